@@ -1,0 +1,249 @@
+# Fabric: build, demo, check, bench, install. `make help` lists the targets.
+#
+# Everything that is built lands in build/ (or build/VARIANT/ with VARIANT=debug|asan|tsan|clang).
+
+VERSION   := 0.1.0
+SOVERSION := 0
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+VARIANT   ?=
+B         ?= build$(if $(VARIANT),/$(VARIANT))
+STORE     ?= sqlite
+
+CC        ?= gcc
+OPTIMIZE  := -O2
+HARDEN    := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
+LDHARDEN  := -Wl,-z,relro,-z,now
+SANITIZE  :=
+ifeq ($(VARIANT),clang)
+CC        := clang
+endif
+ifeq ($(VARIANT),debug)
+OPTIMIZE  := -O0
+HARDEN    := -DFABRIC_TEST_BUILD
+endif
+ifeq ($(VARIANT),asan)
+OPTIMIZE  := -O1
+HARDEN    := -DFABRIC_TEST_BUILD
+SANITIZE  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+ifeq ($(VARIANT),tsan)
+OPTIMIZE  := -O1
+HARDEN    := -DFABRIC_TEST_BUILD
+SANITIZE  := -fsanitize=thread -fno-omit-frame-pointer
+endif
+
+WARN      := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wstrict-prototypes -Wmissing-prototypes \
+             -Wvla -Wformat=2 -Werror
+INCLUDES  := -I. -Icore/include -Ilibfabric_client/include -Iworker/include
+PACKAGES  := libzmq libczmq jansson libxxhash sqlite3 libmariadb
+CPPFLAGS_ALL = -D_GNU_SOURCE -DFABRIC_VERSION='"$(VERSION)"' $(INCLUDES) $(PKG_CFLAGS) $(CPPFLAGS)
+CFLAGS_ALL = -std=c11 -g $(OPTIMIZE) $(HARDEN) $(SANITIZE) $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS)
+LDFLAGS_ALL = $(SANITIZE) $(LDHARDEN) -pthread -rdynamic $(LDFLAGS)
+
+PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
+LIBS_CORE   = $(shell pkg-config --libs libczmq libzmq jansson libxxhash 2>/dev/null) -lm
+LIBS_SQLITE = $(shell pkg-config --libs sqlite3 2>/dev/null)
+LIBS_MYSQL  = $(shell pkg-config --libs libmariadb 2>/dev/null)
+LIBS_CHECK  = $(shell pkg-config --libs cmocka msgpack 2>/dev/null)
+# Evaluated once, and only when something is compiled.
+PKG_CFLAGS  := $(PKG_CFLAGS)
+
+# ---- sources: the tree is the list ----------------------------------------------------------------------------
+lib_sources = $(filter-out %_main.c,$(wildcard $(1)/*.c))
+objects     = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+CORE_OBJ    := $(call objects,$(call lib_sources,core))
+CLIENT_OBJ  := $(call objects,$(call lib_sources,libfabric_client/src))
+WORKER_OBJ  := $(call objects,$(call lib_sources,worker))
+BROKER_OBJ  := $(call objects,$(call lib_sources,broker))
+MYSQL_OBJ   := $(call objects,$(call lib_sources,mysql))
+SQLITE_OBJ  := $(call objects,$(call lib_sources,sqlite))
+CLI_OBJ     := $(call objects,$(call lib_sources,cli))
+BENCH_OBJ   := $(call objects,$(call lib_sources,bench))
+TESTLIB_OBJ := $(call objects,$(wildcard tests/lib/*.c))
+
+A_CORE    := $(B)/lib/libcore.a
+A_CLIENT  := $(B)/lib/libclient.a
+A_WORKER  := $(B)/lib/libworker.a
+A_BROKER  := $(B)/lib/libbroker.a
+A_MYSQL   := $(B)/lib/libmysql.a
+A_SQLITE  := $(B)/lib/libsqlite.a
+A_TEST    := $(B)/lib/libtest.a
+
+PROGRAMS  := $(addprefix $(B)/bin/,fabric-broker fabric-worker fabricctl fabric-bench)
+LIBRARIES := $(B)/lib/libfabric_client.so $(B)/lib/libfabric_client.a $(B)/lib/libfabric_worker.so $(B)/lib/libfabric_worker.a
+EXAMPLES  := $(patsubst examples/%_entity.c,$(B)/examples/%.so,$(wildcard examples/*/*_entity.c)) \
+             $(patsubst examples/%_client.c,$(B)/examples/%_client,$(wildcard examples/*/*_client.c))
+MODULES   := $(patsubst bench/%_module.c,$(B)/bench/%_module.so,$(wildcard bench/*_module.c)) \
+             $(patsubst tests/lib/%_module.c,$(B)/tests/%_module.so,$(wildcard tests/lib/*_module.c))
+BENCH_OBJ := $(filter-out %_module.o,$(BENCH_OBJ))
+TESTLIB_OBJ := $(filter-out %_module.o,$(TESTLIB_OBJ))
+
+UNIT        := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
+CONFORMANCE := $(patsubst %.c,$(B)/%,$(wildcard tests/conformance/*_test.c))
+SIMULATION  := $(patsubst %.c,$(B)/%,$(wildcard tests/simulation/*_test.c))
+INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*_test.c))
+
+.PHONY: all everything packages run-tests check-asan help demo check check-unit check-conformance check-simulation check-integration tests bench tidy format \
+        format-check install uninstall docs clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: packages
+	@$(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) everything
+everything: $(PROGRAMS) $(LIBRARIES) $(EXAMPLES) $(MODULES)
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+# ---- compiling and linking ------------------------------------------------------------------------------------
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+define archive
+@mkdir -p $(@D)
+@rm -f $@
+ar rcs $@ $^
+endef
+$(A_CORE): $(CORE_OBJ)
+	$(archive)
+$(A_CLIENT): $(CLIENT_OBJ)
+	$(archive)
+$(A_WORKER): $(WORKER_OBJ)
+	$(archive)
+$(A_BROKER): $(BROKER_OBJ)
+	$(archive)
+$(A_MYSQL): $(MYSQL_OBJ)
+	$(archive)
+$(A_SQLITE): $(SQLITE_OBJ)
+	$(archive)
+$(A_TEST): $(TESTLIB_OBJ)
+	$(archive)
+$(B)/lib/libfabric_client.a: $(CLIENT_OBJ) $(CORE_OBJ)
+	$(archive)
+$(B)/lib/libfabric_worker.a: $(WORKER_OBJ) $(CORE_OBJ)
+	$(archive)
+
+define shared_library
+@mkdir -p $(@D)
+$(CC) -shared -Wl,-soname,$(@F).$(SOVERSION) -Wl,--version-script=libfabric.map $^ $(LDFLAGS_ALL) $(LIBS_CORE) -o $@.$(VERSION)
+@ln -sf $(@F).$(VERSION) $@.$(SOVERSION)
+@ln -sf $(@F).$(SOVERSION) $@
+endef
+$(B)/lib/libfabric_client.so: $(CLIENT_OBJ) $(CORE_OBJ) libfabric.map
+	$(subst libfabric.map $(LDFLAGS_ALL),$(LDFLAGS_ALL),$(shared_library))
+$(B)/lib/libfabric_worker.so: $(WORKER_OBJ) $(CORE_OBJ) libfabric.map
+	$(subst libfabric.map $(LDFLAGS_ALL),$(LDFLAGS_ALL),$(shared_library))
+
+define program
+@mkdir -p $(@D)
+$(CC) $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS_ALL) $(1) -ldl -o $@
+endef
+$(B)/bin/fabric-broker: $(B)/obj/broker/broker_main.o $(A_BROKER) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
+$(B)/bin/fabric-worker: $(B)/obj/worker/worker_main.o $(WORKER_OBJ) $(CORE_OBJ)
+	$(call program,$(LIBS_CORE))
+$(B)/bin/fabricctl: $(B)/obj/cli/fabricctl_main.o $(CLI_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
+$(B)/bin/fabric-bench: $(B)/obj/bench/bench_main.o $(BENCH_OBJ) $(A_CLIENT) $(A_CORE)
+	$(call program,$(LIBS_CORE))
+
+# Modules resolve fabric_* symbols in the program that loads them.
+define module
+@mkdir -p $(@D)
+$(CC) -shared $(filter %.o,$^) $(LDFLAGS_ALL) -o $@
+endef
+$(B)/examples/%.so: $(B)/obj/examples/%_entity.o
+	$(module)
+$(B)/bench/%_module.so: $(B)/obj/bench/%_module.o
+	$(module)
+$(B)/tests/%_module.so: $(B)/obj/tests/lib/%_module.o
+	$(module)
+$(B)/examples/%_client: $(B)/obj/examples/%_client.o $(A_CLIENT) $(A_CORE)
+	$(call program,$(LIBS_CORE))
+
+# Tests: the name's first word tells what a unit test may link.
+$(B)/tests/unit/core_%: $(B)/obj/tests/unit/core_%.o $(A_TEST) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
+$(B)/tests/unit/broker_%: $(B)/obj/tests/unit/broker_%.o $(A_BROKER) $(A_TEST) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
+$(B)/tests/unit/worker_%: $(B)/obj/tests/unit/worker_%.o $(A_WORKER) $(A_TEST) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
+$(B)/tests/unit/client_%: $(B)/obj/tests/unit/client_%.o $(A_CLIENT) $(A_TEST) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
+$(B)/tests/conformance/%: $(B)/obj/tests/conformance/%.o $(A_TEST) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
+$(B)/tests/simulation/%: $(B)/obj/tests/simulation/%.o $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_TEST) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
+$(B)/tests/integration/%: $(B)/obj/tests/integration/%.o $(A_CLIENT) $(A_TEST) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
+
+tests: $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION)
+
+# ---- targets for people ---------------------------------------------------------------------------------------
+## make                  optimised programs into build/bin (VARIANT=debug|asan|tsan|clang: into build/VARIANT/bin)
+packages:
+	@sh .ci/packages build
+
+## make demo             the main job on SQLite (STORE=mysql: on a private MariaDB): workers, a client, a kill -9, nothing lost
+demo: packages
+	@sh .ci/packages $(if $(filter mysql,$(STORE)),check,build)
+	@$(MAKE) --no-print-directory -j2 B=$(B) everything >$(B).log 2>&1 || { cat $(B).log; exit 1; }
+	@$(B)/bench/demo --store $(STORE)
+
+## make check            all tests, on a private MariaDB where they need one
+check:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
+	@$(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests TESTS="$(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION)"
+run-tests:
+	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)
+check-unit check-conformance check-simulation check-integration: check-%: everything tests
+	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
+## make check-asan       unit tests and the simulation under address and undefined-behaviour sanitizers
+check-asan:
+	@$(MAKE) --no-print-directory -j2 VARIANT=asan tests
+	@$(MAKE) --no-print-directory VARIANT=asan run-tests TESTS="$(patsubst $(B)/%,build/asan/%,$(UNIT) $(SIMULATION))"
+
+## make tidy             the rules of the house; make format: clang-format; make format-check: whether it is
+tidy:
+	@sh tests/tidy/tidy
+format:
+	@git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs clang-format -i
+format-check:
+	@git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs clang-format --dry-run -Werror
+
+## make docs             the API reference from the public headers (doxygen), into build/docs
+docs:
+	@sh .ci/packages check
+	@mkdir -p $(B)/docs
+	@(cat docs/Doxyfile; echo OUTPUT_DIRECTORY=$(B)/docs; echo PROJECT_NUMBER=$(VERSION)) | doxygen -
+
+## make install          PREFIX (default /usr/local) and DESTDIR; make uninstall takes it away again
+INCLUDE_FILES := $(notdir $(wildcard core/include/fabric/*.h libfabric_client/include/fabric/*.h worker/include/fabric/*.h))
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/fabric/schemas
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 core/include/fabric/*.h libfabric_client/include/fabric/*.h worker/include/fabric/*.h $(DESTDIR)$(PREFIX)/include/fabric
+	install -m 644 schemas/errors.def $(DESTDIR)$(PREFIX)/include/fabric/schemas
+	for name in client worker; do \
+	    install -m 644 $(B)/lib/libfabric_$$name.a $(DESTDIR)$(PREFIX)/lib && \
+	    install -m 755 $(B)/lib/libfabric_$$name.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib && \
+	    ln -sf libfabric_$$name.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libfabric_$$name.so.$(SOVERSION) && \
+	    ln -sf libfabric_$$name.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libfabric_$$name.so && \
+	    sed -e 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g' docs/fabric_$$name.pc.in \
+	        >$(DESTDIR)$(PREFIX)/lib/pkgconfig/fabric_$$name.pc || exit 1; \
+	done
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS)))
+	rm -f $(DESTDIR)$(PREFIX)/lib/libfabric_client.* $(DESTDIR)$(PREFIX)/lib/libfabric_worker.*
+	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/fabric_client.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/fabric_worker.pc
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/include/fabric/,$(INCLUDE_FILES)) $(DESTDIR)$(PREFIX)/include/fabric/schemas/errors.def
+	-rmdir $(DESTDIR)$(PREFIX)/include/fabric/schemas $(DESTDIR)$(PREFIX)/include/fabric 2>/dev/null
+
+clean:
+	rm -rf build build.log
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

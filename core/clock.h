@@ -1,0 +1,16 @@
+/* Clocks. Cores take `now` as an argument; only shells read these. */
+#ifndef CORE_CLOCK_H
+#define CORE_CLOCK_H
+
+#include <stdint.h>
+
+/* Monotonic milliseconds and microseconds; for leases, deadlines and latencies. Never compared
+ * between processes. */
+uint64_t clock_monotonic_ms(void);
+uint64_t clock_monotonic_us(void);
+/* Unix milliseconds; for log stamps only. */
+int64_t clock_wall_ms(void);
+/* Fills `bytes` from the kernel's random source (getrandom); aborts when it fails. */
+void clock_random(void *bytes, unsigned size);
+
+#endif

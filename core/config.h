@@ -1,0 +1,80 @@
+/* Configuration: each key described once in a table; values come from defaults < file (ZPL, flat) <
+ * FABRIC_* environment < command line. Unknown keys and values out of range are refused in one line
+ * that names the key and its source.
+ *
+ * A key "lease_ms" is --lease-ms on the command line, FABRIC_LEASE_MS in the environment, and
+ * `lease_ms = 3000` in the file, which is named by --config or FABRIC_CONFIG. A program's usage
+ * text and its reference page are made from the table.
+ *
+ * Programs share an environment: a FABRIC_ variable that is none of the program's own keys must
+ * stand in schemas/environment.def, which lists those of every program; any other is refused, as it
+ * is probably misspelt. A file belongs to one program: unknown keys in it are always refused.
+ *
+ * Threading: read at start by one thread; constant afterwards.
+ */
+#ifndef CORE_CONFIG_H
+#define CORE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/reason.h"
+
+typedef enum config_type {
+    CONFIG_TEXT,
+    CONFIG_UINT,  /* decimal digits */
+    CONFIG_BOOL,  /* yes/no, true/false, on/off, 1/0; on the command line --key or --key=no */
+    CONFIG_LIST,  /* texts that are not empty; comma-separated, and repeatable on the command line
+                     and in the file */
+    CONFIG_SECRET /* text that must not be shown, and no reason does; refused on the command line:
+                     it comes from the environment, or from a file that only its owner can read */
+} config_type_t;
+
+typedef struct config_key {
+    const char *name; /* lower case with underscores; not "config", "help" or "version" */
+    config_type_t type;
+    const char *default_value; /* as text; NULL: none, and then the key is unset unless given */
+    uint64_t min, max;         /* CONFIG_UINT */
+    const char *value_name;    /* for usage: "MS", "ENDPOINT"; NULL: none */
+    const char *meaning;       /* one sentence with units */
+} config_key_t;
+
+typedef struct config config_t;
+
+/* `keys` ends with a row whose name is NULL, has at most 128 others, and must outlive the config,
+ * which starts with the defaults. */
+config_t *config_new(const config_key_t *keys);
+void config_destroy(config_t **config);
+
+/* Applies file, environment and arguments; to be called once. Arguments are read with getopt_long,
+ * without abbreviations; those that are no options are moved to the end of argv, and *rest_index
+ * gets the index of the first (argc: none).
+ *
+ * *help is set for --help or -h, *version for --version: then nothing else was looked at, and the
+ * caller prints and exits 0.
+ *
+ * INVALID_ARGUMENT (the command line is wrong: exit 64) or INVALID_CONFIGURATION (file,
+ * environment: exit 78) with a reason. */
+FABRIC_MUST_USE fabric_error_t config_load(config_t *config, int argc, char **argv,
+                                           reason_t *reason, int *rest_index, bool *help,
+                                           bool *version);
+
+/* Typed reads. The key must be one of the table and of the right type; texts live as long as the
+ * config. */
+const char *config_text(const config_t *config, const char *name); /* text or secret; NULL: unset */
+uint64_t config_uint(const config_t *config, const char *name);    /* 0 where unset */
+bool config_bool(const config_t *config, const char *name);        /* false where unset */
+size_t config_list_size(const config_t *config, const char *name); /* 0 where unset */
+const char *config_list_at(const config_t *config, const char *name, size_t index);
+bool config_is_set(const config_t *config, const char *name); /* given anywhere, or has a default */
+
+/* Whether some Fabric program, not necessarily this one, knows the environment variable. */
+bool config_known_elsewhere(const char *variable);
+
+/* Usage: "  --lease-ms MS      meaning (default 3000)", a line for each key and for --config,
+ * --help and --version. */
+void config_print_usage(const config_key_t *keys, FILE *file);
+
+#endif

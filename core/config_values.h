@@ -1,0 +1,43 @@
+/* The inside of a config, for core/config.c (values and reads) and core/config_load.c (where they
+ * come from) alone. */
+#ifndef CORE_CONFIG_VALUES_H
+#define CORE_CONFIG_VALUES_H
+
+#include "core/config.h"
+
+enum { CONFIG_KEYS_MAX = 128, CONFIG_NAME_SIZE = 64 };
+
+/* Who gave a value; a higher one wins, in whatever order they are read. */
+typedef enum config_origin {
+    FROM_DEFAULT,
+    FROM_FILE,
+    FROM_ENVIRONMENT,
+    FROM_ARGUMENTS
+} config_origin_t;
+
+typedef struct config_value {
+    char **texts;    /* one, or those of a list */
+    size_t count;    /* 0: unset */
+    uint64_t number; /* CONFIG_UINT and CONFIG_BOOL */
+    config_origin_t origin;
+} config_value_t;
+
+struct config {
+    const config_key_t *keys;
+    size_t key_count;
+    config_value_t values[CONFIG_KEYS_MAX];
+    char *file; /* the configuration file's name; NULL: none */
+};
+
+/* A terminated copy, to be freed. */
+char *config_copy_text(const char *text, size_t size);
+/* The index of a key; key_count where there is none. */
+size_t config_find(const config_t *config, const char *name);
+/* Checks and takes a value, unless a higher origin gave one already. `source` is how the giver
+ * calls the key, for the reason. INVALID_ARGUMENT from arguments, INVALID_CONFIGURATION from
+ * elsewhere. */
+FABRIC_MUST_USE fabric_error_t config_set(config_t *config, size_t index, const char *text,
+                                          config_origin_t origin, const char *source,
+                                          reason_t *reason);
+
+#endif

@@ -1,0 +1,36 @@
+/* Byte views: a borrowed run of bytes with its size. The view never owns; whoever hands it out says
+ * for how long the bytes stay.
+ */
+#ifndef FABRIC_BYTES_H
+#define FABRIC_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/** A borrowed run of bytes. data may be NULL only when size is 0. */
+typedef struct fabric_bytes {
+    const uint8_t *data; /**< first byte */
+    size_t size;         /**< number of bytes */
+} fabric_bytes_t;
+
+/** A view of memory. */
+static inline fabric_bytes_t fabric_bytes(const void *data, size_t size)
+{
+    return (fabric_bytes_t){(const uint8_t *)data, size};
+}
+
+/** A view of a C string without its terminator; an empty view for NULL. */
+static inline fabric_bytes_t fabric_bytes_of(const char *text)
+{
+    return (fabric_bytes_t){(const uint8_t *)text, text ? strlen(text) : 0};
+}
+
+/** Whether two views hold the same bytes. */
+static inline bool fabric_bytes_equal(fabric_bytes_t a, fabric_bytes_t b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+#endif

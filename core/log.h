@@ -1,0 +1,91 @@
+/* Log lines are events: level, stable code, key=value pairs, one line each on standard error,
+ * written with one write().
+ *
+ *     2026-01-02T03:04:05.678Z info broker.started endpoint=tcp://127.0.0.1:5700 store=sqlite
+ *
+ * Values with spaces, quotes, backslashes or bytes other than printable ASCII, and empty ones,
+ * stand in double quotes, with
+ * \", \\ and \xHH inside. A line is at most 1,024 bytes with its newline; where something was left
+ * out it ends in "...". Libraries do not log; programs do, once, at the edge that decides.
+ *
+ * Threading: any thread; the level and sink are set once at start.
+ */
+#ifndef CORE_LOG_H
+#define CORE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <fabric/bytes.h>
+#include <fabric/error.h>
+
+typedef enum log_level {
+    LOG_ERROR_LEVEL = 0,
+    LOG_WARN_LEVEL,
+    LOG_INFO_LEVEL,
+    LOG_DEBUG_LEVEL
+} log_level_t;
+
+#define LOG_LINE_BYTES_MAX 1024
+
+/* Info unless set. */
+void log_set_level(log_level_t level);
+/* The file descriptor to write to, standard error unless set. It stays the caller's. */
+void log_set_sink(int descriptor);
+/* "error", "warn", "info", "debug". INVALID_ARGUMENT. */
+FABRIC_MUST_USE fabric_error_t log_level_parse(const char *text, log_level_t *level);
+bool log_enabled(log_level_t level);
+
+/* One key and its value; made by the log_* constructors below. A list of them ends with a zeroed
+ * one. */
+typedef struct log_field {
+    const char *key;
+    enum { LOG_FIELD_END, LOG_FIELD_TEXT, LOG_FIELD_UINT, LOG_FIELD_INT, LOG_FIELD_BYTES } type;
+    union {
+        const char *text;
+        uint64_t uint;
+        int64_t sint;
+        fabric_bytes_t bytes;
+    } value;
+} log_field_t;
+
+static inline log_field_t log_text(const char *key, const char *value)
+{
+    return (log_field_t){key, LOG_FIELD_TEXT, {.text = value ? value : ""}};
+}
+static inline log_field_t log_uint(const char *key, uint64_t value)
+{
+    return (log_field_t){key, LOG_FIELD_UINT, {.uint = value}};
+}
+static inline log_field_t log_int(const char *key, int64_t value)
+{
+    return (log_field_t){key, LOG_FIELD_INT, {.sint = value}};
+}
+static inline log_field_t log_bytes(const char *key, fabric_bytes_t value)
+{
+    return (log_field_t){key, LOG_FIELD_BYTES, {.bytes = value}};
+}
+
+/* Writes one event where its level is enabled. Keys and codes are ours and stand as they are. */
+void log_write(log_level_t level, const char *code, const log_field_t *fields);
+/* The line of an event, with its newline and without a terminator; returns its size. */
+size_t log_format(char text[LOG_LINE_BYTES_MAX], int64_t wall_ms, log_level_t level,
+                  const char *code, const log_field_t *fields);
+
+/* log_event(LOG_INFO_LEVEL, "broker.started", log_text("endpoint", e), log_uint("lanes", n)); with
+ * at least one field. */
+#define log_event(level, code, ...)                                                                \
+    log_write((level), (code), (const log_field_t[]){__VA_ARGS__, {0}})
+
+/* At most `per_s` events a second for one static limiter; the next event that passes says how many
+ * were left out. */
+typedef struct log_limiter {
+    uint64_t second;
+    uint32_t used;
+    uint32_t left_out;
+} log_limiter_t;
+/* Whether an event may pass now; `left_out` gets how many were suppressed since the last one that
+ * passed. One thread. */
+bool log_limiter_pass(log_limiter_t *limiter, uint32_t per_s, uint64_t now_ms, uint32_t *left_out);
+
+#endif

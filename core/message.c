@@ -1,0 +1,142 @@
+/* The messages of the wire: see message.h. */
+#include "core/message.h"
+
+#include "core/limits.h"
+
+static inline void put_uint(wire_writer_t *frame, uint64_t value)
+{
+    wire_put_uint(frame, value);
+}
+
+static inline void put_str(wire_writer_t *frame, fabric_bytes_t value)
+{
+    wire_put_str(frame, value);
+}
+
+static inline void put_bin(wire_writer_t *frame, fabric_bytes_t value)
+{
+    wire_put_bin(frame, value);
+}
+
+static inline uint64_t get_uint(wire_reader_t *body)
+{
+    return wire_get_uint(body);
+}
+
+static inline fabric_bytes_t get_str(wire_reader_t *body)
+{
+    return wire_get_str(body);
+}
+
+static inline fabric_bytes_t get_bin(wire_reader_t *body)
+{
+    return wire_get_bin(body);
+}
+
+#define COUNT_FIELD(type, name) +1u
+#define PUT_FIELD(type, name)   put_##type(frame, message->name);
+#define GET_FIELD(type, name)   decoded.name = get_##type(body);
+
+#define FABRIC_KIND_ROW(number, NAME, name)                                                        \
+    void message_put_##name(wire_writer_t *frame, const message_##name##_t *message)               \
+    {                                                                                              \
+        size_t mark = wire_bin_begin(frame);                                                       \
+        wire_put_array(frame, 1u NAME##_FIELDS(COUNT_FIELD));                                      \
+        wire_put_uint(frame, KIND_##NAME);                                                         \
+        NAME##_FIELDS(PUT_FIELD) wire_bin_end(frame, mark);                                        \
+    }                                                                                              \
+                                                                                                   \
+    fabric_error_t message_get_##name(wire_reader_t *body, message_##name##_t *message)            \
+    {                                                                                              \
+        message_##name##_t decoded = {0};                                                          \
+        NAME##_FIELDS(GET_FIELD) if (wire_finish(body) != FABRIC_OK)                               \
+        {                                                                                          \
+            return FABRIC_ERROR_MALFORMED_MESSAGE;                                                 \
+        }                                                                                          \
+        *message = decoded;                                                                        \
+        return FABRIC_OK;                                                                          \
+    }
+#include "schemas/messages.def"
+#undef FABRIC_KIND_ROW
+
+void frame_begin(wire_writer_t *frame, const frame_head_t *head)
+{
+    wire_put_array(frame, 3);
+    wire_put_uint(frame, head->version);
+    wire_put_uint(frame, head->high_id);
+    wire_put_uint(frame, head->settled);
+}
+
+fabric_error_t frame_open(fabric_bytes_t frame, wire_reader_t *reader, frame_head_t *head)
+{
+    wire_reader_t cursor = wire_reader(frame);
+    frame_head_t decoded = {0};
+    if (frame.size > LIMIT_FRAME_BYTES_MAX) {
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    uint32_t count = wire_get_array(&cursor);
+    decoded.version = wire_get_uint(&cursor);
+    if (cursor.failed) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (decoded.version != LIMIT_PROTOCOL_VERSION) { /* whose heads may be longer or shorter */
+        return FABRIC_ERROR_UNSUPPORTED_VERSION;
+    }
+    decoded.high_id = wire_get_uint(&cursor);
+    decoded.settled = wire_get_uint(&cursor);
+    if (cursor.failed || count != 3) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    *reader = cursor;
+    *head = decoded;
+    return FABRIC_OK;
+}
+
+bool frame_next(wire_reader_t *frame, wire_reader_t *body)
+{
+    if (wire_left(frame) == 0) {
+        return false;
+    }
+    fabric_bytes_t bytes = wire_get_bin(frame);
+    if (frame->failed) {
+        return false;
+    }
+    *body = wire_reader(bytes);
+    return true;
+}
+
+fabric_error_t message_open(wire_reader_t *body, message_kind_t *kind)
+{
+    uint32_t count = wire_get_array(body);
+    uint64_t number = wire_get_uint(body);
+    if (body->failed) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    switch (number) {
+#define FABRIC_KIND_ROW(value, NAME, name)                                                         \
+    case (value):                                                                                  \
+        if (count != 1u NAME##_FIELDS(COUNT_FIELD)) {                                              \
+            return FABRIC_ERROR_MALFORMED_MESSAGE;                                                 \
+        }                                                                                          \
+        break;
+#include "schemas/messages.def"
+#undef FABRIC_KIND_ROW
+    default: /* a number from outside */
+        return FABRIC_ERROR_UNKNOWN_KIND;
+    }
+    *kind = (message_kind_t)number;
+    return FABRIC_OK;
+}
+
+const char *message_kind_name(unsigned kind)
+{
+    switch (kind) {
+#define FABRIC_KIND_ROW(number, NAME, name)                                                        \
+    case (number):                                                                                 \
+        return #NAME;
+#include "schemas/messages.def"
+#undef FABRIC_KIND_ROW
+    default: /* a number from outside */
+        return "?";
+    }
+}

@@ -1,0 +1,77 @@
+/* The messages of the wire: one struct for each kind of schemas/messages.def, with its encoder and
+ * decoder made from the same field table, so that the two cannot drift apart.
+ *
+ * A decoded struct borrows: its views point into the frame. Views for encoding are borrowed for the
+ * call only.
+ */
+#ifndef CORE_MESSAGE_H
+#define CORE_MESSAGE_H
+
+#include "core/wire.h"
+
+typedef enum message_kind {
+#define FABRIC_KIND_ROW(number, NAME, name) KIND_##NAME = (number),
+#include "schemas/messages.def"
+#undef FABRIC_KIND_ROW
+} message_kind_t;
+
+typedef enum peer_role { ROLE_CLIENT = 1, ROLE_WORKER = 2, ROLE_BROKER = 3 } peer_role_t;
+
+/* Bits of request.flags and deliver.flags; any other bit is refused with UnknownKind. */
+typedef enum request_flag {
+    REQUEST_DURABLE = 1, /* stored before it is delivered */
+    REQUEST_TELL = 2,    /* no reply is kept or sent */
+    REQUEST_WANT_ACCEPTED =
+        4,              /* answer accepted once committed (durable), or once delivered (volatile) */
+    REQUEST_RESEND = 8, /* not the first send of this call key */
+    REQUEST_WANT_HANDLED =
+        16, /* volatile tell: answer with an empty reply when its handler has run */
+    REQUEST_FLAGS = 31
+} request_flag_t;
+
+typedef enum reply_status {
+    STATUS_OK = 0,       /* payload is the reply by its schema */
+    STATUS_FAILURE = 1,  /* the entity's typed failure: code and text */
+    STATUS_DEFECT = 2,   /* the handler broke (result), or the last attempt did (reply) */
+    STATUS_NOT_TAKEN = 3 /* result only: the worker certainly did not start the handler */
+} reply_status_t;
+
+typedef uint64_t message_field_uint_t;
+typedef fabric_bytes_t message_field_str_t;
+typedef fabric_bytes_t message_field_bin_t;
+
+#define MESSAGE_STRUCT_FIELD(type, name) message_field_##type##_t name;
+#define FABRIC_KIND_ROW(number, NAME, name)                                                        \
+    typedef struct message_##name {                                                                \
+        NAME##_FIELDS(MESSAGE_STRUCT_FIELD)                                                        \
+    } message_##name##_t;                                                                          \
+    /* Appends one whole message, its bin header included, to a frame under construction. */       \
+    void message_put_##name(wire_writer_t *frame, const message_##name##_t *message);              \
+    /* Reads the fields of a message whose kind message_open has returned. */                      \
+    FABRIC_MUST_USE fabric_error_t message_get_##name(wire_reader_t *body,                         \
+                                                      message_##name##_t *message);
+#include "schemas/messages.def"
+#undef FABRIC_KIND_ROW
+
+/* What stands at the head of every frame. */
+typedef struct frame_head {
+    uint64_t version; /* LIMIT_PROTOCOL_VERSION */
+    uint64_t high_id; /* the highest request id that the sender knows */
+    uint64_t settled; /* clients: every call with a smaller sequence is settled; others 0 */
+} frame_head_t;
+
+void frame_begin(wire_writer_t *frame, const frame_head_t *head);
+/* Reads the head. FABRIC_ERROR_UNSUPPORTED_VERSION where the version is not ours, MALFORMED_MESSAGE
+ * where it is no frame. */
+FABRIC_MUST_USE fabric_error_t frame_open(fabric_bytes_t frame, wire_reader_t *reader,
+                                          frame_head_t *head);
+/* Takes the next message's body from the frame. false at the end of the frame or where the rest is
+ * malformed, in which case reader->failed is set. */
+bool frame_next(wire_reader_t *frame, wire_reader_t *body);
+/* Reads a message's kind and checks its field count. MALFORMED_MESSAGE or UNKNOWN_KIND; `kind` is
+ * set on success. */
+FABRIC_MUST_USE fabric_error_t message_open(wire_reader_t *body, message_kind_t *kind);
+/* "REQUEST"; "?" for a number that is no kind. */
+const char *message_kind_name(unsigned kind);
+
+#endif

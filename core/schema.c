@@ -1,0 +1,256 @@
+/* Schemas, from payloads to structs: decoding and checking. See <fabric/schema.h>. */
+#include "core/schema.h"
+
+#include <assert.h>
+
+#include "core/limits.h"
+#include "core/schema_fault.h"
+#include "core/utf8.h"
+
+const fabric_schema_t fabric_schema_empty = {"Empty", 0, NULL, 0};
+
+/* What the descent through a payload carries along. */
+typedef struct decoder {
+    wire_reader_t reader;
+    fabric_schema_fault_t *fault;
+} decoder_t;
+
+static bool decode_struct(decoder_t *decoder, const fabric_schema_t *schema,
+                          const schema_path_t *path, unsigned depth, uint8_t *value);
+
+/* Tells that the bytes at `at` are not what `field` takes. */
+__attribute__((cold)) static bool refuse(decoder_t *decoder, const schema_path_t *outer,
+                                         const fabric_field_t *field, const uint8_t *at)
+{
+    if (decoder->fault) {
+        wire_reader_t rest = {at, decoder->reader.end, false};
+        schema_text_t expected;
+        schema_text_t found;
+        bool text = field->kind == FABRIC_FIELD_STRING;
+        (void)schema_expected(field, false, &expected);
+        (void)schema_found(rest, &found);
+        /* What matters of a string in a number's place is that it is one. */
+        (void)schema_fault(decoder->fault, outer, field->name, "expected %s, found %s",
+                           expected.text,
+                           wire_peek(&rest) == WIRE_STR && !text ? "a string" : found.text);
+    }
+    return false;
+}
+
+static bool decode_string(decoder_t *decoder, const fabric_field_t *field, uint8_t *member)
+{
+    fabric_bytes_t text = wire_get_str(&decoder->reader);
+    if (decoder->reader.failed || text.size > field->max || !utf8_is_text(text)) {
+        return false;
+    }
+    if (member) { /* the struct was zeroed: a terminator follows */
+        memcpy(member, text.data, text.size);
+    }
+    return true;
+}
+
+static bool decode_bytes(decoder_t *decoder, const fabric_field_t *field, uint8_t *member)
+{
+    fabric_bytes_t bytes = wire_get_bin(&decoder->reader);
+    if (decoder->reader.failed || bytes.size > field->max) {
+        return false;
+    }
+    if (member) {
+        uint32_t size = (uint32_t)bytes.size;
+        memcpy(member, &size, sizeof size);
+        memcpy(member + sizeof size, bytes.data, bytes.size);
+    }
+    return true;
+}
+
+static bool decode_list(decoder_t *decoder, const fabric_field_t *field, const schema_path_t *outer,
+                        unsigned depth, uint8_t *value)
+{
+    const uint8_t *at = decoder->reader.next;
+    uint32_t count = wire_get_array(&decoder->reader);
+    if (decoder->reader.failed || count > field->max) {
+        return refuse(decoder, outer, field, at);
+    }
+    if (value) {
+        memcpy(value + field->count_offset, &count, sizeof count);
+    }
+    schema_path_t list = {outer, field->name, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        schema_path_t path = {&list, NULL, i};
+        uint8_t *element = value ? value + field->offset + i * field->schema->size : NULL;
+        if (!decode_struct(decoder, field->schema, &path, depth + 2, element)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool decode_number(wire_reader_t *reader, fabric_field_kind_t kind, uint8_t *member)
+{
+    union {
+        int32_t i32;
+        int64_t i64;
+        uint32_t u32;
+        uint64_t u64;
+        double f64;
+    } number;
+    size_t size = 8;
+    bool fits = true;
+    if (kind == FABRIC_FIELD_I64) {
+        number.i64 = wire_get_int(reader);
+    } else if (kind == FABRIC_FIELD_U64) {
+        number.u64 = wire_get_uint(reader);
+    } else if (kind == FABRIC_FIELD_F64) {
+        number.f64 = wire_get_double(reader);
+    } else if (kind == FABRIC_FIELD_I32) {
+        int64_t wide = wire_get_int(reader);
+        fits = wide >= INT32_MIN && wide <= INT32_MAX;
+        number.i32 = (int32_t)wide;
+        size = 4;
+    } else {
+        uint64_t wide = wire_get_uint(reader);
+        fits = wide <= UINT32_MAX;
+        number.u32 = (uint32_t)wide;
+        size = 4;
+    }
+    if (reader->failed || !fits) {
+        return false;
+    }
+    if (member) {
+        memcpy(member, &number, size);
+    }
+    return true;
+}
+
+/* Decodes one field that is there into `value`, the struct that has it, or only checks it where
+ * `value` is NULL. */
+static bool decode_field(decoder_t *decoder, const fabric_field_t *field,
+                         const schema_path_t *outer, unsigned depth, uint8_t *value)
+{
+    const uint8_t *at = decoder->reader.next;
+    uint8_t *member = value ? value + field->offset : NULL;
+    bool good = false;
+    switch (field->kind) {
+    case FABRIC_FIELD_BOOL: {
+        bool truth = wire_get_bool(&decoder->reader);
+        good = !decoder->reader.failed;
+        if (member) {
+            memcpy(member, &truth, sizeof truth);
+        }
+        break;
+    }
+    case FABRIC_FIELD_I32:
+    case FABRIC_FIELD_I64:
+    case FABRIC_FIELD_U32:
+    case FABRIC_FIELD_U64:
+    case FABRIC_FIELD_F64:
+        good = decode_number(&decoder->reader, field->kind, member);
+        break;
+    case FABRIC_FIELD_STRING:
+        good = decode_string(decoder, field, member);
+        break;
+    case FABRIC_FIELD_BYTES:
+        good = decode_bytes(decoder, field, member);
+        break;
+    case FABRIC_FIELD_STRUCT: {
+        if (wire_peek(&decoder->reader) != WIRE_ARRAY) {
+            break;
+        }
+        schema_path_t path = {outer, field->name, 0};
+        return decode_struct(decoder, field->schema, &path, depth + 1, member);
+    }
+    case FABRIC_FIELD_LIST:
+        return decode_list(decoder, field, outer, depth, value);
+    }
+    return good || refuse(decoder, outer, field, at);
+}
+
+/* Whether a struct's array can be read on: it is an array, not too deep, not too long. */
+static bool open_struct(decoder_t *decoder, const fabric_schema_t *schema,
+                        const schema_path_t *path, unsigned depth, uint32_t *count)
+{
+    wire_reader_t start = decoder->reader;
+    *count = wire_get_array(&decoder->reader);
+    if (decoder->reader.failed) {
+        schema_text_t found;
+        (void)schema_fault(decoder->fault, path, NULL, "expected an array (%.40s), found %s",
+                           schema->name, schema_found(start, &found));
+        return false;
+    }
+    if (depth > LIMIT_DEPTH_MAX) {
+        (void)schema_fault(decoder->fault, path, NULL, "expected at most %d levels of nesting",
+                           LIMIT_DEPTH_MAX);
+        return false;
+    }
+    if (*count > schema->field_count) {
+        (void)schema_fault(decoder->fault, path, NULL, "expected at most %zu fields, found %u",
+                           schema->field_count, *count);
+        return false;
+    }
+    return true;
+}
+
+static bool decode_struct(decoder_t *decoder, const fabric_schema_t *schema,
+                          const schema_path_t *path, unsigned depth, uint8_t *value)
+{
+    uint32_t count = 0;
+    if (!open_struct(decoder, schema, path, depth, &count)) {
+        return false;
+    }
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const fabric_field_t *field = &schema->fields[i];
+        bool optional = field->present_offset != FABRIC_ALWAYS;
+        if (i >= count) {
+            if (optional) {
+                continue;
+            }
+            /* Where nothing is left: what is missing is told apart from what is nil. */
+            return refuse(decoder, path, field, decoder->reader.end);
+        }
+        if (optional) {
+            if (wire_peek(&decoder->reader) == WIRE_NIL) {
+                wire_get_nil(&decoder->reader);
+                continue;
+            }
+            if (value) {
+                value[field->present_offset] = true;
+            }
+        }
+        if (!decode_field(decoder, field, path, depth, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static fabric_error_t decode(const fabric_schema_t *schema, fabric_bytes_t payload,
+                             fabric_schema_fault_t *fault, uint8_t *value)
+{
+    decoder_t decoder = {wire_reader(payload), fault};
+    schema_path_t path = {NULL, schema->name, 0};
+    if (!decode_struct(&decoder, schema, &path, 1, value)) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (wire_left(&decoder.reader) > 0) {
+        return schema_fault(fault, &path, NULL, "expected the end, found %zu more bytes",
+                            wire_left(&decoder.reader));
+    }
+    return FABRIC_OK;
+}
+
+fabric_error_t fabric_schema_decode(const fabric_schema_t *schema, fabric_bytes_t payload,
+                                    fabric_schema_fault_t *fault, void *value)
+{
+    assert(schema && (value || schema->size == 0));
+    if (schema->size > 0) {
+        memset(value, 0, schema->size);
+    }
+    return decode(schema, payload, fault, value);
+}
+
+fabric_error_t fabric_schema_check(const fabric_schema_t *schema, fabric_bytes_t payload,
+                                   fabric_schema_fault_t *fault)
+{
+    assert(schema);
+    return decode(schema, payload, fault, NULL);
+}

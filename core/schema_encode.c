@@ -1,0 +1,224 @@
+/* Schemas, from structs to payloads: see <fabric/schema.h>. */
+#include "core/schema.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "core/limits.h"
+#include "core/schema_fault.h"
+#include "core/utf8.h"
+
+/* The caller's buffer. What does not fit is left out and remembered, so that only the end has to
+ * look. */
+typedef struct output {
+    uint8_t *next;
+    uint8_t *end;
+    bool full;
+    fabric_schema_fault_t *fault;
+} output_t;
+
+static inline void append(output_t *out, const void *data, size_t size)
+{
+    if ((size_t)(out->end - out->next) < size) {
+        out->full = true;
+        return;
+    }
+    if (size > 0) {
+        memcpy(out->next, data, size);
+        out->next += size;
+    }
+}
+
+/* msgpack-c's packing templates, instantiated on the caller's buffer: see msgpack/pack_template.h.
+ */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#include <msgpack/pack_define.h>
+#include <msgpack/timestamp.h>
+#define msgpack_pack_inline_func(name)             static inline void out_pack##name
+#define msgpack_pack_inline_func_cint(name)        static inline void out_pack##name
+#define msgpack_pack_inline_func_fixint(name)      static inline void out_pack_fix##name
+#define msgpack_pack_user                          output_t *
+#define msgpack_pack_append_buffer(user, buf, len) append((user), (buf), (len))
+#include <msgpack/pack_template.h>
+#pragma GCC diagnostic pop
+
+static bool encode_struct(output_t *out, const fabric_schema_t *schema, const schema_path_t *path,
+                          unsigned depth, const uint8_t *value);
+
+__attribute__((cold)) static bool refuse(output_t *out, const schema_path_t *outer,
+                                         const fabric_field_t *field, const char *found)
+{
+    schema_text_t expected;
+    (void)schema_fault(out->fault, outer, field->name, "expected %s, found %s",
+                       schema_expected(field, false, &expected), found);
+    return false;
+}
+
+/* A member that is a bool, read as a byte: a struct that was never initialised may hold any. */
+static bool is_true(const uint8_t *member)
+{
+    return *member != 0;
+}
+
+static bool encode_string(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
+                          const uint8_t *member)
+{
+    size_t size = strnlen((const char *)member, (size_t)field->max + 1);
+    if (size > field->max) {
+        return refuse(out, outer, field, "one that is not terminated");
+    }
+    if (!utf8_is_text(fabric_bytes(member, size))) {
+        return refuse(out, outer, field, "one that is not UTF-8");
+    }
+    out_pack_str(out, size);
+    append(out, member, size);
+    return true;
+}
+
+static bool encode_bytes(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
+                         const uint8_t *member)
+{
+    uint32_t size;
+    memcpy(&size, member, sizeof size);
+    if (size > field->max) {
+        return refuse(out, outer, field, "a larger size");
+    }
+    out_pack_bin(out, size);
+    append(out, member + sizeof size, size);
+    return true;
+}
+
+static bool encode_list(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
+                        unsigned depth, const uint8_t *value)
+{
+    uint32_t count;
+    memcpy(&count, value + field->count_offset, sizeof count);
+    if (count > field->max) {
+        return refuse(out, outer, field, "a larger count");
+    }
+    out_pack_array(out, count);
+    schema_path_t list = {outer, field->name, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        schema_path_t path = {&list, NULL, i};
+        if (!encode_struct(out, field->schema, &path, depth + 2,
+                           value + field->offset + i * field->schema->size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void encode_integer(output_t *out, fabric_field_kind_t kind, const uint8_t *member)
+{
+    if (kind == FABRIC_FIELD_I64) {
+        int64_t number;
+        memcpy(&number, member, sizeof number);
+        out_pack_int64(out, number);
+    } else if (kind == FABRIC_FIELD_U64) {
+        uint64_t number;
+        memcpy(&number, member, sizeof number);
+        out_pack_uint64(out, number);
+    } else if (kind == FABRIC_FIELD_I32) {
+        int32_t number;
+        memcpy(&number, member, sizeof number);
+        out_pack_int32(out, number);
+    } else {
+        uint32_t number;
+        memcpy(&number, member, sizeof number);
+        out_pack_uint32(out, number);
+    }
+}
+
+static bool encode_field(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
+                         unsigned depth, const uint8_t *value)
+{
+    const uint8_t *member = value + field->offset;
+    switch (field->kind) {
+    case FABRIC_FIELD_BOOL:
+        if (is_true(member)) {
+            out_pack_true(out);
+        } else {
+            out_pack_false(out);
+        }
+        return true;
+    case FABRIC_FIELD_I32:
+    case FABRIC_FIELD_I64:
+    case FABRIC_FIELD_U32:
+    case FABRIC_FIELD_U64:
+        encode_integer(out, field->kind, member);
+        return true;
+    case FABRIC_FIELD_F64: {
+        double number;
+        memcpy(&number, member, sizeof number);
+        if (!isfinite(number)) {
+            return refuse(out, outer, field, "one that is not finite");
+        }
+        out_pack_double(out, number);
+        return true;
+    }
+    case FABRIC_FIELD_STRING:
+        return encode_string(out, field, outer, member);
+    case FABRIC_FIELD_BYTES:
+        return encode_bytes(out, field, outer, member);
+    case FABRIC_FIELD_STRUCT: {
+        schema_path_t path = {outer, field->name, 0};
+        return encode_struct(out, field->schema, &path, depth + 1, member);
+    }
+    case FABRIC_FIELD_LIST:
+        return encode_list(out, field, outer, depth, value);
+    }
+    return refuse(out, outer, field, "a kind that does not exist");
+}
+
+static bool is_absent(const fabric_field_t *field, const uint8_t *value)
+{
+    return field->present_offset != FABRIC_ALWAYS && !is_true(value + field->present_offset);
+}
+
+/* Absent fields at the end are left out, so that a peer that does not know them yet can read the
+ * payload. */
+static bool encode_struct(output_t *out, const fabric_schema_t *schema, const schema_path_t *path,
+                          unsigned depth, const uint8_t *value)
+{
+    if (depth > LIMIT_DEPTH_MAX) {
+        (void)schema_fault(out->fault, path, NULL, "expected at most %d levels of nesting",
+                           LIMIT_DEPTH_MAX);
+        return false;
+    }
+    size_t count = schema->field_count;
+    while (count > 0 && is_absent(&schema->fields[count - 1], value)) {
+        count--;
+    }
+    out_pack_array(out, count);
+    for (size_t i = 0; i < count; i++) {
+        const fabric_field_t *field = &schema->fields[i];
+        if (is_absent(field, value)) {
+            out_pack_nil(out);
+        } else if (!encode_field(out, field, path, depth, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+fabric_error_t fabric_schema_encode(const fabric_schema_t *schema, const void *value,
+                                    uint8_t *payload, size_t capacity, fabric_schema_fault_t *fault,
+                                    size_t *size)
+{
+    assert(schema && (value || schema->field_count == 0) && (payload || capacity == 0));
+    uint8_t nothing[1];
+    uint8_t *start = payload ? payload : nothing;
+    output_t out = {start, start + capacity, false, fault};
+    schema_path_t path = {NULL, schema->name, 0};
+    if (!encode_struct(&out, schema, &path, 1, value)) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (out.full) {
+        (void)schema_fault(fault, &path, NULL, "expected at most %zu bytes, found more", capacity);
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    *size = (size_t)(out.next - start);
+    return FABRIC_OK;
+}

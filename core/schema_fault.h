@@ -1,0 +1,39 @@
+/* Schema faults: the texts that say which field of a payload, struct or JSON object is wrong, and
+ * how.
+ *
+ * A path is a chain of nodes on the stack of the code that walks a value, made only where it goes
+ * into a struct or list, so that values without a fault pay next to nothing for it.
+ */
+#ifndef CORE_SCHEMA_FAULT_H
+#define CORE_SCHEMA_FAULT_H
+
+#include <fabric/schema.h>
+
+#include "core/wire.h"
+
+/* A place in a value. The outermost node bears the schema's name, which is told only where no field
+ * can be named. */
+typedef struct schema_path {
+    const struct schema_path *outer; /* NULL for the outermost */
+    const char *name;                /* a field's name; NULL for an element of a list */
+    uint32_t index;                  /* of the element */
+} schema_path_t;
+
+/* Room for the text of what was expected. */
+typedef struct schema_text {
+    char text[96];
+} schema_text_t;
+
+/* Writes "PATH.NAME: TEXT" to `fault`, which may be NULL; `name` may be NULL for the path itself.
+ * Returns FABRIC_ERROR_MALFORMED_MESSAGE. */
+fabric_error_t schema_fault(fabric_schema_fault_t *fault, const schema_path_t *outer,
+                            const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* What a field takes, such as "a number from 0 to 4294967295"; in JSON, structs are objects.
+ * Returns text->text. */
+const char *schema_expected(const fabric_field_t *field, bool json, schema_text_t *text);
+/* What is next in a payload, such as "a string"; numbers are told with their value. Returns
+ * text->text. */
+const char *schema_found(wire_reader_t reader, schema_text_t *text);
+
+#endif

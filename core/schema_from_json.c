@@ -1,0 +1,313 @@
+/* Schemas, from JSON to payloads: see <fabric/schema.h>. */
+#include "core/schema.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base64.h"
+#include "core/limits.h"
+#include "core/schema_fault.h"
+
+typedef struct target {
+    wire_writer_t payload;
+    fabric_schema_fault_t *fault;
+} target_t;
+
+static bool put_object(target_t *target, const fabric_schema_t *schema, const schema_path_t *path,
+                       unsigned depth, const json_t *object);
+
+static bool refuse(target_t *target, const schema_path_t *outer, const fabric_field_t *field,
+                   const char *found)
+{
+    schema_text_t expected;
+    (void)schema_fault(target->fault, outer, field->name, "expected %s, found %s",
+                       schema_expected(field, true, &expected), found);
+    return false;
+}
+
+static const char *json_found(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "a number";
+    case JSON_REAL:
+        return "a number with a fraction or exponent";
+    case JSON_TRUE:
+        return "true";
+    case JSON_FALSE:
+        return "false";
+    case JSON_NULL:
+        return "null";
+    }
+    return "?";
+}
+
+/* Reads a string of decimal digits, a sign before it where negative is not NULL; all of it, nothing
+ * else. */
+static bool parse_digits(const char *text, bool *negative, uint64_t *value)
+{
+    bool minus = negative && *text == '-';
+    text += minus ? 1 : 0;
+    if (*text == '\0' || strspn(text, "0123456789") != strlen(text)) {
+        return false;
+    }
+    errno = 0;
+    unsigned long long parsed = strtoull(text, NULL, 10);
+    if (errno != 0) {
+        return false;
+    }
+    if (negative) {
+        *negative = minus;
+    }
+    *value = parsed;
+    return true;
+}
+
+/* 64-bit kinds are taken as strings of digits too: many JSON programs keep only 53 bits of a
+ * number. */
+static bool put_unsigned(target_t *target, const fabric_field_t *field, const json_t *value)
+{
+    uint64_t number = 0;
+    if (json_is_integer(value) && json_integer_value(value) >= 0) {
+        number = (uint64_t)json_integer_value(value);
+    } else if (!json_is_string(value) || field->kind != FABRIC_FIELD_U64 ||
+               !parse_digits(json_string_value(value), NULL, &number)) {
+        return false;
+    }
+    if (field->kind == FABRIC_FIELD_U32 && number > UINT32_MAX) {
+        return false;
+    }
+    wire_put_uint(&target->payload, number);
+    return true;
+}
+
+static bool put_signed(target_t *target, const fabric_field_t *field, const json_t *value)
+{
+    int64_t number = 0;
+    bool negative = false;
+    uint64_t digits = 0;
+    if (json_is_integer(value)) {
+        number = json_integer_value(value);
+    } else if (json_is_string(value) && field->kind == FABRIC_FIELD_I64 &&
+               parse_digits(json_string_value(value), &negative, &digits) &&
+               digits <= (uint64_t)INT64_MAX + negative) {
+        number = (int64_t)(negative ? 0 - digits : digits);
+    } else {
+        return false;
+    }
+    if (field->kind == FABRIC_FIELD_I32 && (number < INT32_MIN || number > INT32_MAX)) {
+        return false;
+    }
+    wire_put_int(&target->payload, number);
+    return true;
+}
+
+static bool put_base64(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                       const json_t *value)
+{
+    fabric_bytes_t text = fabric_bytes(json_string_value(value), json_string_length(value));
+    uint8_t *bytes = malloc(text.size / 4 * 3 + 1);
+    if (!bytes) {
+        abort();
+    }
+    size_t size = 0;
+    bool good = true;
+    if (!base64_decode(text, bytes, &size)) {
+        good = refuse(target, outer, field, "a string that is not base64");
+    } else if (size > field->max) {
+        good = refuse(target, outer, field, "more");
+    } else {
+        wire_put_bin(&target->payload, fabric_bytes(bytes, size));
+    }
+    free(bytes);
+    return good;
+}
+
+static bool put_list(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                     unsigned depth, const json_t *value)
+{
+    size_t count = json_array_size(value);
+    if (count > field->max) {
+        return refuse(target, outer, field, "more");
+    }
+    wire_put_array(&target->payload, (uint32_t)count);
+    schema_path_t list = {outer, field->name, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        schema_path_t path = {&list, NULL, i};
+        if (!put_object(target, field->schema, &path, depth + 2, json_array_get(value, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool put_string(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                       const json_t *value)
+{
+    size_t size = json_string_length(value);
+    if (size > field->max) {
+        char found[48];
+        (void)snprintf(found, sizeof found, "a string of %zu bytes", size);
+        return refuse(target, outer, field, found);
+    }
+    wire_put_str(&target->payload, fabric_bytes(json_string_value(value), size));
+    return true;
+}
+
+/* Puts one field that is there. */
+static bool put_field(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                      unsigned depth, const json_t *value)
+{
+    bool good = false;
+    switch (field->kind) {
+    case FABRIC_FIELD_BOOL:
+        good = json_is_boolean(value);
+        wire_put_bool(&target->payload, json_is_true(value));
+        break;
+    case FABRIC_FIELD_I32:
+    case FABRIC_FIELD_I64:
+        good = put_signed(target, field, value);
+        break;
+    case FABRIC_FIELD_U32:
+    case FABRIC_FIELD_U64:
+        good = put_unsigned(target, field, value);
+        break;
+    case FABRIC_FIELD_F64:
+        good = json_is_number(value);
+        wire_put_double(&target->payload, json_number_value(value));
+        break;
+    case FABRIC_FIELD_STRING:
+        if (json_is_string(value)) {
+            return put_string(target, field, outer, value);
+        }
+        break;
+    case FABRIC_FIELD_BYTES:
+        if (json_is_string(value)) {
+            return put_base64(target, field, outer, value);
+        }
+        break;
+    case FABRIC_FIELD_STRUCT: {
+        schema_path_t path = {outer, field->name, 0};
+        return put_object(target, field->schema, &path, depth + 1, value);
+    }
+    case FABRIC_FIELD_LIST:
+        if (json_is_array(value)) {
+            return put_list(target, field, outer, depth, value);
+        }
+        break;
+    }
+    if (good) {
+        return true;
+    }
+    char number[48];
+    const char *found = json_found(value);
+    if (json_is_integer(value)) {
+        (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        found = number;
+    }
+    return refuse(target, outer, field, found);
+}
+
+/* Whether every member of the object is one of the schema's fields. */
+static bool know_members(target_t *target, const fabric_schema_t *schema, const schema_path_t *path,
+                         json_t *object)
+{
+    for (void *iter = json_object_iter(object); iter; iter = json_object_iter_next(object, iter)) {
+        const char *name = json_object_iter_key(iter);
+        bool known = false;
+        for (size_t i = 0; i < schema->field_count && !known; i++) {
+            known = strcmp(schema->fields[i].name, name) == 0;
+        }
+        if (!known) {
+            (void)schema_fault(target->fault, path, name, "%.40s has no such field", schema->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The member for a field, or NULL where it is absent: not there, or null. */
+static const json_t *member_of(const json_t *object, const fabric_field_t *field)
+{
+    const json_t *member = json_object_get(object, field->name);
+    return json_is_null(member) ? NULL : member;
+}
+
+/* Absent fields at the end are left out, as fabric_schema_encode does. */
+static bool put_object(target_t *target, const fabric_schema_t *schema, const schema_path_t *path,
+                       unsigned depth, const json_t *object)
+{
+    if (!json_is_object(object)) {
+        (void)schema_fault(target->fault, path, NULL, "expected an object (%.40s), found %s",
+                           schema->name, json_found(object));
+        return false;
+    }
+    if (depth > LIMIT_DEPTH_MAX) {
+        (void)schema_fault(target->fault, path, NULL, "expected at most %d levels of nesting",
+                           LIMIT_DEPTH_MAX);
+        return false;
+    }
+    if (!know_members(target, schema, path, (json_t *)(uintptr_t)object)) {
+        return false;
+    }
+    size_t count = schema->field_count;
+    while (count > 0 && schema->fields[count - 1].present_offset != FABRIC_ALWAYS &&
+           !member_of(object, &schema->fields[count - 1])) {
+        count--;
+    }
+    wire_put_array(&target->payload, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        const fabric_field_t *field = &schema->fields[i];
+        const json_t *member = member_of(object, field);
+        if (!member && field->present_offset == FABRIC_ALWAYS) {
+            return refuse(target, path, field,
+                          json_object_get(object, field->name) ? "null" : "nothing");
+        }
+        if (!member) {
+            wire_put_nil(&target->payload);
+        } else if (!put_field(target, field, path, depth, member)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+fabric_error_t fabric_schema_from_json(const fabric_schema_t *schema, const char *json,
+                                       fabric_schema_fault_t *fault, uint8_t **payload,
+                                       size_t *size)
+{
+    assert(schema && json);
+    schema_path_t path = {NULL, schema->name, 0};
+    json_error_t parse_error;
+    json_t *object = json_loads(json, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &parse_error);
+    if (!object) {
+        return schema_fault(fault, &path, NULL, "expected JSON: line %d: %s", parse_error.line,
+                            parse_error.text);
+    }
+    target_t target = {{0}, fault};
+    bool good = put_object(&target, schema, &path, 1, object);
+    json_decref(object);
+    fabric_error_t error = good ? FABRIC_OK : FABRIC_ERROR_MALFORMED_MESSAGE;
+    if (good && target.payload.size > LIMIT_PAYLOAD_BYTES_MAX) {
+        (void)schema_fault(fault, &path, NULL, "expected a payload of at most %d bytes, found %zu",
+                           LIMIT_PAYLOAD_BYTES_MAX, target.payload.size);
+        error = FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    if (error != FABRIC_OK) {
+        wire_writer_destroy(&target.payload);
+        return error;
+    }
+    *payload = target.payload.data;
+    *size = target.payload.size;
+    return FABRIC_OK;
+}

@@ -1,0 +1,109 @@
+/* Schemas, from payloads to JSON: see <fabric/schema.h>. */
+#include "core/schema.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base64.h"
+
+/* Payloads are checked before they come here: what is read is what the schema says. */
+
+static json_t *make_object(wire_reader_t *reader, const fabric_schema_t *schema);
+
+static json_t *make_base64(fabric_bytes_t bytes)
+{
+    char *text = malloc(base64_size(bytes.size) + 1);
+    if (!text) {
+        abort();
+    }
+    base64_encode(bytes, text);
+    json_t *made = json_string_nocheck(text);
+    free(text);
+    return made;
+}
+
+/* jansson's integers end at INT64_MAX: what is above goes as a string of digits, which
+ * fabric_schema_from_json takes too. */
+static json_t *make_u64(uint64_t value)
+{
+    if (value <= INT64_MAX) {
+        return json_integer((json_int_t)value);
+    }
+    char digits[24];
+    (void)snprintf(digits, sizeof digits, "%" PRIu64, value);
+    return json_string(digits);
+}
+
+static json_t *make_list(wire_reader_t *reader, const fabric_field_t *field)
+{
+    json_t *list = json_array();
+    uint32_t count = wire_get_array(reader);
+    for (uint32_t i = 0; i < count; i++) {
+        if (json_array_append_new(list, make_object(reader, field->schema)) != 0) {
+            abort();
+        }
+    }
+    return list;
+}
+
+static json_t *make_field(wire_reader_t *reader, const fabric_field_t *field)
+{
+    switch (field->kind) {
+    case FABRIC_FIELD_BOOL:
+        return json_boolean(wire_get_bool(reader));
+    case FABRIC_FIELD_I32:
+    case FABRIC_FIELD_I64:
+        return json_integer((json_int_t)wire_get_int(reader));
+    case FABRIC_FIELD_U32:
+    case FABRIC_FIELD_U64:
+        return make_u64(wire_get_uint(reader));
+    case FABRIC_FIELD_F64:
+        return json_real(wire_get_double(reader));
+    case FABRIC_FIELD_STRING: {
+        fabric_bytes_t text = wire_get_str(reader);
+        return json_stringn_nocheck((const char *)text.data, text.size);
+    }
+    case FABRIC_FIELD_BYTES:
+        return make_base64(wire_get_bin(reader));
+    case FABRIC_FIELD_STRUCT:
+        return make_object(reader, field->schema);
+    case FABRIC_FIELD_LIST:
+        return make_list(reader, field);
+    }
+    return NULL;
+}
+
+static json_t *make_object(wire_reader_t *reader, const fabric_schema_t *schema)
+{
+    json_t *object = json_object();
+    uint32_t count = wire_get_array(reader);
+    for (uint32_t i = 0; i < count; i++) {
+        const fabric_field_t *field = &schema->fields[i];
+        if (field->present_offset != FABRIC_ALWAYS && wire_peek(reader) == WIRE_NIL) {
+            wire_get_nil(reader);
+        } else if (json_object_set_new(object, field->name, make_field(reader, field)) != 0) {
+            abort();
+        }
+    }
+    return object;
+}
+
+fabric_error_t fabric_schema_to_json(const fabric_schema_t *schema, fabric_bytes_t payload,
+                                     fabric_schema_fault_t *fault, char **json)
+{
+    fabric_error_t error = fabric_schema_check(schema, payload, fault);
+    if (error != FABRIC_OK) {
+        return error;
+    }
+    wire_reader_t reader = wire_reader(payload);
+    json_t *object = make_object(&reader, schema);
+    char *text = json_dumps(object, JSON_PRESERVE_ORDER);
+    if (!text) {
+        abort();
+    }
+    json_decref(object);
+    *json = text;
+    return FABRIC_OK;
+}

@@ -1,0 +1,32 @@
+/* The store port: choosing an adapter by its URL. */
+#include "core/store.h"
+
+#include <stdio.h>
+
+fabric_error_t store_open(const store_driver_t *const *drivers, const store_options_t *options,
+                          reason_t *reason, store_t **store)
+{
+    const char *colon = options->url ? strchr(options->url, ':') : NULL;
+    size_t size = colon ? (size_t)(colon - options->url) : 0;
+    char schemes[128] = "";
+    for (size_t i = 0; drivers[i]; i++) {
+        if (size > 0 && strlen(drivers[i]->scheme) == size &&
+            memcmp(drivers[i]->scheme, options->url, size) == 0) {
+            return drivers[i]->open(options, reason, store);
+        }
+        size_t used = strlen(schemes);
+        snprintf(schemes + used, sizeof schemes - used, "%s%s:", used ? ", " : "",
+                 drivers[i]->scheme);
+    }
+    return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
+                      "store: '%.100s' must begin with one of %s", options->url ? options->url : "",
+                      schemes);
+}
+
+void store_close(store_t **store)
+{
+    if (*store) {
+        (*store)->driver->close(store);
+    }
+    *store = NULL;
+}

@@ -1,0 +1,195 @@
+/* Type descriptions: see type_description.h. */
+#include "core/type_description.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/limits.h"
+
+/* Reads a name into 256 bytes. */
+static void read_name(wire_reader_t *reader, char *name)
+{
+    fabric_bytes_t text = wire_get_str(reader);
+    if (text.size == 0 || text.size > LIMIT_NAME_BYTES_MAX || memchr(text.data, '\0', text.size)) {
+        reader->failed = true;
+        return;
+    }
+    memcpy(name, text.data, text.size);
+    name[text.size] = '\0';
+}
+
+/* Reads a number that is at least 1 and fits 32 bits. */
+static uint32_t read_count(wire_reader_t *reader)
+{
+    uint64_t value = wire_get_uint(reader);
+    if (value == 0 || value > UINT32_MAX) {
+        reader->failed = true;
+    }
+    return (uint32_t)value;
+}
+
+/* What was read of a message that turns out bad is left in `message` for type_description_destroy.
+ */
+static fabric_error_t read_message(wire_reader_t *reader, message_description_t *message)
+{
+    if (wire_get_array(reader) != 5) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    read_name(reader, message->tag);
+    message->durable = wire_get_bool(reader);
+    message->has_primary_key = wire_get_bool(reader);
+    if (reader->failed) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    fabric_error_t error = schema_parse(reader, &message->request);
+    return error != FABRIC_OK ? error : schema_parse(reader, &message->reply);
+}
+
+static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
+                                    type_description_t *description)
+{
+    description->messages = calloc(count ? count : 1, sizeof *description->messages);
+    if (!description->messages) {
+        abort();
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        message_description_t *message = &description->messages[i];
+        description->message_count = (size_t)i + 1;
+        fabric_error_t error = read_message(reader, message);
+        if (error != FABRIC_OK) {
+            return error;
+        }
+        if (type_description_message(description, fabric_bytes_of(message->tag)) != message) {
+            return FABRIC_ERROR_MALFORMED_MESSAGE; /* an earlier message has this tag */
+        }
+    }
+    return FABRIC_OK;
+}
+
+static fabric_error_t read_type(wire_reader_t *reader, type_description_t *description)
+{
+    if (wire_get_array(reader) != 5) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    read_name(reader, description->name);
+    read_name(reader, description->group);
+    description->mailbox_capacity = read_count(reader);
+    description->concurrency = read_count(reader);
+    uint32_t count = wire_get_array(reader);
+    if (reader->failed) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    return count > LIMIT_MESSAGES_MAX ? FABRIC_ERROR_LIMIT_EXCEEDED
+                                      : read_messages(reader, count, description);
+}
+
+fabric_error_t type_description_parse(wire_reader_t *reader, type_description_t **description)
+{
+    type_description_t *parsed = calloc(1, sizeof *parsed);
+    if (!parsed) {
+        abort();
+    }
+    fabric_error_t error = read_type(reader, parsed);
+    if (error != FABRIC_OK) {
+        type_description_destroy(&parsed);
+        reader->failed = true;
+        return error;
+    }
+    *description = parsed;
+    return FABRIC_OK;
+}
+
+void type_description_destroy(type_description_t **description)
+{
+    if (!description || !*description) {
+        return;
+    }
+    for (size_t i = 0; i < (*description)->message_count; i++) {
+        schema_destroy(&(*description)->messages[i].request);
+        schema_destroy(&(*description)->messages[i].reply);
+    }
+    free((*description)->messages);
+    free(*description);
+    *description = NULL;
+}
+
+void type_description_put(const type_description_t *description, wire_writer_t *writer)
+{
+    wire_put_array(writer, 5);
+    wire_put_text(writer, description->name);
+    wire_put_text(writer, description->group);
+    wire_put_uint(writer, description->mailbox_capacity);
+    wire_put_uint(writer, description->concurrency);
+    wire_put_array(writer, (uint32_t)description->message_count);
+    for (size_t i = 0; i < description->message_count; i++) {
+        const message_description_t *message = &description->messages[i];
+        wire_put_array(writer, 5);
+        wire_put_text(writer, message->tag);
+        wire_put_bool(writer, message->durable);
+        wire_put_bool(writer, message->has_primary_key);
+        schema_describe(message->request, writer);
+        schema_describe(message->reply, writer);
+    }
+}
+
+const message_description_t *type_description_message(const type_description_t *description,
+                                                      fabric_bytes_t tag)
+{
+    for (size_t i = 0; i < description->message_count; i++) {
+        if (fabric_bytes_equal(fabric_bytes_of(description->messages[i].tag), tag)) {
+            return &description->messages[i];
+        }
+    }
+    return NULL;
+}
+
+static fabric_error_t conflict(fabric_schema_fault_t *fault, const char *name, const char *what,
+                               const char *text)
+{
+    if (fault) { /* names may be longer than the room for a fault */
+        (void)snprintf(fault->text, sizeof fault->text, "%.60s%s: %.120s", name, what, text);
+    }
+    return FABRIC_ERROR_TYPE_CONFLICT;
+}
+
+static fabric_error_t message_compatible(const message_description_t *before,
+                                         const message_description_t *after,
+                                         fabric_schema_fault_t *fault)
+{
+    fabric_schema_fault_t inner = {{0}};
+    if (before->durable != after->durable) {
+        return conflict(fault, after->tag, "",
+                        before->durable
+                            ? "expected a durable message as before, found a volatile one"
+                            : "expected a volatile message as before, found a durable one");
+    }
+    if (schema_compatible(before->request, after->request, &inner) != FABRIC_OK) {
+        return conflict(fault, after->tag, " request", inner.text);
+    }
+    if (schema_compatible(before->reply, after->reply, &inner) != FABRIC_OK) {
+        return conflict(fault, after->tag, " reply", inner.text);
+    }
+    return FABRIC_OK;
+}
+
+fabric_error_t type_description_compatible(const type_description_t *before,
+                                           const type_description_t *after,
+                                           fabric_schema_fault_t *fault)
+{
+    if (strcmp(before->group, after->group) != 0) {
+        char text[120];
+        (void)snprintf(text, sizeof text, "expected shard group %.40s as before, found %.40s",
+                       before->group, after->group);
+        return conflict(fault, after->name, "", text);
+    }
+    for (size_t i = 0; i < before->message_count; i++) {
+        const message_description_t *old = &before->messages[i];
+        const message_description_t *now =
+            type_description_message(after, fabric_bytes_of(old->tag));
+        fabric_error_t error = now ? message_compatible(old, now, fault) : FABRIC_OK;
+        if (error != FABRIC_OK) {
+            return error;
+        }
+    }
+    return FABRIC_OK;
+}

@@ -1,0 +1,107 @@
+/* The wire: a bounded writer and a bounded reader for msgpack
+ * (https://github.com/msgpack/msgpack/blob/master/spec.md).
+ *
+ * The writer packs with msgpack-c's own templates into a growable buffer. The reader is a cursor
+ * over borrowed bytes: it checks every length against the bytes that are left, builds no tree,
+ * allocates nothing, and after its first failure stays failed, so that a decoder may read all its
+ * fields and look at the end.
+ *
+ * A frame is: array(3) [version, high_id, settled], then one bin for each message it carries. The
+ * bin's length lets a receiver step over a malformed message to the next (I14). A message is
+ * array(n+1) [kind, fields...].
+ *
+ * Threading: none of its own; an object belongs to one thread at a time.
+ */
+#ifndef CORE_WIRE_H
+#define CORE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fabric/bytes.h>
+#include <fabric/error.h>
+
+/* A growable buffer. Zero-initialise it, or reuse it after wire_writer_reset. */
+typedef struct wire_writer {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+} wire_writer_t;
+
+void wire_writer_reset(wire_writer_t *writer);   /* forgets the contents, keeps the memory */
+void wire_writer_destroy(wire_writer_t *writer); /* frees the memory; the writer is as new */
+/* Makes room for `extra` more bytes. Aborts when memory is exhausted, as czmq does. */
+void wire_writer_reserve(wire_writer_t *writer, size_t extra);
+/* Appends bytes as they are, without a header. */
+void wire_append(wire_writer_t *writer, const void *data, size_t size);
+static inline fabric_bytes_t wire_writer_bytes(const wire_writer_t *writer)
+{
+    return (fabric_bytes_t){writer->data, writer->size};
+}
+
+void wire_put_nil(wire_writer_t *writer);
+void wire_put_bool(wire_writer_t *writer, bool value);
+void wire_put_uint(wire_writer_t *writer, uint64_t value);
+void wire_put_int(wire_writer_t *writer, int64_t value);
+void wire_put_double(wire_writer_t *writer, double value);
+void wire_put_str(wire_writer_t *writer, fabric_bytes_t value);
+void wire_put_text(wire_writer_t *writer, const char *value);
+void wire_put_bin(wire_writer_t *writer, fabric_bytes_t value);
+void wire_put_array(wire_writer_t *writer, uint32_t count);
+void wire_put_map(wire_writer_t *writer, uint32_t count);
+/* Opens a bin whose length is not known yet (always bin 32); returns a mark for wire_bin_end, which
+ * fills it in. */
+size_t wire_bin_begin(wire_writer_t *writer);
+void wire_bin_end(wire_writer_t *writer, size_t mark);
+
+/* A cursor over borrowed bytes, which must outlive it and every view taken from it. */
+typedef struct wire_reader {
+    const uint8_t *next;
+    const uint8_t *end;
+    bool failed;
+} wire_reader_t;
+
+typedef enum wire_type {
+    WIRE_NONE, /* no bytes left, or failed */
+    WIRE_NIL,
+    WIRE_BOOL,
+    WIRE_UINT,
+    WIRE_INT, /* negative */
+    WIRE_DOUBLE,
+    WIRE_STR,
+    WIRE_BIN,
+    WIRE_ARRAY,
+    WIRE_MAP,
+    WIRE_OTHER /* ext, or the byte that msgpack never uses */
+} wire_type_t;
+
+wire_reader_t wire_reader(fabric_bytes_t bytes);
+static inline size_t wire_left(const wire_reader_t *reader)
+{
+    return reader->failed ? 0 : (size_t)(reader->end - reader->next);
+}
+/* The type of the next value, without consuming it. */
+wire_type_t wire_peek(const wire_reader_t *reader);
+/* Each get consumes one value; where the type is wrong, the value out of range or the bytes too
+ * few, the reader fails and the result is zero, empty or false. Integers are accepted in any width.
+ */
+void wire_get_nil(wire_reader_t *reader);
+bool wire_get_bool(wire_reader_t *reader);
+uint64_t wire_get_uint(wire_reader_t *reader);
+int64_t wire_get_int(wire_reader_t *reader);
+double
+wire_get_double(wire_reader_t *reader); /* float 32 and 64 and integers; a NaN or infinity fails */
+fabric_bytes_t wire_get_str(wire_reader_t *reader);
+fabric_bytes_t wire_get_bin(wire_reader_t *reader);
+/* The count is checked against the bytes left: each element takes at least one (a map's pair two).
+ */
+uint32_t wire_get_array(wire_reader_t *reader);
+uint32_t wire_get_map(wire_reader_t *reader);
+/* Steps over one value of any type but ext, nested at most LIMIT_DEPTH_MAX deep, without recursion
+ * on input size. */
+void wire_skip(wire_reader_t *reader);
+/* FABRIC_OK when nothing failed and no byte is left over, else FABRIC_ERROR_MALFORMED_MESSAGE. */
+FABRIC_MUST_USE fabric_error_t wire_finish(const wire_reader_t *reader);
+
+#endif
