@@ -10,7 +10,11 @@ VARIANT   ?=
 B         ?= build$(if $(VARIANT),/$(VARIANT))
 STORE     ?= sqlite
 
-CC        ?= gcc
+ifeq ($(origin CC),default)
+CC        := gcc
+endif
+# V=1 shows the commands.
+Q         := $(if $(V),,@)
 OPTIMIZE  := -O2
 HARDEN    := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 LDHARDEN  := -Wl,-z,relro,-z,now
@@ -92,7 +96,7 @@ INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*_test.c))
 
 all: packages
 	@$(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) everything
-everything: $(PROGRAMS) $(LIBRARIES) $(EXAMPLES) $(MODULES)
+everything: $(PROGRAMS) $(B)/bin/fabric-demo $(LIBRARIES) $(EXAMPLES) $(MODULES)
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -100,12 +104,13 @@ help:
 # ---- compiling and linking ------------------------------------------------------------------------------------
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(if $(V),,@echo "CC   $<")
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 define archive
 @mkdir -p $(@D)
 @rm -f $@
-ar rcs $@ $^
+$(Q)ar rcs $@ $^
 endef
 $(A_CORE): $(CORE_OBJ)
 	$(archive)
@@ -127,8 +132,8 @@ $(B)/lib/libfabric_worker.a: $(WORKER_OBJ) $(CORE_OBJ)
 	$(archive)
 
 define shared_library
-@mkdir -p $(@D)
-$(CC) -shared -Wl,-soname,$(@F).$(SOVERSION) -Wl,--version-script=libfabric.map $^ $(LDFLAGS_ALL) $(LIBS_CORE) -o $@.$(VERSION)
+$(Q)mkdir -p $(@D)
+$(Q)$(CC) -shared -Wl,-soname,$(@F).$(SOVERSION) -Wl,--version-script=libfabric.map $^ $(LDFLAGS_ALL) $(LIBS_CORE) -o $@.$(VERSION)
 @ln -sf $(@F).$(VERSION) $@.$(SOVERSION)
 @ln -sf $(@F).$(SOVERSION) $@
 endef
@@ -139,7 +144,8 @@ $(B)/lib/libfabric_worker.so: $(WORKER_OBJ) $(CORE_OBJ) libfabric.map
 
 define program
 @mkdir -p $(@D)
-$(CC) $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS_ALL) $(1) -ldl -o $@
+$(if $(V),,@echo "LINK $@")
+$(Q)$(CC) $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS_ALL) $(1) -ldl -o $@
 endef
 $(B)/bin/fabric-broker: $(B)/obj/broker/broker_main.o $(A_BROKER) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
@@ -147,13 +153,17 @@ $(B)/bin/fabric-worker: $(B)/obj/worker/worker_main.o $(WORKER_OBJ) $(CORE_OBJ)
 	$(call program,$(LIBS_CORE))
 $(B)/bin/fabricctl: $(B)/obj/cli/fabricctl_main.o $(CLI_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
-$(B)/bin/fabric-bench: $(B)/obj/bench/bench_main.o $(BENCH_OBJ) $(A_CLIENT) $(A_CORE)
-	$(call program,$(LIBS_CORE))
+$(B)/bin/fabric-bench: $(B)/obj/bench/bench_main.o $(BENCH_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
+
+$(B)/bin/fabric-demo: $(B)/obj/bench/demo_main.o $(BENCH_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
 # Modules resolve fabric_* symbols in the program that loads them.
 define module
 @mkdir -p $(@D)
-$(CC) -shared $(filter %.o,$^) $(LDFLAGS_ALL) -o $@
+$(if $(V),,@echo "LINK $@")
+$(Q)$(CC) -shared $(filter %.o,$^) $(LDFLAGS_ALL) -o $@
 endef
 $(B)/examples/%.so: $(B)/obj/examples/%_entity.o
 	$(module)
@@ -173,11 +183,15 @@ $(B)/tests/unit/worker_%: $(B)/obj/tests/unit/worker_%.o $(A_WORKER) $(A_TEST) $
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
 $(B)/tests/unit/client_%: $(B)/obj/tests/unit/client_%.o $(A_CLIENT) $(A_TEST) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
+$(B)/tests/unit/cli_%: $(B)/obj/tests/unit/cli_%.o $(CLI_OBJ) $(A_CLIENT) $(A_TEST) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
+$(B)/tests/unit/bench_%: $(B)/obj/tests/unit/bench_%.o $(BENCH_OBJ) $(A_CLIENT) $(A_TEST) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
 $(B)/tests/conformance/%: $(B)/obj/tests/conformance/%.o $(A_TEST) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 $(B)/tests/simulation/%: $(B)/obj/tests/simulation/%.o $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_TEST) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/integration/%: $(B)/obj/tests/integration/%.o $(A_CLIENT) $(A_TEST) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+$(B)/tests/integration/%: $(B)/obj/tests/integration/%.o $(BENCH_OBJ) $(A_TEST) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
 tests: $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION)
@@ -191,7 +205,7 @@ packages:
 demo: packages
 	@sh .ci/packages $(if $(filter mysql,$(STORE)),check,build)
 	@$(MAKE) --no-print-directory -j2 B=$(B) everything >$(B).log 2>&1 || { cat $(B).log; exit 1; }
-	@$(B)/bench/demo --store $(STORE)
+	@$(B)/bin/fabric-demo --store $(STORE)
 
 ## make check            all tests, on a private MariaDB where they need one
 check:

@@ -1,0 +1,199 @@
+/* A cluster of its own: see cluster.h. */
+#include "bench/cluster.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MAX = 40, READY_MS = 30000, WORKER_STOP_MS = 10000, BROKER_STOP_MS = 15000 };
+
+#define PATH_SIZE (FOLDER_PATH_SIZE + 64)
+
+static fabric_error_t find_program(const char *folder, const char *name, reason_t *reason,
+                                   char path[PATH_SIZE])
+{
+    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
+    return access(path, R_OK) == 0 ? FABRIC_OK
+                                   : reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
+                                                "%s is not there: build all of Fabric", path);
+}
+
+/* Takes the router's endpoint out of the broker's ready line. */
+static fabric_error_t parse_ready(const char *line, reason_t *reason, char *url, size_t url_size)
+{
+    static const char begin[] = "fabric-broker ready router=";
+    if (strncmp(line, begin, sizeof begin - 1) != 0) {
+        return reason_set(reason, FABRIC_ERROR_INTERNAL, "the broker says '%.200s'", line);
+    }
+    const char *endpoint = line + sizeof begin - 1;
+    int size = (int)strcspn(endpoint, " ");
+    return snprintf(url, url_size, "%.*s", size, endpoint) < (int)url_size
+               ? FABRIC_OK
+               : reason_set(reason, FABRIC_ERROR_INTERNAL, "the broker's endpoint is too long");
+}
+
+/* Appends NULL-terminated arguments to a NULL-terminated list. */
+static void append(const char **arguments, const char *const *more)
+{
+    while (*arguments) {
+        arguments++;
+    }
+    while (more && *more) {
+        *arguments++ = *more++;
+    }
+    *arguments = NULL;
+}
+
+static fabric_error_t start_broker(const cluster_t *cluster, const char *listen,
+                                   const char *log_name, reason_t *reason, process_t *broker,
+                                   char url[300])
+{
+    char programs[FOLDER_PATH_SIZE];
+    char path[PATH_SIZE];
+    char log[PATH_SIZE];
+    char line[1024];
+    fabric_error_t error = folder_of_programs(reason, programs);
+    error = error ? error : find_program(programs, "fabric-broker", reason, path);
+    if (error) {
+        return error;
+    }
+    snprintf(log, sizeof log, "%s/%s", cluster->folder, log_name);
+    const char *arguments[ARGUMENTS_MAX] = {
+        path,      "--listen",           listen, "--publish", "tcp://127.0.0.1:*",
+        "--store", cluster->database.url};
+    append(arguments, cluster->options->broker_arguments);
+    error = process_start(arguments, log, true, reason, broker);
+    if (error) {
+        return error;
+    }
+    error = process_read_line(broker, READY_MS, line, sizeof line);
+    if (error == FABRIC_ERROR_SHUTTING_DOWN) {
+        return error;
+    }
+    return error ? reason_set(reason, FABRIC_ERROR_NOT_CONNECTED, "the broker does not start (%s)",
+                              fabric_error_name(error))
+                 : parse_ready(line, reason, url, 300);
+}
+
+static fabric_error_t start_first_broker(cluster_t *cluster, const char *listen, reason_t *reason)
+{
+    fabric_error_t error =
+        start_broker(cluster, listen, "broker.log", reason, &cluster->broker, cluster->url);
+    if (!error) {
+        snprintf(cluster->urls, sizeof cluster->urls, "%s%s%s", cluster->url,
+                 cluster->standby_url[0] ? "," : "", cluster->standby_url);
+    }
+    return error;
+}
+
+fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason)
+{
+    fabric_error_t error = start_broker(cluster, "tcp://127.0.0.1:*", "standby.log", reason,
+                                        &cluster->standby, cluster->standby_url);
+    if (!error) {
+        snprintf(cluster->urls, sizeof cluster->urls, "%s,%s", cluster->url, cluster->standby_url);
+    }
+    return error;
+}
+
+fabric_error_t cluster_restart_broker(cluster_t *cluster, reason_t *reason)
+{
+    char listen[sizeof cluster->url];
+    snprintf(listen, sizeof listen, "%s", cluster->url);
+    process_stop(&cluster->broker, BROKER_STOP_MS);
+    return start_first_broker(cluster, listen, reason);
+}
+
+fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason)
+{
+    char programs[FOLDER_PATH_SIZE];
+    char path[PATH_SIZE];
+    char module[PATH_SIZE];
+    char log[PATH_SIZE];
+    const cluster_options_t *options = cluster->options;
+    const char *name = options->module ? options->module : "../bench/bench_module.so";
+    if (cluster->worker_count == CLUSTER_WORKERS_MAX) {
+        return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED, "too many workers");
+    }
+    fabric_error_t error = folder_of_programs(reason, programs);
+    error = error ? error : find_program(programs, "fabric-worker", reason, path);
+    error = error ? error : find_program(programs, name, reason, module);
+    if (error) {
+        return error;
+    }
+    snprintf(log, sizeof log, "%s/worker-%u.log", cluster->folder, cluster->worker_count);
+    const char *arguments[ARGUMENTS_MAX] = {path, "--module", module, "--url", cluster->urls};
+    append(arguments, options->worker_arguments);
+    process_t *worker = &cluster->workers[cluster->worker_count];
+    *worker = PROCESS_NONE;
+    cluster->worker_count++;
+    return process_start(arguments, log, false, reason, worker);
+}
+
+fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *options,
+                             const store_driver_t *const *drivers, reason_t *reason)
+{
+    *cluster = (cluster_t){
+        .broker = PROCESS_NONE, .database = {.server = PROCESS_NONE}, .options = options};
+    fabric_error_t error = folder_make(reason, cluster->folder);
+    error = error ? error
+                  : folder_file_system(cluster->folder, cluster->file_system,
+                                       sizeof cluster->file_system);
+    if (!error && options->database) {
+        error =
+            database_use(&cluster->database, options->database, drivers, reason, &cluster->facts);
+    } else if (!error) {
+        error = database_start(&cluster->database, options->store, cluster->folder, drivers, reason,
+                               &cluster->facts);
+    }
+    error = error ? error : start_first_broker(cluster, "tcp://127.0.0.1:*", reason);
+    for (uint32_t i = 0; i < options->workers && !error; i++) {
+        error = cluster_add_worker(cluster, reason);
+    }
+    return error;
+}
+
+const char *cluster_casualty(cluster_t *cluster)
+{
+    static char name[32];
+    if (!process_runs(&cluster->broker)) {
+        return "broker.log";
+    }
+    if (cluster->standby_url[0] && !process_runs(&cluster->standby)) {
+        return "standby.log";
+    }
+    for (uint32_t i = 0; i < cluster->worker_count; i++) {
+        if (!process_runs(&cluster->workers[i])) {
+            snprintf(name, sizeof name, "worker-%u.log", i);
+            return name;
+        }
+    }
+    return NULL;
+}
+
+void cluster_print_logs(const cluster_t *cluster, FILE *to)
+{
+    char name[32];
+    if (!cluster->folder[0]) {
+        return;
+    }
+    folder_print_end(cluster->folder, "database.log", to);
+    folder_print_end(cluster->folder, "broker.log", to);
+    folder_print_end(cluster->folder, "standby.log", to);
+    for (uint32_t i = 0; i < cluster->worker_count; i++) {
+        snprintf(name, sizeof name, "worker-%u.log", i);
+        folder_print_end(cluster->folder, name, to);
+    }
+}
+
+void cluster_stop(cluster_t *cluster)
+{
+    for (uint32_t i = 0; i < cluster->worker_count; i++) {
+        process_stop(&cluster->workers[i], WORKER_STOP_MS);
+    }
+    process_stop(&cluster->standby, BROKER_STOP_MS);
+    process_stop(&cluster->broker, BROKER_STOP_MS);
+    database_stop(&cluster->database);
+    folder_remove(cluster->folder);
+    *cluster = (cluster_t){
+        .broker = PROCESS_NONE, .standby = PROCESS_NONE, .database = {.server = PROCESS_NONE}};
+}

@@ -1,0 +1,295 @@
+/* The demonstration: see demo.h. */
+#include "bench/demo.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bench/cluster.h"
+#include "bench/status.h"
+#include "bench/stop.h"
+#include "core/clock.h"
+#include "examples/counter/counter.h"
+
+enum {
+    WORKERS = 3,
+    PEEK_EVERY = 20,       /* one volatile message for so many durable ones */
+    EXTRA_MESSAGES = 1000, /* sent on after the kill, until a redelivery is seen */
+    MESSAGES_MAX = 1000000,
+    READY_MS = 30000,
+    DRAIN_MS = 60000,
+    CALL_MS = 60000,
+    PROGRESS_MS = 200
+};
+
+typedef enum ledger_entry { NOT_SENT, SENT, ANSWERED, FAILED } ledger_entry_t;
+
+typedef struct demo {
+    const demo_options_t *options;
+    const store_driver_t *const *drivers;
+    cluster_options_t cluster_options;
+    cluster_t cluster;
+    fabric_client_t *client;
+    uint8_t *ledger; /* one ledger_entry_t for each durable message */
+    uint64_t sent, answered, failed;
+    uint64_t open; /* durable and volatile calls that have not ended */
+    uint64_t peeks, peeks_answered, peeks_unknown;
+    uint64_t progress_ms;
+    uint32_t killed;
+    uint64_t redelivered_before; /* the kill */
+    uint64_t redelivered;
+    bool terminal;
+} demo_t;
+
+/* The demonstration that completions belong to: a completion's context is a ledger entry. */
+static demo_t *present;
+
+/* ---- calls ---- */
+
+static void increment_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    uint8_t *entry = context;
+    counter_value_t reply;
+    present->open--;
+    if (outcome->error || *entry != SENT ||
+        fabric_schema_decode(counter_increment.reply, payload, NULL, &reply) || reply.value < 1) {
+        *entry = FAILED;
+        present->failed++;
+        fprintf(stderr, "demo: an increment failed: %s %s\n", fabric_error_name(outcome->error),
+                outcome->text);
+        return;
+    }
+    *entry = ANSWERED;
+    present->answered++;
+}
+
+static void peek_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    (void)context;
+    (void)payload;
+    present->open--;
+    present->peeks_answered += outcome->error == FABRIC_OK;
+    present->peeks_unknown += outcome->error != FABRIC_OK;
+}
+
+static fabric_error_t send_one(demo_t *demo)
+{
+    static const counter_increment_request_t request = {.amount = 1};
+    char id[32];
+    snprintf(id, sizeof id, "counter-%" PRIu64, demo->sent % demo->options->entities);
+    uint8_t *entry = &demo->ledger[demo->sent];
+    fabric_call_t call = {.entity = fabric_entity("Counter", id),
+                          .message = &counter_increment,
+                          .request = &request,
+                          .timeout_ms = CALL_MS};
+    fabric_error_t error = fabric_client_start(demo->client, &call, increment_ended, entry, NULL);
+    if (error) {
+        return error;
+    }
+    *entry = SENT;
+    demo->sent++;
+    demo->open++;
+    if (demo->sent % PEEK_EVERY == 0) {
+        call.message = &counter_peek;
+        error = fabric_client_start(demo->client, &call, peek_ended, NULL, NULL);
+        demo->peeks += !error;
+        demo->open += !error;
+    }
+    return error;
+}
+
+static void show_progress(demo_t *demo)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (demo->terminal && now_ms >= demo->progress_ms) {
+        demo->progress_ms = now_ms + PROGRESS_MS;
+        printf("\r  %" PRIu64 " sent, %" PRIu64 " answered", demo->sent, demo->answered);
+        fflush(stdout);
+    }
+}
+
+/* Keeps the calls in flight until `count` increments have been sent, and, with `finish`, until all have ended. */
+static fabric_error_t pump(demo_t *demo, uint64_t count, bool finish)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + DRAIN_MS;
+    while (demo->sent < count || (finish && demo->open > 0)) {
+        while (demo->sent < count && demo->open < demo->options->inflight) {
+            fabric_error_t error = send_one(demo);
+            if (error) {
+                return error;
+            }
+        }
+        if (stop_requested() || clock_monotonic_ms() > deadline_ms) {
+            return stop_requested() ? FABRIC_ERROR_SHUTTING_DOWN : FABRIC_ERROR_TIMEOUT;
+        }
+        (void)fabric_client_wait(demo->client, 50);
+        show_progress(demo);
+    }
+    return FABRIC_OK;
+}
+
+/* ---- the kill ---- */
+
+/* Stops a worker in its tracks while the others go on, waits until deliveries to it stand unanswered, and kills it. */
+static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
+{
+    process_t *worker = &demo->cluster.workers[0];
+    status_counters_t counters = {0};
+    uint64_t outstanding = 0;
+    fabric_error_t error = status_counters(demo->client, reason, &counters);
+    if (error) {
+        return error;
+    }
+    demo->redelivered_before = counters.redelivered;
+    kill(worker->pid, SIGSTOP);
+    for (uint64_t more = 0; !error && outstanding == 0 && more < EXTRA_MESSAGES; more++) {
+        error = pump(demo, demo->sent + 1, false);
+        error = error ? error
+                      : status_outstanding(demo->client, (long)worker->pid, reason, &outstanding);
+    }
+    if (error) {
+        return error;
+    }
+    printf("%s  kill -9 of worker process %ld, which has %" PRIu64 " unanswered deliveries\n",
+           demo->terminal ? "\r" : "", (long)worker->pid, outstanding);
+    kill(worker->pid, SIGKILL);
+    while (process_runs(worker) && !stop_requested()) {
+        (void)fabric_client_wait(demo->client, 1);
+    }
+    demo->killed++;
+    return FABRIC_OK;
+}
+
+/* Goes on sending until the broker has delivered something a second time. */
+static fabric_error_t see_redelivery(demo_t *demo, reason_t *reason)
+{
+    status_counters_t counters = {.redelivered = demo->redelivered_before};
+    fabric_error_t error = FABRIC_OK;
+    while (!error && counters.redelivered == demo->redelivered_before) {
+        if (demo->sent + EXTRA_MESSAGES > MESSAGES_MAX) {
+            return reason_set(reason, FABRIC_ERROR_TIMEOUT, "no redelivery was seen");
+        }
+        error = pump(demo, demo->sent + 1, false);
+        error = error ? error : status_counters(demo->client, reason, &counters);
+    }
+    return error;
+}
+
+/* ---- the whole ---- */
+
+static fabric_error_t start(demo_t *demo, reason_t *reason)
+{
+    fabric_outcome_t outcome = {0};
+    printf("starting a broker on %s, and %d workers with the Counter entity\n",
+           demo->options->store, WORKERS);
+    fflush(stdout);
+    fabric_error_t error =
+        cluster_start(&demo->cluster, &demo->cluster_options, demo->drivers, reason);
+    if (error) {
+        return error;
+    }
+    printf("  %s, %s, on %s\n  broker process %ld at %s\n", demo->cluster.facts.product,
+           demo->cluster.facts.durability, demo->cluster.file_system,
+           (long)demo->cluster.broker.pid, demo->cluster.url);
+    error = fabric_client_open(demo->cluster.url, NULL, &demo->client, &outcome);
+    if (error) {
+        return reason_set(reason, error, "%s", outcome.text);
+    }
+    return status_wait_ready(demo->client, WORKERS, READY_MS, reason);
+}
+
+static fabric_error_t run(demo_t *demo, reason_t *reason)
+{
+    const demo_options_t *options = demo->options;
+    fabric_error_t error = start(demo, reason);
+    if (error) {
+        return error;
+    }
+    printf("sending %u durable increments to %u counters, %u in flight, and a volatile Peek after "
+           "every %d\n",
+           options->messages, options->entities, options->inflight, PEEK_EVERY);
+    fflush(stdout);
+    error = pump(demo, options->messages / 3, false);
+    error = error ? error : kill_worker(demo, reason);
+    error = error ? error : see_redelivery(demo, reason);
+    uint64_t count = demo->sent > options->messages ? demo->sent : options->messages;
+    error = error ? error : pump(demo, count, true);
+    error = error ? error : status_wait_drained(demo->client, DRAIN_MS, reason);
+    status_counters_t counters = {0};
+    error = error ? error : status_counters(demo->client, reason, &counters);
+    demo->redelivered = counters.redelivered;
+    return error;
+}
+
+static void count_pending(void *context, const store_message_t *message, uint32_t attempts,
+                          const store_reply_t *reply)
+{
+    (void)message;
+    (void)attempts;
+    (void)reply;
+    ++*(uint64_t *)context;
+}
+
+/* Rows without a final reply: what the store says is lost. */
+static fabric_error_t count_unended(demo_t *demo, reason_t *reason, uint64_t *count)
+{
+    store_t *store = NULL;
+    store_options_t options = {
+        .url = demo->cluster.database.url, .connect_timeout_ms = 5000, .io_timeout_ms = 30000};
+    fabric_error_t error = store_open(demo->drivers, &options, reason, &store);
+    if (!error) {
+        error = store->driver->load_pending(store, (request_id_t){0}, count_pending, count);
+        store_close(&store);
+    }
+    return error;
+}
+
+static void report(demo_t *demo, uint64_t unended)
+{
+    fabric_client_stats_t stats;
+    fabric_client_stats(demo->client, &stats);
+    uint64_t unanswered = stats.accepted > demo->answered ? stats.accepted - demo->answered : 0;
+    uint64_t lost = unanswered > unended ? unanswered : unended;
+    printf("%s  %" PRIu64 " volatile messages: %" PRIu64 " answered, %" PRIu64
+           " failed or unknown, as volatile ones may be\n",
+           demo->terminal ? "\r" : "", demo->peeks, demo->peeks_answered, demo->peeks_unknown);
+    printf("  the store holds %" PRIu64 " messages without a final reply\n", unended);
+    printf("demo: %" PRIu64 " accepted, %" PRIu64 " answered, %" PRIu64 " lost, %" PRIu64
+           " redelivered, %d workers, %u killed\n",
+           stats.accepted, demo->answered, lost, demo->redelivered, WORKERS, demo->killed);
+    demo->failed += lost;
+}
+
+int demo_run(const demo_options_t *options, const store_driver_t *const *drivers)
+{
+    demo_t demo = {
+        .options = options,
+        .drivers = drivers,
+        .cluster_options = {.store = options->store,
+                            .workers = WORKERS,
+                            .module = "../examples/counter/counter.so"},
+        .ledger = calloc(MESSAGES_MAX, 1),
+        .terminal = isatty(STDOUT_FILENO),
+    };
+    reason_t reason = {{0}};
+    uint64_t unended = 0;
+    if (!demo.ledger) {
+        abort();
+    }
+    present = &demo;
+    fabric_error_t error = run(&demo, &reason);
+    error = error ? error : count_unended(&demo, &reason, &unended);
+    if (error && !stop_requested()) {
+        cluster_print_logs(&demo.cluster, stderr);
+        fprintf(stderr, "demo: %s: %s\n", fabric_error_name(error),
+                reason.text[0] ? reason.text : fabric_error_meaning(error));
+    } else if (!error) {
+        report(&demo, unended);
+    }
+    fabric_client_close(&demo.client);
+    cluster_stop(&demo.cluster);
+    free(demo.ledger);
+    return error || demo.failed > 0 || demo.answered < options->messages;
+}

@@ -1,0 +1,224 @@
+/* The load's loop: see load.h. */
+#include "bench/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench/stop.h"
+#include "core/clock.h"
+
+/* The client ends every call at its own deadline, 30 s by default. */
+#define OPEN_CALLS_WAIT_US 60000000
+/* How often the loop looks at the clock and at signals where nothing ends. */
+#define WAIT_MS 20
+
+typedef struct entity_name {
+    char text[20];
+} entity_name_t;
+
+/* One call in flight. */
+typedef struct slot {
+    load_t *load;
+    uint64_t started_us;
+    uint64_t sequence;
+} slot_t;
+
+struct load {
+    fabric_client_t *client;
+    load_options_t options;
+    fabric_call_t call; /* all but the entity is the same for every call */
+    bench_body_t *request;
+    bench_body_t *reply;
+    entity_name_t *names;
+    slot_t *slots;
+    slot_t **idle; /* a stack */
+    uint32_t idle_count;
+    uint32_t open;
+    bool starting; /* whether ended calls are followed by new ones */
+    uint64_t sequence;
+    uint64_t random;
+    uint64_t end_us; /* when no more calls are started */
+    uint64_t now_us; /* of the last end */
+    load_result_t result;
+};
+
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+    if (!memory) {
+        abort();
+    }
+    return memory;
+}
+
+static bench_body_t *new_body(const load_t *load)
+{
+    return allocate(1, sizeof(bench_body_t) + load->call.message->request->size);
+}
+
+static void make_names(load_t *load)
+{
+    load->names = allocate(load->options.entities, sizeof *load->names);
+    for (uint32_t i = 0; i < load->options.entities; i++) {
+        snprintf(load->names[i].text, sizeof load->names[i].text, "bench-%u", i);
+    }
+}
+
+load_t *load_new(fabric_client_t *client, const load_options_t *options)
+{
+    load_t *load = allocate(1, sizeof *load);
+    bool tell = options->kind == BENCH_TELL_DURABLE || options->kind == BENCH_TELL_VOLATILE;
+    load->client = client;
+    load->options = *options;
+    load->call = (fabric_call_t){
+        .entity = {.type = fabric_bytes_of(BENCH_TYPE)},
+        .message = bench_message(options->kind, options->size),
+        .tell = tell,
+        .handled = options->kind == BENCH_TELL_VOLATILE,
+    };
+    load->request = new_body(load);
+    load->reply = new_body(load);
+    load->call.request = load->request;
+    load->request->size = options->size;
+    clock_random(&load->random, sizeof load->random);
+    load->random |= 1;
+    for (uint32_t i = 0; i < options->size; i++) { /* what does not compress */
+        load->request->data[i] = (uint8_t)(load->random >> (i % 8 * 8) ^ i * 2654435761u >> 13);
+    }
+    make_names(load);
+    load->slots = allocate(options->inflight, sizeof *load->slots);
+    load->idle = allocate(options->inflight, sizeof(slot_t *));
+    for (uint32_t i = 0; i < options->inflight; i++) {
+        load->slots[i].load = load;
+        load->idle[load->idle_count++] = &load->slots[i];
+    }
+    return load;
+}
+
+void load_destroy(load_t **load)
+{
+    if (!*load) {
+        return;
+    }
+    free((*load)->request);
+    free((*load)->reply);
+    free((*load)->names);
+    free((*load)->slots);
+    free((*load)->idle);
+    free(*load);
+    *load = NULL;
+}
+
+/* ---- one call ---- */
+
+/* Marsaglia's xorshift, mapped to 0..entities-1 by multiplication. */
+static uint32_t next_entity(load_t *load)
+{
+    load->random ^= load->random << 13;
+    load->random ^= load->random >> 7;
+    load->random ^= load->random << 17;
+    return (uint32_t)((load->random >> 32) * load->options.entities >> 32);
+}
+
+static void count_error(load_t *load, fabric_error_t error)
+{
+    load->result.errors++;
+    load->result.errors_by_number[(unsigned)error < LOAD_ERRORS_MAX ? (unsigned)error : 0]++;
+}
+
+static bool is_right(load_t *load, const slot_t *slot, fabric_bytes_t payload)
+{
+    if (load->call.tell) {
+        return true;
+    }
+    bench_body_t *reply = load->reply;
+    return fabric_schema_decode(load->call.message->reply, payload, NULL, reply) == FABRIC_OK &&
+           reply->sequence == bench_answer(slot->sequence) && reply->size == load->options.size &&
+           bench_is_sound(reply) && memcmp(reply->data, load->request->data, reply->size) == 0;
+}
+
+static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload);
+
+/* Starts a call; false when the client does not take it. */
+static bool start_call(load_t *load, slot_t *slot)
+{
+    const entity_name_t *name = &load->names[next_entity(load)];
+    load->call.entity.id = fabric_bytes_of(name->text);
+    load->request->sequence = ++load->sequence;
+    bench_seal(load->request);
+    slot->sequence = load->sequence;
+    slot->started_us = clock_monotonic_us();
+    load->result.started++;
+    fabric_error_t error = fabric_client_start(load->client, &load->call, call_ended, slot, NULL);
+    if (error) {
+        count_error(load, error);
+        return false;
+    }
+    load->open++;
+    return true;
+}
+
+static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    slot_t *slot = context;
+    load_t *load = slot->load;
+    uint64_t now_us = clock_monotonic_us();
+    bool good = outcome->error == FABRIC_OK;
+    load->open--;
+    load->now_us = now_us;
+    if (!good) {
+        count_error(load, outcome->error);
+    } else if (!is_right(load, slot, payload)) {
+        count_error(load, FABRIC_ERROR_MALFORMED_MESSAGE);
+        load->result.wrong++;
+        good = false;
+    } else {
+        load->result.completed++;
+        histogram_record(&load->result.latency, now_us - slot->started_us);
+    }
+    /* After an error the slot waits for the loop: errors that come back at once must not spin. */
+    if (!good || !load->starting || now_us >= load->end_us || !start_call(load, slot)) {
+        load->idle[load->idle_count++] = slot;
+    }
+}
+
+/* ---- the loop ---- */
+
+static void fill(load_t *load)
+{
+    while (load->idle_count > 0) {
+        slot_t *slot = load->idle[load->idle_count - 1];
+        if (!start_call(load, slot)) {
+            return;
+        }
+        load->idle_count--;
+    }
+}
+
+fabric_error_t load_run(load_t *load, uint64_t duration_us, const load_result_t **result)
+{
+    uint64_t begin_us = clock_monotonic_us();
+    uint64_t now_us = begin_us;
+    load->result = (load_result_t){0};
+    load->now_us = begin_us;
+    load->end_us = begin_us + duration_us;
+    load->starting = true;
+    while (load->starting || load->open > 0) {
+        if (load->starting) {
+            fill(load);
+        }
+        fabric_client_wait(load->client, WAIT_MS);
+        now_us = clock_monotonic_us();
+        load->starting = load->starting && now_us < load->end_us;
+        if (stop_requested()) {
+            load->starting = false;
+            return FABRIC_ERROR_SHUTTING_DOWN;
+        }
+        if (now_us > load->end_us + OPEN_CALLS_WAIT_US) {
+            return FABRIC_ERROR_TIMEOUT;
+        }
+    }
+    load->result.elapsed_us = (load->now_us > begin_us ? load->now_us : now_us) - begin_us;
+    *result = &load->result;
+    return FABRIC_OK;
+}

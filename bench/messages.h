@@ -1,0 +1,94 @@
+/* The messages of the entity type Bench, shared by its module and the load.
+ *
+ * A body carries a payload of any size up to its class, with a sequence number and a checksum over
+ * both, so that either end can tell whether it got what the other sent. There are three classes of
+ * size because a worker clears a message's whole struct before each handling: a short message must
+ * not pay for the longest. All classes share one C struct; each schema covers a beginning of it.
+ */
+#ifndef BENCH_MESSAGES_H
+#define BENCH_MESSAGES_H
+
+#include <fabric/message_type.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define BENCH_TYPE           "Bench"
+#define BENCH_SIZE_BYTES_MAX 65536
+
+/* `size` and `data` are what a field of kind BYTES is in a struct. */
+typedef struct bench_body {
+    uint64_t sequence;
+    uint64_t checksum;
+    uint32_t size;
+    uint8_t data[];
+} bench_body_t;
+
+/* Over payload and sequence. */
+static inline uint64_t bench_checksum(uint64_t sequence, const uint8_t *data, uint32_t size)
+{
+    return XXH3_64bits_withSeed(data, size, sequence);
+}
+
+static inline void bench_seal(bench_body_t *body)
+{
+    body->checksum = bench_checksum(body->sequence, body->data, body->size);
+}
+
+static inline bool bench_is_sound(const bench_body_t *body)
+{
+    return body->checksum == bench_checksum(body->sequence, body->data, body->size);
+}
+
+/* What the entity answers to `sequence`. */
+static inline uint64_t bench_answer(uint64_t sequence)
+{
+    return sequence + 1;
+}
+
+#define BENCH_BODY(bytes)                                                                          \
+    static const fabric_field_t bench_fields_##bytes[] = {FABRIC_U64(bench_body_t, sequence),      \
+                                                          FABRIC_U64(bench_body_t, checksum),      \
+                                                          {"payload", FABRIC_FIELD_BYTES,          \
+                                                           offsetof(bench_body_t, size), (bytes),  \
+                                                           NULL, 0, FABRIC_ALWAYS}};               \
+    static const fabric_schema_t bench_schema_##bytes = {                                          \
+        "Body" #bytes, offsetof(bench_body_t, data) + (bytes), bench_fields_##bytes, 3}
+
+BENCH_BODY(256);
+BENCH_BODY(4096);
+BENCH_BODY(65536);
+
+typedef enum bench_kind {
+    BENCH_ASK_DURABLE,
+    BENCH_ASK_VOLATILE,
+    BENCH_TELL_DURABLE,
+    BENCH_TELL_VOLATILE,
+    BENCH_KINDS
+} bench_kind_t;
+
+enum { BENCH_CLASSES = 3 };
+
+#define BENCH_MESSAGES(bytes)                                                                      \
+    {                                                                                              \
+        {"AskDurable" #bytes, &bench_schema_##bytes, &bench_schema_##bytes, true, NULL},           \
+            {"AskVolatile" #bytes, &bench_schema_##bytes, &bench_schema_##bytes, false, NULL},     \
+            {"TellDurable" #bytes, &bench_schema_##bytes, &fabric_schema_empty, true, NULL},       \
+            {"TellVolatile" #bytes, &bench_schema_##bytes, &fabric_schema_empty, false, NULL},     \
+    }
+
+static const uint32_t bench_class_bytes[BENCH_CLASSES] = {256, 4096, 65536};
+static const fabric_message_type_t bench_messages[BENCH_CLASSES][BENCH_KINDS] = {
+    BENCH_MESSAGES(256), BENCH_MESSAGES(4096), BENCH_MESSAGES(65536)};
+
+/* The message of a kind for payloads of `size` bytes, at most BENCH_SIZE_BYTES_MAX. */
+static inline const fabric_message_type_t *bench_message(bench_kind_t kind, uint32_t size)
+{
+    unsigned class = 0;
+    while (class + 1 < BENCH_CLASSES && size > bench_class_bytes[class]) {
+        class ++;
+    }
+    return &bench_messages[class][kind];
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* Options of fabric-bench: one table of keys. */
+#include "bench/options.h"
+
+#include <string.h>
+
+#include "bench/cluster.h"
+#include "bench/messages.h"
+#include "core/limits.h"
+
+const config_key_t options_keys[] = {
+    {"durable", CONFIG_BOOL, "no", 0, 0, NULL, "durable messages (unless --volatile)"},
+    {"volatile", CONFIG_BOOL, "no", 0, 0, NULL, "volatile messages"},
+    {"entities", CONFIG_UINT, "1000", 1, 10000000, "N", "entities that the messages go to"},
+    {"inflight", CONFIG_UINT, "256", 1, LIMIT_PENDING_CALLS_MAX, "N", "calls open at once"},
+    {"size", CONFIG_UINT, "100", 0, BENCH_SIZE_BYTES_MAX, "BYTES",
+     "payload of each message, and of each reply"},
+    {"duration", CONFIG_UINT, "10", 1, 86400, "S", "seconds during which calls are started"},
+    {"warmup", CONFIG_UINT, "2", 0, 3600, "S", "seconds of the same before, not counted"},
+    {"json", CONFIG_BOOL, "no", 0, 0, NULL, "one line of JSON instead of a report"},
+    {"spawn", CONFIG_TEXT, NULL, 0, 0, "mysql|sqlite",
+     "run on a cluster of its own with a private database"},
+    {"workers", CONFIG_UINT, "2", 1, CLUSTER_WORKERS_MAX, "N", "worker processes of --spawn"},
+    {"url", CONFIG_TEXT, "fabric://127.0.0.1:5700", 0, 0, "URL",
+     "brokers of a cluster that runs already; without --spawn"},
+    {"store", CONFIG_TEXT, NULL, 0, 0, "URL",
+     "that cluster's database, to read its settings for the report"},
+    {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD", "that database's password"},
+    {"allow_plaintext", CONFIG_BOOL, "no", 0, 0, NULL,
+     "connect to addresses beyond this machine without encryption"},
+    {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
+};
+
+void options_print_usage(void)
+{
+    printf("usage: fabric-bench ask|tell [--durable|--volatile] [options]\n\n"
+           "Measures throughput and latency of messages to entities of the type Bench.\n\n");
+    config_print_usage(options_keys, stdout);
+    printf("\nexit status: 0 measured, 64 usage, 69 broker or database unavailable,\n"
+           "             70 internal or wrong replies, 78 configuration\n");
+}
+
+static fabric_error_t check_spawn(const char *spawn, reason_t *reason)
+{
+    if (spawn && strcmp(spawn, "mysql") != 0 && strcmp(spawn, "sqlite") != 0) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "--spawn: '%.40s' is neither mysql nor sqlite", spawn);
+    }
+    return FABRIC_OK;
+}
+
+static fabric_error_t take_values(options_t *options, const config_t *config, reason_t *reason)
+{
+    const char *spawn = config_text(config, "spawn");
+    if (config_bool(config, "durable") && config_bool(config, "volatile")) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "--durable and --volatile exclude each other");
+    }
+    options->durable = !config_bool(config, "volatile");
+    options->entities = (uint32_t)config_uint(config, "entities");
+    options->inflight = (uint32_t)config_uint(config, "inflight");
+    options->size = (uint32_t)config_uint(config, "size");
+    options->duration_s = (uint32_t)config_uint(config, "duration");
+    options->warmup_s = (uint32_t)config_uint(config, "warmup");
+    options->json = config_bool(config, "json");
+    options->workers = (uint32_t)config_uint(config, "workers");
+    options->spawn = spawn;
+    options->url = spawn ? NULL : config_text(config, "url");
+    options->store = spawn ? NULL : config_text(config, "store");
+    options->store_password = config_text(config, "store_password");
+    options->allow_plaintext = config_bool(config, "allow_plaintext");
+    return check_spawn(spawn, reason);
+}
+
+fabric_error_t options_load(options_t *options, config_t *config, int argc, char **argv,
+                            reason_t *reason)
+{
+    int rest = 0;
+    *options = (options_t){0};
+    fabric_error_t error =
+        config_load(config, argc, argv, reason, &rest, &options->help, &options->version);
+    if (error || options->help || options->version) {
+        return error;
+    }
+    const char *mode = rest + 1 == argc ? argv[rest] : "";
+    options->tell = strcmp(mode, "tell") == 0;
+    if (!options->tell && strcmp(mode, "ask") != 0) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "give one of: ask, tell; see --help");
+    }
+    return take_values(options, config, reason);
+}

@@ -1,0 +1,160 @@
+/* Reports: see report.h. */
+#include "bench/report.h"
+
+#include <stdlib.h>
+#include <sys/utsname.h>
+
+#include <jansson.h>
+
+static const struct {
+    const char *name;
+    double fraction;
+} percentiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
+
+enum { PERCENTILE_COUNT = sizeof percentiles / sizeof percentiles[0] };
+
+static double rate(uint64_t count, uint64_t microseconds)
+{
+    return microseconds ? (double)count * 1e6 / (double)microseconds : 0.0;
+}
+
+/* What ended well: an accepted tell that became a dead letter did not. */
+static uint64_t completed(const report_t *report)
+{
+    uint64_t count = report->load->completed;
+    return count - (report->dead_letters < count ? report->dead_letters : count);
+}
+
+static uint64_t errors(const report_t *report)
+{
+    return report->load->started - completed(report);
+}
+
+static uint64_t errors_of(const report_t *report, unsigned number)
+{
+    uint64_t count = report->load->errors_by_number[number];
+    return number == FABRIC_ERROR_DEAD_LETTER ? count + report->load->completed - completed(report)
+                                              : count;
+}
+
+static double throughput(const report_t *report)
+{
+    return rate(completed(report),
+                report->options->tell ? report->drained_us : report->load->elapsed_us);
+}
+
+/* ---- JSON ---- */
+
+static json_t *latency_json(const load_result_t *load)
+{
+    json_t *latency = json_object();
+    for (size_t i = 0; i < PERCENTILE_COUNT; i++) {
+        uint64_t value = histogram_percentile(&load->latency, percentiles[i].fraction);
+        json_object_set_new(latency, percentiles[i].name, json_integer((json_int_t)value));
+    }
+    json_object_set_new(latency, "max", json_integer((json_int_t)load->latency.max));
+    return latency;
+}
+
+static json_t *errors_json(const report_t *report)
+{
+    json_t *by_name = json_object();
+    for (unsigned i = 0; i < LOAD_ERRORS_MAX; i++) {
+        if (errors_of(report, i)) {
+            json_object_set_new(by_name, fabric_error_name((fabric_error_t)i),
+                                json_integer((json_int_t)errors_of(report, i)));
+        }
+    }
+    return by_name;
+}
+
+static json_t *versions_json(const report_t *report)
+{
+    struct utsname name = {0};
+    uname(&name);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "fabric", FABRIC_VERSION, "store",
+                     report->store, "libzmq", report->zmq, "kernel", name.release, "machine",
+                     name.machine, "compiler", __VERSION__);
+}
+
+static void set_integer(json_t *object, const char *key, uint64_t value)
+{
+    json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+void report_json(const report_t *report, FILE *file)
+{
+    const options_t *options = report->options;
+    const load_result_t *load = report->load;
+    json_t *object = json_object();
+    json_object_set_new(object, "mode", json_string(options->tell ? "tell" : "ask"));
+    json_object_set_new(object, "durable", json_boolean(options->durable));
+    set_integer(object, "entities", options->entities);
+    set_integer(object, "inflight", options->inflight);
+    set_integer(object, "size", options->size);
+    json_object_set_new(object, "duration_s", json_real((double)load->elapsed_us / 1e6));
+    if (options->spawn) {
+        set_integer(object, "workers", options->workers);
+    } else {
+        json_object_set_new(object, "workers", json_null());
+    }
+    json_object_set_new(object, "throughput_per_s", json_real(throughput(report)));
+    if (options->tell) {
+        json_object_set_new(object, "accepted_per_s",
+                            json_real(rate(load->completed, load->elapsed_us)));
+        json_object_set_new(object, "drained_per_s",
+                            json_real(rate(completed(report), report->drained_us)));
+    }
+    json_object_set_new(object, "latency_us", latency_json(load));
+    set_integer(object, "started", load->started);
+    set_integer(object, "completed", completed(report));
+    set_integer(object, "errors", errors(report));
+    json_object_set_new(object, "errors_by_name", errors_json(report));
+    json_object_set_new(object, "store", json_string(report->store));
+    json_object_set_new(object, "durability", json_string(report->durability));
+    json_object_set_new(object, "file_system", json_string(report->file_system));
+    json_object_set_new(object, "versions", versions_json(report));
+    char *line = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+    json_decref(object);
+    if (!line) {
+        abort();
+    }
+    fprintf(file, "%s\n", line);
+    free(line);
+}
+
+/* ---- text ---- */
+
+void report_text(const report_t *report, FILE *file)
+{
+    const options_t *options = report->options;
+    const load_result_t *load = report->load;
+    fprintf(file, "%s %s  entities %u  inflight %u  size %u B  %.2f s",
+            options->durable ? "durable" : "volatile", options->tell ? "tell" : "ask",
+            options->entities, options->inflight, options->size, (double)load->elapsed_us / 1e6);
+    if (options->spawn) {
+        fprintf(file, "  workers %u", options->workers);
+    }
+    fprintf(file, "\nstore       %s on %s, %s\n", report->store, report->file_system,
+            report->durability);
+    fprintf(file, "throughput  %.0f/s", throughput(report));
+    if (options->tell) {
+        fprintf(file, "  (accepted %.0f/s, drained %.0f/s)",
+                rate(load->completed, load->elapsed_us),
+                rate(completed(report), report->drained_us));
+    }
+    fprintf(file, "\nlatency us ");
+    for (size_t i = 0; i < PERCENTILE_COUNT; i++) {
+        fprintf(file, " %s %llu", percentiles[i].name,
+                (unsigned long long)histogram_percentile(&load->latency, percentiles[i].fraction));
+    }
+    fprintf(file, "  max %llu\ncompleted   %llu of %llu, errors %llu\n",
+            (unsigned long long)load->latency.max, (unsigned long long)completed(report),
+            (unsigned long long)load->started, (unsigned long long)errors(report));
+    for (unsigned i = 0; i < LOAD_ERRORS_MAX; i++) {
+        if (errors_of(report, i)) {
+            fprintf(file, "  %-26s %llu\n", fabric_error_name((fabric_error_t)i),
+                    (unsigned long long)errors_of(report, i));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+/* One benchmark from the command line to its report. */
+#include "bench/run.h"
+
+#include <stdlib.h>
+
+#include "bench/cluster.h"
+#include "bench/report.h"
+#include "bench/status.h"
+#include "bench/stop.h"
+#include "core/clock.h"
+
+/* sysexits.h */
+enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_INTERNAL = 70, EXIT_CONFIGURATION = 78 };
+
+enum { READY_MS = 60000, TYPE_MS = 10000, DRAIN_MS_MIN = 60000 };
+
+/* Everything that is to be ended in the end. */
+typedef struct bench {
+    options_t options;
+    config_t *config;
+    const store_driver_t *const *drivers;
+    const char *zmq_version;
+    cluster_options_t cluster_options;
+    cluster_t cluster;
+    store_facts_t facts;
+    const char *url;
+    const char *file_system;
+    fabric_client_t *client;
+    load_t *load;
+    uint64_t drained_us;
+    uint64_t dead_letters;
+    const load_result_t *result; /* the load's */
+} bench_t;
+
+static int exit_code(fabric_error_t error)
+{
+    switch (fabric_error_class(error)) {
+    case FABRIC_CLASS_OK:
+        return EXIT_SUCCESS;
+    case FABRIC_CLASS_USAGE:
+        return error == FABRIC_ERROR_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_CONFIGURATION;
+    case FABRIC_CLASS_RETRY:
+    case FABRIC_CLASS_UNKNOWN:
+    case FABRIC_CLASS_REJECTED:
+        return EXIT_UNAVAILABLE;
+    case FABRIC_CLASS_FAILURE:
+    case FABRIC_CLASS_FENCED:
+        return EXIT_INTERNAL;
+    case FABRIC_CLASS_FATAL:
+        break;
+    }
+    bool configuration =
+        error == FABRIC_ERROR_WRONG_SCHEMA_VERSION || error == FABRIC_ERROR_FOREIGN_DATABASE ||
+        error == FABRIC_ERROR_SHARDS_MISMATCH || error == FABRIC_ERROR_STORE_UNSAFE;
+    return configuration ? EXIT_CONFIGURATION : EXIT_INTERNAL;
+}
+
+/* ---- set up ---- */
+
+static fabric_error_t find_cluster(bench_t *bench, reason_t *reason)
+{
+    const options_t *options = &bench->options;
+    fabric_error_t error = FABRIC_OK;
+    snprintf(bench->facts.product, sizeof bench->facts.product, "unknown");
+    snprintf(bench->facts.durability, sizeof bench->facts.durability, "unknown");
+    bench->url = options->url;
+    bench->file_system = "unknown";
+    if (options->spawn) {
+        fprintf(stderr, "fabric-bench: starting a cluster on %s\n", options->spawn);
+        bench->cluster_options =
+            (cluster_options_t){.store = options->spawn, .workers = options->workers};
+        error = cluster_start(&bench->cluster, &bench->cluster_options, bench->drivers, reason);
+        bench->facts = bench->cluster.facts;
+        bench->url = bench->cluster.url;
+        bench->file_system = bench->cluster.file_system;
+    } else if (options->store) {
+        error = database_facts(options->store, options->store_password, bench->drivers, reason,
+                               &bench->facts);
+    }
+    return error;
+}
+
+static fabric_error_t connect_client(bench_t *bench, reason_t *reason)
+{
+    fabric_outcome_t outcome = {0};
+    fabric_client_options_t options = {.name = "fabric-bench",
+                                       .allow_plaintext = bench->options.allow_plaintext};
+    fabric_error_t error = fabric_client_open(bench->url, &options, &bench->client, &outcome);
+    if (error) {
+        return reason_set(reason, error, "%.100s: %s (%s)", bench->url,
+                          outcome.text[0] ? outcome.text : fabric_error_meaning(error),
+                          fabric_error_name(error));
+    }
+    return bench->options.spawn
+               ? status_wait_ready(bench->client, bench->options.workers, READY_MS, reason)
+               : status_wait_type(bench->client, BENCH_TYPE, TYPE_MS, reason);
+}
+
+/* ---- measure ---- */
+
+/* One run with everything it causes. `drained_us` gets the time until the backlog was empty. */
+static fabric_error_t run_load(bench_t *bench, uint32_t seconds, reason_t *reason)
+{
+    bool has_backlog = bench->options.tell && bench->options.durable;
+    uint32_t drain_ms = DRAIN_MS_MIN + seconds * 10000;
+    status_counters_t before = {0};
+    status_counters_t after = {0};
+    fabric_error_t error =
+        has_backlog ? status_counters(bench->client, reason, &before) : FABRIC_OK;
+    if (error) {
+        return error;
+    }
+    uint64_t begin_us = clock_monotonic_us();
+    error = load_run(bench->load, (uint64_t)seconds * 1000000, &bench->result);
+    if (error == FABRIC_ERROR_TIMEOUT) {
+        return reason_set(reason, error, "calls stay open beyond their deadline");
+    }
+    if (error) {
+        return error;
+    }
+    bench->drained_us = bench->result->elapsed_us;
+    if (has_backlog) {
+        error = status_wait_drained(bench->client, drain_ms, reason);
+        bench->drained_us = clock_monotonic_us() - begin_us;
+        error = error ? error : status_counters(bench->client, reason, &after);
+        bench->dead_letters = after.dead_letters - before.dead_letters;
+    }
+    return error;
+}
+
+static fabric_error_t measure(bench_t *bench, reason_t *reason)
+{
+    const options_t *options = &bench->options;
+    load_options_t load = {
+        .kind = options->tell ? (options->durable ? BENCH_TELL_DURABLE : BENCH_TELL_VOLATILE)
+                              : (options->durable ? BENCH_ASK_DURABLE : BENCH_ASK_VOLATILE),
+        .entities = options->entities,
+        .inflight = options->inflight,
+        .size = options->size,
+    };
+    fabric_error_t error = FABRIC_OK;
+    bench->load = load_new(bench->client, &load);
+    if (options->warmup_s > 0) {
+        fprintf(stderr, "fabric-bench: warming up for %u s\n", options->warmup_s);
+        error = run_load(bench, options->warmup_s, reason);
+    }
+    if (!error) {
+        fprintf(stderr, "fabric-bench: measuring for %u s\n", options->duration_s);
+        error = run_load(bench, options->duration_s, reason);
+    }
+    return error;
+}
+
+static fabric_error_t report(const bench_t *bench, reason_t *reason)
+{
+    const load_result_t *result = bench->result;
+    report_t report = {.options = &bench->options,
+                       .load = result,
+                       .drained_us = bench->drained_us,
+                       .dead_letters = bench->dead_letters,
+                       .store = bench->facts.product,
+                       .durability = bench->facts.durability,
+                       .file_system = bench->file_system,
+                       .zmq = bench->zmq_version};
+    if (result->completed + result->errors != result->started) {
+        return reason_set(reason, FABRIC_ERROR_INTERNAL, "calls were lost: %llu of %llu ended",
+                          (unsigned long long)(result->completed + result->errors),
+                          (unsigned long long)result->started);
+    }
+    if (bench->options.json) {
+        report_json(&report, stdout);
+    } else {
+        report_text(&report, stdout);
+    }
+    if (fflush(stdout) != 0) {
+        return reason_set(reason, FABRIC_ERROR_INTERNAL, "standard output cannot be written");
+    }
+    if (result->wrong > 0) {
+        return reason_set(reason, FABRIC_ERROR_INTERNAL, "%llu replies were wrong",
+                          (unsigned long long)result->wrong);
+    }
+    return result->completed > 0
+               ? FABRIC_OK
+               : reason_set(reason, FABRIC_ERROR_NOT_CONNECTED, "not one call of %llu succeeded",
+                            (unsigned long long)result->started);
+}
+
+/* A figure that was measured while a process died is none. */
+static bool lost_a_process(void *context)
+{
+    return cluster_casualty(context) != NULL;
+}
+
+/* Tells what went wrong with a cluster of ours. */
+static fabric_error_t explain(bench_t *bench, fabric_error_t error, reason_t *reason)
+{
+    cluster_print_logs(&bench->cluster, stderr);
+    const char *casualty =
+        error == FABRIC_ERROR_SHUTTING_DOWN ? cluster_casualty(&bench->cluster) : NULL;
+    return casualty ? reason_set(reason, FABRIC_ERROR_NOT_CONNECTED,
+                                 "a process of the cluster ended; its log is %s", casualty)
+                    : error;
+}
+
+static fabric_error_t run(bench_t *bench, reason_t *reason)
+{
+    stop_install();
+    fabric_error_t error = find_cluster(bench, reason);
+    if (!error && bench->options.spawn) {
+        stop_when(lost_a_process, &bench->cluster);
+    }
+    error = error ? error : connect_client(bench, reason);
+    error = error ? error : measure(bench, reason);
+    if (error && bench->options.spawn && !stop_signalled()) {
+        error = explain(bench, error, reason);
+    }
+    stop_when(NULL, NULL);
+    error = error ? error : report(bench, reason);
+    fabric_client_close(&bench->client);
+    load_destroy(&bench->load);
+    if (bench->options.spawn) {
+        cluster_stop(&bench->cluster);
+    }
+    return error;
+}
+
+int bench_run(int argc, char **argv, const store_driver_t *const *drivers, const char *zmq_version)
+{
+    static bench_t bench; /* large */
+    reason_t reason = {{0}};
+    bench = (bench_t){
+        .config = config_new(options_keys), .drivers = drivers, .zmq_version = zmq_version};
+    fabric_error_t error = options_load(&bench.options, bench.config, argc, argv, &reason);
+    if (!error && bench.options.help) {
+        options_print_usage();
+    } else if (!error && bench.options.version) {
+        printf("fabric-bench %s\n", FABRIC_VERSION);
+    } else if (!error) {
+        error = run(&bench, &reason);
+        stop_die();
+    }
+    if (error) {
+        fprintf(stderr, "fabric-bench: %s\n",
+                reason.text[0] ? reason.text : fabric_error_meaning(error));
+    }
+    config_destroy(&bench.config);
+    return exit_code(error);
+}

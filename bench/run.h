@@ -1,0 +1,13 @@
+/* fabric-bench as a whole.
+ *
+ * Threading: the main thread only.
+ */
+#ifndef BENCH_RUN_H
+#define BENCH_RUN_H
+
+#include "core/store.h"
+
+/* Runs one benchmark; what the process exits with. `drivers` ends with NULL. */
+int bench_run(int argc, char **argv, const store_driver_t *const *drivers, const char *zmq_version);
+
+#endif

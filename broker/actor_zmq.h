@@ -1,0 +1,44 @@
+/* Actors: a thread and a pair of inproc sockets, one end for whoever started it. They share nothing
+ * else; what goes through is a typed value, copied whole.
+ *
+ * Plain libzmq: czmq's zactor would bring zsys, with its signal handlers and its own context.
+ *
+ * Threading: an end belongs to one thread.
+ */
+#ifndef BROKER_ACTOR_ZMQ_H
+#define BROKER_ACTOR_ZMQ_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <fabric/error.h>
+
+/* Runs on the actor's thread until it is told to end; `pipe` is closed afterwards. */
+typedef void actor_run_fn(void *self, void *pipe);
+
+typedef struct actor {
+    void *pipe; /* our end; NULL: not started */
+    void *far_pipe;
+    pthread_t thread;
+    actor_run_fn *run;
+    void *self;
+} actor_t;
+
+/* INTERNAL when the process may have no more sockets or threads. `actor` must stay where it is. */
+FABRIC_MUST_USE fabric_error_t actor_start(actor_t *actor, void *zmq, actor_run_fn *run,
+                                           void *self);
+/* Waits for the end of the thread, which must have been told. Our end stays open for what it left.
+ */
+void actor_join(actor_t *actor);
+/* Closes our end of a joined actor. */
+void actor_close(actor_t *actor);
+
+/* Sends a value; a pipe is never full. */
+void pipe_send(void *pipe, const void *value, size_t size);
+/* Takes a value when one of exactly this size is there; does not wait. */
+bool pipe_take(void *pipe, void *value, size_t size);
+/* Waits for a value. false when interrupted or of another size. */
+bool pipe_wait(void *pipe, void *value, size_t size);
+
+#endif

@@ -1,0 +1,219 @@
+/* One incarnation of a broker: see broker.h. */
+#include "broker/broker_open.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+
+#define LAST_WORDS_MS 200u /* for what still waits in sockets at an orderly stop */
+
+broker_t *broker_new(const broker_config_t *config, const store_driver_t *const *drivers)
+{
+    broker_t *broker = calloc(1, sizeof *broker);
+    if (!broker) {
+        abort();
+    }
+    broker->config = config;
+    broker->drivers = drivers;
+    broker->halt_fd = -1;
+    clock_random(broker->incarnation.bytes, sizeof broker->incarnation.bytes);
+    return broker;
+}
+
+/* ---- opening ---- */
+
+static fabric_error_t open_sockets(broker_t *broker, reason_t *reason)
+{
+    broker->zmq = zmq_ctx_new();
+    broker->halt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!broker->zmq || broker->halt_fd < 0) {
+        return reason_set(reason, FABRIC_ERROR_INTERNAL, "no socket: the process has too many");
+    }
+    zmq_ctx_set(broker->zmq, ZMQ_MAX_SOCKETS, 65535);
+    broker->shell.zmq = broker->zmq;
+    broker->shell.listen = broker->config->listen;
+    broker->shell.publish = broker->config->publish;
+    return router_shell_bind(&broker->shell, reason);
+}
+
+/* What others are told: as configured, else as bound. */
+static fabric_error_t choose_endpoint(const char *configured, const char *bound, const char *key,
+                                      char endpoint[256], reason_t *reason)
+{
+    const char *chosen = configured[0] ? configured : bound;
+    if (strstr(chosen, "://0.0.0.0:") || strstr(chosen, "://[::]:")) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
+                          "%s: nobody can connect to %s: set it to this machine's address", key,
+                          chosen);
+    }
+    memcpy(endpoint, chosen, strlen(chosen) + 1);
+    return FABRIC_OK;
+}
+
+static fabric_error_t choose_endpoints(broker_t *broker, reason_t *reason)
+{
+    fabric_error_t error =
+        choose_endpoint(broker->config->advertise_router, broker->shell.bound_router, "advertise",
+                        broker->router_endpoint, reason);
+    return error ? error
+                 : choose_endpoint(broker->config->advertise_pub, broker->shell.bound_pub,
+                                   "advertise_publish", broker->pub_endpoint, reason);
+}
+
+static fabric_error_t join(broker_t *broker, store_join_t *joined, reason_t *reason)
+{
+    store_broker_t self = {.incarnation = broker->incarnation};
+    memcpy(self.name, broker->config->router.name, sizeof self.name);
+    memcpy(self.router_endpoint, broker->router_endpoint, sizeof self.router_endpoint);
+    memcpy(self.pub_endpoint, broker->pub_endpoint, sizeof self.pub_endpoint);
+    fabric_error_t error = broker->store->driver->broker_join(broker->store, &self,
+                                                              broker->config->router.lanes, joined);
+    return error ? reason_set(reason, error, "store: cannot join the cluster: %s",
+                              fabric_error_meaning(error))
+                 : FABRIC_OK;
+}
+
+static void make_router(broker_t *broker, const store_join_t *joined)
+{
+    router_config_t config = broker->config->router;
+    config.incarnation = broker->incarnation;
+    config.machine = joined->machine;
+    config.high_id = joined->high_id;
+    config.store_now_ms = joined->now_ms;
+    memcpy(config.cluster_id, broker->cluster.id, sizeof config.cluster_id);
+    memcpy(config.cluster_name, broker->cluster.name, sizeof config.cluster_name);
+    config.shards_per_group = broker->cluster.shards_per_group;
+    memcpy(config.router_endpoint, broker->router_endpoint, sizeof config.router_endpoint);
+    memcpy(config.pub_endpoint, broker->pub_endpoint, sizeof config.pub_endpoint);
+    broker->router = router_new(&config, clock_monotonic_ms());
+}
+
+static fabric_error_t start_lanes(broker_t *broker, const store_join_t *joined, reason_t *reason)
+{
+    for (uint32_t i = 0; i < broker->config->router.lanes; i++) {
+        lane_config_t config = {.drivers = broker->drivers,
+                                .options = broker->options,
+                                .writer = {.machine = joined->machine,
+                                           .lane = i,
+                                           .incarnation = broker->incarnation,
+                                           .batch = joined->batches[i]}};
+        config.options.exclusive = false;
+        fabric_error_t error =
+            lane_actor_start(&broker->lanes[i], broker->zmq, &config, broker->halt_fd, reason);
+        if (error) {
+            return error;
+        }
+    }
+    return FABRIC_OK;
+}
+
+static fabric_error_t start_coordinator(broker_t *broker, reason_t *reason)
+{
+    coordinator_config_t config = {.incarnation = broker->incarnation,
+                                   .shards_per_group = broker->cluster.shards_per_group,
+                                   .lease_ms = broker->config->router.lease_ms};
+    fabric_error_t error =
+        coordinator_actor_start(&broker->coordinator, broker->zmq, &config, broker->drivers,
+                                &broker->options, &broker->store);
+    return error ? reason_set(reason, error, "the coordinator's thread cannot be started") : error;
+}
+
+fabric_error_t broker_open(broker_t *broker, reason_t *reason)
+{
+    store_join_t joined = {0};
+    fabric_error_t error = broker_open_store(broker, reason);
+    if (!error) {
+        error = open_sockets(broker, reason);
+    }
+    if (!error) {
+        error = choose_endpoints(broker, reason);
+    }
+    if (!error) {
+        error = join(broker, &joined, reason);
+    }
+    if (!error) {
+        make_router(broker, &joined);
+        error = start_lanes(broker, &joined, reason);
+    }
+    return error ? error : start_coordinator(broker, reason);
+}
+
+broker_identity_t broker_identity(const broker_t *broker)
+{
+    return (broker_identity_t){.incarnation = broker->incarnation,
+                               .router_endpoint = broker->router_endpoint,
+                               .pub_endpoint = broker->pub_endpoint,
+                               .bound_router = broker->shell.bound_router,
+                               .bound_pub = broker->shell.bound_pub};
+}
+
+/* ---- running ---- */
+
+static void log_end(const broker_t *broker, fabric_error_t error)
+{
+    router_counters_t n;
+    router_counters(broker->router, &n);
+    log_event(LOG_INFO_LEVEL, "broker.stopped", log_text("cause", fabric_error_name(error)),
+              log_uint("accepted", n.accepted), log_uint("ended", n.ended),
+              log_uint("delivered", n.delivered), log_uint("redelivered", n.redelivered),
+              log_uint("rejected", n.rejected), log_uint("volatile", n.volatile_handled),
+              log_uint("results_refused", n.results_refused), log_uint("malformed", n.malformed),
+              log_uint("dead_letters", n.dead_letters), log_uint("batches", n.batches),
+              log_uint("pending", n.pending));
+}
+
+/* Ends the threads, lanes first: nothing may be written after the store is left. */
+static void stop_threads(broker_t *broker, bool leave)
+{
+    if (broker->halt_fd >= 0) {
+        uint64_t one = 1;
+        ssize_t written = write(broker->halt_fd, &one, sizeof one);
+        (void)written; /* a full eventfd is readable already */
+    }
+    for (uint32_t i = 0; i < LIMIT_LANES_MAX; i++) {
+        lane_actor_stop(&broker->lanes[i]);
+    }
+    coordinator_actor_stop(&broker->coordinator, leave);
+}
+
+fabric_error_t broker_run(broker_t *broker, int stop_fd, void (*ready)(void *context),
+                          void *context)
+{
+    broker->shell.stop_fd = stop_fd;
+    broker->shell.drain_ms = broker->config->drain_ms;
+    broker->shell.router = broker->router;
+    broker->shell.lanes = broker->lanes;
+    broker->shell.lane_count = broker->config->router.lanes;
+    broker->shell.coordinator = &broker->coordinator;
+    broker->shell.ready = ready;
+    broker->shell.ready_context = context;
+    fabric_error_t error = router_shell_run(&broker->shell);
+    log_end(broker, error);
+    stop_threads(broker, error == FABRIC_OK);
+    router_shell_close(&broker->shell, error ? 0 : LAST_WORDS_MS);
+    return error;
+}
+
+void broker_destroy(broker_t **broker)
+{
+    broker_t *self = *broker;
+    if (!self) {
+        return;
+    }
+    stop_threads(self, false);
+    router_shell_close(&self->shell, 0);
+    if (self->zmq) {
+        zmq_ctx_term(self->zmq);
+    }
+    router_destroy(&self->router);
+    store_close(&self->store);
+    if (self->halt_fd >= 0) {
+        close(self->halt_fd);
+    }
+    free(self);
+    *broker = NULL;
+}

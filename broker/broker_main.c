@@ -1,0 +1,214 @@
+/* fabric-broker: configuration, signals and exit codes around one broker incarnation after another.
+ *
+ * Standard output gets exactly one line for each incarnation that serves; everything else goes to
+ * standard error.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "mysql/mysql_store.h"
+#include "sqlite/sqlite_store.h"
+
+/* sysexits.h */
+#define EXIT_USAGE         64
+#define EXIT_UNAVAILABLE   69
+#define EXIT_SOFTWARE      70
+#define EXIT_CONFIGURATION 78
+
+#define REOPEN_TRIES   50 /* of a fenced broker, for its address and its database */
+#define REOPEN_WAIT_US 100000
+
+static int stop_fd = -1;
+
+static void request_stop(int signal)
+{
+    (void)signal;
+    int before = errno;
+    uint64_t one = 1;
+    ssize_t written = write(stop_fd, &one, sizeof one);
+    (void)written; /* a full eventfd is readable already */
+    errno = before;
+}
+
+static bool prepare_signals(void)
+{
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct sigaction stop = {.sa_handler = request_stop};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    return stop_fd >= 0 && sigaction(SIGTERM, &stop, NULL) == 0 &&
+           sigaction(SIGINT, &stop, NULL) == 0 && sigaction(SIGPIPE, &ignore, NULL) == 0;
+}
+
+static bool stop_requested(void)
+{
+    uint64_t count = 0;
+    if (read(stop_fd, &count, sizeof count) != (ssize_t)sizeof count) {
+        return false;
+    }
+    request_stop(0); /* stays readable */
+    return true;
+}
+
+static int exit_code(fabric_error_t error)
+{
+    switch (fabric_error_class(error)) {
+    case FABRIC_CLASS_OK:
+        return EXIT_SUCCESS;
+    case FABRIC_CLASS_USAGE:
+        return EXIT_CONFIGURATION;
+    case FABRIC_CLASS_RETRY:
+    case FABRIC_CLASS_UNKNOWN:
+        return EXIT_UNAVAILABLE;
+    case FABRIC_CLASS_REJECTED:
+    case FABRIC_CLASS_FAILURE:
+    case FABRIC_CLASS_FENCED:
+        return EXIT_SOFTWARE;
+    case FABRIC_CLASS_FATAL:
+        break;
+    }
+    bool configuration =
+        error == FABRIC_ERROR_WRONG_SCHEMA_VERSION || error == FABRIC_ERROR_FOREIGN_DATABASE ||
+        error == FABRIC_ERROR_SHARDS_MISMATCH || error == FABRIC_ERROR_STORE_UNSAFE;
+    bool taken = error == FABRIC_ERROR_ADDRESS_IN_USE || error == FABRIC_ERROR_STORE_LOCKED;
+    return configuration ? EXIT_CONFIGURATION : taken ? EXIT_UNAVAILABLE : EXIT_SOFTWARE;
+}
+
+static void complain(const char *text)
+{
+    fprintf(stderr, "fabric-broker: %s\n", text);
+}
+
+static void announce(void *context)
+{
+    const broker_t *broker = context;
+    broker_identity_t identity = broker_identity(broker);
+    char text[33];
+    incarnation_text(identity.incarnation, text);
+    log_event(LOG_INFO_LEVEL, "broker.ready", log_text("router", identity.router_endpoint),
+              log_text("incarnation", text));
+    printf("fabric-broker ready router=%s pub=%s incarnation=%s\n", identity.router_endpoint,
+           identity.pub_endpoint, text);
+    fflush(stdout);
+}
+
+/* Opens an incarnation. One that follows a fenced one waits for a while for what the first leaves
+ * behind. */
+static fabric_error_t open_broker(broker_config_t *config, bool again, broker_t **opened,
+                                  reason_t *reason)
+{
+    static const store_driver_t *const drivers[] = {&sqlite_store_driver, &mysql_store_driver,
+                                                    NULL};
+    fabric_error_t error = FABRIC_ERROR_FENCED;
+    for (int tries = again ? REOPEN_TRIES : 1; error && tries > 0; tries--) {
+        broker_t *broker = broker_new(config, drivers);
+        *reason = (reason_t){{0}};
+        error = broker_open(broker, reason);
+        if (!error) {
+            *opened = broker;
+            return FABRIC_OK;
+        }
+        broker_destroy(&broker);
+        if (again && stop_requested()) {
+            return FABRIC_OK;
+        }
+        if (tries > 1) {
+            usleep(REOPEN_WAIT_US);
+        }
+    }
+    return error;
+}
+
+/* The next incarnation keeps the ports of this one. */
+static void keep_endpoints(broker_config_t *config, const broker_t *broker)
+{
+    broker_identity_t identity = broker_identity(broker);
+    snprintf(config->listen, sizeof config->listen, "%s", identity.bound_router);
+    snprintf(config->publish, sizeof config->publish, "%s", identity.bound_pub);
+}
+
+static fabric_error_t serve(broker_config_t *config, reason_t *reason)
+{
+    fabric_error_t error = FABRIC_ERROR_FENCED;
+    for (bool again = false; error == FABRIC_ERROR_FENCED; again = true) {
+        broker_t *broker = NULL;
+        error = open_broker(config, again, &broker, reason);
+        if (!broker) {
+            return error;
+        }
+        log_event(LOG_INFO_LEVEL, "broker.started",
+                  log_text("router", broker_identity(broker).bound_router),
+                  log_text("pub", broker_identity(broker).bound_pub));
+        keep_endpoints(config, broker);
+        error = broker_run(broker, stop_fd, announce, broker);
+        broker_destroy(&broker);
+        if (error == FABRIC_ERROR_FENCED) {
+            log_event(LOG_WARN_LEVEL, "fenced", log_text("next", "new incarnation"));
+        }
+        if (error == FABRIC_ERROR_FENCED && stop_requested()) {
+            return FABRIC_OK;
+        }
+    }
+    return error ? reason_set(reason, error, "%s: %s", fabric_error_meaning(error),
+                              fabric_error_remedy(error))
+                 : FABRIC_OK;
+}
+
+static void print_help(void)
+{
+    printf("usage: fabric-broker [options]\n\n"
+           "Routes messages, keeps mailboxes and talks to the store.\n\n");
+    config_print_usage(broker_config_keys, stdout);
+}
+
+/* Loads and serves; what the process exits with. */
+static int run(config_t *values, int argc, char **argv)
+{
+    reason_t reason = {{0}};
+    int rest = 0;
+    bool help = false;
+    bool version = false;
+    fabric_error_t error = config_load(values, argc, argv, &reason, &rest, &help, &version);
+    if (!error && help) {
+        print_help();
+        return EXIT_SUCCESS;
+    }
+    if (!error && version) {
+        printf("fabric-broker %s\n", FABRIC_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (!error && rest < argc) {
+        error = reason_set(&reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                           "'%.100s': no operand is expected; try --help", argv[rest]);
+    }
+    if (error == FABRIC_ERROR_INVALID_ARGUMENT) {
+        complain(reason.text);
+        return EXIT_USAGE;
+    }
+    broker_config_t config;
+    if (!error) {
+        error = broker_config_read(values, &config, &reason);
+    }
+    if (!error) {
+        log_set_level(config.log_level);
+        error = prepare_signals()
+                    ? serve(&config, &reason)
+                    : reason_set(&reason, FABRIC_ERROR_INTERNAL, "signals cannot be handled");
+    }
+    if (error) {
+        complain(reason.text[0] ? reason.text : fabric_error_meaning(error));
+    }
+    return exit_code(error);
+}
+
+int main(int argc, char **argv)
+{
+    config_t *values = config_new(broker_config_keys);
+    int code = run(values, argc, argv);
+    config_destroy(&values);
+    return code;
+}

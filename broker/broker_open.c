@@ -1,0 +1,91 @@
+/* What must hold of the store before a broker joins its cluster. */
+#include "broker/broker_open.h"
+
+#include <stdio.h>
+
+#include "core/log.h"
+
+#define SHARDS_PER_GROUP_DEFAULT 300
+
+/* Errors without a reason of their own get the error's meaning. */
+static fabric_error_t explain(reason_t *reason, fabric_error_t error, const char *what)
+{
+    if (error && reason->text[0] == '\0') {
+        return reason_set(reason, error, "store: %s: %s", what, fabric_error_meaning(error));
+    }
+    return error;
+}
+
+/* A server's tables are made by an operator, or by who says `migrate`; a file of ours needs nobody's
+ * leave. */
+static bool may_migrate(const broker_t *broker)
+{
+    return broker->config->migrate || strcmp(broker->store->driver->scheme, "mysql") != 0;
+}
+
+static fabric_error_t migrate(broker_t *broker, reason_t *reason)
+{
+    uint32_t version = 0;
+    const store_driver_t *driver = broker->store->driver;
+    fabric_error_t error = driver->schema_status(broker->store, reason, &version);
+    if (error || version == STORE_SCHEMA_VERSION) {
+        return explain(reason, error, "cannot read its schema version");
+    }
+    if (version < STORE_SCHEMA_VERSION && !may_migrate(broker)) {
+        return reason_set(
+            reason, FABRIC_ERROR_WRONG_SCHEMA_VERSION,
+            "store: the database has schema version %u and this program needs %u: run fabricctl "
+            "schema apply, or start with --migrate",
+            version, (unsigned)STORE_SCHEMA_VERSION);
+    }
+    store_cluster_t wanted = {.shards_per_group = broker->config->shards_per_group};
+    if (wanted.shards_per_group == 0) {
+        wanted.shards_per_group = SHARDS_PER_GROUP_DEFAULT;
+    }
+    snprintf(wanted.name, sizeof wanted.name, "%s", broker->config->cluster_name);
+    return explain(reason, driver->schema_apply(broker->store, &wanted, reason),
+                   "cannot migrate its schema");
+}
+
+static fabric_error_t check_facts(broker_t *broker, reason_t *reason)
+{
+    store_facts_t facts = {.durable = false};
+    fabric_error_t error = broker->store->driver->facts(broker->store, &facts);
+    if (error) {
+        return explain(reason, error, "cannot read its settings");
+    }
+    if (!facts.durable && !broker->config->allow_weak_durability) {
+        return reason_set(
+            reason, FABRIC_ERROR_STORE_UNSAFE,
+            "store: %s could lose acknowledged commits (%s): correct the settings, or "
+            "set allow_weak_durability",
+            facts.product, facts.durability);
+    }
+    log_event(LOG_INFO_LEVEL, "store.open", log_text("product", facts.product),
+              log_text("durability", facts.durability));
+    return FABRIC_OK;
+}
+
+fabric_error_t broker_open_store(broker_t *broker, reason_t *reason)
+{
+    snprintf(broker->holder, sizeof broker->holder, "fabric-broker listening on %s",
+             broker->config->listen);
+    broker->options = (store_options_t){.url = broker->config->store_url,
+                                        .password = broker->config->store_password,
+                                        .connect_timeout_ms = broker->config->connect_timeout_ms,
+                                        .io_timeout_ms = broker->config->io_timeout_ms,
+                                        .exclusive = true,
+                                        .holder = broker->holder};
+    fabric_error_t error = store_open(broker->drivers, &broker->options, reason, &broker->store);
+    if (error) {
+        return explain(reason, error, "cannot be opened");
+    }
+    error = migrate(broker, reason);
+    if (error) {
+        return error;
+    }
+    error =
+        broker->store->driver->check(broker->store, broker->config->cluster_name,
+                                     broker->config->shards_per_group, reason, &broker->cluster);
+    return error ? explain(reason, error, "cannot be used") : check_facts(broker, reason);
+}

@@ -1,0 +1,28 @@
+/* What the files of the broker's assembly share: broker.c and broker_open.c only. */
+#ifndef BROKER_BROKER_OPEN_H
+#define BROKER_BROKER_OPEN_H
+
+#include "broker/broker.h"
+#include "broker/router_zmq.h"
+
+struct broker {
+    const broker_config_t *config;
+    const store_driver_t *const *drivers;
+    incarnation_t incarnation;
+    char holder[512]; /* for the message to a second broker on one SQLite file */
+    store_options_t options;
+    store_t *store; /* until the coordinator has it */
+    store_cluster_t cluster;
+    char router_endpoint[256], pub_endpoint[256]; /* as told to others */
+    void *zmq;
+    int halt_fd; /* readable: lanes give up */
+    router_t *router;
+    lane_actor_t lanes[LIMIT_LANES_MAX];
+    coordinator_actor_t coordinator;
+    router_shell_t shell;
+};
+
+/* Opens the store, migrates it where wanted, and checks everything that must hold before joining. */
+FABRIC_MUST_USE fabric_error_t broker_open_store(broker_t *broker, reason_t *reason);
+
+#endif

@@ -1,0 +1,23 @@
+/* What the files of the lane share: lane.c and lane_commit.c only. */
+#ifndef BROKER_LANE_PRIVATE_H
+#define BROKER_LANE_PRIVATE_H
+
+#include "broker/lane.h"
+
+struct lane {
+    lane_config_t config;
+    lane_world_t world;
+    store_writer_t writer;
+    store_t *store; /* NULL: broken */
+    bool is_available;
+};
+
+/* Closes the connection and tells the world that the database does not answer. */
+void lane_break(lane_t *lane);
+/* Sleeps between half and all of `longest_ms`, by chance. */
+void lane_pause(lane_t *lane, uint32_t longest_ms);
+/* Connects where broken, and settles, until it works. `committed`: whether the batch after
+ * writer.batch is in the store. OK, FENCED, STORE_LOST, SHUTTING_DOWN. */
+FABRIC_MUST_USE fabric_error_t lane_recover(lane_t *lane, bool *committed);
+
+#endif

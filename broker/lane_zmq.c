@@ -1,0 +1,126 @@
+/* The lane actor: see lane_zmq.h. */
+#include "broker/lane_zmq.h"
+
+#include <poll.h>
+
+#include "core/clock.h"
+
+static bool is_halted(void *context)
+{
+    const lane_actor_t *self = context;
+    struct pollfd halt = {.fd = self->halt_fd, .events = POLLIN};
+    return poll(&halt, 1, 0) > 0;
+}
+
+static void sleep_or_halt(void *context, uint32_t wait_ms)
+{
+    const lane_actor_t *self = context;
+    struct pollfd halt = {.fd = self->halt_fd, .events = POLLIN};
+    (void)poll(&halt, 1, (int)wait_ms);
+}
+
+static uint32_t draw(void *context)
+{
+    (void)context;
+    uint32_t value = 0;
+    clock_random(&value, sizeof value);
+    return value;
+}
+
+static void report_available(void *context, bool available)
+{
+    lane_actor_t *self = context;
+    lane_report_t report = {NULL, available};
+    pipe_send(self->pipe, &report, sizeof report);
+}
+
+static void run_operation(lane_t *lane, lane_operation_t *operation)
+{
+    switch (operation->kind) {
+    case LANE_COMMIT:
+        operation->error = lane_commit(lane, operation->batch, &operation->rejected);
+        break;
+    case LANE_FIND_CALLS:
+        operation->error = lane_find_calls(lane, operation->from, operation->calls,
+                                           operation->call_count, &operation->messages);
+        break;
+    case LANE_LOAD:
+        operation->error =
+            lane_load(lane, operation->from, &operation->messages, &operation->high_id);
+        break;
+    case LANE_STOP:
+        break;
+    }
+}
+
+static void run_lane(void *context, void *pipe)
+{
+    lane_actor_t *self = context;
+    self->pipe = pipe;
+    lane_operation_t *operation = NULL;
+    for (;;) {
+        if (!pipe_wait(pipe, &operation, sizeof operation)) {
+            continue;
+        }
+        if (operation->kind == LANE_STOP) {
+            return;
+        }
+        run_operation(self->lane, operation);
+        lane_report_t report = {operation, true};
+        pipe_send(pipe, &report, sizeof report);
+        /* A look-up gives up early; who commits next should find a connection. A verdict on our
+         * writer row comes again with the next commit. */
+        if (lane_broken(self->lane)) {
+            fabric_error_t verdict = lane_mend(self->lane);
+            (void)verdict;
+        }
+    }
+}
+
+fabric_error_t lane_actor_start(lane_actor_t *self, void *zmq, const lane_config_t *config,
+                                int halt_fd, reason_t *reason)
+{
+    lane_world_t world = {.context = self,
+                          .sleep = sleep_or_halt,
+                          .random = draw,
+                          .stopping = is_halted,
+                          .available = report_available};
+    *self = (lane_actor_t){.halt_fd = halt_fd, .lane = lane_new(config, &world)};
+    fabric_error_t error = lane_open(self->lane, reason);
+    if (!error) {
+        error = actor_start(&self->actor, zmq, run_lane, self);
+    }
+    if (error) {
+        lane_destroy(&self->lane);
+    }
+    return error;
+}
+
+void lane_actor_send(lane_actor_t *self, lane_operation_t *operation)
+{
+    pipe_send(self->actor.pipe, &operation, sizeof operation);
+}
+
+static void drop_reports(lane_actor_t *self)
+{
+    lane_report_t report;
+    while (pipe_take(self->actor.pipe, &report, sizeof report)) {
+        if (report.operation) {
+            lane_rejections_clear(&report.operation->rejected);
+            lane_messages_destroy(&report.operation->messages);
+        }
+    }
+}
+
+void lane_actor_stop(lane_actor_t *self)
+{
+    if (!self->actor.pipe) {
+        return;
+    }
+    lane_operation_t stop = {.kind = LANE_STOP};
+    lane_actor_send(self, &stop);
+    actor_join(&self->actor);
+    drop_reports(self);
+    actor_close(&self->actor);
+    lane_destroy(&self->lane);
+}

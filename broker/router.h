@@ -1,0 +1,178 @@
+/* The router: the pure core of a broker. It keeps the mailboxes of the shards whose home it is,
+ * hands messages to owners, and composes what the store lanes commit. It knows no socket, clock,
+ * thread or database: shells (router_zmq.c) and the simulator feed it events, each with the present
+ * time, and pull what it wants done.
+ *
+ * Time: `now_ms` is a monotonic clock in milliseconds, never smaller than in the call before.
+ * Threading: belongs to one thread.
+ *
+ * Events in:            frames, unreachable peers, time, answers of lanes, decisions of the
+ * coordinator Effects out (pulled): frames to peers, batches and lookups for lanes, orders for the
+ * coordinator
+ *
+ * After any event, pull until nothing is left: frames with router_next_frame, batches with
+ * router_take_batch for every idle lane, lookups with router_take_lookup for every idle lane,
+ * orders with router_next_order.
+ */
+#ifndef BROKER_ROUTER_H
+#define BROKER_ROUTER_H
+
+#include "broker/message_record.h"
+#include "core/message.h"
+#include "core/shard_map.h"
+#include "core/store.h"
+
+typedef struct router router_t;
+
+typedef struct router_config {
+    incarnation_t incarnation;
+    uint32_t machine;
+    uint64_t high_id;     /* ids made are larger */
+    int64_t store_now_ms; /* the database's Unix time when router_new is called with its now_ms */
+    uint8_t cluster_id[16];
+    char cluster_name[256];
+    uint32_t shards_per_group;
+    uint32_t lanes;
+    char name[256];
+    char router_endpoint[256];
+    char pub_endpoint[256];
+    uint32_t lease_ms;
+    uint32_t client_heartbeat_ms;
+    uint32_t worker_heartbeat_ms;
+    uint32_t unreachable_grace_ms; /* for a runner that cannot be reached to come back */
+    uint32_t registration_ms;      /* after start, how long an unknown type may still appear */
+    uint32_t release_grace_ms;     /* for handlers of a shard that moves */
+    uint32_t attempts_max;
+    uint32_t backoff_ms, backoff_max_ms; /* after a defect: first and longest wait */
+    uint32_t pending_max;                /* durable messages in memory */
+    uint32_t entity_pending_max;         /* of these, of one entity */
+    uint32_t batch_items_max;            /* messages and replies of one commit */
+    uint32_t client_memory_ms; /* how long calls of a client that is away are remembered */
+    uint32_t peers_max;
+} router_config_t;
+
+/* Fills in the defaults of everything that has one. */
+void router_config_defaults(router_config_t *config);
+
+router_t *router_new(const router_config_t *config, uint64_t now_ms);
+void router_destroy(router_t **router);
+
+/* ---- peers ---- */
+
+/* A frame from a ROUTER socket. */
+void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t frame,
+                    uint64_t now_ms);
+
+typedef struct router_frame {
+    fabric_bytes_t routing_id;
+    fabric_bytes_t bytes;
+    uint32_t peer; /* handle for the answer */
+} router_frame_t;
+/* The next frame to send. The views are valid until it is answered by exactly one of the three
+ * below. */
+bool router_next_frame(router_t *router, router_frame_t *frame);
+void router_frame_sent(router_t *router, uint32_t peer);
+/* The peer's pipe is full (EAGAIN): nothing more is offered for it until the next router_tick. */
+void router_frame_blocked(router_t *router, uint32_t peer);
+/* The peer does not exist any more (EHOSTUNREACH). */
+void router_frame_unreachable(router_t *router, uint32_t peer, uint64_t now_ms);
+
+/* Timers. */
+void router_tick(router_t *router, uint64_t now_ms);
+/* When router_tick wants to be called at the latest. */
+uint64_t router_next_deadline(const router_t *router);
+
+/* ---- store lanes ---- */
+
+/* The next batch of a lane, or NULL when there is none or the last one is not answered yet. Valid
+ * and constant until answered. */
+const store_batch_t *router_take_batch(router_t *router, uint32_t lane, uint64_t now_ms);
+/* The batch is committed, except for the rejected items (there are none as a rule). Indexes ascend.
+ */
+void router_batch_done(router_t *router, uint32_t lane, const store_rejection_t *rejected,
+                       size_t rejected_count, uint64_t now_ms);
+/* Whether the lane's database answers: durable requests are refused at once while it does not.
+ * Lanes begin available. */
+void router_lane_available(router_t *router, uint32_t lane, bool available);
+
+/* A look-up of calls in the store, to be run on the lane; one at a time for each lane. */
+typedef struct router_lookup {
+    request_id_t floor;
+    const call_key_t *calls; /* valid until answered */
+    size_t call_count;
+} router_lookup_t;
+bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
+/* For each message that store_driver.find_calls visits; `reply` may be NULL. */
+void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
+                         uint32_t attempts, const store_reply_t *reply);
+/* The look-up is over: OK, or an error, upon which its calls are refused with PERSISTENCE. */
+void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, uint64_t now_ms);
+
+/* ---- homes ---- */
+
+/* This broker became the home of these shards (store_shard.home is its incarnation), as it read in
+ * the store. They accept nothing until router_loaded. */
+void router_homes(router_t *router, const store_shard_t *shards, size_t count);
+/* The pending messages of all shards announced by router_homes so far, chained by `chain` in
+ * increasing order of id, ownership included; messages of other shards are dropped. The shards
+ * serve from now on. `high_id` is the highest id seen. */
+void router_loaded(router_t *router, message_t *messages, uint64_t now_ms);
+/* The lease: nothing is dispatched or accepted from `until_ms` on. */
+void router_lease(router_t *router, uint64_t until_ms);
+/* An orderly stop: new requests are refused with SHUTTING_DOWN, workers are told to release. */
+void router_drain(router_t *router, uint64_t now_ms);
+/* Whether nothing is in a lane and no shard is owned any more. */
+bool router_drained(const router_t *router);
+
+/* ---- coordinator ---- */
+
+typedef enum router_order_kind {
+    ROUTER_ADMIT,         /* may this worker join with these types? Answer with router_admitted */
+    ROUTER_RUNNER_JOINED, /* it was admitted and welcomed */
+    ROUTER_RUNNER_LEFT,   /* it is gone, or wants to leave: give it no shards */
+    ROUTER_OWNER_CHANGED  /* of a shard, with its new token */
+} router_order_kind_t;
+
+typedef struct router_order {
+    router_order_kind_t kind;
+    incarnation_t runner; /* OWNER_CHANGED: none when the shard has no owner now */
+    uint32_t weight;      /* ADMIT, RUNNER_JOINED */
+    char name[256];       /* ADMIT, RUNNER_JOINED */
+    uint8_t *types; /* ADMIT: hello.types as sent, checked for form. malloc'ed; whoever pulled the
+                       order frees it */
+    size_t types_size;
+    shard_id_t shard; /* OWNER_CHANGED */
+    token_t token;    /* OWNER_CHANGED */
+} router_order_t;
+bool router_next_order(router_t *router, router_order_t *order);
+
+/* The answer to ROUTER_ADMIT: OK, or why not (TYPE_CONFLICT, LIMIT_EXCEEDED, PERSISTENCE), with a
+ * line for the worker. */
+void router_admitted(router_t *router, incarnation_t runner, fabric_error_t error, const char *text,
+                     uint64_t now_ms);
+/* A type is registered or changed (at start: every stored one). */
+void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
+/* The coordinator wants the shard to be owned by this runner (none: by nobody). The router carries
+ * it out. */
+void router_desire(router_t *router, shard_id_t shard, incarnation_t runner, uint64_t now_ms);
+/* A new map, encoded snapshot or delta: kept for welcomes and redirects. */
+void router_map(router_t *router, fabric_bytes_t encoded);
+
+/* ---- for people ---- */
+
+typedef struct router_counters {
+    uint64_t accepted;         /* durable messages committed */
+    uint64_t ended;            /* final replies committed */
+    uint64_t delivered;        /* deliveries sent */
+    uint64_t redelivered;      /* of these, second and later ones */
+    uint64_t rejected;         /* requests refused */
+    uint64_t volatile_handled; /* volatile messages answered */
+    uint64_t results_refused;  /* results under a token that is not the present one */
+    uint64_t malformed;        /* frames and messages that could not be decoded */
+    uint64_t dead_letters;
+    uint64_t batches; /* commits answered */
+    uint64_t pending; /* durable messages accepted and not ended, now */
+} router_counters_t;
+void router_counters(const router_t *router, router_counters_t *counters);
+
+#endif

@@ -1,0 +1,286 @@
+/* What the router remembers of clients' calls: a ring for each client, from the oldest call that it has not settled on. */
+#include "broker/router_state.h"
+
+enum { RING_FIRST = 64 };
+
+client_t *client_find(router_t *router, uint64_t number)
+{
+    client_t *client = NULL;
+    HASH_FIND(by_number, router->clients, &number, sizeof number, client);
+    return client;
+}
+
+client_t *client_add(router_t *router, uint64_t number)
+{
+    client_t *client = calloc(1, sizeof *client);
+    call_t *calls = calloc(RING_FIRST, sizeof *calls);
+    if (!client || !calls) {
+        abort();
+    }
+    client->number = number;
+    client->calls = calls;
+    client->capacity = RING_FIRST;
+    HASH_ADD(by_number, router->clients, number, sizeof client->number, client);
+    return client;
+}
+
+/* ---- the ring ---- */
+
+static void call_clear(call_t *call)
+{
+    message_t *message = call->message;
+    *call = (call_t){0};
+    if (message) {
+        message->called = false;
+        if (message->state == MESSAGE_ENDED) {
+            message_destroy(&message);
+        }
+    }
+}
+
+void client_settle(router_t *router, client_t *client, uint64_t settled)
+{
+    (void)router;
+    if (settled <= client->settled) {
+        return;
+    }
+    uint64_t count = settled - client->settled;
+    if (count > client->capacity) {
+        count = client->capacity;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        call_t *call = &client->calls[(client->settled + i) & (client->capacity - 1)];
+        if (call->state != CALL_NONE && call->sequence < settled) {
+            call_clear(call);
+        }
+    }
+    client->settled = settled;
+}
+
+call_t *call_find(client_t *client, uint64_t sequence)
+{
+    call_t *call = &client->calls[sequence & (client->capacity - 1)];
+    return call->state != CALL_NONE && call->sequence == sequence ? call : NULL;
+}
+
+static void ring_grow(client_t *client, uint64_t capacity)
+{
+    call_t *calls = calloc(capacity, sizeof *calls);
+    if (!calls) {
+        abort();
+    }
+    for (uint64_t i = 0; i < client->capacity; i++) {
+        if (client->calls[i].state != CALL_NONE) {
+            calls[client->calls[i].sequence & (capacity - 1)] = client->calls[i];
+        }
+    }
+    free(client->calls);
+    client->calls = calls;
+    client->capacity = capacity;
+}
+
+call_t *call_add(client_t *client, uint64_t sequence)
+{
+    uint64_t capacity = client->capacity;
+    while (sequence - client->settled >= capacity) {
+        if (capacity >= 2 * LIMIT_PENDING_CALLS_MAX) {
+            return NULL;
+        }
+        capacity *= 2;
+    }
+    if (capacity != client->capacity) {
+        ring_grow(client, capacity);
+    }
+    call_t *call = &client->calls[sequence & (client->capacity - 1)];
+    call_clear(call);
+    call->sequence = sequence;
+    return call;
+}
+
+void call_open(call_t *call, message_t *message)
+{
+    call->state = CALL_OPEN;
+    call->message = message;
+    message->called = true;
+}
+
+/* ---- answers ---- */
+
+static peer_t *peer_of(router_t *router, const message_t *message)
+{
+    client_t *client = client_find(router, message->stored.call.client);
+    return client ? client->peer : NULL;
+}
+
+void call_send_accepted(router_t *router, const message_t *message)
+{
+    peer_t *peer = peer_of(router, message);
+    if (peer) {
+        message_accepted_t accepted = {.sequence = message->stored.call.sequence,
+                                       .request_id = message->stored.id.value};
+        message_put_accepted(peer_writer(router, peer), &accepted);
+    }
+}
+
+void call_send_reply(router_t *router, const message_t *message)
+{
+    peer_t *peer = peer_of(router, message);
+    if (peer) {
+        message_reply_t reply = {.sequence = message->stored.call.sequence,
+                                 .request_id = message->stored.id.value,
+                                 .status = message->reply.status,
+                                 .error = message->reply.error,
+                                 .code = message->reply.code,
+                                 .payload = message->reply.payload};
+        message_put_reply(peer_writer(router, peer), &reply);
+    }
+}
+
+bool call_same_contents(const store_message_t *a, const store_message_t *b)
+{
+    return fabric_bytes_equal(a->entity, b->entity) && fabric_bytes_equal(a->type, b->type) &&
+           fabric_bytes_equal(a->tag, b->tag) && fabric_bytes_equal(a->payload, b->payload);
+}
+
+/* Answers a resend of a call that is known here. */
+static void call_answer_again(router_t *router, client_t *client, const call_t *call,
+                              const message_t *again)
+{
+    const message_t *message = call->message;
+    if (call->state == CALL_REFUSED) {
+        request_reject(router, client, call->sequence, call->error, 0, "");
+    } else if (message && !call_same_contents(&message->stored, &again->stored)) {
+        request_reject(router, client, call->sequence, FABRIC_ERROR_ALREADY_PROCESSING, 0,
+                       "the call key stands for a message with other contents");
+    } else if (call->state == CALL_ENDED && !(message->stored.flags & REQUEST_TELL)) {
+        call_send_reply(router, message);
+    } else if (message && message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED) &&
+               message->state != MESSAGE_IN_LANE) {
+        call_send_accepted(router, message);
+    }
+}
+
+/* ---- arrival ---- */
+
+/* A call that still waits is not known: it may be refused yet, and what waits after it must not come before it. */
+bool call_predecessor_known(client_t *client, uint64_t predecessor)
+{
+    if (predecessor == 0 || predecessor < client->settled) {
+        return true;
+    }
+    const call_t *call = call_find(client, predecessor);
+    return call && call->state != CALL_WAITING;
+}
+
+static void hold(router_t *router, client_t *client, message_t *message)
+{
+    router->held++;
+    message->chain = NULL;
+    if (client->waiting) {
+        client->waiting_last->chain = message;
+    } else {
+        client->waiting = message;
+    }
+    client->waiting_last = message;
+}
+
+void call_arrived(router_t *router, client_t *client, message_t *message)
+{
+    uint64_t sequence = message->stored.call.sequence;
+    bool resend = message->stored.flags & REQUEST_RESEND;
+    call_t *call = sequence >= client->settled ? call_find(client, sequence) : NULL;
+    if (call) {
+        call_answer_again(router, client, call, message);
+        message_destroy(&message);
+        return;
+    }
+    if (sequence >= client->settled) {
+        call = call_add(client, sequence);
+        if (!call) {
+            request_reject(router, client, sequence, FABRIC_ERROR_BUSY, 100,
+                           "too many unsettled calls of one client");
+            message_destroy(&message);
+            return;
+        }
+    }
+    bool waits = resend || (call && client->waiting);
+    if (waits && router->counters.pending + router->held >= router->config.pending_max) {
+        request_reject(router, client, sequence, FABRIC_ERROR_BUSY, 100, "");
+        message_destroy(&message);
+        return;
+    }
+    if (resend) {
+        lane_t *lane = lane_of(router, message->stored.shard);
+        if (!call &&
+            batch_find_call(
+                lane,
+                message->stored
+                    .call)) { /* settled as unknown, and not committed yet: its answers will come */
+            message_destroy(&message);
+            return;
+        }
+        if (call) {
+            call->state = CALL_WAITING;
+        }
+        hold(router, client, message);
+        lookup_add(router, client, message);
+        return;
+    }
+    if (!call) {
+        message_destroy(&message); /* a first send of a call that is settled: a stray frame */
+    } else if (client->waiting) {
+        call->state = CALL_WAITING;
+        hold(router, client, message);
+    } else if (!call_predecessor_known(client, message->predecessor)) {
+        request_reject(router, client, sequence, FABRIC_ERROR_PREDECESSOR_MISSING, 0, "");
+        message_destroy(&message);
+    } else {
+        durable_accept(router, client, message);
+    }
+}
+
+/* ---- clients that are gone ---- */
+
+void client_destroy(router_t *router, client_t *client)
+{
+    for (uint64_t i = 0; i < client->capacity; i++) {
+        call_clear(&client->calls[i]);
+    }
+    while (client->waiting) {
+        message_t *message = client->waiting;
+        client->waiting = message->chain;
+        router->held--;
+        message_destroy(&message);
+    }
+    if (client->peer) {
+        client->peer->client = NULL;
+    }
+    HASH_DELETE(by_number, router->clients, client);
+    free(client->calls);
+    free(client);
+}
+
+/* Whether a call is not committed yet: a resend would not find it in the store. */
+static bool has_uncommitted_call(const client_t *client)
+{
+    for (uint64_t i = 0; i < client->capacity; i++) {
+        const call_t *call = &client->calls[i];
+        if (call->state == CALL_OPEN && call->message->state == MESSAGE_IN_LANE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void clients_sweep(router_t *router)
+{
+    client_t *client, *next;
+    HASH_ITER(by_number, router->clients, client, next)
+    {
+        if (!client->peer && !client->waiting &&
+            router->now_ms - client->away_since_ms > router->config.client_memory_ms &&
+            !has_uncommitted_call(client)) {
+            client_destroy(router, client);
+        }
+    }
+}

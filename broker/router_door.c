@@ -1,0 +1,300 @@
+/* Requests at the door: everything that can be refused is refused here, before a message costs memory or storage. */
+#include "broker/router_state.h"
+
+enum { RETRY_MS = 50, FLOOR_AHEAD_MS = 60000 };
+
+known_type_t *type_find(router_t *router, fabric_bytes_t name)
+{
+    known_type_t *type = NULL;
+    HASH_FIND(by_name, router->types, name.data, name.size, type);
+    return type;
+}
+
+void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
+                    uint32_t retry_after_ms, const char *text)
+{
+    router->counters.rejected++;
+    if (!client->peer) {
+        return;
+    }
+    message_rejected_t rejected = {.sequence = sequence,
+                                   .error = (uint64_t)error,
+                                   .retry_after_ms = retry_after_ms,
+                                   .text = fabric_bytes_of(text)};
+    message_put_rejected(peer_writer(router, client->peer), &rejected);
+}
+
+/* Refuses a request. A durable one that is refused for good is remembered, so that its successors are not held up. */
+static void refuse(router_t *router, client_t *client, const message_request_t *request,
+                   fabric_error_t error, uint32_t retry_after_ms, const char *text)
+{
+    if (request->flags & REQUEST_DURABLE && fabric_error_class(error) == FABRIC_CLASS_REJECTED &&
+        request->sequence >= client->settled && !call_find(client, request->sequence)) {
+        call_t *call = call_add(client, request->sequence);
+        if (call) {
+            call->state = CALL_REFUSED;
+            call->error = error;
+        }
+    }
+    request_reject(router, client, request->sequence, error, retry_after_ms, text);
+}
+
+void request_malformed(router_t *router, client_t *client, uint64_t sequence, uint64_t flags)
+{
+    message_request_t request = {.sequence = sequence, .flags = flags};
+    refuse(router, client, &request, FABRIC_ERROR_MALFORMED_MESSAGE, 0,
+           "the request could not be read");
+}
+
+static void redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard)
+{
+    router->counters.rejected++;
+    const map_shard_t *entry = shard_map_shard(router->map, shard);
+    const map_broker_t *home = entry ? shard_map_broker(router->map, entry->home) : NULL;
+    bool elsewhere = home && !incarnation_equal(home->incarnation, router->config.incarnation);
+    message_redirect_t message = {
+        .sequence = sequence,
+        .shard = shard.value,
+        .endpoint = fabric_bytes_of(elsewhere ? home->router_endpoint : ""),
+    };
+    message_put_redirect(peer_writer(router, client->peer), &message);
+}
+
+/* ---- checks ---- */
+
+static fabric_error_t check_limits(const message_request_t *request, const char **text)
+{
+    if (request->flags & ~(uint64_t)REQUEST_FLAGS) {
+        *text = "the request has a flag that does not exist";
+        return FABRIC_ERROR_UNKNOWN_KIND;
+    }
+    if (request->sequence == 0) {
+        *text = "call sequences begin at 1";
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (request->type.size == 0 || request->type.size > LIMIT_NAME_BYTES_MAX ||
+        request->id.size == 0 || request->id.size > LIMIT_NAME_BYTES_MAX ||
+        request->tag.size == 0 || request->tag.size > LIMIT_NAME_BYTES_MAX) {
+        *text = "entity type, id and tag have 1 to 255 bytes";
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    if (request->payload.size > LIMIT_PAYLOAD_BYTES_MAX) {
+        *text = "the payload is over 1 MiB";
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    if (request->headers.size > LIMIT_HEADER_BYTES_MAX ||
+        request->traceparent.size > LIMIT_TRACEPARENT_BYTES_MAX) {
+        *text = "headers are over 8 KiB, or traceparent over 55 bytes";
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    if (request->primary_key.size > 0 || request->deliver_at_ms > 0) {
+        *text = "this release serves no primary keys and no scheduled messages";
+        return FABRIC_ERROR_UNKNOWN_KIND;
+    }
+    return FABRIC_OK;
+}
+
+static fabric_error_t check_headers(fabric_bytes_t headers, const char **text)
+{
+    if (headers.size == 0) {
+        return FABRIC_OK;
+    }
+    wire_reader_t reader = wire_reader(headers);
+    uint32_t count = wire_get_map(&reader);
+    for (uint32_t i = 0; i < count && !reader.failed; i++) {
+        fabric_bytes_t name = wire_get_str(&reader);
+        (void)wire_get_bin(&reader);
+        if (name.size == 0 || name.size > LIMIT_NAME_BYTES_MAX) {
+            reader.failed = true;
+        }
+    }
+    if (count > LIMIT_HEADERS_MAX) {
+        *text = "more than 64 headers";
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    *text = "headers are no msgpack map of str to bin";
+    return wire_finish(&reader);
+}
+
+/* The message must be known, as durable as it says, and (durable ones) fit its schema. */
+static fabric_error_t check_message(const known_type_t *type, const message_request_t *request,
+                                    fabric_schema_fault_t *fault)
+{
+    const message_description_t *message =
+        type_description_message(type->description, request->tag);
+    if (!message) {
+        return FABRIC_ERROR_UNKNOWN_MESSAGE;
+    }
+    bool durable = request->flags & REQUEST_DURABLE;
+    if (message->durable != durable) {
+        strcpy(fault->text,
+               durable ? "the message is a volatile one" : "the message is a durable one");
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (!durable) {
+        return FABRIC_OK; /* the worker checks */
+    }
+    return fabric_schema_check(message->request, request->payload, fault);
+}
+
+static void refuse_unknown_type(router_t *router, client_t *client,
+                                const message_request_t *request)
+{
+    uint64_t age_ms = router->now_ms - router->started_ms;
+    if (age_ms < router->config.registration_ms) {
+        refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,
+               "no worker has registered the entity type yet");
+    } else {
+        refuse(router, client, request, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, 0, "");
+    }
+}
+
+/* ---- both kinds of message ---- */
+
+static store_message_t stored_form(const client_t *client, const message_request_t *request,
+                                   const shard_t *shard)
+{
+    return (store_message_t){.shard = shard->id,
+                             .flags = (uint32_t)request->flags,
+                             .type = request->type,
+                             .entity = request->id,
+                             .tag = request->tag,
+                             .payload = request->payload,
+                             .traceparent = request->traceparent,
+                             .headers = request->headers,
+                             .call = {client->number, request->sequence}};
+}
+
+static uint64_t deadline(const router_t *router, uint64_t left_ms)
+{
+    return left_ms > 0 && left_ms < UINT64_MAX - router->now_ms ? router->now_ms + left_ms : 0;
+}
+
+static void volatile_accept(router_t *router, client_t *client, const message_request_t *request,
+                            shard_t *shard, const known_type_t *type)
+{
+    bool owned = shard->state == SHARD_RELEASING ||
+                 (shard->state == SHARD_OWNED && shard->owner->state == RUNNER_JOINED);
+    if (!owned) {
+        request_reject(router, client, request->sequence, FABRIC_ERROR_RUNNER_UNAVAILABLE, RETRY_MS,
+                       "no runner owns the entity's shard now");
+        return;
+    }
+    entity_t *entity = entity_find_or_add(router, shard, request->type, request->id);
+    if (entity->queued_volatile >= type->description->mailbox_capacity) {
+        request_reject(router, client, request->sequence, FABRIC_ERROR_MAILBOX_FULL, RETRY_MS, "");
+        entity_release(router, entity);
+        return;
+    }
+    store_message_t stored = stored_form(client, request, shard);
+    message_t *message = message_new(&stored);
+    message->stored.id =
+        snowflake_next(&router->generator, router->config.store_now_ms +
+                                               (int64_t)(router->now_ms - router->started_ms));
+    message->deadline_ms = deadline(router, request->deadline_ms);
+    message->entity = entity;
+    HASH_ADD(by_id, router->messages_by_id, stored.id, sizeof message->stored.id, message);
+    entity_append(router, entity, message);
+    entity_dispatch(router, entity);
+}
+
+static fabric_error_t durable_limits(router_t *router, const message_t *message, shard_t *shard,
+                                     entity_t **entity)
+{
+    int64_t now_ms = router->config.store_now_ms + (int64_t)(router->now_ms - router->started_ms);
+    if (snowflake_timestamp_ms((request_id_t){message->floor}) > now_ms + FLOOR_AHEAD_MS) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (!lane_of(router, shard->id)->available) {
+        return FABRIC_ERROR_PERSISTENCE;
+    }
+    if (router->counters.pending + router->held >= router->config.pending_max) {
+        return FABRIC_ERROR_BUSY;
+    }
+    *entity = entity_find_or_add(router, shard, message->stored.type, message->stored.entity);
+    return (*entity)->pending < router->config.entity_pending_max ? FABRIC_OK
+                                                                  : FABRIC_ERROR_MAILBOX_FULL;
+}
+
+void durable_accept(router_t *router, client_t *client, message_t *message)
+{
+    shard_t *shard = shard_find(router, message->stored.shard);
+    uint64_t sequence = message->stored.call.sequence;
+    entity_t *entity = NULL;
+    fabric_error_t error = FABRIC_ERROR_NOT_HOME;
+    if (shard && shard_serves(router, shard)) {
+        error = durable_limits(router, message, shard, &entity);
+    }
+    if (error) {
+        call_t *call = sequence >= client->settled ? call_find(client, sequence) : NULL;
+        if (call) { /* not accepted, not finally refused: as if it had never come */
+            *call = (call_t){0};
+        }
+        request_reject(router, client, sequence, error, RETRY_MS, "");
+        message_destroy(&message);
+        if (entity) {
+            entity_release(router, entity);
+        }
+        return;
+    }
+    snowflake_lift(&router->generator, (request_id_t){message->floor});
+    message->stored.id =
+        snowflake_next(&router->generator, router->config.store_now_ms +
+                                               (int64_t)(router->now_ms - router->started_ms));
+    message->stored.flags &= ~(uint32_t)REQUEST_RESEND;
+    message->state = MESSAGE_IN_LANE;
+    message->entity = entity;
+    entity->pending++;
+    router->counters.pending++;
+    HASH_ADD(by_id, router->messages_by_id, stored.id, sizeof message->stored.id, message);
+    if (sequence >= client->settled) {
+        call_t *call = call_find(client, sequence);
+        call_open(call ? call : call_add(client, sequence), message);
+    }
+    unended_add(router, message);
+    batch_add_message(router, message);
+}
+
+void request_received(router_t *router, peer_t *peer, const message_request_t *request)
+{
+    client_t *client = peer->client;
+    const char *text = "";
+    fabric_error_t error = check_limits(request, &text);
+    if (!error) {
+        error = check_headers(request->headers, &text);
+    }
+    if (error) {
+        refuse(router, client, request, error, 0, text);
+        return;
+    }
+    if (router->draining) {
+        refuse(router, client, request, FABRIC_ERROR_SHUTTING_DOWN, RETRY_MS, "");
+        return;
+    }
+    known_type_t *type = type_find(router, request->type);
+    if (!type) {
+        refuse_unknown_type(router, client, request);
+        return;
+    }
+    fabric_schema_fault_t fault = {""};
+    error = check_message(type, request, &fault);
+    if (error) {
+        refuse(router, client, request, error, 0, fault.text);
+        return;
+    }
+    shard_id_t id = shard_map_locate(router->map, type->group, request->id);
+    shard_t *shard = shard_find(router, id);
+    if (!shard || !shard_serves(router, shard)) {
+        redirect(router, client, request->sequence, id);
+        return;
+    }
+    if (!(request->flags & REQUEST_DURABLE)) {
+        volatile_accept(router, client, request, shard, type);
+        return;
+    }
+    store_message_t stored = stored_form(client, request, shard);
+    message_t *message = message_new(&stored);
+    message->predecessor = request->predecessor;
+    message->floor = request->floor;
+    call_arrived(router, client, message);
+}

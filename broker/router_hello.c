@@ -1,0 +1,254 @@
+/* Handshakes: hellos of clients and workers, and the welcome or refusal that answers them. */
+#include <stdio.h>
+
+#include "broker/router_state.h"
+
+void peer_refuse(router_t *router, peer_t *peer, fabric_error_t error, const char *text)
+{
+    message_refused_t refused = {.error = (uint64_t)error, .text = fabric_bytes_of(text)};
+    message_put_refused(peer_writer(router, peer), &refused);
+}
+
+static void welcome(router_t *router, peer_t *peer, uint64_t connection, uint32_t heartbeat_ms)
+{
+    const router_config_t *config = &router->config;
+    wire_writer_t map = {0};
+    shard_map_encode_snapshot(router->map, &map);
+    message_welcome_t message = {
+        .protocol = LIMIT_PROTOCOL_VERSION,
+        .cluster_id = fabric_bytes(config->cluster_id, sizeof config->cluster_id),
+        .cluster_name = fabric_bytes_of(config->cluster_name),
+        .broker = fabric_bytes(config->incarnation.bytes, sizeof config->incarnation.bytes),
+        .connection = connection,
+        .shards_per_group = config->shards_per_group,
+        .lease_ms = config->lease_ms,
+        .heartbeat_ms = heartbeat_ms,
+        .pub_endpoint = fabric_bytes_of(config->pub_endpoint),
+        .map = wire_writer_bytes(&map),
+    };
+    message_put_welcome(peer_writer(router, peer), &message);
+    wire_writer_destroy(&map);
+}
+
+/* Whether the peer may talk to this cluster at all; says why not and refuses otherwise. */
+static bool check_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
+{
+    const router_config_t *config = &router->config;
+    char text[512];
+    if (hello->protocol_min > LIMIT_PROTOCOL_VERSION ||
+        hello->protocol_max < LIMIT_PROTOCOL_VERSION) {
+        snprintf(text, sizeof text, "this broker speaks protocol version %d",
+                 LIMIT_PROTOCOL_VERSION);
+        peer_refuse(router, peer, FABRIC_ERROR_UNSUPPORTED_VERSION, text);
+        return false;
+    }
+    bool foreign_id =
+        hello->cluster_id.size > 0 &&
+        !fabric_bytes_equal(hello->cluster_id,
+                            fabric_bytes(config->cluster_id, sizeof config->cluster_id));
+    bool foreign_name =
+        hello->cluster_name.size > 0 &&
+        !fabric_bytes_equal(hello->cluster_name, fabric_bytes_of(config->cluster_name));
+    if (foreign_id || foreign_name) {
+        snprintf(text, sizeof text, "this broker belongs to cluster '%s'%s", config->cluster_name,
+                 foreign_name ? "" : " with another id");
+        peer_refuse(router, peer, FABRIC_ERROR_FOREIGN_CLUSTER, text);
+        return false;
+    }
+    if (hello->incarnation.size != 16 || hello->connection == 0 ||
+        hello->name.size > LIMIT_NAME_BYTES_MAX) {
+        peer_refuse(
+            router, peer, FABRIC_ERROR_MALFORMED_MESSAGE,
+            "a hello needs an incarnation of 16 bytes, a connection number and a short name");
+        return false;
+    }
+    return true;
+}
+
+static incarnation_t incarnation_of(const message_hello_t *hello)
+{
+    incarnation_t incarnation;
+    memcpy(incarnation.bytes, hello->incarnation.data, sizeof incarnation.bytes);
+    return incarnation;
+}
+
+/* ---- clients ---- */
+
+static void client_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
+{
+    if (hello->client_number == 0) {
+        peer_refuse(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE, "a client needs a number");
+        return;
+    }
+    incarnation_t incarnation = incarnation_of(hello);
+    client_t *client = client_find(router, hello->client_number);
+    if (!client) {
+        client = client_add(router, hello->client_number);
+    } else if (incarnation_equal(client->incarnation, incarnation) &&
+               hello->connection <= client->connection) {
+        peer->retired = client->peer != peer; /* of a connection that a newer one has replaced */
+        return;
+    }
+    if (peer->client != client) {
+        peer_detach(router, peer); /* one peer after the other under one routing id */
+    }
+    if (client->peer && client->peer != peer) {
+        client->peer->retired = true;
+        client->peer->client = NULL;
+    }
+    client->incarnation = incarnation;
+    client->connection = hello->connection;
+    client->peer = peer;
+    peer->client = client;
+    welcome(router, peer, hello->connection, router->config.client_heartbeat_ms);
+}
+
+/* ---- workers ---- */
+
+static bool check_types(fabric_bytes_t types)
+{
+    wire_reader_t reader = wire_reader(types);
+    uint32_t count = wire_get_array(&reader);
+    if (reader.failed || count > LIMIT_TYPES_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        type_description_t *description = NULL;
+        if (type_description_parse(&reader, &description)) {
+            return false;
+        }
+        type_description_destroy(&description);
+    }
+    return wire_finish(&reader) == FABRIC_OK;
+}
+
+static void copy_name(char name[256], fabric_bytes_t bytes)
+{
+    for (size_t i = 0; i < bytes.size; i++) {
+        name[i] = bytes.data[i] >= 0x20 && bytes.data[i] < 0x7f ? (char)bytes.data[i] : '?';
+    }
+    name[bytes.size] = '\0';
+}
+
+static runner_t *runner_add(router_t *router, incarnation_t incarnation)
+{
+    runner_t *runner = calloc(1, sizeof *runner);
+    if (!runner) {
+        abort();
+    }
+    runner->incarnation = incarnation;
+    runner->state = RUNNER_ADMITTING;
+    HASH_ADD(by_incarnation, router->runners, incarnation, sizeof runner->incarnation, runner);
+    return runner;
+}
+
+static void ask_admission(router_t *router, const runner_t *runner, fabric_bytes_t types)
+{
+    router_order_t order = {.kind = ROUTER_ADMIT,
+                            .runner = runner->incarnation,
+                            .weight = runner->weight,
+                            .types_size = types.size};
+    memcpy(order.name, runner->name, sizeof order.name);
+    order.types = malloc(types.size + 1);
+    if (!order.types) {
+        abort();
+    }
+    memcpy(order.types, types.data, types.size);
+    order_add(router, &order);
+}
+
+static void runner_connect(runner_t *runner, peer_t *peer)
+{
+    if (runner->peer && runner->peer != peer) {
+        runner->peer->retired = true;
+        runner->peer->runner = NULL;
+    }
+    runner->peer = peer;
+    peer->runner = runner;
+}
+
+static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
+{
+    if (!check_types(hello->types) || hello->weight > 1000000 || hello->window == 0 ||
+        hello->window > 1000000) {
+        peer_refuse(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE,
+                    "a worker's types, weight or window are malformed");
+        return;
+    }
+    if (router->draining) {
+        peer_refuse(router, peer, FABRIC_ERROR_SHUTTING_DOWN, "this broker is stopping");
+        return;
+    }
+    runner_t *runner = runner_find(router, incarnation_of(hello));
+    if (runner && hello->connection <= runner->connection) {
+        peer->retired = runner->peer != peer; /* of a connection that a newer one has replaced */
+        return;
+    }
+    if (peer->runner != runner) {
+        peer_detach(router, peer); /* one peer after the other under one routing id */
+    }
+    bool known = runner != NULL;
+    if (!known) {
+        runner = runner_add(router, incarnation_of(hello));
+        runner->weight = (uint32_t)hello->weight;
+        copy_name(runner->name, hello->name);
+    }
+    runner->window = (uint32_t)hello->window;
+    runner->connection = hello->connection;
+    runner_connect(runner, peer);
+    if (!known) {
+        ask_admission(router, runner, hello->types);
+    } else if (runner->state != RUNNER_ADMITTING) {
+        if (runner->state == RUNNER_MISSING) {
+            runner->state = RUNNER_JOINED;
+        }
+        runner->next_ping_ms = router->now_ms;
+        welcome(router, peer, hello->connection, router->config.worker_heartbeat_ms);
+        runner_rejoined(router, runner);
+    }
+}
+
+void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t error,
+                     const char *text, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    runner_t *runner = runner_find(router, incarnation);
+    if (!runner || runner->state != RUNNER_ADMITTING) {
+        return; /* it went away meanwhile */
+    }
+    if (error) {
+        peer_refuse(router, runner->peer, error, text);
+        runner->peer->runner = NULL;
+        runner->peer = NULL;
+        runner_lost(router, runner);
+        return;
+    }
+    runner->state = RUNNER_JOINED;
+    runner->next_ping_ms = now_ms;
+    runner->peer->heard_ms = now_ms; /* its lease begins now, however long admission took */
+    welcome(router, runner->peer, runner->connection, router->config.worker_heartbeat_ms);
+    router_order_t order = {
+        .kind = ROUTER_RUNNER_JOINED, .runner = incarnation, .weight = runner->weight};
+    memcpy(order.name, runner->name, sizeof order.name);
+    order_add(router, &order);
+    runner_rejoined(router, runner);
+}
+
+void hello_received(router_t *router, peer_t *peer, const message_hello_t *hello)
+{
+    if (!check_hello(router, peer, hello)) {
+        return;
+    }
+    bool client = hello->role == ROLE_CLIENT;
+    bool worker = hello->role == ROLE_WORKER;
+    if ((client && peer->runner) || (worker && peer->client) || (!client && !worker)) {
+        peer_refuse(router, peer, FABRIC_ERROR_UNKNOWN_KIND,
+                    "a peer is a client (1) or a worker (2), and stays what it is");
+        return;
+    }
+    if (client) {
+        client_hello(router, peer, hello);
+    } else {
+        worker_hello(router, peer, hello);
+    }
+}

@@ -1,0 +1,259 @@
+/* Connections of the router: routing ids, frames on their way out, who is alive. */
+#include "broker/router_state.h"
+
+enum { STRANGER_MS = 10000, QUEUED_BYTES_MAX = 64 << 20, SPARE_FRAME_BYTES_MAX = 1 << 20 };
+
+peer_t *peer_find(router_t *router, fabric_bytes_t routing_id)
+{
+    peer_t *peer = NULL;
+    HASH_FIND(by_routing_id, router->peers_by_routing_id, routing_id.data, routing_id.size, peer);
+    return peer;
+}
+
+static uint32_t free_handle(router_t *router)
+{
+    for (uint32_t i = 0; i < router->peer_capacity; i++) {
+        if (!router->peers[i]) {
+            return i;
+        }
+    }
+    uint32_t before = router->peer_capacity;
+    uint32_t capacity = before ? 2 * before : 64;
+    peer_t **peers = realloc(router->peers, capacity * sizeof(peer_t *));
+    if (!peers) {
+        abort();
+    }
+    memset(peers + before, 0, (capacity - before) * sizeof(peer_t *));
+    router->peers = peers;
+    router->peer_capacity = capacity;
+    return before;
+}
+
+peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
+{
+    peer_t *peer = peer_find(router, routing_id);
+    if (peer || router->peer_count >= router->config.peers_max || routing_id.size == 0 ||
+        routing_id.size > sizeof peer->routing_id) {
+        return peer;
+    }
+    peer = calloc(1, sizeof *peer);
+    if (!peer) {
+        abort();
+    }
+    memcpy(peer->routing_id, routing_id.data, routing_id.size);
+    peer->routing_id_size = routing_id.size;
+    peer->handle = free_handle(router);
+    router->peers[peer->handle] = peer;
+    router->peer_count++;
+    HASH_ADD(by_routing_id, router->peers_by_routing_id, routing_id, peer->routing_id_size, peer);
+    return peer;
+}
+
+/* ---- frames on their way out ---- */
+
+static void offer(router_t *router, peer_t *peer)
+{
+    if (peer->offered || peer->blocked) {
+        return;
+    }
+    peer->offered = true;
+    peer->next_offered = NULL;
+    if (router->offered) {
+        router->offered_last->next_offered = peer;
+    } else {
+        router->offered = peer;
+    }
+    router->offered_last = peer;
+}
+
+static void withdraw(router_t *router, peer_t *peer)
+{
+    if (!peer->offered) {
+        return;
+    }
+    peer_t **at = &router->offered;
+    peer_t *before = NULL;
+    while (*at != peer) {
+        before = *at;
+        at = &(*at)->next_offered;
+    }
+    *at = peer->next_offered;
+    if (router->offered_last == peer) {
+        router->offered_last = before;
+    }
+    peer->offered = false;
+}
+
+static out_frame_t *frame_new(router_t *router)
+{
+    out_frame_t *frame = router->spare_frames;
+    if (frame) {
+        router->spare_frames = frame->next;
+        wire_writer_reset(&frame->writer);
+    } else if (!(frame = calloc(1, sizeof *frame))) {
+        abort();
+    }
+    frame->next = NULL;
+    frame_begin(&frame->writer, &(frame_head_t){LIMIT_PROTOCOL_VERSION, router->generator.last, 0});
+    return frame;
+}
+
+static void frame_spare(router_t *router, out_frame_t *frame)
+{
+    if (frame->writer.capacity > SPARE_FRAME_BYTES_MAX) {
+        wire_writer_destroy(&frame->writer);
+    }
+    frame->next = router->spare_frames;
+    router->spare_frames = frame;
+}
+
+wire_writer_t *peer_writer(router_t *router, peer_t *peer)
+{
+    if (peer->queued_bytes > QUEUED_BYTES_MAX) {
+        peer->retired =
+            true; /* reads too slowly: swept, and whoever it was has to say hello again */
+        wire_writer_reset(&router->scratch);
+        return &router->scratch;
+    }
+    offer(router, peer);
+    if (!peer->last) {
+        peer->first = peer->last = frame_new(router);
+    } else if (peer->last->writer.size >= LIMIT_FRAME_BYTES_GOAL) {
+        peer->queued_bytes += peer->last->writer.size;
+        peer->last->next = frame_new(router);
+        peer->last = peer->last->next;
+    }
+    return &peer->last->writer;
+}
+
+bool router_next_frame(router_t *router, router_frame_t *frame)
+{
+    peer_t *peer = router->offered;
+    if (!peer) {
+        return false;
+    }
+    *frame = (router_frame_t){
+        .routing_id = fabric_bytes(peer->routing_id, peer->routing_id_size),
+        .bytes = wire_writer_bytes(&peer->first->writer),
+        .peer = peer->handle,
+    };
+    return true;
+}
+
+static void drop_first_frame(router_t *router, peer_t *peer)
+{
+    out_frame_t *frame = peer->first;
+    peer->first = frame->next;
+    if (peer->first) {
+        peer->queued_bytes -= frame->writer.size;
+    } else {
+        peer->last = NULL;
+        peer->queued_bytes = 0;
+    }
+    frame_spare(router, frame);
+}
+
+void router_frame_sent(router_t *router, uint32_t handle)
+{
+    peer_t *peer = router->peers[handle];
+    if (!peer || !peer->first) {
+        return; /* it was removed meanwhile */
+    }
+    drop_first_frame(router, peer);
+    if (!peer->first) {
+        withdraw(router, peer);
+    }
+}
+
+void router_frame_blocked(router_t *router, uint32_t handle)
+{
+    peer_t *peer = router->peers[handle];
+    if (peer) {
+        withdraw(router, peer);
+        peer->blocked = true;
+    }
+}
+
+/* ---- the end of a connection ---- */
+
+void peer_detach(router_t *router, peer_t *peer)
+{
+    if (peer->client) {
+        peer->client->peer = NULL;
+        peer->client->away_since_ms = router->now_ms;
+        peer->client = NULL;
+    }
+    runner_t *runner = peer->runner;
+    if (!runner) {
+        return;
+    }
+    peer->runner = NULL;
+    runner->peer = NULL;
+    if (runner->state == RUNNER_JOINED) {
+        runner->state = RUNNER_MISSING;
+        runner->missing_until_ms = router->now_ms + router->config.unreachable_grace_ms;
+    } else {
+        runner_lost(router, runner);
+    }
+}
+
+void peer_remove(router_t *router, peer_t *peer)
+{
+    peer_detach(router, peer);
+    withdraw(router, peer);
+    while (peer->first) {
+        drop_first_frame(router, peer);
+    }
+    HASH_DELETE(by_routing_id, router->peers_by_routing_id, peer);
+    router->peers[peer->handle] = NULL;
+    router->peer_count--;
+    free(peer);
+}
+
+void router_frame_unreachable(router_t *router, uint32_t handle, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    if (router->peers[handle]) {
+        peer_remove(router, router->peers[handle]);
+    }
+}
+
+void peers_sweep(router_t *router)
+{
+    for (uint32_t i = 0; i < router->peer_capacity; i++) {
+        peer_t *peer = router->peers[i];
+        if (!peer) {
+            continue;
+        }
+        if (peer->blocked) {
+            peer->blocked = false;
+            if (peer->first) {
+                offer(router, peer);
+            }
+        }
+        uint64_t silent_ms = router->now_ms - peer->heard_ms;
+        bool stranger = !peer->client && !peer->runner;
+        if ((stranger && silent_ms > STRANGER_MS) || peer->queued_bytes > QUEUED_BYTES_MAX ||
+            (peer->client && silent_ms > 10 * (uint64_t)router->config.client_heartbeat_ms)) {
+            peer_remove(router, peer);
+        }
+    }
+}
+
+void peers_destroy(router_t *router)
+{
+    for (uint32_t i = 0; i < router->peer_capacity; i++) {
+        peer_t *peer = router->peers[i];
+        if (peer) {
+            peer->runner = NULL;
+            peer_remove(router, peer);
+        }
+    }
+    free(router->peers);
+    while (router->spare_frames) {
+        out_frame_t *frame = router->spare_frames;
+        router->spare_frames = frame->next;
+        wire_writer_destroy(&frame->writer);
+        free(frame);
+    }
+}

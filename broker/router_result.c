@@ -1,0 +1,174 @@
+/* Results of workers: checked against the token, then committed (durable) or answered (volatile). */
+#include <stdio.h>
+
+#include "broker/router_state.h"
+
+/* The message that a result is about, if the result is one that we wait for. */
+static message_t *find_message(router_t *router, const runner_t *runner,
+                               const message_result_t *result)
+{
+    request_id_t id = {result->request_id};
+    message_t *message = NULL;
+    HASH_FIND(by_id, router->messages_by_id, &id, sizeof id, message);
+    if (!message || message->state != MESSAGE_IN_FLIGHT ||
+        message->activation != result->activation) {
+        return NULL;
+    }
+    const shard_t *shard = message->entity->shard;
+    token_t token = {result->home_epoch, result->owner_sequence};
+    bool owner = shard->owner == runner && result->shard == shard->id.value &&
+                 token_equal(token, shard->token);
+    return owner ? message : NULL;
+}
+
+static bool is_final(const message_result_t *result)
+{
+    return result->status == STATUS_OK || result->status == STATUS_FAILURE ||
+           result->error == FABRIC_ERROR_MALFORMED_MESSAGE;
+}
+
+/* The result waits in the queue until everything before it is durable. */
+static void finish(router_t *router, message_t *message, const message_result_t *result)
+{
+    entity_t *entity = message->entity;
+    bool durable = message->stored.flags & REQUEST_DURABLE;
+    bool tell = message->stored.flags & REQUEST_TELL;
+    store_reply_t reply = {.id = message->stored.id,
+                           .shard = message->stored.shard,
+                           .status = (uint8_t)result->status,
+                           .error = (uint32_t)result->error,
+                           .code = result->code,
+                           .payload = result->payload};
+    if (tell && result->status == STATUS_OK) {
+        reply.payload = (fabric_bytes_t){NULL, 0};
+    }
+    message_set_reply(message, &reply);
+    if (message->state == MESSAGE_IN_FLIGHT) {
+        entity->in_flight--;
+    }
+    message->state = MESSAGE_RESULT;
+    if (durable) {
+        batch_add_reply(router, message);
+    } else {
+        entity->volatile_results++;
+        entity_flush(router, entity);
+    }
+}
+
+/* ---- results that are no answers ---- */
+
+static void dead_letter(router_t *router, message_t *message, const message_result_t *result)
+{
+    char text[LIMIT_TEXT_BYTES_MAX + 64];
+    int size = snprintf(text, sizeof text, "given up after %u attempts: %.*s", message->attempts,
+                        (int)(result->payload.size < LIMIT_TEXT_BYTES_MAX ? result->payload.size
+                                                                          : LIMIT_TEXT_BYTES_MAX),
+                        (const char *)result->payload.data);
+    message_result_t last = *result;
+    last.error = FABRIC_ERROR_DEAD_LETTER;
+    last.payload = fabric_bytes(text, (size_t)size);
+    router->counters.dead_letters++;
+    finish(router, message, &last);
+    batch_add_dead_letter(router, message);
+}
+
+/* After a defect everything that was sent after it comes back, and then goes out again under a new activation. */
+static void restart(entity_t *entity)
+{
+    entity->activation = ++entity->shard->activations;
+    entity->draining = entity->in_flight > 0;
+}
+
+static void defect(router_t *router, message_t *message, const message_result_t *result)
+{
+    entity_t *entity = message->entity;
+    if (!(message->stored.flags & REQUEST_DURABLE)) {
+        finish(router, message, result);
+        restart(entity);
+        return;
+    }
+    message->attempts++;
+    batch_add_attempt(router, message);
+    if (message->attempts >= router->config.attempts_max) {
+        dead_letter(router, message, result);
+        restart(entity);
+        return;
+    }
+    entity_requeue(router, message);
+    restart(entity);
+    unsigned level = message->attempts < DELAY_LEVELS ? message->attempts : DELAY_LEVELS - 1;
+    uint64_t delay_ms = (uint64_t)router->config.backoff_ms << (level - 1);
+    if (delay_ms > router->config.backoff_max_ms) {
+        delay_ms = router->config.backoff_max_ms;
+    }
+    entity_delay(router, entity, level, delay_ms);
+}
+
+static void reject_volatile(router_t *router, message_t *message, const message_result_t *result)
+{
+    client_t *client = client_find(router, message->stored.call.client);
+    if (client) {
+        fabric_error_t error = result->error == FABRIC_ERROR_MAILBOX_FULL
+                                   ? FABRIC_ERROR_MAILBOX_FULL
+                                   : FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+        request_reject(router, client, message->stored.call.sequence, error, NOT_TAKEN_DELAY_MS,
+                       "");
+    }
+    message->entity->in_flight--;
+    message_forget(router, message);
+}
+
+static void not_taken(router_t *router, message_t *message, const message_result_t *result)
+{
+    entity_t *entity = message->entity;
+    bool handing_over = result->error == FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
+    bool owned = entity->shard->state == SHARD_OWNED;
+    bool drained = result->error == FABRIC_ERROR_ENTITY_DEFECT;
+    message->deliveries--; /* it certainly did not start */
+    if (!handing_over && !drained && !(message->stored.flags & REQUEST_DURABLE)) {
+        reject_volatile(router, message, result);
+        return;
+    }
+    bool again = message->activation == entity->activation;
+    entity_requeue(router, message);
+    if (drained && again) {
+        restart(entity); /* of a defect that we never heard of: only a new activation ends it */
+    }
+    /* What was sent after it comes back too, and must not be overtaken by what was not sent yet. */
+    entity->draining = entity->in_flight > 0;
+    if (owned && !drained && entity->delay_level == 0) {
+        entity_delay(router, entity, 0, NOT_TAKEN_DELAY_MS);
+    }
+}
+
+void result_received(router_t *router, runner_t *runner, const message_result_t *result)
+{
+    static const char text[] = "the worker's result is over its limits";
+    message_t *message = find_message(router, runner, result);
+    if (!message) {
+        router->counters.results_refused++;
+        return;
+    }
+    message_result_t refused = *result;
+    if (result->status > STATUS_NOT_TAKEN || result->payload.size > LIMIT_PAYLOAD_BYTES_MAX ||
+        result->error > UINT32_MAX) {
+        refused.status = STATUS_DEFECT;
+        refused.error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        refused.payload = fabric_bytes(text, sizeof text - 1);
+        result = &refused;
+    }
+    entity_t *entity = message->entity;
+    runner->outstanding--;
+    if (result->status == STATUS_NOT_TAKEN) {
+        not_taken(router, message, result);
+    } else if (is_final(result)) {
+        finish(router, message, result);
+    } else {
+        defect(router, message, result);
+    }
+    if (entity->in_flight == 0) {
+        entity->draining = false;
+    }
+    entity_dispatch(router, entity);
+    entity_release(router, entity);
+}

@@ -1,0 +1,139 @@
+/* The broker's public sockets: see router_sockets_zmq.h. */
+#include "broker/router_sockets_zmq.h"
+
+#include <errno.h>
+
+#include "core/limits.h"
+#include "core/message.h"
+
+#define SEND_HIGH_WATER    1000 /* frames for one peer in libzmq; more wait in the router */
+#define RECEIVE_HIGH_WATER 1000
+#define HANDSHAKE_MS       3000
+
+static void set_int(void *socket, int option, int value)
+{
+    int failed = zmq_setsockopt(socket, option, &value, sizeof value);
+    (void)failed; /* constant options with constant values: they exist in every libzmq we link */
+}
+
+static void *open_socket(void *zmq, int type, const char *endpoint)
+{
+    void *opened = zmq_socket(zmq, type);
+    if (!opened) {
+        return NULL;
+    }
+    int64_t frame_bytes_max = LIMIT_FRAME_BYTES_MAX;
+    zmq_setsockopt(opened, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max);
+    set_int(opened, ZMQ_LINGER, 0);
+    set_int(opened, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
+    set_int(opened, ZMQ_SNDHWM, SEND_HIGH_WATER);
+    set_int(opened, ZMQ_RCVHWM, RECEIVE_HIGH_WATER);
+    set_int(opened, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
+    if (type == ZMQ_ROUTER) {
+        set_int(opened, ZMQ_ROUTER_MANDATORY, 1);
+    }
+    return opened;
+}
+
+fabric_error_t router_sockets_bind(void *zmq, int type, const char *endpoint, reason_t *reason,
+                                   void **bound_socket, char bound[256])
+{
+    void *opened = open_socket(zmq, type, endpoint);
+    if (!opened) {
+        return reason_set(reason, FABRIC_ERROR_INTERNAL, "no socket: %s", zmq_strerror(errno));
+    }
+    size_t size = 256;
+    if (zmq_bind(opened, endpoint) == 0 &&
+        zmq_getsockopt(opened, ZMQ_LAST_ENDPOINT, bound, &size) == 0) {
+        *bound_socket = opened;
+        return FABRIC_OK;
+    }
+    int cause = errno;
+    zmq_close(opened);
+    return reason_set(reason,
+                      cause == EADDRINUSE ? FABRIC_ERROR_ADDRESS_IN_USE
+                                          : FABRIC_ERROR_INVALID_CONFIGURATION,
+                      "cannot listen on %s: %s", endpoint, zmq_strerror(cause));
+}
+
+void router_sockets_close(void **bound_socket, uint32_t linger_ms)
+{
+    if (*bound_socket) {
+        set_int(*bound_socket, ZMQ_LINGER, (int)linger_ms);
+        zmq_close(*bound_socket);
+        *bound_socket = NULL;
+    }
+}
+
+/* Drops what is left of a message. */
+static void drop_rest(void *router)
+{
+    int more = 1;
+    while (more) {
+        zmq_msg_t part;
+        zmq_msg_init(&part);
+        more = zmq_msg_recv(&part, router, ZMQ_DONTWAIT) >= 0 && zmq_msg_more(&part);
+        zmq_msg_close(&part);
+    }
+}
+
+received_t router_sockets_receive(void *router, zmq_msg_t *routing_id, zmq_msg_t *frame)
+{
+    zmq_msg_init(routing_id);
+    if (zmq_msg_recv(routing_id, router, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(routing_id);
+        return RECEIVED_NOTHING;
+    }
+    if (!zmq_msg_more(routing_id)) {
+        zmq_msg_close(routing_id);
+        return RECEIVED_JUNK;
+    }
+    zmq_msg_init(frame);
+    if (zmq_msg_recv(frame, router, ZMQ_DONTWAIT) >= 0 && !zmq_msg_more(frame)) {
+        return RECEIVED_FRAME;
+    }
+    if (zmq_msg_more(frame)) {
+        drop_rest(router);
+    }
+    zmq_msg_close(routing_id);
+    zmq_msg_close(frame);
+    return RECEIVED_JUNK;
+}
+
+sent_t router_sockets_send(void *router, fabric_bytes_t routing_id, fabric_bytes_t frame)
+{
+    int flags = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+    if (zmq_send(router, routing_id.data, routing_id.size, flags) < 0) {
+        return errno == EHOSTUNREACH ? SENT_UNREACHABLE : SENT_BLOCKED;
+    }
+    if (zmq_send(router, frame.data, frame.size, ZMQ_DONTWAIT) < 0) {
+        return errno == EHOSTUNREACH ? SENT_UNREACHABLE : SENT_BLOCKED;
+    }
+    return SENT;
+}
+
+static void publish(void *pub, wire_writer_t *frame)
+{
+    /* A PUB drops what a subscriber does not take; the versions in the pings tell it so. */
+    int sent = zmq_send(pub, frame->data, frame->size, ZMQ_DONTWAIT);
+    (void)sent;
+    wire_writer_destroy(frame);
+}
+
+void router_sockets_publish_map(void *pub, fabric_bytes_t map)
+{
+    wire_writer_t frame = {0};
+    frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
+    message_put_map(&frame, &(message_map_t){.map = map});
+    publish(pub, &frame);
+}
+
+void router_sockets_publish_ping(void *pub, uint64_t sequence, map_version_t version)
+{
+    wire_writer_t frame = {0};
+    frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
+    message_put_ping(&frame, &(message_ping_t){.sequence = sequence,
+                                               .map_term = version.term,
+                                               .map_sequence = version.sequence});
+    publish(pub, &frame);
+}

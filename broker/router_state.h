@@ -1,0 +1,342 @@
+/* The router's inside: the structs that its files share. See router.h for what the router is.
+ *
+ *   router_peers.c    connections: routing ids, frames on their way out, who is alive
+ *   router_hello.c    handshakes of clients and workers
+ *   router_door.c     requests: checks, then into a lane or (volatile) into a mailbox
+ *   router_calls.c    what is remembered of clients' calls, to answer resends
+ *   router_lookup.c   calls that have to be looked up in the store first
+ *   router_batch.c    what the lanes commit, and what follows from a commit
+ *   router_mailbox.c  entities' queues and their dispatch to owners
+ *   router_result.c   results of workers
+ *   router_shards.c   homes and owners: tokens, hand-over, loss
+ *   router_status.c   answers to queries
+ */
+#ifndef BROKER_ROUTER_STATE_H
+#define BROKER_ROUTER_STATE_H
+
+#include "broker/router.h"
+#include "core/limits.h"
+#include "core/snowflake.h"
+#include "core/type_description.h"
+
+/* ---- peers ---- */
+
+typedef struct out_frame {
+    struct out_frame *next;
+    wire_writer_t writer;
+} out_frame_t;
+
+typedef struct client client_t;
+typedef struct runner runner_t;
+typedef struct entity entity_t;
+typedef struct shard shard_t;
+
+typedef struct peer {
+    uint8_t routing_id[256];
+    size_t routing_id_size;
+    uint32_t handle; /* index in router->peers */
+    uint64_t heard_ms;
+    client_t *client; /* at most one of these two is set: neither before hello */
+    runner_t *runner;
+    bool retired; /* a newer connection of the same peer took over: frames are dropped */
+    bool blocked; /* EAGAIN: not offered until the next tick */
+    bool offered; /* in the list of peers with frames to send */
+    struct peer *next_offered;
+    out_frame_t *first, *last; /* frames to send; the last one may still grow */
+    size_t queued_bytes;
+    UT_hash_handle by_routing_id;
+} peer_t;
+
+/* ---- clients and their calls ---- */
+
+typedef enum call_state {
+    CALL_NONE,
+    CALL_WAITING, /* being looked up, or held behind one that is */
+    CALL_OPEN,    /* given to a lane, or accepted */
+    CALL_ENDED,   /* its reply is durable */
+    CALL_REFUSED  /* finally rejected */
+} call_state_t;
+
+typedef struct call {
+    uint64_t sequence;
+    message_t *message; /* OPEN, ENDED */
+    call_state_t state;
+    fabric_error_t error; /* REFUSED */
+} call_t;
+
+struct client {
+    uint64_t number;
+    incarnation_t incarnation;
+    uint64_t connection;
+    peer_t *peer; /* NULL: away */
+    uint64_t away_since_ms;
+    uint64_t settled;                  /* calls below are forgotten */
+    call_t *calls;                     /* ring: sequence modulo capacity */
+    uint64_t capacity;                 /* power of two */
+    size_t lookups;                    /* of its calls, on all lanes */
+    message_t *waiting, *waiting_last; /* chained: looked up or held, in order of arrival */
+    UT_hash_handle by_number;
+};
+
+/* ---- runners, shards, entities ---- */
+
+typedef enum runner_state {
+    RUNNER_ADMITTING, /* the coordinator is asked */
+    RUNNER_JOINED,
+    RUNNER_MISSING, /* unreachable; may come back within the grace time */
+    RUNNER_LEAVING  /* said bye; gives its shards back */
+} runner_state_t;
+
+struct runner {
+    incarnation_t incarnation;
+    uint64_t connection;
+    peer_t *peer;
+    runner_state_t state;
+    uint64_t missing_until_ms;
+    uint64_t next_ping_ms;
+    uint32_t weight;
+    uint32_t window;
+    uint32_t outstanding; /* deliveries without result */
+    uint32_t shards;      /* owned or being released */
+    char name[256];
+    entity_t *waiting, *waiting_last; /* entities that wait for credit */
+    UT_hash_handle by_incarnation;
+};
+
+typedef enum shard_state {
+    SHARD_FOREIGN, /* another broker is its home, or none */
+    SHARD_LOADING, /* we are; its messages are being read */
+    SHARD_UNOWNED, /* no runner */
+    SHARD_OWNED,
+    SHARD_RELEASING /* its owner was asked to give it back */
+} shard_state_t;
+
+struct shard {
+    shard_id_t id;
+    shard_state_t state;
+    token_t token;
+    incarnation_t desired; /* by the coordinator; none: nobody */
+    runner_t *owner;       /* OWNED, RELEASING */
+    uint64_t release_deadline_ms;
+    uint64_t activations; /* last number given */
+    entity_t *entities;   /* that have messages */
+    shard_t *prev, *next; /* list of shards that are being released */
+};
+
+struct entity {
+    shard_t *shard;
+    message_t *queue;  /* accepted messages in order, those in flight and with results included */
+    message_t *cursor; /* first QUEUED one, or NULL */
+    uint32_t in_flight;
+    uint32_t queued_volatile;
+    uint32_t volatile_results; /* in state RESULT: they wait for commits of results before them */
+    uint32_t pending;          /* durable messages, those in a lane included */
+    uint64_t activation;       /* under which its next message is delivered */
+    uint64_t not_before_ms;
+    uint8_t delay_level; /* which list of router->delayed it is in, + 1; 0: none */
+    bool draining;       /* after a defect: nothing is delivered until all in flight came back */
+    bool waits_for_credit;
+    entity_t *prev, *next;                 /* of its shard */
+    entity_t *delayed_prev, *delayed_next; /* of router->delayed */
+    entity_t *credit_next;                 /* of runner->waiting */
+    UT_hash_handle by_name;
+    uint16_t name_size;
+    uint8_t name[]; /* size of type, type, id: see entity_name */
+};
+
+/* ---- lanes ---- */
+
+typedef struct batch_builder {
+    const store_message_t **messages;
+    size_t message_count, message_capacity;
+    const store_reply_t **replies;
+    size_t reply_count, reply_capacity;
+    store_attempt_t *attempts;
+    size_t attempt_count, attempt_capacity;
+    store_dead_letter_t *dead_letters;
+    size_t dead_letter_count, dead_letter_capacity;
+} batch_builder_t;
+
+typedef struct lookup_item {
+    message_t *message;
+    client_t *client;
+    bool found;
+    bool ended;    /* found with a reply, which is then in message->reply */
+    bool conflict; /* found with other contents */
+} lookup_item_t;
+
+typedef struct lookup {
+    lookup_item_t *items;
+    call_key_t *calls; /* of the items, in the same order */
+    size_t count, capacity;
+    uint64_t floor;
+    bool running;
+} lookup_t;
+
+typedef struct lane {
+    bool available;
+    bool running;
+    bool batched;            /* the last operation was a batch: look-ups and batches take turns */
+    batch_builder_t next;    /* filling up */
+    batch_builder_t current; /* being committed */
+    store_batch_t batch;
+    bool batch_is_mark;         /* it carries nothing but a new low-water mark */
+    message_t *oldest, *newest; /* all that have an id and have not ended */
+    lookup_t lookup_next, lookup_current;
+} lane_t;
+
+/* ---- types ---- */
+
+typedef struct known_type {
+    char name[256];
+    type_description_t *description;
+    uint16_t group;
+    UT_hash_handle by_name;
+} known_type_t;
+
+enum {
+    DELAY_LEVELS = 12,  /* lists of entities that wait, one for each length of wait */
+    ENTITY_WINDOW = 16, /* messages of one entity in flight */
+    NOT_TAKEN_DELAY_MS = 50
+};
+
+typedef struct order_item {
+    struct order_item *next;
+    router_order_t order;
+} order_item_t;
+
+struct router {
+    router_config_t config;
+    uint64_t started_ms;
+    uint64_t now_ms;
+    uint64_t last_tick_ms;
+    uint64_t last_sweep_ms;
+    uint64_t lease_until_ms;
+    bool draining;
+    snowflake_generator_t generator;
+    router_counters_t counters;
+
+    peer_t **peers;
+    uint32_t peer_capacity, peer_count;
+    peer_t *peers_by_routing_id;
+    peer_t *offered, *offered_last;
+    out_frame_t *spare_frames;
+
+    client_t *clients;
+    runner_t *runners;
+    known_type_t *types;
+
+    shard_t *groups[LIMIT_GROUPS_MAX]; /* shards_per_group each, or NULL */
+    shard_t *releasing;
+    entity_t *entities;
+    entity_t *delayed[DELAY_LEVELS];
+    message_t *messages_by_id;
+
+    lane_t lanes[LIMIT_LANES_MAX];
+    uint64_t held; /* messages in clients' lists of waiting ones */
+    bool loading;  /* shards are ours whose messages are not all here: no mark is known */
+    uint64_t mark;
+    uint64_t mark_ms;
+    uint64_t idle_batches; /* counters.batches after the last batch that was a mark only */
+
+    shard_map_t *map;
+    order_item_t *orders, *orders_last;
+    wire_writer_t scratch;
+};
+
+/* ---- router_peers.c ---- */
+peer_t *peer_find(router_t *router, fabric_bytes_t routing_id);
+peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id); /* NULL: peers_max reached */
+/* Where the next message to the peer is to be put. Never NULL; for a peer that holds too much the peer is forgotten at the next
+ * tick and the message goes nowhere. */
+wire_writer_t *peer_writer(router_t *router, peer_t *peer);
+void peer_remove(router_t *router, peer_t *peer);
+/* Whoever it was is not connected by it any more. */
+void peer_detach(router_t *router, peer_t *peer);
+void peers_sweep(router_t *router);
+void peers_destroy(router_t *router);
+
+/* ---- router_hello.c ---- */
+void hello_received(router_t *router, peer_t *peer, const message_hello_t *hello);
+void peer_refuse(router_t *router, peer_t *peer, fabric_error_t error, const char *text);
+
+/* ---- router_door.c ---- */
+void request_received(router_t *router, peer_t *peer, const message_request_t *request);
+/* A request of which no more than this could be read. */
+void request_malformed(router_t *router, client_t *client, uint64_t sequence, uint64_t flags);
+/* A durable message goes into its lane: limits, request id, entity. Refuses it and frees it where it cannot. */
+void durable_accept(router_t *router, client_t *client, message_t *message);
+void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
+                    uint32_t retry_after_ms, const char *text);
+known_type_t *type_find(router_t *router, fabric_bytes_t name);
+
+/* ---- router_calls.c ---- */
+client_t *client_find(router_t *router, uint64_t number);
+client_t *client_add(router_t *router, uint64_t number);
+void client_settle(router_t *router, client_t *client, uint64_t settled);
+call_t *call_find(client_t *client, uint64_t sequence);
+/* NULL: the sequence is beyond the window of calls that may be open. */
+call_t *call_add(client_t *client, uint64_t sequence);
+void call_open(call_t *call, message_t *message);
+bool call_predecessor_known(client_t *client, uint64_t predecessor);
+/* Whether both stand for the same message. */
+bool call_same_contents(const store_message_t *a, const store_message_t *b);
+/* A durable request is here: answers it if it is known, has it looked up, holds, refuses or accepts it. Takes the message. */
+void call_arrived(router_t *router, client_t *client, message_t *message);
+void call_send_accepted(router_t *router, const message_t *message);
+void call_send_reply(router_t *router, const message_t *message);
+void clients_sweep(router_t *router);
+void client_destroy(router_t *router, client_t *client);
+
+/* ---- router_lookup.c ---- */
+void lookup_add(router_t *router, client_t *client, message_t *message);
+void lookups_destroy(router_t *router);
+
+/* ---- router_batch.c ---- */
+lane_t *lane_of(router_t *router, shard_id_t shard);
+void batch_add_message(router_t *router, message_t *message);
+void batch_add_reply(router_t *router, message_t *message);
+void batch_add_attempt(router_t *router, const message_t *message);
+void batch_add_dead_letter(router_t *router, const message_t *message);
+message_t *batch_find_call(lane_t *lane, call_key_t call);
+void unended_add(router_t *router, message_t *message);
+void batches_destroy(router_t *router);
+
+/* ---- router_mailbox.c ---- */
+entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
+                             fabric_bytes_t id);
+void entity_release(router_t *router, entity_t *entity); /* frees it when nothing is left in it */
+void entity_append(router_t *router, entity_t *entity, message_t *message);
+void entity_remove(router_t *router, message_t *message); /* from the queue; see entity_release */
+void entity_dispatch(router_t *router, entity_t *entity);
+void entity_delay(router_t *router, entity_t *entity, unsigned level, uint64_t delay_ms);
+void entities_wake(router_t *router);
+void runner_dispatch_waiting(router_t *router, runner_t *runner);
+/* The shard's entities wait for the runner's credit no more. */
+void runner_forget_waiting(runner_t *runner, const shard_t *shard);
+/* A message in flight came back without a result: QUEUED again. */
+void entity_requeue(router_t *router, message_t *message);
+void message_forget(router_t *router, message_t *message); /* ends a volatile message, freed */
+/* Sends the volatile results that wait for no commit any more. */
+void entity_flush(router_t *router, entity_t *entity);
+
+/* ---- router_result.c ---- */
+void result_received(router_t *router, runner_t *runner, const message_result_t *result);
+
+/* ---- router_shards.c ---- */
+shard_t *shard_find(router_t *router, shard_id_t id); /* NULL: not known here */
+bool shard_serves(const router_t *router, const shard_t *shard);
+void shards_tick(router_t *router);
+void released_received(router_t *router, runner_t *runner, const message_released_t *released);
+void runner_lost(router_t *router, runner_t *runner);
+/* It is connected, for the first time or anew: what it owned has to be assigned again. May free a runner that leaves. */
+void runner_rejoined(router_t *router, runner_t *runner);
+void runner_leaves(router_t *router, runner_t *runner);
+void runners_tick(router_t *router);
+runner_t *runner_find(router_t *router, incarnation_t incarnation);
+void order_add(router_t *router, const router_order_t *order);
+
+/* ---- router_status.c ---- */
+void query_received(router_t *router, peer_t *peer, const message_query_t *query);
+
+#endif

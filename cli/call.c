@@ -1,0 +1,247 @@
+/* fabricctl call and send: one message to one entity, from JSON and back. */
+#include "cli/commands.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/report.h"
+#include "core/limits.h"
+#include "core/type_description.h"
+
+/* JSON is longer than the payload that it stands for, with base64 and escapes up to six times. */
+#define JSON_BYTES_MAX ((size_t)LIMIT_PAYLOAD_BYTES_MAX * 8)
+
+/* What the command line asks for. */
+typedef struct request {
+    const char *type;
+    const char *id;
+    const char *tag;
+    char *json; /* owned */
+} request_t;
+
+static bool is_name(const char *text)
+{
+    size_t size = strlen(text);
+    return size > 0 && size <= LIMIT_NAME_BYTES_MAX;
+}
+
+/* All of standard input as one text; NULL where it is too long, holds a NUL or cannot be read. */
+static char *read_input(void)
+{
+    char *text = NULL;
+    size_t size = 0;
+    size_t capacity = 0;
+    size_t count = 0;
+    do {
+        size += count;
+        if (size + 1 >= capacity) {
+            capacity = capacity ? capacity * 2 : 4096;
+            text = realloc(text, capacity);
+            if (!text) {
+                abort();
+            }
+        }
+        count = fread(text + size, 1, capacity - size - 1, stdin);
+    } while (count > 0 && size <= JSON_BYTES_MAX);
+    text[size] = '\0';
+    if (ferror(stdin) || size > JSON_BYTES_MAX || strlen(text) != size) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int take_arguments(const cli_options_t *options, request_t *request)
+{
+    static const char *const whats[] = {"TYPE", "ID", "TAG"};
+    char **arguments = options->arguments;
+    if (options->argument_count < 4 || options->argument_count > 5) {
+        return cli_usage_error("%s takes TYPE ID TAG [JSON]", arguments[0]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (!is_name(arguments[i + 1])) {
+            return cli_usage_error("%s must have 1 to %d bytes", whats[i], LIMIT_NAME_BYTES_MAX);
+        }
+    }
+    const char *json = options->argument_count == 5 ? arguments[4] : "{}";
+    *request = (request_t){arguments[1], arguments[2], arguments[3], NULL};
+    request->json = strcmp(json, "-") == 0 ? read_input() : strdup(json);
+    if (!request->json) {
+        return cli_usage_error("standard input holds no JSON text of at most %zu bytes",
+                               JSON_BYTES_MAX);
+    }
+    return CLI_DONE;
+}
+
+/* Asks the broker how the type's messages look. On CLI_DONE the description is the caller's. */
+static int describe(const cli_options_t *options, fabric_client_t *client, const char *type,
+                    type_description_t **description)
+{
+    uint8_t *document = NULL;
+    size_t size = 0;
+    fabric_outcome_t outcome = {0};
+    fabric_error_t error = fabric_client_query(client, "describe", fabric_bytes_of(type),
+                                               options->timeout_ms, &document, &size, &outcome);
+    if (error == FABRIC_ERROR_NOT_FOUND || error == FABRIC_ERROR_UNKNOWN_ENTITY_TYPE) {
+        return cli_fail(FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, NULL, "no entity type is named '%s'",
+                        type);
+    }
+    if (error) {
+        outcome.error = error;
+        return cli_fail(error, NULL, "%s: %s", type, cli_outcome_text(&outcome));
+    }
+    wire_reader_t reader = wire_reader(fabric_bytes(document, size));
+    error = type_description_parse(&reader, description);
+    free(document);
+    if (error) {
+        return cli_fail(error, "install matching releases on both sides",
+                        "%s: the broker's description of the type cannot be read", type);
+    }
+    return CLI_DONE;
+}
+
+static int refuse_tag(const request_t *request, const type_description_t *description)
+{
+    char tags[1024] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < description->message_count && used < sizeof tags; i++) {
+        used += (size_t)snprintf(tags + used, sizeof tags - used, "%s%s", i > 0 ? ", " : "",
+                                 description->messages[i].tag);
+    }
+    return cli_fail(FABRIC_ERROR_UNKNOWN_MESSAGE, NULL, "%s has no message '%s'; it has: %s",
+                    request->type, request->tag, tags);
+}
+
+static int report_failure(const request_t *request, const fabric_outcome_t *outcome)
+{
+    char remedy[160];
+    const char *text = cli_outcome_text(outcome);
+    switch (fabric_error_class(outcome->error)) {
+    case FABRIC_CLASS_UNKNOWN:
+        snprintf(remedy, sizeof remedy,
+                 "run it again with --key %" PRIu64 ":%" PRIu64 " to learn the outcome",
+                 outcome->key.client, outcome->key.sequence);
+        return cli_fail(outcome->error, remedy, "%s/%s %s: %s", request->type, request->id,
+                        request->tag, text);
+    case FABRIC_CLASS_FAILURE:
+        if (outcome->error == FABRIC_ERROR_ENTITY_FAILURE) {
+            return cli_fail(outcome->error, NULL, "%s/%s %s: code %" PRIu64 ": %s", request->type,
+                            request->id, request->tag, outcome->code, text);
+        }
+        break;
+    case FABRIC_CLASS_OK:
+    case FABRIC_CLASS_RETRY:
+    case FABRIC_CLASS_REJECTED:
+    case FABRIC_CLASS_FENCED:
+    case FABRIC_CLASS_USAGE:
+    case FABRIC_CLASS_FATAL:
+        break;
+    }
+    return cli_fail(outcome->error, NULL, "%s/%s %s: %s", request->type, request->id, request->tag,
+                    text);
+}
+
+static int print_reply(const request_t *request, const message_description_t *message,
+                       fabric_bytes_t payload)
+{
+    fabric_schema_fault_t fault = {{0}};
+    char *json = NULL;
+    fabric_error_t error = fabric_schema_to_json(message->reply, payload, &fault, &json);
+    if (error) {
+        return cli_fail(error, NULL, "%s/%s %s was handled, but its reply cannot be read: %s",
+                        request->type, request->id, request->tag, fault.text);
+    }
+    puts(json);
+    free(json);
+    return CLI_DONE;
+}
+
+static void print_accepted(const cli_options_t *options, const fabric_outcome_t *outcome)
+{
+    if (options->json) {
+        printf("{\"request_id\": \"%" PRIu64 "\"}\n", outcome->request_id);
+    } else if (outcome->request_id) {
+        printf("accepted %" PRIu64 "\n", outcome->request_id);
+    } else {
+        puts("accepted");
+    }
+}
+
+static int send_payload(const cli_options_t *options, fabric_client_t *client,
+                        const request_t *request, const message_description_t *message, bool tell,
+                        fabric_bytes_t payload)
+{
+    fabric_message_type_t type = {.tag = message->tag,
+                                  .request = message->request,
+                                  .reply = message->reply,
+                                  .durable = message->durable};
+    fabric_call_t call = {.entity = fabric_entity(request->type, request->id),
+                          .message = &type,
+                          .payload = payload,
+                          .tell = tell,
+                          .key = options->key};
+    fabric_outcome_t outcome = {0};
+    uint8_t *reply = NULL;
+    size_t reply_size = 0;
+    fabric_error_t error = fabric_client_call(client, &call, NULL, tell ? NULL : &reply,
+                                              tell ? NULL : &reply_size, &outcome);
+    int code = CLI_DONE;
+    if (error) {
+        outcome.error = error;
+        code = report_failure(request, &outcome);
+    } else if (tell) {
+        print_accepted(options, &outcome);
+    } else {
+        code = print_reply(request, message, fabric_bytes(reply, reply_size));
+    }
+    free(reply);
+    return code;
+}
+
+static int encode_and_send(const cli_options_t *options, fabric_client_t *client,
+                           const request_t *request, const type_description_t *description,
+                           bool tell)
+{
+    const message_description_t *message =
+        type_description_message(description, fabric_bytes_of(request->tag));
+    if (!message) {
+        return refuse_tag(request, description);
+    }
+    fabric_schema_fault_t fault = {{0}};
+    uint8_t *payload = NULL;
+    size_t size = 0;
+    fabric_error_t error =
+        fabric_schema_from_json(message->request, request->json, &fault, &payload, &size);
+    if (error) {
+        (void)cli_fail(error, "correct the JSON", "%s %s: %s", request->type, request->tag,
+                       fault.text);
+        return CLI_USAGE; /* nothing was sent: the argument is wrong, nobody refused it */
+    }
+    int code = send_payload(options, client, request, message, tell, fabric_bytes(payload, size));
+    free(payload);
+    return code;
+}
+
+int cli_call(const cli_options_t *options, bool tell)
+{
+    request_t request = {0};
+    fabric_client_t *client = NULL;
+    type_description_t *description = NULL;
+    int code = take_arguments(options, &request);
+    if (code == CLI_DONE) { /* a call's key belongs to its client: become that client again */
+        uint64_t first_sequence = options->key.client ? options->key.sequence + 1 : 0;
+        code = cli_connect(options, options->key.client, first_sequence, &client);
+    }
+    if (code == CLI_DONE) {
+        code = describe(options, client, request.type, &description);
+    }
+    if (code == CLI_DONE) {
+        code = encode_and_send(options, client, &request, description, tell);
+    }
+    type_description_destroy(&description);
+    fabric_client_close(&client);
+    free(request.json);
+    return code;
+}

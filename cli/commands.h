@@ -1,0 +1,41 @@
+/* The commands of fabricctl. Each prints its result on standard output or one line on standard
+ * error, and returns the exit code.
+ *
+ * Threading: the program has one thread.
+ */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include <stdio.h>
+
+#include <fabric/client.h>
+
+#include "cli/options.h"
+#include "core/store.h"
+
+/* The whole program. `drivers` ends with NULL. */
+int cli_run(int argc, char **argv, const store_driver_t *const *drivers);
+
+/* call TYPE ID TAG [JSON] and send TYPE ID TAG [JSON]; `tell` tells which. */
+int cli_call(const cli_options_t *options, bool tell);
+/* status */
+int cli_status(const cli_options_t *options);
+/* Prints a status document (JSON text) as tables. */
+int cli_status_print(const char *json, FILE *file);
+/* schema apply, schema status */
+int cli_schema(const cli_options_t *options, const store_driver_t *const *drivers);
+/* error [NAME] */
+int cli_explain(const cli_options_t *options);
+
+/* Connects to a broker; on CLI_DONE the client is the caller's to close. `number` and
+ * `first_sequence` as in fabric_client_options_t. */
+int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
+                fabric_client_t **client);
+
+/* The text of an outcome, or the error's meaning where it has none. */
+const char *cli_outcome_text(const fabric_outcome_t *outcome);
+
+/* A usage error: "... (InvalidArgument): run fabricctl --help". Returns CLI_USAGE. */
+int cli_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,156 @@
+/* Options of fabricctl: one table of keys, and the short -o. */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const config_key_t keys[] = {
+    {"url", CONFIG_TEXT, "fabric://127.0.0.1:5700", 0, 0, "URL",
+     "brokers, as fabric://HOST:PORT,HOST:PORT"},
+    {"timeout_ms", CONFIG_UINT, "10000", 1, 86400000, "MS",
+     "how long to wait for an answer, in milliseconds"},
+    {"cluster_name", CONFIG_TEXT, NULL, 0, 0, "NAME",
+     "refuse brokers and databases of other clusters; the name that `schema apply` founds"},
+    {"allow_plaintext", CONFIG_BOOL, "no", 0, 0, NULL,
+     "connect to addresses beyond this machine without encryption"},
+    {"output", CONFIG_TEXT, "text", 0, 0, "json|text", "form of the output; -o for short"},
+    {"key", CONFIG_TEXT, NULL, 0, 0, "CLIENT:SEQUENCE",
+     "call and send: settle the former call of this key, instead of making a new one"},
+    {"store", CONFIG_TEXT, NULL, 0, 0, "URL",
+     "schema: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
+    {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD", "schema: the database's password"},
+    {"shards_per_group", CONFIG_UINT, NULL, 1, 16384, "N",
+     "schema apply: shards of each group, fixed for the cluster's life; 300 for a new cluster"},
+    {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
+};
+
+static const char usage[] =
+    "fabricctl: talks to the entities and brokers of a Fabric cluster\n"
+    "\n"
+    "  fabricctl call TYPE ID TAG [JSON]   sends a message and prints the reply as JSON\n"
+    "  fabricctl send TYPE ID TAG [JSON]   sends a message without waiting for a reply\n"
+    "  fabricctl status                    shows brokers, runners and shards\n"
+    "  fabricctl schema apply --store URL  brings a database's tables to this release\n"
+    "  fabricctl schema status --store URL shows a database's schema version and cluster\n"
+    "  fabricctl error [NAME]              explains an error, or lists all\n"
+    "\n"
+    "JSON is an object with the message's fields; - reads it from standard input.\n"
+    "Put -- before arguments that begin with a dash.\n"
+    "\n";
+
+static const char exit_codes[] =
+    "\n"
+    "Exit codes: 0 done, 1 the entity answered with a failure, 2 usage or configuration,\n"
+    "3 not found, 4 cannot connect, 5 timeout or outcome unknown, 6 refused.\n";
+
+void cli_print_usage(FILE *file)
+{
+    fputs(usage, file);
+    config_print_usage(keys, file);
+    fputs(exit_codes, file);
+}
+
+static bool parse_number(const char **text, uint64_t *number)
+{
+    char *end = NULL;
+    if (**text < '0' || **text > '9') {
+        return false;
+    }
+    errno = 0;
+    *number = strtoull(*text, &end, 10);
+    *text = end;
+    return errno == 0 && *number != 0;
+}
+
+fabric_error_t cli_key_parse(const char *text, fabric_call_key_t *key)
+{
+    fabric_call_key_t parsed = {0};
+    if (!parse_number(&text, &parsed.client) || *text++ != ':' ||
+        !parse_number(&text, &parsed.sequence) || *text != '\0') {
+        return FABRIC_ERROR_INVALID_ARGUMENT;
+    }
+    *key = parsed;
+    return FABRIC_OK;
+}
+
+static char *join(const char *before, const char *after)
+{
+    char *text = malloc(strlen(before) + strlen(after) + 1);
+    if (!text) {
+        abort();
+    }
+    strcpy(text, before);
+    return strcat(text, after);
+}
+
+/* Copies the arguments, with -o FORM and -oFORM written out: configuration keys have long names
+ * only. */
+static void copy_arguments(cli_options_t *options, int argc, char **argv)
+{
+    options->argv = calloc((size_t)argc + 1, sizeof *options->argv);
+    if (!options->argv) {
+        abort();
+    }
+    bool options_ended = false;
+    for (int i = 0; i < argc; i++) {
+        options_ended = options_ended || strcmp(argv[i], "--") == 0;
+        bool is_short = i > 0 && !options_ended && strncmp(argv[i], "-o", 2) == 0;
+        const char *form = is_short ? argv[i] + 2 : "";
+        if (is_short && *form == '\0' && i + 1 < argc) {
+            form = argv[++i];
+        }
+        options->argv[options->argv_count++] =
+            is_short ? join("--output=", form) : join(argv[i], "");
+    }
+}
+
+static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
+{
+    const config_t *config = options->config;
+    const char *output = config_text(config, "output");
+    const char *key = config_text(config, "key");
+    options->json = strcmp(output, "json") == 0;
+    if (!options->json && strcmp(output, "text") != 0) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "--output: '%.40s' is neither json nor text", output);
+    }
+    if (key && cli_key_parse(key, &options->key) != FABRIC_OK) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "--key: '%.60s' is not CLIENT:SEQUENCE, two numbers above 0", key);
+    }
+    options->url = config_text(config, "url");
+    options->timeout_ms = (uint32_t)config_uint(config, "timeout_ms");
+    options->cluster_name = config_text(config, "cluster_name");
+    options->allow_plaintext = config_bool(config, "allow_plaintext");
+    options->store = config_text(config, "store");
+    options->store_password = config_text(config, "store_password");
+    options->shards_per_group = (uint32_t)config_uint(config, "shards_per_group");
+    return FABRIC_OK;
+}
+
+fabric_error_t cli_options_load(cli_options_t *options, int argc, char **argv, reason_t *reason)
+{
+    int rest = 0;
+    *options = (cli_options_t){0};
+    options->config = config_new(keys);
+    copy_arguments(options, argc, argv);
+    fabric_error_t error = config_load(options->config, (int)options->argv_count, options->argv,
+                                       reason, &rest, &options->help, &options->version);
+    if (error || options->help || options->version) {
+        return error;
+    }
+    options->arguments = options->argv + rest;
+    options->argument_count = options->argv_count - (size_t)rest;
+    return take_values(options, reason);
+}
+
+void cli_options_destroy(cli_options_t *options)
+{
+    for (size_t i = 0; i < options->argv_count; i++) {
+        free(options->argv[i]);
+    }
+    free(options->argv);
+    config_destroy(&options->config);
+    *options = (cli_options_t){0};
+}

@@ -1,0 +1,127 @@
+/* fabricctl schema: the tables of a database and the cluster that it belongs to. */
+#include "cli/commands.h"
+
+#include <string.h>
+
+#include <jansson.h>
+
+#include "cli/report.h"
+
+#define DEFAULT_CLUSTER_NAME     "fabric"
+#define DEFAULT_SHARDS_PER_GROUP 300
+
+static int fail(const cli_options_t *options, fabric_error_t error, const reason_t *reason)
+{
+    return cli_fail(error, NULL, "%s: %s", options->store,
+                    reason->text[0] ? reason->text : fabric_error_meaning(error));
+}
+
+/* Fills name and shards of the cluster to found. Those of a cluster that is there are taken over
+ * where the command line does not say otherwise. */
+static fabric_error_t wanted_cluster(const cli_options_t *options, store_t *store, bool founded,
+                                     reason_t *reason, store_cluster_t *wanted)
+{
+    store_cluster_t present = {.shards_per_group = DEFAULT_SHARDS_PER_GROUP};
+    snprintf(present.name, sizeof present.name, "%s", DEFAULT_CLUSTER_NAME);
+    if (founded) {
+        fabric_error_t error = store->driver->check(store, "", 0, reason, &present);
+        if (error) {
+            return error;
+        }
+    }
+    const char *name = options->cluster_name ? options->cluster_name : present.name;
+    if (strlen(name) >= sizeof wanted->name) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "--cluster-name: is longer than %zu bytes", sizeof wanted->name - 1);
+    }
+    *wanted =
+        (store_cluster_t){.shards_per_group = options->shards_per_group ? options->shards_per_group
+                                                                        : present.shards_per_group};
+    memcpy(wanted->name, name, strlen(name));
+    return FABRIC_OK;
+}
+
+static fabric_error_t apply(const cli_options_t *options, store_t *store, reason_t *reason)
+{
+    uint32_t version = 0;
+    store_cluster_t wanted = {0};
+    fabric_error_t error = store->driver->schema_status(store, reason, &version);
+    if (!error) {
+        error = wanted_cluster(options, store, version == STORE_SCHEMA_VERSION, reason, &wanted);
+    }
+    return error ? error : store->driver->schema_apply(store, &wanted, reason);
+}
+
+static void print(const cli_options_t *options, uint32_t version, const store_cluster_t *cluster,
+                  const store_facts_t *facts)
+{
+    if (!options->json) {
+        printf("schema version   %u\ncluster          %s\nshards per group %u\nstore            "
+               "%s\ndurability       %s%s\n",
+               version, cluster->name, cluster->shards_per_group, facts->product, facts->durability,
+               facts->durable ? "" : " (weak: acknowledged commits could be lost)");
+        return;
+    }
+    json_t *document = json_pack("{s:I, s:s, s:I, s:s, s:s, s:b}", "schema_version",
+                                 (json_int_t)version, "cluster", cluster->name, "shards_per_group",
+                                 (json_int_t)cluster->shards_per_group, "store", facts->product,
+                                 "durability", facts->durability, "durable", facts->durable);
+    json_dumpf(document, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(document);
+}
+
+static fabric_error_t show(const cli_options_t *options, store_t *store, reason_t *reason)
+{
+    uint32_t version = 0;
+    store_cluster_t cluster = {0};
+    store_facts_t facts = {0};
+    fabric_error_t error = store->driver->schema_status(store, reason, &version);
+    if (!error && version == 0) {
+        error = reason_set(reason, FABRIC_ERROR_WRONG_SCHEMA_VERSION,
+                           "the database holds no tables of Fabric yet");
+    } else if (!error && version != STORE_SCHEMA_VERSION) {
+        error = reason_set(reason, FABRIC_ERROR_WRONG_SCHEMA_VERSION,
+                           "the database has schema version %u, this program %u", version,
+                           STORE_SCHEMA_VERSION);
+    }
+    if (!error) {
+        error = store->driver->check(store, options->cluster_name ? options->cluster_name : "",
+                                     options->shards_per_group, reason, &cluster);
+    }
+    if (!error) {
+        error = store->driver->facts(store, &facts);
+    }
+    if (!error) {
+        print(options, version, &cluster, &facts);
+    }
+    return error;
+}
+
+int cli_schema(const cli_options_t *options, const store_driver_t *const *drivers)
+{
+    const char *action = options->argument_count == 2 ? options->arguments[1] : "";
+    bool applies = strcmp(action, "apply") == 0;
+    if (!applies && strcmp(action, "status") != 0) {
+        return cli_usage_error("schema takes one of: apply, status");
+    }
+    if (!options->store) {
+        return cli_usage_error("--store: the database's URL is missing");
+    }
+    store_options_t store_options = {.url = options->store,
+                                     .password = options->store_password,
+                                     .connect_timeout_ms = options->timeout_ms,
+                                     .io_timeout_ms = options->timeout_ms};
+    reason_t reason = {{0}};
+    store_t *store = NULL;
+    fabric_error_t error = store_open(drivers, &store_options, &reason, &store);
+    if (!error && applies) {
+        error = apply(options, store, &reason);
+    }
+    if (!error) {
+        error = show(options, store, &reason);
+    }
+    int code = error ? fail(options, error, &reason) : CLI_DONE;
+    store_close(&store);
+    return code;
+}

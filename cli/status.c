@@ -1,0 +1,188 @@
+/* fabricctl status: brokers, runners and shards as a broker knows them. */
+#include "cli/commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "cli/report.h"
+#include "core/document.h"
+
+enum { SHORT_ID = 8 };
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "-";
+}
+
+static long long number_of(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+/* Counts the shards whose `key` is `value`; a NULL value counts those that have none. `healthy`,
+ * if not NULL, gets how many of them are. */
+static size_t count_shards(const json_t *shards, const char *key, const char *value,
+                           size_t *healthy)
+{
+    size_t count = 0;
+    size_t index;
+    const json_t *shard;
+    size_t healthy_count = 0;
+    json_array_foreach((json_t *)shards, index, shard)
+    {
+        const char *found = json_string_value(json_object_get(shard, key));
+        bool same = value ? found && strcmp(found, value) == 0 : !found;
+        count += same;
+        healthy_count += same && json_is_true(json_object_get(shard, "healthy"));
+    }
+    if (healthy) {
+        *healthy = healthy_count;
+    }
+    return count;
+}
+
+static void print_brokers(const json_t *document, const json_t *shards, FILE *file)
+{
+    size_t index;
+    const json_t *broker;
+    fprintf(file, "\n%-*s  %-32s %-32s %6s\n", SHORT_ID, "BROKER", "ROUTER", "PUB", "HOMES");
+    json_array_foreach(json_object_get(document, "brokers"), index, broker)
+    {
+        const char *incarnation = text_of(broker, "incarnation");
+        fprintf(file, "%-*.*s  %-32s %-32s %6zu%s\n", SHORT_ID, SHORT_ID, incarnation,
+                text_of(broker, "router"), text_of(broker, "pub"),
+                count_shards(shards, "home", incarnation, NULL),
+                strcmp(incarnation, text_of(document, "broker")) == 0 ? "  (answers)" : "");
+    }
+}
+
+static void print_runners(const json_t *document, const json_t *shards, FILE *file)
+{
+    size_t index;
+    const json_t *runner;
+    fprintf(file, "\n%-*s  %-32s %-10s %6s %7s %8s %12s\n", SHORT_ID, "RUNNER", "NAME", "STATE",
+            "WEIGHT", "SHARDS", "HEALTHY", "OUTSTANDING");
+    json_array_foreach(json_object_get(document, "runners"), index, runner)
+    {
+        const char *incarnation = text_of(runner, "incarnation");
+        size_t healthy = 0;
+        size_t owned = count_shards(shards, "owner", incarnation, &healthy);
+        fprintf(file, "%-*.*s  %-32s %-10s %6lld %7zu %8zu %12lld\n", SHORT_ID, SHORT_ID,
+                incarnation, text_of(runner, "name"), text_of(runner, "state"),
+                number_of(runner, "weight"), owned, healthy, number_of(runner, "outstanding"));
+    }
+    if (json_array_size(json_object_get(document, "runners")) == 0) {
+        fprintf(file, "none: start a worker\n");
+    }
+}
+
+/* Shards stand by group, one after another. */
+static void print_groups(const json_t *shards, FILE *file)
+{
+    size_t total = json_array_size(shards);
+    size_t first = 0;
+    fprintf(file, "\n%-24s %7s %8s %9s\n", "GROUP", "SHARDS", "HEALTHY", "OWNERLESS");
+    while (first < total) {
+        const char *group = text_of(json_array_get(shards, first), "group");
+        size_t healthy = 0;
+        size_t ownerless = 0;
+        size_t next = first;
+        for (; next < total && strcmp(text_of(json_array_get(shards, next), "group"), group) == 0;
+             next++) {
+            const json_t *shard = json_array_get(shards, next);
+            healthy += json_is_true(json_object_get(shard, "healthy"));
+            ownerless += !json_is_string(json_object_get(shard, "owner"));
+        }
+        fprintf(file, "%-24s %7zu %8zu %9zu\n", group, next - first, healthy, ownerless);
+        first = next;
+    }
+    if (total == 0) {
+        fprintf(file, "none: they are made when the first worker registers its types\n");
+    }
+}
+
+static void print_counters(const json_t *document, FILE *file)
+{
+    const char *name;
+    const json_t *value;
+    fprintf(file, "\ncounters of the broker that answers\n");
+    json_object_foreach(json_object_get(document, "counters"), name, value)
+    {
+        fprintf(file, "  %-18s %12lld\n", name, (long long)json_integer_value(value));
+    }
+}
+
+int cli_status_print(const char *json, FILE *file)
+{
+    json_t *document = json_loads(json, 0, NULL);
+    if (!document) {
+        return cli_fail(FABRIC_ERROR_MALFORMED_MESSAGE, "install matching releases on both sides",
+                        "the broker's status cannot be read");
+    }
+    const json_t *shards = json_object_get(document, "shards");
+    size_t healthy = 0;
+    size_t index;
+    const json_t *shard;
+    json_array_foreach((json_t *)shards, index, shard)
+    {
+        healthy += json_is_true(json_object_get(shard, "healthy"));
+    }
+    fprintf(
+        file, "cluster %s  map %lld.%lld  brokers %zu  runners %zu  shards %zu (%zu healthy)\n",
+        text_of(document, "cluster"), number_of(document, "map_term"),
+        number_of(document, "map_sequence"), json_array_size(json_object_get(document, "brokers")),
+        json_array_size(json_object_get(document, "runners")), json_array_size(shards), healthy);
+    print_brokers(document, shards, file);
+    print_runners(document, shards, file);
+    print_groups(shards, file);
+    print_counters(document, file);
+    json_decref(document);
+    return CLI_DONE;
+}
+
+static int print_document(const cli_options_t *options, fabric_bytes_t bytes)
+{
+    char *json = NULL;
+    fabric_error_t error = document_to_json(bytes, &json);
+    if (error) {
+        return cli_fail(error, "install matching releases on both sides",
+                        "the broker's status cannot be read");
+    }
+    int code = CLI_DONE;
+    if (options->json) {
+        puts(json);
+    } else {
+        code = cli_status_print(json, stdout);
+    }
+    free(json);
+    return code;
+}
+
+int cli_status(const cli_options_t *options)
+{
+    if (options->argument_count != 1) {
+        return cli_usage_error("status takes no argument");
+    }
+    fabric_client_t *client = NULL;
+    int code = cli_connect(options, 0, 0, &client);
+    if (code != CLI_DONE) {
+        return code;
+    }
+    uint8_t *document = NULL;
+    size_t size = 0;
+    fabric_outcome_t outcome = {0};
+    fabric_error_t error = fabric_client_query(client, "status", fabric_bytes(NULL, 0),
+                                               options->timeout_ms, &document, &size, &outcome);
+    if (error) {
+        outcome.error = error;
+        code = cli_fail(error, NULL, "status: %s", cli_outcome_text(&outcome));
+    } else {
+        code = print_document(options, fabric_bytes(document, size));
+    }
+    free(document);
+    fabric_client_close(&client);
+    return code;
+}

@@ -1,0 +1,180 @@
+/* Opening, closing and watching a client, and running completions. */
+#include "libfabric_client/src/client_state.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/endpoint.h"
+#include "core/limits.h"
+
+enum { CONNECT_TIMEOUT_MS = 5000, CALL_TIMEOUT_MS = 30000 };
+
+/* ---- opening ---- */
+
+typedef struct first_contacts {
+    client_link_t *link;
+    bool allow_plaintext;
+    fabric_error_t error;
+    reason_t *reason;
+} first_contacts_t;
+
+static void add_contact(void *context, const char *endpoint)
+{
+    first_contacts_t *contacts = context;
+    if (contacts->error) {
+        return;
+    }
+    if (!contacts->allow_plaintext && !endpoint_is_local(endpoint)) {
+        contacts->error = reason_set(contacts->reason, FABRIC_ERROR_PLAINTEXT_REFUSED,
+                                     "%s leaves this machine without encryption; set "
+                                     "allow_plaintext to use it all the same",
+                                     endpoint);
+        return;
+    }
+    contacts->error = client_link_add_endpoint(contacts->link, endpoint);
+    if (contacts->error) {
+        (void)reason_set(contacts->reason, contacts->error, "more than %d brokers are named",
+                         SESSION_PEERS_MAX);
+    }
+}
+
+static fabric_error_t add_contacts(client_link_t *link, const char *url, bool allow_plaintext,
+                                   reason_t *reason)
+{
+    first_contacts_t contacts = {
+        .link = link, .allow_plaintext = allow_plaintext, .reason = reason};
+    fabric_error_t error = endpoint_list_parse(url, reason, add_contact, &contacts);
+    return error ? error : contacts.error;
+}
+
+static session_config_t config_of(const fabric_client_options_t *options, const char *name)
+{
+    session_config_t config = {
+        .client_number = options->client_number,
+        .first_sequence = options->client_number ? options->first_sequence : 0,
+        .name = options->name ? options->name : name,
+        .cluster_name = options->cluster_name,
+        .pending_max = options->pending_max && options->pending_max < LIMIT_PENDING_CALLS_MAX
+                           ? options->pending_max
+                           : LIMIT_PENDING_CALLS_MAX,
+        .allow_plaintext = options->allow_plaintext,
+    };
+    clock_random(config.incarnation.bytes, sizeof config.incarnation.bytes);
+    clock_random(&config.seed, sizeof config.seed);
+    while (config.client_number == 0) {
+        clock_random(&config.client_number, sizeof config.client_number);
+    }
+    return config;
+}
+
+static fabric_error_t open_link(const char *url, const fabric_client_options_t *options,
+                                const session_config_t *config, reason_t *reason,
+                                client_link_t **link)
+{
+    fabric_error_t error = client_link_new(config, link);
+    if (error) {
+        return reason_set(reason, error, "the system has no descriptors left for a client");
+    }
+    error = add_contacts(*link, url, options->allow_plaintext, reason);
+    if (!error) {
+        error = client_link_start(*link);
+    }
+    if (!error) {
+        error = client_link_wait_welcome(
+            *link, options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS,
+            reason);
+    }
+    if (error) {
+        client_link_destroy(link);
+    }
+    return error;
+}
+
+fabric_error_t fabric_client_open(const char *url, const fabric_client_options_t *options,
+                                  fabric_client_t **client, fabric_outcome_t *outcome)
+{
+    static const fabric_client_options_t defaults = {0};
+    char name[128];
+    reason_t reason = {{0}};
+    client_link_t *link = NULL;
+    options = options ? options : &defaults;
+    snprintf(name, sizeof name, "%s:%ld", program_invocation_short_name, (long)getpid());
+    session_config_t config = config_of(options, name);
+    fabric_error_t error =
+        url ? open_link(url, options, &config, &reason, &link)
+            : reason_set(&reason, FABRIC_ERROR_INVALID_ARGUMENT, "no broker is named");
+    if (outcome) {
+        outcome_of_reason(error, &reason, outcome);
+    }
+    if (error) {
+        return error;
+    }
+    fabric_client_t *self = calloc(1, sizeof *self);
+    if (!self) {
+        abort();
+    }
+    self->number = config.client_number;
+    self->call_timeout_ms = options->call_timeout_ms ? options->call_timeout_ms : CALL_TIMEOUT_MS;
+    self->link = link;
+    *client = self;
+    return FABRIC_OK;
+}
+
+void fabric_client_close(fabric_client_t **client)
+{
+    if (!*client) {
+        return;
+    }
+    client_link_stop((*client)->link);
+    (void)fabric_client_process(*client);
+    client_link_destroy(&(*client)->link);
+    free(*client);
+    *client = NULL;
+}
+
+/* ---- completions ---- */
+
+int fabric_client_fd(const fabric_client_t *client)
+{
+    return client_link_fd(client->link);
+}
+
+size_t fabric_client_process(fabric_client_t *client)
+{
+    call_list_t calls = client_link_take_completed(client->link);
+    size_t count = calls.count;
+    while (calls.first) {
+        call_t *call = calls.first;
+        fabric_outcome_t outcome;
+        ready_list_remove(&calls, call);
+        outcome_of(call, client->number, &outcome);
+        call->complete(call->context, &outcome,
+                       call->error ? (fabric_bytes_t){NULL, 0} : call->answer);
+        client_link_release(client->link, &call);
+    }
+    return count;
+}
+
+size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms)
+{
+    uint64_t end_ms = clock_monotonic_ms() + timeout_ms;
+    struct pollfd item = {.fd = client_link_fd(client->link), .events = POLLIN};
+    for (;;) {
+        uint64_t now_ms = clock_monotonic_ms();
+        uint64_t left_ms = end_ms > now_ms ? end_ms - now_ms : 0;
+        (void)poll(&item, 1, left_ms < INT32_MAX ? (int)left_ms : INT32_MAX);
+        size_t count = fabric_client_process(client);
+        if (count > 0 || left_ms == 0) {
+            return count;
+        }
+    }
+}
+
+void fabric_client_stats(const fabric_client_t *client, fabric_client_stats_t *stats)
+{
+    *stats = client_link_stats(client->link);
+}

@@ -1,0 +1,74 @@
+/* The inside of a link, for link.c (what threads share) and link_zmq.c (sockets) alone. */
+#ifndef CLIENT_LINK_STATE_H
+#define CLIENT_LINK_STATE_H
+
+#include <pthread.h>
+
+#include "core/reason.h"
+#include "libfabric_client/src/link.h"
+
+/* One peer of the session; the link thread's alone. */
+typedef struct connection {
+    void *socket; /* NULL: none */
+    void *monitor;
+    uint64_t open_at_ms; /* where the socket could not be made: when to try again; 0: not wanted */
+    char endpoint[256];
+} connection_t;
+
+struct client_link {
+    pthread_t thread;
+    bool started;
+    uint32_t pending_max;
+
+    /* the link thread's alone, once it runs */
+    session_t *session;
+    void *context;
+    connection_t connections[SESSION_PEERS_MAX];
+    uint64_t monitor_number;
+    bool reported; /* welcome or refusal told to client_link_wait_welcome */
+
+    /* under `mutex` */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    call_list_t submitted;
+    uint64_t next_sequence;
+    bool sleeping; /* the thread waits, or is about to: wake it */
+    bool stopping;
+    bool welcome;
+    fabric_error_t refusal;
+    reason_t refusal_text;
+    int wake_fd; /* eventfd */
+
+    /* under `completed_mutex` */
+    pthread_mutex_t completed_mutex;
+    call_list_t completed;
+    int completed_fd; /* eventfd, readable while `completed` is not empty */
+
+    atomic_size_t open_calls;
+    atomic_uint_least64_t started_calls;
+    atomic_uint_least64_t completed_calls;
+    atomic_uint_least64_t accepted;
+    atomic_uint_least64_t resent;
+    atomic_uint_least64_t connections_made;
+};
+
+/* ---- link.c, called by the link's thread ---- */
+
+/* Takes all submitted calls. */
+call_list_t client_link_take_submitted(client_link_t *link);
+/* Whether the thread may sleep: nothing is submitted. If so, submitters wake it from now on. */
+bool client_link_may_sleep(client_link_t *link);
+void client_link_woken(client_link_t *link, bool signalled);
+bool client_link_is_stopping(client_link_t *link);
+/* Tells waiters and readers what the session has come to. */
+void client_link_publish(client_link_t *link);
+
+/* ---- link_zmq.c ---- */
+
+/* FABRIC_OK, or INTERNAL when libzmq gives no context. */
+FABRIC_MUST_USE fabric_error_t client_link_open_context(client_link_t *link);
+void client_link_close_context(client_link_t *link);
+/* The thread's function; its argument is the link. */
+void *client_link_run(void *argument);
+
+#endif

@@ -1,0 +1,29 @@
+/* Requests: from the caller's description of a call to a call record, checked, encoded and copied;
+ * and from an ended call to the caller's outcome and reply.
+ *
+ * Threading: pure functions of their arguments.
+ */
+#ifndef CLIENT_REQUEST_H
+#define CLIENT_REQUEST_H
+
+#include "core/reason.h"
+#include "libfabric_client/src/call.h"
+
+/* Makes the record of a call. Its deadline and the submitter's fields are left for the caller to
+ * fill in. INVALID_ARGUMENT, MALFORMED_MESSAGE or LIMIT_EXCEEDED with a reason. */
+FABRIC_MUST_USE fabric_error_t request_build(const fabric_call_t *description,
+                                             uint64_t client_number, reason_t *reason,
+                                             call_t **call);
+/* The record of a query. */
+FABRIC_MUST_USE fabric_error_t request_build_query(const char *name, fabric_bytes_t argument,
+                                                   reason_t *reason, call_t **call);
+
+/* Fills the outcome of an ended call. */
+void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *outcome);
+/* The outcome of a call that could not be started. */
+void outcome_of_reason(fabric_error_t error, const reason_t *reason, fabric_outcome_t *outcome);
+/* Decodes the reply of a call that ended well; where that fails, the outcome becomes
+ * MALFORMED_MESSAGE. `reply` may be NULL. */
+void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome);
+
+#endif

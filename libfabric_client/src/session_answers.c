@@ -1,0 +1,280 @@
+/* The brokers' answers to calls: accepted, reply, rejected, redirect, and the answer to a query.
+ * Nothing an answer says can do more than end or delay the call that was sent to its sender. */
+#include "libfabric_client/src/session_state.h"
+
+static uint64_t retry_delay(session_t *session, uint64_t hint_ms, uint32_t attempt)
+{
+    uint64_t hint = hint_ms < RETRY_AFTER_MS_MAX ? hint_ms : RETRY_AFTER_MS_MAX;
+    return hint + session_backoff(session, attempt);
+}
+
+static bool is_volatile(const call_t *call)
+{
+    return !(call->flags & REQUEST_DURABLE) && !call->query;
+}
+
+void session_seen_id(session_t *session, uint64_t id)
+{
+    if (id > session->high_id) {
+        session->high_id = id;
+    }
+}
+
+/* The open call that a final word may be about; durable ones may hear it from an earlier home. */
+static call_t *find_sent(session_t *session, uint32_t peer, uint64_t sequence)
+{
+    call_t *call = session_find(session, sequence);
+    if (!call || call->query || (call->sends == 0 && !call->keyed) ||
+        (is_volatile(call) && (call->state != CALL_SENT || call->peer != peer))) {
+        return NULL;
+    }
+    return call;
+}
+
+/* The open call whose last send a peer refuses. */
+static call_t *find_refused(session_t *session, uint32_t peer, uint64_t sequence)
+{
+    call_t *call = session_find(session, sequence);
+    return call && !call->query && call->state == CALL_SENT && call->peer == peer ? call : NULL;
+}
+
+static void note_accepted(session_t *session, call_t *call, uint64_t request_id)
+{
+    if ((call->flags & REQUEST_DURABLE) && !call->accepted) {
+        session->stats.accepted++;
+    }
+    call->accepted = true;
+    if (request_id != 0) {
+        call->request_id = request_id;
+        session_seen_id(session, request_id);
+    }
+}
+
+static void apply_accepted(session_t *session, uint32_t peer, const message_accepted_t *accepted)
+{
+    call_t *call = find_sent(session, peer, accepted->sequence);
+    if (!call) {
+        return;
+    }
+    note_accepted(session, call, accepted->request_id);
+    if ((call->flags & REQUEST_TELL) && !(call->flags & REQUEST_WANT_HANDLED)) {
+        session_end_text(session, call, FABRIC_OK, NULL);
+    }
+}
+
+fabric_error_t session_take_accepted(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_accepted_t accepted;
+    fabric_error_t error = message_get_accepted(body, &accepted);
+    if (error) {
+        return error;
+    }
+    apply_accepted(session, peer, &accepted);
+    return FABRIC_OK;
+}
+
+static void apply_reply(session_t *session, uint32_t peer, const message_reply_t *reply)
+{
+    call_t *call = find_sent(session, peer, reply->sequence);
+    if (!call) {
+        return;
+    }
+    note_accepted(session, call, reply->request_id);
+    call->code = reply->code;
+    if ((call->flags & REQUEST_TELL) && !(call->flags & REQUEST_WANT_HANDLED)) {
+        session_end_text(session, call, FABRIC_OK, NULL); /* handled, so it had been accepted */
+    } else if (reply->status == STATUS_OK) {
+        session_end(session, call, FABRIC_OK, reply->payload);
+    } else {
+        fabric_error_t error = fabric_error_from_number(reply->error);
+        session_end(session, call, error ? error : FABRIC_ERROR_INTERNAL, reply->payload);
+    }
+}
+
+fabric_error_t session_take_reply(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_reply_t reply;
+    fabric_error_t error = message_get_reply(body, &reply);
+    if (error) {
+        return error;
+    }
+    apply_reply(session, peer, &reply);
+    return FABRIC_OK;
+}
+
+/* ---- refusals ---- */
+
+/* Its predecessor has not arrived there. Earlier calls that are with another broker are fetched
+ * back; those that are on their way to this one only need time, but not for ever. */
+static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, uint64_t hint_ms)
+{
+    enum { PATIENCE = 3 };
+    shard_queue_t *queue = session_queue(session, call->shard);
+    uint32_t attempt = call->attempts++;
+    session_take_back(session, call);
+    if (queue->held) {
+        return;
+    }
+    bool elsewhere = false;
+    for (call_t *before = call->queue.previous; before; before = before->queue.previous) {
+        if (before->state == CALL_SENT && (before->peer != peer || attempt >= PATIENCE)) {
+            elsewhere |= before->peer != peer;
+            session_take_back(session, before);
+        }
+    }
+    bool at_once = (attempt == 0 || elsewhere) && hint_ms == 0;
+    session_hold(session, queue,
+                 session->now_ms + (at_once ? 0 : retry_delay(session, hint_ms, attempt)));
+}
+
+static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabric_error_t error,
+                          uint64_t hint_ms)
+{
+    if (error == FABRIC_ERROR_PREDECESSOR_MISSING) {
+        resend_from_oldest(session, peer, call, hint_ms);
+        return;
+    }
+    shard_queue_t *queue = session_queue(session, call->shard);
+    session_take_back(session, call);
+    if (error == FABRIC_ERROR_NOT_HOME) {
+        queue->override = NO_PEER;
+        queue->generation = 0;
+        session->peers[peer].map_wanted_due = true;
+    }
+    if (!queue->held) {
+        session_hold(session, queue,
+                     session->now_ms + retry_delay(session, hint_ms, queue->attempts));
+        queue->attempts += queue->attempts < UINT32_MAX;
+    }
+}
+
+static void retry_volatile(session_t *session, uint32_t peer, call_t *call, uint64_t hint_ms)
+{
+    session_take_back(session, call);
+    session->peers[peer].map_wanted_due = true;
+    call->retry_at_ms = session->now_ms + 1 + retry_delay(session, hint_ms, call->attempts++);
+    if (call->retry_at_ms < session->waiting_due_ms) {
+        session->waiting_due_ms = call->retry_at_ms;
+    }
+}
+
+static void apply_rejected(session_t *session, uint32_t peer, const message_rejected_t *rejected)
+{
+    call_t *call = find_refused(session, peer, rejected->sequence);
+    if (!call) {
+        return;
+    }
+    fabric_error_t error = fabric_error_from_number(rejected->error);
+    if (error == FABRIC_OK) {
+        session->stats.malformed++;
+        return;
+    }
+    if (fabric_error_class(error) != FABRIC_CLASS_RETRY) {
+        session_end(session, call, error, rejected->text);
+        return;
+    }
+    call->refusals++;
+    call->refusal = error;
+    if (!is_volatile(call)) {
+        retry_durable(session, peer, call, error, rejected->retry_after_ms);
+    } else if (error == FABRIC_ERROR_NOT_HOME) {
+        retry_volatile(session, peer, call, rejected->retry_after_ms);
+    } else {
+        session_end(session, call, error, rejected->text);
+    }
+}
+
+fabric_error_t session_take_rejected(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_rejected_t rejected;
+    fabric_error_t error = message_get_rejected(body, &rejected);
+    if (error) {
+        return error;
+    }
+    apply_rejected(session, peer, &rejected);
+    return FABRIC_OK;
+}
+
+/* The peer that a redirect names; NO_PEER where it names none that may be used. */
+static uint32_t redirect_target(session_t *session, fabric_bytes_t endpoint)
+{
+    char text[LIMIT_ENDPOINT_BYTES_MAX + 1];
+    if (endpoint.size == 0 || endpoint.size >= sizeof text ||
+        memchr(endpoint.data, 0, endpoint.size)) {
+        return NO_PEER;
+    }
+    memcpy(text, endpoint.data, endpoint.size);
+    text[endpoint.size] = '\0';
+    for (size_t i = 0; i < shard_map_broker_count(session->map); i++) {
+        const map_broker_t *broker = shard_map_broker_at(session->map, i);
+        if (strcmp(broker->router_endpoint, text) == 0) {
+            uint32_t peer = session_find_broker(session, broker->incarnation);
+            return peer != NO_PEER ? peer : session_learn(session, text);
+        }
+    }
+    return session_learn(session, text);
+}
+
+/* Followed at once the first time; brokers that point at one another get patience. */
+static void apply_redirect(session_t *session, uint32_t peer, const message_redirect_t *redirect)
+{
+    call_t *call = find_refused(session, peer, redirect->sequence);
+    if (!call) {
+        return;
+    }
+    call->refusals++;
+    call->refusal = FABRIC_ERROR_NOT_HOME;
+    uint32_t target = redirect_target(session, redirect->endpoint);
+    shard_queue_t *queue = session_queue(session, call->shard);
+    queue->override = target == peer ? NO_PEER : target;
+    queue->override_until_ms = session->now_ms + OVERRIDE_MS;
+    queue->generation = 0;
+    session->peers[peer].map_wanted_due = true;
+    bool at_once = queue->override != NO_PEER && call->attempts == 0;
+    if (is_volatile(call) && !at_once) {
+        retry_volatile(session, peer, call, 0);
+    } else if (is_volatile(call)) {
+        call->attempts++;
+        session_take_back(session, call);
+        session_dispatch(session, call);
+    } else {
+        uint32_t attempt = call->attempts++;
+        session_take_back(session, call);
+        session_hold(session, queue,
+                     session->now_ms + (at_once ? 0 : session_backoff(session, attempt)));
+    }
+}
+
+fabric_error_t session_take_redirect(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_redirect_t redirect;
+    fabric_error_t error = message_get_redirect(body, &redirect);
+    if (error) {
+        return error;
+    }
+    apply_redirect(session, peer, &redirect);
+    return FABRIC_OK;
+}
+
+/* ---- queries ---- */
+
+static void apply_answer(session_t *session, uint32_t peer, const message_answer_t *answer)
+{
+    call_t *call = session_find(session, answer->sequence);
+    if (!call || !call->query || call->state != CALL_SENT || call->peer != peer) {
+        return;
+    }
+    fabric_error_t error = answer->error == 0 ? FABRIC_OK : fabric_error_from_number(answer->error);
+    session_end(session, call, error, error ? answer->text : answer->document);
+}
+
+fabric_error_t session_take_answer(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_answer_t answer;
+    fabric_error_t error = message_get_answer(body, &answer);
+    if (error) {
+        return error;
+    }
+    apply_answer(session, peer, &answer);
+    return FABRIC_OK;
+}

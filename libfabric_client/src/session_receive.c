@@ -1,0 +1,180 @@
+/* Decoding: what brokers say. Every byte is validated. */
+#include "libfabric_client/src/session_state.h"
+
+/* ---- messages about the connection and the map ---- */
+
+static fabric_error_t take_welcome(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_welcome_t welcome;
+    fabric_error_t error = message_get_welcome(body, &welcome);
+    if (!error) {
+        session_welcomed(session, peer, &welcome);
+    }
+    return error;
+}
+
+static fabric_error_t take_refused(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_refused_t refused;
+    fabric_error_t error = message_get_refused(body, &refused);
+    if (!error) {
+        session_refused(session, peer, fabric_error_from_number(refused.error), refused.text);
+    }
+    return error;
+}
+
+static fabric_error_t take_who(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_who_t who;
+    fabric_error_t error = message_get_who(body, &who);
+    if (error) {
+        return error;
+    }
+    peer_state_t state = session->peers[peer].state;
+    if (state == PEER_WELCOME) {
+        session_break(session, peer, PEER_CONNECTING);
+    }
+    if (state == PEER_WELCOME || (state == PEER_GREETING && !session->peers[peer].hello_due)) {
+        session_greet(session, peer);
+    }
+    return FABRIC_OK;
+}
+
+static fabric_error_t take_bye(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_bye_t bye;
+    fabric_error_t error = message_get_bye(body, &bye);
+    if (error) {
+        return error;
+    }
+    session_act(session, &session->peers[peer], ACTION_REOPEN);
+    session_break(session, peer, PEER_CONNECTING);
+    return FABRIC_OK;
+}
+
+static void compare_map_version(session_t *session, uint32_t peer, uint64_t term, uint64_t sequence)
+{
+    map_version_t own = shard_map_version(session->map);
+    if (term > own.term || (term == own.term && sequence > own.sequence)) {
+        session->peers[peer].map_wanted_due = true;
+    }
+}
+
+static fabric_error_t take_ping(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_ping_t ping;
+    fabric_error_t error = message_get_ping(body, &ping);
+    if (!error) {
+        compare_map_version(session, peer, ping.map_term, ping.map_sequence);
+    }
+    return error;
+}
+
+static fabric_error_t take_pong(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_pong_t pong;
+    fabric_error_t error = message_get_pong(body, &pong);
+    if (!error) {
+        compare_map_version(session, peer, pong.map_term, pong.map_sequence);
+    }
+    return error;
+}
+
+static fabric_error_t take_map(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_map_t map;
+    fabric_error_t error = message_get_map(body, &map);
+    if (!error) {
+        session_take_map(session, peer, map.map);
+    }
+    return error;
+}
+
+/* ---- frames ---- */
+
+/* Before the welcome only what leads to it counts: anything else was meant for an older connection.
+ */
+static bool is_expected(const peer_t *peer, message_kind_t kind)
+{
+    bool leads_to_welcome = kind == KIND_WELCOME || kind == KIND_REFUSED || kind == KIND_WHO;
+    return peer->state == PEER_WELCOME || (peer->state == PEER_GREETING && leads_to_welcome);
+}
+
+static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_t kind,
+                                wire_reader_t *body)
+{
+    switch (kind) {
+    case KIND_WELCOME:
+        return take_welcome(session, peer, body);
+    case KIND_REFUSED:
+        return take_refused(session, peer, body);
+    case KIND_WHO:
+        return take_who(session, peer, body);
+    case KIND_PING:
+        return take_ping(session, peer, body);
+    case KIND_PONG:
+        return take_pong(session, peer, body);
+    case KIND_BYE:
+        return take_bye(session, peer, body);
+    case KIND_MAP:
+        return take_map(session, peer, body);
+    case KIND_ACCEPTED:
+        return session_take_accepted(session, peer, body);
+    case KIND_REPLY:
+        return session_take_reply(session, peer, body);
+    case KIND_REJECTED:
+        return session_take_rejected(session, peer, body);
+    case KIND_REDIRECT:
+        return session_take_redirect(session, peer, body);
+    case KIND_ANSWER:
+        return session_take_answer(session, peer, body);
+    case KIND_HELLO:
+    case KIND_MAP_WANTED:
+    case KIND_REQUEST:
+    case KIND_QUERY:
+    case KIND_ASSIGN:
+    case KIND_RELEASE:
+    case KIND_RELEASED:
+    case KIND_DELIVER:
+    case KIND_RESULT:
+        break;
+    }
+    return FABRIC_ERROR_UNKNOWN_KIND; /* not for clients */
+}
+
+static void take_message(session_t *session, uint32_t peer, wire_reader_t *body)
+{
+    message_kind_t kind;
+    fabric_error_t error = message_open(body, &kind);
+    if (!error && is_expected(&session->peers[peer], kind)) {
+        error = take_kind(session, peer, kind, body);
+    }
+    session->stats.malformed += error != FABRIC_OK;
+}
+
+void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uint64_t now_ms)
+{
+    assert(index < SESSION_PEERS_MAX);
+    session->now_ms = now_ms;
+    peer_t *peer = &session->peers[index];
+    wire_reader_t reader;
+    wire_reader_t body;
+    frame_head_t head;
+    if (index >= session->peer_count || peer->action_due || session->closed) {
+        return;
+    }
+    if (frame_open(frame, &reader, &head) != FABRIC_OK) {
+        session->stats.malformed++;
+        return;
+    }
+    if (peer->state == PEER_GREETING || peer->state == PEER_WELCOME) {
+        peer->heard_at_ms = now_ms;
+    }
+    if (peer->state == PEER_WELCOME) {
+        session_seen_id(session, head.high_id);
+    }
+    while (!peer->action_due && frame_next(&reader, &body)) {
+        take_message(session, (uint32_t)index, &body);
+    }
+    session->stats.malformed += reader.failed;
+}

@@ -1,0 +1,79 @@
+/* Sorts MySQL's and MariaDB's error numbers into the few answers of the store port. */
+#include "mysql/mysql_error.h"
+
+#include <string.h>
+
+/* The numbers are written out, because the two servers' headers name different subsets of them. */
+static bool is_rolled_back(unsigned number)
+{
+    switch (number) {
+    case 1020: /* record has changed since last read: MariaDB 11.8+ answers it like a deadlock */
+    case 1205: /* lock wait timeout: only the statement was rolled back, the caller does the rest */
+    case 1213: /* deadlock */
+    case 1614: /* transaction branch rolled back on deadlock */
+    case 3058: /* user-level lock deadlock */
+    case 3101: /* transaction rolled back by a plugin during commit */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_connection_lost(unsigned number)
+{
+    if (number >= 2000 && number < 3000) {
+        return true; /* all errors of the client library; after any of them the protocol's state is
+                        not known */
+    }
+    switch (number) {
+    case 1040: /* too many connections */
+    case 1053: /* server shutdown in progress */
+    case 1077: /* normal shutdown */
+    case 1078: /* got signal */
+    case 1079: /* shutdown complete */
+    case 1152: /* aborted connection */
+    case 1153: /* packet over max_allowed_packet: the server closes the connection */
+    case 1156: /* packets out of order */
+    case 1157: /* cannot uncompress */
+    case 1158: /* error reading packets */
+    case 1159: /* timeout reading packets */
+    case 1160: /* error writing packets */
+    case 1161: /* timeout writing packets */
+    case 1184: /* aborted connection */
+    case 1927: /* MariaDB: connection was killed */
+    case 3032: /* server offline mode */
+    case 3169: /* MySQL: session was killed */
+    case 4031: /* MySQL: dropped for inactivity */
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What the server says about a row's contents: SQLSTATE 22 (data) and 23 (integrity), and the
+ * numbers that come with the general state HY000. */
+static bool is_about_the_data(unsigned number, const char *sqlstate)
+{
+    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0 ||
+           number == 1153 || /* packet too large */
+           number == 1366;   /* incorrect value */
+}
+
+mysql_verdict_t mysql_error_of_statement(unsigned number, const char *sqlstate)
+{
+    fabric_error_t error = FABRIC_ERROR_STORE_UNAVAILABLE;
+    if (is_rolled_back(number)) {
+        error = FABRIC_ERROR_STORE_BUSY;
+    } else if (is_about_the_data(number, sqlstate)) {
+        error = FABRIC_ERROR_STORE_REJECTED;
+    }
+    return (mysql_verdict_t){error, is_connection_lost(number)};
+}
+
+mysql_verdict_t mysql_error_of_commit(unsigned number)
+{
+    if (is_rolled_back(number)) {
+        return (mysql_verdict_t){FABRIC_ERROR_STORE_BUSY, false};
+    }
+    return (mysql_verdict_t){FABRIC_ERROR_STORE_UNKNOWN, true};
+}

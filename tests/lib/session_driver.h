@@ -1,0 +1,79 @@
+/* A client session with a clock of its own and the brokers' side of it played by a test: takes the
+ * frames that the session offers apart, and gives it answers.
+ *
+ * The session knows broker 0 as its first contact. The scripted cluster has up to 3 brokers, of
+ * which its maps name two, one group `default` and the entity type `Counter`. Peer index i is broker
+ * i, as long as nothing is learnt in another order.
+ */
+#ifndef TESTS_SESSION_DRIVER_H
+#define TESTS_SESSION_DRIVER_H
+
+#include "core/message.h"
+#include "libfabric_client/src/session.h"
+
+#define SEEN_MAX 64
+
+typedef struct seen_message {
+    message_kind_t kind;
+    message_request_t request; /* KIND_REQUEST: the numbers; its views are gone */
+    uint64_t hello_connection; /* KIND_HELLO */
+    uint64_t query_sequence;   /* KIND_QUERY */
+} seen_message_t;
+
+typedef struct session_driver {
+    session_t *session;
+    uint64_t now_ms;
+    wire_writer_t out;             /* the frame to be delivered next */
+    frame_head_t head;             /* of the last frame pulled */
+    seen_message_t seen[SEEN_MAX]; /* the messages of the last pull */
+    size_t seen_count;
+} session_driver_t;
+
+session_driver_t *session_driver_new(void);
+session_driver_t *session_driver_new_with(uint32_t pending_max);
+void session_driver_destroy(session_driver_t **driver);
+
+/* ---- what the session says ---- */
+
+/* Takes all frames that are offered, as sent; returns how many messages went to `peer`, and keeps
+ * them in `seen`. Those to others are dropped. */
+size_t script_pull(session_driver_t *d, size_t peer);
+/* The same, counting and keeping requests alone. */
+size_t script_pull_requests(session_driver_t *d, size_t peer);
+/* The next call that ended is this one, with this error. */
+void script_expect_end(session_driver_t *d, uint64_t sequence, fabric_error_t error);
+
+/* ---- calls ---- */
+
+/* Starts a call to (Counter, id); timeout 0: 30 s. Returns its sequence. */
+uint64_t script_call(session_driver_t *d, const char *id, uint32_t flags, uint64_t timeout_ms);
+uint64_t script_ask(session_driver_t *d, bool durable, const char *id);
+
+/* ---- events ---- */
+
+void script_advance(session_driver_t *d, uint64_t ms);
+/* Connects and takes the hello. */
+void script_connect(session_driver_t *d, size_t peer);
+/* Connects, welcomes with all shards at home with broker `home` (-1: none), and takes the actions. */
+void script_join(session_driver_t *d, size_t peer, int home);
+void script_welcome(session_driver_t *d, size_t peer, uint64_t connection, int home);
+/* Welcomes the last hello, with a map of this version that knows the type or not. */
+void script_map_welcome(session_driver_t *d, size_t peer, uint64_t term, uint64_t sequence,
+                        int home, bool type);
+
+/* ---- frames from brokers ---- */
+
+const char *script_endpoint(size_t broker);
+void script_frame(wire_writer_t *out);                 /* begins one */
+void script_deliver(session_driver_t *d, size_t peer); /* delivers `out` */
+void script_who(session_driver_t *d, size_t peer);
+void script_pong(session_driver_t *d, size_t peer, uint64_t term, uint64_t sequence);
+void script_map(session_driver_t *d, size_t peer, uint64_t term, uint64_t sequence, int home,
+                bool type);
+void script_accepted(session_driver_t *d, size_t peer, uint64_t sequence, uint64_t request_id);
+void script_reply(session_driver_t *d, size_t peer, uint64_t sequence, uint64_t request_id);
+void script_reject(session_driver_t *d, size_t peer, uint64_t sequence, fabric_error_t error,
+                   uint64_t retry_after_ms);
+void script_redirect(session_driver_t *d, size_t peer, uint64_t sequence, const char *endpoint);
+
+#endif

@@ -1,0 +1,227 @@
+/* The store suite: reading messages back. */
+#include "tests/lib/store_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void test_sm_02_what_was_read_is_not_read_again(void **state)
+{
+    store_fixture_t *fixture = *state;
+    commit_messages(fixture, 1, 5);
+    commit_reply(fixture, 1);
+    find_pending(fixture, 0);
+    assert_found_ids(fixture, 2, 4);
+    commit_messages(fixture, 6, 5);
+    /* Who has read up to 5 reads on from there. */
+    find_pending(fixture, 6);
+    assert_found_ids(fixture, 6, 5);
+    find_pending(fixture, 0);
+    assert_found_ids(fixture, 2, 9);
+}
+
+static void test_ms_06_sm_15_an_answered_message_is_not_pending(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_message_t messages[2] = {message_of(fixture, 10), message_of(fixture, 11)};
+    store_reply_t reply = reply_of(&messages[0]);
+    batch_builder_t builder = {0};
+    add_message(&builder, &messages[0]);
+    add_message(&builder, &messages[1]);
+    add_reply(&builder, &reply); /* of the same batch */
+    commit_ok(fixture, &builder);
+    find_pending(fixture, 0);
+    assert_found_ids(fixture, 11, 1);
+    commit_reply(fixture, 11);
+    find_pending(fixture, 0);
+    assert_int_equal(fixture->found.count, 0);
+}
+
+static void test_ms_07_pending_messages_come_by_id_whatever_their_order_of_commit(void **state)
+{
+    store_fixture_t *fixture = *state;
+    commit_messages(fixture, 300, 2);
+    commit_messages(fixture, 100, 100);
+    commit_messages(fixture, 200, 100);
+    find_pending(fixture, 0);
+    assert_found_ids(fixture, 100, 202);
+    find_pending(fixture, 150);
+    assert_found_ids(fixture, 150, 152);
+    find_pending(fixture, 302);
+    assert_int_equal(fixture->found.count, 0);
+}
+
+static void test_sm_11_messages_of_all_shards_are_pending(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_message_t messages[FIXTURE_SHARDS];
+    batch_builder_t builder = {0};
+    for (uint16_t i = 0; i < FIXTURE_SHARDS; i++) {
+        messages[i] = message_of(fixture, 10u + i);
+        messages[i].shard = shard_id_make(fixture->group, (uint16_t)(i + 1));
+        add_message(&builder, &messages[i]);
+    }
+    commit_ok(fixture, &builder);
+    find_pending(fixture, 0);
+    assert_found_ids(fixture, 10, FIXTURE_SHARDS);
+    for (uint16_t i = 0; i < FIXTURE_SHARDS; i++) {
+        assert_int_equal(fixture->found.items[i].message.shard.value, messages[i].shard.value);
+    }
+}
+
+static void test_ms_13_sm_12_sm_13_empty_lists_find_nothing(void **state)
+{
+    store_fixture_t *fixture = *state;
+    commit_messages(fixture, 1, 3);
+    commit_reply(fixture, 1);
+    find_calls(fixture, 0, NULL, 0);
+    assert_int_equal(fixture->found.count, 0);
+    find_keys(fixture, NULL, 0);
+    assert_int_equal(fixture->found.count, 0);
+    find_replies(fixture, NULL, 0);
+    assert_int_equal(fixture->found.count, 0);
+}
+
+static void test_ms_10_sm_16_sm_18_replies_by_id(void **state)
+{
+    store_fixture_t *fixture = *state;
+    request_id_t ids[] = {{10}, {11}, {12}, {4711}};
+    commit_messages(fixture, 10, 3);
+    find_replies(fixture, ids, 4);
+    assert_int_equal(fixture->found.count, 0);
+    commit_reply(fixture, 11);
+    find_replies(fixture, ids, 4);
+    assert_found_ids(fixture, 11, 1);
+    store_message_t message = message_of(fixture, 11);
+    assert_same_message(&fixture->found.items[0].message, &message);
+    assert_true(fixture->found.items[0].replied);
+    const store_reply_t *reply = &fixture->found.items[0].reply;
+    assert_int_equal(reply->id.value, 11);
+    assert_int_equal(reply->status, 0);
+    assert_int_equal(reply->shard.value, message.shard.value);
+    assert_same_bytes(reply->payload, bytes_of("done"));
+    find_replies(fixture, ids, 1);
+    assert_int_equal(fixture->found.count, 0);
+}
+
+static void test_calls_are_found_above_the_floor_only(void **state)
+{
+    store_fixture_t *fixture = *state;
+    commit_messages(fixture, 10, 10);
+    commit_reply(fixture, 15);
+    const call_key_t calls[] = {{7, 19}, {7, 12}, {7, 15}, {8, 12}, {7, 99}, {12, 7}};
+    find_calls(fixture, 0, calls, 6);
+    assert_int_equal(fixture->found.count, 3);
+    size_t replied = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const found_message_t *found = &fixture->found.items[i];
+        store_message_t expected = message_of(fixture, found->message.id.value);
+        assert_same_message(&found->message, &expected);
+        assert_int_equal(found->replied, found->message.id.value == 15);
+        replied += found->replied;
+    }
+    assert_int_equal(replied, 1);
+    find_calls(fixture, 14, calls, 6);
+    assert_int_equal(fixture->found.count, 2);
+    find_calls(fixture, 15, calls, 6); /* larger than the floor, not equal to it */
+    assert_found_ids(fixture, 19, 1);
+    find_calls(fixture, UINT64_MAX, calls, 6);
+    assert_int_equal(fixture->found.count, 0);
+}
+
+static void test_keys_are_found_with_their_replies(void **state)
+{
+    store_fixture_t *fixture = *state;
+    uint8_t hashes[4][32];
+    memset(hashes[0], 0x00, 32);
+    memset(hashes[1], 0xff, 32);
+    memset(hashes[2], 0xff, 32);
+    memset(hashes[3], 0x20, 32);
+    hashes[2][31] = 0x00;
+    store_message_t messages[4];
+    batch_builder_t builder = {0};
+    for (size_t i = 0; i < 3; i++) {
+        messages[i] = message_of(fixture, 10 + i);
+        messages[i].key_hash = hashes[i];
+        add_message(&builder, &messages[i]);
+    }
+    messages[3] = message_of(fixture, 13); /* without a key */
+    add_message(&builder, &messages[3]);
+    commit_ok(fixture, &builder);
+    commit_reply(fixture, 11);
+    find_keys(fixture, hashes[0], 4);
+    assert_int_equal(fixture->found.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        const found_message_t *found = &fixture->found.items[i];
+        assert_in_range(found->message.id.value, 10, 12);
+        assert_same_message(&found->message, &messages[found->message.id.value - 10]);
+        assert_int_equal(found->replied, found->message.id.value == 11);
+    }
+    find_keys(fixture, hashes[3], 1);
+    assert_int_equal(fixture->found.count, 0);
+}
+
+/* More than any adapter asks for in one statement. */
+static void test_long_lists_are_found_whole(void **state)
+{
+    enum { COUNT = 1700 };
+    store_fixture_t *fixture = *state;
+    uint8_t *hashes = calloc(COUNT, 32);
+    call_key_t *calls = calloc(COUNT, sizeof *calls);
+    request_id_t *ids = calloc(COUNT, sizeof *ids);
+    store_message_t *messages = calloc(COUNT, sizeof *messages);
+    store_reply_t *replies = calloc(COUNT, sizeof *replies);
+    const store_message_t **message_list = calloc(COUNT, sizeof *message_list);
+    const store_reply_t **reply_list = calloc(COUNT, sizeof *reply_list);
+    if (!hashes || !calls || !ids || !messages || !replies || !message_list || !reply_list) {
+        abort();
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        memcpy(hashes + i * 32, &i, sizeof i);
+        ids[i].value = 10 + i;
+        messages[i] = message_of(fixture, ids[i].value);
+        messages[i].key_hash = hashes + i * 32;
+        calls[i] = messages[i].call;
+        replies[i] = reply_of(&messages[i]);
+        message_list[i] = &messages[i];
+        reply_list[i] = &replies[i];
+    }
+    store_batch_t batch = {.high_id = 10 + COUNT,
+                           .messages = message_list,
+                           .message_count = COUNT,
+                           .replies = reply_list,
+                           .reply_count = COUNT};
+    fabric_error_t error = commit_as(fixture, &fixture->writer, &batch, NULL);
+    find_calls(fixture, 9, calls, COUNT);
+    size_t by_call = fixture->found.count;
+    find_keys(fixture, hashes, COUNT);
+    size_t by_key = fixture->found.count;
+    find_replies(fixture, ids, COUNT);
+    size_t by_id = fixture->found.count;
+    free(hashes);
+    free(calls);
+    free(ids);
+    free(messages);
+    free(replies);
+    free(message_list);
+    free(reply_list);
+    assert_ok(error);
+    assert_int_equal(by_call, COUNT);
+    assert_int_equal(by_key, COUNT);
+    assert_int_equal(by_id, COUNT);
+}
+
+int store_suite_load(void)
+{
+    static const struct CMUnitTest tests[] = {
+        FOUNDED_TEST(test_sm_02_what_was_read_is_not_read_again),
+        FOUNDED_TEST(test_ms_06_sm_15_an_answered_message_is_not_pending),
+        FOUNDED_TEST(test_ms_07_pending_messages_come_by_id_whatever_their_order_of_commit),
+        FOUNDED_TEST(test_sm_11_messages_of_all_shards_are_pending),
+        FOUNDED_TEST(test_ms_13_sm_12_sm_13_empty_lists_find_nothing),
+        FOUNDED_TEST(test_ms_10_sm_16_sm_18_replies_by_id),
+        FOUNDED_TEST(test_calls_are_found_above_the_floor_only),
+        FOUNDED_TEST(test_keys_are_found_with_their_replies),
+        FOUNDED_TEST(test_long_lists_are_found_whole),
+    };
+    return cmocka_run_group_tests_name("load", tests, NULL, NULL);
+}

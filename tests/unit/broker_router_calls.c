@@ -1,0 +1,296 @@
+/* What the router remembers of calls, and calls that it has to look up in the store. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/limits.h"
+#include "tests/lib/router_driver.h"
+
+enum { ASK = REQUEST_DURABLE, AGAIN = REQUEST_DURABLE | REQUEST_RESEND };
+
+static driver_t *open_usual(void)
+{
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    return driver;
+}
+
+static void ask_after(driver_t *driver, uint64_t sequence, uint64_t predecessor, uint64_t flags)
+{
+    message_request_t request = driver_request(sequence, "a", flags);
+    request.predecessor = predecessor;
+    driver_send(driver, "c1", request, &request);
+}
+
+/* Runs the look-up; the store knows one of its calls, where `row` is not 0. */
+static void look_up(driver_t *driver, uint64_t sequence, uint64_t row, const store_reply_t *reply,
+                    fabric_error_t error)
+{
+    router_lookup_t lookup;
+    assert_true(router_take_lookup(driver->router, 0, &lookup));
+    message_request_t request = driver_request(sequence, "a", ASK);
+    store_message_t message = {.id = {row},
+                               .shard = shard_id_make(1, 1),
+                               .type = request.type,
+                               .entity = request.id,
+                               .tag = request.tag,
+                               .payload = request.payload,
+                               .call = {1, sequence}};
+    if (row) {
+        router_lookup_found(driver->router, 0, &message, 0, reply);
+    }
+    router_lookup_done(driver->router, 0, error, driver->now_ms);
+    driver_pull(driver);
+}
+
+static void resends_are_answered_from_memory(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    const uint64_t tell = ASK | REQUEST_TELL | REQUEST_WANT_ACCEPTED;
+    driver_ask(driver, "c1", 1, "a", tell);
+    driver_ask(driver, "c1", 1, "a", tell | REQUEST_RESEND); /* not committed: no answer yet */
+    assert_int_equal(driver_count(driver, "c1", KIND_ACCEPTED), 0);
+    driver_commit(driver);
+    driver_take(driver, "c1", KIND_ACCEPTED);
+    driver_ask(driver, "c1", 1, "a", tell | REQUEST_RESEND);
+    driver_take(driver, "c1", KIND_ACCEPTED);
+    driver_ask(driver, "c1", 2, "a", ASK);
+    driver_commit(driver);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_FAILURE,
+                  FABRIC_ERROR_ENTITY_FAILURE);
+    driver_ask(driver, "c1", 2, "a", AGAIN); /* its reply is not committed */
+    assert_int_equal(driver_count(driver, "c1", KIND_REPLY), 0);
+    driver_commit(driver);
+    driver_replied(driver, "c1", 2);
+    driver_ask(driver, "c1", 2, "a", AGAIN);
+    assert_int_equal(driver_replied(driver, "c1", 2)->error, FABRIC_ERROR_ENTITY_FAILURE);
+    assert_int_equal(driver_counters(driver).accepted, 2);
+    message_request_t bad = driver_request(3, "a", ASK);
+    bad.tag = fabric_bytes_of("Nothing");
+    driver_send(driver, "c1", request, &bad);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_UNKNOWN_MESSAGE);
+    driver_ask(driver, "c1", 3, "a", AGAIN);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_UNKNOWN_MESSAGE);
+    driver_close(&driver);
+}
+
+static void one_key_stands_for_one_message(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    driver_ask(driver, "c1", 1, "a", ASK);
+    driver_ask(driver, "c1", 1, "b", AGAIN);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_ALREADY_PROCESSING);
+    driver_commit(driver);
+    driver_ask(driver, "c1", 2, "b", AGAIN);
+    look_up(driver, 2, 77, NULL, FABRIC_OK); /* the store has it for "a" */
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_ALREADY_PROCESSING);
+    driver_close(&driver);
+}
+
+static void a_predecessor_comes_first(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    ask_after(driver, 2, 1, ASK);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_PREDECESSOR_MISSING);
+    message_request_t bad = driver_request(1, "a", ASK);
+    bad.tag = fabric_bytes_of("Nothing");
+    driver_send(driver, "c1", request, &bad);
+    driver_rejected(driver, "c1", 1); /* finally: it holds up nobody */
+    ask_after(driver, 2, 1, ASK);
+    ask_after(driver, 3, 2, ASK);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 2);
+    driver_close(&driver);
+}
+
+static void settled_calls_are_forgotten(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    for (uint64_t i = 1; i <= 200; i++) { /* the ring grows */
+        ask_after(driver, i, i - 1, ASK);
+    }
+    driver_commit(driver);
+    for (int i = 0; i < 200; i++) {
+        driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    }
+    driver_commit(driver);
+    for (uint64_t i = 1; i <= 200; i++) {
+        driver_replied(driver, "c1", i);
+    }
+    driver_ask(driver, "c1", 7, "a", AGAIN);
+    driver_replied(driver, "c1", 7);
+    driver_send_settling(driver, "c1", 100, ping, &(message_ping_t){.sequence = 1});
+    driver_ask(driver, "c1", 7, "a", ASK); /* a stray first send */
+    assert_int_equal(driver_count(driver, "c1", KIND_REPLY), 0);
+    driver_ask(driver, "c1", 100, "a", AGAIN);
+    driver_replied(driver, "c1", 100);
+    driver_ask(driver, "c1", UINT64_C(1) << 40, "a", ASK);
+    assert_int_equal(driver_rejected(driver, "c1", UINT64_C(1) << 40), FABRIC_ERROR_BUSY);
+    driver_close(&driver);
+}
+
+static void a_client_may_go_away_and_come_back(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    driver_ask(driver, "c1", 1, "a", ASK);
+    driver_send(driver, "c1", bye, &(message_bye_t){.reason.data = NULL});
+    driver_commit(driver);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    driver_client_hello(driver, "c1b", 1, 2);
+    driver_ask(driver, "c1b", 1, "a", AGAIN);
+    driver_replied(driver, "c1b", 1);
+    driver_send(driver, "c1b", bye, &(message_bye_t){.reason.data = NULL});
+    driver_pass_alive(driver, 62000, (const char *const[]){"w1", NULL});
+    driver_client_hello(driver, "c1c", 1, 3); /* forgotten: the store is asked */
+    driver_ask(driver, "c1c", 1, "a", AGAIN);
+    store_reply_t reply = {.id = {5}, .status = STATUS_OK};
+    look_up(driver, 1, 5, &reply, FABRIC_OK);
+    assert_int_equal(driver_replied(driver, "c1c", 1)->request_id, 5);
+    driver_ask(driver, "c1c", 1, "a", AGAIN); /* and remembered */
+    driver_replied(driver, "c1c", 1);
+    driver_close(&driver);
+}
+
+static void what_the_store_does_not_know_is_accepted(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    driver_ask(driver, "c1", 1, "a", AGAIN);
+    assert_null(driver_take_batch(driver, 0));
+    look_up(driver, 1, 0, NULL, FABRIC_OK);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 1);
+    driver_ask(driver, "c1", 2, "a", AGAIN);
+    look_up(driver, 2, 0, NULL, FABRIC_ERROR_STORE_UNAVAILABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_PERSISTENCE);
+    ask_after(driver, 3, 2, AGAIN); /* may not overtake it */
+    look_up(driver, 3, 0, NULL, FABRIC_OK);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_PREDECESSOR_MISSING);
+    driver_close(&driver);
+}
+
+static void a_pending_row_answers_the_call(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    message_request_t request = driver_request(1, "a", ASK);
+    shard_map_t *map = shard_map_new();
+    shard_map_set_shards_per_group(map, DRIVER_SHARDS);
+    assert_int_equal(shard_map_add_group(map, 1, fabric_bytes_of("default")), FABRIC_OK);
+    message_t *row = message_new(&(store_message_t){.id = {900},
+                                                    .shard = shard_map_locate(map, 1, request.id),
+                                                    .flags = REQUEST_DURABLE,
+                                                    .type = request.type,
+                                                    .entity = request.id,
+                                                    .tag = request.tag,
+                                                    .payload = request.payload,
+                                                    .call = {1, 1}});
+    shard_map_destroy(&map);
+    driver_homes(driver, row);
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    driver_ask(driver, "c1", 1, "a", AGAIN);
+    look_up(driver, 1, 900, NULL, FABRIC_OK);
+    driver_result(driver, "w1", driver_delivered(driver, "w1", 900, 2), STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    assert_int_equal(driver_replied(driver, "c1", 1)->request_id, 900);
+    driver_ask(driver, "c1", 2, "a", AGAIN);
+    look_up(driver, 2, 901, NULL, FABRIC_OK); /* pending, but not here (any more) */
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_NOT_HOME);
+    driver_close(&driver);
+}
+
+static void what_is_held_keeps_its_order(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    ask_after(driver, 1, 0, AGAIN);
+    ask_after(driver, 2, 1, ASK);
+    ask_after(driver, 3, 2, ASK);
+    driver_ask(driver, "c1", 4, "b", ASK);
+    assert_int_equal(driver_counters(driver).pending, 0);
+    look_up(driver, 1, 0, NULL, FABRIC_OK);
+    const store_batch_t *batch = driver_take_batch(driver, 0);
+    assert_int_equal(batch->message_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(batch->messages[i]->call.sequence, i + 1);
+    }
+    driver_batch_done(driver, 0);
+    ask_after(driver, 5, 3, AGAIN); /* a refused look-up refuses what was held behind it, too */
+    ask_after(driver, 6, 5, ASK);
+    look_up(driver, 5, 0, NULL, FABRIC_ERROR_STORE_UNAVAILABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 5), FABRIC_ERROR_PERSISTENCE);
+    assert_int_equal(driver_rejected(driver, "c1", 6), FABRIC_ERROR_PREDECESSOR_MISSING);
+    ask_after(driver, 6, 5, ASK); /* held behind 7, and 5 comes after it */
+    driver_rejected(driver, "c1", 6);
+    driver_ask(driver, "c1", 7, "b", AGAIN);
+    ask_after(driver, 6, 5, ASK);
+    ask_after(driver, 5, 3, AGAIN);
+    look_up(driver, 7, 0, NULL, FABRIC_OK);
+    assert_int_equal(driver_rejected(driver, "c1", 6), FABRIC_ERROR_PREDECESSOR_MISSING);
+    driver_close(&driver);
+}
+
+static void one_late_call_is_accepted_once(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    driver_send_settling(driver, "c1", 10, ping, &(message_ping_t){.sequence = 1});
+    driver_ask(driver, "c1", 3, "a", AGAIN); /* settled, sent all the same, twice */
+    driver_ask(driver, "c1", 3, "a", AGAIN);
+    look_up(driver, 3, 0, NULL, FABRIC_OK);
+    driver_ask(driver, "c1", 3, "a", AGAIN);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 1);
+    driver_close(&driver);
+}
+
+static void batches_and_lookups_take_turns(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    driver_client(driver, "c2", 2);
+    driver_ask(driver, "c2", 1, "a", ASK);
+    assert_non_null(driver_take_batch(driver, 0));
+    driver_ask(driver, "c1", 1, "a", AGAIN);
+    driver_ask(driver, "c2", 2, "a", ASK);
+    router_lookup_t lookup;
+    assert_false(router_take_lookup(driver->router, 0, &lookup));
+    driver_batch_done(driver, 0);
+    assert_null(driver_take_batch(driver, 0)); /* the look-up's turn */
+    look_up(driver, 1, 0, NULL, FABRIC_OK);
+    driver_ask(driver, "c1", 9, "a", AGAIN);
+    assert_false(router_take_lookup(driver->router, 0, &lookup));
+    assert_int_equal(driver_take_batch(driver, 0)->message_count, 2);
+    driver_close(&driver);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resends_are_answered_from_memory),
+        cmocka_unit_test(one_key_stands_for_one_message),
+        cmocka_unit_test(a_predecessor_comes_first),
+        cmocka_unit_test(settled_calls_are_forgotten),
+        cmocka_unit_test(a_client_may_go_away_and_come_back),
+        cmocka_unit_test(what_the_store_does_not_know_is_accepted),
+        cmocka_unit_test(a_pending_row_answers_the_call),
+        cmocka_unit_test(what_is_held_keeps_its_order),
+        cmocka_unit_test(one_late_call_is_accepted_once),
+        cmocka_unit_test(batches_and_lookups_take_turns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,244 @@
+/* Requests at the door of the router: each that may not come in is refused with its own error. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/limits.h"
+#include "tests/lib/router_driver.h"
+
+static driver_t *open_with(void (*change)(router_config_t *config))
+{
+    router_config_t config;
+    driver_config(&config);
+    if (change) {
+        change(&config);
+    }
+    driver_t *driver = driver_new(&config);
+    driver_homes(driver, NULL);
+    driver_client(driver, "c1", 1);
+    return driver;
+}
+
+static fabric_error_t error_of(driver_t *driver, const message_request_t *request)
+{
+    driver_send(driver, "c1", request, request);
+    return driver_rejected(driver, "c1", request->sequence);
+}
+
+static void unknown_types_may_appear_for_a_while(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
+    request.type = fabric_bytes_of("Nothing");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    driver_pass_alive(driver, 5000, (const char *const[]){"c1", NULL});
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
+    driver_close(&driver);
+}
+
+static void messages_must_fit_their_description(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
+    request.tag = fabric_bytes_of("Nothing");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_MESSAGE);
+    request = driver_request(2, "a", REQUEST_DURABLE);
+    request.tag = fabric_bytes_of("Peek");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_MALFORMED_MESSAGE);
+    request = driver_request(3, "a", 0);
+    request.tag = fabric_bytes_of("Add");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_MALFORMED_MESSAGE);
+    request = driver_request(4, "a", REQUEST_DURABLE);
+    request.payload = fabric_bytes_of("\x93\xa2zz\x07\x07");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_MALFORMED_MESSAGE);
+    driver_close(&driver);
+}
+
+static void limits_hold(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[LIMIT_PAYLOAD_BYTES_MAX + 1];
+    driver_t *driver = open_with(NULL);
+    for (uint64_t i = 1; i <= 8; i++) {
+        message_request_t request = driver_request(i, "a", REQUEST_DURABLE);
+        fabric_bytes_t *const views[] = {&request.type,    &request.id,          &request.tag,
+                                         &request.payload, &request.traceparent, &request.headers};
+        const size_t sizes[] = {LIMIT_NAME_BYTES_MAX,        LIMIT_NAME_BYTES_MAX,
+                                LIMIT_NAME_BYTES_MAX,        LIMIT_PAYLOAD_BYTES_MAX,
+                                LIMIT_TRACEPARENT_BYTES_MAX, LIMIT_HEADER_BYTES_MAX};
+        if (i <= 6) {
+            *views[i - 1] = fabric_bytes(zeros, sizes[i - 1] + 1);
+        } else {
+            *views[i - 7] = fabric_bytes(zeros, 0); /* empty type, empty id */
+        }
+        assert_int_equal(error_of(driver, &request), FABRIC_ERROR_LIMIT_EXCEEDED);
+    }
+    message_request_t request = driver_request(0, "a", REQUEST_DURABLE);
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_MALFORMED_MESSAGE);
+    request = driver_request(20, "a", 32);
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_KIND);
+    request = driver_request(21, "a", REQUEST_DURABLE);
+    request.primary_key = fabric_bytes_of("k");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_KIND);
+    request = driver_request(22, "a", REQUEST_DURABLE);
+    request.floor = UINT64_MAX;
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_MALFORMED_MESSAGE);
+    driver_close(&driver);
+}
+
+static void headers_are_a_map(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
+    request.headers = fabric_bytes_of("\x81\xa1n\xc4\x01v");
+    driver_send(driver, "c1", request, &request);
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
+    const char *const bad[] = {"\x81\xa1n\xa1v", "\x81\xa0\xc4\x01v", "\x82\xa1n\xc4\x01v", "x"};
+    for (uint64_t i = 0; i < 4; i++) {
+        request.sequence = 2 + i;
+        request.headers = fabric_bytes_of(bad[i]);
+        assert_int_equal(error_of(driver, &request), FABRIC_ERROR_MALFORMED_MESSAGE);
+    }
+    wire_writer_t many = {0};
+    wire_put_map(&many, LIMIT_HEADERS_MAX + 1);
+    for (int i = 0; i <= LIMIT_HEADERS_MAX; i++) {
+        wire_put_text(&many, "n");
+        wire_put_bin(&many, fabric_bytes_of("v"));
+    }
+    request.sequence = 10;
+    request.headers = wire_writer_bytes(&many);
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_LIMIT_EXCEEDED);
+    wire_writer_destroy(&many);
+    driver_close(&driver);
+}
+
+static void who_is_not_home_redirects(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    driver_client(driver, "c1", 1);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    const note_t *note = driver_take(driver, "c1", KIND_REDIRECT);
+    assert_int_equal(note->as.redirect.sequence, 1);
+    assert_true(fabric_bytes_equal(note->as.redirect.endpoint, fabric_bytes_of("tcp://there:1")));
+    store_shard_t shards[DRIVER_SHARDS];
+    for (uint16_t i = 0; i < DRIVER_SHARDS; i++) {
+        shards[i] = (store_shard_t){.shard = shard_id_make(1, (uint16_t)(i + 1)), .home_epoch = 1};
+    }
+    router_lease(driver->router, 5000);
+    router_homes(driver->router, shards, DRIVER_SHARDS);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE); /* loading */
+    driver_take(driver, "c1", KIND_REDIRECT);
+    router_loaded(driver->router, NULL, driver->now_ms);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    assert_int_equal(driver_count(driver, "c1", KIND_REDIRECT), 0);
+    driver_pass(driver, 4000); /* the lease is over */
+    driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
+    driver_take(driver, "c1", KIND_REDIRECT);
+    driver_close(&driver);
+}
+
+static void few_pending(router_config_t *config)
+{
+    config->pending_max = 3;
+    config->entity_pending_max = 2;
+}
+
+static void mailboxes_and_memory_are_bounded(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(few_pending);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
+    driver_ask(driver, "c1", 3, "a", REQUEST_DURABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_MAILBOX_FULL);
+    driver_ask(driver, "c1", 4, "b", REQUEST_DURABLE);
+    driver_ask(driver, "c1", 5, "c", REQUEST_DURABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 5), FABRIC_ERROR_BUSY);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 3);
+    driver_close(&driver);
+}
+
+static void volatile_messages_need_an_owner_and_room(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    driver_ask(driver, "c1", 1, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_worker_hello(driver, "w1", 101, 1, 1); /* one delivery at a time */
+    driver_desire(driver, 101);
+    for (uint64_t i = 2; i < 2 + 1 + DRIVER_CAPACITY; i++) {
+        driver_ask(driver, "c1", i, "a", 0);
+    }
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
+    driver_ask(driver, "c1", 20, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 20), FABRIC_ERROR_MAILBOX_FULL);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_replied(driver, "c1", 2)->status, STATUS_OK);
+    driver_desire(driver, 0); /* nobody: what has not been delivered is told at once */
+    driver_pass_alive(driver, 6000, (const char *const[]){"w1", "c1", NULL});
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_OUTCOME_UNKNOWN);
+    assert_int_equal(driver_rejected(driver, "c1", 4), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_close(&driver);
+}
+
+static void nothing_durable_comes_in_without_its_lane(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    router_lane_available(driver->router, 0, false);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_PERSISTENCE);
+    router_lane_available(driver->router, 0, true);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
+    driver_close(&driver);
+}
+
+static void a_draining_router_takes_nothing_and_is_drained(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    driver_worker(driver, "w1", 101);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    router_drain(driver->router, driver->now_ms);
+    driver_pull(driver);
+    driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_SHUTTING_DOWN);
+    assert_false(router_drained(driver->router));
+    for (int i = 0; i < DRIVER_SHARDS; i++) {
+        const message_release_t *release = &driver_take(driver, "w1", KIND_RELEASE)->as.release;
+        message_released_t released = {release->shard, release->home_epoch,
+                                       release->owner_sequence};
+        driver_send(driver, "w1", released, &released);
+    }
+    assert_false(router_drained(driver->router));
+    driver_commit(driver);
+    assert_true(router_drained(driver->router));
+    driver_close(&driver);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unknown_types_may_appear_for_a_while),
+        cmocka_unit_test(messages_must_fit_their_description),
+        cmocka_unit_test(limits_hold),
+        cmocka_unit_test(headers_are_a_map),
+        cmocka_unit_test(who_is_not_home_redirects),
+        cmocka_unit_test(mailboxes_and_memory_are_bounded),
+        cmocka_unit_test(volatile_messages_need_an_owner_and_room),
+        cmocka_unit_test(nothing_durable_comes_in_without_its_lane),
+        cmocka_unit_test(a_draining_router_takes_nothing_and_is_drained),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,464 @@
+/* The client session against a scripted broker: greeting, order, resends, routes, deadlines and bad
+ * bytes; no sockets, no clock. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "tests/lib/session_driver.h"
+
+static int setup(void **state)
+{
+    *state = session_driver_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_driver_destroy(&d);
+    return 0;
+}
+
+/* ---- greeting ---- */
+
+static void test_hello_comes_first_and_alone(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 0); /* no connection, no frame */
+    session_connected(d->session, 0, d->now_ms);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_HELLO);
+    assert_int_equal(d->seen[0].hello_connection, 1);
+    assert_int_equal(script_pull(d, 0), 0); /* nothing before the welcome */
+    script_welcome(d, 0, 1, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_REQUEST);
+    assert_false(d->seen[0].request.flags & REQUEST_RESEND);
+}
+
+static void test_welcome_of_an_older_hello_is_dropped(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_connected(d->session, 0, d->now_ms);
+    script_pull(d, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    session_connected(d->session, 0, d->now_ms);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].hello_connection, 2);
+    script_welcome(d, 0, 1, 0);
+    assert_false(session_is_welcome(d->session));
+    script_welcome(d, 0, 2, 0);
+    assert_true(session_is_welcome(d->session));
+}
+
+static void test_frames_of_an_older_connection_are_dropped(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    script_pull(d, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    session_connected(d->session, 0, d->now_ms);
+    script_pull(d, 0);
+    script_reply(d, 0, a, 50); /* from before: the resend will get it again */
+    assert_null(session_next_done(d->session));
+    script_welcome(d, 0, 2, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reply(d, 0, a, 50);
+    script_expect_end(d, a, FABRIC_OK);
+}
+
+static void test_who_makes_it_say_hello_again(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t durable = script_ask(d, true, "a");
+    uint64_t once = script_ask(d, false, "a");
+    assert_int_equal(script_pull(d, 0), 2);
+    script_who(d, 0);
+    script_expect_end(d, once, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_HELLO);
+    assert_int_equal(d->seen[0].hello_connection, 2);
+    script_welcome(d, 0, 2, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, durable);
+    assert_true(d->seen[0].request.flags & REQUEST_RESEND);
+}
+
+static void test_refusal(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    const char *text = NULL;
+    session_connected(d->session, 0, d->now_ms);
+    script_pull(d, 0);
+    assert_int_equal(session_refusal(d->session, &text), FABRIC_OK);
+    message_refused_t refused = {FABRIC_ERROR_FOREIGN_CLUSTER, fabric_bytes_of("other")};
+    script_frame(&d->out);
+    message_put_refused(&d->out, &refused);
+    script_deliver(d, 0);
+    assert_int_equal(session_refusal(d->session, &text), FABRIC_ERROR_FOREIGN_CLUSTER);
+    assert_string_equal(text, "other");
+    script_advance(d, 2000); /* it asks again later */
+    session_action_t action;
+    assert_true(session_next_action(d->session, &action));
+    assert_int_equal(action.kind, ACTION_REOPEN);
+}
+
+static void test_silence_reopens(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_action_t action;
+    script_join(d, 0, 0);
+    uint64_t once = script_ask(d, false, "a");
+    script_pull(d, 0);
+    script_advance(d, 1000);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_PING);
+    script_pong(d, 0, 1, 1);
+    script_advance(d, 2900);
+    assert_false(session_next_action(d->session, &action));
+    script_advance(d, 200);
+    assert_true(session_next_action(d->session, &action));
+    assert_int_equal(action.kind, ACTION_REOPEN);
+    assert_int_equal(action.peer, 0);
+    script_expect_end(d, once, FABRIC_ERROR_OUTCOME_UNKNOWN);
+}
+
+/* ---- durable calls ---- */
+
+static void test_order_and_predecessor(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t once = script_ask(d, false, "a");
+    uint64_t b = script_ask(d, true, "a");
+    uint64_t c = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 4);
+    assert_int_equal(d->head.settled, a);
+    assert_int_equal(d->seen[0].request.predecessor, 0);
+    assert_int_equal(d->seen[1].request.sequence, once);
+    assert_int_equal(d->seen[1].request.predecessor, 0);
+    assert_int_equal(d->seen[2].request.predecessor, a);
+    assert_int_equal(d->seen[3].request.predecessor, b);
+    script_reply(d, 0, b, 51);
+    script_expect_end(d, b, FABRIC_OK);
+    uint64_t e = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, e);
+    assert_int_equal(d->seen[0].request.predecessor, c);
+    assert_int_equal(d->seen[0].request.floor, 51);
+    assert_int_equal(d->head.high_id, 51);
+    assert_int_equal(d->head.settled, a);
+    script_reply(d, 0, a, 50);
+    script_expect_end(d, a, FABRIC_OK);
+    assert_int_equal(session_settled(d->session), once);
+    script_reply(d, 0, once, 0);
+    script_reply(d, 0, c, 52);
+    script_reply(d, 0, e, 53);
+    assert_int_equal(session_settled(d->session), e + 1);
+    assert_int_equal(session_open_calls(d->session), 0);
+}
+
+static void test_resend_in_order_after_reconnect(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    uint64_t sequences[6];
+    script_join(d, 0, 0);
+    for (int i = 0; i < 5; i++) { /* two entities, so maybe two shards */
+        sequences[i] = script_ask(d, true, i % 2 ? "a" : "b");
+    }
+    assert_int_equal(script_pull(d, 0), 5);
+    session_disconnected(d->session, 0, d->now_ms);
+    sequences[5] = script_ask(d, true, "a");
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 6);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(d->seen[i].request.sequence, sequences[i]);
+        assert_int_equal((d->seen[i].request.flags & REQUEST_RESEND) != 0, i < 5);
+    }
+    assert_int_equal(session_stats(d->session).resent, 5);
+}
+
+static void test_tell_ends_when_accepted(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t tell = script_call(d, "a", REQUEST_DURABLE | REQUEST_TELL | REQUEST_WANT_ACCEPTED, 0);
+    uint64_t ask = script_ask(d, true, "a");
+    script_pull(d, 0);
+    script_accepted(d, 0, tell, 70);
+    script_accepted(d, 0, ask, 71); /* an ask goes on until its reply */
+    script_expect_end(d, tell, FABRIC_OK);
+    assert_int_equal(session_open_calls(d->session), 1);
+    script_reply(d, 0, ask, 71);
+    script_expect_end(d, ask, FABRIC_OK);
+    assert_int_equal(session_stats(d->session).accepted, 2);
+}
+
+static void test_rejections_are_final_by_class(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t b = script_ask(d, false, "a");
+    script_pull(d, 0);
+    script_reject(d, 0, a, FABRIC_ERROR_UNKNOWN_MESSAGE, 0);
+    script_expect_end(d, a, FABRIC_ERROR_UNKNOWN_MESSAGE);
+    script_reject(d, 0, b, FABRIC_ERROR_RUNNER_UNAVAILABLE, 0); /* volatile: the caller decides */
+    script_expect_end(d, b, FABRIC_ERROR_RUNNER_UNAVAILABLE);
+}
+
+static void test_retry_then_predecessor_missing(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t b = script_ask(d, true, "a");
+    uint64_t c = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 3);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 100);
+    script_reject(d, 0, b, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
+    script_reject(d, 0, c, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
+    uint64_t e = script_ask(d, true, "a"); /* waits behind them */
+    assert_int_equal(script_pull(d, 0), 0);
+    script_advance(d, 99);
+    assert_int_equal(script_pull(d, 0), 0);
+    script_advance(d, 100);
+    assert_int_equal(script_pull(d, 0), 4);
+    uint64_t order[] = {a, b, c, e};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(d->seen[i].request.sequence, order[i]);
+        assert_int_equal(d->seen[i].request.predecessor, i ? order[i - 1] : 0);
+        assert_int_equal((d->seen[i].request.flags & REQUEST_RESEND) != 0, i < 3);
+    }
+}
+
+static void test_predecessor_at_another_broker_is_fetched_back(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    script_join(d, 1, 0);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t b = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 2);
+    script_redirect(d, 0, b, script_endpoint(1)); /* a was taken before the shard moved */
+    assert_int_equal(script_pull(d, 1), 1);
+    assert_int_equal(d->seen[0].request.sequence, b);
+    script_reject(d, 1, b, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
+    assert_int_equal(script_pull(d, 1), 2);
+    assert_int_equal(d->seen[0].request.sequence, a);
+    assert_true(d->seen[0].request.flags & REQUEST_RESEND);
+    assert_int_equal(d->seen[1].request.sequence, b);
+    assert_int_equal(d->seen[1].request.predecessor, a);
+}
+
+static void test_backoff_grows_and_is_bounded(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 1000000);
+    uint64_t longest_ms = 0;
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    for (int i = 0; i < 30; i++) {
+        script_reject(d, 0, a, FABRIC_ERROR_BUSY, 0);
+        uint64_t start_ms = d->now_ms;
+        while (script_pull_requests(d, 0) == 0) {
+            assert_true(d->now_ms - start_ms <= 2100);
+            script_pong(d, 0, 1, 1);
+            script_advance(d, 1);
+        }
+        if (d->now_ms - start_ms > longest_ms) {
+            longest_ms = d->now_ms - start_ms;
+        }
+    }
+    assert_true(longest_ms > 500);
+}
+
+/* ---- routes ---- */
+
+static void test_redirect_moves_all_in_order(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    script_join(d, 1, 0);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t b = script_ask(d, true, "a");
+    uint64_t once = script_ask(d, false, "a");
+    assert_int_equal(script_pull(d, 0), 3);
+    script_redirect(d, 0, a, script_endpoint(1));
+    script_redirect(d, 0, b, script_endpoint(1));
+    script_redirect(d, 0, once, script_endpoint(1)); /* certainly not taken: it may move */
+    assert_int_equal(script_pull(d, 1), 3);
+    bool found_once = false;
+    uint64_t last = 0;
+    for (int i = 0; i < 3; i++) {
+        if (d->seen[i].request.sequence == once) {
+            found_once = true;
+        } else {
+            assert_true(d->seen[i].request.sequence > last);
+            last = d->seen[i].request.sequence;
+        }
+    }
+    assert_true(found_once);
+    script_redirect(d, 1, once, script_endpoint(0)); /* they point at one another: patience */
+    assert_int_equal(script_pull_requests(d, 0), 0);
+}
+
+static void test_redirect_to_an_unknown_broker_connects(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_action_t action;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    script_pull(d, 0);
+    script_redirect(d, 0, a, "tcp://10.0.0.1:1"); /* beyond this machine: not without leave */
+    assert_false(session_next_action(d->session, &action));
+    script_advance(d, 20);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    script_redirect(d, 0, a, script_endpoint(2));
+    assert_true(session_next_action(d->session, &action));
+    assert_int_equal(action.kind, ACTION_OPEN);
+    assert_string_equal(action.endpoint, script_endpoint(2));
+}
+
+static void test_map_update_changes_the_route(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    script_join(d, 1, 0);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t once = script_ask(d, false, "a");
+    assert_int_equal(script_pull(d, 0), 2);
+    script_pong(d, 0, 1, 2); /* a newer map exists */
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_MAP_WANTED);
+    script_map(d, 0, 1, 2, 1, true);
+    assert_int_equal(script_pull(d, 1), 1); /* the durable one moves, the volatile one does not */
+    assert_int_equal(d->seen[0].request.sequence, a);
+    assert_true(d->seen[0].request.flags & REQUEST_RESEND);
+    script_ask(d, false, "a");
+    assert_int_equal(script_pull(d, 1), 1);
+    script_reply(d, 0, once, 0); /* the old home may still answer */
+    script_expect_end(d, once, FABRIC_OK);
+    script_reply(d, 0, a, 60);
+    script_expect_end(d, a, FABRIC_OK);
+}
+
+static void test_unknown_type_goes_one_at_a_time(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_connect(d, 0);
+    script_map_welcome(d, 0, 1, 1, 0, false);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t b = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, a);
+    script_map(d, 0, 1, 2, 0, true); /* now the type is known */
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, b);
+    assert_int_equal(d->seen[0].request.predecessor, a);
+}
+
+/* ---- frames ---- */
+
+static void test_blocked_frame_is_offered_again(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    size_t peer;
+    fabric_bytes_t frame;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, false, "a");
+    assert_true(session_next_frame(d->session, d->now_ms, &peer, &frame));
+    assert_int_equal(peer, 0);
+    session_frame_blocked(d->session, 0);
+    assert_true(session_is_blocked(d->session, 0));
+    assert_false(session_next_frame(d->session, d->now_ms, &peer, &frame));
+    uint64_t b = script_ask(d, false, "a");
+    session_writable(d->session, 0);
+    assert_int_equal(script_pull(d, 0), 2);
+    assert_int_equal(d->seen[0].request.sequence, a);
+    assert_int_equal(d->seen[1].request.sequence, b);
+}
+
+/* Of a frame that never left, volatile calls may be sent again. */
+static void test_unsent_frame_of_a_broken_connection(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    size_t peer;
+    fabric_bytes_t frame;
+    script_join(d, 0, 0);
+    uint64_t once = script_ask(d, false, "a");
+    uint64_t durable = script_ask(d, true, "a");
+    assert_true(session_next_frame(d->session, d->now_ms, &peer, &frame));
+    session_frame_blocked(d->session, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    assert_null(session_next_done(d->session));
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 2);
+    assert_int_equal(d->seen[0].request.sequence, once);
+    assert_int_equal(d->seen[1].request.sequence, durable);
+    assert_false(d->seen[1].request.flags & REQUEST_RESEND);
+}
+
+static void test_bad_bytes_hurt_nobody_else(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    script_pull(d, 0);
+    message_reply_t stranger = {.sequence = a + 1000, .status = STATUS_OK};
+    message_request_t backwards = {.sequence = a}; /* brokers send no requests */
+    message_reply_t reply = {.sequence = a, .request_id = 5, .status = STATUS_OK};
+    script_frame(&d->out);
+    wire_put_bin(&d->out, fabric_bytes("\x93\x12\x01", 3)); /* a reply cut short */
+    wire_put_bin(&d->out, fabric_bytes("", 0));
+    message_put_reply(&d->out, &stranger);
+    message_put_request(&d->out, &backwards);
+    message_put_reply(&d->out, &reply);
+    wire_append(&d->out, "\xc6\xff", 2); /* a length beyond the end */
+    session_receive(d->session, 0, wire_writer_bytes(&d->out), d->now_ms);
+    script_expect_end(d, a, FABRIC_OK);
+    assert_int_equal(session_stats(d->session).malformed, 4);
+    session_receive(d->session, 0, fabric_bytes("GET / HTTP/1.1", 14), d->now_ms);
+    session_receive(d->session, 0, fabric_bytes(NULL, 0), d->now_ms);
+    session_receive(d->session, 0, fabric_bytes("\x93\x02\x00\x00", 4), d->now_ms); /* version 2 */
+    assert_int_equal(session_stats(d->session).malformed, 7);
+    assert_true(session_is_welcome(d->session));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_hello_comes_first_and_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_welcome_of_an_older_hello_is_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_frames_of_an_older_connection_are_dropped, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_who_makes_it_say_hello_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refusal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_silence_reopens, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_order_and_predecessor, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_resend_in_order_after_reconnect, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tell_ends_when_accepted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rejections_are_final_by_class, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_retry_then_predecessor_missing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_predecessor_at_another_broker_is_fetched_back, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_backoff_grows_and_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_redirect_moves_all_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_redirect_to_an_unknown_broker_connects, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_map_update_changes_the_route, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_type_goes_one_at_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_blocked_frame_is_offered_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unsent_frame_of_a_broken_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bad_bytes_hurt_nobody_else, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

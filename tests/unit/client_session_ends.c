@@ -1,0 +1,363 @@
+/* How calls of the client session end: deadlines and what may be concluded, bounds, keys of former
+ * calls, queries, closing. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "core/limits.h"
+#include "tests/lib/session_driver.h"
+
+static int setup(void **state)
+{
+    *state = session_driver_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_driver_destroy(&d);
+    return 0;
+}
+
+/* ---- deadlines ---- */
+
+static void test_never_connected(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    uint64_t once = script_call(d, "a", 0, 60);
+    assert_true(session_next_deadline(d->session) <= d->now_ms + 50);
+    script_advance(d, 49);
+    assert_null(session_next_done(d->session));
+    script_advance(d, 1);
+    script_expect_end(d, a, FABRIC_ERROR_NOT_CONNECTED);
+    assert_null(session_next_done(d->session));
+    script_advance(d, 10);
+    script_expect_end(d, once, FABRIC_ERROR_NOT_CONNECTED);
+    assert_int_equal(session_settled(d->session), once + 1);
+}
+
+static void test_no_home(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, -1);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 200);
+    assert_int_equal(script_pull_requests(d, 0), 0);
+    script_advance(d, 160);
+    assert_int_equal(script_pull(d, 0), 1); /* it looks for news of a home */
+    assert_int_equal(d->seen[0].kind, KIND_PING);
+    script_advance(d, 40);
+    script_expect_end(d, a, FABRIC_ERROR_TIMEOUT);
+}
+
+static void test_sent_and_unanswered_is_unknown(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    uint64_t once = script_call(d, "a", 0, 50);
+    script_pull(d, 0);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    script_expect_end(d, once, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    script_reply(d, 0, a, 5); /* too late */
+    session_receive(d->session, 0, fabric_bytes("\xc1", 1), d->now_ms); /* and no frame */
+    assert_null(session_next_done(d->session));
+}
+
+static void test_refused_until_the_deadline_is_certain(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_BUSY);
+}
+
+/* The first send may have been accepted before its connection broke, whatever is said of the
+ * second. */
+static void test_refused_after_a_lost_send_is_unknown(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
+}
+
+static void test_accepted_is_never_certainly_not(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    script_accepted(d, 0, a, 9);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
+}
+
+static void test_deadlines_far_and_near(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    static const uint64_t timeouts_ms[] = {100000, 3, 5000, 4097, 1, 12000, 4096, 700};
+    enum { COUNT = sizeof timeouts_ms / sizeof timeouts_ms[0] };
+    uint64_t start_ms = d->now_ms;
+    uint64_t first = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        uint64_t sequence = script_call(d, "a", i % 2 ? REQUEST_DURABLE : 0, timeouts_ms[i]);
+        first = i == 0 ? sequence : first;
+    }
+    for (size_t ended = 0; ended < COUNT;) {
+        uint64_t due_ms = session_next_deadline(d->session);
+        assert_true(due_ms > d->now_ms && due_ms <= start_ms + 100000);
+        script_advance(d, due_ms - d->now_ms);
+        for (call_t *call = session_next_done(d->session); call;
+             call = session_next_done(d->session)) {
+            assert_int_equal(d->now_ms - start_ms, timeouts_ms[call->sequence - first]);
+            call_destroy(&call);
+            ended++;
+        }
+    }
+    assert_int_equal(session_next_deadline(d->session) > d->now_ms, 1);
+}
+
+/* ---- volatile ---- */
+
+static void test_volatile_is_never_resent(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t once = script_ask(d, false, "a");
+    script_pull(d, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_expect_end(d, once, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    uint64_t waiting = script_ask(d, false, "a"); /* not sent yet: it may wait */
+    assert_null(session_next_done(d->session));
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, waiting);
+    script_reject(d, 0, waiting, FABRIC_ERROR_NOT_HOME, 0); /* certainly not taken */
+    for (int i = 0; i < 20 && script_pull_requests(d, 0) == 0; i++) {
+        script_advance(d, 1);
+    }
+    assert_int_equal(d->seen_count, 1);
+    assert_int_equal(d->seen[0].request.sequence, waiting);
+}
+
+/* ---- bounds ---- */
+
+static void test_busy_window(void **state)
+{
+    (void)state;
+    session_driver_t *d = session_driver_new_with(2);
+    script_ask(d, true, "a");
+    script_ask(d, false, "a");
+    uint64_t c = script_ask(d, true, "a");
+    script_expect_end(d, c, FABRIC_ERROR_BUSY);
+    assert_int_equal(session_open_calls(d->session), 2);
+    session_driver_destroy(&d);
+}
+
+static void test_frames_end_at_the_goal(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000 };
+    session_driver_t *d = session_driver_new_with(COUNT);
+    size_t frames = 0;
+    size_t peer;
+    fabric_bytes_t frame;
+    script_join(d, 0, 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        (void)script_call(d, "an id of some length, so that there are several frames",
+                          i % 2 ? REQUEST_DURABLE : 0, 0);
+    }
+    while (session_next_frame(d->session, d->now_ms, &peer, &frame)) {
+        assert_true(frame.size < LIMIT_FRAME_BYTES_GOAL + 1000);
+        session_frame_sent(d->session, peer);
+        frames++;
+    }
+    assert_true(frames >= 2 && frames <= 4);
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        script_reply(d, 0, i, i);
+        script_expect_end(d, i, FABRIC_OK);
+    }
+    assert_int_equal(session_open_calls(d->session), 0);
+    session_driver_destroy(&d);
+}
+
+static void test_many_redirects_and_rejections_of_one_shard(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    session_driver_t *d = session_driver_new_with(COUNT);
+    size_t peer;
+    fabric_bytes_t frame;
+    script_join(d, 0, 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        (void)script_ask(d, true, "a");
+    }
+    while (session_next_frame(d->session, d->now_ms, &peer, &frame)) {
+        session_frame_sent(d->session, peer);
+    }
+    script_reject(d, 0, 1, FABRIC_ERROR_BUSY, 10);
+    for (uint64_t i = 2; i <= COUNT; i++) { /* quadratic work would show as minutes */
+        script_reject(d, 0, i, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
+    }
+    script_advance(d, 30);
+    while (session_next_frame(d->session, d->now_ms, &peer, &frame)) {
+        session_frame_sent(d->session, peer);
+    }
+    assert_int_equal(session_stats(d->session).resent, COUNT);
+    session_driver_destroy(&d);
+}
+
+/* ---- keys of former calls ---- */
+
+static call_t *former_call(session_driver_t *d, uint64_t sequence, uint64_t timeout_ms)
+{
+    call_t *call = call_new(0);
+    call->type = fabric_bytes_of("Counter");
+    call->id = fabric_bytes_of("a");
+    call->tag = fabric_bytes_of("tag");
+    call->flags = REQUEST_DURABLE;
+    call->deadline_ms = d->now_ms + timeout_ms;
+    call->sequence = sequence;
+    call->keyed = true;
+    return call;
+}
+
+static void test_former_call_is_a_resend_from_the_start(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    script_pull(d, 0);
+    script_reply(d, 0, a, 1000);
+    script_expect_end(d, a, FABRIC_OK);
+    uint64_t b = script_ask(d, true, "a");
+    script_pull(d, 0);
+    session_submit(d->session, former_call(d, a, 50), d->now_ms);
+    assert_int_equal(session_settled(d->session), a);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, a);
+    assert_true(d->seen[0].request.flags & REQUEST_RESEND);
+    assert_int_equal(d->seen[0].request.floor, 0);
+    session_submit(d->session, former_call(d, b, 50), d->now_ms); /* that one is still open */
+    script_expect_end(d, b, FABRIC_ERROR_ALREADY_PROCESSING);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN); /* it was sent in its former life */
+}
+
+/* ---- queries ---- */
+
+static void test_query_is_asked_again_after_a_break(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    call_t *query = call_new(0);
+    query->query = true;
+    query->tag = fabric_bytes_of("status");
+    query->deadline_ms = d->now_ms + 1000;
+    session_submit(d->session, query, d->now_ms);
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_QUERY);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    message_answer_t answer = {.sequence = d->seen[0].query_sequence,
+                               .document = fabric_bytes("abc", 3)};
+    script_frame(&d->out);
+    message_put_answer(&d->out, &answer);
+    script_deliver(d, 0);
+    call_t *done = session_next_done(d->session);
+    assert_ptr_equal(done, query);
+    assert_int_equal(done->error, FABRIC_OK);
+    assert_int_equal(done->answer.size, 3);
+    assert_memory_equal(done->answer.data, "abc", 3);
+    call_destroy(&done);
+}
+
+/* ---- answers ---- */
+
+static void test_failure_carries_code_and_text(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    script_pull(d, 0);
+    char text[5000];
+    memset(text, 'x', sizeof text);
+    message_reply_t reply = {.sequence = a,
+                             .request_id = 3,
+                             .status = STATUS_FAILURE,
+                             .error = FABRIC_ERROR_ENTITY_FAILURE,
+                             .code = 42,
+                             .payload = fabric_bytes(text, sizeof text)};
+    script_frame(&d->out);
+    message_put_reply(&d->out, &reply);
+    script_deliver(d, 0);
+    call_t *call = session_next_done(d->session);
+    assert_non_null(call);
+    assert_int_equal(call->error, FABRIC_ERROR_ENTITY_FAILURE);
+    assert_int_equal(call->code, 42);
+    assert_int_equal(call->request_id, 3);
+    assert_int_equal(call->answer.size, sizeof text);
+    assert_memory_equal(call->answer.data, text, sizeof text);
+    call_destroy(&call);
+}
+
+/* ---- closing ---- */
+
+static void test_close(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t sent = script_ask(d, true, "a");
+    script_pull(d, 0);
+    uint64_t unsent = script_ask(d, true, "a");
+    session_close(d->session);
+    script_expect_end(d, sent, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    script_expect_end(d, unsent, FABRIC_ERROR_CLOSED);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_BYE);
+    uint64_t late = script_ask(d, true, "a");
+    script_expect_end(d, late, FABRIC_ERROR_CLOSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_never_connected, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_home, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sent_and_unanswered_is_unknown, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused_until_the_deadline_is_certain, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_refused_after_a_lost_send_is_unknown, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_accepted_is_never_certainly_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_deadlines_far_and_near, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_volatile_is_never_resent, setup, teardown),
+        cmocka_unit_test(test_busy_window),
+        cmocka_unit_test(test_frames_end_at_the_goal),
+        cmocka_unit_test(test_many_redirects_and_rejections_of_one_shard),
+        cmocka_unit_test_setup_teardown(test_former_call_is_a_resend_from_the_start, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_query_is_asked_again_after_a_break, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failure_carries_code_and_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_close, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,153 @@
+/* The example's counter, alone and without a cluster, as a user would test an entity. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <string.h>
+
+#include "examples/counter/counter_entity.c"
+
+static void counter_counts(void **state)
+{
+    (void)state;
+    fabric_entity_test_t *test = fabric_entity_test_new(&counter_type, "counter-1");
+    counter_increment_request_t request = {.amount = 5};
+    counter_value_t reply = {0};
+    assert_int_equal(
+        fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL, NULL, 0),
+        FABRIC_REPLY);
+    assert_int_equal(reply.value, 5);
+    request.amount = -7;
+    assert_int_equal(
+        fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL, NULL, 0),
+        FABRIC_REPLY);
+    assert_int_equal(reply.value, -2);
+    reply.value = 0;
+    assert_int_equal(
+        fabric_entity_test_handle(test, &counter_get_value, NULL, &reply, NULL, NULL, 0),
+        FABRIC_REPLY);
+    assert_int_equal(reply.value, -2);
+    fabric_entity_test_destroy(&test);
+    assert_null(test);
+}
+
+static void overflow_is_a_failure_and_changes_nothing(void **state)
+{
+    (void)state;
+    fabric_entity_test_t *test = fabric_entity_test_new(&counter_type, "counter-1");
+    counter_increment_request_t request = {.amount = INT64_MAX};
+    counter_value_t reply = {0};
+    uint64_t code = 0;
+    char text[64] = "";
+    assert_int_equal(
+        fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL, NULL, 0),
+        FABRIC_REPLY);
+    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, &code,
+                                               text, sizeof text),
+                     FABRIC_FAILURE);
+    assert_int_equal(code, 1);
+    assert_string_equal(text, "the counter would overflow");
+    assert_int_equal(fabric_entity_test_handle(test, &counter_peek, NULL, &reply, NULL, NULL, 0),
+                     FABRIC_REPLY);
+    assert_true(reply.value == INT64_MAX);
+    fabric_entity_test_destroy(&test);
+}
+
+/* ---- an entity that answers later, and one that breaks ---- */
+
+static void *complete(void *argument)
+{
+    fabric_pending_t *pending = (fabric_pending_t *)argument;
+    counter_value_t reply = {.value = 11};
+    fabric_pending_reply(&pending, &reply);
+    return NULL;
+}
+
+static pthread_t thread;
+
+static fabric_result_t later(fabric_context_t *context, void *state, const void *request,
+                             void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    assert_int_equal(pthread_create(&thread, NULL, complete, fabric_later(context)), 0);
+    return FABRIC_PENDING;
+}
+
+static fabric_result_t broken(fabric_context_t *context, void *state, const void *request,
+                              void *reply)
+{
+    (void)request;
+    (void)reply;
+    ((counter_t *)state)->value = 99;
+    return fabric_defect(context, "out of order");
+}
+
+static const fabric_handler_t odd_handlers[] = {
+    {&counter_peek, later},
+    {&counter_get_value, get_value},
+    {&counter_increment, broken},
+};
+static const fabric_entity_type_t odd_type = {
+    .name = "Odd",
+    .state_size = sizeof(counter_t),
+    .handlers = odd_handlers,
+    .handler_count = 3,
+};
+
+static void pending_is_waited_for(void **state)
+{
+    (void)state;
+    fabric_entity_test_t *test = fabric_entity_test_new(&odd_type, "x");
+    counter_value_t reply = {0};
+    assert_int_equal(fabric_entity_test_handle(test, &counter_peek, NULL, &reply, NULL, NULL, 0),
+                     FABRIC_REPLY);
+    assert_int_equal(reply.value, 11);
+    pthread_join(thread, NULL);
+    fabric_entity_test_destroy(&test);
+}
+
+static void defect_ends_the_state(void **state)
+{
+    (void)state;
+    fabric_entity_test_t *test = fabric_entity_test_new(&odd_type, "x");
+    counter_increment_request_t request = {.amount = 1};
+    counter_value_t reply = {.value = 1};
+    char text[64] = "";
+    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL,
+                                               text, sizeof text),
+                     FABRIC_DEFECT);
+    assert_string_equal(text, "out of order");
+    assert_int_equal(
+        fabric_entity_test_handle(test, &counter_get_value, NULL, &reply, NULL, NULL, 0),
+        FABRIC_REPLY);
+    assert_int_equal(reply.value, 0);
+    fabric_entity_test_destroy(&test);
+}
+
+static void wrong_descriptions_are_refused(void **state)
+{
+    (void)state;
+    fabric_entity_type_t type = odd_type;
+    type.name = NULL;
+    assert_null(fabric_entity_test_new(&type, "x"));
+    assert_null(fabric_entity_test_new(&odd_type, ""));
+    assert_int_equal(fabric_module.abi, FABRIC_MODULE_ABI);
+    assert_ptr_equal(fabric_module.types[0], &counter_type);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counter_counts),
+        cmocka_unit_test(overflow_is_a_failure_and_changes_nothing),
+        cmocka_unit_test(pending_is_waited_for),
+        cmocka_unit_test(defect_ends_the_state),
+        cmocka_unit_test(wrong_descriptions_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

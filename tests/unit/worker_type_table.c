@@ -1,0 +1,138 @@
+/* The type table: descriptions that break a rule are refused by name, good ones are found. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "core/limits.h"
+#include "core/type_description.h"
+#include "worker/type_table.h"
+
+static fabric_result_t handle(fabric_context_t *context, void *state, const void *request,
+                              void *reply)
+{
+    (void)context;
+    (void)state;
+    (void)request;
+    (void)reply;
+    return FABRIC_REPLY;
+}
+
+static const fabric_message_type_t one = {"One", &fabric_schema_empty, &fabric_schema_empty, true,
+                                          NULL};
+static const fabric_message_type_t two = {"Two", &fabric_schema_empty, &fabric_schema_empty, false,
+                                          NULL};
+static const fabric_message_type_t nameless = {"", &fabric_schema_empty, &fabric_schema_empty, true,
+                                               NULL};
+static const fabric_handler_t handlers[] = {{&two, handle}, {&one, handle}};
+static const fabric_entity_type_t good = {
+    .name = "Good", .handlers = handlers, .handler_count = 2, .mailbox_capacity = 7};
+
+static int setup(void **state)
+{
+    *state = type_table_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    type_table_destroy(&table);
+    return 0;
+}
+
+static void refused(type_table_t *table, const fabric_entity_type_t *type, const char *why)
+{
+    reason_t reason = {""};
+    assert_int_equal(type_table_add(table, type, &reason), FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_non_null(strstr(reason.text, why));
+}
+
+static void good_types_are_found(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    fabric_entity_type_t other = good;
+    other.name = "Better";
+    other.mailbox_capacity = 0;
+    assert_int_equal(type_table_add(table, &good, NULL), FABRIC_OK);
+    assert_int_equal(type_table_add(table, &other, NULL), FABRIC_OK);
+    const type_entry_t *entry = type_table_find(table, fabric_bytes_of("Good"));
+    assert_non_null(entry);
+    assert_ptr_equal(entry->type, &good);
+    assert_int_equal(entry->mailbox_capacity, 7);
+    assert_ptr_equal(type_entry_handler(entry, fabric_bytes_of("One")), &handlers[1]);
+    assert_ptr_equal(type_entry_handler(entry, fabric_bytes_of("Two")), &handlers[0]);
+    assert_null(type_entry_handler(entry, fabric_bytes_of("Three")));
+    assert_null(type_table_find(table, fabric_bytes_of("Bad")));
+    assert_int_equal(type_table_find(table, fabric_bytes_of("Better"))->mailbox_capacity, 4096);
+}
+
+static void bad_types_are_refused(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    const fabric_handler_t twice[] = {{&one, handle}, {&one, handle}};
+    const fabric_handler_t tagless[] = {{&nameless, handle}};
+    const fabric_handler_t empty[] = {{&one, NULL}};
+    char name[LIMIT_NAME_BYTES_MAX + 2];
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = '\0';
+    fabric_entity_type_t bad = good;
+    bad.name = NULL;
+    refused(table, &bad, "name of 1-255 bytes");
+    bad.name = name;
+    refused(table, &bad, "name of 1-255 bytes");
+    bad.name = "Bad";
+    bad.group = name;
+    refused(table, &bad, "Bad: a shard group");
+    bad.group = NULL;
+    bad.handler_count = 0;
+    refused(table, &bad, "handlers");
+    bad.handler_count = 129;
+    refused(table, &bad, "handlers");
+    bad.handlers = twice;
+    bad.handler_count = 2;
+    refused(table, &bad, "message One has two handlers");
+    bad.handler_count = 1;
+    bad.handlers = tagless;
+    refused(table, &bad, "a tag of 1-255 bytes");
+    bad.handlers = empty;
+    refused(table, &bad, "no function");
+    assert_int_equal(type_table_count(table), 0);
+    assert_int_equal(type_table_add(table, &good, NULL), FABRIC_OK);
+    refused(table, &good, "two of this name");
+}
+
+static void hello_describes_the_types(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    wire_writer_t writer = {0};
+    type_description_t *description = NULL;
+    assert_int_equal(type_table_add(table, &good, NULL), FABRIC_OK);
+    type_table_describe(table, &writer);
+    wire_reader_t reader = wire_reader(wire_writer_bytes(&writer));
+    assert_int_equal(wire_get_array(&reader), 1);
+    assert_int_equal(type_description_parse(&reader, &description), FABRIC_OK);
+    assert_int_equal(wire_finish(&reader), FABRIC_OK);
+    assert_string_equal(description->name, "Good");
+    assert_string_equal(description->group, "default");
+    assert_int_equal(description->message_count, 2);
+    assert_true(type_description_message(description, fabric_bytes_of("One"))->durable);
+    assert_false(type_description_message(description, fabric_bytes_of("Two"))->durable);
+    type_description_destroy(&description);
+    wire_writer_destroy(&writer);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(good_types_are_found),
+        TEST(bad_types_are_refused),
+        TEST(hello_describes_the_types),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,420 @@
+/* The whole worker library, its threads and sockets included, against a small broker of the test. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zmq.h>
+
+#include <fabric/worker.h>
+
+#include "core/clock.h"
+#include "core/limits.h"
+#include "core/message.h"
+#include "core/shard_map.h"
+
+#define DEADLINE_MS 10000u
+#define SHARD       0x10001u
+
+/* ---- the entity ---- */
+
+typedef struct number {
+    int64_t value;
+} number_t;
+static const fabric_field_t number_fields[] = {FABRIC_I64(number_t, value)};
+static const fabric_schema_t number_schema = FABRIC_SCHEMA("Number", number_t, number_fields);
+static const fabric_message_type_t add_message = {"Add", &number_schema, &number_schema, true,
+                                                  NULL};
+static const fabric_message_type_t later_message = {"Later", &number_schema, &number_schema, false,
+                                                    NULL};
+static const fabric_message_type_t block_message = {"Block", &number_schema, &number_schema, true,
+                                                    NULL};
+
+static sem_t blocked, unblock;
+static atomic_int stopped;
+
+static fabric_result_t add(fabric_context_t *context, void *state, const void *request, void *reply)
+{
+    (void)context;
+    ((number_t *)state)->value += ((const number_t *)request)->value;
+    *(number_t *)reply = *(number_t *)state;
+    return FABRIC_REPLY;
+}
+
+static void *complete(void *argument)
+{
+    fabric_pending_t *pending = (fabric_pending_t *)argument;
+    number_t reply = {4711};
+    fabric_pending_reply(&pending, &reply);
+    return NULL;
+}
+
+static fabric_result_t later(fabric_context_t *context, void *state, const void *request,
+                             void *reply)
+{
+    pthread_t thread;
+    (void)state;
+    (void)request;
+    (void)reply;
+    if (pthread_create(&thread, NULL, complete, fabric_later(context)) != 0) {
+        abort();
+    }
+    pthread_detach(thread);
+    return FABRIC_PENDING;
+}
+
+static fabric_result_t block(fabric_context_t *context, void *state, const void *request,
+                             void *reply)
+{
+    (void)context;
+    (void)state;
+    (void)request;
+    sem_post(&blocked);
+    sem_wait(&unblock);
+    ((number_t *)reply)->value = 1;
+    return FABRIC_REPLY;
+}
+
+static void on_stop(void *state, fabric_bytes_t id)
+{
+    (void)state;
+    (void)id;
+    atomic_fetch_add(&stopped, 1);
+}
+
+static const fabric_handler_t handlers[] = {
+    {&add_message, add}, {&later_message, later}, {&block_message, block}};
+static const fabric_entity_type_t type = {
+    .name = "N",
+    .state_size = sizeof(number_t),
+    .stop = on_stop,
+    .handlers = handlers,
+    .handler_count = 3,
+};
+
+/* ---- the broker ---- */
+
+typedef struct fixture {
+    void *zmq;
+    void *router;
+    char endpoint[128];
+    uint8_t peer[64];
+    size_t peer_size;
+    zmq_msg_t frame;
+    wire_reader_t messages;
+    wire_reader_t body;
+    uint64_t connection;
+    uint64_t request_id;
+    fabric_worker_t *worker;
+} fixture_t;
+
+static void bind_router(fixture_t *f, const char *endpoint)
+{
+    int one = 1;
+    int zero = 0;
+    int timeout_ms = 50;
+    size_t size = sizeof f->endpoint;
+    f->router = zmq_socket(f->zmq, ZMQ_ROUTER);
+    assert_non_null(f->router);
+    zmq_setsockopt(f->router, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+    zmq_setsockopt(f->router, ZMQ_LINGER, &zero, sizeof zero);
+    zmq_setsockopt(f->router, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
+    uint64_t until_ms = clock_monotonic_ms() + DEADLINE_MS;
+    while (zmq_bind(f->router, endpoint) != 0) {
+        assert_true(clock_monotonic_ms() < until_ms); /* the old socket lets go of its port soon */
+    }
+    if (!f->endpoint[0]) {
+        assert_int_equal(zmq_getsockopt(f->router, ZMQ_LAST_ENDPOINT, f->endpoint, &size), 0);
+    }
+}
+
+static int setup(void **state)
+{
+    fixture_t *f = (fixture_t *)calloc(1, sizeof *f);
+    sem_init(&blocked, 0, 0);
+    sem_init(&unblock, 0, 0);
+    atomic_store(&stopped, 0);
+    f->zmq = zmq_ctx_new();
+    zmq_msg_init(&f->frame);
+    bind_router(f, "tcp://127.0.0.1:*");
+    fabric_worker_options_t options = {.url = f->endpoint, .executors = 2, .grace_ms = 2000};
+    assert_int_equal(fabric_worker_new(&options, &f->worker), FABRIC_OK);
+    assert_int_equal(fabric_worker_add(f->worker, &type), FABRIC_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    sem_post(&unblock);
+    if (f->router) {
+        zmq_close(f->router);
+    }
+    fabric_worker_destroy(&f->worker);
+    zmq_msg_close(&f->frame);
+    zmq_ctx_term(f->zmq);
+    sem_destroy(&blocked);
+    sem_destroy(&unblock);
+    free(f);
+    return 0;
+}
+
+/* The next message from the worker other than PING, waited for. */
+static message_kind_t next_message(fixture_t *f)
+{
+    uint64_t until_ms = clock_monotonic_ms() + DEADLINE_MS;
+    while (clock_monotonic_ms() < until_ms) {
+        while (frame_next(&f->messages, &f->body)) {
+            message_kind_t kind;
+            assert_int_equal(message_open(&f->body, &kind), FABRIC_OK);
+            if (kind != KIND_PING) {
+                return kind;
+            }
+        }
+        int size = zmq_recv(f->router, f->peer, sizeof f->peer, 0);
+        if (size < 0) {
+            continue;
+        }
+        frame_head_t head;
+        f->peer_size = (size_t)size;
+        assert_true(zmq_msg_recv(&f->frame, f->router, 0) >= 0);
+        assert_int_equal(frame_open(fabric_bytes(zmq_msg_data(&f->frame), zmq_msg_size(&f->frame)),
+                                    &f->messages, &head),
+                         FABRIC_OK);
+    }
+    fail_msg("the worker sent nothing");
+    return KIND_BYE;
+}
+
+static void send_bytes(fixture_t *f, fabric_bytes_t bytes)
+{
+    assert_true(zmq_send(f->router, f->peer, f->peer_size, ZMQ_SNDMORE) >= 0);
+    assert_true(zmq_send(f->router, bytes.data, bytes.size, 0) >= 0);
+}
+
+#define SAY(f, kind, ...)                                                                          \
+    do {                                                                                           \
+        wire_writer_t frame_ = {0};                                                                \
+        frame_head_t head_ = {.version = LIMIT_PROTOCOL_VERSION};                                  \
+        message_##kind##_t message_ = {__VA_ARGS__};                                               \
+        frame_begin(&frame_, &head_);                                                              \
+        message_put_##kind(&frame_, &message_);                                                    \
+        send_bytes((f), wire_writer_bytes(&frame_));                                               \
+        wire_writer_destroy(&frame_);                                                              \
+    } while (0)
+
+static void welcome(fixture_t *f)
+{
+    static const uint8_t id[16] = {1};
+    message_hello_t hello;
+    assert_int_equal(next_message(f), KIND_HELLO);
+    assert_int_equal(message_get_hello(&f->body, &hello), FABRIC_OK);
+    assert_int_equal(hello.role, ROLE_WORKER);
+    assert_true(hello.connection > f->connection);
+    f->connection = hello.connection;
+    shard_map_t *map = shard_map_new();
+    wire_writer_t snapshot = {0};
+    shard_map_set_shards_per_group(map, 300);
+    shard_map_begin_term(map, 1);
+    shard_map_encode_snapshot(map, &snapshot);
+    SAY(f, welcome, .protocol = 1, .cluster_id = fabric_bytes(id, 16),
+        .cluster_name = fabric_bytes_of("test"), .broker = fabric_bytes(id, 16),
+        .connection = hello.connection, .shards_per_group = 300, .lease_ms = 60000,
+        .heartbeat_ms = 20, .map = wire_writer_bytes(&snapshot));
+    wire_writer_destroy(&snapshot);
+    shard_map_destroy(&map);
+}
+
+static void deliver(fixture_t *f, uint64_t owner_sequence, const char *tag, bool durable)
+{
+    uint8_t payload[32];
+    number_t number = {5};
+    size_t size = 0;
+    assert_int_equal(
+        fabric_schema_encode(&number_schema, &number, payload, sizeof payload, NULL, &size),
+        FABRIC_OK);
+    SAY(f, deliver, .shard = SHARD, .home_epoch = 1, .owner_sequence = owner_sequence,
+        .activation = 1, .request_id = ++f->request_id, .delivery = 1, .attempt = 1,
+        .flags = durable ? REQUEST_DURABLE : 0, .type = fabric_bytes_of("N"),
+        .id = fabric_bytes_of("n-1"), .tag = fabric_bytes_of(tag),
+        .payload = fabric_bytes(payload, size));
+}
+
+static void expect_result(fixture_t *f, reply_status_t status, int64_t value)
+{
+    message_result_t result;
+    assert_int_equal(next_message(f), KIND_RESULT);
+    assert_int_equal(message_get_result(&f->body, &result), FABRIC_OK);
+    assert_int_equal(result.status, status);
+    if (status == STATUS_OK) {
+        number_t number;
+        assert_int_equal(fabric_schema_decode(&number_schema, result.payload, NULL, &number),
+                         FABRIC_OK);
+        assert_int_equal(number.value, value);
+    }
+}
+
+static void start(fixture_t *f)
+{
+    assert_int_equal(fabric_worker_start(f->worker), FABRIC_OK);
+    welcome(f);
+    assert_int_equal(fabric_worker_wait_ready(f->worker, DEADLINE_MS, NULL, 0), FABRIC_OK);
+    SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 1);
+}
+
+static void *stop_worker(void *argument)
+{
+    fabric_worker_stop((fabric_worker_t *)argument);
+    return NULL;
+}
+
+/* ---- tests ---- */
+
+static void handles_messages(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    start(f);
+    deliver(f, 1, "Add", true);
+    deliver(f, 1, "Later", false);
+    deliver(f, 1, "Add", true);
+    expect_result(f, STATUS_OK, 5);
+    expect_result(f, STATUS_OK, 4711);
+    expect_result(f, STATUS_OK, 10);
+    deliver(f, 2, "Add", true);
+    expect_result(f, STATUS_NOT_TAKEN, 0);
+    fabric_worker_stats_t stats;
+    fabric_worker_stats(f->worker, &stats);
+    assert_int_equal(stats.handled, 3);
+    assert_int_equal(stats.entities, 1);
+    assert_int_equal(stats.shards, 1);
+}
+
+static void junk_does_no_harm(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    start(f);
+    send_bytes(f, (fabric_bytes_t){0});
+    send_bytes(f, fabric_bytes_of("\x93\x01\xc4"));
+    deliver(f, 1, "Add", true);
+    expect_result(f, STATUS_OK, 5);
+}
+
+static void stop_is_graceful(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    pthread_t thread;
+    message_released_t released;
+    start(f);
+    deliver(f, 1, "Block", true);
+    deliver(f, 1, "Add", true);
+    sem_wait(&blocked);
+    assert_int_equal(pthread_create(&thread, NULL, stop_worker, f->worker), 0);
+    assert_int_equal(next_message(f), KIND_BYE);
+    SAY(f, release, .shard = SHARD, .home_epoch = 1, .owner_sequence = 1, .grace_ms = 2000);
+    /* An answer to a second release, of a token that is not held, shows that the first was read. */
+    SAY(f, release, .shard = SHARD, .home_epoch = 1, .owner_sequence = 7, .grace_ms = 0);
+    assert_int_equal(next_message(f), KIND_RELEASED);
+    sem_post(&unblock);
+    expect_result(f, STATUS_OK, 1);        /* the running one ended */
+    expect_result(f, STATUS_NOT_TAKEN, 0); /* the other was not begun */
+    assert_int_equal(next_message(f), KIND_RELEASED);
+    assert_int_equal(message_get_released(&f->body, &released), FABRIC_OK);
+    assert_int_equal(released.owner_sequence, 1);
+    assert_int_equal(atomic_load(&stopped), 1);
+    SAY(f, bye, .reason = fabric_bytes_of(""));
+    pthread_join(thread, NULL);
+    fabric_worker_stats_t stats;
+    fabric_worker_stats(f->worker, &stats);
+    assert_int_equal(stats.handled, 1);
+    assert_int_equal(stats.entities, 0);
+    assert_int_equal(stats.shards, 0);
+}
+
+static void reconnects(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    start(f);
+    deliver(f, 1, "Add", true);
+    expect_result(f, STATUS_OK, 5);
+    zmq_close(f->router);
+    f->messages = (wire_reader_t){0};
+    fabric_worker_stats_t stats;
+    uint64_t until_ms = clock_monotonic_ms() + DEADLINE_MS;
+    do { /* the loss is noticed at once, not at the next connection */
+        fabric_worker_stats(f->worker, &stats);
+    } while (stats.shards != 0 && clock_monotonic_ms() < until_ms);
+    assert_int_equal(stats.shards, 0);
+    bind_router(f, f->endpoint);
+    welcome(f);
+    deliver(f, 1, "Add", true); /* the old token is dead */
+    expect_result(f, STATUS_NOT_TAKEN, 0);
+    SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 2);
+    deliver(f, 2, "Add", true);
+    expect_result(f, STATUS_OK, 5); /* fresh state */
+    assert_int_equal(atomic_load(&stopped), 1);
+}
+
+static void refusal_is_told(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    char text[256] = "";
+    assert_int_equal(fabric_worker_start(f->worker), FABRIC_OK);
+    assert_int_equal(next_message(f), KIND_HELLO);
+    SAY(f, refused, .error = FABRIC_ERROR_TYPE_CONFLICT, .text = fabric_bytes_of("N: other group"));
+    assert_int_equal(fabric_worker_wait_ready(f->worker, DEADLINE_MS, text, sizeof text),
+                     FABRIC_ERROR_TYPE_CONFLICT);
+    assert_non_null(strstr(text, "N: other group"));
+}
+
+static void without_a_broker(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    zmq_close(f->router);
+    f->router = NULL;
+    assert_int_equal(fabric_worker_start(f->worker), FABRIC_OK);
+    assert_int_equal(fabric_worker_wait_ready(f->worker, 20, NULL, 0), FABRIC_ERROR_TIMEOUT);
+    uint64_t before_ms = clock_monotonic_ms();
+    fabric_worker_stop(f->worker);
+    assert_true(clock_monotonic_ms() - before_ms < 1500);
+}
+
+static void options_are_checked(void **state)
+{
+    (void)state;
+    fabric_worker_t *worker = NULL;
+    fabric_worker_options_t options = {.url = "tcp://192.0.2.1:1"};
+    assert_int_equal(fabric_worker_new(&options, &worker), FABRIC_ERROR_PLAINTEXT_REFUSED);
+    options.url = "tcp://";
+    assert_int_equal(fabric_worker_new(&options, &worker), FABRIC_ERROR_INVALID_ARGUMENT);
+    options = (fabric_worker_options_t){.executors = 65};
+    assert_int_equal(fabric_worker_new(&options, &worker), FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_null(worker);
+    assert_int_equal(fabric_worker_new(NULL, &worker), FABRIC_OK);
+    assert_int_equal(fabric_worker_start(worker), FABRIC_ERROR_INVALID_ARGUMENT); /* no types */
+    fabric_worker_destroy(&worker);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(handles_messages),
+        TEST(junk_does_no_harm),
+        TEST(stop_is_graceful),
+        TEST(reconnects),
+        TEST(refusal_is_told),
+        TEST(without_a_broker),
+        cmocka_unit_test(options_are_checked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

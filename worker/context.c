@@ -1,0 +1,91 @@
+/* What a handler is told about its message, and how it answers otherwise than by a reply. */
+#include "worker/executor_state.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+fabric_bytes_t fabric_context_type(const fabric_context_t *context)
+{
+    return context->type->name;
+}
+
+fabric_bytes_t fabric_context_id(const fabric_context_t *context)
+{
+    return entity_id(context->entity);
+}
+
+uint64_t fabric_context_request_id(const fabric_context_t *context)
+{
+    return context->delivery->request_id;
+}
+
+static uint32_t counted(uint64_t number)
+{
+    return number < UINT32_MAX ? (uint32_t)number : UINT32_MAX;
+}
+
+uint32_t fabric_context_delivery(const fabric_context_t *context)
+{
+    return counted(context->delivery->delivery);
+}
+
+uint32_t fabric_context_attempt(const fabric_context_t *context)
+{
+    return counted(context->delivery->attempt);
+}
+
+bool fabric_context_is_durable(const fabric_context_t *context)
+{
+    return (context->delivery->flags & REQUEST_DURABLE) != 0;
+}
+
+fabric_bytes_t fabric_context_traceparent(const fabric_context_t *context)
+{
+    return context->delivery->traceparent;
+}
+
+bool fabric_context_header(const fabric_context_t *context, const char *name, fabric_bytes_t *value)
+{
+    fabric_bytes_t wanted = fabric_bytes_of(name);
+    wire_reader_t reader = wire_reader(context->delivery->headers);
+    if (wire_left(&reader) == 0) {
+        return false;
+    }
+    for (uint32_t count = wire_get_map(&reader); count > 0 && !reader.failed; count--) {
+        fabric_bytes_t key = wire_get_str(&reader);
+        fabric_bytes_t found = wire_get_bin(&reader);
+        if (!reader.failed && fabric_bytes_equal(key, wanted)) {
+            *value = found;
+            return true;
+        }
+    }
+    return false;
+}
+
+fabric_result_t fabric_fail(fabric_context_t *context, uint64_t code, const char *format, ...)
+{
+    va_list arguments;
+    context->code = code;
+    va_start(arguments, format);
+    vsnprintf(context->text, sizeof context->text, format, arguments);
+    va_end(arguments);
+    return FABRIC_FAILURE;
+}
+
+fabric_result_t fabric_defect(fabric_context_t *context, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(context->text, sizeof context->text, format, arguments);
+    va_end(arguments);
+    return FABRIC_DEFECT;
+}
+
+fabric_pending_t *fabric_later(fabric_context_t *context)
+{
+    assert(!context->pending); /* once for each message */
+    context->pending = pending_new(context->executor->completions, context->entity,
+                                   context->handler->message, context->delivery);
+    return context->pending;
+}

@@ -1,0 +1,58 @@
+/* The executor: holds the entities of some shards, runs their handlers one after another, and says
+ * what came of it.
+ *
+ * A state machine without sockets, clocks and threads of its own: work is given, steps are taken
+ * with the time as an argument, output is taken. One step runs at most one handler, so that the
+ * caller can look at the clock and for orders in between. The order in which a step finds something
+ * to do: completed handles, entities to be stopped, waiting messages, given messages, idle entities.
+ *
+ * Invariants:
+ *  - At most one handler of an entity is running or pending, also across a change of token.
+ *  - A handler starts only under the token that holds, while the lease holds and the shard is not
+ *    being stopped. What certainly was not started is answered NOT_TAKEN.
+ *  - Results of one entity come in the order of its deliveries, but for MAILBOX_FULL, which is told
+ *    at once.
+ *  - OUTPUT_STOPPED comes after every result of the shard under that token. A pending handler that
+ *    outlives the deadline gets no result: it was started, and its outcome is not known.
+ *  - Idle entities cost nothing but memory: each is looked at about once in idle_ms.
+ *
+ * Threading: one thread at a time; stats may be read by any.
+ */
+#ifndef WORKER_EXECUTOR_H
+#define WORKER_EXECUTOR_H
+
+#include "worker/pending.h"
+#include "worker/type_table.h"
+#include "worker/work.h"
+
+typedef struct executor executor_t;
+
+/* `types` outlives the executor. `wake` (may be NULL) is called on a foreign thread when a handle
+ * was completed. */
+executor_t *executor_new(const type_table_t *types, void (*wake)(void *context),
+                         void *wake_context);
+/* Runs the finalizers of all entities but those with a pending handler, and frees everything. */
+void executor_destroy(executor_t **executor);
+
+/* Takes a list of works. Orders (BEGIN, STOP) take effect at once, messages when their turn comes.
+ */
+void executor_give(executor_t *executor, work_t **works);
+/* Does one thing; false: there is nothing to do now. */
+bool executor_step(executor_t *executor, uint64_t now_ms);
+/* When a step may find something to do though nothing was given or completed; UINT64_MAX: never. */
+uint64_t executor_next_deadline(const executor_t *executor);
+
+/* Whether the collected output should be taken now though there is more to do. */
+bool executor_output_due(const executor_t *executor, uint64_t now_ms);
+/* All output so far, in order, as a list that is the caller's; NULL: none. */
+work_output_t *executor_take_output(executor_t *executor);
+
+typedef struct executor_stats {
+    uint64_t handled;  /* handlers that ended */
+    uint64_t defects;  /* of these, defects */
+    uint64_t entities; /* entities in memory now */
+    uint64_t bytes;    /* what they take, without the allocator's own overhead */
+} executor_stats_t;
+executor_stats_t executor_stats(const executor_t *executor);
+
+#endif

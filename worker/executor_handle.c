@@ -1,0 +1,226 @@
+/* Handling one message: decode, run, encode, and what becomes of the entity. */
+#include "worker/executor_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void output_add(executor_t *executor, work_output_t *output)
+{
+    if (executor->output_first) {
+        executor->output_last->next = output;
+    } else {
+        executor->output_first = output;
+        executor->output_since_ms = executor->now_ms;
+    }
+    executor->output_last = output;
+}
+
+/* Results of one broker's connection are collected in one piece. */
+static work_output_t *output_for(executor_t *executor, work_source_t source)
+{
+    work_output_t *last = executor->output_last;
+    if (executor->output_first && last->kind == OUTPUT_RESULTS &&
+        last->source.endpoint == source.endpoint && last->source.connection == source.connection &&
+        last->results.size < LIMIT_FRAME_BYTES_GOAL / 2) {
+        return last;
+    }
+    work_output_t *output = work_output_new(OUTPUT_RESULTS, source);
+    wire_writer_reserve(&output->results, 4096);
+    output_add(executor, output);
+    return output;
+}
+
+void result_put(executor_t *executor, work_source_t source, const message_result_t *result)
+{
+    work_output_t *output = output_for(executor, source);
+    message_put_result(&output->results, result);
+    output->count++;
+}
+
+void result_not_taken(executor_t *executor, work_source_t source, const message_deliver_t *delivery,
+                      fabric_error_t error)
+{
+    message_result_t result = {
+        .shard = delivery->shard,
+        .home_epoch = delivery->home_epoch,
+        .owner_sequence = delivery->owner_sequence,
+        .activation = delivery->activation,
+        .request_id = delivery->request_id,
+        .status = STATUS_NOT_TAKEN,
+        .error = error,
+    };
+    result_put(executor, source, &result);
+}
+
+/* The result of a message under a reign: the parts that name it. */
+static message_result_t result_of(const reign_t *reign, uint64_t activation, uint64_t request_id)
+{
+    return (message_result_t){
+        .shard = reign->shard.value,
+        .home_epoch = reign->token.home_epoch,
+        .owner_sequence = reign->token.owner_sequence,
+        .activation = activation,
+        .request_id = request_id,
+    };
+}
+
+/* A message that cannot be decoded, or whose reply cannot be encoded, fails alone: the entity goes
+ * on. */
+static void put_malformed(executor_t *executor, const reign_t *reign,
+                          const message_deliver_t *delivery, const char *text)
+{
+    message_result_t result = result_of(reign, delivery->activation, delivery->request_id);
+    result.status = STATUS_DEFECT;
+    result.error = FABRIC_ERROR_MALFORMED_MESSAGE;
+    result.payload = fabric_bytes_of(text);
+    result_put(executor, reign->source, &result);
+}
+
+static void put_defect(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                       const char *text)
+{
+    message_result_t result = result_of(entity->reign, delivery->activation, delivery->request_id);
+    result.status = STATUS_DEFECT;
+    result.error = FABRIC_ERROR_ENTITY_DEFECT;
+    result.payload = fabric_bytes_of(text);
+    result_put(executor, entity->reign->source, &result);
+    count_add(&executor->handled, 1);
+    count_add(&executor->defects, 1);
+    entity_stop(executor, entity);
+    entity->failed = true;
+    entity->failed_activation = delivery->activation;
+}
+
+static void put_failure(executor_t *executor, const reign_t *reign,
+                        const message_deliver_t *delivery)
+{
+    message_result_t result = result_of(reign, delivery->activation, delivery->request_id);
+    result.status = STATUS_FAILURE;
+    result.error = FABRIC_ERROR_ENTITY_FAILURE;
+    result.code = executor->context.code;
+    result.payload = fabric_bytes_of(executor->context.text);
+    result_put(executor, reign->source, &result);
+    count_add(&executor->handled, 1);
+}
+
+static void put_reply(executor_t *executor, const reign_t *reign, const message_deliver_t *delivery,
+                      const fabric_message_type_t *message, const void *reply)
+{
+    message_result_t result = result_of(reign, delivery->activation, delivery->request_id);
+    count_add(&executor->handled, 1);
+    if (!(delivery->flags & REQUEST_TELL)) {
+        fabric_schema_fault_t fault = {""};
+        size_t size = 0;
+        if (fabric_schema_encode(message->reply, reply, executor->payload, LIMIT_PAYLOAD_BYTES_MAX,
+                                 &fault, &size) != FABRIC_OK) {
+            count_add(&executor->defects, 1);
+            put_malformed(executor, reign, delivery,
+                          fault.text[0] ? fault.text : "the reply is larger than a payload may be");
+            return;
+        }
+        result.payload = fabric_bytes(executor->payload, size);
+    }
+    result.status = STATUS_OK;
+    result_put(executor, reign->source, &result);
+}
+
+static void run(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
+                const void *request)
+{
+    fabric_context_t *context = &executor->context;
+    const fabric_handler_t *handler = context->handler;
+    void *reply = NULL;
+    if (handler->message->reply->field_count > 0) {
+        reply = executor->reply;
+        memset(reply, 0, handler->message->reply->size);
+    }
+    fabric_result_t outcome =
+        handler->handle(context, entity_state(executor, entity), request, reply);
+    fabric_pending_t *pending = context->pending;
+    context->pending = NULL;
+    if ((outcome == FABRIC_PENDING) != (pending != NULL)) {
+        if (pending) {
+            pending->entity = NULL;
+        }
+        put_defect(executor, entity, delivery,
+                   "fabric_later() and FABRIC_PENDING must come together");
+        return;
+    }
+    switch (outcome) {
+    case FABRIC_REPLY:
+        put_reply(executor, entity->reign, delivery, handler->message, reply);
+        return;
+    case FABRIC_FAILURE:
+        put_failure(executor, entity->reign, delivery);
+        return;
+    case FABRIC_PENDING:
+        entity_set_pending(entity, pending);
+        return;
+    case FABRIC_DEFECT:
+        put_defect(executor, entity, delivery, context->text);
+        return;
+    }
+    put_defect(executor, entity, delivery, "the handler returned a number that is no result");
+}
+
+void handle_delivery(executor_t *executor, entity_t *entity, reign_t *reign,
+                     const message_deliver_t *delivery)
+{
+    entity_enter(executor, entity, reign);
+    entity->used_ms = executor->now_ms;
+    if (entity->failed && delivery->activation <= entity->failed_activation) {
+        result_not_taken(executor, reign->source, delivery, FABRIC_ERROR_ENTITY_DEFECT);
+        return;
+    }
+    entity->failed = false;
+    const type_entry_t *type = type_table_at(executor->types, entity_type_index(entity));
+    const fabric_handler_t *handler = type_entry_handler(type, delivery->tag);
+    if (!handler) {
+        put_malformed(executor, reign, delivery, "this worker's entity type has no such message");
+        return;
+    }
+    void *request = handler->message->request->field_count > 0 ? executor->request : NULL;
+    fabric_schema_fault_t fault = {""};
+    if (fabric_schema_decode(handler->message->request, delivery->payload, &fault,
+                             executor->request) != FABRIC_OK) {
+        put_malformed(executor, reign, delivery, fault.text);
+        return;
+    }
+    if (!entity->started && !entity_start(executor, entity)) {
+        put_defect(executor, entity, delivery, "the entity could not be started");
+        return;
+    }
+    fabric_context_t *context = &executor->context;
+    context->entity = entity;
+    context->type = type;
+    context->handler = handler;
+    context->delivery = delivery;
+    context->code = 0;
+    context->text[0] = '\0';
+    run(executor, entity, delivery, request);
+}
+
+void handle_completion(executor_t *executor, fabric_pending_t **handle)
+{
+    fabric_pending_t *pending = *handle;
+    entity_t *entity = pending->entity;
+    if (entity) {
+        message_result_t result =
+            result_of(entity->reign, pending->activation, pending->request_id);
+        result.status = pending->status;
+        result.error = pending->error;
+        result.code = pending->code;
+        result.payload = wire_writer_bytes(&pending->payload);
+        result_put(executor, entity->reign->source, &result);
+        count_add(&executor->handled, 1);
+        if (pending->status == STATUS_DEFECT) {
+            count_add(&executor->defects, 1);
+        }
+        entity->used_ms = executor->now_ms;
+        entity_set_pending(entity, NULL);
+        if (entity->first && !entity->queued) {
+            entity_queue_add(&executor->ready, entity);
+        }
+    }
+    pending_destroy(handle);
+}

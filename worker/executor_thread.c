@@ -1,0 +1,241 @@
+/* An executor on a thread of its own: see executor_thread.h. */
+#include "worker/executor_thread.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/clock.h"
+
+struct executor_thread {
+    pthread_t thread;
+    pthread_mutex_t lock; /* for all that follows, but `urgent`; never held while a handler runs */
+    pthread_cond_t changed;
+    work_t *given_first, *given_last;
+    work_output_t *output_first, *output_last;
+    bool woken; /* completions wait */
+    bool ending;
+    bool ended;
+    executor_t *executor; /* NULL once it has ended */
+    executor_stats_t final_stats;
+    atomic_bool urgent; /* something was given: look, between two steps */
+    void (*notify)(void *context);
+    void *notify_context;
+};
+
+/* On a completing thread. */
+static void on_completion(void *context)
+{
+    executor_thread_t *self = (executor_thread_t *)context;
+    pthread_mutex_lock(&self->lock);
+    self->woken = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void publish(executor_thread_t *self)
+{
+    work_output_t *first = executor_take_output(self->executor);
+    if (!first) {
+        return;
+    }
+    work_output_t *last = first;
+    while (last->next) {
+        last = last->next;
+    }
+    pthread_mutex_lock(&self->lock);
+    bool was_empty = !self->output_first;
+    if (was_empty) {
+        self->output_first = first;
+    } else {
+        self->output_last->next = first;
+    }
+    self->output_last = last;
+    pthread_mutex_unlock(&self->lock);
+    if (was_empty) {
+        self->notify(self->notify_context);
+    }
+}
+
+/* Waits for something to do unless there is more already, and takes what was given; false: the
+ * thread is to end. */
+static bool take_work(executor_thread_t *self, bool more, work_t **works)
+{
+    uint64_t deadline_ms = executor_next_deadline(self->executor);
+    struct timespec until = {(time_t)(deadline_ms / 1000), (long)(deadline_ms % 1000) * 1000000L};
+    pthread_mutex_lock(&self->lock);
+    while (!more && !self->given_first && !self->woken && !self->ending) {
+        if (deadline_ms == UINT64_MAX) {
+            pthread_cond_wait(&self->changed, &self->lock);
+        } else if (clock_monotonic_ms() < deadline_ms) {
+            pthread_cond_timedwait(&self->changed, &self->lock, &until);
+        } else {
+            break;
+        }
+    }
+    *works = self->given_first;
+    self->given_first = self->given_last = NULL;
+    self->woken = false;
+    atomic_store_explicit(&self->urgent, false, memory_order_relaxed);
+    bool ending = self->ending;
+    pthread_mutex_unlock(&self->lock);
+    return !ending;
+}
+
+static void finish(executor_thread_t *self)
+{
+    executor_t *executor = self->executor;
+    pthread_mutex_lock(&self->lock);
+    self->final_stats = executor_stats(executor);
+    self->final_stats.entities = self->final_stats.bytes = 0;
+    self->executor = NULL;
+    pthread_mutex_unlock(&self->lock);
+    executor_destroy(&executor);
+    pthread_mutex_lock(&self->lock);
+    self->ended = true;
+    pthread_cond_broadcast(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void *executor_thread_main(void *argument)
+{
+    executor_thread_t *self = (executor_thread_t *)argument;
+    work_t *works = NULL;
+    bool more = false;
+    while (take_work(self, more, &works)) {
+        executor_give(self->executor, &works);
+        more = true;
+        while (more && !atomic_load_explicit(&self->urgent, memory_order_relaxed)) {
+            uint64_t now_ms = clock_monotonic_ms();
+            more = executor_step(self->executor, now_ms);
+            if (more && executor_output_due(self->executor, now_ms)) {
+                publish(self);
+            }
+        }
+        publish(self);
+    }
+    work_list_destroy(&works);
+    finish(self);
+    return NULL;
+}
+
+static int thread_create(executor_thread_t *self)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
+    int failed = pthread_create(&self->thread, NULL, executor_thread_main, self);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+static void self_free(executor_thread_t *self)
+{
+    work_list_destroy(&self->given_first);
+    work_output_list_destroy(&self->output_first);
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->lock);
+    free(self);
+}
+
+fabric_error_t executor_thread_start(const type_table_t *types, void (*notify)(void *context),
+                                     void *notify_context, executor_thread_t **thread)
+{
+    executor_thread_t *self = (executor_thread_t *)calloc(1, sizeof *self);
+    pthread_condattr_t attributes;
+    if (!self || pthread_mutex_init(&self->lock, NULL) != 0 ||
+        pthread_condattr_init(&attributes) != 0 ||
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
+        pthread_cond_init(&self->changed, &attributes) != 0) {
+        abort();
+    }
+    pthread_condattr_destroy(&attributes);
+    self->notify = notify;
+    self->notify_context = notify_context;
+    self->executor = executor_new(types, on_completion, self);
+    if (thread_create(self) != 0) {
+        executor_destroy(&self->executor);
+        self_free(self);
+        return FABRIC_ERROR_NO_MEMORY;
+    }
+    *thread = self;
+    return FABRIC_OK;
+}
+
+void executor_thread_give(executor_thread_t *thread, work_t **works)
+{
+    if (!*works) {
+        return;
+    }
+    work_t *last = *works;
+    while (last->next) {
+        last = last->next;
+    }
+    pthread_mutex_lock(&thread->lock);
+    bool was_empty = !thread->given_first;
+    if (was_empty) {
+        thread->given_first = *works;
+    } else {
+        thread->given_last->next = *works;
+    }
+    thread->given_last = last;
+    atomic_store_explicit(&thread->urgent, true, memory_order_relaxed);
+    if (was_empty) {
+        pthread_cond_broadcast(&thread->changed);
+    }
+    pthread_mutex_unlock(&thread->lock);
+    *works = NULL;
+}
+
+work_output_t *executor_thread_take(executor_thread_t *thread)
+{
+    pthread_mutex_lock(&thread->lock);
+    work_output_t *first = thread->output_first;
+    thread->output_first = thread->output_last = NULL;
+    pthread_mutex_unlock(&thread->lock);
+    return first;
+}
+
+void executor_thread_end(executor_thread_t *thread)
+{
+    pthread_mutex_lock(&thread->lock);
+    thread->ending = true;
+    atomic_store_explicit(&thread->urgent, true, memory_order_relaxed);
+    pthread_cond_broadcast(&thread->changed);
+    pthread_mutex_unlock(&thread->lock);
+}
+
+bool executor_thread_wait(executor_thread_t *thread, uint64_t until_ms)
+{
+    struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000L};
+    pthread_mutex_lock(&thread->lock);
+    while (!thread->ended && clock_monotonic_ms() < until_ms) {
+        pthread_cond_timedwait(&thread->changed, &thread->lock, &until);
+    }
+    bool ended = thread->ended;
+    pthread_mutex_unlock(&thread->lock);
+    return ended;
+}
+
+void executor_thread_destroy(executor_thread_t **thread)
+{
+    executor_thread_t *self = *thread;
+    if (!self) {
+        return;
+    }
+    assert(self->ended);
+    pthread_join(self->thread, NULL);
+    self_free(self);
+    *thread = NULL;
+}
+
+executor_stats_t executor_thread_stats(executor_thread_t *thread)
+{
+    pthread_mutex_lock(&thread->lock);
+    executor_stats_t stats =
+        thread->executor ? executor_stats(thread->executor) : thread->final_stats;
+    pthread_mutex_unlock(&thread->lock);
+    return stats;
+}

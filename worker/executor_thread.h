@@ -1,0 +1,34 @@
+/* An executor on a thread of its own: work comes in and output goes out in lists, with one wake for
+ * each list that stops being empty.
+ *
+ * Threading: the link's thread gives and takes, completions wake it from any thread, one other
+ * thread may stop it and read its stats.
+ */
+#ifndef WORKER_EXECUTOR_THREAD_H
+#define WORKER_EXECUTOR_THREAD_H
+
+#include "worker/executor.h"
+
+typedef struct executor_thread executor_thread_t;
+
+/* `types` outlives the thread. `notify` is called on the executor's thread when output stops being
+ * empty. NO_MEMORY when the system gives no thread. */
+FABRIC_MUST_USE fabric_error_t executor_thread_start(const type_table_t *types,
+                                                     void (*notify)(void *context),
+                                                     void *notify_context,
+                                                     executor_thread_t **thread);
+/* Hands over a list of works. */
+void executor_thread_give(executor_thread_t *thread, work_t **works);
+/* The output so far, a list that is the caller's; NULL: none. */
+work_output_t *executor_thread_take(executor_thread_t *thread);
+/* Asks it to end after the handler that it is running, and after the finalizers. */
+void executor_thread_end(executor_thread_t *thread);
+/* Waits until it has ended, at the latest at a monotonic time; false: its handler does not return.
+ */
+bool executor_thread_wait(executor_thread_t *thread, uint64_t until_ms);
+/* Frees a thread that has ended. */
+void executor_thread_destroy(executor_thread_t **thread);
+/* Also after the end, when no entity is left. */
+executor_stats_t executor_thread_stats(executor_thread_t *thread);
+
+#endif

@@ -1,0 +1,212 @@
+/* The worker: runs entities. Write an entity as plain C functions over a state struct, describe it
+ * by a table, and either build it as a module for `fabric-worker --module FILE.so` or embed a
+ * worker in your own program.
+ *
+ *     typedef struct counter { int64_t value; } counter_t;
+ *     static fabric_result_t increment(fabric_context_t *context, void *state, const void *request,
+ * void *reply) { ... } static const fabric_handler_t handlers[] = {{&counter_increment, increment},
+ * ...}; static const fabric_entity_type_t counter_type = { .name = "Counter", .state_size =
+ * sizeof(counter_t), .handlers = handlers, .handler_count = 2}; FABRIC_MODULE(&counter_type);
+ *
+ * Rules:
+ *  1. All handlers of one entity run one after another on one executor thread; handlers of
+ * different entities run at the same time. A handler that blocks holds up the entities of its
+ * executor: return FABRIC_PENDING for what takes long.
+ *  2. State is zeroed, then `start` is called, before the first handler; `stop` is called when the
+ * entity is idle for idle_ms, when its shard moves away, after a defect, and when the worker stops.
+ * The state lives in the worker's memory and is gone afterwards; what must survive belongs in a
+ * database of your own for now.
+ *  3. A durable message is handled at least once: fabric_context_delivery() > 1 tells that this may
+ * not be the first time.
+ *  4. A typed failure (fabric_fail) is an answer: the entity goes on. A defect (fabric_defect, or a
+ * start that fails) ends the entity's state; a durable message is tried again on a fresh one, a
+ * volatile one fails.
+ *  5. request and reply structs belong to the worker and are valid until the handler returns; reply
+ * is zeroed before.
+ *  6. A context belongs to its handler's call and thread; only fabric_pending_t may go elsewhere.
+ */
+#ifndef FABRIC_WORKER_H
+#define FABRIC_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fabric/bytes.h>
+#include <fabric/error.h>
+#include <fabric/message_type.h>
+#include <fabric/schema.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a handler is told about the message at hand. Opaque. */
+typedef struct fabric_context fabric_context_t;
+
+/** A handler's message that will be answered later. Opaque. */
+typedef struct fabric_pending fabric_pending_t;
+
+/** What a handler returns. */
+typedef enum fabric_result {
+    FABRIC_REPLY = 0,   /**< done: the reply struct is the answer */
+    FABRIC_FAILURE = 1, /**< a typed failure was set by fabric_fail() */
+    FABRIC_DEFECT = 2,  /**< the handler broke; see fabric_defect() */
+    FABRIC_PENDING = 3  /**< will be completed through fabric_later()'s handle */
+} fabric_result_t;
+
+/** Handles one message. `state` is the entity's state, `request` and `reply` are structs by the
+ * message type's schemas (NULL where the schema is empty). */
+typedef fabric_result_t fabric_handle_fn(fabric_context_t *context, void *state,
+                                         const void *request, void *reply);
+
+/** One message that an entity type handles. */
+typedef struct fabric_handler {
+    const fabric_message_type_t *message; /**< what it handles */
+    fabric_handle_fn *handle;             /**< how */
+} fabric_handler_t;
+
+/** An entity type. Constant data that must stay valid while a worker uses it; zero means the
+ * default. */
+typedef struct fabric_entity_type {
+    const char *name;  /**< 1-255 bytes */
+    const char *group; /**< shard group; default "default" */
+    size_t state_size; /**< sizeof the state struct; 0: no state, and handlers get NULL */
+    /** Sets the initial state; false is a defect. May be NULL: zeroes are the initial state. `id`
+     * is valid during the call. */
+    bool (*start)(void *state, fabric_bytes_t id);
+    void (*stop)(void *state, fabric_bytes_t id); /**< finalizer, may be NULL */
+    const fabric_handler_t *handlers;             /**< its messages */
+    size_t handler_count;                         /**< at most 128 */
+    uint32_t mailbox_capacity; /**< volatile messages waiting for one entity; default 4,096 */
+    uint32_t idle_ms; /**< an entity without messages for so long is stopped; default 60,000 */
+} fabric_entity_type_t;
+
+/** The entity's type. Valid during the handler. */
+FABRIC_PUBLIC fabric_bytes_t fabric_context_type(const fabric_context_t *context);
+/** The entity's id. Valid during the handler. */
+FABRIC_PUBLIC fabric_bytes_t fabric_context_id(const fabric_context_t *context);
+/** The message's request id, a snowflake. */
+FABRIC_PUBLIC uint64_t fabric_context_request_id(const fabric_context_t *context);
+/** Which delivery of the message this is: 1, 2, ... as far as the broker knows. */
+FABRIC_PUBLIC uint32_t fabric_context_delivery(const fabric_context_t *context);
+/** Which attempt: 1 + the number of defects so far. */
+FABRIC_PUBLIC uint32_t fabric_context_attempt(const fabric_context_t *context);
+/** Whether the message is a durable one. */
+FABRIC_PUBLIC bool fabric_context_is_durable(const fabric_context_t *context);
+/** The W3C traceparent it came with; empty when none. Valid during the handler. */
+FABRIC_PUBLIC fabric_bytes_t fabric_context_traceparent(const fabric_context_t *context);
+/** The value of a header; false when there is none. Valid during the handler. */
+FABRIC_PUBLIC bool fabric_context_header(const fabric_context_t *context, const char *name,
+                                         fabric_bytes_t *value);
+
+/** Sets a typed failure with the entity's own code and a text for people, and returns
+ * FABRIC_FAILURE, for `return`. */
+FABRIC_PUBLIC fabric_result_t fabric_fail(fabric_context_t *context, uint64_t code,
+                                          const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/** Sets a defect's text and returns FABRIC_DEFECT, for `return`. */
+FABRIC_PUBLIC fabric_result_t fabric_defect(fabric_context_t *context, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** Makes a handle by which the message is completed later from any thread, exactly once; the
+ * handler must then return FABRIC_PENDING. The entity handles no other message until then. */
+FABRIC_PUBLIC fabric_pending_t *fabric_later(fabric_context_t *context);
+/** Completes with a reply (a struct by the reply schema, borrowed for the call; NULL where it is
+ * empty). Frees the handle and sets *pending to NULL. */
+FABRIC_PUBLIC void fabric_pending_reply(fabric_pending_t **pending, const void *reply);
+/** Completes with a typed failure. Frees the handle and sets *pending to NULL. */
+FABRIC_PUBLIC void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *text);
+
+/** A worker. Opaque. */
+typedef struct fabric_worker fabric_worker_t;
+
+/** Options of a worker; zero means the default. */
+typedef struct fabric_worker_options {
+    const char *url;          /**< brokers, as for a client; default fabric://127.0.0.1:5700 */
+    const char *cluster_name; /**< refuse other clusters; default: any */
+    const char *name;         /**< shown in status; default: host and process id */
+    uint32_t executors;   /**< threads that run entities; default: number of cores, at most 64 */
+    uint32_t weight;      /**< share of the shards compared with other workers; default 100 */
+    uint32_t window;      /**< deliveries that may wait here at once; default 16,384 */
+    uint32_t grace_ms;    /**< for running handlers, when a shard moves away or the worker stops;
+                             default 5,000 */
+    bool allow_plaintext; /**< connect to addresses beyond this machine without encryption */
+    /** Called for each event worth a log line, on the worker's own thread or during a call; NULL:
+     * silent. Codes: worker.waiting, worker.welcomed, worker.disconnected, worker.silent,
+     * worker.refused (for good), worker.deferred (will be tried again), worker.malformed,
+     * worker.plaintext, worker.stuck, worker.invalid. It must not call the worker's functions. */
+    void (*log)(void *context, const char *code, const char *text);
+    void *log_context; /**< handed to log */
+} fabric_worker_options_t;
+
+/** Makes a worker; nothing is connected yet. `options` may be NULL and is borrowed for the call.
+ * INVALID_ARGUMENT, PLAINTEXT_REFUSED, LIMIT_EXCEEDED; the log gets a line that says why. */
+FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t
+fabric_worker_new(const fabric_worker_options_t *options, fabric_worker_t **worker);
+/** Adds an entity type, before start. INVALID_ARGUMENT for a description that breaks a rule or a
+ * name that is there; the log gets a line that says which. */
+FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_worker_add(fabric_worker_t *worker,
+                                                               const fabric_entity_type_t *type);
+/** Starts its threads and connects in the background, trying until a broker answers; returns at
+ * once. INVALID_ARGUMENT without an entity type, or when it was started before. */
+FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_worker_start(fabric_worker_t *worker);
+/** Waits until a broker has welcomed the worker: OK, TIMEOUT, or the error of the last refusal
+ * (FOREIGN_CLUSTER, TYPE_CONFLICT, UNSUPPORTED_VERSION), of which `text` (may be NULL) gets the
+ * line. */
+FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_worker_wait_ready(fabric_worker_t *worker,
+                                                                      uint32_t timeout_ms,
+                                                                      char *text, size_t text_size);
+/** Gives the shards back, lets running handlers end within the grace time, disconnects and ends the
+ * threads. Returns about three seconds after the grace time at the latest: a handler that has not
+ * returned by then is left behind with its thread, and the program should end. */
+FABRIC_PUBLIC void fabric_worker_stop(fabric_worker_t *worker);
+/** Stops if need be, frees the worker and sets *worker to NULL. Takes NULL inside. */
+FABRIC_PUBLIC void fabric_worker_destroy(fabric_worker_t **worker);
+
+/** Numbers about a worker since its start. */
+typedef struct fabric_worker_stats {
+    uint64_t handled;  /**< handlers that ended */
+    uint64_t defects;  /**< of these, defects */
+    uint64_t entities; /**< entities in memory now */
+    uint64_t shards;   /**< shards owned now */
+} fabric_worker_stats_t;
+/** Not while fabric_worker_stop() runs on another thread. */
+FABRIC_PUBLIC void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
+
+/** The number that changes whenever modules must be built anew. */
+#define FABRIC_MODULE_ABI 1
+
+/** What a module file exports under the name `fabric_module`. */
+typedef struct fabric_module {
+    uint32_t abi;                             /**< FABRIC_MODULE_ABI */
+    const fabric_entity_type_t *const *types; /**< ends with NULL */
+} fabric_module_t;
+
+/** Exports entity types from a module: FABRIC_MODULE(&counter_type, &order_type); */
+#define FABRIC_MODULE(...)                                                                         \
+    static const fabric_entity_type_t *const fabric_module_types[] = {__VA_ARGS__, NULL};          \
+    FABRIC_PUBLIC extern const fabric_module_t fabric_module;                                      \
+    const fabric_module_t fabric_module = {FABRIC_MODULE_ABI, fabric_module_types}
+
+/** An entity alone, without a cluster, for tests of entity code. Opaque. */
+typedef struct fabric_entity_test fabric_entity_test_t;
+/** Makes one entity on the calling thread; it starts with its first message. NULL, and a line on
+ * standard error, for a description that breaks a rule or an id that is not 1-255 bytes. */
+FABRIC_PUBLIC fabric_entity_test_t *fabric_entity_test_new(const fabric_entity_type_t *type,
+                                                           const char *id);
+/** Hands it one message and returns what its handler returned; a FABRIC_PENDING is waited for.
+ * `code` and `text` (each may be NULL) get a failure's, `text` a defect's too. Request and reply
+ * pass through their schemas, as in a cluster: what does not fit is a FABRIC_DEFECT. */
+FABRIC_PUBLIC fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
+                                                        const fabric_message_type_t *message,
+                                                        const void *request, void *reply,
+                                                        uint64_t *code, char *text,
+                                                        size_t text_size);
+/** Stops the entity and frees it. */
+FABRIC_PUBLIC void fabric_entity_test_destroy(fabric_entity_test_t **test);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,103 @@
+/* The worker's link: what a worker says to its brokers, and which shards it owns under which tokens.
+ *
+ * A state machine without sockets, clocks, threads and entities. A shell (or a simulator) tells it
+ * what happened - connected, disconnected, a frame, time passing, an executor's output - and then
+ * pulls what is to be done: sockets to open, frames to send, work for executors, events to log.
+ * After any call any of these may be there.
+ *
+ * Invariants:
+ *  - Nothing but HELLO is sent on a connection before its WELCOME.
+ *  - A shard is held under one token, of one broker's connection. A smaller token than one that was
+ *    seen is ignored, whoever sends it.
+ *  - RELEASED is said after every result of the shard, and only when its executor has confirmed that
+ *    the entities are stopped.
+ *  - Output that belongs to a broken connection is dropped: its tokens are dead.
+ *  - Bytes from a broker can do no harm: what is malformed is counted and skipped, message by
+ *    message.
+ *
+ * Times are monotonic milliseconds of the caller's clock. Threading: one thread; a lease and
+ * link_shards may be read by others.
+ */
+#ifndef WORKER_LINK_H
+#define WORKER_LINK_H
+
+#include "core/limits.h"
+#include "core/shard_map.h"
+#include "worker/work.h"
+
+#define LINK_ENDPOINTS_MAX (2u * LIMIT_BROKERS_MAX)
+
+typedef struct link link_t;
+
+typedef struct link_config {
+    incarnation_t incarnation;
+    fabric_bytes_t cluster_name; /* empty: any */
+    fabric_bytes_t name;
+    fabric_bytes_t types; /* encoded, as in HELLO */
+    uint32_t weight;
+    uint32_t window;
+    uint32_t grace_ms; /* for running handlers when the link leaves or a shard is lost */
+    uint32_t executors;
+    bool allow_plaintext; /* whether brokers of the map beyond this machine may be connected */
+} link_config_t;
+
+/* Copies what the configuration points at. */
+link_t *link_new(const link_config_t *config, uint64_t now_ms);
+void link_destroy(link_t **link);
+
+/* Adds a broker to connect to, a ZeroMQ endpoint. LIMIT_EXCEEDED past LINK_ENDPOINTS_MAX. */
+FABRIC_MUST_USE fabric_error_t link_add_endpoint(link_t *link, const char *endpoint);
+/* Endpoints are numbered from 0; a number may be used again after LINK_SOCKET_CLOSE. */
+const char *link_endpoint_name(const link_t *link, uint32_t endpoint);
+
+/* What happened. A connection is up when its handshake is done. */
+void link_connected(link_t *link, uint32_t endpoint, uint64_t now_ms);
+void link_disconnected(link_t *link, uint32_t endpoint, uint64_t now_ms);
+void link_receive(link_t *link, uint32_t endpoint, fabric_bytes_t frame, uint64_t now_ms);
+void link_tick(link_t *link, uint64_t now_ms);
+/* Takes an executor's output, a list, in the order in which it was made. */
+void link_output(link_t *link, work_output_t **outputs);
+/* Asks the brokers to take the shards away. */
+void link_leave(link_t *link, fabric_bytes_t reason, uint64_t now_ms);
+/* Whether the brokers have let go, or the time for it is over. */
+bool link_left(const link_t *link, uint64_t now_ms);
+
+/* When link_tick wants to be called at the latest. */
+uint64_t link_next_deadline(const link_t *link);
+
+typedef enum link_socket {
+    LINK_SOCKET_OPEN,   /* open a socket and connect it */
+    LINK_SOCKET_REOPEN, /* close it and open a fresh one: the connection is presumed dead */
+    LINK_SOCKET_CLOSE   /* close it for good */
+} link_socket_t;
+/* What to do with sockets; false: nothing more. */
+bool link_next_socket(link_t *link, uint32_t *endpoint, link_socket_t *action);
+/* Fills `frame` with what waits for an endpoint, up to LIMIT_FRAME_BYTES_GOAL; false: nothing. */
+bool link_next_frame(link_t *link, uint32_t endpoint, wire_writer_t *frame);
+/* The next piece of work, which is the caller's; NULL: none. */
+work_t *link_next_work(link_t *link);
+
+typedef enum link_event_kind {
+    LINK_EVENT_ABSENT,       /* no broker has welcomed the worker for a while; said once */
+    LINK_EVENT_WELCOMED,     /* a broker took the worker in */
+    LINK_EVENT_DISCONNECTED, /* the connection of a welcomed worker broke */
+    LINK_EVENT_SILENT,       /* a broker was not heard for a lease */
+    LINK_EVENT_REFUSED,      /* a broker refused the worker: error and text */
+    LINK_EVENT_MALFORMED,    /* a frame or message was skipped: error; the first of a connection */
+    LINK_EVENT_PLAINTEXT     /* a broker of the map would be reached without encryption */
+} link_event_kind_t;
+
+typedef struct link_event {
+    link_event_kind_t kind;
+    fabric_error_t error;
+    bool final; /* REFUSED: would be refused again */
+    char endpoint[LIMIT_ENDPOINT_BYTES_MAX + 1];
+    char text[256];
+} link_event_t;
+/* Events worth a log line; false: nothing more. */
+bool link_next_event(link_t *link, link_event_t *event);
+
+/* Shards owned now. Any thread. */
+uint64_t link_shards(const link_t *link);
+
+#endif

@@ -1,0 +1,374 @@
+/* The link on a thread of its own: see link_zmq.h. */
+#include "worker/link_zmq.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <zmq.h>
+
+#include "core/clock.h"
+
+/* How many frames of one socket are taken before the others have their turn. */
+#define FRAMES_PER_TURN 64
+
+/* One broker's socket. */
+typedef struct connection {
+    void *dealer;  /* NULL: not open */
+    void *monitor; /* its events */
+    bool blocked;  /* `unsent` did not go out */
+    wire_writer_t unsent;
+} connection_t;
+
+struct link_zmq {
+    link_t *link;
+    void *zmq;
+    int wake; /* an eventfd */
+    uint32_t executor_count;
+    executor_thread_t **executors;
+    work_t **first, **last; /* one pair for each executor: work to be handed over */
+    void (*on_event)(void *context, const link_event_t *event);
+    void *event_context;
+    bool started;
+    pthread_t thread;
+    atomic_bool leaving;
+    bool left; /* link_leave was called */
+    uint64_t monitors;
+    connection_t connections[LINK_ENDPOINTS_MAX];
+    zmq_pollitem_t items[1 + 2 * LINK_ENDPOINTS_MAX];
+};
+
+static void *allocate_zeroed(size_t count, size_t size)
+{
+    void *memory = calloc(count, size);
+    if (!memory) {
+        abort();
+    }
+    return memory;
+}
+
+fabric_error_t link_zmq_new(const link_config_t *config,
+                            void (*on_event)(void *context, const link_event_t *event),
+                            void *context, link_zmq_t **link)
+{
+    int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake < 0) {
+        return FABRIC_ERROR_INTERNAL;
+    }
+    void *zmq = zmq_ctx_new();
+    if (!zmq) {
+        close(wake);
+        return FABRIC_ERROR_INTERNAL;
+    }
+    link_zmq_t *self = (link_zmq_t *)allocate_zeroed(1, sizeof *self);
+    self->wake = wake;
+    self->zmq = zmq;
+    self->link = link_new(config, clock_monotonic_ms());
+    self->executor_count = config->executors;
+    self->executors =
+        (executor_thread_t **)allocate_zeroed(config->executors, sizeof(executor_thread_t *));
+    self->first = (work_t **)allocate_zeroed(config->executors, sizeof(work_t *));
+    self->last = (work_t **)allocate_zeroed(config->executors, sizeof(work_t *));
+    self->on_event = on_event;
+    self->event_context = context;
+    *link = self;
+    return FABRIC_OK;
+}
+
+fabric_error_t link_zmq_add_endpoint(link_zmq_t *link, const char *endpoint)
+{
+    return link_add_endpoint(link->link, endpoint);
+}
+
+void link_zmq_notify(void *link)
+{
+    uint64_t one = 1;
+    ssize_t written = write(((link_zmq_t *)link)->wake, &one, sizeof one);
+    (void)written; /* fails only when a wake is there already */
+}
+
+/* ---- sockets ---- */
+
+static void connection_close(connection_t *connection)
+{
+    if (connection->dealer) {
+        zmq_socket_monitor(connection->dealer, NULL, 0);
+        zmq_close(connection->monitor);
+        zmq_close(connection->dealer);
+    }
+    wire_writer_destroy(&connection->unsent);
+    *connection = (connection_t){0};
+}
+
+static void set_option(void *socket, int option, int value)
+{
+    int failed = zmq_setsockopt(socket, option, &value, sizeof value);
+    assert(failed == 0); /* options and values are constants */
+    (void)failed;
+}
+
+static void set_options(void *dealer)
+{
+    int64_t frame_bytes_max = LIMIT_FRAME_BYTES_MAX;
+    set_option(dealer, ZMQ_LINGER, 0);
+    set_option(dealer, ZMQ_IMMEDIATE, 1);
+    set_option(dealer, ZMQ_SNDHWM, 1000);
+    set_option(dealer, ZMQ_RCVHWM, 1000);
+    set_option(dealer, ZMQ_HANDSHAKE_IVL, 3000);
+    set_option(dealer, ZMQ_CONNECT_TIMEOUT, 3000);
+    set_option(dealer, ZMQ_RECONNECT_IVL, 10);
+    set_option(dealer, ZMQ_RECONNECT_IVL_MAX, 1000);
+    int failed = zmq_setsockopt(dealer, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max);
+    assert(failed == 0);
+    (void)failed;
+}
+
+/* A socket that cannot be opened is a connection that never comes up: said by "worker.absent". */
+static void connection_open(link_zmq_t *self, uint32_t index)
+{
+    connection_t *connection = &self->connections[index];
+    char monitor[64];
+    snprintf(monitor, sizeof monitor, "inproc://monitor-%llu",
+             (unsigned long long)++self->monitors);
+    void *dealer = zmq_socket(self->zmq, ZMQ_DEALER);
+    void *pair = zmq_socket(self->zmq, ZMQ_PAIR);
+    if (!dealer || !pair) {
+        if (dealer) {
+            zmq_close(dealer);
+        }
+        if (pair) {
+            zmq_close(pair);
+        }
+        return;
+    }
+    set_options(dealer);
+    set_option(pair, ZMQ_LINGER, 0);
+    connection->dealer = dealer;
+    connection->monitor = pair;
+    if (zmq_socket_monitor(dealer, monitor,
+                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0 ||
+        zmq_connect(pair, monitor) != 0 ||
+        zmq_connect(dealer, link_endpoint_name(self->link, index)) != 0) {
+        connection_close(connection);
+    }
+}
+
+static void follow_sockets(link_zmq_t *self)
+{
+    uint32_t index;
+    link_socket_t action;
+    while (link_next_socket(self->link, &index, &action)) {
+        connection_close(&self->connections[index]);
+        if (action != LINK_SOCKET_CLOSE) {
+            connection_open(self, index);
+        }
+    }
+}
+
+/* One event of a monitor: two parts, of which the first begins with the event's number. */
+static bool monitor_take(void *monitor, uint16_t *event)
+{
+    uint8_t head[6];
+    char address[512];
+    int size = zmq_recv(monitor, head, sizeof head, ZMQ_DONTWAIT);
+    if (size < 0) {
+        return false;
+    }
+    memcpy(event, head, sizeof *event);
+    return zmq_recv(monitor, address, sizeof address, ZMQ_DONTWAIT) >= 0;
+}
+
+static void take_monitor(link_zmq_t *self, uint32_t index, uint64_t now_ms)
+{
+    connection_t *connection = &self->connections[index];
+    uint16_t event;
+    while (monitor_take(connection->monitor, &event)) {
+        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+            link_connected(self->link, index, now_ms);
+        } else if (event == ZMQ_EVENT_DISCONNECTED) {
+            link_disconnected(self->link, index, now_ms);
+        }
+        connection->blocked = false; /* what did not go out was for the old connection */
+    }
+}
+
+static void hand_over(link_zmq_t *self)
+{
+    for (work_t *work; (work = link_next_work(self->link));) {
+        uint32_t executor = work->executor;
+        if (self->first[executor]) {
+            self->last[executor]->next = work;
+        } else {
+            self->first[executor] = work;
+        }
+        self->last[executor] = work;
+    }
+    for (uint32_t i = 0; i < self->executor_count; i++) {
+        executor_thread_give(self->executors[i], &self->first[i]);
+    }
+}
+
+static void take_frames(link_zmq_t *self, uint32_t index, uint64_t now_ms)
+{
+    for (int count = 0; count < FRAMES_PER_TURN; count++) {
+        zmq_msg_t message;
+        zmq_msg_init(&message);
+        if (zmq_msg_recv(&message, self->connections[index].dealer, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&message);
+            return;
+        }
+        link_receive(self->link, index,
+                     fabric_bytes(zmq_msg_data(&message), zmq_msg_size(&message)), now_ms);
+        zmq_msg_close(&message);
+        hand_over(self);
+    }
+}
+
+static void send_frames(link_zmq_t *self, uint32_t index)
+{
+    connection_t *connection = &self->connections[index];
+    if (!connection->dealer) {
+        return;
+    }
+    while (connection->blocked || link_next_frame(self->link, index, &connection->unsent)) {
+        connection->blocked = zmq_send(connection->dealer, connection->unsent.data,
+                                       connection->unsent.size, ZMQ_DONTWAIT) < 0;
+        if (connection->blocked) {
+            return;
+        }
+    }
+}
+
+/* ---- the loop ---- */
+
+static void take_output(link_zmq_t *self)
+{
+    uint64_t count;
+    ssize_t size = read(self->wake, &count, sizeof count);
+    (void)size; /* nothing to read is fine */
+    for (uint32_t i = 0; i < self->executor_count; i++) {
+        work_output_t *outputs = executor_thread_take(self->executors[i]);
+        link_output(self->link, &outputs);
+    }
+}
+
+static void tell_events(link_zmq_t *self)
+{
+    link_event_t event;
+    while (link_next_event(self->link, &event)) {
+        self->on_event(self->event_context, &event);
+    }
+}
+
+static long poll_timeout_ms(const link_zmq_t *self, uint64_t now_ms)
+{
+    uint64_t deadline_ms = link_next_deadline(self->link);
+    if (deadline_ms <= now_ms) {
+        return 0;
+    }
+    return deadline_ms - now_ms < 60000 ? (long)(deadline_ms - now_ms) : 60000;
+}
+
+/* Waits until something happens. */
+static void wait_for_events(link_zmq_t *self)
+{
+    int count = 1;
+    self->items[0] = (zmq_pollitem_t){.fd = self->wake, .events = ZMQ_POLLIN};
+    for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
+        const connection_t *connection = &self->connections[i];
+        if (!connection->dealer) {
+            continue;
+        }
+        short events = (short)(ZMQ_POLLIN | (connection->blocked ? ZMQ_POLLOUT : 0));
+        self->items[count++] =
+            (zmq_pollitem_t){.socket = connection->monitor, .events = ZMQ_POLLIN};
+        self->items[count++] = (zmq_pollitem_t){.socket = connection->dealer, .events = events};
+    }
+    zmq_poll(self->items, count, poll_timeout_ms(self, clock_monotonic_ms()));
+}
+
+static void run_once(link_zmq_t *self)
+{
+    wait_for_events(self);
+    uint64_t now_ms = clock_monotonic_ms();
+    take_output(self);
+    for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
+        if (self->connections[i].dealer) {
+            take_monitor(self, i, now_ms);
+            take_frames(self, i, now_ms);
+        }
+    }
+    if (atomic_load(&self->leaving) && !self->left) {
+        self->left = true;
+        link_leave(self->link, fabric_bytes_of("worker stops"), now_ms);
+    }
+    link_tick(self->link, now_ms);
+    hand_over(self);
+    for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
+        send_frames(self, i);
+    }
+    follow_sockets(self);
+    tell_events(self);
+}
+
+static void *link_zmq_main(void *argument)
+{
+    link_zmq_t *self = (link_zmq_t *)argument;
+    follow_sockets(self);
+    while (!link_left(self->link, clock_monotonic_ms())) {
+        run_once(self);
+    }
+    for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
+        connection_close(&self->connections[i]);
+    }
+    return NULL;
+}
+
+fabric_error_t link_zmq_start(link_zmq_t *link, executor_thread_t *const *executors)
+{
+    memcpy(link->executors, executors, link->executor_count * sizeof(executor_thread_t *));
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
+    link->started = pthread_create(&link->thread, NULL, link_zmq_main, link) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return link->started ? FABRIC_OK : FABRIC_ERROR_NO_MEMORY;
+}
+
+void link_zmq_stop(link_zmq_t *link)
+{
+    if (link->started) {
+        atomic_store(&link->leaving, true);
+        link_zmq_notify(link);
+        pthread_join(link->thread, NULL);
+        link->started = false;
+    }
+}
+
+void link_zmq_destroy(link_zmq_t **link)
+{
+    link_zmq_t *self = *link;
+    if (!self) {
+        return;
+    }
+    assert(!self->started);
+    zmq_ctx_term(self->zmq);
+    close(self->wake);
+    link_destroy(&self->link);
+    free(self->executors);
+    free(self->first);
+    free(self->last);
+    free(self);
+    *link = NULL;
+}
+
+uint64_t link_zmq_shards(const link_zmq_t *link)
+{
+    return link_shards(link->link);
+}

@@ -1,0 +1,188 @@
+/* Messages that are completed later: see pending.h. */
+#include "worker/pending.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/limits.h"
+
+struct completions {
+    pthread_mutex_t lock;
+    size_t references; /* the executor, and each open handle */
+    bool closed;
+    fabric_pending_t *first, *last;
+    atomic_bool waiting; /* whether first is set: spares the executor the lock */
+    void (*wake)(void *context);
+    void *wake_context;
+};
+
+completions_t *completions_new(void (*wake)(void *context), void *wake_context)
+{
+    completions_t *completions = (completions_t *)calloc(1, sizeof *completions);
+    if (!completions || pthread_mutex_init(&completions->lock, NULL) != 0) {
+        abort();
+    }
+    completions->references = 1;
+    completions->wake = wake;
+    completions->wake_context = wake_context;
+    return completions;
+}
+
+/* Drops a reference; the lock is held before and not after. */
+static void completions_drop(completions_t *completions)
+{
+    bool last = --completions->references == 0;
+    pthread_mutex_unlock(&completions->lock);
+    if (last) {
+        pthread_mutex_destroy(&completions->lock);
+        free(completions);
+    }
+}
+
+void completions_close(completions_t **completions)
+{
+    if (!*completions) {
+        return;
+    }
+    pthread_mutex_lock(&(*completions)->lock);
+    (*completions)->closed = true;
+    (*completions)->wake = NULL;
+    fabric_pending_t *pending = (*completions)->first;
+    (*completions)->first = (*completions)->last = NULL;
+    pthread_mutex_unlock(&(*completions)->lock);
+    while (pending) {
+        fabric_pending_t *next = pending->next;
+        pending_destroy(&pending);
+        pending = next;
+    }
+    pthread_mutex_lock(&(*completions)->lock);
+    completions_drop(*completions);
+    *completions = NULL;
+}
+
+fabric_pending_t *completions_take(completions_t *completions)
+{
+    if (!atomic_load_explicit(&completions->waiting, memory_order_acquire)) {
+        return NULL;
+    }
+    pthread_mutex_lock(&completions->lock);
+    fabric_pending_t *first = completions->first;
+    completions->first = completions->last = NULL;
+    atomic_store_explicit(&completions->waiting, false, memory_order_relaxed);
+    pthread_mutex_unlock(&completions->lock);
+    return first;
+}
+
+fabric_pending_t *pending_new(completions_t *completions, struct entity *entity,
+                              const fabric_message_type_t *message,
+                              const message_deliver_t *delivery)
+{
+    fabric_pending_t *pending = (fabric_pending_t *)calloc(1, sizeof *pending);
+    if (!pending) {
+        abort();
+    }
+    pending->completions = completions;
+    pending->entity = entity;
+    pending->message = message;
+    pending->activation = delivery->activation;
+    pending->request_id = delivery->request_id;
+    pending->flags = delivery->flags;
+    pthread_mutex_lock(&completions->lock);
+    completions->references++;
+    pthread_mutex_unlock(&completions->lock);
+    return pending;
+}
+
+void pending_destroy(fabric_pending_t **pending)
+{
+    if (!*pending) {
+        return;
+    }
+    pthread_mutex_lock(&(*pending)->completions->lock);
+    completions_drop((*pending)->completions);
+    wire_writer_destroy(&(*pending)->payload);
+    free(*pending);
+    *pending = NULL;
+}
+
+static void pending_complete(fabric_pending_t **handle)
+{
+    fabric_pending_t *pending = *handle;
+    *handle = NULL;
+    completions_t *completions = pending->completions;
+    pthread_mutex_lock(&completions->lock);
+    if (completions->closed) {
+        completions_drop(completions);
+        wire_writer_destroy(&pending->payload);
+        free(pending);
+        return;
+    }
+    bool first = !completions->first;
+    if (first) {
+        completions->first = pending;
+    } else {
+        completions->last->next = pending;
+    }
+    completions->last = pending;
+    atomic_store_explicit(&completions->waiting, true, memory_order_release);
+    /* Under the lock, so that the executor cannot end while it is being woken. */
+    if (first && completions->wake) {
+        completions->wake(completions->wake_context);
+    }
+    pthread_mutex_unlock(&completions->lock);
+}
+
+static void set_text(fabric_pending_t *pending, const char *text)
+{
+    size_t size = text ? strlen(text) : 0;
+    wire_writer_reset(&pending->payload);
+    wire_append(&pending->payload, text, size < LIMIT_TEXT_BYTES_MAX ? size : LIMIT_TEXT_BYTES_MAX);
+}
+
+/* Encodes into the payload, with a buffer that grows up to the largest payload. */
+static fabric_error_t encode_reply(fabric_pending_t *pending, const void *reply,
+                                   fabric_schema_fault_t *fault)
+{
+    fabric_error_t error = FABRIC_ERROR_LIMIT_EXCEEDED;
+    for (size_t capacity = 512; error == FABRIC_ERROR_LIMIT_EXCEEDED;) {
+        size_t size = 0;
+        wire_writer_reserve(&pending->payload, capacity);
+        error = fabric_schema_encode(pending->message->reply, reply, pending->payload.data,
+                                     capacity, fault, &size);
+        if (error == FABRIC_OK) {
+            pending->payload.size = size;
+        }
+        if (capacity == LIMIT_PAYLOAD_BYTES_MAX) {
+            break;
+        }
+        capacity = capacity * 8 < LIMIT_PAYLOAD_BYTES_MAX ? capacity * 8 : LIMIT_PAYLOAD_BYTES_MAX;
+    }
+    return error;
+}
+
+void fabric_pending_reply(fabric_pending_t **pending, const void *reply)
+{
+    assert(pending && *pending);
+    fabric_pending_t *self = *pending;
+    fabric_schema_fault_t fault = {""};
+    self->status = STATUS_OK;
+    if (!(self->flags & REQUEST_TELL) && encode_reply(self, reply, &fault) != FABRIC_OK) {
+        self->status = STATUS_DEFECT;
+        self->error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        set_text(self, fault.text[0] ? fault.text : "the reply is larger than a payload may be");
+    }
+    pending_complete(pending);
+}
+
+void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *text)
+{
+    assert(pending && *pending);
+    (*pending)->status = STATUS_FAILURE;
+    (*pending)->error = FABRIC_ERROR_ENTITY_FAILURE;
+    (*pending)->code = code;
+    set_text(*pending, text);
+    pending_complete(pending);
+}

@@ -1,0 +1,291 @@
+/* The entity types of a worker: see type_table.h. */
+#include "worker/type_table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/limits.h"
+#include "core/schema.h"
+#include "core/type_description.h"
+
+static_assert(LIMIT_MESSAGES_MAX == 128, "type_entry_t.handlers has room for every message");
+
+struct type_table {
+    size_t count;
+    size_t request_bytes, reply_bytes;
+    type_entry_t *entries[LIMIT_TYPES_MAX];
+    uint16_t sorted[LIMIT_TYPES_MAX]; /* indexes of entries, by name */
+};
+
+type_table_t *type_table_new(void)
+{
+    type_table_t *table = (type_table_t *)calloc(1, sizeof *table);
+    if (!table) {
+        abort();
+    }
+    return table;
+}
+
+void type_table_destroy(type_table_t **table)
+{
+    if (!*table) {
+        return;
+    }
+    for (size_t i = 0; i < (*table)->count; i++) {
+        free((*table)->entries[i]);
+    }
+    free(*table);
+    *table = NULL;
+}
+
+/* Shorter names first: cheaper than the dictionary's order, and any order will do. */
+static int names_compare(fabric_bytes_t a, fabric_bytes_t b)
+{
+    if (a.size != b.size) {
+        return a.size < b.size ? -1 : 1;
+    }
+    return memcmp(a.data, b.data, a.size);
+}
+
+static bool name_valid(const char *name)
+{
+    size_t size = name ? strlen(name) : 0;
+    return size >= 1 && size <= LIMIT_NAME_BYTES_MAX;
+}
+
+static size_t handler_place(const type_entry_t *entry, fabric_bytes_t tag, bool *found)
+{
+    size_t low = 0;
+    size_t high = entry->handler_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = names_compare(fabric_bytes_of(entry->handlers[middle]->message->tag), tag);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *found = false;
+    return low;
+}
+
+static size_t type_place(const type_table_t *table, fabric_bytes_t name, bool *found)
+{
+    size_t low = 0;
+    size_t high = table->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = names_compare(table->entries[table->sorted[middle]]->name, name);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *found = false;
+    return low;
+}
+
+static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *handler,
+                                  reason_t *reason)
+{
+    const char *name = entry->type->name;
+    const fabric_message_type_t *message = handler->message;
+    if (!message || !handler->handle) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: a handler has no message or no function", name);
+    }
+    if (!name_valid(message->tag) || !message->request || !message->reply) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: a message needs a tag of 1-255 bytes, a request and a "
+                          "reply schema",
+                          name);
+    }
+    if (message->request->size > TYPE_STRUCT_BYTES_MAX ||
+        message->reply->size > TYPE_STRUCT_BYTES_MAX) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: message %s has a struct of more than 64 MiB", name,
+                          message->tag);
+    }
+    bool found;
+    size_t place = handler_place(entry, fabric_bytes_of(message->tag), &found);
+    if (found) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: message %s has two handlers", name, message->tag);
+    }
+    memmove(&entry->handlers[place + 1], &entry->handlers[place],
+            (entry->handler_count - place) * sizeof entry->handlers[0]);
+    entry->handlers[place] = handler;
+    entry->handler_count++;
+    return FABRIC_OK;
+}
+
+static void describe(const type_entry_t *entry, wire_writer_t *writer)
+{
+    const fabric_entity_type_t *type = entry->type;
+    wire_put_array(writer, 5);
+    wire_put_text(writer, type->name);
+    wire_put_text(writer, type->group ? type->group : "default");
+    wire_put_uint(writer, entry->mailbox_capacity);
+    wire_put_uint(writer, 1);
+    wire_put_array(writer, (uint32_t)type->handler_count);
+    for (size_t i = 0; i < type->handler_count; i++) {
+        const fabric_message_type_t *message = type->handlers[i].message;
+        wire_put_array(writer, 5);
+        wire_put_text(writer, message->tag);
+        wire_put_bool(writer, message->durable);
+        wire_put_bool(writer, message->primary_key != NULL);
+        schema_describe(message->request, writer);
+        schema_describe(message->reply, writer);
+    }
+}
+
+/* Whether the brokers will understand the description: the rules for schemas stand in one place,
+ * the parser. */
+static bool description_valid(const type_entry_t *entry)
+{
+    wire_writer_t writer = {0};
+    describe(entry, &writer);
+    wire_reader_t reader = wire_reader(wire_writer_bytes(&writer));
+    type_description_t *description = NULL;
+    bool valid = type_description_parse(&reader, &description) == FABRIC_OK;
+    type_description_destroy(&description);
+    wire_writer_destroy(&writer);
+    return valid;
+}
+
+static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
+{
+    const fabric_entity_type_t *type = entry->type;
+    if (type->group && !name_valid(type->group)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: a shard group has 1-255 bytes", type->name);
+    }
+    if (!type->handlers || type->handler_count < 1 || type->handler_count > LIMIT_MESSAGES_MAX) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: needs 1-%d handlers", type->name, LIMIT_MESSAGES_MAX);
+    }
+    if (type->state_size > TYPE_STATE_BYTES_MAX) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: the state has more than 64 MiB", type->name);
+    }
+    for (size_t i = 0; i < type->handler_count; i++) {
+        fabric_error_t error = handler_add(entry, &type->handlers[i], reason);
+        if (error != FABRIC_OK) {
+            return error;
+        }
+    }
+    if (!description_valid(entry)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: a schema breaks a rule of <fabric/schema.h>",
+                          type->name);
+    }
+    return FABRIC_OK;
+}
+
+static void entry_insert(type_table_t *table, type_entry_t *entry, size_t place)
+{
+    entry->index = (uint16_t)table->count;
+    memmove(&table->sorted[place + 1], &table->sorted[place],
+            (table->count - place) * sizeof table->sorted[0]);
+    table->sorted[place] = entry->index;
+    table->entries[table->count++] = entry;
+    for (size_t i = 0; i < entry->handler_count; i++) {
+        const fabric_message_type_t *message = entry->handlers[i]->message;
+        if (message->request->size > table->request_bytes) {
+            table->request_bytes = message->request->size;
+        }
+        if (message->reply->size > table->reply_bytes) {
+            table->reply_bytes = message->reply->size;
+        }
+    }
+}
+
+fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *type,
+                              reason_t *reason)
+{
+    if (!type || !name_valid(type->name)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "an entity type needs a name of 1-255 bytes");
+    }
+    if (table->count == LIMIT_TYPES_MAX) {
+        return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED,
+                          "entity type %s: a worker brings at most %d types", type->name,
+                          LIMIT_TYPES_MAX);
+    }
+    bool found;
+    size_t place = type_place(table, fabric_bytes_of(type->name), &found);
+    if (found) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: there are two of this name", type->name);
+    }
+    type_entry_t *entry = (type_entry_t *)calloc(1, sizeof *entry);
+    if (!entry) {
+        abort();
+    }
+    entry->type = type;
+    entry->name = fabric_bytes_of(type->name);
+    entry->mailbox_capacity =
+        type->mailbox_capacity ? type->mailbox_capacity : TYPE_MAILBOX_CAPACITY_DEFAULT;
+    entry->idle_ms = type->idle_ms ? type->idle_ms : TYPE_IDLE_MS_DEFAULT;
+    fabric_error_t error = entry_fill(entry, reason);
+    if (error != FABRIC_OK) {
+        free(entry);
+        return error;
+    }
+    entry_insert(table, entry, place);
+    return FABRIC_OK;
+}
+
+size_t type_table_count(const type_table_t *table)
+{
+    return table->count;
+}
+
+const type_entry_t *type_table_at(const type_table_t *table, size_t index)
+{
+    assert(index < table->count);
+    return table->entries[index];
+}
+
+const type_entry_t *type_table_find(const type_table_t *table, fabric_bytes_t name)
+{
+    bool found;
+    size_t place = type_place(table, name, &found);
+    return found ? table->entries[table->sorted[place]] : NULL;
+}
+
+const fabric_handler_t *type_entry_handler(const type_entry_t *entry, fabric_bytes_t tag)
+{
+    bool found;
+    size_t place = handler_place(entry, tag, &found);
+    return found ? entry->handlers[place] : NULL;
+}
+
+size_t type_table_request_bytes(const type_table_t *table)
+{
+    return table->request_bytes;
+}
+
+size_t type_table_reply_bytes(const type_table_t *table)
+{
+    return table->reply_bytes;
+}
+
+void type_table_describe(const type_table_t *table, wire_writer_t *writer)
+{
+    wire_put_array(writer, (uint32_t)table->count);
+    for (size_t i = 0; i < table->count; i++) {
+        describe(table->entries[i], writer);
+    }
+}

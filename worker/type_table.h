@@ -1,0 +1,47 @@
+/* The entity types of a worker: checked descriptions, found by name, and their messages by tag.
+ *
+ * Threading: filled by one thread; constant, and then shared by all, once the worker has started.
+ */
+#ifndef WORKER_TYPE_TABLE_H
+#define WORKER_TYPE_TABLE_H
+
+#include <fabric/worker.h>
+
+#include "core/reason.h"
+#include "core/wire.h"
+
+#define TYPE_MAILBOX_CAPACITY_DEFAULT 4096u
+#define TYPE_IDLE_MS_DEFAULT          60000u
+#define TYPE_STATE_BYTES_MAX          (64u << 20)
+#define TYPE_STRUCT_BYTES_MAX         (64u << 20)
+
+typedef struct type_entry {
+    const fabric_entity_type_t *type;
+    fabric_bytes_t name;
+    uint16_t index; /* 0.. in order of addition */
+    uint32_t mailbox_capacity;
+    uint32_t idle_ms;
+    size_t handler_count;
+    const fabric_handler_t *handlers[128]; /* sorted by tag */
+} type_entry_t;
+
+typedef struct type_table type_table_t;
+
+type_table_t *type_table_new(void);
+void type_table_destroy(type_table_t **table);
+/* Checks a description and adds it. INVALID_ARGUMENT with a reason for one that breaks a rule or
+ * whose name is there; LIMIT_EXCEEDED past LIMIT_TYPES_MAX. */
+FABRIC_MUST_USE fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *type,
+                                              reason_t *reason);
+size_t type_table_count(const type_table_t *table);
+const type_entry_t *type_table_at(const type_table_t *table, size_t index);
+/* NULL when there is none. */
+const type_entry_t *type_table_find(const type_table_t *table, fabric_bytes_t name);
+const fabric_handler_t *type_entry_handler(const type_entry_t *entry, fabric_bytes_t tag);
+/* The largest request and reply struct of all messages. */
+size_t type_table_request_bytes(const type_table_t *table);
+size_t type_table_reply_bytes(const type_table_t *table);
+/* Appends what a hello says about the types (core/type_description.h). */
+void type_table_describe(const type_table_t *table, wire_writer_t *writer);
+
+#endif

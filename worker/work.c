@@ -1,0 +1,101 @@
+/* What the link and the executors hand each other: see work.h. */
+#include "worker/work.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (!memory) {
+        abort();
+    }
+    return memory;
+}
+
+work_frame_t *work_frame_new(fabric_bytes_t bytes)
+{
+    work_frame_t *frame = (work_frame_t *)allocate(sizeof *frame + bytes.size);
+    atomic_init(&frame->references, 1);
+    frame->size = bytes.size;
+    if (bytes.size > 0) {
+        memcpy(frame->bytes, bytes.data, bytes.size);
+    }
+    return frame;
+}
+
+void work_frame_drop(work_frame_t *frame)
+{
+    if (frame && atomic_fetch_sub_explicit(&frame->references, 1, memory_order_acq_rel) == 1) {
+        free(frame);
+    }
+}
+
+static size_t work_size(uint32_t capacity)
+{
+    return sizeof(work_t) + capacity * sizeof(message_deliver_t);
+}
+
+work_t *work_new(work_kind_t kind, uint32_t executor, work_source_t source, uint32_t capacity)
+{
+    work_t *work = (work_t *)allocate(work_size(capacity));
+    memset(work, 0, sizeof *work);
+    work->kind = kind;
+    work->executor = executor;
+    work->source = source;
+    work->capacity = capacity;
+    return work;
+}
+
+work_t *work_add(work_t *work, const message_deliver_t *delivery)
+{
+    assert(work->kind == WORK_DELIVERIES && work->count < WORK_DELIVERIES_MAX);
+    if (work->count == work->capacity) {
+        uint32_t capacity = work->capacity < 4 ? 4 : work->capacity * 4;
+        work = (work_t *)realloc(work, work_size(capacity));
+        if (!work) {
+            abort();
+        }
+        work->capacity = capacity;
+    }
+    work->deliveries[work->count++] = *delivery;
+    return work;
+}
+
+void work_destroy(work_t **work)
+{
+    if (*work) {
+        work_frame_drop((*work)->frame);
+        free(*work);
+        *work = NULL;
+    }
+}
+
+void work_list_destroy(work_t **first)
+{
+    while (*first) {
+        work_t *work = *first;
+        *first = work->next;
+        work_destroy(&work);
+    }
+}
+
+work_output_t *work_output_new(work_output_kind_t kind, work_source_t source)
+{
+    work_output_t *output = (work_output_t *)allocate(sizeof *output);
+    memset(output, 0, sizeof *output);
+    output->kind = kind;
+    output->source = source;
+    return output;
+}
+
+void work_output_list_destroy(work_output_t **first)
+{
+    while (*first) {
+        work_output_t *output = *first;
+        *first = output->next;
+        wire_writer_destroy(&output->results);
+        free(output);
+    }
+}

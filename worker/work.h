@@ -1,0 +1,95 @@
+/* What the link and the executors hand each other: work goes to an executor, output comes back.
+ *
+ * Everything here is moved: whoever holds a piece frees it. The link never sees entities, an
+ * executor never sees connections: it knows a broker only as (endpoint, connection) and its lease.
+ *
+ * Threading: a piece belongs to one thread at a time; a frame is shared by the pieces that point
+ * into it, a lease is written by the link's thread and read by the executors'.
+ */
+#ifndef WORKER_WORK_H
+#define WORKER_WORK_H
+
+#include <stdatomic.h>
+
+#include "core/ids.h"
+#include "core/message.h"
+
+/* Until when handlers of a broker's shards may be started, in monotonic milliseconds. An executor
+ * looks at it before each start, so that a process which was frozen starts nothing on a lease that
+ * ran out meanwhile. */
+typedef struct work_lease {
+    _Atomic uint64_t start_until_ms;
+} work_lease_t;
+
+/* A received frame, shared by the deliveries that point into it. */
+typedef struct work_frame {
+    atomic_uint references;
+    size_t size;
+    uint8_t bytes[];
+} work_frame_t;
+
+/* A copy of the bytes, with one reference. */
+work_frame_t *work_frame_new(fabric_bytes_t bytes);
+void work_frame_drop(work_frame_t *frame);
+
+/* Where results go: an endpoint's index in the link, and the number of the connection under which
+ * the deliveries came. */
+typedef struct work_source {
+    uint32_t endpoint;
+    uint64_t connection;
+} work_source_t;
+
+typedef enum work_kind {
+    WORK_BEGIN,     /* the shard is owned under `token` from now */
+    WORK_STOP,      /* stop the shard's entities; running handlers may end until `deadline_ms` */
+    WORK_DELIVERIES /* messages for entities */
+} work_kind_t;
+
+/* The most deliveries of one piece of work. */
+#define WORK_DELIVERIES_MAX 256u
+
+typedef struct work {
+    struct work *next;
+    work_kind_t kind;
+    uint32_t executor; /* for whom */
+    work_source_t source;
+    shard_id_t shard;          /* BEGIN, STOP */
+    token_t token;             /* BEGIN, STOP */
+    const work_lease_t *lease; /* BEGIN: outlives every executor */
+    uint64_t deadline_ms;      /* STOP */
+    work_frame_t *frame;       /* DELIVERIES: what their views point into */
+    uint32_t count, capacity;  /* DELIVERIES */
+    message_deliver_t deliveries[];
+} work_t;
+
+/* Work of a kind with room for `capacity` deliveries. */
+work_t *work_new(work_kind_t kind, uint32_t executor, work_source_t source, uint32_t capacity);
+/* Adds a delivery that points into `frame`. Returns the work, which may have moved; the caller has
+ * seen to it that count < WORK_DELIVERIES_MAX. */
+FABRIC_MUST_USE work_t *work_add(work_t *work, const message_deliver_t *delivery);
+/* Frees one piece of work. */
+void work_destroy(work_t **work);
+/* Frees a list of works. */
+void work_list_destroy(work_t **first);
+
+typedef enum work_output_kind {
+    OUTPUT_RESULTS, /* encoded RESULT messages */
+    OUTPUT_STOPPED  /* every entity of the shard under the token is stopped; comes after the last of
+                       their results */
+} work_output_kind_t;
+
+typedef struct work_output {
+    struct work_output *next;
+    work_output_kind_t kind;
+    work_source_t source;
+    shard_id_t shard;      /* STOPPED */
+    token_t token;         /* STOPPED */
+    wire_writer_t results; /* RESULTS */
+    uint32_t count;        /* RESULTS */
+} work_output_t;
+
+work_output_t *work_output_new(work_output_kind_t kind, work_source_t source);
+/* Frees a list of outputs. */
+void work_output_list_destroy(work_output_t **first);
+
+#endif

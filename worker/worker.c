@@ -1,0 +1,369 @@
+/* The worker: see <fabric/worker.h>. Puts the link's and the executors' threads together. */
+#include <fabric/worker.h>
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/endpoint.h"
+#include "worker/link_zmq.h"
+
+#define EXECUTORS_MAX     64u
+#define WEIGHT_DEFAULT    100u
+#define WINDOW_DEFAULT    16384u
+#define GRACE_MS_DEFAULT  5000u
+#define STUCK_WAIT_MS     1000u /* for a handler that outlived the grace time */
+#define URL_DEFAULT       "fabric://127.0.0.1:5700"
+#define BROKERS_GIVEN_MAX LIMIT_BROKERS_MAX
+
+struct fabric_worker {
+    link_config_t config; /* its views point to the three buffers */
+    char cluster_name[LIMIT_NAME_BYTES_MAX + 1];
+    char name[LIMIT_NAME_BYTES_MAX + 1];
+    wire_writer_t descriptions;
+    type_table_t *types;
+    char *brokers[BROKERS_GIVEN_MAX];
+    size_t broker_count;
+    link_zmq_t *link; /* NULL before start and after stop */
+    executor_thread_t *executors[EXECUTORS_MAX];
+    bool started;
+    bool stuck; /* a handler did not return: its thread and all that it uses stay */
+    executor_stats_t final_stats;
+    void (*log)(void *context, const char *code, const char *text);
+    void *log_context;
+    pthread_mutex_t lock; /* for what follows */
+    pthread_cond_t changed;
+    bool welcomed;
+    fabric_error_t refusal;
+    char refusal_text[1024];
+};
+
+static void say(const fabric_worker_t *worker, const char *code, const char *text)
+{
+    if (worker->log) {
+        worker->log(worker->log_context, code, text);
+    }
+}
+
+/* ---- making one ---- */
+
+typedef struct broker_list {
+    fabric_worker_t *worker;
+    fabric_error_t error;
+    reason_t *reason;
+} broker_list_t;
+
+static void add_broker(void *context, const char *endpoint)
+{
+    broker_list_t *list = (broker_list_t *)context;
+    fabric_worker_t *worker = list->worker;
+    if (list->error != FABRIC_OK) {
+        return;
+    }
+    if (!worker->config.allow_plaintext && !endpoint_is_local(endpoint)) {
+        list->error = reason_set(list->reason, FABRIC_ERROR_PLAINTEXT_REFUSED,
+                                 "%s leaves this machine and would not be encrypted: set "
+                                 "allow_plaintext to connect all the same",
+                                 endpoint);
+    } else if (worker->broker_count == BROKERS_GIVEN_MAX) {
+        list->error = reason_set(list->reason, FABRIC_ERROR_LIMIT_EXCEEDED,
+                                 "more than %u brokers are given", BROKERS_GIVEN_MAX);
+    } else {
+        char *copy = strdup(endpoint);
+        if (!copy) {
+            abort();
+        }
+        worker->brokers[worker->broker_count++] = copy;
+    }
+}
+
+static uint32_t or_default(uint32_t value, uint32_t fallback)
+{
+    return value > 0 ? value : fallback;
+}
+
+static uint32_t core_count(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > (long)EXECUTORS_MAX ? EXECUTORS_MAX : (uint32_t)cores;
+}
+
+static fabric_error_t set_names(fabric_worker_t *worker, const fabric_worker_options_t *options,
+                                reason_t *reason)
+{
+    const char *cluster_name = options->cluster_name ? options->cluster_name : "";
+    if (strlen(cluster_name) > LIMIT_NAME_BYTES_MAX ||
+        (options->name && strlen(options->name) > LIMIT_NAME_BYTES_MAX)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "a name has more than %d bytes",
+                          LIMIT_NAME_BYTES_MAX);
+    }
+    strcpy(worker->cluster_name, cluster_name);
+    if (options->name) {
+        strcpy(worker->name, options->name);
+    } else {
+        char host[128] = "";
+        gethostname(host, sizeof host - 1);
+        snprintf(worker->name, sizeof worker->name, "%s:%ld", host, (long)getpid());
+    }
+    worker->config.cluster_name = fabric_bytes_of(worker->cluster_name);
+    worker->config.name = fabric_bytes_of(worker->name);
+    return FABRIC_OK;
+}
+
+static fabric_error_t configure(fabric_worker_t *worker, const fabric_worker_options_t *options,
+                                reason_t *reason)
+{
+    link_config_t *config = &worker->config;
+    worker->log = options->log;
+    worker->log_context = options->log_context;
+    config->executors = or_default(options->executors, core_count());
+    config->weight = or_default(options->weight, WEIGHT_DEFAULT);
+    config->window = or_default(options->window, WINDOW_DEFAULT);
+    config->grace_ms = or_default(options->grace_ms, GRACE_MS_DEFAULT);
+    config->allow_plaintext = options->allow_plaintext;
+    if (config->executors > EXECUTORS_MAX) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "executors: at most %u threads",
+                          EXECUTORS_MAX);
+    }
+    fabric_error_t error = set_names(worker, options, reason);
+    if (error != FABRIC_OK) {
+        return error;
+    }
+    broker_list_t list = {.worker = worker, .reason = reason};
+    error =
+        endpoint_list_parse(options->url ? options->url : URL_DEFAULT, reason, add_broker, &list);
+    return error != FABRIC_OK ? error : list.error;
+}
+
+static void worker_free(fabric_worker_t *worker)
+{
+    for (size_t i = 0; i < worker->broker_count; i++) {
+        free(worker->brokers[i]);
+    }
+    wire_writer_destroy(&worker->descriptions);
+    type_table_destroy(&worker->types);
+    pthread_cond_destroy(&worker->changed);
+    pthread_mutex_destroy(&worker->lock);
+    free(worker);
+}
+
+fabric_error_t fabric_worker_new(const fabric_worker_options_t *options, fabric_worker_t **worker)
+{
+    static const fabric_worker_options_t defaults = {0};
+    pthread_condattr_t attributes;
+    fabric_worker_t *self = (fabric_worker_t *)calloc(1, sizeof *self);
+    if (!self || pthread_mutex_init(&self->lock, NULL) != 0 ||
+        pthread_condattr_init(&attributes) != 0 ||
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
+        pthread_cond_init(&self->changed, &attributes) != 0) {
+        abort();
+    }
+    pthread_condattr_destroy(&attributes);
+    self->types = type_table_new();
+    reason_t reason = {""};
+    fabric_error_t error = configure(self, options ? options : &defaults, &reason);
+    if (error != FABRIC_OK) {
+        say(self, "worker.invalid", reason.text);
+        worker_free(self);
+        return error;
+    }
+    *worker = self;
+    return FABRIC_OK;
+}
+
+fabric_error_t fabric_worker_add(fabric_worker_t *worker, const fabric_entity_type_t *type)
+{
+    reason_t reason = {""};
+    if (worker->started) {
+        return FABRIC_ERROR_INVALID_ARGUMENT;
+    }
+    fabric_error_t error = type_table_add(worker->types, type, &reason);
+    if (error != FABRIC_OK) {
+        say(worker, "worker.invalid", reason.text);
+    }
+    return error;
+}
+
+/* ---- running ---- */
+
+static void set_welcomed(fabric_worker_t *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->welcomed = true;
+    worker->refusal = FABRIC_OK;
+    pthread_cond_broadcast(&worker->changed);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static void set_refusal(fabric_worker_t *worker, const link_event_t *event, const char *text)
+{
+    if (!event->final) {
+        return;
+    }
+    pthread_mutex_lock(&worker->lock);
+    worker->refusal = event->error;
+    snprintf(worker->refusal_text, sizeof worker->refusal_text, "%s", text);
+    pthread_cond_broadcast(&worker->changed);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static void on_event(void *context, const link_event_t *event)
+{
+    fabric_worker_t *worker = (fabric_worker_t *)context;
+    char text[1024];
+    switch (event->kind) {
+    case LINK_EVENT_ABSENT:
+        say(worker, "worker.waiting", "no broker has taken this worker in yet; trying on");
+        return;
+    case LINK_EVENT_WELCOMED:
+        snprintf(text, sizeof text, "%s of cluster %s", event->endpoint, event->text);
+        set_welcomed(worker);
+        say(worker, "worker.welcomed", text);
+        return;
+    case LINK_EVENT_DISCONNECTED:
+        say(worker, "worker.disconnected", event->endpoint);
+        return;
+    case LINK_EVENT_SILENT:
+        say(worker, "worker.silent", event->endpoint);
+        return;
+    case LINK_EVENT_REFUSED:
+        snprintf(text, sizeof text, "%s refused: %s%s%s", event->endpoint,
+                 fabric_error_name(event->error), event->text[0] ? ": " : "", event->text);
+        set_refusal(worker, event, text);
+        say(worker, event->final ? "worker.refused" : "worker.deferred", text);
+        return;
+    case LINK_EVENT_MALFORMED:
+        snprintf(text, sizeof text, "%s: %s", event->endpoint, fabric_error_name(event->error));
+        say(worker, "worker.malformed", text);
+        return;
+    case LINK_EVENT_PLAINTEXT:
+        snprintf(text, sizeof text,
+                 "%s is in the map but leaves this machine: set "
+                 "allow_plaintext to connect",
+                 event->endpoint);
+        say(worker, "worker.plaintext", text);
+        return;
+    }
+}
+
+/* Ends the executors; false: a handler does not return. */
+static bool end_executors(fabric_worker_t *worker)
+{
+    uint64_t until_ms = clock_monotonic_ms() + STUCK_WAIT_MS;
+    for (uint32_t i = 0; i < worker->config.executors && worker->executors[i]; i++) {
+        executor_thread_end(worker->executors[i]);
+    }
+    bool all = true;
+    for (uint32_t i = 0; i < worker->config.executors && worker->executors[i]; i++) {
+        all = executor_thread_wait(worker->executors[i], until_ms) && all;
+    }
+    return all;
+}
+
+static executor_stats_t sum_stats(const fabric_worker_t *worker)
+{
+    executor_stats_t sum = worker->final_stats;
+    for (uint32_t i = 0; i < worker->config.executors && worker->executors[i]; i++) {
+        executor_stats_t one = executor_thread_stats(worker->executors[i]);
+        sum.handled += one.handled;
+        sum.defects += one.defects;
+        sum.entities += one.entities;
+    }
+    return sum;
+}
+
+static fabric_error_t start_threads(fabric_worker_t *worker)
+{
+    fabric_error_t error = link_zmq_new(&worker->config, on_event, worker, &worker->link);
+    for (size_t i = 0; i < worker->broker_count && error == FABRIC_OK; i++) {
+        error = link_zmq_add_endpoint(worker->link, worker->brokers[i]);
+    }
+    for (uint32_t i = 0; i < worker->config.executors && error == FABRIC_OK; i++) {
+        error = executor_thread_start(worker->types, link_zmq_notify, worker->link,
+                                      &worker->executors[i]);
+    }
+    return error != FABRIC_OK ? error : link_zmq_start(worker->link, worker->executors);
+}
+
+fabric_error_t fabric_worker_start(fabric_worker_t *worker)
+{
+    if (worker->started || type_table_count(worker->types) == 0) {
+        say(worker, "worker.invalid",
+            worker->started ? "the worker was started already" : "a worker needs an entity type");
+        return FABRIC_ERROR_INVALID_ARGUMENT;
+    }
+    type_table_describe(worker->types, &worker->descriptions);
+    worker->config.types = wire_writer_bytes(&worker->descriptions);
+    clock_random(worker->config.incarnation.bytes, sizeof worker->config.incarnation.bytes);
+    worker->started = true;
+    fabric_error_t error = start_threads(worker);
+    if (error != FABRIC_OK) {
+        fabric_worker_stop(worker);
+    }
+    return error;
+}
+
+fabric_error_t fabric_worker_wait_ready(fabric_worker_t *worker, uint32_t timeout_ms, char *text,
+                                        size_t text_size)
+{
+    uint64_t until_ms = clock_monotonic_ms() + timeout_ms;
+    struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000L};
+    pthread_mutex_lock(&worker->lock);
+    while (!worker->welcomed && worker->refusal == FABRIC_OK && clock_monotonic_ms() < until_ms) {
+        pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
+    }
+    fabric_error_t error = worker->refusal;
+    if (error == FABRIC_OK && !worker->welcomed) {
+        error = FABRIC_ERROR_TIMEOUT;
+    }
+    if (text && text_size > 0) {
+        snprintf(text, text_size, "%s", worker->refusal != FABRIC_OK ? worker->refusal_text : "");
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return error;
+}
+
+void fabric_worker_stop(fabric_worker_t *worker)
+{
+    if (!worker->link || worker->stuck) {
+        return;
+    }
+    link_zmq_stop(worker->link);
+    if (!end_executors(worker)) {
+        worker->stuck = true;
+        say(worker, "worker.stuck", "a handler does not return; its thread is left behind");
+        return;
+    }
+    worker->final_stats = sum_stats(worker);
+    for (uint32_t i = 0; i < worker->config.executors; i++) {
+        executor_thread_destroy(&worker->executors[i]);
+    }
+    link_zmq_destroy(&worker->link);
+}
+
+void fabric_worker_destroy(fabric_worker_t **worker)
+{
+    if (!worker || !*worker) {
+        return;
+    }
+    fabric_worker_stop(*worker);
+    if (!(*worker)->stuck) {
+        worker_free(*worker);
+    }
+    *worker = NULL;
+}
+
+void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats)
+{
+    executor_stats_t sum = sum_stats(worker);
+    *stats = (fabric_worker_stats_t){
+        .handled = sum.handled,
+        .defects = sum.defects,
+        .entities = sum.entities,
+        .shards = worker->link ? link_zmq_shards(worker->link) : 0,
+    };
+}

@@ -1,0 +1,228 @@
+/* fabric-worker: a worker that runs the entity types of module files. */
+#include <fabric/worker.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/config.h"
+#include "core/log.h"
+#include "worker/module.h"
+#include "worker/worker_config.h"
+
+enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_INTERNAL = 70, EXIT_CONFIG = 78 };
+
+/* What the main thread waits for. */
+typedef struct program {
+    int signals; /* a signalfd */
+    int refused; /* an eventfd: readable when a broker refused the worker for good */
+} program_t;
+
+static int fail(int exit_code, fabric_error_t error, const char *text)
+{
+    log_event(LOG_ERROR_LEVEL, "worker.failed", log_text("error", fabric_error_name(error)),
+              log_text("reason", text));
+    return exit_code;
+}
+
+static int exit_code_of(fabric_error_t error)
+{
+    switch (fabric_error_class(error)) {
+    case FABRIC_CLASS_OK:
+        return 0;
+    case FABRIC_CLASS_USAGE:
+        return EXIT_CONFIG;
+    case FABRIC_CLASS_FATAL:
+        return error == FABRIC_ERROR_SHARDS_MISMATCH ? EXIT_CONFIG : EXIT_INTERNAL;
+    case FABRIC_CLASS_REJECTED:
+        return error == FABRIC_ERROR_UNSUPPORTED_VERSION ? EXIT_UNAVAILABLE : EXIT_CONFIG;
+    case FABRIC_CLASS_RETRY:
+    case FABRIC_CLASS_FAILURE:
+    case FABRIC_CLASS_UNKNOWN:
+    case FABRIC_CLASS_FENCED:
+        return EXIT_UNAVAILABLE;
+    }
+    return EXIT_INTERNAL;
+}
+
+/* On the worker's own thread, or during a call on the main thread. */
+static void on_log(void *context, const char *code, const char *text)
+{
+    const program_t *program = (const program_t *)context;
+    bool good = strcmp(code, "worker.welcomed") == 0;
+    log_event(good ? LOG_INFO_LEVEL : LOG_WARN_LEVEL, code, log_text("detail", text));
+    if (strcmp(code, "worker.refused") == 0) {
+        uint64_t one = 1;
+        ssize_t written = write(program->refused, &one, sizeof one);
+        (void)written; /* fails only when it is readable already */
+    }
+}
+
+static fabric_error_t make_worker(const config_t *config, program_t *program, reason_t *reason,
+                                  fabric_worker_t **worker)
+{
+    fabric_worker_options_t options = {
+        .url = config_text(config, "url"),
+        .cluster_name = config_text(config, "cluster_name"),
+        .name = config_text(config, "name"),
+        .executors = (uint32_t)config_uint(config, "executors"),
+        .weight = (uint32_t)config_uint(config, "weight"),
+        .window = (uint32_t)config_uint(config, "window"),
+        .grace_ms = (uint32_t)config_uint(config, "grace_ms"),
+        .allow_plaintext = config_bool(config, "allow_plaintext"),
+        .log = on_log,
+        .log_context = program,
+    };
+    fabric_error_t error = fabric_worker_new(&options, worker);
+    if (error != FABRIC_OK) {
+        return reason_set(reason, error, "the options were refused");
+    }
+    for (size_t i = 0; i < config_list_size(config, "module"); i++) {
+        error = module_load(config_list_at(config, "module", i), *worker, reason);
+        if (error != FABRIC_OK) {
+            return error;
+        }
+    }
+    return FABRIC_OK;
+}
+
+/* SIGTERM and SIGINT are read from a descriptor; a second one ends the process at once. */
+static bool open_descriptors(program_t *program)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    program->signals = signalfd(-1, &signals, SFD_CLOEXEC);
+    program->refused = eventfd(0, EFD_CLOEXEC);
+    return program->signals >= 0 && program->refused >= 0;
+}
+
+static void let_signals_kill(const program_t *program)
+{
+    struct signalfd_siginfo taken;
+    sigset_t signals;
+    ssize_t size = read(program->signals, &taken, sizeof taken);
+    (void)size;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+/* Runs until a signal or a refusal. Returns the exit code. */
+static int run(fabric_worker_t *worker, const program_t *program)
+{
+    struct pollfd items[2] = {{.fd = program->signals, .events = POLLIN},
+                              {.fd = program->refused, .events = POLLIN}};
+    while (poll(items, 2, -1) < 0) {
+    }
+    char text[512] = "";
+    fabric_error_t error = FABRIC_OK;
+    if (items[1].revents & POLLIN) {
+        error = fabric_worker_wait_ready(worker, 0, text, sizeof text);
+    }
+    if (items[0].revents & POLLIN) {
+        let_signals_kill(program);
+    }
+    fabric_worker_stop(worker);
+    fabric_worker_stats_t stats;
+    fabric_worker_stats(worker, &stats);
+    log_event(LOG_INFO_LEVEL, "worker.stopped", log_uint("handled", stats.handled),
+              log_uint("defects", stats.defects));
+    return error == FABRIC_OK || error == FABRIC_ERROR_TIMEOUT
+               ? 0
+               : fail(exit_code_of(error), error, text);
+}
+
+static int start_and_run(const config_t *config)
+{
+    program_t program;
+    fabric_worker_t *worker = NULL;
+    reason_t reason = {""};
+    if (!open_descriptors(&program)) {
+        return fail(EXIT_INTERNAL, FABRIC_ERROR_INTERNAL, "the system gives no descriptors");
+    }
+    fabric_error_t error = make_worker(config, &program, &reason, &worker);
+    if (error != FABRIC_OK) {
+        fabric_worker_destroy(&worker);
+        return fail(EXIT_CONFIG, error, reason.text);
+    }
+    error = fabric_worker_start(worker);
+    if (error != FABRIC_OK) {
+        fabric_worker_destroy(&worker);
+        return fail(exit_code_of(error), error, "the worker could not be started");
+    }
+    log_event(LOG_INFO_LEVEL, "worker.started", log_text("url", config_text(config, "url")),
+              log_uint("modules", config_list_size(config, "module")),
+              log_uint("process", (uint64_t)getpid()));
+    int exit_code = run(worker, &program);
+    fabric_worker_destroy(&worker);
+    close(program.signals);
+    close(program.refused);
+    return exit_code;
+}
+
+static void print_usage(void)
+{
+    printf("usage: fabric-worker --module FILE [--module FILE ...] [--url URL] [options]\n\n"
+           "Runs the entity types of modules as part of a cluster, until SIGTERM or SIGINT.\n\n");
+    config_print_usage(worker_config_keys, stdout);
+    printf("\nexit status: 0 stopped, 64 usage, 69 refused by the broker, 70 internal,\n"
+           "             78 configuration or module invalid, or not of this cluster\n");
+}
+
+static int load(config_t *config, int argc, char **argv, bool *finished)
+{
+    reason_t reason = {""};
+    int rest = argc;
+    bool help = false;
+    bool version = false;
+    log_level_t level;
+    fabric_error_t error = config_load(config, argc, argv, &reason, &rest, &help, &version);
+    *finished = true;
+    if (error != FABRIC_OK) {
+        return fail(error == FABRIC_ERROR_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_CONFIG, error,
+                    reason.text);
+    }
+    if (help) {
+        print_usage();
+        return 0;
+    }
+    if (version) {
+        printf("fabric-worker %s\n", FABRIC_VERSION);
+        return 0;
+    }
+    if (rest < argc) {
+        return fail(EXIT_USAGE, FABRIC_ERROR_INVALID_ARGUMENT,
+                    "takes options only; modules are given by --module FILE");
+    }
+    if (config_list_size(config, "module") == 0) {
+        return fail(EXIT_USAGE, FABRIC_ERROR_INVALID_ARGUMENT, "give at least one --module FILE");
+    }
+    if (log_level_parse(config_text(config, "log_level"), &level) != FABRIC_OK) {
+        return fail(EXIT_CONFIG, FABRIC_ERROR_INVALID_CONFIGURATION,
+                    "log_level is error, warn, info or debug");
+    }
+    log_set_level(level);
+    *finished = false;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    config_t *config = config_new(worker_config_keys);
+    bool finished;
+    int exit_code = load(config, argc, argv, &finished);
+    if (!finished) {
+        exit_code = start_and_run(config);
+    }
+    config_destroy(&config);
+    return exit_code;
+}
