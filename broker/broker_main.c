@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "broker/broker.h"
+#include "broker/broker_zmq.h"
 #include "mysql/mysql_store.h"
 #include "sqlite/sqlite_store.h"
 

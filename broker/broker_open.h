@@ -1,8 +1,8 @@
-/* What the files of the broker's assembly share: broker.c and broker_open.c only. */
+/* What the files of the broker's assembly share: broker_zmq.c and broker_open.c only. */
 #ifndef BROKER_BROKER_OPEN_H
 #define BROKER_BROKER_OPEN_H
 
-#include "broker/broker.h"
+#include "broker/broker_zmq.h"
 #include "broker/router_zmq.h"
 
 struct broker {

@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,12 +77,15 @@ fabric_error_t cli_key_parse(const char *text, fabric_call_key_t *key)
 
 static char *join(const char *before, const char *after)
 {
-    char *text = malloc(strlen(before) + strlen(after) + 1);
+    size_t before_size = strlen(before);
+    size_t after_size = strlen(after) + 1;
+    char *text = malloc(before_size + after_size);
     if (!text) {
         abort();
     }
-    strcpy(text, before);
-    return strcat(text, after);
+    memcpy(text, before, before_size);
+    memcpy(text + before_size, after, after_size);
+    return text;
 }
 
 /* Copies the arguments, with -o FORM and -oFORM written out: configuration keys have long names

@@ -1,4 +1,4 @@
-/* One incarnation of a broker: see broker.h. */
+/* One incarnation of a broker: see broker_zmq.h. */
 #include "broker/broker_open.h"
 
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  * Threading: one thread makes, runs and destroys it; its lanes and its coordinator have threads of
  * their own as long as it is open.
  */
-#ifndef BROKER_BROKER_H
-#define BROKER_BROKER_H
+#ifndef BROKER_BROKER_ZMQ_H
+#define BROKER_BROKER_ZMQ_H
 
 #include "broker/broker_config.h"
 #include "core/store.h"
