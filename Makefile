@@ -89,7 +89,7 @@ CONFORMANCE := $(patsubst %.c,$(B)/%,$(wildcard tests/conformance/*_test.c))
 SIMULATION  := $(patsubst %.c,$(B)/%,$(wildcard tests/simulation/*_test.c))
 INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*_test.c))
 
-.PHONY: all everything packages run-tests check-asan help demo check check-unit check-conformance check-simulation check-integration tests bench tidy format \
+.PHONY: all everything packages run-tests check-asan check-tsan help demo check check-unit check-conformance check-simulation check-integration tests bench tidy format \
         format-check install uninstall docs clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -145,7 +145,7 @@ $(B)/lib/libfabric_worker.so: $(WORKER_OBJ) $(CORE_OBJ) libfabric.map
 define program
 @mkdir -p $(@D)
 $(if $(V),,@echo "LINK $@")
-$(Q)$(CC) $(filter %.o,$^) $(filter %.a,$^) $(LDFLAGS_ALL) $(1) -ldl -o $@
+$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS_ALL) $(1) -ldl -o $@
 endef
 $(B)/bin/fabric-broker: $(B)/obj/broker/broker_main.o $(A_BROKER) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
@@ -213,13 +213,27 @@ check:
 	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
 	@$(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests TESTS="$(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION)"
 run-tests:
-	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)
+	@FABRIC_BUILD=$(B) TSAN_OPTIONS=suppressions=tests/lib/tsan.supp sh tests/run $(TESTS)
 check-unit check-conformance check-simulation check-integration: check-%: everything tests
 	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
 ## make check-asan       unit tests and the simulation under address and undefined-behaviour sanitizers
 check-asan:
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan tests
 	@$(MAKE) --no-print-directory VARIANT=asan run-tests TESTS="$(patsubst $(B)/%,build/asan/%,$(UNIT) $(SIMULATION))"
+
+## make check-tsan       the tests with threads under the thread sanitizer
+check-tsan:
+	@$(MAKE) --no-print-directory -j2 VARIANT=tsan build/tsan/tests/unit/client_link build/tsan/tests/unit/worker_zmq
+	@$(MAKE) --no-print-directory VARIANT=tsan run-tests TESTS="build/tsan/tests/unit/client_link build/tsan/tests/unit/worker_zmq"
+
+## make bench            the figures of bench/README.md, on a private MariaDB, one after another (a few minutes)
+bench:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) everything
+	@for what in "ask --durable --inflight 1024" "ask --volatile --inflight 1024" "ask --durable --inflight 1" \
+	    "ask --volatile --inflight 1" "tell --durable --inflight 1024" "tell --volatile --inflight 1024"; do \
+	    $(B)/bin/fabric-bench $$what --entities 1000 --size 100 --duration 10 --spawn mysql || exit 1; \
+	done
 
 ## make tidy             the rules of the house; make format: clang-format; make format-check: whether it is
 tidy:

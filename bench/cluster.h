@@ -28,6 +28,7 @@ typedef struct cluster {
 typedef struct cluster_options {
     const char *store; /* "mysql" or "sqlite" */
     uint32_t workers;
+    const char *database;                /* URL of an empty database; NULL: one of its own */
     const char *module;                  /* beside the programs' folder; NULL: the benchmark's */
     const char *const *broker_arguments; /* besides the usual ones, NULL-terminated; or NULL */
     const char *const *worker_arguments; /* likewise */

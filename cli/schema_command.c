@@ -10,9 +10,12 @@
 #define DEFAULT_CLUSTER_NAME     "fabric"
 #define DEFAULT_SHARDS_PER_GROUP 300
 
-static int fail(const cli_options_t *options, fabric_error_t error, const reason_t *reason)
+/* `version` is that of the database, as far as it is known. */
+static int fail(const cli_options_t *options, uint32_t version, fabric_error_t error,
+                const reason_t *reason)
 {
-    return cli_fail(error, NULL, "%s: %s", options->store,
+    const char *remedy = version > STORE_SCHEMA_VERSION ? "install the release that made it" : NULL;
+    return cli_fail(error, remedy, "%s: %s", options->store,
                     reason->text[0] ? reason->text : fabric_error_meaning(error));
 }
 
@@ -25,7 +28,7 @@ static fabric_error_t wanted_cluster(const cli_options_t *options, store_t *stor
     snprintf(present.name, sizeof present.name, "%s", DEFAULT_CLUSTER_NAME);
     if (founded) {
         fabric_error_t error = store->driver->check(store, "", 0, reason, &present);
-        if (error) {
+        if (error && error != FABRIC_ERROR_WRONG_SCHEMA_VERSION) { /* unfinished: to be applied */
             return error;
         }
     }
@@ -41,13 +44,13 @@ static fabric_error_t wanted_cluster(const cli_options_t *options, store_t *stor
     return FABRIC_OK;
 }
 
-static fabric_error_t apply(const cli_options_t *options, store_t *store, reason_t *reason)
+static fabric_error_t apply(const cli_options_t *options, store_t *store, reason_t *reason,
+                            uint32_t *version)
 {
-    uint32_t version = 0;
     store_cluster_t wanted = {0};
-    fabric_error_t error = store->driver->schema_status(store, reason, &version);
+    fabric_error_t error = store->driver->schema_status(store, reason, version);
     if (!error) {
-        error = wanted_cluster(options, store, version == STORE_SCHEMA_VERSION, reason, &wanted);
+        error = wanted_cluster(options, store, *version == STORE_SCHEMA_VERSION, reason, &wanted);
     }
     return error ? error : store->driver->schema_apply(store, &wanted, reason);
 }
@@ -71,18 +74,18 @@ static void print(const cli_options_t *options, uint32_t version, const store_cl
     json_decref(document);
 }
 
-static fabric_error_t show(const cli_options_t *options, store_t *store, reason_t *reason)
+static fabric_error_t show(const cli_options_t *options, store_t *store, reason_t *reason,
+                           uint32_t *version)
 {
-    uint32_t version = 0;
     store_cluster_t cluster = {0};
     store_facts_t facts = {0};
-    fabric_error_t error = store->driver->schema_status(store, reason, &version);
-    if (!error && version == 0) {
+    fabric_error_t error = store->driver->schema_status(store, reason, version);
+    if (!error && *version == 0) {
         error = reason_set(reason, FABRIC_ERROR_WRONG_SCHEMA_VERSION,
                            "the database holds no tables of Fabric yet");
-    } else if (!error && version != STORE_SCHEMA_VERSION) {
+    } else if (!error && *version != STORE_SCHEMA_VERSION) {
         error = reason_set(reason, FABRIC_ERROR_WRONG_SCHEMA_VERSION,
-                           "the database has schema version %u, this program %u", version,
+                           "the database has schema version %u, this program %u", *version,
                            STORE_SCHEMA_VERSION);
     }
     if (!error) {
@@ -93,7 +96,7 @@ static fabric_error_t show(const cli_options_t *options, store_t *store, reason_
         error = store->driver->facts(store, &facts);
     }
     if (!error) {
-        print(options, version, &cluster, &facts);
+        print(options, *version, &cluster, &facts);
     }
     return error;
 }
@@ -113,15 +116,16 @@ int cli_schema(const cli_options_t *options, const store_driver_t *const *driver
                                      .connect_timeout_ms = options->timeout_ms,
                                      .io_timeout_ms = options->timeout_ms};
     reason_t reason = {{0}};
+    uint32_t version = 0;
     store_t *store = NULL;
     fabric_error_t error = store_open(drivers, &store_options, &reason, &store);
     if (!error && applies) {
-        error = apply(options, store, &reason);
+        error = apply(options, store, &reason, &version);
     }
     if (!error) {
-        error = show(options, store, &reason);
+        error = show(options, store, &reason, &version);
     }
-    int code = error ? fail(options, error, &reason) : CLI_DONE;
+    int code = error ? fail(options, version, error, &reason) : CLI_DONE;
     store_close(&store);
     return code;
 }

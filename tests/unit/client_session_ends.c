@@ -65,7 +65,7 @@ static void test_sent_and_unanswered_is_unknown(void **state)
     script_advance(d, 50);
     script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
     script_expect_end(d, once, FABRIC_ERROR_OUTCOME_UNKNOWN);
-    script_reply(d, 0, a, 5); /* too late */
+    script_reply(d, 0, a, 5);                                           /* too late */
     session_receive(d->session, 0, fabric_bytes("\xc1", 1), d->now_ms); /* and no frame */
     assert_null(session_next_done(d->session));
 }

@@ -1,0 +1,79 @@
+/* Models of clients and workers for random tests of the router: they behave as the protocol says, and check what they see. */
+#ifndef TESTS_LIB_ROUTER_MODEL_H
+#define TESTS_LIB_ROUTER_MODEL_H
+
+#include "tests/lib/router_driver.h"
+
+enum { CLIENTS = 3, WORKERS = 2, ENTITIES = 6, CALLS = 4096, HELD_MAX = 256 };
+
+typedef enum call_mode { CALL_UNSENT, CALL_SENT, CALL_REFUSED_ONCE, CALL_SETTLED } call_mode_t;
+
+typedef struct model_call {
+    call_mode_t mode;
+    bool durable, tell, sent_before;
+    unsigned entity;
+    uint64_t floor;
+    /* the store's row, and what workers did */
+    uint64_t id;
+    shard_id_t shard;
+    bool ended;
+    unsigned runs;
+    store_reply_t reply;
+} model_call_t;
+
+typedef struct model_client {
+    char peer[32];
+    uint64_t connection, next, oldest, high_id;
+    model_call_t calls[CALLS];
+} model_client_t;
+
+typedef struct model_worker {
+    char peer[32];
+    unsigned number;
+    uint64_t connection;
+    bool alive;
+    token_t tokens[DRIVER_SHARDS + 1]; /* home_epoch 0: not held */
+    uint64_t defect[ENTITIES];         /* activation up to which the entity is broken */
+    note_t *queue[HELD_MAX];
+    size_t count;
+} model_worker_t;
+
+typedef struct model {
+    driver_t *driver;
+    uint64_t random;
+    model_client_t clients[CLIENTS];
+    model_worker_t workers[WORKERS];
+    unsigned incarnations;
+    bool calm; /* nothing goes wrong any more */
+    uint64_t first_run[ENTITIES], ended[ENTITIES];
+    token_t newest[DRIVER_SHARDS + 1];
+    bool lookup_running[2];
+    router_lookup_t lookups[2];
+    uint64_t accepted;
+} model_t;
+
+/* Below `below`, from the model's own seed. */
+uint64_t model_pick(model_t *model, uint64_t below);
+model_call_t *model_call(model_t *model, uint64_t client, uint64_t sequence);
+/* The call that the store has under this id, or NULL. */
+model_call_t *model_row(model_t *model, uint64_t id);
+
+/* The sequence below which all of the client's calls are settled. */
+uint64_t model_settled(model_client_t *client);
+void model_client_new_call(model_t *model, model_client_t *client);
+/* A new connection: volatile calls are given up, all others sent again. */
+void model_client_connect(model_t *model, model_client_t *client);
+/* Sends again what was refused. */
+void model_client_retry(model_t *model, model_client_t *client);
+
+/* Forgets everything that the worker holds. */
+void model_worker_drop(model_worker_t *worker);
+/* `anew`: another incarnation; else the same one on another connection. */
+void model_worker_connect(model_t *model, model_worker_t *worker, bool anew);
+/* Runs the worker's oldest delivery, or hands it back. */
+void model_worker_answer(model_t *model, model_worker_t *worker);
+
+/* Lets everyone take what the router sent. */
+void model_take_notes(model_t *model);
+
+#endif

@@ -1,0 +1,314 @@
+/* A cluster for one integration test: see testbed.h. */
+#include "tests/lib/testbed.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <mysql.h>
+#include <sqlite3.h>
+
+#include "bench/status.h"
+#include "bench/stop.h"
+#include "core/clock.h"
+#include "core/document.h"
+#include "mysql/mysql_store.h"
+#include "mysql/mysql_url.h"
+#include "sqlite/sqlite_store.h"
+#include "tests/lib/mariadb.h"
+
+enum { POLL_MS = 5, QUERY_MS = 10000, READY_MS = 60000, DRAIN_MS = 60000, STOP_MS = 20000 };
+
+static const store_driver_t *const drivers[] = {&sqlite_store_driver, &mysql_store_driver, NULL};
+
+static const char *missing_server; /* why there is no server; NULL: it was not asked for, or runs */
+static char missing_server_text[256];
+
+/* ---- one test ---- */
+
+static int set_up(void **state, const char *store)
+{
+    reason_t reason = {{0}};
+    testbed_t *bed = calloc(1, sizeof *bed);
+    if (!bed || folder_make(&reason, bed->folder) != FABRIC_OK) {
+        print_error("no folder: %s\n", reason.text);
+        free(bed);
+        return -1;
+    }
+    bed->store = store;
+    bed->cluster.broker = bed->cluster.standby = PROCESS_NONE;
+    bed->cluster.database.server = PROCESS_NONE;
+    setenv(PROBE_FOLDER, bed->folder, 1);
+    *state = bed;
+    if (strcmp(store, "mysql") == 0 && !mariadb_fresh_database(bed->database)) {
+        print_error("no database\n");
+        return -1;
+    }
+    return 0;
+}
+
+static int set_up_sqlite(void **state)
+{
+    return set_up(state, "sqlite");
+}
+
+static int set_up_mysql(void **state)
+{
+    return set_up(state, "mysql");
+}
+
+static int tear_down(void **state)
+{
+    testbed_t *bed = *state;
+    fabric_client_close(&bed->client);
+    for (uint32_t i = 0; i < bed->cluster.worker_count; i++) { /* what holds may hold for ever */
+        if (process_runs(&bed->cluster.workers[i])) {
+            kill(-bed->cluster.workers[i].pid, SIGKILL);
+        }
+    }
+    cluster_stop(&bed->cluster);
+    if (bed->database[0]) {
+        mariadb_drop_database(bed->database);
+    }
+    folder_remove(bed->folder);
+    free(bed);
+    return 0;
+}
+
+/* In place of a test on a server that is not there; its state is its name. */
+static void say_skipped(void **state)
+{
+    print_message("skip: %s: %s\n", (const char *)*state, missing_server);
+    skip();
+}
+
+/* ---- all tests ---- */
+
+static bool want_server(const testbed_test_t *tests, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (tests[i].stores & TESTBED_MYSQL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct CMUnitTest test_on(const testbed_test_t *test, testbed_store_t store)
+{
+    char name[128];
+    bool sqlite = store == TESTBED_SQLITE;
+    bool both = test->stores == TESTBED_BOTH;
+    snprintf(name, sizeof name, "%s%s", test->name, !both ? "" : sqlite ? "_sqlite" : "_mysql");
+    struct CMUnitTest unit = {.name = strdup(name),
+                              .test_func = test->run,
+                              .setup_func = sqlite ? set_up_sqlite : set_up_mysql,
+                              .teardown_func = tear_down};
+    if (!sqlite && missing_server) {
+        unit = (struct CMUnitTest){.name = unit.name, .test_func = say_skipped};
+        unit.initial_state = (void *)(uintptr_t)unit.name;
+    }
+    return unit;
+}
+
+int testbed_run(const char *area, const testbed_test_t *tests, size_t count)
+{
+    struct CMUnitTest *units = calloc(2 * count, sizeof *units);
+    size_t unit_count = 0;
+    if (!units) {
+        abort();
+    }
+    stop_install();
+    if (mariadb_password()) {
+        missing_server = "programs are not handed the password of the server that is given";
+    } else if (want_server(tests, count) && !mariadb_start(missing_server_text)) {
+        missing_server = missing_server_text;
+    }
+    for (unsigned store = TESTBED_SQLITE; store <= TESTBED_MYSQL; store *= 2) {
+        for (size_t i = 0; i < count; i++) {
+            if (tests[i].stores & store) {
+                units[unit_count++] = test_on(&tests[i], (testbed_store_t)store);
+            }
+        }
+    }
+    int failed = _cmocka_run_group_tests(area, units, unit_count, NULL, NULL);
+    mariadb_stop();
+    for (size_t i = 0; i < unit_count; i++) {
+        free((void *)(uintptr_t)units[i].name);
+    }
+    free(units);
+    return failed;
+}
+
+/* ---- the cluster ---- */
+
+static void require(testbed_t *bed, fabric_error_t error, const reason_t *reason)
+{
+    if (error) {
+        cluster_print_logs(&bed->cluster, stderr);
+        fail_msg("%s: %s", fabric_error_name(error), reason->text);
+    }
+}
+
+void testbed_connect(testbed_t *bed)
+{
+    fabric_outcome_t outcome = {0};
+    fabric_client_options_t options = {.name = "test", .connect_timeout_ms = READY_MS};
+    fabric_client_close(&bed->client);
+    fabric_error_t error = fabric_client_open(bed->cluster.urls, &options, &bed->client, &outcome);
+    if (error) {
+        fail_msg("%s: %s: %s", bed->cluster.urls, fabric_error_name(error), outcome.text);
+    }
+}
+
+void testbed_start(testbed_t *bed, uint32_t workers)
+{
+    reason_t reason = {{0}};
+    bed->options = (cluster_options_t){.store = bed->store,
+                                       .workers = workers,
+                                       .database = bed->database[0] ? bed->database : NULL,
+                                       .module = "../tests/probe_module.so",
+                                       .broker_arguments = bed->broker_arguments,
+                                       .worker_arguments = bed->worker_arguments};
+    require(bed, cluster_start(&bed->cluster, &bed->options, drivers, &reason), &reason);
+    testbed_connect(bed);
+    if (workers) {
+        testbed_wait_ready(bed, workers);
+    }
+}
+
+void testbed_add_worker(testbed_t *bed)
+{
+    reason_t reason = {{0}};
+    require(bed, cluster_add_worker(&bed->cluster, &reason), &reason);
+}
+
+void testbed_wait_ready(testbed_t *bed, uint32_t workers)
+{
+    reason_t reason = {{0}};
+    require(bed, status_wait_ready(bed->client, workers, READY_MS, &reason), &reason);
+}
+
+void testbed_wait_drained(testbed_t *bed)
+{
+    reason_t reason = {{0}};
+    require(bed, status_wait_drained(bed->client, DRAIN_MS, &reason), &reason);
+}
+
+void testbed_kill(process_t *process)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + STOP_MS;
+    assert_true(process->pid > 0);
+    assert_int_equal(kill(process->pid, SIGKILL), 0);
+    while (process_runs(process)) {
+        testbed_poll(deadline_ms, "the end of a killed process");
+    }
+}
+
+void testbed_stop_processes(testbed_t *bed)
+{
+    for (uint32_t i = 0; i < bed->cluster.worker_count; i++) {
+        process_stop(&bed->cluster.workers[i], STOP_MS);
+    }
+    process_stop(&bed->cluster.standby, STOP_MS);
+    process_stop(&bed->cluster.broker, STOP_MS);
+}
+
+json_t *testbed_status(fabric_client_t *client)
+{
+    uint8_t *document = NULL;
+    size_t size = 0;
+    char *text = NULL;
+    fabric_outcome_t outcome = {0};
+    fabric_error_t error = fabric_client_query(client, "status", fabric_bytes(NULL, 0), QUERY_MS,
+                                               &document, &size, &outcome);
+    if (error) {
+        fail_msg("status: %s: %s", fabric_error_name(error), outcome.text);
+    }
+    assert_int_equal(document_to_json(fabric_bytes(document, size), &text), FABRIC_OK);
+    json_t *status = json_loads(text, 0, NULL);
+    free(document);
+    free(text);
+    assert_non_null(status);
+    return status;
+}
+
+uint64_t testbed_counter(fabric_client_t *client, const char *name)
+{
+    json_t *status = testbed_status(client);
+    const json_t *value = json_object_get(json_object_get(status, "counters"), name);
+    assert_true(json_is_integer(value));
+    uint64_t number = (uint64_t)json_integer_value(value);
+    json_decref(status);
+    return number;
+}
+
+void testbed_open_gate(testbed_t *bed, const char *name)
+{
+    char path[FOLDER_PATH_SIZE + 80];
+    snprintf(path, sizeof path, "%s/%s", bed->folder, name);
+    int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    close(file);
+}
+
+void testbed_poll(uint64_t deadline_ms, const char *missing)
+{
+    if (stop_requested() || clock_monotonic_ms() >= deadline_ms) {
+        fail_msg("waited in vain for %s", missing);
+    }
+    poll(NULL, 0, POLL_MS);
+}
+
+/* ---- the database ---- */
+
+static int64_t query_sqlite(const char *path, const char *sql)
+{
+    sqlite3 *database = NULL;
+    sqlite3_stmt *statement = NULL;
+    int64_t number = -1;
+    if (sqlite3_open(path, &database) == SQLITE_OK &&
+        sqlite3_prepare_v2(database, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        number = sqlite3_column_int64(statement, 0);
+    } else {
+        print_error("%s: %s\n", sql, sqlite3_errmsg(database));
+    }
+    sqlite3_finalize(statement);
+    sqlite3_close(database);
+    return number;
+}
+
+static int64_t query_mysql(const char *text, const char *sql)
+{
+    mysql_url_t url;
+    MYSQL_ROW row = NULL;
+    int64_t number = -1;
+    MYSQL *connection = mysql_init(NULL);
+    assert_int_equal(mysql_url_parse(text, NULL, &url), FABRIC_OK);
+    assert_non_null(connection);
+    bool done = mysql_real_connect(connection, url.host, url.user, NULL, url.database, url.port,
+                                   url.socket[0] ? url.socket : NULL, 0) &&
+                mysql_query(connection, sql) == 0;
+    MYSQL_RES *result = done ? mysql_store_result(connection) : NULL;
+    if (result && (row = mysql_fetch_row(result)) && row[0]) {
+        number = strtoll(row[0], NULL, 10);
+    } else {
+        print_error("%s: %s\n", sql, mysql_error(connection));
+    }
+    mysql_free_result(result);
+    mysql_close(connection);
+    return number;
+}
+
+int64_t testbed_query_number(testbed_t *bed, const char *sql)
+{
+    const char *url = bed->cluster.database.url;
+    int64_t number =
+        bed->database[0] ? query_mysql(url, sql) : query_sqlite(url + strlen("sqlite:"), sql);
+    assert_true(number >= 0);
+    return number;
+}

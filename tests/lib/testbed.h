@@ -1,0 +1,82 @@
+/* A cluster for one integration test: database, broker, workers with the entity type Probe, and a
+ * client, on SQLite or on a private MariaDB server that all tests of the program share.
+ *
+ *     int main(void) { return testbed_run("area", tests, count); }
+ *     static void works(void **state) { testbed_t *bed = *state; testbed_start(bed, 2); ... }
+ *
+ * A failed expectation fails the running test; what was started is stopped all the same.
+ *
+ * Threading: the test's thread.
+ */
+#ifndef TESTS_LIB_TESTBED_H
+#define TESTS_LIB_TESTBED_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include <fabric/client.h>
+
+#include "bench/cluster.h"
+#include "tests/lib/probe.h"
+
+typedef enum testbed_store {
+    TESTBED_SQLITE = 1,
+    TESTBED_MYSQL = 2,
+    TESTBED_BOTH = 3
+} testbed_store_t;
+
+typedef struct testbed_test {
+    const char *name; /* lower case; the store's name is added */
+    void (*run)(void **state);
+    unsigned stores; /* testbed_store_t */
+} testbed_test_t;
+
+typedef struct testbed {
+    const char *store;                   /* "sqlite" or "mysql" */
+    const char *const *broker_arguments; /* for testbed_start; NULL: none */
+    const char *const *worker_arguments;
+    char folder[FOLDER_PATH_SIZE]; /* $PROBE_FOLDER of the workers */
+    char database[512];            /* on the server; empty: none */
+    cluster_options_t options;
+    cluster_t cluster;
+    fabric_client_t *client;
+} testbed_t;
+
+/* Runs tests, each on every store that it names and with a testbed of its own as state, which has its
+ * folder and nothing running. Returns what main is to return. */
+int testbed_run(const char *area, const testbed_test_t *tests, size_t count);
+
+/* Starts the cluster and a client, and waits until all shards have owners (with at least one worker). */
+void testbed_start(testbed_t *bed, uint32_t workers);
+/* Closes the client and opens another. */
+void testbed_connect(testbed_t *bed);
+/* Starts one more worker; does not wait. */
+void testbed_add_worker(testbed_t *bed);
+/* Waits until so many workers are healthy and all shards have healthy owners. */
+void testbed_wait_ready(testbed_t *bed, uint32_t workers);
+/* Waits until no durable message is pending. */
+void testbed_wait_drained(testbed_t *bed);
+/* Kills a process of the cluster with SIGKILL and collects it. */
+void testbed_kill(process_t *process);
+/* Stops the brokers and workers in order, so that the database can be looked at. */
+void testbed_stop_processes(testbed_t *bed);
+
+/* The status document; to be released by json_decref. */
+json_t *testbed_status(fabric_client_t *client);
+/* A counter of it. */
+uint64_t testbed_counter(fabric_client_t *client, const char *name);
+/* Makes a gate of Probe. */
+void testbed_open_gate(testbed_t *bed, const char *name);
+
+/* The number that a query gives; no broker may have a SQLite file open. */
+int64_t testbed_query_number(testbed_t *bed, const char *sql);
+
+/* For polls: waits a few milliseconds; fails the test with what is missing after the deadline. */
+void testbed_poll(uint64_t deadline_ms, const char *missing);
+
+#endif
