@@ -56,6 +56,8 @@ const config_key_t broker_config_keys[] = {
     {"pending_max", CONFIG_UINT, NULL, 1, 100000000, "N", "durable messages that may be pending"},
     {"entity_pending_max", CONFIG_UINT, NULL, 1, 100000000, "N",
      "durable messages of one entity that may be pending"},
+    {"memory_bytes_max", CONFIG_UINT, NULL, 1 << 20, UINT64_MAX, "BYTES",
+     "bytes of all messages in memory, volatile ones included (default 1 GiB)"},
     {"batch_items_max", CONFIG_UINT, NULL, 1, 100000, "N", "messages and replies of one commit"},
     {"client_memory_ms", CONFIG_UINT, NULL, 1000, 86400000, "MS",
      "how long the calls of a client that is away are remembered"},
@@ -84,6 +86,9 @@ static void read_limits(const config_t *values, router_config_t *router)
     read_limit(values, "backoff_max_ms", &router->backoff_max_ms);
     read_limit(values, "pending_max", &router->pending_max);
     read_limit(values, "entity_pending_max", &router->entity_pending_max);
+    if (config_is_set(values, "memory_bytes_max")) {
+        router->memory_bytes_max = config_uint(values, "memory_bytes_max");
+    }
     read_limit(values, "batch_items_max", &router->batch_items_max);
     read_limit(values, "client_memory_ms", &router->client_memory_ms);
     read_limit(values, "peers_max", &router->peers_max);

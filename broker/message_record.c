@@ -22,6 +22,7 @@ message_t *message_new(const store_message_t *stored)
         abort();
     }
     memset(message, 0, sizeof *message);
+    message->size = (uint32_t)(sizeof *message + size);
     uint8_t *at = message->bytes;
     message->stored = *stored;
     message->stored.type = copy(&at, stored->type);

@@ -22,6 +22,7 @@ void router_config_defaults(router_config_t *config)
     config->backoff_max_ms = 30000;
     config->pending_max = 1000000;
     config->entity_pending_max = 100000;
+    config->memory_bytes_max = UINT64_C(1) << 30;
     config->batch_items_max = 4096;
     config->client_memory_ms = 60000;
     config->peers_max = 10000;

@@ -46,6 +46,7 @@ typedef struct router_config {
     uint32_t backoff_ms, backoff_max_ms; /* after a defect: first and longest wait */
     uint32_t pending_max;                /* durable messages in memory */
     uint32_t entity_pending_max;         /* of these, of one entity */
+    uint64_t memory_bytes_max;           /* of all messages in memory, volatile ones included */
     uint32_t batch_items_max;            /* messages and replies of one commit */
     uint32_t client_memory_ms; /* how long calls of a client that is away are remembered */
     uint32_t peers_max;

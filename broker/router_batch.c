@@ -5,7 +5,7 @@
 
 enum { MARK_MS = 1000, BATCH_BYTES_MAX = 8 << 20 };
 
-lane_t *lane_of(router_t *router, shard_id_t shard)
+router_lane_t *lane_of(router_t *router, shard_id_t shard)
 {
     return &router->lanes[shard_id_number(shard) % router->config.lanes];
 }
@@ -84,7 +84,7 @@ static message_t *find_call_in(const batch_builder_t *builder, call_key_t call)
     return NULL;
 }
 
-message_t *batch_find_call(lane_t *lane, call_key_t call)
+message_t *batch_find_call(router_lane_t *lane, call_key_t call)
 {
     message_t *message = find_call_in(&lane->next, call);
     return message || !lane->running ? message : find_call_in(&lane->current, call);
@@ -94,7 +94,7 @@ message_t *batch_find_call(lane_t *lane, call_key_t call)
 
 void unended_add(router_t *router, message_t *message)
 {
-    lane_t *lane = lane_of(router, message->stored.shard);
+    router_lane_t *lane = lane_of(router, message->stored.shard);
     message_t *after = lane->newest;
     while (after && after->stored.id.value > message->stored.id.value) {
         after = after->older; /* only what is loaded late has to look for its place */
@@ -107,7 +107,7 @@ void unended_add(router_t *router, message_t *message)
 
 static void unended_remove(router_t *router, message_t *message)
 {
-    lane_t *lane = lane_of(router, message->stored.shard);
+    router_lane_t *lane = lane_of(router, message->stored.shard);
     *(message->newer ? &message->newer->older : &lane->newest) = message->older;
     *(message->older ? &message->older->newer : &lane->oldest) = message->newer;
     message->older = message->newer = NULL;
@@ -231,7 +231,7 @@ static void take(batch_builder_t *current, batch_builder_t *next, size_t most)
 const store_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_t now_ms)
 {
     router->now_ms = now_ms;
-    lane_t *lane = &router->lanes[number];
+    router_lane_t *lane = &router->lanes[number];
     if (lane->running || lane->lookup_current.running ||
         (lane->batched && lane->lookup_next.count > 0)) {
         return NULL;
@@ -285,7 +285,7 @@ static void message_end(router_t *router, message_t *message, fabric_error_t err
 {
     entity_t *entity = message->entity;
     unended_remove(router, message);
-    HASH_DELETE(by_id, router->messages_by_id, message);
+    message_remove(router, message);
     router->counters.pending--;
     entity->pending--;
     message->entity = NULL;
@@ -402,7 +402,7 @@ void router_batch_done(router_t *router, uint32_t number, const store_rejection_
                        size_t rejected_count, uint64_t now_ms)
 {
     router->now_ms = now_ms;
-    lane_t *lane = &router->lanes[number];
+    router_lane_t *lane = &router->lanes[number];
     const store_batch_t *batch = &lane->batch;
     lane->running = false;
     router->counters.batches++;

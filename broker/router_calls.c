@@ -204,13 +204,13 @@ void call_arrived(router_t *router, client_t *client, message_t *message)
         }
     }
     bool waits = resend || (call && client->waiting);
-    if (waits && router->counters.pending + router->held >= router->config.pending_max) {
+    if (waits && router_is_full(router)) {
         request_reject(router, client, sequence, FABRIC_ERROR_BUSY, 100, "");
         message_destroy(&message);
         return;
     }
     if (resend) {
-        lane_t *lane = lane_of(router, message->stored.shard);
+        router_lane_t *lane = lane_of(router, message->stored.shard);
         if (!call &&
             batch_find_call(
                 lane,

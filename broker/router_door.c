@@ -170,6 +170,18 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
     return left_ms > 0 && left_ms < UINT64_MAX - router->now_ms ? router->now_ms + left_ms : 0;
 }
 
+bool router_is_full(const router_t *router)
+{
+    return router->counters.pending + router->held >= router->config.pending_max ||
+           router->message_bytes >= router->config.memory_bytes_max;
+}
+
+/* The database's time, carried on by our monotonic clock. */
+static int64_t store_now_ms(const router_t *router)
+{
+    return router->config.store_now_ms + (int64_t)(router->now_ms - router->started_ms);
+}
+
 static void volatile_accept(router_t *router, client_t *client, const message_request_t *request,
                             shard_t *shard, const known_type_t *type)
 {
@@ -180,6 +192,10 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
                        "no runner owns the entity's shard now");
         return;
     }
+    if (router->message_bytes >= router->config.memory_bytes_max) {
+        request_reject(router, client, request->sequence, FABRIC_ERROR_BUSY, RETRY_MS, "");
+        return;
+    }
     entity_t *entity = entity_find_or_add(router, shard, request->type, request->id);
     if (entity->queued_volatile >= type->description->mailbox_capacity) {
         request_reject(router, client, request->sequence, FABRIC_ERROR_MAILBOX_FULL, RETRY_MS, "");
@@ -188,12 +204,10 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
     }
     store_message_t stored = stored_form(client, request, shard);
     message_t *message = message_new(&stored);
-    message->stored.id =
-        snowflake_next(&router->generator, router->config.store_now_ms +
-                                               (int64_t)(router->now_ms - router->started_ms));
+    message->stored.id = snowflake_next(&router->generator, store_now_ms(router));
     message->deadline_ms = deadline(router, request->deadline_ms);
     message->entity = entity;
-    HASH_ADD(by_id, router->messages_by_id, stored.id, sizeof message->stored.id, message);
+    message_add(router, message);
     entity_append(router, entity, message);
     entity_dispatch(router, entity);
 }
@@ -201,14 +215,14 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
 static fabric_error_t durable_limits(router_t *router, const message_t *message, shard_t *shard,
                                      entity_t **entity)
 {
-    int64_t now_ms = router->config.store_now_ms + (int64_t)(router->now_ms - router->started_ms);
-    if (snowflake_timestamp_ms((request_id_t){message->floor}) > now_ms + FLOOR_AHEAD_MS) {
+    if (snowflake_timestamp_ms((request_id_t){message->floor}) >
+        store_now_ms(router) + FLOOR_AHEAD_MS) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     if (!lane_of(router, shard->id)->available) {
         return FABRIC_ERROR_PERSISTENCE;
     }
-    if (router->counters.pending + router->held >= router->config.pending_max) {
+    if (router_is_full(router)) {
         return FABRIC_ERROR_BUSY;
     }
     *entity = entity_find_or_add(router, shard, message->stored.type, message->stored.entity);
@@ -238,15 +252,13 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
         return;
     }
     snowflake_lift(&router->generator, (request_id_t){message->floor});
-    message->stored.id =
-        snowflake_next(&router->generator, router->config.store_now_ms +
-                                               (int64_t)(router->now_ms - router->started_ms));
+    message->stored.id = snowflake_next(&router->generator, store_now_ms(router));
     message->stored.flags &= ~(uint32_t)REQUEST_RESEND;
     message->state = MESSAGE_IN_LANE;
     message->entity = entity;
     entity->pending++;
     router->counters.pending++;
-    HASH_ADD(by_id, router->messages_by_id, stored.id, sizeof message->stored.id, message);
+    message_add(router, message);
     if (sequence >= client->settled) {
         call_t *call = call_find(client, sequence);
         call_open(call ? call : call_add(client, sequence), message);

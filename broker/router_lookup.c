@@ -32,7 +32,7 @@ static int compare_items(const void *a, const void *b)
 
 bool router_take_lookup(router_t *router, uint32_t number, router_lookup_t *result)
 {
-    lane_t *lane = &router->lanes[number];
+    router_lane_t *lane = &router->lanes[number];
     bool batch_waits = lane->next.message_count + lane->next.reply_count > 0 && !lane->batched;
     if (lane->lookup_current.running || lane->lookup_next.count == 0 || lane->running ||
         batch_waits) {
@@ -183,7 +183,7 @@ static void refuse_waiting(router_t *router, client_t *client, message_t *messag
 /* The store does not know the call: it is accepted now, in its turn. */
 static void accept_waiting(router_t *router, client_t *client, message_t *message)
 {
-    lane_t *lane = lane_of(router, message->stored.shard);
+    router_lane_t *lane = lane_of(router, message->stored.shard);
     uint64_t sequence = message->stored.call.sequence;
     call_t *call = sequence >= client->settled ? call_find(client, sequence) : NULL;
     if (!call && batch_find_call(lane, message->stored.call)) {

@@ -73,6 +73,18 @@ void entity_release(router_t *router, entity_t *entity)
 
 /* ---- the queue ---- */
 
+void message_add(router_t *router, message_t *message)
+{
+    HASH_ADD(by_id, router->messages_by_id, stored.id, sizeof message->stored.id, message);
+    router->message_bytes += message->size;
+}
+
+void message_remove(router_t *router, message_t *message)
+{
+    HASH_DELETE(by_id, router->messages_by_id, message);
+    router->message_bytes -= message->size;
+}
+
 void entity_append(router_t *router, entity_t *entity, message_t *message)
 {
     (void)router;
@@ -110,7 +122,7 @@ void entity_remove(router_t *router, message_t *message)
 void message_forget(router_t *router, message_t *message)
 {
     entity_remove(router, message);
-    HASH_DELETE(by_id, router->messages_by_id, message);
+    message_remove(router, message);
     message_destroy(&message);
 }
 

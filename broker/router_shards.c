@@ -148,7 +148,7 @@ static void message_loaded(router_t *router, shard_t *shard, message_t *message)
     entity->pending++;
     router->counters.pending++;
     snowflake_lift(&router->generator, message->stored.id);
-    HASH_ADD(by_id, router->messages_by_id, stored.id, sizeof message->stored.id, message);
+    message_add(router, message);
     unended_add(router, message);
     entity_append(router, entity, message);
 }
@@ -477,7 +477,7 @@ void router_drain(router_t *router, uint64_t now_ms)
 bool router_drained(const router_t *router)
 {
     for (uint32_t i = 0; i < router->config.lanes; i++) {
-        const lane_t *lane = &router->lanes[i];
+        const router_lane_t *lane = &router->lanes[i];
         if (lane->running || lane->next.message_count || lane->next.reply_count) {
             return false;
         }

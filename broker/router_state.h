@@ -183,7 +183,7 @@ typedef struct lane {
     bool batch_is_mark;         /* it carries nothing but a new low-water mark */
     message_t *oldest, *newest; /* all that have an id and have not ended */
     lookup_t lookup_next, lookup_current;
-} lane_t;
+} router_lane_t;
 
 /* ---- types ---- */
 
@@ -232,9 +232,10 @@ struct router {
     entity_t *delayed[DELAY_LEVELS];
     message_t *messages_by_id;
 
-    lane_t lanes[LIMIT_LANES_MAX];
-    uint64_t held; /* messages in clients' lists of waiting ones */
-    bool loading;  /* shards are ours whose messages are not all here: no mark is known */
+    router_lane_t lanes[LIMIT_LANES_MAX];
+    uint64_t held;          /* messages in clients' lists of waiting ones */
+    uint64_t message_bytes; /* of all messages in messages_by_id */
+    bool loading;           /* shards are ours whose messages are not all here: no mark is known */
     uint64_t mark;
     uint64_t mark_ms;
     uint64_t idle_batches; /* counters.batches after the last batch that was a mark only */
@@ -268,6 +269,8 @@ void request_malformed(router_t *router, client_t *client, uint64_t sequence, ui
 void durable_accept(router_t *router, client_t *client, message_t *message);
 void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text);
+/* Whether no more messages may be taken into memory. */
+bool router_is_full(const router_t *router);
 known_type_t *type_find(router_t *router, fabric_bytes_t name);
 
 /* ---- router_calls.c ---- */
@@ -293,16 +296,19 @@ void lookup_add(router_t *router, client_t *client, message_t *message);
 void lookups_destroy(router_t *router);
 
 /* ---- router_batch.c ---- */
-lane_t *lane_of(router_t *router, shard_id_t shard);
+router_lane_t *lane_of(router_t *router, shard_id_t shard);
 void batch_add_message(router_t *router, message_t *message);
 void batch_add_reply(router_t *router, message_t *message);
 void batch_add_attempt(router_t *router, const message_t *message);
 void batch_add_dead_letter(router_t *router, const message_t *message);
-message_t *batch_find_call(lane_t *lane, call_key_t call);
+message_t *batch_find_call(router_lane_t *lane, call_key_t call);
 void unended_add(router_t *router, message_t *message);
 void batches_destroy(router_t *router);
 
 /* ---- router_mailbox.c ---- */
+/* Into and out of messages_by_id. */
+void message_add(router_t *router, message_t *message);
+void message_remove(router_t *router, message_t *message);
 entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
                              fabric_bytes_t id);
 void entity_release(router_t *router, entity_t *entity); /* frees it when nothing is left in it */

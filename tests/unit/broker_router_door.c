@@ -168,6 +168,29 @@ static void mailboxes_and_memory_are_bounded(void **state)
     driver_close(&driver);
 }
 
+static void little_memory(router_config_t *config)
+{
+    config->memory_bytes_max = 1; /* one message, of whatever size, is at the bound */
+}
+
+static void bytes_in_memory_are_bounded_and_come_free_again(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(little_memory);
+    driver_worker(driver, "w1", 101);
+    driver_ask(driver, "c1", 1, "a", 0);
+    driver_ask(driver, "c1", 2, "b", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_BUSY);
+    driver_ask(driver, "c1", 3, "b", REQUEST_DURABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_BUSY);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_replied(driver, "c1", 1)->status, STATUS_OK);
+    driver_ask(driver, "c1", 4, "b", REQUEST_DURABLE);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 1);
+    driver_close(&driver);
+}
+
 static void volatile_messages_need_an_owner_and_room(void **state)
 {
     (void)state;
@@ -236,6 +259,7 @@ int main(void)
         cmocka_unit_test(headers_are_a_map),
         cmocka_unit_test(who_is_not_home_redirects),
         cmocka_unit_test(mailboxes_and_memory_are_bounded),
+        cmocka_unit_test(bytes_in_memory_are_bounded_and_come_free_again),
         cmocka_unit_test(volatile_messages_need_an_owner_and_room),
         cmocka_unit_test(nothing_durable_comes_in_without_its_lane),
         cmocka_unit_test(a_draining_router_takes_nothing_and_is_drained),
