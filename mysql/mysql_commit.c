@@ -18,11 +18,14 @@
 
 /* ---- rows of each table as parameters ---- */
 
-/* Items of one kind in a batch: how large each is, and how it becomes parameters. */
+/* Items of one kind in a batch: how large each is, and how it becomes parameters. Kinds on the hot
+ * path have a second statement for plain items, with fewer parameters. */
 typedef struct item_kind {
     statement_id_t statement;
+    statement_id_t plain_statement;
     size_t (*bytes)(const store_batch_t *batch, size_t index);
-    void (*put)(mysql_session_t *session, const store_batch_t *batch, size_t index);
+    bool (*is_plain)(const store_batch_t *batch, size_t index); /* NULL: none is */
+    void (*put)(mysql_session_t *session, const store_batch_t *batch, size_t index, bool plain);
 } item_kind_t;
 
 static size_t message_size(const store_message_t *message)
@@ -31,7 +34,8 @@ static size_t message_size(const store_message_t *message)
            message->traceparent.size + message->headers.size;
 }
 
-static void put_message(mysql_session_t *session, const store_message_t *message)
+/* What every message has, up to its payload. */
+static void put_message_begin(mysql_session_t *session, const store_message_t *message)
 {
     statement_put_u64(session, message->id.value);
     statement_put_u64(session, message->shard.value);
@@ -40,14 +44,24 @@ static void put_message(mysql_session_t *session, const store_message_t *message
     statement_put_bytes(session, message->entity);
     statement_put_bytes(session, message->tag);
     statement_put_bytes(session, message->payload);
+}
+
+static void put_call(mysql_session_t *session, const store_message_t *message)
+{
+    statement_put_u64(session, message->call.client);
+    statement_put_u64(session, message->call.sequence);
+}
+
+static void put_message(mysql_session_t *session, const store_message_t *message)
+{
+    put_message_begin(session, message);
     statement_put_bytes(session, message->traceparent);
     if (message->headers.size > 0) {
         statement_put_bytes(session, message->headers);
     } else {
         statement_put_null(session);
     }
-    statement_put_u64(session, message->call.client);
-    statement_put_u64(session, message->call.sequence);
+    put_call(session, message);
     if (message->key_hash) {
         statement_put_bytes(session, fabric_bytes(message->key_hash, 32));
     } else {
@@ -61,9 +75,23 @@ static size_t message_bytes(const store_batch_t *batch, size_t index)
     return message_size(batch->messages[index]);
 }
 
-static void message_put(mysql_session_t *session, const store_batch_t *batch, size_t index)
+static bool message_is_plain(const store_batch_t *batch, size_t index)
 {
-    put_message(session, batch->messages[index]);
+    const store_message_t *message = batch->messages[index];
+    return message->traceparent.size == 0 && message->headers.size == 0 && !message->key_hash &&
+           message->deliver_at_ms == 0;
+}
+
+static void message_put(mysql_session_t *session, const store_batch_t *batch, size_t index,
+                        bool plain)
+{
+    const store_message_t *message = batch->messages[index];
+    if (plain) {
+        put_message_begin(session, message);
+        put_call(session, message);
+    } else {
+        put_message(session, message);
+    }
 }
 
 static size_t reply_bytes(const store_batch_t *batch, size_t index)
@@ -71,14 +99,23 @@ static size_t reply_bytes(const store_batch_t *batch, size_t index)
     return batch->replies[index]->payload.size;
 }
 
-static void reply_put(mysql_session_t *session, const store_batch_t *batch, size_t index)
+static bool reply_is_plain(const store_batch_t *batch, size_t index)
+{
+    const store_reply_t *reply = batch->replies[index];
+    return reply->status == 0 && reply->error == 0 && reply->code == 0;
+}
+
+static void reply_put(mysql_session_t *session, const store_batch_t *batch, size_t index,
+                      bool plain)
 {
     const store_reply_t *reply = batch->replies[index];
     statement_put_u64(session, reply->id.value);
     statement_put_u64(session, reply->shard.value);
-    statement_put_u64(session, reply->status);
-    statement_put_u64(session, reply->error);
-    statement_put_u64(session, reply->code);
+    if (!plain) {
+        statement_put_u64(session, reply->status);
+        statement_put_u64(session, reply->error);
+        statement_put_u64(session, reply->code);
+    }
     statement_put_bytes(session, reply->payload);
 }
 
@@ -89,8 +126,10 @@ static size_t attempt_bytes(const store_batch_t *batch, size_t index)
     return 0;
 }
 
-static void attempt_put(mysql_session_t *session, const store_batch_t *batch, size_t index)
+static void attempt_put(mysql_session_t *session, const store_batch_t *batch, size_t index,
+                        bool plain)
 {
+    (void)plain;
     statement_put_u64(session, batch->attempts[index].id.value);
     statement_put_u64(session, batch->attempts[index].attempts);
 }
@@ -101,8 +140,10 @@ static size_t dead_letter_bytes(const store_batch_t *batch, size_t index)
     return message_size(letter->message) + letter->text.size;
 }
 
-static void dead_letter_put(mysql_session_t *session, const store_batch_t *batch, size_t index)
+static void dead_letter_put(mysql_session_t *session, const store_batch_t *batch, size_t index,
+                            bool plain)
 {
+    (void)plain;
     const store_dead_letter_t *letter = &batch->dead_letters[index];
     put_message(session, letter->message);
     statement_put_u64(session, letter->error);
@@ -110,10 +151,14 @@ static void dead_letter_put(mysql_session_t *session, const store_batch_t *batch
     statement_put_bytes(session, letter->text);
 }
 
-static const item_kind_t message_kind = {STATEMENT_MESSAGE_INSERT, message_bytes, message_put};
-static const item_kind_t reply_kind = {STATEMENT_REPLY_INSERT, reply_bytes, reply_put};
-static const item_kind_t attempt_kind = {STATEMENT_ATTEMPT_PUT, attempt_bytes, attempt_put};
-static const item_kind_t dead_letter_kind = {STATEMENT_DEAD_LETTER_INSERT, dead_letter_bytes,
+static const item_kind_t message_kind = {STATEMENT_MESSAGE_INSERT, STATEMENT_PLAIN_MESSAGE_INSERT,
+                                         message_bytes, message_is_plain, message_put};
+static const item_kind_t reply_kind = {STATEMENT_REPLY_INSERT, STATEMENT_PLAIN_REPLY_INSERT,
+                                       reply_bytes, reply_is_plain, reply_put};
+static const item_kind_t attempt_kind = {STATEMENT_ATTEMPT_PUT, STATEMENT_ATTEMPT_PUT,
+                                         attempt_bytes, NULL, attempt_put};
+static const item_kind_t dead_letter_kind = {STATEMENT_DEAD_LETTER_INSERT,
+                                             STATEMENT_DEAD_LETTER_INSERT, dead_letter_bytes, NULL,
                                              dead_letter_put};
 
 /* ---- many rows at a time ---- */
@@ -133,6 +178,21 @@ static size_t items_that_fit(const item_kind_t *kind, const store_batch_t *batch
     return end - first;
 }
 
+static fabric_error_t run_rows(mysql_store_t *store, const item_kind_t *kind,
+                               const store_batch_t *batch, size_t first, size_t rows)
+{
+    bool plain = kind->is_plain != NULL;
+    for (size_t i = first; plain && i < first + rows; i++) {
+        plain = kind->is_plain(batch, i);
+    }
+    statement_begin(&store->session);
+    for (size_t i = first; i < first + rows; i++) {
+        kind->put(&store->session, batch, i, plain);
+    }
+    return statement_run(&store->session, plain ? kind->plain_statement : kind->statement, rows,
+                         NULL);
+}
+
 /* Inserts one item. STORE_REJECTED without asking the server when it takes no packet as large,
  * since it would hang up. */
 static fabric_error_t write_one(mysql_store_t *store, const item_kind_t *kind,
@@ -142,9 +202,7 @@ static fabric_error_t write_one(mysql_store_t *store, const item_kind_t *kind,
         store->session.last_error = 0;
         return FABRIC_ERROR_STORE_REJECTED;
     }
-    statement_begin(&store->session);
-    kind->put(&store->session, batch, index);
-    return statement_run(&store->session, kind->statement, 1, NULL);
+    return run_rows(store, kind, batch, index, 1);
 }
 
 static fabric_error_t write_many(mysql_store_t *store, const item_kind_t *kind,
@@ -153,15 +211,9 @@ static fabric_error_t write_many(mysql_store_t *store, const item_kind_t *kind,
     fabric_error_t error = FABRIC_OK;
     for (size_t done = 0; !error && done < count;) {
         size_t rows = statement_size_within(items_that_fit(kind, batch, done, count));
-        if (rows == 1) {
-            error = write_one(store, kind, batch, done++);
-            continue;
-        }
-        statement_begin(&store->session);
-        for (size_t i = 0; i < rows; i++) {
-            kind->put(&store->session, batch, done++);
-        }
-        error = statement_run(&store->session, kind->statement, rows, NULL);
+        error = rows == 1 ? write_one(store, kind, batch, done)
+                          : run_rows(store, kind, batch, done, rows);
+        done += rows;
     }
     return error;
 }
