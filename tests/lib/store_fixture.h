@@ -119,5 +119,7 @@ int store_suite_assignment(void);
 int store_suite_commit(void);
 int store_suite_fence(void);
 int store_suite_load(void);
+/* For suites of stores with the exclusive lock. */
+int store_suite_exclusive(void);
 
 #endif

@@ -187,26 +187,6 @@ static void test_join_is_busy_when_every_machine_is_leased(void **state)
     assert_int_equal(join.machine, fixture->machine);
 }
 
-static void test_join_on_an_exclusive_store_forgets_all_others(void **state)
-{
-    store_fixture_t *fixture = *state;
-    if (!fixture->suite->exclusive) {
-        skip();
-    }
-    store_join_t join;
-    store_broker_t other = broker_of(2, 2);
-    store_t *exclusive = fixture_open(fixture, true);
-    assert_non_null(exclusive);
-    fabric_error_t error = fixture->driver->broker_join(exclusive, &other, 1, &join);
-    store_close(&exclusive);
-    assert_ok(error);
-    fixture_brokers(fixture);
-    assert_int_equal(fixture->broker_count, 1);
-    assert_true(incarnation_equal(fixture->brokers[0].incarnation, other.incarnation));
-    assert_error(FABRIC_ERROR_FENCED, renew(fixture, fixture->broker.incarnation));
-    assert_error(FABRIC_ERROR_FENCED, commit_nothing(fixture, &fixture->writer, 1));
-}
-
 /* ---- the coordinator's lease ------------------------------------------------------------------ */
 
 static void test_coordinator_is_nobody_at_first(void **state)
@@ -256,7 +236,6 @@ int store_suite_membership(void)
         FOUNDED_TEST(test_all_lanes_can_be_taken),
         FOUNDED_TEST(test_join_tells_the_time),
         FOUNDED_TEST(test_join_is_busy_when_every_machine_is_leased),
-        FOUNDED_TEST(test_join_on_an_exclusive_store_forgets_all_others),
         EMPTY_TEST(test_coordinator_is_nobody_at_first),
         FOUNDED_TEST(test_sr_06_of_two_who_take_the_lease_one_gets_it),
     };

@@ -21,29 +21,6 @@ static void test_url_without_a_database_is_invalid(void **state)
     assert_error(FABRIC_ERROR_INVALID_CONFIGURATION, fixture->driver->open(&options, NULL, &store));
 }
 
-static void test_exclusive_lock_names_its_holder_and_ends_with_it(void **state)
-{
-    store_fixture_t *fixture = *state;
-    if (!fixture->suite->exclusive) {
-        skip();
-    }
-    store_t *holder = fixture_open(fixture, true);
-    assert_non_null(holder);
-    store_options_t options = {
-        .url = fixture->url, .io_timeout_ms = 1000, .exclusive = true, .holder = "another"};
-    reason_t reason = {""};
-    store_t *other = NULL;
-    fabric_error_t error = fixture->driver->open(&options, &reason, &other);
-    uint32_t version = 99;
-    fabric_error_t tool_error = fixture->driver->schema_status(fixture->second, NULL, &version);
-    store_close(&holder);
-    assert_error(FABRIC_ERROR_STORE_LOCKED, error);
-    assert_non_null(strstr(reason.text, "the suite's broker"));
-    assert_ok(tool_error);
-    assert_ok(fixture->driver->open(&options, &reason, &other));
-    store_close(&other);
-}
-
 static void test_empty_database_has_version_0_and_fails_the_check(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -182,7 +159,6 @@ int store_suite_schema(void)
 {
     static const struct CMUnitTest tests[] = {
         EMPTY_TEST(test_url_without_a_database_is_invalid),
-        EMPTY_TEST(test_exclusive_lock_names_its_holder_and_ends_with_it),
         EMPTY_TEST(test_empty_database_has_version_0_and_fails_the_check),
         EMPTY_TEST(test_schema_apply_founds_once),
         EMPTY_TEST(test_schema_apply_refuses_another_cluster),
