@@ -132,8 +132,10 @@ fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason)
 fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *options,
                              const store_driver_t *const *drivers, reason_t *reason)
 {
-    *cluster = (cluster_t){
-        .broker = PROCESS_NONE, .database = {.server = PROCESS_NONE}, .options = options};
+    *cluster = (cluster_t){.broker = PROCESS_NONE,
+                           .standby = PROCESS_NONE,
+                           .database = {.server = PROCESS_NONE},
+                           .options = options};
     fabric_error_t error = folder_make(reason, cluster->folder);
     error = error ? error
                   : folder_file_system(cluster->folder, cluster->file_system,

@@ -180,7 +180,7 @@ void process_stop(process_t *process, uint32_t grace_ms)
     if (process_runs(process)) {
         stop_group(process, grace_ms);
     }
-    if (process->output >= 0) {
+    if (process->output > 0) { /* 0 in one that is zeroed: that is not its own */
         close(process->output);
         process->output = -1;
     }

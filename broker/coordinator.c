@@ -175,10 +175,11 @@ static bool choose_call(coordinator_t *c, coordinator_call_t *call)
         /* Who has just joined must not be taken for dead. */
         {c->fresh_list_due || (c->homes_due && !c->list_is_fresh), COORDINATOR_LIST_BROKERS},
         {c->homes_due, COORDINATOR_TAKE_HOMES},
-        {c->term_due, COORDINATOR_READ_TERM},
         {c->groups_due, COORDINATOR_LIST_GROUPS},
         {c->types_due, COORDINATOR_LIST_TYPES},
-        {c->shards_due, COORDINATOR_LIST_SHARDS}};
+        {c->shards_due, COORDINATOR_LIST_SHARDS},
+        /* After what it may make due again, or a slow store would keep us from ever reading it. */
+        {c->term_due, COORDINATOR_READ_TERM}};
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         if (order[i].due) {
             call->kind = order[i].kind;

@@ -80,6 +80,7 @@ void coordinator_take_members(coordinator_t *c, const coordinator_results_t *res
     c->members = members;
     c->member_count = results->broker_count;
     c->last_list_ms = now_ms;
+    c->list_ms = now_ms + c->config.lease_ms / 12; /* however long it took, others come between */
     c->list_is_fresh = true;
     c->fresh_list_due = false;
     if (!coordinator_is_member(c, c->config.incarnation)) {

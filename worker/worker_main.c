@@ -21,6 +21,8 @@ enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_INTERNAL = 70, EXIT_CONFIG =
 typedef struct program {
     int signals; /* a signalfd */
     int refused; /* an eventfd: readable when a broker refused the worker for good */
+    bool made;
+    reason_t detail; /* why the worker cannot be made */
 } program_t;
 
 static int fail(int exit_code, fabric_error_t error, const char *text)
@@ -53,14 +55,19 @@ static int exit_code_of(fabric_error_t error)
 /* On the worker's own thread, or during a call on the main thread. */
 static void on_log(void *context, const char *code, const char *text)
 {
-    const program_t *program = (const program_t *)context;
-    bool good = strcmp(code, "worker.welcomed") == 0;
-    log_event(good ? LOG_INFO_LEVEL : LOG_WARN_LEVEL, code, log_text("detail", text));
-    if (strcmp(code, "worker.refused") == 0) {
+    program_t *program = (program_t *)context;
+    if (!program->made) { /* told once, when the program ends of it */
+        (void)reason_set(&program->detail, FABRIC_OK, "%s", text);
+        return;
+    }
+    if (strcmp(code, "worker.refused") == 0) { /* likewise */
         uint64_t one = 1;
         ssize_t written = write(program->refused, &one, sizeof one);
         (void)written; /* fails only when it is readable already */
+        return;
     }
+    bool good = strcmp(code, "worker.welcomed") == 0;
+    log_event(good ? LOG_INFO_LEVEL : LOG_WARN_LEVEL, code, log_text("detail", text));
 }
 
 static fabric_error_t make_worker(const config_t *config, program_t *program, reason_t *reason,
@@ -78,16 +85,20 @@ static fabric_error_t make_worker(const config_t *config, program_t *program, re
         .log = on_log,
         .log_context = program,
     };
+    const char *detail = program->detail.text;
     fabric_error_t error = fabric_worker_new(&options, worker);
     if (error != FABRIC_OK) {
-        return reason_set(reason, error, "the options were refused");
+        return reason_set(reason, error, "%s", detail[0] ? detail : "the options were refused");
     }
     for (size_t i = 0; i < config_list_size(config, "module"); i++) {
         error = module_load(config_list_at(config, "module", i), *worker, reason);
         if (error != FABRIC_OK) {
-            return error;
+            return detail[0] ? reason_set(reason, error, "module %s: %s",
+                                          config_list_at(config, "module", i), detail)
+                             : error;
         }
     }
+    program->made = true;
     return FABRIC_OK;
 }
 
@@ -143,9 +154,9 @@ static int run(fabric_worker_t *worker, const program_t *program)
 
 static int start_and_run(const config_t *config)
 {
-    program_t program;
-    fabric_worker_t *worker = NULL;
     reason_t reason = {""};
+    program_t program = {.made = false};
+    fabric_worker_t *worker = NULL;
     if (!open_descriptors(&program)) {
         return fail(EXIT_INTERNAL, FABRIC_ERROR_INTERNAL, "the system gives no descriptors");
     }

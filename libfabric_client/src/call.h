@@ -62,6 +62,7 @@ struct call {
     call_state_t state;
     fabric_error_t refusal; /* why the last send was not taken */
     bool accepted;
+    bool unlinked;     /* may have been accepted by a send that could not name its predecessor */
     uint32_t peer;     /* CALL_READY, CALL_SENT: index */
     uint32_t sends;    /* encoded into a frame */
     uint32_t refusals; /* sends of which it is certain that they were not taken */

@@ -176,14 +176,19 @@ void session_submit(session_t *session, call_t *call, uint64_t now_ms)
 static void leave_queue(session_t *session, call_t *call, bool answered)
 {
     shard_queue_t *queue = session_queue(session, call->shard);
+    call_t *next = call->queue.next;
     queue_list_remove(&queue->calls, call);
     if (answered) {
         queue->attempts = 0;
     }
     if (!queue->calls.first) {
         session_unhold(session, queue);
-    } else if (shard_id_group(call->shard) == 0 && queue->calls.first->state == CALL_WAITING) {
-        session_dispatch(session, queue->calls.first); /* they go one at a time */
+    } else if (shard_id_group(call->shard) == 0) {
+        next = queue->calls.first; /* they go one at a time */
+    }
+    while (next && next->state == CALL_WAITING) { /* it may have waited for this one */
+        session_dispatch(session, next);
+        next = next->state == CALL_WAITING ? NULL : next->queue.next;
     }
 }
 

@@ -63,6 +63,9 @@ static void put_request(session_t *session, peer_t *peer, call_t *call)
         .traceparent = call->traceparent,
         .headers = call->headers,
     };
+    if (call_certainly_not_accepted(call)) {
+        call->unlinked = shard_id_group(call->shard) == 0;
+    }
     message_put_request(&peer->frame, &request);
 }
 

@@ -120,6 +120,11 @@ static void dispatch_durable(session_t *session, call_t *call)
         (before && shard_id_group(call->shard) == 0)) {
         return;
     }
+    /* To name what was sent without a predecessor would leave out what is before it. */
+    if (before && (before->unlinked || before->keyed) && before->queue.previous &&
+        !call_certainly_not_accepted(before)) {
+        return;
+    }
     uint32_t peer = route(session, call->shard);
     if (is_welcome(session, peer)) {
         make_ready(session, call, peer);

@@ -16,6 +16,7 @@ enum {
     INFLIGHT = 256,
     KILLS_MAX = 30,
     SHARDS = 300,
+    WORK_US = 1000,          /* so that a kill finds handlers at work */
     RESTART_US_MAX = 1000000 /* 250 ms is promised; a loaded machine may be slower */
 };
 
@@ -133,13 +134,29 @@ static kill_mark_t kill_one(testbed_t *bed, uint32_t victim)
     return mark;
 }
 
+/* Whether the last start of an entity before `end` was in a process. */
+static bool ran_last_in(const probe_starts_t *starts, size_t end, const char *id, int process)
+{
+    for (size_t i = end; i > 0; i--) {
+        if (strcmp(starts->items[i - 1].id, id) == 0) {
+            return starts->items[i - 1].process == process;
+        }
+    }
+    return false;
+}
+
 /* Until something of the killed worker's ran again; 0 when nothing had to. */
 static uint64_t first_restart_us(const probe_starts_t *starts, const kill_mark_t *mark,
                                  uint64_t until_us)
 {
-    for (size_t i = 0; i < starts->count; i++) {
+    size_t i = 0;
+    while (i < starts->count && starts->items[i].at_us <= mark->at_us) {
+        i++;
+    }
+    for (size_t end = i; i < starts->count && starts->items[i].at_us < until_us; i++) {
         const probe_start_t *start = &starts->items[i];
-        if (start->at_us > mark->at_us && start->at_us < until_us && start->delivery > 1) {
+        if (start->delivery > 1 && start->process != mark->process &&
+            ran_last_in(starts, end, start->id, mark->process)) {
             return start->at_us - mark->at_us;
         }
     }
@@ -179,6 +196,7 @@ static void kill_repeatedly(testbed_t *bed, uint32_t kills)
     kill_mark_t marks[KILLS_MAX + 1] = {{0}};
     uint64_t times[KILLS_MAX];
     size_t count = 0;
+    bed->work_us = WORK_US;
     testbed_start(bed, 2);
     set_load(bed, "kill");
     for (uint32_t i = 0; i < kills; i++) {
@@ -199,7 +217,7 @@ static void kill_repeatedly(testbed_t *bed, uint32_t kills)
     check_starts(&starts);
     probe_starts_free(&starts);
     report(times, count);
-    assert_true(count >= (size_t)kills * 9 / 10); /* else the kills hit nothing */
+    assert_true(count > kills / 2); /* else the kills hit nothing */
 }
 
 static void kills_30(void **state)
@@ -227,6 +245,36 @@ static void handler_kills_its_worker(void **state)
     }
     assert_int_equal(reply.number, 2);
     assert_non_null(cluster_casualty(&bed->cluster));
+}
+
+/* A worker that is frozen for longer than the lease loses its shards, and its late answers count for
+ * nothing. */
+static void frozen_beyond_its_lease(void **state)
+{
+    static const char *const arguments[] = {"--lease-ms", "1000", NULL};
+    testbed_t *bed = *state;
+    bed->broker_arguments = arguments;
+    bed->work_us = WORK_US;
+    testbed_start(bed, 2);
+    set_load(bed, "freeze");
+    run_load(INFLIGHT);
+    process_t *frozen = &bed->cluster.workers[0];
+    uint64_t frozen_us = clock_monotonic_us();
+    assert_int_equal(kill(frozen->pid, SIGSTOP), 0);
+    finish_load(); /* what the frozen one was to do is done elsewhere */
+    print_message("frozen: all calls ended after %.0f ms\n",
+                  (double)(clock_monotonic_us() - frozen_us) / 1000);
+    assert_int_equal(kill(frozen->pid, SIGCONT), 0);
+    testbed_wait_ready(bed, 2); /* and it is one of them again */
+    run_load(2 * INFLIGHT);
+    finish_load();
+    testbed_wait_drained(bed);
+    assert_true(process_runs(frozen));
+    print_message("late results refused: %llu\n",
+                  (unsigned long long)testbed_counter(bed->client, "results_refused"));
+    testbed_stop_processes(bed);
+    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM mailbox"), load.started);
+    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM reply"), load.started);
 }
 
 /* ---- a worker leaves, a worker joins ---- */
@@ -317,6 +365,7 @@ int main(void)
         {"kills_30", kills_30, TESTBED_SQLITE},
         {"kills_5", kills_5, TESTBED_MYSQL},
         {"handler_kills_its_worker", handler_kills_its_worker, TESTBED_BOTH},
+        {"frozen_beyond_its_lease", frozen_beyond_its_lease, TESTBED_BOTH},
         {"leaves_in_order", leaves_in_order, TESTBED_BOTH},
         {"joins", joins, TESTBED_BOTH},
     };

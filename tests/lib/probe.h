@@ -3,7 +3,7 @@
  * The module appends a line to the file "starts" in the folder $PROBE_FOLDER each time a handler
  * starts, by one write(), so that the line survives a kill:
  *     monotonic microseconds, process id, request id, delivery, attempt, number, tag, entity id
- * A gate is a file in the same folder.
+ * A gate is a file in the same folder. $PROBE_WORK_US is how long each Append takes (0).
  */
 #ifndef TESTS_LIB_PROBE_H
 #define TESTS_LIB_PROBE_H
@@ -11,7 +11,8 @@
 #include <fabric/message_type.h>
 
 #define PROBE_TYPE       "Probe"
-#define PROBE_FOLDER     "PROBE_FOLDER" /* environment variable */
+#define PROBE_FOLDER     "PROBE_FOLDER"  /* environment variable */
+#define PROBE_WORK_US    "PROBE_WORK_US" /* likewise */
 #define PROBE_STARTS     "starts"
 #define PROBE_STARTS_ROW "%llu %d %llu %u %u %llu %s %s\n"
 

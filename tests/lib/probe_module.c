@@ -33,6 +33,16 @@ static void in_folder(const char *name, char path[ROW_SIZE])
     snprintf(path, ROW_SIZE, "%s/%s", folder ? folder : "/nonexistent", name);
 }
 
+static void work(void)
+{
+    const char *text = getenv(PROBE_WORK_US);
+    long us = text ? strtol(text, NULL, 10) : 0;
+    struct timespec time = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    if (us > 0) {
+        nanosleep(&time, NULL);
+    }
+}
+
 static void record(const fabric_context_t *context, const char *tag, uint64_t number)
 {
     char path[ROW_SIZE];
@@ -162,6 +172,7 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     const probe_number_t *asked = request;
     probe_place_t *place = reply;
     record(context, "Append", asked->number);
+    work();
     probe->count++;
     probe->hash = ((probe->count == 1 ? FNV_BASIS : probe->hash) ^ asked->number) * FNV_PRIME;
     *place = (probe_place_t){probe->count, probe->hash, fabric_context_delivery(context)};

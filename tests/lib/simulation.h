@@ -26,13 +26,13 @@ typedef struct simulation_result {
     uint64_t virtual_ms;
     /* What came about, to see that a run was worth something. */
     uint64_t calls, durable, unknown, rejected;
-    uint64_t runs;       /* handlers started */
-    uint64_t commits;    /* applied */
-    uint64_t faults;     /* injected: cuts, crashes, freezes, outages */
-    uint64_t takeovers;  /* terms taken */
-    uint64_t repeated;   /* handlers of durable messages that had been started before */
-    uint64_t stale;      /* results that reached a broker under an old token */
-    uint64_t late;       /* frames that arrived after their connection was cut */
+    uint64_t runs;      /* handlers started */
+    uint64_t commits;   /* applied */
+    uint64_t faults;    /* injected: cuts, crashes, freezes, outages */
+    uint64_t takeovers; /* terms taken */
+    uint64_t repeated;  /* handlers of durable messages that had been started before */
+    uint64_t stale;     /* results that reached a broker under an old token */
+    uint64_t late;      /* frames that arrived after their connection was cut */
     uint64_t store_errors;
 } simulation_result_t;
 

@@ -19,6 +19,8 @@ typedef struct watched_call {
     unsigned entity;
     uint32_t flags;
     uint32_t defects; /* attempts that are to break */
+    uint32_t fails;
+    bool again; /* its outcome was unknown, and it was sent again under its key */
     uint64_t submitted_us;
     /* at its end */
     bool ended;
@@ -49,14 +51,16 @@ void check_begin(void);
 void check_free(void);
 
 /* A new call's number. */
-uint32_t check_call(unsigned client, unsigned entity, uint32_t flags, uint32_t defects);
+uint32_t check_call(unsigned client, unsigned entity, uint32_t flags);
 watched_call_t *check_watched(uint32_t call);
 uint32_t check_call_count(void);
 void check_submitted(uint32_t call, uint64_t sequence);
 void check_ended(uint32_t call, const call_t *ended);
+/* A call whose outcome is unknown will be sent again. */
+void check_again(uint32_t call);
 
 /* A handler begins. The run's number. */
-uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, bool first_attempt);
+uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id);
 const watched_run_t *check_watched_run(uint32_t run);
 
 /* Frames, as they leave and arrive. */
@@ -67,7 +71,7 @@ void check_worker_sends(fabric_bytes_t frame);
 /* The store has applied a commit of this writer. */
 void check_commit(const store_writer_t *writer, const store_batch_t *batch);
 /* The homes of shards may have changed. */
-void check_homes(store_t *store);
+void check_homes(void);
 
 /* Whether all calls have ended and all messages of the store too. */
 bool check_is_settled(void);

@@ -13,7 +13,12 @@
 
 enum { STACK_BYTES = 512 * 1024, WAKE_US_MAX = 30 };
 
-typedef enum fiber_state { FIBER_WAITING, FIBER_SLEEPING, FIBER_IN_DATABASE, FIBER_OVER } fiber_state_t;
+typedef enum fiber_state {
+    FIBER_WAITING,
+    FIBER_SLEEPING,
+    FIBER_IN_DATABASE,
+    FIBER_OVER
+} fiber_state_t;
 
 struct fiber {
     fiber_t *next;

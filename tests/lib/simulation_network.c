@@ -80,6 +80,7 @@ static void on_frame(event_t *event)
     connection->arrived[direction]++;
     world_note(direction == TO_BROKER ? "frame.to_broker" : "frame.to_peer", connection->routing,
                event->extra & 0xffffffff, frame_hash(frame));
+    network_trace("got", connection, direction, frame);
     process->receive(process, connection->dealer, connection, frame);
     process_touch(process);
 }
@@ -87,6 +88,7 @@ static void on_frame(event_t *event)
 static void send_frame(connection_t *connection, size_t direction, fabric_bytes_t frame)
 {
     uint64_t number = ++connection->sent[direction];
+    network_trace("put", connection, direction, frame);
     if (connection->cut) {
         return; /* nobody is there to get it, only not known yet */
     }
@@ -178,10 +180,10 @@ static void on_attempt(event_t *event)
     if (!is_current(event) || dealer->connection) {
         return;
     }
-    if (!dealer->broker->up || dealer->broker->frozen) {
+    if (!dealer->broker->accepting || dealer->broker->frozen) {
         uint32_t doublings = dealer->attempts++ < 4 ? dealer->attempts : 4;
-        attempt_later(process, index, world_between(RECONNECT_US_MIN, RECONNECT_US_MAX)
-                                          << doublings);
+        attempt_later(process, index,
+                      world_between(RECONNECT_US_MIN, RECONNECT_US_MAX) << doublings);
         return;
     }
     event_t *connected = event_new(process, on_connected, connection_new(process, index), 0);
@@ -339,8 +341,8 @@ void network_cut_all(process_t *process)
         bool ours = (connection->peer == process && connection->peer_life == process->life) ||
                     (connection->broker == process && connection->broker_life == process->life);
         if (ours) {
-            network_cut(connection, (cut_t){world_between(100, DIE_US_MAX),
-                                            world_between(100, DIE_US_MAX)});
+            network_cut(connection,
+                        (cut_t){world_between(100, DIE_US_MAX), world_between(100, DIE_US_MAX)});
         }
     }
     for (size_t i = 0; i < SOCKETS_MAX; i++) {
@@ -357,8 +359,7 @@ connection_t *network_pick(void)
     for (size_t i = 0; i < connection_count; i++) {
         connection_t *connection = connections[i];
         dealer_t *dealer = &connection->peer->dealers[connection->dealer];
-        if (!connection->cut && dealer->connection == connection &&
-            world_random() % ++seen == 0) {
+        if (!connection->cut && dealer->connection == connection && world_random() % ++seen == 0) {
             picked = connection;
         }
     }

@@ -20,12 +20,12 @@ struct connection {
     uint64_t broker_life;
     uint64_t routing; /* its routing id: 1, 2, ... */
     bool cut;
-    bool broker_told;       /* the ROUTER knows the routing id no more */
-    uint64_t sent[2];       /* frames, by direction */
+    bool broker_told; /* the ROUTER knows the routing id no more */
+    uint64_t sent[2]; /* frames, by direction */
     uint64_t arrived[2];
-    uint64_t survive[2];    /* cut: frames up to this number still arrive */
-    uint64_t late_us[2];    /* so much later */
-    uint64_t last_us[2];    /* when the last one arrives */
+    uint64_t survive[2]; /* cut: frames up to this number still arrive */
+    uint64_t late_us[2]; /* so much later */
+    uint64_t last_us[2]; /* when the last one arrives */
     uint64_t full_until_us[2];
 };
 
@@ -54,6 +54,10 @@ routed_t network_route(process_t *broker, fabric_bytes_t routing_id, fabric_byte
 connection_t *network_connection(fabric_bytes_t routing_id);
 /* The routing id of a connection, in 5 bytes as libzmq makes them. */
 fabric_bytes_t network_routing_id(const connection_t *connection, uint8_t bytes[5]);
+
+/* When tracing, writes the messages of a frame that was sent or has arrived. */
+void network_trace(const char *what, const connection_t *connection, size_t direction,
+                   fabric_bytes_t frame);
 
 /* ---- faults ---- */
 

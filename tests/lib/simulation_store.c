@@ -33,7 +33,7 @@ static void arm(memory_store_operation_t operation, memory_store_fault_kind_t ki
 static void draw_fault(memory_store_operation_t operation)
 {
     static const memory_store_fault_kind_t kinds[] = {
-        MEMORY_STORE_UNAVAILABLE, MEMORY_STORE_DISCONNECTED, MEMORY_STORE_UNKNOWN_BEFORE,
+        MEMORY_STORE_UNAVAILABLE,   MEMORY_STORE_DISCONNECTED,  MEMORY_STORE_UNKNOWN_BEFORE,
         MEMORY_STORE_UNKNOWN_AFTER, MEMORY_STORE_UNKNOWN_AFTER, MEMORY_STORE_BUSY};
     if (world.now_us < world.store_down_until_us) {
         arm(operation, MEMORY_STORE_DISCONNECTED);
@@ -44,6 +44,11 @@ static void draw_fault(memory_store_operation_t operation)
 
 static void go(memory_store_operation_t operation)
 {
+    if (fiber_is_killed(fiber_current())) { /* the dead call nobody */
+        memory_store_clear_faults(SIMULATION_DATABASE);
+        arm(operation, MEMORY_STORE_DISCONNECTED);
+        return;
+    }
     uint64_t us = world_between(CALL_US_MIN, world.plan.commit_us);
     if (world.now_us < world.store_slow_until_us && world_chance(3000)) {
         us = world_between(CALL_US_MIN, SLOW_US_MAX);
@@ -108,9 +113,8 @@ static fabric_error_t simulated_broker_join(store_t *store, const store_broker_t
     go(MEMORY_STORE_JOIN);
     memory_store_set_time(SIMULATION_DATABASE,
                           SNOWFLAKE_EPOCH_MS + 86400000 + (int64_t)(world.now_us / 1000));
-    fabric_error_t error =
-        memory_store_driver.broker_join(inner_of(store), broker, lanes, join);
-    check_homes(inner_of(store));
+    fabric_error_t error = memory_store_driver.broker_join(inner_of(store), broker, lanes, join);
+    check_homes();
     return come(MEMORY_STORE_JOIN, error);
 }
 
@@ -151,7 +155,7 @@ static fabric_error_t simulated_take_homes(store_t *store, uint64_t term, incarn
     go(MEMORY_STORE_COORDINATE);
     fabric_error_t error =
         memory_store_driver.take_homes(inner_of(store), term, holder, living, living_count);
-    check_homes(inner_of(store));
+    check_homes();
     return come(MEMORY_STORE_COORDINATE, error);
 }
 
@@ -161,7 +165,7 @@ static fabric_error_t simulated_group_put(store_t *store, uint64_t term, incarna
     go(MEMORY_STORE_COORDINATE);
     fabric_error_t error =
         memory_store_driver.group_put(inner_of(store), term, holder, name, number);
-    check_homes(inner_of(store));
+    check_homes();
     return come(MEMORY_STORE_COORDINATE, error);
 }
 

@@ -283,6 +283,7 @@ void process_crash(process_t *process)
     process->stop(process);
     process->up = false;
     process->frozen = false;
+    process->accepting = false;
     process->life++;
     drop_held(process);
 }

@@ -57,6 +57,7 @@ struct process {
     uint64_t life; /* one more at each start and each end */
     bool up;
     bool frozen;
+    bool accepting; /* brokers: connections */
     event_t *held, **held_end;
     uint64_t origin_ms; /* of its clock */
     bool turn_due;
@@ -78,15 +79,17 @@ struct process {
 /* What the seed decided about the kinds and rates of faults. */
 typedef struct world_plan {
     unsigned clients, workers, brokers;
-    unsigned calls;      /* of all clients */
-    uint64_t chaos_ms;   /* how long faults are injected */
-    uint64_t gap_ms;     /* mean time between two faults */
-    unsigned faults;     /* bits of enum fault_kind */
+    unsigned calls; /* of all clients */
+    unsigned entities;
+    uint64_t chaos_ms;     /* how long faults are injected */
+    uint64_t gap_ms;       /* mean time between two faults */
+    unsigned faults;       /* bits of enum fault_kind */
     uint32_t store_errors; /* of 10,000 store calls */
-    uint32_t full;       /* of 10,000 frames: the pipe takes none for a while */
-    uint64_t delay_us;   /* longest delay of a frame */
-    uint64_t commit_us;  /* longest time of a store call */
+    uint32_t full;         /* of 10,000 frames: the pipe takes none for a while */
+    uint64_t delay_us;     /* longest delay of a frame */
+    uint64_t commit_us;    /* longest time of a store call */
     uint32_t lease_ms;
+    uint32_t release_grace_ms;
 } world_plan_t;
 
 typedef struct world {
@@ -97,6 +100,7 @@ typedef struct world {
     size_t heap_size, heap_capacity;
     bool trace;
     bool calm; /* no fault is injected any more, or ever */
+    bool over; /* nothing starts any more */
     world_plan_t plan;
     uint64_t store_down_until_us;
     uint64_t store_slow_until_us;
@@ -147,7 +151,8 @@ typedef struct fiber fiber_t;
 typedef void fiber_fn(void *argument);
 
 /* Makes a fiber, which runs with the next fiber_wake. `ended` is called after its end, outside. */
-fiber_t *fiber_new(process_t *process, fiber_fn *run, void *argument, void (*ended)(void *argument));
+fiber_t *fiber_new(process_t *process, fiber_fn *run, void *argument,
+                   void (*ended)(void *argument));
 /* Wakes a fiber that waits in fiber_wait, or that has not begun, after a while. */
 void fiber_wake(fiber_t *fiber);
 /* Wakes it from any sleep but a database's. From now on it does not sleep any more. */

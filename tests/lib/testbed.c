@@ -122,6 +122,7 @@ int testbed_run(const char *area, const testbed_test_t *tests, size_t count)
         abort();
     }
     stop_install();
+    cmocka_set_test_filter(getenv("TEST_FILTER"));
     if (mariadb_password()) {
         missing_server = "programs are not handed the password of the server that is given";
     } else if (want_server(tests, count) && !mariadb_start(missing_server_text)) {
@@ -167,6 +168,9 @@ void testbed_connect(testbed_t *bed)
 void testbed_start(testbed_t *bed, uint32_t workers)
 {
     reason_t reason = {{0}};
+    char work_us[12];
+    snprintf(work_us, sizeof work_us, "%u", bed->work_us);
+    setenv(PROBE_WORK_US, work_us, 1);
     bed->options = (cluster_options_t){.store = bed->store,
                                        .workers = workers,
                                        .database = bed->database[0] ? bed->database : NULL,

@@ -40,6 +40,7 @@ typedef struct testbed {
     const char *store;                   /* "sqlite" or "mysql" */
     const char *const *broker_arguments; /* for testbed_start; NULL: none */
     const char *const *worker_arguments;
+    uint32_t work_us;              /* $PROBE_WORK_US of the workers */
     char folder[FOLDER_PATH_SIZE]; /* $PROBE_FOLDER of the workers */
     char database[512];            /* on the server; empty: none */
     cluster_options_t options;
@@ -48,7 +49,8 @@ typedef struct testbed {
 } testbed_t;
 
 /* Runs tests, each on every store that it names and with a testbed of its own as state, which has its
- * folder and nothing running. Returns what main is to return. */
+ * folder and nothing running. $TEST_FILTER, a pattern with * and ?, chooses among them. Returns what
+ * main is to return. */
 int testbed_run(const char *area, const testbed_test_t *tests, size_t count);
 
 /* Starts the cluster and a client, and waits until all shards have owners (with at least one worker). */

@@ -1,0 +1,309 @@
+/* Brokers that die under load: what was accepted is answered, and nothing is doubled. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "tests/lib/probe_load.h"
+#include "tests/lib/testbed.h"
+
+enum { PATIENCE_MS = 90000, ENTITIES = 64, INFLIGHT = 256, KILLS = 5, SHARDS = 300 };
+
+static probe_load_t load;
+
+/* Keeps the load up until so many more calls have ended. */
+static void run_load(uint64_t calls)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t wanted = load.ended + calls;
+    while (load.ended < wanted) {
+        probe_load_step(&load, 20);
+        if (clock_monotonic_ms() > deadline_ms) {
+            fail_msg("%u calls stay open", load.open);
+        }
+    }
+}
+
+static void finish_load(void)
+{
+    if (!probe_load_finish(&load, PATIENCE_MS)) {
+        fail_msg("%u calls stay open", load.open);
+    }
+    if (load.failed > 0) {
+        fail_msg("%llu of %llu calls failed: %s", (unsigned long long)load.failed,
+                 (unsigned long long)load.started, load.failure);
+    }
+}
+
+/* Each call of the load has one row and one reply in the store, and its handler ran in its turn.
+ * Stops the cluster. */
+static void check_everything_once(testbed_t *bed)
+{
+    char text[300];
+    char sql[200];
+    testbed_wait_drained(bed);
+    assert_int_equal(testbed_counter(bed->client, "pending"), 0);
+    assert_int_equal(testbed_counter(bed->client, "dead_letters"), 0);
+    testbed_stop_processes(bed);
+    probe_starts_t starts = probe_starts_read(bed->folder);
+    bool good = probe_starts_check(&starts, &load, text);
+    print_message("%llu calls, %zu starts\n", (unsigned long long)load.started, starts.count);
+    probe_starts_free(&starts);
+    if (!good) {
+        fail_msg("%s", text);
+    }
+    int64_t calls = (int64_t)load.started;
+    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM mailbox"), calls);
+    snprintf(sql, sizeof sql, "SELECT COUNT(*) FROM (SELECT DISTINCT %s FROM mailbox) calls",
+             bed->database[0] ? "call_client, call_sequence" : "client, sequence");
+    assert_int_equal(testbed_query_number(bed, sql), calls);
+    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM reply"), calls);
+    assert_int_equal(testbed_query_number(bed,
+                                          "SELECT COUNT(*) FROM mailbox m LEFT JOIN reply r ON "
+                                          "r.request_id = m.request_id AND r.sequence = 0 "
+                                          "WHERE r.request_id IS NULL"),
+                     0);
+}
+
+static void restart(testbed_t *bed)
+{
+    reason_t reason = {{0}};
+    fabric_error_t error = cluster_restart_broker(&bed->cluster, &reason);
+    if (error) {
+        cluster_print_logs(&bed->cluster, stderr);
+        fail_msg("%s: %s", fabric_error_name(error), reason.text);
+    }
+}
+
+static void killed_and_restarted(void **state)
+{
+    testbed_t *bed = *state;
+    testbed_start(bed, 2);
+    load = (probe_load_t){
+        .client = bed->client, .prefix = "call", .entities = ENTITIES, .inflight = INFLIGHT};
+    for (int i = 0; i < KILLS; i++) {
+        load.tell = i % 2 == 1;
+        run_load(INFLIGHT);
+        uint64_t killed_us = clock_monotonic_us();
+        testbed_kill(&bed->cluster.broker);
+        restart(bed);
+        uint64_t ready_us = clock_monotonic_us();
+        run_load(1);
+        print_message("kill %d: ready again after %.0f ms, a call ended after %.0f ms\n", i + 1,
+                      (double)(ready_us - killed_us) / 1000,
+                      (double)(clock_monotonic_us() - killed_us) / 1000);
+        run_load(2 * INFLIGHT);
+    }
+    finish_load();
+    check_everything_once(bed);
+}
+
+/* Broker and worker at once. */
+static void killed_together(void **state)
+{
+    testbed_t *bed = *state;
+    testbed_start(bed, 2);
+    load = (probe_load_t){
+        .client = bed->client, .prefix = "call", .entities = ENTITIES, .inflight = INFLIGHT};
+    for (uint32_t i = 0; i < 2; i++) {
+        run_load(INFLIGHT);
+        testbed_kill(&bed->cluster.workers[i]);
+        testbed_kill(&bed->cluster.broker);
+        testbed_add_worker(bed);
+        restart(bed);
+        run_load(2 * INFLIGHT);
+    }
+    finish_load();
+    check_everything_once(bed);
+}
+
+/* The ends of volatile calls. */
+static struct {
+    unsigned count;
+    fabric_error_t error;
+} ended;
+
+static void volatile_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    (void)context;
+    (void)payload;
+    ended.count++;
+    ended.error = outcome->error;
+}
+
+/* A volatile call is not sent again: nobody knows whether it ran. */
+static void volatile_is_unknown(void **state)
+{
+    static const probe_text_t gate = {"gate"};
+    testbed_t *bed = *state;
+    fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "volatile"),
+                          .message = &probe_volatile_hold,
+                          .request = &gate,
+                          .timeout_ms = PATIENCE_MS};
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    size_t started = 0;
+    ended.count = 0;
+    testbed_start(bed, 1);
+    assert_int_equal(fabric_client_start(bed->client, &call, volatile_ended, NULL, NULL),
+                     FABRIC_OK);
+    while (started == 0) {
+        probe_starts_t starts = probe_starts_read(bed->folder);
+        started = probe_starts_count(&starts, "volatile");
+        probe_starts_free(&starts);
+        testbed_poll(deadline_ms, "the start of a handler");
+    }
+    testbed_kill(&bed->cluster.broker);
+    deadline_ms = clock_monotonic_ms() + PATIENCE_MS / 2; /* not its own deadline ends it */
+    while (ended.count == 0) {
+        (void)fabric_client_wait(bed->client, 5);
+        testbed_poll(deadline_ms, "the end of a volatile call");
+    }
+    assert_int_equal(ended.error, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    restart(bed);
+    testbed_wait_ready(bed, 1);
+    testbed_open_gate(bed, "gate");
+    call.message = &probe_echo; /* comes after it, on the same entity */
+    assert_int_equal(fabric_client_call(bed->client, &call, NULL, NULL, NULL, NULL), FABRIC_OK);
+    probe_starts_t starts = probe_starts_read(bed->folder);
+    started = probe_starts_count(&starts, "volatile");
+    probe_starts_free(&starts);
+    assert_int_equal(started, 2); /* it and the echo */
+    assert_int_equal(ended.count, 1);
+}
+
+/* A broker that stops in order and comes back is no event for callers either. */
+static void stopped_and_restarted(void **state)
+{
+    testbed_t *bed = *state;
+    testbed_start(bed, 2);
+    load = (probe_load_t){
+        .client = bed->client, .prefix = "call", .entities = ENTITIES, .inflight = INFLIGHT};
+    run_load(INFLIGHT);
+    process_stop(&bed->cluster.broker, PATIENCE_MS);
+    assert_int_equal(bed->cluster.broker.status, 0);
+    restart(bed);
+    run_load(INFLIGHT);
+    finish_load();
+    check_everything_once(bed);
+}
+
+/* ---- two brokers ---- */
+
+/* How many shards a broker is home of, by the broker that the client talks to; -1 where it is not
+ * in the map. */
+static int count_homes(testbed_t *bed, const char *endpoint, char incarnation[33])
+{
+    size_t index;
+    json_t *item;
+    int homes = -1;
+    json_t *status = testbed_status(bed->client);
+    incarnation[0] = '\0';
+    json_array_foreach(json_object_get(status, "brokers"), index, item)
+    {
+        const char *router = json_string_value(json_object_get(item, "router"));
+        if (router && strcmp(router, endpoint) == 0) {
+            homes = 0;
+            snprintf(incarnation, 33, "%s",
+                     json_string_value(json_object_get(item, "incarnation")));
+        }
+    }
+    json_array_foreach(json_object_get(status, "shards"), index, item)
+    {
+        const char *home = json_string_value(json_object_get(item, "home"));
+        homes += homes >= 0 && home && strcmp(home, incarnation) == 0;
+    }
+    json_decref(status);
+    return homes;
+}
+
+static void wait_homes(testbed_t *bed, const char *endpoint, int wanted)
+{
+    char incarnation[33];
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (count_homes(bed, endpoint, incarnation) != wanted) {
+        testbed_poll(deadline_ms, "the homes of a broker");
+        probe_load_step(&load, 5);
+    }
+}
+
+static void start_pair(testbed_t *bed)
+{
+    reason_t reason = {{0}};
+    testbed_start(bed, 0);
+    assert_int_equal(cluster_start_standby(&bed->cluster, &reason), FABRIC_OK);
+    testbed_add_worker(bed);
+    testbed_add_worker(bed);
+    testbed_connect(bed);
+    testbed_wait_ready(bed, 2);
+}
+
+/* A client that knows the standby alone is sent to the home, once the standby has read of the type. */
+static void check_redirect(testbed_t *bed)
+{
+    static const probe_text_t hello = {"hello"};
+    probe_text_t reply;
+    fabric_outcome_t outcome = {0};
+    fabric_client_t *client = NULL;
+    fabric_client_options_t options = {.connect_timeout_ms = PATIENCE_MS};
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    assert_int_equal(fabric_client_open(bed->cluster.standby_url, &options, &client, NULL),
+                     FABRIC_OK);
+    fabric_error_t error = FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+    while (error == FABRIC_ERROR_RUNNER_NOT_REGISTERED && clock_monotonic_ms() < deadline_ms) {
+        error = fabric_client_ask(client, fabric_entity(PROBE_TYPE, "redirected"),
+                                  &probe_volatile_echo, &hello, &reply, &outcome);
+        probe_load_step(&load, 5);
+    }
+    fabric_client_close(&client);
+    if (error) {
+        fail_msg("redirected: %s: %s", fabric_error_name(error), outcome.text);
+    }
+}
+
+static void standby_takes_over(void **state)
+{
+    static const char *const arguments[] = {"--lease-ms", "1500", NULL};
+    testbed_t *bed = *state;
+    char dead[33];
+    char sql[200];
+    bed->broker_arguments = arguments;
+    start_pair(bed);
+    load = (probe_load_t){
+        .client = bed->client, .prefix = "call", .entities = ENTITIES, .inflight = INFLIGHT};
+    wait_homes(bed, bed->cluster.url, SHARDS);
+    wait_homes(bed, bed->cluster.standby_url, 0);
+    check_redirect(bed);
+    run_load(2 * INFLIGHT);
+    assert_int_equal(count_homes(bed, bed->cluster.url, dead), SHARDS);
+
+    uint64_t killed_us = clock_monotonic_us();
+    testbed_kill(&bed->cluster.broker);
+    run_load(INFLIGHT + 1); /* not only what was on its way */
+    print_message("takeover: calls go on %.0f ms after the kill\n",
+                  (double)(clock_monotonic_us() - killed_us) / 1000);
+    wait_homes(bed, bed->cluster.standby_url, SHARDS);
+    snprintf(sql, sizeof sql, "SELECT COUNT(*) FROM writer WHERE incarnation = UNHEX('%s')", dead);
+    assert_int_equal(testbed_query_number(bed, sql), 0);
+
+    restart(bed); /* and it is the standby now */
+    wait_homes(bed, bed->cluster.url, 0);
+    run_load(INFLIGHT);
+    testbed_kill(&bed->cluster.standby);
+    run_load(INFLIGHT + 1);
+    wait_homes(bed, bed->cluster.url, SHARDS);
+    finish_load();
+    /* one volatile call was beside the load, and has left no row */
+    check_everything_once(bed);
+}
+
+int main(void)
+{
+    static const testbed_test_t tests[] = {
+        {"killed_and_restarted", killed_and_restarted, TESTBED_BOTH},
+        {"killed_together", killed_together, TESTBED_BOTH},
+        {"volatile_is_unknown", volatile_is_unknown, TESTBED_SQLITE},
+        {"stopped_and_restarted", stopped_and_restarted, TESTBED_BOTH},
+        {"standby_takes_over", standby_takes_over, TESTBED_MYSQL},
+    };
+    return testbed_run("broker kill", tests, sizeof tests / sizeof tests[0]);
+}

@@ -1,0 +1,356 @@
+/* Programs that cannot do what they are asked: the exit status, and one line that says why. */
+#include <arpa/inet.h>
+#include <fnmatch.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "bench/stop.h"
+#include "core/clock.h"
+#include "tests/lib/mariadb.h"
+#include "tests/lib/testbed.h"
+
+enum {
+    PATIENCE_MS = 30000,
+    ARGUMENTS_MAX = 20,
+    TEXT_SIZE = 4000,
+    PATH_SIZE = FOLDER_PATH_SIZE + 64
+};
+
+#define ANYWHERE "--listen", "tcp://127.0.0.1:*", "--publish", "tcp://127.0.0.1:*"
+
+static testbed_t *bed;
+
+/* ---- one invocation ---- */
+
+static const char *in_folder(const char *name, char path[PATH_SIZE])
+{
+    snprintf(path, PATH_SIZE, "%s/%s", bed->folder, name);
+    return path;
+}
+
+/* The shipped program of that name; other names are looked up in PATH. */
+static const char *program(const char *name, char path[PATH_SIZE])
+{
+    char folder[FOLDER_PATH_SIZE];
+    if (strncmp(name, "fabric", 6) != 0) {
+        return name;
+    }
+    assert_int_equal(folder_of_programs(NULL, folder), FABRIC_OK);
+    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
+    return path;
+}
+
+/* Reads what a program said on standard error, without log lines that are no complaints. Returns the
+ * number of lines. */
+static unsigned read_complaints(const char *path, char text[TEXT_SIZE])
+{
+    char line[TEXT_SIZE];
+    unsigned lines = 0;
+    size_t used = 0;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[0] = '\0';
+    while (fgets(line, sizeof line, file)) {
+        if (!strstr(line, " info ")) {
+            line[strcspn(line, "\n")] = '\0';
+            used +=
+                (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%s", lines ? "\n" : "", line);
+            used = used < TEXT_SIZE ? used : TEXT_SIZE - 1;
+            lines++;
+        }
+    }
+    fclose(file);
+    return lines;
+}
+
+static int run(const char *const *arguments, const char *log, char output[TEXT_SIZE])
+{
+    reason_t reason = {{0}};
+    process_t process = PROCESS_NONE;
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    size_t used = 0;
+    ssize_t got = 0;
+    unlink(log);
+    assert_int_equal(process_start(arguments, log, true, &reason, &process), FABRIC_OK);
+    while (process_runs(&process) && clock_monotonic_ms() < deadline_ms && !stop_requested()) {
+        poll(NULL, 0, 2);
+    }
+    bool ended = process.pid == 0;
+    while (ended && (got = read(process.output, output + used, TEXT_SIZE - 1 - used)) > 0) {
+        used += (size_t)got;
+    }
+    output[used] = '\0';
+    process_stop(&process, 0);
+    return ended && WIFEXITED(process.status) ? WEXITSTATUS(process.status) : -1;
+}
+
+/* Runs a program; it must end with that status and say one line that fits the pattern, or nothing
+ * where there is none. */
+static void expect(int line, int status, const char *pattern, const char *name, ...)
+{
+    const char *arguments[ARGUMENTS_MAX] = {NULL};
+    char path[PATH_SIZE];
+    char log[PATH_SIZE];
+    char text[TEXT_SIZE];
+    char output[TEXT_SIZE];
+    size_t count = 0;
+    va_list rest;
+    va_start(rest, name);
+    arguments[count++] = program(name, path);
+    while ((arguments[count] = va_arg(rest, const char *)) != NULL) {
+        count++;
+        assert_true(count < ARGUMENTS_MAX);
+    }
+    va_end(rest);
+    int ended = run(arguments, in_folder("complaints", log), output);
+    unsigned lines = read_complaints(log, text);
+    bool fits = pattern ? lines == 1 && fnmatch(pattern, text, 0) == 0 : lines == 0;
+    if (ended != status || !fits) {
+        print_error("line %d: %s %s %s: exit status %d, not %d; it says:\n%s\n", line, name,
+                    arguments[1] ? arguments[1] : "",
+                    arguments[1] && arguments[2] ? arguments[2] : "", ended, status, text);
+        print_error("expected: %s\n", pattern ? pattern : "nothing");
+        fail();
+    }
+}
+
+#define EXPECT(...) expect(__LINE__, __VA_ARGS__, NULL)
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+static void execute_sqlite(const char *path, const char *sql)
+{
+    sqlite3 *database = NULL;
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+/* ---- tests ---- */
+
+static void broker_arguments(void **state)
+{
+    char broker[PATH_SIZE];
+    char path[PATH_SIZE];
+    bed = *state;
+    program("fabric-broker", broker);
+    EXPECT(64, "fabric-broker: 'operand': no operand is expected*", "fabric-broker", "operand");
+    EXPECT(64, "fabric-broker: --nonsense: is no option*", "fabric-broker", "--nonsense");
+    EXPECT(64, "fabric-broker: --lease-ms: a value is missing", "fabric-broker", "--lease-ms");
+    EXPECT(64, "fabric-broker: --lease-ms:*'banana'*", "fabric-broker", "--lease-ms", "banana");
+    EXPECT(64, "fabric-broker: --lease-ms:*", "fabric-broker", "--lease-ms", "1");
+    EXPECT(64, "fabric-broker: --store-password: others can see*", "fabric-broker",
+           "--store-password=secret");
+    EXPECT(78, "fabric-broker: FABRIC_NONSENSE: no Fabric program knows*", "env",
+           "FABRIC_NONSENSE=1", broker);
+    EXPECT(78, "fabric-broker: FABRIC_LEASE_MS:*", "env", "FABRIC_LEASE_MS=banana", broker);
+    write_file(in_folder("broker.conf", path), "lease_ms = 500\nnonsense = 1\n");
+    EXPECT(78, "fabric-broker: *broker.conf: *no key 'nonsense'*", "fabric-broker", "--config",
+           path);
+    write_file(path, "store_password = x\n");
+    assert_int_equal(chmod(path, 0644), 0);
+    EXPECT(78, "fabric-broker: *secret 'store_password'*chmod 600*", "fabric-broker", "--config",
+           path);
+    EXPECT(78, "fabric-broker: *nothing.conf*", "fabric-broker", "--config",
+           in_folder("nothing.conf", path));
+    EXPECT(78, "fabric-broker: listen: *leaves this machine*allow_plaintext*", "fabric-broker",
+           "--listen", "tcp://0.0.0.0:5700");
+    EXPECT(78, "fabric-broker: listen: *", "fabric-broker", "--listen", "carrier-pigeon");
+    EXPECT(78, "fabric-broker: log_level: *", "fabric-broker", "--log-level", "loud");
+}
+
+static void broker_address(void **state)
+{
+    char store[PATH_SIZE + 8];
+    char listen_on[64];
+    char pattern[200];
+    char path[PATH_SIZE];
+    bed = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(taken, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(taken, 1), 0);
+    assert_int_equal(getsockname(taken, (struct sockaddr *)&address, &size), 0);
+    snprintf(listen_on, sizeof listen_on, "tcp://127.0.0.1:%u", ntohs(address.sin_port));
+    snprintf(pattern, sizeof pattern, "fabric-broker: *%s*", listen_on);
+    snprintf(store, sizeof store, "sqlite:%s", in_folder("address.db", path));
+    EXPECT(69, pattern, "fabric-broker", "--listen", listen_on, "--publish", "tcp://127.0.0.1:*",
+           "--store", store);
+    EXPECT(69, pattern, "fabric-broker", "--listen", "tcp://127.0.0.1:*", "--publish", listen_on,
+           "--store", store);
+    close(taken);
+}
+
+static void broker_store(void **state)
+{
+    char store[PATH_SIZE + 8];
+    char path[PATH_SIZE];
+    char foreign[PATH_SIZE];
+    char foreign_store[PATH_SIZE + 8];
+    char pattern[400];
+    reason_t reason = {{0}};
+    bed = *state;
+    EXPECT(78, "fabric-broker: store: *", "fabric-broker", ANYWHERE, "--store", "oracle:x");
+    EXPECT(69, "fabric-broker: store: *", "fabric-broker", ANYWHERE, "--store",
+           "mysql://root@127.0.0.1:1/fabric");
+    snprintf(store, sizeof store, "sqlite:%s", in_folder("no/such/folder.db", path));
+    EXPECT(69, "fabric-broker: store: *folder.db*", "fabric-broker", ANYWHERE, "--store", store);
+    snprintf(foreign_store, sizeof foreign_store, "sqlite:%s", in_folder("foreign.db", foreign));
+    execute_sqlite(foreign, "CREATE TABLE mailbox (letter TEXT)");
+    EXPECT(78, "fabric-broker: store: *another program*", "fabric-broker", ANYWHERE, "--store",
+           foreign_store);
+    write_file(in_folder("text.db", path),
+               "This is no database, but a text that is long enough.\n");
+    snprintf(store, sizeof store, "sqlite:%s", path);
+    EXPECT(78, "fabric-broker: store: *", "fabric-broker", ANYWHERE, "--store", store);
+
+    testbed_start(bed, 0); /* founds the cluster "fabric" with 300 shards */
+    const char *url = bed->cluster.database.url;
+    snprintf(pattern, sizeof pattern, "fabric-broker: store: *is held by fabric-broker *pid %ld*",
+             (long)bed->cluster.broker.pid);
+    EXPECT(69, pattern, "fabric-broker", ANYWHERE, "--store", url);
+    testbed_stop_processes(bed);
+    EXPECT(78, "fabric-broker: store: *cluster 'fabric', not to 'other'*", "fabric-broker",
+           ANYWHERE, "--store", url, "--cluster-name", "other");
+    EXPECT(78, "fabric-broker: store: *300 shards per group, not 17*", "fabric-broker", ANYWHERE,
+           "--store", url, "--shards-per-group", "17");
+    execute_sqlite(url + strlen("sqlite:"), "UPDATE schema_version SET version = 99");
+    EXPECT(78, "fabric-broker: store: *schema version 99*", "fabric-broker", ANYWHERE, "--store",
+           url);
+    execute_sqlite(url + strlen("sqlite:"), "UPDATE schema_version SET version = 1");
+    assert_int_equal(cluster_restart_broker(&bed->cluster, &reason), FABRIC_OK);
+}
+
+static void broker_server_store(void **state)
+{
+    char url[600];
+    bed = *state;
+    EXPECT(78, "fabric-broker: store: *schema version 0*fabricctl schema apply*", "fabric-broker",
+           ANYWHERE, "--store", bed->database);
+    /* a database that the server does not have */
+    const char *slash = strchr(bed->database + strlen("mysql://"), '/');
+    const char *query = strchr(bed->database, '?');
+    snprintf(url, sizeof url, "%.*s/nowhere%s", (int)(slash - bed->database), bed->database,
+             query ? query : "");
+    EXPECT(69, "fabric-broker: store: *'nowhere'*", "fabric-broker", ANYWHERE, "--store", url);
+    EXPECT(0, NULL, "fabricctl", "schema", "apply", "--store", bed->database, "--cluster-name",
+           "mine");
+    EXPECT(78, "fabric-broker: store: *cluster 'mine', not to 'fabric'*", "fabric-broker", ANYWHERE,
+           "--store", bed->database);
+    EXPECT(78, "fabric-broker: store: *300, not 17*", "fabric-broker", ANYWHERE, "--store",
+           bed->database, "--cluster-name", "mine", "--shards-per-group", "17");
+    assert_true(mariadb_execute(bed->database, "UPDATE schema_version SET version = 99"));
+    EXPECT(78, "fabric-broker: store: *schema version 99*", "fabric-broker", ANYWHERE, "--store",
+           bed->database, "--migrate");
+}
+
+static void worker_errors(void **state)
+{
+    char module[PATH_SIZE];
+    char library[PATH_SIZE + 64];
+    char text[PATH_SIZE];
+    bed = *state;
+    program("fabricctl", library);
+    snprintf(strrchr(library, '/'), 64, "/../lib/libfabric_client.so");
+    program("fabric", module);
+    snprintf(strrchr(module, '/'), 64, "/../tests/probe_module.so");
+    EXPECT(64, "*--nonsense*", "fabric-worker", "--nonsense");
+    EXPECT(64, "*--module FILE*", "fabric-worker");
+    EXPECT(64, "*takes options only*", "fabric-worker", module);
+    EXPECT(78, "*InvalidModule*nothing.so*", "fabric-worker", "--module", "/nothing.so");
+    EXPECT(78, "*InvalidModule*libfabric_client.so*fabric_module*", "fabric-worker", "--module",
+           library);
+    write_file(in_folder("text.so", text), "no module");
+    EXPECT(78, "*InvalidModule*text.so*", "fabric-worker", "--module", text);
+    EXPECT(78, "*PlaintextRefused*192.0.2.1*", "fabric-worker", "--module", module, "--url",
+           "fabric://192.0.2.1:5700");
+    testbed_start(bed, 0);
+    EXPECT(78, "*ForeignCluster*cluster 'fabric'*", "fabric-worker", "--module", module, "--url",
+           bed->cluster.url, "--cluster-name", "other");
+}
+
+static void command_line(void **state)
+{
+    bed = *state;
+    EXPECT(2, "fabricctl: a command is missing (InvalidArgument): *", "fabricctl");
+    EXPECT(2, "fabricctl: 'dance' is no command (InvalidArgument): *", "fabricctl", "dance");
+    EXPECT(2, "fabricctl: --nonsense: *", "fabricctl", "--nonsense", "status");
+    EXPECT(2, "fabricctl: --key: *", "fabricctl", "--key", "7", "status");
+    EXPECT(2, "fabricctl: --output: *", "fabricctl", "-o", "xml", "status");
+    EXPECT(3, "fabricctl: no error is named 'Sadness' (NotFound): *", "fabricctl", "error",
+           "Sadness");
+    EXPECT(4, "fabricctl: tcp://127.0.0.1:1: * (NotConnected): *", "fabricctl", "--url",
+           "tcp://127.0.0.1:1", "--timeout-ms", "500", "status");
+    EXPECT(4, "fabricctl: mysql:*(StoreUnavailable): *", "fabricctl", "schema", "status", "--store",
+           "mysql://root@127.0.0.1:1/fabric");
+    EXPECT(2, "fabricctl: *PlaintextRefused*", "fabricctl", "--url", "tcp://192.0.2.1:5700",
+           "status");
+}
+
+static void bench_errors(void **state)
+{
+    bed = *state;
+    EXPECT(64, "fabric-bench: --nonsense: *", "fabric-bench", "--nonsense");
+    EXPECT(64, "fabric-bench: give one of: ask, tell*", "fabric-bench", "dance");
+    EXPECT(69, "fabric-bench: tcp://127.0.0.1:1: *(NotConnected)", "fabric-bench", "ask", "--url",
+           "tcp://127.0.0.1:1");
+}
+
+static void command_line_with_cluster(void **state)
+{
+    bed = *state;
+    testbed_start(bed, 1);
+    const char *url = bed->cluster.url;
+    EXPECT(0, NULL, "fabricctl", "--url", url, "status");
+    EXPECT(0, NULL, "fabricctl", "--url", url, "call", PROBE_TYPE, "x", "Echo",
+           "{\"text\": \"hello\"}");
+    EXPECT(0, NULL, "fabricctl", "--url", url, "send", PROBE_TYPE, "x", "Echo",
+           "{\"text\": \"hello\"}");
+    EXPECT(1, "fabricctl: Probe/x Fail: code 7: out of cups (EntityFailure): *", "fabricctl",
+           "--url", url, "call", PROBE_TYPE, "x", "Fail",
+           "{\"code\": 7, \"text\": \"out of cups\"}");
+    EXPECT(2, "fabricctl: Probe Echo: *text*", "fabricctl", "--url", url, "call", PROBE_TYPE, "x",
+           "Echo", "{\"text\": 7}");
+    EXPECT(2, "fabricctl: Probe Echo: *txet*", "fabricctl", "--url", url, "call", PROBE_TYPE, "x",
+           "Echo", "{\"txet\": \"hello\"}");
+    EXPECT(3, "fabricctl: no entity type is named 'Nobody' (UnknownEntityType): *", "fabricctl",
+           "--url", url, "call", "Nobody", "x", "Echo");
+    EXPECT(3, "fabricctl: Probe has no message 'Dance'; it has: Append, *", "fabricctl", "--url",
+           url, "call", PROBE_TYPE, "x", "Dance");
+    EXPECT(5, "fabricctl: Probe/x Hold: *run it again with --key*", "fabricctl", "--url", url,
+           "--timeout-ms", "1000", "call", PROBE_TYPE, "x", "Hold", "{\"text\": \"never\"}");
+    EXPECT(6, "fabricctl: *(ForeignCluster): *", "fabricctl", "--url", url, "--cluster-name",
+           "other", "status");
+}
+
+int main(void)
+{
+    static const testbed_test_t tests[] = {
+        {"broker_arguments", broker_arguments, TESTBED_SQLITE},
+        {"broker_address", broker_address, TESTBED_SQLITE},
+        {"broker_store", broker_store, TESTBED_SQLITE},
+        {"broker_server_store", broker_server_store, TESTBED_MYSQL},
+        {"worker_errors", worker_errors, TESTBED_SQLITE},
+        {"bench_errors", bench_errors, TESTBED_SQLITE},
+        {"command_line", command_line, TESTBED_SQLITE},
+        {"command_line_with_cluster", command_line_with_cluster, TESTBED_SQLITE},
+    };
+    return testbed_run("errors", tests, sizeof tests / sizeof tests[0]);
+}
