@@ -137,11 +137,26 @@ static fabric_error_t check_message(const known_type_t *type, const message_requ
     return fabric_schema_check(message->request, request->payload, fault);
 }
 
+/* The first shard of the map if another broker is its home and we are of none: we stand by. */
+static shard_id_t first_shard_elsewhere(router_t *router)
+{
+    shard_id_t first = shard_id_make(1, 1);
+    const map_shard_t *entry = shard_map_shard(router->map, first);
+    bool elsewhere = entry && shard_map_broker(router->map, entry->home) &&
+                     !incarnation_equal(entry->home, router->config.incarnation);
+    const shard_t *shard = shard_find(router, first);
+    return elsewhere && (!shard || shard->state == SHARD_FOREIGN) ? first : (shard_id_t){0};
+}
+
+/* A standby reads the types now and then only, so it leaves the final word to a home. */
 static void refuse_unknown_type(router_t *router, client_t *client,
                                 const message_request_t *request)
 {
     uint64_t age_ms = router->now_ms - router->started_ms;
-    if (age_ms < router->config.registration_ms) {
+    shard_id_t elsewhere = first_shard_elsewhere(router);
+    if (elsewhere.value != 0) {
+        redirect(router, client, request->sequence, elsewhere);
+    } else if (age_ms < router->config.registration_ms || shard_map_group_count(router->map) == 0) {
         refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,
                "no worker has registered the entity type yet");
     } else {

@@ -12,6 +12,7 @@
 enum {
     SETTLE_MS = 90000, /* after the last fault, all must have ended */
     WARM_UP_MS = 300,
+    DEPOSED_MS = 6000, /* who waits for a slow store may take so long to learn that it is deposed */
     LOOK_MS = 20
 };
 
@@ -309,6 +310,15 @@ static void wind_up(void)
     memory_store_free_all();
 }
 
+static bool is_anything_pending(void)
+{
+    uint64_t pending = 0;
+    for (unsigned i = 0; i < world.plan.brokers; i++) {
+        pending += simulated_broker_pending(world.brokers[i]);
+    }
+    return pending > 0;
+}
+
 void simulation_run(const simulation_options_t *options, simulation_result_t *result)
 {
     *result = (simulation_result_t){.trace_hash = UINT64_C(0xcbf29ce484222325)};
@@ -330,8 +340,11 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
            !(check_call_count() >= world.plan.calls && check_is_settled())) {
         run_until(world.now_us + LOOK_MS * 1000);
     }
-    /* The last answers come in, and who was deposed finds out. */
     run_until(world.now_us + 2 * 1000 * (uint64_t)world.plan.lease_ms);
+    until_us = world.now_us + (uint64_t)DEPOSED_MS * 1000;
+    while (world.now_us < until_us && !result->failed && is_anything_pending()) {
+        run_until(world.now_us + LOOK_MS * 1000);
+    }
     if (!result->failed) {
         check_final();
     }

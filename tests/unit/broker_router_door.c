@@ -118,6 +118,23 @@ static void headers_are_a_map(void **state)
     driver_close(&driver);
 }
 
+static void who_stands_by_leaves_unknown_types_to_a_home(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    driver_pass(driver, 2 * (uint64_t)config.registration_ms);
+    driver_client(driver, "c1", 1);
+    message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
+    request.type = fabric_bytes_of("Strange");
+    driver_send(driver, "c1", request, &request);
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
+    const note_t *note = driver_take(driver, "c1", KIND_REDIRECT);
+    assert_true(fabric_bytes_equal(note->as.redirect.endpoint, fabric_bytes_of("tcp://there:1")));
+    driver_close(&driver);
+}
+
 static void who_is_not_home_redirects(void **state)
 {
     (void)state;
@@ -258,6 +275,7 @@ int main(void)
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(headers_are_a_map),
         cmocka_unit_test(who_is_not_home_redirects),
+        cmocka_unit_test(who_stands_by_leaves_unknown_types_to_a_home),
         cmocka_unit_test(mailboxes_and_memory_are_bounded),
         cmocka_unit_test(bytes_in_memory_are_bounded_and_come_free_again),
         cmocka_unit_test(volatile_messages_need_an_owner_and_room),
