@@ -79,8 +79,8 @@ PROGRAMS  := $(addprefix $(B)/bin/,fabric-broker fabric-worker fabricctl fabric-
 LIBRARIES := $(B)/lib/libfabric_client.so $(B)/lib/libfabric_client.a $(B)/lib/libfabric_worker.so $(B)/lib/libfabric_worker.a
 EXAMPLES  := $(patsubst examples/%_entity.c,$(B)/examples/%.so,$(wildcard examples/*/*_entity.c)) \
              $(patsubst examples/%_client.c,$(B)/examples/%_client,$(wildcard examples/*/*_client.c))
-MODULES   := $(patsubst bench/%_module.c,$(B)/bench/%_module.so,$(wildcard bench/*_module.c)) \
-             $(patsubst tests/lib/%_module.c,$(B)/tests/%_module.so,$(wildcard tests/lib/*_module.c))
+MODULES   := $(patsubst bench/%_module.c,$(B)/bench/%_module.so,$(wildcard bench/*_module.c))
+PROBES    := $(patsubst tests/lib/%_module.c,$(B)/tests/%_module.so,$(wildcard tests/lib/*_module.c))
 BENCH_OBJ := $(filter-out %_module.o,$(BENCH_OBJ))
 TESTLIB_OBJ := $(filter-out %_module.o,$(TESTLIB_OBJ))
 
@@ -194,7 +194,7 @@ $(B)/tests/simulation/%: $(B)/obj/tests/simulation/%.o $(A_TEST) $(A_BROKER) $(A
 $(B)/tests/integration/%: $(B)/obj/tests/integration/%.o $(BENCH_OBJ) $(A_TEST) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
-tests: $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION)
+tests: $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(PROBES)
 
 # ---- targets for people ---------------------------------------------------------------------------------------
 ## make                  optimised programs into build/bin (VARIANT=debug|asan|tsan|clang: into build/VARIANT/bin)

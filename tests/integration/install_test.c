@@ -191,7 +191,7 @@ static int count_left(const char *path, const struct stat *facts, int type, stru
 {
     (void)facts;
     (void)where;
-    if (type != FTW_D || fnmatch("*/root/*fabric*", path, 0) == 0) {
+    if (type != FTW_D || fnmatch("*fabric*", path + strlen(root), 0) == 0) {
         print_error("left: %s\n", path);
         left++;
     }

@@ -1,4 +1,5 @@
-/* Byte views: a borrowed run of bytes with its size. The view never owns; whoever hands it out says
+/** @file
+ * Byte views: a borrowed run of bytes with its size. The view never owns; whoever hands it out says
  * for how long the bytes stay.
  */
 #ifndef FABRIC_BYTES_H

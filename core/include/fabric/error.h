@@ -1,4 +1,5 @@
-/* Errors: one enumeration for every fallible call of Fabric, on the wire and in the store.
+/** @file
+ * Errors: one enumeration for every fallible call of Fabric, on the wire and in the store.
  *
  * Convention: a fallible function returns fabric_error_t, FABRIC_OK is 0, the result must be looked
  * at, and output arguments come last and are left as they were on an error. Callers switch on the
@@ -14,8 +15,10 @@
 extern "C" {
 #endif
 
+/** The result must be looked at. */
 #define FABRIC_MUST_USE __attribute__((warn_unused_result))
-#define FABRIC_PUBLIC   __attribute__((visibility("default")))
+/** Exported from the libraries. */
+#define FABRIC_PUBLIC __attribute__((visibility("default")))
 
 /** Every error, with the numbers of schemas/errors.def. 0 is success. */
 typedef enum fabric_error {

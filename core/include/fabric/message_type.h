@@ -1,4 +1,5 @@
-/* Message types: what a worker handles and a client sends, described once and shared by both,
+/** @file
+ * Message types: what a worker handles and a client sends, described once and shared by both,
  * usually in a header of the entity's own.
  */
 #ifndef FABRIC_MESSAGE_TYPE_H

@@ -1,4 +1,5 @@
-/* Schemas: tables of fields tied to C structs. By one table a handler sees a filled struct and
+/** @file
+ * Schemas: tables of fields tied to C structs. By one table a handler sees a filled struct and
  * returns one, both ends check types, a worker tells the cluster its schemas, and the command line
  * turns JSON into payloads and back.
  *
@@ -50,6 +51,7 @@ typedef enum fabric_field_kind {
 /** Offset value of fields that are always present. */
 #define FABRIC_ALWAYS ((size_t)-1)
 
+/** A table of fields for one struct; see struct fabric_schema. */
 typedef struct fabric_schema fabric_schema_t;
 
 /** One field of a schema. Made with the FABRIC_* macros below. */
@@ -76,16 +78,22 @@ struct fabric_schema {
     {                                                                                              \
 #member, (kind), offsetof(type, member), (max), (schema), (count), (present)               \
     }
+/** A field of a `bool` member. */
 #define FABRIC_BOOL(type, member)                                                                  \
     FABRIC_FIELD_(type, member, FABRIC_FIELD_BOOL, 0, NULL, 0, FABRIC_ALWAYS)
+/** A field of a `int32_t` member. */
 #define FABRIC_I32(type, member)                                                                   \
     FABRIC_FIELD_(type, member, FABRIC_FIELD_I32, 0, NULL, 0, FABRIC_ALWAYS)
+/** A field of a `int64_t` member. */
 #define FABRIC_I64(type, member)                                                                   \
     FABRIC_FIELD_(type, member, FABRIC_FIELD_I64, 0, NULL, 0, FABRIC_ALWAYS)
+/** A field of a `uint32_t` member. */
 #define FABRIC_U32(type, member)                                                                   \
     FABRIC_FIELD_(type, member, FABRIC_FIELD_U32, 0, NULL, 0, FABRIC_ALWAYS)
+/** A field of a `uint64_t` member. */
 #define FABRIC_U64(type, member)                                                                   \
     FABRIC_FIELD_(type, member, FABRIC_FIELD_U64, 0, NULL, 0, FABRIC_ALWAYS)
+/** A field of a `double` member. */
 #define FABRIC_F64(type, member)                                                                   \
     FABRIC_FIELD_(type, member, FABRIC_FIELD_F64, 0, NULL, 0, FABRIC_ALWAYS)
 /** `member` is char[N]: up to N - 1 bytes. */
@@ -109,6 +117,7 @@ struct fabric_schema {
  * FABRIC_OPTIONAL_STRING. */
 #define FABRIC_OPTIONAL(type, member, kind, present)                                               \
     FABRIC_FIELD_(type, member, (kind), 0, NULL, 0, offsetof(type, present))
+/** An optional STRING: `member` is char[N], `present` the bool member that says whether it is there. */
 #define FABRIC_OPTIONAL_STRING(type, member, present)                                              \
     FABRIC_FIELD_(type, member, FABRIC_FIELD_STRING, sizeof(((type *)0)->member) - 1, NULL, 0,     \
                   offsetof(type, present))

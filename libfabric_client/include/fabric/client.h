@@ -1,4 +1,5 @@
-/* The client: sends messages to entities and brings their replies back.
+/** @file
+ * The client: sends messages to entities and brings their replies back.
  *
  *     fabric_client_t *client;
  *     if (fabric_client_open("fabric://127.0.0.1:5700", NULL, &client, NULL) != FABRIC_OK) { ... }
@@ -191,6 +192,7 @@ typedef struct fabric_client_stats {
     uint64_t resent;      /**< requests sent a second or later time */
     uint64_t connections; /**< welcomes received: more than one per broker means reconnects */
 } fabric_client_stats_t;
+/** Reads a client's numbers. Any thread. */
 FABRIC_PUBLIC void fabric_client_stats(const fabric_client_t *client, fabric_client_stats_t *stats);
 
 #ifdef __cplusplus

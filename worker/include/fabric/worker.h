@@ -1,4 +1,5 @@
-/* The worker: runs entities. Write an entity as plain C functions over a state struct, describe it
+/** @file
+ * The worker: runs entities. Write an entity as plain C functions over a state struct, describe it
  * by a table, and either build it as a module for `fabric-worker --module FILE.so` or embed a
  * worker in your own program.
  *
