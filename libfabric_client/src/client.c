@@ -11,7 +11,7 @@
 #include "core/endpoint.h"
 #include "core/limits.h"
 
-enum { CONNECT_TIMEOUT_MS = 5000, CALL_TIMEOUT_MS = 30000 };
+enum { CONNECT_TIMEOUT_MS = 5000, CALL_TIMEOUT_MS = 30000, SPIN_US = 2000 };
 
 /* ---- opening ---- */
 
@@ -119,6 +119,8 @@ fabric_error_t fabric_client_open(const char *url, const fabric_client_options_t
     }
     self->number = config.client_number;
     self->call_timeout_ms = options->call_timeout_ms ? options->call_timeout_ms : CALL_TIMEOUT_MS;
+    self->spin_us = options->spin_us == 0 ? SPIN_US : options->spin_us;
+    self->spin_us = self->spin_us == FABRIC_SPIN_NEVER ? 0 : self->spin_us;
     self->link = link;
     *client = self;
     return FABRIC_OK;
@@ -159,6 +161,11 @@ size_t fabric_client_process(fabric_client_t *client)
     return count;
 }
 
+static bool completions_wait(void *context)
+{
+    return poll((struct pollfd *)context, 1, 0) > 0;
+}
+
 size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms)
 {
     uint64_t end_ms = clock_monotonic_ms() + timeout_ms;
@@ -166,7 +173,9 @@ size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms)
     for (;;) {
         uint64_t now_ms = clock_monotonic_ms();
         uint64_t left_ms = end_ms > now_ms ? end_ms - now_ms : 0;
-        (void)poll(&item, 1, left_ms < INT32_MAX ? (int)left_ms : INT32_MAX);
+        if (left_ms > 0 && !client_spin(client, completions_wait, &item)) {
+            (void)poll(&item, 1, left_ms < INT32_MAX ? (int)left_ms : INT32_MAX);
+        }
         size_t count = fabric_client_process(client);
         if (count > 0 || left_ms == 0) {
             return count;

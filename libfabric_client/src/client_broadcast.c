@@ -32,7 +32,7 @@ static void send_and_wait(fabric_client_t *client, call_list_t *list, call_t **r
     }
     fabric_error_t error = client_link_submit(client->link, list, NULL);
     if (!error) {
-        client_waiter_wait(&waiter);
+        client_waiter_wait(client, &waiter);
         return;
     }
     sem_destroy(&waiter.done);

@@ -2,6 +2,7 @@
 #include "libfabric_client/src/client_state.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "core/clock.h"
@@ -48,9 +49,31 @@ fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t 
 
 /* ---- blocking ---- */
 
-void client_waiter_wait(call_waiter_t *waiter)
+bool client_spin(fabric_client_t *client, bool (*ended)(void *context), void *context)
 {
-    while (sem_wait(&waiter->done) != 0 && errno == EINTR) {
+    if (client->spin_us == 0 || atomic_exchange(&client->spinning, true)) {
+        return false;
+    }
+    uint64_t until_us = clock_monotonic_us() + client->spin_us;
+    bool done = ended(context);
+    while (!done && clock_monotonic_us() < until_us) {
+        sched_yield();
+        done = ended(context);
+    }
+    atomic_store(&client->spinning, false);
+    return done;
+}
+
+static bool take_done(void *context)
+{
+    return sem_trywait((sem_t *)context) == 0;
+}
+
+void client_waiter_wait(fabric_client_t *client, call_waiter_t *waiter)
+{
+    if (!client_spin(client, take_done, &waiter->done)) {
+        while (sem_wait(&waiter->done) != 0 && errno == EINTR) {
+        }
     }
     sem_destroy(&waiter->done);
 }
@@ -74,7 +97,7 @@ static fabric_error_t run(fabric_client_t *client, call_t **call, uint32_t timeo
         call_destroy(call);
         return error;
     }
-    client_waiter_wait(&waiter);
+    client_waiter_wait(client, &waiter);
     return FABRIC_OK;
 }
 

@@ -2,12 +2,16 @@
 #ifndef CLIENT_STATE_H
 #define CLIENT_STATE_H
 
+#include <stdatomic.h>
+
 #include "libfabric_client/src/link.h"
 #include "libfabric_client/src/request.h"
 
 struct fabric_client {
     uint64_t number;
     uint32_t call_timeout_ms;
+    uint32_t spin_us;     /* 0: none */
+    atomic_bool spinning; /* a thread does */
     client_link_t *link;
 };
 
@@ -17,6 +21,10 @@ struct fabric_client {
 uint64_t client_deadline(const fabric_client_t *client, uint32_t timeout_ms);
 void client_waiter_init(call_waiter_t *waiter, size_t open);
 /* Waits until all calls of the waiter have ended, and ends the waiter. */
-void client_waiter_wait(call_waiter_t *waiter);
+void client_waiter_wait(fabric_client_t *client, call_waiter_t *waiter);
+/* Asks `ended` again and again, yielding the processor in between, until it is so or the client's
+ * spin_us are over; false at once where another thread of the client does so. Sleeping and being woken costs more than a whole round trip's work where idle
+ * processors halt, as in virtual machines. */
+bool client_spin(fabric_client_t *client, bool (*ended)(void *context), void *context);
 
 #endif

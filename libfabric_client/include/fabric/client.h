@@ -80,6 +80,9 @@ typedef struct fabric_header {
     fabric_bytes_t value; /**< any bytes */
 } fabric_header_t;
 
+/** For fabric_client_options.spin_us: sleep at once. */
+#define FABRIC_SPIN_NEVER UINT32_MAX
+
 /** Options of a client; zero means the default everywhere. */
 typedef struct fabric_client_options {
     const char *cluster_name;    /**< refuse other clusters; default: any */
@@ -87,9 +90,12 @@ typedef struct fabric_client_options {
     uint32_t connect_timeout_ms; /**< for open to find a broker; default 5,000 */
     uint32_t call_timeout_ms;    /**< default deadline of a call; default 30,000 */
     uint32_t pending_max;        /**< calls open at once; default and maximum 65,536 */
-    uint64_t client_number;      /**< to settle calls of a former process; default: random */
-    uint64_t first_sequence;     /**< with client_number: above all sequences that it used */
-    bool allow_plaintext;        /**< connect to addresses beyond this machine without encryption */
+    /** Before a waiting call sleeps it yields the processor again and again for so many microseconds: answers come sooner,
+     *  for some processor time. At most one thread of a client does so at a time. Default 2,000; FABRIC_SPIN_NEVER. */
+    uint32_t spin_us;
+    uint64_t client_number;  /**< to settle calls of a former process; default: random */
+    uint64_t first_sequence; /**< with client_number: above all sequences that it used */
+    bool allow_plaintext;    /**< connect to addresses beyond this machine without encryption */
 } fabric_client_options_t;
 
 /** One call. Zero means the default everywhere but in `entity` and `message`. */
