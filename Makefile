@@ -204,7 +204,8 @@ packages:
 ## make demo             the main job on SQLite (STORE=mysql: on a private MariaDB): workers, a client, a kill -9, nothing lost
 demo: packages
 	@sh .ci/packages $(if $(filter mysql,$(STORE)),check,build)
-	@$(MAKE) --no-print-directory -j2 B=$(B) everything >$(B).log 2>&1 || { cat $(B).log; exit 1; }
+	@mkdir -p $(B)
+	@$(MAKE) --no-print-directory -j2 B=$(B) everything >$(B)/make.log 2>&1 || { cat $(B)/make.log; exit 1; }
 	@$(B)/bin/fabric-demo --store $(STORE)
 
 ## make check            all tests, on a private MariaDB where they need one
@@ -272,6 +273,6 @@ uninstall:
 	-rmdir $(DESTDIR)$(PREFIX)/include/fabric/schemas $(DESTDIR)$(PREFIX)/include/fabric 2>/dev/null
 
 clean:
-	rm -rf build build.log
+	rm -rf build
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -367,6 +367,34 @@ static void test_many_threads(void **state)
     }
 }
 
+/* However long a waiting caller spins before it sleeps, it is told of ends that come before and after. */
+static void test_spinning_changes_no_outcome(void **state)
+{
+    static const uint32_t spins_us[] = {0, 1, FABRIC_SPIN_NEVER};
+    fixture_t *f = (fixture_t *)*state;
+    number_t request = {5};
+    number_t reply;
+    for (size_t i = 0; i < sizeof spins_us / sizeof spins_us[0]; i++) {
+        fabric_client_options_t options = {.spin_us = spins_us[i]};
+        fabric_client_t *client;
+        assert_int_equal(
+            fabric_client_open(fake_broker_endpoint(f->broker), &options, &client, NULL),
+            FABRIC_OK);
+        assert_int_equal(fabric_client_ask(client, counter(), &echo, &request, &reply, NULL),
+                         FABRIC_OK);
+        fabric_call_t call = {
+            .entity = counter(), .message = &silent, .request = &request, .timeout_ms = 30};
+        assert_int_equal(fabric_client_call(client, &call, NULL, NULL, NULL, NULL),
+                         FABRIC_ERROR_OUTCOME_UNKNOWN);
+        assert_int_equal(fabric_client_wait(client, 0), 0);
+        f->tally = (tally_t){0};
+        assert_int_equal(fabric_client_start(client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
+        assert_int_equal(fabric_client_wait(client, PATIENCE_MS), 1);
+        assert_int_equal(f->tally.count, 1);
+        fabric_client_close(&client);
+    }
+}
+
 /* ---- bounds and ends ---- */
 
 static void test_busy_at_pending_max(void **state)
@@ -511,6 +539,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_eventfd, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broadcast, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_threads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_spinning_changes_no_outcome, setup, teardown),
         cmocka_unit_test_setup_teardown(test_busy_at_pending_max, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_with_open_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_ends_unsent_calls_as_closed, setup, teardown),
