@@ -1,5 +1,4 @@
 /* Messages from a client through a broker to a worker and back: each kind of call and of answer. */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +247,24 @@ static void tells_do_not_wait(void **state)
 }
 
 /* A worker that is there before its broker finds it once it comes. */
+/* Waits until the first worker has logged an event. */
+static void wait_for_event(const testbed_t *bed, const char *code)
+{
+    char path[FOLDER_PATH_SIZE + 32];
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    snprintf(path, sizeof path, "%s/worker-0.log", bed->cluster.folder);
+    for (bool found = false; !found; testbed_poll(deadline_ms, code)) {
+        char line[1024];
+        FILE *file = fopen(path, "r");
+        while (file && !found && fgets(line, sizeof line, file)) {
+            found = strstr(line, code) != NULL;
+        }
+        if (file) {
+            fclose(file);
+        }
+    }
+}
+
 static void worker_before_broker(void **state)
 {
     testbed_t *bed = *state;
@@ -255,7 +272,7 @@ static void worker_before_broker(void **state)
     testbed_start(bed, 0);
     testbed_kill(&bed->cluster.broker);
     testbed_add_worker(bed);
-    poll(NULL, 0, 300); /* its first tries fail; none of them may be its last */
+    wait_for_event(bed, "worker.waiting"); /* its first tries have failed; none was its last */
     assert_true(process_runs(&bed->cluster.workers[0]));
     assert_int_equal(cluster_restart_broker(&bed->cluster, &reason), FABRIC_OK);
     testbed_wait_ready(bed, 1);

@@ -283,10 +283,41 @@ static void a_full_pipe_is_tried_again_at_the_next_tick(void **state)
     driver_close(&driver);
 }
 
+/* The right worker and message, under a token of another reign: as from a former life of this home. */
+static void a_result_counts_under_the_present_token_only(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_worker(driver, "w1", 101);
+    driver_client(driver, "c1", 1);
+    driver_desire(driver, 101);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    const message_deliver_t *delivery = driver_delivery(driver, "w1");
+    uint64_t refused = driver_counters(driver).results_refused;
+    message_deliver_t other = *delivery;
+    other.home_epoch++;
+    driver_result(driver, "w1", &other, STATUS_OK, FABRIC_OK);
+    other = *delivery;
+    other.owner_sequence--;
+    driver_result(driver, "w1", &other, STATUS_OK, FABRIC_OK);
+    other = *delivery;
+    other.shard++;
+    driver_result(driver, "w1", &other, STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_counters(driver).results_refused, refused + 3);
+    driver_commit(driver);
+    assert_int_equal(driver_count(driver, "c1", KIND_REPLY), 0);
+    driver_result(driver, "w1", delivery, STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    driver_replied(driver, "c1", 1);
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unreachable_worker_has_a_short_grace),
+        cmocka_unit_test(a_result_counts_under_the_present_token_only),
         cmocka_unit_test(a_silent_worker_loses_its_lease),
         cmocka_unit_test(a_worker_that_comes_back_is_assigned_anew),
         cmocka_unit_test(shards_wanted_while_it_was_away_are_assigned),
