@@ -88,8 +88,9 @@ UNIT        := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
 CONFORMANCE := $(patsubst %.c,$(B)/%,$(wildcard tests/conformance/*_test.c))
 SIMULATION  := $(patsubst %.c,$(B)/%,$(wildcard tests/simulation/*_test.c))
 INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*_test.c))
+FAULTS      := $(patsubst %.c,$(B)/%,$(wildcard tests/faults/*_test.c))
 
-.PHONY: all everything packages run-tests check-asan check-tsan help demo check check-unit check-conformance check-simulation check-integration tests bench tidy format \
+.PHONY: all everything packages run-tests check-asan check-tsan help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench tidy format \
         format-check install uninstall docs clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -194,7 +195,10 @@ $(B)/tests/simulation/%: $(B)/obj/tests/simulation/%.o $(A_TEST) $(A_BROKER) $(A
 $(B)/tests/integration/%: $(B)/obj/tests/integration/%.o $(BENCH_OBJ) $(A_TEST) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
-tests: $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(PROBES)
+$(B)/tests/faults/%: $(B)/obj/tests/faults/%.o $(BENCH_OBJ) $(A_TEST) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
+
+tests: $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS) $(PROBES)
 
 # ---- targets for people ---------------------------------------------------------------------------------------
 ## make                  optimised programs into build/bin (VARIANT=debug|asan|tsan|clang: into build/VARIANT/bin)
@@ -212,10 +216,10 @@ demo: packages
 check:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
-	@$(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests TESTS="$(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION)"
+	@$(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests TESTS="$(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS)"
 run-tests:
 	@FABRIC_BUILD=$(B) TSAN_OPTIONS=suppressions=tests/lib/tsan.supp sh tests/run $(TESTS)
-check-unit check-conformance check-simulation check-integration: check-%: everything tests
+check-unit check-conformance check-simulation check-integration check-faults: check-%: everything tests
 	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
 ## make check-asan       unit tests and the simulation under address and undefined-behaviour sanitizers
 check-asan:
