@@ -52,8 +52,8 @@ uint32_t shard_map_shards_per_group(const shard_map_t *map);
 /* 1..LIMIT_SHARDS_PER_GROUP_MAX, before the first group or snapshot; later only the same again. */
 void shard_map_set_shards_per_group(shard_map_t *map, uint32_t shards_per_group);
 
-/* Groups, by stored number: they are added in order from 1 and stay for ever. LIMIT_EXCEEDED past
- * LIMIT_GROUPS_MAX or for a name that is not 1-255 bytes, INVALID_ARGUMENT for a number out of
+/* Groups, by stored number: they are added in order from 1 and stay for ever. LIMIT_EXCEEDED where
+ * shard_map_has_room says no or for a name that is not 1-255 bytes, INVALID_ARGUMENT for a number out of
  * order or a name under another number. Adding an existing one changes nothing. A new group's
  * shards exist at once, without home and owner. */
 FABRIC_MUST_USE fabric_error_t shard_map_add_group(shard_map_t *map, uint16_t number,
@@ -61,6 +61,9 @@ FABRIC_MUST_USE fabric_error_t shard_map_add_group(shard_map_t *map, uint16_t nu
 uint16_t shard_map_group_number(const shard_map_t *map, fabric_bytes_t name); /* 0: none */
 fabric_bytes_t shard_map_group_name(const shard_map_t *map, uint16_t number); /* empty: none */
 size_t shard_map_group_count(const shard_map_t *map);
+/* Whether a cluster that has so many groups may have one more: within LIMIT_GROUPS_MAX, and within
+ * LIMIT_SHARDS_MAX, so that a snapshot with the longest names and numbers fits into a frame. */
+bool shard_map_has_room(uint64_t groups, uint32_t shards_per_group);
 /* The group numbers run from 1 to shard_map_group_count. */
 
 /* Entity types and their groups, so that clients can locate an entity by its type. INVALID_ARGUMENT

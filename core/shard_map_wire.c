@@ -218,7 +218,8 @@ static size_t check_groups(const shard_map_t *map, wire_reader_t *reader)
         while (known < count && !fabric_bytes_equal(names[known], name)) {
             known++;
         }
-        if (number != known + 1 || number > LIMIT_GROUPS_MAX || address_check_name(name)) {
+        if (number != known + 1 || !shard_map_has_room(known, map->shards_per_group) ||
+            address_check_name(name)) {
             reader->failed = true;
         } else if (known == count) {
             names[count++] = name;

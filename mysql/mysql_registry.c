@@ -1,5 +1,6 @@
 /* What the coordinator registers: shard groups with their shards, entity types, runners. */
 #include "core/limits.h"
+#include "core/shard_map.h"
 #include "mysql/mysql_membership.h"
 #include "mysql/mysql_operations.h"
 
@@ -56,12 +57,12 @@ static fabric_error_t make_group(mysql_session_t *session, const incarnation_t *
     bool found = false;
     statement_begin(session);
     fabric_error_t error = query_number(session, STATEMENT_GROUP_LAST, &found, &last);
-    if (!error && last >= LIMIT_GROUPS_MAX) {
-        error = FABRIC_ERROR_LIMIT_EXCEEDED;
-    }
     error = error ? error : mysql_membership_lock(session, &shards_per_group);
     if (!error && shards_per_group > LIMIT_SHARDS_PER_GROUP_MAX) {
         error = FABRIC_ERROR_STORE_UNAVAILABLE; /* a cluster row that somebody edited */
+    }
+    if (!error && !shard_map_has_room(last, shards_per_group)) {
+        error = FABRIC_ERROR_LIMIT_EXCEEDED;
     }
     if (error) {
         return error;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/limits.h"
+#include "core/shard_map.h"
 #include "sqlite/sqlite_connection.h"
 
 /* Begins a transaction that only the coordinator of this very term may make. */
@@ -102,15 +103,18 @@ fabric_error_t sqlite_take_homes(store_t *base, uint64_t term, incarnation_t hol
 /* ---- groups -----------------------------------------------------------------------------------
  */
 
-static fabric_error_t insert_shards(sqlite_store_t *store, uint16_t group,
-                                    const incarnation_t *holder)
+static fabric_error_t read_shards_per_group(sqlite_store_t *store, uint32_t *shards)
 {
     sqlite_query_t cluster = sqlite_query(store, SQLITE_STATEMENT_CLUSTER_READ);
-    uint32_t shards = sqlite_row(&cluster) ? sqlite_column_u32(&cluster, 2) : 0;
+    *shards = sqlite_row(&cluster) ? sqlite_column_u32(&cluster, 2) : 0;
     fabric_error_t error = sqlite_end(&cluster);
-    if (shards > LIMIT_SHARDS_PER_GROUP_MAX) {
-        return FABRIC_ERROR_STORE_UNAVAILABLE;
-    }
+    return !error && *shards > LIMIT_SHARDS_PER_GROUP_MAX ? FABRIC_ERROR_STORE_UNAVAILABLE : error;
+}
+
+static fabric_error_t insert_shards(sqlite_store_t *store, uint16_t group, uint32_t shards,
+                                    const incarnation_t *holder)
+{
+    fabric_error_t error = FABRIC_OK;
     for (uint32_t number = 1; number <= shards && !error; number++) {
         sqlite_query_t insert = sqlite_query(store, SQLITE_STATEMENT_SHARD_INSERT);
         sqlite_bind_u64(&insert, 1, shard_id_make(group, (uint16_t)number).value);
@@ -125,11 +129,13 @@ static fabric_error_t make_group(sqlite_store_t *store, fabric_bytes_t name,
 {
     sqlite_query_t max = sqlite_query(store, SQLITE_STATEMENT_GROUP_MAX);
     uint64_t highest = sqlite_row(&max) ? sqlite_column_u64(&max, 0) : 0;
+    uint32_t shards = 0;
     fabric_error_t error = sqlite_end(&max);
+    error = error ? error : read_shards_per_group(store, &shards);
     if (error) {
         return error;
     }
-    if (highest >= LIMIT_GROUPS_MAX) {
+    if (!shard_map_has_room(highest, shards)) {
         return FABRIC_ERROR_LIMIT_EXCEEDED;
     }
     *number = (uint16_t)(highest + 1);
@@ -137,7 +143,7 @@ static fabric_error_t make_group(sqlite_store_t *store, fabric_bytes_t name,
     sqlite_bind_u64(&insert, 1, *number);
     sqlite_bind_bytes(&insert, 2, name);
     error = sqlite_run(&insert);
-    return error ? error : insert_shards(store, *number, holder);
+    return error ? error : insert_shards(store, *number, shards, holder);
 }
 
 fabric_error_t sqlite_group_put(store_t *base, uint64_t term, incarnation_t holder,

@@ -106,6 +106,34 @@ static void test_group_put_stops_at_the_limit(void **state)
     assert_int_equal(fixture->shard_count, LIMIT_GROUPS_MAX * FIXTURE_SHARDS);
 }
 
+static void test_group_put_refuses_what_cannot_be_published(void **state)
+{
+    store_fixture_t *fixture = *state;
+    const store_driver_t *driver = fixture->driver;
+    store_cluster_t wanted = {.name = "large", .shards_per_group = LIMIT_SHARDS_PER_GROUP_MAX};
+    store_coordinator_t before;
+    store_join_t join;
+    reason_t reason = {""};
+    uint16_t number = 0;
+    assert_ok(driver->schema_apply(fixture->store, &wanted, &reason));
+    fixture->broker = broker_of(1, 1);
+    fixture_join(fixture, &fixture->broker, 1, &join);
+    assert_ok(driver->coordinator_read(fixture->store, &before));
+    assert_ok(driver->coordinator_take(fixture->store, &before, fixture->broker.incarnation,
+                                       &fixture->term));
+    for (int i = 1; i <= LIMIT_SHARDS_MAX / LIMIT_SHARDS_PER_GROUP_MAX; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "group-%d", i);
+        assert_ok(put_group(fixture, name, &number));
+        assert_int_equal(number, i);
+    }
+    assert_error(FABRIC_ERROR_LIMIT_EXCEEDED, put_group(fixture, "one more", &number));
+    listed_t groups = {0};
+    assert_ok(driver->group_list(fixture->second, list_group, &groups));
+    assert_int_equal(groups.count, LIMIT_SHARDS_MAX / LIMIT_SHARDS_PER_GROUP_MAX);
+    assert_ok(put_group(fixture, "group-1", &number));
+}
+
 static void test_type_put_replaces_descriptions_and_keeps_groups(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -312,6 +340,7 @@ int store_suite_assignment(void)
     static const struct CMUnitTest tests[] = {
         FOUNDED_TEST(test_group_put_makes_a_group_once),
         FOUNDED_TEST(test_group_put_stops_at_the_limit),
+        EMPTY_TEST(test_group_put_refuses_what_cannot_be_published),
         FOUNDED_TEST(test_type_put_replaces_descriptions_and_keeps_groups),
         FOUNDED_TEST(test_runners_come_and_go),
         FOUNDED_TEST(test_take_homes_moves_only_the_dead_and_fences_them),

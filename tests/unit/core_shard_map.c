@@ -394,10 +394,92 @@ static void groups_and_shards_that_cannot_be_are_refused(void **state)
     shard_map_destroy(&map);
 }
 
+/* A map as large as a map may be, with the longest names and numbers that there are. */
+static shard_map_t *make_largest(uint32_t shards_per_group, size_t groups)
+{
+    shard_map_t *map = shard_map_new();
+    map_broker_t brokers[LIMIT_BROKERS_MAX];
+    char name[LIMIT_NAME_BYTES_MAX + 1];
+    shard_map_set_shards_per_group(map, shards_per_group);
+    for (uint16_t i = 1; i <= groups; i++) {
+        snprintf(name, sizeof name, "%0*u", LIMIT_NAME_BYTES_MAX, i);
+        assert_int_equal(shard_map_add_group(map, i, fabric_bytes_of(name)), FABRIC_OK);
+        for (uint32_t n = 1; n <= shards_per_group; n++) {
+            map_shard_t shard = {.shard = shard_id_make(i, (uint16_t)n),
+                                 .home = incarnation_of(1),
+                                 .owner = incarnation_of(2),
+                                 .token = {UINT64_MAX, UINT64_MAX}};
+            assert_int_equal(shard_map_set(map, &shard), FABRIC_OK);
+        }
+    }
+    for (uint16_t i = 1; i <= LIMIT_TYPES_MAX; i++) {
+        snprintf(name, sizeof name, "%0*u", LIMIT_NAME_BYTES_MAX, i);
+        assert_int_equal(shard_map_add_type(map, fabric_bytes_of(name), 1), FABRIC_OK);
+    }
+    for (int i = 0; i < LIMIT_BROKERS_MAX; i++) {
+        brokers[i].incarnation = incarnation_of((uint8_t)(i + 1));
+        memset(brokers[i].router_endpoint, 'e', LIMIT_ENDPOINT_BYTES_MAX);
+        memset(brokers[i].pub_endpoint, 'e', LIMIT_ENDPOINT_BYTES_MAX);
+        brokers[i].router_endpoint[LIMIT_ENDPOINT_BYTES_MAX] = '\0';
+        brokers[i].pub_endpoint[LIMIT_ENDPOINT_BYTES_MAX] = '\0';
+    }
+    shard_map_set_brokers(map, brokers, LIMIT_BROKERS_MAX);
+    shard_map_begin_term(map, UINT64_MAX);
+    return map;
+}
+
+static void the_largest_map_fits_a_frame(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t shards_per_group;
+        size_t groups;
+    } cases[] = {{LIMIT_SHARDS_PER_GROUP_MAX, LIMIT_SHARDS_MAX / LIMIT_SHARDS_PER_GROUP_MAX},
+                 {LIMIT_SHARDS_MAX / LIMIT_GROUPS_MAX, LIMIT_GROUPS_MAX}};
+    enum { AROUND = 4096 }; /* what a welcome and its frame put around it */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        wire_writer_t text = {0};
+        shard_map_t *map = make_largest(cases[i].shards_per_group, cases[i].groups);
+        shard_map_t *receiver = shard_map_new();
+        shard_map_set_shards_per_group(receiver, cases[i].shards_per_group);
+        shard_map_encode_snapshot(map, &text);
+        assert_in_range(text.size, LIMIT_FRAME_BYTES_MAX / 2, LIMIT_FRAME_BYTES_MAX - AROUND);
+        assert_apply(receiver, &text, FABRIC_OK, true);
+        assert_int_equal(
+            shard_map_add_group(map, (uint16_t)(cases[i].groups + 1), fabric_bytes_of("one more")),
+            FABRIC_ERROR_LIMIT_EXCEEDED);
+        assert_int_equal(shard_map_add_type(map, fabric_bytes_of("one more"), 1),
+                         FABRIC_ERROR_LIMIT_EXCEEDED);
+        wire_writer_destroy(&text);
+        shard_map_destroy(&receiver);
+        shard_map_destroy(&map);
+    }
+}
+
+static void a_map_with_more_shards_than_fit_is_refused(void **state)
+{
+    (void)state;
+    shard_map_t *map = shard_map_new();
+    wire_writer_t text = {0};
+    shard_map_set_shards_per_group(map, LIMIT_SHARDS_PER_GROUP_MAX);
+    uint16_t groups = LIMIT_SHARDS_MAX / LIMIT_SHARDS_PER_GROUP_MAX;
+    for (uint16_t i = 1; i <= groups; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "g%u", i);
+        assert_int_equal(shard_map_add_group(map, i, fabric_bytes_of(name)), FABRIC_OK);
+    }
+    encode_by_hand(&text, groups + 1u, "one more", 1u << 16 | 1);
+    assert_apply(map, &text, FABRIC_ERROR_MALFORMED_MESSAGE, false);
+    wire_writer_destroy(&text);
+    shard_map_destroy(&map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_are_numbered_in_order_and_stay),
+        cmocka_unit_test(the_largest_map_fits_a_frame),
+        cmocka_unit_test(a_map_with_more_shards_than_fit_is_refused),
         cmocka_unit_test(types_name_their_group),
         cmocka_unit_test(entities_are_located_by_their_exact_id),
         cmocka_unit_test(a_joiner_takes_a_snapshot_then_deltas),
