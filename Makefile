@@ -82,7 +82,7 @@ EXAMPLES  := $(patsubst examples/%_entity.c,$(B)/examples/%.so,$(wildcard exampl
 MODULES   := $(patsubst bench/%_module.c,$(B)/bench/%_module.so,$(wildcard bench/*_module.c))
 PROBES    := $(patsubst tests/lib/%_module.c,$(B)/tests/%_module.so,$(wildcard tests/lib/*_module.c))
 BENCH_OBJ := $(filter-out %_module.o,$(BENCH_OBJ))
-TESTLIB_OBJ := $(filter-out %_module.o,$(TESTLIB_OBJ))
+TESTLIB_OBJ := $(filter-out %_module.o %_entity.o,$(TESTLIB_OBJ))
 
 UNIT        := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
 CONFORMANCE := $(patsubst %.c,$(B)/%,$(wildcard tests/conformance/*_test.c))
@@ -172,6 +172,7 @@ $(B)/bench/%_module.so: $(B)/obj/bench/%_module.o
 	$(module)
 $(B)/tests/%_module.so: $(B)/obj/tests/lib/%_module.o
 	$(module)
+$(B)/tests/probe_module.so: $(B)/obj/tests/lib/fold_entity.o $(B)/obj/tests/lib/history.o
 $(B)/examples/%_client: $(B)/obj/examples/%_client.o $(A_CLIENT) $(A_CORE)
 	$(call program,$(LIBS_CORE))
 

@@ -35,6 +35,12 @@ uint32_t fabric_context_attempt(const fabric_context_t *context)
     return counted(context->delivery->attempt);
 }
 
+fabric_token_t fabric_context_token(const fabric_context_t *context)
+{
+    token_t token = context->entity->reign->token; /* what the result will carry */
+    return (fabric_token_t){token.home_epoch, token.owner_sequence};
+}
+
 bool fabric_context_is_durable(const fabric_context_t *context)
 {
     return (context->delivery->flags & REQUEST_DURABLE) != 0;

@@ -1,4 +1,4 @@
-/* The entity type Probe: see probe.h. Built as a module for fabric-worker. */
+/* The entity type Probe: see probe.h. Built, with Fold, as a module for fabric-worker. */
 #include <fabric/worker.h>
 
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/lib/fold_entity.h"
 #include "tests/lib/probe.h"
 
 enum { ROW_SIZE = 700, POLL_NS = 2000000 };
@@ -249,4 +250,4 @@ static const fabric_entity_type_t probe_type = {
     .handler_count = sizeof handlers / sizeof handlers[0],
 };
 
-FABRIC_MODULE(&probe_type);
+FABRIC_MODULE(&probe_type, &fold_entity);

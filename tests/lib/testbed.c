@@ -63,6 +63,9 @@ static int set_up_mysql(void **state)
 static int tear_down(void **state)
 {
     testbed_t *bed = *state;
+    if (bed->at_end) {
+        bed->at_end(bed->at_end_context);
+    }
     fabric_client_close(&bed->client);
     for (uint32_t i = 0; i < bed->cluster.worker_count; i++) { /* what holds may hold for ever */
         if (process_runs(&bed->cluster.workers[i])) {
@@ -269,28 +272,39 @@ void testbed_poll(uint64_t deadline_ms, const char *missing)
 
 /* ---- the database ---- */
 
-static int64_t query_sqlite(const char *path, const char *sql)
+typedef void row_fn(void *context, const fabric_bytes_t *columns);
+
+enum { COLUMNS_MAX = 16 };
+
+static bool query_sqlite(const char *path, const char *sql, row_fn *row, void *context)
 {
+    fabric_bytes_t columns[COLUMNS_MAX];
     sqlite3 *database = NULL;
     sqlite3_stmt *statement = NULL;
-    int64_t number = -1;
+    int step = SQLITE_ERROR;
     if (sqlite3_open(path, &database) == SQLITE_OK &&
-        sqlite3_prepare_v2(database, sql, -1, &statement, NULL) == SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW) {
-        number = sqlite3_column_int64(statement, 0);
-    } else {
+        sqlite3_prepare_v2(database, sql, -1, &statement, NULL) == SQLITE_OK) {
+        while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
+            for (int i = 0; i < sqlite3_column_count(statement) && i < COLUMNS_MAX; i++) {
+                const void *data = sqlite3_column_blob(statement, i);
+                columns[i] = fabric_bytes(data, (size_t)sqlite3_column_bytes(statement, i));
+            }
+            row(context, columns);
+        }
+    }
+    if (step != SQLITE_DONE) {
         print_error("%s: %s\n", sql, sqlite3_errmsg(database));
     }
     sqlite3_finalize(statement);
     sqlite3_close(database);
-    return number;
+    return step == SQLITE_DONE;
 }
 
-static int64_t query_mysql(const char *text, const char *sql)
+static bool query_mysql(const char *text, const char *sql, row_fn *row, void *context)
 {
+    fabric_bytes_t columns[COLUMNS_MAX];
     mysql_url_t url;
-    MYSQL_ROW row = NULL;
-    int64_t number = -1;
+    MYSQL_ROW found;
     MYSQL *connection = mysql_init(NULL);
     assert_int_equal(mysql_url_parse(text, NULL, &url), FABRIC_OK);
     assert_non_null(connection);
@@ -298,21 +312,39 @@ static int64_t query_mysql(const char *text, const char *sql)
                                    url.socket[0] ? url.socket : NULL, 0) &&
                 mysql_query(connection, sql) == 0;
     MYSQL_RES *result = done ? mysql_store_result(connection) : NULL;
-    if (result && (row = mysql_fetch_row(result)) && row[0]) {
-        number = strtoll(row[0], NULL, 10);
-    } else {
+    while (result && (found = mysql_fetch_row(result))) {
+        const unsigned long *sizes = mysql_fetch_lengths(result);
+        for (unsigned i = 0; i < mysql_num_fields(result) && i < COLUMNS_MAX; i++) {
+            columns[i] = fabric_bytes(found[i], found[i] ? sizes[i] : 0);
+        }
+        row(context, columns);
+    }
+    if (!result) {
         print_error("%s: %s\n", sql, mysql_error(connection));
     }
     mysql_free_result(result);
     mysql_close(connection);
-    return number;
+    return result != NULL;
+}
+
+void testbed_query_rows(testbed_t *bed, const char *sql, row_fn *row, void *context)
+{
+    const char *url = bed->cluster.database.url;
+    assert_true(bed->database[0] ? query_mysql(url, sql, row, context)
+                                 : query_sqlite(url + strlen("sqlite:"), sql, row, context));
+}
+
+static void take_number(void *context, const fabric_bytes_t *columns)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.*s", (int)columns[0].size, (const char *)columns[0].data);
+    *(int64_t *)context = columns[0].size > 0 ? strtoll(text, NULL, 10) : -1;
 }
 
 int64_t testbed_query_number(testbed_t *bed, const char *sql)
 {
-    const char *url = bed->cluster.database.url;
-    int64_t number =
-        bed->database[0] ? query_mysql(url, sql) : query_sqlite(url + strlen("sqlite:"), sql);
+    int64_t number = -1;
+    testbed_query_rows(bed, sql, take_number, &number);
     assert_true(number >= 0);
     return number;
 }

@@ -46,6 +46,9 @@ typedef struct testbed {
     cluster_options_t options;
     cluster_t cluster;
     fabric_client_t *client;
+    /* Ends what a test has running besides, before the processes are stopped; NULL: nothing. */
+    void (*at_end)(void *context);
+    void *at_end_context;
 } testbed_t;
 
 /* Runs tests, each on every store that it names and with a testbed of its own as state, which has its
@@ -77,6 +80,9 @@ void testbed_open_gate(testbed_t *bed, const char *name);
 
 /* The number that a query gives; no broker may have a SQLite file open. */
 int64_t testbed_query_number(testbed_t *bed, const char *sql);
+/* Calls `row` for each row of a query with its columns as text or bytes, at most 16; NULLs are empty. */
+void testbed_query_rows(testbed_t *bed, const char *sql,
+                        void (*row)(void *context, const fabric_bytes_t *columns), void *context);
 
 /* For polls: waits a few milliseconds; fails the test with what is missing after the deadline. */
 void testbed_poll(uint64_t deadline_ms, const char *missing);

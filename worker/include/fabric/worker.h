@@ -93,6 +93,28 @@ FABRIC_PUBLIC uint64_t fabric_context_request_id(const fabric_context_t *context
 FABRIC_PUBLIC uint32_t fabric_context_delivery(const fabric_context_t *context);
 /** Which attempt: 1 + the number of defects so far. */
 FABRIC_PUBLIC uint32_t fabric_context_attempt(const fabric_context_t *context);
+/** A fencing token: it grows each time the entity's shard gets another home broker or another worker,
+ * and is the same while neither changes. */
+typedef struct fabric_token {
+    uint64_t home_epoch;     /**< counts the home brokers of the shard; decides first */
+    uint64_t owner_sequence; /**< counts the workers under one home */
+} fabric_token_t;
+
+/** Whether token `a` is older than `b`: what comes under `a` after something came under `b` was sent
+ * by a worker that had lost the entity. */
+static inline bool fabric_token_less(fabric_token_t a, fabric_token_t b)
+{
+    return a.home_epoch < b.home_epoch ||
+           (a.home_epoch == b.home_epoch && a.owner_sequence < b.owner_sequence);
+}
+
+/** The token under which the message was delivered. A worker that froze or was cut off may be replaced
+ * while its handler goes on; the fabric refuses what comes of that, but a resource of your own (a
+ * table, a file, a device) does not know. Hand it the token with each write, let it remember the
+ * highest that it saw for this entity, and let it refuse smaller ones. The lease alone is no
+ * protection: it runs out while the handler stands still (C. Gray, D. Cheriton, "Leases", SOSP 1989;
+ * M. Kleppmann, "How to do distributed locking", 2016, on fencing tokens). */
+FABRIC_PUBLIC fabric_token_t fabric_context_token(const fabric_context_t *context);
 /** Whether the message is a durable one. */
 FABRIC_PUBLIC bool fabric_context_is_durable(const fabric_context_t *context);
 /** The W3C traceparent it came with; empty when none. Valid during the handler. */
