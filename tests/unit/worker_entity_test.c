@@ -140,6 +140,18 @@ static void wrong_descriptions_are_refused(void **state)
     assert_ptr_equal(fabric_module.types[0], &counter_type);
 }
 
+/* What a resource of the user's own does with the token: it refuses what is older than the newest. */
+static void tokens_are_compared_home_first(void **state)
+{
+    (void)state;
+    fabric_token_t token = {2, 5};
+    assert_false(fabric_token_less(token, token));
+    assert_true(fabric_token_less((fabric_token_t){2, 4}, token));
+    assert_false(fabric_token_less((fabric_token_t){2, 6}, token));
+    assert_true(fabric_token_less((fabric_token_t){1, 9}, token));
+    assert_false(fabric_token_less((fabric_token_t){3, 1}, token));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +160,7 @@ int main(void)
         cmocka_unit_test(pending_is_waited_for),
         cmocka_unit_test(defect_ends_the_state),
         cmocka_unit_test(wrong_descriptions_are_refused),
+        cmocka_unit_test(tokens_are_compared_home_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
