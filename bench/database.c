@@ -51,14 +51,17 @@ static fabric_error_t write_start_script(const char *folder, reason_t *reason)
                    : reason_set(reason, FABRIC_ERROR_INTERNAL, "%s cannot be written", path);
 }
 
-/* Makes the server's system tables. */
+/* Makes the server's system tables. Its temporary tables are in a folder of its own, here and later:
+ * a server that starts removes those of all others from one that it shares with them. */
 static fabric_error_t install_server(database_t *database, const char *folder, reason_t *reason)
 {
     char user[64];
     char data[ARGUMENT_SIZE];
     char log[ARGUMENT_SIZE];
+    char temporary[ARGUMENT_SIZE];
     snprintf(user, sizeof user, "--user=%.50s", user_name());
     snprintf(data, sizeof data, "--datadir=%s/data", folder);
+    snprintf(temporary, sizeof temporary, "--tmpdir=%s", folder);
     snprintf(log, sizeof log, "%s/database.log", folder);
     const char *const arguments[] = {"mariadb-install-db",
                                      "--no-defaults",
@@ -66,6 +69,7 @@ static fabric_error_t install_server(database_t *database, const char *folder, r
                                      data,
                                      "--skip-test-db",
                                      "--auth-root-authentication-method=normal",
+                                     temporary,
                                      "--innodb-log-file-size=256M",
                                      NULL};
     reason_t cause = {{0}};
@@ -97,6 +101,8 @@ static fabric_error_t run_server(database_t *database, const char *folder, reaso
     char socket[ARGUMENT_SIZE];
     char start[ARGUMENT_SIZE];
     char log[ARGUMENT_SIZE];
+    char temporary[ARGUMENT_SIZE];
+    snprintf(temporary, sizeof temporary, "--tmpdir=%s", folder);
     snprintf(user, sizeof user, "--user=%.50s", user_name());
     snprintf(data, sizeof data, "--datadir=%s/data", folder);
     snprintf(socket, sizeof socket, "--socket=%s/s", folder);
@@ -108,6 +114,7 @@ static fabric_error_t run_server(database_t *database, const char *folder, reaso
                                      data,
                                      socket,
                                      start,
+                                     temporary,
                                      "--skip-networking",
                                      "--innodb-flush-log-at-trx-commit=1",
                                      "--sync-binlog=1",

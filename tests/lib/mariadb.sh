@@ -6,9 +6,10 @@
 #   mariadb.sh stop DATADIR    stops it; the data folder stays
 #   mariadb.sh sql DATADIR STATEMENT...
 #
-# DATADIR must lie on a disk file system (not tmpfs, which knows no sync). It holds `port` and `server.pid` while the
-# server runs. The socket is DATADIR/s, so keep DATADIR's path below 100 bytes. The user is root, without a
-# password. Exit status 3: no server is installed.
+# DATADIR must lie on a disk file system (not tmpfs, which knows no sync). It holds `port`, which `run` keeps from one run to
+# the next, and `server.pid` while the server runs. The socket is DATADIR/s, so keep DATADIR's path below 100 bytes. The
+# user is root, without a password. Exit status 3: no server is installed. Temporary tables are in DATADIR too: a
+# server that starts removes those of all others from a folder that it shares with them.
 set -eu
 
 PATH=$PATH:/usr/sbin:/usr/local/sbin
@@ -41,17 +42,20 @@ prepare() {
     if [ ! -d "$folder/data/mysql" ]; then
         rm -rf "$folder/data"
         mariadb-install-db --no-defaults --user="$(id -un)" --datadir="$folder/data" --skip-test-db \
-            --auth-root-authentication-method=normal --innodb-log-file-size=256M >"$folder/install.log" 2>&1 ||
-            fail 1 "cannot prepare $folder; see $folder/install.log"
+            --auth-root-authentication-method=normal --innodb-log-file-size=256M --tmpdir="$folder" \
+            >"$folder/install.log" 2>&1 || {
+            head -n 5 "$folder/install.log" >&2
+            fail 1 "cannot prepare $folder"
+        }
     fi
-    free_port >"$folder/port"
+    [ -f "$folder/port" ] || free_port >"$folder/port"
 }
 
 run() {
     exec mariadbd --no-defaults --user="$(id -un)" --datadir="$folder/data" --socket="$folder/s" \
         --bind-address=127.0.0.1 --port="$(cat "$folder/port")" --pid-file="$folder/mariadbd.pid" \
         --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 --skip-log-bin --innodb-log-file-size=256M \
-        --innodb-buffer-pool-size=256M --skip-name-resolve --performance-schema=OFF --loose-innodb-doublewrite=ON \
+        --innodb-buffer-pool-size=256M --tmpdir="$folder" --skip-name-resolve --performance-schema=OFF --loose-innodb-doublewrite=ON \
         >"$folder/server.log" 2>&1
 }
 
@@ -80,6 +84,7 @@ start() {
             sleep 0.05
         done
         kill -9 "$pid" 2>/dev/null || true
+        rm -f "$folder/port"
     done
     fail 1 "the server does not start; see $folder/server.log"
 }
