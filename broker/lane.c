@@ -123,9 +123,6 @@ static void collect(void *context, const store_message_t *stored, uint32_t attem
     }
     *collection->end = message;
     collection->end = &message->chain;
-    if (stored->id.value > collection->high_id) {
-        collection->high_id = stored->id.value;
-    }
 }
 
 void lane_messages_destroy(message_t **messages)
@@ -153,6 +150,9 @@ static fabric_error_t read_once(lane_t *lane, const query_t *query, collection_t
         query->calls ? driver->find_calls(lane->store, query->from, query->calls, query->call_count,
                                           collect, collection)
                      : driver->load_pending(lane->store, query->from, collect, collection);
+    if (!error && !query->calls) {
+        error = driver->high_id(lane->store, &collection->high_id);
+    }
     if (error) {
         lane_messages_destroy(&collection->first);
     }

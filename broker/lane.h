@@ -73,8 +73,8 @@ void lane_rejections_clear(lane_rejections_t *rejected);
 FABRIC_MUST_USE fabric_error_t lane_find_calls(lane_t *lane, request_id_t floor,
                                                const call_key_t *calls, size_t call_count,
                                                message_t **messages);
-/* All pending messages from an id on, chained by `chain` in increasing order of id. `high_id`: the
- * highest id among them, 0 for none. Tries until it works. OK, FENCED, STORE_LOST, SHUTTING_DOWN.
+/* All pending messages from an id on, chained by `chain` in increasing order of id. `high_id`: no
+ * message of writers fenced before has a larger id. Tries until it works. OK, FENCED, STORE_LOST, SHUTTING_DOWN.
  */
 FABRIC_MUST_USE fabric_error_t lane_load(lane_t *lane, request_id_t from, message_t **messages,
                                          uint64_t *high_id);

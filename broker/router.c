@@ -43,6 +43,7 @@ router_t *router_new(const router_config_t *config, uint64_t now_ms)
     assert(!error);
     (void)error;
     snowflake_lift(&router->generator, (request_id_t){config->high_id});
+    router->high_id_stored = config->high_id;
     for (uint32_t i = 0; i < config->lanes; i++) {
         router->lanes[i].available = true;
     }

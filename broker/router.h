@@ -116,8 +116,9 @@ void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, u
 void router_homes(router_t *router, const store_shard_t *shards, size_t count);
 /* The pending messages of all shards announced by router_homes so far, chained by `chain` in
  * increasing order of id, ownership included; messages of other shards are dropped. The shards
- * serve from now on. `high_id` is the highest id seen. */
-void router_loaded(router_t *router, message_t *messages, uint64_t now_ms);
+ * serve from now on. Ids made are larger than `high_id`, the highest that any home before may have
+ * given: the clock that ids are made of may have gone back since. */
+void router_loaded(router_t *router, message_t *messages, uint64_t high_id, uint64_t now_ms);
 /* The lease: nothing is dispatched or accepted from `until_ms` on. */
 void router_lease(router_t *router, uint64_t until_ms);
 /* An orderly stop: new requests are refused with SHUTTING_DOWN, workers are told to release. */

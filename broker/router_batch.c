@@ -3,7 +3,9 @@
 
 #include "broker/router_state.h"
 
-enum { MARK_MS = 1000, BATCH_BYTES_MAX = 8 << 20 };
+/* Clients name ids that we have made as floors, and no home takes one that is FLOOR_AHEAD_MS above what it knows. So
+ * what is stored must not fall behind so far, also where only volatile messages get ids. */
+enum { MARK_MS = 1000, BATCH_BYTES_MAX = 8 << 20, HIGH_ID_AHEAD_MS = FLOOR_AHEAD_MS / 2 };
 
 router_lane_t *lane_of(router_t *router, shard_id_t shard)
 {
@@ -228,6 +230,13 @@ static void take(batch_builder_t *current, batch_builder_t *next, size_t most)
     take_dead_letters(current, next);
 }
 
+static bool high_id_is_due(const router_t *router)
+{
+    return snowflake_timestamp_ms((request_id_t){router->generator.last}) -
+               snowflake_timestamp_ms((request_id_t){router->high_id_stored}) >
+           HIGH_ID_AHEAD_MS;
+}
+
 const store_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_t now_ms)
 {
     router->now_ms = now_ms;
@@ -237,16 +246,19 @@ const store_batch_t *router_take_batch(router_t *router, uint32_t number, uint64
         return NULL;
     }
     uint64_t mark = 0;
+    bool high_id_due = false;
     if (number == 0 && now_ms - router->mark_ms >= MARK_MS && !router->loading) {
         router->mark_ms = now_ms;
         mark = low_water_mark(router);
         mark = mark > router->mark ? mark : 0;
+        high_id_due = high_id_is_due(router);
     }
     const batch_builder_t *next = &lane->next;
     bool empty =
         next->message_count + next->reply_count + next->attempt_count + next->dead_letter_count ==
         0;
-    if (empty && (mark == 0 || router->counters.batches == router->idle_batches)) {
+    bool mark_due = mark > 0 && router->counters.batches != router->idle_batches;
+    if (empty && !mark_due && !high_id_due) {
         return NULL;
     }
     take(&lane->current, &lane->next, router->config.batch_items_max);
@@ -411,6 +423,9 @@ void router_batch_done(router_t *router, uint32_t number, const store_rejection_
     }
     if (batch->mark > 0) {
         router->mark = batch->mark;
+    }
+    if (batch->high_id > router->high_id_stored) {
+        router->high_id_stored = batch->high_id;
     }
     for (size_t i = 0; i < batch->message_count; i++) {
         message_t *message = message_of(batch->messages[i]);

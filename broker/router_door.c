@@ -1,7 +1,7 @@
 /* Requests at the door: everything that can be refused is refused here, before a message costs memory or storage. */
 #include "broker/router_state.h"
 
-enum { RETRY_MS = 50, FLOOR_AHEAD_MS = 60000 };
+enum { RETRY_MS = 50 };
 
 known_type_t *type_find(router_t *router, fabric_bytes_t name)
 {
@@ -227,11 +227,19 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
     entity_dispatch(router, entity);
 }
 
+/* The database's clock may have gone back since the ids that clients know were made. */
+static bool floor_is_too_high(const router_t *router, uint64_t floor)
+{
+    int64_t known_ms = snowflake_timestamp_ms((request_id_t){router->generator.last});
+    int64_t now_ms = store_now_ms(router);
+    return snowflake_timestamp_ms((request_id_t){floor}) >
+           (known_ms > now_ms ? known_ms : now_ms) + FLOOR_AHEAD_MS;
+}
+
 static fabric_error_t durable_limits(router_t *router, const message_t *message, shard_t *shard,
                                      entity_t **entity)
 {
-    if (snowflake_timestamp_ms((request_id_t){message->floor}) >
-        store_now_ms(router) + FLOOR_AHEAD_MS) {
+    if (floor_is_too_high(router, message->floor)) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     if (!lane_of(router, shard->id)->available) {

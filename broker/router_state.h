@@ -195,8 +195,9 @@ typedef struct known_type {
 } known_type_t;
 
 enum {
-    DELAY_LEVELS = 12,  /* lists of entities that wait, one for each length of wait */
-    ENTITY_WINDOW = 16, /* messages of one entity in flight */
+    DELAY_LEVELS = 12,      /* lists of entities that wait, one for each length of wait */
+    ENTITY_WINDOW = 16,     /* messages of one entity in flight */
+    FLOOR_AHEAD_MS = 60000, /* how far the floor of a call may be above all that is known here */
     NOT_TAKEN_DELAY_MS = 50
 };
 
@@ -238,7 +239,8 @@ struct router {
     bool loading;           /* shards are ours whose messages are not all here: no mark is known */
     uint64_t mark;
     uint64_t mark_ms;
-    uint64_t idle_batches; /* counters.batches after the last batch that was a mark only */
+    uint64_t high_id_stored; /* in a writer row: the next home of our shards begins above it */
+    uint64_t idle_batches;   /* counters.batches after the last batch that was a mark only */
 
     shard_map_t *map;
     order_item_t *orders, *orders_last;

@@ -45,9 +45,9 @@ static void send_orders(router_shell_t *shell)
     }
 }
 
-static void loaded(router_shell_t *shell, message_t *messages)
+static void loaded(router_shell_t *shell, message_t *messages, uint64_t high_id)
 {
-    router_loaded(shell->router, messages, shell->now_ms);
+    router_loaded(shell->router, messages, high_id, shell->now_ms);
     coordinator_operation_t operation = {.kind = COORDINATOR_LOADED};
     coordinator_actor_send(shell->coordinator, &operation);
 }
@@ -58,7 +58,7 @@ static void take_homes(router_shell_t *shell, const coordinator_effect_t *effect
               log_uint("load_from", effect->from.value));
     router_homes(shell->router, effect->shards, effect->shard_count);
     if (!effect->scan) {
-        loaded(shell, NULL);
+        loaded(shell, NULL, 0);
         return;
     }
     lane_operation_t *load = &shell->slots[0].load;
@@ -175,7 +175,7 @@ static void finish_operation(router_shell_t *shell, uint32_t lane, lane_operatio
         } else {
             message_t *messages = operation->messages;
             operation->messages = NULL;
-            loaded(shell, messages);
+            loaded(shell, messages, operation->high_id);
         }
         break;
     case LANE_STOP:

@@ -254,6 +254,10 @@ typedef struct store_driver {
     /* All shards, by shard id. */
     fabric_error_t (*shard_list)(store_t *store, store_visit_shard_fn *visit, void *context);
 
+    /* The highest id of all writer rows, whoever holds them, 0 where there is none: no message of
+     * writers that are fenced has a larger id. */
+    fabric_error_t (*high_id)(store_t *store, uint64_t *high_id);
+
     /* The hot path. FENCED, STORE_REJECTED (`rejection` says which), STORE_LOST is never answered
      * here. The caller raises writer->batch after OK. */
     fabric_error_t (*commit)(store_t *store, const store_writer_t *writer,

@@ -267,3 +267,26 @@ fabric_error_t mysql_broker_list(store_t *base, store_visit_broker_fn *visit, vo
     statement_end(rows);
     return mysql_end_read(store, error);
 }
+
+fabric_error_t mysql_high_id(store_t *base, uint64_t *high_id)
+{
+    mysql_store_t *store = mysql_store_of(base);
+    fabric_error_t error = mysql_begin(store);
+    if (error) {
+        return error;
+    }
+    statement_rows_t *rows = NULL;
+    bool found = false;
+    uint64_t highest = 0;
+    statement_begin(&store->session);
+    error = statement_query_one(&store->session, STATEMENT_WRITER_HIGH_ID, &rows, &found);
+    if (!error && found) {
+        highest = statement_u64(rows, 0);
+    }
+    statement_end(rows);
+    error = mysql_end_read(store, error);
+    if (!error) {
+        *high_id = highest;
+    }
+    return error;
+}

@@ -22,6 +22,7 @@ fabric_error_t mysql_broker_join(store_t *store, const store_broker_t *broker, u
 fabric_error_t mysql_broker_renew(store_t *store, incarnation_t incarnation);
 fabric_error_t mysql_broker_leave(store_t *store, incarnation_t incarnation);
 fabric_error_t mysql_broker_list(store_t *store, store_visit_broker_fn *visit, void *context);
+fabric_error_t mysql_high_id(store_t *store, uint64_t *high_id);
 
 /* mysql_coordinator.c */
 fabric_error_t mysql_coordinator_read(store_t *store, store_coordinator_t *coordinator);

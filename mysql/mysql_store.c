@@ -26,6 +26,7 @@ const store_driver_t mysql_store_driver = {
     .type_list = mysql_type_list,
     .runner_list = mysql_runner_list,
     .shard_list = mysql_shard_list,
+    .high_id = mysql_high_id,
     .commit = mysql_batch_commit,
     .settle = mysql_batch_settle,
     .load_pending = mysql_load_pending,

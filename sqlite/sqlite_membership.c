@@ -240,3 +240,19 @@ fabric_error_t sqlite_coordinator_take(store_t *base, const store_coordinator_t 
     }
     return error;
 }
+
+fabric_error_t sqlite_high_id(store_t *base, uint64_t *high_id)
+{
+    /* The largest is found here: SQLite's own numbers have a sign. */
+    sqlite_query_t query = sqlite_query(sqlite_store_of(base), SQLITE_STATEMENT_WRITER_HIGH_IDS);
+    uint64_t highest = 0;
+    while (sqlite_row(&query)) {
+        uint64_t id = sqlite_column_u64(&query, 0);
+        highest = id > highest ? id : highest;
+    }
+    fabric_error_t error = sqlite_end(&query);
+    if (!error) {
+        *high_id = highest;
+    }
+    return error;
+}

@@ -14,5 +14,6 @@ fabric_error_t sqlite_broker_list(store_t *store, store_visit_broker_fn *visit, 
 fabric_error_t sqlite_coordinator_read(store_t *store, store_coordinator_t *coordinator);
 fabric_error_t sqlite_coordinator_take(store_t *store, const store_coordinator_t *before,
                                        incarnation_t holder, uint64_t *term);
+fabric_error_t sqlite_high_id(store_t *store, uint64_t *high_id);
 
 #endif

@@ -31,6 +31,7 @@ const store_driver_t sqlite_store_driver = {
     .type_list = sqlite_type_list,
     .runner_list = sqlite_runner_list,
     .shard_list = sqlite_shard_list,
+    .high_id = sqlite_high_id,
     .commit = sqlite_commit,
     .settle = sqlite_settle,
     .load_pending = sqlite_load_pending,

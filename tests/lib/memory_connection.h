@@ -46,6 +46,7 @@ fabric_error_t memory_runner_remove(store_t *base, uint64_t term, incarnation_t 
 fabric_error_t memory_group_list(store_t *base, store_visit_group_fn *visit, void *context);
 fabric_error_t memory_type_list(store_t *base, store_visit_type_fn *visit, void *context);
 fabric_error_t memory_runner_list(store_t *base, store_visit_runner_fn *visit, void *context);
+fabric_error_t memory_high_id(store_t *base, uint64_t *high_id);
 fabric_error_t memory_shard_list(store_t *base, store_visit_shard_fn *visit, void *context);
 fabric_error_t memory_store_commit(store_t *base, const store_writer_t *writer,
                                    const store_batch_t *batch, store_rejection_t *rejection);

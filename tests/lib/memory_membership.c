@@ -438,3 +438,22 @@ fabric_error_t memory_shard_list(store_t *base, store_visit_shard_fn *visit, voi
     }
     return memory_leave(store, FABRIC_OK);
 }
+
+fabric_error_t memory_high_id(store_t *base, uint64_t *high_id)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, NULL);
+    if (error) {
+        return error;
+    }
+    uint64_t highest = 0;
+    for (size_t i = 0; i < store->database->writers.count; i++) {
+        uint64_t id = store->database->writers.items[i].high_id;
+        highest = id > highest ? id : highest;
+    }
+    error = memory_leave(store, FABRIC_OK);
+    if (!error) {
+        *high_id = highest;
+    }
+    return error;
+}

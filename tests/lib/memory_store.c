@@ -413,6 +413,7 @@ const store_driver_t memory_store_driver = {
     .type_list = memory_type_list,
     .runner_list = memory_runner_list,
     .shard_list = memory_shard_list,
+    .high_id = memory_high_id,
     .commit = memory_store_commit,
     .settle = memory_settle,
     .load_pending = memory_load_pending,

@@ -94,7 +94,7 @@ void driver_homes(driver_t *driver, message_t *messages)
                                     .home_epoch = 3};
     }
     router_homes(driver->router, shards, DRIVER_SHARDS);
-    router_loaded(driver->router, messages, driver->now_ms);
+    router_loaded(driver->router, messages, 0, driver->now_ms);
     router_lease(driver->router, UINT64_MAX);
     driver_pull(driver);
 }

@@ -13,7 +13,8 @@ enum {
     SETTLE_MS = 90000, /* after the last fault, all must have ended */
     WARM_UP_MS = 300,
     DEPOSED_MS = 6000, /* who waits for a slow store may take so long to learn that it is deposed */
-    LOOK_MS = 20
+    LOOK_MS = 20,
+    DAY_MS = 86400000
 };
 
 /* ---- faults ---- */
@@ -29,6 +30,7 @@ typedef enum fault_kind {
     FAULT_STORE_SLOW,
     FAULT_WORKER_LEAVE,
     FAULT_BROKER_DRAIN,
+    FAULT_STORE_CLOCK,
     FAULT_KINDS
 } fault_kind_t;
 
@@ -135,6 +137,9 @@ static void inject(fault_kind_t kind)
         if (broker->up) {
             simulated_broker_drain(broker, us_of(1, 500));
         }
+        break;
+    case FAULT_STORE_CLOCK:
+        world.store_clock_ms = (int64_t)world_between(0, 2 * DAY_MS) - DAY_MS;
         break;
     case FAULT_KINDS:
         break;

@@ -45,9 +45,9 @@ void broker_send_to_router(broker_life_t *life, event_t *event, uint64_t *last_u
     event_schedule(event, *last_us);
 }
 
-void broker_loaded(broker_life_t *life, message_t *messages)
+void broker_loaded(broker_life_t *life, message_t *messages, uint64_t high_id)
 {
-    router_loaded(life->router, messages, process_now_ms(life->process));
+    router_loaded(life->router, messages, high_id, process_now_ms(life->process));
     life->loaded++;
     fiber_wake(life->coordinating);
 }

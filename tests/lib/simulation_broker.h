@@ -76,7 +76,7 @@ void broker_life_end(broker_life_t *life, const char *why, uint64_t after_us);
 /* Into a pipe to the router: what goes in first comes out first. */
 void broker_send_to_router(broker_life_t *life, event_t *event, uint64_t *last_us);
 /* The router has loaded the shards of its new homes. */
-void broker_loaded(broker_life_t *life, message_t *messages);
+void broker_loaded(broker_life_t *life, message_t *messages, uint64_t high_id);
 
 /* ---- simulation_lanes.c ---- */
 

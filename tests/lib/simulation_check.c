@@ -37,6 +37,7 @@ static struct {
     watched_entity_t entities[ENTITIES_MAX];
     watched_broker_t brokers[BROKERS_MAX];
     incarnation_t homes[SIMULATION_SHARDS + 1];
+    uint64_t last_ids[SIMULATION_SHARDS + 1]; /* of each shard's rows */
 } watch;
 
 void check_begin(void)
@@ -427,6 +428,12 @@ static void note_row(const store_message_t *message)
         world_fail("I3: volatile call %u is stored", found - 1);
     }
     call->request_id = message->id.value;
+    uint64_t *last = &watch.last_ids[shard_id_number(message->shard)];
+    if (message->id.value <= *last) {
+        world_fail("ids go back along a shard: call %u got %llu after %llu", found - 1,
+                   (ull)message->id.value, (ull)*last);
+    }
+    *last = message->id.value;
 }
 
 static uint32_t call_by_id(uint64_t id)

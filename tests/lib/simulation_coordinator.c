@@ -14,7 +14,7 @@ static void take_homes(broker_life_t *life, const coordinator_effect_t *effect)
 {
     router_homes(life->router, effect->shards, effect->shard_count);
     if (!effect->scan) {
-        broker_loaded(life, NULL);
+        broker_loaded(life, NULL, 0);
         return;
     }
     broker_lane_send(&life->lanes[0], &(operation_t){.kind = OPERATION_LOAD, .from = effect->from});

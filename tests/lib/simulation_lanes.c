@@ -92,7 +92,7 @@ static void on_report(event_t *event)
         } else {
             message_t *messages = operation->messages;
             operation->messages = NULL;
-            broker_loaded(life, messages);
+            broker_loaded(life, messages, operation->high_id);
         }
         break;
     }

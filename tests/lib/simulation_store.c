@@ -111,8 +111,9 @@ static fabric_error_t simulated_broker_join(store_t *store, const store_broker_t
                                             uint32_t lanes, store_join_t *join)
 {
     go(MEMORY_STORE_JOIN);
-    memory_store_set_time(SIMULATION_DATABASE,
-                          SNOWFLAKE_EPOCH_MS + 86400000 + (int64_t)(world.now_us / 1000));
+    memory_store_set_time(SIMULATION_DATABASE, SNOWFLAKE_EPOCH_MS + 2 * INT64_C(86400000) +
+                                                   world.store_clock_ms +
+                                                   (int64_t)(world.now_us / 1000));
     fabric_error_t error = memory_store_driver.broker_join(inner_of(store), broker, lanes, join);
     check_homes();
     return come(MEMORY_STORE_JOIN, error);
@@ -210,6 +211,11 @@ static fabric_error_t simulated_shard_list(store_t *store, store_visit_shard_fn 
     FORWARD(MEMORY_STORE_READ, shard_list(inner_of(store), visit, context));
 }
 
+static fabric_error_t simulated_high_id(store_t *store, uint64_t *high_id)
+{
+    FORWARD(MEMORY_STORE_READ, high_id(inner_of(store), high_id));
+}
+
 static fabric_error_t simulated_commit(store_t *store, const store_writer_t *writer,
                                        const store_batch_t *batch, store_rejection_t *rejection)
 {
@@ -266,6 +272,7 @@ const store_driver_t simulation_store_driver = {
     .type_list = simulated_type_list,
     .runner_list = simulated_runner_list,
     .shard_list = simulated_shard_list,
+    .high_id = simulated_high_id,
     .commit = simulated_commit,
     .settle = simulated_settle,
     .load_pending = simulated_load_pending,

@@ -104,6 +104,7 @@ typedef struct world {
     world_plan_t plan;
     uint64_t store_down_until_us;
     uint64_t store_slow_until_us;
+    int64_t store_clock_ms; /* how far the database's clock is ahead, or behind */
     simulation_result_t *result;
     process_t *clients[CLIENTS_MAX];
     process_t *workers[WORKERS_MAX];

@@ -116,6 +116,28 @@ static void test_join_tells_batches_and_the_highest_id_of_all_lanes(void **state
     assert_true(join.high_id == UINT64_MAX);
 }
 
+static uint64_t high_id(store_fixture_t *fixture)
+{
+    uint64_t found = 1;
+    assert_ok(fixture->driver->high_id(fixture->second, &found));
+    return found;
+}
+
+static void test_high_id_is_that_of_all_writers(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_join_t join;
+    store_broker_t other = broker_of(2, 2);
+    assert_true(high_id(fixture) == 0);
+    assert_ok(commit_nothing(fixture, &fixture->lane_1, 777));
+    assert_ok(commit_nothing(fixture, &fixture->writer, 700));
+    assert_true(high_id(fixture) == 777);
+    store_writer_t writer = fixture_join(fixture, &other, 1, &join);
+    assert_ok(commit_nothing(fixture, &writer, UINT64_MAX - 1));
+    assert_ok(fixture->driver->broker_leave(fixture->store, other.incarnation));
+    assert_true(high_id(fixture) == UINT64_MAX - 1);
+}
+
 static void test_high_id_stays_with_the_machine_after_leaving(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -232,6 +254,7 @@ int store_suite_membership(void)
         FOUNDED_TEST(test_sr_07_renewal_is_visible_and_leaving_empties_the_list),
         FOUNDED_TEST(test_brokers_get_different_machines_and_free_ones_are_leased_again),
         FOUNDED_TEST(test_join_tells_batches_and_the_highest_id_of_all_lanes),
+        FOUNDED_TEST(test_high_id_is_that_of_all_writers),
         FOUNDED_TEST(test_high_id_stays_with_the_machine_after_leaving),
         FOUNDED_TEST(test_all_lanes_can_be_taken),
         FOUNDED_TEST(test_join_tells_the_time),

@@ -419,7 +419,7 @@ static void loads_what_is_pending_in_order(void **state)
     message_t *messages = NULL;
     uint64_t high_id = 0;
     assert_int_equal(lane_load(f->lane, (request_id_t){0}, &messages, &high_id), FABRIC_OK);
-    assert_int_equal(high_id, 105);
+    assert_int_equal(high_id, 115);
     uint64_t next = 102;
     for (const message_t *message = messages; message; message = message->chain) {
         assert_int_equal(message->stored.id.value, next++);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "core/limits.h"
+#include "core/snowflake.h"
 #include "tests/lib/router_driver.h"
 
 static driver_t *open_with(void (*change)(router_config_t *config))
@@ -91,6 +92,73 @@ static void limits_hold(void **state)
     driver_close(&driver);
 }
 
+static uint64_t id_at(const driver_t *driver, int64_t ahead_ms)
+{
+    int64_t now_ms = driver->config.store_now_ms + ahead_ms;
+    return snowflake_make((snowflake_parts_t){.timestamp_ms = now_ms}).value;
+}
+
+static void ids_of_tomorrow(router_config_t *config)
+{
+    config->high_id = id_at(&(driver_t){.config = *config}, 86400000);
+}
+
+static void assert_floor(driver_t *driver, uint64_t sequence, int64_t ahead_ms, bool taken)
+{
+    message_request_t request = driver_request(sequence, "a", REQUEST_DURABLE);
+    request.floor = id_at(driver, ahead_ms);
+    driver_send(driver, "c1", request, &request);
+    if (!taken) {
+        assert_int_equal(driver_rejected(driver, "c1", sequence), FABRIC_ERROR_MALFORMED_MESSAGE);
+        return;
+    }
+    const store_batch_t *batch = driver_take_batch(driver, 0);
+    assert_non_null(batch);
+    assert_int_equal(batch->message_count, 1);
+    assert_true(batch->messages[0]->id.value > request.floor);
+    driver_batch_done(driver, 0);
+}
+
+static void a_floor_is_at_most_a_minute_ahead(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    assert_floor(driver, 1, 60001, false);
+    assert_floor(driver, 2, INT64_C(86400000) * 365, false);
+    assert_floor(driver, 3, 60000, true);
+    driver_close(&driver);
+    driver = open_with(ids_of_tomorrow); /* the database's clock has gone back since */
+    assert_floor(driver, 1, 86400000 + 60001, false);
+    assert_floor(driver, 2, 86400000, true);
+    assert_floor(driver, 3, 86400000 + 60000, true);
+    driver_close(&driver);
+}
+
+/* Else the next home, by a clock that has gone back, would refuse what clients know. */
+static void high_ids_are_stored_though_nothing_durable_comes(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    driver_worker(driver, "w1", 101);
+    driver_ask(driver, "c1", 1, "a", 0);
+    driver_pass_alive(driver, 1000, (const char *const[]){"c1", "w1", NULL});
+    const store_batch_t *batch = driver_take_batch(driver, 0);
+    assert_non_null(batch);
+    assert_int_equal(batch->message_count, 0);
+    uint64_t stored = batch->high_id;
+    driver_batch_done(driver, 0);
+    driver_pass_alive(driver, 29000, (const char *const[]){"c1", "w1", NULL});
+    driver_ask(driver, "c1", 2, "a", 0);
+    assert_null(driver_take_batch(driver, 0));
+    driver_pass_alive(driver, 2000, (const char *const[]){"c1", "w1", NULL});
+    driver_ask(driver, "c1", 3, "a", 0);
+    batch = driver_take_batch(driver, 0);
+    assert_non_null(batch);
+    assert_true(batch->high_id > stored);
+    driver_batch_done(driver, 0);
+    driver_close(&driver);
+}
+
 static void headers_are_a_map(void **state)
 {
     (void)state;
@@ -154,7 +222,7 @@ static void who_is_not_home_redirects(void **state)
     router_homes(driver->router, shards, DRIVER_SHARDS);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE); /* loading */
     driver_take(driver, "c1", KIND_REDIRECT);
-    router_loaded(driver->router, NULL, driver->now_ms);
+    router_loaded(driver->router, NULL, 0, driver->now_ms);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
     assert_int_equal(driver_count(driver, "c1", KIND_REDIRECT), 0);
     driver_pass(driver, 4000); /* the lease is over */
@@ -273,6 +341,8 @@ int main(void)
         cmocka_unit_test(unknown_types_may_appear_for_a_while),
         cmocka_unit_test(messages_must_fit_their_description),
         cmocka_unit_test(limits_hold),
+        cmocka_unit_test(a_floor_is_at_most_a_minute_ahead),
+        cmocka_unit_test(high_ids_are_stored_though_nothing_durable_comes),
         cmocka_unit_test(headers_are_a_map),
         cmocka_unit_test(who_is_not_home_redirects),
         cmocka_unit_test(who_stands_by_leaves_unknown_types_to_a_home),

@@ -150,6 +150,29 @@ static void what_is_loaded_is_delivered_as_perhaps_not_the_first(void **state)
     driver_close(&driver);
 }
 
+static const uint64_t day = UINT64_C(86400000) << 22; /* of ids */
+
+/* The database's clock went back between two homes. */
+static void ids_are_above_those_of_any_home_before(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    store_shard_t shard = {.shard = shard_id_make(1, 1), .home_epoch = 2};
+    uint64_t before = (UINT64_C(1000000) << 22) + day;
+    router_homes(driver->router, &shard, 1);
+    router_loaded(driver->router, NULL, before, driver->now_ms);
+    driver_homes(driver, NULL);
+    driver_client(driver, "c1", 1);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    const store_batch_t *batch = driver_take_batch(driver, 0);
+    assert_true(batch->messages[0]->id.value > before);
+    assert_true(batch->high_id > before);
+    driver_batch_done(driver, 0);
+    driver_close(&driver);
+}
+
 static void nothing_is_dispatched_without_the_lease(void **state)
 {
     (void)state;
@@ -199,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_release_has_a_deadline),
         cmocka_unit_test(who_says_bye_gives_back_and_hears_bye),
         cmocka_unit_test(what_is_loaded_is_delivered_as_perhaps_not_the_first),
+        cmocka_unit_test(ids_are_above_those_of_any_home_before),
         cmocka_unit_test(nothing_is_dispatched_without_the_lease),
         cmocka_unit_test(a_type_may_be_described_anew),
     };
