@@ -189,6 +189,8 @@ $(B)/tests/unit/cli_%: $(B)/obj/tests/unit/cli_%.o $(CLI_OBJ) $(A_CLIENT) $(A_TE
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
 $(B)/tests/unit/bench_%: $(B)/obj/tests/unit/bench_%.o $(BENCH_OBJ) $(A_CLIENT) $(A_TEST) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
+$(B)/tests/unit/lib_%: $(B)/obj/tests/unit/lib_%.o $(A_TEST) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
 $(B)/tests/conformance/%: $(B)/obj/tests/conformance/%.o $(A_TEST) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 $(B)/tests/simulation/%: $(B)/obj/tests/simulation/%.o $(A_TEST) $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_CORE)
