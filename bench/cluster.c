@@ -61,7 +61,8 @@ static fabric_error_t start_broker(const cluster_t *cluster, const char *listen,
         path,      "--listen",           listen, "--publish", "tcp://127.0.0.1:*",
         "--store", cluster->database.url};
     append(arguments, cluster->options->broker_arguments);
-    error = process_start(arguments, log, true, reason, broker);
+    error = process_start_with(arguments, cluster->options->broker_environment, log, true, reason,
+                               broker);
     if (error) {
         return error;
     }
@@ -126,7 +127,7 @@ fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason)
     process_t *worker = &cluster->workers[cluster->worker_count];
     *worker = PROCESS_NONE;
     cluster->worker_count++;
-    return process_start(arguments, log, false, reason, worker);
+    return process_start_with(arguments, options->worker_environment, log, false, reason, worker);
 }
 
 fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *options,

@@ -32,6 +32,9 @@ typedef struct cluster_options {
     const char *module;                  /* beside the programs' folder; NULL: the benchmark's */
     const char *const *broker_arguments; /* besides the usual ones, NULL-terminated; or NULL */
     const char *const *worker_arguments; /* likewise */
+    /* "NAME=value" for those that are started from now on, NULL-terminated; or NULL. */
+    const char *const *broker_environment;
+    const char *const *worker_environment;
 } cluster_options_t;
 
 /* Starts everything; shards may still be without owners on return. The options must outlive the

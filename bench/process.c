@@ -31,7 +31,8 @@ static void forget_configuration(void)
 }
 
 /* In the child. Does not return. */
-static void become(const char *const *arguments, int output, int log, pid_t parent)
+static void become(const char *const *arguments, const char *const *environment, int output,
+                   int log, pid_t parent)
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -47,12 +48,22 @@ static void become(const char *const *arguments, int output, int log, pid_t pare
         _exit(EXIT_NOT_STARTED);
     }
     forget_configuration();
+    for (; environment && *environment; environment++) {
+        putenv((char *)(uintptr_t)*environment);
+    }
     execvp(arguments[0], (char *const *)arguments);
     _exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_STARTED);
 }
 
 fabric_error_t process_start(const char *const *arguments, const char *log_path, bool pipe_output,
                              reason_t *reason, process_t *process)
+{
+    return process_start_with(arguments, NULL, log_path, pipe_output, reason, process);
+}
+
+fabric_error_t process_start_with(const char *const *arguments, const char *const *environment,
+                                  const char *log_path, bool pipe_output, reason_t *reason,
+                                  process_t *process)
 {
     int ends[2] = {-1, -1};
     int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -62,7 +73,7 @@ fabric_error_t process_start(const char *const *arguments, const char *log_path,
         pid = fork();
     }
     if (pid == 0) {
-        become(arguments, ends[1], log, parent);
+        become(arguments, environment, ends[1], log, parent);
     }
     int cause = errno;
     if (log >= 0) {

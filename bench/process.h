@@ -27,6 +27,11 @@ typedef struct process {
 FABRIC_MUST_USE fabric_error_t process_start(const char *const *arguments, const char *log_path,
                                              bool pipe_output, reason_t *reason,
                                              process_t *process);
+/* The same with variables of its own, "NAME=value", NULL-terminated and constant; NULL: none. */
+FABRIC_MUST_USE fabric_error_t process_start_with(const char *const *arguments,
+                                                  const char *const *environment,
+                                                  const char *log_path, bool pipe_output,
+                                                  reason_t *reason, process_t *process);
 /* Whether it still runs; collects it when it has ended. */
 bool process_runs(process_t *process);
 /* Reads one line of its output, without the newline, within `timeout_ms`. TIMEOUT, CLOSED when it

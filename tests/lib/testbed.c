@@ -179,7 +179,9 @@ void testbed_start(testbed_t *bed, uint32_t workers)
                                        .database = bed->database[0] ? bed->database : NULL,
                                        .module = "../tests/probe_module.so",
                                        .broker_arguments = bed->broker_arguments,
-                                       .worker_arguments = bed->worker_arguments};
+                                       .worker_arguments = bed->worker_arguments,
+                                       .broker_environment = bed->broker_environment,
+                                       .worker_environment = bed->worker_environment};
     require(bed, cluster_start(&bed->cluster, &bed->options, drivers, &reason), &reason);
     testbed_connect(bed);
     if (workers) {

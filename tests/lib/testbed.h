@@ -40,6 +40,8 @@ typedef struct testbed {
     const char *store;                   /* "sqlite" or "mysql" */
     const char *const *broker_arguments; /* for testbed_start; NULL: none */
     const char *const *worker_arguments;
+    const char *const *broker_environment; /* "NAME=value", likewise */
+    const char *const *worker_environment;
     uint32_t work_us;              /* $PROBE_WORK_US of the workers */
     char folder[FOLDER_PATH_SIZE]; /* $PROBE_FOLDER of the workers */
     char database[512];            /* on the server; empty: none */
