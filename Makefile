@@ -49,6 +49,16 @@ PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-i
 LIBS_CORE   = $(shell pkg-config --libs libczmq libzmq jansson libxxhash 2>/dev/null) -lm
 LIBS_SQLITE = $(shell pkg-config --libs sqlite3 2>/dev/null)
 LIBS_MYSQL  = $(shell pkg-config --libs libmariadb 2>/dev/null)
+# MYSQL_CLIENT=DIR links with the MySQL client library of another Debian's files in DIR, and runs with its loader.
+ifneq ($(MYSQL_CLIENT),)
+PACKAGES    := $(filter-out libmariadb,$(PACKAGES))
+INCLUDES    += -isystem $(B)/include -isystem $(B)/include/mysql
+# Its headers without that system's others beside them.
+$(shell mkdir -p $(B)/include && ln -sfn $(MYSQL_CLIENT)/usr/include/mysql $(B)/include/mysql)
+MYSQL_LIBRARIES := $(firstword $(wildcard $(MYSQL_CLIENT)/usr/lib/*-linux-gnu))
+LIBS_MYSQL  = $(MYSQL_LIBRARIES)/libmysqlclient.so -Wl,--allow-shlib-undefined -Wl,--disable-new-dtags \
+              -Wl,-rpath,$(MYSQL_LIBRARIES) -Wl,--dynamic-linker,$(firstword $(wildcard $(MYSQL_CLIENT)/lib*/ld-linux-*.so.*))
+endif
 LIBS_CHECK  = $(shell pkg-config --libs cmocka msgpack 2>/dev/null)
 # Evaluated once, and only when something is compiled.
 PKG_CFLAGS  := $(PKG_CFLAGS)
@@ -90,7 +100,7 @@ SIMULATION  := $(patsubst %.c,$(B)/%,$(wildcard tests/simulation/*_test.c))
 INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*_test.c))
 FAULTS      := $(patsubst %.c,$(B)/%,$(wildcard tests/faults/*_test.c))
 
-.PHONY: all everything packages run-tests check-asan check-tsan help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench tidy format \
+.PHONY: all everything packages run-tests check-asan check-tsan check-mysql help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench tidy format \
         format-check install uninstall docs clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -233,6 +243,13 @@ check-asan:
 check-tsan:
 	@$(MAKE) --no-print-directory -j2 VARIANT=tsan build/tsan/tests/unit/client_link build/tsan/tests/unit/worker_zmq
 	@$(MAKE) --no-print-directory VARIANT=tsan run-tests TESTS="build/tsan/tests/unit/client_link build/tsan/tests/unit/worker_zmq"
+
+## make check-mysql      the tests that need a server, on a genuine MySQL 9 (MYSQL_ROOT=DIR: a tree that is there already)
+MYSQL_ROOT ?= $(HOME)/.cache/fabric/mysql
+check-mysql:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) everything tests
+	@sh tests/check-mysql $(B) $(MYSQL_ROOT)
 
 ## make bench            the figures of bench/README.md, on a private MariaDB, one after another (a few minutes)
 bench:

@@ -26,7 +26,7 @@ typedef struct cluster {
 } cluster_t;
 
 typedef struct cluster_options {
-    const char *store; /* "mysql" or "sqlite" */
+    const char *store; /* see database_start */
     uint32_t workers;
     const char *database;                /* URL of an empty database; NULL: one of its own */
     const char *module;                  /* beside the programs' folder; NULL: the benchmark's */

@@ -178,11 +178,24 @@ static fabric_error_t prepare(const database_t *database, const store_driver_t *
     return error;
 }
 
+static bool is_url(const char *kind)
+{
+    return strncmp(kind, "mysql://", strlen("mysql://")) == 0;
+}
+
+bool database_is_kind(const char *kind)
+{
+    return strcmp(kind, "mysql") == 0 || strcmp(kind, "sqlite") == 0 || is_url(kind);
+}
+
 fabric_error_t database_start(database_t *database, const char *kind, const char *folder,
                               const store_driver_t *const *drivers, reason_t *reason,
                               store_facts_t *facts)
 {
     fabric_error_t error = FABRIC_OK;
+    if (is_url(kind)) {
+        return database_use(database, kind, drivers, reason, facts);
+    }
     *database = (database_t){.server = PROCESS_NONE};
     if (strcmp(kind, "mysql") == 0) {
         error = start_server(database, folder, drivers, reason);

@@ -15,12 +15,14 @@ typedef struct database {
     process_t server; /* none with SQLite */
 } database_t;
 
-/* Starts the database of `kind` ("mysql" or "sqlite") in a folder that exists, makes the tables, and
- * reads its facts back. What is started is to be stopped also on an error. */
+/* Starts the database of `kind` in a folder that exists, makes the tables, and reads its facts back.
+ * "mysql", "sqlite", or the mysql:// URL of an empty database that a server has, which is then used.
+ * What is started is to be stopped also on an error. */
 FABRIC_MUST_USE fabric_error_t database_start(database_t *database, const char *kind,
                                               const char *folder,
                                               const store_driver_t *const *drivers,
                                               reason_t *reason, store_facts_t *facts);
+bool database_is_kind(const char *kind);
 /* Makes the tables in an empty database that a server has, and reads its facts back. */
 FABRIC_MUST_USE fabric_error_t database_use(database_t *database, const char *url,
                                             const store_driver_t *const *drivers, reason_t *reason,

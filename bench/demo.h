@@ -8,7 +8,7 @@
 #include "core/store.h"
 
 typedef struct demo_options {
-    const char *store; /* "sqlite" or "mysql" */
+    const char *store; /* see database_start */
     uint32_t messages; /* durable increments to send at least */
     uint32_t entities;
     uint32_t inflight;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/database.h"
 #include "bench/demo.h"
 #include "bench/stop.h"
 #include "mysql/mysql_store.h"
@@ -17,8 +18,9 @@ int main(int argc, char **argv)
     if (argc == 3) {
         options.store = argv[2];
     }
-    if (!known || (strcmp(options.store, "sqlite") != 0 && strcmp(options.store, "mysql") != 0)) {
-        fprintf(stderr, "usage: fabric-demo [--store sqlite|mysql]\n");
+    if (!known || !database_is_kind(options.store)) {
+        fprintf(stderr,
+                "usage: fabric-demo [--store sqlite|mysql|mysql://URL of an empty database]\n");
         return 64;
     }
     stop_install();

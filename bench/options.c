@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench/cluster.h"
+#include "bench/database.h"
 #include "bench/messages.h"
 #include "core/limits.h"
 
@@ -20,8 +21,8 @@ const config_key_t options_keys[] = {
     {"duration", CONFIG_UINT, "10", 1, 86400, "S", "seconds during which calls are started"},
     {"warmup", CONFIG_UINT, "2", 0, 3600, "S", "seconds of the same before, not counted"},
     {"json", CONFIG_BOOL, "no", 0, 0, NULL, "one line of JSON instead of a report"},
-    {"spawn", CONFIG_TEXT, NULL, 0, 0, "mysql|sqlite",
-     "run on a cluster of its own with a private database"},
+    {"spawn", CONFIG_TEXT, NULL, 0, 0, "mysql|sqlite|URL",
+     "run on a cluster of its own with a private database, or on an empty one that a server has"},
     {"workers", CONFIG_UINT, "2", 1, CLUSTER_WORKERS_MAX, "N", "worker processes of --spawn"},
     {"url", CONFIG_TEXT, "fabric://127.0.0.1:5700", 0, 0, "URL",
      "brokers of a cluster that runs already; without --spawn"},
@@ -44,7 +45,7 @@ void options_print_usage(void)
 
 static fabric_error_t check_spawn(const char *spawn, reason_t *reason)
 {
-    if (spawn && strcmp(spawn, "mysql") != 0 && strcmp(spawn, "sqlite") != 0) {
+    if (spawn && !database_is_kind(spawn)) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "--spawn: '%.40s' is neither mysql nor sqlite", spawn);
     }

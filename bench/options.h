@@ -22,7 +22,7 @@ typedef struct options {
     uint32_t workers;
     bool json;
     const char *url;   /* NULL with spawn */
-    const char *spawn; /* "mysql", "sqlite" or NULL */
+    const char *spawn; /* see database_start; NULL: not */
     const char *store; /* NULL: not told */
     const char *store_password;
     bool allow_plaintext;

@@ -13,6 +13,7 @@ static bool is_rolled_back(unsigned number)
     case 1614: /* transaction branch rolled back on deadlock */
     case 3058: /* user-level lock deadlock */
     case 3101: /* transaction rolled back by a plugin during commit */
+    case 3572: /* a lock that must not be waited for is taken */
         return true;
     default:
         return false;

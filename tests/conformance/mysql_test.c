@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "mysql/mysql_connection.h"
+#include "mysql/mysql_error.h"
 #include "mysql/mysql_store.h"
 #include "mysql/mysql_url.h"
 #include "tests/lib/mariadb.h"
@@ -157,16 +158,78 @@ static void test_a_stopped_server_times_out(void **state)
     assert_int_equal(settled_batch(fixture, &fixture->writer), fixture->writer.batch);
 }
 
+static void test_a_read_only_server_is_refused(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_cluster_t cluster;
+    store_facts_t facts;
+    reason_t reason = {""};
+    bool binds_root = !mysql_store_of(fixture->store)->is_mariadb;
+    if (mariadb_pid() == 0) {
+        skip();
+    }
+    assert_true(mariadb_execute(fixture->url, binds_root ? "SET GLOBAL super_read_only = 1"
+                                                         : "SET GLOBAL read_only = 1"));
+    fabric_error_t checked = fixture->driver->check(fixture->store, "", 0, &reason, &cluster);
+    fabric_error_t told = fixture->driver->facts(fixture->store, &facts);
+    fabric_error_t committed = binds_root ? commit_one(fixture, 1) : FABRIC_ERROR_STORE_UNAVAILABLE;
+    assert_true(mariadb_execute(fixture->url, "SET GLOBAL read_only = 0"));
+    assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, checked);
+    assert_non_null(strstr(reason.text, "read-only"));
+    assert_ok(told);
+    assert_true(facts.read_only);
+    assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, committed);
+    assert_ok(commit_one(fixture, 1));
+}
+
+/* Both servers' numbers, whichever one runs here. */
+static void test_error_numbers(void **state)
+{
+    static const struct {
+        unsigned number;
+        const char *sqlstate;
+        fabric_error_t error;
+        bool lost;
+    } rows[] = {
+        {1213, "40001", FABRIC_ERROR_STORE_BUSY, false},        /* deadlock */
+        {1205, "HY000", FABRIC_ERROR_STORE_BUSY, false},        /* lock wait */
+        {1020, "HY000", FABRIC_ERROR_STORE_BUSY, false},        /* changed since last read */
+        {3572, "HY000", FABRIC_ERROR_STORE_BUSY, false},        /* locked, and NOWAIT */
+        {1062, "23000", FABRIC_ERROR_STORE_REJECTED, false},    /* duplicate */
+        {1406, "22001", FABRIC_ERROR_STORE_REJECTED, false},    /* too long */
+        {1366, "HY000", FABRIC_ERROR_STORE_REJECTED, false},    /* incorrect value */
+        {1153, "08S01", FABRIC_ERROR_STORE_REJECTED, true},     /* packet too large */
+        {1290, "HY000", FABRIC_ERROR_STORE_UNAVAILABLE, false}, /* read-only */
+        {1114, "HY000", FABRIC_ERROR_STORE_UNAVAILABLE, false}, /* table full: so is the disk */
+        {1021, "HY000", FABRIC_ERROR_STORE_UNAVAILABLE, false}, /* disk full */
+        {3, "HY000", FABRIC_ERROR_STORE_UNAVAILABLE, false},    /* error writing file */
+        {2013, "HY000", FABRIC_ERROR_STORE_UNAVAILABLE, true},  /* lost connection */
+        {4031, "HY000", FABRIC_ERROR_STORE_UNAVAILABLE, true},  /* dropped for inactivity */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        mysql_verdict_t verdict = mysql_error_of_statement(rows[i].number, rows[i].sqlstate);
+        assert_error(rows[i].error, verdict.error);
+        assert_int_equal(verdict.connection_lost, rows[i].lost);
+        bool busy = rows[i].error == FABRIC_ERROR_STORE_BUSY;
+        verdict = mysql_error_of_commit(rows[i].number);
+        assert_error(busy ? FABRIC_ERROR_STORE_BUSY : FABRIC_ERROR_STORE_UNKNOWN, verdict.error);
+        assert_int_equal(verdict.connection_lost, !busy);
+    }
+}
+
 static int test_server(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_urls_that_cannot_be_understood),
         cmocka_unit_test(test_the_parts_of_a_url),
+        cmocka_unit_test(test_error_numbers),
         FOUNDED_TEST(test_a_killed_connection_is_unavailable_for_good),
         FOUNDED_TEST(test_a_connection_dropped_while_idle_is_replaced),
         FOUNDED_TEST(test_a_held_writer_row_is_busy),
         FOUNDED_TEST(test_a_frozen_transaction_loses_its_locks),
         FOUNDED_TEST(test_a_stopped_server_times_out),
+        FOUNDED_TEST(test_a_read_only_server_is_refused),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }

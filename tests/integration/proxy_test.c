@@ -356,11 +356,11 @@ static bool commit_row(int id)
     MYSQL *handle = connect_database(true);
     snprintf(statement, sizeof statement, "INSERT INTO t VALUES (%d)", id);
     run(handle, "SET autocommit = 0");
-    run(handle, "SET idle_transaction_timeout = 1"); /* a stalled one must not sit on its locks */
+    run(handle, "SET wait_timeout = 1"); /* a stalled one must not sit on its locks */
     run(handle, statement);
     bool answered = mysql_commit(handle) == 0;
     if (!answered) { /* what is stalled does not take a farewell */
-        shutdown((int)mysql_get_socket(handle), SHUT_RDWR);
+        shutdown((int)handle->net.fd, SHUT_RDWR);
     }
     mysql_close(handle);
     return answered;

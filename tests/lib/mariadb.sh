@@ -9,7 +9,8 @@
 # DATADIR must lie on a disk file system (not tmpfs, which knows no sync). It holds `port`, which `run` keeps from one run to
 # the next, and `server.pid` while the server runs. The socket is DATADIR/s, so keep DATADIR's path below 100 bytes. The
 # user is root, without a password. Exit status 3: no server is installed. Temporary tables are in DATADIR too: a
-# server that starts removes those of all others from a folder that it shares with them.
+# server that starts removes those of all others from a folder that it shares with them. With FABRIC_TEST_MYSQL_ROOT it is
+# a genuine MySQL server: mysql.sh.
 set -eu
 
 PATH=$PATH:/usr/sbin:/usr/local/sbin
@@ -34,29 +35,46 @@ free_port() {
     echo "$port"
 }
 
-prepare() {
-    for program in mariadbd mariadb-install-db mariadb; do
+need() {
+    for program in "$@"; do
         command -v "$program" >/dev/null || fail 3 "$program is not installed"
     done
+}
+
+install_server() {
+    need mariadbd mariadb-install-db mariadb
+    mariadb-install-db --no-defaults --user="$(id -un)" --datadir="$folder/data" --skip-test-db \
+        --auth-root-authentication-method=normal --innodb-log-file-size=256M --tmpdir="$folder"
+}
+
+become_server() {
+    exec mariadbd --no-defaults --user="$(id -un)" --datadir="$folder/data" --socket="$folder/s" \
+        --bind-address=127.0.0.1 --port="$(cat "$folder/port")" --pid-file="$folder/mariadbd.pid" \
+        --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 --skip-log-bin --innodb-log-file-size=256M \
+        --innodb-buffer-pool-size=256M --skip-name-resolve --performance-schema=OFF --loose-innodb-doublewrite=ON \
+        --tmpdir="$folder"
+}
+
+if [ -n "${FABRIC_TEST_MYSQL_ROOT-}" ]; then
+    . "$(dirname "$0")/mysql.sh"
+fi
+
+prepare() {
     mkdir -p "$folder"
-    if [ ! -d "$folder/data/mysql" ]; then
+    if [ ! -f "$folder/installed" ]; then
         rm -rf "$folder/data"
-        mariadb-install-db --no-defaults --user="$(id -un)" --datadir="$folder/data" --skip-test-db \
-            --auth-root-authentication-method=normal --innodb-log-file-size=256M --tmpdir="$folder" \
-            >"$folder/install.log" 2>&1 || {
+        install_server >"$folder/install.log" 2>&1 || {
+            status=$?
             head -n 5 "$folder/install.log" >&2
-            fail 1 "cannot prepare $folder"
+            fail "$status" "cannot prepare $folder; see $folder/install.log"
         }
+        : >"$folder/installed"
     fi
     [ -f "$folder/port" ] || free_port >"$folder/port"
 }
 
 run() {
-    exec mariadbd --no-defaults --user="$(id -un)" --datadir="$folder/data" --socket="$folder/s" \
-        --bind-address=127.0.0.1 --port="$(cat "$folder/port")" --pid-file="$folder/mariadbd.pid" \
-        --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 --skip-log-bin --innodb-log-file-size=256M \
-        --innodb-buffer-pool-size=256M --tmpdir="$folder" --skip-name-resolve --performance-schema=OFF --loose-innodb-doublewrite=ON \
-        >"$folder/server.log" 2>&1
+    become_server >"$folder/server.log" 2>&1
 }
 
 answers() {
