@@ -55,6 +55,15 @@ static fabric_error_t read_file(const char *path, reason_t *reason, bool *open_t
     return error;
 }
 
+/* Whether a quote is closed, and nothing but a comment comes behind it. */
+static bool quote_is_all(const char *quote, const char *end)
+{
+    const char *next = memchr(quote + 1, *quote, (size_t)(end - quote) - 1);
+    for (next = next ? next + 1 : quote; next < end && isspace((unsigned char)*next); next++) {
+    }
+    return next == end || *next == '#';
+}
+
 /* Whether a line is blank, a comment, or name = value with a closed quote. zconfig takes a name
  * alone for an empty value, and reports what it refuses on standard output: neither may happen. */
 static bool line_is_valid(const char *line, size_t size)
@@ -78,17 +87,22 @@ static bool line_is_valid(const char *line, size_t size)
         next++;
     }
     bool quoted = next < end && (*next == '"' || *next == '\'');
-    return !quoted || memchr(next + 1, *next, (size_t)(end - next) - 1);
+    return !quoted || quote_is_all(next, end);
 }
 
-static fabric_error_t check_lines(const char *path, const char *text, reason_t *reason)
+/* Checks each line, and makes a plain comment of each that has no name: zconfig refuses one that is
+ * indented. */
+static fabric_error_t check_lines(const char *path, char *text, reason_t *reason)
 {
     unsigned number = 1;
-    for (const char *line = text; *line; number++) {
+    for (char *line = text; *line; number++) {
         size_t size = strcspn(line, "\n");
         if (!line_is_valid(line, size)) {
             return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
                               "%s: line %u is not of the form: name = value", path, number);
+        }
+        if (!isalnum((unsigned char)*line) && *line != '_') {
+            memset(line, '#', size);
         }
         line += size + (line[size] == '\n');
     }
