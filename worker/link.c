@@ -207,11 +207,14 @@ void link_connected(link_t *link, uint32_t index, uint64_t now_ms)
 {
     assert(index < link->endpoint_count);
     link_endpoint_t *endpoint = &link->endpoints[index];
-    if (endpoint->phase == PHASE_CLOSED || endpoint->phase == PHASE_LEFT || link->leaving) {
+    if (endpoint->phase == PHASE_CLOSED || endpoint->phase == PHASE_LEFT) {
         return;
     }
     if (endpoint->phase == PHASE_WELCOMED) {
         link_lose(link, index, now_ms);
+    }
+    if (link->leaving) {
+        return;
     }
     endpoint->hello_tries = 0;
     link_say_hello(link, index, now_ms);

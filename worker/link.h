@@ -10,7 +10,8 @@
  *  - A shard is held under one token, of one broker's connection. A smaller token than one that was
  *    seen is ignored, whoever sends it.
  *  - RELEASED is said after every result of the shard, and only when its executor has confirmed that
- *    the entities are stopped.
+ *    the entities are stopped; at once for a token that is not held, as those of a broken
+ *    connection are not.
  *  - Output that belongs to a broken connection is dropped: its tokens are dead.
  *  - Bytes from a broker can do no harm: what is malformed is counted and skipped, message by
  *    message.

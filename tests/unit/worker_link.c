@@ -461,6 +461,20 @@ static void leaving_without_a_broker_is_immediate(void **state)
     assert_true(link_left(f->link, f->now_ms));
 }
 
+/* A connection that is seen to come, though the one before was not seen to break, is a new one. */
+static void leaving_says_nothing_on_a_new_connection(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    connect_and_welcome(f, 0, 1);
+    say_assign(f, 0, 1, 1);
+    expect_work(f, WORK_BEGIN, 1);
+    link_leave(f->link, fabric_bytes_of("test"), f->now_ms);
+    expect_kind(f, 0, KIND_BYE);
+    link_connected(f->link, 0, f->now_ms);
+    give_result(f, f->connection, 5);
+    expect_silence(f, 0);
+}
+
 static void refusals(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
@@ -625,6 +639,7 @@ int main(void)
         TEST(leaving),
         TEST(leaving_has_a_deadline),
         TEST(leaving_without_a_broker_is_immediate),
+        TEST(leaving_says_nothing_on_a_new_connection),
         TEST(refusals),
         TEST(foreign_cluster_is_refused),
         TEST(second_way_to_one_broker_is_closed),
