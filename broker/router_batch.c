@@ -402,8 +402,8 @@ void entity_flush(router_t *router, entity_t *entity)
 /* Linear: rejected items are rare. */
 static bool is_rejected(const store_rejection_t *rejected, size_t count, int item, size_t index)
 {
-    for (const store_rejection_t *at = rejected; at < rejected + count; at++) {
-        if ((int)at->item == item && at->index == index) {
+    for (size_t i = 0; i < count; i++) {
+        if ((int)rejected[i].item == item && rejected[i].index == index) {
             return true;
         }
     }
