@@ -137,6 +137,11 @@ static void model_client_note(model_t *model, model_client_t *client, const note
 
 /* ---- workers ---- */
 
+static bool is_foreign(const message_deliver_t *delivery)
+{
+    return delivery->id.size > 0 && delivery->id.data[0] != 'e';
+}
+
 static unsigned entity_number(const message_deliver_t *delivery)
 {
     assert_int_equal(delivery->id.size, 2);
@@ -204,6 +209,16 @@ static void check_run(model_t *model, const message_deliver_t *delivery)
     }
 }
 
+static void answer_foreign(model_t *model, model_worker_t *worker,
+                           const message_deliver_t *delivery)
+{
+    token_t token = {delivery->home_epoch, delivery->owner_sequence};
+    bool held = token_equal(
+        token, worker->tokens[shard_id_number((shard_id_t){(uint32_t)delivery->shard})]);
+    driver_result(model->driver, worker->peer, delivery, held ? STATUS_OK : STATUS_NOT_TAKEN,
+                  held ? FABRIC_OK : FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
+}
+
 void model_worker_answer(model_t *model, model_worker_t *worker)
 {
     if (worker->count == 0) {
@@ -213,6 +228,11 @@ void model_worker_answer(model_t *model, model_worker_t *worker)
     worker->count--;
     memmove(worker->queue, worker->queue + 1, worker->count * sizeof worker->queue[0]);
     const message_deliver_t *delivery = &note->as.deliver;
+    if (is_foreign(delivery)) {
+        answer_foreign(model, worker, delivery);
+        free(note);
+        return;
+    }
     unsigned entity = entity_number(delivery);
     uint16_t shard = shard_id_number((shard_id_t){(uint32_t)delivery->shard});
     token_t token = {delivery->home_epoch, delivery->owner_sequence};

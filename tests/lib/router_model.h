@@ -4,7 +4,7 @@
 
 #include "tests/lib/router_driver.h"
 
-enum { CLIENTS = 3, WORKERS = 2, ENTITIES = 6, CALLS = 4096, HELD_MAX = 256 };
+enum { CLIENTS = 3, WORKERS = 2, ENTITIES = 6, CALLS = 4096, HELD_MAX = 256, FOREIGN_MAX = 512 };
 
 typedef enum call_mode { CALL_UNSENT, CALL_SENT, CALL_REFUSED_ONCE, CALL_SETTLED } call_mode_t;
 
@@ -38,6 +38,16 @@ typedef struct model_worker {
     size_t count;
 } model_worker_t;
 
+/* A row of a client that is none of the model's. */
+typedef struct model_foreign {
+    uint64_t id;
+    call_key_t call;
+    shard_id_t shard;
+    uint8_t entity[255];
+    size_t entity_size;
+    bool ended;
+} model_foreign_t;
+
 typedef struct model {
     driver_t *driver;
     uint64_t random;
@@ -50,7 +60,19 @@ typedef struct model {
     bool lookup_running[2];
     router_lookup_t lookups[2];
     uint64_t accepted;
+    /* Rows of clients beyond CLIENTS, which a test plays itself; their entities have no model, and
+     * their ids do not begin with an e. */
+    model_foreign_t foreign[FOREIGN_MAX];
+    size_t foreign_count;
 } model_t;
+
+/* A router with two lanes, home of all shards, to which all clients and workers have said hello. */
+model_t *model_open(uint64_t random);
+void model_close(model_t **model);
+/* Something happens, as `random` has it. */
+void model_step(model_t *model);
+/* Faults end; all that is open must be settled. */
+void model_calm_down(model_t *model);
 
 /* Below `below`, from the model's own seed. */
 uint64_t model_pick(model_t *model, uint64_t below);
