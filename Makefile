@@ -1,6 +1,6 @@
 # Fabric: build, demo, check, bench, install. `make help` lists the targets.
 #
-# Everything that is built lands in build/ (or build/VARIANT/ with VARIANT=debug|asan|tsan|clang).
+# Everything that is built lands in build/ (or build/VARIANT/ with VARIANT=debug|asan|tsan|clang|fuzz).
 
 VERSION   := 0.1.0
 SOVERSION := 0
@@ -16,8 +16,10 @@ endif
 # V=1 shows the commands.
 Q         := $(if $(V),,@)
 OPTIMIZE  := -O2
-HARDEN    := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
-LDHARDEN  := -Wl,-z,relro,-z,now
+HARDEN    := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
+             $(if $(filter x86_64 i686,$(shell uname -m)),-fcf-protection)
+LDHARDEN  := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+LDPIE     := -pie
 SANITIZE  :=
 ifeq ($(VARIANT),clang)
 CC        := clang
@@ -39,6 +41,14 @@ endif
 
 WARN      := -Wall -Wextra -Wshadow -Wconversion -Wswitch-enum -Wstrict-prototypes -Wmissing-prototypes \
              -Wvla -Wformat=2 -Werror
+# The fuzzers' own archives are instrumented for coverage; only a fuzzer brings libFuzzer's main.
+ifeq ($(VARIANT),fuzz)
+CC        := clang
+OPTIMIZE  := -O1
+HARDEN    := -DFABRIC_TEST_BUILD
+SANITIZE  := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+
 INCLUDES  := -I. -Icore/include -Ilibfabric_client/include -Iworker/include
 PACKAGES  := libzmq libczmq jansson libxxhash sqlite3 libmariadb
 CPPFLAGS_ALL = -D_GNU_SOURCE -DFABRIC_VERSION='"$(VERSION)"' $(INCLUDES) $(PKG_CFLAGS) $(CPPFLAGS)
@@ -99,8 +109,9 @@ CONFORMANCE := $(patsubst %.c,$(B)/%,$(wildcard tests/conformance/*_test.c))
 SIMULATION  := $(patsubst %.c,$(B)/%,$(wildcard tests/simulation/*_test.c))
 INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*_test.c))
 FAULTS      := $(patsubst %.c,$(B)/%,$(wildcard tests/faults/*_test.c))
+FUZZERS     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all everything packages run-tests check-asan check-tsan check-mysql help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench tidy format \
+.PHONY: all everything packages run-tests check-asan check-tsan check-mysql help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench fuzz fuzzers tidy format \
         format-check install uninstall docs clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -156,7 +167,7 @@ $(B)/lib/libfabric_worker.so: $(WORKER_OBJ) $(CORE_OBJ) libfabric.map
 define program
 @mkdir -p $(@D)
 $(if $(V),,@echo "LINK $@")
-$(Q)$(CC) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS_ALL) $(1) -ldl -o $@
+$(Q)$(CC) $(LDPIE) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDFLAGS_ALL) $(1) -ldl -o $@
 endef
 $(B)/bin/fabric-broker: $(B)/obj/broker/broker_main.o $(A_BROKER) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
@@ -211,6 +222,12 @@ $(B)/tests/integration/%: $(B)/obj/tests/integration/%.o $(BENCH_OBJ) $(A_TEST) 
 $(B)/tests/faults/%: $(B)/obj/tests/faults/%.o $(BENCH_OBJ) $(A_TEST) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
+# A fuzzer is built with VARIANT=fuzz; it may link everything.
+FUZZ_OBJ := $(call objects,$(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c)))
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(FUZZ_OBJ) $(A_TEST) $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+	$(call program,-fsanitize=fuzzer $(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
+
+fuzzers: $(FUZZERS)
 tests: $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS) $(PROBES)
 
 # ---- targets for people ---------------------------------------------------------------------------------------
@@ -231,7 +248,7 @@ check:
 	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
 	@$(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests TESTS="$(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS)"
 run-tests:
-	@FABRIC_BUILD=$(B) TSAN_OPTIONS=suppressions=tests/lib/tsan.supp sh tests/run $(TESTS)
+	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)
 check-unit check-conformance check-simulation check-integration check-faults: check-%: everything tests
 	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
 ## make check-asan       unit tests and the simulation under address and undefined-behaviour sanitizers
@@ -250,6 +267,13 @@ check-mysql:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 B=$(B) everything tests
 	@sh tests/check-mysql $(B) $(MYSQL_ROOT)
+
+## make fuzz             every fuzzer for SECONDS (default 60), two at a time; inputs that break something are kept
+SECONDS ?= 60
+fuzz:
+	@sh .ci/packages analyse
+	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
+	@SECONDS_EACH=$(SECONDS) sh tests/fuzz/run $(patsubst $(B)/%,build/fuzz/%,$(FUZZERS))
 
 ## make bench            the figures of bench/README.md, on a private MariaDB, one after another (a few minutes)
 bench:

@@ -183,6 +183,70 @@ static void libraries_show_their_own(void **state)
     check_symbols("libfabric_worker.so");
 }
 
+/* ---- how it is linked ---- */
+
+#ifndef FABRIC_TEST_BUILD
+
+typedef struct elf_facts {
+    bool position_independent, relro, now, stack_protector, fortified;
+    bool stack_executable, text_writable, first_load_executable;
+    unsigned loads;
+} elf_facts_t;
+
+static void note_line(elf_facts_t *facts, const char *line)
+{
+    const char *load = strstr(line, "  LOAD ");
+    bool executable = strstr(line, " R E ") || strstr(line, " RWE ");
+    if (load) {
+        facts->first_load_executable |= facts->loads == 0 && executable;
+        facts->text_writable |= strstr(line, " RWE ") != NULL;
+        facts->loads++;
+    }
+    facts->position_independent |= strstr(line, "Type:") && strstr(line, "DYN (");
+    facts->relro |= strstr(line, "GNU_RELRO") != NULL;
+    facts->stack_executable |= strstr(line, "GNU_STACK") && executable;
+    facts->now |= strstr(line, "(FLAGS_1)") && strstr(line, "NOW");
+    facts->stack_protector |= strstr(line, "__stack_chk_fail") != NULL;
+    facts->fortified |= strstr(line, "_chk@") && !strstr(line, "__stack_chk");
+}
+
+static void check_hardened(const char *name)
+{
+    char path[PATH_SIZE + 40];
+    char log[PATH_SIZE];
+    char line[LINE_SIZE];
+    elf_facts_t facts = {0};
+    reason_t reason = {{0}};
+    process_t process = PROCESS_NONE;
+    snprintf(path, sizeof path, "%s/usr/%s", root, name);
+    snprintf(log, sizeof log, "%s/log", bed->folder);
+    const char *const ask[] = {"readelf", "-hldW", "--dyn-syms", path, NULL};
+    assert_int_equal(process_start(ask, log, true, &reason, &process), FABRIC_OK);
+    while (process_read_line(&process, STEP_MS, line, sizeof line) == FABRIC_OK) {
+        note_line(&facts, line);
+    }
+    process_stop(&process, STEP_MS);
+    print_message("%s: %u segments\n", name, facts.loads);
+    assert_true(facts.position_independent);
+    assert_true(facts.relro && facts.now);
+    assert_true(facts.stack_protector && facts.fortified);
+    assert_true(facts.loads >= 4 && !facts.first_load_executable); /* separate code */
+    assert_false(facts.stack_executable || facts.text_writable);
+}
+
+static void programs_are_hardened(void **state)
+{
+    open_test(state);
+    check_hardened("bin/fabric-broker");
+    check_hardened("bin/fabric-worker");
+    check_hardened("bin/fabricctl");
+    check_hardened("bin/fabric-bench");
+    check_hardened("lib/libfabric_client.so");
+    check_hardened("lib/libfabric_worker.so");
+}
+
+#endif
+
 /* ---- uninstall ---- */
 
 static unsigned left;
@@ -216,6 +280,9 @@ int main(void)
         {"outside_program_runs", outside_program_runs, TESTBED_SQLITE},
         {"programs_run", programs_run, TESTBED_SQLITE},
         {"libraries_show_their_own", libraries_show_their_own, TESTBED_SQLITE},
+#ifndef FABRIC_TEST_BUILD
+        {"programs_are_hardened", programs_are_hardened, TESTBED_SQLITE},
+#endif
         {"uninstall_leaves_nothing", uninstall_leaves_nothing, TESTBED_SQLITE},
     };
     return testbed_run("install", tests, sizeof tests / sizeof tests[0]);

@@ -1,0 +1,314 @@
+/* The worker's link under a string of events: connections, well-formed frames with any fields, raw bytes,
+ * time, and executors that answer what they were given. Whatever comes, what the link says can be read,
+ * hellos are numbered upwards, nothing but a hello goes out before a welcome, a shard's tokens only grow,
+ * and RELEASED is not said while its executor has not confirmed that it stopped. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/fuzz/fuzz.h"
+#include "tests/lib/vectors.h"
+#include "worker/link.h"
+
+enum { ENDPOINTS = 2, SHARDS = 64, STOPS_MAX = 64, EVENTS_MAX = 4096 };
+
+typedef struct reign {
+    bool any;
+    token_t begun;   /* the newest token that an executor was told */
+    bool confirmed;  /* its entities are stopped */
+    bool stop_asked; /* by WORK_STOP */
+    work_source_t source;
+} reign_t;
+
+typedef struct world {
+    link_t *link;
+    fuzz_input_t input;
+    uint64_t now_ms;
+    uint32_t endpoints;
+    uint64_t connection;               /* of the last hello */
+    bool welcomed[LINK_ENDPOINTS_MAX]; /* one was delivered on the present connection */
+    uint64_t hello_on[LINK_ENDPOINTS_MAX];
+    reign_t reigns[SHARDS];
+    wire_writer_t map;
+} world_t;
+
+static const link_config_t config = {
+    .incarnation = {{1, 2, 3}},
+    .name = {(const uint8_t *)"w", 1},
+    .types = {(const uint8_t *)"\x90", 1},
+    .weight = 100,
+    .window = 64,
+    .grace_ms = 500,
+    .executors = 2,
+};
+
+static reign_t *reign_of(world_t *w, shard_id_t shard)
+{
+    uint16_t number = shard_id_number(shard);
+    return shard_id_group(shard) == 1 && number < SHARDS ? &w->reigns[number] : NULL;
+}
+
+/* ---- what the link says and wants ---- */
+
+static void read_message(world_t *w, uint32_t endpoint, wire_reader_t *body)
+{
+    message_kind_t kind;
+    message_hello_t hello;
+    message_released_t released;
+    assert_int_equal(message_open(body, &kind), FABRIC_OK);
+    if (kind == KIND_HELLO) {
+        assert_int_equal(message_get_hello(body, &hello), FABRIC_OK);
+        assert_true(hello.connection > w->hello_on[endpoint]);
+        w->hello_on[endpoint] = w->connection = hello.connection;
+        w->welcomed[endpoint] = false;
+        return;
+    }
+    assert_true(w->welcomed[endpoint]);
+    if (kind == KIND_RELEASED) {
+        assert_int_equal(message_get_released(body, &released), FABRIC_OK);
+        reign_t *reign = reign_of(w, (shard_id_t){(uint32_t)released.shard});
+        token_t token = {released.home_epoch, released.owner_sequence};
+        bool live = reign && reign->any && reign->source.endpoint == endpoint &&
+                    reign->source.connection == w->hello_on[endpoint] &&
+                    token_equal(reign->begun, token);
+        assert_true(!live || reign->confirmed);
+    }
+}
+
+static void pull_frames(world_t *w)
+{
+    wire_writer_t frame = {0};
+    for (uint32_t i = 0; i < w->endpoints; i++) {
+        for (unsigned count = 0; link_next_frame(w->link, i, &frame); count++) {
+            wire_reader_t reader;
+            wire_reader_t body;
+            frame_head_t head;
+            assert_true(count < EVENTS_MAX && frame.size <= LIMIT_FRAME_BYTES_MAX);
+            assert_int_equal(frame_open(wire_writer_bytes(&frame), &reader, &head), FABRIC_OK);
+            while (frame_next(&reader, &body)) {
+                read_message(w, i, &body);
+            }
+            assert_int_equal(wire_finish(&reader), FABRIC_OK);
+        }
+    }
+    wire_writer_destroy(&frame);
+}
+
+static void pull_work(world_t *w)
+{
+    for (work_t *work = link_next_work(w->link); work; work = link_next_work(w->link)) {
+        reign_t *reign = reign_of(w, work->shard);
+        assert_in_range(work->executor, 0, config.executors - 1);
+        if (work->kind == WORK_BEGIN && reign) {
+            assert_true(!reign->any || token_less(reign->begun, work->token));
+            *reign = (reign_t){.any = true, .begun = work->token, .source = work->source};
+        } else if (work->kind == WORK_STOP && reign && token_equal(reign->begun, work->token)) {
+            reign->stop_asked = true;
+        }
+        assert_true(work->kind != WORK_DELIVERIES || work->count > 0);
+        work_destroy(&work);
+    }
+}
+
+static void pull(world_t *w)
+{
+    uint32_t endpoint;
+    link_socket_t action;
+    link_event_t event;
+    for (unsigned i = 0; link_next_socket(w->link, &endpoint, &action); i++) {
+        assert_true(i < EVENTS_MAX && endpoint < LINK_ENDPOINTS_MAX);
+        w->endpoints = endpoint < w->endpoints ? w->endpoints : endpoint + 1;
+        assert_true(strlen(link_endpoint_name(w->link, endpoint)) <= LIMIT_ENDPOINT_BYTES_MAX);
+    }
+    pull_frames(w);
+    pull_work(w);
+    for (unsigned i = 0; link_next_event(w->link, &event); i++) {
+        assert_true(i < EVENTS_MAX);
+    }
+    assert_true(link_shards(w->link) <= UINT16_MAX);
+}
+
+/* ---- events ---- */
+
+/* Notes which frames may welcome the link: those that hold anything like a welcome. */
+static void receive(world_t *w, uint32_t endpoint, fabric_bytes_t frame)
+{
+    wire_reader_t reader;
+    wire_reader_t body;
+    frame_head_t head;
+    message_kind_t kind;
+    if (frame_open(frame, &reader, &head) == FABRIC_OK) {
+        while (frame_next(&reader, &body)) {
+            if (message_open(&body, &kind) == FABRIC_OK && kind == KIND_WELCOME) {
+                w->welcomed[endpoint] = true;
+            }
+        }
+    }
+    link_receive(w->link, endpoint, frame, w->now_ms);
+}
+
+static void welcome(world_t *w, uint32_t endpoint)
+{
+    uint8_t broker[16] = {fuzz_byte(&w->input) % 4};
+    static const uint8_t cluster[16] = {7};
+    wire_writer_t frame = {0};
+    message_welcome_t message = {.protocol = 1,
+                                 .cluster_id = fabric_bytes(cluster, 16),
+                                 .cluster_name = fabric_bytes_of("c"),
+                                 .broker = fabric_bytes(broker, 16),
+                                 .connection = w->hello_on[endpoint],
+                                 .shards_per_group = SHARDS - 1,
+                                 .lease_ms = 3000,
+                                 .heartbeat_ms = 50,
+                                 .map = wire_writer_bytes(&w->map)};
+    frame_begin(&frame, &(frame_head_t){.version = 1});
+    message_put_welcome(&frame, &message);
+    receive(w, endpoint, wire_writer_bytes(&frame));
+    wire_writer_destroy(&frame);
+}
+
+static void structured(world_t *w, uint32_t endpoint)
+{
+    wire_writer_t frame = {0};
+    unsigned count = 1u + fuzz_byte(&w->input) % 4u;
+    frame_begin(&frame, &(frame_head_t){1, fuzz_number(&w->input), 0});
+    while (count-- > 0) {
+        fuzz_put_message(&w->input, &frame);
+    }
+    receive(w, endpoint, wire_writer_bytes(&frame));
+    wire_writer_destroy(&frame);
+}
+
+/* An executor confirms a stop, or, unasked, hands in results. */
+static void executor(world_t *w)
+{
+    uint16_t number = fuzz_byte(&w->input) % SHARDS;
+    reign_t *reign = &w->reigns[number];
+    work_output_t *output;
+    if (reign->stop_asked && !reign->confirmed) {
+        output = work_output_new(OUTPUT_STOPPED, reign->source);
+        output->shard = shard_id_make(1, number);
+        output->token = reign->begun;
+        reign->confirmed = true;
+    } else {
+        message_result_t result = {.shard = shard_id_make(1, number).value,
+                                   .home_epoch = reign->begun.home_epoch,
+                                   .owner_sequence = reign->begun.owner_sequence};
+        output = work_output_new(OUTPUT_RESULTS, reign->source);
+        message_put_result(&output->results, &result);
+        output->count = 1;
+    }
+    link_output(w->link, &output);
+}
+
+static void step(world_t *w)
+{
+    uint8_t what = fuzz_byte(&w->input);
+    uint32_t endpoint = what / 16u % ENDPOINTS;
+    switch (what % 16u) {
+    case 0:
+    case 1:
+        w->welcomed[endpoint] = false;
+        link_connected(w->link, endpoint, w->now_ms);
+        break;
+    case 2:
+        link_disconnected(w->link, endpoint, w->now_ms);
+        break;
+    case 3:
+    case 4:
+        welcome(w, endpoint);
+        break;
+    case 5: {
+        fabric_bytes_t frame = fuzz_block(&w->input);
+        receive(w, endpoint, frame);
+        free((void *)(uintptr_t)frame.data);
+        break;
+    }
+    case 6:
+    case 7:
+        w->now_ms += fuzz_byte(&w->input) * (what & 128 ? 100u : 1u);
+        link_tick(w->link, w->now_ms);
+        assert_true(link_next_deadline(w->link) > 0);
+        break;
+    case 8:
+    case 9:
+        executor(w);
+        break;
+    case 10:
+        if (fuzz_byte(&w->input) == 1) {
+            link_leave(w->link, fabric_bytes_of("fuzz"), w->now_ms);
+        }
+        (void)link_left(w->link, w->now_ms);
+        break;
+    default:
+        structured(w, endpoint);
+    }
+    pull(w);
+}
+
+static void make_map(wire_writer_t *encoded)
+{
+    shard_map_t *map = shard_map_new();
+    shard_map_set_shards_per_group(map, SHARDS - 1);
+    assert_int_equal(shard_map_add_group(map, 1, fabric_bytes_of("default")), FABRIC_OK);
+    shard_map_begin_term(map, 1);
+    shard_map_encode_snapshot(map, encoded);
+    shard_map_destroy(&map);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    world_t *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    make_map(&w->map);
+    const fabric_bytes_t words[] = {fabric_bytes_of("Counter"),
+                                    fabric_bytes_of("i"),
+                                    fabric_bytes_of("tag"),
+                                    fabric_bytes_of("c"),
+                                    fabric_bytes_of("tcp://127.0.0.1:9"),
+                                    fabric_bytes("\7\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16),
+                                    fabric_bytes("\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16),
+                                    wire_writer_bytes(&w->map)};
+    w->now_ms = 1000;
+    w->input = fuzz_input(data, size);
+    w->input.words = words;
+    w->input.word_count = sizeof words / sizeof words[0];
+    w->link = link_new(&config, w->now_ms);
+    assert_int_equal(link_add_endpoint(w->link, "tcp://127.0.0.1:1"), FABRIC_OK);
+    assert_int_equal(link_add_endpoint(w->link, "tcp://127.0.0.1:2"), FABRIC_OK);
+    pull(w);
+    while (fuzz_left(&w->input) > 0) {
+        step(w);
+    }
+    link_destroy(&w->link);
+    wire_writer_destroy(&w->map);
+    free(w);
+    return 0;
+}
+
+static void seed_frame(const fabric_bytes_t frame)
+{
+    wire_writer_t input = {0};
+    uint8_t head[] = {0, 3, 1, 5, (uint8_t)(frame.size >> 8), (uint8_t)frame.size};
+    wire_append(&input, head, sizeof head);
+    wire_append(&input, frame.data, frame.size);
+    wire_append(&input, "\6\300\10\3", 4);
+    fuzz_seed(wire_writer_bytes(&input));
+    wire_writer_destroy(&input);
+}
+
+static void seed_vector(const vector_t *vector, void *context)
+{
+    (void)context;
+    seed_frame(vector->bytes);
+}
+
+void fuzz_seeds(void)
+{
+    /* connected, welcomed, assigned 0x10003 under (1, 1) and (1, 2), released, stopped, connected anew */
+    static const uint8_t life[] = {0,   3, 1,   11, 0,  0,  16, 203, 1,  1,   11, 0,  0,  16,
+                                   203, 1, 2,   8,  3,  11, 0,  0,   17, 203, 1,  2,  50, 8,
+                                   3,   6, 200, 0,  16, 3,  17, 19,  2,  2,   7,  255};
+    fuzz_seed(fabric_bytes(life, sizeof life));
+    vectors_visit("schemas/vectors/frames.txt", seed_vector, NULL);
+}

@@ -1,0 +1,392 @@
+/* The router under a string of events, in one of two ways, as the first byte says.
+ *
+ * Even: between well-behaved clients, workers, store and coordinator (tests/lib/router_model.h, which
+ * check all that must hold) there are four peers that say anything but their names.
+ *
+ * Odd: those four alone, also with hellos of whatever content, and a store that rejects, fails and loads.
+ * What the router says can be read, ids are committed once, upwards along a shard, and end once. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/fuzz/fuzz.h"
+#include "tests/lib/router_model.h"
+#include "tests/lib/vectors.h"
+
+enum { PEERS = 4, IDS_MAX = 4096, STRANGER = 77, STRANGE_RUNNER = 240, STEPS_MAX = 3000 };
+
+typedef struct row {
+    uint64_t id;
+    bool ended;
+} row_t;
+
+typedef struct world {
+    fuzz_input_t input;
+    driver_t *driver;
+    model_t *model; /* NULL: strangers alone */
+    uint64_t connection;
+    uint64_t newest[DRIVER_SHARDS + 1]; /* id, by shard */
+    row_t rows[IDS_MAX];
+    size_t row_count;
+    bool lookup_running[2];
+    router_lookup_t lookups[2];
+} world_t;
+
+static char *peer_name(world_t *w, char name[8])
+{
+    snprintf(name, 8, "x%d", fuzz_byte(&w->input) % PEERS);
+    return name;
+}
+
+/* ---- frames ---- */
+
+static bool is_ours(const message_hello_t *hello)
+{
+    bool ours = hello->client_number >= 1 && hello->client_number <= CLIENTS;
+    for (unsigned i = 0; i < 256 && !ours; i++) {
+        incarnation_t one = driver_incarnation(i);
+        ours = i != STRANGE_RUNNER &&
+               fabric_bytes_equal(hello->incarnation, fabric_bytes(one.bytes, 16));
+    }
+    return ours;
+}
+
+/* Whether a frame can be told from those of the model's peers: it neither takes one's name nor asks for
+ * one's entities. */
+static bool is_strange(const model_t *model, fabric_bytes_t frame)
+{
+    wire_reader_t reader;
+    wire_reader_t body;
+    frame_head_t head;
+    message_kind_t kind;
+    message_hello_t hello;
+    message_request_t request;
+    if (!model || frame_open(frame, &reader, &head)) {
+        return true;
+    }
+    while (frame_next(&reader, &body)) {
+        if (message_open(&body, &kind)) {
+            continue;
+        }
+        if ((kind == KIND_HELLO && !message_get_hello(&body, &hello) && is_ours(&hello)) ||
+            (kind == KIND_REQUEST && !message_get_request(&body, &request) && request.id.size > 0 &&
+             request.id.data[0] == 'e')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void send_frame(world_t *w, fabric_bytes_t frame)
+{
+    char peer[8];
+    peer_name(w, peer);
+    if (is_strange(w->model, frame)) {
+        driver_send_bytes(w->driver, peer, frame);
+    }
+}
+
+static void structured(world_t *w)
+{
+    unsigned count = 1u + fuzz_byte(&w->input) % 4u;
+    wire_writer_t frame = {0};
+    frame_begin(&frame, &(frame_head_t){1, fuzz_number(&w->input), fuzz_number(&w->input)});
+    while (count-- > 0) {
+        fuzz_put_message(&w->input, &frame);
+    }
+    send_frame(w, wire_writer_bytes(&frame));
+    wire_writer_destroy(&frame);
+}
+
+static void raw(world_t *w)
+{
+    fabric_bytes_t frame = fuzz_block(&w->input);
+    send_frame(w, frame);
+    free((void *)(uintptr_t)frame.data);
+}
+
+/* ---- the store and the coordinator of strangers ---- */
+
+static row_t *find_row(world_t *w, uint64_t id)
+{
+    for (size_t i = 0; i < w->row_count; i++) {
+        if (w->rows[i].id == id) {
+            return &w->rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* Takes a batch's rows; may refuse a message, together with its reply. */
+static size_t store_rows(world_t *w, const store_batch_t *batch, store_rejection_t rejected[64])
+{
+    uint64_t refused = 0;
+    size_t count = 0;
+    uint8_t refuse = fuzz_byte(&w->input);
+    for (size_t i = 0; i < batch->message_count; i++) {
+        const store_message_t *message = batch->messages[i];
+        uint16_t shard = shard_id_number(message->shard);
+        assert_in_range(shard, 1, DRIVER_SHARDS);
+        assert_true(message->id.value > w->newest[shard]);
+        w->newest[shard] = message->id.value;
+        if (refuse == i + 1) {
+            refused = message->id.value;
+            rejected[count++] = (store_rejection_t){.item = STORE_ITEM_MESSAGE, .index = i};
+        } else if (w->row_count < IDS_MAX) {
+            w->rows[w->row_count++] = (row_t){.id = message->id.value};
+        }
+    }
+    for (size_t i = 0; i < batch->reply_count; i++) {
+        row_t *row = find_row(w, batch->replies[i]->id.value);
+        bool out = batch->replies[i]->id.value == refused;
+        if (out || refuse == 128 + i) {
+            rejected[count++] = (store_rejection_t){.item = STORE_ITEM_REPLY, .index = i};
+        } else {
+            assert_true(row && !row->ended); /* I5, and that it was accepted */
+            row->ended = true;
+        }
+    }
+    return count;
+}
+
+static void lane_step(world_t *w, uint32_t lane)
+{
+    driver_t *driver = w->driver;
+    store_rejection_t rejected[64];
+    if (w->lookup_running[lane]) {
+        w->lookup_running[lane] = false;
+        router_lookup_done(driver->router, lane,
+                           fuzz_byte(&w->input) & 1 ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK,
+                           driver->now_ms);
+    } else if (driver->batch[lane]) {
+        size_t count = store_rows(w, driver->batch[lane], rejected);
+        driver->batch[lane] = NULL;
+        router_batch_done(driver->router, lane, rejected, count, driver->now_ms);
+    } else if (!driver_take_batch(driver, lane)) {
+        w->lookup_running[lane] = router_take_lookup(driver->router, lane, &w->lookups[lane]);
+    }
+    driver_pull(driver);
+}
+
+static void desire(world_t *w)
+{
+    uint8_t runner = fuzz_byte(&w->input) % 4;
+    incarnation_t wanted = driver_incarnation(runner ? STRANGE_RUNNER + runner - 1u : 0);
+    for (uint16_t i = 1; i <= DRIVER_SHARDS; i++) {
+        router_desire(w->driver->router, shard_id_make(1, i), wanted, w->driver->now_ms);
+    }
+    driver_pull(w->driver);
+}
+
+/* ---- any event ---- */
+
+static void hello(world_t *w)
+{
+    char peer[8];
+    unsigned who = fuzz_byte(&w->input);
+    peer_name(w, peer);
+    if (who & 1) {
+        unsigned runner = STRANGE_RUNNER + (w->model ? 0 : who / 2 % 3);
+        driver_worker_hello(w->driver, peer, runner, ++w->connection, who / 16);
+    } else {
+        driver_client_hello(w->driver, peer, STRANGER + who / 2 % 3, ++w->connection);
+    }
+}
+
+static void trouble(world_t *w)
+{
+    char peer[8];
+    switch (fuzz_byte(&w->input) % 4) {
+    case 0:
+        driver_gone(w->driver, peer_name(w, peer));
+        memset(w->driver->gone, 0, sizeof w->driver->gone); /* it may be back at once */
+        break;
+    case 1:
+        peer_name(w, w->driver->full);
+        break;
+    case 2:
+        w->driver->full[0] = '\0';
+        break;
+    default:
+        router_lane_available(w->driver->router, fuzz_byte(&w->input) % 2,
+                              fuzz_byte(&w->input) % 2);
+    }
+}
+
+/* What only strangers alone go through: else the model does it. */
+static void inside(world_t *w, uint8_t what)
+{
+    driver_t *driver = w->driver;
+    switch (what % 8) {
+    case 0:
+        router_drain(driver->router, driver->now_ms);
+        (void)router_drained(driver->router);
+        break;
+    case 1:
+        router_lease(driver->router, driver->now_ms + fuzz_byte(&w->input) * 10u);
+        break;
+    case 2:
+        desire(w);
+        break;
+    default:
+        lane_step(w, what / 8 % 2);
+    }
+}
+
+static void pass(world_t *w, uint64_t ms)
+{
+    w->driver->now_ms += ms;
+    router_tick(w->driver->router, w->driver->now_ms);
+    driver_pull(w->driver);
+    driver_orders_forget(w->driver);
+}
+
+static void step(world_t *w)
+{
+    uint8_t what = fuzz_byte(&w->input);
+    switch (what % 8) {
+    case 0:
+    case 1:
+    case 2:
+        structured(w);
+        break;
+    case 3:
+        raw(w);
+        break;
+    case 4:
+        hello(w);
+        break;
+    case 5:
+        trouble(w);
+        break;
+    default:
+        if (!w->model) {
+            what & 8 ? pass(w, fuzz_byte(&w->input)) : inside(w, fuzz_byte(&w->input));
+            break;
+        }
+        w->model->random = (uint64_t)(fuzz_byte(&w->input) + 1) * UINT64_C(0x9e3779b97f4a7c15);
+        for (unsigned i = 0; i <= what / 32u; i++) {
+            model_step(w->model);
+        }
+    }
+    if (w->model) {
+        model_take_notes(w->model);
+        driver_orders_forget(w->driver);
+    } else {
+        driver_forget(w->driver);
+    }
+}
+
+static void run_among_others(world_t *w)
+{
+    w->model = model_open(1);
+    w->driver = w->model->driver;
+    for (int i = 0; i < STEPS_MAX && fuzz_left(&w->input) > 0; i++) {
+        step(w);
+    }
+    w->driver->full[0] = '\0';
+    model_calm_down(w->model);
+    router_counters_t counters = driver_counters(w->driver);
+    assert_int_equal(counters.accepted, w->model->accepted);
+    assert_int_equal(counters.ended, w->model->accepted);
+    model_close(&w->model);
+}
+
+static void run_alone(world_t *w)
+{
+    router_config_t config;
+    driver_config(&config);
+    config.lanes = 2;
+    config.batch_items_max = 30;
+    config.pending_max = 60;
+    config.client_memory_ms = 500;
+    config.peers_max = PEERS - 1;
+    w->driver = driver_new(&config);
+    driver_homes(w->driver, NULL);
+    for (int i = 0; i < STEPS_MAX && fuzz_left(&w->input) > 0; i++) {
+        step(w);
+        assert_true(driver_counters(w->driver).pending <= config.pending_max);
+    }
+    driver_close(&w->driver);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const uint8_t item[] = {0x92, 0xa2, 'a', 'b', 7};
+    static const uint8_t runner[16] = {STRANGE_RUNNER};
+    static const uint8_t client[16] = {STRANGER};
+    static const uint8_t types[] = "\x91\x95\xa5Other\xa7"
+                                   "default\x04\x01\x91\x95\xa3"
+                                   "Add\xc3\xc2\x92\xa1I\x90\x92\xa1I\x90";
+    const fabric_bytes_t words[] = {fabric_bytes_of("Counter"),
+                                    fabric_bytes_of("Add"),
+                                    fabric_bytes_of("Peek"),
+                                    fabric_bytes(item, sizeof item),
+                                    fabric_bytes_of("x1"),
+                                    fabric_bytes_of("x2"),
+                                    fabric_bytes(runner, sizeof runner),
+                                    fabric_bytes(client, sizeof client),
+                                    fabric_bytes(types, sizeof types - 1),
+                                    fabric_bytes_of("test"),
+                                    fabric_bytes_of("status"),
+                                    {NULL, 0}};
+    world_t *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    w->input = fuzz_input(data, size);
+    w->input.words = words;
+    w->input.word_count = sizeof words / sizeof words[0];
+    if (fuzz_byte(&w->input) & 1) {
+        run_alone(w);
+    } else {
+        run_among_others(w);
+    }
+    free(w);
+    return 0;
+}
+
+/* ---- the first inputs ---- */
+
+/* hellos of a client and a worker, the frame, and some life before and after it. */
+static void seed_frame(uint8_t way, fabric_bytes_t frame)
+{
+    wire_writer_t input = {0};
+    uint8_t head[] = {
+        way, 4, 0, 0, 4, 1, 1, 6, 2, 1, 3, (uint8_t)(frame.size >> 8), (uint8_t)frame.size};
+    static const uint8_t tail[] = {0, 6, 3, 6, 3, 6, 3, 14, 20, 7, 9, 39, 5};
+    wire_append(&input, head, sizeof head);
+    wire_append(&input, frame.data, frame.size);
+    wire_append(&input, tail, sizeof tail);
+    fuzz_seed(wire_writer_bytes(&input));
+    wire_writer_destroy(&input);
+}
+
+static void seed_vector(const vector_t *vector, void *context)
+{
+    (void)context;
+    seed_frame(0, vector->bytes);
+    seed_frame(1, vector->bytes);
+}
+
+/* A request of a stranger's to the entity type that there is. */
+static void seed_request(uint64_t sequence, uint64_t flags)
+{
+    message_request_t request = driver_request(sequence, "x1", flags);
+    wire_writer_t frame = {0};
+    frame_begin(&frame, &(frame_head_t){1, 0, 0});
+    message_put_request(&frame, &request);
+    request.sequence++;
+    request.predecessor = flags & REQUEST_DURABLE ? sequence : 0;
+    message_put_request(&frame, &request);
+    seed_frame(0, wire_writer_bytes(&frame));
+    seed_frame(1, wire_writer_bytes(&frame));
+    wire_writer_destroy(&frame);
+}
+
+void fuzz_seeds(void)
+{
+    seed_request(1, 0);
+    seed_request(1, REQUEST_DURABLE);
+    seed_request(1, REQUEST_DURABLE | REQUEST_TELL | REQUEST_WANT_ACCEPTED);
+    seed_request(1, REQUEST_DURABLE | REQUEST_RESEND);
+    vectors_visit("schemas/vectors/frames.txt", seed_vector, NULL);
+}
