@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "broker/broker_zmq.h"
@@ -158,6 +159,16 @@ static fabric_error_t serve(broker_config_t *config, reason_t *reason)
                  : FABRIC_OK;
 }
 
+/* Each peer takes a descriptor; the usual soft limit of 1,024 is there for programs that use select(). */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* what is there has to do */
+    }
+}
+
 static void print_help(void)
 {
     printf("usage: fabric-broker [options]\n\n"
@@ -195,6 +206,7 @@ static int run(config_t *values, int argc, char **argv)
     }
     if (!error) {
         log_set_level(config.log_level);
+        raise_descriptor_limit();
         error = prepare_signals()
                     ? serve(&config, &reason)
                     : reason_set(&reason, FABRIC_ERROR_INTERNAL, "signals cannot be handled");

@@ -47,6 +47,8 @@ void message_set_reply(message_t *message, const store_reply_t *reply)
         }
         memcpy(payload, reply->payload.data, reply->payload.size);
     }
+    message->size += (uint32_t)reply->payload.size;
+    message->size -= message->reply_payload ? (uint32_t)message->reply.payload.size : 0;
     free(message->reply_payload);
     message->reply_payload = payload;
     message->reply = *reply;

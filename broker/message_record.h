@@ -32,7 +32,7 @@ typedef struct message {
     struct message *chain;         /* lists that own records for a while: loading, held requests */
     message_state_t state;
     bool called;          /* a call of a client refers to it */
-    uint32_t size;        /* bytes of this record, for the bound on memory */
+    uint32_t size;        /* bytes of this record and its reply, for the bound on memory */
     uint32_t deliveries;  /* so far */
     uint32_t attempts;    /* defects so far */
     uint64_t activation;  /* of the delivery in flight */

@@ -6,7 +6,8 @@
 
 #include "broker/router_state.h"
 
-enum { TICK_MS = 10, SWEEP_MS = 1000 };
+/* HELLOS_PER_FRAME: each is answered by a whole map, and nobody needs more than one. */
+enum { TICK_MS = 10, SWEEP_MS = 1000, HELLOS_PER_FRAME = 4 };
 
 void router_config_defaults(router_config_t *config)
 {
@@ -116,15 +117,6 @@ void router_destroy(router_t **at)
 
 /* ---- frames ---- */
 
-static void put_map(router_t *router, peer_t *peer)
-{
-    wire_writer_t map = {0};
-    shard_map_encode_snapshot(router->map, &map);
-    message_map_t message = {.map = wire_writer_bytes(&map)};
-    message_put_map(peer_writer(router, peer), &message);
-    wire_writer_destroy(&map);
-}
-
 /* What any peer may say. */
 static fabric_error_t common_message(router_t *router, peer_t *peer, message_kind_t kind,
                                      wire_reader_t *body)
@@ -146,9 +138,7 @@ static fabric_error_t common_message(router_t *router, peer_t *peer, message_kin
     if (kind == KIND_MAP_WANTED) {
         message_map_wanted_t wanted;
         fabric_error_t error = message_get_map_wanted(body, &wanted);
-        if (!error) {
-            put_map(router, peer);
-        }
+        peer->map_due |= !error; /* once, however often it is asked for in one frame */
         return error;
     }
     return FABRIC_ERROR_UNKNOWN_KIND;
@@ -238,6 +228,13 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
     return common_message(router, peer, kind, body);
 }
 
+/* What one frame has led to. */
+typedef struct frame_effects {
+    bool asked;   /* a stranger was asked who it is */
+    int hellos;   /* that were answered */
+    bool refused; /* a stranger was: it is not worth an ear any more */
+} frame_effects_t;
+
 /* A peer that has not said hello, or whose runner was given up meanwhile. */
 static void stranger_message(router_t *router, peer_t *peer, message_kind_t kind, bool *asked)
 {
@@ -252,7 +249,7 @@ static void stranger_message(router_t *router, peer_t *peer, message_kind_t kind
 }
 
 static fabric_error_t message_received(router_t *router, peer_t *peer, wire_reader_t *body,
-                                       bool *asked)
+                                       frame_effects_t *effects)
 {
     message_kind_t kind;
     fabric_error_t error = message_open(body, &kind);
@@ -262,7 +259,7 @@ static fabric_error_t message_received(router_t *router, peer_t *peer, wire_read
     if (kind == KIND_HELLO) {
         message_hello_t hello;
         error = message_get_hello(body, &hello);
-        if (!error) {
+        if (!error && effects->hellos++ < HELLOS_PER_FRAME) {
             hello_received(router, peer, &hello);
         }
     } else if (peer->client) {
@@ -270,17 +267,49 @@ static fabric_error_t message_received(router_t *router, peer_t *peer, wire_read
     } else if (peer->runner) {
         error = worker_message(router, peer, kind, body);
     } else {
-        stranger_message(router, peer, kind, asked);
+        stranger_message(router, peer, kind, &effects->asked);
     }
     return error;
 }
 
 /* Known peers are not refused as a whole: what cannot be read fails alone (I14). */
-static void malformed(router_t *router, peer_t *peer, fabric_error_t error, const char *text)
+static void malformed(router_t *router, peer_t *peer, fabric_error_t error, const char *text,
+                      frame_effects_t *effects)
 {
     router->counters.malformed++;
     if (!peer->client && !peer->runner) {
+        effects->refused = true;
         peer_refuse(router, peer, error, text);
+    } else {
+        offence(router, peer, error, text);
+    }
+}
+
+static void read_messages(router_t *router, peer_t *peer, wire_reader_t *reader)
+{
+    frame_effects_t effects = {0};
+    wire_reader_t body;
+    while (!effects.refused && frame_next(reader, &body)) {
+        fabric_error_t error = message_received(router, peer, &body, &effects);
+        if (error) {
+            malformed(router, peer, error, "a message could not be read", &effects);
+        }
+    }
+    if (reader->failed) {
+        malformed(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE,
+                  "the rest of a frame could not be read", &effects);
+    }
+}
+
+/* A version that is not ours is refused, whoever speaks it; what is no frame at all is dropped. */
+static void frame_refused(router_t *router, peer_t *peer, fabric_error_t error)
+{
+    static const char text[] = "the frame is none of this protocol version";
+    router->counters.malformed++;
+    if (error == FABRIC_ERROR_UNSUPPORTED_VERSION || (!peer->client && !peer->runner)) {
+        peer_refuse(router, peer, error, text);
+    } else {
+        offence(router, peer, error, text);
     }
 }
 
@@ -297,22 +326,15 @@ void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t 
     frame_head_t head;
     fabric_error_t error = frame_open(frame, &reader, &head);
     if (error) {
-        malformed(router, peer, error, "the frame is none of this protocol version");
+        frame_refused(router, peer, error);
         return;
     }
     if (peer->client) {
         client_settle(router, peer->client, head.settled);
     }
-    bool asked = false;
-    wire_reader_t body;
-    while (frame_next(&reader, &body)) {
-        error = message_received(router, peer, &body, &asked);
-        if (error) {
-            malformed(router, peer, error, "a message could not be read");
-        }
-    }
-    if (reader.failed) {
-        router->counters.malformed++;
+    read_messages(router, peer, &reader);
+    if (peer->map_due) {
+        peer_send_map(router, peer);
     }
     if (peer->runner) {
         runner_dispatch_waiting(router, peer->runner);
@@ -325,6 +347,7 @@ void router_tick(router_t *router, uint64_t now_ms)
 {
     router->now_ms = now_ms;
     router->last_tick_ms = now_ms;
+    router->documents = 0;
     runners_tick(router);
     shards_tick(router);
     entities_wake(router);

@@ -171,10 +171,26 @@ typedef struct router_counters {
     uint64_t volatile_handled; /* volatile messages answered */
     uint64_t results_refused;  /* results under a token that is not the present one */
     uint64_t malformed;        /* frames and messages that could not be decoded */
+    uint64_t refused;          /* hellos refused, and peers turned away */
+    uint64_t overflowed;       /* peers dropped because they did not read what was sent to them */
     uint64_t dead_letters;
     uint64_t batches; /* commits answered */
     uint64_t pending; /* durable messages accepted and not ended, now */
 } router_counters_t;
 void router_counters(const router_t *router, router_counters_t *counters);
+
+/* What peers did that they must not do, for the log. */
+typedef struct router_offence {
+    uint64_t count;       /* offences since router_take_offence; the rest is about the first */
+    fabric_error_t error; /* what is wrong with it */
+    char text[160];
+    const char *role; /* "client", "worker" or "stranger" */
+    size_t routing_id_size;
+    uint8_t routing_id[256];
+} router_offence_t;
+/* False when there was none since the last call. */
+bool router_take_offence(router_t *router, router_offence_t *offence);
+/* A message came that has not two parts. */
+void router_unreadable(router_t *router, fabric_bytes_t routing_id, uint64_t now_ms);
 
 #endif

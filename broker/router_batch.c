@@ -308,6 +308,9 @@ static void message_end(router_t *router, message_t *message, fabric_error_t err
         call = call_find(client, message->stored.call.sequence);
         call->state = error ? CALL_REFUSED : CALL_ENDED;
         call->error = error;
+        if (!error) {
+            client_keep(router, client, message);
+        }
     }
     if (!call || error) {
         if (call) {
@@ -355,7 +358,7 @@ static void reply_refused_by_store(router_t *router, message_t *message)
     reply.error = FABRIC_ERROR_STORE_REJECTED;
     reply.code = 0;
     reply.payload = fabric_bytes(text, sizeof text - 1);
-    message_set_reply(message, &reply);
+    message_add_reply(router, message, &reply);
     batch_add_reply(router, message);
 }
 

@@ -1,7 +1,10 @@
 /* What the router remembers of clients' calls: a ring for each client, from the oldest call that it has not settled on. */
+#include <utlist.h>
+
 #include "broker/router_state.h"
 
-enum { RING_FIRST = 64 };
+/* EVICT_TRIES: of the clients that are away longest, how many are looked at for one to be forgotten early. */
+enum { RING_FIRST = 64, EVICT_TRIES = 8, CLIENT_SHARE = 4 };
 
 client_t *client_find(router_t *router, uint64_t number)
 {
@@ -10,8 +13,43 @@ client_t *client_find(router_t *router, uint64_t number)
     return client;
 }
 
+/* Whether a call is not committed yet: a resend would not find it in the store. */
+static bool has_uncommitted_call(const client_t *client)
+{
+    for (uint64_t i = 0; i < client->capacity; i++) {
+        const call_t *call = &client->calls[i];
+        if (call->state == CALL_OPEN && call->message->state == MESSAGE_IN_LANE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void account(router_t *router, client_t *client, uint64_t added, uint64_t removed)
+{
+    client->bytes += added - removed;
+    router->client_bytes += added - removed;
+}
+
+/* More clients than can be connected twice over: those away longest are forgotten before their time. */
+static void make_room(router_t *router)
+{
+    client_t *client = router->away;
+    for (int i = 0; i < EVICT_TRIES && client; i++) {
+        client_t *next = client->away_next;
+        if (HASH_CNT(by_number, router->clients) < 2 * (unsigned)router->config.peers_max) {
+            return;
+        }
+        if (!client->waiting && !has_uncommitted_call(client)) {
+            client_destroy(router, client);
+        }
+        client = next;
+    }
+}
+
 client_t *client_add(router_t *router, uint64_t number)
 {
+    make_room(router);
     client_t *client = calloc(1, sizeof *client);
     call_t *calls = calloc(RING_FIRST, sizeof *calls);
     if (!client || !calls) {
@@ -21,18 +59,22 @@ client_t *client_add(router_t *router, uint64_t number)
     client->calls = calls;
     client->capacity = RING_FIRST;
     HASH_ADD(by_number, router->clients, number, sizeof client->number, client);
+    client->away_since_ms = router->now_ms;
+    DL_APPEND2(router->away, client, away_prev, away_next);
+    account(router, client, sizeof *client + RING_FIRST * sizeof *calls, 0);
     return client;
 }
 
 /* ---- the ring ---- */
 
-static void call_clear(call_t *call)
+static void call_clear(router_t *router, client_t *client, call_t *call)
 {
     message_t *message = call->message;
     *call = (call_t){0};
     if (message) {
         message->called = false;
         if (message->state == MESSAGE_ENDED) {
+            account(router, client, 0, message->size);
             message_destroy(&message);
         }
     }
@@ -40,7 +82,6 @@ static void call_clear(call_t *call)
 
 void client_settle(router_t *router, client_t *client, uint64_t settled)
 {
-    (void)router;
     if (settled <= client->settled) {
         return;
     }
@@ -51,7 +92,7 @@ void client_settle(router_t *router, client_t *client, uint64_t settled)
     for (uint64_t i = 0; i < count; i++) {
         call_t *call = &client->calls[(client->settled + i) & (client->capacity - 1)];
         if (call->state != CALL_NONE && call->sequence < settled) {
-            call_clear(call);
+            call_clear(router, client, call);
         }
     }
     client->settled = settled;
@@ -63,7 +104,7 @@ call_t *call_find(client_t *client, uint64_t sequence)
     return call->state != CALL_NONE && call->sequence == sequence ? call : NULL;
 }
 
-static void ring_grow(client_t *client, uint64_t capacity)
+static void ring_grow(router_t *router, client_t *client, uint64_t capacity)
 {
     call_t *calls = calloc(capacity, sizeof *calls);
     if (!calls) {
@@ -75,11 +116,24 @@ static void ring_grow(client_t *client, uint64_t capacity)
         }
     }
     free(client->calls);
+    account(router, client, (capacity - client->capacity) * sizeof *calls, 0);
     client->calls = calls;
     client->capacity = capacity;
 }
 
-call_t *call_add(client_t *client, uint64_t sequence)
+/* One client that does not settle its calls must not take the memory of all. */
+static bool may_take(const router_t *router, const client_t *client, uint64_t bytes)
+{
+    return client->bytes + bytes <= router->config.memory_bytes_max / CLIENT_SHARE &&
+           !router_memory_is_full(router);
+}
+
+void client_keep(router_t *router, client_t *client, const message_t *message)
+{
+    account(router, client, message->size, 0);
+}
+
+call_t *call_add(router_t *router, client_t *client, uint64_t sequence)
 {
     uint64_t capacity = client->capacity;
     while (sequence - client->settled >= capacity) {
@@ -89,10 +143,13 @@ call_t *call_add(client_t *client, uint64_t sequence)
         capacity *= 2;
     }
     if (capacity != client->capacity) {
-        ring_grow(client, capacity);
+        if (!may_take(router, client, (capacity - client->capacity) * sizeof(call_t))) {
+            return NULL;
+        }
+        ring_grow(router, client, capacity);
     }
     call_t *call = &client->calls[sequence & (client->capacity - 1)];
-    call_clear(call);
+    call_clear(router, client, call);
     call->sequence = sequence;
     return call;
 }
@@ -175,6 +232,7 @@ bool call_predecessor_known(client_t *client, uint64_t predecessor)
 static void hold(router_t *router, client_t *client, message_t *message)
 {
     router->held++;
+    account(router, client, message->size, 0);
     message->chain = NULL;
     if (client->waiting) {
         client->waiting_last->chain = message;
@@ -182,6 +240,17 @@ static void hold(router_t *router, client_t *client, message_t *message)
         client->waiting = message;
     }
     client->waiting_last = message;
+}
+
+message_t *client_take_held(router_t *router, client_t *client)
+{
+    message_t *first = client->waiting;
+    for (const message_t *message = first; message; message = message->chain) {
+        router->held--;
+        account(router, client, 0, message->size);
+    }
+    client->waiting = client->waiting_last = NULL;
+    return first;
 }
 
 void call_arrived(router_t *router, client_t *client, message_t *message)
@@ -194,14 +263,16 @@ void call_arrived(router_t *router, client_t *client, message_t *message)
         message_destroy(&message);
         return;
     }
-    if (sequence >= client->settled) {
-        call = call_add(client, sequence);
-        if (!call) {
-            request_reject(router, client, sequence, FABRIC_ERROR_BUSY, 100,
-                           "too many unsettled calls of one client");
-            message_destroy(&message);
-            return;
-        }
+    bool room = may_take(router, client, message->size);
+    if (room && sequence >= client->settled) {
+        call = call_add(router, client, sequence);
+        room = call != NULL;
+    }
+    if (!room) {
+        request_reject(router, client, sequence, FABRIC_ERROR_BUSY, 100,
+                       "too many unsettled calls of one client");
+        message_destroy(&message);
+        return;
     }
     bool waits = resend || (call && client->waiting);
     if (waits && router_is_full(router)) {
@@ -244,42 +315,51 @@ void call_arrived(router_t *router, client_t *client, message_t *message)
 void client_destroy(router_t *router, client_t *client)
 {
     for (uint64_t i = 0; i < client->capacity; i++) {
-        call_clear(&client->calls[i]);
+        call_clear(router, client, &client->calls[i]);
     }
-    while (client->waiting) {
-        message_t *message = client->waiting;
-        client->waiting = message->chain;
-        router->held--;
+    message_t *held = client_take_held(router, client);
+    while (held) {
+        message_t *message = held;
+        held = message->chain;
         message_destroy(&message);
     }
     if (client->peer) {
         client->peer->client = NULL;
+    } else {
+        DL_DELETE2(router->away, client, away_prev, away_next);
     }
     HASH_DELETE(by_number, router->clients, client);
+    router->client_bytes -= client->bytes;
     free(client->calls);
     free(client);
 }
 
-/* Whether a call is not committed yet: a resend would not find it in the store. */
-static bool has_uncommitted_call(const client_t *client)
+void client_leave(router_t *router, client_t *client)
 {
-    for (uint64_t i = 0; i < client->capacity; i++) {
-        const call_t *call = &client->calls[i];
-        if (call->state == CALL_OPEN && call->message->state == MESSAGE_IN_LANE) {
-            return true;
-        }
+    client->peer->client = NULL;
+    client->peer = NULL;
+    client->away_since_ms = router->now_ms;
+    DL_APPEND2(router->away, client, away_prev, away_next);
+}
+
+void client_return(router_t *router, client_t *client, peer_t *peer)
+{
+    if (!client->peer) {
+        DL_DELETE2(router->away, client, away_prev, away_next);
     }
-    return false;
+    client->peer = peer;
+    peer->client = client;
 }
 
 void clients_sweep(router_t *router)
 {
     client_t *client, *next;
-    HASH_ITER(by_number, router->clients, client, next)
+    DL_FOREACH_SAFE2(router->away, client, next, away_next)
     {
-        if (!client->peer && !client->waiting &&
-            router->now_ms - client->away_since_ms > router->config.client_memory_ms &&
-            !has_uncommitted_call(client)) {
+        if (router->now_ms - client->away_since_ms <= router->config.client_memory_ms) {
+            return;
+        }
+        if (!client->waiting && !has_uncommitted_call(client)) {
             client_destroy(router, client);
         }
     }

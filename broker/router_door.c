@@ -30,7 +30,7 @@ static void refuse(router_t *router, client_t *client, const message_request_t *
 {
     if (request->flags & REQUEST_DURABLE && fabric_error_class(error) == FABRIC_CLASS_REJECTED &&
         request->sequence >= client->settled && !call_find(client, request->sequence)) {
-        call_t *call = call_add(client, request->sequence);
+        call_t *call = call_add(router, client, request->sequence);
         if (call) {
             call->state = CALL_REFUSED;
             call->error = error;
@@ -185,10 +185,15 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
     return left_ms > 0 && left_ms < UINT64_MAX - router->now_ms ? router->now_ms + left_ms : 0;
 }
 
+bool router_memory_is_full(const router_t *router)
+{
+    return router->message_bytes + router->client_bytes >= router->config.memory_bytes_max;
+}
+
 bool router_is_full(const router_t *router)
 {
     return router->counters.pending + router->held >= router->config.pending_max ||
-           router->message_bytes >= router->config.memory_bytes_max;
+           router_memory_is_full(router);
 }
 
 /* The database's time, carried on by our monotonic clock. */
@@ -207,7 +212,7 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
                        "no runner owns the entity's shard now");
         return;
     }
-    if (router->message_bytes >= router->config.memory_bytes_max) {
+    if (router_memory_is_full(router)) {
         request_reject(router, client, request->sequence, FABRIC_ERROR_BUSY, RETRY_MS, "");
         return;
     }
@@ -284,7 +289,7 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     message_add(router, message);
     if (sequence >= client->settled) {
         call_t *call = call_find(client, sequence);
-        call_open(call ? call : call_add(client, sequence), message);
+        call_open(call ? call : call_add(router, client, sequence), message);
     }
     unended_add(router, message);
     batch_add_message(router, message);

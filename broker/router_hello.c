@@ -3,10 +3,14 @@
 
 #include "broker/router_state.h"
 
+enum { LIVE_HEARTBEATS = 3 }; /* a client that was heard within so many lives */
+
 void peer_refuse(router_t *router, peer_t *peer, fabric_error_t error, const char *text)
 {
     message_refused_t refused = {.error = (uint64_t)error, .text = fabric_bytes_of(text)};
     message_put_refused(peer_writer(router, peer), &refused);
+    router->counters.refused++;
+    offence(router, peer, error, text);
 }
 
 static void welcome(router_t *router, peer_t *peer, uint64_t connection, uint32_t heartbeat_ms)
@@ -74,6 +78,24 @@ static incarnation_t incarnation_of(const message_hello_t *hello)
 
 /* ---- clients ---- */
 
+/* Whether another process is connected under this number and lives. A dead one is noticed by what it is sent, or by its silence,
+ * so the newcomer's next try succeeds.
+ */
+static bool number_is_taken(router_t *router, const client_t *client, const peer_t *newcomer,
+                            incarnation_t incarnation)
+{
+    peer_t *peer = client->peer;
+    uint64_t silent_after_ms = LIVE_HEARTBEATS * (uint64_t)router->config.client_heartbeat_ms;
+    if (!peer || peer == newcomer || incarnation_equal(client->incarnation, incarnation) ||
+        router->now_ms - peer->heard_ms > silent_after_ms) {
+        return false;
+    }
+    map_version_t version = shard_map_version(router->map);
+    message_put_pong(peer_writer(router, peer),
+                     &(message_pong_t){0, version.term, version.sequence});
+    return true;
+}
+
 static void client_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
 {
     if (hello->client_number == 0) {
@@ -88,18 +110,21 @@ static void client_hello(router_t *router, peer_t *peer, const message_hello_t *
                hello->connection <= client->connection) {
         peer->retired = client->peer != peer; /* of a connection that a newer one has replaced */
         return;
+    } else if (number_is_taken(router, client, peer, incarnation)) {
+        peer_refuse(router, peer, FABRIC_ERROR_BUSY,
+                    "another process is connected under this client number");
+        return;
     }
     if (peer->client != client) {
         peer_detach(router, peer); /* one peer after the other under one routing id */
     }
     if (client->peer && client->peer != peer) {
         client->peer->retired = true;
-        client->peer->client = NULL;
+        client_leave(router, client);
     }
     client->incarnation = incarnation;
     client->connection = hello->connection;
-    client->peer = peer;
-    peer->client = client;
+    client_return(router, client, peer);
     welcome(router, peer, hello->connection, router->config.client_heartbeat_ms);
 }
 

@@ -93,7 +93,10 @@ void router_lookup_found(router_t *router, uint32_t number, const store_message_
         item->message->stored.id = message->id;
         if (reply) {
             item->ended = true;
+            uint32_t before = item->message->size;
             message_set_reply(item->message, reply);
+            item->client->bytes += item->message->size - before;
+            router->client_bytes += item->message->size - before;
         }
     }
 }
@@ -112,6 +115,7 @@ static void answer_ended(router_t *router, client_t *client, message_t *message)
     if (call) {
         call_open(call, message);
         call->state = CALL_ENDED;
+        client_keep(router, client, message);
     } else {
         message_destroy(&message);
     }
@@ -209,13 +213,11 @@ static void arrive_again(router_t *router, client_t *client, message_t *message)
 /* Everything that the client has waiting goes on, in the order in which it arrived. */
 static void go_on(router_t *router, client_t *client)
 {
-    message_t *waiting = client->waiting;
-    client->waiting = client->waiting_last = NULL;
+    message_t *waiting = client_take_held(router, client);
     while (waiting) {
         message_t *message = waiting;
         waiting = message->chain;
         message->chain = NULL;
-        router->held--;
         waiting_kind_t kind = (waiting_kind_t)message->lookup_outcome;
         message->lookup_outcome = WAITING_HELD;
         switch (kind) {

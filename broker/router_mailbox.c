@@ -85,6 +85,13 @@ void message_remove(router_t *router, message_t *message)
     router->message_bytes -= message->size;
 }
 
+void message_add_reply(router_t *router, message_t *message, const store_reply_t *reply)
+{
+    router->message_bytes -= message->size;
+    message_set_reply(message, reply);
+    router->message_bytes += message->size;
+}
+
 void entity_append(router_t *router, entity_t *entity, message_t *message)
 {
     (void)router;

@@ -1,7 +1,13 @@
 /* Connections of the router: routing ids, frames on their way out, who is alive. */
 #include "broker/router_state.h"
 
-enum { STRANGER_MS = 10000, QUEUED_BYTES_MAX = 64 << 20, SPARE_FRAME_BYTES_MAX = 1 << 20 };
+enum {
+    STRANGER_MS = 10000,
+    QUEUED_BYTES_MAX = 64 << 20,
+    SPARE_FRAME_BYTES_MAX = 1 << 20,
+    SPARE_FRAMES_MAX = 1024,
+    TURNED_AWAY_MAX = 64 /* peers beyond peers_max that are told so, in one tick */
+};
 
 peer_t *peer_find(router_t *router, fabric_bytes_t routing_id)
 {
@@ -32,8 +38,9 @@ static uint32_t free_handle(router_t *router)
 peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
 {
     peer_t *peer = peer_find(router, routing_id);
-    if (peer || router->peer_count >= router->config.peers_max || routing_id.size == 0 ||
-        routing_id.size > sizeof peer->routing_id) {
+    if (peer || router->peer_count >= router->config.peers_max + TURNED_AWAY_MAX ||
+        routing_id.size == 0 || routing_id.size > sizeof peer->routing_id) {
+        router->counters.refused += !peer;
         return peer;
     }
     peer = calloc(1, sizeof *peer);
@@ -46,6 +53,11 @@ peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
     router->peers[peer->handle] = peer;
     router->peer_count++;
     HASH_ADD(by_routing_id, router->peers_by_routing_id, routing_id, peer->routing_id_size, peer);
+    if (router->peer_count > router->config.peers_max) {
+        peer_refuse(router, peer, FABRIC_ERROR_BUSY,
+                    "this broker has as many peers as it may have: see peers_max");
+        peer->retired = peer->doomed = true;
+    }
     return peer;
 }
 
@@ -89,6 +101,7 @@ static out_frame_t *frame_new(router_t *router)
     out_frame_t *frame = router->spare_frames;
     if (frame) {
         router->spare_frames = frame->next;
+        router->spare_count--;
         wire_writer_reset(&frame->writer);
     } else if (!(frame = calloc(1, sizeof *frame))) {
         abort();
@@ -103,15 +116,42 @@ static void frame_spare(router_t *router, out_frame_t *frame)
     if (frame->writer.capacity > SPARE_FRAME_BYTES_MAX) {
         wire_writer_destroy(&frame->writer);
     }
+    if (router->spare_count == SPARE_FRAMES_MAX) {
+        wire_writer_destroy(&frame->writer);
+        free(frame);
+        return;
+    }
+    router->spare_count++;
     frame->next = router->spare_frames;
     router->spare_frames = frame;
 }
 
+/* Counts what was put into the last frame since the last time. */
+static void count_last(router_t *router, peer_t *peer)
+{
+    size_t size = peer->last ? peer->last->writer.size : 0;
+    router->queued_bytes += size - peer->last_bytes;
+    peer->queued_bytes += size - peer->last_bytes;
+    peer->last_bytes = size;
+}
+
+/* Whether it reads too slowly: by itself, or together with others that do not read either, of whom it holds more than its share. */
+static bool overflows(const router_t *router, const peer_t *peer)
+{
+    uint64_t shared = router->config.memory_bytes_max / 2;
+    return peer->queued_bytes > QUEUED_BYTES_MAX ||
+           (router->queued_bytes > shared && peer->queued_bytes > shared / router->peer_count);
+}
+
 wire_writer_t *peer_writer(router_t *router, peer_t *peer)
 {
-    if (peer->queued_bytes > QUEUED_BYTES_MAX) {
-        peer->retired =
-            true; /* reads too slowly: swept, and whoever it was has to say hello again */
+    count_last(router, peer);
+    if (!peer->doomed && overflows(router, peer)) {
+        peer->retired = peer->doomed = true; /* whoever it was has to say hello again */
+        router->counters.overflowed++;
+        offence(router, peer, FABRIC_ERROR_BUSY, "it does not read what it is sent");
+    }
+    if (peer->doomed) {
         wire_writer_reset(&router->scratch);
         return &router->scratch;
     }
@@ -119,7 +159,7 @@ wire_writer_t *peer_writer(router_t *router, peer_t *peer)
     if (!peer->last) {
         peer->first = peer->last = frame_new(router);
     } else if (peer->last->writer.size >= LIMIT_FRAME_BYTES_GOAL) {
-        peer->queued_bytes += peer->last->writer.size;
+        peer->last_bytes = 0;
         peer->last->next = frame_new(router);
         peer->last = peer->last->next;
     }
@@ -143,12 +183,13 @@ bool router_next_frame(router_t *router, router_frame_t *frame)
 static void drop_first_frame(router_t *router, peer_t *peer)
 {
     out_frame_t *frame = peer->first;
+    size_t counted = frame == peer->last ? peer->last_bytes : frame->writer.size;
     peer->first = frame->next;
-    if (peer->first) {
-        peer->queued_bytes -= frame->writer.size;
-    } else {
+    peer->queued_bytes -= counted;
+    router->queued_bytes -= counted;
+    if (!peer->first) {
         peer->last = NULL;
-        peer->queued_bytes = 0;
+        peer->last_bytes = 0;
     }
     frame_spare(router, frame);
 }
@@ -179,9 +220,7 @@ void router_frame_blocked(router_t *router, uint32_t handle)
 void peer_detach(router_t *router, peer_t *peer)
 {
     if (peer->client) {
-        peer->client->peer = NULL;
-        peer->client->away_since_ms = router->now_ms;
-        peer->client = NULL;
+        client_leave(router, peer->client);
     }
     runner_t *runner = peer->runner;
     if (!runner) {
@@ -233,10 +272,29 @@ void peers_sweep(router_t *router)
         }
         uint64_t silent_ms = router->now_ms - peer->heard_ms;
         bool stranger = !peer->client && !peer->runner;
-        if ((stranger && silent_ms > STRANGER_MS) || peer->queued_bytes > QUEUED_BYTES_MAX ||
+        if ((stranger && silent_ms > STRANGER_MS) || peer->doomed ||
             (peer->client && silent_ms > 10 * (uint64_t)router->config.client_heartbeat_ms)) {
             peer_remove(router, peer);
+        } else if (peer->map_due) {
+            peer_send_map(router, peer);
         }
+    }
+}
+
+bool document_allowed(router_t *router)
+{
+    return router->documents < DOCUMENTS_PER_TICK && ++router->documents > 0;
+}
+
+void peer_send_map(router_t *router, peer_t *peer)
+{
+    peer->map_due = !document_allowed(router);
+    if (!peer->map_due) {
+        wire_writer_t map = {0};
+        shard_map_encode_snapshot(router->map, &map);
+        message_map_t message = {.map = wire_writer_bytes(&map)};
+        message_put_map(peer_writer(router, peer), &message);
+        wire_writer_destroy(&map);
     }
 }
 

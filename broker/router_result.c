@@ -42,7 +42,7 @@ static void finish(router_t *router, message_t *message, const message_result_t 
     if (tell && result->status == STATUS_OK) {
         reply.payload = (fabric_bytes_t){NULL, 0};
     }
-    message_set_reply(message, &reply);
+    message_add_reply(router, message, &reply);
     if (message->state == MESSAGE_IN_FLIGHT) {
         entity->in_flight--;
     }

@@ -2,13 +2,19 @@
 #include "broker/router_sockets_zmq.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "core/clock.h"
 #include "core/limits.h"
 #include "core/message.h"
 
-#define SEND_HIGH_WATER    1000 /* frames for one peer in libzmq; more wait in the router */
-#define RECEIVE_HIGH_WATER 1000
-#define HANDSHAKE_MS       3000
+#define SEND_HIGH_WATER        100 /* frames for one peer in libzmq; more wait in the router */
+#define RECEIVE_HIGH_WATER     100
+#define HANDSHAKE_MS           3000
+#define KEEPALIVE_IDLE_S       60
+#define KEEPALIVE_INTERVAL_S   10
+#define KEEPALIVE_COUNT        3
+#define SUBSCRIPTION_BYTES_MAX 1024 /* all that anyone has to send to a PUB */
 
 static void set_int(void *socket, int option, int value)
 {
@@ -16,18 +22,34 @@ static void set_int(void *socket, int option, int value)
     (void)failed; /* constant options with constant values: they exist in every libzmq we link */
 }
 
+/* libzmq numbers the peers of a ROUTER from rand() on, which it does not seed, and aborts where a peer has chosen the routing id
+ * of the next number for itself: so nobody may know where the numbers begin.
+ */
+static void seed_routing_ids(void)
+{
+    unsigned seed;
+    clock_random(&seed, sizeof seed);
+    srandom(seed); /* glibc's rand() takes its numbers from there */
+}
+
 static void *open_socket(void *zmq, int type, const char *endpoint)
 {
+    seed_routing_ids();
     void *opened = zmq_socket(zmq, type);
     if (!opened) {
         return NULL;
     }
-    int64_t frame_bytes_max = LIMIT_FRAME_BYTES_MAX;
+    int64_t frame_bytes_max = type == ZMQ_PUB ? SUBSCRIPTION_BYTES_MAX : LIMIT_FRAME_BYTES_MAX;
     zmq_setsockopt(opened, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max);
     set_int(opened, ZMQ_LINGER, 0);
     set_int(opened, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
     set_int(opened, ZMQ_SNDHWM, SEND_HIGH_WATER);
     set_int(opened, ZMQ_RCVHWM, RECEIVE_HIGH_WATER);
+    set_int(opened, ZMQ_TCP_KEEPALIVE,
+            1); /* a peer whose machine is gone gives its descriptor back */
+    set_int(opened, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S);
+    set_int(opened, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S);
+    set_int(opened, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT);
     set_int(opened, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
     if (type == ZMQ_ROUTER) {
         set_int(opened, ZMQ_ROUTER_MANDATORY, 1);
@@ -84,19 +106,16 @@ received_t router_sockets_receive(void *router, zmq_msg_t *routing_id, zmq_msg_t
         zmq_msg_close(routing_id);
         return RECEIVED_NOTHING;
     }
+    zmq_msg_init(frame);
     if (!zmq_msg_more(routing_id)) {
-        zmq_msg_close(routing_id);
         return RECEIVED_JUNK;
     }
-    zmq_msg_init(frame);
     if (zmq_msg_recv(frame, router, ZMQ_DONTWAIT) >= 0 && !zmq_msg_more(frame)) {
         return RECEIVED_FRAME;
     }
     if (zmq_msg_more(frame)) {
         drop_rest(router);
     }
-    zmq_msg_close(routing_id);
-    zmq_msg_close(frame);
     return RECEIVED_JUNK;
 }
 

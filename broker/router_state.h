@@ -1,6 +1,7 @@
 /* The router's inside: the structs that its files share. See router.h for what the router is.
  *
  *   router_peers.c    connections: routing ids, frames on their way out, who is alive
+ *   router_offence.c  what peers did that they must not do
  *   router_hello.c    handshakes of clients and workers
  *   router_door.c     requests: checks, then into a lane or (volatile) into a mailbox
  *   router_calls.c    what is remembered of clients' calls, to answer resends
@@ -39,11 +40,14 @@ typedef struct peer {
     client_t *client; /* at most one of these two is set: neither before hello */
     runner_t *runner;
     bool retired; /* a newer connection of the same peer took over: frames are dropped */
+    bool doomed;  /* it does not read, or is one too many: removed at the next tick */
+    bool map_due; /* it wants the map */
     bool blocked; /* EAGAIN: not offered until the next tick */
     bool offered; /* in the list of peers with frames to send */
     struct peer *next_offered;
     out_frame_t *first, *last; /* frames to send; the last one may still grow */
-    size_t queued_bytes;
+    size_t queued_bytes;       /* of these frames */
+    size_t last_bytes;         /* of these, those of the last one */
     UT_hash_handle by_routing_id;
 } peer_t;
 
@@ -70,11 +74,13 @@ struct client {
     uint64_t connection;
     peer_t *peer; /* NULL: away */
     uint64_t away_since_ms;
-    uint64_t settled;                  /* calls below are forgotten */
-    call_t *calls;                     /* ring: sequence modulo capacity */
-    uint64_t capacity;                 /* power of two */
-    size_t lookups;                    /* of its calls, on all lanes */
-    message_t *waiting, *waiting_last; /* chained: looked up or held, in order of arrival */
+    struct client *away_prev, *away_next; /* of router->away, while it is away */
+    uint64_t bytes;                       /* what is remembered of it and its calls */
+    uint64_t settled;                     /* calls below are forgotten */
+    call_t *calls;                        /* ring: sequence modulo capacity */
+    uint64_t capacity;                    /* power of two */
+    size_t lookups;                       /* of its calls, on all lanes */
+    message_t *waiting, *waiting_last;    /* chained: looked up or held, in order of arrival */
     UT_hash_handle by_number;
 };
 
@@ -201,6 +207,9 @@ enum {
     NOT_TAKEN_DELAY_MS = 50
 };
 
+/* Maps and documents that are made within one tick, at most: they are long, and asking for them is cheap. */
+enum { DOCUMENTS_PER_TICK = 64 };
+
 typedef struct order_item {
     struct order_item *next;
     router_order_t order;
@@ -222,8 +231,15 @@ struct router {
     peer_t *peers_by_routing_id;
     peer_t *offered, *offered_last;
     out_frame_t *spare_frames;
+    uint32_t spare_count;
+
+    uint64_t queued_bytes; /* of frames for all peers */
+    uint32_t documents;    /* made since the last tick */
+    router_offence_t offence;
 
     client_t *clients;
+    client_t *away; /* those of them that are not connected, longest first */
+    uint64_t client_bytes;
     runner_t *runners;
     known_type_t *types;
 
@@ -249,7 +265,8 @@ struct router {
 
 /* ---- router_peers.c ---- */
 peer_t *peer_find(router_t *router, fabric_bytes_t routing_id);
-peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id); /* NULL: peers_max reached */
+/* NULL: for nobody. A peer beyond peers_max is refused, and doomed. */
+peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id);
 /* Where the next message to the peer is to be put. Never NULL; for a peer that holds too much the peer is forgotten at the next
  * tick and the message goes nowhere. */
 wire_writer_t *peer_writer(router_t *router, peer_t *peer);
@@ -258,6 +275,13 @@ void peer_remove(router_t *router, peer_t *peer);
 void peer_detach(router_t *router, peer_t *peer);
 void peers_sweep(router_t *router);
 void peers_destroy(router_t *router);
+/* Sends the map to a peer that wants it, now or at one of the next ticks. */
+void peer_send_map(router_t *router, peer_t *peer);
+/* Whether one more long document may be made in this tick. */
+bool document_allowed(router_t *router);
+
+/* ---- router_offence.c ---- */
+void offence(router_t *router, const peer_t *peer, fabric_error_t error, const char *text);
 
 /* ---- router_hello.c ---- */
 void hello_received(router_t *router, peer_t *peer, const message_hello_t *hello);
@@ -273,6 +297,7 @@ void request_reject(router_t *router, client_t *client, uint64_t sequence, fabri
                     uint32_t retry_after_ms, const char *text);
 /* Whether no more messages may be taken into memory. */
 bool router_is_full(const router_t *router);
+bool router_memory_is_full(const router_t *router);
 known_type_t *type_find(router_t *router, fabric_bytes_t name);
 
 /* ---- router_calls.c ---- */
@@ -280,8 +305,8 @@ client_t *client_find(router_t *router, uint64_t number);
 client_t *client_add(router_t *router, uint64_t number);
 void client_settle(router_t *router, client_t *client, uint64_t settled);
 call_t *call_find(client_t *client, uint64_t sequence);
-/* NULL: the sequence is beyond the window of calls that may be open. */
-call_t *call_add(client_t *client, uint64_t sequence);
+/* NULL: the sequence is beyond the window of calls that may be open, or there is no memory for it. */
+call_t *call_add(router_t *router, client_t *client, uint64_t sequence);
 void call_open(call_t *call, message_t *message);
 bool call_predecessor_known(client_t *client, uint64_t predecessor);
 /* Whether both stand for the same message. */
@@ -290,6 +315,13 @@ bool call_same_contents(const store_message_t *a, const store_message_t *b);
 void call_arrived(router_t *router, client_t *client, message_t *message);
 void call_send_accepted(router_t *router, const message_t *message);
 void call_send_reply(router_t *router, const message_t *message);
+/* The client is connected no more. */
+void client_leave(router_t *router, client_t *client);
+void client_return(router_t *router, client_t *client, peer_t *peer);
+/* An ended message stays, to answer its call again. */
+void client_keep(router_t *router, client_t *client, const message_t *message);
+/* All that the client has waiting, chained. */
+message_t *client_take_held(router_t *router, client_t *client);
 void clients_sweep(router_t *router);
 void client_destroy(router_t *router, client_t *client);
 
@@ -311,6 +343,8 @@ void batches_destroy(router_t *router);
 /* Into and out of messages_by_id. */
 void message_add(router_t *router, message_t *message);
 void message_remove(router_t *router, message_t *message);
+/* message_set_reply for a message that is in it. */
+void message_add_reply(router_t *router, message_t *message, const store_reply_t *reply);
 entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
                              fabric_bytes_t id);
 void entity_release(router_t *router, entity_t *entity); /* frees it when nothing is left in it */

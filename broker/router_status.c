@@ -104,7 +104,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 11);
+    wire_put_map(document, 13);
     put_uint(document, "accepted", counters->accepted);
     put_uint(document, "ended", counters->ended);
     put_uint(document, "pending", counters->pending);
@@ -114,6 +114,8 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "volatile_handled", counters->volatile_handled);
     put_uint(document, "results_refused", counters->results_refused);
     put_uint(document, "malformed", counters->malformed);
+    put_uint(document, "refused", counters->refused);
+    put_uint(document, "overflowed", counters->overflowed);
     put_uint(document, "dead_letters", counters->dead_letters);
     put_uint(document, "batches", counters->batches);
 }
@@ -148,6 +150,11 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
     const char *text = "queries are: status, counters, describe";
+    if (!document_allowed(router)) {
+        answer(router, peer, query->sequence, FABRIC_ERROR_BUSY, "too many queries at once",
+               fabric_bytes(NULL, 0));
+        return;
+    }
     if (fabric_bytes_equal(query->name, fabric_bytes_of("status"))) {
         put_status(router, &document);
         error = FABRIC_OK;

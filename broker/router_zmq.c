@@ -209,13 +209,17 @@ static void receive_frames(router_shell_t *shell)
         if (received == RECEIVED_NOTHING) {
             return;
         }
+        fabric_bytes_t from = fabric_bytes(zmq_msg_data(&routing_id), zmq_msg_size(&routing_id));
         if (received == RECEIVED_FRAME) {
-            router_receive(shell->router,
-                           fabric_bytes(zmq_msg_data(&routing_id), zmq_msg_size(&routing_id)),
+            router_receive(shell->router, from,
                            fabric_bytes(zmq_msg_data(&frame), zmq_msg_size(&frame)), shell->now_ms);
-            zmq_msg_close(&routing_id);
-            zmq_msg_close(&frame);
+        } else {
+            router_unreadable(shell->router, from, shell->now_ms);
         }
+        router_watch_offences(&shell->watch, shell->router, zmq_msg_gets(&frame, "Peer-Address"),
+                              shell->now_ms);
+        zmq_msg_close(&routing_id);
+        zmq_msg_close(&frame);
     }
 }
 
@@ -249,6 +253,7 @@ static void tick(router_shell_t *shell)
     if (shell->now_ms >= shell->heartbeat_ms) {
         shell->heartbeat_ms = shell->now_ms + HEARTBEAT_MS;
         router_sockets_publish_ping(shell->pub_socket, ++shell->heartbeats, shell->map_version);
+        router_watch_descriptors(&shell->watch);
     }
 }
 
@@ -317,6 +322,7 @@ static void turn(router_shell_t *shell, zmq_pollitem_t *items)
         }
     }
     tick(shell);
+    router_watch_offences(&shell->watch, shell->router, NULL, shell->now_ms);
     pump(shell);
     check_drained(shell);
 }

@@ -7,6 +7,7 @@
 #include "broker/coordinator_zmq.h"
 #include "broker/lane_zmq.h"
 #include "broker/router.h"
+#include "broker/router_watch.h"
 #include "core/limits.h"
 
 typedef struct router_shell {
@@ -38,6 +39,7 @@ typedef struct router_shell {
     fabric_error_t end; /* why it is over */
     uint64_t heartbeat_ms, heartbeats;
     map_version_t map_version;
+    router_watch_t watch;
 } router_shell_t;
 
 /* Opens and binds both sockets; bound_router and bound_pub tell where. ADDRESS_IN_USE or

@@ -55,6 +55,8 @@ const char *link_endpoint_name(const link_t *link, uint32_t endpoint);
 void link_connected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_disconnected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_receive(link_t *link, uint32_t endpoint, fabric_bytes_t frame, uint64_t now_ms);
+/* A message came that has not one part. */
+void link_unreadable(link_t *link, uint32_t endpoint);
 void link_tick(link_t *link, uint64_t now_ms);
 /* Takes an executor's output, a list, in the order in which it was made. */
 void link_output(link_t *link, work_output_t **outputs);

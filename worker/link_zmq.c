@@ -113,7 +113,7 @@ static void set_option(void *socket, int option, int value)
     (void)failed;
 }
 
-static void set_options(void *dealer)
+static void set_options(void *dealer, const char *endpoint)
 {
     int64_t frame_bytes_max = LIMIT_FRAME_BYTES_MAX;
     set_option(dealer, ZMQ_LINGER, 0);
@@ -124,6 +124,7 @@ static void set_options(void *dealer)
     set_option(dealer, ZMQ_CONNECT_TIMEOUT, 3000);
     set_option(dealer, ZMQ_RECONNECT_IVL, 10);
     set_option(dealer, ZMQ_RECONNECT_IVL_MAX, 1000);
+    set_option(dealer, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
     int failed = zmq_setsockopt(dealer, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max);
     assert(failed == 0);
     (void)failed;
@@ -147,7 +148,7 @@ static void connection_open(link_zmq_t *self, uint32_t index)
         }
         return;
     }
-    set_options(dealer);
+    set_options(dealer, link_endpoint_name(self->link, index));
     set_option(pair, ZMQ_LINGER, 0);
     connection->dealer = dealer;
     connection->monitor = pair;
@@ -214,20 +215,33 @@ static void hand_over(link_zmq_t *self)
     }
 }
 
+/* One message is one frame; of a message of several parts nothing is used. */
+static bool take_frame(link_zmq_t *self, uint32_t index, zmq_msg_t *part, uint64_t now_ms)
+{
+    void *dealer = self->connections[index].dealer;
+    if (zmq_msg_recv(part, dealer, ZMQ_DONTWAIT) < 0) {
+        return false;
+    }
+    if (!zmq_msg_more(part)) {
+        link_receive(self->link, index, fabric_bytes(zmq_msg_data(part), zmq_msg_size(part)),
+                     now_ms);
+        return true;
+    }
+    link_unreadable(self->link, index);
+    while (zmq_msg_more(part) && zmq_msg_recv(part, dealer, ZMQ_DONTWAIT) >= 0) {
+    }
+    return true;
+}
+
 static void take_frames(link_zmq_t *self, uint32_t index, uint64_t now_ms)
 {
-    for (int count = 0; count < FRAMES_PER_TURN; count++) {
-        zmq_msg_t message;
-        zmq_msg_init(&message);
-        if (zmq_msg_recv(&message, self->connections[index].dealer, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close(&message);
-            return;
-        }
-        link_receive(self->link, index,
-                     fabric_bytes(zmq_msg_data(&message), zmq_msg_size(&message)), now_ms);
-        zmq_msg_close(&message);
+    zmq_msg_t part;
+    zmq_msg_init(&part);
+    for (int count = 0; count < FRAMES_PER_TURN && take_frame(self, index, &part, now_ms);
+         count++) {
         hand_over(self);
     }
+    zmq_msg_close(&part);
 }
 
 static void send_frames(link_zmq_t *self, uint32_t index)

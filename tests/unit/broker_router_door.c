@@ -10,6 +10,8 @@
 #include "core/snowflake.h"
 #include "tests/lib/router_driver.h"
 
+enum { LITTLE_MEMORY = 16384 };
+
 static driver_t *open_with(void (*change)(router_config_t *config))
 {
     router_config_t config;
@@ -255,7 +257,16 @@ static void mailboxes_and_memory_are_bounded(void **state)
 
 static void little_memory(router_config_t *config)
 {
-    config->memory_bytes_max = 1; /* one message, of whatever size, is at the bound */
+    config->memory_bytes_max = LITTLE_MEMORY;
+}
+
+/* A volatile message of nearly all of it. */
+static void ask_much(driver_t *driver, uint64_t sequence)
+{
+    static const uint8_t payload[LITTLE_MEMORY - 2000];
+    message_request_t request = driver_request(sequence, "a", 0);
+    request.payload = fabric_bytes(payload, sizeof payload);
+    driver_send(driver, "c1", request, &request);
 }
 
 static void bytes_in_memory_are_bounded_and_come_free_again(void **state)
@@ -263,7 +274,7 @@ static void bytes_in_memory_are_bounded_and_come_free_again(void **state)
     (void)state;
     driver_t *driver = open_with(little_memory);
     driver_worker(driver, "w1", 101);
-    driver_ask(driver, "c1", 1, "a", 0);
+    ask_much(driver, 1);
     driver_ask(driver, "c1", 2, "b", 0);
     assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_BUSY);
     driver_ask(driver, "c1", 3, "b", REQUEST_DURABLE);

@@ -1,0 +1,41 @@
+/* Offences of peers and want of descriptors, for the log: see router_watch.h. */
+#include "broker/router_watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+void router_watch_offences(router_watch_t *watch, router_t *router, const char *address,
+                           uint64_t now_ms)
+{
+    router_offence_t offence;
+    uint32_t left_out;
+    if (!router_take_offence(router, &offence) ||
+        !log_limiter_pass(&watch->offences, 1, now_ms, &left_out)) {
+        return;
+    }
+    log_event(LOG_WARN_LEVEL, "peer.offence", log_text("address", address ? address : "unknown"),
+              log_text("peer", offence.role),
+              log_bytes("routing_id", fabric_bytes(offence.routing_id, offence.routing_id_size)),
+              log_text("error", fabric_error_name(offence.error)), log_text("text", offence.text),
+              log_uint("count", offence.count + left_out));
+}
+
+void router_watch_descriptors(router_watch_t *watch)
+{
+    int probe = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    bool exhausted = probe < 0 && (errno == EMFILE || errno == ENFILE);
+    struct rlimit limit = {0};
+    if (probe >= 0) {
+        close(probe);
+    }
+    if (exhausted == watch->exhausted) {
+        return;
+    }
+    watch->exhausted = exhausted;
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    log_event(exhausted ? LOG_WARN_LEVEL : LOG_INFO_LEVEL,
+              exhausted ? "broker.descriptors_exhausted" : "broker.descriptors_available",
+              log_uint("limit", limit.rlim_cur));
+}
