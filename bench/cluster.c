@@ -86,14 +86,27 @@ static fabric_error_t start_first_broker(cluster_t *cluster, const char *listen,
     return error;
 }
 
-fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason)
+static fabric_error_t start_second_broker(cluster_t *cluster, const char *listen, reason_t *reason)
 {
-    fabric_error_t error = start_broker(cluster, "tcp://127.0.0.1:*", "standby.log", reason,
-                                        &cluster->standby, cluster->standby_url);
+    fabric_error_t error = start_broker(cluster, listen, "standby.log", reason, &cluster->standby,
+                                        cluster->standby_url);
     if (!error) {
         snprintf(cluster->urls, sizeof cluster->urls, "%s,%s", cluster->url, cluster->standby_url);
     }
     return error;
+}
+
+fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason)
+{
+    return start_second_broker(cluster, "tcp://127.0.0.1:*", reason);
+}
+
+fabric_error_t cluster_restart_standby(cluster_t *cluster, reason_t *reason)
+{
+    char listen[sizeof cluster->standby_url];
+    snprintf(listen, sizeof listen, "%s", cluster->standby_url);
+    process_stop(&cluster->standby, BROKER_STOP_MS);
+    return start_second_broker(cluster, listen, reason);
 }
 
 fabric_error_t cluster_restart_broker(cluster_t *cluster, reason_t *reason)

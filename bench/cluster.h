@@ -48,6 +48,8 @@ FABRIC_MUST_USE fabric_error_t cluster_start_standby(cluster_t *cluster, reason_
 FABRIC_MUST_USE fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason);
 /* Starts the broker again, at the address it had, after it has ended. */
 FABRIC_MUST_USE fabric_error_t cluster_restart_broker(cluster_t *cluster, reason_t *reason);
+/* The same for the second broker. */
+FABRIC_MUST_USE fabric_error_t cluster_restart_standby(cluster_t *cluster, reason_t *reason);
 /* NULL while the brokers and all workers run, else the name of the log of one that has ended. */
 const char *cluster_casualty(cluster_t *cluster);
 /* Prints the ends of all logs. */

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "core/clock.h"
+#include "core/log.h"
 
 static bool is_halted(void *context)
 {
@@ -34,11 +35,22 @@ static void report_available(void *context, bool available)
     pipe_send(self->pipe, &report, sizeof report);
 }
 
-static void run_operation(lane_t *lane, lane_operation_t *operation)
+/* What another broker's takeover kept out of the store. */
+static void log_fenced(const lane_actor_t *self, const store_batch_t *batch)
 {
+    log_event(LOG_WARN_LEVEL, "commit.fenced", log_uint("lane", self->number),
+              log_uint("messages", batch->message_count), log_uint("replies", batch->reply_count));
+}
+
+static void run_operation(lane_actor_t *self, lane_operation_t *operation)
+{
+    lane_t *lane = self->lane;
     switch (operation->kind) {
     case LANE_COMMIT:
         operation->error = lane_commit(lane, operation->batch, &operation->rejected);
+        if (operation->error == FABRIC_ERROR_FENCED) {
+            log_fenced(self, operation->batch);
+        }
         break;
     case LANE_FIND_CALLS:
         operation->error = lane_find_calls(lane, operation->from, operation->calls,
@@ -65,7 +77,7 @@ static void run_lane(void *context, void *pipe)
         if (operation->kind == LANE_STOP) {
             return;
         }
-        run_operation(self->lane, operation);
+        run_operation(self, operation);
         lane_report_t report = {operation, true};
         pipe_send(pipe, &report, sizeof report);
         /* A look-up gives up early; who commits next should find a connection. A verdict on our
@@ -85,7 +97,8 @@ fabric_error_t lane_actor_start(lane_actor_t *self, void *zmq, const lane_config
                           .random = draw,
                           .stopping = is_halted,
                           .available = report_available};
-    *self = (lane_actor_t){.halt_fd = halt_fd, .lane = lane_new(config, &world)};
+    *self = (lane_actor_t){
+        .halt_fd = halt_fd, .number = config->writer.lane, .lane = lane_new(config, &world)};
     fabric_error_t error = lane_open(self->lane, reason);
     if (!error) {
         error = actor_start(&self->actor, zmq, run_lane, self);

@@ -39,8 +39,9 @@ typedef struct lane_report {
 typedef struct lane_actor {
     actor_t actor;
     lane_t *lane;
-    int halt_fd; /* readable: give up at once */
-    void *pipe;  /* the lane's end, on its thread */
+    int halt_fd;     /* readable: give up at once */
+    uint32_t number; /* of the lane */
+    void *pipe;      /* the lane's end, on its thread */
 } lane_actor_t;
 
 /* Connects, then starts the thread. What store_open answers, or INTERNAL. `halt_fd` is borrowed. */

@@ -65,16 +65,6 @@ static void check_everything_once(testbed_t *bed)
                      0);
 }
 
-static void restart(testbed_t *bed)
-{
-    reason_t reason = {{0}};
-    fabric_error_t error = cluster_restart_broker(&bed->cluster, &reason);
-    if (error) {
-        cluster_print_logs(&bed->cluster, stderr);
-        fail_msg("%s: %s", fabric_error_name(error), reason.text);
-    }
-}
-
 static void killed_and_restarted(void **state)
 {
     testbed_t *bed = *state;
@@ -86,7 +76,7 @@ static void killed_and_restarted(void **state)
         run_load(INFLIGHT);
         uint64_t killed_us = clock_monotonic_us();
         testbed_kill(&bed->cluster.broker);
-        restart(bed);
+        testbed_restart_broker(bed);
         uint64_t ready_us = clock_monotonic_us();
         run_load(1);
         print_message("kill %d: ready again after %.0f ms, a call ended after %.0f ms\n", i + 1,
@@ -110,7 +100,7 @@ static void killed_together(void **state)
         testbed_kill(&bed->cluster.workers[i]);
         testbed_kill(&bed->cluster.broker);
         testbed_add_worker(bed);
-        restart(bed);
+        testbed_restart_broker(bed);
         run_load(2 * INFLIGHT);
     }
     finish_load();
@@ -159,7 +149,7 @@ static void volatile_is_unknown(void **state)
         testbed_poll(deadline_ms, "the end of a volatile call");
     }
     assert_int_equal(ended.error, FABRIC_ERROR_OUTCOME_UNKNOWN);
-    restart(bed);
+    testbed_restart_broker(bed);
     testbed_wait_ready(bed, 1);
     testbed_open_gate(bed, "gate");
     call.message = &probe_echo; /* comes after it, on the same entity */
@@ -181,7 +171,7 @@ static void stopped_and_restarted(void **state)
     run_load(INFLIGHT);
     process_stop(&bed->cluster.broker, PATIENCE_MS);
     assert_int_equal(bed->cluster.broker.status, 0);
-    restart(bed);
+    testbed_restart_broker(bed);
     run_load(INFLIGHT);
     finish_load();
     check_everything_once(bed);
@@ -189,52 +179,14 @@ static void stopped_and_restarted(void **state)
 
 /* ---- two brokers ---- */
 
-/* How many shards a broker is home of, by the broker that the client talks to; -1 where it is not
- * in the map. */
-static int count_homes(testbed_t *bed, const char *endpoint, char incarnation[33])
-{
-    size_t index;
-    json_t *item;
-    int homes = -1;
-    json_t *status = testbed_status(bed->client);
-    incarnation[0] = '\0';
-    json_array_foreach(json_object_get(status, "brokers"), index, item)
-    {
-        const char *router = json_string_value(json_object_get(item, "router"));
-        if (router && strcmp(router, endpoint) == 0) {
-            homes = 0;
-            snprintf(incarnation, 33, "%s",
-                     json_string_value(json_object_get(item, "incarnation")));
-        }
-    }
-    json_array_foreach(json_object_get(status, "shards"), index, item)
-    {
-        const char *home = json_string_value(json_object_get(item, "home"));
-        homes += homes >= 0 && home && strcmp(home, incarnation) == 0;
-    }
-    json_decref(status);
-    return homes;
-}
-
 static void wait_homes(testbed_t *bed, const char *endpoint, int wanted)
 {
     char incarnation[33];
     uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
-    while (count_homes(bed, endpoint, incarnation) != wanted) {
+    while (testbed_shards_kept(bed, endpoint, incarnation) != wanted) {
         testbed_poll(deadline_ms, "the homes of a broker");
         probe_load_step(&load, 5);
     }
-}
-
-static void start_pair(testbed_t *bed)
-{
-    reason_t reason = {{0}};
-    testbed_start(bed, 0);
-    assert_int_equal(cluster_start_standby(&bed->cluster, &reason), FABRIC_OK);
-    testbed_add_worker(bed);
-    testbed_add_worker(bed);
-    testbed_connect(bed);
-    testbed_wait_ready(bed, 2);
 }
 
 /* A client that knows the standby alone is sent to the home, once the standby has read of the type. */
@@ -267,14 +219,14 @@ static void standby_takes_over(void **state)
     char dead[33];
     char sql[200];
     bed->broker_arguments = arguments;
-    start_pair(bed);
+    testbed_start_pair(bed, 2);
     load = (probe_load_t){
         .client = bed->client, .prefix = "call", .entities = ENTITIES, .inflight = INFLIGHT};
     wait_homes(bed, bed->cluster.url, SHARDS);
     wait_homes(bed, bed->cluster.standby_url, 0);
     check_redirect(bed);
     run_load(2 * INFLIGHT);
-    assert_int_equal(count_homes(bed, bed->cluster.url, dead), SHARDS);
+    assert_int_equal(testbed_shards_kept(bed, bed->cluster.url, dead), SHARDS);
 
     uint64_t killed_us = clock_monotonic_us();
     testbed_kill(&bed->cluster.broker);
@@ -285,7 +237,7 @@ static void standby_takes_over(void **state)
     snprintf(sql, sizeof sql, "SELECT COUNT(*) FROM writer WHERE incarnation = UNHEX('%s')", dead);
     assert_int_equal(testbed_query_number(bed, sql), 0);
 
-    restart(bed); /* and it is the standby now */
+    testbed_restart_broker(bed); /* and it is the standby now */
     wait_homes(bed, bed->cluster.url, 0);
     run_load(INFLIGHT);
     testbed_kill(&bed->cluster.standby);

@@ -15,6 +15,7 @@
 #include "bench/stop.h"
 #include "core/clock.h"
 #include "core/document.h"
+#include "core/log.h"
 #include "mysql/mysql_store.h"
 #include "mysql/mysql_url.h"
 #include "sqlite/sqlite_store.h"
@@ -193,6 +194,30 @@ void testbed_start(testbed_t *bed, uint32_t workers)
     }
 }
 
+void testbed_start_pair(testbed_t *bed, uint32_t workers)
+{
+    reason_t reason = {{0}};
+    testbed_start(bed, 0);
+    require(bed, cluster_start_standby(&bed->cluster, &reason), &reason);
+    for (uint32_t i = 0; i < workers; i++) {
+        testbed_add_worker(bed);
+    }
+    testbed_connect(bed);
+    testbed_wait_ready(bed, workers);
+}
+
+void testbed_restart_broker(testbed_t *bed)
+{
+    reason_t reason = {{0}};
+    require(bed, cluster_restart_broker(&bed->cluster, &reason), &reason);
+}
+
+void testbed_restart_standby(testbed_t *bed)
+{
+    reason_t reason = {{0}};
+    require(bed, cluster_restart_standby(&bed->cluster, &reason), &reason);
+}
+
 void testbed_add_worker(testbed_t *bed)
 {
     reason_t reason = {{0}};
@@ -219,6 +244,18 @@ void testbed_kill(process_t *process)
     while (process_runs(process)) {
         testbed_poll(deadline_ms, "the end of a killed process");
     }
+}
+
+void testbed_freeze(const process_t *process)
+{
+    assert_true(process->pid > 0);
+    assert_int_equal(kill(process->pid, SIGSTOP), 0);
+}
+
+void testbed_thaw(const process_t *process)
+{
+    assert_true(process->pid > 0);
+    assert_int_equal(kill(process->pid, SIGCONT), 0);
 }
 
 void testbed_stop_processes(testbed_t *bed)
@@ -257,6 +294,77 @@ uint64_t testbed_counter(fabric_client_t *client, const char *name)
     uint64_t number = (uint64_t)json_integer_value(value);
     json_decref(status);
     return number;
+}
+
+int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker)
+{
+    char process[32];
+    int64_t shards = -1;
+    size_t index;
+    json_t *runner;
+    json_t *status = testbed_status(bed->client);
+    snprintf(process, sizeof process, ":%ld", (long)worker->pid);
+    json_array_foreach(json_object_get(status, "runners"), index, runner)
+    {
+        const char *name = json_string_value(json_object_get(runner, "name"));
+        const char *state = json_string_value(json_object_get(runner, "state"));
+        const char *colon = name ? strrchr(name, ':') : NULL;
+        if (colon && strcmp(colon, process) == 0 && state && strcmp(state, "healthy") == 0) {
+            shards = json_integer_value(json_object_get(runner, "shards"));
+        }
+    }
+    json_decref(status);
+    return shards;
+}
+
+typedef struct kept {
+    int64_t shards;
+    char *incarnation;
+} kept_t;
+
+static void take_kept(void *context, const fabric_bytes_t *columns)
+{
+    kept_t *kept = context;
+    snprintf(kept->incarnation, 33, "%.*s", (int)columns[0].size, (const char *)columns[0].data);
+    kept->shards = strtoll((const char *)columns[1].data, NULL, 10);
+}
+
+int64_t testbed_shards_kept(testbed_t *bed, const char *endpoint, char incarnation[33])
+{
+    char sql[600];
+    kept_t kept = {-1, incarnation};
+    incarnation[0] = '\0';
+    snprintf(sql, sizeof sql,
+             "SELECT LOWER(HEX(b.incarnation)), COUNT(s.shard) FROM broker b LEFT JOIN shard s ON "
+             "s.home = b.incarnation WHERE b.router_endpoint = '%s' GROUP BY b.incarnation "
+             "ORDER BY b.incarnation",
+             endpoint);
+    testbed_query_rows(bed, sql, take_kept, &kept);
+    return kept.shards;
+}
+
+unsigned testbed_count_events(testbed_t *bed, const char *log, const char *code)
+{
+    char path[FOLDER_PATH_SIZE + 80];
+    char line[LOG_LINE_BYTES_MAX + 1];
+    char wanted[80];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "%s/%s", bed->cluster.folder, log);
+    snprintf(wanted, sizeof wanted, " %s ", code);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        count += strstr(line, wanted) != NULL;
+    }
+    fclose(file);
+    return count;
+}
+
+uint32_t testbed_repeat(uint32_t usual)
+{
+    const char *text = getenv("FABRIC_FAULT_REPEAT");
+    long count = text ? strtol(text, NULL, 10) : 0;
+    return count > 0 && count < 100000 ? (uint32_t)count : usual;
 }
 
 void testbed_open_gate(testbed_t *bed, const char *name)

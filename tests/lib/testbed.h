@@ -60,6 +60,9 @@ int testbed_run(const char *area, const testbed_test_t *tests, size_t count);
 
 /* Starts the cluster and a client, and waits until all shards have owners (with at least one worker). */
 void testbed_start(testbed_t *bed, uint32_t workers);
+/* The same with two brokers, of which the second stands by, and workers and a client that know both.
+ * MariaDB only. */
+void testbed_start_pair(testbed_t *bed, uint32_t workers);
 /* Closes the client and opens another. */
 void testbed_connect(testbed_t *bed);
 /* Starts one more worker; does not wait. */
@@ -70,6 +73,12 @@ void testbed_wait_ready(testbed_t *bed, uint32_t workers);
 void testbed_wait_drained(testbed_t *bed);
 /* Kills a process of the cluster with SIGKILL and collects it. */
 void testbed_kill(process_t *process);
+/* Stops a process with SIGSTOP, and lets it go on. */
+void testbed_freeze(const process_t *process);
+void testbed_thaw(const process_t *process);
+/* Starts the broker, or the one that stood by, again at the address it had, after it has ended. */
+void testbed_restart_broker(testbed_t *bed);
+void testbed_restart_standby(testbed_t *bed);
 /* Stops the brokers and workers in order, so that the database can be looked at. */
 void testbed_stop_processes(testbed_t *bed);
 
@@ -77,6 +86,15 @@ void testbed_stop_processes(testbed_t *bed);
 json_t *testbed_status(fabric_client_t *client);
 /* A counter of it. */
 uint64_t testbed_counter(fabric_client_t *client, const char *name);
+/* How many shards the runner of a worker process owns, as its home says; -1: it is no healthy member. */
+int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker);
+/* How many shards a broker is home of, as the store says, and its incarnation; -1: it is no member.
+ * MariaDB only. */
+int64_t testbed_shards_kept(testbed_t *bed, const char *endpoint, char incarnation[33]);
+/* How often a log of the cluster has an event: "broker.log", "commit.fenced". */
+unsigned testbed_count_events(testbed_t *bed, const char *log, const char *code);
+/* $FABRIC_FAULT_REPEAT, or as usual. */
+uint32_t testbed_repeat(uint32_t usual);
 /* Makes a gate of Probe. */
 void testbed_open_gate(testbed_t *bed, const char *name);
 
