@@ -190,8 +190,12 @@ static unsigned freeze_home(testbed_t *bed, workload_t *load, const side_t *home
     unsigned fenced = testbed_count_events(bed, home->log, "fenced");
     unsigned commits = testbed_count_events(bed, home->log, "commit.fenced");
     back.count = testbed_count_events(bed, home->log, "broker.ready");
+    /* A commit begins, and cannot end before the freeze. */
+    testbed_lock_t *writers = testbed_lock(bed, "SELECT * FROM writer FOR UPDATE");
+    workload_run(load, HELD_MS);
     uint64_t frozen_ms = clock_monotonic_ms();
     testbed_freeze(home->process);
+    testbed_unlock(&writers);
     workload_mark(load);
     run_until(load, keeps_all, &taken, "the move of all homes");
     uint64_t moved_ms = clock_monotonic_ms() - frozen_ms;

@@ -414,18 +414,25 @@ static bool query_sqlite(const char *path, const char *sql, row_fn *row, void *c
     return step == SQLITE_DONE;
 }
 
-static bool query_mysql(const char *text, const char *sql, row_fn *row, void *context)
+static MYSQL *connect_mysql(const char *text)
 {
-    fabric_bytes_t columns[COLUMNS_MAX];
     mysql_url_t url;
-    MYSQL_ROW found;
     MYSQL *connection = mysql_init(NULL);
     assert_int_equal(mysql_url_parse(text, NULL, &url), FABRIC_OK);
     assert_non_null(connection);
-    bool done = mysql_real_connect(connection, url.socket[0] ? NULL : url.host, url.user, NULL,
-                                   url.database, url.port, url.socket[0] ? url.socket : NULL, 0) &&
-                mysql_query(connection, sql) == 0;
-    MYSQL_RES *result = done ? mysql_store_result(connection) : NULL;
+    if (!mysql_real_connect(connection, url.host, url.user, NULL, url.database, url.port,
+                            url.socket[0] ? url.socket : NULL, 0)) {
+        print_error("%s: %s\n", text, mysql_error(connection));
+    }
+    return connection;
+}
+
+static bool query_mysql(const char *text, const char *sql, row_fn *row, void *context)
+{
+    fabric_bytes_t columns[COLUMNS_MAX];
+    MYSQL_ROW found;
+    MYSQL *connection = connect_mysql(text);
+    MYSQL_RES *result = mysql_query(connection, sql) == 0 ? mysql_store_result(connection) : NULL;
     while (result && (found = mysql_fetch_row(result))) {
         const unsigned long *sizes = mysql_fetch_lengths(result);
         for (unsigned i = 0; i < mysql_num_fields(result) && i < COLUMNS_MAX; i++) {
@@ -461,4 +468,31 @@ int64_t testbed_query_number(testbed_t *bed, const char *sql)
     testbed_query_rows(bed, sql, take_number, &number);
     assert_true(number >= 0);
     return number;
+}
+
+struct testbed_lock {
+    MYSQL *connection;
+};
+
+testbed_lock_t *testbed_lock(testbed_t *bed, const char *sql)
+{
+    testbed_lock_t *lock = calloc(1, sizeof *lock);
+    assert_non_null(lock);
+    lock->connection = connect_mysql(bed->cluster.database.url);
+    bool locked = mysql_query(lock->connection, "START TRANSACTION") == 0 &&
+                  mysql_query(lock->connection, sql) == 0;
+    MYSQL_RES *result = locked ? mysql_store_result(lock->connection) : NULL;
+    if (!result) {
+        print_error("%s: %s\n", sql, mysql_error(lock->connection));
+    }
+    assert_non_null(result);
+    mysql_free_result(result);
+    return lock;
+}
+
+void testbed_unlock(testbed_lock_t **lock)
+{
+    mysql_close((*lock)->connection); /* which rolls back */
+    free(*lock);
+    *lock = NULL;
 }

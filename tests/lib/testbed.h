@@ -100,6 +100,11 @@ void testbed_open_gate(testbed_t *bed, const char *name);
 
 /* The number that a query gives; no broker may have a SQLite file open. */
 int64_t testbed_query_number(testbed_t *bed, const char *sql);
+/* Runs a query in a transaction of its own that stays open: what it locks stays locked until
+ * testbed_unlock. MariaDB only. */
+typedef struct testbed_lock testbed_lock_t;
+testbed_lock_t *testbed_lock(testbed_t *bed, const char *sql);
+void testbed_unlock(testbed_lock_t **lock);
 /* Calls `row` for each row of a query with its columns as text or bytes, at most 16; NULLs are empty. */
 void testbed_query_rows(testbed_t *bed, const char *sql,
                         void (*row)(void *context, const fabric_bytes_t *columns), void *context);
