@@ -111,7 +111,7 @@ INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*_test.c))
 FAULTS      := $(patsubst %.c,$(B)/%,$(wildcard tests/faults/*_test.c))
 FUZZERS     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all everything packages run-tests check-asan check-tsan check-mysql help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench fuzz fuzzers tidy format \
+.PHONY: all everything packages run-tests check-asan check-tsan check-mysql help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench fuzz fuzzers soak analyse tidy format \
         format-check install uninstall docs clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -251,15 +251,25 @@ run-tests:
 	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)
 check-unit check-conformance check-simulation check-integration check-faults: check-%: everything tests
 	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
-## make check-asan       unit tests and the simulation under address and undefined-behaviour sanitizers
+## make check-asan       every test under the address and undefined-behaviour sanitizers, leaks included (QUICK=1: what CI runs)
+# What install_test builds outside the tree is no sanitizers' build.
+SANITIZED  := $(filter-out %/install_test,$(INTEGRATION))
+QUICK      ?=
+ASAN_TESTS := $(UNIT) $(filter-out $(if $(QUICK),%/mysql_test),$(CONFORMANCE)) $(SIMULATION) $(SANITIZED) $(if $(QUICK),,$(FAULTS))
 check-asan:
-	@$(MAKE) --no-print-directory -j2 VARIANT=asan tests
-	@$(MAKE) --no-print-directory VARIANT=asan run-tests TESTS="$(patsubst $(B)/%,build/asan/%,$(UNIT) $(SIMULATION))"
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 VARIANT=asan everything tests
+	@$(if $(QUICK),FABRIC_SIMULATION_SEEDS=$${FABRIC_SIMULATION_SEEDS:-100}) TEST_DEADLINE_S=$${TEST_DEADLINE_S:-900} \
+	    $(MAKE) --no-print-directory VARIANT=asan run-tests TESTS="$(patsubst $(B)/%,build/asan/%,$(ASAN_TESTS))"
 
-## make check-tsan       the tests with threads under the thread sanitizer
+## make check-tsan       the tests with threads, real processes too, under the thread sanitizer (QUICK=1: what CI runs)
+TSAN_UNIT  := $(addprefix $(B)/tests/unit/,client_link worker_zmq)
+TSAN_TESTS := $(TSAN_UNIT) $(if $(QUICK),$(filter %/first_light_test %/errors_test %/worker_kill_test,$(INTEGRATION)),$(SANITIZED) $(FAULTS))
 check-tsan:
-	@$(MAKE) --no-print-directory -j2 VARIANT=tsan build/tsan/tests/unit/client_link build/tsan/tests/unit/worker_zmq
-	@$(MAKE) --no-print-directory VARIANT=tsan run-tests TESTS="build/tsan/tests/unit/client_link build/tsan/tests/unit/worker_zmq"
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 VARIANT=tsan everything $(patsubst $(B)/%,build/tsan/%,$(TSAN_TESTS) $(PROBES))
+	@TEST_DEADLINE_S=$${TEST_DEADLINE_S:-900} \
+	    $(MAKE) --no-print-directory VARIANT=tsan run-tests TESTS="$(patsubst $(B)/%,build/tsan/%,$(TSAN_TESTS))"
 
 ## make check-mysql      the tests that need a server, on a genuine MySQL 9 (MYSQL_ROOT=DIR: a tree that is there already)
 MYSQL_ROOT ?= $(HOME)/.cache/fabric/mysql
@@ -274,6 +284,19 @@ fuzz:
 	@sh .ci/packages analyse
 	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
 	@SECONDS_EACH=$(SECONDS) sh tests/fuzz/run $(patsubst $(B)/%,build/fuzz/%,$(FUZZERS))
+
+## make soak             MINUTES (default 5) of load, kills and reconnects; fails when memory, descriptors or threads grow (STORE=sqlite)
+MINUTES ?= 5
+soak:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything $(B)/tests/faults/soak $(PROBES)
+	@FABRIC_BUILD=$(B) FABRIC_SOAK_MINUTES=$(MINUTES) TEST_SHOW=yes TEST_DEADLINE_S=$$(($(MINUTES) * 60 + 300)) \
+	    TEST_FILTER='*_$(if $(filter command environment,$(origin STORE)),$(STORE),mysql)' sh tests/run $(B)/tests/faults/soak
+
+## make analyse          clang-tidy and cppcheck over the product's sources, by .clang-tidy and tests/cppcheck.supp
+analyse:
+	@sh .ci/packages analyse
+	@sh tests/analyse
 
 ## make bench            the figures of bench/README.md, on a private MariaDB, one after another (a few minutes)
 bench:

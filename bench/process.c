@@ -14,8 +14,6 @@
 #include "bench/stop.h"
 #include "core/clock.h"
 
-extern char **environ;
-
 enum { POLL_MS = 20, STRAGGLERS_MS = 5000, EXIT_NOT_FOUND = 127, EXIT_NOT_STARTED = 126 };
 
 /* Programs take FABRIC_ variables as configuration; a benchmark measures their defaults. */

@@ -1,6 +1,7 @@
 /* One benchmark from the command line to its report. */
 #include "bench/run.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "bench/cluster.h"
@@ -163,9 +164,9 @@ static fabric_error_t report(const bench_t *bench, reason_t *reason)
                        .file_system = bench->file_system,
                        .zmq = bench->zmq_version};
     if (result->completed + result->errors != result->started) {
-        return reason_set(reason, FABRIC_ERROR_INTERNAL, "calls were lost: %llu of %llu ended",
-                          (unsigned long long)(result->completed + result->errors),
-                          (unsigned long long)result->started);
+        return reason_set(reason, FABRIC_ERROR_INTERNAL,
+                          "calls were lost: %" PRIu64 " of %" PRIu64 " ended",
+                          result->completed + result->errors, result->started);
     }
     if (bench->options.json) {
         report_json(&report, stdout);

@@ -45,9 +45,8 @@ void stop_when(bool (*pointless)(void *context), void *context)
 
 bool stop_requested(void)
 {
-    uint64_t now_ms = ask && !is_pointless ? clock_monotonic_ms() : 0;
-    if (now_ms >= asked_ms + ASK_EVERY_MS) {
-        asked_ms = now_ms;
+    if (ask && !is_pointless && clock_monotonic_ms() >= asked_ms + ASK_EVERY_MS) {
+        asked_ms = clock_monotonic_ms();
         is_pointless = ask(ask_context);
     }
     return is_pointless || stop_signalled();

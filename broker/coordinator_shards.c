@@ -1,6 +1,7 @@
 /* The coordinator's core: homes as the store has them, and which runner should own each shard. */
 #include "broker/coordinator_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/placement.h"
@@ -27,6 +28,7 @@ held_shard_t *coordinator_shard(coordinator_t *c, shard_id_t shard)
 
 static bool is_ours(const coordinator_t *c, const held_shard_t *shard)
 {
+    assert(shard);
     return shard->known && incarnation_equal(shard->stored.home, c->config.incarnation);
 }
 

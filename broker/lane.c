@@ -1,6 +1,7 @@
 /* A store lane: connection, settling, and the reading operations. Commits are in lane_commit.c. */
 #include "broker/lane_private.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 lane_t *lane_new(const lane_config_t *config, const lane_world_t *world)
@@ -56,6 +57,7 @@ void lane_pause(lane_t *lane, uint32_t longest_ms)
 static fabric_error_t settle(lane_t *lane, bool *committed)
 {
     uint64_t number = 0;
+    assert(lane->store);
     fabric_error_t error = lane->store->driver->settle(lane->store, &lane->writer, &number);
     if (error) {
         return error;

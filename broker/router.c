@@ -387,6 +387,7 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
     if (type_description_parse(&reader, &parsed)) {
         return; /* a damaged row: its type stays unknown */
     }
+    assert(parsed);
     known_type_t *type = type_find(router, fabric_bytes_of(parsed->name));
     if (type) {
         type_description_destroy(&type->description);

@@ -137,7 +137,7 @@ call_t *call_add(router_t *router, client_t *client, uint64_t sequence)
 {
     uint64_t capacity = client->capacity;
     while (sequence - client->settled >= capacity) {
-        if (capacity >= 2 * LIMIT_PENDING_CALLS_MAX) {
+        if (capacity >= UINT64_C(2) * LIMIT_PENDING_CALLS_MAX) {
             return NULL;
         }
         capacity *= 2;
@@ -209,7 +209,7 @@ static void call_answer_again(router_t *router, client_t *client, const call_t *
     } else if (message && !call_same_contents(&message->stored, &again->stored)) {
         request_reject(router, client, call->sequence, FABRIC_ERROR_ALREADY_PROCESSING, 0,
                        "the call key stands for a message with other contents");
-    } else if (call->state == CALL_ENDED && !(message->stored.flags & REQUEST_TELL)) {
+    } else if (message && call->state == CALL_ENDED && !(message->stored.flags & REQUEST_TELL)) {
         call_send_reply(router, message);
     } else if (message && message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED) &&
                message->state != MESSAGE_IN_LANE) {

@@ -272,6 +272,7 @@ void entities_wake(router_t *router)
     for (unsigned level = 0; level < DELAY_LEVELS; level++) {
         entity_t *entity;
         while ((entity = router->delayed[level]) && entity->not_before_ms <= router->now_ms) {
+            assert(entity->delay_level == level + 1);
             delay_withdraw(router, entity);
             entity_dispatch(router, entity);
             entity_release(router, entity);

@@ -77,14 +77,10 @@ fabric_error_t cli_key_parse(const char *text, fabric_call_key_t *key)
 
 static char *join(const char *before, const char *after)
 {
-    size_t before_size = strlen(before);
-    size_t after_size = strlen(after) + 1;
-    char *text = malloc(before_size + after_size);
-    if (!text) {
+    char *text = NULL;
+    if (asprintf(&text, "%s%s", before, after) < 0) {
         abort();
     }
-    memcpy(text, before, before_size);
-    memcpy(text + before_size, after, after_size);
     return text;
 }
 

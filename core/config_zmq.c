@@ -1,6 +1,7 @@
 /* Configuration files, parsed with czmq's zconfig. */
 #include "core/config_file.h"
 
+#include <assert.h>
 #include <czmq.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -42,12 +43,12 @@ static fabric_error_t read_file(const char *path, reason_t *reason, bool *open_t
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     struct stat status;
     if (file < 0 || fstat(file, &status) != 0) {
-        fabric_error_t error = reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
-                                          "%s: cannot be opened: %s", path, strerror(errno));
+        reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION, "%s: cannot be opened: %s", path,
+                   strerror(errno));
         if (file >= 0) {
             close(file);
         }
-        return error;
+        return FABRIC_ERROR_INVALID_CONFIGURATION;
     }
     *open_to_others = (status.st_mode & (S_IRGRP | S_IROTH)) != 0;
     fabric_error_t error = read_open_file(file, path, reason, text);
@@ -118,6 +119,7 @@ fabric_error_t config_file_read(const char *path, reason_t *reason, config_file_
     if (error) {
         return error;
     }
+    assert(text);
     error = check_lines(path, text, reason);
     zconfig_t *root = error ? NULL : zconfig_str_load(text);
     free(text);

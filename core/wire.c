@@ -1,6 +1,7 @@
 /* The wire: see wire.h. */
 #include "core/wire.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -239,6 +240,7 @@ uint64_t wire_get_uint(wire_reader_t *reader)
     }
     if (byte >= 0xd0 && byte <= 0xd3) { /* a signed type may carry a number that is not negative */
         size_t size = (size_t)1 << (byte - 0xd0);
+        assert(size >= 1 && size <= 8);
         uint64_t value = take_number(reader, size);
         if (value >> (8 * size - 1) == 0) {
             return reader->failed ? 0 : value;

@@ -111,7 +111,7 @@ static fabric_error_t explain(mysql_store_t *store, reason_t *reason, fabric_err
 fabric_error_t mysql_schema_status(store_t *base, reason_t *reason, uint32_t *version)
 {
     mysql_store_t *store = mysql_store_of(base);
-    schema_found_t found;
+    schema_found_t found = {0};
     fabric_error_t error = begin(store, reason);
     error = error ? error : look(store, reason, &found);
     error = mysql_end_read(store, explain(store, reason, error));

@@ -292,7 +292,7 @@ static fabric_error_t execute(mysql_session_t *session, statement_id_t id, size_
     if (error) {
         return error;
     }
-    assert(mysql_stmt_param_count(statement->handle) == session->parameter_count);
+    assert(statement && mysql_stmt_param_count(statement->handle) == session->parameter_count);
     if ((session->parameter_count > 0 &&
          mysql_stmt_bind_param(statement->handle, session->binds)) ||
         mysql_stmt_execute(statement->handle)) {
@@ -307,7 +307,7 @@ fabric_error_t statement_run(mysql_session_t *session, statement_id_t id, size_t
 {
     statement_rows_t *statement = NULL;
     fabric_error_t error = execute(session, id, rows, &statement);
-    if (!error && matched) {
+    if (statement && !error && matched) {
         *matched = mysql_stmt_affected_rows(statement->handle);
     }
     return error;
@@ -409,7 +409,7 @@ void statement_text(const statement_rows_t *rows, size_t column, char *text, siz
 {
     fabric_bytes_t bytes = statement_bytes(rows, column);
     size_t size = bytes.size < capacity ? bytes.size : capacity - 1;
-    if (size > 0) {
+    if (size > 0 && bytes.data) {
         memcpy(text, bytes.data, size);
     }
     text[size] = 0;

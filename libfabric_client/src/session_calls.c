@@ -94,7 +94,7 @@ static uint64_t next_timer(session_t *session)
             return first_ms;
         }
     }
-    return start_ms + WHEEL_SCAN_SLOTS * WHEEL_SLOT_MS;
+    return start_ms + (uint64_t)WHEEL_SCAN_SLOTS * WHEEL_SLOT_MS;
 }
 
 void session_expire(session_t *session)

@@ -28,11 +28,12 @@ uint64_t process_rss_kib(const process_t *process)
     return kib;
 }
 
-size_t process_descriptors(const process_t *process)
+/* Entries of a folder of the process in /proc. */
+static size_t count_entries(const process_t *process, const char *name)
 {
     char path[64];
     size_t count = 0;
-    snprintf(path, sizeof path, "/proc/%ld/fd", (long)process->pid);
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)process->pid, name);
     DIR *folder = opendir(path);
     assert_non_null(folder);
     for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
@@ -40,6 +41,16 @@ size_t process_descriptors(const process_t *process)
     }
     closedir(folder);
     return count;
+}
+
+size_t process_descriptors(const process_t *process)
+{
+    return count_entries(process, "fd");
+}
+
+size_t process_threads(const process_t *process)
+{
+    return count_entries(process, "task");
 }
 
 /* Counts the lines with the text, and keeps the last. */

@@ -11,6 +11,7 @@
 uint64_t process_rss_kib(const process_t *process);
 /* Open descriptors. */
 size_t process_descriptors(const process_t *process);
+size_t process_threads(const process_t *process);
 /* Lines of one of the cluster's logs, as "broker.log", that hold `text`. */
 size_t process_log_count(const cluster_t *cluster, const char *log, const char *text);
 /* The last such line, without its newline; false where there is none. */
