@@ -163,7 +163,7 @@ static void log_end(const broker_t *broker, fabric_error_t error)
               log_uint("rejected", n.rejected), log_uint("volatile", n.volatile_handled),
               log_uint("results_refused", n.results_refused), log_uint("malformed", n.malformed),
               log_uint("dead_letters", n.dead_letters), log_uint("batches", n.batches),
-              log_uint("pending", n.pending));
+              log_uint("damaged", n.damaged), log_uint("pending", n.pending));
 }
 
 /* Ends the threads, lanes first: nothing may be written after the store is left. */

@@ -12,7 +12,7 @@
  *
  * After any event, pull until nothing is left: frames with router_next_frame, batches with
  * router_take_batch for every idle lane, lookups with router_take_lookup for every idle lane,
- * orders with router_next_order.
+ * orders with router_next_order, damages for the log with router_next_damage.
  */
 #ifndef BROKER_ROUTER_H
 #define BROKER_ROUTER_H
@@ -115,8 +115,8 @@ void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, u
  * the store. They accept nothing until router_loaded. */
 void router_homes(router_t *router, const store_shard_t *shards, size_t count);
 /* The pending messages of all shards announced by router_homes so far, chained by `chain` in
- * increasing order of id, ownership included; messages of other shards are dropped. The shards
- * serve from now on. Ids made are larger than `high_id`, the highest that any home before may have
+ * increasing order of id, ownership included; messages of other shards are dropped, and rows that
+ * are no messages become dead letters. The shards serve from now on. Ids made are larger than `high_id`, the highest that any home before may have
  * given: the clock that ids are made of may have gone back since. */
 void router_loaded(router_t *router, message_t *messages, uint64_t high_id, uint64_t now_ms);
 /* The lease: nothing is dispatched or accepted from `until_ms` on. */
@@ -176,6 +176,7 @@ typedef struct router_counters {
     uint64_t dead_letters;
     uint64_t batches; /* commits answered */
     uint64_t pending; /* durable messages accepted and not ended, now */
+    uint64_t damaged; /* rows that are no messages or replies */
 } router_counters_t;
 void router_counters(const router_t *router, router_counters_t *counters);
 
@@ -192,5 +193,14 @@ typedef struct router_offence {
 bool router_take_offence(router_t *router, router_offence_t *offence);
 /* A message came that has not two parts. */
 void router_unreadable(router_t *router, fabric_bytes_t routing_id, uint64_t now_ms);
+
+/* A damaged row that was come across. At most so many wait to be taken; the counter counts all. */
+enum { ROUTER_DAMAGES_MAX = 16 };
+typedef struct router_damage {
+    request_id_t id;
+    shard_id_t shard;
+    char cause[200];
+} router_damage_t;
+bool router_next_damage(router_t *router, router_damage_t *damage);
 
 #endif

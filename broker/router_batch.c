@@ -299,7 +299,9 @@ static void message_end(router_t *router, message_t *message, fabric_error_t err
     unended_remove(router, message);
     message_remove(router, message);
     router->counters.pending--;
-    entity->pending--;
+    if (entity) {
+        entity->pending--;
+    }
     message->entity = NULL;
     message->state = MESSAGE_ENDED;
     call_t *call = NULL;
@@ -341,8 +343,10 @@ static void message_strand(router_t *router, message_t *message)
                        0, "the database refuses the reply");
     }
     entity_t *entity = message->entity;
-    entity_remove(router, message);
-    entity_flush(router, entity);
+    if (entity) { /* not one of a damaged row */
+        entity_remove(router, message);
+        entity_flush(router, entity);
+    }
 }
 
 /* A result that cannot be stored becomes a stored defect. */
@@ -368,6 +372,10 @@ static void reply_committed(router_t *router, message_t *message)
     entity_t *entity = message->entity;
     if (!(message->stored.flags & REQUEST_TELL)) {
         call_send_reply(router, message);
+    }
+    if (!entity) { /* a damaged row */
+        message_end(router, message, FABRIC_OK);
+        return;
     }
     entity_remove(router, message);
     message_end(router, message, FABRIC_OK);

@@ -94,7 +94,7 @@ static fabric_error_t check_limits(const message_request_t *request, const char 
     return FABRIC_OK;
 }
 
-static fabric_error_t check_headers(fabric_bytes_t headers, const char **text)
+fabric_error_t headers_check(fabric_bytes_t headers, const char **text)
 {
     if (headers.size == 0) {
         return FABRIC_OK;
@@ -216,6 +216,10 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
         request_reject(router, client, request->sequence, FABRIC_ERROR_BUSY, RETRY_MS, "");
         return;
     }
+    if (snowflake_is_used_up(&router->generator)) {
+        request_reject(router, client, request->sequence, FABRIC_ERROR_PERSISTENCE, RETRY_MS, "");
+        return;
+    }
     entity_t *entity = entity_find_or_add(router, shard, request->type, request->id);
     if (entity->queued_volatile >= type->description->mailbox_capacity) {
         request_reject(router, client, request->sequence, FABRIC_ERROR_MAILBOX_FULL, RETRY_MS, "");
@@ -233,21 +237,21 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
 }
 
 /* The database's clock may have gone back since the ids that clients know were made. */
-static bool floor_is_too_high(const router_t *router, uint64_t floor)
+bool id_is_too_high(const router_t *router, request_id_t id)
 {
     int64_t known_ms = snowflake_timestamp_ms((request_id_t){router->generator.last});
     int64_t now_ms = store_now_ms(router);
-    return snowflake_timestamp_ms((request_id_t){floor}) >
-           (known_ms > now_ms ? known_ms : now_ms) + FLOOR_AHEAD_MS;
+    return snowflake_timestamp_ms(id) > (known_ms > now_ms ? known_ms : now_ms) + FLOOR_AHEAD_MS;
 }
 
 static fabric_error_t durable_limits(router_t *router, const message_t *message, shard_t *shard,
                                      entity_t **entity)
 {
-    if (floor_is_too_high(router, message->floor)) {
+    if (id_is_too_high(router, (request_id_t){message->floor})) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    if (!lane_of(router, shard->id)->available) {
+    /* Ids end in the year 2164, or where a damaged writer row says so. */
+    if (!lane_of(router, shard->id)->available || snowflake_is_used_up(&router->generator)) {
         return FABRIC_ERROR_PERSISTENCE;
     }
     if (router_is_full(router)) {
@@ -301,7 +305,7 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
     const char *text = "";
     fabric_error_t error = check_limits(request, &text);
     if (!error) {
-        error = check_headers(request->headers, &text);
+        error = headers_check(request->headers, &text);
     }
     if (error) {
         refuse(router, client, request, error, 0, text);

@@ -77,6 +77,19 @@ static lookup_item_t *first_item(lookup_t *lookup, call_key_t call)
     return &lookup->items[low];
 }
 
+static void set_stored_reply(router_t *router, message_t *asked, const store_message_t *stored,
+                             const store_reply_t *reply)
+{
+    static const char text[] = "the stored reply is damaged";
+    store_reply_t told = *reply;
+    if (!stored_reply_is_sound(router, stored, reply)) {
+        told.status = STATUS_DEFECT;
+        told.error = FABRIC_ERROR_ENTITY_DEFECT;
+        told.payload = fabric_bytes(text, sizeof text - 1);
+    }
+    message_set_reply(asked, &told);
+}
+
 void router_lookup_found(router_t *router, uint32_t number, const store_message_t *message,
                          uint32_t attempts, const store_reply_t *reply)
 {
@@ -90,11 +103,13 @@ void router_lookup_found(router_t *router, uint32_t number, const store_message_
         }
         item->found = true;
         item->conflict = !call_same_contents(&item->message->stored, message);
-        item->message->stored.id = message->id;
+        /* A damaged id is told to nobody: clients remember the highest. */
+        item->message->stored.id =
+            id_is_too_high(router, message->id) ? (request_id_t){0} : message->id;
         if (reply) {
             item->ended = true;
             uint32_t before = item->message->size;
-            message_set_reply(item->message, reply);
+            set_stored_reply(router, item->message, message, reply);
             item->client->bytes += item->message->size - before;
             router->client_bytes += item->message->size - before;
         }

@@ -79,6 +79,27 @@ static void restart(entity_t *entity)
     entity->draining = entity->in_flight > 0;
 }
 
+/* Handled by nobody, for want of a type: the wait for its registration is over, and a runner is there that does not have it. */
+static bool type_never_came(const router_t *router, const message_t *message,
+                            const message_result_t *result)
+{
+    return result->error == FABRIC_ERROR_RUNNER_NOT_REGISTERED &&
+           message->stored.flags & REQUEST_DURABLE &&
+           !type_find((router_t *)router, message->stored.type) &&
+           router->now_ms - router->started_ms >= router->config.registration_ms;
+}
+
+static void give_up_unknown_type(router_t *router, message_t *message)
+{
+    static const char text[] = "no worker has registered its entity type";
+    message_result_t last = {.status = STATUS_DEFECT,
+                             .error = FABRIC_ERROR_DEAD_LETTER,
+                             .payload = fabric_bytes(text, sizeof text - 1)};
+    router->counters.dead_letters++;
+    finish(router, message, &last);
+    batch_add_dead_letter(router, message);
+}
+
 static void defect(router_t *router, message_t *message, const message_result_t *result)
 {
     entity_t *entity = message->entity;
@@ -125,6 +146,10 @@ static void not_taken(router_t *router, message_t *message, const message_result
     bool owned = entity->shard->state == SHARD_OWNED;
     bool drained = result->error == FABRIC_ERROR_ENTITY_DEFECT;
     message->deliveries--; /* it certainly did not start */
+    if (type_never_came(router, message, result)) {
+        give_up_unknown_type(router, message);
+        return;
+    }
     if (!handing_over && !drained && !(message->stored.flags & REQUEST_DURABLE)) {
         reject_volatile(router, message, result);
         return;
@@ -139,6 +164,13 @@ static void not_taken(router_t *router, message_t *message, const message_result
     if (owned && !drained && entity->delay_level == 0) {
         entity_delay(router, entity, 0, NOT_TAKEN_DELAY_MS);
     }
+}
+
+/* A durable message that no handler could make sense of has its answer, and is kept for people too. */
+static bool is_unhandled(const message_t *message, const message_result_t *result)
+{
+    return message->stored.flags & REQUEST_DURABLE && result->status == STATUS_DEFECT &&
+           result->error == FABRIC_ERROR_MALFORMED_MESSAGE;
 }
 
 void result_received(router_t *router, runner_t *runner, const message_result_t *result)
@@ -162,7 +194,12 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
     if (result->status == STATUS_NOT_TAKEN) {
         not_taken(router, message, result);
     } else if (is_final(result)) {
+        bool unhandled = is_unhandled(message, result);
         finish(router, message, result);
+        if (unhandled) {
+            router->counters.dead_letters++;
+            batch_add_dead_letter(router, message);
+        }
     } else {
         defect(router, message, result);
     }

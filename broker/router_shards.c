@@ -128,23 +128,26 @@ void router_homes(router_t *router, const store_shard_t *shards, size_t count)
     }
 }
 
-/* What a row must be to be kept here: it comes from a database, and may have been read twice. */
-static bool can_be_loaded(router_t *router, const message_t *message)
+/* Whether a row is to be kept: not one of a shard that somebody else loads, nor one that was read twice. */
+static bool is_ours_to_load(router_t *router, const message_t *message)
 {
     const store_message_t *stored = &message->stored;
+    const shard_t *shard = shard_find(router, stored->shard);
     message_t *present = NULL;
     HASH_FIND(by_id, router->messages_by_id, &stored->id, sizeof stored->id, present);
-    return !present && stored->id.value != 0 && stored->type.size > 0 &&
-           stored->type.size <= LIMIT_NAME_BYTES_MAX && stored->entity.size > 0 &&
-           stored->entity.size <= LIMIT_NAME_BYTES_MAX;
+    return !present && (!shard || shard->state == SHARD_LOADING);
 }
 
-static void message_loaded(router_t *router, shard_t *shard, message_t *message)
+static void message_loaded(router_t *router, message_t *message)
 {
+    shard_t *shard = shard_find(router, message->stored.shard);
     entity_t *entity =
         entity_find_or_add(router, shard, message->stored.type, message->stored.entity);
     message->entity = entity;
     message->deliveries = 1; /* perhaps: the next delivery may not be the first */
+    if (message->attempts > router->config.attempts_max) {
+        message->attempts = router->config.attempts_max; /* more than there can have been */
+    }
     entity->pending++;
     router->counters.pending++;
     snowflake_lift(&router->generator, message->stored.id);
@@ -164,11 +167,16 @@ void router_loaded(router_t *router, message_t *messages, uint64_t high_id, uint
         message_t *message = messages;
         messages = message->chain;
         message->chain = NULL;
-        shard_t *shard = shard_find(router, message->stored.shard);
-        if (shard && shard->state == SHARD_LOADING && can_be_loaded(router, message)) {
-            message_loaded(router, shard, message);
-        } else {
+        if (!is_ours_to_load(router, message)) {
             message_destroy(&message);
+            continue;
+        }
+        fabric_schema_fault_t fault = {""};
+        const char *cause = row_fault(router, &message->stored, &fault);
+        if (cause) {
+            row_set_aside(router, message, cause);
+        } else {
+            message_loaded(router, message);
         }
     }
     router->loading = false;

@@ -9,6 +9,7 @@
  *   router_batch.c    what the lanes commit, and what follows from a commit
  *   router_mailbox.c  entities' queues and their dispatch to owners
  *   router_result.c   results of workers
+ *   router_rows.c     damaged rows
  *   router_shards.c   homes and owners: tokens, hand-over, loss
  *   router_status.c   answers to queries
  */
@@ -260,6 +261,8 @@ struct router {
 
     shard_map_t *map;
     order_item_t *orders, *orders_last;
+    router_damage_t damages[ROUTER_DAMAGES_MAX];
+    size_t damage_count;
     wire_writer_t scratch;
 };
 
@@ -299,6 +302,10 @@ void request_reject(router_t *router, client_t *client, uint64_t sequence, fabri
 bool router_is_full(const router_t *router);
 bool router_memory_is_full(const router_t *router);
 known_type_t *type_find(router_t *router, fabric_bytes_t name);
+/* OK, LIMIT_EXCEEDED or MALFORMED_MESSAGE, and why. */
+fabric_error_t headers_check(fabric_bytes_t headers, const char **text);
+/* Whether an id is more than a minute above the time and all ids that are known here. */
+bool id_is_too_high(const router_t *router, request_id_t id);
 
 /* ---- router_calls.c ---- */
 client_t *client_find(router_t *router, uint64_t number);
@@ -364,6 +371,16 @@ void entity_flush(router_t *router, entity_t *entity);
 
 /* ---- router_result.c ---- */
 void result_received(router_t *router, runner_t *runner, const message_result_t *result);
+
+/* ---- router_rows.c ---- */
+/* Why a row of the mailbox is no message that can be handled; NULL: it is one. `fault` has room for it. */
+const char *row_fault(router_t *router, const store_message_t *stored,
+                      fabric_schema_fault_t *fault);
+/* Takes a message that was just loaded: it becomes a dead letter. */
+void row_set_aside(router_t *router, message_t *message, const char *cause);
+/* Notes it where the reply is none. */
+bool stored_reply_is_sound(router_t *router, const store_message_t *stored,
+                           const store_reply_t *reply);
 
 /* ---- router_shards.c ---- */
 shard_t *shard_find(router_t *router, shard_id_t id); /* NULL: not known here */

@@ -14,6 +14,8 @@
 #define HEARTBEAT_MS     1000u
 #define LONGEST_WAIT_MS  1000u
 
+#define DAMAGES_LOGGED_PER_S 10u
+
 static void end_with(router_shell_t *shell, fabric_error_t error)
 {
     if (!shell->over || shell->end == FABRIC_OK) {
@@ -33,6 +35,19 @@ static void log_order(const router_order_t *order)
                   log_text("name", order->name), log_uint("weight", order->weight));
     } else if (order->kind == ROUTER_RUNNER_LEFT) {
         log_event(LOG_INFO_LEVEL, "runner.left", log_text("runner", text));
+    }
+}
+
+static void log_damages(router_shell_t *shell)
+{
+    router_damage_t damage;
+    uint32_t left_out = 0;
+    while (router_next_damage(shell->router, &damage)) {
+        if (log_limiter_pass(&shell->damages, DAMAGES_LOGGED_PER_S, shell->now_ms, &left_out)) {
+            log_event(LOG_ERROR_LEVEL, "row.damaged", log_uint("request_id", damage.id.value),
+                      log_uint("shard", damage.shard.value), log_text("cause", damage.cause),
+                      log_uint("left_out", left_out));
+        }
     }
 }
 
@@ -282,6 +297,7 @@ static void pump(router_shell_t *shell)
         feed_lane(shell, i);
     }
     send_orders(shell);
+    log_damages(shell);
     send_frames(shell);
 }
 

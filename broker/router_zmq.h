@@ -9,6 +9,7 @@
 #include "broker/router.h"
 #include "broker/router_watch.h"
 #include "core/limits.h"
+#include "core/log.h"
 
 typedef struct router_shell {
     /* set by the caller */
@@ -40,6 +41,7 @@ typedef struct router_shell {
     uint64_t heartbeat_ms, heartbeats;
     map_version_t map_version;
     router_watch_t watch;
+    log_limiter_t damages;
 } router_shell_t;
 
 /* Opens and binds both sockets; bound_router and bound_pub tell where. ADDRESS_IN_USE or

@@ -190,6 +190,16 @@ static fabric_error_t migrate(mysql_store_t *store, uint32_t version)
     return error;
 }
 
+/* Somebody has removed it. A new one would have other shards or another identity than the rest of the tables. */
+static fabric_error_t cluster_is_missing(const mysql_store_t *store, reason_t *reason)
+{
+    return reason_set(
+        reason, FABRIC_ERROR_FOREIGN_DATABASE,
+        "store: database '%s' has Fabric's tables, but no row in cluster, which tells "
+        "whose they are and how many shards a group has: restore it from a copy",
+        store->url.database);
+}
+
 /* Under the lock: migrates, founds, commits and compares. */
 static fabric_error_t apply_locked(mysql_store_t *store, const store_cluster_t *wanted,
                                    reason_t *reason)
@@ -212,6 +222,8 @@ static fabric_error_t apply_locked(mysql_store_t *store, const store_cluster_t *
     if (!error && !founded) {
         cluster = *wanted;
         error = found_cluster(store, wanted);
+        /* There is a coordinator's row, which is made with the cluster's. */
+        error = error == FABRIC_ERROR_STORE_REJECTED ? cluster_is_missing(store, reason) : error;
     }
     error = error ? error : agree(&cluster, wanted->name, wanted->shards_per_group, reason);
     return mysql_end(store, error);
@@ -293,10 +305,7 @@ static fabric_error_t check_all(mysql_store_t *store, const char *name, uint32_t
     }
     error = error ? error : read_cluster(store, cluster, &founded);
     if (!error && !founded) {
-        error = reason_set(reason, FABRIC_ERROR_WRONG_SCHEMA_VERSION,
-                           "store: no cluster has been founded in database '%s': run fabricctl "
-                           "schema apply",
-                           store->url.database);
+        error = cluster_is_missing(store, reason);
     }
     error = error ? error : agree(cluster, name, shards_per_group, reason);
     error = error ? error : read_settings(store, &settings);

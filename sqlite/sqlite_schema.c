@@ -162,6 +162,16 @@ static fabric_error_t wrong_version(uint32_t version, reason_t *reason)
                       version < STORE_SCHEMA_VERSION ? "; run: fabricctl schema apply" : "");
 }
 
+/* It is written with the schema's version or not at all: somebody has removed it. A new one would have other shards or another
+ * identity than the rest of the tables. */
+static fabric_error_t cluster_is_missing(reason_t *reason)
+{
+    return reason_set(
+        reason, FABRIC_ERROR_FOREIGN_DATABASE,
+        "store: the SQLite file has Fabric's tables, but no row in cluster, which tells "
+        "whose they are and how many shards a group has: restore it from a copy");
+}
+
 /* Inside the transaction: other programs may have migrated since the version was first read. */
 static fabric_error_t migrate(sqlite_store_t *store, const store_cluster_t *wanted,
                               reason_t *reason)
@@ -171,6 +181,7 @@ static fabric_error_t migrate(sqlite_store_t *store, const store_cluster_t *want
     if (!error && version > STORE_SCHEMA_VERSION) {
         error = wrong_version(version, reason);
     }
+    bool is_new = version == 0;
     for (; !error && version < STORE_SCHEMA_VERSION; version++) {
         char set_version[80];
         snprintf(set_version, sizeof set_version, "UPDATE schema_version SET version = %u",
@@ -188,8 +199,10 @@ static fabric_error_t migrate(sqlite_store_t *store, const store_cluster_t *want
     if (error) {
         return error;
     }
-    return found ? compare_cluster(&cluster, wanted->name, wanted->shards_per_group, reason)
-                 : found_cluster(store, wanted);
+    if (!found) {
+        return is_new ? found_cluster(store, wanted) : cluster_is_missing(reason);
+    }
+    return compare_cluster(&cluster, wanted->name, wanted->shards_per_group, reason);
 }
 
 fabric_error_t sqlite_schema_apply(store_t *base, const store_cluster_t *wanted, reason_t *reason)
@@ -242,8 +255,7 @@ fabric_error_t sqlite_check(store_t *base, const char *name, uint32_t shards_per
                           sqlite3_errmsg(store->database));
     }
     if (!found) {
-        return reason_set(reason, FABRIC_ERROR_FOREIGN_DATABASE,
-                          "store: the SQLite file has no cluster row");
+        return cluster_is_missing(reason);
     }
     error = compare_cluster(&found_cluster_row, name, shards_per_group, reason);
     if (!error) {

@@ -31,10 +31,19 @@ static void destroy(const char *url)
 
 static bool damage(const char *url, store_suite_damage_t kind)
 {
-    if (kind == STORE_SUITE_NEWER_VERSION) {
+    switch (kind) {
+    case STORE_SUITE_NEWER_VERSION:
         memory_store_set_version(name_of(url), STORE_SCHEMA_VERSION + 1);
-    } else {
+        break;
+    case STORE_SUITE_FOREIGN_TABLES:
         memory_store_make_foreign(name_of(url));
+        break;
+    case STORE_SUITE_NO_CLUSTER:
+        memory_store_lose_cluster(name_of(url));
+        break;
+    case STORE_SUITE_STRANGE_EPOCHS:
+        memory_store_set_epochs(name_of(url), 0, UINT64_MAX);
+        break;
     }
     return true;
 }

@@ -19,9 +19,14 @@
 
 static bool damage(const char *url, store_suite_damage_t kind)
 {
-    return mariadb_execute(url, kind == STORE_SUITE_NEWER_VERSION
-                                    ? "UPDATE schema_version SET version = version + 1"
-                                    : "CREATE TABLE mailbox (letter INT) ENGINE=InnoDB");
+    static const char *const statements[] = {
+        [STORE_SUITE_NEWER_VERSION] = "UPDATE schema_version SET version = version + 1",
+        [STORE_SUITE_FOREIGN_TABLES] = "CREATE TABLE mailbox (letter INT) ENGINE=InnoDB",
+        [STORE_SUITE_NO_CLUSTER] = "DELETE FROM cluster",
+        [STORE_SUITE_STRANGE_EPOCHS] =
+            "UPDATE shard SET home_epoch = IF(shard % 2 = 0, 0, 18446744073709551615)",
+    };
+    return mariadb_execute(url, statements[kind]);
 }
 
 static fabric_error_t commit_one(store_fixture_t *fixture, uint64_t id)

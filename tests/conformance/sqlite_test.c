@@ -63,9 +63,14 @@ static bool execute(const char *url, const char *sql)
 
 static bool damage(const char *url, store_suite_damage_t kind)
 {
-    return execute(url, kind == STORE_SUITE_NEWER_VERSION
-                            ? "UPDATE schema_version SET version = version + 1"
-                            : "CREATE TABLE mailbox (letter TEXT)");
+    static const char *const statements[] = {
+        [STORE_SUITE_NEWER_VERSION] = "UPDATE schema_version SET version = version + 1",
+        [STORE_SUITE_FOREIGN_TABLES] = "CREATE TABLE mailbox (letter TEXT)",
+        [STORE_SUITE_NO_CLUSTER] = "DELETE FROM cluster",
+        [STORE_SUITE_STRANGE_EPOCHS] = "UPDATE shard SET home_epoch = CASE shard % 2 WHEN 0 THEN 0 "
+                                       "ELSE 9223372036854775807 END",
+    };
+    return execute(url, statements[kind]);
 }
 
 static void test_commits_are_synchronous_and_in_wal(void **state)

@@ -250,7 +250,8 @@ fabric_error_t memory_take_homes(store_t *base, uint64_t term, incarnation_t hol
         store_shard_t *shard = &database->shards.items[i];
         if (!lives(living, living_count, shard->home)) {
             shard->home = holder;
-            shard->home_epoch++;
+            bool sound = shard->home_epoch >= 1 && shard->home_epoch < UINT64_C(1) << 62;
+            shard->home_epoch = sound ? shard->home_epoch + 1 : 2;
         }
     }
     return memory_leave(store, FABRIC_OK);

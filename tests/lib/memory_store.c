@@ -84,6 +84,22 @@ void memory_store_make_foreign(const char *name)
     unlock();
 }
 
+void memory_store_lose_cluster(const char *name)
+{
+    memset(&lock_database(name)->cluster, 0, sizeof(store_cluster_t));
+    unlock();
+}
+
+void memory_store_set_epochs(const char *name, uint64_t even, uint64_t odd)
+{
+    memory_database_t *database = lock_database(name);
+    for (size_t i = 0; i < database->shards.count; i++) {
+        store_shard_t *shard = &database->shards.items[i];
+        shard->home_epoch = shard->shard.value % 2 ? odd : even;
+    }
+    unlock();
+}
+
 uint64_t memory_store_commits(const char *name)
 {
     uint64_t commits = lock_database(name)->commits;
@@ -307,6 +323,10 @@ static fabric_error_t find_version(const memory_database_t *database, reason_t *
 static fabric_error_t compare_cluster(const store_cluster_t *found, const char *name,
                                       uint32_t shards_per_group, reason_t *reason)
 {
+    if (found->shards_per_group == 0) {
+        return reason_set(reason, FABRIC_ERROR_FOREIGN_DATABASE,
+                          "store: the cluster's row is missing");
+    }
     if (name[0] != '\0' && strcmp(found->name, name) != 0) {
         return reason_set(reason, FABRIC_ERROR_FOREIGN_DATABASE,
                           "store: the database belongs to cluster '%s', not to '%s'", found->name,

@@ -70,6 +70,9 @@ void memory_store_lose(const char *name, uint32_t count);
 /* Makes the database look as if another release or another program had made it. */
 void memory_store_set_version(const char *name, uint32_t version);
 void memory_store_make_foreign(const char *name);
+/* Damages it, as by hand. */
+void memory_store_lose_cluster(const char *name);
+void memory_store_set_epochs(const char *name, uint64_t even, uint64_t odd); /* of shard ids */
 
 /* For checkers: every message ever committed, by id, with attempts and final reply; every dead letter. */
 void memory_store_dump(const char *name, store_visit_message_fn *visit, void *context);

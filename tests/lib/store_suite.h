@@ -11,7 +11,9 @@
 /* What a test does to a database behind the adapter's back. */
 typedef enum store_suite_damage {
     STORE_SUITE_NEWER_VERSION, /* schema version STORE_SCHEMA_VERSION + 1 */
-    STORE_SUITE_FOREIGN_TABLES /* an empty database gets a table "mailbox" with one column of its own */
+    STORE_SUITE_FOREIGN_TABLES, /* an empty database gets a table "mailbox" with one column of its own */
+    STORE_SUITE_NO_CLUSTER, /* the cluster's row is gone */
+    STORE_SUITE_STRANGE_EPOCHS /* every shard with an even number gets home epoch 0, the others the highest there is */
 } store_suite_damage_t;
 
 typedef struct store_suite {

@@ -269,6 +269,20 @@ static void test_take_homes_keeps_marks_and_sees_what_the_dead_committed(void **
     assert_found_ids(fixture, 100, 3);
 }
 
+/* Whatever an epoch was, the next home has one that is above the first: it loads what is there. */
+static void test_a_strange_epoch_is_mended_by_the_next_home(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_broker_t b = broker_of(2, 2);
+    store_join_t join;
+    uint64_t term = 0;
+    assert_true(fixture->suite->damage(fixture->url, STORE_SUITE_STRANGE_EPOCHS));
+    fixture_join(fixture, &b, 1, &join);
+    take_lease(fixture, b.incarnation, &term);
+    assert_ok(fixture->driver->take_homes(fixture->store, term, b.incarnation, &b.incarnation, 1));
+    assert_int_equal(count_shards(fixture, b.incarnation, 2), FIXTURE_SHARDS);
+}
+
 static void test_homes_of_a_broker_that_left_are_taken_over(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -345,6 +359,7 @@ int store_suite_assignment(void)
         FOUNDED_TEST(test_runners_come_and_go),
         FOUNDED_TEST(test_take_homes_moves_only_the_dead_and_fences_them),
         FOUNDED_TEST(test_take_homes_keeps_marks_and_sees_what_the_dead_committed),
+        FOUNDED_TEST(test_a_strange_epoch_is_mended_by_the_next_home),
         FOUNDED_TEST(test_homes_of_a_broker_that_left_are_taken_over),
         FOUNDED_TEST(test_a_stale_term_changes_nothing),
     };

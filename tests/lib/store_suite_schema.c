@@ -119,6 +119,25 @@ static void test_foreign_tables_are_refused(void **state)
                  fixture->driver->check(fixture->store, "suite", 0, NULL, &cluster));
 }
 
+/* Neither is another cluster founded over the tables of the first. */
+static void test_a_missing_cluster_row_is_told(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_cluster_t cluster;
+    reason_t reason = {""};
+    assert_ok(fixture->driver->schema_apply(fixture->store, &wanted, NULL));
+    assert_true(fixture->suite->damage(fixture->url, STORE_SUITE_NO_CLUSTER));
+    assert_error(FABRIC_ERROR_FOREIGN_DATABASE,
+                 fixture->driver->check(fixture->store, "suite", 0, &reason, &cluster));
+    assert_non_null(strstr(reason.text, "row"));
+    reason.text[0] = 0;
+    assert_error(FABRIC_ERROR_FOREIGN_DATABASE,
+                 fixture->driver->schema_apply(fixture->store, &wanted, &reason));
+    assert_non_null(strstr(reason.text, "row"));
+    assert_error(FABRIC_ERROR_FOREIGN_DATABASE,
+                 fixture->driver->check(fixture->store, "", 0, NULL, &cluster));
+}
+
 static void test_facts_name_a_durable_writable_product(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -165,6 +184,7 @@ int store_suite_schema(void)
         EMPTY_TEST(test_check_compares_name_and_shards),
         EMPTY_TEST(test_newer_schema_is_refused),
         EMPTY_TEST(test_foreign_tables_are_refused),
+        EMPTY_TEST(test_a_missing_cluster_row_is_told),
         EMPTY_TEST(test_facts_name_a_durable_writable_product),
         FOUNDED_TEST(test_sr_05_two_databases_hold_the_same_shards),
     };

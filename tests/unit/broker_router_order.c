@@ -238,7 +238,7 @@ static void a_malformed_message_is_not_tried_again(void **state)
     driver_result(driver, "w1", deliveries[0], STATUS_DEFECT, FABRIC_ERROR_MALFORMED_MESSAGE);
     driver_commit(driver);
     assert_int_equal(driver_replied(driver, "c1", 1)->error, FABRIC_ERROR_MALFORMED_MESSAGE);
-    assert_int_equal(driver_counters(driver).dead_letters, 0);
+    assert_int_equal(driver_counters(driver).dead_letters, 1); /* kept, as nobody has handled it */
     driver_close(&driver);
 }
 
