@@ -1,0 +1,207 @@
+/* Rows that somebody has edited by hand, under a real broker: each is a dead letter with its cause, and the rest is served. */
+#include <stdio.h>
+#include <string.h>
+
+#include <sqlite3.h>
+
+#include "core/log.h"
+#include "tests/lib/mariadb.h"
+#include "tests/lib/testbed.h"
+
+enum { WORKERS = 1, GOOD = 3 };
+
+static const probe_text_t hello = {"hello"};
+
+/* A copy of the first row that differs in one column. */
+typedef struct damage {
+    const char *column;
+    const char *value;
+    unsigned stores; /* those whose column takes the value */
+} damage_t;
+
+static const damage_t damages[] = {
+    {"shard", "0", TESTBED_BOTH},
+    {"shard", "4294967295", TESTBED_BOTH},
+    {"shard", "-1", TESTBED_SQLITE},
+    {"shard", "9999999999", TESTBED_SQLITE},
+    {"entity_id", "'somebody else'", TESTBED_BOTH}, /* whose shard is another */
+    {"entity_id", "''", TESTBED_BOTH},
+    {"entity_id", "zeroblob(300)", TESTBED_SQLITE},
+    {"entity_type", "''", TESTBED_BOTH},
+    {"entity_type", "'Vanished'", TESTBED_BOTH},
+    {"tag", "''", TESTBED_BOTH},
+    {"tag", "'Nothing'", TESTBED_BOTH},
+    {"tag", "12345", TESTBED_SQLITE},
+    {"payload", "''", TESTBED_BOTH},
+    {"payload", "substr(payload, 1, 3)", TESTBED_BOTH},
+    {"payload", "zeroblob(2000000)", TESTBED_SQLITE},
+    {"payload", "REPEAT('x', 2000000)", TESTBED_MYSQL},
+    {"flags", "0", TESTBED_BOTH},
+    {"flags", "4294967295", TESTBED_BOTH},
+    {"flags", "-1", TESTBED_SQLITE},
+    {"headers", "'these are no headers'", TESTBED_BOTH},
+    {"deliver_at_ms", "-9223372036854775807", TESTBED_BOTH},
+};
+
+/* The columns of both stores but for the id. */
+static const char *const columns[] = {"shard",    "flags",        "entity_type", "entity_id",
+                                      "tag",      "payload",      "traceparent", "headers",
+                                      "key_hash", "deliver_at_ms"};
+
+static void execute(testbed_t *bed, const char *sql)
+{
+    if (bed->database[0]) {
+        assert_true(mariadb_execute(bed->database, sql));
+        return;
+    }
+    sqlite3 *database = NULL;
+    char *complaint = NULL;
+    assert_int_equal(sqlite3_open(bed->cluster.database.url + strlen("sqlite:"), &database),
+                     SQLITE_OK);
+    int code = sqlite3_exec(database, sql, NULL, NULL, &complaint);
+    if (code != SQLITE_OK) {
+        print_error("%s: %s\n", sql, complaint);
+    }
+    sqlite3_free(complaint);
+    sqlite3_close(database);
+    assert_int_equal(code, SQLITE_OK);
+}
+
+/* Copies the row `first`, giving the copy an id and one column another value. */
+static void copy_row(testbed_t *bed, int64_t first, const char *id, const damage_t *damage)
+{
+    char names[400] = "";
+    char values[400] = "";
+    char sql[1200];
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+        bool damaged = damage && strcmp(damage->column, columns[i]) == 0;
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, ", %s", columns[i]);
+        used = strlen(values);
+        snprintf(values + used, sizeof values - used, ", %s", damaged ? damage->value : columns[i]);
+    }
+    const char *call = bed->database[0] ? "call_client, call_sequence" : "client, sequence";
+    snprintf(sql, sizeof sql,
+             "INSERT INTO mailbox (request_id, %s%s) SELECT %s, %s%s FROM mailbox WHERE "
+             "request_id = %lld",
+             call, names, id, call, values, (long long)first);
+    execute(bed, sql);
+}
+
+/* Returns how many damaged rows there are. Good copies lie among them. */
+static int64_t damage_rows(testbed_t *bed)
+{
+    unsigned store = bed->database[0] ? TESTBED_MYSQL : TESTBED_SQLITE;
+    int64_t first = testbed_query_number(bed, "SELECT MIN(request_id) FROM mailbox");
+    int64_t next = testbed_query_number(bed, "SELECT MAX(request_id) FROM mailbox");
+    int64_t count = 0;
+    char id[32];
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        if (damages[i].stores & store) {
+            snprintf(id, sizeof id, "%lld", (long long)++next);
+            copy_row(bed, first, id, &damages[i]);
+            count++;
+        }
+    }
+    for (int i = 0; i < GOOD; i++) {
+        snprintf(id, sizeof id, "%lld", (long long)++next);
+        copy_row(bed, first, id, NULL);
+    }
+    copy_row(bed, first, bed->database[0] ? "18446744073709551615" : "-1", NULL);
+    return count + 1;
+}
+
+/* Rows that belong to nothing: nobody is to stumble over them. */
+static void leave_orphans(testbed_t *bed)
+{
+    execute(bed, "INSERT INTO attempt (request_id, attempts) VALUES (12345, 1)");
+    execute(bed, "INSERT INTO attempt (request_id, attempts) "
+                 "SELECT MIN(request_id) + 1, 4294967295 FROM mailbox");
+    execute(bed, "INSERT INTO shard (shard, home, home_epoch, mark) "
+                 "SELECT 4294967295, home, 7, 0 FROM shard LIMIT 1");
+}
+
+static void expect_echo(testbed_t *bed, const char *id)
+{
+    probe_text_t reply;
+    fabric_outcome_t outcome;
+    fabric_error_t error = fabric_client_ask(bed->client, fabric_entity(PROBE_TYPE, id),
+                                             &probe_echo, &hello, &reply, &outcome);
+    if (error) {
+        fail_msg("%s: %s", fabric_error_name(error), outcome.text);
+    }
+    assert_string_equal(reply.text, hello.text);
+}
+
+static void restart(testbed_t *bed)
+{
+    reason_t reason = {{0}};
+    fabric_error_t error = cluster_restart_broker(&bed->cluster, &reason);
+    if (error) {
+        cluster_print_logs(&bed->cluster, stderr);
+        fail_msg("%s: %s", fabric_error_name(error), reason.text);
+    }
+    testbed_add_worker(bed);
+    testbed_connect(bed);
+    testbed_wait_ready(bed, WORKERS);
+}
+
+static bool log_says(testbed_t *bed, const char *words)
+{
+    char path[FOLDER_PATH_SIZE + 40];
+    char line[LOG_LINE_BYTES_MAX + 1];
+    bool found = false;
+    snprintf(path, sizeof path, "%s/broker.log", bed->cluster.folder);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (!found && fgets(line, sizeof line, file)) {
+        found = strstr(line, words) != NULL;
+    }
+    fclose(file);
+    return found;
+}
+
+/* What was set aside is not come across again. */
+static void expect_quiet_restart(testbed_t *bed)
+{
+    testbed_stop_processes(bed);
+    restart(bed);
+    expect_echo(bed, "three");
+    assert_int_equal(testbed_counter(bed->client, "damaged"), 0);
+    testbed_wait_drained(bed);
+}
+
+static void damaged_rows(void **state)
+{
+    static const char *const arguments[] = {"--registration-ms", "1000", NULL};
+    testbed_t *bed = *state;
+    bed->broker_arguments = arguments;
+    testbed_start(bed, WORKERS);
+    expect_echo(bed, "one");
+    testbed_stop_processes(bed);
+    int64_t damaged = damage_rows(bed);
+    leave_orphans(bed);
+    restart(bed);
+    expect_echo(bed, "one");
+    expect_echo(bed, "two");
+    testbed_wait_drained(bed);
+    /* The type that nobody knows is told by a worker, not by its row. */
+    assert_int_equal(testbed_counter(bed->client, "damaged"), damaged - 1);
+    assert_int_equal(testbed_counter(bed->client, "dead_letters"), damaged);
+    assert_true(log_says(bed, "row.damaged"));
+    expect_quiet_restart(bed);
+    testbed_stop_processes(bed);
+    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM dead_letter"), damaged);
+    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM reply WHERE status = 0"),
+                     1 + GOOD + 3);
+    assert_int_equal(testbed_query_number(bed,
+                                          "SELECT COUNT(*) FROM mailbox m LEFT JOIN reply r ON "
+                                          "r.request_id = m.request_id WHERE r.request_id IS NULL"),
+                     0);
+}
+
+int main(void)
+{
+    static const testbed_test_t tests[] = {{"damaged_rows", damaged_rows, TESTBED_BOTH}};
+    return testbed_run("damaged_rows", tests, sizeof tests / sizeof tests[0]);
+}
