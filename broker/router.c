@@ -321,14 +321,14 @@ void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t 
     if (!peer || peer->retired) {
         return;
     }
-    peer->heard_ms = now_ms;
     wire_reader_t reader;
     frame_head_t head;
     fabric_error_t error = frame_open(frame, &reader, &head);
     if (error) {
         frame_refused(router, peer, error);
-        return;
+        return; /* no sign of life: a spoilt byte may have shifted all frames of the connection */
     }
+    peer->heard_ms = now_ms;
     if (peer->client) {
         client_settle(router, peer->client, head.settled);
     }

@@ -49,6 +49,7 @@ peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
     }
     memcpy(peer->routing_id, routing_id.data, routing_id.size);
     peer->routing_id_size = routing_id.size;
+    peer->heard_ms = router->now_ms;
     peer->handle = free_handle(router);
     router->peers[peer->handle] = peer;
     router->peer_count++;

@@ -217,6 +217,7 @@ void link_connected(link_t *link, uint32_t index, uint64_t now_ms)
         return;
     }
     endpoint->hello_tries = 0;
+    endpoint->reopen_ms = 0;
     link_say_hello(link, index, now_ms);
 }
 
@@ -277,6 +278,17 @@ static void tick_hello(link_t *link, uint32_t index, uint64_t now_ms)
     link_say_hello(link, index, now_ms);
 }
 
+static void tick_down(link_endpoint_t *endpoint, uint64_t now_ms)
+{
+    if (endpoint->reopen_ms != 0 && now_ms >= endpoint->reopen_ms) {
+        link_want_socket(endpoint, LINK_SOCKET_REOPEN);
+        endpoint->reopen_ms = 0;
+    }
+    if (endpoint->reopen_ms == 0) {
+        endpoint->reopen_ms = now_ms + LINK_CONNECTING_MS;
+    }
+}
+
 void link_tick(link_t *link, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < link->endpoint_count; i++) {
@@ -294,8 +306,10 @@ void link_tick(link_t *link, uint64_t now_ms)
                 link_say_hello(link, i, now_ms);
             }
             break;
-        case PHASE_CLOSED:
         case PHASE_DOWN:
+            tick_down(endpoint, now_ms);
+            break;
+        case PHASE_CLOSED:
         case PHASE_LEFT:
             break;
         }
@@ -317,8 +331,9 @@ static uint64_t endpoint_deadline(const link_endpoint_t *endpoint)
         return endpoint->hello_ms + LINK_HELLO_RETRY_MS;
     case PHASE_REFUSED:
         return endpoint->hello_ms;
-    case PHASE_CLOSED:
     case PHASE_DOWN:
+        return endpoint->reopen_ms;
+    case PHASE_CLOSED:
     case PHASE_LEFT:
         break;
     }

@@ -87,7 +87,7 @@ void link_event(link_t *link, link_event_kind_t kind, const link_endpoint_t *end
     memset(event, 0, sizeof *event);
     event->kind = kind;
     event->error = error;
-    event->final = kind == LINK_EVENT_REFUSED && fabric_error_class(error) != FABRIC_CLASS_RETRY;
+    event->final = kind == LINK_EVENT_REFUSED && !link_may_retry(link, error);
     if (endpoint) {
         strcpy(event->endpoint, endpoint->name);
     }

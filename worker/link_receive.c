@@ -30,6 +30,11 @@ static void note_heard(link_endpoint_t *endpoint, uint64_t now_ms)
                           memory_order_relaxed);
 }
 
+bool link_may_retry(const link_t *link, fabric_error_t error)
+{
+    return fabric_error_class(error) == FABRIC_CLASS_RETRY || link->welcomed_once;
+}
+
 static void refuse(link_t *link, uint32_t index, fabric_error_t error, fabric_bytes_t text,
                    uint64_t now_ms)
 {
@@ -39,9 +44,8 @@ static void refuse(link_t *link, uint32_t index, fabric_error_t error, fabric_by
         link_want_socket(endpoint, LINK_SOCKET_REOPEN);
     } else {
         link_set_phase(endpoint, PHASE_REFUSED);
-        endpoint->hello_ms = fabric_error_class(error) == FABRIC_CLASS_RETRY
-                                 ? now_ms + LINK_HELLO_RETRY_MS
-                                 : UINT64_MAX;
+        endpoint->hello_ms =
+            link_may_retry(link, error) ? now_ms + LINK_HELLO_RETRY_MS : UINT64_MAX;
     }
     link_event(link, LINK_EVENT_REFUSED, endpoint, error, text);
 }
@@ -266,7 +270,7 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
     return error;
 }
 
-/* Whether frames of the endpoint count; notes that it lives. */
+/* Whether frames of the endpoint count. */
 static bool receive_alive(link_t *link, uint32_t index, uint64_t now_ms)
 {
     link_endpoint_t *endpoint = &link->endpoints[index];
@@ -278,7 +282,6 @@ static bool receive_alive(link_t *link, uint32_t index, uint64_t now_ms)
         link_tick(link, now_ms);
         return false;
     }
-    note_heard(endpoint, now_ms);
     return true;
 }
 
@@ -296,6 +299,10 @@ void link_receive(link_t *link, uint32_t index, fabric_bytes_t bytes, uint64_t n
     } else if (error != FABRIC_OK) {
         link_malformed(link, index, error);
     } else {
+        /* What is no frame is no sign of life: a spoilt byte may have shifted all frames of the connection. */
+        if (link->endpoints[index].phase == PHASE_WELCOMED) {
+            note_heard(&link->endpoints[index], now_ms);
+        }
         link->high_id = head.high_id > link->high_id ? head.high_id : link->high_id;
         while (frame_next(&reader, &body)) {
             message_kind_t kind;

@@ -13,6 +13,8 @@
  * is given up. */
 #define LINK_HELLO_RETRY_MS 1000u
 #define LINK_HELLO_TRIES    5u
+/* How long a socket may take to connect. After bytes that are no ZMTP libzmq never connects it again. */
+#define LINK_CONNECTING_MS 4000u
 /* When to say that no broker is there. */
 #define LINK_ABSENT_MS 2000u
 /* What leaving may take beyond the grace time. */
@@ -38,6 +40,7 @@ typedef struct link_endpoint {
     uint64_t connection; /* of the last hello */
     uint64_t hello_ms;   /* when it was said, or REFUSED: when to say it again */
     uint32_t hello_tries;
+    uint64_t reopen_ms;   /* DOWN: when to give the socket up; 0: not known yet */
     incarnation_t broker; /* WELCOMED */
     uint32_t lease_ms, heartbeat_ms;
     uint64_t heard_ms;
@@ -113,6 +116,9 @@ void link_lose_shards(link_t *link, uint32_t index, uint64_t now_ms);
 void link_flush_staged(link_t *link);
 
 /* link_receive.c */
+/* Whether a hello that was refused so is said again: later for what passes; and where the cluster has welcomed this worker before,
+ * as a byte that changed on the way can make any refusal of a good hello. */
+bool link_may_retry(const link_t *link, fabric_error_t error);
 void link_malformed(link_t *link, uint32_t index, fabric_error_t error);
 
 #endif

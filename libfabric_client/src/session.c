@@ -193,7 +193,9 @@ uint64_t session_next_deadline(const session_t *session)
         uint64_t silent_ms = peer->heard_at_ms + SILENT_HEARTBEATS * session->heartbeat_ms;
         switch (peer->state) {
         case PEER_UNUSED:
+            break;
         case PEER_CONNECTING:
+            due = earlier(due, peer->reopen_at_ms);
             break;
         case PEER_GREETING:
             due = earlier(due, silent_ms);

@@ -2,6 +2,10 @@
  * Nothing an answer says can do more than end or delay the call that was sent to its sender. */
 #include "libfabric_client/src/session_state.h"
 
+#include "core/snowflake.h"
+
+enum { ID_JUMP_MS = 60000 }; /* ids farther apart than that are doubted */
+
 static uint64_t retry_delay(session_t *session, uint64_t hint_ms, uint32_t attempt)
 {
     uint64_t hint = hint_ms < RETRY_AFTER_MS_MAX ? hint_ms : RETRY_AFTER_MS_MAX;
@@ -13,10 +17,26 @@ static bool is_volatile(const call_t *call)
     return !(call->flags & REQUEST_DURABLE) && !call->query;
 }
 
+static bool ids_are_near(uint64_t a, uint64_t b)
+{
+    int64_t apart_ms =
+        snowflake_timestamp_ms((request_id_t){a}) - snowflake_timestamp_ms((request_id_t){b});
+    return apart_ms <= ID_JUMP_MS && apart_ms >= -ID_JUMP_MS;
+}
+
+/* Calls whose floor is far ahead of all ids are refused, so one id that changed on the way must not stay: what is far from what we
+ * know counts when it is heard a second time. A floor that is too low only makes look-ups long.
+ */
 void session_seen_id(session_t *session, uint64_t id)
 {
-    if (id > session->high_id) {
+    if (session->high_id == 0 || ids_are_near(id, session->high_id)) {
+        session->high_id = id > session->high_id ? id : session->high_id;
+        session->doubted_id = 0;
+    } else if (session->doubted_id != 0 && ids_are_near(id, session->doubted_id)) {
         session->high_id = id;
+        session->doubted_id = 0;
+    } else {
+        session->doubted_id = id;
     }
 }
 

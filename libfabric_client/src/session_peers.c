@@ -33,6 +33,7 @@ static uint32_t add_peer(session_t *session, const char *endpoint)
     peer_t *peer = &session->peers[index];
     snprintf(peer->endpoint, sizeof peer->endpoint, "%s", endpoint);
     peer->state = PEER_CONNECTING;
+    peer->reopen_at_ms = NEVER;
     peer->first_contact = false;
     peer->refusal = FABRIC_OK;
     session_act(session, peer, ACTION_OPEN);
@@ -138,6 +139,7 @@ void session_break(session_t *session, uint32_t index, peer_state_t next)
 {
     peer_t *peer = &session->peers[index];
     peer->state = next;
+    peer->reopen_at_ms = NEVER;
     peer->broker = (incarnation_t){{0}};
     peer->hello_due = peer->ping_due = peer->map_wanted_due = peer->bye_due = false;
     peer->blocked = false;
@@ -320,7 +322,15 @@ static void tick_peer(session_t *session, uint32_t index, bool alone)
     bool silent = now_ms >= peer->heard_at_ms + SILENT_HEARTBEATS * session->heartbeat_ms;
     switch (peer->state) {
     case PEER_UNUSED:
+        break;
     case PEER_CONNECTING:
+        if (now_ms >= peer->reopen_at_ms) {
+            session_act(session, peer, ACTION_REOPEN);
+            peer->reopen_at_ms = NEVER;
+        }
+        if (peer->reopen_at_ms == NEVER) {
+            peer->reopen_at_ms = now_ms + CONNECTING_MS;
+        }
         break;
     case PEER_GREETING:
     case PEER_WELCOME:
@@ -335,6 +345,7 @@ static void tick_peer(session_t *session, uint32_t index, bool alone)
     case PEER_RESTING:
         if (now_ms >= peer->ping_at_ms || (alone && peer->ping_at_ms == NEVER)) {
             peer->state = PEER_CONNECTING;
+            peer->reopen_at_ms = NEVER;
             session_act(session, peer, ACTION_REOPEN);
         }
         break;

@@ -19,10 +19,12 @@
 #define NEVER   UINT64_MAX
 
 enum {
-    HEARTBEAT_MS = 1000,        /* until a welcome says otherwise */
-    HEARTBEAT_MS_MIN = 10,      /* a broker cannot make the client spin */
-    HEARTBEAT_MS_MAX = 60000,   /* or go deaf */
-    SILENT_HEARTBEATS = 3,      /* after which a connection counts as broken */
+    HEARTBEAT_MS = 1000,      /* until a welcome says otherwise */
+    HEARTBEAT_MS_MIN = 10,    /* a broker cannot make the client spin */
+    HEARTBEAT_MS_MAX = 60000, /* or go deaf */
+    SILENT_HEARTBEATS = 3,    /* after which a connection counts as broken */
+    CONNECTING_MS =
+        4000, /* after which a socket is opened anew: after bytes that are no ZMTP libzmq never connects again */
     PROBE_MS = 100,             /* how often calls without a route look for one */
     BACKOFF_FIRST_MS = 10,      /* upper bound of the first random wait; doubles each time */
     BACKOFF_MAX_MS = 2000,      /* where it stops doubling */
@@ -50,6 +52,8 @@ typedef struct peer {
     incarnation_t broker; /* PEER_WELCOME */
     uint64_t connection;  /* of its last hello */
     uint64_t heard_at_ms;
+    uint64_t
+        reopen_at_ms; /* PEER_CONNECTING: when to give the socket up; NEVER: not known before the next tick */
     uint64_t ping_at_ms; /* PEER_WELCOME: the next; PEER_RESTING: when to open again */
     uint64_t ping_sequence;
     bool hello_due;
@@ -96,6 +100,7 @@ struct session {
     uint64_t map_generation;   /* +1 with each applied change of the map */
     uint64_t route_generation; /* +1 with each event that may change a route */
     uint64_t high_id;
+    uint64_t doubted_id; /* far from high_id, heard once; 0: none */
     uint8_t cluster_id[16];
     bool cluster_known;
     uint64_t heartbeat_ms;

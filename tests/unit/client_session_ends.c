@@ -109,6 +109,51 @@ static void test_accepted_is_never_certainly_not(void **state)
     script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
 }
 
+/* libzmq gives a connection up for good after bytes that are no ZMTP. */
+static void test_sockets_that_do_not_connect_are_opened_anew(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_action_t action;
+    script_join(d, 0, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_advance(d, 1);
+    while (session_next_action(d->session, &action)) {
+    }
+    script_advance(d, 4000);
+    assert_true(session_next_action(d->session, &action));
+    assert_int_equal(action.kind, ACTION_REOPEN);
+    assert_int_equal(action.peer, 0);
+}
+
+static void hear_id(session_driver_t *d, uint64_t high_id)
+{
+    wire_writer_reset(&d->out);
+    frame_begin(&d->out, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION, .high_id = high_id});
+    script_deliver(d, 0);
+}
+
+/* An id far ahead of all would make every call's floor one that brokers refuse. */
+static void test_one_wrong_id_is_not_believed(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    const uint64_t minute = UINT64_C(60000) << 22;
+    script_join(d, 0, 0);
+    hear_id(d, 51);
+    hear_id(d, 99 * minute);
+    script_ask(d, true, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->head.high_id, 51);
+    assert_int_equal(d->seen[0].request.floor, 51);
+    hear_id(d, 200 * minute); /* neither is another one */
+    script_ask(d, true, "b");
+    script_pull_requests(d, 0);
+    assert_int_equal(d->head.high_id, 51);
+    hear_id(d, 200 * minute + 5); /* but what is heard twice is */
+    script_ask(d, true, "c");
+    script_pull_requests(d, 0);
+    assert_int_equal(d->head.high_id, 200 * minute + 5);
+}
+
 static void test_deadlines_far_and_near(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -348,6 +393,9 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_refused_after_a_lost_send_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_accepted_is_never_certainly_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sockets_that_do_not_connect_are_opened_anew, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_one_wrong_id_is_not_believed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deadlines_far_and_near, setup, teardown),
         cmocka_unit_test_setup_teardown(test_volatile_is_never_resent, setup, teardown),
         cmocka_unit_test(test_busy_window),

@@ -497,6 +497,52 @@ static void refusals(void **state)
     expect_silence(f, 0);
 }
 
+/* A byte that changed on the way can make any refusal of a good hello. */
+static void a_worker_that_was_welcome_asks_again(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    connect_and_welcome(f, 0, 1);
+    SAY(f, 0, who, .protocol = 1);
+    expect_hello(f, 0);
+    SAY(f, 0, refused, .error = FABRIC_ERROR_FOREIGN_CLUSTER, .text = fabric_bytes_of("no"));
+    f->now_ms += 1000;
+    link_tick(f->link, f->now_ms);
+    expect_hello(f, 0);
+}
+
+/* libzmq gives a connection up for good after bytes that are no ZMTP. */
+static void sockets_that_do_not_connect_are_opened_anew(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    uint32_t endpoint = 9;
+    link_socket_t action;
+    connect_and_welcome(f, 0, 1);
+    link_disconnected(f->link, 0, f->now_ms);
+    link_tick(f->link, f->now_ms);
+    assert_false(link_next_socket(f->link, &endpoint, &action));
+    f->now_ms += 4000;
+    assert_true(link_next_deadline(f->link) <= f->now_ms);
+    link_tick(f->link, f->now_ms);
+    assert_true(link_next_socket(f->link, &endpoint, &action));
+    assert_int_equal(endpoint, 0);
+    assert_int_equal(action, LINK_SOCKET_REOPEN);
+}
+
+static void junk_is_no_sign_of_life(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    uint32_t endpoint = 9;
+    link_socket_t action;
+    connect_and_welcome(f, 0, 1);
+    for (int i = 0; i < 31; i++) {
+        f->now_ms += 100;
+        link_receive(f->link, 0, fabric_bytes_of("junk"), f->now_ms);
+        link_tick(f->link, f->now_ms);
+    }
+    assert_true(link_next_socket(f->link, &endpoint, &action));
+    assert_int_equal(action, LINK_SOCKET_REOPEN);
+}
+
 static void foreign_cluster_is_refused(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
@@ -641,6 +687,9 @@ int main(void)
         TEST(leaving_without_a_broker_is_immediate),
         TEST(leaving_says_nothing_on_a_new_connection),
         TEST(refusals),
+        TEST(a_worker_that_was_welcome_asks_again),
+        TEST(sockets_that_do_not_connect_are_opened_anew),
+        TEST(junk_is_no_sign_of_life),
         TEST(foreign_cluster_is_refused),
         TEST(second_way_to_one_broker_is_closed),
         TEST(takeover_by_another_home),
