@@ -6,6 +6,7 @@ enum {
     QUEUED_BYTES_MAX = 64 << 20,
     SPARE_FRAME_BYTES_MAX = 1 << 20,
     SPARE_FRAMES_MAX = 1024,
+    DOOMED_TICKS = 2,    /* so that a refusal gets out */
     TURNED_AWAY_MAX = 64 /* peers beyond peers_max that are told so, in one tick */
 };
 
@@ -57,7 +58,8 @@ peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
     if (router->peer_count > router->config.peers_max) {
         peer_refuse(router, peer, FABRIC_ERROR_BUSY,
                     "this broker has as many peers as it may have: see peers_max");
-        peer->retired = peer->doomed = true;
+        peer->retired = true;
+        peer->doomed = DOOMED_TICKS;
     }
     return peer;
 }
@@ -147,12 +149,13 @@ static bool overflows(const router_t *router, const peer_t *peer)
 wire_writer_t *peer_writer(router_t *router, peer_t *peer)
 {
     count_last(router, peer);
-    if (!peer->doomed && overflows(router, peer)) {
-        peer->retired = peer->doomed = true; /* whoever it was has to say hello again */
+    if (peer->doomed == 0 && overflows(router, peer)) {
+        peer->retired = true; /* whoever it was has to say hello again */
+        peer->doomed = DOOMED_TICKS;
         router->counters.overflowed++;
         offence(router, peer, FABRIC_ERROR_BUSY, "it does not read what it is sent");
     }
-    if (peer->doomed) {
+    if (peer->doomed > 0) {
         wire_writer_reset(&router->scratch);
         return &router->scratch;
     }
@@ -193,18 +196,6 @@ static void drop_first_frame(router_t *router, peer_t *peer)
         peer->last_bytes = 0;
     }
     frame_spare(router, frame);
-}
-
-void router_frame_sent(router_t *router, uint32_t handle)
-{
-    peer_t *peer = router->peers[handle];
-    if (!peer || !peer->first) {
-        return; /* it was removed meanwhile */
-    }
-    drop_first_frame(router, peer);
-    if (!peer->first) {
-        withdraw(router, peer);
-    }
 }
 
 void router_frame_blocked(router_t *router, uint32_t handle)
@@ -250,6 +241,21 @@ void peer_remove(router_t *router, peer_t *peer)
     free(peer);
 }
 
+void router_frame_sent(router_t *router, uint32_t handle)
+{
+    peer_t *peer = router->peers[handle];
+    if (!peer || !peer->first) {
+        return; /* it was removed meanwhile */
+    }
+    drop_first_frame(router, peer);
+    if (!peer->first) {
+        withdraw(router, peer);
+        if (peer->doomed > 0) { /* it has been told why */
+            peer_remove(router, peer);
+        }
+    }
+}
+
 void router_frame_unreachable(router_t *router, uint32_t handle, uint64_t now_ms)
 {
     router->now_ms = now_ms;
@@ -273,7 +279,7 @@ void peers_sweep(router_t *router)
         }
         uint64_t silent_ms = router->now_ms - peer->heard_ms;
         bool stranger = !peer->client && !peer->runner;
-        if ((stranger && silent_ms > STRANGER_MS) || peer->doomed ||
+        if ((stranger && silent_ms > STRANGER_MS) || (peer->doomed > 0 && --peer->doomed == 0) ||
             (peer->client && silent_ms > 10 * (uint64_t)router->config.client_heartbeat_ms)) {
             peer_remove(router, peer);
         } else if (peer->map_due) {

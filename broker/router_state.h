@@ -41,7 +41,8 @@ typedef struct peer {
     client_t *client; /* at most one of these two is set: neither before hello */
     runner_t *runner;
     bool retired; /* a newer connection of the same peer took over: frames are dropped */
-    bool doomed;  /* it does not read, or is one too many: removed at the next tick */
+    unsigned
+        doomed; /* ticks until it is removed, as it does not read or is one too many; 0: it is not */
     bool map_due; /* it wants the map */
     bool blocked; /* EAGAIN: not offered until the next tick */
     bool offered; /* in the list of peers with frames to send */

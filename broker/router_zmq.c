@@ -10,6 +10,8 @@
 #include "core/log.h"
 
 #define FRAMES_PER_TURN  256
+#define FRAMES_PER_LOOK  4 /* at the clock: frames can be long, and heartbeats wait */
+#define TURN_MS          5
 #define BLOCKED_RETRY_MS 2u
 #define HEARTBEAT_MS     1000u
 #define LONGEST_WAIT_MS  1000u
@@ -235,6 +237,10 @@ static void receive_frames(router_shell_t *shell)
                               shell->now_ms);
         zmq_msg_close(&routing_id);
         zmq_msg_close(&frame);
+        if (i % FRAMES_PER_LOOK == FRAMES_PER_LOOK - 1 &&
+            clock_monotonic_ms() - shell->now_ms >= TURN_MS) {
+            return;
+        }
     }
 }
 

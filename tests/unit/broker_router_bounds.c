@@ -226,7 +226,7 @@ static void who_does_not_read_is_dropped(void **state)
     }
     assert_int_equal(driver_counters(driver).overflowed, 1);
     assert_true(take_offence(driver, FABRIC_ERROR_BUSY));
-    driver_pass(driver, 10);
+    driver_pass(driver, 20);
     driver->full[0] = '\0';
     driver_ping(driver, "c1");
     driver_take(driver, "c1", KIND_WHO); /* it has to begin anew */
