@@ -9,8 +9,8 @@ typedef unsigned long long ull;
 const char *checker_kind_name(checker_kind_t kind)
 {
     static const char *const names[CHECKER_KINDS] = {
-        "lost",  "falsely accepted", "invented", "doubled",  "chain",      "reply",
-        "order", "ownership",        "volatile", "liveness", "dead letter"};
+        "lost",  "falsely accepted", "invented", "doubled",  "chain",       "reply",
+        "order", "ownership",        "volatile", "liveness", "dead letter", "bounds"};
     return names[kind];
 }
 
@@ -119,6 +119,16 @@ static void check_message(checker_t *checker, const message_t *message, uint32_t
     }
 }
 
+static void check_process(checker_t *checker, const checker_process_t *process)
+{
+    const checker_input_t *input = checker->input;
+    if (process->memory_kib > input->memory_kib_max ||
+        process->descriptors > input->descriptors_max) {
+        checker_say(checker, CHECKER_BOUNDS, "%s had %llu KiB of memory and %llu descriptors",
+                    process->name, (ull)process->memory_kib, (ull)process->descriptors);
+    }
+}
+
 void checker_run(const checker_input_t *input, checker_report_t *report)
 {
     checker_t checker = {.input = input, .report = report};
@@ -131,6 +141,9 @@ void checker_run(const checker_input_t *input, checker_report_t *report)
     }
     for (size_t i = 0; i < checker.message_count; i++) {
         check_message(&checker, &checker.messages[i], &dead);
+    }
+    for (size_t i = 0; i < input->process_count; i++) {
+        check_process(&checker, &input->processes[i]);
     }
     report->calls = checker.call_count;
     report->executions = checker.run_count;

@@ -29,15 +29,27 @@ typedef enum checker_kind {
     CHECKER_VOLATILE,    /* a volatile message handled twice */
     CHECKER_LIVENESS,    /* still pending at the end */
     CHECKER_DEAD_LETTER, /* more dead letters than the faults may cause */
+    CHECKER_BOUNDS,      /* a process that took too much */
     CHECKER_KINDS
 } checker_kind_t;
 
 enum { CHECKER_LINES_MAX = 40, CHECKER_LINE_SIZE = 256 };
 
+/* What a process had taken at the end. */
+typedef struct checker_process {
+    char name[32];
+    uint64_t memory_kib; /* resident, the most it ever had */
+    uint64_t descriptors;
+} checker_process_t;
+
 typedef struct checker_input {
     const history_t *history;
     const table_dump_t *tables;
     uint32_t dead_letters_max;
+    const checker_process_t *processes;
+    size_t process_count;
+    uint64_t memory_kib_max; /* of each process */
+    uint64_t descriptors_max;
 } checker_input_t;
 
 typedef struct checker_report {

@@ -173,7 +173,13 @@ const history_record_t *story_echo(story_t *s, unsigned worker, uint64_t number)
 
 void story_decide(story_t *s)
 {
-    checker_input_t input = {&s->history, &s->tables, s->dead_letters_max};
+    checker_input_t input = {.history = &s->history,
+                             .tables = &s->tables,
+                             .dead_letters_max = s->dead_letters_max,
+                             .processes = s->processes,
+                             .process_count = s->process_count,
+                             .memory_kib_max = STORY_MEMORY_KIB_MAX,
+                             .descriptors_max = STORY_DESCRIPTORS_MAX};
     checker_run(&input, &s->report);
 }
 

@@ -15,6 +15,8 @@ enum {
     STORY_WORKERS = 3,
     STORY_CLIENT = 1,
     STORY_ENTITY = 7,
+    STORY_MEMORY_KIB_MAX = 1000,
+    STORY_DESCRIPTORS_MAX = 50,
     STORY_FIRST_ID = 1000 /* a call's request id is this and its number */
 };
 
@@ -40,6 +42,8 @@ typedef struct story {
     uint64_t serial;
     uint64_t now_us;
     uint32_t dead_letters_max;
+    checker_process_t processes[2];
+    size_t process_count;
     checker_report_t report;
 } story_t;
 

@@ -1,6 +1,7 @@
 /* Load and its verdict: see workload.h. */
 #include "tests/lib/workload.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -326,6 +327,8 @@ static void set_options(workload_t *load, const workload_options_t *given)
     options->volatile_percent = value_or(options->volatile_percent, 15);
     options->timeout_ms = value_or(options->timeout_ms, 3000);
     options->settle_ms = value_or(options->settle_ms, 60000);
+    options->memory_mib_max = value_or(options->memory_mib_max, 256);
+    options->descriptors_max = value_or(options->descriptors_max, 200);
     load->random = options->seed ? options->seed : 1;
     assert_in_range(options->clients, 1, CLIENTS_MAX);
 }
@@ -417,13 +420,85 @@ static void print_counts(const workload_counts_t *counts)
                   (unsigned long long)counts->resent);
 }
 
+/* ---- what processes take ---- */
+
+typedef struct sizes {
+    checker_process_t items[CLUSTER_WORKERS_MAX + 2];
+    size_t count;
+} sizes_t;
+
+static uint64_t count_descriptors(pid_t pid)
+{
+    char path[64];
+    uint64_t count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *listing = opendir(path);
+    while (listing && readdir(listing)) {
+        count++;
+    }
+    if (listing) {
+        closedir(listing);
+    }
+    return count > 2 ? count - 2 : 0; /* . and .. */
+}
+
+static uint64_t highest_memory_kib(pid_t pid)
+{
+    char path[64];
+    char line[200];
+    unsigned long long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file) && sscanf(line, "VmHWM: %llu kB", &kib) != 1) {
+    }
+    if (file) {
+        fclose(file);
+    }
+    return kib;
+}
+
+static void add_size(sizes_t *sizes, process_t *process, const char *name, uint32_t number)
+{
+    if (!process_runs(process)) {
+        return;
+    }
+    checker_process_t *item = &sizes->items[sizes->count++];
+    snprintf(item->name, sizeof item->name, "%s %u", name, number);
+    item->memory_kib = highest_memory_kib(process->pid);
+    item->descriptors = count_descriptors(process->pid);
+}
+
+static void take_sizes(testbed_t *bed, sizes_t *sizes)
+{
+    add_size(sizes, &bed->cluster.broker, "broker", 1);
+    add_size(sizes, &bed->cluster.standby, "broker", 2);
+    for (uint32_t i = 0; i < bed->cluster.worker_count; i++) {
+        add_size(sizes, &bed->cluster.workers[i], "worker", i + 1);
+    }
+}
+
+static void print_sizes(const sizes_t *sizes)
+{
+    for (size_t i = 0; i < sizes->count; i++) {
+        const checker_process_t *item = &sizes->items[i];
+        print_message("%s%s: %llu MiB, %llu descriptors%s", i ? "" : "at the end: ", item->name,
+                      (unsigned long long)(item->memory_kib / 1024),
+                      (unsigned long long)item->descriptors, i + 1 < sizes->count ? "; " : "\n");
+    }
+}
+
 /* Gives the verdict on what the processes left. */
-static uint64_t check(testbed_t *bed, const workload_options_t *options)
+static uint64_t check(testbed_t *bed, const workload_options_t *options, const sizes_t *sizes)
 {
     history_t history = history_read(bed->folder);
     table_dump_t tables = table_dump_read(bed);
-    checker_input_t input = {
-        .history = &history, .tables = &tables, .dead_letters_max = options->dead_letters_max};
+    checker_input_t input = {.history = &history,
+                             .tables = &tables,
+                             .dead_letters_max = options->dead_letters_max,
+                             .processes = sizes->items,
+                             .process_count = sizes->count,
+                             .memory_kib_max = options->memory_mib_max * 1024ULL,
+                             .descriptors_max = options->descriptors_max};
     checker_report_t report;
     checker_run(&input, &report);
     checker_print(&report);
@@ -437,6 +512,7 @@ void workload_end_and_check(workload_t **load)
     workload_t *self = *load;
     testbed_t *bed = self->bed;
     workload_options_t options = self->options;
+    sizes_t sizes = {.count = 0};
     self->ending = true;
     bool settled = workload_run_until(self, nothing_open, self, options.settle_ms);
     if (settled) {
@@ -446,8 +522,10 @@ void workload_end_and_check(workload_t **load)
     print_counts(&counts);
     *load = NULL;
     abandon(self);
+    take_sizes(bed, &sizes);
+    print_sizes(&sizes);
     testbed_stop_processes(bed);
-    uint64_t violations = check(bed, &options);
+    uint64_t violations = check(bed, &options, &sizes);
     if (violations > 0) {
         cluster_print_logs(&bed->cluster, stderr);
         fail_msg("the checker found %llu violations", (unsigned long long)violations);

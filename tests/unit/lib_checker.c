@@ -378,6 +378,18 @@ static void dead_letters_are_counted(void **state)
     story_expect_clean(s);
 }
 
+static void processes_that_took_too_much(void **state)
+{
+    story_t *s = *state;
+    s->processes[0] = (checker_process_t){"broker", STORY_MEMORY_KIB_MAX, STORY_DESCRIPTORS_MAX};
+    s->processes[1] = s->processes[0];
+    s->process_count = 2;
+    story_expect_clean(s);
+    s->processes[0].memory_kib++;
+    s->processes[1].descriptors++;
+    story_expect(s, CHECKER_BOUNDS, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, story_set_up, story_tear_down)
 
 int main(void)
@@ -418,6 +430,7 @@ int main(void)
         TEST(volatile_handled_twice),
         TEST(pending_at_the_end),
         TEST(dead_letters_are_counted),
+        TEST(processes_that_took_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
