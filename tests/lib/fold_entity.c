@@ -103,6 +103,7 @@ static fabric_result_t echo(fabric_context_t *context, void *state, const void *
 {
     fold_t *fold = state;
     history_record_t record = begin(context, fold, request);
+    work();
     end(&record, fold, fold->chain, reply);
     return FABRIC_REPLY;
 }
