@@ -4,6 +4,8 @@
  *
  * An entity exists here only while it has messages: idle ones cost nothing.
  */
+#include <assert.h>
+
 #include <utlist.h>
 
 #include "broker/router_state.h"
