@@ -69,7 +69,8 @@ struct call {
     uint64_t frame;    /* CALL_SENT: number of the peer's frame */
     uint64_t floor;    /* highest request id known at the first send */
     uint64_t retry_at_ms;
-    uint32_t attempts; /* retries so far */
+    uint64_t retry_until_ms; /* who has no room is not asked again after this */
+    uint32_t attempts;       /* retries so far */
     shard_id_t shard;
     call_links_t open;  /* all calls, by sequence */
     call_links_t queue; /* durable: of one shard, by sequence; volatile: waiting ones */

@@ -147,6 +147,20 @@ static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, 
                  session->now_ms + (at_once ? 0 : retry_delay(session, hint_ms, attempt)));
 }
 
+/* There is no room, so what is taken now waits for long: calls of which half of the time is over would be
+ * taken too late and done for nobody, at the cost of those that come after them. */
+static void give_up_late(session_t *session, shard_queue_t *queue, fabric_error_t error)
+{
+    for (call_t *call = queue->calls.first; call;) {
+        call_t *next = call->queue.next;
+        if (call->state == CALL_WAITING && call_certainly_not_accepted(call) &&
+            session->now_ms >= call->retry_until_ms) {
+            session_end_text(session, call, error, "refused for half of its time");
+        }
+        call = next;
+    }
+}
+
 static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabric_error_t error,
                           uint64_t hint_ms)
 {
@@ -165,6 +179,9 @@ static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabri
         session_hold(session, queue,
                      session->now_ms + retry_delay(session, hint_ms, queue->attempts));
         queue->attempts += queue->attempts < UINT32_MAX;
+    }
+    if (error == FABRIC_ERROR_BUSY || error == FABRIC_ERROR_MAILBOX_FULL) {
+        give_up_late(session, queue, error);
     }
 }
 

@@ -155,6 +155,10 @@ void session_submit(session_t *session, call_t *call, uint64_t now_ms)
     } else {
         call->state = CALL_WAITING;
         call->peer = NO_PEER;
+        call->retry_until_ms = now_ms;
+        if (call->deadline_ms > now_ms) {
+            call->retry_until_ms += (call->deadline_ms - now_ms) / 2;
+        }
         open_list_insert_sorted(&session->open, call);
         add_to_bucket(session, call);
         if (session->open.count > session->bucket_count) {

@@ -60,6 +60,8 @@ static const fabric_message_type_t probe_append = {.tag = "Append",
                                                    .request = &probe_number_schema,
                                                    .reply = &probe_place_schema,
                                                    .durable = true};
+static const fabric_message_type_t probe_volatile_append = {
+    .tag = "VolatileAppend", .request = &probe_number_schema, .reply = &probe_place_schema};
 /* Answer what they were asked. */
 static const fabric_message_type_t probe_echo = {
     .tag = "Echo", .request = &probe_text_schema, .reply = &probe_text_schema, .durable = true};

@@ -237,9 +237,11 @@ static fabric_result_t crash(fabric_context_t *context, void *state, const void 
 }
 
 static const fabric_handler_t handlers[] = {
-    {&probe_append, append}, {&probe_echo, echo},     {&probe_volatile_echo, echo},
-    {&probe_slow, slow},     {&probe_hold, hold},     {&probe_volatile_hold, hold},
-    {&probe_fail, fail},     {&probe_defect, defect}, {&probe_bad_reply, bad_reply},
+    {&probe_append, append},      {&probe_volatile_append, append},
+    {&probe_echo, echo},          {&probe_volatile_echo, echo},
+    {&probe_slow, slow},          {&probe_hold, hold},
+    {&probe_volatile_hold, hold}, {&probe_fail, fail},
+    {&probe_defect, defect},      {&probe_bad_reply, bad_reply},
     {&probe_crash, crash},
 };
 

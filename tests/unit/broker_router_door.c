@@ -8,6 +8,7 @@
 
 #include "core/limits.h"
 #include "core/snowflake.h"
+#include "core/type_description.h"
 #include "tests/lib/router_driver.h"
 
 enum { LITTLE_MEMORY = 16384 };
@@ -91,6 +92,85 @@ static void limits_hold(void **state)
     request = driver_request(22, "a", REQUEST_DURABLE);
     request.floor = UINT64_MAX;
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_MALFORMED_MESSAGE);
+    driver_close(&driver);
+}
+
+/* A type that takes any payload, so that payloads may be as large as they may be. */
+static void describe_blobs(driver_t *driver)
+{
+    typedef struct blob {
+        struct {
+            uint32_t size;
+            uint8_t data[LIMIT_PAYLOAD_BYTES_MAX];
+        } bytes;
+    } blob_t;
+    static const fabric_field_t fields[] = {FABRIC_BYTES(blob_t, bytes)};
+    static const fabric_schema_t schema = FABRIC_SCHEMA("Blob", blob_t, fields);
+    message_description_t message = {.tag = "Add",
+                                     .durable = true,
+                                     .request = (fabric_schema_t *)(uintptr_t)&schema,
+                                     .reply = (fabric_schema_t *)(uintptr_t)&schema};
+    type_description_t type = {.name = "Counter",
+                               .group = "default",
+                               .mailbox_capacity = 1,
+                               .concurrency = 1,
+                               .messages = &message,
+                               .message_count = 1};
+    wire_writer_t text = {0};
+    type_description_put(&type, &text);
+    router_type(driver->router, 1, wire_writer_bytes(&text));
+    wire_writer_destroy(&text);
+}
+
+static void put_headers(wire_writer_t *headers, uint32_t count, size_t value_size)
+{
+    static const uint8_t zeros[LIMIT_HEADER_BYTES_MAX];
+    wire_put_map(headers, count);
+    for (uint32_t i = 0; i < count; i++) {
+        wire_put_text(headers, "n");
+        wire_put_bin(headers, fabric_bytes(zeros, value_size));
+    }
+}
+
+static void assert_taken(driver_t *driver, const message_request_t *request)
+{
+    driver_send(driver, "c1", request, request);
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
+    driver_commit(driver);
+}
+
+static void what_is_at_its_limit_is_taken(void **state)
+{
+    (void)state;
+    char text[LIMIT_NAME_BYTES_MAX + 1];
+    driver_t *driver = open_with(NULL);
+    message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
+    memset(text, 'x', sizeof text);
+    request.id = fabric_bytes(text, LIMIT_NAME_BYTES_MAX);
+    request.traceparent = fabric_bytes(text, LIMIT_TRACEPARENT_BYTES_MAX);
+    assert_taken(driver, &request);
+    wire_writer_t headers = {0};
+    request = driver_request(2, "a", REQUEST_DURABLE);
+    put_headers(&headers, LIMIT_HEADERS_MAX, 1);
+    request.headers = wire_writer_bytes(&headers);
+    assert_taken(driver, &request);
+    wire_writer_reset(&headers);
+    put_headers(&headers, 1, LIMIT_HEADER_BYTES_MAX - 6);
+    assert_int_equal(headers.size, LIMIT_HEADER_BYTES_MAX);
+    request = driver_request(3, "a", REQUEST_DURABLE);
+    request.headers = wire_writer_bytes(&headers);
+    assert_taken(driver, &request);
+    wire_writer_reset(&headers);
+    static const uint8_t zeros[LIMIT_PAYLOAD_BYTES_MAX];
+    describe_blobs(driver);
+    wire_put_array(&headers, 1);
+    wire_put_bin(&headers, fabric_bytes(zeros, LIMIT_PAYLOAD_BYTES_MAX - 6));
+    assert_int_equal(headers.size, LIMIT_PAYLOAD_BYTES_MAX);
+    request = driver_request(4, "a", REQUEST_DURABLE);
+    request.payload = wire_writer_bytes(&headers);
+    assert_taken(driver, &request);
+    assert_int_equal(driver_counters(driver).accepted, 4);
+    wire_writer_destroy(&headers);
     driver_close(&driver);
 }
 
@@ -352,6 +432,7 @@ int main(void)
         cmocka_unit_test(unknown_types_may_appear_for_a_while),
         cmocka_unit_test(messages_must_fit_their_description),
         cmocka_unit_test(limits_hold),
+        cmocka_unit_test(what_is_at_its_limit_is_taken),
         cmocka_unit_test(a_floor_is_at_most_a_minute_ahead),
         cmocka_unit_test(high_ids_are_stored_though_nothing_durable_comes),
         cmocka_unit_test(headers_are_a_map),

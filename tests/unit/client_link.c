@@ -8,10 +8,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <fabric/client.h>
 
 #include "core/clock.h"
+#include "core/limits.h"
 #include "tests/lib/fake_broker.h"
 
 #define PATIENCE_MS 10000
@@ -208,6 +210,67 @@ static void test_bad_arguments(void **state)
     assert_int_equal(fabric_client_call(f->client, &call, NULL, NULL, NULL, NULL),
                      FABRIC_ERROR_LIMIT_EXCEEDED);
     assert_int_equal(fake_broker_requests(f->broker), 0);
+}
+
+/* As long a primary key as the request says. */
+static size_t key_of(const void *request, uint8_t *key, size_t capacity)
+{
+    size_t size = (size_t)((const number_t *)request)->value;
+    memset(key, 'k', size < capacity ? size : capacity);
+    return size;
+}
+
+static fabric_error_t call_with(fixture_t *f, const fabric_call_t *call)
+{
+    return fabric_client_call(f->client, call, NULL, NULL, NULL, NULL);
+}
+
+static void test_arguments_at_their_limits(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    static const fabric_message_type_t keyed = {.tag = "echo",
+                                                .request = &number_schema,
+                                                .reply = &number_schema,
+                                                .durable = true,
+                                                .primary_key = key_of};
+    static uint8_t zeros[LIMIT_PAYLOAD_BYTES_MAX + 1];
+    char text[LIMIT_NAME_BYTES_MAX + 2];
+    fabric_header_t headers[LIMIT_HEADERS_MAX + 1];
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i <= LIMIT_HEADERS_MAX; i++) {
+        headers[i] = (fabric_header_t){"x", fabric_bytes("y", 1)};
+    }
+    for (size_t over = 0; over <= 1; over++) { /* at the limit, and one more */
+        fabric_error_t expected = over ? FABRIC_ERROR_LIMIT_EXCEEDED : FABRIC_OK;
+        number_t request = {5};
+        fabric_call_t usual = {.entity = counter(), .message = &echo, .request = &request};
+        fabric_call_t call = usual;
+        call.entity.id = fabric_bytes(text, LIMIT_NAME_BYTES_MAX + over);
+        assert_int_equal(call_with(f, &call), expected);
+        call = usual;
+        call.headers = headers;
+        call.header_count = LIMIT_HEADERS_MAX + over;
+        assert_int_equal(call_with(f, &call), expected);
+        fabric_header_t large = {"n", fabric_bytes(zeros, LIMIT_HEADER_BYTES_MAX - 6 + over)};
+        call.headers = &large;
+        call.header_count = 1;
+        assert_int_equal(call_with(f, &call), expected);
+        call = usual;
+        text[LIMIT_TRACEPARENT_BYTES_MAX + over] = '\0';
+        call.traceparent = text;
+        assert_int_equal(call_with(f, &call), expected);
+        text[LIMIT_TRACEPARENT_BYTES_MAX + over] = 'x';
+        call = usual;
+        call.message = &keyed;
+        request.value = (int64_t)(LIMIT_PRIMARY_KEY_BYTES_MAX + over);
+        assert_int_equal(call_with(f, &call), expected);
+        call = usual;
+        call.request = NULL;
+        call.payload = fabric_bytes(zeros, LIMIT_PAYLOAD_BYTES_MAX + over);
+        fabric_error_t error = call_with(f, &call);
+        assert_true(over ? error == FABRIC_ERROR_LIMIT_EXCEEDED
+                         : error != FABRIC_ERROR_LIMIT_EXCEEDED);
+    }
 }
 
 static void test_settling_a_former_call(void **state)
@@ -533,6 +596,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_payload_as_encoded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_payload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_arguments, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_arguments_at_their_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settling_a_former_call, setup, teardown),
         cmocka_unit_test_setup_teardown(test_query, setup, teardown),
         cmocka_unit_test_setup_teardown(test_async, setup, teardown),

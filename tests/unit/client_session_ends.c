@@ -81,6 +81,31 @@ static void test_refused_until_the_deadline_is_certain(void **state)
     script_expect_end(d, a, FABRIC_ERROR_BUSY);
 }
 
+static void test_no_room_for_half_of_its_time(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 1000);
+    uint64_t b = script_call(d, "a", REQUEST_DURABLE, 1000); /* waits behind it, late as well */
+    uint64_t c = script_call(d, "a", REQUEST_DURABLE, 9000); /* has time */
+    uint32_t tries = 0;
+    while (d->now_ms < 60000 && session_open_calls(d->session) > 1) {
+        tries += script_pull_requests(d, 0) > 0;
+        script_reject(d, 0, a, FABRIC_ERROR_MAILBOX_FULL, 10);
+        script_reject(d, 0, b,
+                      session_open_calls(d->session) == 3 ? FABRIC_ERROR_PREDECESSOR_MISSING
+                                                          : FABRIC_ERROR_MAILBOX_FULL,
+                      10);
+        script_reject(d, 0, c, FABRIC_ERROR_PREDECESSOR_MISSING, 10);
+        script_pong(d, 0, 1, 1);
+        script_advance(d, 1);
+    }
+    assert_true(tries > 3);
+    script_expect_end(d, a, FABRIC_ERROR_MAILBOX_FULL);
+    script_expect_end(d, b, FABRIC_ERROR_MAILBOX_FULL);
+    assert_int_equal(session_open_calls(d->session), 1);
+}
+
 /* The first send may have been accepted before its connection broke, whatever is said of the
  * second. */
 static void test_refused_after_a_lost_send_is_unknown(void **state)
@@ -391,6 +416,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sent_and_unanswered_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_until_the_deadline_is_certain, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_no_room_for_half_of_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_after_a_lost_send_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_accepted_is_never_certainly_not, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sockets_that_do_not_connect_are_opened_anew, setup,

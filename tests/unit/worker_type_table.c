@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/limits.h"
@@ -105,6 +106,34 @@ static void bad_types_are_refused(void **state)
     refused(table, &good, "two of this name");
 }
 
+static void types_and_messages_are_bounded(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    static char names[LIMIT_TYPES_MAX + 1][16];
+    static fabric_entity_type_t types[LIMIT_TYPES_MAX + 1];
+    static fabric_message_type_t messages[LIMIT_MESSAGES_MAX];
+    static fabric_handler_t many[LIMIT_MESSAGES_MAX];
+    static char tags[LIMIT_MESSAGES_MAX][16];
+    for (size_t i = 0; i < LIMIT_MESSAGES_MAX; i++) {
+        snprintf(tags[i], sizeof tags[i], "Tag%zu", i);
+        messages[i] = one;
+        messages[i].tag = tags[i];
+        many[i] = (fabric_handler_t){&messages[i], handle};
+    }
+    for (size_t i = 0; i <= LIMIT_TYPES_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "Type%zu", i);
+        types[i] = good;
+        types[i].name = names[i];
+        if (i == 0) {
+            types[i].handlers = many;
+            types[i].handler_count = LIMIT_MESSAGES_MAX;
+        }
+        assert_int_equal(type_table_add(table, &types[i], NULL),
+                         i < LIMIT_TYPES_MAX ? FABRIC_OK : FABRIC_ERROR_LIMIT_EXCEEDED);
+    }
+    assert_int_equal(type_table_count(table), LIMIT_TYPES_MAX);
+}
+
 static void hello_describes_the_types(void **state)
 {
     type_table_t *table = (type_table_t *)*state;
@@ -132,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(good_types_are_found),
         TEST(bad_types_are_refused),
+        TEST(types_and_messages_are_bounded),
         TEST(hello_describes_the_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,9 @@ typedef struct fabric_call {
     bool tell;    /**< no reply is wanted: ends when accepted (durable) or handed to the entity's
                      runner */
     bool handled; /**< with tell, volatile: ends when the handler has run */
-    uint32_t timeout_ms; /**< patience; default: the client's call_timeout_ms */
+    /** Patience; default: the client's call_timeout_ms. A durable call that is refused as BUSY or MAILBOX_FULL is tried
+     *  again for the first half of it, then it ends so. */
+    uint32_t timeout_ms;
     fabric_call_key_t
         key; /**< settles a former call: the same contents under the same key; default: a new key */
     const char *traceparent;        /**< W3C trace context, or NULL */

@@ -1,0 +1,445 @@
+/* More is asked than can be done: three times the capacity, one entity that everybody wants, a worker
+ * that is slow beside one that is not, a client that does not collect what has ended. Everything stays
+ * bounded, what is refused is told so by a typed error, what is accepted is done, and nobody else waits
+ * for it.
+ *
+ * Handlers sleep, so the capacity is that of the executors, whatever the machine does besides.
+ * FABRIC_FAULT_REPEAT: how many seconds the overload lasts. */
+#include "tests/lib/testbed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "tests/lib/probe_load.h"
+#include "tests/lib/process_facts.h"
+
+enum {
+    WORK_US = 8000,
+    ENTITIES = 64,
+    PENDING_MAX = 500, /* about a second's work */
+    CLOSED_INFLIGHT = 128,
+    CAPACITY_MS = 2500,
+    OVERLOAD_S = 6,
+    FACTOR = 3,
+    CALL_MS = 4000,
+    RECOVERY_MS = 30000, /* the promise */
+    PATIENCE_MS = 60000,
+    RSS_GROWTH_KIB_MAX = 64 * 1024,
+    SAMPLE_MS = 250,
+    WINDOW_US = 100000 /* of latencies at the end */
+};
+
+/* ---- open and closed loops ---- */
+
+typedef struct tally {
+    uint64_t started, done, refusals, busy, full, too_late, behind, unknown, other;
+    uint64_t refused_here; /* by the client itself: it has as many calls open as it may */
+    uint32_t open;
+    char surprise[300];
+    uint64_t worst_us; /* of calls that were done */
+} tally_t;
+
+typedef struct loop {
+    testbed_t *bed;
+    const fabric_message_type_t *message;
+    tally_t tally;
+    uint64_t pending_max_seen;
+    uint64_t rss_before[4], rss_most[4]; /* broker, two workers, client; KiB */
+    uint64_t sample_ms;
+} loop_t;
+
+typedef struct call {
+    loop_t *loop;
+    uint64_t start_us;
+} call_t;
+
+static void count_end(tally_t *tally, const fabric_outcome_t *outcome)
+{
+    switch (fabric_error_class(outcome->error)) {
+    case FABRIC_CLASS_OK:
+        tally->done++;
+        return;
+    case FABRIC_CLASS_RETRY:
+        tally->refusals++;
+        tally->busy += outcome->error == FABRIC_ERROR_BUSY;
+        tally->full += outcome->error == FABRIC_ERROR_MAILBOX_FULL;
+        tally->too_late += outcome->error == FABRIC_ERROR_TIMEOUT; /* volatile ones */
+        /* Its turn is after a call that finds no room. */
+        tally->behind += outcome->error == FABRIC_ERROR_PREDECESSOR_MISSING;
+        return;
+    case FABRIC_CLASS_UNKNOWN:
+        tally->unknown++;
+        return;
+    case FABRIC_CLASS_REJECTED:
+    case FABRIC_CLASS_FAILURE:
+    case FABRIC_CLASS_FENCED:
+    case FABRIC_CLASS_USAGE:
+    case FABRIC_CLASS_FATAL:
+        break;
+    }
+    tally->other++;
+    snprintf(tally->surprise, sizeof tally->surprise, "%s: %.250s",
+             fabric_error_name(outcome->error), outcome->text);
+}
+
+static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    call_t *call = context;
+    tally_t *tally = &call->loop->tally;
+    uint64_t took_us = clock_monotonic_us() - call->start_us;
+    (void)payload;
+    count_end(tally, outcome);
+    if (!outcome->error && took_us > tally->worst_us) {
+        tally->worst_us = took_us;
+    }
+    tally->open--;
+    free(call);
+}
+
+static fabric_error_t start_call(loop_t *loop, const char *prefix, uint64_t entity)
+{
+    char id[32];
+    probe_number_t request = {loop->tally.started + 1};
+    call_t *call = calloc(1, sizeof *call);
+    assert_non_null(call);
+    *call = (call_t){loop, clock_monotonic_us()};
+    snprintf(id, sizeof id, "%s-%llu", prefix, (unsigned long long)entity);
+    fabric_call_t what = {.entity = fabric_entity(PROBE_TYPE, id),
+                          .message = loop->message,
+                          .request = &request,
+                          .timeout_ms = CALL_MS};
+    fabric_error_t error = fabric_client_start(loop->bed->client, &what, call_ended, call, NULL);
+    if (error) {
+        free(call);
+        return error;
+    }
+    loop->tally.started++;
+    loop->tally.open++;
+    return FABRIC_OK;
+}
+
+/* Keeps CLOSED_INFLIGHT calls open for so long; returns how many were done in a second. */
+static double run_closed(loop_t *loop, uint32_t ms)
+{
+    uint64_t begin_us = clock_monotonic_us();
+    loop->tally = (tally_t){0};
+    while (clock_monotonic_us() - begin_us < ms * UINT64_C(1000)) {
+        while (loop->tally.open < CLOSED_INFLIGHT) {
+            assert_int_equal(start_call(loop, "load", loop->tally.started % ENTITIES), FABRIC_OK);
+        }
+        (void)fabric_client_wait(loop->bed->client, 5);
+    }
+    double seconds = (double)(clock_monotonic_us() - begin_us) / 1e6;
+    double rate = (double)loop->tally.done / seconds;
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (loop->tally.open > 0 && clock_monotonic_ms() < deadline_ms) {
+        (void)fabric_client_wait(loop->bed->client, 20);
+    }
+    assert_int_equal(loop->tally.open, 0);
+    assert_int_equal(loop->tally.done, loop->tally.started);
+    return rate;
+}
+
+static void sample(loop_t *loop)
+{
+    const process_t own = {.pid = getpid()};
+    const cluster_t *cluster = &loop->bed->cluster;
+    const process_t *processes[4] = {&cluster->broker, &cluster->workers[0], &cluster->workers[1],
+                                     &own};
+    for (int i = 0; i < 4; i++) {
+        uint64_t rss = process_rss_kib(processes[i]);
+        loop->rss_before[i] = loop->rss_before[i] ? loop->rss_before[i] : rss;
+        loop->rss_most[i] = rss > loop->rss_most[i] ? rss : loop->rss_most[i];
+    }
+    if (loop->tally.started > 0) {
+        uint64_t pending = testbed_counter(loop->bed->client, "pending");
+        loop->pending_max_seen =
+            pending > loop->pending_max_seen ? pending : loop->pending_max_seen;
+    }
+    loop->sample_ms = clock_monotonic_ms() + SAMPLE_MS;
+}
+
+/* Starts so many calls in a second whatever becomes of them; returns how many were done in one. */
+static double run_open(loop_t *loop, double rate, uint32_t seconds)
+{
+    uint64_t begin_us = clock_monotonic_us();
+    uint64_t elapsed_us = 0;
+    loop->tally = (tally_t){0};
+    while ((elapsed_us = clock_monotonic_us() - begin_us) < seconds * UINT64_C(1000000)) {
+        uint64_t due = (uint64_t)(rate * (double)elapsed_us / 1e6);
+        while (loop->tally.started + loop->tally.refused_here < due) {
+            fabric_error_t error = start_call(loop, "load", loop->tally.started % ENTITIES);
+            assert_true(!error || error == FABRIC_ERROR_BUSY);
+            loop->tally.refused_here += error != FABRIC_OK;
+        }
+        (void)fabric_client_wait(loop->bed->client, 2);
+        if (clock_monotonic_ms() >= loop->sample_ms) {
+            sample(loop);
+        }
+    }
+    return (double)loop->tally.done / ((double)elapsed_us / 1e6);
+}
+
+/* How long until calls take no longer than twice what they took before, each started alone. */
+static uint64_t recover(loop_t *loop, uint64_t usual_us)
+{
+    uint64_t begin_ms = clock_monotonic_ms();
+    uint64_t good = 0;
+    fabric_outcome_t outcome;
+    probe_place_t place;
+    while (good < 20) {
+        uint64_t start_us = clock_monotonic_us();
+        probe_number_t request = {1};
+        fabric_call_t what = {.entity = fabric_entity(PROBE_TYPE, "after"),
+                              .message = loop->message,
+                              .request = &request,
+                              .timeout_ms = CALL_MS};
+        fabric_error_t error =
+            fabric_client_call(loop->bed->client, &what, &place, NULL, NULL, &outcome);
+        bool quick = !error && clock_monotonic_us() - start_us <= 2 * usual_us + WINDOW_US;
+        good = quick ? good + 1 : 0;
+        (void)fabric_client_process(loop->bed->client);
+        assert_in_range(clock_monotonic_ms() - begin_ms, 0, RECOVERY_MS);
+    }
+    return clock_monotonic_ms() - begin_ms;
+}
+
+/* ---- three times the capacity ---- */
+
+static uint32_t overload_seconds(void)
+{
+    const char *text = getenv("FABRIC_FAULT_REPEAT");
+    uint32_t seconds = text ? (uint32_t)strtoul(text, NULL, 10) : 0;
+    return seconds ? seconds : OVERLOAD_S;
+}
+
+static uint64_t measure_alone_us(loop_t *loop)
+{
+    uint64_t start_us = clock_monotonic_us();
+    probe_number_t request = {1};
+    for (int i = 0; i < 20; i++) {
+        fabric_call_t what = {.entity = fabric_entity(PROBE_TYPE, "before"),
+                              .message = loop->message,
+                              .request = &request};
+        assert_int_equal(fabric_client_call(loop->bed->client, &what, NULL, NULL, NULL, NULL),
+                         FABRIC_OK);
+    }
+    return (clock_monotonic_us() - start_us) / 20;
+}
+
+static void check_bounds(const loop_t *loop, double capacity, double goodput)
+{
+    const tally_t *tally = &loop->tally;
+    static const char *const names[] = {"broker", "worker", "worker", "client"};
+    print_message("%llu started: %llu done, %llu busy, %llu mailbox full, %llu too late, %llu "
+                  "behind others, "
+                  "%llu unknown, %llu refused here; at most %llu pending\n",
+                  (unsigned long long)tally->started, (unsigned long long)tally->done,
+                  (unsigned long long)tally->busy, (unsigned long long)tally->full,
+                  (unsigned long long)tally->too_late, (unsigned long long)tally->behind,
+                  (unsigned long long)tally->unknown, (unsigned long long)tally->refused_here,
+                  (unsigned long long)loop->pending_max_seen);
+    for (int i = 0; i < 4; i++) {
+        print_message("%s: %llu KiB before, %llu KiB at most\n", names[i],
+                      (unsigned long long)loop->rss_before[i],
+                      (unsigned long long)loop->rss_most[i]);
+        assert_in_range(loop->rss_most[i], 0, loop->rss_before[i] + RSS_GROWTH_KIB_MAX);
+    }
+    print_message("capacity %.0f/s, goodput %.0f/s (%.0f %%)\n", capacity, goodput,
+                  100 * goodput / capacity);
+    assert_true(goodput >= 0.8 * capacity);
+    assert_true(tally->busy + tally->full > 0);
+    assert_int_equal(tally->refusals, tally->busy + tally->full + tally->too_late + tally->behind);
+    if (tally->other > 0) {
+        fail_msg("%llu calls ended otherwise: %s", (unsigned long long)tally->other,
+                 tally->surprise);
+    }
+    assert_in_range(loop->pending_max_seen, 0, PENDING_MAX);
+}
+
+static void overload(testbed_t *bed, const fabric_message_type_t *message)
+{
+    /* No entity may have so much of what may be pending that executors of others have nothing to do. */
+    static const char *const brokers[] = {
+        "--pending-max", "500", "--entity-pending-max", "10", "--memory-bytes-max",
+        "1048576",       NULL};
+    static const char *const workers[] = {"--executors", "2", "--window", "256", NULL};
+    bed->broker_arguments = brokers;
+    bed->worker_arguments = workers;
+    bed->work_us = WORK_US;
+    testbed_start(bed, 2);
+    loop_t loop = {.bed = bed, .message = message};
+    uint64_t usual_us = measure_alone_us(&loop);
+    double capacity = run_closed(&loop, CAPACITY_MS);
+    loop.tally.started = 0;
+    sample(&loop);
+    double goodput = run_open(&loop, FACTOR * capacity, overload_seconds());
+    uint64_t recovery_ms = recover(&loop, usual_us);
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (loop.tally.open > 0 && clock_monotonic_ms() < deadline_ms) {
+        (void)fabric_client_wait(bed->client, 20);
+    }
+    assert_int_equal(loop.tally.open, 0);
+    print_message("usual latency %.1f ms; back to it %llu ms after the overload\n",
+                  (double)usual_us / 1000, (unsigned long long)recovery_ms);
+    check_bounds(&loop, capacity, goodput);
+    assert_null(cluster_casualty(&bed->cluster));
+    testbed_wait_drained(bed);
+}
+
+static void durable_overload(void **state)
+{
+    testbed_t *bed = *state;
+    overload(bed, &probe_append);
+    testbed_stop_processes(bed);
+    int64_t accepted = testbed_query_number(bed, "SELECT COUNT(*) FROM mailbox");
+    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM reply"), accepted);
+    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM dead_letter"), 0);
+    probe_starts_t starts = probe_starts_read(bed->folder);
+    assert_int_equal(starts.count, accepted); /* each once: nobody died */
+    probe_starts_free(&starts);
+}
+
+static void volatile_overload(void **state)
+{
+    overload(*state, &probe_volatile_append);
+}
+
+/* ---- one entity that everybody wants ---- */
+
+static void wait_for_calls(loop_t *loop)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (loop->tally.open > 0) {
+        if (clock_monotonic_ms() > deadline_ms) {
+            fail_msg("%u calls do not end", loop->tally.open);
+        }
+        (void)fabric_client_wait(loop->bed->client, 5);
+    }
+}
+
+static void hot_entity(void **state)
+{
+    enum {
+        HOT_WORK_US = 2000,
+        HOT = 600,
+        HOT_PENDING_MAX = 400,
+        OTHERS = 24,
+        ROUNDS = 20,
+        OTHERS_US_MAX = 1000000
+    };
+    static const char *const brokers[] = {"--entity-pending-max", "400", NULL};
+    testbed_t *bed = *state;
+    bed->broker_arguments = brokers;
+    bed->work_us = HOT_WORK_US;
+    testbed_start(bed, 2);
+    loop_t hot = {.bed = bed, .message = &probe_append};
+    loop_t others = {.bed = bed, .message = &probe_append};
+    for (int i = 0; i < HOT; i++) {
+        assert_int_equal(start_call(&hot, "hot", 0), FABRIC_OK);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        for (uint64_t i = 0; i < OTHERS; i++) {
+            assert_int_equal(start_call(&others, "cold", i), FABRIC_OK);
+        }
+        wait_for_calls(&others);
+    }
+    uint64_t left = hot.tally.open;
+    print_message("%llu calls to the hot one still open; the others' worst took %.1f ms\n",
+                  (unsigned long long)left, (double)others.tally.worst_us / 1000);
+    assert_true(left > 0 || others.tally.worst_us < OTHERS_US_MAX / 4);
+    assert_int_equal(others.tally.done, OTHERS * ROUNDS);
+    assert_in_range(others.tally.worst_us, 0, OTHERS_US_MAX);
+    wait_for_calls(&hot);
+    /* What was over the bound was tried again by the client, and found room while others ended. */
+    assert_int_equal(hot.tally.done + hot.tally.full, HOT);
+    assert_true(hot.tally.done >= HOT_PENDING_MAX);
+    assert_true(testbed_counter(bed->client, "rejected") > 0);
+}
+
+/* ---- a slow worker beside a fast one ---- */
+
+static void slow_worker(void **state)
+{
+    enum { CALLS = 5, SLOW_ENTITIES = 60 };
+    static const char *const slow[] = {PROBE_WORK_US "=50000", NULL};
+    static const char *const fast[] = {PROBE_WORK_US "=1000", NULL};
+    static const char *const workers[] = {"--executors", "2", NULL};
+    testbed_t *bed = *state;
+    bed->worker_arguments = workers;
+    bed->worker_environment = slow;
+    testbed_start(bed, 1);
+    bed->options.worker_environment = fast;
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 2);
+    int slow_pid = bed->cluster.workers[0].pid;
+    loop_t loop = {.bed = bed, .message = &probe_append};
+    uint64_t start_us = clock_monotonic_us();
+    for (int i = 0; i < CALLS * SLOW_ENTITIES; i++) {
+        assert_int_equal(start_call(&loop, "both", (uint64_t)i % SLOW_ENTITIES), FABRIC_OK);
+    }
+    wait_for_calls(&loop);
+    assert_int_equal(loop.tally.done, CALLS * SLOW_ENTITIES);
+    probe_starts_t starts = probe_starts_read(bed->folder);
+    uint64_t last_us[2] = {0};
+    size_t count[2] = {0};
+    for (size_t i = 0; i < starts.count; i++) {
+        int which = starts.items[i].process == slow_pid;
+        uint64_t at_us = starts.items[i].at_us - start_us;
+        last_us[which] = at_us > last_us[which] ? at_us : last_us[which];
+        count[which]++;
+    }
+    probe_starts_free(&starts);
+    print_message("fast: %zu handlers, the last began after %.0f ms; slow: %zu, %.0f ms\n",
+                  count[0], (double)last_us[0] / 1000, count[1], (double)last_us[1] / 1000);
+    assert_true(count[0] > 0 && count[1] > 0);
+    assert_true(last_us[0] < last_us[1] / 2);
+}
+
+/* ---- a client that does not collect what has ended ---- */
+
+static void uncollected_completions(void **state)
+{
+    enum { OPEN_MAX = 500 };
+    testbed_t *bed = *state;
+    testbed_start(bed, 1);
+    fabric_client_t *usual = bed->client;
+    fabric_client_options_t options = {.name = "lazy", .pending_max = OPEN_MAX};
+    fabric_client_t *lazy = NULL;
+    assert_int_equal(fabric_client_open(bed->cluster.urls, &options, &lazy, NULL), FABRIC_OK);
+    bed->client = lazy;
+    loop_t loop = {.bed = bed, .message = &probe_append};
+    for (uint64_t i = 0; i < OPEN_MAX; i++) {
+        assert_int_equal(start_call(&loop, "lazy", i % ENTITIES), FABRIC_OK);
+    }
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (testbed_counter(usual, "ended") < OPEN_MAX) {
+        testbed_poll(deadline_ms, "the ends of all calls");
+    }
+    assert_int_equal(start_call(&loop, "lazy", 0), FABRIC_ERROR_BUSY); /* they still count */
+    uint64_t collected = 0;
+    while (collected < OPEN_MAX) {
+        collected += fabric_client_process(lazy);
+        testbed_poll(deadline_ms, "the completions");
+    }
+    assert_int_equal(loop.tally.done, OPEN_MAX);
+    assert_int_equal(start_call(&loop, "lazy", 0), FABRIC_OK);
+    wait_for_calls(&loop);
+    fabric_client_close(&lazy);
+    bed->client = usual;
+}
+
+int main(void)
+{
+    static const testbed_test_t tests[] = {
+        {"durable_overload", durable_overload, TESTBED_BOTH},
+        {"volatile_overload", volatile_overload, TESTBED_SQLITE},
+        {"hot_entity", hot_entity, TESTBED_SQLITE},
+        {"slow_worker", slow_worker, TESTBED_SQLITE},
+        {"uncollected_completions", uncollected_completions, TESTBED_SQLITE},
+    };
+    return testbed_run("overload", tests, sizeof tests / sizeof tests[0]);
+}
