@@ -1,0 +1,268 @@
+/* The database's disk is full under load: nothing is accepted that is not stored, no process dies or grows, and once there is
+ * room again service resumes by itself with nothing lost.
+ *
+ * The database lies on a small file system of this program's own: an ext4 in an unlinked file, mounted in a mount namespace
+ * that nobody else sees. So it ends with the last process of the test, however that ends. A server that gives up on a full
+ * disk is started again once there is room, as whatever watches over it would. */
+#include "tests/lib/workload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+
+enum {
+    WORKERS = 2,
+    WARM_MS = 500,
+    FULL_MS = 4000,     /* of load after the first call that the full disk failed */
+    NOTICED_MS = 60000, /* until then: a server uses up what it has reserved first */
+    START_MS = 60000,   /* for the server */
+    RESUME_MS = 10000, /* promised: within seconds of there being room; a loaded machine included */
+    RSS_KIB_MAX = 512 * 1024,
+    DISK_MIB = 1200 /* a server's logs are up to 512 MiB; sparse, so most of it costs nothing */
+};
+
+static struct {
+    char folder[64]; /* where the small file system is mounted */
+    process_t server;
+    char missing[200]; /* why there is none */
+} disk = {.server = PROCESS_NONE};
+
+/* $DISK is the folder of the small file system. */
+static bool shell(const char *command)
+{
+    return system(command) == 0;
+}
+
+/* ---- the small file system ---- */
+
+static bool disk_mount(void)
+{
+    char size[16];
+    snprintf(disk.folder, sizeof disk.folder, "/var/tmp/fabric-full.XXXXXX");
+    snprintf(size, sizeof size, "%dM", DISK_MIB);
+    if (geteuid() != 0) {
+        snprintf(disk.missing, sizeof disk.missing, "only root can mount a small file system");
+        return false;
+    }
+    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        !mkdtemp(disk.folder)) {
+        snprintf(disk.missing, sizeof disk.missing, "no namespace of its own: %s", strerror(errno));
+        return false;
+    }
+    setenv("DISK", disk.folder, 1);
+    setenv("DISK_SIZE", size, 1);
+    bool mounted = shell("PATH=$PATH:/usr/sbin:/sbin; truncate -s $DISK_SIZE $DISK.img && "
+                         "mkfs.ext4 -q -m 0 $DISK.img && mount -o loop $DISK.img $DISK");
+    (void)shell("rm -f $DISK.img");
+    if (!mounted) {
+        snprintf(disk.missing, sizeof disk.missing, "no ext4 on a loop device can be mounted here");
+        rmdir(disk.folder);
+    }
+    return mounted;
+}
+
+static void disk_unmount(void)
+{
+    process_stop(&disk.server, START_MS);
+    if (umount2(disk.folder, MNT_DETACH)) {
+        print_error("%s: %s\n", disk.folder, strerror(errno));
+    }
+    (void)shell("rm -f $DISK.log");
+    rmdir(disk.folder);
+}
+
+/* Reserves room until nothing more fits. */
+static void disk_fill(void)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s/ballast", disk.folder);
+    int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    off_t used = 0;
+    for (off_t size = 1 << 26; size >= 512;) {
+        int code = posix_fallocate(file, used, size);
+        assert_true(code == 0 || code == ENOSPC);
+        used += code ? 0 : size;
+        size /= code ? 2 : 1;
+    }
+    close(file);
+}
+
+static void disk_free(void)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s/ballast", disk.folder);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* ---- the server on it ---- */
+
+static bool server_start(void)
+{
+    char folder[80];
+    char log[100];
+    char root[300] = "";
+    reason_t reason = {{0}};
+    const char *mysql_root = getenv("FABRIC_TEST_MYSQL_ROOT");
+    snprintf(folder, sizeof folder, "%s/db", disk.folder);
+    snprintf(log, sizeof log, "%s.log", disk.folder);
+    if (mysql_root) {
+        snprintf(root, sizeof root, "FABRIC_TEST_MYSQL_ROOT=%s", mysql_root);
+    }
+    const char *const arguments[] = {"sh", "tests/lib/mariadb.sh", "run", folder, NULL};
+    const char *const environment[] = {mysql_root ? root : NULL, NULL};
+    if (process_start_with(arguments, environment, log, false, &reason, &disk.server)) {
+        return false;
+    }
+    uint64_t deadline_ms = clock_monotonic_ms() + START_MS;
+    while (!shell("sh tests/lib/mariadb.sh sql $DISK/db 'DO 1' 2>/dev/null")) {
+        if (clock_monotonic_ms() > deadline_ms || !process_runs(&disk.server)) {
+            (void)shell("tail -n 5 $DISK.log >&2; tail -n 20 $DISK/db/*.log >&2");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Tells the testbed about it. */
+static bool server_announce(void)
+{
+    char path[100];
+    char url[300];
+    unsigned port = 0;
+    snprintf(path, sizeof path, "%s/db/port", disk.folder);
+    FILE *file = fopen(path, "r");
+    bool known = file && fscanf(file, "%u", &port) == 1;
+    if (file) {
+        fclose(file);
+    }
+    snprintf(url, sizeof url, "mysql://root@127.0.0.1:%u/mysql?socket=%s/db/s", port, disk.folder);
+    setenv("FABRIC_TEST_MYSQL", url, 1);
+    return known;
+}
+
+/* ---- SQLite on it ---- */
+
+/* Moves the file there; the broker goes on finding it where it was. */
+static void move_file(testbed_t *bed)
+{
+    reason_t reason = {{0}};
+    testbed_stop_processes(bed);
+    setenv("FILE", bed->cluster.database.url + strlen("sqlite:"), 1);
+    assert_true(shell("mv $FILE $DISK/fabric.db && ln -s $DISK/fabric.db $FILE"));
+    assert_int_equal(cluster_restart_broker(&bed->cluster, &reason), FABRIC_OK);
+    for (int i = 0; i < WORKERS; i++) {
+        testbed_add_worker(bed);
+    }
+    testbed_connect(bed);
+    testbed_wait_ready(bed, WORKERS);
+}
+
+/* ---- the test ---- */
+
+static uint64_t failures(const workload_t *load)
+{
+    workload_counts_t counts = workload_counts(load);
+    return counts.unknown + counts.rejected + counts.failed;
+}
+
+typedef struct wait {
+    const workload_t *load;
+    uint64_t before;
+} wait_t;
+
+static bool something_failed(void *context)
+{
+    const wait_t *wait = context;
+    return failures(wait->load) > wait->before;
+}
+
+static bool something_replied(void *context)
+{
+    const wait_t *wait = context;
+    return workload_counts(wait->load).replied > wait->before;
+}
+
+static void check_process(process_t *process, const char *name)
+{
+    char path[40];
+    char line[200];
+    unsigned long kib = 0;
+    assert_true(process_runs(process));
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)process->pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (kib == 0 && fgets(line, sizeof line, file)) {
+        (void)sscanf(line, "VmRSS: %lu", &kib);
+    }
+    fclose(file);
+    print_message("%s: %lu KiB\n", name, kib);
+    assert_in_range(kib, 1, RSS_KIB_MAX);
+}
+
+static void disk_full(void **state)
+{
+    testbed_t *bed = *state;
+    bool sqlite = strcmp(bed->store, "sqlite") == 0;
+    testbed_start(bed, WORKERS);
+    if (sqlite) {
+        move_file(bed);
+    }
+    workload_t *load = workload_start(bed, NULL);
+    workload_run(load, WARM_MS);
+    disk_fill();
+    wait_t failed = {load, failures(load)};
+    uint64_t start_ms = clock_monotonic_ms();
+    bool noticed = workload_run_until(load, something_failed, &failed, NOTICED_MS);
+    print_message("full after %llu ms\n", (unsigned long long)(clock_monotonic_ms() - start_ms));
+    workload_run(load, FULL_MS);
+    check_process(&bed->cluster.broker, "broker");
+    for (uint32_t i = bed->cluster.worker_count - WORKERS; i < bed->cluster.worker_count; i++) {
+        check_process(&bed->cluster.workers[i], "worker");
+    }
+    disk_free();
+    bool aborted = !sqlite && !process_runs(&disk.server);
+    if (aborted) {
+        assert_true(server_start());
+    }
+    wait_t replied = {load, workload_counts(load).replied};
+    start_ms = clock_monotonic_ms();
+    bool resumed = workload_run_until(load, something_replied, &replied, RESUME_MS);
+    print_message("%s resumed after %llu ms\n", aborted ? "aborted server;" : "",
+                  (unsigned long long)(clock_monotonic_ms() - start_ms));
+    assert_true(noticed);
+    assert_true(resumed);
+    workload_run(load, WARM_MS);
+    workload_end_and_check(&load);
+}
+
+static int run_one(unsigned store, const char *name)
+{
+    if (disk.missing[0]) {
+        print_message("skip: %s: %s\n[  SKIPPED ] %s\n", name, disk.missing, name);
+        return 0;
+    }
+    const testbed_test_t test = {name, disk_full, store};
+    return testbed_run("disk_full", &test, 1);
+}
+
+int main(void)
+{
+    bool mounted = disk_mount();
+    int failed = run_one(TESTBED_SQLITE, "disk_full_sqlite");
+    if (mounted && !(server_start() && server_announce())) {
+        snprintf(disk.missing, sizeof disk.missing, "no server starts on the small file system");
+    }
+    failed += run_one(TESTBED_MYSQL, "disk_full_mysql");
+    if (mounted) {
+        disk_unmount();
+    }
+    return failed;
+}
