@@ -2,7 +2,8 @@
 # A private MariaDB server for tests and benchmarks: own data folder, full durability, no system service touched.
 #
 #   mariadb.sh start DATADIR   starts one in the background; prints "URL PID" when it answers
-#   mariadb.sh run DATADIR     becomes the server (same process id), for callers that watch over it themselves
+#   mariadb.sh run DATADIR [OPTION...]
+#                              becomes the server (same process id), for callers that watch over it themselves
 #   mariadb.sh stop DATADIR    stops it; the data folder stays
 #   mariadb.sh sql DATADIR STATEMENT...
 #
@@ -52,7 +53,7 @@ become_server() {
         --bind-address=127.0.0.1 --port="$(cat "$folder/port")" --pid-file="$folder/mariadbd.pid" \
         --innodb-flush-log-at-trx-commit=1 --sync-binlog=1 --skip-log-bin --innodb-log-file-size=256M \
         --innodb-buffer-pool-size=256M --skip-name-resolve --performance-schema=OFF --loose-innodb-doublewrite=ON \
-        --tmpdir="$folder"
+        --tmpdir="$folder" "$@"
 }
 
 if [ -n "${FABRIC_TEST_MYSQL_ROOT-}" ]; then
@@ -74,7 +75,7 @@ prepare() {
 }
 
 run() {
-    become_server >"$folder/server.log" 2>&1
+    become_server "$@" >"$folder/server.log" 2>&1
 }
 
 answers() {
@@ -125,7 +126,7 @@ start) start ;;
 run)
     prepare
     echo $$ >"$folder/server.pid"
-    run
+    run "$@"
     ;;
 stop) stop ;;
 sql) printf '%s;\n' "$@" | mariadb --no-defaults --user=root --socket="$folder/s" --batch --skip-column-names ;;

@@ -7,10 +7,12 @@ mysql_root=$FABRIC_TEST_MYSQL_ROOT
 mysql_libraries=$(echo "$mysql_root"/usr/lib/*-linux-gnu)
 
 mysqld() {
-    "$@" "$mysql_root"/lib*/ld-linux-*.so.* --library-path "$mysql_libraries:$mysql_root/usr/lib/mysql/private" \
+    how=$1
+    shift
+    "$how" "$mysql_root"/lib*/ld-linux-*.so.* --library-path "$mysql_libraries:$mysql_root/usr/lib/mysql/private" \
         "$mysql_root/usr/sbin/mysqld" --no-defaults --basedir="$mysql_root/usr" \
         --lc-messages-dir="$mysql_root/usr/share/mysql" --plugin-dir="$mysql_root/usr/lib/mysql/plugin" \
-        --user="$(id -un)" --datadir="$folder/data" --tmpdir="$folder" $mysqld_options
+        --user="$(id -un)" --datadir="$folder/data" --tmpdir="$folder" $mysqld_options "$@"
 }
 
 install_server() {
@@ -24,5 +26,5 @@ become_server() {
     mysqld_options="--socket=$folder/s --bind-address=127.0.0.1 --port=$(cat "$folder/port") --pid-file=$folder/mysqld.pid
         --mysqlx=OFF --secure-file-priv= --innodb-buffer-pool-size=256M --innodb-redo-log-capacity=512M
         --performance-schema=OFF"
-    mysqld exec
+    mysqld exec "$@"
 }
