@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/broker_zmq.h"
+#include "core/crash_point.h"
 #include "mysql/mysql_store.h"
 #include "sqlite/sqlite_store.h"
 
@@ -202,6 +203,9 @@ static int run(config_t *values, int argc, char **argv)
     }
     broker_config_t config;
     if (!error) {
+        error = crash_point_arm(CRASH_IN_BROKER, &reason);
+    }
+    if (!error) {
         error = broker_config_read(values, &config, &reason);
     }
     if (!error) {
@@ -219,6 +223,9 @@ static int run(config_t *values, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    if (crash_point_list(CRASH_IN_BROKER, argc, argv)) {
+        return EXIT_SUCCESS;
+    }
     config_t *values = config_new(broker_config_keys);
     int code = run(values, argc, argv);
     config_destroy(&values);

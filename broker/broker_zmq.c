@@ -7,6 +7,7 @@
 #include <zmq.h>
 
 #include "core/clock.h"
+#include "core/crash_point.h"
 #include "core/log.h"
 
 #define LAST_WORDS_MS 200u /* for what still waits in sockets at an orderly stop */
@@ -133,9 +134,11 @@ fabric_error_t broker_open(broker_t *broker, reason_t *reason)
         error = choose_endpoints(broker, reason);
     }
     if (!error) {
+        CRASH_POINT(JOIN_BEFORE);
         error = join(broker, &joined, reason);
     }
     if (!error) {
+        CRASH_POINT(JOIN_AFTER);
         make_router(broker, &joined);
         error = start_lanes(broker, &joined, reason);
     }

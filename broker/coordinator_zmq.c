@@ -5,6 +5,7 @@
 #include <zmq.h>
 
 #include "core/clock.h"
+#include "core/crash_point.h"
 #include "core/log.h"
 
 static void note_available(coordinator_actor_t *self, bool available, fabric_error_t error)
@@ -34,6 +35,22 @@ static void reopen(coordinator_actor_t *self)
     }
 }
 
+/* A changing call is done, and its effects are not out. */
+static void pass_crash_points(coordinator_call_kind_t kind)
+{
+    if (kind == COORDINATOR_TAKE_TERM) {
+        CRASH_POINT(TERM_TAKEN);
+    } else if (kind == COORDINATOR_TAKE_HOMES) {
+        CRASH_POINT(HOMES_TAKEN);
+    } else if (kind == COORDINATOR_PUT_GROUP) {
+        CRASH_POINT(GROUP_PUT_AFTER);
+    } else if (kind == COORDINATOR_PUT_TYPE) {
+        CRASH_POINT(TYPE_PUT_AFTER);
+    } else if (kind == COORDINATOR_PUT_RUNNER) {
+        CRASH_POINT(RUNNER_PUT_AFTER);
+    }
+}
+
 /* Makes the next store call. false when there is none to make now. */
 static bool run_call(coordinator_actor_t *self)
 {
@@ -48,6 +65,7 @@ static bool run_call(coordinator_actor_t *self)
         store_close(&self->store);
     } else if (!error) {
         note_available(self, true, FABRIC_OK);
+        pass_crash_points(call.kind);
     }
     return true;
 }
@@ -88,7 +106,9 @@ static void leave(coordinator_actor_t *self)
     if (!self->store) {
         return;
     }
+    CRASH_POINT(LEAVE_BEFORE);
     fabric_error_t error = self->store->driver->broker_leave(self->store, self->config.incarnation);
+    CRASH_POINT(LEAVE_AFTER);
     if (error) { /* the others find out by its silence */
         log_event(LOG_WARN_LEVEL, "broker.leave_failed",
                   log_text("error", fabric_error_name(error)));

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/crash_point.h"
+
 lane_t *lane_new(const lane_config_t *config, const lane_world_t *world)
 {
     lane_t *lane = calloc(1, sizeof *lane);
@@ -58,6 +60,7 @@ static fabric_error_t settle(lane_t *lane, bool *committed)
 {
     uint64_t number = 0;
     assert(lane->store);
+    CRASH_POINT(SETTLE_BEFORE);
     fabric_error_t error = lane->store->driver->settle(lane->store, &lane->writer, &number);
     if (error) {
         return error;
@@ -69,6 +72,7 @@ static fabric_error_t settle(lane_t *lane, bool *committed)
         return FABRIC_ERROR_FENCED; /* our row went on without us */
     }
     *committed = number == lane->writer.batch + 1;
+    CRASH_POINT(SETTLE_AFTER);
     return FABRIC_OK;
 }
 
@@ -125,6 +129,7 @@ static void collect(void *context, const store_message_t *stored, uint32_t attem
     }
     *collection->end = message;
     collection->end = &message->chain;
+    CRASH_POINT(LOAD_INSIDE);
 }
 
 void lane_messages_destroy(message_t **messages)

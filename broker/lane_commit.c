@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/crash_point.h"
+
 #define NO_INDEX SIZE_MAX
 
 typedef struct unit {
@@ -63,10 +65,14 @@ static fabric_error_t commit_certainly(lane_t *lane, const store_batch_t *batch,
         fabric_error_t error = FABRIC_ERROR_STORE_UNAVAILABLE;
         if (lane->store) {
             *rejection = (store_rejection_t){STORE_ITEM_UNKNOWN, 0};
+            CRASH_POINT(COMMIT_BEFORE);
             error = lane->store->driver->commit(lane->store, &lane->writer, batch, rejection);
         }
         if (error == FABRIC_ERROR_FENCED) {
             return explain_fence(lane);
+        }
+        if (!error) {
+            CRASH_POINT(COMMIT_AFTER);
         }
         if (!error || error == FABRIC_ERROR_STORE_REJECTED) {
             lane->writer.batch += error ? 0 : 1;

@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "broker/router_state.h"
+#include "core/crash_point.h"
 
 enum { RELEASE_SLACK_MS = 500 };
 
@@ -223,6 +224,7 @@ static void release(router_t *router, shard_t *shard)
                                  .owner_sequence = shard->token.owner_sequence,
                                  .grace_ms = grace_ms};
     message_put_release(peer_writer(router, shard->owner->peer), &message);
+    CRASH_POINT(RELEASE_ASKED);
 }
 
 /* What was in flight is queued again, at its place; a volatile message is never sent twice. */
@@ -368,6 +370,7 @@ void released_received(router_t *router, runner_t *runner, const message_release
     if (!shard || shard->owner != runner || !token_equal(token, shard->token)) {
         return; /* of an owner that was deposed meanwhile */
     }
+    CRASH_POINT(RELEASE_RECEIVED);
     gone_and_reconcile(router, shard);
     if (runner->state == RUNNER_LEAVING && runner->shards == 0) {
         runner_farewell(router, runner);

@@ -7,6 +7,7 @@
 
 #include "broker/router_sockets_zmq.h"
 #include "core/clock.h"
+#include "core/crash_point.h"
 #include "core/log.h"
 
 #define FRAMES_PER_TURN  256
@@ -58,6 +59,10 @@ static void send_orders(router_shell_t *shell)
     coordinator_operation_t operation = {.kind = COORDINATOR_ORDER};
     while (router_next_order(shell->router, &operation.order)) {
         log_order(&operation.order);
+        if (operation.order.kind == ROUTER_OWNER_CHANGED &&
+            !incarnation_is_none(operation.order.runner)) {
+            CRASH_POINT(OWNER_CHOSEN);
+        }
         coordinator_actor_send(shell->coordinator, &operation);
     }
 }
@@ -74,6 +79,7 @@ static void take_homes(router_shell_t *shell, const coordinator_effect_t *effect
     log_event(LOG_INFO_LEVEL, "shards.home", log_uint("count", effect->shard_count),
               log_uint("load_from", effect->from.value));
     router_homes(shell->router, effect->shards, effect->shard_count);
+    CRASH_POINT(LOAD_BEFORE);
     if (!effect->scan) {
         loaded(shell, NULL, 0);
         return;
@@ -113,6 +119,7 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
         router_desire(shell->router, effect->shard, effect->runner, shell->now_ms);
         break;
     case COORDINATOR_MAP:
+        CRASH_POINT(MAP_BEFORE);
         shell->map_version = effect->version;
         router_map(shell->router, bytes);
         router_sockets_publish_map(shell->pub_socket, bytes);
@@ -138,6 +145,7 @@ static void feed_lane(router_shell_t *shell, uint32_t lane)
         lane_operation_t *commit = &shell->slots[lane].commit;
         *commit = (lane_operation_t){.kind = LANE_COMMIT, .batch = batch};
         shell->slots[lane].committing = true;
+        CRASH_POINT(BATCH_TAKEN);
         lane_actor_send(&shell->lanes[lane], commit);
     }
     router_lookup_t lookup;
@@ -153,6 +161,7 @@ static void feed_lane(router_shell_t *shell, uint32_t lane)
 
 static void committed(router_shell_t *shell, uint32_t lane, lane_operation_t *commit)
 {
+    CRASH_POINT(COMMIT_REPORTED);
     shell->slots[lane].committing = false;
     if (commit->error) {
         end_with(shell, commit->error);
@@ -163,12 +172,14 @@ static void committed(router_shell_t *shell, uint32_t lane, lane_operation_t *co
         }
         router_batch_done(shell->router, lane, commit->rejected.items, commit->rejected.count,
                           shell->now_ms);
+        CRASH_POINT(ANSWERS_QUEUED);
     }
     lane_rejections_clear(&commit->rejected);
 }
 
 static void found(router_shell_t *shell, uint32_t lane, lane_operation_t *find)
 {
+    CRASH_POINT(LOOKUP_FOUND);
     for (const message_t *message = find->messages; message; message = message->chain) {
         router_lookup_found(shell->router, lane, &message->stored, message->attempts,
                             message->state == MESSAGE_ENDED ? &message->reply : NULL);
@@ -190,6 +201,7 @@ static void finish_operation(router_shell_t *shell, uint32_t lane, lane_operatio
         if (operation->error) {
             end_with(shell, operation->error);
         } else {
+            CRASH_POINT(LOAD_AFTER);
             message_t *messages = operation->messages;
             operation->messages = NULL;
             loaded(shell, messages, operation->high_id);
@@ -251,6 +263,7 @@ static void send_frames(router_shell_t *shell)
         switch (router_sockets_send(shell->router_socket, frame.routing_id, frame.bytes)) {
         case SENT:
             router_frame_sent(shell->router, frame.peer);
+            CRASH_POINT(FRAME_SENT);
             break;
         case SENT_BLOCKED:
             shell->blocked = true;
@@ -341,6 +354,7 @@ static void turn(router_shell_t *shell, zmq_pollitem_t *items)
             shell->draining = true;
             shell->drain_until_ms = shell->now_ms + shell->drain_ms;
             router_drain(shell->router, shell->now_ms);
+            CRASH_POINT(DRAIN_BEGUN);
         }
     }
     tick(shell);

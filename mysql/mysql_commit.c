@@ -4,6 +4,7 @@
  * rolled back and written again item by item, which names the culprit; that is slow, and rare,
  * because sizes and keys were checked before.
  */
+#include "core/crash_point.h"
 #include "core/limits.h"
 #include "mysql/mysql_connection.h"
 #include "mysql/mysql_error.h"
@@ -277,12 +278,16 @@ static fabric_error_t write_batch(mysql_store_t *store, const store_writer_t *wr
                                   const store_batch_t *batch)
 {
     fabric_error_t error = advance_writer(&store->session, writer, batch->high_id);
+    CRASH_POINT(COMMIT_WRITER);
     error = error ? error : write_many(store, &message_kind, batch, batch->message_count);
     error = error ? error : write_keys(store, batch);
+    CRASH_POINT(COMMIT_MESSAGES);
     error = error ? error : write_many(store, &reply_kind, batch, batch->reply_count);
     error = error ? error : write_many(store, &attempt_kind, batch, batch->attempt_count);
     error = error ? error : write_many(store, &dead_letter_kind, batch, batch->dead_letter_count);
-    return error ? error : raise_mark(&store->session, writer, batch->mark);
+    error = error ? error : raise_mark(&store->session, writer, batch->mark);
+    CRASH_POINT(COMMIT_LAST);
+    return error;
 }
 
 /* ---- item by item ---- */

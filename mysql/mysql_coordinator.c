@@ -1,6 +1,7 @@
 /* The coordinator's lease, and the takeover of homes. */
 #include <stdlib.h>
 
+#include "core/crash_point.h"
 #include "mysql/mysql_membership.h"
 #include "mysql/mysql_operations.h"
 
@@ -155,6 +156,7 @@ fabric_error_t mysql_take_homes(store_t *base, uint64_t term, incarnation_t hold
     error = mysql_coordinator_prove(session, term, &holder);
     error = error ? error : mysql_membership_lock(session, NULL);
     error = error ? error : fence_dead(session, living, living_count);
+    CRASH_POINT(HOMES_INSIDE);
     error = error ? error : move_shards(session, &holder, living, living_count);
     return mysql_end(store, error);
 }

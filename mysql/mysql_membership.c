@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "core/crash_point.h"
 #include "core/limits.h"
 #include "mysql/mysql_membership.h"
 #include "mysql/mysql_operations.h"
@@ -190,6 +191,7 @@ static fabric_error_t join_slot(mysql_session_t *session, const store_broker_t *
     fabric_error_t error = mysql_membership_lock(session, NULL);
     error = error ? error : choose_slot(session, broker, &join->machine);
     error = error ? error : put_broker(session, join->machine, broker);
+    CRASH_POINT(JOIN_INSIDE);
     error = error ? error : take_writers(session, join->machine, lanes, &broker->incarnation);
     return error ? error : read_slot(session, join->machine, lanes, join);
 }
@@ -240,6 +242,7 @@ fabric_error_t mysql_broker_leave(store_t *base, incarnation_t incarnation)
     }
     error = mysql_membership_lock(&store->session, NULL);
     error = error ? error : mysql_broker_forget(&store->session, incarnation);
+    CRASH_POINT(LEAVE_INSIDE);
     return mysql_end(store, error);
 }
 

@@ -1,4 +1,5 @@
 /* What the coordinator registers: shard groups with their shards, entity types, runners. */
+#include "core/crash_point.h"
 #include "core/limits.h"
 #include "core/shard_map.h"
 #include "mysql/mysql_membership.h"
@@ -72,6 +73,7 @@ static fabric_error_t make_group(mysql_session_t *session, const incarnation_t *
     statement_put_u64(session, *number);
     statement_put_bytes(session, name);
     error = statement_run(session, STATEMENT_GROUP_INSERT, 1, NULL);
+    CRASH_POINT(GROUP_PUT_INSIDE);
     return error ? error : insert_shards(session, (uint16_t)*number, shards_per_group, home);
 }
 
@@ -165,6 +167,7 @@ fabric_error_t mysql_type_put(store_t *base, uint64_t term, incarnation_t holder
         statement_put_bytes(session, type->description);
         error = statement_run(session, STATEMENT_TYPE_PUT, 1, NULL);
     }
+    CRASH_POINT(TYPE_PUT_INSIDE);
     return mysql_end(store, error);
 }
 
@@ -203,7 +206,9 @@ fabric_error_t mysql_runner_put(store_t *base, uint64_t term, incarnation_t hold
     statement_put_incarnation(&store->session, &runner->incarnation);
     statement_put_u64(&store->session, runner->weight);
     statement_put_bytes(&store->session, fabric_bytes_of(runner->name));
-    return mysql_end(store, statement_run(&store->session, STATEMENT_RUNNER_PUT, 1, NULL));
+    error = statement_run(&store->session, STATEMENT_RUNNER_PUT, 1, NULL);
+    CRASH_POINT(RUNNER_PUT_INSIDE);
+    return mysql_end(store, error);
 }
 
 fabric_error_t mysql_runner_remove(store_t *base, uint64_t term, incarnation_t holder,

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "core/crash_point.h"
 #include "core/limits.h"
 #include "core/shard_map.h"
 #include "sqlite/sqlite_connection.h"
@@ -73,6 +74,7 @@ static fabric_error_t depose(sqlite_store_t *store, const incarnation_t *dead,
         sqlite_query_t query = sqlite_query(store, steps[i]);
         sqlite_bind_incarnation(&query, 1, dead);
         if (steps[i] == SQLITE_STATEMENT_SHARDS_MOVE) {
+            CRASH_POINT(HOMES_INSIDE);
             sqlite_bind_incarnation(&query, 2, holder);
         }
         fabric_error_t error = sqlite_run(&query);
@@ -143,6 +145,7 @@ static fabric_error_t make_group(sqlite_store_t *store, fabric_bytes_t name,
     sqlite_bind_u64(&insert, 1, *number);
     sqlite_bind_bytes(&insert, 2, name);
     error = sqlite_run(&insert);
+    CRASH_POINT(GROUP_PUT_INSIDE);
     return error ? error : insert_shards(store, *number, shards, holder);
 }
 
@@ -212,6 +215,7 @@ fabric_error_t sqlite_type_put(store_t *base, uint64_t term, incarnation_t holde
     if (!error && !sqlite_changed(store)) {
         error = FABRIC_ERROR_TYPE_CONFLICT;
     }
+    CRASH_POINT(TYPE_PUT_INSIDE);
     return sqlite_finish(store, error);
 }
 
@@ -239,7 +243,9 @@ fabric_error_t sqlite_runner_put(store_t *base, uint64_t term, incarnation_t hol
     sqlite_bind_incarnation(&query, 1, &runner->incarnation);
     sqlite_bind_u64(&query, 2, runner->weight);
     sqlite_bind_text(&query, 3, runner->name);
-    return sqlite_finish(store, sqlite_run(&query));
+    error = sqlite_run(&query);
+    CRASH_POINT(RUNNER_PUT_INSIDE);
+    return sqlite_finish(store, error);
 }
 
 fabric_error_t sqlite_runner_remove(store_t *base, uint64_t term, incarnation_t holder,

@@ -1,6 +1,7 @@
 /* The hot path in SQLite: one batch, one transaction, begun by the fence. */
 #include "sqlite/sqlite_commit.h"
 
+#include "core/crash_point.h"
 #include "sqlite/sqlite_connection.h"
 
 /* Runs the insert of one item; where the item is at fault, says so by STORE_REJECTED. */
@@ -112,6 +113,7 @@ static fabric_error_t insert_items(sqlite_store_t *store, const store_batch_t *b
             return error;
         }
     }
+    CRASH_POINT(COMMIT_MESSAGES);
     at->item = STORE_ITEM_REPLY;
     for (at->index = 0; at->index < batch->reply_count; at->index++) {
         error = insert_reply(store, batch->replies[at->index]);
@@ -146,12 +148,14 @@ fabric_error_t sqlite_commit(store_t *base, const store_writer_t *writer,
         return error;
     }
     error = advance_writer(store, writer, batch->high_id);
+    CRASH_POINT(COMMIT_WRITER);
     if (!error) {
         error = insert_items(store, batch, &at);
     }
     if (!error && batch->mark != 0) {
         error = set_mark(store, &writer->incarnation, batch->mark);
     }
+    CRASH_POINT(COMMIT_LAST);
     error = sqlite_finish(store, error);
     if (error == FABRIC_ERROR_STORE_REJECTED) {
         *rejection = at;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/crash_point.h"
 #include "core/limits.h"
 #include "sqlite/sqlite_connection.h"
 
@@ -138,6 +139,7 @@ static fabric_error_t join_inside(sqlite_store_t *store, const store_broker_t *b
     }
     if (!error) {
         error = insert_broker(store, broker, join->machine);
+        CRASH_POINT(JOIN_INSIDE);
     }
     if (!error) {
         error = take_writers(store, &broker->incarnation, join->machine, lanes);
@@ -184,7 +186,12 @@ fabric_error_t sqlite_broker_leave(store_t *base, incarnation_t incarnation)
 {
     sqlite_store_t *store = sqlite_store_of(base);
     fabric_error_t error = sqlite_begin(store);
-    return error ? error : sqlite_finish(store, forget(store, &incarnation));
+    if (error) {
+        return error;
+    }
+    error = forget(store, &incarnation);
+    CRASH_POINT(LEAVE_INSIDE);
+    return sqlite_finish(store, error);
 }
 
 fabric_error_t sqlite_broker_list(store_t *base, store_visit_broker_fn *visit, void *context)

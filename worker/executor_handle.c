@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/crash_point.h"
+
 void output_add(executor_t *executor, work_output_t *output)
 {
     if (executor->output_first) {
@@ -136,6 +138,7 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     }
     fabric_result_t outcome =
         handler->handle(context, entity_state(executor, entity), request, reply);
+    CRASH_POINT(WORKER_HANDLED);
     fabric_pending_t *pending = context->pending;
     context->pending = NULL;
     if ((outcome == FABRIC_PENDING) != (pending != NULL)) {

@@ -14,6 +14,7 @@
 #include <zmq.h>
 
 #include "core/clock.h"
+#include "core/crash_point.h"
 
 /* How many frames of one socket are taken before the others have their turn. */
 #define FRAMES_PER_TURN 64
@@ -199,10 +200,23 @@ static void take_monitor(link_zmq_t *self, uint32_t index, uint64_t now_ms)
     }
 }
 
+/* Work is about to be handed to an executor. */
+static void pass_work_points(work_kind_t kind)
+{
+    if (kind == WORK_BEGIN) {
+        CRASH_POINT(WORKER_ASSIGNED);
+    } else if (kind == WORK_DELIVERIES) {
+        CRASH_POINT(WORKER_RECEIVED);
+    } else if (kind == WORK_STOP) {
+        CRASH_POINT(WORKER_STOPPING);
+    }
+}
+
 static void hand_over(link_zmq_t *self)
 {
     for (work_t *work; (work = link_next_work(self->link));) {
         uint32_t executor = work->executor;
+        pass_work_points(work->kind);
         if (self->first[executor]) {
             self->last[executor]->next = work;
         } else {
@@ -256,10 +270,23 @@ static void send_frames(link_zmq_t *self, uint32_t index)
         if (connection->blocked) {
             return;
         }
+        CRASH_POINT(RESULTS_SENT);
     }
 }
 
 /* ---- the loop ---- */
+
+/* An executor's output is about to be given to the link. */
+static void pass_output_points(const work_output_t *outputs)
+{
+    for (const work_output_t *output = outputs; output; output = output->next) {
+        if (output->kind == OUTPUT_RESULTS) {
+            CRASH_POINT(RESULTS_QUEUED);
+        } else {
+            CRASH_POINT(WORKER_RELEASED);
+        }
+    }
+}
 
 static void take_output(link_zmq_t *self)
 {
@@ -268,6 +295,7 @@ static void take_output(link_zmq_t *self)
     (void)size; /* nothing to read is fine */
     for (uint32_t i = 0; i < self->executor_count; i++) {
         work_output_t *outputs = executor_thread_take(self->executors[i]);
+        pass_output_points(outputs);
         link_output(self->link, &outputs);
     }
 }
@@ -276,6 +304,9 @@ static void tell_events(link_zmq_t *self)
 {
     link_event_t event;
     while (link_next_event(self->link, &event)) {
+        if (event.kind == LINK_EVENT_WELCOMED) {
+            CRASH_POINT(WORKER_WELCOMED);
+        }
         self->on_event(self->event_context, &event);
     }
 }
@@ -321,6 +352,7 @@ static void run_once(link_zmq_t *self)
     if (atomic_load(&self->leaving) && !self->left) {
         self->left = true;
         link_leave(self->link, fabric_bytes_of("worker stops"), now_ms);
+        CRASH_POINT(WORKER_LEAVING);
     }
     link_tick(self->link, now_ms);
     hand_over(self);
@@ -338,6 +370,7 @@ static void *link_zmq_main(void *argument)
     while (!link_left(self->link, clock_monotonic_ms())) {
         run_once(self);
     }
+    CRASH_POINT(WORKER_LEFT);
     for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
         connection_close(&self->connections[i]);
     }

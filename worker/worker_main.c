@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/config.h"
+#include "core/crash_point.h"
 #include "core/log.h"
 #include "worker/module.h"
 #include "worker/worker_config.h"
@@ -221,6 +222,10 @@ static int load(config_t *config, int argc, char **argv, bool *finished)
         return fail(EXIT_CONFIG, FABRIC_ERROR_INVALID_CONFIGURATION,
                     "log_level is error, warn, info or debug");
     }
+    error = crash_point_arm(CRASH_IN_WORKER, &reason);
+    if (error != FABRIC_OK) {
+        return fail(EXIT_CONFIG, error, reason.text);
+    }
     log_set_level(level);
     *finished = false;
     return 0;
@@ -228,6 +233,9 @@ static int load(config_t *config, int argc, char **argv, bool *finished)
 
 int main(int argc, char **argv)
 {
+    if (crash_point_list(CRASH_IN_WORKER, argc, argv)) {
+        return 0;
+    }
     config_t *config = config_new(worker_config_keys);
     bool finished;
     int exit_code = load(config, argc, argv, &finished);

@@ -1,0 +1,55 @@
+/* Named crash points: FABRIC_CRASH=name:n makes a test build die at the n-th passing of a point, by
+ * SIGKILL to itself: nothing is flushed, nobody is told. core/crash_points.def names the points, and a
+ * program prints its own for --list-crash-points.
+ *
+ * Test builds define FABRIC_TEST_BUILD (make VARIANT=debug, asan or tsan). In others a point is nothing
+ * at all, and there is no list; FABRIC_CRASH is refused, as a test that injects nothing proves nothing.
+ *
+ * Points stand in shells, lanes and store adapters; in a pure core only where its shell cannot see the
+ * moment.
+ *
+ * Threading: arm before there are threads; points are passed on any thread.
+ */
+#ifndef CORE_CRASH_POINT_H
+#define CORE_CRASH_POINT_H
+
+#include <stdbool.h>
+
+#include "core/reason.h"
+
+typedef enum crash_program { CRASH_IN_BROKER, CRASH_IN_WORKER } crash_program_t;
+
+/* Reads FABRIC_CRASH, for main. INVALID_CONFIGURATION with a reason for a point that `program` has not,
+ * a number that is none, and anything in a build that has no points. */
+FABRIC_MUST_USE fabric_error_t crash_point_arm(crash_program_t program, reason_t *reason);
+
+#ifdef FABRIC_TEST_BUILD
+
+typedef enum crash_point {
+#define CRASH_POINT_ROW(name, text, program, meaning) CRASH_POINT_##name,
+#include "core/crash_points.def"
+#undef CRASH_POINT_ROW
+    CRASH_POINT_COUNT
+} crash_point_t;
+
+#define CRASH_POINT(name) crash_point_pass(CRASH_POINT_##name)
+
+void crash_point_pass(crash_point_t point);
+/* Prints the program's points where the command line asks for that alone; then main is done. */
+bool crash_point_list(crash_program_t program, int argc, char **argv);
+
+#else
+
+#define CRASH_POINT(name) ((void)0)
+
+static inline bool crash_point_list(crash_program_t program, int argc, char **argv)
+{
+    (void)program;
+    (void)argc;
+    (void)argv;
+    return false;
+}
+
+#endif
+
+#endif
