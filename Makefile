@@ -228,7 +228,18 @@ $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(FUZZ_OBJ) $(A_TEST) $(A_BROKER) $(A
 	$(call program,-fsanitize=fuzzer $(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
 fuzzers: $(FUZZERS)
-tests: $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS) $(PROBES)
+
+# Tests of crash points start programs of a test build: this build's own, or else a debug build's.
+CRASH_PROGRAMS := $(addprefix $(B)/$(if $(filter debug asan tsan,$(VARIANT)),,debug/)bin/,fabric-broker fabric-worker)
+.PHONY: crash-programs
+ifeq ($(filter debug asan tsan,$(VARIANT)),)
+crash-programs:
+	@$(MAKE) --no-print-directory B=$(B)/debug VARIANT=debug $(CRASH_PROGRAMS)
+else
+crash-programs: $(CRASH_PROGRAMS)
+endif
+
+tests: crash-programs $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS) $(PROBES)
 
 # ---- targets for people ---------------------------------------------------------------------------------------
 ## make                  optimised programs into build/bin (VARIANT=debug|asan|tsan|clang: into build/VARIANT/bin)

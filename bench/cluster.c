@@ -17,6 +17,19 @@ static fabric_error_t find_program(const char *folder, const char *name, reason_
                                                 "%s is not there: build all of Fabric", path);
 }
 
+/* Finds the broker or the worker. */
+static fabric_error_t find_tested(const cluster_t *cluster, const char *name, reason_t *reason,
+                                  char path[PATH_SIZE])
+{
+    char shipped[FOLDER_PATH_SIZE];
+    const char *programs = cluster->options->programs;
+    if (programs) {
+        return find_program(programs, name, reason, path);
+    }
+    fabric_error_t error = folder_of_programs(reason, shipped);
+    return error ? error : find_program(shipped, name, reason, path);
+}
+
 /* Takes the router's endpoint out of the broker's ready line. */
 static fabric_error_t parse_ready(const char *line, reason_t *reason, char *url, size_t url_size)
 {
@@ -47,12 +60,10 @@ static fabric_error_t start_broker(const cluster_t *cluster, const char *listen,
                                    const char *log_name, reason_t *reason, process_t *broker,
                                    char url[300])
 {
-    char programs[FOLDER_PATH_SIZE];
     char path[PATH_SIZE];
     char log[PATH_SIZE];
     char line[1024];
-    fabric_error_t error = folder_of_programs(reason, programs);
-    error = error ? error : find_program(programs, "fabric-broker", reason, path);
+    fabric_error_t error = find_tested(cluster, "fabric-broker", reason, path);
     if (error) {
         return error;
     }
@@ -117,7 +128,7 @@ fabric_error_t cluster_restart_broker(cluster_t *cluster, reason_t *reason)
     return start_first_broker(cluster, listen, reason);
 }
 
-fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason)
+static fabric_error_t start_worker(cluster_t *cluster, uint32_t number, reason_t *reason)
 {
     char programs[FOLDER_PATH_SIZE];
     char path[PATH_SIZE];
@@ -125,22 +136,33 @@ fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason)
     char log[PATH_SIZE];
     const cluster_options_t *options = cluster->options;
     const char *name = options->module ? options->module : "../bench/bench_module.so";
-    if (cluster->worker_count == CLUSTER_WORKERS_MAX) {
-        return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED, "too many workers");
-    }
     fabric_error_t error = folder_of_programs(reason, programs);
-    error = error ? error : find_program(programs, "fabric-worker", reason, path);
+    error = error ? error : find_tested(cluster, "fabric-worker", reason, path);
     error = error ? error : find_program(programs, name, reason, module);
     if (error) {
         return error;
     }
-    snprintf(log, sizeof log, "%s/worker-%u.log", cluster->folder, cluster->worker_count);
+    snprintf(log, sizeof log, "%s/worker-%u.log", cluster->folder, number);
     const char *arguments[ARGUMENTS_MAX] = {path, "--module", module, "--url", cluster->urls};
     append(arguments, options->worker_arguments);
-    process_t *worker = &cluster->workers[cluster->worker_count];
-    *worker = PROCESS_NONE;
-    cluster->worker_count++;
-    return process_start_with(arguments, options->worker_environment, log, false, reason, worker);
+    return process_start_with(arguments, options->worker_environment, log, false, reason,
+                              &cluster->workers[number]);
+}
+
+fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason)
+{
+    if (cluster->worker_count == CLUSTER_WORKERS_MAX) {
+        return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED, "too many workers");
+    }
+    uint32_t number = cluster->worker_count++;
+    cluster->workers[number] = PROCESS_NONE;
+    return start_worker(cluster, number, reason);
+}
+
+fabric_error_t cluster_restart_worker(cluster_t *cluster, uint32_t number, reason_t *reason)
+{
+    process_stop(&cluster->workers[number], WORKER_STOP_MS);
+    return start_worker(cluster, number, reason);
 }
 
 fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *options,

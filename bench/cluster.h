@@ -29,9 +29,10 @@ typedef struct cluster_options {
     const char *store; /* see database_start */
     uint32_t workers;
     const char *database;                /* URL of an empty database; NULL: one of its own */
-    const char *module;                  /* beside the programs' folder; NULL: the benchmark's */
+    const char *module;                  /* seen from the shipped programs; NULL: the benchmark's */
     const char *const *broker_arguments; /* besides the usual ones, NULL-terminated; or NULL */
     const char *const *worker_arguments; /* likewise */
+    const char *programs;                /* folder of broker and worker; NULL: the shipped ones */
     /* "NAME=value" for those that are started from now on, NULL-terminated; or NULL. */
     const char *const *broker_environment;
     const char *const *worker_environment;
@@ -46,6 +47,9 @@ FABRIC_MUST_USE fabric_error_t cluster_start(cluster_t *cluster, const cluster_o
 FABRIC_MUST_USE fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason);
 /* Starts one more worker, as the last of cluster->workers. */
 FABRIC_MUST_USE fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason);
+/* Starts the worker of that number again, after it has ended. */
+FABRIC_MUST_USE fabric_error_t cluster_restart_worker(cluster_t *cluster, uint32_t number,
+                                                      reason_t *reason);
 /* Starts the broker again, at the address it had, after it has ended. */
 FABRIC_MUST_USE fabric_error_t cluster_restart_broker(cluster_t *cluster, reason_t *reason);
 /* The same for the second broker. */

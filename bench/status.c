@@ -13,14 +13,15 @@
 
 enum { QUERY_MS = 5000, READY_POLL_MS = 50, DRAIN_POLL_MS = 2 };
 
-/* A query's answer, or NULL with a reason. */
-static json_t *ask(fabric_client_t *client, const char *name, reason_t *reason)
+/* A query's answer, or NULL with a reason. Waits for no longer than QUERY_MS, whatever the timeout. */
+static json_t *ask(fabric_client_t *client, const char *name, uint32_t timeout_ms, reason_t *reason)
 {
     uint8_t *document = NULL;
     size_t size = 0;
     char *text = NULL;
     fabric_outcome_t outcome = {0};
-    fabric_error_t error = fabric_client_query(client, name, fabric_bytes(NULL, 0), QUERY_MS,
+    fabric_error_t error = fabric_client_query(client, name, fabric_bytes(NULL, 0),
+                                               timeout_ms < QUERY_MS ? timeout_ms : QUERY_MS,
                                                &document, &size, &outcome);
     if (error) {
         (void)reason_set(reason, error, "the broker does not answer the query %s: %s", name,
@@ -68,7 +69,7 @@ fabric_error_t status_wait_ready(fabric_client_t *client, uint32_t workers, uint
 {
     uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
     while (!stop_requested()) {
-        json_t *status = ask(client, "status", reason);
+        json_t *status = ask(client, "status", timeout_ms, reason);
         bool ready = status && is_ready(status, workers, reason);
         json_decref(status);
         if (ready) {
@@ -118,7 +119,7 @@ fabric_error_t status_counters(fabric_client_t *client, reason_t *reason,
                                status_counters_t *counters)
 {
     status_counters_t found = {0};
-    json_t *answer = ask(client, "counters", reason);
+    json_t *answer = ask(client, "counters", QUERY_MS, reason);
     const json_t *values = json_object_get(answer, "counters");
     bool complete = take_number(values, "pending", &found.pending) &&
                     take_number(values, "dead_letters", &found.dead_letters) &&
@@ -138,7 +139,7 @@ fabric_error_t status_outstanding(fabric_client_t *client, long pid, reason_t *r
 {
     char process[32];
     snprintf(process, sizeof process, ":%ld", pid);
-    json_t *status = ask(client, "status", reason);
+    json_t *status = ask(client, "status", QUERY_MS, reason);
     fabric_error_t error =
         status ? reason_set(reason, FABRIC_ERROR_NOT_FOUND, "no runner is process %ld", pid)
                : FABRIC_ERROR_NOT_CONNECTED;

@@ -183,6 +183,7 @@ void testbed_start(testbed_t *bed, uint32_t workers)
                                        .workers = workers,
                                        .database = bed->database[0] ? bed->database : NULL,
                                        .module = "../tests/probe_module.so",
+                                       .programs = bed->programs,
                                        .broker_arguments = bed->broker_arguments,
                                        .worker_arguments = bed->worker_arguments,
                                        .broker_environment = bed->broker_environment,
@@ -495,4 +496,29 @@ void testbed_unlock(testbed_lock_t **lock)
     mysql_close((*lock)->connection); /* which rolls back */
     free(*lock);
     *lock = NULL;
+}
+
+typedef struct statements {
+    char text[1000];
+    size_t size;
+} statements_t;
+
+static void add_kill(void *context, const fabric_bytes_t *columns)
+{
+    statements_t *kills = context;
+    int size = snprintf(kills->text + kills->size, sizeof kills->text - kills->size, "KILL %.*s;",
+                        (int)columns[0].size, (const char *)columns[0].data);
+    kills->size += (size_t)size;
+    assert_true(kills->size < sizeof kills->text);
+}
+
+void testbed_break_connections(testbed_t *bed)
+{
+    statements_t kills = {.size = 0};
+    testbed_query_rows(bed,
+                       "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND "
+                       "id <> CONNECTION_ID()",
+                       add_kill, &kills);
+    assert_true(kills.size > 0);
+    assert_true(mariadb_execute(bed->database, kills.text));
 }

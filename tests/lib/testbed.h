@@ -42,6 +42,7 @@ typedef struct testbed {
     const char *const *worker_arguments;
     const char *const *broker_environment; /* "NAME=value", likewise */
     const char *const *worker_environment;
+    const char *programs;          /* folder of a test build's; NULL: the shipped ones */
     uint32_t work_us;              /* $PROBE_WORK_US of the workers */
     char folder[FOLDER_PATH_SIZE]; /* $PROBE_FOLDER of the workers */
     char database[512];            /* on the server; empty: none */
@@ -79,6 +80,8 @@ void testbed_thaw(const process_t *process);
 /* Starts the broker, or the one that stood by, again at the address it had, after it has ended. */
 void testbed_restart_broker(testbed_t *bed);
 void testbed_restart_standby(testbed_t *bed);
+/* Breaks all connections to the test's database, which is on a server. */
+void testbed_break_connections(testbed_t *bed);
 /* Stops the brokers and workers in order, so that the database can be looked at. */
 void testbed_stop_processes(testbed_t *bed);
 
