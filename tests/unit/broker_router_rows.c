@@ -282,6 +282,25 @@ static void a_dead_letter_that_is_there_already_does_not_matter(void **state)
     driver_close(&driver);
 }
 
+/* The next home would not find it above the mark. */
+static void the_mark_waits_for_the_dead_letter(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    store_message_t row = good_row(700);
+    no_tag(&row);
+    store_shard_t home = {.shard = row.shard, .home = config.incarnation, .home_epoch = 3};
+    router_homes(driver->router, &home, 1);
+    router_loaded(driver->router, chain(&row, NULL), 5000, driver->now_ms);
+    driver->now_ms += 2000;
+    const store_batch_t *batch = driver_take_batch(driver, 0);
+    assert_non_null(batch);
+    assert_in_range(batch->mark, 1, 700);
+    driver_close(&driver);
+}
+
 /* Neither its reply nor its defect: it stays pending, and the mark below it. */
 static void a_dead_letter_that_cannot_be_stored_stays(void **state)
 {
@@ -382,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_row_that_writers_can_have_made_is_no_damage),
         cmocka_unit_test(no_ids_left_is_told),
         cmocka_unit_test(a_dead_letter_that_is_there_already_does_not_matter),
+        cmocka_unit_test(the_mark_waits_for_the_dead_letter),
         cmocka_unit_test(a_dead_letter_that_cannot_be_stored_stays),
         cmocka_unit_test(a_damaged_reply_is_told_as_a_defect),
         cmocka_unit_test(a_damaged_id_is_not_told),
