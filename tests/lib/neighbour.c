@@ -21,33 +21,20 @@ struct neighbour {
     char failure[300]; /* written before `failed` is set */
 };
 
-static fabric_error_t ask_volatile(neighbour_t *neighbour, uint64_t number,
-                                   fabric_outcome_t *outcome)
+static fabric_error_t ask(neighbour_t *neighbour, const fabric_message_type_t *message,
+                          uint64_t number, fabric_outcome_t *outcome)
 {
     probe_text_t request = {{0}};
     probe_text_t reply = {{0}};
-    snprintf(request.text, sizeof request.text, "hello %llu", (unsigned long long)number);
+    snprintf(request.text, sizeof request.text, "%s %llu", message->tag,
+             (unsigned long long)number);
     fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "neighbour"),
-                          .message = &probe_volatile_echo,
+                          .message = message,
                           .request = &request,
                           .timeout_ms = CALL_MS};
     fabric_error_t error =
         fabric_client_call(neighbour->client, &call, &reply, NULL, NULL, outcome);
     return !error && strcmp(request.text, reply.text) != 0 ? FABRIC_ERROR_INTERNAL : error;
-}
-
-static fabric_error_t ask_durable(neighbour_t *neighbour, uint64_t number,
-                                  fabric_outcome_t *outcome)
-{
-    probe_number_t request = {number};
-    probe_place_t reply = {0};
-    fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "neighbour"),
-                          .message = &probe_append,
-                          .request = &request,
-                          .timeout_ms = CALL_MS};
-    fabric_error_t error =
-        fabric_client_call(neighbour->client, &call, &reply, NULL, NULL, outcome);
-    return !error && reply.position != number ? FABRIC_ERROR_INTERNAL : error;
 }
 
 static void *run(void *argument)
@@ -56,8 +43,8 @@ static void *run(void *argument)
     for (uint64_t number = 1; !atomic_load(&neighbour->stopping); number++) {
         fabric_outcome_t outcome = {0};
         uint64_t before_ms = clock_monotonic_ms();
-        fabric_error_t error = ask_volatile(neighbour, number, &outcome);
-        error = error ? error : ask_durable(neighbour, number, &outcome);
+        fabric_error_t error = ask(neighbour, &probe_volatile_echo, number, &outcome);
+        error = error ? error : ask(neighbour, &probe_echo, number, &outcome);
         uint64_t took_ms = clock_monotonic_ms() - before_ms;
         if (error) {
             snprintf(neighbour->failure, sizeof neighbour->failure, "call %llu: %s: %.200s",
@@ -76,7 +63,8 @@ static void *run(void *argument)
 neighbour_t *neighbour_start(testbed_t *bed)
 {
     fabric_outcome_t outcome = {0};
-    fabric_client_options_t options = {.name = "neighbour", .connect_timeout_ms = CALL_MS};
+    fabric_client_options_t options = {
+        .cluster_name = "fabric", .name = "neighbour", .connect_timeout_ms = CALL_MS};
     neighbour_t *neighbour = (neighbour_t *)calloc(1, sizeof *neighbour);
     assert_non_null(neighbour);
     assert_int_equal(fabric_client_open(bed->cluster.urls, &options, &neighbour->client, &outcome),

@@ -1,0 +1,143 @@
+/* A broker that sends junk: the real client library and the real worker drop it, stay bounded, and go on with a broker that is
+ * sound.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench/stop.h"
+#include "core/clock.h"
+#include "core/limits.h"
+#include "tests/lib/neighbour.h"
+#include "tests/lib/process_facts.h"
+#include "tests/lib/raw_peer.h"
+#include "tests/lib/vectors.h"
+
+enum { FRAMES_MAX = 2000, CONNECTIONS = 6, SERVE_MS = 30000, KIB_PER_MIB = 1024 };
+
+/* Greets whoever connects, sends all frames, then does one more thing of its repertoire. */
+typedef struct junk_broker {
+    int listening;
+    char endpoint[64];
+    pthread_t thread;
+    atomic_bool stopping;
+    atomic_uint served;
+    size_t count;
+    fabric_bytes_t frames[FRAMES_MAX];
+} junk_broker_t;
+
+static junk_broker_t junk;
+
+static void keep_frame(const vector_t *vector, void *context)
+{
+    (void)context;
+    assert_true(junk.count < FRAMES_MAX);
+    uint8_t *copy = malloc(vector->bytes.size + 1);
+    assert_non_null(copy);
+    memcpy(copy, vector->bytes.data, vector->bytes.size);
+    junk.frames[junk.count++] = fabric_bytes(copy, vector->bytes.size);
+}
+
+static void send_something_else(raw_peer_t *peer, unsigned turn)
+{
+    static const uint8_t noise[64] = {0xff, 0xff, 0x07, 0x40, 0x91};
+    switch (turn % 4) {
+    case 0:
+        (void)raw_send_header(peer, 0, UINT64_C(1) << 62);
+        break;
+    case 1:
+        (void)raw_send(peer, noise, sizeof noise);
+        break;
+    case 2: /* parts */
+        for (int i = 0; i < 1000 && raw_send_frame(peer, RAW_MORE, fabric_bytes_of("x")); i++) {
+        }
+        (void)raw_send_frame(peer, 0, junk.frames[0]);
+        break;
+    default: /* silence */
+        break;
+    }
+}
+
+static void *serve(void *argument)
+{
+    (void)argument;
+    while (!atomic_load(&junk.stopping)) {
+        raw_peer_t *peer = raw_peer_accept(junk.listening, 20);
+        if (!peer) {
+            continue;
+        }
+        unsigned turn = atomic_fetch_add(&junk.served, 1);
+        if (turn % 5 == 4) { /* no ZMTP at all */
+            (void)raw_send(peer, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+        } else if (raw_handshake(peer, "ROUTER", fabric_bytes_of(""))) {
+            for (size_t i = 0; i < junk.count && raw_send_frame(peer, 0, junk.frames[i]); i++) {
+            }
+            send_something_else(peer, turn);
+        }
+        raw_peer_destroy(&peer);
+    }
+    return NULL;
+}
+
+static void junk_start(void)
+{
+    junk = (junk_broker_t){.count = 0};
+    vectors_visit("schemas/vectors/frames.txt", keep_frame, NULL);
+    vectors_visit("schemas/vectors/values.txt", keep_frame, NULL);
+    junk.listening = raw_listen(junk.endpoint);
+    assert_int_equal(pthread_create(&junk.thread, NULL, serve, NULL), 0);
+}
+
+static void junk_stop(void)
+{
+    atomic_store(&junk.stopping, true);
+    pthread_join(junk.thread, NULL);
+    close(junk.listening);
+    for (size_t i = 0; i < junk.count; i++) {
+        free((void *)(uintptr_t)junk.frames[i].data);
+    }
+}
+
+static void wait_until_served(unsigned connections)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + SERVE_MS;
+    while (atomic_load(&junk.served) < connections) {
+        testbed_poll(deadline_ms, "connections to the broker that sends junk");
+    }
+}
+
+static void client_and_worker_of_a_broker_that_sends_junk(void **state)
+{
+    /* among the junk is a good welcome to another cluster: who may not go there has to know the name of his own */
+    static const char *const arguments[] = {"--cluster-name", "fabric", NULL};
+    testbed_t *bed = *state;
+    bed->worker_arguments = arguments;
+    testbed_start(bed, 1);
+    junk_start();
+    char sound[sizeof bed->cluster.urls];
+    snprintf(sound, sizeof sound, "%s", bed->cluster.urls);
+    snprintf(bed->cluster.urls, sizeof bed->cluster.urls, "%s,%.290s", junk.endpoint, sound);
+    testbed_add_worker(bed); /* it knows both */
+    testbed_wait_ready(bed, 2);
+    neighbour_t *neighbour = neighbour_start(bed); /* likewise */
+    wait_until_served(CONNECTIONS);
+    neighbour_check(neighbour);
+    testbed_wait_ready(bed, 2);
+    assert_true(process_runs(&bed->cluster.workers[1]));
+    assert_in_range(process_rss_kib(&bed->cluster.workers[1]), 0, 200 * KIB_PER_MIB);
+    assert_in_range(process_log_count(&bed->cluster, "worker-1.log", " warn "), 1,
+                    4 * atomic_load(&junk.served)); /* a few lines a connection, not one a frame */
+    neighbour_end(&neighbour);
+    junk_stop();
+}
+
+int main(void)
+{
+    static const testbed_test_t tests[] = {{"client_and_worker_of_a_broker_that_sends_junk",
+                                            client_and_worker_of_a_broker_that_sends_junk,
+                                            TESTBED_SQLITE}};
+    return testbed_run("bad_broker", tests, sizeof tests / sizeof tests[0]);
+}
