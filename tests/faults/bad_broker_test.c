@@ -82,12 +82,16 @@ static void *serve(void *argument)
     return NULL;
 }
 
-static void junk_start(void)
+static void junk_listen(void)
 {
     junk = (junk_broker_t){.count = 0};
     vectors_visit("schemas/vectors/frames.txt", keep_frame, NULL);
     vectors_visit("schemas/vectors/values.txt", keep_frame, NULL);
     junk.listening = raw_listen(junk.endpoint);
+}
+
+static void junk_start(void)
+{
     assert_int_equal(pthread_create(&junk.thread, NULL, serve, NULL), 0);
 }
 
@@ -116,14 +120,20 @@ static void client_and_worker_of_a_broker_that_sends_junk(void **state)
     testbed_t *bed = *state;
     bed->worker_arguments = arguments;
     testbed_start(bed, 1);
-    junk_start();
+    junk_listen();
     char sound[sizeof bed->cluster.urls];
     snprintf(sound, sizeof sound, "%s", bed->cluster.urls);
     snprintf(bed->cluster.urls, sizeof bed->cluster.urls, "%s,%.290s", junk.endpoint, sound);
     testbed_add_worker(bed); /* it knows both */
     testbed_wait_ready(bed, 2);
     neighbour_t *neighbour = neighbour_start(bed); /* likewise */
+    neighbour_check(neighbour);
+    junk_start(); /* now only: who is refused before anybody has welcomed him gives up */
     wait_until_served(CONNECTIONS);
+    uint64_t deadline_ms = clock_monotonic_ms() + SERVE_MS;
+    while (process_log_count(&bed->cluster, "worker-1.log", " warn ") == 0) {
+        testbed_poll(deadline_ms, "a connection of the worker to the broker that sends junk");
+    }
     neighbour_check(neighbour);
     testbed_wait_ready(bed, 2);
     assert_true(process_runs(&bed->cluster.workers[1]));
