@@ -47,6 +47,14 @@ void lane_break(lane_t *lane)
     }
 }
 
+void lane_serves(lane_t *lane)
+{
+    if (!lane->is_available) {
+        lane->is_available = true;
+        lane->world.available(lane->world.context, true);
+    }
+}
+
 void lane_pause(lane_t *lane, uint32_t longest_ms)
 {
     uint32_t half = longest_ms / 2;
@@ -88,10 +96,6 @@ fabric_error_t lane_recover(lane_t *lane, bool *committed)
             error = settle(lane, committed);
         }
         if (!error || error == FABRIC_ERROR_FENCED || error == FABRIC_ERROR_STORE_LOST) {
-            if (!error && !lane->is_available) {
-                lane->is_available = true;
-                lane->world.available(lane->world.context, true);
-            }
             return error;
         }
         lane_break(lane);
@@ -101,12 +105,22 @@ fabric_error_t lane_recover(lane_t *lane, bool *committed)
     return FABRIC_ERROR_SHUTTING_DOWN;
 }
 
-fabric_error_t lane_mend(lane_t *lane)
+/* As lane_mend, but what is under way will show whether the database serves. */
+static fabric_error_t reconnect(lane_t *lane)
 {
     bool committed = false;
     fabric_error_t error = lane_recover(lane, &committed);
     /* No batch is under way between operations: one more than we know of is not ours. */
     return !error && committed ? FABRIC_ERROR_FENCED : error;
+}
+
+fabric_error_t lane_mend(lane_t *lane)
+{
+    fabric_error_t error = reconnect(lane);
+    if (!error) {
+        lane_serves(lane);
+    }
+    return error;
 }
 
 /* ---- reading ---- */
@@ -200,12 +214,13 @@ fabric_error_t lane_load(lane_t *lane, request_id_t from, message_t **messages, 
     query_t query = {.from = from};
     collection_t collection;
     while (read_patiently(lane, &query, &collection)) {
-        lane_pause(lane, LANE_BACKOFF_MAX_MS / 4);
-        fabric_error_t error = lane_mend(lane);
+        lane_pause(lane, LANE_BACKOFF_MAX_MS);
+        fabric_error_t error = reconnect(lane);
         if (error) {
             return error;
         }
     }
+    lane_serves(lane);
     *messages = collection.first;
     *high_id = collection.high_id;
     return FABRIC_OK;

@@ -21,9 +21,9 @@
 #include "broker/message_record.h"
 #include "core/store.h"
 
-#define LANE_BUSY_TRIES_MAX 10u   /* in a row, before the connection counts as broken */
-#define LANE_BACKOFF_MS     20u   /* first wait after a failed connect */
-#define LANE_BACKOFF_MAX_MS 1000u /* longest */
+#define LANE_BUSY_TRIES_MAX 10u  /* in a row, before the connection counts as broken */
+#define LANE_BACKOFF_MS     20u  /* first wait after a failed connect */
+#define LANE_BACKOFF_MAX_MS 250u /* longest: calls are to go on within a second of the database */
 
 typedef struct lane_world {
     void *context;
@@ -32,7 +32,8 @@ typedef struct lane_world {
     uint32_t (*random)(void *context);
     /* Whether to give up: true for good once it is true. */
     bool (*stopping)(void *context);
-    /* Told when the database stops answering and when it answers again. */
+    /* Told when the database stops serving and when it serves again, which a commit that is under way
+     * shows by passing: a read-only one answers, but does not serve. */
     void (*available)(void *context, bool available);
 } lane_world_t;
 

@@ -76,6 +76,7 @@ static fabric_error_t commit_certainly(lane_t *lane, const store_batch_t *batch,
         }
         if (!error || error == FABRIC_ERROR_STORE_REJECTED) {
             lane->writer.batch += error ? 0 : 1;
+            lane_serves(lane);
             return error;
         }
         if (lane->world.stopping(lane->world.context)) {
@@ -95,9 +96,13 @@ static fabric_error_t commit_certainly(lane_t *lane, const store_batch_t *batch,
         busy = 0;
         bool committed = false;
         error = lane_recover(lane, &committed);
-        if (error || committed) {
-            lane->writer.batch += committed ? 1 : 0;
+        if (error) {
             return error;
+        }
+        if (committed) {
+            lane->writer.batch++;
+            lane_serves(lane);
+            return FABRIC_OK;
         }
     }
 }

@@ -14,6 +14,8 @@ struct lane {
 
 /* Closes the connection and tells the world that the database does not answer. */
 void lane_break(lane_t *lane);
+/* Tells the world that the database serves, if it was told otherwise. */
+void lane_serves(lane_t *lane);
 /* Sleeps between half and all of `longest_ms`, by chance. */
 void lane_pause(lane_t *lane, uint32_t longest_ms);
 /* Connects where broken, and settles, until it works. `committed`: whether the batch after

@@ -22,6 +22,7 @@ typedef struct fixture {
     lane_t *lane;
     lane_config_t config;
     uint64_t slept_ms;
+    uint32_t longest_ms;         /* sleep */
     uint32_t sleeps, sleeps_max; /* stopping from then on */
     uint32_t went, came;         /* how often the database was reported gone and back */
     store_message_t messages[16];
@@ -34,6 +35,7 @@ static void sleep_virtually(void *context, uint32_t wait_ms)
 {
     fixture_t *f = context;
     f->slept_ms += wait_ms;
+    f->longest_ms = wait_ms > f->longest_ms ? wait_ms : f->longest_ms;
     f->sleeps++;
 }
 
@@ -253,6 +255,28 @@ static void unavailable_then_back(void **state)
     assert_int_equal(f->went, 1);
     assert_int_equal(f->came, 1);
     assert_int_equal(stored().count, 3);
+}
+
+/* However long the database was gone: calls go on within a second of its return, and the lane's wait is
+ * not all that they have to wait for. */
+static void a_long_outage_makes_no_long_waits(void **state)
+{
+    fixture_t *f = *state;
+    strike(MEMORY_STORE_OPEN, MEMORY_STORE_UNAVAILABLE, 0, 200);
+    strike(MEMORY_STORE_COMMIT, MEMORY_STORE_UNAVAILABLE, 0, 1);
+    commit(f, 0, 2, FABRIC_OK);
+    assert_int_equal(f->sleeps, 200);
+    assert_in_range(f->longest_ms, 1, 250);
+}
+
+/* A database that answers but refuses to write is unavailable all the time: said once. */
+static void refused_commits_are_one_outage(void **state)
+{
+    fixture_t *f = *state;
+    strike(MEMORY_STORE_COMMIT, MEMORY_STORE_UNAVAILABLE, 0, 20);
+    commit(f, 0, 2, FABRIC_OK);
+    assert_int_equal(f->went, 1);
+    assert_int_equal(f->came, 1);
 }
 
 static void stops_waiting_when_told(void **state)
@@ -477,6 +501,8 @@ int main(void)
         TEST(busy_is_tried_again_with_jitter),
         TEST(busy_without_end_counts_as_unavailable),
         TEST(unavailable_then_back),
+        TEST(a_long_outage_makes_no_long_waits),
+        TEST(refused_commits_are_one_outage),
         TEST(stops_waiting_when_told),
         TEST(fenced),
         TEST(fenced_while_the_outcome_is_unknown),
