@@ -225,11 +225,18 @@ static void keep_row(coordinator_t *c, incarnation_t runner)
     }
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void call_succeeded(coordinator_t *c, const coordinator_results_t *results)
 {
     switch (c->call.kind) {
     case COORDINATOR_RENEW:
-        c->renew_ms = c->call_started_ms + c->config.lease_ms / 6;
+        /* A slow store must not have us renew and do nothing else: another call comes between. */
+        c->renew_ms =
+            later(c->call_started_ms + c->config.lease_ms / 6, c->now_ms + c->config.lease_ms / 60);
         coordinator_emit(c, COORDINATOR_LEASE)->number = c->call_started_ms + c->config.lease_ms;
         break;
     case COORDINATOR_LIST_BROKERS:

@@ -213,6 +213,28 @@ static void lease_counts_from_before_the_renewal(void **state)
     assert_int_equal(s->fenced, 0);
 }
 
+/* Each call takes longer than the time after which the next renewal is due: the lease is kept, and the
+ * rest of the work is done all the same. */
+static void a_slow_store_leaves_room_beside_the_lease(void **state)
+{
+    script_t *s = *state;
+    coordinator_call_t call;
+    script_pump(s);
+    uint32_t readings = s->calls[COORDINATOR_READ_TERM];
+    uint32_t lists = s->calls[COORDINATOR_LIST_BROKERS];
+    for (int i = 0; i < 200; i++) {
+        s->now_ms += 10;
+        if (coordinator_next_call(s->c, s->now_ms, &call)) {
+            s->now_ms += LEASE_MS / 5;
+            script_answer(s, &call);
+            script_take_effects(s);
+            assert_true(s->lease_ms > s->now_ms);
+        }
+    }
+    assert_true(s->calls[COORDINATOR_READ_TERM] > readings + 10);
+    assert_true(s->calls[COORDINATOR_LIST_BROKERS] > lists + 10);
+}
+
 /* ---- runners ---- */
 
 static void new_type_makes_its_group_and_shards(void **state)
@@ -428,6 +450,7 @@ int main(void)
         TEST(another_holder_ends_everything),
         TEST(being_no_member_ends_everything),
         TEST(lease_counts_from_before_the_renewal),
+        TEST(a_slow_store_leaves_room_beside_the_lease),
         TEST(new_type_makes_its_group_and_shards),
         TEST(known_types_need_no_store),
         TEST(store_that_does_not_answer_refuses_in_time),
