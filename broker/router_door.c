@@ -46,16 +46,29 @@ void request_malformed(router_t *router, client_t *client, uint64_t sequence, ui
            "the request could not be read");
 }
 
+/* Who else is a shard's home, by the map; NULL. */
+static const map_broker_t *other_home(const router_t *router, shard_id_t shard)
+{
+    const map_shard_t *entry = shard_map_shard(router->map, shard);
+    const map_broker_t *home = entry ? shard_map_broker(router->map, entry->home) : NULL;
+    return home && !incarnation_equal(home->incarnation, router->config.incarnation) ? home : NULL;
+}
+
+/* Whether a shard is ours for all that is known, and we wait for the database to confirm our lease. */
+static bool waits_for_store(router_t *router, const shard_t *shard)
+{
+    return shard && shard->state != SHARD_FOREIGN && !lane_of(router, shard->id)->available &&
+           !other_home(router, shard->id);
+}
+
 static void redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard)
 {
     router->counters.rejected++;
-    const map_shard_t *entry = shard_map_shard(router->map, shard);
-    const map_broker_t *home = entry ? shard_map_broker(router->map, entry->home) : NULL;
-    bool elsewhere = home && !incarnation_equal(home->incarnation, router->config.incarnation);
+    const map_broker_t *home = other_home(router, shard);
     message_redirect_t message = {
         .sequence = sequence,
         .shard = shard.value,
-        .endpoint = fabric_bytes_of(elsewhere ? home->router_endpoint : ""),
+        .endpoint = fabric_bytes_of(home ? home->router_endpoint : ""),
     };
     message_put_redirect(peer_writer(router, client->peer), &message);
 }
@@ -267,7 +280,8 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     shard_t *shard = shard_find(router, message->stored.shard);
     uint64_t sequence = message->stored.call.sequence;
     entity_t *entity = NULL;
-    fabric_error_t error = FABRIC_ERROR_NOT_HOME;
+    fabric_error_t error =
+        waits_for_store(router, shard) ? FABRIC_ERROR_PERSISTENCE : FABRIC_ERROR_NOT_HOME;
     if (shard && shard_serves(router, shard)) {
         error = durable_limits(router, message, shard, &entity);
     }
@@ -329,6 +343,10 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
     shard_id_t id = shard_map_locate(router->map, type->group, request->id);
     shard_t *shard = shard_find(router, id);
     if (!shard || !shard_serves(router, shard)) {
+        if (request->flags & REQUEST_DURABLE && waits_for_store(router, shard)) {
+            refuse(router, client, request, FABRIC_ERROR_PERSISTENCE, RETRY_MS, "");
+            return;
+        }
         redirect(router, client, request->sequence, id);
         return;
     }

@@ -47,7 +47,7 @@ static void put_types(wire_writer_t *writer, const char *name)
     type_description_put(&type, writer);
 }
 
-static void put_map(driver_t *driver)
+void driver_map(driver_t *driver, uint64_t term, incarnation_t home)
 {
     shard_map_t *map = shard_map_new();
     shard_map_set_shards_per_group(map, driver->config.shards_per_group);
@@ -58,10 +58,10 @@ static void put_map(driver_t *driver)
         {.incarnation = {{0xb1}}, .router_endpoint = "tcp://there:1"}};
     shard_map_set_brokers(map, brokers, 2);
     for (uint16_t i = 1; i <= driver->config.shards_per_group; i++) {
-        map_shard_t shard = {.shard = shard_id_make(1, i), .home = {{0xb1}}, .token = {1, 0}};
+        map_shard_t shard = {.shard = shard_id_make(1, i), .home = home, .token = {1, 0}};
         assert_int_equal(shard_map_set(map, &shard), FABRIC_OK);
     }
-    shard_map_begin_term(map, 1);
+    shard_map_begin_term(map, term);
     wire_writer_t encoded = {0};
     shard_map_encode_snapshot(map, &encoded);
     router_map(driver->router, wire_writer_bytes(&encoded));
@@ -77,7 +77,7 @@ driver_t *driver_new(const router_config_t *config)
     driver->now_ms = 1000;
     driver->admit = true;
     driver->router = router_new(config, driver->now_ms);
-    put_map(driver);
+    driver_map(driver, 1, (incarnation_t){{0xb1}});
     wire_writer_t types = {0};
     put_types(&types, "Counter");
     router_type(driver->router, 1, wire_writer_bytes(&types));

@@ -50,6 +50,8 @@ driver_t *driver_new(const router_config_t *config);
 driver_t *driver_open(void);
 /* Makes the router home of all shards; `messages` as for router_loaded. */
 void driver_homes(driver_t *driver, message_t *messages);
+/* The map of a term, in which all shards have this home: itself, or {0xb1} at tcp://there:1. */
+void driver_map(driver_t *driver, uint64_t term, incarnation_t home);
 void driver_free(driver_t **driver); /* after router_destroy */
 /* Inline, so that a test program refers to the router before the linker comes to this library. */
 static inline void driver_close(driver_t **driver)

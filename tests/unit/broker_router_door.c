@@ -313,6 +313,25 @@ static void who_is_not_home_redirects(void **state)
     driver_close(&driver);
 }
 
+/* The lease runs out because the database is away, and nobody else is known to have the shards: callers
+ * are told of the database, not sent about. */
+static void who_cannot_renew_its_lease_says_why(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_map(driver, 2, driver->config.incarnation);
+    driver_client(driver, "c1", 1);
+    router_lease(driver->router, driver->now_ms + 1000);
+    router_lane_available(driver->router, 0, false);
+    driver_pass(driver, 2000);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_PERSISTENCE);
+    driver_map(driver, 3, (incarnation_t){{0xb1}}); /* but it is the other who has them */
+    driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
+    driver_take(driver, "c1", KIND_REDIRECT);
+    driver_close(&driver);
+}
+
 static void few_pending(router_config_t *config)
 {
     config->pending_max = 3;
@@ -437,6 +456,7 @@ int main(void)
         cmocka_unit_test(high_ids_are_stored_though_nothing_durable_comes),
         cmocka_unit_test(headers_are_a_map),
         cmocka_unit_test(who_is_not_home_redirects),
+        cmocka_unit_test(who_cannot_renew_its_lease_says_why),
         cmocka_unit_test(who_stands_by_leaves_unknown_types_to_a_home),
         cmocka_unit_test(mailboxes_and_memory_are_bounded),
         cmocka_unit_test(bytes_in_memory_are_bounded_and_come_free_again),
