@@ -68,9 +68,10 @@ static fabric_error_t start_broker(const cluster_t *cluster, const char *listen,
         return error;
     }
     snprintf(log, sizeof log, "%s/%s", cluster->folder, log_name);
+    const char *told = cluster->options->broker_store;
+    const char *store = told ? told : cluster->database.url;
     const char *arguments[ARGUMENTS_MAX] = {
-        path,      "--listen",           listen, "--publish", "tcp://127.0.0.1:*",
-        "--store", cluster->database.url};
+        path, "--listen", listen, "--publish", "tcp://127.0.0.1:*", "--store", store};
     append(arguments, cluster->options->broker_arguments);
     error = process_start_with(arguments, cluster->options->broker_environment, log, true, reason,
                                broker);

@@ -28,8 +28,9 @@ typedef struct cluster {
 typedef struct cluster_options {
     const char *store; /* see database_start */
     uint32_t workers;
-    const char *database;                /* URL of an empty database; NULL: one of its own */
-    const char *module;                  /* seen from the shipped programs; NULL: the benchmark's */
+    const char *database;     /* URL of an empty database; NULL: one of its own */
+    const char *module;       /* seen from the shipped programs; NULL: the benchmark's */
+    const char *broker_store; /* what brokers are told instead of the database's URL; or NULL */
     const char *const *broker_arguments; /* besides the usual ones, NULL-terminated; or NULL */
     const char *const *worker_arguments; /* likewise */
     const char *programs;                /* folder of broker and worker; NULL: the shipped ones */

@@ -7,10 +7,8 @@
  *     mariadb_stop();                                                                  group teardown
  *
  * FABRIC_TEST_MYSQL is a URL like mysql://root@127.0.0.1:3306/any, FABRIC_TEST_MYSQL_PASSWORD its
- * password; the user must be allowed to create databases. Otherwise tests/lib/mariadb.sh runs a
- * server in a folder of its own below /var/tmp, which must be a disk file system. It is killed when
- * the thread that started it ends, also by a signal; what a killed test left in /var/tmp is removed
- * by the next start.
+ * password; the user must be allowed to create databases. Otherwise it is a server of its own: see
+ * mariadb_server.h.
  *
  * Threading: one thread.
  */
@@ -18,15 +16,18 @@
 #define TESTS_LIB_MARIADB_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+
+#include "tests/lib/mariadb_server.h"
 
 /* Starts the server and waits until it answers, at most 60 s. False with a reason when there is
  * none to be had, for instance because it is not installed. */
 bool mariadb_start(char reason[256]);
 /* Kills a private server and removes its folder. Harmless when none runs. */
 void mariadb_stop(void);
-/* The private server's process id, for faults; 0 when the server is not ours. */
-pid_t mariadb_pid(void);
+/* The private server, for faults; NULL when the server is not ours. */
+mariadb_server_t *mariadb_own(void);
+/* Has the private server answer again, whatever a test has left it in. */
+void mariadb_revive(void);
 /* The password for store_options_t; NULL: none. */
 const char *mariadb_password(void);
 

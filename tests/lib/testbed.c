@@ -75,6 +75,7 @@ static int tear_down(void **state)
     }
     cluster_stop(&bed->cluster);
     if (bed->database[0]) {
+        mariadb_revive();
         mariadb_drop_database(bed->database);
     }
     folder_remove(bed->folder);
@@ -182,6 +183,7 @@ void testbed_start(testbed_t *bed, uint32_t workers)
     bed->options = (cluster_options_t){.store = bed->store,
                                        .workers = workers,
                                        .database = bed->database[0] ? bed->database : NULL,
+                                       .broker_store = bed->broker_store,
                                        .module = "../tests/probe_module.so",
                                        .programs = bed->programs,
                                        .broker_arguments = bed->broker_arguments,

@@ -46,6 +46,7 @@ typedef struct testbed {
     uint32_t work_us;              /* $PROBE_WORK_US of the workers */
     char folder[FOLDER_PATH_SIZE]; /* $PROBE_FOLDER of the workers */
     char database[512];            /* on the server; empty: none */
+    const char *broker_store;      /* URL of it for brokers, as through a proxy; NULL: the same */
     cluster_options_t options;
     cluster_t cluster;
     fabric_client_t *client;

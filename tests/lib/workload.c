@@ -88,6 +88,7 @@ static void note_reply(workload_t *load, uint32_t flags)
     uint64_t now_us = clock_monotonic_us();
     load->counts.replied++;
     if (flags & HISTORY_DURABLE) {
+        load->counts.durable++;
         uint64_t gap_us = now_us - load->reply_us;
         load->gap_us = gap_us > load->gap_us ? gap_us : load->gap_us;
         load->reply_us = now_us;
@@ -129,6 +130,7 @@ static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_by
              payload);
         if (call->flags & HISTORY_TELL) {
             load->counts.accepted++;
+            load->counts.durable++;
         } else {
             note_reply(load, call->flags);
         }

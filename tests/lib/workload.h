@@ -42,6 +42,7 @@ typedef struct workload_counts {
     uint64_t started;  /* calls, each once */
     uint64_t accepted; /* tells that ended well */
     uint64_t replied;  /* asks that got their reply, volatile ones too */
+    uint64_t durable;  /* accepted tells and replies to durable asks */
     uint64_t failed;   /* by an error that is a final answer */
     uint64_t rejected; /* certainly not accepted */
     uint64_t unknown;  /* sendings that ended so */

@@ -1,0 +1,280 @@
+/* A database server that is killed, frozen, restarted, read-only, full of connections, or that has
+ * forgotten what it had acknowledged. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "core/clock.h"
+#include "tests/lib/outage.h"
+
+enum {
+    BETWEEN_MS = 300,
+    SHORT_MS = 300,
+    LONG_MS = 2000, /* longer than the lease and than the patience with a call */
+    STANDSTILL_MS = 300,
+    PATIENCE_MS = 20000,
+    CONNECTIONS_MAX = 64,
+    EXIT_SOFTWARE = 70
+};
+
+/* ---- the server's process ---- */
+
+static void killed(void **state)
+{
+    outage_t *outage = outage_start(*state, NULL);
+    for (uint32_t i = 0; i < outage_rounds(3); i++) {
+        mariadb_server_kill(outage->server);
+        outage_expect_standstill(outage, i == 0 ? LONG_MS : SHORT_MS);
+        outage_expect_refusal(outage);
+        assert_true(mariadb_server_run(outage->server));
+        outage_recover(outage);
+        outage_run(outage, BETWEEN_MS);
+    }
+    outage_end(&outage);
+}
+
+static void restarted(void **state)
+{
+    outage_t *outage = outage_start(*state, NULL);
+    for (uint32_t i = 0; i < outage_rounds(2); i++) {
+        assert_true(mariadb_server_end(outage->server));
+        outage_run(outage, SHORT_MS);
+        assert_true(mariadb_server_run(outage->server));
+        outage_recover(outage);
+        outage_run(outage, BETWEEN_MS);
+    }
+    outage_end(&outage);
+}
+
+static void freeze(outage_t *outage, uint32_t ms)
+{
+    assert_int_equal(kill(outage->server->pid, SIGSTOP), 0);
+    outage_expect_standstill(outage, ms);
+    assert_int_equal(kill(outage->server->pid, SIGCONT), 0);
+    outage_recover(outage);
+    outage_run(outage, BETWEEN_MS);
+}
+
+/* Calls to it are still waited for: nobody notices but by the wait. */
+static void frozen_briefly(void **state)
+{
+    outage_t *outage = outage_start(*state, NULL);
+    for (uint32_t i = 0; i < outage_rounds(3); i++) {
+        freeze(outage, SHORT_MS);
+    }
+    assert_int_equal(outage_log_lines(outage, "store.unavailable", ""), 0);
+    outage_end(&outage);
+}
+
+/* Calls to it are given up, and the commit that it carries out when it thaws is settled. */
+static void frozen_long(void **state)
+{
+    outage_t *outage = outage_start(*state, NULL);
+    for (uint32_t i = 0; i < outage_rounds(2); i++) {
+        freeze(outage, LONG_MS);
+    }
+    assert_true(outage_log_lines(outage, "store.unavailable", "lane=0") > 0);
+    outage_end(&outage);
+}
+
+/* With a second broker that could take over: but who cannot reach the database judges nobody. */
+static void frozen_with_standby(void **state)
+{
+    outage_options_t options = {.standby = true};
+    outage_t *outage = outage_start(*state, &options);
+    for (uint32_t i = 0; i < outage_rounds(1); i++) {
+        freeze(outage, LONG_MS);
+    }
+    outage_end(&outage);
+}
+
+static void killed_with_standby(void **state)
+{
+    outage_options_t options = {.standby = true};
+    outage_t *outage = outage_start(*state, &options);
+    for (uint32_t i = 0; i < outage_rounds(1); i++) {
+        mariadb_server_kill(outage->server);
+        outage_expect_standstill(outage, LONG_MS);
+        assert_true(mariadb_server_run(outage->server));
+        outage_recover(outage);
+        outage_run(outage, BETWEEN_MS);
+    }
+    outage_end(&outage);
+}
+
+/* ---- a server that refuses ---- */
+
+static void read_only(void **state)
+{
+    outage_t *outage = outage_start(*state, NULL);
+    MYSQL *administrator = outage_connect(outage, true, NULL);
+    uint32_t rounds = outage_rounds(2);
+    for (uint32_t i = 0; i < rounds; i++) {
+        outage_execute(administrator, "SET GLOBAL read_only = 1");
+        outage_expect_standstill(outage, i == 0 ? LONG_MS : STANDSTILL_MS);
+        outage_expect_refusal(outage);
+        outage_execute(administrator, "SET GLOBAL read_only = 0");
+        outage_recover(outage);
+        outage_run(outage, BETWEEN_MS);
+    }
+    mysql_close(administrator);
+    /* It is told of once, not at each try. */
+    assert_int_equal(outage_log_lines(outage, "store.unavailable", "lane=0"), rounds);
+    outage_end(&outage);
+}
+
+/* The broker's connections, by their ids. */
+static size_t find_connections(MYSQL *administrator, unsigned long ids[CONNECTIONS_MAX])
+{
+    size_t count = 0;
+    assert_int_equal(mysql_query(administrator,
+                                 "SELECT id FROM information_schema.processlist WHERE user = "
+                                 "'fabric_broker'"),
+                     0);
+    MYSQL_RES *result = mysql_store_result(administrator);
+    assert_non_null(result);
+    for (MYSQL_ROW row = mysql_fetch_row(result); row && count < CONNECTIONS_MAX;
+         row = mysql_fetch_row(result)) {
+        ids[count++] = strtoul(row[0], NULL, 10);
+    }
+    mysql_free_result(result);
+    return count;
+}
+
+/* False when it has ended by itself. */
+static bool kill_connection(MYSQL *administrator, unsigned long id)
+{
+    char statement[64];
+    snprintf(statement, sizeof statement, "KILL CONNECTION %lu", id);
+    return mysql_query(administrator, statement) == 0;
+}
+
+/* Each in turn, now and then all at once. */
+static void connections_killed(void **state)
+{
+    unsigned long ids[CONNECTIONS_MAX];
+    uint32_t killed_count = 0;
+    outage_t *outage = outage_start(*state, NULL);
+    MYSQL *administrator = outage_connect(outage, true, NULL);
+    for (uint32_t i = 0; i < outage_rounds(5); i++) {
+        size_t count = find_connections(administrator, ids);
+        for (size_t k = 0; k < count; k++) {
+            killed_count += kill_connection(administrator, ids[k]);
+            if (i % 2 == 0) {
+                outage_recover(outage);
+            }
+        }
+        outage_recover(outage);
+        outage_run(outage, BETWEEN_MS / 3);
+    }
+    mysql_close(administrator);
+    assert_true(killed_count >= 2);
+    outage_end(&outage);
+}
+
+static struct {
+    MYSQL *items[CONNECTIONS_MAX];
+    size_t count;
+} fillers;
+
+/* Takes all connections that there are. */
+static void fill_up(const outage_t *outage)
+{
+    unsigned error = 0;
+    while (fillers.count < CONNECTIONS_MAX) {
+        MYSQL *filler = outage_connect(outage, false, &error);
+        if (!filler) {
+            assert_int_equal(error, 1040);
+            return;
+        }
+        fillers.items[fillers.count++] = filler;
+    }
+    fail_msg("the server takes %d connections", CONNECTIONS_MAX);
+}
+
+/* The broker's connections are killed, and others are faster to take their places. */
+static void crowd_out(outage_t *outage, MYSQL *administrator)
+{
+    unsigned long ids[CONNECTIONS_MAX];
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    fill_up(outage);
+    while (find_connections(administrator, ids) > fillers.count) {
+        size_t count = find_connections(administrator, ids);
+        for (size_t i = 0; i < count; i++) {
+            bool ours = false;
+            for (size_t k = 0; k < fillers.count; k++) {
+                ours |= mysql_thread_id(fillers.items[k]) == ids[i];
+            }
+            if (!ours) {
+                (void)kill_connection(administrator, ids[i]);
+            }
+        }
+        fill_up(outage);
+        testbed_poll(deadline_ms, "the broker without connections");
+    }
+}
+
+static void connections_exhausted(void **state)
+{
+    outage_t *outage = outage_start(*state, NULL);
+    MYSQL *administrator = outage_connect(outage, true, NULL);
+    outage_execute(administrator, "SET GLOBAL max_connections = 10");
+    for (uint32_t i = 0; i < outage_rounds(2); i++) {
+        crowd_out(outage, administrator);
+        outage_expect_standstill(outage, STANDSTILL_MS);
+        while (fillers.count > 0) {
+            mysql_close(fillers.items[--fillers.count]);
+        }
+        outage_recover(outage);
+        outage_run(outage, BETWEEN_MS);
+    }
+    outage_execute(administrator, "SET GLOBAL max_connections = 151");
+    mysql_close(administrator);
+    outage_end(&outage);
+}
+
+/* ---- a server that has forgotten ---- */
+
+/* Somebody restores yesterday's copy of the data: what was acknowledged since is gone, and a broker that
+ * went on would never say so. */
+static void commits_forgotten(void **state)
+{
+    testbed_t *bed = *state;
+    outage_t *outage = outage_start(bed, NULL);
+    process_t *broker = &bed->cluster.broker;
+    assert_true(mariadb_server_end(outage->server));
+    assert_true(mariadb_server_save(outage->server));
+    assert_true(mariadb_server_run(outage->server));
+    outage_recover(outage);
+    outage_run(outage, BETWEEN_MS);
+    mariadb_server_kill(outage->server);
+    assert_true(mariadb_server_restore(outage->server));
+    assert_true(mariadb_server_run(outage->server));
+    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (process_runs(broker)) {
+        outage_run(outage, 5);
+        testbed_poll(deadline_ms, "the broker's end");
+    }
+    assert_true(WIFEXITED(broker->status));
+    assert_int_equal(WEXITSTATUS(broker->status), EXIT_SOFTWARE);
+    assert_int_equal(outage_log_lines(outage, "fabric-broker: ", "has forgotten commits"), 1);
+}
+
+int main(void)
+{
+    static const testbed_test_t tests[] = {
+        {"killed", killed, TESTBED_MYSQL},
+        {"restarted", restarted, TESTBED_MYSQL},
+        {"frozen_briefly", frozen_briefly, TESTBED_MYSQL},
+        {"frozen_long", frozen_long, TESTBED_MYSQL},
+        {"frozen_with_standby", frozen_with_standby, TESTBED_MYSQL},
+        {"killed_with_standby", killed_with_standby, TESTBED_MYSQL},
+        {"read_only", read_only, TESTBED_MYSQL},
+        {"connections_killed", connections_killed, TESTBED_MYSQL},
+        {"connections_exhausted", connections_exhausted, TESTBED_MYSQL},
+        {"commits_forgotten", commits_forgotten, TESTBED_MYSQL},
+    };
+    return testbed_run("database", tests, sizeof tests / sizeof tests[0]);
+}
