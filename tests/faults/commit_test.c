@@ -72,6 +72,8 @@ static void lose_batches(void **state, proxy_commit_t what)
     print_message("lost: %llu of %llu commits\n",
                   (unsigned long long)proxy_lost_commits(outage->proxy, what),
                   (unsigned long long)proxy_commits(outage->proxy));
+    /* A batch that is in and is run again collides with itself. */
+    assert_int_equal(outage_log_lines(outage, "store.rejected", ""), 0);
     outage_end(&outage);
 }
 
