@@ -172,8 +172,7 @@ void router_loaded(router_t *router, message_t *messages, uint64_t high_id, uint
             message_destroy(&message);
             continue;
         }
-        fabric_schema_fault_t fault = {""};
-        const char *cause = row_fault(router, &message->stored, &fault);
+        const char *cause = row_fault(router, &message->stored);
         if (cause) {
             row_set_aside(router, message, cause);
         } else {

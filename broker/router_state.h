@@ -374,9 +374,8 @@ void entity_flush(router_t *router, entity_t *entity);
 void result_received(router_t *router, runner_t *runner, const message_result_t *result);
 
 /* ---- router_rows.c ---- */
-/* Why a row of the mailbox is no message that can be handled; NULL: it is one. `fault` has room for it. */
-const char *row_fault(router_t *router, const store_message_t *stored,
-                      fabric_schema_fault_t *fault);
+/* Why a row of the mailbox is no message that can be handled; NULL: it is one. */
+const char *row_fault(router_t *router, const store_message_t *stored);
 /* Takes a message that was just loaded: it becomes a dead letter. */
 void row_set_aside(router_t *router, message_t *message, const char *cause);
 /* Notes it where the reply is none. */

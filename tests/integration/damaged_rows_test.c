@@ -17,30 +17,31 @@ typedef struct damage {
     const char *column;
     const char *value;
     unsigned stores; /* those whose column takes the value */
+    bool by_worker;  /* a worker says that it cannot handle it; the row alone does not tell */
 } damage_t;
 
 static const damage_t damages[] = {
-    {"shard", "0", TESTBED_BOTH},
-    {"shard", "4294967295", TESTBED_BOTH},
-    {"shard", "-1", TESTBED_SQLITE},
-    {"shard", "9999999999", TESTBED_SQLITE},
-    {"entity_id", "'somebody else'", TESTBED_BOTH}, /* whose shard is another */
-    {"entity_id", "''", TESTBED_BOTH},
-    {"entity_id", "zeroblob(300)", TESTBED_SQLITE},
-    {"entity_type", "''", TESTBED_BOTH},
-    {"entity_type", "'Vanished'", TESTBED_BOTH},
-    {"tag", "''", TESTBED_BOTH},
-    {"tag", "'Nothing'", TESTBED_BOTH},
-    {"tag", "12345", TESTBED_SQLITE},
-    {"payload", "''", TESTBED_BOTH},
-    {"payload", "substr(payload, 1, 3)", TESTBED_BOTH},
-    {"payload", "zeroblob(2000000)", TESTBED_SQLITE},
-    {"payload", "REPEAT('x', 2000000)", TESTBED_MYSQL},
-    {"flags", "0", TESTBED_BOTH},
-    {"flags", "4294967295", TESTBED_BOTH},
-    {"flags", "-1", TESTBED_SQLITE},
-    {"headers", "'these are no headers'", TESTBED_BOTH},
-    {"deliver_at_ms", "-9223372036854775807", TESTBED_BOTH},
+    {"shard", "0", TESTBED_BOTH, false},
+    {"shard", "4294967295", TESTBED_BOTH, false},
+    {"shard", "-1", TESTBED_SQLITE, false},
+    {"shard", "9999999999", TESTBED_SQLITE, false},
+    {"entity_id", "'somebody else'", TESTBED_BOTH, false}, /* whose shard is another */
+    {"entity_id", "''", TESTBED_BOTH, false},
+    {"entity_id", "zeroblob(300)", TESTBED_SQLITE, false},
+    {"entity_type", "''", TESTBED_BOTH, false},
+    {"entity_type", "'Vanished'", TESTBED_BOTH, true},
+    {"tag", "''", TESTBED_BOTH, false},
+    {"tag", "'Nothing'", TESTBED_BOTH, true},
+    {"tag", "12345", TESTBED_SQLITE, true},
+    {"payload", "''", TESTBED_BOTH, true},
+    {"payload", "substr(payload, 1, 3)", TESTBED_BOTH, true},
+    {"payload", "zeroblob(2000000)", TESTBED_SQLITE, false},
+    {"payload", "REPEAT('x', 2000000)", TESTBED_MYSQL, false},
+    {"flags", "0", TESTBED_BOTH, false},
+    {"flags", "4294967295", TESTBED_BOTH, false},
+    {"flags", "-1", TESTBED_SQLITE, false},
+    {"headers", "'these are no headers'", TESTBED_BOTH, false},
+    {"deliver_at_ms", "-9223372036854775807", TESTBED_BOTH, false},
 };
 
 /* The columns of both stores but for the id. */
@@ -88,8 +89,8 @@ static void copy_row(testbed_t *bed, int64_t first, const char *id, const damage
     execute(bed, sql);
 }
 
-/* Returns how many damaged rows there are. Good copies lie among them. */
-static int64_t damage_rows(testbed_t *bed)
+/* Returns how many damaged rows there are, and how many of them tell so by themselves. Good copies lie among them. */
+static int64_t damage_rows(testbed_t *bed, int64_t *telling)
 {
     unsigned store = bed->database[0] ? TESTBED_MYSQL : TESTBED_SQLITE;
     int64_t first = testbed_query_number(bed, "SELECT MIN(request_id) FROM mailbox");
@@ -100,6 +101,7 @@ static int64_t damage_rows(testbed_t *bed)
         if (damages[i].stores & store) {
             snprintf(id, sizeof id, "%lld", (long long)++next);
             copy_row(bed, first, id, &damages[i]);
+            *telling += !damages[i].by_worker;
             count++;
         }
     }
@@ -108,6 +110,7 @@ static int64_t damage_rows(testbed_t *bed)
         copy_row(bed, first, id, NULL);
     }
     copy_row(bed, first, bed->database[0] ? "18446744073709551615" : "-1", NULL);
+    ++*telling;
     return count + 1;
 }
 
@@ -179,14 +182,14 @@ static void damaged_rows(void **state)
     testbed_start(bed, WORKERS);
     expect_echo(bed, "one");
     testbed_stop_processes(bed);
-    int64_t damaged = damage_rows(bed);
+    int64_t telling = 0;
+    int64_t damaged = damage_rows(bed, &telling);
     leave_orphans(bed);
     restart(bed);
     expect_echo(bed, "one");
     expect_echo(bed, "two");
     testbed_wait_drained(bed);
-    /* The type that nobody knows is told by a worker, not by its row. */
-    assert_int_equal(testbed_counter(bed->client, "damaged"), damaged - 1);
+    assert_int_equal(testbed_counter(bed->client, "damaged"), telling);
     assert_int_equal(testbed_counter(bed->client, "dead_letters"), damaged);
     assert_true(log_says(bed, "row.damaged"));
     expect_quiet_restart(bed);

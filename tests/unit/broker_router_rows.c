@@ -94,25 +94,9 @@ static void long_tag(store_message_t *row)
 {
     row->tag = fabric_bytes(zeros, LIMIT_NAME_BYTES_MAX + 1);
 }
-static void unknown_tag(store_message_t *row)
-{
-    row->tag = fabric_bytes_of("Nothing");
-}
-static void volatile_tag(store_message_t *row)
-{
-    row->tag = fabric_bytes_of("Peek");
-}
 static void large_payload(store_message_t *row)
 {
     row->payload = fabric_bytes(zeros, sizeof zeros);
-}
-static void truncated_payload(store_message_t *row)
-{
-    row->payload.size--;
-}
-static void no_payload(store_message_t *row)
-{
-    row->payload.size = 0;
 }
 static void not_durable(store_message_t *row)
 {
@@ -146,9 +130,7 @@ static void (*const damages[])(store_message_t *row) = {
     another_shard, no_type,
     long_type,     no_entity,
     long_entity,   no_tag,
-    long_tag,      unknown_tag,
-    volatile_tag,  large_payload,
-    no_payload,    truncated_payload,
+    long_tag,      large_payload,
     not_durable,   unknown_flags,
     large_headers, headers_of_no_form,
     negative_time, long_traceparent,
