@@ -223,11 +223,11 @@ static fabric_error_t run(demo_t *demo, reason_t *reason)
     return error;
 }
 
-static void count_pending(void *context, const store_message_t *message, uint32_t attempts,
+static void count_pending(void *context, const store_message_t *message, store_tally_t tally,
                           const store_reply_t *reply)
 {
     (void)message;
-    (void)attempts;
+    (void)tally;
     (void)reply;
     ++*(uint64_t *)context;
 }

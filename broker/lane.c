@@ -131,12 +131,12 @@ typedef struct collection {
     uint64_t high_id;
 } collection_t;
 
-static void collect(void *context, const store_message_t *stored, uint32_t attempts,
+static void collect(void *context, const store_message_t *stored, store_tally_t tally,
                     const store_reply_t *reply)
 {
     collection_t *collection = context;
     message_t *message = message_new(stored);
-    message->attempts = attempts;
+    message->tally = tally;
     if (reply) {
         message_set_reply(message, reply);
         message->state = MESSAGE_ENDED;

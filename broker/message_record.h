@@ -31,10 +31,13 @@ typedef struct message {
     struct message *older, *newer; /* all messages of the lane that have not ended, by id */
     struct message *chain;         /* lists that own records for a while: loading, held requests */
     message_state_t state;
-    bool called;          /* a call of a client refers to it */
-    uint32_t size;        /* bytes of this record and its reply, for the bound on memory */
-    uint32_t deliveries;  /* so far */
-    uint32_t attempts;    /* defects so far */
+    bool called;         /* a call of a client refers to it */
+    uint32_t size;       /* bytes of this record and its reply, for the bound on memory */
+    uint32_t deliveries; /* so far */
+    store_tally_t tally;
+    uint32_t unrecorded; /* rows of its tally that are not committed: it is not delivered before */
+    uint32_t wave;       /* of its runner, of the delivery in flight */
+    bool charged; /* tally.attempts counts the delivery alone that is under way, or about to be */
     uint64_t activation;  /* of the delivery in flight */
     uint64_t deadline_ms; /* volatile: the router's clock; 0: none */
     uint64_t predecessor; /* of the request, until it is accepted */

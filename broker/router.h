@@ -105,7 +105,7 @@ typedef struct router_lookup {
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
 /* For each message that store_driver.find_calls visits; `reply` may be NULL. */
 void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
-                         uint32_t attempts, const store_reply_t *reply);
+                         store_tally_t tally, const store_reply_t *reply);
 /* The look-up is over: OK, or an error, upon which its calls are refused with PERSISTENCE. */
 void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, uint64_t now_ms);
 
@@ -174,9 +174,11 @@ typedef struct router_counters {
     uint64_t refused;          /* hellos refused, and peers turned away */
     uint64_t overflowed;       /* peers dropped because they did not read what was sent to them */
     uint64_t dead_letters;
-    uint64_t batches; /* commits answered */
-    uint64_t pending; /* durable messages accepted and not ended, now */
-    uint64_t damaged; /* rows that are no messages or replies */
+    uint64_t runner_deaths; /* workers that became unreachable and did not come back */
+    uint64_t suspicions;    /* raised for messages that were in flight to them */
+    uint64_t batches;       /* commits answered */
+    uint64_t pending;       /* durable messages accepted and not ended, now */
+    uint64_t damaged;       /* rows that are no messages or replies */
 } router_counters_t;
 void router_counters(const router_t *router, router_counters_t *counters);
 

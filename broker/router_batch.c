@@ -54,24 +54,24 @@ void batch_add_reply(router_t *router, message_t *message)
     next->replies[next->reply_count++] = &message->reply;
 }
 
-void batch_add_attempt(router_t *router, const message_t *message)
+void batch_add_attempt(router_t *router, message_t *message)
 {
+    message->unrecorded++;
     batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
     next->attempts =
         grow(next->attempts, next->attempt_count, &next->attempt_capacity, sizeof *next->attempts);
-    next->attempts[next->attempt_count++] =
-        (store_attempt_t){message->stored.id, message->attempts};
+    next->attempts[next->attempt_count++] = (store_attempt_t){message->stored.id, message->tally};
 }
 
-void batch_add_dead_letter(router_t *router, const message_t *message)
+void batch_add_dead_letter(router_t *router, const message_t *message, fabric_error_t cause)
 {
     batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
     next->dead_letters = grow(next->dead_letters, next->dead_letter_count,
                               &next->dead_letter_capacity, sizeof *next->dead_letters);
     next->dead_letters[next->dead_letter_count++] =
         (store_dead_letter_t){.message = &message->stored,
-                              .error = message->reply.error,
-                              .attempts = message->attempts,
+                              .error = (uint32_t)cause,
+                              .attempts = message->tally.attempts,
                               .text = message->reply.payload};
 }
 
@@ -437,6 +437,9 @@ void router_batch_done(router_t *router, uint32_t number, const store_rejection_
     }
     if (batch->high_id > router->high_id_stored) {
         router->high_id_stored = batch->high_id;
+    }
+    for (size_t i = 0; i < batch->attempt_count; i++) {
+        tally_committed(router, batch->attempts[i].id); /* or refused: it goes on without */
     }
     for (size_t i = 0; i < batch->message_count; i++) {
         message_t *message = message_of(batch->messages[i]);

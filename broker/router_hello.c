@@ -189,6 +189,7 @@ static void runner_connect(runner_t *runner, peer_t *peer)
         runner->peer->runner = NULL;
     }
     runner->peer = peer;
+    runner->unreachable = false;
     peer->runner = runner;
 }
 

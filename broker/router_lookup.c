@@ -33,7 +33,9 @@ static int compare_items(const void *a, const void *b)
 bool router_take_lookup(router_t *router, uint32_t number, router_lookup_t *result)
 {
     router_lane_t *lane = &router->lanes[number];
-    bool batch_waits = lane->next.message_count + lane->next.reply_count > 0 && !lane->batched;
+    const batch_builder_t *next = &lane->next;
+    bool batch_waits =
+        next->message_count + next->reply_count + next->attempt_count > 0 && !lane->batched;
     if (lane->lookup_current.running || lane->lookup_next.count == 0 || lane->running ||
         batch_waits) {
         return false;
@@ -91,9 +93,9 @@ static void set_stored_reply(router_t *router, message_t *asked, const store_mes
 }
 
 void router_lookup_found(router_t *router, uint32_t number, const store_message_t *message,
-                         uint32_t attempts, const store_reply_t *reply)
+                         store_tally_t tally, const store_reply_t *reply)
 {
-    (void)attempts;
+    (void)tally;
     lookup_t *lookup = &router->lanes[number].lookup_current;
     const lookup_item_t *end = lookup->items + lookup->count;
     for (lookup_item_t *item = first_item(lookup, message->call); item < end; item++) {

@@ -128,6 +128,11 @@ void entity_remove(router_t *router, message_t *message)
     DL_DELETE(entity->queue, message);
 }
 
+void entity_skip(entity_t *entity)
+{
+    entity->cursor = next_queued(entity->cursor->next);
+}
+
 void message_forget(router_t *router, message_t *message)
 {
     entity_remove(router, message);
@@ -157,7 +162,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
     message->activation = entity->activation;
     message->deliveries++;
     entity->in_flight++;
-    runner->outstanding++;
+    delivery_began(router, runner, message);
     router->counters.delivered++;
     if (message->deliveries > 1) {
         router->counters.redelivered++;
@@ -173,7 +178,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .activation = message->activation,
         .request_id = stored->id.value,
         .delivery = message->deliveries,
-        .attempt = message->attempts + 1,
+        .attempt = message->tally.attempts + (message->charged ? 0 : 1),
         .flags = stored->flags,
         .type = stored->type,
         .id = stored->entity,
@@ -219,19 +224,35 @@ static void wait_for_credit(runner_t *runner, entity_t *entity)
     runner->waiting_last = entity;
 }
 
+/* The message that the entity could give to its owner now, if the owner has room for it. */
+static message_t *next_to_deliver(const router_t *router, const entity_t *entity)
+{
+    const shard_t *shard = entity->shard;
+    if (shard->state != SHARD_OWNED || shard->owner->state != RUNNER_JOINED || entity->draining ||
+        entity->delay_level > 0 || router->now_ms >= router->lease_until_ms ||
+        entity->in_flight >= ENTITY_WINDOW) {
+        return NULL;
+    }
+    message_t *message = entity->cursor;
+    return message && !suspect_waits(router, entity, message) ? message : NULL;
+}
+
 /* `turn`: it has waited for credit, and others that wait do not come before it. */
 static void dispatch(router_t *router, entity_t *entity, bool turn)
 {
-    shard_t *shard = entity->shard;
-    runner_t *runner = shard->owner;
-    if (shard->state != SHARD_OWNED || runner->state != RUNNER_JOINED || entity->draining ||
-        entity->delay_level > 0 || router->now_ms >= router->lease_until_ms) {
-        return;
-    }
-    while (entity->cursor && entity->in_flight < ENTITY_WINDOW) {
-        message_t *message = entity->cursor;
-        if (runner->outstanding >= runner->window || (runner->waiting && !turn)) {
+    runner_t *runner = entity->shard->owner;
+    for (;;) {
+        suspects_give_up(router, entity);
+        message_t *message = next_to_deliver(router, entity);
+        if (!message) {
+            return;
+        }
+        bool first = turn || !runner->waiting || runner->alone == message;
+        if (!first || !runner_admits(router, runner, message)) {
             wait_for_credit(runner, entity);
+            return;
+        }
+        if (!suspect_counted(router, runner, message)) {
             return;
         }
         entity->cursor = next_queued(message->next);
@@ -248,8 +269,12 @@ void entity_dispatch(router_t *router, entity_t *entity)
 
 void runner_dispatch_waiting(router_t *router, runner_t *runner)
 {
-    while (runner->waiting && runner->outstanding < runner->window) {
+    while (runner->waiting) {
         entity_t *entity = runner->waiting;
+        const message_t *message = next_to_deliver(router, entity);
+        if (message && !runner_admits(router, runner, message)) {
+            return; /* and nothing overtakes it */
+        }
         runner->waiting = entity->credit_next;
         entity->waits_for_credit = false;
         dispatch(router, entity, true);

@@ -259,9 +259,14 @@ void router_frame_sent(router_t *router, uint32_t handle)
 void router_frame_unreachable(router_t *router, uint32_t handle, uint64_t now_ms)
 {
     router->now_ms = now_ms;
-    if (router->peers[handle]) {
-        peer_remove(router, router->peers[handle]);
+    peer_t *peer = router->peers[handle];
+    if (!peer) {
+        return;
     }
+    if (peer->runner) {
+        peer->runner->unreachable = true; /* not merely given up because it takes nothing */
+    }
+    peer_remove(router, peer);
 }
 
 void peers_sweep(router_t *router)

@@ -60,16 +60,31 @@ static void finish(router_t *router, message_t *message, const message_result_t 
 static void dead_letter(router_t *router, message_t *message, const message_result_t *result)
 {
     char text[LIMIT_TEXT_BYTES_MAX + 64];
-    int size = snprintf(text, sizeof text, "given up after %u attempts: %.*s", message->attempts,
-                        (int)(result->payload.size < LIMIT_TEXT_BYTES_MAX ? result->payload.size
-                                                                          : LIMIT_TEXT_BYTES_MAX),
-                        (const char *)result->payload.data);
+    int size =
+        snprintf(text, sizeof text, "given up after %u attempts: %.*s", message->tally.attempts,
+                 (int)(result->payload.size < LIMIT_TEXT_BYTES_MAX ? result->payload.size
+                                                                   : LIMIT_TEXT_BYTES_MAX),
+                 (const char *)result->payload.data);
     message_result_t last = *result;
     last.error = FABRIC_ERROR_DEAD_LETTER;
     last.payload = fabric_bytes(text, (size_t)size);
     router->counters.dead_letters++;
     finish(router, message, &last);
-    batch_add_dead_letter(router, message);
+    batch_add_dead_letter(router, message, fabric_error_from_number(result->error));
+}
+
+void message_give_up(router_t *router, message_t *message)
+{
+    char text[128];
+    int size = message->tally.suspicions > 0
+                   ? snprintf(text, sizeof text, "%u worker processes ended while they had it",
+                              message->tally.suspicions)
+                   : snprintf(text, sizeof text, "the last one did not come to an end");
+    message_result_t result = {.status = STATUS_DEFECT,
+                               .error = FABRIC_ERROR_RUNNER_UNAVAILABLE,
+                               .payload = fabric_bytes(text, (size_t)size)};
+    entity_skip(message->entity);
+    dead_letter(router, message, &result);
 }
 
 /* After a defect everything that was sent after it comes back, and then goes out again under a new activation. */
@@ -97,7 +112,7 @@ static void give_up_unknown_type(router_t *router, message_t *message)
                              .payload = fabric_bytes(text, sizeof text - 1)};
     router->counters.dead_letters++;
     finish(router, message, &last);
-    batch_add_dead_letter(router, message);
+    batch_add_dead_letter(router, message, FABRIC_ERROR_DEAD_LETTER);
 }
 
 static void defect(router_t *router, message_t *message, const message_result_t *result)
@@ -108,21 +123,15 @@ static void defect(router_t *router, message_t *message, const message_result_t 
         restart(entity);
         return;
     }
-    message->attempts++;
-    batch_add_attempt(router, message);
-    if (message->attempts >= router->config.attempts_max) {
+    attempt_use_up(router, message);
+    if (message->tally.attempts >= router->config.attempts_max) {
         dead_letter(router, message, result);
         restart(entity);
         return;
     }
     entity_requeue(router, message);
     restart(entity);
-    unsigned level = message->attempts < DELAY_LEVELS ? message->attempts : DELAY_LEVELS - 1;
-    uint64_t delay_ms = (uint64_t)router->config.backoff_ms << (level - 1);
-    if (delay_ms > router->config.backoff_max_ms) {
-        delay_ms = router->config.backoff_max_ms;
-    }
-    entity_delay(router, entity, level, delay_ms);
+    attempt_back_off(router, message);
 }
 
 static void reject_volatile(router_t *router, message_t *message, const message_result_t *result)
@@ -156,6 +165,7 @@ static void not_taken(router_t *router, message_t *message, const message_result
     }
     bool again = message->activation == entity->activation;
     entity_requeue(router, message);
+    suspect_not_taken(router, message);
     if (drained && again) {
         restart(entity); /* of a defect that we never heard of: only a new activation ends it */
     }
@@ -190,7 +200,7 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
         result = &refused;
     }
     entity_t *entity = message->entity;
-    runner->outstanding--;
+    delivery_ended(runner, message);
     if (result->status == STATUS_NOT_TAKEN) {
         not_taken(router, message, result);
     } else if (is_final(result)) {
@@ -198,7 +208,7 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
         finish(router, message, result);
         if (unhandled) {
             router->counters.dead_letters++;
-            batch_add_dead_letter(router, message);
+            batch_add_dead_letter(router, message, FABRIC_ERROR_MALFORMED_MESSAGE);
         }
     } else {
         defect(router, message, result);

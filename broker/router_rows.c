@@ -103,7 +103,7 @@ void row_set_aside(router_t *router, message_t *message, const char *cause)
     message_add(router, message);
     unended_add(router, message);
     batch_add_reply(router, message);
-    batch_add_dead_letter(router, message);
+    batch_add_dead_letter(router, message, FABRIC_ERROR_DEAD_LETTER);
     note_damage(router, &message->stored, cause);
 }
 

@@ -146,8 +146,8 @@ static void message_loaded(router_t *router, message_t *message)
         entity_find_or_add(router, shard, message->stored.type, message->stored.entity);
     message->entity = entity;
     message->deliveries = 1; /* perhaps: the next delivery may not be the first */
-    if (message->attempts > router->config.attempts_max) {
-        message->attempts = router->config.attempts_max; /* more than there can have been */
+    if (message->tally.attempts > router->config.attempts_max) {
+        message->tally.attempts = router->config.attempts_max; /* more than there can have been */
     }
     entity->pending++;
     router->counters.pending++;
@@ -216,6 +216,7 @@ static void assign(router_t *router, shard_t *shard, runner_t *runner)
 static void release(router_t *router, shard_t *shard)
 {
     uint32_t grace_ms = router->config.release_grace_ms;
+    suspect_withdraw(router, shard);
     shard_set(router, shard, SHARD_RELEASING);
     shard->release_deadline_ms = router->now_ms + grace_ms + RELEASE_SLACK_MS;
     message_release_t message = {.shard = shard->id.value,
@@ -235,9 +236,11 @@ static void take_back(router_t *router, entity_t *entity)
         if (message->state != MESSAGE_IN_FLIGHT) {
             continue;
         }
-        entity->shard->owner->outstanding--;
+        runner_t *runner = entity->shard->owner;
+        delivery_ended(runner, message);
         if (message->stored.flags & REQUEST_DURABLE) {
             entity_requeue(router, message);
+            suspect_returned(router, runner, message);
             continue;
         }
         client_t *client = client_find(router, message->stored.call.client);
@@ -257,6 +260,7 @@ static void owner_gone(router_t *router, shard_t *shard)
 {
     runner_t *runner = shard->owner;
     runner_forget_waiting(runner, shard);
+    suspect_withdraw(router, shard);
     entity_t *entity, *next;
     DL_FOREACH_SAFE(shard->entities, entity, next)
     {
@@ -305,12 +309,10 @@ static void refuse_volatiles(router_t *router, shard_t *shard)
 static void shard_reconcile(router_t *router, shard_t *shard)
 {
     runner_t *desired = runner_find(router, shard->desired);
-    if (shard->state == SHARD_OWNED && shard->owner != desired) {
-        if (shard->owner->peer) {
-            release(router, shard);
-        } else {
-            owner_gone(router, shard);
-        }
+    /* An owner that is missing comes back or dies within its grace, which takes its shards from it: until then nobody knows
+     * whether it died with what was in flight. */
+    if (shard->state == SHARD_OWNED && shard->owner != desired && shard->owner->peer) {
+        release(router, shard);
     }
     if (shard->state == SHARD_UNOWNED && desired && desired->state == RUNNER_JOINED) {
         assign(router, shard, desired);
@@ -435,6 +437,9 @@ void runners_tick(router_t *router)
     {
         if (runner->state == RUNNER_MISSING) {
             if (router->now_ms >= runner->missing_until_ms) {
+                if (runner->unreachable) {
+                    runner_died(router, runner);
+                }
                 runner_lost(router, runner);
             }
             continue;
@@ -490,7 +495,8 @@ bool router_drained(const router_t *router)
 {
     for (uint32_t i = 0; i < router->config.lanes; i++) {
         const router_lane_t *lane = &router->lanes[i];
-        if (lane->running || lane->next.message_count || lane->next.reply_count) {
+        if (lane->running || lane->next.message_count || lane->next.reply_count ||
+            lane->next.attempt_count) {
             return false;
         }
     }

@@ -10,6 +10,7 @@
  *   router_mailbox.c  entities' queues and their dispatch to owners
  *   router_result.c   results of workers
  *   router_rows.c     damaged rows
+ *   router_suspects.c messages that were in flight to workers that died: company, attempts, dead letters
  *   router_shards.c   homes and owners: tokens, hand-over, loss
  *   router_status.c   answers to queries
  */
@@ -106,6 +107,14 @@ struct runner {
     uint32_t window;
     uint32_t outstanding; /* deliveries without result */
     uint32_t shards;      /* owned or being released */
+    uint32_t wave;    /* of deliveries: earlier ones are nobody's company, see router_suspects.c */
+    uint32_t company; /* outstanding deliveries of this wave */
+    uint32_t few;     /* of these, of messages that want few others */
+    message_t *alone; /* this wave's message that wants no others: in flight, or about to be */
+    uint64_t delivered_ms; /* the last delivery */
+    bool unreachable;      /* its connection is gone: when it does not come back, it has died */
+    bool died;
+    message_t *culprit; /* DIED: what was in flight alone, or NULL */
     char name[256];
     entity_t *waiting, *waiting_last; /* entities that wait for credit */
     UT_hash_handle by_incarnation;
@@ -143,6 +152,7 @@ struct entity {
     uint64_t not_before_ms;
     uint8_t delay_level; /* which list of router->delayed it is in, + 1; 0: none */
     bool draining;       /* after a defect: nothing is delivered until all in flight came back */
+    bool solitary;       /* what is in flight wants nothing else in flight */
     bool waits_for_credit;
     entity_t *prev, *next;                 /* of its shard */
     entity_t *delayed_prev, *delayed_next; /* of router->delayed */
@@ -341,8 +351,8 @@ void lookups_destroy(router_t *router);
 router_lane_t *lane_of(router_t *router, shard_id_t shard);
 void batch_add_message(router_t *router, message_t *message);
 void batch_add_reply(router_t *router, message_t *message);
-void batch_add_attempt(router_t *router, const message_t *message);
-void batch_add_dead_letter(router_t *router, const message_t *message);
+void batch_add_attempt(router_t *router, message_t *message);
+void batch_add_dead_letter(router_t *router, const message_t *message, fabric_error_t cause);
 message_t *batch_find_call(router_lane_t *lane, call_key_t call);
 void unended_add(router_t *router, message_t *message);
 void batches_destroy(router_t *router);
@@ -366,12 +376,41 @@ void runner_dispatch_waiting(router_t *router, runner_t *runner);
 void runner_forget_waiting(runner_t *runner, const shard_t *shard);
 /* A message in flight came back without a result: QUEUED again. */
 void entity_requeue(router_t *router, message_t *message);
+/* The message at the cursor is to wait no more. */
+void entity_skip(entity_t *entity);
 void message_forget(router_t *router, message_t *message); /* ends a volatile message, freed */
 /* Sends the volatile results that wait for no commit any more. */
 void entity_flush(router_t *router, entity_t *entity);
 
 /* ---- router_result.c ---- */
 void result_received(router_t *router, runner_t *runner, const message_result_t *result);
+/* A message that waits becomes a dead letter: its attempts are used up. */
+void message_give_up(router_t *router, message_t *message);
+
+/* ---- router_suspects.c ---- */
+/* An attempt has ended in a defect. */
+void attempt_use_up(router_t *router, message_t *message);
+/* The message's entity waits, the longer the more attempts are used up. */
+void attempt_back_off(router_t *router, const message_t *message);
+/* A row with the message's tally is durable. */
+void tally_committed(router_t *router, request_id_t id);
+/* Ends the messages at the entity's cursor whose attempts are used up. */
+void suspects_give_up(router_t *router, entity_t *entity);
+/* Whether the entity's next message has to wait for a commit, or for what is in flight before it. */
+bool suspect_waits(const router_t *router, const entity_t *entity, const message_t *message);
+/* Whether the runner may be given the message now: credit, and the company that suspects may have. */
+bool runner_admits(router_t *router, runner_t *runner, const message_t *message);
+/* Whether an admitted message may be delivered at once. Else the runner is kept free for it until its attempt is durable. */
+bool suspect_counted(router_t *router, runner_t *runner, message_t *message);
+void delivery_began(router_t *router, runner_t *runner, message_t *message);
+void delivery_ended(runner_t *runner, const message_t *message);
+/* The runner is about to be lost because its process died. */
+void runner_died(router_t *router, runner_t *runner);
+/* A durable message in flight comes back: its owner is gone, or did not take it. */
+void suspect_returned(router_t *router, const runner_t *runner, message_t *message);
+void suspect_not_taken(router_t *router, message_t *message);
+/* The shard's owner is kept free no more for a message that is not delivered yet. */
+void suspect_withdraw(router_t *router, const shard_t *shard);
 
 /* ---- router_rows.c ---- */
 /* Why a row of the mailbox is no message that can be handled; NULL: it is one. */

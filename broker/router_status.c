@@ -104,7 +104,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 14);
+    wire_put_map(document, 16);
     put_uint(document, "accepted", counters->accepted);
     put_uint(document, "ended", counters->ended);
     put_uint(document, "pending", counters->pending);
@@ -117,6 +117,8 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "refused", counters->refused);
     put_uint(document, "overflowed", counters->overflowed);
     put_uint(document, "dead_letters", counters->dead_letters);
+    put_uint(document, "runner_deaths", counters->runner_deaths);
+    put_uint(document, "suspicions", counters->suspicions);
     put_uint(document, "batches", counters->batches);
     put_uint(document, "damaged", counters->damaged);
 }

@@ -181,7 +181,7 @@ static void found(router_shell_t *shell, uint32_t lane, lane_operation_t *find)
 {
     CRASH_POINT(LOOKUP_FOUND);
     for (const message_t *message = find->messages; message; message = message->chain) {
-        router_lookup_found(shell->router, lane, &message->stored, message->attempts,
+        router_lookup_found(shell->router, lane, &message->stored, message->tally,
                             message->state == MESSAGE_ENDED ? &message->reply : NULL);
     }
     lane_messages_destroy(&find->messages);

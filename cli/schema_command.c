@@ -21,12 +21,14 @@ static int fail(const cli_options_t *options, uint32_t version, fabric_error_t e
 
 /* Fills name and shards of the cluster to found. Those of a cluster that is there are taken over
  * where the command line does not say otherwise. */
-static fabric_error_t wanted_cluster(const cli_options_t *options, store_t *store, bool founded,
+static fabric_error_t wanted_cluster(const cli_options_t *options, store_t *store, uint32_t version,
                                      reason_t *reason, store_cluster_t *wanted)
 {
     store_cluster_t present = {.shards_per_group = DEFAULT_SHARDS_PER_GROUP};
     snprintf(present.name, sizeof present.name, "%s", DEFAULT_CLUSTER_NAME);
-    if (founded) {
+    if (version > 0 && version < STORE_SCHEMA_VERSION) {
+        present = (store_cluster_t){0}; /* of a former release: as it was founded then */
+    } else if (version == STORE_SCHEMA_VERSION) {
         fabric_error_t error = store->driver->check(store, "", 0, reason, &present);
         if (error && error != FABRIC_ERROR_WRONG_SCHEMA_VERSION) { /* unfinished: to be applied */
             return error;
@@ -50,7 +52,7 @@ static fabric_error_t apply(const cli_options_t *options, store_t *store, reason
     store_cluster_t wanted = {0};
     fabric_error_t error = store->driver->schema_status(store, reason, version);
     if (!error) {
-        error = wanted_cluster(options, store, *version == STORE_SCHEMA_VERSION, reason, &wanted);
+        error = wanted_cluster(options, store, *version, reason, &wanted);
     }
     return error ? error : store->driver->schema_apply(store, &wanted, reason);
 }

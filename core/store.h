@@ -32,7 +32,7 @@
 #include "core/ids.h"
 #include "core/reason.h"
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 
 typedef struct store store_t;
 
@@ -127,9 +127,15 @@ typedef struct store_reply {
     fabric_bytes_t payload;
 } store_reply_t;
 
+/* What a message has been through: kept for the few that have any of it. */
+typedef struct store_tally {
+    uint32_t attempts;   /* used up: defects, and deaths of a process that ran it alone */
+    uint32_t suspicions; /* how often a process died while the message was in flight to it */
+} store_tally_t;
+
 typedef struct store_attempt {
     request_id_t id;
-    uint32_t attempts; /* replaces the number stored */
+    store_tally_t tally; /* replaces the one stored */
 } store_attempt_t;
 
 typedef struct store_dead_letter {
@@ -180,9 +186,9 @@ typedef void store_visit_shard_fn(void *context, const store_shard_t *shard);
 typedef void store_visit_group_fn(void *context, uint16_t number, fabric_bytes_t name);
 typedef void store_visit_type_fn(void *context, const store_type_t *type);
 typedef void store_visit_runner_fn(void *context, const store_runner_t *runner);
-/* A message with its attempts so far, and its final reply or NULL. */
+/* A message with its tally so far, and its final reply or NULL. */
 typedef void store_visit_message_fn(void *context, const store_message_t *message,
-                                    uint32_t attempts, const store_reply_t *reply);
+                                    store_tally_t tally, const store_reply_t *reply);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
  * STORE_BUSY, and for changing calls STORE_UNKNOWN. `reason`, where there is one, may be NULL. */

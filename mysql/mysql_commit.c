@@ -132,7 +132,8 @@ static void attempt_put(mysql_session_t *session, const store_batch_t *batch, si
 {
     (void)plain;
     statement_put_u64(session, batch->attempts[index].id.value);
-    statement_put_u64(session, batch->attempts[index].attempts);
+    statement_put_u64(session, batch->attempts[index].tally.attempts);
+    statement_put_u64(session, batch->attempts[index].tally.suspicions);
 }
 
 static size_t dead_letter_bytes(const store_batch_t *batch, size_t index)

@@ -14,7 +14,8 @@
 /* Columns as STATEMENT texts select them. */
 enum {
     COLUMN_ATTEMPTS = 13,
-    COLUMN_REPLY_SHARD = 14,
+    COLUMN_SUSPICIONS,
+    COLUMN_REPLY_SHARD,
     COLUMN_REPLY_STATUS,
     COLUMN_REPLY_ERROR,
     COLUMN_REPLY_CODE,
@@ -40,6 +41,13 @@ static store_message_t message_of(const statement_rows_t *rows)
     };
 }
 
+/* No row: NULLs, which read as zeros. */
+static store_tally_t tally_of(const statement_rows_t *rows)
+{
+    return (store_tally_t){.attempts = (uint32_t)statement_u64(rows, COLUMN_ATTEMPTS),
+                           .suspicions = (uint32_t)statement_u64(rows, COLUMN_SUSPICIONS)};
+}
+
 static store_reply_t reply_of(const statement_rows_t *rows)
 {
     return (store_reply_t){
@@ -63,8 +71,7 @@ static fabric_error_t visit_messages(mysql_session_t *session, statement_id_t id
         store_message_t message = message_of(rows);
         bool has_reply = with_reply && !statement_is_null(rows, COLUMN_REPLY_STATUS);
         store_reply_t reply = has_reply ? reply_of(rows) : (store_reply_t){0};
-        visit(context, &message, (uint32_t)statement_u64(rows, COLUMN_ATTEMPTS),
-              has_reply ? &reply : NULL);
+        visit(context, &message, tally_of(rows), has_reply ? &reply : NULL);
     }
     statement_end(rows);
     return error;

@@ -108,13 +108,24 @@ static const char *const first[] = {
     NULL,
 };
 
+/* MySQL knows no ADD COLUMN IF NOT EXISTS, so the statement is made to fit: it can be run again. */
+static const char *const second[] = {
+    "SET @fabric_statement = IF((SELECT COUNT(*) FROM information_schema.columns"
+    " WHERE table_schema = DATABASE() AND table_name = 'attempt' AND column_name = 'suspicions')"
+    " = 0, 'ALTER TABLE attempt ADD COLUMN suspicions INT UNSIGNED NOT NULL DEFAULT 0', 'DO 0')",
+    "PREPARE fabric_statement FROM @fabric_statement",
+    "EXECUTE fabric_statement",
+    "DEALLOCATE PREPARE fabric_statement",
+    NULL,
+};
+
 const char *const mysql_tables[] = {
     "schema_version", "cluster",     "coordinator", "broker",      "writer",
     "runner",         "shard_group", "shard",       "entity_type", "mailbox",
     "reply",          "attempt",     "primary_key", "dead_letter", NULL,
 };
 
-static const char *const *const migrations[] = {first};
+static const char *const *const migrations[] = {first, second};
 
 _Static_assert(sizeof migrations / sizeof migrations[0] == STORE_SCHEMA_VERSION,
                "each schema version has its migration");

@@ -9,7 +9,7 @@
 #define MYSQL_TABLE_COMMENT "fabric"
 
 /* The statements that lead from `version` - 1 to `version`, NULL-terminated. The databases commit
- * each CREATE by itself, so every statement can be run again after a migration that broke off. */
+ * each CREATE and ALTER by itself, so every statement can be run again after a migration that broke off. */
 const char *const *mysql_migration(uint32_t version);
 
 /* The tables of the present version, NULL-terminated. */

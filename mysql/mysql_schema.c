@@ -175,6 +175,31 @@ static fabric_error_t found_cluster(mysql_store_t *store, const store_cluster_t 
     return error;
 }
 
+/* Somebody has removed it. A new one would have other shards or another identity than the rest of the tables. */
+static fabric_error_t cluster_is_missing(const mysql_store_t *store, reason_t *reason)
+{
+    return reason_set(
+        reason, FABRIC_ERROR_FOREIGN_DATABASE,
+        "store: database '%s' has Fabric's tables, but no row in cluster, which tells "
+        "whose they are and how many shards a group has: restore it from a copy",
+        store->url.database);
+}
+
+/* In the transaction of the first migration's version, so that tables with a version have a cluster. */
+static fabric_error_t find_or_found_cluster(mysql_store_t *store, const store_cluster_t *wanted,
+                                            reason_t *reason, store_cluster_t *cluster)
+{
+    bool founded = false;
+    fabric_error_t error = read_cluster(store, cluster, &founded);
+    if (!error && !founded) {
+        *cluster = *wanted;
+        error = found_cluster(store, wanted);
+        /* There is a coordinator's row, which is made with the cluster's. */
+        error = error == FABRIC_ERROR_STORE_REJECTED ? cluster_is_missing(store, reason) : error;
+    }
+    return error;
+}
+
 static fabric_error_t migrate(mysql_store_t *store, uint32_t version)
 {
     fabric_error_t error = FABRIC_OK;
@@ -190,23 +215,12 @@ static fabric_error_t migrate(mysql_store_t *store, uint32_t version)
     return error;
 }
 
-/* Somebody has removed it. A new one would have other shards or another identity than the rest of the tables. */
-static fabric_error_t cluster_is_missing(const mysql_store_t *store, reason_t *reason)
-{
-    return reason_set(
-        reason, FABRIC_ERROR_FOREIGN_DATABASE,
-        "store: database '%s' has Fabric's tables, but no row in cluster, which tells "
-        "whose they are and how many shards a group has: restore it from a copy",
-        store->url.database);
-}
-
 /* Under the lock: migrates, founds, commits and compares. */
 static fabric_error_t apply_locked(mysql_store_t *store, const store_cluster_t *wanted,
                                    reason_t *reason)
 {
     schema_found_t found;
     store_cluster_t cluster = {0};
-    bool founded = false;
     fabric_error_t error = look(store, reason, &found);
     if (!error && found.version > STORE_SCHEMA_VERSION) {
         error = reason_set(reason, FABRIC_ERROR_WRONG_SCHEMA_VERSION,
@@ -217,14 +231,9 @@ static fabric_error_t apply_locked(mysql_store_t *store, const store_cluster_t *
     for (uint32_t version = error ? STORE_SCHEMA_VERSION : found.version;
          !error && version < STORE_SCHEMA_VERSION; version++) {
         error = migrate(store, version + 1);
+        error = error ? error : find_or_found_cluster(store, wanted, reason, &cluster);
     }
-    error = error ? error : read_cluster(store, &cluster, &founded);
-    if (!error && !founded) {
-        cluster = *wanted;
-        error = found_cluster(store, wanted);
-        /* There is a coordinator's row, which is made with the cluster's. */
-        error = error == FABRIC_ERROR_STORE_REJECTED ? cluster_is_missing(store, reason) : error;
-    }
+    error = error ? error : find_or_found_cluster(store, wanted, reason, &cluster);
     error = error ? error : agree(&cluster, wanted->name, wanted->shards_per_group, reason);
     return mysql_end(store, error);
 }

@@ -79,7 +79,8 @@ static fabric_error_t put_attempt(sqlite_store_t *store, const store_attempt_t *
 {
     sqlite_query_t query = sqlite_query(store, SQLITE_STATEMENT_ATTEMPT_PUT);
     sqlite_bind_u64(&query, 1, attempt->id.value);
-    sqlite_bind_u64(&query, 2, attempt->attempts);
+    sqlite_bind_u64(&query, 2, attempt->tally.attempts);
+    sqlite_bind_u64(&query, 3, attempt->tally.suspicions);
     return run_item(&query);
 }
 

@@ -7,7 +7,7 @@
 #include "sqlite/sqlite_connection.h"
 
 /* Where the columns of a message end and those of its reply begin; see sqlite_statements.def. */
-enum { COLUMN_KEY_HASH = 9, COLUMN_ATTEMPTS = 13, COLUMN_REPLY = 14 };
+enum { COLUMN_KEY_HASH = 9, COLUMN_ATTEMPTS = 13, COLUMN_SUSPICIONS, COLUMN_REPLY };
 
 static store_message_t read_message(const sqlite_query_t *query)
 {
@@ -26,6 +26,12 @@ static store_message_t read_message(const sqlite_query_t *query)
         .headers = sqlite_column_bytes(query, 11),
         .payload = sqlite_column_bytes(query, 12),
     };
+}
+
+static store_tally_t read_tally(const sqlite_query_t *query)
+{
+    return (store_tally_t){.attempts = sqlite_column_u32(query, COLUMN_ATTEMPTS),
+                           .suspicions = sqlite_column_u32(query, COLUMN_SUSPICIONS)};
 }
 
 static bool has_reply(const sqlite_query_t *query)
@@ -49,8 +55,7 @@ static void visit_with_reply(const sqlite_query_t *query, store_visit_message_fn
             .payload = sqlite_column_bytes(query, COLUMN_REPLY + 5),
         };
     }
-    visit(context, &message, sqlite_column_u32(query, COLUMN_ATTEMPTS),
-          has_reply(query) ? &reply : NULL);
+    visit(context, &message, read_tally(query), has_reply(query) ? &reply : NULL);
 }
 
 fabric_error_t sqlite_load_pending(store_t *base, request_id_t from, store_visit_message_fn *visit,
@@ -64,7 +69,7 @@ fabric_error_t sqlite_load_pending(store_t *base, request_id_t from, store_visit
         sqlite_bind_i64(&query, 2, ranges.last[i]);
         while (sqlite_row(&query)) {
             store_message_t message = read_message(&query);
-            visit(context, &message, sqlite_column_u32(&query, COLUMN_ATTEMPTS), NULL);
+            visit(context, &message, read_tally(&query), NULL);
         }
         error = sqlite_end(&query);
     }

@@ -59,8 +59,11 @@ static const char migration_1[] =
     "  traceparent BLOB NOT NULL, headers BLOB NOT NULL, payload BLOB NOT NULL,"
     "  cause INTEGER NOT NULL, attempts INTEGER NOT NULL, last_error BLOB NOT NULL);";
 
+static const char migration_2[] =
+    "ALTER TABLE attempt ADD COLUMN suspicions INTEGER NOT NULL DEFAULT 0;";
+
 /* migrations[v] leads from version v to v + 1. */
-static const char *const migrations[STORE_SCHEMA_VERSION] = {migration_1};
+static const char *const migrations[STORE_SCHEMA_VERSION] = {migration_1, migration_2};
 
 static const char count_tables[] =
     "SELECT count(*) FROM sqlite_master WHERE type IN ('table', 'view') AND lower(name) IN ("

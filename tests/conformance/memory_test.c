@@ -35,6 +35,9 @@ static bool damage(const char *url, store_suite_damage_t kind)
     case STORE_SUITE_NEWER_VERSION:
         memory_store_set_version(name_of(url), STORE_SCHEMA_VERSION + 1);
         break;
+    case STORE_SUITE_VERSION_1:
+        memory_store_set_version(name_of(url), 1);
+        break;
     case STORE_SUITE_FOREIGN_TABLES:
         memory_store_make_foreign(name_of(url));
         break;
@@ -134,7 +137,7 @@ static void test_lost_commits_are_as_if_they_had_never_been(void **state)
     uint8_t hash[32] = {5};
     commit_messages(fixture, 10, 2);
     batch_builder_t kept = {.batch = {.high_id = 11, .mark = 4}};
-    add_attempt(&kept, 10, 1);
+    add_attempt(&kept, 10, 1, 0);
     commit_ok(fixture, &kept);
     store_writer_t before = fixture->writer;
 
@@ -145,7 +148,7 @@ static void test_lost_commits_are_as_if_they_had_never_been(void **state)
     batch_builder_t lost = {.batch.mark = 9};
     add_message(&lost, &keyed);
     add_reply(&lost, &reply);
-    add_attempt(&lost, 10, 2);
+    add_attempt(&lost, 10, 2, 0);
     add_dead_letter(&lost, &old);
     commit_ok(fixture, &lost);
     assert_ok(commit_one(fixture, 13));
@@ -154,7 +157,7 @@ static void test_lost_commits_are_as_if_they_had_never_been(void **state)
     assert_int_equal(settled_batch(fixture, &before), before.batch);
     find_pending(fixture, 0);
     assert_found_ids(fixture, 10, 2);
-    assert_int_equal(fixture->found.items[0].attempts, 1);
+    assert_int_equal(fixture->found.items[0].tally.attempts, 1);
     find_keys(fixture, hash, 1);
     assert_int_equal(fixture->found.count, 0);
     fixture_shards(fixture);
@@ -188,11 +191,11 @@ static void test_any_operation_can_be_cut_off(void **state)
     assert_ok(fixture->driver->coordinator_read(fixture->store, &coordinator));
 }
 
-static void count_message(void *context, const store_message_t *message, uint32_t attempts,
+static void count_message(void *context, const store_message_t *message, store_tally_t tally,
                           const store_reply_t *reply)
 {
     size_t *counts = context;
-    assert_true(attempts == 0 && message->id.value > 0);
+    assert_true(tally.attempts == 0 && message->id.value > 0);
     counts[reply ? 1 : 0]++;
 }
 

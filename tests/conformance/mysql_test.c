@@ -20,13 +20,17 @@
 static bool damage(const char *url, store_suite_damage_t kind)
 {
     static const char *const statements[] = {
-        [STORE_SUITE_NEWER_VERSION] = "UPDATE schema_version SET version = version + 1",
+        [STORE_SUITE_NEWER_VERSION] = "UPDATE schema_version SET version = version + 1 "
+                                      "ORDER BY version DESC",
+        [STORE_SUITE_VERSION_1] = "ALTER TABLE attempt DROP COLUMN suspicions",
         [STORE_SUITE_FOREIGN_TABLES] = "CREATE TABLE mailbox (letter INT) ENGINE=InnoDB",
         [STORE_SUITE_NO_CLUSTER] = "DELETE FROM cluster",
         [STORE_SUITE_STRANGE_EPOCHS] =
             "UPDATE shard SET home_epoch = IF(shard % 2 = 0, 0, 18446744073709551615)",
     };
-    return mariadb_execute(url, statements[kind]);
+    return mariadb_execute(url, statements[kind]) &&
+           (kind != STORE_SUITE_VERSION_1 ||
+            mariadb_execute(url, "DELETE FROM schema_version WHERE version > 1"));
 }
 
 static fabric_error_t commit_one(store_fixture_t *fixture, uint64_t id)

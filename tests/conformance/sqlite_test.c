@@ -65,6 +65,8 @@ static bool damage(const char *url, store_suite_damage_t kind)
 {
     static const char *const statements[] = {
         [STORE_SUITE_NEWER_VERSION] = "UPDATE schema_version SET version = version + 1",
+        [STORE_SUITE_VERSION_1] = "ALTER TABLE attempt DROP COLUMN suspicions;"
+                                  "UPDATE schema_version SET version = 1",
         [STORE_SUITE_FOREIGN_TABLES] = "CREATE TABLE mailbox (letter TEXT)",
         [STORE_SUITE_NO_CLUSTER] = "DELETE FROM cluster",
         [STORE_SUITE_STRANGE_EPOCHS] = "UPDATE shard SET home_epoch = CASE shard % 2 WHEN 0 THEN 0 "

@@ -234,7 +234,9 @@ static void broker_store(void **state)
     execute_sqlite(url + strlen("sqlite:"), "UPDATE schema_version SET version = 99");
     EXPECT(78, "fabric-broker: store: *schema version 99*", "fabric-broker", ANYWHERE, "--store",
            url);
-    execute_sqlite(url + strlen("sqlite:"), "UPDATE schema_version SET version = 1");
+    snprintf(pattern, sizeof pattern, "UPDATE schema_version SET version = %d",
+             STORE_SCHEMA_VERSION);
+    execute_sqlite(url + strlen("sqlite:"), pattern);
     assert_int_equal(cluster_restart_broker(&bed->cluster, &reason), FABRIC_OK);
 }
 
@@ -256,7 +258,16 @@ static void broker_server_store(void **state)
            "--store", bed->database);
     EXPECT(78, "fabric-broker: store: *300, not 17*", "fabric-broker", ANYWHERE, "--store",
            bed->database, "--cluster-name", "mine", "--shards-per-group", "17");
-    assert_true(mariadb_execute(bed->database, "UPDATE schema_version SET version = 99"));
+    /* as a former release left it */
+    assert_true(mariadb_execute(bed->database, "ALTER TABLE attempt DROP COLUMN suspicions"));
+    assert_true(mariadb_execute(bed->database, "DELETE FROM schema_version WHERE version > 1"));
+    EXPECT(78, "fabric-broker: store: *schema version 1*fabricctl schema apply*", "fabric-broker",
+           ANYWHERE, "--store", bed->database, "--cluster-name", "mine");
+    EXPECT(0, NULL, "fabricctl", "schema", "apply", "--store", bed->database);
+    EXPECT(78, "fabric-broker: store: *cluster 'mine', not to 'fabric'*", "fabric-broker", ANYWHERE,
+           "--store", bed->database);
+    assert_true(
+        mariadb_execute(bed->database, "INSERT INTO schema_version VALUES (99, UTC_TIMESTAMP())"));
     EXPECT(78, "fabric-broker: store: *schema version 99*", "fabric-broker", ANYWHERE, "--store",
            bed->database, "--migrate");
 }

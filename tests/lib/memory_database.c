@@ -195,10 +195,10 @@ static bool put_attempt(memory_database_t *database, const store_attempt_t *atte
     if (!message) {
         return false;
     }
-    remember(database, (memory_undo_t){.kind = MEMORY_UNDO_ATTEMPTS,
+    remember(database, (memory_undo_t){.kind = MEMORY_UNDO_TALLY,
                                        .row = attempt->id.value,
-                                       .before = message->attempts});
-    message->attempts = attempt->attempts;
+                                       .tally_before = message->tally});
+    message->tally = attempt->tally;
     return true;
 }
 
@@ -303,8 +303,8 @@ static void undo_rows(memory_database_t *database, uint64_t commits)
         case MEMORY_UNDO_MARK:
             database->shards.items[undo.row].mark = undo.before;
             break;
-        case MEMORY_UNDO_ATTEMPTS:
-            memory_find_message(database, undo.row)->attempts = (uint32_t)undo.before;
+        case MEMORY_UNDO_TALLY:
+            memory_find_message(database, undo.row)->tally = undo.tally_before;
             break;
         }
     }

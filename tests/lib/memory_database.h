@@ -8,7 +8,7 @@
 typedef struct memory_message {
     store_message_t message; /* views into `bytes` */
     uint64_t commit;         /* number of the commit that brought it */
-    uint32_t attempts;
+    store_tally_t tally;
     store_reply_t *reply; /* NULL: pending; its payload follows it in memory */
     uint64_t reply_commit;
     uint8_t bytes[];
@@ -38,11 +38,12 @@ typedef struct memory_name {
 
 /* How to take one change of a commit back. */
 typedef struct memory_undo {
-    enum { MEMORY_UNDO_WRITER, MEMORY_UNDO_MARK, MEMORY_UNDO_ATTEMPTS } kind;
+    enum { MEMORY_UNDO_WRITER, MEMORY_UNDO_MARK, MEMORY_UNDO_TALLY } kind;
     uint64_t commit;
     uint64_t row; /* index of the writer or shard, or request id */
     uint64_t before;
     uint64_t high_id_before;
+    store_tally_t tally_before;
 } memory_undo_t;
 
 /* A growing array of T: items, count, capacity. */

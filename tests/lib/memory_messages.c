@@ -41,7 +41,7 @@ fabric_error_t memory_load_pending(store_t *base, request_id_t from, store_visit
     for (size_t i = memory_lower_bound(database, from.value); i < database->messages.count; i++) {
         const memory_message_t *message = database->messages.items[i];
         if (!message->reply) {
-            visit(context, &message->message, message->attempts, NULL);
+            visit(context, &message->message, message->tally, NULL);
         }
     }
     return memory_leave(store, FABRIC_OK);
@@ -70,7 +70,7 @@ fabric_error_t memory_find_calls(store_t *base, request_id_t floor, const call_k
         const memory_message_t *message = database->messages.items[i];
         if (message->message.id.value > floor.value &&
             is_among(calls, call_count, message->message.call)) {
-            visit(context, &message->message, message->attempts, message->reply);
+            visit(context, &message->message, message->tally, message->reply);
         }
     }
     return memory_leave(store, FABRIC_OK);
@@ -87,7 +87,7 @@ fabric_error_t memory_find_keys(store_t *base, const uint8_t *hashes, size_t has
     for (size_t i = 0; i < hash_count; i++) {
         const memory_message_t *message = memory_find_key(store->database, hashes + i * 32);
         if (message) {
-            visit(context, &message->message, message->attempts, message->reply);
+            visit(context, &message->message, message->tally, message->reply);
         }
     }
     return memory_leave(store, FABRIC_OK);
@@ -104,7 +104,7 @@ fabric_error_t memory_find_replies(store_t *base, const request_id_t *ids, size_
     for (size_t i = 0; i < id_count; i++) {
         const memory_message_t *message = memory_find_message(store->database, ids[i].value);
         if (message && message->reply) {
-            visit(context, &message->message, message->attempts, message->reply);
+            visit(context, &message->message, message->tally, message->reply);
         }
     }
     return memory_leave(store, FABRIC_OK);

@@ -112,7 +112,7 @@ void memory_store_dump(const char *name, store_visit_message_fn *visit, void *co
     memory_database_t *database = lock_database(name);
     for (size_t i = 0; i < database->messages.count; i++) {
         memory_message_t *message = database->messages.items[i];
-        visit(context, &message->message, message->attempts, message->reply);
+        visit(context, &message->message, message->tally, message->reply);
     }
     unlock();
 }
@@ -371,6 +371,7 @@ static fabric_error_t memory_schema_apply(store_t *base, const store_cluster_t *
         database->cluster = *wanted;
         memcpy(database->cluster.id, &id, sizeof database->cluster.id);
     } else if (!error) {
+        database->version = STORE_SCHEMA_VERSION;
         error = compare_cluster(&database->cluster, wanted->name, wanted->shards_per_group, reason);
     }
     return memory_leave(store, error);
@@ -385,9 +386,10 @@ static fabric_error_t memory_check(store_t *base, const char *name, uint32_t sha
         return error;
     }
     error = find_version(store->database, reason);
-    if (!error && store->database->version == 0) {
+    if (!error && store->database->version < STORE_SCHEMA_VERSION) {
         error = reason_set(reason, FABRIC_ERROR_WRONG_SCHEMA_VERSION,
-                           "store: the database has schema version 0; run: fabricctl schema apply");
+                           "store: the database has schema version %u; run: fabricctl schema apply",
+                           store->database->version);
     }
     if (!error) {
         error = compare_cluster(&store->database->cluster, name, shards_per_group, reason);

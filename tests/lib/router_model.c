@@ -257,6 +257,15 @@ void model_worker_answer(model_t *model, model_worker_t *worker)
     free(note);
 }
 
+/* What is delivered alone is counted in the store before. */
+static void check_attempt(model_t *model, const message_deliver_t *delivery)
+{
+    const model_call_t *call = model_row(model, delivery->request_id);
+    if (call) {
+        assert_int_equal(delivery->attempt, call->tally.attempts + (call->tally.suspicions < 3));
+    }
+}
+
 static bool model_worker_note(model_t *model, model_worker_t *worker, note_t *note)
 {
     if (strcmp(worker->peer, note->peer) != 0 || !worker->alive) {
@@ -281,6 +290,7 @@ static bool model_worker_note(model_t *model, model_worker_t *worker, note_t *no
         driver_send(model->driver, worker->peer, released, &released);
     } else if (note->kind == KIND_DELIVER) {
         assert_true(worker->count < HELD_MAX);
+        check_attempt(model, &note->as.deliver);
         worker->queue[worker->count++] = note;
         return true;
     } else if (note->kind == KIND_WHO) {

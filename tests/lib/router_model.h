@@ -17,6 +17,7 @@ typedef struct model_call {
     uint64_t id;
     shard_id_t shard;
     bool ended;
+    store_tally_t tally;
     unsigned runs;
     store_reply_t reply;
 } model_call_t;

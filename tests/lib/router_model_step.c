@@ -87,6 +87,14 @@ static void store_batch(model_t *model, const store_batch_t *batch)
         assert_true(call->id > *ended);
         *ended = call->id;
     }
+    for (size_t i = 0; i < batch->attempt_count; i++) {
+        model_call_t *call = model_row(model, batch->attempts[i].id.value);
+        assert_true(call || foreign_row(model, batch->attempts[i].id.value));
+        if (call) {
+            assert_true(batch->attempts[i].tally.suspicions >= call->tally.suspicions);
+            call->tally = batch->attempts[i].tally;
+        }
+    }
     for (unsigned c = 0; batch->mark && c < CLIENTS; c++) {
         for (uint64_t i = 1; i < model->clients[c].next; i++) {
             const model_call_t *call = &model->clients[c].calls[i];
@@ -111,7 +119,7 @@ static void lookup_row(model_t *model, uint32_t lane, uint64_t id, shard_id_t sh
                            .payload = request.payload,
                            .call = key};
     assert_true(id > model->lookups[lane].floor.value);
-    router_lookup_found(model->driver->router, lane, &row, 0, reply);
+    router_lookup_found(model->driver->router, lane, &row, (store_tally_t){0}, reply);
 }
 
 static void lookup_call(model_t *model, uint32_t lane, call_key_t key)

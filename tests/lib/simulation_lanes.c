@@ -67,7 +67,7 @@ static void committed(broker_life_t *life, uint32_t lane, operation_t *commit)
 static void found(broker_life_t *life, uint32_t lane, operation_t *find)
 {
     for (const message_t *message = find->messages; message; message = message->chain) {
-        router_lookup_found(life->router, lane, &message->stored, message->attempts,
+        router_lookup_found(life->router, lane, &message->stored, message->tally,
                             message->state == MESSAGE_ENDED ? &message->reply : NULL);
     }
     router_lookup_done(life->router, lane, find->error, process_now_ms(life->process));

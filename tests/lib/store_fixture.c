@@ -174,9 +174,10 @@ void add_reply(batch_builder_t *builder, const store_reply_t *reply)
     builder->batch.replies = builder->replies;
 }
 
-void add_attempt(batch_builder_t *builder, uint64_t id, uint32_t attempts)
+void add_attempt(batch_builder_t *builder, uint64_t id, uint32_t attempts, uint32_t suspicions)
 {
-    builder->attempts[builder->batch.attempt_count++] = (store_attempt_t){{id}, attempts};
+    builder->attempts[builder->batch.attempt_count++] =
+        (store_attempt_t){{id}, {attempts, suspicions}};
     builder->batch.attempts = builder->attempts;
 }
 
@@ -247,7 +248,7 @@ static fabric_bytes_t keep(uint8_t **at, fabric_bytes_t bytes)
     return copy;
 }
 
-static void collect(void *context, const store_message_t *message, uint32_t attempts,
+static void collect(void *context, const store_message_t *message, store_tally_t tally,
                     const store_reply_t *reply)
 {
     found_t *found = context;
@@ -260,7 +261,7 @@ static void collect(void *context, const store_message_t *message, uint32_t atte
     }
     found->items = items;
     found_message_t *item = &items[found->count++];
-    *item = (found_message_t){.message = *message, .attempts = attempts, .bytes = bytes};
+    *item = (found_message_t){.message = *message, .tally = tally, .bytes = bytes};
     uint8_t *at = bytes;
     if (message->key_hash) {
         item->message.key_hash = keep(&at, fabric_bytes(message->key_hash, 32)).data;

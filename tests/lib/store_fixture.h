@@ -15,7 +15,7 @@
 
 typedef struct found_message {
     store_message_t message; /* views into memory of their own */
-    uint32_t attempts;
+    store_tally_t tally;
     bool replied;
     store_reply_t reply;
     uint8_t *bytes;
@@ -87,7 +87,7 @@ typedef struct batch_builder {
 
 void add_message(batch_builder_t *builder, const store_message_t *message);
 void add_reply(batch_builder_t *builder, const store_reply_t *reply);
-void add_attempt(batch_builder_t *builder, uint64_t id, uint32_t attempts);
+void add_attempt(batch_builder_t *builder, uint64_t id, uint32_t attempts, uint32_t suspicions);
 void add_dead_letter(batch_builder_t *builder, const store_message_t *message);
 /* Commits over the fixture's first connection; after OK the writer's number is raised. */
 fabric_error_t commit_as(store_fixture_t *fixture, store_writer_t *writer,

@@ -11,6 +11,7 @@
 /* What a test does to a database behind the adapter's back. */
 typedef enum store_suite_damage {
     STORE_SUITE_NEWER_VERSION, /* schema version STORE_SCHEMA_VERSION + 1 */
+    STORE_SUITE_VERSION_1,     /* a founded database as the release with schema version 1 left it */
     STORE_SUITE_FOREIGN_TABLES, /* an empty database gets a table "mailbox" with one column of its own */
     STORE_SUITE_NO_CLUSTER, /* the cluster's row is gone */
     STORE_SUITE_STRANGE_EPOCHS /* every shard with an even number gets home epoch 0, the others the highest there is */

@@ -22,7 +22,7 @@ static void test_ms_04_saved_message_is_readable(void **state)
     find_pending(fixture, 0);
     assert_found_ids(fixture, 1000, 1);
     assert_same_message(&fixture->found.items[0].message, &message);
-    assert_int_equal(fixture->found.items[0].attempts, 0);
+    assert_int_equal(fixture->found.items[0].tally.attempts, 0);
     assert_false(fixture->found.items[0].replied);
 }
 
@@ -103,13 +103,13 @@ static void test_a_bad_message_is_named_and_leaves_nothing(void **state)
     }
     store_reply_t reply = reply_of(&messages[0]);
     add_reply(&builder, &reply);
-    add_attempt(&builder, 16, 5);
+    add_attempt(&builder, 16, 5, 0);
     add_dead_letter(&builder, &messages[1]);
     builder.batch.mark = 5;
     assert_rejected(fixture, &builder, STORE_ITEM_MESSAGE, 6);
     find_pending(fixture, 0);
     assert_found_ids(fixture, 16, 1);
-    assert_int_equal(fixture->found.items[0].attempts, 0);
+    assert_int_equal(fixture->found.items[0].tally.attempts, 0);
     assert_int_equal(fixture->found.items[0].message.call.client, 7);
     fixture_shards(fixture);
     assert_int_equal(fixture->shards[0].mark, 0);
@@ -120,7 +120,7 @@ static void test_a_bad_message_is_named_and_leaves_nothing(void **state)
     commit_ok(fixture, &builder);
     find_pending(fixture, 0);
     assert_found_ids(fixture, 11, 9);
-    assert_int_equal(fixture->found.items[5].attempts, 5);
+    assert_int_equal(fixture->found.items[5].tally.attempts, 5);
 }
 
 static void test_a_second_final_reply_is_refused(void **state)
@@ -157,24 +157,32 @@ static void test_attempts_replace_the_number_stored(void **state)
     store_fixture_t *fixture = *state;
     commit_messages(fixture, 10, 2);
     batch_builder_t builder = {.batch.high_id = 11};
-    add_attempt(&builder, 10, 3);
+    add_attempt(&builder, 10, 3, 9);
     commit_ok(fixture, &builder);
     builder = (batch_builder_t){.batch.high_id = 11};
-    add_attempt(&builder, 10, 2);
-    add_attempt(&builder, 11, UINT32_MAX);
+    add_attempt(&builder, 10, 2, 7);
+    add_attempt(&builder, 11, UINT32_MAX, UINT32_MAX);
     commit_ok(fixture, &builder);
     find_pending(fixture, 0);
     assert_found_ids(fixture, 10, 2);
-    assert_int_equal(fixture->found.items[0].attempts, 2);
-    assert_true(fixture->found.items[1].attempts == UINT32_MAX);
+    assert_int_equal(fixture->found.items[0].tally.attempts, 2);
+    assert_int_equal(fixture->found.items[0].tally.suspicions, 7);
+    assert_true(fixture->found.items[1].tally.attempts == UINT32_MAX);
+    assert_true(fixture->found.items[1].tally.suspicions == UINT32_MAX);
     /* A message and its attempts may come in one batch. */
     store_message_t message = message_of(fixture, 12);
     builder = (batch_builder_t){0};
     add_message(&builder, &message);
-    add_attempt(&builder, 12, 1);
+    add_attempt(&builder, 12, 1, 0);
+    add_attempt(&builder, 12, 0, 2); /* of two in one batch the later one stands */
     commit_ok(fixture, &builder);
     find_pending(fixture, 12);
-    assert_int_equal(fixture->found.items[0].attempts, 1);
+    assert_int_equal(fixture->found.items[0].tally.attempts, 0);
+    assert_int_equal(fixture->found.items[0].tally.suspicions, 2);
+    /* The look-ups hand it over too. */
+    find_calls(fixture, 11, &message.call, 1);
+    assert_found_ids(fixture, 12, 1);
+    assert_int_equal(fixture->found.items[0].tally.suspicions, 2);
 }
 
 static void test_a_dead_letter_is_kept_once(void **state)

@@ -9,7 +9,7 @@ static void write_some(store_fixture_t *fixture)
     commit_messages(fixture, 10, 3);
     commit_reply(fixture, 10);
     batch_builder_t builder = {.batch = {.high_id = 12, .mark = 5}};
-    add_attempt(&builder, 11, 1);
+    add_attempt(&builder, 11, 1, 0);
     commit_ok(fixture, &builder);
 }
 
@@ -33,7 +33,7 @@ static void assert_writes_nothing(store_fixture_t *fixture, const store_writer_t
             add_reply(&builders[i], &reply);
         }
         if (i == 2 || i == 5) {
-            add_attempt(&builders[i], 11, 9);
+            add_attempt(&builders[i], 11, 9, 0);
         }
         if (i == 3 || i == 5) {
             add_dead_letter(&builders[i], &stored);
@@ -46,7 +46,7 @@ static void assert_writes_nothing(store_fixture_t *fixture, const store_writer_t
     }
     find_pending(fixture, 0);
     assert_found_ids(fixture, 11, 2);
-    assert_int_equal(fixture->found.items[0].attempts, 1);
+    assert_int_equal(fixture->found.items[0].tally.attempts, 1);
     find_keys(fixture, hash, 1);
     assert_int_equal(fixture->found.count, 0);
     fixture_shards(fixture);

@@ -103,6 +103,38 @@ static void test_newer_schema_is_refused(void **state)
                  fixture->driver->check(fixture->store, "suite", 0, &reason, &cluster));
 }
 
+static void test_a_database_of_version_1_is_migrated_with_its_rows(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_cluster_t cluster;
+    uint32_t version = 0;
+    commit_messages(fixture, 10, 2);
+    batch_builder_t builder = {.batch.high_id = 11};
+    add_attempt(&builder, 10, 3, 0);
+    commit_ok(fixture, &builder);
+    assert_true(fixture->suite->damage(fixture->url, STORE_SUITE_VERSION_1));
+    store_close(&fixture->store); /* as after an upgrade of the program */
+    fixture->store = fixture_open(fixture, false);
+    assert_ok(fixture->driver->schema_status(fixture->store, NULL, &version));
+    assert_int_equal(version, 1);
+    assert_error(FABRIC_ERROR_WRONG_SCHEMA_VERSION,
+                 fixture->driver->check(fixture->store, "suite", 0, NULL, &cluster));
+    for (int times = 0; times < 2; times++) {
+        assert_ok(fixture->driver->schema_apply(fixture->store, &wanted, NULL));
+        assert_ok(fixture->driver->schema_status(fixture->store, NULL, &version));
+        assert_int_equal(version, STORE_SCHEMA_VERSION);
+    }
+    assert_ok(fixture->driver->check(fixture->store, "suite", FIXTURE_SHARDS, NULL, &cluster));
+    builder = (batch_builder_t){.batch.high_id = 11};
+    add_attempt(&builder, 11, 0, 5);
+    commit_ok(fixture, &builder);
+    find_pending(fixture, 0);
+    assert_found_ids(fixture, 10, 2);
+    assert_int_equal(fixture->found.items[0].tally.attempts, 3);
+    assert_int_equal(fixture->found.items[0].tally.suspicions, 0);
+    assert_int_equal(fixture->found.items[1].tally.suspicions, 5);
+}
+
 static void test_foreign_tables_are_refused(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -183,6 +215,7 @@ int store_suite_schema(void)
         EMPTY_TEST(test_schema_apply_refuses_another_cluster),
         EMPTY_TEST(test_check_compares_name_and_shards),
         EMPTY_TEST(test_newer_schema_is_refused),
+        FOUNDED_TEST(test_a_database_of_version_1_is_migrated_with_its_rows),
         EMPTY_TEST(test_foreign_tables_are_refused),
         EMPTY_TEST(test_a_missing_cluster_row_is_told),
         EMPTY_TEST(test_facts_name_a_durable_writable_product),

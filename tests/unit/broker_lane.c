@@ -166,10 +166,10 @@ typedef struct dump {
     size_t count;
 } dump_t;
 
-static void visit(void *context, const store_message_t *message, uint32_t attempts,
+static void visit(void *context, const store_message_t *message, store_tally_t tally,
                   const store_reply_t *reply)
 {
-    (void)attempts;
+    (void)tally;
     dump_t *dump = context;
     dump->replied[dump->count] = reply != NULL;
     dump->ids[dump->count++] = message->id.value;
@@ -433,7 +433,7 @@ static void loads_what_is_pending_in_order(void **state)
     fixture_t *f = *state;
     store_batch_t batch = batch_of(f, 0, 6, false);
     batch.reply_count = 2;
-    store_attempt_t attempt = {{103}, 4};
+    store_attempt_t attempt = {{103}, {4, 5}};
     batch.attempts = &attempt;
     batch.attempt_count = 1;
     lane_rejections_t rejected;
@@ -447,7 +447,8 @@ static void loads_what_is_pending_in_order(void **state)
     uint64_t next = 102;
     for (const message_t *message = messages; message; message = message->chain) {
         assert_int_equal(message->stored.id.value, next++);
-        assert_int_equal(message->attempts, message->stored.id.value == 103 ? 4 : 0);
+        assert_int_equal(message->tally.attempts, message->stored.id.value == 103 ? 4 : 0);
+        assert_int_equal(message->tally.suspicions, message->stored.id.value == 103 ? 5 : 0);
         assert_true(fabric_bytes_equal(message->stored.payload, fabric_bytes_of("payload")));
     }
     assert_int_equal(next, 106);

@@ -124,7 +124,7 @@ static void dead_letters_stay_with_their_replies(void **state)
         assert_int_equal(batch->dead_letter_count, batch->reply_count);
         for (size_t i = 0; i < batch->reply_count; i++) {
             assert_int_equal(batch->replies[i]->id.value, batch->dead_letters[i].message->id.value);
-            assert_int_equal(batch->dead_letters[i].error, FABRIC_ERROR_DEAD_LETTER);
+            assert_int_equal(batch->dead_letters[i].error, FABRIC_ERROR_ENTITY_DEFECT);
         }
         attempts += batch->attempt_count;
         letters += batch->dead_letter_count;

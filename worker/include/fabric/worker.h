@@ -91,7 +91,7 @@ FABRIC_PUBLIC fabric_bytes_t fabric_context_id(const fabric_context_t *context);
 FABRIC_PUBLIC uint64_t fabric_context_request_id(const fabric_context_t *context);
 /** Which delivery of the message this is: 1, 2, ... as far as the broker knows. */
 FABRIC_PUBLIC uint32_t fabric_context_delivery(const fabric_context_t *context);
-/** Which attempt: 1 + the number of defects so far. */
+/** Which attempt: 1 + those used up so far, by defects and by deaths of a process that ran the message alone. */
 FABRIC_PUBLIC uint32_t fabric_context_attempt(const fabric_context_t *context);
 /** A fencing token: it grows each time the entity's shard gets another home broker or another worker,
  * and is the same while neither changes. */
