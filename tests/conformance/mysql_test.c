@@ -20,8 +20,8 @@
 static bool damage(const char *url, store_suite_damage_t kind)
 {
     static const char *const statements[] = {
-        [STORE_SUITE_NEWER_VERSION] = "UPDATE schema_version SET version = version + 1 "
-                                      "ORDER BY version DESC",
+        [STORE_SUITE_NEWER_VERSION] = ("UPDATE schema_version SET version = version + 1 "
+                                       "ORDER BY version DESC"),
         [STORE_SUITE_VERSION_1] = "ALTER TABLE attempt DROP COLUMN suspicions",
         [STORE_SUITE_FOREIGN_TABLES] = "CREATE TABLE mailbox (letter INT) ENGINE=InnoDB",
         [STORE_SUITE_NO_CLUSTER] = "DELETE FROM cluster",
