@@ -308,6 +308,30 @@ static void fenced_while_the_outcome_is_unknown(void **state)
     commit(f, 0, 1, FABRIC_ERROR_FENCED);
 }
 
+/* Somebody commits under our row, once or more often: nothing that is read afterwards is ours to act upon. */
+static void a_row_that_went_on_without_us_is_a_fence(void **state)
+{
+    fixture_t *f = *state;
+    fixture_t other = {.sleeps_max = 1000};
+    lane_world_t world = {&other, sleep_virtually, draw, is_stopping, take_available};
+    other.lane = lane_new(&f->config, &world);
+    assert_int_equal(lane_open(other.lane, NULL), FABRIC_OK);
+    fill(&other, 100);
+    for (size_t i = 0; i < 2; i++) {
+        commit(&other, i, 1, FABRIC_OK);
+        strike(MEMORY_STORE_LOAD, MEMORY_STORE_DISCONNECTED, 0, 1);
+        message_t *messages = NULL;
+        uint64_t high_id = 0;
+        assert_int_equal(lane_load(f->lane, (request_id_t){0}, &messages, &high_id),
+                         FABRIC_ERROR_FENCED);
+        assert_null(messages);
+        assert_int_equal(lane_mend(f->lane), FABRIC_ERROR_FENCED);
+    }
+    commit(f, 2, 1, FABRIC_ERROR_FENCED);
+    assert_int_equal(stored().count, 2);
+    lane_destroy(&other.lane);
+}
+
 static void lost_commits_are_noticed(void **state)
 {
     fixture_t *f = *state;
@@ -507,6 +531,7 @@ int main(void)
         TEST(stops_waiting_when_told),
         TEST(fenced),
         TEST(fenced_while_the_outcome_is_unknown),
+        TEST(a_row_that_went_on_without_us_is_a_fence),
         TEST(lost_commits_are_noticed),
         TEST(lost_commits_are_not_taken_for_a_fence),
         TEST(rejected_message_takes_its_reply_along),

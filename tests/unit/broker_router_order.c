@@ -315,11 +315,59 @@ static void a_result_counts_under_the_present_token_only(void **state)
     driver_close(&driver);
 }
 
+static void a_result_counts_from_the_owner_only(void **state)
+{
+    (void)state;
+    const message_deliver_t *deliveries[3];
+    driver_t *driver = open_with_three(deliveries);
+    driver_worker_hello(driver, "w2", 102, 1, 1000); /* a member that owns nothing */
+    uint64_t refused = driver_counters(driver).results_refused;
+    driver_result(driver, "w2", deliveries[0], STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_counters(driver).results_refused, refused + 1);
+    assert_null(driver_take_batch(driver, 0));
+    driver_result(driver, "w1", deliveries[0], STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    driver_replied(driver, "c1", 1);
+    driver_close(&driver);
+}
+
+/* What an entity computed before it was restarted does not count, though token and owner are the same; nor does a second
+ * result of one delivery. */
+static void a_result_counts_once_and_of_the_present_activation_only(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    const message_deliver_t *first = driver_delivery(driver, "w1");
+    driver_result(driver, "w1", first, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    driver_commit(driver);
+    driver_pass_alive(driver, driver->config.backoff_ms, alive);
+    const message_deliver_t *again = driver_delivery(driver, "w1");
+    assert_int_equal(again->request_id, first->request_id);
+    assert_int_equal(again->owner_sequence, first->owner_sequence);
+    uint64_t refused = driver_counters(driver).results_refused;
+    driver_result(driver, "w1", first, STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_counters(driver).results_refused, refused + 1);
+    assert_null(driver_take_batch(driver, 0));
+    driver_result(driver, "w1", again, STATUS_OK, FABRIC_OK);
+    driver_result(driver, "w1", again, STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_counters(driver).results_refused, refused + 2);
+    driver_commit(driver);
+    driver_replied(driver, "c1", 1);
+    assert_int_equal(driver_count(driver, "c1", KIND_REPLY), 0);
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unreachable_worker_has_a_short_grace),
         cmocka_unit_test(a_result_counts_under_the_present_token_only),
+        cmocka_unit_test(a_result_counts_from_the_owner_only),
+        cmocka_unit_test(a_result_counts_once_and_of_the_present_activation_only),
         cmocka_unit_test(a_silent_worker_loses_its_lease),
         cmocka_unit_test(a_worker_that_comes_back_is_assigned_anew),
         cmocka_unit_test(shards_wanted_while_it_was_away_are_assigned),
