@@ -16,8 +16,9 @@ enum {
     PATIENCE_MS = 30000,
     WARM_MS = 500,
     HELD_MS = 100,
-    ENTITIES_MAX = 24, /* of the workload */
-    WORK_US = 5000,    /* more load than the workers can bear: a freeze hits handlers at work */
+    ENTITIES_MAX = 24,    /* of the workload */
+    WORK_US = 5000,       /* more load than the workers can bear: a freeze hits handlers at work */
+    OVERDUE_US = 1500000, /* far beyond the grace and the slack that a broker adds */
     POLL_EVERY_MS = 50
 };
 
@@ -154,6 +155,34 @@ static void frozen_worker(void **state)
     proxy_stop(&ways[1]);
 }
 
+/* A handler that outlives the grace of a hand-over: its entity goes on elsewhere under the next token, and the
+ * result that its worker, which is well and a member, sends in the end is refused: what it ran counts for nothing.
+ * The load goes on, so that an execution that counted all the same would be built upon, or overlap. */
+static void overdue_handler(void **state)
+{
+    static const char *const grace[] = {"--release-grace-ms", "10", NULL};
+    static const char *const executors[] = {"--executors", "16", NULL};
+    testbed_t *bed = *state;
+    workload_options_t options = {.timeout_ms = PATIENCE_MS,
+                                  .entities = ENTITIES_MAX / 2,
+                                  .inflight = ENTITIES_MAX / 6,
+                                  .volatile_percent = WORKLOAD_NONE,
+                                  .uncounted_min = 1};
+    watch_t watch = {.bed = bed};
+    bed->broker_arguments = grace;
+    bed->worker_arguments = executors;
+    bed->work_us = OVERDUE_US;
+    testbed_start(bed, 1);
+    workload_t *load = workload_start(bed, &options);
+    workload_run(load, WARM_MS);
+    testbed_add_worker(bed); /* and half of the shards move */
+    run_until(load, refused_more, &watch, "a refused result");
+    workload_run(load, OVERDUE_US / 1000);
+    print_message("overdue handlers: %llu late results refused\n",
+                  (unsigned long long)testbed_counter(bed->client, "results_refused"));
+    workload_end_and_check(&load);
+}
+
 /* ---- brokers ---- */
 
 static bool keeps_all(void *context)
@@ -236,6 +265,7 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"frozen_worker", frozen_worker, TESTBED_BOTH},
+        {"overdue_handler", overdue_handler, TESTBED_SQLITE},
         {"frozen_broker", frozen_broker, TESTBED_MYSQL},
     };
     return testbed_run("freeze", tests, sizeof tests / sizeof tests[0]);

@@ -506,6 +506,10 @@ static uint64_t check(testbed_t *bed, const workload_options_t *options, const s
     checker_print(&report);
     history_free(&history);
     table_dump_free(&tables);
+    if (report.violations == 0 && report.uncounted < options->uncounted_min) {
+        fail_msg("%llu executions ended for nothing, where at least %u had to: no fence was hit",
+                 (unsigned long long)report.uncounted, options->uncounted_min);
+    }
     return report.violations;
 }
 

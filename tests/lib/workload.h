@@ -33,9 +33,10 @@ typedef struct workload_options {
     uint32_t timeout_ms;       /* of each call; default 3,000 */
     uint32_t settle_ms;        /* for the end: until nothing is open or pending; default 60,000 */
     uint32_t dead_letters_max; /* how many the faults may cause; default none */
-    uint32_t memory_mib_max;   /* of each broker and worker at the end; default 256 */
-    uint32_t descriptors_max;  /* likewise; default 200 */
-    uint64_t seed;             /* default 1 */
+    uint32_t uncounted_min;  /* durable executions that must have ended for nothing; default none */
+    uint32_t memory_mib_max; /* of each broker and worker at the end; default 256 */
+    uint32_t descriptors_max; /* likewise; default 200 */
+    uint64_t seed;            /* default 1 */
 } workload_options_t;
 
 typedef struct workload_counts {
