@@ -361,7 +361,7 @@ static fabric_error_t commit_without_rejected(lane_t *lane, const store_batch_t 
 fabric_error_t lane_commit(lane_t *lane, const store_batch_t *batch, lane_rejections_t *rejected)
 {
     *rejected = (lane_rejections_t){0};
-    store_rejection_t rejection;
+    store_rejection_t rejection = {STORE_ITEM_UNKNOWN, 0};
     fabric_error_t error = commit_certainly(lane, batch, &rejection);
     return error == FABRIC_ERROR_STORE_REJECTED
                ? commit_without_rejected(lane, batch, &rejection, rejected)

@@ -309,9 +309,10 @@ static void refuse_volatiles(router_t *router, shard_t *shard)
 static void shard_reconcile(router_t *router, shard_t *shard)
 {
     runner_t *desired = runner_find(router, shard->desired);
+    const runner_t *owner = shard->owner;
     /* An owner that is missing comes back or dies within its grace, which takes its shards from it: until then nobody knows
      * whether it died with what was in flight. */
-    if (shard->state == SHARD_OWNED && shard->owner != desired && shard->owner->peer) {
+    if (shard->state == SHARD_OWNED && owner && owner != desired && owner->peer) {
         release(router, shard);
     }
     if (shard->state == SHARD_UNOWNED && desired && desired->state == RUNNER_JOINED) {

@@ -110,9 +110,9 @@ static const char *const first[] = {
 
 /* MySQL knows no ADD COLUMN IF NOT EXISTS, so the statement is made to fit: it can be run again. */
 static const char *const second[] = {
-    "SET @fabric_statement = IF((SELECT COUNT(*) FROM information_schema.columns"
-    " WHERE table_schema = DATABASE() AND table_name = 'attempt' AND column_name = 'suspicions')"
-    " = 0, 'ALTER TABLE attempt ADD COLUMN suspicions INT UNSIGNED NOT NULL DEFAULT 0', 'DO 0')",
+    ("SET @fabric_statement = IF((SELECT COUNT(*) FROM information_schema.columns"
+     " WHERE table_schema = DATABASE() AND table_name = 'attempt' AND column_name = 'suspicions')"
+     " = 0, 'ALTER TABLE attempt ADD COLUMN suspicions INT UNSIGNED NOT NULL DEFAULT 0', 'DO 0')"),
     "PREPARE fabric_statement FROM @fabric_statement",
     "EXECUTE fabric_statement",
     "DEALLOCATE PREPARE fabric_statement",
