@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/crash_point.h"
+#include "core/limits.h"
 #include "core/log.h"
 
 #define LAST_WORDS_MS 200u /* for what still waits in sockets at an orderly stop */
@@ -73,6 +74,11 @@ static fabric_error_t join(broker_t *broker, store_join_t *joined, reason_t *rea
     memcpy(self.pub_endpoint, broker->pub_endpoint, sizeof self.pub_endpoint);
     fabric_error_t error = broker->store->driver->broker_join(broker->store, &self,
                                                               broker->config->router.lanes, joined);
+    if (error == FABRIC_ERROR_BUSY) {
+        return reason_set(reason, error,
+                          "store: cannot join the cluster: it has %d brokers, as many as it may",
+                          LIMIT_BROKERS_MAX);
+    }
     return error ? reason_set(reason, error, "store: cannot join the cluster: %s",
                               fabric_error_meaning(error))
                  : FABRIC_OK;

@@ -220,7 +220,8 @@ typedef struct store_driver {
     /* Membership. Joining leases a machine slot: the one of a former incarnation with the same
      * router endpoint, which is fenced and forgotten by this (on an exclusive store, all others
      * are), else a free one whose writer rows nobody holds. Takes over `lanes` writer rows. BUSY
-     * when no slot is free. */
+     * when LIMIT_BROKERS_MAX others are members, since the map has no room for one more, or when
+     * no slot is free. */
     fabric_error_t (*broker_join)(store_t *store, const store_broker_t *broker, uint32_t lanes,
                                   store_join_t *join);
     /* Raises the counter. FENCED when the incarnation is no member any more. */

@@ -51,6 +51,7 @@ typedef struct slots {
     uint32_t former_machine;
     incarnation_t former[LIMIT_BROKERS_MAX]; /* all such rows */
     size_t former_count;
+    size_t other_count; /* all other rows */
 } slots_t;
 
 static fabric_error_t read_brokers(mysql_session_t *session, const store_broker_t *broker,
@@ -76,6 +77,7 @@ static fabric_error_t read_brokers(mysql_session_t *session, const store_broker_
             slots->former_machine = (uint32_t)machine;
         } else {
             slots->taken[machine] = true;
+            slots->other_count++;
         }
     }
     statement_end(rows);
@@ -100,12 +102,15 @@ static fabric_error_t read_writers(mysql_session_t *session, slots_t *slots)
     return error;
 }
 
-/* BUSY when none is free. */
+/* BUSY when none is free, or the map has no room for another broker. */
 static fabric_error_t choose_slot(mysql_session_t *session, const store_broker_t *broker,
                                   uint32_t *machine)
 {
     slots_t slots = {0};
     fabric_error_t error = read_brokers(session, broker, &slots);
+    if (!error && slots.other_count >= LIMIT_BROKERS_MAX) {
+        return FABRIC_ERROR_BUSY;
+    }
     for (size_t i = 0; !error && i < slots.former_count; i++) {
         error = mysql_broker_forget(session, slots.former[i]);
     }

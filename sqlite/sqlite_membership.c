@@ -62,6 +62,18 @@ static fabric_error_t forget_former(sqlite_store_t *store, const store_broker_t 
     return error;
 }
 
+/* BUSY when the map has no room for another broker. */
+static fabric_error_t check_room(sqlite_store_t *store)
+{
+    uint64_t count = 0;
+    sqlite_query_t query = sqlite_query(store, SQLITE_STATEMENT_BROKER_COUNT);
+    if (sqlite_row(&query)) {
+        count = sqlite_column_u64(&query, 0);
+    }
+    fabric_error_t error = sqlite_end(&query);
+    return !error && count >= LIMIT_BROKERS_MAX ? FABRIC_ERROR_BUSY : error;
+}
+
 /* The lowest slot that no broker and no unfenced writer row holds. */
 static fabric_error_t find_machine(sqlite_store_t *store, uint32_t *machine)
 {
@@ -134,6 +146,7 @@ static fabric_error_t join_inside(sqlite_store_t *store, const store_broker_t *b
                                   uint32_t lanes, store_join_t *join)
 {
     fabric_error_t error = forget_former(store, broker, &join->machine);
+    error = error ? error : check_room(store);
     if (!error && join->machine == NO_MACHINE) {
         error = find_machine(store, &join->machine);
     }

@@ -15,6 +15,7 @@
 
 #include "bench/stop.h"
 #include "core/clock.h"
+#include "core/limits.h"
 #include "tests/lib/mariadb.h"
 #include "tests/lib/testbed.h"
 
@@ -272,6 +273,25 @@ static void broker_server_store(void **state)
            bed->database, "--migrate");
 }
 
+static void broker_too_many(void **state)
+{
+    char fill[600];
+    char pattern[200];
+    bed = *state;
+    EXPECT(0, NULL, "fabricctl", "schema", "apply", "--store", bed->database);
+    snprintf(
+        fill, sizeof fill,
+        "INSERT INTO broker (incarnation, machine, counter, name, router_endpoint, pub_endpoint)"
+        " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+        " SELECT UNHEX(LPAD(HEX(i), 32, 'f')), i, 1, CONCAT('broker-', i),"
+        " CONCAT('tcp://10.0.0.1:', i), CONCAT('tcp://10.0.0.2:', i) FROM n",
+        LIMIT_BROKERS_MAX);
+    assert_true(mariadb_execute(bed->database, fill));
+    snprintf(pattern, sizeof pattern, "fabric-broker: store: *it has %d brokers, as many as it may",
+             LIMIT_BROKERS_MAX);
+    EXPECT(69, pattern, "fabric-broker", ANYWHERE, "--store", bed->database);
+}
+
 static void worker_errors(void **state)
 {
     char module[PATH_SIZE];
@@ -358,6 +378,7 @@ int main(void)
         {"broker_address", broker_address, TESTBED_SQLITE},
         {"broker_store", broker_store, TESTBED_SQLITE},
         {"broker_server_store", broker_server_store, TESTBED_MYSQL},
+        {"broker_too_many", broker_too_many, TESTBED_MYSQL},
         {"worker_errors", worker_errors, TESTBED_SQLITE},
         {"bench_errors", bench_errors, TESTBED_SQLITE},
         {"command_line", command_line, TESTBED_SQLITE},

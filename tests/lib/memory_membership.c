@@ -115,8 +115,8 @@ fabric_error_t memory_broker_join(store_t *base, const store_broker_t *broker, u
             joined.machine++;
         }
     }
-    if (joined.machine == LIMIT_MACHINES_MAX) {
-        /* Nobody was forgotten: the former's slot would have been free. */
+    if (joined.machine == LIMIT_MACHINES_MAX || database->brokers.count >= LIMIT_BROKERS_MAX) {
+        /* Nobody was forgotten: there would have been a place. */
         return memory_leave(store, FABRIC_ERROR_BUSY);
     }
     *MEMORY_APPEND(&database->brokers) = joined;

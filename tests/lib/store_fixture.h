@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "core/limits.h"
 #include "tests/lib/store_suite.h"
 
 #define FIXTURE_SHARDS 4 /* per group */
@@ -42,7 +43,7 @@ typedef struct store_fixture {
     uint16_t group;                   /* "default", with it as home */
     store_shard_t shards[64 * 4 + 1]; /* by fixture_shards() */
     size_t shard_count;
-    store_broker_t brokers[16]; /* by fixture_brokers() */
+    store_broker_t brokers[LIMIT_BROKERS_MAX]; /* by fixture_brokers() */
     size_t broker_count;
     found_t found; /* by the functions below, emptied by each */
 } store_fixture_t;
