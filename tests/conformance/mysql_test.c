@@ -5,9 +5,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "core/clock.h"
 #include "mysql/mysql_connection.h"
@@ -108,15 +111,59 @@ static void test_a_killed_connection_is_unavailable_for_good(void **state)
     assert_ok(commit_one(fixture, 1));
 }
 
+/* What the session has set for itself, by either server's names. */
+static void read_settings(const store_fixture_t *fixture, char settings[1000])
+{
+    MYSQL *handle = mysql_store_of(fixture->store)->session.handle;
+    assert_int_equal(
+        mysql_query(handle, "SHOW SESSION VARIABLES WHERE Variable_name IN ('wait_timeout',"
+                            " 'idle_transaction_timeout', 'net_read_timeout', 'sql_mode',"
+                            " 'time_zone', 'innodb_lock_wait_timeout', 'autocommit',"
+                            " 'tx_isolation', 'transaction_isolation', 'character_set_client')"),
+        0);
+    MYSQL_RES *result = mysql_store_result(handle);
+    assert_non_null(result);
+    size_t used = 0;
+    MYSQL_ROW row = NULL;
+    while ((row = mysql_fetch_row(result)) != NULL) {
+        used += (size_t)snprintf(settings + used, 1000 - used, "%s=%s ", row[0], row[1]);
+        assert_true(used < 1000);
+    }
+    mysql_free_result(result);
+    assert_int_equal(mysql_rollback(handle), 0);
+}
+
 static void test_a_connection_dropped_while_idle_is_replaced(void **state)
 {
     store_fixture_t *fixture = *state;
+    char before[1000];
+    char after[1000];
     assert_ok(commit_one(fixture, 1));
+    read_settings(fixture, before);
     mysql_store_of(fixture->store)->used_ms -= 3600 * 1000;
     assert_ok(commit_one(fixture, 2));
     kill_connection(fixture);
     mysql_store_of(fixture->store)->used_ms -= 3600 * 1000;
     assert_ok(commit_one(fixture, 3));
+    read_settings(fixture, after);
+    assert_string_equal(after, before);
+}
+
+/* A lane opens its next connection without asking for a reason. */
+static void test_the_next_connection_has_the_settings_of_the_first(void **state)
+{
+    store_fixture_t *fixture = *state;
+    char before[1000];
+    char after[1000];
+    store_options_t options = {.url = fixture->url,
+                               .password = mariadb_password(),
+                               .connect_timeout_ms = 1000,
+                               .io_timeout_ms = 1000};
+    read_settings(fixture, before);
+    store_close(&fixture->store);
+    assert_ok(fixture->driver->open(&options, NULL, &fixture->store));
+    read_settings(fixture, after);
+    assert_string_equal(after, before);
 }
 
 /* The second connection holds the writer row in a transaction while the first tries. */
@@ -136,6 +183,75 @@ static void test_a_held_writer_row_is_busy(void **state)
         assert_error(FABRIC_ERROR_STORE_BUSY, held);
     }
     assert_ok(commit_one(fixture, 1));
+}
+
+/* The second connection is about to write the same row, after the batch has raised its number. */
+static void test_a_batch_that_waited_in_vain_leaves_nothing(void **state)
+{
+    store_fixture_t *fixture = *state;
+    mysql_store_t *holder = mysql_store_of(fixture->second);
+    assert_ok(mysql_begin(holder));
+    assert_ok(mysql_session_execute(&holder->session,
+                                    "INSERT INTO mailbox (request_id, shard, flags, entity_type,"
+                                    " entity_id, tag, payload, traceparent, call_client,"
+                                    " call_sequence, deliver_at_ms)"
+                                    " VALUES (1, 65537, 1, 'T', 'e', 't', 'p', '', 9, 9, 0)"));
+    fabric_error_t held = commit_one(fixture, 1);
+    assert_error(FABRIC_ERROR_FENCED, mysql_end(holder, FABRIC_ERROR_FENCED));
+    assert_error(FABRIC_ERROR_STORE_BUSY, held);
+    assert_int_equal(settled_batch(fixture, &fixture->writer), fixture->writer.batch);
+    assert_ok(commit_one(fixture, 1));
+}
+
+typedef struct waiting_batch {
+    store_fixture_t *fixture;
+    fabric_error_t error;
+} waiting_batch_t;
+
+static void *commit_and_wait(void *context)
+{
+    waiting_batch_t *waiting = context;
+    store_message_t message = message_of(waiting->fixture, 1);
+    batch_builder_t builder = {0};
+    store_writer_t writer = waiting->fixture->writer;
+    add_message(&builder, &message);
+    waiting->error = commit_as(waiting->fixture, &writer, &builder.batch, NULL);
+    return NULL;
+}
+
+/* Whether a batch has come to a row that another transaction holds. */
+static bool somebody_waits(mysql_session_t *session)
+{
+    if (mysql_query(session->handle, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")) {
+        return true;
+    }
+    MYSQL_RES *result = mysql_store_result(session->handle);
+    MYSQL_ROW row = result ? mysql_fetch_row(result) : NULL;
+    bool waits = row && strcmp(row[1], "0") != 0;
+    mysql_free_result(result);
+    return waits;
+}
+
+/* A takeover has changed the writer row and is about to commit when the batch comes. */
+static void test_a_batch_that_waits_for_a_takeover_is_fenced(void **state)
+{
+    store_fixture_t *fixture = *state;
+    mysql_store_t *taker = mysql_store_of(fixture->second);
+    waiting_batch_t waiting = {.fixture = fixture, .error = FABRIC_OK};
+    pthread_t thread;
+    assert_ok(mysql_begin(taker));
+    assert_ok(
+        mysql_session_execute(&taker->session, "UPDATE writer SET incarnation = REPEAT('x', 16)"));
+    assert_int_equal(pthread_create(&thread, NULL, commit_and_wait, &waiting), 0);
+    uint64_t deadline_ms = clock_monotonic_ms() + 800; /* the batch waits a second */
+    while (!somebody_waits(&taker->session) && clock_monotonic_ms() < deadline_ms) {
+    }
+    fabric_error_t taken = mysql_end(taker, FABRIC_OK);
+    pthread_join(thread, NULL);
+    assert_ok(taken);
+    assert_error(FABRIC_ERROR_FENCED, waiting.error);
+    find_pending(fixture, 0);
+    assert_int_equal(fixture->found.count, 0);
 }
 
 static void test_a_frozen_transaction_loses_its_locks(void **state)
@@ -160,6 +276,9 @@ static void test_a_stopped_server_times_out(void **state)
         skip();
     }
     kill(mariadb_own()->pid, SIGSTOP);
+    int status = 0; /* its threads stop one after another */
+    assert_int_equal(waitpid(mariadb_own()->pid, &status, WUNTRACED), mariadb_own()->pid);
+    assert_true(WIFSTOPPED(status));
     fabric_error_t error = commit_one(fixture, 1);
     kill(mariadb_own()->pid, SIGCONT);
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, error);
@@ -235,7 +354,10 @@ static int test_server(void)
         cmocka_unit_test(test_error_numbers),
         FOUNDED_TEST(test_a_killed_connection_is_unavailable_for_good),
         FOUNDED_TEST(test_a_connection_dropped_while_idle_is_replaced),
+        FOUNDED_TEST(test_the_next_connection_has_the_settings_of_the_first),
         FOUNDED_TEST(test_a_held_writer_row_is_busy),
+        FOUNDED_TEST(test_a_batch_that_waited_in_vain_leaves_nothing),
+        FOUNDED_TEST(test_a_batch_that_waits_for_a_takeover_is_fenced),
         FOUNDED_TEST(test_a_frozen_transaction_loses_its_locks),
         FOUNDED_TEST(test_a_stopped_server_times_out),
         FOUNDED_TEST(test_a_read_only_server_is_refused),
@@ -246,6 +368,7 @@ static int test_server(void)
 int main(void)
 {
     char reason[256];
+    cmocka_set_test_filter(getenv("TEST_FILTER"));
     if (!mariadb_start(reason)) {
         print_message("skip: store_suite_on_mysql: %s\n[  SKIPPED ] store_suite_on_mysql\n",
                       reason);
