@@ -110,6 +110,25 @@ static void outage_gives_everybody_a_full_lease_again(void **state)
     assert_true(coordinator_holds_term(s->c));
 }
 
+/* Who has been silent for most of its lease may have been so because of the former holder's death. */
+static void new_term_gives_everybody_a_full_lease(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, third);
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    s->silent[1] = true;
+    script_pass(s, LEASE_MS - 500, 50);
+    s->broker_count = 2; /* the holder leaves */
+    script_pass(s, 400, 50);
+    assert_true(coordinator_holds_term(s->c));
+    script_pass(s, LEASE_MS - 800, 50);
+    assert_int_equal(s->broker_count, 2);
+    script_pass(s, 1500, 50);
+    assert_int_equal(s->broker_count, 1);
+}
+
 static void race_for_the_term_is_lost_without_harm(void **state)
 {
     script_t *s = *state;
@@ -442,6 +461,7 @@ int main(void)
         TEST(silent_holder_is_replaced_after_a_lease),
         TEST(readings_far_apart_count_no_silence),
         TEST(outage_gives_everybody_a_full_lease_again),
+        TEST(new_term_gives_everybody_a_full_lease),
         TEST(race_for_the_term_is_lost_without_harm),
         TEST(lost_answer_of_the_take_is_found_out),
         TEST(holder_fences_a_silent_member_and_takes_its_shards),

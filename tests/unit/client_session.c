@@ -343,6 +343,8 @@ static void test_map_update_changes_the_route(void **state)
     assert_int_equal(script_pull(d, 1), 1); /* the durable one moves, the volatile one does not */
     assert_int_equal(d->seen[0].request.sequence, a);
     assert_true(d->seen[0].request.flags & REQUEST_RESEND);
+    script_map(d, 0, 1, 1, 0, true); /* from brokers that are behind */
+    script_map(d, 0, 0, 9, 0, true);
     script_ask(d, false, "a");
     assert_int_equal(script_pull(d, 1), 1);
     script_reply(d, 0, once, 0); /* the old home may still answer */
