@@ -185,22 +185,42 @@ static void test_a_held_writer_row_is_busy(void **state)
     assert_ok(commit_one(fixture, 1));
 }
 
-/* The second connection is about to write the same row, after the batch has raised its number. */
+/* The second connection is about to write a row of the batch, which by then has raised its number and
+ * written other rows. */
 static void test_a_batch_that_waited_in_vain_leaves_nothing(void **state)
 {
+#define LETTER                                                                                     \
+    "(request_id, shard, flags, entity_type, entity_id, tag, payload, traceparent, call_client,"
+    static const char *const rows[] = {
+        "INSERT INTO mailbox " LETTER " call_sequence, deliver_at_ms)"
+        " VALUES (2, 65537, 1, 'T', 'e', 't', 'p', '', 9, 9, 0)",
+        "INSERT INTO attempt (request_id, attempts, suspicions) VALUES (1, 7, 0)",
+        "INSERT INTO dead_letter " LETTER
+        " call_sequence, deliver_at_ms, error, attempts, last_error)"
+        " VALUES (1, 65537, 1, 'T', 'e', 't', 'p', '', 9, 9, 0, 1, 1, 'e')",
+    };
+#undef LETTER
     store_fixture_t *fixture = *state;
     mysql_store_t *holder = mysql_store_of(fixture->second);
-    assert_ok(mysql_begin(holder));
-    assert_ok(mysql_session_execute(&holder->session,
-                                    "INSERT INTO mailbox (request_id, shard, flags, entity_type,"
-                                    " entity_id, tag, payload, traceparent, call_client,"
-                                    " call_sequence, deliver_at_ms)"
-                                    " VALUES (1, 65537, 1, 'T', 'e', 't', 'p', '', 9, 9, 0)"));
-    fabric_error_t held = commit_one(fixture, 1);
-    assert_error(FABRIC_ERROR_FENCED, mysql_end(holder, FABRIC_ERROR_FENCED));
-    assert_error(FABRIC_ERROR_STORE_BUSY, held);
-    assert_int_equal(settled_batch(fixture, &fixture->writer), fixture->writer.batch);
+    store_message_t stored = message_of(fixture, 1);
+    store_message_t fresh = message_of(fixture, 2);
+    batch_builder_t builder = {0};
     assert_ok(commit_one(fixture, 1));
+    add_message(&builder, &fresh);
+    add_attempt(&builder, 1, 3, 0);
+    add_dead_letter(&builder, &stored);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_ok(mysql_begin(holder));
+        assert_ok(mysql_session_execute(&holder->session, rows[i]));
+        fabric_error_t held = commit_as(fixture, &fixture->writer, &builder.batch, NULL);
+        assert_error(FABRIC_ERROR_FENCED, mysql_end(holder, FABRIC_ERROR_FENCED));
+        assert_error(FABRIC_ERROR_STORE_BUSY, held);
+        assert_int_equal(settled_batch(fixture, &fixture->writer), fixture->writer.batch);
+        find_pending(fixture, 0);
+        assert_found_ids(fixture, 1, 1);
+        assert_int_equal(fixture->found.items[0].tally.attempts, 0);
+    }
+    commit_ok(fixture, &builder);
 }
 
 typedef struct waiting_batch {
