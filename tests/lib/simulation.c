@@ -14,6 +14,7 @@ enum {
     WARM_UP_MS = 300,
     DEPOSED_MS = 6000, /* who waits for a slow store may take so long to learn that it is deposed */
     LOOK_MS = 20,
+    POISON_EVERY = 6, /* seeds */
     DAY_MS = 86400000
 };
 
@@ -198,7 +199,7 @@ static void on_call(event_t *event)
 
 /* ---- a run ---- */
 
-static void draw_plan(bool calm)
+static void draw_plan(uint64_t seed, bool calm)
 {
     world_plan_t *plan = &world.plan;
     plan->clients = (unsigned)world_between(1, CLIENTS_MAX);
@@ -223,6 +224,8 @@ static void draw_plan(bool calm)
         plan->release_grace_ms = (uint32_t)world_between(10, 60);
         plan->lease_ms = 900;
     }
+    plan->poison = !calm && seed % POISON_EVERY ==
+                                POISON_EVERY - 1; /* draws nothing: other seeds stay as they are */
     if (calm) {
         world.calm = true;
         plan->faults = plan->store_errors = plan->full = 0;
@@ -332,7 +335,7 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
                       .result = result,
                       .now_us = 1000};
     check_begin();
-    draw_plan(options->calm);
+    draw_plan(options->seed, options->calm);
     found_cluster();
     start_all();
     if (!options->calm) {

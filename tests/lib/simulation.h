@@ -31,8 +31,9 @@ typedef struct simulation_result {
     uint64_t faults;    /* injected: cuts, crashes, freezes, outages */
     uint64_t takeovers; /* terms taken */
     uint64_t repeated;  /* handlers of durable messages that had been started before */
-    uint64_t stale;     /* results that reached a broker under an old token */
-    uint64_t late;      /* frames that arrived after their connection was cut */
+    uint64_t dead_letters;
+    uint64_t stale; /* results that reached a broker under an old token */
+    uint64_t late;  /* frames that arrived after their connection was cut */
     uint64_t store_errors;
 } simulation_result_t;
 

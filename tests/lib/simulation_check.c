@@ -38,6 +38,7 @@ static struct {
     watched_broker_t brokers[BROKERS_MAX];
     incarnation_t homes[SIMULATION_SHARDS + 1];
     uint64_t last_ids[SIMULATION_SHARDS + 1]; /* of each shard's rows */
+    bool poisoned, poison_buried;
 } watch;
 
 void check_begin(void)
@@ -100,6 +101,16 @@ void check_submitted(uint32_t call, uint64_t sequence)
 static bool is_durable(const watched_call_t *call)
 {
     return (call->flags & REQUEST_DURABLE) != 0;
+}
+
+bool check_poisons(uint32_t call)
+{
+    if (!world.plan.poison || watch.poisoned || call < world.plan.calls / 2 ||
+        !is_durable(&watch.calls[call])) {
+        return false;
+    }
+    watch.poisoned = true;
+    return true;
 }
 
 uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id)
@@ -510,9 +521,13 @@ static void note_reply(const store_reply_t *reply)
         call->reply_run = reply->code;
     } else if (reply->status == STATUS_OK && !(call->flags & REQUEST_TELL)) {
         call->reply_run = run_of_payload(reply->payload, number);
-    } else if (reply->status == STATUS_DEFECT) {
+    } else if (reply->status == STATUS_DEFECT &&
+               !(call->kills && reply->error == FABRIC_ERROR_DEAD_LETTER)) {
         world_fail("I2: call %u ends as a defect (%s) though only %u attempts break", number,
                    fabric_error_name(fabric_error_from_number(reply->error)), call->defects);
+    }
+    if (call->kills && reply->status != STATUS_DEFECT) {
+        world_fail("I2: call %u kills its workers, and ends with status %u", number, reply->status);
     }
     world_note("replied", number, call->reply_run, reply->status);
     if (call->runs == 0) {
@@ -580,6 +595,13 @@ static void check_row(void *context, const store_message_t *message, store_tally
 static void check_dead_letter(void *context, const store_dead_letter_t *letter)
 {
     (void)context;
+    uint32_t number = call_by_id(letter->message->id.value);
+    world.result->dead_letters++;
+    if (number != UINT32_MAX && watch.calls[number].kills &&
+        letter->error == FABRIC_ERROR_RUNNER_UNAVAILABLE) {
+        watch.poison_buried = true;
+        return;
+    }
     world_fail("I1: request %llu is a dead letter without cause: %s",
                (ull)letter->message->id.value,
                fabric_error_name(fabric_error_from_number(letter->error)));
@@ -602,6 +624,17 @@ static void check_call_at_end(uint32_t number)
     }
 }
 
+/* Poison that was taken in is a dead letter. */
+static void check_poison(void)
+{
+    for (uint32_t i = 0; i < watch.call_count; i++) {
+        const watched_call_t *call = &watch.calls[i];
+        if (call->kills && call->request_id != 0 && !watch.poison_buried) {
+            world_fail("I2: call %u kills its workers, and is no dead letter", i);
+        }
+    }
+}
+
 void check_final(void)
 {
     uint64_t rows = 0;
@@ -614,6 +647,7 @@ void check_final(void)
                    (ull)watch.rows);
     }
     memory_store_dump_dead_letters(SIMULATION_DATABASE, check_dead_letter, NULL);
+    check_poison();
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         uint64_t pending = simulated_broker_pending(world.brokers[i]);
         if (pending != 0) {

@@ -20,6 +20,7 @@ typedef struct watched_call {
     uint32_t flags;
     uint32_t defects; /* attempts that are to break */
     uint32_t fails;
+    bool kills; /* each worker that runs it */
     bool again; /* its outcome was unknown, and it was sent again under its key */
     uint64_t submitted_us;
     /* at its end */
@@ -56,6 +57,8 @@ watched_call_t *check_watched(uint32_t call);
 uint32_t check_call_count(void);
 void check_submitted(uint32_t call, uint64_t sequence);
 void check_ended(uint32_t call, const call_t *ended);
+/* Whether this call, which begins now, is to be the seed's poison. */
+bool check_poisons(uint32_t call);
 /* A call whose outcome is unknown will be sent again. */
 void check_again(uint32_t call);
 

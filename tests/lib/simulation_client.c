@@ -201,6 +201,7 @@ void simulated_client_call(process_t *process)
     watched_call_t *watched = check_watched(number);
     watched->defects = world_chance(600) ? (uint32_t)world_between(1, 2) : 0;
     watched->fails = world_chance(500);
+    watched->kills = check_poisons(number);
     bool impatient = !world.calm && world_chance(1000);
     uint64_t patience_ms = impatient ? world_between(5, SHORT_MS_MAX) : PATIENCE_MS;
     check_submitted(number, submit(client_of(process), number, 0, patience_ms));

@@ -5,7 +5,12 @@
 #include "tests/lib/simulation_check.h"
 #include "tests/lib/simulation_processes.h"
 
-enum { LATER_US_MAX = 40000, LATER_OF_10000 = 2500 };
+enum {
+    LATER_US_MAX = 40000,
+    LATER_OF_10000 = 2500,
+    DEATH_US_MAX = 2000, /* of a worker that runs poison */
+    RESTART_US_MAX = 300000
+};
 
 static const fabric_field_t request_fields[] = {
     FABRIC_U32(ledger_request_t, call),
@@ -55,6 +60,24 @@ static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, ui
     return FABRIC_PENDING;
 }
 
+/* Its worker dies, and is started again as by a supervisor. What ran beside it may have left before. */
+static void on_death(event_t *event)
+{
+    process_crash(event->process);
+    simulated_restart(event->process, world_between(1000, RESTART_US_MAX));
+    on_answer(event); /* nobody hears it */
+}
+
+static fabric_result_t die_soon(fabric_context_t *context, uint32_t call, uint32_t run)
+{
+    event_t *event = event_new(ledger_worker, on_death, fabric_later(context), 0);
+    event->drop = on_answer;
+    event->number = call;
+    event->extra = run;
+    event_schedule(event, world.now_us + world_between(0, DEATH_US_MAX));
+    return FABRIC_PENDING;
+}
+
 static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t call)
 {
     uint64_t id = fabric_context_request_id(context);
@@ -80,6 +103,9 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     }
     uint32_t run = check_run(request->call, ledger_worker, fabric_context_request_id(context));
     check_order(context, state, request->call);
+    if (check_watched(request->call)->kills) {
+        return die_soon(context, request->call, run);
+    }
     if (attempt <= request->defects) {
         return fabric_defect(context, "attempt %u breaks", attempt);
     }

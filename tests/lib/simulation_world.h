@@ -90,6 +90,7 @@ typedef struct world_plan {
     uint64_t commit_us;    /* longest time of a store call */
     uint32_t lease_ms;
     uint32_t release_grace_ms;
+    bool poison; /* one durable message, about halfway, kills each worker that runs it */
 } world_plan_t;
 
 typedef struct world {

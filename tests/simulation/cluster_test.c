@@ -57,10 +57,11 @@ static void print_result(const simulation_result_t *r)
     typedef unsigned long long ull;
     printf("events %llu, virtual ms %llu, calls %llu (durable %llu, unknown %llu, rejected %llu), "
            "runs %llu (repeated %llu), commits %llu, faults %llu, store errors %llu, terms %llu, "
-           "stale results %llu, late frames %llu\n",
+           "stale results %llu, late frames %llu, dead letters %llu\n",
            (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
            (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->commits, (ull)r->faults,
-           (ull)r->store_errors, (ull)r->takeovers, (ull)r->stale, (ull)r->late);
+           (ull)r->store_errors, (ull)r->takeovers, (ull)r->stale, (ull)r->late,
+           (ull)r->dead_letters);
 }
 
 static void test_calm(void **state)
@@ -101,6 +102,7 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->repeated += one->repeated;
     sum->stale += one->stale;
     sum->late += one->late;
+    sum->dead_letters += one->dead_letters;
     sum->store_errors += one->store_errors;
 }
 
@@ -118,8 +120,9 @@ static void test_seeds(void **state)
     print_result(&sum);
     assert_int_equal(failed, 0);
     /* A simulation in which nothing goes wrong proves nothing. */
-    assert_true(seeds < 20 || (sum.faults > 0 && sum.repeated > 0 && sum.stale > 0 &&
-                               sum.late > 0 && sum.store_errors > 0 && sum.unknown > 0));
+    assert_true(seeds < 20 ||
+                (sum.faults > 0 && sum.repeated > 0 && sum.stale > 0 && sum.late > 0 &&
+                 sum.store_errors > 0 && sum.dead_letters > 0 && sum.unknown > 0));
 }
 
 /* ---- seeds that once failed ---- */
