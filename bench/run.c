@@ -9,6 +9,7 @@
 #include "bench/status.h"
 #include "bench/stop.h"
 #include "core/clock.h"
+#include "core/printable.h"
 
 /* sysexits.h */
 enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_INTERNAL = 70, EXIT_CONFIGURATION = 78 };
@@ -67,7 +68,9 @@ static fabric_error_t find_cluster(bench_t *bench, reason_t *reason)
     bench->url = options->url;
     bench->file_system = "unknown";
     if (options->spawn) {
-        fprintf(stderr, "fabric-bench: starting a cluster on %s\n", options->spawn);
+        char spawn[PRINTABLE_SIZE(100)];
+        printable_url(options->spawn, spawn, sizeof spawn);
+        fprintf(stderr, "fabric-bench: starting a cluster on %s\n", spawn);
         bench->cluster_options =
             (cluster_options_t){.store = options->spawn, .workers = options->workers};
         error = cluster_start(&bench->cluster, &bench->cluster_options, bench->drivers, reason);

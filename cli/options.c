@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/limits.h"
+
 static const config_key_t keys[] = {
     {"url", CONFIG_TEXT, "fabric://127.0.0.1:5700", 0, 0, "URL",
      "brokers, as fabric://HOST:PORT,HOST:PORT"},
@@ -119,9 +121,14 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "--key: '%.60s' is not CLIENT:SEQUENCE, two numbers above 0", key);
     }
+    const char *cluster = config_text(config, "cluster_name");
+    if (cluster && (*cluster == '\0' || strlen(cluster) > LIMIT_NAME_BYTES_MAX)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "--cluster-name: must have 1 to %d bytes", LIMIT_NAME_BYTES_MAX);
+    }
     options->url = config_text(config, "url");
     options->timeout_ms = (uint32_t)config_uint(config, "timeout_ms");
-    options->cluster_name = config_text(config, "cluster_name");
+    options->cluster_name = cluster;
     options->allow_plaintext = config_bool(config, "allow_plaintext");
     options->store = config_text(config, "store");
     options->store_password = config_text(config, "store_password");

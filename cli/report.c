@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/printable.h"
+
 #define LINE_BYTES_MAX 2048
 
 static int exit_code_of_class(fabric_error_class_t error_class)
@@ -51,20 +53,22 @@ int cli_exit_code(fabric_error_t error)
 void cli_error_line(fabric_error_t error, const char *what, const char *remedy, char *line,
                     size_t line_size)
 {
-    snprintf(line, line_size, "fabricctl: %s (%s): %s",
+    char text[LINE_BYTES_MAX + 512];
+    snprintf(text, sizeof text, "fabricctl: %s (%s): %s",
              what && *what ? what : fabric_error_meaning(error), fabric_error_name(error),
              remedy ? remedy : fabric_error_remedy(error));
-    for (char *next = line; *next; next++) {
-        if (iscntrl((unsigned char)*next)) {
+    for (char *next = text; *next; next++) {
+        if (isspace((unsigned char)*next)) {
             *next = ' ';
         }
     }
+    printable_copy(text, line, line_size);
 }
 
 int cli_fail(fabric_error_t error, const char *remedy, const char *format, ...)
 {
     char what[LINE_BYTES_MAX];
-    char line[LINE_BYTES_MAX + 512];
+    char line[PRINTABLE_SIZE(LINE_BYTES_MAX + 512)];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);

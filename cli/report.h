@@ -23,8 +23,8 @@ enum cli_exit {
 /* The exit code that stands for an error; CLI_DONE for FABRIC_OK. */
 int cli_exit_code(fabric_error_t error);
 
-/* Writes "fabricctl: <what> (<ErrorName>): <remedy>" without a newline into `line`. Control bytes
- * become spaces, so that it stays one line. `what` NULL or empty: the error's meaning; `remedy` NULL:
+/* Writes "fabricctl: <what> (<ErrorName>): <remedy>" without a newline into `line`. Line ends and
+ * tabs become spaces and other control bytes escapes, so that it stays one line. `what` NULL or empty: the error's meaning; `remedy` NULL:
  * the error's own. Truncates. */
 void cli_error_line(fabric_error_t error, const char *what, const char *remedy, char *line,
                     size_t line_size);

@@ -37,7 +37,8 @@ int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_se
     fabric_error_t error = fabric_client_open(options->url, &client_options, client, &outcome);
     if (error) {
         outcome.error = error;
-        return cli_fail(error, NULL, "%s: %s", options->url, cli_outcome_text(&outcome));
+        return cli_fail(error, NULL, "%.300s: %s", *options->url ? options->url : "--url",
+                        cli_outcome_text(&outcome));
     }
     return CLI_DONE;
 }

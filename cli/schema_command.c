@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "cli/report.h"
+#include "core/printable.h"
 
 #define DEFAULT_CLUSTER_NAME     "fabric"
 #define DEFAULT_SHARDS_PER_GROUP 300
@@ -15,7 +16,9 @@ static int fail(const cli_options_t *options, uint32_t version, fabric_error_t e
                 const reason_t *reason)
 {
     const char *remedy = version > STORE_SCHEMA_VERSION ? "install the release that made it" : NULL;
-    return cli_fail(error, remedy, "%s: %s", options->store,
+    char url[PRINTABLE_SIZE(100)];
+    printable_url(options->store, url, sizeof url);
+    return cli_fail(error, remedy, "%s: %s", url,
                     reason->text[0] ? reason->text : fabric_error_meaning(error));
 }
 
@@ -35,14 +38,10 @@ static fabric_error_t wanted_cluster(const cli_options_t *options, store_t *stor
         }
     }
     const char *name = options->cluster_name ? options->cluster_name : present.name;
-    if (strlen(name) >= sizeof wanted->name) {
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
-                          "--cluster-name: is longer than %zu bytes", sizeof wanted->name - 1);
-    }
     *wanted =
         (store_cluster_t){.shards_per_group = options->shards_per_group ? options->shards_per_group
                                                                         : present.shards_per_group};
-    memcpy(wanted->name, name, strlen(name));
+    snprintf(wanted->name, sizeof wanted->name, "%s", name);
     return FABRIC_OK;
 }
 
@@ -61,9 +60,13 @@ static void print(const cli_options_t *options, uint32_t version, const store_cl
                   const store_facts_t *facts)
 {
     if (!options->json) {
+        char name[PRINTABLE_SIZE(sizeof cluster->name)];
+        char product[PRINTABLE_SIZE(sizeof facts->product)];
+        printable_copy(cluster->name, name, sizeof name);
+        printable_copy(facts->product, product, sizeof product);
         printf("schema version   %u\ncluster          %s\nshards per group %u\nstore            "
                "%s\ndurability       %s%s\n",
-               version, cluster->name, cluster->shards_per_group, facts->product, facts->durability,
+               version, name, cluster->shards_per_group, product, facts->durability,
                facts->durable ? "" : " (weak: acknowledged commits could be lost)");
         return;
     }

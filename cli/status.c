@@ -8,6 +8,7 @@
 
 #include "cli/report.h"
 #include "core/document.h"
+#include "core/printable.h"
 
 enum { SHORT_ID = 8 };
 
@@ -111,7 +112,40 @@ static void print_counters(const json_t *document, FILE *file)
     fprintf(file, "\ncounters of the broker that answers\n");
     json_object_foreach(json_object_get(document, "counters"), name, value)
     {
-        fprintf(file, "  %-18s %12lld\n", name, (long long)json_integer_value(value));
+        char counter[PRINTABLE_SIZE(64)];
+        printable_copy(name, counter, sizeof counter);
+        fprintf(file, "  %-18s %12lld\n", counter, (long long)json_integer_value(value));
+    }
+}
+
+/* Names come from whoever runs a worker or broker. */
+static void make_printable(json_t *value)
+{
+    size_t index;
+    const char *key;
+    json_t *element;
+    if (json_is_string(value)) {
+        const char *text = json_string_value(value);
+        size_t size = PRINTABLE_SIZE(json_string_length(value));
+        char *copy = malloc(size);
+        if (!copy) {
+            abort();
+        }
+        printable_copy(text, copy, size);
+        if (json_string_set(value, copy) != 0) {
+            abort();
+        }
+        free(copy);
+    } else if (json_is_array(value)) {
+        json_array_foreach(value, index, element)
+        {
+            make_printable(element);
+        }
+    } else if (json_is_object(value)) {
+        json_object_foreach(value, key, element)
+        {
+            make_printable(element);
+        }
     }
 }
 
@@ -122,6 +156,7 @@ int cli_status_print(const char *json, FILE *file)
         return cli_fail(FABRIC_ERROR_MALFORMED_MESSAGE, "install matching releases on both sides",
                         "the broker's status cannot be read");
     }
+    make_printable(document);
     const json_t *shards = json_object_get(document, "shards");
     size_t healthy = 0;
     size_t index;

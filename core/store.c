@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "core/printable.h"
+
 fabric_error_t store_open(const store_driver_t *const *drivers, const store_options_t *options,
                           reason_t *reason, store_t **store)
 {
@@ -18,9 +20,10 @@ fabric_error_t store_open(const store_driver_t *const *drivers, const store_opti
         snprintf(schemes + used, sizeof schemes - used, "%s%s:", used ? ", " : "",
                  drivers[i]->scheme);
     }
+    char url[100];
+    printable_url(options->url ? options->url : "", url, sizeof url);
     return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
-                      "store: '%.100s' must begin with one of %s", options->url ? options->url : "",
-                      schemes);
+                      "store: '%s' must begin with one of %s", url, schemes);
 }
 
 void store_close(store_t **store)

@@ -1,10 +1,9 @@
 /* UTF-8: see utf8.h. */
 #include "core/utf8.h"
 
-/* The size of the well-formed sequence of more than one byte at `data`, or 0. The bounds of the
- * second byte are those of table 3-7 of the Unicode standard: they shut out overlong forms,
- * surrogates and what is above U+10FFFF. */
-static size_t sequence_size(const uint8_t *data, size_t left)
+/* The bounds of the second byte are those of table 3-7 of the Unicode standard: they shut out overlong
+ * forms, surrogates and what is above U+10FFFF. */
+size_t utf8_sequence_size(const uint8_t *data, size_t left)
 {
     uint8_t lead = data[0];
     uint8_t low = 0x80;
@@ -53,7 +52,7 @@ bool utf8_is_text(fabric_bytes_t bytes)
             i++;
             continue;
         }
-        size_t size = sequence_size(bytes.data + i, bytes.size - i);
+        size_t size = utf8_sequence_size(bytes.data + i, bytes.size - i);
         if (size == 0) {
             return false;
         }
