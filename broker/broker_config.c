@@ -166,9 +166,10 @@ fabric_error_t broker_config_read(const config_t *values, broker_config_t *confi
     config->allow_weak_durability = config_bool(values, "allow_weak_durability");
     read_limits(values, &config->router);
     name_process(&config->router);
-    if (strlen(config->cluster_name) > LIMIT_NAME_BYTES_MAX) {
+    size_t name_size = strlen(config->cluster_name);
+    if (name_size < 1 || name_size > LIMIT_NAME_BYTES_MAX) {
         return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
-                          "cluster_name: longer than %d bytes", LIMIT_NAME_BYTES_MAX);
+                          "cluster_name: must have 1 to %d bytes", LIMIT_NAME_BYTES_MAX);
     }
     const char *level = config_text(values, "log_level");
     if (log_level_parse(level, &config->log_level)) {

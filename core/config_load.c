@@ -76,6 +76,10 @@ static fabric_error_t take_config_option(config_t *config, reason_t *reason)
     if (config->file) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "--config: is given twice");
     }
+    if (*optarg == '\0') {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "--config: the file's name is empty");
+    }
     config->file = config_copy_text(optarg, strlen(optarg));
     return FABRIC_OK;
 }
@@ -175,6 +179,10 @@ static fabric_error_t take_variable(config_t *config, const char *variable, cons
 {
     char name[CONFIG_NAME_SIZE];
     if (strcmp(variable, "FABRIC_CONFIG") == 0) {
+        if (*text == '\0') {
+            return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
+                              "FABRIC_CONFIG: the file's name is empty");
+        }
         if (!config->file) {
             config->file = config_copy_text(text, strlen(text));
         }

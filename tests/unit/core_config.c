@@ -206,6 +206,7 @@ static void wrong_arguments_are_named(void **state)
     assert_refused("--brokers a,,b", error, "--brokers");
     assert_refused("--lease-ms 5\n6\033[2J", error, "--lease-ms"); /* stays one line */
     assert_refused("--config a --config b", error, "--config");
+    assert_refused("--config=", error, "--config: the file's name is empty");
     assert_lease("--lease-ms 100", 100);
     assert_lease("--lease-ms 60000", 60000);
 }
@@ -224,6 +225,9 @@ static void unknown_environment_variables_are_refused(void **state)
     setenv("FABRIC_lease_ms", "500", 1);
     assert_refused("", error, "FABRIC_lease_ms");
     unsetenv("FABRIC_lease_ms");
+    setenv("FABRIC_CONFIG", "", 1);
+    assert_refused("", error, "FABRIC_CONFIG: the file's name is empty");
+    unsetenv("FABRIC_CONFIG");
     setenv("FABRIC_LEASE_MS", "5", 1);
     assert_refused("", error, "FABRIC_LEASE_MS");
     assert_refused("--lease-ms 500", error, "FABRIC_LEASE_MS"); /* wrong, though overruled */
