@@ -16,6 +16,9 @@ enum {
     SCHEMA_STRUCT_BYTES_MAX = 4194304, /* bytes of the struct, as laid out by schema_parse */
 };
 
+/* Whether nothing that schema_describe needs is missing: no NULL where a name, fields or a schema must
+ * be, and an end to the nesting. */
+bool schema_is_describable(const fabric_schema_t *schema);
 /* Appends the description of a schema. */
 void schema_describe(const fabric_schema_t *schema, wire_writer_t *writer);
 /* Reads a description into a schema allocated as one piece; its struct layout is computed, so that

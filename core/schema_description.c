@@ -50,6 +50,29 @@ static bool has_max(fabric_field_kind_t kind)
     return kind == FABRIC_FIELD_STRING || kind == FABRIC_FIELD_BYTES || kind == FABRIC_FIELD_LIST;
 }
 
+static bool has_members(const fabric_schema_t *schema, unsigned depth, size_t *fields_left)
+{
+    if (!schema || !schema->name || (schema->field_count > 0 && !schema->fields) ||
+        depth > LIMIT_DEPTH_MAX || schema->field_count > *fields_left) {
+        return false;
+    }
+    *fields_left -= schema->field_count;
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const fabric_field_t *field = &schema->fields[i];
+        if (!field->name ||
+            (has_schema(field->kind) && !has_members(field->schema, depth + 1, fields_left))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool schema_is_describable(const fabric_schema_t *schema)
+{
+    size_t fields_left = SCHEMA_FIELDS_TOTAL_MAX;
+    return has_members(schema, 1, &fields_left);
+}
+
 void schema_describe(const fabric_schema_t *schema, wire_writer_t *writer)
 {
     wire_put_array(writer, 2);

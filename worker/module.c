@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/limits.h"
@@ -24,9 +25,13 @@ static fabric_error_t open_file(const char *path, reason_t *reason, void **libra
                           strlen(path));
     }
     local_path(path, local, sizeof local);
-    if (access(local, R_OK) != 0) {
+    struct stat status;
+    if (stat(local, &status) != 0 || access(local, R_OK) != 0) {
         return reason_set(reason, FABRIC_ERROR_INVALID_MODULE,
                           "module %s: there is no such file, or it cannot be read", path);
+    }
+    if (!S_ISREG(status.st_mode)) { /* a pipe would be waited for, without end */
+        return reason_set(reason, FABRIC_ERROR_INVALID_MODULE, "module %s: is no file", path);
     }
     *library = dlopen(local, RTLD_NOW | RTLD_LOCAL);
     if (!*library) {
