@@ -1,139 +1,25 @@
 /* Programs that cannot do what they are asked: the exit status, and one line that says why. */
 #include <arpa/inet.h>
-#include <fnmatch.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
-#include "bench/stop.h"
-#include "core/clock.h"
 #include "core/limits.h"
+#include "tests/lib/invocation.h"
 #include "tests/lib/mariadb.h"
-#include "tests/lib/testbed.h"
 
-enum {
-    PATIENCE_MS = 30000,
-    ARGUMENTS_MAX = 20,
-    TEXT_SIZE = 4000,
-    PATH_SIZE = FOLDER_PATH_SIZE + 64
-};
+enum { PATH_SIZE = INVOCATION_PATH_SIZE };
+
+#define EXPECT(...) invocation_expect(bed, __LINE__, __VA_ARGS__, NULL)
 
 #define ANYWHERE "--listen", "tcp://127.0.0.1:*", "--publish", "tcp://127.0.0.1:*"
 
 static testbed_t *bed;
-
-/* ---- one invocation ---- */
-
-static const char *in_folder(const char *name, char path[PATH_SIZE])
-{
-    snprintf(path, PATH_SIZE, "%s/%s", bed->folder, name);
-    return path;
-}
-
-/* The shipped program of that name; other names are looked up in PATH. */
-static const char *program(const char *name, char path[PATH_SIZE])
-{
-    char folder[FOLDER_PATH_SIZE];
-    if (strncmp(name, "fabric", 6) != 0) {
-        return name;
-    }
-    assert_int_equal(folder_of_programs(NULL, folder), FABRIC_OK);
-    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
-    return path;
-}
-
-/* Reads what a program said on standard error, without log lines that are no complaints. Returns the
- * number of lines. */
-static unsigned read_complaints(const char *path, char text[TEXT_SIZE])
-{
-    char line[TEXT_SIZE];
-    unsigned lines = 0;
-    size_t used = 0;
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    text[0] = '\0';
-    while (fgets(line, sizeof line, file)) {
-        if (!strstr(line, " info ")) {
-            line[strcspn(line, "\n")] = '\0';
-            used +=
-                (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%s", lines ? "\n" : "", line);
-            used = used < TEXT_SIZE ? used : TEXT_SIZE - 1;
-            lines++;
-        }
-    }
-    fclose(file);
-    return lines;
-}
-
-static int run(const char *const *arguments, const char *log, char output[TEXT_SIZE])
-{
-    reason_t reason = {{0}};
-    process_t process = PROCESS_NONE;
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
-    size_t used = 0;
-    ssize_t got = 0;
-    unlink(log);
-    assert_int_equal(process_start(arguments, log, true, &reason, &process), FABRIC_OK);
-    while (process_runs(&process) && clock_monotonic_ms() < deadline_ms && !stop_requested()) {
-        poll(NULL, 0, 2);
-    }
-    bool ended = process.pid == 0;
-    while (ended && (got = read(process.output, output + used, TEXT_SIZE - 1 - used)) > 0) {
-        used += (size_t)got;
-    }
-    output[used] = '\0';
-    process_stop(&process, 0);
-    return ended && WIFEXITED(process.status) ? WEXITSTATUS(process.status) : -1;
-}
-
-/* Runs a program; it must end with that status and say one line that fits the pattern, or nothing
- * where there is none. */
-static void expect(int line, int status, const char *pattern, const char *name, ...)
-{
-    const char *arguments[ARGUMENTS_MAX] = {NULL};
-    char path[PATH_SIZE];
-    char log[PATH_SIZE];
-    char text[TEXT_SIZE];
-    char output[TEXT_SIZE];
-    size_t count = 0;
-    va_list rest;
-    va_start(rest, name);
-    arguments[count++] = program(name, path);
-    while ((arguments[count] = va_arg(rest, const char *)) != NULL) {
-        count++;
-        assert_true(count < ARGUMENTS_MAX);
-    }
-    va_end(rest);
-    int ended = run(arguments, in_folder("complaints", log), output);
-    unsigned lines = read_complaints(log, text);
-    bool fits = pattern ? lines == 1 && fnmatch(pattern, text, 0) == 0 : lines == 0;
-    if (ended != status || !fits) {
-        print_error("line %d: %s %s %s: exit status %d, not %d; it says:\n%s\n", line, name,
-                    arguments[1] ? arguments[1] : "",
-                    arguments[1] && arguments[2] ? arguments[2] : "", ended, status, text);
-        print_error("expected: %s\n", pattern ? pattern : "nothing");
-        fail();
-    }
-}
-
-#define EXPECT(...) expect(__LINE__, __VA_ARGS__, NULL)
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    assert_int_equal(chmod(path, 0600), 0);
-}
 
 static void execute_sqlite(const char *path, const char *sql)
 {
@@ -150,7 +36,7 @@ static void broker_arguments(void **state)
     char broker[PATH_SIZE];
     char path[PATH_SIZE];
     bed = *state;
-    program("fabric-broker", broker);
+    invocation_program("fabric-broker", broker);
     EXPECT(64, "fabric-broker: 'operand': no operand is expected*", "fabric-broker", "operand");
     EXPECT(64, "fabric-broker: --nonsense: is no option*", "fabric-broker", "--nonsense");
     EXPECT(64, "fabric-broker: --lease-ms: a value is missing", "fabric-broker", "--lease-ms");
@@ -161,15 +47,14 @@ static void broker_arguments(void **state)
     EXPECT(78, "fabric-broker: FABRIC_NONSENSE: no Fabric program knows*", "env",
            "FABRIC_NONSENSE=1", broker);
     EXPECT(78, "fabric-broker: FABRIC_LEASE_MS:*", "env", "FABRIC_LEASE_MS=banana", broker);
-    write_file(in_folder("broker.conf", path), "lease_ms = 500\nnonsense = 1\n");
+    invocation_write_file(bed, "broker.conf", "lease_ms = 500\nnonsense = 1\n", 0600, path);
     EXPECT(78, "fabric-broker: *broker.conf: *no key 'nonsense'*", "fabric-broker", "--config",
            path);
-    write_file(path, "store_password = x\n");
-    assert_int_equal(chmod(path, 0644), 0);
+    invocation_write_file(bed, "broker.conf", "store_password = x\n", 0644, path);
     EXPECT(78, "fabric-broker: *secret 'store_password'*chmod 600*", "fabric-broker", "--config",
            path);
     EXPECT(78, "fabric-broker: *nothing.conf*", "fabric-broker", "--config",
-           in_folder("nothing.conf", path));
+           invocation_path(bed, "nothing.conf", path));
     EXPECT(78, "fabric-broker: listen: *leaves this machine*allow_plaintext*", "fabric-broker",
            "--listen", "tcp://0.0.0.0:5700");
     EXPECT(78, "fabric-broker: listen: *", "fabric-broker", "--listen", "carrier-pigeon");
@@ -191,7 +76,7 @@ static void broker_address(void **state)
     assert_int_equal(getsockname(taken, (struct sockaddr *)&address, &size), 0);
     snprintf(listen_on, sizeof listen_on, "tcp://127.0.0.1:%u", ntohs(address.sin_port));
     snprintf(pattern, sizeof pattern, "fabric-broker: *%s*", listen_on);
-    snprintf(store, sizeof store, "sqlite:%s", in_folder("address.db", path));
+    snprintf(store, sizeof store, "sqlite:%s", invocation_path(bed, "address.db", path));
     EXPECT(69, pattern, "fabric-broker", "--listen", listen_on, "--publish", "tcp://127.0.0.1:*",
            "--store", store);
     EXPECT(69, pattern, "fabric-broker", "--listen", "tcp://127.0.0.1:*", "--publish", listen_on,
@@ -211,14 +96,15 @@ static void broker_store(void **state)
     EXPECT(78, "fabric-broker: store: *", "fabric-broker", ANYWHERE, "--store", "oracle:x");
     EXPECT(69, "fabric-broker: store: *", "fabric-broker", ANYWHERE, "--store",
            "mysql://root@127.0.0.1:1/fabric");
-    snprintf(store, sizeof store, "sqlite:%s", in_folder("no/such/folder.db", path));
+    snprintf(store, sizeof store, "sqlite:%s", invocation_path(bed, "no/such/folder.db", path));
     EXPECT(69, "fabric-broker: store: *folder.db*", "fabric-broker", ANYWHERE, "--store", store);
-    snprintf(foreign_store, sizeof foreign_store, "sqlite:%s", in_folder("foreign.db", foreign));
+    snprintf(foreign_store, sizeof foreign_store, "sqlite:%s",
+             invocation_path(bed, "foreign.db", foreign));
     execute_sqlite(foreign, "CREATE TABLE mailbox (letter TEXT)");
     EXPECT(78, "fabric-broker: store: *another program*", "fabric-broker", ANYWHERE, "--store",
            foreign_store);
-    write_file(in_folder("text.db", path),
-               "This is no database, but a text that is long enough.\n");
+    invocation_write_file(bed, "text.db", "This is no database, but a text that is long enough.\n",
+                          0600, path);
     snprintf(store, sizeof store, "sqlite:%s", path);
     EXPECT(78, "fabric-broker: store: *", "fabric-broker", ANYWHERE, "--store", store);
 
@@ -298,9 +184,9 @@ static void worker_errors(void **state)
     char library[PATH_SIZE + 64];
     char text[PATH_SIZE];
     bed = *state;
-    program("fabricctl", library);
+    invocation_program("fabricctl", library);
     snprintf(strrchr(library, '/'), 64, "/../lib/libfabric_client.so");
-    program("fabric", module);
+    invocation_program("fabric", module);
     snprintf(strrchr(module, '/'), 64, "/../tests/probe_module.so");
     EXPECT(64, "*--nonsense*", "fabric-worker", "--nonsense");
     EXPECT(64, "*--module FILE*", "fabric-worker");
@@ -308,7 +194,7 @@ static void worker_errors(void **state)
     EXPECT(78, "*InvalidModule*nothing.so*", "fabric-worker", "--module", "/nothing.so");
     EXPECT(78, "*InvalidModule*libfabric_client.so*fabric_module*", "fabric-worker", "--module",
            library);
-    write_file(in_folder("text.so", text), "no module");
+    invocation_write_file(bed, "text.so", "no module", 0600, text);
     EXPECT(78, "*InvalidModule*text.so*", "fabric-worker", "--module", text);
     EXPECT(78, "*PlaintextRefused*192.0.2.1*", "fabric-worker", "--module", module, "--url",
            "fabric://192.0.2.1:5700");

@@ -1,0 +1,8 @@
+/* A module that needs a function which nobody has, for errors of fabric-worker. */
+#include <fabric/worker.h>
+
+bool nobody_has_this(void *state, fabric_bytes_t id);
+
+static const fabric_entity_type_t type = {.name = "Unresolved", .start = nobody_has_this};
+
+FABRIC_MODULE(&type);
