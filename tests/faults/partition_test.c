@@ -1,0 +1,219 @@
+/* A broker and a worker in network namespaces of their own, between which packets are dropped in one
+ * direction, the other, or both: no end of a connection is told of it, not even by the kernel. The worker
+ * is replaced after its lease; when packets pass again, all heals by itself; nothing is lost or doubled.
+ *
+ * The test's program moves into a namespace of its own, with the broker, the clients and the second worker
+ * on its loopback. The first worker's namespace has no loopback: its 127.0.0.1 is the broker's, over a pair
+ * of veth devices, so that nobody needs to allow plain text. nftables drops the packets.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "tests/lib/workload.h"
+
+enum {
+    LEASE_MS = 1000,
+    TAKEOVER_MS = 1000, /* after the lease, as promised */
+    SLACK_MS = 3000,    /* a loaded machine */
+    HEAL_MS = 20000,
+    TOOL_MS = 10000
+};
+
+#define NEAR "fabric0" /* the broker's end of the pair */
+#define FAR  "fabric1" /* the worker's */
+
+typedef enum direction { TO_BROKER, TO_WORKER, BOTH } direction_t;
+
+static testbed_t *bed;
+static int near_namespace = -1;
+static int far_namespace = -1;
+
+/* ---- namespaces ---- */
+
+/* Runs a tool of the system to its end; false where it is not there or fails. */
+static bool run_tool(const char *const *arguments)
+{
+    char log[FOLDER_PATH_SIZE + 16];
+    reason_t reason = {{0}};
+    process_t process = PROCESS_NONE;
+    snprintf(log, sizeof log, "%s/tools.log", bed->folder);
+    if (process_start(arguments, log, false, &reason, &process) != FABRIC_OK) {
+        return false;
+    }
+    bool done = process_wait(&process, TOOL_MS, &reason) == FABRIC_OK;
+    process_stop(&process, 0);
+    return done;
+}
+
+#define RUN_TOOL(...) run_tool((const char *const[]){__VA_ARGS__, NULL})
+
+static bool enter(int namespace)
+{
+    return setns(namespace, CLONE_NEWNET) == 0;
+}
+
+static int own_namespace(void)
+{
+    return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+}
+
+/* Lets a device of the present namespace carry packets from and to 127.0.0.1. */
+static bool let_loopback_pass(const char *device)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/route_localnet", device);
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    bool done = file >= 0 && write(file, "1", 1) == 1;
+    if (file >= 0) {
+        close(file);
+    }
+    return done;
+}
+
+static bool make_far_side(void)
+{
+    char path[64];
+    if (unshare(CLONE_NEWNET) != 0) {
+        return false;
+    }
+    far_namespace = own_namespace();
+    snprintf(path, sizeof path, "/proc/%ld/fd/%d", (long)getpid(), far_namespace);
+    return enter(near_namespace) &&
+           RUN_TOOL("ip", "link", "add", NEAR, "type", "veth", "peer", "name", FAR, "netns",
+                    path) &&
+           enter(far_namespace) && RUN_TOOL("ip", "address", "add", "10.9.0.2/30", "dev", FAR) &&
+           RUN_TOOL("ip", "link", "set", FAR, "up") && let_loopback_pass(FAR) &&
+           RUN_TOOL("ip", "route", "add", "127.0.0.1/32", "via", "10.9.0.1", "dev", FAR) &&
+           enter(near_namespace);
+}
+
+static bool make_filter(void)
+{
+    return RUN_TOOL("nft", "add", "table", "ip", "cut") &&
+           RUN_TOOL("nft", "add", "chain", "ip", "cut", "in",
+                    "{ type filter hook input priority 0; }") &&
+           RUN_TOOL("nft", "add", "chain", "ip", "cut", "out",
+                    "{ type filter hook output priority 0; }");
+}
+
+static const char *make_namespaces(void)
+{
+    if (near_namespace >= 0) {
+        return NULL;
+    }
+    if (unshare(CLONE_NEWNET) != 0) {
+        return errno == EPERM ? "network namespaces are for root"
+                              : "the kernel gives no network namespace";
+    }
+    near_namespace = own_namespace();
+    if (!RUN_TOOL("ip", "link", "set", "lo", "up") || !make_far_side() ||
+        !RUN_TOOL("ip", "address", "add", "10.9.0.1/30", "dev", NEAR) ||
+        !RUN_TOOL("ip", "link", "set", NEAR, "up") || !let_loopback_pass(NEAR)) {
+        return "ip cannot join two network namespaces here";
+    }
+    return make_filter() ? NULL : "nft cannot drop packets here";
+}
+
+static void drop(direction_t direction)
+{
+    if (direction != TO_WORKER) {
+        assert_true(RUN_TOOL("nft", "add", "rule", "ip", "cut", "in", "iifname", NEAR, "drop"));
+    }
+    if (direction != TO_BROKER) {
+        assert_true(RUN_TOOL("nft", "add", "rule", "ip", "cut", "out", "oifname", NEAR, "drop"));
+    }
+}
+
+static void heal(void)
+{
+    assert_true(RUN_TOOL("nft", "flush", "table", "ip", "cut"));
+}
+
+/* ---- the cluster ---- */
+
+static workload_t *begin(void **state, const char *test)
+{
+    static const char *const arguments[] = {"--lease-ms", "1000", NULL};
+    bed = *state;
+    const char *missing = make_namespaces();
+    if (missing) {
+        print_message("skip: %s: %s\n", test, missing);
+        skip();
+    }
+    heal(); /* what a test that failed left */
+    bed->broker_arguments = arguments;
+    testbed_start(bed, 0);
+    assert_true(enter(far_namespace));
+    testbed_add_worker(bed);
+    assert_true(enter(near_namespace));
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 2);
+    workload_t *load = workload_start(bed, &(workload_options_t){0});
+    workload_run(load, 300);
+    return load;
+}
+
+static bool is_replaced(void *context)
+{
+    (void)context;
+    return testbed_shards_owned(bed, &bed->cluster.workers[0]) <= 0;
+}
+
+static bool is_back(void *context)
+{
+    (void)context;
+    return testbed_shards_owned(bed, &bed->cluster.workers[0]) > 0;
+}
+
+static void cut_and_heal(void **state, const char *test, direction_t direction)
+{
+    workload_t *load = begin(state, test);
+    for (uint32_t i = 0; i < testbed_repeat(1); i++) {
+        assert_true(is_back(NULL));
+        drop(direction);
+        uint64_t start_ms = clock_monotonic_ms();
+        if (!workload_run_until(load, is_replaced, NULL, LEASE_MS + TAKEOVER_MS + SLACK_MS)) {
+            fail_msg("the worker was not replaced");
+        }
+        print_message("%s: replaced after %llu ms\n", test,
+                      (unsigned long long)(clock_monotonic_ms() - start_ms));
+        workload_run(load, 2 * LEASE_MS); /* the other one has all shards meanwhile */
+        assert_true(is_replaced(NULL));
+        heal();
+        if (!workload_run_until(load, is_back, NULL, HEAL_MS)) {
+            fail_msg("the worker did not come back");
+        }
+        workload_run(load, 300);
+    }
+    workload_end_and_check(&load);
+}
+
+static void worker_to_broker(void **state)
+{
+    cut_and_heal(state, "worker_to_broker", TO_BROKER);
+}
+
+static void broker_to_worker(void **state)
+{
+    cut_and_heal(state, "broker_to_worker", TO_WORKER);
+}
+
+static void both_ways(void **state)
+{
+    cut_and_heal(state, "both_ways", BOTH);
+}
+
+int main(void)
+{
+    static const testbed_test_t tests[] = {
+        {"worker_to_broker", worker_to_broker, TESTBED_SQLITE},
+        {"broker_to_worker", broker_to_worker, TESTBED_SQLITE},
+        {"both_ways", both_ways, TESTBED_SQLITE},
+    };
+    return testbed_run("partition", tests, sizeof tests / sizeof tests[0]);
+}
