@@ -228,6 +228,9 @@ void link_lose(link_t *link, uint32_t index, uint64_t now_ms)
     link_lose_shards(link, index, now_ms);
     link_out_clear(endpoint);
     link_set_phase(endpoint, PHASE_DOWN);
+    if (endpoint->reopen_ms == 0) {
+        endpoint->reopen_ms = now_ms + LINK_CONNECTING_MS;
+    }
 }
 
 void link_disconnected(link_t *link, uint32_t index, uint64_t now_ms)

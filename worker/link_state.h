@@ -40,7 +40,7 @@ typedef struct link_endpoint {
     uint64_t connection; /* of the last hello */
     uint64_t hello_ms;   /* when it was said, or REFUSED: when to say it again */
     uint32_t hello_tries;
-    uint64_t reopen_ms;   /* DOWN: when to give the socket up; 0: not known yet */
+    uint64_t reopen_ms;   /* DOWN: when to give the socket up; 0: at the next tick it is known */
     incarnation_t broker; /* WELCOMED */
     uint32_t lease_ms, heartbeat_ms;
     uint64_t heard_ms;

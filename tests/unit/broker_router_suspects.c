@@ -244,7 +244,7 @@ static void a_second_suspicion_means_few_others(void **state)
 {
     (void)state;
     loaded_t loaded[41] = {{"", {0}}};
-    char names[40][4];
+    char names[40][12];
     for (int i = 0; i < 40; i++) {
         snprintf(names[i], sizeof names[i], "%d", i);
         loaded[i].entity = names[i];
