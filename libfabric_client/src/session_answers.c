@@ -168,6 +168,7 @@ static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabri
         resend_from_oldest(session, peer, call, hint_ms);
         return;
     }
+    bool no_room = error == FABRIC_ERROR_BUSY || error == FABRIC_ERROR_MAILBOX_FULL;
     shard_queue_t *queue = session_queue(session, call->shard);
     session_take_back(session, call);
     if (error == FABRIC_ERROR_NOT_HOME) {
@@ -179,8 +180,9 @@ static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabri
         session_hold(session, queue,
                      session->now_ms + retry_delay(session, hint_ms, queue->attempts));
         queue->attempts += queue->attempts < UINT32_MAX;
+        queue->no_room = no_room;
     }
-    if (error == FABRIC_ERROR_BUSY || error == FABRIC_ERROR_MAILBOX_FULL) {
+    if (no_room) {
         give_up_late(session, queue, error);
     }
 }

@@ -184,6 +184,7 @@ static void leave_queue(session_t *session, call_t *call, bool answered)
     queue_list_remove(&queue->calls, call);
     if (answered) {
         queue->attempts = 0;
+        session_room_freed(session, queue);
     }
     if (!queue->calls.first) {
         session_unhold(session, queue);

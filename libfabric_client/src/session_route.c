@@ -114,9 +114,9 @@ static void look_for_route(session_t *session)
 
 static void dispatch_durable(session_t *session, call_t *call)
 {
-    const shard_queue_t *queue = session_queue(session, call->shard);
+    shard_queue_t *queue = session_queue(session, call->shard);
     const call_t *before = call->queue.previous;
-    if (queue->held || (before && before->state == CALL_WAITING) ||
+    if ((queue->held && queue->room == 0) || (before && before->state == CALL_WAITING) ||
         (before && shard_id_group(call->shard) == 0)) {
         return;
     }
@@ -128,6 +128,7 @@ static void dispatch_durable(session_t *session, call_t *call)
     uint32_t peer = route(session, call->shard);
     if (is_welcome(session, peer)) {
         make_ready(session, call, peer);
+        queue->room -= queue->held;
     } else {
         look_for_route(session);
     }
@@ -177,6 +178,8 @@ void session_hold(session_t *session, shard_queue_t *queue, uint64_t retry_at_ms
         return;
     }
     queue->held = true;
+    queue->no_room = false;
+    queue->room = 0;
     queue->retry_at_ms = retry_at_ms;
     queue->held_previous = NULL;
     queue->held_next = session->held;
@@ -198,6 +201,7 @@ void session_unhold(session_t *session, shard_queue_t *queue)
         return;
     }
     queue->held = false;
+    queue->room = 0;
     *(queue->held_previous ? &queue->held_previous->held_next : &session->held) = queue->held_next;
     if (queue->held_next) {
         queue->held_next->held_previous = queue->held_previous;
@@ -209,6 +213,29 @@ void session_unhold(session_t *session, shard_queue_t *queue)
     }
 }
 
+void session_room_freed(session_t *session, shard_queue_t *queue)
+{
+    if (queue->held && queue->no_room) {
+        queue->room++;
+        session->held_due_ms = session->now_ms;
+    }
+}
+
+/* As many of the oldest that wait as have been answered meanwhile. Backoffs alone leave a broker idle that has worked off what it
+ * had room for, and sending everything whenever something is answered would bury it in calls that it refuses. */
+static void send_into_room(session_t *session, shard_queue_t *queue)
+{
+    for (call_t *call = queue->calls.first; call && queue->room > 0; call = call->queue.next) {
+        if (call->state == CALL_WAITING) {
+            session_dispatch(session, call);
+            if (call->state == CALL_WAITING) {
+                break;
+            }
+        }
+    }
+    queue->room = 0;
+}
+
 static void retry_held(session_t *session)
 {
     session->held_due_ms = NEVER;
@@ -217,6 +244,7 @@ static void retry_held(session_t *session)
         if (queue->retry_at_ms <= session->now_ms) {
             session_unhold(session, queue);
         } else {
+            send_into_room(session, queue);
             session->held_due_ms = earlier(session->held_due_ms, queue->retry_at_ms);
         }
         queue = next;

@@ -77,7 +77,9 @@ typedef struct shard_queue {
     uint64_t generation;
     uint32_t override; /* peer that a redirect named, or NO_PEER */
     uint64_t override_until_ms;
-    bool held; /* nothing is sent before retry_at_ms */
+    bool held;    /* nothing is sent before retry_at_ms, but what finds room */
+    bool no_room; /* that is why it is held: each answer shows that there is room for one more */
+    uint32_t room;
     uint64_t retry_at_ms;
     uint32_t attempts;
     struct shard_queue *held_previous;
@@ -154,6 +156,8 @@ void session_dispatch(session_t *session, call_t *call);
 void session_take_back(session_t *session, call_t *call);
 /* Lets a shard's durable calls wait, then sends them from the oldest waiting one on. */
 void session_hold(session_t *session, shard_queue_t *queue, uint64_t retry_at_ms);
+/* A call of the queue was answered: when it is held for want of room, another may go. */
+void session_room_freed(session_t *session, shard_queue_t *queue);
 void session_unhold(session_t *session, shard_queue_t *queue);
 /* Lets a volatile call wait. */
 void session_park(session_t *session, call_t *call, uint64_t retry_at_ms);

@@ -240,6 +240,28 @@ static void test_retry_then_predecessor_missing(void **state)
     }
 }
 
+/* Each answer shows room for one call more, long before the end of the backoff. */
+static void test_an_answer_lets_the_next_go(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t b = script_ask(d, true, "a");
+    uint64_t c = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 3);
+    script_reject(d, 0, b, FABRIC_ERROR_BUSY, 500);
+    script_reject(d, 0, c, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
+    assert_int_equal(script_pull(d, 0), 0);
+    script_reply(d, 0, a, 77);
+    script_expect_end(d, a, FABRIC_OK);
+    assert_int_equal(script_pull(d, 0), 1); /* and not both: there is room for one */
+    assert_int_equal(d->seen[0].request.sequence, b);
+    script_reject(d, 0, b, FABRIC_ERROR_BUSY, 500); /* another client was quicker */
+    assert_int_equal(script_pull(d, 0), 0);
+    script_advance(d, 520);
+    assert_int_equal(script_pull(d, 0), 2);
+}
+
 static void test_predecessor_at_another_broker_is_fetched_back(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -450,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tell_ends_when_accepted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rejections_are_final_by_class, setup, teardown),
         cmocka_unit_test_setup_teardown(test_retry_then_predecessor_missing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_an_answer_lets_the_next_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_predecessor_at_another_broker_is_fetched_back, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_backoff_grows_and_is_bounded, setup, teardown),
