@@ -138,9 +138,10 @@ static void reject_volatile(router_t *router, message_t *message, const message_
 {
     client_t *client = client_find(router, message->stored.call.client);
     if (client) {
-        fabric_error_t error = result->error == FABRIC_ERROR_MAILBOX_FULL
-                                   ? FABRIC_ERROR_MAILBOX_FULL
-                                   : FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+        bool told =
+            result->error == FABRIC_ERROR_MAILBOX_FULL || result->error == FABRIC_ERROR_TIMEOUT;
+        fabric_error_t error =
+            told ? (fabric_error_t)result->error : FABRIC_ERROR_RUNNER_NOT_REGISTERED;
         request_reject(router, client, message->stored.call.sequence, error, NOT_TAKEN_DELAY_MS,
                        "");
     }

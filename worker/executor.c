@@ -114,6 +114,13 @@ static bool lease_holds(const executor_t *executor, const reign_t *reign)
            atomic_load_explicit(&reign->lease->start_until_ms, memory_order_relaxed);
 }
 
+/* A volatile message whose caller has given up: what is done for nobody would make those behind it late, too. */
+static bool is_too_late(const executor_t *executor, const message_deliver_t *delivery)
+{
+    return !(delivery->flags & REQUEST_DURABLE) && delivery->deadline_ms > 0 &&
+           executor->now_ms >= delivery->deadline_ms;
+}
+
 static void dispatch(executor_t *executor, work_source_t source, const message_deliver_t *delivery)
 {
     reign_t *reign = reign_find(executor, (shard_id_t){(uint32_t)delivery->shard});
@@ -126,6 +133,10 @@ static void dispatch(executor_t *executor, work_source_t source, const message_d
     const type_entry_t *type = type_table_find(executor->types, delivery->type);
     if (!type) {
         result_not_taken(executor, source, delivery, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+        return;
+    }
+    if (is_too_late(executor, delivery)) {
+        result_not_taken(executor, source, delivery, FABRIC_ERROR_TIMEOUT);
         return;
     }
     entity_t *entity = entity_find(executor, type, delivery->id);
@@ -209,7 +220,9 @@ static bool ready_step(executor_t *executor)
         entity->volatile_waiting--;
     }
     reign->waiting--;
-    if (taken) {
+    if (taken && is_too_late(executor, &waiting->delivery)) {
+        result_not_taken(executor, reign->source, &waiting->delivery, FABRIC_ERROR_TIMEOUT);
+    } else if (taken) {
         handle_delivery(executor, entity, reign, &waiting->delivery);
     } else {
         result_not_taken(executor, reign->source, &waiting->delivery,

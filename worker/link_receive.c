@@ -242,6 +242,9 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
     fabric_error_t error = FABRIC_ERROR_UNKNOWN_KIND; /* one that a worker is not sent */
     if (kind == KIND_DELIVER) {
         if ((error = message_get_deliver(body, &message.deliver)) == FABRIC_OK) {
+            uint64_t left_ms = message.deliver.deadline_ms; /* a time of ours from here on */
+            message.deliver.deadline_ms =
+                left_ms > 0 && left_ms < UINT64_MAX - now_ms ? now_ms + left_ms : 0;
             link_deliver(link, index, frame, &message.deliver);
         }
     } else if (kind == KIND_ASSIGN) {

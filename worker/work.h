@@ -53,13 +53,13 @@ typedef struct work {
     work_kind_t kind;
     uint32_t executor; /* for whom */
     work_source_t source;
-    shard_id_t shard;          /* BEGIN, STOP */
-    token_t token;             /* BEGIN, STOP */
-    const work_lease_t *lease; /* BEGIN: outlives every executor */
-    uint64_t deadline_ms;      /* STOP */
-    work_frame_t *frame;       /* DELIVERIES: what their views point into */
-    uint32_t count, capacity;  /* DELIVERIES */
-    message_deliver_t deliveries[];
+    shard_id_t shard;               /* BEGIN, STOP */
+    token_t token;                  /* BEGIN, STOP */
+    const work_lease_t *lease;      /* BEGIN: outlives every executor */
+    uint64_t deadline_ms;           /* STOP */
+    work_frame_t *frame;            /* DELIVERIES: what their views point into */
+    uint32_t count, capacity;       /* DELIVERIES */
+    message_deliver_t deliveries[]; /* their deadline_ms is a monotonic time, 0: none */
 } work_t;
 
 /* Work of a kind with room for `capacity` deliveries. */
