@@ -171,7 +171,8 @@ static fabric_error_t read_once(lane_t *lane, const query_t *query, collection_t
         query->calls ? driver->find_calls(lane->store, query->from, query->calls, query->call_count,
                                           collect, collection)
                      : driver->load_pending(lane->store, query->from, collect, collection);
-    if (!error && !query->calls) {
+    if (!error &&
+        (!query->calls || collection->first)) { /* after the rows: none of them is above it */
         error = driver->high_id(lane->store, &collection->high_id);
     }
     if (error) {
@@ -198,13 +199,14 @@ static fabric_error_t read_patiently(lane_t *lane, const query_t *query, collect
 }
 
 fabric_error_t lane_find_calls(lane_t *lane, request_id_t floor, const call_key_t *calls,
-                               size_t call_count, message_t **messages)
+                               size_t call_count, message_t **messages, uint64_t *high_id)
 {
     query_t query = {floor, calls, call_count};
     collection_t collection;
     fabric_error_t error = read_patiently(lane, &query, &collection);
     if (!error) {
         *messages = collection.first;
+        *high_id = collection.high_id;
     }
     return error;
 }

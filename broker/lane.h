@@ -70,10 +70,11 @@ FABRIC_MUST_USE fabric_error_t lane_commit(lane_t *lane, const store_batch_t *ba
 void lane_rejections_clear(lane_rejections_t *rejected);
 
 /* The messages of these calls, chained by `chain`, in state ENDED with `reply` where they have
- * theirs. Gives up at the first sign of an unavailable database. */
+ * theirs. `high_id`: no writer has given a larger id than that to any of them. Gives up at the first
+ * sign of an unavailable database. */
 FABRIC_MUST_USE fabric_error_t lane_find_calls(lane_t *lane, request_id_t floor,
                                                const call_key_t *calls, size_t call_count,
-                                               message_t **messages);
+                                               message_t **messages, uint64_t *high_id);
 /* All pending messages from an id on, chained by `chain` in increasing order of id. `high_id`: no
  * message of writers fenced before has a larger id. Tries until it works. OK, FENCED, STORE_LOST, SHUTTING_DOWN.
  */

@@ -53,8 +53,9 @@ static void run_operation(lane_actor_t *self, lane_operation_t *operation)
         }
         break;
     case LANE_FIND_CALLS:
-        operation->error = lane_find_calls(lane, operation->from, operation->calls,
-                                           operation->call_count, &operation->messages);
+        operation->error =
+            lane_find_calls(lane, operation->from, operation->calls, operation->call_count,
+                            &operation->messages, &operation->high_id);
         break;
     case LANE_LOAD:
         operation->error =

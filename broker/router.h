@@ -103,6 +103,9 @@ typedef struct router_lookup {
     size_t call_count;
 } router_lookup_t;
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
+/* Before what a look-up found: no writer has given larger ids to it, so such ids are sound however far
+ * they are from the time, and ours will be larger. 0: it found nothing. */
+void router_high_id(router_t *router, uint64_t high_id);
 /* For each message that store_driver.find_calls visits; `reply` may be NULL. */
 void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
                          store_tally_t tally, const store_reply_t *reply);

@@ -159,11 +159,16 @@ static void message_loaded(router_t *router, message_t *message)
 
 static void shard_reconcile(router_t *router, shard_t *shard);
 
+void router_high_id(router_t *router, uint64_t high_id)
+{
+    snowflake_lift(&router->generator, (request_id_t){high_id});
+    router->high_id_stored = high_id > router->high_id_stored ? high_id : router->high_id_stored;
+}
+
 void router_loaded(router_t *router, message_t *messages, uint64_t high_id, uint64_t now_ms)
 {
     router->now_ms = now_ms;
-    snowflake_lift(&router->generator, (request_id_t){high_id});
-    router->high_id_stored = high_id > router->high_id_stored ? high_id : router->high_id_stored;
+    router_high_id(router, high_id);
     while (messages) {
         message_t *message = messages;
         messages = message->chain;

@@ -179,6 +179,7 @@ static void committed(router_shell_t *shell, uint32_t lane, lane_operation_t *co
 
 static void found(router_shell_t *shell, uint32_t lane, lane_operation_t *find)
 {
+    router_high_id(shell->router, find->high_id);
     CRASH_POINT(LOOKUP_FOUND);
     for (const message_t *message = find->messages; message; message = message->chain) {
         router_lookup_found(shell->router, lane, &message->stored, message->tally,

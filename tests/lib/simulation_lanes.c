@@ -66,6 +66,7 @@ static void committed(broker_life_t *life, uint32_t lane, operation_t *commit)
 
 static void found(broker_life_t *life, uint32_t lane, operation_t *find)
 {
+    router_high_id(life->router, find->high_id);
     for (const message_t *message = find->messages; message; message = message->chain) {
         router_lookup_found(life->router, lane, &message->stored, message->tally,
                             message->state == MESSAGE_ENDED ? &message->reply : NULL);
@@ -107,8 +108,9 @@ static void run_operation(lane_t *lane, operation_t *operation)
         operation->error = lane_commit(lane, operation->batch, &operation->rejected);
         break;
     case OPERATION_FIND:
-        operation->error = lane_find_calls(lane, operation->from, operation->calls,
-                                           operation->call_count, &operation->messages);
+        operation->error =
+            lane_find_calls(lane, operation->from, operation->calls, operation->call_count,
+                            &operation->messages, &operation->high_id);
         break;
     case OPERATION_LOAD:
         operation->error =

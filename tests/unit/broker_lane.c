@@ -489,8 +489,11 @@ static void finds_calls_with_their_replies(void **state)
     assert_int_equal(lane_commit(f->lane, &batch, &rejected), FABRIC_OK);
     const call_key_t calls[] = {{9, 101}, {9, 104}, {9, 999}};
     message_t *messages = NULL;
-    assert_int_equal(lane_find_calls(f->lane, (request_id_t){99}, calls, 3, &messages), FABRIC_OK);
+    uint64_t high_id = 0;
+    assert_int_equal(lane_find_calls(f->lane, (request_id_t){99}, calls, 3, &messages, &high_id),
+                     FABRIC_OK);
     assert_non_null(messages);
+    assert_int_equal(high_id, batch.high_id);
     assert_int_equal(messages->stored.id.value, 101);
     assert_int_equal(messages->state, MESSAGE_ENDED);
     assert_true(fabric_bytes_equal(messages->reply.payload, fabric_bytes_of("r")));
@@ -506,7 +509,8 @@ static void look_up_gives_up_and_the_lane_mends(void **state)
     strike(MEMORY_STORE_LOAD, MEMORY_STORE_DISCONNECTED, 0, 1);
     const call_key_t call = {9, 101};
     message_t *messages = NULL;
-    assert_int_equal(lane_find_calls(f->lane, (request_id_t){99}, &call, 1, &messages),
+    uint64_t high_id = 0;
+    assert_int_equal(lane_find_calls(f->lane, (request_id_t){99}, &call, 1, &messages, &high_id),
                      FABRIC_ERROR_STORE_UNAVAILABLE);
     assert_null(messages);
     assert_true(lane_broken(f->lane));
