@@ -195,7 +195,9 @@ static uint64_t query_number(MYSQL *connection, const char *query)
 
 static uint64_t count_deadlocks(MYSQL *connection)
 {
-    return query_number(connection, "SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'");
+    return query_number(
+        connection,
+        "SELECT `count` FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'");
 }
 
 /* Whether a transaction waits for a lock of another. */
@@ -221,8 +223,12 @@ static void deadlocked(void **state)
     outage_t *outage = outage_start(*state, NULL);
     MYSQL *other = outage_connect(outage, true, NULL);
     MYSQL *observer = outage_connect(outage, true, NULL);
-    char fill[200];
-    snprintf(fill, sizeof fill, "INSERT INTO ballast SELECT seq, 0 FROM seq_1_to_%d", BALLAST_ROWS);
+    char fill[300];
+    snprintf(fill, sizeof fill,
+             "INSERT INTO ballast WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+             "WHERE i < 100) "
+             "SELECT (a.i - 1) * 100 + b.i, 0 FROM n a, n b WHERE a.i <= %d",
+             BALLAST_ROWS / 100);
     outage_execute(other, "CREATE TABLE ballast (id INT PRIMARY KEY, weight INT NOT NULL)");
     outage_execute(other, fill);
     outage_execute(other, "SET SESSION innodb_lock_wait_timeout = 10");

@@ -129,15 +129,14 @@ static void read_only(void **state)
 static size_t find_connections(MYSQL *administrator, unsigned long ids[CONNECTIONS_MAX])
 {
     size_t count = 0;
-    assert_int_equal(mysql_query(administrator,
-                                 "SELECT id FROM information_schema.processlist WHERE user = "
-                                 "'fabric_broker'"),
-                     0);
+    assert_int_equal(mysql_query(administrator, "SHOW PROCESSLIST"), 0);
     MYSQL_RES *result = mysql_store_result(administrator);
     assert_non_null(result);
     for (MYSQL_ROW row = mysql_fetch_row(result); row && count < CONNECTIONS_MAX;
          row = mysql_fetch_row(result)) {
-        ids[count++] = strtoul(row[0], NULL, 10);
+        if (strcmp(row[1], "fabric_broker") == 0) {
+            ids[count++] = strtoul(row[0], NULL, 10);
+        }
     }
     mysql_free_result(result);
     return count;

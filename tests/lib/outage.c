@@ -43,7 +43,8 @@ MYSQL *outage_connect(const outage_t *outage, bool administrator, unsigned *erro
     if (mysql_real_connect(connection, "127.0.0.1", administrator ? url.user : BROKER_USER, NULL,
                            url.database, url.port, administrator ? url.socket : NULL, 0)) {
         /* A failed test leaves it open: it must not sit on its locks. */
-        outage_execute(connection, "SET SESSION idle_transaction_timeout = 15");
+        outage_execute(connection, "SET SESSION wait_timeout = 60 "
+                                   "/*M! , SESSION idle_transaction_timeout = 15 */");
         return connection;
     }
     unsigned number = mysql_errno(connection);
