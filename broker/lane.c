@@ -171,8 +171,8 @@ static fabric_error_t read_once(lane_t *lane, const query_t *query, collection_t
         query->calls ? driver->find_calls(lane->store, query->from, query->calls, query->call_count,
                                           collect, collection)
                      : driver->load_pending(lane->store, query->from, collect, collection);
-    if (!error &&
-        (!query->calls || collection->first)) { /* after the rows: none of them is above it */
+    /* After the rows, so that none of them is above it. */
+    if (!error && (!query->calls || collection->first)) {
         error = driver->high_id(lane->store, &collection->high_id);
     }
     if (error) {

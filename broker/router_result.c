@@ -95,12 +95,11 @@ static void restart(entity_t *entity)
 }
 
 /* Handled by nobody, for want of a type: the wait for its registration is over, and a runner is there that does not have it. */
-static bool type_never_came(const router_t *router, const message_t *message,
+static bool type_never_came(router_t *router, const message_t *message,
                             const message_result_t *result)
 {
     return result->error == FABRIC_ERROR_RUNNER_NOT_REGISTERED &&
-           message->stored.flags & REQUEST_DURABLE &&
-           !type_find((router_t *)router, message->stored.type) &&
+           message->stored.flags & REQUEST_DURABLE && !type_find(router, message->stored.type) &&
            router->now_ms - router->started_ms >= router->config.registration_ms;
 }
 
