@@ -58,8 +58,20 @@ static call_t *find_refused(session_t *session, uint32_t peer, uint64_t sequence
     return call && !call->query && call->state == CALL_SENT && call->peer == peer ? call : NULL;
 }
 
-static void note_accepted(session_t *session, call_t *call, uint64_t request_id)
+/* A broker that takes a call of a type that our map does not know has a newer one. */
+static void ask_for_map(session_t *session, uint32_t peer)
 {
+    if (session->now_ms >= session->map_ask_at_ms) {
+        session->peers[peer].map_wanted_due = true;
+        session->map_ask_at_ms = session->now_ms + PROBE_MS;
+    }
+}
+
+static void note_accepted(session_t *session, uint32_t peer, call_t *call, uint64_t request_id)
+{
+    if (shard_id_group(call->shard) == 0) {
+        ask_for_map(session, peer);
+    }
     if ((call->flags & REQUEST_DURABLE) && !call->accepted) {
         session->stats.accepted++;
     }
@@ -76,7 +88,7 @@ static void apply_accepted(session_t *session, uint32_t peer, const message_acce
     if (!call) {
         return;
     }
-    note_accepted(session, call, accepted->request_id);
+    note_accepted(session, peer, call, accepted->request_id);
     if ((call->flags & REQUEST_TELL) && !(call->flags & REQUEST_WANT_HANDLED)) {
         session_end_text(session, call, FABRIC_OK, NULL);
     }
@@ -99,7 +111,7 @@ static void apply_reply(session_t *session, uint32_t peer, const message_reply_t
     if (!call) {
         return;
     }
-    note_accepted(session, call, reply->request_id);
+    note_accepted(session, peer, call, reply->request_id);
     call->code = reply->code;
     if ((call->flags & REQUEST_TELL) && !(call->flags & REQUEST_WANT_HANDLED)) {
         session_end_text(session, call, FABRIC_OK, NULL); /* handled, so it had been accepted */

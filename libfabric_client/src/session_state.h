@@ -25,7 +25,7 @@ enum {
     SILENT_HEARTBEATS = 3,    /* after which a connection counts as broken */
     CONNECTING_MS =
         4000, /* after which a socket is opened anew: after bytes that are no ZMTP libzmq never connects again */
-    PROBE_MS = 100,             /* how often calls without a route look for one */
+    PROBE_MS = 100, /* how often calls without a route, or of an unknown type, look for one */
     BACKOFF_FIRST_MS = 10,      /* upper bound of the first random wait; doubles each time */
     BACKOFF_MAX_MS = 2000,      /* where it stops doubling */
     RETRY_AFTER_MS_MAX = 10000, /* a broker's hint counts up to this */
@@ -100,6 +100,7 @@ struct session {
 
     shard_map_t *map;
     uint64_t map_generation;   /* +1 with each applied change of the map */
+    uint64_t map_ask_at_ms;    /* when the next sign of a newer map counts */
     uint64_t route_generation; /* +1 with each event that may change a route */
     uint64_t high_id;
     uint64_t doubted_id; /* far from high_id, heard once; 0: none */

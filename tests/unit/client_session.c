@@ -390,6 +390,33 @@ static void test_unknown_type_goes_one_at_a_time(void **state)
     assert_int_equal(d->seen[0].request.predecessor, a);
 }
 
+/* Who takes a call of a type has a map that knows it: no need to go on one at a time until the next heartbeat. */
+static void test_unknown_type_that_is_served_asks_for_the_map(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_connect(d, 0);
+    script_map_welcome(d, 0, 1, 1, 0, false);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t b = script_ask(d, true, "a");
+    uint64_t c = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 1);
+    script_accepted(d, 0, a, 50);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_MAP_WANTED);
+    script_reply(d, 0, a, 50);
+    assert_int_equal(script_pull(d, 0), 1); /* not with each answer */
+    assert_int_equal(d->seen[0].request.sequence, b);
+    script_advance(d, 150);
+    script_reply(d, 0, b, 51);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, c);
+    script_map(d, 0, 1, 2, 0, true);
+    script_pull(d, 0);
+    script_advance(d, 150);
+    script_reply(d, 0, c, 52);
+    assert_int_equal(script_pull(d, 0), 0); /* it is known now */
+}
+
 /* ---- frames ---- */
 
 static void test_blocked_frame_is_offered_again(void **state)
@@ -481,6 +508,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_map_update_changes_the_route, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_type_goes_one_at_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_type_that_is_served_asks_for_the_map, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_blocked_frame_is_offered_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unsent_frame_of_a_broken_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_bytes_hurt_nobody_else, setup, teardown),
