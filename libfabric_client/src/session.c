@@ -36,7 +36,8 @@ session_t *session_new(const session_config_t *config)
     session->buckets = session_allocate(session->bucket_count, sizeof(call_t *));
     session->waiting_due_ms = NEVER;
     session->wheel_due_ms = NEVER;
-    session->held_due_ms = NEVER;
+    session->timed_due_ms = NEVER;
+    session->room_due_ms = NEVER;
     session->probe_at_ms = NEVER;
     return session;
 }
@@ -179,15 +180,11 @@ void session_tick(session_t *session, uint64_t now_ms)
     }
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t session_next_deadline(const session_t *session)
 {
-    uint64_t due = earlier(session->wheel_due_ms, session->probe_at_ms);
-    due = earlier(due, earlier(session->held_due_ms, session->waiting_due_ms));
+    uint64_t due = session_earlier(session->wheel_due_ms, session->probe_at_ms);
+    due = session_earlier(due, session_earlier(session->timed_due_ms, session->room_due_ms));
+    due = session_earlier(due, session->waiting_due_ms);
     for (size_t i = 0; i < session->peer_count; i++) {
         const peer_t *peer = &session->peers[i];
         uint64_t silent_ms = peer->heard_at_ms + SILENT_HEARTBEATS * session->heartbeat_ms;
@@ -195,16 +192,16 @@ uint64_t session_next_deadline(const session_t *session)
         case PEER_UNUSED:
             break;
         case PEER_CONNECTING:
-            due = earlier(due, peer->reopen_at_ms);
+            due = session_earlier(due, peer->reopen_at_ms);
             break;
         case PEER_GREETING:
-            due = earlier(due, silent_ms);
+            due = session_earlier(due, silent_ms);
             break;
         case PEER_WELCOME:
-            due = earlier(due, earlier(silent_ms, peer->ping_at_ms));
+            due = session_earlier(due, session_earlier(silent_ms, peer->ping_at_ms));
             break;
         case PEER_RESTING:
-            due = earlier(due, peer->ping_at_ms);
+            due = session_earlier(due, peer->ping_at_ms);
             break;
         }
     }

@@ -136,17 +136,22 @@ fabric_error_t session_take_reply(session_t *session, uint32_t peer, wire_reader
 
 /* ---- refusals ---- */
 
-/* Its predecessor has not arrived there. Earlier calls that are with another broker are fetched
- * back; those that are on their way to this one only need time, but not for ever. */
+/* Its predecessor has not arrived there. Where that waits too, it follows. Else earlier calls that are with
+ * another broker are fetched back; those that are on their way to this one only need time, but not for ever. */
 static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, uint64_t hint_ms)
 {
     enum { PATIENCE = 3 };
     shard_queue_t *queue = session_queue(session, call->shard);
-    uint32_t attempt = call->attempts++;
     session_take_back(session, call);
     if (queue->held) {
         return;
     }
+    if (queue->waiting != call) {
+        window_follow(&queue->window);
+        window_follow(&session->peers[peer].window);
+        return;
+    }
+    uint32_t attempt = call->attempts++;
     bool elsewhere = false;
     for (call_t *before = call->queue.previous; before; before = before->queue.previous) {
         if (before->state == CALL_SENT && (before->peer != peer || attempt >= PATIENCE)) {
@@ -159,28 +164,9 @@ static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, 
                  session->now_ms + (at_once ? 0 : retry_delay(session, hint_ms, attempt)));
 }
 
-/* There is no room, so what is taken now waits for long: calls of which half of the time is over would be
- * taken too late and done for nobody, at the cost of those that come after them. */
-static void give_up_late(session_t *session, shard_queue_t *queue, fabric_error_t error)
+static void hold_refused(session_t *session, uint32_t peer, call_t *call, fabric_error_t error,
+                         uint64_t hint_ms)
 {
-    for (call_t *call = queue->calls.first; call;) {
-        call_t *next = call->queue.next;
-        if (call->state == CALL_WAITING && call_certainly_not_accepted(call) &&
-            session->now_ms >= call->retry_until_ms) {
-            session_end_text(session, call, error, "refused for half of its time");
-        }
-        call = next;
-    }
-}
-
-static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabric_error_t error,
-                          uint64_t hint_ms)
-{
-    if (error == FABRIC_ERROR_PREDECESSOR_MISSING) {
-        resend_from_oldest(session, peer, call, hint_ms);
-        return;
-    }
-    bool no_room = error == FABRIC_ERROR_BUSY || error == FABRIC_ERROR_MAILBOX_FULL;
     shard_queue_t *queue = session_queue(session, call->shard);
     session_take_back(session, call);
     if (error == FABRIC_ERROR_NOT_HOME) {
@@ -192,10 +178,18 @@ static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabri
         session_hold(session, queue,
                      session->now_ms + retry_delay(session, hint_ms, queue->attempts));
         queue->attempts += queue->attempts < UINT32_MAX;
-        queue->no_room = no_room;
     }
-    if (no_room) {
-        give_up_late(session, queue, error);
+}
+
+static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabric_error_t error,
+                          uint64_t hint_ms)
+{
+    if (error == FABRIC_ERROR_PREDECESSOR_MISSING) {
+        resend_from_oldest(session, peer, call, hint_ms);
+    } else if (error == FABRIC_ERROR_BUSY || error == FABRIC_ERROR_MAILBOX_FULL) {
+        session_refused_for_room(session, peer, call, error, hint_ms);
+    } else {
+        hold_refused(session, peer, call, error, hint_ms);
     }
 }
 

@@ -65,9 +65,12 @@ static void start_timer(session_t *session, call_t *call)
 
 static void end_by_deadline(session_t *session, call_t *call)
 {
+    fabric_error_t no_room = session_no_room(session, call);
     if (!call_certainly_not_accepted(call) && !call->query) {
         session_end_text(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN,
                          "no answer before the deadline");
+    } else if (no_room) {
+        session_end_text(session, call, no_room, "there was no room before the deadline");
     } else if (call->refusal) {
         session_end_text(session, call, call->refusal, "refused until the deadline");
     } else if (session_is_welcome(session)) {
@@ -167,7 +170,7 @@ void session_submit(session_t *session, call_t *call, uint64_t now_ms)
         start_timer(session, call);
         call->shard = call->query ? (shard_id_t){0} : session_locate(session, call);
         if (call->flags & REQUEST_DURABLE) {
-            queue_list_insert_sorted(&session_queue(session, call->shard)->calls, call);
+            session_queue_enter(session, call);
         } else {
             session_park(session, call, 0);
         }
@@ -180,21 +183,15 @@ void session_submit(session_t *session, call_t *call, uint64_t now_ms)
 static void leave_queue(session_t *session, call_t *call, bool answered)
 {
     shard_queue_t *queue = session_queue(session, call->shard);
-    call_t *next = call->queue.next;
-    queue_list_remove(&queue->calls, call);
+    if (call->state == CALL_SENT) {
+        session_leave_windows(session, call, answered);
+        call->state = CALL_DONE;
+    }
+    session_queue_leave(session, call);
     if (answered) {
         queue->attempts = 0;
-        session_room_freed(session, queue);
     }
-    if (!queue->calls.first) {
-        session_unhold(session, queue);
-    } else if (shard_id_group(call->shard) == 0) {
-        next = queue->calls.first; /* they go one at a time */
-    }
-    while (next && next->state == CALL_WAITING) { /* it may have waited for this one */
-        session_dispatch(session, next);
-        next = next->state == CALL_WAITING ? NULL : next->queue.next;
-    }
+    session_send_queue(session, queue);
 }
 
 void session_end(session_t *session, call_t *call, fabric_error_t error, fabric_bytes_t answer)

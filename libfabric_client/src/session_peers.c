@@ -152,6 +152,7 @@ void session_break(session_t *session, uint32_t index, peer_state_t next)
         }
         call = following;
     }
+    session_forget_room(session, index);
     wire_writer_reset(&peer->frame);
     peer->frame_number++;
     if (!session->closed) {

@@ -1,15 +1,9 @@
-/* Which peer each call goes to, in which order, and when it is tried again.
+/* Which peer each call goes to, and when volatile ones and queries are tried again.
  *
- * A call that is CALL_WAITING is in no send list. A durable one waits in its shard's queue: for its
- * route, for a waiting call before it, or for the queue's retry. A volatile one or a query is in
- * session->waiting: for its route (retry_at_ms 0) or for its own retry.
+ * A call that is CALL_WAITING is in no send list. A durable one waits in its shard's queue: see session_queue.c. A
+ * volatile one or a query is in session->waiting: for its route (retry_at_ms 0) or for its own retry.
  */
 #include "libfabric_client/src/session_state.h"
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- shards ---- */
 
@@ -19,6 +13,7 @@ static shard_queue_t *new_queues(size_t count)
     for (size_t i = 0; i < count; i++) {
         queues[i].peer = NO_PEER;
         queues[i].override = NO_PEER;
+        queues[i].starved_at = NO_PEER;
     }
     return queues;
 }
@@ -51,7 +46,7 @@ shard_id_t session_locate(const session_t *session, const call_t *call)
 
 /* ---- routes ---- */
 
-static bool is_welcome(const session_t *session, uint32_t peer)
+bool session_peer_is_welcome(const session_t *session, uint32_t peer)
 {
     return peer != NO_PEER && session->peers[peer].state == PEER_WELCOME;
 }
@@ -59,7 +54,7 @@ static bool is_welcome(const session_t *session, uint32_t peer)
 static uint32_t any_welcome(const session_t *session)
 {
     for (uint32_t i = 0; i < session->peer_count; i++) {
-        if (is_welcome(session, i)) {
+        if (session_peer_is_welcome(session, i)) {
             return i;
         }
     }
@@ -81,13 +76,13 @@ static uint32_t route_by_map(session_t *session, shard_id_t shard)
 }
 
 /* The peer for a shard, connected or not; NO_PEER where no home is known. */
-static uint32_t route(session_t *session, shard_id_t shard)
+uint32_t session_route(session_t *session, shard_id_t shard)
 {
     shard_queue_t *queue = session_queue(session, shard);
     if (queue->generation == session->route_generation) {
         return queue->peer;
     }
-    if (queue->override != NO_PEER && !is_welcome(session, queue->override) &&
+    if (queue->override != NO_PEER && !session_peer_is_welcome(session, queue->override) &&
         session->now_ms >= queue->override_until_ms) {
         queue->override = NO_PEER;
     }
@@ -98,39 +93,17 @@ static uint32_t route(session_t *session, shard_id_t shard)
 
 /* ---- dispatching ---- */
 
-static void make_ready(session_t *session, call_t *call, uint32_t peer)
+void session_make_ready(session_t *session, call_t *call, uint32_t peer)
 {
     call->state = CALL_READY;
     call->peer = peer;
     ready_list_append(&session->peers[peer].ready, call);
 }
 
-static void look_for_route(session_t *session)
+void session_look_for_route(session_t *session)
 {
     if (session->probe_at_ms == NEVER) {
         session->probe_at_ms = session->now_ms + PROBE_MS / 2 + session_random(session, PROBE_MS);
-    }
-}
-
-static void dispatch_durable(session_t *session, call_t *call)
-{
-    shard_queue_t *queue = session_queue(session, call->shard);
-    const call_t *before = call->queue.previous;
-    if ((queue->held && queue->room == 0) || (before && before->state == CALL_WAITING) ||
-        (before && shard_id_group(call->shard) == 0)) {
-        return;
-    }
-    /* To name what was sent without a predecessor would leave out what is before it. */
-    if (before && (before->unlinked || before->keyed) && before->queue.previous &&
-        !call_certainly_not_accepted(before)) {
-        return;
-    }
-    uint32_t peer = route(session, call->shard);
-    if (is_welcome(session, peer)) {
-        make_ready(session, call, peer);
-        queue->room -= queue->held;
-    } else {
-        look_for_route(session);
     }
 }
 
@@ -138,16 +111,16 @@ void session_dispatch(session_t *session, call_t *call)
 {
     assert(call->state == CALL_WAITING);
     if (call->flags & REQUEST_DURABLE) {
-        dispatch_durable(session, call);
+        session_send_queue(session, session_queue(session, call->shard));
         return;
     }
-    uint32_t peer = call->query ? any_welcome(session) : route(session, call->shard);
-    if (is_welcome(session, peer)) {
+    uint32_t peer = call->query ? any_welcome(session) : session_route(session, call->shard);
+    if (session_peer_is_welcome(session, peer)) {
         queue_list_remove(&session->waiting, call);
-        make_ready(session, call, peer);
+        session_make_ready(session, call, peer);
     } else {
         call->retry_at_ms = 0;
-        look_for_route(session);
+        session_look_for_route(session);
     }
 }
 
@@ -157,9 +130,14 @@ void session_take_back(session_t *session, call_t *call)
     if (call->state == CALL_READY) {
         ready_list_remove(&session->peers[call->peer].ready, call);
     }
+    if (call->flags & REQUEST_DURABLE) {
+        session_leave_windows(session, call, false);
+    }
     call->state = CALL_WAITING;
     call->peer = NO_PEER;
-    if (!(call->flags & REQUEST_DURABLE)) {
+    if (call->flags & REQUEST_DURABLE) {
+        session_queue_waits(session, call);
+    } else {
         session_park(session, call, 0);
     }
 }
@@ -172,85 +150,6 @@ void session_park(session_t *session, call_t *call, uint64_t retry_at_ms)
     queue_list_append(&session->waiting, call);
 }
 
-void session_hold(session_t *session, shard_queue_t *queue, uint64_t retry_at_ms)
-{
-    if (queue->held) {
-        return;
-    }
-    queue->held = true;
-    queue->no_room = false;
-    queue->room = 0;
-    queue->retry_at_ms = retry_at_ms;
-    queue->held_previous = NULL;
-    queue->held_next = session->held;
-    if (session->held) {
-        session->held->held_previous = queue;
-    }
-    session->held = queue;
-    session->held_due_ms = earlier(session->held_due_ms, retry_at_ms);
-    for (call_t *call = queue->calls.first; call; call = call->queue.next) {
-        if (call->state == CALL_READY) {
-            session_take_back(session, call);
-        }
-    }
-}
-
-void session_unhold(session_t *session, shard_queue_t *queue)
-{
-    if (!queue->held) {
-        return;
-    }
-    queue->held = false;
-    queue->room = 0;
-    *(queue->held_previous ? &queue->held_previous->held_next : &session->held) = queue->held_next;
-    if (queue->held_next) {
-        queue->held_next->held_previous = queue->held_previous;
-    }
-    for (call_t *call = queue->calls.first; call; call = call->queue.next) {
-        if (call->state == CALL_WAITING) {
-            session_dispatch(session, call);
-        }
-    }
-}
-
-void session_room_freed(session_t *session, shard_queue_t *queue)
-{
-    if (queue->held && queue->no_room) {
-        queue->room++;
-        session->held_due_ms = session->now_ms;
-    }
-}
-
-/* As many of the oldest that wait as have been answered meanwhile. Backoffs alone leave a broker idle that has worked off what it
- * had room for, and sending everything whenever something is answered would bury it in calls that it refuses. */
-static void send_into_room(session_t *session, shard_queue_t *queue)
-{
-    for (call_t *call = queue->calls.first; call && queue->room > 0; call = call->queue.next) {
-        if (call->state == CALL_WAITING) {
-            session_dispatch(session, call);
-            if (call->state == CALL_WAITING) {
-                break;
-            }
-        }
-    }
-    queue->room = 0;
-}
-
-static void retry_held(session_t *session)
-{
-    session->held_due_ms = NEVER;
-    for (shard_queue_t *queue = session->held; queue;) {
-        shard_queue_t *next = queue->held_next;
-        if (queue->retry_at_ms <= session->now_ms) {
-            session_unhold(session, queue);
-        } else {
-            send_into_room(session, queue);
-            session->held_due_ms = earlier(session->held_due_ms, queue->retry_at_ms);
-        }
-        queue = next;
-    }
-}
-
 static void retry_waiting(session_t *session)
 {
     session->waiting_due_ms = NEVER;
@@ -259,7 +158,7 @@ static void retry_waiting(session_t *session)
         if (call->retry_at_ms != 0 && call->retry_at_ms <= session->now_ms) {
             session_dispatch(session, call);
         } else if (call->retry_at_ms != 0) {
-            session->waiting_due_ms = earlier(session->waiting_due_ms, call->retry_at_ms);
+            session->waiting_due_ms = session_earlier(session->waiting_due_ms, call->retry_at_ms);
         }
         call = next;
     }
@@ -267,9 +166,7 @@ static void retry_waiting(session_t *session)
 
 void session_retry_due(session_t *session)
 {
-    if (session->now_ms >= session->held_due_ms) {
-        retry_held(session);
-    }
+    session_retry_queues(session);
     if (session->now_ms >= session->waiting_due_ms) {
         retry_waiting(session);
     }
@@ -285,45 +182,44 @@ static void relocate(session_t *session, call_t *call)
         return;
     }
     if (call->flags & REQUEST_DURABLE) {
-        shard_queue_t *old = session_queue(session, call->shard);
-        shard_queue_t *queue = session_queue(session, shard);
         if (call->state == CALL_READY) {
             session_take_back(session, call);
         }
-        queue_list_remove(&old->calls, call);
-        if (!old->calls.first) {
-            session_unhold(session, old);
-        }
-        queue_list_insert_sorted(&queue->calls, call);
+        session_queue_leave(session, call);
+        call->shard = shard;
+        session_queue_enter(session, call);
     }
     call->shard = shard;
 }
 
 /* A durable call moves with its shard's home, sent or not: the new home knows it by its key. A
  * volatile one moves only while it is unsent. */
-static void reroute_call(session_t *session, call_t *call)
+static void fetch_back(session_t *session, call_t *call)
 {
     if (!call->query && shard_id_group(call->shard) == 0) {
         relocate(session, call);
     }
-    uint32_t peer = call->query ? any_welcome(session) : route(session, call->shard);
+    uint32_t peer = call->query ? any_welcome(session) : session_route(session, call->shard);
     bool durable = (call->flags & REQUEST_DURABLE) != 0;
     bool moved = call->peer != peer;
     if ((call->state == CALL_READY && moved) ||
-        (call->state == CALL_SENT && moved && durable && is_welcome(session, peer))) {
+        (call->state == CALL_SENT && moved && durable && session_peer_is_welcome(session, peer))) {
         session_take_back(session, call);
-    }
-    if (call->state == CALL_WAITING && (durable || call->retry_at_ms == 0)) {
-        session_dispatch(session, call);
     }
 }
 
 void session_reroute(session_t *session)
 {
     session->route_generation++;
+    for (call_t *call = session->open.first; call; call = call->open.next) {
+        fetch_back(session, call);
+    }
     for (call_t *call = session->open.first; call;) {
         call_t *next = call->open.next;
-        reroute_call(session, call);
+        if (call->state == CALL_WAITING &&
+            (call->flags & REQUEST_DURABLE || call->retry_at_ms == 0)) {
+            session_dispatch(session, call);
+        }
         call = next;
     }
 }

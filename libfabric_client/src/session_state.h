@@ -1,7 +1,8 @@
 /* The inside of a session, for the session's own files alone:
  *   session.c          making, connections, time
  *   session_calls.c    calls: opening, finding, ending, deadlines
- *   session_route.c    which peer a call goes to, when, and again
+ *   session_queue.c    durable calls: in order, held, and where there is no room for all
+ *   session_route.c    which peer a call goes to, and again when routes change
  *   session_peers.c    peers: learning, breaking, welcoming
  *   session_frames.c   encoding
  *   session_receive.c  decoding frames; connection and map
@@ -14,6 +15,7 @@
 #include "core/message.h"
 #include "libfabric_client/src/list.h"
 #include "libfabric_client/src/session.h"
+#include "libfabric_client/src/window.h"
 
 #define NO_PEER UINT32_MAX
 #define NEVER   UINT64_MAX
@@ -28,6 +30,7 @@ enum {
     PROBE_MS = 100, /* how often calls without a route, or of an unknown type, look for one */
     BACKOFF_FIRST_MS = 10,      /* upper bound of the first random wait; doubles each time */
     BACKOFF_MAX_MS = 2000,      /* where it stops doubling */
+    ROOM_PROBE_MS = 50,         /* before it is tried whether there is room again, at least */
     RETRY_AFTER_MS_MAX = 10000, /* a broker's hint counts up to this */
     OVERRIDE_MS = 2000,         /* how long a redirect to an unreachable broker is believed */
     REFUSED_RETRY_MS = 1000,    /* before a refusing broker is asked again */
@@ -68,22 +71,30 @@ typedef struct peer {
     wire_writer_t frame; /* under construction or not yet sent; empty: none */
     uint64_t frame_number;
     call_list_t ready;
+    window_t window;             /* of durable calls */
+    struct shard_queue *starved; /* queues that wait for room in it, in turn */
+    struct shard_queue *starved_last;
 } peer_t;
 
-/* The unsettled durable calls of one shard. */
+/* The unsettled durable calls of one shard: see session_queue.c. */
 typedef struct shard_queue {
     call_list_t calls;
-    uint32_t peer; /* cached route, of this generation */
+    call_t *waiting; /* the first that waits */
+    size_t waiting_count;
+    window_t window; /* of calls to this shard */
+    uint32_t peer;   /* cached route, of this generation */
     uint64_t generation;
     uint32_t override; /* peer that a redirect named, or NO_PEER */
     uint64_t override_until_ms;
-    bool held;    /* nothing is sent before retry_at_ms, but what finds room */
-    bool no_room; /* that is why it is held: each answer shows that there is room for one more */
-    uint32_t room;
-    uint64_t retry_at_ms;
-    uint32_t attempts;
-    struct shard_queue *held_previous;
-    struct shard_queue *held_next;
+    bool held;         /* nothing is sent before due_ms */
+    uint32_t attempts; /* how often it was held since a call was answered */
+    bool timed;        /* to be looked at again at due_ms */
+    uint64_t due_ms;
+    struct shard_queue *timed_previous;
+    struct shard_queue *timed_next;
+    uint32_t starved_at; /* peer for whose room it waits; NO_PEER: none */
+    struct shard_queue *starved_previous;
+    struct shard_queue *starved_next;
 } shard_queue_t;
 
 struct session {
@@ -125,9 +136,10 @@ struct session {
     uint64_t wheel_done_ms; /* up to here all slots were looked at */
 
     shard_queue_t *queues[LIMIT_GROUPS_MAX + 1]; /* by group; 0: unlocated */
-    shard_queue_t *held;                         /* queues that wait for a retry */
-    uint64_t held_due_ms;
-    uint64_t probe_at_ms; /* NEVER: no call waits for a route */
+    shard_queue_t *timed;
+    uint64_t timed_due_ms; /* no timed queue is due earlier */
+    uint64_t room_due_ms;  /* when those that are starved may get room; NEVER: there are none */
+    uint64_t probe_at_ms;  /* NEVER: no call waits for a route */
     bool actions_due;
 
     session_stats_t stats;
@@ -147,22 +159,45 @@ void session_end(session_t *session, call_t *call, fabric_error_t error, fabric_
 void session_end_text(session_t *session, call_t *call, fabric_error_t error, const char *text);
 void session_expire(session_t *session);
 
+/* ---- session_queue.c ---- */
+uint64_t session_earlier(uint64_t a, uint64_t b);
+/* Puts a durable call, waiting or sent, into its shard's queue; takes it out. */
+void session_queue_enter(session_t *session, call_t *call);
+void session_queue_leave(session_t *session, call_t *call);
+/* A call in its queue waits again. */
+void session_queue_waits(session_t *session, call_t *call);
+/* Sends what may be sent of a queue, from the oldest that waits on. */
+void session_send_queue(session_t *session, shard_queue_t *queue);
+/* Lets a queue's calls wait for a time. */
+void session_hold(session_t *session, shard_queue_t *queue, uint64_t retry_at_ms);
+/* A durable call is under way no longer; `answered`: since it was done. */
+void session_leave_windows(session_t *session, const call_t *call, bool answered);
+/* A sent call was refused by a peer with Busy or MailboxFull: it waits until there may be room. */
+void session_refused_for_room(session_t *session, uint32_t peer, call_t *call, fabric_error_t error,
+                              uint64_t hint_ms);
+/* Why a durable call waits for room, or FABRIC_OK. */
+fabric_error_t session_no_room(session_t *session, const call_t *call);
+/* The peer's connection is gone, and what is known of its room with it. */
+void session_forget_room(session_t *session, uint32_t peer);
+void session_retry_queues(session_t *session);
+
 /* ---- session_route.c ---- */
 shard_queue_t *session_queue(session_t *session, shard_id_t shard);
 /* The shard of a call by the present map, or a queue of group 0. */
 shard_id_t session_locate(const session_t *session, const call_t *call);
+/* The peer for a shard, connected or not; NO_PEER where no home is known. */
+uint32_t session_route(session_t *session, shard_id_t shard);
+bool session_peer_is_welcome(const session_t *session, uint32_t peer);
+/* A call has no peer to go to: it is looked for. */
+void session_look_for_route(session_t *session);
+void session_make_ready(session_t *session, call_t *call, uint32_t peer);
 /* Takes a call that is in no send list to where it can be sent, or lets it wait. */
 void session_dispatch(session_t *session, call_t *call);
 /* Takes a sent or ready call back to waiting; it is not dispatched. */
 void session_take_back(session_t *session, call_t *call);
-/* Lets a shard's durable calls wait, then sends them from the oldest waiting one on. */
-void session_hold(session_t *session, shard_queue_t *queue, uint64_t retry_at_ms);
-/* A call of the queue was answered: when it is held for want of room, another may go. */
-void session_room_freed(session_t *session, shard_queue_t *queue);
-void session_unhold(session_t *session, shard_queue_t *queue);
 /* Lets a volatile call wait. */
 void session_park(session_t *session, call_t *call, uint64_t retry_at_ms);
-/* Routes may have changed: dispatches what waits, in order of sequence. */
+/* Routes may have changed: dispatches what waits. */
 void session_reroute(session_t *session);
 void session_retry_due(session_t *session);
 

@@ -12,7 +12,7 @@
 
 #include "core/limits.h"
 
-#define SHARDS 4
+#define SHARDS 64
 
 session_driver_t *session_driver_new_with(uint32_t pending_max)
 {

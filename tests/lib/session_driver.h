@@ -11,7 +11,7 @@
 #include "core/message.h"
 #include "libfabric_client/src/session.h"
 
-#define SEEN_MAX 64
+#define SEEN_MAX 8192
 
 typedef struct seen_message {
     message_kind_t kind;

@@ -171,8 +171,8 @@ static void test_resend_in_order_after_reconnect(void **state)
     session_driver_t *d = (session_driver_t *)*state;
     uint64_t sequences[6];
     script_join(d, 0, 0);
-    for (int i = 0; i < 5; i++) { /* two entities, so maybe two shards */
-        sequences[i] = script_ask(d, true, i % 2 ? "a" : "b");
+    for (int i = 0; i < 5; i++) {
+        sequences[i] = script_ask(d, true, "a");
     }
     assert_int_equal(script_pull(d, 0), 5);
     session_disconnected(d->session, 0, d->now_ms);
@@ -223,7 +223,7 @@ static void test_retry_then_predecessor_missing(void **state)
     uint64_t b = script_ask(d, true, "a");
     uint64_t c = script_ask(d, true, "a");
     assert_int_equal(script_pull(d, 0), 3);
-    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 100);
+    script_reject(d, 0, a, FABRIC_ERROR_PERSISTENCE, 100);
     script_reject(d, 0, b, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
     script_reject(d, 0, c, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
     uint64_t e = script_ask(d, true, "a"); /* waits behind them */
@@ -259,7 +259,74 @@ static void test_an_answer_lets_the_next_go(void **state)
     script_reject(d, 0, b, FABRIC_ERROR_BUSY, 500); /* another client was quicker */
     assert_int_equal(script_pull(d, 0), 0);
     script_advance(d, 520);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reply(d, 0, b, 78);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, c);
+}
+
+/* A broker's room is that of all its shards; a full mailbox is nobody else's concern. */
+static void test_room_is_shared_by_shards(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t b = script_ask(d, true, "b");
     assert_int_equal(script_pull(d, 0), 2);
+    script_reject(d, 0, b, FABRIC_ERROR_BUSY, 500);
+    uint64_t c = script_ask(d, true, "c");
+    assert_int_equal(script_pull(d, 0), 0);
+    script_reply(d, 0, a, 77);             /* of another shard than those that wait */
+    uint64_t e = script_ask(d, true, "e"); /* not its turn */
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, b);
+    script_reject(d, 0, b, FABRIC_ERROR_MAILBOX_FULL, 500);
+    assert_int_equal(script_pull(d, 0), 1); /* the room is for the next */
+    assert_int_equal(d->seen[0].request.sequence, c);
+    script_reply(d, 0, c, 78);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reply(d, 0, e, 78);
+    script_advance(d, 600);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    script_reply(d, 0, b, 79);
+    assert_int_equal(script_pull(d, 0), 0);
+    for (int i = 0; i < 10; i++) {
+        (void)script_ask(d, true, i % 2 ? "a" : "b");
+    }
+    assert_int_equal(script_pull(d, 0), 10); /* none waits, so nothing is known of room any more */
+}
+
+static void test_room_in_a_mailbox_that_nobody_waits_for(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t calls[4];
+    for (int i = 0; i < 4; i++) {
+        calls[i] = script_ask(d, true, "a");
+    }
+    assert_int_equal(script_pull(d, 0), 4);
+    script_reject(d, 0, calls[3], FABRIC_ERROR_MAILBOX_FULL, 500);
+    script_reply(d, 0, calls[0], 77);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reply(d, 0, calls[1], 78); /* more room than is wanted */
+    (void)script_ask(d, true, "a");
+    (void)script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 2);
+}
+
+static void test_room_of_a_broken_connection_is_forgotten(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 500);
+    (void)script_ask(d, true, "b");
+    (void)script_ask(d, true, "c");
+    assert_int_equal(script_pull(d, 0), 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 3);
 }
 
 static void test_predecessor_at_another_broker_is_fetched_back(void **state)
@@ -500,6 +567,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rejections_are_final_by_class, setup, teardown),
         cmocka_unit_test_setup_teardown(test_retry_then_predecessor_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_answer_lets_the_next_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_room_is_shared_by_shards, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_room_in_a_mailbox_that_nobody_waits_for, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_room_of_a_broken_connection_is_forgotten, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_predecessor_at_another_broker_is_fetched_back, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_backoff_grows_and_is_bounded, setup, teardown),

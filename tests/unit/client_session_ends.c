@@ -81,6 +81,32 @@ static void test_refused_until_the_deadline_is_certain(void **state)
     script_expect_end(d, a, FABRIC_ERROR_BUSY);
 }
 
+/* What was never sent for want of room says so, too. */
+static void test_no_room_until_the_deadline(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    uint64_t b = script_call(d, "b", REQUEST_DURABLE, 50);
+    assert_int_equal(script_pull(d, 0), 0);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_BUSY);
+    script_expect_end(d, b, FABRIC_ERROR_BUSY);
+    uint64_t c = script_call(d, "b", REQUEST_DURABLE, 50);
+    assert_int_equal(script_pull(d, 0), 0);
+    script_advance(d, 1000);
+    script_expect_end(d, c, FABRIC_ERROR_BUSY);
+    uint64_t e = script_call(d, "a", REQUEST_DURABLE, 50);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    script_reject(d, 0, e, FABRIC_ERROR_MAILBOX_FULL, 1000);
+    uint64_t f = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_advance(d, 50);
+    script_expect_end(d, e, FABRIC_ERROR_MAILBOX_FULL);
+    script_expect_end(d, f, FABRIC_ERROR_MAILBOX_FULL);
+}
+
 static void test_no_room_for_half_of_its_time(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -282,7 +308,7 @@ static void test_many_redirects_and_rejections_of_one_shard(void **state)
     while (session_next_frame(d->session, d->now_ms, &peer, &frame)) {
         session_frame_sent(d->session, peer);
     }
-    script_reject(d, 0, 1, FABRIC_ERROR_BUSY, 10);
+    script_reject(d, 0, 1, FABRIC_ERROR_PERSISTENCE, 10);
     for (uint64_t i = 2; i <= COUNT; i++) { /* quadratic work would show as minutes */
         script_reject(d, 0, i, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
     }
@@ -416,6 +442,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sent_and_unanswered_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_until_the_deadline_is_certain, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_no_room_until_the_deadline, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_room_for_half_of_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_after_a_lost_send_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_accepted_is_never_certainly_not, setup, teardown),

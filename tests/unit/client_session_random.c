@@ -39,9 +39,9 @@ static uint64_t pick(world_t *w, uint64_t bound)
 
 static void answer(world_t *w, size_t peer, const message_request_t *request)
 {
-    static const fabric_error_t refusals[] = {FABRIC_ERROR_BUSY, FABRIC_ERROR_NOT_HOME,
-                                              FABRIC_ERROR_PREDECESSOR_MISSING,
-                                              FABRIC_ERROR_RUNNER_UNAVAILABLE};
+    static const fabric_error_t refusals[] = {
+        FABRIC_ERROR_BUSY, FABRIC_ERROR_MAILBOX_FULL, FABRIC_ERROR_NOT_HOME,
+        FABRIC_ERROR_PREDECESSOR_MISSING, FABRIC_ERROR_RUNNER_UNAVAILABLE};
     fate_t *fate = &w->fates[request->sequence];
     bool first = !(request->flags & REQUEST_RESEND);
     if (!fate->durable) {
@@ -53,7 +53,7 @@ static void answer(world_t *w, size_t peer, const message_request_t *request)
         fate->in_doubt = fate->accepted = true;
         script_reply(w->d, peer, request->sequence, request->sequence);
     } else if (what < 7) {
-        script_reject(w->d, peer, request->sequence, refusals[pick(w, 4)], pick(w, 20));
+        script_reject(w->d, peer, request->sequence, refusals[pick(w, 5)], pick(w, 20));
     } else if (what < 8) {
         script_redirect(w->d, peer, request->sequence, script_endpoint(pick(w, 3)));
     } else if (what < 9) {

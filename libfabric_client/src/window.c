@@ -1,0 +1,74 @@
+/* Limits of calls under way: see window.h. */
+#include "libfabric_client/src/window.h"
+
+#include <assert.h>
+
+enum {
+    GROW_ANSWERS = 8, /* it grows by one with so many */
+    SHRINK_PART = 16, /* it shrinks by one of so many, */
+    SHRINK_MS = 100,  /* and not more often than that */
+    STEP_MAX = 1 << 16
+};
+
+static void at_most_open(window_t *window)
+{
+    if (window->limit > window->open) {
+        window->limit = window->open;
+    }
+}
+
+void window_leave(window_t *window, bool answered)
+{
+    assert(window->open > 0);
+    window->open--;
+    if (!window->limited || !answered) {
+        return;
+    }
+    if (++window->answers >= GROW_ANSWERS) {
+        window->answers = 0;
+        window->limit++;
+    }
+}
+
+void window_refused(window_t *window, uint64_t now_ms, uint64_t delay_ms)
+{
+    bool first = !window->limited;
+    if (first) {
+        window->limited = true;
+        window->limit = window->open;
+        window->answers = 0;
+    }
+    at_most_open(window);
+    if (first || window->probing) {
+        window->probing = false;
+        window->attempts += window->attempts < UINT32_MAX;
+        window->step = 1;
+        window->probe_at_ms = now_ms + delay_ms;
+    }
+    if (now_ms >= window->shrunk_at_ms + SHRINK_MS) {
+        window->limit -= window->limit / SHRINK_PART;
+        window->shrunk_at_ms = now_ms;
+    }
+}
+
+void window_follow(window_t *window)
+{
+    at_most_open(window);
+}
+
+void window_probe(window_t *window, uint64_t now_ms, uint64_t delay_ms)
+{
+    if (window->probing) { /* the last one was not refused */
+        window->attempts = 0;
+    }
+    window->limit = window->open + window->step;
+    window->step *= window->step < STEP_MAX ? 2 : 1;
+    window->probing = true;
+    window->probe_at_ms = now_ms + delay_ms;
+}
+
+void window_lift(window_t *window)
+{
+    window->limited = false;
+    window->attempts = 0;
+}
