@@ -7,7 +7,8 @@ enum {
     GROW_ANSWERS = 8, /* it grows by one with so many */
     SHRINK_PART = 16, /* it shrinks by one of so many, */
     SHRINK_MS = 100,  /* and not more often than that */
-    STEP_MAX = 1 << 16
+    STEP_MAX = 1 << 16,
+    ATTEMPTS_MAX = 6 /* room may come free unnoticed: tells end when they are accepted */
 };
 
 static void at_most_open(window_t *window)
@@ -41,7 +42,7 @@ void window_refused(window_t *window, uint64_t now_ms, uint64_t delay_ms)
     at_most_open(window);
     if (first || window->probing) {
         window->probing = false;
-        window->attempts += window->attempts < UINT32_MAX;
+        window->attempts += window->attempts < ATTEMPTS_MAX;
         window->step = 1;
         window->probe_at_ms = now_ms + delay_ms;
     }

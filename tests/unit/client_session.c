@@ -356,7 +356,7 @@ static void test_backoff_grows_and_is_bounded(void **state)
     uint64_t longest_ms = 0;
     assert_int_equal(script_pull_requests(d, 0), 1);
     for (int i = 0; i < 30; i++) {
-        script_reject(d, 0, a, FABRIC_ERROR_BUSY, 0);
+        script_reject(d, 0, a, FABRIC_ERROR_PERSISTENCE, 0);
         uint64_t start_ms = d->now_ms;
         while (script_pull_requests(d, 0) == 0) {
             assert_true(d->now_ms - start_ms <= 2100);

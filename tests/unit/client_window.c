@@ -76,7 +76,7 @@ static void test_refused_probes_are_counted(void **state)
     (void)state;
     window_t window = refused_after(1);
     for (uint32_t attempts = 1; attempts < 10; attempts++) {
-        assert_int_equal(window.attempts, attempts);
+        assert_int_equal(window.attempts, attempts < 6 ? attempts : 6);
         window_probe(&window, window.probe_at_ms, DELAY_MS);
         assert_int_equal(fill(&window), 1);
         window_leave(&window, false);
