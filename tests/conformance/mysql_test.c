@@ -289,12 +289,18 @@ static void test_a_frozen_transaction_loses_its_locks(void **state)
     assert_error(FABRIC_ERROR_STORE_UNKNOWN, mysql_end(frozen, FABRIC_OK));
 }
 
+static void need_own_server(const char *test)
+{
+    if (!mariadb_own()) {
+        print_message("skip: %s: the server is not the test's own\n", test);
+        skip();
+    }
+}
+
 static void test_a_stopped_server_times_out(void **state)
 {
     store_fixture_t *fixture = *state;
-    if (!mariadb_own()) {
-        skip();
-    }
+    need_own_server(__func__);
     kill(mariadb_own()->pid, SIGSTOP);
     int status = 0; /* its threads stop one after another */
     assert_int_equal(waitpid(mariadb_own()->pid, &status, WUNTRACED), mariadb_own()->pid);
@@ -313,9 +319,7 @@ static void test_a_read_only_server_is_refused(void **state)
     store_facts_t facts;
     reason_t reason = {""};
     bool binds_root = !mysql_store_of(fixture->store)->is_mariadb;
-    if (!mariadb_own()) {
-        skip();
-    }
+    need_own_server(__func__);
     assert_true(mariadb_execute(fixture->url, binds_root ? "SET GLOBAL super_read_only = 1"
                                                          : "SET GLOBAL read_only = 1"));
     fabric_error_t checked = fixture->driver->check(fixture->store, "", 0, &reason, &cluster);

@@ -78,8 +78,7 @@ static void assert_no_trouble(testbed_t *bed, const workload_t *load)
 static void start(testbed_t *bed)
 {
     if (missing[0]) {
-        print_message("skip: clock: %s\n", missing);
-        skip();
+        testbed_skip(bed, missing);
     }
     fake_clock_export(&client_clock); /* from here on the server's clock is its own */
     const fake_clock_t *clocks[] = {&broker_clock, &worker_clock, &client_clock, &database_clock};

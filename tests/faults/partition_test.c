@@ -136,14 +136,13 @@ static void heal(void)
 
 /* ---- the cluster ---- */
 
-static workload_t *begin(void **state, const char *test)
+static workload_t *begin(void **state)
 {
     static const char *const arguments[] = {"--lease-ms", "1000", NULL};
     bed = *state;
     const char *missing = make_namespaces();
     if (missing) {
-        print_message("skip: %s: %s\n", test, missing);
-        skip();
+        testbed_skip(bed, missing);
     }
     heal(); /* what a test that failed left */
     bed->broker_arguments = arguments;
@@ -170,9 +169,9 @@ static bool is_back(void *context)
     return testbed_shards_owned(bed, &bed->cluster.workers[0]) > 0;
 }
 
-static void cut_and_heal(void **state, const char *test, direction_t direction)
+static void cut_and_heal(void **state, direction_t direction)
 {
-    workload_t *load = begin(state, test);
+    workload_t *load = begin(state);
     for (uint32_t i = 0; i < testbed_repeat(1); i++) {
         assert_true(is_back(NULL));
         drop(direction);
@@ -180,7 +179,7 @@ static void cut_and_heal(void **state, const char *test, direction_t direction)
         if (!workload_run_until(load, is_replaced, NULL, LEASE_MS + TAKEOVER_MS + SLACK_MS)) {
             fail_msg("the worker was not replaced");
         }
-        print_message("%s: replaced after %llu ms\n", test,
+        print_message("%s: replaced after %llu ms\n", bed->name,
                       (unsigned long long)(clock_monotonic_ms() - start_ms));
         workload_run(load, 2 * LEASE_MS); /* the other one has all shards meanwhile */
         assert_true(is_replaced(NULL));
@@ -195,17 +194,17 @@ static void cut_and_heal(void **state, const char *test, direction_t direction)
 
 static void worker_to_broker(void **state)
 {
-    cut_and_heal(state, "worker_to_broker", TO_BROKER);
+    cut_and_heal(state, TO_BROKER);
 }
 
 static void broker_to_worker(void **state)
 {
-    cut_and_heal(state, "broker_to_worker", TO_WORKER);
+    cut_and_heal(state, TO_WORKER);
 }
 
 static void both_ways(void **state)
 {
-    cut_and_heal(state, "both_ways", BOTH);
+    cut_and_heal(state, BOTH);
 }
 
 int main(void)

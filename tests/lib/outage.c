@@ -130,8 +130,7 @@ outage_t *outage_start(testbed_t *bed, const outage_options_t *options)
     static const outage_options_t none = {0};
     options = options ? options : &none;
     if (!mariadb_own()) {
-        print_message("skip: %s: the server is not the test's own\n", "database faults");
-        skip();
+        testbed_skip(bed, "the server is not the test's own");
     }
     drop_leftovers();
     present = (outage_t){.bed = bed, .server = mariadb_own()};

@@ -37,6 +37,7 @@ typedef struct testbed_test {
 } testbed_test_t;
 
 typedef struct testbed {
+    const char *name;                    /* of the test, as it is reported */
     const char *store;                   /* "sqlite" or "mysql" */
     const char *const *broker_arguments; /* for testbed_start; NULL: none */
     const char *const *worker_arguments;
@@ -59,6 +60,9 @@ typedef struct testbed {
  * folder and nothing running. $TEST_FILTER, a pattern with * and ?, chooses among them. Returns what
  * main is to return. */
 int testbed_run(const char *area, const testbed_test_t *tests, size_t count);
+
+/* Skips the running test, and says why in the way that tests/run reports. */
+void testbed_skip(const testbed_t *bed, const char *reason);
 
 /* Starts the cluster and a client, and waits until all shards have owners (with at least one worker). */
 void testbed_start(testbed_t *bed, uint32_t workers);
