@@ -69,9 +69,10 @@ static void lose_batches(void **state, proxy_commit_t what)
         lose_batch(outage, what, i % 2 ? PROXY_CLOSE : PROXY_RESET);
     }
     lose_batch(outage, what, PROXY_STALL);
-    print_message("lost: %llu of %llu commits\n",
-                  (unsigned long long)proxy_lost_commits(outage->proxy, what),
+    uint64_t lost = proxy_lost_commits(outage->proxy, what);
+    print_message("lost: %llu of %llu commits\n", (unsigned long long)lost,
                   (unsigned long long)proxy_commits(outage->proxy));
+    assert_true(lost >= rounds + 1);
     /* A batch that is in and is run again collides with itself. */
     assert_int_equal(outage_log_lines(outage, "store.rejected", ""), 0);
     outage_end(&outage);
