@@ -11,47 +11,19 @@ enum { PATIENCE_MS = 90000, ENTITIES = 64, INFLIGHT = 256, KILLS = 5, SHARDS = 3
 
 static probe_load_t load;
 
-/* Keeps the load up until so many more calls have ended. */
-static void run_load(uint64_t calls)
-{
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
-    uint64_t wanted = load.ended + calls;
-    while (load.ended < wanted) {
-        probe_load_step(&load, 20);
-        if (clock_monotonic_ms() > deadline_ms) {
-            fail_msg("%u calls stay open", load.open);
-        }
-    }
-}
-
-static void finish_load(void)
-{
-    if (!probe_load_finish(&load, PATIENCE_MS)) {
-        fail_msg("%u calls stay open", load.open);
-    }
-    if (load.failed > 0) {
-        fail_msg("%llu of %llu calls failed: %s", (unsigned long long)load.failed,
-                 (unsigned long long)load.started, load.failure);
-    }
-}
-
 /* Each call of the load has one row and one reply in the store, and its handler ran in its turn.
  * Stops the cluster. */
 static void check_everything_once(testbed_t *bed)
 {
-    char text[300];
     char sql[200];
     testbed_wait_drained(bed);
     assert_int_equal(testbed_counter(bed->client, "pending"), 0);
     assert_int_equal(testbed_counter(bed->client, "dead_letters"), 0);
     testbed_stop_processes(bed);
     probe_starts_t starts = probe_starts_read(bed->folder);
-    bool good = probe_starts_check(&starts, &load, text);
     print_message("%llu calls, %zu starts\n", (unsigned long long)load.started, starts.count);
+    probe_starts_check(&starts, &load);
     probe_starts_free(&starts);
-    if (!good) {
-        fail_msg("%s", text);
-    }
     int64_t calls = (int64_t)load.started;
     assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM mailbox"), calls);
     snprintf(sql, sizeof sql, "SELECT COUNT(*) FROM (SELECT DISTINCT %s FROM mailbox) calls",
@@ -73,18 +45,18 @@ static void killed_and_restarted(void **state)
         .client = bed->client, .prefix = "call", .entities = ENTITIES, .inflight = INFLIGHT};
     for (int i = 0; i < KILLS; i++) {
         load.tell = i % 2 == 1;
-        run_load(INFLIGHT);
+        probe_load_run(&load, INFLIGHT);
         uint64_t killed_us = clock_monotonic_us();
         testbed_kill(&bed->cluster.broker);
         testbed_restart_broker(bed);
         uint64_t ready_us = clock_monotonic_us();
-        run_load(1);
+        probe_load_run(&load, 1);
         print_message("kill %d: ready again after %.0f ms, a call ended after %.0f ms\n", i + 1,
                       (double)(ready_us - killed_us) / 1000,
                       (double)(clock_monotonic_us() - killed_us) / 1000);
-        run_load(2 * INFLIGHT);
+        probe_load_run(&load, 2 * INFLIGHT);
     }
-    finish_load();
+    probe_load_end(&load);
     check_everything_once(bed);
 }
 
@@ -96,14 +68,14 @@ static void killed_together(void **state)
     load = (probe_load_t){
         .client = bed->client, .prefix = "call", .entities = ENTITIES, .inflight = INFLIGHT};
     for (uint32_t i = 0; i < 2; i++) {
-        run_load(INFLIGHT);
+        probe_load_run(&load, INFLIGHT);
         testbed_kill(&bed->cluster.workers[i]);
         testbed_kill(&bed->cluster.broker);
         testbed_add_worker(bed);
         testbed_restart_broker(bed);
-        run_load(2 * INFLIGHT);
+        probe_load_run(&load, 2 * INFLIGHT);
     }
-    finish_load();
+    probe_load_end(&load);
     check_everything_once(bed);
 }
 
@@ -168,12 +140,12 @@ static void stopped_and_restarted(void **state)
     testbed_start(bed, 2);
     load = (probe_load_t){
         .client = bed->client, .prefix = "call", .entities = ENTITIES, .inflight = INFLIGHT};
-    run_load(INFLIGHT);
+    probe_load_run(&load, INFLIGHT);
     process_stop(&bed->cluster.broker, PATIENCE_MS);
     assert_int_equal(bed->cluster.broker.status, 0);
     testbed_restart_broker(bed);
-    run_load(INFLIGHT);
-    finish_load();
+    probe_load_run(&load, INFLIGHT);
+    probe_load_end(&load);
     check_everything_once(bed);
 }
 
@@ -225,12 +197,12 @@ static void standby_takes_over(void **state)
     wait_homes(bed, bed->cluster.url, SHARDS);
     wait_homes(bed, bed->cluster.standby_url, 0);
     check_redirect(bed);
-    run_load(2 * INFLIGHT);
+    probe_load_run(&load, 2 * INFLIGHT);
     assert_int_equal(testbed_shards_kept(bed, bed->cluster.url, dead), SHARDS);
 
     uint64_t killed_us = clock_monotonic_us();
     testbed_kill(&bed->cluster.broker);
-    run_load(INFLIGHT + 1); /* not only what was on its way */
+    probe_load_run(&load, INFLIGHT + 1); /* not only what was on its way */
     print_message("takeover: calls go on %.0f ms after the kill\n",
                   (double)(clock_monotonic_us() - killed_us) / 1000);
     wait_homes(bed, bed->cluster.standby_url, SHARDS);
@@ -239,11 +211,11 @@ static void standby_takes_over(void **state)
 
     testbed_restart_broker(bed); /* and it is the standby now */
     wait_homes(bed, bed->cluster.url, 0);
-    run_load(INFLIGHT);
+    probe_load_run(&load, INFLIGHT);
     testbed_kill(&bed->cluster.standby);
-    run_load(INFLIGHT + 1);
+    probe_load_run(&load, INFLIGHT + 1);
     wait_homes(bed, bed->cluster.url, SHARDS);
-    finish_load();
+    probe_load_end(&load);
     /* one volatile call was beside the load, and has left no row */
     check_everything_once(bed);
 }

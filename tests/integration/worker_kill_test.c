@@ -28,38 +28,6 @@ static void set_load(testbed_t *bed, const char *prefix)
         .client = bed->client, .prefix = prefix, .entities = ENTITIES, .inflight = INFLIGHT};
 }
 
-/* Keeps the load up until so many more calls have ended. */
-static void run_load(uint64_t calls)
-{
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
-    uint64_t wanted = load.ended + calls;
-    while (load.ended < wanted) {
-        probe_load_step(&load, 20);
-        if (clock_monotonic_ms() > deadline_ms) {
-            fail_msg("%u calls stay open", load.open);
-        }
-    }
-}
-
-static void finish_load(void)
-{
-    if (!probe_load_finish(&load, PATIENCE_MS)) {
-        fail_msg("%u calls stay open", load.open);
-    }
-    if (load.failed > 0) {
-        fail_msg("%llu of %llu calls failed: %s", (unsigned long long)load.failed,
-                 (unsigned long long)load.started, load.failure);
-    }
-}
-
-static void check_starts(const probe_starts_t *starts)
-{
-    char text[300];
-    if (!probe_starts_check(starts, &load, text)) {
-        fail_msg("%s", text);
-    }
-}
-
 /* ---- who owns what ---- */
 
 typedef struct owners {
@@ -125,11 +93,11 @@ static kill_mark_t kill_one(testbed_t *bed, uint32_t victim)
 {
     process_t *worker = &bed->cluster.workers[victim];
     kill_mark_t mark = {.process = worker->pid};
-    run_load(ENTITIES);
+    probe_load_run(&load, ENTITIES);
     mark.at_us = clock_monotonic_us();
     testbed_kill(worker);
     testbed_add_worker(bed);
-    run_load(2 * INFLIGHT);
+    probe_load_run(&load, 2 * INFLIGHT);
     testbed_wait_ready(bed, 2);
     return mark;
 }
@@ -203,7 +171,7 @@ static void kill_repeatedly(testbed_t *bed, uint32_t kills)
         marks[i] = kill_one(bed, i);
     }
     marks[kills].at_us = clock_monotonic_us();
-    finish_load();
+    probe_load_end(&load);
     testbed_wait_drained(bed);
     probe_starts_t starts = probe_starts_read(bed->folder);
     for (uint32_t i = 0; i < kills; i++) {
@@ -214,7 +182,7 @@ static void kill_repeatedly(testbed_t *bed, uint32_t kills)
         check_no_process_ran_on(&starts, &marks[i]);
     }
     print_message("%llu calls, %zu starts\n", (unsigned long long)load.started, starts.count);
-    check_starts(&starts);
+    probe_starts_check(&starts, &load);
     probe_starts_free(&starts);
     report(times, count);
     assert_true(count > kills / 2); /* else the kills hit nothing */
@@ -257,17 +225,17 @@ static void frozen_beyond_its_lease(void **state)
     bed->work_us = WORK_US;
     testbed_start(bed, 2);
     set_load(bed, "freeze");
-    run_load(INFLIGHT);
+    probe_load_run(&load, INFLIGHT);
     process_t *frozen = &bed->cluster.workers[0];
     uint64_t frozen_us = clock_monotonic_us();
     assert_int_equal(kill(frozen->pid, SIGSTOP), 0);
-    finish_load(); /* what the frozen one was to do is done elsewhere */
+    probe_load_end(&load); /* what the frozen one was to do is done elsewhere */
     print_message("frozen: all calls ended after %.0f ms\n",
                   (double)(clock_monotonic_us() - frozen_us) / 1000);
     assert_int_equal(kill(frozen->pid, SIGCONT), 0);
     testbed_wait_ready(bed, 2); /* and it is one of them again */
-    run_load(2 * INFLIGHT);
-    finish_load();
+    probe_load_run(&load, 2 * INFLIGHT);
+    probe_load_end(&load);
     testbed_wait_drained(bed);
     assert_true(process_runs(frozen));
     print_message("late results refused: %llu\n",
@@ -297,16 +265,16 @@ static void leaves_in_order(void **state)
     owners_t after;
     testbed_start(bed, 3);
     set_load(bed, "leave");
-    run_load(INFLIGHT);
+    probe_load_run(&load, INFLIGHT);
     read_owners(bed, &before);
     process_t *leaver = &bed->cluster.workers[1];
     assert_int_equal(kill(leaver->pid, SIGTERM), 0);
     waits_for_end(leaver);
     assert_int_equal(leaver->status, 0);
-    run_load(2 * INFLIGHT);
+    probe_load_run(&load, 2 * INFLIGHT);
     testbed_wait_ready(bed, 2);
     read_owners(bed, &after);
-    finish_load();
+    probe_load_end(&load);
     testbed_wait_drained(bed);
     unsigned moves = count_moves(&before, &after);
     print_message("%u of %d shards moved\n", moves, SHARDS);
@@ -318,7 +286,7 @@ static void leaves_in_order(void **state)
     }
     /* What ran had time to end: each number has exactly one start. */
     assert_int_equal(starts.count, load.started);
-    check_starts(&starts);
+    probe_starts_check(&starts, &load);
     probe_starts_free(&starts);
 }
 
@@ -330,14 +298,14 @@ static void joins(void **state)
     testbed_start(bed, 1);
     set_load(bed, "join");
     for (unsigned workers = 2; workers <= 3; workers++) {
-        run_load(INFLIGHT);
+        probe_load_run(&load, INFLIGHT);
         read_owners(bed, &before);
         testbed_add_worker(bed);
         testbed_wait_ready(bed, workers);
         /* The newcomer is healthy before all its shards have come to it. */
         uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
         for (;;) {
-            run_load(1);
+            probe_load_run(&load, 1);
             read_owners(bed, &after);
             if (count_moves(&before, &after) >= SHARDS / workers) {
                 break;
@@ -351,11 +319,11 @@ static void joins(void **state)
         assert_in_range(count_moves(&before, &after), SHARDS / workers, SHARDS / workers + 1);
         check_shares(&after, workers);
     }
-    finish_load();
+    probe_load_end(&load);
     testbed_wait_drained(bed);
     probe_starts_t starts = probe_starts_read(bed->folder);
     assert_int_equal(starts.count, load.started);
-    check_starts(&starts);
+    probe_starts_check(&starts, &load);
     probe_starts_free(&starts);
 }
 

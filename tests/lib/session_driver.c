@@ -50,6 +50,19 @@ void session_driver_destroy(session_driver_t **driver)
     *driver = NULL;
 }
 
+int session_driver_setup(void **state)
+{
+    *state = session_driver_new();
+    return 0;
+}
+
+int session_driver_teardown(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_driver_destroy(&d);
+    return 0;
+}
+
 /* ---- what the session says ---- */
 
 static void keep(session_driver_t *d, wire_reader_t *body)

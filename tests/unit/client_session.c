@@ -6,22 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
-
 #include "tests/lib/session_driver.h"
-
-static int setup(void **state)
-{
-    *state = session_driver_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    session_driver_t *d = (session_driver_t *)*state;
-    session_driver_destroy(&d);
-    return 0;
-}
 
 /* ---- greeting ---- */
 
@@ -554,37 +539,31 @@ static void test_bad_bytes_hurt_nobody_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_hello_comes_first_and_alone, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_welcome_of_an_older_hello_is_dropped, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_frames_of_an_older_connection_are_dropped, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_who_makes_it_say_hello_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refusal, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_silence_reopens, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_order_and_predecessor, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_resend_in_order_after_reconnect, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_tell_ends_when_accepted, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_rejections_are_final_by_class, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_retry_then_predecessor_missing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_an_answer_lets_the_next_go, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_room_is_shared_by_shards, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_room_in_a_mailbox_that_nobody_waits_for, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_room_of_a_broken_connection_is_forgotten, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_predecessor_at_another_broker_is_fetched_back, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_backoff_grows_and_is_bounded, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_redirect_moves_all_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_redirect_to_an_unknown_broker_connects, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_map_update_changes_the_route, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unknown_type_goes_one_at_a_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unknown_type_that_is_served_asks_for_the_map, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_blocked_frame_is_offered_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unsent_frame_of_a_broken_connection, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bad_bytes_hurt_nobody_else, setup, teardown),
+        SESSION_TEST(test_hello_comes_first_and_alone),
+        SESSION_TEST(test_welcome_of_an_older_hello_is_dropped),
+        SESSION_TEST(test_frames_of_an_older_connection_are_dropped),
+        SESSION_TEST(test_who_makes_it_say_hello_again),
+        SESSION_TEST(test_refusal),
+        SESSION_TEST(test_silence_reopens),
+        SESSION_TEST(test_order_and_predecessor),
+        SESSION_TEST(test_resend_in_order_after_reconnect),
+        SESSION_TEST(test_tell_ends_when_accepted),
+        SESSION_TEST(test_rejections_are_final_by_class),
+        SESSION_TEST(test_retry_then_predecessor_missing),
+        SESSION_TEST(test_an_answer_lets_the_next_go),
+        SESSION_TEST(test_room_is_shared_by_shards),
+        SESSION_TEST(test_room_in_a_mailbox_that_nobody_waits_for),
+        SESSION_TEST(test_room_of_a_broken_connection_is_forgotten),
+        SESSION_TEST(test_predecessor_at_another_broker_is_fetched_back),
+        SESSION_TEST(test_backoff_grows_and_is_bounded),
+        SESSION_TEST(test_redirect_moves_all_in_order),
+        SESSION_TEST(test_redirect_to_an_unknown_broker_connects),
+        SESSION_TEST(test_map_update_changes_the_route),
+        SESSION_TEST(test_unknown_type_goes_one_at_a_time),
+        SESSION_TEST(test_unknown_type_that_is_served_asks_for_the_map),
+        SESSION_TEST(test_blocked_frame_is_offered_again),
+        SESSION_TEST(test_unsent_frame_of_a_broken_connection),
+        SESSION_TEST(test_bad_bytes_hurt_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

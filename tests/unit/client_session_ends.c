@@ -6,23 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
-
 #include "core/limits.h"
 #include "tests/lib/session_driver.h"
-
-static int setup(void **state)
-{
-    *state = session_driver_new();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    session_driver_t *d = (session_driver_t *)*state;
-    session_driver_destroy(&d);
-    return 0;
-}
 
 /* ---- deadlines ---- */
 
@@ -437,28 +422,25 @@ static void test_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_never_connected, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_home, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sent_and_unanswered_is_unknown, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refused_until_the_deadline_is_certain, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_no_room_until_the_deadline, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_room_for_half_of_its_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refused_after_a_lost_send_is_unknown, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_accepted_is_never_certainly_not, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sockets_that_do_not_connect_are_opened_anew, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_one_wrong_id_is_not_believed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_deadlines_far_and_near, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_volatile_is_never_resent, setup, teardown),
+        SESSION_TEST(test_never_connected),
+        SESSION_TEST(test_no_home),
+        SESSION_TEST(test_sent_and_unanswered_is_unknown),
+        SESSION_TEST(test_refused_until_the_deadline_is_certain),
+        SESSION_TEST(test_no_room_until_the_deadline),
+        SESSION_TEST(test_no_room_for_half_of_its_time),
+        SESSION_TEST(test_refused_after_a_lost_send_is_unknown),
+        SESSION_TEST(test_accepted_is_never_certainly_not),
+        SESSION_TEST(test_sockets_that_do_not_connect_are_opened_anew),
+        SESSION_TEST(test_one_wrong_id_is_not_believed),
+        SESSION_TEST(test_deadlines_far_and_near),
+        SESSION_TEST(test_volatile_is_never_resent),
         cmocka_unit_test(test_busy_window),
         cmocka_unit_test(test_frames_end_at_the_goal),
         cmocka_unit_test(test_many_redirects_and_rejections_of_one_shard),
-        cmocka_unit_test_setup_teardown(test_former_call_is_a_resend_from_the_start, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(test_query_is_asked_again_after_a_break, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_failure_carries_code_and_text, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_close, setup, teardown),
+        SESSION_TEST(test_former_call_is_a_resend_from_the_start),
+        SESSION_TEST(test_query_is_asked_again_after_a_break),
+        SESSION_TEST(test_failure_carries_code_and_text),
+        SESSION_TEST(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
