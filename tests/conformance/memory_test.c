@@ -63,22 +63,6 @@ static void inject(const store_fixture_t *fixture, memory_store_operation_t oper
     memory_store_fault(name_of(fixture->url), &fault);
 }
 
-static fabric_error_t commit_one(store_fixture_t *fixture, uint64_t id)
-{
-    store_message_t message = message_of(fixture, id);
-    batch_builder_t builder = {0};
-    add_message(&builder, &message);
-    return commit_as(fixture, &fixture->writer, &builder.batch, NULL);
-}
-
-/* Closes the first connection and opens another in its place. */
-static void reconnect(store_fixture_t *fixture)
-{
-    store_close(&fixture->store);
-    fixture->store = fixture_open(fixture, false);
-    assert_non_null(fixture->store);
-}
-
 static void test_faults_strike_after_and_times(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -106,13 +90,13 @@ static void test_an_unknown_commit_was_done_or_not_and_kills_the_connection(void
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, commit_one(fixture, 1));
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE,
                  fixture->driver->settle(fixture->store, &fixture->writer, &batch));
-    reconnect(fixture);
+    fixture_reconnect(fixture);
     assert_int_equal(settled_batch(fixture, &fixture->writer), n);
     inject(fixture, MEMORY_STORE_COMMIT, MEMORY_STORE_UNKNOWN_AFTER, 0, 1);
     assert_error(FABRIC_ERROR_STORE_UNKNOWN, commit_one(fixture, 1));
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE,
                  fixture->driver->broker_renew(fixture->store, fixture->broker.incarnation));
-    reconnect(fixture);
+    fixture_reconnect(fixture);
     assert_int_equal(settled_batch(fixture, &fixture->writer), n + 1);
     find_pending(fixture, 0);
     assert_found_ids(fixture, 1, 1);
@@ -187,7 +171,7 @@ static void test_any_operation_can_be_cut_off(void **state)
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE,
                  fixture->driver->coordinator_read(fixture->store, &coordinator));
     memory_store_clear_faults(name_of(fixture->url));
-    reconnect(fixture);
+    fixture_reconnect(fixture);
     assert_ok(fixture->driver->coordinator_read(fixture->store, &coordinator));
 }
 

@@ -36,21 +36,6 @@ static bool damage(const char *url, store_suite_damage_t kind)
             mariadb_execute(url, "DELETE FROM schema_version WHERE version > 1"));
 }
 
-static fabric_error_t commit_one(store_fixture_t *fixture, uint64_t id)
-{
-    store_message_t message = message_of(fixture, id);
-    batch_builder_t builder = {0};
-    add_message(&builder, &message);
-    return commit_as(fixture, &fixture->writer, &builder.batch, NULL);
-}
-
-static void reconnect(store_fixture_t *fixture)
-{
-    store_close(&fixture->store);
-    fixture->store = fixture_open(fixture, false);
-    assert_non_null(fixture->store);
-}
-
 /* Kills the first connection over the second, again until the server knows it no more: a killed
  * session takes a moment to end. */
 static void kill_connection(const store_fixture_t *fixture)
@@ -107,7 +92,7 @@ static void test_a_killed_connection_is_unavailable_for_good(void **state)
     kill_connection(fixture);
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, commit_one(fixture, 1));
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, commit_one(fixture, 1));
-    reconnect(fixture);
+    fixture_reconnect(fixture);
     assert_ok(commit_one(fixture, 1));
 }
 
@@ -308,7 +293,7 @@ static void test_a_stopped_server_times_out(void **state)
     fabric_error_t error = commit_one(fixture, 1);
     kill(mariadb_own()->pid, SIGCONT);
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, error);
-    reconnect(fixture);
+    fixture_reconnect(fixture);
     assert_int_equal(settled_batch(fixture, &fixture->writer), fixture->writer.batch);
 }
 

@@ -160,17 +160,30 @@ static void restart_worker(testbed_t *bed, uint32_t number, const char *const *e
     }
 }
 
-/* Starts the broker again; it may die of its crash point before it is ready. */
-static void restart_broker(testbed_t *bed, const char *const *environment)
+typedef fabric_error_t restart_fn(cluster_t *cluster, reason_t *reason);
+
+/* Starts a broker again; it may die of its crash point before it is ready. */
+static void restart(testbed_t *bed, restart_fn *again, process_t *broker,
+                    const char *const *environment)
 {
     reason_t reason = {{0}};
     bed->options.broker_environment = environment;
-    fabric_error_t error = cluster_restart_broker(&bed->cluster, &reason);
+    fabric_error_t error = again(&bed->cluster, &reason);
     bed->options.broker_environment = NULL;
-    if (error && !(environment && dies(&bed->cluster.broker))) {
+    if (error && !(environment && dies(broker))) {
         cluster_print_logs(&bed->cluster, stderr);
         fail_msg("%s: %s", fabric_error_name(error), reason.text);
     }
+}
+
+static void restart_broker(testbed_t *bed, const char *const *environment)
+{
+    restart(bed, cluster_restart_broker, &bed->cluster.broker, environment);
+}
+
+static void restart_standby(testbed_t *bed, const char *const *environment)
+{
+    restart(bed, cluster_restart_standby, &bed->cluster.standby, environment);
 }
 
 /* ---- what happens to a broker ---- */
@@ -404,19 +417,6 @@ static void worker_dies(void **state)
 }
 
 /* ---- two brokers ---- */
-
-/* Starts the standby again; it may die of its crash point before it is ready. */
-static void restart_standby(testbed_t *bed, const char *const *environment)
-{
-    reason_t reason = {{0}};
-    bed->options.broker_environment = environment;
-    fabric_error_t error = cluster_restart_standby(&bed->cluster, &reason);
-    bed->options.broker_environment = NULL;
-    if (error && !(environment && dies(&bed->cluster.standby))) {
-        cluster_print_logs(&bed->cluster, stderr);
-        fail_msg("%s: %s", fabric_error_name(error), reason.text);
-    }
-}
 
 static void standby_waits(trial_t *trial)
 {

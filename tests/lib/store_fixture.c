@@ -32,6 +32,13 @@ store_t *fixture_open(store_fixture_t *fixture, bool exclusive)
     return store;
 }
 
+void fixture_reconnect(store_fixture_t *fixture)
+{
+    store_close(&fixture->store);
+    fixture->store = fixture_open(fixture, false);
+    assert_non_null(fixture->store);
+}
+
 int fixture_setup_empty(void **state)
 {
     store_fixture_t *fixture = calloc(1, sizeof *fixture);
@@ -201,6 +208,14 @@ fabric_error_t commit_as(store_fixture_t *fixture, store_writer_t *writer,
         writer->batch++;
     }
     return error;
+}
+
+fabric_error_t commit_one(store_fixture_t *fixture, uint64_t id)
+{
+    store_message_t message = message_of(fixture, id);
+    batch_builder_t builder = {0};
+    add_message(&builder, &message);
+    return commit_as(fixture, &fixture->writer, &builder.batch, NULL);
 }
 
 void commit_ok(store_fixture_t *fixture, const batch_builder_t *builder)

@@ -66,6 +66,8 @@ int fixture_teardown(void **state);
 #define assert_ok(actual) assert_error(FABRIC_OK, actual)
 
 store_t *fixture_open(store_fixture_t *fixture, bool exclusive);
+/* Closes the first connection and opens another in its place. */
+void fixture_reconnect(store_fixture_t *fixture);
 incarnation_t incarnation_of(uint8_t number);
 /* A broker whose endpoint follows from `number`, not yet joined. */
 store_broker_t broker_of(uint8_t incarnation, uint8_t number);
@@ -93,6 +95,8 @@ void add_dead_letter(batch_builder_t *builder, const store_message_t *message);
 /* Commits over the fixture's first connection; after OK the writer's number is raised. */
 fabric_error_t commit_as(store_fixture_t *fixture, store_writer_t *writer,
                          const store_batch_t *batch, store_rejection_t *rejection);
+/* The same as the fixture's lane 0, one plain message. */
+fabric_error_t commit_one(store_fixture_t *fixture, uint64_t id);
 /* Commits as the fixture's lane 0, what must succeed. */
 void commit_ok(store_fixture_t *fixture, const batch_builder_t *builder);
 /* Commits `count` plain messages with ids from `first` on. */

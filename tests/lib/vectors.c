@@ -70,6 +70,29 @@ void vectors_visit(const char *path, void (*visit)(const vector_t *vector, void 
     assert_true(count > 0);
 }
 
+static uint8_t *copy_of(fabric_bytes_t bytes)
+{
+    uint8_t *copy = malloc(bytes.size ? bytes.size : 1);
+    assert_non_null(copy);
+    if (bytes.size > 0) {
+        memcpy(copy, bytes.data, bytes.size);
+    }
+    return copy;
+}
+
+void vectors_damage(const vector_t *vector, unsigned rounds, void (*read)(fabric_bytes_t damaged))
+{
+    size_t size = vector->bytes.size;
+    for (unsigned round = 0; size > 0 && round < rounds; round++) {
+        uint8_t *bytes = copy_of(vector->bytes);
+        for (int i = rand() % 4; i >= 0; i--) {
+            bytes[(size_t)rand() % size] = (uint8_t)rand();
+        }
+        read(fabric_bytes(bytes, size));
+        free(bytes);
+    }
+}
+
 typedef struct search {
     const char *name;
     uint8_t *bytes;
@@ -83,11 +106,7 @@ static void compare(const vector_t *vector, void *context)
         return;
     }
     search->size = vector->bytes.size;
-    search->bytes = malloc(search->size ? search->size : 1);
-    assert_non_null(search->bytes);
-    if (search->size > 0) {
-        memcpy(search->bytes, vector->bytes.data, search->size);
-    }
+    search->bytes = copy_of(vector->bytes);
 }
 
 uint8_t *vectors_find(const char *path, const char *name, size_t *size)

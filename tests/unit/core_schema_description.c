@@ -127,23 +127,19 @@ static void descriptions_are_read_or_refused(void **state)
     vectors_visit("schemas/vectors/schemas.txt", visit, NULL);
 }
 
+static void read_damaged(fabric_bytes_t damaged)
+{
+    fabric_schema_t *schema = NULL;
+    if (parse(damaged, &schema) == FABRIC_OK) {
+        check_layout(schema);
+        schema_destroy(&schema);
+    }
+}
+
 static void damage(const vector_t *vector, void *context)
 {
     (void)context;
-    uint8_t *bytes = malloc(vector->bytes.size + 1);
-    assert_non_null(bytes);
-    for (int round = 0; vector->bytes.size > 0 && round < 200; round++) {
-        memcpy(bytes, vector->bytes.data, vector->bytes.size);
-        for (int i = rand() % 4; i >= 0; i--) {
-            bytes[(size_t)rand() % vector->bytes.size] = (uint8_t)rand();
-        }
-        fabric_schema_t *schema = NULL;
-        if (parse(fabric_bytes(bytes, vector->bytes.size), &schema) == FABRIC_OK) {
-            check_layout(schema);
-            schema_destroy(&schema);
-        }
-    }
-    free(bytes);
+    vectors_damage(vector, 200, read_damaged);
 }
 
 static void damaged_descriptions_do_no_harm(void **state)

@@ -58,22 +58,18 @@ static void descriptions_are_read_or_refused(void **state)
     vectors_visit("schemas/vectors/types.txt", visit, NULL);
 }
 
+static void read_damaged(fabric_bytes_t damaged)
+{
+    type_description_t *description = NULL;
+    if (parse(damaged, &description) == FABRIC_OK) {
+        type_description_destroy(&description);
+    }
+}
+
 static void damage(const vector_t *vector, void *context)
 {
     (void)context;
-    uint8_t *bytes = malloc(vector->bytes.size + 1);
-    assert_non_null(bytes);
-    for (int round = 0; vector->bytes.size > 0 && round < 300; round++) {
-        memcpy(bytes, vector->bytes.data, vector->bytes.size);
-        for (int i = rand() % 4; i >= 0; i--) {
-            bytes[(size_t)rand() % vector->bytes.size] = (uint8_t)rand();
-        }
-        type_description_t *description = NULL;
-        if (parse(fabric_bytes(bytes, vector->bytes.size), &description) == FABRIC_OK) {
-            type_description_destroy(&description);
-        }
-    }
-    free(bytes);
+    vectors_damage(vector, 300, read_damaged);
 }
 
 static void damaged_descriptions_do_no_harm(void **state)
