@@ -99,15 +99,15 @@ static void announce(void *context)
 }
 
 /* Opens an incarnation. One that follows a fenced one waits for a while for what the first leaves
- * behind. */
-static fabric_error_t open_broker(broker_config_t *config, bool again, broker_t **opened,
-                                  reason_t *reason)
+ * behind, but not for a store that has lost something. */
+static fabric_error_t open_broker(broker_config_t *config, store_past_t *past, bool again,
+                                  broker_t **opened, reason_t *reason)
 {
     static const store_driver_t *const drivers[] = {&sqlite_store_driver, &mysql_store_driver,
                                                     NULL};
     fabric_error_t error = FABRIC_ERROR_FENCED;
     for (int tries = again ? REOPEN_TRIES : 1; error && tries > 0; tries--) {
-        broker_t *broker = broker_new(config, drivers);
+        broker_t *broker = broker_new(config, drivers, past);
         *reason = (reason_t){{0}};
         error = broker_open(broker, reason);
         if (!error) {
@@ -115,6 +115,9 @@ static fabric_error_t open_broker(broker_config_t *config, bool again, broker_t 
             return FABRIC_OK;
         }
         broker_destroy(&broker);
+        if (error == FABRIC_ERROR_STORE_LOST) {
+            return error;
+        }
         if (again && stop_requested()) {
             return FABRIC_OK;
         }
@@ -135,10 +138,11 @@ static void keep_endpoints(broker_config_t *config, const broker_t *broker)
 
 static fabric_error_t serve(broker_config_t *config, reason_t *reason)
 {
+    store_past_t past = {.opened = false};
     fabric_error_t error = FABRIC_ERROR_FENCED;
     for (bool again = false; error == FABRIC_ERROR_FENCED; again = true) {
         broker_t *broker = NULL;
-        error = open_broker(config, again, &broker, reason);
+        error = open_broker(config, &past, again, &broker, reason);
         if (!broker) {
             return error;
         }

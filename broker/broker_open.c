@@ -66,6 +66,15 @@ static fabric_error_t check_facts(broker_t *broker, reason_t *reason)
     return FABRIC_OK;
 }
 
+/* A fence may hide that the database went back in time. */
+static fabric_error_t check_past(broker_t *broker, reason_t *reason)
+{
+    store_coordinator_t row = {0};
+    fabric_error_t error = broker->store->driver->coordinator_read(broker->store, &row);
+    return error ? explain(reason, error, "cannot read who coordinates")
+                 : store_past_check(broker->past, &broker->cluster, row.term, reason);
+}
+
 fabric_error_t broker_open_store(broker_t *broker, reason_t *reason)
 {
     snprintf(broker->holder, sizeof broker->holder, "fabric-broker listening on %s",
@@ -87,5 +96,9 @@ fabric_error_t broker_open_store(broker_t *broker, reason_t *reason)
     error =
         broker->store->driver->check(broker->store, broker->config->cluster_name,
                                      broker->config->shards_per_group, reason, &broker->cluster);
-    return error ? explain(reason, error, "cannot be used") : check_facts(broker, reason);
+    if (error) {
+        return explain(reason, error, "cannot be used");
+    }
+    error = check_facts(broker, reason);
+    return error ? error : check_past(broker, reason);
 }

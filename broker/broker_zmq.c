@@ -13,7 +13,8 @@
 
 #define LAST_WORDS_MS 200u /* for what still waits in sockets at an orderly stop */
 
-broker_t *broker_new(const broker_config_t *config, const store_driver_t *const *drivers)
+broker_t *broker_new(const broker_config_t *config, const store_driver_t *const *drivers,
+                     store_past_t *past)
 {
     broker_t *broker = calloc(1, sizeof *broker);
     if (!broker) {
@@ -21,6 +22,7 @@ broker_t *broker_new(const broker_config_t *config, const store_driver_t *const 
     }
     broker->config = config;
     broker->drivers = drivers;
+    broker->past = past;
     broker->halt_fd = -1;
     clock_random(broker->incarnation.bytes, sizeof broker->incarnation.bytes);
     return broker;
@@ -122,7 +124,8 @@ static fabric_error_t start_coordinator(broker_t *broker, reason_t *reason)
 {
     coordinator_config_t config = {.incarnation = broker->incarnation,
                                    .shards_per_group = broker->cluster.shards_per_group,
-                                   .lease_ms = broker->config->router.lease_ms};
+                                   .lease_ms = broker->config->router.lease_ms,
+                                   .past = broker->past};
     fabric_error_t error =
         coordinator_actor_start(&broker->coordinator, broker->zmq, &config, broker->drivers,
                                 &broker->options, &broker->store);

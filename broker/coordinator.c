@@ -234,6 +234,7 @@ static void call_succeeded(coordinator_t *c, const coordinator_results_t *result
 {
     switch (c->call.kind) {
     case COORDINATOR_RENEW:
+        store_past_wrote(c->config.past);
         /* A slow store must not have us renew and do nothing else: another call comes between. */
         c->renew_ms =
             later(c->call_started_ms + c->config.lease_ms / 6, c->now_ms + c->config.lease_ms / 60);
@@ -248,6 +249,7 @@ static void call_succeeded(coordinator_t *c, const coordinator_results_t *result
         break;
     case COORDINATOR_TAKE_TERM:
         coordinator_become_holder(c, results->term);
+        store_past_wrote(c->config.past);
         break;
     case COORDINATOR_TAKE_HOMES:
         c->homes_due = false;
@@ -297,6 +299,7 @@ static void call_failed(coordinator_t *c, fabric_error_t error)
         }
         return;
     }
+    store_past_failed(c->config.past);
     if (c->call.kind == COORDINATOR_PUT_GROUP || c->call.kind == COORDINATOR_PUT_TYPE) {
         coordinator_admission_answered(c, error, NULL);
     }

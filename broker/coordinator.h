@@ -21,8 +21,8 @@
 #define BROKER_COORDINATOR_H
 
 #include "broker/router.h"
+#include "broker/store_past.h"
 #include "core/shard_map.h"
-#include "core/store.h"
 
 typedef struct coordinator coordinator_t;
 
@@ -30,6 +30,7 @@ typedef struct coordinator_config {
     incarnation_t incarnation;
     uint32_t shards_per_group;
     uint32_t lease_ms;
+    store_past_t *past; /* kept up to date; must outlive the coordinator */
 } coordinator_config_t;
 
 coordinator_t *coordinator_new(const coordinator_config_t *config, uint64_t now_ms);

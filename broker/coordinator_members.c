@@ -101,6 +101,11 @@ void coordinator_take_members(coordinator_t *c, const coordinator_results_t *res
 
 void coordinator_take_row(coordinator_t *c, const store_coordinator_t *row)
 {
+    if (store_past_is_lost(c->config.past, row->term)) {
+        coordinator_fence(c); /* who opens the store again says why */
+        return;
+    }
+    store_past_read(c->config.past, row->term);
     c->row = *row;
     c->row_read = true;
     c->fresh_list_due = true;
@@ -108,6 +113,7 @@ void coordinator_take_row(coordinator_t *c, const store_coordinator_t *row)
 
 void coordinator_become_holder(coordinator_t *c, uint64_t term)
 {
+    store_past_read(c->config.past, term);
     c->holder = true;
     c->term = term;
     c->row = (store_coordinator_t){term, c->config.incarnation};

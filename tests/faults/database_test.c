@@ -236,21 +236,26 @@ static void connections_exhausted(void **state)
 
 /* ---- a server that has forgotten ---- */
 
-/* Somebody restores yesterday's copy of the data: what was acknowledged since is gone, and a broker that
- * went on would never say so. */
-static void commits_forgotten(void **state)
+static void keep_copy(outage_t *outage)
 {
-    testbed_t *bed = *state;
-    outage_t *outage = outage_start(bed, NULL);
-    process_t *broker = &bed->cluster.broker;
     assert_true(mariadb_server_end(outage->server));
     assert_true(mariadb_server_save(outage->server));
     assert_true(mariadb_server_run(outage->server));
     outage_recover(outage);
     outage_run(outage, BETWEEN_MS);
+}
+
+static void put_copy_back(outage_t *outage)
+{
     mariadb_server_kill(outage->server);
     assert_true(mariadb_server_restore(outage->server));
     assert_true(mariadb_server_run(outage->server));
+}
+
+/* It stops by itself and says so. */
+static void expect_loud_end(outage_t *outage)
+{
+    process_t *broker = &outage->bed->cluster.broker;
     uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
     while (process_runs(broker)) {
         outage_run(outage, 5);
@@ -259,6 +264,36 @@ static void commits_forgotten(void **state)
     assert_true(WIFEXITED(broker->status));
     assert_int_equal(WEXITSTATUS(broker->status), EXIT_SOFTWARE);
     assert_int_equal(outage_log_lines(outage, "fabric-broker: ", "has forgotten commits"), 1);
+}
+
+/* Somebody restores yesterday's copy of the data: what was acknowledged since is gone, and a broker that
+ * went on would never say so. */
+static void commits_forgotten(void **state)
+{
+    outage_t *outage = outage_start(*state, NULL);
+    keep_copy(outage);
+    put_copy_back(outage);
+    expect_loud_end(outage);
+}
+
+/* A copy that knows nothing of the broker's incarnation looks as if another had taken over. */
+static void broker_forgotten(void **state)
+{
+    testbed_t *bed = *state;
+    outage_t *outage = outage_start(bed, NULL);
+    keep_copy(outage);
+    int64_t term = testbed_query_number(bed, "SELECT term FROM coordinator");
+    testbed_kill(&bed->cluster.broker);
+    testbed_restart_broker(bed);
+    outage_recover_within(outage, PATIENCE_MS);
+    outage_run(outage, BETWEEN_MS);
+    uint32_t openings = outage_log_lines(outage, "store.open", "");
+    put_copy_back(outage);
+    expect_loud_end(outage);
+    assert_int_equal(outage_log_lines(outage, "warn fenced", ""), 1);
+    /* It does not wait for somebody else to bring the term back, and leaves the copy as it was. */
+    assert_int_equal(outage_log_lines(outage, "store.open", ""), openings + 1);
+    assert_int_equal(testbed_query_number(bed, "SELECT term FROM coordinator"), term);
 }
 
 int main(void)
@@ -274,6 +309,7 @@ int main(void)
         {"connections_killed", connections_killed, TESTBED_MYSQL},
         {"connections_exhausted", connections_exhausted, TESTBED_MYSQL},
         {"commits_forgotten", commits_forgotten, TESTBED_MYSQL},
+        {"broker_forgotten", broker_forgotten, TESTBED_MYSQL},
     };
     return testbed_run("database", tests, sizeof tests / sizeof tests[0]);
 }

@@ -203,7 +203,8 @@ static void on_open(event_t *event)
     uint64_t now_ms = process_now_ms(life->process);
     coordinator_config_t config = {.incarnation = life->incarnation,
                                    .shards_per_group = SIMULATION_SHARDS,
-                                   .lease_ms = world.plan.lease_ms};
+                                   .lease_ms = world.plan.lease_ms,
+                                   .past = &life->past};
     life->coordinator = coordinator_new(&config, now_ms);
     life->fibers += LANES + 1;
     for (uint32_t i = 0; i < LANES; i++) {

@@ -215,6 +215,78 @@ static void being_no_member_ends_everything(void **state)
     assert_int_equal(s->fenced, 1);
 }
 
+/* A standby whose own row is in the old copy is no less misled by it. */
+static void an_earlier_term_ends_a_standby(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    assert_int_equal(s->fenced, 0);
+    s->row = (store_coordinator_t){6, third};
+    script_pass(s, 500, 50);
+    assert_int_equal(s->fenced, 1);
+    assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 0);
+    assert_true(store_past_is_lost(&s->past, 6));
+}
+
+/* Runs calls, the last of this kind. */
+static void answer_until(script_t *s, coordinator_call_kind_t kind)
+{
+    coordinator_call_t call = {.kind = COORDINATOR_RENEW};
+    for (int tries = 0; tries < 1000; tries++) {
+        if (!coordinator_next_call(s->c, s->now_ms, &call)) {
+            s->now_ms += 10;
+            continue;
+        }
+        script_answer(s, &call);
+        if (call.kind == kind) {
+            return;
+        }
+    }
+    fail_msg("no such call");
+}
+
+static void a_term_that_is_taken_is_durable(void **state)
+{
+    script_t *s = *state;
+    answer_until(s, COORDINATOR_TAKE_TERM);
+    assert_int_equal(s->row.term, 1);
+    assert_true(store_past_is_lost(&s->past, 0));
+}
+
+/* A server may show a term before it is on disk, and die. */
+static void a_term_that_is_read_is_durable_after_a_renewal(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    s->row.term = 8;
+    answer_until(s, COORDINATOR_READ_TERM);
+    assert_false(store_past_is_lost(&s->past, 7));
+    answer_until(s, COORDINATOR_RENEW);
+    assert_true(store_past_is_lost(&s->past, 7));
+}
+
+static void a_term_that_was_read_before_an_outage_does_not_count(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    s->row.term = 8;
+    answer_until(s, COORDINATOR_READ_TERM);
+    s->fail[COORDINATOR_RENEW] = FABRIC_ERROR_STORE_UNAVAILABLE;
+    answer_until(s, COORDINATOR_RENEW);
+    s->row.term = 7;
+    s->fail[COORDINATOR_RENEW] = FABRIC_OK;
+    answer_until(s, COORDINATOR_RENEW);
+    assert_false(store_past_is_lost(&s->past, 7));
+    script_pass(s, 1000, 50);
+    assert_int_equal(s->fenced, 0);
+}
+
 static void lease_counts_from_before_the_renewal(void **state)
 {
     script_t *s = *state;
@@ -469,6 +541,10 @@ int main(void)
         TEST(fenced_renewal_ends_everything),
         TEST(another_holder_ends_everything),
         TEST(being_no_member_ends_everything),
+        TEST(an_earlier_term_ends_a_standby),
+        TEST(a_term_that_is_taken_is_durable),
+        TEST(a_term_that_is_read_is_durable_after_a_renewal),
+        TEST(a_term_that_was_read_before_an_outage_does_not_count),
         TEST(lease_counts_from_before_the_renewal),
         TEST(a_slow_store_leaves_room_beside_the_lease),
         TEST(new_type_makes_its_group_and_shards),
