@@ -8,8 +8,7 @@ enum { ID_JUMP_MS = 60000 }; /* ids farther apart than that are doubted */
 
 static uint64_t retry_delay(session_t *session, uint64_t hint_ms, uint32_t attempt)
 {
-    uint64_t hint = hint_ms < RETRY_AFTER_MS_MAX ? hint_ms : RETRY_AFTER_MS_MAX;
-    return hint + session_backoff(session, attempt);
+    return hint_ms + session_backoff(session, attempt);
 }
 
 static bool is_volatile(const call_t *call)
@@ -142,13 +141,12 @@ static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, 
 {
     enum { PATIENCE = 3 };
     shard_queue_t *queue = session_queue(session, call->shard);
-    session_take_back(session, call);
-    if (queue->held) {
+    if (!queue->held && session_is_behind(session, call)) {
+        session_fall_behind(session, call);
         return;
     }
-    if (queue->waiting != call) {
-        window_follow(&queue->window);
-        window_follow(&session->peers[peer].window);
+    session_take_back(session, call);
+    if (queue->held) {
         return;
     }
     uint32_t attempt = call->attempts++;
@@ -218,12 +216,13 @@ static void apply_rejected(session_t *session, uint32_t peer, const message_reje
         session_end(session, call, error, rejected->text);
         return;
     }
+    uint64_t hint_ms = session_earlier(rejected->retry_after_ms, RETRY_AFTER_MS_MAX);
     call->refusals++;
     call->refusal = error;
     if (!is_volatile(call)) {
-        retry_durable(session, peer, call, error, rejected->retry_after_ms);
+        retry_durable(session, peer, call, error, hint_ms);
     } else if (error == FABRIC_ERROR_NOT_HOME) {
-        retry_volatile(session, peer, call, rejected->retry_after_ms);
+        retry_volatile(session, peer, call, hint_ms);
     } else {
         session_end(session, call, error, rejected->text);
     }
@@ -288,6 +287,7 @@ static void apply_redirect(session_t *session, uint32_t peer, const message_redi
         session_hold(session, queue,
                      session->now_ms + (at_once ? 0 : session_backoff(session, attempt)));
     }
+    session_send_queue(session, queue); /* durable calls, too, may have waited for this route */
 }
 
 fabric_error_t session_take_redirect(session_t *session, uint32_t peer, wire_reader_t *body)

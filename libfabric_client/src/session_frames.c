@@ -84,11 +84,21 @@ static void put_call(session_t *session, peer_t *peer, call_t *call)
     call->state = CALL_SENT;
 }
 
-static bool is_due(const peer_t *peer)
+/* The next call to be sent; NULL: none. What has been ready since before an earlier call of its shard came
+ * back waits behind that one. */
+static call_t *next_ready(session_t *session, peer_t *peer)
+{
+    while (peer->ready.first && session_is_behind(session, peer->ready.first)) {
+        session_fall_behind(session, peer->ready.first);
+    }
+    return peer->ready.first;
+}
+
+static bool is_due(session_t *session, peer_t *peer)
 {
     return peer->hello_due || peer->bye_due ||
            (peer->state == PEER_WELCOME &&
-            (peer->ready.first || peer->ping_due || peer->map_wanted_due));
+            (next_ready(session, peer) || peer->ping_due || peer->map_wanted_due));
 }
 
 static void build_frame(session_t *session, peer_t *peer)
@@ -100,7 +110,7 @@ static void build_frame(session_t *session, peer_t *peer)
     }
     if (peer->state == PEER_WELCOME) {
         put_map_messages(session, peer);
-        while (peer->ready.first && peer->frame.size < LIMIT_FRAME_BYTES_GOAL) {
+        while (next_ready(session, peer) && peer->frame.size < LIMIT_FRAME_BYTES_GOAL) {
             put_call(session, peer, peer->ready.first);
         }
     }
@@ -121,7 +131,7 @@ bool session_next_frame(session_t *session, uint64_t now_ms, size_t *index, fabr
         if (peer->blocked || peer->action_due) {
             continue;
         }
-        if (peer->frame.size == 0 && is_due(peer)) {
+        if (peer->frame.size == 0 && is_due(session, peer)) {
             build_frame(session, peer);
         }
         if (peer->frame.size > 0) {

@@ -24,6 +24,15 @@ void session_queue_waits(session_t *session, call_t *call)
     }
 }
 
+bool session_is_behind(session_t *session, const call_t *call)
+{
+    if (!(call->flags & REQUEST_DURABLE)) {
+        return false;
+    }
+    const shard_queue_t *queue = session_queue(session, call->shard);
+    return queue->waiting && queue->waiting->sequence < call->sequence;
+}
+
 /* A call that waited will not any more, and is in the queue still. */
 static void waits_no_more(shard_queue_t *queue, const call_t *call)
 {
@@ -233,6 +242,14 @@ void session_hold(session_t *session, shard_queue_t *queue, uint64_t retry_at_ms
 
 /* ---- no room ---- */
 
+void session_fall_behind(session_t *session, call_t *call)
+{
+    window_t *room = &session->peers[call->peer].window;
+    session_take_back(session, call);
+    window_follow(&session_queue(session, call->shard)->window);
+    window_follow(room);
+}
+
 fabric_error_t session_no_room(session_t *session, const call_t *call)
 {
     const shard_queue_t *queue = session_queue(session, call->shard);
@@ -242,7 +259,8 @@ fabric_error_t session_no_room(session_t *session, const call_t *call)
     if (queue->starved_at != NO_PEER) {
         return FABRIC_ERROR_BUSY;
     }
-    return queue->window.limited ? FABRIC_ERROR_MAILBOX_FULL : FABRIC_OK;
+    bool full = queue->timed && !queue->held && queue->window.limited;
+    return full ? FABRIC_ERROR_MAILBOX_FULL : FABRIC_OK;
 }
 
 void session_refused_for_room(session_t *session, uint32_t index, call_t *call,
@@ -305,7 +323,7 @@ static void retry_queue(session_t *session, shard_queue_t *queue)
     stop_timer(session, queue);
     queue->held = false;
     uint32_t peer = queue->waiting ? session_route(session, queue->waiting->shard) : NO_PEER;
-    if (peer == NO_PEER) {
+    if (!session_peer_is_welcome(session, peer)) {
         session_send_queue(session, queue);
         return;
     }

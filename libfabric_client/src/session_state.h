@@ -164,6 +164,10 @@ uint64_t session_earlier(uint64_t a, uint64_t b);
 /* Puts a durable call, waiting or sent, into its shard's queue; takes it out. */
 void session_queue_enter(session_t *session, call_t *call);
 void session_queue_leave(session_t *session, call_t *call);
+/* Whether an earlier call of a durable call's shard waits. */
+bool session_is_behind(session_t *session, const call_t *call);
+/* Takes such a call back, which the peer did not take or would not. */
+void session_fall_behind(session_t *session, call_t *call);
 /* A call in its queue waits again. */
 void session_queue_waits(session_t *session, call_t *call);
 /* Sends what may be sent of a queue, from the oldest that waits on. */

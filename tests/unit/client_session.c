@@ -314,6 +314,57 @@ static void test_room_of_a_broken_connection_is_forgotten(void **state)
     assert_int_equal(script_pull(d, 0), 3);
 }
 
+/* Whatever a broker says, it is asked again. */
+static void test_hints_are_bounded(void **state)
+{
+    static const fabric_error_t errors[] = {FABRIC_ERROR_BUSY, FABRIC_ERROR_MAILBOX_FULL,
+                                            FABRIC_ERROR_PERSISTENCE};
+    static const uint64_t hints_ms[] = {3600000, UINT64_MAX - 1000, UINT64_MAX};
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    for (int i = 0; i < 9; i++) {
+        uint64_t a = script_call(d, "a", REQUEST_DURABLE, 60000);
+        assert_int_equal(script_pull_requests(d, 0), 1);
+        script_reject(d, 0, a, errors[i / 3], hints_ms[i % 3]);
+        for (int s = 0; s < 10; s++) {
+            assert_int_equal(script_pull_requests(d, 0), 0);
+            script_pong(d, 0, 1, 1);
+            script_advance(d, 1000);
+        }
+        script_pong(d, 0, 1, 1);
+        script_advance(d, 1000);
+        assert_int_equal(script_pull_requests(d, 0), 1);
+        script_reply(d, 0, a, 77);
+        script_expect_end(d, a, FABRIC_OK);
+    }
+}
+
+/* What has not left yet does not pass an earlier call that was refused. */
+static void test_no_call_passes_one_that_found_no_room(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    size_t peer;
+    fabric_bytes_t frame;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 1);
+    uint64_t b = script_ask(d, true, "b");
+    assert_true(session_next_frame(d->session, d->now_ms, &peer, &frame)); /* holds b */
+    session_frame_blocked(d->session, 0);
+    uint64_t c = script_ask(d, true, "a");
+    script_reject(d, 0, a, FABRIC_ERROR_MAILBOX_FULL, 500);
+    session_writable(d->session, 0);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, b);
+    script_advance(d, 600);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, a);
+    script_reply(d, 0, a, 77);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, c);
+    assert_int_equal(d->seen[0].request.predecessor, 0);
+}
+
 static void test_predecessor_at_another_broker_is_fetched_back(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -383,6 +434,23 @@ static void test_redirect_moves_all_in_order(void **state)
     assert_true(found_once);
     script_redirect(d, 1, once, script_endpoint(0)); /* they point at one another: patience */
     assert_int_equal(script_pull_requests(d, 0), 0);
+}
+
+/* What a volatile call learns of a shard's home is true of durable ones, too. */
+static void test_redirect_of_a_volatile_call_moves_durable_ones(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    script_join(d, 1, 0);
+    uint64_t a = script_ask(d, false, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    script_map(d, 0, 1, 2, -1, true);
+    uint64_t b = script_ask(d, true, "a");
+    assert_int_equal(script_pull_requests(d, 0), 0);
+    script_redirect(d, 0, a, script_endpoint(1));
+    assert_int_equal(script_pull_requests(d, 1), 2);
+    assert_int_equal(d->seen[0].request.sequence, a);
+    assert_int_equal(d->seen[1].request.sequence, b);
 }
 
 static void test_redirect_to_an_unknown_broker_connects(void **state)
@@ -554,9 +622,12 @@ int main(void)
         SESSION_TEST(test_room_is_shared_by_shards),
         SESSION_TEST(test_room_in_a_mailbox_that_nobody_waits_for),
         SESSION_TEST(test_room_of_a_broken_connection_is_forgotten),
+        SESSION_TEST(test_hints_are_bounded),
+        SESSION_TEST(test_no_call_passes_one_that_found_no_room),
         SESSION_TEST(test_predecessor_at_another_broker_is_fetched_back),
         SESSION_TEST(test_backoff_grows_and_is_bounded),
         SESSION_TEST(test_redirect_moves_all_in_order),
+        SESSION_TEST(test_redirect_of_a_volatile_call_moves_durable_ones),
         SESSION_TEST(test_redirect_to_an_unknown_broker_connects),
         SESSION_TEST(test_map_update_changes_the_route),
         SESSION_TEST(test_unknown_type_goes_one_at_a_time),

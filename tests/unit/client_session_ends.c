@@ -92,6 +92,23 @@ static void test_no_room_until_the_deadline(void **state)
     script_expect_end(d, f, FABRIC_ERROR_MAILBOX_FULL);
 }
 
+/* A mailbox that was full is not why a call waits for its broker. */
+static void test_full_mailbox_at_a_lost_broker(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 1000);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reject(d, 0, a, FABRIC_ERROR_MAILBOX_FULL, 600);
+    uint64_t b = script_call(d, "a", REQUEST_DURABLE, 1000);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_advance(d, 900);
+    assert_null(session_next_done(d->session));
+    script_advance(d, 100);
+    script_expect_end(d, a, FABRIC_ERROR_MAILBOX_FULL); /* was refused */
+    script_expect_end(d, b, FABRIC_ERROR_NOT_CONNECTED);
+}
+
 static void test_no_room_for_half_of_its_time(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -427,6 +444,7 @@ int main(void)
         SESSION_TEST(test_sent_and_unanswered_is_unknown),
         SESSION_TEST(test_refused_until_the_deadline_is_certain),
         SESSION_TEST(test_no_room_until_the_deadline),
+        SESSION_TEST(test_full_mailbox_at_a_lost_broker),
         SESSION_TEST(test_no_room_for_half_of_its_time),
         SESSION_TEST(test_refused_after_a_lost_send_is_unknown),
         SESSION_TEST(test_accepted_is_never_certainly_not),
