@@ -1,11 +1,13 @@
 /* The client session under a string of events: calls, connections, well-formed frames with any fields, raw
  * bytes, blocked pipes and time. Whatever comes, what the session says can be read, each call ends once and
- * by its deadline, and a volatile call is sent again only after a broker said that it did not take it. */
+ * by its deadline, a volatile call is sent again only after a broker said that it did not take it, and the
+ * session's inside stays consistent. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/limits.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/lib/session_check.h"
 #include "tests/lib/session_driver.h"
 #include "tests/lib/vectors.h"
 
@@ -101,6 +103,7 @@ static void pull(world_t *w)
     }
     assert_true(session_open_calls(w->d->session) <= PENDING_MAX);
     assert_true(session_settled(w->d->session) <= w->calls + 1);
+    session_check(w->d->session);
 }
 
 /* ---- events ---- */
