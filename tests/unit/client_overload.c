@@ -55,6 +55,7 @@ typedef struct world {
     size_t client_count;
     bool tell; /* calls end when they are accepted */
     size_t turn;
+    seen_message_t seen[SEEN_MAX];
     mailbox_t mailboxes[ENTITIES];
     int ready[ENTITIES]; /* a ring */
     size_t ready_first, ready_count;
@@ -154,9 +155,10 @@ static void run_executors(world_t *w, uint64_t now_ms)
 
 static void start_call(client_t *client, bool tell)
 {
-    char id[16];
-    snprintf(id, sizeof id, "%u", (unsigned)(client->started++ % ENTITIES));
-    (void)script_call(client->d, id, REQUEST_DURABLE | (tell ? REQUEST_TELL : 0), CALL_MS);
+    static char ids[ENTITIES][8]; /* calls view them */
+    unsigned entity = (unsigned)(client->started++ % ENTITIES);
+    snprintf(ids[entity], sizeof ids[entity], "%u", entity);
+    (void)script_call(client->d, ids[entity], REQUEST_DURABLE | (tell ? REQUEST_TELL : 0), CALL_MS);
 }
 
 static void collect(client_t *client)
@@ -183,10 +185,9 @@ static void step(world_t *w)
         script_advance(d, 1);
         while (script_pull_requests(d, 0) > 0) {
             size_t count = d->seen_count;
-            seen_message_t seen[SEEN_MAX];
-            memcpy(seen, d->seen, count * sizeof *seen);
+            memcpy(w->seen, d->seen, count * sizeof *w->seen); /* answers are sent meanwhile */
             for (size_t k = 0; k < count; k++) {
-                const message_request_t *request = &seen[k].request;
+                const message_request_t *request = &w->seen[k].request;
                 arrive(w, i, request, (int)((request->sequence - 1) % ENTITIES));
             }
         }
