@@ -246,6 +246,15 @@ void link_disconnected(link_t *link, uint32_t index, uint64_t now_ms)
     link_lose(link, index, now_ms);
 }
 
+void link_unreadable(link_t *link, uint32_t index, uint64_t now_ms)
+{
+    assert(index < link->endpoint_count);
+    link_endpoint_t *endpoint = &link->endpoints[index];
+    link_malformed(link, index, FABRIC_ERROR_MALFORMED_MESSAGE);
+    link_disconnected(link, index, now_ms);
+    link_want_socket(endpoint, LINK_SOCKET_CLOSE);
+}
+
 static void tick_welcomed(link_t *link, uint32_t index, uint64_t now_ms)
 {
     link_endpoint_t *endpoint = &link->endpoints[index];

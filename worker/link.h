@@ -55,8 +55,9 @@ const char *link_endpoint_name(const link_t *link, uint32_t endpoint);
 void link_connected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_disconnected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_receive(link_t *link, uint32_t endpoint, fabric_bytes_t frame, uint64_t now_ms);
-/* A message came that has not one part. */
-void link_unreadable(link_t *link, uint32_t endpoint);
+/* A message came that has not one part: nothing more may be read before the socket is closed. It is opened
+ * anew after a while. */
+void link_unreadable(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_tick(link_t *link, uint64_t now_ms);
 /* Takes an executor's output, a list, in the order in which it was made. */
 void link_output(link_t *link, work_output_t **outputs);
@@ -71,7 +72,7 @@ uint64_t link_next_deadline(const link_t *link);
 typedef enum link_socket {
     LINK_SOCKET_OPEN,   /* open a socket and connect it */
     LINK_SOCKET_REOPEN, /* close it and open a fresh one: the connection is presumed dead */
-    LINK_SOCKET_CLOSE   /* close it for good */
+    LINK_SOCKET_CLOSE   /* close it */
 } link_socket_t;
 /* What to do with sockets; false: nothing more. */
 bool link_next_socket(link_t *link, uint32_t *endpoint, link_socket_t *action);

@@ -18,11 +18,6 @@ void link_malformed(link_t *link, uint32_t index, fabric_error_t error)
     }
 }
 
-void link_unreadable(link_t *link, uint32_t index)
-{
-    link_malformed(link, index, FABRIC_ERROR_MALFORMED_MESSAGE);
-}
-
 static void note_heard(link_endpoint_t *endpoint, uint64_t now_ms)
 {
     endpoint->heard_ms = now_ms;

@@ -229,21 +229,19 @@ static void hand_over(link_zmq_t *self)
     }
 }
 
-/* One message is one frame; of a message of several parts nothing is used. */
+/* One message is one frame. Of a message of several parts nothing more is read: a DEALER of libzmq 4.3.4 with
+ * ZMQ_IMMEDIATE whose connection breaks between two parts ends the process. */
 static bool take_frame(link_zmq_t *self, uint32_t index, zmq_msg_t *part, uint64_t now_ms)
 {
     void *dealer = self->connections[index].dealer;
     if (zmq_msg_recv(part, dealer, ZMQ_DONTWAIT) < 0) {
         return false;
     }
-    if (!zmq_msg_more(part)) {
-        link_receive(self->link, index, fabric_bytes(zmq_msg_data(part), zmq_msg_size(part)),
-                     now_ms);
-        return true;
+    if (zmq_msg_more(part)) {
+        link_unreadable(self->link, index, now_ms);
+        return false;
     }
-    link_unreadable(self->link, index);
-    while (zmq_msg_more(part) && zmq_msg_recv(part, dealer, ZMQ_DONTWAIT) >= 0) {
-    }
+    link_receive(self->link, index, fabric_bytes(zmq_msg_data(part), zmq_msg_size(part)), now_ms);
     return true;
 }
 

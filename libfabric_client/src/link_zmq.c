@@ -162,28 +162,27 @@ static void carry_out(client_link_t *link, uint64_t now_ms)
 
 /* ---- events ---- */
 
-/* One message is one frame; of a message of several parts nothing is used. */
-static void take_frame(client_link_t *link, size_t peer, zmq_msg_t *part, uint64_t now_ms)
+/* One message is one frame. Of a message of several parts nothing more is read: a DEALER of libzmq 4.3.4 with
+ * ZMQ_IMMEDIATE whose connection breaks between two parts ends the process. */
+static bool take_frame(client_link_t *link, size_t peer, zmq_msg_t *part, uint64_t now_ms)
 {
-    if (!zmq_msg_more(part)) {
-        session_receive(link->session, peer, fabric_bytes(zmq_msg_data(part), zmq_msg_size(part)),
-                        now_ms);
-        return;
+    if (zmq_msg_recv(part, link->connections[peer].socket, ZMQ_DONTWAIT) < 0) {
+        return false;
     }
-    while (zmq_msg_more(part) &&
-           zmq_msg_recv(part, link->connections[peer].socket, ZMQ_DONTWAIT) >= 0) {
+    if (zmq_msg_more(part)) {
+        session_unreadable(link->session, peer, now_ms);
+        return false;
     }
+    session_receive(link->session, peer, fabric_bytes(zmq_msg_data(part), zmq_msg_size(part)),
+                    now_ms);
+    return true;
 }
 
 static void receive_frames(client_link_t *link, size_t peer, uint64_t now_ms)
 {
     zmq_msg_t part;
     zmq_msg_init(&part);
-    for (int i = 0; i < FRAMES_AT_ONCE; i++) {
-        if (zmq_msg_recv(&part, link->connections[peer].socket, ZMQ_DONTWAIT) < 0) {
-            break;
-        }
-        take_frame(link, peer, &part, now_ms);
+    for (int i = 0; i < FRAMES_AT_ONCE && take_frame(link, peer, &part, now_ms); i++) {
     }
     zmq_msg_close(&part);
 }

@@ -75,6 +75,10 @@ void session_disconnected(session_t *session, size_t peer, uint64_t now_ms);
 /* A frame has arrived from a peer. */
 void session_receive(session_t *session, size_t peer, fabric_bytes_t frame, uint64_t now_ms);
 
+/* Something has arrived from a peer that no broker sends: its connection is to be closed before anything more
+ * is read from it, and made anew after a while. */
+void session_unreadable(session_t *session, size_t peer, uint64_t now_ms);
+
 /* ---- frames ---- */
 
 /* The next frame to send; valid until the next call with this session. It stays the next one of its

@@ -170,6 +170,26 @@ static void close_peer(session_t *session, uint32_t index)
     peer->ping_at_ms = NEVER; /* until no broker is left: see session_tick_peers */
 }
 
+/* Lets a peer alone for a while. */
+static void rest(session_t *session, uint32_t index)
+{
+    session_break(session, index, PEER_RESTING);
+    session->peers[index].ping_at_ms =
+        session->now_ms + REFUSED_RETRY_MS / 2 + session_random(session, REFUSED_RETRY_MS);
+}
+
+void session_unreadable(session_t *session, size_t index, uint64_t now_ms)
+{
+    assert(index < SESSION_PEERS_MAX);
+    session->now_ms = now_ms;
+    session->stats.malformed++;
+    if (index < session->peer_count && session->peers[index].state != PEER_UNUSED &&
+        !session->peers[index].action_due) {
+        session_act(session, &session->peers[index], ACTION_CLOSE);
+        rest(session, (uint32_t)index);
+    }
+}
+
 /* ---- greeting and welcome ---- */
 
 void session_greet(session_t *session, uint32_t index)
@@ -190,9 +210,7 @@ void session_refused(session_t *session, uint32_t index, fabric_error_t error, f
     }
     peer->refusal_text[size] = '\0';
     peer->refusal = error;
-    session_break(session, index, PEER_RESTING);
-    peer->ping_at_ms =
-        session->now_ms + REFUSED_RETRY_MS / 2 + session_random(session, REFUSED_RETRY_MS);
+    rest(session, index);
 }
 
 /* Whether the welcome is of our cluster and protocol. */

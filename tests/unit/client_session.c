@@ -559,6 +559,28 @@ static void test_blocked_frame_is_offered_again(void **state)
 }
 
 /* Of a frame that never left, volatile calls may be sent again. */
+/* Nothing more may be read from there: closed at once, and not opened again at once. */
+static void test_what_no_broker_sends_closes(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_action_t action;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    assert_int_equal(script_pull(d, 0), 1);
+    session_unreadable(d->session, 0, d->now_ms);
+    assert_true(session_next_action(d->session, &action));
+    assert_int_equal(action.kind, ACTION_CLOSE);
+    assert_int_equal(session_stats(d->session).malformed, 1);
+    script_advance(d, 400);
+    assert_false(session_next_action(d->session, &action));
+    script_advance(d, 1200);
+    assert_true(session_next_action(d->session, &action));
+    assert_int_equal(action.kind, ACTION_REOPEN);
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, a);
+}
+
 static void test_unsent_frame_of_a_broken_connection(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -633,6 +655,7 @@ int main(void)
         SESSION_TEST(test_unknown_type_goes_one_at_a_time),
         SESSION_TEST(test_unknown_type_that_is_served_asks_for_the_map),
         SESSION_TEST(test_blocked_frame_is_offered_again),
+        SESSION_TEST(test_what_no_broker_sends_closes),
         SESSION_TEST(test_unsent_frame_of_a_broken_connection),
         SESSION_TEST(test_bad_bytes_hurt_nobody_else),
     };

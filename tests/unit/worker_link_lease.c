@@ -55,6 +55,23 @@ static void heartbeats(void **state)
     wire_writer_destroy(&frame);
 }
 
+/* Nothing more may be read from there: closed at once, and not opened again at once. */
+static void what_no_broker_sends_ends_the_connection(void **state)
+{
+    link_driver_t *d = (link_driver_t *)*state;
+    talk_own(d);
+    link_unreadable(d->link, 0, d->now_ms);
+    assert_true(talk_has_event(d, LINK_EVENT_MALFORMED, FABRIC_ERROR_MALFORMED_MESSAGE));
+    talk_expect_socket(d, 0, LINK_SOCKET_CLOSE);
+    assert_int_equal(link_shards(d->link), 0);
+    talk_expect_work(d, WORK_STOP, 1);
+    talk_pass(d, 1000);
+    talk_expect_no_socket(d);
+    talk_pass_to_deadline(d);
+    talk_expect_socket(d, 0, LINK_SOCKET_REOPEN);
+    talk_join(d, 0, 1);
+}
+
 static void junk_is_no_sign_of_life(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;
@@ -73,6 +90,7 @@ int main(void)
         LINK_TEST(lease),
         LINK_TEST(frames_found_after_a_freeze_renew_nothing),
         LINK_TEST(heartbeats),
+        LINK_TEST(what_no_broker_sends_ends_the_connection),
         LINK_TEST(junk_is_no_sign_of_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
