@@ -180,6 +180,11 @@ void session_tick(session_t *session, uint64_t now_ms)
     }
 }
 
+uint64_t session_earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t session_next_deadline(const session_t *session)
 {
     uint64_t due = session_earlier(session->wheel_due_ms, session->probe_at_ms);

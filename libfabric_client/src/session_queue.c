@@ -8,11 +8,6 @@
  */
 #include "libfabric_client/src/session_state.h"
 
-uint64_t session_earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- which calls wait ---- */
 
 void session_queue_waits(session_t *session, call_t *call)

@@ -188,8 +188,9 @@ static void relocate(session_t *session, call_t *call)
         session_queue_leave(session, call);
         call->shard = shard;
         session_queue_enter(session, call);
+    } else {
+        call->shard = shard;
     }
-    call->shard = shard;
 }
 
 /* A durable call moves with its shard's home, sent or not: the new home knows it by its key. A

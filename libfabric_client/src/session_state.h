@@ -151,6 +151,7 @@ void *session_allocate(size_t count, size_t size);
 uint64_t session_random(session_t *session, uint64_t bound);
 /* A random wait for the n-th attempt (0, 1, ...): full jitter under a doubling bound. */
 uint64_t session_backoff(session_t *session, uint32_t attempt);
+uint64_t session_earlier(uint64_t a, uint64_t b);
 
 /* ---- session_calls.c ---- */
 call_t *session_find(const session_t *session, uint64_t sequence);
@@ -160,7 +161,6 @@ void session_end_text(session_t *session, call_t *call, fabric_error_t error, co
 void session_expire(session_t *session);
 
 /* ---- session_queue.c ---- */
-uint64_t session_earlier(uint64_t a, uint64_t b);
 /* Puts a durable call, waiting or sent, into its shard's queue; takes it out. */
 void session_queue_enter(session_t *session, call_t *call);
 void session_queue_leave(session_t *session, call_t *call);

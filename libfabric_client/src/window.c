@@ -11,13 +11,6 @@ enum {
     ATTEMPTS_MAX = 6 /* room may come free unnoticed: tells end when they are accepted */
 };
 
-static void at_most_open(window_t *window)
-{
-    if (window->limit > window->open) {
-        window->limit = window->open;
-    }
-}
-
 void window_leave(window_t *window, bool answered)
 {
     assert(window->open > 0);
@@ -31,6 +24,13 @@ void window_leave(window_t *window, bool answered)
     }
 }
 
+void window_follow(window_t *window)
+{
+    if (window->limit > window->open) {
+        window->limit = window->open;
+    }
+}
+
 void window_refused(window_t *window, uint64_t now_ms, uint64_t delay_ms)
 {
     bool first = !window->limited;
@@ -39,7 +39,7 @@ void window_refused(window_t *window, uint64_t now_ms, uint64_t delay_ms)
         window->limit = window->open;
         window->answers = 0;
     }
-    at_most_open(window);
+    window_follow(window);
     if (first || window->probing) {
         window->probing = false;
         window->attempts += window->attempts < ATTEMPTS_MAX;
@@ -50,11 +50,6 @@ void window_refused(window_t *window, uint64_t now_ms, uint64_t delay_ms)
         window->limit -= window->limit / SHRINK_PART;
         window->shrunk_at_ms = now_ms;
     }
-}
-
-void window_follow(window_t *window)
-{
-    at_most_open(window);
 }
 
 void window_probe(window_t *window, uint64_t now_ms, uint64_t delay_ms)
