@@ -290,6 +290,14 @@ check-mysql:
 	@$(MAKE) --no-print-directory -j2 B=$(B) everything tests
 	@sh tests/check-mysql $(B) $(MYSQL_ROOT)
 
+## make check-mariadb-client  the MySQL suite with the oldest MariaDB client library that apt offers (MARIADB_CLIENT=DIR: its files)
+MARIADB_CLIENT ?= $(HOME)/.cache/fabric/mariadb-client
+.PHONY: check-mariadb-client
+check-mariadb-client:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) everything tests
+	@sh tests/check-mariadb-client $(B) $(MARIADB_CLIENT)
+
 ## make fuzz             every fuzzer for SECONDS (default 60), two at a time; inputs that break something are kept
 SECONDS ?= 60
 fuzz:

@@ -2,6 +2,7 @@
 #include "mysql/mysql_statement.h"
 
 #include <assert.h>
+#include <errmsg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,7 +15,7 @@ const size_t statement_sizes[STATEMENT_SIZES] = {1, 2, 4, 8, 16, 32, 64, STATEME
  * with a reply's 5. */
 #define PARAMETERS_MAX ((size_t)STATEMENT_ROWS_MAX * 16)
 #define COLUMNS_MAX    20
-/* What a column's buffer begins with; names fit, larger values make it grow. */
+/* What a column's buffer begins with; names fit, and a larger value enlarges it for the next query. */
 #define COLUMN_BYTES_FIRST 256
 
 static const struct {
@@ -32,10 +33,14 @@ typedef __typeof__(*((MYSQL_BIND *)NULL)->is_null) mysql_flag_t;
 
 typedef struct column {
     uint64_t number;
-    uint8_t *data;
+    uint8_t *data; /* bound: the library fills it at each fetch */
     unsigned long capacity;
-    unsigned long size; /* of the present value, which may be more than capacity */
+    uint8_t *large; /* a value that did not fit into data */
+    unsigned long large_capacity;
+    unsigned long
+        size; /* of the present value, which is in `large` where it is more than capacity */
     mysql_flag_t is_null;
+    mysql_flag_t is_cut; /* the library did not copy all of it into data */
     bool is_number;
 } column_t;
 
@@ -81,6 +86,7 @@ static void rows_destroy(statement_rows_t *rows)
         mysql_stmt_close(rows->handle);
         for (size_t i = 0; i < rows->column_count; i++) {
             free(rows->columns[i].data);
+            free(rows->columns[i].large);
         }
         free(rows);
     }
@@ -208,25 +214,6 @@ static size_t text_build(statement_id_t id, size_t rows, char *text, size_t capa
     return used;
 }
 
-/* Lets the rows' buffers be filled at each fetch. */
-static void bind_columns(statement_rows_t *rows)
-{
-    for (size_t i = 0; i < rows->column_count; i++) {
-        column_t *column = &rows->columns[i];
-        rows->binds[i] = (MYSQL_BIND){
-            .buffer_type = column->is_number ? MYSQL_TYPE_LONGLONG : MYSQL_TYPE_BLOB,
-            .buffer = column->is_number ? (void *)&column->number : (void *)column->data,
-            .buffer_length = column->is_number ? sizeof column->number : column->capacity,
-            .length = &column->size,
-            .is_null = &column->is_null,
-            .is_unsigned = 1,
-        };
-    }
-    if (rows->column_count > 0) {
-        (void)mysql_stmt_bind_result(rows->handle, rows->binds);
-    }
-}
-
 static bool is_integer(enum enum_field_types type)
 {
     return type == MYSQL_TYPE_TINY || type == MYSQL_TYPE_SHORT || type == MYSQL_TYPE_INT24 ||
@@ -248,7 +235,6 @@ static void describe_columns(statement_rows_t *rows)
         column->data = allocate(1, COLUMN_BYTES_FIRST);
     }
     mysql_free_result(metadata);
-    bind_columns(rows);
 }
 
 static fabric_error_t prepare(mysql_session_t *session, statement_id_t id, size_t rows,
@@ -315,52 +301,109 @@ fabric_error_t statement_run(mysql_session_t *session, statement_id_t id, size_t
 
 /* ---- rows ---- */
 
+/* Has the columns' buffers filled at each fetch. Only before the first one: while a row is being read,
+ * MariaDB's library 3.3.19 loses the lengths of its values by it. */
+static fabric_error_t bind_columns(statement_rows_t *rows)
+{
+    for (size_t i = 0; i < rows->column_count; i++) {
+        column_t *column = &rows->columns[i];
+        if (column->large_capacity > column->capacity) {
+            free(column->data);
+            column->data = column->large;
+            column->capacity = column->large_capacity;
+            column->large = NULL;
+            column->large_capacity = 0;
+        }
+        rows->binds[i] = (MYSQL_BIND){
+            .buffer_type = column->is_number ? MYSQL_TYPE_LONGLONG : MYSQL_TYPE_BLOB,
+            .buffer = column->is_number ? (void *)&column->number : (void *)column->data,
+            .buffer_length = column->is_number ? sizeof column->number : column->capacity,
+            .length = &column->size,
+            .is_null = &column->is_null,
+            .error = &column->is_cut,
+            .is_unsigned = 1,
+        };
+    }
+    return rows->column_count > 0 && mysql_stmt_bind_result(rows->handle, rows->binds)
+               ? statement_failure(rows->session, rows->handle)
+               : FABRIC_OK;
+}
+
 fabric_error_t statement_query(mysql_session_t *session, statement_id_t id, size_t rows,
                                statement_rows_t **result)
 {
     fabric_error_t error = execute(session, id, rows, result);
     if (!error) {
         (*result)->open = true;
+        error = bind_columns(*result);
+        if (error) {
+            statement_end(*result);
+        }
     }
     return error;
 }
 
-/* Fetches the values that were larger than their buffers, and leaves larger buffers behind. */
-static fabric_error_t grow_columns(statement_rows_t *rows)
+/* The library contradicts itself about a row: nothing that it says is believed any more. */
+static fabric_error_t refuse_row(const statement_rows_t *rows)
 {
-    bool grown = false;
-    for (size_t i = 0; i < rows->column_count; i++) {
-        column_t *column = &rows->columns[i];
-        if (column->is_number || column->is_null || column->size <= column->capacity) {
+    return note_failure(rows->session, CR_MALFORMED_PACKET, "HY000");
+}
+
+/* Reads a value that did not fit, once more and whole. */
+static fabric_error_t read_large(statement_rows_t *rows, unsigned index)
+{
+    column_t *column = &rows->columns[index];
+    if (column->large_capacity < column->size) {
+        free(column->large);
+        column->large_capacity = column->size + column->size / 2;
+        column->large = allocate(1, column->large_capacity);
+    }
+    unsigned long size = 0;
+    mysql_flag_t is_null = 0;
+    mysql_flag_t is_cut = 0;
+    MYSQL_BIND bind = {.buffer_type = MYSQL_TYPE_BLOB,
+                       .buffer = column->large,
+                       .buffer_length = column->large_capacity,
+                       .length = &size,
+                       .is_null = &is_null,
+                       .error = &is_cut};
+    if (mysql_stmt_fetch_column(rows->handle, &bind, index, 0)) {
+        return statement_failure(rows->session, rows->handle);
+    }
+    return size != column->size || is_null || is_cut ? refuse_row(rows) : FABRIC_OK;
+}
+
+/* A value is cut where it is longer than its buffer, and nowhere else. */
+static fabric_error_t read_columns(statement_rows_t *rows)
+{
+    fabric_error_t error = FABRIC_OK;
+    for (size_t i = 0; !error && i < rows->column_count; i++) {
+        const column_t *column = &rows->columns[i];
+        if (column->is_number || column->is_null) {
             continue;
         }
-        unsigned long capacity = column->size + column->size / 2;
-        free(column->data);
-        column->data = allocate(1, capacity);
-        column->capacity = capacity;
-        rows->binds[i].buffer = column->data;
-        rows->binds[i].buffer_length = capacity;
-        if (mysql_stmt_fetch_column(rows->handle, &rows->binds[i], (unsigned)i, 0)) {
-            return statement_failure(rows->session, rows->handle);
+        bool is_large = column->size > column->capacity;
+        if (is_large != (bool)column->is_cut) {
+            error = refuse_row(rows);
+        } else if (is_large) {
+            error = read_large(rows, (unsigned)i);
         }
-        grown = true;
     }
-    if (grown) {
-        bind_columns(rows);
-    }
-    return FABRIC_OK;
+    return error;
 }
 
 fabric_error_t statement_next(statement_rows_t *rows, bool *more)
 {
     int result = mysql_stmt_fetch(rows->handle);
-    if (result == 1) {
-        fabric_error_t error = statement_failure(rows->session, rows->handle);
-        statement_end(rows);
-        return error;
+    fabric_error_t error = result == 1 ? statement_failure(rows->session, rows->handle) : FABRIC_OK;
+    *more = !error && result != MYSQL_NO_DATA;
+    if (*more) {
+        error = read_columns(rows);
     }
-    *more = result != MYSQL_NO_DATA;
-    return *more ? grow_columns(rows) : FABRIC_OK;
+    if (error) {
+        statement_end(rows);
+    }
+    return error;
 }
 
 void statement_end(statement_rows_t *rows)
@@ -385,8 +428,10 @@ fabric_bytes_t statement_bytes(const statement_rows_t *rows, size_t column)
 {
     assert(column < rows->column_count);
     const column_t *value = &rows->columns[column];
-    return value->is_null || value->is_number ? fabric_bytes(NULL, 0)
-                                              : fabric_bytes(value->data, value->size);
+    if (value->is_null || value->is_number) {
+        return fabric_bytes(NULL, 0);
+    }
+    return fabric_bytes(value->size > value->capacity ? value->large : value->data, value->size);
 }
 
 bool statement_is_null(const statement_rows_t *rows, size_t column)

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -94,6 +95,56 @@ static void test_a_killed_connection_is_unavailable_for_good(void **state)
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, commit_one(fixture, 1));
     fixture_reconnect(fixture);
     assert_ok(commit_one(fixture, 1));
+}
+
+/* What the client library is made to say about the lengths of all values of the rows that it fetches. */
+static enum {
+    LENGTHS_TRUE,
+    LENGTHS_ZERO,  /* as if nothing were there */
+    LENGTHS_LARGER /* as if more were there than was sent */
+} lengths;
+
+int mysql_stmt_fetch(MYSQL_STMT *handle)
+{
+    int (*fetch)(MYSQL_STMT *) = NULL;
+    *(void **)&fetch = dlsym(RTLD_NEXT, "mysql_stmt_fetch");
+    assert_non_null(fetch);
+    int result = fetch(handle);
+    for (unsigned i = 0; lengths != LENGTHS_TRUE && i < mysql_stmt_field_count(handle); i++) {
+        *handle->bind[i].length = lengths == LENGTHS_ZERO ? 0 : *handle->bind[i].length + 1000000;
+    }
+    return result;
+}
+
+static void visit_nothing(void *context, const store_message_t *message, store_tally_t tally,
+                          const store_reply_t *reply)
+{
+    (void)message, (void)tally, (void)reply;
+    *(size_t *)context += 1;
+}
+
+static void test_a_row_whose_lengths_contradict_its_data_is_refused(void **state)
+{
+    static uint8_t payload[1000];
+    store_fixture_t *fixture = *state;
+    store_message_t message = message_of(fixture, 1);
+    batch_builder_t builder = {0};
+    size_t visited = 0;
+    message.payload = fabric_bytes(payload, sizeof payload);
+    add_message(&builder, &message);
+    commit_ok(fixture, &builder);
+    for (int lie = LENGTHS_ZERO; lie <= LENGTHS_LARGER; lie++) {
+        lengths = lie == LENGTHS_ZERO ? LENGTHS_ZERO : LENGTHS_LARGER;
+        fabric_error_t error = fixture->driver->load_pending(fixture->store, (request_id_t){0},
+                                                             visit_nothing, &visited);
+        lengths = LENGTHS_TRUE;
+        assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, error);
+        assert_int_equal(visited, 0);
+        fixture_reconnect(fixture);
+    }
+    find_pending(fixture, 0);
+    assert_int_equal(fixture->found.count, 1);
+    assert_same_message(&fixture->found.items[0].message, &message);
 }
 
 /* What the session has set for itself, by either server's names. */
@@ -362,6 +413,7 @@ static int test_server(void)
         cmocka_unit_test(test_the_parts_of_a_url),
         cmocka_unit_test(test_error_numbers),
         FOUNDED_TEST(test_a_killed_connection_is_unavailable_for_good),
+        FOUNDED_TEST(test_a_row_whose_lengths_contradict_its_data_is_refused),
         FOUNDED_TEST(test_a_connection_dropped_while_idle_is_replaced),
         FOUNDED_TEST(test_the_next_connection_has_the_settings_of_the_first),
         FOUNDED_TEST(test_a_held_writer_row_is_busy),

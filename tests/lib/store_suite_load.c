@@ -160,6 +160,35 @@ static void test_keys_are_found_with_their_replies(void **state)
     assert_int_equal(fixture->found.count, 0);
 }
 
+/* Sizes around those of buffers, rising and falling from row to row, in two columns at once. */
+static void test_values_of_all_sizes_side_by_side(void **state)
+{
+    static const size_t sizes[] = {0,    1,   255, 256, 257, 0,   384, 385,
+                                   5000, 256, 0,   577, 383, 257, 1,   6000};
+    enum { COUNT = sizeof sizes / sizeof sizes[0] };
+    store_fixture_t *fixture = *state;
+    static uint8_t bytes[6000];
+    store_message_t messages[COUNT];
+    batch_builder_t builder = {0};
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t)(i * 31 >> 3);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        messages[i] = message_of(fixture, 10 + i);
+        messages[i].payload = fabric_bytes(bytes, sizes[i]);
+        messages[i].headers = fabric_bytes(bytes, sizes[COUNT - 1 - i]);
+        add_message(&builder, &messages[i]);
+    }
+    commit_ok(fixture, &builder);
+    for (int again = 0; again < 2; again++) { /* on the same connection, whose buffers have grown */
+        find_pending(fixture, 0);
+        assert_found_ids(fixture, 10, COUNT);
+        for (size_t i = 0; i < COUNT; i++) {
+            assert_same_message(&fixture->found.items[i].message, &messages[i]);
+        }
+    }
+}
+
 /* More than any adapter asks for in one statement. */
 static void test_long_lists_are_found_whole(void **state)
 {
@@ -221,6 +250,7 @@ int store_suite_load(void)
         FOUNDED_TEST(test_ms_10_sm_16_sm_18_replies_by_id),
         FOUNDED_TEST(test_calls_are_found_above_the_floor_only),
         FOUNDED_TEST(test_keys_are_found_with_their_replies),
+        FOUNDED_TEST(test_values_of_all_sizes_side_by_side),
         FOUNDED_TEST(test_long_lists_are_found_whole),
     };
     return cmocka_run_group_tests_name("load", tests, NULL, NULL);
