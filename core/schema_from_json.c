@@ -287,6 +287,7 @@ fabric_error_t fabric_schema_from_json(const fabric_schema_t *schema, const char
                                        size_t *size)
 {
     assert(schema && json);
+    *payload = NULL;
     schema_path_t path = {NULL, schema->name, 0};
     json_error_t parse_error;
     json_t *object = json_loads(json, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &parse_error);

@@ -93,6 +93,7 @@ static json_t *make_object(wire_reader_t *reader, const fabric_schema_t *schema)
 fabric_error_t fabric_schema_to_json(const fabric_schema_t *schema, fabric_bytes_t payload,
                                      fabric_schema_fault_t *fault, char **json)
 {
+    *json = NULL;
     fabric_error_t error = fabric_schema_check(schema, payload, fault);
     if (error != FABRIC_OK) {
         return error;

@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/endpoint.h"
+#include "core/thread.h"
 #include "worker/link_zmq.h"
 
 #define EXECUTORS_MAX     64u
@@ -31,7 +32,8 @@ struct fabric_worker {
     link_zmq_t *link; /* NULL before start and after stop */
     executor_thread_t *executors[EXECUTORS_MAX];
     bool started;
-    bool stuck; /* a handler did not return: its thread and all that it uses stay */
+    uint32_t process; /* thread_process() where it was started */
+    bool stuck;       /* a handler did not return: its thread and all that it uses stay */
     executor_stats_t final_stats;
     void (*log)(void *context, const char *code, const char *text);
     void *log_context;
@@ -155,6 +157,7 @@ fabric_error_t fabric_worker_new(const fabric_worker_options_t *options, fabric_
 {
     static const fabric_worker_options_t defaults = {0};
     pthread_condattr_t attributes;
+    *worker = NULL;
     fabric_worker_t *self = (fabric_worker_t *)calloc(1, sizeof *self);
     if (!self || pthread_mutex_init(&self->lock, NULL) != 0 ||
         pthread_condattr_init(&attributes) != 0 ||
@@ -189,6 +192,13 @@ fabric_error_t fabric_worker_add(fabric_worker_t *worker, const fabric_entity_ty
 }
 
 /* ---- running ---- */
+
+/* Whether this is a child, by fork(), of the process that started the worker: its threads are not here,
+ * and its locks may be held for ever. */
+static bool is_elsewhere(const fabric_worker_t *worker)
+{
+    return worker->link && worker->process != thread_process();
+}
 
 static void set_welcomed(fabric_worker_t *worker)
 {
@@ -278,6 +288,7 @@ static executor_stats_t sum_stats(const fabric_worker_t *worker)
 
 static fabric_error_t start_threads(fabric_worker_t *worker)
 {
+    worker->process = thread_process();
     fabric_error_t error = link_zmq_new(&worker->config, on_event, worker, &worker->link);
     for (size_t i = 0; i < worker->broker_count && error == FABRIC_OK; i++) {
         error = link_zmq_add_endpoint(worker->link, worker->brokers[i]);
@@ -300,15 +311,17 @@ fabric_error_t fabric_worker_start(fabric_worker_t *worker)
     worker->config.types = wire_writer_bytes(&worker->descriptions);
     clock_random(worker->config.incarnation.bytes, sizeof worker->config.incarnation.bytes);
     worker->started = true;
+    int cancel = thread_hold_cancel();
     fabric_error_t error = start_threads(worker);
     if (error != FABRIC_OK) {
         fabric_worker_stop(worker);
     }
+    thread_allow_cancel(cancel);
     return error;
 }
 
-fabric_error_t fabric_worker_wait_ready(fabric_worker_t *worker, uint32_t timeout_ms, char *text,
-                                        size_t text_size)
+static fabric_error_t wait_ready(fabric_worker_t *worker, uint32_t timeout_ms, char *text,
+                                 size_t text_size)
 {
     uint64_t until_ms = clock_monotonic_ms() + timeout_ms;
     struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000L};
@@ -327,11 +340,20 @@ fabric_error_t fabric_worker_wait_ready(fabric_worker_t *worker, uint32_t timeou
     return error;
 }
 
-void fabric_worker_stop(fabric_worker_t *worker)
+fabric_error_t fabric_worker_wait_ready(fabric_worker_t *worker, uint32_t timeout_ms, char *text,
+                                        size_t text_size)
 {
-    if (!worker->link || worker->stuck) {
-        return;
+    if (is_elsewhere(worker)) {
+        return FABRIC_ERROR_INVALID_ARGUMENT;
     }
+    int cancel = thread_hold_cancel();
+    fabric_error_t error = wait_ready(worker, timeout_ms, text, text_size);
+    thread_allow_cancel(cancel);
+    return error;
+}
+
+static void stop(fabric_worker_t *worker)
+{
     link_zmq_stop(worker->link);
     if (!end_executors(worker)) {
         worker->stuck = true;
@@ -345,13 +367,22 @@ void fabric_worker_stop(fabric_worker_t *worker)
     link_zmq_destroy(&worker->link);
 }
 
+void fabric_worker_stop(fabric_worker_t *worker)
+{
+    if (worker->link && !worker->stuck && !is_elsewhere(worker)) {
+        int cancel = thread_hold_cancel();
+        stop(worker);
+        thread_allow_cancel(cancel);
+    }
+}
+
 void fabric_worker_destroy(fabric_worker_t **worker)
 {
     if (!worker || !*worker) {
         return;
     }
     fabric_worker_stop(*worker);
-    if (!(*worker)->stuck) {
+    if (!(*worker)->stuck && !is_elsewhere(*worker)) {
         worker_free(*worker);
     }
     *worker = NULL;
@@ -359,6 +390,10 @@ void fabric_worker_destroy(fabric_worker_t **worker)
 
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats)
 {
+    *stats = (fabric_worker_stats_t){0};
+    if (is_elsewhere(worker)) {
+        return;
+    }
     executor_stats_t sum = sum_stats(worker);
     *stats = (fabric_worker_stats_t){
         .handled = sum.handled,

@@ -94,14 +94,12 @@ static fabric_error_t open_link(const char *url, const fabric_client_options_t *
     return error;
 }
 
-fabric_error_t fabric_client_open(const char *url, const fabric_client_options_t *options,
+static fabric_error_t open_client(const char *url, const fabric_client_options_t *options,
                                   fabric_client_t **client, fabric_outcome_t *outcome)
 {
-    static const fabric_client_options_t defaults = {0};
     char name[128];
     reason_t reason = {{0}};
     client_link_t *link = NULL;
-    options = options ? options : &defaults;
     snprintf(name, sizeof name, "%s:%ld", program_invocation_short_name, (long)getpid());
     session_config_t config = config_of(options, name);
     fabric_error_t error =
@@ -118,6 +116,7 @@ fabric_error_t fabric_client_open(const char *url, const fabric_client_options_t
         abort();
     }
     self->number = config.client_number;
+    self->process = thread_process();
     self->call_timeout_ms = options->call_timeout_ms ? options->call_timeout_ms : CALL_TIMEOUT_MS;
     self->spin_us = options->spin_us == 0 ? SPIN_US : options->spin_us;
     self->spin_us = self->spin_us == FABRIC_SPIN_NEVER ? 0 : self->spin_us;
@@ -126,26 +125,48 @@ fabric_error_t fabric_client_open(const char *url, const fabric_client_options_t
     return FABRIC_OK;
 }
 
+fabric_error_t fabric_client_open(const char *url, const fabric_client_options_t *options,
+                                  fabric_client_t **client, fabric_outcome_t *outcome)
+{
+    static const fabric_client_options_t defaults = {0};
+    int cancel = thread_hold_cancel();
+    *client = NULL;
+    fabric_error_t error = open_client(url, options ? options : &defaults, client, outcome);
+    thread_allow_cancel(cancel);
+    return error;
+}
+
+static size_t run_completions(fabric_client_t *client);
+
+/* In a child of fork() all stays as it is: locks may be held for ever there, and libzmq's sockets are
+ * the parent's. */
 void fabric_client_close(fabric_client_t **client)
 {
-    if (!*client) {
-        return;
+    fabric_client_t *self = *client;
+    if (self && client_is_here(self)) {
+        int cancel = thread_hold_cancel();
+        client_link_stop(self->link);
+        (void)run_completions(self);
+        client_link_destroy(&self->link);
+        free(self);
+        thread_allow_cancel(cancel);
     }
-    client_link_stop((*client)->link);
-    (void)fabric_client_process(*client);
-    client_link_destroy(&(*client)->link);
-    free(*client);
     *client = NULL;
+}
+
+bool client_is_here(const fabric_client_t *client)
+{
+    return client->process == thread_process();
 }
 
 /* ---- completions ---- */
 
 int fabric_client_fd(const fabric_client_t *client)
 {
-    return client_link_fd(client->link);
+    return client_is_here(client) ? client_link_fd(client->link) : -1;
 }
 
-size_t fabric_client_process(fabric_client_t *client)
+static size_t run_completions(fabric_client_t *client)
 {
     call_list_t calls = client_link_take_completed(client->link);
     size_t count = calls.count;
@@ -161,12 +182,23 @@ size_t fabric_client_process(fabric_client_t *client)
     return count;
 }
 
+size_t fabric_client_process(fabric_client_t *client)
+{
+    if (!client_is_here(client)) {
+        return 0;
+    }
+    int cancel = thread_hold_cancel();
+    size_t count = run_completions(client);
+    thread_allow_cancel(cancel);
+    return count;
+}
+
 static bool completions_wait(void *context)
 {
     return poll((struct pollfd *)context, 1, 0) > 0;
 }
 
-size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms)
+static size_t wait_for_completions(fabric_client_t *client, uint32_t timeout_ms)
 {
     uint64_t end_ms = clock_monotonic_ms() + timeout_ms;
     struct pollfd item = {.fd = client_link_fd(client->link), .events = POLLIN};
@@ -176,11 +208,22 @@ size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms)
         if (left_ms > 0 && !client_spin(client, completions_wait, &item)) {
             (void)poll(&item, 1, left_ms < INT32_MAX ? (int)left_ms : INT32_MAX);
         }
-        size_t count = fabric_client_process(client);
+        size_t count = run_completions(client);
         if (count > 0 || left_ms == 0) {
             return count;
         }
     }
+}
+
+size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms)
+{
+    if (!client_is_here(client)) {
+        return 0;
+    }
+    int cancel = thread_hold_cancel();
+    size_t count = wait_for_completions(client, timeout_ms);
+    thread_allow_cancel(cancel);
+    return count;
 }
 
 void fabric_client_stats(const fabric_client_t *client, fabric_client_stats_t *stats)

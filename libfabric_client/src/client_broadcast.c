@@ -10,7 +10,10 @@ static call_list_t build_all(fabric_client_t *client, const fabric_call_t *calls
     call_list_t list = {0};
     for (size_t i = 0; i < count; i++) {
         reason_t reason = {{0}};
-        fabric_error_t error = request_build(&calls[i], client->number, &reason, &records[i]);
+        fabric_error_t error = client_check_process(client, &reason);
+        if (!error) {
+            error = request_build(&calls[i], client->number, &reason, &records[i]);
+        }
         if (error) {
             records[i] = NULL;
             outcome_of_reason(error, &reason, &outcomes[i]);
@@ -59,6 +62,7 @@ fabric_error_t fabric_client_broadcast(fabric_client_t *client, const fabric_cal
                                        fabric_outcome_t *outcomes)
 {
     fabric_error_t first = FABRIC_OK;
+    int cancel = thread_hold_cancel();
     call_t **records = calloc(count + 1, sizeof(call_t *));
     if (!records) {
         abort();
@@ -73,5 +77,6 @@ fabric_error_t fabric_client_broadcast(fabric_client_t *client, const fabric_cal
         first = first ? first : outcomes[i].error;
     }
     free(records);
+    thread_allow_cancel(cancel);
     return first;
 }

@@ -12,6 +12,14 @@ uint64_t client_deadline(const fabric_client_t *client, uint32_t timeout_ms)
     return clock_monotonic_ms() + (timeout_ms ? timeout_ms : client->call_timeout_ms);
 }
 
+fabric_error_t client_check_process(const fabric_client_t *client, reason_t *reason)
+{
+    return client_is_here(client)
+               ? FABRIC_OK
+               : reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                            "the client was opened before fork(): this process must open its own");
+}
+
 /* ---- asynchronous ---- */
 
 static fabric_error_t submit_one(fabric_client_t *client, call_t *call, uint64_t *sequence)
@@ -21,16 +29,15 @@ static fabric_error_t submit_one(fabric_client_t *client, call_t *call, uint64_t
     return client_link_submit(client->link, &calls, sequence);
 }
 
-fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t *description,
-                                   fabric_completion_fn *complete, void *context,
-                                   fabric_call_key_t *key)
+static fabric_error_t start(fabric_client_t *client, const fabric_call_t *description,
+                            fabric_completion_fn *complete, void *context, fabric_call_key_t *key)
 {
     reason_t reason;
     call_t *call;
-    if (!complete) {
-        return FABRIC_ERROR_INVALID_ARGUMENT;
+    fabric_error_t error = client_check_process(client, &reason);
+    if (!error) {
+        error = request_build(description, client->number, &reason, &call);
     }
-    fabric_error_t error = request_build(description, client->number, &reason, &call);
     if (error) {
         return error;
     }
@@ -44,6 +51,17 @@ fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t 
     } else if (key) {
         *key = (fabric_call_key_t){client->number, sequence};
     }
+    return error;
+}
+
+fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t *description,
+                                   fabric_completion_fn *complete, void *context,
+                                   fabric_call_key_t *key)
+{
+    int cancel = thread_hold_cancel();
+    fabric_error_t error = complete ? start(client, description, complete, context, key)
+                                    : FABRIC_ERROR_INVALID_ARGUMENT;
+    thread_allow_cancel(cancel);
     return error;
 }
 
@@ -121,7 +139,14 @@ fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *
     fabric_outcome_t result;
     reason_t reason = {{0}};
     call_t *call;
-    fabric_error_t error = request_build(description, client->number, &reason, &call);
+    int cancel = thread_hold_cancel();
+    if (payload) {
+        *payload = NULL;
+    }
+    fabric_error_t error = client_check_process(client, &reason);
+    if (!error) {
+        error = request_build(description, client->number, &reason, &call);
+    }
     if (!error) {
         error = run(client, &call, description->timeout_ms);
     }
@@ -136,6 +161,7 @@ fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *
         }
         client_link_release(client->link, &call);
     }
+    thread_allow_cancel(cancel);
     if (outcome) {
         *outcome = result;
     }
@@ -165,7 +191,12 @@ fabric_error_t fabric_client_query(fabric_client_t *client, const char *name,
     fabric_outcome_t result;
     reason_t reason = {{0}};
     call_t *call;
-    fabric_error_t error = request_build_query(name, argument, &reason, &call);
+    int cancel = thread_hold_cancel();
+    *document = NULL;
+    fabric_error_t error = client_check_process(client, &reason);
+    if (!error) {
+        error = request_build_query(name, argument, &reason, &call);
+    }
     if (!error) {
         error = run(client, &call, timeout_ms);
     }
@@ -178,6 +209,7 @@ fabric_error_t fabric_client_query(fabric_client_t *client, const char *name,
         }
         client_link_release(client->link, &call);
     }
+    thread_allow_cancel(cancel);
     if (outcome) {
         *outcome = result;
     }

@@ -4,18 +4,33 @@
 
 #include <stdatomic.h>
 
+#include "core/thread.h"
 #include "libfabric_client/src/link.h"
 #include "libfabric_client/src/request.h"
 
 struct fabric_client {
     uint64_t number;
+    uint32_t process; /* thread_process() where it was opened */
     uint32_t call_timeout_ms;
     uint32_t spin_us;     /* 0: none */
     atomic_bool spinning; /* a thread does */
     client_link_t *link;
 };
 
+/* Every function of a client that shares memory or a lock with the link's thread runs between
+ * thread_hold_cancel() and thread_allow_cancel(): what a cancelled thread leaves behind would be used
+ * or waited for by others. */
+
+/* ---- client.c ---- */
+
+/* Whether this is the process that opened the client: a child of fork() has no link thread. */
+bool client_is_here(const fabric_client_t *client);
+
 /* ---- client_calls.c ---- */
+
+/* INVALID_ARGUMENT with a reason unless client_is_here. */
+FABRIC_MUST_USE fabric_error_t client_check_process(const fabric_client_t *client,
+                                                    reason_t *reason);
 
 /* The deadline of a call that starts now; 0 means the client's default. */
 uint64_t client_deadline(const fabric_client_t *client, uint32_t timeout_ms);

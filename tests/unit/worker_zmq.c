@@ -390,9 +390,10 @@ static void without_a_broker(void **state)
 static void options_are_checked(void **state)
 {
     (void)state;
-    fabric_worker_t *worker = NULL;
+    fabric_worker_t *worker = (fabric_worker_t *)&worker; /* as a caller may leave it */
     fabric_worker_options_t options = {.url = "tcp://192.0.2.1:1"};
     assert_int_equal(fabric_worker_new(&options, &worker), FABRIC_ERROR_PLAINTEXT_REFUSED);
+    assert_null(worker);
     options.url = "tcp://";
     assert_int_equal(fabric_worker_new(&options, &worker), FABRIC_ERROR_INVALID_ARGUMENT);
     options = (fabric_worker_options_t){.executors = 65};

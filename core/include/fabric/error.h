@@ -2,9 +2,10 @@
  * Errors: one enumeration for every fallible call of Fabric, on the wire and in the store.
  *
  * Convention: a fallible function returns fabric_error_t, FABRIC_OK is 0, the result must be looked
- * at, and output arguments come last and are left as they were on an error. Callers switch on the
- * class, not on single errors, to decide what to do next; see schemas/errors.def for each error's
- * meaning and remedy.
+ * at, and output arguments come last and are left as they were on an error. Pointers to what is to be
+ * closed, destroyed or freed are the exception: they are NULL on an error, so that closing, destroying
+ * or freeing them is right whatever happened. Callers switch on the class, not on single errors, to
+ * decide what to do next; see schemas/errors.def for each error's meaning and remedy.
  *
  * Threading: all functions here are pure and may be called from any thread.
  */

@@ -161,15 +161,15 @@ FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_schema_check(const fabric_sc
                                                                  fabric_bytes_t payload,
                                                                  fabric_schema_fault_t *fault);
 
-/** Turns a payload into JSON text (an object; bytes as base64). The text is the caller's to free().
- */
+/** Turns a payload into JSON text (an object; bytes as base64). The text is the caller's to free(),
+ * and NULL on an error. */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_schema_to_json(const fabric_schema_t *schema,
                                                                    fabric_bytes_t payload,
                                                                    fabric_schema_fault_t *fault,
                                                                    char **json);
 
 /** Turns JSON text (an object) into a payload; unknown members are refused by name. The payload is
- * the caller's to free(). */
+ * the caller's to free(), and NULL on an error. */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_schema_from_json(const fabric_schema_t *schema,
                                                                      const char *json,
                                                                      fabric_schema_fault_t *fault,

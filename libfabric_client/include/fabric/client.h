@@ -25,7 +25,12 @@
  * function of the client then.
  *  7. Two durable messages to one entity are handled in the order in which they were started on one
  * client.
- *  8. After fork() the child must not touch the client.
+ *  8. A client belongs to the process that opened it. In a child of fork() calls end at once with
+ * FABRIC_ERROR_INVALID_ARGUMENT, fabric_client_process() and fabric_client_wait() return 0, fabric_client_fd()
+ * returns -1, and fabric_client_close() sets *client to NULL and does nothing else: the parent's client and its
+ * calls go on. The child may open a client of its own.
+ *  9. No function of a client is a cancellation point: a thread that is cancelled (pthread_cancel) while it is
+ * inside one first returns from it, with the callbacks that it runs, at the latest at the call's deadline.
  */
 #ifndef FABRIC_CLIENT_H
 #define FABRIC_CLIENT_H
@@ -125,8 +130,8 @@ typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome
 
 /** Opens a client and waits until a broker has welcomed it.
  *  `url`: fabric://h1:5700,h2:5700 or ZeroMQ endpoints separated by commas. `options` may be NULL.
- * `outcome` may be NULL; on an error its text says what went wrong. INVALID_ARGUMENT,
- * PLAINTEXT_REFUSED, NOT_CONNECTED, FOREIGN_CLUSTER, UNSUPPORTED_VERSION. */
+ * `outcome` may be NULL; on an error its text says what went wrong, and *client is NULL, which
+ * fabric_client_close() takes. INVALID_ARGUMENT, PLAINTEXT_REFUSED, NOT_CONNECTED, FOREIGN_CLUSTER, UNSUPPORTED_VERSION. */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t
 fabric_client_open(const char *url, const fabric_client_options_t *options,
                    fabric_client_t **client, fabric_outcome_t *outcome);
@@ -150,7 +155,7 @@ FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_client_tell(
     const void *request, fabric_outcome_t *outcome);
 
 /** The blocking call with all options. `reply` as for ask; `payload`, if not NULL, gets a copy of
- * the encoded reply that is the caller's to free(). */
+ * the encoded reply that is the caller's to free(), and NULL on an error. */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_client_call(fabric_client_t *client,
                                                                 const fabric_call_t *call,
                                                                 void *reply, uint8_t **payload,
@@ -187,7 +192,7 @@ FABRIC_PUBLIC size_t fabric_client_process(fabric_client_t *client);
 FABRIC_PUBLIC size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms);
 
 /** Asks a broker about itself: "status", or "describe" with an entity type as argument. `document`
- * gets msgpack that is the caller's to free(). NOT_FOUND for a name or type that does not exist. */
+ * gets msgpack that is the caller's to free(), and NULL on an error. NOT_FOUND for a name or type that does not exist. */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_client_query(
     fabric_client_t *client, const char *name, fabric_bytes_t argument, uint32_t timeout_ms,
     uint8_t **document, size_t *size, fabric_outcome_t *outcome);

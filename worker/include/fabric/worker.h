@@ -25,6 +25,11 @@
  *  5. request and reply structs belong to the worker and are valid until the handler returns; reply
  * is zeroed before.
  *  6. A context belongs to its handler's call and thread; only fabric_pending_t may go elsewhere.
+ *  7. A started worker belongs to the process that started it. In a child of fork() start and
+ * wait_ready return FABRIC_ERROR_INVALID_ARGUMENT, stop and destroy leave all as it is, and the numbers
+ * are zeroes: the parent's worker goes on. A child that a handler forks must not touch the message.
+ *  8. No function of a worker is a cancellation point: a thread that is cancelled (pthread_cancel) while
+ * it is inside one first returns from it.
  */
 #ifndef FABRIC_WORKER_H
 #define FABRIC_WORKER_H
@@ -164,7 +169,8 @@ typedef struct fabric_worker_options {
 } fabric_worker_options_t;
 
 /** Makes a worker; nothing is connected yet. `options` may be NULL and is borrowed for the call.
- * INVALID_ARGUMENT, PLAINTEXT_REFUSED, LIMIT_EXCEEDED; the log gets a line that says why. */
+ * INVALID_ARGUMENT, PLAINTEXT_REFUSED, LIMIT_EXCEEDED: the log gets a line that says why, and *worker is
+ * NULL, which fabric_worker_destroy() takes. */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t
 fabric_worker_new(const fabric_worker_options_t *options, fabric_worker_t **worker);
 /** Adds an entity type, before start. INVALID_ARGUMENT for a description that breaks a rule or a
