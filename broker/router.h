@@ -172,7 +172,7 @@ typedef struct router_counters {
     uint64_t redelivered;      /* of these, second and later ones */
     uint64_t rejected;         /* requests refused */
     uint64_t volatile_handled; /* volatile messages answered */
-    uint64_t results_refused;  /* results under a token that is not the present one */
+    uint64_t results_refused;  /* of another token or activation, or out of order */
     uint64_t malformed;        /* frames and messages that could not be decoded */
     uint64_t refused;          /* hellos refused, and peers turned away */
     uint64_t overflowed;       /* peers dropped because they did not read what was sent to them */

@@ -94,6 +94,18 @@ static void restart(entity_t *entity)
     entity->draining = entity->in_flight > 0;
 }
 
+/* The message is delivered again, and so is whatever was sent after it. */
+static void come_back(router_t *router, message_t *message)
+{
+    entity_t *entity = message->entity;
+    bool over = message->activation != entity->activation;
+    entity_requeue(router, message);
+    suspect_not_taken(router, message);
+    if (!over) {
+        restart(entity);
+    }
+}
+
 /* Handled by nobody, for want of a type: the wait for its registration is over, and a runner is there that does not have it. */
 static bool type_never_came(router_t *router, const message_t *message,
                             const message_result_t *result)
@@ -163,15 +175,51 @@ static void not_taken(router_t *router, message_t *message, const message_result
         reject_volatile(router, message, result);
         return;
     }
-    bool again = message->activation == entity->activation;
-    entity_requeue(router, message);
-    suspect_not_taken(router, message);
-    if (drained && again) {
-        restart(entity); /* of a defect that we never heard of: only a new activation ends it */
-    }
-    /* What was sent after it comes back too, and must not be overtaken by what was not sent yet. */
-    entity->draining = entity->in_flight > 0;
+    come_back(router, message);
     if (owned && !drained && entity->delay_level == 0) {
+        entity_delay(router, entity, 0, NOT_TAKEN_DELAY_MS);
+    }
+}
+
+/* ---- results that must not count ---- */
+
+/* After a defect, or after a message that came back, results of the same activation rest on a state that never was; and so may one
+ * that comes while an earlier message of its entity has no result yet. */
+static const char *order_fault(const message_t *message)
+{
+    const entity_t *entity = message->entity;
+    if (message->activation != entity->activation) {
+        return "the worker's result belongs to an activation that is over";
+    }
+    bool first = entity->queue == message || message->prev->state == MESSAGE_RESULT;
+    return first ? NULL : "the worker's result came before that of an earlier message";
+}
+
+void message_lose(router_t *router, message_t *message, const char *text)
+{
+    client_t *client = client_find(router, message->stored.call.client);
+    if (client) {
+        request_reject(router, client, message->stored.call.sequence, FABRIC_ERROR_OUTCOME_UNKNOWN,
+                       0, text);
+    }
+    message->entity->in_flight--;
+    message_forget(router, message);
+}
+
+static void refuse(router_t *router, const runner_t *runner, message_t *message, const char *fault)
+{
+    entity_t *entity = message->entity;
+    router->counters.results_refused++;
+    offence(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, fault);
+    if (message->stored.flags & REQUEST_DURABLE) {
+        come_back(router, message);
+    } else {
+        if (message->activation == entity->activation) {
+            restart(entity);
+        }
+        message_lose(router, message, fault);
+    }
+    if (entity->delay_level == 0) {
         entity_delay(router, entity, 0, NOT_TAKEN_DELAY_MS);
     }
 }
@@ -200,8 +248,11 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
         result = &refused;
     }
     entity_t *entity = message->entity;
+    const char *fault = result->status == STATUS_NOT_TAKEN ? NULL : order_fault(message);
     delivery_ended(runner, message);
-    if (result->status == STATUS_NOT_TAKEN) {
+    if (fault) {
+        refuse(router, runner, message, fault);
+    } else if (result->status == STATUS_NOT_TAKEN) {
         not_taken(router, message, result);
     } else if (is_final(result)) {
         bool unhandled = is_unhandled(message, result);

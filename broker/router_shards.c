@@ -248,13 +248,7 @@ static void take_back(router_t *router, entity_t *entity)
             suspect_returned(router, runner, message);
             continue;
         }
-        client_t *client = client_find(router, message->stored.call.client);
-        if (client) {
-            request_reject(router, client, message->stored.call.sequence,
-                           FABRIC_ERROR_OUTCOME_UNKNOWN, 0, "the entity's runner was lost");
-        }
-        entity->in_flight--;
-        message_forget(router, message);
+        message_lose(router, message, "the entity's runner was lost");
     }
     entity->draining = false;
     entity->activation = ++entity->shard->activations;

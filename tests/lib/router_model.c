@@ -112,7 +112,7 @@ static void model_client_note(model_t *model, model_client_t *client, const note
             assert_int_equal(call->id, note->as.accepted.request_id); /* I10: it is committed */
             assert_true(note->kind == KIND_ACCEPTED || call->ended);
         }
-        assert_true(call->durable || note->kind == KIND_REPLY);
+        assert_true(call->durable || (note->kind == KIND_REPLY && call->sound));
         if (note->kind == KIND_REPLY || call->tell) {
             call->mode = CALL_SETTLED;
         }
@@ -183,19 +183,27 @@ model_call_t *model_row(model_t *model, uint64_t id)
     return NULL;
 }
 
-/* A handler runs: in the order of acceptance, and never after a later one has ended. */
-static void check_run(model_t *model, const message_deliver_t *delivery)
+static model_call_t *delivered_call(model_t *model, const message_deliver_t *delivery)
+{
+    if (delivery->flags & REQUEST_DURABLE) {
+        return model_row(model, delivery->request_id);
+    }
+    char name[32] = "";
+    memcpy(name, delivery->traceparent.data, delivery->traceparent.size);
+    return model_call(model, strtoull(name, NULL, 10), strtoull(name + 2, NULL, 10));
+}
+
+/* A handler runs: in the order of acceptance, and never after a later one has ended. One that runs out of turn is none of the
+ * router's faults. */
+static void check_run(model_t *model, const message_deliver_t *delivery, bool sound)
 {
     unsigned entity = entity_number(delivery);
+    model_call_t *call = delivered_call(model, delivery);
     if (!(delivery->flags & REQUEST_DURABLE)) {
-        char name[32] = "";
-        memcpy(name, delivery->traceparent.data, delivery->traceparent.size);
-        model_call_t *once =
-            model_call(model, strtoull(name, NULL, 10), strtoull(name + 2, NULL, 10));
-        assert_int_equal(once->runs++, 0); /* I3 */
+        assert_int_equal(call->runs++, 0); /* I3 */
+        call->sound = sound;
         return;
     }
-    model_call_t *call = model_row(model, delivery->request_id);
     assert_non_null(call); /* I10: it is committed */
     uint16_t shard = shard_id_number((shard_id_t){(uint32_t)delivery->shard});
     token_t token = {delivery->home_epoch, delivery->owner_sequence};
@@ -203,7 +211,8 @@ static void check_run(model_t *model, const message_deliver_t *delivery)
         return; /* a deposed owner: its result will be refused */
     }
     assert_true(delivery->request_id > model->ended[entity]);
-    if (call->runs++ == 0) {
+    call->sound |= sound;
+    if (sound && call->runs++ == 0) {
         assert_true(delivery->request_id > model->first_run[entity]);
         model->first_run[entity] = delivery->request_id;
     }
@@ -219,14 +228,35 @@ static void answer_foreign(model_t *model, model_worker_t *worker,
                   held ? FABRIC_OK : FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
 }
 
+static bool same_activation(const message_deliver_t *a, const message_deliver_t *b)
+{
+    token_t token = {a->home_epoch, a->owner_sequence};
+    return fabric_bytes_equal(a->id, b->id) && a->activation == b->activation &&
+           token_equal(token, (token_t){b->home_epoch, b->owner_sequence});
+}
+
+/* Takes the oldest delivery, or one out of its turn: `sound` tells whether none of its activation was given before it. */
+static note_t *take_delivery(model_t *model, model_worker_t *worker, bool *sound)
+{
+    size_t place = model->calm || model_pick(model, 40) > 0 ? 0 : model_pick(model, worker->count);
+    note_t *note = worker->queue[place];
+    *sound = true;
+    for (size_t i = 0; i < place; i++) {
+        *sound &= !same_activation(&worker->queue[i]->as.deliver, &note->as.deliver);
+    }
+    worker->count--;
+    memmove(worker->queue + place, worker->queue + place + 1,
+            (worker->count - place) * sizeof worker->queue[0]);
+    return note;
+}
+
 void model_worker_answer(model_t *model, model_worker_t *worker)
 {
     if (worker->count == 0) {
         return;
     }
-    note_t *note = worker->queue[0];
-    worker->count--;
-    memmove(worker->queue, worker->queue + 1, worker->count * sizeof worker->queue[0]);
+    bool sound;
+    note_t *note = take_delivery(model, worker, &sound);
     const message_deliver_t *delivery = &note->as.deliver;
     if (is_foreign(delivery)) {
         answer_foreign(model, worker, delivery);
@@ -237,22 +267,27 @@ void model_worker_answer(model_t *model, model_worker_t *worker)
     uint16_t shard = shard_id_number((shard_id_t){(uint32_t)delivery->shard});
     token_t token = {delivery->home_epoch, delivery->owner_sequence};
     uint64_t chance = model->calm ? 99 : model_pick(model, 100);
-    if (!token_equal(token, worker->tokens[shard])) {
+    bool over = delivery->activation <= worker->defect[entity];
+    bool goes_on = over && chance > 80; /* with what its defect has broken */
+    bool held = token_equal(token, worker->tokens[shard]);
+    if (held && (!sound || chance < 10 || chance == 98)) {
+        worker->defect[entity] = delivery->activation;
+    }
+    if (!held || (sound && !over && chance == 98)) {
         driver_result(model->driver, worker->peer, delivery, STATUS_NOT_TAKEN,
                       FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
-    } else if (delivery->activation <= worker->defect[entity]) {
+    } else if (over && !goes_on) {
         driver_result(model->driver, worker->peer, delivery, STATUS_NOT_TAKEN,
                       FABRIC_ERROR_ENTITY_DEFECT);
     } else {
-        check_run(model, delivery);
-        if (chance < 10) {
-            worker->defect[entity] = delivery->activation;
-        }
+        check_run(model, delivery, sound && !over);
         driver_result(model->driver, worker->peer, delivery,
                       chance < 10   ? STATUS_DEFECT
                       : chance < 20 ? STATUS_FAILURE
                                     : STATUS_OK,
-                      chance < 20 ? FABRIC_ERROR_ENTITY_DEFECT : FABRIC_OK);
+                      chance < 10   ? FABRIC_ERROR_ENTITY_DEFECT
+                      : chance < 20 ? FABRIC_ERROR_ENTITY_FAILURE
+                                    : FABRIC_OK);
     }
     free(note);
 }

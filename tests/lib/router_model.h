@@ -19,6 +19,7 @@ typedef struct model_call {
     bool ended;
     store_tally_t tally;
     unsigned runs;
+    bool sound; /* a worker has answered it, in its turn and on no state that is over */
     store_reply_t reply;
 } model_call_t;
 

@@ -80,6 +80,7 @@ static void store_batch(model_t *model, const store_batch_t *batch)
             continue;
         }
         assert_false(call->ended); /* I5 */
+        assert_true(call->sound || batch->replies[i]->status == STATUS_DEFECT);
         call->ended = true;
         call->reply = *batch->replies[i];
         call->reply.payload = (fabric_bytes_t){NULL, 0};

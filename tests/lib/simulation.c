@@ -15,6 +15,7 @@ enum {
     DEPOSED_MS = 6000, /* who waits for a slow store may take so long to learn that it is deposed */
     LOOK_MS = 20,
     POISON_EVERY = 6, /* seeds */
+    BOASTS_EVERY = 5,
     DAY_MS = 86400000
 };
 
@@ -224,8 +225,9 @@ static void draw_plan(uint64_t seed, bool calm)
         plan->release_grace_ms = (uint32_t)world_between(10, 60);
         plan->lease_ms = 900;
     }
-    plan->poison = !calm && seed % POISON_EVERY ==
-                                POISON_EVERY - 1; /* draws nothing: other seeds stay as they are */
+    /* These draw nothing: other seeds stay as they are. */
+    plan->poison = !calm && seed % POISON_EVERY == POISON_EVERY - 1;
+    plan->boasts = !calm && seed % BOASTS_EVERY == 2;
     if (calm) {
         world.calm = true;
         plan->faults = plan->store_errors = plan->full = 0;

@@ -324,6 +324,12 @@ static void receive(process_t *process, size_t dealer, connection_t *connection,
         check_broker_receives(process, frame);
         router_receive(life->router, network_routing_id(connection, routing_id), frame,
                        process_now_ms(process));
+        router_offence_t offence;
+        if (router_take_offence(life->router, &offence) && !world.plan.boasts &&
+            fabric_error_class(offence.error) != FABRIC_CLASS_RETRY) {
+            world_fail("broker %u blames a sound %s: %s", process->index, offence.role,
+                       offence.text);
+        }
     }
 }
 

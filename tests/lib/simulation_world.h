@@ -91,6 +91,8 @@ typedef struct world_plan {
     uint32_t lease_ms;
     uint32_t release_grace_ms;
     bool poison; /* one durable message, about halfway, kills each worker that runs it */
+    bool
+        boasts; /* workers say of what they did not take after a defect that they have handled it */
 } world_plan_t;
 
 typedef struct world {

@@ -244,9 +244,9 @@ static void a_result_that_cannot_be_read_ends_its_message_alone(void **state)
         wire_put_nil(&frame);
     }
     wire_bin_end(&frame, mark);
+    driver_result(driver, "w1", peek, (reply_status_t)77, FABRIC_OK); /* no such status */
     driver_send_bytes(driver, "w1", wire_writer_bytes(&frame));
     wire_writer_destroy(&frame);
-    driver_result(driver, "w1", peek, (reply_status_t)77, FABRIC_OK); /* no such status */
     driver_commit(driver);
     assert_int_equal(driver_replied(driver, "c1", 2)->error, FABRIC_ERROR_MALFORMED_MESSAGE);
     assert_int_equal(driver_replied(driver, "c1", 1)->error, FABRIC_ERROR_MALFORMED_MESSAGE);

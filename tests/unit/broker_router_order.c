@@ -361,6 +361,126 @@ static void a_result_counts_once_and_of_the_present_activation_only(void **state
     driver_close(&driver);
 }
 
+/* The worker goes on after a defect as if nothing had happened: what it computed then is refused, whoever waits for it. */
+static void results_after_a_defect_are_refused(void **state)
+{
+    (void)state;
+    const message_deliver_t *deliveries[3];
+    driver_t *driver = open_with_three(deliveries);
+    driver_ask(driver, "c1", 4, "a", 0);
+    const message_deliver_t *peek = driver_delivery(driver, "w1");
+    uint64_t refused = driver_counters(driver).results_refused;
+    driver_result(driver, "w1", deliveries[0], STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    driver_result(driver, "w1", deliveries[1], STATUS_OK, FABRIC_OK);
+    driver_result(driver, "w1", deliveries[2], STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    driver_result(driver, "w1", peek, STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).results_refused, refused + 3);
+    assert_int_equal(driver_counters(driver).pending, 3);
+    assert_int_equal(driver_count(driver, "c1", KIND_REPLY), 0);
+    assert_int_equal(driver_rejected(driver, "c1", 4), FABRIC_ERROR_OUTCOME_UNKNOWN); /* it ran */
+    router_offence_t offence;
+    assert_true(router_take_offence(driver->router, &offence));
+    assert_int_equal(offence.count, 3);
+    driver_pass_alive(driver, driver->config.backoff_ms, alive);
+    for (uint64_t i = 0; i < 3; i++) {
+        const message_deliver_t *again =
+            driver_delivered(driver, "w1", deliveries[i]->request_id, 2);
+        assert_int_equal(again->attempt, i == 0 ? 2 : 1); /* the refused defect does not count */
+        driver_result(driver, "w1", again, STATUS_OK, FABRIC_OK);
+    }
+    driver_commit(driver);
+    for (uint64_t i = 1; i <= 3; i++) {
+        driver_replied(driver, "c1", i);
+    }
+    assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 0);
+    driver_close(&driver);
+}
+
+/* What is answered before something earlier has been overtakes it, whatever becomes of that. */
+static void results_out_of_order_are_refused(void **state)
+{
+    (void)state;
+    static const reply_status_t answers[] = {STATUS_OK, STATUS_FAILURE, STATUS_DEFECT};
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        const message_deliver_t *deliveries[3];
+        driver_t *driver = open_with_three(deliveries);
+        fabric_error_t errors[] = {FABRIC_OK, FABRIC_ERROR_ENTITY_FAILURE,
+                                   FABRIC_ERROR_ENTITY_DEFECT};
+        driver_result(driver, "w1", deliveries[1], answers[i], errors[i]);
+        driver_result(driver, "w1", deliveries[0], STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+        driver_result(driver, "w1", deliveries[2], STATUS_OK, FABRIC_OK);
+        assert_int_equal(driver_counters(driver).results_refused, 3);
+        driver_commit(driver);
+        assert_int_equal(driver_counters(driver).pending, 3);
+        assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 0); /* not in a loop */
+        driver_pass_alive(driver, driver->config.backoff_ms, alive);
+        for (int k = 0; k < 3; k++) {
+            const message_deliver_t *again =
+                driver_delivered(driver, "w1", deliveries[k]->request_id, 2);
+            assert_int_equal(again->attempt, 1);
+            driver_result(driver, "w1", again, STATUS_OK, FABRIC_OK);
+        }
+        driver_commit(driver);
+        assert_int_equal(driver_counters(driver).pending, 0);
+        driver_close(&driver);
+    }
+}
+
+static void a_volatile_result_out_of_order_is_refused(void **state)
+{
+    (void)state;
+    const message_deliver_t *deliveries[3];
+    driver_t *driver = open_with_three(deliveries);
+    driver_ask(driver, "c1", 4, "a", 0);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_rejected(driver, "c1", 4), FABRIC_ERROR_OUTCOME_UNKNOWN);
+    assert_int_equal(driver_counters(driver).results_refused, 1);
+    driver_result(driver, "w1", deliveries[0], STATUS_OK, FABRIC_OK); /* its activation is over */
+    assert_int_equal(driver_counters(driver).results_refused, 2);
+    driver_close(&driver);
+}
+
+/* One in the middle comes back: it is delivered again, so what is behind it must not have been handled before. */
+static void results_behind_what_was_not_taken_are_refused(void **state)
+{
+    (void)state;
+    const message_deliver_t *deliveries[3];
+    driver_t *driver = open_with_three(deliveries);
+    driver_result(driver, "w1", deliveries[0], STATUS_OK, FABRIC_OK);
+    driver_result(driver, "w1", deliveries[1], STATUS_NOT_TAKEN, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
+    driver_result(driver, "w1", deliveries[2], STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    driver_replied(driver, "c1", 1);
+    assert_int_equal(driver_count(driver, "c1", KIND_REPLY), 0);
+    driver_pass_alive(driver, 100, alive);
+    driver_delivered(driver, "w1", deliveries[1]->request_id, 1);
+    driver_delivered(driver, "w1", deliveries[2]->request_id, 2);
+    driver_close(&driver);
+}
+
+/* A volatile message that found no room, or whose caller gave up, is not delivered again: nothing overtakes it. */
+static void results_behind_a_rejected_volatile_message_count(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    const message_deliver_t *deliveries[3];
+    for (uint64_t i = 0; i < 3; i++) {
+        driver_ask(driver, "c1", i + 1, "a", 0);
+        deliveries[i] = driver_delivery(driver, "w1");
+    }
+    driver_result(driver, "w1", deliveries[1], STATUS_NOT_TAKEN, FABRIC_ERROR_MAILBOX_FULL);
+    driver_result(driver, "w1", deliveries[0], STATUS_OK, FABRIC_OK);
+    driver_result(driver, "w1", deliveries[2], STATUS_OK, FABRIC_OK);
+    driver_replied(driver, "c1", 1);
+    driver_replied(driver, "c1", 3);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_MAILBOX_FULL);
+    assert_int_equal(driver_counters(driver).results_refused, 0);
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +495,11 @@ int main(void)
         cmocka_unit_test(a_volatile_reply_waits_for_earlier_commits),
         cmocka_unit_test(what_was_not_taken_is_not_overtaken),
         cmocka_unit_test(a_defect_drains_waits_and_is_retried_in_order),
+        cmocka_unit_test(results_after_a_defect_are_refused),
+        cmocka_unit_test(results_out_of_order_are_refused),
+        cmocka_unit_test(a_volatile_result_out_of_order_is_refused),
+        cmocka_unit_test(results_behind_what_was_not_taken_are_refused),
+        cmocka_unit_test(results_behind_a_rejected_volatile_message_count),
         cmocka_unit_test(after_the_last_attempt_it_is_a_dead_letter),
         cmocka_unit_test(a_malformed_message_is_not_tried_again),
         cmocka_unit_test(credit_is_shared_in_turn),
