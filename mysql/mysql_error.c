@@ -51,13 +51,20 @@ static bool is_connection_lost(unsigned number)
     }
 }
 
-/* What the server says about a row's contents: SQLSTATE 22 (data) and 23 (integrity), and the
- * numbers that come with the general state HY000. */
+/* What the server says about a row's contents: SQLSTATE 22 (data), 23 (integrity), 44 (a view's check
+ * option) and 45 (what a user's trigger signals), and the numbers that come with the general state
+ * HY000. */
 static bool is_about_the_data(unsigned number, const char *sqlstate)
 {
-    return strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "23", 2) == 0 ||
-           number == 1153 || /* packet too large */
-           number == 1366;   /* incorrect value */
+    static const char classes[][3] = {"22", "23", "44", "45"};
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        if (strncmp(sqlstate, classes[i], 2) == 0) {
+            return true;
+        }
+    }
+    return number == 1153 || /* packet too large */
+           number == 1366 || /* incorrect value */
+           number == 3819;   /* MySQL: a check constraint is violated */
 }
 
 mysql_verdict_t mysql_error_of_statement(unsigned number, const char *sqlstate)

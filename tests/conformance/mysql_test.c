@@ -386,6 +386,10 @@ static void test_error_numbers(void **state)
         {1062, "23000", FABRIC_ERROR_STORE_REJECTED, false},    /* duplicate */
         {1406, "22001", FABRIC_ERROR_STORE_REJECTED, false},    /* too long */
         {1366, "HY000", FABRIC_ERROR_STORE_REJECTED, false},    /* incorrect value */
+        {1644, "45000", FABRIC_ERROR_STORE_REJECTED, false},    /* a trigger signals */
+        {1369, "44000", FABRIC_ERROR_STORE_REJECTED, false},    /* a view's check option */
+        {3819, "HY000", FABRIC_ERROR_STORE_REJECTED, false},    /* a check constraint, in MySQL */
+        {4025, "23000", FABRIC_ERROR_STORE_REJECTED, false},    /* likewise, in MariaDB */
         {1153, "08S01", FABRIC_ERROR_STORE_REJECTED, true},     /* packet too large */
         {1290, "HY000", FABRIC_ERROR_STORE_UNAVAILABLE, false}, /* read-only */
         {1114, "HY000", FABRIC_ERROR_STORE_UNAVAILABLE, false}, /* table full: so is the disk */
