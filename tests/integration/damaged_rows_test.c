@@ -2,10 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <sqlite3.h>
-
 #include "core/log.h"
-#include "tests/lib/mariadb.h"
 #include "tests/lib/testbed.h"
 
 enum { WORKERS = 1, GOOD = 3 };
@@ -49,25 +46,6 @@ static const char *const columns[] = {"shard",    "flags",        "entity_type",
                                       "tag",      "payload",      "traceparent", "headers",
                                       "key_hash", "deliver_at_ms"};
 
-static void execute(testbed_t *bed, const char *sql)
-{
-    if (bed->database[0]) {
-        assert_true(mariadb_execute(bed->database, sql));
-        return;
-    }
-    sqlite3 *database = NULL;
-    char *complaint = NULL;
-    assert_int_equal(sqlite3_open(bed->cluster.database.url + strlen("sqlite:"), &database),
-                     SQLITE_OK);
-    int code = sqlite3_exec(database, sql, NULL, NULL, &complaint);
-    if (code != SQLITE_OK) {
-        print_error("%s: %s\n", sql, complaint);
-    }
-    sqlite3_free(complaint);
-    sqlite3_close(database);
-    assert_int_equal(code, SQLITE_OK);
-}
-
 /* Copies the row `first`, giving the copy an id and one column another value. */
 static void copy_row(testbed_t *bed, int64_t first, const char *id, const damage_t *damage)
 {
@@ -86,7 +64,7 @@ static void copy_row(testbed_t *bed, int64_t first, const char *id, const damage
              "INSERT INTO mailbox (request_id, %s%s) SELECT %s, %s%s FROM mailbox WHERE "
              "request_id = %lld",
              call, names, id, call, values, (long long)first);
-    execute(bed, sql);
+    testbed_execute(bed, sql);
 }
 
 /* Returns how many damaged rows there are, and how many of them tell so by themselves. Good copies lie among them. */
@@ -117,11 +95,11 @@ static int64_t damage_rows(testbed_t *bed, int64_t *telling)
 /* Rows that belong to nothing: nobody is to stumble over them. */
 static void leave_orphans(testbed_t *bed)
 {
-    execute(bed, "INSERT INTO attempt (request_id, attempts) VALUES (12345, 1)");
-    execute(bed, "INSERT INTO attempt (request_id, attempts) "
-                 "SELECT MIN(request_id) + 1, 4294967295 FROM mailbox");
-    execute(bed, "INSERT INTO shard (shard, home, home_epoch, mark) "
-                 "SELECT 4294967295, home, 7, 0 FROM shard LIMIT 1");
+    testbed_execute(bed, "INSERT INTO attempt (request_id, attempts) VALUES (12345, 1)");
+    testbed_execute(bed, "INSERT INTO attempt (request_id, attempts) "
+                         "SELECT MIN(request_id) + 1, 4294967295 FROM mailbox");
+    testbed_execute(bed, "INSERT INTO shard (shard, home, home_epoch, mark) "
+                         "SELECT 4294967295, home, 7, 0 FROM shard LIMIT 1");
 }
 
 static void expect_echo(testbed_t *bed, const char *id)
@@ -134,19 +112,6 @@ static void expect_echo(testbed_t *bed, const char *id)
         fail_msg("%s: %s", fabric_error_name(error), outcome.text);
     }
     assert_string_equal(reply.text, hello.text);
-}
-
-static void restart(testbed_t *bed)
-{
-    reason_t reason = {{0}};
-    fabric_error_t error = cluster_restart_broker(&bed->cluster, &reason);
-    if (error) {
-        cluster_print_logs(&bed->cluster, stderr);
-        fail_msg("%s: %s", fabric_error_name(error), reason.text);
-    }
-    testbed_add_worker(bed);
-    testbed_connect(bed);
-    testbed_wait_ready(bed, WORKERS);
 }
 
 static bool log_says(testbed_t *bed, const char *words)
@@ -168,7 +133,7 @@ static bool log_says(testbed_t *bed, const char *words)
 static void expect_quiet_restart(testbed_t *bed)
 {
     testbed_stop_processes(bed);
-    restart(bed);
+    testbed_restart(bed, WORKERS);
     expect_echo(bed, "three");
     assert_int_equal(testbed_counter(bed->client, "damaged"), 0);
     testbed_wait_drained(bed);
@@ -185,7 +150,7 @@ static void damaged_rows(void **state)
     int64_t telling = 0;
     int64_t damaged = damage_rows(bed, &telling);
     leave_orphans(bed);
-    restart(bed);
+    testbed_restart(bed, WORKERS);
     expect_echo(bed, "one");
     expect_echo(bed, "two");
     testbed_wait_drained(bed);

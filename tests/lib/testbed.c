@@ -241,6 +241,16 @@ void testbed_add_worker(testbed_t *bed)
     require(bed, cluster_add_worker(&bed->cluster, &reason), &reason);
 }
 
+void testbed_restart(testbed_t *bed, uint32_t workers)
+{
+    testbed_restart_broker(bed);
+    for (uint32_t i = 0; i < workers; i++) {
+        testbed_add_worker(bed);
+    }
+    testbed_connect(bed);
+    testbed_wait_ready(bed, workers);
+}
+
 void testbed_wait_ready(testbed_t *bed, uint32_t workers)
 {
     reason_t reason = {{0}};
@@ -485,6 +495,36 @@ int64_t testbed_query_number(testbed_t *bed, const char *sql)
     testbed_query_rows(bed, sql, take_number, &number);
     assert_true(number >= 0);
     return number;
+}
+
+static bool execute_sqlite(const char *path, const char *sql)
+{
+    sqlite3 *database = NULL;
+    bool done = sqlite3_open(path, &database) == SQLITE_OK &&
+                sqlite3_exec(database, sql, NULL, NULL, NULL) == SQLITE_OK;
+    if (!done) {
+        print_error("%s: %s\n", sql, sqlite3_errmsg(database));
+    }
+    sqlite3_close(database);
+    return done;
+}
+
+static bool execute_mysql(const char *url, const char *sql)
+{
+    MYSQL *connection = connect_mysql(url);
+    bool done = mysql_query(connection, sql) == 0;
+    if (!done) {
+        print_error("%s: %s\n", sql, mysql_error(connection));
+    }
+    mysql_close(connection);
+    return done;
+}
+
+void testbed_execute(testbed_t *bed, const char *sql)
+{
+    const char *url = bed->cluster.database.url;
+    assert_true(bed->database[0] ? execute_mysql(url, sql)
+                                 : execute_sqlite(url + strlen("sqlite:"), sql));
 }
 
 struct testbed_lock {

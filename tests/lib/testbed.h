@@ -85,6 +85,9 @@ void testbed_thaw(const process_t *process);
 /* Starts the broker, or the one that stood by, again at the address it had, after it has ended. */
 void testbed_restart_broker(testbed_t *bed);
 void testbed_restart_standby(testbed_t *bed);
+/* After all processes have ended: the broker again at the address it had, so many new workers, another client; waits until the
+ * workers own all shards. */
+void testbed_restart(testbed_t *bed, uint32_t workers);
 /* Breaks all connections to the test's database, which is on a server. */
 void testbed_break_connections(testbed_t *bed);
 /* Stops the brokers and workers in order, so that the database can be looked at. */
@@ -108,6 +111,8 @@ void testbed_open_gate(testbed_t *bed, const char *name);
 
 /* The number that a query gives; no broker may have a SQLite file open. */
 int64_t testbed_query_number(testbed_t *bed, const char *sql);
+/* Runs one statement that changes something; likewise. */
+void testbed_execute(testbed_t *bed, const char *sql);
 /* Runs a query in a transaction of its own that stays open: what it locks stays locked until
  * testbed_unlock. MariaDB only. */
 typedef struct testbed_lock testbed_lock_t;
