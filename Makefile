@@ -6,8 +6,9 @@ VERSION   := 0.1.0
 SOVERSION := 0
 PREFIX    ?= /usr/local
 DESTDIR   ?=
-VARIANT   ?=
-B         ?= build$(if $(VARIANT),/$(VARIANT))
+# Taken from the command line only: in an environment these names are somebody else's.
+VARIANT   :=
+B         := build$(if $(VARIANT),/$(VARIANT))
 STORE     ?= sqlite
 
 ifeq ($(origin CC),default)
@@ -16,13 +17,18 @@ endif
 # V=1 shows the commands.
 Q         := $(if $(V),,@)
 OPTIMIZE  := -O2
-HARDEN    := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
+HARDEN    := -fstack-protector-strong -fstack-clash-protection \
              $(if $(filter x86_64 i686,$(shell uname -m)),-fcf-protection)
+# A level that the builder chooses stands; a compiler may bring one of its own.
+FORTIFY   := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARDEN  := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 LDPIE     := -pie
 SANITIZE  :=
 ifeq ($(VARIANT),clang)
 CC        := clang
+endif
+ifneq ($(filter debug asan tsan fuzz,$(VARIANT)),)
+FORTIFY   := -U_FORTIFY_SOURCE
 endif
 ifeq ($(VARIANT),debug)
 OPTIMIZE  := -O0
@@ -52,11 +58,12 @@ endif
 INCLUDES  := -I. -Icore/include -Ilibfabric_client/include -Iworker/include
 PACKAGES  := libzmq libczmq jansson libxxhash sqlite3 libmariadb
 CPPFLAGS_ALL = -D_GNU_SOURCE -DFABRIC_VERSION='"$(VERSION)"' $(INCLUDES) $(PKG_CFLAGS) $(CPPFLAGS)
-CFLAGS_ALL = -std=c11 -g $(OPTIMIZE) $(HARDEN) $(SANITIZE) $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS)
+CFLAGS_ALL = -std=c11 -g $(OPTIMIZE) $(HARDEN) $(SANITIZE) $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) $(FORTIFY)
 LDFLAGS_ALL = $(SANITIZE) $(LDHARDEN) -pthread -rdynamic $(LDFLAGS)
 
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
 LIBS_CORE   = $(shell pkg-config --libs libczmq libzmq jansson libxxhash 2>/dev/null) -lm
+LIBS_LIBRARY = $(shell pkg-config --libs libzmq jansson 2>/dev/null) -lm
 LIBS_SQLITE = $(shell pkg-config --libs sqlite3 2>/dev/null)
 LIBS_MYSQL  = $(shell pkg-config --libs libmariadb 2>/dev/null)
 # MYSQL_CLIENT=DIR links with the MySQL client library of another Debian's files in DIR, and runs with its loader.
@@ -87,6 +94,10 @@ CLI_OBJ     := $(call objects,$(call lib_sources,cli))
 BENCH_OBJ   := $(call objects,$(call lib_sources,bench))
 TESTLIB_OBJ := $(call objects,$(wildcard tests/lib/*.c))
 
+# What goes into the libraries: not what reads configuration files, which is the programs' concern and needs czmq.
+LIBRARY_CORE_OBJ   := $(filter-out $(B)/obj/core/config%,$(CORE_OBJ))
+LIBRARY_WORKER_OBJ := $(filter-out %/worker_config.o,$(WORKER_OBJ))
+
 A_CORE    := $(B)/lib/libcore.a
 A_CLIENT  := $(B)/lib/libclient.a
 A_WORKER  := $(B)/lib/libworker.a
@@ -98,7 +109,8 @@ A_TEST    := $(B)/lib/libtest.a
 PROGRAMS  := $(addprefix $(B)/bin/,fabric-broker fabric-worker fabricctl fabric-bench)
 LIBRARIES := $(B)/lib/libfabric_client.so $(B)/lib/libfabric_client.a $(B)/lib/libfabric_worker.so $(B)/lib/libfabric_worker.a
 EXAMPLES  := $(patsubst examples/%_entity.c,$(B)/examples/%.so,$(wildcard examples/*/*_entity.c)) \
-             $(patsubst examples/%_client.c,$(B)/examples/%_client,$(wildcard examples/*/*_client.c))
+             $(patsubst examples/%_client.c,$(B)/examples/%_client,$(wildcard examples/*/*_client.c)) \
+             $(patsubst examples/%_test.c,$(B)/examples/%_test,$(wildcard examples/*/*_test.c))
 MODULES   := $(patsubst bench/%_module.c,$(B)/bench/%_module.so,$(wildcard bench/*_module.c))
 PROBES    := $(patsubst tests/lib/%_module.c,$(B)/tests/%_module.so,$(wildcard tests/lib/*_module.c))
 BENCH_OBJ := $(filter-out %_module.o,$(BENCH_OBJ))
@@ -148,20 +160,20 @@ $(A_SQLITE): $(SQLITE_OBJ)
 	$(archive)
 $(A_TEST): $(TESTLIB_OBJ)
 	$(archive)
-$(B)/lib/libfabric_client.a: $(CLIENT_OBJ) $(CORE_OBJ)
+$(B)/lib/libfabric_client.a: $(CLIENT_OBJ) $(LIBRARY_CORE_OBJ)
 	$(archive)
-$(B)/lib/libfabric_worker.a: $(WORKER_OBJ) $(CORE_OBJ)
+$(B)/lib/libfabric_worker.a: $(LIBRARY_WORKER_OBJ) $(LIBRARY_CORE_OBJ)
 	$(archive)
 
 define shared_library
 $(Q)mkdir -p $(@D)
-$(Q)$(CC) -shared -Wl,-soname,$(@F).$(SOVERSION) -Wl,--version-script=libfabric.map $^ $(LDFLAGS_ALL) $(LIBS_CORE) -o $@.$(VERSION)
+$(Q)$(CC) -shared $(if $(SANITIZE),,-Wl,-z,defs) -Wl,-soname,$(@F).$(SOVERSION) -Wl,--version-script=libfabric.map $^ $(LDFLAGS_ALL) $(LIBS_LIBRARY) -o $@.$(VERSION)
 @ln -sf $(@F).$(VERSION) $@.$(SOVERSION)
 @ln -sf $(@F).$(SOVERSION) $@
 endef
-$(B)/lib/libfabric_client.so: $(CLIENT_OBJ) $(CORE_OBJ) libfabric.map
+$(B)/lib/libfabric_client.so: $(CLIENT_OBJ) $(LIBRARY_CORE_OBJ) libfabric.map
 	$(subst libfabric.map $(LDFLAGS_ALL),$(LDFLAGS_ALL),$(shared_library))
-$(B)/lib/libfabric_worker.so: $(WORKER_OBJ) $(CORE_OBJ) libfabric.map
+$(B)/lib/libfabric_worker.so: $(LIBRARY_WORKER_OBJ) $(LIBRARY_CORE_OBJ) libfabric.map
 	$(subst libfabric.map $(LDFLAGS_ALL),$(LDFLAGS_ALL),$(shared_library))
 
 define program
@@ -195,6 +207,9 @@ $(B)/tests/%_module.so: $(B)/obj/tests/lib/%_module.o
 	$(module)
 $(B)/tests/probe_module.so: $(B)/obj/tests/lib/fold_entity.o $(B)/obj/tests/lib/history.o
 $(B)/examples/%_client: $(B)/obj/examples/%_client.o $(A_CLIENT) $(A_CORE)
+	$(call program,$(LIBS_CORE))
+
+$(B)/examples/%_test: $(B)/obj/examples/%_test.o $(B)/obj/examples/%_entity.o $(A_WORKER) $(A_CORE)
 	$(call program,$(LIBS_CORE))
 
 # Tests: the name's first word tells what a unit test may link.
@@ -341,27 +356,42 @@ docs:
 	@mkdir -p $(B)/docs
 	@(cat docs/Doxyfile; echo OUTPUT_DIRECTORY=$(B)/docs; echo PROJECT_NUMBER=$(VERSION)) | doxygen -
 
-## make install          PREFIX (default /usr/local) and DESTDIR; make uninstall takes it away again
+## make install          PREFIX (default /usr/local) and DESTDIR, which may hold spaces; make uninstall takes it away again
+# The shell gets both by environment, so that nothing in them needs quoting. Where it may, it makes the new libraries known to the
+# loader; otherwise it says what is left to do.
 INCLUDE_FILES := $(notdir $(wildcard core/include/fabric/*.h libfabric_client/include/fabric/*.h worker/include/fabric/*.h))
+LDCONFIG      ?= ldconfig
+define tell_loader
+PATH="$$PATH:/usr/sbin:/sbin"; library=libfabric_client.so.$(SOVERSION); \
+[ "$$(id -u)" != 0 ] || $(LDCONFIG) || true; \
+$(LDCONFIG) -p 2>/dev/null | sed -n "s|^[[:space:]]*$$library .*=> ||p" | { \
+    while read -r file; do [ "$$file" -ef "$$INSTALL_PREFIX/lib/$$library" ] && exit 0; done; exit 1; } || \
+printf '%s\n' "The loader does not find the libraries in $$INSTALL_PREFIX/lib yet. Run ldconfig as root; where that is not enough," \
+    "write the folder's name into a file in /etc/ld.so.conf.d before, or run programs with LD_LIBRARY_PATH=$$INSTALL_PREFIX/lib."
+endef
+install uninstall: export INSTALL_PREFIX = $(PREFIX)
+install uninstall: export INSTALL_TO = $(DESTDIR)$(PREFIX)
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/fabric/schemas
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 core/include/fabric/*.h libfabric_client/include/fabric/*.h worker/include/fabric/*.h $(DESTDIR)$(PREFIX)/include/fabric
-	install -m 644 schemas/errors.def $(DESTDIR)$(PREFIX)/include/fabric/schemas
+	install -d "$$INSTALL_TO/bin" "$$INSTALL_TO/lib/pkgconfig" "$$INSTALL_TO/include/fabric/schemas"
+	install -m 755 $(PROGRAMS) "$$INSTALL_TO/bin"
+	install -m 644 core/include/fabric/*.h libfabric_client/include/fabric/*.h worker/include/fabric/*.h "$$INSTALL_TO/include/fabric"
+	install -m 644 schemas/errors.def "$$INSTALL_TO/include/fabric/schemas"
 	for name in client worker; do \
-	    install -m 644 $(B)/lib/libfabric_$$name.a $(DESTDIR)$(PREFIX)/lib && \
-	    install -m 755 $(B)/lib/libfabric_$$name.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib && \
-	    ln -sf libfabric_$$name.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libfabric_$$name.so.$(SOVERSION) && \
-	    ln -sf libfabric_$$name.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libfabric_$$name.so && \
-	    sed -e 's|@PREFIX@|$(PREFIX)|g; s|@VERSION@|$(VERSION)|g' docs/fabric_$$name.pc.in \
-	        >$(DESTDIR)$(PREFIX)/lib/pkgconfig/fabric_$$name.pc || exit 1; \
+	    install -m 644 $(B)/lib/libfabric_$$name.a "$$INSTALL_TO/lib" && \
+	    install -m 755 $(B)/lib/libfabric_$$name.so.$(VERSION) "$$INSTALL_TO/lib" && \
+	    ln -sf libfabric_$$name.so.$(VERSION) "$$INSTALL_TO/lib/libfabric_$$name.so.$(SOVERSION)" && \
+	    ln -sf libfabric_$$name.so.$(SOVERSION) "$$INSTALL_TO/lib/libfabric_$$name.so" && \
+	    { printf 'prefix=%s\n' "$$INSTALL_PREFIX"; \
+	      sed -e 's|@VERSION@|$(VERSION)|; s|@LIBS@|$(strip $(LIBS_LIBRARY))|' docs/fabric_$$name.pc.in; } \
+	        >"$$INSTALL_TO/lib/pkgconfig/fabric_$$name.pc" || exit 1; \
 	done
+	@[ "$$INSTALL_TO" != "$$INSTALL_PREFIX" ] || { $(tell_loader); }
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS)))
-	rm -f $(DESTDIR)$(PREFIX)/lib/libfabric_client.* $(DESTDIR)$(PREFIX)/lib/libfabric_worker.*
-	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/fabric_client.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/fabric_worker.pc
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/include/fabric/,$(INCLUDE_FILES)) $(DESTDIR)$(PREFIX)/include/fabric/schemas/errors.def
-	-rmdir $(DESTDIR)$(PREFIX)/include/fabric/schemas $(DESTDIR)$(PREFIX)/include/fabric 2>/dev/null
+	rm -f $(addprefix "$$INSTALL_TO"/bin/,$(notdir $(PROGRAMS)))
+	rm -f "$$INSTALL_TO"/lib/libfabric_client.* "$$INSTALL_TO"/lib/libfabric_worker.*
+	rm -f "$$INSTALL_TO"/lib/pkgconfig/fabric_client.pc "$$INSTALL_TO"/lib/pkgconfig/fabric_worker.pc
+	rm -f $(addprefix "$$INSTALL_TO"/include/fabric/,$(INCLUDE_FILES)) "$$INSTALL_TO"/include/fabric/schemas/errors.def
+	-rmdir "$$INSTALL_TO"/include/fabric/schemas "$$INSTALL_TO"/include/fabric 2>/dev/null
 
 clean:
 	rm -rf build

@@ -2,6 +2,7 @@
 #ifndef WORKER_EXECUTOR_STATE_H
 #define WORKER_EXECUTOR_STATE_H
 
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "core/limits.h"

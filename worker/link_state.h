@@ -2,6 +2,7 @@
 #ifndef WORKER_LINK_STATE_H
 #define WORKER_LINK_STATE_H
 
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "worker/link.h"

@@ -8,7 +8,7 @@
 
 #include "tests/lib/testbed.h"
 
-enum { ARGUMENTS_MAX = 60, LINE_SIZE = 4000, PATH_SIZE = FOLDER_PATH_SIZE + 100, STEP_MS = 120000 };
+enum { LINE_SIZE = 4000, PATH_SIZE = FOLDER_PATH_SIZE + 100, STEP_MS = 120000 };
 
 static const char outside_source[] =
     "#include <fabric/client.h>\n"
@@ -37,7 +37,9 @@ static const char outside_source[] =
     "}\n";
 
 static testbed_t *bed;
-static char root[PATH_SIZE]; /* DESTDIR */
+static char destination[PATH_SIZE]; /* DESTDIR; empty: none */
+static char prefix[PATH_SIZE];
+static char place[2 * PATH_SIZE]; /* where both lead to */
 
 /* Runs a program to its end, which must be a good one; the output's first line goes to `line`, the
  * others must not be needed. */
@@ -61,88 +63,218 @@ static void run(const char *const *arguments, char line[LINE_SIZE])
     }
 }
 
+/* Has the shell run a script in the test's folder. */
+static void run_script(const char *script, char line[LINE_SIZE])
+{
+    char whole[4 * LINE_SIZE];
+    assert_true(snprintf(whole, sizeof whole, "set -e\ncd '%s'\n%s", bed->folder, script) <
+                (int)sizeof whole);
+    const char *const arguments[] = {"sh", "-c", whole, NULL};
+    run(arguments, line);
+}
+
+/* The loader's configurator, as make install finds it: it notes how it is called, and prints what the file `known` holds. */
+static void write_ldconfig(void)
+{
+    run_script("printf '#!/bin/sh\necho \"called $*\" >>\"%s/calls\"\ncat \"%s/known\"\n' \"$PWD\" "
+               "\"$PWD\" >ldconfig\nchmod +x ldconfig\n: >known",
+               NULL);
+}
+
 static void make(const char *target)
 {
     char build[PATH_SIZE];
-    char destination[PATH_SIZE + 10];
+    char destdir[PATH_SIZE + 10];
+    char prefixed[PATH_SIZE + 10];
+    char ldconfig[PATH_SIZE + 20];
     snprintf(build, sizeof build, "B=%s", getenv("FABRIC_BUILD"));
-    snprintf(destination, sizeof destination, "DESTDIR=%s", root);
-    const char *const arguments[] = {"make",      "--no-print-directory", target, build,
-                                     destination, "PREFIX=/usr",          NULL};
+    snprintf(destdir, sizeof destdir, "DESTDIR=%s", destination);
+    snprintf(prefixed, sizeof prefixed, "PREFIX=%s", prefix);
+    snprintf(ldconfig, sizeof ldconfig, "LDCONFIG=%s/ldconfig", bed->folder);
+    const char *const arguments[] = {
+        "make", "--no-print-directory", target, build, destdir, prefixed, ldconfig, NULL};
     run(arguments, NULL);
 }
 
-static void open_test(void **state)
+static void forget_make(void) /* the one that runs the tests */
+{
+    unsetenv("MAKEFLAGS");
+    unsetenv("MAKELEVEL");
+}
+
+static void install(void **state, const char *destdir, const char *prefix_format)
 {
     bed = *state;
     assert_non_null(getenv("FABRIC_BUILD"));
-    snprintf(root, sizeof root, "%s/root", bed->folder);
-    unsetenv("MAKEFLAGS"); /* not those of the make that runs the tests */
-    unsetenv("MAKELEVEL");
+    snprintf(destination, sizeof destination, *destdir ? "%s/%s" : "", bed->folder, destdir);
+    snprintf(prefix, sizeof prefix, "%s%s", *destdir ? "" : bed->folder, prefix_format);
+    snprintf(place, sizeof place, "%s%s", destination, prefix);
+    forget_make();
+    write_ldconfig();
     make("install");
+}
+
+/* Both may hold spaces. */
+static void open_test(void **state)
+{
+    install(state, "a root", "/usr local");
 }
 
 /* ---- building outside ---- */
 
-/* Adds the words of a line to a list. */
-static size_t add_words(const char **arguments, size_t count, char *line)
+static void write_file(const char *name, const char *text)
 {
-    char *rest = NULL;
-    for (char *word = strtok_r(line, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-        assert_true(count + 1 < ARGUMENTS_MAX);
-        arguments[count++] = word;
-    }
-    return count;
-}
-
-static void build_outside(const char *package, const char *source, const char *program)
-{
-    char path[PATH_SIZE + 40];
-    char line[LINE_SIZE];
-    snprintf(path, sizeof path, "%s/usr/lib/pkgconfig", root);
-    setenv("PKG_CONFIG_PATH", path, 1);
-    setenv("PKG_CONFIG_SYSROOT_DIR", root, 1);
-    const char *const ask[] = {"pkg-config", "--cflags", "--libs", package, NULL};
-    run(ask, line);
-    unsetenv("PKG_CONFIG_PATH");
-    unsetenv("PKG_CONFIG_SYSROOT_DIR");
-    const char *compile[ARGUMENTS_MAX] = {"cc",      "-std=c11", "-Wall", "-Wextra", "-Wpedantic",
-                                          "-Werror", "-o",       program, source};
-    size_t count = add_words(compile, 9, line);
-    compile[count] = NULL;
-    run(compile, NULL);
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/%s", bed->folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
 }
 
 static void outside_program_runs(void **state)
 {
-    char source[PATH_SIZE];
-    char program[PATH_SIZE];
-    char libraries[PATH_SIZE + 40];
+    char script[LINE_SIZE];
     char line[LINE_SIZE];
-    open_test(state);
-    snprintf(source, sizeof source, "%s/outside.c", bed->folder);
-    snprintf(program, sizeof program, "%s/outside", bed->folder);
-    FILE *file = fopen(source, "w");
-    assert_non_null(file);
-    assert_true(fputs(outside_source, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    build_outside("fabric_client", source, program);
+    install(state, "", "/my prefix");
+    write_file("outside.c", outside_source);
+    run_script("export PKG_CONFIG_PATH='my prefix/lib/pkgconfig'\n"
+               "eval cc -std=c11 -Wall -Wextra -Wpedantic -Werror -o outside outside.c "
+               "$(pkg-config --cflags --libs fabric_client)",
+               NULL);
     testbed_start(bed, 1);
-    snprintf(libraries, sizeof libraries, "LD_LIBRARY_PATH=%s/usr/lib", root);
-    const char *const ask[] = {"env", libraries, program, bed->cluster.url, NULL};
-    run(ask, line);
+    snprintf(script, sizeof script, "LD_LIBRARY_PATH='my prefix/lib' ./outside %s",
+             bed->cluster.url);
+    run_script(script, line);
     assert_string_equal(line, "OK: from outside");
+}
+
+/* Copies the shell commands of the document into a script. */
+static void copy_recipes(const char *document, char *script, size_t size)
+{
+    char line[LINE_SIZE];
+    size_t used = 0;
+    bool inside = false;
+    FILE *file = fopen(document, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        bool fence = strncmp(line, "```", 3) == 0;
+        if (inside && !fence) {
+            used += (size_t)snprintf(script + used, size - used, "%s", line);
+            assert_true(used < size);
+        }
+        inside = fence ? !inside : inside;
+    }
+    fclose(file);
+    assert_true(used > 0 && !inside);
+}
+
+/* What examples/README.md tells to do outside the tree, word for word, and what comes of it at work. */
+static void recipes_work(void **state)
+{
+    char recipes[LINE_SIZE];
+    char script[2 * LINE_SIZE];
+    char module[PATH_SIZE];
+    char source[PATH_SIZE];
+    char line[LINE_SIZE];
+    install(state, "", "/prefix");
+    assert_non_null(getcwd(source, sizeof source));
+    copy_recipes("examples/README.md", recipes, sizeof recipes);
+    snprintf(script, sizeof script,
+             "mkdir examples\ncp -r '%s/examples/counter' examples\n"
+             "export PKG_CONFIG_PATH=$PWD/prefix/lib/pkgconfig LD_LIBRARY_PATH=$PWD/prefix/lib\n%s",
+             source, recipes);
+    run_script(script, NULL);
+    snprintf(module, sizeof module, "%s/counter.so", bed->folder);
+    bed->worker_arguments = (const char *const[]){"--module", module, NULL};
+    testbed_start(bed, 1);
+    snprintf(script, sizeof script, "LD_LIBRARY_PATH=$PWD/prefix/lib ./counter_client %s",
+             bed->cluster.url);
+    run_script(script, line);
+    assert_string_equal(line, "counter-1: incremented by 5 to 5");
+    snprintf(script, sizeof script, "./counter_static %s", bed->cluster.url); /* needs no library */
+    run_script(script, line);
+    assert_string_equal(line, "counter-1: incremented by 5 to 11");
+}
+
+/* ---- what make takes from whom ---- */
+
+static void builders_flags_are_taken(void **state)
+{
+    char script[LINE_SIZE];
+    char source[PATH_SIZE];
+    bed = *state;
+    forget_make();
+    assert_non_null(getcwd(source, sizeof source));
+    snprintf(script, sizeof script,
+             "b=$PWD/build; cd '%s'\n"
+             "for variant in '' debug asan; do\n"
+             "make B=\"$b\" VARIANT=$variant CPPFLAGS=-D_FORTIFY_SOURCE=3 \"$b/obj/core/ids.o\"\n"
+             "make B=\"$b\" VARIANT=$variant CFLAGS=-D_FORTIFY_SOURCE=3 \"$b/obj/core/error.o\"\n"
+             "rm -r \"$b\"\ndone",
+             source);
+    run_script(script, NULL);
+}
+
+static void environment_changes_no_folder(void **state)
+{
+    char line[LINE_SIZE];
+    bed = *state;
+    forget_make();
+    const char *const arguments[] = {"env",  "B=elsewhere", "VARIANT=debug",
+                                     "make", "-s",          "--eval=show:;@echo $(B)",
+                                     "show", NULL};
+    run(arguments, line);
+    assert_string_equal(line, "build");
+}
+
+/* ---- the loader ---- */
+
+static unsigned count_lines(const char *file, const char *part)
+{
+    char path[PATH_SIZE];
+    char line[LINE_SIZE];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "%s/%s", bed->folder, file);
+    FILE *opened = fopen(path, "r");
+    while (opened && fgets(line, sizeof line, opened)) {
+        count += strstr(line, part) != NULL;
+    }
+    if (opened) {
+        fclose(opened);
+    }
+    return count;
+}
+
+static void loader_is_told_or_the_user(void **state)
+{
+    static const char note[] = "The loader does not find the libraries";
+    char known[3 * PATH_SIZE];
+    open_test(state);
+    assert_int_equal(count_lines("calls", "called"),
+                     0); /* with DESTDIR it is somebody else's loader */
+    assert_int_equal(count_lines("log", note), 0);
+    install(state, "", "/my prefix");
+    assert_int_equal(count_lines("calls", "called \n"), geteuid() == 0);
+    assert_int_equal(count_lines("log", note), 1);
+    snprintf(known, sizeof known,
+             "\tlibzmq.so.5 (libc6) => /lib/libzmq.so.5\n\tlibfabric_client.so.0 (libc6) => "
+             "%s/lib/libfabric_client.so.0\n",
+             place);
+    write_file("known", known);
+    make("install");
+    assert_int_equal(count_lines("log", note), 0);
 }
 
 static void programs_run(void **state)
 {
     static const char *const names[] = {"fabric-broker", "fabric-worker", "fabricctl",
                                         "fabric-bench"};
-    char path[PATH_SIZE + 40];
+    char path[sizeof place + 40];
     char line[LINE_SIZE];
     open_test(state);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/usr/bin/%s", root, names[i]);
+        snprintf(path, sizeof path, "%s/bin/%s", place, names[i]);
         const char *const ask[] = {path, "--version", NULL};
         run(ask, line);
         assert_int_equal(strncmp(line, names[i], strlen(names[i])), 0);
@@ -153,13 +285,13 @@ static void programs_run(void **state)
 
 static void check_symbols(const char *library)
 {
-    char path[PATH_SIZE + 40];
+    char path[sizeof place + 40];
     char log[PATH_SIZE];
     char line[LINE_SIZE];
     unsigned symbols = 0;
     reason_t reason = {{0}};
     process_t process = PROCESS_NONE;
-    snprintf(path, sizeof path, "%s/usr/lib/%s", root, library);
+    snprintf(path, sizeof path, "%s/lib/%s", place, library);
     snprintf(log, sizeof log, "%s/log", bed->folder);
     const char *const ask[] = {"nm", "-D", "--defined-only", "--format=posix", path, NULL};
     assert_int_equal(process_start(ask, log, true, &reason, &process), FABRIC_OK);
@@ -176,9 +308,41 @@ static void check_symbols(const char *library)
     assert_true(symbols > 10);
 }
 
+/* A library is not linked with what it does not use: clients would have to have it installed. */
+static void check_needed(const char *library)
+{
+    char path[sizeof place + 40];
+    char log[PATH_SIZE];
+    char line[LINE_SIZE];
+    unsigned needed = 0;
+    reason_t reason = {{0}};
+    process_t process = PROCESS_NONE;
+    snprintf(path, sizeof path, "%s/lib/%s", place, library);
+    snprintf(log, sizeof log, "%s/log", bed->folder);
+    const char *const ask[] = {"readelf", "-dW", path, NULL};
+    assert_int_equal(process_start(ask, log, true, &reason, &process), FABRIC_OK);
+    bool others = false;
+    while (process_read_line(&process, STEP_MS, line, sizeof line) == FABRIC_OK) {
+        const char *name = strstr(line, "(NEEDED)") ? strchr(line, '[') : NULL;
+        if (name) {
+            needed++;
+            others |= strncmp(name, "[libzmq.", 8) != 0 && strncmp(name, "[libjansson.", 12) != 0 &&
+                      strncmp(name, "[libc.", 6) != 0 && strncmp(name, "[libm.", 6) != 0;
+        }
+        if (others) {
+            process_stop(&process, 0);
+            fail_msg("%s needs %s", library, name);
+        }
+    }
+    process_stop(&process, STEP_MS);
+    assert_true(needed >= 3);
+}
+
 static void libraries_show_their_own(void **state)
 {
     open_test(state);
+    check_needed("libfabric_client.so");
+    check_needed("libfabric_worker.so");
     check_symbols("libfabric_client.so");
     check_symbols("libfabric_worker.so");
 }
@@ -212,13 +376,13 @@ static void note_line(elf_facts_t *facts, const char *line)
 
 static void check_hardened(const char *name)
 {
-    char path[PATH_SIZE + 40];
+    char path[sizeof place + 40];
     char log[PATH_SIZE];
     char line[LINE_SIZE];
     elf_facts_t facts = {0};
     reason_t reason = {{0}};
     process_t process = PROCESS_NONE;
-    snprintf(path, sizeof path, "%s/usr/%s", root, name);
+    snprintf(path, sizeof path, "%s/%s", place, name);
     snprintf(log, sizeof log, "%s/log", bed->folder);
     const char *const ask[] = {"readelf", "-hldW", "--dyn-syms", path, NULL};
     assert_int_equal(process_start(ask, log, true, &reason, &process), FABRIC_OK);
@@ -255,7 +419,7 @@ static int count_left(const char *path, const struct stat *facts, int type, stru
 {
     (void)facts;
     (void)where;
-    if (type != FTW_D || fnmatch("*fabric*", path + strlen(root), 0) == 0) {
+    if (type != FTW_D || fnmatch("*fabric*", path + strlen(destination), 0) == 0) {
         print_error("left: %s\n", path);
         left++;
     }
@@ -264,13 +428,13 @@ static int count_left(const char *path, const struct stat *facts, int type, stru
 
 static void uninstall_leaves_nothing(void **state)
 {
-    char path[PATH_SIZE + 40];
+    char path[sizeof place + 40];
     open_test(state);
-    snprintf(path, sizeof path, "%s/usr/bin/fabricctl", root);
+    snprintf(path, sizeof path, "%s/bin/fabricctl", place);
     assert_int_equal(access(path, X_OK), 0);
     make("uninstall");
     left = 0;
-    assert_int_equal(nftw(root, count_left, 16, FTW_PHYS), 0);
+    assert_int_equal(nftw(destination, count_left, 16, FTW_PHYS), 0);
     assert_int_equal(left, 0);
 }
 
@@ -278,6 +442,10 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"outside_program_runs", outside_program_runs, TESTBED_SQLITE},
+        {"recipes_work", recipes_work, TESTBED_SQLITE},
+        {"builders_flags_are_taken", builders_flags_are_taken, TESTBED_SQLITE},
+        {"environment_changes_no_folder", environment_changes_no_folder, TESTBED_SQLITE},
+        {"loader_is_told_or_the_user", loader_is_told_or_the_user, TESTBED_SQLITE},
         {"programs_run", programs_run, TESTBED_SQLITE},
         {"libraries_show_their_own", libraries_show_their_own, TESTBED_SQLITE},
 #ifndef FABRIC_TEST_BUILD
