@@ -61,6 +61,7 @@ struct call {
     /* --- the session's alone --- */
     call_state_t state;
     fabric_error_t refusal; /* why the last send was not taken */
+    uint32_t refused_by;    /* index of the peer that said so */
     bool accepted;
     bool unlinked;     /* may have been accepted by a send that could not name its predecessor */
     uint32_t peer;     /* CALL_READY, CALL_SENT: index */

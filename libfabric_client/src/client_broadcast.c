@@ -33,16 +33,16 @@ static void send_and_wait(fabric_client_t *client, call_list_t *list, call_t **r
     for (call_t *call = list->first; call; call = call->ready.next) {
         call->waiter = &waiter;
     }
-    fabric_error_t error = client_link_submit(client->link, list, NULL);
+    reason_t reason = {{0}};
+    fabric_error_t error = client_link_submit(client->link, list, NULL, &reason);
     if (!error) {
         client_waiter_wait(client, &waiter);
         return;
     }
     sem_destroy(&waiter.done);
-    reason_t none = {{0}};
     for (size_t i = 0; i < count; i++) {
         if (records[i]) {
-            outcome_of_reason(error, &none, &outcomes[i]);
+            outcome_of_reason(error, &reason, &outcomes[i]);
             call_destroy(&records[i]);
         }
     }

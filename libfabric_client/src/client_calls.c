@@ -22,11 +22,12 @@ fabric_error_t client_check_process(const fabric_client_t *client, reason_t *rea
 
 /* ---- asynchronous ---- */
 
-static fabric_error_t submit_one(fabric_client_t *client, call_t *call, uint64_t *sequence)
+static fabric_error_t submit_one(fabric_client_t *client, call_t *call, uint64_t *sequence,
+                                 reason_t *reason)
 {
     call_list_t calls = {0};
     ready_list_append(&calls, call);
-    return client_link_submit(client->link, &calls, sequence);
+    return client_link_submit(client->link, &calls, sequence, reason);
 }
 
 static fabric_error_t start(fabric_client_t *client, const fabric_call_t *description,
@@ -45,7 +46,7 @@ static fabric_error_t start(fabric_client_t *client, const fabric_call_t *descri
     call->context = context;
     call->deadline_ms = client_deadline(client, description->timeout_ms);
     uint64_t sequence;
-    error = submit_one(client, call, &sequence);
+    error = submit_one(client, call, &sequence, NULL);
     if (error) {
         call_destroy(&call);
     } else if (key) {
@@ -103,13 +104,14 @@ void client_waiter_init(call_waiter_t *waiter, size_t open)
 }
 
 /* Sends one call and waits for its end. On an error the call is gone. */
-static fabric_error_t run(fabric_client_t *client, call_t **call, uint32_t timeout_ms)
+static fabric_error_t run(fabric_client_t *client, call_t **call, uint32_t timeout_ms,
+                          reason_t *reason)
 {
     call_waiter_t waiter;
     client_waiter_init(&waiter, 1);
     (*call)->waiter = &waiter;
     (*call)->deadline_ms = client_deadline(client, timeout_ms);
-    fabric_error_t error = submit_one(client, *call, NULL);
+    fabric_error_t error = submit_one(client, *call, NULL, reason);
     if (error) {
         sem_destroy(&waiter.done);
         call_destroy(call);
@@ -148,7 +150,7 @@ fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *
         error = request_build(description, client->number, &reason, &call);
     }
     if (!error) {
-        error = run(client, &call, description->timeout_ms);
+        error = run(client, &call, description->timeout_ms, &reason);
     }
     if (error) {
         outcome_of_reason(error, &reason, &result);
@@ -198,7 +200,7 @@ fabric_error_t fabric_client_query(fabric_client_t *client, const char *name,
         error = request_build_query(name, argument, &reason, &call);
     }
     if (!error) {
-        error = run(client, &call, timeout_ms);
+        error = run(client, &call, timeout_ms, &reason);
     }
     if (error) {
         outcome_of_reason(error, &reason, &result);

@@ -138,6 +138,10 @@ fabric_error_t client_link_wait_welcome(client_link_t *link, uint32_t timeout_ms
         error = FABRIC_OK;
     } else if (error) {
         *reason = link->refusal_text;
+    } else if (link->cause_text.text[0]) {
+        error =
+            reason_set(reason, link->cause, "no broker took this client in within %u ms: %.450s",
+                       timeout_ms, link->cause_text.text);
     } else {
         error = reason_set(reason, FABRIC_ERROR_NOT_CONNECTED, "no broker answered within %u ms",
                            timeout_ms);
@@ -188,11 +192,14 @@ static void splice(call_list_t *to, call_list_t *from)
     *from = (call_list_t){0};
 }
 
-fabric_error_t client_link_submit(client_link_t *link, call_list_t *calls, uint64_t *first)
+fabric_error_t client_link_submit(client_link_t *link, call_list_t *calls, uint64_t *first,
+                                  reason_t *reason)
 {
     size_t count = calls->count;
     if (!reserve_calls(link, count)) {
-        return FABRIC_ERROR_BUSY;
+        return reason_set(reason, FABRIC_ERROR_BUSY,
+                          "this client would have more calls open than its pending_max of %u",
+                          link->pending_max);
     }
     pthread_mutex_lock(&link->mutex);
     bool known = give_sequences(link, calls);
@@ -209,7 +216,8 @@ fabric_error_t client_link_submit(client_link_t *link, call_list_t *calls, uint6
     pthread_mutex_unlock(&link->mutex);
     if (!known) {
         atomic_fetch_sub_explicit(&link->open_calls, count, memory_order_acq_rel);
-        return FABRIC_ERROR_INVALID_ARGUMENT;
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "no call of this client has had the sequence of that call key");
     }
     atomic_fetch_add_explicit(&link->started_calls, count, memory_order_relaxed);
     return FABRIC_OK;
@@ -267,15 +275,13 @@ static void publish_welcome(client_link_t *link)
     const char *text = "";
     bool welcome = session_is_welcome(link->session);
     fabric_error_t refusal = session_refusal(link->session, &text);
-    if (!welcome && !refusal) {
-        return;
-    }
     pthread_mutex_lock(&link->mutex);
     link->welcome = welcome;
     link->refusal = reason_set(&link->refusal_text, refusal, "%s", text);
+    link->cause = session_cause(link->session, &link->cause_text);
     pthread_cond_broadcast(&link->changed);
     pthread_mutex_unlock(&link->mutex);
-    link->reported = true;
+    link->reported = welcome || refusal;
 }
 
 void client_link_publish(client_link_t *link)

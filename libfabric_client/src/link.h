@@ -32,8 +32,8 @@ FABRIC_MUST_USE fabric_error_t client_link_new(const session_config_t *config,
 /* Before client_link_start. */
 FABRIC_MUST_USE fabric_error_t client_link_add_endpoint(client_link_t *link, const char *endpoint);
 FABRIC_MUST_USE fabric_error_t client_link_start(client_link_t *link);
-/* Waits until a broker has welcomed the client or all have refused it, at most timeout_ms. `reason`
- * gets a refusal's text. */
+/* Waits until a broker has welcomed the client or all have refused it for good, at most timeout_ms. On an
+ * error `reason` says what each first contact said last. */
 FABRIC_MUST_USE fabric_error_t client_link_wait_welcome(client_link_t *link, uint32_t timeout_ms,
                                                         reason_t *reason);
 /* Ends all calls and the thread. Completed calls can still be taken. */
@@ -44,9 +44,9 @@ void client_link_destroy(client_link_t **link);
 /* Hands over calls (linked by `ready`), and gives them their sequences where they have none.
  * BUSY when they would be more than pending_max open ones: then all stay the caller's.
  * INVALID_ARGUMENT for a `keyed` one whose sequence was never given out. `first`, if not NULL, gets
- * the first call's sequence before any call can end. */
+ * the first call's sequence before any call can end. `reason`, if not NULL, says why on an error. */
 FABRIC_MUST_USE fabric_error_t client_link_submit(client_link_t *link, call_list_t *calls,
-                                                  uint64_t *first);
+                                                  uint64_t *first, reason_t *reason);
 /* All completed calls, in the order of their ends. */
 call_list_t client_link_take_completed(client_link_t *link);
 /* Destroys an ended call and makes room for another. */

@@ -37,6 +37,8 @@ struct client_link {
     bool welcome;
     fabric_error_t refusal;
     reason_t refusal_text;
+    fabric_error_t cause; /* why no broker has welcomed it so far */
+    reason_t cause_text;
     int wake_fd; /* eventfd */
 
     /* under `completed_mutex` */

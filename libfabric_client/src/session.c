@@ -248,6 +248,24 @@ fabric_error_t session_refusal(const session_t *session, const char **text)
     return error;
 }
 
+fabric_error_t session_cause(const session_t *session, reason_t *reason)
+{
+    fabric_error_t error = FABRIC_ERROR_NOT_CONNECTED;
+    char text[sizeof reason->text] = "";
+    for (size_t i = 0; i < session->peer_count; i++) {
+        const peer_t *peer = &session->peers[i];
+        if (!peer->first_contact || peer->refusal == FABRIC_OK) {
+            continue;
+        }
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%s: %s (%d)%s%s", used ? "; " : "",
+                 peer->endpoint, fabric_error_name(peer->refusal), (int)peer->refusal,
+                 peer->refusal_text[0] ? ": " : "", peer->refusal_text);
+        error = error == FABRIC_ERROR_NOT_CONNECTED ? peer->refusal : error;
+    }
+    return reason_set(reason, error, "%s", text);
+}
+
 size_t session_open_calls(const session_t *session)
 {
     return session->open.count;

@@ -24,6 +24,7 @@
 #ifndef CLIENT_SESSION_H
 #define CLIENT_SESSION_H
 
+#include "core/reason.h"
 #include "core/shard_map.h"
 #include "libfabric_client/src/call.h"
 
@@ -72,6 +73,8 @@ void session_connected(session_t *session, size_t peer, uint64_t now_ms);
 /* It broke. The shell says so also for a REOPEN or CLOSE only if it sees it: the session has
  * already drawn its conclusions. */
 void session_disconnected(session_t *session, size_t peer, uint64_t now_ms);
+/* The shell cannot connect to the peer at present; `text` says why, for people: an unknown host. */
+void session_cannot_connect(session_t *session, size_t peer, const char *text);
 /* A frame has arrived from a peer. */
 void session_receive(session_t *session, size_t peer, fabric_bytes_t frame, uint64_t now_ms);
 
@@ -124,6 +127,10 @@ bool session_is_welcome(const session_t *session);
 /* Why no broker will ever welcome it: an error of class REJECTED or FATAL when all first contacts
  * have given one, with its text (valid until the next call with this session); else FABRIC_OK. */
 fabric_error_t session_refusal(const session_t *session, const char **text);
+/* Why no broker has welcomed it so far: the error of a first contact that refused it, else
+ * NOT_CONNECTED. `text` gets the last cause of each first contact, with its number; it stays empty
+ * where none has said anything. */
+fabric_error_t session_cause(const session_t *session, reason_t *text);
 /* How many calls are open, and the sequence below which all are settled. */
 size_t session_open_calls(const session_t *session);
 uint64_t session_settled(const session_t *session);

@@ -217,8 +217,7 @@ static void apply_rejected(session_t *session, uint32_t peer, const message_reje
         return;
     }
     uint64_t hint_ms = session_earlier(rejected->retry_after_ms, RETRY_AFTER_MS_MAX);
-    call->refusals++;
-    call->refusal = error;
+    session_rejected(session, peer, call, error, rejected->text);
     if (!is_volatile(call)) {
         retry_durable(session, peer, call, error, hint_ms);
     } else if (error == FABRIC_ERROR_NOT_HOME) {
@@ -266,8 +265,7 @@ static void apply_redirect(session_t *session, uint32_t peer, const message_redi
     if (!call) {
         return;
     }
-    call->refusals++;
-    call->refusal = FABRIC_ERROR_NOT_HOME;
+    session_rejected(session, peer, call, FABRIC_ERROR_NOT_HOME, (fabric_bytes_t){NULL, 0});
     uint32_t target = redirect_target(session, redirect->endpoint);
     shard_queue_t *queue = session_queue(session, call->shard);
     queue->override = target == peer ? NO_PEER : target;

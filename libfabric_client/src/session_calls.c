@@ -63,6 +63,39 @@ static void start_timer(session_t *session, call_t *call)
     }
 }
 
+/* Who refused it last, and in which words. */
+static void end_refused(session_t *session, call_t *call)
+{
+    reason_t text;
+    const peer_t *peer = &session->peers[call->refused_by];
+    bool words = peer->rejection == call->refusal && peer->rejection_text[0];
+    (void)reason_set(&text, call->refusal, "%s refused it until the deadline%s%s", peer->endpoint,
+                     words ? ": " : "", words ? peer->rejection_text : "");
+    session_end_text(session, call, call->refusal, text.text);
+}
+
+static void end_unconnected(session_t *session, call_t *call)
+{
+    reason_t cause;
+    reason_t text;
+    (void)session_cause(session, &cause);
+    (void)reason_set(&text, FABRIC_ERROR_NOT_CONNECTED, "no broker is connected%s%.450s",
+                     cause.text[0] ? ": " : "", cause.text);
+    session_end_text(session, call, FABRIC_ERROR_NOT_CONNECTED, text.text);
+}
+
+void session_end_for_room(session_t *session, call_t *call, fabric_error_t error, const char *until)
+{
+    reason_t text;
+    const char *whose = error == FABRIC_ERROR_BUSY ? "the broker" : "the entity's mailbox";
+    (void)reason_set(&text, error,
+                     call->refusal == error
+                         ? "%s had no room for it %s"
+                         : "this client did not send it: %s had no room for calls before it, %s",
+                     whose, until);
+    session_end_text(session, call, error, text.text);
+}
+
 static void end_by_deadline(session_t *session, call_t *call)
 {
     fabric_error_t no_room = session_no_room(session, call);
@@ -70,13 +103,13 @@ static void end_by_deadline(session_t *session, call_t *call)
         session_end_text(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN,
                          "no answer before the deadline");
     } else if (no_room) {
-        session_end_text(session, call, no_room, "there was no room before the deadline");
+        session_end_for_room(session, call, no_room, "before the deadline");
     } else if (call->refusal) {
-        session_end_text(session, call, call->refusal, "refused until the deadline");
+        end_refused(session, call);
     } else if (session_is_welcome(session)) {
         session_end_text(session, call, FABRIC_ERROR_TIMEOUT, "no broker took it in time");
     } else {
-        session_end_text(session, call, FABRIC_ERROR_NOT_CONNECTED, "no broker is connected");
+        end_unconnected(session, call);
     }
 }
 
@@ -122,7 +155,7 @@ void session_expire(session_t *session)
 
 /* ---- opening ---- */
 
-/* A call that cannot be opened ends at once. */
+/* A call that cannot be opened ends at once, and not by a broker's word. */
 static void refuse(session_t *session, call_t *call, fabric_error_t error, const char *text)
 {
     call->state = CALL_DONE;
@@ -151,7 +184,8 @@ void session_submit(session_t *session, call_t *call, uint64_t now_ms)
     if (session->closed) {
         refuse(session, call, FABRIC_ERROR_CLOSED, "the client is closed");
     } else if (session->open.count >= session->pending_max) {
-        refuse(session, call, FABRIC_ERROR_BUSY, "too many calls are open");
+        refuse(session, call, FABRIC_ERROR_BUSY,
+               "this client has as many calls open as its pending_max");
     } else if (session_find(session, call->sequence)) {
         refuse(session, call, FABRIC_ERROR_ALREADY_PROCESSING,
                "a call with this key is open on this client");

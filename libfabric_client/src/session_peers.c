@@ -35,7 +35,7 @@ static uint32_t add_peer(session_t *session, const char *endpoint)
     peer->state = PEER_CONNECTING;
     peer->reopen_at_ms = NEVER;
     peer->first_contact = false;
-    peer->refusal = FABRIC_OK;
+    peer->refusal = peer->rejection = FABRIC_OK;
     session_act(session, peer, ACTION_OPEN);
     return index;
 }
@@ -201,16 +201,42 @@ void session_greet(session_t *session, uint32_t index)
     peer->heard_at_ms = session->now_ms;
 }
 
+static void keep_text(char kept[256], fabric_bytes_t text)
+{
+    size_t size = text.size < 256 ? text.size : 255;
+    if (size > 0) {
+        memcpy(kept, text.data, size);
+    }
+    kept[size] = '\0';
+}
+
 void session_refused(session_t *session, uint32_t index, fabric_error_t error, fabric_bytes_t text)
 {
     peer_t *peer = &session->peers[index];
-    size_t size = text.size < sizeof peer->refusal_text ? text.size : sizeof peer->refusal_text - 1;
-    if (size > 0) {
-        memcpy(peer->refusal_text, text.data, size);
-    }
-    peer->refusal_text[size] = '\0';
+    keep_text(peer->refusal_text, text);
     peer->refusal = error;
     rest(session, index);
+}
+
+void session_cannot_connect(session_t *session, size_t index, const char *text)
+{
+    assert(index < SESSION_PEERS_MAX);
+    peer_t *peer = &session->peers[index];
+    keep_text(peer->refusal_text, fabric_bytes_of(text));
+    peer->refusal = FABRIC_ERROR_NOT_CONNECTED;
+}
+
+void session_rejected(session_t *session, uint32_t index, call_t *call, fabric_error_t error,
+                      fabric_bytes_t text)
+{
+    peer_t *peer = &session->peers[index];
+    call->refusals++;
+    call->refusal = error;
+    call->refused_by = index;
+    if (text.size > 0 || error != peer->rejection) {
+        keep_text(peer->rejection_text, text);
+    }
+    peer->rejection = error;
 }
 
 /* Whether the welcome is of our cluster and protocol. */

@@ -274,7 +274,7 @@ static void end_late(session_t *session, shard_queue_t *queue, const window_t *r
            is_late(session, queue->waiting)) {
         fabric_error_t error =
             queue->window.limited ? FABRIC_ERROR_MAILBOX_FULL : FABRIC_ERROR_BUSY;
-        session_end_text(session, queue->waiting, error, "there was no room for half of its time");
+        session_end_for_room(session, queue->waiting, error, "for half of its time");
     }
 }
 

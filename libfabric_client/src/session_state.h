@@ -66,8 +66,10 @@ typedef struct peer {
     bool blocked;
     bool action_due;
     session_action_kind_t action;
-    fabric_error_t refusal;
+    fabric_error_t refusal; /* the last cause that the client is not welcome there */
     char refusal_text[256];
+    fabric_error_t rejection; /* of a call, the last one of class RETRY */
+    char rejection_text[256];
     wire_writer_t frame; /* under construction or not yet sent; empty: none */
     uint64_t frame_number;
     call_list_t ready;
@@ -158,6 +160,9 @@ call_t *session_find(const session_t *session, uint64_t sequence);
 /* Ends a call: takes it out of all lists but done. `answer` may be empty. */
 void session_end(session_t *session, call_t *call, fabric_error_t error, fabric_bytes_t answer);
 void session_end_text(session_t *session, call_t *call, fabric_error_t error, const char *text);
+/* Ends a call for which there was no room, and says whether the broker did not take it or we did not send it. */
+void session_end_for_room(session_t *session, call_t *call, fabric_error_t error,
+                          const char *until);
 void session_expire(session_t *session);
 
 /* ---- session_queue.c ---- */
@@ -215,6 +220,9 @@ void session_break(session_t *session, uint32_t peer, peer_state_t next);
 void session_greet(session_t *session, uint32_t peer);
 void session_welcomed(session_t *session, uint32_t peer, const message_welcome_t *welcome);
 void session_refused(session_t *session, uint32_t peer, fabric_error_t error, fabric_bytes_t text);
+/* Notes that a peer did not take a call that it may be sent again, and why. */
+void session_rejected(session_t *session, uint32_t peer, call_t *call, fabric_error_t error,
+                      fabric_bytes_t text);
 /* Takes a map over. */
 void session_take_map(session_t *session, uint32_t peer, fabric_bytes_t map);
 /* Pings, silence and reopening. */

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/limits.h"
 
@@ -118,10 +119,21 @@ size_t script_pull_requests(session_driver_t *d, size_t peer)
 
 void script_expect_end(session_driver_t *d, uint64_t sequence, fabric_error_t error)
 {
+    script_expect_end_saying(d, sequence, error, "");
+}
+
+void script_expect_end_saying(session_driver_t *d, uint64_t sequence, fabric_error_t error,
+                              const char *text)
+{
+    char said[512];
     call_t *call = session_next_done(d->session);
     assert_non_null(call);
     assert_int_equal(call->sequence, sequence);
     assert_string_equal(fabric_error_name(call->error), fabric_error_name(error));
+    snprintf(said, sizeof said, "%.*s", (int)call->answer.size, (const char *)call->answer.data);
+    if (!strstr(said, text)) {
+        fail_msg("call %llu says '%s', not '%s'", (unsigned long long)sequence, said, text);
+    }
     call_destroy(&call);
 }
 

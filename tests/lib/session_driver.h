@@ -49,6 +49,10 @@ size_t script_pull_requests(session_driver_t *d, size_t peer);
 /* The next call that ended is this one, with this error. */
 void script_expect_end(session_driver_t *d, uint64_t sequence, fabric_error_t error);
 
+/* The same, and the text for people contains this. */
+void script_expect_end_saying(session_driver_t *d, uint64_t sequence, fabric_error_t error,
+                              const char *text);
+
 /* ---- calls ---- */
 
 /* Starts a call to (Counter, id); timeout 0: 30 s. Returns its sequence. */

@@ -473,6 +473,11 @@ static void test_busy_at_pending_max(void **state)
     assert_int_equal(fabric_client_start(client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
     assert_int_equal(fabric_client_start(client, &call, tally_up, &f->tally, NULL),
                      FABRIC_ERROR_BUSY);
+    fabric_outcome_t outcome;
+    assert_int_equal(fabric_client_ask(client, counter(), &silent, &request, NULL, &outcome),
+                     FABRIC_ERROR_BUSY);
+    assert_string_equal(outcome.text,
+                        "this client would have more calls open than its pending_max of 2");
     fabric_client_close(&client);
     assert_null(client);
     assert_int_equal(f->tally.count, 2);

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "core/limits.h"
 #include "tests/lib/session_driver.h"
 
@@ -66,6 +68,50 @@ static void test_refused_until_the_deadline_is_certain(void **state)
     script_expect_end(d, a, FABRIC_ERROR_BUSY);
 }
 
+/* Who refused it, and in whose words, reaches the caller though the call was tried again and again. */
+static void test_the_last_refusal_keeps_its_words(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    script_reject(d, 0, a, FABRIC_ERROR_PERSISTENCE, 1000);
+    script_advance(d, 50);
+    char expected[300];
+    snprintf(expected, sizeof expected, "%s refused it until the deadline: no", script_endpoint(0));
+    script_expect_end_saying(d, a, FABRIC_ERROR_PERSISTENCE, expected);
+}
+
+/* A contact's last cause, whichever way it came. */
+static void test_nobody_connected_says_why(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    reason_t reason;
+    assert_int_equal(session_cause(d->session, &reason), FABRIC_ERROR_NOT_CONNECTED);
+    assert_string_equal(reason.text, "");
+    size_t other = 0;
+    assert_int_equal(session_add_endpoint(d->session, "tcp://nowhere:5700", &other), FABRIC_OK);
+    session_cannot_connect(d->session, other, "Name or service not known");
+    assert_int_equal(session_cause(d->session, &reason), FABRIC_ERROR_NOT_CONNECTED);
+    assert_string_equal(reason.text,
+                        "tcp://nowhere:5700: NotConnected (22): Name or service not known");
+    script_connect(d, 0);
+    message_refused_t refused = {FABRIC_ERROR_BUSY,
+                                 fabric_bytes_of("another process\nis connected")};
+    script_frame(&d->out);
+    message_put_refused(&d->out, &refused);
+    script_deliver(d, 0);
+    assert_int_equal(session_cause(d->session, &reason), FABRIC_ERROR_BUSY);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_advance(d, 50);
+    char expected[300];
+    snprintf(expected, sizeof expected,
+             "no broker is connected: %s: Busy (11): another process?is connected; "
+             "tcp://nowhere:5700: NotConnected (22): Name or service not known",
+             script_endpoint(0));
+    script_expect_end_saying(d, a, FABRIC_ERROR_NOT_CONNECTED, expected);
+}
+
 /* What was never sent for want of room says so, too. */
 static void test_no_room_until_the_deadline(void **state)
 {
@@ -77,8 +123,9 @@ static void test_no_room_until_the_deadline(void **state)
     uint64_t b = script_call(d, "b", REQUEST_DURABLE, 50);
     assert_int_equal(script_pull(d, 0), 0);
     script_advance(d, 50);
-    script_expect_end(d, a, FABRIC_ERROR_BUSY);
-    script_expect_end(d, b, FABRIC_ERROR_BUSY);
+    script_expect_end_saying(d, a, FABRIC_ERROR_BUSY, "the broker had no room for it");
+    script_expect_end_saying(d, b, FABRIC_ERROR_BUSY,
+                             "this client did not send it: the broker had");
     uint64_t c = script_call(d, "b", REQUEST_DURABLE, 50);
     assert_int_equal(script_pull(d, 0), 0);
     script_advance(d, 1000);
@@ -88,8 +135,10 @@ static void test_no_room_until_the_deadline(void **state)
     script_reject(d, 0, e, FABRIC_ERROR_MAILBOX_FULL, 1000);
     uint64_t f = script_call(d, "a", REQUEST_DURABLE, 50);
     script_advance(d, 50);
-    script_expect_end(d, e, FABRIC_ERROR_MAILBOX_FULL);
-    script_expect_end(d, f, FABRIC_ERROR_MAILBOX_FULL);
+    script_expect_end_saying(d, e, FABRIC_ERROR_MAILBOX_FULL,
+                             "the entity's mailbox had no room for it");
+    script_expect_end_saying(d, f, FABRIC_ERROR_MAILBOX_FULL,
+                             "this client did not send it: the entity's mailbox had");
 }
 
 /* A mailbox that was full is not why a call waits for its broker. */
@@ -264,7 +313,7 @@ static void test_busy_window(void **state)
     script_ask(d, true, "a");
     script_ask(d, false, "a");
     uint64_t c = script_ask(d, true, "a");
-    script_expect_end(d, c, FABRIC_ERROR_BUSY);
+    script_expect_end_saying(d, c, FABRIC_ERROR_BUSY, "this client has as many calls open as");
     assert_int_equal(session_open_calls(d->session), 2);
     session_driver_destroy(&d);
 }
@@ -443,6 +492,8 @@ int main(void)
         SESSION_TEST(test_no_home),
         SESSION_TEST(test_sent_and_unanswered_is_unknown),
         SESSION_TEST(test_refused_until_the_deadline_is_certain),
+        SESSION_TEST(test_the_last_refusal_keeps_its_words),
+        SESSION_TEST(test_nobody_connected_says_why),
         SESSION_TEST(test_no_room_until_the_deadline),
         SESSION_TEST(test_full_mailbox_at_a_lost_broker),
         SESSION_TEST(test_no_room_for_half_of_its_time),

@@ -130,8 +130,11 @@ typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome
 
 /** Opens a client and waits until a broker has welcomed it.
  *  `url`: fabric://h1:5700,h2:5700 or ZeroMQ endpoints separated by commas. `options` may be NULL.
- * `outcome` may be NULL; on an error its text says what went wrong, and *client is NULL, which
- * fabric_client_close() takes. INVALID_ARGUMENT, PLAINTEXT_REFUSED, NOT_CONNECTED, FOREIGN_CLUSTER, UNSUPPORTED_VERSION. */
+ * `outcome` may be NULL; on an error its text says what went wrong, with the last word of each broker
+ * that was named, and *client is NULL, which fabric_client_close() takes. INVALID_ARGUMENT,
+ * PLAINTEXT_REFUSED, FOREIGN_CLUSTER, UNSUPPORTED_VERSION; when no broker has welcomed it in time
+ * NOT_CONNECTED, or the error by which one refuses it at present: BUSY (the broker has as many peers as
+ * it may, or another process is connected under client_number). */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t
 fabric_client_open(const char *url, const fabric_client_options_t *options,
                    fabric_client_t **client, fabric_outcome_t *outcome);
