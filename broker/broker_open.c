@@ -7,11 +7,12 @@
 
 #define SHARDS_PER_GROUP_DEFAULT 300
 
-/* Errors without a reason of their own get the error's meaning. */
-static fabric_error_t explain(reason_t *reason, fabric_error_t error, const char *what)
+/* Errors without a reason of their own get the database's words, or the error's meaning. */
+static fabric_error_t explain(const store_t *store, reason_t *reason, fabric_error_t error,
+                              const char *what)
 {
     if (error && reason->text[0] == '\0') {
-        return reason_set(reason, error, "store: %s: %s", what, fabric_error_meaning(error));
+        return reason_set(reason, error, "store: %s: %s", what, store_error_text(store, error));
     }
     return error;
 }
@@ -29,7 +30,7 @@ static fabric_error_t migrate(broker_t *broker, reason_t *reason)
     const store_driver_t *driver = broker->store->driver;
     fabric_error_t error = driver->schema_status(broker->store, reason, &version);
     if (error || version == STORE_SCHEMA_VERSION) {
-        return explain(reason, error, "cannot read its schema version");
+        return explain(broker->store, reason, error, "cannot read its schema version");
     }
     if (version < STORE_SCHEMA_VERSION && !may_migrate(broker)) {
         return reason_set(
@@ -43,7 +44,7 @@ static fabric_error_t migrate(broker_t *broker, reason_t *reason)
         wanted.shards_per_group = SHARDS_PER_GROUP_DEFAULT;
     }
     snprintf(wanted.name, sizeof wanted.name, "%s", broker->config->cluster_name);
-    return explain(reason, driver->schema_apply(broker->store, &wanted, reason),
+    return explain(broker->store, reason, driver->schema_apply(broker->store, &wanted, reason),
                    "cannot migrate its schema");
 }
 
@@ -52,7 +53,7 @@ static fabric_error_t check_facts(broker_t *broker, reason_t *reason)
     store_facts_t facts = {.durable = false};
     fabric_error_t error = broker->store->driver->facts(broker->store, &facts);
     if (error) {
-        return explain(reason, error, "cannot read its settings");
+        return explain(broker->store, reason, error, "cannot read its settings");
     }
     if (!facts.durable && !broker->config->allow_weak_durability) {
         return reason_set(
@@ -71,7 +72,7 @@ static fabric_error_t check_past(broker_t *broker, reason_t *reason)
 {
     store_coordinator_t row = {0};
     fabric_error_t error = broker->store->driver->coordinator_read(broker->store, &row);
-    return error ? explain(reason, error, "cannot read who coordinates")
+    return error ? explain(broker->store, reason, error, "cannot read who coordinates")
                  : store_past_check(broker->past, &broker->cluster, row.term, reason);
 }
 
@@ -87,7 +88,7 @@ fabric_error_t broker_open_store(broker_t *broker, reason_t *reason)
                                         .holder = broker->holder};
     fabric_error_t error = store_open(broker->drivers, &broker->options, reason, &broker->store);
     if (error) {
-        return explain(reason, error, "cannot be opened");
+        return error; /* each adapter says why it cannot be opened */
     }
     error = migrate(broker, reason);
     if (error) {
@@ -97,7 +98,7 @@ fabric_error_t broker_open_store(broker_t *broker, reason_t *reason)
         broker->store->driver->check(broker->store, broker->config->cluster_name,
                                      broker->config->shards_per_group, reason, &broker->cluster);
     if (error) {
-        return explain(reason, error, "cannot be used");
+        return explain(broker->store, reason, error, "cannot be used");
     }
     error = check_facts(broker, reason);
     return error ? error : check_past(broker, reason);

@@ -82,7 +82,7 @@ static fabric_error_t join(broker_t *broker, store_join_t *joined, reason_t *rea
                           LIMIT_BROKERS_MAX);
     }
     return error ? reason_set(reason, error, "store: cannot join the cluster: %s",
-                              fabric_error_meaning(error))
+                              store_error_text(broker->store, error))
                  : FABRIC_OK;
 }
 

@@ -8,7 +8,9 @@
 #include "core/crash_point.h"
 #include "core/log.h"
 
-static void note_available(coordinator_actor_t *self, bool available, fabric_error_t error)
+/* `cause`: why it is not, in the database's words. */
+static void note_available(coordinator_actor_t *self, bool available, fabric_error_t error,
+                           const char *cause)
 {
     if (self->available == available) {
         return;
@@ -18,7 +20,7 @@ static void note_available(coordinator_actor_t *self, bool available, fabric_err
         log_event(LOG_INFO_LEVEL, "store.available", log_text("connection", "coordinator"));
     } else {
         log_event(LOG_WARN_LEVEL, "store.unavailable", log_text("connection", "coordinator"),
-                  log_text("error", fabric_error_name(error)));
+                  log_text("error", fabric_error_name(error)), log_text("cause", cause));
     }
 }
 
@@ -31,7 +33,7 @@ static void reopen(coordinator_actor_t *self)
     reason_t reason = {{0}};
     fabric_error_t error = store_open(self->drivers, &self->options, &reason, &self->store);
     if (error) {
-        note_available(self, false, error);
+        note_available(self, false, error, reason.text);
     }
 }
 
@@ -61,10 +63,10 @@ static bool run_call(coordinator_actor_t *self)
     reopen(self);
     fabric_error_t error = coordinator_run_call(self->core, &call, self->store, clock_monotonic_ms);
     if (error == FABRIC_ERROR_STORE_UNAVAILABLE || error == FABRIC_ERROR_STORE_UNKNOWN) {
-        note_available(self, false, error);
+        note_available(self, false, error, self->store ? store_error_text(self->store, error) : "");
         store_close(&self->store);
     } else if (!error) {
-        note_available(self, true, FABRIC_OK);
+        note_available(self, true, FABRIC_OK, NULL);
         pass_crash_points(call.kind);
     }
     return true;
@@ -111,7 +113,8 @@ static void leave(coordinator_actor_t *self)
     CRASH_POINT(LEAVE_AFTER);
     if (error) { /* the others find out by its silence */
         log_event(LOG_WARN_LEVEL, "broker.leave_failed",
-                  log_text("error", fabric_error_name(error)));
+                  log_text("error", fabric_error_name(error)),
+                  log_text("cause", store_error_text(self->store, error)));
     }
 }
 

@@ -38,12 +38,20 @@ bool lane_broken(const lane_t *lane)
     return lane->store == NULL;
 }
 
-void lane_break(lane_t *lane)
+static void tell_cause(lane_t *lane, const char *cause)
 {
-    store_close(&lane->store);
-    if (lane->is_available) {
+    if (lane->is_available || strcmp(lane->cause.text, cause) != 0) {
         lane->is_available = false;
-        lane->world.available(lane->world.context, false);
+        (void)reason_set(&lane->cause, FABRIC_OK, "%s", cause);
+        lane->world.available(lane->world.context, false, lane->cause.text);
+    }
+}
+
+void lane_break(lane_t *lane, fabric_error_t error)
+{
+    if (lane->store) {
+        tell_cause(lane, store_error_text(lane->store, error));
+        store_close(&lane->store);
     }
 }
 
@@ -51,7 +59,7 @@ void lane_serves(lane_t *lane)
 {
     if (!lane->is_available) {
         lane->is_available = true;
-        lane->world.available(lane->world.context, true);
+        lane->world.available(lane->world.context, true, NULL);
     }
 }
 
@@ -84,21 +92,29 @@ static fabric_error_t settle(lane_t *lane, bool *committed)
     return FABRIC_OK;
 }
 
+static fabric_error_t connect_again(lane_t *lane)
+{
+    reason_t reason = {""};
+    fabric_error_t error =
+        store_open(lane->config.drivers, &lane->config.options, &reason, &lane->store);
+    if (error) {
+        tell_cause(lane, reason.text[0] ? reason.text : fabric_error_meaning(error));
+    }
+    return error;
+}
+
 fabric_error_t lane_recover(lane_t *lane, bool *committed)
 {
     uint32_t backoff_ms = LANE_BACKOFF_MS;
     while (!lane->world.stopping(lane->world.context)) {
-        fabric_error_t error = FABRIC_OK;
-        if (!lane->store) {
-            error = store_open(lane->config.drivers, &lane->config.options, NULL, &lane->store);
-        }
+        fabric_error_t error = lane->store ? FABRIC_OK : connect_again(lane);
         if (!error) {
             error = settle(lane, committed);
         }
         if (!error || error == FABRIC_ERROR_FENCED || error == FABRIC_ERROR_STORE_LOST) {
             return error;
         }
-        lane_break(lane);
+        lane_break(lane, error);
         lane_pause(lane, backoff_ms);
         backoff_ms = backoff_ms * 2 < LANE_BACKOFF_MAX_MS ? backoff_ms * 2 : LANE_BACKOFF_MAX_MS;
     }
@@ -193,7 +209,7 @@ static fabric_error_t read_patiently(lane_t *lane, const query_t *query, collect
         lane_pause(lane, LANE_BACKOFF_MS);
     }
     if (error) {
-        lane_break(lane);
+        lane_break(lane, error);
     }
     return error;
 }

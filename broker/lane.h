@@ -32,9 +32,10 @@ typedef struct lane_world {
     uint32_t (*random)(void *context);
     /* Whether to give up: true for good once it is true. */
     bool (*stopping)(void *context);
-    /* Told when the database stops serving and when it serves again, which a commit that is under way
-     * shows by passing: a read-only one answers, but does not serve. */
-    void (*available)(void *context, bool available);
+    /* Told when the database stops serving, with `cause` what it said last, again when it says something
+     * else, and when it serves again (`cause` is NULL then), which a commit that is under way shows by
+     * passing: a read-only one answers, but does not serve. */
+    void (*available)(void *context, bool available, const char *cause);
 } lane_world_t;
 
 typedef struct lane_config {

@@ -33,6 +33,7 @@ typedef struct parts {
     store_attempt_t *attempts;
     store_dead_letter_t *dead_letters;
     lane_rejections_t *rejected;
+    reason_t reason; /* of the rejection that is being noted */
 } parts_t;
 
 static void *allocate(size_t count, size_t size)
@@ -64,7 +65,7 @@ static fabric_error_t commit_certainly(lane_t *lane, const store_batch_t *batch,
     for (;;) {
         fabric_error_t error = FABRIC_ERROR_STORE_UNAVAILABLE;
         if (lane->store) {
-            *rejection = (store_rejection_t){STORE_ITEM_UNKNOWN, 0};
+            *rejection = (store_rejection_t){.item = STORE_ITEM_UNKNOWN};
             CRASH_POINT(COMMIT_BEFORE);
             error = lane->store->driver->commit(lane->store, &lane->writer, batch, rejection);
         }
@@ -73,6 +74,9 @@ static fabric_error_t commit_certainly(lane_t *lane, const store_batch_t *batch,
         }
         if (!error) {
             CRASH_POINT(COMMIT_AFTER);
+        }
+        if (error == FABRIC_ERROR_STORE_REJECTED) {
+            rejection->reason = lane->store->last_error;
         }
         if (!error || error == FABRIC_ERROR_STORE_REJECTED) {
             lane->writer.batch += error ? 0 : 1;
@@ -86,7 +90,7 @@ static fabric_error_t commit_certainly(lane_t *lane, const store_batch_t *batch,
             lane_pause(lane, busy * 2);
             continue;
         }
-        lane_break(lane);
+        lane_break(lane, error);
         if (wait_ms > 0) {
             lane_pause(lane, wait_ms);
         }
@@ -211,6 +215,7 @@ static void reject_item(parts_t *parts, int item, size_t index)
     lane_rejections_t *rejected = parts->rejected;
     store_rejection_t *entry = &rejected->items[rejected->count++];
     entry->index = index;
+    entry->reason = parts->reason;
     entry->item = item == STORE_ITEM_MESSAGE   ? STORE_ITEM_MESSAGE
                   : item == STORE_ITEM_REPLY   ? STORE_ITEM_REPLY
                   : item == STORE_ITEM_ATTEMPT ? STORE_ITEM_ATTEMPT
@@ -260,6 +265,7 @@ static unit_t *named_unit(parts_t *parts, size_t from, size_t to,
 /* A dead letter that is refused takes only itself out: its message ends all the same. */
 static void reject_named(parts_t *parts, unit_t *unit, const store_rejection_t *rejection)
 {
+    parts->reason = rejection->reason;
     if (rejection->item == STORE_ITEM_DEAD_LETTER && unit->item == STORE_ITEM_REPLY) {
         reject_item(parts, STORE_ITEM_DEAD_LETTER, unit->dead_letter);
         unit->dead_letter = NO_INDEX;
@@ -282,7 +288,7 @@ static fabric_error_t commit_parts(parts_t *parts)
         span_t span = waiting[depth - 1];
         store_batch_t part;
         size_t count = put_together(parts, span.from, span.to, &part);
-        store_rejection_t rejection = {STORE_ITEM_UNKNOWN, 0};
+        store_rejection_t rejection = {.item = STORE_ITEM_UNKNOWN};
         fabric_error_t error = count ? commit_certainly(parts->lane, &part, &rejection) : FABRIC_OK;
         if (!error) {
             depth--;
@@ -295,6 +301,7 @@ static fabric_error_t commit_parts(parts_t *parts)
         if (named) {
             reject_named(parts, named, &rejection);
         } else if (span.to - span.from == 1) {
+            parts->reason = rejection.reason;
             reject(parts, &parts->units[span.from]);
         } else {
             size_t middle = span.from + (span.to - span.from) / 2;
@@ -361,7 +368,7 @@ static fabric_error_t commit_without_rejected(lane_t *lane, const store_batch_t 
 fabric_error_t lane_commit(lane_t *lane, const store_batch_t *batch, lane_rejections_t *rejected)
 {
     *rejected = (lane_rejections_t){0};
-    store_rejection_t rejection = {STORE_ITEM_UNKNOWN, 0};
+    store_rejection_t rejection = {.item = STORE_ITEM_UNKNOWN};
     fabric_error_t error = commit_certainly(lane, batch, &rejection);
     return error == FABRIC_ERROR_STORE_REJECTED
                ? commit_without_rejected(lane, batch, &rejection, rejected)

@@ -10,10 +10,11 @@ struct lane {
     store_writer_t writer;
     store_t *store; /* NULL: broken */
     bool is_available;
+    reason_t cause; /* why it is not: what the world was told last */
 };
 
-/* Closes the connection and tells the world that the database does not answer. */
-void lane_break(lane_t *lane);
+/* Closes the connection after such an error, and tells the world that the database does not serve. */
+void lane_break(lane_t *lane, fabric_error_t error);
 /* Tells the world that the database serves, if it was told otherwise. */
 void lane_serves(lane_t *lane);
 /* Sleeps between half and all of `longest_ms`, by chance. */

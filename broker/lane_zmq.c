@@ -2,6 +2,8 @@
 #include "broker/lane_zmq.h"
 
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -28,10 +30,13 @@ static uint32_t draw(void *context)
     return value;
 }
 
-static void report_available(void *context, bool available)
+static void report_available(void *context, bool available, const char *cause)
 {
     lane_actor_t *self = context;
-    lane_report_t report = {NULL, available};
+    lane_report_t report = {.available = available, .cause = cause ? strdup(cause) : NULL};
+    if (cause && !report.cause) {
+        abort();
+    }
     pipe_send(self->pipe, &report, sizeof report);
 }
 
@@ -79,7 +84,7 @@ static void run_lane(void *context, void *pipe)
             return;
         }
         run_operation(self, operation);
-        lane_report_t report = {operation, true};
+        lane_report_t report = {.operation = operation, .available = true};
         pipe_send(pipe, &report, sizeof report);
         /* A look-up gives up early; who commits next should find a connection. A verdict on our
          * writer row comes again with the next commit. */
@@ -119,6 +124,7 @@ static void drop_reports(lane_actor_t *self)
 {
     lane_report_t report;
     while (pipe_take(self->actor.pipe, &report, sizeof report)) {
+        free(report.cause);
         if (report.operation) {
             lane_rejections_clear(&report.operation->rejected);
             lane_messages_destroy(&report.operation->messages);

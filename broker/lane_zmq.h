@@ -30,10 +30,11 @@ typedef struct lane_operation {
     uint64_t high_id;           /* LOAD */
 } lane_operation_t;
 
-/* From the lane: an operation that is over, or with NULL whether the database answers. */
+/* From the lane: an operation that is over, or with NULL whether the database serves. */
 typedef struct lane_report {
     lane_operation_t *operation;
     bool available;
+    char *cause; /* why it does not serve, malloc'ed: whoever gets the report frees it; or NULL */
 } lane_report_t;
 
 typedef struct lane_actor {

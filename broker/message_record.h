@@ -47,6 +47,16 @@ typedef struct message {
     uint8_t bytes[];
 } message_t;
 
+/* The record of what stands in a batch. */
+static inline message_t *message_of(const store_message_t *stored)
+{
+    return (message_t *)((char *)stored - offsetof(message_t, stored));
+}
+static inline message_t *message_of_reply(const store_reply_t *reply)
+{
+    return (message_t *)((char *)reply - offsetof(message_t, reply));
+}
+
 /* Copies `stored` and all it points to. */
 message_t *message_new(const store_message_t *stored);
 /* Copies the reply's payload and sets message->reply. */

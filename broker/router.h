@@ -92,9 +92,9 @@ const store_batch_t *router_take_batch(router_t *router, uint32_t lane, uint64_t
  */
 void router_batch_done(router_t *router, uint32_t lane, const store_rejection_t *rejected,
                        size_t rejected_count, uint64_t now_ms);
-/* Whether the lane's database answers: durable requests are refused at once while it does not.
- * Lanes begin available. */
-void router_lane_available(router_t *router, uint32_t lane, bool available);
+/* Whether the lane's database serves: durable requests are refused at once while it does not, with what
+ * it said last (`cause`, NULL where it serves). Lanes begin available. */
+void router_lane_available(router_t *router, uint32_t lane, bool available, const char *cause);
 
 /* A look-up of calls in the store, to be run on the lane; one at a time for each lane. */
 typedef struct router_lookup {

@@ -1,6 +1,4 @@
 /* What the lanes commit, and what follows from a commit: nothing leaves the broker before it is durable (I10). */
-#include <stddef.h>
-
 #include "broker/router_state.h"
 
 /* Clients name ids that we have made as floors, and no home takes one that is FLOOR_AHEAD_MS above what it knows. So
@@ -10,16 +8,6 @@ enum { MARK_MS = 1000, BATCH_BYTES_MAX = 8 << 20, HIGH_ID_AHEAD_MS = FLOOR_AHEAD
 router_lane_t *lane_of(router_t *router, shard_id_t shard)
 {
     return &router->lanes[shard_id_number(shard) % router->config.lanes];
-}
-
-static message_t *message_of(const store_message_t *stored)
-{
-    return (message_t *)((char *)stored - offsetof(message_t, stored));
-}
-
-static message_t *message_of_reply(const store_reply_t *reply)
-{
-    return (message_t *)((char *)reply - offsetof(message_t, reply));
 }
 
 /* ---- filling ---- */
@@ -322,25 +310,36 @@ static void message_end(router_t *router, message_t *message, fabric_error_t err
     }
 }
 
-static void message_refused_by_store(router_t *router, message_t *message)
+/* What was refused, and what the database said. */
+static reason_t refusal_by_store(const char *what, const store_rejection_t *rejection)
+{
+    reason_t text;
+    const char *words = rejection->reason.text;
+    (void)reason_set(&text, FABRIC_OK, "the database refused the %s%s%s", what,
+                     words[0] ? ": " : "", words);
+    return text;
+}
+
+static void message_refused_by_store(router_t *router, message_t *message,
+                                     const store_rejection_t *rejection)
 {
     entity_t *entity = message->entity;
     client_t *client = client_find(router, message->stored.call.client);
     if (client) {
         request_reject(router, client, message->stored.call.sequence, FABRIC_ERROR_STORE_REJECTED,
-                       0, "the database refused the message");
+                       0, refusal_by_store("message", rejection).text);
     }
     message_end(router, message, FABRIC_ERROR_STORE_REJECTED);
     entity_release(router, entity);
 }
 
 /* Not even its defect can be stored: it stays pending in the store, and the mark below it. */
-static void message_strand(router_t *router, message_t *message)
+static void message_strand(router_t *router, message_t *message, const store_rejection_t *rejection)
 {
     client_t *client = client_find(router, message->stored.call.client);
     if (client) {
         request_reject(router, client, message->stored.call.sequence, FABRIC_ERROR_OUTCOME_UNKNOWN,
-                       0, "the database refuses the reply");
+                       0, refusal_by_store("reply", rejection).text);
     }
     entity_t *entity = message->entity;
     if (entity) { /* not one of a damaged row */
@@ -350,18 +349,19 @@ static void message_strand(router_t *router, message_t *message)
 }
 
 /* A result that cannot be stored becomes a stored defect. */
-static void reply_refused_by_store(router_t *router, message_t *message)
+static void reply_refused_by_store(router_t *router, message_t *message,
+                                   const store_rejection_t *rejection)
 {
-    static const char text[] = "the database refused the reply";
     if (message->reply.error == FABRIC_ERROR_STORE_REJECTED) {
-        message_strand(router, message);
+        message_strand(router, message, rejection);
         return;
     }
+    reason_t text = refusal_by_store("reply", rejection);
     store_reply_t reply = message->reply;
     reply.status = STATUS_DEFECT;
     reply.error = FABRIC_ERROR_STORE_REJECTED;
     reply.code = 0;
-    reply.payload = fabric_bytes(text, sizeof text - 1);
+    reply.payload = fabric_bytes_of(text.text);
     message_add_reply(router, message, &reply);
     batch_add_reply(router, message);
 }
@@ -410,15 +410,16 @@ void entity_flush(router_t *router, entity_t *entity)
     }
 }
 
-/* Linear: rejected items are rare. */
-static bool is_rejected(const store_rejection_t *rejected, size_t count, int item, size_t index)
+/* NULL: it was not rejected. Linear, as rejected items are rare. */
+static const store_rejection_t *rejection_of(const store_rejection_t *rejected, size_t count,
+                                             int item, size_t index)
 {
     for (size_t i = 0; i < count; i++) {
         if ((int)rejected[i].item == item && rejected[i].index == index) {
-            return true;
+            return &rejected[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 void router_batch_done(router_t *router, uint32_t number, const store_rejection_t *rejected,
@@ -443,25 +444,35 @@ void router_batch_done(router_t *router, uint32_t number, const store_rejection_
     }
     for (size_t i = 0; i < batch->message_count; i++) {
         message_t *message = message_of(batch->messages[i]);
-        if (is_rejected(rejected, rejected_count, STORE_ITEM_MESSAGE, i)) {
-            message_refused_by_store(router, message);
+        const store_rejection_t *rejection =
+            rejection_of(rejected, rejected_count, STORE_ITEM_MESSAGE, i);
+        if (rejection) {
+            message_refused_by_store(router, message, rejection);
         } else {
             message_committed(router, message);
         }
     }
     for (size_t i = 0; i < batch->reply_count; i++) {
         message_t *message = message_of_reply(batch->replies[i]);
-        if (is_rejected(rejected, rejected_count, STORE_ITEM_REPLY, i)) {
-            reply_refused_by_store(router, message);
+        const store_rejection_t *rejection =
+            rejection_of(rejected, rejected_count, STORE_ITEM_REPLY, i);
+        if (rejection) {
+            reply_refused_by_store(router, message, rejection);
         } else {
             reply_committed(router, message);
         }
     }
 }
 
-void router_lane_available(router_t *router, uint32_t lane, bool available)
+void router_lane_available(router_t *router, uint32_t number, bool available, const char *cause)
 {
-    router->lanes[lane].available = available;
+    router_lane_t *lane = &router->lanes[number];
+    lane->available = available;
+    lane->cause.text[0] = '\0';
+    if (!available && cause) {
+        (void)reason_set(&lane->cause, FABRIC_OK, "the database does not serve the broker: %s",
+                         cause);
+    }
 }
 
 static void builder_destroy(batch_builder_t *builder)

@@ -61,6 +61,11 @@ static bool waits_for_store(router_t *router, const shard_t *shard)
            !other_home(router, shard->id);
 }
 
+const char *store_cause(router_t *router, shard_id_t shard, fabric_error_t error)
+{
+    return error == FABRIC_ERROR_PERSISTENCE ? lane_of(router, shard)->cause.text : "";
+}
+
 static void redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard)
 {
     router->counters.rejected++;
@@ -290,7 +295,8 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
         if (call) { /* not accepted, not finally refused: as if it had never come */
             *call = (call_t){0};
         }
-        request_reject(router, client, sequence, error, RETRY_MS, "");
+        request_reject(router, client, sequence, error, RETRY_MS,
+                       store_cause(router, message->stored.shard, error));
         message_destroy(&message);
         if (entity) {
             entity_release(router, entity);
@@ -344,7 +350,8 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
     shard_t *shard = shard_find(router, id);
     if (!shard || !shard_serves(router, shard)) {
         if (request->flags & REQUEST_DURABLE && waits_for_store(router, shard)) {
-            refuse(router, client, request, FABRIC_ERROR_PERSISTENCE, RETRY_MS, "");
+            refuse(router, client, request, FABRIC_ERROR_PERSISTENCE, RETRY_MS,
+                   store_cause(router, id, FABRIC_ERROR_PERSISTENCE));
             return;
         }
         redirect(router, client, request->sequence, id);

@@ -197,7 +197,8 @@ static void refuse_waiting(router_t *router, client_t *client, message_t *messag
         call->state = final ? CALL_REFUSED : CALL_NONE;
         call->error = error;
     }
-    request_reject(router, client, sequence, error, 100, "");
+    request_reject(router, client, sequence, error, 100,
+                   store_cause(router, message->stored.shard, error));
     message_destroy(&message);
 }
 

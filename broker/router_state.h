@@ -193,6 +193,7 @@ typedef struct lookup {
 
 typedef struct lane {
     bool available;
+    reason_t cause; /* why it is not, for callers; empty while it is */
     bool running;
     bool batched;            /* the last operation was a batch: look-ups and batches take turns */
     batch_builder_t next;    /* filling up */
@@ -309,6 +310,8 @@ void request_malformed(router_t *router, client_t *client, uint64_t sequence, ui
 void durable_accept(router_t *router, client_t *client, message_t *message);
 void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text);
+/* What the shard's database said, where it is the cause of such an error; else empty. */
+const char *store_cause(router_t *router, shard_id_t shard, fabric_error_t error);
 /* Whether no more messages may be taken into memory. */
 bool router_is_full(const router_t *router);
 bool router_memory_is_full(const router_t *router);

@@ -18,6 +18,7 @@
 #define LONGEST_WAIT_MS  1000u
 
 #define DAMAGES_LOGGED_PER_S 10u
+#define OUTAGES_LOGGED_PER_S 2u
 
 static void end_with(router_shell_t *shell, fabric_error_t error)
 {
@@ -166,10 +167,7 @@ static void committed(router_shell_t *shell, uint32_t lane, lane_operation_t *co
     if (commit->error) {
         end_with(shell, commit->error);
     } else {
-        if (commit->rejected.count > 0) {
-            log_event(LOG_WARN_LEVEL, "store.rejected", log_uint("lane", lane),
-                      log_uint("items", commit->rejected.count));
-        }
+        batch_log_committed(&shell->batch_log, commit->batch, &commit->rejected, shell->now_ms);
         router_batch_done(shell->router, lane, commit->rejected.items, commit->rejected.count,
                           shell->now_ms);
         CRASH_POINT(ANSWERS_QUEUED);
@@ -213,6 +211,21 @@ static void finish_operation(router_shell_t *shell, uint32_t lane, lane_operatio
     }
 }
 
+/* Each lane has a connection of its own, and says it for itself; a database that comes and goes says
+ * little that is new. */
+static void take_availability(router_shell_t *shell, uint32_t lane, const lane_report_t *report)
+{
+    uint32_t left_out = 0;
+    router_lane_available(shell->router, lane, report->available, report->cause);
+    if (report->available) {
+        log_event(LOG_INFO_LEVEL, "store.available", log_uint("lane", lane));
+    } else if (log_limiter_pass(&shell->slots[lane].outages, OUTAGES_LOGGED_PER_S, shell->now_ms,
+                                &left_out)) {
+        log_event(LOG_WARN_LEVEL, "store.unavailable", log_uint("lane", lane),
+                  log_text("cause", report->cause), log_uint("left_out", left_out));
+    }
+}
+
 static void take_reports(router_shell_t *shell, uint32_t lane)
 {
     lane_report_t report;
@@ -221,10 +234,8 @@ static void take_reports(router_shell_t *shell, uint32_t lane)
             finish_operation(shell, lane, report.operation);
             continue;
         }
-        router_lane_available(shell->router, lane, report.available);
-        log_event(report.available ? LOG_INFO_LEVEL : LOG_WARN_LEVEL,
-                  report.available ? "store.available" : "store.unavailable",
-                  log_uint("lane", lane));
+        take_availability(shell, lane, &report);
+        free(report.cause);
     }
 }
 

@@ -4,6 +4,7 @@
 #ifndef BROKER_ROUTER_ZMQ_H
 #define BROKER_ROUTER_ZMQ_H
 
+#include "broker/batch_log.h"
 #include "broker/coordinator_zmq.h"
 #include "broker/lane_zmq.h"
 #include "broker/router.h"
@@ -31,6 +32,7 @@ typedef struct router_shell {
     struct {
         lane_operation_t commit, find, load;
         bool committing;
+        log_limiter_t outages;
     } slots[LIMIT_LANES_MAX];
     uint64_t now_ms;
     bool blocked; /* a peer's pipe was full */
@@ -42,6 +44,7 @@ typedef struct router_shell {
     map_version_t map_version;
     router_watch_t watch;
     log_limiter_t damages;
+    batch_log_t batch_log;
 } router_shell_t;
 
 /* Opens and binds both sockets; bound_router and bound_pub tell where. ADDRESS_IN_USE or

@@ -26,6 +26,19 @@ fabric_error_t store_open(const store_driver_t *const *drivers, const store_opti
                       "store: '%s' must begin with one of %s", url, schemes);
 }
 
+void store_note_error(store_t *store, unsigned number, const char *words)
+{
+    (void)reason_set(&store->last_error, FABRIC_OK, "%.480s (%u)", words, number);
+}
+
+const char *store_error_text(const store_t *store, fabric_error_t error)
+{
+    bool refused = error == FABRIC_ERROR_STORE_BUSY || error == FABRIC_ERROR_STORE_REJECTED ||
+                   error == FABRIC_ERROR_STORE_UNAVAILABLE || error == FABRIC_ERROR_STORE_UNKNOWN;
+    return refused && store->last_error.text[0] ? store->last_error.text
+                                                : fabric_error_meaning(error);
+}
+
 void store_close(store_t **store)
 {
     if (*store) {

@@ -19,6 +19,8 @@
  *  6. STORE_REJECTED means rolled back as a whole because of one item of the batch.
  *  7. Ids, keys and payloads are compared and kept as exact bytes.
  *  8. Views handed to visitors are valid during the visit only. A visitor does not call the store.
+ *  9. When a call fails with STORE_BUSY, STORE_REJECTED, STORE_UNAVAILABLE or STORE_UNKNOWN because of
+ * what the database answered, `last_error` holds the database's words and its error number.
  */
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
@@ -178,7 +180,8 @@ typedef struct store_rejection {
         STORE_ITEM_ATTEMPT,
         STORE_ITEM_DEAD_LETTER
     } item;
-    size_t index; /* in its array */
+    size_t index;    /* in its array */
+    reason_t reason; /* filled in by the lane: what the database said */
 } store_rejection_t;
 
 typedef void store_visit_broker_fn(void *context, const store_broker_t *broker);
@@ -291,10 +294,17 @@ typedef struct store_driver {
                                    store_visit_message_fn *visit, void *context);
 } store_driver_t;
 
-/* What both adapters share: the driver is the first member of every store_t. */
+/* What all adapters share: the first member of every store_t. */
 struct store {
     const store_driver_t *driver;
+    reason_t
+        last_error; /* the database's words and number at its last error; empty: there was none */
 };
+
+/* Notes what the database said. The words hold no secrets: neither passwords nor payloads. */
+void store_note_error(store_t *store, unsigned number, const char *words);
+/* Why a call failed, for people: the database's words where it refused, else the error's meaning. */
+const char *store_error_text(const store_t *store, fabric_error_t error);
 
 /* Finds the driver of a URL's scheme among `drivers`, NULL-terminated, and opens it.
  * INVALID_CONFIGURATION names the schemes that exist. */

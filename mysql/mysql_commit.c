@@ -202,6 +202,9 @@ static fabric_error_t write_one(mysql_store_t *store, const item_kind_t *kind,
 {
     if (kind->bytes(batch, index) + STATEMENT_BYTES_EXTRA > store->packet_bytes_max) {
         store->session.last_error = 0;
+        (void)reason_set(&store->base.last_error, FABRIC_OK,
+                         "the row does not fit into max_allowed_packet, which is %zu bytes (1153)",
+                         store->packet_bytes_max);
         return FABRIC_ERROR_STORE_REJECTED;
     }
     return run_rows(store, kind, batch, index, 1);

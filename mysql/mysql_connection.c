@@ -98,7 +98,7 @@ static fabric_error_t connect_session(mysql_store_t *store, reason_t *reason)
     const mysql_url_t *url = &store->url;
     bool local = url->socket[0] != 0;
     MYSQL *handle = handle_new(store);
-    mysql_session_init(&store->session, handle);
+    mysql_session_init(&store->session, &store->base, handle);
     fabric_error_t error = FABRIC_OK;
     if (!mysql_real_connect(handle, local ? NULL : url->host, url->user, store->password,
                             url->database, local ? 0 : url->port, local ? url->socket : NULL,
@@ -177,6 +177,7 @@ fabric_error_t mysql_begin(mysql_store_t *store)
     if (mysql_ping(store->session.handle) == 0) {
         return FABRIC_OK;
     }
+    (void)mysql_session_failure(&store->session);
     store->session.lost = true;
     mysql_session_close(&store->session);
     return connect_session(store, NULL);
@@ -185,7 +186,7 @@ fabric_error_t mysql_begin(mysql_store_t *store)
 fabric_error_t mysql_end_read(mysql_store_t *store, fabric_error_t error)
 {
     if (!store->session.lost && mysql_rollback(store->session.handle)) {
-        store->session.lost = true;
+        store->session.lost = true; /* the words of what failed before stay */
     }
     store->used_ms = clock_monotonic_ms();
     return error;

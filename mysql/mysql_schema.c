@@ -98,12 +98,12 @@ static fabric_error_t begin(mysql_store_t *store, reason_t *reason)
     return mysql_begin(store);
 }
 
-/* An error that has no reason yet gets the server's number. */
+/* An error that has no reason yet gets the server's words. */
 static fabric_error_t explain(mysql_store_t *store, reason_t *reason, fabric_error_t error)
 {
     if (fabric_error_class(error) == FABRIC_CLASS_RETRY && reason && !reason->text[0]) {
-        return reason_set(reason, error, "store: database '%s': error %u", store->url.database,
-                          store->session.last_error);
+        return reason_set(reason, error, "store: database '%s': %s", store->url.database,
+                          store_error_text(&store->base, error));
     }
     return error;
 }

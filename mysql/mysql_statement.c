@@ -73,9 +73,9 @@ size_t statement_size_within(size_t count)
 
 /* ---- the session ---- */
 
-void mysql_session_init(mysql_session_t *session, MYSQL *handle)
+void mysql_session_init(mysql_session_t *session, store_t *store, MYSQL *handle)
 {
-    *session = (mysql_session_t){.handle = handle};
+    *session = (mysql_session_t){.handle = handle, .store = store};
     session->binds = allocate(PARAMETERS_MAX, sizeof *session->binds);
     session->numbers = allocate(PARAMETERS_MAX, sizeof *session->numbers);
 }
@@ -113,22 +113,27 @@ void mysql_session_close(mysql_session_t *session)
     *session = (mysql_session_t){.lost = true};
 }
 
-static fabric_error_t note_failure(mysql_session_t *session, unsigned number, const char *sqlstate)
+static fabric_error_t note_failure(mysql_session_t *session, mysql_verdict_t verdict,
+                                   unsigned number, const char *words)
 {
-    mysql_verdict_t verdict = mysql_error_of_statement(number, sqlstate);
     session->last_error = number;
     session->lost = session->lost || verdict.connection_lost;
+    store_note_error(session->store, number, words);
     return verdict.error;
 }
 
 fabric_error_t mysql_session_failure(mysql_session_t *session)
 {
-    return note_failure(session, mysql_errno(session->handle), mysql_sqlstate(session->handle));
+    unsigned number = mysql_errno(session->handle);
+    return note_failure(session, mysql_error_of_statement(number, mysql_sqlstate(session->handle)),
+                        number, mysql_error(session->handle));
 }
 
 static fabric_error_t statement_failure(mysql_session_t *session, MYSQL_STMT *handle)
 {
-    return note_failure(session, mysql_stmt_errno(handle), mysql_stmt_sqlstate(handle));
+    unsigned number = mysql_stmt_errno(handle);
+    return note_failure(session, mysql_error_of_statement(number, mysql_stmt_sqlstate(handle)),
+                        number, mysql_stmt_error(handle));
 }
 
 fabric_error_t mysql_session_execute(mysql_session_t *session, const char *text)
@@ -144,10 +149,9 @@ fabric_error_t mysql_session_commit(mysql_session_t *session)
     if (mysql_commit(session->handle) == 0) {
         return FABRIC_OK;
     }
-    mysql_verdict_t verdict = mysql_error_of_commit(mysql_errno(session->handle));
-    session->last_error = mysql_errno(session->handle);
-    session->lost = session->lost || verdict.connection_lost;
-    return verdict.error;
+    unsigned number = mysql_errno(session->handle);
+    return note_failure(session, mysql_error_of_commit(number), number,
+                        mysql_error(session->handle));
 }
 
 /* ---- parameters ---- */
@@ -346,7 +350,9 @@ fabric_error_t statement_query(mysql_session_t *session, statement_id_t id, size
 /* The library contradicts itself about a row: nothing that it says is believed any more. */
 static fabric_error_t refuse_row(const statement_rows_t *rows)
 {
-    return note_failure(rows->session, CR_MALFORMED_PACKET, "HY000");
+    return note_failure(rows->session, mysql_error_of_statement(CR_MALFORMED_PACKET, "HY000"),
+                        CR_MALFORMED_PACKET,
+                        "the client library contradicts itself about the lengths of a row");
 }
 
 /* Reads a value that did not fit, once more and whole. */

@@ -42,6 +42,7 @@ typedef struct statement_rows statement_rows_t;
 /* What lives and dies with one connection. */
 typedef struct mysql_session {
     MYSQL *handle;
+    store_t *store;      /* whose connection it is */
     bool lost;           /* must not be used any more */
     unsigned last_error; /* number of the latest failure */
     MYSQL_BIND *binds;   /* parameters of the statement being made */
@@ -50,7 +51,7 @@ typedef struct mysql_session {
     statement_rows_t *statements[STATEMENT_COUNT][STATEMENT_SIZES];
 } mysql_session_t;
 
-void mysql_session_init(mysql_session_t *session, MYSQL *handle);
+void mysql_session_init(mysql_session_t *session, store_t *store, MYSQL *handle);
 /* Drops the connection without waiting for the server. */
 void mysql_session_close(mysql_session_t *session);
 

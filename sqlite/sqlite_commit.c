@@ -143,7 +143,7 @@ fabric_error_t sqlite_commit(store_t *base, const store_writer_t *writer,
                              const store_batch_t *batch, store_rejection_t *rejection)
 {
     sqlite_store_t *store = sqlite_store_of(base);
-    store_rejection_t at = {STORE_ITEM_UNKNOWN, 0};
+    store_rejection_t at = {.item = STORE_ITEM_UNKNOWN};
     fabric_error_t error = sqlite_begin(store);
     if (error) {
         return error;

@@ -111,9 +111,9 @@ void sqlite_connection_close(store_t **store)
 
 sqlite_query_t sqlite_query(sqlite_store_t *store, sqlite_statement_t statement)
 {
-    sqlite_query_t query = {store->statements[statement], SQLITE_OK};
+    sqlite_query_t query = {store, store->statements[statement], SQLITE_OK};
     if (store->dead) {
-        return (sqlite_query_t){NULL, SQLITE_IOERR};
+        return (sqlite_query_t){store, NULL, SQLITE_IOERR};
     }
     if (!query.statement) {
         query.code = sqlite3_prepare_v3(store->database, statement_texts[statement], -1,
@@ -172,12 +172,23 @@ bool sqlite_row(sqlite_query_t *query)
     return query->code == SQLITE_ROW;
 }
 
+/* A dead connection is asked nothing: what it said last is why it is dead. */
+static fabric_error_t note_result(sqlite_store_t *store, int code)
+{
+    fabric_error_t error = sqlite_error_of(code);
+    if (error && !store->dead) {
+        store_note_error(&store->base, (unsigned)code, sqlite3_errmsg(store->database));
+    }
+    return error;
+}
+
 fabric_error_t sqlite_end(sqlite_query_t *query)
 {
+    fabric_error_t error = note_result(query->store, query->code);
     if (query->statement) {
         sqlite3_reset(query->statement);
     }
-    return sqlite_error_of(query->code);
+    return error;
 }
 
 fabric_error_t sqlite_run(sqlite_query_t *query)
@@ -269,7 +280,7 @@ fabric_error_t sqlite_execute(sqlite_store_t *store, const char *sql)
     if (store->dead) {
         return FABRIC_ERROR_STORE_UNAVAILABLE;
     }
-    return sqlite_error_of(sqlite3_exec(store->database, sql, NULL, NULL, NULL));
+    return note_result(store, sqlite3_exec(store->database, sql, NULL, NULL, NULL));
 }
 
 bool sqlite_changed(const sqlite_store_t *store)

@@ -42,6 +42,7 @@ fabric_error_t sqlite_error_of(int code);
 /* One use of a prepared statement. The first error sticks: after it the other calls do nothing, so
  * that only sqlite_end() need be looked at. Bound memory must stay until then. */
 typedef struct sqlite_query {
+    sqlite_store_t *store;
     sqlite3_stmt *statement; /* NULL when it could not be prepared */
     int code;                /* SQLite's result */
 } sqlite_query_t;

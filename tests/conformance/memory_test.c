@@ -105,7 +105,7 @@ static void test_an_unknown_commit_was_done_or_not_and_kills_the_connection(void
 static void test_a_rejection_names_the_injected_item(void **state)
 {
     store_fixture_t *fixture = *state;
-    store_rejection_t rejection = {STORE_ITEM_UNKNOWN, 0};
+    store_rejection_t rejection = {.item = STORE_ITEM_UNKNOWN};
     store_batch_t batch = {0};
     inject(fixture, MEMORY_STORE_COMMIT, MEMORY_STORE_REJECTED, 0, 1);
     assert_error(FABRIC_ERROR_STORE_REJECTED,

@@ -208,8 +208,8 @@ static void trouble(world_t *w)
         w->driver->full[0] = '\0';
         break;
     default:
-        router_lane_available(w->driver->router, fuzz_byte(&w->input) % 2,
-                              fuzz_byte(&w->input) % 2);
+        router_lane_available(w->driver->router, fuzz_byte(&w->input) % 2, fuzz_byte(&w->input) % 2,
+                              "it is away");
     }
 }
 

@@ -11,7 +11,11 @@ fabric_error_t memory_store_commit(store_t *base, const store_writer_t *writer,
     if (error) {
         return error;
     }
-    return memory_leave(store, memory_commit(store->database, writer, batch, rejection));
+    error = memory_commit(store->database, writer, batch, rejection);
+    if (error == FABRIC_ERROR_STORE_REJECTED) {
+        store_note_error(base, 1, "the row contradicts another");
+    }
+    return memory_leave(store, error);
 }
 
 fabric_error_t memory_settle(store_t *base, const store_writer_t *writer, uint64_t *batch)

@@ -187,6 +187,7 @@ static fabric_error_t suffer(memory_store_t *store, memory_store_operation_t ope
 {
     fabric_error_t unknown =
         changes(operation) ? FABRIC_ERROR_STORE_UNKNOWN : FABRIC_ERROR_STORE_UNAVAILABLE;
+    store_note_error(&store->base, fault->kind, fault->words ? fault->words : "an injected fault");
     switch (fault->kind) {
     case MEMORY_STORE_UNAVAILABLE:
         return FABRIC_ERROR_STORE_UNAVAILABLE;
@@ -249,7 +250,7 @@ static fabric_error_t open_locked(memory_store_t *store, const store_options_t *
     memory_store_fault_t fault;
     if (strike(database, MEMORY_STORE_OPEN, &fault)) {
         fabric_error_t error = suffer(store, MEMORY_STORE_OPEN, &fault, NULL);
-        return reason_set(reason, error, "store: injected fault");
+        return reason_set(reason, error, "store: %s", store->base.last_error.text);
     }
     if (options->exclusive && database->holder) {
         return reason_set(reason, FABRIC_ERROR_STORE_LOCKED, "store: '%s' is held by %s",

@@ -57,6 +57,7 @@ typedef struct memory_store_fault {
     uint32_t times;              /* matching calls that it then strikes */
     store_rejection_t rejection; /* MEMORY_STORE_REJECTED */
     uint32_t lost;               /* MEMORY_STORE_LOSE */
+    const char *words;           /* what the database says; NULL: something */
 } memory_store_fault_t;
 
 /* Adds a fault. Each call counts for every fault that matches; of several that strike, the first added decides. */

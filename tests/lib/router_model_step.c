@@ -248,7 +248,7 @@ void model_step(model_t *model)
         tick(model, 4000); /* everyone's lease runs out, but for those who ping first */
     } else if (chance < 950) {
         router_lane_available(model->driver->router, (uint32_t)model_pick(model, 2),
-                              model_pick(model, 2) == 0);
+                              model_pick(model, 2) == 0, "it is away");
     } else {
         desire_step(model);
     }
@@ -268,8 +268,8 @@ static bool all_settled(model_t *model)
 void model_calm_down(model_t *model)
 {
     model->calm = true;
-    router_lane_available(model->driver->router, 0, true);
-    router_lane_available(model->driver->router, 1, true);
+    router_lane_available(model->driver->router, 0, true, NULL);
+    router_lane_available(model->driver->router, 1, true, NULL);
     for (unsigned i = 0; i < WORKERS; i++) {
         model_worker_connect(model, &model->workers[i], true);
     }

@@ -25,12 +25,15 @@ static bool lane_stopping(void *context)
 static void on_available(event_t *event)
 {
     broker_life_t *life = broker_life_now(event->process);
-    router_lane_available(life->router, (uint32_t)event->number, event->extra != 0);
+    bool available = event->extra != 0;
+    router_lane_available(life->router, (uint32_t)event->number, available,
+                          available ? NULL : "it is away");
     process_touch(event->process);
 }
 
-static void lane_available(void *context, bool available)
+static void lane_available(void *context, bool available, const char *cause)
 {
+    (void)cause;
     broker_lane_t *lane = context;
     event_t *event = event_new(lane->life->process, on_available, NULL, 0);
     event->number = lane->number;

@@ -29,11 +29,12 @@ static void test_ms_04_saved_message_is_readable(void **state)
 static void assert_rejected(store_fixture_t *fixture, const batch_builder_t *builder, int item,
                             size_t index)
 {
-    store_rejection_t rejection = {STORE_ITEM_UNKNOWN, 99};
+    store_rejection_t rejection = {.item = STORE_ITEM_UNKNOWN, .index = 99};
     assert_error(FABRIC_ERROR_STORE_REJECTED,
                  commit_as(fixture, &fixture->writer, &builder->batch, &rejection));
     assert_int_equal(rejection.item, item);
     assert_int_equal(rejection.index, index);
+    assert_non_null(strchr(fixture->store->last_error.text, '(')); /* words and a number */
     /* Rolled back as a whole, the writer row included. */
     assert_int_equal(settled_batch(fixture, &fixture->writer), fixture->writer.batch);
 }

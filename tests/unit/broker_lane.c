@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/lane.h"
 #include "core/message.h"
@@ -25,6 +27,7 @@ typedef struct fixture {
     uint32_t longest_ms;         /* sleep */
     uint32_t sleeps, sleeps_max; /* stopping from then on */
     uint32_t went, came;         /* how often the database was reported gone and back */
+    char cause[200];             /* why it was reported gone last */
     store_message_t messages[16];
     const store_message_t *message_list[16];
     store_reply_t replies[16];
@@ -51,11 +54,15 @@ static bool is_stopping(void *context)
     return f->sleeps >= f->sleeps_max;
 }
 
-static void take_available(void *context, bool available)
+static void take_available(void *context, bool available, const char *cause)
 {
     fixture_t *f = context;
     f->went += available ? 0 : 1;
     f->came += available ? 1 : 0;
+    assert_true(available == (cause == NULL));
+    if (cause) {
+        snprintf(f->cause, sizeof f->cause, "%s", cause);
+    }
 }
 
 static void fill(fixture_t *f, uint64_t first)
@@ -252,7 +259,7 @@ static void unavailable_then_back(void **state)
     assert_int_equal(f->sleeps, 20);
     assert_true(f->slept_ms > 20 * LANE_BACKOFF_MAX_MS / 4);
     assert_true(f->slept_ms <= 20 * LANE_BACKOFF_MAX_MS);
-    assert_int_equal(f->went, 1);
+    assert_int_equal(f->went, 2); /* the connection broke, then none could be made */
     assert_int_equal(f->came, 1);
     assert_int_equal(stored().count, 3);
 }
@@ -277,6 +284,54 @@ static void refused_commits_are_one_outage(void **state)
     commit(f, 0, 2, FABRIC_OK);
     assert_int_equal(f->went, 1);
     assert_int_equal(f->came, 1);
+}
+
+/* What the database says is told, once for each thing that it says, and of an open too. */
+static void the_databases_own_words_are_told(void **state)
+{
+    fixture_t *f = *state;
+    memory_store_fault_t denied = {.operation = MEMORY_STORE_COMMIT,
+                                   .kind = MEMORY_STORE_UNAVAILABLE,
+                                   .times = 5,
+                                   .words = "INSERT command denied"};
+    memory_store_fault_t read_only = denied;
+    read_only.words = "running with read-only";
+    memory_store_fault(DATABASE, &denied);
+    memory_store_fault(DATABASE, &read_only);
+    commit(f, 0, 2, FABRIC_OK);
+    assert_int_equal(f->went, 2);
+    assert_int_equal(f->came, 1);
+    assert_string_equal(f->cause, "running with read-only (0)");
+    strike(MEMORY_STORE_COMMIT, MEMORY_STORE_DISCONNECTED, 0, 1);
+    strike(MEMORY_STORE_OPEN, MEMORY_STORE_UNAVAILABLE, 0, 3);
+    commit(f, 2, 2, FABRIC_OK);
+    assert_int_equal(f->went, 4);
+    assert_string_equal(f->cause, "store: an injected fault (0)");
+}
+
+/* Each item that is refused comes with the words that it was refused by. */
+static void rejections_say_why(void **state)
+{
+    fixture_t *f = *state;
+    memory_store_fault_t first = {.operation = MEMORY_STORE_COMMIT,
+                                  .kind = MEMORY_STORE_REJECTED,
+                                  .times = 1,
+                                  .rejection = {.item = STORE_ITEM_MESSAGE, .index = 1},
+                                  .words = "too long"};
+    memory_store_fault_t second = first;
+    second.after = 1;
+    second.words = "too wide";
+    memory_store_fault(DATABASE, &first);
+    memory_store_fault(DATABASE, &second);
+    store_batch_t batch = batch_of(f, 0, 4, false);
+    lane_rejections_t rejected;
+    assert_int_equal(lane_commit(f->lane, &batch, &rejected), FABRIC_OK);
+    assert_int_equal(rejected.count, 2);
+    assert_int_equal(rejected.items[0].index, 1);
+    assert_string_equal(rejected.items[0].reason.text, "too long (5)");
+    assert_int_equal(rejected.items[1].index, 2);
+    assert_string_equal(rejected.items[1].reason.text, "too wide (5)");
+    lane_rejections_clear(&rejected);
 }
 
 static void stops_waiting_when_told(void **state)
@@ -532,6 +587,8 @@ int main(void)
         TEST(unavailable_then_back),
         TEST(a_long_outage_makes_no_long_waits),
         TEST(refused_commits_are_one_outage),
+        TEST(the_databases_own_words_are_told),
+        TEST(rejections_say_why),
         TEST(stops_waiting_when_told),
         TEST(fenced),
         TEST(fenced_while_the_outcome_is_unknown),

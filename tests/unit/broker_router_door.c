@@ -313,6 +313,17 @@ static void who_is_not_home_redirects(void **state)
     driver_close(&driver);
 }
 
+/* The caller is told what the database said. */
+static void assert_refused_by_database(driver_t *driver, uint64_t sequence)
+{
+    const message_rejected_t *rejected = &driver_take(driver, "c1", KIND_REJECTED)->as.rejected;
+    assert_int_equal(rejected->sequence, sequence);
+    assert_int_equal(rejected->error, FABRIC_ERROR_PERSISTENCE);
+    assert_true(fabric_bytes_equal(
+        rejected->text,
+        fabric_bytes_of("the database does not serve the broker: INSERT command denied (1142)")));
+}
+
 /* The lease runs out because the database is away, and nobody else is known to have the shards: callers
  * are told of the database, not sent about. */
 static void who_cannot_renew_its_lease_says_why(void **state)
@@ -322,10 +333,10 @@ static void who_cannot_renew_its_lease_says_why(void **state)
     driver_map(driver, 2, driver->config.incarnation);
     driver_client(driver, "c1", 1);
     router_lease(driver->router, driver->now_ms + 1000);
-    router_lane_available(driver->router, 0, false);
+    router_lane_available(driver->router, 0, false, "INSERT command denied (1142)");
     driver_pass(driver, 2000);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
-    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_PERSISTENCE);
+    assert_refused_by_database(driver, 1);
     driver_map(driver, 3, (incarnation_t){{0xb1}}); /* but it is the other who has them */
     driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
     driver_take(driver, "c1", KIND_REDIRECT);
@@ -413,10 +424,10 @@ static void nothing_durable_comes_in_without_its_lane(void **state)
 {
     (void)state;
     driver_t *driver = open_with(NULL);
-    router_lane_available(driver->router, 0, false);
+    router_lane_available(driver->router, 0, false, "INSERT command denied (1142)");
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
-    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_PERSISTENCE);
-    router_lane_available(driver->router, 0, true);
+    assert_refused_by_database(driver, 1);
+    router_lane_available(driver->router, 0, true, NULL);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
     assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
     driver_close(&driver);

@@ -142,6 +142,7 @@ static void reject_first(driver_t *driver, int item)
     assert_non_null(driver_take_batch(driver, 0));
     store_rejection_t rejection = {.index = 0};
     rejection.item = item == STORE_ITEM_MESSAGE ? STORE_ITEM_MESSAGE : STORE_ITEM_REPLY;
+    (void)reason_set(&rejection.reason, FABRIC_OK, "Data too long (1406)");
     router_batch_done(driver->router, 0, &rejection, 1, driver->now_ms);
     driver_pull(driver);
 }
@@ -153,7 +154,11 @@ static void what_the_store_refuses_was_never_accepted(void **state)
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
     driver_ask(driver, "c1", 2, "b", REQUEST_DURABLE);
     reject_first(driver, STORE_ITEM_MESSAGE);
-    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_STORE_REJECTED);
+    const message_rejected_t *rejected = &driver_take(driver, "c1", KIND_REJECTED)->as.rejected;
+    assert_int_equal(rejected->sequence, 1);
+    assert_int_equal(rejected->error, FABRIC_ERROR_STORE_REJECTED);
+    assert_true(fabric_bytes_equal(
+        rejected->text, fabric_bytes_of("the database refused the message: Data too long (1406)")));
     assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 1);
     assert_int_equal(driver_counters(driver).pending, 1);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE | REQUEST_RESEND); /* and so it stays */

@@ -258,7 +258,7 @@ static void a_dead_letter_that_is_there_already_does_not_matter(void **state)
     driver_t *driver = open_with(no_tag);
     uint32_t lane = shard_id_number(good_row(1).shard) % driver->config.lanes;
     assert_non_null(driver_take_batch(driver, lane));
-    store_rejection_t letter = {STORE_ITEM_DEAD_LETTER, 0};
+    store_rejection_t letter = {.item = STORE_ITEM_DEAD_LETTER};
     router_batch_done(driver->router, lane, &letter, 1, driver->now_ms);
     assert_int_equal(driver_counters(driver).pending, 2);
     driver_close(&driver);
@@ -291,7 +291,7 @@ static void a_dead_letter_that_cannot_be_stored_stays(void **state)
     uint32_t lane = shard_id_number(good_row(1).shard) % driver->config.lanes;
     for (int tries = 0; tries < 2; tries++) {
         assert_non_null(driver_take_batch(driver, lane));
-        store_rejection_t reply = {STORE_ITEM_REPLY, 0};
+        store_rejection_t reply = {.item = STORE_ITEM_REPLY};
         router_batch_done(driver->router, lane, &reply, 1, driver->now_ms);
     }
     assert_int_equal(driver_counters(driver).pending, 3);

@@ -170,7 +170,7 @@ static void a_tally_that_the_store_refuses_stops_nobody(void **state)
     die(driver, "w1");
     driver_worker(driver, "w2", 102);
     assert_non_null(driver_take_batch(driver, 0));
-    store_rejection_t rejection = {STORE_ITEM_ATTEMPT, 0};
+    store_rejection_t rejection = {.item = STORE_ITEM_ATTEMPT};
     router_batch_done(driver->router, 0, &rejection, 1, driver->now_ms);
     driver_pull(driver);
     expect_delivery(driver, "w2", 0);
