@@ -239,6 +239,55 @@ static void test_long_lists_are_found_whole(void **state)
     assert_int_equal(by_id, COUNT);
 }
 
+/* ---- more than a page ---- */
+
+/* MySQL's adapter reads the mailbox in pages of so many rows. */
+enum { PAGE = 50000, BATCH = 5000 };
+
+/* Commits messages or replies with the ids first..last. */
+static void commit_range(store_fixture_t *fixture, uint64_t first, uint64_t last, bool replies)
+{
+    static store_message_t messages[BATCH];
+    static store_reply_t ends[BATCH];
+    static const store_message_t *message_list[BATCH];
+    static const store_reply_t *reply_list[BATCH];
+    while (first <= last) {
+        size_t count = 0;
+        for (; count < BATCH && first <= last; count++, first++) {
+            messages[count] = message_of(fixture, first);
+            ends[count] = reply_of(&messages[count]);
+            message_list[count] = &messages[count];
+            reply_list[count] = &ends[count];
+        }
+        store_batch_t batch = {.high_id = first,
+                               .messages = message_list,
+                               .message_count = replies ? 0 : count,
+                               .replies = reply_list,
+                               .reply_count = replies ? count : 0};
+        assert_ok(commit_as(fixture, &fixture->writer, &batch, NULL));
+    }
+}
+
+static void test_more_pending_messages_than_a_page(void **state)
+{
+    store_fixture_t *fixture = *state;
+    commit_range(fixture, 1, PAGE + 2, false);
+    find_pending(fixture, 0);
+    assert_found_ids(fixture, 1, PAGE + 2);
+    find_pending(fixture, 3); /* one page, and nothing after it */
+    assert_found_ids(fixture, 3, PAGE);
+    commit_range(fixture, 2, PAGE - 1, true);
+    find_pending(fixture, 0); /* the first and the last of a page, and the page after it */
+    assert_int_equal(fixture->found.count, 4);
+    assert_int_equal(fixture->found.items[0].message.id.value, 1);
+    assert_int_equal(fixture->found.items[1].message.id.value, PAGE);
+    assert_int_equal(fixture->found.items[2].message.id.value, PAGE + 1);
+    assert_int_equal(fixture->found.items[3].message.id.value, PAGE + 2);
+    commit_range(fixture, PAGE, PAGE + 1, true);
+    find_pending(fixture, 2); /* a page that has ended as a whole, and the page after it */
+    assert_found_ids(fixture, PAGE + 2, 1);
+}
+
 int store_suite_load(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -252,6 +301,7 @@ int store_suite_load(void)
         FOUNDED_TEST(test_keys_are_found_with_their_replies),
         FOUNDED_TEST(test_values_of_all_sizes_side_by_side),
         FOUNDED_TEST(test_long_lists_are_found_whole),
+        FOUNDED_TEST(test_more_pending_messages_than_a_page),
     };
     return cmocka_run_group_tests_name("load", tests, NULL, NULL);
 }
