@@ -25,6 +25,7 @@ void router_config_defaults(router_config_t *config)
     config->entity_pending_max = 100000;
     config->memory_bytes_max = UINT64_C(1) << 30;
     config->batch_items_max = 4096;
+    config->batch_bytes_max = UINT64_C(8) << 20;
     config->client_memory_ms = 60000;
     config->peers_max = 10000;
 }

@@ -48,6 +48,8 @@ typedef struct router_config {
     uint32_t entity_pending_max;         /* of these, of one entity */
     uint64_t memory_bytes_max;           /* of all messages in memory, volatile ones included */
     uint32_t batch_items_max;            /* messages and replies of one commit */
+    /* The messages of one commit end with the first whose payload brings their bytes to this number, and so do its replies. */
+    uint64_t batch_bytes_max;
     uint32_t client_memory_ms; /* how long calls of a client that is away are remembered */
     uint32_t peers_max;
 } router_config_t;

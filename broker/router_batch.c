@@ -3,7 +3,7 @@
 
 /* Clients name ids that we have made as floors, and no home takes one that is FLOOR_AHEAD_MS above what it knows. So
  * what is stored must not fall behind so far, also where only volatile messages get ids. */
-enum { MARK_MS = 1000, BATCH_BYTES_MAX = 8 << 20, HIGH_ID_AHEAD_MS = FLOOR_AHEAD_MS / 2 };
+enum { MARK_MS = 1000, HIGH_ID_AHEAD_MS = FLOOR_AHEAD_MS / 2 };
 
 router_lane_t *lane_of(router_t *router, shard_id_t shard)
 {
@@ -127,21 +127,23 @@ static void move_front(void *to, void *from, size_t count, size_t left, size_t s
     }
 }
 
-static size_t count_messages(const batch_builder_t *next, size_t most)
+static size_t count_messages(const router_config_t *config, const batch_builder_t *next)
 {
-    size_t bytes = 0;
+    uint64_t bytes = 0;
     size_t count = 0;
-    while (count < next->message_count && count < most && bytes < BATCH_BYTES_MAX) {
+    while (count < next->message_count && count < config->batch_items_max &&
+           bytes < config->batch_bytes_max) {
         bytes += next->messages[count++]->payload.size;
     }
     return count;
 }
 
-static size_t count_replies(const batch_builder_t *next, size_t most)
+static size_t count_replies(const router_config_t *config, const batch_builder_t *next)
 {
-    size_t bytes = 0;
+    uint64_t bytes = 0;
     size_t count = 0;
-    while (count < next->reply_count && count < most && bytes < BATCH_BYTES_MAX) {
+    while (count < next->reply_count && count < config->batch_items_max &&
+           bytes < config->batch_bytes_max) {
         bytes += next->replies[count++]->payload.size;
     }
     return count;
@@ -188,10 +190,10 @@ static void take_attempts(batch_builder_t *current, batch_builder_t *next)
     next->attempt_count = 0;
 }
 
-static void take(batch_builder_t *current, batch_builder_t *next, size_t most)
+static void take(const router_config_t *config, batch_builder_t *current, batch_builder_t *next)
 {
-    size_t messages = count_messages(next, most);
-    size_t replies = count_replies(next, most);
+    size_t messages = count_messages(config, next);
+    size_t replies = count_replies(config, next);
     if (messages == next->message_count && replies == next->reply_count) {
         batch_builder_t all = *next;
         *next = *current;
@@ -249,7 +251,7 @@ const store_batch_t *router_take_batch(router_t *router, uint32_t number, uint64
     if (empty && !mark_due && !high_id_due) {
         return NULL;
     }
-    take(&lane->current, &lane->next, router->config.batch_items_max);
+    take(&router->config, &lane->current, &lane->next);
     const batch_builder_t *current = &lane->current;
     lane->batch = (store_batch_t){.high_id = router->generator.last,
                                   .mark = mark,

@@ -298,6 +298,7 @@ static void run_alone(world_t *w)
     driver_config(&config);
     config.lanes = 2;
     config.batch_items_max = 30;
+    config.batch_bytes_max = 50;
     config.pending_max = 60;
     config.client_memory_ms = 500;
     config.peers_max = PEERS - 1;

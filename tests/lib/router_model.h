@@ -59,6 +59,7 @@ typedef struct model {
     bool calm; /* nothing goes wrong any more */
     uint64_t first_run[ENTITIES], ended[ENTITIES];
     token_t newest[DRIVER_SHARDS + 1];
+    uint64_t newest_id[2]; /* that each lane has stored */
     bool lookup_running[2];
     router_lookup_t lookups[2];
     uint64_t accepted;

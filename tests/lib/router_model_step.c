@@ -65,9 +65,11 @@ static void store_message_row(model_t *model, const store_message_t *message)
     }
 }
 
-static void store_batch(model_t *model, const store_batch_t *batch)
+static void store_batch(model_t *model, uint32_t lane, const store_batch_t *batch)
 {
     for (size_t i = 0; i < batch->message_count; i++) {
+        assert_true(batch->messages[i]->id.value > model->newest_id[lane]);
+        model->newest_id[lane] = batch->messages[i]->id.value;
         store_message_row(model, batch->messages[i]);
     }
     for (size_t i = 0; i < batch->reply_count; i++) {
@@ -168,7 +170,7 @@ static void lane_step(model_t *model, uint32_t lane)
     if (model->lookup_running[lane]) {
         lookup_end(model, lane);
     } else if (driver->batch[lane]) {
-        store_batch(model, driver->batch[lane]);
+        store_batch(model, lane, driver->batch[lane]);
         driver_batch_done(driver, lane);
     } else if (!driver_take_batch(driver, lane)) {
         model->lookup_running[lane] =
@@ -295,6 +297,7 @@ model_t *model_open(uint64_t random)
     driver_config(&config);
     config.lanes = 2;
     config.batch_items_max = 3;
+    config.batch_bytes_max = 1 + random % 16; /* from one item of 5 bytes to three */
     config.attempts_max = 3;
     config.backoff_ms = 20;
     config.entity_pending_max = 20;

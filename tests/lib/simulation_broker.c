@@ -143,6 +143,7 @@ static void make_router(broker_life_t *life, const store_cluster_t *cluster,
     config.backoff_ms = 20;
     config.backoff_max_ms = 200;
     config.client_memory_ms = 600000;
+    config.batch_bytes_max = 40; /* a few messages */
     memcpy(config.cluster_id, cluster->id, sizeof config.cluster_id);
     snprintf(config.cluster_name, sizeof config.cluster_name, "%s", cluster->name);
     snprintf(config.name, sizeof config.name, "broker-%u", life->process->index);

@@ -9,17 +9,23 @@
 #include "core/limits.h"
 #include "tests/lib/router_driver.h"
 
-static driver_t *open_small_batches(uint32_t items)
+static driver_t *open_batches(uint32_t items, uint64_t bytes)
 {
     router_config_t config;
     driver_config(&config);
     config.batch_items_max = items;
+    config.batch_bytes_max = bytes;
     config.attempts_max = 1;
     driver_t *driver = driver_new(&config);
     driver_homes(driver, NULL);
     driver_client(driver, "c1", 1);
     driver_worker(driver, "w1", 101);
     return driver;
+}
+
+static driver_t *open_small_batches(uint32_t items)
+{
+    return open_batches(items, UINT64_MAX);
 }
 
 static void an_ask_is_committed_delivered_committed_and_answered(void **state)
@@ -100,6 +106,102 @@ static void the_next_batch_fills_while_one_runs(void **state)
         const message_deliver_t *delivery = driver_delivery(driver, "w1");
         assert_true(delivery->request_id > delivered);
         delivered = delivery->request_id;
+    }
+    driver_close(&driver);
+}
+
+/* An Item of 3 to 15 bytes: ["aa...", 7]. */
+static fabric_bytes_t item_of(uint8_t bytes[15], size_t size)
+{
+    memset(bytes, 'a', size);
+    bytes[0] = 0x92;
+    bytes[1] = (uint8_t)(0xa0 + size - 3);
+    bytes[size - 1] = 7;
+    return fabric_bytes(bytes, size);
+}
+
+/* What the batch's bytes are if its last item is left out, and with it. */
+typedef struct batch_bytes {
+    uint64_t before, all;
+} batch_bytes_t;
+
+static batch_bytes_t count_bytes(const store_batch_t *batch)
+{
+    batch_bytes_t bytes = {0};
+    for (size_t i = 0; i < batch->message_count + batch->reply_count; i++) {
+        bytes.before = bytes.all;
+        bytes.all += batch->message_count > 0 ? batch->messages[i]->payload.size
+                                              : batch->replies[i]->payload.size;
+    }
+    return bytes;
+}
+
+enum { CUT_ITEMS = 27, CUT_BYTES = 15 };
+
+static const size_t cut_sizes[] = {7, 8, 14, 3, 3, 15, 5, 15, 4};
+
+static fabric_bytes_t cut_payload(uint8_t bytes[15], size_t index)
+{
+    return item_of(bytes, cut_sizes[index % (sizeof cut_sizes / sizeof cut_sizes[0])]);
+}
+
+/* A batch ends with the item that reaches the bound, and no sooner unless it is the last. */
+static void assert_cut(const store_batch_t *batch, bool last)
+{
+    batch_bytes_t bytes = count_bytes(batch);
+    assert_true(bytes.before < CUT_BYTES);
+    assert_true(bytes.all >= CUT_BYTES || last);
+}
+
+static void answer_delivery(driver_t *driver, const message_deliver_t *delivery,
+                            fabric_bytes_t payload)
+{
+    message_result_t result = {.shard = delivery->shard,
+                               .home_epoch = delivery->home_epoch,
+                               .owner_sequence = delivery->owner_sequence,
+                               .activation = delivery->activation,
+                               .request_id = delivery->request_id,
+                               .status = STATUS_OK,
+                               .payload = payload};
+    driver_send(driver, "w1", result, &result);
+}
+
+/* The next batch begins with the item after the one that was the last. */
+static void a_batch_cut_by_bytes_keeps_all_in_order(void **state)
+{
+    (void)state;
+    driver_t *driver = open_batches(1000, CUT_BYTES);
+    const store_batch_t *batch;
+    uint8_t bytes[15];
+    uint64_t ids[CUT_ITEMS];
+    size_t taken = 0;
+    for (size_t i = 0; i < CUT_ITEMS; i++) {
+        message_request_t request = driver_request(i + 1, i % 2 ? "a" : "b", REQUEST_DURABLE);
+        request.payload = cut_payload(bytes, i);
+        driver_send(driver, "c1", request, &request);
+    }
+    while ((batch = driver_take_batch(driver, 0))) {
+        for (size_t i = 0; i < batch->message_count; i++, taken++) {
+            ids[taken] = batch->messages[i]->id.value;
+            assert_int_equal(batch->messages[i]->call.sequence, taken + 1);
+        }
+        assert_cut(batch, taken == CUT_ITEMS);
+        driver_batch_done(driver, 0);
+    }
+    assert_int_equal(taken, CUT_ITEMS);
+    for (size_t i = 0; i < CUT_ITEMS; i++) {
+        answer_delivery(driver, driver_delivered(driver, "w1", ids[i], 1), cut_payload(bytes, i));
+    }
+    taken = 0;
+    while ((batch = driver_take_batch(driver, 0))) {
+        for (size_t i = 0; i < batch->reply_count; i++, taken++) {
+            assert_int_equal(batch->replies[i]->id.value, ids[taken]);
+        }
+        assert_cut(batch, taken == CUT_ITEMS);
+        driver_batch_done(driver, 0);
+    }
+    for (size_t i = 0; i < CUT_ITEMS; i++) {
+        driver_replied(driver, "c1", i + 1);
     }
     driver_close(&driver);
 }
@@ -230,6 +332,7 @@ int main(void)
         cmocka_unit_test(an_ask_is_committed_delivered_committed_and_answered),
         cmocka_unit_test(a_tell_is_accepted_once_committed_and_never_answered),
         cmocka_unit_test(the_next_batch_fills_while_one_runs),
+        cmocka_unit_test(a_batch_cut_by_bytes_keeps_all_in_order),
         cmocka_unit_test(dead_letters_stay_with_their_replies),
         cmocka_unit_test(what_the_store_refuses_was_never_accepted),
         cmocka_unit_test(a_reply_that_the_store_refuses_becomes_a_defect),
