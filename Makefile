@@ -123,8 +123,10 @@ INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*_test.c))
 FAULTS      := $(patsubst %.c,$(B)/%,$(wildcard tests/faults/*_test.c))
 FUZZERS     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all everything packages run-tests check-asan check-tsan check-mysql help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench fuzz fuzzers soak analyse tidy format \
+# `make help` has a line for each of these (tests/tidy checks it); the second list is for other targets only.
+.PHONY: all everything check-asan check-tsan check-mysql help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench fuzz fuzzers soak analyse tidy format \
         format-check install uninstall docs clean
+.PHONY: packages run-tests crash-programs # internal
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -246,7 +248,6 @@ fuzzers: $(FUZZERS)
 
 # Tests of crash points start programs of a test build: this build's own, or else a debug build's.
 CRASH_PROGRAMS := $(addprefix $(B)/$(if $(filter debug asan tsan,$(VARIANT)),,debug/)bin/,fabric-broker fabric-worker)
-.PHONY: crash-programs
 ifeq ($(filter debug asan tsan,$(VARIANT)),)
 crash-programs:
 	@$(MAKE) --no-print-directory B=$(B)/debug VARIANT=debug $(CRASH_PROGRAMS)
@@ -257,18 +258,22 @@ endif
 tests: crash-programs $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS) $(PROBES)
 
 # ---- targets for people ---------------------------------------------------------------------------------------
-## make                  optimised programs into build/bin (VARIANT=debug|asan|tsan|clang: into build/VARIANT/bin)
+## make                  optimised programs into build/bin (VARIANT=debug|asan|tsan|clang: into build/VARIANT/bin); V=1 shows commands
+## make all, everything  the same; everything does not look for packages
+## make help             this list
 packages:
 	@sh .ci/packages build
 
 ## make demo             the main job on SQLite (STORE=mysql: on a private MariaDB): workers, a client, a kill -9, nothing lost
 demo: packages
 	@sh .ci/packages $(if $(filter mysql,$(STORE)),check,build)
-	@mkdir -p $(B)
-	@$(MAKE) --no-print-directory -j2 B=$(B) everything >$(B)/make.log 2>&1 || { cat $(B)/make.log; exit 1; }
+	@$(MAKE) --no-print-directory -j2 B=$(B) everything
 	@$(B)/bin/fabric-demo --store $(STORE)
 
 ## make check            all tests, on a private MariaDB where they need one
+## make tests            builds them; fuzzers with VARIANT=fuzz: make fuzzers
+## make check-unit, check-conformance, check-simulation, check-integration, check-faults
+##                       one ring of them
 check:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
@@ -342,7 +347,7 @@ bench:
 	    $(B)/bin/fabric-bench $$what --entities 1000 --size 100 --duration 10 --spawn mysql || exit 1; \
 	done
 
-## make tidy             the rules of the house; make format: clang-format; make format-check: whether it is
+## make tidy             the rules of the house; make format: clang-format; make format-check: whether all is formatted
 tidy:
 	@sh tests/tidy/tidy
 format:
@@ -355,6 +360,10 @@ docs:
 	@sh .ci/packages check
 	@mkdir -p $(B)/docs
 	@(cat docs/Doxyfile; echo OUTPUT_DIRECTORY=$(B)/docs; echo PROJECT_NUMBER=$(VERSION)) | doxygen -
+	@grep -q fabric_client_open $(B)/docs/html/index.html || { echo "docs: the main page is empty" >&2; exit 1; }
+	@for error in $$(sed -n 's/^FABRIC_ERROR_ROW([0-9]*, \([A-Z_0-9]*\),.*/\1/p' schemas/errors.def); do \
+	    grep -q "FABRIC_ERROR_$$error" $(B)/docs/html/error_8h.html || { echo "docs: $$error is missing" >&2; exit 1; }; \
+	done
 
 ## make install          PREFIX (default /usr/local) and DESTDIR, which may hold spaces; make uninstall takes it away again
 # The shell gets both by environment, so that nothing in them needs quoting. Where it may, it makes the new libraries known to the
@@ -393,6 +402,7 @@ uninstall:
 	rm -f $(addprefix "$$INSTALL_TO"/include/fabric/,$(INCLUDE_FILES)) "$$INSTALL_TO"/include/fabric/schemas/errors.def
 	-rmdir "$$INSTALL_TO"/include/fabric/schemas "$$INSTALL_TO"/include/fabric 2>/dev/null
 
+## make clean            removes build/
 clean:
 	rm -rf build
 

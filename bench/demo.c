@@ -16,7 +16,9 @@
 enum {
     WORKERS = 3,
     PEEK_EVERY = 20,       /* one volatile message for so many durable ones */
-    EXTRA_MESSAGES = 1000, /* sent on after the kill, until a redelivery is seen */
+    EXTRA_MESSAGES = 1000, /* sent on at most, until deliveries stand unanswered */
+    SETTLE_MS = 1000,      /* for all other calls to end before the kill */
+    SETTLE_STEP_MS = 20,
     MESSAGES_MAX = 1000000,
     READY_MS = 30000,
     DRAIN_MS = 60000,
@@ -38,6 +40,7 @@ typedef struct demo {
     uint64_t peeks, peeks_answered, peeks_unknown;
     uint64_t progress_ms;
     uint32_t killed;
+    uint64_t unanswered;         /* durable messages, by the worker that was killed */
     uint64_t redelivered_before; /* the kill */
     uint64_t redelivered;
     bool terminal;
@@ -132,7 +135,36 @@ static fabric_error_t pump(demo_t *demo, uint64_t count, bool finish)
 
 /* ---- the kill ---- */
 
-/* Stops a worker in its tracks while the others go on, waits until deliveries to it stand unanswered, and kills it. */
+static uint64_t durable_open(const demo_t *demo)
+{
+    return demo->sent - demo->answered - demo->failed;
+}
+
+/* Sends on until deliveries to the stopped worker stand unanswered, then waits until no other call is open: what it has not
+ * answered is then what the broker delivers again, no more and no less. */
+static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, uint64_t *outstanding)
+{
+    fabric_error_t error = FABRIC_OK;
+    uint64_t before;
+    *outstanding = 0;
+    for (uint64_t more = 0; !error && *outstanding == 0 && more < EXTRA_MESSAGES; more++) {
+        error = pump(demo, demo->sent + 1, false);
+        error = error ? error : status_outstanding(demo->client, pid, reason, outstanding);
+    }
+    uint64_t deadline_ms = clock_monotonic_ms() + SETTLE_MS;
+    do {
+        before = *outstanding;
+        uint64_t step_ms = clock_monotonic_ms() + SETTLE_STEP_MS;
+        while (clock_monotonic_ms() < step_ms) {
+            (void)fabric_client_wait(demo->client, 1);
+        }
+        error = error ? error : status_outstanding(demo->client, pid, reason, outstanding);
+    } while (!error && (*outstanding != before || *outstanding != demo->open) &&
+             clock_monotonic_ms() < deadline_ms && !stop_requested());
+    return error;
+}
+
+/* Stops a worker in its tracks while the others go on, and kills it with deliveries unanswered. */
 static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
 {
     process_t *worker = &demo->cluster.workers[0];
@@ -144,16 +176,15 @@ static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
     }
     demo->redelivered_before = counters.redelivered;
     kill(worker->pid, SIGSTOP);
-    for (uint64_t more = 0; !error && outstanding == 0 && more < EXTRA_MESSAGES; more++) {
-        error = pump(demo, demo->sent + 1, false);
-        error = error ? error
-                      : status_outstanding(demo->client, (long)worker->pid, reason, &outstanding);
-    }
+    error = corner_worker(demo, (long)worker->pid, reason, &outstanding);
     if (error) {
         return error;
     }
-    printf("%s  kill -9 of worker process %ld, which has %" PRIu64 " unanswered deliveries\n",
-           demo->terminal ? "\r" : "", (long)worker->pid, outstanding);
+    demo->unanswered = durable_open(demo);
+    printf("%s  kill -9 of worker process %ld, which has %" PRIu64
+           " unanswered deliveries: %" PRIu64 " durable, %" PRIu64 " volatile\n",
+           demo->terminal ? "\r" : "", (long)worker->pid, outstanding, demo->unanswered,
+           demo->open - demo->unanswered);
     kill(worker->pid, SIGKILL);
     while (process_runs(worker) && !stop_requested()) {
         (void)fabric_client_wait(demo->client, 1);
@@ -162,17 +193,21 @@ static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
     return FABRIC_OK;
 }
 
-/* Goes on sending until the broker has delivered something a second time. */
+/* Waits until the broker has delivered again what the worker had not answered; sends nothing meanwhile, which could be delivered
+ * to the dead worker, too. */
 static fabric_error_t see_redelivery(demo_t *demo, reason_t *reason)
 {
+    uint64_t deadline_ms = clock_monotonic_ms() + DRAIN_MS;
     status_counters_t counters = {.redelivered = demo->redelivered_before};
     fabric_error_t error = FABRIC_OK;
-    while (!error && counters.redelivered == demo->redelivered_before) {
-        if (demo->sent + EXTRA_MESSAGES > MESSAGES_MAX) {
-            return reason_set(reason, FABRIC_ERROR_TIMEOUT, "no redelivery was seen");
+    while (!error && counters.redelivered - demo->redelivered_before < demo->unanswered) {
+        (void)fabric_client_wait(demo->client, 1);
+        if (stop_requested() || clock_monotonic_ms() > deadline_ms) {
+            return stop_requested()
+                       ? FABRIC_ERROR_SHUTTING_DOWN
+                       : reason_set(reason, FABRIC_ERROR_TIMEOUT, "not all was delivered again");
         }
-        error = pump(demo, demo->sent + 1, false);
-        error = error ? error : status_counters(demo->client, reason, &counters);
+        error = status_counters(demo->client, reason, &counters);
     }
     return error;
 }

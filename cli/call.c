@@ -143,11 +143,15 @@ static int report_failure(const request_t *request, const fabric_outcome_t *outc
                     text);
 }
 
-static int print_reply(const request_t *request, const message_description_t *message,
-                       fabric_bytes_t payload)
+static int print_reply(const cli_options_t *options, const request_t *request,
+                       const message_description_t *message, fabric_bytes_t payload)
 {
     fabric_schema_fault_t fault = {{0}};
     char *json = NULL;
+    if (payload.size == 0 && options->key.client) { /* the key of a message that wanted no reply */
+        puts(options->json ? "{\"handled\": true}" : "handled");
+        return CLI_DONE;
+    }
     fabric_error_t error = fabric_schema_to_json(message->reply, payload, &fault, &json);
     if (error) {
         return cli_fail(error, NULL, "%s/%s %s was handled, but its reply cannot be read: %s",
@@ -158,15 +162,21 @@ static int print_reply(const request_t *request, const message_description_t *me
     return CLI_DONE;
 }
 
-static void print_accepted(const cli_options_t *options, const fabric_outcome_t *outcome)
+/* The request's id is what logs name a message by, the call key is what --key takes. Under a volatile message's key nothing can be
+ * learnt afterwards. */
+static void print_accepted(const cli_options_t *options, const fabric_outcome_t *outcome,
+                           bool durable)
 {
-    if (options->json) {
-        printf("{\"request_id\": \"%" PRIu64 "\"}\n", outcome->request_id);
-    } else if (outcome->request_id) {
-        printf("accepted %" PRIu64 "\n", outcome->request_id);
-    } else {
-        puts("accepted");
+    char key[64] = "";
+    if (durable) {
+        snprintf(key, sizeof key,
+                 options->json ? ", \"call_key\": \"%" PRIu64 ":%" PRIu64 "\""
+                               : ", call key %" PRIu64 ":%" PRIu64,
+                 outcome->key.client, outcome->key.sequence);
     }
+    printf(options->json ? "{\"request_id\": \"%" PRIu64 "\"%s}\n"
+                         : "accepted: request %" PRIu64 "%s\n",
+           outcome->request_id, key);
 }
 
 static int send_payload(const cli_options_t *options, fabric_client_t *client,
@@ -192,9 +202,9 @@ static int send_payload(const cli_options_t *options, fabric_client_t *client,
         outcome.error = error;
         code = report_failure(request, &outcome);
     } else if (tell) {
-        print_accepted(options, &outcome);
+        print_accepted(options, &outcome, message->durable);
     } else {
-        code = print_reply(request, message, fabric_bytes(reply, reply_size));
+        code = print_reply(options, request, message, fabric_bytes(reply, reply_size));
     }
     free(reply);
     return code;

@@ -19,7 +19,8 @@ static const config_key_t keys[] = {
      "connect to addresses beyond this machine without encryption"},
     {"output", CONFIG_TEXT, "text", 0, 0, "json|text", "form of the output; -o for short"},
     {"key", CONFIG_TEXT, NULL, 0, 0, "CLIENT:SEQUENCE",
-     "call and send: settle the former call of this key, instead of making a new one"},
+     "call and send, with the same arguments: settle the former call of this key, instead of "
+     "making a new one"},
     {"store", CONFIG_TEXT, NULL, 0, 0, "URL",
      "schema: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
     {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD", "schema: the database's password"},

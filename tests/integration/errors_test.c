@@ -12,6 +12,7 @@
 #include "core/limits.h"
 #include "tests/lib/invocation.h"
 #include "tests/lib/mariadb.h"
+#include "tests/lib/probe_load.h"
 
 enum { PATH_SIZE = INVOCATION_PATH_SIZE };
 
@@ -257,6 +258,40 @@ static void command_line_with_cluster(void **state)
            "other", "status");
 }
 
+/* Runs fabricctl, which must do it, and returns its output. */
+static const char *command(const char *const *arguments)
+{
+    static invocation_t invocation;
+    invocation_run(bed, arguments, NULL, &invocation);
+    invocation_check(&invocation, __LINE__, 0, NULL, arguments);
+    return invocation.output;
+}
+
+/* What send prints can be given to commands, which then settle the same message. */
+static void printed_key_is_taken(void **state)
+{
+    char first[200];
+    char key[60];
+    bed = *state;
+    testbed_start(bed, 1);
+    const char *arguments[] = {"fabricctl", "--url",  bed->cluster.url,  "send", PROBE_TYPE,
+                               "x",         "Append", "{\"number\": 7}", NULL,   NULL,
+                               NULL};
+    snprintf(first, sizeof first, "%.199s", command(arguments));
+    const char *printed = strstr(first, "call key ");
+    assert_non_null(printed);
+    assert_int_equal(sscanf(printed, "call key %59[0-9:]", key), 1);
+    arguments[8] = "--key";
+    arguments[9] = key;
+    assert_string_equal(command(arguments), first);
+    arguments[3] = "call";
+    assert_string_equal(command(arguments), "handled\n");
+    probe_starts_t starts = probe_starts_read(bed->folder);
+    size_t count = probe_starts_count(&starts, "x");
+    probe_starts_free(&starts);
+    assert_int_equal(count, 1);
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
@@ -268,6 +303,7 @@ int main(void)
         {"worker_errors", worker_errors, TESTBED_SQLITE},
         {"bench_errors", bench_errors, TESTBED_SQLITE},
         {"command_line", command_line, TESTBED_SQLITE},
+        {"printed_key_is_taken", printed_key_is_taken, TESTBED_SQLITE},
         {"command_line_with_cluster", command_line_with_cluster, TESTBED_SQLITE},
     };
     return testbed_run("errors", tests, sizeof tests / sizeof tests[0]);

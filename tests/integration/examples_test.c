@@ -1,27 +1,28 @@
-/* The examples do what they say. */
+/* The examples and the demonstration do what they say. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/lib/testbed.h"
 
-enum { LINE_SIZE = 400, LINES_MAX = 10, PATH_SIZE = FOLDER_PATH_SIZE + 100, STEP_MS = 60000 };
+enum { LINE_SIZE = 400, LINES_MAX = 20, PATH_SIZE = FOLDER_PATH_SIZE + 100, STEP_MS = 120000 };
 
-static const char *example(const char *name, char path[PATH_SIZE])
+static const char *built(const char *name, char path[PATH_SIZE])
 {
-    snprintf(path, PATH_SIZE, "%s/examples/%s", getenv("FABRIC_BUILD"), name);
+    snprintf(path, PATH_SIZE, "%s/%s", getenv("FABRIC_BUILD"), name);
     return path;
 }
 
-/* Runs an example to its end, which must be a good one, and keeps what it prints. */
-static size_t run(testbed_t *bed, const char *name, char lines[LINES_MAX][LINE_SIZE])
+/* Runs a program to its end, which must be a good one, and keeps what it prints. */
+static size_t run(testbed_t *bed, const char *name, const char *argument,
+                  char lines[LINES_MAX][LINE_SIZE])
 {
     char path[PATH_SIZE];
     char log[PATH_SIZE];
     size_t count = 0;
     reason_t reason = {{0}};
     process_t process = PROCESS_NONE;
-    const char *url = bed->cluster.url;
-    const char *const arguments[] = {example(name, path), *url ? url : NULL, NULL};
+    const char *const arguments[] = {built(name, path), argument, NULL};
     snprintf(log, sizeof log, "%s/log", bed->folder);
     fabric_error_t error = process_start(arguments, log, true, &reason, &process);
     while (!error && count < LINES_MAX &&
@@ -43,23 +44,67 @@ static void counter_example_works(void **state)
     char module[PATH_SIZE];
     char lines[LINES_MAX][LINE_SIZE];
     assert_non_null(getenv("FABRIC_BUILD"));
-    assert_int_equal(run(bed, "counter/counter_test", lines), 3);
+    assert_int_equal(run(bed, "examples/counter/counter_test", NULL, lines), 3);
     assert_string_equal(lines[0], "ok: a counter starts at 0");
     bed->worker_arguments =
-        (const char *const[]){"--module", example("counter/counter.so", module), NULL};
+        (const char *const[]){"--module", built("examples/counter/counter.so", module), NULL};
     testbed_start(bed, 1);
-    assert_int_equal(run(bed, "counter/counter_client", lines), 7);
+    assert_int_equal(run(bed, "examples/counter/counter_client", bed->cluster.url, lines), 7);
     assert_string_equal(lines[0], "counter-1: incremented by 5 to 5");
     assert_string_equal(lines[4], "counter-1 = 6");
-    assert_int_equal(run(bed, "counter/counter_async_client", lines), 1);
+    assert_int_equal(run(bed, "examples/counter/counter_async_client", bed->cluster.url, lines), 1);
     assert_string_equal(lines[0],
                         "1000 increments of 10 counters, 0 failed; the highest value is 100");
+}
+
+/* The number before a word of the line that holds both. */
+static uint64_t number_before(char lines[LINES_MAX][LINE_SIZE], size_t count, const char *begin,
+                              const char *word)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *end = strstr(lines[i], begin) ? strstr(lines[i], word) : NULL;
+        while (end && end > lines[i] && end[-1] >= '0' && end[-1] <= '9') {
+            end--;
+        }
+        if (end) {
+            return strtoull(end, NULL, 10);
+        }
+    }
+    fail_msg("the demonstration prints no '%s'", word);
+    return 0;
+}
+
+/* What the killed worker had not answered is what is delivered again. */
+static void demonstration_adds_up(void **state)
+{
+    testbed_t *bed = *state;
+    char lines[LINES_MAX][LINE_SIZE];
+    size_t count = run(bed, "bin/fabric-demo", NULL, lines);
+    uint64_t durable = number_before(lines, count, "kill -9", " durable");
+    uint64_t open = number_before(lines, count, "kill -9", " unanswered");
+    assert_true(durable > 0);
+    assert_int_equal(open, durable + number_before(lines, count, "kill -9", " volatile"));
+    assert_int_equal(number_before(lines, count, "demo: ", " redelivered"), durable);
+    assert_int_equal(number_before(lines, count, "demo: ", " lost"), 0);
+    assert_true(number_before(lines, count, "demo: ", " accepted") >= 20000);
+    assert_int_equal(number_before(lines, count, "volatile messages", " failed or unknown"),
+                     open - durable);
+}
+
+static void demonstration_explains_itself(void **state)
+{
+    char lines[LINES_MAX][LINE_SIZE];
+    assert_true(run(*state, "bin/fabric-demo", "--help", lines) > 5);
+    assert_int_equal(strncmp(lines[0], "usage: fabric-demo", 18), 0);
+    assert_int_equal(run(*state, "bin/fabric-demo", "--version", lines), 1);
 }
 
 int main(void)
 {
     static const testbed_test_t tests[] = {
         {"counter_example_works", counter_example_works, TESTBED_SQLITE},
+        {"demonstration_adds_up", demonstration_adds_up, TESTBED_SQLITE},
+        {"demonstration_explains_itself", demonstration_explains_itself, TESTBED_SQLITE},
     };
     return testbed_run("examples", tests, sizeof tests / sizeof tests[0]);
 }
