@@ -3,16 +3,17 @@
  * Standard output gets exactly one line for each incarnation that serves; everything else goes to
  * standard error.
  */
-#include <errno.h>
-#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "broker/broker_zmq.h"
 #include "core/crash_point.h"
+#include "core/sink.h"
+#include "core/stop_signals.h"
 #include "mysql/mysql_store.h"
 #include "sqlite/sqlite_store.h"
 
@@ -25,36 +26,9 @@
 #define REOPEN_TRIES   50 /* of a fenced broker, for its address and its database */
 #define REOPEN_WAIT_US 100000
 
-static int stop_fd = -1;
-
-static void request_stop(int signal)
-{
-    (void)signal;
-    int before = errno;
-    uint64_t one = 1;
-    ssize_t written = write(stop_fd, &one, sizeof one);
-    (void)written; /* a full eventfd is readable already */
-    errno = before;
-}
-
-static bool prepare_signals(void)
-{
-    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct sigaction stop = {.sa_handler = request_stop};
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    return stop_fd >= 0 && sigaction(SIGTERM, &stop, NULL) == 0 &&
-           sigaction(SIGINT, &stop, NULL) == 0 && sigaction(SIGPIPE, &ignore, NULL) == 0;
-}
-
-static bool stop_requested(void)
-{
-    uint64_t count = 0;
-    if (read(stop_fd, &count, sizeof count) != (ssize_t)sizeof count) {
-        return false;
-    }
-    request_stop(0); /* stays readable */
-    return true;
-}
+/* A broker that is being opened has promised nothing yet: it may end wherever its database keeps it. It is given
+ * a moment, to be opened and then leave the cluster in order. */
+#define OPENING_STOP_MS 1000u
 
 static int exit_code(fabric_error_t error)
 {
@@ -80,9 +54,25 @@ static int exit_code(fabric_error_t error)
     return configuration ? EXIT_CONFIGURATION : taken ? EXIT_UNAVAILABLE : EXIT_SOFTWARE;
 }
 
+/* One line to whoever started the program, which may not be there to read it. */
+static bool tell(int descriptor, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool tell(int descriptor, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    sink_t sink = sink_open(descriptor);
+    bool told = sink_write(&sink, line, strlen(line));
+    sink_close(&sink);
+    return told;
+}
+
 static void complain(const char *text)
 {
-    fprintf(stderr, "fabric-broker: %s\n", text);
+    (void)tell(STDERR_FILENO, "fabric-broker: %s\n", text);
 }
 
 static void announce(void *context)
@@ -93,9 +83,8 @@ static void announce(void *context)
     incarnation_text(identity.incarnation, text);
     log_event(LOG_INFO_LEVEL, "broker.ready", log_text("router", identity.router_endpoint),
               log_text("incarnation", text));
-    printf("fabric-broker ready router=%s pub=%s incarnation=%s\n", identity.router_endpoint,
-           identity.pub_endpoint, text);
-    fflush(stdout);
+    (void)tell(STDOUT_FILENO, "fabric-broker ready router=%s pub=%s incarnation=%s\n",
+               identity.router_endpoint, identity.pub_endpoint, text);
 }
 
 /* Opens an incarnation. One that follows a fenced one waits for a while for what the first leaves
@@ -118,7 +107,7 @@ static fabric_error_t open_broker(broker_config_t *config, store_past_t *past, b
         if (error == FABRIC_ERROR_STORE_LOST) {
             return error;
         }
-        if (again && stop_requested()) {
+        if (again && stop_signals_requested()) {
             return FABRIC_OK;
         }
         if (tries > 1) {
@@ -136,16 +125,20 @@ static void keep_endpoints(broker_config_t *config, const broker_t *broker)
     snprintf(config->publish, sizeof config->publish, "%s", identity.bound_pub);
 }
 
-static fabric_error_t serve(broker_config_t *config, reason_t *reason)
+static fabric_error_t serve(broker_config_t *config, int stop_fd, reason_t *reason)
 {
+    uint32_t opening_stop_ms =
+        config->drain_ms < OPENING_STOP_MS ? config->drain_ms : OPENING_STOP_MS;
     store_past_t past = {.opened = false};
     fabric_error_t error = FABRIC_ERROR_FENCED;
     for (bool again = false; error == FABRIC_ERROR_FENCED; again = true) {
         broker_t *broker = NULL;
+        stop_signals_limit(opening_stop_ms);
         error = open_broker(config, &past, again, &broker, reason);
         if (!broker) {
             return error;
         }
+        stop_signals_limit(UINT32_MAX);
         log_event(LOG_INFO_LEVEL, "broker.started",
                   log_text("router", broker_identity(broker).bound_router),
                   log_text("pub", broker_identity(broker).bound_pub));
@@ -155,7 +148,7 @@ static fabric_error_t serve(broker_config_t *config, reason_t *reason)
         if (error == FABRIC_ERROR_FENCED) {
             log_event(LOG_WARN_LEVEL, "fenced", log_text("next", "new incarnation"));
         }
-        if (error == FABRIC_ERROR_FENCED && stop_requested()) {
+        if (error == FABRIC_ERROR_FENCED && stop_signals_requested()) {
             return FABRIC_OK;
         }
     }
@@ -214,9 +207,11 @@ static int run(config_t *values, int argc, char **argv)
     }
     if (!error) {
         log_set_level(config.log_level);
+        log_set_sink(STDERR_FILENO);
         raise_descriptor_limit();
-        error = prepare_signals()
-                    ? serve(&config, &reason)
+        int stop_fd = stop_signals_start();
+        error = stop_fd >= 0
+                    ? serve(&config, stop_fd, &reason)
                     : reason_set(&reason, FABRIC_ERROR_INTERNAL, "signals cannot be handled");
     }
     if (error) {

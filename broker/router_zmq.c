@@ -300,6 +300,7 @@ static void tick(router_shell_t *shell)
         shell->heartbeat_ms = shell->now_ms + HEARTBEAT_MS;
         router_sockets_publish_ping(shell->pub_socket, ++shell->heartbeats, shell->map_version);
         router_watch_descriptors(&shell->watch);
+        log_report_dropped();
     }
 }
 

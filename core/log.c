@@ -2,15 +2,21 @@
 #include "core/log.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/sink.h"
 
 static log_level_t current_level = LOG_INFO_LEVEL;
-static int sink = STDERR_FILENO;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for what follows */
+static sink_t sink = {.fd = STDERR_FILENO};
+static atomic_uint_least64_t dropped; /* lines that the sink did not take, since it took one */
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -21,7 +27,10 @@ void log_set_level(log_level_t level)
 
 void log_set_sink(int descriptor)
 {
-    sink = descriptor;
+    pthread_mutex_lock(&lock);
+    sink_close(&sink);
+    sink = sink_open(descriptor);
+    pthread_mutex_unlock(&lock);
 }
 
 fabric_error_t log_level_parse(const char *text, log_level_t *level)
@@ -151,15 +160,44 @@ size_t log_format(char text[LOG_LINE_BYTES_MAX], int64_t wall_ms, log_level_t le
     return line.size;
 }
 
+/* The line that says how many are missing before it; none: 0. Under the lock. */
+static size_t format_dropped(char text[LOG_LINE_BYTES_MAX])
+{
+    uint64_t count = atomic_load_explicit(&dropped, memory_order_relaxed);
+    return count == 0 ? 0
+                      : log_format(text, clock_wall_ms(), LOG_WARN_LEVEL, "log.dropped",
+                                   (const log_field_t[]){log_uint("lines", count), {0}});
+}
+
 void log_write(log_level_t level, const char *code, const log_field_t *fields)
 {
     if (!log_enabled(level)) {
         return;
     }
+    char text[2 * LOG_LINE_BYTES_MAX];
+    pthread_mutex_lock(&lock);
+    size_t size = format_dropped(text);
+    size += log_format(text + size, clock_wall_ms(), level, code, fields);
+    if (sink_write(&sink, text, size)) {
+        atomic_store_explicit(&dropped, 0, memory_order_relaxed);
+    } else {
+        atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void log_report_dropped(void)
+{
+    if (atomic_load_explicit(&dropped, memory_order_relaxed) == 0) {
+        return;
+    }
     char text[LOG_LINE_BYTES_MAX];
-    size_t size = log_format(text, clock_wall_ms(), level, code, fields);
-    ssize_t written = write(sink, text, size);
-    (void)written; /* there is no better place to report that the log is full */
+    pthread_mutex_lock(&lock);
+    size_t size = format_dropped(text);
+    if (size > 0 && sink_write(&sink, text, size)) {
+        atomic_store_explicit(&dropped, 0, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 bool log_limiter_pass(log_limiter_t *limiter, uint32_t per_s, uint64_t now_ms, uint32_t *left_out)

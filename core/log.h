@@ -1,5 +1,6 @@
 /* Log lines are events: level, stable code, key=value pairs, one line each on standard error,
- * written with one write().
+ * written with one write() that never waits (core/sink.h): a line for which there is no room is dropped and
+ * counted, and "log.dropped lines=N" comes before the next one that is taken, or by log_report_dropped().
  *
  *     2026-01-02T03:04:05.678Z info broker.started endpoint=tcp://127.0.0.1:5700 store=sqlite
  *
@@ -30,7 +31,8 @@ typedef enum log_level {
 
 /* Info unless set. */
 void log_set_level(log_level_t level);
-/* The file descriptor to write to, standard error unless set. It stays the caller's. */
+/* The file descriptor to write to, standard error unless set. It stays the caller's. A program calls it at its
+ * start, with standard error too: only then is a pipe or terminal opened anew (core/sink.h). */
 void log_set_sink(int descriptor);
 /* "error", "warn", "info", "debug". INVALID_ARGUMENT. */
 FABRIC_MUST_USE fabric_error_t log_level_parse(const char *text, log_level_t *level);
@@ -68,6 +70,9 @@ static inline log_field_t log_bytes(const char *key, fabric_bytes_t value)
 
 /* Writes one event where its level is enabled. Keys and codes are ours and stand as they are. */
 void log_write(log_level_t level, const char *code, const log_field_t *fields);
+/* Says how many lines were dropped, if any were and there is room again. For a program's loop, about once a
+ * second: nothing else may be worth a line for long. */
+void log_report_dropped(void);
 /* The line of an event, with its newline and without a terminator; returns its size. */
 size_t log_format(char text[LOG_LINE_BYTES_MAX], int64_t wall_ms, log_level_t level,
                   const char *code, const log_field_t *fields);

@@ -2,25 +2,27 @@
 #include <fabric/worker.h>
 
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "core/config.h"
 #include "core/crash_point.h"
 #include "core/log.h"
+#include "core/stop_signals.h"
 #include "worker/module.h"
 #include "worker/worker_config.h"
 
 enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_INTERNAL = 70, EXIT_CONFIG = 78 };
 
+#define STARTING_STOP_MS  1000u /* for a module that does not come to an end of being loaded */
+#define REPORT_DROPPED_MS 1000
+
 /* What the main thread waits for. */
 typedef struct program {
-    int signals; /* a signalfd */
+    int stop;    /* readable: a stop was asked for */
     int refused; /* an eventfd: readable when a broker refused the worker for good */
     bool made;
     reason_t detail; /* why the worker cannot be made */
@@ -103,45 +105,25 @@ static fabric_error_t make_worker(const config_t *config, program_t *program, re
     return FABRIC_OK;
 }
 
-/* SIGTERM and SIGINT are read from a descriptor; a second one ends the process at once. */
 static bool open_descriptors(program_t *program)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    program->signals = signalfd(-1, &signals, SFD_CLOEXEC);
+    program->stop = stop_signals_start();
     program->refused = eventfd(0, EFD_CLOEXEC);
-    return program->signals >= 0 && program->refused >= 0;
-}
-
-static void let_signals_kill(const program_t *program)
-{
-    struct signalfd_siginfo taken;
-    sigset_t signals;
-    ssize_t size = read(program->signals, &taken, sizeof taken);
-    (void)size;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_UNBLOCK, &signals, NULL);
+    return program->stop >= 0 && program->refused >= 0;
 }
 
 /* Runs until a signal or a refusal. Returns the exit code. */
 static int run(fabric_worker_t *worker, const program_t *program)
 {
-    struct pollfd items[2] = {{.fd = program->signals, .events = POLLIN},
+    struct pollfd items[2] = {{.fd = program->stop, .events = POLLIN},
                               {.fd = program->refused, .events = POLLIN}};
-    while (poll(items, 2, -1) < 0) {
+    while (poll(items, 2, REPORT_DROPPED_MS) <= 0) {
+        log_report_dropped();
     }
     char text[512] = "";
     fabric_error_t error = FABRIC_OK;
     if (items[1].revents & POLLIN) {
         error = fabric_worker_wait_ready(worker, 0, text, sizeof text);
-    }
-    if (items[0].revents & POLLIN) {
-        let_signals_kill(program);
     }
     fabric_worker_stop(worker);
     fabric_worker_stats_t stats;
@@ -161,6 +143,7 @@ static int start_and_run(const config_t *config)
     if (!open_descriptors(&program)) {
         return fail(EXIT_INTERNAL, FABRIC_ERROR_INTERNAL, "the system gives no descriptors");
     }
+    stop_signals_limit(STARTING_STOP_MS);
     fabric_error_t error = make_worker(config, &program, &reason, &worker);
     if (error != FABRIC_OK) {
         fabric_worker_destroy(&worker);
@@ -174,9 +157,9 @@ static int start_and_run(const config_t *config)
     log_event(LOG_INFO_LEVEL, "worker.started", log_text("url", config_text(config, "url")),
               log_uint("modules", config_list_size(config, "module")),
               log_uint("process", (uint64_t)getpid()));
+    stop_signals_limit(UINT32_MAX);
     int exit_code = run(worker, &program);
     fabric_worker_destroy(&worker);
-    close(program.signals);
     close(program.refused);
     return exit_code;
 }
@@ -227,6 +210,7 @@ static int load(config_t *config, int argc, char **argv, bool *finished)
         return fail(EXIT_CONFIG, error, reason.text);
     }
     log_set_level(level);
+    log_set_sink(STDERR_FILENO);
     *finished = false;
     return 0;
 }

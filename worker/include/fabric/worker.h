@@ -163,7 +163,8 @@ typedef struct fabric_worker_options {
     /** Called for each event worth a log line, on the worker's own thread or during a call; NULL:
      * silent. Codes: worker.waiting, worker.welcomed, worker.disconnected, worker.silent,
      * worker.refused (for good), worker.deferred (will be tried again), worker.malformed,
-     * worker.plaintext, worker.stuck, worker.invalid. It must not call the worker's functions. */
+     * worker.plaintext, worker.stuck, worker.invalid. It must not call the worker's functions, nor
+     * wait: the worker waits with it, and loses its shards when that lasts. */
     void (*log)(void *context, const char *code, const char *text);
     void *log_context; /**< handed to log */
 } fabric_worker_options_t;
