@@ -472,8 +472,7 @@ void router_lane_available(router_t *router, uint32_t number, bool available, co
     lane->available = available;
     lane->cause.text[0] = '\0';
     if (!available && cause) {
-        (void)reason_set(&lane->cause, FABRIC_OK, "the database does not serve the broker: %s",
-                         cause);
+        (void)reason_set(&lane->cause, FABRIC_OK, "the database is unavailable: %s", cause);
     }
 }
 

@@ -30,6 +30,12 @@ executor_t *executor_new(const type_table_t *types, void (*wake)(void *context),
     return executor;
 }
 
+void executor_on_defect(executor_t *executor, executor_defect_fn *tell, void *context)
+{
+    executor->tell_defect = tell;
+    executor->tell_context = context;
+}
+
 static void free_entities(executor_t *executor)
 {
     entity_t *entity, *next;

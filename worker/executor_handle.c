@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/address.h"
 #include "core/crash_point.h"
 
 void output_add(executor_t *executor, work_output_t *output)
@@ -66,6 +67,33 @@ static message_result_t result_of(const reign_t *reign, uint64_t activation, uin
     };
 }
 
+/* Tells people of a handler's defect. */
+static void tell_defect(executor_t *executor, const entity_t *entity, fabric_bytes_t tag,
+                        uint64_t request_id, fabric_bytes_t text)
+{
+    uint32_t left_out = 0;
+    if (!executor->tell_defect ||
+        !log_limiter_pass(&executor->defects_told, EXECUTOR_DEFECTS_TOLD_PER_S, executor->now_ms,
+                          &left_out)) {
+        return;
+    }
+    const type_entry_t *type = type_table_at(executor->types, entity_type_index(entity));
+    char names[3][128];
+    char words[LIMIT_TEXT_BYTES_MAX];
+    char line[sizeof names + sizeof words + 100];
+    char rest[48] = "";
+    bytes_escape(type->name, names[0], sizeof names[0]);
+    bytes_escape(entity_id(entity), names[1], sizeof names[1]);
+    bytes_escape(tag, names[2], sizeof names[2]);
+    bytes_escape(text, words, sizeof words);
+    if (left_out > 0) {
+        snprintf(rest, sizeof rest, " (%u more left out before)", (unsigned)left_out);
+    }
+    snprintf(line, sizeof line, "%s/%s %s, request %llu: %s%s", names[0], names[1], names[2],
+             (unsigned long long)request_id, words, rest);
+    executor->tell_defect(executor->tell_context, line);
+}
+
 /* A message that cannot be decoded, or whose reply cannot be encoded, fails alone: the entity goes
  * on. */
 static void put_malformed(executor_t *executor, const reign_t *reign,
@@ -86,6 +114,7 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
     result.error = FABRIC_ERROR_ENTITY_DEFECT;
     result.payload = fabric_bytes_of(text);
     result_put(executor, entity->reign->source, &result);
+    tell_defect(executor, entity, delivery->tag, delivery->request_id, result.payload);
     count_add(&executor->handled, 1);
     count_add(&executor->defects, 1);
     entity_stop(executor, entity);
@@ -105,9 +134,11 @@ static void put_failure(executor_t *executor, const reign_t *reign,
     count_add(&executor->handled, 1);
 }
 
-static void put_reply(executor_t *executor, const reign_t *reign, const message_deliver_t *delivery,
-                      const fabric_message_type_t *message, const void *reply)
+static void put_reply(executor_t *executor, const entity_t *entity,
+                      const message_deliver_t *delivery, const fabric_message_type_t *message,
+                      const void *reply)
 {
+    const reign_t *reign = entity->reign;
     message_result_t result = result_of(reign, delivery->activation, delivery->request_id);
     count_add(&executor->handled, 1);
     if (!(delivery->flags & REQUEST_TELL)) {
@@ -115,9 +146,12 @@ static void put_reply(executor_t *executor, const reign_t *reign, const message_
         size_t size = 0;
         if (fabric_schema_encode(message->reply, reply, executor->payload, LIMIT_PAYLOAD_BYTES_MAX,
                                  &fault, &size) != FABRIC_OK) {
+            const char *text =
+                fault.text[0] ? fault.text : "the reply is larger than a payload may be";
             count_add(&executor->defects, 1);
-            put_malformed(executor, reign, delivery,
-                          fault.text[0] ? fault.text : "the reply is larger than a payload may be");
+            tell_defect(executor, entity, delivery->tag, delivery->request_id,
+                        fabric_bytes_of(text));
+            put_malformed(executor, reign, delivery, text);
             return;
         }
         result.payload = fabric_bytes(executor->payload, size);
@@ -151,7 +185,7 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     }
     switch (outcome) {
     case FABRIC_REPLY:
-        put_reply(executor, entity->reign, delivery, handler->message, reply);
+        put_reply(executor, entity, delivery, handler->message, reply);
         return;
     case FABRIC_FAILURE:
         put_failure(executor, entity->reign, delivery);
@@ -217,6 +251,8 @@ void handle_completion(executor_t *executor, fabric_pending_t **handle)
         result_put(executor, entity->reign->source, &result);
         count_add(&executor->handled, 1);
         if (pending->status == STATUS_DEFECT) {
+            tell_defect(executor, entity, fabric_bytes_of(pending->message->tag),
+                        pending->request_id, result.payload);
             count_add(&executor->defects, 1);
         }
         entity->used_ms = executor->now_ms;

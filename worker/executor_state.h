@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "core/limits.h"
+#include "core/log.h"
 #include "worker/executor.h"
 
 #define HASH_FUNCTION(key, size, hash) ((hash) = (unsigned)XXH3_64bits((key), (size)))
@@ -13,6 +14,8 @@
 
 /* How many entities one step stops at most. */
 #define EXECUTOR_SLICE 64u
+/* Of how many defects a second people are told. */
+#define EXECUTOR_DEFECTS_TOLD_PER_S 10u
 /* How often messages are looked at that wait for a lapsed lease. */
 #define EXECUTOR_LEASE_CHECK_MS 10u
 /* For how long a defect is remembered at least: the deliveries that were under way must be told. */
@@ -99,6 +102,10 @@ struct executor {
     void *request; /* decoding buffer */
     void *reply;
     uint8_t *payload; /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
+
+    executor_defect_fn *tell_defect; /* NULL: nobody */
+    void *tell_context;
+    log_limiter_t defects_told;
 
     work_output_t *output_first, *output_last;
     uint64_t output_since_ms; /* of the oldest result that was not taken */

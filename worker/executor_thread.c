@@ -140,8 +140,8 @@ static void self_free(executor_thread_t *self)
     free(self);
 }
 
-fabric_error_t executor_thread_start(const type_table_t *types, void (*notify)(void *context),
-                                     void *notify_context, executor_thread_t **thread)
+fabric_error_t executor_thread_start(const type_table_t *types, const executor_listener_t *listener,
+                                     executor_thread_t **thread)
 {
     executor_thread_t *self = (executor_thread_t *)calloc(1, sizeof *self);
     pthread_condattr_t attributes;
@@ -152,9 +152,10 @@ fabric_error_t executor_thread_start(const type_table_t *types, void (*notify)(v
         abort();
     }
     pthread_condattr_destroy(&attributes);
-    self->notify = notify;
-    self->notify_context = notify_context;
+    self->notify = listener->notify;
+    self->notify_context = listener->notify_context;
     self->executor = executor_new(types, on_completion, self);
+    executor_on_defect(self->executor, listener->tell_defect, listener->tell_context);
     if (thread_create(self) != 0) {
         executor_destroy(&self->executor);
         self_free(self);

@@ -11,11 +11,18 @@
 
 typedef struct executor_thread executor_thread_t;
 
-/* `types` outlives the thread. `notify` is called on the executor's thread when output stops being
- * empty. NO_MEMORY when the system gives no thread. */
+/* What an executor's thread calls: `notify` when output stops being empty, `tell_defect` as
+ * executor_on_defect says. */
+typedef struct executor_listener {
+    void (*notify)(void *context);
+    void *notify_context;
+    executor_defect_fn *tell_defect;
+    void *tell_context;
+} executor_listener_t;
+
+/* `types` outlives the thread. NO_MEMORY when the system gives no thread. */
 FABRIC_MUST_USE fabric_error_t executor_thread_start(const type_table_t *types,
-                                                     void (*notify)(void *context),
-                                                     void *notify_context,
+                                                     const executor_listener_t *listener,
                                                      executor_thread_t **thread);
 /* Hands over a list of works. */
 void executor_thread_give(executor_thread_t *thread, work_t **works);

@@ -37,18 +37,28 @@ struct fabric_worker {
     executor_stats_t final_stats;
     void (*log)(void *context, const char *code, const char *text);
     void *log_context;
-    pthread_mutex_t lock; /* for what follows */
+    pthread_mutex_t log_lock; /* for calls of `log` */
+    pthread_mutex_t lock;     /* for what follows */
     pthread_cond_t changed;
     bool welcomed;
     fabric_error_t refusal;
     char refusal_text[1024];
 };
 
-static void say(const fabric_worker_t *worker, const char *code, const char *text)
+/* One at a time, whichever thread of the worker's it is. */
+static void say(fabric_worker_t *worker, const char *code, const char *text)
 {
     if (worker->log) {
+        pthread_mutex_lock(&worker->log_lock);
         worker->log(worker->log_context, code, text);
+        pthread_mutex_unlock(&worker->log_lock);
     }
+}
+
+/* On an executor's thread. */
+static void on_defect(void *context, const char *text)
+{
+    say((fabric_worker_t *)context, "worker.defect", text);
 }
 
 /* ---- making one ---- */
@@ -149,6 +159,7 @@ static void worker_free(fabric_worker_t *worker)
     wire_writer_destroy(&worker->descriptions);
     type_table_destroy(&worker->types);
     pthread_cond_destroy(&worker->changed);
+    pthread_mutex_destroy(&worker->log_lock);
     pthread_mutex_destroy(&worker->lock);
     free(worker);
 }
@@ -160,7 +171,7 @@ fabric_error_t fabric_worker_new(const fabric_worker_options_t *options, fabric_
     *worker = NULL;
     fabric_worker_t *self = (fabric_worker_t *)calloc(1, sizeof *self);
     if (!self || pthread_mutex_init(&self->lock, NULL) != 0 ||
-        pthread_condattr_init(&attributes) != 0 ||
+        pthread_mutex_init(&self->log_lock, NULL) != 0 || pthread_condattr_init(&attributes) != 0 ||
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
         pthread_cond_init(&self->changed, &attributes) != 0) {
         abort();
@@ -211,12 +222,11 @@ static void set_welcomed(fabric_worker_t *worker)
 
 static void set_refusal(fabric_worker_t *worker, const link_event_t *event, const char *text)
 {
-    if (!event->final) {
-        return;
-    }
     pthread_mutex_lock(&worker->lock);
-    worker->refusal = event->error;
-    snprintf(worker->refusal_text, sizeof worker->refusal_text, "%s", text);
+    if (event->final || worker->refusal == FABRIC_OK) {
+        worker->refusal = event->final ? event->error : FABRIC_OK;
+        snprintf(worker->refusal_text, sizeof worker->refusal_text, "%s", text);
+    }
     pthread_cond_broadcast(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
 }
@@ -293,9 +303,12 @@ static fabric_error_t start_threads(fabric_worker_t *worker)
     for (size_t i = 0; i < worker->broker_count && error == FABRIC_OK; i++) {
         error = link_zmq_add_endpoint(worker->link, worker->brokers[i]);
     }
+    executor_listener_t listener = {.notify = link_zmq_notify,
+                                    .notify_context = worker->link,
+                                    .tell_defect = on_defect,
+                                    .tell_context = worker};
     for (uint32_t i = 0; i < worker->config.executors && error == FABRIC_OK; i++) {
-        error = executor_thread_start(worker->types, link_zmq_notify, worker->link,
-                                      &worker->executors[i]);
+        error = executor_thread_start(worker->types, &listener, &worker->executors[i]);
     }
     return error != FABRIC_OK ? error : link_zmq_start(worker->link, worker->executors);
 }
@@ -334,7 +347,7 @@ static fabric_error_t wait_ready(fabric_worker_t *worker, uint32_t timeout_ms, c
         error = FABRIC_ERROR_TIMEOUT;
     }
     if (text && text_size > 0) {
-        snprintf(text, text_size, "%s", worker->refusal != FABRIC_OK ? worker->refusal_text : "");
+        snprintf(text, text_size, "%s", error != FABRIC_OK ? worker->refusal_text : "");
     }
     pthread_mutex_unlock(&worker->lock);
     return error;

@@ -63,15 +63,15 @@ static void start_timer(session_t *session, call_t *call)
     }
 }
 
-/* Who refused it last, and in which words. */
-static void end_refused(session_t *session, call_t *call)
+/* Ends a call that was refused; `how` says how, and who refused it last, in which words, follows. */
+static void end_refused(session_t *session, call_t *call, fabric_error_t error, const char *how)
 {
     reason_t text;
     const peer_t *peer = &session->peers[call->refused_by];
-    bool words = peer->rejection == call->refusal && peer->rejection_text[0];
-    (void)reason_set(&text, call->refusal, "%s refused it until the deadline%s%s", peer->endpoint,
-                     words ? ": " : "", words ? peer->rejection_text : "");
-    session_end_text(session, call, call->refusal, text.text);
+    const char *words = peer->rejection == call->refusal ? peer->rejection_text : "";
+    (void)reason_set(&text, error, "%s by %s%s%s", how, peer->endpoint, words[0] ? ": " : "",
+                     words);
+    session_end_text(session, call, error, text.text);
 }
 
 static void end_unconnected(session_t *session, call_t *call)
@@ -99,13 +99,17 @@ void session_end_for_room(session_t *session, call_t *call, fabric_error_t error
 static void end_by_deadline(session_t *session, call_t *call)
 {
     fabric_error_t no_room = session_no_room(session, call);
-    if (!call_certainly_not_accepted(call) && !call->query) {
+    bool unknown = !call_certainly_not_accepted(call) && !call->query;
+    if (unknown && call->refusal) {
+        end_refused(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN,
+                    "no answer before the deadline; an earlier try was refused");
+    } else if (unknown) {
         session_end_text(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN,
                          "no answer before the deadline");
     } else if (no_room) {
         session_end_for_room(session, call, no_room, "before the deadline");
     } else if (call->refusal) {
-        end_refused(session, call);
+        end_refused(session, call, call->refusal, "refused until the deadline");
     } else if (session_is_welcome(session)) {
         session_end_text(session, call, FABRIC_ERROR_TIMEOUT, "no broker took it in time");
     } else {

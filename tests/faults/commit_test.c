@@ -136,7 +136,7 @@ static void refused(void **state)
         proxy_refuse(outage->proxy, true);
         proxy_cut(outage->proxy, PROXY_RESET);
         outage_expect_standstill(outage, i == 0 ? LONG_MS : STANDSTILL_MS);
-        outage_expect_refusal(outage);
+        outage_expect_refusal(outage, "");
         proxy_heal(outage->proxy);
         outage_recover(outage);
         outage_run(outage, BETWEEN_MS);

@@ -28,7 +28,7 @@ static void killed(void **state)
     for (uint32_t i = 0; i < outage_rounds(3); i++) {
         mariadb_server_kill(outage->server);
         outage_expect_standstill(outage, i == 0 ? LONG_MS : SHORT_MS);
-        outage_expect_refusal(outage);
+        outage_expect_refusal(outage, "(2");
         assert_true(mariadb_server_run(outage->server));
         outage_recover(outage);
         outage_run(outage, BETWEEN_MS);
@@ -115,14 +115,14 @@ static void read_only(void **state)
     for (uint32_t i = 0; i < rounds; i++) {
         outage_execute(administrator, "SET GLOBAL read_only = 1");
         outage_expect_standstill(outage, i == 0 ? LONG_MS : STANDSTILL_MS);
-        outage_expect_refusal(outage);
+        outage_expect_refusal(outage, "(1290)");
         outage_execute(administrator, "SET GLOBAL read_only = 0");
         outage_recover(outage);
         outage_run(outage, BETWEEN_MS);
     }
     mysql_close(administrator);
     /* It is told of once, not at each try. */
-    assert_int_equal(outage_log_lines(outage, "store.unavailable", "lane=0"), rounds);
+    assert_int_equal(outage_log_lines(outage, "store.unavailable lane=0", "(1290)"), rounds);
     outage_end(&outage);
 }
 
@@ -149,6 +149,31 @@ static bool kill_connection(MYSQL *administrator, unsigned long id)
     char statement[64];
     snprintf(statement, sizeof statement, "KILL CONNECTION %lu", id);
     return mysql_query(administrator, statement) == 0;
+}
+
+/* Somebody takes a right away while the broker runs. What a connection may do with a whole database is
+ * settled when it begins, so the old ones have to go. */
+static void insert_revoked(void **state)
+{
+    outage_t *outage = outage_start(*state, NULL);
+    MYSQL *administrator = outage_connect(outage, true, NULL);
+    unsigned long ids[CONNECTIONS_MAX];
+    outage_permit_insert(outage, administrator, false);
+    size_t count = find_connections(administrator, ids);
+    for (size_t i = 0; i < count; i++) {
+        (void)kill_connection(administrator, ids[i]);
+    }
+    outage_expect_standstill(outage, STANDSTILL_MS);
+    outage_expect_words(outage, "(1142)");
+    outage_permit_insert(outage, administrator, true);
+    count = find_connections(administrator, ids);
+    for (size_t i = 0; i < count; i++) {
+        (void)kill_connection(administrator, ids[i]);
+    }
+    outage_recover(outage);
+    mysql_close(administrator);
+    assert_true(outage_log_lines(outage, "store.unavailable lane=0", "INSERT command denied") > 0);
+    outage_end(&outage);
 }
 
 /* Each in turn, now and then all at once. */
@@ -310,6 +335,7 @@ int main(void)
         {"frozen_with_standby", frozen_with_standby, TESTBED_MYSQL},
         {"killed_with_standby", killed_with_standby, TESTBED_MYSQL},
         {"read_only", read_only, TESTBED_MYSQL},
+        {"insert_revoked", insert_revoked, TESTBED_MYSQL},
         {"connections_killed", connections_killed, TESTBED_MYSQL},
         {"connections_exhausted", connections_exhausted, TESTBED_MYSQL},
         {"commits_forgotten", commits_forgotten, TESTBED_MYSQL},

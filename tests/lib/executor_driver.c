@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,6 +125,13 @@ static const fabric_entity_type_t type = {
 
 /* ---- the executor ---- */
 
+static void take_defect(void *context, const char *text)
+{
+    executor_driver_t *d = (executor_driver_t *)context;
+    d->defects_told++;
+    snprintf(d->defect, sizeof d->defect, "%s", text);
+}
+
 int executor_driver_setup(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)calloc(1, sizeof *d);
@@ -132,6 +140,7 @@ int executor_driver_setup(void **state)
     d->types = type_table_new();
     assert_int_equal(type_table_add(d->types, &type, NULL), FABRIC_OK);
     d->executor = executor_new(d->types, NULL, NULL);
+    executor_on_defect(d->executor, take_defect, d);
     d->now_ms = 1000;
     atomic_init(&d->lease.start_until_ms, UINT64_MAX);
     *state = d;

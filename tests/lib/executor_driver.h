@@ -36,6 +36,10 @@ typedef struct executor_driver {
     fabric_pending_t *pending;
     bool start_fails;
 
+    /* What people were told of defects: how often, and the last line. */
+    int defects_told;
+    char defect[512];
+
     work_output_t *outputs; /* of the last run */
     wire_reader_t results;
     bool results_open;

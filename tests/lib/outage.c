@@ -64,6 +64,18 @@ void outage_execute(MYSQL *connection, const char *statement)
     assert_int_equal(mysql_field_count(connection), 0);
 }
 
+void outage_permit_insert(const outage_t *outage, MYSQL *administrator, bool permit)
+{
+    mysql_url_t url;
+    char statement[300];
+    assert_int_equal(mysql_url_parse(outage->bed->database, NULL, &url), FABRIC_OK);
+    snprintf(statement, sizeof statement,
+             permit ? "GRANT INSERT ON %s.* TO " BROKER_USER "@'%%'"
+                    : "REVOKE INSERT ON %s.* FROM " BROKER_USER "@'%%'",
+             url.database);
+    outage_execute(administrator, statement);
+}
+
 typedef struct progress {
     const workload_t *load;
     uint64_t durable;
@@ -200,23 +212,47 @@ void outage_expect_standstill(outage_t *outage, uint32_t ms)
     assert_int_equal(workload_counts(outage->load).durable, durable);
 }
 
-void outage_expect_refusal(outage_t *outage)
+static fabric_error_t call_once(const outage_t *outage, fabric_outcome_t *outcome)
 {
     static const probe_text_t hello = {"hello"};
-    fabric_outcome_t outcome = {0};
     fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "refused"),
                           .message = &probe_echo,
                           .request = &hello,
                           .timeout_ms = REFUSED_MS};
-    fabric_error_t error = FABRIC_ERROR_OUTCOME_UNKNOWN;
+    return fabric_client_call(outage->bed->client, &call, NULL, NULL, NULL, outcome);
+}
+
+static bool has_words(const fabric_outcome_t *outcome, const char *words)
+{
+    return strstr(outcome->text, "the database is unavailable: ") && strstr(outcome->text, words);
+}
+
+static void fail_call(const outage_t *outage, const fabric_outcome_t *outcome)
+{
+    cluster_print_logs(&outage->bed->cluster, stderr);
+    fail_msg("a call while the database is away: %s: %s", fabric_error_name(outcome->error),
+             outcome->text);
+}
+
+void outage_expect_refusal(outage_t *outage, const char *words)
+{
+    fabric_outcome_t outcome = {.error = FABRIC_ERROR_OUTCOME_UNKNOWN};
     /* One that is on its way once more at its deadline is unknown. */
-    for (int tries = 0; tries < 5 && error == FABRIC_ERROR_OUTCOME_UNKNOWN; tries++) {
-        error = fabric_client_call(outage->bed->client, &call, NULL, NULL, NULL, &outcome);
+    for (int tries = 0; tries < 5 && outcome.error == FABRIC_ERROR_OUTCOME_UNKNOWN; tries++) {
+        (void)call_once(outage, &outcome);
     }
-    if (error != FABRIC_ERROR_PERSISTENCE) {
-        cluster_print_logs(&outage->bed->cluster, stderr);
-        fail_msg("a call while the database is away: %s: %s", fabric_error_name(error),
-                 outcome.text);
+    if (outcome.error != FABRIC_ERROR_PERSISTENCE || !has_words(&outcome, words)) {
+        fail_call(outage, &outcome);
+    }
+}
+
+void outage_expect_words(outage_t *outage, const char *words)
+{
+    fabric_outcome_t outcome = {.error = FABRIC_OK};
+    fabric_error_t error = call_once(outage, &outcome);
+    bool failed = error == FABRIC_ERROR_PERSISTENCE || error == FABRIC_ERROR_OUTCOME_UNKNOWN;
+    if (!failed || !has_words(&outcome, words)) {
+        fail_call(outage, &outcome);
     }
 }
 

@@ -58,8 +58,11 @@ void outage_recover(outage_t *outage);
 void outage_recover_within(outage_t *outage, uint32_t bound_ms);
 /* Demands that no durable call has been accepted for so long. */
 void outage_expect_standstill(outage_t *outage, uint32_t ms);
-/* Demands that a new durable call is told that it is certainly not accepted. */
-void outage_expect_refusal(outage_t *outage);
+/* Demands that a new durable call is told that it is certainly not accepted, and why: in the database's
+ * words, which contain `words`. */
+void outage_expect_refusal(outage_t *outage, const char *words);
+/* Demands these words of a durable call that fails, be it that its outcome is unknown. */
+void outage_expect_words(outage_t *outage, const char *words);
 /* Verdict, as above. */
 void outage_end(outage_t **outage);
 
@@ -70,6 +73,8 @@ uint32_t outage_log_lines(const outage_t *outage, const char *first, const char 
 /* A connection to the cluster's database as administrator, or as the broker's user, past the proxy.
  * NULL, and `error` its number, when it is refused; `error` may be NULL: it must not be. */
 MYSQL *outage_connect(const outage_t *outage, bool administrator, unsigned *error);
+/* Gives the broker's user the right to insert rows, or takes it away. */
+void outage_permit_insert(const outage_t *outage, MYSQL *administrator, bool permit);
 /* Runs a statement, which must succeed and give no rows. */
 void outage_execute(MYSQL *connection, const char *statement);
 

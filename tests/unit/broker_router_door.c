@@ -321,7 +321,7 @@ static void assert_refused_by_database(driver_t *driver, uint64_t sequence)
     assert_int_equal(rejected->error, FABRIC_ERROR_PERSISTENCE);
     assert_true(fabric_bytes_equal(
         rejected->text,
-        fabric_bytes_of("the database does not serve the broker: INSERT command denied (1142)")));
+        fabric_bytes_of("the database is unavailable: INSERT command denied (1142)")));
 }
 
 /* The lease runs out because the database is away, and nobody else is known to have the shards: callers

@@ -78,8 +78,18 @@ static void test_the_last_refusal_keeps_its_words(void **state)
     script_reject(d, 0, a, FABRIC_ERROR_PERSISTENCE, 1000);
     script_advance(d, 50);
     char expected[300];
-    snprintf(expected, sizeof expected, "%s refused it until the deadline: no", script_endpoint(0));
+    snprintf(expected, sizeof expected, "refused until the deadline by %s: no", script_endpoint(0));
     script_expect_end_saying(d, a, FABRIC_ERROR_PERSISTENCE, expected);
+    uint64_t b = script_call(d, "a", REQUEST_DURABLE, 1000);
+    script_pull(d, 0);
+    script_reject(d, 0, b, FABRIC_ERROR_PERSISTENCE, 1);
+    script_advance(d, 500);
+    assert_int_equal(script_pull_requests(d, 0), 1); /* and nobody answers this time */
+    script_advance(d, 500);
+    snprintf(expected, sizeof expected,
+             "no answer before the deadline; an earlier try was refused by %s: no",
+             script_endpoint(0));
+    script_expect_end_saying(d, b, FABRIC_ERROR_OUTCOME_UNKNOWN, expected);
 }
 
 /* A contact's last cause, whichever way it came. */

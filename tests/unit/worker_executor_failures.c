@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "tests/lib/executor_driver.h"
 
 static void failures_and_defects(void **state)
@@ -81,6 +83,35 @@ static void pending_without_handle_is_a_defect(void **state)
     exec_expect(d, 1, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
 }
 
+/* A line for people names what broke; a flood of defects is counted instead. */
+static void defects_are_told(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_durable(d, "a\n", "Break");
+    exec_run(d);
+    assert_int_equal(d->defects_told, 1);
+    assert_string_equal(d->defect, "Sum/a\\x0a Break, request 1: broken 1");
+    exec_durable(d, "b", "Label");
+    exec_run(d);
+    assert_int_equal(d->defects_told, 2);
+    assert_non_null(strstr(d->defect, "Sum/b Label, request 2: "));
+    exec_durable(d, "b", "Fail");
+    exec_give(d, "b", "Add", 1, 1, REQUEST_DURABLE, fabric_bytes_of("junk"));
+    exec_run(d);
+    assert_int_equal(d->defects_told, 2); /* an answer, and the caller's fault */
+    for (uint64_t i = 0; i < 20; i++) {
+        exec_give(d, "c", "Break", 1, 1 + i, REQUEST_DURABLE, fabric_bytes("\x90", 1));
+    }
+    exec_run(d);
+    assert_int_equal(d->defects_told, 10);
+    d->now_ms += 1000;
+    exec_give(d, "c", "Break", 1, 30, REQUEST_DURABLE, fabric_bytes("\x90", 1));
+    exec_run(d);
+    assert_int_equal(d->defects_told, 11);
+    assert_non_null(strstr(d->defect, "request 25: broken 1 (12 more left out before)"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +119,7 @@ int main(void)
         EXECUTOR_TEST(start_that_fails_is_a_defect),
         EXECUTOR_TEST(what_cannot_be_decoded_or_encoded_fails_alone),
         EXECUTOR_TEST(pending_without_handle_is_a_defect),
+        EXECUTOR_TEST(defects_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,8 +160,9 @@ typedef struct fabric_worker_options {
     uint32_t grace_ms;    /**< for running handlers, when a shard moves away or the worker stops;
                              default 5,000 */
     bool allow_plaintext; /**< connect to addresses beyond this machine without encryption */
-    /** Called for each event worth a log line, on the worker's own thread or during a call; NULL:
-     * silent. Codes: worker.waiting, worker.welcomed, worker.disconnected, worker.silent,
+    /** Called for each event worth a log line, on threads of the worker's own or during a call, one at a
+     * time; NULL: silent. Codes: worker.defect (of a handler: entity, tag, request id and text; at most 10
+     * a second for each executor), worker.waiting, worker.welcomed, worker.disconnected, worker.silent,
      * worker.refused (for good), worker.deferred (will be tried again), worker.malformed,
      * worker.plaintext, worker.stuck, worker.invalid. It must not call the worker's functions, nor
      * wait: the worker waits with it, and loses its shards when that lasts. */
@@ -182,8 +183,8 @@ FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_worker_add(fabric_worker_t *
  * once. INVALID_ARGUMENT without an entity type, or when it was started before. */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_worker_start(fabric_worker_t *worker);
 /** Waits until a broker has welcomed the worker: OK, TIMEOUT, or the error of the last refusal
- * (FOREIGN_CLUSTER, TYPE_CONFLICT, UNSUPPORTED_VERSION), of which `text` (may be NULL) gets the
- * line. */
+ * (FOREIGN_CLUSTER, TYPE_CONFLICT, UNSUPPORTED_VERSION). `text` (may be NULL) gets the line of the last
+ * refusal, also of one that is no final word, and nothing where no broker has said anything. */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_worker_wait_ready(fabric_worker_t *worker,
                                                                       uint32_t timeout_ms,
                                                                       char *text, size_t text_size);
