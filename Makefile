@@ -207,7 +207,7 @@ $(B)/bench/%_module.so: $(B)/obj/bench/%_module.o
 	$(module)
 $(B)/tests/%_module.so: $(B)/obj/tests/lib/%_module.o
 	$(module)
-$(B)/tests/probe_module.so: $(B)/obj/tests/lib/fold_entity.o $(B)/obj/tests/lib/history.o
+$(B)/tests/probe_module.so: $(B)/obj/tests/lib/fold_entity.o $(B)/obj/tests/lib/history.o $(B)/obj/tests/lib/padding.o
 $(B)/examples/%_client: $(B)/obj/examples/%_client.o $(A_CLIENT) $(A_CORE)
 	$(call program,$(LIBS_CORE))
 

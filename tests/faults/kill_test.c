@@ -40,7 +40,8 @@ static void run_on(testbed_t *bed, workload_t *load, const char *what)
 
 static workload_t *start_load(testbed_t *bed)
 {
-    static const workload_options_t options = {.rate = RATE};
+    workload_options_t options = {
+        .rate = RATE, .padding_max = PADDING_BYTES_MAX, .seed = testbed_seed()};
     workload_t *load = workload_start(bed, &options);
     workload_run(load, RUN_MS);
     return load;

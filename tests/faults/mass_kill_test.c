@@ -25,6 +25,7 @@ enum {
 
 typedef struct load {
     fabric_client_t *client;
+    uint64_t random; /* for the sizes of messages */
     uint64_t started, ended, failed;
     uint32_t open;
     char failure[300];
@@ -79,11 +80,14 @@ static void choose_entities(testbed_t *bed, const process_t *worker)
 
 static void keep_busy(uint32_t wait_ms)
 {
+    static probe_padded_t request; /* large */
     while (load.open < INFLIGHT) {
         const char *id = load.ids[load.started % ENTITIES];
-        probe_number_t request = {load.started + 1};
+        request.number = load.started + 1;
+        padding_fill(&request.padding,
+                     padding_size(padding_random(&load.random), PADDING_BYTES_MAX), request.number);
         fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, id),
-                              .message = &probe_append,
+                              .message = &probe_padded_append,
                               .request = &request,
                               .timeout_ms = CALL_MS};
         if (fabric_client_start(load.client, &call, call_ended, NULL, NULL) != FABRIC_OK) {
@@ -173,7 +177,7 @@ static void thousands_in_flight(void **state)
     bed->work_us = WORK_US;
     testbed_start(bed, 2);
     fabric_client_options_t options = {.name = "mass", .pending_max = 2 * INFLIGHT};
-    load = (load_t){0};
+    load = (load_t){.random = testbed_seed()};
     assert_int_equal(fabric_client_open(bed->cluster.urls, &options, &load.client, NULL),
                      FABRIC_OK);
     for (uint32_t i = 0; i < kills; i++) {

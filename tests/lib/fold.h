@@ -9,6 +9,8 @@
 
 #include <fabric/message_type.h>
 
+#include "tests/lib/padding.h"
+
 #define FOLD_TYPE "Fold"
 /* An entity's id: the number of its client's load, 1, 2, ..., as "fold-1". */
 #define FOLD_ID "fold-%u"
@@ -18,6 +20,11 @@ typedef struct fold_request {
     uint32_t entity;
     uint64_t number;
 } fold_request_t;
+
+typedef struct fold_message {
+    fold_request_t asked;
+    padding_t padding;
+} fold_message_t;
 
 typedef struct fold_reply {
     uint32_t client; /* whose call it answers */
@@ -29,11 +36,23 @@ typedef struct fold_reply {
     uint64_t before, after;
 } fold_reply_t;
 
+/* A reply is as large as what it answers. */
+typedef struct fold_answer {
+    fold_reply_t fold;
+    padding_t padding;
+} fold_answer_t;
+
 static const fabric_field_t fold_request_fields[] = {FABRIC_U32(fold_request_t, client),
                                                      FABRIC_U32(fold_request_t, entity),
                                                      FABRIC_U64(fold_request_t, number)};
 static const fabric_schema_t fold_request_schema =
     FABRIC_SCHEMA("FoldRequest", fold_request_t, fold_request_fields);
+
+static const fabric_field_t fold_message_fields[] = {
+    FABRIC_STRUCT(fold_message_t, asked, fold_request_schema),
+    FABRIC_BYTES(fold_message_t, padding)};
+static const fabric_schema_t fold_message_schema =
+    FABRIC_SCHEMA("FoldMessage", fold_message_t, fold_message_fields);
 
 static const fabric_field_t fold_reply_fields[] = {
     FABRIC_U32(fold_reply_t, client),     FABRIC_U64(fold_reply_t, number),
@@ -44,11 +63,20 @@ static const fabric_field_t fold_reply_fields[] = {
 static const fabric_schema_t fold_reply_schema =
     FABRIC_SCHEMA("FoldReply", fold_reply_t, fold_reply_fields);
 
+static const fabric_field_t fold_answer_fields[] = {
+    FABRIC_STRUCT(fold_answer_t, fold, fold_reply_schema), FABRIC_BYTES(fold_answer_t, padding)};
+static const fabric_schema_t fold_answer_schema =
+    FABRIC_SCHEMA("FoldAnswer", fold_answer_t, fold_answer_fields);
+
 /* Folds its call into the chain. */
 static const fabric_message_type_t fold_append = {
-    .tag = "Fold", .request = &fold_request_schema, .reply = &fold_reply_schema, .durable = true};
+    .tag = "Fold", .request = &fold_message_schema, .reply = &fold_answer_schema, .durable = true};
 /* Leaves the chain alone. */
 static const fabric_message_type_t fold_echo = {
-    .tag = "Echo", .request = &fold_request_schema, .reply = &fold_reply_schema};
+    .tag = "Echo", .request = &fold_message_schema, .reply = &fold_answer_schema};
+
+/* Decode a payload; false when it is none, or its padding is not the one of its number. */
+bool fold_message_read(fabric_bytes_t payload, fold_request_t *asked);
+bool fold_answer_read(fabric_bytes_t payload, fold_reply_t *reply);
 
 #endif

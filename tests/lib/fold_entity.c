@@ -55,13 +55,14 @@ static history_record_t begin(const fabric_context_t *context, const fold_t *fol
     return record;
 }
 
-static void end(history_record_t *record, const fold_t *fold, uint64_t before, fold_reply_t *reply)
+static void end(history_record_t *record, const fold_t *fold, uint64_t before,
+                const fold_message_t *message, fold_answer_t *answer)
 {
     record->position = fold->count;
     record->before = before;
     record->after = fold->chain;
     append_record(record, HISTORY_END);
-    *reply = (fold_reply_t){
+    answer->fold = (fold_reply_t){
         .client = record->client,
         .number = record->number,
         .process = record->execution.process,
@@ -72,6 +73,12 @@ static void end(history_record_t *record, const fold_t *fold, uint64_t before, f
         .before = record->before,
         .after = record->after,
     };
+    padding_fill(&answer->padding, message->padding.size, record->number);
+}
+
+static fabric_result_t damaged(fabric_context_t *context)
+{
+    return fabric_defect(context, "the padding is not the one that was sent");
 }
 
 static void work(void)
@@ -88,13 +95,17 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
                               void *reply)
 {
     fold_t *fold = state;
-    const fold_request_t *asked = request;
+    const fold_message_t *message = request;
+    const fold_request_t *asked = &message->asked;
+    if (!padding_is_whole(&message->padding, asked->number)) {
+        return damaged(context);
+    }
     history_record_t record = begin(context, fold, asked);
     uint64_t before = fold->chain;
     work();
     fold->count++;
     fold->chain = history_chain(before, asked->client, asked->number);
-    end(&record, fold, before, reply);
+    end(&record, fold, before, message, reply);
     return FABRIC_REPLY;
 }
 
@@ -102,9 +113,13 @@ static fabric_result_t echo(fabric_context_t *context, void *state, const void *
                             void *reply)
 {
     fold_t *fold = state;
-    history_record_t record = begin(context, fold, request);
+    const fold_message_t *message = request;
+    if (!padding_is_whole(&message->padding, message->asked.number)) {
+        return damaged(context);
+    }
+    history_record_t record = begin(context, fold, &message->asked);
     work();
-    end(&record, fold, fold->chain, reply);
+    end(&record, fold, fold->chain, message, reply);
     return FABRIC_REPLY;
 }
 

@@ -10,6 +10,8 @@
 
 #include <fabric/message_type.h>
 
+#include "tests/lib/padding.h"
+
 #define PROBE_TYPE       "Probe"
 #define PROBE_FOLDER     "PROBE_FOLDER"  /* environment variable */
 #define PROBE_WORK_US    "PROBE_WORK_US" /* likewise */
@@ -19,6 +21,12 @@
 typedef struct probe_number {
     uint64_t number;
 } probe_number_t;
+
+/* A number, and bytes by it that make the message large. */
+typedef struct probe_padded {
+    uint64_t number;
+    padding_t padding;
+} probe_padded_t;
 
 typedef struct probe_text {
     char text[64];
@@ -40,6 +48,11 @@ static const fabric_field_t probe_number_fields[] = {FABRIC_U64(probe_number_t, 
 static const fabric_schema_t probe_number_schema =
     FABRIC_SCHEMA("Number", probe_number_t, probe_number_fields);
 
+static const fabric_field_t probe_padded_fields[] = {FABRIC_U64(probe_padded_t, number),
+                                                     FABRIC_BYTES(probe_padded_t, padding)};
+static const fabric_schema_t probe_padded_schema =
+    FABRIC_SCHEMA("Padded", probe_padded_t, probe_padded_fields);
+
 static const fabric_field_t probe_text_fields[] = {FABRIC_STRING(probe_text_t, text)};
 static const fabric_schema_t probe_text_schema =
     FABRIC_SCHEMA("Text", probe_text_t, probe_text_fields);
@@ -60,6 +73,11 @@ static const fabric_message_type_t probe_append = {.tag = "Append",
                                                    .request = &probe_number_schema,
                                                    .reply = &probe_place_schema,
                                                    .durable = true};
+/* The same, with padding, which must be the number's. */
+static const fabric_message_type_t probe_padded_append = {.tag = "PaddedAppend",
+                                                          .request = &probe_padded_schema,
+                                                          .reply = &probe_place_schema,
+                                                          .durable = true};
 static const fabric_message_type_t probe_volatile_append = {
     .tag = "VolatileAppend", .request = &probe_number_schema, .reply = &probe_place_schema};
 /* Answer what they were asked. */

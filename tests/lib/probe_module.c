@@ -180,6 +180,16 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     return FABRIC_REPLY;
 }
 
+static fabric_result_t padded_append(fabric_context_t *context, void *state, const void *request,
+                                     void *reply)
+{
+    const probe_padded_t *asked = request;
+    probe_number_t number = {asked->number};
+    return padding_is_whole(&asked->padding, asked->number)
+               ? append(context, state, &number, reply)
+               : fabric_defect(context, "the padding is not the one that was sent");
+}
+
 static fabric_result_t echo(fabric_context_t *context, void *state, const void *request,
                             void *reply)
 {
@@ -237,11 +247,17 @@ static fabric_result_t crash(fabric_context_t *context, void *state, const void 
 }
 
 static const fabric_handler_t handlers[] = {
-    {&probe_append, append},      {&probe_volatile_append, append},
-    {&probe_echo, echo},          {&probe_volatile_echo, echo},
-    {&probe_slow, slow},          {&probe_hold, hold},
-    {&probe_volatile_hold, hold}, {&probe_fail, fail},
-    {&probe_defect, defect},      {&probe_bad_reply, bad_reply},
+    {&probe_append, append},
+    {&probe_volatile_append, append},
+    {&probe_padded_append, padded_append},
+    {&probe_echo, echo},
+    {&probe_volatile_echo, echo},
+    {&probe_slow, slow},
+    {&probe_hold, hold},
+    {&probe_volatile_hold, hold},
+    {&probe_fail, fail},
+    {&probe_defect, defect},
+    {&probe_bad_reply, bad_reply},
     {&probe_crash, crash},
 };
 

@@ -54,10 +54,9 @@ static void add_message(void *context, const fabric_bytes_t *columns)
                                  .tell = (number_of(columns[3]) & REQUEST_TELL) != 0,
                                  .fold = equals(columns[4], FOLD_TYPE)};
     if (message->fold) {
-        message->readable =
-            equals(columns[6], fold_append.tag) && parse_entity(columns[5], &message->entity) &&
-            fabric_schema_decode(&fold_request_schema, columns[7], NULL, &message->asked) ==
-                FABRIC_OK;
+        message->readable = equals(columns[6], fold_append.tag) &&
+                            parse_entity(columns[5], &message->entity) &&
+                            fold_message_read(columns[7], &message->asked);
     }
 }
 
@@ -71,8 +70,7 @@ static void add_reply(void *context, const fabric_bytes_t *columns)
                              .error = (uint32_t)number_of(columns[2]),
                              .payload_bytes = columns[3].size,
                              .payload_hash = history_hash(columns[3].data, columns[3].size)};
-    reply->readable = columns[3].size > 0 && fabric_schema_decode(&fold_reply_schema, columns[3],
-                                                                  NULL, &reply->fold) == FABRIC_OK;
+    reply->readable = columns[3].size > 0 && fold_answer_read(columns[3], &reply->fold);
 }
 
 static void add_dead_letter(void *context, const fabric_bytes_t *columns)

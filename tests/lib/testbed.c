@@ -394,6 +394,16 @@ uint32_t testbed_repeat(uint32_t usual)
     return count > 0 && count < 100000 ? (uint32_t)count : usual;
 }
 
+uint64_t testbed_seed(void)
+{
+    const char *text = getenv("FABRIC_FAULT_SEED");
+    uint32_t drawn = 0;
+    clock_random(&drawn, sizeof drawn);
+    uint64_t seed = text ? strtoull(text, NULL, 10) : 1 + (uint64_t)drawn;
+    print_message("seed: FABRIC_FAULT_SEED=%llu\n", (unsigned long long)seed);
+    return seed;
+}
+
 void testbed_open_gate(testbed_t *bed, const char *name)
 {
     char path[FOLDER_PATH_SIZE + 80];

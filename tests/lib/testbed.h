@@ -106,6 +106,8 @@ int64_t testbed_shards_kept(testbed_t *bed, const char *endpoint, char incarnati
 unsigned testbed_count_events(testbed_t *bed, const char *log, const char *code);
 /* $FABRIC_FAULT_REPEAT, or as usual. */
 uint32_t testbed_repeat(uint32_t usual);
+/* $FABRIC_FAULT_SEED, or a number that is drawn; printed, so that a run's choices can be made again. */
+uint64_t testbed_seed(void);
 /* Makes a gate of Probe. */
 void testbed_open_gate(testbed_t *bed, const char *name);
 

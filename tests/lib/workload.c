@@ -22,7 +22,8 @@ typedef struct load_call {
     struct load_call *next; /* waiting to be sent again */
     struct load_client *client;
     fold_request_t asked;
-    uint32_t flags; /* of the history */
+    uint32_t padding; /* bytes */
+    uint32_t flags;   /* of the history */
     fabric_call_key_t key;
 } load_call_t;
 
@@ -50,8 +51,7 @@ struct workload {
 
 static uint64_t next_random(workload_t *load)
 {
-    load->random = load->random * 6364136223846793005ULL + 1442695040888963407ULL;
-    return load->random >> 33;
+    return padding_random(&load->random);
 }
 
 /* ---- history ---- */
@@ -73,8 +73,8 @@ static void note(const load_call_t *call, history_kind_t kind, const fabric_outc
     }
     if (kind == HISTORY_REPLIED) {
         record.reply_hash = history_hash(payload.data, payload.size);
-        if (fabric_schema_decode(&fold_reply_schema, payload, NULL, &reply) == FABRIC_OK &&
-            reply.client == call->asked.client && reply.number == call->asked.number) {
+        if (fold_answer_read(payload, &reply) && reply.client == call->asked.client &&
+            reply.number == call->asked.number) {
             record.execution = (history_execution_t){reply.process, reply.serial};
         }
     }
@@ -157,13 +157,16 @@ static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_by
 
 static void send(load_call_t *call)
 {
+    static fold_message_t message; /* large */
     char id[32];
     load_client_t *client = call->client;
     snprintf(id, sizeof id, FOLD_ID, call->asked.entity);
+    message.asked = call->asked;
+    padding_fill(&message.padding, call->padding, call->asked.number);
     fabric_call_t what = {
         .entity = fabric_entity(FOLD_TYPE, id),
         .message = call->flags & HISTORY_DURABLE ? &fold_append : &fold_echo,
-        .request = &call->asked,
+        .request = &message,
         .tell = (call->flags & HISTORY_TELL) != 0,
         .timeout_ms = client->load->options.timeout_ms,
         .key = call->key,
@@ -215,6 +218,7 @@ static void send_new(load_client_t *client)
         .entity = (uint32_t)(next_random(load) % load->options.entities) + 1,
         .number = ++client->next,
     };
+    call->padding = padding_size(next_random(load), load->options.padding_max);
     load->counts.started++;
     load->counts.open++;
     load->due++;

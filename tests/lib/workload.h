@@ -36,7 +36,8 @@ typedef struct workload_options {
     uint32_t uncounted_min;  /* durable executions that must have ended for nothing; default none */
     uint32_t memory_mib_max; /* of each broker and worker at the end; default 256 */
     uint32_t descriptors_max; /* likewise; default 200 */
-    uint64_t seed;            /* default 1 */
+    uint32_t padding_max; /* bytes that make messages larger, of sizes by chance; default none */
+    uint64_t seed;        /* default 1 */
 } workload_options_t;
 
 typedef struct workload_counts {
