@@ -1,9 +1,9 @@
 /* What the lanes commit, and what follows from a commit: nothing leaves the broker before it is durable (I10). */
 #include "broker/router_state.h"
 
-/* Clients name ids that we have made as floors, and no home takes one that is FLOOR_AHEAD_MS above what it knows. So
- * what is stored must not fall behind so far, also where only volatile messages get ids. */
-enum { MARK_MS = 1000, HIGH_ID_AHEAD_MS = FLOOR_AHEAD_MS / 2 };
+/* HIGH_ID_AHEAD_MS: the ids of the next home begin above the highest that is stored. So this must not fall farther behind, also where
+ * only volatile messages get ids. */
+enum { MARK_MS = 1000, HIGH_ID_AHEAD_MS = 30000 };
 
 router_lane_t *lane_of(router_t *router, shard_id_t shard)
 {

@@ -254,19 +254,20 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
     entity_dispatch(router, entity);
 }
 
-/* The database's clock may have gone back since the ids that clients know were made. */
+/* What brokers have made is sound wherever it is: the database's clock may have gone back since. The generator is never lifted to
+ * anything else above the time, so nobody can make ids run ahead of it, one floor after the other. */
 bool id_is_too_high(const router_t *router, request_id_t id)
 {
-    int64_t known_ms = snowflake_timestamp_ms((request_id_t){router->generator.last});
-    int64_t now_ms = store_now_ms(router);
-    return snowflake_timestamp_ms(id) > (known_ms > now_ms ? known_ms : now_ms) + FLOOR_AHEAD_MS;
+    return id.value > router->generator.last &&
+           snowflake_timestamp_ms(id) > store_now_ms(router) + ID_AHEAD_MS;
 }
 
 static fabric_error_t durable_limits(router_t *router, const message_t *message, shard_t *shard,
-                                     entity_t **entity)
+                                     entity_t **entity, const char **text)
 {
     if (id_is_too_high(router, (request_id_t){message->floor})) {
-        return FABRIC_ERROR_MALFORMED_MESSAGE;
+        *text = "the call's floor is ahead of this broker's ids";
+        return FABRIC_ERROR_PERSISTENCE;
     }
     /* Ids end in the year 2164, or where a damaged writer row says so. */
     if (!lane_of(router, shard->id)->available || snowflake_is_used_up(&router->generator)) {
@@ -285,10 +286,11 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     shard_t *shard = shard_find(router, message->stored.shard);
     uint64_t sequence = message->stored.call.sequence;
     entity_t *entity = NULL;
+    const char *text = NULL;
     fabric_error_t error =
         waits_for_store(router, shard) ? FABRIC_ERROR_PERSISTENCE : FABRIC_ERROR_NOT_HOME;
     if (shard && shard_serves(router, shard)) {
-        error = durable_limits(router, message, shard, &entity);
+        error = durable_limits(router, message, shard, &entity, &text);
     }
     if (error) {
         call_t *call = sequence >= client->settled ? call_find(client, sequence) : NULL;
@@ -296,7 +298,7 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
             *call = (call_t){0};
         }
         request_reject(router, client, sequence, error, RETRY_MS,
-                       store_cause(router, message->stored.shard, error));
+                       text ? text : store_cause(router, message->stored.shard, error));
         message_destroy(&message);
         if (entity) {
             entity_release(router, entity);

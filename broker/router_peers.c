@@ -110,7 +110,8 @@ static out_frame_t *frame_new(router_t *router)
         abort();
     }
     frame->next = NULL;
-    frame_begin(&frame->writer, &(frame_head_t){LIMIT_PROTOCOL_VERSION, router->generator.last, 0});
+    /* Only what the next home will know, too: clients name it as floors of their calls. */
+    frame_begin(&frame->writer, &(frame_head_t){LIMIT_PROTOCOL_VERSION, router->high_id_stored, 0});
     return frame;
 }
 

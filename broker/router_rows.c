@@ -47,7 +47,7 @@ static const char *fault_by_type(router_t *router, const store_message_t *stored
 const char *row_fault(router_t *router, const store_message_t *stored)
 {
     if (stored->id.value == 0 || id_is_too_high(router, stored->id)) {
-        return "its request id is 0, or more than a minute in the future";
+        return "its request id is 0, or ahead of the time and of all that brokers have made";
     }
     if (!shard_find(router, stored->shard)) {
         return "it is in a shard that does not exist";

@@ -214,9 +214,9 @@ typedef struct known_type {
 } known_type_t;
 
 enum {
-    DELAY_LEVELS = 12,      /* lists of entities that wait, one for each length of wait */
-    ENTITY_WINDOW = 16,     /* messages of one entity in flight */
-    FLOOR_AHEAD_MS = 60000, /* how far the floor of a call may be above all that is known here */
+    DELAY_LEVELS = 12,  /* lists of entities that wait, one for each length of wait */
+    ENTITY_WINDOW = 16, /* messages of one entity in flight */
+    ID_AHEAD_MS = 1000, /* how far an id that was not made here may be above the time */
     NOT_TAKEN_DELAY_MS = 50
 };
 
@@ -318,7 +318,7 @@ bool router_memory_is_full(const router_t *router);
 known_type_t *type_find(router_t *router, fabric_bytes_t name);
 /* OK, LIMIT_EXCEEDED or MALFORMED_MESSAGE, and why. */
 fabric_error_t headers_check(fabric_bytes_t headers, const char **text);
-/* Whether an id is more than a minute above the time and all ids that are known here. */
+/* Whether an id is above all that brokers have made, as far as is known here, and more than a second above the time for ids. */
 bool id_is_too_high(const router_t *router, request_id_t id);
 
 /* ---- router_calls.c ---- */

@@ -4,7 +4,9 @@
 
 #include "core/snowflake.h"
 
-enum { ID_JUMP_MS = 60000 }; /* ids farther apart than that are doubted */
+enum {
+    ID_JUMP_MS = 1000
+}; /* ids farther apart than that are doubted: no broker takes a floor so far ahead of its ids */
 
 static uint64_t retry_delay(session_t *session, uint64_t hint_ms, uint32_t attempt)
 {
@@ -23,7 +25,7 @@ static bool ids_are_near(uint64_t a, uint64_t b)
     return apart_ms <= ID_JUMP_MS && apart_ms >= -ID_JUMP_MS;
 }
 
-/* Calls whose floor is far ahead of all ids are refused, so one id that changed on the way must not stay: what is far from what we
+/* Calls whose floor is ahead of all ids are refused, so one id that changed on the way must not stay: what is far from what we
  * know counts when it is heard a second time. A floor that is too low only makes look-ups long.
  */
 void session_seen_id(session_t *session, uint64_t id)
@@ -77,6 +79,10 @@ static void note_accepted(session_t *session, uint32_t peer, call_t *call, uint6
     call->accepted = true;
     if (request_id != 0) {
         call->request_id = request_id;
+    }
+    if (request_id != 0 &&
+        call->flags &
+            REQUEST_DURABLE) { /* others are not stored: the next home may not know them */
         session_seen_id(session, request_id);
     }
 }

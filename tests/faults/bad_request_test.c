@@ -102,7 +102,7 @@ static void requests_over_their_limits(void **state)
     EXPECT(MALFORMED_MESSAGE, request.payload = fabric_bytes_of("\x91\xa2hi\xc0"));
     EXPECT(MALFORMED_MESSAGE, request.payload = fabric_bytes_of(""));
     EXPECT(MALFORMED_MESSAGE, request.flags = 0); /* Echo is durable */
-    EXPECT(MALFORMED_MESSAGE, request.floor = UINT64_MAX);
+    EXPECT(PERSISTENCE, request.floor = UINT64_MAX);
     EXPECT(PREDECESSOR_MISSING, request.predecessor = 100000);
     message_request_t request = good();
     assert_int_equal(ask(&request), FABRIC_OK); /* and then a good one */

@@ -91,7 +91,7 @@ static void limits_hold(void **state)
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_KIND);
     request = driver_request(22, "a", REQUEST_DURABLE);
     request.floor = UINT64_MAX;
-    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_MALFORMED_MESSAGE);
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_PERSISTENCE);
     driver_close(&driver);
 }
 
@@ -185,34 +185,101 @@ static void ids_of_tomorrow(router_config_t *config)
     config->high_id = id_at(&(driver_t){.config = *config}, 86400000);
 }
 
+/* Commits the only message that waits, and returns its id. */
+static uint64_t stored_id(driver_t *driver)
+{
+    const store_batch_t *batch = driver_take_batch(driver, 0);
+    assert_non_null(batch);
+    assert_int_equal(batch->message_count, 1);
+    uint64_t id = batch->messages[0]->id.value;
+    driver_batch_done(driver, 0);
+    return id;
+}
+
 static void assert_floor(driver_t *driver, uint64_t sequence, int64_t ahead_ms, bool taken)
 {
     message_request_t request = driver_request(sequence, "a", REQUEST_DURABLE);
     request.floor = id_at(driver, ahead_ms);
     driver_send(driver, "c1", request, &request);
     if (!taken) {
-        assert_int_equal(driver_rejected(driver, "c1", sequence), FABRIC_ERROR_MALFORMED_MESSAGE);
+        fabric_error_t error = driver_rejected(driver, "c1", sequence);
+        assert_int_equal(error, FABRIC_ERROR_PERSISTENCE);
+        assert_int_equal(fabric_error_class(error), FABRIC_CLASS_RETRY);
         return;
     }
-    const store_batch_t *batch = driver_take_batch(driver, 0);
-    assert_non_null(batch);
-    assert_int_equal(batch->message_count, 1);
-    assert_true(batch->messages[0]->id.value > request.floor);
-    driver_batch_done(driver, 0);
+    assert_true(stored_id(driver) > request.floor);
 }
 
-static void a_floor_is_at_most_a_minute_ahead(void **state)
+static void a_floor_is_at_most_a_second_ahead(void **state)
 {
     (void)state;
     driver_t *driver = open_with(NULL);
-    assert_floor(driver, 1, 60001, false);
+    assert_floor(driver, 1, 1001, false);
     assert_floor(driver, 2, INT64_C(86400000) * 365, false);
-    assert_floor(driver, 3, 60000, true);
+    assert_floor(driver, 3, 1000, true);
+    driver_pass_alive(driver, 10, (const char *const[]){"c1", NULL});
+    assert_floor(driver, 1, 1001, true); /* by and by it is no more than that */
     driver_close(&driver);
     driver = open_with(ids_of_tomorrow); /* the database's clock has gone back since */
-    assert_floor(driver, 1, 86400000 + 60001, false);
+    assert_floor(driver, 1, 86400000 + 1, false);
     assert_floor(driver, 2, 86400000, true);
-    assert_floor(driver, 3, 86400000 + 60000, true);
+    assert_floor(driver, 3, 86400000 + 1, false);
+    driver_close(&driver);
+}
+
+/* A client names floors as far ahead as it may, and farther, each above the id that it was given before. */
+static void floors_do_not_climb(void **state)
+{
+    (void)state;
+    static const int64_t steps_ms[] = {59000, 1000, 1, 0};
+    driver_t *driver = open_with(NULL);
+    uint64_t last = id_at(driver, 0);
+    for (uint64_t i = 1; i <= 400; i++) {
+        message_request_t request = driver_request(i, "a", REQUEST_DURABLE);
+        request.floor = last + ((uint64_t)steps_ms[i % 4] << 22);
+        driver_send(driver, "c1", request, &request);
+        if (driver_count(driver, "c1", KIND_REJECTED) > 0) {
+            assert_int_equal(driver_rejected(driver, "c1", i), FABRIC_ERROR_PERSISTENCE);
+            continue;
+        }
+        last = stored_id(driver);
+        assert_true(last > request.floor);
+        assert_true(last < id_at(driver, 1002));
+    }
+    assert_true(last > id_at(driver, 1000)); /* it tried */
+    driver_close(&driver);
+}
+
+/* The head of a frame tells an id, too. */
+static void ids_do_not_follow_what_peers_have_seen(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    driver_worker(driver, "w1", 101);
+    wire_writer_t frame = {0};
+    frame_begin(&frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, id_at(driver, 59000), 0});
+    driver_send_bytes(driver, "c1", wire_writer_bytes(&frame));
+    driver_send_bytes(driver, "w1", wire_writer_bytes(&frame));
+    wire_writer_destroy(&frame);
+    assert_floor(driver, 1, 0, true);
+    assert_floor(driver, 2, 59000, false);
+    driver_close(&driver);
+}
+
+/* What clients name as floors is known to the next home as well, though the database's clock goes back. */
+static void clients_are_told_stored_ids_only(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(NULL);
+    driver_worker(driver, "w1", 101);
+    driver_ask(driver, "c1", 1, "a", 0);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_take(driver, "c1", KIND_REPLY)->head.high_id, 0);
+    driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE | REQUEST_WANT_ACCEPTED);
+    uint64_t id = stored_id(driver);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    assert_int_equal(driver_take(driver, "c1", KIND_REPLY)->head.high_id, id);
     driver_close(&driver);
 }
 
@@ -463,7 +530,10 @@ int main(void)
         cmocka_unit_test(messages_must_fit_their_description),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(what_is_at_its_limit_is_taken),
-        cmocka_unit_test(a_floor_is_at_most_a_minute_ahead),
+        cmocka_unit_test(a_floor_is_at_most_a_second_ahead),
+        cmocka_unit_test(floors_do_not_climb),
+        cmocka_unit_test(ids_do_not_follow_what_peers_have_seen),
+        cmocka_unit_test(clients_are_told_stored_ids_only),
         cmocka_unit_test(high_ids_are_stored_though_nothing_durable_comes),
         cmocka_unit_test(headers_are_a_map),
         cmocka_unit_test(who_is_not_home_redirects),

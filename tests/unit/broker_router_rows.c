@@ -43,6 +43,12 @@ static void no_id(store_message_t *row)
 {
     row->id.value = 0;
 }
+static void id_of_a_few_seconds_ahead(store_message_t *row)
+{
+    router_config_t config;
+    driver_config(&config);
+    row->id = snowflake_make((snowflake_parts_t){.timestamp_ms = config.store_now_ms + 5000});
+}
 static void id_of_the_last_millisecond(store_message_t *row)
 {
     row->id.value = UINT64_MAX;
@@ -124,16 +130,27 @@ static void negative_time(store_message_t *row)
 }
 
 static void (*const damages[])(store_message_t *row) = {
-    no_id,         id_of_the_last_millisecond,
-    no_shard,      id_of_an_hour_ahead,
-    unknown_shard, unknown_group,
-    another_shard, no_type,
-    long_type,     no_entity,
-    long_entity,   no_tag,
-    long_tag,      large_payload,
-    not_durable,   unknown_flags,
-    large_headers, headers_of_no_form,
-    negative_time, long_traceparent,
+    no_id,
+    id_of_the_last_millisecond,
+    no_shard,
+    id_of_an_hour_ahead,
+    id_of_a_few_seconds_ahead,
+    unknown_shard,
+    unknown_group,
+    another_shard,
+    no_type,
+    long_type,
+    no_entity,
+    long_entity,
+    no_tag,
+    long_tag,
+    large_payload,
+    not_durable,
+    unknown_flags,
+    large_headers,
+    headers_of_no_form,
+    negative_time,
+    long_traceparent,
 };
 
 /* A router that has loaded a good row, a damaged one and another good one. */

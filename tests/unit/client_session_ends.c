@@ -252,6 +252,7 @@ static void test_one_wrong_id_is_not_believed(void **state)
     script_join(d, 0, 0);
     hear_id(d, 51);
     hear_id(d, 99 * minute);
+    hear_id(d, minute / 30); /* two seconds are too many already */
     script_ask(d, true, "a");
     assert_int_equal(script_pull_requests(d, 0), 1);
     assert_int_equal(d->head.high_id, 51);
@@ -264,6 +265,20 @@ static void test_one_wrong_id_is_not_believed(void **state)
     script_ask(d, true, "c");
     script_pull_requests(d, 0);
     assert_int_equal(d->head.high_id, 200 * minute + 5);
+}
+
+/* The next home does not know the ids of volatile messages that a former one has made, and would refuse them as floors. */
+static void test_ids_of_volatile_messages_are_no_floors(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    hear_id(d, 51);
+    uint64_t once = script_ask(d, false, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    script_reply(d, 0, once, 90);
+    script_ask(d, true, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.floor, 51);
 }
 
 static void test_deadlines_far_and_near(void **state)
@@ -511,6 +526,7 @@ int main(void)
         SESSION_TEST(test_accepted_is_never_certainly_not),
         SESSION_TEST(test_sockets_that_do_not_connect_are_opened_anew),
         SESSION_TEST(test_one_wrong_id_is_not_believed),
+        SESSION_TEST(test_ids_of_volatile_messages_are_no_floors),
         SESSION_TEST(test_deadlines_far_and_near),
         SESSION_TEST(test_volatile_is_never_resent),
         cmocka_unit_test(test_busy_window),
