@@ -134,6 +134,24 @@ fabric_error_t headers_check(fabric_bytes_t headers, const char **text)
     return wire_finish(&reader);
 }
 
+/* Readers would differ about which value counts. Rows are not checked so: they were accepted. */
+static bool has_key_twice(fabric_bytes_t headers)
+{
+    fabric_bytes_t keys[LIMIT_HEADERS_MAX];
+    wire_reader_t reader = wire_reader(headers);
+    uint32_t count = headers.size > 0 ? wire_get_map(&reader) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = wire_get_str(&reader);
+        (void)wire_get_bin(&reader);
+        for (uint32_t k = 0; k < i; k++) {
+            if (fabric_bytes_equal(keys[k], keys[i])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* The message must be known, as durable as it says, and (durable ones) fit its schema. */
 static fabric_error_t check_message(const known_type_t *type, const message_request_t *request,
                                     fabric_schema_fault_t *fault)
@@ -328,6 +346,10 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
     fabric_error_t error = check_limits(request, &text);
     if (!error) {
         error = headers_check(request->headers, &text);
+    }
+    if (!error && has_key_twice(request->headers)) {
+        text = "a header key is given twice";
+        error = FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     if (error) {
         refuse(router, client, request, error, 0, text);

@@ -130,21 +130,37 @@ static void client_hello(router_t *router, peer_t *peer, const message_hello_t *
 
 /* ---- workers ---- */
 
-static bool check_types(fabric_bytes_t types)
+typedef struct type_names {
+    char names[LIMIT_TYPES_MAX][256];
+    uint32_t count;
+} type_names_t;
+
+/* Reads one type, whose name must be a new one. */
+static bool check_type(wire_reader_t *reader, type_names_t *seen)
 {
-    wire_reader_t reader = wire_reader(types);
-    uint32_t count = wire_get_array(&reader);
-    if (reader.failed || count > LIMIT_TYPES_MAX) {
+    type_description_t *description = NULL;
+    if (type_description_parse(reader, &description)) {
         return false;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        type_description_t *description = NULL;
-        if (type_description_parse(&reader, &description)) {
-            return false;
-        }
-        type_description_destroy(&description);
+    bool is_new = true;
+    for (uint32_t i = 0; i < seen->count && is_new; i++) {
+        is_new = strcmp(seen->names[i], description->name) != 0;
     }
-    return wire_finish(&reader) == FABRIC_OK;
+    memcpy(seen->names[seen->count++], description->name, sizeof description->name);
+    type_description_destroy(&description);
+    return is_new;
+}
+
+static bool check_types(fabric_bytes_t types)
+{
+    type_names_t seen = {.count = 0};
+    wire_reader_t reader = wire_reader(types);
+    uint32_t count = wire_get_array(&reader);
+    bool good = !reader.failed && count <= LIMIT_TYPES_MAX;
+    for (uint32_t i = 0; i < count && good; i++) {
+        good = check_type(&reader, &seen);
+    }
+    return good && wire_finish(&reader) == FABRIC_OK;
 }
 
 static void copy_name(char name[256], fabric_bytes_t bytes)
@@ -198,7 +214,7 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
     if (!check_types(hello->types) || hello->weight > 1000000 || hello->window == 0 ||
         hello->window > 1000000) {
         peer_refuse(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE,
-                    "a worker's types, weight or window are malformed");
+                    "a worker's types, weight or window are malformed, or a type is given twice");
         return;
     }
     if (router->draining) {

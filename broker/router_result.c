@@ -59,15 +59,13 @@ static void finish(router_t *router, message_t *message, const message_result_t 
 
 static void dead_letter(router_t *router, message_t *message, const message_result_t *result)
 {
-    char text[LIMIT_TEXT_BYTES_MAX + 64];
+    char text[LIMIT_TEXT_BYTES_MAX + 1]; /* cut at the limit */
     int size =
         snprintf(text, sizeof text, "given up after %u attempts: %.*s", message->tally.attempts,
-                 (int)(result->payload.size < LIMIT_TEXT_BYTES_MAX ? result->payload.size
-                                                                   : LIMIT_TEXT_BYTES_MAX),
-                 (const char *)result->payload.data);
+                 (int)result->payload.size, (const char *)result->payload.data);
     message_result_t last = *result;
     last.error = FABRIC_ERROR_DEAD_LETTER;
-    last.payload = fabric_bytes(text, (size_t)size);
+    last.payload = fabric_bytes(text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
     router->counters.dead_letters++;
     finish(router, message, &last);
     batch_add_dead_letter(router, message, fabric_error_from_number(result->error));
@@ -231,38 +229,103 @@ static bool is_unhandled(const message_t *message, const message_result_t *resul
            result->error == FABRIC_ERROR_MALFORMED_MESSAGE;
 }
 
-void result_received(router_t *router, runner_t *runner, const message_result_t *result)
+/* ---- what a result says ---- */
+
+/* A durable reply must fit its schema, as far as the type is known here; a volatile one is left to the client. */
+static bool reply_fits(router_t *router, const message_t *message, fabric_bytes_t reply,
+                       fabric_schema_fault_t *fault)
 {
-    static const char text[] = "the worker's result is over its limits";
-    message_t *message = find_message(router, runner, result);
+    if ((message->stored.flags & (REQUEST_DURABLE | REQUEST_TELL)) != REQUEST_DURABLE) {
+        return true;
+    }
+    const known_type_t *type = type_find(router, message->stored.type);
+    const message_description_t *known =
+        type ? type_description_message(type->description, message->stored.tag) : NULL;
+    return !known || fabric_schema_check(known->reply, reply, fault) == FABRIC_OK;
+}
+
+/* Why nothing of the result may reach the caller; NULL: it may. */
+static const char *content_fault(router_t *router, const message_t *message,
+                                 const message_result_t *result, fabric_schema_fault_t *fault)
+{
+    bool ok = result->status == STATUS_OK;
+    if (result->status > STATUS_NOT_TAKEN) {
+        return "its status does not exist";
+    }
+    if (ok && (result->error != 0 || result->code != 0)) {
+        return "it is a reply with an error";
+    }
+    if (result->status == STATUS_FAILURE && result->error != FABRIC_ERROR_ENTITY_FAILURE) {
+        return "it is a failure with another error";
+    }
+    if (result->payload.size > LIMIT_PAYLOAD_BYTES_MAX) {
+        return "it is over its limits";
+    }
+    return ok && !reply_fits(router, message, result->payload, fault) ? fault->text : NULL;
+}
+
+typedef struct fault_text {
+    char text[sizeof(fabric_schema_fault_t) + 32];
+} fault_text_t;
+
+/* Leaves in the result only what its status allows. One that breaks the rules becomes a defect with MalformedMessage. */
+static void result_check(router_t *router, const runner_t *runner, const message_t *message,
+                         message_result_t *result, fault_text_t *text)
+{
+    fabric_schema_fault_t schema_fault = {""};
+    const char *fault = content_fault(router, message, result, &schema_fault);
+    if (fault) {
+        snprintf(text->text, sizeof text->text, "the worker's result: %s", fault);
+        offence(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, text->text);
+        result->status = STATUS_DEFECT;
+        result->error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        result->payload = fabric_bytes_of(text->text);
+    }
+    if (result->status == STATUS_DEFECT) {
+        bool malformed = result->error == FABRIC_ERROR_MALFORMED_MESSAGE;
+        result->error = malformed ? FABRIC_ERROR_MALFORMED_MESSAGE : FABRIC_ERROR_ENTITY_DEFECT;
+        result->code = 0;
+    }
+    if (result->status != STATUS_OK && result->payload.size > LIMIT_TEXT_BYTES_MAX) {
+        result->payload.size = LIMIT_TEXT_BYTES_MAX;
+    }
+}
+
+static void settle(router_t *router, message_t *message, const message_result_t *result)
+{
+    if (result->status == STATUS_NOT_TAKEN) {
+        not_taken(router, message, result);
+        return;
+    }
+    if (!is_final(result)) {
+        defect(router, message, result);
+        return;
+    }
+    bool unhandled = is_unhandled(message, result);
+    finish(router, message, result);
+    if (unhandled) {
+        router->counters.dead_letters++;
+        batch_add_dead_letter(router, message, FABRIC_ERROR_MALFORMED_MESSAGE);
+    }
+}
+
+void result_received(router_t *router, runner_t *runner, const message_result_t *received)
+{
+    message_t *message = find_message(router, runner, received);
     if (!message) {
         router->counters.results_refused++;
         return;
     }
-    message_result_t refused = *result;
-    if (result->status > STATUS_NOT_TAKEN || result->payload.size > LIMIT_PAYLOAD_BYTES_MAX ||
-        result->error > UINT32_MAX) {
-        refused.status = STATUS_DEFECT;
-        refused.error = FABRIC_ERROR_MALFORMED_MESSAGE;
-        refused.payload = fabric_bytes(text, sizeof text - 1);
-        result = &refused;
-    }
     entity_t *entity = message->entity;
-    const char *fault = result->status == STATUS_NOT_TAKEN ? NULL : order_fault(message);
+    const char *fault = received->status == STATUS_NOT_TAKEN ? NULL : order_fault(message);
     delivery_ended(runner, message);
     if (fault) {
         refuse(router, runner, message, fault);
-    } else if (result->status == STATUS_NOT_TAKEN) {
-        not_taken(router, message, result);
-    } else if (is_final(result)) {
-        bool unhandled = is_unhandled(message, result);
-        finish(router, message, result);
-        if (unhandled) {
-            router->counters.dead_letters++;
-            batch_add_dead_letter(router, message, FABRIC_ERROR_MALFORMED_MESSAGE);
-        }
     } else {
-        defect(router, message, result);
+        fault_text_t text;
+        message_result_t result = *received;
+        result_check(router, runner, message, &result, &text);
+        settle(router, message, &result);
     }
     if (entity->in_flight == 0) {
         entity->draining = false;

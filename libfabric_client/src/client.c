@@ -175,8 +175,9 @@ static size_t run_completions(fabric_client_t *client)
         fabric_outcome_t outcome;
         ready_list_remove(&calls, call);
         outcome_of(call, client->number, &outcome);
+        outcome_decode(call, NULL, &outcome);
         call->complete(call->context, &outcome,
-                       call->error ? (fabric_bytes_t){NULL, 0} : call->answer);
+                       outcome.error ? (fabric_bytes_t){NULL, 0} : call->answer);
         client_link_release(client->link, &call);
     }
     return count;

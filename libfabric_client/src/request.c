@@ -38,6 +38,13 @@ static fabric_error_t check_headers(const fabric_call_t *description, reason_t *
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "headers: NULL");
     }
     for (size_t i = 0; i < description->header_count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (fabric_bytes_equal(fabric_bytes_of(description->headers[i].name),
+                                   fabric_bytes_of(description->headers[k].name))) {
+                return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                                  "headers[%zu]: the name is that of headers[%zu]", i, k);
+            }
+        }
         if (address_check_name(fabric_bytes_of(description->headers[i].name))) {
             return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED,
                               "headers[%zu]: a name has 1 to 255 bytes", i);
@@ -318,11 +325,14 @@ void outcome_of_reason(fabric_error_t error, const reason_t *reason, fabric_outc
 void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome)
 {
     bool has_reply = !(call->flags & REQUEST_TELL) && !call->query;
-    if (call->error || !reply || !has_reply || !call->message->reply) {
+    bool is_checked = call->flags & REQUEST_DURABLE; /* by the broker */
+    if (call->error || !has_reply || !call->message->reply || (!reply && is_checked)) {
         return;
     }
     fabric_schema_fault_t fault = {{0}};
-    outcome->error = fabric_schema_decode(call->message->reply, call->answer, &fault, reply);
+    const fabric_schema_t *schema = call->message->reply;
+    outcome->error = reply ? fabric_schema_decode(schema, call->answer, &fault, reply)
+                           : fabric_schema_check(schema, call->answer, &fault);
     if (outcome->error) {
         set_text(outcome, fabric_bytes_of(fault.text));
     }

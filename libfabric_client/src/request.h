@@ -23,7 +23,7 @@ void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *ou
 /* The outcome of a call that could not be started. */
 void outcome_of_reason(fabric_error_t error, const reason_t *reason, fabric_outcome_t *outcome);
 /* Decodes the reply of a call that ended well; where that fails, the outcome becomes
- * MALFORMED_MESSAGE. `reply` may be NULL. */
+ * MALFORMED_MESSAGE. `reply` may be NULL: then a volatile call's reply is checked, which no broker has done. */
 void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome);
 
 #endif

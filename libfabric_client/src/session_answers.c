@@ -110,10 +110,29 @@ fabric_error_t session_take_accepted(session_t *session, uint32_t peer, wire_rea
     return FABRIC_OK;
 }
 
+/* Whether status, error, code and size belong together. */
+static bool reply_is_sound(const message_reply_t *reply)
+{
+    bool fits = reply->payload.size <= LIMIT_PAYLOAD_BYTES_MAX;
+    if (reply->status == STATUS_OK) {
+        return fits && reply->error == 0 && reply->code == 0;
+    }
+    if (reply->status == STATUS_FAILURE) {
+        return fits && reply->error == FABRIC_ERROR_ENTITY_FAILURE;
+    }
+    return fits && reply->status == STATUS_DEFECT && reply->error != 0;
+}
+
 static void apply_reply(session_t *session, uint32_t peer, const message_reply_t *reply)
 {
     call_t *call = find_sent(session, peer, reply->sequence);
     if (!call) {
+        return;
+    }
+    if (!reply_is_sound(reply)) {
+        session->stats.malformed++;
+        session_end_text(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN,
+                         "the broker's reply contradicts itself");
         return;
     }
     note_accepted(session, peer, call, reply->request_id);
@@ -123,8 +142,7 @@ static void apply_reply(session_t *session, uint32_t peer, const message_reply_t
     } else if (reply->status == STATUS_OK) {
         session_end(session, call, FABRIC_OK, reply->payload);
     } else {
-        fabric_error_t error = fabric_error_from_number(reply->error);
-        session_end(session, call, error ? error : FABRIC_ERROR_INTERNAL, reply->payload);
+        session_end(session, call, fabric_error_from_number(reply->error), reply->payload);
     }
 }
 

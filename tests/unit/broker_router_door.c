@@ -127,7 +127,7 @@ static void put_headers(wire_writer_t *headers, uint32_t count, size_t value_siz
     static const uint8_t zeros[LIMIT_HEADER_BYTES_MAX];
     wire_put_map(headers, count);
     for (uint32_t i = 0; i < count; i++) {
-        wire_put_text(headers, "n");
+        wire_put_text(headers, (char[]){(char)('0' + i), '\0'});
         wire_put_bin(headers, fabric_bytes(zeros, value_size));
     }
 }
@@ -316,8 +316,13 @@ static void headers_are_a_map(void **state)
     request.headers = fabric_bytes_of("\x81\xa1n\xc4\x01v");
     driver_send(driver, "c1", request, &request);
     assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
-    const char *const bad[] = {"\x81\xa1n\xa1v", "\x81\xa0\xc4\x01v", "\x82\xa1n\xc4\x01v", "x"};
-    for (uint64_t i = 0; i < 4; i++) {
+    const char *const bad[] = {"\x81\xa1n\xa1v",
+                               "\x81\xa0\xc4\x01v",
+                               "\x82\xa1n\xc4\x01v",
+                               "x",
+                               "\x82\xa1n\xc4\x01v\xa1n\xc4\x01w",
+                               "\x83\xa1n\xc4\x01v\xa1m\xc4\x01v\xa1m\xc4\x01v"};
+    for (uint64_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         request.sequence = 2 + i;
         request.headers = fabric_bytes_of(bad[i]);
         assert_int_equal(error_of(driver, &request), FABRIC_ERROR_MALFORMED_MESSAGE);

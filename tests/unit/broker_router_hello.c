@@ -5,8 +5,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "core/limits.h"
+#include "core/type_description.h"
 #include "tests/lib/router_driver.h"
 
 static message_hello_t good_hello(void)
@@ -74,6 +76,39 @@ static void a_bad_hello_is_refused(void **state)
     hello.role = ROLE_BROKER;
     assert_int_equal(refused(driver, &hello), FABRIC_ERROR_UNKNOWN_KIND);
     driver_close(&driver);
+}
+
+static void put_type(wire_writer_t *types, const char *name)
+{
+    type_description_t type = {.group = "default", .mailbox_capacity = 1, .concurrency = 1};
+    snprintf(type.name, sizeof type.name, "%s", name);
+    type_description_put(&type, types);
+}
+
+static void a_type_given_twice_is_refused(void **state)
+{
+    (void)state;
+    static const char *const last[] = {"Order", "Counter"};
+    for (size_t i = 0; i < 2; i++) {
+        driver_t *driver = driver_open();
+        wire_writer_t types = {0};
+        message_hello_t hello = good_hello();
+        hello.role = ROLE_WORKER;
+        hello.window = 10;
+        wire_put_array(&types, 3);
+        put_type(&types, "Counter");
+        put_type(&types, "Account");
+        put_type(&types, last[i]);
+        hello.types = wire_writer_bytes(&types);
+        if (i == 0) {
+            driver_send(driver, "x", hello, &hello);
+            driver_take(driver, "x", KIND_WELCOME);
+        } else {
+            assert_int_equal(refused(driver, &hello), FABRIC_ERROR_MALFORMED_MESSAGE);
+        }
+        wire_writer_destroy(&types);
+        driver_close(&driver);
+    }
 }
 
 static void a_peer_stays_what_it_is(void **state)
@@ -259,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_is_welcomed_with_the_map),
         cmocka_unit_test(a_bad_hello_is_refused),
+        cmocka_unit_test(a_type_given_twice_is_refused),
         cmocka_unit_test(a_peer_stays_what_it_is),
         cmocka_unit_test(strangers_are_asked_who_they_are),
         cmocka_unit_test(only_the_newest_connection_counts),

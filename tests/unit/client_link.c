@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 
 #include <poll.h>
 #include <pthread.h>
@@ -163,13 +164,47 @@ static void test_payload_as_encoded(void **state)
     free(payload);
 }
 
+static void on_malformed(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    tally_t *tally = (tally_t *)context;
+    tally->count++;
+    tally->last = outcome->error;
+    tally->good += payload.size > 0;
+}
+
+/* No broker has checked it. Whoever does not decode it must not take it for a good one either. */
+static void test_a_volatile_reply_fits_its_schema(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    fabric_call_t call = {
+        .entity = counter(), .message = &echo, .payload = fabric_bytes("\x91\xa1x", 3)};
+    uint8_t *payload = NULL;
+    number_t reply;
+    fabric_outcome_t outcome;
+    assert_int_equal(fabric_client_call(f->client, &call, &reply, NULL, NULL, NULL),
+                     FABRIC_ERROR_MALFORMED_MESSAGE);
+    assert_int_equal(fabric_client_call(f->client, &call, NULL, &payload, NULL, &outcome),
+                     FABRIC_ERROR_MALFORMED_MESSAGE);
+    assert_null(payload);
+    assert_non_null(strstr(outcome.text, "value"));
+    assert_int_equal(fabric_client_broadcast(f->client, &call, 1, NULL, 0, &outcome),
+                     FABRIC_ERROR_MALFORMED_MESSAGE);
+    tally_t tally = {0};
+    assert_int_equal(fabric_client_start(f->client, &call, on_malformed, &tally, NULL), FABRIC_OK);
+    while (tally.count == 0) {
+        assert_int_equal(fabric_client_wait(f->client, PATIENCE_MS), 1);
+    }
+    assert_int_equal(tally.last, FABRIC_ERROR_MALFORMED_MESSAGE);
+    assert_int_equal(tally.good, 0);
+}
+
 static void test_large_payload(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
     size_t size = 1048576;
     uint8_t *bytes = (uint8_t *)calloc(1, size + 1);
     fabric_call_t call = {
-        .entity = counter(), .message = &echo, .payload = fabric_bytes(bytes, size)};
+        .entity = counter(), .message = &durable_echo, .payload = fabric_bytes(bytes, size)};
     uint8_t *payload = NULL;
     size_t got = 0;
     assert_int_equal(fabric_client_call(f->client, &call, NULL, &payload, &got, NULL), FABRIC_OK);
@@ -205,7 +240,14 @@ static void test_bad_arguments(void **state)
     call.header_count = 65;
     assert_int_equal(fabric_client_call(f->client, &call, NULL, NULL, NULL, NULL),
                      FABRIC_ERROR_LIMIT_EXCEEDED);
+    const fabric_header_t twice[] = {{"x", fabric_bytes("y", 1)}, {"x", fabric_bytes("z", 1)}};
+    call.headers = twice;
+    call.header_count = 2;
+    assert_int_equal(fabric_client_call(f->client, &call, NULL, NULL, NULL, &outcome),
+                     FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_string_equal(outcome.text, "headers[1]: the name is that of headers[0]");
     header.value.size = 1000000;
+    call.headers = &header;
     call.header_count = 1;
     assert_int_equal(fabric_client_call(f->client, &call, NULL, NULL, NULL, NULL),
                      FABRIC_ERROR_LIMIT_EXCEEDED);
@@ -236,9 +278,11 @@ static void test_arguments_at_their_limits(void **state)
     static uint8_t zeros[LIMIT_PAYLOAD_BYTES_MAX + 1];
     char text[LIMIT_NAME_BYTES_MAX + 2];
     fabric_header_t headers[LIMIT_HEADERS_MAX + 1];
+    char names[LIMIT_HEADERS_MAX + 1][8];
     memset(text, 'x', sizeof text);
     for (size_t i = 0; i <= LIMIT_HEADERS_MAX; i++) {
-        headers[i] = (fabric_header_t){"x", fabric_bytes("y", 1)};
+        snprintf(names[i], sizeof names[i], "x%zu", i);
+        headers[i] = (fabric_header_t){names[i], fabric_bytes("y", 1)};
     }
     for (size_t over = 0; over <= 1; over++) { /* at the limit, and one more */
         fabric_error_t expected = over ? FABRIC_ERROR_LIMIT_EXCEEDED : FABRIC_OK;
@@ -599,6 +643,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_errors_of_entity_and_broker, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
         cmocka_unit_test_setup_teardown(test_payload_as_encoded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_volatile_reply_fits_its_schema, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_payload, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_arguments_at_their_limits, setup, teardown),

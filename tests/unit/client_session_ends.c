@@ -492,6 +492,30 @@ static void test_failure_carries_code_and_text(void **state)
     call_destroy(&call);
 }
 
+static void test_a_reply_that_contradicts_itself_says_nothing(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    const message_reply_t bad[] = {
+        {.status = STATUS_OK, .error = FABRIC_ERROR_BUSY},
+        {.status = STATUS_OK, .code = 7},
+        {.status = STATUS_FAILURE},
+        {.status = STATUS_FAILURE, .error = FABRIC_ERROR_BUSY, .code = 7},
+        {.status = STATUS_DEFECT},
+        {.status = STATUS_NOT_TAKEN, .error = FABRIC_ERROR_ENTITY_NOT_ASSIGNED},
+    };
+    script_join(d, 0, 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        message_reply_t reply = bad[i];
+        reply.sequence = script_ask(d, i % 2 == 0, "a");
+        reply.request_id = 5;
+        script_pull(d, 0);
+        script_frame(&d->out);
+        message_put_reply(&d->out, &reply);
+        script_deliver(d, 0);
+        script_expect_end(d, reply.sequence, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    }
+}
+
 /* ---- closing ---- */
 
 static void test_close(void **state)
@@ -535,6 +559,7 @@ int main(void)
         SESSION_TEST(test_former_call_is_a_resend_from_the_start),
         SESSION_TEST(test_query_is_asked_again_after_a_break),
         SESSION_TEST(test_failure_carries_code_and_text),
+        SESSION_TEST(test_a_reply_that_contradicts_itself_says_nothing),
         SESSION_TEST(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

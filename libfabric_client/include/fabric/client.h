@@ -119,12 +119,13 @@ typedef struct fabric_call {
     fabric_call_key_t
         key; /**< settles a former call: the same contents under the same key; default: a new key */
     const char *traceparent;        /**< W3C trace context, or NULL */
-    const fabric_header_t *headers; /**< up to 64 */
+    const fabric_header_t *headers; /**< up to 64, no two of the same name */
     size_t header_count;            /**< number of headers */
 } fabric_call_t;
 
 /** The end of an asynchronous call. `payload` is the encoded reply: decode it with
- * fabric_schema_decode and the message's reply schema. */
+ * fabric_schema_decode and the message's reply schema. A volatile reply that does not fit that schema ends the call with
+ * MALFORMED_MESSAGE; brokers check durable ones. */
 typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome,
                                   fabric_bytes_t payload);
 
