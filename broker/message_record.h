@@ -38,8 +38,10 @@ typedef struct message {
     uint32_t unrecorded; /* rows of its tally that are not committed: it is not delivered before */
     uint32_t wave;       /* of its runner, of the delivery in flight */
     bool charged; /* tally.attempts counts the delivery alone that is under way, or about to be */
-    uint64_t activation;  /* of the delivery in flight */
-    uint64_t deadline_ms; /* volatile: the router's clock; 0: none */
+    uint64_t activation; /* of the delivery in flight */
+    uint64_t
+        deadline_ms; /* the router's clock; 0: none. A durable message's is its call's from acceptance on */
+    uint32_t life;        /* volatile: of its client */
     uint64_t predecessor; /* of the request, until it is accepted */
     uint64_t floor;
     unsigned lookup_outcome; /* while the call waits: see router_lookup.c */

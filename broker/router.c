@@ -134,7 +134,16 @@ static fabric_error_t common_message(router_t *router, peer_t *peer, message_kin
     }
     if (kind == KIND_PONG) {
         message_pong_t pong;
+        router->counters.unexpected++; /* pings of brokers are not answered */
         return message_get_pong(body, &pong);
+    }
+    if (kind == KIND_QUERY) {
+        message_query_t query;
+        fabric_error_t error = message_get_query(body, &query);
+        if (!error) {
+            query_received(router, peer, &query);
+        }
+        return error;
     }
     if (kind == KIND_MAP_WANTED) {
         message_map_wanted_t wanted;
@@ -163,18 +172,11 @@ static fabric_error_t client_message(router_t *router, peer_t *peer, message_kin
         }
         return error;
     }
-    if (kind == KIND_QUERY) {
-        message_query_t query;
-        fabric_error_t error = message_get_query(body, &query);
-        if (!error) {
-            query_received(router, peer, &query);
-        }
-        return error;
-    }
     if (kind == KIND_BYE) {
         message_bye_t bye;
         fabric_error_t error = message_get_bye(body, &bye);
         if (!error) {
+            client_ends_life(peer->client);
             peer_detach(router, peer);
         }
         return error;
@@ -197,6 +199,16 @@ static bool read_result_head(wire_reader_t *body, message_result_t *result)
     return !body->failed;
 }
 
+static void refuse_request_of_worker(router_t *router, peer_t *peer, uint64_t sequence)
+{
+    message_rejected_t rejected = {
+        .sequence = sequence,
+        .error = FABRIC_ERROR_UNKNOWN_KIND,
+        .text = fabric_bytes_of("a worker sends no requests: a client does, on its own connection"),
+    };
+    message_put_rejected(peer_writer(router, peer), &rejected);
+}
+
 static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kind_t kind,
                                      wire_reader_t *body)
 {
@@ -209,6 +221,13 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
             result_received(router, runner, &result);
         }
         return error;
+    }
+    if (kind == KIND_REQUEST) {
+        message_request_t request;
+        if (message_get_request(body, &request) == FABRIC_OK) {
+            refuse_request_of_worker(router, peer, request.sequence);
+        }
+        return FABRIC_ERROR_UNKNOWN_KIND;
     }
     if (kind == KIND_RELEASED) {
         message_released_t released;
@@ -232,13 +251,15 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
 /* What one frame has led to. */
 typedef struct frame_effects {
     bool asked;   /* a stranger was asked who it is */
-    int hellos;   /* that were answered */
-    bool refused; /* a stranger was: it is not worth an ear any more */
+    int hellos;   /* so far */
+    bool hello;   /* the message at hand is one */
+    bool refused; /* the peer was: the rest of the frame is not worth an ear any more */
 } frame_effects_t;
 
 /* A peer that has not said hello, or whose runner was given up meanwhile. */
 static void stranger_message(router_t *router, peer_t *peer, message_kind_t kind, bool *asked)
 {
+    router->counters.strangers++;
     if (kind == KIND_RESULT) {
         router->counters.results_refused++; /* of a deposed owner */
     }
@@ -252,17 +273,23 @@ static void stranger_message(router_t *router, peer_t *peer, message_kind_t kind
 static fabric_error_t message_received(router_t *router, peer_t *peer, wire_reader_t *body,
                                        frame_effects_t *effects)
 {
-    message_kind_t kind;
+    message_kind_t kind = (message_kind_t)0;
     fabric_error_t error = message_open(body, &kind);
+    effects->hello = kind == KIND_HELLO;
     if (error) {
         return error;
     }
     if (kind == KIND_HELLO) {
         message_hello_t hello;
         error = message_get_hello(body, &hello);
-        if (!error && effects->hellos++ < HELLOS_PER_FRAME) {
+        effects->refused = !error && effects->hellos++ == HELLOS_PER_FRAME;
+        if (effects->refused) {
+            peer_refuse(router, peer, FABRIC_ERROR_BUSY, "too many hellos in one frame");
+        } else if (!error) {
             hello_received(router, peer, &hello);
         }
+    } else if (peer->retired) {
+        router->counters.outdated++;
     } else if (peer->client) {
         error = client_message(router, peer, kind, body);
     } else if (peer->runner) {
@@ -273,12 +300,12 @@ static fabric_error_t message_received(router_t *router, peer_t *peer, wire_read
     return error;
 }
 
-/* Known peers are not refused as a whole: what cannot be read fails alone (I14). */
+/* Known peers are not refused as a whole: what cannot be read fails alone (I14), but for a hello, which has its answer. */
 static void malformed(router_t *router, peer_t *peer, fabric_error_t error, const char *text,
                       frame_effects_t *effects)
 {
     router->counters.malformed++;
-    if (!peer->client && !peer->runner) {
+    if (effects->hello || (!peer->client && !peer->runner)) {
         effects->refused = true;
         peer_refuse(router, peer, error, text);
     } else {
@@ -296,6 +323,7 @@ static void read_messages(router_t *router, peer_t *peer, wire_reader_t *reader)
             malformed(router, peer, error, "a message could not be read", &effects);
         }
     }
+    effects.hello = false;
     if (reader->failed) {
         malformed(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE,
                   "the rest of a frame could not be read", &effects);
@@ -319,7 +347,11 @@ void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t 
 {
     router->now_ms = now_ms;
     peer_t *peer = peer_find_or_add(router, routing_id);
-    if (!peer || peer->retired) {
+    if (!peer) {
+        return; /* counted as refused */
+    }
+    if (peer->doomed > 0) {
+        router->counters.outdated++;
         return;
     }
     wire_reader_t reader;
@@ -329,11 +361,13 @@ void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t 
         frame_refused(router, peer, error);
         return; /* no sign of life: a spoilt byte may have shifted all frames of the connection */
     }
-    peer->heard_ms = now_ms;
     if (peer->client) {
         client_settle(router, peer->client, head.settled);
     }
     read_messages(router, peer, &reader);
+    if (!peer->retired) {
+        peer->heard_ms = now_ms;
+    }
     if (peer->map_due) {
         peer_send_map(router, peer);
     }
@@ -386,7 +420,8 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
     wire_reader_t reader = wire_reader(description);
     type_description_t *parsed = NULL;
     if (type_description_parse(&reader, &parsed)) {
-        return; /* a damaged row: its type stays unknown */
+        router->counters.damaged++; /* its type stays unknown */
+        return;
     }
     assert(parsed);
     known_type_t *type = type_find(router, fabric_bytes_of(parsed->name));

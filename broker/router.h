@@ -184,6 +184,14 @@ typedef struct router_counters {
     uint64_t batches;       /* commits answered */
     uint64_t pending;       /* durable messages accepted and not ended, now */
     uint64_t damaged;       /* rows that are no messages or replies */
+    /* dropped without an answer to each */
+    uint64_t
+        outdated; /* messages on connections that newer ones have replaced, or that are given up */
+    uint64_t strangers;  /* messages of peers without a hello: they were asked who they are */
+    uint64_t unexpected; /* messages that nobody waits for: PONGs, RELEASED under an older token */
+    uint64_t
+        unsent; /* for peers that are gone or do not read: messages, of those in frames the frames */
+    uint64_t abandoned; /* volatile messages that were not begun: their clients had said goodbye */
 } router_counters_t;
 void router_counters(const router_t *router, router_counters_t *counters);
 

@@ -326,11 +326,8 @@ static void message_refused_by_store(router_t *router, message_t *message,
                                      const store_rejection_t *rejection)
 {
     entity_t *entity = message->entity;
-    client_t *client = client_find(router, message->stored.call.client);
-    if (client) {
-        request_reject(router, client, message->stored.call.sequence, FABRIC_ERROR_STORE_REJECTED,
-                       0, refusal_by_store("message", rejection).text);
-    }
+    message_reject(router, message, FABRIC_ERROR_STORE_REJECTED, 0,
+                   refusal_by_store("message", rejection).text);
     message_end(router, message, FABRIC_ERROR_STORE_REJECTED);
     entity_release(router, entity);
 }
@@ -338,11 +335,8 @@ static void message_refused_by_store(router_t *router, message_t *message,
 /* Not even its defect can be stored: it stays pending in the store, and the mark below it. */
 static void message_strand(router_t *router, message_t *message, const store_rejection_t *rejection)
 {
-    client_t *client = client_find(router, message->stored.call.client);
-    if (client) {
-        request_reject(router, client, message->stored.call.sequence, FABRIC_ERROR_OUTCOME_UNKNOWN,
-                       0, refusal_by_store("reply", rejection).text);
-    }
+    message_reject(router, message, FABRIC_ERROR_OUTCOME_UNKNOWN, 0,
+                   refusal_by_store("reply", rejection).text);
     entity_t *entity = message->entity;
     if (entity) { /* not one of a damaged row */
         entity_remove(router, message);

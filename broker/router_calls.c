@@ -3,14 +3,22 @@
 
 #include "broker/router_state.h"
 
-/* EVICT_TRIES: of the clients that are away longest, how many are looked at for one to be forgotten early. */
-enum { RING_FIRST = 64, EVICT_TRIES = 8, CLIENT_SHARE = 4 };
+/* EVICT_TRIES: of the clients that are away longest, how many are looked at for one to be forgotten early.
+ * OVERDUE_MS: how often a client's calls are looked through for those at their deadlines, at most. */
+enum { RING_FIRST = 64, EVICT_TRIES = 8, CLIENT_SHARE = 4, OVERDUE_MS = 100 };
 
 client_t *client_find(router_t *router, uint64_t number)
 {
     client_t *client = NULL;
     HASH_FIND(by_number, router->clients, &number, sizeof number, client);
     return client;
+}
+
+client_t *client_of(router_t *router, const message_t *message)
+{
+    client_t *client = client_find(router, message->stored.call.client);
+    bool durable = message->stored.flags & REQUEST_DURABLE;
+    return client && (durable || client->life == message->life) ? client : NULL;
 }
 
 /* Whether a call is not committed yet: a resend would not find it in the store. */
@@ -58,6 +66,7 @@ client_t *client_add(router_t *router, uint64_t number)
     client->number = number;
     client->calls = calls;
     client->capacity = RING_FIRST;
+    client->deadline_ms = UINT64_MAX;
     HASH_ADD(by_number, router->clients, number, sizeof client->number, client);
     client->away_since_ms = router->now_ms;
     DL_APPEND2(router->away, client, away_prev, away_next);
@@ -163,10 +172,13 @@ void call_open(call_t *call, message_t *message)
 
 /* ---- answers ---- */
 
+/* A durable call's answer waits in the store for whoever asks again; a volatile one's is lost without its peer. */
 static peer_t *peer_of(router_t *router, const message_t *message)
 {
-    client_t *client = client_find(router, message->stored.call.client);
-    return client ? client->peer : NULL;
+    const client_t *client = client_of(router, message);
+    peer_t *peer = client ? client->peer : NULL;
+    router->counters.unsent += !peer && !(message->stored.flags & REQUEST_DURABLE);
+    return peer;
 }
 
 void call_send_accepted(router_t *router, const message_t *message)
@@ -199,11 +211,12 @@ bool call_same_contents(const store_message_t *a, const store_message_t *b)
            fabric_bytes_equal(a->tag, b->tag) && fabric_bytes_equal(a->payload, b->payload);
 }
 
-/* Answers a resend of a call that is known here. */
-static void call_answer_again(router_t *router, client_t *client, const call_t *call,
+/* Answers a resend of a call that is known here: at once, or when the call's own answer is there. */
+static void call_answer_again(router_t *router, client_t *client, call_t *call,
                               const message_t *again)
 {
     const message_t *message = call->message;
+    call_set_deadline(client, call, again->deadline_ms);
     if (call->state == CALL_REFUSED) {
         request_reject(router, client, call->sequence, call->error, 0, "");
     } else if (message && !call_same_contents(&message->stored, &again->stored)) {
@@ -214,6 +227,46 @@ static void call_answer_again(router_t *router, client_t *client, const call_t *
     } else if (message && message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED) &&
                message->state != MESSAGE_IN_LANE) {
         call_send_accepted(router, message);
+    }
+}
+
+/* ---- callers whose patience is over ---- */
+
+/* Rounded up, so that a client's calls are looked through once for all of the same time. */
+void call_set_deadline(client_t *client, call_t *call, uint64_t deadline_ms)
+{
+    call->deadline_ms = deadline_ms > 0 ? deadline_ms - deadline_ms % OVERDUE_MS + OVERDUE_MS : 0;
+    if (deadline_ms > 0 && call->deadline_ms < client->deadline_ms) {
+        client->deadline_ms = call->deadline_ms;
+    }
+}
+
+/* What is stored will be handled; what is not may be stored yet. */
+static void tell_overdue(router_t *router, client_t *client, const call_t *call)
+{
+    const message_t *message = call->message;
+    if (!message || message->state == MESSAGE_IN_LANE) {
+        request_reject(router, client, call->sequence, FABRIC_ERROR_OUTCOME_UNKNOWN, 0,
+                       "the deadline has passed, and it is not known yet whether it is stored");
+    } else if (!(message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED))) {
+        call_send_accepted(router, message);
+    }
+}
+
+void client_tell_overdue(router_t *router, client_t *client)
+{
+    client->deadline_ms = UINT64_MAX;
+    for (uint64_t i = 0; i < client->capacity; i++) {
+        call_t *call = &client->calls[i];
+        if (call->deadline_ms == 0 || (call->state != CALL_WAITING && call->state != CALL_OPEN)) {
+            continue;
+        }
+        if (call->deadline_ms <= router->now_ms) {
+            call->deadline_ms = 0;
+            tell_overdue(router, client, call);
+        } else if (call->deadline_ms < client->deadline_ms) {
+            client->deadline_ms = call->deadline_ms;
+        }
     }
 }
 
@@ -229,8 +282,12 @@ bool call_predecessor_known(client_t *client, uint64_t predecessor)
     return call && call->state != CALL_WAITING;
 }
 
-static void hold(router_t *router, client_t *client, message_t *message)
+static void hold(router_t *router, client_t *client, message_t *message, call_t *call)
 {
+    if (call) {
+        call->state = CALL_WAITING;
+        call_set_deadline(client, call, message->deadline_ms);
+    }
     router->held++;
     account(router, client, message->size, 0);
     message->chain = NULL;
@@ -290,18 +347,17 @@ void call_arrived(router_t *router, client_t *client, message_t *message)
             message_destroy(&message);
             return;
         }
-        if (call) {
-            call->state = CALL_WAITING;
-        }
-        hold(router, client, message);
+        hold(router, client, message, call);
         lookup_add(router, client, message);
         return;
     }
-    if (!call) {
-        message_destroy(&message); /* a first send of a call that is settled: a stray frame */
+    if (!call) { /* it may have been sent before, by an earlier process under this client number */
+        request_reject(router, client, sequence, FABRIC_ERROR_OUTCOME_UNKNOWN, 0,
+                       "a first send of a call that the client has settled: its sequence, or the "
+                       "client number, was used before");
+        message_destroy(&message);
     } else if (client->waiting) {
-        call->state = CALL_WAITING;
-        hold(router, client, message);
+        hold(router, client, message, call);
     } else if (!call_predecessor_known(client, message->predecessor)) {
         request_reject(router, client, sequence, FABRIC_ERROR_PREDECESSOR_MISSING, 0, "");
         message_destroy(&message);
@@ -340,6 +396,11 @@ void client_leave(router_t *router, client_t *client)
     client->peer = NULL;
     client->away_since_ms = router->now_ms;
     DL_APPEND2(router->away, client, away_prev, away_next);
+}
+
+void client_ends_life(client_t *client)
+{
+    client->life++;
 }
 
 void client_return(router_t *router, client_t *client, peer_t *peer)

@@ -15,6 +15,7 @@ void request_reject(router_t *router, client_t *client, uint64_t sequence, fabri
 {
     router->counters.rejected++;
     if (!client->peer) {
+        router->counters.unsent++;
         return;
     }
     message_rejected_t rejected = {.sequence = sequence,
@@ -22,6 +23,17 @@ void request_reject(router_t *router, client_t *client, uint64_t sequence, fabri
                                    .retry_after_ms = retry_after_ms,
                                    .text = fabric_bytes_of(text)};
     message_put_rejected(peer_writer(router, client->peer), &rejected);
+}
+
+void message_reject(router_t *router, const message_t *message, fabric_error_t error,
+                    uint32_t retry_after_ms, const char *text)
+{
+    client_t *client = client_of(router, message);
+    if (client) {
+        request_reject(router, client, message->stored.call.sequence, error, retry_after_ms, text);
+    } else {
+        router->counters.unsent++;
+    }
 }
 
 /* Refuses a request. A durable one that is refused for good is remembered, so that its successors are not held up. */
@@ -266,6 +278,7 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
     message_t *message = message_new(&stored);
     message->stored.id = snowflake_next(&router->generator, store_now_ms(router));
     message->deadline_ms = deadline(router, request->deadline_ms);
+    message->life = client->life;
     message->entity = entity;
     message_add(router, message);
     entity_append(router, entity, message);
@@ -333,8 +346,11 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     message_add(router, message);
     if (sequence >= client->settled) {
         call_t *call = call_find(client, sequence);
-        call_open(call ? call : call_add(router, client, sequence), message);
+        call = call ? call : call_add(router, client, sequence);
+        call_open(call, message);
+        call_set_deadline(client, call, message->deadline_ms);
     }
+    message->deadline_ms = 0;
     unended_add(router, message);
     batch_add_message(router, message);
 }
@@ -389,5 +405,6 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
     message_t *message = message_new(&stored);
     message->predecessor = request->predecessor;
     message->floor = request->floor;
+    message->deadline_ms = deadline(router, request->deadline_ms);
     call_arrived(router, client, message);
 }

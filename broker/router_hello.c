@@ -1,4 +1,5 @@
 /* Handshakes: hellos of clients and workers, and the welcome or refusal that answers them. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "broker/router_state.h"
@@ -76,6 +77,28 @@ static incarnation_t incarnation_of(const message_hello_t *hello)
     return incarnation;
 }
 
+/* A hello whose number is not larger than that of an earlier one of the same process. On the connection that counts it is the
+ * same hello once more, which has the same answer. From elsewhere it may be late, of a connection that is gone, or of somebody
+ * who does not count: neither disturbs the connection that counts. True: it is welcome.
+ */
+static bool hello_again(router_t *router, peer_t *peer, bool counts, uint64_t number,
+                        uint64_t known)
+{
+    if (counts && number == known) {
+        return true;
+    }
+    char text[128];
+    snprintf(text, sizeof text,
+             "this process has said hello with connection number %" PRIu64 ": say a larger one",
+             known);
+    router->counters.refused++;
+    peer->retired = !counts;
+    message_refused_t refused = {.error = FABRIC_ERROR_OUTDATED_CONNECTION,
+                                 .text = fabric_bytes_of(text)};
+    message_put_refused(peer_writer(router, peer), &refused);
+    return false;
+}
+
 /* ---- clients ---- */
 
 /* Whether another process is connected under this number and lives. A dead one is noticed by what it is sent, or by its silence,
@@ -108,7 +131,10 @@ static void client_hello(router_t *router, peer_t *peer, const message_hello_t *
         client = client_add(router, hello->client_number);
     } else if (incarnation_equal(client->incarnation, incarnation) &&
                hello->connection <= client->connection) {
-        peer->retired = client->peer != peer; /* of a connection that a newer one has replaced */
+        if (hello_again(router, peer, client->peer == peer, hello->connection,
+                        client->connection)) {
+            welcome(router, peer, hello->connection, router->config.client_heartbeat_ms);
+        }
         return;
     } else if (number_is_taken(router, client, peer, incarnation)) {
         peer_refuse(router, peer, FABRIC_ERROR_BUSY,
@@ -122,8 +148,12 @@ static void client_hello(router_t *router, peer_t *peer, const message_hello_t *
         client->peer->retired = true;
         client_leave(router, client);
     }
+    if (!incarnation_equal(client->incarnation, incarnation)) {
+        client_ends_life(client);
+    }
     client->incarnation = incarnation;
     client->connection = hello->connection;
+    peer->retired = false;
     client_return(router, client, peer);
     welcome(router, peer, hello->connection, router->config.client_heartbeat_ms);
 }
@@ -206,6 +236,7 @@ static void runner_connect(runner_t *runner, peer_t *peer)
     }
     runner->peer = peer;
     runner->unreachable = false;
+    peer->retired = false;
     peer->runner = runner;
 }
 
@@ -223,7 +254,11 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
     }
     runner_t *runner = runner_find(router, incarnation_of(hello));
     if (runner && hello->connection <= runner->connection) {
-        peer->retired = runner->peer != peer; /* of a connection that a newer one has replaced */
+        if (hello_again(router, peer, runner->peer == peer, hello->connection,
+                        runner->connection) &&
+            runner->state != RUNNER_ADMITTING) {
+            welcome(router, peer, hello->connection, router->config.worker_heartbeat_ms);
+        }
         return;
     }
     if (peer->runner != runner) {

@@ -155,7 +155,7 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
         if (call) {
             call_open(call, pending);
         }
-        if (message->stored.flags & REQUEST_TELL) {
+        if (message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
             call_send_accepted(router, pending);
         }
     }

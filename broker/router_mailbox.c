@@ -194,16 +194,22 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
     }
 }
 
-/* A volatile message whose caller has given up before it was delivered. */
+/* A volatile message whose caller has given up before it was delivered, or has said goodbye. */
 static bool expired(router_t *router, message_t *message)
 {
-    if (message->deadline_ms == 0 || message->deadline_ms > router->now_ms) {
+    uint32_t flags = message->stored.flags;
+    if (flags & REQUEST_DURABLE) {
         return false;
     }
-    client_t *client = client_find(router, message->stored.call.client);
-    if (client) {
-        request_reject(router, client, message->stored.call.sequence, FABRIC_ERROR_TIMEOUT, 0,
+    bool awaited =
+        !(flags & REQUEST_TELL) || flags & (REQUEST_WANT_ACCEPTED | REQUEST_WANT_HANDLED);
+    if (awaited && !client_of(router, message)) {
+        router->counters.abandoned++;
+    } else if (message->deadline_ms > 0 && message->deadline_ms <= router->now_ms) {
+        message_reject(router, message, FABRIC_ERROR_TIMEOUT, 0,
                        "the deadline passed before the message was delivered");
+    } else {
+        return false;
     }
     message_forget(router, message);
     return true;

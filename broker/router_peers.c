@@ -157,6 +157,7 @@ wire_writer_t *peer_writer(router_t *router, peer_t *peer)
         offence(router, peer, FABRIC_ERROR_BUSY, "it does not read what it is sent");
     }
     if (peer->doomed > 0) {
+        router->counters.unsent++;
         wire_writer_reset(&router->scratch);
         return &router->scratch;
     }
@@ -234,6 +235,7 @@ void peer_remove(router_t *router, peer_t *peer)
     peer_detach(router, peer);
     withdraw(router, peer);
     while (peer->first) {
+        router->counters.unsent++;
         drop_first_frame(router, peer);
     }
     HASH_DELETE(by_routing_id, router->peers_by_routing_id, peer);
@@ -288,8 +290,13 @@ void peers_sweep(router_t *router)
         if ((stranger && silent_ms > STRANGER_MS) || (peer->doomed > 0 && --peer->doomed == 0) ||
             (peer->client && silent_ms > 10 * (uint64_t)router->config.client_heartbeat_ms)) {
             peer_remove(router, peer);
-        } else if (peer->map_due) {
+            continue;
+        }
+        if (peer->map_due) {
             peer_send_map(router, peer);
+        }
+        if (peer->client && router->now_ms >= peer->client->deadline_ms) {
+            client_tell_overdue(router, peer->client);
         }
     }
 }

@@ -145,15 +145,10 @@ static void defect(router_t *router, message_t *message, const message_result_t 
 
 static void reject_volatile(router_t *router, message_t *message, const message_result_t *result)
 {
-    client_t *client = client_find(router, message->stored.call.client);
-    if (client) {
-        bool told =
-            result->error == FABRIC_ERROR_MAILBOX_FULL || result->error == FABRIC_ERROR_TIMEOUT;
-        fabric_error_t error =
-            told ? (fabric_error_t)result->error : FABRIC_ERROR_RUNNER_NOT_REGISTERED;
-        request_reject(router, client, message->stored.call.sequence, error, NOT_TAKEN_DELAY_MS,
-                       "");
-    }
+    bool told = result->error == FABRIC_ERROR_MAILBOX_FULL || result->error == FABRIC_ERROR_TIMEOUT;
+    fabric_error_t error =
+        told ? (fabric_error_t)result->error : FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+    message_reject(router, message, error, NOT_TAKEN_DELAY_MS, "");
     message->entity->in_flight--;
     message_forget(router, message);
 }
@@ -195,11 +190,7 @@ static const char *order_fault(const message_t *message)
 
 void message_lose(router_t *router, message_t *message, const char *text)
 {
-    client_t *client = client_find(router, message->stored.call.client);
-    if (client) {
-        request_reject(router, client, message->stored.call.sequence, FABRIC_ERROR_OUTCOME_UNKNOWN,
-                       0, text);
-    }
+    message_reject(router, message, FABRIC_ERROR_OUTCOME_UNKNOWN, 0, text);
     message->entity->in_flight--;
     message_forget(router, message);
 }

@@ -285,12 +285,8 @@ static void refuse_volatile(router_t *router, entity_t *entity)
         if (message->state != MESSAGE_QUEUED || message->stored.flags & REQUEST_DURABLE) {
             continue;
         }
-        client_t *client = client_find(router, message->stored.call.client);
-        if (client) {
-            request_reject(router, client, message->stored.call.sequence,
-                           FABRIC_ERROR_RUNNER_UNAVAILABLE, NOT_TAKEN_DELAY_MS,
-                           "no runner owns the entity's shard now");
-        }
+        message_reject(router, message, FABRIC_ERROR_RUNNER_UNAVAILABLE, NOT_TAKEN_DELAY_MS,
+                       "no runner owns the entity's shard now");
         message_forget(router, message);
     }
 }
@@ -369,7 +365,8 @@ void released_received(router_t *router, runner_t *runner, const message_release
                          : NULL;
     token_t token = {released->home_epoch, released->owner_sequence};
     if (!shard || shard->owner != runner || !token_equal(token, shard->token)) {
-        return; /* of an owner that was deposed meanwhile */
+        router->counters.unexpected++; /* of an owner that was deposed meanwhile */
+        return;
     }
     CRASH_POINT(RELEASE_RECEIVED);
     gone_and_reconcile(router, shard);
@@ -421,7 +418,7 @@ void runner_leaves(router_t *router, runner_t *runner)
         return;
     }
     if (runner->state != RUNNER_JOINED) {
-        return;
+        return; /* said again: it is leaving already */
     }
     runner->state = RUNNER_LEAVING;
     report_left(router, runner);

@@ -41,7 +41,7 @@ typedef struct peer {
     uint64_t heard_ms;
     client_t *client; /* at most one of these two is set: neither before hello */
     runner_t *runner;
-    bool retired; /* a newer connection of the same peer took over: frames are dropped */
+    bool retired; /* a newer connection of the same peer took over: only a hello counts */
     unsigned
         doomed; /* ticks until it is removed, as it does not read or is one too many; 0: it is not */
     bool map_due; /* it wants the map */
@@ -69,6 +69,7 @@ typedef struct call {
     message_t *message; /* OPEN, ENDED */
     call_state_t state;
     fabric_error_t error; /* REFUSED */
+    uint64_t deadline_ms; /* WAITING, OPEN: when its caller is told how far it has come; 0: never */
 } call_t;
 
 struct client {
@@ -80,10 +81,13 @@ struct client {
     struct client *away_prev, *away_next; /* of router->away, while it is away */
     uint64_t bytes;                       /* what is remembered of it and its calls */
     uint64_t settled;                     /* calls below are forgotten */
-    call_t *calls;                        /* ring: sequence modulo capacity */
-    uint64_t capacity;                    /* power of two */
-    size_t lookups;                       /* of its calls, on all lanes */
-    message_t *waiting, *waiting_last;    /* chained: looked up or held, in order of arrival */
+    uint64_t deadline_ms;                 /* when one of its calls may be at its deadline */
+    uint32_t
+        life; /* grows with each goodbye and each new process: volatile calls of an earlier one are nobody's */
+    call_t *calls;                     /* ring: sequence modulo capacity */
+    uint64_t capacity;                 /* power of two */
+    size_t lookups;                    /* of its calls, on all lanes */
+    message_t *waiting, *waiting_last; /* chained: looked up or held, in order of arrival */
     UT_hash_handle by_number;
 };
 
@@ -310,6 +314,9 @@ void request_malformed(router_t *router, client_t *client, uint64_t sequence, ui
 void durable_accept(router_t *router, client_t *client, message_t *message);
 void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text);
+/* The same for a message that waits, if its caller is still there. */
+void message_reject(router_t *router, const message_t *message, fabric_error_t error,
+                    uint32_t retry_after_ms, const char *text);
 /* What the shard's database said, where it is the cause of such an error; else empty. */
 const char *store_cause(router_t *router, shard_id_t shard, fabric_error_t error);
 /* Whether no more messages may be taken into memory. */
@@ -323,12 +330,16 @@ bool id_is_too_high(const router_t *router, request_id_t id);
 
 /* ---- router_calls.c ---- */
 client_t *client_find(router_t *router, uint64_t number);
+/* The client that waits for the message; NULL: nobody does any more. */
+client_t *client_of(router_t *router, const message_t *message);
 client_t *client_add(router_t *router, uint64_t number);
 void client_settle(router_t *router, client_t *client, uint64_t settled);
 call_t *call_find(client_t *client, uint64_t sequence);
 /* NULL: the sequence is beyond the window of calls that may be open, or there is no memory for it. */
 call_t *call_add(router_t *router, client_t *client, uint64_t sequence);
 void call_open(call_t *call, message_t *message);
+/* When the caller is to be told how far its call has come; 0: never. */
+void call_set_deadline(client_t *client, call_t *call, uint64_t deadline_ms);
 bool call_predecessor_known(client_t *client, uint64_t predecessor);
 /* Whether both stand for the same message. */
 bool call_same_contents(const store_message_t *a, const store_message_t *b);
@@ -339,6 +350,10 @@ void call_send_reply(router_t *router, const message_t *message);
 /* The client is connected no more. */
 void client_leave(router_t *router, client_t *client);
 void client_return(router_t *router, client_t *client, peer_t *peer);
+/* Nobody waits for the client's volatile calls any more: it has said goodbye, or is another process now. */
+void client_ends_life(client_t *client);
+/* Tells the client about its calls whose deadlines are over; they go on. */
+void client_tell_overdue(router_t *router, client_t *client);
 /* An ended message stays, to answer its call again. */
 void client_keep(router_t *router, client_t *client, const message_t *message);
 /* All that the client has waiting, chained. */

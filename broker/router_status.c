@@ -104,7 +104,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 16);
+    wire_put_map(document, 21);
     put_uint(document, "accepted", counters->accepted);
     put_uint(document, "ended", counters->ended);
     put_uint(document, "pending", counters->pending);
@@ -121,6 +121,11 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "suspicions", counters->suspicions);
     put_uint(document, "batches", counters->batches);
     put_uint(document, "damaged", counters->damaged);
+    put_uint(document, "outdated", counters->outdated);
+    put_uint(document, "strangers", counters->strangers);
+    put_uint(document, "unexpected", counters->unexpected);
+    put_uint(document, "unsent", counters->unsent);
+    put_uint(document, "abandoned", counters->abandoned);
 }
 
 static void put_status(const router_t *router, wire_writer_t *document)

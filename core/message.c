@@ -115,6 +115,7 @@ fabric_error_t message_open(wire_reader_t *body, message_kind_t *kind)
     switch (number) {
 #define FABRIC_KIND_ROW(value, NAME, name)                                                         \
     case (value):                                                                                  \
+        *kind = KIND_##NAME;                                                                       \
         if (count != 1u NAME##_FIELDS(COUNT_FIELD)) {                                              \
             return FABRIC_ERROR_MALFORMED_MESSAGE;                                                 \
         }                                                                                          \
@@ -124,7 +125,6 @@ fabric_error_t message_open(wire_reader_t *body, message_kind_t *kind)
     default: /* a number from outside */
         return FABRIC_ERROR_UNKNOWN_KIND;
     }
-    *kind = (message_kind_t)number;
     return FABRIC_OK;
 }
 

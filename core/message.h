@@ -69,7 +69,7 @@ FABRIC_MUST_USE fabric_error_t frame_open(fabric_bytes_t frame, wire_reader_t *r
  * malformed, in which case reader->failed is set. */
 bool frame_next(wire_reader_t *frame, wire_reader_t *body);
 /* Reads a message's kind and checks its field count. MALFORMED_MESSAGE or UNKNOWN_KIND; `kind` is
- * set on success. */
+ * set where it is one, also when the count is wrong. */
 FABRIC_MUST_USE fabric_error_t message_open(wire_reader_t *body, message_kind_t *kind);
 /* "REQUEST"; "?" for a number that is no kind. */
 const char *message_kind_name(unsigned kind);

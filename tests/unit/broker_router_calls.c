@@ -131,6 +131,7 @@ static void settled_calls_are_forgotten(void **state)
     driver_send_settling(driver, "c1", 100, ping, &(message_ping_t){.sequence = 1});
     driver_ask(driver, "c1", 7, "a", ASK); /* a stray first send */
     assert_int_equal(driver_count(driver, "c1", KIND_REPLY), 0);
+    assert_int_equal(driver_rejected(driver, "c1", 7), FABRIC_ERROR_OUTCOME_UNKNOWN);
     driver_ask(driver, "c1", 100, "a", AGAIN);
     driver_replied(driver, "c1", 100);
     driver_ask(driver, "c1", UINT64_C(1) << 40, "a", ASK);

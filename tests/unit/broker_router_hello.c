@@ -154,6 +154,7 @@ static void only_the_newest_connection_counts(void **state)
     driver_ping(driver, "c1-2");
     driver_ping(driver, "c1-3");
     driver_take(driver, "c1-3", KIND_PONG);
+    driver_take(driver, "c1-2", KIND_REFUSED);
     assert_null(driver->notes);
     driver_client_hello(driver, "c1-3", 1, 3); /* a copy does no harm */
     driver_ping(driver, "c1-3");

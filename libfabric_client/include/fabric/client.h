@@ -98,9 +98,11 @@ typedef struct fabric_client_options {
     /** Before a waiting call sleeps it yields the processor again and again for so many microseconds: answers come sooner,
      *  for some processor time. At most one thread of a client does so at a time. Default 2,000; FABRIC_SPIN_NEVER. */
     uint32_t spin_us;
-    uint64_t client_number;  /**< to settle calls of a former process; default: random */
-    uint64_t first_sequence; /**< with client_number: above all sequences that it used */
-    bool allow_plaintext;    /**< connect to addresses beyond this machine without encryption */
+    uint64_t client_number; /**< to settle calls of a former process; default: random */
+    /** With client_number: above all sequences that it used. A new call under one that the brokers remember as settled ends
+     *  as OUTCOME_UNKNOWN. */
+    uint64_t first_sequence;
+    bool allow_plaintext; /**< connect to addresses beyond this machine without encryption */
 } fabric_client_options_t;
 
 /** One call. Zero means the default everywhere but in `entity` and `message`. */
