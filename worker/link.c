@@ -406,3 +406,8 @@ uint64_t link_shards(const link_t *link)
 {
     return atomic_load_explicit(&link->held, memory_order_relaxed);
 }
+
+uint64_t link_dropped(const link_t *link)
+{
+    return atomic_load_explicit(&link->dropped, memory_order_relaxed);
+}

@@ -13,11 +13,11 @@
  *    the entities are stopped; at once for a token that is not held, as those of a broken
  *    connection are not.
  *  - Output that belongs to a broken connection is dropped: its tokens are dead.
- *  - Bytes from a broker can do no harm: what is malformed is counted and skipped, message by
- *    message.
+ *  - Bytes from a broker can do no harm: what is malformed is skipped, message by message.
+ *  - What is dropped is counted: link_dropped.
  *
- * Times are monotonic milliseconds of the caller's clock. Threading: one thread; a lease and
- * link_shards may be read by others.
+ * Times are monotonic milliseconds of the caller's clock. Threading: one thread; a lease,
+ * link_shards and link_dropped may be read by others.
  */
 #ifndef WORKER_LINK_H
 #define WORKER_LINK_H
@@ -103,5 +103,7 @@ bool link_next_event(link_t *link, link_event_t *event);
 
 /* Shards owned now. Any thread. */
 uint64_t link_shards(const link_t *link);
+/* Frames and messages of brokers that could not be read or came too late, and results of connections that are gone. Any thread. */
+uint64_t link_dropped(const link_t *link);
 
 #endif

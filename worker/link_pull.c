@@ -78,7 +78,8 @@ work_t *link_next_work(link_t *link)
 void link_event(link_t *link, link_event_kind_t kind, const link_endpoint_t *endpoint,
                 fabric_error_t error, fabric_bytes_t text)
 {
-    if (link->event_count == LINK_EVENTS_MAX) {
+    if (link->event_count ==
+        LINK_EVENTS_MAX) { /* nobody pulls: the newest lines for the log count most */
         link->event_first = (link->event_first + 1) % LINK_EVENTS_MAX;
         link->event_count--;
     }

@@ -12,10 +12,16 @@
 void link_malformed(link_t *link, uint32_t index, fabric_error_t error)
 {
     link_endpoint_t *endpoint = &link->endpoints[index];
+    link_count_dropped(link);
     if (!endpoint->malformed) {
         endpoint->malformed = true;
         link_event(link, LINK_EVENT_MALFORMED, endpoint, error, (fabric_bytes_t){0});
     }
+}
+
+void link_count_dropped(link_t *link)
+{
+    atomic_fetch_add_explicit(&link->dropped, 1, memory_order_relaxed);
 }
 
 static void note_heard(link_endpoint_t *endpoint, uint64_t now_ms)
@@ -106,7 +112,8 @@ static void receive_welcome(link_t *link, uint32_t index, const message_welcome_
 {
     link_endpoint_t *endpoint = &link->endpoints[index];
     if (endpoint->phase != PHASE_HELLO || welcome->connection != endpoint->connection) {
-        return; /* the answer to an earlier hello */
+        link_count_dropped(link); /* the answer to an earlier hello */
+        return;
     }
     if (!welcome_valid(welcome)) {
         link_malformed(link, index, FABRIC_ERROR_MALFORMED_MESSAGE);
@@ -218,7 +225,8 @@ static fabric_error_t receive_message(link_t *link, uint32_t index, message_kind
         return error;
     }
     if (link->endpoints[index].phase != PHASE_WELCOMED) {
-        return FABRIC_OK; /* of an older connection */
+        link_count_dropped(link); /* of an older connection */
+        return FABRIC_OK;
     }
     return receive_welcomed(link, index, kind, body, frame, now_ms);
 }
@@ -263,7 +271,8 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
             receive_bye(link, index, now_ms);
         }
     } else if (kind == KIND_PONG) {
-        error = FABRIC_OK; /* a worker's pings are not answered; one that is, does no harm */
+        link_count_dropped(link); /* a worker's pings are not answered; one that is, does no harm */
+        error = FABRIC_OK;
     }
     return error;
 }
@@ -288,6 +297,7 @@ void link_receive(link_t *link, uint32_t index, fabric_bytes_t bytes, uint64_t n
     wire_reader_t reader, body;
     frame_head_t head;
     if (index >= link->endpoint_count || !receive_alive(link, index, now_ms)) {
+        link_count_dropped(link);
         return;
     }
     work_frame_t *frame = work_frame_new(bytes);

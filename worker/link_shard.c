@@ -98,7 +98,8 @@ void link_assign(link_t *link, uint32_t index, const message_assign_t *message, 
         shard->shard = (shard_id_t){(uint32_t)message->shard};
         HASH_ADD(hh, link->shards, shard.value, sizeof shard->shard.value, shard);
     } else if (!token_less(shard->token, token)) {
-        return; /* said again, or by a home that was deposed */
+        link_count_dropped(link); /* said again, or by a home that was deposed */
+        return;
     }
     if (shard->state != SHARD_LOST) {
         push_order(link, WORK_STOP, shard, NULL, now_ms + link->config.grace_ms);
@@ -231,6 +232,9 @@ void link_output(link_t *link, work_output_t **outputs)
         }
         if (live) {
             output_stopped(link, output);
+        } else if (output->kind == OUTPUT_RESULTS) {
+            link_count_dropped(
+                link); /* their tokens are dead: the home delivers the messages again */
         }
         work_output_list_destroy(&output);
     }

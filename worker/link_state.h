@@ -86,6 +86,7 @@ struct link {
     link_endpoint_t endpoints[LINK_ENDPOINTS_MAX];
     link_shard_t *shards;
     _Atomic uint64_t held;
+    _Atomic uint64_t dropped;
     work_t **staged; /* one for each executor: deliveries being collected, or NULL */
     work_t *works_first, *works_last;
     link_event_t events[LINK_EVENTS_MAX];
@@ -121,5 +122,7 @@ void link_flush_staged(link_t *link);
  * as a byte that changed on the way can make any refusal of a good hello. */
 bool link_may_retry(const link_t *link, fabric_error_t error);
 void link_malformed(link_t *link, uint32_t index, fabric_error_t error);
+/* One more was dropped. */
+void link_count_dropped(link_t *link);
 
 #endif

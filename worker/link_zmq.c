@@ -417,3 +417,8 @@ uint64_t link_zmq_shards(const link_zmq_t *link)
 {
     return link_shards(link->link);
 }
+
+uint64_t link_zmq_dropped(const link_zmq_t *link)
+{
+    return link_dropped(link->link);
+}

@@ -30,5 +30,6 @@ void link_zmq_stop(link_zmq_t *link);
 void link_zmq_destroy(link_zmq_t **link);
 /* Shards owned now. Any thread. */
 uint64_t link_zmq_shards(const link_zmq_t *link);
+uint64_t link_zmq_dropped(const link_zmq_t *link);
 
 #endif

@@ -35,6 +35,7 @@ struct fabric_worker {
     uint32_t process; /* thread_process() where it was started */
     bool stuck;       /* a handler did not return: its thread and all that it uses stay */
     executor_stats_t final_stats;
+    uint64_t final_dropped;
     void (*log)(void *context, const char *code, const char *text);
     void *log_context;
     pthread_mutex_t log_lock; /* for calls of `log` */
@@ -374,6 +375,7 @@ static void stop(fabric_worker_t *worker)
         return;
     }
     worker->final_stats = sum_stats(worker);
+    worker->final_dropped = link_zmq_dropped(worker->link);
     for (uint32_t i = 0; i < worker->config.executors; i++) {
         executor_thread_destroy(&worker->executors[i]);
     }
@@ -413,5 +415,6 @@ void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *s
         .defects = sum.defects,
         .entities = sum.entities,
         .shards = worker->link ? link_zmq_shards(worker->link) : 0,
+        .dropped = worker->link ? link_zmq_dropped(worker->link) : worker->final_dropped,
     };
 }

@@ -268,6 +268,8 @@ static void publish_stats(client_link_t *link)
     atomic_store_explicit(&link->accepted, stats.accepted, memory_order_relaxed);
     atomic_store_explicit(&link->resent, stats.resent, memory_order_relaxed);
     atomic_store_explicit(&link->connections_made, stats.connections, memory_order_relaxed);
+    atomic_store_explicit(&link->malformed, stats.malformed, memory_order_relaxed);
+    atomic_store_explicit(&link->unexpected, stats.unexpected, memory_order_relaxed);
 }
 
 static void publish_welcome(client_link_t *link)
@@ -342,5 +344,7 @@ fabric_client_stats_t client_link_stats(const client_link_t *link)
         .accepted = atomic_load_explicit(&link->accepted, memory_order_relaxed),
         .resent = atomic_load_explicit(&link->resent, memory_order_relaxed),
         .connections = atomic_load_explicit(&link->connections_made, memory_order_relaxed),
+        .malformed = atomic_load_explicit(&link->malformed, memory_order_relaxed),
+        .unexpected = atomic_load_explicit(&link->unexpected, memory_order_relaxed),
     };
 }

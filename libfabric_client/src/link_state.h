@@ -52,6 +52,8 @@ struct client_link {
     atomic_uint_least64_t accepted;
     atomic_uint_least64_t resent;
     atomic_uint_least64_t connections_made;
+    atomic_uint_least64_t malformed;
+    atomic_uint_least64_t unexpected;
 };
 
 /* ---- link.c, called by the link's thread ---- */

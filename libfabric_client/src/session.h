@@ -118,7 +118,9 @@ typedef struct session_stats {
     uint64_t accepted;
     uint64_t resent;
     uint64_t connections;
-    uint64_t malformed; /* frames and messages dropped */
+    uint64_t malformed; /* frames and messages dropped, as they could not be read */
+    uint64_t
+        unexpected; /* messages dropped that no open call and no hello waits for: late, or of an older connection */
 } session_stats_t;
 
 session_stats_t session_stats(const session_t *session);

@@ -41,12 +41,13 @@ void session_seen_id(session_t *session, uint64_t id)
     }
 }
 
-/* The open call that a final word may be about; durable ones may hear it from an earlier home. */
+/* The open call that a final word may be about; durable ones may hear it from an earlier home. NULL: it comes too late. */
 static call_t *find_sent(session_t *session, uint32_t peer, uint64_t sequence)
 {
     call_t *call = session_find(session, sequence);
     if (!call || call->query || (call->sends == 0 && !call->keyed) ||
         (is_volatile(call) && (call->state != CALL_SENT || call->peer != peer))) {
+        session->stats.unexpected++;
         return NULL;
     }
     return call;
@@ -56,7 +57,9 @@ static call_t *find_sent(session_t *session, uint32_t peer, uint64_t sequence)
 static call_t *find_refused(session_t *session, uint32_t peer, uint64_t sequence)
 {
     call_t *call = session_find(session, sequence);
-    return call && !call->query && call->state == CALL_SENT && call->peer == peer ? call : NULL;
+    bool sent = call && !call->query && call->state == CALL_SENT && call->peer == peer;
+    session->stats.unexpected += !sent;
+    return sent ? call : NULL;
 }
 
 /* A broker that takes a call of a type that our map does not know has a newer one. */
@@ -329,6 +332,7 @@ static void apply_answer(session_t *session, uint32_t peer, const message_answer
 {
     call_t *call = session_find(session, answer->sequence);
     if (!call || !call->query || call->state != CALL_SENT || call->peer != peer) {
+        session->stats.unexpected++;
         return;
     }
     fabric_error_t error = answer->error == 0 ? FABRIC_OK : fabric_error_from_number(answer->error);

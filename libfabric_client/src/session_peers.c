@@ -277,7 +277,8 @@ void session_welcomed(session_t *session, uint32_t index, const message_welcome_
     peer_t *peer = &session->peers[index];
     if (peer->state != PEER_GREETING || peer->hello_due ||
         welcome->connection != peer->connection) {
-        return; /* it answers an older hello */
+        session->stats.unexpected++; /* it answers an older hello */
+        return;
     }
     fabric_error_t error = check_welcome(session, welcome);
     if (error) {

@@ -36,7 +36,7 @@ static fabric_error_t take_who(session_t *session, uint32_t peer, wire_reader_t 
     }
     if (state == PEER_WELCOME || (state == PEER_GREETING && !session->peers[peer].hello_due)) {
         session_greet(session, peer);
-    }
+    } /* else the hello is about to be said */
     return FABRIC_OK;
 }
 
@@ -148,6 +148,8 @@ static void take_message(session_t *session, uint32_t peer, wire_reader_t *body)
     fabric_error_t error = message_open(body, &kind);
     if (!error && is_expected(&session->peers[peer], kind)) {
         error = take_kind(session, peer, kind, body);
+    } else if (!error) {
+        session->stats.unexpected++;
     }
     session->stats.malformed += error != FABRIC_OK;
 }
@@ -161,7 +163,7 @@ void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uin
     wire_reader_t body;
     frame_head_t head;
     if (index >= session->peer_count || peer->action_due || session->closed) {
-        return;
+        return; /* of a connection that was given up, whose calls wait or have ended: nobody misses it */
     }
     if (frame_open(frame, &reader, &head) != FABRIC_OK) {
         session->stats.malformed++;

@@ -600,6 +600,31 @@ static void test_unsent_frame_of_a_broken_connection(void **state)
     assert_false(d->seen[1].request.flags & REQUEST_RESEND);
 }
 
+/* What comes too late, or from an older connection, is dropped and counted. */
+static void test_what_nobody_waits_for_is_counted(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_connect(d, 0);
+    script_pong(d, 0, 1, 1); /* before the welcome */
+    script_welcome(d, 0, d->seen[0].hello_connection + 1, 0);
+    assert_int_equal(session_stats(d->session).unexpected, 2);
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    uint64_t once = script_ask(d, false, "a");
+    script_pull(d, 0);
+    script_reply(d, 0, a, 5);
+    script_expect_end(d, a, FABRIC_OK);
+    script_reply(d, 0, once, 6);
+    script_expect_end(d, once, FABRIC_OK);
+    uint64_t before = session_stats(d->session).unexpected;
+    script_reply(d, 0, a, 5);
+    script_accepted(d, 0, a, 5);
+    script_reject(d, 0, a, FABRIC_ERROR_OUTCOME_UNKNOWN, 0);
+    script_redirect(d, 0, once, script_endpoint(1));
+    assert_int_equal(session_stats(d->session).unexpected, before + 4);
+    assert_int_equal(session_stats(d->session).malformed, 0);
+}
+
 static void test_bad_bytes_hurt_nobody_else(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -619,6 +644,7 @@ static void test_bad_bytes_hurt_nobody_else(void **state)
     session_receive(d->session, 0, wire_writer_bytes(&d->out), d->now_ms);
     script_expect_end(d, a, FABRIC_OK);
     assert_int_equal(session_stats(d->session).malformed, 4);
+    assert_int_equal(session_stats(d->session).unexpected, 1);
     session_receive(d->session, 0, fabric_bytes("GET / HTTP/1.1", 14), d->now_ms);
     session_receive(d->session, 0, fabric_bytes(NULL, 0), d->now_ms);
     session_receive(d->session, 0, fabric_bytes("\x93\x02\x00\x00", 4), d->now_ms); /* version 2 */
@@ -657,6 +683,7 @@ int main(void)
         SESSION_TEST(test_blocked_frame_is_offered_again),
         SESSION_TEST(test_what_no_broker_sends_closes),
         SESSION_TEST(test_unsent_frame_of_a_broken_connection),
+        SESSION_TEST(test_what_nobody_waits_for_is_counted),
         SESSION_TEST(test_bad_bytes_hurt_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,23 @@ static void malformed_frames(void **state)
     talk_expect_silence(d, 0);
 }
 
+static void what_is_dropped_is_counted(void **state)
+{
+    link_driver_t *d = (link_driver_t *)*state;
+    talk_own(d);
+    uint64_t before = link_dropped(d->link);
+    talk_say(d, 0, pong, .sequence = 1);
+    talk_assign(d, 0, 1, 1);                 /* said again */
+    talk_welcome(d, 0, 1, 1, d->connection); /* of a hello that was answered */
+    link_receive(d->link, 0, fabric_bytes_of("junk"), d->now_ms);
+    link_receive(d->link, 0, fabric_bytes_of("junk"), d->now_ms);
+    assert_int_equal(link_dropped(d->link), before + 5);
+    link_disconnected(d->link, 0, d->now_ms);
+    talk_result(d, d->connection, 77); /* of a connection that is gone */
+    talk_say(d, 0, pong, .sequence = 2);
+    assert_int_equal(link_dropped(d->link), before + 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +196,7 @@ int main(void)
         LINK_TEST(foreign_cluster_is_refused),
         LINK_TEST(second_way_to_one_broker_is_closed),
         LINK_TEST(malformed_frames),
+        LINK_TEST(what_is_dropped_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

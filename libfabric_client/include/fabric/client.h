@@ -210,6 +210,8 @@ typedef struct fabric_client_stats {
     uint64_t accepted;    /**< accepted answers and replies to durable calls, each call once */
     uint64_t resent;      /**< requests sent a second or later time */
     uint64_t connections; /**< welcomes received: more than one per broker means reconnects */
+    uint64_t malformed;   /**< frames and messages of brokers dropped, as they could not be read */
+    uint64_t unexpected; /**< messages of brokers dropped that no open call waited for: late ones */
 } fabric_client_stats_t;
 /** Reads a client's numbers. Any thread. */
 FABRIC_PUBLIC void fabric_client_stats(const fabric_client_t *client, fabric_client_stats_t *stats);

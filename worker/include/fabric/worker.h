@@ -201,6 +201,8 @@ typedef struct fabric_worker_stats {
     uint64_t defects;  /**< of these, defects */
     uint64_t entities; /**< entities in memory now */
     uint64_t shards;   /**< shards owned now */
+    uint64_t dropped;  /**< what brokers sent and could not be read or came too late, and results of
+                          connections that are gone */
 } fabric_worker_stats_t;
 /** Not while fabric_worker_stop() runs on another thread. */
 FABRIC_PUBLIC void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
