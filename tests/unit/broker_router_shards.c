@@ -76,6 +76,43 @@ static void a_release_has_a_deadline(void **state)
     driver_close(&driver);
 }
 
+/* A worker that comes back owns its shards under larger tokens: what it releases of the smaller ones is nothing to them. */
+static void a_released_of_an_older_token_releases_nothing(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_worker_hello(driver, "w1", 101, 1, 10);
+    driver_desire(driver, 101);
+    message_assign_t first = driver_take(driver, "w1", KIND_ASSIGN)->as.assign;
+    driver_worker_hello(driver, "w1b", 101, 2, 10);
+    for (int i = 0; i < DRIVER_SHARDS; i++) {
+        message_assign_t second = driver_take(driver, "w1b", KIND_ASSIGN)->as.assign;
+        assert_true(second.owner_sequence > first.owner_sequence);
+    }
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    const message_deliver_t *delivery = driver_delivery(driver, "w1b");
+    for (uint64_t sequence = 0; sequence <= first.owner_sequence; sequence++) {
+        for (uint16_t i = 1; i <= DRIVER_SHARDS; i++) {
+            message_released_t released = {shard_id_make(1, i).value, first.home_epoch, sequence};
+            driver_send(driver, "w1b", released, &released);
+            released.home_epoch--;
+            driver_send(driver, "w1b", released, &released);
+        }
+    }
+    assert_int_equal(driver_count(driver, "w1b", KIND_ASSIGN), 0);
+    assert_int_equal(driver_count(driver, "w1b", KIND_DELIVER),
+                     0); /* what it handles stays its own */
+    driver_result(driver, "w1b", delivery, STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    driver_replied(driver, "c1", 1);
+    assert_int_equal(driver_counters(driver).redelivered, 0);
+    assert_int_equal(driver_counters(driver).unexpected,
+                     2 * DRIVER_SHARDS * (first.owner_sequence + 1));
+    driver_close(&driver);
+}
+
 static void who_says_bye_gives_back_and_hears_bye(void **state)
 {
     (void)state;
@@ -224,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shard_moves_by_release_and_its_token_grows),
         cmocka_unit_test(a_release_has_a_deadline),
+        cmocka_unit_test(a_released_of_an_older_token_releases_nothing),
         cmocka_unit_test(who_says_bye_gives_back_and_hears_bye),
         cmocka_unit_test(what_is_loaded_is_delivered_as_perhaps_not_the_first),
         cmocka_unit_test(ids_are_above_those_of_any_home_before),
