@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/executor_check.h"
+
 typedef struct amount {
     int64_t amount;
 } amount_t;
@@ -249,6 +251,11 @@ void exec_complete(executor_driver_t *d, int64_t amount)
 void exec_run(executor_driver_t *d)
 {
     while (executor_step(d->executor, d->now_ms)) {
+        const char *fault = executor_check(d->executor);
+        if (fault) {
+            print_error("%s\n", fault);
+        }
+        assert_null(fault);
     }
     work_output_list_destroy(&d->outputs);
     d->outputs = executor_take_output(d->executor);

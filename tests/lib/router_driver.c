@@ -117,6 +117,15 @@ static void notes_free(note_t **notes)
     }
 }
 
+void driver_check(const driver_t *driver)
+{
+    const char *fault = router_check(driver->router);
+    if (fault) {
+        print_error("%s\n", fault);
+    }
+    assert_null(fault);
+}
+
 void driver_free(driver_t **at)
 {
     driver_t *driver = *at;

@@ -10,6 +10,7 @@
 #define TESTS_LIB_ROUTER_DRIVER_H
 
 #include "broker/router.h"
+#include "tests/lib/router_check.h"
 
 enum { DRIVER_SHARDS = 8, DRIVER_CAPACITY = 4 };
 
@@ -52,10 +53,13 @@ driver_t *driver_open(void);
 void driver_homes(driver_t *driver, message_t *messages);
 /* The map of a term, in which all shards have this home: itself, or {0xb1} at tcp://there:1. */
 void driver_map(driver_t *driver, uint64_t term, incarnation_t home);
+/* All accounts of the router are right. */
+void driver_check(const driver_t *driver);
 void driver_free(driver_t **driver); /* after router_destroy */
 /* Inline, so that a test program refers to the router before the linker comes to this library. */
 static inline void driver_close(driver_t **driver)
 {
+    driver_check(*driver);
     router_destroy(&(*driver)->router);
     driver_free(driver);
 }

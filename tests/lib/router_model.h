@@ -26,6 +26,7 @@ typedef struct model_call {
 typedef struct model_client {
     char peer[32];
     uint64_t connection, next, oldest, high_id;
+    bool away; /* it says nothing */
     model_call_t calls[CALLS];
 } model_client_t;
 

@@ -85,7 +85,7 @@ static void store_batch(model_t *model, uint32_t lane, const store_batch_t *batc
         assert_true(call->sound || batch->replies[i]->status == STATUS_DEFECT);
         call->ended = true;
         call->reply = *batch->replies[i];
-        call->reply.payload = (fabric_bytes_t){NULL, 0};
+        call->reply.payload = fabric_bytes_of("reply");
         uint64_t *ended = &model->ended[call->entity];
         assert_true(call->id > *ended);
         *ended = call->id;
@@ -220,11 +220,26 @@ static void tick(model_t *model, uint64_t ms)
         }
     }
     for (unsigned i = 0; i < CLIENTS; i++) {
-        driver_ping(model->driver, model->clients[i].peer);
+        if (!model->clients[i].away) {
+            driver_ping(model->driver, model->clients[i].peer);
+        }
     }
     router_tick(model->driver->router, model->driver->now_ms);
     driver_pull(model->driver);
     driver_orders_forget(model->driver);
+}
+
+/* Says goodbye, and comes back when it may have been forgotten. */
+static void client_absence(model_t *model, model_client_t *client)
+{
+    message_bye_t goodbye = {.reason = {NULL, 0}};
+    driver_send(model->driver, client->peer, bye, &goodbye);
+    client->away = true;
+    tick(model, 600);
+    model_take_notes(model);
+    tick(model, 600);
+    client->away = false;
+    model_client_connect(model, client);
 }
 
 void model_step(model_t *model)
@@ -244,6 +259,8 @@ void model_step(model_t *model)
         model_client_retry(model, client);
     } else if (chance < 935) {
         model_client_connect(model, client);
+    } else if (chance < 936) {
+        client_absence(model, client);
     } else if (chance < 943) {
         worker_trouble(model, worker);
     } else if (chance < 944) {

@@ -173,9 +173,39 @@ static size_t count_durable(const session_t *session)
     return count;
 }
 
+/* Every open call is in all the places where it is looked for, and every call that was started is somewhere. */
+static void check_accounts(const session_t *session)
+{
+    size_t open = 0;
+    size_t timed = 0;
+    size_t done = 0;
+    for (const call_t *call = session->open.first; call; call = call->open.next) {
+        assert_ptr_equal(session_find(session, call->sequence), call);
+        open++;
+    }
+    for (size_t i = 0; i < WHEEL_SLOTS; i++) {
+        size_t count = 0;
+        for (const call_t *call = session->wheel[i].first; call; call = call->timer.next) {
+            assert_true(session->wheel_due_ms <= call->deadline_ms);
+            count++;
+        }
+        assert_int_equal(session->wheel[i].count, count);
+        timed += count;
+    }
+    for (const call_t *call = session->done.first; call; call = call->ready.next) {
+        done++;
+    }
+    assert_int_equal(session->open.count, open);
+    assert_int_equal(timed, open);
+    assert_int_equal(session->done.count, done);
+    assert_true(open <= session->pending_max);
+    assert_int_equal(session->stats.started, session->stats.completed + open);
+}
+
 void session_check(const session_t *session)
 {
     found_t found = {0};
+    check_accounts(session);
     check_queues(session, &found);
     assert_int_equal(found.calls, count_durable(session));
     check_timed(session, found.timed);

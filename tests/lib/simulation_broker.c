@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/lib/router_check.h"
 #include "tests/lib/simulation_check.h"
 #include "tests/lib/simulation_store.h"
 
@@ -351,9 +352,19 @@ static void start(process_t *process)
     fiber_wake(life->opening);
 }
 
+/* Whatever has happened to it, its accounts are right: asked of each broker when it ends, by a crash or with the simulation. */
+static void check_accounts(const broker_life_t *life)
+{
+    const char *fault = life->open ? router_check(life->router) : NULL;
+    if (fault) {
+        world_fail("accounts of broker %u: %s", life->process->index, fault);
+    }
+}
+
 static void stop(process_t *process)
 {
     broker_life_t *life = broker_life_now(process);
+    check_accounts(life);
     network_cut_all(process);
     process->life++; /* before the fibers look */
     fiber_kill(life->opening);

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "tests/lib/executor_check.h"
 #include "tests/lib/simulation_check.h"
 #include "worker/executor.h"
 #include "worker/link.h"
@@ -228,6 +229,10 @@ static void stop(process_t *process)
     network_cut_all(process);
     ledger_worker = process;
     for (uint32_t i = 0; i < EXECUTORS; i++) {
+        const char *fault = executor_check(worker->executors[i]);
+        if (fault) {
+            world_fail("accounts of worker %u: %s", process->index, fault);
+        }
         executor_destroy(&worker->executors[i]);
     }
     link_destroy(&worker->link);

@@ -17,6 +17,7 @@ static void run(uint64_t seed)
     model_t *model = model_open(seed * UINT64_C(0x9e3779b97f4a7c15) + 1);
     for (int i = 0; i < STEPS; i++) {
         model_step(model);
+        driver_check(model->driver);
     }
     bool stop_dirty = seed % 5 == 0; /* destroyed in whatever state it is in */
     if (!stop_dirty) {
