@@ -246,6 +246,9 @@ static void read_frame(driver_t *driver, const router_frame_t *frame)
     wire_reader_t reader;
     frame_head_t head;
     assert_int_equal(frame_open(frame->bytes, &reader, &head), FABRIC_OK);
+    if (frame->bytes.size > driver->frame_bytes_max) {
+        driver->frame_bytes_max = frame->bytes.size;
+    }
     wire_reader_t body;
     while (frame_next(&reader, &body)) {
         size_t size = wire_left(&body);

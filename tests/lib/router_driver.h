@@ -40,6 +40,7 @@ typedef struct driver {
     char full[32];      /* the peer whose pipe is full, or empty */
     char gone[16][32];  /* peers that do not exist any more: see driver_gone */
     size_t gone_next;
+    size_t frame_bytes_max; /* of the longest frame that was sent */
     const store_batch_t *batch[16];
 } driver_t;
 

@@ -235,6 +235,34 @@ static void who_does_not_read_is_dropped(void **state)
     driver_close(&driver);
 }
 
+/* What waits for it is cut into frames all the same, and is not more than a peer may have waiting. */
+static void frames_for_who_does_not_read_have_a_bound(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000, PAYLOAD = 64 << 10 };
+    static uint8_t payload[PAYLOAD];
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    driver->frame_bytes_max = 0;
+    snprintf(driver->full, sizeof driver->full, "w1");
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "e%d", (int)i);
+        message_request_t request = driver_request(i, id, 0);
+        request.payload = fabric_bytes(payload, sizeof payload);
+        driver_send(driver, "c1", request, &request);
+    }
+    driver_check(driver);
+    assert_int_equal(driver_counters(driver).delivered, COUNT);
+    assert_int_equal(driver_counters(driver).overflowed, 0);
+    driver->full[0] = '\0';
+    driver_pass_alive(driver, 20, (const char *const[]){"c1", "w1", NULL});
+    assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), COUNT);
+    assert_in_range(driver->frame_bytes_max, PAYLOAD, LIMIT_FRAME_BYTES_GOAL + PAYLOAD + 1024);
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +276,7 @@ int main(void)
         cmocka_unit_test(strangers_are_answered_once_a_frame),
         cmocka_unit_test(another_version_is_refused_whoever_speaks_it),
         cmocka_unit_test(who_does_not_read_is_dropped),
+        cmocka_unit_test(frames_for_who_does_not_read_have_a_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

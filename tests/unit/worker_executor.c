@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "core/limits.h"
 #include "tests/lib/executor_driver.h"
 
 static void handles_in_order_with_state(void **state)
@@ -157,6 +158,27 @@ static void lapsed_lease_starts_nothing(void **state)
     exec_expect_amount(d, 2, 103);
 }
 
+/* Results that are made in one go leave in pieces, none of which is longer than a frame should be. */
+static void results_are_cut_into_pieces(void **state)
+{
+    enum { COUNT = 20000 };
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    for (int i = 0; i < COUNT; i++) {
+        exec_add(d, "a", 1);
+    }
+    exec_run(d);
+    size_t pieces = 0;
+    uint32_t results = 0;
+    for (const work_output_t *output = d->outputs; output; output = output->next) {
+        assert_true(output->results.size <= LIMIT_FRAME_BYTES_GOAL);
+        results += output->count;
+        pieces++;
+    }
+    assert_int_equal(results, COUNT);
+    assert_true(pieces > 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +190,7 @@ int main(void)
         EXECUTOR_TEST(volatile_mailbox_is_bounded),
         EXECUTOR_TEST(idle_entities_are_stopped),
         EXECUTOR_TEST(lapsed_lease_starts_nothing),
+        EXECUTOR_TEST(results_are_cut_into_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -166,6 +166,32 @@ static void malformed_frames(void **state)
     talk_expect_silence(d, 0);
 }
 
+/* Whatever waits for a broker that does not read: what the link says itself, and results. */
+static void frames_end_at_the_goal(void **state)
+{
+    enum { COUNT = 20000, LONG = 1000, PAYLOAD = 64 << 10 };
+    static uint8_t payload[PAYLOAD];
+    link_driver_t *d = (link_driver_t *)*state;
+    talk_join(d, 0, 1);
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        talk_deliver(d, 1, i); /* of a token that is not held */
+    }
+    for (uint64_t i = 1; i <= LONG; i++) {
+        work_output_t *output = work_output_new(OUTPUT_RESULTS, (work_source_t){0, d->connection});
+        message_result_t result = {.request_id = i, .payload = fabric_bytes(payload, PAYLOAD)};
+        message_put_result(&output->results, &result);
+        link_output(d->link, &output);
+    }
+    size_t total = 0;
+    wire_writer_t frame = {0};
+    while (link_next_frame(d->link, 0, &frame)) {
+        assert_true(frame.size <= LIMIT_FRAME_BYTES_GOAL + 1024);
+        total += frame.size;
+    }
+    wire_writer_destroy(&frame);
+    assert_true(total > (size_t)LONG * PAYLOAD + COUNT * 20);
+}
+
 static void what_is_dropped_is_counted(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;
@@ -196,6 +222,7 @@ int main(void)
         LINK_TEST(foreign_cluster_is_refused),
         LINK_TEST(second_way_to_one_broker_is_closed),
         LINK_TEST(malformed_frames),
+        LINK_TEST(frames_end_at_the_goal),
         LINK_TEST(what_is_dropped_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
