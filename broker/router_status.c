@@ -173,6 +173,7 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     } else if (fabric_bytes_equal(query->name, fabric_bytes_of("describe"))) {
         const known_type_t *type = type_find(router, query->argument);
         error = type ? FABRIC_OK : FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
+        text = "no worker has registered this entity type";
         if (type) {
             type_description_put(type->description, &document);
         }

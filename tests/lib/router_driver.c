@@ -255,6 +255,7 @@ static void read_frame(driver_t *driver, const router_frame_t *frame)
         note_t *note = calloc(1, sizeof *note + size);
         assert_non_null(note);
         memcpy(note->bytes, body.next, size);
+        note->size = size;
         memcpy(note->peer, frame->routing_id.data, frame->routing_id.size);
         note->head = head;
         wire_reader_t own = wire_reader(fabric_bytes(note->bytes, size));

@@ -25,6 +25,7 @@ typedef struct note {
 #include "schemas/messages.def"
 #undef FABRIC_KIND_ROW
     } as;
+    size_t size; /* of the message, as it was sent */
     uint8_t bytes[];
 } note_t;
 
