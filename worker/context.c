@@ -1,7 +1,6 @@
 /* What a handler is told about its message, and how it answers otherwise than by a reply. */
 #include "worker/executor_state.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -90,8 +89,14 @@ fabric_result_t fabric_defect(fabric_context_t *context, const char *format, ...
 
 fabric_pending_t *fabric_later(fabric_context_t *context)
 {
-    assert(!context->pending); /* once for each message */
-    context->pending = pending_new(context->executor->completions, context->entity,
-                                   context->handler->message, context->delivery);
-    return context->pending;
+    bool first = !context->pending;
+    fabric_pending_t *pending =
+        pending_new(context->executor->completions, first ? context->entity : NULL,
+                    context->handler->message, context->delivery);
+    if (first) {
+        context->pending = pending;
+    } else {
+        context->surplus = true; /* and that handle completes nothing */
+    }
+    return pending;
 }

@@ -175,12 +175,13 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     CRASH_POINT(WORKER_HANDLED);
     fabric_pending_t *pending = context->pending;
     context->pending = NULL;
-    if ((outcome == FABRIC_PENDING) != (pending != NULL)) {
+    if (context->surplus || (outcome == FABRIC_PENDING) != (pending != NULL)) {
         if (pending) {
             pending->entity = NULL;
         }
         put_defect(executor, entity, delivery,
-                   "fabric_later() and FABRIC_PENDING must come together");
+                   context->surplus ? "fabric_later() was called more than once for a message"
+                                    : "fabric_later() and FABRIC_PENDING must come together");
         return;
     }
     switch (outcome) {
@@ -232,6 +233,7 @@ void handle_delivery(executor_t *executor, entity_t *entity, reign_t *reign,
     context->type = type;
     context->handler = handler;
     context->delivery = delivery;
+    context->surplus = false;
     context->code = 0;
     context->text[0] = '\0';
     run(executor, entity, delivery, request);

@@ -76,6 +76,7 @@ struct fabric_context {
     const fabric_handler_t *handler;
     const message_deliver_t *delivery;
     fabric_pending_t *pending;
+    bool surplus; /* more than one handle was asked for */
     uint64_t code;
     char text[LIMIT_TEXT_BYTES_MAX + 1];
 };

@@ -33,6 +33,7 @@ static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, N
 static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL};
 static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL};
 static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL};
+static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema, true, NULL};
 
 static executor_driver_t *present; /* for handlers */
 
@@ -110,9 +111,21 @@ static fabric_result_t lie_handler(fabric_context_t *context, void *state, const
     return FABRIC_PENDING; /* without fabric_later() */
 }
 
+static fabric_result_t twice_handler(fabric_context_t *context, void *state, const void *request,
+                                     void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    present->pending = fabric_later(context);
+    present->surplus = fabric_later(context);
+    return FABRIC_PENDING;
+}
+
 static const fabric_handler_t handlers[] = {
-    {&add_message, add},           {&fail_message, fail_handler},   {&break_message, break_handler},
-    {&wait_message, wait_handler}, {&label_message, label_handler}, {&lie_message, lie_handler},
+    {&twice_message, twice_handler}, {&add_message, add},           {&fail_message, fail_handler},
+    {&break_message, break_handler}, {&wait_message, wait_handler}, {&label_message, label_handler},
+    {&lie_message, lie_handler},
 };
 static const fabric_entity_type_t type = {
     .name = "Sum",

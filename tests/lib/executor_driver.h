@@ -9,6 +9,7 @@
  *   Wait   stays pending, in `pending`
  *   Label  replies with what cannot be encoded
  *   Lie    says that it is pending, and is not
+ *   Twice  makes two handles, `pending` and `surplus`
  *
  * All orders and messages are of one shard. Requests are numbered from 1, in the order in which they
  * are given. A failed expectation fails the cmocka test.
@@ -33,7 +34,7 @@ typedef struct executor_driver {
     int starts, stops;
     int handled; /* Add and Wait */
     fabric_token_t token;
-    fabric_pending_t *pending;
+    fabric_pending_t *pending, *surplus;
     bool start_fails;
 
     /* What people were told of defects: how often, and the last line. */

@@ -61,6 +61,38 @@ static void pending_entity_is_not_idle(void **state)
     fabric_pending_fail(&d->pending, 1, "");
 }
 
+/* A defect ends one entity's state; an assertion would end the worker. */
+static void two_handles_for_one_message_are_a_defect(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_durable(d, "a", "Twice");
+    exec_add(d, "b", 1);
+    exec_run(d);
+    exec_expect(d, 1, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    exec_expect_amount(d, 2, 101);
+    assert_int_equal(d->stops, 1);
+    assert_true(d->pending && d->surplus && d->pending != d->surplus);
+    exec_complete(d, 42); /* both are to be completed all the same, and nobody listens */
+    fabric_pending_fail(&d->surplus, 1, "");
+    exec_run(d);
+    exec_expect_no_result(d);
+}
+
+static void a_handle_that_is_gone_is_left_alone(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_volatile(d, "a", "Wait");
+    exec_run(d);
+    exec_complete(d, 42);
+    exec_complete(d, 43); /* by the pointer that the first set to NULL */
+    fabric_pending_fail(&d->pending, 1, "");
+    exec_run(d);
+    exec_expect_amount(d, 1, 42);
+    exec_expect_no_result(d);
+}
+
 static void completion_after_the_end_changes_nothing(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
@@ -77,6 +109,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EXECUTOR_TEST(pending_is_completed_from_another_thread),
         EXECUTOR_TEST(pending_can_fail),
+        EXECUTOR_TEST(two_handles_for_one_message_are_a_defect),
+        EXECUTOR_TEST(a_handle_that_is_gone_is_left_alone),
         EXECUTOR_TEST(pending_entity_is_not_idle),
         EXECUTOR_TEST(completion_after_the_end_changes_nothing),
     };

@@ -138,12 +138,13 @@ FABRIC_PUBLIC fabric_result_t fabric_defect(fabric_context_t *context, const cha
     __attribute__((format(printf, 2, 3)));
 
 /** Makes a handle by which the message is completed later from any thread, exactly once; the
- * handler must then return FABRIC_PENDING. The entity handles no other message until then. */
+ * handler must then return FABRIC_PENDING. The entity handles no other message until then. Called more
+ * than once for a message it makes a defect of it; each handle is to be completed all the same. */
 FABRIC_PUBLIC fabric_pending_t *fabric_later(fabric_context_t *context);
 /** Completes with a reply (a struct by the reply schema, borrowed for the call; NULL where it is
- * empty). Frees the handle and sets *pending to NULL. */
+ * empty). Frees the handle and sets *pending to NULL. Takes NULL inside. */
 FABRIC_PUBLIC void fabric_pending_reply(fabric_pending_t **pending, const void *reply);
-/** Completes with a typed failure. Frees the handle and sets *pending to NULL. */
+/** Completes with a typed failure. Frees the handle and sets *pending to NULL. Takes NULL inside. */
 FABRIC_PUBLIC void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *text);
 
 /** A worker. Opaque. */
