@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base64.h"
+#include "core/json_load.h"
 #include "core/limits.h"
 #include "core/schema_fault.h"
 
@@ -31,6 +33,9 @@ static bool refuse(target_t *target, const schema_path_t *outer, const fabric_fi
 
 static const char *json_found(const json_t *value)
 {
+    if (json_large_integer(value)) {
+        return "a number";
+    }
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         return "an object";
@@ -112,6 +117,25 @@ static bool put_signed(target_t *target, const fabric_field_t *field, const json
     return true;
 }
 
+/* A whole number beyond json_int_t, which some kinds have room for. */
+static bool put_large(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                      const char *digits)
+{
+    char found[48];
+    uint64_t number = 0;
+    double real = strtod(digits, NULL);
+    if (field->kind == FABRIC_FIELD_U64 && parse_digits(digits, NULL, &number)) {
+        wire_put_uint(&target->payload, number);
+        return true;
+    }
+    if (field->kind == FABRIC_FIELD_F64 && isfinite(real)) {
+        wire_put_double(&target->payload, real);
+        return true;
+    }
+    (void)snprintf(found, sizeof found, "%.40s%s", digits, strlen(digits) > 40 ? "..." : "");
+    return refuse(target, outer, field, found);
+}
+
 static bool put_base64(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
                        const json_t *value)
 {
@@ -169,6 +193,10 @@ static bool put_field(target_t *target, const fabric_field_t *field, const schem
                       unsigned depth, const json_t *value)
 {
     bool good = false;
+    const char *large = json_large_integer(value);
+    if (large) {
+        return put_large(target, field, outer, large);
+    }
     switch (field->kind) {
     case FABRIC_FIELD_BOOL:
         good = json_is_boolean(value);
@@ -290,7 +318,7 @@ fabric_error_t fabric_schema_from_json(const fabric_schema_t *schema, const char
     *payload = NULL;
     schema_path_t path = {NULL, schema->name, 0};
     json_error_t parse_error;
-    json_t *object = json_loads(json, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &parse_error);
+    json_t *object = json_load_text(json, &parse_error);
     if (!object) {
         return schema_fault(fault, &path, NULL, "expected JSON: line %d: %s", parse_error.line,
                             parse_error.text);

@@ -357,7 +357,7 @@ static void json_that_does_not_fit(void **state)
         {"Echo", "{\"text\": \"\xff\"}", "*expected JSON*"},
         {"Append", "{\"number\": -1}", "*number: *found -1*"},
         {"Append", "{\"number\": 1.5}", "*number: *fraction*"},
-        {"Append", "{\"number\": 18446744073709551616}", "*too big*"},
+        {"Append", "{\"number\": 18446744073709551616}", "*number: *found 18446744073709551616*"},
         {"Append", "{\"number\": 1, \"number\": 2}", "*duplicate*"},
         {"Append", "{\"number\": 1} x", "*end of file expected*"},
     };
