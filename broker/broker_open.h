@@ -19,6 +19,7 @@ struct broker {
     int halt_fd; /* readable: lanes give up */
     router_t *router;
     lane_actor_t lanes[LIMIT_LANES_MAX];
+    finder_actor_t finder;
     coordinator_actor_t coordinator;
     router_shell_t shell;
 };

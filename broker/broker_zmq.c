@@ -120,6 +120,16 @@ static fabric_error_t start_lanes(broker_t *broker, const store_join_t *joined, 
     return FABRIC_OK;
 }
 
+static fabric_error_t start_finder(broker_t *broker, reason_t *reason)
+{
+    finder_config_t config = {.drivers = broker->drivers, .options = broker->options};
+    config.options.exclusive = false;
+    finder_config_defaults(&config);
+    fabric_error_t error =
+        finder_actor_start(&broker->finder, broker->zmq, &config, broker->halt_fd);
+    return error ? reason_set(reason, error, "the finder's thread cannot be started") : error;
+}
+
 static fabric_error_t start_coordinator(broker_t *broker, reason_t *reason)
 {
     coordinator_config_t config = {.incarnation = broker->incarnation,
@@ -150,6 +160,9 @@ fabric_error_t broker_open(broker_t *broker, reason_t *reason)
         CRASH_POINT(JOIN_AFTER);
         make_router(broker, &joined);
         error = start_lanes(broker, &joined, reason);
+    }
+    if (!error) {
+        error = start_finder(broker, reason);
     }
     return error ? error : start_coordinator(broker, reason);
 }
@@ -189,6 +202,7 @@ static void stop_threads(broker_t *broker, bool leave)
     for (uint32_t i = 0; i < LIMIT_LANES_MAX; i++) {
         lane_actor_stop(&broker->lanes[i]);
     }
+    finder_actor_stop(&broker->finder);
     coordinator_actor_stop(&broker->coordinator, leave);
 }
 
@@ -200,6 +214,7 @@ fabric_error_t broker_run(broker_t *broker, int stop_fd, void (*ready)(void *con
     broker->shell.router = broker->router;
     broker->shell.lanes = broker->lanes;
     broker->shell.lane_count = broker->config->router.lanes;
+    broker->shell.finder = &broker->finder;
     broker->shell.coordinator = &broker->coordinator;
     broker->shell.ready = ready;
     broker->shell.ready_context = context;

@@ -1,4 +1,4 @@
-/* A store lane: connection, settling, and the reading operations. Commits are in lane_commit.c. */
+/* A store lane: connection, settling, and loading. Commits are in lane_commit.c. */
 #include "broker/lane_private.h"
 
 #include <assert.h>
@@ -31,11 +31,6 @@ void lane_destroy(lane_t **lane)
 fabric_error_t lane_open(lane_t *lane, reason_t *reason)
 {
     return store_open(lane->config.drivers, &lane->config.options, reason, &lane->store);
-}
-
-bool lane_broken(const lane_t *lane)
-{
-    return lane->store == NULL;
 }
 
 static void tell_cause(lane_t *lane, const char *cause)
@@ -121,7 +116,7 @@ fabric_error_t lane_recover(lane_t *lane, bool *committed)
     return FABRIC_ERROR_SHUTTING_DOWN;
 }
 
-/* As lane_mend, but what is under way will show whether the database serves. */
+/* What is under way will show whether the database serves. */
 static fabric_error_t reconnect(lane_t *lane)
 {
     bool committed = false;
@@ -130,79 +125,38 @@ static fabric_error_t reconnect(lane_t *lane)
     return !error && committed ? FABRIC_ERROR_FENCED : error;
 }
 
-fabric_error_t lane_mend(lane_t *lane)
-{
-    fabric_error_t error = reconnect(lane);
-    if (!error) {
-        lane_serves(lane);
-    }
-    return error;
-}
-
 /* ---- reading ---- */
-
-typedef struct collection {
-    message_t *first;
-    message_t **end;
-    uint64_t high_id;
-} collection_t;
 
 static void collect(void *context, const store_message_t *stored, store_tally_t tally,
                     const store_reply_t *reply)
 {
-    collection_t *collection = context;
-    message_t *message = message_new(stored);
-    message->tally = tally;
-    if (reply) {
-        message_set_reply(message, reply);
-        message->state = MESSAGE_ENDED;
-    }
-    *collection->end = message;
-    collection->end = &message->chain;
+    message_chain_add(context, stored, tally, reply);
     CRASH_POINT(LOAD_INSIDE);
 }
 
-void lane_messages_destroy(message_t **messages)
-{
-    while (*messages) {
-        message_t *message = *messages;
-        *messages = message->chain;
-        message_destroy(&message);
-    }
-}
-
-/* What is to be read: the calls where there are any, else everything pending. */
-typedef struct query {
-    request_id_t from;
-    const call_key_t *calls;
-    size_t call_count;
-} query_t;
-
-static fabric_error_t read_once(lane_t *lane, const query_t *query, collection_t *collection)
+static fabric_error_t read_once(lane_t *lane, request_id_t from, message_chain_t *chain,
+                                uint64_t *high_id)
 {
     const store_driver_t *driver = lane->store->driver;
-    *collection = (collection_t){0};
-    collection->end = &collection->first;
-    fabric_error_t error =
-        query->calls ? driver->find_calls(lane->store, query->from, query->calls, query->call_count,
-                                          collect, collection)
-                     : driver->load_pending(lane->store, query->from, collect, collection);
+    *chain = (message_chain_t){0};
+    fabric_error_t error = driver->load_pending(lane->store, from, collect, chain);
     /* After the rows, so that none of them is above it. */
-    if (!error && (!query->calls || collection->first)) {
-        error = driver->high_id(lane->store, &collection->high_id);
+    if (!error) {
+        error = driver->high_id(lane->store, high_id);
     }
     if (error) {
-        lane_messages_destroy(&collection->first);
+        message_chain_destroy(&chain->first);
     }
     return error;
 }
 
 /* Reads, trying a busy store again. Any failure leaves the lane broken. */
-static fabric_error_t read_patiently(lane_t *lane, const query_t *query, collection_t *collection)
+static fabric_error_t read_patiently(lane_t *lane, request_id_t from, message_chain_t *chain,
+                                     uint64_t *high_id)
 {
     fabric_error_t error = FABRIC_ERROR_STORE_UNAVAILABLE;
     for (uint32_t tries = 0; tries < LANE_BUSY_TRIES_MAX && lane->store; tries++) {
-        error = read_once(lane, query, collection);
+        error = read_once(lane, from, chain, high_id);
         if (error != FABRIC_ERROR_STORE_BUSY) {
             break;
         }
@@ -214,24 +168,10 @@ static fabric_error_t read_patiently(lane_t *lane, const query_t *query, collect
     return error;
 }
 
-fabric_error_t lane_find_calls(lane_t *lane, request_id_t floor, const call_key_t *calls,
-                               size_t call_count, message_t **messages, uint64_t *high_id)
-{
-    query_t query = {floor, calls, call_count};
-    collection_t collection;
-    fabric_error_t error = read_patiently(lane, &query, &collection);
-    if (!error) {
-        *messages = collection.first;
-        *high_id = collection.high_id;
-    }
-    return error;
-}
-
 fabric_error_t lane_load(lane_t *lane, request_id_t from, message_t **messages, uint64_t *high_id)
 {
-    query_t query = {.from = from};
-    collection_t collection;
-    while (read_patiently(lane, &query, &collection)) {
+    message_chain_t chain;
+    while (read_patiently(lane, from, &chain, high_id)) {
         lane_pause(lane, LANE_BACKOFF_MAX_MS);
         fabric_error_t error = reconnect(lane);
         if (error) {
@@ -239,7 +179,6 @@ fabric_error_t lane_load(lane_t *lane, request_id_t from, message_t **messages, 
         }
     }
     lane_serves(lane);
-    *messages = collection.first;
-    *high_id = collection.high_id;
+    *messages = chain.first;
     return FABRIC_OK;
 }

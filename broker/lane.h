@@ -58,10 +58,6 @@ void lane_destroy(lane_t **lane);
 
 /* Connects once. What store_open answers. */
 FABRIC_MUST_USE fabric_error_t lane_open(lane_t *lane, reason_t *reason);
-/* Whether the connection is known to be broken. */
-bool lane_broken(const lane_t *lane);
-/* Connects again and settles, until it works. OK, FENCED, STORE_LOST, SHUTTING_DOWN. */
-FABRIC_MUST_USE fabric_error_t lane_mend(lane_t *lane);
 
 /* OK: committed but for `rejected` (to be cleared by lane_rejections_clear, whatever is answered).
  * FENCED: nothing of what was not committed before will ever be. STORE_LOST: stop, loudly.
@@ -70,18 +66,10 @@ FABRIC_MUST_USE fabric_error_t lane_commit(lane_t *lane, const store_batch_t *ba
                                            lane_rejections_t *rejected);
 void lane_rejections_clear(lane_rejections_t *rejected);
 
-/* The messages of these calls, chained by `chain`, in state ENDED with `reply` where they have
- * theirs. `high_id`: no writer has given a larger id than that to any of them. Gives up at the first
- * sign of an unavailable database. */
-FABRIC_MUST_USE fabric_error_t lane_find_calls(lane_t *lane, request_id_t floor,
-                                               const call_key_t *calls, size_t call_count,
-                                               message_t **messages, uint64_t *high_id);
 /* All pending messages from an id on, chained by `chain` in increasing order of id. `high_id`: no
  * message of writers fenced before has a larger id. Tries until it works. OK, FENCED, STORE_LOST, SHUTTING_DOWN.
  */
 FABRIC_MUST_USE fabric_error_t lane_load(lane_t *lane, request_id_t from, message_t **messages,
                                          uint64_t *high_id);
-/* Destroys a chain. */
-void lane_messages_destroy(message_t **messages);
 
 #endif

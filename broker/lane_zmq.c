@@ -57,11 +57,6 @@ static void run_operation(lane_actor_t *self, lane_operation_t *operation)
             log_fenced(self, operation->batch);
         }
         break;
-    case LANE_FIND_CALLS:
-        operation->error =
-            lane_find_calls(lane, operation->from, operation->calls, operation->call_count,
-                            &operation->messages, &operation->high_id);
-        break;
     case LANE_LOAD:
         operation->error =
             lane_load(lane, operation->from, &operation->messages, &operation->high_id);
@@ -86,12 +81,6 @@ static void run_lane(void *context, void *pipe)
         run_operation(self, operation);
         lane_report_t report = {.operation = operation, .available = true};
         pipe_send(pipe, &report, sizeof report);
-        /* A look-up gives up early; who commits next should find a connection. A verdict on our
-         * writer row comes again with the next commit. */
-        if (lane_broken(self->lane)) {
-            fabric_error_t verdict = lane_mend(self->lane);
-            (void)verdict;
-        }
     }
 }
 
@@ -127,7 +116,7 @@ static void drop_reports(lane_actor_t *self)
         free(report.cause);
         if (report.operation) {
             lane_rejections_clear(&report.operation->rejected);
-            lane_messages_destroy(&report.operation->messages);
+            message_chain_destroy(&report.operation->messages);
         }
     }
 }

@@ -9,24 +9,17 @@
 #include "broker/actor_zmq.h"
 #include "broker/lane.h"
 
-typedef enum lane_operation_kind {
-    LANE_COMMIT,
-    LANE_FIND_CALLS,
-    LANE_LOAD,
-    LANE_STOP
-} lane_operation_kind_t;
+typedef enum lane_operation_kind { LANE_COMMIT, LANE_LOAD, LANE_STOP } lane_operation_kind_t;
 
 /* The router's thread owns it until lane_actor_send, the lane until it comes back in a report. */
 typedef struct lane_operation {
     lane_operation_kind_t kind;
     const store_batch_t *batch; /* COMMIT: borrowed until the report */
-    request_id_t from;          /* FIND_CALLS: the floor; LOAD */
-    const call_key_t *calls;    /* FIND_CALLS: borrowed until the report */
-    size_t call_count;
+    request_id_t from;          /* LOAD */
 
     fabric_error_t error;
     lane_rejections_t rejected; /* COMMIT: whoever gets the report clears it */
-    message_t *messages;        /* FIND_CALLS, LOAD: a chain that whoever gets the report owns */
+    message_t *messages;        /* LOAD: a chain that whoever gets the report owns */
     uint64_t high_id;           /* LOAD */
 } lane_operation_t;
 

@@ -63,3 +63,26 @@ void message_destroy(message_t **message)
     }
     *message = NULL;
 }
+
+void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t tally,
+                       const store_reply_t *reply)
+{
+    message_t *message = message_new(stored);
+    message->tally = tally;
+    if (reply) {
+        message_set_reply(message, reply);
+        message->state = MESSAGE_ENDED;
+    }
+    *(chain->last ? &chain->last->chain : &chain->first) = message;
+    chain->last = message;
+    chain->bytes += message->size;
+}
+
+void message_chain_destroy(message_t **first)
+{
+    while (*first) {
+        message_t *message = *first;
+        *first = message->chain;
+        message_destroy(&message);
+    }
+}

@@ -32,6 +32,7 @@ typedef struct message {
     struct message *chain;         /* lists that own records for a while: loading, held requests */
     message_state_t state;
     bool called;         /* a call of a client refers to it */
+    bool settled_early;  /* in a lane, while its client has settled on it: see router_calls.c */
     uint32_t size;       /* bytes of this record and its reply, for the bound on memory */
     uint32_t deliveries; /* so far */
     store_tally_t tally;
@@ -64,5 +65,17 @@ message_t *message_new(const store_message_t *stored);
 /* Copies the reply's payload and sets message->reply. */
 void message_set_reply(message_t *message, const store_reply_t *reply);
 void message_destroy(message_t **message);
+
+/* Records made of what a store's reading operations visit, in that order. Zeroed: empty. */
+typedef struct message_chain {
+    message_t *first;
+    message_t *last;
+    uint64_t bytes;
+} message_chain_t;
+/* In state ENDED where there is a reply. */
+void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t tally,
+                       const store_reply_t *reply);
+/* Destroys the messages that are chained to this one. */
+void message_chain_destroy(message_t **first);
 
 #endif

@@ -11,8 +11,7 @@
  * coordinator
  *
  * After any event, pull until nothing is left: frames with router_next_frame, batches with
- * router_take_batch for every idle lane, lookups with router_take_lookup for every idle lane,
- * orders with router_next_order, damages for the log with router_next_damage.
+ * router_take_batch for every idle lane, lookups with router_take_lookup for every lane, orders with router_next_order, damages for the log with router_next_damage.
  */
 #ifndef BROKER_ROUTER_H
 #define BROKER_ROUTER_H
@@ -98,7 +97,8 @@ void router_batch_done(router_t *router, uint32_t lane, const store_rejection_t 
  * it said last (`cause`, NULL where it serves). Lanes begin available. */
 void router_lane_available(router_t *router, uint32_t lane, bool available, const char *cause);
 
-/* A look-up of calls in the store, to be run on the lane; one at a time for each lane. */
+/* A look-up of calls in the store, beside what the lanes commit; one at a time for each lane. What was
+ * committed before it is taken must be visible to it. */
 typedef struct router_lookup {
     request_id_t floor;
     const call_key_t *calls; /* valid until answered */
@@ -111,8 +111,10 @@ void router_high_id(router_t *router, uint64_t high_id);
 /* For each message that store_driver.find_calls visits; `reply` may be NULL. */
 void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
                          store_tally_t tally, const store_reply_t *reply);
-/* The look-up is over: OK, or an error, upon which its calls are refused with PERSISTENCE. */
-void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, uint64_t now_ms);
+/* The look-up is over: OK, or an error, upon which its calls are refused with PERSISTENCE. With OK every
+ * message above `reached` was looked at. A call that was not found and may lie below is unknown. */
+void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, request_id_t reached,
+                        uint64_t now_ms);
 
 /* ---- homes ---- */
 

@@ -231,8 +231,7 @@ const store_batch_t *router_take_batch(router_t *router, uint32_t number, uint64
 {
     router->now_ms = now_ms;
     router_lane_t *lane = &router->lanes[number];
-    if (lane->running || lane->lookup_current.running ||
-        (lane->batched && lane->lookup_next.count > 0)) {
+    if (lane->running) {
         return NULL;
     }
     uint64_t mark = 0;
@@ -265,7 +264,6 @@ const store_batch_t *router_take_batch(router_t *router, uint32_t number, uint64
                                   .dead_letter_count = current->dead_letter_count};
     lane->batch_is_mark = empty;
     lane->running = true;
-    lane->batched = true;
     return &lane->batch;
 }
 
@@ -273,6 +271,7 @@ const store_batch_t *router_take_batch(router_t *router, uint32_t number, uint64
 
 static void message_committed(router_t *router, message_t *message)
 {
+    call_left_lane(router, message);
     router->counters.accepted++;
     message->state = MESSAGE_QUEUED;
     if (message->stored.flags & REQUEST_WANT_ACCEPTED) {
@@ -326,6 +325,7 @@ static void message_refused_by_store(router_t *router, message_t *message,
                                      const store_rejection_t *rejection)
 {
     entity_t *entity = message->entity;
+    call_left_lane(router, message);
     message_reject(router, message, FABRIC_ERROR_STORE_REJECTED, 0,
                    refusal_by_store("message", rejection).text);
     message_end(router, message, FABRIC_ERROR_STORE_REJECTED);

@@ -24,6 +24,9 @@ client_t *client_of(router_t *router, const message_t *message)
 /* Whether a call is not committed yet: a resend would not find it in the store. */
 static bool has_uncommitted_call(const client_t *client)
 {
+    if (client->settled_early > 0) {
+        return true;
+    }
     for (uint64_t i = 0; i < client->capacity; i++) {
         const call_t *call = &client->calls[i];
         if (call->state == CALL_OPEN && call->message->state == MESSAGE_IN_LANE) {
@@ -74,6 +77,22 @@ client_t *client_add(router_t *router, uint64_t number)
     return client;
 }
 
+/* ---- what is settled before it is committed ---- */
+
+void call_settled_early(client_t *client, message_t *message)
+{
+    message->settled_early = true;
+    client->settled_early++;
+}
+
+void call_left_lane(router_t *router, message_t *message)
+{
+    if (message->settled_early) {
+        message->settled_early = false;
+        client_find(router, message->stored.call.client)->settled_early--;
+    }
+}
+
 /* ---- the ring ---- */
 
 static void call_clear(router_t *router, client_t *client, call_t *call)
@@ -82,7 +101,9 @@ static void call_clear(router_t *router, client_t *client, call_t *call)
     *call = (call_t){0};
     if (message) {
         message->called = false;
-        if (message->state == MESSAGE_ENDED) {
+        if (message->state == MESSAGE_IN_LANE) {
+            call_settled_early(client, message);
+        } else if (message->state == MESSAGE_ENDED) {
             account(router, client, 0, message->size);
             message_destroy(&message);
         }

@@ -349,6 +349,8 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
         call = call ? call : call_add(router, client, sequence);
         call_open(call, message);
         call_set_deadline(client, call, message->deadline_ms);
+    } else {
+        call_settled_early(client, message);
     }
     message->deadline_ms = 0;
     unended_add(router, message);

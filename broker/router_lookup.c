@@ -1,11 +1,16 @@
 /* Calls that have to be looked up in the store: resends that this home does not remember. One scan of the mailbox above their
  * lowest floor settles all of a lane's open look-ups; meanwhile what a client sends after them is held, so that its order stays.
+ *
+ * Look-ups and commits go on beside each other. That is safe since a call is looked up only when it is not in a lane, and is
+ * accepted only when its client has no look-up under way: what a look-up has to find was committed before it began.
  */
 #include "broker/router_state.h"
 
-void lookup_add(router_t *router, client_t *client, message_t *message)
+/* Of the calls of one look-up. What it finds is held in memory beside them. */
+enum { LOOKUP_BYTES_MAX = 16 << 20 };
+
+static void lookup_push(lookup_t *lookup, lookup_item_t item)
 {
-    lookup_t *lookup = &lane_of(router, message->stored.shard)->lookup_next;
     if (lookup->count == lookup->capacity) {
         lookup->capacity = lookup->capacity ? 2 * lookup->capacity : 64;
         lookup->items = realloc(lookup->items, lookup->capacity * sizeof *lookup->items);
@@ -13,10 +18,13 @@ void lookup_add(router_t *router, client_t *client, message_t *message)
             abort();
         }
     }
-    if (lookup->count == 0 || message->floor < lookup->floor) {
-        lookup->floor = message->floor;
-    }
-    lookup->items[lookup->count++] = (lookup_item_t){.message = message, .client = client};
+    lookup->items[lookup->count++] = item;
+}
+
+void lookup_add(router_t *router, client_t *client, message_t *message)
+{
+    lookup_push(&lane_of(router, message->stored.shard)->lookup_next,
+                (lookup_item_t){.message = message, .client = client});
     client->lookups++;
 }
 
@@ -30,31 +38,50 @@ static int compare_items(const void *a, const void *b)
     return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
 }
 
+/* How many calls from the oldest on one look-up may hold; at least 1. */
+static size_t count_items(const lookup_t *next)
+{
+    size_t count = 0;
+    for (uint64_t bytes = 0; count < next->count && bytes < LOOKUP_BYTES_MAX; count++) {
+        bytes += next->items[count].message->size;
+    }
+    return count;
+}
+
+/* Moves the oldest calls from `next` to `current`, in the order of their keys. */
+static void take_items(lookup_t *current, lookup_t *next)
+{
+    size_t count = count_items(next);
+    lookup_t all = *next;
+    *next = *current;
+    *current = all;
+    current->count = count;
+    next->count = 0;
+    for (size_t i = count; i < all.count; i++) {
+        lookup_push(next, all.items[i]);
+    }
+    qsort(current->items, count, sizeof *current->items, compare_items);
+    free(current->calls);
+    current->calls = malloc(count * sizeof *current->calls);
+    if (!current->calls) {
+        abort();
+    }
+    current->floor = UINT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const message_t *message = current->items[i].message;
+        current->calls[i] = message->stored.call;
+        current->floor = message->floor < current->floor ? message->floor : current->floor;
+    }
+}
+
 bool router_take_lookup(router_t *router, uint32_t number, router_lookup_t *result)
 {
     router_lane_t *lane = &router->lanes[number];
-    const batch_builder_t *next = &lane->next;
-    bool batch_waits =
-        next->message_count + next->reply_count + next->attempt_count > 0 && !lane->batched;
-    if (lane->lookup_current.running || lane->lookup_next.count == 0 || lane->running ||
-        batch_waits) {
+    lookup_t *lookup = &lane->lookup_current;
+    if (lookup->running || lane->lookup_next.count == 0) {
         return false;
     }
-    lane->batched = false;
-    lookup_t spare = lane->lookup_current;
-    lane->lookup_current = lane->lookup_next;
-    spare.count = 0;
-    lane->lookup_next = spare;
-    lookup_t *lookup = &lane->lookup_current;
-    qsort(lookup->items, lookup->count, sizeof *lookup->items, compare_items);
-    free(lookup->calls);
-    lookup->calls = malloc(lookup->count * sizeof *lookup->calls);
-    if (!lookup->calls) {
-        abort();
-    }
-    for (size_t i = 0; i < lookup->count; i++) {
-        lookup->calls[i] = lookup->items[i].message->stored.call;
-    }
+    take_items(lookup, &lane->lookup_next);
     lookup->running = true;
     *result = (router_lookup_t){{lookup->floor}, lookup->calls, lookup->count};
     return true;
@@ -146,7 +173,7 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
     HASH_FIND(by_id, router->messages_by_id, &message->stored.id, sizeof message->stored.id,
               pending);
     call_t *call = sequence >= client->settled ? call_find(client, sequence) : NULL;
-    if (!pending) { /* its shard is not ours (yet) */
+    if (!pending) { /* its shard is not ours (yet), or it has ended meanwhile: the next look-up will tell */
         if (call) {
             *call = (call_t){0};
         }
@@ -168,11 +195,12 @@ typedef enum waiting_kind {
     WAITING_PENDING,
     WAITING_ENDED,
     WAITING_CONFLICT,
+    WAITING_UNKNOWN,
     WAITING_FAILED
 } waiting_kind_t;
 
 /* What the look-up found is marked on the message, until all of the client's look-ups are over. */
-static void mark_item(const lookup_item_t *item, fabric_error_t error)
+static void mark_item(const lookup_item_t *item, fabric_error_t error, request_id_t reached)
 {
     waiting_kind_t kind = WAITING_NEW;
     if (error) {
@@ -183,6 +211,8 @@ static void mark_item(const lookup_item_t *item, fabric_error_t error)
         kind = WAITING_ENDED;
     } else if (item->found) {
         kind = WAITING_PENDING;
+    } else if (item->message->floor < reached.value) {
+        kind = WAITING_UNKNOWN;
     }
     item->message->lookup_outcome = kind;
 }
@@ -190,15 +220,17 @@ static void mark_item(const lookup_item_t *item, fabric_error_t error)
 static void refuse_waiting(router_t *router, client_t *client, message_t *message,
                            fabric_error_t error)
 {
+    const char *text = error == FABRIC_ERROR_OUTCOME_UNKNOWN
+                           ? "the call is older than the messages that may be looked through for it"
+                           : store_cause(router, message->stored.shard, error);
     uint64_t sequence = message->stored.call.sequence;
     call_t *call = sequence >= client->settled ? call_find(client, sequence) : NULL;
     if (call) {
-        bool final = fabric_error_class(error) == FABRIC_CLASS_REJECTED;
+        bool final = fabric_error_class(error) != FABRIC_CLASS_RETRY;
         call->state = final ? CALL_REFUSED : CALL_NONE;
         call->error = error;
     }
-    request_reject(router, client, sequence, error, 100,
-                   store_cause(router, message->stored.shard, error));
+    request_reject(router, client, sequence, error, 100, text);
     message_destroy(&message);
 }
 
@@ -254,6 +286,9 @@ static void go_on(router_t *router, client_t *client)
         case WAITING_CONFLICT:
             refuse_waiting(router, client, message, FABRIC_ERROR_ALREADY_PROCESSING);
             break;
+        case WAITING_UNKNOWN:
+            refuse_waiting(router, client, message, FABRIC_ERROR_OUTCOME_UNKNOWN);
+            break;
         case WAITING_FAILED:
             refuse_waiting(router, client, message, FABRIC_ERROR_PERSISTENCE);
             break;
@@ -261,7 +296,8 @@ static void go_on(router_t *router, client_t *client)
     }
 }
 
-void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error, uint64_t now_ms)
+void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
+                        request_id_t reached, uint64_t now_ms)
 {
     router->now_ms = now_ms;
     lookup_t *lookup = &router->lanes[number].lookup_current;
@@ -269,7 +305,7 @@ void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
     lookup->running = false;
     lookup->count = 0;
     for (size_t i = 0; i < count; i++) {
-        mark_item(&lookup->items[i], error);
+        mark_item(&lookup->items[i], error, reached);
         lookup->items[i].client->lookups--;
     }
     for (size_t i = 0; i < count; i++) {

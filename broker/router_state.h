@@ -87,6 +87,7 @@ struct client {
     call_t *calls;                     /* ring: sequence modulo capacity */
     uint64_t capacity;                 /* power of two */
     size_t lookups;                    /* of its calls, on all lanes */
+    size_t settled_early;              /* messages of its in lanes that it has settled on */
     message_t *waiting, *waiting_last; /* chained: looked up or held, in order of arrival */
     UT_hash_handle by_number;
 };
@@ -199,7 +200,6 @@ typedef struct lane {
     bool available;
     reason_t cause; /* why it is not, for callers; empty while it is */
     bool running;
-    bool batched;            /* the last operation was a batch: look-ups and batches take turns */
     batch_builder_t next;    /* filling up */
     batch_builder_t current; /* being committed */
     store_batch_t batch;
@@ -360,6 +360,10 @@ void client_keep(router_t *router, client_t *client, const message_t *message);
 message_t *client_take_held(router_t *router, client_t *client);
 void clients_sweep(router_t *router);
 void client_destroy(router_t *router, client_t *client);
+/* A message that waits in its lane is not among its client's calls: the client is remembered until call_left_lane, since a
+ * look-up would not find the call yet. */
+void call_settled_early(client_t *client, message_t *message);
+void call_left_lane(router_t *router, message_t *message);
 
 /* ---- router_lookup.c ---- */
 void lookup_add(router_t *router, client_t *client, message_t *message);

@@ -151,12 +151,12 @@ static void feed_lane(router_shell_t *shell, uint32_t lane)
     }
     router_lookup_t lookup;
     if (router_take_lookup(shell->router, lane, &lookup)) {
-        lane_operation_t *find = &shell->slots[lane].find;
-        *find = (lane_operation_t){.kind = LANE_FIND_CALLS,
-                                   .from = lookup.floor,
-                                   .calls = lookup.calls,
-                                   .call_count = lookup.call_count};
-        lane_actor_send(&shell->lanes[lane], find);
+        finder_operation_t *find = &shell->slots[lane].find;
+        *find = (finder_operation_t){.lane = lane,
+                                     .floor = lookup.floor,
+                                     .calls = lookup.calls,
+                                     .call_count = lookup.call_count};
+        finder_actor_send(shell->finder, find);
     }
 }
 
@@ -175,16 +175,25 @@ static void committed(router_shell_t *shell, uint32_t lane, lane_operation_t *co
     lane_rejections_clear(&commit->rejected);
 }
 
-static void found(router_shell_t *shell, uint32_t lane, lane_operation_t *find)
+static void found(router_shell_t *shell, finder_operation_t *find)
 {
-    router_high_id(shell->router, find->high_id);
+    finder_answer_t *answer = &find->answer;
+    router_high_id(shell->router, answer->high_id);
     CRASH_POINT(LOOKUP_FOUND);
-    for (const message_t *message = find->messages; message; message = message->chain) {
-        router_lookup_found(shell->router, lane, &message->stored, message->tally,
+    for (const message_t *message = answer->messages; message; message = message->chain) {
+        router_lookup_found(shell->router, find->lane, &message->stored, message->tally,
                             message->state == MESSAGE_ENDED ? &message->reply : NULL);
     }
-    lane_messages_destroy(&find->messages);
-    router_lookup_done(shell->router, lane, find->error, shell->now_ms);
+    message_chain_destroy(&answer->messages);
+    router_lookup_done(shell->router, find->lane, find->error, answer->reached, shell->now_ms);
+}
+
+static void take_answers(router_shell_t *shell)
+{
+    finder_operation_t *find;
+    while ((find = finder_actor_take(shell->finder))) {
+        found(shell, find);
+    }
 }
 
 static void finish_operation(router_shell_t *shell, uint32_t lane, lane_operation_t *operation)
@@ -192,9 +201,6 @@ static void finish_operation(router_shell_t *shell, uint32_t lane, lane_operatio
     switch (operation->kind) {
     case LANE_COMMIT:
         committed(shell, lane, operation);
-        break;
-    case LANE_FIND_CALLS:
-        found(shell, lane, operation);
         break;
     case LANE_LOAD:
         if (operation->error) {
@@ -348,7 +354,7 @@ static long wait_ms(const router_shell_t *shell)
 static void turn(router_shell_t *shell, zmq_pollitem_t *items)
 {
     /* Once draining has begun the stop signal stays readable: it is not polled any more. */
-    int count = (int)shell->lane_count + (shell->draining ? 2 : 3);
+    int count = (int)shell->lane_count + (shell->draining ? 3 : 4);
     int polled = zmq_poll(items, count, wait_ms(shell));
     shell->now_ms = clock_monotonic_ms();
     if (polled > 0) {
@@ -360,10 +366,13 @@ static void turn(router_shell_t *shell, zmq_pollitem_t *items)
                 take_reports(shell, i);
             }
         }
+        if (items[2 + shell->lane_count].revents) {
+            take_answers(shell);
+        }
         if (items[0].revents) {
             receive_frames(shell);
         }
-        if (!shell->draining && items[2 + shell->lane_count].revents) {
+        if (!shell->draining && items[3 + shell->lane_count].revents) {
             shell->draining = true;
             shell->drain_until_ms = shell->now_ms + shell->drain_ms;
             router_drain(shell->router, shell->now_ms);
@@ -378,13 +387,15 @@ static void turn(router_shell_t *shell, zmq_pollitem_t *items)
 
 fabric_error_t router_shell_run(router_shell_t *shell)
 {
-    zmq_pollitem_t items[LIMIT_LANES_MAX + 3] = {0};
+    zmq_pollitem_t items[LIMIT_LANES_MAX + 4] = {0};
     items[0] = (zmq_pollitem_t){.socket = shell->router_socket, .events = ZMQ_POLLIN};
     items[1] = (zmq_pollitem_t){.socket = shell->coordinator->actor.pipe, .events = ZMQ_POLLIN};
     for (uint32_t i = 0; i < shell->lane_count; i++) {
         items[2 + i] = (zmq_pollitem_t){.socket = shell->lanes[i].actor.pipe, .events = ZMQ_POLLIN};
     }
-    items[2 + shell->lane_count] = (zmq_pollitem_t){.fd = shell->stop_fd, .events = ZMQ_POLLIN};
+    items[2 + shell->lane_count] =
+        (zmq_pollitem_t){.socket = shell->finder->actor.pipe, .events = ZMQ_POLLIN};
+    items[3 + shell->lane_count] = (zmq_pollitem_t){.fd = shell->stop_fd, .events = ZMQ_POLLIN};
     shell->now_ms = clock_monotonic_ms();
     while (!shell->over) {
         turn(shell, items);

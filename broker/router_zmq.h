@@ -6,6 +6,7 @@
 
 #include "broker/batch_log.h"
 #include "broker/coordinator_zmq.h"
+#include "broker/finder_zmq.h"
 #include "broker/lane_zmq.h"
 #include "broker/router.h"
 #include "broker/router_watch.h"
@@ -22,6 +23,7 @@ typedef struct router_shell {
     router_t *router;    /* borrowed */
     lane_actor_t *lanes; /* started; borrowed */
     uint32_t lane_count;
+    finder_actor_t *finder;           /* started; borrowed */
     coordinator_actor_t *coordinator; /* started; borrowed */
     void (*ready)(void *context);     /* called once, when requests are served or redirected */
     void *ready_context;
@@ -30,7 +32,8 @@ typedef struct router_shell {
     void *router_socket, *pub_socket;
     char bound_router[256], bound_pub[256];
     struct {
-        lane_operation_t commit, find, load;
+        lane_operation_t commit, load;
+        finder_operation_t find;
         bool committing;
         log_limiter_t outages;
     } slots[LIMIT_LANES_MAX];

@@ -280,10 +280,12 @@ typedef struct store_driver {
      */
     fabric_error_t (*load_pending)(store_t *store, request_id_t from, store_visit_message_fn *visit,
                                    void *context);
-    /* Every message with id > floor whose call key is among `calls`, with its reply if it has one.
-     * One scan. */
-    fabric_error_t (*find_calls)(store_t *store, request_id_t floor, const call_key_t *calls,
-                                 size_t call_count, store_visit_message_fn *visit, void *context);
+    /* Looks at the messages with floor < id <= *last, from the largest id down, at most `rows_max` of
+     * them. Visits those whose call key is among `calls`, in any order, with their replies where they
+     * have any. `*last` gets the largest id that may be left, the floor when none is. */
+    fabric_error_t (*find_calls)(store_t *store, request_id_t floor, request_id_t *last,
+                                 uint32_t rows_max, const call_key_t *calls, size_t call_count,
+                                 store_visit_message_fn *visit, void *context);
     /* The messages that the primary-key hashes (32 bytes each, back to back) stand for, with
      * replies. */
     fabric_error_t (*find_keys)(store_t *store, const uint8_t *hashes, size_t hash_count,

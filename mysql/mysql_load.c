@@ -273,31 +273,43 @@ static void add_id(found_ids_t *found, uint64_t id)
     found->items[found->count++].value = id;
 }
 
-/* One scan of ids and call keys above the floor, however many calls are looked for: there is no
- * index, and the keys are compared here. */
-static fabric_error_t scan_calls(mysql_session_t *session, request_id_t floor,
-                                 const call_key_t *sorted, size_t count, found_ids_t *found)
+/* One scan of ids and call keys, however many calls are looked for: there is no index, and the keys are
+ * compared here. */
+static fabric_error_t scan_calls(mysql_session_t *session, request_id_t floor, request_id_t *last,
+                                 uint32_t rows_max, const call_key_t *sorted, size_t count,
+                                 found_ids_t *found)
 {
     statement_rows_t *rows = NULL;
     bool more = false;
+    uint32_t looked_at = 0;
+    uint64_t id = 0;
     statement_begin(session);
     statement_put_u64(session, floor.value);
+    statement_put_u64(session, last->value);
+    statement_put_u64(session, rows_max);
     fabric_error_t error = statement_query(session, STATEMENT_CALLS_SCAN, 1, &rows);
     while (!error && (error = statement_next(rows, &more)) == FABRIC_OK && more) {
         call_key_t call = {statement_u64(rows, 1), statement_u64(rows, 2)};
+        id = statement_u64(rows, 0);
+        looked_at++;
         if (bsearch(&call, sorted, count, sizeof *sorted, compare_calls)) {
-            add_id(found, statement_u64(rows, 0));
+            add_id(found, id);
         }
     }
     statement_end(rows);
+    if (!error) {
+        *last = looked_at < rows_max ? floor : (request_id_t){id - 1};
+    }
     return error;
 }
 
-fabric_error_t mysql_find_calls(store_t *base, request_id_t floor, const call_key_t *calls,
-                                size_t call_count, store_visit_message_fn *visit, void *context)
+fabric_error_t mysql_find_calls(store_t *base, request_id_t floor, request_id_t *last,
+                                uint32_t rows_max, const call_key_t *calls, size_t call_count,
+                                store_visit_message_fn *visit, void *context)
 {
     mysql_store_t *store = mysql_store_of(base);
     if (call_count == 0) {
+        *last = floor;
         return FABRIC_OK;
     }
     fabric_error_t error = mysql_begin(store);
@@ -311,7 +323,7 @@ fabric_error_t mysql_find_calls(store_t *base, request_id_t floor, const call_ke
     memcpy(sorted, calls, call_count * sizeof *sorted);
     qsort(sorted, call_count, sizeof *sorted, compare_calls);
     found_ids_t found = {0};
-    error = scan_calls(&store->session, floor, sorted, call_count, &found);
+    error = scan_calls(&store->session, floor, last, rows_max, sorted, call_count, &found);
     if (!error) {
         error = find_items(&store->session, STATEMENT_MESSAGES_BY_ID, found.items, found.count,
                            put_id, visit, context);

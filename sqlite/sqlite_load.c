@@ -101,29 +101,43 @@ static fabric_error_t visit_id(sqlite_store_t *store, uint64_t id, bool only_rep
     return sqlite_end(&query);
 }
 
+/* What calls are looked for, and how far the scan has come. */
+typedef struct call_scan {
+    const call_key_t *sorted;
+    size_t count;
+    uint32_t rows_left;
+    uint64_t id; /* of the row looked at last */
+    store_visit_message_fn *visit;
+    void *context;
+} call_scan_t;
+
 /* The scan reads three small columns of each row; payloads are fetched for hits only. */
-static fabric_error_t scan_calls(sqlite_store_t *store, int64_t first, int64_t last,
-                                 const call_key_t *sorted, size_t count,
-                                 store_visit_message_fn *visit, void *context)
+static fabric_error_t scan_calls(sqlite_store_t *store, uint64_t first, uint64_t last,
+                                 call_scan_t *scan)
 {
     fabric_error_t hit_error = FABRIC_OK;
     sqlite_query_t query = sqlite_query(store, SQLITE_STATEMENT_SCAN_CALLS);
-    sqlite_bind_i64(&query, 1, first);
-    sqlite_bind_i64(&query, 2, last);
+    sqlite_bind_u64(&query, 1, first);
+    sqlite_bind_u64(&query, 2, last);
+    sqlite_bind_u64(&query, 3, scan->rows_left);
     while (!hit_error && sqlite_row(&query)) {
         call_key_t call = {sqlite_column_u64(&query, 1), sqlite_column_u64(&query, 2)};
-        if (bsearch(&call, sorted, count, sizeof *sorted, compare_calls)) {
-            hit_error = visit_id(store, sqlite_column_u64(&query, 0), false, visit, context);
+        scan->id = sqlite_column_u64(&query, 0);
+        scan->rows_left--;
+        if (bsearch(&call, scan->sorted, scan->count, sizeof call, compare_calls)) {
+            hit_error = visit_id(store, scan->id, false, scan->visit, scan->context);
         }
     }
     fabric_error_t error = sqlite_end(&query);
     return error ? error : hit_error;
 }
 
-fabric_error_t sqlite_find_calls(store_t *base, request_id_t floor, const call_key_t *calls,
-                                 size_t call_count, store_visit_message_fn *visit, void *context)
+fabric_error_t sqlite_find_calls(store_t *base, request_id_t floor, request_id_t *last,
+                                 uint32_t rows_max, const call_key_t *calls, size_t call_count,
+                                 store_visit_message_fn *visit, void *context)
 {
-    if (call_count == 0 || floor.value == UINT64_MAX) {
+    if (call_count == 0 || last->value <= floor.value) {
+        *last = floor;
         return FABRIC_OK;
     }
     call_key_t *sorted = calloc(call_count, sizeof *sorted);
@@ -132,13 +146,21 @@ fabric_error_t sqlite_find_calls(store_t *base, request_id_t floor, const call_k
     }
     memcpy(sorted, calls, call_count * sizeof *sorted);
     qsort(sorted, call_count, sizeof *sorted, compare_calls);
+    call_scan_t scan = {sorted, call_count, rows_max, floor.value, visit, context};
     sqlite_id_ranges_t ranges = sqlite_id_ranges(floor.value + 1);
     fabric_error_t error = FABRIC_OK;
-    for (size_t i = 0; i < ranges.count && !error; i++) {
-        error = scan_calls(sqlite_store_of(base), ranges.first[i], ranges.last[i], sorted,
-                           call_count, visit, context);
+    for (size_t i = ranges.count; i-- > 0 && !error && scan.rows_left > 0;) {
+        uint64_t first = (uint64_t)ranges.first[i];
+        uint64_t end = (uint64_t)ranges.last[i];
+        end = end < last->value ? end : last->value;
+        if (first <= end) {
+            error = scan_calls(sqlite_store_of(base), first, end, &scan);
+        }
     }
     free(sorted);
+    if (!error) {
+        *last = scan.rows_left > 0 ? floor : (request_id_t){scan.id - 1};
+    }
     return error;
 }
 

@@ -153,16 +153,18 @@ static void lane_step(world_t *w, uint32_t lane)
 {
     driver_t *driver = w->driver;
     store_rejection_t rejected[64];
-    if (w->lookup_running[lane]) {
+    uint8_t choice = fuzz_byte(&w->input);
+    if (w->lookup_running[lane] && choice & 1) {
         w->lookup_running[lane] = false;
+        request_id_t reached = {choice & 4 ? UINT64_MAX : w->lookups[lane].floor.value};
         router_lookup_done(driver->router, lane,
-                           fuzz_byte(&w->input) & 1 ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK,
+                           choice & 2 ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK, reached,
                            driver->now_ms);
     } else if (driver->batch[lane]) {
         size_t count = store_rows(w, driver->batch[lane], rejected);
         driver->batch[lane] = NULL;
         router_batch_done(driver->router, lane, rejected, count, driver->now_ms);
-    } else if (!driver_take_batch(driver, lane)) {
+    } else if (!driver_take_batch(driver, lane) && !w->lookup_running[lane]) {
         w->lookup_running[lane] = router_take_lookup(driver->router, lane, &w->lookups[lane]);
     }
     driver_pull(driver);

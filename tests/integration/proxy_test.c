@@ -222,6 +222,31 @@ static void stalls(void **state)
     expect_end(ends.server, PROXY_CLOSE);
 }
 
+/* Only the connection that has sent the text, in both directions. */
+static void holds(void **state)
+{
+    (void)state;
+    proxy_hold(ends.proxy, "hold this");
+    expect_both_ways();
+    assert_int_equal(proxy_held(ends.proxy), 0);
+    put(ends.client, "do hold this");
+    expect_quiet(ends.server);
+    put(ends.server, "answer");
+    expect_quiet(ends.client);
+    assert_int_equal(proxy_held(ends.proxy), 1);
+    int held_client = ends.client;
+    int held_server = ends.server;
+    ends.client = connect_client();
+    ends.server = accept4(ends.listener, NULL, NULL, SOCK_CLOEXEC);
+    expect_both_ways();
+    proxy_heal(ends.proxy);
+    expect(held_server, "do hold this");
+    expect(held_client, "answer");
+    assert_int_equal(proxy_held(ends.proxy), 0);
+    close(held_client);
+    close(held_server);
+}
+
 static void corrupts(void **state)
 {
     (void)state;
@@ -406,6 +431,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(forwards_much, set_up_ends, tear_down_ends),
         cmocka_unit_test_setup_teardown(delays, set_up_ends, tear_down_ends),
         cmocka_unit_test_setup_teardown(stalls, set_up_ends, tear_down_ends),
+        cmocka_unit_test_setup_teardown(holds, set_up_ends, tear_down_ends),
         cmocka_unit_test_setup_teardown(corrupts, set_up_ends, tear_down_ends),
         cmocka_unit_test_setup_teardown(cuts, set_up_ends, tear_down_ends),
         cmocka_unit_test_setup_teardown(refuses, set_up_ends, tear_down_ends),

@@ -53,8 +53,9 @@ fabric_error_t memory_store_commit(store_t *base, const store_writer_t *writer,
 fabric_error_t memory_settle(store_t *base, const store_writer_t *writer, uint64_t *batch);
 fabric_error_t memory_load_pending(store_t *base, request_id_t from, store_visit_message_fn *visit,
                                    void *context);
-fabric_error_t memory_find_calls(store_t *base, request_id_t floor, const call_key_t *calls,
-                                 size_t call_count, store_visit_message_fn *visit, void *context);
+fabric_error_t memory_find_calls(store_t *base, request_id_t floor, request_id_t *last,
+                                 uint32_t rows_max, const call_key_t *calls, size_t call_count,
+                                 store_visit_message_fn *visit, void *context);
 fabric_error_t memory_find_keys(store_t *base, const uint8_t *hashes, size_t hash_count,
                                 store_visit_message_fn *visit, void *context);
 fabric_error_t memory_find_replies(store_t *base, const request_id_t *ids, size_t id_count,

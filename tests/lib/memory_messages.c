@@ -61,8 +61,9 @@ static bool is_among(const call_key_t *calls, size_t count, call_key_t call)
     return false;
 }
 
-fabric_error_t memory_find_calls(store_t *base, request_id_t floor, const call_key_t *calls,
-                                 size_t call_count, store_visit_message_fn *visit, void *context)
+fabric_error_t memory_find_calls(store_t *base, request_id_t floor, request_id_t *last,
+                                 uint32_t rows_max, const call_key_t *calls, size_t call_count,
+                                 store_visit_message_fn *visit, void *context)
 {
     memory_store_t *store = memory_store_of(base);
     fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, NULL);
@@ -70,12 +71,18 @@ fabric_error_t memory_find_calls(store_t *base, request_id_t floor, const call_k
         return error;
     }
     const memory_database_t *database = store->database;
-    for (size_t i = memory_lower_bound(database, floor.value); i < database->messages.count; i++) {
-        const memory_message_t *message = database->messages.items[i];
-        if (message->message.id.value > floor.value &&
-            is_among(calls, call_count, message->message.call)) {
+    size_t i = last->value == UINT64_MAX ? database->messages.count
+                                         : memory_lower_bound(database, last->value + 1);
+    for (; rows_max > 0 && i > 0 && database->messages.items[i - 1]->message.id.value > floor.value;
+         rows_max--) {
+        const memory_message_t *message = database->messages.items[--i];
+        last->value = message->message.id.value - 1;
+        if (is_among(calls, call_count, message->message.call)) {
             visit(context, &message->message, message->tally, message->reply);
         }
+    }
+    if (rows_max > 0) {
+        *last = floor;
     }
     return memory_leave(store, FABRIC_OK);
 }

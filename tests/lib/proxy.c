@@ -108,6 +108,8 @@ static void apply_controls(proxy_t *proxy)
     for (uint32_t i = proxy->connection_count; i-- > 0;) {
         if (proxy->cut || (proxy->heal && connection_is_spoilt(proxy->connections[i]))) {
             remove_connection(proxy, i, proxy->cut ? proxy->cut_how : PROXY_RESET);
+        } else if (proxy->heal) {
+            connection_release(proxy->connections[i]);
         }
     }
     proxy->heal = proxy->cut = false;
@@ -188,6 +190,7 @@ static void clear_rules(proxy_rules_t *rules)
                                               .forwarded = rules->directions[i].forwarded};
     }
     rules->lose_count = 0;
+    rules->hold = NULL;
 }
 
 /* The thread takes no signals: they are for the test. */
@@ -296,6 +299,13 @@ void proxy_delay(proxy_t *proxy, proxy_direction_t directions, uint32_t ms)
     put_in_force(proxy);
 }
 
+void proxy_hold(proxy_t *proxy, const char *text)
+{
+    pthread_mutex_lock(&proxy->lock);
+    proxy->rules.hold = text;
+    put_in_force(proxy);
+}
+
 void proxy_stall(proxy_t *proxy, proxy_direction_t directions, uint64_t after_bytes)
 {
     pthread_mutex_lock(&proxy->lock);
@@ -380,6 +390,17 @@ uint64_t proxy_bytes(proxy_t *proxy, proxy_direction_t direction)
     return read_count(
         proxy,
         &proxy->rules.directions[direction == PROXY_TO_SERVER ? TO_SERVER : TO_CLIENT].forwarded);
+}
+
+uint32_t proxy_held(proxy_t *proxy)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&proxy->lock);
+    for (uint32_t i = 0; i < proxy->connection_count; i++) {
+        count += connection_is_held(proxy->connections[i]);
+    }
+    pthread_mutex_unlock(&proxy->lock);
+    return count;
 }
 
 uint32_t proxy_connections(proxy_t *proxy)

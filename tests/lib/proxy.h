@@ -72,6 +72,12 @@ void proxy_refuse(proxy_t *proxy, bool refuse);
  * `how` says. A lost answer counts when the server has said OK, a lost COMMIT when it was read. */
 void proxy_lose_commits(proxy_t *proxy, proxy_commit_t what, uint32_t count, proxy_ending_t how);
 
+/* A connection over which a client sends this text from now on is held: nothing goes through it any more,
+ * in either direction, until proxy_heal. The text must last as long. */
+void proxy_hold(proxy_t *proxy, const char *text);
+
+/* How many connections are held. */
+uint32_t proxy_held(proxy_t *proxy);
 /* How many were lost since the start, of each kind. */
 uint64_t proxy_lost_commits(proxy_t *proxy, proxy_commit_t what);
 /* How many COMMITs were read from clients since the start. */

@@ -40,6 +40,7 @@ struct connection {
     answer_t answer;
     spoilt_t spoilt;
     proxy_ending_t spoilt_how;
+    bool held;
 };
 
 static int reader_of(int direction)
@@ -115,6 +116,16 @@ bool connection_is_spoilt(const connection_t *connection)
     return connection->spoilt != SPOILT_NOT;
 }
 
+bool connection_is_held(const connection_t *connection)
+{
+    return connection->held;
+}
+
+void connection_release(connection_t *connection)
+{
+    connection->held = false;
+}
+
 /* ---- reading ---- */
 
 static void queue_bytes(flow_t *flow, const uint8_t *bytes, size_t size, uint64_t now_ms)
@@ -177,6 +188,10 @@ static void take_bytes(connection_t *self, int direction, proxy_rules_t *rules,
                        const uint8_t *bytes, size_t size, uint64_t now_ms)
 {
     bool ok = false;
+    if (direction == TO_SERVER && rules->hold &&
+        memmem(bytes, size, rules->hold, strlen(rules->hold))) {
+        self->held = true;
+    }
     if (rules->protocol == PROXY_MYSQL && direction == TO_SERVER) {
         take_client_bytes(self, rules, bytes, size, now_ms);
     } else if (direction == TO_CLIENT && self->spoilt == SPOILT_WAITS_FOR_ANSWER) {
@@ -216,7 +231,8 @@ static void read_flow(connection_t *self, int direction, proxy_rules_t *rules, u
 
 static bool is_stalled(const connection_t *self, const proxy_rule_t *rule)
 {
-    return self->connecting || self->spoilt == SPOILT_STALLS || rule->stall_after == 0;
+    return self->connecting || self->held || self->spoilt == SPOILT_STALLS ||
+           rule->stall_after == 0;
 }
 
 static void count_down(uint64_t *limit, size_t bytes)

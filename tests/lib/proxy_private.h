@@ -35,6 +35,7 @@ typedef struct proxy_rules {
     proxy_ending_t lose_how;
     uint64_t lost[2]; /* by proxy_commit_t */
     uint64_t commits;
+    const char *hold; /* connections that send this text; NULL: none */
 } proxy_rules_t;
 
 /* ---- proxy_packets.c ---- */
@@ -77,6 +78,9 @@ bool connection_step(connection_t *connection, proxy_rules_t *rules, uint64_t no
                      proxy_ending_t *how);
 /* When held bytes are due; PROXY_NEVER. */
 uint64_t connection_deadline(const connection_t *connection, const proxy_rules_t *rules);
+/* Whether it is held because of what it has sent, and lets it go on. */
+bool connection_is_held(const connection_t *connection);
+void connection_release(connection_t *connection);
 /* Whether bytes of it were swallowed, so that it cannot go on. */
 bool connection_is_spoilt(const connection_t *connection);
 

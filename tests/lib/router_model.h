@@ -41,6 +41,12 @@ typedef struct model_worker {
     size_t count;
 } model_worker_t;
 
+/* What a look-up saw of a call: the id of its message, or 0, and whether that had ended. */
+typedef struct model_seen {
+    uint64_t id;
+    bool ended;
+} model_seen_t;
+
 /* A row of a client that is none of the model's. */
 typedef struct model_foreign {
     uint64_t id;
@@ -63,6 +69,7 @@ typedef struct model {
     uint64_t newest_id[2]; /* that each lane has stored */
     bool lookup_running[2];
     router_lookup_t lookups[2];
+    model_seen_t *seen[2]; /* by each look-up, of its calls */
     uint64_t accepted;
     /* Rows of clients beyond CLIENTS, which a test plays itself; their entities have no model, and
      * their ids do not begin with an e. */

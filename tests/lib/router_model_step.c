@@ -125,24 +125,54 @@ static void lookup_row(model_t *model, uint32_t lane, uint64_t id, shard_id_t sh
     router_lookup_found(model->driver->router, lane, &row, (store_tally_t){0}, reply);
 }
 
-static void lookup_call(model_t *model, uint32_t lane, call_key_t key)
+/* What the store has of a call now. */
+static model_seen_t look(model_t *model, call_key_t key)
+{
+    if (key.client > CLIENTS) {
+        const model_foreign_t *row = foreign_call(model, key);
+        return row ? (model_seen_t){row->id, row->ended} : (model_seen_t){0};
+    }
+    const model_call_t *call = model_call(model, key.client, key.sequence);
+    return (model_seen_t){call->id, call->ended};
+}
+
+/* A look-up reads at some time between its beginning and its end. */
+static void lookup_read(model_t *model, uint32_t lane)
+{
+    const router_lookup_t *lookup = &model->lookups[lane];
+    free(model->seen[lane]);
+    model->seen[lane] = calloc(lookup->call_count, sizeof(model_seen_t));
+    assert_non_null(model->seen[lane]);
+    for (size_t i = 0; i < lookup->call_count; i++) {
+        model->seen[lane][i] = look(model, lookup->calls[i]);
+    }
+}
+
+static void lookup_call(model_t *model, uint32_t lane, call_key_t key, model_seen_t seen)
 {
     char id[8];
     if (key.client > CLIENTS) {
         const model_foreign_t *row = foreign_call(model, key);
-        store_reply_t reply = {.id = {row ? row->id : 0}, .shard = {row ? row->shard.value : 0}};
-        if (row && row->id > model->lookups[lane].floor.value) {
+        store_reply_t reply = {.id = {row->id}, .shard = {row->shard.value}};
+        if (row->id > model->lookups[lane].floor.value) {
             lookup_row(model, lane, row->id, row->shard,
                        fabric_bytes(row->entity, row->entity_size), key,
-                       row->ended ? &reply : NULL);
+                       seen.ended ? &reply : NULL);
         }
         return;
     }
     const model_call_t *call = model_call(model, key.client, key.sequence);
-    if (call->id) {
-        snprintf(id, sizeof id, "e%u", call->entity);
-        lookup_row(model, lane, call->id, call->shard, fabric_bytes_of(id), key,
-                   call->ended ? &call->reply : NULL);
+    snprintf(id, sizeof id, "e%u", call->entity);
+    lookup_row(model, lane, call->id, call->shard, fabric_bytes_of(id), key,
+               seen.ended ? &call->reply : NULL);
+}
+
+static void lookup_begin(model_t *model, uint32_t lane)
+{
+    model->lookup_running[lane] =
+        router_take_lookup(model->driver->router, lane, &model->lookups[lane]);
+    if (model->lookup_running[lane]) {
+        lookup_read(model, lane);
     }
 }
 
@@ -151,30 +181,34 @@ static void lookup_end(model_t *model, uint32_t lane)
     const router_lookup_t *lookup = &model->lookups[lane];
     fabric_error_t error =
         !model->calm && model_pick(model, 8) == 0 ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK;
+    if (model_pick(model, 2) == 0) {
+        lookup_read(model, lane);
+    }
     for (size_t i = 0; i < lookup->call_count; i++) {
         call_key_t key = lookup->calls[i];
         bool same = i > 0 && lookup->calls[i - 1].client == key.client &&
                     lookup->calls[i - 1].sequence == key.sequence;
-        if (!same) {
-            lookup_call(model, lane, key);
+        if (!same && model->seen[lane][i].id) {
+            lookup_call(model, lane, key, model->seen[lane][i]);
         }
     }
     model->lookup_running[lane] = false;
-    router_lookup_done(model->driver->router, lane, error, model->driver->now_ms);
+    router_lookup_done(model->driver->router, lane, error, lookup->floor, model->driver->now_ms);
     driver_pull(model->driver);
 }
 
 static void lane_step(model_t *model, uint32_t lane)
 {
     driver_t *driver = model->driver;
-    if (model->lookup_running[lane]) {
+    if (model->lookup_running[lane] && model_pick(model, 2) == 0) {
         lookup_end(model, lane);
     } else if (driver->batch[lane]) {
         store_batch(model, lane, driver->batch[lane]);
         driver_batch_done(driver, lane);
-    } else if (!driver_take_batch(driver, lane)) {
-        model->lookup_running[lane] =
-            router_take_lookup(driver->router, lane, &model->lookups[lane]);
+    } else if (!driver_take_batch(driver, lane) && !model->lookup_running[lane]) {
+        lookup_begin(model, lane);
+    } else if (!model->lookup_running[lane] && model_pick(model, 2) == 0) {
+        lookup_begin(model, lane); /* beside the batch */
     }
 }
 
@@ -342,6 +376,8 @@ void model_close(model_t **at)
         model_worker_drop(&model->workers[i]);
     }
     driver_close(&model->driver);
+    free(model->seen[0]);
+    free(model->seen[1]);
     free(model);
     *at = NULL;
 }

@@ -84,6 +84,7 @@ static void life_free(broker_life_t *life)
         }
         lane_destroy(&lane->lane);
     }
+    broker_finder_close(&life->finder);
     for (size_t i = 0; i < life->order_count; i++) {
         free(life->orders[i].types);
     }
@@ -118,6 +119,11 @@ static void fiber_ended(void *argument)
     broker_life_t *life = argument;
     life->fibers--;
     reap(life);
+}
+
+static void finder_fiber_ended(void *argument)
+{
+    fiber_ended(((broker_finder_t *)argument)->life);
 }
 
 static void lane_fiber_ended(void *argument)
@@ -194,6 +200,7 @@ static fabric_error_t open_broker(broker_life_t *life)
     }
     if (!error) {
         make_router(life, &cluster, &joined);
+        broker_finder_open(life);
         error = open_lanes(life, &joined);
     }
     return error;
@@ -208,12 +215,15 @@ static void on_open(event_t *event)
                                    .lease_ms = world.plan.lease_ms,
                                    .past = &life->past};
     life->coordinator = coordinator_new(&config, now_ms);
-    life->fibers += LANES + 1;
+    life->fibers += LANES + 2;
     for (uint32_t i = 0; i < LANES; i++) {
         broker_lane_t *lane = &life->lanes[i];
         lane->fiber = fiber_new(life->process, broker_lane_run, lane, lane_fiber_ended);
         fiber_wake(lane->fiber);
     }
+    life->finder.fiber =
+        fiber_new(life->process, broker_finder_run, &life->finder, finder_fiber_ended);
+    fiber_wake(life->finder.fiber);
     life->coordinating = fiber_new(life->process, broker_coordinator_run, life, fiber_ended);
     fiber_wake(life->coordinating);
     life->open = true;
@@ -283,6 +293,7 @@ static void check_drained(broker_life_t *life)
         for (uint32_t i = 0; i < LANES; i++) {
             fiber_kill(life->lanes[i].fiber);
         }
+        fiber_kill(life->finder.fiber);
         fiber_wake(life->coordinating);
     }
 }
@@ -370,6 +381,7 @@ static void stop(process_t *process)
     fiber_kill(life->opening);
     if (life->open) {
         fiber_kill(life->coordinating);
+        fiber_kill(life->finder.fiber);
         for (uint32_t i = 0; i < LANES; i++) {
             fiber_kill(life->lanes[i].fiber);
         }

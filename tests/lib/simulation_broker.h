@@ -5,6 +5,7 @@
 #define TESTS_LIB_SIMULATION_BROKER_H
 
 #include "broker/coordinator.h"
+#include "broker/finder.h"
 #include "broker/lane.h"
 #include "broker/router.h"
 #include "tests/lib/simulation_processes.h"
@@ -13,15 +14,13 @@ enum { LANES = 2, INBOX_MAX = 64 };
 
 typedef struct broker_life broker_life_t;
 
-typedef enum operation_kind { OPERATION_COMMIT, OPERATION_FIND, OPERATION_LOAD } operation_kind_t;
+typedef enum operation_kind { OPERATION_COMMIT, OPERATION_LOAD } operation_kind_t;
 
 /* What a lane is to do, and what came of it. */
 typedef struct operation {
     operation_kind_t kind;
     const store_batch_t *batch;
     request_id_t from;
-    const call_key_t *calls;
-    size_t call_count;
     fabric_error_t error;
     lane_rejections_t rejected;
     message_t *messages;
@@ -38,6 +37,23 @@ typedef struct broker_lane {
     uint64_t last_us; /* of its pipe to the router */
 } broker_lane_t;
 
+/* A look-up, and what came of it. */
+typedef struct search {
+    uint32_t lane;
+    router_lookup_t lookup;
+    fabric_error_t error;
+    finder_answer_t answer;
+} search_t;
+
+typedef struct broker_finder {
+    broker_life_t *life;
+    finder_t *finder;
+    fiber_t *fiber;
+    search_t *inbox[LANES]; /* one of each lane */
+    size_t inbox_count;
+    uint64_t last_us; /* of its pipe to the router */
+} broker_finder_t;
+
 /* One incarnation of a broker. It outlives its process until its last store call is over. */
 struct broker_life {
     broker_life_t *next;
@@ -49,6 +65,7 @@ struct broker_life {
     router_t *router;
     coordinator_t *coordinator;
     broker_lane_t lanes[LANES];
+    broker_finder_t finder;
     fiber_t *opening, *coordinating;
     unsigned fibers;
     bool open;
@@ -86,6 +103,13 @@ void broker_lane_run(void *lane); /* a fiber */
 void broker_lane_send(broker_lane_t *lane, const operation_t *operation);
 /* Hands a lane what the router has for it. */
 void broker_lane_feed(broker_life_t *life, uint32_t number);
+
+/* ---- simulation_finder.c ---- */
+
+void broker_finder_open(broker_life_t *life);
+void broker_finder_close(broker_finder_t *finder);
+void broker_finder_run(void *finder); /* a fiber */
+void broker_finder_send(broker_finder_t *finder, uint32_t lane, const router_lookup_t *lookup);
 
 /* ---- simulation_coordinator.c ---- */
 

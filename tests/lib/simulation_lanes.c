@@ -44,7 +44,7 @@ static void lane_available(void *context, bool available, const char *cause)
 static void operation_free(operation_t *operation)
 {
     lane_rejections_clear(&operation->rejected);
-    lane_messages_destroy(&operation->messages);
+    message_chain_destroy(&operation->messages);
     free(operation);
 }
 
@@ -67,16 +67,6 @@ static void committed(broker_life_t *life, uint32_t lane, operation_t *commit)
     }
 }
 
-static void found(broker_life_t *life, uint32_t lane, operation_t *find)
-{
-    router_high_id(life->router, find->high_id);
-    for (const message_t *message = find->messages; message; message = message->chain) {
-        router_lookup_found(life->router, lane, &message->stored, message->tally,
-                            message->state == MESSAGE_ENDED ? &message->reply : NULL);
-    }
-    router_lookup_done(life->router, lane, find->error, process_now_ms(life->process));
-}
-
 static void on_report(event_t *event)
 {
     broker_life_t *life = broker_life_now(event->process);
@@ -86,9 +76,6 @@ static void on_report(event_t *event)
     switch (operation->kind) {
     case OPERATION_COMMIT:
         committed(life, lane, operation);
-        break;
-    case OPERATION_FIND:
-        found(life, lane, operation);
         break;
     case OPERATION_LOAD:
         if (operation->error) {
@@ -109,11 +96,6 @@ static void run_operation(lane_t *lane, operation_t *operation)
     switch (operation->kind) {
     case OPERATION_COMMIT:
         operation->error = lane_commit(lane, operation->batch, &operation->rejected);
-        break;
-    case OPERATION_FIND:
-        operation->error =
-            lane_find_calls(lane, operation->from, operation->calls, operation->call_count,
-                            &operation->messages, &operation->high_id);
         break;
     case OPERATION_LOAD:
         operation->error =
@@ -146,10 +128,6 @@ void broker_lane_run(void *argument)
         memmove(self->inbox, self->inbox + 1, --self->inbox_count * sizeof *self->inbox);
         run_operation(self->lane, operation);
         report(self, operation);
-        if (lane_broken(self->lane)) {
-            fabric_error_t verdict = lane_mend(self->lane);
-            (void)verdict; /* comes again with the next commit */
-        }
     }
 }
 
@@ -176,10 +154,7 @@ void broker_lane_feed(broker_life_t *life, uint32_t number)
     }
     router_lookup_t lookup;
     if (router_take_lookup(life->router, number, &lookup)) {
-        broker_lane_send(lane, &(operation_t){.kind = OPERATION_FIND,
-                                              .from = lookup.floor,
-                                              .calls = lookup.calls,
-                                              .call_count = lookup.call_count});
+        broker_finder_send(&life->finder, number, &lookup);
     }
 }
 

@@ -244,12 +244,13 @@ static fabric_error_t simulated_load_pending(store_t *store, request_id_t from,
     FORWARD(MEMORY_STORE_LOAD, load_pending(inner_of(store), from, visit, context));
 }
 
-static fabric_error_t simulated_find_calls(store_t *store, request_id_t floor,
-                                           const call_key_t *calls, size_t call_count,
-                                           store_visit_message_fn *visit, void *context)
+static fabric_error_t simulated_find_calls(store_t *store, request_id_t floor, request_id_t *last,
+                                           uint32_t rows_max, const call_key_t *calls,
+                                           size_t call_count, store_visit_message_fn *visit,
+                                           void *context)
 {
     FORWARD(MEMORY_STORE_LOAD,
-            find_calls(inner_of(store), floor, calls, call_count, visit, context));
+            find_calls(inner_of(store), floor, last, rows_max, calls, call_count, visit, context));
 }
 
 const store_driver_t simulation_store_driver = {

@@ -301,11 +301,19 @@ void find_pending(store_fixture_t *fixture, uint64_t from)
                                             &fixture->found));
 }
 
+uint64_t find_calls_up_to(store_fixture_t *fixture, uint64_t floor, uint64_t last,
+                          uint32_t rows_max, const call_key_t *calls, size_t count)
+{
+    request_id_t left = {last};
+    empty_found(&fixture->found);
+    assert_ok(fixture->driver->find_calls(fixture->second, (request_id_t){floor}, &left, rows_max,
+                                          calls, count, collect, &fixture->found));
+    return left.value;
+}
+
 void find_calls(store_fixture_t *fixture, uint64_t floor, const call_key_t *calls, size_t count)
 {
-    empty_found(&fixture->found);
-    assert_ok(fixture->driver->find_calls(fixture->second, (request_id_t){floor}, calls, count,
-                                          collect, &fixture->found));
+    assert_int_equal(find_calls_up_to(fixture, floor, UINT64_MAX, UINT32_MAX, calls, count), floor);
 }
 
 void find_keys(store_fixture_t *fixture, const uint8_t *hashes, size_t count)

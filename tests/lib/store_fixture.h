@@ -106,6 +106,9 @@ void commit_reply(store_fixture_t *fixture, uint64_t id);
 /* Each fills fixture->found. All of them read over the second connection. */
 void find_pending(store_fixture_t *fixture, uint64_t from);
 void find_calls(store_fixture_t *fixture, uint64_t floor, const call_key_t *calls, size_t count);
+/* A part of it. Returns the largest id that may be left. */
+uint64_t find_calls_up_to(store_fixture_t *fixture, uint64_t floor, uint64_t last,
+                          uint32_t rows_max, const call_key_t *calls, size_t count);
 void find_keys(store_fixture_t *fixture, const uint8_t *hashes, size_t count);
 void find_replies(store_fixture_t *fixture, const request_id_t *ids, size_t count);
 /* That the found messages have exactly the ids first, first + 1, ... in this order. */

@@ -128,6 +128,24 @@ static void test_calls_are_found_above_the_floor_only(void **state)
     assert_int_equal(fixture->found.count, 0);
 }
 
+/* From the largest id down, some rows at a time, in steps that join without a gap. */
+static void test_calls_are_looked_for_in_steps(void **state)
+{
+    store_fixture_t *fixture = *state;
+    commit_messages(fixture, 10, 10);
+    const call_key_t calls[] = {{7, 19}, {7, 17}, {7, 16}, {7, 12}, {7, 10}};
+    assert_int_equal(find_calls_up_to(fixture, 10, UINT64_MAX, 3, calls, 5), 16);
+    assert_int_equal(fixture->found.count, 2); /* 19 and 17 */
+    assert_int_equal(find_calls_up_to(fixture, 10, 16, 3, calls, 5), 13);
+    assert_found_ids(fixture, 16, 1);
+    assert_int_equal(find_calls_up_to(fixture, 10, 13, 3, calls, 5), 10); /* the floor */
+    assert_found_ids(fixture, 12, 1);
+    assert_int_equal(find_calls_up_to(fixture, 0, 10, 3, calls, 5), 0);
+    assert_found_ids(fixture, 10, 1);
+    assert_int_equal(find_calls_up_to(fixture, 19, UINT64_MAX, 3, calls, 5), 19);
+    assert_int_equal(fixture->found.count, 0);
+}
+
 static void test_keys_are_found_with_their_replies(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -298,6 +316,7 @@ int store_suite_load(void)
         FOUNDED_TEST(test_ms_13_sm_12_sm_13_empty_lists_find_nothing),
         FOUNDED_TEST(test_ms_10_sm_16_sm_18_replies_by_id),
         FOUNDED_TEST(test_calls_are_found_above_the_floor_only),
+        FOUNDED_TEST(test_calls_are_looked_for_in_steps),
         FOUNDED_TEST(test_keys_are_found_with_their_replies),
         FOUNDED_TEST(test_values_of_all_sizes_side_by_side),
         FOUNDED_TEST(test_long_lists_are_found_whole),

@@ -380,7 +380,6 @@ static void a_row_that_went_on_without_us_is_a_fence(void **state)
         assert_int_equal(lane_load(f->lane, (request_id_t){0}, &messages, &high_id),
                          FABRIC_ERROR_FENCED);
         assert_null(messages);
-        assert_int_equal(lane_mend(f->lane), FABRIC_ERROR_FENCED);
     }
     commit(f, 2, 1, FABRIC_ERROR_FENCED);
     assert_int_equal(stored().count, 2);
@@ -531,47 +530,8 @@ static void loads_what_is_pending_in_order(void **state)
         assert_true(fabric_bytes_equal(message->stored.payload, fabric_bytes_of("payload")));
     }
     assert_int_equal(next, 106);
-    lane_messages_destroy(&messages);
+    message_chain_destroy(&messages);
     assert_null(messages);
-}
-
-static void finds_calls_with_their_replies(void **state)
-{
-    fixture_t *f = *state;
-    store_batch_t batch = batch_of(f, 0, 6, false);
-    batch.reply_count = 2;
-    lane_rejections_t rejected;
-    assert_int_equal(lane_commit(f->lane, &batch, &rejected), FABRIC_OK);
-    const call_key_t calls[] = {{9, 101}, {9, 104}, {9, 999}};
-    message_t *messages = NULL;
-    uint64_t high_id = 0;
-    assert_int_equal(lane_find_calls(f->lane, (request_id_t){99}, calls, 3, &messages, &high_id),
-                     FABRIC_OK);
-    assert_non_null(messages);
-    assert_int_equal(high_id, batch.high_id);
-    assert_int_equal(messages->stored.id.value, 101);
-    assert_int_equal(messages->state, MESSAGE_ENDED);
-    assert_true(fabric_bytes_equal(messages->reply.payload, fabric_bytes_of("r")));
-    assert_int_equal(messages->chain->stored.id.value, 104);
-    assert_int_not_equal(messages->chain->state, MESSAGE_ENDED);
-    assert_null(messages->chain->chain);
-    lane_messages_destroy(&messages);
-}
-
-static void look_up_gives_up_and_the_lane_mends(void **state)
-{
-    fixture_t *f = *state;
-    strike(MEMORY_STORE_LOAD, MEMORY_STORE_DISCONNECTED, 0, 1);
-    const call_key_t call = {9, 101};
-    message_t *messages = NULL;
-    uint64_t high_id = 0;
-    assert_int_equal(lane_find_calls(f->lane, (request_id_t){99}, &call, 1, &messages, &high_id),
-                     FABRIC_ERROR_STORE_UNAVAILABLE);
-    assert_null(messages);
-    assert_true(lane_broken(f->lane));
-    assert_int_equal(lane_mend(f->lane), FABRIC_OK);
-    assert_false(lane_broken(f->lane));
-    commit(f, 0, 1, FABRIC_OK);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -601,8 +561,6 @@ int main(void)
         TEST(unnamed_rejection_is_halved_down),
         TEST(unknown_within_a_halved_batch),
         TEST(loads_what_is_pending_in_order),
-        TEST(finds_calls_with_their_replies),
-        TEST(look_up_gives_up_and_the_lane_mends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,12 +26,10 @@ static void ask_after(driver_t *driver, uint64_t sequence, uint64_t predecessor,
     driver_send(driver, "c1", request, &request);
 }
 
-/* Runs the look-up; the store knows one of its calls, where `row` is not 0. */
-static void look_up(driver_t *driver, uint64_t sequence, uint64_t row, const store_reply_t *reply,
-                    fabric_error_t error)
+/* Ends a look-up that was taken; the store knows one of its calls, where `row` is not 0. */
+static void end_look_up(driver_t *driver, uint64_t sequence, uint64_t row,
+                        const store_reply_t *reply, fabric_error_t error, uint64_t reached)
 {
-    router_lookup_t lookup;
-    assert_true(router_take_lookup(driver->router, 0, &lookup));
     message_request_t request = driver_request(sequence, "a", ASK);
     store_message_t message = {.id = {row},
                                .shard = shard_id_make(1, 1),
@@ -43,8 +41,17 @@ static void look_up(driver_t *driver, uint64_t sequence, uint64_t row, const sto
     if (row) {
         router_lookup_found(driver->router, 0, &message, (store_tally_t){0}, reply);
     }
-    router_lookup_done(driver->router, 0, error, driver->now_ms);
+    router_lookup_done(driver->router, 0, error, (request_id_t){reached}, driver->now_ms);
     driver_pull(driver);
+}
+
+/* Takes and ends the look-up. */
+static void look_up(driver_t *driver, uint64_t sequence, uint64_t row, const store_reply_t *reply,
+                    fabric_error_t error)
+{
+    router_lookup_t lookup;
+    assert_true(router_take_lookup(driver->router, 0, &lookup));
+    end_look_up(driver, sequence, row, reply, error, lookup.floor.value);
 }
 
 static void resends_are_answered_from_memory(void **state)
@@ -259,23 +266,81 @@ static void one_late_call_is_accepted_once(void **state)
     driver_close(&driver);
 }
 
-static void batches_and_lookups_take_turns(void **state)
+/* A look-up under way holds up nobody but its own client. */
+static void others_go_on_beside_a_look_up(void **state)
 {
     (void)state;
     driver_t *driver = open_usual();
     driver_client(driver, "c2", 2);
     driver_ask(driver, "c2", 1, "a", ASK);
     assert_non_null(driver_take_batch(driver, 0));
-    driver_ask(driver, "c1", 1, "a", AGAIN);
+    driver_ask(driver, "c1", 1, "b", AGAIN);
+    router_lookup_t lookup;
+    assert_true(router_take_lookup(driver->router, 0, &lookup)); /* beside the batch */
+    driver_batch_done(driver, 0);
     driver_ask(driver, "c2", 2, "a", ASK);
+    driver_commit(driver);
+    for (uint64_t i = 1; i <= 2; i++) {
+        driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+        driver_commit(driver);
+        driver_replied(driver, "c2", i);
+    }
+    driver_ask(driver, "c2", 3, "a", AGAIN); /* waits for the next look-up */
+    assert_false(router_take_lookup(driver->router, 0, &lookup));
+    end_look_up(driver, 1, 0, NULL, FABRIC_OK, 0);
+    assert_true(router_take_lookup(driver->router, 0, &lookup));
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 3);
+    driver_close(&driver);
+}
+
+/* A call that may lie below what was looked at is never taken for a new one. */
+static void what_was_not_looked_at_is_unknown(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    const uint64_t floors[] = {0, 1000, 1001, 1000};
+    router_lookup_t lookup;
+    for (uint64_t i = 1; i <= 4; i++) {
+        message_request_t request = driver_request(i, "a", AGAIN);
+        request.predecessor = i - 1;
+        request.floor = floors[i - 1];
+        driver_send(driver, "c1", request, &request);
+    }
+    assert_true(router_take_lookup(driver->router, 0, &lookup));
+    assert_int_equal(lookup.floor.value, 0);
+    end_look_up(driver, 4, 1500, NULL, FABRIC_OK, 1001); /* the fourth is found, and is not here */
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_OUTCOME_UNKNOWN);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_OUTCOME_UNKNOWN);
+    assert_int_equal(driver_rejected(driver, "c1", 4), FABRIC_ERROR_NOT_HOME);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 1); /* the third: all above its floor was */
+    ask_after(driver, 1, 0, AGAIN);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_OUTCOME_UNKNOWN);
+    driver_close(&driver);
+}
+
+/* A look-up that ends before the commit of a call would not see it: the client is remembered so long. */
+static void a_settled_call_in_a_lane_is_not_looked_up(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    driver_ask(driver, "c1", 1, "a", ASK);
+    assert_non_null(driver_take_batch(driver, 0));
+    driver_send_settling(driver, "c1", 2, ping, &(message_ping_t){.sequence = 1});
+    message_bye_t goodbye = {.reason = {NULL, 0}};
+    driver_send(driver, "c1", bye, &goodbye);
+    driver_pass_alive(driver, driver->config.client_memory_ms + 2000,
+                      (const char *const[]){"w1", NULL});
+    driver_client_hello(driver, "c1-again", 1, 2);
+    driver_ask(driver, "c1-again", 1, "a", AGAIN);
     router_lookup_t lookup;
     assert_false(router_take_lookup(driver->router, 0, &lookup));
     driver_batch_done(driver, 0);
-    assert_null(driver_take_batch(driver, 0)); /* the look-up's turn */
-    look_up(driver, 1, 0, NULL, FABRIC_OK);
-    driver_ask(driver, "c1", 9, "a", AGAIN);
-    assert_false(router_take_lookup(driver->router, 0, &lookup));
-    assert_int_equal(driver_take_batch(driver, 0)->message_count, 2);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 1);
+    driver_ask(driver, "c1-again", 1, "a", AGAIN); /* now it can be found */
+    assert_true(router_take_lookup(driver->router, 0, &lookup));
     driver_close(&driver);
 }
 
@@ -291,7 +356,9 @@ int main(void)
         cmocka_unit_test(a_pending_row_answers_the_call),
         cmocka_unit_test(what_is_held_keeps_its_order),
         cmocka_unit_test(one_late_call_is_accepted_once),
-        cmocka_unit_test(batches_and_lookups_take_turns),
+        cmocka_unit_test(others_go_on_beside_a_look_up),
+        cmocka_unit_test(what_was_not_looked_at_is_unknown),
+        cmocka_unit_test(a_settled_call_in_a_lane_is_not_looked_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
