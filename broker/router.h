@@ -144,7 +144,7 @@ typedef enum router_order_kind {
 
 typedef struct router_order {
     router_order_kind_t kind;
-    incarnation_t runner; /* OWNER_CHANGED: none when the shard has no owner now */
+    incarnation_t runner; /* the public one. OWNER_CHANGED: none when the shard has no owner now */
     uint32_t weight;      /* ADMIT, RUNNER_JOINED */
     char name[256];       /* ADMIT, RUNNER_JOINED */
     uint8_t *types; /* ADMIT: hello.types as sent, checked for form. malloc'ed; whoever pulled the

@@ -201,13 +201,13 @@ static void copy_name(char name[256], fabric_bytes_t bytes)
     name[bytes.size] = '\0';
 }
 
-static runner_t *runner_add(router_t *router, incarnation_t incarnation)
+static runner_t *runner_add(router_t *router, incarnation_t id)
 {
     runner_t *runner = calloc(1, sizeof *runner);
     if (!runner) {
         abort();
     }
-    runner->incarnation = incarnation;
+    runner->incarnation = id;
     runner->state = RUNNER_ADMITTING;
     HASH_ADD(by_incarnation, router->runners, incarnation, sizeof runner->incarnation, runner);
     return runner;
@@ -252,7 +252,8 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
         peer_refuse(router, peer, FABRIC_ERROR_SHUTTING_DOWN, "this broker is stopping");
         return;
     }
-    runner_t *runner = runner_find(router, incarnation_of(hello));
+    incarnation_t id = incarnation_public(incarnation_of(hello));
+    runner_t *runner = runner_find(router, id);
     if (runner && hello->connection <= runner->connection) {
         if (hello_again(router, peer, runner->peer == peer, hello->connection,
                         runner->connection) &&
@@ -266,7 +267,7 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
     }
     bool known = runner != NULL;
     if (!known) {
-        runner = runner_add(router, incarnation_of(hello));
+        runner = runner_add(router, id);
         runner->weight = (uint32_t)hello->weight;
         copy_name(runner->name, hello->name);
     }

@@ -74,7 +74,8 @@ typedef struct call {
 
 struct client {
     uint64_t number;
-    incarnation_t incarnation;
+    incarnation_t
+        incarnation; /* a secret between the client and its brokers: it leaves this struct for nobody */
     uint64_t connection;
     peer_t *peer; /* NULL: away */
     uint64_t away_since_ms;
@@ -102,7 +103,7 @@ typedef enum runner_state {
 } runner_state_t;
 
 struct runner {
-    incarnation_t incarnation;
+    incarnation_t incarnation; /* its public one: its hello's is a secret, and kept nowhere */
     uint64_t connection;
     peer_t *peer;
     runner_state_t state;

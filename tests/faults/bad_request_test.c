@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/shard_map.h"
 #include "tests/lib/neighbour.h"
 #include "tests/lib/process_facts.h"
 #include "tests/lib/raw_fabric.h"
@@ -186,6 +187,48 @@ static void workers_that_describe_themselves_wrongly(void **state)
     end();
 }
 
+/* The owner of a shard, as everybody may read it in the map. */
+static incarnation_t published_owner(void)
+{
+    message_map_t message;
+    wire_reader_t body;
+    shard_map_t *map = shard_map_new();
+    message_map_wanted_t wanted = {0};
+    assert_true(raw_say(&peer, map_wanted, &wanted));
+    assert_true(raw_hear(&peer, KIND_MAP, 10000, &body));
+    assert_int_equal(message_get_map(&body, &message), FABRIC_OK);
+    shard_map_set_shards_per_group(map, 300);
+    assert_int_equal(shard_map_apply(map, message.map, NULL), FABRIC_OK);
+    incarnation_t owner = shard_map_shard(map, shard_id_make(1, 1))->owner;
+    shard_map_destroy(&map);
+    return owner;
+}
+
+/* It says hello as the worker that the map names, on the newest connection of all. */
+static void who_reads_the_map_takes_no_shards(void **state)
+{
+    begin(state, 506);
+    testbed_wait_ready(bed, 1);
+    incarnation_t owner = published_owner();
+    for (uint64_t i = 0; incarnation_is_none(owner) && i < 10000;
+         i++) { /* published a moment later */
+        owner = published_owner();
+    }
+    assert_false(incarnation_is_none(owner));
+    raw_fabric_t thief = raw_fabric_connect(bed->cluster.url);
+    message_hello_t hello = raw_worker_hello(603, UINT64_C(1) << 40);
+    hello.incarnation = fabric_bytes(owner.bytes, sizeof owner.bytes);
+    assert_int_equal(raw_hello(&thief, &hello), FABRIC_OK); /* as somebody else */
+    wire_reader_t body;
+    assert_false(raw_hear(&thief, KIND_ASSIGN, 300, &body));
+    neighbour_check(neighbour);
+    incarnation_t still = published_owner();
+    assert_true(incarnation_equal(owner, still));
+    assert_int_equal(testbed_counter(bed->client, "redelivered"), 0);
+    raw_fabric_close(&thief);
+    end();
+}
+
 /* ---- ids ---- */
 
 typedef struct odd_id {
@@ -275,6 +318,7 @@ int main(void)
         {"results_of_strangers", results_of_strangers, TESTBED_SQLITE},
         {"workers_that_describe_themselves_wrongly", workers_that_describe_themselves_wrongly,
          TESTBED_SQLITE},
+        {"who_reads_the_map_takes_no_shards", who_reads_the_map_takes_no_shards, TESTBED_SQLITE},
         {"ids_are_bytes", ids_are_bytes, TESTBED_BOTH},
     };
     return testbed_run("bad_request", tests, sizeof tests / sizeof tests[0]);

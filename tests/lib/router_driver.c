@@ -161,6 +161,11 @@ incarnation_t driver_incarnation(unsigned number)
     return incarnation;
 }
 
+incarnation_t driver_runner(unsigned number)
+{
+    return number == 0 ? (incarnation_t){{0}} : incarnation_public(driver_incarnation(number));
+}
+
 void driver_client_hello(driver_t *driver, const char *peer, uint64_t number, uint64_t connection)
 {
     incarnation_t incarnation = driver_incarnation((unsigned)number);
@@ -202,8 +207,7 @@ void driver_client(driver_t *driver, const char *peer, uint64_t number)
 void driver_desire(driver_t *driver, unsigned number)
 {
     for (uint16_t i = 1; i <= DRIVER_SHARDS; i++) {
-        router_desire(driver->router, shard_id_make(1, i), driver_incarnation(number),
-                      driver->now_ms);
+        router_desire(driver->router, shard_id_make(1, i), driver_runner(number), driver->now_ms);
     }
     driver_pull(driver);
 }
@@ -349,7 +353,7 @@ bool driver_ordered(driver_t *driver, router_order_kind_t kind, unsigned runner)
 {
     for (size_t i = 0; i < driver->order_count; i++) {
         if (driver->orders[i].kind == kind &&
-            incarnation_equal(driver->orders[i].runner, driver_incarnation(runner))) {
+            incarnation_equal(driver->orders[i].runner, driver_runner(runner))) {
             return true;
         }
     }

@@ -81,6 +81,8 @@ void driver_send_(driver_t *driver, const char *peer, uint64_t settled,
 void driver_send_bytes(driver_t *driver, const char *peer, fabric_bytes_t frame);
 
 incarnation_t driver_incarnation(unsigned number);
+/* How others know the worker with this incarnation; 0: nobody. */
+incarnation_t driver_runner(unsigned number);
 /* Says hello; the answer is left to be taken. */
 void driver_client_hello(driver_t *driver, const char *peer, uint64_t number, uint64_t connection);
 void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection,

@@ -111,6 +111,32 @@ static void a_type_given_twice_is_refused(void **state)
     }
 }
 
+/* Whoever knows the id of a worker, which the map and the status tell everybody, has not its incarnation. */
+static void who_knows_a_runners_id_cannot_take_its_place(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    incarnation_t published = driver_runner(101);
+    assert_true(driver_ordered(driver, ROUTER_OWNER_CHANGED, 101));
+    message_hello_t hello = good_hello();
+    hello.role = ROLE_WORKER;
+    hello.window = 10;
+    hello.types = fabric_bytes_of("\x90");
+    hello.connection = 1000;
+    hello.incarnation = fabric_bytes(published.bytes, sizeof published.bytes);
+    driver_send(driver, "thief", hello, &hello);
+    driver_take(driver, "thief", KIND_WELCOME); /* as somebody else */
+    assert_int_equal(driver_count(driver, "thief", KIND_ASSIGN), 0);
+    driver_ask(driver, "c1", 1, "a", 0);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    driver_replied(driver, "c1", 1);
+    driver_worker_hello(driver, "w1b", 101, 2, 10); /* the worker itself may */
+    assert_int_equal(driver_count(driver, "w1b", KIND_ASSIGN), DRIVER_SHARDS);
+    driver_close(&driver);
+}
+
 static void a_peer_stays_what_it_is(void **state)
 {
     (void)state;
@@ -188,12 +214,12 @@ static void workers_join_when_they_are_admitted(void **state)
     driver_worker_hello(driver, "w1", 101, 1, 10);
     assert_true(driver_ordered(driver, ROUTER_ADMIT, 101));
     assert_int_equal(driver_count(driver, "w1", KIND_WELCOME), 0);
-    router_admitted(driver->router, driver_incarnation(101), FABRIC_OK, "", driver->now_ms);
+    router_admitted(driver->router, driver_runner(101), FABRIC_OK, "", driver->now_ms);
     driver_pull(driver);
     driver_take(driver, "w1", KIND_WELCOME);
     assert_true(driver_ordered(driver, ROUTER_RUNNER_JOINED, 101));
     driver_worker_hello(driver, "w2", 102, 1, 10);
-    router_admitted(driver->router, driver_incarnation(102), FABRIC_ERROR_TYPE_CONFLICT, "why",
+    router_admitted(driver->router, driver_runner(102), FABRIC_ERROR_TYPE_CONFLICT, "why",
                     driver->now_ms);
     driver_pull(driver);
     const note_t *note = driver_take(driver, "w2", KIND_REFUSED);
@@ -202,7 +228,7 @@ static void workers_join_when_they_are_admitted(void **state)
     driver_worker_hello(driver, "w3", 103, 1, 10);
     driver_send(driver, "w3", bye, &(message_bye_t){.reason.data = NULL}); /* before its answer */
     driver_take(driver, "w3", KIND_BYE);
-    router_admitted(driver->router, driver_incarnation(103), FABRIC_OK, "", driver->now_ms);
+    router_admitted(driver->router, driver_runner(103), FABRIC_OK, "", driver->now_ms);
     driver_pull(driver);
     assert_int_equal(driver_count(driver, "w3", KIND_WELCOME), 0);
     driver_close(&driver);
@@ -296,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_client_is_welcomed_with_the_map),
         cmocka_unit_test(a_bad_hello_is_refused),
         cmocka_unit_test(a_type_given_twice_is_refused),
+        cmocka_unit_test(who_knows_a_runners_id_cannot_take_its_place),
         cmocka_unit_test(a_peer_stays_what_it_is),
         cmocka_unit_test(strangers_are_asked_who_they_are),
         cmocka_unit_test(only_the_newest_connection_counts),

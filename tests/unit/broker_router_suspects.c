@@ -431,7 +431,7 @@ static void one_that_was_only_about_to_begin_is_given_back(void **state)
     driver_t *driver = OPEN({"s", {0, 3}});
     driver_worker(driver, "w1", 101);
     assert_non_null(driver_take_batch(driver, 0)); /* its attempt */
-    router_desire(driver->router, shard_id_make(1, 1), driver_incarnation(0), driver->now_ms);
+    router_desire(driver->router, shard_id_make(1, 1), driver_runner(0), driver->now_ms);
     driver_pull(driver);
     char id[8] = "v0"; /* of another shard, which still is the runner's */
     do {
