@@ -114,6 +114,7 @@ static void set_stored_reply(router_t *router, message_t *asked, const store_mes
     if (!stored_reply_is_sound(router, stored, reply)) {
         told.status = STATUS_DEFECT;
         told.error = FABRIC_ERROR_ENTITY_DEFECT;
+        told.code = 0;
         told.payload = fabric_bytes(text, sizeof text - 1);
     }
     message_set_reply(asked, &told);

@@ -110,14 +110,15 @@ void row_set_aside(router_t *router, message_t *message, const char *cause)
 bool stored_reply_is_sound(router_t *router, const store_message_t *stored,
                            const store_reply_t *reply)
 {
-    bool ok = reply->status == STATUS_OK && reply->error == FABRIC_OK;
-    bool failed = (reply->status == STATUS_FAILURE || reply->status == STATUS_DEFECT) &&
-                  reply->error != 0 &&
+    bool ok = reply->status == STATUS_OK && reply->error == FABRIC_OK && reply->code == 0;
+    bool failure = reply->status == STATUS_FAILURE && reply->error == FABRIC_ERROR_ENTITY_FAILURE;
+    bool defect = reply->status == STATUS_DEFECT && reply->error != 0 &&
                   (uint32_t)fabric_error_from_number(reply->error) == reply->error;
-    if ((ok || failed) && reply->payload.size <= LIMIT_PAYLOAD_BYTES_MAX) {
+    if ((ok || failure || defect) && reply->payload.size <= LIMIT_PAYLOAD_BYTES_MAX) {
         return true;
     }
-    note_damage(router, stored,
-                "its reply has a status or error that does not exist, or is too long");
+    note_damage(
+        router, stored,
+        "its reply has a status, error and code that do not belong together, or is too long");
     return false;
 }

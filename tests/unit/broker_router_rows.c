@@ -335,7 +335,9 @@ static void a_damaged_reply_is_told_as_a_defect(void **state)
         {.status = STATUS_NOT_TAKEN, .error = FABRIC_ERROR_ENTITY_DEFECT},
         {.status = 200, .error = 0},
         {.status = STATUS_OK, .error = FABRIC_ERROR_ENTITY_DEFECT},
+        {.status = STATUS_OK, .code = 7},
         {.status = STATUS_FAILURE, .error = 0},
+        {.status = STATUS_FAILURE, .error = FABRIC_ERROR_BUSY, .code = 7},
         {.status = STATUS_DEFECT, .error = UINT32_MAX},
         {.status = STATUS_OK, .payload = {zeros, sizeof zeros}},
     };
@@ -348,6 +350,7 @@ static void a_damaged_reply_is_told_as_a_defect(void **state)
         const message_reply_t *reply = driver_replied(driver, "c1", 1);
         assert_int_equal(reply->status, STATUS_DEFECT);
         assert_int_equal(reply->error, FABRIC_ERROR_ENTITY_DEFECT);
+        assert_int_equal(reply->code, 0);
         assert_int_equal(driver_counters(driver).damaged, 1);
         driver_close(&driver);
     }
