@@ -10,6 +10,7 @@
 #include "core/snowflake.h"
 #include "core/type_description.h"
 #include "tests/lib/router_driver.h"
+#include "tests/lib/vectors.h"
 
 enum { LITTLE_MEMORY = 16384 };
 
@@ -528,6 +529,30 @@ static void a_draining_router_takes_nothing_and_is_drained(void **state)
     driver_close(&driver);
 }
 
+static void check_headers_vector(const vector_t *vector, void *context)
+{
+    driver_t *driver = context;
+    static uint64_t sequence;
+    message_request_t request = driver_request(++sequence, "a", REQUEST_DURABLE);
+    request.headers = vector->bytes;
+    driver_send(driver, "c1", request, &request);
+    print_message("%s\n", vector->name);
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), !vector->valid);
+    if (!vector->valid) {
+        fabric_error_t error = driver_rejected(driver, "c1", sequence);
+        assert_string_equal(fabric_error_name(error), vector->expected);
+    }
+}
+
+static void headers_are_as_their_vectors_say(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    vectors_visit("schemas/vectors/headers.txt", check_headers_vector, driver);
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -549,6 +574,7 @@ int main(void)
         cmocka_unit_test(volatile_messages_need_an_owner_and_room),
         cmocka_unit_test(nothing_durable_comes_in_without_its_lane),
         cmocka_unit_test(a_draining_router_takes_nothing_and_is_drained),
+        cmocka_unit_test(headers_are_as_their_vectors_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
