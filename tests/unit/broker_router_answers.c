@@ -67,7 +67,7 @@ static void a_first_send_below_the_settled_mark_is_answered(void **state)
                            .call = {77, 1}};
     store_reply_t reply = {.id = {id}};
     router_lookup_found(driver->router, 0, &row, (store_tally_t){0}, &reply);
-    router_lookup_done(driver->router, 0, FABRIC_OK, driver->now_ms);
+    router_lookup_done(driver->router, 0, FABRIC_OK, lookup.floor, driver->now_ms);
     driver_pull(driver);
     assert_int_equal(driver_replied(driver, "second", 1)->request_id, id);
     driver_ask(driver, "second", 2, "a", ASK); /* the first one above it */
@@ -108,7 +108,7 @@ static void a_durable_call_is_answered_at_its_deadline(void **state)
     assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
     router_lookup_t lookup;
     assert_true(router_take_lookup(driver->router, 0, &lookup));
-    router_lookup_done(driver->router, 0, FABRIC_OK, driver->now_ms);
+    router_lookup_done(driver->router, 0, FABRIC_OK, lookup.floor, driver->now_ms);
     const message_deliver_t *delivery = driver_delivery(driver, "w1");
     assert_int_equal(delivery->deadline_ms, 0);
     driver_result(driver, "w1", delivery, STATUS_OK, FABRIC_OK);
