@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/json_text.h"
 #include "core/limits.h"
 #include "core/utf8.h"
 #include "core/wire.h"
@@ -168,11 +169,7 @@ fabric_error_t document_to_json(fabric_bytes_t document, char **json)
     json_t *value = make_value(&reader, 1);
     fabric_error_t error = wire_finish(&reader);
     if (error == FABRIC_OK) {
-        char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_PRESERVE_ORDER);
-        if (!text) {
-            abort();
-        }
-        *json = text;
+        *json = json_text(value, 2);
     }
     json_decref(value);
     return error;

@@ -39,9 +39,11 @@ static inline void append(output_t *out, const void *data, size_t size)
 #define msgpack_pack_inline_func(name)             static inline void out_pack##name
 #define msgpack_pack_inline_func_cint(name)        static inline void out_pack##name
 #define msgpack_pack_inline_func_fixint(name)      static inline void out_pack_fix##name
+#define msgpack_pack_ext                           out_pack_ext /* what packs a timestamp calls it by its full name */
 #define msgpack_pack_user                          output_t *
 #define msgpack_pack_append_buffer(user, buf, len) append((user), (buf), (len))
 #include <msgpack/pack_template.h>
+#undef msgpack_pack_ext
 #pragma GCC diagnostic pop
 
 static bool encode_struct(output_t *out, const fabric_schema_t *schema, const schema_path_t *path,

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/json_text.h"
 #include "core/utf8.h"
 
 /* Appends to a text of `capacity` bytes that has `*size`; what does not fit is cut off. */
@@ -140,12 +141,14 @@ const char *schema_found(wire_reader_t reader, schema_text_t *text)
         break;
     case WIRE_DOUBLE: {
         bool whole = wire_left(&reader) >= (*reader.next == 0xca ? 5 : 9);
+        char number[JSON_NUMBER_SIZE];
         double value = wire_get_double(&reader);
         if (whole && reader.failed) {
             (void)snprintf(out, capacity, "a number that is not finite");
             return out;
         }
-        (void)snprintf(out, capacity, "the number %.17g", value);
+        json_number(value, number);
+        (void)snprintf(out, capacity, "the number %s", number);
         break;
     }
     case WIRE_STR:

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/base64.h"
+#include "core/json_text.h"
 
 /* Payloads are checked before they come here: what is read is what the schema says. */
 
@@ -100,11 +101,7 @@ fabric_error_t fabric_schema_to_json(const fabric_schema_t *schema, fabric_bytes
     }
     wire_reader_t reader = wire_reader(payload);
     json_t *object = make_object(&reader, schema);
-    char *text = json_dumps(object, JSON_PRESERVE_ORDER);
-    if (!text) {
-        abort();
-    }
+    *json = json_text(object, 0);
     json_decref(object);
-    *json = text;
     return FABRIC_OK;
 }

@@ -69,9 +69,11 @@ static inline void append_packed(wire_writer_t *writer, const void *data, size_t
 #define msgpack_pack_inline_func(name)             static inline void wire_pack##name
 #define msgpack_pack_inline_func_cint(name)        static inline void wire_pack##name
 #define msgpack_pack_inline_func_fixint(name)      static inline void wire_pack_fix##name
+#define msgpack_pack_ext                           wire_pack_ext /* what packs a timestamp calls it by its full name */
 #define msgpack_pack_user                          wire_writer_t *
 #define msgpack_pack_append_buffer(user, buf, len) append_packed((user), (buf), (len))
 #include <msgpack/pack_template.h>
+#undef msgpack_pack_ext
 #pragma GCC diagnostic pop
 
 void wire_put_nil(wire_writer_t *writer)

@@ -45,7 +45,7 @@ static bool start(void *state, fabric_bytes_t id)
     return !present->start_fails;
 }
 
-static void stop(void *state, fabric_bytes_t id)
+static void stop_entity(void *state, fabric_bytes_t id)
 {
     (void)state;
     (void)id;
@@ -131,7 +131,7 @@ static const fabric_entity_type_t type = {
     .name = "Sum",
     .state_size = sizeof(amount_t),
     .start = start,
-    .stop = stop,
+    .stop = stop_entity,
     .handlers = handlers,
     .handler_count = sizeof handlers / sizeof handlers[0],
     .mailbox_capacity = 2,

@@ -9,8 +9,10 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base64.h"
+#include "core/json_text.h"
 #include "core/limits.h"
 #include "tests/lib/samples.h"
 #include "tests/lib/vectors.h"
@@ -103,8 +105,9 @@ static void assert_through(const char *name, const char *value, const char *expe
     assert_int_equal(fabric_schema_to_json(&all_schema, fabric_bytes(payload, size), NULL, &text),
                      FABRIC_OK);
     json_t *got = json_loads(text, 0, NULL);
-    char *member = json_dumps(json_object_get(got, name), JSON_ENCODE_ANY | JSON_COMPACT);
-    assert_string_equal(member ? member : "absent", expected);
+    json_t *printed = json_object_get(got, name);
+    char *member = printed ? json_text(printed, 0) : strdup("absent");
+    assert_string_equal(member, expected);
     free(member);
     json_decref(got);
     free(text);
@@ -126,7 +129,7 @@ static void integers_keep_every_digit(void **state)
     assert_through("maybe", "null", "absent");
     assert_through("maybe", "-7", "-7");
     assert_through("ratio", "3", "3.0");
-    assert_through("ratio", "0.1", "0.10000000000000001");
+    assert_through("ratio", "0.1", "0.1");
     assert_through("blob", "\"AAH/gA==\"", "\"AAH/gA==\"");
 }
 
