@@ -212,7 +212,7 @@ void outage_expect_standstill(outage_t *outage, uint32_t ms)
     assert_int_equal(workload_counts(outage->load).durable, durable);
 }
 
-static fabric_error_t call_once(const outage_t *outage, fabric_outcome_t *outcome)
+static fabric_error_t call_refused(const outage_t *outage, fabric_outcome_t *outcome)
 {
     static const probe_text_t hello = {"hello"};
     fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "refused"),
@@ -239,7 +239,7 @@ void outage_expect_refusal(outage_t *outage, const char *words)
     fabric_outcome_t outcome = {.error = FABRIC_ERROR_OUTCOME_UNKNOWN};
     /* One that is on its way once more at its deadline is unknown. */
     for (int tries = 0; tries < 5 && outcome.error == FABRIC_ERROR_OUTCOME_UNKNOWN; tries++) {
-        (void)call_once(outage, &outcome);
+        (void)call_refused(outage, &outcome);
     }
     if (outcome.error != FABRIC_ERROR_PERSISTENCE || !has_words(&outcome, words)) {
         fail_call(outage, &outcome);
@@ -249,7 +249,7 @@ void outage_expect_refusal(outage_t *outage, const char *words)
 void outage_expect_words(outage_t *outage, const char *words)
 {
     fabric_outcome_t outcome = {.error = FABRIC_OK};
-    fabric_error_t error = call_once(outage, &outcome);
+    fabric_error_t error = call_refused(outage, &outcome);
     bool failed = error == FABRIC_ERROR_PERSISTENCE || error == FABRIC_ERROR_OUTCOME_UNKNOWN;
     if (!failed || !has_words(&outcome, words)) {
         fail_call(outage, &outcome);
