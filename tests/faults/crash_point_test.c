@@ -18,11 +18,13 @@
 #include "bench/stop.h"
 #include "core/clock.h"
 #include "tests/lib/crash_points.h"
+#include "tests/lib/machine.h"
 #include "tests/lib/workload.h"
 
 enum {
-    PATIENCE_MS = 60000,
+    PATIENCE_MS = 180000,
     READY_MS = 100, /* for a question that a broker may be dead for */
+    LEASE_MS = 600, /* where a standby is to take over soon */
     INFLIGHT = 40,
     RATE = 5000,
     SERVED = 300,      /* calls, in proof of service: more than are ever open */
@@ -122,7 +124,8 @@ static bool has_served(trial_t *trial)
 static bool is_ready(trial_t *trial, uint32_t workers)
 {
     reason_t reason = {{0}};
-    return status_wait_ready(trial->bed->client, workers, READY_MS, &reason) == FABRIC_OK;
+    uint32_t wait_ms = (uint32_t)machine_scaled(READY_MS);
+    return status_wait_ready(trial->bed->client, workers, wait_ms, &reason) == FABRIC_OK;
 }
 
 static bool are_two_ready(trial_t *trial)
@@ -348,6 +351,7 @@ static void broker_dies(void **state)
     trial_t trial;
     crash_points_t points = crash_points_of("fabric-broker");
     unsigned missed = 0;
+    machine_measure();
     bed->programs = crash_programs();
     testbed_start(bed, 0);
     start_trials(&trial, bed, &bed->cluster.broker);
@@ -397,6 +401,7 @@ static void worker_dies(void **state)
     trial_t trial;
     crash_points_t points = crash_points_of("fabric-worker");
     unsigned missed = 0;
+    machine_measure();
     bed->programs = crash_programs();
     testbed_start(bed, WORKERS);
     start_trials(&trial, bed, &bed->cluster.workers[WORKERS - 1]);
@@ -484,7 +489,8 @@ static void leader_dies_at(trial_t *trial, const char *name)
 
 static void standby_takes_over(void **state)
 {
-    static const char *const arguments[] = {"--lease-ms", "600", NULL};
+    char lease_ms[24];
+    const char *const arguments[] = {"--lease-ms", lease_ms, NULL};
     static const char *const successor_points[] = {
         "join.after",        "term.taken",   "homes.inside", "homes.taken",
         "load.before",       "load.inside",  "load.after",   "map.before",
@@ -498,6 +504,8 @@ static void standby_takes_over(void **state)
     reason_t reason = {{0}};
     testbed_t *bed = *state;
     trial_t trial = {.bed = bed};
+    machine_measure();
+    snprintf(lease_ms, sizeof lease_ms, "%u", (unsigned)machine_scaled(LEASE_MS));
     bed->programs = crash_programs();
     bed->broker_arguments = arguments;
     testbed_start(bed, 0);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "core/clock.h"
+#include "tests/lib/machine.h"
 #include "tests/lib/outage.h"
 
 enum {
@@ -14,6 +15,8 @@ enum {
     SHORT_MS = 300,
     LONG_MS = 2000, /* longer than the lease and than the patience with a call */
     STANDSTILL_MS = 300,
+    PATIENT_LEASE_MS = 3000, /* of who is not to notice a short freeze */
+    PATIENT_IO_MS = 2000,
     PATIENCE_MS = 20000,
     CONNECTIONS_MAX = 64,
     FEW_CONNECTIONS = 10,
@@ -58,10 +61,17 @@ static void freeze(outage_t *outage, uint32_t ms)
     outage_run(outage, BETWEEN_MS);
 }
 
-/* Calls to it are still waited for: nobody notices but by the wait. */
+/* Calls to it are still waited for: nobody notices but by the wait. How long that is depends on how soon the test
+ * sees that nothing goes on. */
 static void frozen_briefly(void **state)
 {
-    outage_t *outage = outage_start(*state, NULL);
+    char lease_ms[24];
+    char io_ms[24];
+    const char *const arguments[] = {"--lease-ms", lease_ms, "--io-timeout-ms", io_ms, NULL};
+    outage_options_t options = {.broker_arguments = arguments};
+    snprintf(lease_ms, sizeof lease_ms, "%u", (unsigned)machine_scaled(PATIENT_LEASE_MS));
+    snprintf(io_ms, sizeof io_ms, "%u", (unsigned)machine_scaled(PATIENT_IO_MS));
+    outage_t *outage = outage_start(*state, &options);
     for (uint32_t i = 0; i < outage_rounds(3); i++) {
         freeze(outage, SHORT_MS);
     }

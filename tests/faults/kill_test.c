@@ -6,7 +6,7 @@
 
 enum {
     SHARDS = 300,
-    PATIENCE_MS = 30000,
+    PATIENCE_MS = 90000,
     RUN_MS = 600,
     WORK_US = 2000, /* a kill finds handlers at work */
     RATE = 1500,

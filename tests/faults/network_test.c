@@ -11,6 +11,7 @@
 
 #include "bench/stop.h"
 #include "core/clock.h"
+#include "tests/lib/machine.h"
 #include "tests/lib/proxy.h"
 #include "tests/lib/workload.h"
 
@@ -57,6 +58,7 @@ static void begin(void **state, bool with_load)
     network = (network_t){.bed = *state};
     testbed_t *bed = network.bed;
     bed->broker_arguments = first;
+    machine_measure();
     testbed_start(bed, 0);
     snprintf(network.direct, sizeof network.direct, "%s", bed->cluster.url);
     unsigned port = (unsigned)strtoul(strrchr(network.direct, ':') + 1, NULL, 10);
@@ -144,7 +146,8 @@ static bool is_back(void *context)
 static void expect_replaced_and_back(const char *what)
 {
     uint64_t start_ms = clock_monotonic_ms();
-    if (!workload_run_until(network.load, is_replaced, NULL, LEASE_MS + TAKEOVER_MS + SLACK_MS)) {
+    if (!workload_run_until(network.load, is_replaced, NULL,
+                            LEASE_MS + (uint32_t)machine_scaled(TAKEOVER_MS) + SLACK_MS)) {
         fail_msg("%s: the worker was not replaced", what);
     }
     print_message("%s: replaced after %llu ms\n", what,
@@ -209,7 +212,7 @@ static void expect_end(fabric_client_t *client, bool durable)
     uint64_t took_ms;
     fabric_error_t error = timed_call(client, durable, &took_ms);
     fabric_error_class_t class = fabric_error_class(error);
-    assert_in_range(took_ms, 0, CALL_MS + 500);
+    assert_in_range(took_ms, 0, CALL_MS + machine_scaled(500));
     assert_true(error != FABRIC_OK);
     assert_true(class == FABRIC_CLASS_UNKNOWN || class == FABRIC_CLASS_RETRY);
 }
@@ -292,7 +295,7 @@ static void spoilt_bytes(void **state)
         uint64_t took_ms;
         uint64_t deadline_ms = clock_monotonic_ms() + HEAL_MS;
         (void)timed_call(client, i % 3 == 0, &took_ms);
-        assert_in_range(took_ms, 0, CALL_MS + 500);
+        assert_in_range(took_ms, 0, CALL_MS + machine_scaled(500));
         if (!call_soon(client, deadline_ms)) {
             fail_msg("byte %u of %s, %s: the client is not served again", i / 4,
                      i % 2 ? "the worker" : "the client",

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "tests/lib/machine.h"
 #include "tests/lib/workload.h"
 
 enum {
@@ -146,6 +147,7 @@ static workload_t *begin(void **state)
     }
     heal(); /* what a test that failed left */
     bed->broker_arguments = arguments;
+    machine_measure();
     testbed_start(bed, 0);
     assert_true(enter(far_namespace));
     testbed_add_worker(bed);
@@ -176,7 +178,8 @@ static void cut_and_heal(void **state, direction_t direction)
         assert_true(is_back(NULL));
         drop(direction);
         uint64_t start_ms = clock_monotonic_ms();
-        if (!workload_run_until(load, is_replaced, NULL, LEASE_MS + TAKEOVER_MS + SLACK_MS)) {
+        if (!workload_run_until(load, is_replaced, NULL,
+                                LEASE_MS + (uint32_t)machine_scaled(TAKEOVER_MS) + SLACK_MS)) {
             fail_msg("the worker was not replaced");
         }
         print_message("%s: replaced after %llu ms\n", bed->name,

@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "mysql/mysql_url.h"
+#include "tests/lib/machine.h"
 
 #define BROKER_USER "fabric_broker"
 
@@ -146,6 +147,7 @@ outage_t *outage_start(testbed_t *bed, const outage_options_t *options)
     }
     drop_leftovers();
     present = (outage_t){.bed = bed, .server = mariadb_own()};
+    machine_measure();
     choose_store(&present, options->proxied);
     bed->broker_arguments = options->broker_arguments ? options->broker_arguments : usual_arguments;
     start_cluster(bed, options->standby);
@@ -193,20 +195,20 @@ void outage_recover_within(outage_t *outage, uint32_t bound_ms)
     outage->recoveries++;
     outage->recovery_ms_sum += took_ms;
     outage->recovery_ms_max = took_ms > outage->recovery_ms_max ? took_ms : outage->recovery_ms_max;
-    if (!recovered || took_ms > bound_ms) {
+    if (!recovered || took_ms > machine_scaled(bound_ms)) {
         cluster_print_logs(&outage->bed->cluster, stderr);
         fail_msg("calls were accepted %u ms after the database was back, not %u", took_ms,
-                 bound_ms);
+                 (unsigned)machine_scaled(bound_ms));
     }
 }
 
 void outage_expect_standstill(outage_t *outage, uint32_t ms)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + GRACE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + machine_scaled(GRACE_MS);
     uint64_t durable = 0;
     do { /* what was accepted before is heard of a little later */
         durable = workload_counts(outage->load).durable;
-        workload_run(outage->load, QUIET_MS);
+        workload_run(outage->load, (uint32_t)machine_scaled(QUIET_MS));
     } while (workload_counts(outage->load).durable > durable && clock_monotonic_ms() < deadline_ms);
     workload_run(outage->load, ms);
     assert_int_equal(workload_counts(outage->load).durable, durable);
@@ -218,7 +220,7 @@ static fabric_error_t call_refused(const outage_t *outage, fabric_outcome_t *out
     fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "refused"),
                           .message = &probe_echo,
                           .request = &hello,
-                          .timeout_ms = REFUSED_MS};
+                          .timeout_ms = (uint32_t)machine_scaled(REFUSED_MS)};
     return fabric_client_call(outage->bed->client, &call, NULL, NULL, NULL, outcome);
 }
 

@@ -24,7 +24,7 @@
 #include "tests/lib/proxy.h"
 #include "tests/lib/workload.h"
 
-/* What is promised: calls are accepted again so soon after the database answers. */
+/* What is promised: calls are accepted again so soon after the database answers (on an idle machine). */
 #define OUTAGE_RECOVERY_MS 1000u
 
 typedef struct outage_options {

@@ -384,7 +384,7 @@ static void without_a_broker(void **state)
     assert_int_equal(fabric_worker_wait_ready(f->worker, 20, NULL, 0), FABRIC_ERROR_TIMEOUT);
     uint64_t before_ms = clock_monotonic_ms();
     fabric_worker_stop(f->worker);
-    assert_true(clock_monotonic_ms() - before_ms < 1500);
+    assert_true(clock_monotonic_ms() - before_ms < 4000);
 }
 
 static void options_are_checked(void **state)
