@@ -98,7 +98,7 @@ void router_destroy(router_t **at)
     HASH_ITER(by_incarnation, router->runners, runner, next_runner)
     {
         HASH_DELETE(by_incarnation, router->runners, runner);
-        free(runner);
+        runner_free(runner);
     }
     types_destroy(router);
     router_order_t order;
@@ -436,6 +436,8 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
     }
     type->description = parsed;
     type->group = group;
+    type->index = HASH_CNT(by_name, router->types);
+    assert(group <= LIMIT_GROUPS_MAX && type->index < LIMIT_TYPES_MAX); /* the map takes no more */
     memcpy(type->name, parsed->name, sizeof type->name);
     HASH_ADD_KEYPTR(by_name, router->types, type->name, strlen(type->name), type);
 }

@@ -211,6 +211,17 @@ bool router_take_offence(router_t *router, router_offence_t *offence);
 /* A message came that has not two parts. */
 void router_unreadable(router_t *router, fabric_bytes_t routing_id, uint64_t now_ms);
 
+/* Messages that found no runner of their type: the owner of their entity's shard does not bring it. */
+typedef struct router_unserved {
+    uint64_t
+        count; /* entities and volatile messages since router_take_unserved; the rest is about the first */
+    char type[256];
+    char runner_name[256];
+    incarnation_t runner;
+} router_unserved_t;
+/* False when there was none since the last call. */
+bool router_take_unserved(router_t *router, router_unserved_t *unserved);
+
 /* A damaged row that was come across. At most so many wait to be taken; the counter counts all. */
 enum { ROUTER_DAMAGES_MAX = 16 };
 typedef struct router_damage {

@@ -277,6 +277,9 @@ static void message_committed(router_t *router, message_t *message)
     if (message->stored.flags & REQUEST_WANT_ACCEPTED) {
         call_send_accepted(router, message);
     }
+    if (message->entity->unserved || shard_is_deserted(message->entity->shard)) {
+        message_tell_wait(router, message);
+    }
     entity_append(router, message->entity, message);
     entity_dispatch(router, message->entity);
 }

@@ -415,6 +415,7 @@ void client_leave(router_t *router, client_t *client)
 {
     client->peer->client = NULL;
     client->peer = NULL;
+    client->hears_waits = false;
     client->away_since_ms = router->now_ms;
     DL_APPEND2(router->away, client, away_prev, away_next);
 }

@@ -256,8 +256,9 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
     bool owned = shard->state == SHARD_RELEASING ||
                  (shard->state == SHARD_OWNED && shard->owner->state == RUNNER_JOINED);
     if (!owned) {
-        request_reject(router, client, request->sequence, FABRIC_ERROR_RUNNER_UNAVAILABLE, RETRY_MS,
-                       "no runner owns the entity's shard now");
+        char text[UNSERVED_TEXT_SIZE];
+        fabric_error_t error = unserved_reason(router, shard, request->type, text);
+        request_reject(router, client, request->sequence, error, RETRY_MS, text);
         return;
     }
     if (router_memory_is_full(router)) {
@@ -272,6 +273,12 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
     if (entity->queued_volatile >= type->description->mailbox_capacity) {
         request_reject(router, client, request->sequence, FABRIC_ERROR_MAILBOX_FULL, RETRY_MS, "");
         entity_release(router, entity);
+        return;
+    }
+    if (entity->unserved) {
+        char text[UNSERVED_TEXT_SIZE];
+        fabric_error_t error = unserved_note(router, entity, text);
+        request_reject(router, client, request->sequence, error, RETRY_MS, text);
         return;
     }
     store_message_t stored = stored_form(client, request, shard);

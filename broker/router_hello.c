@@ -213,6 +213,20 @@ static runner_t *runner_add(router_t *router, incarnation_t id)
     return runner;
 }
 
+/* The types were checked. */
+static void keep_type_names(runner_t *runner, fabric_bytes_t types)
+{
+    wire_reader_t reader = wire_reader(types);
+    uint32_t count = wire_get_array(&reader);
+    type_description_t *description = NULL;
+    for (uint32_t i = 0; i < count && !type_description_parse(&reader, &description); i++) {
+        uint8_t size = (uint8_t)strlen(description->name);
+        wire_append(&runner->types, &size, 1);
+        wire_append(&runner->types, description->name, size);
+        type_description_destroy(&description);
+    }
+}
+
 static void ask_admission(router_t *router, const runner_t *runner, fabric_bytes_t types)
 {
     router_order_t order = {.kind = ROUTER_ADMIT,
@@ -270,6 +284,7 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
         runner = runner_add(router, id);
         runner->weight = (uint32_t)hello->weight;
         copy_name(runner->name, hello->name);
+        keep_type_names(runner, hello->types);
     }
     runner->window = (uint32_t)hello->window;
     runner->connection = hello->connection;

@@ -54,7 +54,7 @@ void runner_forget_waiting(runner_t *runner, const shard_t *shard)
     }
 }
 
-static void delay_withdraw(router_t *router, entity_t *entity)
+void entity_resume(router_t *router, entity_t *entity)
 {
     if (entity->delay_level > 0) {
         DL_DELETE2(router->delayed[entity->delay_level - 1], entity, delayed_prev, delayed_next);
@@ -67,7 +67,7 @@ void entity_release(router_t *router, entity_t *entity)
     if (entity->queue || entity->pending > 0 || entity->waits_for_credit) {
         return; /* the runner's list of waiting entities still refers to the last kind */
     }
-    delay_withdraw(router, entity);
+    entity_resume(router, entity);
     DL_DELETE(entity->shard->entities, entity);
     HASH_DELETE(by_name, router->entities, entity);
     free(entity);
@@ -290,11 +290,22 @@ void runner_dispatch_waiting(router_t *router, runner_t *runner)
 
 /* ---- waiting out a backoff ---- */
 
-void entity_delay(router_t *router, entity_t *entity, unsigned level, uint64_t delay_ms)
+/* Twice as long with each level, up to a bound. */
+static uint64_t delay_of(const router_t *router, unsigned level)
 {
-    delay_withdraw(router, entity);
+    if (level == 0) {
+        return NOT_TAKEN_DELAY_MS;
+    }
+    uint64_t delay_ms = (uint64_t)router->config.backoff_ms << (level - 1);
+    return delay_ms < router->config.backoff_max_ms ? delay_ms : router->config.backoff_max_ms;
+}
+
+void entity_back_off(router_t *router, entity_t *entity, unsigned level)
+{
+    entity_resume(router, entity);
     /* One list for each length of wait, so that each list is in order of time by itself. */
     level = level < DELAY_LEVELS ? level : DELAY_LEVELS - 1;
+    uint64_t delay_ms = delay_of(router, level);
     entity->not_before_ms = router->now_ms + delay_ms;
     entity->delay_level = (uint8_t)(level + 1);
     DL_APPEND2(router->delayed[level], entity, delayed_prev, delayed_next);
@@ -306,7 +317,7 @@ void entities_wake(router_t *router)
         entity_t *entity;
         while ((entity = router->delayed[level]) && entity->not_before_ms <= router->now_ms) {
             assert(entity->delay_level == level + 1);
-            delay_withdraw(router, entity);
+            entity_resume(router, entity);
             entity_dispatch(router, entity);
             entity_release(router, entity);
         }

@@ -145,10 +145,15 @@ static void defect(router_t *router, message_t *message, const message_result_t 
 
 static void reject_volatile(router_t *router, message_t *message, const message_result_t *result)
 {
-    bool told = result->error == FABRIC_ERROR_MAILBOX_FULL || result->error == FABRIC_ERROR_TIMEOUT;
-    fabric_error_t error =
-        told ? (fabric_error_t)result->error : FABRIC_ERROR_RUNNER_NOT_REGISTERED;
-    message_reject(router, message, error, NOT_TAKEN_DELAY_MS, "");
+    char text[UNSERVED_TEXT_SIZE] = "";
+    fabric_error_t error = (fabric_error_t)result->error;
+    if (error == FABRIC_ERROR_RUNNER_NOT_REGISTERED) {
+        error = unserved_note(router, message->entity, text);
+    } else if (error != FABRIC_ERROR_MAILBOX_FULL && error != FABRIC_ERROR_TIMEOUT) {
+        error = FABRIC_ERROR_RUNNER_UNAVAILABLE;
+        strcpy(text, "the runner did not take the message");
+    }
+    message_reject(router, message, error, NOT_TAKEN_DELAY_MS, text);
     message->entity->in_flight--;
     message_forget(router, message);
 }
@@ -168,9 +173,10 @@ static void not_taken(router_t *router, message_t *message, const message_result
         reject_volatile(router, message, result);
         return;
     }
+    bool first = message->activation == entity->activation; /* of those that were sent at once */
     come_back(router, message);
-    if (owned && !drained && entity->delay_level == 0) {
-        entity_delay(router, entity, 0, NOT_TAKEN_DELAY_MS);
+    if (owned && first) {
+        entity_refused(router, entity, (fabric_error_t)result->error);
     }
 }
 
@@ -208,9 +214,7 @@ static void refuse(router_t *router, const runner_t *runner, message_t *message,
         }
         message_lose(router, message, fault);
     }
-    if (entity->delay_level == 0) {
-        entity_delay(router, entity, 0, NOT_TAKEN_DELAY_MS);
-    }
+    entity_refused(router, entity, FABRIC_ERROR_MALFORMED_MESSAGE);
 }
 
 /* A durable message that no handler could make sense of has its answer, and is kept for people too. */
@@ -288,6 +292,7 @@ static void settle(router_t *router, message_t *message, const message_result_t 
         not_taken(router, message, result);
         return;
     }
+    entity_taken(message->entity);
     if (!is_final(result)) {
         defect(router, message, result);
         return;

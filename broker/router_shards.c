@@ -252,6 +252,7 @@ static void take_back(router_t *router, entity_t *entity)
     }
     entity->draining = false;
     entity->activation = ++entity->shard->activations;
+    entity_owner_gone(router, entity);
 }
 
 /* The owner is no more, or has given the shard back: what it still sends is refused. */
@@ -274,7 +275,8 @@ static void owner_gone(router_t *router, shard_t *shard)
 }
 
 /* Volatile messages do not wait for an owner: their callers are told at once. */
-static void refuse_volatile(router_t *router, entity_t *entity)
+void entity_refuse_volatile(router_t *router, entity_t *entity, fabric_error_t error,
+                            const char *text)
 {
     message_t *message, *next;
     DL_FOREACH_SAFE(entity->queue, message, next)
@@ -285,8 +287,7 @@ static void refuse_volatile(router_t *router, entity_t *entity)
         if (message->state != MESSAGE_QUEUED || message->stored.flags & REQUEST_DURABLE) {
             continue;
         }
-        message_reject(router, message, FABRIC_ERROR_RUNNER_UNAVAILABLE, NOT_TAKEN_DELAY_MS,
-                       "no runner owns the entity's shard now");
+        message_reject(router, message, error, NOT_TAKEN_DELAY_MS, text);
         message_forget(router, message);
     }
 }
@@ -296,7 +297,12 @@ static void refuse_volatiles(router_t *router, shard_t *shard)
     entity_t *entity, *next;
     DL_FOREACH_SAFE(shard->entities, entity, next)
     {
-        refuse_volatile(router, entity);
+        if (entity->queued_volatile > 0) {
+            char text[UNSERVED_TEXT_SIZE];
+            fabric_bytes_t type = fabric_bytes(entity->name + 1, entity->name[0]);
+            fabric_error_t error = unserved_reason(router, shard, type, text);
+            entity_refuse_volatile(router, entity, error, text);
+        }
         entity_release(router, entity);
     }
 }
@@ -349,13 +355,19 @@ static void gone_and_reconcile(router_t *router, shard_t *shard)
     shard_reconcile(router, shard);
 }
 
+void runner_free(runner_t *runner)
+{
+    wire_writer_destroy(&runner->types);
+    free(runner);
+}
+
 static void runner_farewell(router_t *router, runner_t *runner)
 {
     message_bye_t bye = {.reason = fabric_bytes_of("all shards are given back")};
     message_put_bye(peer_writer(router, runner->peer), &bye);
     runner->peer->runner = NULL;
     HASH_DELETE(by_incarnation, router->runners, runner);
-    free(runner);
+    runner_free(runner);
 }
 
 void released_received(router_t *router, runner_t *runner, const message_released_t *released)
@@ -391,7 +403,7 @@ void runner_lost(router_t *router, runner_t *runner)
     if (runner->peer) {
         runner->peer->runner = NULL;
     }
-    free(runner);
+    runner_free(runner);
 }
 
 void runner_rejoined(router_t *router, runner_t *runner)

@@ -9,6 +9,7 @@
  *   router_batch.c    what the lanes commit, and what follows from a commit
  *   router_mailbox.c  entities' queues and their dispatch to owners
  *   router_result.c   results of workers
+ *   router_unserved.c messages that their owner does not take: pauses, and the reason for people
  *   router_rows.c     damaged rows
  *   router_suspects.c messages that were in flight to workers that died: company, attempts, dead letters
  *   router_shards.c   homes and owners: tokens, hand-over, loss
@@ -81,6 +82,8 @@ struct client {
     uint64_t away_since_ms;
     struct client *away_prev, *away_next; /* of router->away, while it is away */
     uint64_t bytes;                       /* what is remembered of it and its calls */
+    bool hears_waits;                     /* it asked, on this connection, why its calls wait */
+    uint64_t waits_sequence;              /* of that query */
     uint64_t settled;                     /* calls below are forgotten */
     uint64_t deadline_ms;                 /* when one of its calls may be at its deadline */
     uint32_t
@@ -122,6 +125,8 @@ struct runner {
     bool died;
     message_t *culprit; /* DIED: what was in flight alone, or NULL */
     char name[256];
+    wire_writer_t
+        types; /* the names of the types that it brings, each after a byte with its size */
     entity_t *waiting, *waiting_last; /* entities that wait for credit */
     UT_hash_handle by_incarnation;
 };
@@ -153,12 +158,14 @@ struct entity {
     uint32_t in_flight;
     uint32_t queued_volatile;
     uint32_t volatile_results; /* in state RESULT: they wait for commits of results before them */
-    uint32_t pending;          /* durable messages, those in a lane included */
-    uint64_t activation;       /* under which its next message is delivered */
+    uint32_t refusals;   /* times in a row that the present owner did not take what it was sent */
+    uint32_t pending;    /* durable messages, those in a lane included */
+    uint64_t activation; /* under which its next message is delivered */
     uint64_t not_before_ms;
     uint8_t delay_level; /* which list of router->delayed it is in, + 1; 0: none */
-    bool draining;       /* after a defect: nothing is delivered until all in flight came back */
-    bool solitary;       /* what is in flight wants nothing else in flight */
+    bool unserved; /* of the refusals the last one, because the owner does not bring the type */
+    bool draining; /* after a defect: nothing is delivered until all in flight came back */
+    bool solitary; /* what is in flight wants nothing else in flight */
     bool waits_for_credit;
     entity_t *prev, *next;                 /* of its shard */
     entity_t *delayed_prev, *delayed_next; /* of router->delayed */
@@ -215,6 +222,7 @@ typedef struct known_type {
     char name[256];
     type_description_t *description;
     uint16_t group;
+    uint32_t index; /* 0, 1, ... in the order of router->types; at most LIMIT_TYPES_MAX - 1 */
     UT_hash_handle by_name;
 } known_type_t;
 
@@ -254,6 +262,7 @@ struct router {
     uint64_t queued_bytes; /* of frames for all peers */
     uint32_t documents;    /* made since the last tick */
     router_offence_t offence;
+    router_unserved_t unserved;
 
     client_t *clients;
     client_t *away; /* those of them that are not connected, longest first */
@@ -392,7 +401,9 @@ void entity_release(router_t *router, entity_t *entity); /* frees it when nothin
 void entity_append(router_t *router, entity_t *entity, message_t *message);
 void entity_remove(router_t *router, message_t *message); /* from the queue; see entity_release */
 void entity_dispatch(router_t *router, entity_t *entity);
-void entity_delay(router_t *router, entity_t *entity, unsigned level, uint64_t delay_ms);
+/* Nothing of the entity is delivered for a while: levels 0, 1, 2, ... are longer and longer ones. */
+void entity_back_off(router_t *router, entity_t *entity, unsigned level);
+void entity_resume(router_t *router, entity_t *entity); /* waits no more; see entity_dispatch */
 void entities_wake(router_t *router);
 void runner_dispatch_waiting(router_t *router, runner_t *runner);
 /* The shard's entities wait for the runner's credit no more. */
@@ -411,6 +422,24 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
 void message_lose(router_t *router, message_t *message, const char *text);
 /* A message that waits becomes a dead letter: its attempts are used up. */
 void message_give_up(router_t *router, message_t *message);
+
+/* ---- router_unserved.c ---- */
+enum { UNSERVED_TEXT_SIZE = 800 };
+/* The entity's owner did not take a message, which is queued again: the entity pauses, the longer the more often in a row. */
+void entity_refused(router_t *router, entity_t *entity, fabric_error_t error);
+/* The owner took a message, or is the owner no more: what it refused does not count any more. */
+void entity_taken(entity_t *entity);
+void entity_owner_gone(router_t *router, entity_t *entity);
+/* unserved_reason of an entity whose owner does not bring its type, which is noted for the log. */
+fabric_error_t unserved_note(router_t *router, const entity_t *entity,
+                             char text[UNSERVED_TEXT_SIZE]);
+/* Why no runner runs entities of the type in the shard now, for people; returns the error that goes with it. */
+fabric_error_t unserved_reason(router_t *router, const shard_t *shard, fabric_bytes_t type,
+                               char text[UNSERVED_TEXT_SIZE]);
+/* Tells the caller of an accepted message why it waits, if it is known that it will. */
+void message_tell_wait(router_t *router, const message_t *message);
+/* Whether the shard has no owner, and the coordinator knows none that it could have. */
+bool shard_is_deserted(const shard_t *shard);
 
 /* ---- router_suspects.c ---- */
 /* An attempt has ended in a defect. */
@@ -456,6 +485,10 @@ void runner_lost(router_t *router, runner_t *runner);
 void runner_rejoined(router_t *router, runner_t *runner);
 void runner_leaves(router_t *router, runner_t *runner);
 void runners_tick(router_t *router);
+void runner_free(runner_t *runner);
+/* Refuses the entity's volatile messages that wait. */
+void entity_refuse_volatile(router_t *router, entity_t *entity, fabric_error_t error,
+                            const char *text);
 runner_t *runner_find(router_t *router, incarnation_t incarnation);
 void order_add(router_t *router, const router_order_t *order);
 

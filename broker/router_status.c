@@ -68,6 +68,87 @@ static void put_runners(const router_t *router, wire_writer_t *document)
     }
 }
 
+/* ---- types: who brings them ---- */
+
+/* What one runner that is a member brings, by the indexes and groups of types. */
+typedef struct bringer {
+    const runner_t *runner;
+    bool types[LIMIT_TYPES_MAX];
+    bool groups[LIMIT_GROUPS_MAX + 1];
+} bringer_t;
+
+static void read_names(router_t *router, bringer_t *bringer)
+{
+    const wire_writer_t *names = &bringer->runner->types;
+    for (size_t at = 0; at < names->size; at += 1u + names->data[at]) {
+        const known_type_t *type =
+            type_find(router, fabric_bytes(names->data + at + 1, names->data[at]));
+        if (type) {
+            bringer->types[type->index] = true;
+            bringer->groups[type->group] = true;
+        }
+    }
+}
+
+/* All runners that may own shards. */
+static bringer_t *find_bringers(router_t *router, size_t *count)
+{
+    bringer_t *bringers = calloc(HASH_CNT(by_incarnation, router->runners) + 1u, sizeof *bringers);
+    if (!bringers) {
+        abort();
+    }
+    *count = 0;
+    for (const runner_t *runner = router->runners; runner; runner = runner->by_incarnation.next) {
+        if (runner->state == RUNNER_JOINED || runner->state == RUNNER_MISSING) {
+            bringer_t *bringer = &bringers[(*count)++];
+            bringer->runner = runner;
+            read_names(router, bringer);
+        }
+    }
+    return bringers;
+}
+
+/* Whether the runner is of the type's group, and brings it or not. */
+static bool is_listed(const bringer_t *bringer, const known_type_t *type, bool bringing)
+{
+    return bringer->groups[type->group] && bringer->types[type->index] == bringing;
+}
+
+static void put_bringers(const known_type_t *type, const bringer_t *bringers, size_t count,
+                         bool bringing, wire_writer_t *document)
+{
+    uint32_t listed = 0;
+    for (size_t i = 0; i < count; i++) {
+        listed += is_listed(&bringers[i], type, bringing);
+    }
+    wire_put_text(document, bringing ? "runners" : "missing");
+    wire_put_array(document, listed);
+    for (size_t i = 0; i < count; i++) {
+        char text[33];
+        if (is_listed(&bringers[i], type, bringing)) {
+            wire_put_text(document, incarnation_text(bringers[i].runner->incarnation, text));
+        }
+    }
+}
+
+static void put_types(router_t *router, wire_writer_t *document)
+{
+    size_t count;
+    bringer_t *bringers = find_bringers(router, &count);
+    wire_put_text(document, "types");
+    wire_put_array(document, HASH_CNT(by_name, router->types));
+    for (const known_type_t *type = router->types; type; type = type->by_name.next) {
+        wire_put_map(document, 4);
+        put_text(document, "name", type->name);
+        put_text(document, "group", type->description->group);
+        put_bringers(type, bringers, count, true, document);
+        put_bringers(type, bringers, count, false, document);
+    }
+    free(bringers);
+}
+
+/* ---- shards ---- */
+
 static void put_shard(const router_t *router, const map_shard_t *entry, wire_writer_t *document)
 {
     const shard_t *shard = shard_find((router_t *)router, entry->shard);
@@ -128,10 +209,10 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "abandoned", counters->abandoned);
 }
 
-static void put_status(const router_t *router, wire_writer_t *document)
+static void put_status(router_t *router, wire_writer_t *document)
 {
     map_version_t version = shard_map_version(router->map);
-    wire_put_map(document, 9);
+    wire_put_map(document, 10);
     put_text(document, "cluster", router->config.cluster_name);
     put_incarnation(document, "broker", router->config.incarnation);
     put_text(document, "name", router->config.name);
@@ -139,6 +220,7 @@ static void put_status(const router_t *router, wire_writer_t *document)
     put_uint(document, "map_sequence", version.sequence);
     put_brokers(router, document);
     put_runners(router, document);
+    put_types(router, document);
     put_shards(router, document);
     put_counters(router, document);
 }
@@ -157,7 +239,12 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
 {
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
-    const char *text = "queries are: status, counters, describe";
+    const char *text = "queries are: status, counters, describe, waits";
+    if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
+        peer->client->hears_waits = true;
+        peer->client->waits_sequence = query->sequence;
+        return; /* it is answered for each call that turns out to wait */
+    }
     if (!document_allowed(router)) {
         answer(router, peer, query->sequence, FABRIC_ERROR_BUSY, "too many queries at once",
                fabric_bytes(NULL, 0));

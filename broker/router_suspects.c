@@ -46,13 +46,7 @@ void attempt_use_up(router_t *router, message_t *message)
 
 void attempt_back_off(router_t *router, const message_t *message)
 {
-    uint32_t attempts = message->tally.attempts;
-    unsigned level = attempts < DELAY_LEVELS ? attempts : DELAY_LEVELS - 1;
-    uint64_t delay_ms = (uint64_t)router->config.backoff_ms << (level - 1);
-    if (delay_ms > router->config.backoff_max_ms) {
-        delay_ms = router->config.backoff_max_ms;
-    }
-    entity_delay(router, message->entity, level, delay_ms);
+    entity_back_off(router, message->entity, message->tally.attempts);
 }
 
 void tally_committed(router_t *router, request_id_t id)

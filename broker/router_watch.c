@@ -22,6 +22,24 @@ void router_watch_offences(router_watch_t *watch, router_t *router, const char *
               log_uint("count", offence.count + left_out));
 }
 
+void router_watch_unserved(router_watch_t *watch, router_t *router, uint64_t now_ms)
+{
+    router_unserved_t unserved;
+    uint32_t left_out;
+    /* The limiter counts seconds: one of its is ten of ours. */
+    if (!router_take_unserved(router, &unserved) ||
+        !log_limiter_pass(&watch->unserved, 1, now_ms / 10, &left_out)) {
+        return;
+    }
+    char runner[33];
+    log_event(LOG_WARN_LEVEL, "runner.type_missing", log_text("type", unserved.type),
+              log_text("runner", incarnation_text(unserved.runner, runner)),
+              log_text("name", unserved.runner_name),
+              log_text("text", "it owns a shard of this type and does not bring it: all workers of "
+                               "a shard group must bring the same types"),
+              log_uint("count", unserved.count + left_out));
+}
+
 void router_watch_descriptors(router_watch_t *watch)
 {
     int probe = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);

@@ -10,6 +10,7 @@
 
 typedef struct router_watch {
     log_limiter_t offences;
+    log_limiter_t unserved;
     bool exhausted; /* the process had no descriptor left when it was last looked */
 } router_watch_t;
 
@@ -17,6 +18,8 @@ typedef struct router_watch {
  * or NULL. */
 void router_watch_offences(router_watch_t *watch, router_t *router, const char *address,
                            uint64_t now_ms);
+/* Says which type found no runner, if there was any, at most once in ten seconds. */
+void router_watch_unserved(router_watch_t *watch, router_t *router, uint64_t now_ms);
 /* Says when no connection can be taken any more for want of descriptors, and when that is over. To be
  * called now and then. */
 void router_watch_descriptors(router_watch_t *watch);

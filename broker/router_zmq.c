@@ -381,6 +381,7 @@ static void turn(router_shell_t *shell, zmq_pollitem_t *items)
     }
     tick(shell);
     router_watch_offences(&shell->watch, shell->router, NULL, shell->now_ms);
+    router_watch_unserved(&shell->watch, shell->router, shell->now_ms);
     pump(shell);
     check_drained(shell);
 }

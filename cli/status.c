@@ -1,4 +1,4 @@
-/* fabricctl status: brokers, runners and shards as a broker knows them. */
+/* fabricctl status: brokers, runners, types and shards as a broker knows them. */
 #include "cli/commands.h"
 
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #include "core/document.h"
 #include "core/printable.h"
 
-enum { SHORT_ID = 8 };
+/* NAMED_MAX: runners that lack a type, by name; the others are counted. */
+enum { SHORT_ID = 8, NAMED_MAX = 3 };
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -79,6 +80,66 @@ static void print_runners(const json_t *document, const json_t *shards, FILE *fi
         fprintf(file, "none: start a worker\n");
     }
 }
+
+/* ---- types ---- */
+
+static const char *runner_name(const json_t *document, const char *incarnation)
+{
+    size_t index;
+    const json_t *runner;
+    json_array_foreach(json_object_get(document, "runners"), index, runner)
+    {
+        if (strcmp(text_of(runner, "incarnation"), incarnation) == 0) {
+            return text_of(runner, "name");
+        }
+    }
+    return "-";
+}
+
+/* Names the runners of the type's group that do not bring it. */
+static void print_missing(const json_t *document, const json_t *missing, FILE *file)
+{
+    size_t index;
+    const json_t *runner;
+    json_array_foreach((json_t *)missing, index, runner)
+    {
+        const char *incarnation = json_string_value(runner);
+        if (index == NAMED_MAX) {
+            fprintf(file, " and %zu more", json_array_size(missing) - NAMED_MAX);
+            return;
+        }
+        fprintf(file, "%s %s (%.*s)", index == 0 ? "  not at" : ",",
+                runner_name(document, incarnation ? incarnation : "-"), SHORT_ID,
+                incarnation ? incarnation : "-");
+    }
+}
+
+static void print_types(const json_t *document, FILE *file)
+{
+    size_t index;
+    bool differ = false;
+    const json_t *type;
+    fprintf(file, "\n%-24s %-24s %7s\n", "TYPE", "GROUP", "RUNNERS");
+    json_array_foreach(json_object_get(document, "types"), index, type)
+    {
+        const json_t *missing = json_object_get(type, "missing");
+        size_t runners = json_array_size(json_object_get(type, "runners"));
+        fprintf(file, "%-24s %-24s %7zu", text_of(type, "name"), text_of(type, "group"), runners);
+        if (runners == 0) {
+            fprintf(file, "  no runner brings it: start a worker that does");
+        } else {
+            print_missing(document, missing, file);
+            differ |= json_array_size(missing) > 0;
+        }
+        fputc('\n', file);
+    }
+    if (differ) {
+        fprintf(file, "all workers of a shard group must bring the same types: messages wait where "
+                      "the owner of their shard does not\n");
+    }
+}
+
+/* ---- groups and counters ---- */
 
 /* Shards stand by group, one after another. */
 static void print_groups(const json_t *shards, FILE *file)
@@ -172,6 +233,7 @@ int cli_status_print(const char *json, FILE *file)
         json_array_size(json_object_get(document, "runners")), json_array_size(shards), healthy);
     print_brokers(document, shards, file);
     print_runners(document, shards, file);
+    print_types(document, file);
     print_groups(shards, file);
     print_counters(document, file);
     json_decref(document);

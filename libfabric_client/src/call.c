@@ -23,6 +23,7 @@ void call_destroy(call_t **call)
 {
     if (*call) {
         free((*call)->spare);
+        free((*call)->wait_reason);
         free(*call);
         *call = NULL;
     }
@@ -42,6 +43,20 @@ void call_set_answer(call_t *call, fabric_bytes_t answer)
         memcpy(room, answer.data, answer.size);
     }
     call->answer = fabric_bytes(room, answer.size);
+}
+
+void call_set_wait_reason(call_t *call, fabric_bytes_t reason)
+{
+    char *text = malloc(reason.size + 1);
+    if (!text) {
+        abort();
+    }
+    if (reason.size > 0) {
+        memcpy(text, reason.data, reason.size);
+    }
+    text[reason.size] = '\0';
+    free(call->wait_reason);
+    call->wait_reason = text;
 }
 
 /* Counts instead of looking at the last answer alone: a send that a broken connection swallowed

@@ -62,6 +62,7 @@ struct call {
     call_state_t state;
     fabric_error_t refusal; /* why the last send was not taken */
     uint32_t refused_by;    /* index of the peer that said so */
+    char *wait_reason;      /* what a broker said why the accepted call waits, or NULL; owned */
     bool accepted;
     bool unlinked;     /* may have been accepted by a send that could not name its predecessor */
     uint32_t peer;     /* CALL_READY, CALL_SENT: index */
@@ -90,6 +91,8 @@ call_t *call_new(size_t capacity);
 void call_destroy(call_t **call);
 /* Copies the answer into the call, over the request's bytes. */
 void call_set_answer(call_t *call, fabric_bytes_t answer);
+/* Keeps the reason why an accepted call waits, for its deadline. */
+void call_set_wait_reason(call_t *call, fabric_bytes_t reason);
 /* Whether no send of the call can have been accepted. */
 bool call_certainly_not_accepted(const call_t *call);
 

@@ -328,9 +328,25 @@ fabric_error_t session_take_redirect(session_t *session, uint32_t peer, wire_rea
 
 /* ---- queries ---- */
 
+/* Why an accepted call waits; `document` is its sequence. Nothing follows from it but what its caller hears at its deadline. */
+static void apply_wait_reason(session_t *session, uint32_t peer, const message_answer_t *answer)
+{
+    wire_reader_t reader = wire_reader(answer->document);
+    uint64_t sequence = wire_get_uint(&reader);
+    call_t *call = wire_finish(&reader) ? NULL : session_find(session, sequence);
+    if (call && !call->query && call->state == CALL_SENT && call->peer == peer &&
+        answer->text.size > 0 && answer->text.size <= LIMIT_TEXT_BYTES_MAX) {
+        call_set_wait_reason(call, answer->text);
+    }
+}
+
 static void apply_answer(session_t *session, uint32_t peer, const message_answer_t *answer)
 {
     call_t *call = session_find(session, answer->sequence);
+    if (answer->sequence == 0) {
+        apply_wait_reason(session, peer, answer);
+        return;
+    }
     if (!call || !call->query || call->state != CALL_SENT || call->peer != peer) {
         session->stats.unexpected++;
         return;

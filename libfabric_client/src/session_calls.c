@@ -1,6 +1,7 @@
 /* The calls of a session: opening, finding, ending them, and their deadlines. */
 #include "libfabric_client/src/session_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- finding: chained buckets by the low bits of the sequence, so that neighbours never collide
@@ -96,11 +97,20 @@ void session_end_for_room(session_t *session, call_t *call, fabric_error_t error
     session_end_text(session, call, error, text.text);
 }
 
+static void end_waited(session_t *session, call_t *call)
+{
+    char text[LIMIT_TEXT_BYTES_MAX + 64];
+    snprintf(text, sizeof text, "no answer before the deadline; it waited: %s", call->wait_reason);
+    session_end_text(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN, text);
+}
+
 static void end_by_deadline(session_t *session, call_t *call)
 {
     fabric_error_t no_room = session_no_room(session, call);
     bool unknown = !call_certainly_not_accepted(call) && !call->query;
-    if (unknown && call->refusal) {
+    if (unknown && call->wait_reason) {
+        end_waited(session, call);
+    } else if (unknown && call->refusal) {
         end_refused(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN,
                     "no answer before the deadline; an earlier try was refused");
     } else if (unknown) {

@@ -69,8 +69,19 @@ static void put_request(session_t *session, peer_t *peer, call_t *call)
     message_put_request(&peer->frame, &request);
 }
 
+/* Its answers come under sequence 0, which no call has. */
+static void put_waits_query(peer_t *peer)
+{
+    message_query_t query = {.name = fabric_bytes_of("waits")};
+    message_put_query(&peer->frame, &query);
+    peer->waits_due = false;
+}
+
 static void put_call(session_t *session, peer_t *peer, call_t *call)
 {
+    if (peer->waits_due && (call->flags & (REQUEST_DURABLE | REQUEST_TELL)) == REQUEST_DURABLE) {
+        put_waits_query(peer);
+    }
     if (call->query) {
         message_query_t query = {call->sequence, call->tag, call->payload};
         message_put_query(&peer->frame, &query);

@@ -299,6 +299,7 @@ void session_welcomed(session_t *session, uint32_t index, const message_welcome_
     peer->state = PEER_WELCOME;
     peer->broker = broker;
     peer->refusal = FABRIC_OK;
+    peer->waits_due = true;
     peer->ping_at_ms = session->now_ms + session->heartbeat_ms;
     session->stats.connections++;
     if (twin != NO_PEER) {

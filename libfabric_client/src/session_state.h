@@ -62,6 +62,7 @@ typedef struct peer {
     bool hello_due;
     bool ping_due;
     bool map_wanted_due;
+    bool waits_due; /* with the next durable ask: it is to say why accepted calls wait */
     bool bye_due;
     bool blocked;
     bool action_due;

@@ -69,6 +69,14 @@ void driver_map(driver_t *driver, uint64_t term, incarnation_t home)
     shard_map_destroy(&map);
 }
 
+void driver_type(driver_t *driver, const char *name)
+{
+    wire_writer_t types = {0};
+    put_types(&types, name);
+    router_type(driver->router, 1, wire_writer_bytes(&types));
+    wire_writer_destroy(&types);
+}
+
 driver_t *driver_new(const router_config_t *config)
 {
     driver_t *driver = calloc(1, sizeof *driver);
@@ -76,12 +84,10 @@ driver_t *driver_new(const router_config_t *config)
     driver->config = *config;
     driver->now_ms = 1000;
     driver->admit = true;
+    driver->brings = "Counter";
     driver->router = router_new(config, driver->now_ms);
     driver_map(driver, 1, (incarnation_t){{0xb1}});
-    wire_writer_t types = {0};
-    put_types(&types, "Counter");
-    router_type(driver->router, 1, wire_writer_bytes(&types));
-    wire_writer_destroy(&types);
+    driver_type(driver, "Counter");
     return driver;
 }
 
@@ -184,7 +190,7 @@ void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, ui
     incarnation_t incarnation = driver_incarnation(number);
     wire_writer_t types = {0};
     wire_put_array(&types, 1);
-    put_types(&types, "Counter");
+    put_types(&types, driver->brings);
     message_hello_t hello = {.protocol_min = 1,
                              .protocol_max = 1,
                              .role = ROLE_WORKER,

@@ -38,6 +38,7 @@ typedef struct driver {
     router_order_t orders[256];
     size_t order_count; /* since driver_orders_forget */
     bool admit;         /* answer ROUTER_ADMIT with OK */
+    const char *brings; /* the type of workers that say hello; Counter unless set */
     char full[32];      /* the peer whose pipe is full, or empty */
     char gone[16][32];  /* peers that do not exist any more: see driver_gone */
     size_t gone_next;
@@ -57,6 +58,8 @@ void driver_homes(driver_t *driver, message_t *messages);
 void driver_map(driver_t *driver, uint64_t term, incarnation_t home);
 /* All accounts of the router are right. */
 void driver_check(const driver_t *driver);
+/* Registers a type like Counter under another name. */
+void driver_type(driver_t *driver, const char *name);
 void driver_free(driver_t **driver); /* after router_destroy */
 /* Inline, so that a test program refers to the router before the linker comes to this library. */
 static inline void driver_close(driver_t **driver)

@@ -80,6 +80,9 @@ static void keep(session_driver_t *d, wire_reader_t *body)
     } else if (seen.kind == KIND_QUERY) {
         assert_int_equal(message_get_query(body, &query), FABRIC_OK);
         seen.query_sequence = query.sequence;
+        if (query.sequence == 0) {
+            return; /* it wants to hear why its calls wait */
+        }
     }
     assert_true(d->seen_count < SEEN_MAX);
     d->seen[d->seen_count++] = seen;
@@ -326,6 +329,19 @@ void script_reject(session_driver_t *d, size_t peer, uint64_t sequence, fabric_e
     script_frame(&d->out);
     message_put_rejected(&d->out, &rejected);
     script_deliver(d, peer);
+}
+
+void script_wait_reason(session_driver_t *d, size_t peer, uint64_t sequence, const char *text)
+{
+    wire_writer_t document = {0};
+    wire_put_uint(&document, sequence);
+    message_answer_t answer = {.error = FABRIC_ERROR_RUNNER_NOT_REGISTERED,
+                               .text = fabric_bytes_of(text),
+                               .document = wire_writer_bytes(&document)};
+    script_frame(&d->out);
+    message_put_answer(&d->out, &answer);
+    script_deliver(d, peer);
+    wire_writer_destroy(&document);
 }
 
 void script_redirect(session_driver_t *d, size_t peer, uint64_t sequence, const char *endpoint)

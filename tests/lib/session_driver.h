@@ -84,6 +84,8 @@ void script_accepted(session_driver_t *d, size_t peer, uint64_t sequence, uint64
 void script_reply(session_driver_t *d, size_t peer, uint64_t sequence, uint64_t request_id);
 void script_reject(session_driver_t *d, size_t peer, uint64_t sequence, fabric_error_t error,
                    uint64_t retry_after_ms);
+/* Why an accepted call waits. */
+void script_wait_reason(session_driver_t *d, size_t peer, uint64_t sequence, const char *text);
 void script_redirect(session_driver_t *d, size_t peer, uint64_t sequence, const char *endpoint);
 
 #endif

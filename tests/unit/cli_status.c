@@ -32,10 +32,42 @@ static void control_characters_are_escaped(void **state)
     free(text);
 }
 
+static void types_and_what_is_missing_are_named(void **state)
+{
+    static const char document[] =
+        "{\"cluster\": \"c\", \"broker\": \"b\", \"state\": \"serving\", \"brokers\": [], "
+        "\"runners\": ["
+        "{\"incarnation\": \"aaaaaaaaaa\", \"name\": \"one\"}, "
+        "{\"incarnation\": \"bbbbbbbbbb\", \"name\": \"two\"}], "
+        "\"types\": [{\"name\": \"Counter\", \"group\": \"default\", \"runners\": "
+        "[\"aaaaaaaaaa\"], "
+        "\"missing\": [\"bbbbbbbbbb\"]}, "
+        "{\"name\": \"Gone\", \"group\": \"default\", \"runners\": [], \"missing\": "
+        "[\"aaaaaaaaaa\"]}, "
+        "{\"name\": \"Many\", \"group\": \"other\", \"runners\": [\"x\"], "
+        "\"missing\": [\"1\", \"2\", \"3\", \"4\", 5]}, "
+        "{\"name\": \"Order\", \"group\": \"orders\", \"runners\": [\"x\", \"y\"], \"missing\": "
+        "[]}], "
+        "\"shards\": [], \"counters\": {}}";
+    char *text = NULL;
+    size_t size = 0;
+    (void)state;
+    FILE *file = open_memstream(&text, &size);
+    assert_int_equal(cli_status_print(document, file), 0);
+    fclose(file);
+    assert_non_null(strstr(text, "      1  not at two (bbbbbbbb)\n"));
+    assert_non_null(strstr(text, "      0  no runner brings it: start a worker that does\n"));
+    assert_non_null(strstr(text, "      1  not at - (1), - (2), - (3) and 2 more\n"));
+    assert_non_null(strstr(text, "      2\n"));
+    assert_non_null(strstr(text, "must bring the same types"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_characters_are_escaped),
+        cmocka_unit_test(types_and_what_is_missing_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

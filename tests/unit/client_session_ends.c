@@ -57,6 +57,32 @@ static void test_sent_and_unanswered_is_unknown(void **state)
     assert_null(session_next_done(d->session));
 }
 
+/* A broker may say why an accepted call waits: its caller hears it at the deadline, and it ends nothing. */
+static void test_why_it_waited_is_said_at_the_deadline(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    uint64_t b = script_call(d, "b", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    script_accepted(d, 0, a, 5);
+    script_wait_reason(d, 0, a, "first");
+    script_wait_reason(d, 0, a, "nobody brings it");
+    script_wait_reason(d, 0, b, "nobody brings it either");
+    assert_null(session_next_done(d->session));
+    script_reply(d, 0, b, 6);
+    script_expect_end(d, b, FABRIC_OK);
+    script_wait_reason(d, 0, b, "too late");
+    script_advance(d, 50);
+    const call_t *call = session_next_done(d->session);
+    static const char text[] = "no answer before the deadline; it waited: nobody brings it";
+    assert_non_null(call);
+    assert_int_equal(call->sequence, a);
+    assert_int_equal(call->error, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    assert_true(fabric_bytes_equal(call->answer, fabric_bytes_of(text)));
+    call_destroy((call_t **)&call);
+}
+
 static void test_refused_until_the_deadline_is_certain(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -540,6 +566,7 @@ int main(void)
         SESSION_TEST(test_never_connected),
         SESSION_TEST(test_no_home),
         SESSION_TEST(test_sent_and_unanswered_is_unknown),
+        SESSION_TEST(test_why_it_waited_is_said_at_the_deadline),
         SESSION_TEST(test_refused_until_the_deadline_is_certain),
         SESSION_TEST(test_the_last_refusal_keeps_its_words),
         SESSION_TEST(test_nobody_connected_says_why),

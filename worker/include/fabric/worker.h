@@ -30,6 +30,10 @@
  * are zeroes: the parent's worker goes on. A child that a handler forks must not touch the message.
  *  8. No function of a worker is a cancellation point: a thread that is cancelled (pthread_cancel) while
  * it is inside one first returns from it.
+ *  9. All workers of one shard group bring the same types. The shards of a group are shared out among
+ * its workers whatever they bring, so a message of a type that the owner of its shard does not bring
+ * waits (durable) or is refused (volatile) until another worker owns the shard. Put types that only
+ * some workers bring into a group of their own (fabric_entity_type_t, group).
  */
 #ifndef FABRIC_WORKER_H
 #define FABRIC_WORKER_H
@@ -76,7 +80,7 @@ typedef struct fabric_handler {
  * default. */
 typedef struct fabric_entity_type {
     const char *name;  /**< 1-255 bytes */
-    const char *group; /**< shard group; default "default" */
+    const char *group; /**< shard group, see rule 9; default "default" */
     size_t state_size; /**< sizeof the state struct; 0: no state, and handlers get NULL */
     /** Sets the initial state; false is a defect. May be NULL: zeroes are the initial state. `id`
      * is valid during the call. */
