@@ -114,6 +114,7 @@ typedef enum coordinator_effect_kind {
     COORDINATOR_FENCED,   /* this incarnation is over: drop everything */
     COORDINATOR_ELECTED,  /* `number` is our term; for people */
     COORDINATOR_READY,    /* once: the first homes are loaded, or another broker has them */
+    COORDINATOR_HOLDER,   /* router_holder(broker), whenever it is another one */
     COORDINATOR_LEASE,    /* router_lease(number) */
     COORDINATOR_HOMES,    /* router_homes; then, when `scan`, load from `from`, else
                              router_loaded(NULL); then coordinator_loaded */
@@ -127,6 +128,7 @@ typedef struct coordinator_effect {
     coordinator_effect_kind_t kind;
     fabric_error_t error;
     uint64_t number;
+    incarnation_t broker;
     incarnation_t runner;
     shard_id_t shard;
     uint16_t group;

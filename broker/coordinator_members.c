@@ -99,6 +99,15 @@ void coordinator_take_members(coordinator_t *c, const coordinator_results_t *res
     coordinator_map_sync(c);
 }
 
+/* For people who ask this broker: who holds the term is the home. */
+static void tell_holder(coordinator_t *c)
+{
+    if (!incarnation_equal(c->row.holder, c->told_holder)) {
+        c->told_holder = c->row.holder;
+        coordinator_emit(c, COORDINATOR_HOLDER)->broker = c->row.holder;
+    }
+}
+
 void coordinator_take_row(coordinator_t *c, const store_coordinator_t *row)
 {
     if (store_past_is_lost(c->config.past, row->term)) {
@@ -107,6 +116,7 @@ void coordinator_take_row(coordinator_t *c, const store_coordinator_t *row)
     }
     store_past_read(c->config.past, row->term);
     c->row = *row;
+    tell_holder(c);
     c->row_read = true;
     c->fresh_list_due = true;
 }
@@ -117,6 +127,7 @@ void coordinator_become_holder(coordinator_t *c, uint64_t term)
     c->holder = true;
     c->term = term;
     c->row = (store_coordinator_t){term, c->config.incarnation};
+    tell_holder(c);
     c->take_due = false;
     c->judged = true;
     c->homes_due = true;

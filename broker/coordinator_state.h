@@ -64,7 +64,8 @@ struct coordinator {
     bool row_read; /* before the present list of members */
     bool holder;
     uint64_t term;
-    incarnation_t deposed; /* the holder before us, when it counted as dead */
+    incarnation_t told_holder; /* the last one that the router was told of */
+    incarnation_t deposed;     /* the holder before us, when it counted as dead */
     incarnation_t *living;
 
     held_shard_t *shards; /* (group - 1) * shards_per_group + number - 1 */

@@ -442,6 +442,11 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
     HASH_ADD_KEYPTR(by_name, router->types, type->name, strlen(type->name), type);
 }
 
+void router_holder(router_t *router, incarnation_t broker)
+{
+    router->holder = broker;
+}
+
 void router_map(router_t *router, fabric_bytes_t encoded)
 {
     fabric_error_t error = shard_map_apply(router->map, encoded, NULL);

@@ -164,6 +164,8 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
 /* The coordinator wants the shard to be owned by this runner (none: by nobody). The router carries
  * it out. */
 void router_desire(router_t *router, shard_id_t shard, incarnation_t runner, uint64_t now_ms);
+/* The broker that holds the term, by the store: it is the home of all shards, and others stand by. */
+void router_holder(router_t *router, incarnation_t broker);
 /* A new map, encoded snapshot or delta: kept for welcomes and redirects. */
 void router_map(router_t *router, fabric_bytes_t encoded);
 

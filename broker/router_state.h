@@ -248,6 +248,7 @@ struct router {
     uint64_t last_tick_ms;
     uint64_t last_sweep_ms;
     uint64_t lease_until_ms;
+    incarnation_t holder; /* of the term, and so the home of all shards; none: not known yet */
     bool draining;
     snowflake_generator_t generator;
     router_counters_t counters;

@@ -164,8 +164,13 @@ static void put_shard(const router_t *router, const map_shard_t *entry, wire_wri
     put_uint(document, "owner_sequence",
              ours ? shard->token.owner_sequence : entry->token.owner_sequence);
     wire_put_text(document, "healthy");
-    wire_put_bool(document,
-                  owned && shard->state == SHARD_OWNED && shard->owner->state == RUNNER_JOINED);
+    if (ours) {
+        wire_put_bool(document, owned && shard_serves(router, shard) &&
+                                    shard->state == SHARD_OWNED &&
+                                    shard->owner->state == RUNNER_JOINED);
+    } else {
+        wire_put_nil(document); /* its home knows */
+    }
 }
 
 static void put_shards(const router_t *router, wire_writer_t *document)
@@ -209,13 +214,38 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "abandoned", counters->abandoned);
 }
 
+/* What this broker is to the cluster, so that nobody takes for the truth what it does not know. */
+static const char *state_name(const router_t *router)
+{
+    if (incarnation_is_none(router->holder)) {
+        return "starting"; /* it does not know yet whether another one serves */
+    }
+    if (!incarnation_equal(router->holder, router->config.incarnation)) {
+        return "standby";
+    }
+    return router->now_ms < router->lease_until_ms ? "serving" : "unconfirmed";
+}
+
+static void put_home(const router_t *router, wire_writer_t *document)
+{
+    const map_broker_t *home = shard_map_broker(router->map, router->holder);
+    wire_put_text(document, "home");
+    if (home) {
+        wire_put_text(document, home->router_endpoint);
+    } else {
+        wire_put_nil(document);
+    }
+}
+
 static void put_status(router_t *router, wire_writer_t *document)
 {
     map_version_t version = shard_map_version(router->map);
-    wire_put_map(document, 10);
+    wire_put_map(document, 12);
     put_text(document, "cluster", router->config.cluster_name);
     put_incarnation(document, "broker", router->config.incarnation);
     put_text(document, "name", router->config.name);
+    put_text(document, "state", state_name(router));
+    put_home(router, document);
     put_uint(document, "map_term", version.term);
     put_uint(document, "map_sequence", version.sequence);
     put_brokers(router, document);

@@ -103,6 +103,9 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
     case COORDINATOR_READY:
         shell->ready(shell->ready_context);
         break;
+    case COORDINATOR_HOLDER:
+        router_holder(shell->router, effect->broker);
+        break;
     case COORDINATOR_LEASE:
         router_lease(shell->router, effect->number);
         break;

@@ -75,26 +75,65 @@ static int take_arguments(const cli_options_t *options, request_t *request)
     return CLI_DONE;
 }
 
+static bool is_unknown_type(fabric_error_t error)
+{
+    return error == FABRIC_ERROR_NOT_FOUND || error == FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
+}
+
+/* The encoded description of a type, as a broker has it. */
+typedef struct answer {
+    uint8_t *document;
+    size_t size;
+    fabric_outcome_t outcome;
+} answer_t;
+
+static fabric_error_t ask_description(const cli_options_t *options, fabric_client_t *client,
+                                      const char *type, answer_t *answer)
+{
+    return fabric_client_query(client, "describe", fabric_bytes_of(type), options->timeout_ms,
+                               &answer->document, &answer->size, &answer->outcome);
+}
+
+/* A broker that stands by learns of types late: the home has the last word. */
+static int ask_home(const cli_options_t *options, const char *type, answer_t *answer,
+                    fabric_error_t *error)
+{
+    char standby[CLI_ENDPOINT_SIZE];
+    char *json = NULL;
+    fabric_client_t *client = NULL;
+    int code = cli_connect(options, 0, 0, &client);
+    if (code == CLI_DONE) {
+        code = cli_follow(options, &client, &json, standby);
+    }
+    if (code == CLI_DONE) {
+        *error = ask_description(options, client, type, answer);
+    }
+    free(json);
+    fabric_client_close(&client);
+    return code;
+}
+
 /* Asks the broker how the type's messages look. On CLI_DONE the description is the caller's. */
 static int describe(const cli_options_t *options, fabric_client_t *client, const char *type,
                     type_description_t **description)
 {
-    uint8_t *document = NULL;
-    size_t size = 0;
-    fabric_outcome_t outcome = {0};
-    fabric_error_t error = fabric_client_query(client, "describe", fabric_bytes_of(type),
-                                               options->timeout_ms, &document, &size, &outcome);
-    if (error == FABRIC_ERROR_NOT_FOUND || error == FABRIC_ERROR_UNKNOWN_ENTITY_TYPE) {
+    answer_t answer = {0};
+    fabric_error_t error = ask_description(options, client, type, &answer);
+    int code = is_unknown_type(error) ? ask_home(options, type, &answer, &error) : CLI_DONE;
+    if (code != CLI_DONE) {
+        return code;
+    }
+    if (is_unknown_type(error)) {
         return cli_fail(FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, NULL, "no entity type is named '%s'",
                         type);
     }
     if (error) {
-        outcome.error = error;
-        return cli_fail(error, NULL, "%s: %s", type, cli_outcome_text(&outcome));
+        answer.outcome.error = error;
+        return cli_fail(error, NULL, "%s: %s", type, cli_outcome_text(&answer.outcome));
     }
-    wire_reader_t reader = wire_reader(fabric_bytes(document, size));
+    wire_reader_t reader = wire_reader(fabric_bytes(answer.document, answer.size));
     error = type_description_parse(&reader, description);
-    free(document);
+    free(answer.document);
     if (error) {
         return cli_fail(error, "install matching releases on both sides",
                         "%s: the broker's description of the type cannot be read", type);

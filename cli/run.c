@@ -21,8 +21,8 @@ const char *cli_outcome_text(const fabric_outcome_t *outcome)
     return outcome->text[0] ? outcome->text : fabric_error_meaning(outcome->error);
 }
 
-int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
-                fabric_client_t **client)
+fabric_error_t cli_open(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
+                        fabric_client_t **client, fabric_outcome_t *outcome)
 {
     fabric_client_options_t client_options = {
         .cluster_name = options->cluster_name,
@@ -33,10 +33,17 @@ int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_se
         .first_sequence = first_sequence,
         .allow_plaintext = options->allow_plaintext,
     };
+    fabric_error_t error = fabric_client_open(options->url, &client_options, client, outcome);
+    outcome->error = error;
+    return error;
+}
+
+int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
+                fabric_client_t **client)
+{
     fabric_outcome_t outcome = {0};
-    fabric_error_t error = fabric_client_open(options->url, &client_options, client, &outcome);
+    fabric_error_t error = cli_open(options, number, first_sequence, client, &outcome);
     if (error) {
-        outcome.error = error;
         return cli_fail(error, NULL, "%.300s: %s", *options->url ? options->url : "--url",
                         cli_outcome_text(&outcome));
     }

@@ -1,4 +1,5 @@
-/* fabricctl status: brokers, runners, types and shards as a broker knows them. */
+/* fabricctl status: brokers, runners, types and shards as the home knows them. A broker that stands by names the home, which is
+ * asked then. */
 #include "cli/commands.h"
 
 #include <stdlib.h>
@@ -7,7 +8,6 @@
 #include <jansson.h>
 
 #include "cli/report.h"
-#include "core/document.h"
 #include "core/printable.h"
 
 /* NAMED_MAX: runners that lack a type, by name; the others are counted. */
@@ -210,6 +210,21 @@ static void make_printable(json_t *value)
     }
 }
 
+/* What the broker that answers is, where it is not simply the home. */
+static void print_state(const json_t *document, FILE *file)
+{
+    const char *state = text_of(document, "state");
+    if (strcmp(state, "starting") == 0) {
+        fprintf(
+            file,
+            "the broker that answers is starting: it does not know yet which one is the home\n");
+    } else if (strcmp(state, "unconfirmed") == 0) {
+        fprintf(file,
+                "the broker that answers serves nothing now: the database has not confirmed its "
+                "lease in time\n");
+    }
+}
+
 int cli_status_print(const char *json, FILE *file)
 {
     json_t *document = json_loads(json, 0, NULL);
@@ -226,6 +241,7 @@ int cli_status_print(const char *json, FILE *file)
     {
         healthy += json_is_true(json_object_get(shard, "healthy"));
     }
+    print_state(document, file);
     fprintf(
         file, "cluster %s  map %lld.%lld  brokers %zu  runners %zu  shards %zu (%zu healthy)\n",
         text_of(document, "cluster"), number_of(document, "map_term"),
@@ -240,22 +256,16 @@ int cli_status_print(const char *json, FILE *file)
     return CLI_DONE;
 }
 
-static int print_document(const cli_options_t *options, fabric_bytes_t bytes)
+static int print_document(const cli_options_t *options, const char *json, const char *standby)
 {
-    char *json = NULL;
-    fabric_error_t error = document_to_json(bytes, &json);
-    if (error) {
-        return cli_fail(error, "install matching releases on both sides",
-                        "the broker's status cannot be read");
-    }
-    int code = CLI_DONE;
     if (options->json) {
         puts(json);
-    } else {
-        code = cli_status_print(json, stdout);
+        return CLI_DONE;
     }
-    free(json);
-    return code;
+    if (standby[0]) {
+        printf("%s stands by: this is what the home says\n", standby);
+    }
+    return cli_status_print(json, stdout);
 }
 
 int cli_status(const cli_options_t *options)
@@ -263,23 +273,17 @@ int cli_status(const cli_options_t *options)
     if (options->argument_count != 1) {
         return cli_usage_error("status takes no argument");
     }
+    char *json = NULL;
+    char standby[CLI_ENDPOINT_SIZE] = "";
     fabric_client_t *client = NULL;
     int code = cli_connect(options, 0, 0, &client);
-    if (code != CLI_DONE) {
-        return code;
+    if (code == CLI_DONE) {
+        code = cli_follow(options, &client, &json, standby);
     }
-    uint8_t *document = NULL;
-    size_t size = 0;
-    fabric_outcome_t outcome = {0};
-    fabric_error_t error = fabric_client_query(client, "status", fabric_bytes(NULL, 0),
-                                               options->timeout_ms, &document, &size, &outcome);
-    if (error) {
-        outcome.error = error;
-        code = cli_fail(error, NULL, "status: %s", cli_outcome_text(&outcome));
-    } else {
-        code = print_document(options, fabric_bytes(document, size));
+    if (code == CLI_DONE) {
+        code = print_document(options, json, standby);
     }
-    free(document);
+    free(json);
     fabric_client_close(&client);
     return code;
 }

@@ -162,6 +162,10 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
     case COORDINATOR_READY:
         s->ready++;
         break;
+    case COORDINATOR_HOLDER:
+        s->holders++;
+        s->holder = effect->broker;
+        break;
     case COORDINATOR_LEASE:
         s->lease_ms = effect->number;
         break;

@@ -42,6 +42,8 @@ typedef struct script {
     /* effects so far */
     uint32_t fenced, elected, ready, homes, home_shards, desires, maps, types_seen, admitted;
     bool scan;
+    uint32_t holders;
+    incarnation_t holder;
     uint64_t from, lease_ms;
     fabric_error_t admission;
     char text[512];

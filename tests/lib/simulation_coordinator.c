@@ -31,6 +31,9 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
     case COORDINATOR_ELECTED:
     case COORDINATOR_READY:
         break;
+    case COORDINATOR_HOLDER:
+        router_holder(life->router, effect->broker);
+        break;
     case COORDINATOR_LEASE:
         router_lease(life->router, effect->number);
         break;

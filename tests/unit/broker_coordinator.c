@@ -28,6 +28,7 @@ static void first_broker_takes_the_term(void **state)
     assert_int_equal(s->homes, 0);
     assert_int_equal(s->lease_ms, s->now_ms + LEASE_MS);
     assert_int_equal(s->version.term, 1);
+    assert_true(incarnation_equal(s->holder, self)); /* for people who ask */
 }
 
 static void holder_that_is_no_member_is_replaced_at_once(void **state)
@@ -53,6 +54,8 @@ static void living_holder_is_left_alone(void **state)
     script_add_group(s, "default", other, 3);
     script_pass(s, 5 * LEASE_MS, 50);
     assert_false(coordinator_holds_term(s->c));
+    assert_true(incarnation_equal(s->holder, other));
+    assert_int_equal(s->holders, 1); /* not at each reading */
     assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 0);
     assert_int_equal(s->homes, 0);
     assert_int_equal(s->ready, 1);
@@ -73,8 +76,10 @@ static void silent_holder_is_replaced_after_a_lease(void **state)
     s->silent[1] = true;
     script_pass(s, LEASE_MS - 300, 50);
     assert_false(coordinator_holds_term(s->c));
+    assert_true(incarnation_equal(s->holder, other));
     script_pass(s, 800, 50);
     assert_true(coordinator_holds_term(s->c));
+    assert_true(incarnation_equal(s->holder, self));
     assert_int_equal(s->broker_count, 1); /* the dead one is fenced and forgotten */
     assert_int_equal(s->home_shards, SHARDS);
     assert_int_equal(s->version.term, 8);

@@ -301,6 +301,46 @@ static json_t *ask_status(driver_t *driver)
     return status;
 }
 
+static void expect_state(driver_t *driver, const char *wanted, const char *home)
+{
+    json_t *status = ask_status(driver);
+    const json_t *named = json_object_get(status, "home");
+    const json_t *healthy =
+        json_object_get(json_array_get(json_object_get(status, "shards"), 0), "healthy");
+    assert_string_equal(json_string_value(json_object_get(status, "state")), wanted);
+    if (home) {
+        assert_string_equal(json_string_value(named), home);
+    } else {
+        assert_true(json_is_null(named));
+    }
+    /* A broker that is not the home does not know, and one whose lease is over does not serve. */
+    assert_true(strcmp(wanted, "serving") == 0 ? json_is_true(healthy) : !json_is_true(healthy));
+    assert_int_equal(json_is_null(healthy),
+                     strcmp(wanted, "starting") == 0 || strcmp(wanted, "standby") == 0);
+    json_decref(status);
+}
+
+static void status_says_what_the_broker_is(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    driver_client(driver, "c1", 1);
+    expect_state(driver, "starting", NULL);
+    router_holder(driver->router, (incarnation_t){{0xb1}});
+    expect_state(driver, "standby", "tcp://there:1");
+    router_holder(driver->router, (incarnation_t){{0xb2}}); /* the map does not know it yet */
+    expect_state(driver, "standby", NULL);
+    router_holder(driver->router, config.incarnation);
+    driver_homes(driver, NULL);
+    driver_worker(driver, "w1", 101);
+    expect_state(driver, "serving", "tcp://here:1");
+    router_lease(driver->router, driver->now_ms);
+    expect_state(driver, "unconfirmed", "tcp://here:1");
+    driver_close(&driver);
+}
+
 static void expect_type(const json_t *status, const char *name, const char *runner,
                         const char *missing)
 {
@@ -366,6 +406,7 @@ int main(void)
         cmocka_unit_test(other_refusals_are_not_called_a_missing_type),
         cmocka_unit_test(callers_of_accepted_calls_are_told_why_they_wait),
         cmocka_unit_test(callers_hear_that_no_worker_is_there),
+        cmocka_unit_test(status_says_what_the_broker_is),
         cmocka_unit_test(status_names_types_their_runners_and_what_is_missing),
     };
     return cmocka_run_group_tests_name("unserved", tests, NULL, NULL);

@@ -63,11 +63,32 @@ static void types_and_what_is_missing_are_named(void **state)
     free(text);
 }
 
+static void a_broker_that_does_not_serve_says_so(void **state)
+{
+    static const char *const states[][2] = {{"starting", "is starting"},
+                                            {"unconfirmed", "serves nothing now"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        char document[200];
+        char *text = NULL;
+        size_t size = 0;
+        snprintf(document, sizeof document,
+                 "{\"state\": \"%s\", \"brokers\": [], \"runners\": [], \"shards\": []}",
+                 states[i][0]);
+        FILE *file = open_memstream(&text, &size);
+        assert_int_equal(cli_status_print(document, file), 0);
+        fclose(file);
+        assert_non_null(strstr(text, states[i][1]));
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_characters_are_escaped),
         cmocka_unit_test(types_and_what_is_missing_are_named),
+        cmocka_unit_test(a_broker_that_does_not_serve_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
