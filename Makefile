@@ -173,7 +173,7 @@ $(B)/lib/libfabric_worker.a: $(LIBRARY_WORKER_OBJ) $(LIBRARY_CORE_OBJ)
 
 define shared_library
 $(Q)mkdir -p $(@D)
-$(Q)$(CC) -shared $(if $(SANITIZE),,-Wl,-z,defs) -Wl,-soname,$(@F).$(SOVERSION) -Wl,--version-script=libfabric.map $^ $(LDFLAGS_ALL) $(LIBS_LIBRARY) -o $@.$(VERSION)
+$(Q)$(CC) -shared $(if $(SANITIZE),,-Wl,-z,defs) -Wl,-z,nodelete -Wl,-soname,$(@F).$(SOVERSION) -Wl,--version-script=libfabric.map $^ $(LDFLAGS_ALL) $(LIBS_LIBRARY) -o $@.$(VERSION)
 @ln -sf $(@F).$(VERSION) $@.$(SOVERSION)
 @ln -sf $(@F).$(SOVERSION) $@
 endef
@@ -219,6 +219,7 @@ $(B)/examples/%_test: $(B)/obj/examples/%_test.o $(B)/obj/examples/%_entity.o $(
 	$(call program,$(LIBS_CORE))
 
 # Tests: the name's first word tells what a unit test may link.
+$(B)/tests/unit/core_connector $(B)/tests/faults/names_test: $(B)/obj/tests/lib/names_module.o
 $(B)/tests/unit/core_%: $(B)/obj/tests/unit/core_%.o $(A_TEST) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
 $(B)/tests/unit/broker_%: $(B)/obj/tests/unit/broker_%.o $(A_BROKER) $(A_TEST) $(A_CORE)

@@ -2,10 +2,14 @@
 #include "broker/router_sockets_zmq.h"
 
 #include <errno.h>
+#include <net/if.h>
+#include <semaphore.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/clock.h"
 #include "core/limits.h"
+#include "core/lookup.h"
 #include "core/message.h"
 
 #define SEND_HIGH_WATER        100 /* frames for one peer in libzmq; more wait in the router */
@@ -14,6 +18,7 @@
 #define KEEPALIVE_IDLE_S       60
 #define KEEPALIVE_INTERVAL_S   10
 #define KEEPALIVE_COUNT        3
+#define LOOKUP_S               3
 #define SUBSCRIPTION_BYTES_MAX 1024 /* all that anyone has to send to a PUB */
 
 static void set_int(void *socket, int option, int value)
@@ -57,15 +62,70 @@ static void *open_socket(void *zmq, int type, const char *endpoint)
     return opened;
 }
 
+static void wake(void *context)
+{
+    sem_post((sem_t *)context);
+}
+
+/* Waits until a look-up has ended, for LOOKUP_S. */
+static fabric_error_t resolve(const char *endpoint, char address[256], reason_t *reason)
+{
+    sem_t ended;
+    struct timespec until;
+    sem_init(&ended, 0, 0);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += LOOKUP_S;
+    lookup_t *lookup = lookup_start(endpoint, wake, &ended);
+    const lookup_answer_t *answer = lookup_answer(lookup);
+    while (!answer && (sem_clockwait(&ended, CLOCK_MONOTONIC, &until) == 0 || errno == EINTR)) {
+        answer = lookup_answer(lookup);
+    }
+    fabric_error_t error = FABRIC_OK;
+    if (!answer) {
+        error = reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
+                           "cannot listen on %s: no name server answered within %d s", endpoint,
+                           LOOKUP_S);
+    } else if (answer->count == 0) {
+        error = reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION, "cannot listen on %s: %s",
+                           endpoint, answer->failure.text);
+    } else {
+        const char *chosen = answer->addresses[0];
+        for (size_t i = 0; i < answer->count && chosen[sizeof "tcp://" - 1] == '['; i++) {
+            chosen = answer->addresses[i]; /* an IPv4 one, if there is any */
+        }
+        memcpy(address, chosen, strlen(chosen) + 1);
+    }
+    lookup_destroy(&lookup);
+    sem_destroy(&ended);
+    return error;
+}
+
+/* What libzmq is to bind: the address of a name, but names of network interfaces are its own concern. */
+static fabric_error_t choose_address(const char *endpoint, char address[256], reason_t *reason)
+{
+    char host[LIMIT_ENDPOINT_BYTES_MAX + 1];
+    char port[ENDPOINT_PORT_SIZE];
+    if (endpoint_has_name(endpoint, host, port) && if_nametoindex(host) == 0) {
+        return resolve(endpoint, address, reason);
+    }
+    memcpy(address, endpoint, strlen(endpoint) + 1);
+    return FABRIC_OK;
+}
+
 fabric_error_t router_sockets_bind(void *zmq, int type, const char *endpoint, reason_t *reason,
                                    void **bound_socket, char bound[256])
 {
-    void *opened = open_socket(zmq, type, endpoint);
+    char address[256];
+    fabric_error_t error = choose_address(endpoint, address, reason);
+    if (error) {
+        return error;
+    }
+    void *opened = open_socket(zmq, type, address);
     if (!opened) {
         return reason_set(reason, FABRIC_ERROR_INTERNAL, "no socket: %s", zmq_strerror(errno));
     }
     size_t size = 256;
-    if (zmq_bind(opened, endpoint) == 0 &&
+    if (zmq_bind(opened, address) == 0 &&
         zmq_getsockopt(opened, ZMQ_LAST_ENDPOINT, bound, &size) == 0) {
         *bound_socket = opened;
         return FABRIC_OK;

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/limits.h"
-
 enum {
     IPC_PATH_BYTES_MAX = 107, /* sun_path of a Unix socket, less its terminator */
     PORT_MAX = 65535
@@ -138,6 +136,27 @@ bool endpoint_is_local(const char *endpoint)
         return ntohl(address.s_addr) >> 24 == 127;
     }
     return strcmp(text, "localhost") == 0 || strcmp(text, "[::1]") == 0;
+}
+
+bool endpoint_has_name(const char *endpoint, char host[LIMIT_ENDPOINT_BYTES_MAX + 1],
+                       char port[ENDPOINT_PORT_SIZE])
+{
+    if (!begins_with(endpoint, TCP)) {
+        return false;
+    }
+    const char *name = endpoint + sizeof TCP - 1;
+    const char *colon = find_port(name);
+    size_t size = colon ? (size_t)(colon - name) : 0;
+    const char *digits = colon ? colon + 1 : "";
+    struct in_addr address;
+    digits += strspn(digits, "0"); /* so it has at most five */
+    if (size == 0 || size > LIMIT_ENDPOINT_BYTES_MAX || strlen(digits) >= ENDPOINT_PORT_SIZE) {
+        return false;
+    }
+    memcpy(host, name, size);
+    host[size] = '\0';
+    strcpy(port, digits);
+    return host[0] != '[' && strcmp(host, "*") != 0 && inet_pton(AF_INET, host, &address) != 1;
 }
 
 /* Makes one element of a list, text[0..size), a ZeroMQ endpoint. */

@@ -88,6 +88,7 @@ typedef enum link_event_kind {
     LINK_EVENT_SILENT,       /* a broker was not heard for a lease */
     LINK_EVENT_REFUSED,      /* a broker refused the worker: error and text */
     LINK_EVENT_MALFORMED,    /* a frame or message was skipped: error; the first of a connection */
+    LINK_EVENT_UNRESOLVED,   /* a broker's name is not resolved: text. Said by the shell */
     LINK_EVENT_PLAINTEXT     /* a broker of the map would be reached without encryption */
 } link_event_kind_t;
 

@@ -15,21 +15,21 @@
 
 #include "core/clock.h"
 #include "core/crash_point.h"
+#include "core/connector_zmq.h"
 
 /* How many frames of one socket are taken before the others have their turn. */
 #define FRAMES_PER_TURN 64
 
 /* One broker's socket. */
 typedef struct connection {
-    void *dealer;  /* NULL: not open */
-    void *monitor; /* its events */
-    bool blocked;  /* `unsent` did not go out */
+    connector_t connector;
+    bool blocked; /* `unsent` did not go out */
     wire_writer_t unsent;
 } connection_t;
 
 struct link_zmq {
     link_t *link;
-    void *zmq;
+    connector_host_t host;
     int wake; /* an eventfd */
     uint32_t executor_count;
     executor_thread_t **executors;
@@ -40,7 +40,6 @@ struct link_zmq {
     pthread_t thread;
     atomic_bool leaving;
     bool left; /* link_leave was called */
-    uint64_t monitors;
     connection_t connections[LINK_ENDPOINTS_MAX];
     zmq_pollitem_t items[1 + 2 * LINK_ENDPOINTS_MAX];
 };
@@ -69,7 +68,7 @@ fabric_error_t link_zmq_new(const link_config_t *config,
     }
     link_zmq_t *self = (link_zmq_t *)allocate_zeroed(1, sizeof *self);
     self->wake = wake;
-    self->zmq = zmq;
+    self->host = (connector_host_t){.zmq = zmq, .wake = link_zmq_notify, .wake_context = self};
     self->link = link_new(config, clock_monotonic_ms());
     self->executor_count = config->executors;
     self->executors =
@@ -96,105 +95,63 @@ void link_zmq_notify(void *link)
 
 /* ---- sockets ---- */
 
+/* What was not sent belonged to the connection of before. */
+static void connection_forget(connection_t *connection)
+{
+    wire_writer_destroy(&connection->unsent);
+    connection->unsent = (wire_writer_t){0};
+    connection->blocked = false;
+}
+
 static void connection_close(connection_t *connection)
 {
-    if (connection->dealer) {
-        zmq_socket_monitor(connection->dealer, NULL, 0);
-        zmq_close(connection->monitor);
-        zmq_close(connection->dealer);
-    }
-    wire_writer_destroy(&connection->unsent);
-    *connection = (connection_t){0};
+    connection_forget(connection);
+    connector_close(&connection->connector, 0);
 }
 
-static void set_option(void *socket, int option, int value)
-{
-    int failed = zmq_setsockopt(socket, option, &value, sizeof value);
-    assert(failed == 0); /* options and values are constants */
-    (void)failed;
-}
-
-static void set_options(void *dealer, const char *endpoint)
-{
-    int64_t frame_bytes_max = LIMIT_FRAME_BYTES_MAX;
-    set_option(dealer, ZMQ_LINGER, 0);
-    set_option(dealer, ZMQ_IMMEDIATE, 1);
-    set_option(dealer, ZMQ_SNDHWM, 1000);
-    set_option(dealer, ZMQ_RCVHWM, 1000);
-    set_option(dealer, ZMQ_HANDSHAKE_IVL, 3000);
-    set_option(dealer, ZMQ_CONNECT_TIMEOUT, 3000);
-    set_option(dealer, ZMQ_RECONNECT_IVL, 10);
-    set_option(dealer, ZMQ_RECONNECT_IVL_MAX, 1000);
-    set_option(dealer, ZMQ_IPV6, strchr(endpoint, '[') != NULL);
-    int failed = zmq_setsockopt(dealer, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max);
-    assert(failed == 0);
-    (void)failed;
-}
-
-/* A socket that cannot be opened is a connection that never comes up: said by "worker.absent". */
-static void connection_open(link_zmq_t *self, uint32_t index)
-{
-    connection_t *connection = &self->connections[index];
-    char monitor[64];
-    snprintf(monitor, sizeof monitor, "inproc://monitor-%llu",
-             (unsigned long long)++self->monitors);
-    void *dealer = zmq_socket(self->zmq, ZMQ_DEALER);
-    void *pair = zmq_socket(self->zmq, ZMQ_PAIR);
-    if (!dealer || !pair) {
-        if (dealer) {
-            zmq_close(dealer);
-        }
-        if (pair) {
-            zmq_close(pair);
-        }
-        return;
-    }
-    set_options(dealer, link_endpoint_name(self->link, index));
-    set_option(pair, ZMQ_LINGER, 0);
-    connection->dealer = dealer;
-    connection->monitor = pair;
-    if (zmq_socket_monitor(dealer, monitor,
-                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0 ||
-        zmq_connect(pair, monitor) != 0 ||
-        zmq_connect(dealer, link_endpoint_name(self->link, index)) != 0) {
-        connection_close(connection);
-    }
-}
-
-static void follow_sockets(link_zmq_t *self)
+static void follow_sockets(link_zmq_t *self, uint64_t now_ms)
 {
     uint32_t index;
     link_socket_t action;
     while (link_next_socket(self->link, &index, &action)) {
-        connection_close(&self->connections[index]);
-        if (action != LINK_SOCKET_CLOSE) {
-            connection_open(self, index);
+        connection_t *connection = &self->connections[index];
+        if (action == LINK_SOCKET_CLOSE) {
+            connection_close(connection);
+        } else {
+            connection_forget(connection);
+            connector_open(&connection->connector, &self->host,
+                           link_endpoint_name(self->link, index), now_ms);
         }
     }
 }
 
-/* One event of a monitor: two parts, of which the first begins with the event's number. */
-static bool monitor_take(void *monitor, uint16_t *event)
+static void tick_connector(link_zmq_t *self, uint32_t index, uint64_t now_ms)
 {
-    uint8_t head[6];
-    char address[512];
-    int size = zmq_recv(monitor, head, sizeof head, ZMQ_DONTWAIT);
-    if (size < 0) {
-        return false;
+    connector_t *connector = &self->connections[index].connector;
+    reason_t reason;
+    if (!connector_is_idle(connector) &&
+        connector_tick(connector, &self->host, now_ms, &reason) == CONNECTOR_UNRESOLVED) {
+        link_event_t event = {.kind = LINK_EVENT_UNRESOLVED, .error = FABRIC_ERROR_NOT_CONNECTED};
+        snprintf(event.endpoint, sizeof event.endpoint, "%s", connector->endpoint);
+        snprintf(event.text, sizeof event.text, "%.250s", reason.text);
+        self->on_event(self->event_context, &event);
     }
-    memcpy(event, head, sizeof *event);
-    return zmq_recv(monitor, address, sizeof address, ZMQ_DONTWAIT) >= 0;
 }
 
 static void take_monitor(link_zmq_t *self, uint32_t index, uint64_t now_ms)
 {
     connection_t *connection = &self->connections[index];
-    uint16_t event;
-    while (monitor_take(connection->monitor, &event)) {
-        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
+    for (;;) {
+        switch (connector_next_event(&connection->connector, now_ms)) {
+        case CONNECTOR_CONNECTED:
             link_connected(self->link, index, now_ms);
-        } else if (event == ZMQ_EVENT_DISCONNECTED) {
+            break;
+        case CONNECTOR_DISCONNECTED:
             link_disconnected(self->link, index, now_ms);
+            break;
+        case CONNECTOR_UNRESOLVED:
+        case CONNECTOR_NOTHING:
+            return;
         }
         connection->blocked = false; /* what did not go out was for the old connection */
     }
@@ -233,7 +190,7 @@ static void hand_over(link_zmq_t *self)
  * ZMQ_IMMEDIATE whose connection breaks between two parts ends the process. */
 static bool take_frame(link_zmq_t *self, uint32_t index, zmq_msg_t *part, uint64_t now_ms)
 {
-    void *dealer = self->connections[index].dealer;
+    void *dealer = self->connections[index].connector.socket;
     if (zmq_msg_recv(part, dealer, ZMQ_DONTWAIT) < 0) {
         return false;
     }
@@ -259,11 +216,11 @@ static void take_frames(link_zmq_t *self, uint32_t index, uint64_t now_ms)
 static void send_frames(link_zmq_t *self, uint32_t index)
 {
     connection_t *connection = &self->connections[index];
-    if (!connection->dealer) {
+    if (!connection->connector.socket) {
         return;
     }
     while (connection->blocked || link_next_frame(self->link, index, &connection->unsent)) {
-        connection->blocked = zmq_send(connection->dealer, connection->unsent.data,
+        connection->blocked = zmq_send(connection->connector.socket, connection->unsent.data,
                                        connection->unsent.size, ZMQ_DONTWAIT) < 0;
         if (connection->blocked) {
             return;
@@ -312,6 +269,10 @@ static void tell_events(link_zmq_t *self)
 static long poll_timeout_ms(const link_zmq_t *self, uint64_t now_ms)
 {
     uint64_t deadline_ms = link_next_deadline(self->link);
+    for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
+        uint64_t connector_ms = connector_deadline(&self->connections[i].connector);
+        deadline_ms = connector_ms < deadline_ms ? connector_ms : deadline_ms;
+    }
     if (deadline_ms <= now_ms) {
         return 0;
     }
@@ -325,13 +286,14 @@ static void wait_for_events(link_zmq_t *self)
     self->items[0] = (zmq_pollitem_t){.fd = self->wake, .events = ZMQ_POLLIN};
     for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
         const connection_t *connection = &self->connections[i];
-        if (!connection->dealer) {
+        if (!connection->connector.socket) {
             continue;
         }
         short events = (short)(ZMQ_POLLIN | (connection->blocked ? ZMQ_POLLOUT : 0));
         self->items[count++] =
-            (zmq_pollitem_t){.socket = connection->monitor, .events = ZMQ_POLLIN};
-        self->items[count++] = (zmq_pollitem_t){.socket = connection->dealer, .events = events};
+            (zmq_pollitem_t){.socket = connection->connector.monitor, .events = ZMQ_POLLIN};
+        self->items[count++] =
+            (zmq_pollitem_t){.socket = connection->connector.socket, .events = events};
     }
     zmq_poll(self->items, count, poll_timeout_ms(self, clock_monotonic_ms()));
 }
@@ -342,10 +304,11 @@ static void run_once(link_zmq_t *self)
     uint64_t now_ms = clock_monotonic_ms();
     take_output(self);
     for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
-        if (self->connections[i].dealer) {
+        if (self->connections[i].connector.socket) {
             take_monitor(self, i, now_ms);
             take_frames(self, i, now_ms);
         }
+        tick_connector(self, i, now_ms);
     }
     if (atomic_load(&self->leaving) && !self->left) {
         self->left = true;
@@ -357,14 +320,14 @@ static void run_once(link_zmq_t *self)
     for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
         send_frames(self, i);
     }
-    follow_sockets(self);
+    follow_sockets(self, now_ms);
     tell_events(self);
 }
 
 static void *link_zmq_main(void *argument)
 {
     link_zmq_t *self = (link_zmq_t *)argument;
-    follow_sockets(self);
+    follow_sockets(self, clock_monotonic_ms());
     while (!link_left(self->link, clock_monotonic_ms())) {
         run_once(self);
     }
@@ -403,7 +366,7 @@ void link_zmq_destroy(link_zmq_t **link)
         return;
     }
     assert(!self->started);
-    zmq_ctx_term(self->zmq);
+    zmq_ctx_term(self->host.zmq);
     close(self->wake);
     link_destroy(&self->link);
     free(self->executors);

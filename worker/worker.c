@@ -261,6 +261,9 @@ static void on_event(void *context, const link_event_t *event)
         snprintf(text, sizeof text, "%s: %s", event->endpoint, fabric_error_name(event->error));
         say(worker, "worker.malformed", text);
         return;
+    case LINK_EVENT_UNRESOLVED:
+        say(worker, "worker.unresolved", event->text);
+        return;
     case LINK_EVENT_PLAINTEXT:
         snprintf(text, sizeof text,
                  "%s is in the map but leaves this machine: set "

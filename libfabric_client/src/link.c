@@ -64,6 +64,11 @@ static void signal_fd(int fd)
     (void)written;
 }
 
+void client_link_wake(void *link)
+{
+    signal_fd(((client_link_t *)link)->wake_fd);
+}
+
 static void drain_fd(int fd)
 {
     uint64_t count;

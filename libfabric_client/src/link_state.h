@@ -4,16 +4,8 @@
 
 #include <pthread.h>
 
-#include "core/reason.h"
+#include "core/connector_zmq.h"
 #include "libfabric_client/src/link.h"
-
-/* One peer of the session; the link thread's alone. */
-typedef struct connection {
-    void *socket; /* NULL: none */
-    void *monitor;
-    uint64_t open_at_ms; /* where the socket could not be made: when to try again; 0: not wanted */
-    char endpoint[256];
-} connection_t;
 
 struct client_link {
     pthread_t thread;
@@ -22,9 +14,8 @@ struct client_link {
 
     /* the link thread's alone, once it runs */
     session_t *session;
-    void *context;
-    connection_t connections[SESSION_PEERS_MAX];
-    uint64_t monitor_number;
+    connector_host_t host;
+    connector_t connectors[SESSION_PEERS_MAX]; /* one for each peer */
     bool reported; /* welcome or refusal told to client_link_wait_welcome */
 
     /* under `mutex` */
@@ -64,6 +55,8 @@ call_list_t client_link_take_submitted(client_link_t *link);
 bool client_link_may_sleep(client_link_t *link);
 void client_link_woken(client_link_t *link, bool signalled);
 bool client_link_is_stopping(client_link_t *link);
+/* Wakes the thread, whose argument it is. Any thread. */
+void client_link_wake(void *link);
 /* Tells waiters and readers what the session has come to. */
 void client_link_publish(client_link_t *link);
 

@@ -93,6 +93,27 @@ static void local_endpoints_are_told_from_others(void **state)
     }
 }
 
+static void names_are_told_from_addresses(void **state)
+{
+    (void)state;
+    char host[LIMIT_ENDPOINT_BYTES_MAX + 1];
+    char port[ENDPOINT_PORT_SIZE];
+    const char *const others[] = {
+        "tcp://127.0.0.1:1", "tcp://[::1]:1", "tcp://*:1",  "ipc:///run/x",
+        "ipc://name:1",      "tcp://*:*",     "tcp://name", ""};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_false(endpoint_has_name(others[i], host, port));
+    }
+    assert_true(endpoint_has_name("tcp://127.0.0.1.example.org:65535", host, port));
+    assert_string_equal(host, "127.0.0.1.example.org");
+    assert_string_equal(port, "65535");
+    assert_true(endpoint_has_name("tcp://127.1:0000000000005700", host, port));
+    assert_string_equal(host, "127.1");
+    assert_string_equal(port, "5700");
+    assert_true(endpoint_has_name("tcp://localhost:*", host, port));
+    assert_string_equal(port, "*");
+}
+
 static void join(void *context, const char *endpoint)
 {
     char *text = context;
@@ -159,6 +180,7 @@ int main(void)
         cmocka_unit_test(endpoints_are_tcp_with_a_port_or_ipc_with_a_path),
         cmocka_unit_test(lengths_are_bounded),
         cmocka_unit_test(local_endpoints_are_told_from_others),
+        cmocka_unit_test(names_are_told_from_addresses),
         cmocka_unit_test(broker_lists_become_endpoints),
         cmocka_unit_test(one_wrong_element_refuses_the_list),
     };

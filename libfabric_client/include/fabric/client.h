@@ -132,7 +132,8 @@ typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome
                                   fabric_bytes_t payload);
 
 /** Opens a client and waits until a broker has welcomed it.
- *  `url`: fabric://h1:5700,h2:5700 or ZeroMQ endpoints separated by commas. `options` may be NULL.
+ *  `url`: fabric://h1:5700,h2:5700 or ZeroMQ endpoints separated by commas. Host names are looked up in the background each
+ * time a connection is begun anew, and all addresses of a name are tried. `options` may be NULL.
  * `outcome` may be NULL; on an error its text says what went wrong, with the last word of each broker
  * that was named, and *client is NULL, which fabric_client_close() takes. INVALID_ARGUMENT,
  * PLAINTEXT_REFUSED, FOREIGN_CLUSTER, UNSUPPORTED_VERSION; when no broker has welcomed it in time

@@ -169,7 +169,7 @@ typedef struct fabric_worker_options {
      * time; NULL: silent. Codes: worker.defect (of a handler: entity, tag, request id and text; at most 10
      * a second for each executor), worker.waiting, worker.welcomed, worker.disconnected, worker.silent,
      * worker.refused (for good), worker.deferred (will be tried again), worker.malformed,
-     * worker.plaintext, worker.stuck, worker.invalid. It must not call the worker's functions, nor
+     * worker.unresolved (a broker's name), worker.plaintext, worker.stuck, worker.invalid. It must not call the worker's functions, nor
      * wait: the worker waits with it, and loses its shards when that lasts. */
     void (*log)(void *context, const char *code, const char *text);
     void *log_context; /**< handed to log */
