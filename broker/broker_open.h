@@ -16,7 +16,8 @@ struct broker {
     store_cluster_t cluster;
     char router_endpoint[256], pub_endpoint[256]; /* as told to others */
     void *zmq;
-    int halt_fd; /* readable: lanes give up */
+    int claims[2]; /* on the files of the endpoints that are listened on: see socket_file_zmq.h */
+    int halt_fd;   /* readable: lanes give up */
     router_t *router;
     lane_actor_t lanes[LIMIT_LANES_MAX];
     finder_actor_t finder;

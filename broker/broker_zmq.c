@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "broker/socket_file_zmq.h"
 #include "core/clock.h"
 #include "core/crash_point.h"
 #include "core/limits.h"
@@ -24,6 +25,7 @@ broker_t *broker_new(const broker_config_t *config, const store_driver_t *const 
     broker->drivers = drivers;
     broker->past = past;
     broker->halt_fd = -1;
+    broker->claims[0] = broker->claims[1] = -1;
     clock_random(broker->incarnation.bytes, sizeof broker->incarnation.bytes);
     return broker;
 }
@@ -41,7 +43,11 @@ static fabric_error_t open_sockets(broker_t *broker, reason_t *reason)
     broker->shell.zmq = broker->zmq;
     broker->shell.listen = broker->config->listen;
     broker->shell.publish = broker->config->publish;
-    return router_shell_bind(&broker->shell, reason);
+    fabric_error_t error = socket_file_claim(broker->config->listen, reason, &broker->claims[0]);
+    if (!error) {
+        error = socket_file_claim(broker->config->publish, reason, &broker->claims[1]);
+    }
+    return error ? error : router_shell_bind(&broker->shell, reason);
 }
 
 /* What others are told: as configured, else as bound. */
@@ -234,8 +240,10 @@ void broker_destroy(broker_t **broker)
     stop_threads(self, false);
     router_shell_close(&self->shell, 0);
     if (self->zmq) {
-        zmq_ctx_term(self->zmq);
+        zmq_ctx_term(self->zmq); /* which removes the files */
     }
+    socket_file_release(&self->claims[0]);
+    socket_file_release(&self->claims[1]);
     router_destroy(&self->router);
     store_close(&self->store);
     if (self->halt_fd >= 0) {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -82,6 +83,60 @@ static void broker_address(void **state)
            "--store", store);
     EXPECT(69, pattern, "fabric-broker", "--listen", "tcp://127.0.0.1:*", "--publish", listen_on,
            "--store", store);
+    close(taken);
+}
+
+/* A second broker does not take the socket of one that runs; what a killed one left behind is no hindrance. */
+static void broker_socket_file(void **state)
+{
+    char listen_on[120];
+    char publish_on[120];
+    char store[PATH_SIZE + 8];
+    char path[PATH_SIZE];
+    char pattern[PATH_SIZE + 100];
+    bed = *state;
+    snprintf(listen_on, sizeof listen_on, "ipc://%.107s", invocation_path(bed, "a.sock", path));
+    snprintf(publish_on, sizeof publish_on, "ipc://%.107s", invocation_path(bed, "b.sock", path));
+    snprintf(store, sizeof store, "sqlite:%s", invocation_path(bed, "other.db", path));
+    snprintf(pattern, sizeof pattern, "fabric-broker: cannot listen on %s: *", listen_on);
+    testbed_start(bed, 0);
+    for (int i = 0; i < 2; i++) {
+        snprintf(bed->cluster.url, sizeof bed->cluster.url, "%s", listen_on);
+        testbed_restart_broker(bed);
+        EXPECT(69, pattern, "fabric-broker", "--listen", listen_on, "--publish",
+               "tcp://127.0.0.1:*", "--store", store);
+        EXPECT(69, pattern, "fabric-broker", "--listen", "tcp://127.0.0.1:*", "--publish",
+               listen_on, "--store", store);
+        EXPECT(0, NULL, "fabricctl", "--url", listen_on, "status");
+        testbed_kill(&bed->cluster.broker);
+    }
+    snprintf(pattern, sizeof pattern, "fabric-broker: cannot listen on %s: *lock*", publish_on);
+    EXPECT(69, pattern, "fabric-broker", "--listen", publish_on, "--publish", publish_on, "--store",
+           store);
+    invocation_write_file(bed, "b.sock", "not to be lost", 0600, path);
+    snprintf(pattern, sizeof pattern, "fabric-broker: cannot listen on %s: *no socket", publish_on);
+    EXPECT(78, pattern, "fabric-broker", "--listen", publish_on, "--store", store);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+/* Somebody else's socket, without a lock. */
+static void broker_socket_of_others(void **state)
+{
+    char listen_on[120];
+    char store[PATH_SIZE + 8];
+    char path[PATH_SIZE];
+    char pattern[PATH_SIZE + 100];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    bed = *state;
+    snprintf(store, sizeof store, "sqlite:%s", invocation_path(bed, "other.db", path));
+    snprintf(address.sun_path, sizeof address.sun_path, "%.107s",
+             invocation_path(bed, "c.sock", path));
+    snprintf(listen_on, sizeof listen_on, "ipc://%.107s", path);
+    snprintf(pattern, sizeof pattern, "fabric-broker: cannot listen on %s: another*", listen_on);
+    int taken = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(taken, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(taken, 1), 0);
+    EXPECT(69, pattern, "fabric-broker", "--listen", listen_on, "--store", store);
     close(taken);
 }
 
@@ -297,6 +352,8 @@ int main(void)
     static const testbed_test_t tests[] = {
         {"broker_arguments", broker_arguments, TESTBED_SQLITE},
         {"broker_address", broker_address, TESTBED_SQLITE},
+        {"broker_socket_file", broker_socket_file, TESTBED_SQLITE},
+        {"broker_socket_of_others", broker_socket_of_others, TESTBED_SQLITE},
         {"broker_store", broker_store, TESTBED_SQLITE},
         {"broker_server_store", broker_server_store, TESTBED_MYSQL},
         {"broker_too_many", broker_too_many, TESTBED_MYSQL},
