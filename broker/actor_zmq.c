@@ -91,7 +91,7 @@ fabric_error_t actor_start(actor_t *actor, void *zmq, actor_run_fn *run, void *s
         zmq_close(actor->far_pipe);
     }
     *actor = (actor_t){0};
-    return FABRIC_ERROR_INTERNAL;
+    return FABRIC_ERROR_NO_RESOURCES;
 }
 
 void actor_join(actor_t *actor)

@@ -1,17 +1,20 @@
 /* One incarnation of a broker: see broker_zmq.h. */
 #include "broker/broker_open.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include "broker/socket_file_zmq.h"
 #include "core/clock.h"
+#include "core/context_zmq.h"
 #include "core/crash_point.h"
 #include "core/limits.h"
 #include "core/log.h"
 
+#define SOCKETS_MAX   65535
 #define LAST_WORDS_MS 200u /* for what still waits in sockets at an orderly stop */
 
 broker_t *broker_new(const broker_config_t *config, const store_driver_t *const *drivers,
@@ -34,16 +37,18 @@ broker_t *broker_new(const broker_config_t *config, const store_driver_t *const 
 
 static fabric_error_t open_sockets(broker_t *broker, reason_t *reason)
 {
-    broker->zmq = zmq_ctx_new();
     broker->halt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!broker->zmq || broker->halt_fd < 0) {
-        return reason_set(reason, FABRIC_ERROR_INTERNAL, "no socket: the process has too many");
+    if (broker->halt_fd < 0) {
+        return reason_set(reason, FABRIC_ERROR_NO_RESOURCES, "no descriptor: %s", strerror(errno));
     }
-    zmq_ctx_set(broker->zmq, ZMQ_MAX_SOCKETS, 65535);
+    fabric_error_t error = context_open(SOCKETS_MAX, reason, &broker->zmq);
+    if (error) {
+        return error;
+    }
     broker->shell.zmq = broker->zmq;
     broker->shell.listen = broker->config->listen;
     broker->shell.publish = broker->config->publish;
-    fabric_error_t error = socket_file_claim(broker->config->listen, reason, &broker->claims[0]);
+    error = socket_file_claim(broker->config->listen, reason, &broker->claims[0]);
     if (!error) {
         error = socket_file_claim(broker->config->publish, reason, &broker->claims[1]);
     }
@@ -239,9 +244,7 @@ void broker_destroy(broker_t **broker)
     }
     stop_threads(self, false);
     router_shell_close(&self->shell, 0);
-    if (self->zmq) {
-        zmq_ctx_term(self->zmq); /* which removes the files */
-    }
+    context_close(&self->zmq); /* which removes the files */
     socket_file_release(&self->claims[0]);
     socket_file_release(&self->claims[1]);
     router_destroy(&self->router);

@@ -38,7 +38,7 @@ typedef struct lane_actor {
     void *pipe;      /* the lane's end, on its thread */
 } lane_actor_t;
 
-/* Connects, then starts the thread. What store_open answers, or INTERNAL. `halt_fd` is borrowed. */
+/* Connects, then starts the thread. What store_open answers, or NO_RESOURCES. `halt_fd` is borrowed. */
 FABRIC_MUST_USE fabric_error_t lane_actor_start(lane_actor_t *self, void *zmq,
                                                 const lane_config_t *config, int halt_fd,
                                                 reason_t *reason);

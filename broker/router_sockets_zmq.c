@@ -122,7 +122,7 @@ fabric_error_t router_sockets_bind(void *zmq, int type, const char *endpoint, re
     }
     void *opened = open_socket(zmq, type, address);
     if (!opened) {
-        return reason_set(reason, FABRIC_ERROR_INTERNAL, "no socket: %s", zmq_strerror(errno));
+        return reason_set(reason, FABRIC_ERROR_NO_RESOURCES, "no socket: %s", zmq_strerror(errno));
     }
     size_t size = 256;
     if (zmq_bind(opened, address) == 0 &&

@@ -50,7 +50,7 @@ static fabric_error_t check_file(const char *endpoint, reason_t *reason)
     }
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (probe < 0) {
-        return reason_set(reason, FABRIC_ERROR_INTERNAL, "no socket: %s", strerror(errno));
+        return reason_set(reason, FABRIC_ERROR_NO_RESOURCES, "no socket: %s", strerror(errno));
     }
     bool free_again = connect(probe, (const struct sockaddr *)&address, sizeof address) != 0 &&
                       (errno == ECONNREFUSED || errno == ENOENT);

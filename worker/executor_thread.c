@@ -159,7 +159,7 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
     if (thread_create(self) != 0) {
         executor_destroy(&self->executor);
         self_free(self);
-        return FABRIC_ERROR_NO_MEMORY;
+        return FABRIC_ERROR_NO_RESOURCES;
     }
     *thread = self;
     return FABRIC_OK;

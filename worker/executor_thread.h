@@ -20,7 +20,7 @@ typedef struct executor_listener {
     void *tell_context;
 } executor_listener_t;
 
-/* `types` outlives the thread. NO_MEMORY when the system gives no thread. */
+/* `types` outlives the thread. NO_RESOURCES when the system gives no thread. */
 FABRIC_MUST_USE fabric_error_t executor_thread_start(const type_table_t *types,
                                                      const executor_listener_t *listener,
                                                      executor_thread_t **thread);

@@ -16,9 +16,11 @@
 #include "core/clock.h"
 #include "core/crash_point.h"
 #include "core/connector_zmq.h"
+#include "core/context_zmq.h"
 
 /* How many frames of one socket are taken before the others have their turn. */
 #define FRAMES_PER_TURN 64
+#define SOCKETS_MAX     1023
 
 /* One broker's socket. */
 typedef struct connection {
@@ -55,16 +57,17 @@ static void *allocate_zeroed(size_t count, size_t size)
 
 fabric_error_t link_zmq_new(const link_config_t *config,
                             void (*on_event)(void *context, const link_event_t *event),
-                            void *context, link_zmq_t **link)
+                            void *context, reason_t *reason, link_zmq_t **link)
 {
     int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake < 0) {
-        return FABRIC_ERROR_INTERNAL;
+        return reason_set(reason, FABRIC_ERROR_NO_RESOURCES, "no descriptor: %s", strerror(errno));
     }
-    void *zmq = zmq_ctx_new();
-    if (!zmq) {
+    void *zmq = NULL;
+    fabric_error_t error = context_open(SOCKETS_MAX, reason, &zmq);
+    if (error) {
         close(wake);
-        return FABRIC_ERROR_INTERNAL;
+        return error;
     }
     link_zmq_t *self = (link_zmq_t *)allocate_zeroed(1, sizeof *self);
     self->wake = wake;
@@ -346,7 +349,7 @@ fabric_error_t link_zmq_start(link_zmq_t *link, executor_thread_t *const *execut
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
     link->started = pthread_create(&link->thread, NULL, link_zmq_main, link) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return link->started ? FABRIC_OK : FABRIC_ERROR_NO_MEMORY;
+    return link->started ? FABRIC_OK : FABRIC_ERROR_NO_RESOURCES;
 }
 
 void link_zmq_stop(link_zmq_t *link)
@@ -366,7 +369,7 @@ void link_zmq_destroy(link_zmq_t **link)
         return;
     }
     assert(!self->started);
-    zmq_ctx_term(self->host.zmq);
+    context_close(&self->host.zmq);
     close(self->wake);
     link_destroy(&self->link);
     free(self->executors);

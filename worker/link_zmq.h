@@ -11,16 +11,16 @@
 
 typedef struct link_zmq link_zmq_t;
 
-/* `on_event` is called on the link's thread. INTERNAL when the system gives no descriptors. */
+/* `on_event` is called on the link's thread. NO_RESOURCES. */
 FABRIC_MUST_USE fabric_error_t link_zmq_new(const link_config_t *config,
                                             void (*on_event)(void *context,
                                                              const link_event_t *event),
-                                            void *context, link_zmq_t **link);
+                                            void *context, reason_t *reason, link_zmq_t **link);
 /* Before start. LIMIT_EXCEEDED. */
 FABRIC_MUST_USE fabric_error_t link_zmq_add_endpoint(link_zmq_t *link, const char *endpoint);
 /* Wakes the link's thread: an executor has output. Any thread. */
 void link_zmq_notify(void *link);
-/* Starts the thread, with as many executors as configured; the array is copied. NO_MEMORY when the
+/* Starts the thread, with as many executors as configured; the array is copied. NO_RESOURCES when the
  * system gives none. */
 FABRIC_MUST_USE fabric_error_t link_zmq_start(link_zmq_t *link,
                                               executor_thread_t *const *executors);

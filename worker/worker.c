@@ -300,10 +300,10 @@ static executor_stats_t sum_stats(const fabric_worker_t *worker)
     return sum;
 }
 
-static fabric_error_t start_threads(fabric_worker_t *worker)
+static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
 {
     worker->process = thread_process();
-    fabric_error_t error = link_zmq_new(&worker->config, on_event, worker, &worker->link);
+    fabric_error_t error = link_zmq_new(&worker->config, on_event, worker, reason, &worker->link);
     for (size_t i = 0; i < worker->broker_count && error == FABRIC_OK; i++) {
         error = link_zmq_add_endpoint(worker->link, worker->brokers[i]);
     }
@@ -329,8 +329,10 @@ fabric_error_t fabric_worker_start(fabric_worker_t *worker)
     clock_random(worker->config.incarnation.bytes, sizeof worker->config.incarnation.bytes);
     worker->started = true;
     int cancel = thread_hold_cancel();
-    fabric_error_t error = start_threads(worker);
+    reason_t reason = {""};
+    fabric_error_t error = start_threads(worker, &reason);
     if (error != FABRIC_OK) {
+        say(worker, "worker.invalid", reason.text[0] ? reason.text : fabric_error_meaning(error));
         fabric_worker_stop(worker);
     }
     thread_allow_cancel(cancel);

@@ -75,9 +75,9 @@ static fabric_error_t open_link(const char *url, const fabric_client_options_t *
                                 const session_config_t *config, reason_t *reason,
                                 client_link_t **link)
 {
-    fabric_error_t error = client_link_new(config, link);
+    fabric_error_t error = client_link_new(config, reason, link);
     if (error) {
-        return reason_set(reason, error, "the system has no descriptors left for a client");
+        return error;
     }
     error = add_contacts(*link, url, options->allow_plaintext, reason);
     if (!error) {

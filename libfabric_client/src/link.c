@@ -11,7 +11,8 @@
 
 /* ---- making and ending ---- */
 
-fabric_error_t client_link_new(const session_config_t *config, client_link_t **link)
+fabric_error_t client_link_new(const session_config_t *config, reason_t *reason,
+                               client_link_t **link)
 {
     client_link_t *self = calloc(1, sizeof *self);
     if (!self) {
@@ -29,10 +30,13 @@ fabric_error_t client_link_new(const session_config_t *config, client_link_t **l
     pthread_mutex_init(&self->completed_mutex, NULL);
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     self->completed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (self->wake_fd < 0 || self->completed_fd < 0 ||
-        client_link_open_context(self) != FABRIC_OK) {
+    fabric_error_t error =
+        self->wake_fd < 0 || self->completed_fd < 0
+            ? reason_set(reason, FABRIC_ERROR_NO_RESOURCES, "no descriptor: %s", strerror(errno))
+            : client_link_open_context(self, reason);
+    if (error) {
         client_link_destroy(&self);
-        return FABRIC_ERROR_INTERNAL;
+        return error;
     }
     *link = self;
     return FABRIC_OK;
@@ -53,7 +57,7 @@ fabric_error_t client_link_start(client_link_t *link)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     link->started = pthread_create(&link->thread, NULL, client_link_run, link) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return link->started ? FABRIC_OK : FABRIC_ERROR_INTERNAL;
+    return link->started ? FABRIC_OK : FABRIC_ERROR_NO_RESOURCES;
 }
 
 static void signal_fd(int fd)

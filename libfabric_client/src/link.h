@@ -26,8 +26,8 @@ struct call_waiter {
     atomic_size_t open;
 };
 
-/* The link starts with client_link_start. INTERNAL where the system has no descriptors left. */
-FABRIC_MUST_USE fabric_error_t client_link_new(const session_config_t *config,
+/* The link starts with client_link_start. NO_RESOURCES. */
+FABRIC_MUST_USE fabric_error_t client_link_new(const session_config_t *config, reason_t *reason,
                                                client_link_t **link);
 /* Before client_link_start. */
 FABRIC_MUST_USE fabric_error_t client_link_add_endpoint(client_link_t *link, const char *endpoint);

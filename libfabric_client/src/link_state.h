@@ -62,8 +62,8 @@ void client_link_publish(client_link_t *link);
 
 /* ---- link_zmq.c ---- */
 
-/* FABRIC_OK, or INTERNAL when libzmq gives no context. */
-FABRIC_MUST_USE fabric_error_t client_link_open_context(client_link_t *link);
+/* NO_RESOURCES. */
+FABRIC_MUST_USE fabric_error_t client_link_open_context(client_link_t *link, reason_t *reason);
 void client_link_close_context(client_link_t *link);
 /* The thread's function; its argument is the link. */
 void *client_link_run(void *argument);

@@ -9,32 +9,29 @@
 #include <zmq.h>
 
 #include "core/clock.h"
+#include "core/context_zmq.h"
 #include "core/limits.h"
 
 enum {
     FRAMES_AT_ONCE = 64, /* received from one socket before all else gets its turn */
     CLOSE_LINGER_MS = 100,
     POLL_MS_MAX = 1000,
-    POLL_ITEMS_MAX = 1 + 2 * SESSION_PEERS_MAX
+    POLL_ITEMS_MAX = 1 + 2 * SESSION_PEERS_MAX,
+    SOCKETS_MAX = 1023
 };
 
 /* ---- context: the client's own, so that neither a user's libzmq nor czmq's globals are touched
  * ---- */
 
-fabric_error_t client_link_open_context(client_link_t *link)
+fabric_error_t client_link_open_context(client_link_t *link, reason_t *reason)
 {
-    link->host =
-        (connector_host_t){.zmq = zmq_ctx_new(), .wake = client_link_wake, .wake_context = link};
-    return link->host.zmq ? FABRIC_OK : FABRIC_ERROR_INTERNAL;
+    link->host = (connector_host_t){.wake = client_link_wake, .wake_context = link};
+    return context_open(SOCKETS_MAX, reason, &link->host.zmq);
 }
 
 void client_link_close_context(client_link_t *link)
 {
-    if (link->host.zmq) {
-        while (zmq_ctx_term(link->host.zmq) != 0 && errno == EINTR) {
-        }
-        link->host.zmq = NULL;
-    }
+    context_close(&link->host.zmq);
 }
 
 /* ---- connections ---- */

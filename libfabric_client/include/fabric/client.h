@@ -136,7 +136,7 @@ typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome
  * time a connection is begun anew, and all addresses of a name are tried. `options` may be NULL.
  * `outcome` may be NULL; on an error its text says what went wrong, with the last word of each broker
  * that was named, and *client is NULL, which fabric_client_close() takes. INVALID_ARGUMENT,
- * PLAINTEXT_REFUSED, FOREIGN_CLUSTER, UNSUPPORTED_VERSION; when no broker has welcomed it in time
+ * PLAINTEXT_REFUSED, FOREIGN_CLUSTER, UNSUPPORTED_VERSION, NO_RESOURCES (of the process: descriptors or threads); when no broker has welcomed it in time
  * NOT_CONNECTED, or the error by which one refuses it at present: BUSY (the broker has as many peers as
  * it may, or another process is connected under client_number). */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t

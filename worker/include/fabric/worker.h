@@ -185,7 +185,8 @@ fabric_worker_new(const fabric_worker_options_t *options, fabric_worker_t **work
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_worker_add(fabric_worker_t *worker,
                                                                const fabric_entity_type_t *type);
 /** Starts its threads and connects in the background, trying until a broker answers; returns at
- * once. INVALID_ARGUMENT without an entity type, or when it was started before. */
+ * once. INVALID_ARGUMENT without an entity type, or when it was started before; NO_RESOURCES, of which the log gets a line
+ * that says more. */
 FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_worker_start(fabric_worker_t *worker);
 /** Waits until a broker has welcomed the worker: OK, TIMEOUT, or the error of the last refusal
  * (FOREIGN_CLUSTER, TYPE_CONFLICT, UNSUPPORTED_VERSION). `text` (may be NULL) gets the line of the last
