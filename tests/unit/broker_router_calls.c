@@ -294,6 +294,34 @@ static void others_go_on_beside_a_look_up(void **state)
     driver_close(&driver);
 }
 
+/* Requests that fill more than a look-up may hold: none is left out or looked up twice. */
+static void a_look_up_takes_so_much_at_a_time(void **state)
+{
+    (void)state;
+    enum { CALLS = 5000, HEADER_BYTES = 8000 };
+    driver_t *driver = open_usual();
+    uint8_t headers[6 + HEADER_BYTES] = {
+        0x81, 0xa1, 'h', 0xc5, HEADER_BYTES >> 8, HEADER_BYTES & 0xff};
+    for (uint64_t i = 1; i <= CALLS; i++) {
+        message_request_t request = driver_request(i, "a", AGAIN);
+        request.headers = fabric_bytes(headers, sizeof headers);
+        driver_send(driver, "c1", request, &request);
+    }
+    router_lookup_t lookup;
+    uint64_t taken = 0;
+    while (router_take_lookup(driver->router, 0, &lookup)) {
+        assert_in_range(lookup.call_count, 1, 2100); /* 16 MiB */
+        for (size_t i = 0; i < lookup.call_count; i++) {
+            assert_int_equal(lookup.calls[i].sequence, ++taken);
+        }
+        router_lookup_done(driver->router, 0, FABRIC_OK, lookup.floor, driver->now_ms);
+    }
+    assert_int_equal(taken, CALLS);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, CALLS);
+    driver_close(&driver);
+}
+
 /* A call that may lie below what was looked at is never taken for a new one. */
 static void what_was_not_looked_at_is_unknown(void **state)
 {
@@ -358,6 +386,7 @@ int main(void)
         cmocka_unit_test(one_late_call_is_accepted_once),
         cmocka_unit_test(others_go_on_beside_a_look_up),
         cmocka_unit_test(what_was_not_looked_at_is_unknown),
+        cmocka_unit_test(a_look_up_takes_so_much_at_a_time),
         cmocka_unit_test(a_settled_call_in_a_lane_is_not_looked_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

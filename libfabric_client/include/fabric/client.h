@@ -24,7 +24,9 @@
  * been accepted) or FABRIC_ERROR_CLOSED (if certainly not). No other thread may be inside a
  * function of the client then.
  *  7. Two durable messages to one entity are handled in the order in which they were started on one
- * client.
+ * client, retries and takeovers included. A call that ended with FABRIC_ERROR_OUTCOME_UNKNOWN and is sent again under
+ * its key takes its place when it is accepted, if it had not been accepted before: one that was started later may then be
+ * handled before it. Volatile messages have no such order: around an outage they may be overtaken by volatile and durable ones.
  *  8. A client belongs to the process that opened it. In a child of fork() calls end at once with
  * FABRIC_ERROR_INVALID_ARGUMENT, fabric_client_process() and fabric_client_wait() return 0, fabric_client_fd()
  * returns -1, and fabric_client_close() sets *client to NULL and does nothing else: the parent's client and its
