@@ -225,7 +225,7 @@ static void volatile_callers_hear_why(void **state)
     assert_true(router_take_unserved(driver->router, &unserved));
     assert_string_equal(unserved.type, "Counter");
     assert_string_equal(unserved.runner_name, "w1");
-    assert_true(incarnation_equal(unserved.runner, driver_incarnation(101)));
+    assert_true(incarnation_equal(unserved.runner, driver_runner(101)));
     assert_true(unserved.count >= 3);
     assert_false(router_take_unserved(driver->router, &unserved));
     driver_close(&driver);
@@ -372,8 +372,8 @@ static void status_names_types_their_runners_and_what_is_missing(void **state)
     char second[33];
     (void)state;
     driver_t *driver = open_with_worker();
-    incarnation_text(driver_incarnation(101), first);
-    incarnation_text(driver_incarnation(102), second);
+    incarnation_text(driver_runner(101), first);
+    incarnation_text(driver_runner(102), second);
     driver_type(driver, "Other");
     driver_type(driver, "Nobodys");
     json_t *status = ask_status(driver);
