@@ -240,6 +240,11 @@ int bench_run(int argc, char **argv, const store_driver_t *const *drivers, const
     } else if (!error && bench.options.version) {
         printf("fabric-bench %s\n", FABRIC_VERSION);
     } else if (!error) {
+        const char *ignored = config_ignored(bench.config);
+        if (*ignored) {
+            fprintf(stderr, "fabric-bench: these environment variables are not Fabric's: %s\n",
+                    ignored);
+        }
         error = run(&bench, &reason);
         stop_die();
     }

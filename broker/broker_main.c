@@ -167,6 +167,14 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static void log_ignored(const config_t *values)
+{
+    const char *ignored = config_ignored(values);
+    if (*ignored) {
+        log_event(LOG_WARN_LEVEL, "environment.ignored", log_text("variables", ignored));
+    }
+}
+
 static void print_help(void)
 {
     printf("usage: fabric-broker [options]\n\n"
@@ -208,6 +216,7 @@ static int run(config_t *values, int argc, char **argv)
     if (!error) {
         log_set_level(config.log_level);
         log_set_sink(STDERR_FILENO);
+        log_ignored(values);
         raise_descriptor_limit();
         int stop_fd = stop_signals_start();
         error = stop_fd >= 0

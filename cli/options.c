@@ -40,7 +40,7 @@ static const char usage[] =
     "  fabricctl error [NAME]              explains an error, or lists all\n"
     "\n"
     "JSON is an object with the message's fields; - reads it from standard input.\n"
-    "Put -- before arguments that begin with a dash.\n"
+    "Put -- before an ID that begins with a dash: fabricctl call Counter -- -5 Increment.\n"
     "\n";
 
 static const char exit_codes[] =

@@ -86,6 +86,14 @@ static int flush(int code)
                                        "standard output cannot be written");
 }
 
+static void warn_of_ignored(const cli_options_t *options)
+{
+    const char *ignored = config_ignored(options->config);
+    if (*ignored) {
+        fprintf(stderr, "fabricctl: these environment variables are not Fabric's: %s\n", ignored);
+    }
+}
+
 int cli_run(int argc, char **argv, const store_driver_t *const *drivers)
 {
     cli_options_t options;
@@ -99,6 +107,7 @@ int cli_run(int argc, char **argv, const store_driver_t *const *drivers)
     } else if (options.version) {
         printf("fabricctl %s\n", FABRIC_VERSION);
     } else {
+        warn_of_ignored(&options);
         code = run_command(&options, drivers);
     }
     cli_options_destroy(&options);

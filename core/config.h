@@ -1,4 +1,4 @@
-/* Configuration: each key described once in a table; values come from defaults < file (ZPL, flat) <
+/* Configuration: each key described once in a table; values come from defaults < file (core/config_file.h) <
  * FABRIC_* environment < command line. Unknown keys and values out of range are refused in one line
  * that names the key and its source.
  *
@@ -6,9 +6,11 @@
  * `lease_ms = 3000` in the file, which is named by --config or FABRIC_CONFIG. A program's usage
  * text and its reference page are made from the table.
  *
- * Programs share an environment: a FABRIC_ variable that is none of the program's own keys must
- * stand in schemas/environment.def, which lists those of every program; any other is refused, as it
- * is probably misspelt. A file belongs to one program: unknown keys in it are always refused.
+ * Programs share an environment, with each other and with what is not Fabric's: Kubernetes sets FABRIC_PORT and more
+ * for a service named fabric. A FABRIC_ variable that is none of the program's own keys, and not in
+ * schemas/environment.def, which lists those of every program, is refused where it is nearly one of them, as it is
+ * probably misspelt; otherwise it is ignored, and its name is kept for one warning. A file belongs to one program: unknown
+ * keys in it are always refused.
  *
  * Threading: read at start by one thread; constant afterwards.
  */
@@ -50,7 +52,7 @@ void config_destroy(config_t **config);
 
 /* Applies file, environment and arguments; to be called once. Arguments are read with getopt_long,
  * without abbreviations; those that are no options are moved to the end of argv, and *rest_index
- * gets the index of the first (argc: none).
+ * gets the index of the first (argc: none). Behind `--` all are operands, whatever they begin with.
  *
  * *help is set for --help or -h, *version for --version: then nothing else was looked at, and the
  * caller prints and exits 0.
@@ -69,6 +71,9 @@ bool config_bool(const config_t *config, const char *name);        /* false wher
 size_t config_list_size(const config_t *config, const char *name); /* 0 where unset */
 const char *config_list_at(const config_t *config, const char *name, size_t index);
 bool config_is_set(const config_t *config, const char *name); /* given anywhere, or has a default */
+
+/* The names of environment variables that were ignored, separated by commas and printable, for a warning; empty: none. */
+const char *config_ignored(const config_t *config);
 
 /* Whether some Fabric program, not necessarily this one, knows the environment variable. */
 bool config_known_elsewhere(const char *variable);

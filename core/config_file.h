@@ -1,5 +1,13 @@
-/* Configuration files: reading one in ZPL (https://rfc.zeromq.org/spec/4/), without nesting: lines
- * of `name = value`, where a value may stand in quotes, and comments after #.
+/* Configuration files: reading one in ZPL (https://rfc.zeromq.org/spec/4/), without nesting.
+ *
+ *     # a comment
+ *     lease_ms = 3000    # another
+ *     store = "sqlite:/var/lib/fabric/hash#1.db"
+ *
+ * A name begins its line. Spaces and tabs around a value are no part of it. A comment in a line stands behind white space or
+ * a closing quote. A value that is empty or holds #, " or ' stands in quotes of a kind that it does not hold: there are no
+ * escapes. Whatever could be meant in two ways is refused rather than cut. Lines end with LF or CR LF; a byte order mark
+ * of UTF-8 at the start is skipped.
  *
  * Threading: none of its own.
  */
@@ -10,7 +18,8 @@
 
 #include "core/reason.h"
 
-#define CONFIG_FILE_BYTES_MAX 1048576
+#define CONFIG_FILE_BYTES_MAX      1048576
+#define CONFIG_FILE_LINE_BYTES_MAX 1024 /* czmq before 4.2.1 cuts longer lines */
 
 /* Called for each line in order, with views that last for the call; `open_to_others` tells whether
  * the file's group or all the world may read it. An error ends the reading. */

@@ -6,6 +6,7 @@
 
 #include "core/config_file.h"
 #include "core/config_values.h"
+#include "core/printable.h"
 
 extern char **environ;
 
@@ -84,19 +85,40 @@ static fabric_error_t take_config_option(config_t *config, reason_t *reason)
     return FABRIC_OK;
 }
 
+/* Refuses what is no option, with the one that is probably meant. */
+static fabric_error_t refuse_unknown(const char *given, const struct option *longs,
+                                     reason_t *reason)
+{
+    char name[CONFIG_NAME_SIZE];
+    size_t size = strcspn(given, "=");
+    snprintf(name, sizeof name, "%.*s", (int)size - 2, given + 2);
+    while (longs->name && !config_is_near(name, longs->name)) {
+        longs++;
+    }
+    return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "%.*s: is no option%s%s%s", (int)size,
+                      given, longs->name ? "; is --" : "", longs->name ? longs->name : "",
+                      longs->name ? " meant?" : "");
+}
+
 /* `found` is what getopt_long returned. */
-static fabric_error_t refuse_option(int found, char **argv, reason_t *reason)
+static fabric_error_t refuse_option(int found, char **argv, const struct option *longs,
+                                    reason_t *reason)
 {
     const char *given = argv[optind - 1];
     if (found == ':') {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "%.100s: a value is missing",
                           given);
     }
-    if (optopt != 0 && optopt < OPTION_KEYS) { /* a short one, perhaps amid others: -xyz */
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "-%c: is no option", optopt);
+    if (optopt >= OPTION_KEYS) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "%.*s: takes no value",
+                          (int)strcspn(given, "="), given);
     }
-    return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
-                      "%.*s: is no option, or takes no value", (int)strcspn(given, "="), given);
+    if (optopt != 0) { /* a short one, perhaps amid others: -xyz; or an operand */
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "-%c: is no option; -- goes before operands that begin with a dash",
+                          optopt);
+    }
+    return refuse_unknown(given, longs, reason);
 }
 
 static fabric_error_t take_arguments(config_t *config, int argc, char **argv, reason_t *reason,
@@ -113,7 +135,7 @@ static fabric_error_t take_arguments(config_t *config, int argc, char **argv, re
             return FABRIC_OK;
         }
         if (found == '?' || found == ':') {
-            return refuse_option(found, argv, reason);
+            return refuse_option(found, argv, options.longs, reason);
         }
         if (index >= 0 && is_abbreviated(argv, options.longs, index)) {
             return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
@@ -141,19 +163,54 @@ static fabric_error_t take_arguments(config_t *config, int argc, char **argv, re
 
 static const char VARIABLE_PREFIX[] = "FABRIC_";
 
-bool config_known_elsewhere(const char *variable)
-{
-    static const char *const names[] = {
+static const char *const known_variables[] = {
 #define FABRIC_ENVIRONMENT_ROW(name, meaning) #name,
 #include "schemas/environment.def"
 #undef FABRIC_ENVIRONMENT_ROW
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(names[i], variable) == 0) {
+};
+
+enum { KNOWN_VARIABLES = sizeof known_variables / sizeof known_variables[0] };
+
+bool config_known_elsewhere(const char *variable)
+{
+    for (size_t i = 0; i < KNOWN_VARIABLES; i++) {
+        if (strcmp(known_variables[i], variable) == 0) {
             return true;
         }
     }
     return false;
+}
+
+/* The known variable that is probably meant by one that nobody knows; NULL: it is not Fabric's. */
+static const char *nearest_variable(const char *variable)
+{
+    size_t prefix = sizeof VARIABLE_PREFIX - 1;
+    for (size_t i = 0; i < KNOWN_VARIABLES; i++) {
+        if (config_is_near(variable + prefix, known_variables[i] + prefix)) {
+            return known_variables[i];
+        }
+    }
+    return NULL;
+}
+
+/* Notes the name of a variable that is not Fabric's; those that do not fit are counted. */
+static void note_ignored(config_t *config, const char *variable)
+{
+    char name[sizeof config->ignored];
+    printable_copy(variable, name, sizeof name);
+    size_t used = strlen(config->ignored);
+    size_t left = sizeof config->ignored - used - sizeof " and 4294967295 more";
+    size_t size = strlen(name) + (used > 0 ? 2 : 0);
+    if (config->ignored_more == 0 && size < left) {
+        snprintf(config->ignored + used, left, "%s%s", used > 0 ? ", " : "", name);
+    } else {
+        config->ignored_more++;
+    }
+}
+
+const char *config_ignored(const config_t *config)
+{
+    return config->ignored;
 }
 
 /* The key of a variable: FABRIC_LEASE_MS is lease_ms. Upper case alone counts. */
@@ -195,8 +252,14 @@ static fabric_error_t take_variable(config_t *config, const char *variable, cons
     if (config_known_elsewhere(variable)) {
         return FABRIC_OK;
     }
-    return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
-                      "%.100s: no Fabric program knows this environment variable", variable);
+    const char *meant = nearest_variable(variable);
+    if (meant) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
+                          "%.100s: no Fabric program knows this environment variable; is %s meant?",
+                          variable, meant);
+    }
+    note_ignored(config, variable);
+    return FABRIC_OK;
 }
 
 static fabric_error_t take_environment(config_t *config, reason_t *reason)
@@ -213,6 +276,11 @@ static fabric_error_t take_environment(config_t *config, reason_t *reason)
             return error;
         }
     }
+    if (config->ignored_more > 0) {
+        size_t used = strlen(config->ignored);
+        snprintf(config->ignored + used, sizeof config->ignored - used, " and %u more",
+                 config->ignored_more);
+    }
     return FABRIC_OK;
 }
 
@@ -224,8 +292,10 @@ static fabric_error_t take_line(void *context, const char *name, const char *tex
     config_t *config = context;
     size_t index = config_find(config, name);
     if (index == config->key_count) {
+        const char *meant = config_nearest(config, name);
         return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
-                          "%.200s: this program has no key '%.64s'", config->file, name);
+                          "%.200s: this program has no key '%.64s'%s%s%s", config->file, name,
+                          meant ? "; is " : "", meant ? meant : "", meant ? " meant?" : "");
     }
     if (config->keys[index].type == CONFIG_SECRET && open_to_others) {
         return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,

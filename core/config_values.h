@@ -1,5 +1,5 @@
-/* The inside of a config, for core/config.c (values and reads) and core/config_load.c (where they
- * come from) alone. */
+/* The inside of a config, for core/config.c (values and reads), core/config_load.c (where they come from) and
+ * core/config_nearest.c (misspelt names) alone. */
 #ifndef CORE_CONFIG_VALUES_H
 #define CORE_CONFIG_VALUES_H
 
@@ -26,7 +26,9 @@ struct config {
     const config_key_t *keys;
     size_t key_count;
     config_value_t values[CONFIG_KEYS_MAX];
-    char *file; /* the configuration file's name; NULL: none */
+    char *file;            /* the configuration file's name; NULL: none */
+    char ignored[512];     /* names of environment variables that are not Fabric's */
+    unsigned ignored_more; /* of those that did not fit */
 };
 
 /* A terminated copy, to be freed. */
@@ -39,5 +41,8 @@ size_t config_find(const config_t *config, const char *name);
 FABRIC_MUST_USE fabric_error_t config_set(config_t *config, size_t index, const char *text,
                                           config_origin_t origin, const char *source,
                                           reason_t *reason);
+/* Whether a name is probably a misspelling of another; and the first key of which it is one, or NULL. */
+bool config_is_near(const char *given, const char *known);
+const char *config_nearest(const config_t *config, const char *given);
 
 #endif

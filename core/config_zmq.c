@@ -8,6 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char BYTE_ORDER_MARK[] = "\xef\xbb\xbf"; /* UTF-8, as some editors write it */
+static const char SPACES[] = " \t";
+static const char NAME[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
 /* Reads all of an open file into `text`, terminated; the caller frees it. */
 static fabric_error_t read_open_file(int file, const char *path, reason_t *reason, char **text)
 {
@@ -56,56 +60,77 @@ static fabric_error_t read_file(const char *path, reason_t *reason, bool *open_t
     return error;
 }
 
-/* Whether a quote is closed, and nothing but a comment comes behind it. */
-static bool quote_is_all(const char *quote, const char *end)
+/* What is wrong with the value that stands behind `=`, and what to do; NULL: nothing. */
+static const char *value_fault(const char *value)
 {
-    const char *next = memchr(quote + 1, *quote, (size_t)(end - quote) - 1);
-    for (next = next ? next + 1 : quote; next < end && isspace((unsigned char)*next); next++) {
+    value += strspn(value, SPACES);
+    if (*value == '\0' || *value == '#') {
+        return "the value is missing; write \"\" for an empty one";
     }
-    return next == end || *next == '#';
+    if (*value == '"' || *value == '\'') {
+        const char *end = strchr(value + 1, *value);
+        if (!end) {
+            return "the quote is not closed; a value with a quote in it stands in the other kind";
+        }
+        end += 1 + strspn(end + 1, SPACES);
+        return *end == '\0' || *end == '#' ? NULL
+                                           : "text follows the closing quote; put # before it, or "
+                                             "all of the value in the other kind of quotes";
+    }
+    const char *mark = strpbrk(value, "#\"'");
+    if (mark && *mark != '#') {
+        return "a value with a quote in it stands in quotes of the other kind, as \"it's\"";
+    }
+    return !mark || strchr(SPACES, mark[-1]) ? NULL
+                                             : "a value with # in it stands in quotes, as \"a#b\"; "
+                                               "white space goes before a comment";
 }
 
-/* Whether a line is blank, a comment, or name = value with a closed quote. zconfig takes a name
- * alone for an empty value, and reports what it refuses on standard output: neither may happen. */
-static bool line_is_valid(const char *line, size_t size)
+/* What is wrong with a line, and what to do; NULL: nothing. Of a line without a name it makes a plain comment: zconfig
+ * refuses one that is indented. */
+static const char *line_fault(char *line, size_t size)
 {
-    const char *end = line + size;
-    const char *next = line;
-    while (next < end && (isalnum((unsigned char)*next) || *next == '_')) {
-        next++;
+    if (size > CONFIG_FILE_LINE_BYTES_MAX) {
+        return "it has more than 1024 bytes; shorten it";
     }
-    bool named = next > line;
-    while (next < end && isspace((unsigned char)*next)) {
-        next++;
+    for (const char *next = line; *next; next++) {
+        if (iscntrl((unsigned char)*next) && *next != '\t') {
+            return "it holds a control character; remove it";
+        }
     }
-    if (!named) {
-        return next == end || *next == '#';
+    size_t name_size = strspn(line, NAME);
+    const char *next = line + name_size + strspn(line + name_size, SPACES);
+    if (name_size == 0 && (*next == '\0' || *next == '#')) {
+        memset(line, '#', size);
+        return NULL;
     }
-    if (next == end || *next++ != '=') {
-        return false;
+    if (name_size == 0 && next > line && strchr(NAME, *next)) {
+        return "it is indented; a name begins its line";
     }
-    while (next < end && isspace((unsigned char)*next)) {
-        next++;
+    if (name_size == 0 || *next != '=') {
+        return "it is not of the form: name = value";
     }
-    bool quoted = next < end && (*next == '"' || *next == '\'');
-    return !quoted || quote_is_all(next, end);
+    return value_fault(next + 1);
 }
 
-/* Checks each line, and makes a plain comment of each that has no name: zconfig refuses one that is
- * indented. */
+/* zconfig cuts a value at any #, takes a name alone for an empty value, makes a tree of indented lines, and reports what it
+ * refuses on standard output. So it gets to see only lines that can be meant in one way. */
 static fabric_error_t check_lines(const char *path, char *text, reason_t *reason)
 {
-    unsigned number = 1;
-    for (char *line = text; *line; number++) {
-        size_t size = strcspn(line, "\n");
-        if (!line_is_valid(line, size)) {
-            return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
-                              "%s: line %u is not of the form: name = value", path, number);
+    for (unsigned number = 1; *text; number++) {
+        size_t size = strcspn(text, "\n");
+        bool ended = text[size] == '\n';
+        if (ended && size > 0 && text[size - 1] == '\r') {
+            text[size - 1] = ' ';
         }
-        if (!isalnum((unsigned char)*line) && *line != '_') {
-            memset(line, '#', size);
+        text[size] = '\0';
+        const char *fault = line_fault(text, size);
+        if (fault) {
+            return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION, "%s: line %u: %s", path,
+                              number, fault);
         }
-        line += size + (line[size] == '\n');
+        text[size] = ended ? '\n' : '\0';
+        text += size + ended;
     }
     return FABRIC_OK;
 }
@@ -114,15 +139,17 @@ fabric_error_t config_file_read(const char *path, reason_t *reason, config_file_
                                 void *context)
 {
     bool open_to_others = false;
-    char *text = NULL;
-    fabric_error_t error = read_file(path, reason, &open_to_others, &text);
+    char *contents = NULL;
+    fabric_error_t error = read_file(path, reason, &open_to_others, &contents);
     if (error) {
         return error;
     }
-    assert(text);
+    assert(contents);
+    size_t mark_size = sizeof BYTE_ORDER_MARK - 1;
+    char *text = contents + (strncmp(contents, BYTE_ORDER_MARK, mark_size) == 0 ? mark_size : 0);
     error = check_lines(path, text, reason);
     zconfig_t *root = error ? NULL : zconfig_str_load(text);
-    free(text);
+    free(contents);
     if (!error && !root) {
         error = reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION, "%s: is malformed", path);
     }

@@ -211,6 +211,10 @@ static int load(config_t *config, int argc, char **argv, bool *finished)
     }
     log_set_level(level);
     log_set_sink(STDERR_FILENO);
+    const char *ignored = config_ignored(config);
+    if (*ignored) {
+        log_event(LOG_WARN_LEVEL, "environment.ignored", log_text("variables", ignored));
+    }
     *finished = false;
     return 0;
 }

@@ -154,6 +154,8 @@ void fuzz_seeds(void)
     seed(4, "", "",
          "lease_ms = 400 # comment\nendpoint = \"tcp://*:1\"\nbrokers = 'a'\nbrokers=b\n");
     seed(4, "", "", "store_password = geheim\nallow_plaintext = yes\n");
+    seed(4, "-5", "FABRIC_SERVICE_HOST=x",
+         "\xef\xbb\xbf  # note\nendpoint = 'a#b' # tail\r\nlease-ms = 5#\n");
     seed(7, "--help", "FABRIC_LEASE_SM=1", "store_password = geheim\n");
     seed(7, "--lea=1\n--store-password=x", "FABRIC_LEASE_MS=99999999999999999999", "lease_ms\n");
 }

@@ -40,18 +40,26 @@ static void broker_arguments(void **state)
     bed = *state;
     invocation_program("fabric-broker", broker);
     EXPECT(64, "fabric-broker: 'operand': no operand is expected*", "fabric-broker", "operand");
+    EXPECT(64, "fabric-broker: '-x': no operand is expected*", "fabric-broker", "--", "-x");
     EXPECT(64, "fabric-broker: --nonsense: is no option*", "fabric-broker", "--nonsense");
     EXPECT(64, "fabric-broker: --lease-ms: a value is missing", "fabric-broker", "--lease-ms");
     EXPECT(64, "fabric-broker: --lease-ms:*'banana'*", "fabric-broker", "--lease-ms", "banana");
     EXPECT(64, "fabric-broker: --lease-ms:*", "fabric-broker", "--lease-ms", "1");
     EXPECT(64, "fabric-broker: --store-password: others can see*", "fabric-broker",
            "--store-password=secret");
-    EXPECT(78, "fabric-broker: FABRIC_NONSENSE: no Fabric program knows*", "env",
-           "FABRIC_NONSENSE=1", broker);
+    EXPECT(78, "fabric-broker: FABRIC_LEASE_SM: no Fabric program knows*FABRIC_LEASE_MS*", "env",
+           "FABRIC_LEASE_SM=1", broker);
     EXPECT(78, "fabric-broker: FABRIC_LEASE_MS:*", "env", "FABRIC_LEASE_MS=banana", broker);
     invocation_write_file(bed, "broker.conf", "lease_ms = 500\nnonsense = 1\n", 0600, path);
     EXPECT(78, "fabric-broker: *broker.conf: *no key 'nonsense'*", "fabric-broker", "--config",
            path);
+    invocation_write_file(bed, "broker.conf", "lease-ms = 3000\n", 0600, path);
+    EXPECT(78, "fabric-broker: *broker.conf: *no key 'lease-ms'; is lease_ms meant[?]",
+           "fabric-broker", "--config", path);
+    invocation_write_file(bed, "broker.conf", "store = sqlite:/var/lib/fabric/hash#1.db\n", 0600,
+                          path);
+    EXPECT(78, "fabric-broker: *broker.conf: line 1: *#*stands in quotes*", "fabric-broker",
+           "--config", path);
     invocation_write_file(bed, "broker.conf", "store_password = x\n", 0644, path);
     EXPECT(78, "fabric-broker: *secret 'store_password'*chmod 600*", "fabric-broker", "--config",
            path);
@@ -247,6 +255,7 @@ static void worker_errors(void **state)
     EXPECT(64, "*--nonsense*", "fabric-worker", "--nonsense");
     EXPECT(64, "*--module FILE*", "fabric-worker");
     EXPECT(64, "*takes options only*", "fabric-worker", module);
+    EXPECT(64, "*takes options only*", "fabric-worker", "--module", module, "--", "-x");
     EXPECT(78, "*InvalidModule*nothing.so*", "fabric-worker", "--module", "/nothing.so");
     EXPECT(78, "*InvalidModule*libfabric_client.so*fabric_module*", "fabric-worker", "--module",
            library);
@@ -264,6 +273,9 @@ static void command_line(void **state)
     bed = *state;
     EXPECT(2, "fabricctl: a command is missing (InvalidArgument): *", "fabricctl");
     EXPECT(2, "fabricctl: 'dance' is no command (InvalidArgument): *", "fabricctl", "dance");
+    EXPECT(2, "fabricctl: '-x' is no command (InvalidArgument): *", "fabricctl", "--", "-x");
+    EXPECT(2, "fabricctl: -x: is no option; -- goes before operands*", "fabricctl", "-x");
+    EXPECT(3, "fabricctl: *-5*", "fabricctl", "error", "--", "-5");
     EXPECT(2, "fabricctl: --nonsense: *", "fabricctl", "--nonsense", "status");
     EXPECT(2, "fabricctl: --key: *", "fabricctl", "--key", "7", "status");
     EXPECT(2, "fabricctl: --output: *", "fabricctl", "-o", "xml", "status");
@@ -282,6 +294,7 @@ static void bench_errors(void **state)
     bed = *state;
     EXPECT(64, "fabric-bench: --nonsense: *", "fabric-bench", "--nonsense");
     EXPECT(64, "fabric-bench: give one of: ask, tell*", "fabric-bench", "dance");
+    EXPECT(64, "fabric-bench: give one of: ask, tell*", "fabric-bench", "--", "-x");
     EXPECT(69, "fabric-bench: tcp://127.0.0.1:1: *(NotConnected)", "fabric-bench", "ask", "--url",
            "tcp://127.0.0.1:1");
 }
@@ -296,6 +309,16 @@ static void command_line_with_cluster(void **state)
            "{\"text\": \"hello\"}");
     EXPECT(0, NULL, "fabricctl", "--url", url, "send", PROBE_TYPE, "x", "Echo",
            "{\"text\": \"hello\"}");
+    EXPECT(0, NULL, "fabricctl", "--url", url, "call", PROBE_TYPE, "--", "-5", "Echo",
+           "{\"text\": \"hello\"}");
+    EXPECT(0, NULL, "fabricctl", "--url", url, "send", "--", PROBE_TYPE, "-order", "Echo",
+           "{\"text\": \"hello\"}");
+    EXPECT(2, "fabricctl: -5: is no option; -- goes before operands*", "fabricctl", "--url", url,
+           "call", PROBE_TYPE, "-5", "Echo");
+    EXPECT(0, NULL, "fabricctl", "--url", url, "call", PROBE_TYPE, "--", "--order", "Echo",
+           "{\"text\": \"hello\"}");
+    EXPECT(2, "fabricctl: --order: is no option*", "fabricctl", "--url", url, "call", PROBE_TYPE,
+           "--order", "Echo");
     EXPECT(1, "fabricctl: Probe/x Fail: code 7: out of cups (EntityFailure): *", "fabricctl",
            "--url", url, "call", PROBE_TYPE, "x", "Fail",
            "{\"code\": 7, \"text\": \"out of cups\"}");
@@ -347,6 +370,30 @@ static void printed_key_is_taken(void **state)
     assert_int_equal(count, 1);
 }
 
+/* As Kubernetes sets it in each container for a service named fabric. */
+#define KUBERNETES                                                                                 \
+    "FABRIC_SERVICE_HOST=10.0.0.1", "FABRIC_SERVICE_PORT=5700", "FABRIC_PORT=tcp://10.0.0.1:5700", \
+        "FABRIC_PORT_5700_TCP=tcp://10.0.0.1:5700", "FABRIC_PORT_5700_TCP_PROTO=tcp",              \
+        "FABRIC_PORT_5700_TCP_PORT=5700", "FABRIC_PORT_5700_TCP_ADDR=10.0.0.1"
+
+static void somebody_elses_environment(void **state)
+{
+    static const char *const environment[] = {KUBERNETES, NULL};
+    char program[PATH_SIZE];
+    bed = *state;
+    bed->broker_environment = environment;
+    bed->worker_environment = environment;
+    testbed_start(bed, 1);
+    assert_int_equal(testbed_count_events(bed, "broker.log", "environment.ignored"), 1);
+    assert_int_equal(testbed_count_events(bed, "worker-0.log", "environment.ignored"), 1);
+    EXPECT(0, "fabricctl: *FABRIC_SERVICE_HOST, FABRIC_SERVICE_PORT, FABRIC_PORT,*", "env",
+           KUBERNETES, invocation_program("fabricctl", program), "--url", bed->cluster.url,
+           "status");
+    EXPECT(0, NULL, "fabricctl", "--url", bed->cluster.url, "status");
+    EXPECT(64, "fabric-bench: give one of*", "env", KUBERNETES,
+           invocation_program("fabric-bench", program), "dance");
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
@@ -358,6 +405,7 @@ int main(void)
         {"broker_server_store", broker_server_store, TESTBED_MYSQL},
         {"broker_too_many", broker_too_many, TESTBED_MYSQL},
         {"worker_errors", worker_errors, TESTBED_SQLITE},
+        {"somebody_elses_environment", somebody_elses_environment, TESTBED_SQLITE},
         {"bench_errors", bench_errors, TESTBED_SQLITE},
         {"command_line", command_line, TESTBED_SQLITE},
         {"printed_key_is_taken", printed_key_is_taken, TESTBED_SQLITE},

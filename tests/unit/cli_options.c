@@ -89,9 +89,27 @@ static void o_without_a_form_is_refused(void **state)
 static void after_two_dashes_all_are_arguments(void **state)
 {
     (void)state;
+    assert_int_equal(load("call", "Type", "-o", "json", "--", "-5", "Tag", NULL), FABRIC_OK);
+    assert_int_equal(options.argument_count, 4);
+    assert_string_equal(options.arguments[2], "-5");
+    assert_true(options.json);
+    cli_options_destroy(&options);
+    assert_int_equal(load("call", "Type", "--", "--5", "--", "--url", NULL), FABRIC_OK);
+    assert_int_equal(options.argument_count, 5);
+    assert_string_equal(options.arguments[2], "--5");
+    assert_string_equal(options.arguments[3], "--");
+    cli_options_destroy(&options);
     assert_int_equal(load("call", "--", "Type", "-o", "Tag", NULL), FABRIC_OK);
     assert_int_equal(options.argument_count, 4);
     assert_string_equal(options.arguments[2], "-o");
+}
+
+static void an_id_with_a_dash_is_told_of_two_dashes(void **state)
+{
+    (void)state;
+    assert_int_equal(load("call", "Type", "-5", "Tag", NULL), FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_string_equal(reason.text,
+                        "-5: is no option; -- goes before operands that begin with a dash");
 }
 
 static void a_key_has_two_numbers(void **state)
@@ -137,6 +155,7 @@ int main(void)
         TEST(an_unknown_form_of_output_is_refused),
         TEST(o_without_a_form_is_refused),
         TEST(after_two_dashes_all_are_arguments),
+        TEST(an_id_with_a_dash_is_told_of_two_dashes),
         TEST(a_key_has_two_numbers),
         TEST(other_keys_are_refused),
         TEST(the_environment_is_read),

@@ -189,11 +189,16 @@ static void wrong_arguments_are_named(void **state)
     const fabric_error_t error = FABRIC_ERROR_INVALID_ARGUMENT;
     assert_refused("--lease-sm 5", error, "--lease-sm");
     assert_refused("--lease-sm=5", error, "--lease-sm");
+    assert_refused("--lease-sm 5", error, "is --lease-ms meant?");
     assert_refused("--lease 500", error, "--lease-ms");
     assert_refused("--lease=500", error, "--lease-ms");
     assert_refused("--lease_ms 500", error, "--lease_ms");
-    assert_refused("--help=5", error, "--help");
-    assert_refused("-x", error, "-x");
+    assert_refused("--confg x", error, "--confg: is no option; is --config meant?");
+    assert_refused("--lease_ms 500", error, "is --lease-ms meant?");
+    assert_refused("--nonsense", error, "--nonsense: is no option");
+    assert_refused("--help=5", error, "--help: takes no value");
+    assert_refused("-x", error, "-x: is no option; -- goes before operands");
+    assert_refused("operand -5", error, "-5: is no option; -- goes before operands");
     assert_refused("operand --lease-ms", error, "--lease-ms");
     assert_refused("--lease-ms 500 --lease-ms 500", error, "--lease-ms: is given twice");
     assert_refused("--lease-ms 99", error, "100..60000");
@@ -211,7 +216,84 @@ static void wrong_arguments_are_named(void **state)
     assert_lease("--lease-ms 60000", 60000);
 }
 
-static void unknown_environment_variables_are_refused(void **state)
+static void behind_two_dashes_all_are_operands(void **state)
+{
+    (void)state;
+    loaded_t loaded = load("call --lease-ms 200 -- -5 -x - --lease-ms -h");
+    assert_int_equal(loaded.error, FABRIC_OK);
+    assert_int_equal(config_uint(loaded.config, "lease_ms"), 200);
+    const char *const operands[] = {"call", "-5", "-x", "-", "--lease-ms", "-h"};
+    for (int i = 0; i < 6; i++) {
+        assert_string_equal(loaded.argv[loaded.rest + i], operands[i]);
+    }
+    assert_null(loaded.argv[loaded.rest + 6]);
+    config_destroy(&loaded.config);
+    loaded = load("--endpoint -5"); /* a value is a value */
+    assert_string_equal(config_text(loaded.config, "endpoint"), "-5");
+    config_destroy(&loaded.config);
+}
+
+static void assert_ignored(const char *expected)
+{
+    loaded_t loaded = load("");
+    assert_int_equal(loaded.error, FABRIC_OK);
+    assert_string_equal(config_ignored(loaded.config), expected);
+    config_destroy(&loaded.config);
+}
+
+/* As Kubernetes sets for services of these names. */
+static void somebody_elses_variables_are_named(void **state)
+{
+    (void)state;
+    assert_ignored("");
+    setenv("FABRIC_SERVICE_HOST", "10.0.0.1", 1);
+    assert_ignored("FABRIC_SERVICE_HOST");
+    setenv("FABRIC_PORT", "tcp://10.0.0.1:5700", 1);
+    assert_ignored("FABRIC_SERVICE_HOST, FABRIC_PORT");
+    const char *const services[] = {"", "BROKER_", "STORE_", "WORKER_", "LISTEN_"};
+    const char *const kinds[] = {
+        "SERVICE_HOST",  "SERVICE_PORT",        "SERVICE_PORT_ROUTER", "PORT",
+        "PORT_5700_TCP", "PORT_5700_TCP_PROTO", "PORT_5700_TCP_PORT",  "PORT_5700_TCP_ADDR"};
+    for (size_t i = 0; i < 5 * 8; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "FABRIC_%s%s", services[i / 8], kinds[i % 8]);
+        setenv(name, "x", 1);
+    }
+    loaded_t loaded = load("");
+    assert_int_equal(loaded.error, FABRIC_OK);
+    const char *ignored = config_ignored(loaded.config);
+    const char *more = strstr(ignored, " and ");
+    assert_non_null(more);
+    unsigned named = 1;
+    for (const char *next = ignored; (next = strchr(next, ',')); next++) {
+        named++;
+    }
+    assert_int_equal(named + strtoul(more + 5, NULL, 10), 40);
+    config_destroy(&loaded.config);
+}
+
+static void near_misses_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *given;
+        const char *meant;
+    } cases[] = {
+        {"FABRIC_LEASE_SM", "FABRIC_LEASE_MS"}, {"FABRIC_LEASEMS", "FABRIC_LEASE_MS"},
+        {"FABRIC_LEASE_M", "FABRIC_LEASE_MS"},  {"FABRIC_LEASE_MSS", "FABRIC_LEASE_MS"},
+        {"FABRIC_LEASE-MS", "FABRIC_LEASE_MS"}, {"FABRIC_lease_ms", "FABRIC_LEASE_MS"},
+        {"FABRIC_LISTENS", "FABRIC_LISTEN"},    {"FABRIC_STROE", "FABRIC_STORE"},
+        {"FABRIC_CONFG", "FABRIC_CONFIG"},      {"FABRIC_ULR", "FABRIC_URL"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        setenv(cases[i].given, "500", 1);
+        assert_refused("", FABRIC_ERROR_INVALID_CONFIGURATION, cases[i].given);
+        assert_refused("", FABRIC_ERROR_INVALID_CONFIGURATION, cases[i].meant);
+        unsetenv(cases[i].given);
+    }
+}
+
+static void wrong_environment_variables_are_refused(void **state)
 {
     (void)state;
     const fabric_error_t error = FABRIC_ERROR_INVALID_CONFIGURATION;
@@ -219,12 +301,6 @@ static void unknown_environment_variables_are_refused(void **state)
     assert_lease("", 3000);
     assert_true(config_known_elsewhere("FABRIC_CRASH"));
     assert_false(config_known_elsewhere("FABRIC_LEASE_SM"));
-    setenv("FABRIC_LEASE_SM", "500", 1);
-    assert_refused("", error, "FABRIC_LEASE_SM");
-    unsetenv("FABRIC_LEASE_SM");
-    setenv("FABRIC_lease_ms", "500", 1);
-    assert_refused("", error, "FABRIC_lease_ms");
-    unsetenv("FABRIC_lease_ms");
     setenv("FABRIC_CONFIG", "", 1);
     assert_refused("", error, "FABRIC_CONFIG: the file's name is empty");
     unsetenv("FABRIC_CONFIG");
@@ -302,11 +378,31 @@ static void wrong_files_are_named(void **state)
     } cases[] = {
         {"lease_sm = 500\n", "lease_sm"},
         {"config = other\n", "config"},
-        {"LEASE_MS = 500\n", "LEASE_MS"},
-        {"lease-ms = 500\n", "line 1"},
+        {"lease_sm = 500\n", "is lease_ms meant?"},
+        {"LEASE_MS = 500\n", "is lease_ms meant?"},
+        {"lease-ms = 500\n", "is lease_ms meant?"},
+        {"nonsense = 500\n", "no key 'nonsense'"},
+        {"lease_ms: 500\n", "line 1"},
+        {"[broker]\n", "line 1"},
+        {"endpoint = ipc:///a#1\n", "line 1: a value with # in it stands in quotes"},
+        {"store_password = hunter2#3\n", "line 1: a value with # in it stands in quotes"},
+        {"endpoint = ipc:///a#1 # tail\n", "line 1"},
+        {"endpoint = a\"b\n", "line 1"},
+        {"endpoint = it's\n", "line 1"},
+        {"endpoint = ab\"\n", "line 1"},
+        {"endpoint = 'a' 'b'\n", "line 1"},
+        {"endpoint = 'open\nlease_ms = 500'\n", "line 1"},
+        {"endpoint =\n", "line 1"},
+        {"endpoint = # none\n", "line 1"},
+        {"endpoint = a\033[2Jb\n", "line 1"},
+        {"endpoint = a\rlease_ms = 500\n", "line 1"},
+        {"\xff\xfe", "line 1"},
+        {"\tendpoint = x\n", "line 1: it is indented"},
         {"\n# fine\nlease_ms\n", "line 3"},
         {"lease_ms 500\n", "line 1"},
-        {"lease_ms = 500\n    endpoint = x\n", "line 2"},
+        {"-x = 500\n", "no key '-x'"},
+        {"  # fine\n\t\n-lease_ms\n", "line 3"},
+        {"lease_ms = 500\n    endpoint = x\n", "line 2: it is indented"},
         {"endpoint = \"open\n", "line 1"},
         {"lease_ms = 500\nendpoint = 'closed'and=more\n", "line 2"},
         {"= 5\n", "line 1"},
@@ -320,13 +416,63 @@ static void wrong_files_are_named(void **state)
     }
     write_file("", 0600);
     assert_lease("", 3000);
-    write_file("# a comment\n  # another\n\n  \nlease_ms = 500 # tail\r\nendpoint =\n", 0600);
+    write_file("# it's \"a#b\n  # another\n\n  \nlease_ms = 500 # it's\r\nendpoint = ''\n", 0600);
     assert_lease("", 500);
-    write_file("brokers = 'quoted' # tail\n", 0600);
-    assert_lease("", 3000);
+    write_file("\xef\xbb\xbflease_ms=500", 0600); /* as some editors write it */
+    assert_lease("", 500);
     assert_refused("--config /nowhere/at/all", FABRIC_ERROR_INVALID_CONFIGURATION, "/nowhere");
     assert_refused("--config /tmp", FABRIC_ERROR_INVALID_CONFIGURATION, "/tmp");
     assert_refused("--config /dev/zero", FABRIC_ERROR_INVALID_CONFIGURATION, "/dev/zero");
+}
+
+/* Binary files, with a NUL. */
+static void files_that_are_no_text(void **state)
+{
+    (void)state;
+    write_file("lease_ms = 500\n", 0600);
+    FILE *file = fopen(path, "a");
+    assert_int_equal(fwrite("endpoint = a\0b\n", 1, 15, file), 15);
+    assert_int_equal(fclose(file), 0);
+    assert_refused("", FABRIC_ERROR_INVALID_CONFIGURATION, "no text file");
+}
+
+static void assert_endpoint(const char *line, const char *expected)
+{
+    write_file(line, 0600);
+    loaded_t loaded = load("");
+    assert_int_equal(loaded.error, FABRIC_OK);
+    assert_string_equal(config_text(loaded.config, "endpoint"), expected);
+    config_destroy(&loaded.config);
+}
+
+static void values_are_taken_whole(void **state)
+{
+    (void)state;
+    assert_endpoint("endpoint = \"ipc:///hash#1\"\n", "ipc:///hash#1");
+    assert_endpoint("endpoint = 'ipc:///hash#1' # tail\n", "ipc:///hash#1");
+    assert_endpoint("endpoint='it is \"so\"'\t# tail\n", "it is \"so\"");
+    assert_endpoint("endpoint = \"it's\"", "it's");
+    assert_endpoint("endpoint\t=\t ipc:///a b \t \r\n", "ipc:///a b");
+    assert_endpoint("endpoint = ' ipc:///a  '\n", " ipc:///a  ");
+    assert_endpoint("endpoint = a=b\n", "a=b");
+    assert_endpoint("endpoint = ipc:///a b\t#1 # 2\n", "ipc:///a b");
+    assert_endpoint("endpoint = \"\"#tail\n", "");
+    assert_endpoint("endpoint = h\xc3\xa4sh\n", "h\xc3\xa4sh");
+}
+
+static void lines_have_a_bound(void **state)
+{
+    (void)state;
+    static char line[1024 + 3];
+    memset(line, 'x', 1024);
+    memcpy(line, "endpoint = ", 11);
+    assert_endpoint(line, line + 11);
+    memcpy(line + 1024, "x\n", 2);
+    write_file(line, 0600);
+    assert_refused("", FABRIC_ERROR_INVALID_CONFIGURATION, "line 1: it has more than 1024 bytes");
+    line[0] = '#';
+    write_file(line, 0600);
+    assert_refused("", FABRIC_ERROR_INVALID_CONFIGURATION, "line 1: it has more than 1024 bytes");
 }
 
 static void usage_is_made_from_the_table(void **state)
@@ -356,11 +502,17 @@ int main(void)
         CONFIG_TEST(unset_keys_are_told_from_set_ones),
         CONFIG_TEST(operands_options_and_answers),
         CONFIG_TEST(wrong_arguments_are_named),
-        CONFIG_TEST(unknown_environment_variables_are_refused),
+        CONFIG_TEST(behind_two_dashes_all_are_operands),
+        CONFIG_TEST(somebody_elses_variables_are_named),
+        CONFIG_TEST(near_misses_are_refused),
+        CONFIG_TEST(wrong_environment_variables_are_refused),
         CONFIG_TEST(lists_add_up_within_one_source),
         CONFIG_TEST(booleans_have_four_spellings),
         CONFIG_TEST(secrets_stay_secret),
         CONFIG_TEST(wrong_files_are_named),
+        CONFIG_TEST(files_that_are_no_text),
+        CONFIG_TEST(values_are_taken_whole),
+        CONFIG_TEST(lines_have_a_bound),
         CONFIG_TEST(usage_is_made_from_the_table),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
