@@ -112,12 +112,12 @@ size_t shard_map_group_count(const shard_map_t *map)
 
 /* ---- types ---- */
 
-static map_type_t *find_type(const shard_map_t *map, fabric_bytes_t name)
+const map_type_t *map_find_type(const shard_map_t *map, fabric_bytes_t name)
 {
     for (size_t i = 0; i < map->type_count; i++) {
         const map_type_t *type = &map->types[i];
         if (fabric_bytes_equal(fabric_bytes(type->name, type->name_size), name)) {
-            return (map_type_t *)type;
+            return type;
         }
     }
     return NULL;
@@ -133,7 +133,7 @@ void map_append_type(shard_map_t *map, fabric_bytes_t name, uint16_t group)
 
 fabric_error_t shard_map_add_type(shard_map_t *map, fabric_bytes_t name, uint16_t group)
 {
-    const map_type_t *known = find_type(map, name);
+    const map_type_t *known = map_find_type(map, name);
     if (group == 0 || group > map->group_count || (known && known->group != group)) {
         return FABRIC_ERROR_INVALID_ARGUMENT;
     }
@@ -150,7 +150,7 @@ fabric_error_t shard_map_add_type(shard_map_t *map, fabric_bytes_t name, uint16_
 
 uint16_t shard_map_type_group(const shard_map_t *map, fabric_bytes_t name)
 {
-    const map_type_t *type = find_type(map, name);
+    const map_type_t *type = map_find_type(map, name);
     return type ? type->group : 0;
 }
 

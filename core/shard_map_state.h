@@ -46,6 +46,8 @@ static inline bool map_shard_exists(const shard_map_t *map, size_t group_count, 
 
 /* Adds the next group. The name must be new and of a right length, the group within the limit. */
 void map_append_group(shard_map_t *map, fabric_bytes_t name);
+/* NULL: the map has no such type. */
+const map_type_t *map_find_type(const shard_map_t *map, fabric_bytes_t name);
 /* Adds a type, likewise; its group exists. */
 void map_append_type(shard_map_t *map, fabric_bytes_t name, uint16_t group);
 

@@ -228,16 +228,18 @@ static size_t check_groups(const shard_map_t *map, wire_reader_t *reader)
     return count;
 }
 
-static void check_types(wire_reader_t *reader, size_t group_count)
+/* Types keep their group for ever, too. A map that does not list a type is one of a coordinator that has not read it yet: calls to
+ * the type's entities must go on going to the same shards. */
+static void check_types(const shard_map_t *map, wire_reader_t *reader, size_t group_count)
 {
-    uint32_t left = wire_get_array(reader);
-    if (left > LIMIT_TYPES_MAX) {
-        reader->failed = true;
-    }
-    for (; left > 0 && !reader->failed; left--) {
+    size_t count = map->type_count;
+    for (uint32_t left = wire_get_array(reader); left > 0 && !reader->failed; left--) {
         fabric_bytes_t name;
         uint64_t group = get_type(reader, &name);
-        if (group == 0 || group > group_count || address_check_name(name)) {
+        const map_type_t *known = map_find_type(map, name);
+        count += known == NULL;
+        if (group == 0 || group > group_count || (known && known->group != group) ||
+            count > LIMIT_TYPES_MAX || address_check_name(name)) {
             reader->failed = true;
         }
     }
@@ -253,7 +255,7 @@ static fabric_error_t check_body(const shard_map_t *map, wire_reader_t reader)
         (void)get_broker(&reader);
     }
     size_t group_count = check_groups(map, &reader);
-    check_types(&reader, group_count);
+    check_types(map, &reader, group_count);
     for (left = wire_get_array(&reader); left > 0 && !reader.failed; left--) {
         map_shard_t shard = get_shard(&reader);
         if (!map_shard_exists(map, group_count, shard.shard)) {
@@ -286,11 +288,12 @@ static void take_body(shard_map_t *map, wire_reader_t reader)
             map_append_group(map, name);
         }
     }
-    map->type_count = 0;
     for (uint32_t left = wire_get_array(&reader); left > 0; left--) {
         fabric_bytes_t name;
         uint64_t group = get_type(&reader, &name);
-        map_append_type(map, name, (uint16_t)group);
+        if (!map_find_type(map, name)) {
+            map_append_type(map, name, (uint16_t)group);
+        }
     }
     for (uint32_t left = wire_get_array(&reader); left > 0; left--) {
         map_shard_t shard = get_shard(&reader);

@@ -119,6 +119,41 @@ static void groups_are_numbered_in_order_and_stay(void **state)
     shard_map_destroy(&map);
 }
 
+/* A coordinator that was just elected may not have read a type that its predecessor had published. */
+static void a_type_stays_where_a_later_map_does_not_list_it(void **state)
+{
+    (void)state;
+    shard_map_t *map = make_receiver();
+    shard_map_t *first = make_publisher();
+    shard_map_t *second = shard_map_new();
+    wire_writer_t encoded = {0};
+    shard_map_encode_snapshot(first, &encoded);
+    assert_apply(map, &encoded, FABRIC_OK, true);
+
+    shard_map_set_shards_per_group(second, SHARDS);
+    assert_int_equal(shard_map_add_group(second, 1, fabric_bytes_of("default")), FABRIC_OK);
+    assert_int_equal(shard_map_add_type(second, fabric_bytes_of("Late"), 1), FABRIC_OK);
+    shard_map_begin_term(second, 6);
+    wire_writer_reset(&encoded);
+    shard_map_encode_snapshot(second, &encoded);
+    assert_apply(map, &encoded, FABRIC_OK, true);
+    assert_int_equal(shard_map_type_group(map, fabric_bytes_of("Order")), 1);
+    assert_int_equal(shard_map_type_group(map, fabric_bytes_of("Account")), 2);
+    assert_int_equal(shard_map_type_group(map, fabric_bytes_of("Late")), 1);
+
+    /* A type in another group than before is none that can be believed. */
+    assert_int_equal(shard_map_add_type(second, fabric_bytes_of("Account"), 1), FABRIC_OK);
+    shard_map_begin_term(second, 7);
+    wire_writer_reset(&encoded);
+    shard_map_encode_snapshot(second, &encoded);
+    assert_apply(map, &encoded, FABRIC_ERROR_MALFORMED_MESSAGE, false);
+    assert_version(map, 6, 1);
+    wire_writer_destroy(&encoded);
+    shard_map_destroy(&second);
+    shard_map_destroy(&first);
+    shard_map_destroy(&map);
+}
+
 static void types_name_their_group(void **state)
 {
     (void)state;
@@ -481,6 +516,7 @@ int main(void)
         cmocka_unit_test(the_largest_map_fits_a_frame),
         cmocka_unit_test(a_map_with_more_shards_than_fit_is_refused),
         cmocka_unit_test(types_name_their_group),
+        cmocka_unit_test(a_type_stays_where_a_later_map_does_not_list_it),
         cmocka_unit_test(entities_are_located_by_their_exact_id),
         cmocka_unit_test(a_joiner_takes_a_snapshot_then_deltas),
         cmocka_unit_test(a_gap_asks_for_a_snapshot),
