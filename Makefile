@@ -56,13 +56,13 @@ SANITIZE  := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=a
 endif
 
 INCLUDES  := -I. -Icore/include -Ilibfabric_client/include -Iworker/include
-PACKAGES  := libzmq libczmq jansson libxxhash sqlite3 libmariadb
+PACKAGES  := libzmq libczmq jansson libxxhash libsodium sqlite3 libmariadb
 CPPFLAGS_ALL = -D_GNU_SOURCE -DFABRIC_VERSION='"$(VERSION)"' $(INCLUDES) $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 -g $(OPTIMIZE) $(HARDEN) $(SANITIZE) $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) $(FORTIFY)
 LDFLAGS_ALL = $(SANITIZE) $(LDHARDEN) -pthread -rdynamic $(LDFLAGS)
 
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
-LIBS_CORE   = $(shell pkg-config --libs libczmq libzmq jansson libxxhash 2>/dev/null) -lm
+LIBS_CORE   = $(shell pkg-config --libs libczmq libzmq jansson libxxhash libsodium 2>/dev/null) -lm
 LIBS_LIBRARY = $(shell pkg-config --libs libzmq jansson 2>/dev/null) -lm
 LIBS_SQLITE = $(shell pkg-config --libs sqlite3 2>/dev/null)
 LIBS_MYSQL  = $(shell pkg-config --libs libmariadb 2>/dev/null)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "broker/router_state.h"
+#include "broker/runner_id.h"
 
 enum { LIVE_HEARTBEATS = 3 }; /* a client that was heard within so many lives */
 
@@ -266,7 +267,7 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
         peer_refuse(router, peer, FABRIC_ERROR_SHUTTING_DOWN, "this broker is stopping");
         return;
     }
-    incarnation_t id = incarnation_public(incarnation_of(hello));
+    incarnation_t id = runner_id_of(incarnation_of(hello));
     runner_t *runner = runner_find(router, id);
     if (runner && hello->connection <= runner->connection) {
         if (hello_again(router, peer, runner->peer == peer, hello->connection,

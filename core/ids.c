@@ -1,18 +1,7 @@
-/* The text of ids, and the ids that runners have in public. */
+/* The text of ids. */
 #include "core/ids.h"
 
 #include <stddef.h>
-
-#include "core/sha256.h"
-
-incarnation_t incarnation_public(incarnation_t secret)
-{
-    uint8_t digest[SHA256_BYTES];
-    incarnation_t id;
-    sha256(fabric_bytes(secret.bytes, sizeof secret.bytes), digest);
-    memcpy(id.bytes, digest, sizeof id.bytes);
-    return id;
-}
 
 const char *incarnation_text(incarnation_t incarnation, char text[33])
 {

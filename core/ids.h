@@ -48,10 +48,6 @@ static inline bool incarnation_is_none(incarnation_t a)
     return incarnation_equal(a, (incarnation_t){{0}});
 }
 
-/* The id under which a runner is known to everyone but itself and the brokers that hear its hello: the first 16 bytes of the SHA-256 of
- * its incarnation. Who knows the id alone cannot say that runner's hello. */
-incarnation_t incarnation_public(incarnation_t secret);
-
 /* "0f3a...": 32 hexadecimal digits and a terminator. Returns `text`. */
 const char *incarnation_text(incarnation_t incarnation, char text[33]);
 

@@ -8,7 +8,7 @@
  *   - brokers: array of [incarnation bin, router endpoint str, pub endpoint str],
  *   - groups: array of [number, name str], the numbers in order from 1,
  *   - types: array of [name str, group number],
- *   - shards: array of [shard, home incarnation bin or nil, owner's public incarnation bin or nil,
+ *   - shards: array of [shard, home incarnation bin or nil, owner's runner id bin or nil,
  *     home epoch, owner sequence].
  *
  * A snapshot lists all shards, a delta the changed ones; brokers, groups and types are few and
@@ -40,7 +40,7 @@ typedef struct map_broker {
 typedef struct map_shard {
     shard_id_t shard;
     incarnation_t home;  /* none: no home */
-    incarnation_t owner; /* public: see incarnation_public; none: no owner */
+    incarnation_t owner; /* its runner id; none: no owner */
     token_t token;
 } map_shard_t;
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "broker/runner_id.h"
 #include "core/limits.h"
 #include "core/snowflake.h"
 #include "core/type_description.h"
@@ -169,7 +170,7 @@ incarnation_t driver_incarnation(unsigned number)
 
 incarnation_t driver_runner(unsigned number)
 {
-    return number == 0 ? (incarnation_t){{0}} : incarnation_public(driver_incarnation(number));
+    return number == 0 ? (incarnation_t){{0}} : runner_id_of(driver_incarnation(number));
 }
 
 void driver_client_hello(driver_t *driver, const char *peer, uint64_t number, uint64_t connection)

@@ -198,30 +198,6 @@ static void incarnations_are_written_in_hexadecimal(void **state)
     assert_false(incarnation_is_none(incarnation));
 }
 
-static void runners_have_frozen_public_ids(void **state)
-{
-    (void)state;
-    FILE *file = fopen("schemas/vectors/runners.txt", "r");
-    assert_non_null(file);
-    char line[256];
-    size_t examples = 0;
-    while (fgets(line, sizeof line, file)) {
-        char secret[40];
-        char id[40];
-        char text[33];
-        incarnation_t incarnation;
-        if (line[0] == '#') {
-            continue;
-        }
-        assert_int_equal(sscanf(line, "%39s %39s", secret, id), 2);
-        assert_int_equal(from_hex(secret, incarnation.bytes), sizeof incarnation.bytes);
-        assert_string_equal(incarnation_text(incarnation_public(incarnation), text), id);
-        examples++;
-    }
-    fclose(file);
-    assert_int_equal(examples, 5);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,7 +208,6 @@ int main(void)
         cmocka_unit_test(other_texts_are_refused),
         cmocka_unit_test(bytes_for_people_are_escaped_and_cut),
         cmocka_unit_test(incarnations_are_written_in_hexadecimal),
-        cmocka_unit_test(runners_have_frozen_public_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
