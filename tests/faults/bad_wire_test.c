@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zmq.h>
+
 #include "bench/stop.h"
 #include "core/clock.h"
 #include "core/limits.h"
@@ -98,6 +100,23 @@ static void expect_cuts(const cut_t *cuts, size_t count)
     }
 }
 
+static void send_and_leave(const char *endpoint, const void *bytes, size_t size)
+{
+    raw_peer_t *peer = raw_peer_connect(endpoint);
+    assert_true(raw_send(peer, bytes, size));
+    raw_peer_destroy(&peer);
+}
+
+/* From 4.3.5 on libzmq gives a peer that seems to speak ZMTP 1 or 2, as junk does, all the time it wants. */
+static bool old_protocols_time_out(void)
+{
+    int major;
+    int minor;
+    int patch;
+    zmq_version(&major, &minor, &patch);
+    return major * 10000 + minor * 100 + patch < 40305;
+}
+
 static void junk_before_the_handshake(void **state)
 {
     static const char http[] = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -111,13 +130,12 @@ static void junk_before_the_handshake(void **state)
         for (uint64_t seed = 1; seed <= 100; seed++) {
             send_noise(endpoint, seed);
         }
-        expect_cuts(&(cut_t){"HTTP", endpoint, http, sizeof http - 1}, 1);
-        raw_peer_t *old = raw_peer_connect(endpoint);
-        assert_true(raw_send(old, zmtp1, sizeof zmtp1));
-        raw_peer_destroy(&old);
-        old = raw_peer_connect(endpoint);
-        assert_true(raw_send(old, zmtp2, sizeof zmtp2));
-        raw_peer_destroy(&old);
+        if (old_protocols_time_out()) {
+            expect_cuts(&(cut_t){"HTTP", endpoint, http, sizeof http - 1}, 1);
+        }
+        send_and_leave(endpoint, http, sizeof http - 1);
+        send_and_leave(endpoint, zmtp1, sizeof zmtp1);
+        send_and_leave(endpoint, zmtp2, sizeof zmtp2);
         neighbour_check(neighbour);
     }
     end();
