@@ -202,7 +202,12 @@ static void note_ignored(config_t *config, const char *variable)
     size_t left = sizeof config->ignored - used - sizeof " and 4294967295 more";
     size_t size = strlen(name) + (used > 0 ? 2 : 0);
     if (config->ignored_more == 0 && size < left) {
-        snprintf(config->ignored + used, left, "%s%s", used > 0 ? ", " : "", name);
+        char *end = config->ignored + used;
+        if (used > 0) {
+            memcpy(end, ", ", 2);
+            end += 2;
+        }
+        memcpy(end, name, strlen(name) + 1);
     } else {
         config->ignored_more++;
     }
