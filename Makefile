@@ -275,14 +275,14 @@ demo: packages
 	@$(MAKE) --no-print-directory -j2 B=$(B) everything
 	@$(B)/bin/fabric-demo --store $(STORE)
 
-## make check            all tests, on a private MariaDB where they need one
+## make check            all tests, on a private MariaDB where they need one; TEST_JOBS (2) programs at a time
 ## make tests            builds them; fuzzers with VARIANT=fuzz: make fuzzers
 ## make check-unit, check-conformance, check-simulation, check-integration, check-faults
 ##                       one ring of them
 check:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
-	@$(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests
+	@TEST_JOBS=$${TEST_JOBS:-2} $(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests
 TESTS ?= $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS)
 run-tests:
 	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)
