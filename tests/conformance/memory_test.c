@@ -58,7 +58,7 @@ static void inject(const store_fixture_t *fixture, memory_store_operation_t oper
                                   .kind = kind,
                                   .after = after,
                                   .times = times,
-                                  .rejection = {STORE_ITEM_REPLY, 3},
+                                  .rejection = {.item = STORE_ITEM_REPLY, .index = 3},
                                   .lost = 1};
     memory_store_fault(name_of(fixture->url), &fault);
 }

@@ -106,7 +106,8 @@ static void install(void **state, const char *destdir, const char *prefix_format
 {
     bed = *state;
     assert_non_null(getenv("FABRIC_BUILD"));
-    snprintf(destination, sizeof destination, *destdir ? "%s/%s" : "", bed->folder, destdir);
+    snprintf(destination, sizeof destination, "%s%s%s", *destdir ? bed->folder : "",
+             *destdir ? "/" : "", destdir);
     snprintf(prefix, sizeof prefix, "%s%s", *destdir ? "" : bed->folder, prefix_format);
     snprintf(place, sizeof place, "%s%s", destination, prefix);
     forget_make();
