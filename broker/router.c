@@ -313,6 +313,14 @@ static void malformed(router_t *router, peer_t *peer, fabric_error_t error, cons
     }
 }
 
+/* Nobody knows what stood where a frame could not be read. A result that is lost so would be waited for as long as the connection
+ * lives, so a runner is to come back by a new one, and what is in flight to it is delivered again. */
+static void refuse_runner(router_t *router, peer_t *peer, fabric_error_t error, const char *text)
+{
+    peer_detach(router, peer);
+    peer_refuse(router, peer, error, text);
+}
+
 static void read_messages(router_t *router, peer_t *peer, wire_reader_t *reader)
 {
     frame_effects_t effects = {0};
@@ -323,10 +331,13 @@ static void read_messages(router_t *router, peer_t *peer, wire_reader_t *reader)
             malformed(router, peer, error, "a message could not be read", &effects);
         }
     }
+    static const char rest[] = "the rest of a frame could not be read";
     effects.hello = false;
-    if (reader->failed) {
-        malformed(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE,
-                  "the rest of a frame could not be read", &effects);
+    if (reader->failed && peer->runner) {
+        router->counters.malformed++;
+        refuse_runner(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE, rest);
+    } else if (reader->failed) {
+        malformed(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE, rest, &effects);
     }
 }
 
@@ -335,7 +346,9 @@ static void frame_refused(router_t *router, peer_t *peer, fabric_error_t error)
 {
     static const char text[] = "the frame is none of this protocol version";
     router->counters.malformed++;
-    if (error == FABRIC_ERROR_UNSUPPORTED_VERSION || (!peer->client && !peer->runner)) {
+    if (peer->runner) {
+        refuse_runner(router, peer, error, text);
+    } else if (error == FABRIC_ERROR_UNSUPPORTED_VERSION || !peer->client) {
         peer_refuse(router, peer, error, text);
     } else {
         offence(router, peer, error, text);

@@ -55,8 +55,8 @@ const char *link_endpoint_name(const link_t *link, uint32_t endpoint);
 void link_connected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_disconnected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_receive(link_t *link, uint32_t endpoint, fabric_bytes_t frame, uint64_t now_ms);
-/* A message came that has not one part: nothing more may be read before the socket is closed. It is opened
- * anew after a while. */
+/* What came is no frame, or has not one part: nothing more may be read before the socket is closed. It is opened anew after a
+ * while. A delivery may have been lost with it, for which the broker would wait as long as the connection lives. */
 void link_unreadable(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_tick(link_t *link, uint64_t now_ms);
 /* Takes an executor's output, a list, in the order in which it was made. */

@@ -305,9 +305,8 @@ void link_receive(link_t *link, uint32_t index, fabric_bytes_t bytes, uint64_t n
     if (error == FABRIC_ERROR_UNSUPPORTED_VERSION) {
         refuse(link, index, error, fabric_bytes_of(fabric_error_meaning(error)), now_ms);
     } else if (error != FABRIC_OK) {
-        link_malformed(link, index, error);
+        link_unreadable(link, index, now_ms);
     } else {
-        /* What is no frame is no sign of life: a spoilt byte may have shifted all frames of the connection. */
         if (link->endpoints[index].phase == PHASE_WELCOMED) {
             note_heard(&link->endpoints[index], now_ms);
         }
@@ -323,7 +322,7 @@ void link_receive(link_t *link, uint32_t index, fabric_bytes_t bytes, uint64_t n
             }
         }
         if (reader.failed) {
-            link_malformed(link, index, FABRIC_ERROR_MALFORMED_MESSAGE);
+            link_unreadable(link, index, now_ms);
         }
     }
     link_flush_staged(link);

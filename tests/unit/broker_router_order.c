@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "core/limits.h"
+#include "core/message.h"
 #include "tests/lib/router_driver.h"
 
 static const char *const alive[] = {"c1", "w1", "w2", NULL};
@@ -147,6 +149,42 @@ static void a_volatile_reply_waits_for_earlier_commits(void **state)
     }
     assert_int_equal(driver_counters(driver).volatile_handled, 2);
     driver_close(&driver);
+}
+
+/* A result may have been lost with the rest of such a frame. */
+static void what_stood_in_a_broken_frame_is_delivered_again(void **state)
+{
+    (void)state;
+    for (int cut = 0; cut < 2; cut++) { /* at a message, in the head */
+        const message_deliver_t *deliveries[3];
+        driver_t *driver = open_with_three(deliveries);
+        wire_writer_t frame = {0};
+        frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
+        size_t head = frame.size;
+        message_put_result(&frame,
+                           &(message_result_t){.shard = deliveries[0]->shard,
+                                               .home_epoch = deliveries[0]->home_epoch,
+                                               .owner_sequence = deliveries[0]->owner_sequence,
+                                               .activation = deliveries[0]->activation,
+                                               .request_id = deliveries[0]->request_id});
+        frame.data[cut ? 0 : head] = 0xc1; /* msgpack uses it for nothing */
+        driver_send_bytes(driver, "w1", wire_writer_bytes(&frame));
+        wire_writer_destroy(&frame);
+        assert_int_equal(driver_take(driver, "w1", KIND_REFUSED)->as.refused.error,
+                         FABRIC_ERROR_MALFORMED_MESSAGE);
+        driver_worker_hello(driver, "w1-again", 101, 2, 100);
+        driver_take(driver, "w1-again", KIND_WELCOME);
+        for (uint64_t i = 0; i < 3; i++) {
+            const message_deliver_t *again =
+                driver_delivered(driver, "w1-again", deliveries[i]->request_id, 2);
+            driver_result(driver, "w1-again", again, STATUS_OK, FABRIC_OK);
+        }
+        driver_commit(driver);
+        for (uint64_t i = 1; i <= 3; i++) {
+            driver_replied(driver, "c1", i);
+        }
+        driver_close(&driver);
+    }
 }
 
 static void what_was_not_taken_is_not_overtaken(void **state)
@@ -493,6 +531,7 @@ int main(void)
         cmocka_unit_test(shards_wanted_while_it_was_away_are_assigned),
         cmocka_unit_test(a_lost_volatile_message_is_unknown_once),
         cmocka_unit_test(a_volatile_reply_waits_for_earlier_commits),
+        cmocka_unit_test(what_stood_in_a_broken_frame_is_delivered_again),
         cmocka_unit_test(what_was_not_taken_is_not_overtaken),
         cmocka_unit_test(a_defect_drains_waits_and_is_retried_in_order),
         cmocka_unit_test(results_after_a_defect_are_refused),

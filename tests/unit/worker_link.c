@@ -130,11 +130,6 @@ static void malformed_frames(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;
     talk_own(d);
-    link_receive(d->link, 0, (fabric_bytes_t){0}, d->now_ms);
-    assert_true(talk_has_event(d, LINK_EVENT_MALFORMED, FABRIC_ERROR_MALFORMED_MESSAGE));
-    link_receive(d->link, 0, fabric_bytes_of("GET / HTTP/1.0\r\n\r\n"), d->now_ms);
-    assert_false(talk_has_event(d, LINK_EVENT_MALFORMED, FABRIC_OK)); /* said once */
-
     wire_writer_t frame = {0};
     frame_head_t head = {.version = LIMIT_PROTOCOL_VERSION};
     frame_begin(&frame, &head);
@@ -150,20 +145,48 @@ static void malformed_frames(void **state)
     message_put_deliver(&frame, &delivery);
     delivery.id = (fabric_bytes_t){0};
     message_put_deliver(&frame, &delivery);
+    link_receive(d->link, 0, wire_writer_bytes(&frame), d->now_ms);
+    talk_expect_work(d, WORK_DELIVERIES, 0);
+    assert_null(link_next_work(d->link));
+    talk_expect(d, 0, KIND_RESULT); /* the one without an id is not taken */
+    talk_expect_silence(d, 0);
     for (size_t size = 0; size < frame.size; size++) { /* each cut */
         link_receive(d->link, 0, fabric_bytes(frame.data, size), d->now_ms);
+        link_connected(d->link, 0, d->now_ms);
     }
+    wire_writer_destroy(&frame);
     while (link_next_frame(d->link, 0, &d->frame)) {
     }
     for (work_t *work; (work = link_next_work(d->link));) {
         work_destroy(&work);
     }
-    link_receive(d->link, 0, wire_writer_bytes(&frame), d->now_ms);
+}
+
+/* A delivery may have been lost with it, for which the broker would wait as long as the connection lives. */
+static void expect_end_by(link_driver_t *d, fabric_bytes_t bytes)
+{
+    talk_own(d);
+    link_receive(d->link, 0, bytes, d->now_ms);
+    assert_true(talk_has_event(d, LINK_EVENT_MALFORMED, FABRIC_ERROR_MALFORMED_MESSAGE));
+    talk_expect_socket(d, 0, LINK_SOCKET_CLOSE);
+    assert_int_equal(link_shards(d->link), 0);
+    talk_expect_work(d, WORK_STOP, 1);
+    talk_pass_to_deadline(d);
+    talk_expect_socket(d, 0, LINK_SOCKET_REOPEN);
+}
+
+static void what_is_no_frame_ends_the_connection(void **state)
+{
+    expect_end_by((link_driver_t *)*state, fabric_bytes_of("GET / HTTP/1.0\r\n\r\n"));
+}
+
+static void a_frame_that_cannot_be_read_to_its_end_ends_the_connection(void **state)
+{
+    wire_writer_t frame = {0};
+    frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
+    wire_put_uint(&frame, 7); /* where a bin should begin */
+    expect_end_by((link_driver_t *)*state, wire_writer_bytes(&frame));
     wire_writer_destroy(&frame);
-    talk_expect_work(d, WORK_DELIVERIES, 0);
-    assert_null(link_next_work(d->link));
-    talk_expect(d, 0, KIND_RESULT); /* the one without an id is not taken */
-    talk_expect_silence(d, 0);
 }
 
 /* Whatever waits for a broker that does not read: what the link says itself, and results. */
@@ -198,12 +221,11 @@ static void what_is_dropped_is_counted(void **state)
     talk_own(d);
     uint64_t before = link_dropped(d->link);
     talk_say(d, 0, pong, .sequence = 1);
-    talk_assign(d, 0, 1, 1);                 /* said again */
-    talk_welcome(d, 0, 1, 1, d->connection); /* of a hello that was answered */
-    link_receive(d->link, 0, fabric_bytes_of("junk"), d->now_ms);
+    talk_assign(d, 0, 1, 1);                                      /* said again */
+    talk_welcome(d, 0, 1, 1, d->connection);                      /* of a hello that was answered */
+    link_receive(d->link, 0, fabric_bytes_of("junk"), d->now_ms); /* ends the connection */
     link_receive(d->link, 0, fabric_bytes_of("junk"), d->now_ms);
     assert_int_equal(link_dropped(d->link), before + 5);
-    link_disconnected(d->link, 0, d->now_ms);
     talk_result(d, d->connection, 77); /* of a connection that is gone */
     talk_say(d, 0, pong, .sequence = 2);
     assert_int_equal(link_dropped(d->link), before + 7);
@@ -222,6 +244,8 @@ int main(void)
         LINK_TEST(foreign_cluster_is_refused),
         LINK_TEST(second_way_to_one_broker_is_closed),
         LINK_TEST(malformed_frames),
+        LINK_TEST(what_is_no_frame_ends_the_connection),
+        LINK_TEST(a_frame_that_cannot_be_read_to_its_end_ends_the_connection),
         LINK_TEST(frames_end_at_the_goal),
         LINK_TEST(what_is_dropped_is_counted),
     };

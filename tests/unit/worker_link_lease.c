@@ -72,18 +72,6 @@ static void what_no_broker_sends_ends_the_connection(void **state)
     talk_join(d, 0, 1);
 }
 
-static void junk_is_no_sign_of_life(void **state)
-{
-    link_driver_t *d = (link_driver_t *)*state;
-    talk_join(d, 0, 1);
-    for (int i = 0; i < 31; i++) {
-        d->now_ms += 100;
-        link_receive(d->link, 0, fabric_bytes_of("junk"), d->now_ms);
-        link_tick(d->link, d->now_ms);
-    }
-    talk_expect_socket(d, 0, LINK_SOCKET_REOPEN);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,7 +79,6 @@ int main(void)
         LINK_TEST(frames_found_after_a_freeze_renew_nothing),
         LINK_TEST(heartbeats),
         LINK_TEST(what_no_broker_sends_ends_the_connection),
-        LINK_TEST(junk_is_no_sign_of_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
