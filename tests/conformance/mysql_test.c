@@ -442,6 +442,7 @@ int main(void)
     store_suite_t suite = {.name = "mysql",
                            .driver = &mysql_store_driver,
                            .password = mariadb_password(),
+                           .page_rows = 50000, /* the LIMIT of PAGE_OF_MAILBOX */
                            .create = mariadb_fresh_database,
                            .destroy = mariadb_drop_database,
                            .damage = damage};

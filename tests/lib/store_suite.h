@@ -22,6 +22,7 @@ typedef struct store_suite {
     const store_driver_t *driver;
     const char *password; /* for store_options_t */
     bool exclusive;       /* the adapter knows the exclusive lock */
+    uint64_t page_rows;   /* how many rows load_pending reads at once; 0: it knows no pages */
     /* Makes an empty database and writes its URL. false: it cannot be made. */
     bool (*create)(char url[512]);
     void (*destroy)(const char *url);

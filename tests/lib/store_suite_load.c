@@ -259,8 +259,7 @@ static void test_long_lists_are_found_whole(void **state)
 
 /* ---- more than a page ---- */
 
-/* MySQL's adapter reads the mailbox in pages of so many rows. */
-enum { PAGE = 50000, BATCH = 5000 };
+enum { BATCH = 5000, FEW = 100 };
 
 /* Commits messages or replies with the ids first..last. */
 static void commit_range(store_fixture_t *fixture, uint64_t first, uint64_t last, bool replies)
@@ -289,21 +288,22 @@ static void commit_range(store_fixture_t *fixture, uint64_t first, uint64_t last
 static void test_more_pending_messages_than_a_page(void **state)
 {
     store_fixture_t *fixture = *state;
-    commit_range(fixture, 1, PAGE + 2, false);
+    uint64_t page = fixture->suite->page_rows ? fixture->suite->page_rows : FEW;
+    commit_range(fixture, 1, page + 2, false);
     find_pending(fixture, 0);
-    assert_found_ids(fixture, 1, PAGE + 2);
+    assert_found_ids(fixture, 1, page + 2);
     find_pending(fixture, 3); /* one page, and nothing after it */
-    assert_found_ids(fixture, 3, PAGE);
-    commit_range(fixture, 2, PAGE - 1, true);
+    assert_found_ids(fixture, 3, page);
+    commit_range(fixture, 2, page - 1, true);
     find_pending(fixture, 0); /* the first and the last of a page, and the page after it */
     assert_int_equal(fixture->found.count, 4);
     assert_int_equal(fixture->found.items[0].message.id.value, 1);
-    assert_int_equal(fixture->found.items[1].message.id.value, PAGE);
-    assert_int_equal(fixture->found.items[2].message.id.value, PAGE + 1);
-    assert_int_equal(fixture->found.items[3].message.id.value, PAGE + 2);
-    commit_range(fixture, PAGE, PAGE + 1, true);
+    assert_int_equal(fixture->found.items[1].message.id.value, page);
+    assert_int_equal(fixture->found.items[2].message.id.value, page + 1);
+    assert_int_equal(fixture->found.items[3].message.id.value, page + 2);
+    commit_range(fixture, page, page + 1, true);
     find_pending(fixture, 2); /* a page that has ended as a whole, and the page after it */
-    assert_found_ids(fixture, PAGE + 2, 1);
+    assert_found_ids(fixture, page + 2, 1);
 }
 
 int store_suite_load(void)
