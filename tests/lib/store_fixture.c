@@ -267,15 +267,17 @@ static void collect(void *context, const store_message_t *message, store_tally_t
                     const store_reply_t *reply)
 {
     found_t *found = context;
-    found_message_t *items = realloc(found->items, (found->count + 1) * sizeof *items);
+    if (found->count == found->capacity) {
+        found->capacity = found->capacity ? 2 * found->capacity : 64;
+        found->items = realloc(found->items, found->capacity * sizeof *found->items);
+    }
     uint8_t *bytes = malloc(33 + message->type.size + message->entity.size + message->tag.size +
                             message->payload.size + message->traceparent.size +
                             message->headers.size + (reply ? reply->payload.size : 0));
-    if (!items || !bytes) {
+    if (!found->items || !bytes) {
         abort();
     }
-    found->items = items;
-    found_message_t *item = &items[found->count++];
+    found_message_t *item = &found->items[found->count++];
     *item = (found_message_t){.message = *message, .tally = tally, .bytes = bytes};
     uint8_t *at = bytes;
     if (message->key_hash) {

@@ -25,7 +25,7 @@ typedef struct found_message {
 /* Deep copies of visited messages. */
 typedef struct found {
     found_message_t *items;
-    size_t count;
+    size_t count, capacity;
 } found_t;
 
 typedef struct store_fixture {
