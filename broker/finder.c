@@ -1,6 +1,7 @@
 /* Looking calls up in the store: see finder.h. */
 #include "broker/finder.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/crash_point.h"
@@ -92,6 +93,7 @@ fabric_error_t finder_find(finder_t *finder, request_id_t floor, const call_key_
             ? FABRIC_OK
             : store_open(finder->config.drivers, &finder->config.options, NULL, &finder->store);
     if (!error) {
+        assert(finder->store);
         error = read_pages(finder, floor, calls, call_count, &collection, &reached);
     }
     /* After the rows, so that none of them is above it. */

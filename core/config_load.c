@@ -204,7 +204,7 @@ static void note_ignored(config_t *config, const char *variable)
     if (config->ignored_more == 0 && size < left) {
         char *end = config->ignored + used;
         if (used > 0) {
-            memcpy(end, ", ", 2);
+            memcpy(end, ", ", sizeof ", ");
             end += 2;
         }
         memcpy(end, name, strlen(name) + 1);
