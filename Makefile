@@ -88,12 +88,16 @@ objects     = $(patsubst %.c,$(B)/obj/%.o,$(1))
 CORE_OBJ    := $(call objects,$(call lib_sources,core))
 CLIENT_OBJ  := $(call objects,$(call lib_sources,libfabric_client/src))
 WORKER_OBJ  := $(call objects,$(call lib_sources,worker))
-BROKER_OBJ  := $(call objects,$(call lib_sources,broker))
+BROKER_OBJ  := $(call objects,$(foreach area,broker broker/router broker/store broker/coordinator,$(call lib_sources,$(area))))
 MYSQL_OBJ   := $(call objects,$(call lib_sources,mysql))
 SQLITE_OBJ  := $(call objects,$(call lib_sources,sqlite))
 CLI_OBJ     := $(call objects,$(call lib_sources,cli))
 BENCH_OBJ   := $(call objects,$(call lib_sources,bench))
-TESTLIB_OBJ := $(call objects,$(wildcard tests/lib/*.c))
+# What bench and tests start in the same way: brokers, workers, databases.
+HARNESS_OBJ := $(call objects,$(call lib_sources,tests/harness))
+# What the tests' rings share. Programs end in _test.c or _fuzz.c, modules in _module.c.
+TESTLIB_OBJ := $(call objects,$(filter-out %_test.c %_module.c %_entity.c,$(wildcard $(addprefix tests/,unit/*.c memory/*.c conformance/*.c \
+               simulation/*.c checker/*.c))))
 
 # What goes into the libraries: not what reads configuration files, which is the programs' concern and needs czmq.
 LIBRARY_CORE_OBJ   := $(filter-out $(B)/obj/core/config%,$(CORE_OBJ))
@@ -105,6 +109,7 @@ A_WORKER  := $(B)/lib/libworker.a
 A_BROKER  := $(B)/lib/libbroker.a
 A_MYSQL   := $(B)/lib/libmysql.a
 A_SQLITE  := $(B)/lib/libsqlite.a
+A_HARNESS := $(B)/lib/libharness.a
 A_TEST    := $(B)/lib/libtest.a
 
 PROGRAMS  := $(addprefix $(B)/bin/,fabric-broker fabric-worker fabricctl fabric-bench)
@@ -113,11 +118,11 @@ EXAMPLES  := $(patsubst examples/%_entity.c,$(B)/examples/%.so,$(wildcard exampl
              $(patsubst examples/%_client.c,$(B)/examples/%_client,$(wildcard examples/*/*_client.c)) \
              $(patsubst examples/%_test.c,$(B)/examples/%_test,$(wildcard examples/*/*_test.c))
 MODULES   := $(patsubst bench/%_module.c,$(B)/bench/%_module.so,$(wildcard bench/*_module.c))
-PROBES    := $(patsubst tests/lib/%_module.c,$(B)/tests/%_module.so,$(wildcard tests/lib/*_module.c))
+PROBES    := $(patsubst tests/harness/%_module.c,$(B)/tests/%_module.so,$(wildcard tests/harness/*_module.c))
 BENCH_OBJ := $(filter-out %_module.o,$(BENCH_OBJ))
-TESTLIB_OBJ := $(filter-out %_module.o %_entity.o,$(TESTLIB_OBJ))
+HARNESS_OBJ := $(filter-out %_module.o,$(HARNESS_OBJ))
 
-UNIT        := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
+UNIT        := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c))
 CONFORMANCE := $(patsubst %.c,$(B)/%,$(wildcard tests/conformance/*_test.c))
 SIMULATION  := $(patsubst %.c,$(B)/%,$(wildcard tests/simulation/*_test.c))
 INTEGRATION := $(patsubst %.c,$(B)/%,$(wildcard tests/integration/*_test.c))
@@ -150,7 +155,7 @@ $(B)/obj/tests/%.o: WARN += -Wno-deprecated-declarations
 define archive
 @mkdir -p $(@D)
 @rm -f $@
-$(Q)ar rcs $@ $^
+$(Q)ar qcs $@ $^
 endef
 $(A_CORE): $(CORE_OBJ)
 	$(archive)
@@ -163,6 +168,8 @@ $(A_BROKER): $(BROKER_OBJ)
 $(A_MYSQL): $(MYSQL_OBJ)
 	$(archive)
 $(A_SQLITE): $(SQLITE_OBJ)
+	$(archive)
+$(A_HARNESS): $(HARNESS_OBJ)
 	$(archive)
 $(A_TEST): $(TESTLIB_OBJ)
 	$(archive)
@@ -193,10 +200,10 @@ $(B)/bin/fabric-worker: $(B)/obj/worker/worker_main.o $(WORKER_OBJ) $(CORE_OBJ)
 	$(call program,$(LIBS_CORE))
 $(B)/bin/fabricctl: $(B)/obj/cli/fabricctl_main.o $(CLI_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
-$(B)/bin/fabric-bench: $(B)/obj/bench/bench_main.o $(BENCH_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+$(B)/bin/fabric-bench: $(B)/obj/bench/bench_main.o $(BENCH_OBJ) $(A_HARNESS) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
-$(B)/bin/fabric-demo: $(B)/obj/bench/demo_main.o $(BENCH_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+$(B)/bin/fabric-demo: $(B)/obj/bench/demo_main.o $(BENCH_OBJ) $(A_HARNESS) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
 # Modules resolve fabric_* symbols in the program that loads them.
@@ -209,9 +216,9 @@ $(B)/examples/%.so: $(B)/obj/examples/%_entity.o
 	$(module)
 $(B)/bench/%_module.so: $(B)/obj/bench/%_module.o
 	$(module)
-$(B)/tests/%_module.so: $(B)/obj/tests/lib/%_module.o
+$(B)/tests/%_module.so: $(B)/obj/tests/harness/%_module.o
 	$(module)
-$(B)/tests/probe_module.so: $(B)/obj/tests/lib/fold_entity.o $(B)/obj/tests/lib/history.o $(B)/obj/tests/lib/padding.o
+$(B)/tests/probe_module.so: $(addprefix $(B)/obj/tests/,checker/fold_entity.o checker/history.o harness/padding.o)
 $(B)/examples/%_client: $(B)/obj/examples/%_client.o $(A_CLIENT) $(A_CORE)
 	$(call program,$(LIBS_CORE))
 
@@ -219,34 +226,34 @@ $(B)/examples/%_test: $(B)/obj/examples/%_test.o $(B)/obj/examples/%_entity.o $(
 	$(call program,$(LIBS_CORE))
 
 # Tests: the name's first word tells what a unit test may link.
-$(B)/tests/unit/core_connector $(B)/tests/faults/names_test: $(B)/obj/tests/lib/names_module.o
-$(B)/tests/unit/core_%: $(B)/obj/tests/unit/core_%.o $(A_TEST) $(A_CORE)
+$(B)/tests/unit/core_connector_test $(B)/tests/faults/names_test: $(B)/obj/tests/harness/names_module.o
+$(B)/tests/unit/core_%: $(B)/obj/tests/unit/core_%.o $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/unit/broker_%: $(B)/obj/tests/unit/broker_%.o $(A_BROKER) $(A_TEST) $(A_CORE)
+$(B)/tests/unit/broker_%: $(B)/obj/tests/unit/broker_%.o $(A_BROKER) $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/unit/worker_%: $(B)/obj/tests/unit/worker_%.o $(A_WORKER) $(A_TEST) $(A_CORE)
+$(B)/tests/unit/worker_%: $(B)/obj/tests/unit/worker_%.o $(A_WORKER) $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/unit/client_%: $(B)/obj/tests/unit/client_%.o $(A_CLIENT) $(A_TEST) $(A_CORE)
+$(B)/tests/unit/client_%: $(B)/obj/tests/unit/client_%.o $(A_CLIENT) $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/unit/cli_%: $(B)/obj/tests/unit/cli_%.o $(CLI_OBJ) $(A_CLIENT) $(A_TEST) $(A_CORE)
+$(B)/tests/unit/cli_%: $(B)/obj/tests/unit/cli_%.o $(CLI_OBJ) $(A_CLIENT) $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/unit/bench_%: $(B)/obj/tests/unit/bench_%.o $(BENCH_OBJ) $(A_CLIENT) $(A_TEST) $(A_CORE)
+$(B)/tests/unit/bench_%: $(B)/obj/tests/unit/bench_%.o $(BENCH_OBJ) $(A_CLIENT) $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/unit/lib_%: $(B)/obj/tests/unit/lib_%.o $(A_TEST) $(A_CORE)
+$(B)/tests/unit/checker_%: $(B)/obj/tests/unit/checker_%.o $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/conformance/%: $(B)/obj/tests/conformance/%.o $(A_TEST) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+$(B)/tests/conformance/%: $(B)/obj/tests/conformance/%.o $(A_TEST) $(A_HARNESS) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
-$(B)/tests/simulation/%: $(B)/obj/tests/simulation/%.o $(A_TEST) $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_CORE)
+$(B)/tests/simulation/%: $(B)/obj/tests/simulation/%.o $(A_TEST) $(A_HARNESS) $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
-$(B)/tests/integration/%: $(B)/obj/tests/integration/%.o $(BENCH_OBJ) $(A_TEST) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+$(B)/tests/integration/%: $(B)/obj/tests/integration/%.o $(A_TEST) $(A_HARNESS) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
-$(B)/tests/faults/%: $(B)/obj/tests/faults/%.o $(BENCH_OBJ) $(A_TEST) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+$(B)/tests/faults/%: $(B)/obj/tests/faults/%.o $(BENCH_OBJ) $(A_TEST) $(A_HARNESS) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
 # A fuzzer is built with VARIANT=fuzz; it may link everything.
 FUZZ_OBJ := $(call objects,$(filter-out %_fuzz.c,$(wildcard tests/fuzz/*.c)))
-$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(FUZZ_OBJ) $(A_TEST) $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+$(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(FUZZ_OBJ) $(A_TEST) $(A_HARNESS) $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,-fsanitize=fuzzer $(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
 fuzzers: $(FUZZERS)
@@ -300,7 +307,7 @@ check-asan:
 	    $(MAKE) --no-print-directory VARIANT=asan run-tests TESTS="$(patsubst $(B)/%,build/asan/%,$(ASAN_TESTS))"
 
 ## make check-tsan       the tests with threads, real processes too, under the thread sanitizer (QUICK=1: what CI runs)
-TSAN_UNIT  := $(addprefix $(B)/tests/unit/,client_link worker_zmq)
+TSAN_UNIT  := $(addprefix $(B)/tests/unit/,client_link_test worker_zmq_test)
 # A worker that crashes under it ends later than poison_test's lease, so its death looks like silence.
 TSAN_TESTS := $(TSAN_UNIT) $(filter-out %/poison_test,$(SANITIZED)) $(if $(QUICK),,$(FAULTS))
 check-tsan:
@@ -402,7 +409,7 @@ install: all
 	    ln -sf libfabric_$$name.so.$(VERSION) "$$INSTALL_TO/lib/libfabric_$$name.so.$(SOVERSION)" && \
 	    ln -sf libfabric_$$name.so.$(SOVERSION) "$$INSTALL_TO/lib/libfabric_$$name.so" && \
 	    { printf 'prefix=%s\n' "$$INSTALL_PREFIX"; \
-	      sed -e 's|@VERSION@|$(VERSION)|; s|@LIBS@|$(strip $(LIBS_LIBRARY))|' docs/fabric_$$name.pc.in; } \
+	      sed -e 's|@VERSION@|$(VERSION)|; s|@LIBS@|$(strip $(LIBS_LIBRARY))|' $$([ $$name = client ] && echo libfabric_client || echo worker)/fabric_$$name.pc.in; } \
 	        >"$$INSTALL_TO/lib/pkgconfig/fabric_$$name.pc" || exit 1; \
 	done
 	@[ "$$INSTALL_TO" != "$$INSTALL_PREFIX" ] || { $(tell_loader); }

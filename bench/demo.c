@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "bench/cluster.h"
-#include "bench/status.h"
-#include "bench/stop.h"
+#include "tests/harness/cluster.h"
+#include "tests/harness/cluster_status.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
 #include "examples/counter/counter.h"
 

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bench/database.h"
+#include "tests/harness/database.h"
 #include "bench/demo.h"
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "mysql/mysql_store.h"
 #include "sqlite/sqlite_store.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
 
 /* The client ends every call at its own deadline, 30 s by default. */

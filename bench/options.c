@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "bench/cluster.h"
-#include "bench/database.h"
+#include "tests/harness/cluster.h"
+#include "tests/harness/database.h"
 #include "bench/messages.h"
 #include "core/limits.h"
 

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "bench/cluster.h"
+#include "tests/harness/cluster.h"
 #include "bench/report.h"
-#include "bench/status.h"
-#include "bench/stop.h"
+#include "tests/harness/cluster_status.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
 #include "core/printable.h"
 

@@ -5,7 +5,7 @@
 #ifndef BROKER_BROKER_CONFIG_H
 #define BROKER_BROKER_CONFIG_H
 
-#include "broker/router.h"
+#include "broker/router/router.h"
 #include "core/config.h"
 #include "core/log.h"
 

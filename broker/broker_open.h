@@ -3,7 +3,7 @@
 #define BROKER_BROKER_OPEN_H
 
 #include "broker/broker_zmq.h"
-#include "broker/router_zmq.h"
+#include "broker/router/router_zmq.h"
 
 struct broker {
     const broker_config_t *config;

@@ -8,7 +8,7 @@
 #define BROKER_BROKER_ZMQ_H
 
 #include "broker/broker_config.h"
-#include "broker/store_past.h"
+#include "broker/coordinator/store_past.h"
 
 typedef struct broker broker_t;
 

@@ -9,7 +9,7 @@
 #ifndef BROKER_MESSAGE_RECORD_H
 #define BROKER_MESSAGE_RECORD_H
 
-#include "broker/hash.h"
+#include "core/hash.h"
 #include "core/store.h"
 
 struct entity;

@@ -57,7 +57,7 @@ typedef struct call_key {
     uint64_t sequence;
 } call_key_t;
 
-/* Which reign of which owner over a shard: compared lexicographically. */
+/* Which ownership of which owner over a shard: compared lexicographically. */
 typedef struct token {
     uint64_t home_epoch;
     uint64_t owner_sequence;

@@ -69,7 +69,7 @@ void executor_destroy(executor_t **executor)
         pending = next;
     }
     free_entities(self);
-    reign_free_all(self);
+    ownership_free_all(self);
     completions_close(&self->completions);
     work_list_destroy(&self->inbox_first);
     work_output_list_destroy(&self->output_first);
@@ -100,11 +100,11 @@ void executor_give(executor_t *executor, work_t **works)
         work->next = NULL;
         switch (work->kind) {
         case WORK_BEGIN:
-            reign_begin(executor, work);
+            ownership_begin(executor, work);
             work_destroy(&work);
             break;
         case WORK_STOP:
-            reign_stop(executor, work);
+            ownership_stop(executor, work);
             work_destroy(&work);
             break;
         case WORK_DELIVERIES:
@@ -114,10 +114,10 @@ void executor_give(executor_t *executor, work_t **works)
     }
 }
 
-static bool lease_holds(const executor_t *executor, const reign_t *reign)
+static bool lease_holds(const executor_t *executor, const ownership_t *ownership)
 {
     return executor->now_ms <
-           atomic_load_explicit(&reign->lease->start_until_ms, memory_order_relaxed);
+           atomic_load_explicit(&ownership->lease->start_until_ms, memory_order_relaxed);
 }
 
 /* A volatile message whose caller has given up: what is done for nobody would make those behind it late, too. */
@@ -129,10 +129,11 @@ static bool is_too_late(const executor_t *executor, const message_deliver_t *del
 
 static void dispatch(executor_t *executor, work_source_t source, const message_deliver_t *delivery)
 {
-    reign_t *reign = reign_find(executor, (shard_id_t){(uint32_t)delivery->shard});
+    ownership_t *ownership = ownership_find(executor, (shard_id_t){(uint32_t)delivery->shard});
     token_t token = {delivery->home_epoch, delivery->owner_sequence};
-    if (!reign || !token_equal(reign->token, token) || reign->source.endpoint != source.endpoint ||
-        reign->source.connection != source.connection) {
+    if (!ownership || !token_equal(ownership->token, token) ||
+        ownership->source.endpoint != source.endpoint ||
+        ownership->source.connection != source.connection) {
         result_not_taken(executor, source, delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
         return;
     }
@@ -152,21 +153,21 @@ static void dispatch(executor_t *executor, work_source_t source, const message_d
             result_not_taken(executor, source, delivery, FABRIC_ERROR_MAILBOX_FULL);
             return;
         }
-        entity_enqueue(executor, entity, reign, delivery);
+        entity_enqueue(executor, entity, ownership, delivery);
         return;
     }
-    if (reign->stopping) {
+    if (ownership->stopping) {
         result_not_taken(executor, source, delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
         return;
     }
     if (!entity) {
         entity = entity_make(executor, type, delivery->id);
     }
-    if (!lease_holds(executor, reign)) {
-        entity_enqueue(executor, entity, reign, delivery);
+    if (!lease_holds(executor, ownership)) {
+        entity_enqueue(executor, entity, ownership, delivery);
         return;
     }
-    handle_delivery(executor, entity, reign, delivery);
+    handle_delivery(executor, entity, ownership, delivery);
 }
 
 static bool inbox_step(executor_t *executor)
@@ -215,9 +216,9 @@ static bool ready_step(executor_t *executor)
     }
     waiting_t *waiting = entity->first;
     assert(waiting && !entity->pending);
-    reign_t *reign = waiting->reign;
-    bool taken = reign->current && !reign->stopping;
-    if (taken && !lease_holds(executor, reign)) {
+    ownership_t *ownership = waiting->ownership;
+    bool taken = ownership->current && !ownership->stopping;
+    if (taken && !lease_holds(executor, ownership)) {
         hold(executor, entity);
         return true;
     }
@@ -225,19 +226,19 @@ static bool ready_step(executor_t *executor)
     if (!(waiting->delivery.flags & REQUEST_DURABLE)) {
         entity->volatile_waiting--;
     }
-    reign->waiting--;
+    ownership->waiting--;
     if (taken && is_too_late(executor, &waiting->delivery)) {
-        result_not_taken(executor, reign->source, &waiting->delivery, FABRIC_ERROR_TIMEOUT);
+        result_not_taken(executor, ownership->source, &waiting->delivery, FABRIC_ERROR_TIMEOUT);
     } else if (taken) {
-        handle_delivery(executor, entity, reign, &waiting->delivery);
+        handle_delivery(executor, entity, ownership, &waiting->delivery);
     } else {
-        result_not_taken(executor, reign->source, &waiting->delivery,
+        result_not_taken(executor, ownership->source, &waiting->delivery,
                          FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
     }
     free(waiting);
     if (entity->first && !entity->pending) {
         entity_queue_add(&executor->ready, entity);
-    } else if (!entity->first && !entity->reign) {
+    } else if (!entity->first && !entity->ownership) {
         entity_end(executor, entity);
     }
     return true;
@@ -263,7 +264,7 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
     if (completions_step(executor)) {
         return true;
     }
-    if (executor->stopping && reign_step(executor)) {
+    if (executor->stopping && ownership_step(executor)) {
         return true;
     }
     held_release(executor);
@@ -272,7 +273,7 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
 
 uint64_t executor_next_deadline(const executor_t *executor)
 {
-    uint64_t deadline_ms = reign_next_deadline(executor);
+    uint64_t deadline_ms = ownership_next_deadline(executor);
     if (executor->held_until_ms < deadline_ms) {
         deadline_ms = executor->held_until_ms;
     }

@@ -101,37 +101,37 @@ void entity_stop(executor_t *executor, entity_t *entity)
     }
 }
 
-static void reign_leave(entity_t *entity)
+static void ownership_leave(entity_t *entity)
 {
-    if (entity->reign) {
-        entity_t **list = entity->pending ? &entity->reign->busy : &entity->reign->entities;
-        DL_DELETE2(*list, entity, reign_previous, reign_next);
-        entity->reign = NULL;
+    if (entity->ownership) {
+        entity_t **list = entity->pending ? &entity->ownership->busy : &entity->ownership->entities;
+        DL_DELETE2(*list, entity, ownership_previous, ownership_next);
+        entity->ownership = NULL;
     }
 }
 
-void entity_enter(executor_t *executor, entity_t *entity, reign_t *reign)
+void entity_enter(executor_t *executor, entity_t *entity, ownership_t *ownership)
 {
     assert(!entity->pending);
-    if (entity->reign == reign) {
+    if (entity->ownership == ownership) {
         return;
     }
     entity_stop(executor, entity);
-    reign_leave(entity);
+    ownership_leave(entity);
     entity->failed = false;
-    entity->reign = reign;
-    DL_APPEND2(reign->entities, entity, reign_previous, reign_next);
+    entity->ownership = ownership;
+    DL_APPEND2(ownership->entities, entity, ownership_previous, ownership_next);
 }
 
 void entity_set_pending(entity_t *entity, fabric_pending_t *pending)
 {
-    reign_t *reign = entity->reign;
-    assert(reign && !entity->pending != !pending);
-    reign_leave(entity);
+    ownership_t *ownership = entity->ownership;
+    assert(ownership && !entity->pending != !pending);
+    ownership_leave(entity);
     entity->pending = pending;
-    entity->reign = reign;
-    entity_t **list = pending ? &reign->busy : &reign->entities;
-    DL_APPEND2(*list, entity, reign_previous, reign_next);
+    entity->ownership = ownership;
+    entity_t **list = pending ? &ownership->busy : &ownership->entities;
+    DL_APPEND2(*list, entity, ownership_previous, ownership_next);
 }
 
 void entity_free(executor_t *executor, entity_t *entity)
@@ -139,7 +139,7 @@ void entity_free(executor_t *executor, entity_t *entity)
     assert(!entity->first && !entity->queued);
     count_add(&executor->bytes, -entity_bytes(executor, entity));
     count_add(&executor->live, UINT64_MAX);
-    reign_leave(entity);
+    ownership_leave(entity);
     idle_remove(executor, entity);
     HASH_DEL(executor->entities, entity);
     free(entity);
@@ -149,7 +149,7 @@ void entity_end(executor_t *executor, entity_t *entity)
 {
     assert(!entity->pending);
     entity_stop(executor, entity);
-    reign_leave(entity);
+    ownership_leave(entity);
     if (entity->queued) {
         return;
     }
@@ -170,7 +170,7 @@ static fabric_bytes_t copy_view(uint8_t **place, fabric_bytes_t view)
     return copy;
 }
 
-void entity_enqueue(executor_t *executor, entity_t *entity, reign_t *reign,
+void entity_enqueue(executor_t *executor, entity_t *entity, ownership_t *ownership,
                     const message_deliver_t *delivery)
 {
     size_t size = delivery->type.size + delivery->id.size + delivery->tag.size +
@@ -180,14 +180,14 @@ void entity_enqueue(executor_t *executor, entity_t *entity, reign_t *reign,
         abort();
     }
     uint8_t *place = (uint8_t *)(waiting + 1);
-    *waiting = (waiting_t){.reign = reign, .delivery = *delivery};
+    *waiting = (waiting_t){.ownership = ownership, .delivery = *delivery};
     waiting->delivery.type = copy_view(&place, delivery->type);
     waiting->delivery.id = copy_view(&place, delivery->id);
     waiting->delivery.tag = copy_view(&place, delivery->tag);
     waiting->delivery.payload = copy_view(&place, delivery->payload);
     waiting->delivery.traceparent = copy_view(&place, delivery->traceparent);
     waiting->delivery.headers = copy_view(&place, delivery->headers);
-    reign->waiting++;
+    ownership->waiting++;
     if (!(delivery->flags & REQUEST_DURABLE)) {
         entity->volatile_waiting++;
     }

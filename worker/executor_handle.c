@@ -55,13 +55,14 @@ void result_not_taken(executor_t *executor, work_source_t source, const message_
     result_put(executor, source, &result);
 }
 
-/* The result of a message under a reign: the parts that name it. */
-static message_result_t result_of(const reign_t *reign, uint64_t activation, uint64_t request_id)
+/* The result of a message under a ownership: the parts that name it. */
+static message_result_t result_of(const ownership_t *ownership, uint64_t activation,
+                                  uint64_t request_id)
 {
     return (message_result_t){
-        .shard = reign->shard.value,
-        .home_epoch = reign->token.home_epoch,
-        .owner_sequence = reign->token.owner_sequence,
+        .shard = ownership->shard.value,
+        .home_epoch = ownership->token.home_epoch,
+        .owner_sequence = ownership->token.owner_sequence,
         .activation = activation,
         .request_id = request_id,
     };
@@ -96,24 +97,25 @@ static void tell_defect(executor_t *executor, const entity_t *entity, fabric_byt
 
 /* A message that cannot be decoded, or whose reply cannot be encoded, fails alone: the entity goes
  * on. */
-static void put_malformed(executor_t *executor, const reign_t *reign,
+static void put_malformed(executor_t *executor, const ownership_t *ownership,
                           const message_deliver_t *delivery, const char *text)
 {
-    message_result_t result = result_of(reign, delivery->activation, delivery->request_id);
+    message_result_t result = result_of(ownership, delivery->activation, delivery->request_id);
     result.status = STATUS_DEFECT;
     result.error = FABRIC_ERROR_MALFORMED_MESSAGE;
     result.payload = fabric_bytes_of(text);
-    result_put(executor, reign->source, &result);
+    result_put(executor, ownership->source, &result);
 }
 
 static void put_defect(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
                        const char *text)
 {
-    message_result_t result = result_of(entity->reign, delivery->activation, delivery->request_id);
+    message_result_t result =
+        result_of(entity->ownership, delivery->activation, delivery->request_id);
     result.status = STATUS_DEFECT;
     result.error = FABRIC_ERROR_ENTITY_DEFECT;
     result.payload = fabric_bytes_of(text);
-    result_put(executor, entity->reign->source, &result);
+    result_put(executor, entity->ownership->source, &result);
     tell_defect(executor, entity, delivery->tag, delivery->request_id, result.payload);
     count_add(&executor->handled, 1);
     count_add(&executor->defects, 1);
@@ -122,15 +124,15 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
     entity->failed_activation = delivery->activation;
 }
 
-static void put_failure(executor_t *executor, const reign_t *reign,
+static void put_failure(executor_t *executor, const ownership_t *ownership,
                         const message_deliver_t *delivery)
 {
-    message_result_t result = result_of(reign, delivery->activation, delivery->request_id);
+    message_result_t result = result_of(ownership, delivery->activation, delivery->request_id);
     result.status = STATUS_FAILURE;
     result.error = FABRIC_ERROR_ENTITY_FAILURE;
     result.code = executor->context.code;
     result.payload = fabric_bytes_of(executor->context.text);
-    result_put(executor, reign->source, &result);
+    result_put(executor, ownership->source, &result);
     count_add(&executor->handled, 1);
 }
 
@@ -138,8 +140,8 @@ static void put_reply(executor_t *executor, const entity_t *entity,
                       const message_deliver_t *delivery, const fabric_message_type_t *message,
                       const void *reply)
 {
-    const reign_t *reign = entity->reign;
-    message_result_t result = result_of(reign, delivery->activation, delivery->request_id);
+    const ownership_t *ownership = entity->ownership;
+    message_result_t result = result_of(ownership, delivery->activation, delivery->request_id);
     count_add(&executor->handled, 1);
     if (!(delivery->flags & REQUEST_TELL)) {
         fabric_schema_fault_t fault = {""};
@@ -151,13 +153,13 @@ static void put_reply(executor_t *executor, const entity_t *entity,
             count_add(&executor->defects, 1);
             tell_defect(executor, entity, delivery->tag, delivery->request_id,
                         fabric_bytes_of(text));
-            put_malformed(executor, reign, delivery, text);
+            put_malformed(executor, ownership, delivery, text);
             return;
         }
         result.payload = fabric_bytes(executor->payload, size);
     }
     result.status = STATUS_OK;
-    result_put(executor, reign->source, &result);
+    result_put(executor, ownership->source, &result);
 }
 
 static void run(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
@@ -189,7 +191,7 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         put_reply(executor, entity, delivery, handler->message, reply);
         return;
     case FABRIC_FAILURE:
-        put_failure(executor, entity->reign, delivery);
+        put_failure(executor, entity->ownership, delivery);
         return;
     case FABRIC_PENDING:
         entity_set_pending(entity, pending);
@@ -201,27 +203,28 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     put_defect(executor, entity, delivery, "the handler returned a number that is no result");
 }
 
-void handle_delivery(executor_t *executor, entity_t *entity, reign_t *reign,
+void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
                      const message_deliver_t *delivery)
 {
-    entity_enter(executor, entity, reign);
+    entity_enter(executor, entity, ownership);
     entity->used_ms = executor->now_ms;
     if (entity->failed && delivery->activation <= entity->failed_activation) {
-        result_not_taken(executor, reign->source, delivery, FABRIC_ERROR_ENTITY_DEFECT);
+        result_not_taken(executor, ownership->source, delivery, FABRIC_ERROR_ENTITY_DEFECT);
         return;
     }
     entity->failed = false;
     const type_entry_t *type = type_table_at(executor->types, entity_type_index(entity));
     const fabric_handler_t *handler = type_entry_handler(type, delivery->tag);
     if (!handler) {
-        put_malformed(executor, reign, delivery, "this worker's entity type has no such message");
+        put_malformed(executor, ownership, delivery,
+                      "this worker's entity type has no such message");
         return;
     }
     void *request = handler->message->request->field_count > 0 ? executor->request : NULL;
     fabric_schema_fault_t fault = {""};
     if (fabric_schema_decode(handler->message->request, delivery->payload, &fault,
                              executor->request) != FABRIC_OK) {
-        put_malformed(executor, reign, delivery, fault.text);
+        put_malformed(executor, ownership, delivery, fault.text);
         return;
     }
     if (!entity->started && !entity_start(executor, entity)) {
@@ -245,12 +248,12 @@ void handle_completion(executor_t *executor, fabric_pending_t **handle)
     entity_t *entity = pending->entity;
     if (entity) {
         message_result_t result =
-            result_of(entity->reign, pending->activation, pending->request_id);
+            result_of(entity->ownership, pending->activation, pending->request_id);
         result.status = pending->status;
         result.error = pending->error;
         result.code = pending->code;
         result.payload = wire_writer_bytes(&pending->payload);
-        result_put(executor, entity->reign->source, &result);
+        result_put(executor, entity->ownership->source, &result);
         count_add(&executor->handled, 1);
         if (pending->status == STATUS_DEFECT) {
             tell_defect(executor, entity, fabric_bytes_of(pending->message->tag),

@@ -22,33 +22,33 @@
 #define EXECUTOR_DEFECT_MEMORY_MS 60000u
 
 /* One token's rule over a shard. */
-typedef struct reign {
-    UT_hash_handle hh; /* executor->reigns, by shard, until a newer token takes its place */
-    struct reign *stopping_next;
+typedef struct ownership {
+    UT_hash_handle hh; /* executor->ownerships, by shard, until a newer token takes its place */
+    struct ownership *stopping_next;
     shard_id_t shard;
     token_t token;
     work_source_t source;
     const work_lease_t *lease;
-    bool current;         /* in executor->reigns */
+    bool current;         /* in executor->ownerships */
     bool stopping;        /* in executor->stopping */
     uint64_t deadline_ms; /* while stopping: for pending handlers */
     uint64_t stop_after;  /* while stopping: the last given work that may hold its deliveries */
     uint64_t waiting;     /* deliveries in its entities' queues */
     struct entity *entities, *busy; /* without and with a pending handler */
-} reign_t;
+} ownership_t;
 
 /* A delivery in an entity's queue: a copy, as its frame should not be kept for it. */
 typedef struct waiting {
     struct waiting *next;
-    reign_t *reign;
+    ownership_t *ownership;
     message_deliver_t delivery; /* its views point behind the struct */
 } waiting_t;
 
 /* An entity, followed by its key (two bytes of type index, then the id) and its state. */
 typedef struct entity {
-    UT_hash_handle hh; /* executor->entities, by key */
-    reign_t *reign;    /* whose state it holds; NULL: none's */
-    struct entity *reign_previous, *reign_next;
+    UT_hash_handle hh;      /* executor->entities, by key */
+    ownership_t *ownership; /* whose state it holds; NULL: none's */
+    struct entity *ownership_previous, *ownership_next;
     struct entity *idle_previous, *idle_next;
     struct entity *ready_next;
     waiting_t *first, *last;
@@ -91,8 +91,8 @@ struct executor {
     uint64_t given, dispatched; /* works with deliveries */
 
     entity_t *entities;
-    reign_t *reigns;
-    reign_t *stopping;
+    ownership_t *ownerships;
+    ownership_t *stopping;
     entity_queue_t ready; /* with waiting messages that can be tried */
     entity_queue_t held;  /* with waiting messages under a lapsed lease */
     uint64_t held_until_ms;
@@ -145,13 +145,13 @@ void *entity_state(const executor_t *executor, entity_t *entity);
 FABRIC_MUST_USE bool entity_start(executor_t *executor, entity_t *entity);
 /* Calls the finalizer when it is started. */
 void entity_stop(executor_t *executor, entity_t *entity);
-/* Stops it and takes it out of its reign; frees it unless messages wait. */
+/* Stops it and takes it out of its ownership; frees it unless messages wait. */
 void entity_end(executor_t *executor, entity_t *entity);
-/* Puts it under a reign, with fresh state where that is another one. */
-void entity_enter(executor_t *executor, entity_t *entity, reign_t *reign);
-/* Between its reign's lists of entities with and without a pending handler. */
+/* Puts it under a ownership, with fresh state where that is another one. */
+void entity_enter(executor_t *executor, entity_t *entity, ownership_t *ownership);
+/* Between its ownership's lists of entities with and without a pending handler. */
 void entity_set_pending(entity_t *entity, fabric_pending_t *pending);
-void entity_enqueue(executor_t *executor, entity_t *entity, reign_t *reign,
+void entity_enqueue(executor_t *executor, entity_t *entity, ownership_t *ownership,
                     const message_deliver_t *delivery);
 void entity_queue_add(entity_queue_t *queue, entity_t *entity);
 entity_t *entity_queue_take(entity_queue_t *queue);
@@ -160,18 +160,18 @@ bool entity_sweep(executor_t *executor);
 /* Frees it as it is, for the executor's end. */
 void entity_free(executor_t *executor, entity_t *entity);
 
-/* Reigns (executor_reign.c) */
-reign_t *reign_find(executor_t *executor, shard_id_t shard);
-void reign_begin(executor_t *executor, const work_t *order);
-void reign_stop(executor_t *executor, const work_t *order);
+/* Ownerships (executor_ownership.c) */
+ownership_t *ownership_find(executor_t *executor, shard_id_t shard);
+void ownership_begin(executor_t *executor, const work_t *order);
+void ownership_stop(executor_t *executor, const work_t *order);
 /* Goes on with stopping; false: nothing to do now. */
-bool reign_step(executor_t *executor);
-uint64_t reign_next_deadline(const executor_t *executor);
-void reign_free_all(executor_t *executor);
+bool ownership_step(executor_t *executor);
+uint64_t ownership_next_deadline(const executor_t *executor);
+void ownership_free_all(executor_t *executor);
 
 /* Messages (executor_handle.c) */
 /* Handles one delivery of an entity that has no pending handler and whose turn it is. */
-void handle_delivery(executor_t *executor, entity_t *entity, reign_t *reign,
+void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
                      const message_deliver_t *delivery);
 /* Brings a completed handle's outcome to its entity. */
 void handle_completion(executor_t *executor, fabric_pending_t **pending);

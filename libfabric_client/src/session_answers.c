@@ -166,7 +166,7 @@ fabric_error_t session_take_reply(session_t *session, uint32_t peer, wire_reader
  * another broker are fetched back; those that are on their way to this one only need time, but not for ever. */
 static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, uint64_t hint_ms)
 {
-    enum { PATIENCE = 3 };
+    enum { WAIT_MAX = 3 };
     shard_queue_t *queue = session_queue(session, call->shard);
     if (!queue->held && session_is_behind(session, call)) {
         session_fall_behind(session, call);
@@ -179,7 +179,7 @@ static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, 
     uint32_t attempt = call->attempts++;
     bool elsewhere = false;
     for (call_t *before = call->queue.previous; before; before = before->queue.previous) {
-        if (before->state == CALL_SENT && (before->peer != peer || attempt >= PATIENCE)) {
+        if (before->state == CALL_SENT && (before->peer != peer || attempt >= WAIT_MAX)) {
             elsewhere |= before->peer != peer;
             session_take_back(session, before);
         }

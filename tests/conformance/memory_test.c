@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/lib/memory_store.h"
-#include "tests/lib/store_fixture.h"
+#include "tests/memory/memory_store.h"
+#include "tests/conformance/store_fixture.h"
 
 static const char *name_of(const char *url)
 {
@@ -63,7 +63,7 @@ static void inject(const store_fixture_t *fixture, memory_store_operation_t oper
     memory_store_fault(name_of(fixture->url), &fault);
 }
 
-static void test_faults_strike_after_and_times(void **state)
+static void faults_strike_after_and_times(void **state)
 {
     store_fixture_t *fixture = *state;
     inject(fixture, MEMORY_STORE_COMMIT, MEMORY_STORE_UNAVAILABLE, 1, 2);
@@ -80,7 +80,7 @@ static void test_faults_strike_after_and_times(void **state)
     assert_found_ids(fixture, 1, 3);
 }
 
-static void test_an_unknown_commit_was_done_or_not_and_kills_the_connection(void **state)
+static void an_unknown_commit_was_done_or_not_and_kills_the_connection(void **state)
 {
     store_fixture_t *fixture = *state;
     uint64_t n = fixture->writer.batch;
@@ -102,7 +102,7 @@ static void test_an_unknown_commit_was_done_or_not_and_kills_the_connection(void
     assert_found_ids(fixture, 1, 1);
 }
 
-static void test_a_rejection_names_the_injected_item(void **state)
+static void a_rejection_names_the_injected_item(void **state)
 {
     store_fixture_t *fixture = *state;
     store_rejection_t rejection = {.item = STORE_ITEM_UNKNOWN};
@@ -115,7 +115,7 @@ static void test_a_rejection_names_the_injected_item(void **state)
     assert_ok(commit_as(fixture, &fixture->writer, &batch, &rejection));
 }
 
-static void test_lost_commits_are_as_if_they_had_never_been(void **state)
+static void lost_commits_are_as_if_they_had_never_been(void **state)
 {
     store_fixture_t *fixture = *state;
     uint8_t hash[32] = {5};
@@ -157,7 +157,7 @@ static void test_lost_commits_are_as_if_they_had_never_been(void **state)
     assert_int_equal(settled_batch(fixture, &before), before.batch);
 }
 
-static void test_any_operation_can_be_cut_off(void **state)
+static void any_operation_can_be_cut_off(void **state)
 {
     store_fixture_t *fixture = *state;
     store_coordinator_t coordinator;
@@ -191,7 +191,7 @@ static void count_dead_letter(void *context, const store_dead_letter_t *letter)
     counts[2]++;
 }
 
-static void test_dumps_show_everything(void **state)
+static void dumps_show_everything(void **state)
 {
     store_fixture_t *fixture = *state;
     size_t counts[3] = {0};
@@ -215,15 +215,15 @@ static void test_dumps_show_everything(void **state)
     assert_int_equal(join.now_ms, 123456);
 }
 
-static int test_faults(void)
+static int faults(void)
 {
     static const struct CMUnitTest tests[] = {
-        FOUNDED_TEST(test_faults_strike_after_and_times),
-        FOUNDED_TEST(test_an_unknown_commit_was_done_or_not_and_kills_the_connection),
-        FOUNDED_TEST(test_a_rejection_names_the_injected_item),
-        FOUNDED_TEST(test_lost_commits_are_as_if_they_had_never_been),
-        FOUNDED_TEST(test_any_operation_can_be_cut_off),
-        FOUNDED_TEST(test_dumps_show_everything),
+        FOUNDED_TEST(faults_strike_after_and_times),
+        FOUNDED_TEST(an_unknown_commit_was_done_or_not_and_kills_the_connection),
+        FOUNDED_TEST(a_rejection_names_the_injected_item),
+        FOUNDED_TEST(lost_commits_are_as_if_they_had_never_been),
+        FOUNDED_TEST(any_operation_can_be_cut_off),
+        FOUNDED_TEST(dumps_show_everything),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }
@@ -236,7 +236,7 @@ int main(void)
                                         .create = create,
                                         .destroy = destroy,
                                         .damage = damage};
-    int failed = store_suite_run(&suite) + test_faults();
+    int failed = store_suite_run(&suite) + faults();
     memory_store_free_all();
     return failed;
 }

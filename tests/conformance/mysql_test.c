@@ -18,8 +18,8 @@
 #include "mysql/mysql_error.h"
 #include "mysql/mysql_store.h"
 #include "mysql/mysql_url.h"
-#include "tests/lib/mariadb.h"
-#include "tests/lib/store_fixture.h"
+#include "tests/harness/mariadb.h"
+#include "tests/conformance/store_fixture.h"
 
 static bool damage(const char *url, store_suite_damage_t kind)
 {
@@ -52,7 +52,7 @@ static void kill_connection(const store_fixture_t *fixture)
     assert_int_equal(killer->last_error, 1094); /* no such thread */
 }
 
-static void test_urls_that_cannot_be_understood(void **state)
+static void urls_that_cannot_be_understood(void **state)
 {
     static const char *const urls[] = {
         "mysql://",          "mysql://h/db",          "mysql://a:b@h/db",    "mysql://a@/db",
@@ -72,7 +72,7 @@ static void test_urls_that_cannot_be_understood(void **state)
     }
 }
 
-static void test_the_parts_of_a_url(void **state)
+static void the_parts_of_a_url(void **state)
 {
     mysql_url_t url;
     (void)state;
@@ -87,7 +87,7 @@ static void test_the_parts_of_a_url(void **state)
     assert_string_equal(url.socket, "");
 }
 
-static void test_a_killed_connection_is_unavailable_for_good(void **state)
+static void a_killed_connection_is_unavailable_for_good(void **state)
 {
     store_fixture_t *fixture = *state;
     kill_connection(fixture);
@@ -123,7 +123,7 @@ static void visit_nothing(void *context, const store_message_t *message, store_t
     *(size_t *)context += 1;
 }
 
-static void test_a_row_whose_lengths_contradict_its_data_is_refused(void **state)
+static void a_row_whose_lengths_contradict_its_data_is_refused(void **state)
 {
     static uint8_t payload[1000];
     store_fixture_t *fixture = *state;
@@ -169,7 +169,7 @@ static void read_settings(const store_fixture_t *fixture, char settings[1000])
     assert_int_equal(mysql_rollback(handle), 0);
 }
 
-static void test_a_connection_dropped_while_idle_is_replaced(void **state)
+static void a_connection_dropped_while_idle_is_replaced(void **state)
 {
     store_fixture_t *fixture = *state;
     char before[1000];
@@ -186,7 +186,7 @@ static void test_a_connection_dropped_while_idle_is_replaced(void **state)
 }
 
 /* A lane opens its next connection without asking for a reason. */
-static void test_the_next_connection_has_the_settings_of_the_first(void **state)
+static void the_next_connection_has_the_settings_of_the_first(void **state)
 {
     store_fixture_t *fixture = *state;
     char before[1000];
@@ -203,7 +203,7 @@ static void test_the_next_connection_has_the_settings_of_the_first(void **state)
 }
 
 /* The second connection holds the writer row in a transaction while the first tries. */
-static void test_a_held_writer_row_is_busy(void **state)
+static void a_held_writer_row_is_busy(void **state)
 {
     store_fixture_t *fixture = *state;
     mysql_store_t *holder = mysql_store_of(fixture->second);
@@ -223,7 +223,7 @@ static void test_a_held_writer_row_is_busy(void **state)
 
 /* The second connection is about to write a row of the batch, which by then has raised its number and
  * written other rows. */
-static void test_a_batch_that_waited_in_vain_leaves_nothing(void **state)
+static void a_batch_that_waited_in_vain_leaves_nothing(void **state)
 {
 #define LETTER                                                                                     \
     "(request_id, shard, flags, entity_type, entity_id, tag, payload, traceparent, call_client,"
@@ -289,7 +289,7 @@ static bool somebody_waits(mysql_session_t *session)
 }
 
 /* A takeover has changed the writer row and is about to commit when the batch comes. */
-static void test_a_batch_that_waits_for_a_takeover_is_fenced(void **state)
+static void a_batch_that_waits_for_a_takeover_is_fenced(void **state)
 {
     store_fixture_t *fixture = *state;
     mysql_store_t *taker = mysql_store_of(fixture->second);
@@ -310,7 +310,7 @@ static void test_a_batch_that_waits_for_a_takeover_is_fenced(void **state)
     assert_int_equal(fixture->found.count, 0);
 }
 
-static void test_a_frozen_transaction_loses_its_locks(void **state)
+static void a_frozen_transaction_loses_its_locks(void **state)
 {
     store_fixture_t *fixture = *state;
     mysql_store_t *frozen = mysql_store_of(fixture->second);
@@ -333,7 +333,7 @@ static void need_own_server(const char *test)
     }
 }
 
-static void test_a_stopped_server_times_out(void **state)
+static void a_stopped_server_times_out(void **state)
 {
     store_fixture_t *fixture = *state;
     need_own_server(__func__);
@@ -348,7 +348,7 @@ static void test_a_stopped_server_times_out(void **state)
     assert_int_equal(settled_batch(fixture, &fixture->writer), fixture->writer.batch);
 }
 
-static void test_a_read_only_server_is_refused(void **state)
+static void a_read_only_server_is_refused(void **state)
 {
     store_fixture_t *fixture = *state;
     store_cluster_t cluster;
@@ -371,7 +371,7 @@ static void test_a_read_only_server_is_refused(void **state)
 }
 
 /* Both servers' numbers, whichever one runs here. */
-static void test_error_numbers(void **state)
+static void error_numbers(void **state)
 {
     static const struct {
         unsigned number;
@@ -410,22 +410,22 @@ static void test_error_numbers(void **state)
     }
 }
 
-static int test_server(void)
+static int server(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_urls_that_cannot_be_understood),
-        cmocka_unit_test(test_the_parts_of_a_url),
-        cmocka_unit_test(test_error_numbers),
-        FOUNDED_TEST(test_a_killed_connection_is_unavailable_for_good),
-        FOUNDED_TEST(test_a_row_whose_lengths_contradict_its_data_is_refused),
-        FOUNDED_TEST(test_a_connection_dropped_while_idle_is_replaced),
-        FOUNDED_TEST(test_the_next_connection_has_the_settings_of_the_first),
-        FOUNDED_TEST(test_a_held_writer_row_is_busy),
-        FOUNDED_TEST(test_a_batch_that_waited_in_vain_leaves_nothing),
-        FOUNDED_TEST(test_a_batch_that_waits_for_a_takeover_is_fenced),
-        FOUNDED_TEST(test_a_frozen_transaction_loses_its_locks),
-        FOUNDED_TEST(test_a_stopped_server_times_out),
-        FOUNDED_TEST(test_a_read_only_server_is_refused),
+        cmocka_unit_test(urls_that_cannot_be_understood),
+        cmocka_unit_test(the_parts_of_a_url),
+        cmocka_unit_test(error_numbers),
+        FOUNDED_TEST(a_killed_connection_is_unavailable_for_good),
+        FOUNDED_TEST(a_row_whose_lengths_contradict_its_data_is_refused),
+        FOUNDED_TEST(a_connection_dropped_while_idle_is_replaced),
+        FOUNDED_TEST(the_next_connection_has_the_settings_of_the_first),
+        FOUNDED_TEST(a_held_writer_row_is_busy),
+        FOUNDED_TEST(a_batch_that_waited_in_vain_leaves_nothing),
+        FOUNDED_TEST(a_batch_that_waits_for_a_takeover_is_fenced),
+        FOUNDED_TEST(a_frozen_transaction_loses_its_locks),
+        FOUNDED_TEST(a_stopped_server_times_out),
+        FOUNDED_TEST(a_read_only_server_is_refused),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }
@@ -446,7 +446,7 @@ int main(void)
                            .create = mariadb_fresh_database,
                            .destroy = mariadb_drop_database,
                            .damage = damage};
-    int failed = store_suite_run(&suite) + test_server();
+    int failed = store_suite_run(&suite) + server();
     mariadb_stop();
     return failed;
 }

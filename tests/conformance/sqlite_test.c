@@ -17,7 +17,7 @@
 
 #include "sqlite/sqlite_connection.h"
 #include "sqlite/sqlite_store.h"
-#include "tests/lib/store_fixture.h"
+#include "tests/conformance/store_fixture.h"
 
 static const char *path_of(const char *url)
 {
@@ -75,7 +75,7 @@ static bool damage(const char *url, store_suite_damage_t kind)
     return execute(url, statements[kind]);
 }
 
-static void test_commits_are_synchronous_and_in_wal(void **state)
+static void commits_are_synchronous_and_in_wal(void **state)
 {
     store_fixture_t *fixture = *state;
     store_facts_t facts;
@@ -116,7 +116,7 @@ static pid_t hold_in_another_process(const store_fixture_t *fixture)
     return child;
 }
 
-static void test_the_lock_names_another_process_and_dies_with_it(void **state)
+static void the_lock_names_another_process_and_dies_with_it(void **state)
 {
     store_fixture_t *fixture = *state;
     char expected[64];
@@ -136,7 +136,7 @@ static void test_the_lock_names_another_process_and_dies_with_it(void **state)
     store_close(&store);
 }
 
-static void test_a_held_write_lock_is_busy(void **state)
+static void a_held_write_lock_is_busy(void **state)
 {
     store_fixture_t *fixture = *state;
     store_options_t options = {.url = fixture->url, .io_timeout_ms = 20};
@@ -156,7 +156,7 @@ static void test_a_held_write_lock_is_busy(void **state)
     assert_ok(free_again);
 }
 
-static void test_a_full_disk_is_typed_and_recovers(void **state)
+static void a_full_disk_is_typed_and_recovers(void **state)
 {
     store_fixture_t *fixture = *state;
     static uint8_t payload[500000];
@@ -179,7 +179,7 @@ static void test_a_full_disk_is_typed_and_recovers(void **state)
 }
 
 /* The log may grow no further: writing the commit's pages fails in the operating system. */
-static void test_a_failing_write_is_never_taken_for_done(void **state)
+static void a_failing_write_is_never_taken_for_done(void **state)
 {
     store_fixture_t *fixture = *state;
     static uint8_t payload[1000000];
@@ -210,7 +210,7 @@ static void test_a_failing_write_is_never_taken_for_done(void **state)
     assert_found_ids(fixture, 10, 1);
 }
 
-static void test_a_damaged_row_fails_alone(void **state)
+static void a_damaged_row_fails_alone(void **state)
 {
     store_fixture_t *fixture = *state;
     commit_messages(fixture, 10, 3);
@@ -222,7 +222,7 @@ static void test_a_damaged_row_fails_alone(void **state)
     assert_null(fixture->found.items[1].message.key_hash);
 }
 
-static void test_a_file_that_is_no_database_is_left_alone(void **state)
+static void a_file_that_is_no_database_is_left_alone(void **state)
 {
     store_fixture_t *fixture = *state;
     char url[512];
@@ -246,7 +246,7 @@ static void test_a_file_that_is_no_database_is_left_alone(void **state)
     assert_memory_equal(text, words, sizeof text - 1);
 }
 
-static void test_a_missing_directory_is_unavailable(void **state)
+static void a_missing_directory_is_unavailable(void **state)
 {
     store_fixture_t *fixture = *state;
     reason_t reason = {""};
@@ -259,17 +259,17 @@ static void test_a_missing_directory_is_unavailable(void **state)
     assert_null(store);
 }
 
-static int test_file(void)
+static int file(void)
 {
     static const struct CMUnitTest tests[] = {
-        FOUNDED_TEST(test_commits_are_synchronous_and_in_wal),
-        FOUNDED_TEST(test_the_lock_names_another_process_and_dies_with_it),
-        FOUNDED_TEST(test_a_held_write_lock_is_busy),
-        FOUNDED_TEST(test_a_full_disk_is_typed_and_recovers),
-        FOUNDED_TEST(test_a_failing_write_is_never_taken_for_done),
-        FOUNDED_TEST(test_a_damaged_row_fails_alone),
-        EMPTY_TEST(test_a_file_that_is_no_database_is_left_alone),
-        EMPTY_TEST(test_a_missing_directory_is_unavailable),
+        FOUNDED_TEST(commits_are_synchronous_and_in_wal),
+        FOUNDED_TEST(the_lock_names_another_process_and_dies_with_it),
+        FOUNDED_TEST(a_held_write_lock_is_busy),
+        FOUNDED_TEST(a_full_disk_is_typed_and_recovers),
+        FOUNDED_TEST(a_failing_write_is_never_taken_for_done),
+        FOUNDED_TEST(a_damaged_row_fails_alone),
+        EMPTY_TEST(a_file_that_is_no_database_is_left_alone),
+        EMPTY_TEST(a_missing_directory_is_unavailable),
     };
     return cmocka_run_group_tests_name("file", tests, NULL, NULL);
 }
@@ -282,5 +282,5 @@ int main(void)
                                         .create = create,
                                         .destroy = destroy,
                                         .damage = damage};
-    return store_suite_run(&suite) + test_file();
+    return store_suite_run(&suite) + file();
 }

@@ -8,13 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
 #include "core/limits.h"
-#include "tests/lib/neighbour.h"
-#include "tests/lib/process_facts.h"
-#include "tests/lib/raw_peer.h"
-#include "tests/lib/vectors.h"
+#include "tests/harness/background_client.h"
+#include "tests/harness/process_facts.h"
+#include "tests/harness/raw_peer.h"
+#include "tests/harness/vectors.h"
 
 enum {
     PARTS = 2,
@@ -142,21 +142,21 @@ static void join_a_junk_broker(testbed_t *bed, bool parts_only)
     snprintf(bed->cluster.urls, sizeof bed->cluster.urls, "%s,%.290s", junk.endpoint, sound);
     testbed_add_worker(bed); /* it knows both */
     testbed_wait_ready(bed, 2);
-    neighbour_t *neighbour = neighbour_start(bed); /* likewise */
-    neighbour_check(neighbour);
+    background_client_t *background = background_client_start(bed); /* likewise */
+    background_client_check(background);
     junk_start(); /* now only: who is refused before anybody has welcomed him gives up */
     wait_until_served(CONNECTIONS);
     uint64_t deadline_ms = clock_monotonic_ms() + SERVE_MS;
     while (process_log_count(&bed->cluster, "worker-1.log", " warn ") == 0) {
         testbed_poll(deadline_ms, "a connection of the worker to the broker that sends junk");
     }
-    neighbour_check(neighbour);
+    background_client_check(background);
     testbed_wait_ready(bed, 2);
     assert_true(process_runs(&bed->cluster.workers[1]));
     assert_in_range(process_rss_kib(&bed->cluster.workers[1]), 0, 200 * KIB_PER_MIB);
     assert_in_range(process_log_count(&bed->cluster, "worker-1.log", " warn "), 1,
                     4 * atomic_load(&junk.served)); /* a few lines a connection, not one a frame */
-    neighbour_end(&neighbour);
+    background_client_end(&background);
     junk_stop();
     /* Who reads on is ended by libzmq when the connection ends between two parts. */
     assert_true(!parts_only || atomic_load(&junk.closed) >= CONNECTIONS / 2);

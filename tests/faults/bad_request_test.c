@@ -7,12 +7,12 @@
 
 #include "core/limits.h"
 #include "core/shard_map.h"
-#include "tests/lib/neighbour.h"
-#include "tests/lib/process_facts.h"
-#include "tests/lib/raw_fabric.h"
+#include "tests/harness/background_client.h"
+#include "tests/harness/process_facts.h"
+#include "tests/harness/raw_fabric.h"
 
 static testbed_t *bed;
-static neighbour_t *neighbour;
+static background_client_t *background;
 static raw_fabric_t peer;
 static uint64_t sequence;
 
@@ -22,7 +22,7 @@ static void begin(void **state, uint64_t number)
     bed = *state;
     bed->broker_arguments = arguments;
     testbed_start(bed, 1);
-    neighbour = neighbour_start(bed);
+    background = background_client_start(bed);
     peer = raw_client(bed->cluster.url, number);
     sequence = 0;
 }
@@ -31,7 +31,7 @@ static void end(void)
 {
     assert_true(raw_ping(&peer));
     raw_fabric_close(&peer);
-    neighbour_end(&neighbour);
+    background_client_end(&background);
     assert_true(process_runs(&bed->cluster.broker));
 }
 
@@ -135,7 +135,7 @@ static void answers_after_a_takeover_of_the_number(void **state)
 
 /* ---- workers ---- */
 
-static void results_of_strangers(void **state)
+static void results_of_unidentified_peers(void **state)
 {
     begin(state, 503);
     raw_fabric_t worker = raw_worker(bed->cluster.url, 601); /* of weight 0: it owns nothing */
@@ -152,7 +152,7 @@ static void results_of_strangers(void **state)
         message_released_t released = {result.shard, result.home_epoch, result.owner_sequence};
         assert_true(raw_say(&worker, released, &released));
     }
-    neighbour_check(neighbour);
+    background_client_check(background);
     assert_true(testbed_counter(bed->client, "results_refused") >= before + 300);
     raw_fabric_close(&worker);
     end();
@@ -221,7 +221,7 @@ static void who_reads_the_map_takes_no_shards(void **state)
     assert_int_equal(raw_hello(&thief, &hello), FABRIC_OK); /* as somebody else */
     wire_reader_t body;
     assert_false(raw_hear(&thief, KIND_ASSIGN, 300, &body));
-    neighbour_check(neighbour);
+    background_client_check(background);
     incarnation_t still = published_owner();
     assert_true(incarnation_equal(owner, still));
     assert_int_equal(testbed_counter(bed->client, "redelivered"), 0);
@@ -315,7 +315,7 @@ int main(void)
         {"requests_over_their_limits", requests_over_their_limits, TESTBED_SQLITE},
         {"answers_after_a_takeover_of_the_number", answers_after_a_takeover_of_the_number,
          TESTBED_SQLITE},
-        {"results_of_strangers", results_of_strangers, TESTBED_SQLITE},
+        {"results_of_unidentified_peers", results_of_unidentified_peers, TESTBED_SQLITE},
         {"workers_that_describe_themselves_wrongly", workers_that_describe_themselves_wrongly,
          TESTBED_SQLITE},
         {"who_reads_the_map_takes_no_shards", who_reads_the_map_takes_no_shards, TESTBED_SQLITE},

@@ -6,13 +6,13 @@
 
 #include <zmq.h>
 
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
 #include "core/limits.h"
-#include "tests/lib/neighbour.h"
-#include "tests/lib/process_facts.h"
-#include "tests/lib/raw_fabric.h"
-#include "tests/lib/vectors.h"
+#include "tests/harness/background_client.h"
+#include "tests/harness/process_facts.h"
+#include "tests/harness/raw_fabric.h"
+#include "tests/harness/vectors.h"
 
 enum {
     HANDSHAKE_MS = 3000,        /* ZMQ_HANDSHAKE_IVL of the broker */
@@ -24,7 +24,7 @@ enum {
 
 static testbed_t *bed;
 static char publish[300]; /* the broker's PUB */
-static neighbour_t *neighbour;
+static background_client_t *background;
 
 static void begin(void **state)
 {
@@ -35,15 +35,15 @@ static void begin(void **state)
              json_string_value(
                  json_object_get(json_array_get(json_object_get(status, "brokers"), 0), "pub")));
     json_decref(status);
-    neighbour = neighbour_start(bed);
+    background = background_client_start(bed);
 }
 
 /* The broker lives, serves, and has said so once in a while. */
 static void end(void)
 {
-    neighbour_end(&neighbour);
+    background_client_end(&background);
     assert_true(process_runs(&bed->cluster.broker));
-    assert_true(process_log_count(&bed->cluster, "broker.log", "peer.offence") < LINES_MAX);
+    assert_true(process_log_count(&bed->cluster, "broker.log", "peer.violation") < LINES_MAX);
 }
 
 /* What was done is in the log, in a line of its own that says who did it. */
@@ -51,8 +51,8 @@ static void expect_line(const char *text)
 {
     char line[2000];
     if (!process_log_last(&bed->cluster, "broker.log", text, line, sizeof line) ||
-        !strstr(line, " warn peer.offence address=127.0.0.1 peer=")) {
-        fail_msg("the broker's log has no line peer.offence ... %s", text);
+        !strstr(line, " warn peer.violation address=127.0.0.1 peer=")) {
+        fail_msg("the broker's log has no line peer.violation ... %s", text);
     }
 }
 
@@ -136,7 +136,7 @@ static void junk_before_the_handshake(void **state)
         send_and_leave(endpoint, http, sizeof http - 1);
         send_and_leave(endpoint, zmtp1, sizeof zmtp1);
         send_and_leave(endpoint, zmtp2, sizeof zmtp2);
-        neighbour_check(neighbour);
+        background_client_check(background);
     }
     end();
 }
@@ -252,7 +252,7 @@ static void routing_ids_of_peers_choice(void **state)
         raw_fabric_t fabric = {.peer = rogue};
         (void)raw_say(&fabric, hello, &hello);
     }
-    neighbour_check(neighbour);
+    background_client_check(background);
     raw_peer_destroy(&rogue);
     end();
 }
@@ -336,7 +336,7 @@ static void commands_after_the_handshake(void **state)
         (void)raw_send_frame(peer.peer, RAW_COMMAND | RAW_MORE, fabric_bytes_of(junk[i]));
         raw_fabric_close(&peer);
     }
-    neighbour_check(neighbour);
+    background_client_check(background);
     end();
 }
 
@@ -369,13 +369,13 @@ static void send_vectors(raw_fabric_t *peer)
     assert_true(target.count > 100);
 }
 
-/* Every vector as a frame, good and bad ones, from a stranger, a client and a worker. */
+/* Every vector as a frame, good and bad ones, from a unidentified, a client and a worker. */
 static void vectors_over_the_wire(void **state)
 {
     begin(state);
     uint64_t before = testbed_counter(bed->client, "malformed");
-    raw_fabric_t stranger = raw_fabric_connect(bed->cluster.url);
-    send_vectors(&stranger);
+    raw_fabric_t unidentified = raw_fabric_connect(bed->cluster.url);
+    send_vectors(&unidentified);
     raw_fabric_t client = raw_client(bed->cluster.url, 400);
     send_vectors(&client);
     raw_fabric_t worker = raw_worker(bed->cluster.url, 401);
@@ -387,7 +387,7 @@ static void vectors_over_the_wire(void **state)
     while (testbed_counter(bed->client, "malformed") < before + 200) {
         testbed_poll(deadline_ms, "the bad vectors to be counted");
     }
-    raw_fabric_close(&stranger);
+    raw_fabric_close(&unidentified);
     raw_fabric_close(&client);
     raw_fabric_close(&worker);
     raw_fabric_close(&again);
@@ -411,12 +411,12 @@ static void send_between_pings(const vector_t *vector, void *context)
     for (uint64_t sequence = 1001; sequence <= 1002; sequence++) {
         if (!raw_hear(peer, KIND_PONG, CLOSE_MS, &body) ||
             message_get_pong(&body, &pong) != FABRIC_OK || pong.sequence != sequence) {
-            fail_msg("%s: a neighbour was not handled", vector->name);
+            fail_msg("%s: a background was not handled", vector->name);
         }
     }
 }
 
-static void neighbours_in_a_frame(void **state)
+static void others_in_a_frame(void **state)
 {
     begin(state);
     raw_fabric_t peer = raw_client(bed->cluster.url, 410);
@@ -438,7 +438,7 @@ int main(void)
         {"frames_in_pieces", frames_in_pieces, TESTBED_SQLITE},
         {"commands_after_the_handshake", commands_after_the_handshake, TESTBED_SQLITE},
         {"vectors_over_the_wire", vectors_over_the_wire, TESTBED_SQLITE},
-        {"neighbours_in_a_frame", neighbours_in_a_frame, TESTBED_SQLITE},
+        {"others_in_a_frame", others_in_a_frame, TESTBED_SQLITE},
     };
     return testbed_run("bad_wire", tests, sizeof tests / sizeof tests[0]);
 }

@@ -7,7 +7,7 @@
  * The client is this process. To be under a clock of its own it runs itself again, with libfaketime
  * loaded. What it starts has clocks of its own: brokers and workers by the testbed, the database's
  * server because it is started while the environment names its clock. */
-#include "tests/lib/workload.h"
+#include "tests/checker/workload.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "tests/lib/fake_clock.h"
-#include "tests/lib/machine.h"
+#include "tests/harness/fake_clock.h"
+#include "tests/harness/machine.h"
 
 enum {
     RUN_MS = 350,        /* of load after each change of a clock */

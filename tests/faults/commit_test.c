@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "tests/lib/outage.h"
+#include "tests/harness/outage.h"
 
 enum {
     BETWEEN_MS = 100,
-    PATIENCE_MS = 20000,
+    WAIT_MAX_MS = 20000,
     LONG_MS = 2000, /* longer than the lease and than the patience with a call */
     STANDSTILL_MS = 300,
     KEPT_MS = 2000,
@@ -45,13 +45,13 @@ static bool lane_noticed(void *context)
 static void lose_batch(outage_t *outage, proxy_commit_t what, proxy_ending_t how)
 {
     loss_t loss = {.outage = outage, .what = what};
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     loss.broken = outage_log_lines(outage, "store.unavailable", "lane=0");
     do {
         testbed_poll(deadline_ms, "a batch whose commit is lost");
         loss.lost = proxy_lost_commits(outage->proxy, what);
         proxy_lose_commits(outage->proxy, what, 1, how);
-        assert_true(workload_run_until(outage->load, is_lost, &loss, PATIENCE_MS));
+        assert_true(workload_run_until(outage->load, is_lost, &loss, WAIT_MAX_MS));
     } while (!workload_run_until(outage->load, lane_noticed, &loss, LONG_MS));
     /* The server does not know that the connection is of no use, and keeps the locks of a transaction that
      * it saw no end of for two seconds. */
@@ -100,7 +100,7 @@ static void reset_in_batch(void **state)
         uint64_t accepted = proxy_accepted(outage->proxy);
         proxy_cut_after(outage->proxy, i % 3 ? PROXY_TO_SERVER : PROXY_TO_CLIENT,
                         (uint64_t)rand() % BATCH_BYTES, i % 2 ? PROXY_RESET : PROXY_CLOSE);
-        uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+        uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
         while (proxy_accepted(outage->proxy) == accepted) {
             outage_run(outage, 5);
             testbed_poll(deadline_ms, "a new connection");
@@ -214,7 +214,7 @@ static void cause_deadlock(outage_t *outage, MYSQL *other, MYSQL *observer)
     outage_execute(other, "BEGIN");
     outage_execute(other, "UPDATE ballast SET weight = weight + 1");
     lock_rows(other, "SELECT * FROM mailbox WHERE request_id > 0 FOR UPDATE");
-    assert_true(workload_run_until(outage->load, somebody_waits, observer, PATIENCE_MS));
+    assert_true(workload_run_until(outage->load, somebody_waits, observer, WAIT_MAX_MS));
     lock_rows(other, "SELECT * FROM writer FOR UPDATE");
     outage_execute(other, "ROLLBACK");
 }
@@ -234,7 +234,7 @@ static void deadlocked(void **state)
     outage_execute(other, fill);
     outage_execute(other, "SET SESSION innodb_lock_wait_timeout = 10");
     uint64_t before = count_deadlocks(observer);
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     uint32_t rounds = outage_rounds(5);
     while (count_deadlocks(observer) < before + rounds) {
         cause_deadlock(outage, other, observer);

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "bench/folder.h"
-#include "tests/lib/crash_points.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/folder.h"
+#include "tests/harness/crash_points.h"
+#include "tests/harness/testbed.h"
 
-enum { PATIENCE_MS = 60000 };
+enum { WAIT_MAX_MS = 60000 };
 
 /* Runs a program to its end. `line` gets its first line, on either output. Returns its status. */
 static int run_program(testbed_t *bed, const char *const *arguments, const char *const *environment,
@@ -21,7 +21,7 @@ static int run_program(testbed_t *bed, const char *const *arguments, const char 
     remove(log);
     assert_int_equal(process_start_with(arguments, environment, log, false, &reason, &process),
                      FABRIC_OK);
-    fabric_error_t error = process_wait(&process, PATIENCE_MS, &reason);
+    fabric_error_t error = process_wait(&process, WAIT_MAX_MS, &reason);
     assert_int_not_equal(error, FABRIC_ERROR_TIMEOUT);
     FILE *file = fopen(log, "r");
     line[0] = '\0';

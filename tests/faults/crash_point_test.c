@@ -14,15 +14,15 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "bench/status.h"
-#include "bench/stop.h"
+#include "tests/harness/cluster_status.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
-#include "tests/lib/crash_points.h"
-#include "tests/lib/machine.h"
-#include "tests/lib/workload.h"
+#include "tests/harness/crash_points.h"
+#include "tests/harness/machine.h"
+#include "tests/checker/workload.h"
 
 enum {
-    PATIENCE_MS = 180000,
+    WAIT_MAX_MS = 180000,
     READY_MS = 100, /* for a question that a broker may be dead for */
     LEASE_MS = 600, /* where a standby is to take over soon */
     INFLIGHT = 40,
@@ -60,7 +60,7 @@ static bool has_served_up_to(void *wanted)
 static void check_service(void)
 {
     uint64_t wanted = served() + SERVED;
-    if (!workload_run_until(load, has_served_up_to, &wanted, PATIENCE_MS)) {
+    if (!workload_run_until(load, has_served_up_to, &wanted, WAIT_MAX_MS)) {
         fail_msg("service does not resume");
     }
 }
@@ -92,7 +92,7 @@ static bool is_killed(const process_t *process)
 static bool dies(process_t *process)
 {
     reason_t reason = {{0}};
-    fabric_error_t error = process_wait(process, PATIENCE_MS, &reason);
+    fabric_error_t error = process_wait(process, WAIT_MAX_MS, &reason);
     return error && is_killed(process);
 }
 
@@ -105,13 +105,13 @@ static bool has_ended(void *context)
 /* Keeps the load up until the victim has ended, or this is over. */
 static void run_until(trial_t *trial, bool (*over)(trial_t *trial))
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     trial->over = over;
     trial->wanted = load ? served() + SERVED : 0;
     while (!load && !has_ended(trial)) {
         testbed_poll(deadline_ms, trial->crash);
     }
-    if (load && !workload_run_until(load, has_ended, trial, PATIENCE_MS)) {
+    if (load && !workload_run_until(load, has_ended, trial, WAIT_MAX_MS)) {
         fail_msg("%s: the process does not end, or service does not resume", trial->crash);
     }
 }

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 
 #include "core/clock.h"
-#include "tests/lib/machine.h"
-#include "tests/lib/outage.h"
+#include "tests/harness/machine.h"
+#include "tests/harness/outage.h"
 
 enum {
     BETWEEN_MS = 300,
@@ -17,7 +17,7 @@ enum {
     STANDSTILL_MS = 300,
     PATIENT_LEASE_MS = 3000, /* of who is not to notice a short freeze */
     PATIENT_IO_MS = 2000,
-    PATIENCE_MS = 20000,
+    WAIT_MAX_MS = 20000,
     CONNECTIONS_MAX = 64,
     FEW_CONNECTIONS = 10,
     EXIT_SOFTWARE = 70
@@ -234,7 +234,7 @@ static void fill_up(const outage_t *outage)
 static void crowd_out(outage_t *outage, MYSQL *administrator)
 {
     unsigned long ids[CONNECTIONS_MAX];
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     fill_up(outage);
     while (fillers.count < FEW_CONNECTIONS - 1) { /* one is the administrator's */
         size_t count = find_connections(administrator, ids);
@@ -295,7 +295,7 @@ static void put_copy_back(outage_t *outage)
 static void expect_loud_end(outage_t *outage)
 {
     process_t *broker = &outage->bed->cluster.broker;
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (process_runs(broker)) {
         outage_run(outage, 5);
         testbed_poll(deadline_ms, "the broker's end");
@@ -324,7 +324,7 @@ static void broker_forgotten(void **state)
     int64_t term = testbed_query_number(bed, "SELECT term FROM coordinator");
     testbed_kill(&bed->cluster.broker);
     testbed_restart_broker(bed);
-    outage_recover_within(outage, PATIENCE_MS);
+    outage_recover_within(outage, WAIT_MAX_MS);
     outage_run(outage, BETWEEN_MS);
     uint32_t openings = outage_log_lines(outage, "store.open", "");
     put_copy_back(outage);

@@ -4,7 +4,7 @@
  * The database lies on a small file system of this program's own: an ext4 in an unlinked file, mounted in a mount namespace
  * that nobody else sees. So it ends with the last process of the test, however that ends. A server that gives up on a full
  * disk is started again once there is room, as whatever watches over it would. */
-#include "tests/lib/workload.h"
+#include "tests/checker/workload.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,14 +118,14 @@ static bool server_start(void)
     if (mysql_root) {
         snprintf(root, sizeof root, "FABRIC_TEST_MYSQL_ROOT=%s", mysql_root);
     }
-    const char *const arguments[] = {"sh", "tests/lib/mariadb.sh", "run", folder, disk.option,
+    const char *const arguments[] = {"sh", "tests/harness/mariadb.sh", "run", folder, disk.option,
                                      NULL};
     const char *const environment[] = {mysql_root ? root : NULL, NULL};
     if (process_start_with(arguments, environment, log, false, &reason, &disk.server)) {
         return false;
     }
     uint64_t deadline_ms = clock_monotonic_ms() + START_MS;
-    while (!shell("sh tests/lib/mariadb.sh sql $DISK/db 'DO 1' 2>/dev/null")) {
+    while (!shell("sh tests/harness/mariadb.sh sql $DISK/db 'DO 1' 2>/dev/null")) {
         if (clock_monotonic_ms() > deadline_ms || !process_runs(&disk.server)) {
             (void)shell("tail -n 5 $DISK.log >&2; tail -n 20 $DISK/db/*.log >&2");
             return false;

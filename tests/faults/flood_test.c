@@ -6,12 +6,12 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
 #include "core/limits.h"
-#include "tests/lib/neighbour.h"
-#include "tests/lib/process_facts.h"
-#include "tests/lib/raw_fabric.h"
+#include "tests/harness/background_client.h"
+#include "tests/harness/process_facts.h"
+#include "tests/harness/raw_fabric.h"
 
 enum {
     CONNECTIONS = 2000,
@@ -23,7 +23,7 @@ enum {
 };
 
 static testbed_t *bed;
-static neighbour_t *neighbour;
+static background_client_t *background;
 static raw_peer_t *peers[CONNECTIONS];
 
 static void begin(void **state, const char *const *broker_arguments)
@@ -31,12 +31,12 @@ static void begin(void **state, const char *const *broker_arguments)
     bed = *state;
     bed->broker_arguments = broker_arguments;
     testbed_start(bed, 1);
-    neighbour = neighbour_start(bed);
+    background = background_client_start(bed);
 }
 
 static void end(void)
 {
-    neighbour_end(&neighbour);
+    background_client_end(&background);
     assert_true(process_runs(&bed->cluster.broker));
 }
 
@@ -69,7 +69,7 @@ static void many_connections(void **state)
             (void)raw_handshake(peers[i], "DEALER", fabric_bytes_of(""));
         }
     }
-    neighbour_check(neighbour);
+    background_client_check(background);
     assert_in_range(process_rss_kib(&bed->cluster.broker), 0, before_kib + 256 * KIB_PER_MIB);
     close_all();
     wait_for_descriptors(before + 5);
@@ -89,7 +89,7 @@ static void more_connections_than_descriptors(void **state)
     while (process_log_count(&bed->cluster, "broker.log", "broker.descriptors_exhausted") == 0) {
         testbed_poll(deadline_ms, "a line about descriptors");
     }
-    neighbour_check(neighbour);
+    background_client_check(background);
     close_all();
     wait_for_descriptors(before + 5);
     while (process_log_count(&bed->cluster, "broker.log", "broker.descriptors_available") == 0) {
@@ -116,9 +116,9 @@ static void more_peers_than_may_be(void **state)
     }
     assert_in_range(refused, PEERS_MAX,
                     PEERS_MAX +
-                        3); /* the worker, the neighbour and the test's client are peers, too */
+                        3); /* the worker, the background and the test's client are peers, too */
     assert_true(testbed_counter(bed->client, "refused") >= refused);
-    neighbour_check(neighbour);
+    background_client_check(background);
     for (size_t i = 0; i < 2 * PEERS_MAX; i++) {
         raw_fabric_close(&clients[i]);
     }
@@ -176,13 +176,13 @@ static void peers_that_never_read(void **state)
         pour(&peer, flood_of((void (*)(wire_writer_t *, const void *))message_put_hello, &hello),
              4);
         pour(&peer, flood_of((void (*)(wire_writer_t *, const void *))message_put_ping, &ping), 30);
-        neighbour_check(neighbour);
+        background_client_check(background);
         assert_in_range(process_rss_kib(&bed->cluster.broker), 0, before_kib + 512 * KIB_PER_MIB);
         raw_fabric_close(&peer);
     }
     wire_writer_destroy(&flood);
-    print_message("worst call of the neighbour: %llu ms\n",
-                  (unsigned long long)neighbour_worst_ms(neighbour));
+    print_message("worst call of the background: %llu ms\n",
+                  (unsigned long long)background_client_worst_ms(background));
     end();
 }
 
@@ -199,7 +199,7 @@ static void hellos_without_end(void **state)
         raw_fabric_t worker = raw_worker(bed->cluster.url, 20000 + i);
         raw_fabric_close(&worker);
     }
-    neighbour_check(neighbour);
+    background_client_check(background);
     assert_in_range(process_rss_kib(&bed->cluster.broker), 0, before_kib + 64 * KIB_PER_MIB);
     raw_fabric_close(&peer);
     end();
@@ -229,7 +229,7 @@ static void junk_subscriptions(void **state)
     assert_true(raw_send_frame(peer, 0, fabric_bytes(topic, sizeof topic)));
     assert_true(raw_is_closed(peer, RECOVER_MS)); /* nobody needs so long a topic */
     raw_peer_destroy(&peer);
-    neighbour_check(neighbour);
+    background_client_check(background);
     assert_in_range(process_rss_kib(&bed->cluster.broker), 0, before_kib + 64 * KIB_PER_MIB);
     end();
 }

@@ -4,17 +4,17 @@
 #include <stdio.h>
 
 #include "core/clock.h"
-#include "tests/lib/history.h"
-#include "tests/lib/machine.h"
-#include "tests/lib/proxy.h"
-#include "tests/lib/workload.h"
+#include "tests/checker/history.h"
+#include "tests/harness/machine.h"
+#include "tests/harness/proxy.h"
+#include "tests/checker/workload.h"
 
 enum {
     SHARDS = 300,
     LEASE_MS = 3000,    /* the default */
     TAKEOVER_MS = 1000, /* after that, as promised */
     MARGIN_MS = 500,    /* beyond it, until a thaw */
-    PATIENCE_MS = 90000,
+    WAIT_MAX_MS = 90000,
     WARM_MS = 500,
     HELD_MS = 100,
     ENTITIES_MAX = 24,    /* of the workload */
@@ -53,7 +53,7 @@ static void run_until(workload_t *load, bool (*done)(void *context), watch_t *wa
                       const char *missing)
 {
     watch->next_ms = 0;
-    if (!workload_run_until(load, done, watch, PATIENCE_MS)) {
+    if (!workload_run_until(load, done, watch, WAIT_MAX_MS)) {
         cluster_print_logs(&watch->bed->cluster, stderr);
         fail_msg("waited in vain for %s", missing);
     }
@@ -170,7 +170,7 @@ static void overdue_handler(void **state)
     static const char *const grace[] = {"--release-grace-ms", "10", NULL};
     static const char *const executors[] = {"--executors", "16", NULL};
     testbed_t *bed = *state;
-    workload_options_t options = {.timeout_ms = PATIENCE_MS,
+    workload_options_t options = {.timeout_ms = WAIT_MAX_MS,
                                   .entities = ENTITIES_MAX / 2,
                                   .inflight = ENTITIES_MAX / 6,
                                   .volatile_percent = WORKLOAD_NONE,

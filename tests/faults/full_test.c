@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
-#include "tests/lib/fold.h"
-#include "tests/lib/proxy.h"
-#include "tests/lib/testbed.h"
+#include "tests/checker/fold.h"
+#include "tests/harness/proxy.h"
+#include "tests/harness/testbed.h"
 
 enum {
     CALLS = 20000,

@@ -2,11 +2,11 @@
 #include <stdio.h>
 
 #include "core/clock.h"
-#include "tests/lib/workload.h"
+#include "tests/checker/workload.h"
 
 enum {
     SHARDS = 300,
-    PATIENCE_MS = 90000,
+    WAIT_MAX_MS = 90000,
     RUN_MS = 600,
     WORK_US = 2000, /* a kill finds handlers at work */
     RATE = 1500,
@@ -30,7 +30,7 @@ static bool replies_again(void *context)
 static void run_on(testbed_t *bed, workload_t *load, const char *what)
 {
     watch_t watch = {.bed = bed, .load = load, .replied = workload_counts(load).replied};
-    if (!workload_run_until(load, replies_again, &watch, PATIENCE_MS)) {
+    if (!workload_run_until(load, replies_again, &watch, WAIT_MAX_MS)) {
         cluster_print_logs(&bed->cluster, stderr);
         fail_msg("no more replies after %s", what);
     }
@@ -101,7 +101,7 @@ static void killed_home(void **state)
         workload_mark(load);
         testbed_kill(first ? &bed->cluster.broker : &bed->cluster.standby);
         watch.endpoint = first ? bed->cluster.standby_url : bed->cluster.url;
-        if (!workload_run_until(load, keeps_all, &watch, PATIENCE_MS)) {
+        if (!workload_run_until(load, keeps_all, &watch, WAIT_MAX_MS)) {
             fail_msg("the standby does not take over");
         }
         run_on(bed, load, "killed home");

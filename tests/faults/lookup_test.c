@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "tests/lib/outage.h"
-#include "tests/lib/probe_load.h"
+#include "tests/harness/outage.h"
+#include "tests/harness/probe_load.h"
 
 enum {
     CLIENT = 77,
     LATER = 1000, /* the first sequence of the client that comes later */
-    PATIENCE_MS = 60000,
+    WAIT_MAX_MS = 60000,
     CALLS = 500
 };
 
@@ -38,8 +38,8 @@ static fabric_client_t *open_client(testbed_t *bed, uint64_t first_sequence)
     fabric_client_options_t options = {.name = "late",
                                        .client_number = CLIENT,
                                        .first_sequence = first_sequence,
-                                       .connect_timeout_ms = PATIENCE_MS,
-                                       .call_timeout_ms = PATIENCE_MS};
+                                       .connect_timeout_ms = WAIT_MAX_MS,
+                                       .call_timeout_ms = WAIT_MAX_MS};
     assert_int_equal(fabric_client_open(bed->cluster.urls, &options, &client, &outcome), FABRIC_OK);
     return client;
 }
@@ -89,7 +89,7 @@ static void others_go_on_while_a_look_up_is_held_up(void **state)
     static const char *const arguments[] = {"--io-timeout-ms", "120000", NULL};
     testbed_t *bed = *state;
     outage_options_t options = {
-        .proxied = true, .broker_arguments = arguments, .load.timeout_ms = PATIENCE_MS};
+        .proxied = true, .broker_arguments = arguments, .load.timeout_ms = WAIT_MAX_MS};
     outage_t *outage = outage_start(bed, &options);
     fabric_call_key_t key = leave_call(bed);
     fabric_client_t *client = open_client(bed, LATER);
@@ -97,17 +97,17 @@ static void others_go_on_while_a_look_up_is_held_up(void **state)
                            .message = &probe_echo,
                            .request = &hello,
                            .key = key,
-                           .timeout_ms = PATIENCE_MS};
+                           .timeout_ms = WAIT_MAX_MS};
     proxy_hold(outage->proxy, LOOK_UP);
     memset(&late, 0, sizeof late);
     assert_int_equal(fabric_client_start(client, &again, late_ended, NULL, NULL), FABRIC_OK);
-    assert_true(workload_run_until(outage->load, is_held, outage, PATIENCE_MS));
+    assert_true(workload_run_until(outage->load, is_held, outage, WAIT_MAX_MS));
     goal_t goal = {outage, workload_counts(outage->load).durable + CALLS};
-    bool reached = workload_run_until(outage->load, is_reached, &goal, PATIENCE_MS / 2);
+    bool reached = workload_run_until(outage->load, is_reached, &goal, WAIT_MAX_MS / 2);
     (void)fabric_client_process(client);
     bool waited = !late.ended && proxy_held(outage->proxy) == 1;
     proxy_heal(outage->proxy);
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (!late.ended) {
         (void)fabric_client_wait(client, 20);
         testbed_poll(deadline_ms, "the answer to the late call");

@@ -9,9 +9,9 @@
 
 #include "core/address.h"
 #include "core/clock.h"
-#include "tests/lib/machine.h"
-#include "tests/lib/probe_load.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/machine.h"
+#include "tests/harness/probe_load.h"
+#include "tests/harness/testbed.h"
 
 enum {
     KILLS = 2,
@@ -20,7 +20,7 @@ enum {
     INFLIGHT = 12000, /* so that some 10,000 are in flight to one worker */
     WORK_US = 50,
     CALL_MS = 120000,
-    PATIENCE_MS = 120000,
+    WAIT_MAX_MS = 120000,
     RESTART_US_MAX = 1000000 /* 250 ms is promised */
 };
 
@@ -102,7 +102,7 @@ static void keep_busy(uint32_t wait_ms)
 
 static void run_until_ended(uint64_t calls)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     uint64_t wanted = load.ended + calls;
     while (load.ended < wanted) {
         keep_busy(20);
@@ -186,7 +186,7 @@ static void thousands_in_flight(void **state)
         marks[i] = kill_one(bed, i);
     }
     marks[kills].at_us = clock_monotonic_us();
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (load.open > 0 && clock_monotonic_ms() < deadline_ms) {
         (void)fabric_client_wait(load.client, 20);
     }

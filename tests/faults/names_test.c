@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "tests/lib/invocation.h"
-#include "tests/lib/names.h"
-#include "tests/lib/process_facts.h"
-#include "tests/lib/raw_peer.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/invocation.h"
+#include "tests/harness/names.h"
+#include "tests/harness/process_facts.h"
+#include "tests/harness/raw_peer.h"
+#include "tests/harness/testbed.h"
 
 enum {
     SILENCE_MS = 5000, /* longer than a lease, and than links wait before they connect anew */

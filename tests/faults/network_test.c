@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
-#include "tests/lib/machine.h"
-#include "tests/lib/proxy.h"
-#include "tests/lib/workload.h"
+#include "tests/harness/machine.h"
+#include "tests/harness/proxy.h"
+#include "tests/checker/workload.h"
 
 enum {
     LEASE_MS = 1000,

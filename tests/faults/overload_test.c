@@ -6,7 +6,7 @@
  * Handlers sleep, so the capacity is that of the executors. They sleep the longer the slower the machine is, so that it
  * can bear three times the capacity, and each bound on a time is stretched likewise.
  * FABRIC_FAULT_REPEAT: how many seconds the overload lasts. */
-#include "tests/lib/testbed.h"
+#include "tests/harness/testbed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "tests/lib/machine.h"
-#include "tests/lib/probe_load.h"
-#include "tests/lib/process_facts.h"
+#include "tests/harness/machine.h"
+#include "tests/harness/probe_load.h"
+#include "tests/harness/process_facts.h"
 
 enum {
     WORK_US = 8000,
@@ -28,7 +28,7 @@ enum {
     FACTOR = 3,
     CALL_MS = 4000,
     RECOVERY_MS = 30000, /* the promise */
-    PATIENCE_MS = 60000,
+    WAIT_MAX_MS = 60000,
     RSS_GROWTH_KIB_MAX = 64 * 1024,
     SAMPLE_MS = 250,
     WINDOW_US = 100000 /* of latencies at the end */
@@ -136,7 +136,7 @@ static double run_closed(loop_t *loop, uint32_t ms)
     }
     double seconds = (double)(clock_monotonic_us() - begin_us) / 1e6;
     double rate = (double)loop->tally.done / seconds;
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (loop->tally.open > 0 && clock_monotonic_ms() < deadline_ms) {
         (void)fabric_client_wait(loop->bed->client, 20);
     }
@@ -282,7 +282,7 @@ static void overload(testbed_t *bed, const fabric_message_type_t *message)
     sample(&loop);
     double goodput = run_open(&loop, FACTOR * capacity, overload_seconds());
     uint64_t recovery_ms = recover(&loop, usual_us);
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (loop.tally.open > 0 && clock_monotonic_ms() < deadline_ms) {
         (void)fabric_client_wait(bed->client, 20);
     }
@@ -316,7 +316,7 @@ static void volatile_overload(void **state)
 
 static void wait_for_calls(loop_t *loop)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (loop->tally.open > 0) {
         if (clock_monotonic_ms() > deadline_ms) {
             fail_msg("%u calls do not end", loop->tally.open);
@@ -421,7 +421,7 @@ static void uncollected_completions(void **state)
     for (uint64_t i = 0; i < OPEN_MAX; i++) {
         assert_int_equal(start_call(&loop, "lazy", i % ENTITIES), FABRIC_OK);
     }
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (testbed_counter(usual, "ended") < OPEN_MAX) {
         testbed_poll(deadline_ms, "the ends of all calls");
     }

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "tests/lib/machine.h"
-#include "tests/lib/workload.h"
+#include "tests/harness/machine.h"
+#include "tests/checker/workload.h"
 
 enum {
     LEASE_MS = 1000,

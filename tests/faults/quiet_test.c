@@ -1,6 +1,6 @@
 /* No fault at all: the anomalies of such systems live in healthy clusters too, and a checker that cries
  * wolf there is worth nothing. */
-#include "tests/lib/workload.h"
+#include "tests/checker/workload.h"
 
 enum { RUN_MS = 4000 };
 

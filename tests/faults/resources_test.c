@@ -8,14 +8,14 @@
 #include <sys/wait.h>
 
 #include "core/clock.h"
-#include "tests/lib/invocation.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/invocation.h"
+#include "tests/harness/testbed.h"
 
 enum {
     DESCRIPTORS_MAX = 40, /* enough for each program */
     THREADS_MAX = 10,     /* likewise */
     LOADER_FAILED = 127,  /* the program's libraries were not found */
-    PATIENCE_MS = 30000,
+    WAIT_MAX_MS = 30000,
     ARGUMENTS_MAX = 16
 };
 
@@ -131,7 +131,7 @@ static bool gets_ready(const char *store, unsigned count, bool descriptors)
     reason_t reason = {{0}};
     process_t broker = PROCESS_NONE;
     size_t used = descriptors ? 3 : 0;
-    uint64_t deadline_ms = clock_monotonic_ms() + 2 * PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + 2 * WAIT_MAX_MS;
     if (descriptors) {
         limit_descriptors(count, arguments);
     }
@@ -147,11 +147,11 @@ static bool gets_ready(const char *store, unsigned count, bool descriptors)
                                         invocation_path(bed, "little.log", log), true, &reason,
                                         &broker),
                      FABRIC_OK);
-    bool ready = process_read_line(&broker, PATIENCE_MS, line, sizeof line) == FABRIC_OK;
+    bool ready = process_read_line(&broker, WAIT_MAX_MS, line, sizeof line) == FABRIC_OK;
     while (!ready && process_runs(&broker)) {
         testbed_poll(deadline_ms, "the end of a broker");
     }
-    process_stop(&broker, PATIENCE_MS);
+    process_stop(&broker, WAIT_MAX_MS);
     if (!WIFEXITED(broker.status) || (ready && WEXITSTATUS(broker.status) != 0)) {
         folder_print_end(bed->folder, "little.log", stderr);
         fail_msg("%u %s: the broker ended with status %d", count,

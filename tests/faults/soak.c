@@ -19,10 +19,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
-#include "tests/lib/process_facts.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/process_facts.h"
+#include "tests/harness/testbed.h"
 
 enum {
     MINUTES_DEFAULT = 5,

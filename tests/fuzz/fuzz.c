@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/vectors.h"
+#include "tests/harness/vectors.h"
 
 enum { PIECE_WORDS = FUZZ_WORDS_MAX, NUMBER_SHARDS = 200, NUMBER_WIDE = 240 };
 

@@ -7,18 +7,18 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tests/lib/vectors.h"
+#include "tests/harness/vectors.h"
 #include "worker/link.h"
 
 enum { ENDPOINTS = 2, SHARDS = 64, STOPS_MAX = 64, EVENTS_MAX = 4096 };
 
-typedef struct reign {
+typedef struct ownership {
     bool any;
     token_t begun;   /* the newest token that an executor was told */
     bool confirmed;  /* its entities are stopped */
     bool stop_asked; /* by WORK_STOP */
     work_source_t source;
-} reign_t;
+} ownership_t;
 
 typedef struct world {
     link_t *link;
@@ -28,7 +28,7 @@ typedef struct world {
     uint64_t connection;               /* of the last hello */
     bool welcomed[LINK_ENDPOINTS_MAX]; /* one was delivered on the present connection */
     uint64_t hello_on[LINK_ENDPOINTS_MAX];
-    reign_t reigns[SHARDS];
+    ownership_t ownerships[SHARDS];
     wire_writer_t map;
 } world_t;
 
@@ -42,10 +42,10 @@ static const link_config_t config = {
     .executors = 2,
 };
 
-static reign_t *reign_of(world_t *w, shard_id_t shard)
+static ownership_t *ownership_of(world_t *w, shard_id_t shard)
 {
     uint16_t number = shard_id_number(shard);
-    return shard_id_group(shard) == 1 && number < SHARDS ? &w->reigns[number] : NULL;
+    return shard_id_group(shard) == 1 && number < SHARDS ? &w->ownerships[number] : NULL;
 }
 
 /* ---- what the link says and wants ---- */
@@ -66,12 +66,12 @@ static void read_message(world_t *w, uint32_t endpoint, wire_reader_t *body)
     assert_true(w->welcomed[endpoint]);
     if (kind == KIND_RELEASED) {
         assert_int_equal(message_get_released(body, &released), FABRIC_OK);
-        reign_t *reign = reign_of(w, (shard_id_t){(uint32_t)released.shard});
+        ownership_t *ownership = ownership_of(w, (shard_id_t){(uint32_t)released.shard});
         token_t token = {released.home_epoch, released.owner_sequence};
-        bool live = reign && reign->any && reign->source.endpoint == endpoint &&
-                    reign->source.connection == w->hello_on[endpoint] &&
-                    token_equal(reign->begun, token);
-        assert_true(!live || reign->confirmed);
+        bool live = ownership && ownership->any && ownership->source.endpoint == endpoint &&
+                    ownership->source.connection == w->hello_on[endpoint] &&
+                    token_equal(ownership->begun, token);
+        assert_true(!live || ownership->confirmed);
     }
 }
 
@@ -97,13 +97,14 @@ static void pull_frames(world_t *w)
 static void pull_work(world_t *w)
 {
     for (work_t *work = link_next_work(w->link); work; work = link_next_work(w->link)) {
-        reign_t *reign = reign_of(w, work->shard);
+        ownership_t *ownership = ownership_of(w, work->shard);
         assert_in_range(work->executor, 0, config.executors - 1);
-        if (work->kind == WORK_BEGIN && reign) {
-            assert_true(!reign->any || token_less(reign->begun, work->token));
-            *reign = (reign_t){.any = true, .begun = work->token, .source = work->source};
-        } else if (work->kind == WORK_STOP && reign && token_equal(reign->begun, work->token)) {
-            reign->stop_asked = true;
+        if (work->kind == WORK_BEGIN && ownership) {
+            assert_true(!ownership->any || token_less(ownership->begun, work->token));
+            *ownership = (ownership_t){.any = true, .begun = work->token, .source = work->source};
+        } else if (work->kind == WORK_STOP && ownership &&
+                   token_equal(ownership->begun, work->token)) {
+            ownership->stop_asked = true;
         }
         assert_true(work->kind != WORK_DELIVERIES || work->count > 0);
         work_destroy(&work);
@@ -183,18 +184,18 @@ static void structured(world_t *w, uint32_t endpoint)
 static void executor(world_t *w)
 {
     uint16_t number = fuzz_byte(&w->input) % SHARDS;
-    reign_t *reign = &w->reigns[number];
+    ownership_t *ownership = &w->ownerships[number];
     work_output_t *output;
-    if (reign->stop_asked && !reign->confirmed) {
-        output = work_output_new(OUTPUT_STOPPED, reign->source);
+    if (ownership->stop_asked && !ownership->confirmed) {
+        output = work_output_new(OUTPUT_STOPPED, ownership->source);
         output->shard = shard_id_make(1, number);
-        output->token = reign->begun;
-        reign->confirmed = true;
+        output->token = ownership->begun;
+        ownership->confirmed = true;
     } else {
         message_result_t result = {.shard = shard_id_make(1, number).value,
-                                   .home_epoch = reign->begun.home_epoch,
-                                   .owner_sequence = reign->begun.owner_sequence};
-        output = work_output_new(OUTPUT_RESULTS, reign->source);
+                                   .home_epoch = ownership->begun.home_epoch,
+                                   .owner_sequence = ownership->begun.owner_sequence};
+        output = work_output_new(OUTPUT_RESULTS, ownership->source);
         message_put_result(&output->results, &result);
         output->count = 1;
     }

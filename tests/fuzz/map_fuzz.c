@@ -5,7 +5,7 @@
 
 #include "core/shard_map.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/lib/vectors.h"
+#include "tests/harness/vectors.h"
 
 enum { PIECES_MAX = 16 };
 

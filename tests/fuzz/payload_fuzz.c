@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "tests/fuzz/payload.h"
-#include "tests/lib/samples.h"
-#include "tests/lib/vectors.h"
+#include "tests/unit/samples.h"
+#include "tests/harness/vectors.h"
 
 static const char *const names[] = {"Empty", "Item", "Order", "All"};
 enum { NAMES = sizeof names / sizeof names[0] };

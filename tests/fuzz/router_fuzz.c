@@ -1,6 +1,6 @@
 /* The router under a string of events, in one of two ways, as the first byte says.
  *
- * Even: between well-behaved clients, workers, store and coordinator (tests/lib/router_model.h, which
+ * Even: between well-behaved clients, workers, store and coordinator (tests/unit/router_model.h, which
  * check all that must hold) there are four peers that say anything but their names.
  *
  * Odd: those four alone, also with hellos of whatever content, and a store that rejects, fails and loads.
@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tests/lib/router_model.h"
-#include "tests/lib/vectors.h"
+#include "tests/unit/router_model.h"
+#include "tests/harness/vectors.h"
 
-enum { PEERS = 4, IDS_MAX = 4096, STRANGER = 77, STRANGE_RUNNER = 240, STEPS_MAX = 3000 };
+enum { PEERS = 4, IDS_MAX = 4096, UNIDENTIFIED = 77, STRANGE_RUNNER = 240, STEPS_MAX = 3000 };
 
 typedef struct row {
     uint64_t id;
@@ -191,7 +191,7 @@ static void hello(world_t *w)
         unsigned runner = STRANGE_RUNNER + (w->model ? 0 : who / 2 % 3);
         driver_worker_hello(w->driver, peer, runner, ++w->connection, who / 16);
     } else {
-        driver_client_hello(w->driver, peer, STRANGER + who / 2 % 3, ++w->connection);
+        driver_client_hello(w->driver, peer, UNIDENTIFIED + who / 2 % 3, ++w->connection);
     }
 }
 
@@ -317,7 +317,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t item[] = {0x92, 0xa2, 'a', 'b', 7};
     static const uint8_t runner[16] = {STRANGE_RUNNER};
-    static const uint8_t client[16] = {STRANGER};
+    static const uint8_t client[16] = {UNIDENTIFIED};
     static const uint8_t types[] = "\x91\x95\xa5Other\xa7"
                                    "default\x04\x01\x91\x95\xa3"
                                    "Add\xc3\xc2\x92\xa1I\x90\x92\xa1I\x90";

@@ -7,11 +7,11 @@
 
 #include "core/limits.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/lib/session_check.h"
-#include "tests/lib/session_driver.h"
-#include "tests/lib/vectors.h"
+#include "tests/unit/session_check.h"
+#include "tests/unit/session_driver.h"
+#include "tests/harness/vectors.h"
 
-enum { CALLS_MAX = 512, PENDING_MAX = 32, BROKERS = 2, ACTIONS_MAX = 1024, PATIENCE_MS = 500 };
+enum { CALLS_MAX = 512, PENDING_MAX = 32, BROKERS = 2, ACTIONS_MAX = 1024, WAIT_MAX_MS = 500 };
 
 typedef struct fate {
     bool durable;
@@ -158,7 +158,7 @@ static void submit(world_t *w)
     if (w->calls == CALLS_MAX) {
         return;
     }
-    uint64_t timeout_ms = how & 32 ? 1 : PATIENCE_MS;
+    uint64_t timeout_ms = how & 32 ? 1 : WAIT_MAX_MS;
     w->fates[++w->calls] = (fate_t){.durable = how & 1, .deadline_ms = w->d->now_ms + timeout_ms};
     uint32_t flags = (how & 1 ? REQUEST_DURABLE : 0u) | (how & 2 ? REQUEST_TELL : 0u) |
                      (how & 4 ? REQUEST_WANT_ACCEPTED : 0u);
@@ -239,7 +239,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (fuzz_left(&w->input) > 0) {
         step(w);
     }
-    advance(w, PATIENCE_MS + 1);
+    advance(w, WAIT_MAX_MS + 1);
     for (uint64_t i = 1; i <= w->calls; i++) {
         assert_true(w->fates[i].ended);
     }

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "tests/lib/raw_fabric.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/raw_fabric.h"
+#include "tests/harness/testbed.h"
 
 enum { SOON_MS = 10000 };
 

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/lib/invocation.h"
+#include "tests/harness/invocation.h"
 
 enum { ROW_ARGUMENTS = 8, LONG_SIZE = 300 };
 

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tests/lib/invocation.h"
+#include "tests/harness/invocation.h"
 
 static invocation_t invocation;
 

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "tests/lib/probe_load.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/probe_load.h"
+#include "tests/harness/testbed.h"
 
-enum { PATIENCE_MS = 90000, ENTITIES = 64, INFLIGHT = 256, KILLS = 5, SHARDS = 300 };
+enum { WAIT_MAX_MS = 90000, ENTITIES = 64, INFLIGHT = 256, KILLS = 5, SHARDS = 300 };
 
 static probe_load_t load;
 
@@ -101,8 +101,8 @@ static void volatile_is_unknown(void **state)
     fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "volatile"),
                           .message = &probe_volatile_hold,
                           .request = &gate,
-                          .timeout_ms = PATIENCE_MS};
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+                          .timeout_ms = WAIT_MAX_MS};
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     size_t started = 0;
     ended.count = 0;
     testbed_start(bed, 1);
@@ -115,7 +115,7 @@ static void volatile_is_unknown(void **state)
         testbed_poll(deadline_ms, "the start of a handler");
     }
     testbed_kill(&bed->cluster.broker);
-    deadline_ms = clock_monotonic_ms() + PATIENCE_MS / 2; /* not its own deadline ends it */
+    deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS / 2; /* not its own deadline ends it */
     while (ended.count == 0) {
         (void)fabric_client_wait(bed->client, 5);
         testbed_poll(deadline_ms, "the end of a volatile call");
@@ -141,7 +141,7 @@ static void stopped_and_restarted(void **state)
     load = (probe_load_t){
         .client = bed->client, .prefix = "call", .entities = ENTITIES, .inflight = INFLIGHT};
     probe_load_run(&load, INFLIGHT);
-    process_stop(&bed->cluster.broker, PATIENCE_MS);
+    process_stop(&bed->cluster.broker, WAIT_MAX_MS);
     assert_int_equal(bed->cluster.broker.status, 0);
     testbed_restart_broker(bed);
     probe_load_run(&load, INFLIGHT);
@@ -154,7 +154,7 @@ static void stopped_and_restarted(void **state)
 static void wait_homes(testbed_t *bed, const char *endpoint, int wanted)
 {
     char incarnation[33];
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (testbed_shards_kept(bed, endpoint, incarnation) != wanted) {
         testbed_poll(deadline_ms, "the homes of a broker");
         probe_load_step(&load, 5);
@@ -168,8 +168,8 @@ static void check_redirect(testbed_t *bed)
     probe_text_t reply;
     fabric_outcome_t outcome = {0};
     fabric_client_t *client = NULL;
-    fabric_client_options_t options = {.connect_timeout_ms = PATIENCE_MS};
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    fabric_client_options_t options = {.connect_timeout_ms = WAIT_MAX_MS};
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     assert_int_equal(fabric_client_open(bed->cluster.standby_url, &options, &client, NULL),
                      FABRIC_OK);
     fabric_error_t error = FABRIC_ERROR_RUNNER_NOT_REGISTERED;

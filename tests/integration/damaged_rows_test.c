@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/testbed.h"
 
 enum { WORKERS = 1, GOOD = 3 };
 

@@ -11,9 +11,9 @@
 #include <sqlite3.h>
 
 #include "core/limits.h"
-#include "tests/lib/invocation.h"
-#include "tests/lib/mariadb.h"
-#include "tests/lib/probe_load.h"
+#include "tests/harness/invocation.h"
+#include "tests/harness/mariadb.h"
+#include "tests/harness/probe_load.h"
 
 enum { PATH_SIZE = INVOCATION_PATH_SIZE };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/testbed.h"
+#include "tests/harness/testbed.h"
 
 enum { LINE_SIZE = 400, LINES_MAX = 20, PATH_SIZE = FOLDER_PATH_SIZE + 100, STEP_MS = 120000 };
 

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
-#include "tests/lib/probe_load.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/probe_load.h"
+#include "tests/harness/testbed.h"
 
-enum { PATIENCE_MS = 30000 };
+enum { WAIT_MAX_MS = 30000 };
 
 static const probe_text_t hello = {"hello"};
 
@@ -35,14 +35,14 @@ static void start(testbed_t *bed, call_t *call, const char *id,
                           .message = message,
                           .request = request,
                           .tell = tell,
-                          .timeout_ms = PATIENCE_MS};
+                          .timeout_ms = WAIT_MAX_MS};
     *call = (call_t){0};
     assert_int_equal(fabric_client_start(bed->client, &what, call_ended, call, NULL), FABRIC_OK);
 }
 
 static void finish(testbed_t *bed, call_t *call)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + 2 * PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + 2 * WAIT_MAX_MS;
     while (!call->ended) {
         (void)fabric_client_wait(bed->client, 20);
         if (clock_monotonic_ms() > deadline_ms || stop_requested()) {
@@ -54,7 +54,7 @@ static void finish(testbed_t *bed, call_t *call)
 /* Waits until so many handlers of an entity have started. */
 static void wait_started(testbed_t *bed, const char *id, size_t wanted)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     for (;;) {
         probe_starts_t starts = probe_starts_read(bed->folder);
         size_t count = probe_starts_count(&starts, id);
@@ -189,7 +189,7 @@ static void kept_until_a_worker_comes(void **state)
     fabric_outcome_t outcome = {0};
     static call_t kept;
     testbed_start(bed, 1); /* the type gets known */
-    process_stop(&bed->cluster.workers[0], PATIENCE_MS);
+    process_stop(&bed->cluster.workers[0], WAIT_MAX_MS);
     start(bed, &kept, "kept", &probe_echo, &hello, false);
     assert_int_equal(fabric_client_ask(bed->client, fabric_entity(PROBE_TYPE, "kept"),
                                        &probe_volatile_echo, &hello, NULL, &outcome),
@@ -251,7 +251,7 @@ static void tells_do_not_wait(void **state)
 static void wait_for_event(const testbed_t *bed, const char *code)
 {
     char path[FOLDER_PATH_SIZE + 32];
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     snprintf(path, sizeof path, "%s/worker-0.log", bed->cluster.folder);
     for (bool found = false; !found; testbed_poll(deadline_ms, code)) {
         char line[1024];

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/lib/testbed.h"
+#include "tests/harness/testbed.h"
 
 enum { LINE_SIZE = 4000, PATH_SIZE = FOLDER_PATH_SIZE + 100, STEP_MS = 120000 };
 

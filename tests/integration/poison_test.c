@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "tests/lib/probe_load.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/probe_load.h"
+#include "tests/harness/testbed.h"
 
 enum {
-    PATIENCE_MS = 60000,
+    WAIT_MAX_MS = 60000,
     ENTITIES = 64,
     INFLIGHT = 256,
     WORKERS = 2,
@@ -41,7 +41,7 @@ static void ask(testbed_t *bed, const char *id, const fabric_message_type_t *mes
     fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, id),
                           .message = message,
                           .request = request,
-                          .timeout_ms = 2 * PATIENCE_MS};
+                          .timeout_ms = 2 * WAIT_MAX_MS};
     assert_int_equal(fabric_client_start(bed->client, &call, on_end, asked, NULL), FABRIC_OK);
 }
 
@@ -52,7 +52,7 @@ static asked_t poison, behind, held;
 /* Keeps the load up, and as many workers, until the poison has ended. The number of workers that died. */
 static unsigned supervise(testbed_t *bed)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (!poison.ended) {
         probe_load_step(&load, 5);
         unsigned running = 0;
@@ -73,7 +73,7 @@ static unsigned supervise(testbed_t *bed)
 
 static void wait_for(testbed_t *bed, const asked_t *asked)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (!asked->ended) {
         (void)fabric_client_wait(bed->client, 20);
         assert_true(clock_monotonic_ms() < deadline_ms);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "tests/lib/invocation.h"
+#include "tests/harness/invocation.h"
 
 enum {
     START_MS = 30000,

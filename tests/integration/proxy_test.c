@@ -1,6 +1,6 @@
 /* The tests' proxy itself: each fault that it injects is seen by a client and a server, and only when
  * asked for; COMMITs and their answers are lost for certain, as a real server shows. */
-#include "tests/lib/proxy.h"
+#include "tests/harness/proxy.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,9 +20,9 @@
 
 #include "core/clock.h"
 #include "mysql/mysql_url.h"
-#include "tests/lib/mariadb.h"
+#include "tests/harness/mariadb.h"
 
-enum { PATIENCE_MS = 20000, QUIET_MS = 60, DELAY_MS = 150, BIG_BYTES = 3 << 20, ROUNDS = 5 };
+enum { WAIT_MAX_MS = 20000, QUIET_MS = 60, DELAY_MS = 150, BIG_BYTES = 3 << 20, ROUNDS = 5 };
 
 static char missing_server[256];
 
@@ -111,7 +111,7 @@ static void expect(int socket, const char *text)
     char got[64] = "";
     size_t size = 0;
     while (size < strlen(text)) {
-        assert_true(is_readable(socket, PATIENCE_MS));
+        assert_true(is_readable(socket, WAIT_MAX_MS));
         ssize_t more = recv(socket, got + size, sizeof got - 1 - size, 0);
         assert_true(more > 0);
         size += (size_t)more;
@@ -123,7 +123,7 @@ static void expect(int socket, const char *text)
 static void expect_end(int socket, proxy_ending_t how)
 {
     char byte;
-    assert_true(is_readable(socket, PATIENCE_MS));
+    assert_true(is_readable(socket, WAIT_MAX_MS));
     ssize_t got = recv(socket, &byte, 1, 0);
     assert_int_equal(got, how == PROXY_CLOSE ? 0 : -1);
     assert_true(got == 0 || errno == ECONNRESET);
@@ -178,7 +178,7 @@ static void forwards_much(void **state)
         if (put_bytes > 0) {
             continue;
         }
-        assert_true(is_readable(ends.server, PATIENCE_MS));
+        assert_true(is_readable(ends.server, WAIT_MAX_MS));
         ssize_t got = recv(ends.server, bytes, sizeof bytes, 0);
         assert_true(got > 0);
         for (size_t i = 0; i < (size_t)got; i++) {
@@ -198,7 +198,7 @@ static void delays(void **state)
     put(ends.server, "answer");
     expect(ends.client, "answer");
     assert_true(clock_monotonic_ms() - start_ms >= DELAY_MS - 1);
-    proxy_delay(ends.proxy, PROXY_BOTH, PATIENCE_MS * 10);
+    proxy_delay(ends.proxy, PROXY_BOTH, WAIT_MAX_MS * 10);
     put(ends.client, "request");
     expect_quiet(ends.server);
     proxy_heal(ends.proxy);
@@ -421,7 +421,7 @@ static void loses_commits(void **state)
     lose(PROXY_LOSE_ANSWER, PROXY_STALL);
     lose(PROXY_LOSE_COMMIT, PROXY_STALL);
     proxy_heal(database.proxy);
-    uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t until_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (proxy_connections(database.proxy) > 0 && clock_monotonic_ms() < until_ms) {
         poll(NULL, 0, 1); /* the server says goodbye when it gets round to it */
     }

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/lib/invocation.h"
-#include "tests/lib/mariadb.h"
+#include "tests/harness/invocation.h"
+#include "tests/harness/mariadb.h"
 
 enum { RECIPE_SIZE = 2000, LINE_SIZE = 400, URL_SIZE = 512 };
 

@@ -7,9 +7,9 @@
 
 #include "core/clock.h"
 #include "core/log.h"
-#include "tests/lib/invocation.h"
-#include "tests/lib/machine.h"
-#include "tests/lib/mariadb.h"
+#include "tests/harness/invocation.h"
+#include "tests/harness/machine.h"
+#include "tests/harness/mariadb.h"
 
 enum { REFUSED_MS = 500, LINE_MS = 60000 };
 

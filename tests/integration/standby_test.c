@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "tests/lib/invocation.h"
+#include "tests/harness/invocation.h"
 
-enum { PATIENCE_MS = 90000, SHARDS = 300 };
+enum { WAIT_MAX_MS = 90000, SHARDS = 300 };
 
 static invocation_t invocation;
 
@@ -37,7 +37,7 @@ static json_t *status_at(testbed_t *bed, const char *url)
 static json_t *own_words(const char *url)
 {
     fabric_client_t *client = NULL;
-    fabric_client_options_t options = {.connect_timeout_ms = PATIENCE_MS};
+    fabric_client_options_t options = {.connect_timeout_ms = WAIT_MAX_MS};
     assert_int_equal(fabric_client_open(url, &options, &client, NULL), FABRIC_OK);
     json_t *status = testbed_status(client);
     fabric_client_close(&client);
@@ -46,7 +46,7 @@ static json_t *own_words(const char *url)
 
 static void wait_for_state(const char *url, const char *wanted)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     for (bool is = false; !is; testbed_poll(deadline_ms, wanted)) {
         json_t *status = own_words(url);
         is = strcmp(json_string_value(json_object_get(status, "state")), wanted) == 0;
@@ -57,7 +57,7 @@ static void wait_for_state(const char *url, const char *wanted)
 /* Waits until the home says that all shards have healthy owners. */
 static void wait_for_owners(const char *home)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     for (size_t healthy = 0; healthy < SHARDS; testbed_poll(deadline_ms, "owners")) {
         size_t index;
         json_t *shard;
@@ -149,7 +149,7 @@ static void a_type_that_a_standby_does_not_know_yet_is_found(void **state)
     bed->broker_arguments = lease;
     testbed_start_pair(bed, 1);
     wait_for_state(bed->cluster.standby_url, "standby");
-    process_stop(&bed->cluster.workers[0], PATIENCE_MS);
+    process_stop(&bed->cluster.workers[0], WAIT_MAX_MS);
     bed->options.module = "../examples/counter/counter.so";
     testbed_add_worker(bed);
     wait_for_owners(bed->cluster.url);

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bench/stop.h"
+#include "tests/harness/stop.h"
 #include "core/clock.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/testbed.h"
 
-enum { PATIENCE_MS = 30000, OTHERS = 40 };
+enum { WAIT_MAX_MS = 30000, OTHERS = 40 };
 
 /* Restarts the broker with a trigger on the insertion into a table; `condition` is true of the rows that are refused. */
 static void start_refusing(testbed_t *bed, const char *table, const char *condition)
@@ -52,7 +52,7 @@ static void start(testbed_t *bed, call_t *call, const char *id, const char *text
                           .message = &probe_echo,
                           .request = &request,
                           .tell = tell,
-                          .timeout_ms = PATIENCE_MS};
+                          .timeout_ms = WAIT_MAX_MS};
     snprintf(request.text, sizeof request.text, "%s", text);
     *call = (call_t){0};
     assert_int_equal(fabric_client_start(bed->client, &what, call_ended, call, NULL), FABRIC_OK);
@@ -60,7 +60,7 @@ static void start(testbed_t *bed, call_t *call, const char *id, const char *text
 
 static const fabric_outcome_t *finish(testbed_t *bed, const call_t *call)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + 2 * PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + 2 * WAIT_MAX_MS;
     while (!call->ended) {
         (void)fabric_client_wait(bed->client, 20);
         if (clock_monotonic_ms() > deadline_ms || stop_requested()) {

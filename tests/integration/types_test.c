@@ -8,9 +8,9 @@
 #include "core/address.h"
 #include "core/clock.h"
 #include "examples/counter/counter.h"
-#include "tests/lib/invocation.h"
+#include "tests/harness/invocation.h"
 
-enum { PATIENCE_MS = 60000, SHARDS = 300, ASK_MS = 4000, DELIVERIES_MAX = 12 };
+enum { WAIT_MAX_MS = 60000, SHARDS = 300, ASK_MS = 4000, DELIVERIES_MAX = 12 };
 
 #define COUNTER_MODULE "../examples/counter/counter.so"
 #define PROBE_MODULE   "../tests/probe_module.so"
@@ -165,7 +165,7 @@ static void each_module_gets_half_of_the_shards(void **state)
     assert_in_range(lines, 1, 4);
     assert_int_equal(testbed_counter(bed->client, "pending"), 2);
     /* A new owner is tried at once, whatever the pause has grown to. */
-    process_stop(&bed->cluster.workers[1], PATIENCE_MS);
+    process_stop(&bed->cluster.workers[1], WAIT_MAX_MS);
     testbed_wait_ready(bed, 1);
     testbed_wait_drained(bed);
     assert_int_equal(testbed_counter(bed->client, "dead_letters"), 0);
@@ -185,7 +185,7 @@ static void a_type_that_nobody_brings_is_named(void **state)
     testbed_start(bed, 0);
     add_worker(bed, COUNTER_MODULE, "counter-worker");
     testbed_wait_ready(bed, 1);
-    process_stop(&bed->cluster.workers[0], PATIENCE_MS);
+    process_stop(&bed->cluster.workers[0], WAIT_MAX_MS);
     assert_int_equal(ask(bed, "Counter", "x", &counter_peek, NULL, &outcome),
                      FABRIC_ERROR_RUNNER_UNAVAILABLE);
     expect_text(outcome.text, waits);

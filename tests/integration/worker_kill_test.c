@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "core/clock.h"
-#include "tests/lib/machine.h"
-#include "tests/lib/probe_load.h"
-#include "tests/lib/testbed.h"
+#include "tests/harness/machine.h"
+#include "tests/harness/probe_load.h"
+#include "tests/harness/testbed.h"
 
 enum {
-    PATIENCE_MS = 60000,
+    WAIT_MAX_MS = 60000,
     ENTITIES = 64,
     INFLIGHT = 256,
     KILLS_MAX = 30,
@@ -252,7 +252,7 @@ static void frozen_beyond_its_lease(void **state)
 
 static void waits_for_end(process_t *process)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (process_runs(process)) {
         probe_load_step(&load, 20);
         if (clock_monotonic_ms() > deadline_ms) {
@@ -306,7 +306,7 @@ static void joins(void **state)
         testbed_add_worker(bed);
         testbed_wait_ready(bed, workers);
         /* The newcomer is healthy before all its shards have come to it. */
-        uint64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+        uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
         for (;;) {
             probe_load_run(&load, 1);
             read_owners(bed, &after);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "tests/lib/simulation.h"
+#include "tests/simulation/simulation.h"
 
 #define SECONDS_DEFAULT 30
 #define RARE_SEEDS      400 /* in which also what is rare must have happened */
@@ -66,7 +66,7 @@ static void print_result(const simulation_result_t *r)
            (ull)r->dead_letters);
 }
 
-static void test_calm(void **state)
+static void calm(void **state)
 {
     (void)state;
     simulation_result_t result;
@@ -77,7 +77,7 @@ static void test_calm(void **state)
     }
 }
 
-static void test_same_seed_same_trace(void **state)
+static void same_seed_same_trace(void **state)
 {
     (void)state;
     simulation_result_t first, second, other;
@@ -117,7 +117,7 @@ static uint64_t first_seed(uint64_t wanted)
 }
 
 /* FABRIC_SIMULATION_SEEDS of them, or as many as fit into FABRIC_SIMULATION_SECONDS. */
-static void test_seeds(void **state)
+static void seeds(void **state)
 {
     (void)state;
     uint64_t wanted = number_from("FABRIC_SIMULATION_SEEDS", 0);
@@ -153,7 +153,7 @@ static void check_seed(uint64_t seed)
 }
 
 /* The holder of the term read its lease row again and again, and never the shards. */
-static void test_takeover_with_a_slow_store(void **state)
+static void takeover_with_a_slow_store(void **state)
 {
     (void)state;
     check_seed(79);
@@ -161,13 +161,13 @@ static void test_takeover_with_a_slow_store(void **state)
 
 /* A call that was sent before its shard was known stood as predecessor for calls that it had itself
  * overtaken. */
-static void test_order_of_calls_before_their_type_is_known(void **state)
+static void order_of_calls_before_their_type_is_known(void **state)
 {
     (void)state;
     check_seed(1858);
 }
 
-static void test_one_seed(void **state)
+static void one_seed(void **state)
 {
     (void)state;
     simulation_result_t result;
@@ -179,13 +179,13 @@ static void test_one_seed(void **state)
 int main(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(test_calm),
-        cmocka_unit_test(test_same_seed_same_trace),
-        cmocka_unit_test(test_takeover_with_a_slow_store),
-        cmocka_unit_test(test_order_of_calls_before_their_type_is_known),
-        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(calm),
+        cmocka_unit_test(same_seed_same_trace),
+        cmocka_unit_test(takeover_with_a_slow_store),
+        cmocka_unit_test(order_of_calls_before_their_type_is_known),
+        cmocka_unit_test(seeds),
     };
-    const struct CMUnitTest one[] = {cmocka_unit_test(test_one_seed)};
+    const struct CMUnitTest one[] = {cmocka_unit_test(one_seed)};
     signal(SIGABRT, on_abort);
     if (number_from("FABRIC_SIMULATION_SEED", 0)) {
         return cmocka_run_group_tests(one, NULL, NULL);

@@ -1,0 +1,178 @@
+/* The coordinator actor: see coordinator_zmq.h. */
+#include "broker/coordinator/coordinator_zmq.h"
+
+#include <stdlib.h>
+#include <zmq.h>
+
+#include "core/clock.h"
+#include "core/crash_point.h"
+#include "core/log.h"
+
+/* `cause`: why it is not, in the database's words. */
+static void note_available(coordinator_actor_t *self, bool available, fabric_error_t error,
+                           const char *cause)
+{
+    if (self->available == available) {
+        return;
+    }
+    self->available = available;
+    if (available) {
+        log_event(LOG_INFO_LEVEL, "store.available", log_text("connection", "coordinator"));
+    } else {
+        log_event(LOG_WARN_LEVEL, "store.unavailable", log_text("connection", "coordinator"),
+                  log_text("error", fabric_error_name(error)), log_text("cause", cause));
+    }
+}
+
+/* A connection that failed may be dead; a new one tells. */
+static void reopen(coordinator_actor_t *self)
+{
+    if (self->store) {
+        return;
+    }
+    reason_t reason = {{0}};
+    fabric_error_t error = store_open(self->drivers, &self->options, &reason, &self->store);
+    if (error) {
+        note_available(self, false, error, reason.text);
+    }
+}
+
+/* A changing call is done, and its effects are not out. */
+static void pass_crash_points(coordinator_call_kind_t kind)
+{
+    if (kind == COORDINATOR_TAKE_TERM) {
+        CRASH_POINT(TERM_TAKEN);
+    } else if (kind == COORDINATOR_TAKE_HOMES) {
+        CRASH_POINT(HOMES_TAKEN);
+    } else if (kind == COORDINATOR_PUT_GROUP) {
+        CRASH_POINT(GROUP_PUT_AFTER);
+    } else if (kind == COORDINATOR_PUT_TYPE) {
+        CRASH_POINT(TYPE_PUT_AFTER);
+    } else if (kind == COORDINATOR_PUT_RUNNER) {
+        CRASH_POINT(RUNNER_PUT_AFTER);
+    }
+}
+
+/* Makes the next store call. false when there is none to make now. */
+static bool run_call(coordinator_actor_t *self)
+{
+    coordinator_call_t call;
+    if (!coordinator_next_call(self->core, clock_monotonic_ms(), &call)) {
+        return false;
+    }
+    reopen(self);
+    fabric_error_t error = coordinator_run_call(self->core, &call, self->store, clock_monotonic_ms);
+    if (error == FABRIC_ERROR_STORE_UNAVAILABLE || error == FABRIC_ERROR_STORE_UNKNOWN) {
+        note_available(self, false, error, self->store ? store_error_text(self->store, error) : "");
+        store_close(&self->store);
+    } else if (!error) {
+        note_available(self, true, FABRIC_OK, NULL);
+        pass_crash_points(call.kind);
+    }
+    return true;
+}
+
+static void send_effects(coordinator_actor_t *self, void *pipe)
+{
+    coordinator_effect_t effect;
+    while (coordinator_next_effect(self->core, &effect)) {
+        pipe_send(pipe, &effect, sizeof effect);
+    }
+}
+
+/* false: stop. */
+static bool take_operations(coordinator_actor_t *self, void *pipe)
+{
+    coordinator_operation_t operation;
+    while (pipe_take(pipe, &operation, sizeof operation)) {
+        switch (operation.kind) {
+        case COORDINATOR_ORDER:
+            coordinator_order(self->core, &operation.order, clock_monotonic_ms());
+            free(operation.order.types);
+            break;
+        case COORDINATOR_LOADED:
+            coordinator_loaded(self->core, clock_monotonic_ms());
+            break;
+        case COORDINATOR_STOP:
+            self->leave = operation.leave;
+            return false;
+        }
+        send_effects(self, pipe); /* placement goes out before any store call */
+    }
+    return true;
+}
+
+static void leave(coordinator_actor_t *self)
+{
+    reopen(self);
+    if (!self->store) {
+        return;
+    }
+    CRASH_POINT(LEAVE_BEFORE);
+    fabric_error_t error = self->store->driver->broker_leave(self->store, self->config.incarnation);
+    CRASH_POINT(LEAVE_AFTER);
+    if (error) { /* the others find out by its silence */
+        log_event(LOG_WARN_LEVEL, "broker.leave_failed",
+                  log_text("error", fabric_error_name(error)),
+                  log_text("cause", store_error_text(self->store, error)));
+    }
+}
+
+static void run_coordinator(void *context, void *pipe)
+{
+    coordinator_actor_t *self = context;
+    while (take_operations(self, pipe)) {
+        bool called = run_call(self);
+        coordinator_tick(self->core, clock_monotonic_ms());
+        send_effects(self, pipe);
+        uint64_t now_ms = clock_monotonic_ms();
+        uint64_t deadline_ms = coordinator_next_deadline(self->core, now_ms);
+        uint64_t wait_ms = !called && deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+        zmq_pollitem_t item = {.socket = pipe, .events = ZMQ_POLLIN};
+        zmq_poll(&item, 1, wait_ms < 1000 ? (long)wait_ms : 1000);
+    }
+    if (self->leave) {
+        leave(self);
+    }
+    store_close(&self->store);
+}
+
+fabric_error_t coordinator_actor_start(coordinator_actor_t *self, void *zmq,
+                                       const coordinator_config_t *config,
+                                       const store_driver_t *const *drivers,
+                                       const store_options_t *options, store_t **store)
+{
+    *self = (coordinator_actor_t){
+        .config = *config, .drivers = drivers, .options = *options, .available = true};
+    self->core = coordinator_new(config, clock_monotonic_ms());
+    self->store = *store;
+    fabric_error_t error = actor_start(&self->actor, zmq, run_coordinator, self);
+    if (error) {
+        coordinator_destroy(&self->core);
+        self->store = NULL;
+        return error;
+    }
+    *store = NULL;
+    return FABRIC_OK;
+}
+
+void coordinator_actor_send(coordinator_actor_t *self, const coordinator_operation_t *operation)
+{
+    pipe_send(self->actor.pipe, operation, sizeof *operation);
+}
+
+void coordinator_actor_stop(coordinator_actor_t *self, bool leave_store)
+{
+    if (!self->actor.pipe) {
+        return;
+    }
+    coordinator_operation_t stop = {.kind = COORDINATOR_STOP, .leave = leave_store};
+    coordinator_actor_send(self, &stop);
+    actor_join(&self->actor);
+    coordinator_effect_t effect;
+    while (pipe_take(self->actor.pipe, &effect, sizeof effect)) {
+        coordinator_effect_clear(&effect);
+    }
+    actor_close(&self->actor);
+    coordinator_destroy(&self->core);
+}

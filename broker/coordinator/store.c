@@ -1,0 +1,142 @@
+/* Running the coordinator's calls against a store. */
+#include "broker/coordinator/coordinator.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Everything that a list brought, with copies of what its views showed. */
+typedef struct gathered {
+    coordinator_results_t results;
+    void *items;
+    size_t room;
+    uint8_t **copies;
+    size_t copy_count, copy_room;
+} gathered_t;
+
+static void *more(void *items, size_t *room, size_t count, size_t size)
+{
+    if (count < *room) {
+        return items;
+    }
+    *room = *room ? *room * 2 : 16;
+    items = realloc(items, *room * size);
+    if (!items) {
+        abort();
+    }
+    return items;
+}
+
+static fabric_bytes_t copy(gathered_t *gathered, fabric_bytes_t bytes)
+{
+    gathered->copies = more(gathered->copies, &gathered->copy_room, gathered->copy_count,
+                            sizeof *gathered->copies);
+    uint8_t *data = malloc(bytes.size + 1);
+    if (!data) {
+        abort();
+    }
+    if (bytes.size > 0) {
+        memcpy(data, bytes.data, bytes.size);
+    }
+    gathered->copies[gathered->copy_count++] = data;
+    return fabric_bytes(data, bytes.size);
+}
+
+static void clear(gathered_t *gathered)
+{
+    for (size_t i = 0; i < gathered->copy_count; i++) {
+        free(gathered->copies[i]);
+    }
+    free(gathered->copies);
+    free(gathered->items);
+}
+
+static void visit_broker(void *context, const store_broker_t *broker)
+{
+    gathered_t *g = context;
+    store_broker_t *items = g->items =
+        more(g->items, &g->room, g->results.broker_count, sizeof *items);
+    items[g->results.broker_count++] = *broker;
+    g->results.brokers = items;
+}
+
+static void visit_shard(void *context, const store_shard_t *shard)
+{
+    gathered_t *g = context;
+    store_shard_t *items = g->items =
+        more(g->items, &g->room, g->results.shard_count, sizeof *items);
+    items[g->results.shard_count++] = *shard;
+    g->results.shards = items;
+}
+
+static void visit_group(void *context, uint16_t number, fabric_bytes_t name)
+{
+    gathered_t *g = context;
+    coordinator_group_t *items = g->items =
+        more(g->items, &g->room, g->results.group_count, sizeof *items);
+    coordinator_group_t *group = &items[g->results.group_count++];
+    group->number = number;
+    snprintf(group->name, sizeof group->name, "%.*s", (int)name.size, (const char *)name.data);
+    g->results.groups = items;
+}
+
+static void visit_type(void *context, const store_type_t *type)
+{
+    gathered_t *g = context;
+    store_type_t *items = g->items = more(g->items, &g->room, g->results.type_count, sizeof *items);
+    items[g->results.type_count++] =
+        (store_type_t){copy(g, type->name), type->group, copy(g, type->description)};
+    g->results.types = items;
+}
+
+static void visit_runner(void *context, const store_runner_t *runner)
+{
+    gathered_t *g = context;
+    store_runner_t *items = g->items =
+        more(g->items, &g->room, g->results.runner_count, sizeof *items);
+    items[g->results.runner_count++] = *runner;
+    g->results.runners = items;
+}
+
+static fabric_error_t run(const coordinator_call_t *call, store_t *store, gathered_t *g)
+{
+    const store_driver_t *driver = store->driver;
+    switch (call->kind) {
+    case COORDINATOR_RENEW:
+        return driver->broker_renew(store, call->self);
+    case COORDINATOR_LIST_BROKERS:
+        return driver->broker_list(store, visit_broker, g);
+    case COORDINATOR_READ_TERM:
+        return driver->coordinator_read(store, &g->results.coordinator);
+    case COORDINATOR_TAKE_TERM:
+        return driver->coordinator_take(store, &call->before, call->self, &g->results.term);
+    case COORDINATOR_TAKE_HOMES:
+        return driver->take_homes(store, call->term, call->self, call->living, call->living_count);
+    case COORDINATOR_LIST_SHARDS:
+        return driver->shard_list(store, visit_shard, g);
+    case COORDINATOR_LIST_GROUPS:
+        return driver->group_list(store, visit_group, g);
+    case COORDINATOR_LIST_TYPES:
+        return driver->type_list(store, visit_type, g);
+    case COORDINATOR_LIST_RUNNERS:
+        return driver->runner_list(store, visit_runner, g);
+    case COORDINATOR_PUT_GROUP:
+        return driver->group_put(store, call->term, call->self, call->name, &g->results.group);
+    case COORDINATOR_PUT_TYPE:
+        return driver->type_put(store, call->term, call->self, &call->type);
+    case COORDINATOR_PUT_RUNNER:
+        return driver->runner_put(store, call->term, call->self, &call->runner);
+    case COORDINATOR_REMOVE_RUNNER:
+        return driver->runner_remove(store, call->term, call->self, call->runner.incarnation);
+    }
+    return FABRIC_ERROR_INTERNAL;
+}
+
+fabric_error_t coordinator_run_call(coordinator_t *coordinator, const coordinator_call_t *call,
+                                    store_t *store, uint64_t (*clock)(void))
+{
+    gathered_t gathered = {0};
+    fabric_error_t error = store ? run(call, store, &gathered) : FABRIC_ERROR_STORE_UNAVAILABLE;
+    coordinator_answer(coordinator, error, &gathered.results, clock());
+    clear(&gathered);
+    return error;
+}

@@ -1,0 +1,124 @@
+/* Damaged rows: what a loaded row must be to be a message, and what becomes of one that is not. Somebody may have edited it by
+ * hand, or a disk may have lost bits. Such a row is set aside: it ends as a dead letter with its cause, and no entity ever sees
+ * it; everything beside it goes on.
+ */
+#include <stdio.h>
+
+#include "broker/router/router_state.h"
+#include "core/address.h"
+
+static bool name_is_bad(fabric_bytes_t name)
+{
+    return name.size == 0 || name.size > LIMIT_NAME_BYTES_MAX;
+}
+
+/* What the row says by itself. */
+static const char *fault_of_fields(const store_message_t *stored)
+{
+    if (name_is_bad(stored->type) || name_is_bad(stored->entity) || name_is_bad(stored->tag)) {
+        return "entity type, id or tag is empty or over 255 bytes";
+    }
+    if (stored->payload.size > LIMIT_PAYLOAD_BYTES_MAX ||
+        stored->headers.size > LIMIT_HEADER_BYTES_MAX ||
+        stored->traceparent.size > LIMIT_TRACEPARENT_BYTES_MAX) {
+        return "payload, headers or traceparent is over its limit";
+    }
+    if (!(stored->flags & REQUEST_DURABLE) || stored->flags & ~(uint32_t)REQUEST_FLAGS) {
+        return "its flags are those of no durable message";
+    }
+    const char *text = NULL;
+    if (headers_check(stored->headers, &text)) {
+        return text;
+    }
+    return stored->deliver_at_ms < 0 ? "its time of delivery is negative" : NULL;
+}
+
+/* Whether tag and payload suit the type is left to the worker that gets the message: the description known here may be an
+ * older or a newer one than that of the rows. A type that is not known here may be registered yet: see router_result.c.
+ */
+static const char *fault_by_type(router_t *router, const store_message_t *stored)
+{
+    const known_type_t *type = type_find(router, stored->type);
+    return type && type->group != shard_id_group(stored->shard)
+               ? "its shard is in another group than its entity type"
+               : NULL;
+}
+
+const char *row_fault(router_t *router, const store_message_t *stored)
+{
+    if (stored->id.value == 0 || id_is_too_high(router, stored->id)) {
+        return "its request id is 0, or ahead of the time and of all that brokers have made";
+    }
+    if (!shard_find(router, stored->shard)) {
+        return "it is in a shard that does not exist";
+    }
+    const char *text = fault_of_fields(stored);
+    if (text) {
+        return text;
+    }
+    if (address_shard_number(stored->entity, router->config.shards_per_group) !=
+        shard_id_number(stored->shard)) {
+        return "its shard is not the one of its entity id";
+    }
+    return fault_by_type(router, stored);
+}
+
+static void note_damage(router_t *router, const store_message_t *stored, const char *cause)
+{
+    router->counters.damaged++;
+    if (router->damage_count == ROUTER_DAMAGES_MAX) {
+        return; /* the counter has it */
+    }
+    router_damage_t *damage = &router->damages[router->damage_count++];
+    *damage = (router_damage_t){.id = stored->id, .shard = stored->shard};
+    snprintf(damage->cause, sizeof damage->cause, "%s", cause);
+}
+
+bool router_next_damage(router_t *router, router_damage_t *damage)
+{
+    if (router->damage_count == 0) {
+        return false;
+    }
+    *damage = router->damages[0];
+    memmove(router->damages, router->damages + 1, --router->damage_count * sizeof *damage);
+    return true;
+}
+
+/* It waits in its lane like a result, but belongs to no entity. */
+void row_set_aside(router_t *router, message_t *message, const char *cause)
+{
+    char text[LIMIT_TEXT_BYTES_MAX];
+    int size = snprintf(text, sizeof text, "damaged row: %s", cause);
+    store_reply_t reply = {
+        .id = message->stored.id,
+        .shard = message->stored.shard,
+        .status = STATUS_DEFECT,
+        .error = FABRIC_ERROR_DEAD_LETTER,
+        .payload = fabric_bytes(text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1)};
+    message_set_reply(message, &reply);
+    message->state = MESSAGE_RESULT;
+    message->entity = NULL;
+    router->counters.pending++;
+    router->counters.dead_letters++;
+    message_add(router, message);
+    unended_add(router, message);
+    batch_add_reply(router, message);
+    batch_add_dead_letter(router, message, FABRIC_ERROR_DEAD_LETTER);
+    note_damage(router, &message->stored, cause);
+}
+
+bool stored_reply_is_sound(router_t *router, const store_message_t *stored,
+                           const store_reply_t *reply)
+{
+    bool ok = reply->status == STATUS_OK && reply->error == FABRIC_OK && reply->code == 0;
+    bool failure = reply->status == STATUS_FAILURE && reply->error == FABRIC_ERROR_ENTITY_FAILURE;
+    bool defect = reply->status == STATUS_DEFECT && reply->error != 0 &&
+                  (uint32_t)fabric_error_from_number(reply->error) == reply->error;
+    if ((ok || failure || defect) && reply->payload.size <= LIMIT_PAYLOAD_BYTES_MAX) {
+        return true;
+    }
+    note_damage(
+        router, stored,
+        "its reply has a status, error and code that do not belong together, or is too long");
+    return false;
+}

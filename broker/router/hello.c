@@ -1,0 +1,348 @@
+/* Handshakes: hellos of clients and workers, and the welcome or refusal that answers them. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "broker/router/router_state.h"
+#include "broker/router/runner_id.h"
+
+enum { LIVE_HEARTBEATS = 3 }; /* a client that was heard within so many lives */
+
+void peer_refuse(router_t *router, peer_t *peer, fabric_error_t error, const char *text)
+{
+    message_refused_t refused = {.error = (uint64_t)error, .text = fabric_bytes_of(text)};
+    message_put_refused(peer_writer(router, peer), &refused);
+    router->counters.refused++;
+    violation(router, peer, error, text);
+}
+
+static void welcome(router_t *router, peer_t *peer, uint64_t connection, uint32_t heartbeat_ms)
+{
+    const router_config_t *config = &router->config;
+    wire_writer_t map = {0};
+    shard_map_encode_snapshot(router->map, &map);
+    message_welcome_t message = {
+        .protocol = LIMIT_PROTOCOL_VERSION,
+        .cluster_id = fabric_bytes(config->cluster_id, sizeof config->cluster_id),
+        .cluster_name = fabric_bytes_of(config->cluster_name),
+        .broker = fabric_bytes(config->incarnation.bytes, sizeof config->incarnation.bytes),
+        .connection = connection,
+        .shards_per_group = config->shards_per_group,
+        .lease_ms = config->lease_ms,
+        .heartbeat_ms = heartbeat_ms,
+        .pub_endpoint = fabric_bytes_of(config->pub_endpoint),
+        .map = wire_writer_bytes(&map),
+    };
+    message_put_welcome(peer_writer(router, peer), &message);
+    wire_writer_destroy(&map);
+}
+
+/* Whether the peer may talk to this cluster at all; says why not and refuses otherwise. */
+static bool check_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
+{
+    const router_config_t *config = &router->config;
+    char text[512];
+    if (hello->protocol_min > LIMIT_PROTOCOL_VERSION ||
+        hello->protocol_max < LIMIT_PROTOCOL_VERSION) {
+        snprintf(text, sizeof text, "this broker speaks protocol version %d",
+                 LIMIT_PROTOCOL_VERSION);
+        peer_refuse(router, peer, FABRIC_ERROR_UNSUPPORTED_VERSION, text);
+        return false;
+    }
+    bool foreign_id =
+        hello->cluster_id.size > 0 &&
+        !fabric_bytes_equal(hello->cluster_id,
+                            fabric_bytes(config->cluster_id, sizeof config->cluster_id));
+    bool foreign_name =
+        hello->cluster_name.size > 0 &&
+        !fabric_bytes_equal(hello->cluster_name, fabric_bytes_of(config->cluster_name));
+    if (foreign_id || foreign_name) {
+        snprintf(text, sizeof text, "this broker belongs to cluster '%s'%s", config->cluster_name,
+                 foreign_name ? "" : " with another id");
+        peer_refuse(router, peer, FABRIC_ERROR_FOREIGN_CLUSTER, text);
+        return false;
+    }
+    if (hello->incarnation.size != 16 || hello->connection == 0 ||
+        hello->name.size > LIMIT_NAME_BYTES_MAX) {
+        peer_refuse(
+            router, peer, FABRIC_ERROR_MALFORMED_MESSAGE,
+            "a hello needs an incarnation of 16 bytes, a connection number and a short name");
+        return false;
+    }
+    return true;
+}
+
+static incarnation_t incarnation_of(const message_hello_t *hello)
+{
+    incarnation_t incarnation;
+    memcpy(incarnation.bytes, hello->incarnation.data, sizeof incarnation.bytes);
+    return incarnation;
+}
+
+/* A hello whose number is not larger than that of an earlier one of the same process. On the connection that counts it is the
+ * same hello once more, which has the same answer. From elsewhere it may be late, of a connection that is gone, or of somebody
+ * who does not count: neither disturbs the connection that counts. True: it is welcome.
+ */
+static bool hello_again(router_t *router, peer_t *peer, bool counts, uint64_t number,
+                        uint64_t known)
+{
+    if (counts && number == known) {
+        return true;
+    }
+    char text[128];
+    snprintf(text, sizeof text,
+             "this process has said hello with connection number %" PRIu64 ": say a larger one",
+             known);
+    router->counters.refused++;
+    peer->retired = !counts;
+    message_refused_t refused = {.error = FABRIC_ERROR_OUTDATED_CONNECTION,
+                                 .text = fabric_bytes_of(text)};
+    message_put_refused(peer_writer(router, peer), &refused);
+    return false;
+}
+
+/* ---- clients ---- */
+
+/* Whether another process is connected under this number and lives. A dead one is noticed by what it is sent, or by its silence,
+ * so the newcomer's next try succeeds.
+ */
+static bool number_is_taken(router_t *router, const client_t *client, const peer_t *newcomer,
+                            incarnation_t incarnation)
+{
+    peer_t *peer = client->peer;
+    uint64_t silent_after_ms = LIVE_HEARTBEATS * (uint64_t)router->config.client_heartbeat_ms;
+    if (!peer || peer == newcomer || incarnation_equal(client->incarnation, incarnation) ||
+        router->now_ms - peer->heard_ms > silent_after_ms) {
+        return false;
+    }
+    map_version_t version = shard_map_version(router->map);
+    message_put_pong(peer_writer(router, peer),
+                     &(message_pong_t){0, version.term, version.sequence});
+    return true;
+}
+
+static void client_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
+{
+    if (hello->client_number == 0) {
+        peer_refuse(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE, "a client needs a number");
+        return;
+    }
+    incarnation_t incarnation = incarnation_of(hello);
+    client_t *client = client_find(router, hello->client_number);
+    if (!client) {
+        client = client_add(router, hello->client_number);
+    } else if (incarnation_equal(client->incarnation, incarnation) &&
+               hello->connection <= client->connection) {
+        if (hello_again(router, peer, client->peer == peer, hello->connection,
+                        client->connection)) {
+            welcome(router, peer, hello->connection, router->config.client_heartbeat_ms);
+        }
+        return;
+    } else if (number_is_taken(router, client, peer, incarnation)) {
+        peer_refuse(router, peer, FABRIC_ERROR_BUSY,
+                    "another process is connected under this client number");
+        return;
+    }
+    if (peer->client != client) {
+        peer_detach(router, peer); /* one peer after the other under one routing id */
+    }
+    if (client->peer && client->peer != peer) {
+        client->peer->retired = true;
+        client_leave(router, client);
+    }
+    if (!incarnation_equal(client->incarnation, incarnation)) {
+        client_ends_life(client);
+    }
+    client->incarnation = incarnation;
+    client->connection = hello->connection;
+    peer->retired = false;
+    client_return(router, client, peer);
+    welcome(router, peer, hello->connection, router->config.client_heartbeat_ms);
+}
+
+/* ---- workers ---- */
+
+typedef struct type_names {
+    char names[LIMIT_TYPES_MAX][256];
+    uint32_t count;
+} type_names_t;
+
+/* Reads one type, whose name must be a new one. */
+static bool check_type(wire_reader_t *reader, type_names_t *seen)
+{
+    type_description_t *description = NULL;
+    if (type_description_parse(reader, &description)) {
+        return false;
+    }
+    bool is_new = true;
+    for (uint32_t i = 0; i < seen->count && is_new; i++) {
+        is_new = strcmp(seen->names[i], description->name) != 0;
+    }
+    memcpy(seen->names[seen->count++], description->name, sizeof description->name);
+    type_description_destroy(&description);
+    return is_new;
+}
+
+static bool check_types(fabric_bytes_t types)
+{
+    type_names_t seen = {.count = 0};
+    wire_reader_t reader = wire_reader(types);
+    uint32_t count = wire_get_array(&reader);
+    bool good = !reader.failed && count <= LIMIT_TYPES_MAX;
+    for (uint32_t i = 0; i < count && good; i++) {
+        good = check_type(&reader, &seen);
+    }
+    return good && wire_finish(&reader) == FABRIC_OK;
+}
+
+static void copy_name(char name[256], fabric_bytes_t bytes)
+{
+    for (size_t i = 0; i < bytes.size; i++) {
+        name[i] = bytes.data[i] >= 0x20 && bytes.data[i] < 0x7f ? (char)bytes.data[i] : '?';
+    }
+    name[bytes.size] = '\0';
+}
+
+static runner_t *runner_add(router_t *router, incarnation_t id)
+{
+    runner_t *runner = calloc(1, sizeof *runner);
+    if (!runner) {
+        abort();
+    }
+    runner->incarnation = id;
+    runner->state = RUNNER_ADMITTING;
+    HASH_ADD(by_incarnation, router->runners, incarnation, sizeof runner->incarnation, runner);
+    return runner;
+}
+
+/* The types were checked. */
+static void keep_type_names(runner_t *runner, fabric_bytes_t types)
+{
+    wire_reader_t reader = wire_reader(types);
+    uint32_t count = wire_get_array(&reader);
+    type_description_t *description = NULL;
+    for (uint32_t i = 0; i < count && !type_description_parse(&reader, &description); i++) {
+        uint8_t size = (uint8_t)strlen(description->name);
+        wire_append(&runner->types, &size, 1);
+        wire_append(&runner->types, description->name, size);
+        type_description_destroy(&description);
+    }
+}
+
+static void ask_admission(router_t *router, const runner_t *runner, fabric_bytes_t types)
+{
+    router_order_t order = {.kind = ROUTER_ADMIT,
+                            .runner = runner->incarnation,
+                            .weight = runner->weight,
+                            .types_size = types.size};
+    memcpy(order.name, runner->name, sizeof order.name);
+    order.types = malloc(types.size + 1);
+    if (!order.types) {
+        abort();
+    }
+    memcpy(order.types, types.data, types.size);
+    order_add(router, &order);
+}
+
+static void runner_connect(runner_t *runner, peer_t *peer)
+{
+    if (runner->peer && runner->peer != peer) {
+        runner->peer->retired = true;
+        runner->peer->runner = NULL;
+    }
+    runner->peer = peer;
+    runner->unreachable = false;
+    peer->retired = false;
+    peer->runner = runner;
+}
+
+static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
+{
+    if (!check_types(hello->types) || hello->weight > 1000000 || hello->window == 0 ||
+        hello->window > 1000000) {
+        peer_refuse(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE,
+                    "a worker's types, weight or window are malformed, or a type is given twice");
+        return;
+    }
+    if (router->draining) {
+        peer_refuse(router, peer, FABRIC_ERROR_SHUTTING_DOWN, "this broker is stopping");
+        return;
+    }
+    incarnation_t id = runner_id_of(incarnation_of(hello));
+    runner_t *runner = runner_find(router, id);
+    if (runner && hello->connection <= runner->connection) {
+        if (hello_again(router, peer, runner->peer == peer, hello->connection,
+                        runner->connection) &&
+            runner->state != RUNNER_ADMITTING) {
+            welcome(router, peer, hello->connection, router->config.worker_heartbeat_ms);
+        }
+        return;
+    }
+    if (peer->runner != runner) {
+        peer_detach(router, peer); /* one peer after the other under one routing id */
+    }
+    bool known = runner != NULL;
+    if (!known) {
+        runner = runner_add(router, id);
+        runner->weight = (uint32_t)hello->weight;
+        copy_name(runner->name, hello->name);
+        keep_type_names(runner, hello->types);
+    }
+    runner->window = (uint32_t)hello->window;
+    runner->connection = hello->connection;
+    runner_connect(runner, peer);
+    if (!known) {
+        ask_admission(router, runner, hello->types);
+    } else if (runner->state != RUNNER_ADMITTING) {
+        if (runner->state == RUNNER_MISSING) {
+            runner->state = RUNNER_JOINED;
+        }
+        runner->next_ping_ms = router->now_ms;
+        welcome(router, peer, hello->connection, router->config.worker_heartbeat_ms);
+        runner_rejoined(router, runner);
+    }
+}
+
+void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t error,
+                     const char *text, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    runner_t *runner = runner_find(router, incarnation);
+    if (!runner || runner->state != RUNNER_ADMITTING) {
+        return; /* it went away meanwhile */
+    }
+    if (error) {
+        peer_refuse(router, runner->peer, error, text);
+        runner->peer->runner = NULL;
+        runner->peer = NULL;
+        runner_lost(router, runner);
+        return;
+    }
+    runner->state = RUNNER_JOINED;
+    runner->next_ping_ms = now_ms;
+    runner->peer->heard_ms = now_ms; /* its lease begins now, however long admission took */
+    welcome(router, runner->peer, runner->connection, router->config.worker_heartbeat_ms);
+    router_order_t order = {
+        .kind = ROUTER_RUNNER_JOINED, .runner = incarnation, .weight = runner->weight};
+    memcpy(order.name, runner->name, sizeof order.name);
+    order_add(router, &order);
+    runner_rejoined(router, runner);
+}
+
+void hello_received(router_t *router, peer_t *peer, const message_hello_t *hello)
+{
+    if (!check_hello(router, peer, hello)) {
+        return;
+    }
+    bool client = hello->role == ROLE_CLIENT;
+    bool worker = hello->role == ROLE_WORKER;
+    if ((client && peer->runner) || (worker && peer->client) || (!client && !worker)) {
+        peer_refuse(router, peer, FABRIC_ERROR_UNKNOWN_KIND,
+                    "a peer is a client (1) or a worker (2), and stays what it is");
+        return;
+    }
+    if (client) {
+        client_hello(router, peer, hello);
+    } else {
+        worker_hello(router, peer, hello);
+    }
+}

@@ -1,0 +1,236 @@
+/* The router: the pure core of a broker. It keeps the mailboxes of the shards whose home it is,
+ * hands messages to owners, and composes what the store lanes commit. It knows no socket, clock,
+ * thread or database: shells (router_zmq.c) and the simulator feed it events, each with the present
+ * time, and pull what it wants done.
+ *
+ * Time: `now_ms` is a monotonic clock in milliseconds, never smaller than in the call before.
+ * Threading: belongs to one thread.
+ *
+ * Events in:            frames, unreachable peers, time, answers of lanes, decisions of the
+ * coordinator Effects out (pulled): frames to peers, batches and lookups for lanes, orders for the
+ * coordinator
+ *
+ * After any event, pull until nothing is left: frames with router_next_frame, batches with
+ * router_take_batch for every idle lane, lookups with router_take_lookup for every lane, orders with router_next_order, damages for the log with router_next_damage.
+ */
+#ifndef BROKER_ROUTER_ROUTER_H
+#define BROKER_ROUTER_ROUTER_H
+
+#include "broker/message_record.h"
+#include "core/message.h"
+#include "core/shard_map.h"
+#include "core/store.h"
+
+typedef struct router router_t;
+
+typedef struct router_config {
+    incarnation_t incarnation;
+    uint32_t machine;
+    uint64_t high_id;     /* ids made are larger */
+    int64_t store_now_ms; /* the database's Unix time when router_new is called with its now_ms */
+    uint8_t cluster_id[16];
+    char cluster_name[256];
+    uint32_t shards_per_group;
+    uint32_t lanes;
+    char name[256];
+    char router_endpoint[256];
+    char pub_endpoint[256];
+    uint32_t lease_ms;
+    uint32_t client_heartbeat_ms;
+    uint32_t worker_heartbeat_ms;
+    uint32_t unreachable_grace_ms; /* for a runner that cannot be reached to come back */
+    uint32_t registration_ms;      /* after start, how long an unknown type may still appear */
+    uint32_t release_grace_ms;     /* for handlers of a shard that moves */
+    uint32_t attempts_max;
+    uint32_t backoff_ms, backoff_max_ms; /* after a defect: first and longest wait */
+    uint32_t pending_max;                /* durable messages in memory */
+    uint32_t entity_pending_max;         /* of these, of one entity */
+    uint64_t memory_bytes_max;           /* of all messages in memory, volatile ones included */
+    uint32_t batch_items_max;            /* messages and replies of one commit */
+    /* The messages of one commit end with the first whose payload brings their bytes to this number, and so do its replies. */
+    uint64_t batch_bytes_max;
+    uint32_t client_memory_ms; /* how long calls of a client that is away are remembered */
+    uint32_t peers_max;
+} router_config_t;
+
+/* Fills in the defaults of everything that has one. */
+void router_config_defaults(router_config_t *config);
+
+router_t *router_new(const router_config_t *config, uint64_t now_ms);
+void router_destroy(router_t **router);
+
+/* ---- peers ---- */
+
+/* A frame from a ROUTER socket. */
+void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t frame,
+                    uint64_t now_ms);
+
+typedef struct router_frame {
+    fabric_bytes_t routing_id;
+    fabric_bytes_t bytes;
+    uint32_t peer; /* handle for the answer */
+} router_frame_t;
+/* The next frame to send. The views are valid until it is answered by exactly one of the three
+ * below. */
+bool router_next_frame(router_t *router, router_frame_t *frame);
+void router_frame_sent(router_t *router, uint32_t peer);
+/* The peer's pipe is full (EAGAIN): nothing more is offered for it until the next router_tick. */
+void router_frame_blocked(router_t *router, uint32_t peer);
+/* The peer does not exist any more (EHOSTUNREACH). */
+void router_frame_unreachable(router_t *router, uint32_t peer, uint64_t now_ms);
+
+/* Timers. */
+void router_tick(router_t *router, uint64_t now_ms);
+/* When router_tick wants to be called at the latest. */
+uint64_t router_next_deadline(const router_t *router);
+
+/* ---- store lanes ---- */
+
+/* The next batch of a lane, or NULL when there is none or the last one is not answered yet. Valid
+ * and constant until answered. */
+const store_batch_t *router_take_batch(router_t *router, uint32_t lane, uint64_t now_ms);
+/* The batch is committed, except for the rejected items (there are none as a rule). Indexes ascend.
+ */
+void router_batch_done(router_t *router, uint32_t lane, const store_rejection_t *rejected,
+                       size_t rejected_count, uint64_t now_ms);
+/* Whether the lane's database serves: durable requests are refused at once while it does not, with what
+ * it said last (`cause`, NULL where it serves). Lanes begin available. */
+void router_lane_available(router_t *router, uint32_t lane, bool available, const char *cause);
+
+/* A look-up of calls in the store, beside what the lanes commit; one at a time for each lane. What was
+ * committed before it is taken must be visible to it. */
+typedef struct router_lookup {
+    request_id_t floor;
+    const call_key_t *calls; /* valid until answered */
+    size_t call_count;
+} router_lookup_t;
+bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
+/* Before what a look-up found: no writer has given larger ids to it, so such ids are sound however far
+ * they are from the time, and ours will be larger. 0: it found nothing. */
+void router_high_id(router_t *router, uint64_t high_id);
+/* For each message that store_driver.find_calls visits; `reply` may be NULL. */
+void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
+                         store_tally_t tally, const store_reply_t *reply);
+/* The look-up is over: OK, or an error, upon which its calls are refused with PERSISTENCE. With OK every
+ * message above `reached` was looked at. A call that was not found and may lie below is unknown. */
+void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, request_id_t reached,
+                        uint64_t now_ms);
+
+/* ---- homes ---- */
+
+/* This broker became the home of these shards (store_shard.home is its incarnation), as it read in
+ * the store. They accept nothing until router_loaded. */
+void router_homes(router_t *router, const store_shard_t *shards, size_t count);
+/* The pending messages of all shards announced by router_homes so far, chained by `chain` in
+ * increasing order of id, ownership included; messages of other shards are dropped, and rows that
+ * are no messages become dead letters. The shards serve from now on. Ids made are larger than `high_id`, the highest that any home before may have
+ * given: the clock that ids are made of may have gone back since. */
+void router_loaded(router_t *router, message_t *messages, uint64_t high_id, uint64_t now_ms);
+/* The lease: nothing is dispatched or accepted from `until_ms` on. */
+void router_lease(router_t *router, uint64_t until_ms);
+/* An orderly stop: new requests are refused with SHUTTING_DOWN, workers are told to release. */
+void router_drain(router_t *router, uint64_t now_ms);
+/* Whether nothing is in a lane and no shard is owned any more. */
+bool router_drained(const router_t *router);
+
+/* ---- coordinator ---- */
+
+typedef enum router_order_kind {
+    ROUTER_ADMIT,         /* may this worker join with these types? Answer with router_admitted */
+    ROUTER_RUNNER_JOINED, /* it was admitted and welcomed */
+    ROUTER_RUNNER_LEFT,   /* it is gone, or wants to leave: give it no shards */
+    ROUTER_OWNER_CHANGED  /* of a shard, with its new token */
+} router_order_kind_t;
+
+typedef struct router_order {
+    router_order_kind_t kind;
+    incarnation_t runner; /* the public one. OWNER_CHANGED: none when the shard has no owner now */
+    uint32_t weight;      /* ADMIT, RUNNER_JOINED */
+    char name[256];       /* ADMIT, RUNNER_JOINED */
+    uint8_t *types; /* ADMIT: hello.types as sent, checked for form. malloc'ed; whoever pulled the
+                       order frees it */
+    size_t types_size;
+    shard_id_t shard; /* OWNER_CHANGED */
+    token_t token;    /* OWNER_CHANGED */
+} router_order_t;
+bool router_next_order(router_t *router, router_order_t *order);
+
+/* The answer to ROUTER_ADMIT: OK, or why not (TYPE_CONFLICT, LIMIT_EXCEEDED, PERSISTENCE), with a
+ * line for the worker. */
+void router_admitted(router_t *router, incarnation_t runner, fabric_error_t error, const char *text,
+                     uint64_t now_ms);
+/* A type is registered or changed (at start: every stored one). */
+void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
+/* The coordinator wants the shard to be owned by this runner (none: by nobody). The router carries
+ * it out. */
+void router_desire(router_t *router, shard_id_t shard, incarnation_t runner, uint64_t now_ms);
+/* The broker that holds the term, by the store: it is the home of all shards, and others stand by. */
+void router_holder(router_t *router, incarnation_t broker);
+/* A new map, encoded snapshot or delta: kept for welcomes and redirects. */
+void router_map(router_t *router, fabric_bytes_t encoded);
+
+/* ---- for people ---- */
+
+typedef struct router_counters {
+    uint64_t accepted;         /* durable messages committed */
+    uint64_t ended;            /* final replies committed */
+    uint64_t delivered;        /* deliveries sent */
+    uint64_t redelivered;      /* of these, second and later ones */
+    uint64_t rejected;         /* requests refused */
+    uint64_t volatile_handled; /* volatile messages answered */
+    uint64_t results_refused;  /* of another token or activation, or out of order */
+    uint64_t malformed;        /* frames and messages that could not be decoded */
+    uint64_t refused;          /* hellos refused, and peers turned away */
+    uint64_t overflowed;       /* peers dropped because they did not read what was sent to them */
+    uint64_t dead_letters;
+    uint64_t runner_deaths; /* workers that became unreachable and did not come back */
+    uint64_t suspicions;    /* raised for messages that were in flight to them */
+    uint64_t batches;       /* commits answered */
+    uint64_t pending;       /* durable messages accepted and not ended, now */
+    uint64_t damaged;       /* rows that are no messages or replies */
+    /* dropped without an answer to each */
+    uint64_t
+        outdated; /* messages on connections that newer ones have replaced, or that are given up */
+    uint64_t unidentified; /* messages of peers without a hello: they were asked who they are */
+    uint64_t unexpected; /* messages that nobody waits for: PONGs, RELEASED under an older token */
+    uint64_t
+        unsent; /* for peers that are gone or do not read: messages, of those in frames the frames */
+    uint64_t abandoned; /* volatile messages that were not begun: their clients had said goodbye */
+} router_counters_t;
+void router_counters(const router_t *router, router_counters_t *counters);
+
+/* What peers did that they must not do, for the log. */
+typedef struct router_violation {
+    uint64_t count;       /* violations since router_take_violation; the rest is about the first */
+    fabric_error_t error; /* what is wrong with it */
+    char text[160];
+    const char *role; /* "client", "worker" or "unidentified" */
+    size_t routing_id_size;
+    uint8_t routing_id[256];
+} router_violation_t;
+/* False when there was none since the last call. */
+bool router_take_violation(router_t *router, router_violation_t *violation);
+/* A message came that has not two parts. */
+void router_unreadable(router_t *router, fabric_bytes_t routing_id, uint64_t now_ms);
+
+/* Messages that found no runner of their type: the owner of their entity's shard does not bring it. */
+typedef struct router_unserved {
+    uint64_t
+        count; /* entities and volatile messages since router_take_unserved; the rest is about the first */
+    char type[256];
+    char runner_name[256];
+    incarnation_t runner;
+} router_unserved_t;
+/* False when there was none since the last call. */
+bool router_take_unserved(router_t *router, router_unserved_t *unserved);
+
+/* A damaged row that was come across. At most so many wait to be taken; the counter counts all. */
+enum { ROUTER_DAMAGES_MAX = 16 };
+typedef struct router_damage {
+    request_id_t id;
+    shard_id_t shard;
+    char cause[200];
+} router_damage_t;
+bool router_next_damage(router_t *router, router_damage_t *damage);
+
+#endif

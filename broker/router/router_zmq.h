@@ -1,0 +1,62 @@
+/* The router's shell: the ROUTER and PUB sockets of a broker, and the loop that feeds the router's
+ * core and carries out what it wants, on the thread that calls router_shell_run.
+ */
+#ifndef BROKER_ROUTER_ROUTER_ZMQ_H
+#define BROKER_ROUTER_ROUTER_ZMQ_H
+
+#include "broker/router/batch_log.h"
+#include "broker/coordinator/coordinator_zmq.h"
+#include "broker/store/finder_zmq.h"
+#include "broker/store/lane_zmq.h"
+#include "broker/router/router.h"
+#include "broker/router/watch.h"
+#include "core/limits.h"
+#include "core/log.h"
+
+typedef struct router_shell {
+    /* set by the caller */
+    void *zmq;
+    const char *listen; /* endpoints to bind */
+    const char *publish;
+    int stop_fd;         /* readable: drain and end; borrowed */
+    uint32_t drain_ms;   /* the longest that may take */
+    router_t *router;    /* borrowed */
+    lane_actor_t *lanes; /* started; borrowed */
+    uint32_t lane_count;
+    finder_actor_t *finder;           /* started; borrowed */
+    coordinator_actor_t *coordinator; /* started; borrowed */
+    void (*ready)(void *context);     /* called once, when requests are served or redirected */
+    void *ready_context;
+
+    /* its own */
+    void *router_socket, *pub_socket;
+    char bound_router[256], bound_pub[256];
+    struct {
+        lane_operation_t commit, load;
+        finder_operation_t find;
+        bool committing;
+        log_limiter_t outages;
+    } slots[LIMIT_LANES_MAX];
+    uint64_t now_ms;
+    bool blocked; /* a peer's pipe was full */
+    bool draining;
+    uint64_t drain_until_ms;
+    bool over;
+    fabric_error_t end; /* why it is over */
+    uint64_t heartbeat_ms, heartbeats;
+    map_version_t map_version;
+    router_watch_t watch;
+    log_limiter_t damages;
+    batch_log_t batch_log;
+} router_shell_t;
+
+/* Opens and binds both sockets; bound_router and bound_pub tell where. ADDRESS_IN_USE or
+ * INVALID_CONFIGURATION with a reason. */
+FABRIC_MUST_USE fabric_error_t router_shell_bind(router_shell_t *shell, reason_t *reason);
+/* Serves until stop_fd is readable and the shards are released or time is up (OK), or until the
+ * broker must not go on: FENCED, STORE_LOST. */
+FABRIC_MUST_USE fabric_error_t router_shell_run(router_shell_t *shell);
+/* Closes the sockets, letting out what waits in them for `linger_ms`. */
+void router_shell_close(router_shell_t *shell, uint32_t linger_ms);
+
+#endif

@@ -1,0 +1,163 @@
+/* Messages that their owner does not take, above all because it does not bring their type: ownership is by shard, and the workers
+ * of a shard group may bring different types. Their entity pauses, the longer the more often in a row, until it has another
+ * owner; callers, the log and status get the reason.
+ */
+#include <stdio.h>
+
+#include "broker/router/router_state.h"
+
+/* Callers of one entity that are told when it turns out to be unserved: most entities have few. */
+enum { TOLD_MAX = 1024 };
+
+static fabric_bytes_t type_of(const entity_t *entity)
+{
+    return fabric_bytes(entity->name + 1, entity->name[0]);
+}
+
+/* ---- reasons ---- */
+
+bool shard_is_deserted(const shard_t *shard)
+{
+    return shard->state == SHARD_UNOWNED && incarnation_is_none(shard->desired);
+}
+
+/* What an owner that is there lacks. */
+static void missing_type_text(router_t *router, const runner_t *owner, fabric_bytes_t type,
+                              char text[UNSERVED_TEXT_SIZE])
+{
+    const known_type_t *known = type_find(router, type);
+    if (!known) {
+        snprintf(text, UNSERVED_TEXT_SIZE, "no worker has registered the entity type %.*s",
+                 (int)type.size, (const char *)type.data);
+        return;
+    }
+    snprintf(
+        text, UNSERVED_TEXT_SIZE,
+        "runner %s owns the entity's shard and does not bring the entity type %.*s: all workers "
+        "of the shard group %s must bring the same types",
+        owner->name, (int)type.size, (const char *)type.data, known->description->group);
+}
+
+fabric_error_t unserved_reason(router_t *router, const shard_t *shard, fabric_bytes_t type,
+                               char text[UNSERVED_TEXT_SIZE])
+{
+    const runner_t *owner = shard->owner;
+    if (owner && owner->state != RUNNER_MISSING) {
+        missing_type_text(router, owner, type, text);
+        return FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+    }
+    if (owner) {
+        snprintf(text, UNSERVED_TEXT_SIZE, "runner %s, which owns the entity's shard, is away",
+                 owner->name);
+    } else if (shard_is_deserted(shard)) {
+        snprintf(text, UNSERVED_TEXT_SIZE,
+                 "no runner owns the entity's shard: start a worker that brings the entity type "
+                 "%.*s",
+                 (int)type.size, (const char *)type.data);
+    } else {
+        snprintf(text, UNSERVED_TEXT_SIZE, "no runner owns the entity's shard now");
+    }
+    return FABRIC_ERROR_RUNNER_UNAVAILABLE;
+}
+
+/* ---- callers and the log ---- */
+
+void message_tell_wait(router_t *router, const message_t *message)
+{
+    char text[UNSERVED_TEXT_SIZE];
+    const client_t *client = client_find(router, message->stored.call.client);
+    if (!client || !client->peer || !client->hears_waits ||
+        message->stored.flags & REQUEST_TELL) { /* a tell has ended with its acceptance */
+        return;
+    }
+    const entity_t *entity = message->entity;
+    fabric_error_t error = unserved_reason(router, entity->shard, type_of(entity), text);
+    wire_writer_t document = {0};
+    wire_put_uint(&document, message->stored.call.sequence);
+    message_answer_t answer = {.sequence = client->waits_sequence,
+                               .error = (uint64_t)error,
+                               .text = fabric_bytes_of(text),
+                               .document = wire_writer_bytes(&document)};
+    message_put_answer(peer_writer(router, client->peer), &answer);
+    wire_writer_destroy(&document);
+}
+
+static void tell_waiting(router_t *router, const entity_t *entity)
+{
+    unsigned told = 0;
+    for (const message_t *message = entity->queue; message && told < TOLD_MAX;
+         message = message->next) {
+        if (message->state == MESSAGE_QUEUED || message->state == MESSAGE_IN_FLIGHT) {
+            message_tell_wait(router, message);
+            told++;
+        }
+    }
+}
+
+fabric_error_t unserved_note(router_t *router, const entity_t *entity,
+                             char text[UNSERVED_TEXT_SIZE])
+{
+    const runner_t *owner = entity->shard->owner;
+    router_unserved_t *unserved = &router->unserved;
+    fabric_bytes_t type = type_of(entity);
+    if (unserved->count++ == 0) {
+        memcpy(unserved->type, type.data, type.size);
+        unserved->type[type.size] = '\0';
+        memcpy(unserved->runner_name, owner->name, sizeof unserved->runner_name);
+        unserved->runner = owner->incarnation;
+    }
+    return unserved_reason(router, entity->shard, type, text);
+}
+
+bool router_take_unserved(router_t *router, router_unserved_t *unserved)
+{
+    if (router->unserved.count == 0) {
+        return false;
+    }
+    *unserved = router->unserved;
+    router->unserved.count = 0;
+    return true;
+}
+
+/* ---- pauses ---- */
+
+/* What waits for want of its type: durable messages for another owner, volatile ones for nothing. */
+static void entity_unserved(router_t *router, entity_t *entity)
+{
+    char text[UNSERVED_TEXT_SIZE];
+    fabric_error_t error = unserved_note(router, entity, text);
+    entity->unserved = true;
+    entity_refuse_volatile(router, entity, error, text);
+    tell_waiting(router, entity);
+}
+
+void entity_refused(router_t *router, entity_t *entity, fabric_error_t error)
+{
+    if (entity->delay_level > 0) {
+        return; /* one of several that were sent at once */
+    }
+    bool restarted = error == FABRIC_ERROR_ENTITY_DEFECT; /* its new activation is to be taken */
+    if (!restarted || entity->refusals > 0) {
+        entity_back_off(router, entity, entity->refusals);
+    }
+    entity->refusals++;
+    if (error != FABRIC_ERROR_RUNNER_NOT_REGISTERED) {
+        entity->unserved = false;
+    } else if (!entity->unserved) {
+        entity_unserved(router, entity);
+    }
+}
+
+void entity_taken(entity_t *entity)
+{
+    entity->refusals = 0;
+    entity->unserved = false;
+}
+
+void entity_owner_gone(router_t *router, entity_t *entity)
+{
+    if (entity->refusals > 0) {
+        entity_taken(entity);
+        entity_resume(router, entity);
+    }
+}

@@ -1,0 +1,27 @@
+/* What operators have to know about peers and descriptors: a line in the log now and then, however often it happens.
+ *
+ * Threading: the router's thread.
+ */
+#ifndef BROKER_ROUTER_WATCH_H
+#define BROKER_ROUTER_WATCH_H
+
+#include "broker/router/router.h"
+#include "core/log.h"
+
+typedef struct router_watch {
+    log_limiter_t violations;
+    log_limiter_t unserved;
+    bool exhausted; /* the process had no descriptor left when it was last looked */
+} router_watch_t;
+
+/* Says what a peer did, if there was anything, at most once a second; `address` is where it came from,
+ * or NULL. */
+void router_watch_violations(router_watch_t *watch, router_t *router, const char *address,
+                             uint64_t now_ms);
+/* Says which type found no runner, if there was any, at most once in ten seconds. */
+void router_watch_unserved(router_watch_t *watch, router_t *router, uint64_t now_ms);
+/* Says when no connection can be taken any more for want of descriptors, and when that is over. To be
+ * called now and then. */
+void router_watch_descriptors(router_watch_t *watch);
+
+#endif

@@ -1,0 +1,238 @@
+/* A cluster of its own: see cluster.h. */
+#include "tests/harness/cluster.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MAX = 40, READY_MS = 30000, WORKER_STOP_MS = 10000, BROKER_STOP_MS = 15000 };
+
+#define PATH_SIZE (FOLDER_PATH_SIZE + 64)
+
+static fabric_error_t find_program(const char *folder, const char *name, reason_t *reason,
+                                   char path[PATH_SIZE])
+{
+    snprintf(path, PATH_SIZE, "%s/%s", folder, name);
+    return access(path, R_OK) == 0 ? FABRIC_OK
+                                   : reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
+                                                "%s is not there: build all of Fabric", path);
+}
+
+/* Finds the broker or the worker. */
+static fabric_error_t find_tested(const cluster_t *cluster, const char *name, reason_t *reason,
+                                  char path[PATH_SIZE])
+{
+    char shipped[FOLDER_PATH_SIZE];
+    const char *programs = cluster->options->programs;
+    if (programs) {
+        return find_program(programs, name, reason, path);
+    }
+    fabric_error_t error = folder_of_programs(reason, shipped);
+    return error ? error : find_program(shipped, name, reason, path);
+}
+
+/* Takes the router's endpoint out of the broker's ready line. */
+static fabric_error_t parse_ready(const char *line, reason_t *reason, char *url, size_t url_size)
+{
+    static const char begin[] = "fabric-broker ready router=";
+    if (strncmp(line, begin, sizeof begin - 1) != 0) {
+        return reason_set(reason, FABRIC_ERROR_INTERNAL, "the broker says '%.200s'", line);
+    }
+    const char *endpoint = line + sizeof begin - 1;
+    int size = (int)strcspn(endpoint, " ");
+    return snprintf(url, url_size, "%.*s", size, endpoint) < (int)url_size
+               ? FABRIC_OK
+               : reason_set(reason, FABRIC_ERROR_INTERNAL, "the broker's endpoint is too long");
+}
+
+/* Appends NULL-terminated arguments to a NULL-terminated list. */
+static void append(const char **arguments, const char *const *more)
+{
+    while (*arguments) {
+        arguments++;
+    }
+    while (more && *more) {
+        *arguments++ = *more++;
+    }
+    *arguments = NULL;
+}
+
+static fabric_error_t start_broker(const cluster_t *cluster, const char *listen,
+                                   const char *log_name, reason_t *reason, process_t *broker,
+                                   char url[300])
+{
+    char path[PATH_SIZE];
+    char log[PATH_SIZE];
+    char line[1024];
+    fabric_error_t error = find_tested(cluster, "fabric-broker", reason, path);
+    if (error) {
+        return error;
+    }
+    snprintf(log, sizeof log, "%s/%s", cluster->folder, log_name);
+    const char *told = cluster->options->broker_store;
+    const char *store = told ? told : cluster->database.url;
+    const char *arguments[ARGUMENTS_MAX] = {
+        path, "--listen", listen, "--publish", "tcp://127.0.0.1:*", "--store", store};
+    append(arguments, cluster->options->broker_arguments);
+    error = process_start_with(arguments, cluster->options->broker_environment, log, true, reason,
+                               broker);
+    if (error) {
+        return error;
+    }
+    error = process_read_line(broker, READY_MS, line, sizeof line);
+    if (error == FABRIC_ERROR_SHUTTING_DOWN) {
+        return error;
+    }
+    return error ? reason_set(reason, FABRIC_ERROR_NOT_CONNECTED, "the broker does not start (%s)",
+                              fabric_error_name(error))
+                 : parse_ready(line, reason, url, 300);
+}
+
+static fabric_error_t start_first_broker(cluster_t *cluster, const char *listen, reason_t *reason)
+{
+    fabric_error_t error =
+        start_broker(cluster, listen, "broker.log", reason, &cluster->broker, cluster->url);
+    if (!error) {
+        snprintf(cluster->urls, sizeof cluster->urls, "%s%s%s", cluster->url,
+                 cluster->standby_url[0] ? "," : "", cluster->standby_url);
+    }
+    return error;
+}
+
+static fabric_error_t start_second_broker(cluster_t *cluster, const char *listen, reason_t *reason)
+{
+    fabric_error_t error = start_broker(cluster, listen, "standby.log", reason, &cluster->standby,
+                                        cluster->standby_url);
+    if (!error) {
+        snprintf(cluster->urls, sizeof cluster->urls, "%s,%s", cluster->url, cluster->standby_url);
+    }
+    return error;
+}
+
+fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason)
+{
+    return start_second_broker(cluster, "tcp://127.0.0.1:*", reason);
+}
+
+fabric_error_t cluster_restart_standby(cluster_t *cluster, reason_t *reason)
+{
+    char listen[sizeof cluster->standby_url];
+    snprintf(listen, sizeof listen, "%s", cluster->standby_url);
+    process_stop(&cluster->standby, BROKER_STOP_MS);
+    return start_second_broker(cluster, listen, reason);
+}
+
+fabric_error_t cluster_restart_broker(cluster_t *cluster, reason_t *reason)
+{
+    char listen[sizeof cluster->url];
+    snprintf(listen, sizeof listen, "%s", cluster->url);
+    process_stop(&cluster->broker, BROKER_STOP_MS);
+    return start_first_broker(cluster, listen, reason);
+}
+
+static fabric_error_t start_worker(cluster_t *cluster, uint32_t number, reason_t *reason)
+{
+    char programs[FOLDER_PATH_SIZE];
+    char path[PATH_SIZE];
+    char module[PATH_SIZE];
+    char log[PATH_SIZE];
+    const cluster_options_t *options = cluster->options;
+    const char *name = options->module ? options->module : "../bench/bench_module.so";
+    fabric_error_t error = folder_of_programs(reason, programs);
+    error = error ? error : find_tested(cluster, "fabric-worker", reason, path);
+    error = error ? error : find_program(programs, name, reason, module);
+    if (error) {
+        return error;
+    }
+    snprintf(log, sizeof log, "%s/worker-%u.log", cluster->folder, number);
+    const char *arguments[ARGUMENTS_MAX] = {path, "--module", module, "--url", cluster->urls};
+    append(arguments, options->worker_arguments);
+    return process_start_with(arguments, options->worker_environment, log, false, reason,
+                              &cluster->workers[number]);
+}
+
+fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason)
+{
+    if (cluster->worker_count == CLUSTER_WORKERS_MAX) {
+        return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED, "too many workers");
+    }
+    uint32_t number = cluster->worker_count++;
+    cluster->workers[number] = PROCESS_NONE;
+    return start_worker(cluster, number, reason);
+}
+
+fabric_error_t cluster_restart_worker(cluster_t *cluster, uint32_t number, reason_t *reason)
+{
+    process_stop(&cluster->workers[number], WORKER_STOP_MS);
+    return start_worker(cluster, number, reason);
+}
+
+fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *options,
+                             const store_driver_t *const *drivers, reason_t *reason)
+{
+    *cluster = (cluster_t){.broker = PROCESS_NONE,
+                           .standby = PROCESS_NONE,
+                           .database = {.server = PROCESS_NONE},
+                           .options = options};
+    fabric_error_t error = folder_make(reason, cluster->folder);
+    error = error ? error
+                  : folder_file_system(cluster->folder, cluster->file_system,
+                                       sizeof cluster->file_system);
+    if (!error && options->database) {
+        error =
+            database_use(&cluster->database, options->database, drivers, reason, &cluster->facts);
+    } else if (!error) {
+        error = database_start(&cluster->database, options->store, cluster->folder, drivers, reason,
+                               &cluster->facts);
+    }
+    error = error ? error : start_first_broker(cluster, "tcp://127.0.0.1:*", reason);
+    for (uint32_t i = 0; i < options->workers && !error; i++) {
+        error = cluster_add_worker(cluster, reason);
+    }
+    return error;
+}
+
+const char *cluster_casualty(cluster_t *cluster)
+{
+    static char name[32];
+    if (!process_runs(&cluster->broker)) {
+        return "broker.log";
+    }
+    if (cluster->standby_url[0] && !process_runs(&cluster->standby)) {
+        return "standby.log";
+    }
+    for (uint32_t i = 0; i < cluster->worker_count; i++) {
+        if (!process_runs(&cluster->workers[i])) {
+            snprintf(name, sizeof name, "worker-%u.log", i);
+            return name;
+        }
+    }
+    return NULL;
+}
+
+void cluster_print_logs(const cluster_t *cluster, FILE *to)
+{
+    char name[32];
+    if (!cluster->folder[0]) {
+        return;
+    }
+    folder_print_end(cluster->folder, "database.log", to);
+    folder_print_end(cluster->folder, "broker.log", to);
+    folder_print_end(cluster->folder, "standby.log", to);
+    for (uint32_t i = 0; i < cluster->worker_count; i++) {
+        snprintf(name, sizeof name, "worker-%u.log", i);
+        folder_print_end(cluster->folder, name, to);
+    }
+}
+
+void cluster_stop(cluster_t *cluster)
+{
+    for (uint32_t i = 0; i < cluster->worker_count; i++) {
+        process_stop(&cluster->workers[i], WORKER_STOP_MS);
+    }
+    process_stop(&cluster->standby, BROKER_STOP_MS);
+    process_stop(&cluster->broker, BROKER_STOP_MS);
+    database_stop(&cluster->database);
+    folder_remove(cluster->folder);
+    *cluster = (cluster_t){
+        .broker = PROCESS_NONE, .standby = PROCESS_NONE, .database = {.server = PROCESS_NONE}};
+}

@@ -1,0 +1,65 @@
+/* A cluster of its own for a benchmark, the demonstration or a test: a private database on a disk, the
+ * shipped fabric-broker and fabric-worker as processes, over TCP on loopback, all gone afterwards.
+ *
+ * Threading: the main thread only.
+ */
+#ifndef TESTS_HARNESS_CLUSTER_H
+#define TESTS_HARNESS_CLUSTER_H
+
+#include "tests/harness/database.h"
+
+enum { CLUSTER_WORKERS_MAX = 64 };
+
+typedef struct cluster {
+    char folder[FOLDER_PATH_SIZE];
+    char file_system[32];  /* of the database's files */
+    char url[300];         /* of the broker */
+    char standby_url[300]; /* of the second broker; empty: none */
+    char urls[601];        /* of all brokers, for clients and workers */
+    store_facts_t facts;
+    database_t database;
+    process_t broker;
+    process_t standby; /* the second broker */
+    process_t workers[CLUSTER_WORKERS_MAX];
+    uint32_t worker_count;
+    const struct cluster_options *options;
+} cluster_t;
+
+typedef struct cluster_options {
+    const char *store; /* see database_start */
+    uint32_t workers;
+    const char *database;     /* URL of an empty database; NULL: one of its own */
+    const char *module;       /* seen from the shipped programs; NULL: the benchmark's */
+    const char *broker_store; /* what brokers are told instead of the database's URL; or NULL */
+    const char *const *broker_arguments; /* besides the usual ones, NULL-terminated; or NULL */
+    const char *const *worker_arguments; /* likewise */
+    const char *programs;                /* folder of broker and worker; NULL: the shipped ones */
+    /* "NAME=value" for those that are started from now on, NULL-terminated; or NULL. */
+    const char *const *broker_environment;
+    const char *const *worker_environment;
+} cluster_options_t;
+
+/* Starts everything; shards may still be without owners on return. The options must outlive the
+ * cluster. On an error what was started is to be stopped all the same. */
+FABRIC_MUST_USE fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *options,
+                                             const store_driver_t *const *drivers,
+                                             reason_t *reason);
+/* Starts a second broker on the same database; workers that are started afterwards know both. */
+FABRIC_MUST_USE fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason);
+/* Starts one more worker, as the last of cluster->workers. */
+FABRIC_MUST_USE fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason);
+/* Starts the worker of that number again, after it has ended. */
+FABRIC_MUST_USE fabric_error_t cluster_restart_worker(cluster_t *cluster, uint32_t number,
+                                                      reason_t *reason);
+/* Starts the broker again, at the address it had, after it has ended. */
+FABRIC_MUST_USE fabric_error_t cluster_restart_broker(cluster_t *cluster, reason_t *reason);
+/* The same for the second broker. */
+FABRIC_MUST_USE fabric_error_t cluster_restart_standby(cluster_t *cluster, reason_t *reason);
+/* NULL while the brokers and all workers run, else the name of the log of one that has ended. */
+const char *cluster_casualty(cluster_t *cluster);
+/* Prints the ends of all logs. */
+void cluster_print_logs(const cluster_t *cluster, FILE *to);
+/* Stops the processes and removes the folder. Takes one that is zeroed or half started. */
+void cluster_stop(cluster_t *cluster);
+
+#endif

@@ -1,0 +1,22 @@
+/* The crash points of a test build's programs, as these print them.
+ *
+ * Threading: the test's thread.
+ */
+#ifndef TESTS_HARNESS_CRASH_POINTS_H
+#define TESTS_HARNESS_CRASH_POINTS_H
+
+#include <stddef.h>
+
+enum { CRASH_POINTS_MAX = 64, CRASH_NAME_SIZE = 40 };
+
+typedef struct crash_points {
+    char names[CRASH_POINTS_MAX][CRASH_NAME_SIZE];
+    size_t count;
+} crash_points_t;
+
+/* The folder of a test build's programs, $FABRIC_TEST_PROGRAMS. Fails the test where it is not set. */
+const char *crash_programs(void);
+/* The points of "fabric-broker" or "fabric-worker", in the program's order: that of a life. */
+crash_points_t crash_points_of(const char *program);
+
+#endif

@@ -1,0 +1,37 @@
+/* A private database: a MariaDB server of its own with full durability, or a SQLite file; its tables,
+ * and what it says about itself.
+ *
+ * Threading: the main thread only.
+ */
+#ifndef TESTS_HARNESS_DATABASE_H
+#define TESTS_HARNESS_DATABASE_H
+
+#include "tests/harness/folder.h"
+#include "tests/harness/process.h"
+#include "core/store.h"
+
+typedef struct database {
+    char url[FOLDER_PATH_SIZE + 128];
+    process_t server; /* none with SQLite */
+} database_t;
+
+/* Starts the database of `kind` in a folder that exists, makes the tables, and reads its facts back.
+ * "mysql", "sqlite", or the mysql:// URL of an empty database that a server has, which is then used.
+ * What is started is to be stopped also on an error. */
+FABRIC_MUST_USE fabric_error_t database_start(database_t *database, const char *kind,
+                                              const char *folder,
+                                              const store_driver_t *const *drivers,
+                                              reason_t *reason, store_facts_t *facts);
+bool database_is_kind(const char *kind);
+/* Makes the tables in an empty database that a server has, and reads its facts back. */
+FABRIC_MUST_USE fabric_error_t database_use(database_t *database, const char *url,
+                                            const store_driver_t *const *drivers, reason_t *reason,
+                                            store_facts_t *facts);
+void database_stop(database_t *database);
+
+/* The facts of a database that is there already. */
+FABRIC_MUST_USE fabric_error_t database_facts(const char *url, const char *password,
+                                              const store_driver_t *const *drivers,
+                                              reason_t *reason, store_facts_t *facts);
+
+#endif

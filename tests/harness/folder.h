@@ -1,0 +1,31 @@
+/* A temporary folder on a disk: a database in memory would make every durable figure worthless.
+ *
+ * Threading: none of its own.
+ */
+#ifndef TESTS_HARNESS_FOLDER_H
+#define TESTS_HARNESS_FOLDER_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "core/reason.h"
+
+#define FOLDER_PATH_SIZE 512
+
+/* The folder that this program's file lies in. INTERNAL. */
+FABRIC_MUST_USE fabric_error_t folder_of_program(reason_t *reason, char path[FOLDER_PATH_SIZE]);
+/* The folder of the shipped programs: $FABRIC_BUILD/bin where that is set (tests), else the one of this
+ * program. INTERNAL. */
+FABRIC_MUST_USE fabric_error_t folder_of_programs(reason_t *reason, char path[FOLDER_PATH_SIZE]);
+/* The name of the file system that a path lies on, such as "ext4"; its number where it has no name
+ * here. NOT_FOUND. */
+FABRIC_MUST_USE fabric_error_t folder_file_system(const char *path, char *name, size_t name_size);
+/* Makes a new folder under $TMPDIR, the build folder or /var/tmp: the first that is no file system in
+ * memory. INVALID_CONFIGURATION where there is none. */
+FABRIC_MUST_USE fabric_error_t folder_make(reason_t *reason, char path[FOLDER_PATH_SIZE]);
+/* Removes a folder with all that is in it. Takes an empty path. */
+void folder_remove(const char *path);
+/* Copies the last lines of a file in it, for whoever must find out why something failed. */
+void folder_print_end(const char *folder, const char *file, FILE *to);
+
+#endif

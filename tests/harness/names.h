@@ -1,0 +1,17 @@
+/* What getaddrinfo() says about hosts, in a process that links tests/lib/names_module.o or was started with
+ * names_module.so as $LD_PRELOAD, and has $NAMES_FOLDER in its environment.
+ *
+ * A host is what names_set() made it: a list of addresses with a space between them; "unknown"; or "silent", which keeps
+ * those who ask waiting until it is something else. Other hosts are asked of the system.
+ *
+ * Threading: any thread.
+ */
+#ifndef TESTS_HARNESS_NAMES_H
+#define TESTS_HARNESS_NAMES_H
+
+#define NAMES_FOLDER "NAMES_FOLDER" /* environment variable: the folder of a file for each host */
+
+/* Fails the running cmocka test where the file cannot be written. */
+void names_set(const char *host, const char *text);
+
+#endif

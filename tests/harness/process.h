@@ -1,0 +1,49 @@
+/* Child processes: started with an own process group, so that a terminal's Ctrl-C reaches only their
+ * parent, which stops them in order; killed by the kernel if the parent dies.
+ *
+ * Threading: the main thread only; a child dies with the thread that started it.
+ */
+#ifndef TESTS_HARNESS_PROCESS_H
+#define TESTS_HARNESS_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/reason.h"
+
+typedef struct process {
+    pid_t pid;  /* 0: none */
+    int output; /* read end of its standard output; -1: none */
+    int status; /* as from waitpid, once it has ended */
+} process_t;
+
+#define PROCESS_NONE ((process_t){.output = -1})
+
+/* Starts arguments[0], which is looked up in PATH. Standard error, and standard output unless
+ * `pipe_output`, are appended to `log_path`. FABRIC_ variables are not handed down. INTERNAL where
+ * the system does not let it. */
+FABRIC_MUST_USE fabric_error_t process_start(const char *const *arguments, const char *log_path,
+                                             bool pipe_output, reason_t *reason,
+                                             process_t *process);
+/* The same with variables of its own, "NAME=value", NULL-terminated and constant; NULL: none. */
+FABRIC_MUST_USE fabric_error_t process_start_with(const char *const *arguments,
+                                                  const char *const *environment,
+                                                  const char *log_path, bool pipe_output,
+                                                  reason_t *reason, process_t *process);
+/* Whether it still runs; collects it when it has ended. */
+bool process_runs(process_t *process);
+/* Reads one line of its output, without the newline, within `timeout_ms`. TIMEOUT, CLOSED when it
+ * has ended its output, LIMIT_EXCEEDED, SHUTTING_DOWN on a signal. */
+FABRIC_MUST_USE fabric_error_t process_read_line(process_t *process, uint32_t timeout_ms,
+                                                 char *line, size_t line_size);
+/* Waits until it has ended. TIMEOUT, SHUTTING_DOWN on a signal; INTERNAL with a reason where its exit
+ * status is not 0. */
+FABRIC_MUST_USE fabric_error_t process_wait(process_t *process, uint32_t timeout_ms,
+                                            reason_t *reason);
+/* SIGTERM to its whole group, SIGKILL when it has ended or after `grace_ms`; returns when all of them
+ * are gone. Takes one that never ran. */
+void process_stop(process_t *process, uint32_t grace_ms);
+
+#endif

@@ -1,0 +1,87 @@
+/* Facts about processes: see process_facts.h. */
+#include "tests/harness/process_facts.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { LINE_SIZE = 4096 };
+
+uint64_t process_rss_kib(const process_t *process)
+{
+    char path[64];
+    char line[256];
+    unsigned long long kib = 0;
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)process->pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        (void)sscanf(line, "VmRSS: %llu", &kib);
+    }
+    fclose(file);
+    assert_true(kib > 0);
+    return kib;
+}
+
+/* Entries of a folder of the process in /proc. */
+static size_t count_entries(const process_t *process, const char *name)
+{
+    char path[64];
+    size_t count = 0;
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)process->pid, name);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        count += entry->d_name[0] != '.';
+    }
+    closedir(folder);
+    return count;
+}
+
+size_t process_descriptors(const process_t *process)
+{
+    return count_entries(process, "fd");
+}
+
+size_t process_threads(const process_t *process)
+{
+    return count_entries(process, "task");
+}
+
+/* Counts the lines with the text, and keeps the last. */
+static size_t search(const cluster_t *cluster, const char *log, const char *text, char *last,
+                     size_t last_size)
+{
+    char path[FOLDER_PATH_SIZE + 64];
+    char line[LINE_SIZE];
+    size_t count = 0;
+    snprintf(path, sizeof path, "%s/%s", cluster->folder, log);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        if (strstr(line, text)) {
+            count++;
+            line[strcspn(line, "\n")] = '\0';
+            snprintf(last, last_size, "%s", line);
+        }
+    }
+    fclose(file);
+    return count;
+}
+
+size_t process_log_count(const cluster_t *cluster, const char *log, const char *text)
+{
+    char last[LINE_SIZE];
+    return search(cluster, log, text, last, sizeof last);
+}
+
+bool process_log_last(const cluster_t *cluster, const char *log, const char *text, char *line,
+                      size_t line_size)
+{
+    return search(cluster, log, text, line, line_size) > 0;
+}

@@ -1,0 +1,87 @@
+/* Inside the proxy: rules, connections, and MySQL's packets. See proxy.h.
+ *
+ * Threading: everything under the proxy's lock.
+ */
+#ifndef TESTS_HARNESS_PROXY_STATE_H
+#define TESTS_HARNESS_PROXY_STATE_H
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <stddef.h>
+
+#include "tests/harness/proxy.h"
+
+#define PROXY_NEVER UINT64_MAX
+
+enum { TO_SERVER, TO_CLIENT, DIRECTIONS };
+enum { COMMIT_PACKET_BYTES = 4 + 7 };
+
+/* What is to happen to the bytes of a direction. */
+typedef struct proxy_rule {
+    uint32_t delay_ms;
+    uint64_t stall_after; /* bytes; PROXY_NEVER: not */
+    uint64_t corrupt_after;
+    uint64_t cut_after;
+    proxy_ending_t cut_how;
+    uint64_t forwarded;
+} proxy_rule_t;
+
+/* What connections share. */
+typedef struct proxy_rules {
+    proxy_protocol_t protocol;
+    proxy_rule_t directions[DIRECTIONS];
+    uint32_t lose_count; /* COMMITs still to be spoilt */
+    proxy_commit_t lose_what;
+    proxy_ending_t lose_how;
+    uint64_t lost[2]; /* by proxy_commit_t */
+    uint64_t commits;
+    const char *hold; /* connections that send this text; NULL: none */
+} proxy_rules_t;
+
+/* ---- proxy_packets.c ---- */
+
+typedef enum packets_found { PACKETS_NOTHING, PACKETS_COMMIT } packets_found_t;
+
+/* Where a client's stream stands within its packets. Bytes that may become a COMMIT are held. */
+typedef struct packets {
+    uint8_t held[COMMIT_PACKET_BYTES];
+    size_t held_bytes;
+    size_t skip; /* bytes of the present packet still to come */
+} packets_t;
+
+/* Reads from data[*at] on, at most up to the end of a packet; `pass` (room for COMMIT_PACKET_BYTES more
+ * than is read) gets the bytes that may go on, and not those of a COMMIT. */
+packets_found_t packets_read(packets_t *packets, const uint8_t *data, size_t size, size_t *at,
+                             uint8_t *pass, size_t *pass_bytes);
+
+/* The one packet with which a server answers a COMMIT. */
+typedef struct answer {
+    uint8_t head[5];
+    size_t seen;
+} answer_t;
+
+/* Whether the packet is complete; `ok`: it says OK. */
+bool answer_read(answer_t *answer, const uint8_t *data, size_t size, bool *ok);
+
+/* ---- proxy_connection.c ---- */
+
+typedef struct connection connection_t;
+
+/* Takes the client's socket over. NULL when the server refuses at once. */
+connection_t *connection_new(int client, const struct sockaddr_in *server);
+void connection_destroy(connection_t **connection, proxy_ending_t how);
+/* Fills in what to wait for, client first; a descriptor of -1: nothing. */
+void connection_want(const connection_t *connection, const proxy_rules_t *rules,
+                     struct pollfd items[2]);
+/* Reads and writes what it can. False when it is over, and `how` it is to be destroyed. */
+bool connection_step(connection_t *connection, proxy_rules_t *rules, uint64_t now_ms,
+                     proxy_ending_t *how);
+/* When held bytes are due; PROXY_NEVER. */
+uint64_t connection_deadline(const connection_t *connection, const proxy_rules_t *rules);
+/* Whether it is held because of what it has sent, and lets it go on. */
+bool connection_is_held(const connection_t *connection);
+void connection_release(connection_t *connection);
+/* Whether bytes of it were swallowed, so that it cannot go on. */
+bool connection_is_spoilt(const connection_t *connection);
+
+#endif

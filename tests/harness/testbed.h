@@ -1,0 +1,130 @@
+/* A cluster for one integration test: database, broker, workers with the entity type Probe, and a
+ * client, on SQLite or on a private MariaDB server that all tests of the program share.
+ *
+ *     int main(void) { return testbed_run("area", tests, count); }
+ *     static void works(void **state) { testbed_t *bed = *state; testbed_start(bed, 2); ... }
+ *
+ * A failed expectation fails the running test; what was started is stopped all the same.
+ *
+ * Threading: the test's thread.
+ */
+#ifndef TESTS_HARNESS_TESTBED_H
+#define TESTS_HARNESS_TESTBED_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include <fabric/client.h>
+
+#include "tests/harness/cluster.h"
+#include "tests/harness/probe.h"
+
+typedef enum testbed_store {
+    TESTBED_SQLITE = 1,
+    TESTBED_MYSQL = 2,
+    TESTBED_BOTH = 3
+} testbed_store_t;
+
+typedef struct testbed_test {
+    const char *name; /* lower case; the store's name is added */
+    void (*run)(void **state);
+    unsigned stores; /* testbed_store_t */
+} testbed_test_t;
+
+typedef struct testbed {
+    const char *name;                    /* of the test, as it is reported */
+    const char *store;                   /* "sqlite" or "mysql" */
+    const char *const *broker_arguments; /* for testbed_start; NULL: none */
+    const char *const *worker_arguments;
+    const char *const *broker_environment; /* "NAME=value", likewise */
+    const char *const *worker_environment;
+    const char *programs;          /* folder of a test build's; NULL: the shipped ones */
+    uint32_t work_us;              /* $PROBE_WORK_US of the workers */
+    char folder[FOLDER_PATH_SIZE]; /* $PROBE_FOLDER of the workers */
+    char database[512];            /* on the server; empty: none */
+    const char *broker_store;      /* URL of it for brokers, as through a proxy; NULL: the same */
+    cluster_options_t options;
+    cluster_t cluster;
+    fabric_client_t *client;
+    /* Ends what a test has running besides, before the processes are stopped; NULL: nothing. */
+    void (*at_end)(void *context);
+    void *at_end_context;
+} testbed_t;
+
+/* Runs tests, each on every store that it names and with a testbed of its own as state, which has its
+ * folder and nothing running. $TEST_FILTER, a pattern with * and ?, chooses among them. Returns what
+ * main is to return. */
+int testbed_run(const char *area, const testbed_test_t *tests, size_t count);
+
+/* Skips the running test, and says why in the way that tests/run reports. */
+void testbed_skip(const testbed_t *bed, const char *reason);
+
+/* Starts the cluster and a client, and waits until all shards have owners (with at least one worker). */
+void testbed_start(testbed_t *bed, uint32_t workers);
+/* The same with two brokers, of which the second stands by, and workers and a client that know both.
+ * MariaDB only. */
+void testbed_start_pair(testbed_t *bed, uint32_t workers);
+/* Closes the client and opens another. */
+void testbed_connect(testbed_t *bed);
+/* Starts one more worker; does not wait. */
+void testbed_add_worker(testbed_t *bed);
+/* Waits until so many workers are healthy and all shards have healthy owners. */
+void testbed_wait_ready(testbed_t *bed, uint32_t workers);
+/* Waits until no durable message is pending. */
+void testbed_wait_drained(testbed_t *bed);
+/* Kills a process of the cluster with SIGKILL and collects it. */
+void testbed_kill(process_t *process);
+/* Stops a process with SIGSTOP, and lets it go on. */
+void testbed_freeze(const process_t *process);
+void testbed_thaw(const process_t *process);
+/* Starts the broker, or the one that stood by, again at the address it had, after it has ended. */
+void testbed_restart_broker(testbed_t *bed);
+void testbed_restart_standby(testbed_t *bed);
+/* After all processes have ended: the broker again at the address it had, so many new workers, another client; waits until the
+ * workers own all shards. */
+void testbed_restart(testbed_t *bed, uint32_t workers);
+/* Breaks all connections to the test's database, which is on a server. */
+void testbed_break_connections(testbed_t *bed);
+/* Stops the brokers and workers in order, so that the database can be looked at. */
+void testbed_stop_processes(testbed_t *bed);
+
+/* The status document; to be released by json_decref. */
+json_t *testbed_status(fabric_client_t *client);
+/* A counter of it. */
+uint64_t testbed_counter(fabric_client_t *client, const char *name);
+/* How many shards the runner of a worker process owns, as its home says; -1: it is no healthy member. */
+int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker);
+/* How many shards a broker is home of, as the store says, and its incarnation; -1: it is no member.
+ * MariaDB only. */
+int64_t testbed_shards_kept(testbed_t *bed, const char *endpoint, char incarnation[33]);
+/* How often a log of the cluster has an event: "broker.log", "commit.fenced". */
+unsigned testbed_count_events(testbed_t *bed, const char *log, const char *code);
+/* $FABRIC_FAULT_REPEAT, or as usual. */
+uint32_t testbed_repeat(uint32_t usual);
+/* $FABRIC_FAULT_SEED, or a number that is drawn; printed, so that a run's choices can be made again. */
+uint64_t testbed_seed(void);
+/* Makes a gate of Probe. */
+void testbed_open_gate(testbed_t *bed, const char *name);
+
+/* The number that a query gives; no broker may have a SQLite file open. */
+int64_t testbed_query_number(testbed_t *bed, const char *sql);
+/* Runs one statement that changes something; likewise. */
+void testbed_execute(testbed_t *bed, const char *sql);
+/* Runs a query in a transaction of its own that stays open: what it locks stays locked until
+ * testbed_unlock. MariaDB only. */
+typedef struct testbed_lock testbed_lock_t;
+testbed_lock_t *testbed_lock(testbed_t *bed, const char *sql);
+void testbed_unlock(testbed_lock_t **lock);
+/* Calls `row` for each row of a query with its columns as text or bytes, at most 16; NULLs are empty. */
+void testbed_query_rows(testbed_t *bed, const char *sql,
+                        void (*row)(void *context, const fabric_bytes_t *columns), void *context);
+
+/* For polls: waits a few milliseconds; fails the test with what is missing after the deadline. */
+void testbed_poll(uint64_t deadline_ms, const char *missing);
+
+#endif

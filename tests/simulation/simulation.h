@@ -1,0 +1,42 @@
+/* The seeded simulation: a whole cluster - clients, workers, brokers, a store - in one thread under
+ * virtual time, driven through the very cores that the programs use, with a network, processes and a
+ * database that fail as a seed decides.
+ *
+ * Everything that happens follows from the seed: two runs of one seed are the same, event by event.
+ *
+ * Threading: one simulation at a time, on one thread.
+ */
+#ifndef TESTS_SIMULATION_SIMULATION_H
+#define TESTS_SIMULATION_SIMULATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct simulation_options {
+    uint64_t seed;
+    bool calm;  /* no faults at all */
+    bool trace; /* every event to standard error */
+} simulation_options_t;
+
+typedef struct simulation_result {
+    bool failed;
+    char what[512];      /* the first rule that was broken */
+    uint64_t trace_hash; /* of every event, in order */
+    uint64_t events;
+    uint64_t virtual_ms;
+    /* What came about, to see that a run was worth something. */
+    uint64_t calls, durable, unknown, rejected;
+    uint64_t runs;      /* handlers started */
+    uint64_t commits;   /* applied */
+    uint64_t faults;    /* injected: cuts, crashes, freezes, outages */
+    uint64_t takeovers; /* terms taken */
+    uint64_t repeated;  /* handlers of durable messages that had been started before */
+    uint64_t dead_letters;
+    uint64_t stale; /* results that reached a broker under an old token */
+    uint64_t late;  /* frames that arrived after their connection was cut */
+    uint64_t store_errors;
+} simulation_result_t;
+
+void simulation_run(const simulation_options_t *options, simulation_result_t *result);
+
+#endif

@@ -1,0 +1,445 @@
+/* A simulated broker: router, lanes and coordinator, as broker.c and router_zmq.c put them together.
+ * Lanes, the coordinator and the opening block on the store, so each of them is a fiber.
+ */
+#include "tests/simulation/simulation_broker.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/router_check.h"
+#include "tests/simulation/simulation_check.h"
+#include "tests/simulation/simulation_store.h"
+
+enum { BLOCKED_RETRY_MS = 2, DRAIN_US = 3000000, PIPE_US_MAX = 40 };
+
+typedef struct broker {
+    process_t process;
+    broker_life_t *life; /* of the process that is up */
+    broker_life_t *lives;
+    uint64_t restart_us;
+} broker_t;
+
+const store_driver_t *const broker_drivers[] = {&simulation_store_driver, NULL};
+
+static broker_t *broker_of(process_t *process)
+{
+    return (broker_t *)process;
+}
+
+bool broker_life_is_over(const broker_life_t *life)
+{
+    return life->process->life != life->number;
+}
+
+broker_life_t *broker_life_now(process_t *process)
+{
+    return broker_of(process)->life;
+}
+
+/* Into a pipe to the router: what goes in first comes out first. */
+void broker_send_to_router(broker_life_t *life, event_t *event, uint64_t *last_us)
+{
+    uint64_t at_us = world.now_us + world_between(1, PIPE_US_MAX);
+    *last_us = at_us > *last_us ? at_us : *last_us;
+    event->life = life->number;
+    event_schedule(event, *last_us);
+}
+
+void broker_loaded(broker_life_t *life, message_t *messages, uint64_t high_id)
+{
+    router_loaded(life->router, messages, high_id, process_now_ms(life->process));
+    life->loaded++;
+    fiber_wake(life->coordinating);
+}
+
+/* ---- ending ---- */
+
+static void on_end(event_t *event)
+{
+    process_t *process = event->process;
+    uint64_t after_us = event->number;
+    process_crash(process);
+    simulated_restart(process, after_us);
+}
+
+/* The incarnation is over; the next one starts later. */
+void broker_life_end(broker_life_t *life, const char *why, uint64_t after_us)
+{
+    if (!life->ending && !broker_life_is_over(life)) {
+        life->ending = true;
+        world_note(why, life->process->index, life->number, 0);
+        event_t *event = event_new(life->process, on_end, NULL, 0);
+        event->number = after_us;
+        event_schedule(event, world.now_us);
+    }
+}
+
+static void life_free(broker_life_t *life)
+{
+    for (uint32_t i = 0; i < LANES; i++) {
+        broker_lane_t *lane = &life->lanes[i];
+        for (size_t j = 0; j < lane->inbox_count; j++) {
+            free(lane->inbox[j]);
+        }
+        lane_destroy(&lane->lane);
+    }
+    broker_finder_close(&life->finder);
+    for (size_t i = 0; i < life->order_count; i++) {
+        free(life->orders[i].types);
+    }
+    router_destroy(&life->router);
+    coordinator_destroy(&life->coordinator);
+    store_close(&life->store);
+    free(life);
+}
+
+static void on_reap(event_t *event)
+{
+    broker_life_t *life = event->subject;
+    broker_t *broker = broker_of(life->process);
+    for (broker_life_t **at = &broker->lives; *at; at = &(*at)->next) {
+        if (*at == life) {
+            *at = life->next;
+            break;
+        }
+    }
+    life_free(life);
+}
+
+static void reap(broker_life_t *life)
+{
+    if (broker_life_is_over(life) && life->fibers == 0) {
+        event_schedule(event_new(NULL, on_reap, life, 0), world.now_us);
+    }
+}
+
+static void fiber_ended(void *argument)
+{
+    broker_life_t *life = argument;
+    life->fibers--;
+    reap(life);
+}
+
+static void finder_fiber_ended(void *argument)
+{
+    fiber_ended(((broker_finder_t *)argument)->life);
+}
+
+static void lane_fiber_ended(void *argument)
+{
+    fiber_ended(((broker_lane_t *)argument)->life);
+}
+
+/* ---- opening ---- */
+
+static void make_router(broker_life_t *life, const store_cluster_t *cluster,
+                        const store_join_t *joined)
+{
+    router_config_t config = {.incarnation = life->incarnation,
+                              .machine = joined->machine,
+                              .high_id = joined->high_id,
+                              .store_now_ms = joined->now_ms,
+                              .shards_per_group = cluster->shards_per_group};
+    router_config_defaults(&config);
+    config.lanes = LANES;
+    config.lease_ms = world.plan.lease_ms;
+    config.client_heartbeat_ms = world.plan.lease_ms / 3;
+    config.registration_ms = 3000;
+    config.release_grace_ms = world.plan.release_grace_ms;
+    config.backoff_ms = 20;
+    config.backoff_max_ms = 200;
+    config.client_memory_ms = 600000;
+    config.batch_bytes_max = 40; /* a few messages */
+    memcpy(config.cluster_id, cluster->id, sizeof config.cluster_id);
+    snprintf(config.cluster_name, sizeof config.cluster_name, "%s", cluster->name);
+    snprintf(config.name, sizeof config.name, "broker-%u", life->process->index);
+    snprintf(config.router_endpoint, sizeof config.router_endpoint, "%s",
+             network_endpoint(life->process->index));
+    snprintf(config.pub_endpoint, sizeof config.pub_endpoint, "tcp://127.0.0.1:80%02u",
+             life->process->index);
+    life->router = router_new(&config, process_now_ms(life->process));
+}
+
+static fabric_error_t open_lanes(broker_life_t *life, const store_join_t *joined)
+{
+    for (uint32_t i = 0; i < LANES; i++) {
+        lane_config_t config = {.drivers = broker_drivers,
+                                .options = {.url = SIMULATION_STORE_URL},
+                                .writer = {.machine = joined->machine,
+                                           .lane = i,
+                                           .incarnation = life->incarnation,
+                                           .batch = joined->batches[i]}};
+        lane_world_t ways = broker_lane_world(&life->lanes[i]);
+        life->lanes[i].life = life;
+        life->lanes[i].number = i;
+        life->lanes[i].lane = lane_new(&config, &ways);
+        fabric_error_t error = lane_open(life->lanes[i].lane, NULL);
+        if (error) {
+            return error;
+        }
+    }
+    return FABRIC_OK;
+}
+
+static fabric_error_t open_broker(broker_life_t *life)
+{
+    store_options_t options = {.url = SIMULATION_STORE_URL};
+    store_cluster_t cluster;
+    store_join_t joined = {0};
+    store_broker_t self = {.incarnation = life->incarnation};
+    snprintf(self.name, sizeof self.name, "broker-%u", life->process->index);
+    snprintf(self.router_endpoint, sizeof self.router_endpoint, "%s",
+             network_endpoint(life->process->index));
+    fabric_error_t error = store_open(broker_drivers, &options, NULL, &life->store);
+    if (!error) {
+        error = life->store->driver->check(life->store, "simulated", 0, NULL, &cluster);
+    }
+    if (!error) {
+        error = life->store->driver->broker_join(life->store, &self, LANES, &joined);
+    }
+    if (!error) {
+        make_router(life, &cluster, &joined);
+        broker_finder_open(life);
+        error = open_lanes(life, &joined);
+    }
+    return error;
+}
+
+static void on_open(event_t *event)
+{
+    broker_life_t *life = broker_life_now(event->process);
+    uint64_t now_ms = process_now_ms(life->process);
+    coordinator_config_t config = {.incarnation = life->incarnation,
+                                   .shards_per_group = SIMULATION_SHARDS,
+                                   .lease_ms = world.plan.lease_ms,
+                                   .past = &life->past};
+    life->coordinator = coordinator_new(&config, now_ms);
+    life->fibers += LANES + 2;
+    for (uint32_t i = 0; i < LANES; i++) {
+        broker_lane_t *lane = &life->lanes[i];
+        lane->fiber = fiber_new(life->process, broker_lane_run, lane, lane_fiber_ended);
+        fiber_wake(lane->fiber);
+    }
+    life->finder.fiber =
+        fiber_new(life->process, broker_finder_run, &life->finder, finder_fiber_ended);
+    fiber_wake(life->finder.fiber);
+    life->coordinating = fiber_new(life->process, broker_coordinator_run, life, fiber_ended);
+    fiber_wake(life->coordinating);
+    life->open = true;
+    life->process->accepting = true;
+    process_touch(life->process);
+}
+
+static void run_opening(void *argument)
+{
+    broker_life_t *life = argument;
+    fabric_error_t error = open_broker(life);
+    if (broker_life_is_over(life)) {
+        return;
+    }
+    if (error) {
+        broker_life_end(life, "broker.not_opened", world_between(10000, 100000));
+        return;
+    }
+    event_schedule(event_new(life->process, on_open, NULL, 0), world.now_us);
+}
+
+/* ---- the process ---- */
+
+static void send_orders(broker_life_t *life)
+{
+    router_order_t order;
+    while (router_next_order(life->router, &order)) {
+        if (life->order_count == sizeof life->orders / sizeof life->orders[0]) {
+            world_fail("broker %u: the coordinator does not take its orders", life->process->index);
+            free(order.types);
+            continue;
+        }
+        life->orders[life->order_count++] = order;
+        fiber_wake(life->coordinating);
+    }
+}
+
+static void send_frames(broker_life_t *life)
+{
+    router_frame_t frame;
+    while (router_next_frame(life->router, &frame)) {
+        check_broker_sends(life->process, network_connection(frame.routing_id), frame.bytes);
+        switch (network_route(life->process, frame.routing_id, frame.bytes)) {
+        case ROUTED:
+            router_frame_sent(life->router, frame.peer);
+            break;
+        case ROUTED_BLOCKED:
+            life->blocked = true;
+            router_frame_blocked(life->router, frame.peer);
+            break;
+        case ROUTED_UNREACHABLE:
+            router_frame_unreachable(life->router, frame.peer, process_now_ms(life->process));
+            break;
+        }
+    }
+}
+
+static void check_drained(broker_life_t *life)
+{
+    if (!life->draining || life->leave) {
+        return;
+    }
+    bool busy = !router_drained(life->router) || life->committing > 0;
+    if (!busy || world.now_us >= life->drain_until_us) {
+        life->leave = true; /* lanes first: nothing may be written after the store is left */
+        life->lanes_halted = true;
+        for (uint32_t i = 0; i < LANES; i++) {
+            fiber_kill(life->lanes[i].fiber);
+        }
+        fiber_kill(life->finder.fiber);
+        fiber_wake(life->coordinating);
+    }
+}
+
+static void turn(process_t *process)
+{
+    broker_life_t *life = broker_life_now(process);
+    if (!life->open || life->ending || life->leave) {
+        return;
+    }
+    uint64_t now_ms = process_now_ms(process);
+    if (life->blocked || now_ms >= router_next_deadline(life->router)) {
+        life->blocked = false;
+        router_tick(life->router, now_ms);
+    }
+    for (uint32_t i = 0; i < LANES; i++) {
+        broker_lane_feed(life, i);
+    }
+    send_orders(life);
+    send_frames(life);
+    check_drained(life);
+}
+
+static uint64_t deadline_ms(process_t *process)
+{
+    broker_life_t *life = broker_life_now(process);
+    if (!life->open || life->ending || life->leave) {
+        return UINT64_MAX;
+    }
+    return life->blocked ? process_now_ms(process) + BLOCKED_RETRY_MS
+                         : router_next_deadline(life->router);
+}
+
+static void receive(process_t *process, size_t dealer, connection_t *connection,
+                    fabric_bytes_t frame)
+{
+    (void)dealer;
+    broker_life_t *life = broker_life_now(process);
+    uint8_t routing_id[5];
+    if (life->open && !life->ending && !life->leave) {
+        check_broker_receives(process, frame);
+        router_receive(life->router, network_routing_id(connection, routing_id), frame,
+                       process_now_ms(process));
+        router_violation_t violation;
+        if (router_take_violation(life->router, &violation) && !world.plan.boasts &&
+            fabric_error_class(violation.error) != FABRIC_CLASS_RETRY) {
+            world_fail("broker %u blames a sound %s: %s", process->index, violation.role,
+                       violation.text);
+        }
+    }
+}
+
+static void start(process_t *process)
+{
+    broker_t *broker = broker_of(process);
+    broker_life_t *life = calloc(1, sizeof *life);
+    if (!life) {
+        abort();
+    }
+    life->process = process;
+    life->number = process->life;
+    life->incarnation = world_incarnation();
+    life->next = broker->lives;
+    broker->lives = broker->life = life;
+    life->fibers = 1;
+    life->opening = fiber_new(process, run_opening, life, fiber_ended);
+    fiber_wake(life->opening);
+}
+
+/* Whatever has happened to it, its accounts are right: asked of each broker when it ends, by a crash or with the simulation. */
+static void check_accounts(const broker_life_t *life)
+{
+    const char *fault = life->open ? router_check(life->router) : NULL;
+    if (fault) {
+        world_fail("accounts of broker %u: %s", life->process->index, fault);
+    }
+}
+
+static void stop(process_t *process)
+{
+    broker_life_t *life = broker_life_now(process);
+    check_accounts(life);
+    network_cut_all(process);
+    process->life++; /* before the fibers look */
+    fiber_kill(life->opening);
+    if (life->open) {
+        fiber_kill(life->coordinating);
+        fiber_kill(life->finder.fiber);
+        for (uint32_t i = 0; i < LANES; i++) {
+            fiber_kill(life->lanes[i].fiber);
+        }
+    }
+    broker_of(process)->life = NULL;
+    reap(life);
+}
+
+process_t *simulated_broker_new(unsigned index)
+{
+    broker_t *broker = calloc(1, sizeof *broker);
+    if (!broker) {
+        abort();
+    }
+    broker->process = (process_t){.kind = PROCESS_BROKER,
+                                  .index = index,
+                                  .turn = turn,
+                                  .deadline_ms = deadline_ms,
+                                  .receive = receive,
+                                  .start = start,
+                                  .stop = stop};
+    return &broker->process;
+}
+
+void simulated_broker_free(process_t **process)
+{
+    broker_t *broker = broker_of(*process);
+    assert(!broker->life && !broker->lives);
+    free(broker);
+    *process = NULL;
+}
+
+static void on_drain(event_t *event)
+{
+    broker_life_t *life = broker_life_now(event->process);
+    if (life->open && !life->draining) {
+        life->draining = true;
+        life->restart_us = event->number;
+        life->drain_until_us = world.now_us + DRAIN_US;
+        router_drain(life->router, process_now_ms(life->process));
+        process_touch(life->process);
+    }
+}
+
+void simulated_broker_drain(process_t *process, uint64_t after_us)
+{
+    event_t *event = event_new(process, on_drain, NULL, 0);
+    event->number = after_us;
+    event_schedule(event, world.now_us);
+}
+
+uint64_t simulated_broker_pending(const process_t *process)
+{
+    const broker_life_t *life = ((const broker_t *)process)->life;
+    if (!life || !life->open) {
+        return 0;
+    }
+    router_counters_t counters;
+    router_counters(life->router, &counters);
+    return counters.pending;
+}

@@ -1,0 +1,84 @@
+/* What must be true of the whole cluster, watched from outside: every call from its submission to
+ * its end, every run of a handler, every commit that the store has applied, every frame that tells
+ * of one.
+ */
+#ifndef TESTS_SIMULATION_SIMULATION_CHECK_H
+#define TESTS_SIMULATION_SIMULATION_CHECK_H
+
+#include "core/store.h"
+#include "libfabric_client/src/call.h"
+#include "tests/simulation/simulation_network.h"
+
+#define CALLS_MAX    4096u
+#define ENTITIES_MAX 32u
+
+/* One call of a client. Its number is its index. */
+typedef struct watched_call {
+    uint64_t client; /* index */
+    uint64_t sequence;
+    unsigned entity;
+    uint32_t flags;
+    uint32_t defects; /* attempts that are to break */
+    uint32_t fails;
+    bool kills; /* each worker that runs it */
+    bool again; /* its outcome was unknown, and it was sent again under its key */
+    uint64_t submitted_us;
+    /* at its end */
+    bool ended;
+    fabric_error_t error;
+    uint64_t ended_us;
+    uint64_t run; /* that the caller was told of; 0: none */
+    /* in the store */
+    uint64_t request_id; /* 0: not there */
+    bool replied;
+    uint64_t reply_run;
+    uint64_t reply_order; /* among all replies */
+    uint8_t reply_status;
+    /* of handlers */
+    uint32_t runs;
+} watched_call_t;
+
+/* One run of a handler. Its number is its index; 0 is none. */
+typedef struct watched_run {
+    uint32_t call;
+    unsigned worker;
+    uint64_t worker_life;
+    uint64_t request_id;
+    token_t token; /* as its result said */
+    bool stale;    /* its result came to a broker that had given the shard a newer token */
+} watched_run_t;
+
+void check_begin(void);
+void check_free(void);
+
+/* A new call's number. */
+uint32_t check_call(unsigned client, unsigned entity, uint32_t flags);
+watched_call_t *check_watched(uint32_t call);
+uint32_t check_call_count(void);
+void check_submitted(uint32_t call, uint64_t sequence);
+void check_ended(uint32_t call, const call_t *ended);
+/* Whether this call, which begins now, is to be the seed's poison. */
+bool check_poisons(uint32_t call);
+/* A call whose outcome is unknown will be sent again. */
+void check_again(uint32_t call);
+
+/* A handler begins. The run's number. */
+uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id);
+const watched_run_t *check_watched_run(uint32_t run);
+
+/* Frames, as they leave and arrive. */
+void check_broker_sends(process_t *broker, const connection_t *connection, fabric_bytes_t frame);
+void check_broker_receives(process_t *broker, fabric_bytes_t frame);
+void check_worker_sends(fabric_bytes_t frame);
+
+/* The store has applied a commit of this writer. */
+void check_commit(const store_writer_t *writer, const store_batch_t *batch);
+/* The homes of shards may have changed. */
+void check_homes(void);
+
+/* Whether all calls have ended and all messages of the store too. */
+bool check_is_settled(void);
+/* After the end. */
+void check_final(void);
+
+#endif

@@ -1,0 +1,237 @@
+/* A simulated client: a session, as link_zmq.c of the client library drives it, and a user who keeps
+ * calling.
+ */
+#include "tests/simulation/simulation_processes.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/message.h"
+#include "libfabric_client/src/request.h"
+#include "libfabric_client/src/session.h"
+#include "tests/simulation/simulation_check.h"
+
+enum { WAIT_MAX_MS = 300000, SHORT_MS_MAX = 1500, AGAIN_OF_10000 = 5000, AGAIN_US_MAX = 2000000 };
+
+typedef struct client {
+    process_t process;
+    session_t *session;
+    uint64_t number;
+} client_t;
+
+static client_t *client_of(process_t *process)
+{
+    return (client_t *)process;
+}
+
+static void carry_out_actions(client_t *client)
+{
+    session_action_t action;
+    while (session_next_action(client->session, &action)) {
+        assert(action.peer < SOCKETS_MAX);
+        if (action.kind == ACTION_CLOSE) {
+            dealer_close(&client->process, action.peer);
+        } else {
+            dealer_open(&client->process, action.peer, action.endpoint);
+        }
+    }
+}
+
+static void send_frames(client_t *client, uint64_t now_ms)
+{
+    size_t peer;
+    fabric_bytes_t frame;
+    while (session_next_frame(client->session, now_ms, &peer, &frame)) {
+        if (dealer_send(&client->process, peer, frame)) {
+            session_frame_sent(client->session, peer);
+        } else {
+            session_frame_blocked(client->session, peer);
+        }
+    }
+}
+
+static void on_again(event_t *event);
+
+/* Some users ask again when the outcome of a call is unknown, under the same call key (I11). */
+static void settle_unknown(client_t *client, const call_t *call)
+{
+    uint32_t number = (uint32_t)(uintptr_t)call->context;
+    if (call->error == FABRIC_ERROR_OUTCOME_UNKNOWN && call->flags & REQUEST_DURABLE &&
+        !world.over && world_chance(AGAIN_OF_10000)) {
+        check_again(number);
+        event_t *event = event_new(&client->process, on_again, NULL, 0);
+        event->number = number;
+        event_schedule(event, world.now_us + world_between(0, AGAIN_US_MAX));
+    }
+}
+
+static void take_done(client_t *client)
+{
+    for (call_t *call; (call = session_next_done(client->session));) {
+        check_ended((uint32_t)(uintptr_t)call->context, call);
+        settle_unknown(client, call);
+        call_destroy(&call);
+    }
+}
+
+static void turn(process_t *process)
+{
+    client_t *client = client_of(process);
+    uint64_t now_ms = process_now_ms(process);
+    for (size_t i = 0; i < SOCKETS_MAX; i++) {
+        if (process->dealers[i].open && session_is_blocked(client->session, i) &&
+            dealer_is_writable(process, i)) {
+            session_writable(client->session, i);
+        }
+    }
+    session_tick(client->session, now_ms);
+    carry_out_actions(client);
+    send_frames(client, now_ms);
+    take_done(client);
+}
+
+static uint64_t deadline_ms(process_t *process)
+{
+    return session_next_deadline(client_of(process)->session);
+}
+
+static void connected(process_t *process, size_t dealer)
+{
+    session_connected(client_of(process)->session, dealer, process_now_ms(process));
+}
+
+static void disconnected(process_t *process, size_t dealer)
+{
+    session_disconnected(client_of(process)->session, dealer, process_now_ms(process));
+}
+
+static void receive(process_t *process, size_t dealer, connection_t *connection,
+                    fabric_bytes_t frame)
+{
+    (void)connection;
+    session_receive(client_of(process)->session, dealer, frame, process_now_ms(process));
+}
+
+static void start(process_t *process)
+{
+    client_t *client = client_of(process);
+    client->number = 1000 + process->index;
+    session_config_t config = {.client_number = client->number,
+                               .incarnation = world_incarnation(),
+                               .name = "client",
+                               .pending_max = CALLS_MAX,
+                               .seed = world_random()};
+    client->session = session_new(&config);
+    for (unsigned i = 0; i < world.plan.brokers; i++) {
+        size_t peer;
+        fabric_error_t error = session_add_endpoint(client->session, network_endpoint(i), &peer);
+        assert(!error);
+        (void)error;
+    }
+    process_touch(process);
+}
+
+static void stop(process_t *process)
+{
+    client_t *client = client_of(process);
+    session_close(client->session);
+    take_done(client);
+    network_cut_all(process);
+    session_destroy(&client->session);
+}
+
+/* ---- calls ---- */
+
+static uint32_t draw_flags(void)
+{
+    uint64_t draw = world_random() % 100;
+    if (draw < 60) {
+        return REQUEST_DURABLE;
+    }
+    if (draw < 80) {
+        return REQUEST_DURABLE | REQUEST_TELL | REQUEST_WANT_ACCEPTED;
+    }
+    if (draw < 92) {
+        return 0;
+    }
+    return REQUEST_TELL | (draw < 96 ? REQUEST_WANT_ACCEPTED : REQUEST_WANT_HANDLED);
+}
+
+/* Submits a call, for the first time with sequence 0. */
+static uint64_t submit(client_t *client, uint32_t number, uint64_t sequence, uint64_t wait_max_ms)
+{
+    const watched_call_t *watched = check_watched(number);
+    char id[32];
+    snprintf(id, sizeof id, "ledger-%u", watched->entity);
+    ledger_request_t request = {number, watched->defects, watched->fails};
+    fabric_call_t description = {.entity = fabric_entity("Ledger", id),
+                                 .message = watched->flags & REQUEST_DURABLE ? &ledger_append
+                                                                             : &ledger_peek,
+                                 .request = &request,
+                                 .tell = (watched->flags & REQUEST_TELL) != 0,
+                                 .handled = (watched->flags & REQUEST_WANT_HANDLED) != 0};
+    if (sequence != 0) {
+        description.key = (fabric_call_key_t){client->number, sequence};
+    }
+    call_t *call;
+    uint64_t now_ms = process_now_ms(&client->process);
+    fabric_error_t error = request_build(&description, client->number, NULL, &call);
+    assert(!error && call->flags == watched->flags);
+    (void)error;
+    call->context = (void *)(uintptr_t)number;
+    call->deadline_ms = now_ms + wait_max_ms;
+    session_submit(client->session, call, now_ms);
+    process_touch(&client->process);
+    return call->sequence;
+}
+
+static void on_again(event_t *event)
+{
+    uint32_t number = (uint32_t)event->number;
+    world_note("call.again", number, 0, 0);
+    submit(client_of(event->process), number, check_watched(number)->sequence, WAIT_MAX_MS);
+}
+
+void simulated_client_call(process_t *process)
+{
+    uint32_t flags = draw_flags();
+    unsigned entity = (unsigned)(world_random() % world.plan.entities);
+    uint32_t number = check_call(process->index, entity, flags);
+    watched_call_t *watched = check_watched(number);
+    watched->defects = world_chance(600) ? (uint32_t)world_between(1, 2) : 0;
+    watched->fails = world_chance(500);
+    watched->kills = check_poisons(number);
+    bool impatient = !world.calm && world_chance(1000);
+    uint64_t wait_max_ms = impatient ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
+    check_submitted(number, submit(client_of(process), number, 0, wait_max_ms));
+}
+
+size_t simulated_client_open_calls(const process_t *process)
+{
+    return session_open_calls(((const client_t *)process)->session);
+}
+
+process_t *simulated_client_new(unsigned index)
+{
+    client_t *client = calloc(1, sizeof *client);
+    if (!client) {
+        abort();
+    }
+    client->process = (process_t){.kind = PROCESS_CLIENT,
+                                  .index = index,
+                                  .turn = turn,
+                                  .deadline_ms = deadline_ms,
+                                  .connected = connected,
+                                  .disconnected = disconnected,
+                                  .receive = receive,
+                                  .start = start,
+                                  .stop = stop};
+    return &client->process;
+}
+
+void simulated_client_free(process_t **process)
+{
+    free(client_of(*process));
+    *process = NULL;
+}

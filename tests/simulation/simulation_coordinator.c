@@ -1,0 +1,172 @@
+/* The coordinator of a simulated broker, as coordinator_zmq.c drives it, and what its effects do to the router. */
+#include "tests/simulation/simulation_broker.h"
+
+#include <stdlib.h>
+
+#include "tests/simulation/simulation_store.h"
+
+static uint64_t coordinator_clock(void)
+{
+    return process_now_ms(fiber_process(fiber_current()));
+}
+
+static void take_homes(broker_life_t *life, const coordinator_effect_t *effect)
+{
+    router_homes(life->router, effect->shards, effect->shard_count);
+    if (!effect->scan) {
+        broker_loaded(life, NULL, 0);
+        return;
+    }
+    broker_lane_send(&life->lanes[0], &(operation_t){.kind = OPERATION_LOAD, .from = effect->from});
+}
+
+static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
+{
+    fabric_bytes_t bytes = {effect->bytes, effect->size};
+    uint64_t now_ms = process_now_ms(life->process);
+    switch (effect->kind) {
+    case COORDINATOR_FENCED:
+        broker_life_end(life, "broker.fenced", world_between(1000, 50000));
+        break;
+    case COORDINATOR_ELECTED:
+    case COORDINATOR_READY:
+        break;
+    case COORDINATOR_HOLDER:
+        router_holder(life->router, effect->broker);
+        break;
+    case COORDINATOR_LEASE:
+        router_lease(life->router, effect->number);
+        break;
+    case COORDINATOR_HOMES:
+        take_homes(life, effect);
+        break;
+    case COORDINATOR_TYPE:
+        router_type(life->router, effect->group, bytes);
+        break;
+    case COORDINATOR_ADMITTED:
+        router_admitted(life->router, effect->runner, effect->error, (const char *)effect->bytes,
+                        now_ms);
+        break;
+    case COORDINATOR_DESIRE:
+        router_desire(life->router, effect->shard, effect->runner, now_ms);
+        break;
+    case COORDINATOR_MAP:
+        router_map(life->router, bytes);
+        break;
+    }
+}
+
+static void on_effect(event_t *event)
+{
+    coordinator_effect_t *effect = event->subject;
+    world_note("coordinator.effect", event->process->index, effect->kind, effect->shard.value);
+    run_effect(broker_life_now(event->process), effect);
+    coordinator_effect_clear(effect);
+    free(effect);
+    process_touch(event->process);
+}
+
+static void drop_effect(event_t *event)
+{
+    coordinator_effect_t *effect = event->subject;
+    coordinator_effect_clear(effect);
+    free(effect);
+}
+
+static void send_effects(broker_life_t *life)
+{
+    coordinator_effect_t effect;
+    while (coordinator_next_effect(life->coordinator, &effect)) {
+        coordinator_effect_t *copy = malloc(sizeof *copy);
+        if (!copy) {
+            abort();
+        }
+        *copy = effect;
+        event_t *event = event_new(life->process, on_effect, copy, 0);
+        event->drop = drop_effect;
+        broker_send_to_router(life, event, &life->last_us);
+    }
+}
+
+static void take_orders(broker_life_t *life)
+{
+    while (life->order_count > 0 || life->loaded > 0) {
+        if (life->order_count > 0) {
+            router_order_t order = life->orders[0];
+            memmove(life->orders, life->orders + 1, --life->order_count * sizeof *life->orders);
+            coordinator_order(life->coordinator, &order, coordinator_clock());
+            free(order.types);
+        } else {
+            life->loaded--;
+            coordinator_loaded(life->coordinator, coordinator_clock());
+        }
+        send_effects(life);
+    }
+}
+
+static void reopen(broker_life_t *life)
+{
+    if (!life->store) {
+        store_options_t options = {.url = SIMULATION_STORE_URL};
+        fabric_error_t error = store_open(broker_drivers, &options, NULL, &life->store);
+        (void)error; /* the call that follows tells */
+    }
+}
+
+static bool make_call(broker_life_t *life)
+{
+    coordinator_call_t call;
+    if (!coordinator_next_call(life->coordinator, coordinator_clock(), &call)) {
+        return false;
+    }
+    reopen(life);
+    fabric_error_t error =
+        coordinator_run_call(life->coordinator, &call, life->store, coordinator_clock);
+    world_note("coordinator.call", life->process->index, call.kind, error);
+    if (error == FABRIC_ERROR_STORE_UNAVAILABLE || error == FABRIC_ERROR_STORE_UNKNOWN) {
+        store_close(&life->store);
+    }
+    return true;
+}
+
+static void on_left(event_t *event)
+{
+    broker_life_t *life = broker_life_now(event->process);
+    broker_life_end(life, "broker.left", life->restart_us);
+}
+
+static void leave_store(broker_life_t *life)
+{
+    reopen(life);
+    if (life->store) {
+        fabric_error_t error = life->store->driver->broker_leave(life->store, life->incarnation);
+        (void)error; /* the others find out by its silence */
+    }
+    if (!broker_life_is_over(life)) {
+        event_t *event = event_new(life->process, on_left, NULL, 0);
+        broker_send_to_router(life, event, &life->last_us);
+    }
+}
+
+void broker_coordinator_run(void *argument)
+{
+    broker_life_t *life = argument;
+    while (!broker_life_is_over(life) && !life->leave) {
+        take_orders(life);
+        bool called = make_call(life);
+        if (broker_life_is_over(life)) {
+            break;
+        }
+        coordinator_tick(life->coordinator, coordinator_clock());
+        send_effects(life);
+        if (!called) {
+            uint64_t now_ms = coordinator_clock();
+            uint64_t deadline_ms = coordinator_next_deadline(life->coordinator, now_ms);
+            uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+            fiber_wait_until(world.now_us + (wait_ms < 1000 ? wait_ms * 1000 + 100 : 1000000));
+        }
+    }
+    if (!broker_life_is_over(life)) {
+        leave_store(life);
+    }
+}

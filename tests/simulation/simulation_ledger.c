@@ -1,0 +1,128 @@
+/* The entity that the simulation runs: a ledger to which each message appends its own number. Some
+ * messages break at first, some fail, some are answered later.
+ */
+#include "core/limits.h"
+#include "tests/simulation/simulation_check.h"
+#include "tests/simulation/simulation_processes.h"
+
+enum {
+    LATER_US_MAX = 40000,
+    LATER_OF_10000 = 2500,
+    DEATH_US_MAX = 2000, /* of a worker that runs poison */
+    RESTART_US_MAX = 300000
+};
+
+static const fabric_field_t request_fields[] = {
+    FABRIC_U32(ledger_request_t, call),
+    FABRIC_U32(ledger_request_t, defects),
+    FABRIC_U32(ledger_request_t, fails),
+};
+static const fabric_schema_t request_schema =
+    FABRIC_SCHEMA("LedgerRequest", ledger_request_t, request_fields);
+
+static const fabric_field_t reply_fields[] = {
+    FABRIC_U32(ledger_reply_t, call),
+    FABRIC_U32(ledger_reply_t, run),
+};
+const fabric_schema_t ledger_reply_schema =
+    FABRIC_SCHEMA("LedgerReply", ledger_reply_t, reply_fields);
+
+const fabric_message_type_t ledger_append = {
+    .tag = "Append", .request = &request_schema, .reply = &ledger_reply_schema, .durable = true};
+const fabric_message_type_t ledger_peek = {
+    .tag = "Peek", .request = &request_schema, .reply = &ledger_reply_schema};
+
+process_t *ledger_worker;
+
+typedef struct ledger {
+    uint64_t last_id; /* of the durable messages appended */
+    uint32_t entries;
+
+} ledger_t;
+
+/* The answer of a run that takes its time. The handle outlives the worker's life. */
+static void on_answer(event_t *event)
+{
+    fabric_pending_t *pending = event->subject;
+    ledger_reply_t reply = {(uint32_t)event->number, (uint32_t)event->extra};
+    if (pending) {
+        fabric_pending_reply(&pending, &reply);
+    }
+}
+
+static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, uint32_t run)
+{
+    event_t *event = event_new(ledger_worker, on_answer, fabric_later(context), 0);
+    event->drop = on_answer; /* changes nothing any more, but frees the handle */
+    event->number = call;
+    event->extra = run;
+    event_schedule(event, world.now_us + world_between(100, LATER_US_MAX));
+    return FABRIC_PENDING;
+}
+
+/* Its worker dies, and is started again as by a supervisor. What ran beside it may have left before. */
+static void on_death(event_t *event)
+{
+    process_crash(event->process);
+    simulated_restart(event->process, world_between(1000, RESTART_US_MAX));
+    on_answer(event); /* nobody hears it */
+}
+
+static fabric_result_t die_soon(fabric_context_t *context, uint32_t call, uint32_t run)
+{
+    event_t *event = event_new(ledger_worker, on_death, fabric_later(context), 0);
+    event->drop = on_answer;
+    event->number = call;
+    event->extra = run;
+    event_schedule(event, world.now_us + world_between(0, DEATH_US_MAX));
+    return FABRIC_PENDING;
+}
+
+static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t call)
+{
+    uint64_t id = fabric_context_request_id(context);
+    if (fabric_context_is_durable(context)) {
+        if (id <= ledger->last_id) {
+            world_fail("I7: call %u (request %llu) is handled after request %llu on one state",
+                       call, (unsigned long long)id, (unsigned long long)ledger->last_id);
+        }
+        ledger->last_id = id;
+    }
+    ledger->entries++;
+}
+
+static fabric_result_t append(fabric_context_t *context, void *state, const void *bytes,
+                              void *answer)
+{
+    const ledger_request_t *request = bytes;
+    ledger_reply_t *reply = answer;
+    uint32_t attempt = fabric_context_attempt(context);
+    if (request->call >= check_call_count()) {
+        world_fail("a handler was given call %u, which there is not", request->call);
+        return fabric_defect(context, "no such call");
+    }
+    uint32_t run = check_run(request->call, ledger_worker, fabric_context_request_id(context));
+    check_order(context, state, request->call);
+    if (check_watched(request->call)->kills) {
+        return die_soon(context, request->call, run);
+    }
+    if (attempt <= request->defects) {
+        return fabric_defect(context, "attempt %u breaks", attempt);
+    }
+    if (request->fails) {
+        return fabric_fail(context, run, "refused");
+    }
+    if (world_chance(LATER_OF_10000)) {
+        return answer_later(context, request->call, run);
+    }
+    *reply = (ledger_reply_t){request->call, run};
+    return FABRIC_REPLY;
+}
+
+static const fabric_handler_t handlers[] = {{&ledger_append, append}, {&ledger_peek, append}};
+
+const fabric_entity_type_t ledger_type = {.name = "Ledger",
+                                          .state_size = sizeof(ledger_t),
+                                          .handlers = handlers,
+                                          .handler_count = 2,
+                                          .idle_ms = 400};

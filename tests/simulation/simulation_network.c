@@ -1,0 +1,377 @@
+/* The simulated network. See simulation_network.h. */
+#include "tests/simulation/simulation_network.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum {
+    DELAY_US_MIN = 50,
+    CONNECT_US_MAX = 3000,
+    RECONNECT_US_MIN = 8000,
+    RECONNECT_US_MAX = 30000,
+    DIE_US_MAX = 3000, /* until the other end of a dead process's connection learns it */
+    FULL_US_MAX = 20000
+};
+
+static connection_t **connections;
+static size_t connection_count, connection_capacity;
+
+const char *network_endpoint(unsigned broker)
+{
+    static const char *const endpoints[BROKERS_MAX] = {"tcp://127.0.0.1:7000",
+                                                       "tcp://127.0.0.1:7001"};
+    return endpoints[broker];
+}
+
+static process_t *broker_at(const char *endpoint)
+{
+    for (unsigned i = 0; i < BROKERS_MAX; i++) {
+        if (strcmp(endpoint, network_endpoint(i)) == 0) {
+            return world.brokers[i];
+        }
+    }
+    world_fail("a connection to %s, where nobody ever was", endpoint);
+    return world.brokers[0];
+}
+
+/* ---- frames ---- */
+
+static uint64_t frame_hash(fabric_bytes_t frame)
+{
+    return XXH3_64bits(frame.data, frame.size) & 0xffffffff;
+}
+
+static void on_frame(event_t *event);
+
+/* What a cut has left of the frames in flight: a first part, later. */
+static bool is_lost_or_late(event_t *event, connection_t *connection, size_t direction)
+{
+    if (!connection->cut || event->extra >> 63) {
+        return false;
+    }
+    if (event->extra > connection->survive[direction]) {
+        world_note("frame.lost", connection->routing, direction, event->extra);
+        return true;
+    }
+    event_t *late = event_new(event->process, on_frame, connection, event->size);
+    late->life = event->life;
+    late->number = direction;
+    late->extra = event->extra | UINT64_C(1) << 63;
+    memcpy(late->bytes, event->bytes, event->size);
+    event_schedule(late, world.now_us + connection->late_us[direction]);
+    return true;
+}
+
+static void on_frame(event_t *event)
+{
+    connection_t *connection = event->subject;
+    size_t direction = event->number;
+    fabric_bytes_t frame = fabric_bytes(event->bytes, event->size);
+    if (is_lost_or_late(event, connection, direction)) {
+        return;
+    }
+    process_t *process = event->process;
+    const dealer_t *dealer = &process->dealers[connection->dealer];
+    if (direction == TO_PEER && dealer->generation != connection->generation) {
+        return; /* the socket that it was for is closed */
+    }
+    world.result->late += connection->cut;
+    connection->arrived[direction]++;
+    world_note(direction == TO_BROKER ? "frame.to_broker" : "frame.to_peer", connection->routing,
+               event->extra & 0xffffffff, frame_hash(frame));
+    network_trace("got", connection, direction, frame);
+    process->receive(process, connection->dealer, connection, frame);
+    process_touch(process);
+}
+
+static void send_frame(connection_t *connection, size_t direction, fabric_bytes_t frame)
+{
+    uint64_t number = ++connection->sent[direction];
+    network_trace("put", connection, direction, frame);
+    if (connection->cut) {
+        return; /* nobody is there to get it, only not known yet */
+    }
+    process_t *to = direction == TO_BROKER ? connection->broker : connection->peer;
+    event_t *event = event_new(to, on_frame, connection, frame.size);
+    event->life = direction == TO_BROKER ? connection->broker_life : connection->peer_life;
+    event->number = direction;
+    event->extra = number;
+    memcpy(event->bytes, frame.data, frame.size);
+    uint64_t at_us = world.now_us + world_between(DELAY_US_MIN, world.plan.delay_us);
+    at_us = at_us > connection->last_us[direction] ? at_us : connection->last_us[direction];
+    connection->last_us[direction] = at_us;
+    event_schedule(event, at_us);
+}
+
+/* A pipe is full at times, and then for a while. */
+static bool is_full(connection_t *connection, size_t direction)
+{
+    if (world.now_us < connection->full_until_us[direction]) {
+        return true;
+    }
+    if (!world.calm && world_chance(world.plan.full)) {
+        connection->full_until_us[direction] = world.now_us + world_between(100, FULL_US_MAX);
+        world_note("frame.full", connection->routing, direction, 0);
+        return true;
+    }
+    return false;
+}
+
+/* ---- connecting ---- */
+
+static void attempt_later(process_t *process, size_t index, uint64_t after_us);
+
+static bool is_current(const event_t *event)
+{
+    const dealer_t *dealer = &event->process->dealers[event->number];
+    return dealer->open && dealer->generation == event->extra;
+}
+
+static connection_t *connection_new(process_t *peer, size_t index)
+{
+    if (connection_count == connection_capacity) {
+        connection_capacity = connection_capacity ? 2 * connection_capacity : 64;
+        connections = realloc(connections, connection_capacity * sizeof *connections);
+    }
+    connection_t *connection = calloc(1, sizeof *connection);
+    if (!connections || !connection) {
+        abort();
+    }
+    dealer_t *dealer = &peer->dealers[index];
+    *connection = (connection_t){.peer = peer,
+                                 .peer_life = peer->life,
+                                 .dealer = index,
+                                 .generation = dealer->generation,
+                                 .broker = dealer->broker,
+                                 .broker_life = dealer->broker->life,
+                                 .routing = connection_count + 1};
+    connections[connection_count++] = connection;
+    return connection;
+}
+
+/* The handshake is done, as seen by the peer. */
+static void on_connected(event_t *event)
+{
+    process_t *process = event->process;
+    connection_t *connection = event->subject;
+    dealer_t *dealer = &process->dealers[event->number];
+    if (!is_current(event)) {
+        network_cut(connection, (cut_t){UINT64_MAX, world_between(100, DIE_US_MAX)});
+        return;
+    }
+    if (connection->cut) {
+        attempt_later(process, event->number, world_between(RECONNECT_US_MIN, RECONNECT_US_MAX));
+        return;
+    }
+    world_note("connected", process->kind * 100 + process->index, connection->routing, 0);
+    dealer->connection = connection;
+    dealer->attempts = 0;
+    process->connected(process, event->number);
+    process_touch(process);
+}
+
+static void on_attempt(event_t *event)
+{
+    /* The peer's kernel may answer for a frozen broker, but no handshake is done. */
+    process_t *process = event->process;
+    size_t index = event->number;
+    dealer_t *dealer = &process->dealers[index];
+    if (!is_current(event) || dealer->connection) {
+        return;
+    }
+    if (!dealer->broker->accepting || dealer->broker->frozen) {
+        uint32_t doublings = dealer->attempts++ < 4 ? dealer->attempts : 4;
+        attempt_later(process, index,
+                      world_between(RECONNECT_US_MIN, RECONNECT_US_MAX) << doublings);
+        return;
+    }
+    event_t *connected = event_new(process, on_connected, connection_new(process, index), 0);
+    connected->number = index;
+    connected->extra = dealer->generation;
+    event_schedule(connected, world.now_us + world_between(100, CONNECT_US_MAX));
+}
+
+static void attempt_later(process_t *process, size_t index, uint64_t after_us)
+{
+    event_t *event = event_new(process, on_attempt, NULL, 0);
+    event->number = index;
+    event->extra = process->dealers[index].generation;
+    event_schedule(event, world.now_us + after_us);
+}
+
+void dealer_open(process_t *process, size_t index, const char *endpoint)
+{
+    dealer_t *dealer = &process->dealers[index];
+    if (dealer->open) {
+        dealer_close(process, index);
+    }
+    *dealer = (dealer_t){
+        .open = true, .generation = dealer->generation + 1, .broker = broker_at(endpoint)};
+    attempt_later(process, index, world_between(50, 500));
+}
+
+void dealer_close(process_t *process, size_t index)
+{
+    dealer_t *dealer = &process->dealers[index];
+    if (dealer->connection) {
+        network_cut(dealer->connection, (cut_t){UINT64_MAX, world_between(100, DIE_US_MAX)});
+    }
+    dealer->open = false;
+    dealer->connection = NULL;
+    dealer->generation++;
+}
+
+bool dealer_is_writable(const process_t *process, size_t index)
+{
+    const connection_t *connection = process->dealers[index].connection;
+    return connection && world.now_us >= connection->full_until_us[TO_BROKER];
+}
+
+static void on_writable(event_t *event)
+{
+    process_touch(event->process);
+}
+
+bool dealer_send(process_t *process, size_t index, fabric_bytes_t frame)
+{
+    dealer_t *dealer = &process->dealers[index];
+    if (!dealer->connection) {
+        return false;
+    }
+    if (is_full(dealer->connection, TO_BROKER)) {
+        event_schedule(event_new(process, on_writable, NULL, 0),
+                       dealer->connection->full_until_us[TO_BROKER]);
+        return false;
+    }
+    send_frame(dealer->connection, TO_BROKER, frame);
+    return true;
+}
+
+/* ---- brokers ---- */
+
+fabric_bytes_t network_routing_id(const connection_t *connection, uint8_t bytes[5])
+{
+    bytes[0] = 0;
+    for (size_t i = 0; i < 4; i++) {
+        bytes[1 + i] = (uint8_t)(connection->routing >> (24 - 8 * i));
+    }
+    return fabric_bytes(bytes, 5);
+}
+
+connection_t *network_connection(fabric_bytes_t routing_id)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < routing_id.size; i++) {
+        number = number << 8 | routing_id.data[i];
+    }
+    return number >= 1 && number <= connection_count ? connections[number - 1] : NULL;
+}
+
+routed_t network_route(process_t *broker, fabric_bytes_t routing_id, fabric_bytes_t frame)
+{
+    connection_t *connection = network_connection(routing_id);
+    if (!connection || connection->broker != broker || connection->broker_life != broker->life ||
+        connection->broker_told) {
+        return ROUTED_UNREACHABLE;
+    }
+    if (is_full(connection, TO_PEER)) {
+        return ROUTED_BLOCKED;
+    }
+    send_frame(connection, TO_PEER, frame);
+    return ROUTED;
+}
+
+/* ---- faults ---- */
+
+static void on_peer_told(event_t *event)
+{
+    process_t *process = event->process;
+    connection_t *connection = event->subject;
+    dealer_t *dealer = &process->dealers[connection->dealer];
+    if (!dealer->open || dealer->connection != connection) {
+        return;
+    }
+    world_note("disconnected", process->kind * 100 + process->index, connection->routing, 0);
+    dealer->connection = NULL;
+    process->disconnected(process, connection->dealer);
+    process_touch(process);
+    attempt_later(process, connection->dealer, world_between(RECONNECT_US_MIN, RECONNECT_US_MAX));
+}
+
+static void on_broker_told(event_t *event)
+{
+    connection_t *connection = event->subject;
+    connection->broker_told = true;
+}
+
+static void draw_survivors(connection_t *connection, size_t direction)
+{
+    uint64_t arrived = connection->arrived[direction];
+    connection->survive[direction] =
+        world_chance(5000) ? arrived : world_between(arrived, connection->sent[direction]);
+    connection->late_us[direction] =
+        world_chance(5000) ? world_between(0, 2000) : world_between(0, 100000);
+}
+
+void network_cut(connection_t *connection, cut_t cut)
+{
+    if (connection->cut) {
+        return;
+    }
+    world_note("cut", connection->routing, cut.peer_us, cut.broker_us);
+    connection->cut = true;
+    draw_survivors(connection, TO_BROKER);
+    draw_survivors(connection, TO_PEER);
+    if (cut.peer_us != UINT64_MAX) {
+        event_t *told = event_new(connection->peer, on_peer_told, connection, 0);
+        told->life = connection->peer_life;
+        event_schedule(told, world.now_us + cut.peer_us);
+    }
+    if (cut.broker_us != UINT64_MAX) {
+        event_schedule(event_new(NULL, on_broker_told, connection, 0),
+                       world.now_us + cut.broker_us);
+    }
+}
+
+void network_cut_all(process_t *process)
+{
+    for (size_t i = 0; i < connection_count; i++) {
+        connection_t *connection = connections[i];
+        bool ours = (connection->peer == process && connection->peer_life == process->life) ||
+                    (connection->broker == process && connection->broker_life == process->life);
+        if (ours) {
+            network_cut(connection,
+                        (cut_t){world_between(100, DIE_US_MAX), world_between(100, DIE_US_MAX)});
+        }
+    }
+    for (size_t i = 0; i < SOCKETS_MAX; i++) {
+        process->dealers[i].open = false;
+        process->dealers[i].connection = NULL;
+        process->dealers[i].generation++;
+    }
+}
+
+connection_t *network_pick(void)
+{
+    connection_t *picked = NULL;
+    uint64_t seen = 0;
+    for (size_t i = 0; i < connection_count; i++) {
+        connection_t *connection = connections[i];
+        dealer_t *dealer = &connection->peer->dealers[connection->dealer];
+        if (!connection->cut && dealer->connection == connection && world_random() % ++seen == 0) {
+            picked = connection;
+        }
+    }
+    return picked;
+}
+
+void network_free_all(void)
+{
+    for (size_t i = 0; i < connection_count; i++) {
+        free(connections[i]);
+    }
+    free(connections);
+    connections = NULL;
+    connection_count = connection_capacity = 0;
+}

@@ -1,0 +1,71 @@
+/* The simulated network: DEALER sockets of clients and workers, the ROUTER sockets of brokers, and
+ * the connections between them.
+ *
+ * A connection keeps the order of its frames, each way. It never loses a frame in between: it is
+ * cut, and of what is in flight then a first part may still arrive, maybe long after, also behind
+ * the hello of its successor. Each end learns of the cut in its own time, or, where it is silent,
+ * never.
+ */
+#ifndef TESTS_SIMULATION_SIMULATION_NETWORK_H
+#define TESTS_SIMULATION_SIMULATION_NETWORK_H
+
+#include "tests/simulation/simulation_world.h"
+
+struct connection {
+    process_t *peer; /* a client or worker */
+    uint64_t peer_life;
+    size_t dealer;
+    uint64_t generation; /* of the dealer */
+    process_t *broker;
+    uint64_t broker_life;
+    uint64_t routing; /* its routing id: 1, 2, ... */
+    bool cut;
+    bool broker_told; /* the ROUTER knows the routing id no more */
+    uint64_t sent[2]; /* frames, by direction */
+    uint64_t arrived[2];
+    uint64_t survive[2]; /* cut: frames up to this number still arrive */
+    uint64_t late_us[2]; /* so much later */
+    uint64_t last_us[2]; /* when the last one arrives */
+    uint64_t full_until_us[2];
+};
+
+enum { TO_BROKER = 0, TO_PEER = 1 };
+
+/* How the two ends learn of a cut. */
+typedef struct cut {
+    uint64_t peer_us; /* after how long the peer learns it; UINT64_MAX: never */
+    uint64_t broker_us;
+} cut_t;
+
+const char *network_endpoint(unsigned broker);
+
+/* ---- the side of clients and workers ---- */
+
+void dealer_open(process_t *process, size_t dealer, const char *endpoint);
+void dealer_close(process_t *process, size_t dealer);
+bool dealer_is_writable(const process_t *process, size_t dealer);
+/* false: it takes nothing at present (EAGAIN). */
+bool dealer_send(process_t *process, size_t dealer, fabric_bytes_t frame);
+
+/* ---- the side of brokers ---- */
+
+typedef enum routed { ROUTED, ROUTED_BLOCKED, ROUTED_UNREACHABLE } routed_t;
+routed_t network_route(process_t *broker, fabric_bytes_t routing_id, fabric_bytes_t frame);
+connection_t *network_connection(fabric_bytes_t routing_id);
+/* The routing id of a connection, in 5 bytes as libzmq makes them. */
+fabric_bytes_t network_routing_id(const connection_t *connection, uint8_t bytes[5]);
+
+/* When tracing, writes the messages of a frame that was sent or has arrived. */
+void network_trace(const char *what, const connection_t *connection, size_t direction,
+                   fabric_bytes_t frame);
+
+/* ---- faults ---- */
+
+/* A connection that stands, at random; NULL: none. */
+connection_t *network_pick(void);
+void network_cut(connection_t *connection, cut_t cut);
+/* All connections of a process that has died. */
+void network_cut_all(process_t *process);
+void network_free_all(void);
+
+#endif

@@ -1,0 +1,47 @@
+/* The simulated programs: each drives the cores of a real one as its shell does. */
+#ifndef TESTS_SIMULATION_SIMULATION_PROCESSES_H
+#define TESTS_SIMULATION_SIMULATION_PROCESSES_H
+
+#include "tests/simulation/simulation_network.h"
+
+/* Each makes a process that is not up yet. */
+process_t *simulated_client_new(unsigned index);
+process_t *simulated_worker_new(unsigned index);
+process_t *simulated_broker_new(unsigned index);
+void simulated_client_free(process_t **process);
+void simulated_worker_free(process_t **process);
+void simulated_broker_free(process_t **process);
+
+/* One more call of a client. */
+void simulated_client_call(process_t *process);
+size_t simulated_client_open_calls(const process_t *process);
+
+/* An orderly stop; it ends by itself, and the process is started again `after_us` later. */
+void simulated_worker_leave(process_t *process, uint64_t after_us);
+void simulated_broker_drain(process_t *process, uint64_t after_us);
+/* Durable messages that the broker holds and that have not ended. */
+uint64_t simulated_broker_pending(const process_t *process);
+/* Starts a process that has ended, later. */
+void simulated_restart(process_t *process, uint64_t after_us);
+
+/* What the entities are: a ledger that appends. */
+typedef struct ledger_request {
+    uint32_t call;
+    uint32_t defects; /* so many attempts break */
+    uint32_t fails;   /* 1: answers with a typed failure */
+} ledger_request_t;
+
+typedef struct ledger_reply {
+    uint32_t call;
+    uint32_t run;
+} ledger_reply_t;
+
+#include <fabric/worker.h>
+extern const fabric_schema_t ledger_reply_schema;
+extern const fabric_message_type_t ledger_append; /* durable */
+extern const fabric_message_type_t ledger_peek;   /* volatile */
+extern const fabric_entity_type_t ledger_type;
+/* Whose executors run now. */
+extern process_t *ledger_worker;
+
+#endif

@@ -1,0 +1,291 @@
+/* A simulated worker: a link and its executors, as link_zmq.c and executor_thread.c drive them. */
+#include "tests/simulation/simulation_processes.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "tests/unit/executor_check.h"
+#include "tests/simulation/simulation_check.h"
+#include "worker/executor.h"
+#include "worker/link.h"
+
+enum { EXECUTORS = 2, GRACE_MS = 100 };
+
+typedef struct worker {
+    process_t process;
+    type_table_t *types;
+    wire_writer_t description;
+    link_t *link;
+    executor_t *executors[EXECUTORS];
+    bool leaving;
+    uint64_t restart_us;
+    struct {
+        bool blocked;
+        wire_writer_t frame;
+    } unsent[SOCKETS_MAX];
+} worker_t;
+
+static worker_t *worker_of(process_t *process)
+{
+    return (worker_t *)process;
+}
+
+static void on_wake(void *context)
+{
+    process_touch(context);
+}
+
+static void follow_sockets(worker_t *worker)
+{
+    uint32_t index;
+    link_socket_t action;
+    while (link_next_socket(worker->link, &index, &action)) {
+        assert(index < SOCKETS_MAX);
+        worker->unsent[index].blocked = false;
+        if (action == LINK_SOCKET_CLOSE) {
+            dealer_close(&worker->process, index);
+        } else {
+            dealer_open(&worker->process, index, link_endpoint_name(worker->link, index));
+        }
+    }
+}
+
+/* The result that a message holds, if it is one of a delivery that was not taken after a defect. */
+static bool get_refusal(wire_reader_t body, message_result_t *result)
+{
+    message_kind_t kind;
+    return !message_open(&body, &kind) && kind == KIND_RESULT &&
+           !message_get_result(&body, result) && result->status == STATUS_NOT_TAKEN &&
+           result->error == FABRIC_ERROR_ENTITY_DEFECT;
+}
+
+/* Such results become replies, which no handler has given: a broker that believes one is caught. */
+static void boast(wire_writer_t *frame)
+{
+    static const uint8_t nothing[] = {0x92, 0x00, 0x00}; /* a ledger's reply */
+    wire_writer_t changed = {0};
+    wire_reader_t reader, body;
+    frame_head_t head;
+    fabric_error_t error = frame_open(wire_writer_bytes(frame), &reader, &head);
+    assert(!error);
+    (void)error;
+    frame_begin(&changed, &head);
+    while (frame_next(&reader, &body)) {
+        message_result_t result;
+        if (get_refusal(body, &result)) {
+            result.status = STATUS_OK;
+            result.error = FABRIC_OK;
+            result.payload = fabric_bytes(nothing, sizeof nothing);
+            message_put_result(&changed, &result);
+        } else {
+            wire_put_bin(&changed, fabric_bytes(body.next, wire_left(&body)));
+        }
+    }
+    wire_writer_destroy(frame);
+    *frame = changed;
+}
+
+static bool next_frame(worker_t *worker, uint32_t index, wire_writer_t *frame)
+{
+    if (!link_next_frame(worker->link, index, frame)) {
+        return false;
+    }
+    if (world.plan.boasts) {
+        boast(frame);
+    }
+    return true;
+}
+
+static void send_frames(worker_t *worker, uint32_t index)
+{
+    if (!worker->process.dealers[index].open) {
+        return;
+    }
+    wire_writer_t *frame = &worker->unsent[index].frame;
+    while (worker->unsent[index].blocked || next_frame(worker, index, frame)) {
+        worker->unsent[index].blocked =
+            !dealer_send(&worker->process, index, wire_writer_bytes(frame));
+        if (worker->unsent[index].blocked) {
+            return;
+        }
+        check_worker_sends(wire_writer_bytes(frame));
+    }
+}
+
+static void hand_over(worker_t *worker)
+{
+    for (work_t *work; (work = link_next_work(worker->link));) {
+        work->next = NULL;
+        executor_give(worker->executors[work->executor], &work);
+    }
+}
+
+static void run_executors(worker_t *worker, uint64_t now_ms)
+{
+    ledger_worker = &worker->process;
+    for (uint32_t i = 0; i < EXECUTORS; i++) {
+        while (executor_step(worker->executors[i], now_ms)) {
+        }
+        work_output_t *output = executor_take_output(worker->executors[i]);
+        link_output(worker->link, &output);
+    }
+}
+
+static void on_left(event_t *event)
+{
+    process_t *process = event->process;
+    uint64_t after_us = worker_of(process)->restart_us;
+    world_note("worker.left", process->index, process->life, 0);
+    process_crash(process);
+    simulated_restart(process, after_us);
+}
+
+static void turn(process_t *process)
+{
+    worker_t *worker = worker_of(process);
+    uint64_t now_ms = process_now_ms(process);
+    link_tick(worker->link, now_ms);
+    hand_over(worker);
+    run_executors(worker, now_ms);
+    hand_over(worker);
+    for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
+        send_frames(worker, i);
+    }
+    follow_sockets(worker);
+    link_event_t event;
+    while (link_next_event(worker->link, &event)) {
+        world_note("worker.event", process->index, event.kind, event.error);
+    }
+    if (worker->leaving && link_left(worker->link, now_ms)) {
+        event_schedule(event_new(process, on_left, NULL, 0), world.now_us);
+    }
+}
+
+static uint64_t deadline_ms(process_t *process)
+{
+    worker_t *worker = worker_of(process);
+    uint64_t deadline_ms = link_next_deadline(worker->link);
+    for (uint32_t i = 0; i < EXECUTORS; i++) {
+        uint64_t own_ms = executor_next_deadline(worker->executors[i]);
+        deadline_ms = own_ms < deadline_ms ? own_ms : deadline_ms;
+    }
+    return deadline_ms;
+}
+
+static void connected(process_t *process, size_t dealer)
+{
+    worker_t *worker = worker_of(process);
+    link_connected(worker->link, (uint32_t)dealer, process_now_ms(process));
+    worker->unsent[dealer].blocked = false;
+}
+
+static void disconnected(process_t *process, size_t dealer)
+{
+    worker_t *worker = worker_of(process);
+    link_disconnected(worker->link, (uint32_t)dealer, process_now_ms(process));
+    worker->unsent[dealer].blocked = false;
+}
+
+static void receive(process_t *process, size_t dealer, connection_t *connection,
+                    fabric_bytes_t frame)
+{
+    (void)connection;
+    worker_t *worker = worker_of(process);
+    link_receive(worker->link, (uint32_t)dealer, frame, process_now_ms(process));
+    hand_over(worker);
+}
+
+static void start(process_t *process)
+{
+    worker_t *worker = worker_of(process);
+    worker->leaving = false;
+    wire_writer_reset(&worker->description);
+    type_table_describe(worker->types, &worker->description);
+    link_config_t config = {.incarnation = world_incarnation(),
+                            .name = fabric_bytes_of("worker"),
+                            .types = wire_writer_bytes(&worker->description),
+                            .weight = 100,
+                            .window = (uint32_t)world_between(2, 64),
+                            .grace_ms = GRACE_MS,
+                            .executors = EXECUTORS};
+    worker->link = link_new(&config, process_now_ms(process));
+    for (uint32_t i = 0; i < EXECUTORS; i++) {
+        worker->executors[i] = executor_new(worker->types, on_wake, process);
+    }
+    for (unsigned i = 0; i < world.plan.brokers; i++) {
+        fabric_error_t error = link_add_endpoint(worker->link, network_endpoint(i));
+        assert(!error);
+        (void)error;
+    }
+    for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
+        worker->unsent[i].blocked = false;
+    }
+    process_touch(process);
+}
+
+static void stop(process_t *process)
+{
+    worker_t *worker = worker_of(process);
+    network_cut_all(process);
+    ledger_worker = process;
+    for (uint32_t i = 0; i < EXECUTORS; i++) {
+        const char *fault = executor_check(worker->executors[i]);
+        if (fault) {
+            world_fail("accounts of worker %u: %s", process->index, fault);
+        }
+        executor_destroy(&worker->executors[i]);
+    }
+    link_destroy(&worker->link);
+}
+
+process_t *simulated_worker_new(unsigned index)
+{
+    worker_t *worker = calloc(1, sizeof *worker);
+    if (!worker) {
+        abort();
+    }
+    worker->process = (process_t){.kind = PROCESS_WORKER,
+                                  .index = index,
+                                  .turn = turn,
+                                  .deadline_ms = deadline_ms,
+                                  .connected = connected,
+                                  .disconnected = disconnected,
+                                  .receive = receive,
+                                  .start = start,
+                                  .stop = stop};
+    worker->types = type_table_new();
+    fabric_error_t error = type_table_add(worker->types, &ledger_type, NULL);
+    assert(!error);
+    (void)error;
+    return &worker->process;
+}
+
+void simulated_worker_free(process_t **process)
+{
+    worker_t *worker = worker_of(*process);
+    type_table_destroy(&worker->types);
+    wire_writer_destroy(&worker->description);
+    for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
+        wire_writer_destroy(&worker->unsent[i].frame);
+    }
+    free(worker);
+    *process = NULL;
+}
+
+static void on_leave(event_t *event)
+{
+    worker_t *worker = worker_of(event->process);
+    if (!worker->leaving) {
+        worker->leaving = true;
+        worker->restart_us = event->number;
+        link_leave(worker->link, fabric_bytes_of("worker stops"), process_now_ms(event->process));
+        process_touch(event->process);
+    }
+}
+
+void simulated_worker_leave(process_t *process, uint64_t after_us)
+{
+    event_t *event = event_new(process, on_leave, NULL, 0);
+    event->number = after_us;
+    event_schedule(event, world.now_us);
+}

@@ -1,0 +1,175 @@
+/* The inside of the simulation: virtual time, chance, events, processes and fibers. Shared by the
+ * files simulation_*.c alone.
+ *
+ * Everything that happens is an event. An event of a process waits while the process is frozen and is
+ * dropped when the life that it was meant for is over; an event without a process always happens.
+ */
+#ifndef TESTS_SIMULATION_SIMULATION_WORLD_H
+#define TESTS_SIMULATION_SIMULATION_WORLD_H
+
+#include <fabric/bytes.h>
+#include <fabric/error.h>
+
+#include "core/ids.h"
+#include "tests/simulation/simulation.h"
+
+#define SIMULATION_DATABASE "simulation"
+#define SIMULATION_SHARDS   8u /* of the one group */
+
+#define CLIENTS_MAX 4
+#define WORKERS_MAX 4
+#define BROKERS_MAX 2
+#define SOCKETS_MAX 8 /* of one process */
+
+typedef enum process_kind { PROCESS_CLIENT, PROCESS_WORKER, PROCESS_BROKER } process_kind_t;
+
+typedef struct event event_t;
+typedef struct process process_t;
+typedef struct connection connection_t;
+
+struct event {
+    uint64_t at_us;
+    uint64_t order; /* of scheduling: decides among events of one time */
+    void (*run)(event_t *event);
+    void (*drop)(event_t *event); /* frees what the event owns when it does not run; or NULL */
+    process_t *process;           /* or NULL */
+    uint64_t life;
+    event_t *next; /* in the list of a frozen process */
+    void *subject;
+    uint64_t number;
+    uint64_t extra;
+    size_t size;
+    uint8_t bytes[];
+};
+
+/* One end of a connection to a broker, as a program's DEALER socket. */
+typedef struct dealer {
+    bool open;
+    uint64_t generation; /* one more at each opening */
+    process_t *broker;
+    connection_t *connection; /* NULL: none that we know to stand */
+    uint32_t attempts;
+} dealer_t;
+
+struct process {
+    process_kind_t kind;
+    unsigned index;
+    uint64_t life; /* one more at each start and each end */
+    bool up;
+    bool frozen;
+    bool accepting; /* brokers: connections */
+    event_t *held, **held_end;
+    uint64_t origin_ms; /* of its clock */
+    bool turn_due;
+    uint64_t wake_serial;
+    uint64_t wake_us; /* 0: none */
+    dealer_t dealers[SOCKETS_MAX];
+
+    /* What a kind of process does. */
+    void (*turn)(process_t *process); /* pulls all effects */
+    uint64_t (*deadline_ms)(process_t *process);
+    void (*connected)(process_t *process, size_t dealer);
+    void (*disconnected)(process_t *process, size_t dealer);
+    void (*receive)(process_t *process, size_t dealer, connection_t *connection,
+                    fabric_bytes_t frame);
+    void (*start)(process_t *process);
+    void (*stop)(process_t *process); /* at once, as by kill -9 */
+};
+
+/* What the seed decided about the kinds and rates of faults. */
+typedef struct world_plan {
+    unsigned clients, workers, brokers;
+    unsigned calls; /* of all clients */
+    unsigned entities;
+    uint64_t chaos_ms;     /* how long faults are injected */
+    uint64_t gap_ms;       /* mean time between two faults */
+    unsigned faults;       /* bits of enum fault_kind */
+    uint32_t store_errors; /* of 10,000 store calls */
+    uint32_t full;         /* of 10,000 frames: the pipe takes none for a while */
+    uint64_t delay_us;     /* longest delay of a frame */
+    uint64_t commit_us;    /* longest time of a store call */
+    uint32_t lease_ms;
+    uint32_t release_grace_ms;
+    bool poison; /* one durable message, about halfway, kills each worker that runs it */
+    bool
+        boasts; /* workers say of what they did not take after a defect that they have handled it */
+} world_plan_t;
+
+typedef struct world {
+    uint64_t now_us;
+    uint64_t random;
+    uint64_t order;
+    event_t **heap;
+    size_t heap_size, heap_capacity;
+    bool trace;
+    bool calm; /* no fault is injected any more, or ever */
+    bool over; /* nothing starts any more */
+    world_plan_t plan;
+    uint64_t store_down_until_us;
+    uint64_t store_slow_until_us;
+    int64_t store_clock_ms; /* how far the database's clock is ahead, or behind */
+    simulation_result_t *result;
+    process_t *clients[CLIENTS_MAX];
+    process_t *workers[WORKERS_MAX];
+    process_t *brokers[BROKERS_MAX];
+} world_t;
+
+extern world_t world;
+
+/* ---- chance ---- */
+
+uint64_t world_random(void);
+uint64_t world_between(uint64_t low, uint64_t high); /* both included */
+bool world_chance(uint32_t of_10000);
+incarnation_t world_incarnation(void);
+
+/* ---- what happens ---- */
+
+/* Counts and, when tracing, writes an event. `what` is a constant text. */
+void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c);
+/* A rule is broken. The first one counts. */
+void world_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* An event with `size` bytes of room. `process` NULL: of nobody. */
+event_t *event_new(process_t *process, void (*run)(event_t *event), void *subject, size_t size);
+void event_schedule(event_t *event, uint64_t at_us);
+/* Runs the next event; false: none is left. The caller frees nothing. */
+bool world_step(void);
+/* Drops all events. */
+void world_clear_events(void);
+
+/* ---- processes ---- */
+
+uint64_t process_now_ms(const process_t *process);
+/* Something happened to it: it will pull effects soon. */
+void process_touch(process_t *process);
+void simulation_process_start(process_t *process);
+void process_crash(process_t *process);
+void process_freeze(process_t *process);
+void process_thaw(process_t *process);
+
+/* ---- fibers: what blocks, runs on a stack of its own ---- */
+
+typedef struct fiber fiber_t;
+
+typedef void fiber_fn(void *argument);
+
+/* Makes a fiber, which runs with the next fiber_wake. `ended` is called after its end, outside. */
+fiber_t *fiber_new(process_t *process, fiber_fn *run, void *argument,
+                   void (*ended)(void *argument));
+/* Wakes a fiber that waits in fiber_wait, or that has not begun, after a while. */
+void fiber_wake(fiber_t *fiber);
+/* Wakes it from any sleep but a database's. From now on it does not sleep any more. */
+void fiber_kill(fiber_t *fiber);
+bool fiber_is_killed(const fiber_t *fiber);
+/* The one that runs; NULL outside of fibers. */
+fiber_t *fiber_current(void);
+process_t *fiber_process(const fiber_t *fiber);
+/* Within a fiber: */
+void fiber_sleep(uint64_t us);          /* as long as the process is frozen at least */
+void fiber_sleep_database(uint64_t us); /* whatever becomes of the process */
+void fiber_wait(void);                  /* until fiber_wake */
+void fiber_wait_until(uint64_t at_us);  /* or this time */
+void fibers_free_all(void);
+
+#endif

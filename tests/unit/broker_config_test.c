@@ -1,0 +1,23 @@
+/* The configuration keys of fabric-broker: each number is taken at the ends of its range, and refused one
+ * beyond them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "broker/broker_config.h"
+#include "tests/unit/config_ranges.h"
+
+static void numbers_have_a_range(void **state)
+{
+    (void)state;
+    config_ranges_check(broker_config_keys, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(numbers_have_a_range)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,568 @@
+/* The coordinator's core with scripted store answers: election, what counts as silence, fences,
+ * homes, placement, admission and the map. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/type_description.h"
+#include "tests/unit/coordinator_script.h"
+
+static const brought_t counter = {"Counter", "default", true};
+
+/* ---- election ---- */
+
+static void first_broker_takes_the_term(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    assert_true(coordinator_holds_term(s->c));
+    assert_int_equal(s->row.term, 1);
+    assert_int_equal(s->elected, 1);
+    assert_int_equal(s->ready, 1);
+    assert_int_equal(s->homes, 0);
+    assert_int_equal(s->lease_ms, s->now_ms + LEASE_MS);
+    assert_int_equal(s->version.term, 1);
+    assert_true(incarnation_equal(s->holder, self)); /* for people who ask */
+}
+
+static void holder_that_is_no_member_is_replaced_at_once(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_group(s, "default", other, 3);
+    script_pump(s);
+    assert_int_equal(s->row.term, 8);
+    assert_int_equal(s->homes, 1);
+    assert_int_equal(s->home_shards, SHARDS);
+    assert_true(s->scan);
+    assert_int_equal(s->from, 1001);
+    assert_int_equal(s->shards[0].home_epoch, 4);
+    assert_int_equal(s->ready, 1);
+}
+
+static void living_holder_is_left_alone(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_add_group(s, "default", other, 3);
+    script_pass(s, 5 * LEASE_MS, 50);
+    assert_false(coordinator_holds_term(s->c));
+    assert_true(incarnation_equal(s->holder, other));
+    assert_int_equal(s->holders, 1); /* not at each reading */
+    assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 0);
+    assert_int_equal(s->homes, 0);
+    assert_int_equal(s->ready, 1);
+    /* The standby's map names the home, and yields to the holder's first one. */
+    assert_int_equal(s->version.term, 6);
+    const map_shard_t *shard = shard_map_shard(s->map, shard_id_make(1, 5));
+    assert_true(incarnation_equal(shard->home, other));
+    assert_string_equal(shard_map_broker(s->map, other)->router_endpoint, "tcp://127.0.0.1:2");
+}
+
+static void silent_holder_is_replaced_after_a_lease(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_add_group(s, "default", other, 3);
+    script_pass(s, 1000, 50);
+    s->silent[1] = true;
+    script_pass(s, LEASE_MS - 300, 50);
+    assert_false(coordinator_holds_term(s->c));
+    assert_true(incarnation_equal(s->holder, other));
+    script_pass(s, 800, 50);
+    assert_true(coordinator_holds_term(s->c));
+    assert_true(incarnation_equal(s->holder, self));
+    assert_int_equal(s->broker_count, 1); /* the dead one is fenced and forgotten */
+    assert_int_equal(s->home_shards, SHARDS);
+    assert_int_equal(s->version.term, 8);
+}
+
+static void readings_far_apart_count_no_silence(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    s->silent[1] = true;
+    script_pass(s, 10 * LEASE_MS, 1100); /* a process that is paused again and again */
+    assert_false(coordinator_holds_term(s->c));
+}
+
+static void outage_gives_everybody_a_full_lease_again(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    s->silent[1] = true;
+    script_pass(s, LEASE_MS - 500, 50);
+    for (int kind = 0; kind <= COORDINATOR_REMOVE_RUNNER; kind++) {
+        s->fail[kind] = FABRIC_ERROR_STORE_UNAVAILABLE;
+    }
+    script_pass(s, 10 * LEASE_MS, 50);
+    memset(s->fail, 0, sizeof s->fail);
+    script_pass(s, LEASE_MS - 500, 50);
+    assert_false(coordinator_holds_term(s->c));
+    script_pass(s, 1200, 50);
+    assert_true(coordinator_holds_term(s->c));
+}
+
+/* Who has been silent for most of its lease may have been so because of the former holder's death. */
+static void new_term_gives_everybody_a_full_lease(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, third);
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    s->silent[1] = true;
+    script_pass(s, LEASE_MS - 500, 50);
+    s->broker_count = 2; /* the holder leaves */
+    script_pass(s, 400, 50);
+    assert_true(coordinator_holds_term(s->c));
+    script_pass(s, LEASE_MS - 800, 50);
+    assert_int_equal(s->broker_count, 2);
+    script_pass(s, 1500, 50);
+    assert_int_equal(s->broker_count, 1);
+}
+
+static void race_for_the_term_is_lost_without_harm(void **state)
+{
+    script_t *s = *state;
+    s->fail[COORDINATOR_TAKE_TERM] = FABRIC_ERROR_FENCED;
+    coordinator_call_t call;
+    for (int i = 0; i < 4 && coordinator_next_call(s->c, s->now_ms, &call); i++) {
+        script_answer(s, &call);
+    }
+    assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 1);
+    s->row = (store_coordinator_t){1, other};
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    assert_int_equal(s->fenced, 0);
+    assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 1);
+}
+
+static void lost_answer_of_the_take_is_found_out(void **state)
+{
+    script_t *s = *state;
+    s->fail[COORDINATOR_TAKE_TERM] = FABRIC_ERROR_STORE_UNKNOWN;
+    script_pump(s);
+    assert_false(coordinator_holds_term(s->c));
+    s->row = (store_coordinator_t){1, self};
+    script_pass(s, 500, 50);
+    assert_true(coordinator_holds_term(s->c));
+    assert_int_equal(s->elected, 1);
+    assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 1);
+}
+
+static void holder_fences_a_silent_member_and_takes_its_shards(void **state)
+{
+    script_t *s = *state;
+    script_add_broker(s, third);
+    script_pump(s);
+    assert_int_equal(s->living_count, 2);
+    script_add_group(s, "default", third, 2);
+    s->silent[1] = true;
+    script_pass(s, LEASE_MS + 800, 50);
+    assert_int_equal(s->broker_count, 1);
+    assert_int_equal(s->home_shards, SHARDS);
+    assert_int_equal(s->fenced, 0);
+}
+
+static void member_that_left_leaves_its_shards(void **state)
+{
+    script_t *s = *state;
+    script_add_broker(s, third);
+    script_add_group(s, "default", third, 2);
+    script_pump(s);
+    assert_int_equal(s->home_shards, 0); /* a living home keeps its shards */
+    s->broker_count = 1;
+    script_pass(s, 500, 50);
+    assert_int_equal(s->home_shards, SHARDS);
+}
+
+/* ---- fences and leases ---- */
+
+static void fenced_renewal_ends_everything(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    s->fail[COORDINATOR_RENEW] = FABRIC_ERROR_FENCED;
+    script_pass(s, 2000, 50);
+    assert_int_equal(s->fenced, 1);
+    coordinator_call_t call;
+    assert_false(coordinator_next_call(s->c, s->now_ms, &call));
+}
+
+static void another_holder_ends_everything(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    s->row = (store_coordinator_t){2, other};
+    script_pass(s, 500, 50);
+    assert_int_equal(s->fenced, 1);
+}
+
+static void being_no_member_ends_everything(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    s->brokers[0].incarnation = other;
+    script_pass(s, 500, 50);
+    assert_int_equal(s->fenced, 1);
+}
+
+/* A standby whose own row is in the old copy is no less misled by it. */
+static void an_earlier_term_ends_a_standby(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    assert_int_equal(s->fenced, 0);
+    s->row = (store_coordinator_t){6, third};
+    script_pass(s, 500, 50);
+    assert_int_equal(s->fenced, 1);
+    assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 0);
+    assert_true(store_past_is_lost(&s->past, 6));
+}
+
+/* Runs calls, the last of this kind. */
+static void answer_until(script_t *s, coordinator_call_kind_t kind)
+{
+    coordinator_call_t call = {.kind = COORDINATOR_RENEW};
+    for (int tries = 0; tries < 1000; tries++) {
+        if (!coordinator_next_call(s->c, s->now_ms, &call)) {
+            s->now_ms += 10;
+            continue;
+        }
+        script_answer(s, &call);
+        if (call.kind == kind) {
+            return;
+        }
+    }
+    fail_msg("no such call");
+}
+
+static void a_term_that_is_taken_is_durable(void **state)
+{
+    script_t *s = *state;
+    answer_until(s, COORDINATOR_TAKE_TERM);
+    assert_int_equal(s->row.term, 1);
+    assert_true(store_past_is_lost(&s->past, 0));
+}
+
+/* A server may show a term before it is on disk, and die. */
+static void a_term_that_is_read_is_durable_after_a_renewal(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    s->row.term = 8;
+    answer_until(s, COORDINATOR_READ_TERM);
+    assert_false(store_past_is_lost(&s->past, 7));
+    answer_until(s, COORDINATOR_RENEW);
+    assert_true(store_past_is_lost(&s->past, 7));
+}
+
+static void a_term_that_was_read_before_an_outage_does_not_count(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_pass(s, 1000, 50);
+    s->row.term = 8;
+    answer_until(s, COORDINATOR_READ_TERM);
+    s->fail[COORDINATOR_RENEW] = FABRIC_ERROR_STORE_UNAVAILABLE;
+    answer_until(s, COORDINATOR_RENEW);
+    s->row.term = 7;
+    s->fail[COORDINATOR_RENEW] = FABRIC_OK;
+    answer_until(s, COORDINATOR_RENEW);
+    assert_false(store_past_is_lost(&s->past, 7));
+    script_pass(s, 1000, 50);
+    assert_int_equal(s->fenced, 0);
+}
+
+static void lease_counts_from_before_the_renewal(void **state)
+{
+    script_t *s = *state;
+    coordinator_call_t call;
+    assert_true(coordinator_next_call(s->c, s->now_ms, &call));
+    assert_int_equal(call.kind, COORDINATOR_RENEW);
+    uint64_t before_ms = s->now_ms;
+    s->now_ms += 400;
+    script_answer(s, &call);
+    script_take_effects(s);
+    assert_int_equal(s->lease_ms, before_ms + LEASE_MS);
+    s->fail[COORDINATOR_RENEW] = FABRIC_ERROR_STORE_UNAVAILABLE;
+    script_pass(s, LEASE_MS, 50);
+    assert_int_equal(s->lease_ms, before_ms + LEASE_MS);
+    assert_int_equal(s->fenced, 0);
+}
+
+/* Each call takes longer than the time after which the next renewal is due: the lease is kept, and the
+ * rest of the work is done all the same. */
+static void a_slow_store_leaves_room_beside_the_lease(void **state)
+{
+    script_t *s = *state;
+    coordinator_call_t call;
+    script_pump(s);
+    uint32_t readings = s->calls[COORDINATOR_READ_TERM];
+    uint32_t lists = s->calls[COORDINATOR_LIST_BROKERS];
+    for (int i = 0; i < 200; i++) {
+        s->now_ms += 10;
+        if (coordinator_next_call(s->c, s->now_ms, &call)) {
+            s->now_ms += LEASE_MS / 5;
+            script_answer(s, &call);
+            script_take_effects(s);
+            assert_true(s->lease_ms > s->now_ms);
+        }
+    }
+    assert_true(s->calls[COORDINATOR_READ_TERM] > readings + 10);
+    assert_true(s->calls[COORDINATOR_LIST_BROKERS] > lists + 10);
+}
+
+/* ---- runners ---- */
+
+static void new_type_makes_its_group_and_shards(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    script_admit(s, runner_a, &counter, 1);
+    assert_int_equal(s->admitted, 0);
+    script_pump(s);
+    assert_int_equal(s->admitted, 1);
+    assert_int_equal(s->admission, FABRIC_OK);
+    assert_int_equal(s->group_count, 1);
+    assert_int_equal(s->type_count, 1);
+    assert_int_equal(s->types_seen, 1);
+    assert_int_equal(s->home_shards, SHARDS);
+    assert_false(s->scan); /* they are in their first epoch */
+    script_order(s, ROUTER_RUNNER_JOINED, runner_a, 100);
+    assert_int_equal(script_owned(s, 1, runner_a), SHARDS);
+    script_pass(s, 100, 10);
+    assert_int_equal(s->runner_count, 1);
+    assert_int_equal(shard_map_type_group(s->map, fabric_bytes_of("Counter")), 1);
+}
+
+static void known_types_need_no_store(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    script_admit(s, runner_a, &counter, 1);
+    script_pump(s);
+    s->fail[COORDINATOR_RENEW] = FABRIC_ERROR_STORE_UNAVAILABLE;
+    script_pass(s, 1000, 50);
+    script_admit(s, runner_b, &counter, 1);
+    assert_int_equal(s->admitted, 2);
+    assert_int_equal(s->admission, FABRIC_OK);
+}
+
+static void store_that_does_not_answer_refuses_in_time(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    s->fail[COORDINATOR_PUT_GROUP] = FABRIC_ERROR_STORE_UNAVAILABLE;
+    script_admit(s, runner_a, &counter, 1);
+    script_pass(s, LEASE_MS - 200, 50);
+    assert_int_equal(s->admitted, 0);
+    script_pass(s, 400, 50);
+    assert_int_equal(s->admitted, 1);
+    assert_int_equal(s->admission, FABRIC_ERROR_PERSISTENCE);
+}
+
+static void conflicts_are_refused(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    script_admit(s, runner_a, &counter, 1);
+    script_pump(s);
+    const brought_t moved = {"Counter", "elsewhere", true};
+    script_admit(s, runner_b, &moved, 1);
+    script_pump(s);
+    assert_int_equal(s->admitted, 2);
+    assert_int_equal(s->admission, FABRIC_ERROR_TYPE_CONFLICT);
+    assert_non_null(strstr(s->text, "Counter"));
+    const brought_t forgetful = {"Counter", "default", false};
+    script_admit(s, runner_b, &forgetful, 1);
+    script_pump(s);
+    assert_int_equal(s->admitted, 3);
+    assert_int_equal(s->admission, FABRIC_ERROR_TYPE_CONFLICT);
+    assert_int_equal(s->group_count, 1);
+    script_order(s, ROUTER_RUNNER_JOINED, runner_b, 100); /* of a refused runner: nothing */
+    assert_int_equal(script_owned(s, 1, runner_b), 0);
+}
+
+static void junk_types_are_refused(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    uint8_t junk[] = {0xdd, 0xff, 0xff, 0xff, 0xff};
+    router_order_t event = {
+        .kind = ROUTER_ADMIT, .runner = runner_a, .types = junk, .types_size = sizeof junk};
+    coordinator_order(s->c, &event, s->now_ms);
+    script_take_effects(s);
+    assert_int_equal(s->admitted, 1);
+    assert_int_not_equal(s->admission, FABRIC_OK);
+}
+
+static void join(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count)
+{
+    script_admit(s, runner, types, count);
+    script_pump(s);
+    assert_int_equal(s->admission, FABRIC_OK);
+    script_order(s, ROUTER_RUNNER_JOINED, runner, 100);
+}
+
+static void placement_moves_as_little_as_it_can(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    join(s, runner_a, &counter, 1);
+    assert_int_equal(s->desires, SHARDS);
+    join(s, runner_b, &counter, 1);
+    assert_int_equal(s->desires, SHARDS + SHARDS / 2);
+    assert_int_equal(script_owned(s, 1, runner_a), SHARDS / 2);
+    script_order(s, ROUTER_RUNNER_LEFT, runner_b, 0);
+    assert_int_equal(s->desires, 2 * SHARDS);
+    assert_int_equal(script_owned(s, 1, runner_a), SHARDS);
+    script_order(s, ROUTER_RUNNER_LEFT, runner_a, 0);
+    assert_int_equal(script_owned(s, 1, (incarnation_t){{0}}), SHARDS);
+}
+
+static void rejoined_runner_is_desired_again(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    join(s, runner_a, &counter, 1);
+    join(s, runner_b, &counter, 1);
+    uint32_t before = s->desires;
+    join(s, runner_a, &counter, 1);
+    assert_int_equal(s->desires, before + SHARDS / 2);
+}
+
+static void shards_go_to_who_brings_all_types(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    const brought_t both[] = {{"Counter", "default", true}, {"Order", "default", true}};
+    join(s, runner_a, both, 2);
+    join(s, runner_b, &counter, 1);
+    assert_int_equal(script_owned(s, 1, runner_a), SHARDS);
+    const brought_t apart = {"Account", "money", true};
+    join(s, third, &apart, 1);
+    assert_int_equal(script_owned(s, 1, third), 0);
+    assert_int_equal(script_owned(s, 2, third), SHARDS);
+    script_order(s, ROUTER_RUNNER_LEFT, runner_a, 0); /* "Order" is not live any more */
+    assert_int_equal(script_owned(s, 1, runner_b), SHARDS);
+}
+
+static void owners_are_published_together(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    join(s, runner_a, &counter, 1);
+    script_pass(s, 100, 50);
+    uint32_t before = s->maps;
+    for (uint16_t n = 1; n <= SHARDS; n++) {
+        router_order_t event = {.kind = ROUTER_OWNER_CHANGED,
+                                .runner = runner_a,
+                                .shard = shard_id_make(1, n),
+                                .token = {1, 1}};
+        coordinator_order(s->c, &event, s->now_ms);
+    }
+    script_pass(s, 100, 10);
+    assert_in_range(s->maps - before, 1, 2);
+    const map_shard_t *shard = shard_map_shard(s->map, shard_id_make(1, SHARDS));
+    assert_true(incarnation_equal(shard->owner, runner_a));
+    assert_int_equal(shard->token.owner_sequence, 1);
+    assert_true(incarnation_equal(shard->home, self));
+}
+
+static void new_homes_wait_for_the_load(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_group(s, "default", other, 3);
+    s->hold_load = true;
+    script_pump(s);
+    assert_int_equal(s->homes, 1);
+    assert_int_equal(s->ready, 0);
+    const brought_t apart = {"Account", "money", true};
+    join(s, runner_a, &apart, 1);
+    script_pump(s);
+    assert_int_equal(s->homes, 1);
+    coordinator_loaded(s->c, s->now_ms);
+    script_pump(s);
+    assert_int_equal(s->homes, 2);
+    assert_int_equal(script_owned(s, 2, runner_a), SHARDS);
+    coordinator_loaded(s->c, s->now_ms);
+    script_pump(s);
+    assert_int_equal(s->ready, 1);
+}
+
+static void standby_registers_its_runners_when_it_takes_over(void **state)
+{
+    script_t *s = *state;
+    s->row = (store_coordinator_t){7, other};
+    script_add_broker(s, other);
+    script_pass(s, 500, 50);
+    join(s, runner_a, &counter, 1);
+    assert_int_equal(s->calls[COORDINATOR_PUT_TYPE], 0);
+    s->runners[s->runner_count++] = (store_runner_t){.incarnation = runner_b}; /* left behind */
+    s->broker_count = 1;
+    script_pass(s, 1000, 50);
+    assert_true(coordinator_holds_term(s->c));
+    assert_int_equal(s->type_count, 1);
+    assert_int_equal(script_owned(s, 1, runner_a), SHARDS);
+    assert_int_equal(s->calls[COORDINATOR_REMOVE_RUNNER], 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, script_set_up, script_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(first_broker_takes_the_term),
+        TEST(holder_that_is_no_member_is_replaced_at_once),
+        TEST(living_holder_is_left_alone),
+        TEST(silent_holder_is_replaced_after_a_lease),
+        TEST(readings_far_apart_count_no_silence),
+        TEST(outage_gives_everybody_a_full_lease_again),
+        TEST(new_term_gives_everybody_a_full_lease),
+        TEST(race_for_the_term_is_lost_without_harm),
+        TEST(lost_answer_of_the_take_is_found_out),
+        TEST(holder_fences_a_silent_member_and_takes_its_shards),
+        TEST(member_that_left_leaves_its_shards),
+        TEST(fenced_renewal_ends_everything),
+        TEST(another_holder_ends_everything),
+        TEST(being_no_member_ends_everything),
+        TEST(an_earlier_term_ends_a_standby),
+        TEST(a_term_that_is_taken_is_durable),
+        TEST(a_term_that_is_read_is_durable_after_a_renewal),
+        TEST(a_term_that_was_read_before_an_outage_does_not_count),
+        TEST(lease_counts_from_before_the_renewal),
+        TEST(a_slow_store_leaves_room_beside_the_lease),
+        TEST(new_type_makes_its_group_and_shards),
+        TEST(known_types_need_no_store),
+        TEST(store_that_does_not_answer_refuses_in_time),
+        TEST(conflicts_are_refused),
+        TEST(junk_types_are_refused),
+        TEST(placement_moves_as_little_as_it_can),
+        TEST(rejoined_runner_is_desired_again),
+        TEST(shards_go_to_who_brings_all_types),
+        TEST(owners_are_published_together),
+        TEST(new_homes_wait_for_the_load),
+        TEST(standby_registers_its_runners_when_it_takes_over),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

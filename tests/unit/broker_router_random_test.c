@@ -1,0 +1,66 @@
+/* The router under a seeded mix of everything that can happen to it, with models of its clients, workers, store and coordinator
+ * that check what must hold whatever happens. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "tests/unit/router_model.h"
+
+enum { STEPS = 6000, SEEDS = 60 };
+
+static void run(uint64_t seed)
+{
+    model_t *model = model_open(seed * UINT64_C(0x9e3779b97f4a7c15) + 1);
+    for (int i = 0; i < STEPS; i++) {
+        model_step(model);
+        driver_check(model->driver);
+    }
+    bool stop_dirty = seed % 5 == 0; /* destroyed in whatever state it is in */
+    if (!stop_dirty) {
+        model_calm_down(model);
+        router_counters_t counters = driver_counters(model->driver);
+        assert_int_equal(counters.accepted, model->accepted);
+        assert_int_equal(counters.ended, model->accepted);
+        assert_true(counters.redelivered > 0);
+    }
+    model_close(&model);
+}
+
+/* The seed that is being run: printed when the test fails. ROUTER_SEED runs one alone. */
+static uint64_t running;
+
+static void whatever_happens_nothing_is_lost_doubled_or_reordered(void **state)
+{
+    (void)state;
+    const char *only = getenv("ROUTER_SEED");
+    if (only) {
+        running = strtoull(only, NULL, 10);
+        run(running);
+        return;
+    }
+    for (running = 1; running <= SEEDS; running++) {
+        run(running);
+    }
+}
+
+static int print_seed(void **state)
+{
+    (void)state;
+    if (running <= SEEDS) {
+        print_message("last seed: %d\n", (int)running);
+    }
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(whatever_happens_nothing_is_lost_doubled_or_reordered,
+                                  print_seed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,429 @@
+/* Damaged rows at a load: each becomes a dead letter with its cause, and everything beside it goes on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/address.h"
+#include "core/limits.h"
+#include "core/snowflake.h"
+#include "tests/unit/router_driver.h"
+
+enum { ASK = REQUEST_DURABLE, AGAIN = REQUEST_DURABLE | REQUEST_RESEND };
+
+static uint8_t zeros[LIMIT_PAYLOAD_BYTES_MAX + 1];
+
+/* A good row of Counter "a". */
+static store_message_t good_row(uint64_t id)
+{
+    message_request_t request = driver_request(id, "a", ASK);
+    return (store_message_t){
+        .id = {id},
+        .shard = shard_id_make(1, (uint16_t)address_shard_number(request.id, DRIVER_SHARDS)),
+        .flags = REQUEST_DURABLE,
+        .type = request.type,
+        .entity = request.id,
+        .tag = request.tag,
+        .payload = request.payload,
+        .call = {1, id}};
+}
+
+static message_t *chain(const store_message_t *row, message_t *after)
+{
+    message_t *message = message_new(row);
+    message->chain = after;
+    return message;
+}
+
+/* ---- one damage each ---- */
+
+static void no_id(store_message_t *row)
+{
+    row->id.value = 0;
+}
+static void id_of_a_few_seconds_ahead(store_message_t *row)
+{
+    router_config_t config;
+    driver_config(&config);
+    row->id = snowflake_make((snowflake_parts_t){.timestamp_ms = config.store_now_ms + 5000});
+}
+static void id_of_the_last_millisecond(store_message_t *row)
+{
+    row->id.value = UINT64_MAX;
+}
+static void id_of_an_hour_ahead(store_message_t *row)
+{
+    router_config_t config;
+    driver_config(&config);
+    row->id = snowflake_make((snowflake_parts_t){.timestamp_ms = config.store_now_ms + 3600000});
+}
+static void unknown_shard(store_message_t *row)
+{
+    row->shard = shard_id_make(1, DRIVER_SHARDS + 1);
+}
+static void unknown_group(store_message_t *row)
+{
+    row->shard = shard_id_make(9, 1);
+}
+static void no_shard(store_message_t *row)
+{
+    row->shard = (shard_id_t){0};
+}
+static void another_shard(store_message_t *row)
+{
+    uint16_t number = shard_id_number(row->shard);
+    row->shard = shard_id_make(1, (uint16_t)(number % DRIVER_SHARDS + 1));
+}
+static void no_type(store_message_t *row)
+{
+    row->type.size = 0;
+}
+static void long_type(store_message_t *row)
+{
+    row->type = fabric_bytes(zeros, LIMIT_NAME_BYTES_MAX + 1);
+}
+static void no_entity(store_message_t *row)
+{
+    row->entity.size = 0;
+}
+static void long_entity(store_message_t *row)
+{
+    row->entity = fabric_bytes(zeros, LIMIT_NAME_BYTES_MAX + 1);
+}
+static void no_tag(store_message_t *row)
+{
+    row->tag.size = 0;
+}
+static void long_tag(store_message_t *row)
+{
+    row->tag = fabric_bytes(zeros, LIMIT_NAME_BYTES_MAX + 1);
+}
+static void large_payload(store_message_t *row)
+{
+    row->payload = fabric_bytes(zeros, sizeof zeros);
+}
+static void not_durable(store_message_t *row)
+{
+    row->flags = 0;
+}
+static void unknown_flags(store_message_t *row)
+{
+    row->flags = UINT32_MAX;
+}
+static void headers_of_no_form(store_message_t *row)
+{
+    row->headers = fabric_bytes_of("these are no headers");
+}
+static void large_headers(store_message_t *row)
+{
+    row->headers = fabric_bytes(zeros, LIMIT_HEADER_BYTES_MAX + 1);
+}
+static void long_traceparent(store_message_t *row)
+{
+    row->traceparent = fabric_bytes(zeros, LIMIT_TRACEPARENT_BYTES_MAX + 1);
+}
+static void negative_time(store_message_t *row)
+{
+    row->deliver_at_ms = -1;
+}
+
+static void (*const damages[])(store_message_t *row) = {
+    no_id,
+    id_of_the_last_millisecond,
+    no_shard,
+    id_of_an_hour_ahead,
+    id_of_a_few_seconds_ahead,
+    unknown_shard,
+    unknown_group,
+    another_shard,
+    no_type,
+    long_type,
+    no_entity,
+    long_entity,
+    no_tag,
+    long_tag,
+    large_payload,
+    not_durable,
+    unknown_flags,
+    large_headers,
+    headers_of_no_form,
+    negative_time,
+    long_traceparent,
+};
+
+/* A router that has loaded a good row, a damaged one and another good one. */
+static driver_t *open_with(void (*damage)(store_message_t *row))
+{
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    store_message_t before = good_row(600);
+    store_message_t damaged = good_row(700);
+    store_message_t after = good_row(800);
+    damage(&damaged);
+    driver_homes(driver, chain(&before, chain(&damaged, chain(&after, NULL))));
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    return driver;
+}
+
+/* Commits the one dead letter that there is. */
+static void expect_dead_letter(driver_t *driver, uint64_t id)
+{
+    size_t letters = 0;
+    for (uint32_t lane = 0; lane < driver->config.lanes; lane++) {
+        const store_batch_t *batch = driver_take_batch(driver, lane);
+        for (size_t i = 0; batch && i < batch->dead_letter_count; i++) {
+            const store_dead_letter_t *letter = &batch->dead_letters[i];
+            letters++;
+            assert_int_equal(letter->message->id.value, id);
+            assert_int_equal(letter->error, FABRIC_ERROR_DEAD_LETTER);
+            assert_true(letter->text.size > strlen("damaged row: "));
+            assert_memory_equal(letter->text.data, "damaged row: ", strlen("damaged row: "));
+            assert_int_equal(batch->reply_count, 1);
+            assert_int_equal(batch->replies[0]->id.value, id);
+            assert_int_equal(batch->replies[0]->status, STATUS_DEFECT);
+        }
+        if (batch) {
+            assert_true(batch->mark <= 600);
+            driver_batch_done(driver, lane);
+        }
+    }
+    assert_int_equal(letters, 1);
+}
+
+static void each_damage_is_a_dead_letter_and_its_neighbours_go_on(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        router_damage_t damage;
+        store_message_t damaged = good_row(700);
+        damages[i](&damaged);
+        driver_t *driver = open_with(damages[i]);
+        assert_int_equal(driver_counters(driver).damaged, 1);
+        assert_int_equal(driver_counters(driver).pending, 3);
+        assert_true(router_next_damage(driver->router, &damage));
+        assert_int_equal(damage.id.value, damaged.id.value);
+        assert_true(strlen(damage.cause) > 0);
+        assert_false(router_next_damage(driver->router, &damage));
+        expect_dead_letter(driver, damaged.id.value);
+        assert_int_equal(driver_counters(driver).pending, 2);
+        const message_deliver_t *first = driver_delivered(driver, "w1", 600, 2);
+        const message_deliver_t *second = driver_delivered(driver, "w1", 800, 2);
+        assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 0);
+        driver_result(driver, "w1", first, STATUS_OK, FABRIC_OK);
+        driver_result(driver, "w1", second, STATUS_OK, FABRIC_OK);
+        driver_commit(driver);
+        assert_int_equal(driver_counters(driver).pending, 0);
+        assert_int_equal(driver_counters(driver).ended, 3);
+        driver_close(&driver);
+    }
+}
+
+static void ids_go_on_below_a_damaged_one(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(id_of_the_last_millisecond);
+    driver_commit(driver);
+    driver_ask(driver, "c1", 1000, "a", ASK);
+    const store_batch_t *batch =
+        driver_take_batch(driver, shard_id_number(good_row(1).shard) % driver->config.lanes);
+    assert_non_null(batch);
+    assert_int_equal(batch->message_count, 1);
+    request_id_t id = batch->messages[0]->id;
+    assert_true(id.value > 800);
+    assert_true(snowflake_timestamp_ms(id) <=
+                driver->config.store_now_ms + (int64_t)driver->now_ms + 1000);
+    driver_close(&driver);
+}
+
+static void a_row_that_writers_can_have_made_is_no_damage(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    store_message_t row = good_row(700);
+    id_of_an_hour_ahead(&row); /* the database's clock went back by an hour */
+    store_shard_t home = {.shard = row.shard, .home = config.incarnation, .home_epoch = 3};
+    router_homes(driver->router, &home, 1);
+    router_loaded(driver->router, chain(&row, NULL), row.id.value, driver->now_ms);
+    assert_int_equal(driver_counters(driver).damaged, 0);
+    assert_int_equal(driver_counters(driver).pending, 1);
+    driver_close(&driver);
+}
+
+static void no_ids_left_is_told(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    router_loaded(driver->router, NULL, UINT64_MAX, driver->now_ms); /* a damaged writer row */
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    driver_ask(driver, "c1", 1, "a", ASK);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_PERSISTENCE);
+    driver_ask(driver, "c1", 2, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_PERSISTENCE);
+    driver_close(&driver);
+}
+
+static void a_dead_letter_that_is_there_already_does_not_matter(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(no_tag);
+    uint32_t lane = shard_id_number(good_row(1).shard) % driver->config.lanes;
+    assert_non_null(driver_take_batch(driver, lane));
+    store_rejection_t letter = {.item = STORE_ITEM_DEAD_LETTER};
+    router_batch_done(driver->router, lane, &letter, 1, driver->now_ms);
+    assert_int_equal(driver_counters(driver).pending, 2);
+    driver_close(&driver);
+}
+
+/* The next home would not find it above the mark. */
+static void the_mark_waits_for_the_dead_letter(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    store_message_t row = good_row(700);
+    no_tag(&row);
+    store_shard_t home = {.shard = row.shard, .home = config.incarnation, .home_epoch = 3};
+    router_homes(driver->router, &home, 1);
+    router_loaded(driver->router, chain(&row, NULL), 5000, driver->now_ms);
+    driver->now_ms += 2000;
+    const store_batch_t *batch = driver_take_batch(driver, 0);
+    assert_non_null(batch);
+    assert_in_range(batch->mark, 1, 700);
+    driver_close(&driver);
+}
+
+/* Neither its reply nor its defect: it stays pending, and the mark below it. */
+static void a_dead_letter_that_cannot_be_stored_stays(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with(no_tag);
+    uint32_t lane = shard_id_number(good_row(1).shard) % driver->config.lanes;
+    for (int tries = 0; tries < 2; tries++) {
+        assert_non_null(driver_take_batch(driver, lane));
+        store_rejection_t reply = {.item = STORE_ITEM_REPLY};
+        router_batch_done(driver->router, lane, &reply, 1, driver->now_ms);
+    }
+    assert_int_equal(driver_counters(driver).pending, 3);
+    driver_close(&driver);
+}
+
+/* ---- calls that are looked up ---- */
+
+static void look_up(driver_t *driver, uint64_t sequence, const store_message_t *row,
+                    const store_reply_t *reply)
+{
+    uint32_t lane = shard_id_number(row->shard) % driver->config.lanes;
+    router_lookup_t lookup;
+    driver_ask(driver, "c1", sequence, "a", AGAIN);
+    assert_true(router_take_lookup(driver->router, lane, &lookup));
+    router_lookup_found(driver->router, lane, row, (store_tally_t){0}, reply);
+    router_lookup_done(driver->router, lane, FABRIC_OK, (request_id_t){0}, driver->now_ms);
+    driver_pull(driver);
+}
+
+static void a_damaged_reply_is_told_as_a_defect(void **state)
+{
+    static const store_reply_t replies[] = {
+        {.status = STATUS_NOT_TAKEN, .error = FABRIC_ERROR_ENTITY_DEFECT},
+        {.status = 200, .error = 0},
+        {.status = STATUS_OK, .error = FABRIC_ERROR_ENTITY_DEFECT},
+        {.status = STATUS_OK, .code = 7},
+        {.status = STATUS_FAILURE, .error = 0},
+        {.status = STATUS_FAILURE, .error = FABRIC_ERROR_BUSY, .code = 7},
+        {.status = STATUS_DEFECT, .error = UINT32_MAX},
+        {.status = STATUS_OK, .payload = {zeros, sizeof zeros}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+        driver_t *driver = driver_open();
+        store_message_t row = good_row(1);
+        driver_client(driver, "c1", 1);
+        look_up(driver, 1, &row, &replies[i]);
+        const message_reply_t *reply = driver_replied(driver, "c1", 1);
+        assert_int_equal(reply->status, STATUS_DEFECT);
+        assert_int_equal(reply->error, FABRIC_ERROR_ENTITY_DEFECT);
+        assert_int_equal(reply->code, 0);
+        assert_int_equal(driver_counters(driver).damaged, 1);
+        driver_close(&driver);
+    }
+}
+
+static void a_damaged_id_is_not_told(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    store_message_t row = good_row(1);
+    store_reply_t reply = {.status = STATUS_DEFECT, .error = FABRIC_ERROR_DEAD_LETTER};
+    row.id.value = UINT64_MAX;
+    driver_client(driver, "c1", 1);
+    look_up(driver, 1, &row, &reply);
+    assert_int_equal(driver_replied(driver, "c1", 1)->request_id, 0);
+    driver_close(&driver);
+}
+
+/* A home that does not know yet that it is deposed may find what its successor has accepted, by a clock that is a day ahead. */
+static void an_id_that_a_writer_gave_is_sound(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    store_message_t row = good_row(1);
+    store_reply_t reply = {.status = STATUS_OK};
+    row.id.value = UINT64_MAX >> 1;
+    driver_client(driver, "c1", 1);
+    router_high_id(driver->router, row.id.value);
+    look_up(driver, 1, &row, &reply);
+    assert_int_equal(driver_replied(driver, "c1", 1)->request_id, row.id.value);
+    driver_close(&driver);
+}
+
+/* ---- a type that nobody has registered ---- */
+
+static void an_unknown_type_is_given_up_after_the_registration_time(void **state)
+{
+    (void)state;
+    static const char *const alive[] = {"w1", NULL};
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    store_message_t row = good_row(700);
+    row.type = fabric_bytes_of("Vanished");
+    driver_homes(driver, chain(&row, NULL));
+    driver_worker(driver, "w1", 101);
+    driver_result(driver, "w1", driver_delivered(driver, "w1", 700, 2), STATUS_NOT_TAKEN,
+                  FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).pending, 1); /* it may be registered yet */
+    driver_pass_alive(driver, config.registration_ms + 100, alive);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_NOT_TAKEN,
+                  FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).pending, 0);
+    assert_int_equal(driver_counters(driver).dead_letters, 1);
+    driver_close(&driver);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_damage_is_a_dead_letter_and_its_neighbours_go_on),
+        cmocka_unit_test(ids_go_on_below_a_damaged_one),
+        cmocka_unit_test(a_row_that_writers_can_have_made_is_no_damage),
+        cmocka_unit_test(no_ids_left_is_told),
+        cmocka_unit_test(a_dead_letter_that_is_there_already_does_not_matter),
+        cmocka_unit_test(the_mark_waits_for_the_dead_letter),
+        cmocka_unit_test(a_dead_letter_that_cannot_be_stored_stays),
+        cmocka_unit_test(a_damaged_reply_is_told_as_a_defect),
+        cmocka_unit_test(a_damaged_id_is_not_told),
+        cmocka_unit_test(an_id_that_a_writer_gave_is_sound),
+        cmocka_unit_test(an_unknown_type_is_given_up_after_the_registration_time),
+    };
+    return cmocka_run_group_tests_name("rows", tests, NULL, NULL);
+}

@@ -1,0 +1,413 @@
+/* Messages that the owner of their shard does not take, above all because it does not bring their type: they wait without a
+ * loop, nobody else waits with them, and callers, the log and status say why. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/document.h"
+#include "core/limits.h"
+#include "tests/unit/router_driver.h"
+
+static const char *const alive[] = {"c1", "w1", "w2", NULL};
+
+/* Answers all deliveries to w1 as not taken; returns how many there were. */
+static unsigned refuse_all(driver_t *driver, fabric_error_t error)
+{
+    unsigned count = 0;
+    while (driver_count(driver, "w1", KIND_DELIVER) > 0) {
+        driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_NOT_TAKEN, error);
+        assert_true(++count < 1000); /* in one moment: a loop */
+    }
+    return count;
+}
+
+/* What the client was told of calls during refuse_for. */
+static size_t answers;
+
+/* The same for some time. All that was sent until then is forgotten. */
+static unsigned refuse_for(driver_t *driver, fabric_error_t error, uint64_t ms)
+{
+    unsigned count = refuse_all(driver, error);
+    answers = 0;
+    for (uint64_t end_ms = driver->now_ms + ms; driver->now_ms < end_ms;) {
+        driver_pass_alive(driver, 10, alive);
+        count += refuse_all(driver, error);
+        driver_commit(driver);
+        answers += driver_count(driver, "c1", KIND_ANSWER);
+        driver_forget(driver);
+    }
+    return count;
+}
+
+static void expect_reason(const char *text)
+{
+    assert_non_null(strstr(text, "w1"));
+    assert_non_null(strstr(text, "Counter"));
+    assert_non_null(strstr(text, "must bring the same types"));
+}
+
+/* A text of what the router sent, with its terminator. */
+static const char *text_of(fabric_bytes_t bytes)
+{
+    static char text[LIMIT_TEXT_BYTES_MAX + 1];
+    assert_true(bytes.size < sizeof text);
+    memcpy(text, bytes.data, bytes.size);
+    text[bytes.size] = '\0';
+    return text;
+}
+
+/* What the caller is told of a call that waits. */
+static const char *take_wait(driver_t *driver, const char *peer, uint64_t sequence,
+                             fabric_error_t error)
+{
+    const message_answer_t *answer = &driver_take(driver, peer, KIND_ANSWER)->as.answer;
+    wire_reader_t document = wire_reader(answer->document);
+    assert_int_equal(answer->sequence, 7);
+    assert_int_equal(wire_get_uint(&document), sequence);
+    assert_int_equal(answer->error, error);
+    return text_of(answer->text);
+}
+
+/* The client wants to hear why its calls wait. */
+static void ask_waits(driver_t *driver)
+{
+    message_query_t query = {.sequence = 7, .name = fabric_bytes_of("waits")};
+    driver_send(driver, "c1", query, &query);
+    assert_int_equal(driver_count(driver, "c1", KIND_ANSWER), 0);
+}
+
+static driver_t *open_with_worker(void)
+{
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    return driver;
+}
+
+/* ---- pauses ---- */
+
+static void a_refused_entity_pauses_longer_and_longer(void **state)
+{
+    static const fabric_error_t errors[] = {
+        FABRIC_ERROR_RUNNER_NOT_REGISTERED, FABRIC_ERROR_ENTITY_NOT_ASSIGNED,
+        FABRIC_ERROR_ENTITY_DEFECT, FABRIC_ERROR_MALFORMED_MESSAGE};
+    (void)state;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        driver_t *driver = open_with_worker();
+        driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+        driver_commit(driver);
+        /* 0.05, 0.1, 0.2 ... 25.6, 30, 30 ... seconds apart. */
+        assert_in_range(refuse_for(driver, errors[i], 120000), 10, 15);
+        assert_in_range(refuse_for(driver, errors[i], 300000), 9, 11);
+        assert_int_equal(driver_counters(driver).pending, 1);
+        driver_close(&driver);
+    }
+}
+
+/* A worker that answers the second of two messages first gets on with neither: no loop either. */
+static void an_entity_whose_results_are_refused_pauses_too(void **state)
+{
+    unsigned count = 0;
+    (void)state;
+    driver_t *driver = open_with_worker();
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    for (uint64_t end_ms = driver->now_ms + 120000; driver->now_ms < end_ms;) {
+        if (driver_count(driver, "w1", KIND_DELIVER) == 2) {
+            const message_deliver_t *first = driver_delivery(driver, "w1");
+            driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+            driver_result(driver, "w1", first, STATUS_OK, FABRIC_OK);
+            count++;
+        }
+        driver_commit(driver);
+        if (driver_count(driver, "w1", KIND_DELIVER) == 0) {
+            driver_forget(driver);
+        }
+        driver_pass_alive(driver, 10, alive);
+    }
+    assert_in_range(count, 5, 15);
+    assert_int_equal(driver_counters(driver).pending, 2);
+    driver_close(&driver);
+}
+
+static void others_of_the_shard_do_not_wait(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_worker();
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    refuse_for(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED, 60000);
+    uint64_t sequence = 2;
+    for (char id[2] = "b"; id[0] <= 'z'; id[0]++) { /* some of them in its shard */
+        driver_ask(driver, "c1", sequence, id, REQUEST_DURABLE);
+        driver_commit(driver);
+        driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+        driver_commit(driver);
+        driver_replied(driver, "c1", sequence++);
+    }
+    driver_close(&driver);
+}
+
+static void a_new_owner_is_tried_at_once(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_worker();
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    refuse_for(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED, 120000);
+    driver_worker_hello(driver, "w2", 102, 1, 10);
+    driver_take(driver, "w2", KIND_WELCOME);
+    driver_desire(driver, 102);
+    for (int i = 0; i < DRIVER_SHARDS; i++) {
+        message_release_t release = driver_take(driver, "w1", KIND_RELEASE)->as.release;
+        message_released_t released = {release.shard, release.home_epoch, release.owner_sequence};
+        driver_send(driver, "w1", released, &released);
+    }
+    driver_result(driver, "w2", driver_delivery(driver, "w2"), STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    driver_replied(driver, "c1", 1);
+    driver_close(&driver);
+}
+
+static void what_is_taken_ends_the_row_of_refusals(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_worker();
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    refuse_for(driver, FABRIC_ERROR_ENTITY_NOT_ASSIGNED, 10000);
+    while (driver_count(driver, "w1", KIND_DELIVER) == 0) {
+        driver_pass_alive(driver, 10, alive);
+    }
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    refuse_all(driver, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
+    driver_pass_alive(driver, 60, alive); /* the shortest pause again */
+    assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 1);
+    driver_close(&driver);
+}
+
+/* ---- reasons ---- */
+
+static void volatile_callers_hear_why(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_worker();
+    router_unserved_t unserved;
+    assert_false(router_take_unserved(driver->router, &unserved));
+    driver_ask(driver, "c1", 1, "a", 0);
+    refuse_all(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    const message_rejected_t *rejected = &driver_take(driver, "c1", KIND_REJECTED)->as.rejected;
+    assert_int_equal(rejected->error, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    expect_reason(text_of(rejected->text));
+    /* Those behind a durable one do not wait with it, whether they came before its refusal or after. */
+    driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE | REQUEST_TELL);
+    driver_commit(driver);
+    const message_deliver_t *delivery = driver_delivery(driver, "w1");
+    for (uint64_t i = 3; i < 3 + DRIVER_CAPACITY; i++) {
+        driver_ask(driver, "c1", i, "a", 0);
+    }
+    driver_result(driver, "w1", delivery, STATUS_NOT_TAKEN, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    refuse_all(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), DRIVER_CAPACITY);
+    driver_forget(driver);
+    driver_ask(driver, "c1", 9, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 9), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 0);
+    assert_true(router_take_unserved(driver->router, &unserved));
+    assert_string_equal(unserved.type, "Counter");
+    assert_string_equal(unserved.runner_name, "w1");
+    assert_true(incarnation_equal(unserved.runner, driver_runner(101)));
+    assert_true(unserved.count >= 3);
+    assert_false(router_take_unserved(driver->router, &unserved));
+    driver_close(&driver);
+}
+
+/* Another reason is not called a missing type. */
+static void other_refusals_are_not_called_a_missing_type(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_worker();
+    router_unserved_t unserved;
+    driver_ask(driver, "c1", 1, "a", 0);
+    refuse_all(driver, FABRIC_ERROR_MALFORMED_MESSAGE);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_ask(driver, "c1", 2, "a", 0);
+    refuse_all(driver, FABRIC_ERROR_MAILBOX_FULL);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_MAILBOX_FULL);
+    assert_false(router_take_unserved(driver->router, &unserved));
+    driver_close(&driver);
+}
+
+static void callers_of_accepted_calls_are_told_why_they_wait(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_worker();
+    driver_client(driver, "c2", 2);
+    ask_waits(driver);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE | REQUEST_TELL);
+    driver_ask(driver, "c2", 1, "a", REQUEST_DURABLE); /* has not asked */
+    driver_commit(driver);
+    refuse_all(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    expect_reason(take_wait(driver, "c1", 1, FABRIC_ERROR_RUNNER_NOT_REGISTERED));
+    assert_int_equal(driver_count(driver, "c2", KIND_ANSWER), 0);
+    driver_ask(driver, "c1", 3, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    expect_reason(take_wait(driver, "c1", 3, FABRIC_ERROR_RUNNER_NOT_REGISTERED));
+    refuse_for(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED, 60000);
+    assert_int_equal(answers, 0); /* once is enough */
+    driver_close(&driver);
+}
+
+static void callers_hear_that_no_worker_is_there(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    ask_waits(driver);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    assert_non_null(strstr(take_wait(driver, "c1", 1, FABRIC_ERROR_RUNNER_UNAVAILABLE),
+                           "start a worker that brings the entity type Counter"));
+    driver_ask(driver, "c1", 2, "a", 0);
+    const message_rejected_t *rejected = &driver_take(driver, "c1", KIND_REJECTED)->as.rejected;
+    assert_int_equal(rejected->error, FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    assert_non_null(strstr(text_of(rejected->text), "start a worker"));
+    driver_close(&driver);
+}
+
+/* ---- status ---- */
+
+static json_t *ask_status(driver_t *driver)
+{
+    char *text = NULL;
+    message_query_t query = {.sequence = 99, .name = fabric_bytes_of("status")};
+    driver_send(driver, "c1", query, &query);
+    const message_answer_t *answer = &driver_take(driver, "c1", KIND_ANSWER)->as.answer;
+    assert_int_equal(answer->error, FABRIC_OK);
+    assert_int_equal(document_to_json(answer->document, &text), FABRIC_OK);
+    json_t *status = json_loads(text, 0, NULL);
+    free(text);
+    assert_non_null(status);
+    return status;
+}
+
+static void expect_state(driver_t *driver, const char *wanted, const char *home)
+{
+    json_t *status = ask_status(driver);
+    const json_t *named = json_object_get(status, "home");
+    const json_t *healthy =
+        json_object_get(json_array_get(json_object_get(status, "shards"), 0), "healthy");
+    assert_string_equal(json_string_value(json_object_get(status, "state")), wanted);
+    if (home) {
+        assert_string_equal(json_string_value(named), home);
+    } else {
+        assert_true(json_is_null(named));
+    }
+    /* A broker that is not the home does not know, and one whose lease is over does not serve. */
+    assert_true(strcmp(wanted, "serving") == 0 ? json_is_true(healthy) : !json_is_true(healthy));
+    assert_int_equal(json_is_null(healthy),
+                     strcmp(wanted, "starting") == 0 || strcmp(wanted, "standby") == 0);
+    json_decref(status);
+}
+
+static void status_says_what_the_broker_is(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    driver_client(driver, "c1", 1);
+    expect_state(driver, "starting", NULL);
+    router_holder(driver->router, (incarnation_t){{0xb1}});
+    expect_state(driver, "standby", "tcp://there:1");
+    router_holder(driver->router, (incarnation_t){{0xb2}}); /* the map does not know it yet */
+    expect_state(driver, "standby", NULL);
+    router_holder(driver->router, config.incarnation);
+    driver_homes(driver, NULL);
+    driver_worker(driver, "w1", 101);
+    expect_state(driver, "serving", "tcp://here:1");
+    router_lease(driver->router, driver->now_ms);
+    expect_state(driver, "unconfirmed", "tcp://here:1");
+    driver_close(&driver);
+}
+
+static void expect_type(const json_t *status, const char *name, const char *runner,
+                        const char *missing)
+{
+    size_t index;
+    const json_t *type;
+    json_array_foreach(json_object_get(status, "types"), index, type)
+    {
+        const json_t *runners = json_object_get(type, "runners");
+        const json_t *lacking = json_object_get(type, "missing");
+        if (strcmp(json_string_value(json_object_get(type, "name")), name) == 0) {
+            assert_string_equal(json_string_value(json_object_get(type, "group")), "default");
+            assert_int_equal(json_array_size(runners), runner != NULL);
+            assert_int_equal(json_array_size(lacking), missing != NULL);
+            if (runner) {
+                assert_string_equal(json_string_value(json_array_get(runners, 0)), runner);
+            }
+            if (missing) {
+                assert_string_equal(json_string_value(json_array_get(lacking, 0)), missing);
+            }
+            return;
+        }
+    }
+    fail_msg("type %s is not in the status", name);
+}
+
+static void status_names_types_their_runners_and_what_is_missing(void **state)
+{
+    char first[33];
+    char second[33];
+    (void)state;
+    driver_t *driver = open_with_worker();
+    incarnation_text(driver_runner(101), first);
+    incarnation_text(driver_runner(102), second);
+    driver_type(driver, "Other");
+    driver_type(driver, "Nobodys");
+    json_t *status = ask_status(driver);
+    expect_type(status, "Counter", first, NULL);
+    expect_type(status, "Other", NULL, first);
+    json_decref(status);
+    driver->brings = "Other";
+    driver_worker_hello(driver, "w2", 102, 1, 10);
+    status = ask_status(driver);
+    expect_type(status, "Counter", first, second);
+    expect_type(status, "Other", second, first);
+    json_decref(status);
+    driver_send(driver, "w1", bye, &(message_bye_t){.reason.data = NULL});
+    status = ask_status(driver);
+    expect_type(status, "Counter", NULL, second); /* who leaves brings nothing */
+    expect_type(status, "Nobodys", NULL, second);
+    json_decref(status);
+    driver_close(&driver);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refused_entity_pauses_longer_and_longer),
+        cmocka_unit_test(an_entity_whose_results_are_refused_pauses_too),
+        cmocka_unit_test(others_of_the_shard_do_not_wait),
+        cmocka_unit_test(a_new_owner_is_tried_at_once),
+        cmocka_unit_test(what_is_taken_ends_the_row_of_refusals),
+        cmocka_unit_test(volatile_callers_hear_why),
+        cmocka_unit_test(other_refusals_are_not_called_a_missing_type),
+        cmocka_unit_test(callers_of_accepted_calls_are_told_why_they_wait),
+        cmocka_unit_test(callers_hear_that_no_worker_is_there),
+        cmocka_unit_test(status_says_what_the_broker_is),
+        cmocka_unit_test(status_names_types_their_runners_and_what_is_missing),
+    };
+    return cmocka_run_group_tests_name("unserved", tests, NULL, NULL);
+}

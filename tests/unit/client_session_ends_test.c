@@ -1,0 +1,593 @@
+/* How calls of the client session end: deadlines and what may be concluded, bounds, keys of former
+ * calls, queries, closing. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "core/limits.h"
+#include "tests/unit/session_driver.h"
+
+/* ---- deadlines ---- */
+
+static void never_connected(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    uint64_t once = script_call(d, "a", 0, 60);
+    assert_true(session_next_deadline(d->session) <= d->now_ms + 50);
+    script_advance(d, 49);
+    assert_null(session_next_done(d->session));
+    script_advance(d, 1);
+    script_expect_end(d, a, FABRIC_ERROR_NOT_CONNECTED);
+    assert_null(session_next_done(d->session));
+    script_advance(d, 10);
+    script_expect_end(d, once, FABRIC_ERROR_NOT_CONNECTED);
+    assert_int_equal(session_settled(d->session), once + 1);
+}
+
+static void no_home(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, -1);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 200);
+    assert_int_equal(script_pull_requests(d, 0), 0);
+    script_advance(d, 160);
+    assert_int_equal(script_pull(d, 0), 1); /* it looks for news of a home */
+    assert_int_equal(d->seen[0].kind, KIND_PING);
+    script_advance(d, 40);
+    script_expect_end(d, a, FABRIC_ERROR_TIMEOUT);
+}
+
+static void sent_and_unanswered_is_unknown(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    uint64_t once = script_call(d, "a", 0, 50);
+    script_pull(d, 0);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    script_expect_end(d, once, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    script_reply(d, 0, a, 5);                                           /* too late */
+    session_receive(d->session, 0, fabric_bytes("\xc1", 1), d->now_ms); /* and no frame */
+    assert_null(session_next_done(d->session));
+}
+
+/* A broker may say why an accepted call waits: its caller hears it at the deadline, and it ends nothing. */
+static void why_it_waited_is_said_at_the_deadline(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    uint64_t b = script_call(d, "b", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    script_accepted(d, 0, a, 5);
+    script_wait_reason(d, 0, a, "first");
+    script_wait_reason(d, 0, a, "nobody brings it");
+    script_wait_reason(d, 0, b, "nobody brings it either");
+    assert_null(session_next_done(d->session));
+    script_reply(d, 0, b, 6);
+    script_expect_end(d, b, FABRIC_OK);
+    script_wait_reason(d, 0, b, "too late");
+    script_advance(d, 50);
+    const call_t *call = session_next_done(d->session);
+    static const char text[] = "no answer before the deadline; it waited: nobody brings it";
+    assert_non_null(call);
+    assert_int_equal(call->sequence, a);
+    assert_int_equal(call->error, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    assert_true(fabric_bytes_equal(call->answer, fabric_bytes_of(text)));
+    call_destroy((call_t **)&call);
+}
+
+static void refused_until_the_deadline_is_certain(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_BUSY);
+}
+
+/* Who refused it, and in whose words, reaches the caller though the call was tried again and again. */
+static void the_last_refusal_keeps_its_words(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    script_reject(d, 0, a, FABRIC_ERROR_PERSISTENCE, 1000);
+    script_advance(d, 50);
+    char expected[300];
+    snprintf(expected, sizeof expected, "refused until the deadline by %s: no", script_endpoint(0));
+    script_expect_end_saying(d, a, FABRIC_ERROR_PERSISTENCE, expected);
+    uint64_t b = script_call(d, "a", REQUEST_DURABLE, 1000);
+    script_pull(d, 0);
+    script_reject(d, 0, b, FABRIC_ERROR_PERSISTENCE, 1);
+    script_advance(d, 500);
+    assert_int_equal(script_pull_requests(d, 0), 1); /* and nobody answers this time */
+    script_advance(d, 500);
+    snprintf(expected, sizeof expected,
+             "no answer before the deadline; an earlier try was refused by %s: no",
+             script_endpoint(0));
+    script_expect_end_saying(d, b, FABRIC_ERROR_OUTCOME_UNKNOWN, expected);
+}
+
+/* A contact's last cause, whichever way it came. */
+static void nobody_connected_says_why(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    reason_t reason;
+    assert_int_equal(session_cause(d->session, &reason), FABRIC_ERROR_NOT_CONNECTED);
+    assert_string_equal(reason.text, "");
+    size_t other = 0;
+    assert_int_equal(session_add_endpoint(d->session, "tcp://nowhere:5700", &other), FABRIC_OK);
+    session_cannot_connect(d->session, other, "Name or service not known");
+    assert_int_equal(session_cause(d->session, &reason), FABRIC_ERROR_NOT_CONNECTED);
+    assert_string_equal(reason.text,
+                        "tcp://nowhere:5700: NotConnected (22): Name or service not known");
+    script_connect(d, 0);
+    message_refused_t refused = {FABRIC_ERROR_BUSY,
+                                 fabric_bytes_of("another process\nis connected")};
+    script_frame(&d->out);
+    message_put_refused(&d->out, &refused);
+    script_deliver(d, 0);
+    assert_int_equal(session_cause(d->session, &reason), FABRIC_ERROR_BUSY);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_advance(d, 50);
+    char expected[300];
+    snprintf(expected, sizeof expected,
+             "no broker is connected: %s: Busy (11): another process?is connected; "
+             "tcp://nowhere:5700: NotConnected (22): Name or service not known",
+             script_endpoint(0));
+    script_expect_end_saying(d, a, FABRIC_ERROR_NOT_CONNECTED, expected);
+}
+
+/* What was never sent for want of room says so, too. */
+static void no_room_until_the_deadline(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    uint64_t b = script_call(d, "b", REQUEST_DURABLE, 50);
+    assert_int_equal(script_pull(d, 0), 0);
+    script_advance(d, 50);
+    script_expect_end_saying(d, a, FABRIC_ERROR_BUSY, "the broker had no room for it");
+    script_expect_end_saying(d, b, FABRIC_ERROR_BUSY,
+                             "this client did not send it: the broker had");
+    uint64_t c = script_call(d, "b", REQUEST_DURABLE, 50);
+    assert_int_equal(script_pull(d, 0), 0);
+    script_advance(d, 1000);
+    script_expect_end(d, c, FABRIC_ERROR_BUSY);
+    uint64_t e = script_call(d, "a", REQUEST_DURABLE, 50);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    script_reject(d, 0, e, FABRIC_ERROR_MAILBOX_FULL, 1000);
+    uint64_t f = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_advance(d, 50);
+    script_expect_end_saying(d, e, FABRIC_ERROR_MAILBOX_FULL,
+                             "the entity's mailbox had no room for it");
+    script_expect_end_saying(d, f, FABRIC_ERROR_MAILBOX_FULL,
+                             "this client did not send it: the entity's mailbox had");
+}
+
+/* A mailbox that was full is not why a call waits for its broker. */
+static void full_mailbox_at_a_lost_broker(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 1000);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reject(d, 0, a, FABRIC_ERROR_MAILBOX_FULL, 600);
+    uint64_t b = script_call(d, "a", REQUEST_DURABLE, 1000);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_advance(d, 900);
+    assert_null(session_next_done(d->session));
+    script_advance(d, 100);
+    script_expect_end(d, a, FABRIC_ERROR_MAILBOX_FULL); /* was refused */
+    script_expect_end(d, b, FABRIC_ERROR_NOT_CONNECTED);
+}
+
+static void no_room_for_half_of_its_time(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 1000);
+    uint64_t b = script_call(d, "a", REQUEST_DURABLE, 1000); /* waits behind it, late as well */
+    uint64_t c = script_call(d, "a", REQUEST_DURABLE, 9000); /* has time */
+    uint32_t tries = 0;
+    while (d->now_ms < 60000 && session_open_calls(d->session) > 1) {
+        tries += script_pull_requests(d, 0) > 0;
+        script_reject(d, 0, a, FABRIC_ERROR_MAILBOX_FULL, 10);
+        script_reject(d, 0, b,
+                      session_open_calls(d->session) == 3 ? FABRIC_ERROR_PREDECESSOR_MISSING
+                                                          : FABRIC_ERROR_MAILBOX_FULL,
+                      10);
+        script_reject(d, 0, c, FABRIC_ERROR_PREDECESSOR_MISSING, 10);
+        script_pong(d, 0, 1, 1);
+        script_advance(d, 1);
+    }
+    assert_true(tries > 3);
+    script_expect_end(d, a, FABRIC_ERROR_MAILBOX_FULL);
+    script_expect_end(d, b, FABRIC_ERROR_MAILBOX_FULL);
+    assert_int_equal(session_open_calls(d->session), 1);
+}
+
+/* The first send may have been accepted before its connection broke, whatever is said of the
+ * second. */
+static void refused_after_a_lost_send_is_unknown(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
+}
+
+static void accepted_is_never_certainly_not(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 50);
+    script_pull(d, 0);
+    script_accepted(d, 0, a, 9);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
+}
+
+/* libzmq gives a connection up for good after bytes that are no ZMTP. */
+static void sockets_that_do_not_connect_are_opened_anew(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_action_t action;
+    script_join(d, 0, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_advance(d, 1);
+    while (session_next_action(d->session, &action)) {
+    }
+    script_advance(d, 4000);
+    assert_true(session_next_action(d->session, &action));
+    assert_int_equal(action.kind, ACTION_REOPEN);
+    assert_int_equal(action.peer, 0);
+}
+
+static void hear_id(session_driver_t *d, uint64_t high_id)
+{
+    wire_writer_reset(&d->out);
+    frame_begin(&d->out, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION, .high_id = high_id});
+    script_deliver(d, 0);
+}
+
+/* An id far ahead of all would make every call's floor one that brokers refuse. */
+static void one_wrong_id_is_not_believed(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    const uint64_t minute = UINT64_C(60000) << 22;
+    script_join(d, 0, 0);
+    hear_id(d, 51);
+    hear_id(d, 99 * minute);
+    hear_id(d, minute / 30); /* two seconds are too many already */
+    script_ask(d, true, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->head.high_id, 51);
+    assert_int_equal(d->seen[0].request.floor, 51);
+    hear_id(d, 200 * minute); /* neither is another one */
+    script_ask(d, true, "b");
+    script_pull_requests(d, 0);
+    assert_int_equal(d->head.high_id, 51);
+    hear_id(d, 200 * minute + 5); /* but what is heard twice is */
+    script_ask(d, true, "c");
+    script_pull_requests(d, 0);
+    assert_int_equal(d->head.high_id, 200 * minute + 5);
+}
+
+/* The next home does not know the ids of volatile messages that a former one has made, and would refuse them as floors. */
+static void ids_of_volatile_messages_are_no_floors(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    hear_id(d, 51);
+    uint64_t once = script_ask(d, false, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    script_reply(d, 0, once, 90);
+    script_ask(d, true, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.floor, 51);
+}
+
+static void deadlines_far_and_near(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    static const uint64_t timeouts_ms[] = {100000, 3, 5000, 4097, 1, 12000, 4096, 700};
+    enum { COUNT = sizeof timeouts_ms / sizeof timeouts_ms[0] };
+    uint64_t start_ms = d->now_ms;
+    uint64_t first = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        uint64_t sequence = script_call(d, "a", i % 2 ? REQUEST_DURABLE : 0, timeouts_ms[i]);
+        first = i == 0 ? sequence : first;
+    }
+    for (size_t ended = 0; ended < COUNT;) {
+        uint64_t due_ms = session_next_deadline(d->session);
+        assert_true(due_ms > d->now_ms && due_ms <= start_ms + 100000);
+        script_advance(d, due_ms - d->now_ms);
+        for (call_t *call = session_next_done(d->session); call;
+             call = session_next_done(d->session)) {
+            assert_int_equal(d->now_ms - start_ms, timeouts_ms[call->sequence - first]);
+            call_destroy(&call);
+            ended++;
+        }
+    }
+    assert_int_equal(session_next_deadline(d->session) > d->now_ms, 1);
+}
+
+/* ---- volatile ---- */
+
+static void volatile_is_never_resent(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t once = script_ask(d, false, "a");
+    script_pull(d, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_expect_end(d, once, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    uint64_t waiting = script_ask(d, false, "a"); /* not sent yet: it may wait */
+    assert_null(session_next_done(d->session));
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, waiting);
+    script_reject(d, 0, waiting, FABRIC_ERROR_NOT_HOME, 0); /* certainly not taken */
+    for (int i = 0; i < 20 && script_pull_requests(d, 0) == 0; i++) {
+        script_advance(d, 1);
+    }
+    assert_int_equal(d->seen_count, 1);
+    assert_int_equal(d->seen[0].request.sequence, waiting);
+}
+
+/* ---- bounds ---- */
+
+static void busy_window(void **state)
+{
+    (void)state;
+    session_driver_t *d = session_driver_new_with(2);
+    script_ask(d, true, "a");
+    script_ask(d, false, "a");
+    uint64_t c = script_ask(d, true, "a");
+    script_expect_end_saying(d, c, FABRIC_ERROR_BUSY, "this client has as many calls open as");
+    assert_int_equal(session_open_calls(d->session), 2);
+    session_driver_destroy(&d);
+}
+
+static void frames_end_at_the_goal(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000 };
+    session_driver_t *d = session_driver_new_with(COUNT);
+    size_t frames = 0;
+    size_t peer;
+    fabric_bytes_t frame;
+    script_join(d, 0, 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        (void)script_call(d, "an id of some length, so that there are several frames",
+                          i % 2 ? REQUEST_DURABLE : 0, 0);
+    }
+    while (session_next_frame(d->session, d->now_ms, &peer, &frame)) {
+        assert_true(frame.size < LIMIT_FRAME_BYTES_GOAL + 1000);
+        session_frame_sent(d->session, peer);
+        frames++;
+    }
+    assert_true(frames >= 2 && frames <= 4);
+    for (uint64_t i = 1; i <= COUNT; i++) {
+        script_reply(d, 0, i, i);
+        script_expect_end(d, i, FABRIC_OK);
+    }
+    assert_int_equal(session_open_calls(d->session), 0);
+    session_driver_destroy(&d);
+}
+
+static void many_redirects_and_rejections_of_one_shard(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    session_driver_t *d = session_driver_new_with(COUNT);
+    size_t peer;
+    fabric_bytes_t frame;
+    script_join(d, 0, 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        (void)script_ask(d, true, "a");
+    }
+    while (session_next_frame(d->session, d->now_ms, &peer, &frame)) {
+        session_frame_sent(d->session, peer);
+    }
+    script_reject(d, 0, 1, FABRIC_ERROR_PERSISTENCE, 10);
+    for (uint64_t i = 2; i <= COUNT; i++) { /* quadratic work would show as minutes */
+        script_reject(d, 0, i, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
+    }
+    script_advance(d, 30);
+    while (session_next_frame(d->session, d->now_ms, &peer, &frame)) {
+        session_frame_sent(d->session, peer);
+    }
+    assert_int_equal(session_stats(d->session).resent, COUNT);
+    session_driver_destroy(&d);
+}
+
+/* ---- keys of former calls ---- */
+
+static call_t *former_call(session_driver_t *d, uint64_t sequence, uint64_t timeout_ms)
+{
+    call_t *call = call_new(0);
+    call->type = fabric_bytes_of("Counter");
+    call->id = fabric_bytes_of("a");
+    call->tag = fabric_bytes_of("tag");
+    call->flags = REQUEST_DURABLE;
+    call->deadline_ms = d->now_ms + timeout_ms;
+    call->sequence = sequence;
+    call->keyed = true;
+    return call;
+}
+
+static void former_call_is_a_resend_from_the_start(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    script_pull(d, 0);
+    script_reply(d, 0, a, 1000);
+    script_expect_end(d, a, FABRIC_OK);
+    uint64_t b = script_ask(d, true, "a");
+    script_pull(d, 0);
+    session_submit(d->session, former_call(d, a, 50), d->now_ms);
+    assert_int_equal(session_settled(d->session), a);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, a);
+    assert_true(d->seen[0].request.flags & REQUEST_RESEND);
+    assert_int_equal(d->seen[0].request.floor, 0);
+    session_submit(d->session, former_call(d, b, 50), d->now_ms); /* that one is still open */
+    script_expect_end(d, b, FABRIC_ERROR_ALREADY_PROCESSING);
+    script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
+    script_advance(d, 50);
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN); /* it was sent in its former life */
+}
+
+/* ---- queries ---- */
+
+static void query_is_asked_again_after_a_break(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    call_t *query = call_new(0);
+    query->query = true;
+    query->tag = fabric_bytes_of("status");
+    query->deadline_ms = d->now_ms + 1000;
+    session_submit(d->session, query, d->now_ms);
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_QUERY);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    message_answer_t answer = {.sequence = d->seen[0].query_sequence,
+                               .document = fabric_bytes("abc", 3)};
+    script_frame(&d->out);
+    message_put_answer(&d->out, &answer);
+    script_deliver(d, 0);
+    call_t *done = session_next_done(d->session);
+    assert_ptr_equal(done, query);
+    assert_int_equal(done->error, FABRIC_OK);
+    assert_int_equal(done->answer.size, 3);
+    assert_memory_equal(done->answer.data, "abc", 3);
+    call_destroy(&done);
+}
+
+/* ---- answers ---- */
+
+static void failure_carries_code_and_text(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_ask(d, true, "a");
+    script_pull(d, 0);
+    char text[5000];
+    memset(text, 'x', sizeof text);
+    message_reply_t reply = {.sequence = a,
+                             .request_id = 3,
+                             .status = STATUS_FAILURE,
+                             .error = FABRIC_ERROR_ENTITY_FAILURE,
+                             .code = 42,
+                             .payload = fabric_bytes(text, sizeof text)};
+    script_frame(&d->out);
+    message_put_reply(&d->out, &reply);
+    script_deliver(d, 0);
+    call_t *call = session_next_done(d->session);
+    assert_non_null(call);
+    assert_int_equal(call->error, FABRIC_ERROR_ENTITY_FAILURE);
+    assert_int_equal(call->code, 42);
+    assert_int_equal(call->request_id, 3);
+    assert_int_equal(call->answer.size, sizeof text);
+    assert_memory_equal(call->answer.data, text, sizeof text);
+    call_destroy(&call);
+}
+
+static void a_reply_that_contradicts_itself_says_nothing(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    const message_reply_t bad[] = {
+        {.status = STATUS_OK, .error = FABRIC_ERROR_BUSY},
+        {.status = STATUS_OK, .code = 7},
+        {.status = STATUS_FAILURE},
+        {.status = STATUS_FAILURE, .error = FABRIC_ERROR_BUSY, .code = 7},
+        {.status = STATUS_DEFECT},
+        {.status = STATUS_NOT_TAKEN, .error = FABRIC_ERROR_ENTITY_NOT_ASSIGNED},
+    };
+    script_join(d, 0, 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        message_reply_t reply = bad[i];
+        reply.sequence = script_ask(d, i % 2 == 0, "a");
+        reply.request_id = 5;
+        script_pull(d, 0);
+        script_frame(&d->out);
+        message_put_reply(&d->out, &reply);
+        script_deliver(d, 0);
+        script_expect_end(d, reply.sequence, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    }
+}
+
+/* ---- closing ---- */
+
+static void close(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t sent = script_ask(d, true, "a");
+    script_pull(d, 0);
+    uint64_t unsent = script_ask(d, true, "a");
+    session_close(d->session);
+    script_expect_end(d, sent, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    script_expect_end(d, unsent, FABRIC_ERROR_CLOSED);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_int_equal(d->seen[0].kind, KIND_BYE);
+    uint64_t late = script_ask(d, true, "a");
+    script_expect_end(d, late, FABRIC_ERROR_CLOSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SESSION_TEST(never_connected),
+        SESSION_TEST(no_home),
+        SESSION_TEST(sent_and_unanswered_is_unknown),
+        SESSION_TEST(why_it_waited_is_said_at_the_deadline),
+        SESSION_TEST(refused_until_the_deadline_is_certain),
+        SESSION_TEST(the_last_refusal_keeps_its_words),
+        SESSION_TEST(nobody_connected_says_why),
+        SESSION_TEST(no_room_until_the_deadline),
+        SESSION_TEST(full_mailbox_at_a_lost_broker),
+        SESSION_TEST(no_room_for_half_of_its_time),
+        SESSION_TEST(refused_after_a_lost_send_is_unknown),
+        SESSION_TEST(accepted_is_never_certainly_not),
+        SESSION_TEST(sockets_that_do_not_connect_are_opened_anew),
+        SESSION_TEST(one_wrong_id_is_not_believed),
+        SESSION_TEST(ids_of_volatile_messages_are_no_floors),
+        SESSION_TEST(deadlines_far_and_near),
+        SESSION_TEST(volatile_is_never_resent),
+        cmocka_unit_test(busy_window),
+        cmocka_unit_test(frames_end_at_the_goal),
+        cmocka_unit_test(many_redirects_and_rejections_of_one_shard),
+        SESSION_TEST(former_call_is_a_resend_from_the_start),
+        SESSION_TEST(query_is_asked_again_after_a_break),
+        SESSION_TEST(failure_carries_code_and_text),
+        SESSION_TEST(a_reply_that_contradicts_itself_says_nothing),
+        SESSION_TEST(close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

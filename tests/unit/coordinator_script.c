@@ -1,0 +1,276 @@
+/* A scripted store and router around the coordinator's core: see coordinator_script.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/type_description.h"
+#include "tests/unit/coordinator_script.h"
+
+void script_add_broker(script_t *s, incarnation_t incarnation)
+{
+    store_broker_t *broker = &s->brokers[s->broker_count++];
+    *broker = (store_broker_t){.incarnation = incarnation, .counter = 1};
+    snprintf(broker->router_endpoint, sizeof broker->router_endpoint, "tcp://127.0.0.1:%u",
+             incarnation.bytes[0]);
+}
+
+void script_add_group(script_t *s, const char *name, incarnation_t home, uint64_t epoch)
+{
+    coordinator_group_t *group = &s->groups[s->group_count++];
+    group->number = (uint16_t)s->group_count;
+    snprintf(group->name, sizeof group->name, "%s", name);
+    for (uint16_t n = 1; n <= SHARDS; n++) {
+        s->shards[s->shard_count++] = (store_shard_t){.shard = shard_id_make(group->number, n),
+                                                      .home = home,
+                                                      .home_epoch = epoch,
+                                                      .mark = 1000u + n};
+    }
+}
+
+int script_set_up(void **state)
+{
+    script_t *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->now_ms = 1000000;
+    coordinator_config_t config = {self, SHARDS, LEASE_MS, &s->past};
+    s->c = coordinator_new(&config, s->now_ms);
+    s->map = shard_map_new();
+    shard_map_set_shards_per_group(s->map, SHARDS);
+    script_add_broker(s, self);
+    *state = s;
+    return 0;
+}
+
+int script_tear_down(void **state)
+{
+    script_t *s = *state;
+    coordinator_destroy(&s->c);
+    shard_map_destroy(&s->map);
+    free(s);
+    return 0;
+}
+
+/* ---- the store ---- */
+
+static bool lives(const coordinator_call_t *call, incarnation_t incarnation)
+{
+    for (size_t i = 0; i < call->living_count; i++) {
+        if (incarnation_equal(call->living[i], incarnation)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void take_homes(script_t *s, const coordinator_call_t *call)
+{
+    s->living_count = (uint32_t)call->living_count;
+    size_t kept = 0;
+    for (size_t i = 0; i < s->broker_count; i++) {
+        if (lives(call, s->brokers[i].incarnation)) {
+            s->silent[kept] = s->silent[i];
+            s->brokers[kept++] = s->brokers[i];
+        }
+    }
+    s->broker_count = kept;
+    for (size_t i = 0; i < s->shard_count; i++) {
+        if (!lives(call, s->shards[i].home)) {
+            s->shards[i].home = call->self;
+            s->shards[i].home_epoch++;
+        }
+    }
+}
+
+static void put_type(script_t *s, const store_type_t *type)
+{
+    size_t i = 0;
+    while (i < s->type_count && !fabric_bytes_equal(s->types[i].name, type->name)) {
+        i++;
+    }
+    s->type_count += i == s->type_count ? 1 : 0;
+    uint8_t *copy = s->descriptions[i];
+    memcpy(copy, type->description.data, type->description.size);
+    s->types[i].group = type->group;
+    s->types[i].description = fabric_bytes(copy, type->description.size);
+    wire_reader_t reader = wire_reader(s->types[i].description);
+    (void)wire_get_array(&reader);
+    s->types[i].name = wire_get_str(&reader);
+}
+
+static void change(script_t *s, const coordinator_call_t *call, coordinator_results_t *results)
+{
+    if (call->kind == COORDINATOR_TAKE_TERM) {
+        s->row = (store_coordinator_t){call->before.term + 1, call->self};
+        results->term = s->row.term;
+    } else if (call->kind == COORDINATOR_TAKE_HOMES) {
+        take_homes(s, call);
+    } else if (call->kind == COORDINATOR_PUT_GROUP) {
+        char name[256] = "";
+        memcpy(name, call->name.data, call->name.size);
+        script_add_group(s, name, call->self, 1);
+        results->group = (uint16_t)s->group_count;
+    } else if (call->kind == COORDINATOR_PUT_TYPE) {
+        put_type(s, &call->type);
+    } else if (call->kind == COORDINATOR_PUT_RUNNER) {
+        s->runners[s->runner_count++] = call->runner;
+    } else if (call->kind == COORDINATOR_REMOVE_RUNNER) {
+        s->runner_count = 0;
+    }
+}
+
+void script_answer(script_t *s, const coordinator_call_t *call)
+{
+    s->calls[call->kind]++;
+    for (size_t i = 0; i < s->broker_count; i++) {
+        s->brokers[i].counter += s->silent[i] ? 0 : 1;
+    }
+    coordinator_results_t results = {.coordinator = s->row};
+    fabric_error_t error = s->fail[call->kind];
+    if (!error) {
+        change(s, call, &results);
+    }
+    results.brokers = s->brokers;
+    results.broker_count = s->broker_count;
+    results.shards = s->shards;
+    results.shard_count = s->shard_count;
+    results.groups = s->groups;
+    results.group_count = s->group_count;
+    results.types = s->types;
+    results.type_count = s->type_count;
+    results.runners = s->runners;
+    results.runner_count = s->runner_count;
+    coordinator_answer(s->c, error, error ? NULL : &results, s->now_ms);
+}
+
+/* ---- the router ---- */
+
+static void take_effect(script_t *s, const coordinator_effect_t *effect)
+{
+    switch (effect->kind) {
+    case COORDINATOR_FENCED:
+        s->fenced++;
+        break;
+    case COORDINATOR_ELECTED:
+        s->elected++;
+        break;
+    case COORDINATOR_READY:
+        s->ready++;
+        break;
+    case COORDINATOR_HOLDER:
+        s->holders++;
+        s->holder = effect->broker;
+        break;
+    case COORDINATOR_LEASE:
+        s->lease_ms = effect->number;
+        break;
+    case COORDINATOR_HOMES:
+        s->homes++;
+        s->home_shards += (uint32_t)effect->shard_count;
+        s->scan = effect->scan;
+        s->from = effect->from.value;
+        break;
+    case COORDINATOR_TYPE:
+        s->types_seen++;
+        break;
+    case COORDINATOR_ADMITTED:
+        s->admitted++;
+        s->admission = effect->error;
+        snprintf(s->text, sizeof s->text, "%s", (const char *)effect->bytes);
+        break;
+    case COORDINATOR_DESIRE:
+        s->desires++;
+        s->desired[shard_id_group(effect->shard)][shard_id_number(effect->shard)] = effect->runner;
+        break;
+    case COORDINATOR_MAP:
+        s->maps++;
+        s->version = effect->version;
+        assert_int_equal(shard_map_apply(s->map, fabric_bytes(effect->bytes, effect->size), NULL),
+                         FABRIC_OK);
+        break;
+    }
+}
+
+void script_take_effects(script_t *s)
+{
+    coordinator_effect_t effect;
+    while (coordinator_next_effect(s->c, &effect)) {
+        bool load = effect.kind == COORDINATOR_HOMES && !s->hold_load;
+        take_effect(s, &effect);
+        coordinator_effect_clear(&effect);
+        if (load) {
+            coordinator_loaded(s->c, s->now_ms);
+        }
+    }
+}
+
+void script_pump(script_t *s)
+{
+    coordinator_call_t call;
+    while (coordinator_next_call(s->c, s->now_ms, &call)) {
+        script_answer(s, &call);
+        script_take_effects(s);
+    }
+    coordinator_tick(s->c, s->now_ms);
+    script_take_effects(s);
+}
+
+/* Lets time pass in steps, as the shell would. */
+void script_pass(script_t *s, uint64_t duration_ms, uint64_t step_ms)
+{
+    for (uint64_t until_ms = s->now_ms + duration_ms; s->now_ms < until_ms;) {
+        s->now_ms += step_ms;
+        script_pump(s);
+    }
+}
+
+void script_order(script_t *s, router_order_kind_t kind, incarnation_t runner, uint32_t weight)
+{
+    router_order_t event = {.kind = kind, .runner = runner, .weight = weight};
+    coordinator_order(s->c, &event, s->now_ms);
+    script_take_effects(s);
+}
+
+/* A type "name" of `group` with one message "Go", durable or not. */
+static void put_description(wire_writer_t *writer, const char *name, const char *group,
+                            bool durable)
+{
+    message_description_t message = {.tag = "Go", .durable = durable};
+    type_description_t type = {
+        .mailbox_capacity = 16, .concurrency = 1, .messages = &message, .message_count = 1};
+    snprintf(type.name, sizeof type.name, "%s", name);
+    snprintf(type.group, sizeof type.group, "%s", group);
+    message.request = message.reply = (fabric_schema_t *)(uintptr_t)&fabric_schema_empty;
+    type_description_put(&type, writer);
+}
+
+void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count)
+{
+    wire_writer_t writer = {0};
+    wire_put_array(&writer, count);
+    for (uint32_t i = 0; i < count; i++) {
+        put_description(&writer, types[i].name, types[i].group, types[i].durable);
+    }
+    router_order_t event = {.kind = ROUTER_ADMIT,
+                            .runner = runner,
+                            .weight = 100,
+                            .types = writer.data,
+                            .types_size = writer.size};
+    coordinator_order(s->c, &event, s->now_ms);
+    wire_writer_destroy(&writer);
+    script_take_effects(s);
+}
+
+uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner)
+{
+    uint32_t count = 0;
+    for (uint32_t n = 1; n <= SHARDS; n++) {
+        count += incarnation_equal(s->desired[group][n], runner) ? 1 : 0;
+    }
+    return count;
+}

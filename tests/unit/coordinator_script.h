@@ -1,0 +1,73 @@
+/* A scripted store and router around the coordinator's core, for its unit tests: tables are set by hand, store calls
+ * are answered from them, effects are counted.
+ */
+#ifndef TESTS_UNIT_COORDINATOR_SCRIPT_H
+#define TESTS_UNIT_COORDINATOR_SCRIPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/coordinator/coordinator.h"
+
+#define LEASE_MS 3000
+#define SHARDS   12
+
+static const incarnation_t self = {{1}};
+static const incarnation_t other = {{2}};
+static const incarnation_t third = {{3}};
+static const incarnation_t runner_a = {{0xa}};
+static const incarnation_t runner_b = {{0xb}};
+
+/* A store whose tables the tests set by hand. */
+typedef struct script {
+    coordinator_t *c;
+    store_past_t past;
+    uint64_t now_ms;
+    store_broker_t brokers[4];
+    size_t broker_count;
+    bool silent[4]; /* the others raise their counters by themselves */
+    uint32_t living_count;
+    store_coordinator_t row;
+    store_shard_t shards[3 * SHARDS];
+    size_t shard_count;
+    coordinator_group_t groups[3];
+    size_t group_count;
+    uint8_t descriptions[8][512];
+    store_type_t types[8];
+    size_t type_count;
+    store_runner_t runners[4];
+    size_t runner_count;
+    fabric_error_t fail[COORDINATOR_REMOVE_RUNNER + 1]; /* what such calls answer */
+    uint32_t calls[COORDINATOR_REMOVE_RUNNER + 1];
+    /* effects so far */
+    uint32_t fenced, elected, ready, homes, home_shards, desires, maps, types_seen, admitted;
+    bool scan;
+    uint32_t holders;
+    incarnation_t holder;
+    uint64_t from, lease_ms;
+    fabric_error_t admission;
+    char text[512];
+    incarnation_t desired[4][SHARDS + 1];
+    shard_map_t *map;
+    map_version_t version;
+    bool hold_load; /* the router is slow to load */
+} script_t;
+
+typedef struct brought {
+    const char *name, *group;
+    bool durable;
+} brought_t;
+
+void script_add_broker(script_t *s, incarnation_t incarnation);
+void script_add_group(script_t *s, const char *name, incarnation_t home, uint64_t epoch);
+int script_set_up(void **state);
+int script_tear_down(void **state);
+void script_answer(script_t *s, const coordinator_call_t *call);
+void script_take_effects(script_t *s);
+void script_pump(script_t *s);
+void script_pass(script_t *s, uint64_t duration_ms, uint64_t step_ms);
+void script_order(script_t *s, router_order_kind_t kind, incarnation_t runner, uint32_t weight);
+void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count);
+uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner);
+
+#endif

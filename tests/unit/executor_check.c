@@ -1,0 +1,66 @@
+/* An executor's accounts, recomputed: see executor_check.h. */
+#include "tests/unit/executor_check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "worker/executor_state.h"
+
+static char fault[200];
+
+/* Remembers the first account that is wrong. */
+static void expect(const char *what, uint64_t kept, uint64_t counted)
+{
+    if (kept != counted && fault[0] == '\0') {
+        snprintf(fault, sizeof fault, "%s: %" PRIu64 " by the account, %" PRIu64 " by counting",
+                 what, kept, counted);
+    }
+}
+
+static void check_entity(const entity_t *entity)
+{
+    uint64_t volatile_waiting = 0;
+    const waiting_t *last = NULL;
+    for (const waiting_t *waiting = entity->first; waiting; waiting = waiting->next) {
+        volatile_waiting += !(waiting->delivery.flags & REQUEST_DURABLE);
+        last = waiting;
+    }
+    expect("volatile messages that wait", entity->volatile_waiting, volatile_waiting);
+    expect("the last message that waits", !entity->first || entity->last == last, true);
+}
+
+static void check_ownership(const executor_t *executor, const ownership_t *ownership)
+{
+    uint64_t count = 0;
+    for (const entity_t *entity = executor->entities; entity; entity = entity->hh.next) {
+        for (const waiting_t *waiting = entity->first; waiting; waiting = waiting->next) {
+            count += waiting->ownership == ownership;
+        }
+    }
+    expect("a token's messages that wait", ownership->waiting, count);
+}
+
+const char *executor_check(const executor_t *executor)
+{
+    uint64_t count = 0;
+    uint64_t bytes = 0;
+    fault[0] = '\0';
+    for (const entity_t *entity = executor->entities; entity; entity = entity->hh.next) {
+        check_entity(entity);
+        count++;
+        bytes += entity_state_offset(entity->id_size) +
+                 type_table_at(executor->types, entity_type_index(entity))->type->state_size;
+    }
+    for (const ownership_t *ownership = executor->ownerships; ownership;
+         ownership = ownership->hh.next) {
+        check_ownership(executor, ownership);
+    }
+    for (const ownership_t *ownership = executor->stopping; ownership;
+         ownership = ownership->stopping_next) {
+        check_ownership(executor, ownership);
+    }
+    executor_stats_t stats = executor_stats(executor);
+    expect("entities", stats.entities, count);
+    expect("bytes of entities", stats.bytes, bytes);
+    return fault[0] ? fault : NULL;
+}

@@ -1,0 +1,340 @@
+/* An executor with one entity type, stepped by hand: see executor_driver.h. */
+#include "tests/unit/executor_driver.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/executor_check.h"
+
+typedef struct amount {
+    int64_t amount;
+} amount_t;
+static const fabric_field_t amount_fields[] = {FABRIC_I64(amount_t, amount)};
+static const fabric_schema_t amount_schema = FABRIC_SCHEMA("Amount", amount_t, amount_fields);
+
+typedef struct label {
+    char text[8];
+} label_t;
+static const fabric_field_t label_fields[] = {FABRIC_STRING(label_t, text)};
+static const fabric_schema_t label_schema = FABRIC_SCHEMA("Label", label_t, label_fields);
+
+#define NONE &fabric_schema_empty
+static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount_schema, true,
+                                                  NULL};
+static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL};
+static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL};
+static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL};
+static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL};
+static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL};
+static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema, true, NULL};
+
+static executor_driver_t *present; /* for handlers */
+
+static bool start(void *state, fabric_bytes_t id)
+{
+    (void)id;
+    present->starts++;
+    ((amount_t *)state)->amount += 100;
+    return !present->start_fails;
+}
+
+static void stop_entity(void *state, fabric_bytes_t id)
+{
+    (void)state;
+    (void)id;
+    present->stops++;
+}
+
+static fabric_result_t add(fabric_context_t *context, void *state, const void *request, void *reply)
+{
+    amount_t *total = (amount_t *)state;
+    present->handled++;
+    present->token = fabric_context_token(context);
+    total->amount += ((const amount_t *)request)->amount;
+    ((amount_t *)reply)->amount = total->amount;
+    return FABRIC_REPLY;
+}
+
+static fabric_result_t fail_handler(fabric_context_t *context, void *state, const void *request,
+                                    void *reply)
+{
+    (void)state;
+    assert_null(request);
+    assert_null(reply);
+    return fabric_fail(context, 7, "no %s", "thanks");
+}
+
+static fabric_result_t break_handler(fabric_context_t *context, void *state, const void *request,
+                                     void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    return fabric_defect(context, "broken %d", 1);
+}
+
+static fabric_result_t wait_handler(fabric_context_t *context, void *state, const void *request,
+                                    void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    present->handled++;
+    present->pending = fabric_later(context);
+    return FABRIC_PENDING;
+}
+
+static fabric_result_t label_handler(fabric_context_t *context, void *state, const void *request,
+                                     void *reply)
+{
+    (void)context;
+    (void)state;
+    (void)request;
+    memset(reply, 0xff, sizeof(label_t)); /* neither UTF-8 nor terminated */
+    return FABRIC_REPLY;
+}
+
+static fabric_result_t lie_handler(fabric_context_t *context, void *state, const void *request,
+                                   void *reply)
+{
+    (void)context;
+    (void)state;
+    (void)request;
+    (void)reply;
+    return FABRIC_PENDING; /* without fabric_later() */
+}
+
+static fabric_result_t twice_handler(fabric_context_t *context, void *state, const void *request,
+                                     void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    present->pending = fabric_later(context);
+    present->surplus = fabric_later(context);
+    return FABRIC_PENDING;
+}
+
+static const fabric_handler_t handlers[] = {
+    {&twice_message, twice_handler}, {&add_message, add},           {&fail_message, fail_handler},
+    {&break_message, break_handler}, {&wait_message, wait_handler}, {&label_message, label_handler},
+    {&lie_message, lie_handler},
+};
+static const fabric_entity_type_t type = {
+    .name = "Sum",
+    .state_size = sizeof(amount_t),
+    .start = start,
+    .stop = stop_entity,
+    .handlers = handlers,
+    .handler_count = sizeof handlers / sizeof handlers[0],
+    .mailbox_capacity = 2,
+    .idle_ms = 1000,
+};
+
+/* ---- the executor ---- */
+
+static void take_defect(void *context, const char *text)
+{
+    executor_driver_t *d = (executor_driver_t *)context;
+    d->defects_told++;
+    snprintf(d->defect, sizeof d->defect, "%s", text);
+}
+
+int executor_driver_setup(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)calloc(1, sizeof *d);
+    assert_non_null(d);
+    present = d;
+    d->types = type_table_new();
+    assert_int_equal(type_table_add(d->types, &type, NULL), FABRIC_OK);
+    d->executor = executor_new(d->types, NULL, NULL);
+    executor_on_defect(d->executor, take_defect, d);
+    d->now_ms = 1000;
+    atomic_init(&d->lease.start_until_ms, UINT64_MAX);
+    *state = d;
+    return 0;
+}
+
+int executor_driver_teardown(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    executor_destroy(&d->executor);
+    work_output_list_destroy(&d->outputs);
+    type_table_destroy(&d->types);
+    free(d);
+    present = NULL;
+    return 0;
+}
+
+static void order(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence,
+                  uint64_t deadline_ms)
+{
+    work_t *work = work_new(kind, 0, (work_source_t){0, 1}, 0);
+    work->shard = (shard_id_t){EXECUTOR_DRIVER_SHARD};
+    work->token = (token_t){1, owner_sequence};
+    work->lease = &d->lease;
+    work->deadline_ms = deadline_ms;
+    executor_give(d->executor, &work);
+}
+
+void exec_begin(executor_driver_t *d, uint64_t owner_sequence)
+{
+    order(d, WORK_BEGIN, owner_sequence, 0);
+}
+
+void exec_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms)
+{
+    order(d, WORK_STOP, owner_sequence, deadline_ms);
+}
+
+void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t owner_sequence,
+               uint64_t activation, uint64_t flags, fabric_bytes_t payload)
+{
+    uint8_t bytes[128];
+    size_t id_size = strlen(id);
+    size_t tag_size = strlen(tag);
+    memcpy(bytes, "Sum", 3);
+    memcpy(bytes + 3, id, id_size);
+    memcpy(bytes + 3 + id_size, tag, tag_size);
+    if (payload.size > 0) {
+        memcpy(bytes + 3 + id_size + tag_size, payload.data, payload.size);
+    }
+    work_frame_t *frame = work_frame_new(fabric_bytes(bytes, sizeof bytes));
+    message_deliver_t delivery = {
+        .shard = EXECUTOR_DRIVER_SHARD,
+        .home_epoch = 1,
+        .owner_sequence = owner_sequence,
+        .activation = activation,
+        .request_id = ++d->request_id,
+        .delivery = 1,
+        .attempt = 1,
+        .flags = flags,
+        .type = fabric_bytes(frame->bytes, 3),
+        .id = fabric_bytes(frame->bytes + 3, id_size),
+        .tag = fabric_bytes(frame->bytes + 3 + id_size, tag_size),
+        .payload = fabric_bytes(frame->bytes + 3 + id_size + tag_size, payload.size),
+        .deadline_ms = d->deadline_ms,
+    };
+    work_t *work = work_new(WORK_DELIVERIES, 0, (work_source_t){0, 1}, 1);
+    work->frame = frame;
+    work = work_add(work, &delivery);
+    executor_give(d->executor, &work);
+}
+
+fabric_bytes_t exec_amount(executor_driver_t *d, int64_t amount)
+{
+    amount_t value = {amount};
+    size_t size = 0;
+    assert_int_equal(
+        fabric_schema_encode(&amount_schema, &value, d->storage, sizeof d->storage, NULL, &size),
+        FABRIC_OK);
+    return fabric_bytes(d->storage, size);
+}
+
+static const fabric_bytes_t nothing = {(const uint8_t *)"\x90", 1};
+
+void exec_add(executor_driver_t *d, const char *id, int64_t amount)
+{
+    exec_give(d, id, "Add", 1, 1, REQUEST_DURABLE, exec_amount(d, amount));
+}
+
+void exec_durable(executor_driver_t *d, const char *id, const char *tag)
+{
+    exec_give(d, id, tag, 1, 1, REQUEST_DURABLE, nothing);
+}
+
+void exec_volatile(executor_driver_t *d, const char *id, const char *tag)
+{
+    exec_give(d, id, tag, 1, 1, 0, nothing);
+}
+
+void exec_complete(executor_driver_t *d, int64_t amount)
+{
+    amount_t reply = {amount};
+    fabric_pending_reply(&d->pending, &reply);
+}
+
+void exec_run(executor_driver_t *d)
+{
+    while (executor_step(d->executor, d->now_ms)) {
+        const char *fault = executor_check(d->executor);
+        if (fault) {
+            print_error("%s\n", fault);
+        }
+        assert_null(fault);
+    }
+    work_output_list_destroy(&d->outputs);
+    d->outputs = executor_take_output(d->executor);
+    d->results_open = false;
+}
+
+bool exec_next_result(executor_driver_t *d, message_result_t *result)
+{
+    while (d->outputs && d->outputs->kind == OUTPUT_RESULTS) {
+        wire_reader_t body;
+        message_kind_t kind;
+        if (!d->results_open) {
+            d->results = wire_reader(wire_writer_bytes(&d->outputs->results));
+            d->results_open = true;
+        }
+        if (frame_next(&d->results, &body)) {
+            assert_int_equal(message_open(&body, &kind), FABRIC_OK);
+            assert_int_equal(kind, KIND_RESULT);
+            assert_int_equal(message_get_result(&body, result), FABRIC_OK);
+            return true;
+        }
+        work_output_t *done = d->outputs;
+        d->outputs = done->next;
+        done->next = NULL;
+        work_output_list_destroy(&done);
+        d->results_open = false;
+    }
+    return false;
+}
+
+void exec_expect(executor_driver_t *d, uint64_t request_id, reply_status_t status,
+                 fabric_error_t error)
+{
+    message_result_t result;
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, request_id);
+    assert_int_equal(result.status, status);
+    assert_int_equal(result.error, error);
+    assert_int_equal(result.shard, EXECUTOR_DRIVER_SHARD);
+}
+
+void exec_expect_amount(executor_driver_t *d, uint64_t request_id, int64_t amount)
+{
+    message_result_t result;
+    amount_t value;
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, request_id);
+    assert_int_equal(result.status, STATUS_OK);
+    assert_int_equal(fabric_schema_decode(&amount_schema, result.payload, NULL, &value), FABRIC_OK);
+    assert_int_equal(value.amount, amount);
+}
+
+void exec_expect_no_result(executor_driver_t *d)
+{
+    message_result_t result;
+    assert_false(exec_next_result(d, &result));
+}
+
+void exec_expect_stopped(executor_driver_t *d, uint64_t owner_sequence)
+{
+    exec_expect_no_result(d);
+    work_output_t *done = d->outputs;
+    assert_non_null(done);
+    assert_int_equal(done->kind, OUTPUT_STOPPED);
+    assert_int_equal(done->token.owner_sequence, owner_sequence);
+    d->outputs = done->next;
+    done->next = NULL;
+    work_output_list_destroy(&done);
+}

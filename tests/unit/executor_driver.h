@@ -1,0 +1,84 @@
+/* An executor with a clock of its own, given orders and messages by a test and stepped by hand. What
+ * it puts out is taken one result after another.
+ *
+ * It knows one entity type, Sum, with a mailbox of 2 volatile messages, idle after 1,000 ms. Its
+ * state is an amount, which starting sets to 100.
+ *   Add    adds an amount and replies with the sum
+ *   Fail   fails with code 7
+ *   Break  is a defect
+ *   Wait   stays pending, in `pending`
+ *   Label  replies with what cannot be encoded
+ *   Lie    says that it is pending, and is not
+ *   Twice  makes two handles, `pending` and `surplus`
+ *
+ * All orders and messages are of one shard. Requests are numbered from 1, in the order in which they
+ * are given. A failed expectation fails the cmocka test.
+ */
+#ifndef TESTS_UNIT_EXECUTOR_DRIVER_H
+#define TESTS_UNIT_EXECUTOR_DRIVER_H
+
+#include "core/message.h"
+#include "worker/executor.h"
+
+#define EXECUTOR_DRIVER_SHARD 0x10001u
+
+typedef struct executor_driver {
+    type_table_t *types;
+    executor_t *executor;
+    work_lease_t lease; /* for ever */
+    uint64_t now_ms;
+    uint64_t deadline_ms; /* of the messages that are given; 0: none */
+    uint64_t request_id;  /* of the last one that was given */
+
+    /* What handlers have seen. */
+    int starts, stops;
+    int handled; /* Add and Wait */
+    fabric_token_t token;
+    fabric_pending_t *pending, *surplus;
+    bool start_fails;
+
+    /* What people were told of defects: how often, and the last line. */
+    int defects_told;
+    char defect[512];
+
+    work_output_t *outputs; /* of the last run */
+    wire_reader_t results;
+    bool results_open;
+    uint8_t storage[64]; /* of the payload that is being given */
+} executor_driver_t;
+
+/* A test's state is its driver. */
+int executor_driver_setup(void **state);
+int executor_driver_teardown(void **state);
+#define EXECUTOR_TEST(name)                                                                        \
+    cmocka_unit_test_setup_teardown(name, executor_driver_setup, executor_driver_teardown)
+
+/* ---- what the executor is given ---- */
+
+void exec_begin(executor_driver_t *d, uint64_t owner_sequence);
+void exec_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms);
+/* A message; what it points at is freed before the executor may look at it again. */
+void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t owner_sequence,
+               uint64_t activation, uint64_t flags, fabric_bytes_t payload);
+/* The payload of Add; valid until the next call. */
+fabric_bytes_t exec_amount(executor_driver_t *d, int64_t amount);
+/* The following three: under owner sequence 1, in activation 1. */
+void exec_add(executor_driver_t *d, const char *id, int64_t amount); /* durable */
+void exec_durable(executor_driver_t *d, const char *id, const char *tag);
+void exec_volatile(executor_driver_t *d, const char *id, const char *tag);
+/* The handler that is pending replies; any thread. */
+void exec_complete(executor_driver_t *d, int64_t amount);
+/* Steps until nothing is left to do, and takes the output. */
+void exec_run(executor_driver_t *d);
+
+/* ---- what it puts out ---- */
+
+/* Takes the next result of the last run; false: an output of another kind, or none, is next. */
+bool exec_next_result(executor_driver_t *d, message_result_t *result);
+void exec_expect(executor_driver_t *d, uint64_t request_id, reply_status_t status,
+                 fabric_error_t error);
+void exec_expect_amount(executor_driver_t *d, uint64_t request_id, int64_t amount);
+void exec_expect_no_result(executor_driver_t *d);
+void exec_expect_stopped(executor_driver_t *d, uint64_t owner_sequence);
+
+#endif

@@ -1,0 +1,243 @@
+/* The router's accounts, recomputed: see router_check.h. */
+#include "tests/unit/router_check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "broker/router/router_state.h"
+
+static char fault[200];
+
+/* Remembers the first account that is wrong. */
+static void expect(const char *what, uint64_t kept, uint64_t counted)
+{
+    if (kept != counted && fault[0] == '\0') {
+        snprintf(fault, sizeof fault, "%s: %" PRIu64 " by the account, %" PRIu64 " by counting",
+                 what, kept, counted);
+    }
+}
+
+static bool is_durable(const message_t *message)
+{
+    return message->stored.flags & REQUEST_DURABLE;
+}
+
+/* ---- messages ---- */
+
+static uint64_t size_of(const message_t *message)
+{
+    const store_message_t *stored = &message->stored;
+    return sizeof *message + stored->type.size + stored->entity.size + stored->tag.size +
+           stored->payload.size + stored->traceparent.size + stored->headers.size +
+           (stored->key_hash ? 32 : 0) + message->reply.payload.size;
+}
+
+static void check_messages(const router_t *router)
+{
+    uint64_t bytes = 0;
+    uint64_t pending = 0;
+    uint64_t of_lanes = 0;
+    for (const message_t *message = router->messages_by_id; message;
+         message = message->by_id.next) {
+        expect("bytes of a message", message->size, size_of(message));
+        bytes += size_of(message);
+        pending += is_durable(message) || !message->entity; /* the latter: a damaged row */
+    }
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        uint64_t last = 0;
+        const message_t *newest = NULL;
+        for (const message_t *message = router->lanes[i].oldest; message;
+             message = message->newer) {
+            of_lanes++;
+            expect("order of a lane's messages", message->stored.id.value > last, true);
+            last = message->stored.id.value;
+            newest = message;
+        }
+        expect("a lane's newest message", (uintptr_t)router->lanes[i].newest, (uintptr_t)newest);
+    }
+    expect("bytes of all messages", router->message_bytes, bytes);
+    expect("pending messages", router->counters.pending, pending);
+    expect("messages that have not ended, of all lanes", of_lanes, pending);
+}
+
+/* ---- clients ---- */
+
+static uint64_t lookups_of(const router_t *router, const client_t *client)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const lookup_t *lookups[] = {&router->lanes[i].lookup_next,
+                                     &router->lanes[i].lookup_current};
+        for (size_t k = 0; k < 2; k++) {
+            for (size_t at = 0; at < lookups[k]->count; at++) {
+                count += lookups[k]->items[at].client == client;
+            }
+        }
+    }
+    return count;
+}
+
+/* Returns the bytes of the ended ones, which only their calls keep. */
+static uint64_t check_calls(const client_t *client)
+{
+    uint64_t bytes = 0;
+    for (uint64_t i = 0; i < client->capacity; i++) {
+        const call_t *call = &client->calls[i];
+        if (call->state == CALL_OPEN || call->state == CALL_WAITING) {
+            expect("a deadline that is looked after",
+                   call->deadline_ms == 0 || call->deadline_ms >= client->deadline_ms, true);
+        }
+        if (call->state == CALL_NONE || !call->message) {
+            continue;
+        }
+        expect("a call's place", i, call->sequence & (client->capacity - 1));
+        expect("a called message", call->message->called, true);
+        bool ended = call->message->state == MESSAGE_ENDED;
+        expect("the end of a call", call->state == CALL_ENDED, ended);
+        bytes += ended ? size_of(call->message) : 0;
+    }
+    return bytes;
+}
+
+static void check_clients(const router_t *router)
+{
+    uint64_t bytes = 0;
+    uint64_t held = 0;
+    uint64_t away = 0;
+    uint64_t absent = 0;
+    for (const client_t *client = router->clients; client; client = client->by_number.next) {
+        uint64_t own = sizeof *client + client->capacity * sizeof(call_t) + check_calls(client);
+        const message_t *last = NULL;
+        for (const message_t *message = client->waiting; message; message = message->chain) {
+            own += size_of(message);
+            held++;
+            last = message;
+        }
+        expect("a client's last held message", !client->waiting || client->waiting_last == last,
+               true);
+        expect("a client's look-ups", client->lookups, lookups_of(router, client));
+        expect("bytes of a client", client->bytes, own);
+        expect("a client's peer", client->peer && client->peer->client != client, false);
+        bytes += own;
+        absent += client->peer == NULL;
+    }
+    for (const client_t *client = router->away; client; client = client->away_next) {
+        away++;
+    }
+    expect("bytes of all clients", router->client_bytes, bytes);
+    expect("held messages", router->held, held);
+    expect("clients that are away", away, absent);
+}
+
+/* ---- peers ---- */
+
+static uint64_t check_frames(const peer_t *peer)
+{
+    uint64_t bytes = 0;
+    for (const out_frame_t *frame = peer->first; frame; frame = frame->next) {
+        bytes += frame == peer->last ? peer->last_bytes : frame->writer.size;
+        expect("the last frame", frame == peer->last, frame->next == NULL);
+        expect("a frame within its bound", frame->writer.size <= LIMIT_FRAME_BYTES_MAX, true);
+    }
+    expect("bytes of frames for a peer", peer->queued_bytes, bytes);
+    expect("a peer with frames that is offered", peer->first && !peer->blocked && !peer->offered,
+           false);
+    return bytes;
+}
+
+static void check_peers(const router_t *router)
+{
+    uint64_t bytes = 0;
+    uint64_t count = 0;
+    uint64_t offered = 0;
+    uint64_t in_list = 0;
+    uint64_t spare = 0;
+    for (uint32_t i = 0; i < router->peer_capacity; i++) {
+        const peer_t *peer = router->peers[i];
+        if (peer) {
+            expect("a peer's handle", peer->handle, i);
+            bytes += check_frames(peer);
+            count++;
+            offered += peer->offered;
+        }
+    }
+    for (const peer_t *peer = router->offered; peer; peer = peer->next_offered) {
+        in_list++;
+    }
+    for (const out_frame_t *frame = router->spare_frames; frame; frame = frame->next) {
+        spare++;
+    }
+    expect("bytes of frames for all peers", router->queued_bytes, bytes);
+    expect("peers", router->peer_count, count);
+    expect("peers by routing id", HASH_CNT(by_routing_id, router->peers_by_routing_id), count);
+    expect("peers that are offered", in_list, offered);
+    expect("spare frames", router->spare_count, spare);
+}
+
+/* ---- entities and runners ---- */
+
+static void check_entity(const router_t *router, const entity_t *entity)
+{
+    uint64_t in_flight = 0;
+    uint64_t queued_volatile = 0;
+    uint64_t volatile_results = 0;
+    uint64_t pending = 0;
+    const message_t *cursor = NULL;
+    for (const message_t *message = entity->queue; message; message = message->next) {
+        bool queued = message->state == MESSAGE_QUEUED;
+        cursor = queued && !cursor ? message : cursor;
+        in_flight += message->state == MESSAGE_IN_FLIGHT;
+        queued_volatile += queued && !is_durable(message);
+        volatile_results += message->state == MESSAGE_RESULT && !is_durable(message);
+    }
+    for (const message_t *message = router->messages_by_id; message;
+         message = message->by_id.next) {
+        pending += message->entity == entity && is_durable(message);
+    }
+    expect("an entity's messages in flight", entity->in_flight, in_flight);
+    expect("an entity's queued volatile messages", entity->queued_volatile, queued_volatile);
+    expect("an entity's volatile results", entity->volatile_results, volatile_results);
+    expect("an entity's pending messages", entity->pending, pending);
+    expect("an entity's cursor", (uintptr_t)entity->cursor, (uintptr_t)cursor);
+}
+
+static void check_runner(const router_t *router, const runner_t *runner)
+{
+    uint64_t shards = 0;
+    uint64_t outstanding = 0;
+    uint64_t company = 0;
+    for (uint16_t group = 0; group < LIMIT_GROUPS_MAX; group++) {
+        for (uint32_t i = 0; router->groups[group] && i < router->config.shards_per_group; i++) {
+            shards += router->groups[group][i].owner == runner;
+        }
+    }
+    for (const entity_t *entity = router->entities; entity; entity = entity->by_name.next) {
+        const message_t *message = entity->shard->owner == runner ? entity->queue : NULL;
+        for (; message; message = message->next) {
+            bool in_flight = message->state == MESSAGE_IN_FLIGHT;
+            outstanding += in_flight;
+            company += in_flight && message->wave == runner->wave;
+        }
+    }
+    expect("a runner's shards", runner->shards, shards);
+    expect("a runner's outstanding deliveries", runner->outstanding, outstanding);
+    expect("a runner's company", runner->company, company);
+    expect("a runner's few", runner->few <= runner->company, true);
+    expect("a runner's window", runner->state != RUNNER_JOINED || outstanding <= runner->window,
+           true);
+}
+
+const char *router_check(const router_t *router)
+{
+    fault[0] = '\0';
+    check_messages(router);
+    check_clients(router);
+    check_peers(router);
+    for (const entity_t *entity = router->entities; entity; entity = entity->by_name.next) {
+        check_entity(router, entity);
+    }
+    for (const runner_t *runner = router->runners; runner; runner = runner->by_incarnation.next) {
+        check_runner(router, runner);
+    }
+    return fault[0] ? fault : NULL;
+}

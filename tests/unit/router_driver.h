@@ -1,0 +1,143 @@
+/* A driver for the router's pure core: it plays clients, workers, store lanes and the coordinator in memory, under a clock that
+ * the test moves. What the router sends is decoded into notes, which tests take one by one.
+ *
+ * The driver begins as a broker that is home of all shards of one group, with one entity type:
+ *   Counter  messages Add (durable) and Peek (volatile), both with the schema Item; mailbox capacity 4
+ *
+ * Peers are named by their routing ids, short texts. A failed expectation fails the cmocka test.
+ */
+#ifndef TESTS_UNIT_ROUTER_DRIVER_H
+#define TESTS_UNIT_ROUTER_DRIVER_H
+
+#include "broker/router/router.h"
+#include "tests/unit/router_check.h"
+
+enum { DRIVER_SHARDS = 8, DRIVER_CAPACITY = 4 };
+
+/* One message that the router sent. */
+typedef struct note {
+    struct note *next;
+    char peer[32];
+    frame_head_t head;
+    message_kind_t kind;
+    union {
+#define FABRIC_KIND_ROW(number, NAME, name) message_##name##_t name;
+#include "schemas/messages.def"
+#undef FABRIC_KIND_ROW
+    } as;
+    size_t size; /* of the message, as it was sent */
+    uint8_t bytes[];
+} note_t;
+
+typedef struct driver {
+    router_t *router;
+    router_config_t config;
+    uint64_t now_ms;
+    note_t *notes; /* not taken yet, in order */
+    note_t *taken; /* kept until the end: their views may be in use */
+    router_order_t orders[256];
+    size_t order_count; /* since driver_orders_forget */
+    bool admit;         /* answer ROUTER_ADMIT with OK */
+    const char *brings; /* the type of workers that say hello; Counter unless set */
+    char full[32];      /* the peer whose pipe is full, or empty */
+    char gone[16][32];  /* peers that do not exist any more: see driver_gone */
+    size_t gone_next;
+    size_t frame_bytes_max; /* of the longest frame that was sent */
+    const store_batch_t *batch[16];
+} driver_t;
+
+/* A configuration that router_new takes; change it before driver_open. */
+void driver_config(router_config_t *config);
+/* A router with types and map, but without homes and lease. */
+driver_t *driver_new(const router_config_t *config);
+/* driver_new with the usual configuration, homes of all shards, nothing pending and a long lease. */
+driver_t *driver_open(void);
+/* Makes the router home of all shards; `messages` as for router_loaded. */
+void driver_homes(driver_t *driver, message_t *messages);
+/* The map of a term, in which all shards have this home: itself, or {0xb1} at tcp://there:1. */
+void driver_map(driver_t *driver, uint64_t term, incarnation_t home);
+/* All accounts of the router are right. */
+void driver_check(const driver_t *driver);
+/* Registers a type like Counter under another name. */
+void driver_type(driver_t *driver, const char *name);
+void driver_free(driver_t **driver); /* after router_destroy */
+/* Inline, so that a test program refers to the router before the linker comes to this library. */
+static inline void driver_close(driver_t **driver)
+{
+    driver_check(*driver);
+    router_destroy(&(*driver)->router);
+    driver_free(driver);
+}
+
+/* ---- peers ---- */
+
+/* A frame with one message; `put` is one of message_put_*. */
+#define driver_send(driver, peer, name, message)                                                   \
+    driver_send_(driver, peer, 0, (void (*)(wire_writer_t *, const void *))message_put_##name,     \
+                 message)
+/* The same, settling all calls below `settled`. */
+#define driver_send_settling(driver, peer, settled, name, message)                                 \
+    driver_send_(driver, peer, settled,                                                            \
+                 (void (*)(wire_writer_t *, const void *))message_put_##name, message)
+void driver_send_(driver_t *driver, const char *peer, uint64_t settled,
+                  void (*put)(wire_writer_t *, const void *), const void *message);
+void driver_send_bytes(driver_t *driver, const char *peer, fabric_bytes_t frame);
+
+incarnation_t driver_incarnation(unsigned number);
+/* How others know the worker with this incarnation; 0: nobody. */
+incarnation_t driver_runner(unsigned number);
+/* Says hello; the answer is left to be taken. */
+void driver_client_hello(driver_t *driver, const char *peer, uint64_t number, uint64_t connection);
+void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection,
+                         uint64_t window);
+/* Says hello for the first time and takes the welcome. */
+void driver_client(driver_t *driver, const char *peer, uint64_t number);
+/* The same, and wants all shards to be owned by it; takes the assignments. */
+void driver_worker(driver_t *driver, const char *peer, unsigned number);
+void driver_desire(driver_t *driver, unsigned number); /* all shards; 0: nobody */
+/* The peer's connection is gone: frames to it turn out to be unreachable. */
+void driver_gone(driver_t *driver, const char *peer);
+void driver_ping(driver_t *driver, const char *peer);
+
+/* ---- what the router sends ---- */
+
+/* Takes frames and orders from the router. Called by all functions here that feed it. */
+void driver_pull(driver_t *driver);
+/* The peer's first note of this kind; it must be there. Valid until driver_close. */
+const note_t *driver_take(driver_t *driver, const char *peer, message_kind_t kind);
+size_t driver_count(driver_t *driver, const char *peer, message_kind_t kind);
+void driver_forget(driver_t *driver); /* all notes */
+/* The order of this kind for this runner is there. */
+bool driver_ordered(driver_t *driver, router_order_kind_t kind, unsigned runner);
+void driver_orders_forget(driver_t *driver);
+
+/* ---- requests and results ---- */
+
+/* A valid request of type Counter: tag Add with REQUEST_DURABLE among the flags, else Peek. */
+message_request_t driver_request(uint64_t sequence, const char *id, uint64_t flags);
+void driver_ask(driver_t *driver, const char *peer, uint64_t sequence, const char *id,
+                uint64_t flags);
+/* Takes the peer's rejection of this call and returns its error. */
+fabric_error_t driver_rejected(driver_t *driver, const char *peer, uint64_t sequence);
+/* Takes the worker's next delivery. */
+const message_deliver_t *driver_delivery(driver_t *driver, const char *peer);
+/* Takes it and expects this id and this delivery number. */
+const message_deliver_t *driver_delivered(driver_t *driver, const char *peer, uint64_t request_id,
+                                          uint64_t delivery);
+void driver_result(driver_t *driver, const char *peer, const message_deliver_t *delivery,
+                   reply_status_t status, fabric_error_t error);
+/* Takes the peer's reply to this call. */
+const message_reply_t *driver_replied(driver_t *driver, const char *peer, uint64_t sequence);
+
+/* ---- lanes and time ---- */
+
+/* NULL when the lane has nothing to commit. */
+const store_batch_t *driver_take_batch(driver_t *driver, uint32_t lane);
+void driver_batch_done(driver_t *driver, uint32_t lane);
+void driver_commit(driver_t *driver);            /* until no lane has anything left */
+void driver_pass(driver_t *driver, uint64_t ms); /* in ticks of 10 ms */
+/* The same, with pings of the peers, NULL-terminated, so that they stay alive. */
+void driver_pass_alive(driver_t *driver, uint64_t ms, const char *const *peers);
+router_counters_t driver_counters(const driver_t *driver);
+
+#endif
