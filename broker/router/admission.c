@@ -1,7 +1,13 @@
 /* Requests at the door: everything that can be refused is refused here, before a message costs memory or storage. */
-#include "broker/router/router_state.h"
+#include "broker/router/admission.h"
 
-enum { RETRY_MS = 50 };
+#include "broker/router/router_state.h"
+#include "broker/router/unserved.h"
+
+enum {
+    RETRY_MS = 50,
+    ID_AHEAD_MS = 1000 /* how far an id that was not made here may be above the time */
+};
 
 known_type_t *type_find(router_t *router, fabric_bytes_t name)
 {

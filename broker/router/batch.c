@@ -1,5 +1,8 @@
 /* What the lanes commit, and what follows from a commit: nothing leaves the broker before it is durable (I10). */
+#include "broker/router/admission.h"
 #include "broker/router/router_state.h"
+#include "broker/router/suspects.h"
+#include "broker/router/unserved.h"
 
 /* HIGH_ID_AHEAD_MS: the ids of the next home begin above the highest that is stored. So this must not fall farther behind, also where
  * only volatile messages get ids. */

@@ -1,6 +1,7 @@
 /* What the router remembers of clients' calls: a ring for each client, from the oldest call that it has not settled on. */
 #include <utlist.h>
 
+#include "broker/router/admission.h"
 #include "broker/router/router_state.h"
 
 /* EVICT_TRIES: of the clients that are away longest, how many are looked at for one to be forgotten early.

@@ -2,8 +2,11 @@
  * hand, or a disk may have lost bits. Such a row is set aside: it ends as a dead letter with its cause, and no entity ever sees
  * it; everything beside it goes on.
  */
+#include "broker/router/damaged_rows.h"
+
 #include <stdio.h>
 
+#include "broker/router/admission.h"
 #include "broker/router/router_state.h"
 #include "core/address.h"
 

@@ -1,7 +1,10 @@
 /* Handshakes: hellos of clients and workers, and the welcome or refusal that answers them. */
+#include "broker/router/hello.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
 #include "broker/router/runner_id.h"
 

@@ -4,6 +4,8 @@
  * Look-ups and commits go on beside each other. That is safe since a call is looked up only when it is not in a lane, and is
  * accepted only when its client has no look-up under way: what a look-up has to find was committed before it began.
  */
+#include "broker/router/admission.h"
+#include "broker/router/damaged_rows.h"
 #include "broker/router/router_state.h"
 
 /* Of the calls of one look-up. What it finds is held in memory beside them. */

@@ -8,7 +8,9 @@
 
 #include <utlist.h>
 
+#include "broker/router/admission.h"
 #include "broker/router/router_state.h"
+#include "broker/router/suspects.h"
 
 entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
                              fabric_bytes_t id)

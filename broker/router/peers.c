@@ -1,4 +1,6 @@
 /* Connections of the router: routing ids, frames on their way out, who is alive. */
+#include "broker/router/hello.h"
+#include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
 
 enum {

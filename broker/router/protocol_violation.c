@@ -1,6 +1,8 @@
 /* What peers did that they must not do: the first since the shell last asked, and how many followed. The shell says so in the
  * log, now and then.
  */
+#include "broker/router/protocol_violation.h"
+
 #include <stdio.h>
 
 #include "broker/router/router_state.h"

@@ -1,7 +1,13 @@
 /* Results of workers: checked against the token, then committed (durable) or answered (volatile). */
+#include "broker/router/result.h"
+
 #include <stdio.h>
 
+#include "broker/router/admission.h"
+#include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
+#include "broker/router/suspects.h"
+#include "broker/router/unserved.h"
 
 /* The message that a result is about, if the result is one that we wait for. */
 static message_t *find_message(router_t *router, const runner_t *runner,

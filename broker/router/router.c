@@ -4,7 +4,12 @@
 #include <assert.h>
 #include <utlist.h>
 
+#include "broker/router/admission.h"
+#include "broker/router/hello.h"
+#include "broker/router/protocol_violation.h"
+#include "broker/router/result.h"
 #include "broker/router/router_state.h"
+#include "broker/router/status.h"
 
 /* HELLOS_PER_FRAME: each is answered by a whole map, and nobody needs more than one. */
 enum { TICK_MS = 10, SWEEP_MS = 1000, HELLOS_PER_FRAME = 4 };

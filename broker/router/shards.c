@@ -3,7 +3,12 @@
  */
 #include <utlist.h>
 
+#include "broker/router/admission.h"
+#include "broker/router/damaged_rows.h"
+#include "broker/router/result.h"
 #include "broker/router/router_state.h"
+#include "broker/router/suspects.h"
+#include "broker/router/unserved.h"
 #include "core/crash_point.h"
 
 enum { RELEASE_SLACK_MS = 500 };

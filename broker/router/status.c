@@ -1,4 +1,6 @@
 /* Answers to queries: what the router knows, as msgpack documents for people and tools. */
+#include "broker/router/status.h"
+
 #include "broker/router/router_state.h"
 
 static void put_text(wire_writer_t *document, const char *key, const char *value)

@@ -6,6 +6,9 @@
  * began. Nothing waits for company for ever: who has run for a lease is held to be no culprit, and is not counted any more. That
  * is a new wave of deliveries.
  */
+#include "broker/router/suspects.h"
+
+#include "broker/router/result.h"
 #include "broker/router/router_state.h"
 
 enum {

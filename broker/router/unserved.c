@@ -2,6 +2,8 @@
  * of a shard group may bring different types. Their entity pauses, the longer the more often in a row, until it has another
  * owner; callers, the log and status get the reason.
  */
+#include "broker/router/unserved.h"
+
 #include <stdio.h>
 
 #include "broker/router/router_state.h"

@@ -1,0 +1,39 @@
+/* A lane: what it commits now and next, and its messages that have not ended. batch.c owns the structs. */
+#ifndef BROKER_ROUTER_BATCH_STATE_H
+#define BROKER_ROUTER_BATCH_STATE_H
+
+#include "broker/router/lookup_state.h"
+
+typedef struct batch_builder {
+    const store_message_t **messages;
+    size_t message_count, message_capacity;
+    const store_reply_t **replies;
+    size_t reply_count, reply_capacity;
+    store_attempt_t *attempts;
+    size_t attempt_count, attempt_capacity;
+    store_dead_letter_t *dead_letters;
+    size_t dead_letter_count, dead_letter_capacity;
+} batch_builder_t;
+
+typedef struct lane {
+    bool available;
+    reason_t cause; /* why it is not, for callers; empty while it is */
+    bool running;
+    batch_builder_t next;    /* filling up */
+    batch_builder_t current; /* being committed */
+    store_batch_t batch;
+    bool batch_is_mark;         /* it carries nothing but a new low-water mark */
+    message_t *oldest, *newest; /* all that have an id and have not ended */
+    lookup_t lookup_next, lookup_current;
+} router_lane_t;
+
+router_lane_t *lane_of(router_t *router, shard_id_t shard);
+void batch_add_message(router_t *router, message_t *message);
+void batch_add_reply(router_t *router, message_t *message);
+void batch_add_attempt(router_t *router, message_t *message);
+void batch_add_dead_letter(router_t *router, const message_t *message, fabric_error_t cause);
+message_t *batch_find_call(router_lane_t *lane, call_key_t call);
+void unended_add(router_t *router, message_t *message);
+void batches_destroy(router_t *router);
+
+#endif

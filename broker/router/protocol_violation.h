@@ -1,0 +1,9 @@
+/* Notes what peers did that they must not do. */
+#ifndef BROKER_ROUTER_PROTOCOL_VIOLATION_H
+#define BROKER_ROUTER_PROTOCOL_VIOLATION_H
+
+#include "broker/router/peer_state.h"
+
+void violation(router_t *router, const peer_t *peer, fabric_error_t error, const char *text);
+
+#endif

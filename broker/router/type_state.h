@@ -1,0 +1,18 @@
+/* The entity types that are registered. router.c owns the struct. */
+#ifndef BROKER_ROUTER_TYPE_STATE_H
+#define BROKER_ROUTER_TYPE_STATE_H
+
+#include "broker/router/router.h"
+#include "core/type_description.h"
+
+typedef struct known_type {
+    char name[256];
+    type_description_t *description;
+    uint16_t group;
+    uint32_t index; /* 0, 1, ... in the order of router->types; at most LIMIT_TYPES_MAX - 1 */
+    UT_hash_handle by_name;
+} known_type_t;
+
+known_type_t *type_find(router_t *router, fabric_bytes_t name);
+
+#endif
