@@ -1,5 +1,18 @@
-/* One accepted message as the router keeps it: see message_record.h. */
+/* One message as the router keeps it: see message_record.h. */
 #include "broker/message_record.h"
+
+#include "core/memory.h"
+
+static const state_description_t states[] = {
+    [MESSAGE_NEW] = {"new", STATE_BIT(MESSAGE_IN_LANE) | STATE_BIT(MESSAGE_QUEUED) |
+                                STATE_BIT(MESSAGE_RESULT) | STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_IN_LANE] = {"in_lane", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_QUEUED] = {"queued", STATE_BIT(MESSAGE_IN_FLIGHT) | STATE_BIT(MESSAGE_RESULT)},
+    [MESSAGE_IN_FLIGHT] = {"in_flight", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_RESULT)},
+    [MESSAGE_RESULT] = {"result", STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_ENDED] = {"ended", 0},
+};
+const state_machine_t message_machine = {"message", states, sizeof states / sizeof *states};
 
 static fabric_bytes_t copy(uint8_t **at, fabric_bytes_t bytes)
 {
@@ -17,10 +30,7 @@ message_t *message_new(const store_message_t *stored)
     size_t size = stored->type.size + stored->entity.size + stored->tag.size +
                   stored->payload.size + stored->traceparent.size + stored->headers.size +
                   hash_size;
-    message_t *message = malloc(sizeof *message + size);
-    if (!message) {
-        abort();
-    }
+    message_t *message = memory_allocate(sizeof *message + size);
     memset(message, 0, sizeof *message);
     message->size = (uint32_t)(sizeof *message + size);
     uint8_t *at = message->bytes;
@@ -41,10 +51,7 @@ void message_set_reply(message_t *message, const store_reply_t *reply)
 {
     uint8_t *payload = NULL;
     if (reply->payload.size > 0) {
-        payload = malloc(reply->payload.size);
-        if (!payload) {
-            abort();
-        }
+        payload = memory_allocate(reply->payload.size);
         memcpy(payload, reply->payload.data, reply->payload.size);
     }
     message->size += (uint32_t)reply->payload.size;
@@ -71,7 +78,7 @@ void message_chain_add(message_chain_t *chain, const store_message_t *stored, st
     message->tally = tally;
     if (reply) {
         message_set_reply(message, reply);
-        message->state = MESSAGE_ENDED;
+        message_set_state(message, MESSAGE_ENDED);
     }
     *(chain->last ? &chain->last->chain : &chain->first) = message;
     chain->last = message;

@@ -1,38 +1,42 @@
-/* One accepted (or about to be accepted) message as the router keeps it: the stored part, its place
- * in its entity's queue and the result that waits for its commit. One allocation for a message with
- * all its bytes.
+/* One message as the router keeps it: the stored part, its place in its entity's queue, and the
+ * result that waits for its commit. One allocation holds a message with all its bytes.
  *
- * Ownership: the router's thread owns every record. A lane sees records only through the const
- * views of a batch, which stay unchanged until the batch is done; and it makes records while it
- * loads, which it hands over whole.
+ * Ownership: the router's thread owns every record. Other threads see records in two ways:
+ *   1. A lane reads the records of a batch through constant views, which stay unchanged until the
+ *      batch is done.
+ *   2. A lane that loads, and the finder, make records and hand each record over whole.
  */
 #ifndef BROKER_MESSAGE_RECORD_H
 #define BROKER_MESSAGE_RECORD_H
 
 #include "core/hash.h"
+#include "core/state_machine.h"
 #include "core/store.h"
 
 struct entity;
 
 typedef enum message_state {
-    MESSAGE_IN_LANE,   /* not committed yet */
+    MESSAGE_NEW,       /* in no queue and in no batch: it arrives, is held, or was just loaded */
+    MESSAGE_IN_LANE,   /* in a batch that is not committed yet */
     MESSAGE_QUEUED,    /* waits in its entity's queue */
-    MESSAGE_IN_FLIGHT, /* delivered, no result yet */
+    MESSAGE_IN_FLIGHT, /* delivered, and its runner has sent no result yet */
     MESSAGE_RESULT,    /* its result waits for a commit, or for the commits of results before it */
-    MESSAGE_ENDED      /* its final reply is durable (volatile: sent) */
+    MESSAGE_ENDED      /* its final reply is durable; only its client's memory keeps it */
 } message_state_t;
 
+extern const state_machine_t message_machine;
+
 typedef struct message {
-    store_message_t stored; /* views point into bytes[] */
-    store_reply_t reply;    /* in state RESULT and ENDED; payload points to reply_payload */
+    store_message_t stored; /* its views point into bytes[] */
+    store_reply_t reply;    /* RESULT, ENDED; its payload points to reply_payload */
     uint8_t *reply_payload; /* owned, or NULL */
     struct entity *entity;
     struct message *prev, *next;   /* the entity's queue, in order */
-    struct message *older, *newer; /* all messages of the lane that have not ended, by id */
-    struct message *chain;         /* lists that own records for a while: loading, held requests */
-    message_state_t state;
-    bool called;         /* a call of a client refers to it */
-    bool settled_early;  /* in a lane, while its client has settled on it: see router_calls.c */
+    struct message *older, *newer; /* the lane's messages that have not ended, by id */
+    struct message *chain;         /* lists that own records for a while: loaded or held messages */
+    message_state_t state;         /* see message_set_state */
+    bool called;                   /* a client's call refers to it */
+    bool settled_early;  /* it is in a batch, and its client has settled on it: see calls.c */
     uint32_t size;       /* bytes of this record and its reply, for the bound on memory */
     uint32_t deliveries; /* so far */
     store_tally_t tally;
@@ -40,15 +44,22 @@ typedef struct message {
     uint32_t wave;       /* of its runner, of the delivery in flight */
     bool charged; /* tally.attempts counts the delivery alone that is under way, or about to be */
     uint64_t activation; /* of the delivery in flight */
-    uint64_t
-        deadline_ms; /* the router's clock; 0: none. A durable message's is its call's from acceptance on */
-    uint32_t life;        /* volatile: of its client */
+    /* By the router's clock; 0: none. From acceptance on, a durable message has none: its call has. */
+    uint64_t deadline_ms;
+    uint32_t life;        /* of its client, for a volatile message */
     uint64_t predecessor; /* of the request, until it is accepted */
     uint64_t floor;
-    unsigned lookup_outcome; /* while the call waits: see router_lookup.c */
+    unsigned lookup_outcome; /* while the call waits: see lookup.c */
     UT_hash_handle by_id;
     uint8_t bytes[];
 } message_t;
+
+/* The only way to change a message's state. */
+static inline void message_set_state(message_t *message, message_state_t state)
+{
+    state_machine_check(&message_machine, message->state, state);
+    message->state = state;
+}
 
 /* The record of what stands in a batch. */
 static inline message_t *message_of(const store_message_t *stored)
@@ -60,22 +71,22 @@ static inline message_t *message_of_reply(const store_reply_t *reply)
     return (message_t *)((char *)reply - offsetof(message_t, reply));
 }
 
-/* Copies `stored` and all it points to. */
+/* Copies `stored` and everything that it points to. */
 message_t *message_new(const store_message_t *stored);
 /* Copies the reply's payload and sets message->reply. */
 void message_set_reply(message_t *message, const store_reply_t *reply);
 void message_destroy(message_t **message);
 
-/* Records made of what a store's reading operations visit, in that order. Zeroed: empty. */
+/* Records of what a store's reading operations visit, in the order of the visits. Zeroed: empty. */
 typedef struct message_chain {
     message_t *first;
     message_t *last;
     uint64_t bytes;
 } message_chain_t;
-/* In state ENDED where there is a reply. */
+/* The record's state is ENDED where there is a reply, else NEW. */
 void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t tally,
                        const store_reply_t *reply);
-/* Destroys the messages that are chained to this one. */
+/* Destroys the message and all that are chained to it. */
 void message_chain_destroy(message_t **first);
 
 #endif

@@ -352,7 +352,7 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     snowflake_lift(&router->generator, (request_id_t){message->floor});
     message->stored.id = snowflake_next(&router->generator, store_now_ms(router));
     message->stored.flags &= ~(uint32_t)REQUEST_RESEND;
-    message->state = MESSAGE_IN_LANE;
+    message_set_state(message, MESSAGE_IN_LANE);
     message->entity = entity;
     entity->pending++;
     router->counters.pending++;

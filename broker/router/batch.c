@@ -276,7 +276,6 @@ static void message_committed(router_t *router, message_t *message)
 {
     call_left_lane(router, message);
     router->counters.accepted++;
-    message->state = MESSAGE_QUEUED;
     if (message->stored.flags & REQUEST_WANT_ACCEPTED) {
         call_send_accepted(router, message);
     }
@@ -298,7 +297,7 @@ static void message_end(router_t *router, message_t *message, fabric_error_t err
         entity->pending--;
     }
     message->entity = NULL;
-    message->state = MESSAGE_ENDED;
+    message_set_state(message, MESSAGE_ENDED);
     call_t *call = NULL;
     if (message->called) {
         client_t *client = client_find(router, message->stored.call.client);

@@ -99,7 +99,7 @@ void row_set_aside(router_t *router, message_t *message, const char *cause)
         .error = FABRIC_ERROR_DEAD_LETTER,
         .payload = fabric_bytes(text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1)};
     message_set_reply(message, &reply);
-    message->state = MESSAGE_RESULT;
+    message_set_state(message, MESSAGE_RESULT);
     message->entity = NULL;
     router->counters.pending++;
     router->counters.dead_letters++;

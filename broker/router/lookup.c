@@ -152,7 +152,7 @@ void router_lookup_found(router_t *router, uint32_t number, const store_message_
 static void answer_ended(router_t *router, client_t *client, message_t *message)
 {
     uint64_t sequence = message->stored.call.sequence;
-    message->state = MESSAGE_ENDED;
+    message_set_state(message, MESSAGE_ENDED);
     if (message->stored.flags & REQUEST_TELL) {
         call_send_accepted(router, message);
     } else {

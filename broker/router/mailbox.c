@@ -99,7 +99,7 @@ void message_add_reply(router_t *router, message_t *message, const store_reply_t
 void entity_append(router_t *router, entity_t *entity, message_t *message)
 {
     (void)router;
-    message->state = MESSAGE_QUEUED;
+    message_set_state(message, MESSAGE_QUEUED);
     DL_APPEND(entity->queue, message);
     if (!entity->cursor) {
         entity->cursor = message;
@@ -146,7 +146,7 @@ void entity_requeue(router_t *router, message_t *message)
 {
     (void)router;
     entity_t *entity = message->entity;
-    message->state = MESSAGE_QUEUED;
+    message_set_state(message, MESSAGE_QUEUED);
     entity->in_flight--;
     if (!(message->stored.flags & REQUEST_DURABLE)) {
         entity->queued_volatile++;
@@ -160,7 +160,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
 {
     entity_t *entity = message->entity;
     const store_message_t *stored = &message->stored;
-    message->state = MESSAGE_IN_FLIGHT;
+    message_set_state(message, MESSAGE_IN_FLIGHT);
     message->activation = entity->activation;
     message->deliveries++;
     entity->in_flight++;

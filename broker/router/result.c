@@ -52,7 +52,7 @@ static void finish(router_t *router, message_t *message, const message_result_t 
     if (message->state == MESSAGE_IN_FLIGHT) {
         entity->in_flight--;
     }
-    message->state = MESSAGE_RESULT;
+    message_set_state(message, MESSAGE_RESULT);
     if (durable) {
         batch_add_reply(router, message);
     } else {

@@ -23,12 +23,12 @@ struct runner {
     uint64_t next_ping_ms;
     uint32_t weight;
     uint32_t window;
-    uint32_t outstanding; /* deliveries without result */
-    uint32_t shards;      /* owned or being released */
-    uint32_t wave;    /* of deliveries: earlier ones are nobody's company, see suspects.c */
-    uint32_t company; /* outstanding deliveries of this wave */
-    uint32_t few;     /* of these, of messages that want few others */
-    message_t *alone; /* this wave's message that wants no others: in flight, or about to be */
+    uint32_t outstanding;  /* deliveries without result */
+    uint32_t shards;       /* owned or being released */
+    uint32_t wave;         /* of deliveries: earlier ones are nobody's company, see suspects.c */
+    uint32_t company;      /* outstanding deliveries of this wave */
+    uint32_t few;          /* of these, of messages that want few others */
+    message_t *alone;      /* this wave's message that wants no others: in flight, or about to be */
     uint64_t delivered_ms; /* the last delivery */
     bool unreachable;      /* its connection is gone: when it does not come back, it has died */
     bool died;
