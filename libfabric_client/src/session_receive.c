@@ -137,6 +137,8 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
     case KIND_RELEASED:
     case KIND_DELIVER:
     case KIND_RESULT:
+    case KIND_CRASHED:
+    case KIND_CRASH_NOTED:
         break;
     }
     return FABRIC_ERROR_UNKNOWN_KIND; /* not for clients */
