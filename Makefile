@@ -2,7 +2,8 @@
 #
 # Everything that is built lands in build/ (or build/VARIANT/ with VARIANT=debug|asan|tsan|clang|fuzz).
 
-VERSION   := 0.1.0
+# The release is written in one place: core/include/fabric/version.h.
+VERSION   := $(shell sed -n 's/^\#define FABRIC_VERSION_[A-Z]* \([0-9]*\)$$/\1/p' core/include/fabric/version.h | paste -sd.)
 SOVERSION := 0
 PREFIX    ?= /usr/local
 DESTDIR   ?=
@@ -57,7 +58,7 @@ endif
 
 INCLUDES  := -I. -Icore/include -Ilibfabric_client/include -Iworker/include
 PACKAGES  := libzmq libczmq jansson libxxhash libsodium sqlite3 libmariadb
-CPPFLAGS_ALL = -D_GNU_SOURCE -DFABRIC_VERSION='"$(VERSION)"' $(INCLUDES) $(PKG_CFLAGS) $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE $(INCLUDES) $(PKG_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL = -std=c11 -g $(OPTIMIZE) $(HARDEN) $(SANITIZE) $(WARN) -fPIC -fvisibility=hidden -pthread $(CFLAGS) $(FORTIFY)
 LDFLAGS_ALL = $(SANITIZE) $(LDHARDEN) -pthread -rdynamic $(LDFLAGS)
 
@@ -180,14 +181,14 @@ $(B)/lib/libfabric_worker.a: $(LIBRARY_WORKER_OBJ) $(LIBRARY_CORE_OBJ)
 
 define shared_library
 $(Q)mkdir -p $(@D)
-$(Q)$(CC) -shared $(if $(SANITIZE),,-Wl,-z,defs) -Wl,-z,nodelete -Wl,-soname,$(@F).$(SOVERSION) -Wl,--version-script=libfabric.map $^ $(LDFLAGS_ALL) $(LIBS_LIBRARY) -o $@.$(VERSION)
+$(Q)$(CC) -shared $(if $(SANITIZE),,-Wl,-z,defs) -Wl,-z,nodelete -Wl,-soname,$(@F).$(SOVERSION) -Wl,--version-script=$(filter %.map,$^) $(filter %.o,$^) $(LDFLAGS_ALL) $(LIBS_LIBRARY) -o $@.$(VERSION)
 @ln -sf $(@F).$(VERSION) $@.$(SOVERSION)
 @ln -sf $(@F).$(SOVERSION) $@
 endef
-$(B)/lib/libfabric_client.so: $(CLIENT_OBJ) $(LIBRARY_CORE_OBJ) libfabric.map
-	$(subst libfabric.map $(LDFLAGS_ALL),$(LDFLAGS_ALL),$(shared_library))
-$(B)/lib/libfabric_worker.so: $(LIBRARY_WORKER_OBJ) $(LIBRARY_CORE_OBJ) libfabric.map
-	$(subst libfabric.map $(LDFLAGS_ALL),$(LDFLAGS_ALL),$(shared_library))
+$(B)/lib/libfabric_client.so: $(CLIENT_OBJ) $(LIBRARY_CORE_OBJ) libfabric_client/fabric_client.map
+	$(shared_library)
+$(B)/lib/libfabric_worker.so: $(LIBRARY_WORKER_OBJ) $(LIBRARY_CORE_OBJ) worker/fabric_worker.map
+	$(shared_library)
 
 define program
 @mkdir -p $(@D)

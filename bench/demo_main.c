@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <fabric/version.h>
+
 #include "tests/harness/database.h"
 #include "bench/demo.h"
 #include "tests/harness/stop.h"
@@ -34,7 +36,7 @@ int main(int argc, char **argv)
         return printf("%s%s", usage, help) < 0;
     }
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        return printf("fabric-demo %s\n", FABRIC_VERSION) < 0;
+        return printf("fabric-demo %s\n", FABRIC_VERSION_STRING) < 0;
     }
     bool known = argc == 1 || (argc == 3 && strcmp(argv[1], "--store") == 0);
     if (argc == 3) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/utsname.h>
 
+#include <fabric/version.h>
 #include <jansson.h>
 
 static const struct {
@@ -72,7 +73,7 @@ static json_t *versions_json(const report_t *report)
 {
     struct utsname name = {0};
     uname(&name);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "fabric", FABRIC_VERSION, "store",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "fabric", FABRIC_VERSION_STRING, "store",
                      report->store, "libzmq", report->zmq, "kernel", name.release, "machine",
                      name.machine, "compiler", __VERSION__);
 }

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include <fabric/version.h>
+
 #include "tests/harness/cluster.h"
 #include "bench/report.h"
 #include "tests/harness/cluster_status.h"
@@ -238,7 +240,7 @@ int bench_run(int argc, char **argv, const store_driver_t *const *drivers, const
     if (!error && bench.options.help) {
         options_print_usage();
     } else if (!error && bench.options.version) {
-        printf("fabric-bench %s\n", FABRIC_VERSION);
+        printf("fabric-bench %s\n", FABRIC_VERSION_STRING);
     } else if (!error) {
         const char *ignored = config_ignored(bench.config);
         if (*ignored) {

@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <fabric/version.h>
+
 #include "broker/broker_zmq.h"
 #include "core/crash_point.h"
 #include "core/sink.h"
@@ -195,7 +197,7 @@ static int run(config_t *values, int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (!error && version) {
-        printf("fabric-broker %s\n", FABRIC_VERSION);
+        printf("fabric-broker %s\n", FABRIC_VERSION_STRING);
         return EXIT_SUCCESS;
     }
     if (!error && rest < argc) {

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include <fabric/version.h>
+
 #include "cli/report.h"
 
 int cli_usage_error(const char *format, ...)
@@ -105,7 +107,7 @@ int cli_run(int argc, char **argv, const store_driver_t *const *drivers)
     } else if (options.help) {
         cli_print_usage(stdout);
     } else if (options.version) {
-        printf("fabricctl %s\n", FABRIC_VERSION);
+        printf("fabricctl %s\n", FABRIC_VERSION_STRING);
     } else {
         warn_of_ignored(&options);
         code = run_command(&options, drivers);

@@ -1,4 +1,5 @@
 /* fabric-worker: a worker that runs the entity types of module files. */
+#include <fabric/version.h>
 #include <fabric/worker.h>
 
 #include <poll.h>
@@ -191,7 +192,7 @@ static int load(config_t *config, int argc, char **argv, bool *finished)
         return 0;
     }
     if (version) {
-        printf("fabric-worker %s\n", FABRIC_VERSION);
+        printf("fabric-worker %s\n", FABRIC_VERSION_STRING);
         return 0;
     }
     if (rest < argc) {

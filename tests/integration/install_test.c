@@ -14,6 +14,7 @@ static const char outside_source[] =
     "#include <fabric/client.h>\n"
     "#include <fabric/worker.h>\n"
     "#include <stdio.h>\n"
+    "#include <string.h>\n"
     "typedef struct text { char text[64]; } text_t;\n"
     "static const fabric_field_t fields[] = {FABRIC_STRING(text_t, text)};\n"
     "static const fabric_schema_t schema = FABRIC_SCHEMA(\"Text\", text_t, fields);\n"
@@ -31,7 +32,8 @@ static const char outside_source[] =
     "&request,\n"
     "                                  &reply, &outcome);\n"
     "    }\n"
-    "    printf(\"%s: %s\\n\", fabric_error_name(error), reply.text);\n"
+    "    printf(\"%s: %s, %d\\n\", fabric_error_name(error), reply.text,\n"
+    "           strcmp(fabric_version(), FABRIC_VERSION_STRING));\n"
     "    fabric_client_close(&client);\n"
     "    return error ? 1 : 0;\n"
     "}\n";
@@ -147,7 +149,7 @@ static void outside_program_runs(void **state)
     snprintf(script, sizeof script, "LD_LIBRARY_PATH='my prefix/lib' ./outside %s",
              bed->cluster.url);
     run_script(script, line);
-    assert_string_equal(line, "OK: from outside");
+    assert_string_equal(line, "OK: from outside, 0");
 }
 
 /* Copies the shell commands of the document into a script. */

@@ -44,8 +44,10 @@
 
 #include <fabric/bytes.h>
 #include <fabric/error.h>
+#include <fabric/log.h>
 #include <fabric/message_type.h>
 #include <fabric/schema.h>
+#include <fabric/version.h>
 
 #ifdef __cplusplus
 extern "C" {
