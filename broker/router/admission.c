@@ -1,6 +1,8 @@
 /* Requests at the door: everything that can be refused is refused here, before a message costs memory or storage. */
 #include "broker/router/admission.h"
 
+#include "broker/router/dispatch.h"
+#include "broker/router/messages.h"
 #include "broker/router/router_state.h"
 #include "broker/router/unserved.h"
 
@@ -294,7 +296,7 @@ static void volatile_accept(router_t *router, client_t *client, const message_re
     message->life = client->life;
     message->entity = entity;
     message_add(router, message);
-    entity_append(router, entity, message);
+    entity_append(entity, message);
     entity_dispatch(router, entity);
 }
 
@@ -353,10 +355,7 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     message->stored.id = snowflake_next(&router->generator, store_now_ms(router));
     message->stored.flags &= ~(uint32_t)REQUEST_RESEND;
     message_set_state(message, MESSAGE_IN_LANE);
-    message->entity = entity;
-    entity->pending++;
-    router->counters.pending++;
-    message_add(router, message);
+    message_admit(router, message, entity);
     if (sequence >= client->settled) {
         call_t *call = call_find(client, sequence);
         call = call ? call : call_add(router, client, sequence);
@@ -366,7 +365,6 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
         call_settled_early(client, message);
     }
     message->deadline_ms = 0;
-    unended_add(router, message);
     batch_add_message(router, message);
 }
 

@@ -1,12 +1,10 @@
-/* What the lanes commit, and what follows from a commit: nothing leaves the broker before it is durable (I10). */
-#include "broker/router/admission.h"
+/* Batches: what each lane commits now and next. What follows from a commit is in commit.c. */
 #include "broker/router/router_state.h"
-#include "broker/router/suspects.h"
-#include "broker/router/unserved.h"
+#include "core/memory.h"
 
-/* HIGH_ID_AHEAD_MS: the ids of the next home begin above the highest that is stored. So this must not fall farther behind, also where
- * only volatile messages get ids. */
-enum { MARK_MS = 1000, HIGH_ID_AHEAD_MS = 30000 };
+/* HIGH_ID_AHEAD_MS: the next home makes ids above the highest one that is stored. So ids that are
+ * made must not run farther ahead of the stored one, also where only volatile messages get ids. */
+enum { MARK_MS = 1000, HIGH_ID_AHEAD_MS = 30000, CAPACITY_FIRST = 256 };
 
 router_lane_t *lane_of(router_t *router, shard_id_t shard)
 {
@@ -15,25 +13,24 @@ router_lane_t *lane_of(router_t *router, shard_id_t shard)
 
 /* ---- filling ---- */
 
-/* Makes room for one more element in an array. */
-static void *grow(void *array, size_t count, size_t *capacity, size_t size)
+/* The array with a capacity of at least `needed` elements. */
+static void *reserve(void *array, size_t needed, size_t *capacity, size_t size)
 {
-    if (count < *capacity) {
+    if (needed <= *capacity) {
         return array;
     }
-    *capacity = *capacity ? 2 * *capacity : 256;
-    array = realloc(array, *capacity * size);
-    if (!array) {
-        abort();
+    *capacity = *capacity ? *capacity : CAPACITY_FIRST;
+    while (*capacity < needed) {
+        *capacity *= 2;
     }
-    return array;
+    return memory_resize(array, *capacity, size);
 }
 
 void batch_add_message(router_t *router, message_t *message)
 {
     batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
-    next->messages =
-        grow(next->messages, next->message_count, &next->message_capacity, sizeof *next->messages);
+    next->messages = reserve(next->messages, next->message_count + 1, &next->message_capacity,
+                             sizeof *next->messages);
     next->messages[next->message_count++] = &message->stored;
 }
 
@@ -41,7 +38,7 @@ void batch_add_reply(router_t *router, message_t *message)
 {
     batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
     next->replies =
-        grow(next->replies, next->reply_count, &next->reply_capacity, sizeof *next->replies);
+        reserve(next->replies, next->reply_count + 1, &next->reply_capacity, sizeof *next->replies);
     next->replies[next->reply_count++] = &message->reply;
 }
 
@@ -49,16 +46,16 @@ void batch_add_attempt(router_t *router, message_t *message)
 {
     message->unrecorded++;
     batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
-    next->attempts =
-        grow(next->attempts, next->attempt_count, &next->attempt_capacity, sizeof *next->attempts);
+    next->attempts = reserve(next->attempts, next->attempt_count + 1, &next->attempt_capacity,
+                             sizeof *next->attempts);
     next->attempts[next->attempt_count++] = (store_attempt_t){message->stored.id, message->tally};
 }
 
 void batch_add_dead_letter(router_t *router, const message_t *message, fabric_error_t cause)
 {
     batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
-    next->dead_letters = grow(next->dead_letters, next->dead_letter_count,
-                              &next->dead_letter_capacity, sizeof *next->dead_letters);
+    next->dead_letters = reserve(next->dead_letters, next->dead_letter_count + 1,
+                                 &next->dead_letter_capacity, sizeof *next->dead_letters);
     next->dead_letters[next->dead_letter_count++] =
         (store_dead_letter_t){.message = &message->stored,
                               .error = (uint32_t)cause,
@@ -83,14 +80,14 @@ message_t *batch_find_call(router_lane_t *lane, call_key_t call)
     return message || !lane->running ? message : find_call_in(&lane->current, call);
 }
 
-/* ---- messages that have not ended, oldest first: the low-water mark is where they begin ---- */
+/* ---- messages that have not ended, oldest first; the low-water mark is where they begin ---- */
 
 void unended_add(router_t *router, message_t *message)
 {
     router_lane_t *lane = lane_of(router, message->stored.shard);
     message_t *after = lane->newest;
     while (after && after->stored.id.value > message->stored.id.value) {
-        after = after->older; /* only what is loaded late has to look for its place */
+        after = after->older; /* a message that is loaded late looks for its place */
     }
     message->older = after;
     message->newer = after ? after->newer : lane->oldest;
@@ -98,7 +95,7 @@ void unended_add(router_t *router, message_t *message)
     *(after ? &after->newer : &lane->oldest) = message;
 }
 
-static void unended_remove(router_t *router, message_t *message)
+void unended_remove(router_t *router, message_t *message)
 {
     router_lane_t *lane = lane_of(router, message->stored.shard);
     *(message->newer ? &message->newer->older : &lane->newest) = message->older;
@@ -163,6 +160,7 @@ static bool has_reply_of(const batch_builder_t *builder, const store_message_t *
     return false;
 }
 
+/* Each dead letter goes with the reply of its message. */
 static void take_dead_letters(batch_builder_t *current, batch_builder_t *next)
 {
     size_t count = 0;
@@ -170,17 +168,15 @@ static void take_dead_letters(batch_builder_t *current, batch_builder_t *next)
            has_reply_of(current, next->dead_letters[count].message)) {
         count++;
     }
-    while (current->dead_letter_capacity < count) {
-        current->dead_letters = grow(current->dead_letters, current->dead_letter_capacity,
-                                     &current->dead_letter_capacity, sizeof *current->dead_letters);
-    }
+    current->dead_letters = reserve(current->dead_letters, count, &current->dead_letter_capacity,
+                                    sizeof *current->dead_letters);
     next->dead_letter_count -= count;
     move_front(current->dead_letters, next->dead_letters, count, next->dead_letter_count,
                sizeof *next->dead_letters);
     current->dead_letter_count = count;
 }
 
-/* Their messages are committed already, so all go with the first part; dead letters go with their replies. */
+/* The messages of attempts are committed already, so that all attempts go with the first part. */
 static void take_attempts(batch_builder_t *current, batch_builder_t *next)
 {
     store_attempt_t *attempts = current->attempts;
@@ -193,6 +189,7 @@ static void take_attempts(batch_builder_t *current, batch_builder_t *next)
     next->attempt_count = 0;
 }
 
+/* Moves what one batch may hold from `next` to `current`, which is not in use. */
 static void take(const router_config_t *config, batch_builder_t *current, batch_builder_t *next)
 {
     size_t messages = count_messages(config, next);
@@ -205,13 +202,10 @@ static void take(const router_config_t *config, batch_builder_t *current, batch_
         next->attempt_count = next->dead_letter_count = 0;
         return;
     }
-    size_t needed = messages > replies ? messages : replies;
-    while (current->message_capacity < needed || current->reply_capacity < needed) {
-        current->messages = grow(current->messages, current->message_capacity,
-                                 &current->message_capacity, sizeof *current->messages);
-        current->replies = grow(current->replies, current->reply_capacity, &current->reply_capacity,
-                                sizeof *current->replies);
-    }
+    current->messages =
+        reserve(current->messages, messages, &current->message_capacity, sizeof *current->messages);
+    current->replies =
+        reserve(current->replies, replies, &current->reply_capacity, sizeof *current->replies);
     next->message_count -= messages;
     next->reply_count -= replies;
     move_front(current->messages, next->messages, messages, next->message_count,
@@ -270,163 +264,8 @@ const store_batch_t *router_take_batch(router_t *router, uint32_t number, uint64
     return &lane->batch;
 }
 
-/* ---- what follows from a commit ---- */
-
-static void message_committed(router_t *router, message_t *message)
+const store_batch_t *batch_end(router_t *router, uint32_t number)
 {
-    call_left_lane(router, message);
-    router->counters.accepted++;
-    if (message->stored.flags & REQUEST_WANT_ACCEPTED) {
-        call_send_accepted(router, message);
-    }
-    if (message->entity->unserved || shard_is_deserted(message->entity->shard)) {
-        message_tell_wait(router, message);
-    }
-    entity_append(router, message->entity, message);
-    entity_dispatch(router, message->entity);
-}
-
-/* Takes a message out of everything but its client's memory, which gets `error` where it was not accepted. */
-static void message_end(router_t *router, message_t *message, fabric_error_t error)
-{
-    entity_t *entity = message->entity;
-    unended_remove(router, message);
-    message_remove(router, message);
-    router->counters.pending--;
-    if (entity) {
-        entity->pending--;
-    }
-    message->entity = NULL;
-    message_set_state(message, MESSAGE_ENDED);
-    call_t *call = NULL;
-    if (message->called) {
-        client_t *client = client_find(router, message->stored.call.client);
-        call = call_find(client, message->stored.call.sequence);
-        call->state = error ? CALL_REFUSED : CALL_ENDED;
-        call->error = error;
-        if (!error) {
-            client_keep(router, client, message);
-        }
-    }
-    if (!call || error) {
-        if (call) {
-            call->message = NULL;
-        }
-        message_destroy(&message);
-    }
-}
-
-/* What was refused, and what the database said. */
-static reason_t refusal_by_store(const char *what, const store_rejection_t *rejection)
-{
-    reason_t text;
-    const char *words = rejection->reason.text;
-    (void)reason_set(&text, FABRIC_OK, "the database refused the %s%s%s", what,
-                     words[0] ? ": " : "", words);
-    return text;
-}
-
-static void message_refused_by_store(router_t *router, message_t *message,
-                                     const store_rejection_t *rejection)
-{
-    entity_t *entity = message->entity;
-    call_left_lane(router, message);
-    message_reject(router, message, FABRIC_ERROR_STORE_REJECTED, 0,
-                   refusal_by_store("message", rejection).text);
-    message_end(router, message, FABRIC_ERROR_STORE_REJECTED);
-    entity_release(router, entity);
-}
-
-/* Not even its defect can be stored: it stays pending in the store, and the mark below it. */
-static void message_strand(router_t *router, message_t *message, const store_rejection_t *rejection)
-{
-    message_reject(router, message, FABRIC_ERROR_OUTCOME_UNKNOWN, 0,
-                   refusal_by_store("reply", rejection).text);
-    entity_t *entity = message->entity;
-    if (entity) { /* not one of a damaged row */
-        entity_remove(router, message);
-        entity_flush(router, entity);
-    }
-}
-
-/* A result that cannot be stored becomes a stored defect. */
-static void reply_refused_by_store(router_t *router, message_t *message,
-                                   const store_rejection_t *rejection)
-{
-    if (message->reply.error == FABRIC_ERROR_STORE_REJECTED) {
-        message_strand(router, message, rejection);
-        return;
-    }
-    reason_t text = refusal_by_store("reply", rejection);
-    store_reply_t reply = message->reply;
-    reply.status = STATUS_DEFECT;
-    reply.error = FABRIC_ERROR_STORE_REJECTED;
-    reply.code = 0;
-    reply.payload = fabric_bytes_of(text.text);
-    message_add_reply(router, message, &reply);
-    batch_add_reply(router, message);
-}
-
-static void reply_committed(router_t *router, message_t *message)
-{
-    router->counters.ended++;
-    entity_t *entity = message->entity;
-    if (!(message->stored.flags & REQUEST_TELL)) {
-        call_send_reply(router, message);
-    }
-    if (!entity) { /* a damaged row */
-        message_end(router, message, FABRIC_OK);
-        return;
-    }
-    entity_remove(router, message);
-    message_end(router, message, FABRIC_OK);
-    entity_flush(router, entity);
-    entity_dispatch(router, entity);
-    entity_release(router, entity);
-}
-
-static void volatile_end(router_t *router, message_t *message)
-{
-    router->counters.volatile_handled++;
-    message->entity->volatile_results--;
-    if (!(message->stored.flags & REQUEST_TELL) || message->stored.flags & REQUEST_WANT_HANDLED) {
-        call_send_reply(router, message);
-    }
-    message_forget(router, message);
-}
-
-void entity_flush(router_t *router, entity_t *entity)
-{
-    message_t *next = entity->queue;
-    while (next && entity->volatile_results > 0) {
-        message_t *message = next;
-        next = message->next;
-        if (message->state != MESSAGE_RESULT) {
-            continue;
-        }
-        if (message->stored.flags & REQUEST_DURABLE) {
-            return; /* not committed, or it would not be here */
-        }
-        volatile_end(router, message);
-    }
-}
-
-/* NULL: it was not rejected. Linear, as rejected items are rare. */
-static const store_rejection_t *rejection_of(const store_rejection_t *rejected, size_t count,
-                                             int item, size_t index)
-{
-    for (size_t i = 0; i < count; i++) {
-        if ((int)rejected[i].item == item && rejected[i].index == index) {
-            return &rejected[i];
-        }
-    }
-    return NULL;
-}
-
-void router_batch_done(router_t *router, uint32_t number, const store_rejection_t *rejected,
-                       size_t rejected_count, uint64_t now_ms)
-{
-    router->now_ms = now_ms;
     router_lane_t *lane = &router->lanes[number];
     const store_batch_t *batch = &lane->batch;
     lane->running = false;
@@ -440,29 +279,19 @@ void router_batch_done(router_t *router, uint32_t number, const store_rejection_
     if (batch->high_id > router->high_id_stored) {
         router->high_id_stored = batch->high_id;
     }
-    for (size_t i = 0; i < batch->attempt_count; i++) {
-        tally_committed(router, batch->attempts[i].id); /* or refused: it goes on without */
-    }
-    for (size_t i = 0; i < batch->message_count; i++) {
-        message_t *message = message_of(batch->messages[i]);
-        const store_rejection_t *rejection =
-            rejection_of(rejected, rejected_count, STORE_ITEM_MESSAGE, i);
-        if (rejection) {
-            message_refused_by_store(router, message, rejection);
-        } else {
-            message_committed(router, message);
+    return batch;
+}
+
+bool batches_are_idle(const router_t *router)
+{
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const router_lane_t *lane = &router->lanes[i];
+        if (lane->running || lane->next.message_count || lane->next.reply_count ||
+            lane->next.attempt_count) {
+            return false;
         }
     }
-    for (size_t i = 0; i < batch->reply_count; i++) {
-        message_t *message = message_of_reply(batch->replies[i]);
-        const store_rejection_t *rejection =
-            rejection_of(rejected, rejected_count, STORE_ITEM_REPLY, i);
-        if (rejection) {
-            reply_refused_by_store(router, message, rejection);
-        } else {
-            reply_committed(router, message);
-        }
-    }
+    return true;
 }
 
 void router_lane_available(router_t *router, uint32_t number, bool available, const char *cause)

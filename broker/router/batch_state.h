@@ -1,4 +1,6 @@
-/* A lane: what it commits now and next, and its messages that have not ended. batch.c owns the structs. */
+/* A lane: what it commits now and next, and its messages that have not ended. batch.c owns the
+ * structs, but for the look-ups, which lookup.c owns.
+ */
 #ifndef BROKER_ROUTER_BATCH_STATE_H
 #define BROKER_ROUTER_BATCH_STATE_H
 
@@ -17,13 +19,13 @@ typedef struct batch_builder {
 
 typedef struct lane {
     bool available;
-    reason_t cause; /* why it is not, for callers; empty while it is */
+    reason_t cause; /* why it is not available, for callers; else empty */
     bool running;
     batch_builder_t next;    /* filling up */
     batch_builder_t current; /* being committed */
     store_batch_t batch;
     bool batch_is_mark;         /* it carries nothing but a new low-water mark */
-    message_t *oldest, *newest; /* all that have an id and have not ended */
+    message_t *oldest, *newest; /* its messages that have an id and have not ended */
     lookup_t lookup_next, lookup_current;
 } router_lane_t;
 
@@ -32,8 +34,15 @@ void batch_add_message(router_t *router, message_t *message);
 void batch_add_reply(router_t *router, message_t *message);
 void batch_add_attempt(router_t *router, message_t *message);
 void batch_add_dead_letter(router_t *router, const message_t *message, fabric_error_t cause);
+/* A message that is not committed yet, by its call; NULL: there is none. */
 message_t *batch_find_call(router_lane_t *lane, call_key_t call);
+/* The lane's batch is committed. Returns it; it stays valid until the lane's next batch is taken. */
+const store_batch_t *batch_end(router_t *router, uint32_t lane);
+/* Whether no lane has anything to commit. */
+bool batches_are_idle(const router_t *router);
+/* A message gets its id, and has ended: see message_admit and message_dismiss. */
 void unended_add(router_t *router, message_t *message);
+void unended_remove(router_t *router, message_t *message);
 void batches_destroy(router_t *router);
 
 #endif

@@ -1,6 +1,6 @@
-/* Damaged rows: what a loaded row must be to be a message, and what becomes of one that is not. Somebody may have edited it by
- * hand, or a disk may have lost bits. Such a row is set aside: it ends as a dead letter with its cause, and no entity ever sees
- * it; everything beside it goes on.
+/* Damaged rows: what a loaded row must be to be a message, and what becomes of a row that is none.
+ * Somebody may have edited it by hand, or a disk may have lost bits. A damaged row is set aside: it
+ * ends as a dead letter with its cause, and no entity ever sees it. All other rows go on.
  */
 #include "broker/router/damaged_rows.h"
 
@@ -15,7 +15,7 @@ static bool name_is_bad(fabric_bytes_t name)
     return name.size == 0 || name.size > LIMIT_NAME_BYTES_MAX;
 }
 
-/* What the row says by itself. */
+/* What is wrong with the row's fields; NULL: nothing. */
 static const char *fault_of_fields(const store_message_t *stored)
 {
     if (name_is_bad(stored->type) || name_is_bad(stored->entity) || name_is_bad(stored->tag)) {
@@ -36,8 +36,9 @@ static const char *fault_of_fields(const store_message_t *stored)
     return stored->deliver_at_ms < 0 ? "its time of delivery is negative" : NULL;
 }
 
-/* Whether tag and payload suit the type is left to the worker that gets the message: the description known here may be an
- * older or a newer one than that of the rows. A type that is not known here may be registered yet: see router_result.c.
+/* What the row's type contradicts; NULL: nothing. Whether tag and payload suit the type is left to
+ * the worker that gets the message: the description known here may be older or newer than the row.
+ * A type that is not known here may be registered yet: see result.c.
  */
 static const char *fault_by_type(router_t *router, const store_message_t *stored)
 {
@@ -87,7 +88,7 @@ bool router_next_damage(router_t *router, router_damage_t *damage)
     return true;
 }
 
-/* It waits in its lane like a result, but belongs to no entity. */
+/* The message waits in its lane like one with a result, but belongs to no entity. */
 void row_set_aside(router_t *router, message_t *message, const char *cause)
 {
     char text[LIMIT_TEXT_BYTES_MAX];
@@ -100,11 +101,8 @@ void row_set_aside(router_t *router, message_t *message, const char *cause)
         .payload = fabric_bytes(text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1)};
     message_set_reply(message, &reply);
     message_set_state(message, MESSAGE_RESULT);
-    message->entity = NULL;
-    router->counters.pending++;
+    message_admit(router, message, NULL);
     router->counters.dead_letters++;
-    message_add(router, message);
-    unended_add(router, message);
     batch_add_reply(router, message);
     batch_add_dead_letter(router, message, FABRIC_ERROR_DEAD_LETTER);
     note_damage(router, &message->stored, cause);

@@ -4,11 +4,11 @@
 
 #include "broker/router/router.h"
 
-/* Why a row of the mailbox is no message that can be handled; NULL: it is one. */
+/* Why a row of the mailbox is no message that can be handled; NULL: it is such a message. */
 const char *row_fault(router_t *router, const store_message_t *stored);
-/* Takes a message that was just loaded: it becomes a dead letter. */
+/* A message that was just loaded becomes a dead letter. The router owns it from now on. */
 void row_set_aside(router_t *router, message_t *message, const char *cause);
-/* Notes it where the reply is none. */
+/* Whether a stored reply is a reply; notes the damage if it is none. */
 bool stored_reply_is_sound(router_t *router, const store_message_t *stored,
                            const store_reply_t *reply);
 

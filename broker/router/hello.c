@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "broker/router/membership.h"
+#include "broker/router/orders.h"
 #include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
 #include "broker/router/runner_id.h"
@@ -197,40 +199,6 @@ static bool check_types(fabric_bytes_t types)
     return good && wire_finish(&reader) == FABRIC_OK;
 }
 
-static void copy_name(char name[256], fabric_bytes_t bytes)
-{
-    for (size_t i = 0; i < bytes.size; i++) {
-        name[i] = bytes.data[i] >= 0x20 && bytes.data[i] < 0x7f ? (char)bytes.data[i] : '?';
-    }
-    name[bytes.size] = '\0';
-}
-
-static runner_t *runner_add(router_t *router, incarnation_t id)
-{
-    runner_t *runner = calloc(1, sizeof *runner);
-    if (!runner) {
-        abort();
-    }
-    runner->incarnation = id;
-    runner->state = RUNNER_ADMITTING;
-    HASH_ADD(by_incarnation, router->runners, incarnation, sizeof runner->incarnation, runner);
-    return runner;
-}
-
-/* The types were checked. */
-static void keep_type_names(runner_t *runner, fabric_bytes_t types)
-{
-    wire_reader_t reader = wire_reader(types);
-    uint32_t count = wire_get_array(&reader);
-    type_description_t *description = NULL;
-    for (uint32_t i = 0; i < count && !type_description_parse(&reader, &description); i++) {
-        uint8_t size = (uint8_t)strlen(description->name);
-        wire_append(&runner->types, &size, 1);
-        wire_append(&runner->types, description->name, size);
-        type_description_destroy(&description);
-    }
-}
-
 static void ask_admission(router_t *router, const runner_t *runner, fabric_bytes_t types)
 {
     router_order_t order = {.kind = ROUTER_ADMIT,
@@ -244,18 +212,6 @@ static void ask_admission(router_t *router, const runner_t *runner, fabric_bytes
     }
     memcpy(order.types, types.data, types.size);
     order_add(router, &order);
-}
-
-static void runner_connect(runner_t *runner, peer_t *peer)
-{
-    if (runner->peer && runner->peer != peer) {
-        runner->peer->retired = true;
-        runner->peer->runner = NULL;
-    }
-    runner->peer = peer;
-    runner->unreachable = false;
-    peer->retired = false;
-    peer->runner = runner;
 }
 
 static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
@@ -285,21 +241,19 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
     }
     bool known = runner != NULL;
     if (!known) {
-        runner = runner_add(router, id);
-        runner->weight = (uint32_t)hello->weight;
-        copy_name(runner->name, hello->name);
-        keep_type_names(runner, hello->types);
+        runner_description_t description = {.incarnation = id,
+                                            .weight = (uint32_t)hello->weight,
+                                            .name = hello->name,
+                                            .types = hello->types};
+        runner = runner_add(router, &description);
     }
-    runner->window = (uint32_t)hello->window;
-    runner->connection = hello->connection;
-    runner_connect(runner, peer);
+    runner_connect(runner, peer, hello->connection, (uint32_t)hello->window);
     if (!known) {
         ask_admission(router, runner, hello->types);
     } else if (runner->state != RUNNER_ADMITTING) {
-        if (runner->state == RUNNER_MISSING) {
-            runner->state = RUNNER_JOINED;
+        if (runner->state != RUNNER_LEAVING) {
+            runner_join(runner, router->now_ms);
         }
-        runner->next_ping_ms = router->now_ms;
         welcome(router, peer, hello->connection, router->config.worker_heartbeat_ms);
         runner_rejoined(router, runner);
     }
@@ -315,13 +269,10 @@ void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t
     }
     if (error) {
         peer_refuse(router, runner->peer, error, text);
-        runner->peer->runner = NULL;
-        runner->peer = NULL;
         runner_lost(router, runner);
         return;
     }
-    runner->state = RUNNER_JOINED;
-    runner->next_ping_ms = now_ms;
+    runner_join(runner, now_ms);
     runner->peer->heard_ms = now_ms; /* its lease begins now, however long admission took */
     welcome(router, runner->peer, runner->connection, router->config.worker_heartbeat_ms);
     router_order_t order = {

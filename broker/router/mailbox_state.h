@@ -1,67 +1,100 @@
-/* An entity's mailbox: its queue of messages and their dispatch to the shard's owner. mailbox.c owns the struct. */
+/* An entity and its mailbox: the queue of its messages. mailbox.c owns the struct.
+ *
+ * A queue holds the accepted messages of one entity in order: first those whose results wait for
+ * their commits, then those in flight, then those that wait. The cursor stands at the first message
+ * that waits. A message leaves the queue only when it has ended, so redelivery never has to put
+ * anything back.
+ *
+ * An entity exists here only while it has messages: idle entities cost nothing.
+ */
 #ifndef BROKER_ROUTER_MAILBOX_STATE_H
 #define BROKER_ROUTER_MAILBOX_STATE_H
 
 #include "broker/router/shard_state.h"
+#include "core/timers.h"
 
 enum {
-    DELAY_LEVELS = 12,  /* lists of entities that wait, one for each length of wait */
     ENTITY_WINDOW = 16, /* messages of one entity in flight */
     NOT_TAKEN_DELAY_MS = 50
 };
 
 struct entity {
     shard_t *shard;
-    message_t *queue;  /* accepted messages in order, those in flight and with results included */
-    message_t *cursor; /* first QUEUED one, or NULL */
+    message_t *queue;
+    message_t *cursor; /* the first QUEUED message, or NULL */
     uint32_t in_flight;
     uint32_t queued_volatile;
     uint32_t volatile_results; /* in state RESULT: they wait for commits of results before them */
-    uint32_t refusals;   /* times in a row that the present owner did not take what it was sent */
-    uint32_t pending;    /* durable messages, those in a lane included */
-    uint64_t activation; /* under which its next message is delivered */
-    uint64_t not_before_ms;
-    uint8_t delay_level; /* which list of router->delayed it is in, + 1; 0: none */
-    bool unserved; /* of the refusals the last one, because the owner does not bring the type */
-    bool draining; /* after a defect: nothing is delivered until all in flight came back */
-    bool solitary; /* what is in flight wants nothing else in flight */
-    bool waits_for_credit;
-    entity_t *prev, *next;                 /* of its shard */
-    entity_t *delayed_prev, *delayed_next; /* of router->delayed */
-    entity_t *credit_next;                 /* of runner->waiting */
+    uint32_t refusals;         /* times in a row that the present owner did not take a message */
+    uint32_t pending;          /* durable messages, those in a lane included */
+    uint64_t activation;       /* under which its next message is delivered */
+    timer_entry_t pause;       /* while it is set, no message is delivered */
+    bool unserved;             /* the last refusal came because the owner does not bring the type */
+    bool draining;             /* after a defect: no delivery until all in flight have come back */
+    bool solitary;             /* what is in flight wants nothing else in flight */
+    bool waits_for_credit;     /* it is in the list of its runner */
+    entity_t *prev, *next;     /* of its shard */
+    entity_t *credit_next;     /* of its runner's list */
     UT_hash_handle by_name;
     uint16_t name_size;
-    uint8_t name[]; /* size of type, type, id: see entity_name */
+    uint8_t name[]; /* one byte with the size of the type, then type and id */
 };
 
-/* Into and out of messages_by_id. */
-void message_add(router_t *router, message_t *message);
-void message_remove(router_t *router, message_t *message);
-/* message_set_reply for a message that is in it. */
-void message_add_reply(router_t *router, message_t *message, const store_reply_t *reply);
 entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
                              fabric_bytes_t id);
-void entity_release(router_t *router, entity_t *entity); /* frees it when nothing is left in it */
-void entity_append(router_t *router, entity_t *entity, message_t *message);
-void entity_remove(router_t *router, message_t *message); /* from the queue; see entity_release */
-void entity_dispatch(router_t *router, entity_t *entity);
-/* Nothing of the entity is delivered for a while: levels 0, 1, 2, ... are longer and longer ones. */
-void entity_back_off(router_t *router, entity_t *entity, unsigned level);
-void entity_resume(router_t *router, entity_t *entity); /* waits no more; see entity_dispatch */
-void entities_wake(router_t *router);
-void runner_dispatch_waiting(router_t *router, runner_t *runner);
-/* The shard's entities wait for the runner's credit no more. */
-void runner_forget_waiting(runner_t *runner, const shard_t *shard);
-/* A message in flight came back without a result: QUEUED again. */
-void entity_requeue(router_t *router, message_t *message);
-/* The message at the cursor is to wait no more. */
-void entity_skip(entity_t *entity);
-void message_forget(router_t *router, message_t *message); /* ends a volatile message, freed */
-/* Sends the volatile results that wait for no commit any more. */
-void entity_flush(router_t *router, entity_t *entity);
+/* Frees the entity when nothing is left in it. */
+void entity_release(router_t *router, entity_t *entity);
+void entities_destroy(router_t *router);
+fabric_bytes_t entity_type(const entity_t *entity);
 
-/* Refuses the entity's volatile messages that wait. */
-void entity_refuse_volatile(router_t *router, entity_t *entity, fabric_error_t error,
-                            const char *text);
+/* ---- pending messages ---- */
+
+/* A durable message has its id and is going to be handled: from now on it is pending. It may belong
+ * to no entity (NULL), as a damaged row does. */
+void message_admit(router_t *router, message_t *message, entity_t *entity);
+/* A pending message has ended and is in no queue: it belongs to no entity any more. */
+void message_dismiss(router_t *router, message_t *message);
+
+/* ---- the queue ---- */
+
+/* The message is the last in the queue. */
+void entity_append(entity_t *entity, message_t *message);
+/* The message at the cursor is in flight. */
+void entity_send(entity_t *entity, message_t *message);
+/* A message in flight has come back without a result: it is queued again, at its place. */
+void entity_requeue(message_t *message);
+/* A message in flight, or at the cursor, has a result, and stays until that is durable. */
+void entity_keep_result(message_t *message);
+/* Takes a message of any state from the queue. See entity_release. */
+void entity_remove(message_t *message);
+/* Ends a volatile message: removes it from everything and frees it. */
+void message_forget(router_t *router, message_t *message);
+
+/* ---- when the entity may be served ---- */
+
+/* What is delivered from now on belongs to a new activation, which begins when all that is in
+ * flight has come back. */
+void entity_restart(router_t *router, entity_t *entity);
+/* A message in flight has come back: an activation that has nothing in flight is drained. */
+void entity_drained(entity_t *entity);
+/* No message is delivered for a while, the longer the higher the level (0, 1, 2 ...). */
+void entity_back_off(router_t *router, entity_t *entity, unsigned level);
+/* Ends the pause. See entity_dispatch. */
+void entity_resume(router_t *router, entity_t *entity);
+/* Ends the pause that is over first, and returns its entity; NULL: no pause is over. */
+entity_t *entity_take_rested(router_t *router);
+/* The owner did not take a message once more, because it lacks the entity's type or otherwise. */
+void entity_count_refusal(entity_t *entity, bool unserved);
+/* The owner took a message, or is the owner no more: earlier refusals do not count. */
+void entity_forget_refusals(entity_t *entity);
+
+/* ---- entities that wait for credit of their shard's owner, in order ---- */
+
+/* Does nothing if the entity waits already. */
+void runner_wait(runner_t *runner, entity_t *entity);
+/* Takes the first entity that waits; there must be one. */
+entity_t *runner_take_waiting(runner_t *runner);
+/* The shard's entities wait no more. */
+void runner_forget_waiting(runner_t *runner, const shard_t *shard);
 
 #endif

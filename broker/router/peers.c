@@ -1,5 +1,6 @@
 /* Connections of the router: routing ids, frames on their way out, who is alive. */
 #include "broker/router/hello.h"
+#include "broker/router/membership.h"
 #include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
 
@@ -218,17 +219,8 @@ void peer_detach(router_t *router, peer_t *peer)
     if (peer->client) {
         client_leave(router, peer->client);
     }
-    runner_t *runner = peer->runner;
-    if (!runner) {
-        return;
-    }
-    peer->runner = NULL;
-    runner->peer = NULL;
-    if (runner->state == RUNNER_JOINED) {
-        runner->state = RUNNER_MISSING;
-        runner->missing_until_ms = router->now_ms + router->config.unreachable_grace_ms;
-    } else {
-        runner_lost(router, runner);
+    if (peer->runner) {
+        runner_unlinked(router, peer->runner);
     }
 }
 
@@ -269,7 +261,7 @@ void router_frame_unreachable(router_t *router, uint32_t handle, uint64_t now_ms
         return;
     }
     if (peer->runner) {
-        peer->runner->unreachable = true; /* not merely given up because it takes nothing */
+        runner_note_unreachable(peer->runner); /* it is not given up because it takes nothing */
     }
     peer_remove(router, peer);
 }
@@ -326,7 +318,9 @@ void peers_destroy(router_t *router)
     for (uint32_t i = 0; i < router->peer_capacity; i++) {
         peer_t *peer = router->peers[i];
         if (peer) {
-            peer->runner = NULL;
+            if (peer->runner) {
+                runner_disconnect(peer->runner);
+            }
             peer_remove(router, peer);
         }
     }

@@ -1,21 +1,24 @@
-/* Results of workers: checked against the token, then committed (durable) or answered (volatile). */
+/* Results of workers: each result is checked against the token and the order of its entity. Then it
+ * is committed (durable) or answered (volatile), or its message is delivered again.
+ */
 #include "broker/router/result.h"
 
 #include <stdio.h>
 
 #include "broker/router/admission.h"
+#include "broker/router/dispatch.h"
+#include "broker/router/messages.h"
+#include "broker/router/outcome.h"
 #include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
 #include "broker/router/suspects.h"
 #include "broker/router/unserved.h"
 
-/* The message that a result is about, if the result is one that we wait for. */
-static message_t *find_message(router_t *router, const runner_t *runner,
-                               const message_result_t *result)
+/* The message that a result is about, if the router waits for that result. */
+static message_t *awaited_message(router_t *router, const runner_t *runner,
+                                  const message_result_t *result)
 {
-    request_id_t id = {result->request_id};
-    message_t *message = NULL;
-    HASH_FIND(by_id, router->messages_by_id, &id, sizeof id, message);
+    message_t *message = message_find(router, (request_id_t){result->request_id});
     if (!message || message->state != MESSAGE_IN_FLIGHT ||
         message->activation != result->activation) {
         return NULL;
@@ -33,84 +36,22 @@ static bool is_final(const message_result_t *result)
            result->error == FABRIC_ERROR_MALFORMED_MESSAGE;
 }
 
-/* The result waits in the queue until everything before it is durable. */
-static void finish(router_t *router, message_t *message, const message_result_t *result)
-{
-    entity_t *entity = message->entity;
-    bool durable = message->stored.flags & REQUEST_DURABLE;
-    bool tell = message->stored.flags & REQUEST_TELL;
-    store_reply_t reply = {.id = message->stored.id,
-                           .shard = message->stored.shard,
-                           .status = (uint8_t)result->status,
-                           .error = (uint32_t)result->error,
-                           .code = result->code,
-                           .payload = result->payload};
-    if (tell && result->status == STATUS_OK) {
-        reply.payload = (fabric_bytes_t){NULL, 0};
-    }
-    message_add_reply(router, message, &reply);
-    if (message->state == MESSAGE_IN_FLIGHT) {
-        entity->in_flight--;
-    }
-    message_set_state(message, MESSAGE_RESULT);
-    if (durable) {
-        batch_add_reply(router, message);
-    } else {
-        entity->volatile_results++;
-        entity_flush(router, entity);
-    }
-}
-
 /* ---- results that are no answers ---- */
-
-static void dead_letter(router_t *router, message_t *message, const message_result_t *result)
-{
-    char text[LIMIT_TEXT_BYTES_MAX + 1]; /* cut at the limit */
-    int size =
-        snprintf(text, sizeof text, "given up after %u attempts: %.*s", message->tally.attempts,
-                 (int)result->payload.size, (const char *)result->payload.data);
-    message_result_t last = *result;
-    last.error = FABRIC_ERROR_DEAD_LETTER;
-    last.payload = fabric_bytes(text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
-    router->counters.dead_letters++;
-    finish(router, message, &last);
-    batch_add_dead_letter(router, message, fabric_error_from_number(result->error));
-}
-
-void message_give_up(router_t *router, message_t *message)
-{
-    char text[128];
-    int size = message->tally.suspicions > 0
-                   ? snprintf(text, sizeof text, "%u worker processes ended while they had it",
-                              message->tally.suspicions)
-                   : snprintf(text, sizeof text, "the last one did not come to an end");
-    message_result_t result = {.status = STATUS_DEFECT,
-                               .error = FABRIC_ERROR_RUNNER_UNAVAILABLE,
-                               .payload = fabric_bytes(text, (size_t)size)};
-    entity_skip(message->entity);
-    dead_letter(router, message, &result);
-}
-
-/* After a defect everything that was sent after it comes back, and then goes out again under a new activation. */
-static void restart(entity_t *entity)
-{
-    entity->activation = ++entity->shard->activations;
-    entity->draining = entity->in_flight > 0;
-}
 
 /* The message is delivered again, and so is whatever was sent after it. */
 static void come_back(router_t *router, message_t *message)
 {
     entity_t *entity = message->entity;
     bool over = message->activation != entity->activation;
-    entity_requeue(router, message);
+    entity_requeue(message);
     suspect_not_taken(router, message);
     if (!over) {
-        restart(entity);
+        entity_restart(router, entity);
     }
 }
 
-/* Handled by nobody, for want of a type: the wait for its registration is over, and a runner is there that does not have it. */
+/* Whether nobody can handle the message for want of its type: the time for registrations is over,
+ * and there is a runner that does not bring the type. */
 static bool type_never_came(router_t *router, const message_t *message,
                             const message_result_t *result)
 {
@@ -125,27 +66,25 @@ static void give_up_unknown_type(router_t *router, message_t *message)
     message_result_t last = {.status = STATUS_DEFECT,
                              .error = FABRIC_ERROR_DEAD_LETTER,
                              .payload = fabric_bytes(text, sizeof text - 1)};
-    router->counters.dead_letters++;
-    finish(router, message, &last);
-    batch_add_dead_letter(router, message, FABRIC_ERROR_DEAD_LETTER);
+    message_finish_as_dead_letter(router, message, &last, FABRIC_ERROR_DEAD_LETTER);
 }
 
 static void defect(router_t *router, message_t *message, const message_result_t *result)
 {
     entity_t *entity = message->entity;
     if (!(message->stored.flags & REQUEST_DURABLE)) {
-        finish(router, message, result);
-        restart(entity);
+        message_finish(router, message, result);
+        entity_restart(router, entity);
         return;
     }
     attempt_use_up(router, message);
     if (message->tally.attempts >= router->config.attempts_max) {
-        dead_letter(router, message, result);
-        restart(entity);
+        message_exhausted(router, message, result);
+        entity_restart(router, entity);
         return;
     }
-    entity_requeue(router, message);
-    restart(entity);
+    entity_requeue(message);
+    entity_restart(router, entity);
     attempt_back_off(router, message);
 }
 
@@ -160,7 +99,6 @@ static void reject_volatile(router_t *router, message_t *message, const message_
         strcpy(text, "the runner did not take the message");
     }
     message_reject(router, message, error, NOT_TAKEN_DELAY_MS, text);
-    message->entity->in_flight--;
     message_forget(router, message);
 }
 
@@ -170,7 +108,7 @@ static void not_taken(router_t *router, message_t *message, const message_result
     bool handing_over = result->error == FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
     bool owned = entity->shard->state == SHARD_OWNED;
     bool drained = result->error == FABRIC_ERROR_ENTITY_DEFECT;
-    message->deliveries--; /* it certainly did not start */
+    message->deliveries--; /* its handler certainly did not start */
     if (type_never_came(router, message, result)) {
         give_up_unknown_type(router, message);
         return;
@@ -188,8 +126,9 @@ static void not_taken(router_t *router, message_t *message, const message_result
 
 /* ---- results that must not count ---- */
 
-/* After a defect, or after a message that came back, results of the same activation rest on a state that never was; and so may one
- * that comes while an earlier message of its entity has no result yet. */
+/* Why a result must not count, by the order of its entity; NULL: it may. After a defect, or after a
+ * message that came back, results of the same activation rest on a state that never was. So may a
+ * result that comes while an earlier message of its entity has no result yet. */
 static const char *order_fault(const message_t *message)
 {
     const entity_t *entity = message->entity;
@@ -198,13 +137,6 @@ static const char *order_fault(const message_t *message)
     }
     bool first = entity->queue == message || message->prev->state == MESSAGE_RESULT;
     return first ? NULL : "the worker's result came before that of an earlier message";
-}
-
-void message_lose(router_t *router, message_t *message, const char *text)
-{
-    message_reject(router, message, FABRIC_ERROR_OUTCOME_UNKNOWN, 0, text);
-    message->entity->in_flight--;
-    message_forget(router, message);
 }
 
 static void refuse(router_t *router, const runner_t *runner, message_t *message, const char *fault)
@@ -216,14 +148,15 @@ static void refuse(router_t *router, const runner_t *runner, message_t *message,
         come_back(router, message);
     } else {
         if (message->activation == entity->activation) {
-            restart(entity);
+            entity_restart(router, entity);
         }
         message_lose(router, message, fault);
     }
     entity_refused(router, entity, FABRIC_ERROR_MALFORMED_MESSAGE);
 }
 
-/* A durable message that no handler could make sense of has its answer, and is kept for people too. */
+/* Whether no handler could make sense of a durable message. Its caller gets the answer, and the
+ * message is kept for people too. */
 static bool is_unhandled(const message_t *message, const message_result_t *result)
 {
     return message->stored.flags & REQUEST_DURABLE && result->status == STATUS_DEFECT &&
@@ -232,7 +165,8 @@ static bool is_unhandled(const message_t *message, const message_result_t *resul
 
 /* ---- what a result says ---- */
 
-/* A durable reply must fit its schema, as far as the type is known here; a volatile one is left to the client. */
+/* A durable reply must fit its schema, as far as the type is known here. The client checks the
+ * reply to a volatile message. */
 static bool reply_fits(router_t *router, const message_t *message, fabric_bytes_t reply,
                        fabric_schema_fault_t *fault)
 {
@@ -269,7 +203,8 @@ typedef struct fault_text {
     char text[sizeof(fabric_schema_fault_t) + 32];
 } fault_text_t;
 
-/* Leaves in the result only what its status allows. One that breaks the rules becomes a defect with MalformedMessage. */
+/* Leaves in the result only what its status allows. A result that breaks the rules becomes a defect
+ * with MalformedMessage. */
 static void result_check(router_t *router, const runner_t *runner, const message_t *message,
                          message_result_t *result, fault_text_t *text)
 {
@@ -298,22 +233,21 @@ static void settle(router_t *router, message_t *message, const message_result_t 
         not_taken(router, message, result);
         return;
     }
-    entity_taken(message->entity);
+    entity_forget_refusals(message->entity);
     if (!is_final(result)) {
         defect(router, message, result);
         return;
     }
-    bool unhandled = is_unhandled(message, result);
-    finish(router, message, result);
-    if (unhandled) {
-        router->counters.dead_letters++;
-        batch_add_dead_letter(router, message, FABRIC_ERROR_MALFORMED_MESSAGE);
+    if (is_unhandled(message, result)) {
+        message_finish_as_dead_letter(router, message, result, FABRIC_ERROR_MALFORMED_MESSAGE);
+    } else {
+        message_finish(router, message, result);
     }
 }
 
 void result_received(router_t *router, runner_t *runner, const message_result_t *received)
 {
-    message_t *message = find_message(router, runner, received);
+    message_t *message = awaited_message(router, runner, received);
     if (!message) {
         router->counters.results_refused++;
         return;
@@ -329,9 +263,7 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
         result_check(router, runner, message, &result, &text);
         settle(router, message, &result);
     }
-    if (entity->in_flight == 0) {
-        entity->draining = false;
-    }
+    entity_drained(entity);
     entity_dispatch(router, entity);
     entity_release(router, entity);
 }

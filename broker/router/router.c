@@ -5,7 +5,11 @@
 #include <utlist.h>
 
 #include "broker/router/admission.h"
+#include "broker/router/dispatch.h"
 #include "broker/router/hello.h"
+#include "broker/router/membership.h"
+#include "broker/router/messages.h"
+#include "broker/router/orders.h"
 #include "broker/router/protocol_violation.h"
 #include "broker/router/result.h"
 #include "broker/router/router_state.h"
@@ -59,22 +63,6 @@ router_t *router_new(const router_config_t *config, uint64_t now_ms)
     return router;
 }
 
-static void entities_destroy(router_t *router)
-{
-    entity_t *entity, *next_entity;
-    HASH_ITER(by_name, router->entities, entity, next_entity)
-    {
-        HASH_DELETE(by_name, router->entities, entity);
-        free(entity);
-    }
-    message_t *message, *next_message;
-    HASH_ITER(by_id, router->messages_by_id, message, next_message)
-    {
-        HASH_DELETE(by_id, router->messages_by_id, message);
-        message_destroy(&message);
-    }
-}
-
 static void types_destroy(router_t *router)
 {
     known_type_t *type, *next;
@@ -99,17 +87,15 @@ void router_destroy(router_t **at)
     }
     peers_destroy(router);
     entities_destroy(router);
+    messages_destroy(router);
     runner_t *runner, *next_runner;
     HASH_ITER(by_incarnation, router->runners, runner, next_runner)
     {
-        HASH_DELETE(by_incarnation, router->runners, runner);
-        runner_free(runner);
+        runner_remove(router, runner);
+        runner_destroy(runner);
     }
     types_destroy(router);
-    router_order_t order;
-    while (router_next_order(router, &order)) {
-        free(order.types);
-    }
+    orders_destroy(router);
     for (uint32_t i = 0; i < LIMIT_GROUPS_MAX; i++) {
         free(router->groups[i]);
     }
@@ -403,7 +389,6 @@ void router_tick(router_t *router, uint64_t now_ms)
     router->last_tick_ms = now_ms;
     router->documents = 0;
     runners_tick(router);
-    shards_tick(router);
     entities_wake(router);
     peers_sweep(router);
     if (now_ms - router->last_sweep_ms >= SWEEP_MS) {

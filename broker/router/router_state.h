@@ -14,10 +14,7 @@
 #include "core/limits.h"
 #include "core/snowflake.h"
 
-typedef struct order_item {
-    struct order_item *next;
-    router_order_t order;
-} order_item_t;
+typedef struct order_item order_item_t;
 
 struct router {
     router_config_t config;
@@ -52,7 +49,8 @@ struct router {
     shard_t *groups[LIMIT_GROUPS_MAX]; /* shards_per_group each, or NULL */
     shard_t *releasing;
     entity_t *entities;
-    entity_t *delayed[DELAY_LEVELS];
+    timers_t pauses;      /* of entities */
+    uint64_t activations; /* the last number given */
     message_t *messages_by_id;
 
     router_lane_t lanes[LIMIT_LANES_MAX];
@@ -70,7 +68,5 @@ struct router {
     size_t damage_count;
     wire_writer_t scratch;
 };
-
-void order_add(router_t *router, const router_order_t *order);
 
 #endif

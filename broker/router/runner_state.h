@@ -1,4 +1,7 @@
-/* A runner: a worker's membership in the cluster. shards.c owns the struct. */
+/* A runner: a worker's membership in the cluster. runners.c owns the struct, and peer->runner, the
+ * other end of the link between a runner and its connection. mailbox.c owns the list of entities
+ * that wait for credit.
+ */
 #ifndef BROKER_ROUTER_RUNNER_STATE_H
 #define BROKER_ROUTER_RUNNER_STATE_H
 
@@ -8,16 +11,16 @@ typedef struct entity entity_t;
 typedef struct shard shard_t;
 
 typedef enum runner_state {
-    RUNNER_ADMITTING, /* the coordinator is asked */
+    RUNNER_ADMITTING, /* the coordinator is asked whether it may join */
     RUNNER_JOINED,
-    RUNNER_MISSING, /* unreachable; may come back within the grace time */
-    RUNNER_LEAVING  /* said bye; gives its shards back */
+    RUNNER_MISSING, /* not connected; it may come back within the grace time */
+    RUNNER_LEAVING  /* it said goodbye and gives its shards back */
 } runner_state_t;
 
 struct runner {
-    incarnation_t incarnation; /* its public one: its hello's is a secret, and kept nowhere */
+    incarnation_t incarnation; /* the public one; the hello's is a secret that nobody keeps */
     uint64_t connection;
-    peer_t *peer;
+    peer_t *peer; /* NULL: not connected */
     runner_state_t state;
     uint64_t missing_until_ms;
     uint64_t next_ping_ms;
@@ -30,7 +33,7 @@ struct runner {
     uint32_t few;          /* of these, of messages that want few others */
     message_t *alone;      /* this wave's message that wants no others: in flight, or about to be */
     uint64_t delivered_ms; /* the last delivery */
-    bool unreachable;      /* its connection is gone: when it does not come back, it has died */
+    bool unreachable; /* its connection is gone: if it does not come back, its process has died */
     bool died;
     message_t *culprit; /* DIED: what was in flight alone, or NULL */
     char name[256];
@@ -40,13 +43,36 @@ struct runner {
     UT_hash_handle by_incarnation;
 };
 
+/* What a worker's hello says about its runner. */
+typedef struct runner_description {
+    incarnation_t incarnation; /* the public one */
+    uint32_t weight;
+    fabric_bytes_t name;
+    fabric_bytes_t types; /* as sent, and checked */
+} runner_description_t;
+
 runner_t *runner_find(router_t *router, incarnation_t incarnation);
-/* It is connected, for the first time or anew: what it owned has to be assigned again. May free a runner that leaves. */
-void runner_rejoined(router_t *router, runner_t *runner);
-void runner_leaves(router_t *router, runner_t *runner);
-void runner_lost(router_t *router, runner_t *runner);
-void released_received(router_t *router, runner_t *runner, const message_released_t *released);
-void runners_tick(router_t *router);
-void runner_free(runner_t *runner);
+/* A new runner, in state ADMITTING. */
+runner_t *runner_add(router_t *router, const runner_description_t *description);
+/* From now on the runner is not found any more; runner_destroy frees it. */
+void runner_remove(router_t *router, runner_t *runner);
+void runner_destroy(runner_t *runner);
+void runner_set_state(runner_t *runner, runner_state_t state);
+/* The name that status documents show. */
+const char *runner_state_name(const runner_t *runner);
+/* The runner is connected by this peer, and by no other peer any more. */
+void runner_connect(runner_t *runner, peer_t *peer, uint64_t connection, uint32_t window);
+void runner_disconnect(runner_t *runner);
+/* The runner takes part, or takes part again, from `now_ms` on. */
+void runner_join(runner_t *runner, uint64_t now_ms);
+/* The runner is not connected any more, and may come back before `until_ms`. */
+void runner_miss(runner_t *runner, uint64_t until_ms);
+/* Nobody answers where the runner was connected: see `unreachable`. */
+void runner_note_unreachable(runner_t *runner);
+/* The runner owns one shard more, or one less. */
+void runner_gain_shard(runner_t *runner);
+void runner_lose_shard(runner_t *runner);
+/* Sends a ping when the next one is due, and returns whether it did. */
+bool runner_ping(router_t *router, runner_t *runner);
 
 #endif

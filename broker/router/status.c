@@ -40,21 +40,6 @@ static void put_brokers(const router_t *router, wire_writer_t *document)
     }
 }
 
-static const char *runner_state_name(runner_state_t state)
-{
-    switch (state) {
-    case RUNNER_ADMITTING:
-        return "admitting";
-    case RUNNER_JOINED:
-        return "healthy";
-    case RUNNER_MISSING:
-        return "missing";
-    case RUNNER_LEAVING:
-        return "leaving";
-    }
-    return "?";
-}
-
 static void put_runners(const router_t *router, wire_writer_t *document)
 {
     wire_put_text(document, "runners");
@@ -63,7 +48,7 @@ static void put_runners(const router_t *router, wire_writer_t *document)
         wire_put_map(document, 6);
         put_incarnation(document, "incarnation", runner->incarnation);
         put_text(document, "name", runner->name);
-        put_text(document, "state", runner_state_name(runner->state));
+        put_text(document, "state", runner_state_name(runner));
         put_uint(document, "weight", runner->weight);
         put_uint(document, "shards", runner->shards);
         put_uint(document, "outstanding", runner->outstanding);

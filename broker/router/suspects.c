@@ -8,7 +8,8 @@
  */
 #include "broker/router/suspects.h"
 
-#include "broker/router/result.h"
+#include "broker/router/dispatch.h"
+#include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 
 enum {

@@ -1,27 +1,19 @@
-/* Messages that their owner does not take, above all because it does not bring their type: ownership is by shard, and the workers
- * of a shard group may bring different types. Their entity pauses, the longer the more often in a row, until it has another
- * owner; callers, the log and status get the reason.
+/* Messages that their owner does not take, above all because the owner does not bring their type:
+ * ownership is by shard, and the workers of a shard group may bring different types. The entity of
+ * such a message pauses, the longer the more refusals come in a row, until it has another owner.
+ * Callers, the log and status get the reason.
  */
 #include "broker/router/unserved.h"
 
 #include <stdio.h>
 
+#include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 
-/* Callers of one entity that are told when it turns out to be unserved: most entities have few. */
+/* How many callers of one entity are told that it is unserved; most entities have far fewer. */
 enum { TOLD_MAX = 1024 };
 
-static fabric_bytes_t type_of(const entity_t *entity)
-{
-    return fabric_bytes(entity->name + 1, entity->name[0]);
-}
-
 /* ---- reasons ---- */
-
-bool shard_is_deserted(const shard_t *shard)
-{
-    return shard->state == SHARD_UNOWNED && incarnation_is_none(shard->desired);
-}
 
 /* What an owner that is there lacks. */
 static void missing_type_text(router_t *router, const runner_t *owner, fabric_bytes_t type,
@@ -73,7 +65,7 @@ void message_tell_wait(router_t *router, const message_t *message)
         return;
     }
     const entity_t *entity = message->entity;
-    fabric_error_t error = unserved_reason(router, entity->shard, type_of(entity), text);
+    fabric_error_t error = unserved_reason(router, entity->shard, entity_type(entity), text);
     wire_writer_t document = {0};
     wire_put_uint(&document, message->stored.call.sequence);
     message_answer_t answer = {.sequence = client->waits_sequence,
@@ -101,7 +93,7 @@ fabric_error_t unserved_note(router_t *router, const entity_t *entity,
 {
     const runner_t *owner = entity->shard->owner;
     router_unserved_t *unserved = &router->unserved;
-    fabric_bytes_t type = type_of(entity);
+    fabric_bytes_t type = entity_type(entity);
     if (unserved->count++ == 0) {
         memcpy(unserved->type, type.data, type.size);
         unserved->type[type.size] = '\0';
@@ -123,43 +115,35 @@ bool router_take_unserved(router_t *router, router_unserved_t *unserved)
 
 /* ---- pauses ---- */
 
-/* What waits for want of its type: durable messages for another owner, volatile ones for nothing. */
-static void entity_unserved(router_t *router, entity_t *entity)
+/* Durable messages wait for another owner. Volatile messages wait for nothing. */
+static void tell_unserved(router_t *router, entity_t *entity)
 {
     char text[UNSERVED_TEXT_SIZE];
     fabric_error_t error = unserved_note(router, entity, text);
-    entity->unserved = true;
     entity_refuse_volatile(router, entity, error, text);
     tell_waiting(router, entity);
 }
 
 void entity_refused(router_t *router, entity_t *entity, fabric_error_t error)
 {
-    if (entity->delay_level > 0) {
-        return; /* one of several that were sent at once */
+    if (timer_is_set(&entity->pause)) {
+        return; /* the message is one of several that were sent at once */
     }
     bool restarted = error == FABRIC_ERROR_ENTITY_DEFECT; /* its new activation is to be taken */
     if (!restarted || entity->refusals > 0) {
         entity_back_off(router, entity, entity->refusals);
     }
-    entity->refusals++;
-    if (error != FABRIC_ERROR_RUNNER_NOT_REGISTERED) {
-        entity->unserved = false;
-    } else if (!entity->unserved) {
-        entity_unserved(router, entity);
+    bool known = entity->unserved;
+    entity_count_refusal(entity, error == FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    if (entity->unserved && !known) {
+        tell_unserved(router, entity);
     }
-}
-
-void entity_taken(entity_t *entity)
-{
-    entity->refusals = 0;
-    entity->unserved = false;
 }
 
 void entity_owner_gone(router_t *router, entity_t *entity)
 {
     if (entity->refusals > 0) {
-        entity_taken(entity);
+        entity_forget_refusals(entity);
         entity_resume(router, entity);
     }
 }

@@ -1,0 +1,127 @@
+/* Dispatch: which message of an entity is delivered to the owner of its shard, and when. */
+#include "broker/router/dispatch.h"
+
+#include "broker/router/admission.h"
+#include "broker/router/router_state.h"
+#include "broker/router/suspects.h"
+
+static void deliver(router_t *router, runner_t *runner, message_t *message)
+{
+    entity_t *entity = message->entity;
+    const store_message_t *stored = &message->stored;
+    entity_send(entity, message);
+    delivery_began(router, runner, message);
+    router->counters.delivered++;
+    if (message->deliveries > 1) {
+        router->counters.redelivered++;
+    }
+    message_deliver_t deliver = {
+        .shard = stored->shard.value,
+        .home_epoch = entity->shard->token.home_epoch,
+        .owner_sequence = entity->shard->token.owner_sequence,
+        .activation = message->activation,
+        .request_id = stored->id.value,
+        .delivery = message->deliveries,
+        .attempt = message->tally.attempts + (message->charged ? 0 : 1),
+        .flags = stored->flags,
+        .type = stored->type,
+        .id = stored->entity,
+        .tag = stored->tag,
+        .payload = stored->payload,
+        .deadline_ms = message->deadline_ms ? message->deadline_ms - router->now_ms : 0,
+        .traceparent = stored->traceparent,
+        .headers = stored->headers,
+    };
+    message_put_deliver(peer_writer(router, runner->peer), &deliver);
+    uint32_t volatile_told_of = REQUEST_TELL | REQUEST_WANT_ACCEPTED;
+    if ((stored->flags & (REQUEST_DURABLE | volatile_told_of)) == volatile_told_of) {
+        call_send_accepted(router, message);
+    }
+}
+
+/* Ends a volatile message that nobody waits for any more: its caller's deadline is over, or its
+ * client has said goodbye. */
+static bool expired(router_t *router, message_t *message)
+{
+    uint32_t flags = message->stored.flags;
+    if (flags & REQUEST_DURABLE) {
+        return false;
+    }
+    bool awaited =
+        !(flags & REQUEST_TELL) || flags & (REQUEST_WANT_ACCEPTED | REQUEST_WANT_HANDLED);
+    if (awaited && !client_of(router, message)) {
+        router->counters.abandoned++;
+    } else if (message->deadline_ms > 0 && message->deadline_ms <= router->now_ms) {
+        message_reject(router, message, FABRIC_ERROR_TIMEOUT, 0,
+                       "the deadline passed before the message was delivered");
+    } else {
+        return false;
+    }
+    message_forget(router, message);
+    return true;
+}
+
+/* The message that the entity could give to its owner now, if the owner has credit for it. */
+static message_t *next_to_deliver(const router_t *router, const entity_t *entity)
+{
+    const shard_t *shard = entity->shard;
+    if (shard->state != SHARD_OWNED || shard->owner->state != RUNNER_JOINED || entity->draining ||
+        timer_is_set(&entity->pause) || router->now_ms >= router->lease_until_ms ||
+        entity->in_flight >= ENTITY_WINDOW) {
+        return NULL;
+    }
+    message_t *message = entity->cursor;
+    return message && !suspect_waits(router, entity, message) ? message : NULL;
+}
+
+/* `turn`: the entity has waited for credit, and no other entity that waits comes before it. */
+static void dispatch(router_t *router, entity_t *entity, bool turn)
+{
+    runner_t *runner = entity->shard->owner;
+    for (;;) {
+        suspects_give_up(router, entity);
+        message_t *message = next_to_deliver(router, entity);
+        if (!message) {
+            return;
+        }
+        bool first = turn || !runner->waiting || runner->alone == message;
+        if (!first || !runner_admits(router, runner, message)) {
+            runner_wait(runner, entity);
+            return;
+        }
+        if (!suspect_counted(router, runner, message)) {
+            return;
+        }
+        if (!expired(router, message)) {
+            deliver(router, runner, message);
+        }
+    }
+}
+
+void entity_dispatch(router_t *router, entity_t *entity)
+{
+    dispatch(router, entity, false);
+}
+
+void runner_dispatch_waiting(router_t *router, runner_t *runner)
+{
+    while (runner->waiting) {
+        entity_t *entity = runner->waiting;
+        const message_t *message = next_to_deliver(router, entity);
+        if (message && !runner_admits(router, runner, message)) {
+            return; /* and nothing overtakes it */
+        }
+        (void)runner_take_waiting(runner);
+        dispatch(router, entity, true);
+        entity_release(router, entity);
+    }
+}
+
+void entities_wake(router_t *router)
+{
+    entity_t *entity;
+    while ((entity = entity_take_rested(router))) {
+        entity_dispatch(router, entity);
+        entity_release(router, entity);
+    }
+}

@@ -1,0 +1,150 @@
+/* The coming and going of runners: what a runner's hello, goodbye, silence and end mean for its
+ * shards, and what the coordinator is told.
+ */
+#include "broker/router/membership.h"
+
+#include "broker/router/dispatch.h"
+#include "broker/router/orders.h"
+#include "broker/router/router_state.h"
+#include "broker/router/suspects.h"
+#include "core/crash_point.h"
+
+static void report_left(router_t *router, const runner_t *runner)
+{
+    order_add(router, &(router_order_t){.kind = ROUTER_RUNNER_LEFT, .runner = runner->incarnation});
+}
+
+/* The last message to a runner that leaves: it has nothing to give back any more. */
+static void say_goodbye(router_t *router, runner_t *runner)
+{
+    message_bye_t bye = {.reason = fabric_bytes_of("all shards are given back")};
+    message_put_bye(peer_writer(router, runner->peer), &bye);
+    runner_disconnect(runner);
+    runner_remove(router, runner);
+    runner_destroy(runner);
+}
+
+static bool has_left(const runner_t *runner)
+{
+    return runner->state == RUNNER_LEAVING && runner->shards == 0;
+}
+
+void released_received(router_t *router, runner_t *runner, const message_released_t *released)
+{
+    shard_t *shard = released->shard <= UINT32_MAX
+                         ? shard_find(router, (shard_id_t){(uint32_t)released->shard})
+                         : NULL;
+    token_t token = {released->home_epoch, released->owner_sequence};
+    if (!shard || shard->owner != runner || !token_equal(token, shard->token)) {
+        router->counters.unexpected++; /* the sender has been deposed as owner meanwhile */
+        return;
+    }
+    CRASH_POINT(RELEASE_RECEIVED);
+    shard_take_back(router, shard);
+    if (has_left(runner)) {
+        say_goodbye(router, runner);
+    }
+}
+
+void runner_lost(router_t *router, runner_t *runner)
+{
+    bool member = runner->state == RUNNER_JOINED || runner->state == RUNNER_MISSING;
+    runner_remove(router, runner); /* first, so that no shard is assigned to it again */
+    shards_take_back(router, runner);
+    if (member) {
+        report_left(router, runner);
+    }
+    runner_disconnect(runner);
+    runner_destroy(runner);
+}
+
+void runner_rejoined(router_t *router, runner_t *runner)
+{
+    shards_assign_again(router, runner);
+    if (has_left(runner)) {
+        say_goodbye(router, runner);
+    }
+}
+
+void runner_unlinked(router_t *router, runner_t *runner)
+{
+    runner_disconnect(runner);
+    if (runner->state == RUNNER_JOINED) {
+        runner_miss(runner, router->now_ms + router->config.unreachable_grace_ms);
+    } else {
+        runner_lost(router, runner);
+    }
+}
+
+void runner_leaves(router_t *router, runner_t *runner)
+{
+    if (runner->state == RUNNER_ADMITTING) {
+        say_goodbye(router, runner);
+        return;
+    }
+    if (runner->state != RUNNER_JOINED) {
+        return; /* it says so again: it is leaving already */
+    }
+    runner_set_state(runner, RUNNER_LEAVING);
+    report_left(router, runner);
+    if (has_left(runner)) {
+        say_goodbye(router, runner);
+    }
+}
+
+static void missing_tick(router_t *router, runner_t *runner)
+{
+    if (router->now_ms < runner->missing_until_ms) {
+        return;
+    }
+    if (runner->unreachable) {
+        runner_died(router, runner);
+    }
+    runner_lost(router, runner);
+}
+
+static void runner_tick(router_t *router, runner_t *runner)
+{
+    if (runner->state == RUNNER_ADMITTING) {
+        return;
+    }
+    if (runner->state == RUNNER_MISSING) {
+        missing_tick(router, runner);
+    } else if (has_left(runner)) {
+        say_goodbye(router, runner); /* its last shard was taken from it when its time was up */
+    } else if (router->now_ms - runner->peer->heard_ms > router->config.lease_ms) {
+        runner_lost(router, runner); /* whatever it still sends is answered with WHO */
+    } else if (runner_ping(router, runner)) {
+        runner_dispatch_waiting(router, runner);
+    }
+}
+
+void runners_tick(router_t *router)
+{
+    shards_tick(router);
+    runner_t *runner, *next;
+    HASH_ITER(by_incarnation, router->runners, runner, next)
+    {
+        runner_tick(router, runner);
+    }
+}
+
+/* ---- an orderly stop ---- */
+
+void router_drain(router_t *router, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    router->draining = true;
+    shards_release(router);
+}
+
+bool router_drained(const router_t *router)
+{
+    const runner_t *runner;
+    for (runner = router->runners; runner; runner = runner->by_incarnation.next) {
+        if (runner->shards > 0) {
+            return false;
+        }
+    }
+    return batches_are_idle(router);
+}

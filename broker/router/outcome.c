@@ -1,0 +1,118 @@
+/* Outcomes of messages: see outcome.h. */
+#include "broker/router/outcome.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#include "broker/router/admission.h"
+#include "broker/router/messages.h"
+#include "broker/router/router_state.h"
+
+/* ---- results ---- */
+
+void message_finish(router_t *router, message_t *message, const message_result_t *result)
+{
+    bool tell = message->stored.flags & REQUEST_TELL;
+    store_reply_t reply = {.id = message->stored.id,
+                           .shard = message->stored.shard,
+                           .status = (uint8_t)result->status,
+                           .error = (uint32_t)result->error,
+                           .code = result->code,
+                           .payload = result->payload};
+    if (tell && result->status == STATUS_OK) {
+        reply.payload = (fabric_bytes_t){NULL, 0};
+    }
+    message_add_reply(router, message, &reply);
+    entity_keep_result(message);
+    if (message->stored.flags & REQUEST_DURABLE) {
+        batch_add_reply(router, message);
+    } else {
+        entity_flush(router, message->entity);
+    }
+}
+
+static void volatile_end(router_t *router, message_t *message)
+{
+    router->counters.volatile_handled++;
+    if (!(message->stored.flags & REQUEST_TELL) || message->stored.flags & REQUEST_WANT_HANDLED) {
+        call_send_reply(router, message);
+    }
+    message_forget(router, message);
+}
+
+void entity_flush(router_t *router, entity_t *entity)
+{
+    message_t *next = entity->queue;
+    while (next && entity->volatile_results > 0) {
+        message_t *message = next;
+        next = message->next;
+        if (message->state != MESSAGE_RESULT) {
+            continue;
+        }
+        if (message->stored.flags & REQUEST_DURABLE) {
+            return; /* not committed, or it would not be here */
+        }
+        volatile_end(router, message);
+    }
+}
+
+/* ---- dead letters ---- */
+
+void message_finish_as_dead_letter(router_t *router, message_t *message,
+                                   const message_result_t *result, fabric_error_t cause)
+{
+    router->counters.dead_letters++;
+    message_finish(router, message, result);
+    batch_add_dead_letter(router, message, cause);
+}
+
+void message_exhausted(router_t *router, message_t *message, const message_result_t *last)
+{
+    char text[LIMIT_TEXT_BYTES_MAX + 1]; /* cut at the limit */
+    int size =
+        snprintf(text, sizeof text, "given up after %u attempts: %.*s", message->tally.attempts,
+                 (int)last->payload.size, (const char *)last->payload.data);
+    message_result_t result = *last;
+    result.error = FABRIC_ERROR_DEAD_LETTER;
+    result.payload =
+        fabric_bytes(text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1);
+    message_finish_as_dead_letter(router, message, &result, fabric_error_from_number(last->error));
+}
+
+void message_give_up(router_t *router, message_t *message)
+{
+    char text[128];
+    int size = message->tally.suspicions > 0
+                   ? snprintf(text, sizeof text, "%u worker processes ended while they had it",
+                              message->tally.suspicions)
+                   : snprintf(text, sizeof text, "the last one did not come to an end");
+    message_result_t last = {.status = STATUS_DEFECT,
+                             .error = FABRIC_ERROR_RUNNER_UNAVAILABLE,
+                             .payload = fabric_bytes(text, (size_t)size)};
+    message_exhausted(router, message, &last);
+}
+
+/* ---- volatile messages that are not handled ---- */
+
+void message_lose(router_t *router, message_t *message, const char *text)
+{
+    message_reject(router, message, FABRIC_ERROR_OUTCOME_UNKNOWN, 0, text);
+    message_forget(router, message);
+}
+
+void entity_refuse_volatile(router_t *router, entity_t *entity, fabric_error_t error,
+                            const char *text)
+{
+    message_t *message, *next;
+    DL_FOREACH_SAFE(entity->queue, message, next)
+    {
+        if (entity->queued_volatile == 0) {
+            return;
+        }
+        if (message->state != MESSAGE_QUEUED || message->stored.flags & REQUEST_DURABLE) {
+            continue;
+        }
+        message_reject(router, message, error, NOT_TAKEN_DELAY_MS, text);
+        message_forget(router, message);
+    }
+}

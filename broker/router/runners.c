@@ -1,0 +1,143 @@
+/* Runners: the records of the workers that are members, and their connections. What follows when a
+ * runner comes or goes is decided in membership.c.
+ */
+#include "broker/router/router_state.h"
+#include "core/memory.h"
+
+static const state_description_t states[] = {
+    [RUNNER_ADMITTING] = {"admitting", STATE_BIT(RUNNER_JOINED)},
+    [RUNNER_JOINED] = {"healthy", STATE_BIT(RUNNER_MISSING) | STATE_BIT(RUNNER_LEAVING)},
+    [RUNNER_MISSING] = {"missing", STATE_BIT(RUNNER_JOINED)},
+    [RUNNER_LEAVING] = {"leaving", 0},
+};
+static const state_machine_t machine = {"runner", states, sizeof states / sizeof *states};
+
+void runner_set_state(runner_t *runner, runner_state_t state)
+{
+    state_machine_check(&machine, runner->state, state);
+    runner->state = state;
+}
+
+const char *runner_state_name(const runner_t *runner)
+{
+    return state_machine_name(&machine, runner->state);
+}
+
+runner_t *runner_find(router_t *router, incarnation_t incarnation)
+{
+    runner_t *runner = NULL;
+    HASH_FIND(by_incarnation, router->runners, &incarnation, sizeof incarnation, runner);
+    return runner;
+}
+
+/* ---- records ---- */
+
+static void copy_name(char name[256], fabric_bytes_t bytes)
+{
+    for (size_t i = 0; i < bytes.size; i++) {
+        name[i] = bytes.data[i] >= 0x20 && bytes.data[i] < 0x7f ? (char)bytes.data[i] : '?';
+    }
+    name[bytes.size] = '\0';
+}
+
+static void keep_type_names(runner_t *runner, fabric_bytes_t types)
+{
+    wire_reader_t reader = wire_reader(types);
+    uint32_t count = wire_get_array(&reader);
+    type_description_t *description = NULL;
+    for (uint32_t i = 0; i < count && !type_description_parse(&reader, &description); i++) {
+        uint8_t size = (uint8_t)strlen(description->name);
+        wire_append(&runner->types, &size, 1);
+        wire_append(&runner->types, description->name, size);
+        type_description_destroy(&description);
+    }
+}
+
+runner_t *runner_add(router_t *router, const runner_description_t *description)
+{
+    runner_t *runner = memory_allocate_zeroed(1, sizeof *runner);
+    runner->incarnation = description->incarnation;
+    runner->weight = description->weight;
+    copy_name(runner->name, description->name);
+    keep_type_names(runner, description->types);
+    HASH_ADD(by_incarnation, router->runners, incarnation, sizeof runner->incarnation, runner);
+    return runner;
+}
+
+void runner_remove(router_t *router, runner_t *runner)
+{
+    HASH_DELETE(by_incarnation, router->runners, runner);
+}
+
+void runner_destroy(runner_t *runner)
+{
+    wire_writer_destroy(&runner->types);
+    free(runner);
+}
+
+/* ---- connections ---- */
+
+void runner_connect(runner_t *runner, peer_t *peer, uint64_t connection, uint32_t window)
+{
+    if (runner->peer && runner->peer != peer) {
+        runner->peer->retired = true;
+        runner->peer->runner = NULL;
+    }
+    runner->peer = peer;
+    runner->unreachable = false;
+    runner->connection = connection;
+    runner->window = window;
+    peer->retired = false;
+    peer->runner = runner;
+}
+
+void runner_disconnect(runner_t *runner)
+{
+    if (runner->peer) {
+        runner->peer->runner = NULL;
+        runner->peer = NULL;
+    }
+}
+
+void runner_join(runner_t *runner, uint64_t now_ms)
+{
+    if (runner->state != RUNNER_JOINED) {
+        runner_set_state(runner, RUNNER_JOINED);
+    }
+    runner->next_ping_ms = now_ms;
+}
+
+void runner_miss(runner_t *runner, uint64_t until_ms)
+{
+    runner_set_state(runner, RUNNER_MISSING);
+    runner->missing_until_ms = until_ms;
+}
+
+void runner_note_unreachable(runner_t *runner)
+{
+    runner->unreachable = true;
+}
+
+bool runner_ping(router_t *router, runner_t *runner)
+{
+    if (router->now_ms < runner->next_ping_ms) {
+        return false;
+    }
+    map_version_t version = shard_map_version(router->map);
+    message_ping_t ping = {.map_term = version.term, .map_sequence = version.sequence};
+    message_put_ping(peer_writer(router, runner->peer), &ping);
+    runner->next_ping_ms = router->now_ms + router->config.worker_heartbeat_ms;
+    return true;
+}
+
+/* ---- what it owns ---- */
+
+void runner_gain_shard(runner_t *runner)
+{
+    runner->shards++;
+}
+
+void runner_lose_shard(runner_t *runner)
+{
+    runner->shards--;
+}
