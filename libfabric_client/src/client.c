@@ -81,9 +81,9 @@ static fabric_error_t open_link(const char *url, const fabric_client_options_t *
     }
     error = add_contacts(*link, url, options->allow_plaintext, reason);
     if (!error) {
-        error = client_link_start(*link);
+        error = client_link_start(*link, reason);
     }
-    if (!error) {
+    if (!error && options->connect_timeout_ms != FABRIC_CONNECT_LATER) {
         error = client_link_wait_welcome(
             *link, options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS,
             reason);
@@ -133,6 +133,22 @@ fabric_error_t fabric_client_open(const char *url, const fabric_client_options_t
     *client = NULL;
     fabric_error_t error = open_client(url, options ? options : &defaults, client, outcome);
     thread_allow_cancel(cancel);
+    return error;
+}
+
+fabric_error_t fabric_client_wait_ready(fabric_client_t *client, uint32_t timeout_ms,
+                                        fabric_outcome_t *outcome)
+{
+    reason_t reason = {{0}};
+    int cancel = thread_hold_cancel();
+    fabric_error_t error = client_check_process(client, &reason);
+    if (!error) {
+        error = client_link_wait_welcome(client->link, timeout_ms, &reason);
+    }
+    thread_allow_cancel(cancel);
+    if (outcome) {
+        outcome_of_reason(error, &reason, outcome);
+    }
     return error;
 }
 

@@ -49,15 +49,18 @@ fabric_error_t client_link_add_endpoint(client_link_t *link, const char *endpoin
     return session_add_endpoint(link->session, endpoint, &peer);
 }
 
-fabric_error_t client_link_start(client_link_t *link)
+fabric_error_t client_link_start(client_link_t *link, reason_t *reason)
 {
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    link->started = pthread_create(&link->thread, NULL, client_link_run, link) == 0;
+    int failure = pthread_create(&link->thread, NULL, client_link_run, link);
+    link->started = failure == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return link->started ? FABRIC_OK : FABRIC_ERROR_NO_RESOURCES;
+    return link->started
+               ? FABRIC_OK
+               : reason_set(reason, FABRIC_ERROR_NO_RESOURCES, "no thread: %s", strerror(failure));
 }
 
 static void signal_fd(int fd)
@@ -292,7 +295,7 @@ static void publish_welcome(client_link_t *link)
     link->cause = session_cause(link->session, &link->cause_text);
     pthread_cond_broadcast(&link->changed);
     pthread_mutex_unlock(&link->mutex);
-    link->reported = welcome || refusal;
+    link->reported = welcome; /* a refusal may still be taken back */
 }
 
 void client_link_publish(client_link_t *link)

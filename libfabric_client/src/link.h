@@ -31,7 +31,8 @@ FABRIC_MUST_USE fabric_error_t client_link_new(const session_config_t *config, r
                                                client_link_t **link);
 /* Before client_link_start. */
 FABRIC_MUST_USE fabric_error_t client_link_add_endpoint(client_link_t *link, const char *endpoint);
-FABRIC_MUST_USE fabric_error_t client_link_start(client_link_t *link);
+/* NO_RESOURCES. */
+FABRIC_MUST_USE fabric_error_t client_link_start(client_link_t *link, reason_t *reason);
 /* Waits until a broker has welcomed the client or all have refused it for good, at most timeout_ms. On an
  * error `reason` says what each first contact said last. */
 FABRIC_MUST_USE fabric_error_t client_link_wait_welcome(client_link_t *link, uint32_t timeout_ms,

@@ -230,9 +230,9 @@ const char *fake_broker_endpoint(const fake_broker_t *broker)
     return broker->endpoint;
 }
 
-void fake_broker_be_foreign(fake_broker_t *broker)
+void fake_broker_be_foreign(fake_broker_t *broker, bool foreign)
 {
-    atomic_store(&broker->foreign, true);
+    atomic_store(&broker->foreign, foreign);
 }
 
 void fake_broker_kill(fake_broker_t *broker)

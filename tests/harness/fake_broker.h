@@ -19,8 +19,8 @@ typedef struct fake_broker fake_broker_t;
 /* Starts on a port of the system's choice; aborts when it cannot. */
 fake_broker_t *fake_broker_start(void);
 const char *fake_broker_endpoint(const fake_broker_t *broker);
-/* Refuses every hello as a broker of another cluster. To be set before a client connects. */
-void fake_broker_be_foreign(fake_broker_t *broker);
+/* Whether it refuses every hello, as a broker of another cluster. */
+void fake_broker_be_foreign(fake_broker_t *broker, bool foreign);
 /* Closes its socket, as a broker that died. */
 void fake_broker_kill(fake_broker_t *broker);
 /* Binds the same endpoint again, as a new incarnation. */

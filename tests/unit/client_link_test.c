@@ -586,55 +586,6 @@ static void reconnect(void **state)
     assert_int_equal(stats.resent, 1);
 }
 
-/* ---- opening ---- */
-
-static void open_refused(void **state)
-{
-    (void)state;
-    fake_broker_t *broker = fake_broker_start();
-    fabric_client_options_t options = {.connect_timeout_ms = 50};
-    fabric_client_t *client = NULL;
-    fabric_outcome_t outcome;
-    fake_broker_kill(broker);
-    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), &options, &client, &outcome),
-                     FABRIC_ERROR_NOT_CONNECTED);
-    assert_null(client);
-    assert_string_not_equal(outcome.text, "");
-    fake_broker_destroy(&broker);
-}
-
-static void open_foreign_cluster(void **state)
-{
-    (void)state;
-    fake_broker_t *broker = fake_broker_start();
-    fabric_client_t *client = NULL;
-    fabric_outcome_t outcome;
-    fabric_client_options_t options = {.cluster_name = "mine"};
-    uint64_t start_ms = clock_monotonic_ms();
-    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), &options, &client, &outcome),
-                     FABRIC_ERROR_FOREIGN_CLUSTER); /* by the welcome's name */
-    fake_broker_be_foreign(broker);
-    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), NULL, &client, &outcome),
-                     FABRIC_ERROR_FOREIGN_CLUSTER); /* by the broker's refusal */
-    assert_string_equal(outcome.text, "this is cluster other");
-    assert_true(clock_monotonic_ms() - start_ms < 4000); /* at once, not by the timeout */
-    assert_null(client);
-    fake_broker_destroy(&broker);
-}
-
-static void open_arguments(void **state)
-{
-    (void)state;
-    fabric_client_t *client = NULL;
-    fabric_outcome_t outcome;
-    assert_int_equal(fabric_client_open("tcp://10.1.2.3:5700", NULL, &client, &outcome),
-                     FABRIC_ERROR_PLAINTEXT_REFUSED);
-    assert_int_equal(fabric_client_open("http://x", NULL, &client, &outcome),
-                     FABRIC_ERROR_INVALID_ARGUMENT);
-    assert_int_equal(fabric_client_open(NULL, NULL, &client, NULL), FABRIC_ERROR_INVALID_ARGUMENT);
-    fabric_client_close(&client);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -658,9 +609,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(close_with_open_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(close_ends_unsent_calls_as_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(reconnect, setup, teardown),
-        cmocka_unit_test(open_refused),
-        cmocka_unit_test(open_foreign_cluster),
-        cmocka_unit_test(open_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,15 @@
 /** @file
- * Errors: one enumeration for every fallible call of Fabric, on the wire and in the store.
+ * Errors: one enumeration for every function of Fabric that can fail, on the wire and in the store.
  *
- * Convention: a fallible function returns fabric_error_t, FABRIC_OK is 0, the result must be looked
- * at, and output arguments come last and are left as they were on an error. Pointers to what is to be
- * closed, destroyed or freed are the exception: they are NULL on an error, so that closing, destroying
- * or freeing them is right whatever happened. Callers switch on the class, not on single errors, to
- * decide what to do next; see schemas/errors.def for each error's meaning and remedy.
- *
- * Threading: all functions here are pure and may be called from any thread.
+ * Rules:
+ *  1. A function that can fail returns fabric_error_t, and the caller must look at the result.
+ *     FABRIC_OK is 0.
+ *  2. Output arguments come last and keep their values on an error. Pointers to what the caller is
+ *     to close, destroy or free are the exception: they are NULL on an error, so that closing,
+ *     destroying or freeing them is right in every case.
+ *  3. Callers decide by the class of an error (fabric_error_class()), not by the single error.
+ *     schemas/errors.def holds the meaning and the remedy of each error.
+ *  4. All functions here are pure and may be called from any thread.
  */
 #ifndef FABRIC_ERROR_H
 #define FABRIC_ERROR_H
@@ -20,6 +22,8 @@ extern "C" {
 #define FABRIC_MUST_USE __attribute__((warn_unused_result))
 /** Exported from the libraries. */
 #define FABRIC_PUBLIC __attribute__((visibility("default")))
+/** Parameter number `format` is a printf format for the parameters from number `first` on. */
+#define FABRIC_PRINTF(format, first) __attribute__((__format__(__printf__, format, first)))
 
 /** Every error, with the numbers of schemas/errors.def. 0 is success. */
 typedef enum fabric_error {
@@ -42,30 +46,37 @@ typedef enum fabric_error_class {
     FABRIC_CLASS_FATAL     /**< the process cannot go on */
 } fabric_error_class_t;
 
-/** The stable name of an error, such as "MailboxFull"; "OK" for FABRIC_OK; "Error-<n>"-like static
- * text "UnknownError" for a number that does not exist. Static storage. */
-FABRIC_PUBLIC const char *fabric_error_name(fabric_error_t error);
+/** The stable name of an error, such as "MailboxFull"; "OK" for FABRIC_OK, and "UnknownError" for a
+ *  number that is no error. Static storage. */
+FABRIC_PUBLIC
+const char *fabric_error_name(fabric_error_t error);
 
-/** The class of an error; FABRIC_CLASS_FATAL for a number that does not exist. */
-FABRIC_PUBLIC fabric_error_class_t fabric_error_class(fabric_error_t error);
+/** The class of an error; FABRIC_CLASS_FATAL for a number that is no error. */
+FABRIC_PUBLIC
+fabric_error_class_t fabric_error_class(fabric_error_t error);
 
 /** The name of a class in lower case, such as "retry". Static storage. */
-FABRIC_PUBLIC const char *fabric_error_class_name(fabric_error_class_t error_class);
+FABRIC_PUBLIC
+const char *fabric_error_class_name(fabric_error_class_t error_class);
 
 /** One sentence: what the error means. Static storage. */
-FABRIC_PUBLIC const char *fabric_error_meaning(fabric_error_t error);
+FABRIC_PUBLIC
+const char *fabric_error_meaning(fabric_error_t error);
 
 /** One sentence: what to do about it. Static storage. */
-FABRIC_PUBLIC const char *fabric_error_remedy(fabric_error_t error);
+FABRIC_PUBLIC
+const char *fabric_error_remedy(fabric_error_t error);
 
-/** Finds an error by its name, upper and lower case being different. FABRIC_ERROR_NOT_FOUND when
- * there is none. */
-FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_error_from_name(const char *name,
-                                                                    fabric_error_t *error);
+/** Finds an error by its name; upper and lower case differ. FABRIC_ERROR_NOT_FOUND for a name that
+ *  no error has. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_error_from_name(const char *name, fabric_error_t *error);
 
-/** The error with this number (as read from the wire or the store); FABRIC_ERROR_INTERNAL when
- * there is none. */
-FABRIC_PUBLIC fabric_error_t fabric_error_from_number(unsigned long long number);
+/** The error with this number (as read from the wire or the store); FABRIC_ERROR_INTERNAL for a
+ *  number that is no error. */
+FABRIC_PUBLIC
+fabric_error_t fabric_error_from_number(unsigned long long number);
 
 #ifdef __cplusplus
 }

@@ -1,38 +1,57 @@
 /** @file
  * The client: sends messages to entities and brings their replies back.
  *
+ * @code{.c}
+ * #include <fabric/client.h>
+ *
+ * static fabric_error_t add_five(const char *url)
+ * {
  *     fabric_client_t *client;
- *     if (fabric_client_open("fabric://127.0.0.1:5700", NULL, &client, NULL) != FABRIC_OK) { ... }
- *     increment_t request = {.amount = 5};
- *     value_t reply;
- *     fabric_error_t error = fabric_client_ask(client, fabric_entity("Counter", "counter-1"),
- *                                              &counter_increment, &request, &reply, NULL);
+ *     fabric_outcome_t outcome;
+ *     counter_increment_request_t request = {.amount = 5};
+ *     counter_value_t reply;
+ *     fabric_error_t error = fabric_client_open(url, NULL, &client, &outcome);
+ *     if (!error) {
+ *         error = fabric_client_ask(client, fabric_entity("Counter", "counter-1"),
+ *                                   &counter_increment, &request, &reply, &outcome);
+ *     }
+ *     if (error) {
+ *         fprintf(stderr, "%s: %s\n", fabric_error_name(error), outcome.text);
+ *     }
  *     fabric_client_close(&client);
+ *     return error;
+ * }
+ * @endcode
  *
  * Rules of ownership and threading:
  *  1. A client may be used from any number of threads at once. It has one background thread of its
- * own, which does all input and output; it takes no signals and never prints.
+ *     own, which does all input and output and takes no signals. The library prints nothing.
  *  2. Arguments are borrowed for the call only: requests are encoded and copied before a function
- * returns.
+ *     returns.
  *  3. A blocking call returns at the latest at its deadline.
  *  4. A completion callback runs exactly once for each asynchronous call whose start returned
- * FABRIC_OK, and never for one whose start returned an error. It runs only inside
- * fabric_client_process() or fabric_client_close(), on the thread that called it. It may start
- * further calls; it must not call process or close.
- *  5. What a callback is handed is valid until the callback returns.
- *  6. fabric_client_close() ends every open call with FABRIC_ERROR_OUTCOME_UNKNOWN (if it may have
- * been accepted) or FABRIC_ERROR_CLOSED (if certainly not). No other thread may be inside a
- * function of the client then.
+ *     FABRIC_OK, and never for a call whose start returned an error. It runs only inside
+ *     fabric_client_process(), fabric_client_wait() or fabric_client_close(), on the thread that
+ *     called that function. It may start further calls; it must not call process, wait or close.
+ *  5. What a callback is given is valid until the callback returns.
+ *  6. fabric_client_close() ends every open call with FABRIC_ERROR_OUTCOME_UNKNOWN (if the message
+ *     may have been accepted) or FABRIC_ERROR_CLOSED (if it certainly was not). No other thread may
+ *     be inside a function of the client then.
  *  7. Two durable messages to one entity are handled in the order in which they were started on one
- * client, retries and takeovers included. A call that ended with FABRIC_ERROR_OUTCOME_UNKNOWN and is sent again under
- * its key takes its place when it is accepted, if it had not been accepted before: one that was started later may then be
- * handled before it. Volatile messages have no such order: around an outage they may be overtaken by volatile and durable ones.
+ *     client, retries and takeovers included. A call that ended with FABRIC_ERROR_OUTCOME_UNKNOWN
+ *     and is sent again under its key takes its place when it is accepted, if it had not been
+ *     accepted before: a message that was started later may then be handled before it. Volatile
+ *     messages have no such order: around an outage other messages may overtake them.
  *  8. A client belongs to the process that opened it. In a child of fork() calls end at once with
- * FABRIC_ERROR_INVALID_ARGUMENT, fabric_client_process() and fabric_client_wait() return 0, fabric_client_fd()
- * returns -1, and fabric_client_close() sets *client to NULL and does nothing else: the parent's client and its
- * calls go on. The child may open a client of its own.
- *  9. No function of a client is a cancellation point: a thread that is cancelled (pthread_cancel) while it is
- * inside one first returns from it, with the callbacks that it runs, at the latest at the call's deadline.
+ *     FABRIC_ERROR_INVALID_ARGUMENT, fabric_client_process() and fabric_client_wait() return 0,
+ *     fabric_client_fd() returns -1, and fabric_client_close() sets *client to NULL and does
+ *     nothing else: the parent's client and its calls go on. The child may open a client of its own.
+ *  9. No function of a client is a cancellation point: a thread that is cancelled (pthread_cancel)
+ *     while it is inside a function first returns from it, with the callbacks that the function
+ *     runs, at the latest at the call's deadline.
+ *  10. The log callback of the options is called on the client's background thread, one event at a
+ *      time, and never after fabric_client_close() has returned. It must not call functions of the
+ *      client, nor wait: all calls of the client wait with it.
  */
 #ifndef FABRIC_CLIENT_H
 #define FABRIC_CLIENT_H
@@ -45,6 +64,7 @@
 #include <fabric/error.h>
 #include <fabric/log.h>
 #include <fabric/message_type.h>
+#include <fabric/outcome.h>
 #include <fabric/schema.h>
 #include <fabric/version.h>
 
@@ -64,24 +84,9 @@ typedef struct fabric_entity {
 /** The entity with a type and an id given as C strings. */
 static inline fabric_entity_t fabric_entity(const char *type, const char *id)
 {
-    return (fabric_entity_t){fabric_bytes_of(type), fabric_bytes_of(id)};
+    fabric_entity_t entity = {fabric_bytes_of(type), fabric_bytes_of(id)};
+    return entity;
 }
-
-/** The client's own name for one call; the same on every resend, so that a call whose outcome is
- * unknown can be sent again safely. All zero: none. */
-typedef struct fabric_call_key {
-    uint64_t client;   /**< the client's number, random unless given in the options */
-    uint64_t sequence; /**< 1, 2, ... along the client */
-} fabric_call_key_t;
-
-/** How a call ended. */
-typedef struct fabric_outcome {
-    fabric_error_t error;  /**< FABRIC_OK, or why not; switch on fabric_error_class() */
-    uint64_t code;         /**< with FABRIC_ERROR_ENTITY_FAILURE: the entity's own code */
-    uint64_t request_id;   /**< the snowflake of an accepted message, 0 where it is not known */
-    fabric_call_key_t key; /**< the call's key, to send it again when its outcome is unknown */
-    char text[256];        /**< one line for people, may be empty */
-} fabric_outcome_t;
 
 /** One header of a message. */
 typedef struct fabric_header {
@@ -94,132 +99,178 @@ typedef struct fabric_header {
 
 /** Options of a client; zero means the default everywhere. */
 typedef struct fabric_client_options {
-    const char *cluster_name;    /**< refuse other clusters; default: any */
-    const char *name;            /**< shown in status; default: program and process id */
-    uint32_t connect_timeout_ms; /**< for open to find a broker; default 5,000 */
-    uint32_t call_timeout_ms;    /**< default deadline of a call; default 30,000 */
-    uint32_t pending_max;        /**< calls open at once; default and maximum 65,536 */
-    /** Before a waiting call sleeps it yields the processor again and again for so many microseconds: answers come sooner,
-     *  for some processor time. At most one thread of a client does so at a time. Default 2,000; FABRIC_SPIN_NEVER. */
+    const char *cluster_name; /**< refuse other clusters; default: any */
+    const char *name;         /**< shown in status; default: program and process id */
+    /** How long fabric_client_open() waits for a broker; default 5,000. FABRIC_CONNECT_LATER: it
+     *  does not wait. */
+    uint32_t connect_timeout_ms;
+    uint32_t call_timeout_ms; /**< default time limit of a call; default 30,000 */
+    uint32_t pending_max;     /**< calls open at once; default and maximum 65,536 */
+    /** For so many microseconds a waiting call yields the processor again and again before it
+     *  sleeps: answers come sooner, for some processor time. At most one thread of a client does
+     *  so at a time. Default 2,000; FABRIC_SPIN_NEVER: none. */
     uint32_t spin_us;
     uint64_t client_number; /**< to settle calls of a former process; default: random */
-    /** With client_number: above all sequences that it used. A new call under one that the brokers remember as settled ends
-     *  as OUTCOME_UNKNOWN. */
+    /** With client_number: above all sequences that this number has used. A new call under a
+     *  sequence that the brokers remember as settled ends with OUTCOME_UNKNOWN. */
     uint64_t first_sequence;
     bool allow_plaintext; /**< connect to addresses beyond this machine without encryption */
+    /** Is told of each event worth a log line, see rule 10; NULL: nobody is. Of each code at most
+     *  10 events a second are told; the next one says how many were left out. The codes:
+     *  - client.welcomed (info): a broker has taken the client in;
+     *  - client.disconnected (warn): a connection to a broker that had welcomed the client is lost,
+     *    and is made anew; the text says why;
+     *  - client.deferred (warn): a broker refused the client at present; the client tries again;
+     *  - client.refused (error): a broker refused the client and will refuse it again;
+     *  - client.unresolved (warn): the host name of a broker cannot be looked up;
+     *  - client.malformed (warn): a broker sent what the protocol does not allow, and it was
+     *    dropped. */
+    fabric_log_fn *log;
+    void *log_context; /**< given to log */
 } fabric_client_options_t;
 
 /** One call. Zero means the default everywhere but in `entity` and `message`. */
 typedef struct fabric_call {
-    fabric_entity_t entity;               /**< whom it is for */
-    const fabric_message_type_t *message; /**< must stay valid until the call ended */
-    const void
-        *request; /**< struct by message->request; NULL: `payload` is taken as encoded already */
+    fabric_entity_t entity;               /**< whom the message is for */
+    const fabric_message_type_t *message; /**< must stay valid until the call has ended */
+    const void *request;    /**< struct by message->request; NULL: `payload` is sent */
     fabric_bytes_t payload; /**< encoded request, where `request` is NULL */
-    bool tell;    /**< no reply is wanted: ends when accepted (durable) or handed to the entity's
-                     runner */
-    bool handled; /**< with tell, volatile: ends when the handler has run */
-    /** Patience; default: the client's call_timeout_ms. A durable call that is refused as BUSY or MAILBOX_FULL is tried
-     *  again for the first half of it, then it ends so. */
+    /** No reply is wanted: the call ends when the message is accepted (durable) or given to the
+     *  entity's runner (volatile). */
+    bool tell;
+    bool handled; /**< with tell, volatile: the call ends when the handler has run */
+    /** Time limit of the call; default: the client's call_timeout_ms. A durable call that is
+     *  refused as BUSY or MAILBOX_FULL is tried again for the first half of this time, then it ends
+     *  with that error. */
     uint32_t timeout_ms;
-    fabric_call_key_t
-        key; /**< settles a former call: the same contents under the same key; default: a new key */
+    /** Settles a former call: the same contents under the same key. Default: a new key. */
+    fabric_call_key_t key;
     const char *traceparent;        /**< W3C trace context, or NULL */
     const fabric_header_t *headers; /**< up to 64, no two of the same name */
     size_t header_count;            /**< number of headers */
 } fabric_call_t;
 
-/** The end of an asynchronous call. `payload` is the encoded reply: decode it with
- * fabric_schema_decode and the message's reply schema. A volatile reply that does not fit that schema ends the call with
- * MALFORMED_MESSAGE; brokers check durable ones. */
+/** Takes the end of an asynchronous call. `payload` is the encoded reply: decode it with
+ *  fabric_schema_decode() and the message's reply schema. A volatile reply that does not fit that
+ *  schema ends the call with MALFORMED_MESSAGE; brokers check durable ones. */
 typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome,
                                   fabric_bytes_t payload);
 
-/** Opens a client and waits until a broker has welcomed it.
- *  `url`: fabric://h1:5700,h2:5700 or ZeroMQ endpoints separated by commas. Host names are looked up in the background each
- * time a connection is begun anew, and all addresses of a name are tried. `options` may be NULL.
- * `outcome` may be NULL; on an error its text says what went wrong, with the last word of each broker
- * that was named, and *client is NULL, which fabric_client_close() takes. INVALID_ARGUMENT,
- * PLAINTEXT_REFUSED, FOREIGN_CLUSTER, UNSUPPORTED_VERSION, NO_RESOURCES (of the process: descriptors or threads); when no broker has welcomed it in time
- * NOT_CONNECTED, or the error by which one refuses it at present: BUSY (the broker has as many peers as
- * it may, or another process is connected under client_number). */
-FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t
-fabric_client_open(const char *url, const fabric_client_options_t *options,
-                   fabric_client_t **client, fabric_outcome_t *outcome);
+/** Opens a client, and waits until a broker has welcomed it; see <fabric/outcome.h> for the life
+ *  cycle.
+ *
+ *  `url` is fabric://h1:5700,h2:5700, or ZeroMQ endpoints separated by commas. Host names are
+ *  looked up in the background each time a connection is begun anew, and all addresses of a name are
+ *  tried. `options` may be NULL and is borrowed for the call. `outcome` may be NULL. On an error its
+ *  text says what went wrong, with the last word of each broker that was named, and *client is NULL,
+ *  which fabric_client_close() takes.
+ *
+ *  INVALID_ARGUMENT, PLAINTEXT_REFUSED, LIMIT_EXCEEDED (too many brokers are named), NO_RESOURCES
+ *  (the process has no more descriptors or threads), and the errors of
+ *  fabric_client_wait_ready(). */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_open(const char *url, const fabric_client_options_t *options,
+                                  fabric_client_t **client, fabric_outcome_t *outcome);
+
+/** Waits until a broker has welcomed the client since it was opened, or all brokers that were named
+ *  have refused it for good, at most for `timeout_ms`. `outcome` may be NULL.
+ *
+ *  FOREIGN_CLUSTER, UNSUPPORTED_VERSION: refused for good. NOT_CONNECTED: no broker has welcomed it
+ *  in time; or instead the error by which one refuses it at present: BUSY (the broker has as many
+ *  peers as it may have, or another process is connected under client_number). INVALID_ARGUMENT in
+ *  a child of fork(). */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_wait_ready(fabric_client_t *client, uint32_t timeout_ms,
+                                        fabric_outcome_t *outcome);
 
 /** Ends all calls (rule 6), stops the background thread, frees the client and sets *client to NULL.
- * Takes NULL inside. */
-FABRIC_PUBLIC void fabric_client_close(fabric_client_t **client);
+ *  *client may be NULL. */
+FABRIC_PUBLIC
+void fabric_client_close(fabric_client_t **client);
 
 /** Sends a message and waits for its reply, which is decoded into `reply` (a struct by
- * message->reply, or NULL to drop it). `outcome` may be NULL. Returns outcome->error. */
-FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_client_ask(fabric_client_t *client,
-                                                               fabric_entity_t entity,
-                                                               const fabric_message_type_t *message,
-                                                               const void *request, void *reply,
-                                                               fabric_outcome_t *outcome);
+ *  message->reply, or NULL to drop it). `outcome` may be NULL. Returns outcome->error. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_ask(fabric_client_t *client, fabric_entity_t entity,
+                                 const fabric_message_type_t *message, const void *request,
+                                 void *reply, fabric_outcome_t *outcome);
 
-/** Sends a message without a reply: returns when it is accepted (durable) or handed to the entity's
- * runner (volatile). */
-FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_client_tell(
-    fabric_client_t *client, fabric_entity_t entity, const fabric_message_type_t *message,
-    const void *request, fabric_outcome_t *outcome);
+/** Sends a message without a reply: returns when the message is accepted (durable) or given to the
+ *  entity's runner (volatile). */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_tell(fabric_client_t *client, fabric_entity_t entity,
+                                  const fabric_message_type_t *message, const void *request,
+                                  fabric_outcome_t *outcome);
 
-/** The blocking call with all options. `reply` as for ask; `payload`, if not NULL, gets a copy of
- * the encoded reply that is the caller's to free(), and NULL on an error. */
-FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_client_call(fabric_client_t *client,
-                                                                const fabric_call_t *call,
-                                                                void *reply, uint8_t **payload,
-                                                                size_t *payload_size,
-                                                                fabric_outcome_t *outcome);
+/** The blocking call with all options. `reply` as for fabric_client_ask(). `payload`, if not NULL,
+ *  gets a copy of the encoded reply that is the caller's to free(), and NULL on an error. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *call, void *reply,
+                                  uint8_t **payload, size_t *payload_size,
+                                  fabric_outcome_t *outcome);
 
 /** Sends many calls at once and waits for all of them: the broadcast. `replies`, if not NULL, is an
- * array of `count` reply structs of `reply_size` bytes each; `outcomes` an array of `count`.
- * Returns FABRIC_OK when all did, else the first error. */
-FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_client_broadcast(fabric_client_t *client,
-                                                                     const fabric_call_t *calls,
-                                                                     size_t count, void *replies,
-                                                                     size_t reply_size,
-                                                                     fabric_outcome_t *outcomes);
+ *  array of `count` reply structs of `reply_size` bytes each; `outcomes` is an array of `count`.
+ *  Returns FABRIC_OK when all calls ended well, else the first error. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_broadcast(fabric_client_t *client, const fabric_call_t *calls,
+                                       size_t count, void *replies, size_t reply_size,
+                                       fabric_outcome_t *outcomes);
 
-/** Starts a call; `complete` is called when it ends (rule 4). `key`, if not NULL, gets its call
- * key. Never blocks. INVALID_ARGUMENT, MALFORMED_MESSAGE, LIMIT_EXCEEDED, BUSY (pending_max calls
- * are open). */
-FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_client_start(fabric_client_t *client,
-                                                                 const fabric_call_t *call,
-                                                                 fabric_completion_fn *complete,
-                                                                 void *context,
-                                                                 fabric_call_key_t *key);
+/** Starts a call; `complete` is called when it ends (rule 4). `key`, if not NULL, gets the call's
+ *  key. Never blocks.
+ *
+ *  INVALID_ARGUMENT, MALFORMED_MESSAGE, LIMIT_EXCEEDED, BUSY (pending_max calls are open). */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t *call,
+                                   fabric_completion_fn *complete, void *context,
+                                   fabric_call_key_t *key);
 
-/** A file descriptor (an eventfd) that is readable while completions wait: for poll, epoll and
- * other event loops. It stays the client's; do not read from it. */
-FABRIC_PUBLIC int fabric_client_fd(const fabric_client_t *client);
+/** A file descriptor (an eventfd) that is readable while ended calls wait for
+ *  fabric_client_process(): for poll, epoll and other event loops. It stays the client's; do not
+ *  read from it. */
+FABRIC_PUBLIC
+int fabric_client_fd(const fabric_client_t *client);
 
 /** Runs the callbacks of all calls that have ended, and returns how many. Never blocks. */
-FABRIC_PUBLIC size_t fabric_client_process(fabric_client_t *client);
+FABRIC_PUBLIC
+size_t fabric_client_process(fabric_client_t *client);
 
-/** Waits until completions wait or `timeout_ms` is over, then runs their callbacks. Returns how
- * many. */
-FABRIC_PUBLIC size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms);
+/** Waits until calls have ended or `timeout_ms` is over, then runs their callbacks. Returns how
+ *  many. */
+FABRIC_PUBLIC
+size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms);
 
 /** Asks a broker about itself: "status", or "describe" with an entity type as argument. `document`
- * gets msgpack that is the caller's to free(), and NULL on an error. NOT_FOUND for a name or type that does not exist. */
-FABRIC_PUBLIC FABRIC_MUST_USE fabric_error_t fabric_client_query(
-    fabric_client_t *client, const char *name, fabric_bytes_t argument, uint32_t timeout_ms,
-    uint8_t **document, size_t *size, fabric_outcome_t *outcome);
+ *  gets msgpack that is the caller's to free(), and NULL on an error. NOT_FOUND for a name or type
+ *  that does not exist. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_query(fabric_client_t *client, const char *name,
+                                   fabric_bytes_t argument, uint32_t timeout_ms, uint8_t **document,
+                                   size_t *size, fabric_outcome_t *outcome);
 
 /** Numbers about a client since it was opened, for programs that watch themselves. */
 typedef struct fabric_client_stats {
     uint64_t started;     /**< calls started */
     uint64_t completed;   /**< calls ended */
-    uint64_t accepted;    /**< accepted answers and replies to durable calls, each call once */
+    uint64_t accepted;    /**< durable calls that a broker has accepted */
     uint64_t resent;      /**< requests sent a second or later time */
-    uint64_t connections; /**< welcomes received: more than one per broker means reconnects */
-    uint64_t malformed;   /**< frames and messages of brokers dropped, as they could not be read */
-    uint64_t unexpected; /**< messages of brokers dropped that no open call waited for: late ones */
+    uint64_t connections; /**< welcomes received: more than one for each broker means reconnects */
+    uint64_t malformed;   /**< frames and messages of brokers dropped: they could not be read */
+    uint64_t unexpected;  /**< messages of brokers dropped: they came after the call had ended */
 } fabric_client_stats_t;
+
 /** Reads a client's numbers. Any thread. */
-FABRIC_PUBLIC void fabric_client_stats(const fabric_client_t *client, fabric_client_stats_t *stats);
+FABRIC_PUBLIC
+void fabric_client_stats(const fabric_client_t *client, fabric_client_stats_t *stats);
 
 #ifdef __cplusplus
 }

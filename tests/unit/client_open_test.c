@@ -1,0 +1,119 @@
+/* Opening a client, against a fake broker: waiting for a broker or not, and why opening fails. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <poll.h>
+
+#include <fabric/client.h>
+
+#include "core/clock.h"
+#include "tests/harness/fake_broker.h"
+
+#define WAIT_MAX_MS 10000
+
+static void open_refused(void **state)
+{
+    (void)state;
+    fake_broker_t *broker = fake_broker_start();
+    fabric_client_options_t options = {.connect_timeout_ms = 50};
+    fabric_client_t *client = NULL;
+    fabric_outcome_t outcome;
+    fake_broker_kill(broker);
+    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), &options, &client, &outcome),
+                     FABRIC_ERROR_NOT_CONNECTED);
+    assert_null(client);
+    assert_string_not_equal(outcome.text, "");
+    fake_broker_destroy(&broker);
+}
+
+static void open_foreign_cluster(void **state)
+{
+    (void)state;
+    fake_broker_t *broker = fake_broker_start();
+    fabric_client_t *client = NULL;
+    fabric_outcome_t outcome;
+    fabric_client_options_t options = {.cluster_name = "mine"};
+    uint64_t start_ms = clock_monotonic_ms();
+    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), &options, &client, &outcome),
+                     FABRIC_ERROR_FOREIGN_CLUSTER); /* by the welcome's name */
+    fake_broker_be_foreign(broker, true);
+    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), NULL, &client, &outcome),
+                     FABRIC_ERROR_FOREIGN_CLUSTER); /* by the broker's refusal */
+    assert_string_equal(outcome.text, "this is cluster other");
+    assert_true(clock_monotonic_ms() - start_ms < 4000); /* at once, not by the timeout */
+    assert_null(client);
+    fake_broker_destroy(&broker);
+}
+
+static void open_arguments(void **state)
+{
+    (void)state;
+    fabric_client_t *client = NULL;
+    fabric_outcome_t outcome;
+    assert_int_equal(fabric_client_open("tcp://10.1.2.3:5700", NULL, &client, &outcome),
+                     FABRIC_ERROR_PLAINTEXT_REFUSED);
+    assert_int_equal(fabric_client_open("http://x", NULL, &client, &outcome),
+                     FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(fabric_client_open(NULL, NULL, &client, NULL), FABRIC_ERROR_INVALID_ARGUMENT);
+    fabric_client_close(&client);
+}
+
+static void waiting_for_a_broker_is_optional(void **state)
+{
+    (void)state;
+    fake_broker_t *broker = fake_broker_start();
+    fabric_client_t *client = NULL;
+    fabric_outcome_t outcome;
+    fabric_client_options_t options = {.connect_timeout_ms = FABRIC_CONNECT_LATER};
+    fake_broker_kill(broker);
+    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), &options, &client, &outcome),
+                     FABRIC_OK);
+    assert_int_equal(outcome.error, FABRIC_OK);
+    assert_int_equal(fabric_client_wait_ready(client, 20, &outcome), FABRIC_ERROR_NOT_CONNECTED);
+    assert_int_equal(outcome.error, FABRIC_ERROR_NOT_CONNECTED);
+    assert_string_equal(outcome.text, "no broker answered within 20 ms");
+    fake_broker_revive(broker);
+    assert_int_equal(fabric_client_wait_ready(client, WAIT_MAX_MS, NULL), FABRIC_OK);
+    assert_int_equal(fabric_client_wait_ready(client, 0, &outcome), FABRIC_OK);
+    fabric_client_close(&client);
+    fake_broker_destroy(&broker);
+}
+
+/* A broker may change its mind: the client asks it again. */
+static void a_refusal_may_be_taken_back(void **state)
+{
+    (void)state;
+    fake_broker_t *broker = fake_broker_start();
+    fabric_client_t *client = NULL;
+    fabric_outcome_t outcome;
+    fabric_client_options_t options = {.connect_timeout_ms = FABRIC_CONNECT_LATER};
+    fake_broker_be_foreign(broker, true);
+    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), &options, &client, NULL),
+                     FABRIC_OK);
+    assert_int_equal(fabric_client_wait_ready(client, WAIT_MAX_MS, &outcome),
+                     FABRIC_ERROR_FOREIGN_CLUSTER);
+    assert_string_equal(outcome.text, "this is cluster other");
+    fake_broker_be_foreign(broker, false);
+    uint64_t end_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (fabric_client_wait_ready(client, 1, NULL) != FABRIC_OK) {
+        assert_true(clock_monotonic_ms() < end_ms);
+        poll(NULL, 0, 1);
+    }
+    fabric_client_close(&client);
+    fake_broker_destroy(&broker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(open_refused),
+        cmocka_unit_test(open_foreign_cluster),
+        cmocka_unit_test(open_arguments),
+        cmocka_unit_test(waiting_for_a_broker_is_optional),
+        cmocka_unit_test(a_refusal_may_be_taken_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
