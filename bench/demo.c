@@ -113,7 +113,8 @@ static void show_progress(demo_t *demo)
     }
 }
 
-/* Keeps the calls in flight until `count` increments have been sent, and, with `finish`, until all have ended. */
+/* Keeps the calls in flight until `count` increments have been sent, and, with `finish`, until all
+ * have ended. */
 static fabric_error_t pump(demo_t *demo, uint64_t count, bool finish)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + DRAIN_MS;
@@ -140,8 +141,8 @@ static uint64_t durable_open(const demo_t *demo)
     return demo->sent - demo->answered - demo->failed;
 }
 
-/* Sends on until deliveries to the stopped worker stand unanswered, then waits until no other call is open: what it has not
- * answered is then what the broker delivers again, no more and no less. */
+/* Sends on until deliveries to the stopped worker stand unanswered, then waits until no other call
+ * is open: what it has not answered is then what the broker delivers again, no more and no less. */
 static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, uint64_t *outstanding)
 {
     fabric_error_t error = FABRIC_OK;
@@ -193,8 +194,8 @@ static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
     return FABRIC_OK;
 }
 
-/* Waits until the broker has delivered again what the worker had not answered; sends nothing meanwhile, which could be delivered
- * to the dead worker, too. */
+/* Waits until the broker has delivered again what the worker had not answered; sends nothing
+ * meanwhile, which could be delivered to the dead worker, too. */
 static fabric_error_t see_redelivery(demo_t *demo, reason_t *reason)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + DRAIN_MS;

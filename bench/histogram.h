@@ -1,4 +1,5 @@
-/* A histogram of latencies with a bounded relative error, in constant memory and without allocation.
+/* A histogram of latencies with a bounded relative error, in constant memory and without
+ * allocation.
  *
  * Log-linear buckets: values below 256 are counted exactly; above, each doubling is cut into 128
  * buckets of equal width, so that a bucket is at most 1/128 of its values wide. The idea is Gil

@@ -40,8 +40,8 @@ void load_destroy(load_t **load);
 
 /* Starts calls for `duration_us`, then waits for the open ones. The result belongs to the load and
  * lasts until its next run. FABRIC_ERROR_TIMEOUT when calls stay open long after their deadline,
- * FABRIC_ERROR_SHUTTING_DOWN when a signal asked to stop: then calls may still be open, and the load
- * must not be run again. */
+ * FABRIC_ERROR_SHUTTING_DOWN when a signal asked to stop: then calls may still be open, and the
+ * load must not be run again. */
 FABRIC_MUST_USE fabric_error_t load_run(load_t *load, uint64_t duration_us,
                                         const load_result_t **result);
 

@@ -201,8 +201,8 @@ static int print_reply(const cli_options_t *options, const request_t *request,
     return CLI_DONE;
 }
 
-/* The request's id is what logs name a message by, the call key is what --key takes. Under a volatile message's key nothing can be
- * learnt afterwards. */
+/* The request's id is what logs name a message by, the call key is what --key takes. Under a
+ * volatile message's key nothing can be learnt afterwards. */
 static void print_accepted(const cli_options_t *options, const fabric_outcome_t *outcome,
                            bool durable)
 {

@@ -35,9 +35,10 @@ int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_se
 /* The same without a line for people: the outcome tells. */
 fabric_error_t cli_open(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
                         fabric_client_t **client, fabric_outcome_t *outcome);
-/* Goes on from the broker that `*client` knows to the home, where that broker stands by. On CLI_DONE `*client` is connected to the
- * home, `*json` is the home's status document, the caller's, and `standby` the address of the broker that was left,
- * unchanged where none was. Else `*client` may be NULL. */
+/* Goes on from the broker that `*client` knows to the home, where that broker stands by. On
+ * CLI_DONE `*client` is connected to the home, `*json` is the home's status document, the caller's,
+ * and `standby` the address of the broker that was left, unchanged where none was. Else `*client`
+ * may be NULL. */
 enum { CLI_ENDPOINT_SIZE = 300 };
 int cli_follow(const cli_options_t *options, fabric_client_t **client, char **json,
                char standby[CLI_ENDPOINT_SIZE]);

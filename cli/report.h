@@ -24,8 +24,8 @@ enum cli_exit {
 int cli_exit_code(fabric_error_t error);
 
 /* Writes "fabricctl: <what> (<ErrorName>): <remedy>" without a newline into `line`. Line ends and
- * tabs become spaces and other control bytes escapes, so that it stays one line. `what` NULL or empty: the error's meaning; `remedy` NULL:
- * the error's own. Truncates. */
+ * tabs become spaces and other control bytes escapes, so that it stays one line. `what` NULL or
+ * empty: the error's meaning; `remedy` NULL: the error's own. Truncates. */
 void cli_error_line(fabric_error_t error, const char *what, const char *remedy, char *line,
                     size_t line_size);
 

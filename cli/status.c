@@ -1,5 +1,5 @@
-/* fabricctl status: brokers, runners, types and shards as the home knows them. A broker that stands by names the home, which is
- * asked then. */
+/* fabricctl status: brokers, runners, types and shards as the home knows them. A broker that stands
+ * by names the home, which is asked then. */
 #include "cli/commands.h"
 
 #include <stdlib.h>

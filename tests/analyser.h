@@ -1,7 +1,8 @@
 /* Included before every source that clang-tidy looks at: see tests/analyse.
  *
- * Its analyser loses track of what uthash and utlist link, and takes a removal for a use of freed memory or of
- * a null pointer. Here a removal says what it means to the one who asked for it, and no more. */
+ * Its analyser loses track of what uthash and utlist link, and takes a removal for a use of freed
+ * memory or of a null pointer. Here a removal says what it means to the one who asked for it, and
+ * no more. */
 #include <uthash.h>
 #include <utlist.h>
 

@@ -1,5 +1,5 @@
-/* An asynchronous client of the Counter entity: starts many increments without waiting for each, and handles their replies in an
- * event loop of its own, as they come.
+/* An asynchronous client of the Counter entity: starts many increments without waiting for each,
+ * and handles their replies in an event loop of its own, as they come.
  *
  *     counter_async_client [URL]
  */
@@ -14,7 +14,8 @@
 #define CALLS    1000
 #define COUNTERS 10
 
-/* What the callbacks add up. They run on the thread that calls fabric_client_process, so that they need no lock. */
+/* What the callbacks add up. They run on the thread that calls fabric_client_process, so that they
+ * need no lock. */
 typedef struct totals {
     unsigned ended;
     unsigned failed;

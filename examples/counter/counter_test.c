@@ -1,4 +1,5 @@
-/* A test of the Counter entity, alone and without a cluster: linked with the entity's own object file and libfabric_worker. */
+/* A test of the Counter entity, alone and without a cluster: linked with the entity's own object
+ * file and libfabric_worker. */
 #include <fabric/worker.h>
 
 #include <inttypes.h>

@@ -1,4 +1,5 @@
-/* The checker: see checker.h. Here: the report, and what callers were told against what is stored. */
+/* The checker: see checker.h. Here: the report, and what callers were told against what is
+ * stored. */
 #include "tests/checker/checker_state.h"
 
 #include <stdarg.h>

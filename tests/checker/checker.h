@@ -1,13 +1,14 @@
-/* The checker: decides from the histories of all processes and what is in the tables whether a cluster
- * kept its promises, whatever was done to it meanwhile. Pure, and linear but for one sort by time.
+/* The checker: decides from the histories of all processes and what is in the tables whether a
+ * cluster kept its promises, whatever was done to it meanwhile. Pure, and linear but for one sort
+ * by time.
  *
- * "Counted" is the execution (run of a handler) that the stored reply of a message names; a tell's reply
- * names none, so there it is the only execution that ended, or the one that a later counted
+ * "Counted" is the execution (run of a handler) that the stored reply of a message names; a tell's
+ * reply names none, so there it is the only execution that ended, or the one that a later counted
  * execution builds upon.
  *
- * The method is Jepsen's (K. Kingsbury): record what each client was told and what the system did, and
- * look for what no correct run could have left; here identifiers in every message and reply make each
- * question one of looking up instead of searching.
+ * The method is Jepsen's (K. Kingsbury): record what each client was told and what the system did,
+ * and look for what no correct run could have left; here identifiers in every message and reply
+ * make each question one of looking up instead of searching.
  *
  * Threading: none of its own.
  */

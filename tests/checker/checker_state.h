@@ -97,7 +97,8 @@ void checker_say(checker_t *checker, checker_kind_t kind, const char *format, ..
 /* checker_index.c: puts the input in order, and says what is invented, doubled or handled twice. */
 void checker_index(checker_t *checker);
 void checker_index_free(checker_t *checker);
-/* checker_runs.c: which executions count, what they built upon, in which order and under which tokens. */
+/* checker_runs.c: which executions count, what they built upon, in which order and under which
+ * tokens. */
 void checker_check_runs(checker_t *checker);
 
 #endif

@@ -1,6 +1,6 @@
-/* Stories for the checker's unit tests: histories and tables made up by hand, one event after another. One
- * client, one entity, and workers that hold the entity in memory one after another (or at once, where
- * a story is about that).
+/* Stories for the checker's unit tests: histories and tables made up by hand, one event after
+ * another. One client, one entity, and workers that hold the entity in memory one after another (or
+ * at once, where a story is about that).
  *
  * Threading: the test's thread.
  */
@@ -81,7 +81,8 @@ const history_record_t *story_echo(story_t *s, unsigned worker, uint64_t number)
 /* Runs the checker. */
 void story_decide(story_t *s);
 
-/* Runs it and fails the test unless it finds nothing; or so many violations of this kind, and no others. */
+/* Runs it and fails the test unless it finds nothing; or so many violations of this kind, and no
+ * others. */
 void story_expect_clean(story_t *s);
 void story_expect(story_t *s, checker_kind_t kind, uint64_t count);
 

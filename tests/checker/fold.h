@@ -1,5 +1,6 @@
-/* The messages of the entity type Fold, the workload's: each names its call (client, number), folds it into
- * a hash chain in the entity's memory, and answers which run of a handler it was, and where in the chain.
+/* The messages of the entity type Fold, the workload's: each names its call (client, number), folds
+ * it into a hash chain in the entity's memory, and answers which run of a handler it was, and where
+ * in the chain.
  *
  * A new activation begins an empty chain. Handlers append to the history in $PROBE_FOLDER and take
  * $PROBE_WORK_US each (probe.h).

@@ -1,12 +1,12 @@
 /* The history of a fault test: what each process saw, in a file of its own in the testbed's folder.
  *
- * A record is appended by one write(), so it survives a SIGKILL of its process; a record that was torn
- * by one (the last of its file) is left out when reading. Times are CLOCK_MONOTONIC of the one machine
- * that all processes of a test run on, so records of different processes compare.
+ * A record is appended by one write(), so it survives a SIGKILL of its process; a record that was
+ * torn by one (the last of its file) is left out when reading. Times are CLOCK_MONOTONIC of the one
+ * machine that all processes of a test run on, so records of different processes compare.
  *
- * Who writes: the workload's clients (invoked, then one outcome for each sending) and the handlers of the
- * entity type Fold (start, end). What a record means is in its kind; fields that its kind does not
- * name are 0.
+ * Who writes: the workload's clients (invoked, then one outcome for each sending) and the handlers
+ * of the entity type Fold (start, end). What a record means is in its kind; fields that its kind
+ * does not name are 0.
  *
  * Threading: history_append() from any thread; a file is opened once for each history_t.
  */
@@ -60,7 +60,8 @@ typedef struct history_record {
 uint64_t history_process(void);
 /* Monotonic microseconds. */
 uint64_t history_now_us(void);
-/* Appends to this process's file in `folder`; sets at_us. A folder that is not there takes nothing. */
+/* Appends to this process's file in `folder`; sets at_us. A folder that is not there takes
+ * nothing. */
 void history_append(const char *folder, history_record_t *record);
 
 typedef struct history {

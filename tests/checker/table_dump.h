@@ -1,5 +1,5 @@
-/* What a cluster left in its tables, as the checker wants it; read by SQL of its own, not through the
- * stores that are under test.
+/* What a cluster left in its tables, as the checker wants it; read by SQL of its own, not through
+ * the stores that are under test.
  *
  * Threading: the test's thread.
  */

@@ -396,8 +396,8 @@ static const char unanswered[] = "SELECT COUNT(*) FROM mailbox m LEFT JOIN reply
                                  "r.request_id = m.request_id AND r.sequence = 0 "
                                  "WHERE r.request_id IS NULL";
 
-/* Until each message has its final reply. A broker tells only of its own shards, so where there may be
- * several the store is asked. */
+/* Until each message has its final reply. A broker tells only of its own shards, so where there may
+ * be several the store is asked. */
 static void wait_drained(workload_t *load)
 {
     reason_t reason = {{0}};

@@ -1,6 +1,6 @@
-/* Load for fault tests, and its verdict: several clients that send durable asks and tells and volatile
- * echoes to many entities of the type Fold, write down what became of each, send again under its call
- * key what is unknown, and have the checker decide afterwards.
+/* Load for fault tests, and its verdict: several clients that send durable asks and tells and
+ * volatile echoes to many entities of the type Fold, write down what became of each, send again
+ * under its call key what is unknown, and have the checker decide afterwards.
  *
  *     workload_t *load = workload_start(bed, NULL);
  *     workload_run(load, 500);
@@ -64,11 +64,11 @@ bool workload_run_until(workload_t *load, bool (*done)(void *context), void *con
 workload_counts_t workload_counts(const workload_t *load);
 /* From now on the gap is measured. */
 void workload_mark(workload_t *load);
-/* The longest time since the mark in which no durable ask got its reply, up to now; only calls of the
- * load bring it forward, so the load must be running. */
+/* The longest time since the mark in which no durable ask got its reply, up to now; only calls of
+ * the load bring it forward, so the load must be running. */
 uint32_t workload_gap_ms(const workload_t *load);
-/* Starts no more, sends unknown calls again until all are settled, waits until nothing is pending, stops
- * the processes, and fails the test with what the checker found. Frees the load. */
+/* Starts no more, sends unknown calls again until all are settled, waits until nothing is pending,
+ * stops the processes, and fails the test with what the checker found. Frees the load. */
 void workload_end_and_check(workload_t **load);
 
 #endif

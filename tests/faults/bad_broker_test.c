@@ -1,5 +1,5 @@
-/* A broker that sends junk: the real client library and the real worker drop it, stay bounded, and go on with a broker that is
- * sound.
+/* A broker that sends junk: the real client library and the real worker drop it, stay bounded, and
+ * go on with a broker that is sound.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -132,7 +132,8 @@ static void wait_until_served(unsigned connections)
 
 static void join_a_junk_broker(testbed_t *bed, bool parts_only)
 {
-    /* among the junk is a good welcome to another cluster: who may not go there has to know the name of his own */
+    /* among the junk is a good welcome to another cluster: who may not go there has to know the
+     * name of his own */
     static const char *const arguments[] = {"--cluster-name", "fabric", NULL};
     bed->worker_arguments = arguments;
     testbed_start(bed, 1);

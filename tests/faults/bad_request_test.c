@@ -1,5 +1,6 @@
-/* Requests and results that break a rule: each gets its typed error, reaches no SQL unless it may, and leaves its neighbours alone.
- * Ids are bytes: those that look alike to people or to collations stay apart.
+/* Requests and results that break a rule: each gets its typed error, reaches no SQL unless it may,
+ * and leaves its neighbours alone. Ids are bytes: those that look alike to people or to collations
+ * stay apart.
  */
 #include <stdio.h>
 #include <stdlib.h>

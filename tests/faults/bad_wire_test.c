@@ -1,5 +1,5 @@
-/* Peers that send what they must not, at every stage of a connection: each is refused or dropped, and
- * nobody else notices. See RELIABILITY in docs/, bad input. */
+/* Peers that send what they must not, at every stage of a connection: each is refused or dropped,
+ * and nobody else notices. See RELIABILITY in docs/, bad input. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +107,8 @@ static void send_and_leave(const char *endpoint, const void *bytes, size_t size)
     raw_peer_destroy(&peer);
 }
 
-/* From 4.3.5 on libzmq gives a peer that seems to speak ZMTP 1 or 2, as junk does, all the time it wants. */
+/* From 4.3.5 on libzmq gives a peer that seems to speak ZMTP 1 or 2, as junk does, all the time it
+ * wants. */
 static bool old_protocols_time_out(void)
 {
     int major;
@@ -200,7 +201,8 @@ static void wrong_socket_types(void **state)
     end();
 }
 
-/* libzmq numbers its peers, and aborts where one has chosen the number of the next: the first must not be known. */
+/* libzmq numbers its peers, and aborts where one has chosen the number of the next: the first must
+ * not be known. */
 static void routing_ids_of_libzmqs_own_kind(void **state)
 {
     enum { GUESSES = 64, UNSEEDED = 0x6b8b4567 };
@@ -380,7 +382,8 @@ static void vectors_over_the_wire(void **state)
     send_vectors(&client);
     raw_fabric_t worker = raw_worker(bed->cluster.url, 401);
     send_vectors(&worker);
-    /* vectors hold hellos and byes: whoever they made of the peers, a hello makes them clients again */
+    /* vectors hold hellos and byes: whoever they made of the peers, a hello makes them clients
+     * again */
     raw_fabric_t again = raw_client(bed->cluster.url, 402);
     assert_true(raw_ping(&again));
     uint64_t deadline_ms = clock_monotonic_ms() + CLOSE_MS;

@@ -1,8 +1,8 @@
 /* Somebody sets a clock: that of the broker, the worker, the client or the database's server, each
  * alone, by an hour and by a day, forwards and backwards, and it runs ten times as fast, all under
  * load. Leases, deadlines and owners go by monotonic clocks and must not notice; ids go by the
- * database's clock when a broker starts, and must grow along a shard all the same. Only the stamps of
- * log lines follow.
+ * database's clock when a broker starts, and must grow along a shard all the same. Only the stamps
+ * of log lines follow.
  *
  * The client is this process. To be under a clock of its own it runs itself again, with libfaketime
  * loaded. What it starts has clocks of its own: brokers and workers by the testbed, the database's

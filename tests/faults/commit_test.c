@@ -1,5 +1,5 @@
-/* Commits whose answer or request is lost, connections that break in the middle of a batch, locks that
- * others hold, and a slow database: whatever the broker cannot see, it settles. */
+/* Commits whose answer or request is lost, connections that break in the middle of a batch, locks
+ * that others hold, and a slow database: whatever the broker cannot see, it settles. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +53,8 @@ static void lose_batch(outage_t *outage, proxy_commit_t what, proxy_ending_t how
         proxy_lose_commits(outage->proxy, what, 1, how);
         assert_true(workload_run_until(outage->load, is_lost, &loss, WAIT_MAX_MS));
     } while (!workload_run_until(outage->load, lane_noticed, &loss, LONG_MS));
-    /* The server does not know that the connection is of no use, and keeps the locks of a transaction that
-     * it saw no end of for two seconds. */
+    /* The server does not know that the connection is of no use, and keeps the locks of a
+     * transaction that it saw no end of for two seconds. */
     bool kept = what == PROXY_LOSE_COMMIT && how == PROXY_STALL;
     outage_recover_within(outage, OUTAGE_RECOVERY_MS + (kept ? KEPT_MS : 0));
     outage_run(outage, BETWEEN_MS);
@@ -110,8 +110,8 @@ static void reset_in_batch(void **state)
     outage_end(&outage);
 }
 
-/* The way to the database is gone in one direction or both, in the middle of a packet, without a word:
- * only the deadlines of calls show it. */
+/* The way to the database is gone in one direction or both, in the middle of a packet, without a
+ * word: only the deadlines of calls show it. */
 static void stalled_in_batch(void **state)
 {
     static const proxy_direction_t directions[] = {PROXY_TO_CLIENT, PROXY_TO_SERVER, PROXY_BOTH};
@@ -207,8 +207,8 @@ static bool somebody_waits(void *context)
     return query_number(context, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'") > 0;
 }
 
-/* One deadlock, of which the broker's batch is the victim: the other has more to undo. The other has the
- * end of the mailbox and wants the writer's row, the batch the other way round. */
+/* One deadlock, of which the broker's batch is the victim: the other has more to undo. The other
+ * has the end of the mailbox and wants the writer's row, the batch the other way round. */
 static void cause_deadlock(outage_t *outage, MYSQL *other, MYSQL *observer)
 {
     outage_execute(other, "BEGIN");
@@ -249,8 +249,8 @@ static void deadlocked(void **state)
 
 /* ---- slowness ---- */
 
-/* Each answer of the database takes half a second: the door is shut once as much waits as may, callers
- * are told, and nobody is taken for dead. */
+/* Each answer of the database takes half a second: the door is shut once as much waits as may,
+ * callers are told, and nobody is taken for dead. */
 static void slow(void **state)
 {
     static const char *const arguments[] = {"--lease-ms", "3000", "--pending-max", "40", NULL};

@@ -1,11 +1,11 @@
-/* Processes of a test build die at each of their crash points: what was accepted is handled once and in
- * order, every call ends, and service resumes as soon as the process is started again.
+/* Processes of a test build die at each of their crash points: what was accepted is handled once
+ * and in order, every call ends, and service resumes as soon as the process is started again.
  *
- * The points are those that the programs print, so a new one is tested by being there. In one cluster's
- * life one process dies again and again, each time at another point, and is started without one in
- * between. What it takes to reach a point is not written down anywhere: one thing after another happens
- * to the cluster (the rungs of a ladder) until the process dies, and a point that none of them reaches
- * fails the test.
+ * The points are those that the programs print, so a new one is tested by being there. In one
+ * cluster's life one process dies again and again, each time at another point, and is started
+ * without one in between. What it takes to reach a point is not written down anywhere: one thing
+ * after another happens to the cluster (the rungs of a ladder) until the process dies, and a point
+ * that none of them reaches fails the test.
  */
 #include <limits.h>
 #include <signal.h>
@@ -435,8 +435,8 @@ static void leader_is_killed(trial_t *trial)
     run_until(trial, has_served);
 }
 
-/* The standby dies while it takes over from a leader that is dead: whoever comes next takes over from
- * both. */
+/* The standby dies while it takes over from a leader that is dead: whoever comes next takes over
+ * from both. */
 static void successor_dies_at(trial_t *trial, const char *name)
 {
     static rung_t *const ladder[] = {standby_waits, leader_is_killed, NULL};

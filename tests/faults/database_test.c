@@ -61,8 +61,8 @@ static void freeze(outage_t *outage, uint32_t ms)
     outage_run(outage, BETWEEN_MS);
 }
 
-/* Calls to it are still waited for: nobody notices but by the wait. How long that is depends on how soon the test
- * sees that nothing goes on. */
+/* Calls to it are still waited for: nobody notices but by the wait. How long that is depends on how
+ * soon the test sees that nothing goes on. */
 static void frozen_briefly(void **state)
 {
     char lease_ms[24];
@@ -161,8 +161,8 @@ static bool kill_connection(MYSQL *administrator, unsigned long id)
     return mysql_query(administrator, statement) == 0;
 }
 
-/* Somebody takes a right away while the broker runs. What a connection may do with a whole database is
- * settled when it begins, so the old ones have to go. */
+/* Somebody takes a right away while the broker runs. What a connection may do with a whole database
+ * is settled when it begins, so the old ones have to go. */
 static void insert_revoked(void **state)
 {
     outage_t *outage = outage_start(*state, NULL);
@@ -229,8 +229,8 @@ static void fill_up(const outage_t *outage)
     fail_msg("the server takes %d connections", CONNECTIONS_MAX);
 }
 
-/* The broker's connections are killed, and others are faster to take their places. One that is logging in is in no list, so
- * only that all places are ours says that the broker has none. */
+/* The broker's connections are killed, and others are faster to take their places. One that is
+ * logging in is in no list, so only that all places are ours says that the broker has none. */
 static void crowd_out(outage_t *outage, MYSQL *administrator)
 {
     unsigned long ids[CONNECTIONS_MAX];
@@ -305,8 +305,8 @@ static void expect_loud_end(outage_t *outage)
     assert_int_equal(outage_log_lines(outage, "fabric-broker: ", "has forgotten commits"), 1);
 }
 
-/* Somebody restores yesterday's copy of the data: what was acknowledged since is gone, and a broker that
- * went on would never say so. */
+/* Somebody restores yesterday's copy of the data: what was acknowledged since is gone, and a broker
+ * that went on would never say so. */
 static void commits_forgotten(void **state)
 {
     outage_t *outage = outage_start(*state, NULL);

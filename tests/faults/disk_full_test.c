@@ -1,9 +1,10 @@
-/* The database's disk is full under load: nothing is accepted that is not stored, no process dies or grows, and once there is
- * room again service resumes by itself with nothing lost.
+/* The database's disk is full under load: nothing is accepted that is not stored, no process dies
+ * or grows, and once there is room again service resumes by itself with nothing lost.
  *
- * The database lies on a small file system of this program's own: an ext4 in an unlinked file, mounted in a mount namespace
- * that nobody else sees. So it ends with the last process of the test, however that ends. A server that gives up on a full
- * disk is started again once there is room, as whatever watches over it would. */
+ * The database lies on a small file system of this program's own: an ext4 in an unlinked file,
+ * mounted in a mount namespace that nobody else sees. So it ends with the last process of the test,
+ * however that ends. A server that gives up on a full disk is started again once there is room, as
+ * whatever watches over it would. */
 #include "tests/checker/workload.h"
 
 #include <errno.h>
@@ -265,7 +266,8 @@ int main(void)
         snprintf(disk.missing, sizeof disk.missing, "no server starts on the small file system");
     }
     failed += run_one(TESTBED_MYSQL, "disk_full_mysql");
-    /* A server that cannot write its binary log says nothing, and looks again once a minute: too long for every day. */
+    /* A server that cannot write its binary log says nothing, and looks again once a minute: too
+     * long for every day. */
     if (getenv("FABRIC_FAULT_REPEAT")) {
         process_stop(&disk.server, START_MS);
         disk.option = "--log-bin=log";

@@ -1,5 +1,5 @@
-/* Too much of what is allowed: connections, hellos, questions, unread answers, calls. The broker's memory and descriptors stay
- * bounded, and a client that behaves goes on.
+/* Too much of what is allowed: connections, hellos, questions, unread answers, calls. The broker's
+ * memory and descriptors stay bounded, and a client that behaves goes on.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Processes that stand still for longer than the lease and then go on as if nothing had happened: others
- * take their place in time, and what they still do counts for nothing. */
+/* Processes that stand still for longer than the lease and then go on as if nothing had happened:
+ * others take their place in time, and what they still do counts for nothing. */
 #include <signal.h>
 #include <stdio.h>
 
@@ -78,8 +78,8 @@ static bool is_of(const history_record_t *record, const process_t *process)
     return (record->execution.process & 0xffffff) == (uint64_t)process->pid;
 }
 
-/* From the last sign of life to the first handler, elsewhere, of an entity that the frozen worker ran last; 0:
- * there was none. */
+/* From the last sign of life to the first handler, elsewhere, of an entity that the frozen worker
+ * ran last; 0: there was none. */
 static uint64_t takeover_us(testbed_t *bed, const process_t *frozen, uint64_t frozen_us)
 {
     bool was_its[ENTITIES_MAX + 1] = {false};
@@ -101,8 +101,8 @@ static uint64_t takeover_us(testbed_t *bed, const process_t *frozen, uint64_t fr
     return taken_us;
 }
 
-/* A worker that finds its lease over says nothing of what it did under it, so the late results are some that
- * had left it: they are held back on the way, from just before the freeze to the thaw. */
+/* A worker that finds its lease over says nothing of what it did under it, so the late results are
+ * some that had left it: they are held back on the way, from just before the freeze to the thaw. */
 static void freeze_worker(testbed_t *bed, workload_t *load, process_t *worker, proxy_t *way)
 {
     watch_t watch = {.bed = bed, .process = worker};
@@ -162,9 +162,10 @@ static void frozen_worker(void **state)
     proxy_stop(&ways[1]);
 }
 
-/* A handler that outlives the grace of a hand-over: its entity goes on elsewhere under the next token, and the
- * result that its worker, which is well and a member, sends in the end is refused: what it ran counts for nothing.
- * The load goes on, so that an execution that counted all the same would be built upon, or overlap. */
+/* A handler that outlives the grace of a hand-over: its entity goes on elsewhere under the next
+ * token, and the result that its worker, which is well and a member, sends in the end is refused:
+ * what it ran counts for nothing. The load goes on, so that an execution that counted all the same
+ * would be built upon, or overlap. */
 static void overdue_handler(void **state)
 {
     static const char *const grace[] = {"--release-grace-ms", "10", NULL};
@@ -214,8 +215,8 @@ typedef struct side {
     const char *log;
 } side_t;
 
-/* Freezes the home, and sees the other take over and the thawed one stand by. Returns how many of its
- * commits were fenced. */
+/* Freezes the home, and sees the other take over and the thawed one stand by. Returns how many of
+ * its commits were fenced. */
 static unsigned freeze_home(testbed_t *bed, workload_t *load, const side_t *home,
                             const side_t *other)
 {

@@ -1,5 +1,6 @@
-/* Sockets that take nothing for a while: under many large volatile calls the broker stops, or a client does not read. What
- * cannot be sent waits where it is, in the client, the broker or the worker; each call is answered, and rightly.
+/* Sockets that take nothing for a while: under many large volatile calls the broker stops, or a
+ * client does not read. What cannot be sent waits where it is, in the client, the broker or the
+ * worker; each call is answered, and rightly.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,8 +158,8 @@ static void the_broker_stops_under_a_worker(void **state)
     end();
 }
 
-/* What the broker answers piles up: more than libzmq and the kernel hold, and less than the 64 MiB beyond which the broker drops a
- * peer that does not read. */
+/* What the broker answers piles up: more than libzmq and the kernel hold, and less than the 64 MiB
+ * beyond which the broker drops a peer that does not read. */
 static void a_client_does_not_read(void **state)
 {
     begin(state, PADDING_BYTES_MIN, 2400);

@@ -1,4 +1,5 @@
-/* Processes that die at once under load, again and again: the checker's verdict on what they leave. */
+/* Processes that die at once under load, again and again: the checker's verdict on what they
+ * leave. */
 #include <stdio.h>
 
 #include "core/clock.h"
@@ -26,7 +27,8 @@ static bool replies_again(void *context)
     return workload_counts(watch->load).replied >= watch->replied + REPLIES_WANTED;
 }
 
-/* The load goes on until replies come that did not wait on the way. Tells how long there was none. */
+/* The load goes on until replies come that did not wait on the way. Tells how long there was
+ * none. */
 static void run_on(testbed_t *bed, workload_t *load, const char *what)
 {
     watch_t watch = {.bed = bed, .load = load, .replied = workload_counts(load).replied};

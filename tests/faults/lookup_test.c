@@ -1,4 +1,5 @@
-/* Looking up an old call by its key reads the whole mailbox. Whatever holds that up holds up nobody else. */
+/* Looking up an old call by its key reads the whole mailbox. Whatever holds that up holds up nobody
+ * else. */
 #include <stdio.h>
 #include <string.h>
 
@@ -54,7 +55,8 @@ static void expect_echo(fabric_client_t *client, const char *id, fabric_call_key
     *key = outcome.key;
 }
 
-/* A call that its home has forgotten: a later one of the same client has said that it is settled. */
+/* A call that its home has forgotten: a later one of the same client has said that it is
+ * settled. */
 static fabric_call_key_t leave_call(testbed_t *bed)
 {
     fabric_call_key_t key;

@@ -1,6 +1,7 @@
-/* A worker dies with thousands of messages in flight, to thousands of entities: how long until they run
- * elsewhere. Each of them gets a row of `attempt` before it is delivered again. The survivor has nothing else to
- * do: what is in flight to it already comes before what it takes over, as far as its executors need for that.
+/* A worker dies with thousands of messages in flight, to thousands of entities: how long until they
+ * run elsewhere. Each of them gets a row of `attempt` before it is delivered again. The survivor
+ * has nothing else to do: what is in flight to it already comes before what it takes over, as far
+ * as its executors need for that.
  *
  * FABRIC_FAULT_REPEAT: how many workers are killed. */
 #include <stdio.h>

@@ -1,5 +1,6 @@
-/* Host names whose name server falls silent, whose addresses change, and that have addresses of both kinds: a contact whose
- * name is not resolved harms no other one, and neither deadlines nor the end of a process wait for it.
+/* Host names whose name server falls silent, whose addresses change, and that have addresses of
+ * both kinds: a contact whose name is not resolved harms no other one, and neither deadlines nor
+ * the end of a process wait for it.
  */
 #include <dlfcn.h>
 #include <signal.h>

@@ -1,8 +1,9 @@
-/* Connections that are cut, stalled, one-way or spoilt, between clients and the broker and between a worker and the broker: found
- * by application heartbeats; calls end within their deadlines; nothing durable is lost or doubled; all heals by itself.
+/* Connections that are cut, stalled, one-way or spoilt, between clients and the broker and between
+ * a worker and the broker: found by application heartbeats; calls end within their deadlines;
+ * nothing durable is lost or doubled; all heals by itself.
  *
- * The broker tells everyone the address of the clients' proxy, so that nobody finds a way around it; one of the two workers has a
- * proxy of its own, the other one is connected directly.
+ * The broker tells everyone the address of the clients' proxy, so that nobody finds a way around
+ * it; one of the two workers has a proxy of its own, the other one is connected directly.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -280,7 +281,8 @@ static bool call_soon(fabric_client_t *client, uint64_t deadline_ms)
     return true;
 }
 
-/* What was changed may have been believed (see docs/guarantees.md): so no checker here, but everyone goes on, and by himself. */
+/* What was changed may have been believed (see docs/guarantees.md): so no checker here, but
+ * everyone goes on, and by himself. */
 static void spoilt_bytes(void **state)
 {
     begin(state, false);

@@ -1,11 +1,11 @@
-/* More is asked than can be done: three times the capacity, one entity that everybody wants, a worker
- * that is slow beside one that is not, a client that does not collect what has ended. Everything stays
- * bounded, what is refused is told so by a typed error, what is accepted is done, and nobody else waits
- * for it.
+/* More is asked than can be done: three times the capacity, one entity that everybody wants, a
+ * worker that is slow beside one that is not, a client that does not collect what has ended.
+ * Everything stays bounded, what is refused is told so by a typed error, what is accepted is done,
+ * and nobody else waits for it.
  *
- * Handlers sleep, so the capacity is that of the executors. They sleep the longer the slower the machine is, so that it
- * can bear three times the capacity, and each bound on a time is stretched likewise.
- * FABRIC_FAULT_REPEAT: how many seconds the overload lasts. */
+ * Handlers sleep, so the capacity is that of the executors. They sleep the longer the slower the
+ * machine is, so that it can bear three times the capacity, and each bound on a time is stretched
+ * likewise. FABRIC_FAULT_REPEAT: how many seconds the overload lasts. */
 #include "tests/harness/testbed.h"
 
 #include <stdio.h>
@@ -265,7 +265,8 @@ static void check_bounds(const loop_t *loop, double capacity, double goodput)
 
 static void overload(testbed_t *bed, const fabric_message_type_t *message)
 {
-    /* No entity may have so much of what may be pending that executors of others have nothing to do. */
+    /* No entity may have so much of what may be pending that executors of others have nothing to
+     * do. */
     static const char *const brokers[] = {
         "--pending-max", "500", "--entity-pending-max", "10", "--memory-bytes-max",
         "1048576",       NULL};

@@ -1,10 +1,12 @@
-/* A broker and a worker in network namespaces of their own, between which packets are dropped in one
- * direction, the other, or both: no end of a connection is told of it, not even by the kernel. The worker
- * is replaced after its lease; when packets pass again, all heals by itself; nothing is lost or doubled.
+/* A broker and a worker in network namespaces of their own, between which packets are dropped in
+ * one direction, the other, or both: no end of a connection is told of it, not even by the kernel.
+ * The worker is replaced after its lease; when packets pass again, all heals by itself; nothing is
+ * lost or doubled.
  *
- * The test's program moves into a namespace of its own, with the broker, the clients and the second worker
- * on its loopback. The first worker's namespace has no loopback: its 127.0.0.1 is the broker's, over a pair
- * of veth devices, so that nobody needs to allow plain text. nftables drops the packets.
+ * The test's program moves into a namespace of its own, with the broker, the clients and the second
+ * worker on its loopback. The first worker's namespace has no loopback: its 127.0.0.1 is the
+ * broker's, over a pair of veth devices, so that nobody needs to allow plain text. nftables drops
+ * the packets.
  */
 #include <errno.h>
 #include <fcntl.h>

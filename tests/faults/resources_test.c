@@ -1,5 +1,5 @@
-/* Processes with few descriptors or threads left: each does what it is there for, or says in one line that it cannot. None
- * is aborted, neither by libzmq nor by us.
+/* Processes with few descriptors or threads left: each does what it is there for, or says in one
+ * line that it cannot. None is aborted, neither by libzmq nor by us.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -1,18 +1,21 @@
-/* A cluster under mixed load for minutes or hours (make soak), with clients that come and go, workers that
- * are killed or leave and are replaced, and ever new entities. What stays is to stay as it is: memory,
- * descriptors and threads of the broker, of a worker that nobody kills and of the client.
+/* A cluster under mixed load for minutes or hours (make soak), with clients that come and go,
+ * workers that are killed or leave and are replaced, and ever new entities. What stays is to stay
+ * as it is: memory, descriptors and threads of the broker, of a worker that nobody kills and of the
+ * client.
  *
- * After a warm-up of two fifths of the time (entities stop after 60 s without messages, caches fill) a
- * line is laid through the samples of resident memory; it may rise by RSS_SLOPE_MAX_KIB a minute. In an hour
- * on MariaDB it rose by 5 (broker), 4 (worker) and 3 KiB (client) a minute after the warm-up, over 3.6 million calls and
- * 719 workers replaced; in 11 minutes by -1, 41 and 6; in runs of 5 minutes, where entities have only begun to end, up
- * to 137 were seen. The blocks in use stayed level from minute 4 to 9, their bytes too but for one step of 0.2 MB in
- * the broker, of which a quarter was traced (to a prepared statement and grown buffers). One lost block of 32 bytes
- * with every fourth call would be 470 more. Descriptors and threads: the least of the second half must not be above
- * the least of the first by more than a few, as a leak would add one at each reconnect or kill.
+ * After a warm-up of two fifths of the time (entities stop after 60 s without messages, caches
+ * fill) a line is laid through the samples of resident memory; it may rise by RSS_SLOPE_MAX_KIB a
+ * minute. In an hour on MariaDB it rose by 5 (broker), 4 (worker) and 3 KiB (client) a minute after
+ * the warm-up, over 3.6 million calls and 719 workers replaced; in 11 minutes by -1, 41 and 6; in
+ * runs of 5 minutes, where entities have only begun to end, up to 137 were seen. The blocks in use
+ * stayed level from minute 4 to 9, their bytes too but for one step of 0.2 MB in the broker, of
+ * which a quarter was traced (to a prepared statement and grown buffers). One lost block of 32
+ * bytes with every fourth call would be 470 more. Descriptors and threads: the least of the second
+ * half must not be above the least of the first by more than a few, as a leak would add one at each
+ * reconnect or kill.
  *
- * Ended rows stay in the database for ever in this release, and each start of a handler is a line of a
- * file: the folder of the test grows by some 0.5 GB an hour. */
+ * Ended rows stay in the database for ever in this release, and each start of a handler is a line
+ * of a file: the folder of the test grows by some 0.5 GB an hour. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Addresses: a text that is read is the one that is written, and every address survives its text. */
+/* Addresses: a text that is read is the one that is written, and every address survives its
+ * text. */
 #include <stdlib.h>
 #include <string.h>
 

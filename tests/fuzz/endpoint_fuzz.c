@@ -1,5 +1,6 @@
-/* Endpoints and store URLs. Every endpoint of a list is one, and the list of them means the same. The parts
- * of a store's URL survive another writing of it; a reason never tells what may be a password. */
+/* Endpoints and store URLs. Every endpoint of a list is one, and the list of them means the same.
+ * The parts of a store's URL survive another writing of it; a reason never tells what may be a
+ * password. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Frames and every kind of message: what is read is written again and read the same, an error leaves
- * its outputs as they were, and every message that is read is one msgpack value. */
+/* Frames and every kind of message: what is read is written again and read the same, an error
+ * leaves its outputs as they were, and every message that is read is one msgpack value. */
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"

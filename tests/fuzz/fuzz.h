@@ -1,8 +1,9 @@
-/* What the fuzzers share: reading an input as pieces, and writing the inputs that a corpus begins with.
+/* What the fuzzers share: reading an input as pieces, and writing the inputs that a corpus begins
+ * with.
  *
  * A fuzzer is one file *_fuzz.c with LLVMFuzzerTestOneInput and fuzz_seeds. Its expectations are
- * cmocka's assertions, which abort here, so that libFuzzer keeps the input. Bounds on time and memory
- * are libFuzzer's, set in tests/fuzz/run.
+ * cmocka's assertions, which abort here, so that libFuzzer keeps the input. Bounds on time and
+ * memory are libFuzzer's, set in tests/fuzz/run.
  */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H

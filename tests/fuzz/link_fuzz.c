@@ -1,7 +1,8 @@
-/* The worker's link under a string of events: connections, well-formed frames with any fields, raw bytes,
- * time, and executors that answer what they were given. Whatever comes, what the link says can be read,
- * hellos are numbered upwards, nothing but a hello goes out before a welcome, a shard's tokens only grow,
- * and RELEASED is not said while its executor has not confirmed that it stopped. */
+/* The worker's link under a string of events: connections, well-formed frames with any fields, raw
+ * bytes, time, and executors that answer what they were given. Whatever comes, what the link says
+ * can be read, hellos are numbered upwards, nothing but a hello goes out before a welcome, a
+ * shard's tokens only grow, and RELEASED is not said while its executor has not confirmed that it
+ * stopped. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,7 +307,8 @@ static void seed_vector(const vector_t *vector, void *context)
 
 void fuzz_seeds(void)
 {
-    /* connected, welcomed, assigned 0x10003 under (1, 1) and (1, 2), released, stopped, connected anew */
+    /* connected, welcomed, assigned 0x10003 under (1, 1) and (1, 2), released, stopped, connected
+     * anew */
     static const uint8_t life[] = {0,   3, 1,   11, 0,  0,  16, 203, 1,  1,   11, 0,  0,  16,
                                    203, 1, 2,   8,  3,  11, 0,  0,   17, 203, 1,  2,  50, 8,
                                    3,   6, 200, 0,  16, 3,  17, 19,  2,  2,   7,  255};

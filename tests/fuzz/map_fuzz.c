@@ -1,6 +1,6 @@
-/* Shard maps: the first byte gives the shards of a group, then come snapshots and deltas, each behind a
- * length of two bytes. An error or an old one changes nothing, versions only grow, and a snapshot of what
- * was taken makes the same map elsewhere. */
+/* Shard maps: the first byte gives the shards of a group, then come snapshots and deltas, each
+ * behind a length of two bytes. An error or an old one changes nothing, versions only grow, and a
+ * snapshot of what was taken makes the same map elsewhere. */
 #include <stdlib.h>
 
 #include "core/shard_map.h"

@@ -6,8 +6,8 @@
 
 #include <fabric/schema.h>
 
-/* The check alone, the decoder and the way to JSON say the same; what is read is written and read again
- * the same, by itself and by way of JSON. */
+/* The check alone, the decoder and the way to JSON say the same; what is read is written and read
+ * again the same, by itself and by way of JSON. */
 void payload_check(const fabric_schema_t *schema, fabric_bytes_t payload);
 
 #endif

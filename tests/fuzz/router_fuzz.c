@@ -1,10 +1,11 @@
 /* The router under a string of events, in one of two ways, as the first byte says.
  *
- * Even: between well-behaved clients, workers, store and coordinator (tests/unit/router_model.h, which
- * check all that must hold) there are four peers that say anything but their names.
+ * Even: between well-behaved clients, workers, store and coordinator (tests/unit/router_model.h,
+ * which check all that must hold) there are four peers that say anything but their names.
  *
- * Odd: those four alone, also with hellos of whatever content, and a store that rejects, fails and loads.
- * What the router says can be read, ids are committed once, upwards along a shard, and end once. */
+ * Odd: those four alone, also with hellos of whatever content, and a store that rejects, fails and
+ * loads. What the router says can be read, ids are committed once, upwards along a shard, and end
+ * once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +52,8 @@ static bool is_ours(const message_hello_t *hello)
     return ours;
 }
 
-/* Whether a frame can be told from those of the model's peers: it neither takes one's name nor asks for
- * one's entities. */
+/* Whether a frame can be told from those of the model's peers: it neither takes one's name nor asks
+ * for one's entities. */
 static bool is_strange(const model_t *model, fabric_bytes_t frame)
 {
     wire_reader_t reader;

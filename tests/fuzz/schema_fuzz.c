@@ -1,5 +1,5 @@
-/* Schema descriptions: what is read is described the same, suits itself, and serves to decode payloads,
- * which stand behind the description. */
+/* Schema descriptions: what is read is described the same, suits itself, and serves to decode
+ * payloads, which stand behind the description. */
 #include <string.h>
 
 #include "core/schema.h"

@@ -1,7 +1,7 @@
-/* The client session under a string of events: calls, connections, well-formed frames with any fields, raw
- * bytes, blocked pipes and time. Whatever comes, what the session says can be read, each call ends once and
- * by its deadline, a volatile call is sent again only after a broker said that it did not take it, and the
- * session's inside stays consistent. */
+/* The client session under a string of events: calls, connections, well-formed frames with any
+ * fields, raw bytes, blocked pipes and time. Whatever comes, what the session says can be read,
+ * each call ends once and by its deadline, a volatile call is sent again only after a broker said
+ * that it did not take it, and the session's inside stays consistent. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -274,7 +274,8 @@ static void seed_vector(const vector_t *vector, void *context)
 
 void fuzz_seeds(void)
 {
-    /* connected, welcomed with home 0, three calls; accepted 1, reply 1, rejected 2, redirected 3 */
+    /* connected, welcomed with home 0, three calls; accepted 1, reply 1, rejected 2, redirected
+     * 3 */
     static const uint8_t life[] = {0, 0, 2,  1,  0,   9,  1, 0,  9,  0,  0,  9,   3, 0,  12,
                                    0, 0, 0,  10, 1,   77, 0, 12, 0,  0,  11, 1,   7, 0,  0,
                                    0, 8, 0,  12, 0,   0,  0, 12, 2,  30, 5,  0,   0, 12, 0,

@@ -1,5 +1,5 @@
-/* Base64 and UTF-8: what is encoded is decoded the same, only what the encoder writes is decoded, and
- * jansson has the same opinion of what is UTF-8. */
+/* Base64 and UTF-8: what is encoded is decoded the same, only what the encoder writes is decoded,
+ * and jansson has the same opinion of what is UTF-8. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

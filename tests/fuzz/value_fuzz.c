@@ -1,5 +1,5 @@
-/* Single msgpack values: what the cursor steps over, msgpack-c reads too, to the same byte; what becomes
- * a JSON document is such a value, and its text is JSON. */
+/* Single msgpack values: what the cursor steps over, msgpack-c reads too, to the same byte; what
+ * becomes a JSON document is such a value, and its text is JSON. */
 #include <jansson.h>
 #include <msgpack.h>
 #include <stdlib.h>

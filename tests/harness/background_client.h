@@ -1,5 +1,5 @@
-/* A well-behaved client on a thread of its own, which asks Probe entities without pause while others
- * misbehave: volatile and durable calls in turn, each of which must get its right answer.
+/* A well-behaved client on a thread of its own, which asks Probe entities without pause while
+ * others misbehave: volatile and durable calls in turn, each of which must get its right answer.
  *
  * Threading: the functions are for the test's thread; they fail the running cmocka test.
  */

@@ -1,5 +1,6 @@
-/* A cluster of its own for a benchmark, the demonstration or a test: a private database on a disk, the
- * shipped fabric-broker and fabric-worker as processes, over TCP on loopback, all gone afterwards.
+/* A cluster of its own for a benchmark, the demonstration or a test: a private database on a disk,
+ * the shipped fabric-broker and fabric-worker as processes, over TCP on loopback, all gone
+ * afterwards.
  *
  * Threading: the main thread only.
  */

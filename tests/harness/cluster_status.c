@@ -13,7 +13,8 @@
 
 enum { QUERY_MS = 5000, READY_POLL_MS = 50, DRAIN_POLL_MS = 2 };
 
-/* A query's answer, or NULL with a reason. Waits for no longer than QUERY_MS, whatever the timeout. */
+/* A query's answer, or NULL with a reason. Waits for no longer than QUERY_MS, whatever the
+ * timeout. */
 static json_t *ask(fabric_client_t *client, const char *name, uint32_t timeout_ms, reason_t *reason)
 {
     uint8_t *document = NULL;

@@ -14,7 +14,8 @@ typedef struct crash_points {
     size_t count;
 } crash_points_t;
 
-/* The folder of a test build's programs, $FABRIC_TEST_PROGRAMS. Fails the test where it is not set. */
+/* The folder of a test build's programs, $FABRIC_TEST_PROGRAMS. Fails the test where it is not
+ * set. */
 const char *crash_programs(void);
 /* The points of "fabric-broker" or "fabric-worker", in the program's order: that of a life. */
 crash_points_t crash_points_of(const char *program);

@@ -51,8 +51,8 @@ static fabric_error_t write_start_script(const char *folder, reason_t *reason)
                    : reason_set(reason, FABRIC_ERROR_INTERNAL, "%s cannot be written", path);
 }
 
-/* Makes the server's system tables. Its temporary tables are in a folder of its own, here and later:
- * a server that starts removes those of all others from one that it shares with them. */
+/* Makes the server's system tables. Its temporary tables are in a folder of its own, here and
+ * later: a server that starts removes those of all others from one that it shares with them. */
 static fabric_error_t install_server(database_t *database, const char *folder, reason_t *reason)
 {
     char user[64];

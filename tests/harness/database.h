@@ -1,5 +1,5 @@
-/* A private database: a MariaDB server of its own with full durability, or a SQLite file; its tables,
- * and what it says about itself.
+/* A private database: a MariaDB server of its own with full durability, or a SQLite file; its
+ * tables, and what it says about itself.
  *
  * Threading: the main thread only.
  */
@@ -15,9 +15,9 @@ typedef struct database {
     process_t server; /* none with SQLite */
 } database_t;
 
-/* Starts the database of `kind` in a folder that exists, makes the tables, and reads its facts back.
- * "mysql", "sqlite", or the mysql:// URL of an empty database that a server has, which is then used.
- * What is started is to be stopped also on an error. */
+/* Starts the database of `kind` in a folder that exists, makes the tables, and reads its facts
+ * back. "mysql", "sqlite", or the mysql:// URL of an empty database that a server has, which is
+ * then used. What is started is to be stopped also on an error. */
 FABRIC_MUST_USE fabric_error_t database_start(database_t *database, const char *kind,
                                               const char *folder,
                                               const store_driver_t *const *drivers,

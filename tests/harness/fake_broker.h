@@ -1,5 +1,5 @@
-/* A broker that is none: a ROUTER socket in a thread of the test, which welcomes clients and answers
- * each request by its tag. For tests of the real client library without a cluster.
+/* A broker that is none: a ROUTER socket in a thread of the test, which welcomes clients and
+ * answers each request by its tag. For tests of the real client library without a cluster.
  *
  *   echo    a reply with the request's payload
  *   fail    a typed failure with code 42 and the text "no"

@@ -1,6 +1,7 @@
-/* Wall clocks that tests move: libfaketime in front of the clock of one process, told by a file how far
- * it is off. The monotonic clock stays the true one, as it does when somebody sets a machine's clock.
- * (A speed other than 1 also shortens the waits that the C library makes, by libfaketime's nature.)
+/* Wall clocks that tests move: libfaketime in front of the clock of one process, told by a file how
+ * far it is off. The monotonic clock stays the true one, as it does when somebody sets a machine's
+ * clock. (A speed other than 1 also shortens the waits that the C library makes, by libfaketime's
+ * nature.)
  *
  *     static fake_clock_t clock;
  *     if (!fake_clock_open(&clock, "broker", reason)) { ... }

@@ -14,14 +14,14 @@
 
 /* The folder that this program's file lies in. INTERNAL. */
 FABRIC_MUST_USE fabric_error_t folder_of_program(reason_t *reason, char path[FOLDER_PATH_SIZE]);
-/* The folder of the shipped programs: $FABRIC_BUILD/bin where that is set (tests), else the one of this
- * program. INTERNAL. */
+/* The folder of the shipped programs: $FABRIC_BUILD/bin where that is set (tests), else the one of
+ * this program. INTERNAL. */
 FABRIC_MUST_USE fabric_error_t folder_of_programs(reason_t *reason, char path[FOLDER_PATH_SIZE]);
 /* The name of the file system that a path lies on, such as "ext4"; its number where it has no name
  * here. NOT_FOUND. */
 FABRIC_MUST_USE fabric_error_t folder_file_system(const char *path, char *name, size_t name_size);
-/* Makes a new folder under $TMPDIR, the build folder or /var/tmp: the first that is no file system in
- * memory. INVALID_CONFIGURATION where there is none. */
+/* Makes a new folder under $TMPDIR, the build folder or /var/tmp: the first that is no file system
+ * in memory. INVALID_CONFIGURATION where there is none. */
 FABRIC_MUST_USE fabric_error_t folder_make(reason_t *reason, char path[FOLDER_PATH_SIZE]);
 /* Removes a folder with all that is in it. Takes an empty path. */
 void folder_remove(const char *path);

@@ -1,7 +1,8 @@
-/* One run of a program that is to end by itself: how it ended, what it printed, what it complained of. It
- * is large: keep it static.
+/* One run of a program that is to end by itself: how it ended, what it printed, what it complained
+ * of. It is large: keep it static.
  *
- *     invocation_expect(bed, __LINE__, 64, "fabric-broker: --nonsense: *", "fabric-broker", "--nonsense", NULL);
+ *     invocation_expect(bed, __LINE__, 64, "fabric-broker: --nonsense: *", "fabric-broker",
+ *                       "--nonsense", NULL);
  *
  * Threading: the test's thread.
  */
@@ -33,12 +34,12 @@ void invocation_write_file(const testbed_t *bed, const char *name, const char *t
 /* The path of the shipped program of that name; other names are looked up in PATH. */
 const char *invocation_program(const char *name, char path[INVOCATION_PATH_SIZE]);
 
-/* Runs arguments[0], looked up as above, until it ends; after 30 seconds it is killed. `environment`
- * as in process_start_with. */
+/* Runs arguments[0], looked up as above, until it ends; after 30 seconds it is killed.
+ * `environment` as in process_start_with. */
 void invocation_run(const testbed_t *bed, const char *const *arguments,
                     const char *const *environment, invocation_t *invocation);
-/* Fails the test unless the program ended with that status and said one line that fits the pattern of
- * fnmatch(3), or nothing where there is none; and where the status is not 0, nothing on standard
+/* Fails the test unless the program ended with that status and said one line that fits the pattern
+ * of fnmatch(3), or nothing where there is none; and where the status is not 0, nothing on standard
  * output. `line` is the test's own. */
 void invocation_check(const invocation_t *invocation, int line, int status, const char *pattern,
                       const char *const *arguments);

@@ -1,10 +1,10 @@
 /* A MariaDB (or MySQL) server for tests: a private one, or the one that FABRIC_TEST_MYSQL names.
  *
  *     char reason[256];
- *     if (!mariadb_start(reason)) { print_message("skipped: %s\n", reason); ... }     group setup
+ *     if (!mariadb_start(reason)) { print_message("skipped: %s\n", reason); ... }  group setup
  *     char url[512];
- *     mariadb_fresh_database(url);  ... mariadb_drop_database(url);                    each test
- *     mariadb_stop();                                                                  group teardown
+ *     mariadb_fresh_database(url);  ... mariadb_drop_database(url);  each test
+ *     mariadb_stop();  group teardown
  *
  * FABRIC_TEST_MYSQL is a URL like mysql://root@127.0.0.1:3306/any, FABRIC_TEST_MYSQL_PASSWORD its
  * password; the user must be allowed to create databases. Otherwise it is a server of its own: see

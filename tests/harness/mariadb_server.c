@@ -83,8 +83,8 @@ static void remove_folder(const char *folder)
     (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Marks the folder as in use for as long as this process lives: a lock ends with its holder, however
- * that ends. */
+/* Marks the folder as in use for as long as this process lives: a lock ends with its holder,
+ * however that ends. */
 static bool own_folder(mariadb_server_t *server)
 {
     char unlocked[128];

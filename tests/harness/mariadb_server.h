@@ -1,8 +1,9 @@
 /* One private MariaDB server of a test program: a process of its own with a folder of its own below
- * /var/tmp (a disk file system), which can be killed, stopped and run again on the same port and data.
+ * /var/tmp (a disk file system), which can be killed, stopped and run again on the same port and
+ * data.
  *
- * Threading: one thread; the server is killed when that thread ends, also by a signal. What a killed
- * test left in /var/tmp is removed by the next start.
+ * Threading: one thread; the server is killed when that thread ends, also by a signal. What a
+ * killed test left in /var/tmp is removed by the next start.
  */
 #ifndef TESTS_HARNESS_MARIADB_SERVER_H
 #define TESTS_HARNESS_MARIADB_SERVER_H
@@ -35,8 +36,8 @@ bool mariadb_server_answers(mariadb_server_t *server, unsigned wait_ms);
 bool mariadb_server_save(const mariadb_server_t *server);
 bool mariadb_server_restore(const mariadb_server_t *server);
 
-/* Runs statements (separated by ;) with the command-line client, so that the tests' library needs no
- * database header. `text` is a URL; its database is used only when `in_database`. Complaints are
+/* Runs statements (separated by ;) with the command-line client, so that the tests' library needs
+ * no database header. `text` is a URL; its database is used only when `in_database`. Complaints are
  * shown when `loud`. */
 bool mariadb_client(const char *text, bool in_database, const char *statements, bool loud);
 

@@ -1,8 +1,9 @@
-/* What getaddrinfo() says about hosts, in a process that links tests/lib/names_module.o or was started with
- * names_module.so as $LD_PRELOAD, and has $NAMES_FOLDER in its environment.
+/* What getaddrinfo() says about hosts, in a process that links tests/lib/names_module.o or was
+ * started with names_module.so as $LD_PRELOAD, and has $NAMES_FOLDER in its environment.
  *
- * A host is what names_set() made it: a list of addresses with a space between them; "unknown"; or "silent", which keeps
- * those who ask waiting until it is something else. Other hosts are asked of the system.
+ * A host is what names_set() made it: a list of addresses with a space between them; "unknown"; or
+ * "silent", which keeps those who ask waiting until it is something else. Other hosts are asked of
+ * the system.
  *
  * Threading: any thread.
  */

@@ -1,5 +1,5 @@
-/* A cluster under load whose database is about to fail: one broker and two workers on the program's own
- * MariaDB server, which the broker uses with an account that has no special rights, straight or
+/* A cluster under load whose database is about to fail: one broker and two workers on the program's
+ * own MariaDB server, which the broker uses with an account that has no special rights, straight or
  * through a proxy.
  *
  *     outage_t *outage = outage_start(bed, NULL);
@@ -24,7 +24,8 @@
 #include "tests/harness/proxy.h"
 #include "tests/checker/workload.h"
 
-/* What is promised: calls are accepted again so soon after the database answers (on an idle machine). */
+/* What is promised: calls are accepted again so soon after the database answers (on an idle
+ * machine). */
 #define OUTAGE_RECOVERY_MS 1000u
 
 typedef struct outage_options {
@@ -51,15 +52,15 @@ typedef struct outage {
 outage_t *outage_start(testbed_t *bed, const outage_options_t *options);
 /* Keeps the load up for so long. */
 void outage_run(outage_t *outage, uint32_t ms);
-/* Runs the load until the server answers, and then until a durable call is accepted or answered; fails
- * when that takes longer than promised. */
+/* Runs the load until the server answers, and then until a durable call is accepted or answered;
+ * fails when that takes longer than promised. */
 void outage_recover(outage_t *outage);
 /* The same with another bound, where something else holds the database up. */
 void outage_recover_within(outage_t *outage, uint32_t bound_ms);
 /* Demands that no durable call has been accepted for so long. */
 void outage_expect_standstill(outage_t *outage, uint32_t ms);
-/* Demands that a new durable call is told that it is certainly not accepted, and why: in the database's
- * words, which contain `words`. */
+/* Demands that a new durable call is told that it is certainly not accepted, and why: in the
+ * database's words, which contain `words`. */
 void outage_expect_refusal(outage_t *outage, const char *words);
 /* Demands these words of a durable call that fails, be it that its outcome is unknown. */
 void outage_expect_words(outage_t *outage, const char *words);

@@ -3,7 +3,8 @@
 
 enum { SMALL_BYTES = 64, MIDDLE_BYTES = 2048 };
 
-/* The constants of Knuth's MMIX (The Art of Computer Programming, vol. 2, 3.3.4); the high bits are the random ones. */
+/* The constants of Knuth's MMIX (The Art of Computer Programming, vol. 2, 3.3.4); the high bits are
+ * the random ones. */
 uint64_t padding_random(uint64_t *state)
 {
     *state = *state * 6364136223846793005ULL + 1442695040888963407ULL;

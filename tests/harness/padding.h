@@ -1,5 +1,5 @@
-/* Bytes that make a test's message large, so that a process dies with long frames on their way: which ones
- * follows from a number, so whoever gets them can tell whether they are whole.
+/* Bytes that make a test's message large, so that a process dies with long frames on their way:
+ * which ones follows from a number, so whoever gets them can tell whether they are whole.
  */
 #ifndef TESTS_HARNESS_PADDING_H
 #define TESTS_HARNESS_PADDING_H
@@ -15,8 +15,8 @@ typedef struct padding {
     uint8_t data[PADDING_BYTES_MAX];
 } padding_t;
 
-/* A size up to `max` (at most PADDING_BYTES_MAX) that a random number chooses: small as a rule, one in
- * four up to 2 KiB, one in sixteen anything. */
+/* A size up to `max` (at most PADDING_BYTES_MAX) that a random number chooses: small as a rule, one
+ * in four up to 2 KiB, one in sixteen anything. */
 uint32_t padding_size(uint64_t random, uint32_t max);
 void padding_fill(padding_t *padding, uint32_t size, uint64_t number);
 bool padding_is_whole(const padding_t *padding, uint64_t number);

@@ -1,7 +1,8 @@
-/* Load for kill tests: keeps durable Append calls open to many Probe entities, each entity's numbered
- * 1, 2, ... in the order in which they are sent; and what the handlers recorded about it.
+/* Load for kill tests: keeps durable Append calls open to many Probe entities, each entity's
+ * numbered 1, 2, ... in the order in which they are sent; and what the handlers recorded about it.
  *
- * A load that stands still for PROBE_LOAD_WAIT_MAX_MS, or records that are wrong, fail the cmocka test.
+ * A load that stands still for PROBE_LOAD_WAIT_MAX_MS, or records that are wrong, fail the cmocka
+ * test.
  *
  * Threading: the thread that uses the client.
  */
@@ -58,7 +59,8 @@ void probe_starts_free(probe_starts_t *starts);
 /* The first start of an entity, or NULL. */
 const probe_start_t *probe_starts_find(const probe_starts_t *starts, const char *id);
 size_t probe_starts_count(const probe_starts_t *starts, const char *id);
-/* Each number that the load sent was handled, in order, and none was repeated as a first delivery. */
+/* Each number that the load sent was handled, in order, and none was repeated as a first
+ * delivery. */
 void probe_starts_check(const probe_starts_t *starts, const probe_load_t *load);
 
 #endif

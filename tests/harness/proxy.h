@@ -1,5 +1,5 @@
-/* A TCP proxy for fault tests, on a thread of the test program: forwards bytes to a server and spoils
- * them as told.
+/* A TCP proxy for fault tests, on a thread of the test program: forwards bytes to a server and
+ * spoils them as told.
  *
  *     proxy_t *proxy = proxy_start("127.0.0.1", port, PROXY_MYSQL);
  *     ... clients connect to 127.0.0.1, proxy_port(proxy) ...
@@ -7,10 +7,10 @@
  *     proxy_heal(proxy);
  *     proxy_stop(&proxy);
  *
- * A control is in force when it returns, for the connections that there are and for later ones. Several
- * may be in force at once. What one end sends goes to the other in order; a close goes with it, so
- * that a stalled or delayed direction also holds back the news that its sender is gone. It keeps its
- * port until it is stopped.
+ * A control is in force when it returns, for the connections that there are and for later ones.
+ * Several may be in force at once. What one end sends goes to the other in order; a close goes with
+ * it, so that a stalled or delayed direction also holds back the news that its sender is gone. It
+ * keeps its port until it is stopped.
  *
  * Threading: controls and counts from any one thread at a time; the proxy's own thread asserts
  * nothing and takes no signals.
@@ -51,7 +51,8 @@ void proxy_stop(proxy_t **proxy);
 /* Where it listens, on 127.0.0.1. */
 uint16_t proxy_port(const proxy_t *proxy);
 
-/* Ends all faults. What was held back goes through now; a connection that has lost something is reset. */
+/* Ends all faults. What was held back goes through now; a connection that has lost something is
+ * reset. */
 void proxy_heal(proxy_t *proxy);
 /* Bytes of these directions take so long. */
 void proxy_delay(proxy_t *proxy, proxy_direction_t directions, uint32_t ms);
@@ -62,18 +63,19 @@ void proxy_stall(proxy_t *proxy, proxy_direction_t directions, uint64_t after_by
 void proxy_corrupt(proxy_t *proxy, proxy_direction_t directions, uint64_t after_bytes);
 /* Ends all connections that there are: PROXY_CLOSE or PROXY_RESET. */
 void proxy_cut(proxy_t *proxy, proxy_ending_t how);
-/* Ends, likewise, the connection that carries the byte after `after_bytes` more of these directions,
- * in the place of that byte. */
+/* Ends, likewise, the connection that carries the byte after `after_bytes` more of these
+ * directions, in the place of that byte. */
 void proxy_cut_after(proxy_t *proxy, proxy_direction_t directions, uint64_t after_bytes,
                      proxy_ending_t how);
 /* New connections are refused, as where nobody listens, or accepted again. */
 void proxy_refuse(proxy_t *proxy, bool refuse);
-/* The next `count` COMMITs lose their answer or are lost themselves; then each one's connection ends as
- * `how` says. A lost answer counts when the server has said OK, a lost COMMIT when it was read. */
+/* The next `count` COMMITs lose their answer or are lost themselves; then each one's connection
+ * ends as `how` says. A lost answer counts when the server has said OK, a lost COMMIT when it was
+ * read. */
 void proxy_lose_commits(proxy_t *proxy, proxy_commit_t what, uint32_t count, proxy_ending_t how);
 
-/* A connection over which a client sends this text from now on is held: nothing goes through it any more,
- * in either direction, until proxy_heal. The text must last as long. */
+/* A connection over which a client sends this text from now on is held: nothing goes through it any
+ * more, in either direction, until proxy_heal. The text must last as long. */
 void proxy_hold(proxy_t *proxy, const char *text);
 
 /* How many connections are held. */

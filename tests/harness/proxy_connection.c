@@ -1,5 +1,5 @@
-/* One connection through the proxy: two flows of chunks, each read from one socket and written to the
- * other when it is due. */
+/* One connection through the proxy: two flows of chunks, each read from one socket and written to
+ * the other when it is due. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* MySQL's packets as far as a COMMIT needs it: 3 bytes of length, 1 of sequence, the payload. A command
- * is number 0 of its sequence, its first byte says which (3: a query). */
+/* MySQL's packets as far as a COMMIT needs it: 3 bytes of length, 1 of sequence, the payload. A
+ * command is number 0 of its sequence, its first byte says which (3: a query). */
 #include <string.h>
 
 #include "tests/harness/proxy_state.h"

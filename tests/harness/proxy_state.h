@@ -49,8 +49,8 @@ typedef struct packets {
     size_t skip; /* bytes of the present packet still to come */
 } packets_t;
 
-/* Reads from data[*at] on, at most up to the end of a packet; `pass` (room for COMMIT_PACKET_BYTES more
- * than is read) gets the bytes that may go on, and not those of a COMMIT. */
+/* Reads from data[*at] on, at most up to the end of a packet; `pass` (room for COMMIT_PACKET_BYTES
+ * more than is read) gets the bytes that may go on, and not those of a COMMIT. */
 packets_found_t packets_read(packets_t *packets, const uint8_t *data, size_t size, size_t *at,
                              uint8_t *pass, size_t *pass_bytes);
 

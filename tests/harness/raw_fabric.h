@@ -1,4 +1,5 @@
-/* A raw peer that speaks Fabric, as far as a test wants it to: see raw_peer.h and schemas/protocol.md.
+/* A raw peer that speaks Fabric, as far as a test wants it to: see raw_peer.h and
+ * schemas/protocol.md.
  *
  * A failed expectation fails the running cmocka test.
  *
@@ -30,8 +31,8 @@ bool raw_fabric_frame(raw_fabric_t *fabric, fabric_bytes_t frame);
     raw_say_(fabric, (void (*)(wire_writer_t *, const void *))message_put_##name, message)
 bool raw_say_(raw_fabric_t *fabric, void (*put)(wire_writer_t *, const void *),
               const void *message);
-/* The next message of that kind, ready for message_get_*; others are thrown away. False when none comes
- * in time. Valid until the next call. */
+/* The next message of that kind, ready for message_get_*; others are thrown away. False when none
+ * comes in time. Valid until the next call. */
 bool raw_hear(raw_fabric_t *fabric, message_kind_t kind, uint32_t timeout_ms, wire_reader_t *body);
 /* Whether a ping is answered: all that was sent before it has been handled. Clients only. */
 bool raw_ping(raw_fabric_t *fabric);

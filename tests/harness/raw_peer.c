@@ -129,7 +129,8 @@ bool raw_send_slowly(raw_peer_t *peer, const void *bytes, size_t size)
     return true;
 }
 
-/* Receives what there is, after what is in the buffer. 1: something; 0: nothing in time; -1: closed. */
+/* Receives what there is, after what is in the buffer. 1: something; 0: nothing in time; -1:
+ * closed. */
 static int receive_more(raw_peer_t *peer, uint64_t deadline_ms)
 {
     if (!wait_for(peer, POLLIN, deadline_ms)) {

@@ -30,14 +30,16 @@ int raw_listen(char endpoint[64]);
 bool raw_send(raw_peer_t *peer, const void *bytes, size_t size);
 /* The same, byte by byte, each in a segment of its own. */
 bool raw_send_slowly(raw_peer_t *peer, const void *bytes, size_t size);
-/* What the system takes at once, without waiting: for peers that never read. 0 when it takes nothing. */
+/* What the system takes at once, without waiting: for peers that never read. 0 when it takes
+ * nothing. */
 size_t raw_send_some(raw_peer_t *peer, const void *bytes, size_t size);
 /* Whether the other side closes the connection within `timeout_ms`; what it says is thrown away. */
 bool raw_is_closed(raw_peer_t *peer, uint32_t timeout_ms);
 
 /* ---- the handshake ---- */
 
-/* A greeting of version 3.minor; `mechanism` is "NULL", "PLAIN", "CURVE" or anything of up to 20 bytes. */
+/* A greeting of version 3.minor; `mechanism` is "NULL", "PLAIN", "CURVE" or anything of up to 20
+ * bytes. */
 size_t raw_greeting(uint8_t greeting[64], uint8_t minor, const char *mechanism);
 /* The READY command of the mechanism NULL, as a frame. `out` has room for 64 bytes more than the
  * routing id. */

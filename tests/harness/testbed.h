@@ -56,18 +56,19 @@ typedef struct testbed {
     void *at_end_context;
 } testbed_t;
 
-/* Runs tests, each on every store that it names and with a testbed of its own as state, which has its
- * folder and nothing running. $TEST_FILTER, a pattern with * and ?, chooses among them. Returns what
- * main is to return. */
+/* Runs tests, each on every store that it names and with a testbed of its own as state, which has
+ * its folder and nothing running. $TEST_FILTER, a pattern with * and ?, chooses among them. Returns
+ * what main is to return. */
 int testbed_run(const char *area, const testbed_test_t *tests, size_t count);
 
 /* Skips the running test, and says why in the way that tests/run reports. */
 void testbed_skip(const testbed_t *bed, const char *reason);
 
-/* Starts the cluster and a client, and waits until all shards have owners (with at least one worker). */
+/* Starts the cluster and a client, and waits until all shards have owners (with at least one
+ * worker). */
 void testbed_start(testbed_t *bed, uint32_t workers);
-/* The same with two brokers, of which the second stands by, and workers and a client that know both.
- * MariaDB only. */
+/* The same with two brokers, of which the second stands by, and workers and a client that know
+ * both. MariaDB only. */
 void testbed_start_pair(testbed_t *bed, uint32_t workers);
 /* Closes the client and opens another. */
 void testbed_connect(testbed_t *bed);
@@ -85,8 +86,8 @@ void testbed_thaw(const process_t *process);
 /* Starts the broker, or the one that stood by, again at the address it had, after it has ended. */
 void testbed_restart_broker(testbed_t *bed);
 void testbed_restart_standby(testbed_t *bed);
-/* After all processes have ended: the broker again at the address it had, so many new workers, another client; waits until the
- * workers own all shards. */
+/* After all processes have ended: the broker again at the address it had, so many new workers,
+ * another client; waits until the workers own all shards. */
 void testbed_restart(testbed_t *bed, uint32_t workers);
 /* Breaks all connections to the test's database, which is on a server. */
 void testbed_break_connections(testbed_t *bed);
@@ -97,7 +98,8 @@ void testbed_stop_processes(testbed_t *bed);
 json_t *testbed_status(fabric_client_t *client);
 /* A counter of it. */
 uint64_t testbed_counter(fabric_client_t *client, const char *name);
-/* How many shards the runner of a worker process owns, as its home says; -1: it is no healthy member. */
+/* How many shards the runner of a worker process owns, as its home says; -1: it is no healthy
+ * member. */
 int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker);
 /* How many shards a broker is home of, as the store says, and its incarnation; -1: it is no member.
  * MariaDB only. */
@@ -106,7 +108,8 @@ int64_t testbed_shards_kept(testbed_t *bed, const char *endpoint, char incarnati
 unsigned testbed_count_events(testbed_t *bed, const char *log, const char *code);
 /* $FABRIC_FAULT_REPEAT, or as usual. */
 uint32_t testbed_repeat(uint32_t usual);
-/* $FABRIC_FAULT_SEED, or a number that is drawn; printed, so that a run's choices can be made again. */
+/* $FABRIC_FAULT_SEED, or a number that is drawn; printed, so that a run's choices can be made
+ * again. */
 uint64_t testbed_seed(void);
 /* Makes a gate of Probe. */
 void testbed_open_gate(testbed_t *bed, const char *name);
@@ -120,7 +123,8 @@ void testbed_execute(testbed_t *bed, const char *sql);
 typedef struct testbed_lock testbed_lock_t;
 testbed_lock_t *testbed_lock(testbed_t *bed, const char *sql);
 void testbed_unlock(testbed_lock_t **lock);
-/* Calls `row` for each row of a query with its columns as text or bytes, at most 16; NULLs are empty. */
+/* Calls `row` for each row of a query with its columns as text or bytes, at most 16; NULLs are
+ * empty. */
 void testbed_query_rows(testbed_t *bed, const char *sql,
                         void (*row)(void *context, const fabric_bytes_t *columns), void *context);
 

@@ -1,5 +1,6 @@
-/* A pthread_create() in front of the system's, for $LD_PRELOAD: fails with EAGAIN while $THREADS_MAX threads that it started
- * run, as the system does at its limits, which do not bind the superuser. */
+/* A pthread_create() in front of the system's, for $LD_PRELOAD: fails with EAGAIN while
+ * $THREADS_MAX threads that it started run, as the system does at its limits, which do not bind the
+ * superuser. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>

@@ -15,10 +15,12 @@ typedef struct vector {
         bytes; /* in memory of exactly its size, so that sanitizers see a read beyond it */
 } vector_t;
 
-/* Calls `visit` for each line of a file, named from the root of the tree; the vector is valid during the call only. */
+/* Calls `visit` for each line of a file, named from the root of the tree; the vector is valid
+ * during the call only. */
 void vectors_visit(const char *path, void (*visit)(const vector_t *vector, void *context),
                    void *context);
-/* Calls `read` so many times, each with a copy of the vector's bytes in which up to four are changed by rand(). */
+/* Calls `read` so many times, each with a copy of the vector's bytes in which up to four are
+ * changed by rand(). */
 void vectors_damage(const vector_t *vector, unsigned rounds, void (*read)(fabric_bytes_t damaged));
 /* Copies the valid vector of that name out of a file; its bytes are the caller's to free(). */
 uint8_t *vectors_find(const char *path, const char *name, size_t *size);

@@ -1,6 +1,6 @@
-/* Command lines, environments, files and modules that are wrong: each is refused with the documented exit
- * status, one line that names what is wrong, and nothing on standard output. And what is secret, or moves
- * a terminal's cursor, is in no line. */
+/* Command lines, environments, files and modules that are wrong: each is refused with the
+ * documented exit status, one line that names what is wrong, and nothing on standard output. And
+ * what is secret, or moves a terminal's cursor, is in no line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +15,8 @@ enum { ROW_ARGUMENTS = 8, LONG_SIZE = 300 };
 #define SECRET      "hunter2-in-plain-sight"
 #define WRONG_VALUE "FABRIC_LEASE_MS=1x"
 
-/* One wrong invocation. An argument that begins with @ is a file of the test's folder, "LONG" a text of
- * 300 bytes. */
+/* One wrong invocation. An argument that begins with @ is a file of the test's folder, "LONG" a
+ * text of 300 bytes. */
 typedef struct row {
     int status;
     const char *pattern;

@@ -1,4 +1,5 @@
-/* Module files that are none, and modules that break a rule: fabric-worker refuses them with one line. */
+/* Module files that are none, and modules that break a rule: fabric-worker refuses them with one
+ * line. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -161,7 +161,8 @@ static void wait_homes(testbed_t *bed, const char *endpoint, int wanted)
     }
 }
 
-/* A client that knows the standby alone is sent to the home, once the standby has read of the type. */
+/* A client that knows the standby alone is sent to the home, once the standby has read of the
+ * type. */
 static void check_redirect(testbed_t *bed)
 {
     static const probe_text_t hello = {"hello"};

@@ -1,4 +1,5 @@
-/* Rows that somebody has edited by hand, under a real broker: each is a dead letter with its cause, and the rest is served. */
+/* Rows that somebody has edited by hand, under a real broker: each is a dead letter with its cause,
+ * and the rest is served. */
 #include <stdio.h>
 #include <string.h>
 
@@ -67,7 +68,8 @@ static void copy_row(testbed_t *bed, int64_t first, const char *id, const damage
     testbed_execute(bed, sql);
 }
 
-/* Returns how many damaged rows there are, and how many of them tell so by themselves. Good copies lie among them. */
+/* Returns how many damaged rows there are, and how many of them tell so by themselves. Good copies
+ * lie among them. */
 static int64_t damage_rows(testbed_t *bed, int64_t *telling)
 {
     unsigned store = bed->database[0] ? TESTBED_MYSQL : TESTBED_SQLITE;

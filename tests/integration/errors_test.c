@@ -94,7 +94,8 @@ static void broker_address(void **state)
     close(taken);
 }
 
-/* A second broker does not take the socket of one that runs; what a killed one left behind is no hindrance. */
+/* A second broker does not take the socket of one that runs; what a killed one left behind is no
+ * hindrance. */
 static void broker_socket_file(void **state)
 {
     char listen_on[120];

@@ -1,4 +1,5 @@
-/* make install and uninstall: a program outside the tree is built against what was installed and runs. */
+/* make install and uninstall: a program outside the tree is built against what was installed and
+ * runs. */
 #include <fnmatch.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -75,7 +76,8 @@ static void run_script(const char *script, char line[LINE_SIZE])
     run(arguments, line);
 }
 
-/* The loader's configurator, as make install finds it: it notes how it is called, and prints what the file `known` holds. */
+/* The loader's configurator, as make install finds it: it notes how it is called, and prints what
+ * the file `known` holds. */
 static void write_ldconfig(void)
 {
     run_script("printf '#!/bin/sh\necho \"called $*\" >>\"%s/calls\"\ncat \"%s/known\"\n' \"$PWD\" "
@@ -172,7 +174,8 @@ static void copy_recipes(const char *document, char *script, size_t size)
     assert_true(used > 0 && !inside);
 }
 
-/* What examples/README.md tells to do outside the tree, word for word, and what comes of it at work. */
+/* What examples/README.md tells to do outside the tree, word for word, and what comes of it at
+ * work. */
 static void recipes_work(void **state)
 {
     char recipes[LINE_SIZE];

@@ -1,5 +1,6 @@
-/* A message whose handler ends its process, again and again, while workers are restarted as a supervisor
- * would: it becomes a dead letter, its caller gets the failure, and nobody else notices. */
+/* A message whose handler ends its process, again and again, while workers are restarted as a
+ * supervisor would: it becomes a dead letter, its caller gets the failure, and nobody else
+ * notices. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,8 +15,9 @@ enum {
     WORKERS = 2,
     ATTEMPTS_MAX = 3,
     SUSPICIONS = 3, /* before it is delivered alone */
-    MORE =
-        3, /* deaths on a loaded machine: a broker without processor for a lease takes the time for a handler's */
+    /* deaths on a loaded machine: a broker without processor for a lease takes the time for a
+     * handler's */
+    MORE = 3,
     FOR_EVER = 1000000
 };
 
@@ -49,7 +51,8 @@ static void ask(testbed_t *bed, const char *id, const fabric_message_type_t *mes
 static probe_load_t load;
 static asked_t poison, behind, held;
 
-/* Keeps the load up, and as many workers, until the poison has ended. The number of workers that died. */
+/* Keeps the load up, and as many workers, until the poison has ended. The number of workers that
+ * died. */
 static unsigned supervise(testbed_t *bed)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;

@@ -246,8 +246,8 @@ static void drain_until(int pipe, const char *text)
     }
 }
 
-/* Nobody reads what broker and worker write, on standard output and error: they serve all the same, say later what
- * is missing, and end in time with their outputs full. */
+/* Nobody reads what broker and worker write, on standard output and error: they serve all the same,
+ * say later what is missing, and end in time with their outputs full. */
 static void outputs_that_nobody_reads(void **state)
 {
     testbed_t *bed = *state;
@@ -348,7 +348,8 @@ static pid_t inner_process(pid_t pid, const char *prefix)
     return (pid_t)inner;
 }
 
-/* The first signal asks for an orderly stop, which something holds up here; the second ends the process. */
+/* The first signal asks for an orderly stop, which something holds up here; the second ends the
+ * process. */
 static void expect_end_by_second_signal(size_t which, const char *prefix)
 {
     process_t *process = &programs.processes[which];
@@ -367,7 +368,8 @@ static void expect_end_by_second_signal(size_t which, const char *prefix)
     assert_int_equal(WEXITSTATUS(process->status), 128 + SIGTERM);
 }
 
-/* What holds up the stop is a handler that is pending, or a worker that is frozen and so does not release its shards. */
+/* What holds up the stop is a handler that is pending, or a worker that is frozen and so does not
+ * release its shards. */
 static void second_signal(testbed_t *bed, size_t which, const char *prefix)
 {
     set_up(bed);

@@ -1,5 +1,5 @@
-/* The tests' proxy itself: each fault that it injects is seen by a client and a server, and only when
- * asked for; COMMITs and their answers are lost for certain, as a real server shows. */
+/* The tests' proxy itself: each fault that it injects is seen by a client and a server, and only
+ * when asked for; COMMITs and their answers are lost for certain, as a real server shows. */
 #include "tests/harness/proxy.h"
 
 #include <arpa/inet.h>

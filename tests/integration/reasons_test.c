@@ -1,5 +1,5 @@
-/* Reasons on their way: what a broker, a database or a handler said reaches the caller and the log, with
- * its number and in its own words. */
+/* Reasons on their way: what a broker, a database or a handler said reaches the caller and the log,
+ * with its number and in its own words. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* A broker that stands by knows little of runners and shards: it says so and names the home, and fabricctl asks that one. */
+/* A broker that stands by knows little of runners and shards: it says so and names the home, and
+ * fabricctl asks that one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

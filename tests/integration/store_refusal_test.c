@@ -1,5 +1,5 @@
-/* A database that refuses single rows, by a trigger: their callers hear so, whatever else was in the same batch, and never that
- * something succeeded which is not stored. */
+/* A database that refuses single rows, by a trigger: their callers hear so, whatever else was in
+ * the same batch, and never that something succeeded which is not stored. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,8 @@
 
 enum { WAIT_MAX_MS = 30000, OTHERS = 40 };
 
-/* Restarts the broker with a trigger on the insertion into a table; `condition` is true of the rows that are refused. */
+/* Restarts the broker with a trigger on the insertion into a table; `condition` is true of the rows
+ * that are refused. */
 static void start_refusing(testbed_t *bed, const char *table, const char *condition)
 {
     char sql[600];
@@ -125,8 +126,8 @@ static void a_refused_reply(void **state)
     expect_number(bed, OTHERS + 1, "SELECT COUNT(*) FROM reply");
 }
 
-/* Where every reply to a message is refused, its caller hears that the outcome is unknown. The message stays, and is handled
- * once the database takes its reply. */
+/* Where every reply to a message is refused, its caller hears that the outcome is unknown. The
+ * message stays, and is handled once the database takes its reply. */
 static void a_message_without_a_reply(void **state)
 {
     testbed_t *bed = *state;

@@ -1,6 +1,6 @@
-/* Workers of one shard group that bring different types: each gets shards of all types, so some messages wait
- * for an owner that brings their type. They wait without a loop, their callers and operators hear why, and
- * nobody else notices. */
+/* Workers of one shard group that bring different types: each gets shards of all types, so some
+ * messages wait for an owner that brings their type. They wait without a loop, their callers and
+ * operators hear why, and nobody else notices. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

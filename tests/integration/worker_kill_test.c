@@ -201,7 +201,8 @@ static void kills_5(void **state)
     kill_repeatedly(*state, 5);
 }
 
-/* A handler that takes its process with it: the message runs again elsewhere, and the others too. */
+/* A handler that takes its process with it: the message runs again elsewhere, and the others
+ * too. */
 static void handler_kills_its_worker(void **state)
 {
     testbed_t *bed = *state;
@@ -218,8 +219,8 @@ static void handler_kills_its_worker(void **state)
     assert_non_null(cluster_casualty(&bed->cluster));
 }
 
-/* A worker that is frozen for longer than the lease loses its shards, and its late answers count for
- * nothing. */
+/* A worker that is frozen for longer than the lease loses its shards, and its late answers count
+ * for nothing. */
 static void frozen_beyond_its_lease(void **state)
 {
     static const char *const arguments[] = {"--lease-ms", "1000", NULL};

@@ -108,7 +108,8 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->store_errors += one->store_errors;
 }
 
-/* Where the seeds begin: elsewhere each time, unless so many are wanted, which are the same ones then. */
+/* Where the seeds begin: elsewhere each time, unless so many are wanted, which are the same ones
+ * then. */
 static uint64_t first_seed(uint64_t wanted)
 {
     uint32_t drawn = 0;

@@ -1,6 +1,6 @@
 /* The seeded simulation: a whole cluster - clients, workers, brokers, a store - in one thread under
- * virtual time, driven through the very cores that the programs use, with a network, processes and a
- * database that fail as a seed decides.
+ * virtual time, driven through the very cores that the programs use, with a network, processes and
+ * a database that fail as a seed decides.
  *
  * Everything that happens follows from the seed: two runs of one seed are the same, event by event.
  *

@@ -1,5 +1,5 @@
-/* A simulated broker: router, lanes and coordinator, as broker.c and router_zmq.c put them together.
- * Lanes, the coordinator and the opening block on the store, so each of them is a fiber.
+/* A simulated broker: router, lanes and coordinator, as broker.c and router_zmq.c put them
+ * together. Lanes, the coordinator and the opening block on the store, so each of them is a fiber.
  */
 #include "tests/simulation/simulation_broker.h"
 
@@ -363,7 +363,8 @@ static void start(process_t *process)
     fiber_wake(life->opening);
 }
 
-/* Whatever has happened to it, its accounts are right: asked of each broker when it ends, by a crash or with the simulation. */
+/* Whatever has happened to it, its accounts are right: asked of each broker when it ends, by a
+ * crash or with the simulation. */
 static void check_accounts(const broker_life_t *life)
 {
     const char *fault = life->open ? router_check(life->router) : NULL;

@@ -1,5 +1,5 @@
-/* A simulated client: a session, as link_zmq.c of the client library drives it, and a user who keeps
- * calling.
+/* A simulated client: a session, as link_zmq.c of the client library drives it, and a user who
+ * keeps calling.
  */
 #include "tests/simulation/simulation_processes.h"
 

@@ -1,4 +1,5 @@
-/* The coordinator of a simulated broker, as coordinator_zmq.c drives it, and what its effects do to the router. */
+/* The coordinator of a simulated broker, as coordinator_zmq.c drives it, and what its effects do to
+ * the router. */
 #include "tests/simulation/simulation_broker.h"
 
 #include <stdlib.h>

@@ -60,7 +60,8 @@ static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, ui
     return FABRIC_PENDING;
 }
 
-/* Its worker dies, and is started again as by a supervisor. What ran beside it may have left before. */
+/* Its worker dies, and is started again as by a supervisor. What ran beside it may have left
+ * before. */
 static void on_death(event_t *event)
 {
     process_crash(event->process);

@@ -8,7 +8,8 @@
 
 world_t world;
 
-/* ---- chance: splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators) ---- */
+/* ---- chance: splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators)
+ * ---- */
 
 uint64_t world_random(void)
 {

@@ -1,8 +1,9 @@
 /* The inside of the simulation: virtual time, chance, events, processes and fibers. Shared by the
  * files simulation_*.c alone.
  *
- * Everything that happens is an event. An event of a process waits while the process is frozen and is
- * dropped when the life that it was meant for is over; an event without a process always happens.
+ * Everything that happens is an event. An event of a process waits while the process is frozen and
+ * is dropped when the life that it was meant for is over; an event without a process always
+ * happens.
  */
 #ifndef TESTS_SIMULATION_SIMULATION_WORLD_H
 #define TESTS_SIMULATION_SIMULATION_WORLD_H
