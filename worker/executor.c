@@ -120,7 +120,8 @@ static bool lease_holds(const executor_t *executor, const ownership_t *ownership
            atomic_load_explicit(&ownership->lease->start_until_ms, memory_order_relaxed);
 }
 
-/* A volatile message whose caller has given up: what is done for nobody would make those behind it late, too. */
+/* A volatile message whose caller has given up: what is done for nobody would make those behind it
+ * late, too. */
 static bool is_too_late(const executor_t *executor, const message_deliver_t *delivery)
 {
     return !(delivery->flags & REQUEST_DURABLE) && delivery->deadline_ms > 0 &&

@@ -4,7 +4,8 @@
  * A state machine without sockets, clocks and threads of its own: work is given, steps are taken
  * with the time as an argument, output is taken. One step runs at most one handler, so that the
  * caller can look at the clock and for orders in between. The order in which a step finds something
- * to do: completed handles, entities to be stopped, waiting messages, given messages, idle entities.
+ * to do: completed handles, entities to be stopped, waiting messages, given messages, idle
+ * entities.
  *
  * Invariants:
  *  - At most one handler of an entity is running or pending, also across a change of token.
@@ -31,9 +32,9 @@ typedef struct executor executor_t;
  * was completed. */
 executor_t *executor_new(const type_table_t *types, void (*wake)(void *context),
                          void *wake_context);
-/* What a handler's defect is told to, with a line for people: entity, tag, request id and the defect's
- * text. On the executor's thread, before the result is taken; a few times a second at most, and the next
- * line says how many were left out. Unless set, nobody is told. */
+/* What a handler's defect is told to, with a line for people: entity, tag, request id and the
+ * defect's text. On the executor's thread, before the result is taken; a few times a second at
+ * most, and the next line says how many were left out. Unless set, nobody is told. */
 typedef void executor_defect_fn(void *context, const char *text);
 void executor_on_defect(executor_t *executor, executor_defect_fn *tell, void *context);
 /* Runs the finalizers of all entities but those with a pending handler, and frees everything. */

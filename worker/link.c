@@ -1,20 +1,16 @@
-/* The worker's link: see link.h. Here: its life, its endpoints, and time. */
+/* The worker's link: see link.h. Here: its life, its connections, time, and what is pulled. */
 #include "worker/link_state.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/endpoint.h"
+#include "core/memory.h"
 
-static void *allocate_zeroed(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (!memory) {
-        abort();
-    }
-    return memory;
-}
+/* When to report that no broker is there. */
+#define ABSENT_MS 2000u
+/* How long leaving may take beyond the grace time. */
+#define LEAVE_MARGIN_MS 2000u
 
 /* Copies the configuration's views behind one another; the writer does not move afterwards. */
 static void config_copy(link_t *link, const link_config_t *config)
@@ -34,12 +30,12 @@ static void config_copy(link_t *link, const link_config_t *config)
 link_t *link_new(const link_config_t *config, uint64_t now_ms)
 {
     assert(config->executors > 0);
-    link_t *link = (link_t *)allocate_zeroed(1, sizeof *link);
+    link_t *link = (link_t *)memory_allocate_zeroed(1, sizeof *link);
     wire_writer_reserve(&link->texts, 1);
     config_copy(link, config);
     link->started_ms = now_ms;
-    link->map = shard_map_new();
-    link->staged = (work_t **)allocate_zeroed(config->executors, sizeof *link->staged);
+    link_cluster_init(&link->cluster);
+    link_works_init(&link->works, config->executors);
     return link;
 }
 
@@ -49,148 +45,79 @@ void link_destroy(link_t **link)
     if (!self) {
         return;
     }
-    for (uint32_t i = 0; i < self->endpoint_count; i++) {
-        link_out_clear(&self->endpoints[i]);
+    for (uint32_t i = 0; i < self->brokers.count; i++) {
+        link_endpoint_clear_out(&self->brokers.endpoints[i]);
     }
-    link_shard_t *shard, *next;
-    HASH_ITER(hh, self->shards, shard, next)
-    {
-        HASH_DEL(self->shards, shard);
-        free(shard);
-    }
-    link_flush_staged(self);
-    work_list_destroy(&self->works_first);
-    free(self->staged);
-    shard_map_destroy(&self->map);
+    link_shards_free(&self->shards);
+    link_works_free(&self->works);
+    link_cluster_free(&self->cluster);
     wire_writer_destroy(&self->texts);
-    wire_writer_destroy(&self->leave_reason);
     free(self);
     *link = NULL;
 }
 
-void link_set_phase(link_endpoint_t *endpoint, link_phase_t phase)
-{
-    /* From the row to the column: CLOSED, DOWN, HELLO, WELCOMED, REFUSED, LEFT. */
-    static const bool allowed[LINK_PHASES][LINK_PHASES] = {
-        [PHASE_CLOSED] = {true, true, false, false, false, false},
-        [PHASE_DOWN] = {true, true, true, false, false, true},
-        [PHASE_HELLO] = {true, true, true, true, true, true},
-        [PHASE_WELCOMED] = {true, true, true, false, true, true},
-        [PHASE_REFUSED] = {true, true, true, false, true, true},
-        [PHASE_LEFT] = {true, true, false, false, false, true},
-    };
-    assert(allowed[endpoint->phase][phase]);
-    endpoint->phase = phase;
-}
-
-void link_want_socket(link_endpoint_t *endpoint, link_socket_t action)
-{
-    endpoint->socket_wanted = true;
-    endpoint->socket_action = action;
-}
-
-static fabric_error_t add_endpoint(link_t *link, const char *name, bool learned)
-{
-    uint32_t index = 0;
-    while (index < link->endpoint_count &&
-           (link->endpoints[index].phase != PHASE_CLOSED || link->endpoints[index].socket_wanted)) {
-        index++;
-    }
-    if (index == LINK_ENDPOINTS_MAX || strlen(name) > LIMIT_ENDPOINT_BYTES_MAX) {
-        return FABRIC_ERROR_LIMIT_EXCEEDED;
-    }
-    if (index == link->endpoint_count) {
-        link->endpoint_count++;
-    }
-    link_endpoint_t *endpoint = &link->endpoints[index];
-    memset(endpoint, 0, sizeof *endpoint);
-    strcpy(endpoint->name, name);
-    endpoint->learned = learned;
-    link_set_phase(endpoint, PHASE_DOWN);
-    link_want_socket(endpoint, LINK_SOCKET_OPEN);
-    return FABRIC_OK;
-}
-
 fabric_error_t link_add_endpoint(link_t *link, const char *endpoint)
 {
-    return add_endpoint(link, endpoint, false);
+    return link_brokers_add(&link->brokers, endpoint, false);
 }
 
 const char *link_endpoint_name(const link_t *link, uint32_t endpoint)
 {
-    assert(endpoint < link->endpoint_count);
-    return link->endpoints[endpoint].name;
-}
-
-/* Whether a broker of the map is connected, or being connected, already. */
-static bool broker_known(const link_t *link, const map_broker_t *broker)
-{
-    for (uint32_t i = 0; i < link->endpoint_count; i++) {
-        const link_endpoint_t *endpoint = &link->endpoints[i];
-        if (endpoint->phase == PHASE_CLOSED) {
-            continue;
-        }
-        if (strcmp(endpoint->name, broker->router_endpoint) == 0 ||
-            (endpoint->phase == PHASE_WELCOMED &&
-             incarnation_equal(endpoint->broker, broker->incarnation))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool endpoint_in_map(const link_t *link, const link_endpoint_t *endpoint)
-{
-    for (size_t i = 0; i < shard_map_broker_count(link->map); i++) {
-        if (strcmp(shard_map_broker_at(link->map, i)->router_endpoint, endpoint->name) == 0) {
-            return true;
-        }
-    }
-    return false;
+    assert(endpoint < link->brokers.count);
+    return link->brokers.endpoints[endpoint].name;
 }
 
 void link_follow_map(link_t *link)
 {
-    for (uint32_t i = 0; i < link->endpoint_count; i++) {
-        link_endpoint_t *endpoint = &link->endpoints[i];
-        if (endpoint->learned && endpoint->phase == PHASE_DOWN &&
-            !endpoint_in_map(link, endpoint)) {
-            link_set_phase(endpoint, PHASE_CLOSED);
-            link_want_socket(endpoint, LINK_SOCKET_CLOSE);
-        }
-    }
-    for (size_t i = 0; i < shard_map_broker_count(link->map) && !link->leaving; i++) {
-        const map_broker_t *broker = shard_map_broker_at(link->map, i);
-        if (endpoint_check(broker->router_endpoint, NULL) != FABRIC_OK ||
-            broker_known(link, broker)) {
-            continue;
-        }
-        if (!link->config.allow_plaintext && !endpoint_is_local(broker->router_endpoint)) {
-            link_endpoint_t refused = {0};
-            strcpy(refused.name, broker->router_endpoint);
-            link_event(link, LINK_EVENT_PLAINTEXT, &refused, FABRIC_ERROR_PLAINTEXT_REFUSED,
-                       (fabric_bytes_t){0});
-            continue;
-        }
-        if (add_endpoint(link, broker->router_endpoint, true) != FABRIC_OK) {
-            return; /* no room: the brokers that are known must do */
-        }
+    link_brokers_close_absent(&link->brokers, link->cluster.map);
+    if (!link->leaving) {
+        link_brokers_open_new(&link->brokers, link->cluster.map, link->config.allow_plaintext,
+                              &link->events);
     }
 }
 
+/* ---- events and counters ---- */
+
+/* A cluster that has welcomed this worker before may welcome it again: a byte that changed on the
+ * way can make any refusal of a good hello. */
+static bool may_retry(const link_t *link, fabric_error_t error)
+{
+    return fabric_error_class(error) == FABRIC_CLASS_RETRY || link->welcomed_once;
+}
+
+void link_report(link_t *link, link_event_kind_t kind, uint32_t index, fabric_error_t error,
+                 fabric_bytes_t text)
+{
+    link_event_t event = {.kind = kind, .error = error};
+    event.final = kind == LINK_EVENT_REFUSED && !may_retry(link, error);
+    strcpy(event.endpoint, link_endpoint_name(link, index));
+    link_events_add(&link->events, &event, text);
+}
+
+void link_count_dropped(link_t *link)
+{
+    atomic_fetch_add_explicit(&link->dropped, 1, memory_order_relaxed);
+}
+
+void link_malformed(link_t *link, uint32_t index, fabric_error_t error)
+{
+    link_count_dropped(link);
+    if (link_endpoint_note_malformed(link_endpoint_at(link, index))) {
+        link_report(link, LINK_EVENT_MALFORMED, index, error, (fabric_bytes_t){0});
+    }
+}
+
+/* ---- connections ---- */
+
 void link_say_hello(link_t *link, uint32_t index, uint64_t now_ms)
 {
-    link_endpoint_t *endpoint = &link->endpoints[index];
-    endpoint->connection = ++link->connection;
-    endpoint->hello_ms = now_ms;
-    endpoint->hello_tries++;
-    endpoint->malformed = false;
-    link_set_phase(endpoint, PHASE_HELLO);
+    link_endpoint_t *endpoint = link_endpoint_at(link, index);
+    link_endpoint_greet(endpoint, ++link->connection, now_ms);
     message_hello_t hello = {
         .protocol_min = LIMIT_PROTOCOL_VERSION,
         .protocol_max = LIMIT_PROTOCOL_VERSION,
         .role = ROLE_WORKER,
-        .cluster_id = fabric_bytes(link->cluster_id, link->cluster_known ? 16 : 0),
+        .cluster_id = fabric_bytes(link->cluster.id, link->cluster.known ? 16 : 0),
         .cluster_name = link->config.cluster_name,
         .incarnation = fabric_bytes(link->config.incarnation.bytes, 16),
         .connection = endpoint->connection,
@@ -199,173 +126,167 @@ void link_say_hello(link_t *link, uint32_t index, uint64_t now_ms)
         .name = link->config.name,
         .types = link->config.types,
     };
-    link_out_clear(endpoint);
-    message_put_hello(link_out(endpoint), &hello);
+    message_put_hello(link_endpoint_out(endpoint), &hello);
+}
+
+void link_greet(link_t *link, uint32_t index, uint64_t now_ms)
+{
+    link_endpoint_begin_greeting(link_endpoint_at(link, index));
+    link_say_hello(link, index, now_ms);
 }
 
 void link_connected(link_t *link, uint32_t index, uint64_t now_ms)
 {
-    assert(index < link->endpoint_count);
-    link_endpoint_t *endpoint = &link->endpoints[index];
-    if (endpoint->phase == PHASE_CLOSED || endpoint->phase == PHASE_LEFT) {
+    assert(index < link->brokers.count);
+    link_phase_t phase = link_endpoint_at(link, index)->phase;
+    if (phase == PHASE_CLOSED || phase == PHASE_LEFT) {
         return;
     }
-    if (endpoint->phase == PHASE_WELCOMED) {
+    if (phase == PHASE_WELCOMED) {
         link_lose(link, index, now_ms);
     }
-    if (link->leaving) {
-        return;
+    if (!link->leaving) {
+        link_greet(link, index, now_ms);
     }
-    endpoint->hello_tries = 0;
-    endpoint->reopen_ms = 0;
-    link_say_hello(link, index, now_ms);
 }
 
 void link_lose(link_t *link, uint32_t index, uint64_t now_ms)
 {
-    link_endpoint_t *endpoint = &link->endpoints[index];
-    atomic_store_explicit(&endpoint->lease.start_until_ms, 0, memory_order_relaxed);
-    link_lose_shards(link, index, now_ms);
-    link_out_clear(endpoint);
-    link_set_phase(endpoint, PHASE_DOWN);
-    if (endpoint->reopen_ms == 0) {
-        endpoint->reopen_ms = now_ms + LINK_CONNECTING_MS;
-    }
+    link_shards_lose(&link->shards, &link->works, index, now_ms + link->config.grace_ms);
+    link_endpoint_lose(link_endpoint_at(link, index), now_ms);
 }
 
 void link_disconnected(link_t *link, uint32_t index, uint64_t now_ms)
 {
-    assert(index < link->endpoint_count);
-    link_endpoint_t *endpoint = &link->endpoints[index];
-    if (endpoint->phase == PHASE_CLOSED || endpoint->phase == PHASE_LEFT) {
+    assert(index < link->brokers.count);
+    link_phase_t phase = link_endpoint_at(link, index)->phase;
+    if (phase == PHASE_CLOSED || phase == PHASE_LEFT) {
         return;
     }
-    if (endpoint->phase == PHASE_WELCOMED) {
-        link_event(link, LINK_EVENT_DISCONNECTED, endpoint, FABRIC_OK, (fabric_bytes_t){0});
+    if (phase == PHASE_WELCOMED) {
+        link_report(link, LINK_EVENT_DISCONNECTED, index, FABRIC_OK, (fabric_bytes_t){0});
     }
     link_lose(link, index, now_ms);
 }
 
 void link_unreadable(link_t *link, uint32_t index, uint64_t now_ms)
 {
-    assert(index < link->endpoint_count);
-    link_endpoint_t *endpoint = &link->endpoints[index];
+    assert(index < link->brokers.count);
     link_malformed(link, index, FABRIC_ERROR_MALFORMED_MESSAGE);
     link_disconnected(link, index, now_ms);
-    link_want_socket(endpoint, LINK_SOCKET_CLOSE);
+    link_endpoint_close_socket(link_endpoint_at(link, index));
 }
 
-static void tick_welcomed(link_t *link, uint32_t index, uint64_t now_ms)
+static void close_duplicates(link_t *link, uint32_t index, uint64_t now_ms)
 {
-    link_endpoint_t *endpoint = &link->endpoints[index];
-    if (now_ms - endpoint->heard_ms >= endpoint->lease_ms) {
-        link_event(link, LINK_EVENT_SILENT, endpoint, FABRIC_OK, (fabric_bytes_t){0});
+    incarnation_t broker = link_endpoint_at(link, index)->broker;
+    for (uint32_t i = 0; i < link->brokers.count; i++) {
+        link_endpoint_t *other = link_endpoint_at(link, i);
+        if (i != index && other->phase == PHASE_WELCOMED &&
+            incarnation_equal(other->broker, broker)) {
+            link_lose(link, i, now_ms);
+            link_endpoint_close(other);
+        }
+    }
+}
+
+void link_welcome(link_t *link, uint32_t index, const message_welcome_t *welcome, uint64_t now_ms)
+{
+    link->welcomed_once = true;
+    link_endpoint_welcome(link_endpoint_at(link, index), welcome, now_ms);
+    link_report(link, LINK_EVENT_WELCOMED, index, FABRIC_OK, welcome->cluster_name);
+    close_duplicates(link, index, now_ms);
+}
+
+void link_refuse(link_t *link, uint32_t index, fabric_error_t error, fabric_bytes_t text,
+                 uint64_t now_ms)
+{
+    link_endpoint_t *endpoint = link_endpoint_at(link, index);
+    if (endpoint->phase == PHASE_WELCOMED) {
         link_lose(link, index, now_ms);
-        link_want_socket(endpoint, LINK_SOCKET_REOPEN);
-        return;
+        link_endpoint_reopen_socket(endpoint);
+    } else {
+        uint64_t retry_ms = may_retry(link, error) ? now_ms + LINK_HELLO_RETRY_MS : UINT64_MAX;
+        link_endpoint_refuse(endpoint, retry_ms);
     }
-    if (now_ms >= endpoint->ping_ms) {
-        map_version_t version = shard_map_version(link->map);
-        message_ping_t ping = {
-            .sequence = ++endpoint->ping_sequence,
-            .map_term = version.term,
-            .map_sequence = version.sequence,
-        };
-        message_put_ping(link_out(endpoint), &ping);
-        endpoint->ping_ms = now_ms + endpoint->heartbeat_ms;
-    }
+    link_report(link, LINK_EVENT_REFUSED, index, error, text);
 }
 
-static void tick_hello(link_t *link, uint32_t index, uint64_t now_ms)
+/* ---- time ---- */
+
+static void put_ping(const link_t *link, link_endpoint_t *endpoint)
 {
-    link_endpoint_t *endpoint = &link->endpoints[index];
-    if (now_ms - endpoint->hello_ms < LINK_HELLO_RETRY_MS || link->leaving) {
-        return;
-    }
-    if (endpoint->hello_tries >= LINK_HELLO_TRIES) {
+    map_version_t version = shard_map_version(link->cluster.map);
+    message_ping_t ping = {
+        .sequence = endpoint->ping_sequence,
+        .map_term = version.term,
+        .map_sequence = version.sequence,
+    };
+    message_put_ping(link_endpoint_out(endpoint), &ping);
+}
+
+static void tick_endpoint(link_t *link, uint32_t index, uint64_t now_ms)
+{
+    link_endpoint_t *endpoint = link_endpoint_at(link, index);
+    switch (link_endpoint_tick(endpoint, now_ms)) {
+    case DUE_SILENT:
+        link_report(link, LINK_EVENT_SILENT, index, FABRIC_OK, (fabric_bytes_t){0});
         link_lose(link, index, now_ms);
-        link_want_socket(endpoint, LINK_SOCKET_REOPEN);
+        link_endpoint_reopen_socket(endpoint);
+        return;
+    case DUE_PING:
+        put_ping(link, endpoint);
+        return;
+    case DUE_HELLO:
+        if (!link->leaving) {
+            link_say_hello(link, index, now_ms);
+        }
+        return;
+    case DUE_GREETING:
+        if (!link->leaving) {
+            link_greet(link, index, now_ms);
+        }
+        return;
+    case DUE_REOPEN:
+        if (!link->leaving) {
+            link_lose(link, index, now_ms);
+            link_endpoint_reopen_socket(endpoint);
+        }
+        return;
+    case DUE_NOTHING:
         return;
     }
-    link_say_hello(link, index, now_ms);
 }
 
-static void tick_down(link_endpoint_t *endpoint, uint64_t now_ms)
+/* When the absence of all brokers is to be reported; UINT64_MAX: never. */
+static uint64_t absence_deadline(const link_t *link)
 {
-    if (endpoint->reopen_ms != 0 && now_ms >= endpoint->reopen_ms) {
-        link_want_socket(endpoint, LINK_SOCKET_REOPEN);
-        endpoint->reopen_ms = 0;
-    }
-    if (endpoint->reopen_ms == 0) {
-        endpoint->reopen_ms = now_ms + LINK_CONNECTING_MS;
-    }
+    return link->welcomed_once || link->absence_reported ? UINT64_MAX
+                                                         : link->started_ms + ABSENT_MS;
 }
 
 void link_tick(link_t *link, uint64_t now_ms)
 {
-    for (uint32_t i = 0; i < link->endpoint_count; i++) {
-        link_endpoint_t *endpoint = &link->endpoints[i];
-        switch (endpoint->phase) {
-        case PHASE_WELCOMED:
-            tick_welcomed(link, i, now_ms);
-            break;
-        case PHASE_HELLO:
-            tick_hello(link, i, now_ms);
-            break;
-        case PHASE_REFUSED:
-            if (now_ms >= endpoint->hello_ms && !link->leaving) {
-                endpoint->hello_tries = 0;
-                link_say_hello(link, i, now_ms);
-            }
-            break;
-        case PHASE_DOWN:
-            tick_down(endpoint, now_ms);
-            break;
-        case PHASE_CLOSED:
-        case PHASE_LEFT:
-            break;
-        }
+    for (uint32_t i = 0; i < link->brokers.count; i++) {
+        tick_endpoint(link, i, now_ms);
     }
-    if (!link->welcomed_once && !link->absence_said &&
-        now_ms - link->started_ms >= LINK_ABSENT_MS) {
-        link->absence_said = true;
-        link_event(link, LINK_EVENT_ABSENT, NULL, FABRIC_ERROR_NOT_CONNECTED, (fabric_bytes_t){0});
+    if (now_ms >= absence_deadline(link)) {
+        link->absence_reported = true;
+        link_event_t event = {.kind = LINK_EVENT_ABSENT, .error = FABRIC_ERROR_NOT_CONNECTED};
+        link_events_add(&link->events, &event, (fabric_bytes_t){0});
     }
-}
-
-static uint64_t endpoint_deadline(const link_endpoint_t *endpoint)
-{
-    uint64_t silent_ms = endpoint->heard_ms + endpoint->lease_ms;
-    switch (endpoint->phase) {
-    case PHASE_WELCOMED:
-        return endpoint->ping_ms < silent_ms ? endpoint->ping_ms : silent_ms;
-    case PHASE_HELLO:
-        return endpoint->hello_ms + LINK_HELLO_RETRY_MS;
-    case PHASE_REFUSED:
-        return endpoint->hello_ms;
-    case PHASE_DOWN:
-        return endpoint->reopen_ms;
-    case PHASE_CLOSED:
-    case PHASE_LEFT:
-        break;
-    }
-    return UINT64_MAX;
 }
 
 uint64_t link_next_deadline(const link_t *link)
 {
-    uint64_t deadline_ms = UINT64_MAX;
-    for (uint32_t i = 0; i < link->endpoint_count; i++) {
-        const link_endpoint_t *endpoint = &link->endpoints[i];
+    uint64_t deadline_ms = absence_deadline(link);
+    for (uint32_t i = 0; i < link->brokers.count; i++) {
+        const link_endpoint_t *endpoint = &link->brokers.endpoints[i];
         if (link->leaving && endpoint->phase != PHASE_WELCOMED) {
             continue;
         }
-        uint64_t one_ms = endpoint_deadline(endpoint);
+        uint64_t one_ms = link_endpoint_deadline(endpoint);
         deadline_ms = one_ms < deadline_ms ? one_ms : deadline_ms;
-    }
-    if (!link->welcomed_once && !link->absence_said &&
-        link->started_ms + LINK_ABSENT_MS < deadline_ms) {
-        deadline_ms = link->started_ms + LINK_ABSENT_MS;
     }
     if (link->leaving && link->leave_until_ms < deadline_ms) {
         deadline_ms = link->leave_until_ms;
@@ -379,32 +300,88 @@ void link_leave(link_t *link, fabric_bytes_t reason, uint64_t now_ms)
         return;
     }
     link->leaving = true;
-    link->leave_until_ms = now_ms + link->config.grace_ms + LINK_LEAVE_MARGIN_MS;
+    link->leave_until_ms = now_ms + link->config.grace_ms + LEAVE_MARGIN_MS;
     message_bye_t bye = {.reason = reason};
-    for (uint32_t i = 0; i < link->endpoint_count; i++) {
-        link_endpoint_t *endpoint = &link->endpoints[i];
+    for (uint32_t i = 0; i < link->brokers.count; i++) {
+        link_endpoint_t *endpoint = link_endpoint_at(link, i);
         if (endpoint->phase == PHASE_WELCOMED) {
-            message_put_bye(link_out(endpoint), &bye);
+            message_put_bye(link_endpoint_out(endpoint), &bye);
         }
     }
 }
 
 bool link_left(const link_t *link, uint64_t now_ms)
 {
-    if (!link->leaving) {
-        return false;
+    return link->leaving &&
+           (!link_brokers_any_welcomed(&link->brokers) || now_ms >= link->leave_until_ms);
+}
+
+/* ---- what executors put out, and what is pulled ---- */
+
+static void shard_stopped(link_t *link, const work_output_t *output)
+{
+    if (link_shards_stopped(&link->shards, output->shard, output->token)) {
+        message_released_t released = {
+            .shard = output->shard.value,
+            .home_epoch = output->token.home_epoch,
+            .owner_sequence = output->token.owner_sequence,
+        };
+        link_endpoint_t *endpoint = link_endpoint_at(link, output->source.endpoint);
+        message_put_released(link_endpoint_out(endpoint), &released);
     }
-    for (uint32_t i = 0; i < link->endpoint_count; i++) {
-        if (link->endpoints[i].phase == PHASE_WELCOMED) {
-            return now_ms >= link->leave_until_ms;
+}
+
+void link_output(link_t *link, work_output_t **outputs)
+{
+    while (*outputs) {
+        work_output_t *output = *outputs;
+        *outputs = output->next;
+        output->next = NULL;
+        link_endpoint_t *endpoint = link_endpoint_at(link, output->source.endpoint);
+        bool live = link_endpoint_is_live(endpoint, output->source.connection);
+        if (live && output->kind == OUTPUT_RESULTS) {
+            link_endpoint_add_results(endpoint, output);
+            continue;
+        }
+        if (live) {
+            shard_stopped(link, output);
+        } else if (output->kind == OUTPUT_RESULTS) {
+            link_count_dropped(link); /* the home delivers the messages again under a new token */
+        }
+        work_output_list_destroy(&output);
+    }
+}
+
+bool link_next_socket(link_t *link, uint32_t *endpoint, link_socket_t *action)
+{
+    for (uint32_t i = 0; i < link->brokers.count; i++) {
+        if (link_endpoint_next_socket(link_endpoint_at(link, i), action)) {
+            *endpoint = i;
+            return true;
         }
     }
-    return true;
+    return false;
+}
+
+bool link_next_frame(link_t *link, uint32_t index, wire_writer_t *frame)
+{
+    assert(index < link->brokers.count);
+    return link_endpoint_next_frame(link_endpoint_at(link, index), link->cluster.high_id, frame);
+}
+
+work_t *link_next_work(link_t *link)
+{
+    return link_works_next(&link->works);
+}
+
+bool link_next_event(link_t *link, link_event_t *event)
+{
+    return link_events_next(&link->events, event);
 }
 
 uint64_t link_shards(const link_t *link)
 {
-    return atomic_load_explicit(&link->held, memory_order_relaxed);
+    return atomic_load_explicit(&link->shards.owned, memory_order_relaxed);
 }
 
 uint64_t link_dropped(const link_t *link)

@@ -1,4 +1,5 @@
-/* The worker's link: what a worker says to its brokers, and which shards it owns under which tokens.
+/* The worker's link: what a worker says to its brokers, and which shards it owns under which
+ * tokens.
  *
  * A state machine without sockets, clocks, threads and entities. A shell (or a simulator) tells it
  * what happened - connected, disconnected, a frame, time passing, an executor's output - and then
@@ -9,8 +10,8 @@
  *  - Nothing but HELLO is sent on a connection before its WELCOME.
  *  - A shard is held under one token, of one broker's connection. A smaller token than one that was
  *    seen is ignored, whoever sends it.
- *  - RELEASED is said after every result of the shard, and only when its executor has confirmed that
- *    the entities are stopped; at once for a token that is not held, as those of a broken
+ *  - RELEASED is said after every result of the shard, and only when its executor has confirmed
+ *    that the entities are stopped; at once for a token that is not held, as those of a broken
  *    connection are not.
  *  - Output that belongs to a broken connection is dropped: its tokens are dead.
  *  - Bytes from a broker can do no harm: what is malformed is skipped, message by message.
@@ -55,8 +56,9 @@ const char *link_endpoint_name(const link_t *link, uint32_t endpoint);
 void link_connected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_disconnected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_receive(link_t *link, uint32_t endpoint, fabric_bytes_t frame, uint64_t now_ms);
-/* What came is no frame, or has not one part: nothing more may be read before the socket is closed. It is opened anew after a
- * while. A delivery may have been lost with it, for which the broker would wait as long as the connection lives. */
+/* What came is no frame, or has not one part: nothing more may be read before the socket is closed.
+ * It is opened anew after a while. A delivery may have been lost with it, for which the broker
+ * would wait as long as the connection lives. */
 void link_unreadable(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_tick(link_t *link, uint64_t now_ms);
 /* Takes an executor's output, a list, in the order in which it was made. */
@@ -104,7 +106,8 @@ bool link_next_event(link_t *link, link_event_t *event);
 
 /* Shards owned now. Any thread. */
 uint64_t link_shards(const link_t *link);
-/* Frames and messages of brokers that could not be read or came too late, and results of connections that are gone. Any thread. */
+/* Frames and messages of brokers that could not be read or came too late, and results of
+ * connections that are gone. Any thread. */
 uint64_t link_dropped(const link_t *link);
 
 #endif

@@ -1,241 +1,135 @@
-/* The shards of the link: assigned, released, lost, and what is delivered for them. */
-#include "worker/link_state.h"
+/* The shards that the link knows: see link_shard_state.h. */
+#include "worker/link_shard_state.h"
 
 #include <stdlib.h>
 
-/* The longest grace time a broker can ask for. */
-#define GRACE_MS_MAX 600000u
+#include "core/memory.h"
+#include "core/state_machine.h"
 
-static link_shard_t *shard_find(link_t *link, uint64_t number)
+static const state_description_t shard_states[] = {
+    [SHARD_LOST] = {"lost", STATE_BIT(SHARD_OWNED)},
+    [SHARD_OWNED] = {"owned",
+                     STATE_BIT(SHARD_OWNED) | STATE_BIT(SHARD_RELEASING) | STATE_BIT(SHARD_LOST)},
+    [SHARD_RELEASING] = {"releasing", STATE_BIT(SHARD_OWNED) | STATE_BIT(SHARD_RELEASING) |
+                                          STATE_BIT(SHARD_LOST)},
+};
+static const state_machine_t shard_machine = {"shard at the link", shard_states, 3};
+
+static void set_state(link_shards_t *shards, link_shard_t *shard, shard_state_t state)
+{
+    state_machine_check(&shard_machine, shard->state, state);
+    uint64_t owned = atomic_load_explicit(&shards->owned, memory_order_relaxed);
+    owned += (uint64_t)(state != SHARD_LOST) - (uint64_t)(shard->state != SHARD_LOST);
+    atomic_store_explicit(&shards->owned, owned, memory_order_relaxed);
+    shard->state = state;
+}
+
+void link_shards_free(link_shards_t *shards)
+{
+    link_shard_t *shard, *next;
+    HASH_ITER(hh, shards->by_id, shard, next)
+    {
+        HASH_DEL(shards->by_id, shard);
+        free(shard);
+    }
+}
+
+static link_shard_t *find(const link_shards_t *shards, uint64_t number)
 {
     link_shard_t *shard = NULL;
     if (number <= UINT32_MAX) {
         uint32_t value = (uint32_t)number;
-        HASH_FIND(hh, link->shards, &value, sizeof value, shard);
+        HASH_FIND(hh, shards->by_id, &value, sizeof value, shard);
     }
     return shard;
 }
 
-static bool shard_valid(const link_t *link, uint64_t number)
+/* The shard of a claim, if this worker owns the shard under the claim's token through the endpoint.
+ */
+static link_shard_t *find_owned(const link_shards_t *shards, shard_claim_t claim, uint32_t endpoint)
 {
-    if (number > UINT32_MAX) {
-        return false;
-    }
-    shard_id_t shard = {(uint32_t)number};
-    return shard_id_group(shard) >= 1 && shard_id_group(shard) <= LIMIT_GROUPS_MAX &&
-           shard_id_number(shard) >= 1 && shard_id_number(shard) <= link->shards_per_group;
+    link_shard_t *shard = find(shards, claim.number);
+    bool owned = shard && shard->state != SHARD_LOST && shard->source.endpoint == endpoint &&
+                 token_equal(shard->token, claim.token);
+    return owned ? shard : NULL;
 }
 
-static uint32_t executor_of(const link_t *link, shard_id_t shard)
+static void add_order(link_works_t *works, work_kind_t kind, const link_shard_t *shard,
+                      const work_lease_t *lease, uint64_t deadline_ms)
 {
-    return ((uint32_t)shard_id_number(shard) + shard_id_group(shard)) % link->config.executors;
-}
-
-static void work_push(link_t *link, work_t *work)
-{
-    if (link->works_first) {
-        link->works_last->next = work;
-    } else {
-        link->works_first = work;
-    }
-    link->works_last = work;
-}
-
-static void flush_one(link_t *link, uint32_t executor)
-{
-    if (link->staged[executor]) {
-        work_push(link, link->staged[executor]);
-        link->staged[executor] = NULL;
-    }
-}
-
-void link_flush_staged(link_t *link)
-{
-    for (uint32_t i = 0; i < link->config.executors; i++) {
-        flush_one(link, i);
-    }
-}
-
-/* An order comes after the deliveries that were received before it. */
-static void push_order(link_t *link, work_kind_t kind, const link_shard_t *shard,
-                       const work_lease_t *lease, uint64_t deadline_ms)
-{
-    uint32_t executor = executor_of(link, shard->shard);
-    flush_one(link, executor);
-    work_t *order = work_new(kind, executor, shard->source, 0);
+    work_t *order = work_new(kind, link_works_executor(works, shard->shard), shard->source, 0);
     order->shard = shard->shard;
     order->token = shard->token;
     order->lease = lease;
     order->deadline_ms = deadline_ms;
-    work_push(link, order);
+    link_works_add_order(works, order);
 }
 
-static void shard_set(link_t *link, link_shard_t *shard, shard_state_t state)
+bool link_shards_assign(link_shards_t *shards, link_works_t *works, shard_claim_t claim,
+                        work_source_t source, const work_lease_t *lease, uint64_t deadline_ms)
 {
-    uint64_t held = atomic_load_explicit(&link->held, memory_order_relaxed);
-    if (state != SHARD_LOST && shard->state == SHARD_LOST) {
-        held++;
-    } else if (state == SHARD_LOST && shard->state != SHARD_LOST) {
-        held--;
-    }
-    atomic_store_explicit(&link->held, held, memory_order_relaxed);
-    shard->state = state;
-}
-
-void link_assign(link_t *link, uint32_t index, const message_assign_t *message, uint64_t now_ms)
-{
-    if (!shard_valid(link, message->shard)) {
-        link_malformed(link, index, FABRIC_ERROR_INVALID_ARGUMENT);
-        return;
-    }
-    token_t token = {message->home_epoch, message->owner_sequence};
-    link_shard_t *shard = shard_find(link, message->shard);
+    link_shard_t *shard = find(shards, claim.number);
     if (!shard) {
-        shard = (link_shard_t *)calloc(1, sizeof *shard);
-        if (!shard) {
-            abort();
-        }
-        shard->shard = (shard_id_t){(uint32_t)message->shard};
-        HASH_ADD(hh, link->shards, shard.value, sizeof shard->shard.value, shard);
-    } else if (!token_less(shard->token, token)) {
-        link_count_dropped(link); /* said again, or by a home that was deposed */
-        return;
+        shard = (link_shard_t *)memory_allocate_zeroed(1, sizeof *shard);
+        shard->shard = (shard_id_t){(uint32_t)claim.number};
+        HASH_ADD(hh, shards->by_id, shard.value, sizeof shard->shard.value, shard);
+    } else if (!token_less(shard->token, claim.token)) {
+        return false;
     }
     if (shard->state != SHARD_LOST) {
-        push_order(link, WORK_STOP, shard, NULL, now_ms + link->config.grace_ms);
+        add_order(works, WORK_STOP, shard, NULL, deadline_ms);
     }
-    link_endpoint_t *endpoint = &link->endpoints[index];
-    shard->token = token;
-    shard->source = (work_source_t){index, endpoint->connection};
-    shard_set(link, shard, SHARD_HELD);
-    push_order(link, WORK_BEGIN, shard, &endpoint->lease, 0);
+    shard->token = claim.token;
+    shard->source = source;
+    set_state(shards, shard, SHARD_OWNED);
+    add_order(works, WORK_BEGIN, shard, lease, 0);
+    return true;
 }
 
-static bool shard_held(const link_shard_t *shard, uint32_t index, token_t token)
+bool link_shards_release(link_shards_t *shards, link_works_t *works, shard_claim_t claim,
+                         uint32_t endpoint, uint64_t deadline_ms)
 {
-    return shard && shard->state != SHARD_LOST && shard->source.endpoint == index &&
-           token_equal(shard->token, token);
-}
-
-void link_release(link_t *link, uint32_t index, const message_release_t *message, uint64_t now_ms)
-{
-    token_t token = {message->home_epoch, message->owner_sequence};
-    link_shard_t *shard = shard_find(link, message->shard);
-    if (!shard_held(shard, index, token)) {
-        message_released_t released = {message->shard, message->home_epoch,
-                                       message->owner_sequence};
-        message_put_released(link_out(&link->endpoints[index]), &released);
-        return;
+    link_shard_t *shard = find_owned(shards, claim, endpoint);
+    if (!shard) {
+        return false;
     }
-    uint64_t grace_ms = message->grace_ms < GRACE_MS_MAX ? message->grace_ms : GRACE_MS_MAX;
-    shard_set(link, shard, SHARD_RELEASING);
-    push_order(link, WORK_STOP, shard, NULL, now_ms + grace_ms);
+    set_state(shards, shard, SHARD_RELEASING);
+    add_order(works, WORK_STOP, shard, NULL, deadline_ms);
+    return true;
 }
 
-void link_lose_shards(link_t *link, uint32_t index, uint64_t now_ms)
+bool link_shards_deliver(link_shards_t *shards, link_works_t *works, uint32_t endpoint,
+                         work_frame_t *frame, const message_deliver_t *message)
+{
+    shard_claim_t claim = {message->shard, {message->home_epoch, message->owner_sequence}};
+    const link_shard_t *shard = find_owned(shards, claim, endpoint);
+    if (!shard) {
+        return false;
+    }
+    link_works_add_delivery(works, link_works_executor(works, shard->shard), shard->source, frame,
+                            message);
+    return true;
+}
+
+void link_shards_lose(link_shards_t *shards, link_works_t *works, uint32_t endpoint,
+                      uint64_t deadline_ms)
 {
     link_shard_t *shard, *next;
-    HASH_ITER(hh, link->shards, shard, next)
+    HASH_ITER(hh, shards->by_id, shard, next)
     {
-        if (shard->state != SHARD_LOST && shard->source.endpoint == index) {
-            shard_set(link, shard, SHARD_LOST);
-            push_order(link, WORK_STOP, shard, NULL, now_ms + link->config.grace_ms);
+        if (shard->state != SHARD_LOST && shard->source.endpoint == endpoint) {
+            set_state(shards, shard, SHARD_LOST);
+            add_order(works, WORK_STOP, shard, NULL, deadline_ms);
         }
     }
 }
 
-static bool name_valid(fabric_bytes_t name)
+bool link_shards_stopped(link_shards_t *shards, shard_id_t id, token_t token)
 {
-    return name.size >= 1 && name.size <= LIMIT_NAME_BYTES_MAX;
-}
-
-static void not_taken(link_t *link, uint32_t index, const message_deliver_t *message,
-                      fabric_error_t error)
-{
-    message_result_t result = {
-        .shard = message->shard,
-        .home_epoch = message->home_epoch,
-        .owner_sequence = message->owner_sequence,
-        .activation = message->activation,
-        .request_id = message->request_id,
-        .status = STATUS_NOT_TAKEN,
-        .error = error,
-    };
-    message_put_result(link_out(&link->endpoints[index]), &result);
-}
-
-void link_deliver(link_t *link, uint32_t index, work_frame_t *frame,
-                  const message_deliver_t *message)
-{
-    if (!name_valid(message->type) || !name_valid(message->id) || !name_valid(message->tag) ||
-        (message->flags & ~(uint64_t)REQUEST_FLAGS) != 0) {
-        link_malformed(link, index, FABRIC_ERROR_MALFORMED_MESSAGE);
-        not_taken(link, index, message, FABRIC_ERROR_MALFORMED_MESSAGE);
-        return;
+    link_shard_t *shard = find(shards, id.value);
+    if (!shard || shard->state != SHARD_RELEASING || !token_equal(shard->token, token)) {
+        return false;
     }
-    token_t token = {message->home_epoch, message->owner_sequence};
-    link_shard_t *shard = shard_find(link, message->shard);
-    if (!shard_held(shard, index, token)) {
-        not_taken(link, index, message, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
-        return;
-    }
-    if (message->request_id > link->high_id) {
-        link->high_id = message->request_id;
-    }
-    uint32_t executor = executor_of(link, shard->shard);
-    work_t *staged = link->staged[executor];
-    if (staged && (staged->count == WORK_DELIVERIES_MAX || staged->frame != frame)) {
-        flush_one(link, executor);
-        staged = NULL;
-    }
-    if (!staged) {
-        staged = work_new(WORK_DELIVERIES, executor, shard->source, 1);
-        staged->frame = frame;
-        atomic_fetch_add_explicit(&frame->references, 1, memory_order_relaxed);
-    }
-    link->staged[executor] = work_add(staged, message);
-}
-
-static void output_stopped(link_t *link, const work_output_t *output)
-{
-    link_endpoint_t *endpoint = &link->endpoints[output->source.endpoint];
-    link_shard_t *shard = shard_find(link, output->shard.value);
-    if (!shard || shard->state != SHARD_RELEASING || !token_equal(shard->token, output->token)) {
-        return;
-    }
-    shard_set(link, shard, SHARD_LOST);
-    message_released_t released = {
-        .shard = output->shard.value,
-        .home_epoch = output->token.home_epoch,
-        .owner_sequence = output->token.owner_sequence,
-    };
-    message_put_released(link_out(endpoint), &released);
-}
-
-void link_output(link_t *link, work_output_t **outputs)
-{
-    while (*outputs) {
-        work_output_t *output = *outputs;
-        *outputs = output->next;
-        output->next = NULL;
-        link_endpoint_t *endpoint = &link->endpoints[output->source.endpoint];
-        bool live =
-            endpoint->phase == PHASE_WELCOMED && endpoint->connection == output->source.connection;
-        if (live && output->kind == OUTPUT_RESULTS) {
-            if (endpoint->out_first) {
-                endpoint->out_last->next = output;
-            } else {
-                endpoint->out_first = output;
-            }
-            endpoint->out_last = output;
-            continue;
-        }
-        if (live) {
-            output_stopped(link, output);
-        } else if (output->kind == OUTPUT_RESULTS) {
-            link_count_dropped(
-                link); /* their tokens are dead: the home delivers the messages again */
-        }
-        work_output_list_destroy(&output);
-    }
+    set_state(shards, shard, SHARD_LOST);
+    return true;
 }

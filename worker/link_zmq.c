@@ -189,8 +189,8 @@ static void hand_over(link_zmq_t *self)
     }
 }
 
-/* One message is one frame. Of a message of several parts nothing more is read: a DEALER of libzmq 4.3.4 with
- * ZMQ_IMMEDIATE whose connection breaks between two parts ends the process. */
+/* One message is one frame. Of a message of several parts nothing more is read: a DEALER of libzmq
+ * 4.3.4 with ZMQ_IMMEDIATE whose connection breaks between two parts ends the process. */
 static bool take_frame(link_zmq_t *self, uint32_t index, zmq_msg_t *part, uint64_t now_ms)
 {
     void *dealer = self->connections[index].connector.socket;

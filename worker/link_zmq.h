@@ -20,8 +20,8 @@ FABRIC_MUST_USE fabric_error_t link_zmq_new(const link_config_t *config,
 FABRIC_MUST_USE fabric_error_t link_zmq_add_endpoint(link_zmq_t *link, const char *endpoint);
 /* Wakes the link's thread: an executor has output. Any thread. */
 void link_zmq_notify(void *link);
-/* Starts the thread, with as many executors as configured; the array is copied. NO_RESOURCES when the
- * system gives none. */
+/* Starts the thread, with as many executors as configured; the array is copied. NO_RESOURCES when
+ * the system gives none. */
 FABRIC_MUST_USE fabric_error_t link_zmq_start(link_zmq_t *link,
                                               executor_thread_t *const *executors);
 /* Leaves the cluster and waits for the thread to end. */

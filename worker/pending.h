@@ -2,8 +2,8 @@
  * completions reach their executor from any thread.
  *
  * A handle is made on the executor's thread and completed on any. From then on it is in the queue
- * and the executor's. A handle whose entity was stopped meanwhile stays valid until it is completed;
- * its completion changes nothing.
+ * and the executor's. A handle whose entity was stopped meanwhile stays valid until it is
+ * completed; its completion changes nothing.
  */
 #ifndef WORKER_PENDING_H
 #define WORKER_PENDING_H

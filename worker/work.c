@@ -5,23 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size);
-    if (!memory) {
-        abort();
-    }
-    return memory;
-}
+#include "core/memory.h"
 
 work_frame_t *work_frame_new(fabric_bytes_t bytes)
 {
-    work_frame_t *frame = (work_frame_t *)allocate(sizeof *frame + bytes.size);
+    work_frame_t *frame = (work_frame_t *)memory_allocate(sizeof *frame + bytes.size);
     atomic_init(&frame->references, 1);
     frame->size = bytes.size;
     if (bytes.size > 0) {
         memcpy(frame->bytes, bytes.data, bytes.size);
     }
+    return frame;
+}
+
+work_frame_t *work_frame_share(work_frame_t *frame)
+{
+    atomic_fetch_add_explicit(&frame->references, 1, memory_order_relaxed);
     return frame;
 }
 
@@ -39,7 +38,7 @@ static size_t work_size(uint32_t capacity)
 
 work_t *work_new(work_kind_t kind, uint32_t executor, work_source_t source, uint32_t capacity)
 {
-    work_t *work = (work_t *)allocate(work_size(capacity));
+    work_t *work = (work_t *)memory_allocate(work_size(capacity));
     memset(work, 0, sizeof *work);
     work->kind = kind;
     work->executor = executor;
@@ -53,10 +52,7 @@ work_t *work_add(work_t *work, const message_deliver_t *delivery)
     assert(work->kind == WORK_DELIVERIES && work->count < WORK_DELIVERIES_MAX);
     if (work->count == work->capacity) {
         uint32_t capacity = work->capacity < 4 ? 4 : work->capacity * 4;
-        work = (work_t *)realloc(work, work_size(capacity));
-        if (!work) {
-            abort();
-        }
+        work = (work_t *)memory_resize(work, work_size(capacity), 1);
         work->capacity = capacity;
     }
     work->deliveries[work->count++] = *delivery;
@@ -83,8 +79,7 @@ void work_list_destroy(work_t **first)
 
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source)
 {
-    work_output_t *output = (work_output_t *)allocate(sizeof *output);
-    memset(output, 0, sizeof *output);
+    work_output_t *output = (work_output_t *)memory_allocate_zeroed(1, sizeof *output);
     output->kind = kind;
     output->source = source;
     return output;

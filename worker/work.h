@@ -30,6 +30,8 @@ typedef struct work_frame {
 
 /* A copy of the bytes, with one reference. */
 work_frame_t *work_frame_new(fabric_bytes_t bytes);
+/* Adds a reference, which the caller drops. */
+work_frame_t *work_frame_share(work_frame_t *frame);
 void work_frame_drop(work_frame_t *frame);
 
 /* Where results go: an endpoint's index in the link, and the number of the connection under which

@@ -205,8 +205,8 @@ fabric_error_t fabric_worker_add(fabric_worker_t *worker, const fabric_entity_ty
 
 /* ---- running ---- */
 
-/* Whether this is a child, by fork(), of the process that started the worker: its threads are not here,
- * and its locks may be held for ever. */
+/* Whether this is a child, by fork(), of the process that started the worker: its threads are not
+ * here, and its locks may be held for ever. */
 static bool is_elsewhere(const fabric_worker_t *worker)
 {
     return worker->link && worker->process != thread_process();

@@ -29,6 +29,7 @@ int link_driver_setup(void **state)
     d->link = link_new(&config, d->now_ms);
     assert_int_equal(link_add_endpoint(d->link, "tcp://127.0.0.1:1"), FABRIC_OK);
     talk_expect_socket(d, 0, LINK_SOCKET_OPEN);
+    talk_pass(d, 0);
     *state = d;
     return 0;
 }

@@ -60,6 +60,23 @@ static void who_means_hello_again(void **state)
     talk_expect_silence(d, 0);
 }
 
+/* libzmq connects the socket again by itself: the link opens a fresh socket only after a while. */
+static void a_connection_that_was_greeted_anew_is_given_time_to_reconnect(void **state)
+{
+    link_driver_t *d = (link_driver_t *)*state;
+    talk_join(d, 0, 1);
+    talk_say(d, 0, who, .protocol = 1);
+    talk_expect_hello(d, 0);
+    talk_welcome(d, 0, 1, 1, d->connection);
+    for (int i = 0; i < 5; i++) {
+        talk_pass(d, 1000);
+        talk_ping(d, 1, 1);
+    }
+    link_disconnected(d->link, 0, d->now_ms);
+    talk_pass(d, 0);
+    talk_expect_no_socket(d);
+}
+
 static void refusals(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;
@@ -238,6 +255,7 @@ int main(void)
         LINK_TEST(unanswered_hello_is_said_again),
         LINK_TEST(absence_is_said_once),
         LINK_TEST(who_means_hello_again),
+        LINK_TEST(a_connection_that_was_greeted_anew_is_given_time_to_reconnect),
         LINK_TEST(refusals),
         LINK_TEST(a_worker_that_was_welcome_asks_again),
         LINK_TEST(sockets_that_do_not_connect_are_opened_anew),
