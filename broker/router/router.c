@@ -96,9 +96,7 @@ void router_destroy(router_t **at)
     }
     types_destroy(router);
     orders_destroy(router);
-    for (uint32_t i = 0; i < LIMIT_GROUPS_MAX; i++) {
-        free(router->groups[i]);
-    }
+    shards_destroy(router);
     batches_destroy(router);
     lookups_destroy(router);
     shard_map_destroy(&router->map);

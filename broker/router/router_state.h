@@ -47,7 +47,7 @@ struct router {
     known_type_t *types;
 
     shard_t *groups[LIMIT_GROUPS_MAX]; /* shards_per_group each, or NULL */
-    shard_t *releasing;
+    timers_t releases;                 /* of shards */
     entity_t *entities;
     timers_t pauses;      /* of entities */
     uint64_t activations; /* the last number given */

@@ -5,6 +5,7 @@
 #define BROKER_ROUTER_SHARD_STATE_H
 
 #include "broker/router/runner_state.h"
+#include "core/timers.h"
 
 typedef enum shard_state {
     SHARD_FOREIGN, /* another broker is its home, or none is */
@@ -20,9 +21,8 @@ struct shard {
     token_t token;
     incarnation_t desired; /* the owner that the coordinator wants; none: nobody */
     runner_t *owner;       /* OWNED, RELEASING */
-    uint64_t release_deadline_ms;
-    entity_t *entities;   /* that have messages */
-    shard_t *prev, *next; /* list of shards that are being released */
+    timer_entry_t release; /* RELEASING: when the shard is taken back */
+    entity_t *entities;    /* that have messages */
 };
 
 /* NULL: this broker does not know the shard. */
@@ -32,7 +32,10 @@ shard_t *shard_next(router_t *router, const shard_t *shard);
 /* Whether this broker is the shard's home, and its lease holds. */
 bool shard_serves(const router_t *router, const shard_t *shard);
 /* Whether the shard has no owner, and the coordinator knows none that it could have. */
-bool shard_is_deserted(const shard_t *shard);
+static inline bool shard_is_deserted(const shard_t *shard)
+{
+    return shard->state == SHARD_UNOWNED && incarnation_is_none(shard->desired);
+}
 
 /* This broker becomes the home of a foreign shard, whose messages are to be loaded. */
 void shard_load(router_t *router, shard_id_t id, uint64_t home_epoch);
@@ -50,5 +53,6 @@ void shards_assign_again(router_t *router, const runner_t *runner);
 void shards_release(router_t *router);
 /* Takes back the shards that were not given back in time. */
 void shards_tick(router_t *router);
+void shards_destroy(router_t *router);
 
 #endif

@@ -24,15 +24,9 @@ static const state_description_t states[] = {
 };
 static const state_machine_t machine = {"shard", states, sizeof states / sizeof *states};
 
-static void set_state(router_t *router, shard_t *shard, shard_state_t state)
+static void set_state(shard_t *shard, shard_state_t state)
 {
     state_machine_check(&machine, shard->state, state);
-    if (shard->state == SHARD_RELEASING) {
-        DL_DELETE(router->releasing, shard);
-    }
-    if (state == SHARD_RELEASING) {
-        DL_APPEND(router->releasing, shard);
-    }
     shard->state = state;
 }
 
@@ -72,11 +66,6 @@ bool shard_serves(const router_t *router, const shard_t *shard)
            router->now_ms < router->lease_until_ms;
 }
 
-bool shard_is_deserted(const shard_t *shard)
-{
-    return shard->state == SHARD_UNOWNED && incarnation_is_none(shard->desired);
-}
-
 static void add_group(router_t *router, uint16_t group)
 {
     shard_t *shards = memory_allocate_zeroed(router->config.shards_per_group, sizeof *shards);
@@ -96,6 +85,14 @@ static void report_owner(router_t *router, const shard_t *shard)
     order_add(router, &order);
 }
 
+void shards_destroy(router_t *router)
+{
+    for (uint32_t i = 0; i < LIMIT_GROUPS_MAX; i++) {
+        free(router->groups[i]);
+    }
+    timers_destroy(&router->releases);
+}
+
 /* ---- a shard gets an owner ---- */
 
 static void assign(router_t *router, shard_t *shard, runner_t *runner)
@@ -103,7 +100,7 @@ static void assign(router_t *router, shard_t *shard, runner_t *runner)
     shard->token.owner_sequence++;
     shard->owner = runner;
     runner_gain_shard(runner);
-    set_state(router, shard, SHARD_OWNED);
+    set_state(shard, SHARD_OWNED);
     message_assign_t message = {.shard = shard->id.value,
                                 .home_epoch = shard->token.home_epoch,
                                 .owner_sequence = shard->token.owner_sequence};
@@ -121,8 +118,8 @@ static void ask_back(router_t *router, shard_t *shard)
 {
     uint32_t grace_ms = router->config.release_grace_ms;
     suspect_withdraw(router, shard);
-    set_state(router, shard, SHARD_RELEASING);
-    shard->release_deadline_ms = router->now_ms + grace_ms + RELEASE_SLACK_MS;
+    set_state(shard, SHARD_RELEASING);
+    timers_set(&router->releases, &shard->release, router->now_ms + grace_ms + RELEASE_SLACK_MS);
     message_release_t message = {.shard = shard->id.value,
                                  .home_epoch = shard->token.home_epoch,
                                  .owner_sequence = shard->token.owner_sequence,
@@ -219,9 +216,10 @@ static void unassign(router_t *router, shard_t *shard)
         take_back_messages(router, entity);
         entity_release(router, entity);
     }
+    timers_cancel(&router->releases, &shard->release);
     runner_lose_shard(runner);
     shard->token.owner_sequence++;
-    set_state(router, shard, SHARD_UNOWNED);
+    set_state(shard, SHARD_UNOWNED);
     shard->owner = NULL;
     report_owner(router, shard);
 }
@@ -254,12 +252,9 @@ void shards_assign_again(router_t *router, const runner_t *runner)
 
 void shards_tick(router_t *router)
 {
-    shard_t *shard, *next;
-    DL_FOREACH_SAFE(router->releasing, shard, next)
-    {
-        if (router->now_ms >= shard->release_deadline_ms) {
-            shard_take_back(router, shard);
-        }
+    timer_entry_t *release;
+    while ((release = timers_take_due(&router->releases, router->now_ms))) {
+        shard_take_back(router, TIMER_OWNER(release, shard_t, release));
     }
 }
 
@@ -277,7 +272,7 @@ void shard_load(router_t *router, shard_id_t id, uint64_t home_epoch)
     shard_t *shard = shard_find(router, id);
     if (shard && shard->state == SHARD_FOREIGN) {
         shard->token = (token_t){home_epoch, 0};
-        set_state(router, shard, SHARD_LOADING);
+        set_state(shard, SHARD_LOADING);
         router->loading = true;
     }
 }
@@ -287,7 +282,7 @@ void shards_loaded(router_t *router)
     router->loading = false;
     for (shard_t *shard = NULL; (shard = shard_next(router, shard));) {
         if (shard->state == SHARD_LOADING) {
-            set_state(router, shard, SHARD_UNOWNED);
+            set_state(shard, SHARD_UNOWNED);
             report_owner(router, shard);
             reconcile(router, shard);
         }
