@@ -44,7 +44,7 @@ typedef struct message {
     uint32_t wave;       /* of its runner, of the delivery in flight */
     bool charged; /* tally.attempts counts the delivery alone that is under way, or about to be */
     uint64_t activation; /* of the delivery in flight */
-    /* By the router's clock; 0: none. From acceptance on, a durable message has none: its call has. */
+    /* By the router's clock; 0: none. A durable message that is accepted has none: its call has. */
     uint64_t deadline_ms;
     uint32_t life;        /* of its client, for a volatile message */
     uint64_t predecessor; /* of the request, until it is accepted */

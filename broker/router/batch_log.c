@@ -3,7 +3,7 @@
 
 #define LINES_PER_S 10u
 
-/* An item of a batch, as far as it says what it is about. */
+/* What one item of a batch is about. */
 typedef struct item {
     const char *kind;
     request_id_t id;

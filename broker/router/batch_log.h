@@ -1,5 +1,6 @@
 /* What a commit leaves for the log: dead letters, and items that the database refused, each with its
- * request id, entity and tag. At most a few lines a second; the next one says how many were left out.
+ * request id, entity and tag. At most a few lines are logged in a second; the next line says how many
+ * were left out.
  *
  * Threading: the router's thread.
  */
@@ -14,7 +15,8 @@ typedef struct batch_log {
     log_limiter_t rejections;
 } batch_log_t;
 
-/* The batch is one of router_take_batch, is committed but for what was rejected, and is not answered yet. */
+/* The batch is one of router_take_batch. It is committed, except for what was rejected, and
+ * router_batch_done has not been called for it yet. */
 void batch_log_committed(batch_log_t *log, const store_batch_t *batch,
                          const lane_rejections_t *rejected, uint64_t now_ms);
 

@@ -18,7 +18,7 @@ void router_high_id(router_t *router, uint64_t high_id)
     router->high_id_stored = high_id > router->high_id_stored ? high_id : router->high_id_stored;
 }
 
-/* Whether a row is to be kept: another broker may load its shard, and it may have been read twice. */
+/* Whether the row is kept: another broker may load its shard, and it may have been read twice. */
 static bool is_ours_to_load(router_t *router, const message_t *message)
 {
     const store_message_t *stored = &message->stored;

@@ -11,8 +11,8 @@
 #include "core/log.h"
 
 #define FRAMES_PER_TURN  256
-#define FRAMES_PER_LOOK  4 /* at the clock: frames can be long, and heartbeats wait */
-#define TURN_MS          5
+#define FRAMES_PER_LOOK  4 /* frames between two looks at the clock: they can be long */
+#define TURN_MS          5 /* for frames in one turn: heartbeats wait meanwhile */
 #define BLOCKED_RETRY_MS 2u
 #define HEARTBEAT_MS     1000u
 #define LONGEST_WAIT_MS  1000u
@@ -220,8 +220,8 @@ static void finish_operation(router_shell_t *shell, uint32_t lane, lane_operatio
     }
 }
 
-/* Each lane has a connection of its own, and says it for itself; a database that comes and goes says
- * little that is new. */
+/* Each lane has a connection of its own and reports for itself. The log is limited, since a database
+ * that comes and goes says little that is new. */
 static void take_availability(router_shell_t *shell, uint32_t lane, const lane_report_t *report)
 {
     uint32_t left_out = 0;

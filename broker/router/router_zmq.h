@@ -1,5 +1,5 @@
 /* The router's shell: the ROUTER and PUB sockets of a broker, and the loop that feeds the router's
- * core and carries out what it wants, on the thread that calls router_shell_run.
+ * core and carries out what the core wants, on the thread that calls router_shell_run.
  */
 #ifndef BROKER_ROUTER_ROUTER_ZMQ_H
 #define BROKER_ROUTER_ROUTER_ZMQ_H
@@ -19,7 +19,7 @@ typedef struct router_shell {
     const char *listen; /* endpoints to bind */
     const char *publish;
     int stop_fd;         /* readable: drain and end; borrowed */
-    uint32_t drain_ms;   /* the longest that may take */
+    uint32_t drain_ms;   /* the longest time that draining may take */
     router_t *router;    /* borrowed */
     lane_actor_t *lanes; /* started; borrowed */
     uint32_t lane_count;
@@ -50,11 +50,11 @@ typedef struct router_shell {
     batch_log_t batch_log;
 } router_shell_t;
 
-/* Opens and binds both sockets; bound_router and bound_pub tell where. ADDRESS_IN_USE or
- * INVALID_CONFIGURATION with a reason. */
+/* Opens and binds both sockets, and sets bound_router and bound_pub to their endpoints.
+ * ADDRESS_IN_USE or INVALID_CONFIGURATION with a reason. */
 FABRIC_MUST_USE fabric_error_t router_shell_bind(router_shell_t *shell, reason_t *reason);
-/* Serves until stop_fd is readable and the shards are released or time is up (OK), or until the
- * broker must not go on: FENCED, STORE_LOST. */
+/* Serves until stop_fd is readable and the shards are released, or the time for that is up (OK), or
+ * until the broker must not go on: FENCED, STORE_LOST. */
 FABRIC_MUST_USE fabric_error_t router_shell_run(router_shell_t *shell);
 /* Closes the sockets, letting out what waits in them for `linger_ms`. */
 void router_shell_close(router_shell_t *shell, uint32_t linger_ms);

@@ -1,5 +1,6 @@
-/* The id under which a runner is known to everyone but itself and the brokers that hear its hello. The incarnation in a worker's hello is
- * a secret: with it, one takes over the worker's connection. See docs/decisions/0010-runner-ids.md.
+/* The id under which everyone knows a runner. Only the runner itself, and the brokers that it says
+ * hello to, know the incarnation in the hello. It is a secret: whoever knows it can take over the
+ * runner's connection. See docs/decisions/0010-runner-ids.md.
  *
  * Threading: pure; any thread.
  */
@@ -8,7 +9,7 @@
 
 #include "core/ids.h"
 
-/* The first 16 bytes of the SHA-256 of an incarnation. Who knows the id alone cannot say that runner's hello. */
+/* The first 16 bytes of the SHA-256 of an incarnation. The incarnation cannot be found from them. */
 incarnation_t runner_id_of(incarnation_t secret);
 
 #endif

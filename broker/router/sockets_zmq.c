@@ -1,4 +1,4 @@
-/* The broker's public sockets: see router_sockets_zmq.h. */
+/* The broker's public sockets: see sockets_zmq.h. */
 #include "broker/router/sockets_zmq.h"
 
 #include <errno.h>
@@ -27,8 +27,8 @@ static void set_int(void *socket, int option, int value)
     (void)failed; /* constant options with constant values: they exist in every libzmq we link */
 }
 
-/* libzmq numbers the peers of a ROUTER from rand() on, which it does not seed, and aborts where a peer has chosen the routing id
- * of the next number for itself: so nobody may know where the numbers begin.
+/* libzmq numbers the peers of a ROUTER from rand() on, which it does not seed, and aborts where a peer
+ * has chosen the routing id of the next number for itself. So nobody may know where the numbers begin.
  */
 static void seed_routing_ids(void)
 {
@@ -100,7 +100,8 @@ static fabric_error_t resolve(const char *endpoint, char address[256], reason_t 
     return error;
 }
 
-/* What libzmq is to bind: the address of a name, but names of network interfaces are its own concern. */
+/* What libzmq is to bind. A host name is replaced by its address; libzmq itself knows the names of
+ * network interfaces. */
 static fabric_error_t choose_address(const char *endpoint, char address[256], reason_t *reason)
 {
     char host[LIMIT_ENDPOINT_BYTES_MAX + 1];
@@ -193,7 +194,7 @@ sent_t router_sockets_send(void *router, fabric_bytes_t routing_id, fabric_bytes
 
 static void publish(void *pub, wire_writer_t *frame)
 {
-    /* A PUB drops what a subscriber does not take; the versions in the pings tell it so. */
+    /* A PUB drops what a subscriber does not take; the versions in the pings tell the subscriber. */
     int sent = zmq_send(pub, frame->data, frame->size, ZMQ_DONTWAIT);
     (void)sent;
     wire_writer_destroy(frame);

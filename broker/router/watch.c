@@ -1,4 +1,4 @@
-/* Violations of peers and want of descriptors, for the log: see router_watch.h. */
+/* Protocol violations and descriptors, for the log: see watch.h. */
 #include "broker/router/watch.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ void router_watch_unserved(router_watch_t *watch, router_t *router, uint64_t now
 {
     router_unserved_t unserved;
     uint32_t left_out;
-    /* The limiter counts seconds: one of its is ten of ours. */
+    /* The limiter counts in seconds. Its clock runs at a tenth of the speed here. */
     if (!router_take_unserved(router, &unserved) ||
         !log_limiter_pass(&watch->unserved, 1, now_ms / 10, &left_out)) {
         return;

@@ -1,4 +1,5 @@
-/* What operators have to know about peers and descriptors: a line in the log now and then, however often it happens.
+/* What operators have to know about peers and descriptors: a line in the log now and then, however
+ * often something happens.
  *
  * Threading: the router's thread.
  */
@@ -14,14 +15,15 @@ typedef struct router_watch {
     bool exhausted; /* the process had no descriptor left when it was last looked */
 } router_watch_t;
 
-/* Says what a peer did, if there was anything, at most once a second; `address` is where it came from,
- * or NULL. */
+/* Logs a protocol violation of a peer, if there was any, at most once a second. `address` is where
+ * the peer's message came from, or NULL. */
 void router_watch_violations(router_watch_t *watch, router_t *router, const char *address,
                              uint64_t now_ms);
-/* Says which type found no runner, if there was any, at most once in ten seconds. */
+/* Logs an entity type that its shard's owner does not bring, if there was any, at most once in ten
+ * seconds. */
 void router_watch_unserved(router_watch_t *watch, router_t *router, uint64_t now_ms);
-/* Says when no connection can be taken any more for want of descriptors, and when that is over. To be
- * called now and then. */
+/* Logs when the process has no descriptor left for a connection, and when that is over. To be called
+ * now and then. */
 void router_watch_descriptors(router_watch_t *watch);
 
 #endif
