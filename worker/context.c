@@ -1,8 +1,33 @@
 /* What a handler is told about its message, and how it answers otherwise than by a reply. */
-#include "worker/executor_state.h"
+#include "worker/context_state.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+void context_init(fabric_context_t *context, completions_t *completions)
+{
+    context->completions = completions;
+}
+
+void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,
+                   const fabric_handler_t *handler, const message_deliver_t *delivery)
+{
+    context->entity = entity;
+    context->type = type;
+    context->handler = handler;
+    context->delivery = delivery;
+    context->pending = NULL;
+    context->surplus = false;
+    context->code = 0;
+    context->text[0] = '\0';
+}
+
+fabric_pending_t *context_take_pending(fabric_context_t *context)
+{
+    fabric_pending_t *pending = context->pending;
+    context->pending = NULL;
+    return pending;
+}
 
 fabric_bytes_t fabric_context_type(const fabric_context_t *context)
 {
@@ -90,13 +115,12 @@ fabric_result_t fabric_defect(fabric_context_t *context, const char *format, ...
 fabric_pending_t *fabric_later(fabric_context_t *context)
 {
     bool first = !context->pending;
-    fabric_pending_t *pending =
-        pending_new(context->executor->completions, first ? context->entity : NULL,
-                    context->handler->message, context->delivery);
+    fabric_pending_t *pending = pending_new(context->completions, first ? context->entity : NULL,
+                                            context->handler->message, context->delivery);
     if (first) {
         context->pending = pending;
     } else {
-        context->surplus = true; /* and that handle completes nothing */
+        context->surplus = true; /* the handle completes nothing */
     }
     return pending;
 }

@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/limits.h"
+#include "core/memory.h"
 #include "worker/executor.h"
 
 struct fabric_entity_test {
@@ -49,9 +50,9 @@ fabric_entity_test_t *fabric_entity_test_new(const fabric_entity_type_t *type, c
         type_table_destroy(&types);
         return NULL;
     }
-    fabric_entity_test_t *test = (fabric_entity_test_t *)calloc(1, sizeof *test);
-    if (!test || !(test->payload = (uint8_t *)malloc(LIMIT_PAYLOAD_BYTES_MAX)) ||
-        pthread_mutex_init(&test->lock, NULL) != 0 ||
+    fabric_entity_test_t *test = (fabric_entity_test_t *)memory_allocate_zeroed(1, sizeof *test);
+    test->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
+    if (pthread_mutex_init(&test->lock, NULL) != 0 ||
         pthread_cond_init(&test->changed, NULL) != 0) {
         abort();
     }

@@ -4,57 +4,35 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static void *allocate(size_t size)
-{
-    void *memory = malloc(size > 0 ? size : 1);
-    if (!memory) {
-        abort();
-    }
-    return memory;
-}
+#include "core/memory.h"
 
 executor_t *executor_new(const type_table_t *types, void (*wake)(void *context), void *wake_context)
 {
-    executor_t *executor = (executor_t *)calloc(1, sizeof *executor);
-    if (!executor) {
-        abort();
-    }
+    executor_t *executor = (executor_t *)memory_allocate_zeroed(1, sizeof *executor);
     executor->types = types;
     executor->completions = completions_new(wake, wake_context);
-    executor->request = allocate(type_table_request_bytes(types));
-    executor->reply = allocate(type_table_reply_bytes(types));
-    executor->payload = (uint8_t *)allocate(LIMIT_PAYLOAD_BYTES_MAX);
-    executor->context.executor = executor;
-    executor->sweep_ms = UINT64_MAX;
-    executor->held_until_ms = UINT64_MAX;
+    entity_table_init(&executor->entities, types);
+    handling_init(&executor->handling, types, executor->completions);
     return executor;
 }
 
-void executor_on_defect(executor_t *executor, executor_defect_fn *tell, void *context)
+void executor_on_defect(executor_t *executor, executor_defect_fn *report, void *context)
 {
-    executor->tell_defect = tell;
-    executor->tell_context = context;
+    handling_report_defects(&executor->handling, report, context);
 }
 
-static void free_entities(executor_t *executor)
+static bool take_completions(executor_t *executor)
 {
-    entity_t *entity, *next;
-    HASH_ITER(hh, executor->entities, entity, next)
-    {
-        if (entity->pending) {
-            entity->pending->entity = NULL;
-            entity_set_pending(entity, NULL);
-        } else {
-            entity_stop(executor, entity);
-        }
-        while (entity->first) {
-            waiting_t *waiting = entity->first;
-            entity->first = waiting->next;
-            free(waiting);
-        }
-        entity->queued = false;
-        entity_free(executor, entity);
+    fabric_pending_t *pending = completions_take(executor->completions);
+    if (!pending) {
+        return false;
     }
+    while (pending) {
+        fabric_pending_t *next = pending->next;
+        handle_completion(executor, &pending);
+        pending = next;
+    }
+    return true;
 }
 
 void executor_destroy(executor_t **executor)
@@ -63,19 +41,13 @@ void executor_destroy(executor_t **executor)
     if (!self) {
         return;
     }
-    for (fabric_pending_t *pending = completions_take(self->completions); pending;) {
-        fabric_pending_t *next = pending->next;
-        handle_completion(self, &pending);
-        pending = next;
-    }
-    free_entities(self);
-    ownership_free_all(self);
+    (void)take_completions(self);
+    entity_table_free(&self->entities);
+    ownership_table_free(&self->ownerships);
     completions_close(&self->completions);
+    handling_free(&self->handling);
     work_list_destroy(&self->inbox_first);
-    work_output_list_destroy(&self->output_first);
-    free(self->request);
-    free(self->reply);
-    free(self->payload);
+    work_output_list_destroy(&self->output.first);
     free(self);
     *executor = NULL;
 }
@@ -100,11 +72,11 @@ void executor_give(executor_t *executor, work_t **works)
         work->next = NULL;
         switch (work->kind) {
         case WORK_BEGIN:
-            ownership_begin(executor, work);
+            ownership_begin(&executor->ownerships, work, executor->given);
             work_destroy(&work);
             break;
         case WORK_STOP:
-            ownership_stop(executor, work);
+            ownership_stop(&executor->ownerships, work, executor->given);
             work_destroy(&work);
             break;
         case WORK_DELIVERIES:
@@ -120,55 +92,67 @@ static bool lease_holds(const executor_t *executor, const ownership_t *ownership
            atomic_load_explicit(&ownership->lease->start_until_ms, memory_order_relaxed);
 }
 
-/* A volatile message whose caller has given up: what is done for nobody would make those behind it
- * late, too. */
+/* A volatile message whose caller has given up: handling it would make those behind it late, too.
+ */
 static bool is_too_late(const executor_t *executor, const message_deliver_t *delivery)
 {
     return !(delivery->flags & REQUEST_DURABLE) && delivery->deadline_ms > 0 &&
            executor->now_ms >= delivery->deadline_ms;
 }
 
-static void dispatch(executor_t *executor, work_source_t source, const message_deliver_t *delivery)
+static void refuse(executor_t *executor, work_source_t source, const message_deliver_t *delivery,
+                   fabric_error_t error)
 {
-    ownership_t *ownership = ownership_find(executor, (shard_id_t){(uint32_t)delivery->shard});
-    token_t token = {delivery->home_epoch, delivery->owner_sequence};
-    if (!ownership || !token_equal(ownership->token, token) ||
-        ownership->source.endpoint != source.endpoint ||
-        ownership->source.connection != source.connection) {
-        result_not_taken(executor, source, delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
-        return;
-    }
-    const type_entry_t *type = type_table_find(executor->types, delivery->type);
-    if (!type) {
-        result_not_taken(executor, source, delivery, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-        return;
-    }
-    if (is_too_late(executor, delivery)) {
-        result_not_taken(executor, source, delivery, FABRIC_ERROR_TIMEOUT);
-        return;
-    }
-    entity_t *entity = entity_find(executor, type, delivery->id);
-    if (entity && (entity->pending || entity->first)) {
+    output_put_not_taken(&executor->output, source, delivery, error, executor->now_ms);
+}
+
+/* Gives a message to its entity, or to the queue of the entity. Returns why it is refused. */
+static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *ownership,
+                                       const type_entry_t *type, const message_deliver_t *delivery)
+{
+    entity_t *entity = entity_find(&executor->entities, type, delivery->id);
+    if (entity && entity_must_queue(entity)) {
         if (!(delivery->flags & REQUEST_DURABLE) &&
             entity->volatile_waiting >= type->mailbox_capacity) {
-            result_not_taken(executor, source, delivery, FABRIC_ERROR_MAILBOX_FULL);
-            return;
+            return FABRIC_ERROR_MAILBOX_FULL;
         }
-        entity_enqueue(executor, entity, ownership, delivery);
-        return;
+        entity_enqueue(&executor->entities, entity, ownership, delivery);
+        return FABRIC_OK;
     }
-    if (ownership->stopping) {
-        result_not_taken(executor, source, delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
-        return;
+    if (ownership->state != OWNERSHIP_CURRENT) {
+        return FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
     }
     if (!entity) {
-        entity = entity_make(executor, type, delivery->id);
+        entity = entity_make(&executor->entities, type, delivery->id, executor->now_ms);
     }
-    if (!lease_holds(executor, ownership)) {
-        entity_enqueue(executor, entity, ownership, delivery);
-        return;
+    if (lease_holds(executor, ownership)) {
+        handle_delivery(executor, entity, ownership, delivery);
+    } else {
+        entity_enqueue(&executor->entities, entity, ownership, delivery);
     }
-    handle_delivery(executor, entity, ownership, delivery);
+    return FABRIC_OK;
+}
+
+static void dispatch(executor_t *executor, work_source_t source, const message_deliver_t *delivery)
+{
+    fabric_error_t error = FABRIC_OK;
+    shard_id_t shard = {(uint32_t)delivery->shard};
+    token_t token = {delivery->home_epoch, delivery->owner_sequence};
+    ownership_t *ownership = ownership_find(&executor->ownerships, shard);
+    const type_entry_t *type = type_table_find(executor->types, delivery->type);
+    if (!ownership || !token_equal(ownership->token, token) ||
+        !work_source_equal(ownership->source, source)) {
+        error = FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
+    } else if (!type) {
+        error = FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+    } else if (is_too_late(executor, delivery)) {
+        error = FABRIC_ERROR_TIMEOUT;
+    } else {
+        error = dispatch_to_type(executor, ownership, type, delivery);
+    }
+    if (error != FABRIC_OK) {
+        refuse(executor, source, delivery, error);
+    }
 }
 
 static bool inbox_step(executor_t *executor)
@@ -188,118 +172,73 @@ static bool inbox_step(executor_t *executor)
     return true;
 }
 
-/* Puts messages under a lapsed lease back in line: perhaps it was renewed. */
-static void held_release(executor_t *executor)
-{
-    if (executor->now_ms < executor->held_until_ms) {
-        return;
-    }
-    executor->held_until_ms = UINT64_MAX;
-    for (entity_t *entity; (entity = entity_queue_take(&executor->held));) {
-        entity_queue_add(&executor->ready, entity);
-    }
-}
-
-static void hold(executor_t *executor, entity_t *entity)
-{
-    entity_queue_add(&executor->held, entity);
-    if (executor->held_until_ms == UINT64_MAX) {
-        executor->held_until_ms = executor->now_ms + EXECUTOR_LEASE_CHECK_MS;
-    }
-}
-
-/* The next waiting message of an entity that is ready. */
+/* The next waiting message of an entity whose turn it is. */
 static bool ready_step(executor_t *executor)
 {
-    entity_t *entity = entity_queue_take(&executor->ready);
+    entity_t *entity = entity_next_ready(&executor->entities);
     if (!entity) {
         return false;
     }
-    waiting_t *waiting = entity->first;
-    assert(waiting && !entity->pending);
-    ownership_t *ownership = waiting->ownership;
-    bool taken = ownership->current && !ownership->stopping;
-    if (taken && !lease_holds(executor, ownership)) {
-        hold(executor, entity);
+    ownership_t *ownership = entity->first->ownership;
+    bool owned = ownership->state == OWNERSHIP_CURRENT;
+    if (owned && !lease_holds(executor, ownership)) {
+        entity_set_lapsed(&executor->entities, entity, executor->now_ms);
         return true;
     }
-    entity->first = waiting->next;
-    if (!(waiting->delivery.flags & REQUEST_DURABLE)) {
-        entity->volatile_waiting--;
-    }
-    ownership->waiting--;
-    if (taken && is_too_late(executor, &waiting->delivery)) {
-        result_not_taken(executor, ownership->source, &waiting->delivery, FABRIC_ERROR_TIMEOUT);
-    } else if (taken) {
-        handle_delivery(executor, entity, ownership, &waiting->delivery);
+    work_source_t source = ownership->source;
+    waiting_t *waiting = entity_dequeue(entity);
+    if (!owned) {
+        refuse(executor, source, &waiting->delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
+    } else if (is_too_late(executor, &waiting->delivery)) {
+        refuse(executor, source, &waiting->delivery, FABRIC_ERROR_TIMEOUT);
     } else {
-        result_not_taken(executor, ownership->source, &waiting->delivery,
-                         FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
+        handle_delivery(executor, entity, ownership, &waiting->delivery);
     }
+    entity_dequeued(&executor->entities, entity);
     free(waiting);
-    if (entity->first && !entity->pending) {
-        entity_queue_add(&executor->ready, entity);
-    } else if (!entity->first && !entity->ownership) {
-        entity_end(executor, entity);
-    }
-    return true;
-}
-
-static bool completions_step(executor_t *executor)
-{
-    fabric_pending_t *pending = completions_take(executor->completions);
-    if (!pending) {
-        return false;
-    }
-    while (pending) {
-        fabric_pending_t *next = pending->next;
-        handle_completion(executor, &pending);
-        pending = next;
-    }
     return true;
 }
 
 bool executor_step(executor_t *executor, uint64_t now_ms)
 {
     executor->now_ms = now_ms;
-    if (completions_step(executor)) {
+    if (take_completions(executor)) {
         return true;
     }
-    if (executor->stopping && ownership_step(executor)) {
+    if (executor->ownerships.stopping && executor_stop_step(executor)) {
         return true;
     }
-    held_release(executor);
-    return ready_step(executor) || inbox_step(executor) || entity_sweep(executor);
+    entity_retry_lapsed(&executor->entities, now_ms);
+    return ready_step(executor) || inbox_step(executor) ||
+           entity_sweep(&executor->entities, now_ms);
 }
 
 uint64_t executor_next_deadline(const executor_t *executor)
 {
-    uint64_t deadline_ms = ownership_next_deadline(executor);
-    if (executor->held_until_ms < deadline_ms) {
-        deadline_ms = executor->held_until_ms;
-    }
-    return executor->sweep_ms < deadline_ms ? executor->sweep_ms : deadline_ms;
+    uint64_t stop_ms = ownership_next_deadline(&executor->ownerships);
+    uint64_t entities_ms = entity_next_deadline(&executor->entities);
+    return stop_ms < entities_ms ? stop_ms : entities_ms;
 }
 
 bool executor_output_due(const executor_t *executor, uint64_t now_ms)
 {
-    return executor->output_first &&
-           (executor->output_first != executor->output_last || now_ms > executor->output_since_ms);
+    const executor_output_t *output = &executor->output;
+    return output->first && (output->first != output->last || now_ms > output->since_ms);
 }
 
 work_output_t *executor_take_output(executor_t *executor)
 {
-    work_output_t *first = executor->output_first;
-    executor->output_first = executor->output_last = NULL;
-    return first;
+    return output_take(&executor->output);
 }
 
 executor_stats_t executor_stats(const executor_t *executor)
 {
+    const executor_handling_t *handling = &executor->handling;
+    const entity_table_t *entities = &executor->entities;
     return (executor_stats_t){
-        .handled = atomic_load_explicit(&executor->handled, memory_order_relaxed),
-        .defects = atomic_load_explicit(&executor->defects, memory_order_relaxed),
-        .entities = atomic_load_explicit(&executor->live, memory_order_relaxed),
-        .bytes = atomic_load_explicit(&executor->bytes, memory_order_relaxed),
+        .handled = atomic_load_explicit(&handling->handled, memory_order_relaxed),
+        .defects = atomic_load_explicit(&handling->defects, memory_order_relaxed),
+        .entities = atomic_load_explicit(&entities->count, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&entities->bytes, memory_order_relaxed),
     };
 }

@@ -32,11 +32,12 @@ typedef struct executor executor_t;
  * was completed. */
 executor_t *executor_new(const type_table_t *types, void (*wake)(void *context),
                          void *wake_context);
-/* What a handler's defect is told to, with a line for people: entity, tag, request id and the
- * defect's text. On the executor's thread, before the result is taken; a few times a second at
- * most, and the next line says how many were left out. Unless set, nobody is told. */
+/* Takes a handler's defect as a line for people: entity, tag, request id and the defect's text.
+ * Called on the executor's thread, before the result is taken; at most 10 times a second, and the
+ * next line says how many defects were left out. */
 typedef void executor_defect_fn(void *context, const char *text);
-void executor_on_defect(executor_t *executor, executor_defect_fn *tell, void *context);
+/* Unless set, defects are not reported. */
+void executor_on_defect(executor_t *executor, executor_defect_fn *report, void *context);
 /* Runs the finalizers of all entities but those with a pending handler, and frees everything. */
 void executor_destroy(executor_t **executor);
 

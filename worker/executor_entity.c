@@ -1,18 +1,43 @@
-/* The entities of an executor: making, starting, stopping, and the queue of each. */
-#include "worker/executor_state.h"
+/* The entities of an executor: see executor_entity_state.h. */
+#include "worker/executor_entity_state.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Doubly linked lists whose head's `previous` is the tail, as in utlist.h, over the entity's two
- * pairs of links. */
+/* Doubly linked lists, whose head's `previous` is the tail. */
 #include <utlist.h>
 
-static const type_entry_t *entity_type(const executor_t *executor, const entity_t *entity)
+#include "core/memory.h"
+#include "core/state_machine.h"
+
+/* How often messages are looked at that wait under a lapsed lease. */
+#define LEASE_CHECK_MS 10u
+/* For how long a defect is remembered at least: deliveries that are under way must be told. */
+#define DEFECT_MEMORY_MS 60000u
+
+static const state_description_t entity_states[] = {
+    [ENTITY_STOPPED] = {"stopped", STATE_BIT(ENTITY_STARTED) | STATE_BIT(ENTITY_FAILED)},
+    [ENTITY_STARTED] = {"started", STATE_BIT(ENTITY_STOPPED) | STATE_BIT(ENTITY_PENDING)},
+    [ENTITY_PENDING] = {"pending", STATE_BIT(ENTITY_STARTED)},
+    [ENTITY_FAILED] = {"failed", STATE_BIT(ENTITY_STOPPED)},
+};
+static const state_machine_t entity_machine = {"entity", entity_states, 4};
+
+static void set_state(entity_t *entity, entity_state_t state)
 {
-    return type_table_at(executor->types, entity_type_index(entity));
+    state_machine_check(&entity_machine, entity->state, state);
+    entity->state = (uint8_t)state;
 }
+
+static void count_add(_Atomic uint64_t *counter, uint64_t by)
+{
+    /* One writer: a plain addition that others may read. */
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, value + by, memory_order_relaxed);
+}
+
+/* ---- the table ---- */
 
 static size_t key_make(uint8_t key[2 + LIMIT_NAME_BYTES_MAX], const type_entry_t *type,
                        fabric_bytes_t id)
@@ -24,139 +49,174 @@ static size_t key_make(uint8_t key[2 + LIMIT_NAME_BYTES_MAX], const type_entry_t
     return 2 + id.size;
 }
 
-entity_t *entity_find(executor_t *executor, const type_entry_t *type, fabric_bytes_t id)
+entity_t *entity_find(const entity_table_t *table, const type_entry_t *type, fabric_bytes_t id)
 {
     uint8_t key[2 + LIMIT_NAME_BYTES_MAX];
     size_t size = key_make(key, type, id);
     entity_t *entity = NULL;
-    HASH_FIND(hh, executor->entities, key, size, entity);
+    HASH_FIND(hh, table->by_key, key, size, entity);
     return entity;
 }
 
-static void idle_add(executor_t *executor, entity_t *entity, uint64_t check_ms)
+static void idle_add(entity_table_t *table, entity_t *entity, uint64_t check_ms)
 {
-    entity_t **list = &executor->idle[entity_type_index(entity)];
+    entity_t **list = &table->idle[entity_type_index(entity)];
     entity->check_ms = check_ms;
     DL_APPEND2(*list, entity, idle_previous, idle_next);
-    if (check_ms < executor->sweep_ms) {
-        executor->sweep_ms = check_ms;
+    if (check_ms < table->sweep_ms) {
+        table->sweep_ms = check_ms;
     }
 }
 
-static void idle_remove(executor_t *executor, entity_t *entity)
+static void idle_remove(entity_table_t *table, entity_t *entity)
 {
-    DL_DELETE2(executor->idle[entity_type_index(entity)], entity, idle_previous, idle_next);
+    DL_DELETE2(table->idle[entity_type_index(entity)], entity, idle_previous, idle_next);
 }
 
-static uint64_t entity_bytes(const executor_t *executor, const entity_t *entity)
+static uint64_t entity_bytes(const entity_table_t *table, const entity_t *entity)
 {
-    return entity_state_offset(entity->id_size) + entity_type(executor, entity)->type->state_size;
+    return entity_memory_offset(entity->id_size) + entity_type(table, entity)->type->state_size;
 }
 
-entity_t *entity_make(executor_t *executor, const type_entry_t *type, fabric_bytes_t id)
+entity_t *entity_make(entity_table_t *table, const type_entry_t *type, fabric_bytes_t id,
+                      uint64_t now_ms)
 {
-    size_t offset = entity_state_offset(id.size);
-    entity_t *entity = (entity_t *)malloc(offset + type->type->state_size);
-    if (!entity) {
-        abort();
-    }
+    size_t offset = entity_memory_offset(id.size);
+    entity_t *entity = (entity_t *)memory_allocate(offset + type->type->state_size);
     memset(entity, 0, sizeof *entity);
     entity->id_size = (uint8_t)id.size;
     size_t size = key_make(entity->key, type, id);
-    entity->used_ms = executor->now_ms;
-    HASH_ADD_KEYPTR(hh, executor->entities, entity->key, size, entity);
-    idle_add(executor, entity, executor->now_ms + type->idle_ms);
-    count_add(&executor->live, 1);
-    count_add(&executor->bytes, entity_bytes(executor, entity));
+    entity->used_ms = now_ms;
+    HASH_ADD_KEYPTR(hh, table->by_key, entity->key, size, entity);
+    idle_add(table, entity, now_ms + type->idle_ms);
+    count_add(&table->count, 1);
+    count_add(&table->bytes, entity_bytes(table, entity));
     return entity;
 }
 
-void *entity_state(const executor_t *executor, entity_t *entity)
-{
-    return entity_type(executor, entity)->type->state_size > 0
-               ? (uint8_t *)entity + entity_state_offset(entity->id_size)
-               : NULL;
-}
-
-bool entity_start(executor_t *executor, entity_t *entity)
-{
-    const fabric_entity_type_t *type = entity_type(executor, entity)->type;
-    void *state = entity_state(executor, entity);
-    if (state) {
-        memset(state, 0, type->state_size);
-    }
-    entity->started = !type->start || type->start(state, entity_id(entity));
-    return entity->started;
-}
-
-void entity_stop(executor_t *executor, entity_t *entity)
-{
-    if (!entity->started) {
-        return;
-    }
-    entity->started = false;
-    const fabric_entity_type_t *type = entity_type(executor, entity)->type;
-    if (type->stop) {
-        type->stop(entity_state(executor, entity), entity_id(entity));
-    }
-}
-
-static void ownership_leave(entity_t *entity)
-{
-    if (entity->ownership) {
-        entity_t **list = entity->pending ? &entity->ownership->busy : &entity->ownership->entities;
-        DL_DELETE2(*list, entity, ownership_previous, ownership_next);
-        entity->ownership = NULL;
-    }
-}
-
-void entity_enter(executor_t *executor, entity_t *entity, ownership_t *ownership)
-{
-    assert(!entity->pending);
-    if (entity->ownership == ownership) {
-        return;
-    }
-    entity_stop(executor, entity);
-    ownership_leave(entity);
-    entity->failed = false;
-    entity->ownership = ownership;
-    DL_APPEND2(ownership->entities, entity, ownership_previous, ownership_next);
-}
-
-void entity_set_pending(entity_t *entity, fabric_pending_t *pending)
-{
-    ownership_t *ownership = entity->ownership;
-    assert(ownership && !entity->pending != !pending);
-    ownership_leave(entity);
-    entity->pending = pending;
-    entity->ownership = ownership;
-    entity_t **list = pending ? &ownership->busy : &ownership->entities;
-    DL_APPEND2(*list, entity, ownership_previous, ownership_next);
-}
-
-void entity_free(executor_t *executor, entity_t *entity)
+static void entity_free(entity_table_t *table, entity_t *entity)
 {
     assert(!entity->first && !entity->queued);
-    count_add(&executor->bytes, -entity_bytes(executor, entity));
-    count_add(&executor->live, UINT64_MAX);
-    ownership_leave(entity);
-    idle_remove(executor, entity);
-    HASH_DEL(executor->entities, entity);
+    count_add(&table->bytes, -entity_bytes(table, entity));
+    count_add(&table->count, UINT64_MAX);
+    idle_remove(table, entity);
+    HASH_DEL(table->by_key, entity);
     free(entity);
 }
 
-void entity_end(executor_t *executor, entity_t *entity)
+void entity_table_init(entity_table_t *table, const type_table_t *types)
 {
-    assert(!entity->pending);
-    entity_stop(executor, entity);
-    ownership_leave(entity);
+    table->types = types;
+    table->lapsed_until_ms = UINT64_MAX;
+    table->sweep_ms = UINT64_MAX;
+}
+
+/* ---- state ---- */
+
+void *entity_memory(const entity_table_t *table, entity_t *entity)
+{
+    return entity_type(table, entity)->type->state_size > 0
+               ? (uint8_t *)entity + entity_memory_offset(entity->id_size)
+               : NULL;
+}
+
+bool entity_start(entity_table_t *table, entity_t *entity)
+{
+    if (entity->state == ENTITY_STARTED) {
+        return true;
+    }
+    const fabric_entity_type_t *type = entity_type(table, entity)->type;
+    void *memory = entity_memory(table, entity);
+    if (memory) {
+        memset(memory, 0, type->state_size);
+    }
+    if (type->start && !type->start(memory, entity_id(entity))) {
+        return false;
+    }
+    set_state(entity, ENTITY_STARTED);
+    return true;
+}
+
+/* Ends the state, and forgets a defect. */
+static void entity_stop(entity_table_t *table, entity_t *entity)
+{
+    if (entity->state == ENTITY_STOPPED) {
+        return;
+    }
+    bool started = entity->state == ENTITY_STARTED;
+    set_state(entity, ENTITY_STOPPED);
+    const fabric_entity_type_t *type = entity_type(table, entity)->type;
+    if (started && type->stop) {
+        type->stop(entity_memory(table, entity), entity_id(entity));
+    }
+}
+
+bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownership,
+                  uint64_t activation, uint64_t now_ms)
+{
+    assert(entity->state != ENTITY_PENDING);
+    entity->used_ms = now_ms;
+    if (entity->ownership != ownership) {
+        entity_stop(table, entity);
+        ownership_remove_entity(entity, false);
+        ownership_add_entity(ownership, entity, false);
+    }
+    if (entity->state == ENTITY_FAILED) {
+        if (activation <= entity->failed_activation) {
+            return false;
+        }
+        set_state(entity, ENTITY_STOPPED);
+    }
+    return true;
+}
+
+void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation)
+{
+    entity_stop(table, entity);
+    set_state(entity, ENTITY_FAILED);
+    entity->failed_activation = activation;
+}
+
+/* ---- queues ---- */
+
+static void queue_add(entity_queue_t *queue, entity_t *entity)
+{
+    assert(!entity->queued);
+    entity->queued = true;
+    entity->queue_next = NULL;
+    if (queue->first) {
+        queue->last->queue_next = entity;
+    } else {
+        queue->first = entity;
+    }
+    queue->last = entity;
+}
+
+static entity_t *queue_take(entity_queue_t *queue)
+{
+    entity_t *entity = queue->first;
+    if (entity) {
+        queue->first = entity->queue_next;
+        entity->queue_next = NULL;
+        entity->queued = false;
+    }
+    return entity;
+}
+
+void entity_end(entity_table_t *table, entity_t *entity)
+{
+    assert(entity->state != ENTITY_PENDING);
+    if (entity->state == ENTITY_STARTED) {
+        entity_stop(table, entity);
+    }
+    ownership_remove_entity(entity, false);
     if (entity->queued) {
         return;
     }
     if (entity->first) {
-        entity_queue_add(&executor->ready, entity);
+        queue_add(&table->ready, entity);
     } else {
-        entity_free(executor, entity);
+        entity_free(table, entity);
     }
 }
 
@@ -170,15 +230,11 @@ static fabric_bytes_t copy_view(uint8_t **place, fabric_bytes_t view)
     return copy;
 }
 
-void entity_enqueue(executor_t *executor, entity_t *entity, ownership_t *ownership,
-                    const message_deliver_t *delivery)
+static waiting_t *waiting_new(ownership_t *ownership, const message_deliver_t *delivery)
 {
     size_t size = delivery->type.size + delivery->id.size + delivery->tag.size +
                   delivery->payload.size + delivery->traceparent.size + delivery->headers.size;
-    waiting_t *waiting = (waiting_t *)malloc(sizeof *waiting + size);
-    if (!waiting) {
-        abort();
-    }
+    waiting_t *waiting = (waiting_t *)memory_allocate(sizeof *waiting + size);
     uint8_t *place = (uint8_t *)(waiting + 1);
     *waiting = (waiting_t){.ownership = ownership, .delivery = *delivery};
     waiting->delivery.type = copy_view(&place, delivery->type);
@@ -187,7 +243,14 @@ void entity_enqueue(executor_t *executor, entity_t *entity, ownership_t *ownersh
     waiting->delivery.payload = copy_view(&place, delivery->payload);
     waiting->delivery.traceparent = copy_view(&place, delivery->traceparent);
     waiting->delivery.headers = copy_view(&place, delivery->headers);
-    ownership->waiting++;
+    return waiting;
+}
+
+void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *ownership,
+                    const message_deliver_t *delivery)
+{
+    waiting_t *waiting = waiting_new(ownership, delivery);
+    ownership_count_waiting(ownership, 1);
     if (!(delivery->flags & REQUEST_DURABLE)) {
         entity->volatile_waiting++;
     }
@@ -197,74 +260,157 @@ void entity_enqueue(executor_t *executor, entity_t *entity, ownership_t *ownersh
         entity->first = waiting;
     }
     entity->last = waiting;
-    if (!entity->pending && !entity->queued) {
-        entity_queue_add(&executor->ready, entity);
+    if (entity->state != ENTITY_PENDING && !entity->queued) {
+        queue_add(&table->ready, entity);
     }
 }
 
-void entity_queue_add(entity_queue_t *queue, entity_t *entity)
+waiting_t *entity_dequeue(entity_t *entity)
 {
-    assert(!entity->queued);
-    entity->queued = true;
-    entity->ready_next = NULL;
-    if (queue->first) {
-        queue->last->ready_next = entity;
+    waiting_t *waiting = entity->first;
+    entity->first = waiting->next;
+    if (!(waiting->delivery.flags & REQUEST_DURABLE)) {
+        entity->volatile_waiting--;
+    }
+    ownership_count_waiting(waiting->ownership, -1);
+    return waiting;
+}
+
+void entity_dequeued(entity_table_t *table, entity_t *entity)
+{
+    if (entity->first && entity->state != ENTITY_PENDING) {
+        queue_add(&table->ready, entity);
+    } else if (!entity->first && !entity->ownership) {
+        entity_end(table, entity);
+    }
+}
+
+entity_t *entity_next_ready(entity_table_t *table)
+{
+    return queue_take(&table->ready);
+}
+
+void entity_set_lapsed(entity_table_t *table, entity_t *entity, uint64_t now_ms)
+{
+    queue_add(&table->lapsed, entity);
+    if (table->lapsed_until_ms == UINT64_MAX) {
+        table->lapsed_until_ms = now_ms + LEASE_CHECK_MS;
+    }
+}
+
+void entity_retry_lapsed(entity_table_t *table, uint64_t now_ms)
+{
+    if (now_ms < table->lapsed_until_ms) {
+        return;
+    }
+    table->lapsed_until_ms = UINT64_MAX;
+    for (entity_t *entity; (entity = queue_take(&table->lapsed));) {
+        queue_add(&table->ready, entity);
+    }
+}
+
+/* ---- pending handlers ---- */
+
+void entity_begin_pending(entity_t *entity, fabric_pending_t *pending)
+{
+    ownership_t *ownership = entity->ownership;
+    ownership_remove_entity(entity, false);
+    set_state(entity, ENTITY_PENDING);
+    entity->pending = pending;
+    ownership_add_entity(ownership, entity, true);
+}
+
+static void leave_pending(entity_t *entity)
+{
+    ownership_t *ownership = entity->ownership;
+    ownership_remove_entity(entity, true);
+    set_state(entity, ENTITY_STARTED);
+    entity->pending = NULL;
+    ownership_add_entity(ownership, entity, false);
+}
+
+void entity_end_pending(entity_table_t *table, entity_t *entity, uint64_t now_ms)
+{
+    entity->used_ms = now_ms;
+    leave_pending(entity);
+    if (entity->first && !entity->queued) {
+        queue_add(&table->ready, entity);
+    }
+}
+
+void entity_abandon_pending(entity_t *entity)
+{
+    pending_abandon(entity->pending);
+    leave_pending(entity);
+}
+
+/* ---- idle entities, and the end ---- */
+
+/* For how long an entity that is not used is kept. */
+static uint64_t keep_ms(const entity_table_t *table, const entity_t *entity)
+{
+    uint64_t idle_ms = entity_type(table, entity)->idle_ms;
+    return entity->state == ENTITY_FAILED && idle_ms < DEFECT_MEMORY_MS ? DEFECT_MEMORY_MS
+                                                                        : idle_ms;
+}
+
+static void sweep_one(entity_table_t *table, entity_t *entity, uint64_t now_ms)
+{
+    uint64_t idle_ms = keep_ms(table, entity);
+    if (entity_must_queue(entity) || entity->queued) {
+        idle_remove(table, entity);
+        idle_add(table, entity, now_ms + idle_ms);
+    } else if (now_ms - entity->used_ms < idle_ms) {
+        idle_remove(table, entity);
+        idle_add(table, entity, entity->used_ms + idle_ms);
     } else {
-        queue->first = entity;
-    }
-    queue->last = entity;
-}
-
-entity_t *entity_queue_take(entity_queue_t *queue)
-{
-    entity_t *entity = queue->first;
-    if (entity) {
-        queue->first = entity->ready_next;
-        entity->ready_next = NULL;
-        entity->queued = false;
-    }
-    return entity;
-}
-
-/* For how long an unused entity is kept. */
-static uint64_t keep_ms(const executor_t *executor, const entity_t *entity)
-{
-    uint64_t idle_ms = entity_type(executor, entity)->idle_ms;
-    return entity->failed && idle_ms < EXECUTOR_DEFECT_MEMORY_MS ? EXECUTOR_DEFECT_MEMORY_MS
-                                                                 : idle_ms;
-}
-
-static void sweep_one(executor_t *executor, entity_t *entity)
-{
-    uint64_t idle_ms = keep_ms(executor, entity);
-    if (entity->pending || entity->first || entity->queued) {
-        idle_remove(executor, entity);
-        idle_add(executor, entity, executor->now_ms + idle_ms);
-    } else if (executor->now_ms - entity->used_ms < idle_ms) {
-        idle_remove(executor, entity);
-        idle_add(executor, entity, entity->used_ms + idle_ms);
-    } else {
-        entity_end(executor, entity);
+        entity_end(table, entity);
     }
 }
 
-bool entity_sweep(executor_t *executor)
+bool entity_sweep(entity_table_t *table, uint64_t now_ms)
 {
-    if (executor->now_ms < executor->sweep_ms) {
+    if (now_ms < table->sweep_ms) {
         return false;
     }
     uint32_t looked_at = 0;
     uint64_t next_ms = UINT64_MAX;
-    for (size_t i = 0; i < type_table_count(executor->types); i++) {
-        entity_t **list = &executor->idle[i];
-        while (*list && (*list)->check_ms <= executor->now_ms && looked_at < EXECUTOR_SLICE) {
-            sweep_one(executor, *list);
+    for (size_t i = 0; i < type_table_count(table->types); i++) {
+        entity_t **list = &table->idle[i];
+        while (*list && (*list)->check_ms <= now_ms && looked_at < EXECUTOR_SLICE) {
+            sweep_one(table, *list, now_ms);
             looked_at++;
         }
         if (*list && (*list)->check_ms < next_ms) {
             next_ms = (*list)->check_ms;
         }
     }
-    executor->sweep_ms = next_ms;
+    table->sweep_ms = next_ms;
     return looked_at > 0;
+}
+
+uint64_t entity_next_deadline(const entity_table_t *table)
+{
+    return table->sweep_ms < table->lapsed_until_ms ? table->sweep_ms : table->lapsed_until_ms;
+}
+
+void entity_table_free(entity_table_t *table)
+{
+    entity_t *entity, *next;
+    HASH_ITER(hh, table->by_key, entity, next)
+    {
+        if (entity->state == ENTITY_PENDING) {
+            entity_abandon_pending(entity);
+        } else {
+            entity_stop(table, entity);
+        }
+        while (entity->first) {
+            waiting_t *waiting = entity->first;
+            entity->first = waiting->next;
+            free(waiting);
+        }
+        entity->queued = false;
+        ownership_remove_entity(entity, false);
+        entity_free(table, entity);
+    }
 }

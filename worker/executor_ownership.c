@@ -1,117 +1,96 @@
-/* Which shards an executor's entities belong to, under which tokens, and how a shard is stopped. */
-#include "worker/executor_state.h"
+/* The ownerships of an executor: see executor_ownership_state.h. */
+#include "worker/executor_ownership_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include <utlist.h>
 
-ownership_t *ownership_find(executor_t *executor, shard_id_t shard)
+#include "core/memory.h"
+#include "core/state_machine.h"
+#include "worker/executor_entity_state.h"
+
+static const state_description_t ownership_states[] = {
+    [OWNERSHIP_CURRENT] = {"current",
+                           STATE_BIT(OWNERSHIP_STOPPING) | STATE_BIT(OWNERSHIP_REPLACED)},
+    [OWNERSHIP_STOPPING] = {"stopping", STATE_BIT(OWNERSHIP_REPLACED)},
+    [OWNERSHIP_REPLACED] = {"replaced", 0},
+};
+static const state_machine_t ownership_machine = {"ownership", ownership_states, 3};
+
+static void set_state(ownership_t *ownership, ownership_state_t state)
+{
+    state_machine_check(&ownership_machine, ownership->state, state);
+    ownership->state = state;
+}
+
+ownership_t *ownership_find(const ownership_table_t *table, shard_id_t shard)
 {
     ownership_t *ownership = NULL;
-    HASH_FIND(hh, executor->ownerships, &shard.value, sizeof shard.value, ownership);
+    HASH_FIND(hh, table->by_shard, &shard.value, sizeof shard.value, ownership);
     return ownership;
 }
 
-static void ownership_start_stopping(executor_t *executor, ownership_t *ownership,
-                                     uint64_t deadline_ms)
+static void begin_stopping(ownership_table_t *table, ownership_t *ownership,
+                           ownership_state_t state, uint64_t deadline_ms, uint64_t given)
 {
-    if (ownership->stopping) {
-        ownership->deadline_ms =
-            deadline_ms < ownership->deadline_ms ? deadline_ms : ownership->deadline_ms;
-        return;
-    }
-    ownership->stopping = true;
+    set_state(ownership, state);
     ownership->deadline_ms = deadline_ms;
-    ownership->stop_after = executor->given;
-    LL_PREPEND2(executor->stopping, ownership, stopping_next);
+    ownership->stop_after = given;
+    LL_PREPEND2(table->stopping, ownership, stopping_next);
 }
 
-void ownership_begin(executor_t *executor, const work_t *order)
+static void replace(ownership_table_t *table, ownership_t *old, uint64_t given)
 {
-    ownership_t *old = ownership_find(executor, order->shard);
+    HASH_DEL(table->by_shard, old);
+    if (old->state == OWNERSHIP_CURRENT) {
+        begin_stopping(table, old, OWNERSHIP_REPLACED, 0, given);
+    } else {
+        set_state(old, OWNERSHIP_REPLACED);
+    }
+}
+
+void ownership_begin(ownership_table_t *table, const work_t *order, uint64_t given)
+{
+    ownership_t *old = ownership_find(table, order->shard);
     if (old) {
-        if (!old->stopping) {
-            ownership_start_stopping(executor, old, 0);
-        }
-        HASH_DEL(executor->ownerships, old);
-        old->current = false;
+        replace(table, old, given);
     }
-    ownership_t *ownership = (ownership_t *)calloc(1, sizeof *ownership);
-    if (!ownership) {
-        abort();
-    }
+    ownership_t *ownership = (ownership_t *)memory_allocate_zeroed(1, sizeof *ownership);
     ownership->shard = order->shard;
     ownership->token = order->token;
     ownership->source = order->source;
     ownership->lease = order->lease;
-    ownership->current = true;
-    HASH_ADD(hh, executor->ownerships, shard.value, sizeof ownership->shard.value, ownership);
+    HASH_ADD(hh, table->by_shard, shard.value, sizeof ownership->shard.value, ownership);
 }
 
-void ownership_stop(executor_t *executor, const work_t *order)
+void ownership_stop(ownership_table_t *table, const work_t *order, uint64_t given)
 {
-    ownership_t *ownership = ownership_find(executor, order->shard);
-    if (ownership && token_equal(ownership->token, order->token)) {
-        ownership_start_stopping(executor, ownership, order->deadline_ms);
+    ownership_t *ownership = ownership_find(table, order->shard);
+    if (!ownership || !token_equal(ownership->token, order->token)) {
+        return;
+    }
+    if (ownership->state == OWNERSHIP_CURRENT) {
+        begin_stopping(table, ownership, OWNERSHIP_STOPPING, order->deadline_ms, given);
+    } else if (order->deadline_ms < ownership->deadline_ms) {
+        ownership->deadline_ms = order->deadline_ms;
     }
 }
 
-/* Gives up the pending handlers that outlived the deadline: what they come to is dropped. */
-static void ownership_abandon(ownership_t *ownership)
+void ownership_end(ownership_table_t *table, ownership_t *ownership)
 {
-    while (ownership->busy) {
-        entity_t *entity = ownership->busy;
-        entity->pending->entity = NULL;
-        entity_set_pending(entity, NULL);
+    assert(ownership->state != OWNERSHIP_CURRENT && !ownership->entities && !ownership->busy);
+    if (ownership->state == OWNERSHIP_STOPPING) {
+        HASH_DEL(table->by_shard, ownership);
     }
-}
-
-static bool ownership_done(const executor_t *executor, const ownership_t *ownership)
-{
-    return !ownership->entities && !ownership->busy && ownership->waiting == 0 &&
-           executor->dispatched >= ownership->stop_after;
-}
-
-static void ownership_finish(executor_t *executor, ownership_t *ownership)
-{
-    work_output_t *output = work_output_new(OUTPUT_STOPPED, ownership->source);
-    output->shard = ownership->shard;
-    output->token = ownership->token;
-    output_add(executor, output);
-    if (ownership->current) {
-        HASH_DEL(executor->ownerships, ownership);
-    }
-    LL_DELETE2(executor->stopping, ownership, stopping_next);
+    LL_DELETE2(table->stopping, ownership, stopping_next);
     free(ownership);
 }
 
-bool ownership_step(executor_t *executor)
-{
-    bool worked = false;
-    uint32_t stopped = 0;
-    ownership_t *next;
-    for (ownership_t *ownership = executor->stopping; ownership; ownership = next) {
-        next = ownership->stopping_next;
-        if (ownership->busy && executor->now_ms >= ownership->deadline_ms) {
-            ownership_abandon(ownership);
-        }
-        while (ownership->entities && stopped < EXECUTOR_SLICE) {
-            entity_end(executor, ownership->entities);
-            stopped++;
-            worked = true;
-        }
-        if (ownership_done(executor, ownership)) {
-            ownership_finish(executor, ownership);
-            worked = true;
-        }
-    }
-    return worked;
-}
-
-uint64_t ownership_next_deadline(const executor_t *executor)
+uint64_t ownership_next_deadline(const ownership_table_t *table)
 {
     uint64_t deadline_ms = UINT64_MAX;
-    for (const ownership_t *ownership = executor->stopping; ownership;
+    for (const ownership_t *ownership = table->stopping; ownership;
          ownership = ownership->stopping_next) {
         if (ownership->busy && ownership->deadline_ms < deadline_ms) {
             deadline_ms = ownership->deadline_ms;
@@ -120,19 +99,39 @@ uint64_t ownership_next_deadline(const executor_t *executor)
     return deadline_ms;
 }
 
-void ownership_free_all(executor_t *executor)
+void ownership_table_free(ownership_table_t *table)
 {
     ownership_t *ownership, *next;
-    LL_FOREACH_SAFE2(executor->stopping, ownership, next, stopping_next)
+    LL_FOREACH_SAFE2(table->stopping, ownership, next, stopping_next)
     {
-        if (!ownership->current) {
+        if (ownership->state == OWNERSHIP_REPLACED) {
             free(ownership);
         }
     }
-    executor->stopping = NULL;
-    HASH_ITER(hh, executor->ownerships, ownership, next)
+    HASH_ITER(hh, table->by_shard, ownership, next)
     {
-        HASH_DEL(executor->ownerships, ownership);
+        HASH_DEL(table->by_shard, ownership);
         free(ownership);
     }
+}
+
+void ownership_add_entity(ownership_t *ownership, entity_t *entity, bool busy)
+{
+    entity_t **list = busy ? &ownership->busy : &ownership->entities;
+    DL_APPEND2(*list, entity, ownership_previous, ownership_next);
+    entity->ownership = ownership;
+}
+
+void ownership_remove_entity(entity_t *entity, bool busy)
+{
+    if (entity->ownership) {
+        entity_t **list = busy ? &entity->ownership->busy : &entity->ownership->entities;
+        DL_DELETE2(*list, entity, ownership_previous, ownership_next);
+        entity->ownership = NULL;
+    }
+}
+
+void ownership_count_waiting(ownership_t *ownership, int change)
+{
+    ownership->waiting += (uint64_t)(int64_t)change;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/clock.h"
+#include "core/memory.h"
 
 struct executor_thread {
     pthread_t thread;
@@ -143,10 +144,9 @@ static void self_free(executor_thread_t *self)
 fabric_error_t executor_thread_start(const type_table_t *types, const executor_listener_t *listener,
                                      executor_thread_t **thread)
 {
-    executor_thread_t *self = (executor_thread_t *)calloc(1, sizeof *self);
+    executor_thread_t *self = (executor_thread_t *)memory_allocate_zeroed(1, sizeof *self);
     pthread_condattr_t attributes;
-    if (!self || pthread_mutex_init(&self->lock, NULL) != 0 ||
-        pthread_condattr_init(&attributes) != 0 ||
+    if (pthread_mutex_init(&self->lock, NULL) != 0 || pthread_condattr_init(&attributes) != 0 ||
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
         pthread_cond_init(&self->changed, &attributes) != 0) {
         abort();

@@ -17,6 +17,7 @@
 #include "core/crash_point.h"
 #include "core/connector_zmq.h"
 #include "core/context_zmq.h"
+#include "core/memory.h"
 
 /* How many frames of one socket are taken before the others have their turn. */
 #define FRAMES_PER_TURN 64
@@ -46,15 +47,6 @@ struct link_zmq {
     zmq_pollitem_t items[1 + 2 * LINK_ENDPOINTS_MAX];
 };
 
-static void *allocate_zeroed(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (!memory) {
-        abort();
-    }
-    return memory;
-}
-
 fabric_error_t link_zmq_new(const link_config_t *config,
                             void (*on_event)(void *context, const link_event_t *event),
                             void *context, reason_t *reason, link_zmq_t **link)
@@ -69,15 +61,15 @@ fabric_error_t link_zmq_new(const link_config_t *config,
         close(wake);
         return error;
     }
-    link_zmq_t *self = (link_zmq_t *)allocate_zeroed(1, sizeof *self);
+    link_zmq_t *self = (link_zmq_t *)memory_allocate_zeroed(1, sizeof *self);
     self->wake = wake;
     self->host = (connector_host_t){.zmq = zmq, .wake = link_zmq_notify, .wake_context = self};
     self->link = link_new(config, clock_monotonic_ms());
     self->executor_count = config->executors;
-    self->executors =
-        (executor_thread_t **)allocate_zeroed(config->executors, sizeof(executor_thread_t *));
-    self->first = (work_t **)allocate_zeroed(config->executors, sizeof(work_t *));
-    self->last = (work_t **)allocate_zeroed(config->executors, sizeof(work_t *));
+    self->executors = (executor_thread_t **)memory_allocate_zeroed(config->executors,
+                                                                   sizeof(executor_thread_t *));
+    self->first = (work_t **)memory_allocate_zeroed(config->executors, sizeof(work_t *));
+    self->last = (work_t **)memory_allocate_zeroed(config->executors, sizeof(work_t *));
     self->on_event = on_event;
     self->event_context = context;
     *link = self;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/memory.h"
 
 struct completions {
     pthread_mutex_t lock;
@@ -20,8 +21,8 @@ struct completions {
 
 completions_t *completions_new(void (*wake)(void *context), void *wake_context)
 {
-    completions_t *completions = (completions_t *)calloc(1, sizeof *completions);
-    if (!completions || pthread_mutex_init(&completions->lock, NULL) != 0) {
+    completions_t *completions = (completions_t *)memory_allocate_zeroed(1, sizeof *completions);
+    if (pthread_mutex_init(&completions->lock, NULL) != 0) {
         abort();
     }
     completions->references = 1;
@@ -79,10 +80,7 @@ fabric_pending_t *pending_new(completions_t *completions, struct entity *entity,
                               const fabric_message_type_t *message,
                               const message_deliver_t *delivery)
 {
-    fabric_pending_t *pending = (fabric_pending_t *)calloc(1, sizeof *pending);
-    if (!pending) {
-        abort();
-    }
+    fabric_pending_t *pending = (fabric_pending_t *)memory_allocate_zeroed(1, sizeof *pending);
     pending->completions = completions;
     pending->entity = entity;
     pending->message = message;
@@ -93,6 +91,11 @@ fabric_pending_t *pending_new(completions_t *completions, struct entity *entity,
     completions->references++;
     pthread_mutex_unlock(&completions->lock);
     return pending;
+}
+
+void pending_abandon(fabric_pending_t *pending)
+{
+    pending->entity = NULL;
 }
 
 void pending_destroy(fabric_pending_t **pending)

@@ -42,6 +42,8 @@ struct fabric_pending {
 fabric_pending_t *pending_new(completions_t *completions, struct entity *entity,
                               const fabric_message_type_t *message,
                               const message_deliver_t *delivery);
+/* The entity waits for the handle no more. On the executor's thread. */
+void pending_abandon(fabric_pending_t *pending);
 void pending_destroy(fabric_pending_t **pending);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/memory.h"
 #include "core/schema.h"
 #include "core/type_description.h"
 
@@ -20,11 +21,7 @@ struct type_table {
 
 type_table_t *type_table_new(void)
 {
-    type_table_t *table = (type_table_t *)calloc(1, sizeof *table);
-    if (!table) {
-        abort();
-    }
-    return table;
+    return (type_table_t *)memory_allocate_zeroed(1, sizeof(type_table_t));
 }
 
 void type_table_destroy(type_table_t **table)
@@ -235,10 +232,7 @@ fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *t
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "entity type %s: there are two of this name", type->name);
     }
-    type_entry_t *entry = (type_entry_t *)calloc(1, sizeof *entry);
-    if (!entry) {
-        abort();
-    }
+    type_entry_t *entry = (type_entry_t *)memory_allocate_zeroed(1, sizeof *entry);
     entry->type = type;
     entry->name = fabric_bytes_of(type->name);
     entry->mailbox_capacity =

@@ -41,6 +41,11 @@ typedef struct work_source {
     uint64_t connection;
 } work_source_t;
 
+static inline bool work_source_equal(work_source_t a, work_source_t b)
+{
+    return a.endpoint == b.endpoint && a.connection == b.connection;
+}
+
 typedef enum work_kind {
     WORK_BEGIN,     /* the shard is owned under `token` from now */
     WORK_STOP,      /* stop the shard's entities; running handlers may end until `deadline_ms` */

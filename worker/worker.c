@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/endpoint.h"
+#include "core/memory.h"
 #include "core/thread.h"
 #include "worker/link_zmq.h"
 
@@ -86,11 +87,7 @@ static void add_broker(void *context, const char *endpoint)
         list->error = reason_set(list->reason, FABRIC_ERROR_LIMIT_EXCEEDED,
                                  "more than %u brokers are given", BROKERS_GIVEN_MAX);
     } else {
-        char *copy = strdup(endpoint);
-        if (!copy) {
-            abort();
-        }
-        worker->brokers[worker->broker_count++] = copy;
+        worker->brokers[worker->broker_count++] = memory_copy_string(endpoint);
     }
 }
 
@@ -170,8 +167,8 @@ fabric_error_t fabric_worker_new(const fabric_worker_options_t *options, fabric_
     static const fabric_worker_options_t defaults = {0};
     pthread_condattr_t attributes;
     *worker = NULL;
-    fabric_worker_t *self = (fabric_worker_t *)calloc(1, sizeof *self);
-    if (!self || pthread_mutex_init(&self->lock, NULL) != 0 ||
+    fabric_worker_t *self = (fabric_worker_t *)memory_allocate_zeroed(1, sizeof *self);
+    if (pthread_mutex_init(&self->lock, NULL) != 0 ||
         pthread_mutex_init(&self->log_lock, NULL) != 0 || pthread_condattr_init(&attributes) != 0 ||
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
         pthread_cond_init(&self->changed, &attributes) != 0) {

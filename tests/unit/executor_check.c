@@ -27,17 +27,33 @@ static void check_entity(const entity_t *entity)
     }
     expect("volatile messages that wait", entity->volatile_waiting, volatile_waiting);
     expect("the last message that waits", !entity->first || entity->last == last, true);
+    expect("whether a handler is pending", entity->state == ENTITY_PENDING,
+           entity->pending != NULL);
 }
 
 static void check_ownership(const executor_t *executor, const ownership_t *ownership)
 {
-    uint64_t count = 0;
-    for (const entity_t *entity = executor->entities; entity; entity = entity->hh.next) {
+    uint64_t waiting_count = 0;
+    uint64_t entities = 0;
+    uint64_t busy = 0;
+    for (const entity_t *entity = executor->entities.by_key; entity; entity = entity->hh.next) {
         for (const waiting_t *waiting = entity->first; waiting; waiting = waiting->next) {
-            count += waiting->ownership == ownership;
+            waiting_count += waiting->ownership == ownership;
+        }
+        if (entity->ownership == ownership) {
+            entities += entity->state != ENTITY_PENDING;
+            busy += entity->state == ENTITY_PENDING;
         }
     }
-    expect("a token's messages that wait", ownership->waiting, count);
+    expect("messages that wait under an ownership", ownership->waiting, waiting_count);
+    for (const entity_t *entity = ownership->entities; entity; entity = entity->ownership_next) {
+        entities--;
+    }
+    for (const entity_t *entity = ownership->busy; entity; entity = entity->ownership_next) {
+        busy--;
+    }
+    expect("entities that an ownership does not list", 0, entities);
+    expect("busy entities that an ownership does not list", 0, busy);
 }
 
 const char *executor_check(const executor_t *executor)
@@ -45,17 +61,17 @@ const char *executor_check(const executor_t *executor)
     uint64_t count = 0;
     uint64_t bytes = 0;
     fault[0] = '\0';
-    for (const entity_t *entity = executor->entities; entity; entity = entity->hh.next) {
+    for (const entity_t *entity = executor->entities.by_key; entity; entity = entity->hh.next) {
         check_entity(entity);
         count++;
-        bytes += entity_state_offset(entity->id_size) +
-                 type_table_at(executor->types, entity_type_index(entity))->type->state_size;
+        bytes += entity_memory_offset(entity->id_size) +
+                 entity_type(&executor->entities, entity)->type->state_size;
     }
-    for (const ownership_t *ownership = executor->ownerships; ownership;
+    for (const ownership_t *ownership = executor->ownerships.by_shard; ownership;
          ownership = ownership->hh.next) {
         check_ownership(executor, ownership);
     }
-    for (const ownership_t *ownership = executor->stopping; ownership;
+    for (const ownership_t *ownership = executor->ownerships.stopping; ownership;
          ownership = ownership->stopping_next) {
         check_ownership(executor, ownership);
     }

@@ -1,4 +1,5 @@
-/* An executor's accounts, recomputed: entities, their bytes, and the deliveries that wait. To be asked between any two steps. */
+/* An executor's accounts, recomputed: entities, their bytes, and the deliveries that wait. To be
+ * asked between any two steps. */
 #ifndef TESTS_UNIT_EXECUTOR_CHECK_H
 #define TESTS_UNIT_EXECUTOR_CHECK_H
 

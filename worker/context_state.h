@@ -1,0 +1,28 @@
+/* The context that a handler is given. An executor has one, as its handlers do not nest. */
+#ifndef WORKER_CONTEXT_STATE_H
+#define WORKER_CONTEXT_STATE_H
+
+#include "core/limits.h"
+#include "worker/executor_entity_state.h"
+
+struct fabric_context {
+    completions_t *completions;
+    entity_t *entity;
+    const type_entry_t *type;
+    const fabric_handler_t *handler;
+    const message_deliver_t *delivery;
+    fabric_pending_t *pending; /* the handle that was asked for first; NULL: none */
+    bool surplus;              /* more than one handle was asked for */
+    uint64_t code;
+    char text[LIMIT_TEXT_BYTES_MAX + 1];
+};
+
+void context_init(fabric_context_t *context, completions_t *completions);
+/* Prepares the context for one message; the views of `delivery` stay until its handler has
+ * returned. */
+void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,
+                   const fabric_handler_t *handler, const message_deliver_t *delivery);
+/* Takes the handle that the handler has asked for; NULL: none. */
+fabric_pending_t *context_take_pending(fabric_context_t *context);
+
+#endif

@@ -1,0 +1,141 @@
+/* The entities of an executor: their states, and the queue of messages of each.
+ *
+ * An entity is in the table while it has state or messages wait for it, and for a while after its
+ * last message. Entities that are not used are looked at about once in their idle time.
+ */
+#ifndef WORKER_EXECUTOR_ENTITY_STATE_H
+#define WORKER_EXECUTOR_ENTITY_STATE_H
+
+#include "core/hash.h"
+#include "core/limits.h"
+#include "worker/executor_ownership_state.h"
+#include "worker/pending.h"
+#include "worker/type_table.h"
+
+/* How many entities one step stops at most. */
+#define EXECUTOR_SLICE 64u
+
+typedef enum entity_state {
+    ENTITY_STOPPED, /* it has no state */
+    ENTITY_STARTED, /* it has state */
+    ENTITY_PENDING, /* it has state, and a handler of it has returned FABRIC_PENDING */
+    ENTITY_FAILED   /* it has no state: a defect ended it */
+} entity_state_t;
+
+/* A delivery in an entity's queue: a copy, so that a large frame is not kept for a small message.
+ */
+typedef struct waiting {
+    struct waiting *next;
+    ownership_t *ownership;
+    message_deliver_t delivery; /* its views point behind the struct */
+} waiting_t;
+
+/* An entity, followed by its key (two bytes of type index, then the id) and its state. */
+typedef struct entity {
+    UT_hash_handle hh; /* in the table, by key */
+    /* The ownership under which the state was made; NULL: none. executor_ownership.c writes these
+     * three. */
+    ownership_t *ownership;
+    struct entity *ownership_previous, *ownership_next;
+    struct entity *idle_previous, *idle_next;
+    struct entity *queue_next; /* in the ready or lapsed queue */
+    waiting_t *first, *last;
+    fabric_pending_t *pending; /* PENDING */
+    uint64_t used_ms;
+    uint64_t check_ms;          /* when its idleness is looked at next */
+    uint64_t failed_activation; /* FAILED: deliveries up to this activation are not taken */
+    uint32_t volatile_waiting;
+    uint8_t id_size;
+    uint8_t state; /* entity_state_t */
+    bool queued;   /* in the ready or lapsed queue */
+    uint8_t key[];
+} entity_t;
+
+typedef struct entity_queue {
+    entity_t *first, *last;
+} entity_queue_t;
+
+typedef struct entity_table {
+    const type_table_t *types;
+    entity_t *by_key;
+    entity_queue_t ready;  /* with waiting messages whose turn it is */
+    entity_queue_t lapsed; /* with waiting messages under a lease that has run out */
+    uint64_t lapsed_until_ms;
+    entity_t *idle[LIMIT_TYPES_MAX]; /* by type, roughly by check_ms */
+    uint64_t sweep_ms;               /* no entity is to be looked at before */
+    _Atomic uint64_t count, bytes;   /* of entities; any thread reads these */
+} entity_table_t;
+
+static inline uint16_t entity_type_index(const entity_t *entity)
+{
+    return (uint16_t)(entity->key[0] | entity->key[1] << 8);
+}
+
+static inline const type_entry_t *entity_type(const entity_table_t *table, const entity_t *entity)
+{
+    return type_table_at(table->types, entity_type_index(entity));
+}
+
+static inline fabric_bytes_t entity_id(const entity_t *entity)
+{
+    return fabric_bytes(entity->key + 2, entity->id_size);
+}
+
+/* Where the state begins. */
+static inline size_t entity_memory_offset(size_t id_size)
+{
+    return (sizeof(entity_t) + 2 + id_size + 15) & ~(size_t)15;
+}
+
+void entity_table_init(entity_table_t *table, const type_table_t *types);
+/* Stops all entities but those with a pending handler, and frees all. */
+void entity_table_free(entity_table_t *table);
+
+entity_t *entity_find(const entity_table_t *table, const type_entry_t *type, fabric_bytes_t id);
+entity_t *entity_make(entity_table_t *table, const type_entry_t *type, fabric_bytes_t id,
+                      uint64_t now_ms);
+/* The memory of the entity's state; NULL for types without state. */
+void *entity_memory(const entity_table_t *table, entity_t *entity);
+/* A message of the ownership is about to be handled: state that was made under another ownership is
+ * ended. false: a defect has ended the activation, so the message is not taken. */
+FABRIC_MUST_USE bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownership,
+                                  uint64_t activation, uint64_t now_ms);
+/* Makes the entity's state, if there is none; false: the type's start function has failed. */
+FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
+/* A handler broke: ends the entity's state, and all activations up to this one. */
+void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation);
+/* Ends the entity's state. Frees the entity unless messages wait for it. */
+void entity_end(entity_table_t *table, entity_t *entity);
+
+/* A handler of the entity has returned FABRIC_PENDING. */
+void entity_begin_pending(entity_t *entity, fabric_pending_t *pending);
+/* The pending handler of the entity has ended. */
+void entity_end_pending(entity_table_t *table, entity_t *entity, uint64_t now_ms);
+/* The pending handler of the entity is given up: completing the handle changes nothing. */
+void entity_abandon_pending(entity_t *entity);
+
+/* Whether a message that comes now has to wait for others. */
+static inline bool entity_must_queue(const entity_t *entity)
+{
+    return entity->state == ENTITY_PENDING || entity->first;
+}
+void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *ownership,
+                    const message_deliver_t *delivery);
+/* Takes the first waiting message, which is the caller's to free(). */
+waiting_t *entity_dequeue(entity_t *entity);
+/* The message that was dequeued has been answered or handled: the next one, if any, gets its turn.
+ */
+void entity_dequeued(entity_table_t *table, entity_t *entity);
+/* Takes the next entity whose turn it is; NULL: none. */
+entity_t *entity_next_ready(entity_table_t *table);
+/* Puts an entity aside whose next message waits under a lapsed lease. */
+void entity_set_lapsed(entity_table_t *table, entity_t *entity, uint64_t now_ms);
+/* Gives entities that were put aside their turn, from time to time: a lease may hold again. */
+void entity_retry_lapsed(entity_table_t *table, uint64_t now_ms);
+
+/* Stops idle entities; false: none is to be looked at. */
+bool entity_sweep(entity_table_t *table, uint64_t now_ms);
+/* When entity_retry_lapsed or entity_sweep has something to do; UINT64_MAX: never. */
+uint64_t entity_next_deadline(const entity_table_t *table);
+
+#endif

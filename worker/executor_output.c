@@ -1,0 +1,70 @@
+/* What an executor has put out: see executor_output_state.h. */
+#include "worker/executor_output_state.h"
+
+#include "core/limits.h"
+
+#define RESULTS_BYTES_FIRST 4096u
+
+static void add(executor_output_t *output, work_output_t *piece, uint64_t now_ms)
+{
+    if (output->first) {
+        output->last->next = piece;
+    } else {
+        output->first = piece;
+        output->since_ms = now_ms;
+    }
+    output->last = piece;
+}
+
+/* Results for one broker's connection are collected in one piece. */
+static work_output_t *piece_for(executor_output_t *output, work_source_t source, uint64_t now_ms)
+{
+    work_output_t *last = output->last;
+    if (output->first && last->kind == OUTPUT_RESULTS && work_source_equal(last->source, source) &&
+        last->results.size < LIMIT_FRAME_BYTES_GOAL / 2) {
+        return last;
+    }
+    work_output_t *piece = work_output_new(OUTPUT_RESULTS, source);
+    wire_writer_reserve(&piece->results, RESULTS_BYTES_FIRST);
+    add(output, piece, now_ms);
+    return piece;
+}
+
+void output_put_result(executor_output_t *output, work_source_t source,
+                       const message_result_t *result, uint64_t now_ms)
+{
+    work_output_t *piece = piece_for(output, source, now_ms);
+    message_put_result(&piece->results, result);
+    piece->count++;
+}
+
+void output_put_not_taken(executor_output_t *output, work_source_t source,
+                          const message_deliver_t *delivery, fabric_error_t error, uint64_t now_ms)
+{
+    message_result_t result = {
+        .shard = delivery->shard,
+        .home_epoch = delivery->home_epoch,
+        .owner_sequence = delivery->owner_sequence,
+        .activation = delivery->activation,
+        .request_id = delivery->request_id,
+        .status = STATUS_NOT_TAKEN,
+        .error = error,
+    };
+    output_put_result(output, source, &result, now_ms);
+}
+
+void output_put_stopped(executor_output_t *output, work_source_t source, shard_id_t shard,
+                        token_t token, uint64_t now_ms)
+{
+    work_output_t *piece = work_output_new(OUTPUT_STOPPED, source);
+    piece->shard = shard;
+    piece->token = token;
+    add(output, piece, now_ms);
+}
+
+work_output_t *output_take(executor_output_t *output)
+{
+    work_output_t *first = output->first;
+    output->first = output->last = NULL;
+    return first;
+}

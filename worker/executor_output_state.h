@@ -1,0 +1,22 @@
+/* What an executor has put out since its output was taken last. */
+#ifndef WORKER_EXECUTOR_OUTPUT_STATE_H
+#define WORKER_EXECUTOR_OUTPUT_STATE_H
+
+#include "worker/work.h"
+
+typedef struct executor_output {
+    work_output_t *first, *last;
+    uint64_t since_ms; /* time of the oldest output */
+} executor_output_t;
+
+void output_put_result(executor_output_t *output, work_source_t source,
+                       const message_result_t *result, uint64_t now_ms);
+/* The result of a delivery whose handler certainly was not started. */
+void output_put_not_taken(executor_output_t *output, work_source_t source,
+                          const message_deliver_t *delivery, fabric_error_t error, uint64_t now_ms);
+void output_put_stopped(executor_output_t *output, work_source_t source, shard_id_t shard,
+                        token_t token, uint64_t now_ms);
+/* Takes all output, as a list. */
+work_output_t *output_take(executor_output_t *output);
+
+#endif

@@ -1,0 +1,41 @@
+/* How an executor stops the entities of a shard that this worker owns no more. */
+#include "worker/executor_state.h"
+
+/* Gives up the pending handlers that outlived the deadline: their outcomes are dropped. */
+static void abandon_pending(ownership_t *ownership)
+{
+    while (ownership->busy) {
+        entity_abandon_pending(ownership->busy);
+    }
+}
+
+static bool is_stopped(const executor_t *executor, const ownership_t *ownership)
+{
+    return !ownership->entities && !ownership->busy && ownership->waiting == 0 &&
+           executor->dispatched >= ownership->stop_after;
+}
+
+bool executor_stop_step(executor_t *executor)
+{
+    bool worked = false;
+    uint32_t stopped = 0;
+    ownership_t *next;
+    for (ownership_t *ownership = executor->ownerships.stopping; ownership; ownership = next) {
+        next = ownership->stopping_next;
+        if (ownership->busy && executor->now_ms >= ownership->deadline_ms) {
+            abandon_pending(ownership);
+        }
+        while (ownership->entities && stopped < EXECUTOR_SLICE) {
+            entity_end(&executor->entities, ownership->entities);
+            stopped++;
+            worked = true;
+        }
+        if (is_stopped(executor, ownership)) {
+            output_put_stopped(&executor->output, ownership->source, ownership->shard,
+                               ownership->token, executor->now_ms);
+            ownership_end(&executor->ownerships, ownership);
+            worked = true;
+        }
+    }
+    return worked;
+}
