@@ -7,8 +7,8 @@
 #include <zmq.h>
 
 /* ThreadSanitizer does not see that what went into a pipe was written before it came out: libzmq is
- * not instrumented. In its builds both are told, under the address of the actor, which is in the name
- * of both ends. */
+ * not instrumented. In its builds both are told, under the address of the actor, which is in the
+ * name of both ends. */
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
 

@@ -25,7 +25,8 @@ typedef struct actor {
     void *self;
 } actor_t;
 
-/* NO_RESOURCES when the process may have no more sockets or threads. `actor` must stay where it is. */
+/* NO_RESOURCES when the process may have no more sockets or threads. `actor` must stay where it
+ * is. */
 FABRIC_MUST_USE fabric_error_t actor_start(actor_t *actor, void *zmq, actor_run_fn *run,
                                            void *self);
 /* Waits for the end of the thread, which must have been told. Our end stays open for what it left.

@@ -28,8 +28,8 @@
 #define REOPEN_TRIES   50 /* of a fenced broker, for its address and its database */
 #define REOPEN_WAIT_US 100000
 
-/* A broker that is being opened has promised nothing yet: it may end wherever its database keeps it. It is given
- * a moment, to be opened and then leave the cluster in order. */
+/* A broker that is being opened has promised nothing yet: it may end wherever its database keeps
+ * it. It is given a moment, to be opened and then leave the cluster in order. */
 #define OPENING_STOP_MS 1000u
 
 static int exit_code(fabric_error_t error)
@@ -91,14 +91,14 @@ static void announce(void *context)
 
 /* Opens an incarnation. One that follows a fenced one waits for a while for what the first leaves
  * behind, but not for a store that has lost something. */
-static fabric_error_t open_broker(broker_config_t *config, store_past_t *past, bool again,
+static fabric_error_t open_broker(broker_config_t *config, durable_term_t *durable, bool again,
                                   broker_t **opened, reason_t *reason)
 {
     static const store_driver_t *const drivers[] = {&sqlite_store_driver, &mysql_store_driver,
                                                     NULL};
     fabric_error_t error = FABRIC_ERROR_FENCED;
     for (int tries = again ? REOPEN_TRIES : 1; error && tries > 0; tries--) {
-        broker_t *broker = broker_new(config, drivers, past);
+        broker_t *broker = broker_new(config, drivers, durable);
         *reason = (reason_t){{0}};
         error = broker_open(broker, reason);
         if (!error) {
@@ -131,12 +131,12 @@ static fabric_error_t serve(broker_config_t *config, int stop_fd, reason_t *reas
 {
     uint32_t opening_stop_ms =
         config->drain_ms < OPENING_STOP_MS ? config->drain_ms : OPENING_STOP_MS;
-    store_past_t past = {.opened = false};
+    durable_term_t durable = {.opened = false};
     fabric_error_t error = FABRIC_ERROR_FENCED;
     for (bool again = false; error == FABRIC_ERROR_FENCED; again = true) {
         broker_t *broker = NULL;
         stop_signals_limit(opening_stop_ms);
-        error = open_broker(config, &past, again, &broker, reason);
+        error = open_broker(config, &durable, again, &broker, reason);
         if (!broker) {
             return error;
         }
@@ -159,7 +159,8 @@ static fabric_error_t serve(broker_config_t *config, int stop_fd, reason_t *reas
                  : FABRIC_OK;
 }
 
-/* Each peer takes a descriptor; the usual soft limit of 1,024 is there for programs that use select(). */
+/* Each peer takes a descriptor; the usual soft limit of 1,024 is there for programs that use
+ * select(). */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;

@@ -17,8 +17,8 @@ static fabric_error_t explain(const store_t *store, reason_t *reason, fabric_err
     return error;
 }
 
-/* A server's tables are made by an operator, or by who says `migrate`; a file of ours needs nobody's
- * leave. */
+/* A server's tables are made by an operator, or by who says `migrate`; a file of ours needs
+ * nobody's leave. */
 static bool may_migrate(const broker_t *broker)
 {
     return broker->config->migrate || strcmp(broker->store->driver->scheme, "mysql") != 0;
@@ -73,7 +73,7 @@ static fabric_error_t check_past(broker_t *broker, reason_t *reason)
     store_coordinator_t row = {0};
     fabric_error_t error = broker->store->driver->coordinator_read(broker->store, &row);
     return error ? explain(broker->store, reason, error, "cannot read who coordinates")
-                 : store_past_check(broker->past, &broker->cluster, row.term, reason);
+                 : durable_term_check(broker->durable, &broker->cluster, row.term, reason);
 }
 
 fabric_error_t broker_open_store(broker_t *broker, reason_t *reason)

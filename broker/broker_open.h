@@ -8,7 +8,7 @@
 struct broker {
     const broker_config_t *config;
     const store_driver_t *const *drivers;
-    store_past_t *past;
+    durable_term_t *durable;
     incarnation_t incarnation;
     char holder[512]; /* for the message to a second broker on one SQLite file */
     store_options_t options;
@@ -25,8 +25,8 @@ struct broker {
     router_shell_t shell;
 };
 
-/* Opens the store, migrates it where wanted, and checks everything that must hold before joining; last that it
- * has not gone back. */
+/* Opens the store, migrates it where wanted, and checks everything that must hold before joining;
+ * last that it has not gone back. */
 FABRIC_MUST_USE fabric_error_t broker_open_store(broker_t *broker, reason_t *reason);
 
 #endif

@@ -18,7 +18,7 @@
 #define LAST_WORDS_MS 200u /* for what still waits in sockets at an orderly stop */
 
 broker_t *broker_new(const broker_config_t *config, const store_driver_t *const *drivers,
-                     store_past_t *past)
+                     durable_term_t *durable)
 {
     broker_t *broker = calloc(1, sizeof *broker);
     if (!broker) {
@@ -26,7 +26,7 @@ broker_t *broker_new(const broker_config_t *config, const store_driver_t *const 
     }
     broker->config = config;
     broker->drivers = drivers;
-    broker->past = past;
+    broker->durable = durable;
     broker->halt_fd = -1;
     broker->claims[0] = broker->claims[1] = -1;
     clock_random(broker->incarnation.bytes, sizeof broker->incarnation.bytes);
@@ -146,7 +146,7 @@ static fabric_error_t start_coordinator(broker_t *broker, reason_t *reason)
     coordinator_config_t config = {.incarnation = broker->incarnation,
                                    .shards_per_group = broker->cluster.shards_per_group,
                                    .lease_ms = broker->config->router.lease_ms,
-                                   .past = broker->past};
+                                   .durable = broker->durable};
     fabric_error_t error =
         coordinator_actor_start(&broker->coordinator, broker->zmq, &config, broker->drivers,
                                 &broker->options, &broker->store);

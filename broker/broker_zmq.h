@@ -8,7 +8,7 @@
 #define BROKER_BROKER_ZMQ_H
 
 #include "broker/broker_config.h"
-#include "broker/coordinator/store_past.h"
+#include "broker/coordinator/durable_term.h"
 
 typedef struct broker broker_t;
 
@@ -20,18 +20,19 @@ typedef struct broker_identity {
     const char *bound_pub;
 } broker_identity_t;
 
-/* `drivers` ends with NULL. `past` is what the incarnations before have left, and is kept for those to come.
- * All must outlive the broker. */
+/* `drivers` ends with NULL. `durable` is what earlier incarnations of this process have learnt, and
+ * is kept for later ones. All must outlive the broker. */
 broker_t *broker_new(const broker_config_t *config, const store_driver_t *const *drivers,
-                     store_past_t *past);
+                     durable_term_t *durable);
 /* Stops what runs. `*broker` may be NULL. */
 void broker_destroy(broker_t **broker);
 
-/* Opens and checks the store (migrating it where that is wanted), binds, joins the cluster, connects
- * the lanes and starts the threads. Each failure comes with a reason that says what to do:
+/* Opens and checks the store (migrating it where that is wanted), binds, joins the cluster,
+ * connects the lanes and starts the threads. Each failure comes with a reason that says what to do:
  * STORE_UNAVAILABLE, STORE_LOCKED, WRONG_SCHEMA_VERSION, FOREIGN_DATABASE, SHARDS_MISMATCH,
- * STORE_UNSAFE, STORE_LOST (less is there than an incarnation before has seen), INVALID_CONFIGURATION,
- * PLAINTEXT_REFUSED, ADDRESS_IN_USE, STORE_BUSY (no free machine number), INTERNAL. */
+ * STORE_UNSAFE, STORE_LOST (less is there than an incarnation before has seen),
+ * INVALID_CONFIGURATION, PLAINTEXT_REFUSED, ADDRESS_IN_USE, STORE_BUSY (no free machine number),
+ * INTERNAL. */
 FABRIC_MUST_USE fabric_error_t broker_open(broker_t *broker, reason_t *reason);
 /* Views that last as long as the open broker. */
 broker_identity_t broker_identity(const broker_t *broker);

@@ -1,5 +1,6 @@
-/* Memory that a process cannot go on without. There is no answer to a failed allocation of a few bytes: the functions end the
- * process with one line on stderr, as czmq does. A large or optional allocation whose failure has an answer uses malloc itself.
+/* Memory that a process cannot go on without. There is no answer to a failed allocation of a few
+ * bytes: the functions end the process with one line on stderr, as czmq does. A large or optional
+ * allocation whose failure has an answer uses malloc itself.
  *
  * Ownership: the caller frees the memory with free().
  * Threading: any thread.
@@ -15,7 +16,8 @@ void *memory_allocate(size_t size);
 /* Zeroed memory for `count` elements of `size` bytes, never NULL. */
 void *memory_allocate_zeroed(size_t count, size_t size);
 
-/* `block` (or NULL) with a new size of `count` elements of `size` bytes; added bytes are uninitialised. Never NULL. */
+/* `block` (or NULL) with a new size of `count` elements of `size` bytes; added bytes are
+ * uninitialised. Never NULL. */
 void *memory_resize(void *block, size_t count, size_t size);
 
 /* A copy of a string, never NULL. */

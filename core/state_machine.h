@@ -1,7 +1,9 @@
-/* A state machine as a constant table: the name of each state for logs, and the states that may follow it.
+/* A state machine as a constant table: the name of each state for logs, and the states that may
+ * follow it.
  *
- * The owner of a state keeps it as its own enum and has one setter, which calls state_machine_check and then assigns; no other
- * place assigns the state. A transition that the table does not allow is a bug of this program: the process ends.
+ * The owner of a state keeps it as its own enum and has one setter, which calls state_machine_check
+ * and then assigns; no other place assigns the state. A transition that the table does not allow is
+ * a bug of this program: the process ends.
  *
  *     static const state_description_t switch_states[] = {
  *         [SWITCH_OFF] = {"off", STATE_BIT(SWITCH_ON)},

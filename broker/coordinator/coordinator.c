@@ -1,440 +1,456 @@
-/* The coordinator's core: events, the choice of the next store call, and effects. */
-#include "broker/coordinator/coordinator_state.h"
+/* The coordinator's core: what its parts decide, put together. Only this file knows all parts; they
+ * know none but those that they are made with. See coordinator.h and README.md. */
+#include "broker/coordinator/coordinator.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
-void *coordinator_grow(void *items, size_t count, size_t size)
-{
-    uint8_t *grown = realloc(items, count * size);
-    if (!grown) {
-        abort();
-    }
-    memset(grown + (count - 1) * size, 0, size);
-    return grown;
-}
+#include "broker/coordinator/admission.h"
+#include "broker/coordinator/members.h"
+#include "broker/coordinator/publication.h"
+#include "broker/coordinator/registry.h"
+#include "broker/coordinator/runners.h"
+#include "broker/coordinator/schedule.h"
+#include "broker/coordinator/shards.h"
+#include "broker/coordinator/term.h"
+#include "core/memory.h"
+
+struct coordinator {
+    coordinator_config_t config;
+    uint64_t now_ms;
+    bool ready;
+    shard_map_t *map;
+    coordinator_effects_t *effects;
+    coordinator_schedule_t *schedule;
+    coordinator_term_t *term;
+    coordinator_members_t *members;
+    coordinator_registry_t *registry;
+    coordinator_runners_t *runners;
+    coordinator_admission_t *admission;
+    coordinator_shards_t *shards;
+    coordinator_publication_t *publication;
+};
 
 coordinator_t *coordinator_new(const coordinator_config_t *config, uint64_t now_ms)
 {
-    coordinator_t *c = calloc(1, sizeof *c);
-    if (!c) {
-        abort();
-    }
-    c->config = *config;
-    c->now_ms = now_ms;
-    c->renew_ms = now_ms;
-    c->list_ms = now_ms;
-    c->refresh_ms = UINT64_MAX; /* until somebody else is seen to hold the term */
-    c->map = shard_map_new();
-    shard_map_set_shards_per_group(c->map, config->shards_per_group);
-    return c;
+    coordinator_t *self = memory_allocate_zeroed(1, sizeof *self);
+    incarnation_t broker = config->incarnation;
+    self->config = *config;
+    self->now_ms = now_ms;
+    self->map = shard_map_new();
+    shard_map_set_shards_per_group(self->map, config->shards_per_group);
+    self->effects = coordinator_effects_new();
+    self->schedule = coordinator_schedule_new(config->lease_ms, now_ms);
+    self->term = coordinator_term_new(broker, self->effects);
+    self->members = coordinator_members_new(broker, config->lease_ms);
+    self->registry = coordinator_registry_new(self->map, self->effects);
+    self->runners = coordinator_runners_new();
+    self->admission =
+        coordinator_admission_new(self->registry, self->runners, self->schedule, self->effects);
+    self->shards = coordinator_shards_new(broker, config->shards_per_group, self->effects);
+    self->publication = coordinator_publication_new(self->map, self->effects);
+    return self;
 }
 
 void coordinator_destroy(coordinator_t **coordinator)
 {
-    coordinator_t *c = *coordinator;
-    if (!c) {
+    coordinator_t *self = *coordinator;
+    if (!self) {
         return;
     }
-    for (size_t i = 0; i < c->effect_count; i++) {
-        coordinator_effect_clear(&c->effects[c->effect_first + i]);
-    }
-    coordinator_types_destroy(c);
-    shard_map_destroy(&c->map);
-    free(c->effects);
-    free(c->members);
-    free(c->living);
-    free(c->shards);
-    free(c->removals);
-    free(c);
+    coordinator_publication_destroy(&self->publication);
+    coordinator_shards_destroy(&self->shards);
+    coordinator_admission_destroy(&self->admission);
+    coordinator_runners_destroy(&self->runners);
+    coordinator_registry_destroy(&self->registry);
+    coordinator_members_destroy(&self->members);
+    coordinator_term_destroy(&self->term);
+    coordinator_schedule_destroy(&self->schedule);
+    coordinator_effects_destroy(&self->effects);
+    shard_map_destroy(&self->map);
+    free(self);
     *coordinator = NULL;
 }
 
-bool coordinator_holds_term(const coordinator_t *c)
+bool coordinator_holds_term(const coordinator_t *self)
 {
-    return c->holder && !c->fenced;
+    return coordinator_term_standing(self->term) == STANDING_HOLDER;
 }
 
-/* ---- effects ---- */
-
-coordinator_effect_t *coordinator_emit(coordinator_t *c, coordinator_effect_kind_t kind)
+static bool is_fenced(const coordinator_t *self)
 {
-    if (c->effect_count == 0) {
-        c->effect_first = 0;
-    }
-    size_t end = c->effect_first + c->effect_count;
-    if (end == c->effect_room) {
-        c->effect_room = c->effect_room ? c->effect_room * 2 : 64;
-        c->effects = realloc(c->effects, c->effect_room * sizeof *c->effects);
-        if (!c->effects) {
-            abort();
-        }
-    }
-    c->effects[end] = (coordinator_effect_t){.kind = kind};
-    c->effect_count++;
-    return &c->effects[end];
+    return coordinator_term_standing(self->term) == STANDING_FENCED;
 }
 
-void coordinator_emit_bytes(coordinator_effect_t *effect, fabric_bytes_t bytes)
+bool coordinator_next_effect(coordinator_t *self, coordinator_effect_t *effect)
 {
-    effect->bytes = malloc(bytes.size + 1);
-    if (!effect->bytes) {
-        abort();
-    }
-    if (bytes.size > 0) {
-        memcpy(effect->bytes, bytes.data, bytes.size);
-    }
-    effect->bytes[bytes.size] = 0;
-    effect->size = bytes.size;
+    return coordinator_effects_take(self->effects, effect);
 }
 
-bool coordinator_next_effect(coordinator_t *c, coordinator_effect_t *effect)
+/* ---- what any event may bring about ---- */
+
+/* Whether this broker knows the cluster: who holds the term, groups, types and shards. */
+static bool is_informed(const coordinator_t *self)
 {
-    if (c->effect_count == 0) {
-        return false;
-    }
-    *effect = c->effects[c->effect_first++];
-    c->effect_count--;
-    return true;
+    return coordinator_term_standing(self->term) != STANDING_UNKNOWN &&
+           coordinator_registry_groups_are_read(self->registry) &&
+           coordinator_registry_types_are_read(self->registry) &&
+           coordinator_shards_are_read(self->shards);
 }
 
-void coordinator_effect_clear(coordinator_effect_t *effect)
+static void settle(coordinator_t *self)
 {
-    free(effect->shards);
-    free(effect->bytes);
-    effect->shards = NULL;
-    effect->bytes = NULL;
-}
-
-void coordinator_fence(coordinator_t *c)
-{
-    if (!c->fenced) {
-        c->fenced = true;
-        coordinator_emit(c, COORDINATOR_FENCED);
-    }
-}
-
-/* What may have become due by any event. */
-static void settle(coordinator_t *c)
-{
-    if (c->fenced) {
+    if (is_fenced(self)) {
         return;
     }
-    coordinator_conclude_admissions(c);
-    coordinator_publish(c, c->now_ms);
-    bool informed = c->judged && c->groups_read && c->types_read && c->shards_read;
-    if (!c->ready && informed && !c->homes_due && !c->loading) {
-        c->ready = true;
-        coordinator_emit(c, COORDINATOR_READY);
+    coordinator_admission_conclude(self->admission, self->now_ms);
+    if (coordinator_registry_groups_are_read(self->registry) &&
+        coordinator_shards_are_read(self->shards) && coordinator_term_row(self->term)->term > 0) {
+        coordinator_publication_publish(self->publication, self->term, self->now_ms);
     }
+    if (!self->ready && is_informed(self) && !coordinator_shards_are_loading(self->shards) &&
+        !coordinator_schedule_is_due(self->schedule, COORDINATOR_TAKE_HOMES)) {
+        self->ready = true;
+        coordinator_effects_add(self->effects, COORDINATOR_READY);
+    }
+}
+
+static void place(coordinator_t *self)
+{
+    coordinator_shards_place(self->shards, self->registry, self->runners);
+}
+
+static void announce_homes(coordinator_t *self)
+{
+    if (coordinator_shards_announce(self->shards)) {
+        place(self);
+    }
+}
+
+static void put_map(coordinator_t *self)
+{
+    coordinator_publication_put_all(self->publication, self->members, self->shards);
 }
 
 /* ---- the next call ---- */
 
-static void call_timers(coordinator_t *c)
+static bool choose_row_of_runner(coordinator_t *self, coordinator_call_t *call)
 {
-    if (c->now_ms >= c->list_ms) {
-        c->list_ms = c->now_ms + c->config.lease_ms / 12;
-        c->term_due = true;
+    if (!coordinator_holds_term(self)) {
+        return false;
     }
-    if (c->now_ms >= c->refresh_ms) {
-        c->refresh_ms = c->holder ? UINT64_MAX : c->now_ms + c->config.lease_ms / 2;
-        c->groups_due = c->types_due = c->shards_due = true;
-    }
-}
-
-static bool choose_bookkeeping(coordinator_t *c, coordinator_call_t *call)
-{
-    if (c->runners_due) {
+    if (coordinator_schedule_is_due(self->schedule, COORDINATOR_LIST_RUNNERS)) {
         call->kind = COORDINATOR_LIST_RUNNERS;
         return true;
     }
-    if (c->removal_count > 0) {
+    const incarnation_t *removal = coordinator_runners_next_removal(self->runners);
+    if (removal) {
         call->kind = COORDINATOR_REMOVE_RUNNER;
-        call->runner.incarnation = c->removals[c->removal_count - 1];
+        call->runner.incarnation = *removal;
         return true;
     }
-    for (size_t i = 0; i < c->runner_count; i++) {
-        if (c->runners[i]->put_due) {
-            call->kind = COORDINATOR_PUT_RUNNER;
-            call->runner = c->runners[i]->stored;
-            return true;
-        }
+    const coordinator_runner_t *runner = coordinator_runners_next_unwritten(self->runners);
+    if (runner) {
+        call->kind = COORDINATOR_PUT_RUNNER;
+        call->runner = runner->stored;
     }
-    return false;
+    return runner != NULL;
 }
 
-static bool choose_call(coordinator_t *c, coordinator_call_t *call)
+bool coordinator_next_call(coordinator_t *self, uint64_t now_ms, coordinator_call_t *call)
 {
-    const struct {
-        bool due;
-        coordinator_call_kind_t kind;
-    } order[] = {
-        {c->now_ms >= c->renew_ms, COORDINATOR_RENEW},
-        {c->take_due, COORDINATOR_TAKE_TERM},
-        /* Who has just joined must not be taken for dead. */
-        {c->fresh_list_due || (c->homes_due && !c->list_is_fresh), COORDINATOR_LIST_BROKERS},
-        {c->homes_due, COORDINATOR_TAKE_HOMES},
-        {c->groups_due, COORDINATOR_LIST_GROUPS},
-        {c->types_due, COORDINATOR_LIST_TYPES},
-        {c->shards_due, COORDINATOR_LIST_SHARDS},
-        /* After what it may make due again, or a slow store would keep us from ever reading it. */
-        {c->term_due, COORDINATOR_READ_TERM}};
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        if (order[i].due) {
-            call->kind = order[i].kind;
-            return true;
-        }
-    }
-    return coordinator_next_admission(c, call) || (c->holder && choose_bookkeeping(c, call));
-}
-
-bool coordinator_next_call(coordinator_t *c, uint64_t now_ms, coordinator_call_t *call)
-{
-    c->now_ms = now_ms;
-    if (c->in_flight || c->fenced || now_ms < c->retry_ms) {
+    self->now_ms = now_ms;
+    if (is_fenced(self) || !coordinator_schedule_open(self->schedule, now_ms)) {
         return false;
     }
-    call_timers(c);
-    c->call =
-        (coordinator_call_t){.self = c->config.incarnation, .term = c->term, .before = c->row};
-    if (!choose_call(c, &c->call)) {
+    *call = (coordinator_call_t){.self = self->config.incarnation,
+                                 .term = coordinator_term_held(self->term),
+                                 .before = *coordinator_term_row(self->term)};
+    if (!coordinator_schedule_first(self->schedule, now_ms, &call->kind) &&
+        !coordinator_admission_next_call(self->admission, call) &&
+        !choose_row_of_runner(self, call)) {
         return false;
     }
-    if (c->call.kind == COORDINATOR_TAKE_HOMES) {
-        coordinator_find_living(c, &c->call);
+    if (call->kind == COORDINATOR_TAKE_HOMES) {
+        call->living = coordinator_members_living(self->members, &call->living_count);
     }
-    c->list_is_fresh = false;
-    c->in_flight = true;
-    c->call_started_ms = now_ms;
-    *call = c->call;
+    coordinator_schedule_begin(self->schedule, call, now_ms);
     return true;
+}
+
+/* ---- the term ---- */
+
+static void become_holder(coordinator_t *self, uint64_t term)
+{
+    durable_term_read(self->config.durable, term);
+    coordinator_term_win(self->term, term);
+    coordinator_schedule_withdraw(self->schedule, COORDINATOR_TAKE_TERM);
+    coordinator_schedule_require(self->schedule, COORDINATOR_TAKE_HOMES);
+    coordinator_schedule_require(self->schedule, COORDINATOR_LIST_RUNNERS);
+    coordinator_schedule_stop_refreshing(self->schedule);
+    coordinator_members_begin_term(self->members);
+    coordinator_admission_begin_term(self->admission);
+    /* A holder is ready when it has loaded its shards. What it read as a standby does not count. */
+    coordinator_shards_begin_term(self->shards);
+    coordinator_registry_begin_term(self->registry);
+    shard_map_begin_term(self->map, term);
+}
+
+static void judge_holder(coordinator_t *self)
+{
+    incarnation_t holder = coordinator_term_row(self->term)->holder;
+    switch (coordinator_term_judge(self->term, coordinator_members_lives(self->members, holder))) {
+    case VERDICT_NONE:
+        break;
+    case VERDICT_WON:
+        become_holder(self, coordinator_term_row(self->term)->term);
+        break;
+    case VERDICT_LOST:
+        coordinator_term_fence(self->term);
+        break;
+    case VERDICT_VACANT:
+        coordinator_members_depose(self->members, holder);
+        coordinator_schedule_require(self->schedule, COORDINATOR_TAKE_TERM);
+        break;
+    case VERDICT_HELD:
+        coordinator_members_depose(self->members, (incarnation_t){{0}});
+        coordinator_schedule_withdraw(self->schedule, COORDINATOR_TAKE_TERM);
+        if (coordinator_term_standing(self->term) == STANDING_UNKNOWN) {
+            coordinator_term_stand_by(self->term);
+            coordinator_schedule_start_refreshing(self->schedule, self->now_ms);
+        }
+        break;
+    }
+}
+
+static void take_row(coordinator_t *self, const store_coordinator_t *row)
+{
+    if (durable_term_is_lost(self->config.durable, row->term)) {
+        coordinator_term_fence(self->term); /* the next opening of the store says why */
+        return;
+    }
+    durable_term_read(self->config.durable, row->term);
+    coordinator_term_take_row(self->term, row);
+    coordinator_schedule_require(self->schedule, COORDINATOR_LIST_BROKERS);
 }
 
 /* ---- answers ---- */
 
-static void keep_row(coordinator_t *c, incarnation_t runner)
+static void take_members(coordinator_t *self, const coordinator_call_t *call,
+                         const coordinator_results_t *results)
 {
-    for (size_t i = 0; i < c->removal_count; i++) {
-        if (incarnation_equal(c->removals[i], runner)) {
-            memmove(&c->removals[i], &c->removals[i + 1],
-                    (c->removal_count - i - 1) * sizeof *c->removals);
-            c->removal_count--;
-            return;
+    coordinator_members_take(self->members, results->brokers, results->broker_count,
+                             call->started_ms, self->now_ms);
+    if (!coordinator_members_has(self->members, self->config.incarnation)) {
+        coordinator_term_fence(self->term);
+        return;
+    }
+    if (coordinator_term_is_unjudged(self->term)) {
+        judge_holder(self);
+    }
+    if (coordinator_holds_term(self) &&
+        (coordinator_members_has_dead(self->members) ||
+         coordinator_shards_miss_homes(self->shards, self->members))) {
+        coordinator_schedule_require(self->schedule, COORDINATOR_TAKE_HOMES);
+    }
+    put_map(self);
+}
+
+static void take_shards(coordinator_t *self, const coordinator_results_t *results)
+{
+    if (!coordinator_shards_take(self->shards, results->shards, results->shard_count)) {
+        coordinator_term_fence(self->term);
+        return;
+    }
+    announce_homes(self);
+    put_map(self);
+}
+
+/* A runner's row is to be removed. A broker that takes the term later finds all rows that are
+ * left. */
+static void forget_row(coordinator_t *self, incarnation_t runner)
+{
+    if (coordinator_holds_term(self)) {
+        coordinator_runners_forget_row(self->runners, runner);
+    }
+}
+
+/* Rows of runners that have not joined here are left over from former holders of the term. */
+static void take_runners(coordinator_t *self, const coordinator_results_t *results)
+{
+    for (size_t i = 0; i < results->runner_count; i++) {
+        incarnation_t incarnation = results->runners[i].incarnation;
+        const coordinator_runner_t *runner = coordinator_runners_find(self->runners, incarnation);
+        if (!runner || !runner->joined) {
+            forget_row(self, incarnation);
         }
     }
 }
 
-static uint64_t later(uint64_t a, uint64_t b)
+static void call_succeeded(coordinator_t *self, const coordinator_call_t *call,
+                           const coordinator_results_t *results)
 {
-    return a > b ? a : b;
-}
-
-static void call_succeeded(coordinator_t *c, const coordinator_results_t *results)
-{
-    switch (c->call.kind) {
+    switch (call->kind) {
     case COORDINATOR_RENEW:
-        store_past_wrote(c->config.past);
-        /* A slow store must not have us renew and do nothing else: another call comes between. */
-        c->renew_ms =
-            later(c->call_started_ms + c->config.lease_ms / 6, c->now_ms + c->config.lease_ms / 60);
-        coordinator_emit(c, COORDINATOR_LEASE)->number = c->call_started_ms + c->config.lease_ms;
+        durable_term_wrote(self->config.durable);
+        coordinator_effects_add(self->effects, COORDINATOR_LEASE)->number =
+            call->started_ms + self->config.lease_ms;
         break;
     case COORDINATOR_LIST_BROKERS:
-        coordinator_take_members(c, results, c->now_ms);
+        take_members(self, call, results);
         break;
     case COORDINATOR_READ_TERM:
-        c->term_due = false;
-        coordinator_take_row(c, &results->coordinator);
+        take_row(self, &results->coordinator);
         break;
     case COORDINATOR_TAKE_TERM:
-        coordinator_become_holder(c, results->term);
-        store_past_wrote(c->config.past);
+        become_holder(self, results->term);
+        durable_term_wrote(self->config.durable);
         break;
     case COORDINATOR_TAKE_HOMES:
-        c->homes_due = false;
-        c->groups_due = c->types_due = c->shards_due = true;
+        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_GROUPS);
+        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_TYPES);
+        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_SHARDS);
         break;
     case COORDINATOR_LIST_GROUPS:
-        c->groups_due = false;
-        coordinator_take_groups(c, results);
+        coordinator_registry_take_groups(self->registry, results->groups, results->group_count);
         break;
     case COORDINATOR_LIST_TYPES:
-        c->types_due = false;
-        coordinator_take_types(c, results);
+        coordinator_registry_take_types(self->registry, results->types, results->type_count);
         break;
     case COORDINATOR_LIST_SHARDS:
-        c->shards_due = false;
-        coordinator_take_shards(c, results);
+        take_shards(self, results);
         break;
     case COORDINATOR_LIST_RUNNERS:
-        c->runners_due = false;
-        coordinator_take_runners(c, results);
+        take_runners(self, results);
         break;
     case COORDINATOR_PUT_GROUP:
     case COORDINATOR_PUT_TYPE:
-        coordinator_admission_answered(c, FABRIC_OK, results);
+        coordinator_admission_answered(self->admission, call, FABRIC_OK, results);
         break;
-    case COORDINATOR_PUT_RUNNER: {
-        member_runner_t *runner = coordinator_runner(c, c->call.runner.incarnation);
-        if (runner) {
-            runner->put_due = false;
-        }
+    case COORDINATOR_PUT_RUNNER:
+        coordinator_runners_row_written(self->runners, call->runner.incarnation);
         break;
-    }
     case COORDINATOR_REMOVE_RUNNER:
-        keep_row(c, c->call.runner.incarnation);
+        coordinator_runners_keep_row(self->runners, call->runner.incarnation);
         break;
     }
 }
 
-static void call_failed(coordinator_t *c, fabric_error_t error)
+static void call_failed(coordinator_t *self, const coordinator_call_t *call, fabric_error_t error)
 {
     if (error == FABRIC_ERROR_FENCED) {
-        if (c->call.kind == COORDINATOR_TAKE_TERM) {
-            c->take_due = false; /* somebody was faster: look again */
-            c->term_due = true;
-        } else {
-            coordinator_fence(c);
+        /* A term that cannot be taken was taken by a faster broker: this one is not fenced by
+         * it. */
+        if (call->kind != COORDINATOR_TAKE_TERM) {
+            coordinator_term_fence(self->term);
         }
         return;
     }
-    store_past_failed(c->config.past);
-    if (c->call.kind == COORDINATOR_PUT_GROUP || c->call.kind == COORDINATOR_PUT_TYPE) {
-        coordinator_admission_answered(c, error, NULL);
-    }
-    if (c->call.kind == COORDINATOR_TAKE_TERM) {
-        c->take_due = false; /* whether it was taken shows at the next reading */
-        c->term_due = true;
-    }
-    if (fabric_error_class(error) != FABRIC_CLASS_REJECTED) {
-        c->retry_ms =
-            c->now_ms + (error == FABRIC_ERROR_STORE_BUSY ? BUSY_RETRY_MS : DOWN_RETRY_MS);
+    durable_term_failed(self->config.durable);
+    if (call->kind == COORDINATOR_PUT_GROUP || call->kind == COORDINATOR_PUT_TYPE) {
+        coordinator_admission_answered(self->admission, call, error, NULL);
     }
 }
 
-void coordinator_answer(coordinator_t *c, fabric_error_t error,
+void coordinator_answer(coordinator_t *self, fabric_error_t error,
                         const coordinator_results_t *results, uint64_t now_ms)
 {
-    assert(c->in_flight);
-    c->now_ms = now_ms;
-    c->in_flight = false;
-    if (c->fenced) {
+    self->now_ms = now_ms;
+    const coordinator_call_t *call = coordinator_schedule_end(self->schedule, error, now_ms);
+    if (is_fenced(self)) {
         return;
     }
     if (error) {
-        call_failed(c, error);
+        call_failed(self, call, error);
     } else {
-        call_succeeded(c, results);
+        call_succeeded(self, call, results);
     }
-    settle(c);
+    settle(self);
 }
 
 /* ---- orders ---- */
 
-void coordinator_forget_row(coordinator_t *c, incarnation_t runner)
+static void runner_joined(coordinator_t *self, incarnation_t incarnation)
 {
-    if (c->holder) { /* who takes the term later finds all rows */
-        c->removals = coordinator_grow(c->removals, ++c->removal_count, sizeof *c->removals);
-        c->removals[c->removal_count - 1] = runner;
-    }
-}
-
-static void runner_joined(coordinator_t *c, const router_order_t *order)
-{
-    member_runner_t *runner = coordinator_runner(c, order->runner);
+    const coordinator_runner_t *runner = coordinator_runners_find(self->runners, incarnation);
     if (!runner) {
         return; /* it left while its welcome was under way */
     }
     bool again = runner->joined;
-    runner->joined = true;
-    runner->put_due = true;
-    keep_row(c, order->runner);
-    coordinator_place(c);
+    coordinator_runners_join(self->runners, incarnation);
+    place(self);
     if (again) {
-        coordinator_desire_again(c, order->runner);
+        coordinator_shards_desire_again(self->shards, incarnation);
     }
 }
 
-static void runner_left(coordinator_t *c, const router_order_t *order)
+static void runner_left(coordinator_t *self, incarnation_t incarnation)
 {
-    member_runner_t *runner = coordinator_runner(c, order->runner);
+    const coordinator_runner_t *runner = coordinator_runners_find(self->runners, incarnation);
     if (!runner) {
         return;
     }
     bool joined = runner->joined;
-    coordinator_remove_runner(c, order->runner);
+    coordinator_runners_remove(self->runners, incarnation);
     if (joined) {
-        coordinator_forget_row(c, order->runner);
-        coordinator_place(c);
+        forget_row(self, incarnation);
+        place(self);
     }
 }
 
-static void owner_changed(coordinator_t *c, const router_order_t *order)
+static void owner_changed(coordinator_t *self, const router_order_t *order)
 {
-    held_shard_t *shard = coordinator_shard(c, order->shard);
-    if (shard && shard->known) {
-        shard->owner = order->runner;
-        shard->token = order->token;
-        coordinator_map_shard(c, shard);
+    const coordinator_shard_t *shard =
+        coordinator_shards_set_owner(self->shards, order->shard, order->runner, order->token);
+    if (shard) {
+        coordinator_publication_put_shard(self->publication, shard);
     }
 }
 
-void coordinator_order(coordinator_t *c, const router_order_t *order, uint64_t now_ms)
+void coordinator_order(coordinator_t *self, const router_order_t *order, uint64_t now_ms)
 {
-    c->now_ms = now_ms;
-    if (c->fenced) {
+    self->now_ms = now_ms;
+    if (is_fenced(self)) {
         return;
     }
     switch (order->kind) {
     case ROUTER_ADMIT:
-        coordinator_admit(c, order);
+        coordinator_admission_ask(self->admission, order, now_ms + self->config.lease_ms);
         break;
     case ROUTER_RUNNER_JOINED:
-        runner_joined(c, order);
+        runner_joined(self, order->runner);
         break;
     case ROUTER_RUNNER_LEFT:
-        runner_left(c, order);
+        runner_left(self, order->runner);
         break;
     case ROUTER_OWNER_CHANGED:
-        owner_changed(c, order);
+        owner_changed(self, order);
         break;
     }
-    settle(c);
+    settle(self);
 }
 
-void coordinator_loaded(coordinator_t *c, uint64_t now_ms)
+void coordinator_loaded(coordinator_t *self, uint64_t now_ms)
 {
-    c->now_ms = now_ms;
-    c->loading = false;
-    coordinator_announce_homes(c);
-    settle(c);
+    self->now_ms = now_ms;
+    coordinator_shards_loaded(self->shards);
+    if (!is_fenced(self)) {
+        announce_homes(self);
+    }
+    settle(self);
 }
 
-void coordinator_tick(coordinator_t *c, uint64_t now_ms)
+void coordinator_tick(coordinator_t *self, uint64_t now_ms)
 {
-    c->now_ms = now_ms;
-    settle(c);
+    self->now_ms = now_ms;
+    settle(self);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+uint64_t coordinator_next_deadline(const coordinator_t *self, uint64_t now_ms)
 {
-    return a < b ? a : b;
-}
-
-uint64_t coordinator_next_deadline(const coordinator_t *c, uint64_t now_ms)
-{
-    if (c->fenced) {
+    if (is_fenced(self)) {
         return UINT64_MAX;
     }
-    uint64_t deadline = earlier(earlier(c->renew_ms, c->list_ms), c->refresh_ms);
-    if (deadline < c->retry_ms) {
-        deadline = c->retry_ms;
-    }
-    bool waiting = now_ms < c->retry_ms && !c->in_flight;
-    if (waiting) {
-        deadline = earlier(deadline, c->retry_ms);
-    }
-    return shard_map_changed(c->map) && c->publish_ms > now_ms ? earlier(deadline, c->publish_ms)
-                                                               : deadline;
+    uint64_t call_ms = coordinator_schedule_next_deadline(self->schedule, now_ms);
+    uint64_t map_ms = coordinator_publication_next_deadline(self->publication, now_ms);
+    return call_ms < map_ms ? call_ms : map_ms;
 }

@@ -1,5 +1,5 @@
-/* The coordinator actor: the coordinator's core (coordinator.h) on a thread of its own, with its own
- * connection to the store, which it keeps as long as the broker lives.
+/* The coordinator actor: the coordinator's core (coordinator.h) on a thread of its own, with its
+ * own connection to the store, which it keeps as long as the broker lives.
  *
  * Threading: start and stop on the router's thread.
  */
@@ -33,7 +33,8 @@ typedef struct coordinator_actor {
     bool leave;
 } coordinator_actor_t;
 
-/* Takes over the open store. NO_RESOURCES. What `drivers` and `options` point to must outlive it. */
+/* Takes over the open store. NO_RESOURCES. What `drivers` and `options` point to must outlive
+ * it. */
 FABRIC_MUST_USE fabric_error_t coordinator_actor_start(coordinator_actor_t *self, void *zmq,
                                                        const coordinator_config_t *config,
                                                        const store_driver_t *const *drivers,

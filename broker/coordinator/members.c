@@ -1,163 +1,142 @@
-/* The coordinator's core: which brokers live, and who holds the term. */
-#include "broker/coordinator/coordinator_state.h"
+/* Which brokers are members, and which of them live: see members.h. */
+#include "broker/coordinator/members.h"
 
 #include <stdlib.h>
 
-static member_t *find_member(const coordinator_t *c, incarnation_t incarnation)
+#include "core/memory.h"
+
+#define READING_GAP_MS 1000u
+
+typedef struct member {
+    store_broker_t broker;
+    uint64_t silent_ms; /* since its counter was last seen to change */
+} member_t;
+
+struct coordinator_members {
+    incarnation_t self;
+    uint32_t lease_ms;
+    member_t *items;
+    size_t count;
+    uint64_t last_list_ms; /* end of the last successful reading; 0: none counts */
+    incarnation_t deposed;
+    incarnation_t *living;
+};
+
+coordinator_members_t *coordinator_members_new(incarnation_t self_incarnation, uint32_t lease_ms)
 {
-    for (size_t i = 0; i < c->member_count; i++) {
-        if (incarnation_equal(c->members[i].broker.incarnation, incarnation)) {
-            return &c->members[i];
+    coordinator_members_t *self = memory_allocate_zeroed(1, sizeof *self);
+    self->self = self_incarnation;
+    self->lease_ms = lease_ms;
+    return self;
+}
+
+void coordinator_members_destroy(coordinator_members_t **members)
+{
+    if (*members) {
+        free((*members)->items);
+        free((*members)->living);
+        free(*members);
+        *members = NULL;
+    }
+}
+
+static const member_t *find(const coordinator_members_t *self, incarnation_t broker)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        if (incarnation_equal(self->items[i].broker.incarnation, broker)) {
+            return &self->items[i];
         }
     }
     return NULL;
 }
 
-bool coordinator_is_member(const coordinator_t *c, incarnation_t incarnation)
+static bool is_dead(const coordinator_members_t *self, const member_t *member)
 {
-    return find_member(c, incarnation) != NULL;
+    return !incarnation_equal(member->broker.incarnation, self->self) &&
+           (member->silent_ms >= self->lease_ms ||
+            incarnation_equal(member->broker.incarnation, self->deposed));
 }
 
-static bool is_dead(const coordinator_t *c, const member_t *member)
+/* Whether the time since the last reading may count as silence. */
+static bool is_countable(const coordinator_members_t *self, uint64_t now_ms)
 {
-    return !incarnation_equal(member->broker.incarnation, c->config.incarnation) &&
-           (member->silent_ms >= c->config.lease_ms ||
-            incarnation_equal(member->broker.incarnation, c->deposed));
-}
-
-/* Whether the time since the last reading counts as silence, and how much of it surely does: the
- * readings may have looked at any time while they ran. */
-static bool is_countable(const coordinator_t *c, uint64_t now_ms, uint64_t *counted_ms)
-{
-    uint64_t gap_ms = c->config.lease_ms / 3;
+    uint64_t gap_ms = self->lease_ms / 3;
     gap_ms = gap_ms < READING_GAP_MS ? gap_ms : READING_GAP_MS;
-    if (c->last_list_ms == 0 || now_ms - c->last_list_ms > gap_ms) {
-        return false;
-    }
-    *counted_ms = c->call_started_ms - c->last_list_ms;
-    return true;
+    return self->last_list_ms > 0 && now_ms - self->last_list_ms <= gap_ms;
 }
 
-static void judge_holder(coordinator_t *c)
+void coordinator_members_take(coordinator_members_t *self, const store_broker_t *brokers,
+                              size_t count, uint64_t started_ms, uint64_t now_ms)
 {
-    bool ours = incarnation_equal(c->row.holder, c->config.incarnation);
-    if (ours && !c->holder) {
-        coordinator_become_holder(c, c->row.term); /* an answer that was lost */
-        return;
-    }
-    if (c->holder) {
-        if (!ours || c->row.term != c->term) {
-            coordinator_fence(c);
-        }
-        return;
-    }
-    const member_t *holder = find_member(c, c->row.holder);
-    c->take_due = !holder || is_dead(c, holder);
-    c->deposed = c->take_due ? c->row.holder : (incarnation_t){{0}};
-    if (!c->take_due && !c->judged) {
-        c->judged = true;
-        c->refresh_ms = c->now_ms;
-    }
-}
-
-void coordinator_take_members(coordinator_t *c, const coordinator_results_t *results,
-                              uint64_t now_ms)
-{
-    uint64_t counted_ms = 0;
-    bool countable = is_countable(c, now_ms, &counted_ms);
-    member_t *members = calloc(results->broker_count + 1, sizeof *members);
-    if (!members) {
-        abort();
-    }
-    for (size_t i = 0; i < results->broker_count; i++) {
-        members[i].broker = results->brokers[i];
-        const member_t *before = find_member(c, results->brokers[i].incarnation);
-        if (before && before->broker.counter == results->brokers[i].counter && countable) {
-            members[i].silent_ms = before->silent_ms + counted_ms;
+    bool countable = is_countable(self, now_ms);
+    member_t *items = memory_allocate_zeroed(count, sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        items[i].broker = brokers[i];
+        const member_t *before = find(self, brokers[i].incarnation);
+        if (before && before->broker.counter == brokers[i].counter && countable) {
+            /* A reading may have looked at any time while it ran: only the time between the two
+             * is surely silence. */
+            items[i].silent_ms = before->silent_ms + started_ms - self->last_list_ms;
         }
     }
-    free(c->members);
-    c->members = members;
-    c->member_count = results->broker_count;
-    c->last_list_ms = now_ms;
-    c->list_ms = now_ms + c->config.lease_ms / 12; /* however long it took, others come between */
-    c->list_is_fresh = true;
-    c->fresh_list_due = false;
-    if (!coordinator_is_member(c, c->config.incarnation)) {
-        coordinator_fence(c);
-        return;
-    }
-    /* The row was read before the members: who held the term then and is no member now is gone. */
-    if (c->row_read) {
-        c->row_read = false;
-        judge_holder(c);
-    }
-    for (size_t i = 0; c->holder && i < c->member_count; i++) {
-        c->homes_due |= is_dead(c, &c->members[i]);
-    }
-    c->homes_due |= c->holder && coordinator_homes_missing(c);
-    coordinator_map_sync(c);
+    free(self->items);
+    self->items = items;
+    self->count = count;
+    self->last_list_ms = now_ms;
 }
 
-/* For people who ask this broker: who holds the term is the home. */
-static void tell_holder(coordinator_t *c)
+void coordinator_members_begin_term(coordinator_members_t *self)
 {
-    if (!incarnation_equal(c->row.holder, c->told_holder)) {
-        c->told_holder = c->row.holder;
-        coordinator_emit(c, COORDINATOR_HOLDER)->broker = c->row.holder;
+    self->last_list_ms = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        self->items[i].silent_ms = 0;
     }
 }
 
-void coordinator_take_row(coordinator_t *c, const store_coordinator_t *row)
+void coordinator_members_depose(coordinator_members_t *self, incarnation_t holder)
 {
-    if (store_past_is_lost(c->config.past, row->term)) {
-        coordinator_fence(c); /* who opens the store again says why */
-        return;
-    }
-    store_past_read(c->config.past, row->term);
-    c->row = *row;
-    tell_holder(c);
-    c->row_read = true;
-    c->fresh_list_due = true;
+    self->deposed = holder;
 }
 
-void coordinator_become_holder(coordinator_t *c, uint64_t term)
+size_t coordinator_members_count(const coordinator_members_t *self)
 {
-    store_past_read(c->config.past, term);
-    c->holder = true;
-    c->term = term;
-    c->row = (store_coordinator_t){term, c->config.incarnation};
-    tell_holder(c);
-    c->take_due = false;
-    c->judged = true;
-    c->homes_due = true;
-    c->runners_due = true;
-    c->last_list_ms = 0;
-    for (size_t i = 0; i < c->member_count; i++) {
-        c->members[i].silent_ms = 0;
-    }
-    for (size_t i = 0; i < c->runner_count; i++) {
-        c->runners[i]->register_due = true;
-        c->runners[i]->put_due = c->runners[i]->joined;
-    }
-    /* Ready is who has loaded its shards: what was read as a standby does not count. */
-    c->shards_read = c->groups_read = c->types_read = false;
-    shard_map_begin_term(c->map, term);
-    coordinator_emit(c, COORDINATOR_ELECTED)->number = term;
+    return self->count;
 }
 
-void coordinator_find_living(coordinator_t *c, coordinator_call_t *call)
+const store_broker_t *coordinator_members_at(const coordinator_members_t *self, size_t index)
 {
-    free(c->living);
-    c->living = calloc(c->member_count + 1, sizeof *c->living);
-    if (!c->living) {
-        abort();
-    }
-    call->living_count = 0;
-    for (size_t i = 0; i < c->member_count; i++) {
-        if (!is_dead(c, &c->members[i])) {
-            c->living[call->living_count++] = c->members[i].broker.incarnation;
+    return &self->items[index].broker;
+}
+
+bool coordinator_members_has(const coordinator_members_t *self, incarnation_t broker)
+{
+    return find(self, broker) != NULL;
+}
+
+bool coordinator_members_lives(const coordinator_members_t *self, incarnation_t broker)
+{
+    const member_t *member = find(self, broker);
+    return member && !is_dead(self, member);
+}
+
+bool coordinator_members_has_dead(const coordinator_members_t *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        if (is_dead(self, &self->items[i])) {
+            return true;
         }
     }
-    call->living = c->living;
+    return false;
+}
+
+const incarnation_t *coordinator_members_living(coordinator_members_t *self, size_t *count)
+{
+    self->living = memory_resize(self->living, self->count, sizeof *self->living);
+    *count = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        if (!is_dead(self, &self->items[i])) {
+            self->living[(*count)++] = self->items[i].broker.incarnation;
+        }
+    }
+    return self->living;
 }

@@ -213,7 +213,7 @@ static void on_open(event_t *event)
     coordinator_config_t config = {.incarnation = life->incarnation,
                                    .shards_per_group = SIMULATION_SHARDS,
                                    .lease_ms = world.plan.lease_ms,
-                                   .past = &life->past};
+                                   .durable = &life->durable};
     life->coordinator = coordinator_new(&config, now_ms);
     life->fibers += LANES + 2;
     for (uint32_t i = 0; i < LANES; i++) {

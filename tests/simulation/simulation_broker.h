@@ -59,7 +59,7 @@ struct broker_life {
     broker_life_t *next;
     process_t *process;
     uint64_t number; /* the process's life */
-    store_past_t past;
+    durable_term_t durable;
     incarnation_t incarnation;
     store_t *store; /* the coordinator's */
     router_t *router;

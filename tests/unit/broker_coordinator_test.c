@@ -232,7 +232,7 @@ static void an_earlier_term_ends_a_standby(void **state)
     script_pass(s, 500, 50);
     assert_int_equal(s->fenced, 1);
     assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 0);
-    assert_true(store_past_is_lost(&s->past, 6));
+    assert_true(durable_term_is_lost(&s->durable, 6));
 }
 
 /* Runs calls, the last of this kind. */
@@ -257,7 +257,7 @@ static void a_term_that_is_taken_is_durable(void **state)
     script_t *s = *state;
     answer_until(s, COORDINATOR_TAKE_TERM);
     assert_int_equal(s->row.term, 1);
-    assert_true(store_past_is_lost(&s->past, 0));
+    assert_true(durable_term_is_lost(&s->durable, 0));
 }
 
 /* A server may show a term before it is on disk, and die. */
@@ -269,9 +269,9 @@ static void a_term_that_is_read_is_durable_after_a_renewal(void **state)
     script_pass(s, 1000, 50);
     s->row.term = 8;
     answer_until(s, COORDINATOR_READ_TERM);
-    assert_false(store_past_is_lost(&s->past, 7));
+    assert_false(durable_term_is_lost(&s->durable, 7));
     answer_until(s, COORDINATOR_RENEW);
-    assert_true(store_past_is_lost(&s->past, 7));
+    assert_true(durable_term_is_lost(&s->durable, 7));
 }
 
 static void a_term_that_was_read_before_an_outage_does_not_count(void **state)
@@ -287,7 +287,7 @@ static void a_term_that_was_read_before_an_outage_does_not_count(void **state)
     s->row.term = 7;
     s->fail[COORDINATOR_RENEW] = FABRIC_OK;
     answer_until(s, COORDINATOR_RENEW);
-    assert_false(store_past_is_lost(&s->past, 7));
+    assert_false(durable_term_is_lost(&s->durable, 7));
     script_pass(s, 1000, 50);
     assert_int_equal(s->fenced, 0);
 }

@@ -38,7 +38,7 @@ int script_set_up(void **state)
     script_t *s = calloc(1, sizeof *s);
     assert_non_null(s);
     s->now_ms = 1000000;
-    coordinator_config_t config = {self, SHARDS, LEASE_MS, &s->past};
+    coordinator_config_t config = {self, SHARDS, LEASE_MS, &s->durable};
     s->c = coordinator_new(&config, s->now_ms);
     s->map = shard_map_new();
     shard_map_set_shards_per_group(s->map, SHARDS);

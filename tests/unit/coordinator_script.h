@@ -21,7 +21,7 @@ static const incarnation_t runner_b = {{0xb}};
 /* A store whose tables the tests set by hand. */
 typedef struct script {
     coordinator_t *c;
-    store_past_t past;
+    durable_term_t durable;
     uint64_t now_ms;
     store_broker_t brokers[4];
     size_t broker_count;

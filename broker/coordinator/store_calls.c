@@ -1,39 +1,35 @@
-/* Running the coordinator's calls against a store. */
+/* Running the coordinator's calls against a store: coordinator_run_call. */
 #include "broker/coordinator/coordinator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/memory.h"
+
 /* Everything that a list brought, with copies of what its views showed. */
 typedef struct gathered {
     coordinator_results_t results;
     void *items;
-    size_t room;
+    size_t capacity;
     uint8_t **copies;
-    size_t copy_count, copy_room;
+    size_t copy_count, copy_capacity;
 } gathered_t;
 
-static void *more(void *items, size_t *room, size_t count, size_t size)
+/* Makes `items` large enough for one more item of `size` bytes. */
+static void *grow(void *items, size_t *capacity, size_t count, size_t size)
 {
-    if (count < *room) {
+    if (count < *capacity) {
         return items;
     }
-    *room = *room ? *room * 2 : 16;
-    items = realloc(items, *room * size);
-    if (!items) {
-        abort();
-    }
-    return items;
+    *capacity = *capacity ? *capacity * 2 : 16;
+    return memory_resize(items, *capacity, size);
 }
 
 static fabric_bytes_t copy(gathered_t *gathered, fabric_bytes_t bytes)
 {
-    gathered->copies = more(gathered->copies, &gathered->copy_room, gathered->copy_count,
+    gathered->copies = grow(gathered->copies, &gathered->copy_capacity, gathered->copy_count,
                             sizeof *gathered->copies);
-    uint8_t *data = malloc(bytes.size + 1);
-    if (!data) {
-        abort();
-    }
+    uint8_t *data = memory_allocate(bytes.size);
     if (bytes.size > 0) {
         memcpy(data, bytes.data, bytes.size);
     }
@@ -54,7 +50,7 @@ static void visit_broker(void *context, const store_broker_t *broker)
 {
     gathered_t *g = context;
     store_broker_t *items = g->items =
-        more(g->items, &g->room, g->results.broker_count, sizeof *items);
+        grow(g->items, &g->capacity, g->results.broker_count, sizeof *items);
     items[g->results.broker_count++] = *broker;
     g->results.brokers = items;
 }
@@ -63,7 +59,7 @@ static void visit_shard(void *context, const store_shard_t *shard)
 {
     gathered_t *g = context;
     store_shard_t *items = g->items =
-        more(g->items, &g->room, g->results.shard_count, sizeof *items);
+        grow(g->items, &g->capacity, g->results.shard_count, sizeof *items);
     items[g->results.shard_count++] = *shard;
     g->results.shards = items;
 }
@@ -72,7 +68,7 @@ static void visit_group(void *context, uint16_t number, fabric_bytes_t name)
 {
     gathered_t *g = context;
     coordinator_group_t *items = g->items =
-        more(g->items, &g->room, g->results.group_count, sizeof *items);
+        grow(g->items, &g->capacity, g->results.group_count, sizeof *items);
     coordinator_group_t *group = &items[g->results.group_count++];
     group->number = number;
     snprintf(group->name, sizeof group->name, "%.*s", (int)name.size, (const char *)name.data);
@@ -82,7 +78,8 @@ static void visit_group(void *context, uint16_t number, fabric_bytes_t name)
 static void visit_type(void *context, const store_type_t *type)
 {
     gathered_t *g = context;
-    store_type_t *items = g->items = more(g->items, &g->room, g->results.type_count, sizeof *items);
+    store_type_t *items = g->items =
+        grow(g->items, &g->capacity, g->results.type_count, sizeof *items);
     items[g->results.type_count++] =
         (store_type_t){copy(g, type->name), type->group, copy(g, type->description)};
     g->results.types = items;
@@ -92,7 +89,7 @@ static void visit_runner(void *context, const store_runner_t *runner)
 {
     gathered_t *g = context;
     store_runner_t *items = g->items =
-        more(g->items, &g->room, g->results.runner_count, sizeof *items);
+        grow(g->items, &g->capacity, g->results.runner_count, sizeof *items);
     items[g->results.runner_count++] = *runner;
     g->results.runners = items;
 }

@@ -1,0 +1,57 @@
+/* What the coordinator's core wants the router to do, and the queue in which these effects wait. */
+#ifndef BROKER_COORDINATOR_EFFECTS_H
+#define BROKER_COORDINATOR_EFFECTS_H
+
+#include "core/shard_map.h"
+#include "core/store.h"
+
+typedef enum coordinator_effect_kind {
+    COORDINATOR_FENCED,   /* this incarnation is over: drop everything */
+    COORDINATOR_ELECTED,  /* `number` is our term; for people */
+    COORDINATOR_READY,    /* once: the first homes are loaded, or another broker has them */
+    COORDINATOR_HOLDER,   /* router_holder(broker), whenever another broker holds the term */
+    COORDINATOR_LEASE,    /* router_lease(number) */
+    COORDINATOR_HOMES,    /* router_homes; then load from `from` if `scan` is set, else
+                             router_loaded(NULL); then coordinator_loaded */
+    COORDINATOR_TYPE,     /* router_type(group, bytes) */
+    COORDINATOR_ADMITTED, /* router_admitted(runner, error, bytes as text) */
+    COORDINATOR_DESIRE,   /* router_desire(shard, runner) */
+    COORDINATOR_MAP       /* router_map(bytes), and to all subscribers */
+} coordinator_effect_kind_t;
+
+typedef struct coordinator_effect {
+    coordinator_effect_kind_t kind;
+    fabric_error_t error;
+    uint64_t number;
+    incarnation_t broker;
+    incarnation_t runner;
+    shard_id_t shard;
+    uint16_t group;
+    bool scan;
+    request_id_t from;
+    store_shard_t *shards; /* owned by the effect */
+    size_t shard_count;
+    uint8_t *bytes; /* owned by the effect; a text has its terminator at bytes[size] */
+    size_t size;
+    map_version_t version; /* MAP */
+} coordinator_effect_t;
+
+/* Frees what the effect owns. */
+void coordinator_effect_clear(coordinator_effect_t *effect);
+/* Gives the effect a copy of the bytes. */
+void coordinator_effect_set_bytes(coordinator_effect_t *effect, fabric_bytes_t bytes);
+
+/* ---- the queue ---- */
+
+typedef struct coordinator_effects coordinator_effects_t;
+
+coordinator_effects_t *coordinator_effects_new(void);
+void coordinator_effects_destroy(coordinator_effects_t **effects);
+/* A new effect at the end of the queue, whose other fields are zero. The pointer is valid until the
+ * next call for this queue. */
+coordinator_effect_t *coordinator_effects_add(coordinator_effects_t *effects,
+                                              coordinator_effect_kind_t kind);
+/* Takes out the oldest effect, which becomes the caller's. false: there is none. */
+bool coordinator_effects_take(coordinator_effects_t *effects, coordinator_effect_t *effect);
+
+#endif

@@ -1,0 +1,52 @@
+/* The shard groups and entity types that the cluster knows, as read from the store or stored by us.
+ * Each is entered into the shard map as well; what the map refuses is not kept here either.
+ */
+#ifndef BROKER_COORDINATOR_REGISTRY_H
+#define BROKER_COORDINATOR_REGISTRY_H
+
+#include "broker/coordinator/calls.h"
+#include "broker/coordinator/effects.h"
+#include "core/type_description.h"
+#include "core/wire.h"
+
+typedef struct coordinator_type {
+    uint16_t group;
+    type_description_t *description;
+    wire_writer_t encoded;
+} coordinator_type_t;
+
+typedef struct coordinator_registry coordinator_registry_t;
+
+/* `map` and `effects` must outlive the registry. */
+coordinator_registry_t *coordinator_registry_new(shard_map_t *map, coordinator_effects_t *effects);
+void coordinator_registry_destroy(coordinator_registry_t **registry);
+
+/* Whether groups, and types, have been read completely. What a standby has read does not count for
+ * a holder of the term. */
+bool coordinator_registry_groups_are_read(const coordinator_registry_t *registry);
+bool coordinator_registry_types_are_read(const coordinator_registry_t *registry);
+void coordinator_registry_begin_term(coordinator_registry_t *registry);
+
+void coordinator_registry_take_groups(coordinator_registry_t *registry,
+                                      const coordinator_group_t *groups, size_t count);
+/* Adds a group that was just stored. false: its number shows that there are groups that have not
+ * been read; the groups do not count as read any more. */
+bool coordinator_registry_add_group(coordinator_registry_t *registry, uint16_t number,
+                                    const char *name);
+size_t coordinator_registry_group_count(const coordinator_registry_t *registry);
+const coordinator_group_t *coordinator_registry_group_at(const coordinator_registry_t *registry,
+                                                         size_t index);
+const coordinator_group_t *coordinator_registry_group(const coordinator_registry_t *registry,
+                                                      const char *name);
+
+void coordinator_registry_take_types(coordinator_registry_t *registry, const store_type_t *types,
+                                     size_t count);
+/* Takes a description as the store has it now, and emits TYPE if it is new or another one than
+ * before. A description that cannot be read is left out. */
+void coordinator_registry_take_type(coordinator_registry_t *registry, uint16_t group,
+                                    fabric_bytes_t encoded);
+size_t coordinator_registry_type_count(const coordinator_registry_t *registry);
+const coordinator_type_t *coordinator_registry_type(const coordinator_registry_t *registry,
+                                                    const char *name);
+
+#endif

@@ -1,0 +1,44 @@
+/* Which store call the coordinator makes next, and when: calls that are due until they succeed,
+ * calls that are due by the clock, the one call that is in flight, and the pause after a failed
+ * one.
+ *
+ * Calls that admissions and the rows of runners need are not kept here: see admission.h, runners.h.
+ */
+#ifndef BROKER_COORDINATOR_SCHEDULE_H
+#define BROKER_COORDINATOR_SCHEDULE_H
+
+#include "broker/coordinator/calls.h"
+
+typedef struct coordinator_schedule coordinator_schedule_t;
+
+coordinator_schedule_t *coordinator_schedule_new(uint32_t lease_ms, uint64_t now_ms);
+void coordinator_schedule_destroy(coordinator_schedule_t **schedule);
+
+/* The call is due from now on, until it succeeds or is withdrawn. */
+void coordinator_schedule_require(coordinator_schedule_t *schedule, coordinator_call_kind_t kind);
+void coordinator_schedule_withdraw(coordinator_schedule_t *schedule, coordinator_call_kind_t kind);
+bool coordinator_schedule_is_due(const coordinator_schedule_t *schedule,
+                                 coordinator_call_kind_t kind);
+/* Makes the lists of groups, types and shards due, and again every half a lease: a standby learns
+ * of changes by reading. */
+void coordinator_schedule_start_refreshing(coordinator_schedule_t *schedule, uint64_t now_ms);
+/* After one more refresh there is no other: the holder of the term makes all changes itself. */
+void coordinator_schedule_stop_refreshing(coordinator_schedule_t *schedule);
+
+/* Makes due what the clock makes due. false: no call may be made now, since one is in flight or has
+ * failed a moment ago. */
+bool coordinator_schedule_open(coordinator_schedule_t *schedule, uint64_t now_ms);
+/* The kind of the most urgent call that is due. false: none is. */
+bool coordinator_schedule_first(const coordinator_schedule_t *schedule, uint64_t now_ms,
+                                coordinator_call_kind_t *kind);
+/* The call is in flight from now on. Sets its `started_ms`. */
+void coordinator_schedule_begin(coordinator_schedule_t *schedule, coordinator_call_t *call,
+                                uint64_t now_ms);
+/* The call in flight has ended: returns it. It is valid until the next one begins. */
+const coordinator_call_t *coordinator_schedule_end(coordinator_schedule_t *schedule,
+                                                   fabric_error_t error, uint64_t now_ms);
+/* When coordinator_schedule_open may have something to do at the latest. */
+uint64_t coordinator_schedule_next_deadline(const coordinator_schedule_t *schedule,
+                                            uint64_t now_ms);
+
+#endif
