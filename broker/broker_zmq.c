@@ -13,6 +13,7 @@
 #include "core/crash_point.h"
 #include "core/limits.h"
 #include "core/log.h"
+#include "core/memory.h"
 
 #define SOCKETS_MAX   65535
 #define LAST_WORDS_MS 200u /* for what still waits in sockets at an orderly stop */
@@ -20,10 +21,7 @@
 broker_t *broker_new(const broker_config_t *config, const store_driver_t *const *drivers,
                      durable_term_t *durable)
 {
-    broker_t *broker = calloc(1, sizeof *broker);
-    if (!broker) {
-        abort();
-    }
+    broker_t *broker = memory_allocate_zeroed(1, sizeof *broker);
     broker->config = config;
     broker->drivers = drivers;
     broker->durable = durable;

@@ -8,6 +8,7 @@
 
 #include "cli/report.h"
 #include "core/limits.h"
+#include "core/memory.h"
 #include "core/type_description.h"
 
 /* JSON is longer than the payload that it stands for, with base64 and escapes up to six times. */
@@ -38,10 +39,7 @@ static char *read_input(void)
         size += count;
         if (size + 1 >= capacity) {
             capacity = capacity ? capacity * 2 : 4096;
-            text = realloc(text, capacity);
-            if (!text) {
-                abort();
-            }
+            text = memory_resize(text, capacity, 1);
         }
         count = fread(text + size, 1, capacity - size - 1, stdin);
     } while (count > 0 && size <= JSON_BYTES_MAX);
@@ -67,7 +65,7 @@ static int take_arguments(const cli_options_t *options, request_t *request)
     }
     const char *json = options->argument_count == 5 ? arguments[4] : "{}";
     *request = (request_t){arguments[1], arguments[2], arguments[3], NULL};
-    request->json = strcmp(json, "-") == 0 ? read_input() : strdup(json);
+    request->json = strcmp(json, "-") == 0 ? read_input() : memory_copy_string(json);
     if (!request->json) {
         return cli_usage_error("standard input holds no JSON text of at most %zu bytes",
                                JSON_BYTES_MAX);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/memory.h"
 
 static const config_key_t keys[] = {
     {"url", CONFIG_TEXT, "fabric://127.0.0.1:5700", 0, 0, "URL",
@@ -91,10 +92,7 @@ static char *join(const char *before, const char *after)
  * only. */
 static void copy_arguments(cli_options_t *options, int argc, char **argv)
 {
-    options->argv = calloc((size_t)argc + 1, sizeof *options->argv);
-    if (!options->argv) {
-        abort();
-    }
+    options->argv = memory_allocate_zeroed((size_t)argc + 1, sizeof *options->argv);
     bool options_ended = false;
     for (int i = 0; i < argc; i++) {
         options_ended = options_ended || strcmp(argv[i], "--") == 0;

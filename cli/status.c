@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "cli/report.h"
+#include "core/memory.h"
 #include "core/printable.h"
 
 /* NAMED_MAX: runners that lack a type, by name; the others are counted. */
@@ -188,10 +189,7 @@ static void make_printable(json_t *value)
     if (json_is_string(value)) {
         const char *text = json_string_value(value);
         size_t size = PRINTABLE_SIZE(json_string_length(value));
-        char *copy = malloc(size);
-        if (!copy) {
-            abort();
-        }
+        char *copy = memory_allocate(size);
         printable_copy(text, copy, size);
         if (json_string_set(value, copy) != 0) {
             abort();

@@ -5,13 +5,11 @@
 #include <string.h>
 
 #include "core/config_values.h"
+#include "core/memory.h"
 
 char *config_copy_text(const char *text, size_t size)
 {
-    char *copy = malloc(size + 1);
-    if (!copy) {
-        abort();
-    }
+    char *copy = memory_allocate(size + 1);
     memcpy(copy, text, size);
     copy[size] = '\0';
     return copy;
@@ -30,10 +28,7 @@ static void clear_value(config_value_t *value)
 
 static void add_text(config_value_t *value, const char *text, size_t size)
 {
-    char **texts = realloc(value->texts, (value->count + 1) * sizeof *texts);
-    if (!texts) {
-        abort();
-    }
+    char **texts = memory_resize(value->texts, value->count + 1, sizeof *texts);
     value->texts = texts;
     value->texts[value->count++] = config_copy_text(text, size);
 }
@@ -153,10 +148,7 @@ size_t config_find(const config_t *config, const char *name)
 
 config_t *config_new(const config_key_t *keys)
 {
-    config_t *config = calloc(1, sizeof *config);
-    if (!config) {
-        abort();
-    }
+    config_t *config = memory_allocate_zeroed(1, sizeof *config);
     config->keys = keys;
     for (size_t i = 0; keys[i].name; i++) {
         assert(i < CONFIG_KEYS_MAX && strlen(keys[i].name) < CONFIG_NAME_SIZE);

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/memory.h"
+
 static const char BYTE_ORDER_MARK[] = "\xef\xbb\xbf"; /* UTF-8, as some editors write it */
 static const char SPACES[] = " \t";
 static const char NAME[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
@@ -15,10 +17,7 @@ static const char NAME[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 /* Reads all of an open file into `text`, terminated; the caller frees it. */
 static fabric_error_t read_open_file(int file, const char *path, reason_t *reason, char **text)
 {
-    char *contents = malloc(CONFIG_FILE_BYTES_MAX + 1);
-    if (!contents) {
-        abort();
-    }
+    char *contents = memory_allocate(CONFIG_FILE_BYTES_MAX + 1);
     size_t size = 0;
     ssize_t got = 1;
     while (got > 0 && size <= CONFIG_FILE_BYTES_MAX) {

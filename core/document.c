@@ -8,6 +8,7 @@
 
 #include "core/json_text.h"
 #include "core/limits.h"
+#include "core/memory.h"
 #include "core/utf8.h"
 #include "core/wire.h"
 
@@ -40,10 +41,7 @@ static json_t *make_int(wire_reader_t *reader)
 static char *hexadecimal(fabric_bytes_t bytes)
 {
     static const char digits[] = "0123456789abcdef";
-    char *text = malloc(2 * bytes.size + 1);
-    if (!text) {
-        abort();
-    }
+    char *text = memory_allocate(2 * bytes.size + 1);
     for (size_t i = 0; i < bytes.size; i++) {
         text[2 * i] = digits[bytes.data[i] >> 4];
         text[2 * i + 1] = digits[bytes.data[i] & 15];
@@ -104,7 +102,7 @@ static char *make_key(wire_reader_t *reader)
         } else {
             (void)snprintf(digits, sizeof digits, "%" PRId64, wire_get_int(reader));
         }
-        key = strdup(digits);
+        key = memory_copy_string(digits);
     }
     return key;
 }

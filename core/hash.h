@@ -1,13 +1,17 @@
-/* Hash tables of the broker: uthash with XXH3 as its hash function. Include this instead of <uthash.h>. */
+/* Hash tables: uthash with XXH3 as its hash function. Every program, library and test includes this
+ * header instead of <uthash.h>. */
 #ifndef CORE_HASH_H
 #define CORE_HASH_H
 
 #include <stdlib.h>
 
+#include "core/memory.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #define HASH_FUNCTION(key, size, hash) ((hash) = (unsigned)XXH3_64bits((key), (size)))
+#define uthash_malloc(size)            memory_allocate(size)
 #define uthash_fatal(message)          abort()
 #include <uthash.h>
 

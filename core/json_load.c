@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
+
 /* Large integers become strings that begin with a NUL, as no string of a text does that is taken. */
 #define MARK "\\u0000"
 
@@ -39,10 +41,7 @@ static char *mark_large_integers(const char *text)
 {
     /* At worst it is all large integers, of at least 19 digits each. */
     size_t capacity = strlen(text) + (strlen(text) / 19 + 1) * WRAP_BYTES + 1;
-    char *marked = malloc(capacity);
-    if (!marked) {
-        abort();
-    }
+    char *marked = memory_allocate(capacity);
     size_t size = 0;
     while (*text) {
         size_t token =

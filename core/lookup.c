@@ -2,6 +2,7 @@
 #include "core/lookup.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/memory.h"
 
 /* Shared by its owner and its thread; the last of the two frees it. */
 struct lookup {
@@ -115,10 +117,9 @@ static bool start_thread(lookup_t *lookup)
 
 lookup_t *lookup_start(const char *endpoint, void (*wake)(void *context), void *context)
 {
-    lookup_t *lookup = (lookup_t *)calloc(1, sizeof *lookup);
-    if (!lookup || !endpoint_has_name(endpoint, lookup->host, lookup->port)) {
-        abort();
-    }
+    lookup_t *lookup = (lookup_t *)memory_allocate_zeroed(1, sizeof *lookup);
+    bool has_name = endpoint_has_name(endpoint, lookup->host, lookup->port);
+    assert(has_name);
     pthread_mutex_init(&lookup->mutex, NULL);
     lookup->wake = wake;
     lookup->context = context;

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/memory.h"
+
 typedef struct candidate {
     incarnation_t incarnation;
     uint64_t weight;
@@ -93,10 +95,7 @@ static void set_quotas(candidate_t *candidates, size_t count, size_t shard_count
 void placement_compute(const placement_member_t *members, size_t member_count,
                        incarnation_t *owners, size_t shard_count)
 {
-    candidate_t *candidates = calloc(member_count + 1, sizeof *candidates);
-    if (!candidates) {
-        abort();
-    }
+    candidate_t *candidates = memory_allocate_zeroed(member_count, sizeof *candidates);
     size_t count = choose_candidates(members, member_count, candidates);
     for (size_t i = 0; i < shard_count; i++) {
         candidate_t *owner = find_candidate(candidates, count, owners[i]);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "core/limits.h"
+#include "core/memory.h"
 #include "core/schema_fault.h"
 #include "core/utf8.h"
 
@@ -298,10 +299,7 @@ fabric_error_t schema_parse(wire_reader_t *reader, fabric_schema_t **schema)
     }
     size_t schemas_size = tally.schemas * sizeof(fabric_schema_t);
     size_t fields_size = tally.fields * sizeof(fabric_field_t);
-    char *memory = calloc(1, schemas_size + fields_size + tally.name_bytes);
-    if (!memory) {
-        abort();
-    }
+    char *memory = memory_allocate_zeroed(1, schemas_size + fields_size + tally.name_bytes);
     arena_t arena = {(fabric_schema_t *)(void *)memory,
                      (fabric_field_t *)(void *)(memory + schemas_size),
                      memory + schemas_size + fields_size};

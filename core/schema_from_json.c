@@ -12,6 +12,7 @@
 #include "core/base64.h"
 #include "core/json_load.h"
 #include "core/limits.h"
+#include "core/memory.h"
 #include "core/schema_fault.h"
 
 typedef struct target {
@@ -140,10 +141,7 @@ static bool put_base64(target_t *target, const fabric_field_t *field, const sche
                        const json_t *value)
 {
     fabric_bytes_t text = fabric_bytes(json_string_value(value), json_string_length(value));
-    uint8_t *bytes = malloc(text.size / 4 * 3 + 1);
-    if (!bytes) {
-        abort();
-    }
+    uint8_t *bytes = memory_allocate(text.size / 4 * 3 + 1);
     size_t size = 0;
     bool good = true;
     if (!base64_decode(text, bytes, &size)) {

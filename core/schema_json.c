@@ -8,6 +8,7 @@
 
 #include "core/base64.h"
 #include "core/json_text.h"
+#include "core/memory.h"
 
 /* Payloads are checked before they come here: what is read is what the schema says. */
 
@@ -15,10 +16,7 @@ static json_t *make_object(wire_reader_t *reader, const fabric_schema_t *schema)
 
 static json_t *make_base64(fabric_bytes_t bytes)
 {
-    char *text = malloc(base64_size(bytes.size) + 1);
-    if (!text) {
-        abort();
-    }
+    char *text = memory_allocate(base64_size(bytes.size) + 1);
     base64_encode(bytes, text);
     json_t *made = json_string_nocheck(text);
     free(text);

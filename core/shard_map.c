@@ -5,19 +5,11 @@
 #include <stdlib.h>
 
 #include "core/address.h"
-
-static void *allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (!memory) {
-        abort();
-    }
-    return memory;
-}
+#include "core/memory.h"
 
 shard_map_t *shard_map_new(void)
 {
-    return allocate(1, sizeof(shard_map_t));
+    return memory_allocate_zeroed(1, sizeof(shard_map_t));
 }
 
 void shard_map_destroy(shard_map_t **map)
@@ -57,8 +49,8 @@ void map_append_group(shard_map_t *map, fabric_bytes_t name)
     map_group_t *group = &map->groups[map->group_count++];
     memcpy(group->name, name.data, name.size);
     group->name_size = name.size;
-    group->shards = allocate(map->shards_per_group, sizeof *group->shards);
-    group->dirty = allocate(map->shards_per_group, sizeof *group->dirty);
+    group->shards = memory_allocate_zeroed(map->shards_per_group, sizeof *group->shards);
+    group->dirty = memory_allocate_zeroed(map->shards_per_group, sizeof *group->dirty);
     for (uint32_t i = 0; i < map->shards_per_group; i++) {
         group->shards[i].shard = shard_id_make((uint16_t)map->group_count, (uint16_t)(i + 1));
     }

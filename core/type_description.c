@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/limits.h"
+#include "core/memory.h"
 
 /* Reads a name into 256 bytes. */
 static void read_name(wire_reader_t *reader, char *name)
@@ -48,10 +49,7 @@ static fabric_error_t read_message(wire_reader_t *reader, message_description_t 
 static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
                                     type_description_t *description)
 {
-    description->messages = calloc(count ? count : 1, sizeof *description->messages);
-    if (!description->messages) {
-        abort();
-    }
+    description->messages = memory_allocate_zeroed(count, sizeof *description->messages);
     for (uint32_t i = 0; i < count; i++) {
         message_description_t *message = &description->messages[i];
         description->message_count = (size_t)i + 1;
@@ -85,10 +83,7 @@ static fabric_error_t read_type(wire_reader_t *reader, type_description_t *descr
 
 fabric_error_t type_description_parse(wire_reader_t *reader, type_description_t **description)
 {
-    type_description_t *parsed = calloc(1, sizeof *parsed);
-    if (!parsed) {
-        abort();
-    }
+    type_description_t *parsed = memory_allocate_zeroed(1, sizeof *parsed);
     fabric_error_t error = read_type(reader, parsed);
     if (error != FABRIC_OK) {
         type_description_destroy(&parsed);

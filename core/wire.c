@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/limits.h"
+#include "core/memory.h"
 
 void wire_writer_reset(wire_writer_t *writer)
 {
@@ -31,10 +32,7 @@ void wire_writer_reserve(wire_writer_t *writer, size_t extra)
     while (capacity - writer->size < extra) {
         capacity *= 2;
     }
-    uint8_t *data = realloc(writer->data, capacity);
-    if (!data) {
-        abort();
-    }
+    uint8_t *data = memory_resize(writer->data, capacity, 1);
     writer->data = data;
     writer->capacity = capacity;
 }
