@@ -4,6 +4,7 @@
 
 #include <fabric/version.h>
 
+#include "core/exit_codes.h"
 #include "tests/harness/database.h"
 #include "bench/demo.h"
 #include "tests/harness/stop.h"
@@ -44,7 +45,7 @@ int main(int argc, char **argv)
     }
     if (!known || !database_is_kind(options.store)) {
         fputs(usage, stderr);
-        return 64;
+        return EXIT_USAGE;
     }
     stop_install();
     int status = demo_run(&options, drivers);

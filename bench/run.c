@@ -6,6 +6,7 @@
 
 #include <fabric/version.h>
 
+#include "core/exit_codes.h"
 #include "tests/harness/cluster.h"
 #include "bench/report.h"
 #include "tests/harness/cluster_status.h"
@@ -14,7 +15,6 @@
 #include "core/printable.h"
 
 /* sysexits.h */
-enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_INTERNAL = 70, EXIT_CONFIGURATION = 78 };
 
 enum { READY_MS = 60000, TYPE_MS = 10000, DRAIN_MS_MIN = 60000 };
 
@@ -42,7 +42,7 @@ static int exit_code(fabric_error_t error)
     case FABRIC_CLASS_OK:
         return EXIT_SUCCESS;
     case FABRIC_CLASS_USAGE:
-        return error == FABRIC_ERROR_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_CONFIGURATION;
+        return error == FABRIC_ERROR_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_CONFIG;
     case FABRIC_CLASS_RETRY:
     case FABRIC_CLASS_UNKNOWN:
     case FABRIC_CLASS_REJECTED:
@@ -56,7 +56,7 @@ static int exit_code(fabric_error_t error)
     bool configuration =
         error == FABRIC_ERROR_WRONG_SCHEMA_VERSION || error == FABRIC_ERROR_FOREIGN_DATABASE ||
         error == FABRIC_ERROR_SHARDS_MISMATCH || error == FABRIC_ERROR_STORE_UNSAFE;
-    return configuration ? EXIT_CONFIGURATION : EXIT_INTERNAL;
+    return configuration ? EXIT_CONFIG : EXIT_INTERNAL;
 }
 
 /* ---- set up ---- */

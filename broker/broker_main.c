@@ -14,16 +14,11 @@
 
 #include "broker/broker_zmq.h"
 #include "core/crash_point.h"
+#include "core/exit_codes.h"
 #include "core/sink.h"
 #include "core/stop_signals.h"
 #include "mysql/mysql_store.h"
 #include "sqlite/sqlite_store.h"
-
-/* sysexits.h */
-#define EXIT_USAGE         64
-#define EXIT_UNAVAILABLE   69
-#define EXIT_SOFTWARE      70
-#define EXIT_CONFIGURATION 78
 
 #define REOPEN_TRIES   50 /* of a fenced broker, for its address and its database */
 #define REOPEN_WAIT_US 100000
@@ -38,14 +33,14 @@ static int exit_code(fabric_error_t error)
     case FABRIC_CLASS_OK:
         return EXIT_SUCCESS;
     case FABRIC_CLASS_USAGE:
-        return EXIT_CONFIGURATION;
+        return EXIT_CONFIG;
     case FABRIC_CLASS_RETRY:
     case FABRIC_CLASS_UNKNOWN:
         return EXIT_UNAVAILABLE;
     case FABRIC_CLASS_REJECTED:
     case FABRIC_CLASS_FAILURE:
     case FABRIC_CLASS_FENCED:
-        return EXIT_SOFTWARE;
+        return EXIT_INTERNAL;
     case FABRIC_CLASS_FATAL:
         break;
     }
@@ -53,7 +48,7 @@ static int exit_code(fabric_error_t error)
         error == FABRIC_ERROR_WRONG_SCHEMA_VERSION || error == FABRIC_ERROR_FOREIGN_DATABASE ||
         error == FABRIC_ERROR_SHARDS_MISMATCH || error == FABRIC_ERROR_STORE_UNSAFE;
     bool taken = error == FABRIC_ERROR_ADDRESS_IN_USE || error == FABRIC_ERROR_STORE_LOCKED;
-    return configuration ? EXIT_CONFIGURATION : taken ? EXIT_UNAVAILABLE : EXIT_SOFTWARE;
+    return configuration ? EXIT_CONFIG : taken ? EXIT_UNAVAILABLE : EXIT_INTERNAL;
 }
 
 /* One line to whoever started the program, which may not be there to read it. */

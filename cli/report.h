@@ -1,4 +1,4 @@
-/* How fabricctl ends: its exit codes, and the one line that goes with each error.
+/* How fabricctl ends: the exit code (core/exit_codes.h) and the one line that go with each error.
  *
  * Threading: the program has one thread.
  */
@@ -9,16 +9,7 @@
 
 #include <fabric/error.h>
 
-/* Released: scripts rest on these numbers. */
-enum cli_exit {
-    CLI_DONE = 0,
-    CLI_ENTITY_FAILED = 1,  /* the entity answered with a failure */
-    CLI_USAGE = 2,          /* wrong arguments or configuration */
-    CLI_NOT_FOUND = 3,      /* no such type, message, error or command's object */
-    CLI_CANNOT_CONNECT = 4, /* no broker or database answers */
-    CLI_NO_OUTCOME = 5,     /* not in time, or the outcome is unknown */
-    CLI_REFUSED = 6         /* any other rejection */
-};
+#include "core/exit_codes.h"
 
 /* The exit code that stands for an error; CLI_DONE for FABRIC_OK. */
 int cli_exit_code(fabric_error_t error);

@@ -11,12 +11,11 @@
 
 #include "core/config.h"
 #include "core/crash_point.h"
+#include "core/exit_codes.h"
 #include "core/log.h"
 #include "core/stop_signals.h"
 #include "worker/module.h"
 #include "worker/worker_config.h"
-
-enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_INTERNAL = 70, EXIT_CONFIG = 78 };
 
 #define STARTING_STOP_MS  1000u /* for a module that does not come to an end of being loaded */
 #define REPORT_DROPPED_MS 1000

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "core/clock.h"
+#include "core/exit_codes.h"
 #include "tests/harness/machine.h"
 #include "tests/harness/outage.h"
 
@@ -19,8 +20,7 @@ enum {
     PATIENT_IO_MS = 2000,
     WAIT_MAX_MS = 20000,
     CONNECTIONS_MAX = 64,
-    FEW_CONNECTIONS = 10,
-    EXIT_SOFTWARE = 70
+    FEW_CONNECTIONS = 10
 };
 
 /* ---- the server's process ---- */
@@ -301,7 +301,7 @@ static void expect_loud_end(outage_t *outage)
         testbed_poll(deadline_ms, "the broker's end");
     }
     assert_true(WIFEXITED(broker->status));
-    assert_int_equal(WEXITSTATUS(broker->status), EXIT_SOFTWARE);
+    assert_int_equal(WEXITSTATUS(broker->status), EXIT_INTERNAL);
     assert_int_equal(outage_log_lines(outage, "fabric-broker: ", "has forgotten commits"), 1);
 }
 
