@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-static uint8_t *parse_hexadecimal(const char *text, size_t *size)
+uint8_t *vectors_parse_hexadecimal(const char *text, size_t *size)
 {
     size_t digits = strcmp(text, "-") == 0 ? 0 : strlen(text);
     assert_int_equal(digits % 2, 0);
@@ -42,7 +42,7 @@ static void visit_line(char *line, const char *path,
         return;
     }
     size_t size = 0;
-    uint8_t *bytes = parse_hexadecimal(hexadecimal, &size);
+    uint8_t *bytes = vectors_parse_hexadecimal(hexadecimal, &size);
     vector_t vector = {valid, name, expected, {bytes, size}};
     visit(&vector, context);
     free(bytes);

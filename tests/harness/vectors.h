@@ -11,10 +11,13 @@ typedef struct vector {
     bool valid;
     const char *name;
     const char *expected;
-    fabric_bytes_t
-        bytes; /* in memory of exactly its size, so that sanitizers see a read beyond it */
+    /* In memory of exactly its size, so that sanitizers see a read beyond it. */
+    fabric_bytes_t bytes;
 } vector_t;
 
+/* The bytes that pairs of hexadecimal digits stand for ("-": none), in memory of exactly their
+ * size, which the caller frees. */
+uint8_t *vectors_parse_hexadecimal(const char *text, size_t *size);
 /* Calls `visit` for each line of a file, named from the root of the tree; the vector is valid
  * during the call only. */
 void vectors_visit(const char *path, void (*visit)(const vector_t *vector, void *context),

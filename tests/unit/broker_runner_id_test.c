@@ -6,20 +6,11 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/router/runner_id.h"
-
-static size_t from_hex(const char *hex, uint8_t *bytes)
-{
-    size_t size = strlen(hex) / 2;
-    for (size_t i = 0; i < size; i++) {
-        unsigned value = 0;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &value), 1);
-        bytes[i] = (uint8_t)value;
-    }
-    return size;
-}
+#include "tests/harness/vectors.h"
 
 static void runners_have_frozen_ids(void **state)
 {
@@ -37,7 +28,11 @@ static void runners_have_frozen_ids(void **state)
             continue;
         }
         assert_int_equal(sscanf(line, "%39s %39s", secret, id), 2);
-        assert_int_equal(from_hex(secret, incarnation.bytes), sizeof incarnation.bytes);
+        size_t size = 0;
+        uint8_t *bytes = vectors_parse_hexadecimal(secret, &size);
+        assert_int_equal(size, sizeof incarnation.bytes);
+        memcpy(incarnation.bytes, bytes, size);
+        free(bytes);
         assert_string_equal(incarnation_text(runner_id_of(incarnation), text), id);
         examples++;
     }

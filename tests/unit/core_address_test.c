@@ -7,21 +7,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/address.h"
 #include "core/limits.h"
-
-static size_t from_hex(const char *hex, uint8_t *bytes)
-{
-    size_t size = strlen(hex) / 2;
-    for (size_t i = 0; i < size; i++) {
-        unsigned value = 0;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &value), 1);
-        bytes[i] = (uint8_t)value;
-    }
-    return size;
-}
+#include "tests/harness/vectors.h"
 
 static void ids_keep_their_frozen_shards(void **state)
 {
@@ -41,9 +32,10 @@ static void ids_keep_their_frozen_shards(void **state)
         assert_int_equal(sscanf(line, "%599s %" SCNx64 " %" SCNu32 " %" SCNu32, hex, &hash,
                                 &shards_per_group, &number),
                          4);
-        uint8_t bytes[300];
-        size_t size = from_hex(hex, bytes);
+        size_t size = 0;
+        uint8_t *bytes = vectors_parse_hexadecimal(hex, &size);
         assert_int_equal(address_shard_number(fabric_bytes(bytes, size), shards_per_group), number);
+        free(bytes);
         assert_int_equal(hash % shards_per_group + 1, number);
         examples++;
     }
