@@ -45,12 +45,16 @@ const config_key_t broker_config_keys[] = {
      "how often brokers and workers send each other a ping"},
     {"unreachable_grace_ms", CONFIG_UINT, NULL, 0, 60000, "MS",
      "how long a worker whose connection broke may take to come back"},
+    {"crash_report_grace_ms", CONFIG_UINT, NULL, 0, 60000, "MS",
+     "how long the report of a supervised worker's end may take, and its return"},
     {"registration_ms", CONFIG_UINT, NULL, 0, 600000, "MS",
      "how long after the start an unknown entity type may still appear"},
     {"release_grace_ms", CONFIG_UINT, NULL, 0, 600000, "MS",
      "how long running handlers of a shard that moves may take"},
     {"attempts_max", CONFIG_UINT, NULL, 1, 1000000, "N",
      "defects after which a durable message becomes a dead letter"},
+    {"crashes_max", CONFIG_UINT, NULL, 1, 1000000, "N",
+     "crashes of workers on a durable message after which it becomes a dead letter"},
     {"backoff_ms", CONFIG_UINT, NULL, 1, 3600000, "MS", "the first wait after a defect"},
     {"backoff_max_ms", CONFIG_UINT, NULL, 1, 86400000, "MS",
      "the longest wait after a defect or a refusal of the owner"},
@@ -80,9 +84,11 @@ static void read_limits(const config_t *values, router_config_t *router)
     read_limit(values, "client_heartbeat_ms", &router->client_heartbeat_ms);
     read_limit(values, "worker_heartbeat_ms", &router->worker_heartbeat_ms);
     read_limit(values, "unreachable_grace_ms", &router->unreachable_grace_ms);
+    read_limit(values, "crash_report_grace_ms", &router->crash_report_grace_ms);
     read_limit(values, "registration_ms", &router->registration_ms);
     read_limit(values, "release_grace_ms", &router->release_grace_ms);
     read_limit(values, "attempts_max", &router->attempts_max);
+    read_limit(values, "crashes_max", &router->crashes_max);
     read_limit(values, "backoff_ms", &router->backoff_ms);
     read_limit(values, "backoff_max_ms", &router->backoff_max_ms);
     read_limit(values, "pending_max", &router->pending_max);

@@ -66,6 +66,7 @@ void message_destroy(message_t **message)
 {
     if (*message) {
         free((*message)->reply_payload);
+        free((*message)->crash_text);
         free(*message);
     }
     *message = NULL;
@@ -75,7 +76,8 @@ void message_chain_add(message_chain_t *chain, const store_message_t *stored, st
                        const store_reply_t *reply)
 {
     message_t *message = message_new(stored);
-    message->tally = tally;
+    message->attempts = tally.attempts;
+    message->crashes = tally.suspicions;
     if (reply) {
         message_set_reply(message, reply);
         message_set_state(message, MESSAGE_ENDED);

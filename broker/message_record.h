@@ -39,11 +39,14 @@ typedef struct message {
     bool settled_early;  /* it is in a batch, and its client has settled on it: see calls.c */
     uint32_t size;       /* bytes of this record and its reply, for the bound on memory */
     uint32_t deliveries; /* so far */
-    store_tally_t tally;
-    uint32_t unrecorded; /* rows of its tally that are not committed: it is not delivered before */
-    uint32_t wave;       /* of its runner, of the delivery in flight */
-    bool charged; /* tally.attempts counts the delivery alone that is under way, or about to be */
-    uint64_t activation; /* of the delivery in flight */
+    uint32_t attempts;   /* defects so far */
+    uint32_t crashes;    /* worker processes that crashed on it so far */
+    char *crash_text;    /* how the last of these processes ended; owned, or NULL */
+    uint32_t unrecorded; /* rows of these counts that are not committed; none before a delivery */
+    uint32_t unexplained; /* processes that ended while it was in flight, and nobody knows why */
+    uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
+    uint32_t round;       /* of its runner, of the delivery in flight */
+    uint64_t activation;  /* of the delivery in flight */
     /* By the router's clock; 0: none. A durable message that is accepted has none: its call has. */
     uint64_t deadline_ms;
     uint32_t life;        /* of its client, for a volatile message */
@@ -83,7 +86,7 @@ typedef struct message_chain {
     message_t *last;
     uint64_t bytes;
 } message_chain_t;
-/* The record's state is ENDED where there is a reply, else NEW. */
+/* The record's state is ENDED where there is a reply, else NEW. The port calls crashes suspicions. */
 void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t tally,
                        const store_reply_t *reply);
 /* Destroys the message and all that are chained to it. */

@@ -48,7 +48,8 @@ void batch_add_attempt(router_t *router, message_t *message)
     batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
     next->attempts = reserve(next->attempts, next->attempt_count + 1, &next->attempt_capacity,
                              sizeof *next->attempts);
-    next->attempts[next->attempt_count++] = (store_attempt_t){message->stored.id, message->tally};
+    next->attempts[next->attempt_count++] =
+        (store_attempt_t){.id = message->stored.id, .tally = {message->attempts, message->crashes}};
 }
 
 void batch_add_dead_letter(router_t *router, const message_t *message, fabric_error_t cause)
@@ -59,7 +60,7 @@ void batch_add_dead_letter(router_t *router, const message_t *message, fabric_er
     next->dead_letters[next->dead_letter_count++] =
         (store_dead_letter_t){.message = &message->stored,
                               .error = (uint32_t)cause,
-                              .attempts = message->tally.attempts,
+                              .attempts = message->attempts + message->crashes,
                               .text = message->reply.payload};
 }
 

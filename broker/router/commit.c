@@ -7,8 +7,19 @@
 #include "broker/router/messages.h"
 #include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
-#include "broker/router/suspects.h"
 #include "broker/router/unserved.h"
+
+static void attempt_committed(router_t *router, request_id_t id)
+{
+    message_t *message = message_find(router, id);
+    if (!message) {
+        return; /* it has ended meanwhile */
+    }
+    message->unrecorded--;
+    if (message->unrecorded == 0 && message->state == MESSAGE_QUEUED) {
+        entity_dispatch(router, message->entity);
+    }
+}
 
 static void message_committed(router_t *router, message_t *message)
 {
@@ -136,7 +147,7 @@ void router_batch_done(router_t *router, uint32_t number, const store_rejection_
     router->now_ms = now_ms;
     const store_batch_t *batch = batch_end(router, number);
     for (size_t i = 0; i < batch->attempt_count; i++) {
-        tally_committed(router, batch->attempts[i].id); /* or refused: it goes on without */
+        attempt_committed(router, batch->attempts[i].id); /* or refused: it goes on without */
     }
     for (size_t i = 0; i < batch->message_count; i++) {
         message_t *message = message_of(batch->messages[i]);

@@ -2,15 +2,16 @@
 #include "broker/router/dispatch.h"
 
 #include "broker/router/admission.h"
+#include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
-#include "broker/router/suspects.h"
+#include "broker/router/poison.h"
 
 static void deliver(router_t *router, runner_t *runner, message_t *message)
 {
     entity_t *entity = message->entity;
     const store_message_t *stored = &message->stored;
     entity_send(entity, message);
-    delivery_began(router, runner, message);
+    poison_delivery_began(router, runner, message);
     router->counters.delivered++;
     if (message->deliveries > 1) {
         router->counters.redelivered++;
@@ -22,7 +23,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .activation = message->activation,
         .request_id = stored->id.value,
         .delivery = message->deliveries,
-        .attempt = message->tally.attempts + (message->charged ? 0 : 1),
+        .attempt = poison_failures(message) + 1,
         .flags = stored->flags,
         .type = stored->type,
         .id = stored->entity,
@@ -71,7 +72,18 @@ static message_t *next_to_deliver(const router_t *router, const entity_t *entity
         return NULL;
     }
     message_t *message = entity->cursor;
-    return message && !suspect_waits(router, entity, message) ? message : NULL;
+    return message && !poison_waits(router, entity, message) ? message : NULL;
+}
+
+/* Messages at the cursor that have failed too often become dead letters, in their place in the entity's order. */
+static void give_up(router_t *router, entity_t *entity)
+{
+    message_t *message = entity->cursor;
+    while (message && poison_is_exhausted(router, message) && message->unrecorded == 0 &&
+           entity->in_flight == 0) {
+        message_give_up(router, message);
+        message = entity->cursor;
+    }
 }
 
 /* `turn`: the entity has waited for credit, and no other entity that waits comes before it. */
@@ -79,17 +91,14 @@ static void dispatch(router_t *router, entity_t *entity, bool turn)
 {
     runner_t *runner = entity->shard->owner;
     for (;;) {
-        suspects_give_up(router, entity);
+        give_up(router, entity);
         message_t *message = next_to_deliver(router, entity);
         if (!message) {
             return;
         }
-        bool first = turn || !runner->waiting || runner->alone == message;
-        if (!first || !runner_admits(router, runner, message)) {
+        bool first = turn || !runner->waiting;
+        if (!first || !poison_admits(router, runner, message)) {
             runner_wait(runner, entity);
-            return;
-        }
-        if (!suspect_counted(router, runner, message)) {
             return;
         }
         if (!expired(router, message)) {
@@ -108,7 +117,7 @@ void runner_dispatch_waiting(router_t *router, runner_t *runner)
     while (runner->waiting) {
         entity_t *entity = runner->waiting;
         const message_t *message = next_to_deliver(router, entity);
-        if (message && !runner_admits(router, runner, message)) {
+        if (message && !poison_admits(router, runner, message)) {
             return; /* and nothing overtakes it */
         }
         (void)runner_take_waiting(runner);

@@ -217,9 +217,10 @@ static void ask_admission(router_t *router, const runner_t *runner, fabric_bytes
 static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
 {
     if (!check_types(hello->types) || hello->weight > 1000000 || hello->window == 0 ||
-        hello->window > 1000000) {
+        hello->window > 1000000 || hello->supervised > 1) {
         peer_refuse(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE,
-                    "a worker's types, weight or window are malformed, or a type is given twice");
+                    "a worker's types, weight, window or supervision are malformed, or a type is "
+                    "given twice");
         return;
     }
     if (router->draining) {
@@ -243,6 +244,7 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
     if (!known) {
         runner_description_t description = {.incarnation = id,
                                             .weight = (uint32_t)hello->weight,
+                                            .supervised = hello->supervised == 1,
                                             .name = hello->name,
                                             .types = hello->types};
         runner = runner_add(router, &description);

@@ -32,8 +32,12 @@ static void message_loaded(router_t *router, message_t *message)
     entity_t *entity =
         entity_find_or_add(router, shard, message->stored.type, message->stored.entity);
     message->deliveries = 1; /* perhaps: the next delivery may not be the first */
-    if (message->tally.attempts > router->config.attempts_max) {
-        message->tally.attempts = router->config.attempts_max; /* more than there can have been */
+    const router_config_t *config = &router->config; /* more than these there cannot have been */
+    if (message->attempts > config->attempts_max) {
+        message->attempts = config->attempts_max;
+    }
+    if (message->crashes > config->crashes_max) {
+        message->crashes = config->crashes_max;
     }
     snowflake_lift(&router->generator, message->stored.id);
     message_admit(router, message, entity);

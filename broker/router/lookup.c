@@ -123,9 +123,8 @@ static void set_stored_reply(router_t *router, message_t *asked, const store_mes
 }
 
 void router_lookup_found(router_t *router, uint32_t number, const store_message_t *message,
-                         store_tally_t tally, const store_reply_t *reply)
+                         const store_reply_t *reply)
 {
-    (void)tally;
     lookup_t *lookup = &router->lanes[number].lookup_current;
     const lookup_item_t *end = lookup->items + lookup->count;
     for (lookup_item_t *item = first_item(lookup, message->call); item < end; item++) {

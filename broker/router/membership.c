@@ -6,7 +6,7 @@
 #include "broker/router/dispatch.h"
 #include "broker/router/orders.h"
 #include "broker/router/router_state.h"
-#include "broker/router/suspects.h"
+#include "broker/router/poison.h"
 #include "core/crash_point.h"
 
 static void report_left(router_t *router, const runner_t *runner)
@@ -50,6 +50,7 @@ void runner_lost(router_t *router, runner_t *runner)
 {
     bool member = runner->state == RUNNER_JOINED || runner->state == RUNNER_MISSING;
     runner_remove(router, runner); /* first, so that no shard is assigned to it again */
+    poison_runner_lost(router, runner);
     shards_take_back(router, runner);
     if (member) {
         report_left(router, runner);
@@ -70,7 +71,9 @@ void runner_unlinked(router_t *router, runner_t *runner)
 {
     runner_disconnect(runner);
     if (runner->state == RUNNER_JOINED) {
-        runner_miss(runner, router->now_ms + router->config.unreachable_grace_ms);
+        runner_miss(runner,
+                    router->now_ms + (runner->supervised ? router->config.crash_report_grace_ms
+                                                         : router->config.unreachable_grace_ms));
     } else {
         runner_lost(router, runner);
     }
@@ -98,7 +101,7 @@ static void missing_tick(router_t *router, runner_t *runner)
         return;
     }
     if (runner->unreachable) {
-        runner_died(router, runner);
+        poison_runner_died(router, runner);
     }
     runner_lost(router, runner);
 }

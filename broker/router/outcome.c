@@ -69,9 +69,8 @@ void message_finish_as_dead_letter(router_t *router, message_t *message,
 void message_exhausted(router_t *router, message_t *message, const message_result_t *last)
 {
     char text[LIMIT_TEXT_BYTES_MAX + 1]; /* cut at the limit */
-    int size =
-        snprintf(text, sizeof text, "given up after %u attempts: %.*s", message->tally.attempts,
-                 (int)last->payload.size, (const char *)last->payload.data);
+    int size = snprintf(text, sizeof text, "given up after %u attempts: %.*s", message->attempts,
+                        (int)last->payload.size, (const char *)last->payload.data);
     message_result_t result = *last;
     result.error = FABRIC_ERROR_DEAD_LETTER;
     result.payload =
@@ -79,16 +78,29 @@ void message_exhausted(router_t *router, message_t *message, const message_resul
     message_finish_as_dead_letter(router, message, &result, fabric_error_from_number(last->error));
 }
 
+static void end_of_crashes(router_t *router, message_t *message)
+{
+    char text[LIMIT_CRASH_TEXT_BYTES_MAX + 100];
+    const char *last = message->crash_text; /* NULL: an earlier home has counted */
+    int size = snprintf(
+        text, sizeof text, "the worker crashed %u time%s while it handled the message%s%s",
+        message->crashes, message->crashes == 1 ? "" : "s", last ? ": " : "", last ? last : "");
+    message_result_t result = {.status = STATUS_DEFECT,
+                               .error = FABRIC_ERROR_DEAD_LETTER,
+                               .payload = fabric_bytes(text, (size_t)size)};
+    message_finish_as_dead_letter(router, message, &result, FABRIC_ERROR_RUNNER_UNAVAILABLE);
+}
+
 void message_give_up(router_t *router, message_t *message)
 {
-    char text[128];
-    int size = message->tally.suspicions > 0
-                   ? snprintf(text, sizeof text, "%u worker processes ended while they had it",
-                              message->tally.suspicions)
-                   : snprintf(text, sizeof text, "the last one did not come to an end");
+    static const char text[] = "an earlier broker knows how the last one ended";
+    if (message->crashes >= router->config.crashes_max) {
+        end_of_crashes(router, message);
+        return;
+    }
     message_result_t last = {.status = STATUS_DEFECT,
-                             .error = FABRIC_ERROR_RUNNER_UNAVAILABLE,
-                             .payload = fabric_bytes(text, (size_t)size)};
+                             .error = FABRIC_ERROR_ENTITY_DEFECT,
+                             .payload = fabric_bytes(text, sizeof text - 1)};
     message_exhausted(router, message, &last);
 }
 

@@ -11,7 +11,8 @@ void message_finish_as_dead_letter(router_t *router, message_t *message,
                                    const message_result_t *result, fabric_error_t cause);
 /* A message becomes a dead letter, as its attempts are used up by what the last one ended in. */
 void message_exhausted(router_t *router, message_t *message, const message_result_t *last);
-/* A message that waits becomes a dead letter: its attempts are used up. */
+/* A message that waits becomes a dead letter: it has crashed too many worker processes, or an
+ * earlier home has used up its attempts. */
 void message_give_up(router_t *router, message_t *message);
 /* Ends a volatile message in flight of which nobody knows whether it was handled. */
 void message_lose(router_t *router, message_t *message, const char *text);

@@ -1,6 +1,7 @@
 /* Connections of the router: routing ids, frames on their way out, who is alive. */
 #include "broker/router/hello.h"
 #include "broker/router/membership.h"
+#include "broker/router/poison.h"
 #include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
 
@@ -262,6 +263,7 @@ void router_frame_unreachable(router_t *router, uint32_t handle, uint64_t now_ms
     }
     if (peer->runner) {
         runner_note_unreachable(peer->runner); /* it is not given up because it takes nothing */
+        poison_runner_unreachable(router, peer->runner);
     }
     peer_remove(router, peer);
 }

@@ -11,7 +11,7 @@
 #include "broker/router/outcome.h"
 #include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
-#include "broker/router/suspects.h"
+#include "broker/router/poison.h"
 #include "broker/router/unserved.h"
 
 /* The message that a result is about, if the router waits for that result. */
@@ -44,7 +44,6 @@ static void come_back(router_t *router, message_t *message)
     entity_t *entity = message->entity;
     bool over = message->activation != entity->activation;
     entity_requeue(message);
-    suspect_not_taken(router, message);
     if (!over) {
         entity_restart(router, entity);
     }
@@ -77,15 +76,15 @@ static void defect(router_t *router, message_t *message, const message_result_t 
         entity_restart(router, entity);
         return;
     }
-    attempt_use_up(router, message);
-    if (message->tally.attempts >= router->config.attempts_max) {
+    poison_count_defect(router, message);
+    if (message->attempts >= router->config.attempts_max) {
         message_exhausted(router, message, result);
         entity_restart(router, entity);
         return;
     }
     entity_requeue(message);
     entity_restart(router, entity);
-    attempt_back_off(router, message);
+    entity_back_off(router, entity, poison_failures(message));
 }
 
 static void reject_volatile(router_t *router, message_t *message, const message_result_t *result)
@@ -254,7 +253,7 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
     }
     entity_t *entity = message->entity;
     const char *fault = received->status == STATUS_NOT_TAKEN ? NULL : order_fault(message);
-    delivery_ended(runner, message);
+    poison_delivery_ended(runner, message);
     if (fault) {
         refuse(router, runner, message, fault);
     } else {

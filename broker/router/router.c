@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "broker/router/admission.h"
+#include "broker/router/crash_report.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/hello.h"
 #include "broker/router/membership.h"
@@ -25,9 +26,11 @@ void router_config_defaults(router_config_t *config)
     config->client_heartbeat_ms = 1000;
     config->worker_heartbeat_ms = 50;
     config->unreachable_grace_ms = 100;
+    config->crash_report_grace_ms = 250;
     config->registration_ms = 5000;
     config->release_grace_ms = 5000;
     config->attempts_max = 10;
+    config->crashes_max = 3;
     config->backoff_ms = 100;
     config->backoff_max_ms = 30000;
     config->pending_max = 1000000;
@@ -280,6 +283,8 @@ static fabric_error_t message_received(router_t *router, peer_t *peer, wire_read
         }
     } else if (peer->retired) {
         router->counters.outdated++;
+    } else if (kind == KIND_CRASHED && !peer->client && !peer->runner) {
+        error = crash_report_received(router, peer, body);
     } else if (peer->client) {
         error = client_message(router, peer, kind, body);
     } else if (peer->runner) {

@@ -11,12 +11,13 @@
  * coordinator
  *
  * After any event, pull until nothing is left: frames with router_next_frame, batches with
- * router_take_batch for every idle lane, lookups with router_take_lookup for every lane, orders with router_next_order, damages for the log with router_next_damage.
+ * router_take_batch for every idle lane, lookups with router_take_lookup for every lane, orders with router_next_order, damages and crashes for the log with router_next_damage and router_next_crash.
  */
 #ifndef BROKER_ROUTER_ROUTER_H
 #define BROKER_ROUTER_ROUTER_H
 
 #include "broker/message_record.h"
+#include "core/limits.h"
 #include "core/message.h"
 #include "core/shard_map.h"
 #include "core/store.h"
@@ -39,9 +40,12 @@ typedef struct router_config {
     uint32_t client_heartbeat_ms;
     uint32_t worker_heartbeat_ms;
     uint32_t unreachable_grace_ms; /* for a runner that cannot be reached to come back */
-    uint32_t registration_ms;      /* after start, how long an unknown type may still appear */
-    uint32_t release_grace_ms;     /* for handlers of a shard that moves */
-    uint32_t attempts_max;
+    /* The same for a runner with a supervisor, which also has this time to report how the runner's process ended. */
+    uint32_t crash_report_grace_ms;
+    uint32_t registration_ms;  /* after start, how long an unknown type may still appear */
+    uint32_t release_grace_ms; /* for handlers of a shard that moves */
+    uint32_t attempts_max;     /* defects of a durable message */
+    uint32_t crashes_max;      /* worker processes that crash on a durable message */
     uint32_t backoff_ms, backoff_max_ms; /* after a defect: first and longest wait */
     uint32_t pending_max;                /* durable messages in memory */
     uint32_t entity_pending_max;         /* of these, of one entity */
@@ -110,7 +114,7 @@ bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup
 void router_high_id(router_t *router, uint64_t high_id);
 /* For each message that store_driver.find_calls visits; `reply` may be NULL. */
 void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
-                         store_tally_t tally, const store_reply_t *reply);
+                         const store_reply_t *reply);
 /* The look-up is over: OK, or an error, upon which its calls are refused with PERSISTENCE. With OK every
  * message above `reached` was looked at. A call that was not found and may lie below is unknown. */
 void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, request_id_t reached,
@@ -183,8 +187,8 @@ typedef struct router_counters {
     uint64_t refused;          /* hellos refused, and peers turned away */
     uint64_t overflowed;       /* peers dropped because they did not read what was sent to them */
     uint64_t dead_letters;
-    uint64_t runner_deaths; /* workers that became unreachable and did not come back */
-    uint64_t suspicions;    /* raised for messages that were in flight to them */
+    uint64_t runner_deaths; /* workers that crashed, or became unreachable and did not come back */
+    uint64_t crashes;       /* of them, counted for the messages on which they crashed */
     uint64_t batches;       /* commits answered */
     uint64_t pending;       /* durable messages accepted and not ended, now */
     uint64_t damaged;       /* rows that are no messages or replies */
@@ -232,5 +236,22 @@ typedef struct router_damage {
     char cause[200];
 } router_damage_t;
 bool router_next_damage(router_t *router, router_damage_t *damage);
+
+/* A worker process that ended without order. A few wait to be taken; the counters count all. */
+typedef struct router_name {
+    uint8_t size;
+    uint8_t bytes[LIMIT_NAME_BYTES_MAX];
+} router_name_t;
+typedef struct router_crash {
+    incarnation_t runner;
+    char text[LIMIT_CRASH_TEXT_BYTES_MAX + 1]; /* how it ended */
+    /* The message on which it crashed; all of this is 0 or empty where nobody knows. */
+    request_id_t request_id;
+    uint32_t crashes; /* on this message so far */
+    router_name_t type;
+    router_name_t entity;
+    router_name_t tag;
+} router_crash_t;
+bool router_next_crash(router_t *router, router_crash_t *crash);
 
 #endif

@@ -8,6 +8,7 @@
 #include "broker/router/lookup_state.h"
 #include "broker/router/mailbox_state.h"
 #include "broker/router/peer_state.h"
+#include "broker/router/poison_state.h"
 #include "broker/router/runner_state.h"
 #include "broker/router/shard_state.h"
 #include "broker/router/type_state.h"
@@ -64,6 +65,7 @@ struct router {
 
     shard_map_t *map;
     order_item_t *orders, *orders_last;
+    router_poison_t poison;
     router_damage_t damages[ROUTER_DAMAGES_MAX];
     size_t damage_count;
     wire_writer_t scratch;

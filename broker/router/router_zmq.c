@@ -18,6 +18,7 @@
 #define LONGEST_WAIT_MS  1000u
 
 #define DAMAGES_LOGGED_PER_S 10u
+#define CRASHES_LOGGED_PER_S 10u
 #define OUTAGES_LOGGED_PER_S 2u
 
 static void end_with(router_shell_t *shell, fabric_error_t error)
@@ -50,6 +51,29 @@ static void log_damages(router_shell_t *shell)
         if (log_limiter_pass(&shell->damages, DAMAGES_LOGGED_PER_S, shell->now_ms, &left_out)) {
             log_event(LOG_ERROR_LEVEL, "row.damaged", log_uint("request_id", damage.id.value),
                       log_uint("shard", damage.shard.value), log_text("cause", damage.cause),
+                      log_uint("left_out", left_out));
+        }
+    }
+}
+
+static fabric_bytes_t name_bytes(const router_name_t *name)
+{
+    return fabric_bytes(name->bytes, name->size);
+}
+
+static void log_crashes(router_shell_t *shell)
+{
+    router_crash_t crash;
+    uint32_t left_out = 0;
+    char runner[33];
+    while (router_next_crash(shell->router, &crash)) {
+        if (log_limiter_pass(&shell->crashes, CRASHES_LOGGED_PER_S, shell->now_ms, &left_out)) {
+            log_event(LOG_WARN_LEVEL, "worker.crashed",
+                      log_text("runner", incarnation_text(crash.runner, runner)),
+                      log_text("text", crash.text), log_uint("request_id", crash.request_id.value),
+                      log_bytes("type", name_bytes(&crash.type)),
+                      log_bytes("entity", name_bytes(&crash.entity)),
+                      log_bytes("tag", name_bytes(&crash.tag)), log_uint("crashes", crash.crashes),
                       log_uint("left_out", left_out));
         }
     }
@@ -184,7 +208,7 @@ static void found(router_shell_t *shell, finder_operation_t *find)
     router_high_id(shell->router, answer->high_id);
     CRASH_POINT(LOOKUP_FOUND);
     for (const message_t *message = answer->messages; message; message = message->chain) {
-        router_lookup_found(shell->router, find->lane, &message->stored, message->tally,
+        router_lookup_found(shell->router, find->lane, &message->stored,
                             message->state == MESSAGE_ENDED ? &message->reply : NULL);
     }
     message_chain_destroy(&answer->messages);
@@ -339,6 +363,7 @@ static void pump(router_shell_t *shell)
     }
     send_orders(shell);
     log_damages(shell);
+    log_crashes(shell);
     send_frames(shell);
 }
 

@@ -6,6 +6,7 @@
 #define BROKER_ROUTER_RUNNER_STATE_H
 
 #include "broker/router/peer_state.h"
+#include "broker/router/poison_state.h"
 
 typedef struct entity entity_t;
 typedef struct shard shard_t;
@@ -26,16 +27,11 @@ struct runner {
     uint64_t next_ping_ms;
     uint32_t weight;
     uint32_t window;
-    uint32_t outstanding;  /* deliveries without result */
-    uint32_t shards;       /* owned or being released */
-    uint32_t wave;         /* of deliveries: earlier ones are nobody's company, see suspects.c */
-    uint32_t company;      /* outstanding deliveries of this wave */
-    uint32_t few;          /* of these, of messages that want few others */
-    message_t *alone;      /* this wave's message that wants no others: in flight, or about to be */
-    uint64_t delivered_ms; /* the last delivery */
+    uint32_t outstanding; /* deliveries without result */
+    uint32_t shards;      /* owned or being released */
     bool unreachable; /* its connection is gone: if it does not come back, its process has died */
-    bool died;
-    message_t *culprit; /* DIED: what was in flight alone, or NULL */
+    bool supervised;  /* a supervisor will report how its process ended */
+    runner_poison_t poison;
     char name[256];
     wire_writer_t
         types; /* the names of the types that it brings, each after a byte with its size */
@@ -47,6 +43,7 @@ struct runner {
 typedef struct runner_description {
     incarnation_t incarnation; /* the public one */
     uint32_t weight;
+    bool supervised;
     fabric_bytes_t name;
     fabric_bytes_t types; /* as sent, and checked */
 } runner_description_t;

@@ -58,6 +58,7 @@ runner_t *runner_add(router_t *router, const runner_description_t *description)
     runner_t *runner = memory_allocate_zeroed(1, sizeof *runner);
     runner->incarnation = description->incarnation;
     runner->weight = description->weight;
+    runner->supervised = description->supervised;
     copy_name(runner->name, description->name);
     keep_type_names(runner, description->types);
     HASH_ADD(by_incarnation, router->runners, incarnation, sizeof runner->incarnation, runner);

@@ -8,7 +8,7 @@
 #include "broker/router/orders.h"
 #include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
-#include "broker/router/suspects.h"
+#include "broker/router/poison.h"
 #include "broker/router/unserved.h"
 #include "core/crash_point.h"
 #include "core/memory.h"
@@ -117,7 +117,6 @@ static void assign(router_t *router, shard_t *shard, runner_t *runner)
 static void ask_back(router_t *router, shard_t *shard)
 {
     uint32_t grace_ms = router->config.release_grace_ms;
-    suspect_withdraw(router, shard);
     set_state(shard, SHARD_RELEASING);
     timers_set(&router->releases, &shard->release, router->now_ms + grace_ms + RELEASE_SLACK_MS);
     message_release_t message = {.shard = shard->id.value,
@@ -187,29 +186,30 @@ void shards_release(router_t *router)
 static void take_back_messages(router_t *router, entity_t *entity)
 {
     message_t *message, *next;
+    entity_owner_gone(router, entity);
     DL_FOREACH_SAFE(entity->queue, message, next)
     {
         if (message->state != MESSAGE_IN_FLIGHT) {
             continue;
         }
         runner_t *runner = entity->shard->owner;
-        delivery_ended(runner, message);
+        poison_delivery_ended(runner, message);
         if (message->stored.flags & REQUEST_DURABLE) {
             entity_requeue(message);
-            suspect_returned(router, runner, message);
+            if (poison_returned(runner, message)) {
+                entity_back_off(router, entity, poison_failures(message));
+            }
         } else {
             message_lose(router, message, "the entity's runner was lost");
         }
     }
     entity_restart(router, entity);
-    entity_owner_gone(router, entity);
 }
 
 static void unassign(router_t *router, shard_t *shard)
 {
     runner_t *runner = shard->owner;
     runner_forget_waiting(runner, shard);
-    suspect_withdraw(router, shard);
     entity_t *entity, *next;
     DL_FOREACH_SAFE(shard->entities, entity, next)
     {

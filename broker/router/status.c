@@ -191,7 +191,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "overflowed", counters->overflowed);
     put_uint(document, "dead_letters", counters->dead_letters);
     put_uint(document, "runner_deaths", counters->runner_deaths);
-    put_uint(document, "suspicions", counters->suspicions);
+    put_uint(document, "crashes", counters->crashes);
     put_uint(document, "batches", counters->batches);
     put_uint(document, "damaged", counters->damaged);
     put_uint(document, "outdated", counters->outdated);

@@ -60,7 +60,7 @@ static void on_answer(event_t *event)
     world_note("finder.answer", search->lane, search->error, search->answer.reached.value);
     router_high_id(life->router, search->answer.high_id);
     for (const message_t *message = search->answer.messages; message; message = message->chain) {
-        router_lookup_found(life->router, search->lane, &message->stored, message->tally,
+        router_lookup_found(life->router, search->lane, &message->stored,
                             message->state == MESSAGE_ENDED ? &message->reply : NULL);
     }
     router_lookup_done(life->router, search->lane, search->error, search->answer.reached,

@@ -525,8 +525,8 @@ static void loads_what_is_pending_in_order(void **state)
     uint64_t next = 102;
     for (const message_t *message = messages; message; message = message->chain) {
         assert_int_equal(message->stored.id.value, next++);
-        assert_int_equal(message->tally.attempts, message->stored.id.value == 103 ? 4 : 0);
-        assert_int_equal(message->tally.suspicions, message->stored.id.value == 103 ? 5 : 0);
+        assert_int_equal(message->attempts, message->stored.id.value == 103 ? 4 : 0);
+        assert_int_equal(message->crashes, message->stored.id.value == 103 ? 5 : 0);
         assert_true(fabric_bytes_equal(message->stored.payload, fabric_bytes_of("payload")));
     }
     assert_int_equal(next, 106);

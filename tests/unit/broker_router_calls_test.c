@@ -39,7 +39,7 @@ static void end_look_up(driver_t *driver, uint64_t sequence, uint64_t row,
                                .payload = request.payload,
                                .call = {1, sequence}};
     if (row) {
-        router_lookup_found(driver->router, 0, &message, (store_tally_t){0}, reply);
+        router_lookup_found(driver->router, 0, &message, reply);
     }
     router_lookup_done(driver->router, 0, error, (request_id_t){reached}, driver->now_ms);
     driver_pull(driver);

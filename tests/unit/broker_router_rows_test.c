@@ -324,7 +324,7 @@ static void look_up(driver_t *driver, uint64_t sequence, const store_message_t *
     router_lookup_t lookup;
     driver_ask(driver, "c1", sequence, "a", AGAIN);
     assert_true(router_take_lookup(driver->router, lane, &lookup));
-    router_lookup_found(driver->router, lane, row, (store_tally_t){0}, reply);
+    router_lookup_found(driver->router, lane, row, reply);
     router_lookup_done(driver->router, lane, FABRIC_OK, (request_id_t){0}, driver->now_ms);
     driver_pull(driver);
 }

@@ -205,7 +205,8 @@ static void check_runner(const router_t *router, const runner_t *runner)
 {
     uint64_t shards = 0;
     uint64_t outstanding = 0;
-    uint64_t company = 0;
+    uint64_t recent = 0;
+    bool isolated = !runner->poison.isolated;
     for (uint16_t group = 0; group < LIMIT_GROUPS_MAX; group++) {
         for (uint32_t i = 0; router->groups[group] && i < router->config.shards_per_group; i++) {
             shards += router->groups[group][i].owner == runner;
@@ -216,13 +217,15 @@ static void check_runner(const router_t *router, const runner_t *runner)
         for (; message; message = message->next) {
             bool in_flight = message->state == MESSAGE_IN_FLIGHT;
             outstanding += in_flight;
-            company += in_flight && message->wave == runner->wave;
+            recent += in_flight && message->round == runner->poison.round;
+            isolated |= in_flight && message == runner->poison.isolated;
         }
     }
     expect("a runner's shards", runner->shards, shards);
     expect("a runner's outstanding deliveries", runner->outstanding, outstanding);
-    expect("a runner's company", runner->company, company);
-    expect("a runner's few", runner->few <= runner->company, true);
+    expect("a runner's deliveries of this round", runner->poison.recent, recent);
+    expect("an isolated message that is in flight", isolated, true);
+    expect("other deliveries of its round", runner->poison.isolated && recent > 1, false);
     expect("a runner's window", runner->state != RUNNER_JOINED || outstanding <= runner->window,
            true);
 }

@@ -200,9 +200,28 @@ void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, ui
                              .weight = 100,
                              .window = window,
                              .name = fabric_bytes_of(peer),
-                             .types = wire_writer_bytes(&types)};
+                             .types = wire_writer_bytes(&types),
+                             .supervised = driver->supervised};
     driver_send(driver, peer, hello, &hello);
     wire_writer_destroy(&types);
+}
+
+void driver_crashed(driver_t *driver, unsigned number, const uint64_t *culprits, uint32_t count,
+                    const char *text)
+{
+    incarnation_t incarnation = driver_incarnation(number);
+    wire_writer_t ids = {0};
+    wire_put_array(&ids, count);
+    for (uint32_t i = 0; i < count; i++) {
+        wire_put_uint(&ids, culprits[i]);
+    }
+    message_crashed_t crashed = {.incarnation = fabric_bytes(incarnation.bytes, 16),
+                                 .culprits = wire_writer_bytes(&ids),
+                                 .text = fabric_bytes_of(text)};
+    driver_send(driver, "reporter", crashed, &crashed);
+    wire_writer_destroy(&ids);
+    const note_t *noted = driver_take(driver, "reporter", KIND_CRASH_NOTED);
+    assert_true(fabric_bytes_equal(noted->as.crash_noted.incarnation, crashed.incarnation));
 }
 
 void driver_client(driver_t *driver, const char *peer, uint64_t number)

@@ -39,6 +39,7 @@ typedef struct driver {
     size_t order_count; /* since driver_orders_forget */
     bool admit;         /* answer ROUTER_ADMIT with OK */
     const char *brings; /* the type of workers that say hello; Counter unless set */
+    bool supervised;    /* workers that say hello are */
     char full[32];      /* the peer whose pipe is full, or empty */
     char gone[16][32];  /* peers that do not exist any more: see driver_gone */
     size_t gone_next;
@@ -90,6 +91,9 @@ incarnation_t driver_runner(unsigned number);
 void driver_client_hello(driver_t *driver, const char *peer, uint64_t number, uint64_t connection);
 void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection,
                          uint64_t window);
+/* Reports from a connection of its own that the worker crashed on these requests, and takes the answer. */
+void driver_crashed(driver_t *driver, unsigned number, const uint64_t *culprits, uint32_t count,
+                    const char *text);
 /* Says hello for the first time and takes the welcome. */
 void driver_client(driver_t *driver, const char *peer, uint64_t number);
 /* The same, and wants all shards to be owned by it; takes the assignments. */

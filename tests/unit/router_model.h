@@ -18,6 +18,7 @@ typedef struct model_call {
     shard_id_t shard;
     bool ended;
     store_tally_t tally;
+    unsigned ends; /* processes whose end may be counted as a crash on it */
     unsigned runs;
     bool sound; /* a worker has answered it, in its turn and on no state that is over */
     store_reply_t reply;
@@ -35,6 +36,9 @@ typedef struct model_worker {
     unsigned number;
     uint64_t connection;
     bool alive;
+    bool supervised;
+    uint64_t killed_on; /* a request id that the supervisor has still to report; 0: nothing */
+    unsigned killed_number;
     token_t tokens[DRIVER_SHARDS + 1]; /* home_epoch 0: not held */
     uint64_t defect[ENTITIES];         /* activation up to which the entity is broken */
     note_t *queue[HELD_MAX];

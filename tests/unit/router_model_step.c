@@ -96,6 +96,7 @@ static void store_batch(model_t *model, uint32_t lane, const store_batch_t *batc
         if (call) {
             assert_true(batch->attempts[i].tally.suspicions >= call->tally.suspicions);
             call->tally = batch->attempts[i].tally;
+            assert_true(call->tally.suspicions <= call->ends);
         }
     }
     for (unsigned c = 0; batch->mark && c < CLIENTS; c++) {
@@ -122,7 +123,7 @@ static void lookup_row(model_t *model, uint32_t lane, uint64_t id, shard_id_t sh
                            .payload = request.payload,
                            .call = key};
     assert_true(id > model->lookups[lane].floor.value);
-    router_lookup_found(model->driver->router, lane, &row, (store_tally_t){0}, reply);
+    router_lookup_found(model->driver->router, lane, &row, reply);
 }
 
 /* What the store has of a call now. */
@@ -223,13 +224,50 @@ static void desire_step(model_t *model)
     driver_pull(model->driver);
 }
 
+/* The call that the worker was given at this place may be counted. */
+static void accuse(model_t *model, const model_worker_t *worker, size_t place)
+{
+    model_call_t *call = model_row(model, worker->queue[place]->as.deliver.request_id);
+    if (call) {
+        call->ends++;
+    }
+}
+
+/* Tells, perhaps again, on which message the worker's last process ended. */
+static void report_crash(model_t *model, model_worker_t *worker)
+{
+    driver_crashed(model->driver, worker->killed_number, &worker->killed_on, 1, "signal 6");
+    if (model_pick(model, 2) == 0) {
+        worker->killed_on = 0;
+    }
+}
+
+/* Killed, and noticed on the next send. A supervisor may say at once on which message, or later, or never. */
+static void kill_worker(model_t *model, model_worker_t *worker)
+{
+    bool known = worker->supervised && worker->count > 0;
+    bool at_once = known && model_pick(model, 2) == 0;
+    worker->killed_on = known ? worker->queue[0]->as.deliver.request_id : 0;
+    worker->killed_number = worker->number;
+    for (size_t i = 0; i < (at_once ? 1 : worker->count); i++) {
+        accuse(model, worker, i);
+    }
+    model_worker_drop(worker);
+    worker->alive = false;
+    if (at_once) {
+        report_crash(model, worker);
+    }
+    driver_gone(model->driver, worker->peer);
+}
+
 static void worker_trouble(model_t *model, model_worker_t *worker)
 {
+    if (worker->killed_on > 0 && model_pick(model, 2) == 0) {
+        report_crash(model, worker);
+    }
     switch (worker->alive ? model_pick(model, 4) : 1) {
-    case 0: /* killed, and noticed on the next send */
-        model_worker_drop(worker);
-        worker->alive = false;
-        driver_gone(model->driver, worker->peer);
+    case 0:
+        kill_worker(model, worker);
         break;
     case 1:
         model_worker_connect(model, worker, true);

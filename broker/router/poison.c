@@ -1,0 +1,277 @@
+/* Poison messages: crashes are counted, and messages that may be poison are isolated. See poison.h. */
+#include "broker/router/poison.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/router/messages.h"
+#include "broker/router/router_state.h"
+#include "core/memory.h"
+
+enum {
+    UNEXPLAINED_MAX = 2
+}; /* ends of processes from which on a message is delivered in isolation */
+
+#define NO_REPORT "its connection broke, and nobody has reported how it ended"
+
+/* ---- counts ---- */
+
+uint32_t poison_failures(const message_t *message)
+{
+    return message->attempts + message->crashes;
+}
+
+void poison_count_defect(router_t *router, message_t *message)
+{
+    message->attempts++;
+    message->unexplained = 0; /* it came through without ending the process */
+    batch_add_attempt(router, message);
+}
+
+bool poison_is_exhausted(const router_t *router, const message_t *message)
+{
+    return message->attempts >= router->config.attempts_max ||
+           message->crashes >= router->config.crashes_max;
+}
+
+static void copy_cut(char *to, size_t size, fabric_bytes_t from)
+{
+    size_t count = from.size < size ? from.size : size - 1;
+    if (count > 0) {
+        memcpy(to, from.data, count);
+    }
+    to[count] = '\0';
+}
+
+static router_name_t name_of(fabric_bytes_t bytes)
+{
+    router_name_t name = {.size = (uint8_t)bytes.size};
+    memcpy(name.bytes, bytes.data, name.size);
+    return name;
+}
+
+/* Notes a crash for the log; `message` NULL: nobody knows on which. */
+static void note_crash(router_t *router, incarnation_t runner, const message_t *message,
+                       fabric_bytes_t text)
+{
+    router_poison_t *poison = &router->poison;
+    if (poison->crash_count == CRASH_LINES_MAX) {
+        return; /* the counters have it */
+    }
+    router_crash_t *crash = &poison->crashes[poison->crash_count++];
+    *crash = (router_crash_t){.runner = runner};
+    copy_cut(crash->text, sizeof crash->text, text);
+    if (message) {
+        crash->request_id = message->stored.id;
+        crash->crashes = message->crashes;
+        crash->type = name_of(message->stored.type);
+        crash->entity = name_of(message->stored.entity);
+        crash->tag = name_of(message->stored.tag);
+    }
+}
+
+bool router_next_crash(router_t *router, router_crash_t *crash)
+{
+    router_poison_t *poison = &router->poison;
+    if (poison->crash_count == 0) {
+        return false;
+    }
+    *crash = poison->crashes[0];
+    memmove(poison->crashes, poison->crashes + 1, --poison->crash_count * sizeof *crash);
+    return true;
+}
+
+static void count_crash(router_t *router, incarnation_t runner, message_t *message,
+                        fabric_bytes_t text)
+{
+    char ended[LIMIT_CRASH_TEXT_BYTES_MAX + 1];
+    copy_cut(ended, sizeof ended, text);
+    free(message->crash_text);
+    message->crash_text = memory_copy_string(ended);
+    message->crashes++;
+    batch_add_attempt(router, message);
+    router->counters.crashes++;
+    note_crash(router, runner, message, text);
+}
+
+/* ---- deliveries ---- */
+
+static bool needs_isolation(const message_t *message)
+{
+    return message->unexplained >= UNEXPLAINED_MAX;
+}
+
+bool poison_waits(const router_t *router, const entity_t *entity, const message_t *message)
+{
+    /* What is in flight before the message would share its isolation, or ends before its dead letter. */
+    return message->unrecorded > 0 ||
+           (entity->in_flight > 0 &&
+            (needs_isolation(message) || poison_is_exhausted(router, message)));
+}
+
+/* Deliveries come in rounds. A new round begins when a message has waited for isolation, or for the end of another one's, and
+ * nothing was delivered for a lease: all that is outstanding has run for a lease then, and counts as company of nobody any more. */
+static void begin_round(runner_t *runner)
+{
+    runner->poison.round++;
+    runner->poison.recent = 0;
+    runner->poison.isolated = NULL;
+}
+
+bool poison_admits(router_t *router, runner_t *runner, const message_t *message)
+{
+    const runner_poison_t *poison = &runner->poison;
+    if (runner->outstanding >= runner->window) {
+        return false;
+    }
+    if (!poison->isolated && (!needs_isolation(message) || poison->recent == 0)) {
+        return true;
+    }
+    if (router->now_ms - poison->delivered_ms < router->config.lease_ms) {
+        return false;
+    }
+    begin_round(runner);
+    return true;
+}
+
+void poison_delivery_began(router_t *router, runner_t *runner, message_t *message)
+{
+    runner_poison_t *poison = &runner->poison;
+    runner->outstanding++;
+    poison->recent++;
+    poison->delivered_ms = router->now_ms;
+    message->round = poison->round;
+    if (needs_isolation(message)) {
+        poison->isolated = message;
+    }
+}
+
+void poison_delivery_ended(runner_t *runner, const message_t *message)
+{
+    runner_poison_t *poison = &runner->poison;
+    runner->outstanding--;
+    poison->recent -= message->round == poison->round;
+    if (poison->isolated == message) {
+        poison->isolated = NULL;
+    }
+}
+
+/* ---- ends of processes ---- */
+
+/* Numbers the loss of a runner. A report of its end may still come, so runners with a supervisor are remembered. */
+static void number_loss(router_t *router, runner_t *runner)
+{
+    router_poison_t *poison = &router->poison;
+    bool expected = runner->supervised && !runner->poison.explained;
+    runner->poison.loss = ++poison->losses;
+    poison->lost[poison->losses % LOST_RUNNERS_MAX] =
+        expected ? runner->incarnation : (incarnation_t){{0}};
+}
+
+/* Nobody knows on which message the process has ended. */
+static void end_without_culprit(router_t *router, runner_t *runner, fabric_bytes_t text)
+{
+    message_t *isolated = runner->poison.isolated;
+    if (isolated) {
+        isolated->loss = runner->poison.loss;
+        count_crash(router, runner->incarnation, isolated, text);
+    } else {
+        runner->poison.unexplained = true;
+        note_crash(router, runner->incarnation, NULL, text);
+    }
+}
+
+void poison_runner_unreachable(const router_t *router, runner_t *runner)
+{
+    /* Frames leave in the turn in which they are filled: what was delivered in this one has never left. */
+    if (runner->poison.delivered_ms == router->now_ms) {
+        runner->poison.isolated = NULL;
+    }
+}
+
+void poison_runner_died(router_t *router, runner_t *runner)
+{
+    router->counters.runner_deaths++;
+    runner->poison.explained = runner->poison.isolated != NULL; /* it is counted now */
+    number_loss(router, runner);
+    end_without_culprit(router, runner, fabric_bytes_of(NO_REPORT));
+}
+
+static message_t *find_durable(router_t *router, request_id_t id)
+{
+    message_t *message = message_find(router, id);
+    return message && message->entity && message->stored.flags & REQUEST_DURABLE ? message : NULL;
+}
+
+void poison_runner_crashed(router_t *router, runner_t *runner, const request_id_t *culprits,
+                           size_t count, fabric_bytes_t text)
+{
+    runner->poison.explained = true;
+    router->counters.runner_deaths++;
+    number_loss(router, runner);
+    if (count == 0) {
+        end_without_culprit(router, runner, text);
+    }
+    for (size_t i = 0; i < count; i++) {
+        message_t *message = find_durable(router, culprits[i]);
+        if (message && message->state == MESSAGE_IN_FLIGHT &&
+            message->entity->shard->owner == runner && message->loss != runner->poison.loss) {
+            message->loss = runner->poison.loss; /* counted: not twice, if it is named twice */
+            count_crash(router, runner->incarnation, message, text);
+        }
+    }
+}
+
+/* The number of a loss that has no report yet; 0: there is none. */
+static uint32_t find_loss(const router_poison_t *poison, incarnation_t runner)
+{
+    for (uint32_t back = 0; back < LOST_RUNNERS_MAX && back < poison->losses; back++) {
+        uint32_t number = poison->losses - back;
+        if (incarnation_equal(poison->lost[number % LOST_RUNNERS_MAX], runner)) {
+            return number;
+        }
+    }
+    return 0;
+}
+
+void poison_lost_runner_crashed(router_t *router, incarnation_t runner,
+                                const request_id_t *culprits, size_t count, fabric_bytes_t text)
+{
+    uint32_t loss = find_loss(&router->poison, runner);
+    if (loss == 0) {
+        return; /* it is told again, or about a process that this broker has not known */
+    }
+    router->poison.lost[loss % LOST_RUNNERS_MAX] = (incarnation_t){{0}};
+    if (count == 0) {
+        note_crash(router, runner, NULL, text);
+    }
+    for (size_t i = 0; i < count; i++) {
+        message_t *message = find_durable(router, culprits[i]);
+        bool pending =
+            message && (message->state == MESSAGE_QUEUED || message->state == MESSAGE_IN_FLIGHT);
+        if (pending && message->loss == loss) {
+            message->loss = 0;
+            message->unexplained -= message->unexplained > 0;
+            /* Its entity does not back off: the wait for the report has taken long enough. */
+            count_crash(router, runner, message, text);
+        }
+    }
+}
+
+void poison_runner_lost(router_t *router, runner_t *runner)
+{
+    if (runner->poison.loss == 0) {
+        number_loss(router, runner);
+    }
+}
+
+bool poison_returned(const runner_t *runner, message_t *message)
+{
+    const runner_poison_t *poison = &runner->poison;
+    if (poison->loss > 0 && message->loss == poison->loss) {
+        return true; /* it was counted */
+    }
+    message->loss = poison->loss;
+    message->unexplained += poison->unexplained;
+    return false;
+}
