@@ -284,21 +284,6 @@ fabric_error_t request_build_query(const char *name, fabric_bytes_t argument, re
 
 /* ---- outcomes ---- */
 
-static void set_text(fabric_outcome_t *outcome, fabric_bytes_t text)
-{
-    size_t size = text.size < sizeof outcome->text ? text.size : sizeof outcome->text - 1;
-    if (size < text.size) { /* cut between characters, not inside one */
-        while (size > 0 && (text.data[size] & 0xc0) == 0x80) {
-            size--;
-        }
-    }
-    for (size_t i = 0; i < size; i++) { /* one line, whatever was sent */
-        bool control = text.data[i] < 0x20 || text.data[i] == 0x7f;
-        outcome->text[i] = control ? ' ' : (char)text.data[i];
-    }
-    outcome->text[size] = '\0';
-}
-
 void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *outcome)
 {
     outcome->error = call->error;
@@ -308,18 +293,10 @@ void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *ou
         (fabric_call_key_t){call->query ? 0 : client_number, call->query ? 0 : call->sequence};
     outcome->text[0] = '\0';
     if (call->error) {
-        set_text(outcome, call->answer.size > 0
-                              ? call->answer
-                              : fabric_bytes_of(fabric_error_meaning(call->error)));
+        outcome_set_text(outcome, call->answer.size > 0
+                                      ? call->answer
+                                      : fabric_bytes_of(fabric_error_meaning(call->error)));
     }
-}
-
-void outcome_of_reason(fabric_error_t error, const reason_t *reason, fabric_outcome_t *outcome)
-{
-    memset(outcome, 0, sizeof *outcome);
-    outcome->error = error;
-    set_text(outcome,
-             fabric_bytes_of(reason->text[0] ? reason->text : fabric_error_meaning(error)));
 }
 
 void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome)
@@ -334,6 +311,6 @@ void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome)
     outcome->error = reply ? fabric_schema_decode(schema, call->answer, &fault, reply)
                            : fabric_schema_check(schema, call->answer, &fault);
     if (outcome->error) {
-        set_text(outcome, fabric_bytes_of(fault.text));
+        outcome_set_text(outcome, fabric_bytes_of(fault.text));
     }
 }

@@ -6,7 +6,7 @@
 #ifndef CLIENT_REQUEST_H
 #define CLIENT_REQUEST_H
 
-#include "core/reason.h"
+#include "core/outcome.h"
 #include "libfabric_client/src/call.h"
 
 /* Makes the record of a call. Its deadline and the submitter's fields are left for the caller to
@@ -20,8 +20,6 @@ FABRIC_MUST_USE fabric_error_t request_build_query(const char *name, fabric_byte
 
 /* Fills the outcome of an ended call. */
 void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *outcome);
-/* The outcome of a call that could not be started. */
-void outcome_of_reason(fabric_error_t error, const reason_t *reason, fabric_outcome_t *outcome);
 /* Decodes the reply of a call that ended well; where that fails, the outcome becomes
  * MALFORMED_MESSAGE. `reply` may be NULL: then a volatile call's reply is checked, which no broker has done. */
 void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome);
