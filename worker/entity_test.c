@@ -3,13 +3,13 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/limits.h"
 #include "core/memory.h"
+#include "core/outcome.h"
 #include "worker/executor.h"
 
 struct fabric_entity_test {
@@ -38,18 +38,19 @@ static void on_completion(void *context)
     pthread_mutex_unlock(&test->lock);
 }
 
-fabric_entity_test_t *fabric_entity_test_new(const fabric_entity_type_t *type, const char *id)
+static fabric_error_t check(const fabric_entity_type_t *type, const char *id, type_table_t *types,
+                            reason_t *reason)
 {
-    reason_t reason = {""};
-    type_table_t *types = type_table_new();
     size_t id_size = id ? strlen(id) : 0;
-    if (id_size < 1 || id_size > LIMIT_NAME_BYTES_MAX ||
-        type_table_add(types, type, &reason) != FABRIC_OK) {
-        fprintf(stderr, "fabric_entity_test_new: %s\n",
-                reason.text[0] ? reason.text : "an id has 1-255 bytes");
-        type_table_destroy(&types);
-        return NULL;
+    if (id_size < 1 || id_size > LIMIT_NAME_BYTES_MAX) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "an id has 1-255 bytes");
     }
+    return type_table_add(types, type, reason);
+}
+
+static fabric_entity_test_t *make(const fabric_entity_type_t *type, const char *id,
+                                  type_table_t *types)
+{
     fabric_entity_test_t *test = (fabric_entity_test_t *)memory_allocate_zeroed(1, sizeof *test);
     test->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
     if (pthread_mutex_init(&test->lock, NULL) != 0 ||
@@ -68,6 +69,24 @@ fabric_entity_test_t *fabric_entity_test_new(const fabric_entity_type_t *type, c
     begin->lease = &test->lease;
     executor_give(test->executor, &begin);
     return test;
+}
+
+fabric_error_t fabric_entity_test_open(const fabric_entity_type_t *type, const char *id,
+                                       fabric_entity_test_t **test, fabric_outcome_t *outcome)
+{
+    reason_t reason = {""};
+    type_table_t *types = type_table_new();
+    *test = NULL;
+    fabric_error_t error = check(type, id, types, &reason);
+    if (error == FABRIC_OK) {
+        *test = make(type, id, types);
+    } else {
+        type_table_destroy(&types);
+    }
+    if (outcome) {
+        outcome_of_reason(error, &reason, outcome);
+    }
+    return error;
 }
 
 /* Runs the executor until it has a result, which may have to be waited for. */
@@ -111,16 +130,14 @@ static void give(fabric_entity_test_t *test, const fabric_message_type_t *messag
 }
 
 static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_type_t *message,
-                              const message_result_t *result, void *reply, uint64_t *code,
-                              char *text, size_t text_size)
+                              const message_result_t *result, void *reply,
+                              fabric_outcome_t *outcome)
 {
-    if (code) {
-        *code = result->code;
-    }
-    if (text && text_size > 0) {
-        bool failed = result->status != STATUS_OK;
-        snprintf(text, text_size, "%.*s", failed ? (int)result->payload.size : 0,
-                 (const char *)result->payload.data);
+    outcome->error = fabric_error_from_number(result->error);
+    outcome->code = result->code;
+    outcome->request_id = result->request_id;
+    if (result->status != STATUS_OK) {
+        outcome_set_text(outcome, result->payload);
     }
     if (result->status == STATUS_FAILURE) {
         return FABRIC_FAILURE;
@@ -129,26 +146,20 @@ static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_t
         test->activation++; /* as a broker does before it delivers again */
         return FABRIC_DEFECT;
     }
+    fabric_schema_fault_t fault = {""};
     if (reply && message->reply->field_count > 0 &&
-        fabric_schema_decode(message->reply, result->payload, NULL, reply) != FABRIC_OK) {
+        fabric_schema_decode(message->reply, result->payload, &fault, reply) != FABRIC_OK) {
+        outcome->error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        outcome_set_text(outcome, fabric_bytes_of(fault.text));
         return FABRIC_DEFECT;
     }
     return FABRIC_REPLY;
 }
 
-fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
-                                          const fabric_message_type_t *message, const void *request,
-                                          void *reply, uint64_t *code, char *text, size_t text_size)
+static fabric_result_t handle_encoded(fabric_entity_test_t *test,
+                                      const fabric_message_type_t *message, size_t size,
+                                      void *reply, fabric_outcome_t *outcome)
 {
-    size_t size = 0;
-    fabric_schema_fault_t fault = {""};
-    if (fabric_schema_encode(message->request, request, test->payload, LIMIT_PAYLOAD_BYTES_MAX,
-                             &fault, &size) != FABRIC_OK) {
-        if (text && text_size > 0) {
-            snprintf(text, text_size, "%s", fault.text);
-        }
-        return FABRIC_DEFECT;
-    }
     give(test, message, size);
     work_output_t *output = run(test);
     wire_reader_t results = wire_reader(wire_writer_bytes(&output->results));
@@ -159,14 +170,34 @@ fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
                message_get_result(&body, &result) == FABRIC_OK;
     assert(one); /* the executor's own encoding */
     (void)one;
-    fabric_result_t handled = answer(test, message, &result, reply, code, text, text_size);
+    fabric_result_t handled = answer(test, message, &result, reply, outcome);
     work_output_list_destroy(&output);
     return handled;
 }
 
-void fabric_entity_test_destroy(fabric_entity_test_t **test)
+fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
+                                          const fabric_message_type_t *message, const void *request,
+                                          void *reply, fabric_outcome_t *outcome)
 {
-    fabric_entity_test_t *self = test ? *test : NULL;
+    size_t size = 0;
+    fabric_schema_fault_t fault = {""};
+    fabric_outcome_t own;
+    outcome = outcome ? outcome : &own;
+    memset(outcome, 0, sizeof *outcome);
+    fabric_error_t error = fabric_schema_encode(message->request, request, test->payload,
+                                                LIMIT_PAYLOAD_BYTES_MAX, &fault, &size);
+    if (error != FABRIC_OK) {
+        outcome->error = error;
+        outcome_set_text(outcome,
+                         fabric_bytes_of(fault.text[0] ? fault.text : fabric_error_meaning(error)));
+        return FABRIC_DEFECT;
+    }
+    return handle_encoded(test, message, size, reply, outcome);
+}
+
+void fabric_entity_test_close(fabric_entity_test_t **test)
+{
+    fabric_entity_test_t *self = *test;
     if (!self) {
         return;
     }

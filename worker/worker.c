@@ -11,16 +11,18 @@
 #include "core/clock.h"
 #include "core/endpoint.h"
 #include "core/memory.h"
+#include "core/outcome.h"
 #include "core/thread.h"
 #include "worker/link_zmq.h"
+#include "worker/worker_open.h"
 
-#define EXECUTORS_MAX     64u
-#define WEIGHT_DEFAULT    100u
-#define WINDOW_DEFAULT    16384u
-#define GRACE_MS_DEFAULT  5000u
-#define STUCK_WAIT_MS     1000u /* for a handler that outlived the grace time */
-#define URL_DEFAULT       "fabric://127.0.0.1:5700"
-#define BROKERS_GIVEN_MAX LIMIT_BROKERS_MAX
+#define EXECUTORS_MAX      64u
+#define WEIGHT_DEFAULT     100u
+#define WINDOW_DEFAULT     16384u
+#define GRACE_MS_DEFAULT   5000u
+#define CONNECT_TIMEOUT_MS 5000u
+#define STUCK_WAIT_MS      1000u /* for a handler that outlived the grace time */
+#define BROKERS_GIVEN_MAX  LIMIT_BROKERS_MAX
 
 struct fabric_worker {
     link_config_t config; /* its views point to the three buffers */
@@ -32,27 +34,28 @@ struct fabric_worker {
     size_t broker_count;
     link_zmq_t *link; /* NULL before start and after stop */
     executor_thread_t *executors[EXECUTORS_MAX];
-    bool started;
     uint32_t process; /* thread_process() where it was started */
     bool stuck;       /* a handler did not return: its thread and all that it uses stay */
     executor_stats_t final_stats;
     uint64_t final_dropped;
-    void (*log)(void *context, const char *code, const char *text);
+    fabric_log_fn *log;
     void *log_context;
     pthread_mutex_t log_lock; /* for calls of `log` */
     pthread_mutex_t lock;     /* for what follows */
     pthread_cond_t changed;
     bool welcomed;
-    fabric_error_t refusal;
-    char refusal_text[1024];
+    bool refused;         /* for good */
+    fabric_error_t error; /* by which a broker has refused the worker; FABRIC_OK: none has */
+    reason_t reason;      /* the last word about brokers that did not welcome the worker */
 };
 
-/* One at a time, whichever thread of the worker's it is. */
-static void say(fabric_worker_t *worker, const char *code, const char *text)
+/* Tells the program of one event at a time, on whichever thread of the worker's. */
+static void report(fabric_worker_t *worker, fabric_log_level_t level, const char *code,
+                   const char *text)
 {
     if (worker->log) {
         pthread_mutex_lock(&worker->log_lock);
-        worker->log(worker->log_context, code, text);
+        worker->log(worker->log_context, level, code, text);
         pthread_mutex_unlock(&worker->log_lock);
     }
 }
@@ -60,7 +63,7 @@ static void say(fabric_worker_t *worker, const char *code, const char *text)
 /* On an executor's thread. */
 static void on_defect(void *context, const char *text)
 {
-    say((fabric_worker_t *)context, "worker.defect", text);
+    report((fabric_worker_t *)context, FABRIC_LOG_WARN, "worker.defect", text);
 }
 
 /* ---- making one ---- */
@@ -124,6 +127,31 @@ static fabric_error_t set_names(fabric_worker_t *worker, const fabric_worker_opt
     return FABRIC_OK;
 }
 
+static fabric_error_t set_brokers(fabric_worker_t *worker, const char *url, reason_t *reason)
+{
+    if (!url) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "no broker is named");
+    }
+    broker_list_t list = {.worker = worker, .reason = reason};
+    fabric_error_t error = endpoint_list_parse(url, reason, add_broker, &list);
+    return error != FABRIC_OK ? error : list.error;
+}
+
+static fabric_error_t set_types(fabric_worker_t *worker, const fabric_entity_type_t *const *types,
+                                reason_t *reason)
+{
+    if (!types || !types[0]) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "a worker needs an entity type");
+    }
+    fabric_error_t error = FABRIC_OK;
+    for (size_t i = 0; types[i] && error == FABRIC_OK; i++) {
+        error = type_table_add(worker->types, types[i], reason);
+    }
+    type_table_describe(worker->types, &worker->descriptions);
+    worker->config.types = wire_writer_bytes(&worker->descriptions);
+    return error;
+}
+
 static fabric_error_t configure(fabric_worker_t *worker, const fabric_worker_options_t *options,
                                 reason_t *reason)
 {
@@ -139,14 +167,7 @@ static fabric_error_t configure(fabric_worker_t *worker, const fabric_worker_opt
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "executors: at most %u threads",
                           EXECUTORS_MAX);
     }
-    fabric_error_t error = set_names(worker, options, reason);
-    if (error != FABRIC_OK) {
-        return error;
-    }
-    broker_list_t list = {.worker = worker, .reason = reason};
-    error =
-        endpoint_list_parse(options->url ? options->url : URL_DEFAULT, reason, add_broker, &list);
-    return error != FABRIC_OK ? error : list.error;
+    return set_names(worker, options, reason);
 }
 
 static void worker_free(fabric_worker_t *worker)
@@ -162,42 +183,42 @@ static void worker_free(fabric_worker_t *worker)
     free(worker);
 }
 
-fabric_error_t fabric_worker_new(const fabric_worker_options_t *options, fabric_worker_t **worker)
+static fabric_worker_t *allocate_worker(void)
 {
-    static const fabric_worker_options_t defaults = {0};
     pthread_condattr_t attributes;
-    *worker = NULL;
-    fabric_worker_t *self = (fabric_worker_t *)memory_allocate_zeroed(1, sizeof *self);
-    if (pthread_mutex_init(&self->lock, NULL) != 0 ||
-        pthread_mutex_init(&self->log_lock, NULL) != 0 || pthread_condattr_init(&attributes) != 0 ||
+    fabric_worker_t *worker = (fabric_worker_t *)memory_allocate_zeroed(1, sizeof *worker);
+    if (pthread_mutex_init(&worker->lock, NULL) != 0 ||
+        pthread_mutex_init(&worker->log_lock, NULL) != 0 ||
+        pthread_condattr_init(&attributes) != 0 ||
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(&self->changed, &attributes) != 0) {
+        pthread_cond_init(&worker->changed, &attributes) != 0) {
         abort();
     }
     pthread_condattr_destroy(&attributes);
-    self->types = type_table_new();
-    reason_t reason = {""};
-    fabric_error_t error = configure(self, options ? options : &defaults, &reason);
+    worker->types = type_table_new();
+    return worker;
+}
+
+fabric_error_t worker_make(const char *url, const fabric_entity_type_t *const *types,
+                           const fabric_worker_options_t *options, reason_t *reason,
+                           fabric_worker_t **worker)
+{
+    static const fabric_worker_options_t defaults = {0};
+    fabric_worker_t *self = allocate_worker();
+    *worker = NULL;
+    fabric_error_t error = configure(self, options ? options : &defaults, reason);
+    if (error == FABRIC_OK) {
+        error = set_brokers(self, url, reason);
+    }
+    if (error == FABRIC_OK) {
+        error = set_types(self, types, reason);
+    }
     if (error != FABRIC_OK) {
-        say(self, "worker.invalid", reason.text);
         worker_free(self);
         return error;
     }
     *worker = self;
     return FABRIC_OK;
-}
-
-fabric_error_t fabric_worker_add(fabric_worker_t *worker, const fabric_entity_type_t *type)
-{
-    reason_t reason = {""};
-    if (worker->started) {
-        return FABRIC_ERROR_INVALID_ARGUMENT;
-    }
-    fabric_error_t error = type_table_add(worker->types, type, &reason);
-    if (error != FABRIC_OK) {
-        say(worker, "worker.invalid", reason.text);
-    }
-    return error;
 }
 
 /* ---- running ---- */
@@ -213,60 +234,65 @@ static void set_welcomed(fabric_worker_t *worker)
 {
     pthread_mutex_lock(&worker->lock);
     worker->welcomed = true;
-    worker->refusal = FABRIC_OK;
+    worker->refused = false;
     pthread_cond_broadcast(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
 }
 
-static void set_refusal(fabric_worker_t *worker, const link_event_t *event, const char *text)
+/* A broker has not welcomed the worker. The first final refusal stays, else the last word. */
+static void set_trouble(fabric_worker_t *worker, const link_event_t *event, const char *text)
 {
     pthread_mutex_lock(&worker->lock);
-    if (event->final || worker->refusal == FABRIC_OK) {
-        worker->refusal = event->final ? event->error : FABRIC_OK;
-        snprintf(worker->refusal_text, sizeof worker->refusal_text, "%s", text);
+    if (!worker->refused) {
+        worker->refused = event->final;
+        worker->error = event->error;
+        (void)reason_set(&worker->reason, event->error, "%s", text);
     }
     pthread_cond_broadcast(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
 }
 
+/* On the link's thread. */
 static void on_event(void *context, const link_event_t *event)
 {
     fabric_worker_t *worker = (fabric_worker_t *)context;
     char text[1024];
     switch (event->kind) {
     case LINK_EVENT_ABSENT:
-        say(worker, "worker.waiting", "no broker has taken this worker in yet; trying on");
+        report(worker, FABRIC_LOG_WARN, "worker.waiting",
+               "no broker has taken this worker in yet; trying on");
         return;
     case LINK_EVENT_WELCOMED:
         snprintf(text, sizeof text, "%s of cluster %s", event->endpoint, event->text);
         set_welcomed(worker);
-        say(worker, "worker.welcomed", text);
+        report(worker, FABRIC_LOG_INFO, "worker.welcomed", text);
         return;
     case LINK_EVENT_DISCONNECTED:
-        say(worker, "worker.disconnected", event->endpoint);
+        report(worker, FABRIC_LOG_WARN, "worker.disconnected", event->endpoint);
         return;
     case LINK_EVENT_SILENT:
-        say(worker, "worker.silent", event->endpoint);
+        report(worker, FABRIC_LOG_WARN, "worker.silent", event->endpoint);
         return;
     case LINK_EVENT_REFUSED:
         snprintf(text, sizeof text, "%s refused: %s%s%s", event->endpoint,
                  fabric_error_name(event->error), event->text[0] ? ": " : "", event->text);
-        set_refusal(worker, event, text);
-        say(worker, event->final ? "worker.refused" : "worker.deferred", text);
+        set_trouble(worker, event, text);
+        report(worker, event->final ? FABRIC_LOG_ERROR : FABRIC_LOG_WARN,
+               event->final ? "worker.refused" : "worker.deferred", text);
         return;
     case LINK_EVENT_MALFORMED:
         snprintf(text, sizeof text, "%s: %s", event->endpoint, fabric_error_name(event->error));
-        say(worker, "worker.malformed", text);
+        report(worker, FABRIC_LOG_WARN, "worker.malformed", text);
         return;
     case LINK_EVENT_UNRESOLVED:
-        say(worker, "worker.unresolved", event->text);
+        set_trouble(worker, event, event->text);
+        report(worker, FABRIC_LOG_WARN, "worker.unresolved", event->text);
         return;
     case LINK_EVENT_PLAINTEXT:
         snprintf(text, sizeof text,
-                 "%s is in the map but leaves this machine: set "
-                 "allow_plaintext to connect",
+                 "%s is in the map but leaves this machine: set allow_plaintext to connect",
                  event->endpoint);
-        say(worker, "worker.plaintext", text);
+        report(worker, FABRIC_LOG_WARN, "worker.plaintext", text);
         return;
     }
 }
@@ -314,57 +340,84 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
     return error != FABRIC_OK ? error : link_zmq_start(worker->link, worker->executors);
 }
 
-fabric_error_t fabric_worker_start(fabric_worker_t *worker)
+fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason)
 {
-    if (worker->started || type_table_count(worker->types) == 0) {
-        say(worker, "worker.invalid",
-            worker->started ? "the worker was started already" : "a worker needs an entity type");
-        return FABRIC_ERROR_INVALID_ARGUMENT;
-    }
-    type_table_describe(worker->types, &worker->descriptions);
-    worker->config.types = wire_writer_bytes(&worker->descriptions);
     clock_random(worker->config.incarnation.bytes, sizeof worker->config.incarnation.bytes);
-    worker->started = true;
-    int cancel = thread_hold_cancel();
-    reason_t reason = {""};
-    fabric_error_t error = start_threads(worker, &reason);
+    fabric_error_t error = start_threads(worker, reason);
     if (error != FABRIC_OK) {
-        say(worker, "worker.invalid", reason.text[0] ? reason.text : fabric_error_meaning(error));
         fabric_worker_stop(worker);
     }
-    thread_allow_cancel(cancel);
     return error;
 }
 
-static fabric_error_t wait_ready(fabric_worker_t *worker, uint32_t timeout_ms, char *text,
-                                 size_t text_size)
+static fabric_error_t wait_ready(fabric_worker_t *worker, uint32_t timeout_ms, reason_t *reason)
 {
     uint64_t until_ms = clock_monotonic_ms() + timeout_ms;
     struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000L};
     pthread_mutex_lock(&worker->lock);
-    while (!worker->welcomed && worker->refusal == FABRIC_OK && clock_monotonic_ms() < until_ms) {
+    while (!worker->welcomed && !worker->refused && clock_monotonic_ms() < until_ms) {
         pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
     }
-    fabric_error_t error = worker->refusal;
-    if (error == FABRIC_OK && !worker->welcomed) {
-        error = FABRIC_ERROR_TIMEOUT;
-    }
-    if (text && text_size > 0) {
-        snprintf(text, text_size, "%s", error != FABRIC_OK ? worker->refusal_text : "");
+    fabric_error_t error = FABRIC_OK;
+    if (worker->refused || !worker->welcomed) {
+        error = worker->error != FABRIC_OK ? worker->error : FABRIC_ERROR_NOT_CONNECTED;
+        *reason = worker->reason;
     }
     pthread_mutex_unlock(&worker->lock);
     return error;
 }
 
-fabric_error_t fabric_worker_wait_ready(fabric_worker_t *worker, uint32_t timeout_ms, char *text,
-                                        size_t text_size)
+fabric_error_t fabric_worker_wait_ready(fabric_worker_t *worker, uint32_t timeout_ms,
+                                        fabric_outcome_t *outcome)
 {
-    if (is_elsewhere(worker)) {
-        return FABRIC_ERROR_INVALID_ARGUMENT;
-    }
+    reason_t reason = {""};
+    fabric_error_t error;
     int cancel = thread_hold_cancel();
-    fabric_error_t error = wait_ready(worker, timeout_ms, text, text_size);
+    if (is_elsewhere(worker)) {
+        error = reason_set(&reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                           "the worker belongs to the process that opened it");
+    } else if (!worker->link) {
+        error = reason_set(&reason, FABRIC_ERROR_CLOSED, "the worker is stopped");
+    } else {
+        error = wait_ready(worker, timeout_ms, &reason);
+    }
     thread_allow_cancel(cancel);
+    if (outcome) {
+        outcome_of_reason(error, &reason, outcome);
+    }
+    return error;
+}
+
+static fabric_error_t open_worker(const char *url, const fabric_entity_type_t *const *types,
+                                  const fabric_worker_options_t *options, reason_t *reason,
+                                  fabric_worker_t **worker)
+{
+    uint32_t timeout_ms = or_default(options ? options->connect_timeout_ms : 0, CONNECT_TIMEOUT_MS);
+    fabric_error_t error = worker_make(url, types, options, reason, worker);
+    if (error != FABRIC_OK) {
+        return error;
+    }
+    error = worker_start(*worker, reason);
+    if (error == FABRIC_OK && timeout_ms != FABRIC_CONNECT_LATER) {
+        error = wait_ready(*worker, timeout_ms, reason);
+    }
+    if (error != FABRIC_OK) {
+        fabric_worker_close(worker);
+    }
+    return error;
+}
+
+fabric_error_t fabric_worker_open(const char *url, const fabric_entity_type_t *const *types,
+                                  const fabric_worker_options_t *options, fabric_worker_t **worker,
+                                  fabric_outcome_t *outcome)
+{
+    reason_t reason = {""};
+    int cancel = thread_hold_cancel();
+    fabric_error_t error = open_worker(url, types, options, &reason, worker);
+    thread_allow_cancel(cancel);
+    if (outcome) {
+        outcome_of_reason(error, &reason, outcome);
+    }
     return error;
 }
 
@@ -373,7 +426,8 @@ static void stop(fabric_worker_t *worker)
     link_zmq_stop(worker->link);
     if (!end_executors(worker)) {
         worker->stuck = true;
-        say(worker, "worker.stuck", "a handler does not return; its thread is left behind");
+        report(worker, FABRIC_LOG_WARN, "worker.stuck",
+               "a handler does not return; its thread is left behind");
         return;
     }
     worker->final_stats = sum_stats(worker);
@@ -393,9 +447,9 @@ void fabric_worker_stop(fabric_worker_t *worker)
     }
 }
 
-void fabric_worker_destroy(fabric_worker_t **worker)
+void fabric_worker_close(fabric_worker_t **worker)
 {
-    if (!worker || !*worker) {
+    if (!*worker) {
         return;
     }
     fabric_worker_stop(*worker);

@@ -16,6 +16,7 @@
 #include "core/stop_signals.h"
 #include "worker/module.h"
 #include "worker/worker_config.h"
+#include "worker/worker_open.h"
 
 #define STARTING_STOP_MS  1000u /* for a module that does not come to an end of being loaded */
 #define REPORT_DROPPED_MS 1000
@@ -24,8 +25,6 @@
 typedef struct program {
     int stop;    /* readable: a stop was asked for */
     int refused; /* an eventfd: readable when a broker refused the worker for good */
-    bool made;
-    reason_t detail; /* why the worker cannot be made */
 } program_t;
 
 static int fail(int exit_code, fabric_error_t error, const char *text)
@@ -55,29 +54,22 @@ static int exit_code_of(fabric_error_t error)
     return EXIT_INTERNAL;
 }
 
-/* On the worker's own thread, or during a call on the main thread. */
-static void on_log(void *context, const char *code, const char *text)
+static void on_log(void *context, fabric_log_level_t level, const char *code, const char *text)
 {
-    program_t *program = (program_t *)context;
-    if (!program->made) { /* told once, when the program ends of it */
-        (void)reason_set(&program->detail, FABRIC_OK, "%s", text);
-        return;
-    }
-    if (strcmp(code, "worker.refused") == 0) { /* likewise */
+    const program_t *program = (const program_t *)context;
+    if (strcmp(code, "worker.refused") == 0) { /* logged once, when the program ends of it */
         uint64_t one = 1;
         ssize_t written = write(program->refused, &one, sizeof one);
         (void)written; /* fails only when it is readable already */
         return;
     }
-    bool good = strcmp(code, "worker.welcomed") == 0;
-    log_event(good ? LOG_INFO_LEVEL : LOG_WARN_LEVEL, code, log_text("detail", text));
+    log_event((log_level_t)level, code, log_text("detail", text));
 }
 
-static fabric_error_t make_worker(const config_t *config, program_t *program, reason_t *reason,
-                                  fabric_worker_t **worker)
+static fabric_error_t make_worker(const config_t *config, program_t *program, modules_t *modules,
+                                  reason_t *reason, fabric_worker_t **worker)
 {
     fabric_worker_options_t options = {
-        .url = config_text(config, "url"),
         .cluster_name = config_text(config, "cluster_name"),
         .name = config_text(config, "name"),
         .executors = (uint32_t)config_uint(config, "executors"),
@@ -88,21 +80,14 @@ static fabric_error_t make_worker(const config_t *config, program_t *program, re
         .log = on_log,
         .log_context = program,
     };
-    const char *detail = program->detail.text;
-    fabric_error_t error = fabric_worker_new(&options, worker);
-    if (error != FABRIC_OK) {
-        return reason_set(reason, error, "%s", detail[0] ? detail : "the options were refused");
-    }
     for (size_t i = 0; i < config_list_size(config, "module"); i++) {
-        error = module_load(config_list_at(config, "module", i), *worker, reason);
+        fabric_error_t error = modules_load(modules, config_list_at(config, "module", i), reason);
         if (error != FABRIC_OK) {
-            return detail[0] ? reason_set(reason, error, "module %s: %s",
-                                          config_list_at(config, "module", i), detail)
-                             : error;
+            return error;
         }
     }
-    program->made = true;
-    return FABRIC_OK;
+    return worker_make(config_text(config, "url"), modules_types(modules), &options, reason,
+                       worker);
 }
 
 static bool open_descriptors(program_t *program)
@@ -120,46 +105,46 @@ static int run(fabric_worker_t *worker, const program_t *program)
     while (poll(items, 2, REPORT_DROPPED_MS) <= 0) {
         log_report_dropped();
     }
-    char text[512] = "";
-    fabric_error_t error = FABRIC_OK;
+    fabric_outcome_t outcome = {.error = FABRIC_OK};
     if (items[1].revents & POLLIN) {
-        error = fabric_worker_wait_ready(worker, 0, text, sizeof text);
+        (void)!fabric_worker_wait_ready(worker, 0, &outcome);
     }
     fabric_worker_stop(worker);
     fabric_worker_stats_t stats;
     fabric_worker_stats(worker, &stats);
     log_event(LOG_INFO_LEVEL, "worker.stopped", log_uint("handled", stats.handled),
               log_uint("defects", stats.defects));
-    return error == FABRIC_OK || error == FABRIC_ERROR_TIMEOUT
+    return outcome.error == FABRIC_OK
                ? 0
-               : fail(exit_code_of(error), error, text);
+               : fail(exit_code_of(outcome.error), outcome.error, outcome.text);
 }
 
 static int start_and_run(const config_t *config)
 {
     reason_t reason = {""};
-    program_t program = {.made = false};
+    program_t program;
+    modules_t *modules = modules_new();
     fabric_worker_t *worker = NULL;
     if (!open_descriptors(&program)) {
         return fail(EXIT_INTERNAL, FABRIC_ERROR_INTERNAL, "the system gives no descriptors");
     }
     stop_signals_limit(STARTING_STOP_MS);
-    fabric_error_t error = make_worker(config, &program, &reason, &worker);
+    fabric_error_t error = make_worker(config, &program, modules, &reason, &worker);
+    modules_destroy(&modules);
     if (error != FABRIC_OK) {
-        fabric_worker_destroy(&worker);
         return fail(EXIT_CONFIG, error, reason.text);
     }
-    error = fabric_worker_start(worker);
+    error = worker_start(worker, &reason);
     if (error != FABRIC_OK) {
-        fabric_worker_destroy(&worker);
-        return fail(exit_code_of(error), error, "the worker could not be started");
+        fabric_worker_close(&worker);
+        return fail(exit_code_of(error), error, reason.text);
     }
     log_event(LOG_INFO_LEVEL, "worker.started", log_text("url", config_text(config, "url")),
               log_uint("modules", config_list_size(config, "module")),
               log_uint("process", (uint64_t)getpid()));
     stop_signals_limit(UINT32_MAX);
     int exit_code = run(worker, &program);
-    fabric_worker_destroy(&worker);
+    fabric_worker_close(&worker);
     close(program.refused);
     return exit_code;
 }

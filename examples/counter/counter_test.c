@@ -23,7 +23,7 @@ static fabric_result_t increment(fabric_entity_test_t *counter, int64_t amount, 
     counter_increment_request_t request = {.amount = amount};
     counter_value_t reply = {0};
     fabric_result_t result =
-        fabric_entity_test_handle(counter, &counter_increment, &request, &reply, NULL, NULL, 0);
+        fabric_entity_test_handle(counter, &counter_increment, &request, &reply, NULL);
     *value = reply.value;
     return result;
 }
@@ -31,8 +31,7 @@ static fabric_result_t increment(fabric_entity_test_t *counter, int64_t amount, 
 static int64_t peek(fabric_entity_test_t *counter)
 {
     counter_value_t reply = {0};
-    return fabric_entity_test_handle(counter, &counter_peek, NULL, &reply, NULL, NULL, 0) ==
-                   FABRIC_REPLY
+    return fabric_entity_test_handle(counter, &counter_peek, NULL, &reply, NULL) == FABRIC_REPLY
                ? reply.value
                : -1;
 }
@@ -40,14 +39,16 @@ static int64_t peek(fabric_entity_test_t *counter)
 int main(void)
 {
     int64_t value = 0;
-    fabric_entity_test_t *counter = fabric_entity_test_new(fabric_module.types[0], "counter-1");
-    if (!counter) {
+    fabric_outcome_t outcome;
+    fabric_entity_test_t *counter;
+    if (fabric_entity_test_open(fabric_module.types[0], "counter-1", &counter, &outcome)) {
+        printf("%s\n", outcome.text);
         return 1;
     }
     expect(increment(counter, 5, &value) == FABRIC_REPLY && value == 5, "a counter starts at 0");
     expect(increment(counter, 2, &value) == FABRIC_REPLY && value == 7, "a counter adds up");
     expect(increment(counter, INT64_MAX, &value) == FABRIC_FAILURE && peek(counter) == 7,
            "an overflow is a typed failure and changes nothing");
-    fabric_entity_test_destroy(&counter);
+    fabric_entity_test_close(&counter);
     return failures > 0;
 }

@@ -1,5 +1,5 @@
-/* The configuration keys of fabric-worker: each number is taken at the ends of its range, and refused one
- * beyond them. */
+/* The configuration keys of fabric-worker: each number is taken at the ends of its range, and
+ * refused one beyond them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

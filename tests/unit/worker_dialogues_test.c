@@ -1,6 +1,6 @@
-/* The dialogues of schemas/vectors/dialogues.txt, held with the worker's link and executors: what the broker says in them is said,
- * and the worker must say what they tell. Those in which the worker errs are left out.
- */
+/* The dialogues of schemas/vectors/dialogues.txt, held with the worker's link and executors: what
+ * the broker says in them is said, and the worker must say what they tell. Those in which the
+ * worker errs are left out. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -10,50 +10,53 @@
 
 #include "examples/counter/counter_entity.c"
 
+static fabric_entity_test_t *open_test(const fabric_entity_type_t *type, const char *id)
+{
+    fabric_entity_test_t *test;
+    assert_int_equal(fabric_entity_test_open(type, id, &test, NULL), FABRIC_OK);
+    return test;
+}
+
 static void counter_counts(void **state)
 {
     (void)state;
-    fabric_entity_test_t *test = fabric_entity_test_new(&counter_type, "counter-1");
+    fabric_entity_test_t *test = open_test(&counter_type, "counter-1");
     counter_increment_request_t request = {.amount = 5};
     counter_value_t reply = {0};
-    assert_int_equal(
-        fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL, NULL, 0),
-        FABRIC_REPLY);
+    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL),
+                     FABRIC_REPLY);
     assert_int_equal(reply.value, 5);
     request.amount = -7;
-    assert_int_equal(
-        fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL, NULL, 0),
-        FABRIC_REPLY);
+    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL),
+                     FABRIC_REPLY);
     assert_int_equal(reply.value, -2);
     reply.value = 0;
-    assert_int_equal(
-        fabric_entity_test_handle(test, &counter_get_value, NULL, &reply, NULL, NULL, 0),
-        FABRIC_REPLY);
+    assert_int_equal(fabric_entity_test_handle(test, &counter_get_value, NULL, &reply, NULL),
+                     FABRIC_REPLY);
     assert_int_equal(reply.value, -2);
-    fabric_entity_test_destroy(&test);
+    fabric_entity_test_close(&test);
     assert_null(test);
 }
 
 static void overflow_is_a_failure_and_changes_nothing(void **state)
 {
     (void)state;
-    fabric_entity_test_t *test = fabric_entity_test_new(&counter_type, "counter-1");
+    fabric_entity_test_t *test = open_test(&counter_type, "counter-1");
     counter_increment_request_t request = {.amount = INT64_MAX};
     counter_value_t reply = {0};
-    uint64_t code = 0;
-    char text[64] = "";
+    fabric_outcome_t outcome;
+    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL),
+                     FABRIC_REPLY);
     assert_int_equal(
-        fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL, NULL, 0),
-        FABRIC_REPLY);
-    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, &code,
-                                               text, sizeof text),
-                     FABRIC_FAILURE);
-    assert_int_equal(code, 1);
-    assert_string_equal(text, "the counter would overflow");
-    assert_int_equal(fabric_entity_test_handle(test, &counter_peek, NULL, &reply, NULL, NULL, 0),
+        fabric_entity_test_handle(test, &counter_increment, &request, &reply, &outcome),
+        FABRIC_FAILURE);
+    assert_int_equal(outcome.error, FABRIC_ERROR_ENTITY_FAILURE);
+    assert_int_equal(outcome.code, 1);
+    assert_string_equal(outcome.text, "the counter would overflow");
+    assert_int_equal(fabric_entity_test_handle(test, &counter_peek, NULL, &reply, NULL),
                      FABRIC_REPLY);
     assert_true(reply.value == INT64_MAX);
-    fabric_entity_test_destroy(&test);
+    fabric_entity_test_close(&test);
 }
 
 /* ---- an entity that answers later, and one that breaks ---- */
@@ -102,31 +105,31 @@ static const fabric_entity_type_t odd_type = {
 static void pending_is_waited_for(void **state)
 {
     (void)state;
-    fabric_entity_test_t *test = fabric_entity_test_new(&odd_type, "x");
+    fabric_entity_test_t *test = open_test(&odd_type, "x");
     counter_value_t reply = {0};
-    assert_int_equal(fabric_entity_test_handle(test, &counter_peek, NULL, &reply, NULL, NULL, 0),
+    assert_int_equal(fabric_entity_test_handle(test, &counter_peek, NULL, &reply, NULL),
                      FABRIC_REPLY);
     assert_int_equal(reply.value, 11);
     pthread_join(thread, NULL);
-    fabric_entity_test_destroy(&test);
+    fabric_entity_test_close(&test);
 }
 
 static void defect_ends_the_state(void **state)
 {
     (void)state;
-    fabric_entity_test_t *test = fabric_entity_test_new(&odd_type, "x");
+    fabric_entity_test_t *test = open_test(&odd_type, "x");
     counter_increment_request_t request = {.amount = 1};
     counter_value_t reply = {.value = 1};
-    char text[64] = "";
-    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL,
-                                               text, sizeof text),
-                     FABRIC_DEFECT);
-    assert_string_equal(text, "out of order");
+    fabric_outcome_t outcome;
     assert_int_equal(
-        fabric_entity_test_handle(test, &counter_get_value, NULL, &reply, NULL, NULL, 0),
-        FABRIC_REPLY);
+        fabric_entity_test_handle(test, &counter_increment, &request, &reply, &outcome),
+        FABRIC_DEFECT);
+    assert_int_equal(outcome.error, FABRIC_ERROR_ENTITY_DEFECT);
+    assert_string_equal(outcome.text, "out of order");
+    assert_int_equal(fabric_entity_test_handle(test, &counter_get_value, NULL, &reply, NULL),
+                     FABRIC_REPLY);
     assert_int_equal(reply.value, 0);
-    fabric_entity_test_destroy(&test);
+    fabric_entity_test_close(&test);
 }
 
 static void wrong_descriptions_are_refused(void **state)
@@ -134,13 +137,22 @@ static void wrong_descriptions_are_refused(void **state)
     (void)state;
     fabric_entity_type_t type = odd_type;
     type.name = NULL;
-    assert_null(fabric_entity_test_new(&type, "x"));
-    assert_null(fabric_entity_test_new(&odd_type, ""));
+    fabric_entity_test_t *test = (fabric_entity_test_t *)&type; /* as a caller may leave it */
+    fabric_outcome_t outcome;
+    assert_int_equal(fabric_entity_test_open(&type, "x", &test, NULL),
+                     FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_null(test);
+    assert_int_equal(fabric_entity_test_open(&odd_type, "", &test, &outcome),
+                     FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(outcome.error, FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_string_equal(outcome.text, "an id has 1-255 bytes");
+    fabric_entity_test_close(&test);
     assert_int_equal(fabric_module.abi, FABRIC_MODULE_ABI);
     assert_ptr_equal(fabric_module.types[0], &counter_type);
 }
 
-/* What a resource of the user's own does with the token: it refuses what is older than the newest. */
+/* What a resource of the user's own does with the token: it refuses what is older than the newest.
+ */
 static void tokens_are_compared_home_first(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* The worker's link and the shard map: when the map is asked for, and which of its brokers are connected. */
+/* The worker's link and the shard map: when the map is asked for, and which of its brokers are
+ * connected. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

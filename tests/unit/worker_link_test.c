@@ -142,7 +142,8 @@ static void second_way_to_one_broker_is_closed(void **state)
     talk_expect_socket(d, 0, LINK_SOCKET_CLOSE);
 }
 
-/* Whatever a broker's bytes are, the link goes on; and a malformed message spares its neighbours. */
+/* Whatever a broker's bytes are, the link goes on; and a malformed message spares its neighbours.
+ */
 static void malformed_frames(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;
@@ -179,7 +180,8 @@ static void malformed_frames(void **state)
     }
 }
 
-/* A delivery may have been lost with it, for which the broker would wait as long as the connection lives. */
+/* A delivery may have been lost with it, for which the broker would wait as long as the connection
+ * lives. */
 static void expect_end_by(link_driver_t *d, fabric_bytes_t bytes)
 {
     talk_own(d);

@@ -1,4 +1,5 @@
-/* The whole worker library, its threads and sockets included, against a small broker of the test. */
+/* The whole worker library, its threads and sockets included, against a small broker of the test.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -114,6 +115,7 @@ typedef struct fixture {
     uint64_t connection;
     uint64_t request_id;
     fabric_worker_t *worker;
+    atomic_int welcomed, refused; /* log events */
 } fixture_t;
 
 static void bind_router(fixture_t *f, const char *endpoint)
@@ -145,9 +147,6 @@ static int setup(void **state)
     f->zmq = zmq_ctx_new();
     zmq_msg_init(&f->frame);
     bind_router(f, "tcp://127.0.0.1:*");
-    fabric_worker_options_t options = {.url = f->endpoint, .executors = 2, .grace_ms = 2000};
-    assert_int_equal(fabric_worker_new(&options, &f->worker), FABRIC_OK);
-    assert_int_equal(fabric_worker_add(f->worker, &type), FABRIC_OK);
     *state = f;
     return 0;
 }
@@ -159,7 +158,7 @@ static int teardown(void **state)
     if (f->router) {
         zmq_close(f->router);
     }
-    fabric_worker_destroy(&f->worker);
+    fabric_worker_close(&f->worker);
     zmq_msg_close(&f->frame);
     zmq_ctx_term(f->zmq);
     sem_destroy(&blocked);
@@ -263,11 +262,39 @@ static void expect_result(fixture_t *f, reply_status_t status, int64_t value)
     }
 }
 
+/* On the worker's threads, one at a time. */
+static void note_log(void *context, fabric_log_level_t level, const char *code, const char *text)
+{
+    fixture_t *f = (fixture_t *)context;
+    (void)text;
+    if (strcmp(code, "worker.welcomed") == 0 && level == FABRIC_LOG_INFO) {
+        atomic_fetch_add(&f->welcomed, 1);
+    }
+    if (strcmp(code, "worker.refused") == 0 && level == FABRIC_LOG_ERROR) {
+        atomic_fetch_add(&f->refused, 1);
+    }
+}
+
+static const fabric_entity_type_t *const types[] = {&type, NULL};
+
+static void open_worker(fixture_t *f)
+{
+    fabric_worker_options_t options = {.connect_timeout_ms = FABRIC_CONNECT_LATER,
+                                       .executors = 2,
+                                       .grace_ms = 2000,
+                                       .log = note_log,
+                                       .log_context = f};
+    assert_int_equal(fabric_worker_open(f->endpoint, types, &options, &f->worker, NULL), FABRIC_OK);
+}
+
 static void start(fixture_t *f)
 {
-    assert_int_equal(fabric_worker_start(f->worker), FABRIC_OK);
+    fabric_outcome_t outcome;
+    open_worker(f);
     welcome(f);
-    assert_int_equal(fabric_worker_wait_ready(f->worker, DEADLINE_MS, NULL, 0), FABRIC_OK);
+    assert_int_equal(fabric_worker_wait_ready(f->worker, DEADLINE_MS, &outcome), FABRIC_OK);
+    assert_int_equal(outcome.error, FABRIC_OK);
+    assert_int_equal(atomic_load(&f->welcomed), 1);
     SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 1);
 }
 
@@ -367,42 +394,83 @@ static void reconnects(void **state)
 static void refusal_is_told(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
-    char text[256] = "";
-    assert_int_equal(fabric_worker_start(f->worker), FABRIC_OK);
+    fabric_outcome_t outcome;
+    open_worker(f);
     assert_int_equal(next_message(f), KIND_HELLO);
     SAY(f, refused, .error = FABRIC_ERROR_TYPE_CONFLICT, .text = fabric_bytes_of("N: other group"));
-    assert_int_equal(fabric_worker_wait_ready(f->worker, DEADLINE_MS, text, sizeof text),
+    assert_int_equal(fabric_worker_wait_ready(f->worker, DEADLINE_MS, &outcome),
                      FABRIC_ERROR_TYPE_CONFLICT);
-    assert_non_null(strstr(text, "N: other group"));
+    assert_int_equal(outcome.error, FABRIC_ERROR_TYPE_CONFLICT);
+    assert_non_null(strstr(outcome.text, "N: other group"));
+    fabric_worker_stop(f->worker);
+    assert_int_equal(atomic_load(&f->refused), 1);
+    assert_int_equal(fabric_worker_wait_ready(f->worker, 0, NULL), FABRIC_ERROR_CLOSED);
+}
+
+/* The error by which a broker refuses the worker at present says more than that none is there. */
+static void a_refusal_for_now_is_told_at_the_deadline(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    fabric_outcome_t outcome;
+    open_worker(f);
+    assert_int_equal(next_message(f), KIND_HELLO);
+    SAY(f, refused, .error = FABRIC_ERROR_BUSY, .text = fabric_bytes_of("full house"));
+    uint64_t until_ms = clock_monotonic_ms() + DEADLINE_MS;
+    fabric_error_t error;
+    do {
+        error = fabric_worker_wait_ready(f->worker, 10, &outcome);
+    } while (error == FABRIC_ERROR_NOT_CONNECTED && clock_monotonic_ms() < until_ms);
+    assert_int_equal(error, FABRIC_ERROR_BUSY);
+    assert_non_null(strstr(outcome.text, "full house"));
+    welcome(f);
+    assert_int_equal(fabric_worker_wait_ready(f->worker, DEADLINE_MS, &outcome), FABRIC_OK);
 }
 
 static void without_a_broker(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
+    fabric_outcome_t outcome;
+    fabric_worker_t *worker;
+    fabric_worker_options_t options = {.connect_timeout_ms = 20, .executors = 1};
     zmq_close(f->router);
     f->router = NULL;
-    assert_int_equal(fabric_worker_start(f->worker), FABRIC_OK);
-    assert_int_equal(fabric_worker_wait_ready(f->worker, 20, NULL, 0), FABRIC_ERROR_TIMEOUT);
+    open_worker(f);
+    assert_int_equal(fabric_worker_wait_ready(f->worker, 20, NULL), FABRIC_ERROR_NOT_CONNECTED);
     uint64_t before_ms = clock_monotonic_ms();
     fabric_worker_stop(f->worker);
+    assert_int_equal(fabric_worker_open(f->endpoint, types, &options, &worker, &outcome),
+                     FABRIC_ERROR_NOT_CONNECTED);
+    assert_null(worker);
+    assert_int_not_equal(outcome.text[0], '\0');
     assert_true(clock_monotonic_ms() - before_ms < 4000);
+}
+
+static void expect_refused(const char *url, const fabric_entity_type_t *const *some,
+                           const fabric_worker_options_t *options, fabric_error_t error)
+{
+    fabric_worker_t *worker = (fabric_worker_t *)&options; /* as a caller may leave it */
+    fabric_outcome_t outcome;
+    assert_int_equal(fabric_worker_open(url, some, options, &worker, &outcome), error);
+    assert_null(worker);
+    assert_int_equal(outcome.error, error);
+    assert_int_not_equal(outcome.text[0], '\0');
+    fabric_worker_close(&worker);
 }
 
 static void options_are_checked(void **state)
 {
     (void)state;
-    fabric_worker_t *worker = (fabric_worker_t *)&worker; /* as a caller may leave it */
-    fabric_worker_options_t options = {.url = "tcp://192.0.2.1:1"};
-    assert_int_equal(fabric_worker_new(&options, &worker), FABRIC_ERROR_PLAINTEXT_REFUSED);
-    assert_null(worker);
-    options.url = "tcp://";
-    assert_int_equal(fabric_worker_new(&options, &worker), FABRIC_ERROR_INVALID_ARGUMENT);
-    options = (fabric_worker_options_t){.executors = 65};
-    assert_int_equal(fabric_worker_new(&options, &worker), FABRIC_ERROR_INVALID_ARGUMENT);
-    assert_null(worker);
-    assert_int_equal(fabric_worker_new(NULL, &worker), FABRIC_OK);
-    assert_int_equal(fabric_worker_start(worker), FABRIC_ERROR_INVALID_ARGUMENT); /* no types */
-    fabric_worker_destroy(&worker);
+    static const fabric_entity_type_t *const none[] = {NULL};
+    static const fabric_entity_type_t *const twice[] = {&type, &type, NULL};
+    static const char url[] = "tcp://127.0.0.1:1";
+    fabric_worker_options_t options = {.executors = 65};
+    expect_refused("tcp://192.0.2.1:1", types, NULL, FABRIC_ERROR_PLAINTEXT_REFUSED);
+    expect_refused("tcp://", types, NULL, FABRIC_ERROR_INVALID_ARGUMENT);
+    expect_refused(NULL, types, NULL, FABRIC_ERROR_INVALID_ARGUMENT);
+    expect_refused(url, types, &options, FABRIC_ERROR_INVALID_ARGUMENT);
+    expect_refused(url, NULL, NULL, FABRIC_ERROR_INVALID_ARGUMENT);
+    expect_refused(url, none, NULL, FABRIC_ERROR_INVALID_ARGUMENT);
+    expect_refused(url, twice, NULL, FABRIC_ERROR_INVALID_ARGUMENT);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -410,13 +478,10 @@ static void options_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(handles_messages),
-        TEST(junk_does_no_harm),
-        TEST(stop_is_graceful),
-        TEST(reconnects),
-        TEST(refusal_is_told),
-        TEST(without_a_broker),
-        cmocka_unit_test(options_are_checked),
+        TEST(handles_messages), TEST(junk_does_no_harm),
+        TEST(stop_is_graceful), TEST(reconnects),
+        TEST(refusal_is_told),  TEST(a_refusal_for_now_is_told_at_the_deadline),
+        TEST(without_a_broker), cmocka_unit_test(options_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

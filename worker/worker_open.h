@@ -1,0 +1,18 @@
+/* The steps of fabric_worker_open(), for fabric-worker, which prepares a worker between them. */
+#ifndef WORKER_WORKER_OPEN_H
+#define WORKER_WORKER_OPEN_H
+
+#include <fabric/worker.h>
+
+#include "core/reason.h"
+
+/* Checks the arguments and makes a worker without threads. Errors as fabric_worker_open(), with a
+ * reason; *worker is NULL then. */
+FABRIC_MUST_USE fabric_error_t worker_make(const char *url,
+                                           const fabric_entity_type_t *const *types,
+                                           const fabric_worker_options_t *options, reason_t *reason,
+                                           fabric_worker_t **worker);
+/* Starts the worker's threads, which connect. NO_RESOURCES, with a reason. */
+FABRIC_MUST_USE fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason);
+
+#endif
