@@ -1,9 +1,8 @@
 /* A call: one request from its start to its end, in one allocation.
  *
- * Whoever starts a call makes it with call_new, fills the request's views and the fields of the
- * submitter, and hands it to session_submit. From then on it is the session's, until
- * session_next_done gives it back with its outcome; then the request's views are gone, as the
- * answer takes their room.
+ * The submitter makes a call with call_new, fills in the request's views and the submitter's fields, and gives the call to
+ * session_submit. From then on the call is the session's, until session_next_done gives it back with its outcome. The
+ * request's views are gone then, as the answer takes their memory.
  *
  * Threading: none of its own; a call belongs to one thread at a time.
  */
@@ -14,9 +13,11 @@
 
 #include "core/ids.h"
 
+#define NO_PEER UINT32_MAX
+
 typedef enum call_state {
-    CALL_WAITING, /* not sent, or to be sent again: for its route, its turn or its retry */
-    CALL_READY,   /* in the send list of a peer */
+    CALL_WAITING, /* not sent, or to be sent again: it waits for its route, its turn or its retry */
+    CALL_READY,   /* in the outbox of a peer */
     CALL_SENT,    /* in a frame to a peer, on that peer's present connection */
     CALL_DONE
 } call_state_t;
@@ -28,7 +29,7 @@ typedef struct call_links {
     call_t *next;
 } call_links_t;
 
-/* What the end of a call is reported to; the link fills nothing in but counts it down. */
+/* Counts the calls that a thread waits for: see link.h. */
 typedef struct call_waiter call_waiter_t;
 
 struct call {
@@ -52,33 +53,38 @@ struct call {
     void *context;
     call_waiter_t *waiter;
 
-    /* --- the outcome, by the session --- */
+    /* --- the outcome, written by call.c --- */
     fabric_error_t error;
     uint64_t code;
     uint64_t request_id;
     fabric_bytes_t answer; /* the reply's payload; with an error its text, maybe empty */
 
-    /* --- the session's alone --- */
+    /* --- its course, written by call.c --- */
     call_state_t state;
-    fabric_error_t refusal; /* why the last send was not taken */
-    uint32_t refused_by;    /* index of the peer that said so */
-    char *wait_reason;      /* what a broker said why the accepted call waits, or NULL; owned */
+    shard_id_t shard;
+    uint32_t peer;           /* CALL_READY, CALL_SENT: index; else NO_PEER */
+    uint64_t frame;          /* CALL_SENT: number of the peer's frame */
+    uint32_t sends;          /* how often it was encoded into a frame */
+    uint32_t refusals;       /* sends of which it is certain that they were not taken */
+    fabric_error_t refusal;  /* why the last refused send was not taken */
+    uint32_t refused_by;     /* index of the peer that said so */
+    uint32_t attempts;       /* retries so far */
+    uint64_t retry_until_ms; /* a broker or mailbox that is full is not asked again after this */
+    uint64_t floor;          /* highest request id known at the first send */
     bool accepted;
     bool unlinked;     /* may have been accepted by a send that could not name its predecessor */
-    uint32_t peer;     /* CALL_READY, CALL_SENT: index */
-    uint32_t sends;    /* encoded into a frame */
-    uint32_t refusals; /* sends of which it is certain that they were not taken */
-    uint64_t frame;    /* CALL_SENT: number of the peer's frame */
-    uint64_t floor;    /* highest request id known at the first send */
-    uint64_t retry_at_ms;
-    uint64_t retry_until_ms; /* who has no room is not asked again after this */
-    uint32_t attempts;       /* retries so far */
-    shard_id_t shard;
-    call_links_t open;  /* all calls, by sequence */
-    call_links_t queue; /* durable: of one shard, by sequence; volatile: waiting ones */
-    call_links_t ready; /* of one peer; done calls */
-    call_links_t timer; /* of one slot of the wheel */
+    char *wait_reason; /* what a broker said why the accepted call waits, or NULL; owned */
+
+    /* --- its places, written by call_table.c --- */
+    uint64_t retry_at_ms; /* of a parked call; 0: it waits for its route */
+    bool expired;         /* in the list of calls whose deadline has come */
     call_t *bucket_next;
+
+    /* --- links, written by the lists of list.h --- */
+    call_links_t open;  /* all calls, by sequence */
+    call_links_t queue; /* durable: of one shard, by sequence; others: parked ones */
+    call_links_t ready; /* of one outbox; done calls */
+    call_links_t timer; /* of one slot of the wheel; expired calls */
 
     /* --- the allocation's --- */
     uint8_t *spare; /* an answer too large for `bytes` */
@@ -86,14 +92,48 @@ struct call {
     uint8_t bytes[];
 };
 
-/* A call with room for at least `capacity` bytes. Aborts when memory is exhausted. */
+/* A waiting call with memory for at least `capacity` bytes. */
 call_t *call_new(size_t capacity);
 void call_destroy(call_t **call);
-/* Copies the answer into the call, over the request's bytes. */
-void call_set_answer(call_t *call, fabric_bytes_t answer);
+
+/* ---- from state to state ---- */
+
+/* A new call begins its way to a shard. */
+void call_begin(call_t *call, shard_id_t shard, uint64_t now_ms);
+/* The map has learnt which shard a waiting call's entity lives in. */
+void call_relocate(call_t *call, shard_id_t shard);
+void call_become_ready(call_t *call, uint32_t peer);
+/* It is about to be encoded, for the first or another time; whether it is certainly the first. */
+bool call_begin_send(call_t *call, uint64_t high_id);
+void call_become_sent(call_t *call, uint64_t frame);
+/* The frame that it was encoded into has certainly not left. */
+void call_unsend(call_t *call);
+/* It is to be sent, or to be sent again. */
+void call_become_waiting(call_t *call);
+/* It has ended; `answer` is copied over the request's bytes. */
+void call_become_done(call_t *call, fabric_error_t error, fabric_bytes_t answer);
+/* For logs. */
+const char *call_state_name(call_state_t state);
+
+/* ---- what brokers say of it ---- */
+
+/* `request_id` may be 0: not known. */
+void call_note_accepted(call_t *call, uint64_t request_id);
+/* Keeps the entity's own code of a reply. */
+void call_note_code(call_t *call, uint64_t code);
+/* A peer did not take the last send. */
+void call_note_refused(call_t *call, fabric_error_t error, uint32_t peer);
 /* Keeps the reason why an accepted call waits, for its deadline. */
-void call_set_wait_reason(call_t *call, fabric_bytes_t reason);
+void call_note_wait_reason(call_t *call, fabric_bytes_t reason);
+/* Counts an attempt: how many there were before it. */
+uint32_t call_next_attempt(call_t *call);
+
+/* ---- what follows from it ---- */
+
 /* Whether no send of the call can have been accepted. */
 bool call_certainly_not_accepted(const call_t *call);
+bool call_is_durable(const call_t *call);
+/* Neither durable nor a query. */
+bool call_is_volatile(const call_t *call);
 
 #endif

@@ -1,4 +1,4 @@
-/* Doubly linked lists of calls: a call may be in several, by one call_links_t for each. */
+/* Doubly linked lists of calls. A call may be in several lists, with one call_links_t for each. */
 #ifndef CLIENT_LIST_H
 #define CLIENT_LIST_H
 
@@ -36,7 +36,7 @@ typedef struct call_list {
         call->member = (call_links_t){NULL, NULL};                                                 \
         list->count--;                                                                             \
     }                                                                                              \
-    /* By sequence; nearly always at the end. */                                                   \
+    /* By sequence; the place is nearly always the end. */                                         \
     __attribute__((unused)) static inline void name##_insert_sorted(call_list_t *list,             \
                                                                     call_t *call)                  \
     {                                                                                              \

@@ -1,44 +1,29 @@
-/* The client session's making, connections as the shell sees them, and time: see session.h. */
+/* The client session: making, connections as the shell sees them, calls that begin, and time. See session.h. */
 #include "libfabric_client/src/session_state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BUCKETS_FIRST 1024
-
-void *session_allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (!memory) {
-        abort();
-    }
-    return memory;
-}
+#include "core/memory.h"
 
 session_t *session_new(const session_config_t *config)
 {
-    session_t *session = session_allocate(1, sizeof *session);
+    assert(config->pending_max >= 1 && config->pending_max <= LIMIT_PENDING_CALLS_MAX);
+    session_t *session = memory_allocate_zeroed(1, sizeof *session);
     session->client_number = config->client_number;
     session->next_sequence = config->first_sequence ? config->first_sequence : 1;
     session->incarnation = config->incarnation;
     snprintf(session->name, sizeof session->name, "%s", config->name ? config->name : "");
     snprintf(session->cluster_name, sizeof session->cluster_name, "%s",
              config->cluster_name ? config->cluster_name : "");
-    assert(config->pending_max >= 1 && config->pending_max <= LIMIT_PENDING_CALLS_MAX);
     session->pending_max = config->pending_max;
-    session->allow_plaintext = config->allow_plaintext;
-    session->random = config->seed;
+    session->jitter.state = config->seed;
     session->map = shard_map_new();
     session->route_generation = 1;
-    session->map_generation = 1;
-    session->heartbeat_ms = HEARTBEAT_MS;
-    session->bucket_count = BUCKETS_FIRST;
-    session->buckets = session_allocate(session->bucket_count, sizeof(call_t *));
-    session->waiting_due_ms = NEVER;
-    session->wheel_due_ms = NEVER;
-    session->timed_due_ms = NEVER;
-    session->room_due_ms = NEVER;
     session->probe_at_ms = NEVER;
+    peers_init(&session->peers, config->allow_plaintext);
+    call_table_init(&session->calls);
+    shard_queues_init(&session->queues);
     return session;
 }
 
@@ -48,169 +33,176 @@ void session_destroy(session_t **session)
     if (!self) {
         return;
     }
-    for (call_t *call = self->open.first; call;) {
-        call_t *next = call->open.next;
-        call_destroy(&call);
-        call = next;
+    call_table_clear(&self->calls);
+    shard_queues_clear(&self->queues);
+    for (size_t i = 0; i < SESSION_PEERS_MAX; i++) {
+        wire_writer_destroy(&self->frames[i].writer);
     }
-    for (call_t *call = session_next_done(self); call; call = session_next_done(self)) {
-        call_destroy(&call);
-    }
-    for (size_t i = 0; i < self->peer_count; i++) {
-        wire_writer_destroy(&self->peers[i].frame);
-    }
-    for (size_t i = 0; i <= LIMIT_GROUPS_MAX; i++) {
-        free(self->queues[i]);
-    }
-    free(self->buckets);
     shard_map_destroy(&self->map);
     free(self);
     *session = NULL;
 }
 
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
-uint64_t session_random(session_t *session, uint64_t bound)
-{
-    session->random += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t x = session->random;
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    x ^= x >> 31;
-    return bound == UINT64_MAX ? x : x % (bound + 1);
-}
-
-uint64_t session_backoff(session_t *session, uint32_t attempt)
-{
-    uint64_t bound = BACKOFF_MAX_MS;
-    if (attempt < 16 && (uint64_t)BACKOFF_FIRST_MS << attempt < BACKOFF_MAX_MS) {
-        bound = (uint64_t)BACKOFF_FIRST_MS << attempt;
-    }
-    return session_random(session, bound);
-}
-
 /* ---- connections ---- */
+
+fabric_error_t session_add_endpoint(session_t *session, const char *endpoint, size_t *peer)
+{
+    uint32_t index = peers_add(&session->peers, endpoint);
+    if (index == NO_PEER) {
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    peers_make_first_contact(&session->peers, index);
+    *peer = index;
+    return FABRIC_OK;
+}
 
 bool session_next_action(session_t *session, session_action_t *action)
 {
-    if (!session->actions_due) {
-        return false;
-    }
-    for (size_t i = 0; i < session->peer_count; i++) {
-        peer_t *peer = &session->peers[i];
-        if (peer->action_due) {
-            peer->action_due = false;
-            action->kind = peer->action;
-            action->peer = i;
-            memcpy(action->endpoint, peer->endpoint, sizeof action->endpoint);
-            return true;
-        }
-    }
-    session->actions_due = false;
-    return false;
+    return peers_next_action(&session->peers, action);
 }
 
-/* What the shell says of a peer counts only while no action on its connection is due: until then it
- * speaks of a connection that the session has given up. */
-static bool is_current(const session_t *session, size_t peer)
+void session_connected(session_t *session, size_t index, uint64_t now_ms)
 {
-    assert(peer < SESSION_PEERS_MAX);
-    return peer < session->peer_count && !session->peers[peer].action_due;
-}
-
-void session_connected(session_t *session, size_t peer, uint64_t now_ms)
-{
+    uint32_t peer = (uint32_t)index;
     session->now_ms = now_ms;
-    if (!is_current(session, peer) || session->closed) {
+    if (!peers_is_current(&session->peers, index) || session->closed) {
         return;
     }
-    switch (session->peers[peer].state) {
+    switch (session->peers.list[peer].phase) {
     case PEER_UNUSED:
     case PEER_RESTING:
         return;
     case PEER_GREETING:
-    case PEER_WELCOME:
-        session_break(session, (uint32_t)peer, PEER_CONNECTING);
+    case PEER_WELCOMED:
+        session_lose_connection(session, peer);
         break;
     case PEER_CONNECTING:
         break;
     }
-    session_greet(session, (uint32_t)peer);
+    session_greet(session, peer);
 }
 
-void session_disconnected(session_t *session, size_t peer, uint64_t now_ms)
+void session_disconnected(session_t *session, size_t index, uint64_t now_ms)
 {
     session->now_ms = now_ms;
-    if (!is_current(session, peer)) {
+    if (!peers_is_current(&session->peers, index)) {
         return;
     }
-    peer_state_t state = session->peers[peer].state;
-    if (state == PEER_GREETING || state == PEER_WELCOME) {
-        session_break(session, (uint32_t)peer, PEER_CONNECTING);
+    peer_phase_t phase = session->peers.list[index].phase;
+    if (phase == PEER_GREETING || phase == PEER_WELCOMED) {
+        session_lose_connection(session, (uint32_t)index);
     }
 }
 
-void session_writable(session_t *session, size_t peer)
+void session_unreadable(session_t *session, size_t index, uint64_t now_ms)
 {
-    assert(peer < SESSION_PEERS_MAX);
-    session->peers[peer].blocked = false;
+    session->now_ms = now_ms;
+    session->stats.malformed++;
+    if (peers_is_current(&session->peers, index) &&
+        session->peers.list[index].phase != PEER_UNUSED) {
+        peers_act(&session->peers, (uint32_t)index, ACTION_CLOSE);
+        session_rest(session, (uint32_t)index);
+    }
 }
 
-bool session_is_blocked(const session_t *session, size_t peer)
+void session_cannot_connect(session_t *session, size_t index, const char *text)
 {
-    assert(peer < SESSION_PEERS_MAX);
-    return session->peers[peer].blocked;
+    assert(index < session->peers.count);
+    (void)peers_note_refusal(&session->peers, (uint32_t)index, FABRIC_ERROR_NOT_CONNECTED,
+                             fabric_bytes_of(text));
 }
 
-/* ---- time ---- */
+/* ---- calls ---- */
+
+/* A call that cannot be opened ends at once. */
+static void refuse(session_t *session, call_t *call, fabric_error_t error, const char *text)
+{
+    call_become_done(call, error, fabric_bytes_of(text));
+    call_table_add_done(&session->calls, call);
+    session->stats.completed++;
+}
+
+static void take_sequence(session_t *session, call_t *call)
+{
+    if (call->sequence == 0) {
+        call->sequence = session->next_sequence;
+    }
+    if (!call->keyed) {
+        assert(call->sequence >= session->next_sequence);
+        session->next_sequence = call->sequence + 1;
+    }
+}
+
+void session_submit(session_t *session, call_t *call, uint64_t now_ms)
+{
+    session->now_ms = now_ms;
+    session->stats.started++;
+    take_sequence(session, call);
+    if (session->closed) {
+        refuse(session, call, FABRIC_ERROR_CLOSED, "the client is closed");
+    } else if (session->calls.open.count >= session->pending_max) {
+        refuse(session, call, FABRIC_ERROR_BUSY,
+               "this client has as many calls open as its pending_max");
+    } else if (call_table_find(&session->calls, call->sequence)) {
+        refuse(session, call, FABRIC_ERROR_ALREADY_PROCESSING,
+               "a call with this key is open on this client");
+    } else {
+        session_open_call(session, call);
+        session_dispatch(session, call);
+    }
+}
+
+call_t *session_next_done(session_t *session)
+{
+    return call_table_take_done(&session->calls);
+}
+
+void session_close(session_t *session)
+{
+    session->closed = true;
+    while (session->calls.open.first) {
+        call_t *call = session->calls.open.first;
+        bool certain = call->query || call_certainly_not_accepted(call);
+        session_end_text(session, call,
+                         certain ? FABRIC_ERROR_CLOSED : FABRIC_ERROR_OUTCOME_UNKNOWN,
+                         "the client was closed");
+    }
+    for (uint32_t i = 0; i < session->peers.count; i++) {
+        if (peers_is_welcomed(&session->peers, i)) {
+            peers_set_due(&session->peers, i, DUE_BYE);
+        }
+    }
+}
+
+/* ---- frames and time ---- */
+
+bool session_next_frame(session_t *session, uint64_t now_ms, size_t *peer, fabric_bytes_t *frame)
+{
+    session->now_ms = now_ms;
+    session_dispatch_due(session);
+    return session_build_next_frame(session, peer, frame);
+}
 
 void session_tick(session_t *session, uint64_t now_ms)
 {
     session->now_ms = now_ms;
-    if (now_ms >= session->wheel_due_ms) {
-        session_expire(session);
-    }
-    session_retry_due(session);
+    session_expire(session);
+    session_dispatch_due(session);
     session_tick_peers(session);
-    if (now_ms >= session->probe_at_ms) {
-        session->probe_at_ms = NEVER;
-        for (size_t i = 0; i < session->peer_count; i++) {
-            session->peers[i].ping_due |= session->peers[i].state == PEER_WELCOME;
+    if (session_take_probe(session)) {
+        for (uint32_t i = 0; i < session->peers.count; i++) {
+            if (peers_is_welcomed(&session->peers, i)) {
+                peers_set_due(&session->peers, i, DUE_PING);
+            }
         }
         session_reroute(session);
     }
 }
 
-uint64_t session_earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t session_next_deadline(const session_t *session)
 {
-    uint64_t due = session_earlier(session->wheel_due_ms, session->probe_at_ms);
-    due = session_earlier(due, session_earlier(session->timed_due_ms, session->room_due_ms));
-    due = session_earlier(due, session->waiting_due_ms);
-    for (size_t i = 0; i < session->peer_count; i++) {
-        const peer_t *peer = &session->peers[i];
-        uint64_t silent_ms = peer->heard_at_ms + SILENT_HEARTBEATS * session->heartbeat_ms;
-        switch (peer->state) {
-        case PEER_UNUSED:
-            break;
-        case PEER_CONNECTING:
-            due = session_earlier(due, peer->reopen_at_ms);
-            break;
-        case PEER_GREETING:
-            due = session_earlier(due, silent_ms);
-            break;
-        case PEER_WELCOME:
-            due = session_earlier(due, session_earlier(silent_ms, peer->ping_at_ms));
-            break;
-        case PEER_RESTING:
-            due = session_earlier(due, peer->ping_at_ms);
-            break;
-        }
-    }
-    return due;
+    uint64_t due_ms = earlier(session->calls.wheel_due_ms, session_dispatch_deadline(session));
+    return earlier(due_ms, peers_deadline(&session->peers));
 }
 
 /* ---- state for the shell ---- */
@@ -222,56 +214,15 @@ session_stats_t session_stats(const session_t *session)
 
 bool session_is_welcome(const session_t *session)
 {
-    for (size_t i = 0; i < session->peer_count; i++) {
-        if (session->peers[i].state == PEER_WELCOME) {
-            return true;
-        }
-    }
-    return false;
+    return peers_any_welcomed(&session->peers) != NO_PEER;
 }
 
 fabric_error_t session_refusal(const session_t *session, const char **text)
 {
-    fabric_error_t error = FABRIC_OK;
-    for (size_t i = 0; i < session->peer_count; i++) {
-        const peer_t *peer = &session->peers[i];
-        if (!peer->first_contact) {
-            continue;
-        }
-        fabric_error_class_t class = fabric_error_class(peer->refusal);
-        if (class != FABRIC_CLASS_REJECTED && class != FABRIC_CLASS_FATAL) {
-            return FABRIC_OK;
-        }
-        error = peer->refusal;
-        *text = peer->refusal_text;
-    }
-    return error;
+    return peers_refusal(&session->peers, text);
 }
 
 fabric_error_t session_cause(const session_t *session, reason_t *reason)
 {
-    fabric_error_t error = FABRIC_ERROR_NOT_CONNECTED;
-    char text[sizeof reason->text] = "";
-    for (size_t i = 0; i < session->peer_count; i++) {
-        const peer_t *peer = &session->peers[i];
-        if (!peer->first_contact || peer->refusal == FABRIC_OK) {
-            continue;
-        }
-        size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s%s: %s (%d)%s%s", used ? "; " : "",
-                 peer->endpoint, fabric_error_name(peer->refusal), (int)peer->refusal,
-                 peer->refusal_text[0] ? ": " : "", peer->refusal_text);
-        error = error == FABRIC_ERROR_NOT_CONNECTED ? peer->refusal : error;
-    }
-    return reason_set(reason, error, "%s", text);
-}
-
-size_t session_open_calls(const session_t *session)
-{
-    return session->open.count;
-}
-
-uint64_t session_settled(const session_t *session)
-{
-    return session->open.first ? session->open.first->sequence : session->next_sequence;
+    return peers_cause(&session->peers, reason);
 }

@@ -1,21 +1,18 @@
-/* The brokers' answers to calls: accepted, reply, rejected, redirect, and the answer to a query.
- * Nothing an answer says can do more than end or delay the call that was sent to its sender. */
+/* The brokers' answers to calls: accepted, reply, rejected, redirect, and the answer to a query. An answer can do no more than
+ * end or delay the call that was sent to its sender. */
 #include "libfabric_client/src/session_state.h"
 
 #include "core/snowflake.h"
 
 enum {
+    RETRY_AFTER_MS_MAX = 10000, /* a broker's hint counts up to this */
+    /* Request ids farther apart than that are doubted: no broker takes a floor so far ahead of its ids. */
     ID_JUMP_MS = 1000
-}; /* ids farther apart than that are doubted: no broker takes a floor so far ahead of its ids */
+};
 
 static uint64_t retry_delay(session_t *session, uint64_t hint_ms, uint32_t attempt)
 {
-    return hint_ms + session_backoff(session, attempt);
-}
-
-static bool is_volatile(const call_t *call)
-{
-    return !(call->flags & REQUEST_DURABLE) && !call->query;
+    return hint_ms + jitter_backoff(&session->jitter, attempt);
 }
 
 static bool ids_are_near(uint64_t a, uint64_t b)
@@ -25,10 +22,9 @@ static bool ids_are_near(uint64_t a, uint64_t b)
     return apart_ms <= ID_JUMP_MS && apart_ms >= -ID_JUMP_MS;
 }
 
-/* Calls whose floor is ahead of all ids are refused, so one id that changed on the way must not stay: what is far from what we
- * know counts when it is heard a second time. A floor that is too low only makes look-ups long.
- */
-void session_seen_id(session_t *session, uint64_t id)
+/* Brokers refuse calls whose floor is ahead of all ids, so one id that changed on the way must not stay: an id that is far
+ * from the known one counts when it is heard a second time. A floor that is too low only makes look-ups long. */
+void session_note_id(session_t *session, uint64_t id)
 {
     if (session->high_id == 0 || ids_are_near(id, session->high_id)) {
         session->high_id = id > session->high_id ? id : session->high_id;
@@ -41,12 +37,13 @@ void session_seen_id(session_t *session, uint64_t id)
     }
 }
 
-/* The open call that a final word may be about; durable ones may hear it from an earlier home. NULL: it comes too late. */
+/* The open call that a final answer may be about; the answer to a durable call may come from an earlier home. NULL: it comes
+ * too late. */
 static call_t *find_sent(session_t *session, uint32_t peer, uint64_t sequence)
 {
-    call_t *call = session_find(session, sequence);
+    call_t *call = call_table_find(&session->calls, sequence);
     if (!call || call->query || (call->sends == 0 && !call->keyed) ||
-        (is_volatile(call) && (call->state != CALL_SENT || call->peer != peer))) {
+        (call_is_volatile(call) && (call->state != CALL_SENT || call->peer != peer))) {
         session->stats.unexpected++;
         return NULL;
     }
@@ -56,7 +53,7 @@ static call_t *find_sent(session_t *session, uint32_t peer, uint64_t sequence)
 /* The open call whose last send a peer refuses. */
 static call_t *find_refused(session_t *session, uint32_t peer, uint64_t sequence)
 {
-    call_t *call = session_find(session, sequence);
+    call_t *call = call_table_find(&session->calls, sequence);
     bool sent = call && !call->query && call->state == CALL_SENT && call->peer == peer;
     session->stats.unexpected += !sent;
     return sent ? call : NULL;
@@ -66,7 +63,7 @@ static call_t *find_refused(session_t *session, uint32_t peer, uint64_t sequence
 static void ask_for_map(session_t *session, uint32_t peer)
 {
     if (session->now_ms >= session->map_ask_at_ms) {
-        session->peers[peer].map_wanted_due = true;
+        peers_set_due(&session->peers, peer, DUE_MAP_WANTED);
         session->map_ask_at_ms = session->now_ms + PROBE_MS;
     }
 }
@@ -76,17 +73,11 @@ static void note_accepted(session_t *session, uint32_t peer, call_t *call, uint6
     if (shard_id_group(call->shard) == 0) {
         ask_for_map(session, peer);
     }
-    if ((call->flags & REQUEST_DURABLE) && !call->accepted) {
-        session->stats.accepted++;
-    }
-    call->accepted = true;
-    if (request_id != 0) {
-        call->request_id = request_id;
-    }
-    if (request_id != 0 &&
-        call->flags &
-            REQUEST_DURABLE) { /* others are not stored: the next home may not know them */
-        session_seen_id(session, request_id);
+    session->stats.accepted += call_is_durable(call) && !call->accepted;
+    call_note_accepted(call, request_id);
+    /* The id of a volatile call is not stored: the next home may not know it. */
+    if (request_id != 0 && call_is_durable(call)) {
+        session_note_id(session, request_id);
     }
 }
 
@@ -139,7 +130,7 @@ static void apply_reply(session_t *session, uint32_t peer, const message_reply_t
         return;
     }
     note_accepted(session, peer, call, reply->request_id);
-    call->code = reply->code;
+    call_note_code(call, reply->code);
     if ((call->flags & REQUEST_TELL) && !(call->flags & REQUEST_WANT_HANDLED)) {
         session_end_text(session, call, FABRIC_OK, NULL); /* handled, so it had been accepted */
     } else if (reply->status == STATUS_OK) {
@@ -162,13 +153,14 @@ fabric_error_t session_take_reply(session_t *session, uint32_t peer, wire_reader
 
 /* ---- refusals ---- */
 
-/* Its predecessor has not arrived there. Where that waits too, it follows. Else earlier calls that are with
- * another broker are fetched back; those that are on their way to this one only need time, but not for ever. */
+/* The predecessor of the call has not arrived at the peer. Where the predecessor waits too, the call follows it. Otherwise
+ * earlier calls that are with another broker are fetched back. Those that are on their way to this peer only need time, but
+ * not for ever. */
 static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, uint64_t hint_ms)
 {
     enum { WAIT_MAX = 3 };
-    shard_queue_t *queue = session_queue(session, call->shard);
-    if (!queue->held && session_is_behind(session, call)) {
+    shard_queue_t *queue = session_queue_of(session, call);
+    if (!queue->held && shard_queue_is_behind(queue, call)) {
         session_fall_behind(session, call);
         return;
     }
@@ -176,7 +168,7 @@ static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, 
     if (queue->held) {
         return;
     }
-    uint32_t attempt = call->attempts++;
+    uint32_t attempt = call_next_attempt(call);
     bool elsewhere = false;
     for (call_t *before = call->queue.previous; before; before = before->queue.previous) {
         if (before->state == CALL_SENT && (before->peer != peer || attempt >= WAIT_MAX)) {
@@ -192,17 +184,15 @@ static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, 
 static void hold_refused(session_t *session, uint32_t peer, call_t *call, fabric_error_t error,
                          uint64_t hint_ms)
 {
-    shard_queue_t *queue = session_queue(session, call->shard);
+    shard_queue_t *queue = session_queue_of(session, call);
     session_take_back(session, call);
     if (error == FABRIC_ERROR_NOT_HOME) {
-        queue->override = NO_PEER;
-        queue->generation = 0;
-        session->peers[peer].map_wanted_due = true;
+        session_override_route(session, queue, NO_PEER);
+        peers_set_due(&session->peers, peer, DUE_MAP_WANTED);
     }
     if (!queue->held) {
-        session_hold(session, queue,
-                     session->now_ms + retry_delay(session, hint_ms, queue->attempts));
-        queue->attempts += queue->attempts < UINT32_MAX;
+        uint32_t attempt = shard_queue_next_attempt(queue);
+        session_hold(session, queue, session->now_ms + retry_delay(session, hint_ms, attempt));
     }
 }
 
@@ -212,7 +202,7 @@ static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabri
     if (error == FABRIC_ERROR_PREDECESSOR_MISSING) {
         resend_from_oldest(session, peer, call, hint_ms);
     } else if (error == FABRIC_ERROR_BUSY || error == FABRIC_ERROR_MAILBOX_FULL) {
-        session_refused_for_room(session, peer, call, error, hint_ms);
+        session_wait_for_capacity(session, peer, call, error, hint_ms);
     } else {
         hold_refused(session, peer, call, error, hint_ms);
     }
@@ -221,11 +211,17 @@ static void retry_durable(session_t *session, uint32_t peer, call_t *call, fabri
 static void retry_volatile(session_t *session, uint32_t peer, call_t *call, uint64_t hint_ms)
 {
     session_take_back(session, call);
-    session->peers[peer].map_wanted_due = true;
-    call->retry_at_ms = session->now_ms + 1 + retry_delay(session, hint_ms, call->attempts++);
-    if (call->retry_at_ms < session->waiting_due_ms) {
-        session->waiting_due_ms = call->retry_at_ms;
-    }
+    peers_set_due(&session->peers, peer, DUE_MAP_WANTED);
+    call_table_set_retry(&session->calls, call,
+                         session->now_ms + 1 +
+                             retry_delay(session, hint_ms, call_next_attempt(call)));
+}
+
+static void note_refused(session_t *session, uint32_t peer, call_t *call, fabric_error_t error,
+                         fabric_bytes_t text)
+{
+    call_note_refused(call, error, peer);
+    peers_note_rejection(&session->peers, peer, error, text);
 }
 
 static void apply_rejected(session_t *session, uint32_t peer, const message_rejected_t *rejected)
@@ -243,9 +239,9 @@ static void apply_rejected(session_t *session, uint32_t peer, const message_reje
         session_end(session, call, error, rejected->text);
         return;
     }
-    uint64_t hint_ms = session_earlier(rejected->retry_after_ms, RETRY_AFTER_MS_MAX);
-    session_rejected(session, peer, call, error, rejected->text);
-    if (!is_volatile(call)) {
+    uint64_t hint_ms = earlier(rejected->retry_after_ms, RETRY_AFTER_MS_MAX);
+    note_refused(session, peer, call, error, rejected->text);
+    if (!call_is_volatile(call)) {
         retry_durable(session, peer, call, error, hint_ms);
     } else if (error == FABRIC_ERROR_NOT_HOME) {
         retry_volatile(session, peer, call, hint_ms);
@@ -278,41 +274,39 @@ static uint32_t redirect_target(session_t *session, fabric_bytes_t endpoint)
     for (size_t i = 0; i < shard_map_broker_count(session->map); i++) {
         const map_broker_t *broker = shard_map_broker_at(session->map, i);
         if (strcmp(broker->router_endpoint, text) == 0) {
-            uint32_t peer = session_find_broker(session, broker->incarnation);
-            return peer != NO_PEER ? peer : session_learn(session, text);
+            uint32_t peer = peers_find_broker(&session->peers, broker->incarnation);
+            return peer != NO_PEER ? peer : peers_learn(&session->peers, text);
         }
     }
-    return session_learn(session, text);
+    return peers_learn(&session->peers, text);
 }
 
-/* Followed at once the first time; brokers that point at one another get patience. */
+/* A first redirect is followed at once; brokers that point at one another are asked again after a backoff. */
 static void apply_redirect(session_t *session, uint32_t peer, const message_redirect_t *redirect)
 {
     call_t *call = find_refused(session, peer, redirect->sequence);
     if (!call) {
         return;
     }
-    session_rejected(session, peer, call, FABRIC_ERROR_NOT_HOME, (fabric_bytes_t){NULL, 0});
+    note_refused(session, peer, call, FABRIC_ERROR_NOT_HOME, (fabric_bytes_t){NULL, 0});
     uint32_t target = redirect_target(session, redirect->endpoint);
-    shard_queue_t *queue = session_queue(session, call->shard);
-    queue->override = target == peer ? NO_PEER : target;
-    queue->override_until_ms = session->now_ms + OVERRIDE_MS;
-    queue->generation = 0;
-    session->peers[peer].map_wanted_due = true;
-    bool at_once = queue->override != NO_PEER && call->attempts == 0;
-    if (is_volatile(call) && !at_once) {
+    shard_queue_t *queue = session_queue_of(session, call);
+    session_override_route(session, queue, target == peer ? NO_PEER : target);
+    peers_set_due(&session->peers, peer, DUE_MAP_WANTED);
+    bool at_once = queue->route.override != NO_PEER && call->attempts == 0;
+    if (call_is_volatile(call) && !at_once) {
         retry_volatile(session, peer, call, 0);
-    } else if (is_volatile(call)) {
-        call->attempts++;
+    } else if (call_is_volatile(call)) {
+        (void)call_next_attempt(call);
         session_take_back(session, call);
         session_dispatch(session, call);
     } else {
-        uint32_t attempt = call->attempts++;
+        uint32_t attempt = call_next_attempt(call);
         session_take_back(session, call);
         session_hold(session, queue,
-                     session->now_ms + (at_once ? 0 : session_backoff(session, attempt)));
+                     session->now_ms + (at_once ? 0 : retry_delay(session, 0, attempt)));
     }
-    session_send_queue(session, queue); /* durable calls, too, may have waited for this route */
+    session_dispatch_queue(session, queue); /* durable calls may have waited for this route, too */
 }
 
 fabric_error_t session_take_redirect(session_t *session, uint32_t peer, wire_reader_t *body)
@@ -333,16 +327,16 @@ static void apply_wait_reason(session_t *session, uint32_t peer, const message_a
 {
     wire_reader_t reader = wire_reader(answer->document);
     uint64_t sequence = wire_get_uint(&reader);
-    call_t *call = wire_finish(&reader) ? NULL : session_find(session, sequence);
+    call_t *call = wire_finish(&reader) ? NULL : call_table_find(&session->calls, sequence);
     if (call && !call->query && call->state == CALL_SENT && call->peer == peer &&
         answer->text.size > 0 && answer->text.size <= LIMIT_TEXT_BYTES_MAX) {
-        call_set_wait_reason(call, answer->text);
+        call_note_wait_reason(call, answer->text);
     }
 }
 
 static void apply_answer(session_t *session, uint32_t peer, const message_answer_t *answer)
 {
-    call_t *call = session_find(session, answer->sequence);
+    call_t *call = call_table_find(&session->calls, answer->sequence);
     if (answer->sequence == 0) {
         apply_wait_reason(session, peer, answer);
         return;

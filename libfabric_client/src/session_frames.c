@@ -1,7 +1,9 @@
 /* Encoding: what is due to a peer, straight into that peer's frame. */
 #include "libfabric_client/src/session_state.h"
 
-static void put_hello(session_t *session, peer_t *peer)
+/* ---- messages ---- */
+
+static void put_hello(session_t *session, const peer_t *peer, wire_writer_t *frame)
 {
     message_hello_t hello = {
         .protocol_min = LIMIT_PROTOCOL_VERSION,
@@ -15,38 +17,32 @@ static void put_hello(session_t *session, peer_t *peer)
         .client_number = session->client_number,
         .name = fabric_bytes_of(session->name),
     };
-    message_put_hello(&peer->frame, &hello);
-    peer->hello_due = false;
+    message_put_hello(frame, &hello);
 }
 
-static void put_map_messages(session_t *session, peer_t *peer)
+static void put_map_messages(session_t *session, peer_t *peer, wire_writer_t *frame)
 {
     map_version_t version = shard_map_version(session->map);
-    if (peer->ping_due) {
-        message_ping_t ping = {++peer->ping_sequence, version.term, version.sequence};
-        message_put_ping(&peer->frame, &ping);
-        peer->ping_due = false;
+    if (peer_take_due(peer, DUE_PING)) {
+        message_ping_t ping = {peer_next_ping(peer), version.term, version.sequence};
+        message_put_ping(frame, &ping);
     }
-    if (peer->map_wanted_due) {
+    if (peer_take_due(peer, DUE_MAP_WANTED)) {
         message_map_wanted_t wanted = {version.term, version.sequence};
-        message_put_map_wanted(&peer->frame, &wanted);
-        peer->map_wanted_due = false;
+        message_put_map_wanted(frame, &wanted);
     }
 }
 
 /* The sequence that a home must have seen before this call. */
 static uint64_t predecessor(const call_t *call)
 {
-    bool ordered = (call->flags & REQUEST_DURABLE) && shard_id_group(call->shard) != 0;
+    bool ordered = call_is_durable(call) && shard_id_group(call->shard) != 0;
     return ordered && call->queue.previous ? call->queue.previous->sequence : 0;
 }
 
-static void put_request(session_t *session, peer_t *peer, call_t *call)
+static void put_request(session_t *session, call_t *call, wire_writer_t *frame)
 {
-    bool first = call->sends == 0 && !call->keyed;
-    if (first) {
-        call->floor = session->high_id;
-    }
+    bool first = call_begin_send(call, session->high_id);
     uint64_t left_ms =
         call->deadline_ms > session->now_ms ? call->deadline_ms - session->now_ms : 1;
     message_request_t request = {
@@ -63,109 +59,136 @@ static void put_request(session_t *session, peer_t *peer, call_t *call)
         .traceparent = call->traceparent,
         .headers = call->headers,
     };
-    if (call_certainly_not_accepted(call)) {
-        call->unlinked = shard_id_group(call->shard) == 0;
-    }
-    message_put_request(&peer->frame, &request);
+    message_put_request(frame, &request);
 }
 
 /* Its answers come under sequence 0, which no call has. */
-static void put_waits_query(peer_t *peer)
+static void put_waits_query(wire_writer_t *frame)
 {
     message_query_t query = {.name = fabric_bytes_of("waits")};
-    message_put_query(&peer->frame, &query);
-    peer->waits_due = false;
+    message_put_query(frame, &query);
 }
 
-static void put_call(session_t *session, peer_t *peer, call_t *call)
+static void put_call(session_t *session, peer_t *peer, call_t *call, wire_writer_t *frame)
 {
-    if (peer->waits_due && (call->flags & (REQUEST_DURABLE | REQUEST_TELL)) == REQUEST_DURABLE) {
-        put_waits_query(peer);
+    bool durable_ask = (call->flags & (REQUEST_DURABLE | REQUEST_TELL)) == REQUEST_DURABLE;
+    if (durable_ask && peer_take_due(peer, DUE_WAITS_QUERY)) {
+        put_waits_query(frame);
     }
     if (call->query) {
         message_query_t query = {call->sequence, call->tag, call->payload};
-        message_put_query(&peer->frame, &query);
+        message_put_query(frame, &query);
     } else {
-        put_request(session, peer, call);
+        put_request(session, call, frame);
     }
-    session->stats.resent += call->sends > 0 && !call->query;
-    call->sends++;
-    call->frame = peer->frame_number;
-    ready_list_remove(&peer->ready, call);
-    call->state = CALL_SENT;
+    session_make_sent(session, call);
 }
 
-/* The next call to be sent; NULL: none. What has been ready since before an earlier call of its shard came
- * back waits behind that one. */
-static call_t *next_ready(session_t *session, peer_t *peer)
+/* ---- frames ---- */
+
+/* The next call to be sent; NULL: none. A call that has been ready since before an earlier call of its shard came back
+ * waits behind that call. */
+static call_t *next_ready(session_t *session, size_t index)
 {
-    while (peer->ready.first && session_is_behind(session, peer->ready.first)) {
-        session_fall_behind(session, peer->ready.first);
+    const call_list_t *ready = &session->ready[index];
+    while (ready->first && session_is_behind(session, ready->first)) {
+        session_fall_behind(session, ready->first);
     }
-    return peer->ready.first;
+    return ready->first;
 }
 
-static bool is_due(session_t *session, peer_t *peer)
+static bool is_due(session_t *session, size_t index)
 {
-    return peer->hello_due || peer->bye_due ||
-           (peer->state == PEER_WELCOME &&
-            (next_ready(session, peer) || peer->ping_due || peer->map_wanted_due));
+    const peer_t *peer = &session->peers.list[index];
+    return (peer->due & (DUE_HELLO | DUE_BYE)) != 0 ||
+           (peer->phase == PEER_WELCOMED &&
+            ((peer->due & (DUE_PING | DUE_MAP_WANTED)) != 0 || next_ready(session, index)));
 }
 
-static void build_frame(session_t *session, peer_t *peer)
+static void build_frame(session_t *session, size_t index)
 {
+    peer_t *peer = &session->peers.list[index];
+    wire_writer_t *frame = &session->frames[index].writer;
     frame_head_t head = {LIMIT_PROTOCOL_VERSION, session->high_id, session_settled(session)};
-    frame_begin(&peer->frame, &head);
-    if (peer->hello_due) {
-        put_hello(session, peer);
+    frame_begin(frame, &head);
+    if (peer_take_due(peer, DUE_HELLO)) {
+        put_hello(session, peer, frame);
     }
-    if (peer->state == PEER_WELCOME) {
-        put_map_messages(session, peer);
-        while (next_ready(session, peer) && peer->frame.size < LIMIT_FRAME_BYTES_GOAL) {
-            put_call(session, peer, peer->ready.first);
+    if (peer->phase == PEER_WELCOMED) {
+        put_map_messages(session, peer, frame);
+        call_t *call;
+        while (frame->size < LIMIT_FRAME_BYTES_GOAL && (call = next_ready(session, index))) {
+            put_call(session, peer, call, frame);
         }
     }
-    if (peer->bye_due) {
+    if (peer_take_due(peer, DUE_BYE)) {
         message_bye_t bye = {fabric_bytes_of("the client was closed")};
-        message_put_bye(&peer->frame, &bye);
-        peer->bye_due = false;
+        message_put_bye(frame, &bye);
     }
 }
 
-bool session_next_frame(session_t *session, uint64_t now_ms, size_t *index, fabric_bytes_t *frame)
+bool session_build_next_frame(session_t *session, size_t *index, fabric_bytes_t *frame)
 {
-    session->now_ms = now_ms;
-    session_retry_due(session);
-    for (size_t i = 0; i < session->peer_count; i++) {
-        size_t turn = (session->frame_turn + i) % session->peer_count;
-        peer_t *peer = &session->peers[turn];
-        if (peer->blocked || peer->action_due) {
+    for (size_t i = 0; i < session->peers.count; i++) {
+        size_t turn = (session->frame_turn + i) % session->peers.count;
+        peer_frame_t *next = &session->frames[turn];
+        if (next->blocked || session->peers.list[turn].action_due) {
             continue;
         }
-        if (peer->frame.size == 0 && is_due(session, peer)) {
-            build_frame(session, peer);
+        if (next->writer.size == 0 && is_due(session, turn)) {
+            build_frame(session, turn);
         }
-        if (peer->frame.size > 0) {
+        if (next->writer.size > 0) {
             session->frame_turn = turn;
             *index = turn;
-            *frame = wire_writer_bytes(&peer->frame);
+            *frame = wire_writer_bytes(&next->writer);
             return true;
         }
     }
     return false;
 }
 
+static void next_number(peer_frame_t *frame)
+{
+    wire_writer_reset(&frame->writer);
+    frame->number++;
+}
+
+void session_drop_frame(session_t *session, uint32_t peer)
+{
+    next_number(&session->frames[peer]);
+    session->frames[peer].blocked = false;
+}
+
+bool session_is_in_frame(const session_t *session, const call_t *call)
+{
+    const peer_frame_t *frame = &session->frames[call->peer];
+    return frame->writer.size > 0 && call->frame == frame->number;
+}
+
+/* ---- what the shell says of them ---- */
+
 void session_frame_sent(session_t *session, size_t index)
 {
-    assert(index < session->peer_count);
-    peer_t *peer = &session->peers[index];
-    wire_writer_reset(&peer->frame);
-    peer->frame_number++;
+    assert(index < session->peers.count);
+    next_number(&session->frames[index]);
     session->frame_turn = index + 1;
 }
 
 void session_frame_blocked(session_t *session, size_t index)
 {
-    assert(index < session->peer_count);
-    session->peers[index].blocked = true;
+    assert(index < session->peers.count);
+    session->frames[index].blocked = true;
+}
+
+void session_writable(session_t *session, size_t index)
+{
+    assert(index < SESSION_PEERS_MAX);
+    session->frames[index].blocked = false;
+}
+
+bool session_is_blocked(const session_t *session, size_t index)
+{
+    assert(index < SESSION_PEERS_MAX);
+    return session->frames[index].blocked;
 }

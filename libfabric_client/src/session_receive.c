@@ -1,4 +1,4 @@
-/* Decoding: what brokers say. Every byte is validated. */
+/* Decoding the frames of brokers. Every byte is validated. */
 #include "libfabric_client/src/session_state.h"
 
 /* ---- messages about the connection and the map ---- */
@@ -30,13 +30,13 @@ static fabric_error_t take_who(session_t *session, uint32_t peer, wire_reader_t 
     if (error) {
         return error;
     }
-    peer_state_t state = session->peers[peer].state;
-    if (state == PEER_WELCOME) {
-        session_break(session, peer, PEER_CONNECTING);
+    const peer_t *from = &session->peers.list[peer];
+    if (from->phase == PEER_WELCOMED) {
+        session_lose_connection(session, peer);
+    } else if (from->due & DUE_HELLO) {
+        return FABRIC_OK; /* the hello is about to be said */
     }
-    if (state == PEER_WELCOME || (state == PEER_GREETING && !session->peers[peer].hello_due)) {
-        session_greet(session, peer);
-    } /* else the hello is about to be said */
+    session_greet(session, peer);
     return FABRIC_OK;
 }
 
@@ -47,8 +47,7 @@ static fabric_error_t take_bye(session_t *session, uint32_t peer, wire_reader_t 
     if (error) {
         return error;
     }
-    session_act(session, &session->peers[peer], ACTION_REOPEN);
-    session_break(session, peer, PEER_CONNECTING);
+    session_renew_connection(session, peer);
     return FABRIC_OK;
 }
 
@@ -56,7 +55,7 @@ static void compare_map_version(session_t *session, uint32_t peer, uint64_t term
 {
     map_version_t own = shard_map_version(session->map);
     if (term > own.term || (term == own.term && sequence > own.sequence)) {
-        session->peers[peer].map_wanted_due = true;
+        peers_set_due(&session->peers, peer, DUE_MAP_WANTED);
     }
 }
 
@@ -92,12 +91,11 @@ static fabric_error_t take_map(session_t *session, uint32_t peer, wire_reader_t 
 
 /* ---- frames ---- */
 
-/* Before the welcome only what leads to it counts: anything else was meant for an older connection.
- */
+/* Before the welcome only messages that lead to it count: all others were meant for an older connection. */
 static bool is_expected(const peer_t *peer, message_kind_t kind)
 {
     bool leads_to_welcome = kind == KIND_WELCOME || kind == KIND_REFUSED || kind == KIND_WHO;
-    return peer->state == PEER_WELCOME || (peer->state == PEER_GREETING && leads_to_welcome);
+    return peer->phase == PEER_WELCOMED || (peer->phase == PEER_GREETING && leads_to_welcome);
 }
 
 static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_t kind,
@@ -148,7 +146,7 @@ static void take_message(session_t *session, uint32_t peer, wire_reader_t *body)
 {
     message_kind_t kind;
     fabric_error_t error = message_open(body, &kind);
-    if (!error && is_expected(&session->peers[peer], kind)) {
+    if (!error && is_expected(&session->peers.list[peer], kind)) {
         error = take_kind(session, peer, kind, body);
     } else if (!error) {
         session->stats.unexpected++;
@@ -158,27 +156,25 @@ static void take_message(session_t *session, uint32_t peer, wire_reader_t *body)
 
 void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uint64_t now_ms)
 {
-    assert(index < SESSION_PEERS_MAX);
-    session->now_ms = now_ms;
-    peer_t *peer = &session->peers[index];
+    uint32_t peer = (uint32_t)index;
     wire_reader_t reader;
     wire_reader_t body;
     frame_head_t head;
-    if (index >= session->peer_count || peer->action_due || session->closed) {
-        return; /* of a connection that was given up, whose calls wait or have ended: nobody misses it */
+    session->now_ms = now_ms;
+    if (!peers_is_current(&session->peers, index) || session->closed) {
+        return; /* of a connection that was given up: its calls wait, or have ended */
     }
     if (frame_open(frame, &reader, &head) != FABRIC_OK) {
         session->stats.malformed++;
         return;
     }
-    if (peer->state == PEER_GREETING || peer->state == PEER_WELCOME) {
-        peer->heard_at_ms = now_ms;
+    peers_heard(&session->peers, peer, now_ms);
+    if (peers_is_welcomed(&session->peers, peer)) {
+        session_note_id(session, head.high_id);
     }
-    if (peer->state == PEER_WELCOME) {
-        session_seen_id(session, head.high_id);
-    }
-    while (!peer->action_due && frame_next(&reader, &body)) {
-        take_message(session, (uint32_t)index, &body);
+    while (!session->peers.list[peer].action_due && frame_next(&reader, &body)) {
+        take_message(session, peer, &body);
     }
     session->stats.malformed += reader.failed;
+    session_dispatch_released(session);
 }

@@ -4,11 +4,12 @@
 #include <assert.h>
 
 enum {
-    GROW_ANSWERS = 8, /* it grows by one with so many */
-    SHRINK_PART = 16, /* it shrinks by one of so many, */
-    SHRINK_MS = 100,  /* and not more often than that */
+    GROW_ANSWERS = 8, /* it grows by one with so many answers */
+    SHRINK_PART = 16, /* it shrinks by this part of the limit, */
+    SHRINK_MS = 100,  /* at most once in this time */
     STEP_MAX = 1 << 16,
-    ATTEMPTS_MAX = 6 /* room may come free unnoticed: tells end when they are accepted */
+    ATTEMPTS_MAX =
+        6 /* capacity may come free without an answer: tells end when they are accepted */
 };
 
 void window_leave(window_t *window, bool answered)
@@ -54,7 +55,7 @@ void window_refused(window_t *window, uint64_t now_ms, uint64_t delay_ms)
 
 void window_probe(window_t *window, uint64_t now_ms, uint64_t delay_ms)
 {
-    if (window->probing) { /* the last one was not refused */
+    if (window->probing) { /* the last probe was not refused */
         window->attempts = 0;
     }
     window->limit = window->open + window->step;

@@ -14,7 +14,7 @@ static window_t refused_after(uint32_t calls)
 {
     window_t window = {0};
     for (uint32_t i = 0; i < calls; i++) {
-        assert_true(window_has_room(&window));
+        assert_true(window_has_capacity(&window));
         window_enter(&window);
     }
     window_leave(&window, false);
@@ -25,7 +25,7 @@ static window_t refused_after(uint32_t calls)
 static uint32_t fill(window_t *window)
 {
     uint32_t count = 0;
-    while (window_has_room(window)) {
+    while (window_has_capacity(window)) {
         window_enter(window);
         count++;
     }
@@ -36,7 +36,7 @@ static void each_answer_lets_one_go(void **state)
 {
     (void)state;
     window_t window = refused_after(5);
-    assert_false(window_has_room(&window));
+    assert_false(window_has_capacity(&window));
     window_leave(&window, true);
     assert_int_equal(fill(&window), 1);
     window_leave(&window, false); /* refused or taken back: its place is free all the same */
@@ -109,7 +109,7 @@ static void those_behind_a_refused_one_count(void **state)
     window_leave(&window, false);
     window_follow(&window);
     assert_in_range(window.limit, 7, before - 1);
-    assert_false(window_has_room(&window));
+    assert_false(window_has_capacity(&window));
 }
 
 static void lifted_it_has_no_limit(void **state)
@@ -118,7 +118,7 @@ static void lifted_it_has_no_limit(void **state)
     window_t window = refused_after(2);
     window_lift(&window);
     for (int i = 0; i < 1000; i++) {
-        assert_true(window_has_room(&window));
+        assert_true(window_has_capacity(&window));
         window_enter(&window);
     }
 }

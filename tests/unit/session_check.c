@@ -13,7 +13,8 @@
 typedef struct found {
     size_t calls; /* durable ones */
     size_t timed;
-    size_t starved[SESSION_PEERS_MAX];
+    size_t released;
+    size_t in_line[SESSION_PEERS_MAX];
     uint32_t open[SESSION_PEERS_MAX]; /* durable calls under way */
 } found_t;
 
@@ -35,7 +36,7 @@ static void check_calls(const session_t *session, const shard_queue_t *queue, fo
             waiting_count++;
         } else {
             assert_true(call->state == CALL_READY || call->state == CALL_SENT);
-            assert_true(call->peer < session->peer_count);
+            assert_true(call->peer < session->peers.count);
             open++;
             found->open[call->peer]++;
         }
@@ -60,16 +61,16 @@ static bool waits_for_another(const call_t *call)
 static void check_wakes(const session_t *session, const shard_queue_t *queue)
 {
     if (queue->timed) {
-        assert_true(session->timed_due_ms <= queue->due_ms);
+        assert_true(session->queues.timed_due_ms <= queue->due_ms);
     }
     assert_true(queue->timed || !queue->held);
-    if (!queue->waiting || queue->timed || queue->starved_at != NO_PEER ||
+    if (!queue->waiting || queue->timed || queue->line != NO_PEER || queue->released ||
         waits_for_another(queue->waiting)) {
         return;
     }
     assert_true(session->probe_at_ms != NEVER); /* its route is looked for */
-    if (queue->generation == session->route_generation && queue->peer != NO_PEER) {
-        assert_int_not_equal(session->peers[queue->peer].state, PEER_WELCOME);
+    if (queue->route.generation == session->route_generation) {
+        assert_false(peers_is_welcomed(&session->peers, queue->route.peer));
     }
 }
 
@@ -78,23 +79,24 @@ static void check_queue(const session_t *session, const shard_queue_t *queue, fo
     check_calls(session, queue, found);
     check_wakes(session, queue);
     found->timed += queue->timed;
-    if (queue->starved_at != NO_PEER) {
-        assert_true(queue->starved_at < session->peer_count);
+    found->released += queue->released;
+    if (queue->line != NO_PEER) {
+        assert_true(queue->line < session->peers.count);
         assert_false(queue->held);
-        found->starved[queue->starved_at]++;
+        found->in_line[queue->line]++;
     }
     if (!queue->calls.first) {
-        assert_false(queue->held || queue->timed || queue->starved_at != NO_PEER);
+        assert_false(queue->held || queue->timed || queue->line != NO_PEER);
     }
 }
 
 static void check_queues(const session_t *session, found_t *found)
 {
-    size_t shards = shard_map_shards_per_group(session->map) + 1u;
     for (size_t group = 0; group <= LIMIT_GROUPS_MAX; group++) {
-        size_t count = group == 0 ? UNLOCATED_QUEUES : shards;
-        for (size_t i = 0; session->queues[group] && i < count; i++) {
-            check_queue(session, &session->queues[group][i], found);
+        size_t count;
+        const shard_queue_t *queues = shard_queues_of_group(&session->queues, group, &count);
+        for (size_t i = 0; i < count; i++) {
+            check_queue(session, &queues[i], found);
         }
     }
 }
@@ -104,7 +106,7 @@ static void check_queues(const session_t *session, found_t *found)
 static void check_timed(const session_t *session, size_t timed)
 {
     const shard_queue_t *previous = NULL;
-    for (const shard_queue_t *queue = session->timed; queue; queue = queue->timed_next) {
+    for (const shard_queue_t *queue = session->queues.timed; queue; queue = queue->timed_next) {
         assert_true(queue->timed);
         assert_ptr_equal(queue->timed_previous, previous);
         assert_true(timed-- > 0);
@@ -115,58 +117,72 @@ static void check_timed(const session_t *session, size_t timed)
 
 static void check_ready(const session_t *session, uint32_t index)
 {
-    const peer_t *peer = &session->peers[index];
+    const call_list_t *ready = &session->ready[index];
     size_t count = 0;
-    for (const call_t *call = peer->ready.first; call; call = call->ready.next) {
+    for (const call_t *call = ready->first; call; call = call->ready.next) {
         assert_int_equal(call->state, CALL_READY);
         assert_int_equal(call->peer, index);
-        assert_int_equal(peer->state, PEER_WELCOME);
+        assert_true(peers_is_welcomed(&session->peers, index));
         count++;
     }
-    assert_int_equal(peer->ready.count, count);
+    assert_int_equal(ready->count, count);
 }
 
-static void check_starved(const session_t *session, uint32_t index, size_t starved)
+static void check_released(const session_t *session, size_t released)
 {
-    const peer_t *peer = &session->peers[index];
+    const shard_queue_t *last = NULL;
+    for (const shard_queue_t *queue = session->queues.released; queue;
+         queue = queue->released_next) {
+        assert_true(queue->released);
+        assert_true(released-- > 0);
+        last = queue;
+    }
+    assert_int_equal(released, 0);
+    assert_ptr_equal(session->queues.released_last, last);
+}
+
+static void check_line(const session_t *session, uint32_t index, size_t in_line)
+{
+    const broker_line_t *line = &session->queues.lines[index];
     const shard_queue_t *previous = NULL;
-    for (const shard_queue_t *queue = peer->starved; queue; queue = queue->starved_next) {
-        assert_int_equal(queue->starved_at, index);
-        assert_ptr_equal(queue->starved_previous, previous);
-        assert_true(starved-- > 0);
+    for (const shard_queue_t *queue = line->first; queue; queue = queue->line_next) {
+        assert_int_equal(queue->line, index);
+        assert_ptr_equal(queue->line_previous, previous);
+        assert_true(in_line-- > 0);
         previous = queue;
     }
-    assert_int_equal(starved, 0);
-    assert_ptr_equal(peer->starved_last, previous);
-    if (peer->starved) {
-        assert_int_equal(peer->state, PEER_WELCOME);
-        assert_true(peer->window.limited);
-        assert_true(peer->window.probe_at_ms != NEVER);
-        assert_true(session->room_due_ms <= peer->window.probe_at_ms);
-        assert_true(session->room_due_ms <= session->now_ms || !window_has_room(&peer->window));
+    assert_int_equal(in_line, 0);
+    assert_ptr_equal(line->last, previous);
+    if (line->first) {
+        uint64_t due_ms = session->queues.lines_due_ms;
+        assert_true(peers_is_welcomed(&session->peers, index));
+        assert_true(line->window.limited);
+        assert_true(line->window.probe_at_ms != NEVER);
+        assert_true(due_ms <= line->window.probe_at_ms);
+        assert_true(due_ms <= session->now_ms || !window_has_capacity(&line->window));
     }
 }
 
 /* Volatile calls and queries that wait. */
-static void check_waiting(const session_t *session)
+static void check_parked(const session_t *session)
 {
     size_t count = 0;
-    for (const call_t *call = session->waiting.first; call; call = call->queue.next) {
+    for (const call_t *call = session->calls.parked.first; call; call = call->queue.next) {
         assert_int_equal(call->state, CALL_WAITING);
         if (call->retry_at_ms == 0) {
             assert_true(session->probe_at_ms != NEVER);
         } else {
-            assert_true(session->waiting_due_ms <= call->retry_at_ms);
+            assert_true(session->calls.parked_due_ms <= call->retry_at_ms);
         }
         count++;
     }
-    assert_int_equal(session->waiting.count, count);
+    assert_int_equal(session->calls.parked.count, count);
 }
 
 static size_t count_durable(const session_t *session)
 {
     size_t count = 0;
-    for (const call_t *call = session->open.first; call; call = call->open.next) {
+    for (const call_t *call = session->calls.open.first; call; call = call->open.next) {
         assert_int_not_equal(call->state, CALL_DONE);
         count += (call->flags & REQUEST_DURABLE) != 0;
     }
@@ -179,25 +195,25 @@ static void check_accounts(const session_t *session)
     size_t open = 0;
     size_t timed = 0;
     size_t done = 0;
-    for (const call_t *call = session->open.first; call; call = call->open.next) {
-        assert_ptr_equal(session_find(session, call->sequence), call);
+    for (const call_t *call = session->calls.open.first; call; call = call->open.next) {
+        assert_ptr_equal(call_table_find(&session->calls, call->sequence), call);
         open++;
     }
     for (size_t i = 0; i < WHEEL_SLOTS; i++) {
         size_t count = 0;
-        for (const call_t *call = session->wheel[i].first; call; call = call->timer.next) {
-            assert_true(session->wheel_due_ms <= call->deadline_ms);
+        for (const call_t *call = session->calls.wheel[i].first; call; call = call->timer.next) {
+            assert_true(session->calls.wheel_due_ms <= call->deadline_ms);
             count++;
         }
-        assert_int_equal(session->wheel[i].count, count);
+        assert_int_equal(session->calls.wheel[i].count, count);
         timed += count;
     }
-    for (const call_t *call = session->done.first; call; call = call->ready.next) {
+    for (const call_t *call = session->calls.done.first; call; call = call->ready.next) {
         done++;
     }
-    assert_int_equal(session->open.count, open);
+    assert_int_equal(session->calls.open.count, open);
     assert_int_equal(timed, open);
-    assert_int_equal(session->done.count, done);
+    assert_int_equal(session->calls.done.count, done);
     assert_true(open <= session->pending_max);
     assert_int_equal(session->stats.started, session->stats.completed + open);
 }
@@ -209,10 +225,11 @@ void session_check(const session_t *session)
     check_queues(session, &found);
     assert_int_equal(found.calls, count_durable(session));
     check_timed(session, found.timed);
+    check_released(session, found.released);
     for (uint32_t i = 0; i < SESSION_PEERS_MAX; i++) {
-        assert_int_equal(session->peers[i].window.open, found.open[i]);
+        assert_int_equal(session->queues.lines[i].window.open, found.open[i]);
         check_ready(session, i);
-        check_starved(session, i, found.starved[i]);
+        check_line(session, i, found.in_line[i]);
     }
-    check_waiting(session);
+    check_parked(session);
 }

@@ -1,0 +1,128 @@
+/* The brokers that a session knows: their endpoints, the phase of each connection, and what is due to each of them.
+ *
+ * Only peers.c writes a peer; the functions with a peer_t * are for one peer of the table.
+ *
+ * Threading: none of its own.
+ */
+#ifndef CLIENT_PEERS_H
+#define CLIENT_PEERS_H
+
+#include "libfabric_client/src/session.h"
+
+enum { PEER_TEXT_SIZE = 256 };
+
+typedef enum peer_phase {
+    PEER_UNUSED,
+    PEER_CONNECTING, /* no connection */
+    PEER_GREETING,   /* a hello is said or due, and no welcome has come yet */
+    PEER_WELCOMED,
+    PEER_RESTING /* no connection is wanted before reopen_at_ms */
+} peer_phase_t;
+
+/* What is to be put into the next frame to a peer. */
+typedef enum peer_due {
+    DUE_HELLO = 1,
+    DUE_PING = 2,
+    DUE_MAP_WANTED = 4,
+    DUE_WAITS_QUERY =
+        8, /* with the next durable ask: the broker is to say why accepted calls wait */
+    DUE_BYE = 16
+} peer_due_t;
+
+typedef struct peer {
+    peer_phase_t phase;
+    bool first_contact;
+    char endpoint[PEER_TEXT_SIZE];
+    incarnation_t broker; /* PEER_WELCOMED */
+    uint64_t connection;  /* number in its last hello */
+    uint64_t heard_at_ms;
+    /* PEER_CONNECTING: when the socket is given up and opened anew. PEER_RESTING: when it is opened again. NEVER: not known
+     * before the next tick, or when no broker is left. */
+    uint64_t reopen_at_ms;
+    uint64_t ping_at_ms; /* PEER_WELCOMED */
+    uint64_t ping_sequence;
+    unsigned due; /* set of peer_due_t */
+    bool action_due;
+    session_action_kind_t action;
+    fabric_error_t refusal; /* the last cause that the client is not welcome there */
+    char refusal_text[PEER_TEXT_SIZE];
+    fabric_error_t rejection; /* of a call, the last one of class RETRY */
+    char rejection_text[PEER_TEXT_SIZE];
+} peer_t;
+
+typedef struct peers {
+    peer_t list[SESSION_PEERS_MAX];
+    size_t count; /* upper bound of the indexes in use */
+    bool allow_plaintext;
+    bool actions_due;
+    uint64_t connection; /* number of the last hello, over all peers */
+    uint64_t heartbeat_ms;
+} peers_t;
+
+void peers_init(peers_t *peers, bool allow_plaintext);
+
+/* ---- finding and learning ---- */
+
+/* The peer with an endpoint, which is added if need be; NO_PEER where there are SESSION_PEERS_MAX. */
+uint32_t peers_add(peers_t *peers, const char *endpoint);
+/* The same for an endpoint that a broker has named; NO_PEER also where it may not be used. */
+uint32_t peers_learn(peers_t *peers, const char *endpoint);
+void peers_make_first_contact(peers_t *peers, uint32_t index);
+uint32_t peers_find_endpoint(const peers_t *peers, const char *endpoint);
+/* The welcomed peer that is this broker, or NO_PEER. */
+uint32_t peers_find_broker(const peers_t *peers, incarnation_t broker);
+/* Any welcomed peer, or NO_PEER. */
+uint32_t peers_any_welcomed(const peers_t *peers);
+size_t peers_count_welcomed(const peers_t *peers);
+/* `index` may be NO_PEER. */
+bool peers_is_welcomed(const peers_t *peers, uint32_t index);
+/* Whether what the shell says of a peer is about its present connection: an action that the shell has not carried out ends
+ * the connection before it. */
+bool peers_is_current(const peers_t *peers, size_t index);
+
+/* ---- connections ---- */
+
+/* Asks the shell for an action; actions that the shell has not taken yet are joined into one. */
+void peers_act(peers_t *peers, uint32_t index, session_action_kind_t action);
+bool peers_next_action(peers_t *peers, session_action_t *action);
+/* A hello becomes due on a connection that stands. */
+void peers_greet(peers_t *peers, uint32_t index, uint64_t now_ms);
+/* Whether a welcome answers the last hello of the peer. */
+bool peers_expects_welcome(const peers_t *peers, uint32_t index, uint64_t connection);
+void peers_welcome(peers_t *peers, uint32_t index, incarnation_t broker, uint64_t now_ms);
+/* The connection is gone. */
+void peers_disconnect(peers_t *peers, uint32_t index);
+/* Closes the connection. A first contact rests until no broker is left, another peer is forgotten. */
+void peers_close(peers_t *peers, uint32_t index);
+/* No connection is wanted for a while. */
+void peers_rest(peers_t *peers, uint32_t index, uint64_t until_ms);
+void peers_set_heartbeat(peers_t *peers, uint64_t heartbeat_ms);
+void peers_heard(peers_t *peers, uint32_t index, uint64_t now_ms);
+/* Whether a connection counts as broken since nothing was heard for too long. */
+bool peers_is_silent(const peers_t *peers, uint32_t index, uint64_t now_ms);
+/* Pings a welcomed peer and opens the sockets of others when their time has come. `last`: no broker is left. */
+void peers_tick(peers_t *peers, uint32_t index, bool last, uint64_t now_ms);
+/* When a peer is to be looked at again. */
+uint64_t peers_deadline(const peers_t *peers);
+const char *peer_phase_name(peer_phase_t phase);
+
+/* ---- what is due ---- */
+
+void peers_set_due(peers_t *peers, uint32_t index, peer_due_t due);
+/* Whether it is due, and no longer. */
+bool peer_take_due(peer_t *peer, peer_due_t due);
+/* A number for the next ping. */
+uint64_t peer_next_ping(peer_t *peer);
+
+/* ---- what they say ---- */
+
+/* Keeps why the client is not welcome, for people. False: the peer has said the same before. */
+bool peers_note_refusal(peers_t *peers, uint32_t index, fabric_error_t error, fabric_bytes_t text);
+/* Keeps why a call was rejected. */
+void peers_note_rejection(peers_t *peers, uint32_t index, fabric_error_t error,
+                          fabric_bytes_t text);
+/* See session_refusal and session_cause. */
+fabric_error_t peers_refusal(const peers_t *peers, const char **text);
+fabric_error_t peers_cause(const peers_t *peers, reason_t *reason);
+
+#endif

@@ -1,0 +1,221 @@
+/* Connections to brokers: greeting, welcome, refusal, loss, silence, and the map that brokers bring. */
+#include "libfabric_client/src/session_state.h"
+
+enum { REFUSED_RETRY_MS = 1000 }; /* before a broker that refused the client is asked again */
+
+/* A client that knows one broker only could not go on when that broker dies: it connects to a second one. */
+static void keep_spare(session_t *session)
+{
+    size_t count = shard_map_broker_count(session->map);
+    if (peers_count_welcomed(&session->peers) >= 2 || count == 0) {
+        return;
+    }
+    size_t start = (size_t)jitter_up_to(&session->jitter, count - 1);
+    for (size_t i = 0; i < count; i++) {
+        const map_broker_t *broker = shard_map_broker_at(session->map, (start + i) % count);
+        if (peers_find_broker(&session->peers, broker->incarnation) == NO_PEER &&
+            peers_find_endpoint(&session->peers, broker->router_endpoint) == NO_PEER &&
+            peers_learn(&session->peers, broker->router_endpoint) != NO_PEER) {
+            return;
+        }
+    }
+}
+
+/* ---- losing a connection ---- */
+
+static void take_back_sent(session_t *session, call_t *call)
+{
+    if (session_is_in_frame(session, call)) {
+        call_unsend(call);
+    }
+    if (call_is_durable(call) || call->query || call_certainly_not_accepted(call)) {
+        session_take_back(session, call);
+    } else {
+        session_end_text(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN,
+                         "the connection to the broker broke before its answer");
+    }
+}
+
+/* What was under way on a connection that is gone, after its peer has left its phase. */
+static void take_back_all(session_t *session, uint32_t index)
+{
+    for (call_t *call = session->calls.open.first; call;) {
+        call_t *next = call->open.next;
+        if (call->peer == index && call->state == CALL_READY) {
+            session_take_back(session, call);
+        } else if (call->peer == index && call->state == CALL_SENT) {
+            take_back_sent(session, call);
+        }
+        call = next;
+    }
+    shard_queues_forget_line(&session->queues, index);
+    session_drop_frame(session, index);
+    if (!session->closed) {
+        keep_spare(session);
+        session_reroute(session);
+    }
+}
+
+void session_lose_connection(session_t *session, uint32_t index)
+{
+    peers_disconnect(&session->peers, index);
+    take_back_all(session, index);
+}
+
+void session_renew_connection(session_t *session, uint32_t index)
+{
+    peers_act(&session->peers, index, ACTION_REOPEN);
+    session_lose_connection(session, index);
+}
+
+static void close_connection(session_t *session, uint32_t index)
+{
+    peers_close(&session->peers, index);
+    take_back_all(session, index);
+}
+
+void session_rest(session_t *session, uint32_t index)
+{
+    uint64_t pause_ms = REFUSED_RETRY_MS / 2 + jitter_up_to(&session->jitter, REFUSED_RETRY_MS);
+    peers_rest(&session->peers, index, session->now_ms + pause_ms);
+    take_back_all(session, index);
+}
+
+/* ---- greeting and welcome ---- */
+
+void session_greet(session_t *session, uint32_t index)
+{
+    peers_greet(&session->peers, index, session->now_ms);
+}
+
+void session_refused(session_t *session, uint32_t index, fabric_error_t error, fabric_bytes_t text)
+{
+    (void)peers_note_refusal(&session->peers, index, error, text);
+    session_rest(session, index);
+}
+
+/* Whether the welcome is of our cluster and protocol. */
+static fabric_error_t check_welcome(const session_t *session, const message_welcome_t *welcome)
+{
+    uint32_t shards = shard_map_shards_per_group(session->map);
+    if (welcome->protocol != LIMIT_PROTOCOL_VERSION) {
+        return FABRIC_ERROR_UNSUPPORTED_VERSION;
+    }
+    if ((session->cluster_name[0] &&
+         !fabric_bytes_equal(welcome->cluster_name, fabric_bytes_of(session->cluster_name))) ||
+        (session->cluster_known &&
+         !fabric_bytes_equal(welcome->cluster_id,
+                             fabric_bytes(session->cluster_id, sizeof session->cluster_id)))) {
+        return FABRIC_ERROR_FOREIGN_CLUSTER;
+    }
+    if (shards != 0 && shards != welcome->shards_per_group) {
+        return FABRIC_ERROR_SHARDS_MISMATCH;
+    }
+    return FABRIC_OK;
+}
+
+static bool is_sound(const session_t *session, const message_welcome_t *welcome)
+{
+    return welcome->shards_per_group >= 1 &&
+           welcome->shards_per_group <= LIMIT_SHARDS_PER_GROUP_MAX &&
+           welcome->cluster_id.size == sizeof session->cluster_id &&
+           welcome->broker.size == sizeof(incarnation_t);
+}
+
+static void learn_cluster(session_t *session, const message_welcome_t *welcome)
+{
+    memcpy(session->cluster_id, welcome->cluster_id.data, sizeof session->cluster_id);
+    session->cluster_known = true;
+    shard_map_set_shards_per_group(session->map, (uint32_t)welcome->shards_per_group);
+    shard_queues_set_count(&session->queues, welcome->shards_per_group);
+    peers_set_heartbeat(&session->peers, welcome->heartbeat_ms);
+}
+
+void session_welcomed(session_t *session, uint32_t index, const message_welcome_t *welcome)
+{
+    incarnation_t broker;
+    if (!peers_expects_welcome(&session->peers, index, welcome->connection)) {
+        session->stats.unexpected++; /* it answers an older hello */
+        return;
+    }
+    fabric_error_t error = check_welcome(session, welcome);
+    if (error) {
+        session_refused(session, index, error, fabric_bytes_of(fabric_error_meaning(error)));
+        return;
+    }
+    if (!is_sound(session, welcome)) {
+        session->stats.malformed++;
+        return;
+    }
+    memcpy(broker.bytes, welcome->broker.data, sizeof broker.bytes);
+    /* Of two connections of one client a broker serves the later one; so does the client. */
+    uint32_t twin = peers_find_broker(&session->peers, broker);
+    learn_cluster(session, welcome);
+    peers_welcome(&session->peers, index, broker, session->now_ms);
+    session->stats.connections++;
+    if (twin != NO_PEER) {
+        close_connection(session, twin);
+    }
+    if (welcome->map.size > 0) {
+        session_take_map(session, index, welcome->map);
+    }
+    keep_spare(session);
+    session_reroute(session);
+}
+
+/* ---- the map ---- */
+
+static bool in_map(const session_t *session, const char *endpoint)
+{
+    for (size_t i = 0; i < shard_map_broker_count(session->map); i++) {
+        if (strcmp(shard_map_broker_at(session->map, i)->router_endpoint, endpoint) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_left_over(const session_t *session, const peer_t *peer)
+{
+    return !peer->first_contact && !in_map(session, peer->endpoint) &&
+           (peer->phase == PEER_CONNECTING || peer->phase == PEER_RESTING);
+}
+
+void session_take_map(session_t *session, uint32_t index, fabric_bytes_t map)
+{
+    bool changed = false;
+    fabric_error_t error = shard_map_apply(session->map, map, &changed);
+    if (error == FABRIC_ERROR_NOT_FOUND) {
+        peers_set_due(&session->peers, index, DUE_MAP_WANTED);
+    } else if (error) {
+        session->stats.malformed++;
+    }
+    if (!changed) {
+        return;
+    }
+    session_drop_overrides(session);
+    for (uint32_t i = 0; i < session->peers.count; i++) {
+        if (is_left_over(session, &session->peers.list[i])) {
+            close_connection(session, i);
+        }
+    }
+    keep_spare(session);
+    session_reroute(session);
+}
+
+/* ---- time ---- */
+
+void session_tick_peers(session_t *session)
+{
+    if (session->closed) {
+        return;
+    }
+    bool last = peers_any_welcomed(&session->peers) == NO_PEER;
+    for (uint32_t i = 0; i < session->peers.count; i++) {
+        if (peers_is_silent(&session->peers, i, session->now_ms)) {
+            session_renew_connection(session, i);
+        } else {
+            peers_tick(&session->peers, i, last, session->now_ms);
+        }
+    }
+}
