@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/endpoint.h"
 #include "core/limits.h"
+#include "core/memory.h"
 
 enum { CONNECT_TIMEOUT_MS = 5000, CALL_TIMEOUT_MS = 30000, SPIN_US = 2000 };
 
@@ -62,6 +63,7 @@ static session_config_t config_of(const fabric_client_options_t *options, const 
                            ? options->pending_max
                            : LIMIT_PENDING_CALLS_MAX,
         .allow_plaintext = options->allow_plaintext,
+        .events = options->log != NULL,
     };
     clock_random(config.incarnation.bytes, sizeof config.incarnation.bytes);
     clock_random(&config.seed, sizeof config.seed);
@@ -75,7 +77,8 @@ static fabric_error_t open_link(const char *url, const fabric_client_options_t *
                                 const session_config_t *config, reason_t *reason,
                                 client_link_t **link)
 {
-    fabric_error_t error = client_link_new(config, reason, link);
+    fabric_error_t error =
+        client_link_new(config, options->log, options->log_context, reason, link);
     if (error) {
         return error;
     }
@@ -111,10 +114,7 @@ static fabric_error_t open_client(const char *url, const fabric_client_options_t
     if (error) {
         return error;
     }
-    fabric_client_t *self = calloc(1, sizeof *self);
-    if (!self) {
-        abort();
-    }
+    fabric_client_t *self = memory_allocate_zeroed(1, sizeof *self);
     self->number = config.client_number;
     self->process = thread_process();
     self->call_timeout_ms = options->call_timeout_ms ? options->call_timeout_ms : CALL_TIMEOUT_MS;

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "core/memory.h"
+
 /* Builds every call that can be built; the others have their outcome already. */
 static call_list_t build_all(fabric_client_t *client, const fabric_call_t *calls, size_t count,
                              call_t **records, fabric_outcome_t *outcomes)
@@ -63,10 +65,7 @@ fabric_error_t fabric_client_broadcast(fabric_client_t *client, const fabric_cal
 {
     fabric_error_t first = FABRIC_OK;
     int cancel = thread_hold_cancel();
-    call_t **records = calloc(count + 1, sizeof(call_t *));
-    if (!records) {
-        abort();
-    }
+    call_t **records = memory_allocate_zeroed(count, sizeof(call_t *));
     call_list_t list = build_all(client, calls, count, records, outcomes);
     if (list.first) {
         send_and_wait(client, &list, records, count, outcomes);

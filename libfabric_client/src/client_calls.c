@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
+#include "core/memory.h"
 
 uint64_t client_deadline(const fabric_client_t *client, uint32_t timeout_ms)
 {
@@ -123,10 +124,7 @@ static fabric_error_t run(fabric_client_t *client, call_t **call, uint32_t timeo
 
 static void copy_answer(const call_t *call, uint8_t **payload, size_t *size)
 {
-    uint8_t *copy = malloc(call->answer.size + 1);
-    if (!copy) {
-        abort();
-    }
+    uint8_t *copy = memory_allocate(call->answer.size);
     if (call->answer.size > 0) {
         memcpy(copy, call->answer.data, call->answer.size);
     }

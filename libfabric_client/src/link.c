@@ -9,15 +9,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/memory.h"
+
 /* ---- making and ending ---- */
 
-fabric_error_t client_link_new(const session_config_t *config, reason_t *reason,
-                               client_link_t **link)
+fabric_error_t client_link_new(const session_config_t *config, fabric_log_fn *log,
+                               void *log_context, reason_t *reason, client_link_t **link)
 {
-    client_link_t *self = calloc(1, sizeof *self);
-    if (!self) {
-        abort();
-    }
+    client_link_t *self = memory_allocate_zeroed(1, sizeof *self);
+    self->log = log;
+    self->log_context = log_context;
     self->session = session_new(config);
     self->pending_max = config->pending_max;
     self->next_sequence = config->first_sequence ? config->first_sequence : 1;
@@ -298,9 +299,18 @@ static void publish_welcome(client_link_t *link)
     link->reported = welcome; /* a refusal may still be taken back */
 }
 
+static void tell_log(client_link_t *link)
+{
+    session_event_t event;
+    while (session_next_event(link->session, &event)) {
+        link->log(link->log_context, event.level, event.code, event.text);
+    }
+}
+
 void client_link_publish(client_link_t *link)
 {
-    publish_stats(link); /* first: who is woken may look at them */
+    tell_log(link);
+    publish_stats(link); /* before waiters are woken, which may look at them */
     if (!link->reported) {
         publish_welcome(link);
     }

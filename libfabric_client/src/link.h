@@ -26,8 +26,9 @@ struct call_waiter {
     atomic_size_t open;
 };
 
-/* The link starts with client_link_start. NO_RESOURCES. */
-FABRIC_MUST_USE fabric_error_t client_link_new(const session_config_t *config, reason_t *reason,
+/* The link starts with client_link_start. `log`, which may be NULL, is called on the link's thread. NO_RESOURCES. */
+FABRIC_MUST_USE fabric_error_t client_link_new(const session_config_t *config, fabric_log_fn *log,
+                                               void *log_context, reason_t *reason,
                                                client_link_t **link);
 /* Before client_link_start. */
 FABRIC_MUST_USE fabric_error_t client_link_add_endpoint(client_link_t *link, const char *endpoint);

@@ -16,7 +16,9 @@ struct client_link {
     session_t *session;
     connector_host_t host;
     connector_t connectors[SESSION_PEERS_MAX]; /* one for each peer */
-    bool reported; /* welcome or refusal told to client_link_wait_welcome */
+    bool reported; /* the welcome was told to client_link_wait_welcome */
+    fabric_log_fn *log;
+    void *log_context;
 
     /* under `mutex` */
     pthread_mutex_t mutex;
@@ -57,7 +59,7 @@ void client_link_woken(client_link_t *link, bool signalled);
 bool client_link_is_stopping(client_link_t *link);
 /* Wakes the thread, whose argument it is. Any thread. */
 void client_link_wake(void *link);
-/* Tells waiters and readers what the session has come to. */
+/* Tells the log, waiters and readers what the session has come to. */
 void client_link_publish(client_link_t *link);
 
 /* ---- link_zmq.c ---- */

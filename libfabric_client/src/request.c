@@ -6,6 +6,7 @@
 
 #include "core/address.h"
 #include "core/limits.h"
+#include "core/memory.h"
 #include "core/message.h"
 
 /* ---- checks ---- */
@@ -122,10 +123,7 @@ static fabric_error_t make_primary_key(const fabric_call_t *description, uint8_t
     }
     if (!request && message->request) {
         fabric_schema_fault_t fault;
-        decoded = calloc(1, message->request->size + 1);
-        if (!decoded) {
-            abort();
-        }
+        decoded = memory_allocate_zeroed(1, message->request->size);
         fabric_error_t error =
             fabric_schema_decode(message->request, description->payload, &fault, decoded);
         if (error) {

@@ -24,6 +24,7 @@ session_t *session_new(const session_config_t *config)
     peers_init(&session->peers, config->allow_plaintext);
     call_table_init(&session->calls);
     shard_queues_init(&session->queues);
+    session->events.wanted = config->events;
     return session;
 }
 
@@ -74,7 +75,7 @@ void session_connected(session_t *session, size_t index, uint64_t now_ms)
         return;
     case PEER_GREETING:
     case PEER_WELCOMED:
-        session_lose_connection(session, peer);
+        session_lose_connection(session, peer, "the connection was made anew");
         break;
     case PEER_CONNECTING:
         break;
@@ -90,14 +91,14 @@ void session_disconnected(session_t *session, size_t index, uint64_t now_ms)
     }
     peer_phase_t phase = session->peers.list[index].phase;
     if (phase == PEER_GREETING || phase == PEER_WELCOMED) {
-        session_lose_connection(session, (uint32_t)index);
+        session_lose_connection(session, (uint32_t)index, "the connection broke");
     }
 }
 
 void session_unreadable(session_t *session, size_t index, uint64_t now_ms)
 {
     session->now_ms = now_ms;
-    session->stats.malformed++;
+    session_note_malformed(session, (uint32_t)index, FABRIC_ERROR_MALFORMED_MESSAGE);
     if (peers_is_current(&session->peers, index) &&
         session->peers.list[index].phase != PEER_UNUSED) {
         peers_act(&session->peers, (uint32_t)index, ACTION_CLOSE);
@@ -108,8 +109,10 @@ void session_unreadable(session_t *session, size_t index, uint64_t now_ms)
 void session_cannot_connect(session_t *session, size_t index, const char *text)
 {
     assert(index < session->peers.count);
-    (void)peers_note_refusal(&session->peers, (uint32_t)index, FABRIC_ERROR_NOT_CONNECTED,
-                             fabric_bytes_of(text));
+    fabric_bytes_t words = fabric_bytes_of(text);
+    if (peers_note_refusal(&session->peers, (uint32_t)index, FABRIC_ERROR_NOT_CONNECTED, words)) {
+        session_tell(session, EVENT_UNRESOLVED, (uint32_t)index, "not connected", words);
+    }
 }
 
 /* ---- calls ---- */

@@ -124,7 +124,7 @@ static void apply_reply(session_t *session, uint32_t peer, const message_reply_t
         return;
     }
     if (!reply_is_sound(reply)) {
-        session->stats.malformed++;
+        session_note_malformed(session, peer, FABRIC_ERROR_MALFORMED_MESSAGE);
         session_end_text(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN,
                          "the broker's reply contradicts itself");
         return;
@@ -232,7 +232,7 @@ static void apply_rejected(session_t *session, uint32_t peer, const message_reje
     }
     fabric_error_t error = fabric_error_from_number(rejected->error);
     if (error == FABRIC_OK) {
-        session->stats.malformed++;
+        session_note_malformed(session, peer, FABRIC_ERROR_MALFORMED_MESSAGE);
         return;
     }
     if (fabric_error_class(error) != FABRIC_CLASS_RETRY) {

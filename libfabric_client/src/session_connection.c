@@ -56,16 +56,19 @@ static void take_back_all(session_t *session, uint32_t index)
     }
 }
 
-void session_lose_connection(session_t *session, uint32_t index)
+void session_lose_connection(session_t *session, uint32_t index, const char *why)
 {
+    if (peers_is_welcomed(&session->peers, index)) {
+        session_tell(session, EVENT_DISCONNECTED, index, why, (fabric_bytes_t){0});
+    }
     peers_disconnect(&session->peers, index);
     take_back_all(session, index);
 }
 
-void session_renew_connection(session_t *session, uint32_t index)
+void session_renew_connection(session_t *session, uint32_t index, const char *why)
 {
     peers_act(&session->peers, index, ACTION_REOPEN);
-    session_lose_connection(session, index);
+    session_lose_connection(session, index, why);
 }
 
 static void close_connection(session_t *session, uint32_t index)
@@ -90,7 +93,12 @@ void session_greet(session_t *session, uint32_t index)
 
 void session_refused(session_t *session, uint32_t index, fabric_error_t error, fabric_bytes_t text)
 {
-    (void)peers_note_refusal(&session->peers, index, error, text);
+    fabric_error_class_t class = fabric_error_class(error);
+    bool for_good = class == FABRIC_CLASS_REJECTED || class == FABRIC_CLASS_FATAL;
+    if (peers_note_refusal(&session->peers, index, error, text)) {
+        session_tell(session, for_good ? EVENT_REFUSED : EVENT_DEFERRED, index,
+                     fabric_error_name(error), text);
+    }
     session_rest(session, index);
 }
 
@@ -144,7 +152,7 @@ void session_welcomed(session_t *session, uint32_t index, const message_welcome_
         return;
     }
     if (!is_sound(session, welcome)) {
-        session->stats.malformed++;
+        session_note_malformed(session, index, FABRIC_ERROR_MALFORMED_MESSAGE);
         return;
     }
     memcpy(broker.bytes, welcome->broker.data, sizeof broker.bytes);
@@ -153,6 +161,7 @@ void session_welcomed(session_t *session, uint32_t index, const message_welcome_
     learn_cluster(session, welcome);
     peers_welcome(&session->peers, index, broker, session->now_ms);
     session->stats.connections++;
+    session_tell(session, EVENT_WELCOMED, index, "welcomed to cluster", welcome->cluster_name);
     if (twin != NO_PEER) {
         close_connection(session, twin);
     }
@@ -188,7 +197,7 @@ void session_take_map(session_t *session, uint32_t index, fabric_bytes_t map)
     if (error == FABRIC_ERROR_NOT_FOUND) {
         peers_set_due(&session->peers, index, DUE_MAP_WANTED);
     } else if (error) {
-        session->stats.malformed++;
+        session_note_malformed(session, index, error);
     }
     if (!changed) {
         return;
@@ -213,7 +222,7 @@ void session_tick_peers(session_t *session)
     bool last = peers_any_welcomed(&session->peers) == NO_PEER;
     for (uint32_t i = 0; i < session->peers.count; i++) {
         if (peers_is_silent(&session->peers, i, session->now_ms)) {
-            session_renew_connection(session, i);
+            session_renew_connection(session, i, "nothing was heard of the broker for too long");
         } else {
             peers_tick(&session->peers, i, last, session->now_ms);
         }

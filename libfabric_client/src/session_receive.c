@@ -32,7 +32,7 @@ static fabric_error_t take_who(session_t *session, uint32_t peer, wire_reader_t 
     }
     const peer_t *from = &session->peers.list[peer];
     if (from->phase == PEER_WELCOMED) {
-        session_lose_connection(session, peer);
+        session_lose_connection(session, peer, "the broker does not know this connection");
     } else if (from->due & DUE_HELLO) {
         return FABRIC_OK; /* the hello is about to be said */
     }
@@ -47,7 +47,7 @@ static fabric_error_t take_bye(session_t *session, uint32_t peer, wire_reader_t 
     if (error) {
         return error;
     }
-    session_renew_connection(session, peer);
+    session_renew_connection(session, peer, "the broker has said goodbye");
     return FABRIC_OK;
 }
 
@@ -151,7 +151,9 @@ static void take_message(session_t *session, uint32_t peer, wire_reader_t *body)
     } else if (!error) {
         session->stats.unexpected++;
     }
-    session->stats.malformed += error != FABRIC_OK;
+    if (error) {
+        session_note_malformed(session, peer, error);
+    }
 }
 
 void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uint64_t now_ms)
@@ -164,8 +166,9 @@ void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uin
     if (!peers_is_current(&session->peers, index) || session->closed) {
         return; /* of a connection that was given up: its calls wait, or have ended */
     }
-    if (frame_open(frame, &reader, &head) != FABRIC_OK) {
-        session->stats.malformed++;
+    fabric_error_t error = frame_open(frame, &reader, &head);
+    if (error) {
+        session_note_malformed(session, peer, error);
         return;
     }
     peers_heard(&session->peers, peer, now_ms);
@@ -175,6 +178,8 @@ void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uin
     while (!session->peers.list[peer].action_due && frame_next(&reader, &body)) {
         take_message(session, peer, &body);
     }
-    session->stats.malformed += reader.failed;
+    if (reader.failed) {
+        session_note_malformed(session, peer, FABRIC_ERROR_MALFORMED_MESSAGE);
+    }
     session_dispatch_released(session);
 }

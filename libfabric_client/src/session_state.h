@@ -9,6 +9,7 @@
  *   session_frames.c      encoding what is due to a peer
  *   session_calls.c       the course of one call: ready, sent, taken back, ended
  *   session_route.c       which peer a call goes to
+ *   session_events.c      what is worth a log line
  *   and, with structs of their own: peers.h, shard_queues.h, call_table.h, window.h, call.h, jitter.h
  *
  * Each part of the struct is written by the file that its comment names. All files count in `stats`.
@@ -16,6 +17,7 @@
 #ifndef CLIENT_SESSION_STATE_H
 #define CLIENT_SESSION_STATE_H
 
+#include "core/log.h"
 #include "core/message.h"
 #include "libfabric_client/src/call_table.h"
 #include "libfabric_client/src/jitter.h"
@@ -31,6 +33,27 @@ typedef struct peer_frame {
     uint64_t number;
     bool blocked; /* the connection takes nothing at present */
 } peer_frame_t;
+
+/* What is worth a log line. */
+typedef enum event_kind {
+    EVENT_WELCOMED,
+    EVENT_DISCONNECTED,
+    EVENT_DEFERRED,
+    EVENT_REFUSED,
+    EVENT_UNRESOLVED,
+    EVENT_MALFORMED,
+    EVENT_KINDS
+} event_kind_t;
+
+enum { EVENTS_MAX = 64 };
+
+typedef struct session_events {
+    bool wanted;
+    session_event_t list[EVENTS_MAX];
+    size_t first;
+    size_t count;
+    log_limiter_t limiters[EVENT_KINDS];
+} session_events_t;
 
 struct session {
     /* --- session.c --- */
@@ -64,6 +87,9 @@ struct session {
     uint64_t route_generation; /* +1 with each event that may change a route */
     uint64_t probe_at_ms;      /* NEVER: no call waits for a route */
 
+    /* --- session_events.c --- */
+    session_events_t events;
+
     /* --- the files of their own headers --- */
     peers_t peers;
     call_table_t calls;
@@ -95,9 +121,9 @@ void session_greet(session_t *session, uint32_t peer);
 void session_welcomed(session_t *session, uint32_t peer, const message_welcome_t *welcome);
 void session_refused(session_t *session, uint32_t peer, fabric_error_t error, fabric_bytes_t text);
 /* The peer's connection is gone: durable calls wait to be sent again, volatile ones end. */
-void session_lose_connection(session_t *session, uint32_t peer);
+void session_lose_connection(session_t *session, uint32_t peer, const char *why);
 /* The same, and the shell is to connect anew. */
-void session_renew_connection(session_t *session, uint32_t peer);
+void session_renew_connection(session_t *session, uint32_t peer, const char *why);
 /* The same, and there is to be no connection for a while. */
 void session_rest(session_t *session, uint32_t peer);
 void session_take_map(session_t *session, uint32_t peer, fabric_bytes_t map);
@@ -178,5 +204,13 @@ void session_forget_routes(session_t *session);
 void session_look_for_route(session_t *session);
 /* Whether it is time to look. */
 bool session_take_probe(session_t *session);
+
+/* ---- session_events.c ---- */
+
+/* Keeps an event about a peer for the shell: `what`, and what the peer or others said of it, maybe empty. */
+void session_tell(session_t *session, event_kind_t kind, uint32_t peer, const char *what,
+                  fabric_bytes_t words);
+/* Counts what a peer sent and could not be read, and tells of it. */
+void session_note_malformed(session_t *session, uint32_t peer, fabric_error_t error);
 
 #endif

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
 
 #include <fabric/client.h>
 
@@ -106,6 +108,96 @@ static void a_refusal_may_be_taken_back(void **state)
     fake_broker_destroy(&broker);
 }
 
+/* ---- the log callback ---- */
+
+enum { LINES_MAX = 50 };
+
+typedef struct line {
+    fabric_log_level_t level;
+    char code[40];
+    char text[300];
+} line_t;
+
+typedef struct lines {
+    atomic_uint count;
+    line_t list[LINES_MAX];
+} lines_t;
+
+static void keep_line(void *context, fabric_log_level_t level, const char *code, const char *text)
+{
+    lines_t *lines = (lines_t *)context;
+    unsigned count = atomic_load(&lines->count);
+    if (count < LINES_MAX) {
+        line_t *line = &lines->list[count];
+        line->level = level;
+        snprintf(line->code, sizeof line->code, "%s", code);
+        snprintf(line->text, sizeof line->text, "%s", text);
+        atomic_store(&lines->count, count + 1);
+    }
+}
+
+/* The next line is this one, about the broker. */
+static void expect_line(lines_t *lines, unsigned index, fabric_log_level_t level, const char *code,
+                        const fake_broker_t *broker, const char *words)
+{
+    char text[sizeof lines->list[0].text];
+    uint64_t end_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (atomic_load(&lines->count) <= index) {
+        assert_true(clock_monotonic_ms() < end_ms);
+        poll(NULL, 0, 1);
+    }
+    const line_t *line = &lines->list[index];
+    snprintf(text, sizeof text, "%s: %s", fake_broker_endpoint(broker), words);
+    assert_string_equal(line->code, code);
+    assert_string_equal(line->text, text);
+    assert_int_equal(line->level, level);
+}
+
+static void the_log_tells_of_connections(void **state)
+{
+    (void)state;
+    static lines_t lines;
+    fake_broker_t *broker = fake_broker_start();
+    fabric_client_t *client = NULL;
+    fabric_client_options_t options = {.log = keep_line, .log_context = &lines};
+    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), &options, &client, NULL),
+                     FABRIC_OK);
+    assert_int_equal(atomic_load(&lines.count), 1); /* told before open returns */
+    expect_line(&lines, 0, FABRIC_LOG_INFO, "client.welcomed", broker, "welcomed to cluster: test");
+    fake_broker_kill(broker);
+    expect_line(&lines, 1, FABRIC_LOG_WARN, "client.disconnected", broker, "the connection broke");
+    fake_broker_revive(broker);
+    expect_line(&lines, 2, FABRIC_LOG_INFO, "client.welcomed", broker, "welcomed to cluster: test");
+    fabric_client_close(&client);
+    assert_int_equal(atomic_load(&lines.count), 3);
+    fake_broker_destroy(&broker);
+}
+
+static void the_log_tells_a_refusal_once(void **state)
+{
+    (void)state;
+    static lines_t lines;
+    fake_broker_t *broker = fake_broker_start();
+    fabric_client_t *client = NULL;
+    fabric_client_options_t options = {
+        .connect_timeout_ms = FABRIC_CONNECT_LATER, .log = keep_line, .log_context = &lines};
+    fake_broker_be_foreign(broker, true);
+    assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), &options, &client, NULL),
+                     FABRIC_OK);
+    expect_line(&lines, 0, FABRIC_LOG_ERROR, "client.refused", broker,
+                "ForeignCluster: this is cluster other");
+    uint64_t frames = fake_broker_frames(broker);
+    uint64_t end_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (fake_broker_frames(broker) < frames + 2) { /* the client asks again */
+        assert_true(clock_monotonic_ms() < end_ms);
+        poll(NULL, 0, 10);
+    }
+    fake_broker_be_foreign(broker, false);
+    expect_line(&lines, 1, FABRIC_LOG_INFO, "client.welcomed", broker, "welcomed to cluster: test");
+    fabric_client_close(&client);
+    fake_broker_destroy(&broker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +206,8 @@ int main(void)
         cmocka_unit_test(open_arguments),
         cmocka_unit_test(waiting_for_a_broker_is_optional),
         cmocka_unit_test(a_refusal_may_be_taken_back),
+        cmocka_unit_test(the_log_tells_of_connections),
+        cmocka_unit_test(the_log_tells_a_refusal_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ session_driver_t *session_driver_new_with(uint32_t pending_max)
         .cluster_name = "test",
         .pending_max = pending_max,
         .seed = 1,
+        .events = true,
     };
     session_driver_t *d = (session_driver_t *)calloc(1, sizeof *d);
     size_t peer;

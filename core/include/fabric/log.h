@@ -1,6 +1,7 @@
 /** @file
  * Log callbacks: how a client or a worker tells its program what is worth a log line. The libraries
- * themselves write nothing to standard output or standard error.
+ * themselves print nothing, except for one line on standard error before they end the process: when
+ * memory is exhausted, or by a bug of theirs.
  */
 #ifndef FABRIC_LOG_H
 #define FABRIC_LOG_H

@@ -25,7 +25,7 @@
  *
  * Rules of ownership and threading:
  *  1. A client may be used from any number of threads at once. It has one background thread of its
- *     own, which does all input and output and takes no signals. The library prints nothing.
+ *     own, which does all input and output and takes no signals.
  *  2. Arguments are borrowed for the call only: requests are encoded and copied before a function
  *     returns.
  *  3. A blocking call returns at the latest at its deadline.
