@@ -1,5 +1,5 @@
-/* The checker: see checker.h. Here: the report, and what callers were told against what is
- * stored. */
+/* The checker: see checker.h. This file makes the report, and compares what callers were told
+ * with what is stored. */
 #include "tests/checker/checker_state.h"
 
 #include <stdarg.h>
@@ -92,7 +92,8 @@ static void check_call(checker_t *checker, const call_t *call)
     } else if (!durable && call->reply) {
         check_volatile_reply(checker, call);
     }
-    /* A refusal is about its own sending: an earlier one may have been accepted. */
+    /* A refusal says something about one sending only: an earlier sending may have been
+     * accepted. */
     bool certain = call->rejections > 0 && call->sends == 1;
     if (certain && (call->message != NOWHERE || call->starts > 0)) {
         checker_say(checker, CHECKER_FALSELY_ACCEPTED,

@@ -1,6 +1,6 @@
-/* The checker: decides from the histories of all processes and what is in the tables whether a
- * cluster kept its promises, whatever was done to it meanwhile. Pure, and linear but for one sort
- * by time.
+/* The checker decides from the histories of all processes and the contents of the tables whether a
+ * cluster kept its promises, whatever faults were injected. It is pure, and takes linear time but
+ * for one sort by time.
  *
  * "Counted" is the execution (run of a handler) that the stored reply of a message names; a tell's
  * reply names none, so there it is the only execution that ended, or the one that a later counted
@@ -19,24 +19,28 @@
 #include "tests/checker/table_dump.h"
 
 typedef enum checker_kind {
-    CHECKER_LOST,             /* told to be accepted, or replied to, and not in the store */
-    CHECKER_FALSELY_ACCEPTED, /* told to be certainly not accepted, and in the store or handled */
-    CHECKER_INVENTED,         /* in the store or handled, and never sent so */
-    CHECKER_DOUBLED,          /* stored twice, or an execution or effect counted twice */
-    CHECKER_CHAIN,            /* counted upon what did not count, or upon foreign memory */
-    CHECKER_REPLY,       /* a reply seen that is not the stored one, or no answer to its call */
-    CHECKER_ORDER,       /* counted the other way round */
+    /* its caller was told accepted, or got a reply, and it is not in the store */
+    CHECKER_LOST,
+    /* its caller was told certainly not accepted, and it is in the store or was handled */
+    CHECKER_FALSELY_ACCEPTED,
+    CHECKER_INVENTED, /* in the store or handled, and never sent with these contents */
+    CHECKER_DOUBLED,  /* stored twice, or an execution or effect counted twice */
+    /* counted, and built upon what did not count, or upon another instance's state */
+    CHECKER_CHAIN,
+    /* a caller saw a reply that is not the stored one, or that answers another call */
+    CHECKER_REPLY,
+    CHECKER_ORDER,       /* counted in another order than sent */
     CHECKER_OWNERSHIP,   /* tokens that go back, or counted executions that overlap */
     CHECKER_VOLATILE,    /* a volatile message handled twice */
     CHECKER_LIVENESS,    /* still pending at the end */
     CHECKER_DEAD_LETTER, /* more dead letters than the faults may cause */
-    CHECKER_BOUNDS,      /* a process that took too much */
+    CHECKER_BOUNDS,      /* a process that used too much memory or too many descriptors */
     CHECKER_KINDS
 } checker_kind_t;
 
 enum { CHECKER_LINES_MAX = 40, CHECKER_LINE_SIZE = 256 };
 
-/* What a process had taken at the end. */
+/* The resources of a process at the end. */
 typedef struct checker_process {
     char name[32];
     uint64_t memory_kib; /* resident, the most it ever had */
@@ -58,15 +62,15 @@ typedef struct checker_report {
     uint64_t of_kind[CHECKER_KINDS];
     uint32_t line_count; /* of the first violations */
     char lines[CHECKER_LINES_MAX][CHECKER_LINE_SIZE];
-    /* what was looked at */
+    /* what the checker looked at */
     uint64_t calls, executions, messages, replies;
     uint64_t counted;   /* executions */
     uint64_t uncounted; /* ended executions of durable messages that do not count */
-    uint64_t settled;   /* calls that were sent again and then ended in something known */
+    uint64_t settled;   /* calls that were sent again and then had a known outcome */
 } checker_report_t;
 
 void checker_run(const checker_input_t *input, checker_report_t *report);
-/* One line of what was looked at, and the violations. */
+/* Prints one line about what was checked, and the violations. */
 void checker_print(const checker_report_t *report);
 const char *checker_kind_name(checker_kind_t kind);
 

@@ -1,4 +1,4 @@
-/* The checker's input in order. See checker_state.h. */
+/* Puts the checker's input in order: see checker_state.h. */
 #include "tests/checker/checker_state.h"
 
 #include <stdlib.h>
@@ -269,7 +269,7 @@ static void index_replies(checker_t *checker)
     }
 }
 
-/* Hangs each ended execution at its message. */
+/* Attaches each ended execution to its message. */
 static void index_runs(checker_t *checker)
 {
     for (size_t i = 0; i < checker->run_count; i++) {

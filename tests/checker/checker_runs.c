@@ -1,4 +1,4 @@
-/* Which executions count, and whether they may. See checker_state.h. */
+/* Decides which executions count, and whether they may: see checker_state.h. */
 #include "tests/checker/checker_state.h"
 
 #include <stdlib.h>
@@ -145,7 +145,7 @@ static void check_activations(checker_t *checker)
 
 /* ---- order and ownership ---- */
 
-/* What the counted executions of an entity have come to. */
+/* The state of an entity after its counted executions so far. */
 typedef struct progress {
     uint32_t entity;
     const run_t *last;
@@ -175,7 +175,7 @@ static void check_ownership(checker_t *checker, const progress_t *progress, cons
     }
 }
 
-/* A call that was sent again has its place where that sending took it. */
+/* A call that was sent again has the place that the accepted sending gave it. */
 static void check_order(checker_t *checker, progress_t *progress, const call_t *call)
 {
     const history_record_t *invoked = call->invoked;

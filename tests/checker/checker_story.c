@@ -143,7 +143,7 @@ void story_commit_tell(story_t *s, uint64_t number)
     s->replies[s->tables.reply_count++] = (table_reply_t){.request_id = STORY_FIRST_ID + number};
 }
 
-/* A whole ask, as it should be. */
+/* Adds a whole correct ask. */
 const history_record_t *story_ask(story_t *s, unsigned worker, uint64_t number)
 {
     story_note(s, HISTORY_INVOKED, STORY_ASK, number);
@@ -191,7 +191,7 @@ void story_expect_clean(story_t *s)
     }
 }
 
-/* Violations of this kind alone, and so many. */
+/* Expects so many violations of this kind and no others. */
 void story_expect(story_t *s, checker_kind_t kind, uint64_t count)
 {
     story_decide(s);

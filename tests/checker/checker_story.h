@@ -1,6 +1,6 @@
-/* Stories for the checker's unit tests: histories and tables made up by hand, one event after
- * another. One client, one entity, and workers that hold the entity in memory one after another (or
- * at once, where a story is about that).
+/* Stories for the checker's unit tests: made-up histories and tables, written event by event. A
+ * story has one client, one entity, and workers that hold the entity one after another (or at the
+ * same time, where the story is about that).
  *
  * Threading: the test's thread.
  */
@@ -69,11 +69,11 @@ table_reply_t *story_commit(story_t *s, const history_record_t *run);
 history_record_t *story_accepted(story_t *s, uint64_t number);
 history_record_t *story_seen(story_t *s, const history_record_t *run);
 
-/* Likewise for tells, whose kind stands only in their clients' records. */
+/* The same for tells. Only the client's records say that a call is a tell. */
 const history_record_t *story_execute_tell(story_t *s, unsigned worker, uint64_t number);
 void story_commit_tell(story_t *s, uint64_t number);
 
-/* A whole call, as it should be. The execution. */
+/* Adds a whole correct call. Returns its execution. */
 const history_record_t *story_ask(story_t *s, unsigned worker, uint64_t number);
 void story_tell(story_t *s, unsigned worker, uint64_t number);
 const history_record_t *story_echo(story_t *s, unsigned worker, uint64_t number);
@@ -81,8 +81,8 @@ const history_record_t *story_echo(story_t *s, unsigned worker, uint64_t number)
 /* Runs the checker. */
 void story_decide(story_t *s);
 
-/* Runs it and fails the test unless it finds nothing; or so many violations of this kind, and no
- * others. */
+/* Run the checker, and fail the test unless it finds nothing, or exactly so many violations of this
+ * kind and no others. */
 void story_expect_clean(story_t *s);
 void story_expect(story_t *s, checker_kind_t kind, uint64_t count);
 

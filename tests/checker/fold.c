@@ -3,7 +3,7 @@
 
 bool fold_message_read(fabric_bytes_t payload, fold_request_t *asked)
 {
-    static fold_message_t message; /* large; the test's thread alone reads */
+    static fold_message_t message; /* large; only the test's thread reads */
     if (fabric_schema_decode(&fold_message_schema, payload, NULL, &message) != FABRIC_OK ||
         !padding_is_whole(&message.padding, message.asked.number)) {
         return false;

@@ -72,11 +72,12 @@ static const fabric_schema_t fold_answer_schema =
 /* Folds its call into the chain. */
 static const fabric_message_type_t fold_append = {
     .tag = "Fold", .request = &fold_message_schema, .reply = &fold_answer_schema, .durable = true};
-/* Leaves the chain alone. */
+/* Does not change the chain. */
 static const fabric_message_type_t fold_echo = {
     .tag = "Echo", .request = &fold_message_schema, .reply = &fold_answer_schema};
 
-/* Decode a payload; false when it is none, or its padding is not the one of its number. */
+/* Decode a payload; false when it does not fit the schema, or its padding is not that of its
+ * number. */
 bool fold_message_read(fabric_bytes_t payload, fold_request_t *asked);
 bool fold_answer_read(fabric_bytes_t payload, fold_reply_t *reply);
 

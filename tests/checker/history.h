@@ -69,7 +69,7 @@ typedef struct history {
     size_t count;
 } history_t;
 
-/* Reads all files of a folder. */
+/* Reads the records of all processes from a folder. */
 history_t history_read(const char *folder);
 void history_free(history_t *history);
 

@@ -1,5 +1,5 @@
-/* What a cluster left in its tables, as the checker wants it; read by SQL of its own, not through
- * the stores that are under test.
+/* The contents of a cluster's tables for the checker. They are read with separate SQL, not through
+ * the store adapters that are under test.
  *
  * Threading: the test's thread.
  */

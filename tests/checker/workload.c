@@ -1,4 +1,4 @@
-/* Load and its verdict: see workload.h. */
+/* The load of fault tests: see workload.h. */
 #include "tests/checker/workload.h"
 
 #include <dirent.h>
@@ -227,7 +227,8 @@ static void send_new(load_client_t *client)
 
 /* ---- running ---- */
 
-/* Starts what may be started now. What an outage has left behind is not made up for. */
+/* Starts the calls that are due. Calls that an outage kept from being started are not made up
+ * for. */
 static void start_calls(workload_t *load)
 {
     uint64_t elapsed_us = clock_monotonic_us() - load->started_us;
@@ -396,8 +397,8 @@ static const char unanswered[] = "SELECT COUNT(*) FROM mailbox m LEFT JOIN reply
                                  "r.request_id = m.request_id AND r.sequence = 0 "
                                  "WHERE r.request_id IS NULL";
 
-/* Until each message has its final reply. A broker tells only of its own shards, so where there may
- * be several the store is asked. */
+/* Waits until each message has its final reply. A broker knows only its own shards, so the store
+ * is asked where there may be several brokers. */
 static void wait_drained(workload_t *load)
 {
     reason_t reason = {{0}};

@@ -1,6 +1,6 @@
-/* Load for fault tests, and its verdict: several clients that send durable asks and tells and
- * volatile echoes to many entities of the type Fold, write down what became of each, send again
- * under its call key what is unknown, and have the checker decide afterwards.
+/* The load of fault tests: several clients send durable asks and tells and volatile echoes to many
+ * entities of the type Fold, record the outcome of each call, and send calls with an unknown
+ * outcome again under their call keys. At the end the checker gives its verdict.
  *
  *     workload_t *load = workload_start(bed, NULL);
  *     workload_run(load, 500);
@@ -36,8 +36,9 @@ typedef struct workload_options {
     uint32_t uncounted_min;  /* durable executions that must have ended for nothing; default none */
     uint32_t memory_mib_max; /* of each broker and worker at the end; default 256 */
     uint32_t descriptors_max; /* likewise; default 200 */
-    uint32_t padding_max; /* bytes that make messages larger, of sizes by chance; default none */
-    uint64_t seed;        /* default 1 */
+    /* padding of messages, random sizes up to this many bytes; default none */
+    uint32_t padding_max;
+    uint64_t seed; /* default 1 */
 } workload_options_t;
 
 typedef struct workload_counts {
@@ -56,16 +57,16 @@ typedef struct workload workload_t;
 
 /* Opens the clients. `options` may be NULL and is borrowed for the call; 0 is the default. */
 workload_t *workload_start(testbed_t *bed, const workload_options_t *options);
-/* Keeps calls open for so long. */
+/* Runs the load for `ms` milliseconds. */
 void workload_run(workload_t *load, uint32_t ms);
-/* Keeps calls open until `done` says true; false when it did not within `timeout_ms`. */
+/* Runs the load until `done` returns true; false when it did not within `timeout_ms`. */
 bool workload_run_until(workload_t *load, bool (*done)(void *context), void *context,
                         uint32_t timeout_ms);
 workload_counts_t workload_counts(const workload_t *load);
-/* From now on the gap is measured. */
+/* The gap is measured from now on. */
 void workload_mark(workload_t *load);
-/* The longest time since the mark in which no durable ask got its reply, up to now; only calls of
- * the load bring it forward, so the load must be running. */
+/* The longest time since the mark in which no durable ask got its reply, up to now. The load must
+ * have run without a pause since the mark. */
 uint32_t workload_gap_ms(const workload_t *load);
 /* Starts no more, sends unknown calls again until all are settled, waits until nothing is pending,
  * stops the processes, and fails the test with what the checker found. Frees the load. */

@@ -1,5 +1,5 @@
-/* A broker that sends junk: the real client library and the real worker drop it, stay bounded, and
- * go on with a broker that is sound.
+/* A fake broker sends junk: the real client library and the real worker drop the junk, stay
+ * bounded, and go on with a real broker.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,15 +26,16 @@ enum {
     KIB_PER_MIB = 1024
 };
 
-/* Greets whoever connects, sends all frames, then does one more thing of its repertoire. */
+/* The fake broker does a handshake with each peer, sends all its frames, then one of several
+ * misdeeds. */
 typedef struct junk_broker {
     int listening;
     char endpoint[64];
     pthread_t thread;
     atomic_bool stopping;
     atomic_uint served;
-    atomic_uint closed; /* by the other side, before anything else was said */
-    bool parts_only;    /* no frames, and always the same of its repertoire */
+    atomic_uint closed; /* connections that the peer closed before anything else was sent */
+    bool parts_only;    /* sends no frames, and always the same misdeed */
     size_t count;
     fabric_bytes_t frames[FRAMES_MAX];
 } junk_broker_t;
@@ -83,7 +84,7 @@ static void *serve(void *argument)
         if (junk.parts_only) {
             turn = PARTS;
         }
-        if (turn % 5 == 4) { /* no ZMTP at all */
+        if (turn % 5 == 4) { /* bytes that are not ZMTP */
             (void)raw_send(peer, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
         } else if (raw_handshake(peer, "ROUTER", fabric_bytes_of(""))) {
             size_t count = junk.parts_only ? 0 : junk.count;
@@ -132,8 +133,8 @@ static void wait_until_served(unsigned connections)
 
 static void join_a_junk_broker(testbed_t *bed, bool parts_only)
 {
-    /* among the junk is a good welcome to another cluster: who may not go there has to know the
-     * name of his own */
+    /* the junk contains a valid welcome of another cluster, so client and worker must know the name
+     * of their own */
     static const char *const arguments[] = {"--cluster-name", "fabric", NULL};
     bed->worker_arguments = arguments;
     testbed_start(bed, 1);
@@ -145,7 +146,7 @@ static void join_a_junk_broker(testbed_t *bed, bool parts_only)
     testbed_wait_ready(bed, 2);
     background_client_t *background = background_client_start(bed); /* likewise */
     background_client_check(background);
-    junk_start(); /* now only: who is refused before anybody has welcomed him gives up */
+    junk_start(); /* not earlier: a peer that is refused before its first welcome gives up */
     wait_until_served(CONNECTIONS);
     uint64_t deadline_ms = clock_monotonic_ms() + SERVE_MS;
     while (process_log_count(&bed->cluster, "worker-1.log", " warn ") == 0) {
@@ -159,7 +160,7 @@ static void join_a_junk_broker(testbed_t *bed, bool parts_only)
                     4 * atomic_load(&junk.served)); /* a few lines a connection, not one a frame */
     background_client_end(&background);
     junk_stop();
-    /* Who reads on is ended by libzmq when the connection ends between two parts. */
+    /* A peer that reads on is aborted by libzmq when the connection ends between two parts. */
     assert_true(!parts_only || atomic_load(&junk.closed) >= CONNECTIONS / 2);
 }
 

@@ -1,6 +1,6 @@
-/* Requests and results that break a rule: each gets its typed error, reaches no SQL unless it may,
- * and leaves its neighbours alone. Ids are bytes: those that look alike to people or to collations
- * stay apart.
+/* Requests and results that break a rule: each gets its typed error, does not reach the database,
+ * and harms no other message. Ids are bytes: ids that look alike to people or collations are
+ * different.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,7 +121,7 @@ static void answers_after_a_takeover_of_the_number(void **state)
     assert_int_equal(raw_hello(&thief, &hello), FABRIC_ERROR_BUSY);
     message_request_t request = good();
     assert_int_equal(ask(&request), FABRIC_OK);
-    hello = raw_client_hello(502, 1); /* replayed: not heard, and nobody else is harmed */
+    hello = raw_client_hello(502, 1); /* a replayed hello is ignored, and no other peer is harmed */
     assert_true(raw_say(&thief, hello, &hello));
     request = good();
     assert_int_equal(ask(&request), FABRIC_OK);
@@ -183,12 +183,12 @@ static void workers_that_describe_themselves_wrongly(void **state)
     hello.weight = UINT64_MAX;
     assert_int_equal(raw_hello(&worker, &hello), FABRIC_ERROR_MALFORMED_MESSAGE);
     hello = raw_worker_hello(602, 1);
-    assert_int_equal(raw_hello(&worker, &hello), FABRIC_OK); /* all that was no harm */
+    assert_int_equal(raw_hello(&worker, &hello), FABRIC_OK); /* none of that did harm */
     raw_fabric_close(&worker);
     end();
 }
 
-/* The owner of a shard, as everybody may read it in the map. */
+/* The owner of a shard, as any peer can read it in the map. */
 static incarnation_t published_owner(void)
 {
     message_map_t message;

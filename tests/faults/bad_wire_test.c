@@ -1,5 +1,5 @@
-/* Peers that send what they must not, at every stage of a connection: each is refused or dropped,
- * and nobody else notices. See RELIABILITY in docs/, bad input. */
+/* Peers that break the protocol at every stage of a connection: each is refused or dropped, and no
+ * other peer notices. See schemas/protocol.md, section 12. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ static void begin(void **state)
     background = background_client_start(bed);
 }
 
-/* The broker lives, serves, and has said so once in a while. */
+/* The broker still serves, and has logged no more lines than its limit. */
 static void end(void)
 {
     background_client_end(&background);
@@ -46,7 +46,7 @@ static void end(void)
     assert_true(process_log_count(&bed->cluster, "broker.log", "peer.violation") < LINES_MAX);
 }
 
-/* What was done is in the log, in a line of its own that says who did it. */
+/* The log has a line that names the peer and its violation. */
 static void expect_line(const char *text)
 {
     char line[2000];
@@ -80,7 +80,8 @@ typedef struct cut {
 
 enum { CUTS_MAX = 16 };
 
-/* Sends each on a connection of its own, all at once, and expects all to be cut off. */
+/* Sends each piece on a connection of its own, all at once, and expects all connections to be
+ * closed. */
 static void expect_cuts(const cut_t *cuts, size_t count)
 {
     raw_peer_t *peers[CUTS_MAX] = {NULL};
@@ -107,8 +108,8 @@ static void send_and_leave(const char *endpoint, const void *bytes, size_t size)
     raw_peer_destroy(&peer);
 }
 
-/* From 4.3.5 on libzmq gives a peer that seems to speak ZMTP 1 or 2, as junk does, all the time it
- * wants. */
+/* From 4.3.5 on libzmq sets no time limit to a peer that seems to speak ZMTP 1 or 2, as junk
+ * does. */
 static bool old_protocols_time_out(void)
 {
     int major;
@@ -201,8 +202,8 @@ static void wrong_socket_types(void **state)
     end();
 }
 
-/* libzmq numbers its peers, and aborts where one has chosen the number of the next: the first must
- * not be known. */
+/* libzmq numbers its peers, and aborts where a peer has chosen the number of the next one: so the
+ * first number must be unpredictable. */
 static void routing_ids_of_libzmqs_own_kind(void **state)
 {
     enum { GUESSES = 64, UNSEEDED = 0x6b8b4567 };
@@ -233,7 +234,7 @@ static void routing_ids_of_peers_choice(void **state)
     memset(longest, 'x', sizeof longest);
     memset(too_long, 'x', sizeof too_long);
     begin(state);
-    /* a second one under the same id is not heard; the first does not notice */
+    /* a second peer under the same routing id is ignored; the first one does not notice */
     raw_fabric_t first = raw_fabric_connect_as(bed->cluster.url, fabric_bytes_of("twin"));
     message_hello_t hello = raw_client_hello(101, 1);
     assert_int_equal(raw_hello(&first, &hello), FABRIC_OK);
@@ -371,7 +372,7 @@ static void send_vectors(raw_fabric_t *peer)
     assert_true(target.count > 100);
 }
 
-/* Every vector as a frame, good and bad ones, from a unidentified, a client and a worker. */
+/* Sends every vector, valid or not, as a frame of an unidentified peer, a client and a worker. */
 static void vectors_over_the_wire(void **state)
 {
     begin(state);
@@ -398,7 +399,7 @@ static void vectors_over_the_wire(void **state)
     end();
 }
 
-/* A payload's neighbours in the frame are handled (I14), whatever stands between them. */
+/* Adjacent messages of a bad message in one frame are handled (I14). */
 static void send_between_pings(const vector_t *vector, void *context)
 {
     raw_fabric_t *peer = context;

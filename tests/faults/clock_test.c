@@ -1,8 +1,8 @@
-/* Somebody sets a clock: that of the broker, the worker, the client or the database's server, each
- * alone, by an hour and by a day, forwards and backwards, and it runs ten times as fast, all under
- * load. Leases, deadlines and owners go by monotonic clocks and must not notice; ids go by the
- * database's clock when a broker starts, and must grow along a shard all the same. Only the stamps
- * of log lines follow.
+/* Wall clocks are set under load: those of the broker, the worker, the client and the database
+ * server, one at a time, by an hour and by a day, forwards and backwards, and to ten times their
+ * speed. Leases, deadlines and owners depend on monotonic clocks and must not change; ids begin at
+ * the database's time when a broker starts, and must grow along a shard all the same. Only the time
+ * stamps of log lines follow the wall clock.
  *
  * The client is this process. To be under a clock of its own it runs itself again, with libfaketime
  * loaded. What it starts has clocks of its own: brokers and workers by the testbed, the database's
@@ -123,7 +123,8 @@ static void client_clock_moves(void **state)
 {
     int64_t before_ms = clock_wall_ms();
     move_clock(*state, &client_clock);
-    fake_clock_set(&client_clock, "+1d"); /* it is this process's clock, or nothing was tested */
+    fake_clock_set(&client_clock,
+                   "+1d"); /* this process's clock must have changed, or nothing was tested */
     assert_true(clock_wall_ms() - before_ms > 23 * HOUR_S * INT64_C(1000));
 }
 

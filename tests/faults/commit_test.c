@@ -1,5 +1,6 @@
 /* Commits whose answer or request is lost, connections that break in the middle of a batch, locks
- * that others hold, and a slow database: whatever the broker cannot see, it settles. */
+ * of other sessions, and a slow database: the broker settles each commit whose outcome it does not
+ * know. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 enum {
     BETWEEN_MS = 100,
     WAIT_MAX_MS = 20000,
-    LONG_MS = 2000, /* longer than the lease and than the patience with a call */
+    LONG_MS = 2000, /* longer than the lease and than the timeout of a call to the database */
     STANDSTILL_MS = 300,
     KEPT_MS = 2000,
     LOCKED_MS = 2500, /* longer than the server lets a statement wait for a lock */
@@ -41,7 +42,7 @@ static bool lane_noticed(void *context)
     return outage_log_lines(loss->outage, "store.unavailable", "lane=0") > loss->broken;
 }
 
-/* Loses commits until it was one of a batch: the coordinator commits too, now and then. */
+/* Loses commits until one of them was a batch's: the coordinator commits now and then as well. */
 static void lose_batch(outage_t *outage, proxy_commit_t what, proxy_ending_t how)
 {
     loss_t loss = {.outage = outage, .what = what};
@@ -73,18 +74,18 @@ static void lose_batches(void **state, proxy_commit_t what)
     print_message("lost: %llu of %llu commits\n", (unsigned long long)lost,
                   (unsigned long long)proxy_commits(outage->proxy));
     assert_true(lost >= rounds + 1);
-    /* A batch that is in and is run again collides with itself. */
+    /* A batch that was committed and is run again collides with itself. */
     assert_int_equal(outage_log_lines(outage, "store.rejected", ""), 0);
     outage_end(&outage);
 }
 
-/* The batch is in: it must not be run again, and its calls are answered. */
+/* The batch was committed: it must not be run again, and its calls are answered. */
 static void answers_lost(void **state)
 {
     lose_batches(state, PROXY_LOSE_ANSWER);
 }
 
-/* The batch is not in: it must be run again. */
+/* The batch was not committed: it must be run again. */
 static void commits_lost(void **state)
 {
     lose_batches(state, PROXY_LOSE_COMMIT);
@@ -110,8 +111,8 @@ static void reset_in_batch(void **state)
     outage_end(&outage);
 }
 
-/* The way to the database is gone in one direction or both, in the middle of a packet, without a
- * word: only the deadlines of calls show it. */
+/* The connection to the database stalls in one direction or both, in the middle of a packet: only
+ * the timeouts of calls show it. */
 static void stalled_in_batch(void **state)
 {
     static const proxy_direction_t directions[] = {PROXY_TO_CLIENT, PROXY_TO_SERVER, PROXY_BOTH};
@@ -127,7 +128,7 @@ static void stalled_in_batch(void **state)
     outage_end(&outage);
 }
 
-/* Nobody listens any more where the database was. */
+/* The database's port refuses connections. */
 static void refused(void **state)
 {
     outage_options_t options = {.proxied = true};
@@ -154,7 +155,7 @@ static void lock_rows(MYSQL *connection, const char *query)
     mysql_free_result(mysql_store_result(connection));
 }
 
-/* Somebody else holds what each batch needs for longer than a statement may wait. */
+/* Another session holds a lock that each batch needs for longer than a statement may wait. */
 static void hold(outage_t *outage, const char *lock)
 {
     MYSQL *other = outage_connect(outage, true, NULL);
@@ -249,8 +250,8 @@ static void deadlocked(void **state)
 
 /* ---- slowness ---- */
 
-/* Each answer of the database takes half a second: the door is shut once as much waits as may,
- * callers are told, and nobody is taken for dead. */
+/* Each answer of the database takes half a second: once as much waits as may, admission refuses
+ * calls with an error, and no process is taken for dead. */
 static void slow(void **state)
 {
     static const char *const arguments[] = {"--lease-ms", "3000", "--pending-max", "40", NULL};

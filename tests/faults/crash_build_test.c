@@ -1,4 +1,4 @@
-/* Crash points are there in test builds alone, and a mistake in FABRIC_CRASH is told. */
+/* Crash points exist in test builds only, and a mistake in FABRIC_CRASH is refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

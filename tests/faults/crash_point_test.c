@@ -1,11 +1,11 @@
 /* Processes of a test build die at each of their crash points: what was accepted is handled once
  * and in order, every call ends, and service resumes as soon as the process is started again.
  *
- * The points are those that the programs print, so a new one is tested by being there. In one
- * cluster's life one process dies again and again, each time at another point, and is started
- * without one in between. What it takes to reach a point is not written down anywhere: one thing
- * after another happens to the cluster (the rungs of a ladder) until the process dies, and a point
- * that none of them reaches fails the test.
+ * The programs print their points, so a new point is tested as soon as it exists. In one cluster
+ * one process dies again and again, each time at another point, and is started without a point in
+ * between. The test does not know how to reach a point: it does one thing after another to the
+ * cluster (the rungs of a ladder) until the process dies. A point that no rung reaches fails the
+ * test.
  */
 #include <limits.h>
 #include <signal.h>
@@ -23,7 +23,7 @@
 
 enum {
     WAIT_MAX_MS = 180000,
-    READY_MS = 100, /* for a question that a broker may be dead for */
+    READY_MS = 100, /* for a question to a broker that may be dead */
     LEASE_MS = 600, /* where a standby is to take over soon */
     INFLIGHT = 40,
     RATE = 5000,
@@ -244,7 +244,8 @@ static rung_t *const broker_ladder[] = {broker_starts,     visitor_joins, visito
                                         connections_break, victim_stops,  NULL};
 static rung_t *const worker_ladder[] = {victim_joins, visitor_joins, victim_stops, NULL};
 
-/* Climbs until the victim dies. How many rungs it took; 0: it did not die of its point. */
+/* Climbs until the victim dies. Returns the number of rungs; 0: the victim did not die at its
+ * point. */
 static unsigned climb(trial_t *trial, rung_t *const *ladder, unsigned rungs)
 {
     for (unsigned i = 0; i < rungs && ladder[i]; i++) {
@@ -435,8 +436,7 @@ static void leader_is_killed(trial_t *trial)
     run_until(trial, has_served);
 }
 
-/* The standby dies while it takes over from a leader that is dead: whoever comes next takes over
- * from both. */
+/* The standby dies while it takes over from a dead leader; the next broker takes over from both. */
 static void successor_dies_at(trial_t *trial, const char *name)
 {
     static rung_t *const ladder[] = {standby_waits, leader_is_killed, NULL};

@@ -14,13 +14,13 @@
 enum {
     BETWEEN_MS = 300,
     SHORT_MS = 300,
-    LONG_MS = 2000, /* longer than the lease and than the patience with a call */
+    LONG_MS = 2000, /* longer than the lease and than the timeout of a call to the database */
     STANDSTILL_MS = 300,
-    PATIENT_LEASE_MS = 3000, /* of who is not to notice a short freeze */
-    PATIENT_IO_MS = 2000,
+    LONG_LEASE_MS = 3000, /* of a broker that must not notice a short freeze */
+    LONG_IO_MS = 2000,
     WAIT_MAX_MS = 20000,
     CONNECTIONS_MAX = 64,
-    FEW_CONNECTIONS = 10
+    SERVER_CONNECTIONS_MAX = 10
 };
 
 /* ---- the server's process ---- */
@@ -61,16 +61,16 @@ static void freeze(outage_t *outage, uint32_t ms)
     outage_run(outage, BETWEEN_MS);
 }
 
-/* Calls to it are still waited for: nobody notices but by the wait. How long that is depends on how
- * soon the test sees that nothing goes on. */
+/* Calls to the frozen server are still waited for, so only the delay is noticed. Its length depends
+ * on how soon the test sees that nothing proceeds. */
 static void frozen_briefly(void **state)
 {
     char lease_ms[24];
     char io_ms[24];
     const char *const arguments[] = {"--lease-ms", lease_ms, "--io-timeout-ms", io_ms, NULL};
     outage_options_t options = {.broker_arguments = arguments};
-    snprintf(lease_ms, sizeof lease_ms, "%u", (unsigned)machine_scaled(PATIENT_LEASE_MS));
-    snprintf(io_ms, sizeof io_ms, "%u", (unsigned)machine_scaled(PATIENT_IO_MS));
+    snprintf(lease_ms, sizeof lease_ms, "%u", (unsigned)machine_scaled(LONG_LEASE_MS));
+    snprintf(io_ms, sizeof io_ms, "%u", (unsigned)machine_scaled(LONG_IO_MS));
     outage_t *outage = outage_start(*state, &options);
     for (uint32_t i = 0; i < outage_rounds(3); i++) {
         freeze(outage, SHORT_MS);
@@ -79,7 +79,8 @@ static void frozen_briefly(void **state)
     outage_end(&outage);
 }
 
-/* Calls to it are given up, and the commit that it carries out when it thaws is settled. */
+/* Calls to the frozen server are given up, and the commit that it carries out when it thaws is
+ * settled. */
 static void frozen_long(void **state)
 {
     outage_t *outage = outage_start(*state, NULL);
@@ -90,7 +91,8 @@ static void frozen_long(void **state)
     outage_end(&outage);
 }
 
-/* With a second broker that could take over: but who cannot reach the database judges nobody. */
+/* A second broker could take over, but a broker that cannot reach the database takes nobody for
+ * dead. */
 static void frozen_with_standby(void **state)
 {
     outage_options_t options = {.standby = true};
@@ -131,7 +133,7 @@ static void read_only(void **state)
         outage_run(outage, BETWEEN_MS);
     }
     mysql_close(administrator);
-    /* It is told of once, not at each try. */
+    /* The outage is logged once, not at each try. */
     assert_int_equal(outage_log_lines(outage, "store.unavailable lane=0", "(1290)"), rounds);
     outage_end(&outage);
 }
@@ -161,8 +163,8 @@ static bool kill_connection(MYSQL *administrator, unsigned long id)
     return mysql_query(administrator, statement) == 0;
 }
 
-/* Somebody takes a right away while the broker runs. What a connection may do with a whole database
- * is settled when it begins, so the old ones have to go. */
+/* The broker's user loses a right while the broker runs. A connection keeps the rights on a whole
+ * database that it began with, so old connections are killed. */
 static void insert_revoked(void **state)
 {
     outage_t *outage = outage_start(*state, NULL);
@@ -214,7 +216,7 @@ static struct {
     size_t count;
 } fillers;
 
-/* Takes all connections that there are. */
+/* Takes all connections that the server allows. */
 static void fill_up(const outage_t *outage)
 {
     unsigned error = 0;
@@ -229,14 +231,15 @@ static void fill_up(const outage_t *outage)
     fail_msg("the server takes %d connections", CONNECTIONS_MAX);
 }
 
-/* The broker's connections are killed, and others are faster to take their places. One that is
- * logging in is in no list, so only that all places are ours says that the broker has none. */
+/* The broker's connections are killed, and the test takes their places before the broker does. A
+ * connection that is logging in is in no list, so the broker surely has none only when the test has
+ * all of them. */
 static void crowd_out(outage_t *outage, MYSQL *administrator)
 {
     unsigned long ids[CONNECTIONS_MAX];
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     fill_up(outage);
-    while (fillers.count < FEW_CONNECTIONS - 1) { /* one is the administrator's */
+    while (fillers.count < SERVER_CONNECTIONS_MAX - 1) { /* one is the administrator's */
         size_t count = find_connections(administrator, ids);
         for (size_t i = 0; i < count; i++) {
             bool ours = false;
@@ -257,7 +260,8 @@ static void connections_exhausted(void **state)
     outage_t *outage = outage_start(*state, NULL);
     MYSQL *administrator = outage_connect(outage, true, NULL);
     char statement[64];
-    snprintf(statement, sizeof statement, "SET GLOBAL max_connections = %d", FEW_CONNECTIONS);
+    snprintf(statement, sizeof statement, "SET GLOBAL max_connections = %d",
+             SERVER_CONNECTIONS_MAX);
     outage_execute(administrator, statement);
     for (uint32_t i = 0; i < outage_rounds(2); i++) {
         crowd_out(outage, administrator);
@@ -291,7 +295,7 @@ static void put_copy_back(outage_t *outage)
     assert_true(mariadb_server_run(outage->server));
 }
 
-/* It stops by itself and says so. */
+/* The broker stops by itself and says why. */
 static void expect_loud_end(outage_t *outage)
 {
     process_t *broker = &outage->bed->cluster.broker;
@@ -305,8 +309,8 @@ static void expect_loud_end(outage_t *outage)
     assert_int_equal(outage_log_lines(outage, "fabric-broker: ", "has forgotten commits"), 1);
 }
 
-/* Somebody restores yesterday's copy of the data: what was acknowledged since is gone, and a broker
- * that went on would never say so. */
+/* An old copy of the data is restored: acknowledged messages are gone, and a broker that went on
+ * would hide the loss. */
 static void commits_forgotten(void **state)
 {
     outage_t *outage = outage_start(*state, NULL);
@@ -315,7 +319,7 @@ static void commits_forgotten(void **state)
     expect_loud_end(outage);
 }
 
-/* A copy that knows nothing of the broker's incarnation looks as if another had taken over. */
+/* A copy from before the broker joined looks as if another broker had taken over. */
 static void broker_forgotten(void **state)
 {
     testbed_t *bed = *state;
@@ -330,7 +334,8 @@ static void broker_forgotten(void **state)
     put_copy_back(outage);
     expect_loud_end(outage);
     assert_int_equal(outage_log_lines(outage, "warn fenced", ""), 1);
-    /* It does not wait for somebody else to bring the term back, and leaves the copy as it was. */
+    /* The broker does not wait until another one has raised the term again, and does not change the
+     * copy. */
     assert_int_equal(outage_log_lines(outage, "store.open", ""), openings + 1);
     assert_int_equal(testbed_query_number(bed, "SELECT term FROM coordinator"), term);
 }

@@ -1,10 +1,9 @@
 /* The database's disk is full under load: nothing is accepted that is not stored, no process dies
- * or grows, and once there is room again service resumes by itself with nothing lost.
+ * or grows, and when space is freed service resumes by itself with nothing lost.
  *
- * The database lies on a small file system of this program's own: an ext4 in an unlinked file,
- * mounted in a mount namespace that nobody else sees. So it ends with the last process of the test,
- * however that ends. A server that gives up on a full disk is started again once there is room, as
- * whatever watches over it would. */
+ * The database lies on a small private file system: an ext4 in an unlinked file, mounted in a
+ * private mount namespace, so that it vanishes with the last process of the test. A server that
+ * gives up on a full disk is started again when space is freed, as a service manager would do. */
 #include "tests/checker/workload.h"
 
 #include <errno.h>
@@ -21,11 +20,13 @@
 enum {
     WORKERS = 2,
     WARM_MS = 500,
-    FULL_MS = 4000,     /* of load after the first call that the full disk failed */
-    NOTICED_MS = 60000, /* until then: a server uses up what it has reserved first */
-    START_MS = 60000,   /* for the server */
-    RESUME_MS = 10000, /* promised: within seconds of there being room; a loaded machine included */
-    SERVER_LOOKS_MS = 60000, /* how seldom a server without room for its binary log looks again */
+    FULL_MS = 4000, /* of load after the first call that the full disk failed */
+    /* until the disk is noticed to be full: a server uses reserved space first */
+    NOTICED_MS = 60000,
+    START_MS = 60000, /* for the server */
+    /* promised are seconds after space is freed; this allows for a loaded machine */
+    RESUME_MS = 10000,
+    SERVER_LOOKS_MS = 60000, /* how often a server without space for its binary log tries again */
     RSS_KIB_MAX = 512 * 1024,
     DISK_MIB = 1200 /* a server's logs are up to 512 MiB; sparse, so most of it costs nothing */
 };
@@ -81,7 +82,7 @@ static void disk_unmount(void)
     rmdir(disk.folder);
 }
 
-/* Reserves room until nothing more fits. */
+/* Fills the file system. */
 static void disk_fill(void)
 {
     char path[100];
@@ -266,8 +267,8 @@ int main(void)
         snprintf(disk.missing, sizeof disk.missing, "no server starts on the small file system");
     }
     failed += run_one(TESTBED_MYSQL, "disk_full_mysql");
-    /* A server that cannot write its binary log says nothing, and looks again once a minute: too
-     * long for every day. */
+    /* A server that cannot write its binary log says nothing and tries again once a minute, which
+     * takes too long for every run. */
     if (getenv("FABRIC_FAULT_REPEAT")) {
         process_stop(&disk.server, START_MS);
         disk.option = "--log-bin=log";

@@ -1,5 +1,5 @@
-/* Too much of what is allowed: connections, hellos, questions, unread answers, calls. The broker's
- * memory and descriptors stay bounded, and a client that behaves goes on.
+/* Too much of what is allowed: connections, hellos, queries, unread answers, calls. The broker's
+ * memory and descriptors stay bounded, and a background client goes on.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,12 +124,12 @@ static void more_peers_than_may_be(void **state)
     }
     uint64_t deadline_ms = clock_monotonic_ms() + RECOVER_MS;
     fabric_error_t error = FABRIC_ERROR_BUSY;
-    while (error) { /* their silence makes room */
+    while (error) { /* silent peers are forgotten after a while */
         message_hello_t hello = raw_client_hello(5000, 1);
         raw_fabric_t late = raw_fabric_connect(bed->cluster.url);
         error = raw_hello(&late, &hello);
         raw_fabric_close(&late);
-        testbed_poll(deadline_ms, "room for another peer");
+        testbed_poll(deadline_ms, "the broker accepting another peer");
     }
     end();
 }
@@ -154,7 +154,7 @@ static void pour(raw_fabric_t *peer, fabric_bytes_t frame, size_t times)
 {
     for (size_t i = 0; i < times; i++) {
         if (!raw_fabric_frame(peer, frame)) {
-            return; /* the broker has had enough */
+            return; /* the broker has closed the connection */
         }
     }
 }
@@ -227,7 +227,7 @@ static void junk_subscriptions(void **state)
         assert_true(raw_send_frame(peer, 0, fabric_bytes(topic, 64)));
     }
     assert_true(raw_send_frame(peer, 0, fabric_bytes(topic, sizeof topic)));
-    assert_true(raw_is_closed(peer, RECOVER_MS)); /* nobody needs so long a topic */
+    assert_true(raw_is_closed(peer, RECOVER_MS)); /* the topic is too long */
     raw_peer_destroy(&peer);
     background_client_check(background);
     assert_in_range(process_rss_kib(&bed->cluster.broker), 0, before_kib + 64 * KIB_PER_MIB);

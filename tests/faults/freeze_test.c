@@ -1,5 +1,5 @@
-/* Processes that stand still for longer than the lease and then go on as if nothing had happened:
- * others take their place in time, and what they still do counts for nothing. */
+/* Processes that are frozen for longer than the lease and then go on: others take their place in
+ * time, and what the thawed processes still do has no effect. */
 #include <signal.h>
 #include <stdio.h>
 
@@ -28,7 +28,7 @@ static uint32_t takeover_ms_max(void)
     return LEASE_MS + (uint32_t)machine_scaled(TAKEOVER_MS);
 }
 
-/* A condition that is looked at now and then while the load runs. */
+/* A condition that is checked now and then while the load runs. */
 typedef struct watch {
     testbed_t *bed;
     const process_t *process;
@@ -116,7 +116,7 @@ static void freeze_worker(testbed_t *bed, workload_t *load, process_t *worker, p
     uint64_t taken_us = takeover_us(bed, worker, frozen_us);
     testbed_thaw(worker);
     proxy_heal(way);
-    /* A run in which nothing was refused proves nothing. */
+    /* Something must have been refused, or the run proves nothing. */
     run_until(load, refused_more, &watch, "a refused result of the thawed worker");
     uint64_t refused = testbed_counter(bed->client, "results_refused") - watch.count;
     run_until(load, has_its_share, &watch, "the thawed worker's share of the shards");
@@ -126,7 +126,7 @@ static void freeze_worker(testbed_t *bed, workload_t *load, process_t *worker, p
     assert_true(process_runs(worker));
 }
 
-/* A worker that reaches the broker by a way of its own. */
+/* A worker that reaches the broker through a proxy. */
 static proxy_t *add_worker_behind_proxy(testbed_t *bed)
 {
     unsigned port = 0;
@@ -238,7 +238,7 @@ static unsigned freeze_home(testbed_t *bed, workload_t *load, const side_t *home
     uint64_t moved_ms = clock_monotonic_ms() - frozen_ms;
     workload_counts_t before = workload_counts(load);
     workload_run(load, TAKEOVER_MS + MARGIN_MS);
-    assert_true(workload_counts(load).replied > before.replied); /* they found the new home */
+    assert_true(workload_counts(load).replied > before.replied); /* clients found the new home */
     uint32_t gap_ms = workload_gap_ms(load);
     testbed_thaw(home->process);
     run_until(load, stands_by_again, &back, "the thawed broker's next incarnation");
@@ -266,7 +266,7 @@ static void frozen_broker(void **state)
         commits += freeze_home(bed, load, &first, &second);
         commits += freeze_home(bed, load, &second, &first);
     }
-    assert_true(commits > 0); /* else nothing hit the fence */
+    assert_true(commits > 0); /* a commit must have been fenced, or the run proves nothing */
     workload_end_and_check(&load);
 }
 

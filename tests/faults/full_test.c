@@ -1,6 +1,6 @@
-/* Sockets that take nothing for a while: under many large volatile calls the broker stops, or a
- * client does not read. What cannot be sent waits where it is, in the client, the broker or the
- * worker; each call is answered, and rightly.
+/* Sockets that are full for a while: under many large volatile calls the broker is stopped, or a
+ * client does not read. Messages that cannot be sent wait in the client, the broker or the worker,
+ * and each call gets its right answer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,12 +107,12 @@ static void close_client(void *context)
 
 static void begin(void **state, uint32_t bytes_min, unsigned inflight)
 {
-    static const char *const patient[] = {"--lease-ms", "10000", "--client-heartbeat-ms", "5000",
-                                          NULL};
+    static const char *const long_timeouts[] = {"--lease-ms", "10000", "--client-heartbeat-ms",
+                                                "5000", NULL};
     static const char *const one_executor[] = {"--executors", "1", NULL};
     load = (load_t){.bed = *state, .bytes_min = bytes_min, .inflight = inflight};
     testbed_t *bed = load.bed;
-    bed->broker_arguments = patient; /* nobody is given up */
+    bed->broker_arguments = long_timeouts; /* no peer is given up */
     bed->worker_arguments = one_executor;
     bed->at_end = close_client;
     testbed_start(bed, 1);

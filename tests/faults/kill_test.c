@@ -1,5 +1,4 @@
-/* Processes that die at once under load, again and again: the checker's verdict on what they
- * leave. */
+/* Processes are killed under load again and again, and the checker gives its verdict. */
 #include <stdio.h>
 
 #include "core/clock.h"
@@ -27,8 +26,7 @@ static bool replies_again(void *context)
     return workload_counts(watch->load).replied >= watch->replied + REPLIES_WANTED;
 }
 
-/* The load goes on until replies come that did not wait on the way. Tells how long there was
- * none. */
+/* Runs the load until replies come again without delay. Returns how long none came. */
 static void run_on(testbed_t *bed, workload_t *load, const char *what)
 {
     watch_t watch = {.bed = bed, .load = load, .replied = workload_counts(load).replied};

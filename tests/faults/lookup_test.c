@@ -1,5 +1,5 @@
-/* Looking up an old call by its key reads the whole mailbox. Whatever holds that up holds up nobody
- * else. */
+/* The look-up of an old call by its key reads the whole mailbox. While the look-up is held up, all
+ * other calls go on. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@ enum {
     CALLS = 500
 };
 
-/* What a look-up begins with, and nothing else that a broker says to its database. */
+/* The beginning of a look-up's statement, which no other statement of a broker contains. */
 #define LOOK_UP "call_client, call_sequence FROM mailbox WHERE request_id >"
 
 static const probe_text_t hello = {"hello"};

@@ -1,7 +1,6 @@
-/* A worker dies with thousands of messages in flight, to thousands of entities: how long until they
- * run elsewhere. Each of them gets a row of `attempt` before it is delivered again. The survivor
- * has nothing else to do: what is in flight to it already comes before what it takes over, as far
- * as its executors need for that.
+/* A worker dies with thousands of messages in flight to thousands of entities: the test measures
+ * how long it takes until they run elsewhere. The surviving worker has no other messages, because
+ * those would run before the ones that it takes over.
  *
  * FABRIC_FAULT_REPEAT: how many workers are killed. */
 #include <stdio.h>
@@ -18,7 +17,7 @@ enum {
     KILLS = 2,
     KILLS_MAX = 50,
     ENTITIES = 6000,
-    INFLIGHT = 12000, /* so that some 10,000 are in flight to one worker */
+    INFLIGHT = 12000, /* so that about 10,000 are in flight to one worker */
     WORK_US = 50,
     CALL_MS = 120000,
     WAIT_MAX_MS = 120000,

@@ -1,6 +1,6 @@
-/* Host names whose name server falls silent, whose addresses change, and that have addresses of
- * both kinds: a contact whose name is not resolved harms no other one, and neither deadlines nor
- * the end of a process wait for it.
+/* Host names whose name server does not answer, whose addresses change, or that have IPv4 and IPv6
+ * addresses: an address that cannot be resolved harms no other one, and neither deadlines nor the
+ * end of a process wait for the name server.
  */
 #include <dlfcn.h>
 #include <signal.h>
@@ -57,7 +57,7 @@ static unsigned long broker_port(void)
     return strtoul(strrchr(bed->cluster.url, ':') + 1, NULL, 10);
 }
 
-/* A port at which nobody listens, but where somebody did a moment ago. */
+/* A port that was free a moment ago, so that nobody listens there. */
 static unsigned long free_port(void)
 {
     char endpoint[64];

@@ -1,9 +1,9 @@
-/* Connections that are cut, stalled, one-way or spoilt, between clients and the broker and between
- * a worker and the broker: found by application heartbeats; calls end within their deadlines;
- * nothing durable is lost or doubled; all heals by itself.
+/* Connections between clients, a worker and the broker are cut, stalled in one or both directions,
+ * or corrupted. Heartbeats find each fault; calls end within their deadlines; nothing durable is
+ * lost or doubled; the cluster recovers by itself.
  *
- * The broker tells everyone the address of the clients' proxy, so that nobody finds a way around
- * it; one of the two workers has a proxy of its own, the other one is connected directly.
+ * The broker advertises the address of the clients' proxy, so that no client can avoid the proxy.
+ * One of the two workers has a proxy of its own, the other one is connected directly.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -55,7 +55,7 @@ static void begin(void **state, bool with_load)
     char lease[32];
     char through_proxy[64];
     reason_t reason = {{0}};
-    stop_proxies(); /* of a test that failed */
+    stop_proxies(); /* left by a test that failed */
     network = (network_t){.bed = *state};
     testbed_t *bed = network.bed;
     bed->broker_arguments = first;
@@ -87,7 +87,7 @@ static void begin(void **state, bool with_load)
     }
 }
 
-/* Everything is as before, without anybody's doing. */
+/* The cluster has recovered by itself. */
 static void end(void)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + HEAL_MS;
@@ -103,7 +103,7 @@ static void end(void)
     stop_proxies();
 }
 
-/* How many shards the first worker has; all those of others are healthy, or -1. */
+/* How many shards the first worker owns; -1 unless all shards of other workers are healthy. */
 static int shards_of_first(void)
 {
     char pid[32];
@@ -281,8 +281,8 @@ static bool call_soon(fabric_client_t *client, uint64_t deadline_ms)
     return true;
 }
 
-/* What was changed may have been believed (see docs/guarantees.md): so no checker here, but
- * everyone goes on, and by himself. */
+/* A changed byte that still decodes is taken for good (docs/guarantees.md), so the checker is not
+ * run; but every process must go on by itself. */
 static void spoilt_bytes(void **state)
 {
     begin(state, false);

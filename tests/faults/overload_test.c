@@ -1,10 +1,9 @@
-/* More is asked than can be done: three times the capacity, one entity that everybody wants, a
- * worker that is slow beside one that is not, a client that does not collect what has ended.
- * Everything stays bounded, what is refused is told so by a typed error, what is accepted is done,
- * and nobody else waits for it.
+/* Overload: three times the capacity, one entity that all clients call, a slow worker beside a fast
+ * one, a client that does not collect its completions. Everything stays bounded, refused calls get
+ * a typed error, accepted calls are handled, and calls to other entities do not wait.
  *
- * Handlers sleep, so the capacity is that of the executors. They sleep the longer the slower the
- * machine is, so that it can bear three times the capacity, and each bound on a time is stretched
+ * Handlers sleep, so that the executors limit the capacity. On a slower machine they sleep longer,
+ * so that the machine can produce three times the capacity, and each bound on a time grows
  * likewise. FABRIC_FAULT_REPEAT: how many seconds the overload lasts. */
 #include "tests/harness/testbed.h"
 
@@ -36,18 +35,18 @@ enum {
 
 /* ---- open and closed loops ---- */
 
-typedef struct tally {
+typedef struct outcome_counts {
     uint64_t started, done, refusals, busy, full, too_late, behind, unknown, other;
     uint64_t refused_here; /* by the client itself: it has as many calls open as it may */
     uint32_t open;
     char surprise[300];
     uint64_t worst_us; /* of calls that were done */
-} tally_t;
+} outcome_counts_t;
 
 typedef struct loop {
     testbed_t *bed;
     const fabric_message_type_t *message;
-    tally_t tally;
+    outcome_counts_t counts;
     uint64_t pending_max_seen;
     uint64_t rss_before[4], rss_most[4]; /* broker, two workers, client; KiB */
     uint64_t sample_ms;
@@ -58,22 +57,22 @@ typedef struct call {
     uint64_t start_us;
 } call_t;
 
-static void count_end(tally_t *tally, const fabric_outcome_t *outcome)
+static void count_end(outcome_counts_t *counts, const fabric_outcome_t *outcome)
 {
     switch (fabric_error_class(outcome->error)) {
     case FABRIC_CLASS_OK:
-        tally->done++;
+        counts->done++;
         return;
     case FABRIC_CLASS_RETRY:
-        tally->refusals++;
-        tally->busy += outcome->error == FABRIC_ERROR_BUSY;
-        tally->full += outcome->error == FABRIC_ERROR_MAILBOX_FULL;
-        tally->too_late += outcome->error == FABRIC_ERROR_TIMEOUT; /* volatile ones */
-        /* Its turn is after a call that finds no room. */
-        tally->behind += outcome->error == FABRIC_ERROR_PREDECESSOR_MISSING;
+        counts->refusals++;
+        counts->busy += outcome->error == FABRIC_ERROR_BUSY;
+        counts->full += outcome->error == FABRIC_ERROR_MAILBOX_FULL;
+        counts->too_late += outcome->error == FABRIC_ERROR_TIMEOUT; /* volatile ones */
+        /* The call follows one that was refused. */
+        counts->behind += outcome->error == FABRIC_ERROR_PREDECESSOR_MISSING;
         return;
     case FABRIC_CLASS_UNKNOWN:
-        tally->unknown++;
+        counts->unknown++;
         return;
     case FABRIC_CLASS_REJECTED:
     case FABRIC_CLASS_FAILURE:
@@ -82,29 +81,29 @@ static void count_end(tally_t *tally, const fabric_outcome_t *outcome)
     case FABRIC_CLASS_FATAL:
         break;
     }
-    tally->other++;
-    snprintf(tally->surprise, sizeof tally->surprise, "%s: %.250s",
+    counts->other++;
+    snprintf(counts->surprise, sizeof counts->surprise, "%s: %.250s",
              fabric_error_name(outcome->error), outcome->text);
 }
 
 static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
 {
     call_t *call = context;
-    tally_t *tally = &call->loop->tally;
+    outcome_counts_t *counts = &call->loop->counts;
     uint64_t took_us = clock_monotonic_us() - call->start_us;
     (void)payload;
-    count_end(tally, outcome);
-    if (!outcome->error && took_us > tally->worst_us) {
-        tally->worst_us = took_us;
+    count_end(counts, outcome);
+    if (!outcome->error && took_us > counts->worst_us) {
+        counts->worst_us = took_us;
     }
-    tally->open--;
+    counts->open--;
     free(call);
 }
 
 static fabric_error_t start_call(loop_t *loop, const char *prefix, uint64_t entity)
 {
     char id[32];
-    probe_number_t request = {loop->tally.started + 1};
+    probe_number_t request = {loop->counts.started + 1};
     call_t *call = calloc(1, sizeof *call);
     assert_non_null(call);
     *call = (call_t){loop, clock_monotonic_us()};
@@ -118,8 +117,8 @@ static fabric_error_t start_call(loop_t *loop, const char *prefix, uint64_t enti
         free(call);
         return error;
     }
-    loop->tally.started++;
-    loop->tally.open++;
+    loop->counts.started++;
+    loop->counts.open++;
     return FABRIC_OK;
 }
 
@@ -127,21 +126,21 @@ static fabric_error_t start_call(loop_t *loop, const char *prefix, uint64_t enti
 static double run_closed(loop_t *loop, uint32_t ms)
 {
     uint64_t begin_us = clock_monotonic_us();
-    loop->tally = (tally_t){0};
+    loop->counts = (outcome_counts_t){0};
     while (clock_monotonic_us() - begin_us < ms * UINT64_C(1000)) {
-        while (loop->tally.open < CLOSED_INFLIGHT) {
-            assert_int_equal(start_call(loop, "load", loop->tally.started % ENTITIES), FABRIC_OK);
+        while (loop->counts.open < CLOSED_INFLIGHT) {
+            assert_int_equal(start_call(loop, "load", loop->counts.started % ENTITIES), FABRIC_OK);
         }
         (void)fabric_client_wait(loop->bed->client, 5);
     }
     double seconds = (double)(clock_monotonic_us() - begin_us) / 1e6;
-    double rate = (double)loop->tally.done / seconds;
+    double rate = (double)loop->counts.done / seconds;
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
-    while (loop->tally.open > 0 && clock_monotonic_ms() < deadline_ms) {
+    while (loop->counts.open > 0 && clock_monotonic_ms() < deadline_ms) {
         (void)fabric_client_wait(loop->bed->client, 20);
     }
-    assert_int_equal(loop->tally.open, 0);
-    assert_int_equal(loop->tally.done, loop->tally.started);
+    assert_int_equal(loop->counts.open, 0);
+    assert_int_equal(loop->counts.done, loop->counts.started);
     return rate;
 }
 
@@ -156,7 +155,7 @@ static void sample(loop_t *loop)
         loop->rss_before[i] = loop->rss_before[i] ? loop->rss_before[i] : rss;
         loop->rss_most[i] = rss > loop->rss_most[i] ? rss : loop->rss_most[i];
     }
-    if (loop->tally.started > 0) {
+    if (loop->counts.started > 0) {
         uint64_t pending = testbed_counter(loop->bed->client, "pending");
         loop->pending_max_seen =
             pending > loop->pending_max_seen ? pending : loop->pending_max_seen;
@@ -169,20 +168,20 @@ static double run_open(loop_t *loop, double rate, uint32_t seconds)
 {
     uint64_t begin_us = clock_monotonic_us();
     uint64_t elapsed_us = 0;
-    loop->tally = (tally_t){0};
+    loop->counts = (outcome_counts_t){0};
     while ((elapsed_us = clock_monotonic_us() - begin_us) < seconds * UINT64_C(1000000)) {
         uint64_t due = (uint64_t)(rate * (double)elapsed_us / 1e6);
-        while (loop->tally.started + loop->tally.refused_here < due) {
-            fabric_error_t error = start_call(loop, "load", loop->tally.started % ENTITIES);
+        while (loop->counts.started + loop->counts.refused_here < due) {
+            fabric_error_t error = start_call(loop, "load", loop->counts.started % ENTITIES);
             assert_true(!error || error == FABRIC_ERROR_BUSY);
-            loop->tally.refused_here += error != FABRIC_OK;
+            loop->counts.refused_here += error != FABRIC_OK;
         }
         (void)fabric_client_wait(loop->bed->client, 2);
         if (clock_monotonic_ms() >= loop->sample_ms) {
             sample(loop);
         }
     }
-    return (double)loop->tally.done / ((double)elapsed_us / 1e6);
+    return (double)loop->counts.done / ((double)elapsed_us / 1e6);
 }
 
 /* How long until calls take no longer than twice what they took before, each started alone. */
@@ -219,7 +218,7 @@ static uint32_t overload_seconds(void)
     return seconds ? seconds : (uint32_t)machine_scaled(OVERLOAD_S);
 }
 
-static uint64_t measure_alone_us(loop_t *loop)
+static uint64_t measure_single_call_us(loop_t *loop)
 {
     uint64_t start_us = clock_monotonic_us();
     probe_number_t request = {1};
@@ -235,15 +234,15 @@ static uint64_t measure_alone_us(loop_t *loop)
 
 static void check_bounds(const loop_t *loop, double capacity, double goodput)
 {
-    const tally_t *tally = &loop->tally;
+    const outcome_counts_t *counts = &loop->counts;
     static const char *const names[] = {"broker", "worker", "worker", "client"};
     print_message("%llu started: %llu done, %llu busy, %llu mailbox full, %llu too late, %llu "
                   "behind others, "
                   "%llu unknown, %llu refused here; at most %llu pending\n",
-                  (unsigned long long)tally->started, (unsigned long long)tally->done,
-                  (unsigned long long)tally->busy, (unsigned long long)tally->full,
-                  (unsigned long long)tally->too_late, (unsigned long long)tally->behind,
-                  (unsigned long long)tally->unknown, (unsigned long long)tally->refused_here,
+                  (unsigned long long)counts->started, (unsigned long long)counts->done,
+                  (unsigned long long)counts->busy, (unsigned long long)counts->full,
+                  (unsigned long long)counts->too_late, (unsigned long long)counts->behind,
+                  (unsigned long long)counts->unknown, (unsigned long long)counts->refused_here,
                   (unsigned long long)loop->pending_max_seen);
     for (int i = 0; i < 4; i++) {
         print_message("%s: %llu KiB before, %llu KiB at most\n", names[i],
@@ -254,19 +253,19 @@ static void check_bounds(const loop_t *loop, double capacity, double goodput)
     print_message("capacity %.0f/s, goodput %.0f/s (%.0f %%)\n", capacity, goodput,
                   100 * goodput / capacity);
     assert_true(goodput >= 0.8 * capacity);
-    assert_true(tally->busy + tally->full > 0);
-    assert_int_equal(tally->refusals, tally->busy + tally->full + tally->too_late + tally->behind);
-    if (tally->other > 0) {
-        fail_msg("%llu calls ended otherwise: %s", (unsigned long long)tally->other,
-                 tally->surprise);
+    assert_true(counts->busy + counts->full > 0);
+    assert_int_equal(counts->refusals,
+                     counts->busy + counts->full + counts->too_late + counts->behind);
+    if (counts->other > 0) {
+        fail_msg("%llu calls ended otherwise: %s", (unsigned long long)counts->other,
+                 counts->surprise);
     }
     assert_in_range(loop->pending_max_seen, 0, PENDING_MAX);
 }
 
 static void overload(testbed_t *bed, const fabric_message_type_t *message)
 {
-    /* No entity may have so much of what may be pending that executors of others have nothing to
-     * do. */
+    /* No entity may have so many pending calls that the executors of others have nothing to do. */
     static const char *const brokers[] = {
         "--pending-max", "500", "--entity-pending-max", "10", "--memory-bytes-max",
         "1048576",       NULL};
@@ -277,17 +276,17 @@ static void overload(testbed_t *bed, const fabric_message_type_t *message)
     bed->work_us = (uint32_t)machine_scaled(WORK_US);
     testbed_start(bed, 2);
     loop_t loop = {.bed = bed, .message = message};
-    uint64_t usual_us = measure_alone_us(&loop);
+    uint64_t usual_us = measure_single_call_us(&loop);
     double capacity = run_closed(&loop, (uint32_t)machine_scaled(CAPACITY_MS));
-    loop.tally.started = 0;
+    loop.counts.started = 0;
     sample(&loop);
     double goodput = run_open(&loop, FACTOR * capacity, overload_seconds());
     uint64_t recovery_ms = recover(&loop, usual_us);
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
-    while (loop.tally.open > 0 && clock_monotonic_ms() < deadline_ms) {
+    while (loop.counts.open > 0 && clock_monotonic_ms() < deadline_ms) {
         (void)fabric_client_wait(bed->client, 20);
     }
-    assert_int_equal(loop.tally.open, 0);
+    assert_int_equal(loop.counts.open, 0);
     print_message("usual latency %.1f ms; back to it %llu ms after the overload\n",
                   (double)usual_us / 1000, (unsigned long long)recovery_ms);
     check_bounds(&loop, capacity, goodput);
@@ -313,14 +312,14 @@ static void volatile_overload(void **state)
     overload(*state, &probe_volatile_append);
 }
 
-/* ---- one entity that everybody wants ---- */
+/* ---- one entity that all clients call ---- */
 
 static void wait_for_calls(loop_t *loop)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
-    while (loop->tally.open > 0) {
+    while (loop->counts.open > 0) {
         if (clock_monotonic_ms() > deadline_ms) {
-            fail_msg("%u calls do not end", loop->tally.open);
+            fail_msg("%u calls do not end", loop->counts.open);
         }
         (void)fabric_client_wait(loop->bed->client, 5);
     }
@@ -354,16 +353,16 @@ static void hot_entity(void **state)
         }
         wait_for_calls(&others);
     }
-    uint64_t left = hot.tally.open;
+    uint64_t left = hot.counts.open;
     print_message("%llu calls to the hot one still open; the others' worst took %.1f ms\n",
-                  (unsigned long long)left, (double)others.tally.worst_us / 1000);
-    assert_true(left > 0 || others.tally.worst_us < others_us_max / 4);
-    assert_int_equal(others.tally.done, OTHERS * ROUNDS);
-    assert_in_range(others.tally.worst_us, 0, others_us_max);
+                  (unsigned long long)left, (double)others.counts.worst_us / 1000);
+    assert_true(left > 0 || others.counts.worst_us < others_us_max / 4);
+    assert_int_equal(others.counts.done, OTHERS * ROUNDS);
+    assert_in_range(others.counts.worst_us, 0, others_us_max);
     wait_for_calls(&hot);
-    /* What was over the bound was tried again by the client, and found room while others ended. */
-    assert_int_equal(hot.tally.done + hot.tally.full, HOT);
-    assert_true(hot.tally.done >= HOT_PENDING_MAX);
+    /* The client tried calls over the bound again, and they were accepted as others ended. */
+    assert_int_equal(hot.counts.done + hot.counts.full, HOT);
+    assert_true(hot.counts.done >= HOT_PENDING_MAX);
     assert_true(testbed_counter(bed->client, "rejected") > 0);
 }
 
@@ -389,7 +388,7 @@ static void slow_worker(void **state)
         assert_int_equal(start_call(&loop, "both", (uint64_t)i % SLOW_ENTITIES), FABRIC_OK);
     }
     wait_for_calls(&loop);
-    assert_int_equal(loop.tally.done, CALLS * SLOW_ENTITIES);
+    assert_int_equal(loop.counts.done, CALLS * SLOW_ENTITIES);
     probe_starts_t starts = probe_starts_read(bed->folder);
     uint64_t last_us[2] = {0};
     size_t count[2] = {0};
@@ -426,13 +425,14 @@ static void uncollected_completions(void **state)
     while (testbed_counter(usual, "ended") < OPEN_MAX) {
         testbed_poll(deadline_ms, "the ends of all calls");
     }
-    assert_int_equal(start_call(&loop, "lazy", 0), FABRIC_ERROR_BUSY); /* they still count */
+    assert_int_equal(start_call(&loop, "lazy", 0),
+                     FABRIC_ERROR_BUSY); /* uncollected completions still count */
     uint64_t collected = 0;
     while (collected < OPEN_MAX) {
         collected += fabric_client_process(lazy);
         testbed_poll(deadline_ms, "the completions");
     }
-    assert_int_equal(loop.tally.done, OPEN_MAX);
+    assert_int_equal(loop.counts.done, OPEN_MAX);
     assert_int_equal(start_call(&loop, "lazy", 0), FABRIC_OK);
     wait_for_calls(&loop);
     fabric_client_close(&lazy);

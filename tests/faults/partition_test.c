@@ -1,7 +1,6 @@
-/* A broker and a worker in network namespaces of their own, between which packets are dropped in
- * one direction, the other, or both: no end of a connection is told of it, not even by the kernel.
- * The worker is replaced after its lease; when packets pass again, all heals by itself; nothing is
- * lost or doubled.
+/* A broker and a worker run in separate network namespaces, and packets between them are dropped in
+ * one direction or both, of which neither end is told. The worker is replaced after its lease; when
+ * packets pass again, the cluster recovers by itself; nothing is lost or doubled.
  *
  * The test's program moves into a namespace of its own, with the broker, the clients and the second
  * worker on its loopback. The first worker's namespace has no loopback: its 127.0.0.1 is the
@@ -147,7 +146,7 @@ static workload_t *begin(void **state)
     if (missing) {
         testbed_skip(bed, missing);
     }
-    heal(); /* what a test that failed left */
+    heal(); /* rules left by a test that failed */
     bed->broker_arguments = arguments;
     machine_measure();
     testbed_start(bed, 0);

@@ -1,5 +1,5 @@
-/* No fault at all: the anomalies of such systems live in healthy clusters too, and a checker that
- * cries wolf there is worth nothing. */
+/* No fault is injected: a healthy cluster must keep its promises, and the checker must not report
+ * what is no violation. */
 #include "tests/checker/workload.h"
 
 enum { RUN_MS = 4000 };

@@ -1,5 +1,5 @@
-/* Processes with few descriptors or threads left: each does what it is there for, or says in one
- * line that it cannot. None is aborted, neither by libzmq nor by us.
+/* Processes with few descriptors or threads left: each works, or says in one line what is missing.
+ * None is aborted, neither by libzmq nor by an assertion.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -50,7 +50,7 @@ static const char *const *limit_threads(unsigned count)
     return environment;
 }
 
-/* One run with so little of one of the two; what it exits with. It must end by itself. */
+/* Runs the program under one limit, and returns its exit status. The program must end by itself. */
 static int run_with(unsigned count, bool descriptors, const char *const *program)
 {
     const char *arguments[ARGUMENTS_MAX] = {NULL};
@@ -71,7 +71,8 @@ static int run_with(unsigned count, bool descriptors, const char *const *program
     return invocation.status;
 }
 
-/* All limits from none on: an exit status of its own that says why, until there is enough. */
+/* Raises the limit from 0 on: the program must exit with a status of its own and a reason, until
+ * the limit suffices. */
 static void sweep(const char *const *program, int done, const char *sign)
 {
     for (int kind = 0; kind < 2; kind++) {
@@ -106,7 +107,7 @@ static void clients(void **state)
     sweep(program, 0, NULL);
 }
 
-/* A worker that gets as far as being refused by the broker works. */
+/* A worker works if it gets as far as being refused by the broker. */
 static void workers(void **state)
 {
     char module[FOLDER_PATH_SIZE + 64];
@@ -121,7 +122,7 @@ static void workers(void **state)
     sweep(program, 78, "ForeignCluster");
 }
 
-/* Whether a broker gets ready; it must end in order, or by itself and without a signal. */
+/* Whether a broker becomes ready; it must end in order, or by itself and without a signal. */
 static bool gets_ready(const char *store, unsigned count, bool descriptors)
 {
     const char *arguments[ARGUMENTS_MAX] = {NULL};

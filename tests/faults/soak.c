@@ -1,7 +1,6 @@
 /* A cluster under mixed load for minutes or hours (make soak), with clients that come and go,
- * workers that are killed or leave and are replaced, and ever new entities. What stays is to stay
- * as it is: memory, descriptors and threads of the broker, of a worker that nobody kills and of the
- * client.
+ * workers that are killed or leave and are replaced, and ever new entities. Memory, descriptors and
+ * threads of the broker, of a worker that is not killed and of the client must not grow.
  *
  * After a warm-up of two fifths of the time (entities stop after 60 s without messages, caches
  * fill) a line is laid through the samples of resident memory; it may rise by RSS_SLOPE_MAX_KIB a
@@ -39,7 +38,7 @@ enum {
     DRAIN_MS = 60000,
     WORKERS = 3, /* 0 stays, 1 is killed, 2 leaves */
     RSS_SLOPE_MAX_KIB = 256,
-    SPREAD_MAX = 3 /* descriptors and threads: those of a connection that happens to be there */
+    SPREAD_MAX = 3 /* descriptors and threads: those of a connection that happens to exist */
 };
 
 typedef enum measure { RSS_KIB, DESCRIPTORS, THREADS, MEASURES } measure_t;

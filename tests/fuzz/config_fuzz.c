@@ -79,7 +79,7 @@ static void check_refusal(const reason_t *reason, fabric_bytes_t input)
     for (const char *next = reason->text; *next; next++) {
         assert_true((unsigned char)*next >= ' ');
     }
-    char zconfig_refused[100]; /* it would have said so on standard output */
+    char zconfig_refused[100]; /* zconfig would have written a complaint to standard output */
     snprintf(zconfig_refused, sizeof zconfig_refused, "%s: is malformed", strchr(file_name, '/'));
     assert_string_not_equal(reason->text, zconfig_refused);
     if (!memmem(input.data, input.size, needle, sizeof needle - 1)) {

@@ -1,6 +1,6 @@
-/* The worker's link under a string of events: connections, well-formed frames with any fields, raw
- * bytes, time, and executors that answer what they were given. Whatever comes, what the link says
- * can be read, hellos are numbered upwards, nothing but a hello goes out before a welcome, a
+/* The worker's link under a sequence of events: connections, well-formed frames with any fields,
+ * raw bytes, time, and executors that answer what they were given. Whatever comes, what the link
+ * says can be read, hellos are numbered upwards, nothing but a hello goes out before a welcome, a
  * shard's tokens only grow, and RELEASED is not said while its executor has not confirmed that it
  * stopped. */
 #include <stdio.h>

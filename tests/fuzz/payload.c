@@ -6,7 +6,7 @@
 
 #include "core/limits.h"
 
-static void *room(const fabric_schema_t *schema)
+static void *struct_new(const fabric_schema_t *schema)
 {
     void *value = malloc(schema->size ? schema->size : 1);
     assert_non_null(value);
@@ -16,7 +16,7 @@ static void *room(const fabric_schema_t *schema)
 
 static void expect_decoded(const fabric_schema_t *schema, fabric_bytes_t payload, const void *value)
 {
-    void *again = room(schema);
+    void *again = struct_new(schema);
     fabric_schema_fault_t fault = {""};
     if (fabric_schema_decode(schema, payload, &fault, again)) {
         fail_msg("%s", fault.text);
@@ -55,7 +55,7 @@ static void check_json(const fabric_schema_t *schema, char *json, const void *va
 
 void payload_check(const fabric_schema_t *schema, fabric_bytes_t payload)
 {
-    void *value = room(schema);
+    void *value = struct_new(schema);
     char *json = NULL;
     fabric_schema_fault_t checked = {""};
     fabric_schema_fault_t decoded = {""};

@@ -1,10 +1,10 @@
-/* The router under a string of events, in one of two ways, as the first byte says.
+/* The router under a sequence of events, in one of two ways, as the first byte says.
  *
- * Even: between well-behaved clients, workers, store and coordinator (tests/unit/router_model.h,
- * which check all that must hold) there are four peers that say anything but their names.
+ * Even: four malicious peers send anything but the names of others, beside correct clients,
+ * workers, store and coordinator (tests/unit/router_model.h, which check all that must hold).
  *
- * Odd: those four alone, also with hellos of whatever content, and a store that rejects, fails and
- * loads. What the router says can be read, ids are committed once, upwards along a shard, and end
+ * Odd: the four malicious peers only, also with any hello, and a store that rejects, fails and
+ * loads. What the router sends can be decoded, ids are committed once, grow along a shard, and end
  * once. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ typedef struct row {
 typedef struct world {
     fuzz_input_t input;
     driver_t *driver;
-    model_t *model; /* NULL: strangers alone */
+    model_t *model; /* NULL: only malicious peers */
     uint64_t connection;
     uint64_t newest[DRIVER_SHARDS + 1]; /* id, by shard */
     row_t rows[IDS_MAX];
@@ -106,7 +106,7 @@ static void raw(world_t *w)
     free((void *)(uintptr_t)frame.data);
 }
 
-/* ---- the store and the coordinator of strangers ---- */
+/* ---- the store and the coordinator of a run without the model ---- */
 
 static row_t *find_row(world_t *w, uint64_t id)
 {
@@ -216,7 +216,7 @@ static void trouble(world_t *w)
     }
 }
 
-/* What only strangers alone go through: else the model does it. */
+/* Events of a run without the model, which otherwise makes them. */
 static void inside(world_t *w, uint8_t what)
 {
     driver_t *driver = w->driver;
@@ -295,7 +295,7 @@ static void run_among_others(world_t *w)
     model_close(&w->model);
 }
 
-static void run_alone(world_t *w)
+static void run_without_model(world_t *w)
 {
     router_config_t config;
     driver_config(&config);
@@ -340,7 +340,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w->input.words = words;
     w->input.word_count = sizeof words / sizeof words[0];
     if (fuzz_byte(&w->input) & 1) {
-        run_alone(w);
+        run_without_model(w);
     } else {
         run_among_others(w);
     }
@@ -371,7 +371,7 @@ static void seed_vector(const vector_t *vector, void *context)
     seed_frame(1, vector->bytes);
 }
 
-/* A request of a stranger's to the entity type that there is. */
+/* A request of a malicious peer to the entity type that exists. */
 static void seed_request(uint64_t sequence, uint64_t flags)
 {
     message_request_t request = driver_request(sequence, "x1", flags);

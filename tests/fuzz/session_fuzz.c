@@ -1,4 +1,4 @@
-/* The client session under a string of events: calls, connections, well-formed frames with any
+/* The client session under a sequence of events: calls, connections, well-formed frames with any
  * fields, raw bytes, blocked pipes and time. Whatever comes, what the session says can be read,
  * each call ends once and by its deadline, a volatile call is sent again only after a broker said
  * that it did not take it, and the session's inside stays consistent. */

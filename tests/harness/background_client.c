@@ -1,4 +1,4 @@
-/* A client that behaves: see background.h. */
+/* A client in the background of a fault test: see background_client.h. */
 #include "tests/harness/background_client.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* A cluster of its own: see cluster.h. */
+/* A private cluster of real processes: see cluster.h. */
 #include "tests/harness/cluster.h"
 
 #include <string.h>

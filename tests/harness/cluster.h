@@ -1,6 +1,6 @@
-/* A cluster of its own for a benchmark, the demonstration or a test: a private database on a disk,
- * the shipped fabric-broker and fabric-worker as processes, over TCP on loopback, all gone
- * afterwards.
+/* A private cluster for a benchmark, the demonstration or a test: a database on a disk, and the
+ * shipped fabric-broker and fabric-worker as processes that talk over TCP on loopback. Stopping
+ * the cluster ends the processes and removes the files.
  *
  * Threading: the main thread only.
  */
@@ -29,19 +29,19 @@ typedef struct cluster {
 typedef struct cluster_options {
     const char *store; /* see database_start */
     uint32_t workers;
-    const char *database;     /* URL of an empty database; NULL: one of its own */
+    const char *database;     /* URL of an empty database; NULL: a private one */
     const char *module;       /* seen from the shipped programs; NULL: the benchmark's */
     const char *broker_store; /* what brokers are told instead of the database's URL; or NULL */
     const char *const *broker_arguments; /* besides the usual ones, NULL-terminated; or NULL */
     const char *const *worker_arguments; /* likewise */
     const char *programs;                /* folder of broker and worker; NULL: the shipped ones */
-    /* "NAME=value" for those that are started from now on, NULL-terminated; or NULL. */
+    /* "NAME=value" for processes that are started from now on, NULL-terminated; or NULL. */
     const char *const *broker_environment;
     const char *const *worker_environment;
 } cluster_options_t;
 
 /* Starts everything; shards may still be without owners on return. The options must outlive the
- * cluster. On an error what was started is to be stopped all the same. */
+ * cluster. After an error cluster_stop() must be called as well. */
 FABRIC_MUST_USE fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *options,
                                              const store_driver_t *const *drivers,
                                              reason_t *reason);
@@ -54,13 +54,13 @@ FABRIC_MUST_USE fabric_error_t cluster_restart_worker(cluster_t *cluster, uint32
                                                       reason_t *reason);
 /* Starts the broker again, at the address it had, after it has ended. */
 FABRIC_MUST_USE fabric_error_t cluster_restart_broker(cluster_t *cluster, reason_t *reason);
-/* The same for the second broker. */
+/* Starts the second broker again, at the address it had, after it has ended. */
 FABRIC_MUST_USE fabric_error_t cluster_restart_standby(cluster_t *cluster, reason_t *reason);
 /* NULL while the brokers and all workers run, else the name of the log of one that has ended. */
 const char *cluster_casualty(cluster_t *cluster);
 /* Prints the ends of all logs. */
 void cluster_print_logs(const cluster_t *cluster, FILE *to);
-/* Stops the processes and removes the folder. Takes one that is zeroed or half started. */
+/* Stops the processes and removes the folder. Takes a zeroed or half started cluster. */
 void cluster_stop(cluster_t *cluster);
 
 #endif

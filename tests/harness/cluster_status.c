@@ -1,4 +1,4 @@
-/* Questions to a broker: see status.h. */
+/* Questions to a broker: see cluster_status.h. */
 #include "tests/harness/cluster_status.h"
 
 #include <poll.h>

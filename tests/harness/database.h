@@ -1,5 +1,5 @@
-/* A private database: a MariaDB server of its own with full durability, or a SQLite file; its
- * tables, and what it says about itself.
+/* A private database: a MariaDB server with full durability, or a SQLite file, with Fabric's
+ * tables, and its product and durability settings.
  *
  * Threading: the main thread only.
  */
@@ -17,7 +17,7 @@ typedef struct database {
 
 /* Starts the database of `kind` in a folder that exists, makes the tables, and reads its facts
  * back. "mysql", "sqlite", or the mysql:// URL of an empty database that a server has, which is
- * then used. What is started is to be stopped also on an error. */
+ * then used. After an error database_stop() must be called as well. */
 FABRIC_MUST_USE fabric_error_t database_start(database_t *database, const char *kind,
                                               const char *folder,
                                               const store_driver_t *const *drivers,
@@ -29,7 +29,7 @@ FABRIC_MUST_USE fabric_error_t database_use(database_t *database, const char *ur
                                             store_facts_t *facts);
 void database_stop(database_t *database);
 
-/* The facts of a database that is there already. */
+/* The facts of a database that exists already. */
 FABRIC_MUST_USE fabric_error_t database_facts(const char *url, const char *password,
                                               const store_driver_t *const *drivers,
                                               reason_t *reason, store_facts_t *facts);

@@ -1,4 +1,4 @@
-/* A broker that is none: see fake_broker.h. */
+/* A fake broker: see fake_broker.h. */
 #include "tests/harness/fake_broker.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
-/* A broker that is none: a ROUTER socket in a thread of the test, which welcomes clients and
- * answers each request by its tag. For tests of the real client library without a cluster.
+/* A fake broker: a ROUTER socket in a thread of the test, which welcomes clients and answers each
+ * request by its tag. With it the real client library is tested without a cluster.
  *
  *   echo    a reply with the request's payload
  *   fail    a typed failure with code 42 and the text "no"
@@ -19,15 +19,15 @@ typedef struct fake_broker fake_broker_t;
 /* Starts on a port of the system's choice; aborts when it cannot. */
 fake_broker_t *fake_broker_start(void);
 const char *fake_broker_endpoint(const fake_broker_t *broker);
-/* Whether it refuses every hello, as a broker of another cluster. */
+/* Whether the fake broker refuses every hello, like a broker of another cluster. */
 void fake_broker_be_foreign(fake_broker_t *broker, bool foreign);
-/* Closes its socket, as a broker that died. */
+/* Closes the socket, like a broker that died. */
 void fake_broker_kill(fake_broker_t *broker);
 /* Binds the same endpoint again, as a new incarnation. */
 void fake_broker_revive(fake_broker_t *broker);
 void fake_broker_destroy(fake_broker_t **broker);
 
-/* What it has seen so far, over all its lives. */
+/* What the fake broker has received so far, over all its incarnations. */
 uint64_t fake_broker_requests(const fake_broker_t *broker);
 uint64_t fake_broker_resends(const fake_broker_t *broker);
 uint64_t fake_broker_byes(const fake_broker_t *broker);

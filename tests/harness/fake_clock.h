@@ -1,7 +1,7 @@
-/* Wall clocks that tests move: libfaketime in front of the clock of one process, told by a file how
- * far it is off. The monotonic clock stays the true one, as it does when somebody sets a machine's
- * clock. (A speed other than 1 also shortens the waits that the C library makes, by libfaketime's
- * nature.)
+/* Wall clocks that tests move: libfaketime shifts the wall clock of one process by an offset that
+ * it reads from a file. The monotonic clock is not changed, as it is not when somebody sets a
+ * machine's clock. (A speed other than 1 also shortens the waits of the C library: libfaketime
+ * cannot do one without the other.)
  *
  *     static fake_clock_t clock;
  *     if (!fake_clock_open(&clock, "broker", reason)) { ... }
@@ -24,10 +24,11 @@ typedef struct fake_clock {
     const char *environment[FAKE_CLOCK_VARIABLES + 1]; /* "NAME=value", NULL-terminated */
 } fake_clock_t;
 
-/* Makes a clock that is right, at a fixed address. False with a reason where libfaketime is not
- * installed or the program is built with a sanitizer, which wants to be loaded first itself. */
+/* Makes a clock without an offset; the struct must not be moved afterwards. False with a reason
+ * where libfaketime is not installed, or where the program is built with a sanitizer, which must be
+ * loaded first as well. */
 bool fake_clock_open(fake_clock_t *clock, const char *name, char reason[256]);
-/* Sets how far it is off: "+0", "-1d", "+1h", "+0 x10" (ten times as fast from now on). */
+/* Sets the offset: "+0", "-1d", "+1h", "+0 x10" (ten times as fast from now on). */
 void fake_clock_set(const fake_clock_t *clock, const char *offset);
 /* Puts the variables into this process's own environment, for programs that it starts. */
 void fake_clock_export(const fake_clock_t *clock);

@@ -1,4 +1,5 @@
-/* A temporary folder on a disk: a database in memory would make every durable figure worthless.
+/* A temporary folder on a disk, because figures of a database in memory say nothing about durable
+ * messages.
  *
  * Threading: none of its own.
  */
@@ -25,7 +26,7 @@ FABRIC_MUST_USE fabric_error_t folder_file_system(const char *path, char *name, 
 FABRIC_MUST_USE fabric_error_t folder_make(reason_t *reason, char path[FOLDER_PATH_SIZE]);
 /* Removes a folder with all that is in it. Takes an empty path. */
 void folder_remove(const char *path);
-/* Copies the last lines of a file in it, for whoever must find out why something failed. */
+/* Prints the last lines of a file of the folder, to show why a test failed. */
 void folder_print_end(const char *folder, const char *file, FILE *to);
 
 #endif

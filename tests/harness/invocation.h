@@ -1,5 +1,5 @@
-/* One run of a program that is to end by itself: how it ended, what it printed, what it complained
- * of. It is large: keep it static.
+/* One run of a program that ends by itself: its exit status, its output and its complaints. The
+ * struct is large: keep it static.
  *
  *     invocation_expect(bed, __LINE__, 64, "fabric-broker: --nonsense: *", "fabric-broker",
  *                       "--nonsense", NULL);
@@ -18,7 +18,7 @@ enum {
 };
 
 typedef struct invocation {
-    int status;     /* exit status; -1: a signal, or it did not end in time */
+    int status;     /* exit status; -1: the program got a signal, or did not end in time */
     unsigned lines; /* on standard error, without log lines of level info */
     char complaints[INVOCATION_TEXT_SIZE];
     char output[INVOCATION_OUTPUT_SIZE]; /* standard output */
@@ -43,7 +43,7 @@ void invocation_run(const testbed_t *bed, const char *const *arguments,
  * output. `line` is the test's own. */
 void invocation_check(const invocation_t *invocation, int line, int status, const char *pattern,
                       const char *const *arguments);
-/* Both, with the program's name and its arguments, NULL-terminated. */
+/* Runs and checks a program, with the program's name and its arguments, NULL-terminated. */
 void invocation_expect(const testbed_t *bed, int line, int status, const char *pattern,
                        const char *name, ...);
 

@@ -1,4 +1,4 @@
-/* How fast the machine is beside whatever else runs on it: see machine.h. */
+/* How much slower the machine is than an idle one: see machine.h. */
 #include "tests/harness/machine.h"
 
 #include <pthread.h>
@@ -16,7 +16,8 @@ enum { MEASURE_US = 200000, THREADS_MAX = 64 };
 
 static double worst = 0; /* not measured yet */
 
-/* Computes for MEASURE_US; stores how many of them the processor was its own. */
+/* Computes for MEASURE_US; stores for how many of these microseconds the thread had the
+ * processor. */
 static void *compute(void *cpu_us)
 {
     struct timespec used;

@@ -1,12 +1,12 @@
-/* How fast the machine is beside whatever else runs on it, for tests that assert a time.
+/* How much slower the machine is than an idle one, for tests that assert a time.
  *
  *     machine_measure();                      before the cluster is started
  *     ...
  *     assert_in_range(took_ms, 0, machine_scaled(1000));
  *
- * A bound is written as it holds on an idle machine, and stretched by what was measured: the fault
- * that it is there for is still seen, and a machine with half of its time for others is not taken
- * for one.
+ * A test states its bound for an idle machine, and machine_scaled() multiplies the bound by the
+ * measured slowness. So a busy machine does not fail the test, and the fault that the bound exists
+ * for still does.
  *
  * Threading: the test's thread.
  */
@@ -15,10 +15,10 @@
 
 #include <stdint.h>
 
-/* Takes a fifth of a second, with a thread for each processor; to be called while nothing of the
- * test's own is busy. Of several measurements the worst counts. */
+/* Measures for a fifth of a second, with a thread for each processor; to be called while the test
+ * itself keeps nothing busy. The worst of several measurements counts. */
 void machine_measure(void);
-/* A time that is this long on an idle machine. Measures first where nobody has. */
+/* How long something may take here that takes `ms` on an idle machine. The first call measures. */
 uint64_t machine_scaled(uint64_t time);
 
 #endif

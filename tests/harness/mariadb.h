@@ -7,8 +7,8 @@
  *     mariadb_stop();  group teardown
  *
  * FABRIC_TEST_MYSQL is a URL like mysql://root@127.0.0.1:3306/any, FABRIC_TEST_MYSQL_PASSWORD its
- * password; the user must be allowed to create databases. Otherwise it is a server of its own: see
- * mariadb_server.h.
+ * password; the user must be allowed to create databases. Without it the server is a private one:
+ * see mariadb_server.h.
  *
  * Threading: one thread.
  */
@@ -19,14 +19,14 @@
 
 #include "tests/harness/mariadb_server.h"
 
-/* Starts the server and waits until it answers, at most 60 s. False with a reason when there is
- * none to be had, for instance because it is not installed. */
+/* Starts the server and waits until it answers, at most 60 s. False with a reason when no server
+ * can be started, for instance because none is installed. */
 bool mariadb_start(char reason[256]);
 /* Kills a private server and removes its folder. Harmless when none runs. */
 void mariadb_stop(void);
 /* The private server, for faults; NULL when the server is not ours. */
 mariadb_server_t *mariadb_own(void);
-/* Has the private server answer again, whatever a test has left it in. */
+/* Makes the private server answer again, whatever state a test has left it in. */
 void mariadb_revive(void);
 /* The password for store_options_t; NULL: none. */
 const char *mariadb_password(void);

@@ -186,7 +186,7 @@ static void pause_briefly(void)
     nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
 }
 
-/* Collects it when it has ended; `status` gets its exit status, 128 after a signal. */
+/* Collects the process when it has ended; `status` gets its exit status, 128 after a signal. */
 static bool has_ended(mariadb_server_t *server, int *status)
 {
     int ended = 0;
@@ -238,7 +238,7 @@ bool mariadb_server_end(mariadb_server_t *server)
     return status == 0;
 }
 
-/* As mariadb_server_answers; `status` is its exit status when it has ended. */
+/* As mariadb_server_answers; `status` gets the server's exit status when it has ended. */
 static bool wait_until_ready(mariadb_server_t *server, unsigned wait_ms, int *status)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + wait_ms;

@@ -1,9 +1,10 @@
-/* What getaddrinfo() says about hosts, in a process that links tests/lib/names_module.o or was
- * started with names_module.so as $LD_PRELOAD, and has $NAMES_FOLDER in its environment.
+/* A fake name server: what getaddrinfo() says about hosts, in a process that links
+ * tests/harness/names_module.o or was started with names_module.so as $LD_PRELOAD, and has
+ * $NAMES_FOLDER in its environment.
  *
  * A host is what names_set() made it: a list of addresses with a space between them; "unknown"; or
- * "silent", which keeps those who ask waiting until it is something else. Other hosts are asked of
- * the system.
+ * "silent", which keeps callers waiting until names_set() says something else. The system answers
+ * for other hosts.
  *
  * Threading: any thread.
  */

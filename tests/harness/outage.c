@@ -26,11 +26,11 @@ static const char *const usual_arguments[] = {
 
 static outage_t present;
 
-uint32_t outage_rounds(uint32_t few)
+uint32_t outage_rounds(uint32_t usual)
 {
     const char *text = getenv("FABRIC_FAULT_REPEAT");
     unsigned long number = text ? strtoul(text, NULL, 10) : 0;
-    return number > 0 && number < 1000000 ? (uint32_t)number : few;
+    return number > 0 && number < 1000000 ? (uint32_t)number : usual;
 }
 
 /* ---- connections past the proxy ---- */
@@ -43,7 +43,7 @@ MYSQL *outage_connect(const outage_t *outage, bool administrator, unsigned *erro
     assert_int_equal(mysql_url_parse(outage->bed->database, NULL, &url), FABRIC_OK);
     if (mysql_real_connect(connection, "127.0.0.1", administrator ? url.user : BROKER_USER, NULL,
                            url.database, url.port, administrator ? url.socket : NULL, 0)) {
-        /* A failed test leaves it open: it must not sit on its locks. */
+        /* A failed test leaves the connection open: the server must then release its locks. */
         outage_execute(connection, "SET SESSION wait_timeout = 60 "
                                    "/*M! , SESSION idle_transaction_timeout = 15 */");
         return connection;
@@ -297,7 +297,7 @@ static void expect_same(const json_t *before, const json_t *after, const char *k
     fail_msg("the outage has moved something: %s", key);
 }
 
-/* No process has ended or begun anew, and nobody was taken for dead. */
+/* No process has ended or restarted, and no live process was taken for dead. */
 static void expect_nothing_moved(outage_t *outage)
 {
     testbed_t *bed = outage->bed;

@@ -1,5 +1,5 @@
-/* Bytes that make a test's message large, so that a process dies with long frames on their way:
- * which ones follows from a number, so whoever gets them can tell whether they are whole.
+/* Padding that makes a test's message large, so that a process dies while long frames are under
+ * way. The bytes follow from a number, so that a receiver can check them.
  */
 #ifndef TESTS_HARNESS_PADDING_H
 #define TESTS_HARNESS_PADDING_H

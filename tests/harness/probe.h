@@ -85,10 +85,10 @@ static const fabric_message_type_t probe_echo = {
     .tag = "Echo", .request = &probe_text_schema, .reply = &probe_text_schema, .durable = true};
 static const fabric_message_type_t probe_volatile_echo = {
     .tag = "VolatileEcho", .request = &probe_text_schema, .reply = &probe_text_schema};
-/* Is pending for so many milliseconds, and answers its delivery. */
+/* Is pending for `number` milliseconds, and answers the number of its delivery. */
 static const fabric_message_type_t probe_slow = {
     .tag = "Slow", .request = &probe_number_schema, .reply = &probe_number_schema, .durable = true};
-/* Are pending until the gate of that name is there. */
+/* Are pending until the gate of that name exists. */
 static const fabric_message_type_t probe_hold = {
     .tag = "Hold", .request = &probe_text_schema, .reply = &probe_number_schema, .durable = true};
 static const fabric_message_type_t probe_volatile_hold = {
@@ -98,7 +98,7 @@ static const fabric_message_type_t probe_fail = {.tag = "Fail",
                                                  .request = &probe_failure_schema,
                                                  .reply = &fabric_schema_empty,
                                                  .durable = true};
-/* Breaks until the attempt of that number, which it answers. */
+/* Ends in a defect until the attempt of that number, and answers the number of its attempt. */
 static const fabric_message_type_t probe_defect = {.tag = "Defect",
                                                    .request = &probe_number_schema,
                                                    .reply = &probe_number_schema,
@@ -108,7 +108,8 @@ static const fabric_message_type_t probe_bad_reply = {.tag = "BadReply",
                                                       .request = &fabric_schema_empty,
                                                       .reply = &probe_text_schema,
                                                       .durable = true};
-/* Ends its process where it is delivered for at most so many times, and answers its delivery. */
+/* Ends its process in the first `number` deliveries; later ones answer the number of the
+ * delivery. */
 static const fabric_message_type_t probe_crash = {.tag = "Crash",
                                                   .request = &probe_number_schema,
                                                   .reply = &probe_number_schema,

@@ -58,7 +58,7 @@ void probe_load_step(probe_load_t *load, uint32_t wait_ms)
     (void)fabric_client_wait(load->client, wait_ms);
 }
 
-static void be_patient(const probe_load_t *load, uint64_t deadline_ms)
+static void check_deadline(const probe_load_t *load, uint64_t deadline_ms)
 {
     if (clock_monotonic_ms() > deadline_ms) {
         fail_msg("%u calls stay open", load->open);
@@ -71,7 +71,7 @@ void probe_load_run(probe_load_t *load, uint64_t calls)
     uint64_t wanted = load->ended + calls;
     while (load->ended < wanted) {
         probe_load_step(load, STEP_MS);
-        be_patient(load, deadline_ms);
+        check_deadline(load, deadline_ms);
     }
 }
 
@@ -80,7 +80,7 @@ void probe_load_end(probe_load_t *load)
     uint64_t deadline_ms = clock_monotonic_ms() + PROBE_LOAD_WAIT_MAX_MS;
     while (load->open > 0) {
         (void)fabric_client_wait(load->client, WAIT_MS);
-        be_patient(load, deadline_ms);
+        check_deadline(load, deadline_ms);
     }
     if (load->failed > 0) {
         fail_msg("%llu of %llu calls failed: %s", (unsigned long long)load->failed,

@@ -31,9 +31,9 @@ typedef struct probe_load {
 
 /* Starts calls until `inflight` are open, waits for completions at most `wait_ms`. */
 void probe_load_step(probe_load_t *load, uint32_t wait_ms);
-/* Keeps the load up until so many more calls have ended. */
+/* Runs the load until so many more calls have ended. */
 void probe_load_run(probe_load_t *load, uint64_t calls);
-/* Starts no more and waits for the open ones. None may have failed, from the beginning on. */
+/* Starts no more calls and waits for the open ones. No call of the whole load may have failed. */
 void probe_load_end(probe_load_t *load);
 
 /* A start of a handler. */

@@ -28,7 +28,7 @@ static void forget_configuration(void)
     *kept = NULL;
 }
 
-/* In the child. Does not return. */
+/* Runs in the child and does not return. */
 static void become(const char *const *arguments, const char *const *environment, int output,
                    int log, pid_t parent)
 {
@@ -157,8 +157,8 @@ fabric_error_t process_wait(process_t *process, uint32_t timeout_ms, reason_t *r
                                                  : 128 + WTERMSIG(process->status));
 }
 
-/* Whether the process has ended, without collecting it: until then its number, which is that of its
- * group, is nobody else's. */
+/* Whether the process has ended, without collecting it: an uncollected process keeps its number,
+ * which is also the number of its group, from being used again. */
 static bool has_ended(pid_t pid)
 {
     siginfo_t ended = {0};

@@ -1,5 +1,5 @@
-/* Child processes: started with an own process group, so that a terminal's Ctrl-C reaches only
- * their parent, which stops them in order; killed by the kernel if the parent dies.
+/* Child processes. Each has a process group of its own, so that a terminal's Ctrl-C reaches only
+ * the parent, which stops the children in order; the kernel kills them if the parent dies.
  *
  * Threading: the main thread only; a child dies with the thread that started it.
  */
@@ -32,18 +32,18 @@ FABRIC_MUST_USE fabric_error_t process_start_with(const char *const *arguments,
                                                   const char *const *environment,
                                                   const char *log_path, bool pipe_output,
                                                   reason_t *reason, process_t *process);
-/* Whether it still runs; collects it when it has ended. */
+/* Whether the process still runs; collects it when it has ended. */
 bool process_runs(process_t *process);
 /* Reads one line of its output, without the newline, within `timeout_ms`. TIMEOUT, CLOSED when it
  * has ended its output, LIMIT_EXCEEDED, SHUTTING_DOWN on a signal. */
 FABRIC_MUST_USE fabric_error_t process_read_line(process_t *process, uint32_t timeout_ms,
                                                  char *line, size_t line_size);
-/* Waits until it has ended. TIMEOUT, SHUTTING_DOWN on a signal; INTERNAL with a reason where its
- * exit status is not 0. */
+/* Waits until the process has ended. TIMEOUT, SHUTTING_DOWN on a signal; INTERNAL with a reason
+ * where its exit status is not 0. */
 FABRIC_MUST_USE fabric_error_t process_wait(process_t *process, uint32_t timeout_ms,
                                             reason_t *reason);
-/* SIGTERM to its whole group, SIGKILL when it has ended or after `grace_ms`; returns when all of
- * them are gone. Takes one that never ran. */
+/* Sends SIGTERM to the whole process group, and SIGKILL when the process has ended or after
+ * `grace_ms`; returns when the whole group is gone. Takes a process that never ran. */
 void process_stop(process_t *process, uint32_t grace_ms);
 
 #endif

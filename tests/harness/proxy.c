@@ -124,9 +124,9 @@ static void apply_controls(proxy_t *proxy)
 /* Fills in what to wait for; returns how many. */
 static nfds_t gather(const proxy_t *proxy, struct pollfd *items, uint64_t *deadline_ms)
 {
-    bool room = proxy->connection_count < CONNECTIONS_MAX;
+    bool accepts = proxy->connection_count < CONNECTIONS_MAX;
     items[WAKE] = (struct pollfd){.fd = proxy->wake_fd, .events = POLLIN};
-    items[LISTEN] = (struct pollfd){.fd = room ? proxy->listen_fd : -1, .events = POLLIN};
+    items[LISTEN] = (struct pollfd){.fd = accepts ? proxy->listen_fd : -1, .events = POLLIN};
     *deadline_ms = PROXY_NEVER;
     for (uint32_t i = 0; i < proxy->connection_count; i++) {
         connection_want(proxy->connections[i], &proxy->rules, &items[FIRST + 2 * i]);

@@ -1,5 +1,5 @@
-/* A TCP proxy for fault tests, on a thread of the test program: forwards bytes to a server and
- * spoils them as told.
+/* A TCP proxy for fault tests, on a thread of the test program: it forwards bytes to a server, and
+ * delays, drops, changes or stops them as a test says.
  *
  *     proxy_t *proxy = proxy_start("127.0.0.1", port, PROXY_MYSQL);
  *     ... clients connect to 127.0.0.1, proxy_port(proxy) ...
@@ -63,15 +63,15 @@ void proxy_stall(proxy_t *proxy, proxy_direction_t directions, uint64_t after_by
 void proxy_corrupt(proxy_t *proxy, proxy_direction_t directions, uint64_t after_bytes);
 /* Ends all connections that there are: PROXY_CLOSE or PROXY_RESET. */
 void proxy_cut(proxy_t *proxy, proxy_ending_t how);
-/* Ends, likewise, the connection that carries the byte after `after_bytes` more of these
- * directions, in the place of that byte. */
+/* Ends, with PROXY_CLOSE or PROXY_RESET, the connection that carries the byte after `after_bytes`
+ * more of these directions, in the place of that byte. */
 void proxy_cut_after(proxy_t *proxy, proxy_direction_t directions, uint64_t after_bytes,
                      proxy_ending_t how);
 /* New connections are refused, as where nobody listens, or accepted again. */
 void proxy_refuse(proxy_t *proxy, bool refuse);
 /* The next `count` COMMITs lose their answer or are lost themselves; then each one's connection
- * ends as `how` says. A lost answer counts when the server has said OK, a lost COMMIT when it was
- * read. */
+ * ends as `how` says. A lost answer is counted when the server has answered OK, a lost COMMIT when
+ * it was read. */
 void proxy_lose_commits(proxy_t *proxy, proxy_commit_t what, uint32_t count, proxy_ending_t how);
 
 /* A connection over which a client sends this text from now on is held: nothing goes through it any
@@ -80,13 +80,13 @@ void proxy_hold(proxy_t *proxy, const char *text);
 
 /* How many connections are held. */
 uint32_t proxy_held(proxy_t *proxy);
-/* How many were lost since the start, of each kind. */
+/* How many COMMITs were lost since the start, of each kind. */
 uint64_t proxy_lost_commits(proxy_t *proxy, proxy_commit_t what);
 /* How many COMMITs were read from clients since the start. */
 uint64_t proxy_commits(proxy_t *proxy);
 /* How many bytes were forwarded in one direction since the start. */
 uint64_t proxy_bytes(proxy_t *proxy, proxy_direction_t direction);
-/* How many connections there are, and how many there have been. */
+/* How many connections exist, and how many were accepted since the start. */
 uint32_t proxy_connections(proxy_t *proxy);
 uint64_t proxy_accepted(proxy_t *proxy);
 

@@ -73,15 +73,16 @@ void connection_destroy(connection_t **connection, proxy_ending_t how);
 /* Fills in what to wait for, client first; a descriptor of -1: nothing. */
 void connection_want(const connection_t *connection, const proxy_rules_t *rules,
                      struct pollfd items[2]);
-/* Reads and writes what it can. False when it is over, and `how` it is to be destroyed. */
+/* Reads and writes what is possible now. False when the connection is over; `how` then tells how to
+ * destroy it. */
 bool connection_step(connection_t *connection, proxy_rules_t *rules, uint64_t now_ms,
                      proxy_ending_t *how);
 /* When held bytes are due; PROXY_NEVER. */
 uint64_t connection_deadline(const connection_t *connection, const proxy_rules_t *rules);
-/* Whether it is held because of what it has sent, and lets it go on. */
+/* Whether the connection is held because of what it has sent; and lets a held one go on. */
 bool connection_is_held(const connection_t *connection);
 void connection_release(connection_t *connection);
-/* Whether bytes of it were swallowed, so that it cannot go on. */
+/* Whether bytes of the connection were dropped, so that it cannot go on. */
 bool connection_is_spoilt(const connection_t *connection);
 
 #endif

@@ -20,7 +20,7 @@ typedef struct raw_fabric {
 
 /* Connects a DEALER and shakes hands; says no hello. */
 raw_fabric_t raw_fabric_connect(const char *endpoint);
-/* The same under a routing id of its own choice. */
+/* raw_fabric_connect with a routing id that the peer chooses. */
 raw_fabric_t raw_fabric_connect_as(const char *endpoint, fabric_bytes_t routing_id);
 void raw_fabric_close(raw_fabric_t *fabric);
 
@@ -43,7 +43,7 @@ incarnation_t raw_incarnation(uint64_t number);
  * volatile message Ask, a window of 10 and weight 0. */
 message_hello_t raw_client_hello(uint64_t number, uint64_t connection);
 message_hello_t raw_worker_hello(uint64_t number, uint64_t connection);
-/* Says it; the welcome or refusal must come. OK, or why it was refused. */
+/* Sends the hello and waits for WELCOME or REFUSED. OK, or the error of the refusal. */
 fabric_error_t raw_hello(raw_fabric_t *fabric, const message_hello_t *hello);
 /* A connected and welcomed client or worker. */
 raw_fabric_t raw_client(const char *endpoint, uint64_t number);

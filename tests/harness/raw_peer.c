@@ -1,4 +1,4 @@
-/* A ZMTP peer that misbehaves: see raw_peer.h. */
+/* A ZMTP peer for tests of bad input: see raw_peer.h. */
 #include "tests/harness/raw_peer.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
-/* A ZMTP 3 peer over a plain TCP socket, made to misbehave: it can do a correct handshake, and send
- * anything at any stage of it. https://rfc.zeromq.org/spec/23/
+/* A ZMTP 3 peer over a plain TCP socket, made to misbehave: it can do a correct handshake, and can
+ * send any bytes at any stage of the handshake. https://rfc.zeromq.org/spec/23/
  *
  * Functions that return a bool say false when the other side has closed the connection or lets time
  * pass; none of them fails a test.
@@ -17,7 +17,7 @@ typedef struct raw_peer raw_peer_t;
 
 enum { RAW_MORE = 1, RAW_LONG = 2, RAW_COMMAND = 4 }; /* flags of a frame */
 
-/* Connects to tcp://127.0.0.1:PORT or fabric://127.0.0.1:PORT. NULL where nobody takes it. */
+/* Connects to tcp://127.0.0.1:PORT or fabric://127.0.0.1:PORT. NULL where nobody accepts. */
 raw_peer_t *raw_peer_connect(const char *endpoint);
 /* Takes a connection that a listening socket has got; see raw_listen. NULL after `timeout_ms`. */
 raw_peer_t *raw_peer_accept(int listening, uint32_t timeout_ms);
@@ -28,10 +28,10 @@ int raw_listen(char endpoint[64]);
 /* ---- bytes ---- */
 
 bool raw_send(raw_peer_t *peer, const void *bytes, size_t size);
-/* The same, byte by byte, each in a segment of its own. */
+/* Sends byte by byte, each in a segment of its own. */
 bool raw_send_slowly(raw_peer_t *peer, const void *bytes, size_t size);
-/* What the system takes at once, without waiting: for peers that never read. 0 when it takes
- * nothing. */
+/* Sends what the system accepts without waiting, for peers that never read. Returns the number of
+ * bytes, which may be 0. */
 size_t raw_send_some(raw_peer_t *peer, const void *bytes, size_t size);
 /* Whether the other side closes the connection within `timeout_ms`; what it says is thrown away. */
 bool raw_is_closed(raw_peer_t *peer, uint32_t timeout_ms);

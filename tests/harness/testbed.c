@@ -70,7 +70,8 @@ static int tear_down(void **state)
         bed->at_end(bed->at_end_context);
     }
     fabric_client_close(&bed->client);
-    for (uint32_t i = 0; i < bed->cluster.worker_count; i++) { /* what holds may hold for ever */
+    /* a handler that waits for a gate may wait for ever */
+    for (uint32_t i = 0; i < bed->cluster.worker_count; i++) {
         if (process_runs(&bed->cluster.workers[i])) {
             kill(-bed->cluster.workers[i].pid, SIGKILL);
         }
@@ -96,7 +97,7 @@ void testbed_skip(const testbed_t *bed, const char *reason)
     skip_named(bed->name, reason);
 }
 
-/* In place of a test on a server that is not there. */
+/* Runs in place of a test whose server is missing. */
 static void say_skipped(void **state)
 {
     skip_named(*state, missing_server);
@@ -579,7 +580,7 @@ static void add_kill(void *context, const fabric_bytes_t *columns)
     statements_t *kills = context;
     if (!fabric_bytes_equal(columns[3], fabric_bytes_of(kills->database)) ||
         fabric_bytes_equal(columns[7], fabric_bytes_of(PROCESS_LIST))) {
-        return; /* somebody else's, or the one that asks */
+        return; /* another database's connection, or the one that asks */
     }
     int size = snprintf(kills->text + kills->size, sizeof kills->text - kills->size, "KILL %.*s;",
                         (int)columns[0].size, (const char *)columns[0].data);

@@ -98,8 +98,8 @@ void testbed_stop_processes(testbed_t *bed);
 json_t *testbed_status(fabric_client_t *client);
 /* A counter of it. */
 uint64_t testbed_counter(fabric_client_t *client, const char *name);
-/* How many shards the runner of a worker process owns, as its home says; -1: it is no healthy
- * member. */
+/* How many shards the runner of a worker process owns, according to its home; -1: it is not a
+ * healthy member. */
 int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker);
 /* How many shards a broker is home of, as the store says, and its incarnation; -1: it is no member.
  * MariaDB only. */
@@ -111,7 +111,7 @@ uint32_t testbed_repeat(uint32_t usual);
 /* $FABRIC_FAULT_SEED, or a number that is drawn; printed, so that a run's choices can be made
  * again. */
 uint64_t testbed_seed(void);
-/* Makes a gate of Probe. */
+/* Makes the file of one of Probe's gates, for which handlers wait. */
 void testbed_open_gate(testbed_t *bed, const char *name);
 
 /* The number that a query gives; no broker may have a SQLite file open. */
@@ -128,7 +128,8 @@ void testbed_unlock(testbed_lock_t **lock);
 void testbed_query_rows(testbed_t *bed, const char *sql,
                         void (*row)(void *context, const fabric_bytes_t *columns), void *context);
 
-/* For polls: waits a few milliseconds; fails the test with what is missing after the deadline. */
+/* One step of a polling loop: waits a few milliseconds; after the deadline it fails the test and
+ * says what is missing. */
 void testbed_poll(uint64_t deadline_ms, const char *missing);
 
 #endif

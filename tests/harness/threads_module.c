@@ -1,6 +1,5 @@
-/* A pthread_create() in front of the system's, for $LD_PRELOAD: fails with EAGAIN while
- * $THREADS_MAX threads that it started run, as the system does at its limits, which do not bind the
- * superuser. */
+/* A pthread_create() for $LD_PRELOAD: it fails with EAGAIN while $THREADS_MAX threads that it
+ * started run. The system does the same at its limits, but not to the superuser. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* A module that needs a function which nobody has, for errors of fabric-worker. */
+/* A module that needs a function that does not exist, for errors of fabric-worker. */
 #include <fabric/worker.h>
 
 bool nobody_has_this(void *state, fabric_bytes_t id);

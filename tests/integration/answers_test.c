@@ -1,5 +1,5 @@
-/* Every request and every hello is answered, by a real broker: also those that come twice, too
- * late, or with old numbers. */
+/* A real broker answers every request and every hello, also those that come twice, too late, or
+ * with old numbers. */
 #include <string.h>
 
 #include "core/clock.h"
@@ -55,8 +55,7 @@ static void hellos_with_old_numbers(void **state)
     raw_fabric_close(&second);
 }
 
-/* Nobody handles it for want of a worker: it is stored, and its caller is told so when its patience
- * is over. */
+/* A call without a worker is stored, and its caller is told so at the call's deadline. */
 static void a_durable_call_past_its_deadline(void **state)
 {
     testbed_t *bed = *state;

@@ -1,6 +1,6 @@
-/* Command lines, environments, files and modules that are wrong: each is refused with the
- * documented exit status, one line that names what is wrong, and nothing on standard output. And
- * what is secret, or moves a terminal's cursor, is in no line. */
+/* Wrong command lines, environments, files and modules: each is refused with the documented exit
+ * status, one line that names the mistake, and nothing on standard output. No line contains a
+ * secret or an escape sequence. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,7 +139,7 @@ static void numbers(void **state)
     }
 }
 
-/* A file that others may read holds the password, or that this user may not read at all. */
+/* A password in a file that others may read, and a file that this user may not read. */
 static void files_of_others(void **state)
 {
     char path[INVOCATION_PATH_SIZE];

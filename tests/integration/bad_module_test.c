@@ -1,4 +1,4 @@
-/* Module files that are none, and modules that break a rule: fabric-worker refuses them with one
+/* Files that are not modules, and modules that break a rule: fabric-worker refuses them with one
  * line. */
 #include <stdio.h>
 #include <string.h>

@@ -11,8 +11,8 @@ enum { WAIT_MAX_MS = 90000, ENTITIES = 64, INFLIGHT = 256, KILLS = 5, SHARDS = 3
 
 static probe_load_t load;
 
-/* Each call of the load has one row and one reply in the store, and its handler ran in its turn.
- * Stops the cluster. */
+/* Stops the cluster. Each call of the load must have one row and one reply in the store, and its
+ * handler must have run in order. */
 static void check_everything_once(testbed_t *bed)
 {
     char sql[200];
@@ -133,7 +133,7 @@ static void volatile_is_unknown(void **state)
     assert_int_equal(ended.count, 1);
 }
 
-/* A broker that stops in order and comes back is no event for callers either. */
+/* Callers do not notice a broker that stops in order and starts again. */
 static void stopped_and_restarted(void **state)
 {
     testbed_t *bed = *state;
@@ -161,7 +161,7 @@ static void wait_homes(testbed_t *bed, const char *endpoint, int wanted)
     }
 }
 
-/* A client that knows the standby alone is sent to the home, once the standby has read of the
+/* A client that knows only the standby is redirected to the home once the standby has read the
  * type. */
 static void check_redirect(testbed_t *bed)
 {
@@ -210,7 +210,7 @@ static void standby_takes_over(void **state)
     snprintf(sql, sizeof sql, "SELECT COUNT(*) FROM writer WHERE incarnation = UNHEX('%s')", dead);
     assert_int_equal(testbed_query_number(bed, sql), 0);
 
-    testbed_restart_broker(bed); /* and it is the standby now */
+    testbed_restart_broker(bed); /* it is now the standby */
     wait_homes(bed, bed->cluster.url, 0);
     probe_load_run(&load, INFLIGHT);
     testbed_kill(&bed->cluster.standby);

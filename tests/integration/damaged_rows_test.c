@@ -1,5 +1,5 @@
-/* Rows that somebody has edited by hand, under a real broker: each is a dead letter with its cause,
- * and the rest is served. */
+/* Rows edited by hand, with a real broker: each becomes a dead letter with its cause, and all other
+ * messages are handled. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +15,8 @@ typedef struct damage {
     const char *column;
     const char *value;
     unsigned stores; /* those whose column takes the value */
-    bool by_worker;  /* a worker says that it cannot handle it; the row alone does not tell */
+    /* the damage does not show in the row: a worker says that it cannot handle the message */
+    bool by_worker;
 } damage_t;
 
 static const damage_t damages[] = {
@@ -68,7 +69,7 @@ static void copy_row(testbed_t *bed, int64_t first, const char *id, const damage
     testbed_execute(bed, sql);
 }
 
-/* Returns how many damaged rows there are, and how many of them tell so by themselves. Good copies
+/* Returns the number of damaged rows, and of those whose damage shows in the row. Undamaged copies
  * lie among them. */
 static int64_t damage_rows(testbed_t *bed, int64_t *telling)
 {
@@ -94,7 +95,7 @@ static int64_t damage_rows(testbed_t *bed, int64_t *telling)
     return count + 1;
 }
 
-/* Rows that belong to nothing: nobody is to stumble over them. */
+/* Rows without a message: the broker must ignore them. */
 static void leave_orphans(testbed_t *bed)
 {
     testbed_execute(bed, "INSERT INTO attempt (request_id, attempts) VALUES (12345, 1)");
@@ -131,7 +132,7 @@ static bool log_says(testbed_t *bed, const char *words)
     return found;
 }
 
-/* What was set aside is not come across again. */
+/* A dead letter is not loaded again. */
 static void expect_quiet_restart(testbed_t *bed)
 {
     testbed_stop_processes(bed);

@@ -1,4 +1,4 @@
-/* Programs that cannot do what they are asked: the exit status, and one line that says why. */
+/* Programs that cannot do what they should: their exit status, and one line that says why. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -94,8 +94,8 @@ static void broker_address(void **state)
     close(taken);
 }
 
-/* A second broker does not take the socket of one that runs; what a killed one left behind is no
- * hindrance. */
+/* A second broker does not take the socket file of a running one, and the file that a killed broker
+ * left does not hinder a new one. */
 static void broker_socket_file(void **state)
 {
     char listen_on[120];
@@ -128,7 +128,7 @@ static void broker_socket_file(void **state)
     assert_int_equal(access(path, F_OK), 0);
 }
 
-/* Somebody else's socket, without a lock. */
+/* The socket file of another program, without a lock. */
 static void broker_socket_of_others(void **state)
 {
     char listen_on[120];
@@ -337,7 +337,7 @@ static void command_line_with_cluster(void **state)
            "other", "status");
 }
 
-/* Runs fabricctl, which must do it, and returns its output. */
+/* Runs fabricctl, which must succeed, and returns its output. */
 static const char *command(const char *const *arguments)
 {
     static invocation_t invocation;

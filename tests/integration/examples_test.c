@@ -1,4 +1,4 @@
-/* The examples and the demonstration do what they say. */
+/* The examples and the demonstration work as documented. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +74,7 @@ static uint64_t number_before(char lines[LINES_MAX][LINE_SIZE], size_t count, co
     return 0;
 }
 
-/* What the killed worker had not answered is what is delivered again. */
+/* Exactly what the killed worker had not answered is delivered again. */
 static void demonstration_adds_up(void **state)
 {
     testbed_t *bed = *state;

@@ -135,7 +135,7 @@ static void failures_and_defects(void **state)
     expect_echo(bed, "breaks", &probe_echo);
 }
 
-static void malformed_fails_alone(void **state)
+static void malformed_message_harms_no_other(void **state)
 {
     static const fabric_schema_t wrong_schema =
         FABRIC_SCHEMA("Number", probe_number_t, probe_number_fields);
@@ -156,7 +156,7 @@ static void malformed_fails_alone(void **state)
     assert_int_equal(calls[3].outcome.error, FABRIC_OK);
     assert_int_equal(calls[1].outcome.error, FABRIC_ERROR_MALFORMED_MESSAGE);
     assert_int_equal(calls[2].outcome.error, FABRIC_ERROR_MALFORMED_MESSAGE);
-    print_message("at the door: %s\nreply: %s\n", calls[1].outcome.text, calls[2].outcome.text);
+    print_message("at admission: %s\nreply: %s\n", calls[1].outcome.text, calls[2].outcome.text);
     assert_non_null(strstr(calls[1].outcome.text, "text: expected a string"));
     assert_non_null(strstr(calls[2].outcome.text, "text"));
     assert_int_equal(count_started(bed, "spoilt"), 2); /* BadReply once, Echo once */
@@ -182,7 +182,7 @@ static void unknown_names(void **state)
     assert_int_equal(sibling.outcome.error, FABRIC_OK);
 }
 
-/* What is sent while no worker is up is kept, and delivered once. */
+/* Messages that are sent while no worker runs are kept, and delivered once. */
 static void kept_until_a_worker_comes(void **state)
 {
     testbed_t *bed = *state;
@@ -246,7 +246,7 @@ static void tells_do_not_wait(void **state)
     testbed_wait_drained(bed);
 }
 
-/* A worker that is there before its broker finds it once it comes. */
+/* A worker that starts before its broker connects when the broker starts. */
 /* Waits until the first worker has logged an event. */
 static void wait_for_event(const testbed_t *bed, const char *code)
 {
@@ -284,7 +284,7 @@ int main(void)
     static const testbed_test_t tests[] = {
         {"asks_and_tells", asks_and_tells, TESTBED_BOTH},
         {"failures_and_defects", failures_and_defects, TESTBED_BOTH},
-        {"malformed_fails_alone", malformed_fails_alone, TESTBED_BOTH},
+        {"malformed_message_harms_no_other", malformed_message_harms_no_other, TESTBED_BOTH},
         {"unknown_names", unknown_names, TESTBED_SQLITE},
         {"kept_until_a_worker_comes", kept_until_a_worker_comes, TESTBED_BOTH},
         {"entities_run_beside_each_other", entities_run_beside_each_other, TESTBED_BOTH},

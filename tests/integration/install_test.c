@@ -44,8 +44,7 @@ static char destination[PATH_SIZE]; /* DESTDIR; empty: none */
 static char prefix[PATH_SIZE];
 static char place[2 * PATH_SIZE]; /* where both lead to */
 
-/* Runs a program to its end, which must be a good one; the output's first line goes to `line`, the
- * others must not be needed. */
+/* Runs a program to its end, which must succeed. `line` gets the first line of its output. */
 static void run(const char *const *arguments, char line[LINE_SIZE])
 {
     char log[PATH_SIZE];
@@ -203,7 +202,7 @@ static void recipes_work(void **state)
     assert_string_equal(line, "counter-1: incremented by 5 to 11");
 }
 
-/* ---- what make takes from whom ---- */
+/* ---- variables of make ---- */
 
 static void builders_flags_are_taken(void **state)
 {
@@ -258,7 +257,7 @@ static void loader_is_told_or_the_user(void **state)
     char known[3 * PATH_SIZE];
     open_test(state);
     assert_int_equal(count_lines("calls", "called"),
-                     0); /* with DESTDIR it is somebody else's loader */
+                     0); /* with DESTDIR the files are for another system's loader */
     assert_int_equal(count_lines("log", note), 0);
     install(state, "", "/my prefix");
     assert_int_equal(count_lines("calls", "called \n"), geteuid() == 0);
@@ -287,7 +286,7 @@ static void programs_run(void **state)
     }
 }
 
-/* ---- what a library shows ---- */
+/* ---- the symbols of a library ---- */
 
 static void check_symbols(const char *library)
 {

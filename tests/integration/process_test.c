@@ -1,4 +1,4 @@
-/* What surrounds a server program: signals, and outputs that nobody reads. */
+/* Server programs: signals, and outputs that nobody reads. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -145,7 +145,7 @@ static void ignore_completion(void *context, const fabric_outcome_t *outcome,
     (void)payload;
 }
 
-/* Keeps a handler pending, so that neither program ends of itself when it is asked to. */
+/* Keeps a handler pending, so that neither program can end in order. */
 static void hold_a_handler(testbed_t *bed)
 {
     char path[INVOCATION_PATH_SIZE];
@@ -246,8 +246,8 @@ static void drain_until(int pipe, const char *text)
     }
 }
 
-/* Nobody reads what broker and worker write, on standard output and error: they serve all the same,
- * say later what is missing, and end in time with their outputs full. */
+/* Nobody reads the outputs of broker and worker: both serve all the same, log later how many lines
+ * are missing, and end in time although their outputs are full. */
 static void outputs_that_nobody_reads(void **state)
 {
     testbed_t *bed = *state;
@@ -295,7 +295,7 @@ static void hang_up_is_ignored(void **state)
     assert_true(has_said(bed, "broker.out", " broker.stopped cause=OK"));
 }
 
-/* A server that takes connections and never says a word. */
+/* A server that accepts connections and never sends anything. */
 static void stop_while_the_database_hangs(void **state)
 {
     testbed_t *bed = *state;
@@ -368,8 +368,8 @@ static void expect_end_by_second_signal(size_t which, const char *prefix)
     assert_int_equal(WEXITSTATUS(process->status), 128 + SIGTERM);
 }
 
-/* What holds up the stop is a handler that is pending, or a worker that is frozen and so does not
- * release its shards. */
+/* The stop is held up by a pending handler, or by a frozen worker that does not release its
+ * shards. */
 static void second_signal(testbed_t *bed, size_t which, const char *prefix)
 {
     set_up(bed);

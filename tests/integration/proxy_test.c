@@ -1,5 +1,6 @@
-/* The tests' proxy itself: each fault that it injects is seen by a client and a server, and only
- * when asked for; COMMITs and their answers are lost for certain, as a real server shows. */
+/* Tests the proxy of the fault tests: client and server see each fault that it injects, and only
+ * when a test asks for it; a real server shows that COMMITs and their answers are lost for
+ * certain. */
 #include "tests/harness/proxy.h"
 
 #include <arpa/inet.h>
@@ -100,7 +101,7 @@ static bool is_readable(int socket, int wait_ms)
     return poll(&item, 1, wait_ms) == 1;
 }
 
-/* Nothing comes, not even an end. */
+/* Nothing arrives, and the connection does not end. */
 static void expect_quiet(int socket)
 {
     assert_false(is_readable(socket, QUIET_MS));
@@ -381,10 +382,11 @@ static bool commit_row(int id)
     MYSQL *handle = connect_database(true);
     snprintf(statement, sizeof statement, "INSERT INTO t VALUES (%d)", id);
     run(handle, "SET autocommit = 0");
-    run(handle, "SET wait_timeout = 1"); /* a stalled one must not sit on its locks */
+    run(handle,
+        "SET wait_timeout = 1"); /* the server must release the locks of a stalled connection */
     run(handle, statement);
     bool answered = mysql_commit(handle) == 0;
-    if (!answered) { /* what is stalled does not take a farewell */
+    if (!answered) { /* a stalled connection cannot be closed in order */
         shutdown((int)handle->net.fd, SHUT_RDWR);
     }
     mysql_close(handle);
@@ -423,7 +425,7 @@ static void loses_commits(void **state)
     proxy_heal(database.proxy);
     uint64_t until_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (proxy_connections(database.proxy) > 0 && clock_monotonic_ms() < until_ms) {
-        poll(NULL, 0, 1); /* the server says goodbye when it gets round to it */
+        poll(NULL, 0, 1); /* the server closes the connection a little later */
     }
     assert_int_equal(proxy_connections(database.proxy), 0);
 }

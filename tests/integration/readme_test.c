@@ -1,4 +1,4 @@
-/* What README.md tells an administrator to do with a database, word for word. */
+/* Runs README.md's recipe for a database word for word. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Reasons on their way: what a broker, a database or a handler said reaches the caller and the log,
- * with its number and in its own words. */
+/* Reasons: the words and numbers of a broker, a database or a handler reach the caller and the
+ * log. */
 #include <stdio.h>
 #include <string.h>
 
@@ -94,12 +94,12 @@ static void expect_line(const char *log, const char *const *parts)
 
 static void a_broken_handler(void **state)
 {
-    static const char *const few[] = {"--attempts-max", "2", NULL};
+    static const char *const two_attempts[] = {"--attempts-max", "2", NULL};
     fabric_outcome_t outcome;
     probe_number_t request = {100};
     char id[64];
     bed = *state;
-    bed->broker_arguments = few;
+    bed->broker_arguments = two_attempts;
     testbed_start(bed, 1);
     assert_int_equal(fabric_client_ask(bed->client, fabric_entity(PROBE_TYPE, "b/1"), &probe_defect,
                                        &request, NULL, &outcome),

@@ -1,5 +1,5 @@
-/* A broker that stands by knows little of runners and shards: it says so and names the home, and
- * fabricctl asks that one. */
+/* A standby knows little of runners and shards: its status says so and names the home, and
+ * fabricctl asks the home. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static json_t *status_at(testbed_t *bed, const char *url)
     return status;
 }
 
-/* What one broker says of itself, without following. */
+/* The status of one broker, without following it to the home. */
 static json_t *own_words(const char *url)
 {
     fabric_client_t *client = NULL;
@@ -72,7 +72,8 @@ static void wait_for_owners(const char *home)
     }
 }
 
-/* The broker at `standby` stands by for the one at `home`; whoever is asked, the truth is told. */
+/* The broker at `standby` stands by for the one at `home`: fabricctl prints the same truth
+ * whichever of them it asks. */
 static void check_pair(testbed_t *bed, const char *standby, const char *home)
 {
     static const char *const command[] = {"status", NULL};
@@ -140,7 +141,7 @@ static void a_home_that_does_not_answer_is_named(void **state)
     invocation_check(&invocation, __LINE__, 4, pattern, arguments); /* not: no such type */
 }
 
-/* A standby reads types now and then only; the home has the last word on them. */
+/* A standby reads types only now and then; the home knows them first. */
 static void a_type_that_a_standby_does_not_know_yet_is_found(void **state)
 {
     static const char *const call[] = {"call",      "Counter",         "x",

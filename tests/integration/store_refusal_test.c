@@ -1,5 +1,5 @@
-/* A database that refuses single rows, by a trigger: their callers hear so, whatever else was in
- * the same batch, and never that something succeeded which is not stored. */
+/* A trigger makes the database refuse single rows: the callers of these are told, whatever else was
+ * in the same batch, and no caller is told that something succeeded which is not stored. */
 #include <stdio.h>
 #include <string.h>
 
@@ -71,7 +71,7 @@ static const fabric_outcome_t *finish(testbed_t *bed, const call_t *call)
     return &call->outcome;
 }
 
-/* Sends what will be refused, an ask and if wanted a tell, in the midst of what will not. */
+/* Sends calls that will be refused, an ask and if wanted a tell, among calls that will not. */
 static void call_all(testbed_t *bed, const char *id, const char *text, bool tell)
 {
     char other[32];

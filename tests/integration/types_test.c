@@ -1,6 +1,6 @@
 /* Workers of one shard group that bring different types: each gets shards of all types, so some
- * messages wait for an owner that brings their type. They wait without a loop, their callers and
- * operators hear why, and nobody else notices. */
+ * messages wait for an owner that brings their type. They wait without being delivered in a loop,
+ * callers and operators are told why, and other messages go on. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,7 +154,7 @@ static void each_module_gets_half_of_the_shards(void **state)
     uint32_t foreign = shard_of_runner(bed, "probe-worker");
     check_callers(bed, foreign);
     check_status(bed);
-    /* Others are not disturbed, in the same shard and elsewhere. */
+    /* Messages of other types go on, in the same shard and elsewhere. */
     assert_int_equal(
         ask(bed, PROBE_TYPE, id_in_shard(foreign, 0, id), &probe_echo, &hello, &outcome),
         FABRIC_OK);
@@ -174,7 +174,7 @@ static void each_module_gets_half_of_the_shards(void **state)
         FABRIC_OK);
 }
 
-/* A worker that brings both makes the shards move to it, and is enough. */
+/* Shards move to a worker that brings both types, and that worker alone suffices. */
 static void a_type_that_nobody_brings_is_named(void **state)
 {
     static const char *const waits[] = {"start a worker", "Counter", NULL};

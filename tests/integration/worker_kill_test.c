@@ -1,5 +1,4 @@
-/* Workers that die, leave and join under load: nothing is lost, nothing is out of order, and little
- * moves. */
+/* Workers die, leave and join under load: nothing is lost or out of order, and few shards move. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -188,7 +187,7 @@ static void kill_repeatedly(testbed_t *bed, uint32_t kills)
     probe_starts_check(&starts, &load);
     probe_starts_free(&starts);
     report(times, count);
-    assert_true(count > kills / 2); /* else the kills hit nothing */
+    assert_true(count > kills / 2); /* otherwise the kills found no handler at work */
 }
 
 static void kills_30(void **state)
@@ -201,8 +200,7 @@ static void kills_5(void **state)
     kill_repeatedly(*state, 5);
 }
 
-/* A handler that takes its process with it: the message runs again elsewhere, and the others
- * too. */
+/* A handler ends its process: its message and all others run again elsewhere. */
 static void handler_kills_its_worker(void **state)
 {
     testbed_t *bed = *state;
@@ -219,8 +217,8 @@ static void handler_kills_its_worker(void **state)
     assert_non_null(cluster_casualty(&bed->cluster));
 }
 
-/* A worker that is frozen for longer than the lease loses its shards, and its late answers count
- * for nothing. */
+/* A worker that is frozen for longer than the lease loses its shards, and its late results are
+ * refused. */
 static void frozen_beyond_its_lease(void **state)
 {
     static const char *const arguments[] = {"--lease-ms", "1000", NULL};
@@ -233,11 +231,11 @@ static void frozen_beyond_its_lease(void **state)
     process_t *frozen = &bed->cluster.workers[0];
     uint64_t frozen_us = clock_monotonic_us();
     assert_int_equal(kill(frozen->pid, SIGSTOP), 0);
-    probe_load_end(&load); /* what the frozen one was to do is done elsewhere */
+    probe_load_end(&load); /* another worker has handled the frozen worker's messages */
     print_message("frozen: all calls ended after %.0f ms\n",
                   (double)(clock_monotonic_us() - frozen_us) / 1000);
     assert_int_equal(kill(frozen->pid, SIGCONT), 0);
-    testbed_wait_ready(bed, 2); /* and it is one of them again */
+    testbed_wait_ready(bed, 2); /* the thawed worker is a member again */
     probe_load_run(&load, 2 * INFLIGHT);
     probe_load_end(&load);
     testbed_wait_drained(bed);

@@ -26,7 +26,7 @@ static uint64_t number_from(const char *variable, uint64_t otherwise)
     return text && text[0] ? strtoull(text, NULL, 10) : otherwise;
 }
 
-/* An assertion of the code under test ends the program: say by which seed. */
+/* An assertion of the code under test ends the program: the seed must have been printed by then. */
 static void on_abort(int number)
 {
     char text[160];
@@ -108,8 +108,7 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->store_errors += one->store_errors;
 }
 
-/* Where the seeds begin: elsewhere each time, unless so many are wanted, which are the same ones
- * then. */
+/* The first seed: a random one, or 1 where a number of seeds was asked for. */
 static uint64_t first_seed(uint64_t wanted)
 {
     uint32_t drawn = 0;
@@ -139,7 +138,7 @@ static void seeds(void **state)
            (unsigned long long)first);
     print_result(&sum);
     assert_int_equal(failed, 0);
-    /* A simulation in which nothing goes wrong proves nothing. */
+    /* Checks that faults and their consequences occurred: otherwise the run proves nothing. */
     assert_true(seeds < 20 || (sum.faults > 0 && sum.repeated > 0 && sum.late > 0 &&
                                sum.store_errors > 0 && sum.unknown > 0));
     assert_true(seeds < RARE_SEEDS || (sum.stale > 0 && sum.dead_letters > 0));
@@ -160,7 +159,7 @@ static void takeover_with_a_slow_store(void **state)
     check_seed(79);
 }
 
-/* A call that was sent before its shard was known stood as predecessor for calls that it had itself
+/* A call that was sent before its shard was known was named as the predecessor of calls that it had
  * overtaken. */
 static void order_of_calls_before_their_type_is_known(void **state)
 {

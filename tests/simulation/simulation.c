@@ -10,12 +10,13 @@
 #include "tests/simulation/simulation_processes.h"
 
 enum {
-    SETTLE_MS = 90000, /* after the last fault, all must have ended */
+    SETTLE_MS = 90000, /* within this time after the last fault all calls must have ended */
     WARM_UP_MS = 300,
-    DEPOSED_MS = 6000, /* who waits for a slow store may take so long to learn that it is deposed */
+    /* how long a broker that waits for a slow store may take to learn that it is deposed */
+    DEPOSED_MS = 6000,
     LOOK_MS = 20,
     POISON_EVERY = 6, /* seeds */
-    BOASTS_EVERY = 5,
+    FALSE_CLAIMS_EVERY = 5,
     DAY_MS = 86400000
 };
 
@@ -184,7 +185,7 @@ static void heal(void)
 static uint64_t draw_gap_us(void)
 {
     uint64_t mean_us = world.plan.chaos_ms * 1000 * world.plan.clients / world.plan.calls;
-    return world_chance(5000) ? world_between(0, 100) /* a burst goes on */
+    return world_chance(5000) ? world_between(0, 100) /* the burst continues */
                               : world_between(0, 4 * mean_us);
 }
 
@@ -218,16 +219,16 @@ static void draw_plan(uint64_t seed, bool calm)
     plan->commit_us = world_chance(7000) ? 1500 : 15000;
     plan->lease_ms = (uint32_t)world_between(300, 900);
     plan->release_grace_ms = world_chance(5000) ? 500 : (uint32_t)world_between(10, 60);
-    if (world_chance(1500)) { /* shards move all the time, away from workers that do not answer */
+    if (world_chance(1500)) { /* move a shard, also away from a worker that does not answer */
         plan->workers = (unsigned)world_between(2, WORKERS_MAX);
         plan->faults = 1u << FAULT_WORKER_LEAVE | 1u << FAULT_WORKER_FREEZE;
         plan->gap_ms = world_between(5, 30);
         plan->release_grace_ms = (uint32_t)world_between(10, 60);
         plan->lease_ms = 900;
     }
-    /* These draw nothing: other seeds stay as they are. */
+    /* These decisions draw no random number, so that other seeds keep their runs. */
     plan->poison = !calm && seed % POISON_EVERY == POISON_EVERY - 1;
-    plan->boasts = !calm && seed % BOASTS_EVERY == 2;
+    plan->false_claims = !calm && seed % FALSE_CLAIMS_EVERY == 2;
     if (calm) {
         world.calm = true;
         plan->faults = plan->store_errors = plan->full = 0;
@@ -297,7 +298,7 @@ static void on_nothing(event_t *event)
     (void)event;
 }
 
-/* Events for processes that are over do nothing but free what they own. */
+/* Events for processes that have ended only free what they own. */
 static void wind_up(void)
 {
     uint64_t until_us = world.now_us + 10 * 1000 * 1000;

@@ -1,6 +1,6 @@
-/* The seeded simulation: a whole cluster - clients, workers, brokers, a store - in one thread under
- * virtual time, driven through the very cores that the programs use, with a network, processes and
- * a database that fail as a seed decides.
+/* The seeded simulation: a whole cluster (clients, workers, brokers, a store) in one thread under
+ * virtual time. It runs the same cores as the programs; a seed decides how network, processes and
+ * database fail.
  *
  * Everything that happens follows from the seed: two runs of one seed are the same, event by event.
  *
@@ -24,7 +24,7 @@ typedef struct simulation_result {
     uint64_t trace_hash; /* of every event, in order */
     uint64_t events;
     uint64_t virtual_ms;
-    /* What came about, to see that a run was worth something. */
+    /* What happened, so that a test can see that a run injected anything. */
     uint64_t calls, durable, unknown, rejected;
     uint64_t runs;      /* handlers started */
     uint64_t commits;   /* applied */

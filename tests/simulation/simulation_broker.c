@@ -37,7 +37,7 @@ broker_life_t *broker_life_now(process_t *process)
     return broker_of(process)->life;
 }
 
-/* Into a pipe to the router: what goes in first comes out first. */
+/* Puts an item into a pipe to the router, which keeps the order. */
 void broker_send_to_router(broker_life_t *life, event_t *event, uint64_t *last_us)
 {
     uint64_t at_us = world.now_us + world_between(1, PIPE_US_MAX);
@@ -338,7 +338,7 @@ static void receive(process_t *process, size_t dealer, connection_t *connection,
         router_receive(life->router, network_routing_id(connection, routing_id), frame,
                        process_now_ms(process));
         router_violation_t violation;
-        if (router_take_violation(life->router, &violation) && !world.plan.boasts &&
+        if (router_take_violation(life->router, &violation) && !world.plan.false_claims &&
             fabric_error_class(violation.error) != FABRIC_CLASS_RETRY) {
             world_fail("broker %u blames a sound %s: %s", process->index, violation.role,
                        violation.text);
@@ -363,8 +363,7 @@ static void start(process_t *process)
     fiber_wake(life->opening);
 }
 
-/* Whatever has happened to it, its accounts are right: asked of each broker when it ends, by a
- * crash or with the simulation. */
+/* Checks the router's invariants when a broker ends, by a crash or with the simulation. */
 static void check_accounts(const broker_life_t *life)
 {
     const char *fault = life->open ? router_check(life->router) : NULL;

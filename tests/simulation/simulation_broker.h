@@ -16,7 +16,7 @@ typedef struct broker_life broker_life_t;
 
 typedef enum operation_kind { OPERATION_COMMIT, OPERATION_LOAD } operation_kind_t;
 
-/* What a lane is to do, and what came of it. */
+/* An operation of a lane, and its result. */
 typedef struct operation {
     operation_kind_t kind;
     const store_batch_t *batch;
@@ -37,7 +37,7 @@ typedef struct broker_lane {
     uint64_t last_us; /* of its pipe to the router */
 } broker_lane_t;
 
-/* A look-up, and what came of it. */
+/* A look-up, and its result. */
 typedef struct search {
     uint32_t lane;
     router_lookup_t lookup;
@@ -54,7 +54,8 @@ typedef struct broker_finder {
     uint64_t last_us; /* of its pipe to the router */
 } broker_finder_t;
 
-/* One incarnation of a broker. It outlives its process until its last store call is over. */
+/* One incarnation of a broker. The struct outlives the process until the last store call is
+ * over. */
 struct broker_life {
     broker_life_t *next;
     process_t *process;
@@ -69,7 +70,7 @@ struct broker_life {
     fiber_t *opening, *coordinating;
     unsigned fibers;
     bool open;
-    bool ending; /* it stops as soon as the present turn is over */
+    bool ending; /* the broker stops when the present turn is over */
     uint64_t restart_us;
     bool blocked;
     bool draining, drained, leave;
@@ -91,7 +92,7 @@ broker_life_t *broker_life_now(process_t *process);
 bool broker_life_is_over(const broker_life_t *life);
 /* The incarnation is over; the next one starts later. */
 void broker_life_end(broker_life_t *life, const char *why, uint64_t after_us);
-/* Into a pipe to the router: what goes in first comes out first. */
+/* Puts an item into a pipe to the router, which keeps the order. */
 void broker_send_to_router(broker_life_t *life, event_t *event, uint64_t *last_us);
 /* The router has loaded the shards of its new homes. */
 void broker_loaded(broker_life_t *life, message_t *messages, uint64_t high_id);

@@ -12,7 +12,7 @@
 
 typedef unsigned long long ull;
 
-/* What the commits of an entity have come to. */
+/* The state of an entity after the commits so far. */
 typedef struct watched_entity {
     uint64_t last_id; /* of a message with a reply */
     token_t last_token;
@@ -215,7 +215,7 @@ void check_ended(uint32_t number, const call_t *ended)
     case FABRIC_CLASS_RETRY:
     case FABRIC_CLASS_REJECTED:
         world.result->rejected++;
-        if (!call->again) { /* else this is about the second sending alone */
+        if (!call->again) { /* otherwise the answer is about the second sending only */
             check_certainly_not_taken(number);
         }
         break;
@@ -313,7 +313,8 @@ static void note_assign(const process_t *broker, wire_reader_t *body)
     }
     token_t token = {assign.home_epoch, assign.owner_sequence};
     token_t *newest = assigned(broker, assign.shard);
-    /* A frame may have waited for its peer, and tell late of an owner that is none any more. */
+    /* A frame may have waited for its peer, and report an owner that has lost the shard
+     * meanwhile. */
     if (token_less(*newest, token)) {
         *newest = token;
     }
@@ -458,8 +459,9 @@ static uint32_t call_by_id(uint64_t id)
     return UINT32_MAX;
 }
 
-/* I7, as the final replies of an entity are committed. Who sends a call again whose outcome is
- * unknown may find that it was not taken before, and it is taken then. */
+/* Checks I7 as the final replies of an entity are committed. A call that is sent again after an
+ * unknown outcome may turn out not to have been accepted before; it is then accepted later than
+ * other calls. */
 static void check_entity_order(uint32_t number)
 {
     const watched_call_t *call = &watch.calls[number];
@@ -624,7 +626,7 @@ static void check_call_at_end(uint32_t number)
     }
 }
 
-/* Poison that was taken in is a dead letter. */
+/* A poison message that was accepted is a dead letter. */
 static void check_poison(void)
 {
     for (uint32_t i = 0; i < watch.call_count; i++) {

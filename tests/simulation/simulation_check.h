@@ -1,6 +1,6 @@
-/* What must be true of the whole cluster, watched from outside: every call from its submission to
- * its end, every run of a handler, every commit that the store has applied, every frame that tells
- * of one.
+/* The invariants of the whole cluster, checked from outside: on every call from its submission to
+ * its end, every run of a handler, every commit that the store applies, and every frame that
+ * reports one.
  */
 #ifndef TESTS_SIMULATION_SIMULATION_CHECK_H
 #define TESTS_SIMULATION_SIMULATION_CHECK_H
@@ -20,14 +20,14 @@ typedef struct watched_call {
     uint32_t flags;
     uint32_t defects; /* attempts that are to break */
     uint32_t fails;
-    bool kills; /* each worker that runs it */
-    bool again; /* its outcome was unknown, and it was sent again under its key */
+    bool kills; /* the message is poison: it kills each worker that runs it */
+    bool again; /* the call was sent again under its key after an unknown outcome */
     uint64_t submitted_us;
     /* at its end */
     bool ended;
     fabric_error_t error;
     uint64_t ended_us;
-    uint64_t run; /* that the caller was told of; 0: none */
+    uint64_t run; /* the run that the caller was told of; 0: none */
     /* in the store */
     uint64_t request_id; /* 0: not there */
     bool replied;
@@ -78,7 +78,7 @@ void check_homes(void);
 
 /* Whether all calls have ended and all messages of the store too. */
 bool check_is_settled(void);
-/* After the end. */
+/* Checks what must hold after the end. */
 void check_final(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* A simulated client: a session, as link_zmq.c of the client library drives it, and a user who
- * keeps calling.
+/* A simulated client: a session, driven as link_zmq.c of the client library does, and a user who
+ * makes calls.
  */
 #include "tests/simulation/simulation_processes.h"
 
@@ -53,7 +53,7 @@ static void send_frames(client_t *client, uint64_t now_ms)
 
 static void on_again(event_t *event);
 
-/* Some users ask again when the outcome of a call is unknown, under the same call key (I11). */
+/* Some users send a call with an unknown outcome again, under the same call key (I11). */
 static void settle_unknown(client_t *client, const call_t *call)
 {
     uint32_t number = (uint32_t)(uintptr_t)call->context;
@@ -202,8 +202,8 @@ void simulated_client_call(process_t *process)
     watched->defects = world_chance(600) ? (uint32_t)world_between(1, 2) : 0;
     watched->fails = world_chance(500);
     watched->kills = check_poisons(number);
-    bool impatient = !world.calm && world_chance(1000);
-    uint64_t wait_max_ms = impatient ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
+    bool hurried = !world.calm && world_chance(1000);
+    uint64_t wait_max_ms = hurried ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
     check_submitted(number, submit(client_of(process), number, 0, wait_max_ms));
 }
 

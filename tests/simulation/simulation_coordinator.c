@@ -1,5 +1,5 @@
-/* The coordinator of a simulated broker, as coordinator_zmq.c drives it, and what its effects do to
- * the router. */
+/* The coordinator of a simulated broker, driven as coordinator_zmq.c does, and its effects on the
+ * router. */
 #include "tests/simulation/simulation_broker.h"
 
 #include <stdlib.h>
@@ -110,7 +110,7 @@ static void reopen(broker_life_t *life)
     if (!life->store) {
         store_options_t options = {.url = SIMULATION_STORE_URL};
         fabric_error_t error = store_open(broker_drivers, &options, NULL, &life->store);
-        (void)error; /* the call that follows tells */
+        (void)error; /* the next call shows whether it worked */
     }
 }
 

@@ -1,4 +1,4 @@
-/* The finder of a simulated broker, as finder_zmq.c and router_zmq.c drive it. */
+/* The finder of a simulated broker, driven as finder_zmq.c and router_zmq.c do. */
 #include "tests/simulation/simulation_broker.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* The lanes of a simulated broker, as lane_zmq.c and router_zmq.c drive them. */
+/* The lanes of a simulated broker, driven as lane_zmq.c and router_zmq.c do. */
 #include "tests/simulation/simulation_broker.h"
 
 #include <assert.h>

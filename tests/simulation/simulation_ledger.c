@@ -1,5 +1,5 @@
-/* The entity that the simulation runs: a ledger to which each message appends its own number. Some
- * messages break at first, some fail, some are answered later.
+/* The entity of the simulation: a ledger to which each message appends its number. Some messages
+ * end in defects at first, some fail, some are answered later.
  */
 #include "core/limits.h"
 #include "tests/simulation/simulation_check.h"
@@ -40,7 +40,7 @@ typedef struct ledger {
 
 } ledger_t;
 
-/* The answer of a run that takes its time. The handle outlives the worker's life. */
+/* The late answer of a pending run. The handle outlives the worker. */
 static void on_answer(event_t *event)
 {
     fabric_pending_t *pending = event->subject;
@@ -60,13 +60,13 @@ static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, ui
     return FABRIC_PENDING;
 }
 
-/* Its worker dies, and is started again as by a supervisor. What ran beside it may have left
- * before. */
+/* The worker of a poison message dies, and is started again later. Results of other messages may
+ * have left it before. */
 static void on_death(event_t *event)
 {
     process_crash(event->process);
     simulated_restart(event->process, world_between(1000, RESTART_US_MAX));
-    on_answer(event); /* nobody hears it */
+    on_answer(event); /* the worker has ended: only the handle is freed */
 }
 
 static fabric_result_t die_soon(fabric_context_t *context, uint32_t call, uint32_t run)

@@ -44,7 +44,7 @@ static uint64_t frame_hash(fabric_bytes_t frame)
 
 static void on_frame(event_t *event);
 
-/* What a cut has left of the frames in flight: a first part, later. */
+/* The frames in flight that arrive in spite of a cut: the first ones, late. */
 static bool is_lost_or_late(event_t *event, connection_t *connection, size_t direction)
 {
     if (!connection->cut || event->extra >> 63) {
@@ -90,7 +90,7 @@ static void send_frame(connection_t *connection, size_t direction, fabric_bytes_
     uint64_t number = ++connection->sent[direction];
     network_trace("put", connection, direction, frame);
     if (connection->cut) {
-        return; /* nobody is there to get it, only not known yet */
+        return; /* the receiver has ended, and the sender does not know yet */
     }
     process_t *to = direction == TO_BROKER ? connection->broker : connection->peer;
     event_t *event = event_new(to, on_frame, connection, frame.size);
@@ -104,7 +104,7 @@ static void send_frame(connection_t *connection, size_t direction, fabric_bytes_
     event_schedule(event, at_us);
 }
 
-/* A pipe is full at times, and then for a while. */
+/* Now and then a pipe is full for a while. */
 static bool is_full(connection_t *connection, size_t direction)
 {
     if (world.now_us < connection->full_until_us[direction]) {

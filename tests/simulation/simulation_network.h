@@ -1,10 +1,10 @@
 /* The simulated network: DEALER sockets of clients and workers, the ROUTER sockets of brokers, and
  * the connections between them.
  *
- * A connection keeps the order of its frames, each way. It never loses a frame in between: it is
- * cut, and of what is in flight then a first part may still arrive, maybe long after, also behind
- * the hello of its successor. Each end learns of the cut in its own time, or, where it is silent,
- * never.
+ * A connection keeps the order of its frames in each direction, and loses none but by being cut.
+ * When it is cut, the first ones of the frames in flight may still arrive, even long afterwards and
+ * behind the hello of the next connection. Each end learns of the cut after some time or, of a
+ * silent cut, never.
  */
 #ifndef TESTS_SIMULATION_SIMULATION_NETWORK_H
 #define TESTS_SIMULATION_SIMULATION_NETWORK_H
@@ -20,11 +20,11 @@ struct connection {
     uint64_t broker_life;
     uint64_t routing; /* its routing id: 1, 2, ... */
     bool cut;
-    bool broker_told; /* the ROUTER knows the routing id no more */
+    bool broker_told; /* the ROUTER has forgotten the routing id */
     uint64_t sent[2]; /* frames, by direction */
     uint64_t arrived[2];
     uint64_t survive[2]; /* cut: frames up to this number still arrive */
-    uint64_t late_us[2]; /* so much later */
+    uint64_t late_us[2]; /* delay of those frames */
     uint64_t last_us[2]; /* when the last one arrives */
     uint64_t full_until_us[2];
 };
@@ -44,7 +44,7 @@ const char *network_endpoint(unsigned broker);
 void dealer_open(process_t *process, size_t dealer, const char *endpoint);
 void dealer_close(process_t *process, size_t dealer);
 bool dealer_is_writable(const process_t *process, size_t dealer);
-/* false: it takes nothing at present (EAGAIN). */
+/* false: the socket accepts nothing at present (EAGAIN). */
 bool dealer_send(process_t *process, size_t dealer, fabric_bytes_t frame);
 
 /* ---- the side of brokers ---- */
@@ -61,10 +61,10 @@ void network_trace(const char *what, const connection_t *connection, size_t dire
 
 /* ---- faults ---- */
 
-/* A connection that stands, at random; NULL: none. */
+/* A random connection that is not cut; NULL: none. */
 connection_t *network_pick(void);
 void network_cut(connection_t *connection, cut_t cut);
-/* All connections of a process that has died. */
+/* Cuts all connections of a process that has died. */
 void network_cut_all(process_t *process);
 void network_free_all(void);
 

@@ -1,10 +1,10 @@
-/* The simulated programs: each drives the cores of a real one as its shell does. */
+/* The simulated programs. Each drives the cores of a real program as that program's shell does. */
 #ifndef TESTS_SIMULATION_SIMULATION_PROCESSES_H
 #define TESTS_SIMULATION_SIMULATION_PROCESSES_H
 
 #include "tests/simulation/simulation_network.h"
 
-/* Each makes a process that is not up yet. */
+/* Each makes a process that is not started yet. */
 process_t *simulated_client_new(unsigned index);
 process_t *simulated_worker_new(unsigned index);
 process_t *simulated_broker_new(unsigned index);
@@ -16,7 +16,7 @@ void simulated_broker_free(process_t **process);
 void simulated_client_call(process_t *process);
 size_t simulated_client_open_calls(const process_t *process);
 
-/* An orderly stop; it ends by itself, and the process is started again `after_us` later. */
+/* Begins an orderly stop; when the process has ended, it is started again `after_us` later. */
 void simulated_worker_leave(process_t *process, uint64_t after_us);
 void simulated_broker_drain(process_t *process, uint64_t after_us);
 /* Durable messages that the broker holds and that have not ended. */
@@ -24,10 +24,10 @@ uint64_t simulated_broker_pending(const process_t *process);
 /* Starts a process that has ended, later. */
 void simulated_restart(process_t *process, uint64_t after_us);
 
-/* What the entities are: a ledger that appends. */
+/* The entity type: a ledger to which messages append their numbers. */
 typedef struct ledger_request {
     uint32_t call;
-    uint32_t defects; /* so many attempts break */
+    uint32_t defects; /* attempts that end in a defect */
     uint32_t fails;   /* 1: answers with a typed failure */
 } ledger_request_t;
 
@@ -41,7 +41,7 @@ extern const fabric_schema_t ledger_reply_schema;
 extern const fabric_message_type_t ledger_append; /* durable */
 extern const fabric_message_type_t ledger_peek;   /* volatile */
 extern const fabric_entity_type_t ledger_type;
-/* Whose executors run now. */
+/* The worker whose executors run now. */
 extern process_t *ledger_worker;
 
 #endif

@@ -44,7 +44,7 @@ static void draw_fault(memory_store_operation_t operation)
 
 static void go(memory_store_operation_t operation)
 {
-    if (fiber_is_killed(fiber_current())) { /* the dead call nobody */
+    if (fiber_is_killed(fiber_current())) { /* the caller has ended */
         memory_store_clear_faults(SIMULATION_DATABASE);
         arm(operation, MEMORY_STORE_DISCONNECTED);
         return;

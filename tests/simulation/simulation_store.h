@@ -1,5 +1,5 @@
-/* The store as simulated brokers see it: the one in memory, behind calls that take time, fail, and
- * whose answers get lost. Calls are made within fibers.
+/* The store of simulated brokers: the store in memory, behind calls that take time, fail, or lose
+ * their answers. Calls are made within fibers.
  */
 #ifndef TESTS_SIMULATION_SIMULATION_STORE_H
 #define TESTS_SIMULATION_SIMULATION_STORE_H

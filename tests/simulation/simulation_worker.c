@@ -50,7 +50,7 @@ static void follow_sockets(worker_t *worker)
     }
 }
 
-/* The result that a message holds, if it is one of a delivery that was not taken after a defect. */
+/* The result in a message, if it says that a delivery was not taken because of a defect. */
 static bool get_refusal(wire_reader_t body, message_result_t *result)
 {
     message_kind_t kind;
@@ -59,7 +59,8 @@ static bool get_refusal(wire_reader_t body, message_result_t *result)
            result->error == FABRIC_ERROR_ENTITY_DEFECT;
 }
 
-/* Such results become replies, which no handler has given: a broker that believes one is caught. */
+/* Turns such results into replies that no handler has given. A broker that accepts one is
+ * caught. */
 static void boast(wire_writer_t *frame)
 {
     static const uint8_t nothing[] = {0x92, 0x00, 0x00}; /* a ledger's reply */
@@ -90,7 +91,7 @@ static bool next_frame(worker_t *worker, uint32_t index, wire_writer_t *frame)
     if (!link_next_frame(worker->link, index, frame)) {
         return false;
     }
-    if (world.plan.boasts) {
+    if (world.plan.false_claims) {
         boast(frame);
     }
     return true;

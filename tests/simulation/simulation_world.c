@@ -295,7 +295,7 @@ void process_freeze(process_t *process)
     process->frozen = true;
 }
 
-/* What was held comes now, in the order in which it came. */
+/* Events that were held while the process was frozen run now, in their order. */
 void process_thaw(process_t *process)
 {
     world_note("thaw", process->kind, process->index, process->life);

@@ -1,5 +1,5 @@
-/* The inside of the simulation: virtual time, chance, events, processes and fibers. Shared by the
- * files simulation_*.c alone.
+/* The inside of the simulation: virtual time, random numbers, events, processes and fibers. Only
+ * the files simulation_*.c use it.
  *
  * Everything that happens is an event. An event of a process waits while the process is frozen and
  * is dropped when the life that it was meant for is over; an event without a process always
@@ -48,7 +48,7 @@ typedef struct dealer {
     bool open;
     uint64_t generation; /* one more at each opening */
     process_t *broker;
-    connection_t *connection; /* NULL: none that we know to stand */
+    connection_t *connection; /* NULL: no connection, as far as the process knows */
     uint32_t attempts;
 } dealer_t;
 
@@ -74,7 +74,7 @@ struct process {
     void (*receive)(process_t *process, size_t dealer, connection_t *connection,
                     fabric_bytes_t frame);
     void (*start)(process_t *process);
-    void (*stop)(process_t *process); /* at once, as by kill -9 */
+    void (*stop)(process_t *process); /* ends the process at once, as kill -9 does */
 };
 
 /* What the seed decided about the kinds and rates of faults. */
@@ -91,9 +91,10 @@ typedef struct world_plan {
     uint64_t commit_us;    /* longest time of a store call */
     uint32_t lease_ms;
     uint32_t release_grace_ms;
-    bool poison; /* one durable message, about halfway, kills each worker that runs it */
-    bool
-        boasts; /* workers say of what they did not take after a defect that they have handled it */
+    /* one durable message, about in the middle of the run, kills each worker that handles it */
+    bool poison;
+    /* workers claim to have handled messages that they did not take after a defect */
+    bool false_claims;
 } world_plan_t;
 
 typedef struct world {
@@ -103,8 +104,8 @@ typedef struct world {
     event_t **heap;
     size_t heap_size, heap_capacity;
     bool trace;
-    bool calm; /* no fault is injected any more, or ever */
-    bool over; /* nothing starts any more */
+    bool calm; /* no more faults are injected */
+    bool over; /* no process is started any more */
     world_plan_t plan;
     uint64_t store_down_until_us;
     uint64_t store_slow_until_us;
@@ -128,10 +129,10 @@ incarnation_t world_incarnation(void);
 
 /* Counts and, when tracing, writes an event. `what` is a constant text. */
 void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c);
-/* A rule is broken. The first one counts. */
+/* Reports a broken rule. The first one is kept. */
 void world_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* An event with `size` bytes of room. `process` NULL: of nobody. */
+/* Makes an event of `size` bytes. `process` NULL: the event belongs to no process. */
 event_t *event_new(process_t *process, void (*run)(event_t *event), void *subject, size_t size);
 void event_schedule(event_t *event, uint64_t at_us);
 /* Runs the next event; false: none is left. The caller frees nothing. */
@@ -142,14 +143,14 @@ void world_clear_events(void);
 /* ---- processes ---- */
 
 uint64_t process_now_ms(const process_t *process);
-/* Something happened to it: it will pull effects soon. */
+/* Schedules a turn of the process, in which it pulls effects. */
 void process_touch(process_t *process);
 void simulation_process_start(process_t *process);
 void process_crash(process_t *process);
 void process_freeze(process_t *process);
 void process_thaw(process_t *process);
 
-/* ---- fibers: what blocks, runs on a stack of its own ---- */
+/* ---- fibers: code that blocks runs on a stack of its own ---- */
 
 typedef struct fiber fiber_t;
 
@@ -160,17 +161,17 @@ fiber_t *fiber_new(process_t *process, fiber_fn *run, void *argument,
                    void (*ended)(void *argument));
 /* Wakes a fiber that waits in fiber_wait, or that has not begun, after a while. */
 void fiber_wake(fiber_t *fiber);
-/* Wakes it from any sleep but a database's. From now on it does not sleep any more. */
+/* Wakes a fiber from any sleep but a database's. The fiber does not sleep any more from then on. */
 void fiber_kill(fiber_t *fiber);
 bool fiber_is_killed(const fiber_t *fiber);
-/* The one that runs; NULL outside of fibers. */
+/* The fiber that runs; NULL outside of fibers. */
 fiber_t *fiber_current(void);
 process_t *fiber_process(const fiber_t *fiber);
 /* Within a fiber: */
-void fiber_sleep(uint64_t us);          /* as long as the process is frozen at least */
-void fiber_sleep_database(uint64_t us); /* whatever becomes of the process */
+void fiber_sleep(uint64_t us);          /* and no shorter than the process is frozen */
+void fiber_sleep_database(uint64_t us); /* also when the process ends meanwhile */
 void fiber_wait(void);                  /* until fiber_wake */
-void fiber_wait_until(uint64_t at_us);  /* or this time */
+void fiber_wait_until(uint64_t at_us);  /* until fiber_wake or this time */
 void fibers_free_all(void);
 
 #endif

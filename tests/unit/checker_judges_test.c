@@ -1,5 +1,5 @@
-/* The checker of the fault tests: what callers were told against what is stored, and nothing where all is
- * right. */
+/* The checker of the fault tests: what callers were told against what is stored, and nothing where
+ * all is right. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -93,7 +93,7 @@ static void rejected_is_clean(void **state)
     story_expect_clean(s);
 }
 
-static void unidentified_peers_are_left_alone(void **state)
+static void messages_of_other_types_are_ignored(void **state)
 {
     story_t *s = *state;
     story_store(s, STORY_ASK, 1)->fold = false;
@@ -402,7 +402,7 @@ int main(void)
         TEST(tell_that_ran_twice_is_clean),
         TEST(sent_again_is_clean),
         TEST(rejected_is_clean),
-        TEST(unidentified_peers_are_left_alone),
+        TEST(messages_of_other_types_are_ignored),
         TEST(lost_tell),
         TEST(lost_though_unknown),
         TEST(lost_with_its_reply),
