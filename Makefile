@@ -227,7 +227,7 @@ $(B)/examples/%_test: $(B)/obj/examples/%_test.o $(B)/obj/examples/%_entity.o $(
 	$(call program,$(LIBS_CORE))
 
 # Tests: the name's first word tells what a unit test may link.
-$(B)/tests/unit/core_connector_test $(B)/tests/faults/names_test: $(B)/obj/tests/harness/names_module.o
+$(B)/tests/unit/core_connector_test $(B)/tests/faults/host_names_test: $(B)/obj/tests/harness/fake_names_module.o
 $(B)/tests/unit/core_%: $(B)/obj/tests/unit/core_%.o $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
 $(B)/tests/unit/broker_%: $(B)/obj/tests/unit/broker_%.o $(A_BROKER) $(A_TEST) $(A_HARNESS) $(A_CORE)

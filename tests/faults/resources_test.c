@@ -43,7 +43,7 @@ static const char *const *limit_threads(unsigned count)
     char programs[FOLDER_PATH_SIZE];
     const char *options = getenv("ASAN_OPTIONS");
     assert_int_equal(folder_of_programs(NULL, programs), FABRIC_OK);
-    snprintf(preload, sizeof preload, "LD_PRELOAD=%s/../tests/threads_module.so", programs);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s/../tests/thread_limit_module.so", programs);
     snprintf(limit, sizeof limit, "THREADS_MAX=%u", count);
     snprintf(sanitizer, sizeof sanitizer, "ASAN_OPTIONS=%s:verify_asan_link_order=0",
              options ? options : "");

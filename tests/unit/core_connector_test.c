@@ -16,7 +16,7 @@
 
 #include "core/clock.h"
 #include "core/connector_zmq.h"
-#include "tests/harness/names.h"
+#include "tests/harness/fake_names.h"
 
 enum { WAIT_MAX_MS = 10000, SLOW_NOTICE_MS = 1000 };
 
@@ -64,7 +64,7 @@ static int teardown(void **state)
     stop_listening(f);
     connector_close(&f->connector, 0);
     zmq_ctx_term(f->zmq);
-    names_set("a", "unknown"); /* ends what still asks */
+    fake_names_set("a", "unknown"); /* ends what still asks */
     snprintf(path, sizeof path, "%s/a", f->folder);
     unlink(path);
     rmdir(f->folder);
@@ -164,7 +164,7 @@ static void a_name_is_looked_up(void **state)
     fixture_t *f = *state;
     int port = 0;
     assert_true(listen_at(f, "127.0.0.1", &port));
-    names_set("a", "127.0.0.1");
+    fake_names_set("a", "127.0.0.1");
     connect_to(f, "a", port);
     assert_null(f->connector.socket);
     expect(f, CONNECTOR_CONNECTED);
@@ -177,7 +177,7 @@ static void addresses_are_tried_in_turn(void **state)
     fixture_t *f = *state;
     int port = 0;
     assert_true(listen_at(f, "127.0.0.7", &port));
-    names_set("a", "::1 127.0.0.5 127.0.0.6 127.0.0.7 127.0.0.8");
+    fake_names_set("a", "::1 127.0.0.5 127.0.0.6 127.0.0.7 127.0.0.8");
     connect_to(f, "a", port);
     expect(f, CONNECTOR_CONNECTED);
     assert_true(is_connecting_to(f, "tcp://127.0.0.7:"));
@@ -196,7 +196,7 @@ static void a_name_of_an_ipv6_address(void **state)
         print_message("skip: a_name_of_an_ipv6_address: this machine has no IPv6\n");
         skip();
     }
-    names_set("a", "127.0.0.1 ::1"); /* only one of them serves */
+    fake_names_set("a", "127.0.0.1 ::1"); /* only one of them serves */
     connect_to(f, "a", port);
     expect(f, CONNECTOR_CONNECTED);
     assert_true(is_connecting_to(f, "tcp://[::1]:"));
@@ -207,13 +207,13 @@ static void a_new_address_is_found(void **state)
     fixture_t *f = *state;
     int port = 0;
     assert_true(listen_at(f, "127.0.0.1", &port));
-    names_set("a", "127.0.0.1");
+    fake_names_set("a", "127.0.0.1");
     connect_to(f, "a", port);
     expect(f, CONNECTOR_CONNECTED);
     stop_listening(f);
     expect(f, CONNECTOR_DISCONNECTED);
     assert_true(listen_at(f, "127.0.0.2", &port));
-    names_set("a", "127.0.0.2");
+    fake_names_set("a", "127.0.0.2");
     connect_to(f, "a", port); /* as the link does after a while */
     expect(f, CONNECTOR_CONNECTED);
     assert_true(is_connecting_to(f, "tcp://127.0.0.2:"));
@@ -224,19 +224,19 @@ static void a_known_address_outlives_its_name_server(void **state)
     fixture_t *f = *state;
     int port = 0;
     assert_true(listen_at(f, "127.0.0.1", &port));
-    names_set("a", "127.0.0.1");
+    fake_names_set("a", "127.0.0.1");
     connect_to(f, "a", port);
     expect(f, CONNECTOR_CONNECTED);
-    names_set("a", "silent");
+    fake_names_set("a", "silent");
     connect_to(f, "a", port);
     expect(f, CONNECTOR_CONNECTED);
-    names_set("a", "unknown");
+    fake_names_set("a", "unknown");
     expect(f, CONNECTOR_UNRESOLVED);
     assert_true(is_connecting_to(f, "tcp://127.0.0.1:"));
-    names_set("a", "silent");
+    fake_names_set("a", "silent");
     connect_to(f, "a", port);
     expect(f, CONNECTOR_CONNECTED);
-    names_set("a", "127.0.0.9"); /* a connection that stands is left alone */
+    fake_names_set("a", "127.0.0.9"); /* a connection that stands is left alone */
     while (f->connector.lookup) {
         assert_int_equal(turn(f), CONNECTOR_NOTHING);
     }
@@ -248,7 +248,7 @@ static void a_silent_name_server_is_told_once(void **state)
     fixture_t *f = *state;
     int port = 0;
     assert_true(listen_at(f, "127.0.0.1", &port));
-    names_set("a", "silent");
+    fake_names_set("a", "silent");
     connect_to(f, "a", port);
     uint64_t deadline_ms = connector_deadline(&f->connector);
     assert_in_range(deadline_ms, clock_monotonic_ms(), clock_monotonic_ms() + SLOW_NOTICE_MS);
@@ -257,7 +257,7 @@ static void a_silent_name_server_is_told_once(void **state)
     assert_true(connector_deadline(&f->connector) == UINT64_MAX);
     connect_to(f, "a", port); /* the same look-up goes on */
     expect_within(f, CONNECTOR_NOTHING, 50);
-    names_set("a", "127.0.0.1");
+    fake_names_set("a", "127.0.0.1");
     expect(f, CONNECTOR_CONNECTED);
 }
 
@@ -266,13 +266,13 @@ static void a_name_that_fails_is_looked_up_again(void **state)
     fixture_t *f = *state;
     int port = 0;
     assert_true(listen_at(f, "127.0.0.1", &port));
-    names_set("a", "unknown");
+    fake_names_set("a", "unknown");
     connect_to(f, "a", port);
     expect(f, CONNECTOR_UNRESOLVED);
     assert_string_equal(f->reason.text, "a: Name or service not known");
     assert_true(connector_deadline(&f->connector) != UINT64_MAX);
     expect_within(f, CONNECTOR_NOTHING, 1300); /* has failed once more: not said again */
-    names_set("a", "127.0.0.1");
+    fake_names_set("a", "127.0.0.1");
     expect(f, CONNECTOR_CONNECTED);
 }
 
@@ -281,7 +281,7 @@ static void closing_waits_for_no_name_server(void **state)
 {
     fixture_t *f = *state;
     uint64_t start_ms = clock_monotonic_ms();
-    names_set("a", "silent");
+    fake_names_set("a", "silent");
     for (int i = 0; i < 50; i++) {
         connect_to(f, "a", 5700 + i);
         assert_true(turn(f) == CONNECTOR_NOTHING);
@@ -291,7 +291,7 @@ static void closing_waits_for_no_name_server(void **state)
     void *context = zmq_ctx_new();
     zmq_ctx_term(context);
     assert_in_range(clock_monotonic_ms() - start_ms, 0, WAIT_MAX_MS / 2);
-    names_set("a", "127.0.0.1");
+    fake_names_set("a", "127.0.0.1");
     expect_within(f, CONNECTOR_NOTHING, 100);
     assert_int_equal(atomic_load(&f->wakes), 0);
 }
@@ -300,7 +300,7 @@ static void closing_waits_for_no_name_server(void **state)
 static void look_ups_are_bounded(void **state)
 {
     fixture_t *f = *state;
-    names_set("a", "silent");
+    fake_names_set("a", "silent");
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     for (int i = 0; i < LOOKUPS_MAX; i++) {
         lookup_t *lookup = lookup_start("tcp://a:1", wake, &f->wakes);
@@ -312,7 +312,7 @@ static void look_ups_are_bounded(void **state)
     assert_int_equal(lookup_answer(lookup)->count, 0);
     assert_non_null(strstr(lookup_answer(lookup)->failure.text, "a: "));
     lookup_destroy(&lookup);
-    names_set("a", "127.0.0.1");
+    fake_names_set("a", "127.0.0.1");
     const lookup_answer_t *answer = NULL;
     while (!answer || answer->count == 0) {
         lookup_destroy(&lookup);
@@ -329,7 +329,7 @@ static void look_ups_are_bounded(void **state)
 static void addresses_are_all_different(void **state)
 {
     fixture_t *f = *state;
-    names_set("a", "127.0.0.1 ::1 127.0.0.1 127.0.0.2 ::1");
+    fake_names_set("a", "127.0.0.1 ::1 127.0.0.1 127.0.0.2 ::1");
     lookup_t *lookup = lookup_start("tcp://a:00080", wake, &f->wakes);
     const lookup_answer_t *answer;
     while (!(answer = lookup_answer(lookup))) {

@@ -176,5 +176,5 @@ int main(void)
         {"the_broker_stops_under_a_worker", the_broker_stops_under_a_worker, TESTBED_SQLITE},
         {"a_client_does_not_read", a_client_does_not_read, TESTBED_SQLITE},
     };
-    return testbed_run("full", tests, sizeof tests / sizeof tests[0]);
+    return testbed_run("full_socket", tests, sizeof tests / sizeof tests[0]);
 }

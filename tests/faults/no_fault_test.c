@@ -19,5 +19,5 @@ static void healthy_cluster(void **state)
 int main(void)
 {
     static const testbed_test_t tests[] = {{"healthy_cluster", healthy_cluster, TESTBED_BOTH}};
-    return testbed_run("quiet", tests, sizeof tests / sizeof tests[0]);
+    return testbed_run("no_fault", tests, sizeof tests / sizeof tests[0]);
 }

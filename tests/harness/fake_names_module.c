@@ -1,5 +1,5 @@
-/* A getaddrinfo() in front of the system's: see names.h. */
-#include "tests/harness/names.h"
+/* A getaddrinfo() in front of the system's: see fake_names.h. */
+#include "tests/harness/fake_names.h"
 
 #include <dlfcn.h>
 #include <netdb.h>

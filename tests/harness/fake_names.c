@@ -1,5 +1,5 @@
-/* What hosts are in tests: see names.h. */
-#include "tests/harness/names.h"
+/* What hosts are in tests: see fake_names.h. */
+#include "tests/harness/fake_names.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-void names_set(const char *host, const char *text)
+void fake_names_set(const char *host, const char *text)
 {
     char path[600];
     char draft[620];

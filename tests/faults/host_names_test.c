@@ -12,7 +12,7 @@
 
 #include "core/clock.h"
 #include "tests/harness/invocation.h"
-#include "tests/harness/names.h"
+#include "tests/harness/fake_names.h"
 #include "tests/harness/process_facts.h"
 #include "tests/harness/raw_peer.h"
 #include "tests/harness/testbed.h"
@@ -41,7 +41,7 @@ static void use_names(void **state)
     bed = *state;
     assert_int_equal(folder_of_programs(NULL, programs), FABRIC_OK);
     const char *options = getenv("ASAN_OPTIONS");
-    snprintf(preload, sizeof preload, "LD_PRELOAD=%s/../tests/names_module.so", programs);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s/../tests/fake_names_module.so", programs);
     snprintf(sanitizer, sizeof sanitizer, "ASAN_OPTIONS=%s:verify_asan_link_order=0",
              options ? options : "");
     environment[0] = preload;
@@ -115,13 +115,13 @@ static void a_worker_keeps_its_shards(void **state)
     char urls[ADDRESS_SIZE];
     use_names(state);
     testbed_start(bed, 0);
-    names_set("h1", "127.0.0.1");
-    names_set("h2", "127.0.0.1");
+    fake_names_set("h1", "127.0.0.1");
+    fake_names_set("h2", "127.0.0.1");
     snprintf(urls, sizeof urls, "fabric://h1:%lu,h2:%lu", broker_port(), free_port());
     add_worker(urls);
     testbed_wait_ready(bed, 1);
-    names_set("h1", "silent");
-    names_set("h2", "silent");
+    fake_names_set("h1", "silent");
+    fake_names_set("h2", "silent");
     uint64_t end_ms = clock_monotonic_ms() + SILENCE_MS;
     while (clock_monotonic_ms() < end_ms) {
         expect_echo();
@@ -142,9 +142,9 @@ static void a_client_keeps_its_deadline(void **state)
     char urls[ADDRESS_SIZE];
     use_names(state);
     testbed_start(bed, 0);
-    names_set("h1", "127.0.0.1");
-    names_set("h2", "silent");
-    names_set("h3", "unknown");
+    fake_names_set("h1", "127.0.0.1");
+    fake_names_set("h2", "silent");
+    fake_names_set("h3", "unknown");
     snprintf(timeout, sizeof timeout, "%d", CLIENT_MS);
     uint64_t start_ms = clock_monotonic_ms();
     const invocation_t *invocation = run_ctl("tcp://h2:5700", timeout, "status");
@@ -166,14 +166,14 @@ static void a_worker_follows_a_new_address(void **state)
     char url[ADDRESS_SIZE];
     use_names(state);
     testbed_start(bed, 0);
-    names_set("h1", "127.0.0.1");
+    fake_names_set("h1", "127.0.0.1");
     unsigned long port = broker_port();
     snprintf(url, sizeof url, "tcp://h1:%lu", port);
     add_worker(url);
     testbed_wait_ready(bed, 1);
     snprintf(bed->cluster.url, sizeof bed->cluster.url, "tcp://127.0.0.2:%lu", port);
     testbed_restart_broker(bed);
-    names_set("h1", "127.0.0.2");
+    fake_names_set("h1", "127.0.0.2");
     testbed_connect(bed);
     testbed_wait_ready(bed, 1);
     expect_echo();
@@ -188,8 +188,8 @@ static void names_of_ipv6_addresses(void **state)
         testbed_skip(bed, "this machine has no IPv6");
     }
     testbed_start(bed, 0);
-    names_set("six", "::1");
-    names_set("both", "127.0.0.1 ::1");
+    fake_names_set("six", "::1");
+    fake_names_set("both", "127.0.0.1 ::1");
     snprintf(bed->cluster.url, sizeof bed->cluster.url, "tcp://[::1]:*");
     testbed_restart_broker(bed);
     snprintf(url, sizeof url, "tcp://six:%lu", broker_port());
@@ -209,7 +209,7 @@ static void brokers_listen_on_names(void **state)
     use_names(state);
     bed->broker_environment = environment;
     testbed_start(bed, 0);
-    names_set("here", "::1 127.0.0.1");
+    fake_names_set("here", "::1 127.0.0.1");
     snprintf(bed->cluster.url, sizeof bed->cluster.url, "tcp://localhost:*");
     testbed_restart_broker(bed);
     assert_non_null(strstr(bed->cluster.url, "tcp://127.0.0.1:"));
@@ -223,8 +223,8 @@ static void brokers_listen_on_names(void **state)
     testbed_restart_broker(bed);
     assert_non_null(strstr(bed->cluster.url, "tcp://127.0.0.1:"));
 
-    names_set("nowhere", "unknown");
-    names_set("far", "silent");
+    fake_names_set("nowhere", "unknown");
+    fake_names_set("far", "silent");
     snprintf(store, sizeof store, "sqlite:%s", invocation_path(bed, "other.db", path));
     const char *arguments[] = {
         "fabric-broker",     "--listen", "tcp://nowhere:5700", "--store", store,
@@ -251,7 +251,7 @@ static void the_library_is_unloaded(void **state)
     char path[FOLDER_PATH_SIZE + 64];
     char programs[FOLDER_PATH_SIZE];
     use_names(state);
-    names_set("h1", "silent");
+    fake_names_set("h1", "silent");
     assert_int_equal(folder_of_programs(NULL, programs), FABRIC_OK);
     snprintf(path, sizeof path, "%s/../lib/libfabric_client.so", programs);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -265,7 +265,7 @@ static void the_library_is_unloaded(void **state)
                      FABRIC_ERROR_NOT_CONNECTED);
     assert_int_equal(process_threads(&self), before + 1);
     assert_int_equal(dlclose(library), 0);
-    names_set("h1", "127.0.0.1");
+    fake_names_set("h1", "127.0.0.1");
     uint64_t deadline_ms = clock_monotonic_ms() + HEAL_MS;
     while (process_threads(&self) > before) {
         testbed_poll(deadline_ms, "the end of the look-up");
@@ -282,5 +282,5 @@ int main(void)
         {"brokers_listen_on_names", brokers_listen_on_names, TESTBED_SQLITE},
         {"the_library_is_unloaded", the_library_is_unloaded, TESTBED_SQLITE},
     };
-    return testbed_run("names", tests, sizeof tests / sizeof tests[0]);
+    return testbed_run("host_names", tests, sizeof tests / sizeof tests[0]);
 }
