@@ -1,5 +1,5 @@
-/* fabric-bench: measures throughput and latency of a Fabric cluster, with every store adapter that
- * it may start one on. */
+/* fabric-bench: measures throughput and latency of a Fabric cluster. This file names the store
+ * adapters. */
 #include <stdio.h>
 
 #include <zmq.h>

@@ -1,4 +1,4 @@
-/* The entity type Bench: answers an ask with its payload, sealed anew, and takes a tell. */
+/* The entity type Bench: answers an ask with its payload and a new checksum, and accepts a tell. */
 #include <fabric/worker.h>
 
 #include "bench/messages.h"
@@ -47,7 +47,7 @@ static const fabric_entity_type_t bench_type = {
     .name = BENCH_TYPE,
     .handlers = handlers,
     .handler_count = sizeof handlers / sizeof handlers[0],
-    /* the load may keep all its volatile calls at one entity */
+    /* all volatile calls of the load may be for one entity */
     .mailbox_capacity = 65536,
 };
 

@@ -15,9 +15,10 @@
 
 enum {
     WORKERS = 3,
-    PEEK_EVERY = 20,       /* one volatile message for so many durable ones */
-    EXTRA_MESSAGES = 1000, /* sent on at most, until deliveries stand unanswered */
-    SETTLE_MS = 1000,      /* for all other calls to end before the kill */
+    PEEK_EVERY = 20, /* durable messages for each volatile one */
+    /* the most that are sent until deliveries to the stopped worker are unanswered */
+    EXTRA_MESSAGES = 1000,
+    SETTLE_MS = 1000, /* for all other calls to end before the kill */
     SETTLE_STEP_MS = 20,
     MESSAGES_MAX = 1000000,
     READY_MS = 30000,
@@ -40,8 +41,8 @@ typedef struct demo {
     uint64_t peeks, peeks_answered, peeks_unknown;
     uint64_t progress_ms;
     uint32_t killed;
-    uint64_t unanswered;         /* durable messages, by the worker that was killed */
-    uint64_t redelivered_before; /* the kill */
+    uint64_t unanswered;         /* durable messages that the killed worker had not answered */
+    uint64_t redelivered_before; /* redeliveries before the kill */
     uint64_t redelivered;
     bool terminal;
 } demo_t;
@@ -113,7 +114,7 @@ static void show_progress(demo_t *demo)
     }
 }
 
-/* Keeps the calls in flight until `count` increments have been sent, and, with `finish`, until all
+/* Keeps calls in flight until `count` increments have been sent and, with `finish`, until all calls
  * have ended. */
 static fabric_error_t pump(demo_t *demo, uint64_t count, bool finish)
 {
@@ -141,8 +142,8 @@ static uint64_t durable_open(const demo_t *demo)
     return demo->sent - demo->answered - demo->failed;
 }
 
-/* Sends on until deliveries to the stopped worker stand unanswered, then waits until no other call
- * is open: what it has not answered is then what the broker delivers again, no more and no less. */
+/* Sends until deliveries to the stopped worker are unanswered, then waits until no other call is
+ * open. The broker must then deliver again exactly what the worker has not answered. */
 static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, uint64_t *outstanding)
 {
     fabric_error_t error = FABRIC_OK;
@@ -165,7 +166,7 @@ static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, ui
     return error;
 }
 
-/* Stops a worker in its tracks while the others go on, and kills it with deliveries unanswered. */
+/* Freezes a worker while the others go on, and kills it while deliveries are unanswered. */
 static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
 {
     process_t *worker = &demo->cluster.workers[0];
@@ -194,8 +195,8 @@ static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
     return FABRIC_OK;
 }
 
-/* Waits until the broker has delivered again what the worker had not answered; sends nothing
- * meanwhile, which could be delivered to the dead worker, too. */
+/* Waits until the broker has delivered again what the killed worker had not answered. Sends nothing
+ * meanwhile, because that could be delivered to the dead worker, too. */
 static fabric_error_t see_redelivery(demo_t *demo, reason_t *reason)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + DRAIN_MS;
@@ -268,7 +269,7 @@ static void count_pending(void *context, const store_message_t *message, store_t
     ++*(uint64_t *)context;
 }
 
-/* Rows without a final reply: what the store says is lost. */
+/* Counts rows without a final reply: the messages that are lost according to the store. */
 static fabric_error_t count_unended(demo_t *demo, reason_t *reason, uint64_t *count)
 {
     store_t *store = NULL;

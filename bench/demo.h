@@ -1,5 +1,5 @@
-/* The demonstration: the main job, end to end, on a cluster of its own, with a worker killed in the
- * middle of it.
+/* The demonstration: durable messages from end to end on a private cluster, with a worker killed in
+ * the middle.
  *
  * Threading: the main thread only.
  */
@@ -15,8 +15,8 @@ typedef struct demo_options {
     uint32_t inflight;
 } demo_options_t;
 
-/* Runs it, tells on standard output what it does, and ends with the one line that says what came of
- * it. 0 only if nothing was lost. */
+/* Runs the demonstration, prints its steps to standard output, and ends with one line that sums it
+ * up. 0 only if nothing was lost. */
 int demo_run(const demo_options_t *options, const store_driver_t *const *drivers);
 
 #endif

@@ -15,7 +15,7 @@ static const char usage[] =
     "usage: fabric-demo [--store sqlite|mysql|mysql://URL of an empty database]\n";
 
 static const char help[] =
-    "\nRuns the main job on a cluster of its own, which is gone afterwards: a broker, three "
+    "\nRuns the main job on a private cluster, which is removed afterwards: a broker, three "
     "workers, 20,000\n"
     "durable messages to 1,000 entities, and a kill -9 of one worker in the middle. Nothing may be "
     "lost.\n"

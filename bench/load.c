@@ -9,7 +9,7 @@
 
 /* The client ends every call at its own deadline, 30 s by default. */
 #define OPEN_CALLS_WAIT_US 60000000
-/* How often the loop looks at the clock and at signals where nothing ends. */
+/* How often the loop checks the clock and signals while no call ends. */
 #define WAIT_MS 20
 
 typedef struct entity_name {
@@ -82,7 +82,7 @@ load_t *load_new(fabric_client_t *client, const load_options_t *options)
     load->request->size = options->size;
     clock_random(&load->random, sizeof load->random);
     load->random |= 1;
-    for (uint32_t i = 0; i < options->size; i++) { /* what does not compress */
+    for (uint32_t i = 0; i < options->size; i++) { /* data that does not compress */
         load->request->data[i] = (uint8_t)(load->random >> (i % 8 * 8) ^ i * 2654435761u >> 13);
     }
     make_names(load);
@@ -176,7 +176,8 @@ static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_by
         load->result.completed++;
         histogram_record(&load->result.latency, now_us - slot->started_us);
     }
-    /* After an error the slot waits for the loop: errors that come back at once must not spin. */
+    /* After an error the slot waits for the loop, so that immediate errors do not make a busy
+     * loop. */
     if (!good || !load->starting || now_us >= load->end_us || !start_call(load, slot)) {
         load->idle[load->idle_count++] = slot;
     }

@@ -23,7 +23,7 @@ typedef struct load_options {
 /* completed + errors == started. */
 typedef struct load_result {
     uint64_t started;
-    uint64_t completed; /* ended well and, for an ask, with the right value */
+    uint64_t completed; /* calls that succeeded and, for an ask, got the right value */
     uint64_t errors;    /* all others */
     uint64_t wrong;     /* of these, replies that are not what was asked for */
     uint64_t errors_by_number[LOAD_ERRORS_MAX];
@@ -33,8 +33,8 @@ typedef struct load_result {
 
 typedef struct load load_t;
 
-/* The load borrows the client. It must outlive it: closing a client ends its open calls through the
- * load's completions. */
+/* Makes a load that borrows the client. The load must outlive the client, because closing a client
+ * ends its open calls through the load's completions. */
 load_t *load_new(fabric_client_t *client, const load_options_t *options);
 void load_destroy(load_t **load);
 

@@ -1,9 +1,9 @@
 /* The messages of the entity type Bench, shared by its module and the load.
  *
- * A body carries a payload of any size up to its class, with a sequence number and a checksum over
- * both, so that either end can tell whether it got what the other sent. There are three classes of
- * size because a worker clears a message's whole struct before each handling: a short message must
- * not pay for the longest. All classes share one C struct; each schema covers a beginning of it.
+ * A body carries a payload of any size up to that of its class, a sequence number, and a checksum
+ * over both, so that the receiver can check what it got. There are three size classes because a
+ * worker zeroes a message's whole struct before each handling, which a short message should not pay
+ * for. All classes share one C struct; the schema of a class covers the first part of the struct.
  */
 #ifndef BENCH_MESSAGES_H
 #define BENCH_MESSAGES_H
@@ -24,7 +24,7 @@ typedef struct bench_body {
     uint8_t data[];
 } bench_body_t;
 
-/* Over payload and sequence. */
+/* The checksum over payload and sequence. */
 static inline uint64_t bench_checksum(uint64_t sequence, const uint8_t *data, uint32_t size)
 {
     return XXH3_64bits_withSeed(data, size, sequence);
@@ -40,7 +40,7 @@ static inline bool bench_is_sound(const bench_body_t *body)
     return body->checksum == bench_checksum(body->sequence, body->data, body->size);
 }
 
-/* What the entity answers to `sequence`. */
+/* The number that the entity answers to `sequence`. */
 static inline uint64_t bench_answer(uint64_t sequence)
 {
     return sequence + 1;

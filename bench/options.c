@@ -8,7 +8,7 @@
 #include "bench/messages.h"
 #include "core/limits.h"
 
-/* A call is still one of the client's while its completion starts the next. */
+/* One call more, because a call still counts while its completion starts the next one. */
 #define INFLIGHT_MAX (LIMIT_PENDING_CALLS_MAX - 1)
 
 const config_key_t options_keys[] = {
@@ -22,7 +22,7 @@ const config_key_t options_keys[] = {
     {"warmup", CONFIG_UINT, "2", 0, 3600, "S", "seconds of the same before, not counted"},
     {"json", CONFIG_BOOL, "no", 0, 0, NULL, "one line of JSON instead of a report"},
     {"spawn", CONFIG_TEXT, NULL, 0, 0, "mysql|sqlite|URL",
-     "run on a cluster of its own with a private database, or on an empty one that a server has"},
+     "run on a private cluster with a private database, or on an empty database of a server"},
     {"workers", CONFIG_UINT, "2", 1, CLUSTER_WORKERS_MAX, "N", "worker processes of --spawn"},
     {"url", CONFIG_TEXT, "fabric://127.0.0.1:5700", 0, 0, "URL",
      "brokers of a cluster that runs already; without --spawn"},

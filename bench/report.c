@@ -19,7 +19,7 @@ static double rate(uint64_t count, uint64_t microseconds)
     return microseconds ? (double)count * 1e6 / (double)microseconds : 0.0;
 }
 
-/* What ended well: an accepted tell that became a dead letter did not. */
+/* Calls that succeeded, without accepted tells that became dead letters. */
 static uint64_t completed(const report_t *report)
 {
     uint64_t count = report->load->completed;

@@ -18,7 +18,7 @@
 
 enum { READY_MS = 60000, TYPE_MS = 10000, DRAIN_MS_MIN = 60000 };
 
-/* Everything that is to be ended in the end. */
+/* Everything that must be closed at the end. */
 typedef struct bench {
     options_t options;
     config_t *config;
@@ -104,7 +104,7 @@ static fabric_error_t connect_client(bench_t *bench, reason_t *reason)
 
 /* ---- measure ---- */
 
-/* One run with everything it causes. `drained_us` gets the time until the backlog was empty. */
+/* One run, until its backlog is empty. `drained_us` gets the time until then. */
 static fabric_error_t run_load(bench_t *bench, uint32_t seconds, reason_t *reason)
 {
     bool has_backlog = bench->options.tell && bench->options.durable;
@@ -191,13 +191,13 @@ static fabric_error_t report(const bench_t *bench, reason_t *reason)
                             (unsigned long long)result->started);
 }
 
-/* A figure that was measured while a process died is none. */
+/* A figure that was measured while a process died does not count. */
 static bool lost_a_process(void *context)
 {
     return cluster_casualty(context) != NULL;
 }
 
-/* Tells what went wrong with a cluster of ours. */
+/* Prints the logs of a cluster that this program started. */
 static fabric_error_t explain(bench_t *bench, fabric_error_t error, reason_t *reason)
 {
     cluster_print_logs(&bench->cluster, stderr);

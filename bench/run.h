@@ -7,7 +7,7 @@
 
 #include "core/store.h"
 
-/* Runs one benchmark; what the process exits with. `drivers` ends with NULL. */
+/* Runs one benchmark and returns the exit status of the process. `drivers` ends with NULL. */
 int bench_run(int argc, char **argv, const store_driver_t *const *drivers, const char *zmq_version);
 
 #endif

@@ -11,7 +11,7 @@
 #include "core/memory.h"
 #include "core/type_description.h"
 
-/* JSON is longer than the payload that it stands for, with base64 and escapes up to six times. */
+/* JSON is up to six times as long as its payload, because of base64 and escapes. */
 #define JSON_BYTES_MAX ((size_t)LIMIT_PAYLOAD_BYTES_MAX * 8)
 
 /* What the command line asks for. */
@@ -92,7 +92,7 @@ static fabric_error_t ask_description(const cli_options_t *options, fabric_clien
                                &answer->document, &answer->size, &answer->outcome);
 }
 
-/* A broker that stands by learns of types late: the home has the last word. */
+/* A standby learns of new types late, so the home is asked before a type counts as unknown. */
 static int ask_home(const cli_options_t *options, const char *type, answer_t *answer,
                     fabric_error_t *error)
 {
@@ -111,7 +111,7 @@ static int ask_home(const cli_options_t *options, const char *type, answer_t *an
     return code;
 }
 
-/* Asks the broker how the type's messages look. On CLI_DONE the description is the caller's. */
+/* Asks the broker for the description of a type. On CLI_DONE the description is the caller's. */
 static int describe(const cli_options_t *options, fabric_client_t *client, const char *type,
                     type_description_t **description)
 {
@@ -199,8 +199,8 @@ static int print_reply(const cli_options_t *options, const request_t *request,
     return CLI_DONE;
 }
 
-/* The request's id is what logs name a message by, the call key is what --key takes. Under a
- * volatile message's key nothing can be learnt afterwards. */
+/* Logs name a message by its request id; --key takes the call key. The key of a volatile message is
+ * not printed, because nothing can be learnt under it afterwards. */
 static void print_accepted(const cli_options_t *options, const fabric_outcome_t *outcome,
                            bool durable)
 {
@@ -264,7 +264,7 @@ static int encode_and_send(const cli_options_t *options, fabric_client_t *client
     if (error) {
         (void)cli_fail(error, "correct the JSON", "%s %s: %s", request->type, request->tag,
                        fault.text);
-        return CLI_USAGE; /* nothing was sent: the argument is wrong, nobody refused it */
+        return CLI_USAGE; /* nothing was sent: the argument is wrong */
     }
     int code = send_payload(options, client, request, message, tell, fabric_bytes(payload, size));
     free(payload);

@@ -32,13 +32,12 @@ int cli_explain(const cli_options_t *options);
 int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
                 fabric_client_t **client);
 
-/* The same without a line for people: the outcome tells. */
+/* cli_connect without printing an error: the outcome tells the error. */
 fabric_error_t cli_open(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
                         fabric_client_t **client, fabric_outcome_t *outcome);
-/* Goes on from the broker that `*client` knows to the home, where that broker stands by. On
- * CLI_DONE `*client` is connected to the home, `*json` is the home's status document, the caller's,
- * and `standby` the address of the broker that was left, unchanged where none was. Else `*client`
- * may be NULL. */
+/* Follows a standby to its home. On CLI_DONE `*client` is connected to the home, `*json` is the
+ * home's status document, which is the caller's, and `standby` is the address of the standby that
+ * was asked first, unchanged where none was. On any other code `*client` may be NULL. */
 enum { CLI_ENDPOINT_SIZE = 300 };
 int cli_follow(const cli_options_t *options, fabric_client_t **client, char **json,
                char standby[CLI_ENDPOINT_SIZE]);

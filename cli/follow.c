@@ -1,4 +1,4 @@
-/* From the broker that answers to the home: one that stands by knows little, and names it. */
+/* Following a standby, which knows little, to the home that it names. */
 #include "cli/commands.h"
 
 #include <stdlib.h>
@@ -30,7 +30,8 @@ static int ask(const cli_options_t *options, fabric_client_t *client, char **jso
                  : CLI_DONE;
 }
 
-/* Where the broker that answers listens; what was asked, if it does not stand in its own list. */
+/* The endpoint of the broker that answers; the URL that was asked, if the broker is not in its own
+ * list. */
 static void copy_endpoint(const cli_options_t *options, const json_t *document,
                           char endpoint[CLI_ENDPOINT_SIZE])
 {
@@ -49,7 +50,7 @@ static void copy_endpoint(const cli_options_t *options, const json_t *document,
     snprintf(endpoint, CLI_ENDPOINT_SIZE, "%s", found);
 }
 
-/* Leaves the broker that stands by for the home that it names. */
+/* Closes the connection to the standby and connects to the home that it names. */
 static int go_home(const cli_options_t *options, const char *standby, const char *home,
                    fabric_client_t **client)
 {
@@ -57,16 +58,16 @@ static int go_home(const cli_options_t *options, const char *standby, const char
     fabric_client_close(client);
     if (!home) {
         return cli_fail(FABRIC_ERROR_NOT_CONNECTED, "ask again in a moment",
-                        "%s stands by and does not know yet which broker is the home", standby);
+                        "%s is a standby and does not know yet which broker is the home", standby);
     }
     cli_options_t at_home = *options;
     at_home.url = home;
     fabric_error_t error = cli_open(&at_home, 0, 0, client, &outcome);
     if (error) {
         bool silent = error == FABRIC_ERROR_NOT_CONNECTED;
-        return cli_fail(error, silent ? "look at that broker, or wait for the takeover" : NULL,
-                        "%s stands by, and the home that it names, %s, cannot be asked: %s",
-                        standby, home, cli_outcome_text(&outcome));
+        return cli_fail(error, silent ? "check that broker, or wait for the takeover" : NULL,
+                        "%s is a standby, and its home %s cannot be asked: %s", standby, home,
+                        cli_outcome_text(&outcome));
     }
     return CLI_DONE;
 }

@@ -88,8 +88,8 @@ static char *join(const char *before, const char *after)
     return text;
 }
 
-/* Copies the arguments, with -o FORM and -oFORM written out: configuration keys have long names
- * only. */
+/* Copies the arguments and writes -o FORM and -oFORM out, because configuration keys have only long
+ * names. */
 static void copy_arguments(cli_options_t *options, int argc, char **argv)
 {
     options->argv = memory_allocate_zeroed((size_t)argc + 1, sizeof *options->argv);

@@ -76,7 +76,7 @@ static int run_command(const cli_options_t *options, const store_driver_t *const
     return cli_usage_error("'%.60s' is no command", command);
 }
 
-/* What was printed counts only when it has left the program: a full disk is told. */
+/* Output that could not be written, for instance to a full disk, is an error. */
 static int flush(int code)
 {
     bool failed = ferror(stdout) != 0;

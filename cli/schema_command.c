@@ -22,8 +22,8 @@ static int fail(const cli_options_t *options, uint32_t version, fabric_error_t e
                     reason->text[0] ? reason->text : fabric_error_meaning(error));
 }
 
-/* Fills name and shards of the cluster to found. Those of a cluster that is there are taken over
- * where the command line does not say otherwise. */
+/* Fills in name and shards of the cluster to found. Where the command line does not give them,
+ * those of an existing cluster are used. */
 static fabric_error_t wanted_cluster(const cli_options_t *options, store_t *store, uint32_t version,
                                      reason_t *reason, store_cluster_t *wanted)
 {

@@ -1,5 +1,5 @@
-/* fabricctl status: brokers, runners, types and shards as the home knows them. A broker that stands
- * by names the home, which is asked then. */
+/* fabricctl status: brokers, runners, types and shards as the home knows them. A standby names the
+ * home, which is then asked. */
 #include "cli/commands.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "core/memory.h"
 #include "core/printable.h"
 
-/* NAMED_MAX: runners that lack a type, by name; the others are counted. */
+/* NAMED_MAX: how many runners that lack a type are named; the others are counted. */
 enum { SHORT_ID = 8, NAMED_MAX = 3 };
 
 static const char *text_of(const json_t *object, const char *key)
@@ -142,7 +142,7 @@ static void print_types(const json_t *document, FILE *file)
 
 /* ---- groups and counters ---- */
 
-/* Shards stand by group, one after another. */
+/* The document lists the shards group by group. */
 static void print_groups(const json_t *shards, FILE *file)
 {
     size_t total = json_array_size(shards);
@@ -180,7 +180,7 @@ static void print_counters(const json_t *document, FILE *file)
     }
 }
 
-/* Names come from whoever runs a worker or broker. */
+/* Escapes control bytes: other programs choose the names of workers and brokers. */
 static void make_printable(json_t *value)
 {
     size_t index;
@@ -208,7 +208,7 @@ static void make_printable(json_t *value)
     }
 }
 
-/* What the broker that answers is, where it is not simply the home. */
+/* Prints a note about the broker that answers, unless it serves as the home. */
 static void print_state(const json_t *document, FILE *file)
 {
     const char *state = text_of(document, "state");
@@ -261,7 +261,7 @@ static int print_document(const cli_options_t *options, const char *json, const 
         return CLI_DONE;
     }
     if (standby[0]) {
-        printf("%s stands by: this is what the home says\n", standby);
+        printf("%s is a standby; this is the status of its home\n", standby);
     }
     return cli_status_print(json, stdout);
 }

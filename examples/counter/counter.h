@@ -9,7 +9,7 @@ typedef struct counter_increment_request {
     int64_t amount;
 } counter_increment_request_t;
 
-/* What both messages answer. */
+/* The reply of all messages. */
 typedef struct counter_value {
     int64_t value;
 } counter_value_t;

@@ -94,13 +94,13 @@ static void check_pair(testbed_t *bed, const char *standby, const char *home)
     assert_string_equal(json_string_value(json_object_get(status, "state")), "serving");
     json_decref(status);
     run_at(bed, standby, command);
-    snprintf(says, sizeof says, "%s stands by: this is what the home says\n", standby);
+    snprintf(says, sizeof says, "%s is a standby; this is the status of its home\n", standby);
     assert_int_equal(strncmp(invocation.output, says, strlen(says)), 0);
     assert_non_null(strstr(invocation.output, "shards 300 (300 healthy)"));
     assert_non_null(
         strstr(invocation.output, "default                      300      300         0\n"));
     run_at(bed, home, command);
-    assert_null(strstr(invocation.output, "stands by"));
+    assert_null(strstr(invocation.output, "is a standby"));
     assert_non_null(strstr(invocation.output, "shards 300 (300 healthy)"));
 }
 
@@ -129,7 +129,7 @@ static void a_home_that_does_not_answer_is_named(void **state)
     wait_for_state(bed->cluster.standby_url, "standby");
     testbed_kill(&bed->cluster.broker);
     snprintf(pattern, sizeof pattern,
-             "fabricctl: %s stands by, and the home that it names, %s, cannot be asked: * "
+             "fabricctl: %s is a standby, and its home %s cannot be asked: * "
              "(NotConnected): *",
              bed->cluster.standby_url, bed->cluster.url);
     invocation_expect(bed, __LINE__, 4, pattern, "fabricctl", "status", "--url",
