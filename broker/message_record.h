@@ -36,13 +36,13 @@ typedef struct message {
     struct message *chain;         /* lists that own records for a while: loaded or held messages */
     message_state_t state;         /* see message_set_state */
     bool called;                   /* a client's call refers to it */
-    bool settled_early;  /* it is in a batch, and its client has settled on it: see calls.c */
-    uint32_t size;       /* bytes of this record and its reply, for the bound on memory */
-    uint32_t deliveries; /* so far */
-    uint32_t attempts;   /* defects so far */
-    uint32_t crashes;    /* worker processes that crashed on it so far */
-    char *crash_text;    /* how the last of these processes ended; owned, or NULL */
-    uint32_t unrecorded; /* rows of these counts that are not committed; none before a delivery */
+    bool settled_early;   /* it is in a batch, and its client has settled on it: see calls.c */
+    uint32_t size;        /* bytes of this record and its reply, for the bound on memory */
+    uint32_t deliveries;  /* so far */
+    uint32_t attempts;    /* defects so far */
+    uint32_t crashes;     /* worker processes that crashed on it so far */
+    char *crash_text;     /* how the last of these processes ended; owned, or NULL */
+    uint32_t unrecorded;  /* rows of these counts that are not committed; none before a delivery */
     uint32_t unexplained; /* processes that ended while it was in flight, and nobody knows why */
     uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
     uint32_t round;       /* of its runner, of the delivery in flight */
