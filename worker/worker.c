@@ -264,8 +264,8 @@ static void on_event(void *context, const link_event_t *event)
         return;
     case LINK_EVENT_WELCOMED:
         snprintf(text, sizeof text, "%s of cluster %s", event->endpoint, event->text);
+        report(worker, FABRIC_LOG_INFO, "worker.welcomed", text); /* before anybody goes on */
         set_welcomed(worker);
-        report(worker, FABRIC_LOG_INFO, "worker.welcomed", text);
         return;
     case LINK_EVENT_DISCONNECTED:
         report(worker, FABRIC_LOG_WARN, "worker.disconnected", event->endpoint);
@@ -276,9 +276,9 @@ static void on_event(void *context, const link_event_t *event)
     case LINK_EVENT_REFUSED:
         snprintf(text, sizeof text, "%s refused: %s%s%s", event->endpoint,
                  fabric_error_name(event->error), event->text[0] ? ": " : "", event->text);
-        set_trouble(worker, event, text);
         report(worker, event->final ? FABRIC_LOG_ERROR : FABRIC_LOG_WARN,
                event->final ? "worker.refused" : "worker.deferred", text);
+        set_trouble(worker, event, text);
         return;
     case LINK_EVENT_MALFORMED:
         snprintf(text, sizeof text, "%s: %s", event->endpoint, fabric_error_name(event->error));
