@@ -52,6 +52,8 @@ static void counter_example_works(void **state)
     assert_int_equal(run(bed, "examples/counter/counter_client", bed->cluster.url, lines), 7);
     assert_string_equal(lines[0], "counter-1: incremented by 5 to 5");
     assert_string_equal(lines[4], "counter-1 = 6");
+    assert_int_equal(run(bed, "examples/counter/counter_first_client", bed->cluster.url, lines), 1);
+    assert_string_equal(lines[0], "counter-1 = 11");
     assert_int_equal(run(bed, "examples/counter/counter_async_client", bed->cluster.url, lines), 1);
     assert_string_equal(lines[0],
                         "1000 increments of 10 counters, 0 failed; the highest value is 100");
