@@ -164,8 +164,8 @@ uint32_t call_next_attempt(call_t *call)
 
 /* ---- what follows from it ---- */
 
-/* Counts refusals instead of looking at the last answer alone: a send that a broken connection swallowed stays possible,
- * whatever a later broker says. */
+/* Counts refusals instead of looking at the last answer alone: a send that a broken connection
+ * swallowed stays possible, whatever a later broker says. */
 bool call_certainly_not_accepted(const call_t *call)
 {
     return !call->accepted && !call->keyed && call->sends == call->refusals;

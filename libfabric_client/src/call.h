@@ -1,8 +1,9 @@
 /* A call: one request from its start to its end, in one allocation.
  *
- * The submitter makes a call with call_new, fills in the request's views and the submitter's fields, and gives the call to
- * session_submit. From then on the call is the session's, until session_next_done gives it back with its outcome. The
- * request's views are gone then, as the answer takes their memory.
+ * The submitter makes a call with call_new, fills in the request's views and the submitter's
+ * fields, and gives the call to session_submit. From then on the call is the session's, until
+ * session_next_done gives it back with its outcome. The request's views are gone then, as the
+ * answer takes their memory.
  *
  * Threading: none of its own; a call belongs to one thread at a time.
  */

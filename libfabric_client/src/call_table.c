@@ -31,7 +31,8 @@ void call_table_clear(call_table_t *table)
     free(table->buckets);
 }
 
-/* ---- by sequence: chained buckets by the low bits, so that consecutive sequences never collide ---- */
+/* ---- by sequence: chained buckets by the low bits, so that consecutive sequences never collide
+ * ---- */
 
 call_t *call_table_find(const call_table_t *table, uint64_t sequence)
 {
@@ -69,7 +70,8 @@ static void remove_from_bucket(call_table_t *table, call_t *call)
     *link = call->bucket_next;
 }
 
-/* ---- by deadline: a wheel of slots, looked at only when the earliest deadline may have come ---- */
+/* ---- by deadline: a wheel of slots, looked at only when the earliest deadline may have come
+ * ---- */
 
 static call_list_t *wheel_slot(call_table_t *table, uint64_t time_ms)
 {

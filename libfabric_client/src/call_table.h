@@ -1,6 +1,8 @@
-/* All calls of a session: the open ones by sequence and by deadline, the parked ones, and the ones that have ended.
+/* All calls of a session: the open ones by sequence and by deadline, the parked ones, and the ones
+ * that have ended.
  *
- * A call is parked when it is a volatile call or a query that waits; durable calls wait in their shard's queue.
+ * A call is parked when it is a volatile call or a query that waits; durable calls wait in their
+ * shard's queue.
  *
  * Threading: none of its own.
  */

@@ -1,4 +1,4 @@
-/* The broadcast: many calls handed to the link at once, and one wait for all of them. */
+/* The broadcast: many calls submitted at once, and one wait for all of them. */
 #include "libfabric_client/src/client_state.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static void send_and_wait(fabric_client_t *client, call_list_t *list, call_t **r
         call->waiter = &waiter;
     }
     reason_t reason = {{0}};
-    fabric_error_t error = client_link_submit(client->link, list, NULL, &reason);
+    fabric_error_t error = exchange_submit(client->exchange, list, NULL, &reason);
     if (!error) {
         client_waiter_wait(client, &waiter);
         return;
@@ -55,7 +55,7 @@ static void collect(fabric_client_t *client, call_t **call, void *reply, fabric_
     if (*call) {
         outcome_of(*call, client->number, outcome);
         outcome_decode(*call, reply, outcome);
-        client_link_release(client->link, call);
+        exchange_release(client->exchange, call);
     }
 }
 

@@ -1,25 +1,9 @@
-/* Starting calls and waiting for them. */
+/* Calls of one message: started or waited for. */
 #include "libfabric_client/src/client_state.h"
 
-#include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
-#include "core/clock.h"
 #include "core/memory.h"
-
-uint64_t client_deadline(const fabric_client_t *client, uint32_t timeout_ms)
-{
-    return clock_monotonic_ms() + (timeout_ms ? timeout_ms : client->call_timeout_ms);
-}
-
-fabric_error_t client_check_process(const fabric_client_t *client, reason_t *reason)
-{
-    return client_is_here(client)
-               ? FABRIC_OK
-               : reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
-                            "the client was opened before fork(): this process must open its own");
-}
 
 /* ---- asynchronous ---- */
 
@@ -28,7 +12,7 @@ static fabric_error_t submit_one(fabric_client_t *client, call_t *call, uint64_t
 {
     call_list_t calls = {0};
     ready_list_append(&calls, call);
-    return client_link_submit(client->link, &calls, sequence, reason);
+    return exchange_submit(client->exchange, &calls, sequence, reason);
 }
 
 static fabric_error_t start(fabric_client_t *client, const fabric_call_t *description,
@@ -68,41 +52,6 @@ fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t 
 }
 
 /* ---- blocking ---- */
-
-bool client_spin(fabric_client_t *client, bool (*ended)(void *context), void *context)
-{
-    if (client->spin_us == 0 || atomic_exchange(&client->spinning, true)) {
-        return false;
-    }
-    uint64_t until_us = clock_monotonic_us() + client->spin_us;
-    bool done = ended(context);
-    while (!done && clock_monotonic_us() < until_us) {
-        sched_yield();
-        done = ended(context);
-    }
-    atomic_store(&client->spinning, false);
-    return done;
-}
-
-static bool take_done(void *context)
-{
-    return sem_trywait((sem_t *)context) == 0;
-}
-
-void client_waiter_wait(fabric_client_t *client, call_waiter_t *waiter)
-{
-    if (!client_spin(client, take_done, &waiter->done)) {
-        while (sem_wait(&waiter->done) != 0 && errno == EINTR) {
-        }
-    }
-    sem_destroy(&waiter->done);
-}
-
-void client_waiter_init(call_waiter_t *waiter, size_t open)
-{
-    sem_init(&waiter->done, 0, 0);
-    atomic_init(&waiter->open, open);
-}
 
 /* Sends one call and waits for its end. On an error the call is gone. */
 static fabric_error_t run(fabric_client_t *client, call_t **call, uint32_t timeout_ms,
@@ -159,7 +108,7 @@ fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *
             size_t size;
             copy_answer(call, payload, payload_size ? payload_size : &size);
         }
-        client_link_release(client->link, &call);
+        exchange_release(client->exchange, &call);
     }
     thread_allow_cancel(cancel);
     if (outcome) {
@@ -207,7 +156,7 @@ fabric_error_t fabric_client_query(fabric_client_t *client, const char *name,
         if (!result.error) {
             copy_answer(call, document, size);
         }
-        client_link_release(client->link, &call);
+        exchange_release(client->exchange, &call);
     }
     thread_allow_cancel(cancel);
     if (outcome) {

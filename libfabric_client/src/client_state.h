@@ -1,4 +1,10 @@
-/* The inside of a client, for client*.c alone. */
+/* The inside of a client, for client*.c alone: client.c calls the others, and all call
+ * client_wait.c.
+ *
+ * Each public function that shares memory or a lock with the link's thread runs between
+ * thread_hold_cancel() and thread_allow_cancel(): other threads would use or wait for what a
+ * cancelled thread left behind.
+ */
 #ifndef CLIENT_STATE_H
 #define CLIENT_STATE_H
 
@@ -13,33 +19,32 @@ struct fabric_client {
     uint32_t process; /* thread_process() where it was opened */
     uint32_t call_timeout_ms;
     uint32_t spin_us;     /* 0: none */
-    atomic_bool spinning; /* a thread does */
+    atomic_bool spinning; /* a thread is in client_spin */
+    exchange_t *exchange;
     client_link_t *link;
 };
 
-/* Every function of a client that shares memory or a lock with the link's thread runs between
- * thread_hold_cancel() and thread_allow_cancel(): what a cancelled thread leaves behind would be used
- * or waited for by others. */
+/* ---- client_completions.c ---- */
 
-/* ---- client.c ---- */
+/* Runs the callbacks of all calls that have ended; returns how many. */
+size_t client_run_completions(fabric_client_t *client);
+
+/* ---- client_wait.c ---- */
 
 /* Whether this is the process that opened the client: a child of fork() has no link thread. */
 bool client_is_here(const fabric_client_t *client);
-
-/* ---- client_calls.c ---- */
-
 /* INVALID_ARGUMENT with a reason unless client_is_here. */
 FABRIC_MUST_USE fabric_error_t client_check_process(const fabric_client_t *client,
                                                     reason_t *reason);
-
 /* The deadline of a call that starts now; 0 means the client's default. */
 uint64_t client_deadline(const fabric_client_t *client, uint32_t timeout_ms);
 void client_waiter_init(call_waiter_t *waiter, size_t open);
 /* Waits until all calls of the waiter have ended, and ends the waiter. */
 void client_waiter_wait(fabric_client_t *client, call_waiter_t *waiter);
-/* Asks `ended` again and again, yielding the processor in between, until it is so or the client's
- * spin_us are over; false at once where another thread of the client does so. Sleeping and being woken costs more than a whole round trip's work where idle
- * processors halt, as in virtual machines. */
+/* Asks `ended` again and again, yielding the processor in between, until it says yes or the
+ * client's spin_us are over; false at once where another thread of the client does so. Where idle
+ * processors halt, as in virtual machines, sleeping and being woken costs more than all work of a
+ * round trip. */
 bool client_spin(fabric_client_t *client, bool (*ended)(void *context), void *context);
 
 #endif

@@ -13,7 +13,8 @@ typedef struct jitter {
 
 /* Uniform in 0..bound inclusive. */
 uint64_t jitter_up_to(jitter_t *jitter, uint64_t bound);
-/* A random wait for the n-th attempt (0, 1, ...): full jitter under a bound that doubles up to 2 s. */
+/* A random wait for the n-th attempt (0, 1, ...): full jitter under a bound that doubles up to 2
+ * s. */
 uint64_t jitter_backoff(jitter_t *jitter, uint32_t attempt);
 
 #endif

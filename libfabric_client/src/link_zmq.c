@@ -1,16 +1,20 @@
 /* The link's thread: sockets, their monitors, and the loop that carries events into the session and
- * effects out of it. See link.h. */
-#include "libfabric_client/src/link_state.h"
+ * effects out of it. See link.h. The ZeroMQ context is the client's own, so that neither a user's
+ * libzmq nor czmq's globals are touched. */
+#include "libfabric_client/src/link.h"
 
-#include <errno.h>
-#include <stdio.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <zmq.h>
 
 #include "core/clock.h"
+#include "core/connector_zmq.h"
 #include "core/context_zmq.h"
 #include "core/limits.h"
+#include "core/memory.h"
 
 enum {
     FRAMES_AT_ONCE = 64, /* received from one socket before all else gets its turn */
@@ -20,19 +24,18 @@ enum {
     SOCKETS_MAX = 1023
 };
 
-/* ---- context: the client's own, so that neither a user's libzmq nor czmq's globals are touched
- * ---- */
+struct client_link {
+    pthread_t thread;
+    bool started;
+    exchange_t *exchange;
+    fabric_log_fn *log;
+    void *log_context;
 
-fabric_error_t client_link_open_context(client_link_t *link, reason_t *reason)
-{
-    link->host = (connector_host_t){.wake = client_link_wake, .wake_context = link};
-    return context_open(SOCKETS_MAX, reason, &link->host.zmq);
-}
-
-void client_link_close_context(client_link_t *link)
-{
-    context_close(&link->host.zmq);
-}
+    /* the link thread's alone, once it runs */
+    session_t *session;
+    connector_host_t host;
+    connector_t connectors[SESSION_PEERS_MAX]; /* one for each peer */
+};
 
 /* ---- connections ---- */
 
@@ -77,17 +80,26 @@ static void send_frames(client_link_t *link, uint64_t now_ms)
     }
 }
 
+static void tell_log(client_link_t *link)
+{
+    session_event_t event;
+    while (session_next_event(link->session, &event)) {
+        link->log(link->log_context, event.level, event.code, event.text);
+    }
+}
+
 static void carry_out(client_link_t *link, uint64_t now_ms)
 {
     carry_out_actions(link, now_ms);
     send_frames(link, now_ms);
-    client_link_publish(link);
+    tell_log(link);
+    exchange_publish(link->exchange, link->session);
 }
 
 /* ---- events ---- */
 
-/* One message is one frame. Of a message of several parts nothing more is read: a DEALER of libzmq 4.3.4 with
- * ZMQ_IMMEDIATE whose connection breaks between two parts ends the process. */
+/* One message is one frame. Of a message of several parts nothing more is read: a DEALER of libzmq
+ * 4.3.4 with ZMQ_IMMEDIATE whose connection breaks between two parts ends the process. */
 static bool take_frame(client_link_t *link, size_t peer, zmq_msg_t *part, uint64_t now_ms)
 {
     if (zmq_msg_recv(part, link->connectors[peer].socket, ZMQ_DONTWAIT) < 0) {
@@ -165,7 +177,7 @@ static void wait_for_events(client_link_t *link)
     zmq_pollitem_t items[POLL_ITEMS_MAX];
     size_t peers[POLL_ITEMS_MAX];
     int count = 0;
-    items[count++] = (zmq_pollitem_t){.fd = link->wake_fd, .events = ZMQ_POLLIN};
+    items[count++] = (zmq_pollitem_t){.fd = exchange_wake_fd(link->exchange), .events = ZMQ_POLLIN};
     for (size_t i = 0; i < SESSION_PEERS_MAX; i++) {
         const connector_t *connector = &link->connectors[i];
         if (connector->socket) {
@@ -177,9 +189,9 @@ static void wait_for_events(client_link_t *link)
             items[count++] = (zmq_pollitem_t){.socket = connector->monitor, .events = ZMQ_POLLIN};
         }
     }
-    long timeout_ms = client_link_may_sleep(link) ? poll_timeout(link) : 0;
+    long timeout_ms = exchange_may_sleep(link->exchange) ? poll_timeout(link) : 0;
     int ready = zmq_poll(items, count, timeout_ms);
-    client_link_woken(link, ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0);
+    exchange_woken(link->exchange, ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0);
     if (ready > 0) {
         receive(link, items, peers, count);
     }
@@ -187,7 +199,7 @@ static void wait_for_events(client_link_t *link)
 
 static void submit_all(client_link_t *link, uint64_t now_ms)
 {
-    call_list_t calls = client_link_take_submitted(link);
+    call_list_t calls = exchange_take_submitted(link->exchange);
     while (calls.first) {
         call_t *call = calls.first;
         ready_list_remove(&calls, call);
@@ -206,10 +218,10 @@ static void shut_down(client_link_t *link)
     }
 }
 
-void *client_link_run(void *argument)
+static void *run(void *argument)
 {
     client_link_t *link = argument;
-    while (!client_link_is_stopping(link)) {
+    while (!exchange_is_stopping(link->exchange)) {
         uint64_t now_ms = clock_monotonic_ms();
         submit_all(link, now_ms);
         session_tick(link->session, now_ms);
@@ -218,4 +230,68 @@ void *client_link_run(void *argument)
     }
     shut_down(link);
     return NULL;
+}
+
+/* ---- making and ending ---- */
+
+fabric_error_t client_link_new(const session_config_t *config, exchange_t *exchange,
+                               fabric_log_fn *log, void *log_context, reason_t *reason,
+                               client_link_t **link)
+{
+    void *context;
+    fabric_error_t error = context_open(SOCKETS_MAX, reason, &context);
+    if (error) {
+        return error;
+    }
+    client_link_t *self = memory_allocate_zeroed(1, sizeof *self);
+    self->exchange = exchange;
+    self->log = log;
+    self->log_context = log_context;
+    self->session = session_new(config);
+    self->host =
+        (connector_host_t){.zmq = context, .wake = exchange_wake, .wake_context = exchange};
+    *link = self;
+    return FABRIC_OK;
+}
+
+fabric_error_t client_link_add_endpoint(client_link_t *link, const char *endpoint)
+{
+    size_t peer;
+    assert(!link->started);
+    return session_add_endpoint(link->session, endpoint, &peer);
+}
+
+fabric_error_t client_link_start(client_link_t *link, reason_t *reason)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&link->thread, NULL, run, link);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    link->started = failure == 0;
+    return link->started
+               ? FABRIC_OK
+               : reason_set(reason, FABRIC_ERROR_NO_RESOURCES, "no thread: %s", strerror(failure));
+}
+
+void client_link_stop(client_link_t *link)
+{
+    if (link->started) {
+        exchange_stop(link->exchange);
+        pthread_join(link->thread, NULL);
+        link->started = false;
+    }
+}
+
+void client_link_destroy(client_link_t **link)
+{
+    client_link_t *self = *link;
+    if (self) {
+        client_link_stop(self);
+        context_close(&self->host.zmq);
+        session_destroy(&self->session);
+        free(self);
+        *link = NULL;
+    }
 }

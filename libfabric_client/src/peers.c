@@ -14,7 +14,8 @@ enum {
     HEARTBEAT_MS_MIN = 10,
     HEARTBEAT_MS_MAX = 60000,
     SILENT_HEARTBEATS = 3, /* after which a connection counts as broken */
-    /* After this time a socket is opened anew: libzmq never connects again after bytes that are no ZMTP. */
+    /* After this time a socket is opened anew: libzmq never connects again after bytes that are no
+     * ZMTP. */
     CONNECTING_MS = 4000
 };
 

@@ -1,4 +1,5 @@
-/* The brokers that a session knows: their endpoints, the phase of each connection, and what is due to each of them.
+/* The brokers that a session knows: their endpoints, the phase of each connection, and what is due
+ * to each of them.
  *
  * Only peers.c writes a peer; the functions with a peer_t * are for one peer of the table.
  *
@@ -36,8 +37,8 @@ typedef struct peer {
     incarnation_t broker; /* PEER_WELCOMED */
     uint64_t connection;  /* number in its last hello */
     uint64_t heard_at_ms;
-    /* PEER_CONNECTING: when the socket is given up and opened anew. PEER_RESTING: when it is opened again. NEVER: not known
-     * before the next tick, or when no broker is left. */
+    /* PEER_CONNECTING: when the socket is given up and opened anew. PEER_RESTING: when it is opened
+     * again. NEVER: not known before the next tick, or when no broker is left. */
     uint64_t reopen_at_ms;
     uint64_t ping_at_ms; /* PEER_WELCOMED */
     uint64_t ping_sequence;
@@ -63,7 +64,8 @@ void peers_init(peers_t *peers, bool allow_plaintext);
 
 /* ---- finding and learning ---- */
 
-/* The peer with an endpoint, which is added if need be; NO_PEER where there are SESSION_PEERS_MAX. */
+/* The peer with an endpoint, which is added if need be; NO_PEER where there are
+ * SESSION_PEERS_MAX. */
 uint32_t peers_add(peers_t *peers, const char *endpoint);
 /* The same for an endpoint that a broker has named; NO_PEER also where it may not be used. */
 uint32_t peers_learn(peers_t *peers, const char *endpoint);
@@ -76,8 +78,8 @@ uint32_t peers_any_welcomed(const peers_t *peers);
 size_t peers_count_welcomed(const peers_t *peers);
 /* `index` may be NO_PEER. */
 bool peers_is_welcomed(const peers_t *peers, uint32_t index);
-/* Whether what the shell says of a peer is about its present connection: an action that the shell has not carried out ends
- * the connection before it. */
+/* Whether what the shell says of a peer is about its present connection: an action that the shell
+ * has not carried out ends the connection before it. */
 bool peers_is_current(const peers_t *peers, size_t index);
 
 /* ---- connections ---- */
@@ -92,7 +94,8 @@ bool peers_expects_welcome(const peers_t *peers, uint32_t index, uint64_t connec
 void peers_welcome(peers_t *peers, uint32_t index, incarnation_t broker, uint64_t now_ms);
 /* The connection is gone. */
 void peers_disconnect(peers_t *peers, uint32_t index);
-/* Closes the connection. A first contact rests until no broker is left, another peer is forgotten. */
+/* Closes the connection. A first contact rests until no broker is left, another peer is
+ * forgotten. */
 void peers_close(peers_t *peers, uint32_t index);
 /* No connection is wanted for a while. */
 void peers_rest(peers_t *peers, uint32_t index, uint64_t until_ms);
@@ -100,7 +103,8 @@ void peers_set_heartbeat(peers_t *peers, uint64_t heartbeat_ms);
 void peers_heard(peers_t *peers, uint32_t index, uint64_t now_ms);
 /* Whether a connection counts as broken since nothing was heard for too long. */
 bool peers_is_silent(const peers_t *peers, uint32_t index, uint64_t now_ms);
-/* Pings a welcomed peer and opens the sockets of others when their time has come. `last`: no broker is left. */
+/* Pings a welcomed peer and opens the sockets of others when their time has come. `last`: no broker
+ * is left. */
 void peers_tick(peers_t *peers, uint32_t index, bool last, uint64_t now_ms);
 /* When a peer is to be looked at again. */
 uint64_t peers_deadline(const peers_t *peers);

@@ -21,7 +21,8 @@ FABRIC_MUST_USE fabric_error_t request_build_query(const char *name, fabric_byte
 /* Fills the outcome of an ended call. */
 void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *outcome);
 /* Decodes the reply of a call that ended well; where that fails, the outcome becomes
- * MALFORMED_MESSAGE. `reply` may be NULL: then a volatile call's reply is checked, which no broker has done. */
+ * MALFORMED_MESSAGE. `reply` may be NULL: then a volatile call's reply is checked, which no broker
+ * has done. */
 void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome);
 
 #endif

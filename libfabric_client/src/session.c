@@ -1,4 +1,5 @@
-/* The client session: making, connections as the shell sees them, calls that begin, and time. See session.h. */
+/* The client session: making, connections as the shell sees them, calls that begin, and time. See
+ * session.h. */
 #include "libfabric_client/src/session_state.h"
 
 #include <stdio.h>

@@ -1,22 +1,26 @@
 /* The client session: everything that a client decides, without sockets, clocks or threads.
  *
- * Events go in as function calls, each with the time (monotonic milliseconds of any origin). Effects are pulled out: frames
- * to send (session_next_frame), calls that ended (session_next_done), connections to open or close (session_next_action)
- * and, where the shell wants them, events for the log (session_next_event). After each event the shell pulls all of them
+ * Events go in as function calls, each with the time (monotonic milliseconds of any origin).
+ * Effects are pulled out: frames to send (session_next_frame), calls that ended
+ * (session_next_done), connections to open or close (session_next_action) and, where the shell
+ * wants them, events for the log (session_next_event). After each event the shell pulls all of them
  * until they are empty. session_next_deadline tells when session_tick is due at the latest.
  *
- * A peer is one broker endpoint, named by an index that the session chooses. The shell adds first contacts by
- * session_add_endpoint; the session learns others from the map and from redirects. The shell keeps one connection for each
- * peer that an ACTION_OPEN names, until ACTION_CLOSE.
+ * A peer is one broker endpoint, named by an index that the session chooses. The shell adds first
+ * contacts by session_add_endpoint; the session learns others from the map and from redirects. The
+ * shell keeps one connection for each peer that an ACTION_OPEN names, until ACTION_CLOSE.
  *
  * What the session promises:
- *  1. Durable calls of one shard are sent in the order of their sequences, each naming its predecessor. They are sent again
- *     (with REQUEST_RESEND) after a reconnect, a redirect, a change of home or a rejection of class RETRY, until they are
- *     settled or their deadline has come.
- *  2. A volatile call is sent once. It is sent again only after a broker said that it did not take the call.
- *  3. A call ends with an error that excludes its acceptance only if each single send of it was refused or certainly not
- *     sent. Otherwise it ends as OUTCOME_UNKNOWN.
- *  4. The bytes of a frame are validated. A malformed message is dropped; the other messages of its frame count.
+ *  1. Durable calls of one shard are sent in the order of their sequences, each naming its
+ *     predecessor. They are sent again (with REQUEST_RESEND) after a reconnect, a redirect, a
+ *     change of home or a rejection of class RETRY, until they are settled or their deadline has
+ *     come.
+ *  2. A volatile call is sent once. It is sent again only after a broker said that it did not take
+ *     the call.
+ *  3. A call ends with an error that excludes its acceptance only if each single send of it was
+ *     refused or certainly not sent. Otherwise it ends as OUTCOME_UNKNOWN.
+ *  4. The bytes of a frame are validated. A malformed message is dropped; the other messages of its
+ *     frame count.
  *  5. Memory is bounded by pending_max calls and one frame for each peer.
  *
  * Threading: none of its own; a session belongs to one thread at a time.
@@ -73,13 +77,14 @@ bool session_next_action(session_t *session, session_action_t *action);
 void session_connected(session_t *session, size_t peer, uint64_t now_ms);
 /* The connection to a peer broke. After a REOPEN or CLOSE the shell need not say so. */
 void session_disconnected(session_t *session, size_t peer, uint64_t now_ms);
-/* The shell cannot connect to the peer at present; `text` says why, for people, such as an unknown host. */
+/* The shell cannot connect to the peer at present; `text` says why, for people, such as an unknown
+ * host. */
 void session_cannot_connect(session_t *session, size_t peer, const char *text);
 /* A frame has arrived from a peer. */
 void session_receive(session_t *session, size_t peer, fabric_bytes_t frame, uint64_t now_ms);
 
-/* A peer has sent what no broker sends: its connection is to be closed before anything more is read from it, and is made
- * anew after a while. */
+/* A peer has sent what no broker sends: its connection is to be closed before anything more is read
+ * from it, and is made anew after a while. */
 void session_unreadable(session_t *session, size_t peer, uint64_t now_ms);
 
 /* An event for the program's log. */
@@ -95,8 +100,9 @@ bool session_next_event(session_t *session, session_event_t *event);
 
 /* ---- frames ---- */
 
-/* The next frame to send; valid until the next call with this session. The frame stays the next one of its peer until the
- * shell says what became of it, by one of the two functions below. False: there is nothing to send. */
+/* The next frame to send; valid until the next call with this session. The frame stays the next one
+ * of its peer until the shell says what became of it, by one of the two functions below. False:
+ * there is nothing to send. */
 bool session_next_frame(session_t *session, uint64_t now_ms, size_t *peer, fabric_bytes_t *frame);
 void session_frame_sent(session_t *session, size_t peer);
 /* The peer's connection takes nothing at present; the frame is offered again after
@@ -130,18 +136,21 @@ typedef struct session_stats {
     uint64_t resent;
     uint64_t connections;
     uint64_t malformed; /* frames and messages dropped, as they could not be read */
-    /* Messages dropped that no open call and no hello waits for: late ones, or of an older connection. */
+    /* Messages dropped that no open call and no hello waits for: late ones, or of an older
+     * connection. */
     uint64_t unexpected;
 } session_stats_t;
 
 session_stats_t session_stats(const session_t *session);
 /* Whether any broker has welcomed the client and is connected. */
 bool session_is_welcome(const session_t *session);
-/* Why no broker will welcome the client: an error of class REJECTED or FATAL when all first contacts have given one, with its
- * text (valid until the next call with this session); else FABRIC_OK. */
+/* Why no broker will welcome the client: an error of class REJECTED or FATAL when all first
+ * contacts have given one, with its text (valid until the next call with this session); else
+ * FABRIC_OK. */
 fabric_error_t session_refusal(const session_t *session, const char **text);
-/* Why no broker has welcomed the client so far: the error of a first contact that refused it, else NOT_CONNECTED. `text` gets
- * the last cause of each first contact, with its number; it is empty where no first contact has said anything. */
+/* Why no broker has welcomed the client so far: the error of a first contact that refused it, else
+ * NOT_CONNECTED. `text` gets the last cause of each first contact, with its number; it is empty
+ * where no first contact has said anything. */
 fabric_error_t session_cause(const session_t *session, reason_t *text);
 /* How many calls are open, and the sequence below which all are settled. */
 size_t session_open_calls(const session_t *session);

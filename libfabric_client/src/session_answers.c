@@ -1,12 +1,13 @@
-/* The brokers' answers to calls: accepted, reply, rejected, redirect, and the answer to a query. An answer can do no more than
- * end or delay the call that was sent to its sender. */
+/* The brokers' answers to calls: accepted, reply, rejected, redirect, and the answer to a query. An
+ * answer can do no more than end or delay the call that was sent to its sender. */
 #include "libfabric_client/src/session_state.h"
 
 #include "core/snowflake.h"
 
 enum {
     RETRY_AFTER_MS_MAX = 10000, /* a broker's hint counts up to this */
-    /* Request ids farther apart than that are doubted: no broker takes a floor so far ahead of its ids. */
+    /* Request ids farther apart than that are doubted: no broker takes a floor so far ahead of its
+     * ids. */
     ID_JUMP_MS = 1000
 };
 
@@ -22,8 +23,9 @@ static bool ids_are_near(uint64_t a, uint64_t b)
     return apart_ms <= ID_JUMP_MS && apart_ms >= -ID_JUMP_MS;
 }
 
-/* Brokers refuse calls whose floor is ahead of all ids, so one id that changed on the way must not stay: an id that is far
- * from the known one counts when it is heard a second time. A floor that is too low only makes look-ups long. */
+/* Brokers refuse calls whose floor is ahead of all ids, so one id that changed on the way must not
+ * stay: an id that is far from the known one counts when it is heard a second time. A floor that is
+ * too low only makes look-ups long. */
 void session_note_id(session_t *session, uint64_t id)
 {
     if (session->high_id == 0 || ids_are_near(id, session->high_id)) {
@@ -37,8 +39,8 @@ void session_note_id(session_t *session, uint64_t id)
     }
 }
 
-/* The open call that a final answer may be about; the answer to a durable call may come from an earlier home. NULL: it comes
- * too late. */
+/* The open call that a final answer may be about; the answer to a durable call may come from an
+ * earlier home. NULL: it comes too late. */
 static call_t *find_sent(session_t *session, uint32_t peer, uint64_t sequence)
 {
     call_t *call = call_table_find(&session->calls, sequence);
@@ -153,9 +155,9 @@ fabric_error_t session_take_reply(session_t *session, uint32_t peer, wire_reader
 
 /* ---- refusals ---- */
 
-/* The predecessor of the call has not arrived at the peer. Where the predecessor waits too, the call follows it. Otherwise
- * earlier calls that are with another broker are fetched back. Those that are on their way to this peer only need time, but
- * not for ever. */
+/* The predecessor of the call has not arrived at the peer. Where the predecessor waits too, the
+ * call follows it. Otherwise earlier calls that are with another broker are fetched back. Those
+ * that are on their way to this peer only need time, but not for ever. */
 static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, uint64_t hint_ms)
 {
     enum { WAIT_MAX = 3 };
@@ -281,7 +283,8 @@ static uint32_t redirect_target(session_t *session, fabric_bytes_t endpoint)
     return peers_learn(&session->peers, text);
 }
 
-/* A first redirect is followed at once; brokers that point at one another are asked again after a backoff. */
+/* A first redirect is followed at once; brokers that point at one another are asked again after a
+ * backoff. */
 static void apply_redirect(session_t *session, uint32_t peer, const message_redirect_t *redirect)
 {
     call_t *call = find_refused(session, peer, redirect->sequence);
@@ -322,7 +325,8 @@ fabric_error_t session_take_redirect(session_t *session, uint32_t peer, wire_rea
 
 /* ---- queries ---- */
 
-/* Why an accepted call waits; `document` is its sequence. Nothing follows from it but what its caller hears at its deadline. */
+/* Why an accepted call waits; `document` is its sequence. Nothing follows from it but what its
+ * caller hears at its deadline. */
 static void apply_wait_reason(session_t *session, uint32_t peer, const message_answer_t *answer)
 {
     wire_reader_t reader = wire_reader(answer->document);

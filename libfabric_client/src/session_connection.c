@@ -1,9 +1,11 @@
-/* Connections to brokers: greeting, welcome, refusal, loss, silence, and the map that brokers bring. */
+/* Connections to brokers: greeting, welcome, refusal, loss, silence, and the map that brokers
+ * bring. */
 #include "libfabric_client/src/session_state.h"
 
 enum { REFUSED_RETRY_MS = 1000 }; /* before a broker that refused the client is asked again */
 
-/* A client that knows one broker only could not go on when that broker dies: it connects to a second one. */
+/* A client that knows one broker only could not go on when that broker dies: it connects to a
+ * second one. */
 static void keep_spare(session_t *session)
 {
     size_t count = shard_map_broker_count(session->map);

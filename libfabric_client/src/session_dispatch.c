@@ -1,13 +1,14 @@
-/* Which waiting calls may be sent now: the durable ones of each shard in the order of their sequences, within the windows of
- * their mailbox and their broker; volatile calls and queries as soon as they have a route. */
+/* Which waiting calls may be sent now: the durable ones of each shard in the order of their
+ * sequences, within the windows of their mailbox and their broker; volatile calls and queries as
+ * soon as they have a route. */
 #include "libfabric_client/src/session_state.h"
 
 enum { CAPACITY_PROBE_MS = 50 }; /* before it is tried whether there is capacity again, at least */
 
 /* ---- calls that are too late ---- */
 
-/* A full broker or mailbox takes calls late. A call of which half of the time is over would be taken too late and handled
- * for nobody, at the cost of the calls after it. */
+/* A full broker or mailbox takes calls late. A call of which half of the time is over would be
+ * taken too late and handled for nobody, at the cost of the calls after it. */
 static bool is_late(const session_t *session, const call_t *call)
 {
     return session->now_ms >= call->retry_until_ms && call_certainly_not_accepted(call);
@@ -236,8 +237,8 @@ uint64_t session_dispatch_deadline(const session_t *session)
 
 /* ---- when routes change ---- */
 
-/* A durable call moves with its shard's home, sent or not: the new home knows it by its key. A volatile one moves only while
- * it is unsent. */
+/* A durable call moves with its shard's home, sent or not: the new home knows it by its key. A
+ * volatile one moves only while it is unsent. */
 static void fetch_back(session_t *session, call_t *call)
 {
     if (!call->query && shard_id_group(call->shard) == 0) {

@@ -1,4 +1,5 @@
-/* Events for the program's log: kept until the shell takes them, so many of each kind in a second. */
+/* Events for the program's log: kept until the shell takes them, so many of each kind in a
+ * second. */
 #include "libfabric_client/src/session_state.h"
 
 #include <stdio.h>

@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-/* Ends a call that was refused; the text says how, and which peer refused it last, in which words. */
+/* Ends a call that was refused; the text says how, and which peer refused it last, in which
+ * words. */
 static void end_refused(session_t *session, call_t *call, fabric_error_t error, const char *how)
 {
     reason_t text;

@@ -86,8 +86,8 @@ static void put_call(session_t *session, peer_t *peer, call_t *call, wire_writer
 
 /* ---- frames ---- */
 
-/* The next call to be sent; NULL: none. A call that has been ready since before an earlier call of its shard came back
- * waits behind that call. */
+/* The next call to be sent; NULL: none. A call that has been ready since before an earlier call of
+ * its shard came back waits behind that call. */
 static call_t *next_ready(session_t *session, size_t index)
 {
     const call_list_t *ready = &session->ready[index];

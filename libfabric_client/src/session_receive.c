@@ -91,7 +91,8 @@ static fabric_error_t take_map(session_t *session, uint32_t peer, wire_reader_t 
 
 /* ---- frames ---- */
 
-/* Before the welcome only messages that lead to it count: all others were meant for an older connection. */
+/* Before the welcome only messages that lead to it count: all others were meant for an older
+ * connection. */
 static bool is_expected(const peer_t *peer, message_kind_t kind)
 {
     bool leads_to_welcome = kind == KIND_WELCOME || kind == KIND_REFUSED || kind == KIND_WHO;

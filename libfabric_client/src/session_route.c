@@ -1,10 +1,12 @@
-/* Which peer the calls of a shard go to: by the map, or by a redirect that is newer than the map. */
+/* Which peer the calls of a shard go to: by the map, or by a redirect that is newer than the
+ * map. */
 #include "libfabric_client/src/session_state.h"
 
 enum { OVERRIDE_MS = 2000 }; /* how long a redirect to an unreachable broker is believed */
 
-/* Entities of a type that the map does not know yet share a few queues, in which one call at a time is under way: so their
- * order is kept without naming predecessors that may belong to another shard. */
+/* Entities of a type that the map does not know yet share a few queues, in which one call at a time
+ * is under way: so their order is kept without naming predecessors that may belong to another
+ * shard. */
 shard_id_t session_locate(const session_t *session, const call_t *call)
 {
     uint16_t group = shard_map_type_group(session->map, call->type);

@@ -10,9 +10,11 @@
  *   session_calls.c       the course of one call: ready, sent, taken back, ended
  *   session_route.c       which peer a call goes to
  *   session_events.c      what is worth a log line
- *   and, with structs of their own: peers.h, shard_queues.h, call_table.h, window.h, call.h, jitter.h
+ *   and, with structs of their own: peers.h, shard_queues.h, call_table.h, window.h, call.h,
+ *   jitter.h
  *
- * Each part of the struct is written by the file that its comment names. All files count in `stats`.
+ * Each part of the struct is written by the file that its comment names. All files count in
+ * `stats`.
  */
 #ifndef CLIENT_SESSION_STATE_H
 #define CLIENT_SESSION_STATE_H
@@ -99,7 +101,8 @@ struct session {
     session_stats_t stats;
 };
 
-/* ---- session_answers.c: each decodes a body and acts on it, or returns why it is malformed ---- */
+/* ---- session_answers.c: each decodes a body and acts on it, or returns why it is malformed
+ * ---- */
 
 FABRIC_MUST_USE fabric_error_t session_take_accepted(session_t *session, uint32_t peer,
                                                      wire_reader_t *body);
@@ -149,10 +152,12 @@ void session_dispatch_due(session_t *session);
 void session_reroute(session_t *session);
 /* Lets a queue's calls wait until a time. */
 void session_hold(session_t *session, shard_queue_t *queue, uint64_t until_ms);
-/* A sent call was refused by a peer with Busy or MailboxFull: it waits until there may be capacity. */
+/* A sent call was refused by a peer with Busy or MailboxFull: it waits until there may be
+ * capacity. */
 void session_wait_for_capacity(session_t *session, uint32_t peer, call_t *call,
                                fabric_error_t error, uint64_t hint_ms);
-/* Ends a call for which there was no capacity; the text says whether it was refused or never sent. */
+/* Ends a call for which there was no capacity; the text says whether it was refused or never
+ * sent. */
 void session_end_without_capacity(session_t *session, call_t *call, fabric_error_t error,
                                   const char *until);
 /* When time may let something be sent. */
@@ -207,7 +212,8 @@ bool session_take_probe(session_t *session);
 
 /* ---- session_events.c ---- */
 
-/* Keeps an event about a peer for the shell: `what`, and what the peer or others said of it, maybe empty. */
+/* Keeps an event about a peer for the shell: `what`, and what the peer or others said of it, maybe
+ * empty. */
 void session_tell(session_t *session, event_kind_t kind, uint32_t peer, const char *what,
                   fabric_bytes_t words);
 /* Counts what a peer sent and could not be read, and tells of it. */

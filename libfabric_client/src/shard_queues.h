@@ -2,8 +2,8 @@
  *
  * A queue in which a call waits is, until that call can be sent, one of
  *   held      nothing is sent before due_ms: only time cures the refusal that held it
- *   timed     its own window has no capacity (the mailbox is full): it waits for an answer or for due_ms
- *   in line   the window of its broker has no capacity (the broker is full): it waits for its turn there
+ *   timed     its own window has no capacity (the mailbox is full): an answer or due_ms ends it
+ *   in line   the window of its broker has no capacity (the broker is full): it waits its turn
  *   released  a call before it has ended: it is about to be looked at
  *   or it waits for its route, or for the end of the call before it.
  *
@@ -51,7 +51,8 @@ typedef struct shard_queue {
     struct shard_queue *released_next;
 } shard_queue_t;
 
-/* The durable calls under way to one broker, and the queues that wait for capacity there, in turn. */
+/* The durable calls under way to one broker, and the queues that wait for capacity there, in
+ * turn. */
 typedef struct broker_line {
     window_t window;
     shard_queue_t *first;

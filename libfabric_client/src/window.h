@@ -1,11 +1,12 @@
 /* How many durable calls may be under way to a broker or a mailbox that is full.
  *
- * There is no limit until a call is refused because the other side is full. Then the limit is the number of calls that the
- * other side has taken. Each answer lets one more call leave, so that the other side stays full and refuses little. The
- * limit grows by one with every few answers. It also grows by time, in ever larger steps as long as nothing is refused, since
- * other clients free capacity too. While calls are refused the limit shrinks a little, which leaves some capacity to clients
- * that have none. That is TCP's congestion avoidance (V. Jacobson: Congestion Avoidance and Control, 1988), with refusals for
- * losses.
+ * There is no limit until a call is refused because the other side is full. Then the limit is the
+ * number of calls that the other side has taken. Each answer lets one more call leave, so that the
+ * other side stays full and refuses little. The limit grows by one with every few answers. It also
+ * grows by time, in ever larger steps as long as nothing is refused, since other clients free
+ * capacity too. While calls are refused the limit shrinks a little, which leaves some capacity to
+ * clients that have none. That is TCP's congestion avoidance (V. Jacobson: Congestion Avoidance and
+ * Control, 1988), with refusals for losses.
  *
  * Threading: none of its own.
  */
@@ -37,15 +38,18 @@ static inline void window_enter(window_t *window)
     window->open++;
 }
 
-/* A call is no longer under way. `answered`: the call was handled, so there is capacity for one more. */
+/* A call is no longer under way. `answered`: the call was handled, so there is capacity for one
+ * more. */
 void window_leave(window_t *window, bool answered);
-/* A call was refused because the other side is full. The window may grow by time after the delay. */
+/* A call was refused because the other side is full. The window may grow by time after the
+ * delay. */
 void window_refused(window_t *window, uint64_t now_ms, uint64_t delay_ms);
 /* A call that was sent cannot be taken before an earlier one that was refused. */
 void window_follow(window_t *window);
 /* The time to grow has come. The window may grow by time again after the delay. */
 void window_probe(window_t *window, uint64_t now_ms, uint64_t delay_ms);
-/* The limit is lifted: there is capacity for all waiting calls, or the connection that set the limit is gone. */
+/* The limit is lifted: there is capacity for all waiting calls, or the connection that set the
+ * limit is gone. */
 void window_lift(window_t *window);
 
 #endif

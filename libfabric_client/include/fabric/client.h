@@ -45,7 +45,8 @@
  *  8. A client belongs to the process that opened it. In a child of fork() calls end at once with
  *     FABRIC_ERROR_INVALID_ARGUMENT, fabric_client_process() and fabric_client_wait() return 0,
  *     fabric_client_fd() returns -1, and fabric_client_close() sets *client to NULL and does
- *     nothing else: the parent's client and its calls go on. The child may open a client of its own.
+ *     nothing else: the parent's client and its calls go on. The child may open a client of its
+ *     own.
  *  9. No function of a client is a cancellation point: a thread that is cancelled (pthread_cancel)
  *     while it is inside a function first returns from it, with the callbacks that the function
  *     runs, at the latest at the call's deadline.
@@ -160,10 +161,10 @@ typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome
  *  cycle.
  *
  *  `url` is fabric://h1:5700,h2:5700, or ZeroMQ endpoints separated by commas. Host names are
- *  looked up in the background each time a connection is begun anew, and all addresses of a name are
- *  tried. `options` may be NULL and is borrowed for the call. `outcome` may be NULL. On an error its
- *  text says what went wrong, with the last word of each broker that was named, and *client is NULL,
- *  which fabric_client_close() takes.
+ *  looked up in the background each time a connection is begun anew, and all addresses of a name
+ *  are tried. `options` may be NULL and is borrowed for the call. `outcome` may be NULL. On an
+ *  error its text says what went wrong, with the last word of each broker that was named, and
+ *  *client is NULL, which fabric_client_close() takes.
  *
  *  INVALID_ARGUMENT, PLAINTEXT_REFUSED, LIMIT_EXCEEDED (too many brokers are named), NO_RESOURCES
  *  (the process has no more descriptors or threads), and the errors of

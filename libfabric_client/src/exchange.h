@@ -1,0 +1,71 @@
+/* What the threads of a client exchange: submitted calls, which the link takes, and completed
+ * calls, which come back.
+ *
+ * A call that was submitted comes back in one of two ways. Where its `waiter` is set, the waiter is
+ * told, and the thread that waits has the call again. Otherwise exchange_take_completed finds it.
+ * exchange_release ends it in both cases.
+ *
+ * Threads: the link's thread calls the functions of the second part. Any thread may call the
+ * others, except for exchange_destroy, which only one thread calls after all others have finished.
+ */
+#ifndef CLIENT_EXCHANGE_H
+#define CLIENT_EXCHANGE_H
+
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "core/reason.h"
+#include "libfabric_client/src/list.h"
+#include "libfabric_client/src/session.h"
+
+typedef struct exchange exchange_t;
+
+/* Lives on the stack of a thread that waits for its calls. */
+struct call_waiter {
+    sem_t done; /* posted once, when `open` has become 0 */
+    atomic_size_t open;
+};
+
+/* NO_RESOURCES. */
+FABRIC_MUST_USE fabric_error_t exchange_new(uint32_t pending_max, uint64_t first_sequence,
+                                            reason_t *reason, exchange_t **exchange);
+/* Destroys all calls that nobody has taken, too. */
+void exchange_destroy(exchange_t **exchange);
+
+/* Hands over calls (linked by `ready`), and gives them their sequences where they have none. BUSY
+ * when more than pending_max calls would be open: then all stay the caller's. INVALID_ARGUMENT for
+ * a `keyed` call whose sequence was never given out. `first`, if not NULL, gets the first call's
+ * sequence before any call can end. `reason`, if not NULL, says why on an error. */
+FABRIC_MUST_USE fabric_error_t exchange_submit(exchange_t *exchange, call_list_t *calls,
+                                               uint64_t *first, reason_t *reason);
+/* All completed calls, in the order of their ends. */
+call_list_t exchange_take_completed(exchange_t *exchange);
+/* Destroys an ended call, so that another may be submitted. */
+void exchange_release(exchange_t *exchange, call_t **call);
+/* An eventfd, readable while completed calls wait. */
+int exchange_completed_fd(const exchange_t *exchange);
+/* Waits until a broker has welcomed the client or all have refused it for good, at most timeout_ms.
+ * On an error `reason` says what each first contact said last. */
+FABRIC_MUST_USE fabric_error_t exchange_wait_welcome(exchange_t *exchange, uint32_t timeout_ms,
+                                                     reason_t *reason);
+fabric_client_stats_t exchange_stats(const exchange_t *exchange);
+/* Asks the link's thread to end. */
+void exchange_stop(exchange_t *exchange);
+/* Wakes the link's thread; the argument is the exchange. */
+void exchange_wake(void *exchange);
+
+/* ---- the link's thread ---- */
+
+/* Takes all submitted calls. */
+call_list_t exchange_take_submitted(exchange_t *exchange);
+bool exchange_is_stopping(exchange_t *exchange);
+/* An eventfd that wakes the thread. */
+int exchange_wake_fd(const exchange_t *exchange);
+/* Whether the thread may sleep: nothing is submitted. If so, submitters wake it from now on. */
+bool exchange_may_sleep(exchange_t *exchange);
+/* The thread does not sleep any more. `signalled`: its eventfd is readable. */
+void exchange_woken(exchange_t *exchange, bool signalled);
+/* Tells waiters and readers what the session has come to. */
+void exchange_publish(exchange_t *exchange, session_t *session);
+
+#endif
