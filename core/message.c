@@ -1,6 +1,8 @@
 /* The messages of the wire: see message.h. */
 #include "core/message.h"
 
+#include <assert.h>
+
 #include "core/limits.h"
 
 static inline void put_uint(wire_writer_t *frame, uint64_t value)
@@ -65,6 +67,31 @@ void frame_begin(wire_writer_t *frame, const frame_head_t *head)
     wire_put_uint(frame, head->version);
     wire_put_uint(frame, head->high_id);
     wire_put_uint(frame, head->settled);
+}
+
+void frame_reserve_head(wire_writer_t *frame)
+{
+    static const uint8_t zeros[FRAME_HEAD_BYTES];
+    wire_append(frame, zeros, sizeof zeros);
+}
+
+/* A uint 64, whatever its value: nine bytes. */
+static void set_wide(uint8_t *place, uint64_t value)
+{
+    place[0] = 0xcf;
+    for (int i = 8; i > 0; i--) {
+        place[i] = (uint8_t)value;
+        value >>= 8;
+    }
+}
+
+void frame_set_head(wire_writer_t *frame, const frame_head_t *head)
+{
+    assert(frame->size >= FRAME_HEAD_BYTES && head->version < 0x80);
+    frame->data[0] = 0x93; /* an array of three */
+    frame->data[1] = (uint8_t)head->version;
+    set_wide(frame->data + 2, head->high_id);
+    set_wide(frame->data + 11, head->settled);
 }
 
 fabric_error_t frame_open(fabric_bytes_t frame, wire_reader_t *reader, frame_head_t *head)

@@ -61,6 +61,10 @@ typedef struct frame_head {
 } frame_head_t;
 
 void frame_begin(wire_writer_t *frame, const frame_head_t *head);
+/* Begins a frame whose head is not known yet: leaves FRAME_HEAD_BYTES for frame_set_head. */
+#define FRAME_HEAD_BYTES 20u
+void frame_reserve_head(wire_writer_t *frame);
+void frame_set_head(wire_writer_t *frame, const frame_head_t *head);
 /* Reads the head. FABRIC_ERROR_UNSUPPORTED_VERSION where the version is not ours, MALFORMED_MESSAGE
  * where it is no frame. */
 FABRIC_MUST_USE fabric_error_t frame_open(fabric_bytes_t frame, wire_reader_t *reader,

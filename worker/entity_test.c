@@ -162,7 +162,7 @@ static fabric_result_t handle_encoded(fabric_entity_test_t *test,
 {
     give(test, message, size);
     work_output_t *output = run(test);
-    wire_reader_t results = wire_reader(wire_writer_bytes(&output->results));
+    wire_reader_t results = wire_reader(work_output_messages(output));
     wire_reader_t body;
     message_kind_t kind;
     message_result_t result;

@@ -55,7 +55,8 @@ const char *link_endpoint_name(const link_t *link, uint32_t endpoint);
 /* What happened. A connection is up when its handshake is done. */
 void link_connected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_disconnected(link_t *link, uint32_t endpoint, uint64_t now_ms);
-void link_receive(link_t *link, uint32_t endpoint, fabric_bytes_t frame, uint64_t now_ms);
+/* `frame` is borrowed; deliveries that point into it take references. */
+void link_receive(link_t *link, uint32_t endpoint, work_frame_t *frame, uint64_t now_ms);
 /* What came is no frame, or has not one part: nothing more may be read before the socket is closed.
  * It is opened anew after a while. A delivery may have been lost with it, for which the broker
  * would wait as long as the connection lives. */
@@ -78,7 +79,7 @@ typedef enum link_socket {
 } link_socket_t;
 /* What to do with sockets; false: nothing more. */
 bool link_next_socket(link_t *link, uint32_t *endpoint, link_socket_t *action);
-/* Fills `frame` with what waits for an endpoint, up to LIMIT_FRAME_BYTES_GOAL; false: nothing. */
+/* Replaces `frame` by what waits for an endpoint, up to LIMIT_FRAME_BYTES_GOAL; false: nothing. */
 bool link_next_frame(link_t *link, uint32_t endpoint, wire_writer_t *frame);
 /* The next piece of work, which is the caller's; NULL: none. */
 work_t *link_next_work(link_t *link);

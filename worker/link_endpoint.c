@@ -262,19 +262,27 @@ static work_output_t *take_piece(link_endpoint_t *endpoint)
     return piece;
 }
 
+/* The first piece becomes the frame; the messages of further ones are copied behind it. */
 bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_writer_t *frame)
 {
     if (!endpoint->out_first) {
         return false;
     }
-    frame_head_t head = {.version = LIMIT_PROTOCOL_VERSION, .high_id = high_id};
-    wire_writer_reset(frame);
-    frame_begin(frame, &head);
-    do {
-        work_output_t *piece = take_piece(endpoint);
-        wire_append(frame, piece->results.data, piece->results.size);
+    work_output_t *piece = take_piece(endpoint);
+    wire_writer_destroy(frame);
+    *frame = piece->results;
+    piece->results = (wire_writer_t){0};
+    work_output_list_destroy(&piece);
+    while (endpoint->out_first) {
+        fabric_bytes_t messages = work_output_messages(endpoint->out_first);
+        if (frame->size + messages.size > LIMIT_FRAME_BYTES_GOAL) {
+            break;
+        }
+        wire_append(frame, messages.data, messages.size);
+        piece = take_piece(endpoint);
         work_output_list_destroy(&piece);
-    } while (endpoint->out_first &&
-             frame->size + endpoint->out_first->results.size <= LIMIT_FRAME_BYTES_GOAL);
+    }
+    frame_head_t head = {.version = LIMIT_PROTOCOL_VERSION, .high_id = high_id};
+    frame_set_head(frame, &head);
     return true;
 }

@@ -98,7 +98,7 @@ bool link_endpoint_is_live(const link_endpoint_t *endpoint, uint64_t connection)
 void link_endpoint_add_results(link_endpoint_t *endpoint, work_output_t *results);
 /* Drops what waits to be sent. */
 void link_endpoint_clear_out(link_endpoint_t *endpoint);
-/* Fills `frame` with what waits, up to LIMIT_FRAME_BYTES_GOAL; false: nothing waits. */
+/* Replaces `frame` by what waits, up to LIMIT_FRAME_BYTES_GOAL; false: nothing waits. */
 bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_writer_t *frame);
 
 #endif

@@ -278,7 +278,7 @@ static void receive_messages(link_t *link, uint32_t index, wire_reader_t *reader
     }
 }
 
-void link_receive(link_t *link, uint32_t index, fabric_bytes_t bytes, uint64_t now_ms)
+void link_receive(link_t *link, uint32_t index, work_frame_t *frame, uint64_t now_ms)
 {
     wire_reader_t reader;
     frame_head_t head;
@@ -286,8 +286,7 @@ void link_receive(link_t *link, uint32_t index, fabric_bytes_t bytes, uint64_t n
         link_count_dropped(link);
         return;
     }
-    work_frame_t *frame = work_frame_new(bytes);
-    fabric_error_t error = frame_open(fabric_bytes(frame->bytes, bytes.size), &reader, &head);
+    fabric_error_t error = frame_open(frame->bytes, &reader, &head);
     if (error == FABRIC_ERROR_UNSUPPORTED_VERSION) {
         link_refuse(link, index, error, fabric_bytes_of(fabric_error_meaning(error)), now_ms);
     } else if (error != FABRIC_OK) {
@@ -301,5 +300,4 @@ void link_receive(link_t *link, uint32_t index, fabric_bytes_t bytes, uint64_t n
         receive_messages(link, index, &reader, frame, now_ms);
     }
     link_works_flush(&link->works);
-    work_frame_drop(frame);
 }

@@ -23,12 +23,22 @@
 #define FRAMES_PER_TURN 64
 #define SOCKETS_MAX     1023
 
+/* Received bytes up to this size are copied: libzmq keeps small messages in buffers of some 20 kB,
+ * so that one which waits for its entity would hold much more memory than it needs. */
+#define COPIED_BYTES_MAX 4096u
+
 /* One broker's socket. */
 typedef struct connection {
     connector_t connector;
-    bool blocked; /* `unsent` did not go out */
-    wire_writer_t unsent;
+    bool blocked; /* `unsent` holds a frame that did not go out */
+    zmq_msg_t unsent;
 } connection_t;
+
+/* A received frame whose bytes stay libzmq's. */
+typedef struct zmq_frame {
+    work_frame_t frame;
+    zmq_msg_t message;
+} zmq_frame_t;
 
 struct link_zmq {
     link_t *link;
@@ -90,12 +100,13 @@ void link_zmq_notify(void *link)
 
 /* ---- sockets ---- */
 
-/* What was not sent belonged to the connection of before. */
+/* A frame that was not sent belonged to the connection of before. */
 static void connection_forget(connection_t *connection)
 {
-    wire_writer_destroy(&connection->unsent);
-    connection->unsent = (wire_writer_t){0};
-    connection->blocked = false;
+    if (connection->blocked) {
+        zmq_msg_close(&connection->unsent);
+        connection->blocked = false;
+    }
 }
 
 static void connection_close(connection_t *connection)
@@ -148,7 +159,7 @@ static void take_monitor(link_zmq_t *self, uint32_t index, uint64_t now_ms)
         case CONNECTOR_NOTHING:
             return;
         }
-        connection->blocked = false; /* what did not go out was for the old connection */
+        connection_forget(connection);
     }
 }
 
@@ -181,6 +192,28 @@ static void hand_over(link_zmq_t *self)
     }
 }
 
+static void release_zmq_frame(work_frame_t *frame)
+{
+    zmq_frame_t *self = (zmq_frame_t *)frame;
+    zmq_msg_close(&self->message);
+    free(self);
+}
+
+/* A frame of a message's bytes; the message is empty afterwards, or still to be closed. */
+static work_frame_t *frame_of(zmq_msg_t *message)
+{
+    if (zmq_msg_size(message) <= COPIED_BYTES_MAX) {
+        return work_frame_copy(fabric_bytes(zmq_msg_data(message), zmq_msg_size(message)));
+    }
+    zmq_frame_t *self = (zmq_frame_t *)memory_allocate(sizeof *self);
+    zmq_msg_init(&self->message);
+    zmq_msg_move(&self->message, message);
+    work_frame_init(&self->frame,
+                    fabric_bytes(zmq_msg_data(&self->message), zmq_msg_size(&self->message)),
+                    release_zmq_frame);
+    return &self->frame;
+}
+
 /* One message is one frame. Of a message of several parts nothing more is read: a DEALER of libzmq
  * 4.3.4 with ZMQ_IMMEDIATE whose connection breaks between two parts ends the process. */
 static bool take_frame(link_zmq_t *self, uint32_t index, zmq_msg_t *part, uint64_t now_ms)
@@ -193,7 +226,9 @@ static bool take_frame(link_zmq_t *self, uint32_t index, zmq_msg_t *part, uint64
         link_unreadable(self->link, index, now_ms);
         return false;
     }
-    link_receive(self->link, index, fabric_bytes(zmq_msg_data(part), zmq_msg_size(part)), now_ms);
+    work_frame_t *frame = frame_of(part);
+    link_receive(self->link, index, frame, now_ms);
+    work_frame_drop(frame);
     return true;
 }
 
@@ -208,15 +243,32 @@ static void take_frames(link_zmq_t *self, uint32_t index, uint64_t now_ms)
     zmq_msg_close(&part);
 }
 
+/* On a thread of libzmq's, once the bytes are sent. */
+static void free_sent(void *data, void *hint)
+{
+    (void)hint;
+    free(data);
+}
+
+/* Makes a message of the bytes of the next frame; false: there is none. */
+static bool next_message(link_zmq_t *self, uint32_t index, zmq_msg_t *message)
+{
+    wire_writer_t frame = {0};
+    if (!link_next_frame(self->link, index, &frame)) {
+        return false;
+    }
+    if (zmq_msg_init_data(message, frame.data, frame.size, free_sent, NULL) != 0) {
+        abort();
+    }
+    return true;
+}
+
 static void send_frames(link_zmq_t *self, uint32_t index)
 {
     connection_t *connection = &self->connections[index];
-    if (!connection->connector.socket) {
-        return;
-    }
-    while (connection->blocked || link_next_frame(self->link, index, &connection->unsent)) {
-        connection->blocked = zmq_send(connection->connector.socket, connection->unsent.data,
-                                       connection->unsent.size, ZMQ_DONTWAIT) < 0;
+    void *dealer = connection->connector.socket;
+    while (dealer && (connection->blocked || next_message(self, index, &connection->unsent))) {
+        connection->blocked = zmq_msg_send(&connection->unsent, dealer, ZMQ_DONTWAIT) < 0;
         if (connection->blocked) {
             return;
         }

@@ -7,14 +7,28 @@
 
 #include "core/memory.h"
 
-work_frame_t *work_frame_new(fabric_bytes_t bytes)
+void work_frame_init(work_frame_t *frame, fabric_bytes_t bytes,
+                     void (*release)(work_frame_t *frame))
+{
+    atomic_init(&frame->references, 1);
+    frame->bytes = bytes;
+    frame->release = release;
+}
+
+/* The frame and its bytes are one block. */
+static void release_copy(work_frame_t *frame)
+{
+    free(frame);
+}
+
+work_frame_t *work_frame_copy(fabric_bytes_t bytes)
 {
     work_frame_t *frame = (work_frame_t *)memory_allocate(sizeof *frame + bytes.size);
-    atomic_init(&frame->references, 1);
-    frame->size = bytes.size;
+    uint8_t *copy = (uint8_t *)(frame + 1);
     if (bytes.size > 0) {
-        memcpy(frame->bytes, bytes.data, bytes.size);
+        memcpy(copy, bytes.data, bytes.size);
     }
+    work_frame_init(frame, fabric_bytes(copy, bytes.size), release_copy);
     return frame;
 }
 
@@ -27,7 +41,7 @@ work_frame_t *work_frame_share(work_frame_t *frame)
 void work_frame_drop(work_frame_t *frame)
 {
     if (frame && atomic_fetch_sub_explicit(&frame->references, 1, memory_order_acq_rel) == 1) {
-        free(frame);
+        frame->release(frame);
     }
 }
 
@@ -82,7 +96,16 @@ work_output_t *work_output_new(work_output_kind_t kind, work_source_t source)
     work_output_t *output = (work_output_t *)memory_allocate_zeroed(1, sizeof *output);
     output->kind = kind;
     output->source = source;
+    if (kind == OUTPUT_RESULTS) {
+        frame_reserve_head(&output->results);
+    }
     return output;
+}
+
+fabric_bytes_t work_output_messages(const work_output_t *output)
+{
+    return fabric_bytes(output->results.data + FRAME_HEAD_BYTES,
+                        output->results.size - FRAME_HEAD_BYTES);
 }
 
 void work_output_list_destroy(work_output_t **first)

@@ -24,14 +24,19 @@ typedef struct work_lease {
 /* A received frame, shared by the deliveries that point into it. */
 typedef struct work_frame {
     atomic_uint references;
-    size_t size;
-    uint8_t bytes[];
+    fabric_bytes_t bytes;
+    void (*release)(struct work_frame *frame); /* frees the frame and its bytes; any thread */
 } work_frame_t;
 
-/* A copy of the bytes, with one reference. */
-work_frame_t *work_frame_new(fabric_bytes_t bytes);
+/* Makes a frame, in memory of the caller's, of bytes that stay until `release` is called. The
+ * caller has one reference. */
+void work_frame_init(work_frame_t *frame, fabric_bytes_t bytes,
+                     void (*release)(work_frame_t *frame));
+/* A frame with a copy of the bytes, and one reference. */
+work_frame_t *work_frame_copy(fabric_bytes_t bytes);
 /* Adds a reference, which the caller drops. */
 work_frame_t *work_frame_share(work_frame_t *frame);
+/* Drops a reference; the last one releases the frame. `frame` may be NULL. */
 void work_frame_drop(work_frame_t *frame);
 
 /* Where results go: an endpoint's index in the link, and the number of the connection under which
@@ -80,7 +85,7 @@ void work_destroy(work_t **work);
 void work_list_destroy(work_t **first);
 
 typedef enum work_output_kind {
-    OUTPUT_RESULTS, /* encoded RESULT messages */
+    OUTPUT_RESULTS, /* encoded messages */
     OUTPUT_STOPPED  /* every entity of the shard under the token is stopped; comes after the last of
                        their results */
 } work_output_kind_t;
@@ -89,13 +94,16 @@ typedef struct work_output {
     struct work_output *next;
     work_output_kind_t kind;
     work_source_t source;
-    shard_id_t shard;      /* STOPPED */
-    token_t token;         /* STOPPED */
-    wire_writer_t results; /* RESULTS */
-    uint32_t count;        /* RESULTS */
+    shard_id_t shard; /* STOPPED */
+    token_t token;    /* STOPPED */
+    /* RESULTS: a frame, but that its head is not set. */
+    wire_writer_t results;
+    uint32_t count; /* RESULTS */
 } work_output_t;
 
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source);
+/* RESULTS: the messages of the frame. */
+fabric_bytes_t work_output_messages(const work_output_t *output);
 /* Frees a list of outputs. */
 void work_output_list_destroy(work_output_t **first);
 

@@ -146,7 +146,9 @@ static void receive(world_t *w, uint32_t endpoint, fabric_bytes_t frame)
             }
         }
     }
-    link_receive(w->link, endpoint, frame, w->now_ms);
+    work_frame_t *copy = work_frame_copy(frame);
+    link_receive(w->link, endpoint, copy, w->now_ms);
+    work_frame_drop(copy);
 }
 
 static void welcome(world_t *w, uint32_t endpoint)

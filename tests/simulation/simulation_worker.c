@@ -192,7 +192,9 @@ static void receive(process_t *process, size_t dealer, connection_t *connection,
 {
     (void)connection;
     worker_t *worker = worker_of(process);
-    link_receive(worker->link, (uint32_t)dealer, frame, process_now_ms(process));
+    work_frame_t *copy = work_frame_copy(frame);
+    link_receive(worker->link, (uint32_t)dealer, copy, process_now_ms(process));
+    work_frame_drop(copy);
     hand_over(worker);
 }
 

@@ -404,6 +404,32 @@ static void a_frame_has_a_limit(void **state)
     wire_writer_destroy(&frame);
 }
 
+static void a_head_is_set_when_the_frame_is_complete(void **state)
+{
+    (void)state;
+    static const uint64_t numbers[] = {0, 127, 256, UINT64_C(1) << 40, UINT64_MAX};
+    message_bye_t bye = {.reason = fabric_bytes_of("enough")};
+    wire_writer_t frame = {0};
+    frame_reserve_head(&frame);
+    assert_int_equal(frame.size, FRAME_HEAD_BYTES);
+    message_put_bye(&frame, &bye);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        frame_head_t head = {LIMIT_PROTOCOL_VERSION, numbers[i], numbers[i] / 3};
+        frame_head_t read;
+        wire_reader_t reader;
+        wire_reader_t body;
+        message_kind_t kind;
+        frame_set_head(&frame, &head);
+        assert_int_equal(frame_open(wire_writer_bytes(&frame), &reader, &read), FABRIC_OK);
+        assert_true(read.high_id == head.high_id && read.settled == head.settled);
+        assert_true(frame_next(&reader, &body));
+        assert_int_equal(message_open(&body, &kind), FABRIC_OK);
+        assert_int_equal(kind, KIND_BYE);
+        assert_false(frame_next(&reader, &body) || reader.failed);
+    }
+    wire_writer_destroy(&frame);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +440,7 @@ int main(void)
         cmocka_unit_test(damaged_frames_do_no_harm),
         cmocka_unit_test(what_messages_carry_is_read),
         cmocka_unit_test(a_frame_has_a_limit),
+        cmocka_unit_test(a_head_is_set_when_the_frame_is_complete),
     };
     return cmocka_run_group_tests_name("core_message", tests, NULL, NULL);
 }

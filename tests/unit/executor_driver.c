@@ -206,7 +206,7 @@ void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t o
     if (payload.size > 0) {
         memcpy(bytes + 3 + id_size + tag_size, payload.data, payload.size);
     }
-    work_frame_t *frame = work_frame_new(fabric_bytes(bytes, sizeof bytes));
+    work_frame_t *frame = work_frame_copy(fabric_bytes(bytes, sizeof bytes));
     message_deliver_t delivery = {
         .shard = EXECUTOR_DRIVER_SHARD,
         .home_epoch = 1,
@@ -216,10 +216,10 @@ void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t o
         .delivery = 1,
         .attempt = 1,
         .flags = flags,
-        .type = fabric_bytes(frame->bytes, 3),
-        .id = fabric_bytes(frame->bytes + 3, id_size),
-        .tag = fabric_bytes(frame->bytes + 3 + id_size, tag_size),
-        .payload = fabric_bytes(frame->bytes + 3 + id_size + tag_size, payload.size),
+        .type = fabric_bytes(frame->bytes.data, 3),
+        .id = fabric_bytes(frame->bytes.data + 3, id_size),
+        .tag = fabric_bytes(frame->bytes.data + 3 + id_size, tag_size),
+        .payload = fabric_bytes(frame->bytes.data + 3 + id_size + tag_size, payload.size),
         .deadline_ms = d->deadline_ms,
     };
     work_t *work = work_new(WORK_DELIVERIES, 0, (work_source_t){0, 1}, 1);
@@ -281,7 +281,7 @@ bool exec_next_result(executor_driver_t *d, message_result_t *result)
         wire_reader_t body;
         message_kind_t kind;
         if (!d->results_open) {
-            d->results = wire_reader(wire_writer_bytes(&d->outputs->results));
+            d->results = wire_reader(work_output_messages(d->outputs));
             d->results_open = true;
         }
         if (frame_next(&d->results, &body)) {

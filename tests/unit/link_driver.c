@@ -159,9 +159,16 @@ void talk_frame_begin(link_driver_t *d)
     frame_begin(&d->said, &head);
 }
 
+void talk_receive(link_driver_t *d, uint32_t endpoint, fabric_bytes_t bytes)
+{
+    work_frame_t *frame = work_frame_copy(bytes);
+    link_receive(d->link, endpoint, frame, d->now_ms);
+    work_frame_drop(frame);
+}
+
 void talk_frame_end(link_driver_t *d, uint32_t endpoint)
 {
-    link_receive(d->link, endpoint, wire_writer_bytes(&d->said), d->now_ms);
+    talk_receive(d, endpoint, wire_writer_bytes(&d->said));
 }
 
 void talk_join(link_driver_t *d, uint32_t endpoint, uint8_t broker)

@@ -67,6 +67,8 @@ void talk_pass_to_deadline(link_driver_t *d);
     } while (0)
 void talk_frame_begin(link_driver_t *d);
 void talk_frame_end(link_driver_t *d, uint32_t endpoint);
+/* Any bytes, as one frame. */
+void talk_receive(link_driver_t *d, uint32_t endpoint, fabric_bytes_t bytes);
 
 /* Connects and is welcomed. */
 void talk_join(link_driver_t *d, uint32_t endpoint, uint8_t broker);

@@ -130,7 +130,7 @@ static void visit(const vector_t *vector, void *context)
     }
     print_message("%s\n", vector->name);
     if (strcmp(vector->expected, "broker>worker") == 0) {
-        link_receive(dialogue->driver->link, 0, vector->bytes, dialogue->driver->now_ms);
+        talk_receive(dialogue->driver, 0, vector->bytes);
         work(dialogue);
     } else if (strcmp(vector->expected, "worker>broker") == 0) {
         expect(dialogue->driver, vector->bytes);

@@ -163,13 +163,13 @@ static void malformed_frames(void **state)
     message_put_deliver(&frame, &delivery);
     delivery.id = (fabric_bytes_t){0};
     message_put_deliver(&frame, &delivery);
-    link_receive(d->link, 0, wire_writer_bytes(&frame), d->now_ms);
+    talk_receive(d, 0, wire_writer_bytes(&frame));
     talk_expect_work(d, WORK_DELIVERIES, 0);
     assert_null(link_next_work(d->link));
     talk_expect(d, 0, KIND_RESULT); /* the one without an id is not taken */
     talk_expect_silence(d, 0);
     for (size_t size = 0; size < frame.size; size++) { /* each cut */
-        link_receive(d->link, 0, fabric_bytes(frame.data, size), d->now_ms);
+        talk_receive(d, 0, fabric_bytes(frame.data, size));
         link_connected(d->link, 0, d->now_ms);
     }
     wire_writer_destroy(&frame);
@@ -185,7 +185,7 @@ static void malformed_frames(void **state)
 static void expect_end_by(link_driver_t *d, fabric_bytes_t bytes)
 {
     talk_own(d);
-    link_receive(d->link, 0, bytes, d->now_ms);
+    talk_receive(d, 0, bytes);
     assert_true(talk_has_event(d, LINK_EVENT_MALFORMED, FABRIC_ERROR_MALFORMED_MESSAGE));
     talk_expect_socket(d, 0, LINK_SOCKET_CLOSE);
     assert_int_equal(link_shards(d->link), 0);
@@ -240,10 +240,10 @@ static void what_is_dropped_is_counted(void **state)
     talk_own(d);
     uint64_t before = link_dropped(d->link);
     talk_say(d, 0, pong, .sequence = 1);
-    talk_assign(d, 0, 1, 1);                                      /* said again */
-    talk_welcome(d, 0, 1, 1, d->connection);                      /* of a hello that was answered */
-    link_receive(d->link, 0, fabric_bytes_of("junk"), d->now_ms); /* ends the connection */
-    link_receive(d->link, 0, fabric_bytes_of("junk"), d->now_ms);
+    talk_assign(d, 0, 1, 1);                     /* said again */
+    talk_welcome(d, 0, 1, 1, d->connection);     /* of a hello that was answered */
+    talk_receive(d, 0, fabric_bytes_of("junk")); /* ends the connection */
+    talk_receive(d, 0, fabric_bytes_of("junk"));
     assert_int_equal(link_dropped(d->link), before + 5);
     talk_result(d, d->connection, 77); /* of a connection that is gone */
     talk_say(d, 0, pong, .sequence = 2);
