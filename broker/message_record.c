@@ -35,6 +35,7 @@ message_t *message_new(const store_message_t *stored)
     message->size = (uint32_t)(sizeof *message + size);
     uint8_t *at = message->bytes;
     message->stored = *stored;
+    message->waiter.call = stored->call;
     message->stored.type = copy(&at, stored->type);
     message->stored.entity = copy(&at, stored->entity);
     message->stored.tag = copy(&at, stored->tag);
@@ -65,11 +66,63 @@ void message_set_reply(message_t *message, const store_reply_t *reply)
 void message_destroy(message_t **message)
 {
     if (*message) {
+        while ((*message)->waiter.next) {
+            message_remove_waiter(*message, (*message)->waiter.next);
+        }
         free((*message)->reply_payload);
         free((*message)->crash_text);
         free(*message);
     }
     *message = NULL;
+}
+
+/* ---- waiters ---- */
+
+waiter_t *message_find_waiter(message_t *message, call_key_t call)
+{
+    waiter_t *waiter = &message->waiter;
+    while (waiter &&
+           (waiter->call.sequence != call.sequence || waiter->call.client != call.client)) {
+        waiter = waiter->next;
+    }
+    return waiter;
+}
+
+waiter_t *message_add_waiter(message_t *message, call_key_t call)
+{
+    waiter_t *waiter = message_find_waiter(message, call);
+    if (waiter) {
+        return waiter;
+    }
+    waiter_t *last = &message->waiter;
+    while (last->next) {
+        last = last->next;
+    }
+    waiter = memory_allocate_zeroed(1, sizeof *waiter);
+    waiter->call = call;
+    last->next = waiter;
+    return waiter;
+}
+
+void message_remove_waiter(message_t *message, waiter_t *waiter)
+{
+    waiter_t **at = &message->waiter.next;
+    while (*at && *at != waiter) {
+        at = &(*at)->next;
+    }
+    if (*at) {
+        *at = waiter->next;
+        free(waiter);
+    }
+}
+
+bool message_is_called(const message_t *message)
+{
+    const waiter_t *waiter = &message->waiter;
+    while (waiter && !waiter->called) {
+        waiter = waiter->next;
+    }
+    return waiter != NULL;
 }
 
 void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t tally,

@@ -26,6 +26,14 @@ typedef enum message_state {
 
 extern const state_machine_t message_machine;
 
+/* A call whose caller is told how a message ends. */
+typedef struct waiter {
+    struct waiter *next;
+    call_key_t call;
+    uint32_t life; /* of the client, for a volatile message */
+    bool called;   /* the client's table of calls refers to the message */
+} waiter_t;
+
 typedef struct message {
     store_message_t stored; /* its views point into bytes[] */
     store_reply_t reply;    /* RESULT, ENDED; its payload points to reply_payload */
@@ -35,9 +43,9 @@ typedef struct message {
     struct message *older, *newer; /* the lane's messages that have not ended, by id */
     struct message *chain;         /* lists that own records for a while: loaded or held messages */
     message_state_t state;         /* see message_set_state */
-    bool called;                   /* a client's call refers to it */
-    bool settled_early;   /* it is in a batch, and its client has settled on it: see calls.c */
-    uint32_t size;        /* bytes of this record and its reply, for the bound on memory */
+    waiter_t waiter;    /* the first of its waiters: the call that brought it, which never leaves */
+    bool settled_early; /* it is in a batch, and its client has settled on it: see calls.c */
+    uint32_t size;      /* bytes of this record and its reply, for the bound on memory */
     uint32_t deliveries;  /* so far */
     uint32_t attempts;    /* defects so far */
     uint32_t crashes;     /* worker processes that crashed on it so far */
@@ -49,7 +57,6 @@ typedef struct message {
     uint64_t activation;  /* of the delivery in flight */
     /* By the router's clock; 0: none. A durable message that is accepted has none: its call has. */
     uint64_t deadline_ms;
-    uint32_t life;        /* of its client, for a volatile message */
     uint64_t predecessor; /* of the request, until it is accepted */
     uint64_t floor;
     unsigned lookup_outcome; /* while the call waits: see lookup.c */
@@ -79,6 +86,15 @@ message_t *message_new(const store_message_t *stored);
 /* Copies the reply's payload and sets message->reply. */
 void message_set_reply(message_t *message, const store_reply_t *reply);
 void message_destroy(message_t **message);
+
+/* NULL: the call does not wait for the message. */
+waiter_t *message_find_waiter(message_t *message, call_key_t call);
+/* The waiter with this call, which is added unless it is there. */
+waiter_t *message_add_waiter(message_t *message, call_key_t call);
+/* The waiter is told no more, unless it is the first. */
+void message_remove_waiter(message_t *message, waiter_t *waiter);
+/* Whether a client's table of calls refers to the message. */
+bool message_is_called(const message_t *message);
 
 /* Records of what a store's reading operations visit, in the order of the visits. Zeroed: empty. */
 typedef struct message_chain {

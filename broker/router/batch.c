@@ -6,11 +6,6 @@
  * made must not run farther ahead of the stored one, also where only volatile messages get ids. */
 enum { MARK_MS = 1000, HIGH_ID_AHEAD_MS = 30000, CAPACITY_FIRST = 256 };
 
-router_lane_t *lane_of(router_t *router, shard_id_t shard)
-{
-    return &router->lanes[shard_id_number(shard) % router->config.lanes];
-}
-
 /* ---- filling ---- */
 
 /* The array with a capacity of at least `needed` elements. */
@@ -75,7 +70,7 @@ static message_t *find_call_in(const batch_builder_t *builder, call_key_t call)
     return NULL;
 }
 
-message_t *batch_find_call(router_lane_t *lane, call_key_t call)
+message_t *batch_find_call(const router_lane_t *lane, call_key_t call)
 {
     message_t *message = find_call_in(&lane->next, call);
     return message || !lane->running ? message : find_call_in(&lane->current, call);

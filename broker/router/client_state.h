@@ -1,15 +1,21 @@
-/* A client and its calls: what the router remembers to answer resends. calls.c owns the structs. */
+/* A client and its calls: what the router remembers in order to answer resends.
+ *
+ * calls.c owns call_t and call_table_t, lookup.c owns held_requests_t, and clients.c owns the rest
+ * of struct client.
+ */
 #ifndef BROKER_ROUTER_CLIENT_STATE_H
 #define BROKER_ROUTER_CLIENT_STATE_H
 
 #include "broker/router/peer_state.h"
 
+/* ---- calls.c ---- */
+
 typedef enum call_state {
-    CALL_NONE,
-    CALL_WAITING, /* being looked up, or held behind one that is */
-    CALL_OPEN,    /* given to a lane, or accepted */
-    CALL_ENDED,   /* its reply is durable */
-    CALL_REFUSED  /* finally rejected */
+    CALL_NONE,    /* this place of the table is free */
+    CALL_WAITING, /* the request is held: see held_requests_t */
+    CALL_OPEN,    /* the message is in a batch, or accepted */
+    CALL_ENDED,   /* the message's reply is durable */
+    CALL_REFUSED  /* the request was rejected for good */
 } call_state_t;
 
 typedef struct call {
@@ -17,66 +23,122 @@ typedef struct call {
     message_t *message; /* OPEN, ENDED */
     call_state_t state;
     fabric_error_t error; /* REFUSED */
-    uint64_t deadline_ms; /* WAITING, OPEN: when its caller is told how far it has come; 0: never */
+    /* WAITING, OPEN: when its caller is told how far the call has come; 0: never. */
+    uint64_t deadline_ms;
 } call_t;
+
+/* The calls of one client, from the oldest that the client has not settled on. */
+typedef struct call_table {
+    call_t *ring;         /* the place of a call is its sequence modulo the capacity */
+    uint64_t capacity;    /* a power of two */
+    uint64_t settled;     /* calls with smaller sequences are forgotten */
+    uint64_t deadline_ms; /* no call has an earlier deadline */
+    uint64_t bytes;       /* of the client, this table, its ended messages and its held requests */
+    size_t settled_early; /* messages in batches whose calls the client has settled on already */
+} call_table_t;
+
+/* What is to be done with a durable request that has arrived. */
+typedef enum call_arrival {
+    ARRIVAL_ACCEPT,
+    ARRIVAL_KNOWN,  /* it is a resend of a call in the table */
+    ARRIVAL_LOOKUP, /* it is a resend of a call that only the store may know */
+    ARRIVAL_HOLD,   /* it waits behind the held requests of its client */
+    ARRIVAL_REFUSE
+} call_arrival_t;
+
+typedef struct call_decision {
+    call_arrival_t arrival;
+    call_t *call;         /* NULL: the client has settled on the call */
+    fabric_error_t error; /* REFUSE; so are the next two */
+    uint32_t retry_after_ms;
+    const char *text;
+} call_decision_t;
+
+/* ---- lookup.c ---- */
+
+/* Requests of one client that are looked up, and those that arrived after them, in order of
+ * arrival. */
+typedef struct held_requests {
+    message_t *first, *last; /* chained */
+    size_t lookups;          /* look-ups of these requests that are not over */
+} held_requests_t;
+
+/* ---- clients.c ---- */
 
 struct client {
     uint64_t number;
     incarnation_t
-        incarnation; /* a secret between the client and its brokers: it leaves this struct for nobody */
+        incarnation; /* a secret between the client and its brokers: never sent or logged */
     uint64_t connection;
-    peer_t *peer; /* NULL: away */
+    peer_t *peer; /* NULL: the client is away */
     uint64_t away_since_ms;
-    struct client *away_prev, *away_next; /* of router->away, while it is away */
-    uint64_t bytes;                       /* what is remembered of it and its calls */
-    bool hears_waits;                     /* it asked, on this connection, why its calls wait */
-    uint64_t waits_sequence;              /* of that query */
-    uint64_t settled;                     /* calls below are forgotten */
-    uint64_t deadline_ms;                 /* when one of its calls may be at its deadline */
-    uint32_t
-        life; /* grows with each goodbye and each new process: volatile calls of an earlier one are nobody's */
-    call_t *calls;                     /* ring: sequence modulo capacity */
-    uint64_t capacity;                 /* power of two */
-    size_t lookups;                    /* of its calls, on all lanes */
-    size_t settled_early;              /* messages of its in lanes that it has settled on */
-    message_t *waiting, *waiting_last; /* chained: looked up or held, in order of arrival */
+    struct client *away_prev, *away_next; /* of router->away, while the client is away */
+    bool hears_waits;        /* it asked, on this connection, to be told why its calls wait */
+    uint64_t waits_sequence; /* of that query */
+    /* Grows with each goodbye and each new process of the client. A volatile call belongs to one
+     * life. */
+    uint32_t life;
+    call_table_t calls;
+    held_requests_t held;
     UT_hash_handle by_number;
 };
 
-client_t *client_find(router_t *router, uint64_t number);
-/* The client that waits for the message; NULL: nobody does any more. */
-client_t *client_of(router_t *router, const message_t *message);
-client_t *client_add(router_t *router, uint64_t number);
-void client_settle(router_t *router, client_t *client, uint64_t settled);
-call_t *call_find(client_t *client, uint64_t sequence);
-/* NULL: the sequence is beyond the window of calls that may be open, or there is no memory for it. */
+/* ---- calls.c ---- */
+
+void calls_init(router_t *router, client_t *client);
+/* Forgets all calls, and their ended messages. */
+void calls_destroy(router_t *router, client_t *client);
+/* Memory that is kept for the client: added, and given back. */
+void calls_account(router_t *router, client_t *client, uint64_t added, uint64_t removed);
+/* Forgets all calls with smaller sequences. */
+void calls_settle(router_t *router, client_t *client, uint64_t settled);
+/* Whether a message of a call is not committed yet, so that a resend of the call would not be found
+ * in the store. */
+bool calls_are_uncommitted(const client_t *client);
+/* NULL: the call is not in the table. */
+call_t *call_find(const client_t *client, uint64_t sequence);
+/* The place of a call that is not in the table. NULL: its sequence is beyond the window of calls
+ * that may be open, or the router has no memory for it. */
 call_t *call_add(router_t *router, client_t *client, uint64_t sequence);
-void call_open(call_t *call, message_t *message);
-/* When the caller is to be told how far its call has come; 0: never. */
+void call_wait(client_t *client, call_t *call, uint64_t deadline_ms);
+/* The call is one of those that wait for the message. */
+void call_open(router_t *router, client_t *client, call_t *call, message_t *message);
+/* The message has ended. It stays until all of its calls are settled. */
+void call_end(router_t *router, client_t *client, call_t *call, message_t *message);
+/* The request was rejected for good. */
+void call_refuse(router_t *router, client_t *client, call_t *call, fabric_error_t error);
+/* The held request was not accepted, as if it had never arrived. */
+void call_forget(call_t *call);
+/* When the caller is to be told how far the call has come; 0: never. */
 void call_set_deadline(client_t *client, call_t *call, uint64_t deadline_ms);
-bool call_predecessor_known(client_t *client, uint64_t predecessor);
+/* The next call of the client whose deadline is over, which is then told no more. A round begins
+ * with *place at 0. */
+call_t *calls_next_overdue(client_t *client, uint64_t now_ms, uint64_t *place);
+bool call_predecessor_is_known(const client_t *client, uint64_t predecessor);
 /* Whether both stand for the same message. */
 bool call_same_contents(const store_message_t *a, const store_message_t *b);
-/* A durable request is here: answers it if it is known, has it looked up, holds, refuses or accepts it. Takes the message. */
-void call_arrived(router_t *router, client_t *client, message_t *message);
-void call_send_accepted(router_t *router, const message_t *message);
-void call_send_reply(router_t *router, const message_t *message);
-/* The client is connected no more. */
-void client_leave(router_t *router, client_t *client);
-void client_return(router_t *router, client_t *client, peer_t *peer);
-/* Nobody waits for the client's volatile calls any more: it has said goodbye, or is another process now. */
-void client_ends_life(client_t *client);
-/* Tells the client about its calls whose deadlines are over; they go on. */
-void client_tell_overdue(router_t *router, client_t *client);
-/* An ended message stays, to answer its call again. */
-void client_keep(router_t *router, client_t *client, const message_t *message);
-/* All that the client has waiting, chained. */
-message_t *client_take_held(router_t *router, client_t *client);
-void clients_sweep(router_t *router);
-void client_destroy(router_t *router, client_t *client);
-/* A message that waits in its lane is not among its client's calls: the client is remembered until call_left_lane, since a
- * look-up would not find the call yet. */
+call_decision_t call_arrived(router_t *router, client_t *client, const message_t *message);
+/* The client has settled on a call whose message is in a batch, where a look-up would not find it:
+ * the client is remembered until call_left_lane. */
 void call_settled_early(client_t *client, message_t *message);
-void call_left_lane(router_t *router, message_t *message);
+void call_left_lane(client_t *client, message_t *message);
+
+/* ---- clients.c ---- */
+
+client_t *client_find(router_t *router, uint64_t number);
+/* A client that is away. */
+client_t *client_add(router_t *router, uint64_t number);
+/* The process with this incarnation is connected by the peer. */
+void client_connect(router_t *router, client_t *client, peer_t *peer, incarnation_t incarnation,
+                    uint64_t connection);
+void client_disconnect(router_t *router, client_t *client);
+/* Nobody waits for the client's volatile calls any more: it has said goodbye, or is another process
+ * now. */
+void client_end_life(client_t *client);
+/* The client wants to be told why its calls wait. */
+void client_hear_waits(client_t *client, uint64_t sequence);
+/* Forgets clients that have been away for long. */
+void clients_sweep(router_t *router);
+void clients_destroy(router_t *router);
 
 #endif

@@ -2,7 +2,7 @@
  * messages of a batch enter their entities' queues, and the messages whose replies it held have
  * ended.
  */
-#include "broker/router/admission.h"
+#include "broker/router/answers.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/messages.h"
 #include "broker/router/outcome.h"
@@ -23,10 +23,10 @@ static void attempt_committed(router_t *router, request_id_t id)
 
 static void message_committed(router_t *router, message_t *message)
 {
-    call_left_lane(router, message);
+    message_left_lane(router, message);
     router->counters.accepted++;
     if (message->stored.flags & REQUEST_WANT_ACCEPTED) {
-        call_send_accepted(router, message);
+        message_send_accepted(router, message);
     }
     if (message->entity->unserved || shard_is_deserted(message->entity->shard)) {
         message_tell_wait(router, message);
@@ -35,26 +35,13 @@ static void message_committed(router_t *router, message_t *message)
     entity_dispatch(router, message->entity);
 }
 
-/* Takes a message out of everything but its client's memory, which gets `error` where the message
- * was not accepted. */
+/* Takes a message out of everything but its calls, which get `error` where the message was not
+ * accepted. */
 static void message_end(router_t *router, message_t *message, fabric_error_t error)
 {
     message_dismiss(router, message);
     message_set_state(message, MESSAGE_ENDED);
-    call_t *call = NULL;
-    if (message->called) {
-        client_t *client = client_find(router, message->stored.call.client);
-        call = call_find(client, message->stored.call.sequence);
-        call->state = error ? CALL_REFUSED : CALL_ENDED;
-        call->error = error;
-        if (!error) {
-            client_keep(router, client, message);
-        }
-    }
-    if (!call || error) {
-        if (call) {
-            call->message = NULL;
-        }
+    if (!message_end_calls(router, message, error)) {
         message_destroy(&message);
     }
 }
@@ -73,7 +60,7 @@ static void message_refused_by_store(router_t *router, message_t *message,
                                      const store_rejection_t *rejection)
 {
     entity_t *entity = message->entity;
-    call_left_lane(router, message);
+    message_left_lane(router, message);
     message_reject(router, message, FABRIC_ERROR_STORE_REJECTED, 0,
                    refusal_by_store("message", rejection).text);
     message_end(router, message, FABRIC_ERROR_STORE_REJECTED);
@@ -116,7 +103,7 @@ static void reply_committed(router_t *router, message_t *message)
     router->counters.ended++;
     entity_t *entity = message->entity;
     if (!(message->stored.flags & REQUEST_TELL)) {
-        call_send_reply(router, message);
+        message_send_reply(router, message);
     }
     if (!entity) { /* it is a damaged row */
         message_end(router, message, FABRIC_OK);

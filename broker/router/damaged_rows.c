@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-#include "broker/router/admission.h"
+#include "broker/router/request_checks.h"
+#include "broker/router/request_ids.h"
 #include "broker/router/router_state.h"
 #include "core/address.h"
 
@@ -50,7 +51,7 @@ static const char *fault_by_type(router_t *router, const store_message_t *stored
 
 const char *row_fault(router_t *router, const store_message_t *stored)
 {
-    if (stored->id.value == 0 || id_is_too_high(router, stored->id)) {
+    if (stored->id.value == 0 || request_id_is_too_high(router, stored->id)) {
         return "its request id is 0, or ahead of the time and of all that brokers have made";
     }
     if (!shard_find(router, stored->shard)) {

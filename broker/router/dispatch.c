@@ -1,7 +1,7 @@
 /* Dispatch: which message of an entity is delivered to the owner of its shard, and when. */
 #include "broker/router/dispatch.h"
 
-#include "broker/router/admission.h"
+#include "broker/router/answers.h"
 #include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 #include "broker/router/poison.h"
@@ -36,7 +36,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
     message_put_deliver(peer_writer(router, runner->peer), &deliver);
     uint32_t volatile_told_of = REQUEST_TELL | REQUEST_WANT_ACCEPTED;
     if ((stored->flags & (REQUEST_DURABLE | volatile_told_of)) == volatile_told_of) {
-        call_send_accepted(router, message);
+        message_send_accepted(router, message);
     }
 }
 
@@ -50,7 +50,7 @@ static bool expired(router_t *router, message_t *message)
     }
     bool awaited =
         !(flags & REQUEST_TELL) || flags & (REQUEST_WANT_ACCEPTED | REQUEST_WANT_HANDLED);
-    if (awaited && !client_of(router, message)) {
+    if (awaited && !message_is_awaited(router, message)) {
         router->counters.abandoned++;
     } else if (message->deadline_ms > 0 && message->deadline_ms <= router->now_ms) {
         message_reject(router, message, FABRIC_ERROR_TIMEOUT, 0,

@@ -4,21 +4,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "broker/router/connections.h"
 #include "broker/router/membership.h"
 #include "broker/router/orders.h"
-#include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
 #include "broker/router/runner_id.h"
 
-enum { LIVE_HEARTBEATS = 3 }; /* a client that was heard within so many lives */
-
-void peer_refuse(router_t *router, peer_t *peer, fabric_error_t error, const char *text)
-{
-    message_refused_t refused = {.error = (uint64_t)error, .text = fabric_bytes_of(text)};
-    message_put_refused(peer_writer(router, peer), &refused);
-    router->counters.refused++;
-    violation(router, peer, error, text);
-}
+/* A client that was heard within so many heartbeats is held to be alive. */
+enum { LIVE_HEARTBEATS = 3 };
 
 static void welcome(router_t *router, peer_t *peer, uint64_t connection, uint32_t heartbeat_ms)
 {
@@ -83,13 +76,19 @@ static incarnation_t incarnation_of(const message_hello_t *hello)
     return incarnation;
 }
 
-/* A hello whose number is not larger than that of an earlier one of the same process. On the connection that counts it is the
- * same hello once more, which has the same answer. From elsewhere it may be late, of a connection that is gone, or of somebody
- * who does not count: neither disturbs the connection that counts. True: it is welcome.
+/* A hello whose number is not larger than that of an earlier hello of the same process. On the
+ * connection that counts, the same number is the same hello once more, and gets the same answer.
+ * From another peer such a hello is late, or comes from somebody who does not count: it does not
+ * disturb the connection that counts. True: the hello is welcome.
  */
 static bool hello_again(router_t *router, peer_t *peer, bool counts, uint64_t number,
                         uint64_t known)
 {
+    if (counts) {
+        peer_reinstate(peer);
+    } else {
+        peer_retire(peer);
+    }
     if (counts && number == known) {
         return true;
     }
@@ -98,7 +97,6 @@ static bool hello_again(router_t *router, peer_t *peer, bool counts, uint64_t nu
              "this process has said hello with connection number %" PRIu64 ": say a larger one",
              known);
     router->counters.refused++;
-    peer->retired = !counts;
     message_refused_t refused = {.error = FABRIC_ERROR_OUTDATED_CONNECTION,
                                  .text = fabric_bytes_of(text)};
     message_put_refused(peer_writer(router, peer), &refused);
@@ -107,8 +105,8 @@ static bool hello_again(router_t *router, peer_t *peer, bool counts, uint64_t nu
 
 /* ---- clients ---- */
 
-/* Whether another process is connected under this number and lives. A dead one is noticed by what it is sent, or by its silence,
- * so the newcomer's next try succeeds.
+/* Whether another process is connected under this number and lives. A dead process is noticed by
+ * what is sent to it, or by its silence, so that the next try of the new process succeeds.
  */
 static bool number_is_taken(router_t *router, const client_t *client, const peer_t *newcomer,
                             incarnation_t incarnation)
@@ -148,19 +146,13 @@ static void client_hello(router_t *router, peer_t *peer, const message_hello_t *
         return;
     }
     if (peer->client != client) {
-        peer_detach(router, peer); /* one peer after the other under one routing id */
+        connection_end(router, peer); /* one client after the other under one routing id */
     }
     if (client->peer && client->peer != peer) {
-        client->peer->retired = true;
-        client_leave(router, client);
+        peer_retire(client->peer);
+        client_disconnect(router, client);
     }
-    if (!incarnation_equal(client->incarnation, incarnation)) {
-        client_ends_life(client);
-    }
-    client->incarnation = incarnation;
-    client->connection = hello->connection;
-    peer->retired = false;
-    client_return(router, client, peer);
+    client_connect(router, client, peer, incarnation, hello->connection);
     welcome(router, peer, hello->connection, router->config.client_heartbeat_ms);
 }
 
@@ -238,7 +230,7 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
         return;
     }
     if (peer->runner != runner) {
-        peer_detach(router, peer); /* one peer after the other under one routing id */
+        connection_end(router, peer); /* one worker after the other under one routing id */
     }
     bool known = runner != NULL;
     if (!known) {
@@ -275,7 +267,7 @@ void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t
         return;
     }
     runner_join(runner, now_ms);
-    runner->peer->heard_ms = now_ms; /* its lease begins now, however long admission took */
+    peer_heard(router, runner->peer); /* its lease begins now, however long admission took */
     welcome(router, runner->peer, runner->connection, router->config.worker_heartbeat_ms);
     router_order_t order = {
         .kind = ROUTER_RUNNER_JOINED, .runner = incarnation, .weight = runner->weight};

@@ -5,6 +5,5 @@
 #include "broker/router/peer_state.h"
 
 void hello_received(router_t *router, peer_t *peer, const message_hello_t *hello);
-void peer_refuse(router_t *router, peer_t *peer, fabric_error_t error, const char *text);
 
 #endif

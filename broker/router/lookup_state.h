@@ -1,15 +1,38 @@
-/* Calls of a lane that are looked up in the store. lookup.c owns the structs. */
+/* Look-ups of calls in the store, and the requests that are held for them. lookup.c owns the
+ * structs.
+ *
+ * A call is looked up when its request is a resend and this home does not remember the call. What
+ * the client sends after that request is held until the look-up is over, so that the order of the
+ * client's requests stays.
+ *
+ * Look-ups and commits go on beside each other. This is safe because of two rules:
+ *   1. A call is looked up only while it is in no batch.
+ *   2. A call is accepted only while its client has no look-up under way.
+ *
+ * So what a look-up has to find was committed before the look-up began.
+ */
 #ifndef BROKER_ROUTER_LOOKUP_STATE_H
 #define BROKER_ROUTER_LOOKUP_STATE_H
 
 #include "broker/router/client_state.h"
 
+/* What a look-up found out about a held request, kept in message->lookup_outcome. */
+typedef enum lookup_outcome {
+    LOOKUP_NONE,      /* the request was not looked up: it is held behind one that was */
+    LOOKUP_NOT_FOUND, /* the store does not know the call */
+    LOOKUP_PENDING,   /* the call is accepted and has not ended; the message has its id */
+    LOOKUP_ENDED,     /* the call has ended; the message has its id and reply */
+    LOOKUP_CONFLICT,  /* the call stands for a message with other contents */
+    LOOKUP_UNKNOWN,   /* the call is older than the messages that were looked through */
+    LOOKUP_FAILED     /* the store failed */
+} lookup_outcome_t;
+
 typedef struct lookup_item {
     message_t *message;
     client_t *client;
     bool found;
-    bool ended;    /* found with a reply, which is then in message->reply */
-    bool conflict; /* found with other contents */
+    bool ended;    /* it was found with a reply, which is in message->reply now */
+    bool conflict; /* it was found with other contents */
 } lookup_item_t;
 
 typedef struct lookup {
@@ -20,7 +43,18 @@ typedef struct lookup {
     bool running;
 } lookup_t;
 
+/* Holds a request, which lookup.c then owns; `call` is NULL where the client has settled on it. */
+void request_hold(router_t *router, client_t *client, message_t *message, call_t *call);
+/* All held requests of the client, chained in order of arrival. The caller owns them. */
+message_t *requests_take_held(router_t *router, client_t *client);
+/* The call of a held request is to be looked up. */
 void lookup_add(router_t *router, client_t *client, message_t *message);
+/* The store has this message, and this reply (NULL: none), under the call key of an item. */
+void lookup_found(router_t *router, lookup_t *lookup, const store_message_t *message,
+                  const store_reply_t *reply);
+/* The look-up is over: all messages with ids above `reached` were looked through. Returns how many
+ * items there were; they can be read in lookup->items until the next look-up is taken. */
+size_t lookup_end(lookup_t *lookup, fabric_error_t error, request_id_t reached);
 void lookups_destroy(router_t *router);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <utlist.h>
 
-#include "broker/router/admission.h"
+#include "broker/router/answers.h"
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
 
@@ -35,7 +35,7 @@ static void volatile_end(router_t *router, message_t *message)
 {
     router->counters.volatile_handled++;
     if (!(message->stored.flags & REQUEST_TELL) || message->stored.flags & REQUEST_WANT_HANDLED) {
-        call_send_reply(router, message);
+        message_send_reply(router, message);
     }
     message_forget(router, message);
 }

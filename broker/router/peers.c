@@ -1,18 +1,40 @@
-/* Connections of the router: routing ids, frames on their way out, who is alive. */
-#include "broker/router/hello.h"
-#include "broker/router/membership.h"
-#include "broker/router/poison.h"
+/* Peers: routing ids, phases, frames on their way out. What follows from the end of a connection is
+ * in connections.c. */
 #include "broker/router/protocol_violation.h"
 #include "broker/router/router_state.h"
+#include "core/memory.h"
+#include "core/state_machine.h"
 
 enum {
     UNIDENTIFIED_MS = 10000,
+    CLIENT_HEARTBEATS = 10, /* of silence, after which a client is held to be gone */
+    DOCUMENTS_PER_TICK = 64,
     QUEUED_BYTES_MAX = 64 << 20,
     SPARE_FRAME_BYTES_MAX = 1 << 20,
     SPARE_FRAMES_MAX = 1024,
     CLOSING_TICKS = 2,   /* so that a refusal gets out */
     TURNED_AWAY_MAX = 64 /* peers beyond peers_max that are told so, in one tick */
 };
+
+static const state_description_t phases[] = {
+    [PEER_UNIDENTIFIED] = {"unidentified", STATE_BIT(PEER_CLIENT) | STATE_BIT(PEER_WORKER) |
+                                               STATE_BIT(PEER_RETIRED) | STATE_BIT(PEER_CLOSING)},
+    [PEER_CLIENT] = {"client", STATE_BIT(PEER_UNIDENTIFIED) | STATE_BIT(PEER_RETIRED) |
+                                   STATE_BIT(PEER_CLOSING)},
+    [PEER_WORKER] = {"worker", STATE_BIT(PEER_UNIDENTIFIED) | STATE_BIT(PEER_RETIRED) |
+                                   STATE_BIT(PEER_CLOSING)},
+    [PEER_RETIRED] = {"retired",
+                      STATE_BIT(PEER_CLIENT) | STATE_BIT(PEER_WORKER) | STATE_BIT(PEER_CLOSING)},
+    [PEER_CLOSING] = {"closing", 0},
+};
+static const state_machine_t machine = {"peer", phases, sizeof phases / sizeof *phases};
+
+/* The only way to change a peer's phase. */
+static void set_phase(peer_t *peer, peer_phase_t phase)
+{
+    state_machine_check(&machine, peer->phase, phase);
+    peer->phase = phase;
+}
 
 peer_t *peer_find(router_t *router, fabric_bytes_t routing_id)
 {
@@ -30,14 +52,18 @@ static uint32_t free_handle(router_t *router)
     }
     uint32_t before = router->peer_capacity;
     uint32_t capacity = before ? 2 * before : 64;
-    peer_t **peers = realloc(router->peers, capacity * sizeof(peer_t *));
-    if (!peers) {
-        abort();
-    }
+    peer_t **peers = memory_resize(router->peers, capacity, sizeof(peer_t *));
     memset(peers + before, 0, (capacity - before) * sizeof(peer_t *));
     router->peers = peers;
     router->peer_capacity = capacity;
     return before;
+}
+
+/* The peer is removed after a few ticks. */
+static void close_soon(peer_t *peer)
+{
+    set_phase(peer, PEER_CLOSING);
+    peer->closing_ticks = CLOSING_TICKS;
 }
 
 peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
@@ -48,10 +74,7 @@ peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
         router->counters.refused += !peer;
         return peer;
     }
-    peer = calloc(1, sizeof *peer);
-    if (!peer) {
-        abort();
-    }
+    peer = memory_allocate_zeroed(1, sizeof *peer);
     memcpy(peer->routing_id, routing_id.data, routing_id.size);
     peer->routing_id_size = routing_id.size;
     peer->heard_ms = router->now_ms;
@@ -62,10 +85,63 @@ peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
     if (router->peer_count > router->config.peers_max) {
         peer_refuse(router, peer, FABRIC_ERROR_BUSY,
                     "this broker has as many peers as it may have: see peers_max");
-        peer->retired = true;
-        peer->closing = CLOSING_TICKS;
+        close_soon(peer);
     }
     return peer;
+}
+
+/* ---- whom it connects ---- */
+
+/* A closing peer stays closing whomever it connects until it is removed. */
+static void identify(peer_t *peer, peer_phase_t phase)
+{
+    if (peer->phase != phase && peer->phase != PEER_CLOSING) {
+        set_phase(peer, phase);
+    }
+}
+
+static void connect_nobody(peer_t *peer)
+{
+    if (peer->phase == PEER_CLIENT || peer->phase == PEER_WORKER) {
+        set_phase(peer, PEER_UNIDENTIFIED);
+    }
+}
+
+void peer_set_client(peer_t *peer, client_t *client)
+{
+    peer->client = client;
+    if (client) {
+        identify(peer, PEER_CLIENT);
+    } else {
+        connect_nobody(peer);
+    }
+}
+
+void peer_set_runner(peer_t *peer, runner_t *runner)
+{
+    peer->runner = runner;
+    if (runner) {
+        identify(peer, PEER_WORKER);
+    } else {
+        connect_nobody(peer);
+    }
+}
+
+void peer_retire(peer_t *peer)
+{
+    identify(peer, PEER_RETIRED);
+}
+
+void peer_reinstate(peer_t *peer)
+{
+    identify(peer, peer->client ? PEER_CLIENT : PEER_WORKER);
+}
+
+void peer_heard(router_t *router, peer_t *peer)
+{
+    if (peer->phase != PEER_RETIRED && peer->phase != PEER_CLOSING) {
+        peer->heard_ms = router->now_ms;
+    }
 }
 
 /* ---- frames on their way out ---- */
@@ -110,11 +186,12 @@ static out_frame_t *frame_new(router_t *router)
         router->spare_frames = frame->next;
         router->spare_count--;
         wire_writer_reset(&frame->writer);
-    } else if (!(frame = calloc(1, sizeof *frame))) {
-        abort();
+    } else {
+        frame = memory_allocate_zeroed(1, sizeof *frame);
     }
     frame->next = NULL;
-    /* Only what the next home will know, too: clients name it as floors of their calls. */
+    /* The highest id that the next home will know, too: clients name it as the floor of their
+     * calls. */
     frame_begin(&frame->writer, &(frame_head_t){LIMIT_PROTOCOL_VERSION, router->high_id_stored, 0});
     return frame;
 }
@@ -143,7 +220,8 @@ static void count_last(router_t *router, peer_t *peer)
     peer->last_bytes = size;
 }
 
-/* Whether it reads too slowly: by itself, or together with others that do not read either, of whom it holds more than its share. */
+/* Whether the peer reads too slowly: its own frames are too many, or the frames of all peers are,
+ * and it holds more than its share. */
 static bool overflows(const router_t *router, const peer_t *peer)
 {
     uint64_t shared = router->config.memory_bytes_max / 2;
@@ -154,13 +232,12 @@ static bool overflows(const router_t *router, const peer_t *peer)
 wire_writer_t *peer_writer(router_t *router, peer_t *peer)
 {
     count_last(router, peer);
-    if (peer->closing == 0 && overflows(router, peer)) {
-        peer->retired = true; /* whoever it was has to say hello again */
-        peer->closing = CLOSING_TICKS;
+    if (peer->phase != PEER_CLOSING && overflows(router, peer)) {
+        close_soon(peer);
         router->counters.overflowed++;
-        violation(router, peer, FABRIC_ERROR_BUSY, "it does not read what it is sent");
+        violation_note(router, peer, FABRIC_ERROR_BUSY, "it does not read what it is sent");
     }
-    if (peer->closing > 0) {
+    if (peer->phase == PEER_CLOSING) {
         router->counters.unsent++;
         wire_writer_reset(&router->scratch);
         return &router->scratch;
@@ -213,21 +290,76 @@ void router_frame_blocked(router_t *router, uint32_t handle)
     }
 }
 
-/* ---- the end of a connection ---- */
-
-void peer_detach(router_t *router, peer_t *peer)
+void peer_refuse(router_t *router, peer_t *peer, fabric_error_t error, const char *text)
 {
-    if (peer->client) {
-        client_leave(router, peer->client);
+    message_refused_t refused = {.error = (uint64_t)error, .text = fabric_bytes_of(text)};
+    message_put_refused(peer_writer(router, peer), &refused);
+    router->counters.refused++;
+    violation_note(router, peer, error, text);
+}
+
+/* ---- the map and other long documents ---- */
+
+void documents_tick(router_t *router)
+{
+    router->documents = 0;
+}
+
+bool document_allowed(router_t *router)
+{
+    return router->documents < DOCUMENTS_PER_TICK && ++router->documents > 0;
+}
+
+void peer_want_map(peer_t *peer)
+{
+    peer->map_due = true;
+}
+
+void peer_send_map(router_t *router, peer_t *peer)
+{
+    if (peer->map_due && document_allowed(router)) {
+        peer->map_due = false;
+        wire_writer_t map = {0};
+        shard_map_encode_snapshot(router->map, &map);
+        message_map_t message = {.map = wire_writer_bytes(&map)};
+        message_put_map(peer_writer(router, peer), &message);
+        wire_writer_destroy(&map);
     }
-    if (peer->runner) {
-        runner_unlinked(router, peer->runner);
+}
+
+/* ---- the end of a peer ---- */
+
+bool peer_frame_sent(router_t *router, peer_t *peer)
+{
+    if (!peer->first) {
+        return false;
     }
+    drop_first_frame(router, peer);
+    if (peer->first) {
+        return false;
+    }
+    withdraw(router, peer);
+    return peer->phase == PEER_CLOSING; /* it has been told why */
+}
+
+bool peer_tick(router_t *router, peer_t *peer)
+{
+    if (peer->blocked) {
+        peer->blocked = false;
+        if (peer->first) {
+            offer(router, peer);
+        }
+    }
+    uint64_t silent_ms = router->now_ms - peer->heard_ms;
+    uint64_t client_ms = CLIENT_HEARTBEATS * (uint64_t)router->config.client_heartbeat_ms;
+    bool unidentified = !peer->client && !peer->runner;
+    return (unidentified && silent_ms > UNIDENTIFIED_MS) ||
+           (peer->phase == PEER_CLOSING && --peer->closing_ticks == 0) ||
+           (peer->client && silent_ms > client_ms);
 }
 
 void peer_remove(router_t *router, peer_t *peer)
 {
-    peer_detach(router, peer);
     withdraw(router, peer);
     while (peer->first) {
         router->counters.unsent++;
@@ -239,90 +371,11 @@ void peer_remove(router_t *router, peer_t *peer)
     free(peer);
 }
 
-void router_frame_sent(router_t *router, uint32_t handle)
-{
-    peer_t *peer = router->peers[handle];
-    if (!peer || !peer->first) {
-        return; /* it was removed meanwhile */
-    }
-    drop_first_frame(router, peer);
-    if (!peer->first) {
-        withdraw(router, peer);
-        if (peer->closing > 0) { /* it has been told why */
-            peer_remove(router, peer);
-        }
-    }
-}
-
-void router_frame_unreachable(router_t *router, uint32_t handle, uint64_t now_ms)
-{
-    router->now_ms = now_ms;
-    peer_t *peer = router->peers[handle];
-    if (!peer) {
-        return;
-    }
-    if (peer->runner) {
-        runner_note_unreachable(peer->runner); /* it is not given up because it takes nothing */
-        poison_runner_unreachable(router, peer->runner);
-    }
-    peer_remove(router, peer);
-}
-
-void peers_sweep(router_t *router)
-{
-    for (uint32_t i = 0; i < router->peer_capacity; i++) {
-        peer_t *peer = router->peers[i];
-        if (!peer) {
-            continue;
-        }
-        if (peer->blocked) {
-            peer->blocked = false;
-            if (peer->first) {
-                offer(router, peer);
-            }
-        }
-        uint64_t silent_ms = router->now_ms - peer->heard_ms;
-        bool unidentified = !peer->client && !peer->runner;
-        if ((unidentified && silent_ms > UNIDENTIFIED_MS) ||
-            (peer->closing > 0 && --peer->closing == 0) ||
-            (peer->client && silent_ms > 10 * (uint64_t)router->config.client_heartbeat_ms)) {
-            peer_remove(router, peer);
-            continue;
-        }
-        if (peer->map_due) {
-            peer_send_map(router, peer);
-        }
-        if (peer->client && router->now_ms >= peer->client->deadline_ms) {
-            client_tell_overdue(router, peer->client);
-        }
-    }
-}
-
-bool document_allowed(router_t *router)
-{
-    return router->documents < DOCUMENTS_PER_TICK && ++router->documents > 0;
-}
-
-void peer_send_map(router_t *router, peer_t *peer)
-{
-    peer->map_due = !document_allowed(router);
-    if (!peer->map_due) {
-        wire_writer_t map = {0};
-        shard_map_encode_snapshot(router->map, &map);
-        message_map_t message = {.map = wire_writer_bytes(&map)};
-        message_put_map(peer_writer(router, peer), &message);
-        wire_writer_destroy(&map);
-    }
-}
-
 void peers_destroy(router_t *router)
 {
     for (uint32_t i = 0; i < router->peer_capacity; i++) {
         peer_t *peer = router->peers[i];
         if (peer) {
-            if (peer->runner) {
-                runner_disconnect(peer->runner);
-            }
             peer_remove(router, peer);
         }
     }

@@ -4,6 +4,6 @@
 
 #include "broker/router/peer_state.h"
 
-void violation(router_t *router, const peer_t *peer, fabric_error_t error, const char *text);
+void violation_note(router_t *router, const peer_t *peer, fabric_error_t error, const char *text);
 
 #endif

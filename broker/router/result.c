@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "broker/router/admission.h"
+#include "broker/router/answers.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/messages.h"
 #include "broker/router/outcome.h"
@@ -142,7 +142,7 @@ static void refuse(router_t *router, const runner_t *runner, message_t *message,
 {
     entity_t *entity = message->entity;
     router->counters.results_refused++;
-    violation(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, fault);
+    violation_note(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, fault);
     if (message->stored.flags & REQUEST_DURABLE) {
         come_back(router, message);
     } else {
@@ -211,7 +211,7 @@ static void result_check(router_t *router, const runner_t *runner, const message
     const char *fault = content_fault(router, message, result, &schema_fault);
     if (fault) {
         snprintf(text->text, sizeof text->text, "the worker's result: %s", fault);
-        violation(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, text->text);
+        violation_note(router, runner->peer, FABRIC_ERROR_MALFORMED_MESSAGE, text->text);
         result->status = STATUS_DEFECT;
         result->error = FABRIC_ERROR_MALFORMED_MESSAGE;
         result->payload = fabric_bytes_of(text->text);

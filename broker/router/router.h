@@ -11,7 +11,9 @@
  * coordinator
  *
  * After any event, pull until nothing is left: frames with router_next_frame, batches with
- * router_take_batch for every idle lane, lookups with router_take_lookup for every lane, orders with router_next_order, damages and crashes for the log with router_next_damage and router_next_crash.
+ * router_take_batch for every idle lane, lookups with router_take_lookup for every lane, orders
+ * with router_next_order, damages and crashes for the log with router_next_damage and
+ * router_next_crash.
  */
 #ifndef BROKER_ROUTER_ROUTER_H
 #define BROKER_ROUTER_ROUTER_H
@@ -51,7 +53,8 @@ typedef struct router_config {
     uint32_t entity_pending_max;         /* of these, of one entity */
     uint64_t memory_bytes_max;           /* of all messages in memory, volatile ones included */
     uint32_t batch_items_max;            /* messages and replies of one commit */
-    /* The messages of one commit end with the first whose payload brings their bytes to this number, and so do its replies. */
+    /* The messages of one commit end with the first whose payload brings their bytes to this
+     * number, and so do its replies. */
     uint64_t batch_bytes_max;
     uint32_t client_memory_ms; /* how long calls of a client that is away are remembered */
     uint32_t peers_max;
@@ -97,26 +100,27 @@ const store_batch_t *router_take_batch(router_t *router, uint32_t lane, uint64_t
  */
 void router_batch_done(router_t *router, uint32_t lane, const store_rejection_t *rejected,
                        size_t rejected_count, uint64_t now_ms);
-/* Whether the lane's database serves: durable requests are refused at once while it does not, with what
- * it said last (`cause`, NULL where it serves). Lanes begin available. */
+/* Whether the lane's database serves: durable requests are refused at once while it does not, with
+ * what it said last (`cause`, NULL where it serves). Lanes begin available. */
 void router_lane_available(router_t *router, uint32_t lane, bool available, const char *cause);
 
-/* A look-up of calls in the store, beside what the lanes commit; one at a time for each lane. What was
- * committed before it is taken must be visible to it. */
+/* A look-up of calls in the store, beside what the lanes commit; one at a time for each lane. What
+ * was committed before it is taken must be visible to it. */
 typedef struct router_lookup {
     request_id_t floor;
     const call_key_t *calls; /* valid until answered */
     size_t call_count;
 } router_lookup_t;
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
-/* Before what a look-up found: no writer has given larger ids to it, so such ids are sound however far
- * they are from the time, and ours will be larger. 0: it found nothing. */
+/* Before what a look-up found: no writer has given larger ids to it, so such ids are sound however
+ * far they are from the time, and ours will be larger. 0: it found nothing. */
 void router_high_id(router_t *router, uint64_t high_id);
 /* For each message that store_driver.find_calls visits; `reply` may be NULL. */
 void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
                          const store_reply_t *reply);
-/* The look-up is over: OK, or an error, upon which its calls are refused with PERSISTENCE. With OK every
- * message above `reached` was looked at. A call that was not found and may lie below is unknown. */
+/* The look-up is over: OK, or an error, upon which its calls are refused with PERSISTENCE. With OK
+ * every message above `reached` was looked at. A call that was not found and may lie below is
+ * unknown. */
 void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, request_id_t reached,
                         uint64_t now_ms);
 
@@ -127,8 +131,9 @@ void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, r
 void router_homes(router_t *router, const store_shard_t *shards, size_t count);
 /* The pending messages of all shards announced by router_homes so far, chained by `chain` in
  * increasing order of id, ownership included; messages of other shards are dropped, and rows that
- * are no messages become dead letters. The shards serve from now on. Ids made are larger than `high_id`, the highest that any home before may have
- * given: the clock that ids are made of may have gone back since. */
+ * are no messages become dead letters. The shards serve from now on. Ids made are larger than
+ * `high_id`, the highest that any home before may have given: the clock that ids are made of may
+ * have gone back since. */
 void router_loaded(router_t *router, message_t *messages, uint64_t high_id, uint64_t now_ms);
 /* The lease: nothing is dispatched or accepted from `until_ms` on. */
 void router_lease(router_t *router, uint64_t until_ms);
@@ -168,7 +173,8 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
 /* The coordinator wants the shard to be owned by this runner (none: by nobody). The router carries
  * it out. */
 void router_desire(router_t *router, shard_id_t shard, incarnation_t runner, uint64_t now_ms);
-/* The broker that holds the term, by the store: it is the home of all shards, and others stand by. */
+/* The broker that holds the term, by the store: it is the home of all shards, and others stand
+ * by. */
 void router_holder(router_t *router, incarnation_t broker);
 /* A new map, encoded snapshot or delta: kept for welcomes and redirects. */
 void router_map(router_t *router, fabric_bytes_t encoded);
@@ -217,7 +223,8 @@ bool router_take_violation(router_t *router, router_violation_t *violation);
 /* A message came that has not two parts. */
 void router_unreadable(router_t *router, fabric_bytes_t routing_id, uint64_t now_ms);
 
-/* Messages that found no runner of their type: the owner of their entity's shard does not bring it. */
+/* Messages that found no runner of their type: the owner of their entity's shard does not bring
+ * it. */
 typedef struct router_unserved {
     uint64_t
         count; /* entities and volatile messages since router_take_unserved; the rest is about the first */

@@ -1,4 +1,5 @@
-/* The router's state, composed of the structs that its files own. See router.h for what the router is. */
+/* The router's state, composed of the structs that its files own. See router.h for what the router
+ * is. */
 #ifndef BROKER_ROUTER_ROUTER_STATE_H
 #define BROKER_ROUTER_ROUTER_STATE_H
 
@@ -70,5 +71,24 @@ struct router {
     size_t damage_count;
     wire_writer_t scratch;
 };
+
+/* The lane of the shard. */
+static inline router_lane_t *lane_of(router_t *router, shard_id_t shard)
+{
+    return &router->lanes[shard_id_number(shard) % router->config.lanes];
+}
+
+/* Whether the memory for messages is used up. */
+static inline bool router_memory_is_full(const router_t *router)
+{
+    return router->message_bytes + router->client_bytes >= router->config.memory_bytes_max;
+}
+
+/* Whether no more durable messages may be taken. */
+static inline bool router_is_full(const router_t *router)
+{
+    return router->counters.pending + router->held >= router->config.pending_max ||
+           router_memory_is_full(router);
+}
 
 #endif

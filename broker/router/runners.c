@@ -81,21 +81,20 @@ void runner_destroy(runner_t *runner)
 void runner_connect(runner_t *runner, peer_t *peer, uint64_t connection, uint32_t window)
 {
     if (runner->peer && runner->peer != peer) {
-        runner->peer->retired = true;
-        runner->peer->runner = NULL;
+        peer_set_runner(runner->peer, NULL);
+        peer_retire(runner->peer);
     }
     runner->peer = peer;
     runner->unreachable = false;
     runner->connection = connection;
     runner->window = window;
-    peer->retired = false;
-    peer->runner = runner;
+    peer_set_runner(peer, runner);
 }
 
 void runner_disconnect(runner_t *runner)
 {
     if (runner->peer) {
-        runner->peer->runner = NULL;
+        peer_set_runner(runner->peer, NULL);
         runner->peer = NULL;
     }
 }

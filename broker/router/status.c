@@ -258,8 +258,7 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
     const char *text = "queries are: status, counters, describe, waits";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
-        peer->client->hears_waits = true;
-        peer->client->waits_sequence = query->sequence;
+        client_hear_waits(peer->client, query->sequence);
         return; /* it is answered for each call that turns out to wait */
     }
     if (!document_allowed(router)) {

@@ -1,4 +1,4 @@
-/* The entity types that are registered. router.c owns the struct. */
+/* The entity types that are registered. types.c owns the struct. */
 #ifndef BROKER_ROUTER_TYPE_STATE_H
 #define BROKER_ROUTER_TYPE_STATE_H
 
@@ -9,10 +9,12 @@ typedef struct known_type {
     char name[256];
     type_description_t *description;
     uint16_t group;
-    uint32_t index; /* 0, 1, ... in the order of router->types; at most LIMIT_TYPES_MAX - 1 */
+    uint32_t index; /* in the order of router->types, from 0 to LIMIT_TYPES_MAX - 1 */
     UT_hash_handle by_name;
 } known_type_t;
 
+/* NULL: no such type is registered. */
 known_type_t *type_find(router_t *router, fabric_bytes_t name);
+void types_destroy(router_t *router);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#include "broker/router/answers.h"
 #include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 
@@ -59,21 +60,13 @@ fabric_error_t unserved_reason(router_t *router, const shard_t *shard, fabric_by
 void message_tell_wait(router_t *router, const message_t *message)
 {
     char text[UNSERVED_TEXT_SIZE];
-    const client_t *client = client_find(router, message->stored.call.client);
-    if (!client || !client->peer || !client->hears_waits ||
-        message->stored.flags & REQUEST_TELL) { /* a tell has ended with its acceptance */
+    bool ended = message->stored.flags & REQUEST_TELL; /* a tell has ended with its acceptance */
+    if (ended || !message_hears_waits(router, message)) {
         return;
     }
     const entity_t *entity = message->entity;
     fabric_error_t error = unserved_reason(router, entity->shard, entity_type(entity), text);
-    wire_writer_t document = {0};
-    wire_put_uint(&document, message->stored.call.sequence);
-    message_answer_t answer = {.sequence = client->waits_sequence,
-                               .error = (uint64_t)error,
-                               .text = fabric_bytes_of(text),
-                               .document = wire_writer_bytes(&document)};
-    message_put_answer(peer_writer(router, client->peer), &answer);
-    wire_writer_destroy(&document);
+    message_send_wait(router, message, error, text);
 }
 
 static void tell_waiting(router_t *router, const entity_t *entity)

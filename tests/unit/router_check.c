@@ -77,26 +77,41 @@ static uint64_t lookups_of(const router_t *router, const client_t *client)
     return count;
 }
 
-/* Returns the bytes of the ended ones, which only their calls keep. */
+/* Returns the bytes that the client's calls keep: ended messages, and waiters beside the first of a
+ * message. */
 static uint64_t check_calls(const client_t *client)
 {
-    uint64_t bytes = 0;
-    for (uint64_t i = 0; i < client->capacity; i++) {
-        const call_t *call = &client->calls[i];
+    const call_table_t *calls = &client->calls;
+    uint64_t bytes = calls->capacity * sizeof(call_t);
+    for (uint64_t i = 0; i < calls->capacity; i++) {
+        const call_t *call = &calls->ring[i];
         if (call->state == CALL_OPEN || call->state == CALL_WAITING) {
             expect("a deadline that is looked after",
-                   call->deadline_ms == 0 || call->deadline_ms >= client->deadline_ms, true);
+                   call->deadline_ms == 0 || call->deadline_ms >= calls->deadline_ms, true);
         }
         if (call->state == CALL_NONE || !call->message) {
             continue;
         }
-        expect("a call's place", i, call->sequence & (client->capacity - 1));
-        expect("a called message", call->message->called, true);
+        expect("a call's place", i, call->sequence & (calls->capacity - 1));
+        const waiter_t *waiter =
+            message_find_waiter(call->message, (call_key_t){client->number, call->sequence});
+        expect("a call that waits for its message", waiter && waiter->called, true);
+        bytes += waiter == &call->message->waiter ? 0 : sizeof *waiter;
         bool ended = call->message->state == MESSAGE_ENDED;
         expect("the end of a call", call->state == CALL_ENDED, ended);
         bytes += ended ? size_of(call->message) : 0;
     }
     return bytes;
+}
+
+static uint64_t settled_early_of(const router_t *router, const client_t *client)
+{
+    uint64_t count = 0;
+    for (const message_t *message = router->messages_by_id; message;
+         message = message->by_id.next) {
+        count += message->settled_early && message->stored.call.client == client->number;
+    }
+    return count;
 }
 
 static void check_clients(const router_t *router)
@@ -106,17 +121,18 @@ static void check_clients(const router_t *router)
     uint64_t away = 0;
     uint64_t absent = 0;
     for (const client_t *client = router->clients; client; client = client->by_number.next) {
-        uint64_t own = sizeof *client + client->capacity * sizeof(call_t) + check_calls(client);
+        uint64_t own = sizeof *client + check_calls(client);
         const message_t *last = NULL;
-        for (const message_t *message = client->waiting; message; message = message->chain) {
+        for (const message_t *message = client->held.first; message; message = message->chain) {
             own += size_of(message);
             held++;
             last = message;
         }
-        expect("a client's last held message", !client->waiting || client->waiting_last == last,
-               true);
-        expect("a client's look-ups", client->lookups, lookups_of(router, client));
-        expect("bytes of a client", client->bytes, own);
+        expect("a client's last held message", (uintptr_t)client->held.last, (uintptr_t)last);
+        expect("a client's look-ups", client->held.lookups, lookups_of(router, client));
+        expect("a client's messages that it has settled on early", client->calls.settled_early,
+               settled_early_of(router, client));
+        expect("bytes of a client", client->calls.bytes, own);
         expect("a client's peer", client->peer && client->peer->client != client, false);
         bytes += own;
         absent += client->peer == NULL;
@@ -156,6 +172,8 @@ static void check_peers(const router_t *router)
         const peer_t *peer = router->peers[i];
         if (peer) {
             expect("a peer's handle", peer->handle, i);
+            expect("a client's peer", peer->phase == PEER_CLIENT && !peer->client, false);
+            expect("a worker's peer", peer->phase == PEER_WORKER && !peer->runner, false);
             bytes += check_frames(peer);
             count++;
             offered += peer->offered;

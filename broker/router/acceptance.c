@@ -1,0 +1,194 @@
+/* Acceptance: see acceptance.h. */
+#include "broker/router/acceptance.h"
+
+#include "broker/router/answers.h"
+#include "broker/router/dispatch.h"
+#include "broker/router/messages.h"
+#include "broker/router/request_ids.h"
+#include "broker/router/router_state.h"
+#include "broker/router/unserved.h"
+
+enum { RETRY_MS = 50 };
+
+/* ---- whose shard it is ---- */
+
+const map_broker_t *shard_other_home(const router_t *router, shard_id_t shard)
+{
+    const map_shard_t *entry = shard_map_shard(router->map, shard);
+    const map_broker_t *home = entry ? shard_map_broker(router->map, entry->home) : NULL;
+    return home && !incarnation_equal(home->incarnation, router->config.incarnation) ? home : NULL;
+}
+
+bool shard_waits_for_store(router_t *router, const shard_t *shard)
+{
+    return shard && shard->state != SHARD_FOREIGN && !lane_of(router, shard->id)->available &&
+           !shard_other_home(router, shard->id);
+}
+
+const char *store_cause(router_t *router, shard_id_t shard, fabric_error_t error)
+{
+    return error == FABRIC_ERROR_PERSISTENCE ? lane_of(router, shard)->cause.text : "";
+}
+
+/* ---- both kinds of message ---- */
+
+static store_message_t stored_form(const client_t *client, const message_request_t *request,
+                                   const shard_t *shard)
+{
+    return (store_message_t){.shard = shard->id,
+                             .flags = (uint32_t)request->flags,
+                             .type = request->type,
+                             .entity = request->id,
+                             .tag = request->tag,
+                             .payload = request->payload,
+                             .traceparent = request->traceparent,
+                             .headers = request->headers,
+                             .call = {client->number, request->sequence}};
+}
+
+static uint64_t deadline(const router_t *router, uint64_t left_ms)
+{
+    return left_ms > 0 && left_ms < UINT64_MAX - router->now_ms ? router->now_ms + left_ms : 0;
+}
+
+/* ---- volatile ---- */
+
+static bool has_runner(const shard_t *shard)
+{
+    return shard->state == SHARD_RELEASING ||
+           (shard->state == SHARD_OWNED && shard->owner->state == RUNNER_JOINED);
+}
+
+/* OK with the entity that takes the message; else an error with a text. */
+static fabric_error_t volatile_limits(router_t *router, const message_request_t *request,
+                                      shard_t *shard, const known_type_t *type, entity_t **taker,
+                                      char text[UNSERVED_TEXT_SIZE])
+{
+    if (!has_runner(shard)) {
+        return unserved_reason(router, shard, request->type, text);
+    }
+    if (router_memory_is_full(router)) {
+        return FABRIC_ERROR_BUSY;
+    }
+    if (request_ids_are_used_up(router)) {
+        return FABRIC_ERROR_PERSISTENCE;
+    }
+    entity_t *entity = entity_find_or_add(router, shard, request->type, request->id);
+    if (entity->queued_volatile >= type->description->mailbox_capacity) {
+        entity_release(router, entity);
+        return FABRIC_ERROR_MAILBOX_FULL;
+    }
+    if (entity->unserved) {
+        return unserved_note(router, entity, text);
+    }
+    *taker = entity;
+    return FABRIC_OK;
+}
+
+void volatile_accept(router_t *router, client_t *client, const message_request_t *request,
+                     shard_t *shard, const known_type_t *type)
+{
+    char text[UNSERVED_TEXT_SIZE] = "";
+    entity_t *entity = NULL;
+    fabric_error_t error = volatile_limits(router, request, shard, type, &entity, text);
+    if (error) {
+        request_reject(router, client, request->sequence, error, RETRY_MS, text);
+        return;
+    }
+    store_message_t stored = stored_form(client, request, shard);
+    message_t *message = message_new(&stored);
+    message->stored.id = request_id_make(router, (request_id_t){0});
+    message->deadline_ms = deadline(router, request->deadline_ms);
+    message->waiter.life = client->life;
+    message->entity = entity;
+    message_add(router, message);
+    entity_append(entity, message);
+    entity_dispatch(router, entity);
+}
+
+/* ---- durable ---- */
+
+message_t *durable_message(const router_t *router, const client_t *client,
+                           const message_request_t *request, const shard_t *shard)
+{
+    store_message_t stored = stored_form(client, request, shard);
+    message_t *message = message_new(&stored);
+    message->predecessor = request->predecessor;
+    message->floor = request->floor;
+    message->deadline_ms = deadline(router, request->deadline_ms);
+    return message;
+}
+
+/* OK with the entity that takes the message; else an error with a text. */
+static fabric_error_t durable_limits(router_t *router, const message_t *message, entity_t **taker,
+                                     const char **text)
+{
+    shard_t *shard = shard_find(router, message->stored.shard);
+    if (!shard || !shard_serves(router, shard)) {
+        return shard_waits_for_store(router, shard) ? FABRIC_ERROR_PERSISTENCE
+                                                    : FABRIC_ERROR_NOT_HOME;
+    }
+    if (request_id_is_too_high(router, (request_id_t){message->floor})) {
+        *text = "the call's floor is ahead of this broker's ids";
+        return FABRIC_ERROR_PERSISTENCE;
+    }
+    if (!lane_of(router, shard->id)->available || request_ids_are_used_up(router)) {
+        return FABRIC_ERROR_PERSISTENCE;
+    }
+    if (router_is_full(router)) {
+        return FABRIC_ERROR_BUSY;
+    }
+    entity_t *entity =
+        entity_find_or_add(router, shard, message->stored.type, message->stored.entity);
+    if (entity->pending >= router->config.entity_pending_max) {
+        entity_release(router, entity);
+        return FABRIC_ERROR_MAILBOX_FULL;
+    }
+    *taker = entity;
+    return FABRIC_OK;
+}
+
+static void durable_refuse(router_t *router, client_t *client, message_t *message,
+                           fabric_error_t error, const char *text)
+{
+    uint64_t sequence = message->stored.call.sequence;
+    call_t *call = call_find(client, sequence);
+    if (call) {
+        call_forget(call);
+    }
+    request_reject(router, client, sequence, error, RETRY_MS,
+                   text ? text : store_cause(router, message->stored.shard, error));
+    message_destroy(&message);
+}
+
+/* The message's call is open, if the client has not settled on it. */
+static void open_call(router_t *router, client_t *client, message_t *message)
+{
+    uint64_t sequence = message->stored.call.sequence;
+    if (sequence < client->calls.settled) {
+        call_settled_early(client, message);
+        return;
+    }
+    call_t *call = call_find(client, sequence);
+    call = call ? call : call_add(router, client, sequence);
+    call_open(router, client, call, message);
+    call_set_deadline(client, call, message->deadline_ms);
+}
+
+void durable_accept(router_t *router, client_t *client, message_t *message)
+{
+    entity_t *entity = NULL;
+    const char *text = NULL;
+    fabric_error_t error = durable_limits(router, message, &entity, &text);
+    if (error) {
+        durable_refuse(router, client, message, error, text);
+        return;
+    }
+    message->stored.id = request_id_make(router, (request_id_t){message->floor});
+    message->stored.flags &= ~(uint32_t)REQUEST_RESEND;
+    message_set_state(message, MESSAGE_IN_LANE);
+    message_admit(router, message, entity);
+    open_call(router, client, message);
+    message->deadline_ms = 0;
+    batch_add_message(router, message);
+}

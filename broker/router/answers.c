@@ -1,0 +1,215 @@
+/* What callers are told: see answers.h. */
+#include "broker/router/answers.h"
+
+#include "broker/router/router_state.h"
+
+/* ---- one request ---- */
+
+void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
+                    uint32_t retry_after_ms, const char *text)
+{
+    router->counters.rejected++;
+    if (!client->peer) {
+        router->counters.unsent++;
+        return;
+    }
+    message_rejected_t rejected = {.sequence = sequence,
+                                   .error = (uint64_t)error,
+                                   .retry_after_ms = retry_after_ms,
+                                   .text = fabric_bytes_of(text)};
+    message_put_rejected(peer_writer(router, client->peer), &rejected);
+}
+
+void request_redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard,
+                      const char *endpoint)
+{
+    router->counters.rejected++;
+    message_redirect_t redirect = {
+        .sequence = sequence, .shard = shard.value, .endpoint = fabric_bytes_of(endpoint)};
+    message_put_redirect(peer_writer(router, client->peer), &redirect);
+}
+
+/* A durable call's answer waits in the store for whoever asks again; a volatile call's answer is
+ * lost without a connection. */
+static bool is_reachable(router_t *router, const client_t *client, const message_t *message)
+{
+    bool reachable = client && client->peer;
+    router->counters.unsent += !reachable && !(message->stored.flags & REQUEST_DURABLE);
+    return reachable;
+}
+
+static void send_accepted(router_t *router, const client_t *client, uint64_t sequence,
+                          const message_t *message)
+{
+    if (is_reachable(router, client, message)) {
+        message_accepted_t accepted = {.sequence = sequence,
+                                       .request_id = message->stored.id.value};
+        message_put_accepted(peer_writer(router, client->peer), &accepted);
+    }
+}
+
+static void send_reply(router_t *router, const client_t *client, uint64_t sequence,
+                       const message_t *message)
+{
+    if (!is_reachable(router, client, message)) {
+        return;
+    }
+    message_reply_t reply = {.sequence = sequence,
+                             .request_id = message->stored.id.value,
+                             .status = message->reply.status,
+                             .error = message->reply.error,
+                             .code = message->reply.code,
+                             .payload = message->reply.payload};
+    message_put_reply(peer_writer(router, client->peer), &reply);
+}
+
+void call_answer_again(router_t *router, client_t *client, call_t *call, const message_t *again)
+{
+    const message_t *message = call->message;
+    call_set_deadline(client, call, again->deadline_ms);
+    if (call->state == CALL_REFUSED) {
+        request_reject(router, client, call->sequence, call->error, 0, "");
+    } else if (message && !call_same_contents(&message->stored, &again->stored)) {
+        request_reject(router, client, call->sequence, FABRIC_ERROR_ALREADY_PROCESSING, 0,
+                       "the call key stands for a message with other contents");
+    } else if (message && call->state == CALL_ENDED && !(message->stored.flags & REQUEST_TELL)) {
+        send_reply(router, client, call->sequence, message);
+    } else if (message && message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED) &&
+               message->state != MESSAGE_IN_LANE) {
+        send_accepted(router, client, call->sequence, message);
+    }
+}
+
+/* What is stored will be handled; what is not may be stored yet. */
+static void tell_overdue(router_t *router, client_t *client, const call_t *call)
+{
+    const message_t *message = call->message;
+    if (!message || message->state == MESSAGE_IN_LANE) {
+        request_reject(router, client, call->sequence, FABRIC_ERROR_OUTCOME_UNKNOWN, 0,
+                       "the deadline has passed, and it is not known yet whether it is stored");
+    } else if (!(message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED))) {
+        send_accepted(router, client, call->sequence, message);
+    }
+}
+
+void client_tell_overdue(router_t *router, client_t *client)
+{
+    uint64_t place = 0;
+    const call_t *call;
+    while ((call = calls_next_overdue(client, router->now_ms, &place))) {
+        tell_overdue(router, client, call);
+    }
+}
+
+/* ---- whoever waits for a message ---- */
+
+/* NULL: the caller is gone for good. */
+static client_t *client_of(router_t *router, const message_t *message, const waiter_t *waiter)
+{
+    client_t *client = client_find(router, waiter->call.client);
+    bool durable = message->stored.flags & REQUEST_DURABLE;
+    return client && (durable || client->life == waiter->life) ? client : NULL;
+}
+
+bool message_is_awaited(router_t *router, const message_t *message)
+{
+    const waiter_t *waiter = &message->waiter;
+    while (waiter && !client_of(router, message, waiter)) {
+        waiter = waiter->next;
+    }
+    return waiter != NULL;
+}
+
+void message_send_accepted(router_t *router, const message_t *message)
+{
+    for (const waiter_t *waiter = &message->waiter; waiter; waiter = waiter->next) {
+        send_accepted(router, client_of(router, message, waiter), waiter->call.sequence, message);
+    }
+}
+
+void message_send_reply(router_t *router, const message_t *message)
+{
+    for (const waiter_t *waiter = &message->waiter; waiter; waiter = waiter->next) {
+        send_reply(router, client_of(router, message, waiter), waiter->call.sequence, message);
+    }
+}
+
+void message_reject(router_t *router, const message_t *message, fabric_error_t error,
+                    uint32_t retry_after_ms, const char *text)
+{
+    for (const waiter_t *waiter = &message->waiter; waiter; waiter = waiter->next) {
+        client_t *client = client_of(router, message, waiter);
+        if (client) {
+            request_reject(router, client, waiter->call.sequence, error, retry_after_ms, text);
+        } else {
+            router->counters.unsent++;
+        }
+    }
+}
+
+static bool hears_waits(const client_t *client)
+{
+    return client && client->peer && client->hears_waits;
+}
+
+bool message_hears_waits(router_t *router, const message_t *message)
+{
+    const waiter_t *waiter = &message->waiter;
+    while (waiter && !hears_waits(client_of(router, message, waiter))) {
+        waiter = waiter->next;
+    }
+    return waiter != NULL;
+}
+
+static void send_wait(router_t *router, const client_t *client, uint64_t sequence,
+                      fabric_error_t error, const char *text)
+{
+    wire_writer_t document = {0};
+    wire_put_uint(&document, sequence);
+    message_answer_t answer = {.sequence = client->waits_sequence,
+                               .error = (uint64_t)error,
+                               .text = fabric_bytes_of(text),
+                               .document = wire_writer_bytes(&document)};
+    message_put_answer(peer_writer(router, client->peer), &answer);
+    wire_writer_destroy(&document);
+}
+
+void message_send_wait(router_t *router, const message_t *message, fabric_error_t error,
+                       const char *text)
+{
+    for (const waiter_t *waiter = &message->waiter; waiter; waiter = waiter->next) {
+        const client_t *client = client_of(router, message, waiter);
+        if (hears_waits(client)) {
+            send_wait(router, client, waiter->call.sequence, error, text);
+        }
+    }
+}
+
+/* ---- the calls of a message ---- */
+
+void message_left_lane(router_t *router, message_t *message)
+{
+    if (message->settled_early) {
+        call_left_lane(client_find(router, message->stored.call.client), message);
+    }
+}
+
+bool message_end_calls(router_t *router, message_t *message, fabric_error_t error)
+{
+    waiter_t *next = &message->waiter;
+    while (next) {
+        waiter_t *waiter = next;
+        next = waiter->next;
+        if (!waiter->called) {
+            continue;
+        }
+        client_t *client = client_find(router, waiter->call.client);
+        call_t *call = call_find(client, waiter->call.sequence);
+        if (error) {
+            call_refuse(router, client, call, error);
+        } else {
+            call_end(router, client, call, message);
+        }
+    }
+    return message_is_called(message);
+}

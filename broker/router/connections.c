@@ -1,0 +1,66 @@
+/* The end of connections: see connections.h. */
+#include "broker/router/connections.h"
+
+#include "broker/router/answers.h"
+#include "broker/router/membership.h"
+#include "broker/router/poison.h"
+#include "broker/router/router_state.h"
+
+void connection_end(router_t *router, peer_t *peer)
+{
+    if (peer->client) {
+        client_disconnect(router, peer->client);
+    }
+    if (peer->runner) {
+        runner_unlinked(router, peer->runner);
+    }
+}
+
+static void connection_remove(router_t *router, peer_t *peer)
+{
+    connection_end(router, peer);
+    peer_remove(router, peer);
+}
+
+void router_frame_sent(router_t *router, uint32_t handle)
+{
+    peer_t *peer = router->peers[handle];
+    if (peer && peer_frame_sent(router, peer)) {
+        connection_remove(router, peer);
+    }
+}
+
+void router_frame_unreachable(router_t *router, uint32_t handle, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    peer_t *peer = router->peers[handle];
+    if (!peer) {
+        return;
+    }
+    if (peer->runner) {
+        runner_note_unreachable(peer->runner); /* it is not given up for being slow */
+        poison_runner_unreachable(router, peer->runner);
+    }
+    connection_remove(router, peer);
+}
+
+static void connection_tick(router_t *router, peer_t *peer)
+{
+    if (peer_tick(router, peer)) {
+        connection_remove(router, peer);
+        return;
+    }
+    peer_send_map(router, peer);
+    if (peer->client && router->now_ms >= peer->client->calls.deadline_ms) {
+        client_tell_overdue(router, peer->client);
+    }
+}
+
+void connections_tick(router_t *router)
+{
+    for (uint32_t i = 0; i < router->peer_capacity; i++) {
+        if (router->peers[i]) {
+            connection_tick(router, router->peers[i]);
+        }
+    }
+}

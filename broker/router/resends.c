@@ -1,0 +1,159 @@
+/* Resends of calls that only the store may know: what the store has found, and what becomes of the
+ * requests that were held meanwhile. See lookup_state.h.
+ */
+#include "broker/router/acceptance.h"
+#include "broker/router/admission.h"
+#include "broker/router/answers.h"
+#include "broker/router/damaged_rows.h"
+#include "broker/router/messages.h"
+#include "broker/router/router_state.h"
+
+enum { FAILED_RETRY_MS = 100, ENDED_RETRY_MS = 50 };
+
+void router_lookup_found(router_t *router, uint32_t number, const store_message_t *message,
+                         const store_reply_t *reply)
+{
+    static const char text[] = "the stored reply is damaged";
+    static const store_reply_t damaged = {.status = STATUS_DEFECT,
+                                          .error = FABRIC_ERROR_ENTITY_DEFECT,
+                                          .payload = {(const uint8_t *)text, sizeof text - 1}};
+    bool sound = !reply || stored_reply_is_sound(router, message, reply);
+    lookup_found(router, &router->lanes[number].lookup_current, message, sound ? reply : &damaged);
+}
+
+/* ---- what each outcome leads to ---- */
+
+/* The call has ended: its reply is what the store has. */
+static void answer_ended(router_t *router, client_t *client, message_t *message)
+{
+    call_t *call = call_find(client, message->stored.call.sequence);
+    message_set_state(message, MESSAGE_ENDED);
+    if (message->stored.flags & REQUEST_TELL) {
+        message_send_accepted(router, message);
+    } else {
+        message_send_reply(router, message);
+    }
+    if (call) {
+        call_end(router, client, call, message);
+    } else {
+        message_destroy(&message);
+    }
+}
+
+/* The call is accepted and has not ended: the message in the mailbox answers it. */
+static void attach_pending(router_t *router, client_t *client, message_t *message)
+{
+    uint64_t sequence = message->stored.call.sequence;
+    message_t *pending = message_find(router, message->stored.id);
+    call_t *call = call_find(client, sequence);
+    if (!pending) { /* its shard is not this broker's, or it has ended: the next look-up tells */
+        if (call) {
+            call_forget(call);
+        }
+        request_reject(router, client, sequence, FABRIC_ERROR_NOT_HOME, ENDED_RETRY_MS, "");
+    } else {
+        if (call) {
+            call_open(router, client, call, pending);
+        }
+        if (message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
+            message_send_accepted(router, message);
+        }
+    }
+    message_destroy(&message);
+}
+
+static void refuse(router_t *router, client_t *client, message_t *message, fabric_error_t error)
+{
+    const char *text = error == FABRIC_ERROR_OUTCOME_UNKNOWN
+                           ? "the call is older than the messages that may be looked through for it"
+                           : store_cause(router, message->stored.shard, error);
+    uint64_t sequence = message->stored.call.sequence;
+    call_t *call = call_find(client, sequence);
+    if (call && fabric_error_class(error) == FABRIC_CLASS_RETRY) {
+        call_forget(call);
+    } else if (call) {
+        call_refuse(router, client, call, error);
+    }
+    request_reject(router, client, sequence, error, FAILED_RETRY_MS, text);
+    message_destroy(&message);
+}
+
+/* The store does not know the call: it is accepted now, in its turn. */
+static void accept_new(router_t *router, client_t *client, message_t *message)
+{
+    const router_lane_t *lane = lane_of(router, message->stored.shard);
+    const call_t *call = call_find(client, message->stored.call.sequence);
+    if (!call && batch_find_call(lane, message->stored.call)) {
+        message_destroy(&message); /* the same call was looked up twice */
+    } else if (!call_predecessor_is_known(client, message->predecessor)) {
+        refuse(router, client, message, FABRIC_ERROR_PREDECESSOR_MISSING);
+    } else {
+        durable_accept(router, client, message);
+    }
+}
+
+/* The request arrived after requests whose look-ups are over now: it is treated as if it arrived
+ * now. */
+static void arrive_again(router_t *router, client_t *client, message_t *message)
+{
+    call_t *call = call_find(client, message->stored.call.sequence);
+    if (call && call->state == CALL_WAITING) {
+        call_forget(call);
+    }
+    durable_arrived(router, client, message);
+}
+
+static void act_on(router_t *router, client_t *client, message_t *message, lookup_outcome_t outcome)
+{
+    switch (outcome) {
+    case LOOKUP_NONE:
+        arrive_again(router, client, message);
+        break;
+    case LOOKUP_NOT_FOUND:
+        accept_new(router, client, message);
+        break;
+    case LOOKUP_PENDING:
+        attach_pending(router, client, message);
+        break;
+    case LOOKUP_ENDED:
+        answer_ended(router, client, message);
+        break;
+    case LOOKUP_CONFLICT:
+        refuse(router, client, message, FABRIC_ERROR_ALREADY_PROCESSING);
+        break;
+    case LOOKUP_UNKNOWN:
+        refuse(router, client, message, FABRIC_ERROR_OUTCOME_UNKNOWN);
+        break;
+    case LOOKUP_FAILED:
+        refuse(router, client, message, FABRIC_ERROR_PERSISTENCE);
+        break;
+    }
+}
+
+/* All held requests of the client go on, in the order in which they arrived. */
+static void resume(router_t *router, client_t *client)
+{
+    message_t *held = requests_take_held(router, client);
+    while (held) {
+        message_t *message = held;
+        held = message->chain;
+        message->chain = NULL;
+        lookup_outcome_t outcome = (lookup_outcome_t)message->lookup_outcome;
+        message->lookup_outcome = LOOKUP_NONE;
+        act_on(router, client, message, outcome);
+    }
+}
+
+void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
+                        request_id_t reached, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    const lookup_t *lookup = &router->lanes[number].lookup_current;
+    size_t count = lookup_end(&router->lanes[number].lookup_current, error, reached);
+    for (size_t i = 0; i < count; i++) {
+        client_t *client = lookup->items[i].client;
+        if (client->held.lookups == 0 && client->held.first) {
+            resume(router, client);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+/* The entity types that are registered, by name. */
+#include <assert.h>
+
+#include "broker/router/router_state.h"
+#include "core/memory.h"
+
+known_type_t *type_find(router_t *router, fabric_bytes_t name)
+{
+    known_type_t *type = NULL;
+    HASH_FIND(by_name, router->types, name.data, name.size, type);
+    return type;
+}
+
+void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
+{
+    wire_reader_t reader = wire_reader(description);
+    type_description_t *parsed = NULL;
+    if (type_description_parse(&reader, &parsed)) {
+        router->counters.damaged++; /* the type stays unknown */
+        return;
+    }
+    assert(parsed);
+    known_type_t *type = type_find(router, fabric_bytes_of(parsed->name));
+    if (type) {
+        type_description_destroy(&type->description);
+        type->description = parsed;
+        return;
+    }
+    type = memory_allocate_zeroed(1, sizeof *type);
+    type->description = parsed;
+    type->group = group;
+    type->index = HASH_CNT(by_name, router->types);
+    assert(group <= LIMIT_GROUPS_MAX && type->index < LIMIT_TYPES_MAX); /* the map takes no more */
+    memcpy(type->name, parsed->name, sizeof type->name);
+    HASH_ADD_KEYPTR(by_name, router->types, type->name, strlen(type->name), type);
+}
+
+void types_destroy(router_t *router)
+{
+    known_type_t *type, *next;
+    HASH_ITER(by_name, router->types, type, next)
+    {
+        HASH_DELETE(by_name, router->types, type);
+        type_description_destroy(&type->description);
+        free(type);
+    }
+}
