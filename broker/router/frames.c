@@ -15,7 +15,7 @@ enum { HELLOS_PER_FRAME = 4 };
 
 /* ---- messages of peers that have said hello ---- */
 
-/* What any peer may send. */
+/* Messages that any peer may send. */
 static fabric_error_t common_message(router_t *router, peer_t *peer, message_kind_t kind,
                                      wire_reader_t *body)
 {
@@ -46,7 +46,7 @@ static fabric_error_t common_message(router_t *router, peer_t *peer, message_kin
         message_map_wanted_t wanted;
         fabric_error_t error = message_get_map_wanted(body, &wanted);
         if (!error) {
-            peer_want_map(peer); /* it gets one map, however often it asks in one frame */
+            peer_want_map(peer); /* a frame gets one map, however often it asks */
         }
         return error;
     }
@@ -158,12 +158,11 @@ typedef struct frame_effects {
 } frame_effects_t;
 
 /* A message of a peer that has not said hello, or whose runner was given up meanwhile. */
-static void message_of_an_unidentified_peer(router_t *router, peer_t *peer, message_kind_t kind,
-                                            bool *asked)
+static void unidentified_message(router_t *router, peer_t *peer, message_kind_t kind, bool *asked)
 {
     router->counters.unidentified++;
     if (kind == KIND_RESULT) {
-        router->counters.results_refused++; /* of a deposed owner */
+        router->counters.results_refused++; /* the sender is a deposed owner */
     }
     if (!*asked) {
         message_who_t who = {LIMIT_PROTOCOL_VERSION};
@@ -206,7 +205,7 @@ static fabric_error_t message_received(router_t *router, peer_t *peer, wire_read
         if (kind == KIND_CRASHED) {
             return crash_report_received(router, peer, body);
         }
-        message_of_an_unidentified_peer(router, peer, kind, &effects->asked);
+        unidentified_message(router, peer, kind, &effects->asked);
         return FABRIC_OK;
     case PEER_CLIENT:
         return client_message(router, peer, kind, body);
@@ -288,7 +287,7 @@ void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t 
     router->now_ms = now_ms;
     peer_t *peer = peer_find_or_add(router, routing_id);
     if (!peer) {
-        return; /* counted as refused */
+        return; /* the refusal is counted */
     }
     if (peer->phase == PEER_CLOSING) {
         router->counters.outdated++;

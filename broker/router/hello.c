@@ -34,7 +34,7 @@ static void welcome(router_t *router, peer_t *peer, uint64_t connection, uint32_
     wire_writer_destroy(&map);
 }
 
-/* Whether the peer may talk to this cluster at all; says why not and refuses otherwise. */
+/* Whether the peer may talk to this cluster at all. If it may not, it is told why. */
 static bool check_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
 {
     const router_config_t *config = &router->config;
@@ -163,7 +163,7 @@ typedef struct type_names {
     uint32_t count;
 } type_names_t;
 
-/* Reads one type, whose name must be a new one. */
+/* Reads one type. Its name must differ from the names of the types before it. */
 static bool check_type(wire_reader_t *reader, type_names_t *seen)
 {
     type_description_t *description = NULL;
@@ -259,7 +259,7 @@ void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t
     router->now_ms = now_ms;
     runner_t *runner = runner_find(router, incarnation);
     if (!runner || runner->state != RUNNER_ADMITTING) {
-        return; /* it went away meanwhile */
+        return; /* the runner went away meanwhile */
     }
     if (error) {
         peer_refuse(router, runner->peer, error, text);
@@ -267,7 +267,7 @@ void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t
         return;
     }
     runner_join(runner, now_ms);
-    peer_heard(router, runner->peer); /* its lease begins now, however long admission took */
+    peer_heard(router, runner->peer); /* the lease begins now, however long admission took */
     welcome(router, runner->peer, runner->connection, router->config.worker_heartbeat_ms);
     router_order_t order = {
         .kind = ROUTER_RUNNER_JOINED, .runner = incarnation, .weight = runner->weight};

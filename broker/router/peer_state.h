@@ -13,7 +13,7 @@ typedef enum peer_phase {
     PEER_CLIENT,
     PEER_WORKER,
     PEER_RETIRED, /* a newer connection of the process counts: of this one, only a hello counts */
-    PEER_CLOSING /* it is about to be removed: what it sends is dropped, and nothing is sent to it */
+    PEER_CLOSING  /* about to be removed: nothing that it sends counts, and nothing is sent to it */
 } peer_phase_t;
 
 typedef struct out_frame {

@@ -7,12 +7,12 @@
 
 enum {
     UNIDENTIFIED_MS = 10000,
-    CLIENT_HEARTBEATS = 10, /* of silence, after which a client is held to be gone */
+    SILENT_HEARTBEATS = 10, /* a client that is silent for so long is gone */
     DOCUMENTS_PER_TICK = 64,
     QUEUED_BYTES_MAX = 64 << 20,
     SPARE_FRAME_BYTES_MAX = 1 << 20,
     SPARE_FRAMES_MAX = 1024,
-    CLOSING_TICKS = 2,   /* so that a refusal gets out */
+    CLOSING_TICKS = 2,   /* time for a refusal to be sent */
     TURNED_AWAY_MAX = 64 /* peers beyond peers_max that are told so, in one tick */
 };
 
@@ -211,7 +211,7 @@ static void frame_spare(router_t *router, out_frame_t *frame)
     router->spare_frames = frame;
 }
 
-/* Counts what was put into the last frame since the last time. */
+/* Counts the bytes that were put into the last frame since the previous call. */
 static void count_last(router_t *router, peer_t *peer)
 {
     size_t size = peer->last ? peer->last->writer.size : 0;
@@ -339,7 +339,7 @@ bool peer_frame_sent(router_t *router, peer_t *peer)
         return false;
     }
     withdraw(router, peer);
-    return peer->phase == PEER_CLOSING; /* it has been told why */
+    return peer->phase == PEER_CLOSING; /* the peer has been told why */
 }
 
 bool peer_tick(router_t *router, peer_t *peer)
@@ -351,7 +351,7 @@ bool peer_tick(router_t *router, peer_t *peer)
         }
     }
     uint64_t silent_ms = router->now_ms - peer->heard_ms;
-    uint64_t client_ms = CLIENT_HEARTBEATS * (uint64_t)router->config.client_heartbeat_ms;
+    uint64_t client_ms = SILENT_HEARTBEATS * (uint64_t)router->config.client_heartbeat_ms;
     bool unidentified = !peer->client && !peer->runner;
     return (unidentified && silent_ms > UNIDENTIFIED_MS) ||
            (peer->phase == PEER_CLOSING && --peer->closing_ticks == 0) ||

@@ -25,7 +25,7 @@ struct router {
     uint64_t last_tick_ms;
     uint64_t last_sweep_ms;
     uint64_t lease_until_ms;
-    incarnation_t holder; /* of the term, and so the home of all shards; none: not known yet */
+    incarnation_t holder; /* the broker that holds the term; none: not known yet */
     bool draining;
     snowflake_generator_t generator;
     router_counters_t counters;
@@ -38,12 +38,12 @@ struct router {
     uint32_t spare_count;
 
     uint64_t queued_bytes; /* of frames for all peers */
-    uint32_t documents;    /* made since the last tick */
+    uint32_t documents;    /* long documents that were made since the last tick */
     router_violation_t violation;
     router_unserved_t unserved;
 
     client_t *clients;
-    client_t *away; /* those of them that are not connected, longest first */
+    client_t *away; /* the clients that are not connected, longest first */
     uint64_t client_bytes;
     runner_t *runners;
     known_type_t *types;
@@ -52,17 +52,17 @@ struct router {
     timers_t releases;                 /* of shards */
     entity_t *entities;
     timers_t pauses;      /* of entities */
-    uint64_t activations; /* the last number given */
+    uint64_t activations; /* the last activation's number */
     message_t *messages_by_id;
 
     router_lane_t lanes[LIMIT_LANES_MAX];
-    uint64_t held;          /* messages in clients' lists of waiting ones */
+    uint64_t held;          /* messages of requests that are held */
     uint64_t message_bytes; /* of all messages in messages_by_id */
-    bool loading;           /* shards are ours whose messages are not all here: no mark is known */
+    bool loading;           /* messages of shards are being read: no low-water mark is known */
     uint64_t mark;
     uint64_t mark_ms;
-    uint64_t high_id_stored; /* in a writer row: the next home of our shards begins above it */
-    uint64_t idle_batches;   /* counters.batches after the last batch that was a mark only */
+    uint64_t high_id_stored; /* the next home of these shards makes ids above it */
+    uint64_t idle_batches;   /* counters.batches after the last batch that held only a mark */
 
     shard_map_t *map;
     order_item_t *orders, *orders_last;

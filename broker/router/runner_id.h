@@ -9,7 +9,8 @@
 
 #include "core/ids.h"
 
-/* The first 16 bytes of the SHA-256 of an incarnation. The incarnation cannot be found from them. */
+/* The first 16 bytes of the SHA-256 of an incarnation. The incarnation cannot be found from
+ * them. */
 incarnation_t runner_id_of(incarnation_t secret);
 
 #endif

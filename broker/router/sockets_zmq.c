@@ -19,7 +19,7 @@
 #define KEEPALIVE_INTERVAL_S   10
 #define KEEPALIVE_COUNT        3
 #define LOOKUP_S               3
-#define SUBSCRIPTION_BYTES_MAX 1024 /* all that anyone has to send to a PUB */
+#define SUBSCRIPTION_BYTES_MAX 1024 /* nobody has to send more to a PUB */
 
 static void set_int(void *socket, int option, int value)
 {
@@ -27,8 +27,9 @@ static void set_int(void *socket, int option, int value)
     (void)failed; /* constant options with constant values: they exist in every libzmq we link */
 }
 
-/* libzmq numbers the peers of a ROUTER from rand() on, which it does not seed, and aborts where a peer
- * has chosen the routing id of the next number for itself. So nobody may know where the numbers begin.
+/* libzmq numbers the peers of a ROUTER from rand() on, which it does not seed, and aborts where a
+ * peer has chosen the routing id of the next number for itself. So nobody may know where the
+ * numbers begin.
  */
 static void seed_routing_ids(void)
 {
@@ -51,7 +52,7 @@ static void *open_socket(void *zmq, int type, const char *endpoint)
     set_int(opened, ZMQ_SNDHWM, SEND_HIGH_WATER);
     set_int(opened, ZMQ_RCVHWM, RECEIVE_HIGH_WATER);
     set_int(opened, ZMQ_TCP_KEEPALIVE,
-            1); /* a peer whose machine is gone gives its descriptor back */
+            1); /* the descriptor of a peer whose machine is gone becomes free */
     set_int(opened, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S);
     set_int(opened, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S);
     set_int(opened, ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT);
@@ -67,7 +68,7 @@ static void wake(void *context)
     sem_post((sem_t *)context);
 }
 
-/* Waits until a look-up has ended, for LOOKUP_S. */
+/* The address of a host name; waits for it up to LOOKUP_S. */
 static fabric_error_t resolve(const char *endpoint, char address[256], reason_t *reason)
 {
     sem_t ended;
@@ -91,7 +92,7 @@ static fabric_error_t resolve(const char *endpoint, char address[256], reason_t 
     } else {
         const char *chosen = answer->addresses[0];
         for (size_t i = 0; i < answer->count && chosen[sizeof "tcp://" - 1] == '['; i++) {
-            chosen = answer->addresses[i]; /* an IPv4 one, if there is any */
+            chosen = answer->addresses[i]; /* an IPv4 address, if there is one */
         }
         memcpy(address, chosen, strlen(chosen) + 1);
     }
@@ -194,7 +195,8 @@ sent_t router_sockets_send(void *router, fabric_bytes_t routing_id, fabric_bytes
 
 static void publish(void *pub, wire_writer_t *frame)
 {
-    /* A PUB drops what a subscriber does not take; the versions in the pings tell the subscriber. */
+    /* A PUB drops what a subscriber does not take; the versions in the pings tell the
+     * subscriber. */
     int sent = zmq_send(pub, frame->data, frame->size, ZMQ_DONTWAIT);
     (void)sent;
     wire_writer_destroy(frame);

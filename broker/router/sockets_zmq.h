@@ -18,8 +18,8 @@ FABRIC_MUST_USE fabric_error_t router_sockets_bind(void *zmq, int type, const ch
 void router_sockets_close(void **bound_socket, uint32_t linger_ms);
 
 typedef enum received { RECEIVED_NOTHING, RECEIVED_FRAME, RECEIVED_JUNK } received_t;
-/* Takes one message without waiting. With FRAME and JUNK, both parts are the caller's to close. With
- * JUNK the message did not have two parts, and `frame` is of no use. */
+/* Takes one message without waiting. With FRAME and JUNK, both parts are the caller's to close.
+ * With JUNK the message did not have two parts, and `frame` is of no use. */
 received_t router_sockets_receive(void *router, zmq_msg_t *routing_id, zmq_msg_t *frame);
 
 typedef enum sent { SENT, SENT_BLOCKED, SENT_UNREACHABLE } sent_t;

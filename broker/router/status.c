@@ -2,6 +2,7 @@
 #include "broker/router/status.h"
 
 #include "broker/router/router_state.h"
+#include "core/memory.h"
 
 static void put_text(wire_writer_t *document, const char *key, const char *value)
 {
@@ -55,7 +56,7 @@ static void put_runners(const router_t *router, wire_writer_t *document)
     }
 }
 
-/* ---- types: who brings them ---- */
+/* ---- types, and the runners that bring them ---- */
 
 /* What one runner that is a member brings, by the indexes and groups of types. */
 typedef struct bringer {
@@ -80,10 +81,8 @@ static void read_names(router_t *router, bringer_t *bringer)
 /* All runners that may own shards. */
 static bringer_t *find_bringers(router_t *router, size_t *count)
 {
-    bringer_t *bringers = calloc(HASH_CNT(by_incarnation, router->runners) + 1u, sizeof *bringers);
-    if (!bringers) {
-        abort();
-    }
+    bringer_t *bringers =
+        memory_allocate_zeroed(HASH_CNT(by_incarnation, router->runners) + 1u, sizeof *bringers);
     *count = 0;
     for (const runner_t *runner = router->runners; runner; runner = runner->by_incarnation.next) {
         if (runner->state == RUNNER_JOINED || runner->state == RUNNER_MISSING) {
@@ -95,7 +94,7 @@ static bringer_t *find_bringers(router_t *router, size_t *count)
     return bringers;
 }
 
-/* Whether the runner is of the type's group, and brings it or not. */
+/* Whether the runner brings a type of this type's group, and brings this type or not. */
 static bool is_listed(const bringer_t *bringer, const known_type_t *type, bool bringing)
 {
     return bringer->groups[type->group] && bringer->types[type->index] == bringing;
@@ -156,7 +155,7 @@ static void put_shard(const router_t *router, const map_shard_t *entry, wire_wri
                                     shard->state == SHARD_OWNED &&
                                     shard->owner->state == RUNNER_JOINED);
     } else {
-        wire_put_nil(document); /* its home knows */
+        wire_put_nil(document); /* only the shard's home knows */
     }
 }
 
@@ -201,11 +200,11 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "abandoned", counters->abandoned);
 }
 
-/* What this broker is to the cluster, so that nobody takes for the truth what it does not know. */
+/* What this broker is to the cluster, which tells the reader how much the document can know. */
 static const char *state_name(const router_t *router)
 {
     if (incarnation_is_none(router->holder)) {
-        return "starting"; /* it does not know yet whether another one serves */
+        return "starting"; /* it does not know yet whether another broker serves */
     }
     if (!incarnation_equal(router->holder, router->config.incarnation)) {
         return "standby";
@@ -259,7 +258,7 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     const char *text = "queries are: status, counters, describe, waits";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
         client_hear_waits(peer->client, query->sequence);
-        return; /* it is answered for each call that turns out to wait */
+        return; /* the query is answered for each call that turns out to wait */
     }
     if (!document_allowed(router)) {
         answer(router, peer, query->sequence, FABRIC_ERROR_BUSY, "too many queries at once",
