@@ -3,8 +3,8 @@
 
 #include "broker/router/answers.h"
 #include "broker/router/outcome.h"
-#include "broker/router/router_state.h"
 #include "broker/router/poison.h"
+#include "broker/router/router_state.h"
 
 static void deliver(router_t *router, runner_t *runner, message_t *message)
 {
@@ -75,7 +75,8 @@ static message_t *next_to_deliver(const router_t *router, const entity_t *entity
     return message && !poison_waits(router, entity, message) ? message : NULL;
 }
 
-/* Messages at the cursor that have failed too often become dead letters, in their place in the entity's order. */
+/* Messages at the cursor that have failed too often become dead letters, in their place in the
+ * entity's order. */
 static void give_up(router_t *router, entity_t *entity)
 {
     message_t *message = entity->cursor;

@@ -88,7 +88,7 @@ void runner_leaves(router_t *router, runner_t *runner)
     if (runner->state != RUNNER_JOINED) {
         return; /* it says so again: it is leaving already */
     }
-    runner_set_state(runner, RUNNER_LEAVING);
+    runner_leave(runner);
     report_left(router, runner);
     if (has_left(runner)) {
         say_goodbye(router, runner);

@@ -137,7 +137,7 @@ bool poison_admits(router_t *router, runner_t *runner, const message_t *message)
 void poison_delivery_began(router_t *router, runner_t *runner, message_t *message)
 {
     runner_poison_t *poison = &runner->poison;
-    runner->outstanding++;
+    runner_begin_delivery(runner);
     poison->recent++;
     poison->delivered_ms = router->now_ms;
     message->round = poison->round;
@@ -149,7 +149,7 @@ void poison_delivery_began(router_t *router, runner_t *runner, message_t *messag
 void poison_delivery_ended(runner_t *runner, const message_t *message)
 {
     runner_poison_t *poison = &runner->poison;
-    runner->outstanding--;
+    runner_end_delivery(runner);
     poison->recent -= message->round == poison->round;
     if (poison->isolated == message) {
         poison->isolated = NULL;

@@ -17,8 +17,6 @@
 #define HEARTBEAT_MS     1000u
 #define LONGEST_WAIT_MS  1000u
 
-#define DAMAGES_LOGGED_PER_S 10u
-#define CRASHES_LOGGED_PER_S 10u
 #define OUTAGES_LOGGED_PER_S 2u
 
 static void end_with(router_shell_t *shell, fabric_error_t error)
@@ -31,59 +29,11 @@ static void end_with(router_shell_t *shell, fabric_error_t error)
 
 /* ---- the coordinator ---- */
 
-static void log_order(const router_order_t *order)
-{
-    char text[33];
-    incarnation_text(order->runner, text);
-    if (order->kind == ROUTER_RUNNER_JOINED) {
-        log_event(LOG_INFO_LEVEL, "runner.joined", log_text("runner", text),
-                  log_text("name", order->name), log_uint("weight", order->weight));
-    } else if (order->kind == ROUTER_RUNNER_LEFT) {
-        log_event(LOG_INFO_LEVEL, "runner.left", log_text("runner", text));
-    }
-}
-
-static void log_damages(router_shell_t *shell)
-{
-    router_damage_t damage;
-    uint32_t left_out = 0;
-    while (router_next_damage(shell->router, &damage)) {
-        if (log_limiter_pass(&shell->damages, DAMAGES_LOGGED_PER_S, shell->now_ms, &left_out)) {
-            log_event(LOG_ERROR_LEVEL, "row.damaged", log_uint("request_id", damage.id.value),
-                      log_uint("shard", damage.shard.value), log_text("cause", damage.cause),
-                      log_uint("left_out", left_out));
-        }
-    }
-}
-
-static fabric_bytes_t name_bytes(const router_name_t *name)
-{
-    return fabric_bytes(name->bytes, name->size);
-}
-
-static void log_crashes(router_shell_t *shell)
-{
-    router_crash_t crash;
-    uint32_t left_out = 0;
-    char runner[33];
-    while (router_next_crash(shell->router, &crash)) {
-        if (log_limiter_pass(&shell->crashes, CRASHES_LOGGED_PER_S, shell->now_ms, &left_out)) {
-            log_event(LOG_WARN_LEVEL, "worker.crashed",
-                      log_text("runner", incarnation_text(crash.runner, runner)),
-                      log_text("text", crash.text), log_uint("request_id", crash.request_id.value),
-                      log_bytes("type", name_bytes(&crash.type)),
-                      log_bytes("entity", name_bytes(&crash.entity)),
-                      log_bytes("tag", name_bytes(&crash.tag)), log_uint("crashes", crash.crashes),
-                      log_uint("left_out", left_out));
-        }
-    }
-}
-
 static void send_orders(router_shell_t *shell)
 {
     coordinator_operation_t operation = {.kind = COORDINATOR_ORDER};
     while (router_next_order(shell->router, &operation.order)) {
-        log_order(&operation.order);
+        router_watch_order(&operation.order);
         if (operation.order.kind == ROUTER_OWNER_CHANGED &&
             !incarnation_is_none(operation.order.runner)) {
             CRASH_POINT(OWNER_CHOSEN);
@@ -362,8 +312,8 @@ static void pump(router_shell_t *shell)
         feed_lane(shell, i);
     }
     send_orders(shell);
-    log_damages(shell);
-    log_crashes(shell);
+    router_watch_damages(&shell->watch, shell->router, shell->now_ms);
+    router_watch_crashes(&shell->watch, shell->router, shell->now_ms);
     send_frames(shell);
 }
 

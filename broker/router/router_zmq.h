@@ -46,8 +46,6 @@ typedef struct router_shell {
     uint64_t heartbeat_ms, heartbeats;
     map_version_t map_version;
     router_watch_t watch;
-    log_limiter_t damages;
-    log_limiter_t crashes;
     batch_log_t batch_log;
 } router_shell_t;
 

@@ -33,8 +33,7 @@ struct runner {
     bool supervised;  /* a supervisor will report how its process ended */
     runner_poison_t poison;
     char name[256];
-    wire_writer_t
-        types; /* the names of the types that it brings, each after a byte with its size */
+    wire_writer_t types; /* names of the types that it brings, each after a byte with its size */
     entity_t *waiting, *waiting_last; /* entities that wait for credit */
     UT_hash_handle by_incarnation;
 };
@@ -54,7 +53,6 @@ runner_t *runner_add(router_t *router, const runner_description_t *description);
 /* From now on the runner is not found any more; runner_destroy frees it. */
 void runner_remove(router_t *router, runner_t *runner);
 void runner_destroy(runner_t *runner);
-void runner_set_state(runner_t *runner, runner_state_t state);
 /* The name that status documents show. */
 const char *runner_state_name(const runner_t *runner);
 /* The runner is connected by this peer, and by no other peer any more. */
@@ -64,11 +62,16 @@ void runner_disconnect(runner_t *runner);
 void runner_join(runner_t *runner, uint64_t now_ms);
 /* The runner is not connected any more, and may come back before `until_ms`. */
 void runner_miss(runner_t *runner, uint64_t until_ms);
+/* The runner has said goodbye. */
+void runner_leave(runner_t *runner);
 /* Nobody answers where the runner was connected: see `unreachable`. */
 void runner_note_unreachable(runner_t *runner);
 /* The runner owns one shard more, or one less. */
 void runner_gain_shard(runner_t *runner);
 void runner_lose_shard(runner_t *runner);
+/* A delivery is outstanding, or is not any more. */
+void runner_begin_delivery(runner_t *runner);
+void runner_end_delivery(runner_t *runner);
 /* Sends a ping when the next one is due, and returns whether it did. */
 bool runner_ping(router_t *router, runner_t *runner);
 

@@ -12,7 +12,7 @@ static const state_description_t states[] = {
 };
 static const state_machine_t machine = {"runner", states, sizeof states / sizeof *states};
 
-void runner_set_state(runner_t *runner, runner_state_t state)
+static void set_state(runner_t *runner, runner_state_t state)
 {
     state_machine_check(&machine, runner->state, state);
     runner->state = state;
@@ -102,14 +102,14 @@ void runner_disconnect(runner_t *runner)
 void runner_join(runner_t *runner, uint64_t now_ms)
 {
     if (runner->state != RUNNER_JOINED) {
-        runner_set_state(runner, RUNNER_JOINED);
+        set_state(runner, RUNNER_JOINED);
     }
     runner->next_ping_ms = now_ms;
 }
 
 void runner_miss(runner_t *runner, uint64_t until_ms)
 {
-    runner_set_state(runner, RUNNER_MISSING);
+    set_state(runner, RUNNER_MISSING);
     runner->missing_until_ms = until_ms;
 }
 
@@ -130,7 +130,12 @@ bool runner_ping(router_t *router, runner_t *runner)
     return true;
 }
 
-/* ---- what it owns ---- */
+void runner_leave(runner_t *runner)
+{
+    set_state(runner, RUNNER_LEAVING);
+}
+
+/* ---- what it owns and has in flight ---- */
 
 void runner_gain_shard(runner_t *runner)
 {
@@ -140,4 +145,14 @@ void runner_gain_shard(runner_t *runner)
 void runner_lose_shard(runner_t *runner)
 {
     runner->shards--;
+}
+
+void runner_begin_delivery(runner_t *runner)
+{
+    runner->outstanding++;
+}
+
+void runner_end_delivery(runner_t *runner)
+{
+    runner->outstanding--;
 }

@@ -1,10 +1,61 @@
-/* Protocol violations and descriptors, for the log: see watch.h. */
+/* Lines of the log about peers, rows and descriptors: see watch.h. */
 #include "broker/router/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#define DAMAGES_PER_S 10u
+#define CRASHES_PER_S 10u
+
+void router_watch_order(const router_order_t *order)
+{
+    char text[33];
+    incarnation_text(order->runner, text);
+    if (order->kind == ROUTER_RUNNER_JOINED) {
+        log_event(LOG_INFO_LEVEL, "runner.joined", log_text("runner", text),
+                  log_text("name", order->name), log_uint("weight", order->weight));
+    } else if (order->kind == ROUTER_RUNNER_LEFT) {
+        log_event(LOG_INFO_LEVEL, "runner.left", log_text("runner", text));
+    }
+}
+
+void router_watch_damages(router_watch_t *watch, router_t *router, uint64_t now_ms)
+{
+    router_damage_t damage;
+    uint32_t left_out = 0;
+    while (router_next_damage(router, &damage)) {
+        if (log_limiter_pass(&watch->damages, DAMAGES_PER_S, now_ms, &left_out)) {
+            log_event(LOG_ERROR_LEVEL, "row.damaged", log_uint("request_id", damage.id.value),
+                      log_uint("shard", damage.shard.value), log_text("cause", damage.cause),
+                      log_uint("left_out", left_out));
+        }
+    }
+}
+
+static fabric_bytes_t name_bytes(const router_name_t *name)
+{
+    return fabric_bytes(name->bytes, name->size);
+}
+
+void router_watch_crashes(router_watch_t *watch, router_t *router, uint64_t now_ms)
+{
+    router_crash_t crash;
+    uint32_t left_out = 0;
+    char runner[33];
+    while (router_next_crash(router, &crash)) {
+        if (log_limiter_pass(&watch->crashes, CRASHES_PER_S, now_ms, &left_out)) {
+            log_event(LOG_WARN_LEVEL, "worker.crashed",
+                      log_text("runner", incarnation_text(crash.runner, runner)),
+                      log_text("text", crash.text), log_uint("request_id", crash.request_id.value),
+                      log_bytes("type", name_bytes(&crash.type)),
+                      log_bytes("entity", name_bytes(&crash.entity)),
+                      log_bytes("tag", name_bytes(&crash.tag)), log_uint("crashes", crash.crashes),
+                      log_uint("left_out", left_out));
+        }
+    }
+}
 
 void router_watch_violations(router_watch_t *watch, router_t *router, const char *address,
                              uint64_t now_ms)

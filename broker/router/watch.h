@@ -1,5 +1,5 @@
-/* What operators have to know about peers and descriptors: a line in the log now and then, however
- * often something happens.
+/* What operators have to know about peers, damaged rows and descriptors: a line in the log now and
+ * then, however often something happens.
  *
  * Threading: the router's thread.
  */
@@ -12,9 +12,16 @@
 typedef struct router_watch {
     log_limiter_t violations;
     log_limiter_t unserved;
+    log_limiter_t damages;
+    log_limiter_t crashes;
     bool exhausted; /* the process had no descriptor left when it was last looked */
 } router_watch_t;
 
+/* Logs the coming and going of a runner, if the order is about that. */
+void router_watch_order(const router_order_t *order);
+/* Log the damaged rows and the crashes of workers that the router has noted. */
+void router_watch_damages(router_watch_t *watch, router_t *router, uint64_t now_ms);
+void router_watch_crashes(router_watch_t *watch, router_t *router, uint64_t now_ms);
 /* Logs a protocol violation of a peer, if there was any, at most once a second. `address` is where
  * the peer's message came from, or NULL. */
 void router_watch_violations(router_watch_t *watch, router_t *router, const char *address,
