@@ -177,6 +177,8 @@ bool world_step(void)
         event->next = NULL;
         *process->held_end = event;
         process->held_end = &event->next;
+    } else if (process && process->thaw_us == world.now_us && event->order <= process->thaw_order) {
+        event_schedule(event, world.now_us); /* what was held came before it */
     } else {
         world.result->events++;
         event->run(event);
@@ -300,6 +302,8 @@ void process_thaw(process_t *process)
 {
     world_note("thaw", process->kind, process->index, process->life);
     process->frozen = false;
+    process->thaw_us = world.now_us;
+    process->thaw_order = world.order;
     event_t *event = process->held;
     process->held = NULL;
     process->held_end = &process->held;

@@ -60,6 +60,8 @@ struct process {
     bool frozen;
     bool accepting; /* brokers: connections */
     event_t *held, **held_end;
+    uint64_t thaw_us; /* the last thaw, and the last event that was scheduled before it */
+    uint64_t thaw_order;
     uint64_t origin_ms; /* of its clock */
     bool turn_due;
     uint64_t wake_serial;
