@@ -58,6 +58,26 @@ static void a_crash_is_durable_before_anything_of_its_entity_is_delivered(void *
     driver_close(&driver);
 }
 
+/* The owner that did not take the entity's messages is gone, and so is the pause for that; the backoff stays. */
+static void a_crash_backs_off_after_refusals_too(void **state)
+{
+    (void)state;
+    driver_t *driver = OPEN_SUPERVISED({"a", 0, 0});
+    driver_worker(driver, "w1", 101);
+    driver_result(driver, "w1", poison_expect_delivery(driver, "w1", 0), STATUS_NOT_TAKEN,
+                  FABRIC_ERROR_INTERNAL);
+    driver_pass_alive(driver, 100, poison_everyone);
+    poison_expect_delivery(driver, "w1", 0);
+    poison_crash(driver, 101, 0);
+    driver_worker(driver, "w2", 102);
+    poison_expect_counts(driver, 0, 0, 1);
+    driver_pass_alive(driver, BACKOFF_MS - 100, poison_everyone);
+    poison_expect_none(driver, "w2");
+    driver_pass_alive(driver, 100, poison_everyone);
+    poison_expect_delivery(driver, "w2", 0);
+    driver_close(&driver);
+}
+
 static void a_count_that_the_store_refuses_stops_nobody(void **state)
 {
     (void)state;
@@ -619,6 +639,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_report_counts_its_message_alone),
         cmocka_unit_test(a_crash_is_durable_before_anything_of_its_entity_is_delivered),
+        cmocka_unit_test(a_crash_backs_off_after_refusals_too),
         cmocka_unit_test(a_count_that_the_store_refuses_stops_nobody),
         cmocka_unit_test(a_report_proves_the_end_of_a_connected_worker),
         cmocka_unit_test(a_crash_counts_once_however_often_it_is_told),
