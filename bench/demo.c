@@ -166,10 +166,12 @@ static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, ui
     return error;
 }
 
-/* Freezes a worker while the others go on, and kills it while deliveries are unanswered. */
+/* Freezes a worker while the others go on, and kills it while deliveries are unanswered. Its
+ * supervisor starts another. */
 static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
 {
-    process_t *worker = &demo->cluster.workers[0];
+    const process_t *worker = &demo->cluster.workers[0];
+    pid_t child = process_child(worker);
     status_counters_t counters = {0};
     uint64_t outstanding = 0;
     fabric_error_t error = status_counters(demo->client, reason, &counters);
@@ -177,18 +179,19 @@ static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
         return error;
     }
     demo->redelivered_before = counters.redelivered;
-    kill(worker->pid, SIGSTOP);
-    error = corner_worker(demo, (long)worker->pid, reason, &outstanding);
+    kill(child, SIGSTOP);
+    error = corner_worker(demo, (long)child, reason, &outstanding);
     if (error) {
         return error;
     }
     demo->unanswered = durable_open(demo);
     printf("%s  kill -9 of worker process %ld, which has %" PRIu64
-           " unanswered deliveries: %" PRIu64 " durable, %" PRIu64 " volatile\n",
-           demo->terminal ? "\r" : "", (long)worker->pid, outstanding, demo->unanswered,
+           " unanswered deliveries: %" PRIu64 " durable, %" PRIu64
+           " volatile; its supervisor starts another\n",
+           demo->terminal ? "\r" : "", (long)child, outstanding, demo->unanswered,
            demo->open - demo->unanswered);
-    kill(worker->pid, SIGKILL);
-    while (process_runs(worker) && !stop_requested()) {
+    kill(child, SIGKILL);
+    while (process_child(worker) == child && !stop_requested()) {
         (void)fabric_client_wait(demo->client, 1);
     }
     demo->killed++;

@@ -14,6 +14,7 @@
 
 static int stop_fd = -1;
 static atomic_uint_least32_t limit = UINT32_MAX;
+static pid_t parent; /* that passes signals on; 0: none */
 
 static sigset_t taken_signals(void)
 {
@@ -25,14 +26,14 @@ static sigset_t taken_signals(void)
     return set;
 }
 
-/* The next signal; 0: none came until the time was over. */
-static int wait_for_signal(uint64_t until_ms)
+/* The next signal, and who has sent it; 0: none came until the time was over. */
+static int wait_for_signal(uint64_t until_ms, siginfo_t *info)
 {
     sigset_t set = taken_signals();
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t wait_ms = until_ms > now_ms ? until_ms - now_ms : 0;
     struct timespec wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000) * 1000000};
-    int taken = until_ms == UINT64_MAX ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &wait);
+    int taken = until_ms == UINT64_MAX ? sigwaitinfo(&set, info) : sigtimedwait(&set, info, &wait);
     return taken > 0 ? taken : 0;
 }
 
@@ -52,20 +53,30 @@ static uint64_t deadline(uint64_t stop_ms)
     return stop_ms == 0 || limit_ms == UINT32_MAX ? UINT64_MAX : stop_ms + limit_ms;
 }
 
+static void ask_for_stop(void)
+{
+    uint64_t one = 1;
+    ssize_t written = write(stop_fd, &one, sizeof one);
+    (void)written; /* the first write of an eventfd succeeds */
+}
+
 static void *run(void *unused)
 {
     uint64_t stop_ms = 0; /* when it was asked for */
+    unsigned counts[2] = {
+        0, 0}; /* of requests to stop: from others, and from a parent that passes them on */
+    siginfo_t info;
     for (;;) {
-        int taken = wait_for_signal(deadline(stop_ms));
+        int taken = wait_for_signal(deadline(stop_ms), &info);
         if (taken == SIGHUP) {
             ignore_hangup();
-        } else if (taken && stop_ms != 0) {
+        } else if (taken && ++counts[parent != 0 && info.si_pid == parent] > 1) {
             _exit(128 + taken); /* without a log line: the log may be what hangs */
-        } else if (taken) {
-            uint64_t one = 1;
-            ssize_t written = write(stop_fd, &one, sizeof one);
-            (void)written; /* the first write of an eventfd succeeds */
+        } else if (taken && stop_ms == 0) {
+            ask_for_stop();
             stop_ms = clock_monotonic_ms();
+        } else if (taken) {
+            continue; /* the same request on its other way */
         } else if (clock_monotonic_ms() >= deadline(stop_ms)) {
             log_event(LOG_WARN_LEVEL, "stop.forced", log_uint("limit_ms", atomic_load(&limit)));
             _exit(0);
@@ -100,6 +111,11 @@ int stop_signals_start(void)
 void stop_signals_limit(uint32_t limit_ms)
 {
     atomic_store(&limit, limit_ms);
+}
+
+void stop_signals_are_passed_on(void)
+{
+    parent = getppid();
 }
 
 bool stop_signals_requested(void)

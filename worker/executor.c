@@ -16,6 +16,11 @@ executor_t *executor_new(const type_table_t *types, void (*wake)(void *context),
     return executor;
 }
 
+void executor_note_requests(executor_t *executor, _Atomic uint64_t *at_hand)
+{
+    handling_note_requests(&executor->handling, at_hand);
+}
+
 void executor_on_defect(executor_t *executor, executor_defect_fn *report, void *context)
 {
     handling_report_defects(&executor->handling, report, context);

@@ -38,6 +38,9 @@ executor_t *executor_new(const type_table_t *types, void (*wake)(void *context),
 typedef void executor_defect_fn(void *context, const char *text);
 /* Unless set, defects are not reported. */
 void executor_on_defect(executor_t *executor, executor_defect_fn *report, void *context);
+/* Where the executor notes the request whose handler runs, and 0 while none does. NULL, as at the
+ * beginning: nowhere. */
+void executor_note_requests(executor_t *executor, _Atomic uint64_t *at_hand);
 /* Runs the finalizers of all entities but those with a pending handler, and frees everything. */
 void executor_destroy(executor_t **executor);
 

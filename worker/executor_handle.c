@@ -35,6 +35,11 @@ void handling_report_defects(executor_handling_t *handling, executor_defect_fn *
     handling->report_context = context;
 }
 
+void handling_note_requests(executor_handling_t *handling, _Atomic uint64_t *at_hand)
+{
+    handling->at_hand = at_hand;
+}
+
 /* One thread counts; others may read. */
 static void count(_Atomic uint64_t *counter)
 {
@@ -203,8 +208,8 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     put_defect(executor, entity, delivery, "the handler returned a number that is no result");
 }
 
-void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
-                     const message_deliver_t *delivery)
+static void handle(executor_t *executor, entity_t *entity, ownership_t *ownership,
+                   const message_deliver_t *delivery)
 {
     if (!entity_enter(&executor->entities, entity, ownership, delivery->activation,
                       executor->now_ms)) {
@@ -230,6 +235,21 @@ void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *owners
     }
     context_begin(&executor->handling.context, entity, type, handler, delivery);
     run(executor, entity, delivery, handler);
+}
+
+static void note_request(const executor_t *executor, uint64_t request_id)
+{
+    if (executor->handling.at_hand) {
+        atomic_store_explicit(executor->handling.at_hand, request_id, memory_order_relaxed);
+    }
+}
+
+void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
+                     const message_deliver_t *delivery)
+{
+    note_request(executor, delivery->request_id);
+    handle(executor, entity, ownership, delivery);
+    note_request(executor, 0);
 }
 
 void handle_completion(executor_t *executor, fabric_pending_t **handle)

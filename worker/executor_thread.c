@@ -24,6 +24,7 @@ struct executor_thread {
     atomic_bool urgent; /* something was given: look, between two steps */
     void (*notify)(void *context);
     void *notify_context;
+    crash_slot_t *slot; /* NULL: none */
 };
 
 /* On a completing thread. */
@@ -103,6 +104,7 @@ static void finish(executor_thread_t *self)
 static void *executor_thread_main(void *argument)
 {
     executor_thread_t *self = (executor_thread_t *)argument;
+    crash_stack_t *stack = self->slot ? crash_handler_enter(self->slot) : NULL;
     work_t *works = NULL;
     bool more = false;
     while (take_work(self, more, &works)) {
@@ -119,6 +121,7 @@ static void *executor_thread_main(void *argument)
     }
     work_list_destroy(&works);
     finish(self);
+    crash_handler_leave(&stack);
     return NULL;
 }
 
@@ -156,6 +159,8 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
     self->notify_context = listener->notify_context;
     self->executor = executor_new(types, on_completion, self);
     executor_on_defect(self->executor, listener->tell_defect, listener->tell_context);
+    self->slot = listener->slot;
+    executor_note_requests(self->executor, self->slot ? &self->slot->at_hand : NULL);
     if (thread_create(self) != 0) {
         executor_destroy(&self->executor);
         self_free(self);

@@ -7,6 +7,7 @@
 #ifndef WORKER_EXECUTOR_THREAD_H
 #define WORKER_EXECUTOR_THREAD_H
 
+#include "worker/crash_handler.h"
 #include "worker/executor.h"
 
 typedef struct executor_thread executor_thread_t;
@@ -18,6 +19,7 @@ typedef struct executor_listener {
     void *notify_context;
     executor_defect_fn *tell_defect;
     void *tell_context;
+    crash_slot_t *slot; /* where the thread notes what it is at; NULL: nobody would read it */
 } executor_listener_t;
 
 /* `types` outlives the thread. NO_RESOURCES when the system gives no thread. */

@@ -125,6 +125,7 @@ void link_say_hello(link_t *link, uint32_t index, uint64_t now_ms)
         .window = link->config.window,
         .name = link->config.name,
         .types = link->config.types,
+        .supervised = link->config.supervised,
     };
     message_put_hello(link_endpoint_out(endpoint), &hello);
 }

@@ -41,6 +41,7 @@ typedef struct link_config {
     uint32_t grace_ms; /* for running handlers when the link leaves or a shard is lost */
     uint32_t executors;
     bool allow_plaintext; /* whether brokers of the map beyond this machine may be connected */
+    bool supervised;      /* whether somebody will report how this process ended */
 } link_config_t;
 
 /* Copies what the configuration points at. */

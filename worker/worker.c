@@ -16,7 +16,7 @@
 #include "worker/link_zmq.h"
 #include "worker/worker_open.h"
 
-#define EXECUTORS_MAX      64u
+#define EXECUTORS_MAX      ((uint32_t)CRASH_SLOTS_MAX)
 #define WEIGHT_DEFAULT     100u
 #define WINDOW_DEFAULT     16384u
 #define GRACE_MS_DEFAULT   5000u
@@ -32,7 +32,8 @@ struct fabric_worker {
     type_table_t *types;
     char *brokers[BROKERS_GIVEN_MAX];
     size_t broker_count;
-    link_zmq_t *link; /* NULL before start and after stop */
+    crash_notes_t *notes; /* NULL: there is no supervisor */
+    link_zmq_t *link;     /* NULL before start and after stop */
     executor_thread_t *executors[EXECUTORS_MAX];
     uint32_t process; /* thread_process() where it was started */
     bool stuck;       /* a handler did not return: its thread and all that it uses stay */
@@ -221,6 +222,12 @@ fabric_error_t worker_make(const char *url, const fabric_entity_type_t *const *t
     return FABRIC_OK;
 }
 
+void worker_note_crashes(fabric_worker_t *worker, crash_notes_t *notes)
+{
+    worker->notes = notes;
+    worker->config.supervised = true;
+}
+
 /* ---- running ---- */
 
 /* Whether this is a child, by fork(), of the process that started the worker: its threads are not
@@ -263,6 +270,9 @@ static void on_event(void *context, const link_event_t *event)
                "no broker has taken this worker in yet; trying on");
         return;
     case LINK_EVENT_WELCOMED:
+        if (worker->notes) {
+            crash_notes_add_broker(worker->notes, event->endpoint);
+        }
         snprintf(text, sizeof text, "%s of cluster %s", event->endpoint, event->text);
         report(worker, FABRIC_LOG_INFO, "worker.welcomed", text); /* before anybody goes on */
         set_welcomed(worker);
@@ -335,6 +345,7 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
                                     .tell_defect = on_defect,
                                     .tell_context = worker};
     for (uint32_t i = 0; i < worker->config.executors && error == FABRIC_OK; i++) {
+        listener.slot = worker->notes ? crash_notes_slot(worker->notes, i) : NULL;
         error = executor_thread_start(worker->types, &listener, &worker->executors[i]);
     }
     return error != FABRIC_OK ? error : link_zmq_start(worker->link, worker->executors);
@@ -343,6 +354,9 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
 fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason)
 {
     clock_random(worker->config.incarnation.bytes, sizeof worker->config.incarnation.bytes);
+    if (worker->notes) {
+        crash_notes_begin(worker->notes, worker->config.incarnation);
+    }
     fabric_error_t error = start_threads(worker, reason);
     if (error != FABRIC_OK) {
         fabric_worker_stop(worker);

@@ -21,6 +21,9 @@ const config_key_t worker_config_keys[] = {
      "time for running handlers when a shard moves away or the worker stops"},
     {"allow_plaintext", CONFIG_BOOL, "no", 0, 0, NULL,
      "connect to addresses beyond this machine without encryption"},
+    {"no_supervisor", CONFIG_BOOL, "no", 0, 0, NULL,
+     "run the entities in this very process, as for a debugger: a crash ends it and nobody is "
+     "told"},
     {"log_level", CONFIG_TEXT, "info", 0, 0, "LEVEL", "error, warn, info or debug"},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };

@@ -1,4 +1,5 @@
-/* fabric-worker: a worker that runs the entity types of module files. */
+/* fabric-worker: a worker that runs the entity types of module files, under a supervisor that
+ * starts it again. */
 #include <fabric/version.h>
 #include <fabric/worker.h>
 
@@ -14,7 +15,10 @@
 #include "core/exit_codes.h"
 #include "core/log.h"
 #include "core/stop_signals.h"
+#include "worker/crash_handler.h"
+#include "worker/crash_report_zmq.h"
 #include "worker/module.h"
+#include "worker/supervisor.h"
 #include "worker/worker_config.h"
 #include "worker/worker_open.h"
 
@@ -23,8 +27,9 @@
 
 /* What the main thread waits for. */
 typedef struct program {
-    int stop;    /* readable: a stop was asked for */
-    int refused; /* an eventfd: readable when a broker refused the worker for good */
+    int stop;             /* readable: a stop was asked for */
+    int refused;          /* an eventfd: readable when a broker refused the worker for good */
+    crash_notes_t *notes; /* for the process that comes after this one; NULL: none will */
 } program_t;
 
 static int fail(int exit_code, fabric_error_t error, const char *text)
@@ -109,6 +114,9 @@ static int run(fabric_worker_t *worker, const program_t *program)
     if (items[1].revents & POLLIN) {
         (void)!fabric_worker_wait_ready(worker, 0, &outcome);
     }
+    if (program->notes) {
+        crash_notes_stop(program->notes);
+    }
     fabric_worker_stop(worker);
     fabric_worker_stats_t stats;
     fabric_worker_stats(worker, &stats);
@@ -119,20 +127,36 @@ static int run(fabric_worker_t *worker, const program_t *program)
                : fail(exit_code_of(outcome.error), outcome.error, outcome.text);
 }
 
-static int start_and_run(const config_t *config)
+/* Tells brokers how the process before this one ended, if it crashed. */
+static void report_crash(crash_notes_t *notes)
 {
     reason_t reason = {""};
-    program_t program;
+    if (crash_report_send(notes, &reason) != FABRIC_OK) {
+        log_event(LOG_WARN_LEVEL, "worker.unreported", log_text("reason", reason.text));
+    }
+    crash_notes_clear(notes);
+}
+
+/* Whether a stop was asked for before so long was over. */
+static bool stopped_within(const program_t *program, uint32_t wait_ms)
+{
+    struct pollfd stop = {.fd = program->stop, .events = POLLIN};
+    return poll(&stop, 1, (int)wait_ms) > 0;
+}
+
+static int start_and_run(const config_t *config, program_t *program)
+{
+    reason_t reason = {""};
     modules_t *modules = modules_new();
     fabric_worker_t *worker = NULL;
-    if (!open_descriptors(&program)) {
-        return fail(EXIT_INTERNAL, FABRIC_ERROR_INTERNAL, "the system gives no descriptors");
-    }
-    stop_signals_limit(STARTING_STOP_MS);
-    fabric_error_t error = make_worker(config, &program, modules, &reason, &worker);
+    fabric_error_t error = make_worker(config, program, modules, &reason, &worker);
     modules_destroy(&modules);
     if (error != FABRIC_OK) {
         return fail(EXIT_CONFIG, error, reason.text);
+    }
+    if (program->notes) {
+        worker_note_crashes(worker, program->notes);
+        crash_handler_start(); /* after the modules, whose own handlers come behind it */
     }
     error = worker_start(worker, &reason);
     if (error != FABRIC_OK) {
@@ -143,8 +167,24 @@ static int start_and_run(const config_t *config)
               log_uint("modules", config_list_size(config, "module")),
               log_uint("process", (uint64_t)getpid()));
     stop_signals_limit(UINT32_MAX);
-    int exit_code = run(worker, &program);
+    int exit_code = run(worker, program);
     fabric_worker_close(&worker);
+    return exit_code;
+}
+
+/* Runs the worker in this process. `notes`: NULL, or what the process before this one has noted. */
+static int run_process(const void *context, crash_notes_t *notes, uint32_t wait_ms)
+{
+    program_t program = {.notes = notes};
+    if (!open_descriptors(&program)) {
+        return fail(EXIT_INTERNAL, FABRIC_ERROR_INTERNAL, "the system gives no descriptors");
+    }
+    stop_signals_limit(STARTING_STOP_MS);
+    if (notes) {
+        report_crash(notes);
+    }
+    int exit_code =
+        stopped_within(&program, wait_ms) ? 0 : start_and_run((const config_t *)context, &program);
     close(program.refused);
     return exit_code;
 }
@@ -152,7 +192,8 @@ static int start_and_run(const config_t *config)
 static void print_usage(void)
 {
     printf("usage: fabric-worker --module FILE [--module FILE ...] [--url URL] [options]\n\n"
-           "Runs the entity types of modules as part of a cluster, until SIGTERM or SIGINT.\n\n");
+           "Runs the entity types of modules as part of a cluster, until SIGTERM or SIGINT,\n"
+           "in a child process that is started again when it crashes.\n\n");
     config_print_usage(worker_config_keys, stdout);
     printf("\nexit status: 0 stopped, 64 usage, 69 refused by the broker, 70 internal,\n"
            "             78 configuration or module invalid, or not of this cluster\n");
@@ -213,7 +254,8 @@ int main(int argc, char **argv)
     bool finished;
     int exit_code = load(config, argc, argv, &finished);
     if (!finished) {
-        exit_code = start_and_run(config);
+        exit_code = config_bool(config, "no_supervisor") ? run_process(config, NULL, 0)
+                                                         : supervisor_run(run_process, config);
     }
     config_destroy(&config);
     return exit_code;

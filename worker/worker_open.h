@@ -5,6 +5,7 @@
 #include <fabric/worker.h>
 
 #include "core/reason.h"
+#include "worker/crash_notes.h"
 
 /* Checks the arguments and makes a worker without threads. Errors as fabric_worker_open(), with a
  * reason; *worker is NULL then. */
@@ -12,6 +13,9 @@ FABRIC_MUST_USE fabric_error_t worker_make(const char *url,
                                            const fabric_entity_type_t *const *types,
                                            const fabric_worker_options_t *options, reason_t *reason,
                                            fabric_worker_t **worker);
+/* A supervisor will report how this process ends: the worker tells brokers that, and keeps the
+ * notes for the report. Before worker_start; the notes outlive the worker. */
+void worker_note_crashes(fabric_worker_t *worker, crash_notes_t *notes);
 /* Starts the worker's threads, which connect. NO_RESOURCES, with a reason. */
 FABRIC_MUST_USE fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason);
 

@@ -471,8 +471,8 @@ static void add_size(sizes_t *sizes, process_t *process, const char *name, uint3
     }
     checker_process_t *item = &sizes->items[sizes->count++];
     snprintf(item->name, sizeof item->name, "%s %u", name, number);
-    item->memory_kib = highest_memory_kib(process->pid);
-    item->descriptors = count_descriptors(process->pid);
+    item->memory_kib = highest_memory_kib(process_child(process));
+    item->descriptors = count_descriptors(process_child(process));
 }
 
 static void take_sizes(testbed_t *bed, sizes_t *sizes)

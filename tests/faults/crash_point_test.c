@@ -71,7 +71,7 @@ typedef struct trial {
     testbed_t *bed;
     process_t *victim;
     char crash[CRASH_NAME_SIZE + 40]; /* FABRIC_CRASH=name:n */
-    const char *environment[2];
+    const char *environment[3];
     uint64_t wanted;                   /* calls served, for who waits for some */
     bool (*over)(struct trial *trial); /* of run_until */
 } trial_t;
@@ -80,6 +80,7 @@ static void arm(trial_t *trial, const char *name, unsigned passing)
 {
     snprintf(trial->crash, sizeof trial->crash, "FABRIC_CRASH=%s:%u", name, passing);
     trial->environment[0] = trial->crash;
+    trial->environment[1] = "FABRIC_NO_SUPERVISOR=yes"; /* of a worker: it is to stay dead */
 }
 
 static bool is_killed(const process_t *process)
@@ -458,7 +459,7 @@ static void successor_dies_at(trial_t *trial, const char *name)
 static void signal_workers(testbed_t *bed, int number)
 {
     for (uint32_t i = 0; i < WORKERS; i++) {
-        assert_int_equal(kill(bed->cluster.workers[i].pid, number), 0);
+        assert_int_equal(kill(-bed->cluster.workers[i].pid, number), 0);
     }
 }
 

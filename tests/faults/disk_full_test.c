@@ -201,7 +201,7 @@ static void check_process(process_t *process, const char *name)
     char line[200];
     unsigned long kib = 0;
     assert_true(process_runs(process));
-    snprintf(path, sizeof path, "/proc/%ld/status", (long)process->pid);
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)process_child(process));
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     while (kib == 0 && fgets(line, sizeof line, file)) {

@@ -75,7 +75,7 @@ static bool has_its_share(void *context)
 
 static bool is_of(const history_record_t *record, const process_t *process)
 {
-    return (record->execution.process & 0xffffff) == (uint64_t)process->pid;
+    return (record->execution.process & 0xffffff) == (uint64_t)process_child(process);
 }
 
 /* From the last sign of life to the first handler, elsewhere, of an entity that the frozen worker

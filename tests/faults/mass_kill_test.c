@@ -55,7 +55,7 @@ static void choose_entities(testbed_t *bed, const process_t *worker)
     size_t index;
     json_t *item;
     json_t *status = testbed_status(bed->client);
-    snprintf(ending, sizeof ending, ":%ld", (long)worker->pid);
+    snprintf(ending, sizeof ending, ":%ld", (long)process_child(worker));
     json_array_foreach(json_object_get(status, "runners"), index, item)
     {
         const char *name = json_string_value(json_object_get(item, "name"));
@@ -123,7 +123,7 @@ typedef struct kill_mark {
 static kill_mark_t kill_one(testbed_t *bed, uint32_t victim)
 {
     process_t *worker = &bed->cluster.workers[victim];
-    kill_mark_t mark = {.process = worker->pid};
+    kill_mark_t mark = {.process = process_child(worker)};
     choose_entities(bed, worker);
     run_until_ended(2 * INFLIGHT);
     uint64_t before = testbed_counter(bed->client, "redelivered");

@@ -109,7 +109,7 @@ static int shards_of_first(void)
     char pid[32];
     json_t *status = testbed_status(network.bed->client);
     int shards = 0;
-    snprintf(pid, sizeof pid, ":%ld", (long)network.bed->cluster.workers[0].pid);
+    snprintf(pid, sizeof pid, ":%ld", (long)process_child(&network.bed->cluster.workers[0]));
     size_t i;
     const json_t *item;
     json_array_foreach(json_object_get(status, "runners"), i, item)

@@ -381,7 +381,7 @@ static void slow_worker(void **state)
     bed->options.worker_environment = fast;
     testbed_add_worker(bed);
     testbed_wait_ready(bed, 2);
-    int slow_pid = bed->cluster.workers[0].pid;
+    int slow_pid = process_child(&bed->cluster.workers[0]);
     loop_t loop = {.bed = bed, .message = &probe_append};
     uint64_t start_us = clock_monotonic_us();
     for (int i = 0; i < CALLS * SLOW_ENTITIES; i++) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -102,6 +103,32 @@ bool process_runs(process_t *process)
         process->pid = 0;
     }
     return process->pid != 0;
+}
+
+/* Reads what a file of the process in /proc begins with, up to a space or newline. */
+static bool read_word(pid_t pid, const char *name, char word[64])
+{
+    char path[80];
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, name);
+    FILE *file = fopen(path, "re");
+    bool read = file && fscanf(file, "%63s", word) == 1;
+    if (file) {
+        fclose(file);
+    }
+    return read;
+}
+
+pid_t process_child(const process_t *process)
+{
+    char name[64];
+    char children[80];
+    char word[64];
+    snprintf(children, sizeof children, "task/%ld/children", (long)process->pid);
+    if (!read_word(process->pid, "comm", name) || !read_word(process->pid, children, word)) {
+        return process->pid;
+    }
+    pid_t child = (pid_t)strtol(word, NULL, 10);
+    return read_word(child, "comm", word) && strcmp(word, name) == 0 ? child : process->pid;
 }
 
 fabric_error_t process_read_line(process_t *process, uint32_t timeout_ms, char *line,

@@ -34,6 +34,9 @@ FABRIC_MUST_USE fabric_error_t process_start_with(const char *const *arguments,
                                                   reason_t *reason, process_t *process);
 /* Whether the process still runs; collects it when it has ended. */
 bool process_runs(process_t *process);
+/* The process that does its work: the child of a supervisor of the same name, or the process
+ * itself. It must run. */
+pid_t process_child(const process_t *process);
 /* Reads one line of its output, without the newline, within `timeout_ms`. TIMEOUT, CLOSED when it
  * has ended its output, LIMIT_EXCEEDED, SHUTTING_DOWN on a signal. */
 FABRIC_MUST_USE fabric_error_t process_read_line(process_t *process, uint32_t timeout_ms,

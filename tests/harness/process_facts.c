@@ -17,7 +17,7 @@ uint64_t process_rss_kib(const process_t *process)
     char path[64];
     char line[256];
     unsigned long long kib = 0;
-    snprintf(path, sizeof path, "/proc/%ld/status", (long)process->pid);
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)process_child(process));
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     while (fgets(line, sizeof line, file)) {
@@ -33,7 +33,7 @@ static size_t count_entries(const process_t *process, const char *name)
 {
     char path[64];
     size_t count = 0;
-    snprintf(path, sizeof path, "/proc/%ld/%s", (long)process->pid, name);
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)process_child(process), name);
     DIR *folder = opendir(path);
     assert_non_null(folder);
     for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {

@@ -1,5 +1,7 @@
 /* What the system tells about a process of a test's cluster, and what the process has logged.
  *
+ * Memory, descriptors and threads are those of process_child(), which does the work.
+ *
  * A failed expectation fails the running cmocka test.
  */
 #ifndef TESTS_HARNESS_PROCESS_FACTS_H

@@ -274,16 +274,27 @@ void testbed_kill(process_t *process)
     }
 }
 
+void testbed_kill_child(const process_t *process)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + STOP_MS;
+    pid_t child = process_child(process);
+    assert_true(child > 0 && child != process->pid);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    while (process_child(process) == child) {
+        testbed_poll(deadline_ms, "the end of a killed child");
+    }
+}
+
 void testbed_freeze(const process_t *process)
 {
     assert_true(process->pid > 0);
-    assert_int_equal(kill(process->pid, SIGSTOP), 0);
+    assert_int_equal(kill(-process->pid, SIGSTOP), 0);
 }
 
 void testbed_thaw(const process_t *process)
 {
     assert_true(process->pid > 0);
-    assert_int_equal(kill(process->pid, SIGCONT), 0);
+    assert_int_equal(kill(-process->pid, SIGCONT), 0);
 }
 
 void testbed_stop_processes(testbed_t *bed)
@@ -331,7 +342,7 @@ int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker)
     size_t index;
     json_t *runner;
     json_t *status = testbed_status(bed->client);
-    snprintf(process, sizeof process, ":%ld", (long)worker->pid);
+    snprintf(process, sizeof process, ":%ld", (long)process_child(worker));
     json_array_foreach(json_object_get(status, "runners"), index, runner)
     {
         const char *name = json_string_value(json_object_get(runner, "name"));

@@ -78,9 +78,12 @@ void testbed_add_worker(testbed_t *bed);
 void testbed_wait_ready(testbed_t *bed, uint32_t workers);
 /* Waits until no durable message is pending. */
 void testbed_wait_drained(testbed_t *bed);
-/* Kills a process of the cluster with SIGKILL and collects it. */
+/* Kills a process of the cluster with SIGKILL and collects it. A worker's child dies with its
+ * supervisor. */
 void testbed_kill(process_t *process);
-/* Stops a process with SIGSTOP, and lets it go on. */
+/* Kills the process that does a worker's work with SIGKILL; its supervisor starts another. */
+void testbed_kill_child(const process_t *process);
+/* Stops a process with SIGSTOP, a worker's child with its supervisor, and lets it go on. */
 void testbed_freeze(const process_t *process);
 void testbed_thaw(const process_t *process);
 /* Starts the broker, or the one that stood by, again at the address it had, after it has ended. */

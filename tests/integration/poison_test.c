@@ -24,6 +24,8 @@ enum {
 static const char *const broker_arguments[] = {
     "--attempts-max", "3", "--backoff-ms", "50", "--lease-ms", "1000", NULL};
 
+static const char *const worker_arguments[] = {"--no-supervisor", NULL};
+
 typedef struct asked {
     bool ended;
     fabric_outcome_t outcome;
@@ -108,6 +110,7 @@ static void poison_among_load(void **state)
     probe_number_t times = {FOR_EVER};
     probe_text_t text = {"gate"};
     bed->broker_arguments = broker_arguments;
+    bed->worker_arguments = worker_arguments;
     testbed_start(bed, WORKERS);
     poison = behind = held = (asked_t){.ended = false};
     load = (probe_load_t){

@@ -92,7 +92,7 @@ typedef struct kill_mark {
 static kill_mark_t kill_one(testbed_t *bed, uint32_t victim)
 {
     process_t *worker = &bed->cluster.workers[victim];
-    kill_mark_t mark = {.process = worker->pid};
+    kill_mark_t mark = {.process = process_child(worker)};
     probe_load_run(&load, ENTITIES);
     mark.at_us = clock_monotonic_us();
     testbed_kill(worker);
@@ -214,7 +214,10 @@ static void handler_kills_its_worker(void **state)
         fail_msg("%s: %s", fabric_error_name(error), outcome.text);
     }
     assert_int_equal(reply.number, 2);
-    assert_non_null(cluster_casualty(&bed->cluster));
+    assert_null(cluster_casualty(&bed->cluster)); /* a supervisor goes on */
+    assert_int_equal(testbed_count_events(bed, "worker-0.log", "worker.crashed") +
+                         testbed_count_events(bed, "worker-1.log", "worker.crashed"),
+                     1);
 }
 
 /* A worker that is frozen for longer than the lease loses its shards, and its late results are
@@ -230,11 +233,11 @@ static void frozen_beyond_its_lease(void **state)
     probe_load_run(&load, INFLIGHT);
     process_t *frozen = &bed->cluster.workers[0];
     uint64_t frozen_us = clock_monotonic_us();
-    assert_int_equal(kill(frozen->pid, SIGSTOP), 0);
+    testbed_freeze(frozen);
     probe_load_end(&load); /* another worker has handled the frozen worker's messages */
     print_message("frozen: all calls ended after %.0f ms\n",
                   (double)(clock_monotonic_us() - frozen_us) / 1000);
-    assert_int_equal(kill(frozen->pid, SIGCONT), 0);
+    testbed_thaw(frozen);
     testbed_wait_ready(bed, 2); /* the thawed worker is a member again */
     probe_load_run(&load, 2 * INFLIGHT);
     probe_load_end(&load);
