@@ -37,6 +37,14 @@ typedef struct probe_failure {
     char text[64];
 } probe_failure_t;
 
+/* How to end the process. */
+typedef struct probe_end {
+    uint64_t times; /* up to the delivery of that number */
+    /* "null", "abort", "stack", "exit", "memory" (takes all, and uses what there is not), or
+     * "_exit", which no process can note. */
+    char way[16];
+} probe_end_t;
+
 /* What Append answers. */
 typedef struct probe_place {
     uint64_t position; /* in the list in memory: 1, 2, ... */
@@ -61,6 +69,10 @@ static const fabric_field_t probe_failure_fields[] = {FABRIC_U64(probe_failure_t
                                                       FABRIC_STRING(probe_failure_t, text)};
 static const fabric_schema_t probe_failure_schema =
     FABRIC_SCHEMA("Failure", probe_failure_t, probe_failure_fields);
+
+static const fabric_field_t probe_end_fields[] = {FABRIC_U64(probe_end_t, times),
+                                                  FABRIC_STRING(probe_end_t, way)};
+static const fabric_schema_t probe_end_schema = FABRIC_SCHEMA("End", probe_end_t, probe_end_fields);
 
 static const fabric_field_t probe_place_fields[] = {FABRIC_U64(probe_place_t, position),
                                                     FABRIC_U64(probe_place_t, hash),
@@ -108,11 +120,9 @@ static const fabric_message_type_t probe_bad_reply = {.tag = "BadReply",
                                                       .request = &fabric_schema_empty,
                                                       .reply = &probe_text_schema,
                                                       .durable = true};
-/* Ends its process in the first `number` deliveries; later ones answer the number of the
- * delivery. */
-static const fabric_message_type_t probe_crash = {.tag = "Crash",
-                                                  .request = &probe_number_schema,
-                                                  .reply = &probe_number_schema,
-                                                  .durable = true};
+/* Ends its process in the first `times` deliveries, in some way; later ones answer the number of
+ * the delivery. */
+static const fabric_message_type_t probe_crash = {
+    .tag = "Crash", .request = &probe_end_schema, .reply = &probe_number_schema, .durable = true};
 
 #endif

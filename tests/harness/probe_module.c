@@ -233,14 +233,55 @@ static fabric_result_t bad_reply(fabric_context_t *context, void *state, const v
     return FABRIC_REPLY;
 }
 
+/* ---- ends of the process ---- */
+
+/* UBSan would see it coming. */
+__attribute__((no_sanitize("undefined"))) static void use_null(void)
+{
+    volatile int *volatile nowhere = NULL;
+    *nowhere = 1;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion) */
+static int overflow_stack(volatile int *deeper)
+{
+    volatile int frame[256] = {*deeper};
+    return frame[0] == -1 ? 0 : overflow_stack(frame) + frame[1];
+}
+
+static void use_memory(void)
+{
+    enum { PIECE = 1 << 24 };
+    for (void *volatile piece = malloc(PIECE); piece; piece = malloc(PIECE)) {
+    }
+    use_null();
+}
+
+static void end_process(const char *way)
+{
+    volatile int begin = 1;
+    if (strcmp(way, "null") == 0) {
+        use_null();
+    } else if (strcmp(way, "abort") == 0) {
+        abort();
+    } else if (strcmp(way, "stack") == 0) {
+        (void)overflow_stack(&begin);
+    } else if (strcmp(way, "exit") == 0) {
+        exit(99);
+    } else if (strcmp(way, "memory") == 0) {
+        use_memory();
+    }
+    _exit(99);
+}
+
 static fabric_result_t crash(fabric_context_t *context, void *state, const void *request,
                              void *reply)
 {
-    const probe_number_t *asked = request;
+    const probe_end_t *asked = request;
     (void)state;
-    record(context, "Crash", asked->number);
-    if (fabric_context_delivery(context) <= asked->number) {
-        _exit(99);
+    record(context, "Crash", asked->times);
+    if (fabric_context_delivery(context) <= asked->times) {
+        end_process(asked->way);
     }
     ((probe_number_t *)reply)->number = fabric_context_delivery(context);
     return FABRIC_REPLY;

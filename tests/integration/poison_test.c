@@ -107,7 +107,7 @@ static void check_rows(testbed_t *bed, uint64_t messages)
 static void poison_among_load(void **state)
 {
     testbed_t *bed = *state;
-    probe_number_t times = {FOR_EVER};
+    probe_end_t times = {FOR_EVER, "_exit"};
     probe_text_t text = {"gate"};
     bed->broker_arguments = broker_arguments;
     bed->worker_arguments = worker_arguments;

@@ -17,7 +17,7 @@ enum {
     KILLS_MAX = 30,
     SHARDS = 300,
     WORK_US = 1000,          /* so that a kill finds handlers at work */
-    RESTART_US_MAX = 1000000 /* 250 ms is promised */
+    RESTART_US_MAX = 1000000 /* 250 ms is promised where the supervisor lives, else 450 ms */
 };
 
 static probe_load_t load;
@@ -88,15 +88,20 @@ typedef struct kill_mark {
     int process;
 } kill_mark_t;
 
-/* Kills a worker under load and starts another. */
-static kill_mark_t kill_one(testbed_t *bed, uint32_t victim)
+/* Kills a worker under load. Its supervisor starts another child, or dies with it and another worker
+ * is started. */
+static kill_mark_t kill_one(testbed_t *bed, uint32_t number, bool child)
 {
-    process_t *worker = &bed->cluster.workers[victim];
+    process_t *worker = &bed->cluster.workers[child ? number % 2 : number];
     kill_mark_t mark = {.process = process_child(worker)};
     probe_load_run(&load, ENTITIES);
     mark.at_us = clock_monotonic_us();
-    testbed_kill(worker);
-    testbed_add_worker(bed);
+    if (child) {
+        testbed_kill_child(worker);
+    } else {
+        testbed_kill(worker);
+        testbed_add_worker(bed);
+    }
     probe_load_run(&load, 2 * INFLIGHT);
     testbed_wait_ready(bed, 2);
     return mark;
@@ -156,11 +161,12 @@ static void check_no_process_ran_on(const probe_starts_t *starts, const kill_mar
     for (size_t i = 0; i < starts->count; i++) {
         assert_false(starts->items[i].process == mark->process &&
                      starts->items[i].at_us > mark->at_us + RESTART_US_MAX);
-        assert_int_equal(starts->items[i].attempt, 1);
+        /* One that was hit by two kills runs in isolation, and a third one counts. */
+        assert_in_range(starts->items[i].attempt, 1, 2);
     }
 }
 
-static void kill_repeatedly(testbed_t *bed, uint32_t kills)
+static void kill_repeatedly(testbed_t *bed, uint32_t kills, bool child)
 {
     kill_mark_t marks[KILLS_MAX + 1] = {{0}};
     uint64_t times[KILLS_MAX];
@@ -170,7 +176,7 @@ static void kill_repeatedly(testbed_t *bed, uint32_t kills)
     testbed_start(bed, 2);
     set_load(bed, "kill");
     for (uint32_t i = 0; i < kills; i++) {
-        marks[i] = kill_one(bed, i);
+        marks[i] = kill_one(bed, i, child);
     }
     marks[kills].at_us = clock_monotonic_us();
     probe_load_end(&load);
@@ -187,24 +193,29 @@ static void kill_repeatedly(testbed_t *bed, uint32_t kills)
     probe_starts_check(&starts, &load);
     probe_starts_free(&starts);
     report(times, count);
-    assert_true(count > kills / 2); /* otherwise the kills found no handler at work */
+    assert_true(count > kills / 4); /* otherwise the kills found no handler at work */
 }
 
 static void kills_30(void **state)
 {
-    kill_repeatedly(*state, KILLS_MAX);
+    kill_repeatedly(*state, KILLS_MAX, false);
 }
 
 static void kills_5(void **state)
 {
-    kill_repeatedly(*state, 5);
+    kill_repeatedly(*state, 5, false);
+}
+
+static void kills_of_children(void **state)
+{
+    kill_repeatedly(*state, 10, true);
 }
 
 /* A handler ends its process: its message and all others run again elsewhere. */
 static void handler_kills_its_worker(void **state)
 {
     testbed_t *bed = *state;
-    probe_number_t times = {1};
+    probe_end_t times = {1, "abort"};
     probe_number_t reply = {0};
     fabric_outcome_t outcome;
     testbed_start(bed, 2);
@@ -337,6 +348,7 @@ int main(void)
     static const testbed_test_t tests[] = {
         {"kills_30", kills_30, TESTBED_SQLITE},
         {"kills_5", kills_5, TESTBED_MYSQL},
+        {"kills_of_children", kills_of_children, TESTBED_BOTH},
         {"handler_kills_its_worker", handler_kills_its_worker, TESTBED_BOTH},
         {"frozen_beyond_its_lease", frozen_beyond_its_lease, TESTBED_BOTH},
         {"leaves_in_order", leaves_in_order, TESTBED_BOTH},
