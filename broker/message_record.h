@@ -50,7 +50,6 @@ typedef struct message {
     uint32_t attempts;    /* defects so far */
     uint32_t crashes;     /* worker processes that crashed on it so far */
     char *crash_text;     /* how the last of these processes ended; owned, or NULL */
-    uint32_t unrecorded;  /* rows of these counts that are not committed; none before a delivery */
     uint32_t unexplained; /* processes that ended while it was in flight, and nobody knows why */
     uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
     uint32_t round;       /* of its runner, of the delivery in flight */

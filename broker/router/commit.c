@@ -2,6 +2,8 @@
  * messages of a batch enter their entities' queues, and the messages whose replies it held have
  * ended.
  */
+#include <assert.h>
+
 #include "broker/router/answers.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/messages.h"
@@ -11,14 +13,11 @@
 
 static void attempt_committed(router_t *router, request_id_t id)
 {
-    message_t *message = message_find(router, id);
-    if (!message) {
-        return; /* it has ended meanwhile */
-    }
-    message->unrecorded--;
-    if (message->unrecorded == 0 && message->state == MESSAGE_QUEUED) {
-        entity_dispatch(router, message->entity);
-    }
+    const message_t *message = message_find(router, id);
+    assert(message && message->entity); /* its reply is committed later, or with its attempt */
+    entity_t *entity = message->entity;
+    entity_unhold(entity);
+    entity_dispatch(router, entity);
 }
 
 static void message_committed(router_t *router, message_t *message)

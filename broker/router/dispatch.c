@@ -67,8 +67,8 @@ static message_t *next_to_deliver(const router_t *router, const entity_t *entity
 {
     const shard_t *shard = entity->shard;
     if (shard->state != SHARD_OWNED || shard->owner->state != RUNNER_JOINED || entity->draining ||
-        timer_is_set(&entity->pause) || router->now_ms >= router->lease_until_ms ||
-        entity->in_flight >= ENTITY_WINDOW) {
+        timer_is_set(&entity->pause) || entity->holds > 0 ||
+        router->now_ms >= router->lease_until_ms || entity->in_flight >= ENTITY_WINDOW) {
         return NULL;
     }
     message_t *message = entity->cursor;
@@ -80,7 +80,7 @@ static message_t *next_to_deliver(const router_t *router, const entity_t *entity
 static void give_up(router_t *router, entity_t *entity)
 {
     message_t *message = entity->cursor;
-    while (message && poison_is_exhausted(router, message) && message->unrecorded == 0 &&
+    while (message && poison_is_exhausted(router, message) && entity->holds == 0 &&
            entity->in_flight == 0) {
         message_give_up(router, message);
         message = entity->cursor;

@@ -1,4 +1,6 @@
 /* Entities and their queues: see mailbox_state.h. */
+#include <assert.h>
+
 #include <utlist.h>
 
 #include "broker/router/messages.h"
@@ -202,6 +204,17 @@ entity_t *entity_take_rested(router_t *router)
 {
     timer_entry_t *pause = timers_take_due(&router->pauses, router->now_ms);
     return pause ? TIMER_OWNER(pause, entity_t, pause) : NULL;
+}
+
+void entity_hold(entity_t *entity)
+{
+    entity->holds++;
+}
+
+void entity_unhold(entity_t *entity)
+{
+    assert(entity->holds > 0);
+    entity->holds--;
 }
 
 void entity_count_refusal(entity_t *entity, bool unserved)

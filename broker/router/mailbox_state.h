@@ -29,6 +29,7 @@ struct entity {
     uint32_t pending;          /* durable messages, those in a lane included */
     uint64_t activation;       /* under which its next message is delivered */
     timer_entry_t pause;       /* while it is set, no message is delivered */
+    uint32_t holds;            /* the same while any of them is left: see entity_hold */
     bool unserved;             /* the last refusal came because the owner does not bring the type */
     bool draining;             /* after a defect: no delivery until all in flight have come back */
     bool solitary;             /* what is in flight wants nothing else in flight */
@@ -83,6 +84,9 @@ void entity_back_off(router_t *router, entity_t *entity, unsigned level);
 void entity_resume(router_t *router, entity_t *entity);
 /* Ends the pause that is over first, and returns its entity; NULL: no pause is over. */
 entity_t *entity_take_rested(router_t *router);
+/* No message is delivered until a commit is durable, and entity_unhold has been called as often. */
+void entity_hold(entity_t *entity);
+void entity_unhold(entity_t *entity);
 /* The owner did not take a message once more, because it lacks the entity's type or otherwise. */
 void entity_count_refusal(entity_t *entity, bool unserved);
 /* The owner took a message, or is the owner no more: earlier refusals do not count. */

@@ -104,9 +104,8 @@ static bool needs_isolation(const message_t *message)
 bool poison_waits(const router_t *router, const entity_t *entity, const message_t *message)
 {
     /* What is in flight before the message would share its isolation, or ends before its dead letter. */
-    return message->unrecorded > 0 ||
-           (entity->in_flight > 0 &&
-            (needs_isolation(message) || poison_is_exhausted(router, message)));
+    return entity->in_flight > 0 &&
+           (needs_isolation(message) || poison_is_exhausted(router, message));
 }
 
 /* Deliveries come in rounds. A new round begins when a message has waited for isolation, or for the end of another one's, and
@@ -212,6 +211,7 @@ void poison_runner_crashed(router_t *router, runner_t *runner, const request_id_
     if (count == 0) {
         end_without_culprit(router, runner, text);
     }
+    uint64_t crashes = router->counters.crashes;
     for (size_t i = 0; i < count; i++) {
         message_t *message = find_durable(router, culprits[i]);
         if (message && message->state == MESSAGE_IN_FLIGHT &&
@@ -219,6 +219,10 @@ void poison_runner_crashed(router_t *router, runner_t *runner, const request_id_
             message->loss = runner->poison.loss; /* counted: not twice, if it is named twice */
             count_crash(router, runner->incarnation, message, text);
         }
+    }
+    if (count > 0 && router->counters.crashes == crashes) {
+        note_crash(router, runner->incarnation, NULL,
+                   text); /* on what is pending elsewhere, or has ended */
     }
 }
 

@@ -23,7 +23,7 @@ uint32_t poison_failures(const message_t *message);
 
 /* ---- deliveries ---- */
 
-/* Whether the entity's next message has to wait for a commit, or for what is in flight before it. */
+/* Whether the entity's next message has to wait for what is in flight before it. */
 bool poison_waits(const router_t *router, const entity_t *entity, const message_t *message);
 /* Whether the runner may be given the message now, by its window and by isolation. */
 bool poison_admits(router_t *router, runner_t *runner, const message_t *message);

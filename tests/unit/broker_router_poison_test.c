@@ -44,17 +44,18 @@ static void a_report_counts_its_message_alone(void **state)
 static void a_crash_is_durable_before_anything_of_its_entity_is_delivered(void **state)
 {
     (void)state;
-    driver_t *driver = OPEN_SUPERVISED({"a", 0, 0}, {"a", 0, 0}, {"b", 0, 0});
+    driver_t *driver = OPEN_SUPERVISED({"a", 0, 0}, {"a", 0, 0}, {"a", 0, 0}, {"b", 0, 0});
     driver_worker(driver, "w1", 101);
-    poison_crash(driver, 101, 0);
+    poison_crash(driver, 101, 1);
     driver_worker(driver, "w2", 102);
-    poison_expect_delivery(driver, "w2", 2); /* another entity goes on */
-    poison_expect_counts_taken(driver, 0, 0, 1);
+    poison_expect_delivery(driver, "w2", 3); /* another entity goes on */
+    poison_expect_counts_taken(driver, 1, 0, 1);
     driver_pass_alive(driver, 2 * BACKOFF_MS, poison_everyone);
     poison_expect_none(driver, "w2");
     driver_batch_done(driver, 0);
-    poison_expect_delivery(driver, "w2", 0);
-    poison_expect_delivery(driver, "w2", 1);
+    for (uint64_t i = 0; i < 3; i++) {
+        poison_expect_delivery(driver, "w2", i);
+    }
     driver_close(&driver);
 }
 

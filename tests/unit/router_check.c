@@ -194,6 +194,31 @@ static void check_peers(const router_t *router)
 
 /* ---- entities and runners ---- */
 
+static uint64_t attempts_of(const router_t *router, const batch_builder_t *builder,
+                            const entity_t *entity)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < builder->attempt_count; i++) {
+        const message_t *message = NULL;
+        HASH_FIND(by_id, router->messages_by_id, &builder->attempts[i].id,
+                  sizeof builder->attempts[i].id, message);
+        count += message && message->entity == entity;
+    }
+    return count;
+}
+
+/* Attempts of the entity's messages that are not durable yet. */
+static uint64_t attempts_in_lanes(const router_t *router, const entity_t *entity)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const router_lane_t *lane = &router->lanes[i];
+        count += attempts_of(router, &lane->next, entity);
+        count += lane->running ? attempts_of(router, &lane->current, entity) : 0;
+    }
+    return count;
+}
+
 static void check_entity(const router_t *router, const entity_t *entity)
 {
     uint64_t in_flight = 0;
@@ -216,6 +241,7 @@ static void check_entity(const router_t *router, const entity_t *entity)
     expect("an entity's queued volatile messages", entity->queued_volatile, queued_volatile);
     expect("an entity's volatile results", entity->volatile_results, volatile_results);
     expect("an entity's pending messages", entity->pending, pending);
+    expect("an entity's holds", entity->holds, attempts_in_lanes(router, entity));
     expect("an entity's cursor", (uintptr_t)entity->cursor, (uintptr_t)cursor);
 }
 
