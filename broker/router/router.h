@@ -1,19 +1,20 @@
-/* The router: the pure core of a broker. It keeps the mailboxes of the shards whose home it is,
- * hands messages to owners, and composes what the store lanes commit. It knows no socket, clock,
- * thread or database: shells (router_zmq.c) and the simulator feed it events, each with the present
- * time, and pull what it wants done.
+/* The router: the pure core of a broker. It keeps the mailboxes of the shards whose home this
+ * broker is, hands messages to owners, and composes what the store's lanes commit. It knows no
+ * socket, clock, thread or database. A shell (router_zmq.c) and the simulator feed it events, each
+ * with the present time, and pull what it wants done.
  *
  * Time: `now_ms` is a monotonic clock in milliseconds, never smaller than in the call before.
- * Threading: belongs to one thread.
+ * Threading: a router belongs to one thread.
  *
- * Events in:            frames, unreachable peers, time, answers of lanes, decisions of the
- * coordinator Effects out (pulled): frames to peers, batches and lookups for lanes, orders for the
- * coordinator
+ * Events in: frames, unreachable peers, time, answers of lanes and look-ups, decisions of the
+ * coordinator.
  *
- * After any event, pull until nothing is left: frames with router_next_frame, batches with
- * router_take_batch for every idle lane, lookups with router_take_lookup for every lane, orders
- * with router_next_order, damages and crashes for the log with router_next_damage and
- * router_next_crash.
+ * After any event, pull until nothing is left:
+ *   1. frames for peers, with router_next_frame;
+ *   2. batches for each idle lane, with router_take_batch;
+ *   3. look-ups for each lane, with router_take_lookup;
+ *   4. orders for the coordinator, with router_next_order;
+ *   5. damages and crashes for the log, with router_next_damage and router_next_crash.
  */
 #ifndef BROKER_ROUTER_ROUTER_H
 #define BROKER_ROUTER_ROUTER_H
@@ -29,7 +30,7 @@ typedef struct router router_t;
 typedef struct router_config {
     incarnation_t incarnation;
     uint32_t machine;
-    uint64_t high_id;     /* ids made are larger */
+    uint64_t high_id;     /* the router makes larger ids only */
     int64_t store_now_ms; /* the database's Unix time when router_new is called with its now_ms */
     uint8_t cluster_id[16];
     char cluster_name[256];
@@ -41,26 +42,27 @@ typedef struct router_config {
     uint32_t lease_ms;
     uint32_t client_heartbeat_ms;
     uint32_t worker_heartbeat_ms;
-    uint32_t unreachable_grace_ms; /* for a runner that cannot be reached to come back */
-    /* The same for a runner with a supervisor, which also has this time to report how the runner's process ended. */
+    uint32_t unreachable_grace_ms; /* a runner that cannot be reached may come back so long */
+    /* The same for a runner with a supervisor, which has this time to report how the runner's
+     * process ended. */
     uint32_t crash_report_grace_ms;
-    uint32_t registration_ms;  /* after start, how long an unknown type may still appear */
+    uint32_t registration_ms;  /* after the start, an unknown type may still appear so long */
     uint32_t release_grace_ms; /* for handlers of a shard that moves */
     uint32_t attempts_max;     /* defects of a durable message */
     uint32_t crashes_max;      /* worker processes that crash on a durable message */
-    uint32_t backoff_ms, backoff_max_ms; /* after a defect: first and longest wait */
+    uint32_t backoff_ms, backoff_max_ms; /* the first and the longest wait after a defect */
     uint32_t pending_max;                /* durable messages in memory */
-    uint32_t entity_pending_max;         /* of these, of one entity */
-    uint64_t memory_bytes_max;           /* of all messages in memory, volatile ones included */
-    uint32_t batch_items_max;            /* messages and replies of one commit */
-    /* The messages of one commit end with the first whose payload brings their bytes to this
-     * number, and so do its replies. */
+    uint32_t entity_pending_max;         /* durable messages of one entity in memory */
+    uint64_t memory_bytes_max;           /* of all messages and calls in memory */
+    uint32_t batch_items_max;            /* messages, and replies, of one commit */
+    /* The messages of one commit end with the first message whose payload brings their bytes to
+     * this number; so do the replies of one commit. */
     uint64_t batch_bytes_max;
     uint32_t client_memory_ms; /* how long calls of a client that is away are remembered */
     uint32_t peers_max;
 } router_config_t;
 
-/* Fills in the defaults of everything that has one. */
+/* Fills in all fields that have a default. */
 void router_config_defaults(router_config_t *config);
 
 router_t *router_new(const router_config_t *config, uint64_t now_ms);
@@ -68,115 +70,122 @@ void router_destroy(router_t **router);
 
 /* ---- peers ---- */
 
-/* A frame from a ROUTER socket. */
+/* A frame arrived on the ROUTER socket. The router keeps no view of it. */
 void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t frame,
                     uint64_t now_ms);
+
+/* A ZeroMQ message arrived that did not have two parts. */
+void router_unreadable(router_t *router, fabric_bytes_t routing_id, uint64_t now_ms);
 
 typedef struct router_frame {
     fabric_bytes_t routing_id;
     fabric_bytes_t bytes;
     uint32_t peer; /* handle for the answer */
 } router_frame_t;
-/* The next frame to send. The views are valid until it is answered by exactly one of the three
- * below. */
+/* The next frame to send; false: there is none. Its views are valid until the frame is answered by
+ * exactly one of the next three functions. */
 bool router_next_frame(router_t *router, router_frame_t *frame);
 void router_frame_sent(router_t *router, uint32_t peer);
-/* The peer's pipe is full (EAGAIN): nothing more is offered for it until the next router_tick. */
+/* The peer's pipe is full (EAGAIN). Nothing is offered for the peer until the next router_tick. */
 void router_frame_blocked(router_t *router, uint32_t peer);
 /* The peer does not exist any more (EHOSTUNREACH). */
 void router_frame_unreachable(router_t *router, uint32_t peer, uint64_t now_ms);
 
-/* Timers. */
+/* Time has passed. */
 void router_tick(router_t *router, uint64_t now_ms);
-/* When router_tick wants to be called at the latest. */
+/* When router_tick has to be called at the latest. */
 uint64_t router_next_deadline(const router_t *router);
 
 /* ---- store lanes ---- */
 
-/* The next batch of a lane, or NULL when there is none or the last one is not answered yet. Valid
- * and constant until answered. */
+/* The next batch of a lane. NULL: there is none, or the last batch is not answered yet. The batch
+ * is valid and constant until router_batch_done. */
 const store_batch_t *router_take_batch(router_t *router, uint32_t lane, uint64_t now_ms);
-/* The batch is committed, except for the rejected items (there are none as a rule). Indexes ascend.
- */
+/* The batch is committed, except for the rejected items, whose indexes ascend. As a rule no item is
+ * rejected. */
 void router_batch_done(router_t *router, uint32_t lane, const store_rejection_t *rejected,
                        size_t rejected_count, uint64_t now_ms);
-/* Whether the lane's database serves: durable requests are refused at once while it does not, with
- * what it said last (`cause`, NULL where it serves). Lanes begin available. */
+/* Whether the lane's database serves. While it does not, durable requests are refused at once with
+ * what it said last (`cause`; NULL where it serves). Lanes begin available. */
 void router_lane_available(router_t *router, uint32_t lane, bool available, const char *cause);
 
 /* A look-up of calls in the store, beside what the lanes commit; one at a time for each lane. What
- * was committed before it is taken must be visible to it. */
+ * was committed before the look-up was taken must be visible to it. */
 typedef struct router_lookup {
     request_id_t floor;
-    const call_key_t *calls; /* valid until answered */
+    const call_key_t *calls; /* valid until router_lookup_done */
     size_t call_count;
 } router_lookup_t;
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
-/* Before what a look-up found: no writer has given larger ids to it, so such ids are sound however
- * far they are from the time, and ours will be larger. 0: it found nothing. */
+/* No writer has given larger ids to the store than this one, which a look-up reads before the
+ * messages. Ids up to it are sound however far they are from the time, and the router makes larger
+ * ids only. 0: the look-up found no id. */
 void router_high_id(router_t *router, uint64_t high_id);
-/* For each message that store_driver.find_calls visits; `reply` may be NULL. */
+/* To be called for each message that store_driver.find_calls visits; `reply` may be NULL. */
 void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
                          const store_reply_t *reply);
-/* The look-up is over: OK, or an error, upon which its calls are refused with PERSISTENCE. With OK
- * every message above `reached` was looked at. A call that was not found and may lie below is
+/* The look-up is over. After an error its calls are refused with PERSISTENCE. After OK, all
+ * messages above `reached` were looked through: a call that was not found and may lie below is
  * unknown. */
 void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, request_id_t reached,
                         uint64_t now_ms);
 
 /* ---- homes ---- */
 
-/* This broker became the home of these shards (store_shard.home is its incarnation), as it read in
- * the store. They accept nothing until router_loaded. */
+/* This broker became the home of these shards, as it read in the store (store_shard.home is its
+ * incarnation). The shards accept nothing until router_loaded. */
 void router_homes(router_t *router, const store_shard_t *shards, size_t count);
-/* The pending messages of all shards announced by router_homes so far, chained by `chain` in
- * increasing order of id, ownership included; messages of other shards are dropped, and rows that
- * are no messages become dead letters. The shards serve from now on. Ids made are larger than
- * `high_id`, the highest that any home before may have given: the clock that ids are made of may
- * have gone back since. */
+/* The pending messages of all shards of router_homes so far, chained by `chain` in increasing order
+ * of their ids. The router takes them.
+ *   1. Messages of other shards are dropped, and rows that are no messages become dead letters.
+ *   2. The shards serve from now on.
+ *   3. The router makes ids above `high_id`, the highest that any earlier home may have made: the
+ *      clock that ids are made of may have gone back. */
 void router_loaded(router_t *router, message_t *messages, uint64_t high_id, uint64_t now_ms);
-/* The lease: nothing is dispatched or accepted from `until_ms` on. */
+/* The broker's lease: from `until_ms` on nothing is accepted or delivered. */
 void router_lease(router_t *router, uint64_t until_ms);
-/* An orderly stop: new requests are refused with SHUTTING_DOWN, workers are told to release. */
+/* An orderly stop begins: new requests are refused with SHUTTING_DOWN, and workers are asked to
+ * give their shards back. */
 void router_drain(router_t *router, uint64_t now_ms);
-/* Whether nothing is in a lane and no shard is owned any more. */
+/* Whether no lane has anything to commit and no shard has an owner any more. */
 bool router_drained(const router_t *router);
 
 /* ---- coordinator ---- */
 
 typedef enum router_order_kind {
-    ROUTER_ADMIT,         /* may this worker join with these types? Answer with router_admitted */
-    ROUTER_RUNNER_JOINED, /* it was admitted and welcomed */
-    ROUTER_RUNNER_LEFT,   /* it is gone, or wants to leave: give it no shards */
-    ROUTER_OWNER_CHANGED  /* of a shard, with its new token */
+    ROUTER_ADMIT,         /* may the runner join with these types? router_admitted is the answer */
+    ROUTER_RUNNER_JOINED, /* the runner was admitted and welcomed */
+    ROUTER_RUNNER_LEFT,   /* the runner is gone, or wants to leave: it is to own no shards */
+    ROUTER_OWNER_CHANGED  /* the shard has another owner and a new token */
 } router_order_kind_t;
 
 typedef struct router_order {
     router_order_kind_t kind;
-    incarnation_t runner; /* the public one. OWNER_CHANGED: none when the shard has no owner now */
+    incarnation_t runner; /* its public id. OWNER_CHANGED: none if the shard has no owner now */
     uint32_t weight;      /* ADMIT, RUNNER_JOINED */
     char name[256];       /* ADMIT, RUNNER_JOINED */
-    uint8_t *types; /* ADMIT: hello.types as sent, checked for form. malloc'ed; whoever pulled the
-                       order frees it */
+    /* ADMIT: hello.types as sent, checked for form. Whoever pulls the order frees them with
+     * free(). */
+    uint8_t *types;
     size_t types_size;
     shard_id_t shard; /* OWNER_CHANGED */
     token_t token;    /* OWNER_CHANGED */
 } router_order_t;
 bool router_next_order(router_t *router, router_order_t *order);
 
-/* The answer to ROUTER_ADMIT: OK, or why not (TYPE_CONFLICT, LIMIT_EXCEEDED, PERSISTENCE), with a
- * line for the worker. */
+/* The answer to ROUTER_ADMIT: OK, or TYPE_CONFLICT, LIMIT_EXCEEDED or PERSISTENCE with a line of
+ * text for the worker. */
 void router_admitted(router_t *router, incarnation_t runner, fabric_error_t error, const char *text,
                      uint64_t now_ms);
-/* A type is registered or changed (at start: every stored one). */
+/* An entity type is registered or has changed. At the start, each stored type is. */
 void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
-/* The coordinator wants the shard to be owned by this runner (none: by nobody). The router carries
- * it out. */
+/* The coordinator wants this runner to own the shard (none: nobody is to). The router carries that
+ * out. */
 void router_desire(router_t *router, shard_id_t shard, incarnation_t runner, uint64_t now_ms);
-/* The broker that holds the term, by the store: it is the home of all shards, and others stand
- * by. */
+/* The broker that holds the term, as the store says. That broker is the home of all shards, and all
+ * other brokers stand by. */
 void router_holder(router_t *router, incarnation_t broker);
-/* A new map, encoded snapshot or delta: kept for welcomes and redirects. */
+/* A new map, as an encoded snapshot or delta, for welcomes and redirects. */
 void router_map(router_t *router, fabric_bytes_t encoded);
 
 /* ---- for people ---- */
@@ -185,7 +194,7 @@ typedef struct router_counters {
     uint64_t accepted;         /* durable messages committed */
     uint64_t ended;            /* final replies committed */
     uint64_t delivered;        /* deliveries sent */
-    uint64_t redelivered;      /* of these, second and later ones */
+    uint64_t redelivered;      /* deliveries sent that were not the first of their message */
     uint64_t rejected;         /* requests refused */
     uint64_t volatile_handled; /* volatile messages answered */
     uint64_t results_refused;  /* of another token or activation, or out of order */
@@ -194,48 +203,44 @@ typedef struct router_counters {
     uint64_t overflowed;       /* peers dropped because they did not read what was sent to them */
     uint64_t dead_letters;
     uint64_t runner_deaths; /* workers that crashed, or became unreachable and did not come back */
-    uint64_t crashes;       /* of them, counted for the messages on which they crashed */
+    uint64_t crashes;       /* of workers, counted for the messages on which they crashed */
     uint64_t batches;       /* commits answered */
-    uint64_t pending;       /* durable messages accepted and not ended, now */
+    uint64_t pending;       /* durable messages that are accepted and have not ended, now */
     uint64_t damaged;       /* rows that are no messages or replies */
-    /* dropped without an answer to each */
-    uint64_t
-        outdated; /* messages on connections that newer ones have replaced, or that are given up */
-    uint64_t unidentified; /* messages of peers without a hello: they were asked who they are */
+
+    /* What was dropped without an answer to each. */
+    uint64_t outdated;     /* messages on connections that are replaced or given up */
+    uint64_t unidentified; /* messages of peers without a hello, which were asked who they are */
     uint64_t unexpected; /* messages that nobody waits for: PONGs, RELEASED under an older token */
-    uint64_t
-        unsent; /* for peers that are gone or do not read: messages, of those in frames the frames */
-    uint64_t abandoned; /* volatile messages that were not begun: their clients had said goodbye */
+    uint64_t unsent;     /* messages, or frames, for peers that are gone or do not read */
+    uint64_t abandoned;  /* volatile messages not delivered, as their clients had said goodbye */
 } router_counters_t;
 void router_counters(const router_t *router, router_counters_t *counters);
 
-/* What peers did that they must not do, for the log. */
+/* Protocol violations of peers, for the log. */
 typedef struct router_violation {
-    uint64_t count;       /* violations since router_take_violation; the rest is about the first */
-    fabric_error_t error; /* what is wrong with it */
+    uint64_t count;       /* since the last call; the other fields are about the first violation */
+    fabric_error_t error; /* what is wrong */
     char text[160];
     const char *role; /* "client", "worker" or "unidentified" */
     size_t routing_id_size;
     uint8_t routing_id[256];
 } router_violation_t;
-/* False when there was none since the last call. */
+/* False: there was none since the last call. */
 bool router_take_violation(router_t *router, router_violation_t *violation);
-/* A message came that has not two parts. */
-void router_unreadable(router_t *router, fabric_bytes_t routing_id, uint64_t now_ms);
 
-/* Messages that found no runner of their type: the owner of their entity's shard does not bring
- * it. */
+/* Entities and volatile messages that the owner of their shard does not serve, since it does not
+ * bring their type. */
 typedef struct router_unserved {
-    uint64_t
-        count; /* entities and volatile messages since router_take_unserved; the rest is about the first */
+    uint64_t count; /* since the last call; the other fields are about the first of them */
     char type[256];
     char runner_name[256];
     incarnation_t runner;
 } router_unserved_t;
-/* False when there was none since the last call. */
+/* False: there were none since the last call. */
 bool router_take_unserved(router_t *router, router_unserved_t *unserved);
 
-/* A damaged row that was come across. At most so many wait to be taken; the counter counts all. */
+/* A damaged row. At most ROUTER_DAMAGES_MAX wait to be taken; the counter counts all. */
 enum { ROUTER_DAMAGES_MAX = 16 };
 typedef struct router_damage {
     request_id_t id;
@@ -244,11 +249,12 @@ typedef struct router_damage {
 } router_damage_t;
 bool router_next_damage(router_t *router, router_damage_t *damage);
 
-/* A worker process that ended without order. A few wait to be taken; the counters count all. */
 typedef struct router_name {
     uint8_t size;
     uint8_t bytes[LIMIT_NAME_BYTES_MAX];
 } router_name_t;
+
+/* A worker process that crashed. A few of them wait to be taken; the counters count all. */
 typedef struct router_crash {
     incarnation_t runner;
     char text[LIMIT_CRASH_TEXT_BYTES_MAX + 1]; /* how it ended */
