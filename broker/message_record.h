@@ -101,7 +101,8 @@ typedef struct message_chain {
     message_t *last;
     uint64_t bytes;
 } message_chain_t;
-/* The record's state is ENDED where there is a reply, else NEW. The port calls crashes suspicions. */
+/* The record's state is ENDED where there is a reply, else NEW. The tally's suspicions are
+ * crashes. */
 void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t tally,
                        const store_reply_t *reply);
 /* Destroys the message and all that are chained to it. */

@@ -36,7 +36,7 @@ void batch_add_attempt(router_t *router, message_t *message);
 void batch_add_dead_letter(router_t *router, const message_t *message, fabric_error_t cause);
 /* A message that is not committed yet, by its call; NULL: there is none. */
 message_t *batch_find_call(const router_lane_t *lane, call_key_t call);
-/* The lane's batch is committed. Returns it; it stays valid until the lane's next batch is taken. */
+/* The lane's batch is committed. It is returned, and stays valid until the next one is taken. */
 const store_batch_t *batch_end(router_t *router, uint32_t lane);
 /* Whether no lane has anything to commit. */
 bool batches_are_idle(const router_t *router);

@@ -194,8 +194,8 @@ static void finish_operation(router_shell_t *shell, uint32_t lane, lane_operatio
     }
 }
 
-/* Each lane has a connection of its own and reports for itself. The log is limited, since a database
- * that comes and goes says little that is new. */
+/* Each lane has a connection of its own and reports for itself. The lines are limited, since a
+ * database that comes and goes says little that is new. */
 static void take_availability(router_shell_t *shell, uint32_t lane, const lane_report_t *report)
 {
     uint32_t left_out = 0;

@@ -1,6 +1,5 @@
-/* A runner: a worker's membership in the cluster. runners.c owns the struct, and peer->runner, the
- * other end of the link between a runner and its connection. mailbox.c owns the list of entities
- * that wait for credit.
+/* A runner: a worker's membership in the cluster. runners.c owns the struct, but for the part of
+ * poison.c, and the list of entities that wait for credit, which mailbox.c owns.
  */
 #ifndef BROKER_ROUTER_RUNNER_STATE_H
 #define BROKER_ROUTER_RUNNER_STATE_H
