@@ -91,7 +91,7 @@ static void give_up(router_t *router, entity_t *entity)
 static void dispatch(router_t *router, entity_t *entity, bool turn)
 {
     runner_t *runner = entity->shard->owner;
-    for (;;) {
+    while (entity->cursor) {
         give_up(router, entity);
         message_t *message = next_to_deliver(router, entity);
         if (!message) {
