@@ -263,11 +263,11 @@ static fabric_error_t run(demo_t *demo, reason_t *reason)
     return error;
 }
 
-static void count_pending(void *context, const store_message_t *message, store_tally_t tally,
+static void count_pending(void *context, const store_message_t *message, store_tally_t counts,
                           const store_reply_t *reply)
 {
     (void)message;
-    (void)tally;
+    (void)counts;
     (void)reply;
     ++*(uint64_t *)context;
 }

@@ -130,7 +130,7 @@ static void find_headers(glob_t *headers)
     assert_true(headers->gl_pathc >= 8);
 }
 
-static void headers_compile_alone(void **state)
+static void each_header_compiles_by_itself(void **state)
 {
     (void)state;
     glob_t headers;
@@ -297,7 +297,7 @@ static void samples_compile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(headers_compile_alone),
+        cmocka_unit_test(each_header_compiles_by_itself),
         cmocka_unit_test(macros_and_inline_functions_are_for_both_languages),
         cmocka_unit_test(samples_compile),
     };

@@ -583,11 +583,11 @@ bool check_is_settled(void)
     return watch.ended == watch.call_count && watch.rows == watch.replies;
 }
 
-static void check_row(void *context, const store_message_t *message, store_tally_t tally,
+static void check_row(void *context, const store_message_t *message, store_tally_t counts,
                       const store_reply_t *reply)
 {
     uint64_t *rows = context;
-    (void)tally;
+    (void)counts;
     ++*rows;
     if (!reply) {
         world_fail("I1: request %llu has no final reply in the store", (ull)message->id.value);
