@@ -7,7 +7,7 @@ VERSION   := $(shell sed -n 's/^\#define FABRIC_VERSION_[A-Z]* \([0-9]*\)$$/\1/p
 SOVERSION := 0
 PREFIX    ?= /usr/local
 DESTDIR   ?=
-# Taken from the command line only: in an environment these names are somebody else's.
+# These are taken from the command line only, because in an environment other programs use the same names.
 VARIANT   :=
 B         := build$(if $(VARIANT),/$(VARIANT))
 STORE     ?= sqlite
@@ -20,7 +20,7 @@ Q         := $(if $(V),,@)
 OPTIMIZE  := -O2
 HARDEN    := -fstack-protector-strong -fstack-clash-protection \
              $(if $(filter x86_64 i686,$(shell uname -m)),-fcf-protection)
-# A level that the builder chooses stands; a compiler may bring one of its own.
+# The builder may choose another level, and some compilers have a default of their own.
 FORTIFY   := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LDHARDEN  := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 LDPIE     := -pie
@@ -71,7 +71,7 @@ LIBS_MYSQL  = $(shell pkg-config --libs libmariadb 2>/dev/null)
 ifneq ($(MYSQL_CLIENT),)
 PACKAGES    := $(filter-out libmariadb,$(PACKAGES))
 INCLUDES    += -isystem $(B)/include -isystem $(B)/include/mysql
-# Its headers without that system's others beside them.
+# The headers of MySQL without the other headers of that system.
 $(shell mkdir -p $(B)/include && ln -sfn $(MYSQL_CLIENT)/usr/include/mysql $(B)/include/mysql)
 MYSQL_LIBRARIES := $(firstword $(wildcard $(MYSQL_CLIENT)/usr/lib/*-linux-gnu))
 LIBS_MYSQL  = $(MYSQL_LIBRARIES)/libmysqlclient.so -Wl,--allow-shlib-undefined -Wl,--disable-new-dtags \
@@ -94,13 +94,13 @@ MYSQL_OBJ   := $(call objects,$(call lib_sources,mysql))
 SQLITE_OBJ  := $(call objects,$(call lib_sources,sqlite))
 CLI_OBJ     := $(call objects,$(call lib_sources,cli))
 BENCH_OBJ   := $(call objects,$(call lib_sources,bench))
-# What bench and tests start in the same way: brokers, workers, databases.
+# The harness starts brokers, workers and databases for bench and tests.
 HARNESS_OBJ := $(call objects,$(call lib_sources,tests/harness))
-# What the tests' rings share. Programs end in _test.c or _fuzz.c, modules in _module.c.
+# The files that the rings of tests share. Programs end in _test.c or _fuzz.c, modules in _module.c.
 TESTLIB_OBJ := $(call objects,$(filter-out %_test.c %_module.c %_entity.c,$(wildcard $(addprefix tests/,unit/*.c memory/*.c conformance/*.c \
                simulation/*.c checker/*.c))))
 
-# What goes into the libraries: not what reads configuration files, which is the programs' concern and needs czmq.
+# The libraries do not contain the reader of configuration files, which only programs use and which needs czmq.
 LIBRARY_CORE_OBJ   := $(filter-out $(B)/obj/core/config%,$(CORE_OBJ))
 LIBRARY_WORKER_OBJ := $(filter-out %/worker_config.o,$(WORKER_OBJ))
 
@@ -150,7 +150,7 @@ $(B)/obj/%.o: %.c Makefile
 	$(if $(V),,@echo "CC   $<")
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
-# cmocka 2 deprecates what cmocka 1 has no other name for, such as assert_in_range.
+# cmocka 2 deprecates functions that have no other name in cmocka 1, such as assert_in_range.
 $(B)/obj/tests/%.o: WARN += -Wno-deprecated-declarations
 
 define archive
@@ -226,7 +226,7 @@ $(B)/examples/%_client: $(B)/obj/examples/%_client.o $(A_CLIENT) $(A_CORE)
 $(B)/examples/%_test: $(B)/obj/examples/%_test.o $(B)/obj/examples/%_entity.o $(A_WORKER) $(A_CORE)
 	$(call program,$(LIBS_CORE))
 
-# Tests: the name's first word tells what a unit test may link.
+# Tests: the first word of a unit test's name decides what the test may link.
 $(B)/tests/unit/core_connector_test $(B)/tests/faults/host_names_test: $(B)/obj/tests/harness/fake_names_module.o
 $(B)/tests/unit/core_%: $(B)/obj/tests/unit/core_%.o $(A_TEST) $(A_HARNESS) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
@@ -297,7 +297,7 @@ run-tests:
 check-unit check-conformance check-simulation check-integration check-faults: check-%: everything tests
 	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
 ## make check-asan       every test under the address and undefined-behaviour sanitizers, leaks included (QUICK=1: what CI runs)
-# What install_test builds outside the tree is no sanitizers' build.
+# install_test builds programs outside the tree without sanitizers.
 SANITIZED  := $(filter-out %/install_test,$(INTEGRATION))
 QUICK      ?=
 ASAN_TESTS := $(UNIT) $(CONFORMANCE) $(SIMULATION) $(SANITIZED) $(if $(QUICK),,$(FAULTS))
@@ -385,8 +385,8 @@ docs:
 	done
 
 ## make install          PREFIX (default /usr/local) and DESTDIR, which may hold spaces; make uninstall takes it away again
-# The shell gets both by environment, so that nothing in them needs quoting. Where it may, it makes the new libraries known to the
-# loader; otherwise it says what is left to do.
+# The shell gets both from the environment, so that nothing in them needs quoting. As root, make install tells the loader about the new
+# libraries; otherwise it prints what is left to do.
 INCLUDE_FILES := $(notdir $(wildcard core/include/fabric/*.h libfabric_client/include/fabric/*.h worker/include/fabric/*.h))
 LDCONFIG      ?= ldconfig
 define tell_loader

@@ -1,9 +1,9 @@
 #!/bin/sh
-# A private MariaDB server for tests and benchmarks: own data folder, full durability, no system service touched.
+# A private MariaDB server for tests and benchmarks, with a data folder of its own and full durability. It uses no system service.
 #
 #   mariadb.sh start DATADIR   starts one in the background; prints "URL PID" when it answers
 #   mariadb.sh run DATADIR [OPTION...]
-#                              becomes the server (same process id), for callers that watch over it themselves
+#                              becomes the server (same process id), for callers that supervise it themselves
 #   mariadb.sh stop DATADIR    stops it; the data folder stays
 #   mariadb.sh sql DATADIR STATEMENT...
 #
