@@ -206,7 +206,7 @@ static incarnation_t published_owner(void)
 }
 
 /* It says hello as the worker that the map names, on the newest connection of all. */
-static void who_reads_the_map_takes_no_shards(void **state)
+static void ids_from_the_map_take_no_shards(void **state)
 {
     begin(state, 506);
     testbed_wait_ready(bed, 1);
@@ -319,7 +319,7 @@ int main(void)
         {"results_of_unidentified_peers", results_of_unidentified_peers, TESTBED_SQLITE},
         {"workers_that_describe_themselves_wrongly", workers_that_describe_themselves_wrongly,
          TESTBED_SQLITE},
-        {"who_reads_the_map_takes_no_shards", who_reads_the_map_takes_no_shards, TESTBED_SQLITE},
+        {"ids_from_the_map_take_no_shards", ids_from_the_map_take_no_shards, TESTBED_SQLITE},
         {"ids_are_bytes", ids_are_bytes, TESTBED_BOTH},
     };
     return testbed_run("bad_request", tests, sizeof tests / sizeof tests[0]);

@@ -415,12 +415,12 @@ static void send_between_pings(const vector_t *vector, void *context)
     for (uint64_t sequence = 1001; sequence <= 1002; sequence++) {
         if (!raw_hear(peer, KIND_PONG, CLOSE_MS, &body) ||
             message_get_pong(&body, &pong) != FABRIC_OK || pong.sequence != sequence) {
-            fail_msg("%s: a background was not handled", vector->name);
+            fail_msg("%s: an adjacent message was not handled", vector->name);
         }
     }
 }
 
-static void others_in_a_frame(void **state)
+static void adjacent_messages_in_a_frame(void **state)
 {
     begin(state);
     raw_fabric_t peer = raw_client(bed->cluster.url, 410);
@@ -442,7 +442,7 @@ int main(void)
         {"frames_in_pieces", frames_in_pieces, TESTBED_SQLITE},
         {"commands_after_the_handshake", commands_after_the_handshake, TESTBED_SQLITE},
         {"vectors_over_the_wire", vectors_over_the_wire, TESTBED_SQLITE},
-        {"others_in_a_frame", others_in_a_frame, TESTBED_SQLITE},
+        {"adjacent_messages_in_a_frame", adjacent_messages_in_a_frame, TESTBED_SQLITE},
     };
     return testbed_run("bad_wire", tests, sizeof tests / sizeof tests[0]);
 }

@@ -51,7 +51,7 @@ static void wait_for_descriptors(size_t most)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + RECOVER_MS;
     while (process_descriptors(&bed->cluster.broker) > most) {
-        testbed_poll(deadline_ms, "the broker to close what was closed");
+        testbed_poll(deadline_ms, "the broker closing its end of closed connections");
     }
 }
 
@@ -186,7 +186,7 @@ static void peers_that_never_read(void **state)
     end();
 }
 
-static void hellos_without_end(void **state)
+static void endless_hellos(void **state)
 {
     begin(state, NULL);
     uint64_t before_kib = process_rss_kib(&bed->cluster.broker);
@@ -241,7 +241,7 @@ int main(void)
         {"more_connections_than_descriptors", more_connections_than_descriptors, TESTBED_SQLITE},
         {"more_peers_than_may_be", more_peers_than_may_be, TESTBED_SQLITE},
         {"peers_that_never_read", peers_that_never_read, TESTBED_SQLITE},
-        {"hellos_without_end", hellos_without_end, TESTBED_SQLITE},
+        {"endless_hellos", endless_hellos, TESTBED_SQLITE},
         {"junk_subscriptions", junk_subscriptions, TESTBED_SQLITE},
     };
     return testbed_run("flood", tests, sizeof tests / sizeof tests[0]);

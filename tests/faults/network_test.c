@@ -160,7 +160,7 @@ static void expect_replaced_and_back(const char *what)
     }
 }
 
-static void worker_that_is_not_heard(void **state)
+static void frames_from_the_worker_stall(void **state)
 {
     begin(state, true);
     proxy_stall(network.worker_proxy, PROXY_TO_SERVER, 0);
@@ -168,7 +168,7 @@ static void worker_that_is_not_heard(void **state)
     end();
 }
 
-static void worker_that_does_not_hear(void **state)
+static void frames_to_the_worker_stall(void **state)
 {
     begin(state, true);
     proxy_stall(network.worker_proxy, PROXY_TO_CLIENT, 0);
@@ -176,7 +176,7 @@ static void worker_that_does_not_hear(void **state)
     end();
 }
 
-static void worker_in_mid_frame(void **state)
+static void a_frame_of_the_worker_stalls_half_way(void **state)
 {
     begin(state, true);
     for (unsigned i = 0; i < 5; i++) { /* shorter than the lease: nobody has to do anything */
@@ -245,7 +245,7 @@ static void clients_one_way(void **state)
 
 /* ---- all ---- */
 
-static void cut_and_healed_repeatedly(void **state)
+static void cut_and_recovered_repeatedly(void **state)
 {
     begin(state, true);
     for (unsigned i = 0; i < 8; i++) {
@@ -283,7 +283,7 @@ static bool call_soon(fabric_client_t *client, uint64_t deadline_ms)
 
 /* A changed byte that still decodes is taken for good (docs/guarantees.md), so the checker is not
  * run; but every process must go on by itself. */
-static void spoilt_bytes(void **state)
+static void corrupted_bytes(void **state)
 {
     begin(state, false);
     fabric_client_options_t options = {.name = "spoilt", .connect_timeout_ms = HEAL_MS};
@@ -322,12 +322,13 @@ static void spoilt_bytes(void **state)
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"worker_that_is_not_heard", worker_that_is_not_heard, TESTBED_SQLITE},
-        {"worker_that_does_not_hear", worker_that_does_not_hear, TESTBED_SQLITE},
-        {"worker_in_mid_frame", worker_in_mid_frame, TESTBED_SQLITE},
+        {"frames_from_the_worker_stall", frames_from_the_worker_stall, TESTBED_SQLITE},
+        {"frames_to_the_worker_stall", frames_to_the_worker_stall, TESTBED_SQLITE},
+        {"a_frame_of_the_worker_stalls_half_way", a_frame_of_the_worker_stalls_half_way,
+         TESTBED_SQLITE},
         {"clients_one_way", clients_one_way, TESTBED_SQLITE},
-        {"cut_and_healed_repeatedly", cut_and_healed_repeatedly, TESTBED_SQLITE},
-        {"spoilt_bytes", spoilt_bytes, TESTBED_SQLITE},
+        {"cut_and_recovered_repeatedly", cut_and_recovered_repeatedly, TESTBED_SQLITE},
+        {"corrupted_bytes", corrupted_bytes, TESTBED_SQLITE},
     };
     return testbed_run("network", tests, sizeof tests / sizeof tests[0]);
 }

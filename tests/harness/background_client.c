@@ -79,7 +79,7 @@ static bool goes_on(background_client_t *background)
     uint64_t deadline_ms = clock_monotonic_ms() + CHECK_MS;
     while (!atomic_load(&background->failed) && atomic_load(&background->answers) < goal &&
            clock_monotonic_ms() < deadline_ms) {
-        testbed_poll(UINT64_MAX, "the background");
+        testbed_poll(UINT64_MAX, "an answer to the background client");
     }
     return !atomic_load(&background->failed) && atomic_load(&background->answers) >= goal;
 }
@@ -87,7 +87,7 @@ static bool goes_on(background_client_t *background)
 void background_client_check(background_client_t *background)
 {
     if (!goes_on(background)) {
-        fail_msg("the background after %llu answers: %s",
+        fail_msg("the background client after %llu answers: %s",
                  (unsigned long long)atomic_load(&background->answers),
                  atomic_load(&background->failed) ? background->failure : "is not answered");
     }
@@ -103,7 +103,7 @@ void background_client_end(background_client_t **at)
     background_client_t *background = *at;
     char failure[sizeof background->failure + 64];
     bool fine = goes_on(background);
-    snprintf(failure, sizeof failure, "the background after %llu answers: %s",
+    snprintf(failure, sizeof failure, "the background client after %llu answers: %s",
              (unsigned long long)atomic_load(&background->answers),
              atomic_load(&background->failed) ? background->failure : "is not answered");
     atomic_store(&background->stopping, true);

@@ -106,7 +106,7 @@ static void step_connections(proxy_t *proxy, uint64_t now_ms)
 static void apply_controls(proxy_t *proxy)
 {
     for (uint32_t i = proxy->connection_count; i-- > 0;) {
-        if (proxy->cut || (proxy->heal && connection_is_spoilt(proxy->connections[i]))) {
+        if (proxy->cut || (proxy->heal && connection_has_lost_bytes(proxy->connections[i]))) {
             remove_connection(proxy, i, proxy->cut ? proxy->cut_how : PROXY_RESET);
         } else if (proxy->heal) {
             connection_release(proxy->connections[i]);

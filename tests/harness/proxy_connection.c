@@ -111,7 +111,7 @@ void connection_destroy(connection_t **connection, proxy_ending_t how)
     *connection = NULL;
 }
 
-bool connection_is_spoilt(const connection_t *connection)
+bool connection_has_lost_bytes(const connection_t *connection)
 {
     return connection->spoilt != SPOILT_NOT;
 }

@@ -83,6 +83,6 @@ uint64_t connection_deadline(const connection_t *connection, const proxy_rules_t
 bool connection_is_held(const connection_t *connection);
 void connection_release(connection_t *connection);
 /* Whether bytes of the connection were dropped, so that it cannot go on. */
-bool connection_is_spoilt(const connection_t *connection);
+bool connection_has_lost_bytes(const connection_t *connection);
 
 #endif

@@ -382,7 +382,7 @@ static void assert_harmless(const char *text)
 }
 
 /* Escape sequences in a worker's name, an id and a failure's text reach no terminal. */
-static void names_that_move_the_cursor(void **state)
+static void escape_sequences_in_names(void **state)
 {
     static const char *const name[] = {"--name", "evil\033[31m\033]0;x\007\xc2\x9b\xff\r\n", NULL};
     static const char id[] = "evil\033[31m\177\n\xff";
@@ -479,7 +479,7 @@ int main(void)
         {"command_line", command_line, TESTBED_SQLITE},
         {"bench", bench, TESTBED_SQLITE},
         {"json_that_does_not_fit", json_that_does_not_fit, TESTBED_SQLITE},
-        {"names_that_move_the_cursor", names_that_move_the_cursor, TESTBED_SQLITE},
+        {"escape_sequences_in_names", escape_sequences_in_names, TESTBED_SQLITE},
         {"secrets", secrets, TESTBED_SQLITE},
     };
     return testbed_run("bad_command", tests, sizeof tests / sizeof tests[0]);

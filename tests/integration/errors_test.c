@@ -377,7 +377,7 @@ static void printed_key_is_taken(void **state)
         "FABRIC_PORT_5700_TCP=tcp://10.0.0.1:5700", "FABRIC_PORT_5700_TCP_PROTO=tcp",              \
         "FABRIC_PORT_5700_TCP_PORT=5700", "FABRIC_PORT_5700_TCP_ADDR=10.0.0.1"
 
-static void somebody_elses_environment(void **state)
+static void variables_of_other_programs(void **state)
 {
     static const char *const environment[] = {KUBERNETES, NULL};
     char program[PATH_SIZE];
@@ -406,7 +406,7 @@ int main(void)
         {"broker_server_store", broker_server_store, TESTBED_MYSQL},
         {"broker_too_many", broker_too_many, TESTBED_MYSQL},
         {"worker_errors", worker_errors, TESTBED_SQLITE},
-        {"somebody_elses_environment", somebody_elses_environment, TESTBED_SQLITE},
+        {"variables_of_other_programs", variables_of_other_programs, TESTBED_SQLITE},
         {"bench_errors", bench_errors, TESTBED_SQLITE},
         {"command_line", command_line, TESTBED_SQLITE},
         {"printed_key_is_taken", printed_key_is_taken, TESTBED_SQLITE},

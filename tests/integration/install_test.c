@@ -251,7 +251,7 @@ static unsigned count_lines(const char *file, const char *part)
     return count;
 }
 
-static void loader_is_told_or_the_user(void **state)
+static void loader_is_updated_or_the_user_is_told(void **state)
 {
     static const char note[] = "The loader does not find the libraries";
     char known[3 * PATH_SIZE];
@@ -343,7 +343,7 @@ static void check_needed(const char *library)
     assert_true(needed >= 3);
 }
 
-static void libraries_show_their_own(void **state)
+static void libraries_export_only_their_symbols(void **state)
 {
     open_test(state);
     check_needed("libfabric_client.so");
@@ -450,9 +450,11 @@ int main(void)
         {"recipes_work", recipes_work, TESTBED_SQLITE},
         {"builders_flags_are_taken", builders_flags_are_taken, TESTBED_SQLITE},
         {"environment_changes_no_folder", environment_changes_no_folder, TESTBED_SQLITE},
-        {"loader_is_told_or_the_user", loader_is_told_or_the_user, TESTBED_SQLITE},
+        {"loader_is_updated_or_the_user_is_told", loader_is_updated_or_the_user_is_told,
+         TESTBED_SQLITE},
         {"programs_run", programs_run, TESTBED_SQLITE},
-        {"libraries_show_their_own", libraries_show_their_own, TESTBED_SQLITE},
+        {"libraries_export_only_their_symbols", libraries_export_only_their_symbols,
+         TESTBED_SQLITE},
 #ifndef FABRIC_TEST_BUILD
         {"programs_are_hardened", programs_are_hardened, TESTBED_SQLITE},
 #endif

@@ -44,7 +44,7 @@ static void memory_of_an_older_token(void **state)
 
 /* ---- order and ownership ---- */
 
-static void one_client_the_other_way_round(void **state)
+static void one_client_in_another_order(void **state)
 {
     story_t *s = *state;
     story_note(s, HISTORY_INVOKED, STORY_ASK, 1);
@@ -132,7 +132,7 @@ int main(void)
         TEST(counted_upon_what_does_not_count),
         TEST(memory_that_changed),
         TEST(memory_of_an_older_token),
-        TEST(one_client_the_other_way_round),
+        TEST(one_client_in_another_order),
         TEST(other_entities_do_not_matter),
         TEST(accepted_before_the_other_was_sent),
         TEST(token_goes_back),
