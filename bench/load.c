@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/random.h"
 #include "tests/harness/stop.h"
 #include "core/clock.h"
 
@@ -80,8 +81,7 @@ load_t *load_new(fabric_client_t *client, const load_options_t *options)
     load->reply = new_body(load);
     load->call.request = load->request;
     load->request->size = options->size;
-    clock_random(&load->random, sizeof load->random);
-    load->random |= 1;
+    random_bytes(&load->random, sizeof load->random);
     for (uint32_t i = 0; i < options->size; i++) { /* data that does not compress */
         load->request->data[i] = (uint8_t)(load->random >> (i % 8 * 8) ^ i * 2654435761u >> 13);
     }
@@ -111,13 +111,10 @@ void load_destroy(load_t **load)
 
 /* ---- one call ---- */
 
-/* Marsaglia's xorshift, mapped to 0..entities-1 by multiplication. */
+/* A random entity, 0..entities-1. Multiplying instead of dividing is faster. */
 static uint32_t next_entity(load_t *load)
 {
-    load->random ^= load->random << 13;
-    load->random ^= load->random >> 7;
-    load->random ^= load->random << 17;
-    return (uint32_t)((load->random >> 32) * load->options.entities >> 32);
+    return (uint32_t)((random_next(&load->random) >> 32) * load->options.entities >> 32);
 }
 
 static void count_error(load_t *load, fabric_error_t error)

@@ -14,6 +14,7 @@
 #include "core/limits.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/random.h"
 
 #define SOCKETS_MAX   65535
 #define LAST_WORDS_MS 200u /* for what still waits in sockets at an orderly stop */
@@ -27,7 +28,7 @@ broker_t *broker_new(const broker_config_t *config, const store_driver_t *const 
     broker->durable = durable;
     broker->halt_fd = -1;
     broker->claims[0] = broker->claims[1] = -1;
-    clock_random(broker->incarnation.bytes, sizeof broker->incarnation.bytes);
+    random_bytes(broker->incarnation.bytes, sizeof broker->incarnation.bytes);
     return broker;
 }
 

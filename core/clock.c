@@ -1,11 +1,7 @@
-/* Reading the system's clocks and random source. */
+/* Reading the system's clocks. */
 #include "core/clock.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
 
 static struct timespec read_clock(clockid_t clock)
@@ -32,20 +28,4 @@ int64_t clock_wall_ms(void)
 {
     struct timespec now = read_clock(CLOCK_REALTIME);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-void clock_random(void *bytes, unsigned size)
-{
-    unsigned char *next = bytes;
-    size_t left = size;
-    while (left > 0) {
-        ssize_t got = getrandom(next, left, 0);
-        if (got < 0 && errno != EINTR) {
-            abort(); /* without it no incarnation would be unique */
-        }
-        if (got > 0) {
-            next += got;
-            left -= (size_t)got;
-        }
-    }
 }

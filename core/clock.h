@@ -10,7 +10,5 @@ uint64_t clock_monotonic_ms(void);
 uint64_t clock_monotonic_us(void);
 /* Unix milliseconds; for log stamps only. */
 int64_t clock_wall_ms(void);
-/* Fills `bytes` from the kernel's random source (getrandom); aborts when it fails. */
-void clock_random(void *bytes, unsigned size);
 
 #endif

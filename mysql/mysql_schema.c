@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/clock.h"
+#include "core/random.h"
 #include "mysql/mysql_connection.h"
 #include "mysql/mysql_migrations.h"
 #include "mysql/mysql_operations.h"
@@ -161,7 +161,7 @@ static fabric_error_t found_cluster(mysql_store_t *store, const store_cluster_t 
     mysql_session_t *session = &store->session;
     incarnation_t none = {{0}};
     uint8_t id[16];
-    clock_random(id, sizeof id);
+    random_bytes(id, sizeof id);
     statement_begin(session);
     statement_put_bytes(session, fabric_bytes(id, sizeof id));
     statement_put_bytes(session, fabric_bytes_of(wanted->name));

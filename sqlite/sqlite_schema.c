@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/clock.h"
+#include "core/random.h"
 #include "sqlite/sqlite_connection.h"
 
 /* "FABR" in the file's header (bytes 68-71): tells our files from those of programs with tables of
@@ -149,7 +149,7 @@ static fabric_error_t compare_cluster(const store_cluster_t *found, const char *
 static fabric_error_t found_cluster(sqlite_store_t *store, const store_cluster_t *wanted)
 {
     incarnation_t id;
-    clock_random(id.bytes, sizeof id.bytes);
+    random_bytes(id.bytes, sizeof id.bytes);
     sqlite_query_t query = sqlite_query(store, SQLITE_STATEMENT_CLUSTER_INSERT);
     sqlite_bind_incarnation(&query, 1, &id);
     sqlite_bind_text(&query, 2, wanted->name);

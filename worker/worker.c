@@ -12,6 +12,7 @@
 #include "core/endpoint.h"
 #include "core/memory.h"
 #include "core/outcome.h"
+#include "core/random.h"
 #include "core/thread.h"
 #include "worker/link_zmq.h"
 #include "worker/worker_open.h"
@@ -353,7 +354,7 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
 
 fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason)
 {
-    clock_random(worker->config.incarnation.bytes, sizeof worker->config.incarnation.bytes);
+    random_bytes(worker->config.incarnation.bytes, sizeof worker->config.incarnation.bytes);
     if (worker->notes) {
         crash_notes_begin(worker->notes, worker->config.incarnation);
     }

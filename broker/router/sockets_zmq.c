@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/clock.h"
 #include "core/limits.h"
 #include "core/lookup.h"
 #include "core/message.h"
+#include "core/random.h"
 
 #define SEND_HIGH_WATER        100 /* frames for one peer in libzmq; more wait in the router */
 #define RECEIVE_HIGH_WATER     100
@@ -34,7 +34,7 @@ static void set_int(void *socket, int option, int value)
 static void seed_routing_ids(void)
 {
     unsigned seed;
-    clock_random(&seed, sizeof seed);
+    random_bytes(&seed, sizeof seed);
     srandom(seed); /* glibc's rand() takes its numbers from there */
 }
 

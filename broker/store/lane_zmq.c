@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
 #include "core/log.h"
+#include "core/random.h"
 
 static bool is_halted(void *context)
 {
@@ -26,7 +26,7 @@ static uint32_t draw(void *context)
 {
     (void)context;
     uint32_t value = 0;
-    clock_random(&value, sizeof value);
+    random_bytes(&value, sizeof value);
     return value;
 }
 

@@ -9,7 +9,7 @@
 #include "core/endpoint.h"
 #include "core/limits.h"
 #include "core/memory.h"
-#include "core/clock.h"
+#include "core/random.h"
 
 enum { CONNECT_TIMEOUT_MS = 5000, CALL_TIMEOUT_MS = 30000, SPIN_US = 2000 };
 
@@ -64,10 +64,10 @@ static session_config_t config_of(const fabric_client_options_t *options, const 
         .allow_plaintext = options->allow_plaintext,
         .events = options->log != NULL,
     };
-    clock_random(config.incarnation.bytes, sizeof config.incarnation.bytes);
-    clock_random(&config.seed, sizeof config.seed);
+    random_bytes(config.incarnation.bytes, sizeof config.incarnation.bytes);
+    random_bytes(&config.seed, sizeof config.seed);
     while (config.client_number == 0) {
-        clock_random(&config.client_number, sizeof config.client_number);
+        random_bytes(&config.client_number, sizeof config.client_number);
     }
     return config;
 }

@@ -1,20 +1,16 @@
 /* Random waits: see jitter.h. */
 #include "libfabric_client/src/jitter.h"
 
+#include "core/random.h"
+
 enum {
     BACKOFF_FIRST_MS = 10, /* bound of the first wait */
     BACKOFF_MAX_MS = 2000  /* where the bound stops doubling */
 };
 
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
 uint64_t jitter_up_to(jitter_t *jitter, uint64_t bound)
 {
-    jitter->state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t x = jitter->state;
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    x ^= x >> 31;
-    return bound == UINT64_MAX ? x : x % (bound + 1);
+    return random_up_to(&jitter->state, bound);
 }
 
 uint64_t jitter_backoff(jitter_t *jitter, uint32_t attempt)

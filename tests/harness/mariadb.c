@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
+#include "core/random.h"
 #include "mysql/mysql_url.h"
 
 enum { REVIVE_MS = 10000, START_MS = 60000 };
@@ -35,7 +35,7 @@ bool mariadb_fresh_database(char url[512])
     const char *slash = strchr(server.url + strlen("mysql://"), '/');
     const char *query = strchr(server.url, '?');
     uint64_t number;
-    clock_random(&number, sizeof number);
+    random_bytes(&number, sizeof number);
     char statement[100];
     snprintf(statement, sizeof statement, "CREATE DATABASE fabric_%016llx",
              (unsigned long long)number);

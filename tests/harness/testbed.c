@@ -11,6 +11,7 @@
 #include <mysql.h>
 #include <sqlite3.h>
 
+#include "core/random.h"
 #include "tests/harness/cluster_status.h"
 #include "tests/harness/stop.h"
 #include "core/clock.h"
@@ -410,7 +411,7 @@ uint64_t testbed_seed(void)
 {
     const char *text = getenv("FABRIC_FAULT_SEED");
     uint32_t drawn = 0;
-    clock_random(&drawn, sizeof drawn);
+    random_bytes(&drawn, sizeof drawn);
     uint64_t seed = text ? strtoull(text, NULL, 10) : 1 + (uint64_t)drawn;
     print_message("seed: FABRIC_FAULT_SEED=%llu\n", (unsigned long long)seed);
     return seed;

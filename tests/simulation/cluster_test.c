@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/random.h"
 #include "tests/simulation/simulation.h"
 
 #define SECONDS_DEFAULT 30
@@ -112,7 +113,7 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
 static uint64_t first_seed(uint64_t wanted)
 {
     uint32_t drawn = 0;
-    clock_random(&drawn, sizeof drawn);
+    random_bytes(&drawn, sizeof drawn);
     return number_from("FABRIC_SIMULATION_FIRST", wanted > 0 ? 1 : UINT64_C(1) + drawn);
 }
 

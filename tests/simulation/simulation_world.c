@@ -6,17 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/random.h"
+
 world_t world;
 
-/* ---- chance: splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators)
- * ---- */
+/* ---- chance ---- */
 
 uint64_t world_random(void)
 {
-    uint64_t z = world.random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
+    return random_next(&world.random);
 }
 
 uint64_t world_between(uint64_t low, uint64_t high)
