@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <zmq.h>
 
-/* ThreadSanitizer does not see that what went into a pipe was written before it came out: libzmq is
- * not instrumented. In its builds both are told, under the address of the actor, which is in the
- * name of both ends. */
+/* ThreadSanitizer does not see that a value is written into a pipe before it is read from it, since
+ * libzmq is not instrumented. In its builds both moments are told to it, under the address of the
+ * actor, which is part of the endpoint of both ends. */
 #ifdef __SANITIZE_THREAD__
 #include <sanitizer/tsan_interface.h>
 
@@ -63,7 +63,7 @@ static void *run_actor(void *argument)
     return NULL;
 }
 
-/* Signals are the main thread's. */
+/* Starts the thread with all signals blocked: only the main thread takes signals. */
 static int start_thread(actor_t *actor)
 {
     sigset_t all;

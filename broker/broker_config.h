@@ -1,4 +1,4 @@
-/* The broker's configuration: its keys, described once, and what they come to.
+/* The broker's configuration: a table of its keys, and the values as the broker uses them.
  *
  * Threading: read at start by one thread; constant afterwards.
  */
@@ -25,7 +25,8 @@ typedef struct broker_config {
 } broker_config_t;
 
 /* Reads the loaded values and checks endpoints. INVALID_CONFIGURATION, PLAINTEXT_REFUSED. */
-FABRIC_MUST_USE fabric_error_t broker_config_read(const config_t *values, broker_config_t *config,
-                                                  reason_t *reason);
+FABRIC_MUST_USE
+fabric_error_t broker_config_read(const config_t *values, broker_config_t *config,
+                                  reason_t *reason);
 
 #endif

@@ -23,8 +23,8 @@
 #define REOPEN_TRIES   50 /* of a fenced broker, for its address and its database */
 #define REOPEN_WAIT_US 100000
 
-/* A broker that is being opened has promised nothing yet: it may end wherever its database keeps
- * it. It is given a moment, to be opened and then leave the cluster in order. */
+/* A broker that is being opened has promised nothing yet, so it may end while it waits for its
+ * database. This time allows it to be opened and then leave the cluster in order. */
 #define OPENING_STOP_MS 1000u
 
 static int exit_code(fabric_error_t error)
@@ -51,7 +51,7 @@ static int exit_code(fabric_error_t error)
     return configuration ? EXIT_CONFIG : taken ? EXIT_UNAVAILABLE : EXIT_INTERNAL;
 }
 
-/* One line to whoever started the program, which may not be there to read it. */
+/* Writes one line for the program that started this one, which may not read it any more. */
 static bool tell(int descriptor, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static bool tell(int descriptor, const char *format, ...)
@@ -84,8 +84,8 @@ static void announce(void *context)
                identity.router_endpoint, identity.pub_endpoint, text);
 }
 
-/* Opens an incarnation. One that follows a fenced one waits for a while for what the first leaves
- * behind, but not for a store that has lost something. */
+/* Opens an incarnation. If it follows a fenced one, it waits for a while until the address and the
+ * database are free, but not for a store that has forgotten commits. */
 static fabric_error_t open_broker(broker_config_t *config, durable_term_t *durable, bool again,
                                   broker_t **opened, reason_t *reason)
 {
@@ -161,7 +161,7 @@ static void raise_descriptor_limit(void)
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit); /* what is there has to do */
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* if it fails, the old limit has to do */
     }
 }
 
@@ -180,7 +180,7 @@ static void print_help(void)
     config_print_usage(broker_config_keys, stdout);
 }
 
-/* Loads and serves; what the process exits with. */
+/* Loads the configuration and serves. Returns the exit code. */
 static int run(config_t *values, int argc, char **argv)
 {
     reason_t reason = {{0}};

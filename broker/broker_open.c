@@ -1,5 +1,5 @@
-/* What must hold of the store before a broker joins its cluster. */
-#include "broker/broker_open.h"
+/* Opening the store, and what must hold of it before a broker joins the cluster. */
+#include "broker/broker_state.h"
 
 #include <stdio.h>
 
@@ -17,8 +17,8 @@ static fabric_error_t explain(const store_t *store, reason_t *reason, fabric_err
     return error;
 }
 
-/* A server's tables are made by an operator, or by who says `migrate`; a file of ours needs
- * nobody's leave. */
+/* An operator makes a server's tables, or allows it with `migrate`. A file that a broker makes
+ * itself needs no permission. */
 static bool may_migrate(const broker_t *broker)
 {
     return broker->config->migrate || strcmp(broker->store->driver->scheme, "mysql") != 0;
@@ -67,7 +67,8 @@ static fabric_error_t check_facts(broker_t *broker, reason_t *reason)
     return FABRIC_OK;
 }
 
-/* A fence may hide that the database went back in time. */
+/* A missing row looks like a fence, but may mean that the database was restored from an old
+ * copy. */
 static fabric_error_t check_past(broker_t *broker, reason_t *reason)
 {
     store_coordinator_t row = {0};
@@ -88,7 +89,7 @@ fabric_error_t broker_open_store(broker_t *broker, reason_t *reason)
                                         .holder = broker->holder};
     fabric_error_t error = store_open(broker->drivers, &broker->options, reason, &broker->store);
     if (error) {
-        return error; /* each adapter says why it cannot be opened */
+        return error; /* the adapter has said why the store cannot be opened */
     }
     error = migrate(broker, reason);
     if (error) {

@@ -1,5 +1,5 @@
 /* One incarnation of a broker: see broker_zmq.h. */
-#include "broker/broker_open.h"
+#include "broker/broker_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,8 +16,8 @@
 #include "core/memory.h"
 #include "core/random.h"
 
-#define SOCKETS_MAX   65535
-#define LAST_WORDS_MS 200u /* for what still waits in sockets at an orderly stop */
+#define SOCKETS_MAX 65535
+#define LINGER_MS   200u /* for messages that wait in sockets at an orderly stop */
 
 broker_t *broker_new(const broker_config_t *config, const store_driver_t *const *drivers,
                      durable_term_t *durable)
@@ -54,7 +54,7 @@ static fabric_error_t open_sockets(broker_t *broker, reason_t *reason)
     return error ? error : router_shell_bind(&broker->shell, reason);
 }
 
-/* What others are told: as configured, else as bound. */
+/* The endpoint that others are told: as configured, else as bound. */
 static fabric_error_t choose_endpoint(const char *configured, const char *bound, const char *key,
                                       char endpoint[256], reason_t *reason)
 {
@@ -201,7 +201,7 @@ static void log_end(const broker_t *broker, fabric_error_t error)
               log_uint("damaged", n.damaged), log_uint("pending", n.pending));
 }
 
-/* Ends the threads, lanes first: nothing may be written after the store is left. */
+/* Ends the threads, lanes first: nothing may be written after the broker has left the store. */
 static void stop_threads(broker_t *broker, bool leave)
 {
     if (broker->halt_fd >= 0) {
@@ -231,7 +231,7 @@ fabric_error_t broker_run(broker_t *broker, int stop_fd, void (*ready)(void *con
     fabric_error_t error = router_shell_run(&broker->shell);
     log_end(broker, error);
     stop_threads(broker, error == FABRIC_OK);
-    router_shell_close(&broker->shell, error ? 0 : LAST_WORDS_MS);
+    router_shell_close(&broker->shell, error ? 0 : LINGER_MS);
     return error;
 }
 
@@ -243,7 +243,7 @@ void broker_destroy(broker_t **broker)
     }
     stop_threads(self, false);
     router_shell_close(&self->shell, 0);
-    context_close(&self->zmq); /* which removes the files */
+    context_close(&self->zmq); /* removes the files of ipc:// endpoints */
     socket_file_release(&self->claims[0]);
     socket_file_release(&self->claims[1]);
     router_destroy(&self->router);

@@ -35,14 +35,14 @@ static fabric_error_t take_lock(const char *endpoint, reason_t *reason, int *cla
     return FABRIC_OK;
 }
 
-/* Nothing may be there, or a socket at which nobody listens. */
+/* At the path there may be nothing, or a socket at which nobody listens. */
 static fabric_error_t check_file(const char *endpoint, reason_t *reason)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct stat found;
     snprintf(address.sun_path, sizeof address.sun_path, "%s", endpoint + sizeof IPC - 1);
     if (lstat(address.sun_path, &found) != 0) {
-        return FABRIC_OK; /* where the path is of no use, libzmq says so */
+        return FABRIC_OK; /* if the path cannot be used, libzmq reports it */
     }
     if (!S_ISSOCK(found.st_mode)) {
         return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,

@@ -1,10 +1,10 @@
-/* The file of an ipc:// endpoint: whose it is.
+/* Claims on the files of ipc:// endpoints.
  *
- * libzmq removes whatever it finds at the path before it binds, so a second broker would take the
- * address of a running one, which would be unreachable and would not notice. A broker therefore
- * holds a lock on PATH.lock, which the system releases when the process ends in whatever way, and
- * looks whether anyone listens there without such a lock. The lock file stays when the broker has
- * ended.
+ * libzmq removes whatever it finds at the path before it binds. A second broker would therefore
+ * take the address of a running one, which would be unreachable and would not notice. A broker
+ * holds a lock on PATH.lock, which the system releases when the process ends in whatever way. It
+ * also looks whether anybody listens at the path without such a lock. The lock file stays when the
+ * broker has ended.
  *
  * Threading: none of its own.
  */
@@ -13,13 +13,13 @@
 
 #include "core/reason.h"
 
-/* Claims the file of an endpoint to be bound; `claim` gets what socket_file_release() takes, once
- * the file is removed or stays for good. Other endpoints, abstract names and wildcards need no
- * claim. ADDRESS_IN_USE; INVALID_CONFIGURATION where the path cannot be used or is that of
- * something else than a socket, which stays as it is. */
-FABRIC_MUST_USE fabric_error_t socket_file_claim(const char *endpoint, reason_t *reason,
-                                                 int *claim);
-/* Takes -1, and sets *claim to it. */
+/* Claims the file of an endpoint that is to be bound. `claim` gets the value that
+ * socket_file_release() takes once the file is removed, or stays for good. Other endpoints,
+ * abstract names and wildcards need no claim. ADDRESS_IN_USE; INVALID_CONFIGURATION if the path
+ * cannot be used, or something else than a socket is there, which is left as it is. */
+FABRIC_MUST_USE
+fabric_error_t socket_file_claim(const char *endpoint, reason_t *reason, int *claim);
+/* Sets *claim to -1. It may be -1 already. */
 void socket_file_release(int *claim);
 
 #endif

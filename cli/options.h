@@ -37,12 +37,13 @@ typedef struct cli_options {
 
 /* Reads the command line, the environment and the file. INVALID_ARGUMENT or INVALID_CONFIGURATION
  * with a reason. `options` is to be destroyed in either case. */
-FABRIC_MUST_USE fabric_error_t cli_options_load(cli_options_t *options, int argc, char **argv,
-                                                reason_t *reason);
+FABRIC_MUST_USE
+fabric_error_t cli_options_load(cli_options_t *options, int argc, char **argv, reason_t *reason);
 void cli_options_destroy(cli_options_t *options);
 
 /* "CLIENT:SEQUENCE", both decimal and not 0. INVALID_ARGUMENT. */
-FABRIC_MUST_USE fabric_error_t cli_key_parse(const char *text, fabric_call_key_t *key);
+FABRIC_MUST_USE
+fabric_error_t cli_key_parse(const char *text, fabric_call_key_t *key);
 
 void cli_print_usage(FILE *file);
 

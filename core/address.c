@@ -41,8 +41,7 @@ static bool is_printable(uint8_t byte)
     return byte >= 0x20 && byte < 0x7f;
 }
 
-/* Whether the byte at `index` would be taken for the text form's own punctuation, or could not be
- * seen. */
+/* Whether the byte at `index` could be taken for punctuation of the text form, or is invisible. */
 static bool needs_escape(fabric_bytes_t name, size_t index)
 {
     uint8_t byte = name.data[index];
@@ -86,8 +85,8 @@ static int hex_digit(char digit)
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-/* Unescapes text[0..size) into storage, which has room for it. The caller finds out by formatting
- * again whether everything was escaped as it must be. */
+/* Unescapes text[0..size) into storage, whose buffer is large enough. The caller checks whether all
+ * bytes were escaped as they must be, by formatting the result again. */
 static bool parse_name(const char *text, size_t size, wire_writer_t *storage, fabric_bytes_t *name)
 {
     size_t start = storage->size;
@@ -117,7 +116,7 @@ static bool parse_number(const char *text, uint32_t *number)
     return value >= 1 && value <= LIMIT_SHARDS_PER_GROUP_MAX && strcmp(text, ")") == 0;
 }
 
-/* Reads the text leniently; what it accepts includes every text that address_format makes. */
+/* Reads the text leniently: all texts that address_format makes are accepted, and some others. */
 static bool parse_parts(const char *text, wire_writer_t *storage, address_t *address)
 {
     if (strncmp(text, PREFIX, sizeof PREFIX - 1) != 0) {

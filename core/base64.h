@@ -14,7 +14,7 @@ static inline size_t base64_size(size_t bytes_size)
 /* Writes base64_size(bytes.size) characters and a terminator. */
 void base64_encode(fabric_bytes_t bytes, char *text);
 /* Writes at most text.size / 4 * 3 bytes to `bytes`. False unless the text is what base64_encode
- * writes: padded, without white space, the bits behind the last byte zero. */
+ * writes: padded, without white space, and with zero bits behind the last byte. */
 bool base64_decode(fabric_bytes_t text, uint8_t *bytes, size_t *size);
 
 #endif

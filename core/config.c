@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/config_values.h"
+#include "core/config_state.h"
 #include "core/memory.h"
 
 char *config_copy_text(const char *text, size_t size)
@@ -74,7 +74,7 @@ static void add_list(config_value_t *value, const char *text)
     }
 }
 
-/* Checks a text against its key and fills `number`. `source` is how the giver calls the key. */
+/* Checks a text against its key and fills `number`. `source` is how the source spells the key. */
 static fabric_error_t check_text(const config_key_t *key, const char *text, const char *source,
                                  fabric_error_t error, reason_t *reason, uint64_t *number)
 {
@@ -100,7 +100,7 @@ static fabric_error_t check_text(const config_key_t *key, const char *text, cons
         }
         return FABRIC_OK;
     }
-    abort(); /* a type that is none */
+    abort(); /* no such type */
 }
 
 fabric_error_t config_set(config_t *config, size_t index, const char *text, config_origin_t origin,

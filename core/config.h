@@ -1,16 +1,16 @@
-/* Configuration: each key described once in a table; values come from defaults < file (core/config_file.h) <
- * FABRIC_* environment < command line. Unknown keys and values out of range are refused in one line
- * that names the key and its source.
+/* Configuration: each key is described once in a table. Values come from, in rising order of
+ * precedence: defaults, a file (core/config_file.h), the FABRIC_* environment, the command line. An
+ * unknown key and a value out of range are refused in one line that names the key and its source.
  *
  * A key "lease_ms" is --lease-ms on the command line, FABRIC_LEASE_MS in the environment, and
  * `lease_ms = 3000` in the file, which is named by --config or FABRIC_CONFIG. A program's usage
  * text and its reference page are made from the table.
  *
- * Programs share an environment, with each other and with what is not Fabric's: Kubernetes sets FABRIC_PORT and more
- * for a service named fabric. A FABRIC_ variable that is none of the program's own keys, and not in
- * schemas/environment.def, which lists those of every program, is refused where it is nearly one of them, as it is
- * probably misspelt; otherwise it is ignored, and its name is kept for one warning. A file belongs to one program: unknown
- * keys in it are always refused.
+ * Programs share an environment with each other and with others: Kubernetes, for example, sets
+ * FABRIC_PORT for a service that is named fabric. schemas/environment.def lists the variables of
+ * all Fabric programs. A FABRIC_ variable that no program knows is refused if it is nearly a known
+ * one, since it is then probably misspelt; else it is ignored, and its name is kept for one
+ * warning. A file belongs to one program, so an unknown key in it is always refused.
  *
  * Threading: read at start by one thread; constant afterwards.
  */
@@ -26,12 +26,14 @@
 
 typedef enum config_type {
     CONFIG_TEXT,
-    CONFIG_UINT,  /* decimal digits */
-    CONFIG_BOOL,  /* yes/no, true/false, on/off, 1/0; on the command line --key or --key=no */
-    CONFIG_LIST,  /* texts that are not empty; comma-separated, and repeatable on the command line
-                     and in the file */
-    CONFIG_SECRET /* text that must not be shown, and no reason does; refused on the command line:
-                     it comes from the environment, or from a file that only its owner can read */
+    CONFIG_UINT, /* decimal digits */
+    CONFIG_BOOL, /* yes/no, true/false, on/off, 1/0; on the command line --key or --key=no */
+    /* Texts that are not empty: separated by commas, or given repeatedly on the command line or in
+     * the file. */
+    CONFIG_LIST,
+    /* A text that no reason and no usage text shows. It is taken from the environment or from a
+     * file that only its owner can read, and refused on the command line. */
+    CONFIG_SECRET
 } config_type_t;
 
 typedef struct config_key {
@@ -51,17 +53,18 @@ config_t *config_new(const config_key_t *keys);
 void config_destroy(config_t **config);
 
 /* Applies file, environment and arguments; to be called once. Arguments are read with getopt_long,
- * without abbreviations; those that are no options are moved to the end of argv, and *rest_index
- * gets the index of the first (argc: none). Behind `--` all are operands, whatever they begin with.
+ * without abbreviations. Arguments that are no options are moved to the end of argv, and
+ * *rest_index gets the index of the first of them (argc: there is none). All arguments behind `--`
+ * are such.
  *
- * *help is set for --help or -h, *version for --version: then nothing else was looked at, and the
- * caller prints and exits 0.
+ * *help is set for --help or -h, *version for --version. Nothing else was looked at then: the
+ * caller prints and exits with 0.
  *
- * INVALID_ARGUMENT (the command line is wrong: exit 64) or INVALID_CONFIGURATION (file,
- * environment: exit 78) with a reason. */
-FABRIC_MUST_USE fabric_error_t config_load(config_t *config, int argc, char **argv,
-                                           reason_t *reason, int *rest_index, bool *help,
-                                           bool *version);
+ * INVALID_ARGUMENT: the command line is wrong. INVALID_CONFIGURATION: the file or the environment
+ * is wrong. Both come with a reason. */
+FABRIC_MUST_USE
+fabric_error_t config_load(config_t *config, int argc, char **argv, reason_t *reason,
+                           int *rest_index, bool *help, bool *version);
 
 /* Typed reads. The key must be one of the table and of the right type; texts live as long as the
  * config. */
@@ -72,7 +75,8 @@ size_t config_list_size(const config_t *config, const char *name); /* 0 where un
 const char *config_list_at(const config_t *config, const char *name, size_t index);
 bool config_is_set(const config_t *config, const char *name); /* given anywhere, or has a default */
 
-/* The names of environment variables that were ignored, separated by commas and printable, for a warning; empty: none. */
+/* The names of the environment variables that were ignored, separated by commas and printable, for
+ * a warning. Empty: none was. */
 const char *config_ignored(const config_t *config);
 
 /* Whether some Fabric program, not necessarily this one, knows the environment variable. */

@@ -4,10 +4,13 @@
  *     lease_ms = 3000    # another
  *     store = "sqlite:/var/lib/fabric/hash#1.db"
  *
- * A name begins its line. Spaces and tabs around a value are no part of it. A comment in a line stands behind white space or
- * a closing quote. A value that is empty or holds #, " or ' stands in quotes of a kind that it does not hold: there are no
- * escapes. Whatever could be meant in two ways is refused rather than cut. Lines end with LF or CR LF; a byte order mark
- * of UTF-8 at the start is skipped.
+ * Rules:
+ *  1. A name begins its line. Spaces and tabs around a value are no part of the value.
+ *  2. A comment in a line stands behind white space or behind a closing quote.
+ *  3. A value that is empty or contains #, " or ' stands in quotes of a kind that it does not
+ *     contain. There are no escapes.
+ *  4. A line that could be read in two ways is refused.
+ *  5. Lines end with LF or CR LF. A byte order mark of UTF-8 at the start of the file is skipped.
  *
  * Threading: none of its own.
  */
@@ -28,7 +31,8 @@ typedef fabric_error_t (*config_file_line_t)(void *context, const char *name, co
 
 /* INVALID_CONFIGURATION with a reason where the file cannot be read, is too large or malformed;
  * else what `line` returns. */
-FABRIC_MUST_USE fabric_error_t config_file_read(const char *path, reason_t *reason,
-                                                config_file_line_t line, void *context);
+FABRIC_MUST_USE
+fabric_error_t config_file_read(const char *path, reason_t *reason, config_file_line_t line,
+                                void *context);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/config_file.h"
-#include "core/config_values.h"
+#include "core/config_state.h"
 #include "core/printable.h"
 
 extern char **environ;
@@ -33,12 +33,12 @@ static void make_options(const config_t *config, options_t *options)
 {
     size_t count = config->key_count;
     for (size_t i = 0; i < count; i++) {
-        bool may_be_alone = config->keys[i].type == CONFIG_BOOL ||
-                            config->keys[i].type == CONFIG_SECRET; /* refused either way */
+        bool value_optional = config->keys[i].type == CONFIG_BOOL ||
+                              config->keys[i].type == CONFIG_SECRET; /* refused either way */
         option_name(config->keys[i].name, options->names[i]);
-        options->longs[i] =
-            (struct option){options->names[i], may_be_alone ? optional_argument : required_argument,
-                            NULL, OPTION_KEYS + (int)i};
+        options->longs[i] = (struct option){options->names[i],
+                                            value_optional ? optional_argument : required_argument,
+                                            NULL, OPTION_KEYS + (int)i};
     }
     options->longs[count] = (struct option){"config", required_argument, NULL, OPTION_CONFIG};
     options->longs[count + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
@@ -46,8 +46,8 @@ static void make_options(const config_t *config, options_t *options)
     options->longs[count + 3] = (struct option){0};
 }
 
-/* getopt_long takes "--lea" for "--lease-ms": that would break scripts when a key is added, so
- * names must be whole. */
+/* getopt_long takes "--lea" for "--lease-ms". A script that uses such an abbreviation would break
+ * when a key is added, so names must be whole. */
 static bool is_abbreviated(char **argv, const struct option *longs, int index)
 {
     const char *given = argv[optind - 1];
@@ -85,7 +85,7 @@ static fabric_error_t take_config_option(config_t *config, reason_t *reason)
     return FABRIC_OK;
 }
 
-/* Refuses what is no option, with the one that is probably meant. */
+/* Refuses an unknown option, and names the option that is probably meant. */
 static fabric_error_t refuse_unknown(const char *given, const struct option *longs,
                                      reason_t *reason)
 {
@@ -113,7 +113,7 @@ static fabric_error_t refuse_option(int found, char **argv, const struct option 
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "%.*s: takes no value",
                           (int)strcspn(given, "="), given);
     }
-    if (optopt != 0) { /* a short one, perhaps amid others: -xyz; or an operand */
+    if (optopt != 0) { /* a short option, perhaps among others (-xyz), or an operand */
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "-%c: is no option; -- goes before operands that begin with a dash",
                           optopt);
@@ -181,7 +181,7 @@ bool config_known_elsewhere(const char *variable)
     return false;
 }
 
-/* The known variable that is probably meant by one that nobody knows; NULL: it is not Fabric's. */
+/* The known variable that is probably meant by an unknown one. NULL: it is not one of Fabric's. */
 static const char *nearest_variable(const char *variable)
 {
     size_t prefix = sizeof VARIABLE_PREFIX - 1;
@@ -193,7 +193,7 @@ static const char *nearest_variable(const char *variable)
     return NULL;
 }
 
-/* Notes the name of a variable that is not Fabric's; those that do not fit are counted. */
+/* Notes the name of a variable that is not Fabric's. Names that do not fit are counted. */
 static void note_ignored(config_t *config, const char *variable)
 {
     char name[sizeof config->ignored];
@@ -218,7 +218,7 @@ const char *config_ignored(const config_t *config)
     return config->ignored;
 }
 
-/* The key of a variable: FABRIC_LEASE_MS is lease_ms. Upper case alone counts. */
+/* The key of a variable: FABRIC_LEASE_MS is lease_ms. Only upper case counts. */
 static bool variable_key(const char *variable, char name[CONFIG_NAME_SIZE])
 {
     const char *rest = variable + sizeof VARIABLE_PREFIX - 1;

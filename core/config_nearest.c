@@ -2,9 +2,9 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "core/config_values.h"
+#include "core/config_state.h"
 
-#define SHORT_NAME 8 /* shorter ones may differ in one place only, else too many are near */
+#define SHORT_NAME 8 /* shorter names may differ in one place only, else too many are near */
 
 static char plain(char c)
 {
@@ -16,8 +16,9 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* How many characters must be put in, left out, replaced or swapped with their neighbour (optimal string alignment:
- * F. Damerau, 1964). Upper and lower case, and dash and underscore, are the same. */
+/* How many characters must be inserted, left out, replaced or swapped with the next one to make one
+ * text of the other (optimal string alignment: F. Damerau, 1964). Upper and lower case, and dash
+ * and underscore, count as the same. */
 static size_t distance(const char *a, const char *b)
 {
     size_t a_size = strlen(a);

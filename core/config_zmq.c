@@ -39,7 +39,7 @@ static fabric_error_t read_open_file(int file, const char *path, reason_t *reaso
     return FABRIC_OK;
 }
 
-/* The mode is asked of the open file, so that it is that of the bytes read. */
+/* Looks at the mode of the open file, not of its path: it is the file whose bytes are read. */
 static fabric_error_t read_file(const char *path, reason_t *reason, bool *open_to_others,
                                 char **text)
 {
@@ -59,7 +59,7 @@ static fabric_error_t read_file(const char *path, reason_t *reason, bool *open_t
     return error;
 }
 
-/* What is wrong with the value that stands behind `=`, and what to do; NULL: nothing. */
+/* What is wrong with the value behind `=`, and what to do. NULL: nothing is wrong. */
 static const char *value_fault(const char *value)
 {
     value += strspn(value, SPACES);
@@ -85,8 +85,8 @@ static const char *value_fault(const char *value)
                                                "white space goes before a comment";
 }
 
-/* What is wrong with a line, and what to do; NULL: nothing. Of a line without a name it makes a plain comment: zconfig
- * refuses one that is indented. */
+/* What is wrong with a line, and what to do. NULL: nothing is wrong. A line without a name is made
+ * a plain comment, since zconfig refuses an indented comment. */
 static const char *line_fault(char *line, size_t size)
 {
     if (size > CONFIG_FILE_LINE_BYTES_MAX) {
@@ -112,8 +112,9 @@ static const char *line_fault(char *line, size_t size)
     return value_fault(next + 1);
 }
 
-/* zconfig cuts a value at any #, takes a name alone for an empty value, makes a tree of indented lines, and reports what it
- * refuses on standard output. So it gets to see only lines that can be meant in one way. */
+/* zconfig cuts a value at any #, takes a name without a value for an empty value, makes a tree of
+ * indented lines, and reports what it refuses on standard output. It therefore gets to see only
+ * lines that can be read in one way. */
 static fabric_error_t check_lines(const char *path, char *text, reason_t *reason)
 {
     for (unsigned number = 1; *text; number++) {

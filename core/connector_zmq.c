@@ -11,8 +11,8 @@ enum {
     RECONNECT_MS = 10,
     RECONNECT_MS_MAX = 1000,
     CONNECT_MS = 3000, /* the longest to wait for one address, and for its handshake */
-    RETRY_MS = 1000,   /* where there is no socket, or no address */
-    SLOW_MS = 1000,    /* after which a look-up is worth a word */
+    RETRY_MS = 1000,   /* if there is no socket, or no address */
+    SLOW_MS = 1000,    /* after which a look-up is reported */
     HIGH_WATER = 1000
 };
 
@@ -32,7 +32,7 @@ static void set_options(void *socket, const char *address)
         int value;
     } options[] = {
         {ZMQ_LINGER, 0},
-        {ZMQ_IMMEDIATE, 1}, /* nothing piles up for a broker that is not there */
+        {ZMQ_IMMEDIATE, 1}, /* nothing is queued for a broker that is not there */
         {ZMQ_SNDHWM, HIGH_WATER},
         {ZMQ_RCVHWM, HIGH_WATER},
         {ZMQ_HANDSHAKE_IVL, CONNECT_MS},
@@ -71,7 +71,7 @@ static bool make_sockets(connector_t *connector, connector_host_t *host, const c
     char monitor[64];
     int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED;
     if (connector->known && lookup_answer(connector->known)->count > 1) {
-        events |= ZMQ_EVENT_CONNECT_RETRIED; /* else retries are libzmq's alone */
+        events |= ZMQ_EVENT_CONNECT_RETRIED; /* with one address only libzmq retries by itself */
     }
     snprintf(monitor, sizeof monitor, "inproc://monitor-%llu",
              (unsigned long long)++host->monitors);
@@ -141,7 +141,7 @@ static connector_event_t take_failure(connector_t *connector, const lookup_answe
     return told ? CONNECTOR_NOTHING : CONNECTOR_UNRESOLVED;
 }
 
-/* What is being connected to stays, where it is among the new addresses. */
+/* The address that is being tried stays, if it is among the new addresses. */
 static void take_addresses(connector_t *connector, connector_host_t *host,
                            const lookup_answer_t *answer, uint64_t now_ms)
 {
@@ -248,8 +248,8 @@ static bool take_event(void *monitor, uint16_t *number)
     return zmq_recv(monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT) >= 0;
 }
 
-/* libzmq will try the same address again: let the next one have its turn. But after a connection broke, the same one is
- * tried once more. */
+/* libzmq will try the same address again: the next address gets its turn. After a connection broke,
+ * the same address is tried once more. */
 static void take_retry(connector_t *connector, uint64_t now_ms)
 {
     if (connector->broken) {

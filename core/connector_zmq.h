@@ -1,13 +1,15 @@
-/* A DEALER socket that connects to one broker, with its monitor: what the links of clients and workers share.
+/* A DEALER socket that connects to one broker, with its monitor. The links of clients and workers
+ * share it.
  *
- * libzmq gets addresses only. Where an endpoint has a name, a look-up (core/lookup.h) begins with each connector_open(), as
- * addresses change; until it ends, and where it fails, the addresses of the look-up before it are used. Where a name has
- * several addresses, they are tried in turn until one connects.
+ * libzmq gets addresses only. If an endpoint has a host name, each connector_open() begins a
+ * look-up (core/lookup.h), since addresses change. Until the look-up ends, and if it fails, the
+ * addresses of the look-up before are used. If a name has several addresses, they are tried in turn
+ * until one connects.
  *
- * A connector may open its sockets anew in connector_tick() as long as it is not connected; its owner notices nothing but other
- * sockets to poll.
+ * As long as it is not connected a connector may open its sockets anew in connector_tick(). Its
+ * owner notices nothing but other sockets to poll.
  *
- * Threading: all connectors of one host belong to one thread; `wake` is called on others.
+ * Threading: all connectors of one host belong to one thread; `wake` is called on other threads.
  */
 #ifndef CORE_CONNECTOR_ZMQ_H
 #define CORE_CONNECTOR_ZMQ_H
@@ -21,40 +23,44 @@ typedef struct connector_host {
     void *zmq;                   /* the context */
     void (*wake)(void *context); /* a connector wants connector_tick(); outlives the connectors */
     void *wake_context;
-    uint64_t monitors; /* numbers their addresses; begins with 0 */
+    uint64_t monitors; /* numbers the monitors' addresses; begins with 0 */
 } connector_host_t;
 
 /* Closed when it is zeroed. */
 typedef struct connector {
     void *socket;  /* to send, receive and poll with; NULL: none at present */
-    void *monitor; /* to be polled beside it */
-    /* The rest is for connector_zmq.c alone. */
+    void *monitor; /* to be polled beside the socket */
+    /* Only connector_zmq.c uses the rest. */
     char endpoint[LIMIT_ENDPOINT_BYTES_MAX + 1]; /* empty: closed */
     bool named;
-    lookup_t *known;     /* the last that gave addresses; NULL: none */
+    lookup_t *known;     /* the last look-up that gave addresses; NULL: none */
     lookup_t *lookup;    /* under way; NULL: none */
-    uint64_t slow_at_ms; /* when to say that it is; UINT64_MAX: has been said */
-    bool failure_told;   /* since it last succeeded */
-    size_t turn;         /* which of the addresses */
+    uint64_t slow_at_ms; /* when to report a slow look-up; UINT64_MAX: it was reported */
+    bool failure_told;   /* since the last look-up that succeeded */
+    size_t turn;         /* index of the address that is tried */
     bool connected;
-    bool broken;         /* the connection; libzmq has not tried again yet */
+    bool broken;         /* the connection broke, and libzmq has not tried again yet */
     uint64_t open_at_ms; /* when to open the socket anew; 0: never */
-    uint64_t pause_ms;   /* the last, after all addresses had their turn */
+    uint64_t pause_ms;   /* the last pause after all addresses were tried */
 } connector_t;
 
 typedef enum connector_event {
     CONNECTOR_NOTHING,
     CONNECTOR_CONNECTED, /* the handshake is done */
     CONNECTOR_DISCONNECTED,
-    CONNECTOR_UNRESOLVED /* the name is not resolved, or not yet; `reason` says why. Said once until it is */
+    /* The name is not resolved, or not yet; `reason` says why. Reported once until it is
+     * resolved. */
+    CONNECTOR_UNRESOLVED
 } connector_event_t;
 
-/* Begins to connect to an endpoint; goes on, with reconnects, until connector_close(). Drops what was open before. */
+/* Begins to connect to an endpoint, and goes on, with reconnects, until connector_close(). Closes
+ * what was open before. */
 void connector_open(connector_t *connector, connector_host_t *host, const char *endpoint,
                     uint64_t now_ms);
-/* Drops it. What was sent has so long to leave. */
+/* Closes the connector. Messages that were sent have `linger_ms` to leave. */
 void connector_close(connector_t *connector, int linger_ms);
-/* To be called after each poll, and when connector_deadline() has come: NOTHING or UNRESOLVED. */
+/* To be called after each poll, and when connector_deadline() has come. Returns NOTHING or
+ * UNRESOLVED. */
 connector_event_t connector_tick(connector_t *connector, connector_host_t *host, uint64_t now_ms,
                                  reason_t *reason);
 /* Whether connector_tick() has nothing to do and there is no deadline. */
@@ -62,9 +68,9 @@ static inline bool connector_is_idle(const connector_t *connector)
 {
     return !connector->lookup && connector->open_at_ms == 0;
 }
-/* UINT64_MAX: none. */
+/* When connector_tick() has something to do; UINT64_MAX: never. */
 uint64_t connector_deadline(const connector_t *connector);
-/* The next event of the monitor: NOTHING where there is none, CONNECTED or DISCONNECTED. */
+/* The next event of the monitor: CONNECTED, DISCONNECTED, or NOTHING if there is none. */
 connector_event_t connector_next_event(connector_t *connector, uint64_t now_ms);
 
 #endif

@@ -16,7 +16,8 @@ enum {
         4 /* the context's two, the one that serves its sockets, and one that looks up a name */
 };
 
-/* From the probe to the first socket; so contexts of one process do not take each other's. */
+/* Held from the probe to the first socket, so that two contexts of one process do not take the same
+ * descriptors. */
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 
 static fabric_error_t probe_descriptors(reason_t *reason)
@@ -37,7 +38,7 @@ static fabric_error_t probe_descriptors(reason_t *reason)
                             count, strerror(cause));
 }
 
-/* Ends when the gate is open. */
+/* A thread that ends when the gate is open. */
 static void *pass_gate(void *gate)
 {
     pthread_mutex_lock((pthread_mutex_t *)gate);
@@ -89,7 +90,7 @@ fabric_error_t context_open(int sockets_max, reason_t *reason, void **zmq)
 {
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* only the program's threads take signals */
     pthread_mutex_lock(&opening);
     fabric_error_t error = probe_descriptors(reason);
     if (!error) {

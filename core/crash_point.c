@@ -34,7 +34,7 @@ void crash_point_pass(crash_point_t point)
         return;
     }
     kill(getpid(), SIGKILL);
-    for (;;) { /* until it reaches this thread */
+    for (;;) { /* until the signal reaches this thread */
         pause();
     }
 }
@@ -52,7 +52,7 @@ bool crash_point_list(crash_program_t program, int argc, char **argv)
     return true;
 }
 
-/* The point of that program with a name of `size` bytes; CRASH_POINT_COUNT: none. */
+/* The program's point with this name of `size` bytes; CRASH_POINT_COUNT: there is none. */
 static crash_point_t find(crash_program_t program, const char *name, size_t size)
 {
     for (int i = 0; i < CRASH_POINT_COUNT; i++) {

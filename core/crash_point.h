@@ -1,12 +1,13 @@
-/* Named crash points: FABRIC_CRASH=name:n makes a test build die at the n-th passing of a point, by
- * SIGKILL to itself: nothing is flushed, nobody is told. core/crash_points.def names the points, and a
- * program prints its own for --list-crash-points.
+/* Named crash points: FABRIC_CRASH=name:n makes a test build kill itself with SIGKILL when it
+ * passes that point for the n-th time. Nothing is flushed and no peer is told.
+ * core/crash_points.def names the points; a program prints its own for --list-crash-points.
  *
- * Test builds define FABRIC_TEST_BUILD (make VARIANT=debug, asan or tsan). In others a point is nothing
- * at all, and there is no list; FABRIC_CRASH is refused, as a test that injects nothing proves nothing.
+ * Test builds define FABRIC_TEST_BUILD (make VARIANT=debug, asan or tsan). In other builds a point
+ * is no code at all, there is no list, and FABRIC_CRASH is refused: a test that injects nothing
+ * proves nothing.
  *
- * Points stand in shells, lanes and store adapters; in a pure core only where its shell cannot see the
- * moment.
+ * Points stand in shells, lanes and store adapters. A pure core has one only if its shell cannot
+ * see the moment.
  *
  * Threading: arm before there are threads; points are passed on any thread.
  */
@@ -19,9 +20,10 @@
 
 typedef enum crash_program { CRASH_IN_BROKER, CRASH_IN_WORKER } crash_program_t;
 
-/* Reads FABRIC_CRASH, for main. INVALID_CONFIGURATION with a reason for a point that `program` has not,
- * a number that is none, and anything in a build that has no points. */
-FABRIC_MUST_USE fabric_error_t crash_point_arm(crash_program_t program, reason_t *reason);
+/* Reads FABRIC_CRASH, for main. INVALID_CONFIGURATION with a reason for a point that `program` does
+ * not have, for a count that is no number, and for any value in a build without points. */
+FABRIC_MUST_USE
+fabric_error_t crash_point_arm(crash_program_t program, reason_t *reason);
 
 #ifdef FABRIC_TEST_BUILD
 
@@ -35,7 +37,7 @@ typedef enum crash_point {
 #define CRASH_POINT(name) crash_point_pass(CRASH_POINT_##name)
 
 void crash_point_pass(crash_point_t point);
-/* Prints the program's points where the command line asks for that alone; then main is done. */
+/* Prints the program's points if the command line asks for nothing else. true: main is done. */
 bool crash_point_list(crash_program_t program, int argc, char **argv);
 
 #else

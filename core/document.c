@@ -12,7 +12,7 @@
 #include "core/utf8.h"
 #include "core/wire.h"
 
-/* Every maker below returns a new reference, or NULL with the reader failed. */
+/* Each function make_* returns a new reference, or NULL with the reader failed. */
 static json_t *make_value(wire_reader_t *reader, int depth);
 
 static json_t *fail(wire_reader_t *reader)
@@ -32,7 +32,7 @@ static json_t *make_uint(wire_reader_t *reader)
     return json_string(digits);
 }
 
-/* d0..d3 may carry numbers that are not negative: they fit either way. */
+/* Signed types d0..d3 may carry numbers that are not negative. */
 static json_t *make_int(wire_reader_t *reader)
 {
     return json_integer((json_int_t)wire_get_int(reader));
@@ -83,7 +83,7 @@ static json_t *make_array(wire_reader_t *reader, int depth)
     return array;
 }
 
-/* A key as a terminated string of the caller's to free(), or NULL. */
+/* A key as a terminated string, which the caller frees, or NULL. */
 static char *make_key(wire_reader_t *reader)
 {
     wire_type_t type = wire_peek(reader);

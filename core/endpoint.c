@@ -20,8 +20,7 @@ static bool begins_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Where the port's colon stands in host:port; NULL where there is none. A colon inside [] belongs
- * to the host. */
+/* The colon before the port in host:port, or NULL. A colon inside [] belongs to the host. */
 static const char *find_port(const char *host)
 {
     const char *bracket = strrchr(host, ']');
@@ -149,7 +148,7 @@ bool endpoint_has_name(const char *endpoint, char host[LIMIT_ENDPOINT_BYTES_MAX 
     size_t size = colon ? (size_t)(colon - name) : 0;
     const char *digits = colon ? colon + 1 : "";
     struct in_addr address;
-    digits += strspn(digits, "0"); /* so it has at most five */
+    digits += strspn(digits, "0"); /* what is left has at most five */
     if (size == 0 || size > LIMIT_ENDPOINT_BYTES_MAX || strlen(digits) >= ENDPOINT_PORT_SIZE) {
         return false;
     }
@@ -159,7 +158,7 @@ bool endpoint_has_name(const char *endpoint, char host[LIMIT_ENDPOINT_BYTES_MAX 
     return host[0] != '[' && strcmp(host, "*") != 0 && inet_pton(AF_INET, host, &address) != 1;
 }
 
-/* Makes one element of a list, text[0..size), a ZeroMQ endpoint. */
+/* Turns one element of a list, text[0..size), into a ZeroMQ endpoint. */
 static fabric_error_t parse_element(const char *text, size_t size, reason_t *reason,
                                     char endpoint[LIMIT_ENDPOINT_BYTES_MAX + 1])
 {
@@ -194,7 +193,7 @@ static fabric_error_t parse_element(const char *text, size_t size, reason_t *rea
     return error;
 }
 
-/* Goes once over the list; `add` NULL: only checks. */
+/* Goes once over the list. `add` may be NULL: the list is only checked. */
 static fabric_error_t walk_list(const char *url, reason_t *reason,
                                 void (*add)(void *context, const char *endpoint), void *context)
 {

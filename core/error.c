@@ -24,7 +24,7 @@ static const error_row_t unknown_row = {FABRIC_ERROR_INTERNAL, FABRIC_CLASS_FATA
                                         "a number that stands for no error of this release",
                                         "install matching releases on both sides"};
 
-/* The numbers are dense today, but nothing promises that: a wrong guess costs a search. */
+/* The numbers are dense today. If they were not, a wrong guess would cost a search. */
 static const error_row_t *find_row(unsigned long long number)
 {
     const size_t count = sizeof rows / sizeof rows[0];
@@ -75,7 +75,7 @@ const char *fabric_error_class_name(fabric_error_class_t error_class)
     case FABRIC_CLASS_FATAL:
         return "fatal";
     }
-    return "fatal"; /* a number that is no class: as cautious as fabric_error_class */
+    return "fatal"; /* for a number that is no class, as fabric_error_class */
 }
 
 const char *fabric_error_meaning(fabric_error_t error)

@@ -33,7 +33,7 @@ static inline uint16_t shard_id_number(shard_id_t shard)
     return (uint16_t)(shard.value & 0xffff);
 }
 
-/* The 128 random bits of one life of a broker, worker or client process. All zero: none. */
+/* 128 random bits, made when a broker, worker or client starts. All zero: none. */
 typedef struct incarnation {
     uint8_t bytes[16];
 } incarnation_t;
@@ -57,7 +57,7 @@ typedef struct call_key {
     uint64_t sequence;
 } call_key_t;
 
-/* Which ownership of which owner over a shard: compared lexicographically. */
+/* Names one ownership of one owner over a shard. Tokens are compared lexicographically. */
 typedef struct token {
     uint64_t home_epoch;
     uint64_t owner_sequence;

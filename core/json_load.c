@@ -8,7 +8,7 @@
 
 #include "core/memory.h"
 
-/* Large integers become strings that begin with a NUL, as no string of a text does that is taken. */
+/* Large integers become strings that begin with a NUL, which no string of an accepted text has. */
 #define MARK "\\u0000"
 
 enum { FLAGS = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, WRAP_BYTES = sizeof "\"" MARK "\"" - 1 };
@@ -36,10 +36,10 @@ static size_t copy(char *to, const char *from, size_t size)
     return size;
 }
 
-/* The text with each large integer marked, to be freed. */
+/* A copy of the text with each large integer marked, which the caller frees. */
 static char *mark_large_integers(const char *text)
 {
-    /* At worst it is all large integers, of at least 19 digits each. */
+    /* At worst the text consists of large integers, which have at least 19 digits each. */
     size_t capacity = strlen(text) + (strlen(text) / 19 + 1) * WRAP_BYTES + 1;
     char *marked = memory_allocate(capacity);
     size_t size = 0;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Both directions in the program's locale, whose decimal point may be any bytes. */
+/* Prints and reads in the program's locale, whose decimal point may be any bytes. */
 static void print_shortest(double value, char text[JSON_NUMBER_SIZE])
 {
     for (int digits = 15; digits <= 17; digits++) {
@@ -48,7 +48,7 @@ void json_number(double value, char text[JSON_NUMBER_SIZE])
 
 static void print_value(FILE *file, json_t *value, unsigned indent, unsigned depth);
 
-/* What stands before a member, or before the closing bracket. */
+/* The text before a member, or before the closing bracket. */
 static void print_break(FILE *file, bool first, bool last, unsigned indent, unsigned depth)
 {
     if (!first && !last) {

@@ -1,5 +1,6 @@
-/* JSON text of what jansson holds in memory. jansson's releases print real numbers differently (0.1, 0.10000000000000001); here
- * each is as short as it can be and still reads back as the same double, whatever jansson and the program's locale do.
+/* JSON text of a value that jansson holds in memory. Releases of jansson print real numbers
+ * differently (0.1, 0.10000000000000001). Here each number is as short as it can be and still reads
+ * back as the same double, whatever jansson and the program's locale do.
  *
  * Threading: pure; any thread.
  */
@@ -10,11 +11,12 @@
 
 #define JSON_NUMBER_SIZE 40
 
-/* Writes a finite number as JSON: always with a decimal point or an exponent, so that it is read back as a real number. */
+/* Writes a finite number as JSON, always with a decimal point or an exponent, so that it is read
+ * back as a real number. */
 void json_number(double value, char text[JSON_NUMBER_SIZE]);
 
-/* A value as text that is the caller's to free(), members in their order. `indent` spaces for each level; 0: all on one line.
- * The value's depth is bounded by who made it. */
+/* A value as text, which the caller frees, with members in their order. `indent`: spaces for each
+ * level; 0: all on one line. The caller bounds the value's depth. */
 char *json_text(json_t *value, unsigned indent);
 
 #endif

@@ -49,7 +49,8 @@ bool log_enabled(log_level_t level)
     return level <= current_level;
 }
 
-/* A line under construction: what does not fit is left out, and then the line ends in "...". */
+/* A line under construction. Text that does not fit is left out, and the line then ends in
+ * "...". */
 typedef struct line {
     char *text;
     size_t size;
@@ -160,7 +161,8 @@ size_t log_format(char text[LOG_LINE_BYTES_MAX], int64_t wall_ms, log_level_t le
     return line.size;
 }
 
-/* The line that says how many are missing before it; none: 0. Under the lock. */
+/* Formats the line that says how many lines were dropped; returns its size, 0 if none was. Under
+ * the lock. */
 static size_t format_dropped(char text[LOG_LINE_BYTES_MAX])
 {
     uint64_t count = atomic_load_explicit(&dropped, memory_order_relaxed);

@@ -1,13 +1,14 @@
-/* Log lines are events: level, stable code, key=value pairs, one line each on standard error,
- * written with one write() that never waits (core/sink.h): a line for which there is no room is dropped and
- * counted, and "log.dropped lines=N" comes before the next one that is taken, or by log_report_dropped().
+/* Log lines are events: a level, a stable code and key=value pairs in one line on standard error,
+ * which is written with one write() that never waits (core/sink.h). A line that the descriptor does
+ * not take is dropped and counted; "log.dropped lines=N" comes before the next line that is taken,
+ * or is written by log_report_dropped().
  *
  *     2026-01-02T03:04:05.678Z info broker.started endpoint=tcp://127.0.0.1:5700 store=sqlite
  *
- * Values with spaces, quotes, backslashes or bytes other than printable ASCII, and empty ones,
- * stand in double quotes, with
- * \", \\ and \xHH inside. A line is at most 1,024 bytes with its newline; where something was left
- * out it ends in "...". Libraries do not log; programs do, once, at the edge that decides.
+ * A value that is empty, or has spaces, quotes, backslashes or bytes other than printable ASCII,
+ * stands in double quotes, with \", \\ and \xHH inside. A line has at most 1,024 bytes with its
+ * newline; a line that was cut ends in "...". Libraries do not log; programs do, once, at the edge
+ * that decides.
  *
  * Threading: any thread; the level and sink are set once at start.
  */
@@ -31,14 +32,16 @@ typedef enum log_level {
 
 /* Info unless set. */
 void log_set_level(log_level_t level);
-/* The file descriptor to write to, standard error unless set. It stays the caller's. A program calls it at its
- * start, with standard error too: only then is a pipe or terminal opened anew (core/sink.h). */
+/* The file descriptor to write to, standard error unless set. It stays the caller's. A program
+ * calls this function at its start, with standard error too: only then is a pipe or terminal opened
+ * anew (core/sink.h). */
 void log_set_sink(int descriptor);
 /* "error", "warn", "info", "debug". INVALID_ARGUMENT. */
-FABRIC_MUST_USE fabric_error_t log_level_parse(const char *text, log_level_t *level);
+FABRIC_MUST_USE
+fabric_error_t log_level_parse(const char *text, log_level_t *level);
 bool log_enabled(log_level_t level);
 
-/* One key and its value; made by the log_* constructors below. A list of them ends with a zeroed
+/* A key and its value, made by the log_* constructors below. A list of fields ends with a zeroed
  * one. */
 typedef struct log_field {
     const char *key;
@@ -68,12 +71,12 @@ static inline log_field_t log_bytes(const char *key, fabric_bytes_t value)
     return (log_field_t){key, LOG_FIELD_BYTES, {.bytes = value}};
 }
 
-/* Writes one event where its level is enabled. Keys and codes are ours and stand as they are. */
+/* Writes one event if its level is enabled. Keys and codes are not escaped. */
 void log_write(log_level_t level, const char *code, const log_field_t *fields);
-/* Says how many lines were dropped, if any were and there is room again. For a program's loop, about once a
- * second: nothing else may be worth a line for long. */
+/* Writes how many lines were dropped, if any were and the sink takes lines again. A program's loop
+ * calls it about once a second, since no other line may follow for long. */
 void log_report_dropped(void);
-/* The line of an event, with its newline and without a terminator; returns its size. */
+/* Formats the line of an event, with its newline and without a terminator; returns its size. */
 size_t log_format(char text[LOG_LINE_BYTES_MAX], int64_t wall_ms, log_level_t level,
                   const char *code, const log_field_t *fields);
 
@@ -82,8 +85,8 @@ size_t log_format(char text[LOG_LINE_BYTES_MAX], int64_t wall_ms, log_level_t le
 #define log_event(level, code, ...)                                                                \
     log_write((level), (code), (const log_field_t[]){__VA_ARGS__, {0}})
 
-/* At most `per_s` events a second for one static limiter; the next event that passes says how many
- * were left out. */
+/* Lets at most `per_s` events a second pass, for one static limiter. The next event that passes
+ * says how many were left out. */
 typedef struct log_limiter {
     uint64_t second;
     uint32_t used;

@@ -21,11 +21,11 @@ struct lookup {
     char port[ENDPOINT_PORT_SIZE];
     lookup_answer_t answer; /* the thread's, until `answered` */
     atomic_bool answered;
-    pthread_mutex_t mutex; /* for what follows */
+    pthread_mutex_t mutex; /* protects the fields below */
     void (*wake)(void *context);
     void *context;
-    bool abandoned; /* by its owner */
-    bool running;   /* its thread */
+    bool abandoned; /* its owner has destroyed it */
+    bool running;   /* its thread runs */
 };
 
 static atomic_uint lookups; /* threads that run */
@@ -86,7 +86,7 @@ static void *lookup_main(void *argument)
     bool abandoned = lookup->abandoned;
     lookup->running = false;
     if (!abandoned) {
-        lookup->wake(lookup->context); /* under the mutex: the owner cannot go away meanwhile */
+        lookup->wake(lookup->context); /* under the mutex: the owner cannot destroy it meanwhile */
     }
     pthread_mutex_unlock(&lookup->mutex);
     if (abandoned) {
@@ -103,7 +103,7 @@ static bool start_thread(lookup_t *lookup)
     pthread_t thread;
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* only the program's threads take signals */
     lookup->running = true;
     bool started = pthread_create(&thread, NULL, lookup_main, lookup) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -106,7 +106,8 @@ fabric_error_t frame_open(fabric_bytes_t frame, wire_reader_t *reader, frame_hea
     if (cursor.failed) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    if (decoded.version != LIMIT_PROTOCOL_VERSION) { /* whose heads may be longer or shorter */
+    if (decoded.version !=
+        LIMIT_PROTOCOL_VERSION) { /* another version's head may differ in length */
         return FABRIC_ERROR_UNSUPPORTED_VERSION;
     }
     decoded.high_id = wire_get_uint(&cursor);

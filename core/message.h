@@ -21,11 +21,11 @@ typedef enum peer_role { ROLE_CLIENT = 1, ROLE_WORKER = 2, ROLE_BROKER = 3 } pee
 typedef enum request_flag {
     REQUEST_DURABLE = 1, /* stored before it is delivered */
     REQUEST_TELL = 2,    /* no reply is kept or sent */
-    REQUEST_WANT_ACCEPTED =
-        4,              /* answer accepted once committed (durable), or once delivered (volatile) */
+    /* Answer "accepted" once the message is committed (durable) or delivered (volatile). */
+    REQUEST_WANT_ACCEPTED = 4,
     REQUEST_RESEND = 8, /* not the first send of this call key */
-    REQUEST_WANT_HANDLED =
-        16, /* volatile tell: answer with an empty reply when its handler has run */
+    /* Volatile tell: answer with an empty reply when its handler has run. */
+    REQUEST_WANT_HANDLED = 16,
     REQUEST_FLAGS = 31
 } request_flag_t;
 
@@ -53,7 +53,7 @@ typedef fabric_bytes_t message_field_bin_t;
 #include "schemas/messages.def"
 #undef FABRIC_KIND_ROW
 
-/* What stands at the head of every frame. */
+/* The head of every frame. */
 typedef struct frame_head {
     uint64_t version; /* LIMIT_PROTOCOL_VERSION */
     uint64_t high_id; /* the highest request id that the sender knows */
@@ -65,16 +65,17 @@ void frame_begin(wire_writer_t *frame, const frame_head_t *head);
 #define FRAME_HEAD_BYTES 20u
 void frame_reserve_head(wire_writer_t *frame);
 void frame_set_head(wire_writer_t *frame, const frame_head_t *head);
-/* Reads the head. FABRIC_ERROR_UNSUPPORTED_VERSION where the version is not ours, MALFORMED_MESSAGE
- * where it is no frame. */
-FABRIC_MUST_USE fabric_error_t frame_open(fabric_bytes_t frame, wire_reader_t *reader,
-                                          frame_head_t *head);
-/* Takes the next message's body from the frame. false at the end of the frame or where the rest is
- * malformed, in which case reader->failed is set. */
+/* Reads the head. UNSUPPORTED_VERSION if the version is another one, MALFORMED_MESSAGE if the bytes
+ * are no frame. */
+FABRIC_MUST_USE
+fabric_error_t frame_open(fabric_bytes_t frame, wire_reader_t *reader, frame_head_t *head);
+/* Takes the next message's body from the frame. false at the end of the frame, or if the rest is
+ * malformed; reader->failed is then set. */
 bool frame_next(wire_reader_t *frame, wire_reader_t *body);
-/* Reads a message's kind and checks its field count. MALFORMED_MESSAGE or UNKNOWN_KIND; `kind` is
- * set where it is one, also when the count is wrong. */
-FABRIC_MUST_USE fabric_error_t message_open(wire_reader_t *body, message_kind_t *kind);
+/* Reads a message's kind and checks its field count. MALFORMED_MESSAGE or UNKNOWN_KIND. `kind` is
+ * set if there is such a kind, also when the count is wrong. */
+FABRIC_MUST_USE
+fabric_error_t message_open(wire_reader_t *body, message_kind_t *kind);
 /* "REQUEST"; "?" for a number that is no kind. */
 const char *message_kind_name(unsigned kind);
 

@@ -24,8 +24,8 @@ static int compare_incarnations(const void *a, const void *b)
                   sizeof left->incarnation.bytes);
 }
 
-/* Collects who may own shards, sorted by incarnation, so that the members' order does not matter.
- */
+/* Collects the members that may own shards, sorted by incarnation: the order of `members` is no
+ * matter. */
 static size_t choose_candidates(const placement_member_t *members, size_t member_count,
                                 candidate_t *candidates)
 {
@@ -53,8 +53,9 @@ static candidate_t *find_candidate(candidate_t *candidates, size_t count, incarn
     return bsearch(&key, candidates, count, sizeof *candidates, compare_incarnations);
 }
 
-/* Whether `a` is to be rounded up before `b`: who already owns more than its share rounded down
- * keeps one shard more that way; then the larger remainder; then the order of incarnations. */
+/* Whether `a` is to be rounded up before `b`. First come members that own more than their share
+ * rounded down, since they keep one shard more that way; then larger remainders; then the order of
+ * incarnations. */
 static bool rounds_up_before(const candidate_t *a, const candidate_t *b)
 {
     bool a_holds = a->held > a->quota;
@@ -75,7 +76,7 @@ static void set_quotas(candidate_t *candidates, size_t count, size_t shard_count
         candidates[i].remainder = share % total_weight;
         left -= candidates[i].quota;
     }
-    for (; left > 0; left--) { /* fewer than there are candidates with a remainder */
+    for (; left > 0; left--) { /* less than the number of candidates with a remainder */
         candidate_t *best = NULL;
         for (size_t i = 0; i < count; i++) {
             candidate_t *candidate = &candidates[i];
@@ -106,7 +107,7 @@ void placement_compute(const placement_member_t *members, size_t member_count,
     if (count > 0) {
         set_quotas(candidates, count, shard_count);
     }
-    for (size_t i = 0; i < shard_count; i++) { /* who is within its quota keeps what it has */
+    for (size_t i = 0; i < shard_count; i++) { /* an owner within its quota keeps its shards */
         candidate_t *owner = find_candidate(candidates, count, owners[i]);
         if (owner && owner->kept < owner->quota) {
             owner->kept++;
@@ -116,7 +117,7 @@ void placement_compute(const placement_member_t *members, size_t member_count,
     }
     size_t next = 0;
     for (size_t i = 0; count > 0 && i < shard_count;
-         i++) { /* the rest goes round to who has room */
+         i++) { /* the rest goes round to candidates below their quota */
         if (incarnation_is_none(owners[i])) {
             while (candidates[next].kept >= candidates[next].quota) {
                 next = (next + 1) % count;

@@ -11,9 +11,10 @@
 
 typedef struct placement_member {
     incarnation_t incarnation;
-    uint32_t weight;   /* share of the shards; 0 takes none */
-    bool brings_types; /* whether it brings all live types of the group; the others get shards only
-                          when none does */
+    uint32_t weight; /* share of the shards; 0 takes none */
+    /* Whether it brings all live types of the group. Members that do not get shards only if no
+     * member does. */
+    bool brings_types;
 } placement_member_t;
 
 /* Members have distinct incarnations, none of them zero. `owners` holds `shard_count` incarnations

@@ -8,7 +8,8 @@
 
 enum { ESCAPE_SIZE = 4 };
 
-/* How many bytes the character has that may be printed as it is; 0: its first byte is to be escaped. */
+/* The size of the first character if it may be printed as it is; 0: its first byte is to be
+ * escaped. */
 static size_t plain_size(const char *text)
 {
     const uint8_t *bytes = (const uint8_t *)text;

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-/* What a reason quotes may hold anything: it stays one line and moves no terminal's cursor. */
+/* A reason may quote any bytes, but stays one line and moves no terminal's cursor. */
 static void keep_to_one_line(char *text)
 {
     for (; *text; text++) {

@@ -12,9 +12,9 @@ typedef struct reason {
     char text[512];
 } reason_t;
 
-/* Formats the line (truncating it where it is too long, with ? for control characters) and returns `error`, so that a failing
- * function can end with `return reason_set(reason, FABRIC_ERROR_X, "...", ...)`. `reason` may be
- * NULL. */
+/* Formats the line and returns `error`, so that a failing function can end with `return
+ * reason_set(reason, FABRIC_ERROR_X, "...", ...)`. A line that is too long is cut, and control
+ * characters become `?`. `reason` may be NULL. */
 fabric_error_t reason_set(reason_t *reason, fabric_error_t error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

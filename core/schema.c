@@ -9,7 +9,7 @@
 
 const fabric_schema_t fabric_schema_empty = {"Empty", 0, NULL, 0};
 
-/* What the descent through a payload carries along. */
+/* The state of a walk through a payload. */
 typedef struct decoder {
     wire_reader_t reader;
     fabric_schema_fault_t *fault;
@@ -18,7 +18,7 @@ typedef struct decoder {
 static bool decode_struct(decoder_t *decoder, const fabric_schema_t *schema,
                           const schema_path_t *path, unsigned depth, uint8_t *value);
 
-/* Tells that the bytes at `at` are not what `field` takes. */
+/* Reports that `field` does not take the bytes at `at`. */
 __attribute__((cold)) static bool refuse(decoder_t *decoder, const schema_path_t *outer,
                                          const fabric_field_t *field, const uint8_t *at)
 {
@@ -29,7 +29,7 @@ __attribute__((cold)) static bool refuse(decoder_t *decoder, const schema_path_t
         bool text = field->kind == FABRIC_FIELD_STRING;
         (void)schema_expected(field, false, &expected);
         (void)schema_found(rest, &found);
-        /* What matters of a string in a number's place is that it is one. */
+        /* The fault says that there is a string in a number's place, not what is in the string. */
         (void)schema_fault(decoder->fault, outer, field->name, "expected %s, found %s",
                            expected.text,
                            wire_peek(&rest) == WIRE_STR && !text ? "a string" : found.text);
@@ -43,7 +43,7 @@ static bool decode_string(decoder_t *decoder, const fabric_field_t *field, uint8
     if (decoder->reader.failed || text.size > field->max || !utf8_is_text(text)) {
         return false;
     }
-    if (member) { /* the struct was zeroed: a terminator follows */
+    if (member) { /* the struct was zeroed, so a terminator follows */
         memcpy(member, text.data, text.size);
     }
     return true;
@@ -165,7 +165,7 @@ static bool decode_field(decoder_t *decoder, const fabric_field_t *field,
     return good || refuse(decoder, outer, field, at);
 }
 
-/* Whether a struct's array can be read on: it is an array, not too deep, not too long. */
+/* Opens a struct's array. false: it is no array, too deep or too long. */
 static bool open_struct(decoder_t *decoder, const fabric_schema_t *schema,
                         const schema_path_t *path, unsigned depth, uint32_t *count)
 {
@@ -204,7 +204,7 @@ static bool decode_struct(decoder_t *decoder, const fabric_schema_t *schema,
             if (optional) {
                 continue;
             }
-            /* Where nothing is left: what is missing is told apart from what is nil. */
+            /* At the end of the array: a missing field is told apart from one that is nil. */
             return refuse(decoder, path, field, decoder->reader.end);
         }
         if (optional) {

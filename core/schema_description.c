@@ -184,7 +184,7 @@ static const char *keep_name(arena_t *arena, fabric_bytes_t name)
     return kept;
 }
 
-/* Takes room for a member at the end of a struct. False where the struct would get too large. */
+/* Adds a member at the end of a struct. False if the struct would get too large. */
 static bool place(size_t *struct_size, uint64_t size, size_t align, size_t *offset)
 {
     size_t start = (*struct_size + align - 1) / align * align;

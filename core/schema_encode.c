@@ -8,8 +8,8 @@
 #include "core/schema_fault.h"
 #include "core/utf8.h"
 
-/* The caller's buffer. What does not fit is left out and remembered, so that only the end has to
- * look. */
+/* The caller's buffer. Bytes that do not fit are left out and remembered, so that only the end has
+ * to check. */
 typedef struct output {
     uint8_t *next;
     uint8_t *end;
@@ -36,10 +36,11 @@ static inline void append(output_t *out, const void *data, size_t size)
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include <msgpack/pack_define.h>
 #include <msgpack/timestamp.h>
-#define msgpack_pack_inline_func(name)             static inline void out_pack##name
-#define msgpack_pack_inline_func_cint(name)        static inline void out_pack##name
-#define msgpack_pack_inline_func_fixint(name)      static inline void out_pack_fix##name
-#define msgpack_pack_ext                           out_pack_ext /* what packs a timestamp calls it by its full name */
+#define msgpack_pack_inline_func(name)        static inline void out_pack##name
+#define msgpack_pack_inline_func_cint(name)   static inline void out_pack##name
+#define msgpack_pack_inline_func_fixint(name) static inline void out_pack_fix##name
+/* The template that packs a timestamp calls this one by its full name. */
+#define msgpack_pack_ext                           out_pack_ext
 #define msgpack_pack_user                          output_t *
 #define msgpack_pack_append_buffer(user, buf, len) append((user), (buf), (len))
 #include <msgpack/pack_template.h>
@@ -58,7 +59,8 @@ __attribute__((cold)) static bool refuse(output_t *out, const schema_path_t *out
     return false;
 }
 
-/* A member that is a bool, read as a byte: a struct that was never initialised may hold any. */
+/* A member of type bool is read as a byte: a struct that was never initialised may hold any
+ * value. */
 static bool is_true(const uint8_t *member)
 {
     return *member != 0;

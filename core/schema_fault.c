@@ -8,7 +8,7 @@
 #include "core/json_text.h"
 #include "core/utf8.h"
 
-/* Appends to a text of `capacity` bytes that has `*size`; what does not fit is cut off. */
+/* Appends to a text that has `*size` of `capacity` bytes; text that does not fit is cut off. */
 __attribute__((format(printf, 4, 5))) static void append(char *text, size_t capacity, size_t *size,
                                                          const char *format, ...)
 {
@@ -41,7 +41,7 @@ fabric_error_t schema_fault(fabric_schema_fault_t *fault, const schema_path_t *o
     if (!fault) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    /* A long path leaves room for what is wrong. */
+    /* A long path is cut, so that what is wrong still fits. */
     size_t size = 0;
     size_t path_capacity = sizeof fault->text / 2;
     fault->text[0] = '\0';
@@ -116,7 +116,7 @@ static void describe_string(fabric_bytes_t value, schema_text_t *text)
     }
 }
 
-/* Each case checks the reader itself: a value may begin and not end. */
+/* Each case checks whether the reader has failed: a value may begin and not end. */
 const char *schema_found(wire_reader_t reader, schema_text_t *text)
 {
     char *out = text->text;

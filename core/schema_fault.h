@@ -1,8 +1,8 @@
 /* Schema faults: the texts that say which field of a payload, struct or JSON object is wrong, and
  * how.
  *
- * A path is a chain of nodes on the stack of the code that walks a value, made only where it goes
- * into a struct or list, so that values without a fault pay next to nothing for it.
+ * A path is a chain of nodes on the stack of the code that walks a value. A node is made only for a
+ * struct or list, so that values without a fault pay next to nothing for it.
  */
 #ifndef CORE_SCHEMA_FAULT_H
 #define CORE_SCHEMA_FAULT_H
@@ -11,15 +11,15 @@
 
 #include "core/wire.h"
 
-/* A place in a value. The outermost node bears the schema's name, which is told only where no field
- * can be named. */
+/* A place in a value. The outermost node has the schema's name, which is shown only if there is no
+ * field to name. */
 typedef struct schema_path {
     const struct schema_path *outer; /* NULL for the outermost */
     const char *name;                /* a field's name; NULL for an element of a list */
     uint32_t index;                  /* of the element */
 } schema_path_t;
 
-/* Room for the text of what was expected. */
+/* The text of what was expected or found. */
 typedef struct schema_text {
     char text[96];
 } schema_text_t;

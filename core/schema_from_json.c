@@ -58,8 +58,8 @@ static const char *json_found(const json_t *value)
     return "?";
 }
 
-/* Reads a string of decimal digits, a sign before it where negative is not NULL; all of it, nothing
- * else. */
+/* Reads a string that consists of decimal digits, with a sign before them if `negative` is not
+ * NULL. */
 static bool parse_digits(const char *text, bool *negative, uint64_t *value)
 {
     bool minus = negative && *text == '-';
@@ -79,8 +79,7 @@ static bool parse_digits(const char *text, bool *negative, uint64_t *value)
     return true;
 }
 
-/* 64-bit kinds are taken as strings of digits too: many JSON programs keep only 53 bits of a
- * number. */
+/* 64-bit kinds may also be strings of digits: many JSON programs keep only 53 bits of a number. */
 static bool put_unsigned(target_t *target, const fabric_field_t *field, const json_t *value)
 {
     uint64_t number = 0;
@@ -118,7 +117,7 @@ static bool put_signed(target_t *target, const fabric_field_t *field, const json
     return true;
 }
 
-/* A whole number beyond json_int_t, which some kinds have room for. */
+/* A whole number beyond json_int_t, which fits into some kinds. */
 static bool put_large(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
                       const char *digits)
 {

@@ -10,7 +10,7 @@
 #include "core/json_text.h"
 #include "core/memory.h"
 
-/* Payloads are checked before they come here: what is read is what the schema says. */
+/* Payloads were checked before: each value that is read has the type that the schema names. */
 
 static json_t *make_object(wire_reader_t *reader, const fabric_schema_t *schema);
 
@@ -23,7 +23,7 @@ static json_t *make_base64(fabric_bytes_t bytes)
     return made;
 }
 
-/* jansson's integers end at INT64_MAX: what is above goes as a string of digits, which
+/* jansson's integers end at INT64_MAX. A larger number becomes a string of digits, which
  * fabric_schema_from_json takes too. */
 static json_t *make_u64(uint64_t value)
 {

@@ -56,15 +56,15 @@ void map_append_group(shard_map_t *map, fabric_bytes_t name)
     }
 }
 
-bool shard_map_has_room(uint64_t groups, uint32_t shards_per_group)
+bool shard_map_can_grow(uint64_t groups, uint32_t shards_per_group)
 {
     return groups < LIMIT_GROUPS_MAX && (groups + 1) * shards_per_group <= LIMIT_SHARDS_MAX;
 }
 
 fabric_error_t shard_map_add_group(shard_map_t *map, uint16_t number, fabric_bytes_t name)
 {
-    bool has_room = number == 0 || shard_map_has_room(number - 1u, map->shards_per_group);
-    if (!has_room || address_check_name(name)) {
+    bool fits = number == 0 || shard_map_can_grow(number - 1u, map->shards_per_group);
+    if (!fits || address_check_name(name)) {
         return FABRIC_ERROR_LIMIT_EXCEEDED;
     }
     uint16_t known = shard_map_group_number(map, name);

@@ -1,5 +1,5 @@
-/* The inside of a shard map, for core/shard_map.c (look-ups and changes) and core/shard_map_wire.c
- * (its encoding) alone. */
+/* The inside of a shard map: only for core/shard_map.c (look-ups and changes) and
+ * core/shard_map_wire.c (its encoding). */
 #ifndef CORE_SHARD_MAP_STATE_H
 #define CORE_SHARD_MAP_STATE_H
 
@@ -29,7 +29,7 @@ struct shard_map {
     size_t broker_count;
     map_broker_t brokers[LIMIT_BROKERS_MAX];
     bool changed;
-    bool snapshot_due; /* a term began: there is nothing yet that a delta could follow */
+    bool snapshot_due; /* a term began: no map has been published that a delta could follow */
 };
 
 static inline fabric_bytes_t map_group_name(const map_group_t *group)

@@ -201,7 +201,7 @@ static map_shard_t get_shard(wire_reader_t *reader)
     return shard;
 }
 
-/* Groups keep their number and name for ever, so a message may repeat those we have and go on from
+/* Groups keep their number and name for ever, so a message may repeat known groups and go on from
  * there. Returns how many groups there will be. */
 static size_t check_groups(const shard_map_t *map, wire_reader_t *reader)
 {
@@ -218,7 +218,7 @@ static size_t check_groups(const shard_map_t *map, wire_reader_t *reader)
         while (known < count && !fabric_bytes_equal(names[known], name)) {
             known++;
         }
-        if (number != known + 1 || !shard_map_has_room(known, map->shards_per_group) ||
+        if (number != known + 1 || !shard_map_can_grow(known, map->shards_per_group) ||
             address_check_name(name)) {
             reader->failed = true;
         } else if (known == count) {
@@ -228,8 +228,9 @@ static size_t check_groups(const shard_map_t *map, wire_reader_t *reader)
     return count;
 }
 
-/* Types keep their group for ever, too. A map that does not list a type is one of a coordinator that has not read it yet: calls to
- * the type's entities must go on going to the same shards. */
+/* Types keep their group for ever, too. A map that does not list a type comes from a coordinator
+ * that has not read the type yet: calls to the type's entities must go on going to the same
+ * shards. */
 static void check_types(const shard_map_t *map, wire_reader_t *reader, size_t group_count)
 {
     size_t count = map->type_count;

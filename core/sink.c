@@ -36,8 +36,8 @@ void sink_close(sink_t *sink)
 /* How many bytes were taken; negative: none. */
 static ssize_t write_now(const sink_t *sink, const char *text, size_t size)
 {
-    struct pollfd room = {.fd = sink->fd, .events = POLLOUT};
-    if (!sink->own && poll(&room, 1, 0) != 1) {
+    struct pollfd writable = {.fd = sink->fd, .events = POLLOUT};
+    if (!sink->own && poll(&writable, 1, 0) != 1) {
         return -1;
     }
     ssize_t written;

@@ -96,7 +96,7 @@ request_id_t snowflake_next(snowflake_generator_t *generator, int64_t now_ms)
     } else if (last.machine == generator->machine && last.sequence + 1 < SNOWFLAKE_SEQUENCES) {
         sequence = last.sequence + 1;
     } else if (last.machine >= generator->machine) {
-        time++; /* nothing of ours is left above `last` in its millisecond */
+        time++; /* this machine has no id left above `last` in its millisecond */
     }
     if (time > TIME_MAX) {
         return (request_id_t){0};

@@ -36,7 +36,8 @@ const char *snowflake_date_text(request_id_t id, char text[32]);
 /* Decimal digits. Returns `text`. */
 const char *snowflake_text(request_id_t id, char text[21]);
 /* Parses decimal digits only. FABRIC_ERROR_INVALID_ARGUMENT. */
-FABRIC_MUST_USE fabric_error_t snowflake_parse(const char *text, request_id_t *id);
+FABRIC_MUST_USE
+fabric_error_t snowflake_parse(const char *text, request_id_t *id);
 
 typedef struct snowflake_generator {
     uint32_t machine;
@@ -44,16 +45,16 @@ typedef struct snowflake_generator {
 } snowflake_generator_t;
 
 /* `machine` must be below 1024 (a leased slot, never wrapped): INVALID_ARGUMENT otherwise. */
-FABRIC_MUST_USE fabric_error_t snowflake_generator_init(snowflake_generator_t *generator,
-                                                        uint32_t machine);
-/* The next id: never lower than or equal to any before it, whatever `now_ms` (Unix) does; after
- * 4,096 ids of one millisecond it moves into the next. 0 (none) when the 42 bits of milliseconds
- * are used up, in the year 2164 or after a lift to there: check an id that a peer names before
- * lifting a generator above it. */
+FABRIC_MUST_USE
+fabric_error_t snowflake_generator_init(snowflake_generator_t *generator, uint32_t machine);
+/* The next id, larger than any id before it, whatever `now_ms` (Unix) does. After 4,096 ids of one
+ * millisecond it is one of the next millisecond. 0 (none) when the 42 bits of milliseconds are used
+ * up, in the year 2164 or after a lift to there: check an id that a peer names before lifting a
+ * generator above it. */
 request_id_t snowflake_next(snowflake_generator_t *generator, int64_t now_ms);
 /* Whether there is no next id. */
 bool snowflake_is_used_up(const snowflake_generator_t *generator);
-/* Makes all later ids larger than `id`, which may bear another machine number. */
+/* Makes all later ids larger than `id`, which may have another machine number. */
 void snowflake_lift(snowflake_generator_t *generator, request_id_t id);
 
 #endif

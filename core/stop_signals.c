@@ -26,7 +26,7 @@ static sigset_t taken_signals(void)
     return set;
 }
 
-/* The next signal, and who has sent it; 0: none came until the time was over. */
+/* Waits for the next signal and fills in who sent it; 0: none came in time. */
 static int wait_for_signal(uint64_t until_ms, siginfo_t *info)
 {
     sigset_t set = taken_signals();
@@ -62,9 +62,9 @@ static void ask_for_stop(void)
 
 static void *run(void *unused)
 {
-    uint64_t stop_ms = 0; /* when it was asked for */
-    unsigned counts[2] = {
-        0, 0}; /* of requests to stop: from others, and from a parent that passes them on */
+    uint64_t stop_ms = 0; /* when a stop was asked for */
+    /* Requests to stop: from others, and from a parent that passes them on. */
+    unsigned counts[2] = {0, 0};
     siginfo_t info;
     for (;;) {
         int taken = wait_for_signal(deadline(stop_ms), &info);

@@ -246,7 +246,7 @@ typedef struct store_driver {
     fabric_error_t (*take_homes)(store_t *store, uint64_t term, incarnation_t holder,
                                  const incarnation_t *living, size_t living_count);
     /* Finds or makes a shard group; new shards get `holder` as home, epoch 1. LIMIT_EXCEEDED where
-     * shard_map_has_room says no. */
+     * shard_map_can_grow says no. */
     fabric_error_t (*group_put)(store_t *store, uint64_t term, incarnation_t holder,
                                 fabric_bytes_t name, uint16_t *number);
     /* Stores a type or replaces its description. TYPE_CONFLICT when it is stored with another

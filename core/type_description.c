@@ -29,8 +29,7 @@ static uint32_t read_count(wire_reader_t *reader)
     return (uint32_t)value;
 }
 
-/* What was read of a message that turns out bad is left in `message` for type_description_destroy.
- */
+/* A message that turns out bad stays in `message`, for type_description_destroy. */
 static fabric_error_t read_message(wire_reader_t *reader, message_description_t *message)
 {
     if (wire_get_array(reader) != 5) {
@@ -141,7 +140,7 @@ const message_description_t *type_description_message(const type_description_t *
 static fabric_error_t conflict(fabric_schema_fault_t *fault, const char *name, const char *what,
                                const char *text)
 {
-    if (fault) { /* names may be longer than the room for a fault */
+    if (fault) { /* names may be longer than the text of a fault */
         (void)snprintf(fault->text, sizeof fault->text, "%.60s%s: %.120s", name, what, text);
     }
     return FABRIC_ERROR_TYPE_CONFLICT;

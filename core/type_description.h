@@ -29,17 +29,18 @@ typedef struct type_description {
 
 /* Reads one type; bounded by LIMIT_MESSAGES_MAX, names 1..LIMIT_NAME_BYTES_MAX without NUL. The
  * result is the caller's. */
-FABRIC_MUST_USE fabric_error_t type_description_parse(wire_reader_t *reader,
-                                                      type_description_t **description);
+FABRIC_MUST_USE
+fabric_error_t type_description_parse(wire_reader_t *reader, type_description_t **description);
 void type_description_destroy(type_description_t **description);
 void type_description_put(const type_description_t *description, wire_writer_t *writer);
-/* NULL when there is none. Linear: types have few messages. */
+/* The message with this tag, or NULL. Looks at all messages: a type does not have many. */
 const message_description_t *type_description_message(const type_description_t *description,
                                                       fabric_bytes_t tag);
-/* Same group, and every message that both have is compatible (see schema_compatible) and as durable
- * as it was. */
-FABRIC_MUST_USE fabric_error_t type_description_compatible(const type_description_t *before,
-                                                           const type_description_t *after,
-                                                           fabric_schema_fault_t *fault);
+/* Whether `after` may replace `before`: it has the same group, and every message that both have is
+ * compatible (see schema_compatible) and as durable as before. */
+FABRIC_MUST_USE
+fabric_error_t type_description_compatible(const type_description_t *before,
+                                           const type_description_t *after,
+                                           fabric_schema_fault_t *fault);
 
 #endif

@@ -1,8 +1,8 @@
 /* UTF-8: see utf8.h. */
 #include "core/utf8.h"
 
-/* The bounds of the second byte are those of table 3-7 of the Unicode standard: they shut out overlong
- * forms, surrogates and what is above U+10FFFF. */
+/* The bounds of the second byte are those of table 3-7 of the Unicode standard: they exclude
+ * overlong forms, surrogates and numbers above U+10FFFF. */
 size_t utf8_sequence_size(const uint8_t *data, size_t left)
 {
     uint8_t lead = data[0];

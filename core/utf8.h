@@ -10,8 +10,8 @@
  * U+10FFFF) without NUL. */
 bool utf8_is_text(fabric_bytes_t bytes);
 
-/* The size of the well-formed sequence of more than one byte at the start of `data`, of which `left`
- * bytes are there, or 0. */
+/* The size of the well-formed sequence of more than one byte at the start of the `left` bytes at
+ * `data`, or 0. */
 size_t utf8_sequence_size(const uint8_t *data, size_t left);
 
 #endif

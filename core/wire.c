@@ -24,8 +24,8 @@ void wire_writer_reserve(wire_writer_t *writer, size_t extra)
     if (writer->capacity - writer->size >= extra) {
         return;
     }
-    if (extra >
-        SIZE_MAX / 4 - writer->size) { /* no memory has that much, and doubling stays safe */
+    if (extra > SIZE_MAX / 4 -
+                    writer->size) { /* no machine has that much; doubling cannot overflow below */
         abort();
     }
     size_t capacity = writer->capacity ? writer->capacity : 256;
@@ -46,7 +46,8 @@ void wire_append(wire_writer_t *writer, const void *data, size_t size)
     writer->size += size;
 }
 
-/* The append of the templates below: inlined, as nearly all of what they append is 1 to 9 bytes. */
+/* The templates below append with this function. It is inlined, since most appends have 1 to 9
+ * bytes. */
 static inline void append_packed(wire_writer_t *writer, const void *data, size_t size)
 {
     if (writer->capacity - writer->size < size) {
@@ -64,10 +65,11 @@ static inline void append_packed(wire_writer_t *writer, const void *data, size_t
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include <msgpack/pack_define.h>
 #include <msgpack/timestamp.h>
-#define msgpack_pack_inline_func(name)             static inline void wire_pack##name
-#define msgpack_pack_inline_func_cint(name)        static inline void wire_pack##name
-#define msgpack_pack_inline_func_fixint(name)      static inline void wire_pack_fix##name
-#define msgpack_pack_ext                           wire_pack_ext /* what packs a timestamp calls it by its full name */
+#define msgpack_pack_inline_func(name)        static inline void wire_pack##name
+#define msgpack_pack_inline_func_cint(name)   static inline void wire_pack##name
+#define msgpack_pack_inline_func_fixint(name) static inline void wire_pack_fix##name
+/* The template that packs a timestamp calls this one by its full name. */
+#define msgpack_pack_ext                           wire_pack_ext
 #define msgpack_pack_user                          wire_writer_t *
 #define msgpack_pack_append_buffer(user, buf, len) append_packed((user), (buf), (len))
 #include <msgpack/pack_template.h>
@@ -409,7 +411,7 @@ void wire_skip(wire_reader_t *reader)
         if (type != WIRE_ARRAY && type != WIRE_MAP) {
             continue;
         }
-        if (depth == LIMIT_DEPTH_MAX) { /* an empty one is one level, too */
+        if (depth == LIMIT_DEPTH_MAX) { /* an empty array or map is one level, too */
             reader->failed = true;
         } else {
             left[++depth] = inner;

@@ -31,7 +31,7 @@ typedef struct wire_writer {
 
 void wire_writer_reset(wire_writer_t *writer);   /* forgets the contents, keeps the memory */
 void wire_writer_destroy(wire_writer_t *writer); /* frees the memory; the writer is as new */
-/* Makes room for `extra` more bytes. Aborts when memory is exhausted, as czmq does. */
+/* Makes the buffer large enough for `extra` more bytes. */
 void wire_writer_reserve(wire_writer_t *writer, size_t extra);
 /* Appends bytes as they are, without a header. */
 void wire_append(wire_writer_t *writer, const void *data, size_t size);
@@ -83,25 +83,26 @@ static inline size_t wire_left(const wire_reader_t *reader)
 }
 /* The type of the next value, without consuming it. */
 wire_type_t wire_peek(const wire_reader_t *reader);
-/* Each get consumes one value; where the type is wrong, the value out of range or the bytes too
- * few, the reader fails and the result is zero, empty or false. Integers are accepted in any width.
- */
+/* Each of these consumes one value. If the type is wrong, the value out of range or bytes are
+ * missing, the reader fails and the result is zero, empty or false. Integers are accepted in any
+ * width. */
 void wire_get_nil(wire_reader_t *reader);
 bool wire_get_bool(wire_reader_t *reader);
 uint64_t wire_get_uint(wire_reader_t *reader);
 int64_t wire_get_int(wire_reader_t *reader);
-double
-wire_get_double(wire_reader_t *reader); /* float 32 and 64 and integers; a NaN or infinity fails */
+/* Takes float 32, float 64 and integers; NaN and infinity fail. */
+double wire_get_double(wire_reader_t *reader);
 fabric_bytes_t wire_get_str(wire_reader_t *reader);
 fabric_bytes_t wire_get_bin(wire_reader_t *reader);
 /* The count is checked against the bytes left: each element takes at least one (a map's pair two).
  */
 uint32_t wire_get_array(wire_reader_t *reader);
 uint32_t wire_get_map(wire_reader_t *reader);
-/* Steps over one value of any type but ext, nested at most LIMIT_DEPTH_MAX deep, without recursion
- * on input size. */
+/* Steps over one value of any type but ext, nested at most LIMIT_DEPTH_MAX deep. The function does
+ * not recurse. */
 void wire_skip(wire_reader_t *reader);
 /* FABRIC_OK when nothing failed and no byte is left over, else FABRIC_ERROR_MALFORMED_MESSAGE. */
-FABRIC_MUST_USE fabric_error_t wire_finish(const wire_reader_t *reader);
+FABRIC_MUST_USE
+fabric_error_t wire_finish(const wire_reader_t *reader);
 
 #endif

@@ -62,7 +62,7 @@ static fabric_error_t make_group(mysql_session_t *session, const incarnation_t *
     if (!error && shards_per_group > LIMIT_SHARDS_PER_GROUP_MAX) {
         error = FABRIC_ERROR_STORE_UNAVAILABLE; /* a cluster row that somebody edited */
     }
-    if (!error && !shard_map_has_room(last, shards_per_group)) {
+    if (!error && !shard_map_can_grow(last, shards_per_group)) {
         error = FABRIC_ERROR_LIMIT_EXCEEDED;
     }
     if (error) {

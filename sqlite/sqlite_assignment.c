@@ -137,7 +137,7 @@ static fabric_error_t make_group(sqlite_store_t *store, fabric_bytes_t name,
     if (error) {
         return error;
     }
-    if (!shard_map_has_room(highest, shards)) {
+    if (!shard_map_can_grow(highest, shards)) {
         return FABRIC_ERROR_LIMIT_EXCEEDED;
     }
     *number = (uint16_t)(highest + 1);

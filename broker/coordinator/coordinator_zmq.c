@@ -8,7 +8,7 @@
 #include "core/crash_point.h"
 #include "core/log.h"
 
-/* `cause`: why it is not, in the database's words. */
+/* `cause`: why the store is not available, in the database's words. */
 static void note_available(coordinator_actor_t *self, bool available, fabric_error_t error,
                            const char *cause)
 {
@@ -24,7 +24,7 @@ static void note_available(coordinator_actor_t *self, bool available, fabric_err
     }
 }
 
-/* A connection that failed may be dead; a new one tells. */
+/* Opens a new connection after one has failed: the old one may be dead. */
 static void reopen(coordinator_actor_t *self)
 {
     if (self->store) {
@@ -37,7 +37,7 @@ static void reopen(coordinator_actor_t *self)
     }
 }
 
-/* A changing call is done, and its effects are not out. */
+/* A call that changes the store has succeeded, and its effects have not left yet. */
 static void pass_crash_points(coordinator_call_kind_t kind)
 {
     if (kind == COORDINATOR_TAKE_TERM) {
@@ -53,7 +53,7 @@ static void pass_crash_points(coordinator_call_kind_t kind)
     }
 }
 
-/* Makes the next store call. false when there is none to make now. */
+/* Makes the next store call. false: there is none to make now. */
 static bool run_call(coordinator_actor_t *self)
 {
     coordinator_call_t call;
@@ -80,7 +80,7 @@ static void send_effects(coordinator_actor_t *self, void *pipe)
     }
 }
 
-/* false: stop. */
+/* Carries out the operations that wait. false: one of them was STOP. */
 static bool take_operations(coordinator_actor_t *self, void *pipe)
 {
     coordinator_operation_t operation;
@@ -97,7 +97,7 @@ static bool take_operations(coordinator_actor_t *self, void *pipe)
             self->leave = operation.leave;
             return false;
         }
-        send_effects(self, pipe); /* placement goes out before any store call */
+        send_effects(self, pipe); /* owners are placed before any store call */
     }
     return true;
 }
@@ -111,7 +111,7 @@ static void leave(coordinator_actor_t *self)
     CRASH_POINT(LEAVE_BEFORE);
     fabric_error_t error = self->store->driver->broker_leave(self->store, self->config.incarnation);
     CRASH_POINT(LEAVE_AFTER);
-    if (error) { /* the others find out by its silence */
+    if (error) { /* other brokers find out by this one's silence */
         log_event(LOG_WARN_LEVEL, "broker.leave_failed",
                   log_text("error", fabric_error_name(error)),
                   log_text("cause", store_error_text(self->store, error)));

@@ -1,5 +1,5 @@
-/* The coordinator actor: the coordinator's core (coordinator.h) on a thread of its own, with its
- * own connection to the store, which it keeps as long as the broker lives.
+/* The coordinator actor: the coordinator's core (coordinator.h) on a thread of its own, with a
+ * store connection of its own that it keeps as long as the broker runs.
  *
  * Threading: start and stop on the router's thread.
  */
@@ -15,10 +15,11 @@ typedef enum coordinator_operation_kind {
     COORDINATOR_STOP
 } coordinator_operation_kind_t;
 
-/* To the actor. From it come values of coordinator_effect_t, which become the receiver's. */
+/* A value for the actor. The actor sends values of coordinator_effect_t, which the receiver
+ * owns. */
 typedef struct coordinator_operation {
     coordinator_operation_kind_t kind;
-    bool leave; /* STOP: forget the broker in the store as the last thing */
+    bool leave; /* STOP: remove the broker's row from the store at last */
     router_order_t order;
 } coordinator_operation_t;
 
@@ -35,14 +36,14 @@ typedef struct coordinator_actor {
 
 /* Takes over the open store. NO_RESOURCES. What `drivers` and `options` point to must outlive
  * it. */
-FABRIC_MUST_USE fabric_error_t coordinator_actor_start(coordinator_actor_t *self, void *zmq,
-                                                       const coordinator_config_t *config,
-                                                       const store_driver_t *const *drivers,
-                                                       const store_options_t *options,
-                                                       store_t **store);
+FABRIC_MUST_USE
+fabric_error_t coordinator_actor_start(coordinator_actor_t *self, void *zmq,
+                                       const coordinator_config_t *config,
+                                       const store_driver_t *const *drivers,
+                                       const store_options_t *options, store_t **store);
 void coordinator_actor_send(coordinator_actor_t *self, const coordinator_operation_t *operation);
-/* Ends the thread after the call that it is in, leaving the store where told, and closes the store.
- */
+/* Ends the thread after the store call that it is in, removes the broker's row if `leave` is set,
+ * and closes the store. */
 void coordinator_actor_stop(coordinator_actor_t *self, bool leave);
 
 #endif

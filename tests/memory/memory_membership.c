@@ -306,7 +306,7 @@ fabric_error_t memory_group_put(store_t *base, uint64_t term, incarnation_t hold
     }
     memory_database_t *database = store->database;
     memory_name_t *group = find_name(database->groups.items, database->groups.count, name);
-    if (!group && !shard_map_has_room(database->groups.count, database->cluster.shards_per_group)) {
+    if (!group && !shard_map_can_grow(database->groups.count, database->cluster.shards_per_group)) {
         return memory_leave(store, FABRIC_ERROR_LIMIT_EXCEEDED);
     }
     uint16_t found = group ? group->group : make_group(database, name, holder);

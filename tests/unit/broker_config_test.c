@@ -1,5 +1,5 @@
-/* The configuration keys of fabric-broker: each number is taken at the ends of its range, and refused one
- * beyond them. */
+/* The configuration keys of fabric-broker: each numeric key takes both ends of its range, and
+ * refuses the numbers beyond them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

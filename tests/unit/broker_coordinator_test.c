@@ -46,7 +46,7 @@ static void holder_that_is_no_member_is_replaced_at_once(void **state)
     assert_int_equal(s->ready, 1);
 }
 
-static void living_holder_is_left_alone(void **state)
+static void living_holder_keeps_the_term(void **state)
 {
     script_t *s = *state;
     s->row = (store_coordinator_t){7, other};
@@ -115,7 +115,8 @@ static void outage_gives_everybody_a_full_lease_again(void **state)
     assert_true(coordinator_holds_term(s->c));
 }
 
-/* Who has been silent for most of its lease may have been so because of the former holder's death. */
+/* A broker that has been silent for most of its lease may have been silent because the former
+ * holder died. */
 static void new_term_gives_everybody_a_full_lease(void **state)
 {
     script_t *s = *state;
@@ -220,7 +221,7 @@ static void being_no_member_ends_everything(void **state)
     assert_int_equal(s->fenced, 1);
 }
 
-/* A standby whose own row is in the old copy is no less misled by it. */
+/* An old copy of the database that has the standby's own row must end the standby as well. */
 static void an_earlier_term_ends_a_standby(void **state)
 {
     script_t *s = *state;
@@ -235,7 +236,7 @@ static void an_earlier_term_ends_a_standby(void **state)
     assert_true(durable_term_is_lost(&s->durable, 6));
 }
 
-/* Runs calls, the last of this kind. */
+/* Runs calls until one of this kind was answered. */
 static void answer_until(script_t *s, coordinator_call_kind_t kind)
 {
     coordinator_call_t call = {.kind = COORDINATOR_RENEW};
@@ -309,9 +310,9 @@ static void lease_counts_from_before_the_renewal(void **state)
     assert_int_equal(s->fenced, 0);
 }
 
-/* Each call takes longer than the time after which the next renewal is due: the lease is kept, and the
- * rest of the work is done all the same. */
-static void a_slow_store_leaves_room_beside_the_lease(void **state)
+/* Each call takes longer than the time after which the next renewal is due: the lease is kept, and
+ * the rest of the work is done all the same. */
+static void a_slow_store_leaves_time_beside_the_lease(void **state)
 {
     script_t *s = *state;
     coordinator_call_t call;
@@ -398,7 +399,7 @@ static void conflicts_are_refused(void **state)
     assert_int_equal(s->admitted, 3);
     assert_int_equal(s->admission, FABRIC_ERROR_TYPE_CONFLICT);
     assert_int_equal(s->group_count, 1);
-    script_order(s, ROUTER_RUNNER_JOINED, runner_b, 100); /* of a refused runner: nothing */
+    script_order(s, ROUTER_RUNNER_JOINED, runner_b, 100); /* has no effect for a refused runner */
     assert_int_equal(script_owned(s, 1, runner_b), 0);
 }
 
@@ -534,7 +535,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(first_broker_takes_the_term),
         TEST(holder_that_is_no_member_is_replaced_at_once),
-        TEST(living_holder_is_left_alone),
+        TEST(living_holder_keeps_the_term),
         TEST(silent_holder_is_replaced_after_a_lease),
         TEST(readings_far_apart_count_no_silence),
         TEST(outage_gives_everybody_a_full_lease_again),
@@ -551,7 +552,7 @@ int main(void)
         TEST(a_term_that_is_read_is_durable_after_a_renewal),
         TEST(a_term_that_was_read_before_an_outage_does_not_count),
         TEST(lease_counts_from_before_the_renewal),
-        TEST(a_slow_store_leaves_room_beside_the_lease),
+        TEST(a_slow_store_leaves_time_beside_the_lease),
         TEST(new_type_makes_its_group_and_shards),
         TEST(known_types_need_no_store),
         TEST(store_that_does_not_answer_refuses_in_time),

@@ -4,8 +4,9 @@
 
 #include "core/config.h"
 
-/* Each key that is a number is taken at the ends of its range, as an argument, and refused one beyond
- * them; there are `numbers_min` of them at least. Anything else fails the cmocka test. */
+/* Checks that each numeric key takes both ends of its range, as an argument, and refuses the
+ * numbers beyond them, and that there are at least `numbers_min` such keys. Fails the cmocka test
+ * if not. */
 void config_ranges_check(const config_key_t *keys, size_t numbers_min);
 
 #endif

@@ -1,5 +1,5 @@
-/* A scripted store and router around the coordinator's core, for its unit tests: tables are set by hand, store calls
- * are answered from them, effects are counted.
+/* A scripted store and router around the coordinator's core, for its unit tests: tables are set by
+ * hand, store calls are answered from them, effects are counted.
  */
 #ifndef TESTS_UNIT_COORDINATOR_SCRIPT_H
 #define TESTS_UNIT_COORDINATOR_SCRIPT_H

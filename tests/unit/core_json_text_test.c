@@ -43,7 +43,8 @@ static void numbers_are_short_and_exact(void **state)
     assert_number(5e-324, "4.94065645841247e-324");
 }
 
-/* Any bits that are a number: what is printed is read back the same, by strtod and by jansson, and no precision does with less. */
+/* Any bits that are a number: the text is read back as the same number by strtod and by jansson,
+ * and no smaller precision does that. */
 static void numbers_read_back_the_same(void **state)
 {
     (void)state;

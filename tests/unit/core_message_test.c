@@ -1,4 +1,5 @@
-/* The messages of the wire: every kind there and back, the frames of schemas/vectors/, cut off and changed at random. */
+/* The messages of the wire: every kind is encoded and decoded; the frames of schemas/vectors/ are
+ * read whole, cut off and changed at random. */
 #include "core/message.h"
 
 #include <setjmp.h>

@@ -115,7 +115,7 @@ static void joins_and_leaves_move_one_share(void **state)
     }
 }
 
-/* Who has one shard more keeps it, whatever the order of incarnations says. */
+/* A member that has one shard more keeps it, whatever the order of incarnations is. */
 static void a_balanced_placement_stays_as_it_is(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Schema descriptions: those of schemas/vectors/, there and back, and which schema may take another's place. */
+/* Schema descriptions: those of schemas/vectors/ are read and written again; which schema may take
+ * another's place. */
 #include "core/schema.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* Schemas and JSON: the payloads of schemas/vectors/ in both directions, base64, and the texts of faults. */
+/* Schemas and JSON: the payloads of schemas/vectors/ in both directions, base64, and the texts of
+ * faults. */
 #include "core/schema.h"
 
 #include <setjmp.h>
@@ -78,7 +79,8 @@ static void json_keeps_the_order_of_fields(void **state)
     free(payload);
 }
 
-/* The member `name` of the sample All, given as `value`, and what fabric_schema_to_json makes of it. */
+/* The member `name` of the sample All, given as `value`, and the JSON that fabric_schema_to_json
+ * makes of the payload. */
 static void assert_through(const char *name, const char *value, const char *expected)
 {
     char json[600];

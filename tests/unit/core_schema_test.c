@@ -1,4 +1,5 @@
-/* Schemas: structs to payloads and back, the payloads of schemas/vectors/, and the texts of faults. */
+/* Schemas: structs to payloads and back, the payloads of schemas/vectors/, and the texts of
+ * faults. */
 #include "core/schema.h"
 
 #include <setjmp.h>
@@ -80,10 +81,10 @@ static void a_payload_must_fit(void **state)
 {
     (void)state;
     all_t sent = sample_all();
-    uint8_t room[256];
+    uint8_t buffer[256];
     size_t size = 0;
     fabric_schema_fault_t fault;
-    assert_int_equal(fabric_schema_encode(&all_schema, &sent, room, sizeof room, NULL, &size),
+    assert_int_equal(fabric_schema_encode(&all_schema, &sent, buffer, sizeof buffer, NULL, &size),
                      FABRIC_OK);
     for (size_t capacity = 0; capacity <= size; capacity++) {
         uint8_t *payload = capacity > 0 ? malloc(capacity) : NULL;
@@ -110,7 +111,8 @@ static void the_empty_schema_needs_no_struct(void **state)
         FABRIC_OK);
 }
 
-/* Absent fields at the end leave no trace, so that an older peer, which does not know them, reads the payload. */
+/* Absent fields at the end are not encoded, so that an older peer, which does not know them, can
+ * read the payload. */
 static void older_peers_read_what_leaves_new_fields_out(void **state)
 {
     (void)state;
@@ -240,7 +242,7 @@ static void faults_name_the_field(void **state)
 }
 
 /* Long names and deep paths cut the path, never what is wrong with it. */
-static void faults_stay_within_their_room(void **state)
+static void faults_stay_within_their_size(void **state)
 {
     (void)state;
     static char name[400];
@@ -435,7 +437,7 @@ int main(void)
         cmocka_unit_test(older_peers_read_what_leaves_new_fields_out),
         cmocka_unit_test(structs_that_break_their_schema_are_refused),
         cmocka_unit_test(faults_name_the_field),
-        cmocka_unit_test(faults_stay_within_their_room),
+        cmocka_unit_test(faults_stay_within_their_size),
         cmocka_unit_test(payloads_are_read_or_refused),
         cmocka_unit_test(nesting_is_limited),
         cmocka_unit_test(lists_count_as_two_levels),

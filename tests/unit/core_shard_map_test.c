@@ -119,7 +119,8 @@ static void groups_are_numbered_in_order_and_stay(void **state)
     shard_map_destroy(&map);
 }
 
-/* A coordinator that was just elected may not have read a type that its predecessor had published. */
+/* A coordinator that was just elected may not have read a type that its predecessor had
+ * published. */
 static void a_type_stays_where_a_later_map_does_not_list_it(void **state)
 {
     (void)state;

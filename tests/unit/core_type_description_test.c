@@ -1,4 +1,5 @@
-/* Type descriptions: those of schemas/vectors/, there and back, and which may take another's place. */
+/* Type descriptions: those of schemas/vectors/ are read and written again; which one may take
+ * another's place. */
 #include "core/type_description.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* The wire's writer and reader: against each other, against msgpack-c's unpacker, and on bytes that are wrong. */
+/* The wire's writer and reader: against each other, against msgpack-c's unpacker, and on bytes that
+ * are wrong. */
 #include "core/wire.h"
 
 #include <setjmp.h>
@@ -294,8 +295,8 @@ static bool get(wire_reader_t *reader, size_t which)
     return !reader->failed;
 }
 
-/* Every first byte with every getter, followed by zeros: each type is taken by its own getters alone. */
-static void getters_take_their_types_alone(void **state)
+/* Every first byte, followed by zeros, with every getter: only its own getters take a type. */
+static void getters_take_only_their_types(void **state)
 {
     (void)state;
     static const unsigned takes[] = {
@@ -386,7 +387,7 @@ int main(void)
         cmocka_unit_test(values_are_skipped_or_refused),
         cmocka_unit_test(counts_need_their_bytes),
         cmocka_unit_test(skipping_needs_no_stack),
-        cmocka_unit_test(getters_take_their_types_alone),
+        cmocka_unit_test(getters_take_only_their_types),
         cmocka_unit_test(a_failed_reader_stays_failed),
         cmocka_unit_test(getters_never_read_beyond),
         cmocka_unit_test(empty_views_are_fine),

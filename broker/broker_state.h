@@ -1,6 +1,6 @@
-/* What the files of the broker's assembly share: broker_zmq.c and broker_open.c only. */
-#ifndef BROKER_BROKER_OPEN_H
-#define BROKER_BROKER_OPEN_H
+/* One incarnation of a broker: only for broker_zmq.c and broker_open.c. */
+#ifndef BROKER_BROKER_STATE_H
+#define BROKER_BROKER_STATE_H
 
 #include "broker/broker_zmq.h"
 #include "broker/router/router_zmq.h"
@@ -12,11 +12,11 @@ struct broker {
     incarnation_t incarnation;
     char holder[512]; /* for the message to a second broker on one SQLite file */
     store_options_t options;
-    store_t *store; /* until the coordinator has it */
+    store_t *store; /* until the coordinator takes it over */
     store_cluster_t cluster;
     char router_endpoint[256], pub_endpoint[256]; /* as told to others */
     void *zmq;
-    int claims[2]; /* on the files of the endpoints that are listened on: see socket_file_zmq.h */
+    int claims[2]; /* on the files of both endpoints: see socket_file_zmq.h */
     int halt_fd;   /* readable: lanes give up */
     router_t *router;
     lane_actor_t lanes[LIMIT_LANES_MAX];
@@ -25,8 +25,9 @@ struct broker {
     router_shell_t shell;
 };
 
-/* Opens the store, migrates it where wanted, and checks everything that must hold before joining;
- * last that it has not gone back. */
-FABRIC_MUST_USE fabric_error_t broker_open_store(broker_t *broker, reason_t *reason);
+/* Opens the store, migrates it if that is allowed, and checks everything that must hold before the
+ * broker joins: at last, that the store has not forgotten commits. */
+FABRIC_MUST_USE
+fabric_error_t broker_open_store(broker_t *broker, reason_t *reason);
 
 #endif
