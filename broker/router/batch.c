@@ -39,7 +39,6 @@ void batch_add_reply(router_t *router, message_t *message)
 
 void batch_add_attempt(router_t *router, message_t *message)
 {
-    entity_hold(message->entity);
     batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
     next->attempts = reserve(next->attempts, next->attempt_count + 1, &next->attempt_capacity,
                              sizeof *next->attempts);

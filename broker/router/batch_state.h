@@ -31,7 +31,7 @@ typedef struct lane {
 
 void batch_add_message(router_t *router, message_t *message);
 void batch_add_reply(router_t *router, message_t *message);
-/* Holds the message's entity until the counts are durable. */
+/* The message's counts are to become durable. */
 void batch_add_attempt(router_t *router, message_t *message);
 void batch_add_dead_letter(router_t *router, const message_t *message, fabric_error_t cause);
 /* A message that is not committed yet, by its call; NULL: there is none. */

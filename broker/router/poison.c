@@ -21,11 +21,18 @@ uint32_t poison_failures(const message_t *message)
     return message->attempts + message->crashes;
 }
 
+/* Nothing of the message's entity is delivered before the counts are durable. */
+static void record_counts(router_t *router, message_t *message)
+{
+    entity_hold(message->entity);
+    batch_add_attempt(router, message);
+}
+
 void poison_count_defect(router_t *router, message_t *message)
 {
     message->attempts++;
     message->unexplained = 0; /* it came through without ending the process */
-    batch_add_attempt(router, message);
+    record_counts(router, message);
 }
 
 bool poison_is_exhausted(const router_t *router, const message_t *message)
@@ -89,7 +96,7 @@ static void count_crash(router_t *router, incarnation_t runner, message_t *messa
     free(message->crash_text);
     message->crash_text = memory_copy_string(ended);
     message->crashes++;
-    batch_add_attempt(router, message);
+    record_counts(router, message);
     router->counters.crashes++;
     note_crash(router, runner, message, text);
 }
