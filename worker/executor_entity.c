@@ -113,20 +113,11 @@ void entity_table_init(entity_table_t *table, const type_table_t *types)
 
 /* ---- state ---- */
 
-void *entity_memory(const entity_table_t *table, entity_t *entity)
-{
-    return entity_type(table, entity)->type->state_size > 0
-               ? (uint8_t *)entity + entity_memory_offset(entity->id_size)
-               : NULL;
-}
-
 bool entity_start(entity_table_t *table, entity_t *entity)
 {
-    if (entity->state == ENTITY_STARTED) {
-        return true;
-    }
-    const fabric_entity_type_t *type = entity_type(table, entity)->type;
-    void *memory = entity_memory(table, entity);
+    const type_entry_t *entry = entity_type(table, entity);
+    const fabric_entity_type_t *type = entry->type;
+    void *memory = entity_memory(entry, entity);
     if (memory) {
         memset(memory, 0, type->state_size);
     }
@@ -145,9 +136,9 @@ static void entity_stop(entity_table_t *table, entity_t *entity)
     }
     bool started = entity->state == ENTITY_STARTED;
     set_state(entity, ENTITY_STOPPED);
-    const fabric_entity_type_t *type = entity_type(table, entity)->type;
-    if (started && type->stop) {
-        type->stop(entity_memory(table, entity), entity_id(entity));
+    const type_entry_t *entry = entity_type(table, entity);
+    if (started && entry->type->stop) {
+        entry->type->stop(entity_memory(entry, entity), entity_id(entity));
     }
 }
 

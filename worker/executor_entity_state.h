@@ -95,12 +95,16 @@ entity_t *entity_find(const entity_table_t *table, const type_entry_t *type, fab
 entity_t *entity_make(entity_table_t *table, const type_entry_t *type, fabric_bytes_t id,
                       uint64_t now_ms);
 /* The memory of the entity's state; NULL for types without state. */
-void *entity_memory(const entity_table_t *table, entity_t *entity);
+static inline void *entity_memory(const type_entry_t *type, entity_t *entity)
+{
+    return type->type->state_size > 0 ? (uint8_t *)entity + entity_memory_offset(entity->id_size)
+                                      : NULL;
+}
 /* A message of the ownership is about to be handled: state that was made under another ownership is
  * ended. false: a defect has ended the activation, so the message is not taken. */
 FABRIC_MUST_USE bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownership,
                                   uint64_t activation, uint64_t now_ms);
-/* Makes the entity's state, if there is none; false: the type's start function has failed. */
+/* Makes the state of an entity that has none; false: the type's start function has failed. */
 FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
 /* A handler broke: ends the entity's state, and all activations up to this one. */
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation);

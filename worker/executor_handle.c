@@ -160,27 +160,19 @@ static void put_reply(executor_t *executor, const entity_t *entity,
 
 /* ---- handling ---- */
 
-/* Calls the handler. The reply, if the message has one, is in `handling.reply` then. */
-static fabric_result_t call(executor_t *executor, entity_t *entity, const fabric_handler_t *handler,
-                            void *reply)
-{
-    executor_handling_t *handling = &executor->handling;
-    const void *request = handler->message->request->field_count > 0 ? handling->request : NULL;
-    if (reply) {
-        memset(reply, 0, handler->message->reply->size);
-    }
-    fabric_result_t outcome = handler->handle(
-        &handling->context, entity_memory(&executor->entities, entity), request, reply);
-    CRASH_POINT(WORKER_HANDLED);
-    return outcome;
-}
-
 static void run(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
-                const fabric_handler_t *handler)
+                const fabric_handler_t *handler, void *memory)
 {
     fabric_context_t *context = &executor->handling.context;
-    void *reply = handler->message->reply->field_count > 0 ? executor->handling.reply : NULL;
-    fabric_result_t outcome = call(executor, entity, handler, reply);
+    const fabric_message_type_t *message = handler->message;
+    const void *request = message->request->field_count > 0 ? executor->handling.request : NULL;
+    void *reply = NULL;
+    if (message->reply->field_count > 0) {
+        reply = executor->handling.reply;
+        memset(reply, 0, message->reply->size);
+    }
+    fabric_result_t outcome = handler->handle(context, memory, request, reply);
+    CRASH_POINT(WORKER_HANDLED);
     fabric_pending_t *pending = context_take_pending(context);
     if (context->surplus || (outcome == FABRIC_PENDING) != (pending != NULL)) {
         if (pending) {
@@ -193,7 +185,7 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
     }
     switch (outcome) {
     case FABRIC_REPLY:
-        put_reply(executor, entity, delivery, handler->message, reply);
+        put_reply(executor, entity, delivery, message, reply);
         return;
     case FABRIC_FAILURE:
         put_failure(executor, entity, delivery);
@@ -229,12 +221,12 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         put_malformed(executor, entity, delivery, fault.text);
         return;
     }
-    if (!entity_start(&executor->entities, entity)) {
+    if (entity->state != ENTITY_STARTED && !entity_start(&executor->entities, entity)) {
         put_defect(executor, entity, delivery, "the entity could not be started");
         return;
     }
     context_begin(&executor->handling.context, entity, type, handler, delivery);
-    run(executor, entity, delivery, handler);
+    run(executor, entity, delivery, handler, entity_memory(type, entity));
 }
 
 static void note_request(const executor_t *executor, uint64_t request_id)
