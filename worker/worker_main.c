@@ -24,6 +24,8 @@
 
 #define STARTING_STOP_MS  1000u /* for a module that does not come to an end of being loaded */
 #define REPORT_DROPPED_MS 1000
+/* For the error of a refusal: the worker logs the refusal just before it can be asked for. */
+#define REFUSAL_WAIT_MS 1000u
 
 /* What the main thread waits for. */
 typedef struct program {
@@ -112,7 +114,7 @@ static int run(fabric_worker_t *worker, const program_t *program)
     }
     fabric_outcome_t outcome = {.error = FABRIC_OK};
     if (items[1].revents & POLLIN) {
-        (void)!fabric_worker_wait_ready(worker, 0, &outcome);
+        (void)!fabric_worker_wait_ready(worker, REFUSAL_WAIT_MS, &outcome);
     }
     if (program->notes) {
         crash_notes_stop(program->notes);
