@@ -1,21 +1,19 @@
-/* The executor: holds the entities of some shards, runs their handlers one after another, and says
- * what came of it.
+/* The executor: it holds the entities of some shards, runs their handlers one after another, and
+ * puts out their results.
  *
- * A state machine without sockets, clocks and threads of its own: work is given, steps are taken
- * with the time as an argument, output is taken. One step runs at most one handler, so that the
- * caller can look at the clock and for orders in between. The order in which a step finds something
- * to do: completed handles, entities to be stopped, waiting messages, given messages, idle
- * entities.
+ * The executor is a state machine without sockets, clocks and threads of its own: a caller gives it
+ * work, lets it take steps at a time that the caller names, and takes its output. One step runs at
+ * most one handler, so that the caller can look at the clock and for orders in between. A step does
+ * the first of these that there is to do: completed handles, entities to be stopped, waiting
+ * messages, given messages, idle entities.
  *
- * Invariants:
- *  - At most one handler of an entity is running or pending, also across a change of token.
- *  - A handler starts only under the token that holds, while the lease holds and the shard is not
- *    being stopped. What certainly was not started is answered NOT_TAKEN.
- *  - Results of one entity come in the order of its deliveries, but for MAILBOX_FULL, which is told
- *    at once.
- *  - OUTPUT_STOPPED comes after every result of the shard under that token. A pending handler that
- *    outlives the deadline gets no result: it was started, and its outcome is not known.
- *  - Idle entities cost nothing but memory: each is looked at about once in idle_ms.
+ * Invariants: - At most one handler of an entity is running or pending, also across a change of
+ * token. - A handler starts only under the token that holds, while the lease holds and the shard is
+ * not being stopped. A message whose handler certainly was not started is answered NOT_TAKEN. -
+ * Results of one entity come in the order of its deliveries, but for MAILBOX_FULL, which comes at
+ * once. - OUTPUT_STOPPED comes after every result of the shard under that token. A pending handler
+ * that outlives the deadline gets no result: it was started, and its outcome is not known. - Idle
+ * entities cost nothing but memory: each is looked at about once in idle_ms.
  *
  * Threading: one thread at a time; stats may be read by any.
  */
@@ -44,12 +42,13 @@ void executor_note_requests(executor_t *executor, _Atomic uint64_t *at_hand);
 /* Runs the finalizers of all entities but those with a pending handler, and frees everything. */
 void executor_destroy(executor_t **executor);
 
-/* Takes a list of works. Orders (BEGIN, STOP) take effect at once, messages when their turn comes.
+/* Takes a list of works. Orders (BEGIN, STOP) take effect at once, messages when it is their turn.
  */
 void executor_give(executor_t *executor, work_t **works);
-/* Does one thing; false: there is nothing to do now. */
+/* Takes one step; false: there is nothing to do now. */
 bool executor_step(executor_t *executor, uint64_t now_ms);
-/* When a step may find something to do though nothing was given or completed; UINT64_MAX: never. */
+/* The time at which a step may have something to do though nothing was given or completed;
+ * UINT64_MAX: never. */
 uint64_t executor_next_deadline(const executor_t *executor);
 
 /* Whether the collected output should be taken now though there is more to do. */
@@ -61,7 +60,7 @@ typedef struct executor_stats {
     uint64_t handled;  /* handlers that ended */
     uint64_t defects;  /* of these, defects */
     uint64_t entities; /* entities in memory now */
-    uint64_t bytes;    /* what they take, without the allocator's own overhead */
+    uint64_t bytes;    /* memory of these, without the allocator's own overhead */
 } executor_stats_t;
 executor_stats_t executor_stats(const executor_t *executor);
 

@@ -16,18 +16,18 @@ struct executor_thread {
     pthread_cond_t changed;
     work_t *given_first, *given_last;
     work_output_t *output_first, *output_last;
-    bool woken; /* completions wait */
+    bool woken; /* a handle was completed */
     bool ending;
     bool ended;
     executor_t *executor; /* NULL once it has ended */
     executor_stats_t final_stats;
-    atomic_bool urgent; /* something was given: look, between two steps */
+    atomic_bool urgent; /* there is work, or the end: the thread looks between two steps */
     void (*notify)(void *context);
     void *notify_context;
     crash_slot_t *slot; /* NULL: none */
 };
 
-/* On a completing thread. */
+/* On the thread that completes a handle. */
 static void on_completion(void *context)
 {
     executor_thread_t *self = (executor_thread_t *)context;
@@ -61,8 +61,8 @@ static void publish(executor_thread_t *self)
     }
 }
 
-/* Waits for something to do unless there is more already, and takes what was given; false: the
- * thread is to end. */
+/* Takes the work that was given, after waiting for something to do unless there is `more`; false:
+ * the thread is to end. */
 static bool take_work(executor_thread_t *self, bool more, work_t **works)
 {
     uint64_t deadline_ms = executor_next_deadline(self->executor);
@@ -129,7 +129,7 @@ static int thread_create(executor_thread_t *self)
 {
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's own threads take the signals */
     int failed = pthread_create(&self->thread, NULL, executor_thread_main, self);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;

@@ -1,8 +1,8 @@
-/* An executor on a thread of its own: work comes in and output goes out in lists, with one wake for
- * each list that stops being empty.
+/* An executor on a thread of its own. Work comes in and output goes out in lists; the receiver of a
+ * list is woken once, when the list stops being empty.
  *
- * Threading: the link's thread gives and takes, completions wake it from any thread, one other
- * thread may stop it and read its stats.
+ * Threading: the link's thread gives and takes, completions wake the executor from any thread, one
+ * other thread may stop it and read its stats.
  */
 #ifndef WORKER_EXECUTOR_THREAD_H
 #define WORKER_EXECUTOR_THREAD_H
@@ -19,25 +19,25 @@ typedef struct executor_listener {
     void *notify_context;
     executor_defect_fn *tell_defect;
     void *tell_context;
-    crash_slot_t *slot; /* where the thread notes what it is at; NULL: nobody would read it */
+    crash_slot_t *slot; /* where the thread notes the request at hand; NULL: nowhere */
 } executor_listener_t;
 
 /* `types` outlives the thread. NO_RESOURCES when the system gives no thread. */
 FABRIC_MUST_USE fabric_error_t executor_thread_start(const type_table_t *types,
                                                      const executor_listener_t *listener,
                                                      executor_thread_t **thread);
-/* Hands over a list of works. */
+/* Gives the executor a list of works. */
 void executor_thread_give(executor_thread_t *thread, work_t **works);
-/* The output so far, a list that is the caller's; NULL: none. */
+/* Takes the output so far, a list that is the caller's; NULL: none. */
 work_output_t *executor_thread_take(executor_thread_t *thread);
-/* Asks it to end after the handler that it is running, and after the finalizers. */
+/* Asks the thread to end after the handler that is running, and after all finalizers. */
 void executor_thread_end(executor_thread_t *thread);
-/* Waits until it has ended, at the latest at a monotonic time; false: its handler does not return.
- */
+/* Waits until the thread has ended, at most until a monotonic time; false: a handler has not
+ * returned. */
 bool executor_thread_wait(executor_thread_t *thread, uint64_t until_ms);
 /* Frees a thread that has ended. */
 void executor_thread_destroy(executor_thread_t **thread);
-/* Also after the end, when no entity is left. */
+/* Reads the numbers, also after the thread has ended. */
 executor_stats_t executor_thread_stats(executor_thread_t *thread);
 
 #endif

@@ -1,24 +1,23 @@
-/* The worker's link: what a worker says to its brokers, and which shards it owns under which
+/* The worker's link: what a worker sends to its brokers, and which shards it owns under which
  * tokens.
  *
- * A state machine without sockets, clocks, threads and entities. A shell (or a simulator) tells it
- * what happened - connected, disconnected, a frame, time passing, an executor's output - and then
- * pulls what is to be done: sockets to open, frames to send, work for executors, events to log.
- * After any call any of these may be there.
+ * The link is a state machine without sockets, clocks, threads and entities. A shell (or a
+ * simulator) tells it what happened: connected, disconnected, a frame, time passing, an executor's
+ * output. After each call the shell pulls what is to be done: sockets to open, frames to send, work
+ * for executors, events to log.
  *
- * Invariants:
- *  - Nothing but HELLO is sent on a connection before its WELCOME.
- *  - A shard is held under one token, of one broker's connection. A smaller token than one that was
- *    seen is ignored, whoever sends it.
- *  - RELEASED is said after every result of the shard, and only when its executor has confirmed
- *    that the entities are stopped; at once for a token that is not held, as those of a broken
- *    connection are not.
- *  - Output that belongs to a broken connection is dropped: its tokens are dead.
- *  - Bytes from a broker can do no harm: what is malformed is skipped, message by message.
- *  - What is dropped is counted: link_dropped.
+ * Invariants: - The link sends nothing but HELLO on a connection before the WELCOME has come. - The
+ * worker owns a shard under one token, through one broker's connection. The link ignores a token
+ * that is smaller than the highest it has seen of a shard, whoever sends the token. - The link
+ * sends RELEASED after every result of the shard, and only when the shard's executor has confirmed
+ * that the entities are stopped. It sends RELEASED at once for a token under which the worker does
+ * not own the shard; after a connection has broken these are all of its tokens. - Output that
+ * belongs to a broken connection is dropped: brokers would refuse its tokens. - No bytes from a
+ * broker can do harm: malformed messages are skipped one by one. - What is dropped is counted
+ * (link_dropped).
  *
- * Times are monotonic milliseconds of the caller's clock. Threading: one thread; a lease,
- * link_shards and link_dropped may be read by others.
+ * Times are monotonic milliseconds of the caller's clock. Threading: one thread; others may read a
+ * lease, link_shards and link_dropped.
  */
 #ifndef WORKER_LINK_H
 #define WORKER_LINK_H
@@ -41,7 +40,7 @@ typedef struct link_config {
     uint32_t grace_ms; /* for running handlers when the link leaves or a shard is lost */
     uint32_t executors;
     bool allow_plaintext; /* whether brokers of the map beyond this machine may be connected */
-    bool supervised;      /* whether somebody will report how this process ended */
+    bool supervised;      /* whether a supervisor will report how this process ended */
 } link_config_t;
 
 /* Copies what the configuration points at. */
@@ -53,24 +52,24 @@ FABRIC_MUST_USE fabric_error_t link_add_endpoint(link_t *link, const char *endpo
 /* Endpoints are numbered from 0; a number may be used again after LINK_SOCKET_CLOSE. */
 const char *link_endpoint_name(const link_t *link, uint32_t endpoint);
 
-/* What happened. A connection is up when its handshake is done. */
+/* What has happened. An endpoint is connected when the handshake of its socket is done. */
 void link_connected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_disconnected(link_t *link, uint32_t endpoint, uint64_t now_ms);
 /* `frame` is borrowed; deliveries that point into it take references. */
 void link_receive(link_t *link, uint32_t endpoint, work_frame_t *frame, uint64_t now_ms);
-/* What came is no frame, or has not one part: nothing more may be read before the socket is closed.
- * It is opened anew after a while. A delivery may have been lost with it, for which the broker
- * would wait as long as the connection lives. */
+/* A message came that is no frame, or has several parts. The shell reads nothing more before it has
+ * closed the socket, which the link opens anew after a while: a delivery may have been lost with
+ * the message, and the broker would wait for its result as long as the connection lasts. */
 void link_unreadable(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_tick(link_t *link, uint64_t now_ms);
-/* Takes an executor's output, a list, in the order in which it was made. */
+/* Takes a list of an executor's outputs, in the order in which the executor made them. */
 void link_output(link_t *link, work_output_t **outputs);
 /* Asks the brokers to take the shards away. */
 void link_leave(link_t *link, fabric_bytes_t reason, uint64_t now_ms);
-/* Whether the brokers have let go, or the time for it is over. */
+/* Whether all brokers have let the worker go, or the time for leaving is over. */
 bool link_left(const link_t *link, uint64_t now_ms);
 
-/* When link_tick wants to be called at the latest. */
+/* The latest time at which link_tick is to be called. */
 uint64_t link_next_deadline(const link_t *link);
 
 typedef enum link_socket {
@@ -78,32 +77,33 @@ typedef enum link_socket {
     LINK_SOCKET_REOPEN, /* close it and open a fresh one: the connection is presumed dead */
     LINK_SOCKET_CLOSE   /* close it */
 } link_socket_t;
-/* What to do with sockets; false: nothing more. */
+/* Takes the next action on a socket; false: none. */
 bool link_next_socket(link_t *link, uint32_t *endpoint, link_socket_t *action);
-/* Replaces `frame` by what waits for an endpoint, up to LIMIT_FRAME_BYTES_GOAL; false: nothing. */
+/* Replaces `frame` by a frame with what waits for an endpoint, up to LIMIT_FRAME_BYTES_GOAL; false:
+ * nothing waits. */
 bool link_next_frame(link_t *link, uint32_t endpoint, wire_writer_t *frame);
-/* The next piece of work, which is the caller's; NULL: none. */
+/* Takes the next piece of work, which is the caller's; NULL: none. */
 work_t *link_next_work(link_t *link);
 
 typedef enum link_event_kind {
-    LINK_EVENT_ABSENT,       /* no broker has welcomed the worker for a while; said once */
+    LINK_EVENT_ABSENT,       /* no broker has welcomed the worker for a while; once */
     LINK_EVENT_WELCOMED,     /* a broker took the worker in */
     LINK_EVENT_DISCONNECTED, /* the connection of a welcomed worker broke */
     LINK_EVENT_SILENT,       /* a broker was not heard for a lease */
     LINK_EVENT_REFUSED,      /* a broker refused the worker: error and text */
     LINK_EVENT_MALFORMED,    /* a frame or message was skipped: error; the first of a connection */
-    LINK_EVENT_UNRESOLVED,   /* a broker's name is not resolved: text. Said by the shell */
+    LINK_EVENT_UNRESOLVED,   /* a broker's name is not resolved: text. Made by the shell */
     LINK_EVENT_PLAINTEXT     /* a broker of the map would be reached without encryption */
 } link_event_kind_t;
 
 typedef struct link_event {
     link_event_kind_t kind;
     fabric_error_t error;
-    bool final; /* REFUSED: would be refused again */
+    bool final; /* REFUSED: the broker would refuse the worker again */
     char endpoint[LIMIT_ENDPOINT_BYTES_MAX + 1];
     char text[256];
 } link_event_t;
-/* Events worth a log line; false: nothing more. */
+/* Takes the next event worth a log line; false: none. */
 bool link_next_event(link_t *link, link_event_t *event);
 
 /* Shards owned now. Any thread. */

@@ -19,12 +19,12 @@
 #include "core/context_zmq.h"
 #include "core/memory.h"
 
-/* How many frames of one socket are taken before the others have their turn. */
+/* How many frames of one socket are read before it is the turn of the next socket. */
 #define FRAMES_PER_TURN 64
 #define SOCKETS_MAX     1023
 
-/* Received bytes up to this size are copied: libzmq keeps small messages in buffers of some 20 kB,
- * so that one which waits for its entity would hold much more memory than it needs. */
+/* Received frames up to this size are copied: libzmq keeps small messages in buffers of some 20 kB,
+ * so a small frame that is kept would hold much more memory than it needs. */
 #define COPIED_BYTES_MAX 4096u
 
 /* One broker's socket. */
@@ -100,7 +100,7 @@ void link_zmq_notify(void *link)
 
 /* ---- sockets ---- */
 
-/* A frame that was not sent belonged to the connection of before. */
+/* Drops a frame that could not be sent on the former connection. */
 static void connection_forget(connection_t *connection)
 {
     if (connection->blocked) {
@@ -243,7 +243,7 @@ static void take_frames(link_zmq_t *self, uint32_t index, uint64_t now_ms)
     zmq_msg_close(&part);
 }
 
-/* On a thread of libzmq's, once the bytes are sent. */
+/* On a thread of libzmq, when the bytes have been sent. */
 static void free_sent(void *data, void *hint)
 {
     (void)hint;
@@ -294,7 +294,7 @@ static void take_output(link_zmq_t *self)
 {
     uint64_t count;
     ssize_t size = read(self->wake, &count, sizeof count);
-    (void)size; /* nothing to read is fine */
+    (void)size; /* there may be nothing to read */
     for (uint32_t i = 0; i < self->executor_count; i++) {
         work_output_t *outputs = executor_thread_take(self->executors[i]);
         pass_output_points(outputs);
@@ -390,7 +390,7 @@ fabric_error_t link_zmq_start(link_zmq_t *link, executor_thread_t *const *execut
     memcpy(link->executors, executors, link->executor_count * sizeof(executor_thread_t *));
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the program's own threads take the signals */
     link->started = pthread_create(&link->thread, NULL, link_zmq_main, link) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return link->started ? FABRIC_OK : FABRIC_ERROR_NO_RESOURCES;

@@ -1,7 +1,7 @@
-/* The link on a thread of its own: its sockets, and the ways to the executors.
+/* The link on a thread of its own: its sockets, and the exchange with the executors.
  *
- * The thread opens one DEALER for each broker, with a monitor, in a ZeroMQ context of its own;
- * takes no signals; and ends when the link has left.
+ * The thread opens one DEALER for each broker, with a monitor, in a ZeroMQ context of its own. It
+ * takes no signals, and ends when the worker has left the cluster.
  */
 #ifndef WORKER_LINK_ZMQ_H
 #define WORKER_LINK_ZMQ_H
@@ -26,7 +26,7 @@ FABRIC_MUST_USE fabric_error_t link_zmq_start(link_zmq_t *link,
                                               executor_thread_t *const *executors);
 /* Leaves the cluster and waits for the thread to end. */
 void link_zmq_stop(link_zmq_t *link);
-/* Frees one whose thread was not started or has ended. */
+/* Frees a link whose thread was not started or has ended. */
 void link_zmq_destroy(link_zmq_t **link);
 /* Shards owned now. Any thread. */
 uint64_t link_zmq_shards(const link_zmq_t *link);

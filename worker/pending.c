@@ -14,7 +14,7 @@ struct completions {
     size_t references; /* the executor, and each open handle */
     bool closed;
     fabric_pending_t *first, *last;
-    atomic_bool waiting; /* whether first is set: spares the executor the lock */
+    atomic_bool waiting; /* whether `first` is set: the executor can look without the lock */
     void (*wake)(void *context);
     void *wake_context;
 };

@@ -36,7 +36,7 @@ void type_table_destroy(type_table_t **table)
     *table = NULL;
 }
 
-/* Shorter names first: cheaper than the dictionary's order, and any order will do. */
+/* Shorter names come first, which is cheaper to compare than the order of a dictionary. */
 static int names_compare(fabric_bytes_t a, fabric_bytes_t b)
 {
     if (a.size != b.size) {
@@ -153,8 +153,8 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
     }
 }
 
-/* Whether the brokers will understand the description: the rules for schemas stand in one place,
- * the parser. */
+/* Whether brokers will accept the description. The rules for schemas stand in one place, the
+ * parser. */
 static bool description_valid(const type_entry_t *entry)
 {
     wire_writer_t writer = {0};

@@ -35,7 +35,7 @@ FABRIC_MUST_USE fabric_error_t type_table_add(type_table_t *table, const fabric_
                                               reason_t *reason);
 size_t type_table_count(const type_table_t *table);
 const type_entry_t *type_table_at(const type_table_t *table, size_t index);
-/* NULL when there is none. */
+/* NULL: there is none. */
 const type_entry_t *type_table_find(const type_table_t *table, fabric_bytes_t name);
 const fabric_handler_t *type_entry_handler(const type_entry_t *entry, fabric_bytes_t tag);
 /* The largest request and reply struct of all messages. */

@@ -1,7 +1,8 @@
-/* What the link and the executors hand each other: work goes to an executor, output comes back.
+/* What the link and the executors give each other: work goes to an executor, output comes back.
  *
- * Everything here is moved: whoever holds a piece frees it. The link never sees entities, an
- * executor never sees connections: it knows a broker only as (endpoint, connection) and its lease.
+ * Pieces are moved: whoever has a piece frees it. The link never sees entities, and an executor
+ * never sees connections: it knows a broker only as (endpoint, connection) and by the broker's
+ * lease.
  *
  * Threading: a piece belongs to one thread at a time; a frame is shared by the pieces that point
  * into it, a lease is written by the link's thread and read by the executors'.
@@ -14,8 +15,8 @@
 #include "core/ids.h"
 #include "core/message.h"
 
-/* Until when handlers of a broker's shards may be started, in monotonic milliseconds. An executor
- * looks at it before each start, so that a process which was frozen starts nothing on a lease that
+/* The monotonic time until which handlers of a broker's shards may be started. An executor looks at
+ * the lease before each start, so that a process which was frozen starts nothing under a lease that
  * ran out meanwhile. */
 typedef struct work_lease {
     _Atomic uint64_t start_until_ms;
@@ -52,7 +53,7 @@ static inline bool work_source_equal(work_source_t a, work_source_t b)
 }
 
 typedef enum work_kind {
-    WORK_BEGIN,     /* the shard is owned under `token` from now */
+    WORK_BEGIN,     /* the worker owns the shard under `token` from now on */
     WORK_STOP,      /* stop the shard's entities; running handlers may end until `deadline_ms` */
     WORK_DELIVERIES /* messages for entities */
 } work_kind_t;
@@ -63,7 +64,7 @@ typedef enum work_kind {
 typedef struct work {
     struct work *next;
     work_kind_t kind;
-    uint32_t executor; /* for whom */
+    uint32_t executor; /* the executor that gets it */
     work_source_t source;
     shard_id_t shard;               /* BEGIN, STOP */
     token_t token;                  /* BEGIN, STOP */
@@ -74,10 +75,10 @@ typedef struct work {
     message_deliver_t deliveries[]; /* their deadline_ms is a monotonic time, 0: none */
 } work_t;
 
-/* Work of a kind with room for `capacity` deliveries. */
+/* Work of a kind with memory for `capacity` deliveries. */
 work_t *work_new(work_kind_t kind, uint32_t executor, work_source_t source, uint32_t capacity);
-/* Adds a delivery that points into `frame`. Returns the work, which may have moved; the caller has
- * seen to it that count < WORK_DELIVERIES_MAX. */
+/* Adds a delivery that points into `frame`, where count < WORK_DELIVERIES_MAX. Returns the work,
+ * which may have moved. */
 FABRIC_MUST_USE work_t *work_add(work_t *work, const message_deliver_t *delivery);
 /* Frees one piece of work. */
 void work_destroy(work_t **work);
@@ -96,7 +97,7 @@ typedef struct work_output {
     work_source_t source;
     shard_id_t shard; /* STOPPED */
     token_t token;    /* STOPPED */
-    /* RESULTS: a frame, but that its head is not set. */
+    /* RESULTS: a frame whose head is not set yet. */
     wire_writer_t results;
     uint32_t count; /* RESULTS */
 } work_output_t;

@@ -1,18 +1,14 @@
-/* An executor with a clock of its own, given orders and messages by a test and stepped by hand. What
- * it puts out is taken one result after another.
+/* An executor with a clock of its own. A test gives it orders and messages, lets it run, and takes
+ * its results one after another.
  *
- * It knows one entity type, Sum, with a mailbox of 2 volatile messages, idle after 1,000 ms. Its
- * state is an amount, which starting sets to 100.
- *   Add    adds an amount and replies with the sum
- *   Fail   fails with code 7
- *   Break  is a defect
- *   Wait   stays pending, in `pending`
- *   Label  replies with what cannot be encoded
- *   Lie    says that it is pending, and is not
- *   Twice  makes two handles, `pending` and `surplus`
+ * The executor has one entity type, Sum, with a mailbox of 2 volatile messages, idle after 1,000
+ * ms. Its state is an amount, which starting sets to 100. Add    adds an amount and replies with
+ * the sum Fail   fails with code 7 Break  is a defect Wait   stays pending, in `pending` Label
+ * replies with a value that cannot be encoded Lie    returns FABRIC_PENDING without a handle Twice
+ * makes two handles, `pending` and `surplus`
  *
- * All orders and messages are of one shard. Requests are numbered from 1, in the order in which they
- * are given. A failed expectation fails the cmocka test.
+ * All orders and messages are of one shard. Requests are numbered from 1, in the order in which
+ * they are given. A failed expectation fails the cmocka test.
  */
 #ifndef TESTS_UNIT_EXECUTOR_DRIVER_H
 #define TESTS_UNIT_EXECUTOR_DRIVER_H
@@ -25,7 +21,7 @@
 typedef struct executor_driver {
     type_table_t *types;
     executor_t *executor;
-    work_lease_t lease; /* for ever */
+    work_lease_t lease; /* never runs out unless a test says so */
     uint64_t now_ms;
     uint64_t deadline_ms; /* of the messages that are given; 0: none */
     uint64_t request_id;  /* of the last one that was given */
@@ -37,7 +33,7 @@ typedef struct executor_driver {
     fabric_pending_t *pending, *surplus;
     bool start_fails;
 
-    /* What people were told of defects: how often, and the last line. */
+    /* The defects that were reported: how many, and the last line. */
     int defects_told;
     char defect[512];
 
@@ -57,16 +53,16 @@ int executor_driver_teardown(void **state);
 
 void exec_begin(executor_driver_t *d, uint64_t owner_sequence);
 void exec_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms);
-/* A message; what it points at is freed before the executor may look at it again. */
+/* Gives the executor a message whose frame is dropped after the message was dispatched. */
 void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t owner_sequence,
                uint64_t activation, uint64_t flags, fabric_bytes_t payload);
 /* The payload of Add; valid until the next call. */
 fabric_bytes_t exec_amount(executor_driver_t *d, int64_t amount);
-/* The following three: under owner sequence 1, in activation 1. */
+/* The next three give messages under owner sequence 1, in activation 1. */
 void exec_add(executor_driver_t *d, const char *id, int64_t amount); /* durable */
 void exec_durable(executor_driver_t *d, const char *id, const char *tag);
 void exec_volatile(executor_driver_t *d, const char *id, const char *tag);
-/* The handler that is pending replies; any thread. */
+/* Completes the handle `pending` with a reply; any thread. */
 void exec_complete(executor_driver_t *d, int64_t amount);
 /* Steps until nothing is left to do, and takes the output. */
 void exec_run(executor_driver_t *d);

@@ -1,6 +1,5 @@
-/* The worker's link with a clock of its own and its other ends played by a test: brokers that say
- * what they like, and executors that answer what they were given. What the link says is taken one
- * message after another; its pings are passed over.
+/* The worker's link with a clock of its own. The test plays the brokers and the executors. It takes
+ * what the link sends one message after another; pings are left out.
  *
  * The link begins at 1,000 ms with endpoint 0, whose socket is open and not connected. Brokers have
  * a lease of 3,000 ms, a heartbeat of 50 ms and one map, (1, 1), without groups; all assignments
@@ -38,26 +37,26 @@ int link_driver_teardown(void **state);
 
 /* ---- what the link says ---- */
 
-/* Takes the next message to an endpoint, which is of this kind; its fields are still in `body`. */
+/* Takes the next message to an endpoint and expects this kind; its fields are still in `body`. */
 void talk_expect(link_driver_t *d, uint32_t endpoint, message_kind_t kind);
 void talk_expect_silence(link_driver_t *d, uint32_t endpoint);
-/* A hello, with a larger connection number than any before, and nothing else. */
+/* Expects a hello, with a larger connection number than any before, and nothing else. */
 void talk_expect_hello(link_driver_t *d, uint32_t endpoint);
-/* The following two: to endpoint 0. */
+/* The next two look at endpoint 0. */
 void talk_expect_not_taken(link_driver_t *d, uint64_t request_id);
 void talk_expect_released(link_driver_t *d, uint64_t owner_sequence);
 /* Takes events up to the first of this kind, which has this error; false: there is none. */
 bool talk_has_event(link_driver_t *d, link_event_kind_t kind, fabric_error_t error);
-/* Of all sockets this endpoint's is to be treated, in this way. */
+/* Expects this action on this endpoint's socket, and no other action. */
 void talk_expect_socket(link_driver_t *d, uint32_t endpoint, link_socket_t action);
 void talk_expect_no_socket(link_driver_t *d);
 
 /* ---- what brokers say ---- */
 
-/* Moves the clock, and lets the link see it. */
+/* Moves the clock and calls link_tick. */
 void talk_pass(link_driver_t *d, uint64_t ms);
 void talk_pass_to_deadline(link_driver_t *d);
-/* A frame with one message: its kind, in lower case, and its fields. */
+/* Sends a frame with one message to the link: its kind, in lower case, and its fields. */
 #define talk_say(d, endpoint, kind, ...)                                                           \
     do {                                                                                           \
         message_##kind##_t message_ = {__VA_ARGS__};                                               \
@@ -67,7 +66,7 @@ void talk_pass_to_deadline(link_driver_t *d);
     } while (0)
 void talk_frame_begin(link_driver_t *d);
 void talk_frame_end(link_driver_t *d, uint32_t endpoint);
-/* Any bytes, as one frame. */
+/* Sends any bytes to the link, as one frame. */
 void talk_receive(link_driver_t *d, uint32_t endpoint, fabric_bytes_t bytes);
 
 /* Connects and is welcomed. */
@@ -75,7 +74,7 @@ void talk_join(link_driver_t *d, uint32_t endpoint, uint8_t broker);
 void talk_welcome(link_driver_t *d, uint32_t endpoint, uint8_t broker, uint8_t cluster,
                   uint64_t connection);
 void talk_assign(link_driver_t *d, uint32_t endpoint, uint64_t epoch, uint64_t owner_sequence);
-/* The following: on endpoint 0. */
+/* All that follow are on endpoint 0. */
 /* Joins broker 1, is assigned the shard under token (1, 1) and takes the work of beginning it. */
 void talk_own(link_driver_t *d);
 void talk_release(link_driver_t *d, uint64_t owner_sequence, uint64_t grace_ms);
@@ -85,7 +84,7 @@ void talk_ping(link_driver_t *d, uint64_t map_term, uint64_t map_sequence);
 
 /* ---- executors ---- */
 
-/* Takes the next piece of work. `owner_sequence`: of the token, unless these are deliveries. */
+/* Takes the next piece of work. `owner_sequence` is that of the token, but for deliveries. */
 void talk_expect_work(link_driver_t *d, work_kind_t kind, uint64_t owner_sequence);
 void talk_stopped(link_driver_t *d, uint64_t connection, uint64_t owner_sequence);
 void talk_result(link_driver_t *d, uint64_t connection, uint64_t request_id);

@@ -19,7 +19,7 @@ static void failures_and_defects(void **state)
     exec_add(d, "a", 1);
     exec_durable(d, "a", "Break");
     exec_add(d, "a", 1); /* of the failed activation */
-    exec_add(d, "b", 1); /* a neighbour */
+    exec_add(d, "b", 1); /* another entity */
     exec_give(d, "a", "Add", 1, 2, REQUEST_DURABLE, exec_amount(d, 4));
     exec_add(d, "a", 1); /* a healthy entity takes an older activation */
     exec_run(d);
@@ -56,7 +56,7 @@ static void start_that_fails_is_a_defect(void **state)
     assert_int_equal(d->stops, 0);
 }
 
-static void what_cannot_be_decoded_or_encoded_fails_alone(void **state)
+static void a_message_that_cannot_be_decoded_or_encoded_fails_by_itself(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
     exec_begin(d, 1);
@@ -83,7 +83,7 @@ static void pending_without_handle_is_a_defect(void **state)
     exec_expect(d, 1, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
 }
 
-/* A line for people names what broke; a flood of defects is counted instead. */
+/* A line for people names the handler that broke; a flood of defects is counted instead. */
 static void defects_are_told(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
@@ -117,7 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EXECUTOR_TEST(failures_and_defects),
         EXECUTOR_TEST(start_that_fails_is_a_defect),
-        EXECUTOR_TEST(what_cannot_be_decoded_or_encoded_fails_alone),
+        EXECUTOR_TEST(a_message_that_cannot_be_decoded_or_encoded_fails_by_itself),
         EXECUTOR_TEST(pending_without_handle_is_a_defect),
         EXECUTOR_TEST(defects_are_told),
     };

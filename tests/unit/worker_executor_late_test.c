@@ -1,4 +1,4 @@
-/* The executor: volatile messages whose callers have given up are not begun, durable ones are. */
+/* The executor: volatile messages whose callers have given up are not handled; durable ones are. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* The executor when it is to give a shard back, with handlers still at work. */
+/* The executor when a shard is to be given back while handlers are pending. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -158,8 +158,7 @@ static void lapsed_lease_starts_nothing(void **state)
     exec_expect_amount(d, 2, 103);
 }
 
-/* Results that are made in one go leave in pieces, none of which is longer than a frame should be.
- */
+/* The results of one run leave in pieces, none of which is longer than a frame should be. */
 static void results_are_cut_into_pieces(void **state)
 {
     enum { COUNT = 20000 };

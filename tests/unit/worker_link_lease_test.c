@@ -1,4 +1,4 @@
-/* The worker's link and time: leases, heartbeats, and what is no sign of life. */
+/* The worker's link and time: leases, heartbeats, and messages that renew no lease. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -55,7 +55,7 @@ static void heartbeats(void **state)
     wire_writer_destroy(&frame);
 }
 
-/* Nothing more may be read from there: closed at once, and not opened again at once. */
+/* Nothing more may be read from the socket: it is closed at once, and opened again later. */
 static void what_no_broker_sends_ends_the_connection(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;

@@ -44,7 +44,7 @@ static void leaving_without_a_broker_is_immediate(void **state)
     assert_true(link_left(d->link, d->now_ms));
 }
 
-/* A connection that is seen to come, though the one before was not seen to break, is a new one. */
+/* A second "connected" without a "disconnected" before it means a new connection. */
 static void leaving_says_nothing_on_a_new_connection(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;

@@ -43,7 +43,7 @@ static void publish(link_driver_t *d, shard_map_t *map, size_t count, bool misse
     wire_writer_destroy(&delta);
 }
 
-/* The link asks for a map, once, and says which version it has. */
+/* The link asks for a map, once, and tells the version that it has. */
 static void expect_wanted(link_driver_t *d, uint64_t own_term, uint64_t own_sequence)
 {
     message_map_wanted_t wanted;
@@ -90,7 +90,7 @@ static void a_map_that_came_is_not_asked_for(void **state)
     shard_map_destroy(&map);
 }
 
-/* What was asked for on a connection that broke may never have been heard. */
+/* The broker may never have received the request of a connection that broke. */
 static void a_newer_map_is_asked_for_anew_after_a_welcome(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;

@@ -1,4 +1,4 @@
-/* The worker's link: which shards it holds, under which tokens, and when it gives them back. */
+/* The worker's link: which shards it owns, under which tokens, and when it gives them back. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

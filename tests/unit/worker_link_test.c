@@ -142,8 +142,8 @@ static void second_way_to_one_broker_is_closed(void **state)
     talk_expect_socket(d, 0, LINK_SOCKET_CLOSE);
 }
 
-/* Whatever a broker's bytes are, the link goes on; and a malformed message spares its neighbours.
- */
+/* The link goes on whatever bytes a broker sends, and a malformed message does not hurt the
+ * messages beside it. */
 static void malformed_frames(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;
@@ -180,8 +180,8 @@ static void malformed_frames(void **state)
     }
 }
 
-/* A delivery may have been lost with it, for which the broker would wait as long as the connection
- * lives. */
+/* A delivery may have been lost with the frame, and the broker would wait for its result as long as
+ * the connection lasts. */
 static void expect_end_by(link_driver_t *d, fabric_bytes_t bytes)
 {
     talk_own(d);
@@ -208,7 +208,7 @@ static void a_frame_that_cannot_be_read_to_its_end_ends_the_connection(void **st
     wire_writer_destroy(&frame);
 }
 
-/* Whatever waits for a broker that does not read: what the link says itself, and results. */
+/* Frames for a broker that does not read: messages of the link itself, and results. */
 static void frames_end_at_the_goal(void **state)
 {
     enum { COUNT = 20000, LONG = 1000, PAYLOAD = 64 << 10 };

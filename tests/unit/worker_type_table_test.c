@@ -1,4 +1,4 @@
-/* The type table: descriptions that break a rule are refused by name, good ones are found. */
+/* The type table: descriptions that break a rule are refused with a reason, good ones are found. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -352,8 +352,8 @@ static void handles_messages(void **state)
     assert_int_equal(stats.shards, 1);
 }
 
-/* Small frames are copied, large ones stay where libzmq has put them. Some messages wait for the one
- * before. */
+/* Small frames are copied, large ones stay where libzmq has put them. Some messages wait for the
+ * one before. */
 static void handles_messages_of_large_frames(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
