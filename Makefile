@@ -308,7 +308,7 @@ check-asan:
 	    $(MAKE) --no-print-directory VARIANT=asan run-tests TESTS="$(patsubst $(B)/%,build/asan/%,$(ASAN_TESTS))"
 
 ## make check-tsan       the tests with threads, real processes too, under the thread sanitizer (QUICK=1: what CI runs)
-TSAN_UNIT  := $(addprefix $(B)/tests/unit/,client_link_test worker_zmq_test)
+TSAN_UNIT  := $(addprefix $(B)/tests/unit/,client_link_test client_open_test worker_zmq_test)
 # A worker that crashes under it ends later than poison_test's lease, so its death looks like silence.
 TSAN_TESTS := $(TSAN_UNIT) $(filter-out %/poison_test,$(SANITIZED)) $(if $(QUICK),,$(FAULTS))
 check-tsan:

@@ -143,13 +143,13 @@ static fabric_error_t make_primary_key(const fabric_call_t *description, uint8_t
 
 static fabric_bytes_t put(call_t *call, size_t *used, fabric_bytes_t bytes)
 {
-    uint8_t *room = call->bytes + *used;
+    uint8_t *place = call->bytes + *used;
     assert(call->capacity - *used >= bytes.size);
     if (bytes.size > 0) {
-        memcpy(room, bytes.data, bytes.size);
+        memcpy(place, bytes.data, bytes.size);
     }
     *used += bytes.size;
-    return fabric_bytes(room, bytes.size);
+    return fabric_bytes(place, bytes.size);
 }
 
 typedef struct parts {
@@ -161,7 +161,7 @@ typedef struct parts {
     fabric_bytes_t primary_key;
 } parts_t;
 
-/* A record with all parts in place and room for `payload_max` bytes more, after `used`. */
+/* A record with all parts in place, and memory for `payload_max` bytes more after `used`. */
 static call_t *new_record(const parts_t *parts, size_t payload_max, size_t *used)
 {
     call_t *call =
@@ -177,32 +177,32 @@ static call_t *new_record(const parts_t *parts, size_t payload_max, size_t *used
     return call;
 }
 
-/* A struct's payload is rarely larger than the struct; where it is, it gets more room and is
- * encoded again. */
+/* A struct's payload is rarely larger than the struct. Where it is, the record gets more memory and
+ * the struct is encoded again. */
 static fabric_error_t encode_record(const fabric_call_t *description, const parts_t *parts,
                                     reason_t *reason, call_t **call)
 {
-    enum { ROOM_FIRST_MAX = 1024 };
+    enum { CAPACITY_FIRST_MAX = 1024 };
     const fabric_schema_t *schema = description->message->request;
-    size_t room = schema->size + 9 * schema->field_count + 8;
-    room = room < ROOM_FIRST_MAX ? room : ROOM_FIRST_MAX;
+    size_t capacity = schema->size + 9 * schema->field_count + 8;
+    capacity = capacity < CAPACITY_FIRST_MAX ? capacity : CAPACITY_FIRST_MAX;
     for (;;) {
         fabric_schema_fault_t fault = {{0}};
         size_t used;
         size_t size;
-        call_t *record = new_record(parts, room, &used);
+        call_t *record = new_record(parts, capacity, &used);
         fabric_error_t error = fabric_schema_encode(schema, description->request,
-                                                    record->bytes + used, room, &fault, &size);
+                                                    record->bytes + used, capacity, &fault, &size);
         if (error == FABRIC_OK) {
             record->payload = fabric_bytes(record->bytes + used, size);
             *call = record;
             return FABRIC_OK;
         }
         call_destroy(&record);
-        if (error != FABRIC_ERROR_LIMIT_EXCEEDED || room == LIMIT_PAYLOAD_BYTES_MAX) {
+        if (error != FABRIC_ERROR_LIMIT_EXCEEDED || capacity == LIMIT_PAYLOAD_BYTES_MAX) {
             return reason_set(reason, error, "%s", fault.text);
         }
-        room = room * 4 < LIMIT_PAYLOAD_BYTES_MAX ? room * 4 : LIMIT_PAYLOAD_BYTES_MAX;
+        capacity = capacity * 4 < LIMIT_PAYLOAD_BYTES_MAX ? capacity * 4 : LIMIT_PAYLOAD_BYTES_MAX;
     }
 }
 

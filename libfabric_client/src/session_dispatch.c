@@ -20,9 +20,8 @@ void session_end_without_capacity(session_t *session, call_t *call, fabric_error
     reason_t text;
     const char *whose = error == FABRIC_ERROR_BUSY ? "the broker" : "the entity's mailbox";
     (void)reason_set(&text, error,
-                     call->refusal == error
-                         ? "%s had no room for it %s"
-                         : "this client did not send it: %s had no room for calls before it, %s",
+                     call->refusal == error ? "%s was full %s"
+                                            : "this client did not send the call: %s was full %s",
                      whose, until);
     session_end_text(session, call, error, text.text);
 }
@@ -33,7 +32,7 @@ static void end_late(session_t *session, shard_queue_t *queue, const window_t *b
            is_late(session, queue->waiting)) {
         fabric_error_t error =
             queue->window.limited ? FABRIC_ERROR_MAILBOX_FULL : FABRIC_ERROR_BUSY;
-        session_end_without_capacity(session, queue->waiting, error, "for half of its time");
+        session_end_without_capacity(session, queue->waiting, error, "for half of the time");
     }
 }
 

@@ -63,7 +63,7 @@ static void end_not_accepted(session_t *session, call_t *call)
 {
     fabric_error_t full = lacking_capacity(session, call);
     if (full) {
-        session_end_without_capacity(session, call, full, "before the deadline");
+        session_end_without_capacity(session, call, full, "until the deadline");
     } else if (call->refusal) {
         end_refused(session, call, call->refusal, "refused until the deadline");
     } else if (peers_any_welcomed(&session->peers) != NO_PEER) {

@@ -1,8 +1,9 @@
-/* The public headers compile alone, as C and as C++, and so do the code samples in them and in the documents.
+/* The public headers compile alone, as C and as C++, and so do the code samples in them and in the
+ * documents.
  *
- * A sample stands between @code{.c} and @endcode in a public header, or in a ```c block of a document. All samples of one
- * file make one C file, in their order, behind the includes of `sample_start`; so a sample is made of whole declarations
- * and functions.
+ * A sample stands between @code{.c} and @endcode in a public header, or in a ```c block of a
+ * document. All samples of one file make one C file, in their order, behind the includes of
+ * `sample_start`; so a sample is made of whole declarations and functions.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -219,7 +220,8 @@ static const char *sample_line(const char *line, bool comment)
     return line[1] == ' ' ? line + 2 : line + 1;
 }
 
-/* Writes all samples of a document, each behind a line that says where it stands. Returns how many there are. */
+/* Writes all samples of a document, each behind a line that says where it stands. Returns how many
+ * there are. */
 static unsigned write_samples(const char *document, FILE *to)
 {
     const char *suffix = strrchr(document, '.');

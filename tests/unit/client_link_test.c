@@ -50,7 +50,7 @@ typedef struct tally {
 typedef struct fixture {
     fake_broker_t *broker;
     fabric_client_t *client;
-    tally_t tally; /* here, as calls that are open at the end complete in the teardown's close */
+    tally_t tally; /* not on a test's stack: open calls complete in the teardown's close */
     tally_t other;
 } fixture_t;
 
@@ -172,7 +172,8 @@ static void on_malformed(void *context, const fabric_outcome_t *outcome, fabric_
     tally->good += payload.size > 0;
 }
 
-/* No broker has checked it. Whoever does not decode it must not take it for a good one either. */
+/* No broker has checked a volatile reply. A caller that does not decode it must get the error,
+ * too. */
 static void a_volatile_reply_fits_its_schema(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
@@ -254,7 +255,7 @@ static void bad_arguments(void **state)
     assert_int_equal(fake_broker_requests(f->broker), 0);
 }
 
-/* As long a primary key as the request says. */
+/* A primary key that is as long as the request says. */
 static size_t key_of(const void *request, uint8_t *key, size_t capacity)
 {
     size_t size = (size_t)((const number_t *)request)->value;
@@ -284,7 +285,7 @@ static void arguments_at_their_limits(void **state)
         snprintf(names[i], sizeof names[i], "x%zu", i);
         headers[i] = (fabric_header_t){names[i], fabric_bytes("y", 1)};
     }
-    for (size_t over = 0; over <= 1; over++) { /* at the limit, and one more */
+    for (size_t over = 0; over <= 1; over++) { /* at the limit, and above it */
         fabric_error_t expected = over ? FABRIC_ERROR_LIMIT_EXCEEDED : FABRIC_OK;
         number_t request = {5};
         fabric_call_t usual = {.entity = counter(), .message = &echo, .request = &request};
@@ -383,7 +384,7 @@ static void async(void **state)
         assert_true(clock_monotonic_ms() < end_ms);
     }
     assert_int_equal(f->tally.good, COUNT);
-    assert_true(fake_broker_frames(f->broker) < COUNT); /* what waits together travels together */
+    assert_true(fake_broker_frames(f->broker) < COUNT); /* calls that wait together share a frame */
     fabric_client_stats_t stats;
     fabric_client_stats(f->client, &stats);
     assert_int_equal(stats.started, COUNT);
@@ -400,7 +401,7 @@ static void eventfd(void **state)
     assert_int_equal(poll(&item, 1, 0), 0);
     assert_int_equal(fabric_client_start(f->client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
     assert_int_equal(poll(&item, 1, WAIT_MAX_MS), 1);
-    assert_int_equal(f->tally.count, 0); /* callbacks run in process alone */
+    assert_int_equal(f->tally.count, 0); /* callbacks run only inside process */
     assert_int_equal(fabric_client_process(f->client), 1);
     assert_int_equal(f->tally.good, 1);
     assert_int_equal(poll(&item, 1, 0), 0);
@@ -474,7 +475,8 @@ static void many_threads(void **state)
     }
 }
 
-/* However long a waiting caller spins before it sleeps, it is told of ends that come before and after. */
+/* A caller hears of the end of its call while it spins and while it sleeps, however long it
+ * spins. */
 static void spinning_changes_no_outcome(void **state)
 {
     static const uint32_t spins_us[] = {0, 1, FABRIC_SPIN_NEVER};
@@ -553,7 +555,8 @@ static void close_ends_unsent_calls_as_closed(void **state)
     wait_for_requests(f->broker, 1);
     fake_broker_kill(f->broker);
     fabric_client_wait(f->client, WAIT_MAX_MS);
-    assert_int_equal(f->tally.last, FABRIC_ERROR_OUTCOME_UNKNOWN); /* the broken connection's */
+    assert_int_equal(f->tally.last,
+                     FABRIC_ERROR_OUTCOME_UNKNOWN); /* ended by the broken connection */
     assert_int_equal(fabric_client_start(f->client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
     fabric_client_close(&f->client);
     assert_int_equal(f->tally.count, 2);
@@ -578,7 +581,7 @@ static void reconnect(void **state)
     assert_int_equal(fabric_client_ask(f->client, counter(), &durable_echo, &request, &reply, NULL),
                      FABRIC_OK);
     assert_int_equal(reply.value, 9);
-    assert_int_equal(fake_broker_resends(f->broker), 1); /* the durable one, before the new one */
+    assert_int_equal(fake_broker_resends(f->broker), 1); /* the durable call, before the new one */
     assert_int_equal(fake_broker_requests(f->broker), 4);
     fabric_client_stats_t stats;
     fabric_client_stats(f->client, &stats);

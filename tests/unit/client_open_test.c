@@ -40,7 +40,7 @@ static void open_foreign_cluster(void **state)
     fabric_client_options_t options = {.cluster_name = "mine"};
     uint64_t start_ms = clock_monotonic_ms();
     assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), &options, &client, &outcome),
-                     FABRIC_ERROR_FOREIGN_CLUSTER); /* by the welcome's name */
+                     FABRIC_ERROR_FOREIGN_CLUSTER); /* by the name in the welcome */
     fake_broker_be_foreign(broker, true);
     assert_int_equal(fabric_client_open(fake_broker_endpoint(broker), NULL, &client, &outcome),
                      FABRIC_ERROR_FOREIGN_CLUSTER); /* by the broker's refusal */
@@ -84,7 +84,7 @@ static void waiting_for_a_broker_is_optional(void **state)
     fake_broker_destroy(&broker);
 }
 
-/* A broker may change its mind: the client asks it again. */
+/* A client asks a broker that has refused it again. */
 static void a_refusal_may_be_taken_back(void **state)
 {
     (void)state;

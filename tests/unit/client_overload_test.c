@@ -1,6 +1,7 @@
-/* Clients that ask for more than a broker can do: for a minute of the session's own clock, against a
- * model of a broker that has a bounded number of calls pending, bounded for each entity too, and a few
- * executors. What the broker can do gets done, little of the traffic is refused, and clients share it. */
+/* Clients that ask for more than a broker can do, for a minute of the session's own clock. The
+ * model of the broker has a bounded number of pending calls, also for each entity, and some
+ * executors. The broker is used to its capacity, refuses little of the traffic, and is shared by
+ * the clients. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -33,7 +34,8 @@ typedef struct job {
     uint64_t sequence;
 } job_t;
 
-/* An entity's mailbox, a ring; it is in `ready` while it has something and no executor has it. */
+/* An entity's mailbox, a ring. It is in `ready` while it holds calls and no executor works on
+ * it. */
 typedef struct mailbox {
     job_t jobs[ENTITY_PENDING_MAX];
     size_t first, count;
@@ -155,7 +157,7 @@ static void run_executors(world_t *w, uint64_t now_ms)
 
 static void start_call(client_t *client, bool tell)
 {
-    static char ids[ENTITIES][8]; /* calls view them */
+    static char ids[ENTITIES][8]; /* the calls borrow them */
     unsigned entity = (unsigned)(client->started++ % ENTITIES);
     snprintf(ids[entity], sizeof ids[entity], "%u", entity);
     (void)script_call(client->d, ids[entity], REQUEST_DURABLE | (tell ? REQUEST_TELL : 0), CALL_MS);
@@ -174,18 +176,19 @@ static void collect(client_t *client)
     }
 }
 
-/* A millisecond: what clients say arrives, then what the executors have done is answered. */
+/* A millisecond: the clients' frames arrive, then the calls that the executors have handled are
+ * answered. */
 static void step(world_t *w)
 {
     w->turn++;
     for (size_t n = 0; n < w->client_count; n++) {
-        size_t i = (w->turn + n) % w->client_count; /* none is always the first */
+        size_t i = (w->turn + n) % w->client_count; /* each client is the first one in its turn */
         session_driver_t *d = w->clients[i].d;
         script_pong(d, 0, 1, 1);
         script_advance(d, 1);
         while (script_pull_requests(d, 0) > 0) {
             size_t count = d->seen_count;
-            memcpy(w->seen, d->seen, count * sizeof *w->seen); /* answers are sent meanwhile */
+            memcpy(w->seen, d->seen, count * sizeof *w->seen); /* answers overwrite them */
             for (size_t k = 0; k < count; k++) {
                 const message_request_t *request = &w->seen[k].request;
                 arrive(w, i, request, (int)((request->sequence - 1) % ENTITIES));
@@ -219,7 +222,7 @@ static void world_destroy(world_t *w)
     free(w);
 }
 
-/* So many times the capacity, shared evenly by the first clients. */
+/* Load of so many times the capacity, shared evenly by the first clients. */
 static void run(world_t *w, uint32_t ms, double factor, size_t clients)
 {
     double due = 0;
@@ -258,7 +261,7 @@ static void a_minute_of_overload(void **state)
     run(w, OVERLOAD_MS, FACTOR, 1);
     report(w);
     assert_true(w->handled >= capacity(OVERLOAD_MS) * 95 / 100);
-    assert_true(w->refused <= w->accepted / 2); /* asking again for room costs the broker, too */
+    assert_true(w->refused <= w->accepted / 2); /* each refusal costs the broker, too */
     assert_int_equal(w->clients[0].other, 0);
     assert_true(w->clients[0].busy + w->clients[0].full > 0);
     world_destroy(w);
@@ -289,14 +292,14 @@ static void clients_share(void **state)
     run(w, OVERLOAD_MS, FACTOR, CLIENTS_MAX);
     report(w);
     assert_true(w->handled >= capacity(OVERLOAD_MS) * 95 / 100);
-    assert_true(w->refused <= 2 * w->accepted); /* each knows little of what the others do */
+    assert_true(w->refused <= 2 * w->accepted); /* each client knows little about the others */
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
         assert_true(w->clients[i].done >= capacity(OVERLOAD_MS) / CLIENTS_MAX / 2);
     }
     world_destroy(w);
 }
 
-/* Who comes when another has all the room gets its share of it. */
+/* A client that comes when another one uses all of the capacity gets its share. */
 static void a_latecomer_gets_room(void **state)
 {
     (void)state;
@@ -309,7 +312,7 @@ static void a_latecomer_gets_room(void **state)
     world_destroy(w);
 }
 
-/* A tell ends when it is accepted, which says nothing of when its place comes free again. */
+/* A tell ends when it is accepted, which does not say when it is handled and its place is free. */
 static void tells(void **state)
 {
     (void)state;

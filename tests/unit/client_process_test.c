@@ -1,5 +1,5 @@
-/* The client library and the process around it: outputs after a failure, fork(), and threads that are
- * cancelled. */
+/* The client library and the process around it: outputs after a failure, fork(), and threads that
+ * are cancelled. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -72,7 +72,7 @@ static void wait_for_requests(const fake_broker_t *broker, uint64_t count)
 
 /* ---- outputs after a failure ---- */
 
-/* What a caller may have left in a variable. */
+/* A pointer that a caller may have left in a variable. */
 static void *rubbish(void)
 {
     static char byte;
@@ -117,8 +117,8 @@ static void a_failed_call_leaves_nothing_to_free(void **state)
 
 /* ---- fork ---- */
 
-/* In a child every function of the parent's client must return at once: the number of the first step
- * that went wrong, or 0. Assertions work in the parent only. */
+/* In a child every function of the parent's client must return at once. Returns the number of the
+ * first step that went wrong, or 0: assertions work in the parent only. */
 static int use_in_child(fixture_t *f)
 {
     fabric_call_t call = {.entity = counter(), .message = &echo};
@@ -170,10 +170,10 @@ static void a_child_is_told_and_does_no_harm(void **state)
     assert_int_equal(fabric_client_start(f->client, &call, count_completion, &f->completions, NULL),
                      FABRIC_OK);
     struct pollfd ended = {.fd = fabric_client_fd(f->client), .events = POLLIN};
-    assert_int_equal(poll(&ended, 1, WAIT_MAX_MS), 1); /* a completion waits, in both */
+    assert_int_equal(poll(&ended, 1, WAIT_MAX_MS), 1); /* a completion waits in both processes */
     pid_t child = fork();
     if (child == 0) {
-        alarm(WAIT_MAX_MS / 1000); /* what hangs dies of it */
+        alarm(WAIT_MAX_MS / 1000); /* ends a child that hangs */
         _exit(use_in_child(f));
     }
     int status = -1;
@@ -191,7 +191,7 @@ static void a_child_is_told_and_does_no_harm(void **state)
 
 typedef struct caller {
     fabric_client_t *client;
-    atomic_bool returned; /* from the client's function, before it was cancelled */
+    atomic_bool returned; /* the client's function returned before the cancellation */
 } caller_t;
 
 static void wait_to_be_cancelled(void)
@@ -235,8 +235,8 @@ static void *wait_without_a_completion(void *argument)
     return NULL;
 }
 
-/* Cancels a thread that is inside a function of the client: it must come back from it first, and nothing
- * of it may be used once it is gone. */
+/* Cancels a thread that is inside a function of the client. The thread must return from the
+ * function first, and nothing may use the thread's memory once it is gone. */
 static void cancel_in(fixture_t *f, void *(*function)(void *argument))
 {
     caller_t caller = {.client = f->client};

@@ -1,5 +1,5 @@
-/* How calls of the client session end: deadlines and what may be concluded, bounds, keys of former
- * calls, queries, closing. */
+/* How calls of the client session end: deadlines and what a caller may conclude, bounds, keys of
+ * former calls, queries, closing. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -36,7 +36,7 @@ static void no_home(void **state)
     uint64_t a = script_call(d, "a", REQUEST_DURABLE, 200);
     assert_int_equal(script_pull_requests(d, 0), 0);
     script_advance(d, 160);
-    assert_int_equal(script_pull(d, 0), 1); /* it looks for news of a home */
+    assert_int_equal(script_pull(d, 0), 1); /* a ping: it looks for a newer map */
     assert_int_equal(d->seen[0].kind, KIND_PING);
     script_advance(d, 40);
     script_expect_end(d, a, FABRIC_ERROR_TIMEOUT);
@@ -53,11 +53,12 @@ static void sent_and_unanswered_is_unknown(void **state)
     script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
     script_expect_end(d, once, FABRIC_ERROR_OUTCOME_UNKNOWN);
     script_reply(d, 0, a, 5);                                           /* too late */
-    session_receive(d->session, 0, fabric_bytes("\xc1", 1), d->now_ms); /* and no frame */
+    session_receive(d->session, 0, fabric_bytes("\xc1", 1), d->now_ms); /* no frame at all */
     assert_null(session_next_done(d->session));
 }
 
-/* A broker may say why an accepted call waits: its caller hears it at the deadline, and it ends nothing. */
+/* A broker may say why an accepted call waits: the caller hears the reason at the deadline. The
+ * reason ends no call. */
 static void why_it_waited_is_said_at_the_deadline(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -94,7 +95,8 @@ static void refused_until_the_deadline_is_certain(void **state)
     script_expect_end(d, a, FABRIC_ERROR_BUSY);
 }
 
-/* Who refused it, and in whose words, reaches the caller though the call was tried again and again. */
+/* The text for the caller names the broker that refused the call last, and has that broker's
+ * words. */
 static void the_last_refusal_keeps_its_words(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -110,7 +112,7 @@ static void the_last_refusal_keeps_its_words(void **state)
     script_pull(d, 0);
     script_reject(d, 0, b, FABRIC_ERROR_PERSISTENCE, 1);
     script_advance(d, 500);
-    assert_int_equal(script_pull_requests(d, 0), 1); /* and nobody answers this time */
+    assert_int_equal(script_pull_requests(d, 0), 1); /* no broker answers this time */
     script_advance(d, 500);
     snprintf(expected, sizeof expected,
              "no answer before the deadline; an earlier try was refused by %s: no",
@@ -118,7 +120,7 @@ static void the_last_refusal_keeps_its_words(void **state)
     script_expect_end_saying(d, b, FABRIC_ERROR_OUTCOME_UNKNOWN, expected);
 }
 
-/* A contact's last cause, whichever way it came. */
+/* The last cause that a first contact gave, by refusal or by the shell. */
 static void nobody_connected_says_why(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -148,8 +150,8 @@ static void nobody_connected_says_why(void **state)
     script_expect_end_saying(d, a, FABRIC_ERROR_NOT_CONNECTED, expected);
 }
 
-/* What was never sent for want of room says so, too. */
-static void no_room_until_the_deadline(void **state)
+/* The text of a call that was never sent, as the broker was full, says so. */
+static void full_until_the_deadline(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
     script_join(d, 0, 0);
@@ -159,9 +161,9 @@ static void no_room_until_the_deadline(void **state)
     uint64_t b = script_call(d, "b", REQUEST_DURABLE, 50);
     assert_int_equal(script_pull(d, 0), 0);
     script_advance(d, 50);
-    script_expect_end_saying(d, a, FABRIC_ERROR_BUSY, "the broker had no room for it");
+    script_expect_end_saying(d, a, FABRIC_ERROR_BUSY, "the broker was full");
     script_expect_end_saying(d, b, FABRIC_ERROR_BUSY,
-                             "this client did not send it: the broker had");
+                             "this client did not send the call: the broker was full");
     uint64_t c = script_call(d, "b", REQUEST_DURABLE, 50);
     assert_int_equal(script_pull(d, 0), 0);
     script_advance(d, 1000);
@@ -171,13 +173,12 @@ static void no_room_until_the_deadline(void **state)
     script_reject(d, 0, e, FABRIC_ERROR_MAILBOX_FULL, 1000);
     uint64_t f = script_call(d, "a", REQUEST_DURABLE, 50);
     script_advance(d, 50);
-    script_expect_end_saying(d, e, FABRIC_ERROR_MAILBOX_FULL,
-                             "the entity's mailbox had no room for it");
+    script_expect_end_saying(d, e, FABRIC_ERROR_MAILBOX_FULL, "the entity's mailbox was full");
     script_expect_end_saying(d, f, FABRIC_ERROR_MAILBOX_FULL,
-                             "this client did not send it: the entity's mailbox had");
+                             "this client did not send the call: the entity's mailbox was full");
 }
 
-/* A mailbox that was full is not why a call waits for its broker. */
+/* A call that waits for its broker does not end because a mailbox was full before. */
 static void full_mailbox_at_a_lost_broker(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -190,17 +191,18 @@ static void full_mailbox_at_a_lost_broker(void **state)
     script_advance(d, 900);
     assert_null(session_next_done(d->session));
     script_advance(d, 100);
-    script_expect_end(d, a, FABRIC_ERROR_MAILBOX_FULL); /* was refused */
+    script_expect_end(d, a, FABRIC_ERROR_MAILBOX_FULL); /* the call was refused */
     script_expect_end(d, b, FABRIC_ERROR_NOT_CONNECTED);
 }
 
-static void no_room_for_half_of_its_time(void **state)
+static void full_for_half_of_the_time(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
     script_join(d, 0, 0);
     uint64_t a = script_call(d, "a", REQUEST_DURABLE, 1000);
-    uint64_t b = script_call(d, "a", REQUEST_DURABLE, 1000); /* waits behind it, late as well */
-    uint64_t c = script_call(d, "a", REQUEST_DURABLE, 9000); /* has time */
+    uint64_t b =
+        script_call(d, "a", REQUEST_DURABLE, 1000); /* waits behind a, and is late as well */
+    uint64_t c = script_call(d, "a", REQUEST_DURABLE, 9000); /* is not late */
     uint32_t tries = 0;
     while (d->now_ms < 60000 && session_open_calls(d->session) > 1) {
         tries += script_pull_requests(d, 0) > 0;
@@ -219,8 +221,8 @@ static void no_room_for_half_of_its_time(void **state)
     assert_int_equal(session_open_calls(d->session), 1);
 }
 
-/* The first send may have been accepted before its connection broke, whatever is said of the
- * second. */
+/* The first send may have been accepted before its connection broke, whatever a broker says about
+ * the second one. */
 static void refused_after_a_lost_send_is_unknown(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -270,7 +272,7 @@ static void hear_id(session_driver_t *d, uint64_t high_id)
     script_deliver(d, 0);
 }
 
-/* An id far ahead of all would make every call's floor one that brokers refuse. */
+/* A request id far ahead of all others would give each call a floor that brokers refuse. */
 static void one_wrong_id_is_not_believed(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -278,22 +280,23 @@ static void one_wrong_id_is_not_believed(void **state)
     script_join(d, 0, 0);
     hear_id(d, 51);
     hear_id(d, 99 * minute);
-    hear_id(d, minute / 30); /* two seconds are too many already */
+    hear_id(d, minute / 30); /* 2 s ahead is too far */
     script_ask(d, true, "a");
     assert_int_equal(script_pull_requests(d, 0), 1);
     assert_int_equal(d->head.high_id, 51);
     assert_int_equal(d->seen[0].request.floor, 51);
-    hear_id(d, 200 * minute); /* neither is another one */
+    hear_id(d, 200 * minute); /* another far id does not count either */
     script_ask(d, true, "b");
     script_pull_requests(d, 0);
     assert_int_equal(d->head.high_id, 51);
-    hear_id(d, 200 * minute + 5); /* but what is heard twice is */
+    hear_id(d, 200 * minute + 5); /* an id near the last one counts */
     script_ask(d, true, "c");
     script_pull_requests(d, 0);
     assert_int_equal(d->head.high_id, 200 * minute + 5);
 }
 
-/* The next home does not know the ids of volatile messages that a former one has made, and would refuse them as floors. */
+/* The next home of a shard does not know the ids that a former home gave to volatile messages, and
+ * would refuse them as floors. */
 static void ids_of_volatile_messages_are_no_floors(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -411,7 +414,7 @@ static void many_redirects_and_rejections_of_one_shard(void **state)
         session_frame_sent(d->session, peer);
     }
     script_reject(d, 0, 1, FABRIC_ERROR_PERSISTENCE, 10);
-    for (uint64_t i = 2; i <= COUNT; i++) { /* quadratic work would show as minutes */
+    for (uint64_t i = 2; i <= COUNT; i++) { /* quadratic work would take minutes */
         script_reject(d, 0, i, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
     }
     script_advance(d, 30);
@@ -453,11 +456,11 @@ static void former_call_is_a_resend_from_the_start(void **state)
     assert_int_equal(d->seen[0].request.sequence, a);
     assert_true(d->seen[0].request.flags & REQUEST_RESEND);
     assert_int_equal(d->seen[0].request.floor, 0);
-    session_submit(d->session, former_call(d, b, 50), d->now_ms); /* that one is still open */
+    session_submit(d->session, former_call(d, b, 50), d->now_ms); /* b is still open */
     script_expect_end(d, b, FABRIC_ERROR_ALREADY_PROCESSING);
     script_reject(d, 0, a, FABRIC_ERROR_BUSY, 1000);
     script_advance(d, 50);
-    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN); /* it was sent in its former life */
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN); /* a former process had sent it */
 }
 
 /* ---- queries ---- */
@@ -570,9 +573,9 @@ int main(void)
         SESSION_TEST(refused_until_the_deadline_is_certain),
         SESSION_TEST(the_last_refusal_keeps_its_words),
         SESSION_TEST(nobody_connected_says_why),
-        SESSION_TEST(no_room_until_the_deadline),
+        SESSION_TEST(full_until_the_deadline),
         SESSION_TEST(full_mailbox_at_a_lost_broker),
-        SESSION_TEST(no_room_for_half_of_its_time),
+        SESSION_TEST(full_for_half_of_the_time),
         SESSION_TEST(refused_after_a_lost_send_is_unknown),
         SESSION_TEST(accepted_is_never_certainly_not),
         SESSION_TEST(sockets_that_do_not_connect_are_opened_anew),

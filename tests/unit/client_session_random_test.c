@@ -1,7 +1,7 @@
-/* The client session under seeded random brokers: they answer, refuse, are full, redirect, fall silent, block,
- * break, move homes and send garbage. Whatever they do, each call ends once and by its deadline, a volatile
- * call is sent again only after a refusal, what is said to be certain is so, and the session's inside stays
- * consistent. */
+/* The client session under seeded random brokers. They answer, refuse, are full, redirect, fall
+ * silent, block, break, move homes and send garbage. Whatever they do, each call ends once and by
+ * its deadline, a volatile call is sent again only after a refusal, an outcome that excludes
+ * acceptance is right, and the session's inside stays consistent. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -23,10 +23,10 @@ enum {
     IDS = 6,
     BROKERS = 2,
     PENDING_MAX = 10000,
-    AT_ONCE_MAX = 20 /* how often the session may want to be told the same time */
+    AT_ONCE_MAX = 20 /* how often the session may ask for a tick at the same time */
 };
 
-/* What a broker answers with most, for a while. */
+/* The answer that a broker gives most often, for a while. */
 typedef enum mood { MIXED, GOOD, FULL, MAILBOXES_FULL, SILENT, MOODS } mood_t;
 
 typedef struct fate {
@@ -161,7 +161,7 @@ static void collect(world_t *w)
         fabric_error_class_t class = fabric_error_class(call->error);
         assert_false(fate->ended);
         assert_true(w->d->now_ms <= fate->deadline_ms);
-        if (class == FABRIC_CLASS_RETRY) { /* it claims that no broker has taken it */
+        if (class == FABRIC_CLASS_RETRY) { /* the error says that no broker has taken it */
             assert_false(fate->accepted);
         }
         fate->ended = true;
@@ -179,7 +179,7 @@ static void submit(world_t *w, uint64_t sequence)
     fate->ended = false;
     call->sequence = sequence;
     call->keyed = sequence <= w->calls;
-    call->type = fabric_bytes_of(fate->type > 0 ? "Counter" : "Stranger");
+    call->type = fabric_bytes_of(fate->type > 0 ? "Counter" : "Unlisted");
     call->id = fabric_bytes_of(ids[fate->id]);
     call->tag = fabric_bytes_of("tag");
     call->flags = fate->durable ? REQUEST_DURABLE : 0;
@@ -198,7 +198,7 @@ static void submit_new(world_t *w)
     }
 }
 
-/* A durable call that has ended is asked for once more. */
+/* Settles a durable call that has ended, under its key. */
 static void submit_former(world_t *w)
 {
     uint64_t sequence = w->calls > 0 ? 1 + pick(w, w->calls) : 0;
@@ -217,7 +217,7 @@ static void settle(world_t *w)
     session_check(w->d->session);
 }
 
-/* The session is told the time as its shell does: not later than when it wanted to know. */
+/* Ticks the session as its shell does: not later than the session wants. */
 static void advance(world_t *w, uint64_t ms)
 {
     unsigned at_once = 0;

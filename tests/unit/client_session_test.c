@@ -1,5 +1,5 @@
-/* The client session against a scripted broker: greeting, order, resends, routes, deadlines and bad
- * bytes; no sockets, no clock. */
+/* The client session against a scripted broker, without sockets and clock: greeting, order,
+ * resends, routes, deadlines and bad bytes. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -50,7 +50,7 @@ static void frames_of_an_older_connection_are_dropped(void **state)
     session_disconnected(d->session, 0, d->now_ms);
     session_connected(d->session, 0, d->now_ms);
     script_pull(d, 0);
-    script_reply(d, 0, a, 50); /* from before: the resend will get it again */
+    script_reply(d, 0, a, 50); /* of the former connection: the resend gets the reply again */
     assert_null(session_next_done(d->session));
     script_welcome(d, 0, 2, 0);
     assert_int_equal(script_pull(d, 0), 1);
@@ -89,7 +89,7 @@ static void refusal(void **state)
     script_deliver(d, 0);
     assert_int_equal(session_refusal(d->session, &text), FABRIC_ERROR_FOREIGN_CLUSTER);
     assert_string_equal(text, "other");
-    script_advance(d, 2000); /* it asks again later */
+    script_advance(d, 2000); /* the client asks again later */
     session_action_t action;
     assert_true(session_next_action(d->session, &action));
     assert_int_equal(action.kind, ACTION_REOPEN);
@@ -179,7 +179,7 @@ static void tell_ends_when_accepted(void **state)
     uint64_t ask = script_ask(d, true, "a");
     script_pull(d, 0);
     script_accepted(d, 0, tell, 70);
-    script_accepted(d, 0, ask, 71); /* an ask goes on until its reply */
+    script_accepted(d, 0, ask, 71); /* an ask ends with its reply */
     script_expect_end(d, tell, FABRIC_OK);
     assert_int_equal(session_open_calls(d->session), 1);
     script_reply(d, 0, ask, 71);
@@ -211,7 +211,7 @@ static void retry_then_predecessor_missing(void **state)
     script_reject(d, 0, a, FABRIC_ERROR_PERSISTENCE, 100);
     script_reject(d, 0, b, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
     script_reject(d, 0, c, FABRIC_ERROR_PREDECESSOR_MISSING, 0);
-    uint64_t e = script_ask(d, true, "a"); /* waits behind them */
+    uint64_t e = script_ask(d, true, "a"); /* waits behind the earlier calls */
     assert_int_equal(script_pull(d, 0), 0);
     script_advance(d, 99);
     assert_int_equal(script_pull(d, 0), 0);
@@ -225,7 +225,7 @@ static void retry_then_predecessor_missing(void **state)
     }
 }
 
-/* Each answer shows room for one call more, long before the end of the backoff. */
+/* Each answer shows capacity for one more call, long before the end of the backoff. */
 static void an_answer_lets_the_next_go(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -239,7 +239,7 @@ static void an_answer_lets_the_next_go(void **state)
     assert_int_equal(script_pull(d, 0), 0);
     script_reply(d, 0, a, 77);
     script_expect_end(d, a, FABRIC_OK);
-    assert_int_equal(script_pull(d, 0), 1); /* and not both: there is room for one */
+    assert_int_equal(script_pull(d, 0), 1); /* not both: there is capacity for one */
     assert_int_equal(d->seen[0].request.sequence, b);
     script_reject(d, 0, b, FABRIC_ERROR_BUSY, 500); /* another client was quicker */
     assert_int_equal(script_pull(d, 0), 0);
@@ -250,7 +250,8 @@ static void an_answer_lets_the_next_go(void **state)
     assert_int_equal(d->seen[0].request.sequence, c);
 }
 
-/* A broker's room is that of all its shards; a full mailbox is nobody else's concern. */
+/* All shards of a broker share its capacity; a full mailbox delays only the calls of its own
+ * entity. */
 static void room_is_shared_by_shards(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -261,12 +262,12 @@ static void room_is_shared_by_shards(void **state)
     script_reject(d, 0, b, FABRIC_ERROR_BUSY, 500);
     uint64_t c = script_ask(d, true, "c");
     assert_int_equal(script_pull(d, 0), 0);
-    script_reply(d, 0, a, 77);             /* of another shard than those that wait */
-    uint64_t e = script_ask(d, true, "e"); /* not its turn */
+    script_reply(d, 0, a, 77);             /* its shard is not one of those that wait */
+    uint64_t e = script_ask(d, true, "e"); /* it is not the turn of this one */
     assert_int_equal(script_pull(d, 0), 1);
     assert_int_equal(d->seen[0].request.sequence, b);
     script_reject(d, 0, b, FABRIC_ERROR_MAILBOX_FULL, 500);
-    assert_int_equal(script_pull(d, 0), 1); /* the room is for the next */
+    assert_int_equal(script_pull(d, 0), 1); /* the capacity is for the next in turn */
     assert_int_equal(d->seen[0].request.sequence, c);
     script_reply(d, 0, c, 78);
     assert_int_equal(script_pull(d, 0), 1);
@@ -278,7 +279,7 @@ static void room_is_shared_by_shards(void **state)
     for (int i = 0; i < 10; i++) {
         (void)script_ask(d, true, i % 2 ? "a" : "b");
     }
-    assert_int_equal(script_pull(d, 0), 10); /* none waits, so nothing is known of room any more */
+    assert_int_equal(script_pull(d, 0), 10); /* no call waits, so the limit is lifted */
 }
 
 static void room_in_a_mailbox_that_nobody_waits_for(void **state)
@@ -293,7 +294,7 @@ static void room_in_a_mailbox_that_nobody_waits_for(void **state)
     script_reject(d, 0, calls[3], FABRIC_ERROR_MAILBOX_FULL, 500);
     script_reply(d, 0, calls[0], 77);
     assert_int_equal(script_pull(d, 0), 1);
-    script_reply(d, 0, calls[1], 78); /* more room than is wanted */
+    script_reply(d, 0, calls[1], 78); /* more capacity than is wanted */
     (void)script_ask(d, true, "a");
     (void)script_ask(d, true, "a");
     assert_int_equal(script_pull(d, 0), 2);
@@ -314,7 +315,7 @@ static void room_of_a_broken_connection_is_forgotten(void **state)
     assert_int_equal(script_pull(d, 0), 3);
 }
 
-/* Whatever a broker says, it is asked again. */
+/* A broker is asked again, whatever its retry hint is. */
 static void hints_are_bounded(void **state)
 {
     static const fabric_error_t errors[] = {FABRIC_ERROR_BUSY, FABRIC_ERROR_MAILBOX_FULL,
@@ -339,8 +340,8 @@ static void hints_are_bounded(void **state)
     }
 }
 
-/* What has not left yet does not pass an earlier call that was refused. */
-static void no_call_passes_one_that_found_no_room(void **state)
+/* A call that has not left yet does not pass an earlier call that was refused. */
+static void no_call_passes_an_earlier_refused_one(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
     size_t peer;
@@ -432,11 +433,12 @@ static void redirect_moves_all_in_order(void **state)
         }
     }
     assert_true(found_once);
-    script_redirect(d, 1, once, script_endpoint(0)); /* they point at one another: patience */
+    script_redirect(d, 1, once,
+                    script_endpoint(0)); /* the brokers point at one another: a backoff */
     assert_int_equal(script_pull_requests(d, 0), 0);
 }
 
-/* What a volatile call learns of a shard's home is true of durable ones, too. */
+/* A redirect of a volatile call shows durable calls of the shard their route, too. */
 static void redirect_of_a_volatile_call_moves_durable_ones(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -460,7 +462,8 @@ static void redirect_to_an_unknown_broker_connects(void **state)
     script_join(d, 0, 0);
     uint64_t a = script_ask(d, true, "a");
     script_pull(d, 0);
-    script_redirect(d, 0, a, "tcp://10.0.0.1:1"); /* beyond this machine: not without leave */
+    script_redirect(d, 0, a,
+                    "tcp://10.0.0.1:1"); /* beyond this machine: not without allow_plaintext */
     assert_false(session_next_action(d->session, &action));
     script_advance(d, 20);
     assert_int_equal(script_pull_requests(d, 0), 1);
@@ -485,7 +488,7 @@ static void map_update_changes_the_route(void **state)
     assert_int_equal(script_pull(d, 1), 1); /* the durable one moves, the volatile one does not */
     assert_int_equal(d->seen[0].request.sequence, a);
     assert_true(d->seen[0].request.flags & REQUEST_RESEND);
-    script_map(d, 0, 1, 1, 0, true); /* from brokers that are behind */
+    script_map(d, 0, 1, 1, 0, true); /* from a broker with an older map */
     script_map(d, 0, 0, 9, 0, true);
     script_ask(d, false, "a");
     assert_int_equal(script_pull(d, 1), 1);
@@ -510,7 +513,8 @@ static void unknown_type_goes_one_at_a_time(void **state)
     assert_int_equal(d->seen[0].request.predecessor, a);
 }
 
-/* Who takes a call of a type has a map that knows it: no need to go on one at a time until the next heartbeat. */
+/* A broker that takes a call of a type has a map that lists the type. The client asks for that map,
+ * so that calls of the type need not go one at a time until the next heartbeat. */
 static void unknown_type_that_is_served_asks_for_the_map(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -534,7 +538,7 @@ static void unknown_type_that_is_served_asks_for_the_map(void **state)
     script_pull(d, 0);
     script_advance(d, 150);
     script_reply(d, 0, c, 52);
-    assert_int_equal(script_pull(d, 0), 0); /* it is known now */
+    assert_int_equal(script_pull(d, 0), 0); /* the type is known now */
 }
 
 /* ---- frames ---- */
@@ -558,8 +562,8 @@ static void blocked_frame_is_offered_again(void **state)
     assert_int_equal(d->seen[1].request.sequence, b);
 }
 
-/* Of a frame that never left, volatile calls may be sent again. */
-/* Nothing more may be read from there: closed at once, and not opened again at once. */
+/* A connection on which something unreadable came is closed at once, and opened again after a
+ * while. */
 static void what_no_broker_sends_closes(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -600,7 +604,7 @@ static void unsent_frame_of_a_broken_connection(void **state)
     assert_false(d->seen[1].request.flags & REQUEST_RESEND);
 }
 
-/* What comes too late, or from an older connection, is dropped and counted. */
+/* A message that comes too late, or from an older connection, is dropped and counted. */
 static void what_nobody_waits_for_is_counted(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -631,13 +635,13 @@ static void bad_bytes_hurt_nobody_else(void **state)
     script_join(d, 0, 0);
     uint64_t a = script_ask(d, true, "a");
     script_pull(d, 0);
-    message_reply_t stranger = {.sequence = a + 1000, .status = STATUS_OK};
+    message_reply_t unknown = {.sequence = a + 1000, .status = STATUS_OK};
     message_request_t backwards = {.sequence = a}; /* brokers send no requests */
     message_reply_t reply = {.sequence = a, .request_id = 5, .status = STATUS_OK};
     script_frame(&d->out);
     wire_put_bin(&d->out, fabric_bytes("\x93\x12\x01", 3)); /* a reply cut short */
     wire_put_bin(&d->out, fabric_bytes("", 0));
-    message_put_reply(&d->out, &stranger);
+    message_put_reply(&d->out, &unknown);
     message_put_request(&d->out, &backwards);
     message_put_reply(&d->out, &reply);
     wire_append(&d->out, "\xc6\xff", 2); /* a length beyond the end */
@@ -671,7 +675,7 @@ int main(void)
         SESSION_TEST(room_in_a_mailbox_that_nobody_waits_for),
         SESSION_TEST(room_of_a_broken_connection_is_forgotten),
         SESSION_TEST(hints_are_bounded),
-        SESSION_TEST(no_call_passes_one_that_found_no_room),
+        SESSION_TEST(no_call_passes_an_earlier_refused_one),
         SESSION_TEST(predecessor_at_another_broker_is_fetched_back),
         SESSION_TEST(backoff_grows_and_is_bounded),
         SESSION_TEST(redirect_moves_all_in_order),

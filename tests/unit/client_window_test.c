@@ -1,4 +1,4 @@
-/* How many calls may be under way where there is no room for all. */
+/* How many calls may be under way to a broker or mailbox that is full. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 enum { START_MS = 1000, DELAY_MS = 50 };
 
-/* So many under way, of which the last is refused. */
+/* So many calls are under way, and the last one is refused. */
 static window_t refused_after(uint32_t calls)
 {
     window_t window = {0};
@@ -39,7 +39,7 @@ static void each_answer_lets_one_go(void **state)
     assert_false(window_has_capacity(&window));
     window_leave(&window, true);
     assert_int_equal(fill(&window), 1);
-    window_leave(&window, false); /* refused or taken back: its place is free all the same */
+    window_leave(&window, false); /* refused or taken back: its place is free, too */
     assert_int_equal(fill(&window), 1);
 }
 
@@ -83,8 +83,7 @@ static void refused_probes_are_counted(void **state)
         window_refused(&window, window.probe_at_ms, DELAY_MS);
     }
     window_probe(&window, window.probe_at_ms, DELAY_MS);
-    window_probe(&window, window.probe_at_ms,
-                 DELAY_MS); /* nobody refused what the last one let go */
+    window_probe(&window, window.probe_at_ms, DELAY_MS); /* no call of the last probe was refused */
     assert_int_equal(window.attempts, 0);
 }
 

@@ -9,7 +9,7 @@
 
 #include "libfabric_client/src/session_state.h"
 
-/* What a walk over all queues has found. */
+/* The counts of a walk over all queues. */
 typedef struct found {
     size_t calls; /* durable ones */
     size_t timed;
@@ -48,7 +48,7 @@ static void check_calls(const session_t *session, const shard_queue_t *queue, fo
     found->calls += count;
 }
 
-/* Whether the end of the call before it will let a call go. */
+/* Whether a call will be sent when the call before it ends. */
 static bool waits_for_another(const call_t *call)
 {
     const call_t *before = call->queue.previous;
@@ -57,7 +57,7 @@ static bool waits_for_another(const call_t *call)
                        !call_certainly_not_accepted(before)));
 }
 
-/* What waits will be looked at again. */
+/* A queue that waits will be looked at again. */
 static void check_wakes(const session_t *session, const shard_queue_t *queue)
 {
     if (queue->timed) {
@@ -163,7 +163,7 @@ static void check_line(const session_t *session, uint32_t index, size_t in_line)
     }
 }
 
-/* Volatile calls and queries that wait. */
+/* Parked calls: volatile ones and queries that wait. */
 static void check_parked(const session_t *session)
 {
     size_t count = 0;
@@ -189,7 +189,8 @@ static size_t count_durable(const session_t *session)
     return count;
 }
 
-/* Every open call is in all the places where it is looked for, and every call that was started is somewhere. */
+/* Each open call is in the table, the wheel and the buckets, and each call that was started is open
+ * or has ended. */
 static void check_accounts(const session_t *session)
 {
     size_t open = 0;

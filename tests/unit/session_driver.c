@@ -82,7 +82,7 @@ static void keep(session_driver_t *d, wire_reader_t *body)
         assert_int_equal(message_get_query(body, &query), FABRIC_OK);
         seen.query_sequence = query.sequence;
         if (query.sequence == 0) {
-            return; /* it wants to hear why its calls wait */
+            return; /* the client asks why its calls wait */
         }
     }
     assert_true(d->seen_count < SEEN_MAX);

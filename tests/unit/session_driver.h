@@ -1,9 +1,9 @@
-/* A client session with a clock of its own and the brokers' side of it played by a test: takes the
- * frames that the session offers apart, and gives it answers.
+/* A client session with a clock of its own, whose brokers are played by a test: the driver decodes
+ * the frames that the session offers, and encodes answers.
  *
  * The session knows broker 0 as its first contact. The scripted cluster has up to 3 brokers, of
- * which its maps name two, one group `default` and the entity type `Counter`. Peer index i is broker
- * i, as long as nothing is learnt in another order.
+ * which its maps name two, one group `default` and the entity type `Counter`. Peer index i is
+ * broker i, as long as the session learns the brokers in this order.
  */
 #ifndef TESTS_SESSION_DRIVER_H
 #define TESTS_SESSION_DRIVER_H
@@ -41,15 +41,15 @@ void session_driver_destroy(session_driver_t **driver);
 
 /* ---- what the session says ---- */
 
-/* Takes all frames that are offered, as sent; returns how many messages went to `peer`, and keeps
- * them in `seen`. Those to others are dropped. */
+/* Takes all frames that are offered, as sent. Keeps the messages to `peer` in `seen`, and returns
+ * how many they are. */
 size_t script_pull(session_driver_t *d, size_t peer);
-/* The same, counting and keeping requests alone. */
+/* The same, but counts and keeps requests only. */
 size_t script_pull_requests(session_driver_t *d, size_t peer);
-/* The next call that ended is this one, with this error. */
+/* The next call that ended has this sequence and this error. */
 void script_expect_end(session_driver_t *d, uint64_t sequence, fabric_error_t error);
 
-/* The same, and the text for people contains this. */
+/* The same, and the text for people contains `text`. */
 void script_expect_end_saying(session_driver_t *d, uint64_t sequence, fabric_error_t error,
                               const char *text);
 
@@ -64,7 +64,8 @@ uint64_t script_ask(session_driver_t *d, bool durable, const char *id);
 void script_advance(session_driver_t *d, uint64_t ms);
 /* Connects and takes the hello. */
 void script_connect(session_driver_t *d, size_t peer);
-/* Connects, welcomes with all shards at home with broker `home` (-1: none), and takes the actions. */
+/* Connects, welcomes with all shards at home with broker `home` (-1: none), and takes the
+ * actions. */
 void script_join(session_driver_t *d, size_t peer, int home);
 void script_welcome(session_driver_t *d, size_t peer, uint64_t connection, int home);
 /* Welcomes the last hello, with a map of this version that knows the type or not. */
