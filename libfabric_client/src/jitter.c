@@ -8,16 +8,11 @@ enum {
     BACKOFF_MAX_MS = 2000  /* where the bound stops doubling */
 };
 
-uint64_t jitter_up_to(jitter_t *jitter, uint64_t bound)
-{
-    return random_up_to(&jitter->state, bound);
-}
-
-uint64_t jitter_backoff(jitter_t *jitter, uint32_t attempt)
+uint64_t jitter_backoff(uint64_t *random, uint32_t attempt)
 {
     uint64_t bound = BACKOFF_MAX_MS;
     if (attempt < 16 && (uint64_t)BACKOFF_FIRST_MS << attempt < BACKOFF_MAX_MS) {
         bound = (uint64_t)BACKOFF_FIRST_MS << attempt;
     }
-    return jitter_up_to(jitter, bound);
+    return random_up_to(random, bound);
 }

@@ -18,7 +18,7 @@ session_t *session_new(const session_config_t *config)
     snprintf(session->cluster_name, sizeof session->cluster_name, "%s",
              config->cluster_name ? config->cluster_name : "");
     session->pending_max = config->pending_max;
-    session->jitter.state = config->seed;
+    session->random = config->seed;
     session->map = shard_map_new();
     session->route_generation = 1;
     session->probe_at_ms = NEVER;

@@ -13,7 +13,7 @@ enum {
 
 static uint64_t retry_delay(session_t *session, uint64_t hint_ms, uint32_t attempt)
 {
-    return hint_ms + jitter_backoff(&session->jitter, attempt);
+    return hint_ms + jitter_backoff(&session->random, attempt);
 }
 
 static bool ids_are_near(uint64_t a, uint64_t b)

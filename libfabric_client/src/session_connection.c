@@ -12,7 +12,7 @@ static void keep_spare(session_t *session)
     if (peers_count_welcomed(&session->peers) >= 2 || count == 0) {
         return;
     }
-    size_t start = (size_t)jitter_up_to(&session->jitter, count - 1);
+    size_t start = (size_t)random_up_to(&session->random, count - 1);
     for (size_t i = 0; i < count; i++) {
         const map_broker_t *broker = shard_map_broker_at(session->map, (start + i) % count);
         if (peers_find_broker(&session->peers, broker->incarnation) == NO_PEER &&
@@ -81,7 +81,7 @@ static void close_connection(session_t *session, uint32_t index)
 
 void session_rest(session_t *session, uint32_t index)
 {
-    uint64_t pause_ms = REFUSED_RETRY_MS / 2 + jitter_up_to(&session->jitter, REFUSED_RETRY_MS);
+    uint64_t pause_ms = REFUSED_RETRY_MS / 2 + random_up_to(&session->random, REFUSED_RETRY_MS);
     peers_rest(&session->peers, index, session->now_ms + pause_ms);
     take_back_all(session, index);
 }

@@ -142,14 +142,14 @@ void session_wait_for_capacity(session_t *session, uint32_t peer, call_t *call,
         error == FABRIC_ERROR_BUSY ? &session->queues.lines[peer].window : &queue->window;
     session_take_back(session, call);
     window_refused(window, session->now_ms,
-                   hint_ms + jitter_backoff(&session->jitter, window->attempts));
+                   hint_ms + jitter_backoff(&session->random, window->attempts));
     session_dispatch_queue(session, queue);
 }
 
 static void probe(session_t *session, window_t *window)
 {
     window_probe(window, session->now_ms,
-                 CAPACITY_PROBE_MS + jitter_backoff(&session->jitter, window->attempts));
+                 CAPACITY_PROBE_MS + jitter_backoff(&session->random, window->attempts));
 }
 
 /* Each queue of a line sends one call in its turn. */

@@ -81,7 +81,7 @@ void session_look_for_route(session_t *session)
 {
     if (session->probe_at_ms == NEVER) {
         session->probe_at_ms =
-            session->now_ms + PROBE_MS / 2 + jitter_up_to(&session->jitter, PROBE_MS);
+            session->now_ms + PROBE_MS / 2 + random_up_to(&session->random, PROBE_MS);
     }
 }
 

@@ -1,26 +1,13 @@
-/* The inside of a session, for session*.c alone. A file calls only those below it:
- *
- *   session.c             making, the calls that begin, time
- *   session_receive.c     frames that arrive
- *   session_answers.c     answers to calls
- *   session_connection.c  welcomes, refusals, connections that break, the map
- *   session_expire.c      calls that end at their deadline
- *   session_dispatch.c    which waiting calls may be sent now
- *   session_frames.c      encoding what is due to a peer
- *   session_calls.c       the course of one call: ready, sent, taken back, ended
- *   session_route.c       which peer a call goes to
- *   session_events.c      what is worth a log line
- *   and, with structs of their own: peers.h, shard_queues.h, call_table.h, window.h, call.h,
- *   jitter.h
- *
- * Each part of the struct is written by the file that its comment names. All files count in
- * `stats`.
+/* The inside of a session, for session*.c alone. The README lists these files from bottom to top; a
+ * file calls only files below it. Each part of the struct is written by the file that its comment
+ * names. All files count in `stats`, and draw from `random`.
  */
 #ifndef CLIENT_SESSION_STATE_H
 #define CLIENT_SESSION_STATE_H
 
 #include "core/log.h"
 #include "core/message.h"
+#include "core/random.h"
 #include "libfabric_client/src/call_table.h"
 #include "libfabric_client/src/jitter.h"
 #include "libfabric_client/src/peers.h"
@@ -66,7 +53,8 @@ struct session {
     char cluster_name[256];
     uint32_t pending_max;
     bool closed;
-    uint64_t now_ms; /* of the event at hand */
+    uint64_t random; /* state of a generator of core/random.h */
+    uint64_t now_ms; /* of the event at hand; set by each function of session.h that has a time */
 
     /* --- session_answers.c --- */
     uint64_t high_id;
@@ -96,7 +84,6 @@ struct session {
     peers_t peers;
     call_table_t calls;
     shard_queues_t queues;
-    jitter_t jitter;
 
     session_stats_t stats;
 };
