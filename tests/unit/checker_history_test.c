@@ -1,5 +1,5 @@
-/* Histories survive what kills their writers: records of several files, in order of time, without a torn
- * last one. */
+/* Histories survive what kills their writers: records of several files, in order of time, without a
+ * torn last one. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -35,7 +35,8 @@ static void append(uint64_t number)
     history_append(folder, &record);
 }
 
-/* What a process killed in the middle of a write would leave; the system writes such records whole. */
+/* What a process killed in the middle of a write would leave; the system writes such records
+ * whole. */
 static void leave_torn_record(uint64_t number)
 {
     char path[600];
