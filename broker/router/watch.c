@@ -46,7 +46,7 @@ void router_watch_crashes(router_watch_t *watch, router_t *router, uint64_t now_
     char runner[33];
     while (router_next_crash(router, &crash)) {
         if (log_limiter_pass(&watch->crashes, CRASHES_PER_S, now_ms, &left_out)) {
-            log_event(LOG_WARN_LEVEL, "worker.crashed",
+            log_event(LOG_WARN_LEVEL, "runner.crashed",
                       log_text("runner", incarnation_text(crash.runner, runner)),
                       log_text("text", crash.text), log_uint("request_id", crash.request_id.value),
                       log_bytes("type", name_bytes(&crash.type)),
