@@ -282,7 +282,9 @@ bool poison_returned(const runner_t *runner, message_t *message)
     if (poison->loss > 0 && message->loss == poison->loss) {
         return true; /* it was counted */
     }
-    message->loss = poison->loss;
+    if (poison->loss > 0) {
+        message->loss = poison->loss;
+    }
     message->unexplained += poison->unexplained;
     return false;
 }

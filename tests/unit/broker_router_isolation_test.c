@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "core/address.h"
 #include "tests/unit/poison_driver.h"
 
 /* ---- ends that nobody explains ---- */
@@ -64,6 +65,32 @@ static void after_the_second_one_it_is_isolated(void **state)
     driver_delivery(driver, "w1"); /* "n" and "v" */
     driver_delivery(driver, "w1");
     poison_expect_no_counts(driver);
+    driver_close(&driver);
+}
+
+static void desire_shard(driver_t *driver, uint16_t number, unsigned worker)
+{
+    router_desire(driver->router, shard_id_make(1, number), driver_runner(worker), driver->now_ms);
+    driver_pull(driver);
+}
+
+static void it_waits_for_what_is_in_flight_before_it(void **state)
+{
+    (void)state;
+    driver_t *driver = OPEN({"s", 0, 0});
+    poison_die_twice(driver);
+    driver_worker_hello(driver, "w1", 103, 1, 1000);
+    char id[8] = "v0"; /* of the second shard */
+    while (address_shard_number(fabric_bytes_of(id), DRIVER_SHARDS) != 2) {
+        id[1]++;
+    }
+    desire_shard(driver, 2, 103);
+    driver_ask(driver, "c1", 1, id, 0);
+    const message_deliver_t *other = driver_delivery(driver, "w1");
+    desire_shard(driver, 1, 103);
+    poison_expect_none(driver, "w1");
+    poison_answer(driver, "w1", other);
+    poison_expect_delivery(driver, "w1", 0);
     driver_close(&driver);
 }
 
@@ -199,6 +226,34 @@ static void what_has_run_for_a_lease_is_company_of_nobody(void **state)
     driver_close(&driver);
 }
 
+/* "n" has been in flight for long when "s" is isolated beside it: the end of the process is the end of "s". */
+static void an_end_in_isolation_accuses_nobody_else(void **state)
+{
+    (void)state;
+    driver_t *driver = OPEN({"s", 0, 0});
+    poison_die_twice(driver);
+    driver_worker(driver, "w1", 103);
+    const message_deliver_t *s = poison_expect_delivery(driver, "w1", 0);
+    driver_ask(driver, "c1", 1, "n", REQUEST_DURABLE);
+    driver_commit(driver);
+    driver_pass_alive(driver, LEASE_MS + 100, poison_everyone);
+    assert_int_equal(driver_delivery(driver, "w1")->id.data[0], 'n');
+    driver_result(driver, "w1", s, STATUS_NOT_TAKEN, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
+    driver_pass_alive(driver, LEASE_MS + 100, poison_everyone);
+    poison_expect_delivery(driver, "w1", 0);
+    poison_die(driver, "w1");
+    poison_expect_counts(driver, 0, 0, 1);
+    driver_worker(driver, "w2", 104);
+    assert_int_equal(driver_delivery(driver, "w2")->id.data[0], 'n');
+    poison_die(driver, "w2"); /* the first end that "n" has a part in */
+    poison_expect_no_counts(driver);
+    driver_worker(driver, "w3", 105);
+    assert_int_equal(driver_delivery(driver, "w3")->id.data[0], 'n');
+    driver_ask(driver, "c1", 2, "v", 0);
+    assert_int_equal(driver_delivery(driver, "w3")->id.data[0], 'v');
+    driver_close(&driver);
+}
+
 static void one_behind_others_of_its_entity_waits_for_these_only(void **state)
 {
     (void)state;
@@ -223,12 +278,14 @@ int main(void)
         cmocka_unit_test(the_first_unexplained_end_changes_nothing),
         cmocka_unit_test(a_report_without_a_culprit_is_no_explanation),
         cmocka_unit_test(after_the_second_one_it_is_isolated),
+        cmocka_unit_test(it_waits_for_what_is_in_flight_before_it),
         cmocka_unit_test(ends_in_isolation_are_counted),
         cmocka_unit_test(what_never_left_is_not_counted),
         cmocka_unit_test(who_comes_through_is_not_isolated_any_more),
         cmocka_unit_test(a_hand_over_of_an_isolated_message_counts_nothing),
         cmocka_unit_test(waiting_for_isolation_and_isolation_are_bounded),
         cmocka_unit_test(what_has_run_for_a_lease_is_company_of_nobody),
+        cmocka_unit_test(an_end_in_isolation_accuses_nobody_else),
         cmocka_unit_test(one_behind_others_of_its_entity_waits_for_these_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
