@@ -2,9 +2,8 @@
 #ifndef TESTS_CHECKER_CHECKER_STATE_H
 #define TESTS_CHECKER_CHECKER_STATE_H
 
+#include "core/hash.h"
 #include "tests/checker/checker.h"
-
-#include <uthash.h>
 
 /* Two numbers that name something together. */
 typedef struct pair {
