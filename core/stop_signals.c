@@ -60,17 +60,26 @@ static void ask_for_stop(void)
     (void)written; /* the first write of an eventfd succeeds */
 }
 
+/* The parent numbers the requests that it passes on, since equal signals that are pending at the
+ * same time arrive as one. */
+static unsigned request_number(const siginfo_t *info, unsigned *others)
+{
+    if (parent != 0 && info->si_pid == parent && info->si_code == SI_QUEUE) {
+        return (unsigned)info->si_value.sival_int;
+    }
+    return ++*others;
+}
+
 static void *run(void *unused)
 {
     uint64_t stop_ms = 0; /* when a stop was asked for */
-    /* Requests to stop: from others, and from a parent that passes them on. */
-    unsigned counts[2] = {0, 0};
+    unsigned others = 0;  /* requests to stop that did not come from the parent */
     siginfo_t info;
     for (;;) {
         int taken = wait_for_signal(deadline(stop_ms), &info);
         if (taken == SIGHUP) {
             ignore_hangup();
-        } else if (taken && ++counts[parent != 0 && info.si_pid == parent] > 1) {
+        } else if (taken && request_number(&info, &others) > 1) {
             _exit(128 + taken); /* without a log line: the log may be what hangs */
         } else if (taken && stop_ms == 0) {
             ask_for_stop();

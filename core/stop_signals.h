@@ -25,7 +25,8 @@ int stop_signals_start(void);
 void stop_signals_limit(uint32_t limit_ms);
 /* For a child whose parent passes on the signals that it gets itself: a terminal or a service
  * manager may send a signal to both, so one that the parent sends and one that comes from elsewhere
- * count as one. Before stop_signals_start. */
+ * count as one. The parent sends a request to stop with sigqueue() and its number, 1, 2, ..., since
+ * equal signals that are pending at the same time arrive as one. Before stop_signals_start. */
 void stop_signals_are_passed_on(void);
 /* Whether a stop was asked for. */
 bool stop_signals_requested(void);

@@ -20,7 +20,8 @@ enum { SIGNALS = sizeof signals / sizeof signals[0] };
 
 static struct sigaction before[SIGNALS]; /* constant once a handler is set */
 static atomic_bool exiting; /* exit() was called: what other threads do now is no crash of theirs */
-static _Thread_local crash_slot_t *own_slot;
+/* Initial-exec, so that a signal handler reads it without a call that may allocate. */
+static _Thread_local crash_slot_t *own_slot __attribute__((tls_model("initial-exec")));
 
 static void note_crash(void)
 {

@@ -34,6 +34,7 @@ typedef struct supervisor {
     uint32_t crashes; /* since a child was last calm */
     uint32_t wait_ms; /* of the child */
     int stop;         /* the signal that asked for a stop; 0: none has */
+    int stops;        /* requests to stop so far */
 } supervisor_t;
 
 static int fail(const char *text)
@@ -84,14 +85,21 @@ static sigset_t awaited_set(void)
     return set;
 }
 
+/* Numbers the requests to stop: see stop_signals_are_passed_on. */
+static void send(const supervisor_t *self, int number)
+{
+    if (self->child > 0) {
+        (void)sigqueue(self->child, number, (union sigval){.sival_int = self->stops});
+    }
+}
+
 static void pass_on(supervisor_t *self, int number)
 {
     if (number != SIGHUP) {
         self->stop = number;
+        self->stops++;
     }
-    if (self->child > 0) {
-        (void)kill(self->child, number);
-    }
+    send(self, number);
 }
 
 /* Waits for a signal for so long at most; UINT64_MAX: without end. */
@@ -205,8 +213,8 @@ static void start_child(supervisor_t *self)
         run_child(self, parent);
     }
     self->started_ms = clock_monotonic_ms();
-    if (self->child > 0 && self->stop != 0) {
-        (void)kill(self->child, self->stop);
+    if (self->stop != 0) {
+        send(self, self->stop);
     }
 }
 
