@@ -1,6 +1,6 @@
 /* What a commit leaves for the log: dead letters, and items that the database refused, each with
- * its request id, entity and tag. The lines of one second are limited; the next line after them says
- * how many were left out.
+ * its request id, entity and tag. The lines of one second are limited; the next line after them
+ * says how many were left out.
  *
  * Threading: the router's thread.
  */
