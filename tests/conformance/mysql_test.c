@@ -337,12 +337,13 @@ static void a_stopped_server_times_out(void **state)
 {
     store_fixture_t *fixture = *state;
     need_own_server(__func__);
-    kill(mariadb_own()->pid, SIGSTOP);
+    kill(mariadb_own()->process.pid, SIGSTOP);
     int status = 0; /* its threads stop one after another */
-    assert_int_equal(waitpid(mariadb_own()->pid, &status, WUNTRACED), mariadb_own()->pid);
+    assert_int_equal(waitpid(mariadb_own()->process.pid, &status, WUNTRACED),
+                     mariadb_own()->process.pid);
     assert_true(WIFSTOPPED(status));
     fabric_error_t error = commit_one(fixture, 1);
-    kill(mariadb_own()->pid, SIGCONT);
+    kill(mariadb_own()->process.pid, SIGCONT);
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, error);
     fixture_reconnect(fixture);
     assert_int_equal(settled_batch(fixture, &fixture->writer), fixture->writer.batch);

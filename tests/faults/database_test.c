@@ -54,9 +54,9 @@ static void restarted(void **state)
 
 static void freeze(outage_t *outage, uint32_t ms)
 {
-    assert_int_equal(kill(outage->server->pid, SIGSTOP), 0);
+    assert_int_equal(kill(outage->server->process.pid, SIGSTOP), 0);
     outage_expect_standstill(outage, ms);
-    assert_int_equal(kill(outage->server->pid, SIGCONT), 0);
+    assert_int_equal(kill(outage->server->process.pid, SIGCONT), 0);
     outage_recover(outage);
     outage_run(outage, BETWEEN_MS);
 }

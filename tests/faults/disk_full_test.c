@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -33,10 +34,9 @@ enum {
 
 static struct {
     char folder[64]; /* where the small file system is mounted */
-    process_t server;
-    const char *option; /* of the server */
-    char missing[200];  /* why there is none */
-} disk = {.server = PROCESS_NONE};
+    mariadb_server_t server;
+    char missing[200]; /* why there is none */
+} disk = {.server = {.process = {.output = -1}, .owner = -1}};
 
 /* $DISK is the folder of the small file system. */
 static bool shell(const char *command)
@@ -74,11 +74,10 @@ static bool disk_mount(void)
 
 static void disk_unmount(void)
 {
-    process_stop(&disk.server, START_MS);
+    process_stop(&disk.server.process, START_MS);
     if (umount2(disk.folder, MNT_DETACH)) {
         print_error("%s: %s\n", disk.folder, strerror(errno));
     }
-    (void)shell("rm -f $DISK.log");
     rmdir(disk.folder);
 }
 
@@ -111,46 +110,28 @@ static void disk_free(void)
 static bool server_start(void)
 {
     char folder[80];
-    char log[100];
-    char root[300] = "";
     reason_t reason = {{0}};
-    const char *mysql_root = getenv("FABRIC_TEST_MYSQL_ROOT");
     snprintf(folder, sizeof folder, "%s/db", disk.folder);
-    snprintf(log, sizeof log, "%s.log", disk.folder);
-    if (mysql_root) {
-        snprintf(root, sizeof root, "FABRIC_TEST_MYSQL_ROOT=%s", mysql_root);
-    }
-    const char *const arguments[] = {"sh", "tests/harness/mariadb.sh", "run", folder, disk.option,
-                                     NULL};
-    const char *const environment[] = {mysql_root ? root : NULL, NULL};
-    if (process_start_with(arguments, environment, log, false, &reason, &disk.server)) {
-        return false;
-    }
-    uint64_t deadline_ms = clock_monotonic_ms() + START_MS;
-    while (!shell("sh tests/harness/mariadb.sh sql $DISK/db 'DO 1' 2>/dev/null")) {
-        if (clock_monotonic_ms() > deadline_ms || !process_runs(&disk.server)) {
-            (void)shell("tail -n 5 $DISK.log >&2; tail -n 20 $DISK/db/*.log >&2");
+    if (!disk.server.url[0]) {
+        fabric_error_t error = mkdir(folder, 0700)
+                                   ? FABRIC_ERROR_INTERNAL
+                                   : mariadb_server_install(&disk.server, folder, true, &reason);
+        if (error) {
+            print_error("%s\n", reason.text);
             return false;
         }
     }
-    return true;
+    if (mariadb_server_run(&disk.server) && mariadb_server_answers(&disk.server, START_MS)) {
+        return true;
+    }
+    folder_print_end(folder, "database.log", stderr);
+    return false;
 }
 
 /* Tells the testbed about it. */
 static bool server_announce(void)
 {
-    char path[100];
-    char url[300];
-    unsigned port = 0;
-    snprintf(path, sizeof path, "%s/db/port", disk.folder);
-    FILE *file = fopen(path, "r");
-    bool known = file && fscanf(file, "%u", &port) == 1;
-    if (file) {
-        fclose(file);
-    }
-    snprintf(url, sizeof url, "mysql://root@127.0.0.1:%u/mysql?socket=%s/db/s", port, disk.folder);
-    setenv("FABRIC_TEST_MYSQL", url, 1);
-    return known;
+    return setenv("FABRIC_TEST_MYSQL", disk.server.url, 1) == 0;
 }
 
 /* ---- SQLite on it ---- */
@@ -233,14 +214,14 @@ static void disk_full(void **state)
         check_process(&bed->cluster.workers[i], "worker");
     }
     disk_free();
-    bool aborted = !sqlite && !process_runs(&disk.server);
+    bool aborted = !sqlite && !process_runs(&disk.server.process);
     if (aborted) {
         assert_true(server_start());
     }
     wait_t replied = {load, workload_counts(load).replied};
     start_ms = clock_monotonic_ms();
     bool resumed = workload_run_until(load, something_replied, &replied,
-                                      disk.option ? SERVER_LOOKS_MS + RESUME_MS : RESUME_MS);
+                                      disk.server.option ? SERVER_LOOKS_MS + RESUME_MS : RESUME_MS);
     print_message("%s resumed after %llu ms\n", aborted ? "aborted server;" : "",
                   (unsigned long long)(clock_monotonic_ms() - start_ms));
     assert_true(noticed);
@@ -270,8 +251,8 @@ int main(void)
     /* A server that cannot write its binary log says nothing and tries again once a minute, which
      * takes too long for every run. */
     if (getenv("FABRIC_FAULT_REPEAT")) {
-        process_stop(&disk.server, START_MS);
-        disk.option = "--log-bin=log";
+        process_stop(&disk.server.process, START_MS);
+        disk.server.option = "--log-bin=log";
         if (mounted && !server_start()) {
             snprintf(disk.missing, sizeof disk.missing, "no server with a binary log starts here");
         }

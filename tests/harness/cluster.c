@@ -171,7 +171,7 @@ fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *option
 {
     *cluster = (cluster_t){.broker = PROCESS_NONE,
                            .standby = PROCESS_NONE,
-                           .database = {.server = PROCESS_NONE},
+                           .database = {.server = MARIADB_SERVER_NONE},
                            .options = options};
     fabric_error_t error = folder_make(reason, cluster->folder);
     error = error ? error
@@ -233,6 +233,7 @@ void cluster_stop(cluster_t *cluster)
     process_stop(&cluster->broker, BROKER_STOP_MS);
     database_stop(&cluster->database);
     folder_remove(cluster->folder);
-    *cluster = (cluster_t){
-        .broker = PROCESS_NONE, .standby = PROCESS_NONE, .database = {.server = PROCESS_NONE}};
+    *cluster = (cluster_t){.broker = PROCESS_NONE,
+                           .standby = PROCESS_NONE,
+                           .database = {.server = MARIADB_SERVER_NONE}};
 }

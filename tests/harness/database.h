@@ -6,13 +6,12 @@
 #ifndef TESTS_HARNESS_DATABASE_H
 #define TESTS_HARNESS_DATABASE_H
 
-#include "tests/harness/folder.h"
-#include "tests/harness/process.h"
+#include "tests/harness/mariadb_server.h"
 #include "core/store.h"
 
 typedef struct database {
     char url[FOLDER_PATH_SIZE + 128];
-    process_t server; /* none with SQLite */
+    mariadb_server_t server; /* none with SQLite */
 } database_t;
 
 /* Starts the database of `kind` in a folder that exists, makes the tables, and reads its facts

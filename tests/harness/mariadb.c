@@ -11,7 +11,7 @@
 
 enum { REVIVE_MS = 10000, START_MS = 60000 };
 
-static mariadb_server_t server;
+static mariadb_server_t server = {.process = {.output = -1}, .owner = -1};
 
 const char *mariadb_password(void)
 {
@@ -79,8 +79,8 @@ void mariadb_revive(void)
     if (!own) {
         return;
     }
-    if (own->pid > 0) {
-        kill(own->pid, SIGCONT);
+    if (own->process.pid > 0) {
+        kill(own->process.pid, SIGCONT);
     }
     if (!mariadb_server_answers(own, REVIVE_MS)) {
         mariadb_server_kill(own);

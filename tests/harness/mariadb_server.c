@@ -1,18 +1,18 @@
 /* A private MariaDB server: see mariadb_server.h. */
 #include "tests/harness/mariadb_server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <glob.h>
+#include <poll.h>
+#include <pwd.h>
 #include <signal.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -20,77 +20,273 @@
 #include "tests/harness/mariadb.h"
 
 #define FOLDER_PREFIX "/var/tmp/fabric-mariadb."
-#define START_MS      60000u
-#define END_MS        30000u
-#define POLL_NS       (5 * 1000 * 1000)
-#define NOT_INSTALLED 3 /* exit status of mariadb.sh */
+#define NEEDS         "MariaDB's server: packages mariadb-server-core and mariadb-client-core"
 
-/* ---- the command-line client ---- */
+enum {
+    INSTALL_MS = 120000,
+    START_MS = 60000,
+    END_MS = 30000,
+    CLIENT_MS = 60000,
+    POLL_MS = 5,
+    ARGUMENTS_MAX = 24,
+    ARGUMENT_SIZE = FOLDER_PATH_SIZE + 64,
+    SOCKET_FOLDER_MAX = 100 /* the address of a Unix socket has 107 bytes */
+};
 
-static void exec_client(const mysql_url_t *url, const char *database, const char *statements)
+/* ---- command lines ---- */
+
+typedef struct command {
+    char texts[ARGUMENTS_MAX][ARGUMENT_SIZE];
+    const char *list[ARGUMENTS_MAX + 1];
+    size_t count;
+} command_t;
+
+static void add(command_t *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(command_t *command, const char *format, ...)
 {
-    char user[128];
-    char place[300];
-    char port[32];
-    snprintf(user, sizeof user, "--user=%s", url->user);
-    snprintf(place, sizeof place, url->socket[0] ? "--socket=%s" : "--host=%s",
-             url->socket[0] ? url->socket : url->host);
-    snprintf(port, sizeof port, "--port=%u", url->port);
-    const char *protocol = url->socket[0] ? "--protocol=socket" : "--protocol=tcp";
-    if (mariadb_password()) {
-        setenv("MYSQL_PWD", mariadb_password(), 1);
+    va_list rest;
+    if (command->count == ARGUMENTS_MAX) {
+        abort();
     }
-    execlp("mariadb", "mariadb", "--no-defaults", user, place, port, protocol, "--batch",
-           "--execute", statements, database, (char *)NULL);
-    execlp("mysql", "mysql", "--no-defaults", user, place, port, protocol, "--batch", "--execute",
-           statements, database, (char *)NULL);
-    _exit(127);
+    char *text = command->texts[command->count];
+    va_start(rest, format);
+    vsnprintf(text, ARGUMENT_SIZE, format, rest);
+    va_end(rest);
+    command->list[command->count++] = text;
+    command->list[command->count] = NULL;
 }
 
-bool mariadb_client(const char *text, bool in_database, const char *statements, bool loud)
+/* Debian keeps mariadbd where only administrators look for programs. */
+static void widen_path(void)
 {
-    mysql_url_t url;
-    if (mysql_url_parse(text, NULL, &url)) {
-        return false;
+    char path[8192];
+    const char *before = getenv("PATH");
+    if (!before || !strstr(before, ":/usr/sbin:/usr/local/sbin")) {
+        snprintf(path, sizeof path, "%s:/usr/sbin:/usr/local/sbin",
+                 before ? before : "/usr/bin:/bin");
+        setenv("PATH", path, 1);
     }
-    pid_t pid = fork();
-    if (pid == 0) {
-        int null = open("/dev/null", O_RDWR);
-        dup2(null, STDOUT_FILENO);
-        if (!loud) {
-            dup2(null, STDERR_FILENO);
+}
+
+static const char *mysql_root(void)
+{
+    const char *root = getenv("FABRIC_TEST_MYSQL_ROOT");
+    return root && *root ? root : NULL;
+}
+
+/* The first path that fits the pattern, or an empty text. */
+static void find_path(char path[FOLDER_PATH_SIZE], const char *root, const char *pattern)
+{
+    char whole[ARGUMENT_SIZE];
+    glob_t found;
+    snprintf(whole, sizeof whole, "%s%s", root, pattern);
+    path[0] = 0;
+    if (glob(whole, 0, NULL, &found) == 0) {
+        snprintf(path, FOLDER_PATH_SIZE, "%s", found.gl_pathv[0]);
+    }
+    globfree(&found);
+}
+
+/* Runs mysqld with the loader and the libraries of its own system. */
+static void add_mysqld(command_t *command, const char *root)
+{
+    char loader[FOLDER_PATH_SIZE];
+    char libraries[FOLDER_PATH_SIZE];
+    find_path(loader, root, "/lib*/ld-linux-*.so.*");
+    find_path(libraries, root, "/usr/lib/*-linux-gnu");
+    add(command, "%s", loader);
+    add(command, "--library-path");
+    add(command, "%.250s:%.250s/usr/lib/mysql/private", libraries, root);
+    add(command, "%s/usr/sbin/mysqld", root);
+    add(command, "--no-defaults");
+    add(command, "--basedir=%s/usr", root);
+    add(command, "--lc-messages-dir=%s/usr/share/mysql", root);
+    add(command, "--plugin-dir=%s/usr/lib/mysql/plugin", root);
+}
+
+/* The temporary tables have a folder of their own: a server that starts removes those of all other
+ * servers from a folder that it shares with them. */
+static void add_places(command_t *command, const mariadb_server_t *server)
+{
+    const struct passwd *user = getpwuid(geteuid());
+    add(command, "--user=%.50s", user ? user->pw_name : "root");
+    add(command, "--datadir=%s/data", server->folder);
+    add(command, "--tmpdir=%s", server->folder);
+}
+
+static void log_path_of(const mariadb_server_t *server, char path[ARGUMENT_SIZE])
+{
+    snprintf(path, ARGUMENT_SIZE, "%s/database.log", server->folder);
+}
+
+/* ---- its data ---- */
+
+/* A port that nobody uses now. Another server may take it before this one does. */
+static unsigned free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool bound = probe >= 0 && bind(probe, (struct sockaddr *)&address, size) == 0 &&
+                 getsockname(probe, (struct sockaddr *)&address, &size) == 0;
+    if (probe >= 0) {
+        close(probe);
+    }
+    return bound ? ntohs(address.sin_port) : 0;
+}
+
+static fabric_error_t make_data(const mariadb_server_t *server, reason_t *reason)
+{
+    command_t command = {.count = 0};
+    char log[ARGUMENT_SIZE];
+    reason_t cause = {{0}};
+    process_t process = PROCESS_NONE;
+    if (mysql_root()) {
+        add_mysqld(&command, mysql_root());
+        add(&command, "--initialize-insecure");
+    } else {
+        add(&command, "mariadb-install-db");
+        add(&command, "--no-defaults");
+        add(&command, "--skip-test-db");
+        add(&command, "--auth-root-authentication-method=normal");
+        add(&command, "--innodb-log-file-size=256M");
+    }
+    add_places(&command, server);
+    log_path_of(server, log);
+    widen_path();
+    fabric_error_t error = process_start(command.list, log, false, reason, &process);
+    if (error) {
+        return error;
+    }
+    error = process_wait(&process, INSTALL_MS, &cause);
+    process_stop(&process, 0);
+    return error ? reason_set(reason,
+                              error == FABRIC_ERROR_NOT_FOUND ? error
+                                                              : FABRIC_ERROR_STORE_UNAVAILABLE,
+                              "%s: %s; this needs " NEEDS, command.list[0], cause.text)
+                 : FABRIC_OK;
+}
+
+fabric_error_t mariadb_server_install(mariadb_server_t *server, const char *folder, bool network,
+                                      reason_t *reason)
+{
+    if (strlen(folder) > SOCKET_FOLDER_MAX) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
+                          "%s: is too long for a socket: set TMPDIR to a shorter path", folder);
+    }
+    snprintf(server->folder, sizeof server->folder, "%s", folder);
+    fabric_error_t error = make_data(server, reason);
+    if (error) {
+        return error;
+    }
+    server->port = network ? free_port() : 0;
+    if (server->port > 0) {
+        snprintf(server->url, sizeof server->url, "mysql://root@127.0.0.1:%u/mysql?socket=%s/s",
+                 server->port, folder);
+    } else {
+        snprintf(server->url, sizeof server->url, "mysql://root@localhost/mysql?socket=%s/s",
+                 folder);
+    }
+    return FABRIC_OK;
+}
+
+/* ---- its process ---- */
+
+/* MariaDB: the server's own defaults, but for what durability asks, and a cache and a log that are
+ * larger than the smallest. */
+static void add_mariadbd(command_t *command)
+{
+    add(command, "mariadbd");
+    add(command, "--no-defaults");
+    add(command, "--innodb-flush-log-at-trx-commit=1");
+    add(command, "--sync-binlog=1");
+    add(command, "--skip-log-bin");
+    add(command, "--innodb-buffer-pool-size=256M");
+    add(command, "--innodb-log-file-size=256M");
+}
+
+/* MySQL: its own defaults (a binary log, above all), but for sizes, and for what lies outside its
+ * folder. */
+static void add_mysqld_options(command_t *command)
+{
+    add(command, "--mysqlx=OFF");
+    add(command, "--secure-file-priv=");
+    add(command, "--innodb-buffer-pool-size=256M");
+    add(command, "--innodb-redo-log-capacity=512M");
+}
+
+bool mariadb_server_run(mariadb_server_t *server)
+{
+    command_t command = {.count = 0};
+    char log[ARGUMENT_SIZE];
+    if (mysql_root()) {
+        add_mysqld(&command, mysql_root());
+        add_mysqld_options(&command);
+    } else {
+        add_mariadbd(&command);
+    }
+    add_places(&command, server);
+    add(&command, "--socket=%s/s", server->folder);
+    add(&command, "--pid-file=%s/server.pid", server->folder);
+    add(&command, "--performance-schema=OFF");
+    if (server->port > 0) {
+        add(&command, "--skip-name-resolve");
+        add(&command, "--bind-address=127.0.0.1");
+        add(&command, "--port=%u", server->port);
+    } else {
+        add(&command, "--skip-networking");
+    }
+    if (server->option) {
+        add(&command, "%s", server->option);
+    }
+    log_path_of(server, log);
+    widen_path();
+    return process_start(command.list, log, false, NULL, &server->process) == FABRIC_OK;
+}
+
+void mariadb_server_kill(mariadb_server_t *server)
+{
+    process_kill(&server->process);
+}
+
+bool mariadb_server_end(mariadb_server_t *server)
+{
+    if (process_runs(&server->process)) {
+        kill(server->process.pid, SIGTERM);
+    }
+    bool ended = process_wait(&server->process, END_MS, NULL) == FABRIC_OK;
+    process_kill(&server->process);
+    return ended;
+}
+
+bool mariadb_server_answers(mariadb_server_t *server, unsigned wait_ms)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + wait_ms;
+    char socket_path[ARGUMENT_SIZE];
+    snprintf(socket_path, sizeof socket_path, "%s/s", server->folder);
+    while (process_runs(&server->process)) {
+        if (access(socket_path, F_OK) == 0 && mariadb_client(server->url, false, "DO 1", false)) {
+            return true;
         }
-        exec_client(&url, in_database ? url.database : NULL, statements);
+        if (clock_monotonic_ms() >= deadline_ms) {
+            return false;
+        }
+        poll(NULL, 0, POLL_MS);
     }
-    int status = -1;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return false;
 }
 
-/* ---- the private server's folder ---- */
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_folder(const char *folder)
-{
-    (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
+/* ---- a server in a folder of its own ---- */
 
 /* Marks the folder as in use for as long as this process lives: a lock ends with its holder,
  * however that ends. */
-static bool own_folder(mariadb_server_t *server)
+static bool own_folder(mariadb_server_t *server, const char *folder)
 {
-    char unlocked[128];
-    char locked[128];
-    snprintf(unlocked, sizeof unlocked, "%s/owner.new", server->folder);
-    snprintf(locked, sizeof locked, "%s/owner", server->folder);
+    char unlocked[FOLDER_PATH_SIZE + 16];
+    char locked[FOLDER_PATH_SIZE + 16];
+    snprintf(unlocked, sizeof unlocked, "%s/owner.new", folder);
+    snprintf(locked, sizeof locked, "%s/owner", folder);
     int file = open(unlocked, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0 || flock(file, LOCK_EX | LOCK_NB) || rename(unlocked, locked)) {
         return false;
@@ -101,7 +297,7 @@ static bool own_folder(mariadb_server_t *server)
 
 static bool is_abandoned(const char *folder)
 {
-    char path[128];
+    char path[FOLDER_PATH_SIZE + 16];
     snprintf(path, sizeof path, "%s/owner", folder);
     int file = open(path, O_RDWR | O_CLOEXEC);
     bool abandoned = file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0;
@@ -111,22 +307,6 @@ static bool is_abandoned(const char *folder)
     return abandoned;
 }
 
-/* 0 when there is none. */
-static long read_number(const char *folder, const char *name)
-{
-    char path[128];
-    long number = 0;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "r");
-    if (file) {
-        if (fscanf(file, "%ld", &number) != 1) {
-            number = 0;
-        }
-        fclose(file);
-    }
-    return number;
-}
-
 /* Removes the folders of tests that were killed. */
 static void remove_leftovers(void)
 {
@@ -134,185 +314,36 @@ static void remove_leftovers(void)
     if (glob(FOLDER_PREFIX "*", 0, NULL, &found) == 0) {
         for (size_t i = 0; i < found.gl_pathc; i++) {
             if (is_abandoned(found.gl_pathv[i])) {
-                remove_folder(found.gl_pathv[i]);
+                folder_remove(found.gl_pathv[i]);
             }
         }
     }
     globfree(&found);
 }
 
-/* tests/harness/mariadb.sh below the working directory, or below a folder above the program. */
-static bool find_script(char path[600])
-{
-    static const char script[] = "tests/harness/mariadb.sh";
-    snprintf(path, 600, "%s", script);
-    if (access(path, R_OK) == 0) {
-        return true;
-    }
-    char folder[512];
-    ssize_t size = readlink("/proc/self/exe", folder, sizeof folder - 1);
-    folder[size > 0 ? size : 0] = 0;
-    for (char *slash = strrchr(folder, '/'); slash; slash = strrchr(folder, '/')) {
-        *slash = 0;
-        snprintf(path, 600, "%s/%s", folder, script);
-        if (access(path, R_OK) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* ---- its process ---- */
-
-static void exec_server(const mariadb_server_t *server, const char *script, pid_t parent)
-{
-    char log[128];
-    snprintf(log, sizeof log, "%s/start.log", server->folder);
-    int null = open("/dev/null", O_RDONLY);
-    int file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    dup2(null, STDIN_FILENO);
-    dup2(file, STDOUT_FILENO);
-    dup2(file, STDERR_FILENO);
-    /* The signal survives the exec of the shell, and the shell's exec of the server. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent) {
-        execl("/bin/sh", "sh", script, "run", server->folder, (char *)NULL);
-    }
-    _exit(127);
-}
-
-static void pause_briefly(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
-}
-
-/* Collects the process when it has ended; `status` gets its exit status, 128 after a signal. */
-static bool has_ended(mariadb_server_t *server, int *status)
-{
-    int ended = 0;
-    if (server->pid > 0 && waitpid(server->pid, &ended, WNOHANG) == server->pid) {
-        *status = WIFEXITED(ended) ? WEXITSTATUS(ended) : 128;
-        server->pid = 0;
-    }
-    return server->pid == 0;
-}
-
-bool mariadb_server_run(mariadb_server_t *server)
-{
-    char script[600];
-    if (!find_script(script)) {
-        return false;
-    }
-    pid_t parent = getpid();
-    server->pid = fork();
-    if (server->pid == 0) {
-        exec_server(server, script, parent);
-    }
-    return server->pid > 0;
-}
-
-void mariadb_server_kill(mariadb_server_t *server)
-{
-    if (server->pid > 0) {
-        kill(server->pid, SIGKILL);
-        while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR) {
-        }
-    }
-    server->pid = 0;
-}
-
-bool mariadb_server_end(mariadb_server_t *server)
-{
-    int status = -1;
-    uint64_t deadline_ms = clock_monotonic_ms() + END_MS;
-    if (server->pid > 0) {
-        kill(server->pid, SIGTERM);
-    }
-    while (!has_ended(server, &status)) {
-        if (clock_monotonic_ms() > deadline_ms) {
-            mariadb_server_kill(server);
-            return false;
-        }
-        pause_briefly();
-    }
-    return status == 0;
-}
-
-/* As mariadb_server_answers; `status` gets the server's exit status when it has ended. */
-static bool wait_until_ready(mariadb_server_t *server, unsigned wait_ms, int *status)
-{
-    uint64_t deadline_ms = clock_monotonic_ms() + wait_ms;
-    char socket_path[80];
-    snprintf(socket_path, sizeof socket_path, "%s/s", server->folder);
-    while (!has_ended(server, status)) {
-        if (access(socket_path, F_OK) == 0) {
-            snprintf(server->url, sizeof server->url, "mysql://root@127.0.0.1:%ld/mysql?socket=%s",
-                     read_number(server->folder, "port"), socket_path);
-            if (mariadb_client(server->url, false, "DO 1", false)) {
-                return true;
-            }
-        }
-        if (clock_monotonic_ms() >= deadline_ms) {
-            return false;
-        }
-        pause_briefly();
-    }
-    return false;
-}
-
-bool mariadb_server_answers(mariadb_server_t *server, unsigned wait_ms)
-{
-    int status = -1;
-    return wait_until_ready(server, wait_ms, &status);
-}
-
-/* ---- making and unmaking ---- */
-
-static void show_log(const mariadb_server_t *server)
-{
-    char path[128];
-    char line[300];
-    snprintf(path, sizeof path, "%s/start.log", server->folder);
-    FILE *log = fopen(path, "r");
-    while (log && fgets(line, sizeof line, log)) {
-        fputs(line, stderr);
-    }
-    if (log) {
-        fclose(log);
-    }
-}
-
 bool mariadb_server_new(mariadb_server_t *server, char reason[256])
 {
-    char script[600];
-    if (!find_script(script)) {
-        snprintf(reason, 256,
-                 "tests/harness/mariadb.sh is not there: run tests in the source folder");
-        return false;
-    }
+    char folder[] = FOLDER_PREFIX "XXXXXX";
     remove_leftovers();
     /* Twice, because another server may have taken the port in between. */
     for (int tries = 0; tries < 2; tries++) {
-        *server = (mariadb_server_t){.owner = -1};
-        snprintf(server->folder, sizeof server->folder, FOLDER_PREFIX "XXXXXX");
-        if (!mkdtemp(server->folder) || !own_folder(server)) {
-            snprintf(reason, 256, "cannot make %s: %s", server->folder, strerror(errno));
-            server->folder[0] = 0;
+        reason_t cause = {{0}};
+        memcpy(folder, FOLDER_PREFIX "XXXXXX", sizeof folder);
+        *server = MARIADB_SERVER_NONE;
+        if (!mkdtemp(folder) || !own_folder(server, folder)) {
+            snprintf(reason, 256, "cannot make %s: %s", folder, strerror(errno));
             return false;
         }
-        int status = -1;
-        if (mariadb_server_run(server) && wait_until_ready(server, START_MS, &status)) {
+        fabric_error_t error = mariadb_server_install(server, folder, true, &cause);
+        if (!error && mariadb_server_run(server) && mariadb_server_answers(server, START_MS)) {
             return true;
         }
-        snprintf(reason, 256,
-                 status == NOT_INSTALLED ? "MariaDB's server is not installed"
-                                         : "MariaDB's server did not start (status %d)",
-                 status);
-        if (status != NOT_INSTALLED) {
-            show_log(server);
+        snprintf(reason, 256, "%.255s", error ? cause.text : "MariaDB's server does not start");
+        if (error != FABRIC_ERROR_NOT_FOUND) {
+            folder_print_end(folder, "database.log", stderr);
         }
         mariadb_server_destroy(server);
-        if (status == NOT_INSTALLED) {
+        if (error == FABRIC_ERROR_NOT_FOUND) {
             return false;
         }
     }
@@ -322,40 +353,87 @@ bool mariadb_server_new(mariadb_server_t *server, char reason[256])
 void mariadb_server_destroy(mariadb_server_t *server)
 {
     mariadb_server_kill(server);
-    if (server->folder[0]) {
-        remove_folder(server->folder);
+    folder_remove(server->folder);
+    if (server->owner >= 0) {
         close(server->owner);
     }
-    *server = (mariadb_server_t){.owner = -1};
+    *server = MARIADB_SERVER_NONE;
 }
 
-/* ---- its data ---- */
+/* ---- copies of its data ---- */
 
 /* Puts a copy of one folder of the server in the place of another. */
 static bool copy_folder(const mariadb_server_t *server, const char *from, const char *to)
 {
-    char source[128];
-    char target[128];
-    snprintf(source, sizeof source, "%s/%s", server->folder, from);
+    command_t command = {.count = 0};
+    char log[ARGUMENT_SIZE];
+    char target[ARGUMENT_SIZE];
+    process_t process = PROCESS_NONE;
     snprintf(target, sizeof target, "%s/%s", server->folder, to);
-    remove_folder(target);
-    pid_t pid = fork();
-    if (pid == 0) {
-        execlp("cp", "cp", "-a", "--sparse=always", source, target, (char *)NULL);
-        _exit(127);
-    }
-    int status = -1;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    folder_remove(target);
+    add(&command, "cp");
+    add(&command, "-a");
+    add(&command, "--sparse=always");
+    add(&command, "%s/%s", server->folder, from);
+    add(&command, "%s", target);
+    log_path_of(server, log);
+    bool copied = process_start(command.list, log, false, NULL, &process) == FABRIC_OK &&
+                  process_wait(&process, INSTALL_MS, NULL) == FABRIC_OK;
+    process_stop(&process, 0);
+    return copied;
 }
 
 bool mariadb_server_save(const mariadb_server_t *server)
 {
-    return server->pid == 0 && copy_folder(server, "data", "saved");
+    return server->process.pid == 0 && copy_folder(server, "data", "saved");
 }
 
 bool mariadb_server_restore(const mariadb_server_t *server)
 {
-    return server->pid == 0 && copy_folder(server, "saved", "data");
+    return server->process.pid == 0 && copy_folder(server, "saved", "data");
+}
+
+/* ---- the command-line client ---- */
+
+static fabric_error_t run_client(const char *program, const mysql_url_t *url, const char *database,
+                                 const char *statements, bool loud)
+{
+    char user[128];
+    char place[300];
+    char port[32];
+    char password[256];
+    process_t process = PROCESS_NONE;
+    snprintf(user, sizeof user, "--user=%s", url->user);
+    snprintf(place, sizeof place, url->socket[0] ? "--socket=%s" : "--host=%s",
+             url->socket[0] ? url->socket : url->host);
+    snprintf(port, sizeof port, "--port=%u", url->port);
+    snprintf(password, sizeof password, "MYSQL_PWD=%s",
+             mariadb_password() ? mariadb_password() : "");
+    const char *const arguments[] = {
+        program,    "--no-defaults",
+        user,       place,
+        port,       url->socket[0] ? "--protocol=socket" : "--protocol=tcp",
+        "--batch",  "--execute",
+        statements, database,
+        NULL};
+    const char *const environment[] = {mariadb_password() ? password : NULL, NULL};
+    fabric_error_t error = process_start_with(
+        arguments, environment, loud ? "/dev/stderr" : "/dev/null", false, NULL, &process);
+    error = error ? error : process_wait(&process, CLIENT_MS, NULL);
+    process_stop(&process, 0);
+    return error;
+}
+
+bool mariadb_client(const char *text, bool in_database, const char *statements, bool loud)
+{
+    mysql_url_t url;
+    if (mysql_url_parse(text, NULL, &url)) {
+        return false;
+    }
+    const char *database = in_database ? url.database : NULL;
+    fabric_error_t error = run_client("mariadb", &url, database, statements, loud);
+    if (error == FABRIC_ERROR_NOT_FOUND) {
+        error = run_client("mysql", &url, database, statements, loud);
+    }
+    return error == FABRIC_OK;
 }

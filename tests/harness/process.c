@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -161,6 +162,17 @@ fabric_error_t process_read_line(process_t *process, uint32_t timeout_ms, char *
     return FABRIC_ERROR_SHUTTING_DOWN;
 }
 
+/* Waits until the process has ended, but not for longer than a moment. */
+static void wait_briefly(const process_t *process)
+{
+    int handle = (int)syscall(SYS_pidfd_open, process->pid, 0);
+    struct pollfd item = {.fd = handle, .events = POLLIN}; /* poll ignores a negative one */
+    (void)poll(&item, 1, POLL_MS);
+    if (handle >= 0) {
+        close(handle);
+    }
+}
+
 fabric_error_t process_wait(process_t *process, uint32_t timeout_ms, reason_t *reason)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
@@ -171,7 +183,7 @@ fabric_error_t process_wait(process_t *process, uint32_t timeout_ms, reason_t *r
         if (clock_monotonic_ms() >= deadline_ms) {
             return reason_set(reason, FABRIC_ERROR_TIMEOUT, "it does not end");
         }
-        poll(NULL, 0, POLL_MS);
+        wait_briefly(process);
     }
     if (WIFEXITED(process->status) && WEXITSTATUS(process->status) == 0) {
         return FABRIC_OK;
@@ -220,4 +232,15 @@ void process_stop(process_t *process, uint32_t grace_ms)
         close(process->output);
         process->output = -1;
     }
+}
+
+void process_kill(process_t *process)
+{
+    if (process_runs(process)) {
+        kill(-process->pid, SIGKILL);
+        while (waitpid(process->pid, &process->status, 0) < 0 && errno == EINTR) {
+        }
+        process->pid = 0;
+    }
+    process_stop(process, 0);
 }

@@ -48,5 +48,8 @@ FABRIC_MUST_USE fabric_error_t process_wait(process_t *process, uint32_t timeout
 /* Sends SIGTERM to the whole process group, and SIGKILL when the process has ended or after
  * `grace_ms`; returns when the whole group is gone. Takes a process that never ran. */
 void process_stop(process_t *process, uint32_t grace_ms);
+/* SIGKILL to its whole group, also when it is frozen by SIGSTOP; returns when the process is gone.
+ * Takes one that never ran. */
+void process_kill(process_t *process);
 
 #endif

@@ -44,7 +44,7 @@ static int set_up(void **state, const char *store)
     bed->name = name;
     bed->store = store;
     bed->cluster.broker = bed->cluster.standby = PROCESS_NONE;
-    bed->cluster.database.server = PROCESS_NONE;
+    bed->cluster.database.server = MARIADB_SERVER_NONE;
     setenv(PROBE_FOLDER, bed->folder, 1);
     *state = bed;
     if (strcmp(store, "mysql") == 0 && !mariadb_fresh_database(bed->database)) {
