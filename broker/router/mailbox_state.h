@@ -32,7 +32,6 @@ struct entity {
     uint32_t holds;            /* the same while any of them is left: see entity_hold */
     bool unserved;             /* the last refusal came because the owner does not bring the type */
     bool draining;             /* after a defect: no delivery until all in flight have come back */
-    bool solitary;             /* what is in flight wants nothing else in flight */
     bool waits_for_credit;     /* it is in the list of its runner */
     entity_t *prev, *next;     /* of its shard */
     entity_t *credit_next;     /* of its runner's list */
