@@ -88,8 +88,8 @@ typedef struct kill_mark {
     int process;
 } kill_mark_t;
 
-/* Kills a worker under load. Its supervisor starts another child, or dies with it and another worker
- * is started. */
+/* Kills a worker under load. Its supervisor starts another child, or dies with it and another
+ * worker is started. */
 static kill_mark_t kill_one(testbed_t *bed, uint32_t number, bool child)
 {
     process_t *worker = &bed->cluster.workers[child ? number % 2 : number];
