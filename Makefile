@@ -309,8 +309,7 @@ check-asan:
 
 ## make check-tsan       the tests with threads, real processes too, under the thread sanitizer (QUICK=1: what CI runs)
 TSAN_UNIT  := $(addprefix $(B)/tests/unit/,client_link_test client_open_test worker_zmq_test)
-# A worker that crashes under it ends later than poison_test's lease, so its death looks like silence.
-TSAN_TESTS := $(TSAN_UNIT) $(filter-out %/poison_test,$(SANITIZED)) $(if $(QUICK),,$(FAULTS))
+TSAN_TESTS := $(TSAN_UNIT) $(SANITIZED) $(if $(QUICK),,$(FAULTS))
 check-tsan:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 VARIANT=tsan everything $(patsubst $(B)/%,build/tsan/%,$(TSAN_TESTS) $(PROBES))
