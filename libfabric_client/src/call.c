@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "core/memory.h"
-#include "core/message.h"
 #include "core/state_machine.h"
 
 #define CALL_BYTES_MIN 192 /* enough for most answers, so that they need no second allocation */
@@ -160,23 +159,4 @@ void call_note_wait_reason(call_t *call, fabric_bytes_t reason)
 uint32_t call_next_attempt(call_t *call)
 {
     return call->attempts++;
-}
-
-/* ---- what follows from it ---- */
-
-/* Counts refusals instead of looking at the last answer alone: a send that a broken connection
- * swallowed stays possible, whatever a later broker says. */
-bool call_certainly_not_accepted(const call_t *call)
-{
-    return !call->accepted && !call->keyed && call->sends == call->refusals;
-}
-
-bool call_is_durable(const call_t *call)
-{
-    return (call->flags & REQUEST_DURABLE) != 0;
-}
-
-bool call_is_volatile(const call_t *call)
-{
-    return !call_is_durable(call) && !call->query;
 }

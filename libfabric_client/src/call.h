@@ -13,6 +13,7 @@
 #include <fabric/client.h>
 
 #include "core/ids.h"
+#include "core/message.h"
 
 #define NO_PEER UINT32_MAX
 
@@ -131,10 +132,23 @@ uint32_t call_next_attempt(call_t *call);
 
 /* ---- what follows from it ---- */
 
-/* Whether no send of the call can have been accepted. */
-bool call_certainly_not_accepted(const call_t *call);
-bool call_is_durable(const call_t *call);
+/* Whether no send of the call can have been accepted. Counts refusals instead of looking at the last
+ * answer alone: a send that a broken connection swallowed stays possible, whatever a later broker
+ * says. */
+static inline bool call_certainly_not_accepted(const call_t *call)
+{
+    return !call->accepted && !call->keyed && call->sends == call->refusals;
+}
+
+static inline bool call_is_durable(const call_t *call)
+{
+    return (call->flags & REQUEST_DURABLE) != 0;
+}
+
 /* Neither durable nor a query. */
-bool call_is_volatile(const call_t *call);
+static inline bool call_is_volatile(const call_t *call)
+{
+    return !call_is_durable(call) && !call->query;
+}
 
 #endif

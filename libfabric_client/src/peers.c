@@ -122,11 +122,6 @@ uint32_t peers_find_broker(const peers_t *peers, incarnation_t broker)
     return NO_PEER;
 }
 
-bool peers_is_welcomed(const peers_t *peers, uint32_t index)
-{
-    return index != NO_PEER && peers->list[index].phase == PEER_WELCOMED;
-}
-
 uint32_t peers_any_welcomed(const peers_t *peers)
 {
     for (uint32_t i = 0; i < peers->count; i++) {

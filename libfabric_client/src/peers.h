@@ -77,7 +77,10 @@ uint32_t peers_find_broker(const peers_t *peers, incarnation_t broker);
 uint32_t peers_any_welcomed(const peers_t *peers);
 size_t peers_count_welcomed(const peers_t *peers);
 /* `index` may be NO_PEER. */
-bool peers_is_welcomed(const peers_t *peers, uint32_t index);
+static inline bool peers_is_welcomed(const peers_t *peers, uint32_t index)
+{
+    return index != NO_PEER && peers->list[index].phase == PEER_WELCOMED;
+}
 /* Whether what the shell says of a peer is about its present connection: an action that the shell
  * has not carried out ends the connection before it. */
 bool peers_is_current(const peers_t *peers, size_t index);

@@ -80,11 +80,6 @@ static void remove_waiting(shard_queue_t *queue, const call_t *call)
     }
 }
 
-bool shard_queue_is_behind(const shard_queue_t *queue, const call_t *call)
-{
-    return queue->waiting && queue->waiting->sequence < call->sequence;
-}
-
 void shard_queues_wait(shard_queues_t *queues, call_t *call)
 {
     add_waiting(shard_queues_get(queues, call->shard), call);

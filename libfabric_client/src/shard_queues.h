@@ -94,7 +94,10 @@ void shard_queues_return(shard_queues_t *queues, const call_t *call, bool answer
 /* A call of a queue, which has returned, waits again. */
 void shard_queues_wait(shard_queues_t *queues, call_t *call);
 /* Whether an earlier call of the queue waits. */
-bool shard_queue_is_behind(const shard_queue_t *queue, const call_t *call);
+static inline bool shard_queue_is_behind(const shard_queue_t *queue, const call_t *call)
+{
+    return queue->waiting && queue->waiting->sequence < call->sequence;
+}
 
 /* ---- what a queue waits for ---- */
 
