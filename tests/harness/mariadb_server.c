@@ -204,6 +204,7 @@ static void add_mariadbd(command_t *command)
     add(command, "--skip-log-bin");
     add(command, "--innodb-buffer-pool-size=256M");
     add(command, "--innodb-log-file-size=256M");
+    add(command, "--skip-name-resolve");
 }
 
 /* MySQL: its own defaults (a binary log, above all), but for sizes, and for what lies outside its
@@ -231,7 +232,6 @@ bool mariadb_server_run(mariadb_server_t *server)
     add(&command, "--pid-file=%s/server.pid", server->folder);
     add(&command, "--performance-schema=OFF");
     if (server->port > 0) {
-        add(&command, "--skip-name-resolve");
         add(&command, "--bind-address=127.0.0.1");
         add(&command, "--port=%u", server->port);
     } else {
