@@ -7,7 +7,7 @@
 enum program_exit {
     EXIT_USAGE = 64,       /* wrong arguments */
     EXIT_UNAVAILABLE = 69, /* another process or the database refused, or did not answer */
-    EXIT_INTERNAL = 70,    /* a failure that no configuration mends */
+    EXIT_INTERNAL = 70,    /* a failure that no configuration prevents */
     EXIT_CONFIG = 78       /* wrong configuration, or one that does not fit the cluster */
 };
 

@@ -26,11 +26,11 @@ typedef struct field_row {
 } field_row_t;
 
 /* How much memory a description takes. */
-typedef struct tally {
+typedef struct totals {
     size_t schemas;
     size_t fields;
     size_t name_bytes;
-} tally_t;
+} totals_t;
 
 /* The piece of memory, handed out from the front of each of its three parts. */
 typedef struct arena {
@@ -140,18 +140,18 @@ static field_row_t read_field(wire_reader_t *reader)
 
 /* ---- first pass ---- */
 
-static fabric_error_t measure(wire_reader_t *reader, unsigned depth, tally_t *tally)
+static fabric_error_t measure(wire_reader_t *reader, unsigned depth, totals_t *totals)
 {
     fabric_bytes_t name;
     uint32_t count = read_head(reader, &name);
     if (reader->failed) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    tally->schemas++;
-    tally->fields += count;
-    tally->name_bytes += name.size + 1;
+    totals->schemas++;
+    totals->fields += count;
+    totals->name_bytes += name.size + 1;
     if (depth > LIMIT_DEPTH_MAX || count > LIMIT_FIELDS_MAX ||
-        tally->fields > SCHEMA_FIELDS_TOTAL_MAX) {
+        totals->fields > SCHEMA_FIELDS_TOTAL_MAX) {
         return FABRIC_ERROR_LIMIT_EXCEEDED;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -159,13 +159,13 @@ static fabric_error_t measure(wire_reader_t *reader, unsigned depth, tally_t *ta
         if (reader->failed) {
             return FABRIC_ERROR_MALFORMED_MESSAGE;
         }
-        tally->name_bytes += row.name.size + 1;
+        totals->name_bytes += row.name.size + 1;
         if (!has_schema(row.kind)) {
             wire_get_nil(reader);
             continue;
         }
         fabric_error_t error =
-            measure(reader, depth + (row.kind == FABRIC_FIELD_LIST ? 2 : 1), tally);
+            measure(reader, depth + (row.kind == FABRIC_FIELD_LIST ? 2 : 1), totals);
         if (error != FABRIC_OK) {
             return error;
         }
@@ -291,15 +291,15 @@ static fabric_error_t fill(wire_reader_t *reader, arena_t *arena, const fabric_s
 fabric_error_t schema_parse(wire_reader_t *reader, fabric_schema_t **schema)
 {
     wire_reader_t cursor = *reader;
-    tally_t tally = {0};
-    fabric_error_t error = measure(&cursor, 1, &tally);
+    totals_t totals = {0};
+    fabric_error_t error = measure(&cursor, 1, &totals);
     if (error != FABRIC_OK) {
         reader->failed = true;
         return error;
     }
-    size_t schemas_size = tally.schemas * sizeof(fabric_schema_t);
-    size_t fields_size = tally.fields * sizeof(fabric_field_t);
-    char *memory = memory_allocate_zeroed(1, schemas_size + fields_size + tally.name_bytes);
+    size_t schemas_size = totals.schemas * sizeof(fabric_schema_t);
+    size_t fields_size = totals.fields * sizeof(fabric_field_t);
+    char *memory = memory_allocate_zeroed(1, schemas_size + fields_size + totals.name_bytes);
     arena_t arena = {(fabric_schema_t *)(void *)memory,
                      (fabric_field_t *)(void *)(memory + schemas_size),
                      memory + schemas_size + fields_size};
