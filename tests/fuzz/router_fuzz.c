@@ -41,15 +41,20 @@ static char *peer_name(world_t *w, char name[8])
 
 /* ---- frames ---- */
 
-static bool is_ours(const message_hello_t *hello)
+static bool is_our_incarnation(fabric_bytes_t incarnation)
 {
-    bool ours = hello->client_number >= 1 && hello->client_number <= CLIENTS;
+    bool ours = false;
     for (unsigned i = 0; i < 256 && !ours; i++) {
         incarnation_t one = driver_incarnation(i);
-        ours = i != STRANGE_RUNNER &&
-               fabric_bytes_equal(hello->incarnation, fabric_bytes(one.bytes, 16));
+        ours = i != STRANGE_RUNNER && fabric_bytes_equal(incarnation, fabric_bytes(one.bytes, 16));
     }
     return ours;
+}
+
+static bool is_ours(const message_hello_t *hello)
+{
+    bool client = hello->client_number >= 1 && hello->client_number <= CLIENTS;
+    return client || is_our_incarnation(hello->incarnation);
 }
 
 /* Whether a frame can be told from those of the model's peers: it neither takes one's name nor asks
@@ -62,6 +67,7 @@ static bool is_strange(const model_t *model, fabric_bytes_t frame)
     message_kind_t kind;
     message_hello_t hello;
     message_request_t request;
+    message_crashed_t crashed;
     if (!model || frame_open(frame, &reader, &head)) {
         return true;
     }
@@ -70,6 +76,8 @@ static bool is_strange(const model_t *model, fabric_bytes_t frame)
             continue;
         }
         if ((kind == KIND_HELLO && !message_get_hello(&body, &hello) && is_ours(&hello)) ||
+            (kind == KIND_CRASHED && !message_get_crashed(&body, &crashed) &&
+             is_our_incarnation(crashed.incarnation)) ||
             (kind == KIND_REQUEST && !message_get_request(&body, &request) && request.id.size > 0 &&
              request.id.data[0] == 'e')) {
             return false;
@@ -386,8 +394,26 @@ static void seed_request(uint64_t sequence, uint64_t flags)
     wire_writer_destroy(&frame);
 }
 
+/* The unidentified worker has crashed on the first requests, or on none that anybody knows. */
+static void seed_crash(bool known)
+{
+    static const uint8_t culprits[] = {0x92, 0xcf, 0, 0, 3, 0xd0, 0x90, 0, 0x70, 0, 1};
+    incarnation_t dead = driver_incarnation(STRANGE_RUNNER);
+    message_crashed_t crashed = {.incarnation = fabric_bytes(dead.bytes, sizeof dead.bytes),
+                                 .culprits = fabric_bytes(culprits, known ? sizeof culprits : 0),
+                                 .text = fabric_bytes_of("signal 11")};
+    wire_writer_t frame = {0};
+    frame_begin(&frame, &(frame_head_t){1, 0, 0});
+    message_put_crashed(&frame, &crashed);
+    seed_frame(0, wire_writer_bytes(&frame));
+    seed_frame(1, wire_writer_bytes(&frame));
+    wire_writer_destroy(&frame);
+}
+
 void fuzz_seeds(void)
 {
+    seed_crash(true);
+    seed_crash(false);
     seed_request(1, 0);
     seed_request(1, REQUEST_DURABLE);
     seed_request(1, REQUEST_DURABLE | REQUEST_TELL | REQUEST_WANT_ACCEPTED);

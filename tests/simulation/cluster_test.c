@@ -41,18 +41,24 @@ static void on_abort(int number)
     raise(number);
 }
 
-static bool run_seed(uint64_t seed, bool calm, bool trace, simulation_result_t *result)
+static bool run(const simulation_options_t *options, simulation_result_t *result)
 {
-    simulation_options_t options = {.seed = seed, .calm = calm, .trace = trace};
-    present_seed = seed;
-    simulation_run(&options, result);
+    typedef unsigned long long ull;
+    present_seed = options->seed;
+    simulation_run(options, result);
     if (result->failed) {
         fprintf(stderr,
                 "simulation: seed %llu failed: %s; replay with FABRIC_SIMULATION_SEED=%llu "
                 "build/tests/simulation/cluster_test\n",
-                (unsigned long long)seed, result->what, (unsigned long long)seed);
+                (ull)options->seed, result->what, (ull)options->seed);
     }
     return !result->failed;
+}
+
+static bool run_seed(uint64_t seed, bool calm, bool trace, simulation_result_t *result)
+{
+    simulation_options_t options = {.seed = seed, .calm = calm, .trace = trace};
+    return run(&options, result);
 }
 
 static void print_result(const simulation_result_t *r)
@@ -60,11 +66,11 @@ static void print_result(const simulation_result_t *r)
     typedef unsigned long long ull;
     printf("events %llu, virtual ms %llu, calls %llu (durable %llu, unknown %llu, rejected %llu), "
            "runs %llu (repeated %llu), commits %llu, faults %llu, store errors %llu, terms %llu, "
-           "stale results %llu, late frames %llu, dead letters %llu\n",
+           "stale results %llu, late frames %llu, dead letters %llu, crashes %llu\n",
            (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
            (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->commits, (ull)r->faults,
            (ull)r->store_errors, (ull)r->takeovers, (ull)r->stale, (ull)r->late,
-           (ull)r->dead_letters);
+           (ull)r->dead_letters, (ull)r->crashes);
 }
 
 static void calm(void **state)
@@ -76,6 +82,21 @@ static void calm(void **state)
         assert_int_equal(result.unknown, 0);
         assert_true(result.runs >= result.durable);
     }
+}
+
+/* However the reports come in time: each of its crashes is counted, no other message's is, and the last one makes a dead letter. */
+static void poison_alone_is_counted(void **state)
+{
+    (void)state;
+    simulation_result_t result;
+    uint64_t dead_letters = 0;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        simulation_options_t options = {.seed = seed, .calm = true, .poison = true};
+        assert_true(run(&options, &result));
+        assert_int_equal(result.crashes, 3 * result.dead_letters);
+        dead_letters += result.dead_letters;
+    }
+    assert_in_range(dead_letters, 1, 100);
 }
 
 static void same_seed_same_trace(void **state)
@@ -106,6 +127,7 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->stale += one->stale;
     sum->late += one->late;
     sum->dead_letters += one->dead_letters;
+    sum->crashes += one->crashes;
     sum->store_errors += one->store_errors;
 }
 
@@ -181,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(calm),
+        cmocka_unit_test(poison_alone_is_counted),
         cmocka_unit_test(same_seed_same_trace),
         cmocka_unit_test(takeover_with_a_slow_store),
         cmocka_unit_test(order_of_calls_before_their_type_is_known),

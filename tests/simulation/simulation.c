@@ -16,6 +16,7 @@ enum {
     DEPOSED_MS = 6000,
     LOOK_MS = 20,
     POISON_EVERY = 6, /* seeds */
+    SUPERVISED_EVERY = 4,
     FALSE_CLAIMS_EVERY = 5,
     DAY_MS = 86400000
 };
@@ -79,10 +80,15 @@ void simulated_restart(process_t *process, uint64_t after_us)
 
 static void crash(process_t *process)
 {
-    if (process->up) {
-        process_crash(process);
-        simulated_restart(process, us_of(1, 2 * world.plan.lease_ms));
+    if (!process->up) {
+        return;
     }
+    if (process->kind == PROCESS_WORKER) {
+        simulated_worker_crash(process, 0);
+    } else {
+        process_crash(process);
+    }
+    simulated_restart(process, us_of(1, 2 * world.plan.lease_ms));
 }
 
 static void cut(bool silent)
@@ -201,8 +207,10 @@ static void on_call(event_t *event)
 
 /* ---- a run ---- */
 
-static void draw_plan(uint64_t seed, bool calm)
+static void draw_plan(const simulation_options_t *options)
 {
+    uint64_t seed = options->seed;
+    bool calm = options->calm;
     world_plan_t *plan = &world.plan;
     plan->clients = (unsigned)world_between(1, CLIENTS_MAX);
     plan->workers = (unsigned)world_between(1, WORKERS_MAX);
@@ -227,7 +235,8 @@ static void draw_plan(uint64_t seed, bool calm)
         plan->lease_ms = 900;
     }
     /* These decisions draw no random number, so that other seeds keep their runs. */
-    plan->poison = !calm && seed % POISON_EVERY == POISON_EVERY - 1;
+    plan->poison = options->poison || (!calm && seed % POISON_EVERY == POISON_EVERY - 1);
+    plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;
     plan->false_claims = !calm && seed % FALSE_CLAIMS_EVERY == 2;
     if (calm) {
         world.calm = true;
@@ -338,7 +347,7 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
                       .result = result,
                       .now_us = 1000};
     check_begin();
-    draw_plan(options->seed, options->calm);
+    draw_plan(options);
     found_cluster();
     start_all();
     if (!options->calm) {

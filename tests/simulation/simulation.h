@@ -14,8 +14,9 @@
 
 typedef struct simulation_options {
     uint64_t seed;
-    bool calm;  /* no faults at all */
-    bool trace; /* every event to standard error */
+    bool calm;   /* no faults at all */
+    bool poison; /* one message is poison, and the workers are supervised, whatever the seed says */
+    bool trace;  /* every event to standard error */
 } simulation_options_t;
 
 typedef struct simulation_result {
@@ -32,8 +33,9 @@ typedef struct simulation_result {
     uint64_t takeovers; /* terms taken */
     uint64_t repeated;  /* handlers of durable messages that had been started before */
     uint64_t dead_letters;
-    uint64_t stale; /* results that reached a broker under an old token */
-    uint64_t late;  /* frames that arrived after their connection was cut */
+    uint64_t crashes; /* counted for messages */
+    uint64_t stale;   /* results that reached a broker under an old token */
+    uint64_t late;    /* frames that arrived after their connection was cut */
     uint64_t store_errors;
 } simulation_result_t;
 

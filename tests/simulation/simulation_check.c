@@ -10,6 +10,8 @@
 
 #define RUNS_MAX (16u * CALLS_MAX)
 
+enum { CRASHES_MAX = 3 }; /* of a broker, as it is unless configured */
+
 typedef unsigned long long ull;
 
 /* The state of an entity after the commits so far. */
@@ -541,9 +543,31 @@ static void note_reply(const store_reply_t *reply)
     }
 }
 
+/* Crashes are counted one by one, and without faults those of poison alone. */
+static void note_attempt(const store_attempt_t *attempt)
+{
+    uint32_t number = call_by_id(attempt->id.value);
+    if (number == UINT32_MAX) {
+        return;
+    }
+    watched_call_t *call = &watch.calls[number];
+    uint32_t crashes = attempt->tally.suspicions;
+    if (crashes < call->crashes || crashes > call->crashes + 1) {
+        world_fail("I2: call %u had %u crashes, and has %u", number, call->crashes, crashes);
+    }
+    if (crashes > call->crashes && world.plan.faults == 0 && !call->kills) {
+        world_fail("I2: call %u, which kills no worker, has %u crashes", number, crashes);
+    }
+    world.result->crashes += crashes - call->crashes;
+    call->crashes = crashes;
+}
+
 void check_commit(const store_writer_t *writer, const store_batch_t *batch)
 {
     world.result->commits++;
+    for (size_t i = 0; i < batch->attempt_count; i++) {
+        note_attempt(&batch->attempts[i]);
+    }
     for (size_t i = 0; i < batch->message_count; i++) {
         check_home(writer, batch->messages[i]->shard);
         note_row(batch->messages[i]);
@@ -633,6 +657,10 @@ static void check_poison(void)
         const watched_call_t *call = &watch.calls[i];
         if (call->kills && call->request_id != 0 && !watch.poison_buried) {
             world_fail("I2: call %u kills its workers, and is no dead letter", i);
+        }
+        if (call->kills && call->request_id != 0 && world.plan.faults == 0 &&
+            call->runs != CRASHES_MAX) {
+            world_fail("I2: call %u has killed %u workers", i, call->runs);
         }
     }
 }

@@ -34,6 +34,7 @@ typedef struct watched_call {
     uint64_t reply_run;
     uint64_t reply_order; /* among all replies */
     uint8_t reply_status;
+    uint32_t crashes; /* counted for it */
     /* of handlers */
     uint32_t runs;
 } watched_call_t;

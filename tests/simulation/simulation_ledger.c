@@ -9,7 +9,8 @@ enum {
     LATER_US_MAX = 40000,
     LATER_OF_10000 = 2500,
     DEATH_US_MAX = 2000, /* of a worker that runs poison */
-    RESTART_US_MAX = 300000
+    RESTART_US_MAX = 300000,
+    REPORT_US_MAX = 100000 /* a start in time for a report within the grace */
 };
 
 static const fabric_field_t request_fields[] = {
@@ -64,8 +65,9 @@ static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, ui
  * have left it before. */
 static void on_death(event_t *event)
 {
-    process_crash(event->process);
-    simulated_restart(event->process, world_between(1000, RESTART_US_MAX));
+    simulated_worker_crash(event->process, check_watched((uint32_t)event->number)->request_id);
+    simulated_restart(event->process,
+                      world_between(1000, world.calm ? REPORT_US_MAX : RESTART_US_MAX));
     on_answer(event); /* the worker has ended: only the handle is freed */
 }
 

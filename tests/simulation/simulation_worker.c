@@ -6,6 +6,7 @@
 
 #include "tests/unit/executor_check.h"
 #include "tests/simulation/simulation_check.h"
+#include "tests/simulation/simulation_reporter.h"
 #include "worker/executor.h"
 #include "worker/link.h"
 
@@ -19,6 +20,8 @@ typedef struct worker {
     executor_t *executors[EXECUTORS];
     bool leaving;
     uint64_t restart_us;
+    incarnation_t incarnation;
+    reporter_t reporter;
     struct {
         bool blocked;
         wire_writer_t frame;
@@ -40,7 +43,7 @@ static void follow_sockets(worker_t *worker)
     uint32_t index;
     link_socket_t action;
     while (link_next_socket(worker->link, &index, &action)) {
-        assert(index < SOCKETS_MAX);
+        assert(index < REPORTER_SOCKET);
         worker->unsent[index].blocked = false;
         if (action == LINK_SOCKET_CLOSE) {
             dealer_close(&worker->process, index);
@@ -149,10 +152,11 @@ static void turn(process_t *process)
     hand_over(worker);
     run_executors(worker, now_ms);
     hand_over(worker);
-    for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
+    for (uint32_t i = 0; i < REPORTER_SOCKET; i++) {
         send_frames(worker, i);
     }
     follow_sockets(worker);
+    reporter_turn(&worker->reporter, process);
     link_event_t event;
     while (link_next_event(worker->link, &event)) {
         world_note("worker.event", process->index, event.kind, event.error);
@@ -166,6 +170,8 @@ static uint64_t deadline_ms(process_t *process)
 {
     worker_t *worker = worker_of(process);
     uint64_t deadline_ms = link_next_deadline(worker->link);
+    uint64_t report_ms = reporter_deadline_ms(&worker->reporter);
+    deadline_ms = report_ms < deadline_ms ? report_ms : deadline_ms;
     for (uint32_t i = 0; i < EXECUTORS; i++) {
         uint64_t own_ms = executor_next_deadline(worker->executors[i]);
         deadline_ms = own_ms < deadline_ms ? own_ms : deadline_ms;
@@ -176,6 +182,9 @@ static uint64_t deadline_ms(process_t *process)
 static void connected(process_t *process, size_t dealer)
 {
     worker_t *worker = worker_of(process);
+    if (dealer >= REPORTER_SOCKET) {
+        return; /* its reporter sends in the next turn */
+    }
     link_connected(worker->link, (uint32_t)dealer, process_now_ms(process));
     worker->unsent[dealer].blocked = false;
 }
@@ -183,6 +192,9 @@ static void connected(process_t *process, size_t dealer)
 static void disconnected(process_t *process, size_t dealer)
 {
     worker_t *worker = worker_of(process);
+    if (dealer >= REPORTER_SOCKET) {
+        return; /* and connects again */
+    }
     link_disconnected(worker->link, (uint32_t)dealer, process_now_ms(process));
     worker->unsent[dealer].blocked = false;
 }
@@ -192,6 +204,10 @@ static void receive(process_t *process, size_t dealer, connection_t *connection,
 {
     (void)connection;
     worker_t *worker = worker_of(process);
+    if (dealer >= REPORTER_SOCKET) {
+        reporter_receive(&worker->reporter, process, dealer, frame);
+        return;
+    }
     work_frame_t *copy = work_frame_copy(frame);
     link_receive(worker->link, (uint32_t)dealer, copy, process_now_ms(process));
     work_frame_drop(copy);
@@ -202,9 +218,12 @@ static void start(process_t *process)
 {
     worker_t *worker = worker_of(process);
     worker->leaving = false;
+    worker->incarnation = world_incarnation();
+    reporter_start(&worker->reporter, process);
     wire_writer_reset(&worker->description);
     type_table_describe(worker->types, &worker->description);
-    link_config_t config = {.incarnation = world_incarnation(),
+    link_config_t config = {.incarnation = worker->incarnation,
+                            .supervised = world.plan.supervised,
                             .name = fabric_bytes_of("worker"),
                             .types = wire_writer_bytes(&worker->description),
                             .weight = 100,
@@ -239,6 +258,16 @@ static void stop(process_t *process)
         executor_destroy(&worker->executors[i]);
     }
     link_destroy(&worker->link);
+}
+
+void simulated_worker_crash(process_t *process, uint64_t culprit)
+{
+    worker_t *worker = worker_of(process);
+    process_crash(process);
+    worker->reporter.due = false;
+    if (world.plan.supervised && (culprit > 0 || world_chance(5000))) {
+        reporter_crash(&worker->reporter, worker->incarnation, culprit);
+    }
 }
 
 process_t *simulated_worker_new(unsigned index)

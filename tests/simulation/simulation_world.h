@@ -95,6 +95,7 @@ typedef struct world_plan {
     uint32_t release_grace_ms;
     /* one durable message, about in the middle of the run, kills each worker that handles it */
     bool poison;
+    bool supervised; /* supervisors report how workers ended */
     /* workers claim to have handled messages that they did not take after a defect */
     bool false_claims;
 } world_plan_t;
