@@ -132,9 +132,9 @@ uint32_t call_next_attempt(call_t *call);
 
 /* ---- what follows from it ---- */
 
-/* Whether no send of the call can have been accepted. Counts refusals instead of looking at the last
- * answer alone: a send that a broken connection swallowed stays possible, whatever a later broker
- * says. */
+/* Whether no send of the call can have been accepted. Counts refusals instead of looking at the
+ * last answer alone: a send that a broken connection swallowed stays possible, whatever a later
+ * broker says. */
 static inline bool call_certainly_not_accepted(const call_t *call)
 {
     return !call->accepted && !call->keyed && call->sends == call->refusals;

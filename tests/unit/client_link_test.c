@@ -41,17 +41,17 @@ static const fabric_message_type_t durable_silent = {
 static const fabric_message_type_t empty_echo = {
     .tag = "echo", .request = &fabric_schema_empty, .reply = &fabric_schema_empty};
 
-typedef struct tally {
+typedef struct ends {
     size_t count;
     size_t good;
     fabric_error_t last;
-} tally_t;
+} ends_t;
 
 typedef struct fixture {
     fake_broker_t *broker;
     fabric_client_t *client;
-    tally_t tally; /* not on a test's stack: open calls complete in the teardown's close */
-    tally_t other;
+    ends_t ends; /* not on a test's stack: open calls complete in the teardown's close */
+    ends_t other;
 } fixture_t;
 
 static int setup(void **state)
@@ -166,10 +166,10 @@ static void payload_as_encoded(void **state)
 
 static void on_malformed(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
 {
-    tally_t *tally = (tally_t *)context;
-    tally->count++;
-    tally->last = outcome->error;
-    tally->good += payload.size > 0;
+    ends_t *ends = (ends_t *)context;
+    ends->count++;
+    ends->last = outcome->error;
+    ends->good += payload.size > 0;
 }
 
 /* No broker has checked a volatile reply. A caller that does not decode it must get the error,
@@ -190,13 +190,13 @@ static void a_volatile_reply_fits_its_schema(void **state)
     assert_non_null(strstr(outcome.text, "value"));
     assert_int_equal(fabric_client_broadcast(f->client, &call, 1, NULL, 0, &outcome),
                      FABRIC_ERROR_MALFORMED_MESSAGE);
-    tally_t tally = {0};
-    assert_int_equal(fabric_client_start(f->client, &call, on_malformed, &tally, NULL), FABRIC_OK);
-    while (tally.count == 0) {
+    ends_t ends = {0};
+    assert_int_equal(fabric_client_start(f->client, &call, on_malformed, &ends, NULL), FABRIC_OK);
+    while (ends.count == 0) {
         assert_int_equal(fabric_client_wait(f->client, WAIT_MAX_MS), 1);
     }
-    assert_int_equal(tally.last, FABRIC_ERROR_MALFORMED_MESSAGE);
-    assert_int_equal(tally.good, 0);
+    assert_int_equal(ends.last, FABRIC_ERROR_MALFORMED_MESSAGE);
+    assert_int_equal(ends.good, 0);
 }
 
 static void large_payload(void **state)
@@ -357,12 +357,12 @@ static void query(void **state)
 
 /* ---- asynchronous ---- */
 
-static void tally_up(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+static void count_end(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
 {
-    tally_t *tally = (tally_t *)context;
-    tally->count++;
-    tally->good += outcome->error == FABRIC_OK && payload.size > 0;
-    tally->last = outcome->error;
+    ends_t *ends = (ends_t *)context;
+    ends->count++;
+    ends->good += outcome->error == FABRIC_OK && payload.size > 0;
+    ends->last = outcome->error;
 }
 
 static void async(void **state)
@@ -371,19 +371,19 @@ static void async(void **state)
     enum { COUNT = 20000 };
     size_t started = 0;
     uint64_t end_ms = clock_monotonic_ms() + 3 * WAIT_MAX_MS;
-    while (f->tally.count < COUNT) {
-        while (started < COUNT && started - f->tally.count < 1024) {
+    while (f->ends.count < COUNT) {
+        while (started < COUNT && started - f->ends.count < 1024) {
             number_t request = {(int64_t)started};
             fabric_call_key_t key;
             fabric_call_t call = {.entity = counter(), .message = &echo, .request = &request};
-            assert_int_equal(fabric_client_start(f->client, &call, tally_up, &f->tally, &key),
+            assert_int_equal(fabric_client_start(f->client, &call, count_end, &f->ends, &key),
                              FABRIC_OK);
             assert_int_equal(key.sequence, ++started);
         }
         fabric_client_wait(f->client, 100);
         assert_true(clock_monotonic_ms() < end_ms);
     }
-    assert_int_equal(f->tally.good, COUNT);
+    assert_int_equal(f->ends.good, COUNT);
     assert_true(fake_broker_frames(f->broker) < COUNT); /* calls that wait together share a frame */
     fabric_client_stats_t stats;
     fabric_client_stats(f->client, &stats);
@@ -399,11 +399,11 @@ static void eventfd(void **state)
     fabric_call_t call = {.entity = counter(), .message = &echo, .request = &request};
     struct pollfd item = {.fd = fabric_client_fd(f->client), .events = POLLIN};
     assert_int_equal(poll(&item, 1, 0), 0);
-    assert_int_equal(fabric_client_start(f->client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
+    assert_int_equal(fabric_client_start(f->client, &call, count_end, &f->ends, NULL), FABRIC_OK);
     assert_int_equal(poll(&item, 1, WAIT_MAX_MS), 1);
-    assert_int_equal(f->tally.count, 0); /* callbacks run only inside process */
+    assert_int_equal(f->ends.count, 0); /* callbacks run only inside process */
     assert_int_equal(fabric_client_process(f->client), 1);
-    assert_int_equal(f->tally.good, 1);
+    assert_int_equal(f->ends.good, 1);
     assert_int_equal(poll(&item, 1, 0), 0);
     assert_int_equal(fabric_client_process(f->client), 0);
     assert_int_equal(fabric_client_wait(f->client, 5), 0);
@@ -496,10 +496,10 @@ static void spinning_changes_no_outcome(void **state)
         assert_int_equal(fabric_client_call(client, &call, NULL, NULL, NULL, NULL),
                          FABRIC_ERROR_OUTCOME_UNKNOWN);
         assert_int_equal(fabric_client_wait(client, 0), 0);
-        f->tally = (tally_t){0};
-        assert_int_equal(fabric_client_start(client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
+        f->ends = (ends_t){0};
+        assert_int_equal(fabric_client_start(client, &call, count_end, &f->ends, NULL), FABRIC_OK);
         assert_int_equal(fabric_client_wait(client, WAIT_MAX_MS), 1);
-        assert_int_equal(f->tally.count, 1);
+        assert_int_equal(f->ends.count, 1);
         fabric_client_close(&client);
     }
 }
@@ -515,9 +515,9 @@ static void busy_at_pending_max(void **state)
     fabric_call_t call = {.entity = counter(), .message = &silent, .request = &request};
     assert_int_equal(fabric_client_open(fake_broker_endpoint(f->broker), &options, &client, NULL),
                      FABRIC_OK);
-    assert_int_equal(fabric_client_start(client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
-    assert_int_equal(fabric_client_start(client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
-    assert_int_equal(fabric_client_start(client, &call, tally_up, &f->tally, NULL),
+    assert_int_equal(fabric_client_start(client, &call, count_end, &f->ends, NULL), FABRIC_OK);
+    assert_int_equal(fabric_client_start(client, &call, count_end, &f->ends, NULL), FABRIC_OK);
+    assert_int_equal(fabric_client_start(client, &call, count_end, &f->ends, NULL),
                      FABRIC_ERROR_BUSY);
     fabric_outcome_t outcome;
     assert_int_equal(fabric_client_ask(client, counter(), &silent, &request, NULL, &outcome),
@@ -526,7 +526,7 @@ static void busy_at_pending_max(void **state)
                         "this client would have more calls open than its pending_max of 2");
     fabric_client_close(&client);
     assert_null(client);
-    assert_int_equal(f->tally.count, 2);
+    assert_int_equal(f->ends.count, 2);
 }
 
 static void close_with_open_calls(void **state)
@@ -534,11 +534,11 @@ static void close_with_open_calls(void **state)
     fixture_t *f = (fixture_t *)*state;
     number_t request = {1};
     fabric_call_t call = {.entity = counter(), .message = &durable_silent, .request = &request};
-    assert_int_equal(fabric_client_start(f->client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
+    assert_int_equal(fabric_client_start(f->client, &call, count_end, &f->ends, NULL), FABRIC_OK);
     wait_for_requests(f->broker, 1);
     fabric_client_close(&f->client);
-    assert_int_equal(f->tally.count, 1);
-    assert_int_equal(f->tally.last, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    assert_int_equal(f->ends.count, 1);
+    assert_int_equal(f->ends.last, FABRIC_ERROR_OUTCOME_UNKNOWN);
     uint64_t end_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (fake_broker_byes(f->broker) == 0) {
         assert_true(clock_monotonic_ms() < end_ms);
@@ -551,16 +551,16 @@ static void close_ends_unsent_calls_as_closed(void **state)
     fixture_t *f = (fixture_t *)*state;
     number_t request = {1};
     fabric_call_t call = {.entity = counter(), .message = &silent, .request = &request};
-    assert_int_equal(fabric_client_start(f->client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
+    assert_int_equal(fabric_client_start(f->client, &call, count_end, &f->ends, NULL), FABRIC_OK);
     wait_for_requests(f->broker, 1);
     fake_broker_kill(f->broker);
     fabric_client_wait(f->client, WAIT_MAX_MS);
-    assert_int_equal(f->tally.last,
+    assert_int_equal(f->ends.last,
                      FABRIC_ERROR_OUTCOME_UNKNOWN); /* ended by the broken connection */
-    assert_int_equal(fabric_client_start(f->client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
+    assert_int_equal(fabric_client_start(f->client, &call, count_end, &f->ends, NULL), FABRIC_OK);
     fabric_client_close(&f->client);
-    assert_int_equal(f->tally.count, 2);
-    assert_int_equal(f->tally.last, FABRIC_ERROR_CLOSED);
+    assert_int_equal(f->ends.count, 2);
+    assert_int_equal(f->ends.last, FABRIC_ERROR_CLOSED);
 }
 
 static void reconnect(void **state)
@@ -569,14 +569,14 @@ static void reconnect(void **state)
     number_t request = {9};
     number_t reply = {0};
     fabric_call_t call = {.entity = counter(), .message = &durable_silent, .request = &request};
-    assert_int_equal(fabric_client_start(f->client, &call, tally_up, &f->tally, NULL), FABRIC_OK);
+    assert_int_equal(fabric_client_start(f->client, &call, count_end, &f->ends, NULL), FABRIC_OK);
     call.message = &silent;
-    assert_int_equal(fabric_client_start(f->client, &call, tally_up, &f->other, NULL), FABRIC_OK);
+    assert_int_equal(fabric_client_start(f->client, &call, count_end, &f->other, NULL), FABRIC_OK);
     wait_for_requests(f->broker, 2);
     fake_broker_kill(f->broker);
     assert_int_equal(fabric_client_wait(f->client, WAIT_MAX_MS), 1);
     assert_int_equal(f->other.last, FABRIC_ERROR_OUTCOME_UNKNOWN);
-    assert_int_equal(f->tally.count, 0);
+    assert_int_equal(f->ends.count, 0);
     fake_broker_revive(f->broker);
     assert_int_equal(fabric_client_ask(f->client, counter(), &durable_echo, &request, &reply, NULL),
                      FABRIC_OK);

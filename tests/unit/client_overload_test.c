@@ -300,7 +300,7 @@ static void clients_share(void **state)
 }
 
 /* A client that comes when another one uses all of the capacity gets its share. */
-static void a_latecomer_gets_room(void **state)
+static void a_latecomer_gets_capacity(void **state)
 {
     (void)state;
     enum { BEFORE_MS = 10000, BOTH_MS = 30000 };
@@ -331,7 +331,7 @@ int main(void)
         cmocka_unit_test(a_minute_of_overload),
         cmocka_unit_test(normal_again_after_it),
         cmocka_unit_test(clients_share),
-        cmocka_unit_test(a_latecomer_gets_room),
+        cmocka_unit_test(a_latecomer_gets_capacity),
         cmocka_unit_test(tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 
 /* ---- greeting ---- */
 
-static void hello_comes_first_and_alone(void **state)
+static void nothing_but_a_hello_comes_first(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
     script_ask(d, true, "a");
@@ -252,7 +252,7 @@ static void an_answer_lets_the_next_go(void **state)
 
 /* All shards of a broker share its capacity; a full mailbox delays only the calls of its own
  * entity. */
-static void room_is_shared_by_shards(void **state)
+static void capacity_is_shared_by_shards(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
     script_join(d, 0, 0);
@@ -282,7 +282,7 @@ static void room_is_shared_by_shards(void **state)
     assert_int_equal(script_pull(d, 0), 10); /* no call waits, so the limit is lifted */
 }
 
-static void room_in_a_mailbox_that_nobody_waits_for(void **state)
+static void a_limit_that_no_call_waits_for_is_lifted(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
     script_join(d, 0, 0);
@@ -300,7 +300,7 @@ static void room_in_a_mailbox_that_nobody_waits_for(void **state)
     assert_int_equal(script_pull(d, 0), 2);
 }
 
-static void room_of_a_broken_connection_is_forgotten(void **state)
+static void a_broken_connection_lifts_the_limit(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
     script_join(d, 0, 0);
@@ -659,7 +659,7 @@ static void bad_bytes_hurt_nobody_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SESSION_TEST(hello_comes_first_and_alone),
+        SESSION_TEST(nothing_but_a_hello_comes_first),
         SESSION_TEST(welcome_of_an_older_hello_is_dropped),
         SESSION_TEST(frames_of_an_older_connection_are_dropped),
         SESSION_TEST(who_makes_it_say_hello_again),
@@ -671,9 +671,9 @@ int main(void)
         SESSION_TEST(rejections_are_final_by_class),
         SESSION_TEST(retry_then_predecessor_missing),
         SESSION_TEST(an_answer_lets_the_next_go),
-        SESSION_TEST(room_is_shared_by_shards),
-        SESSION_TEST(room_in_a_mailbox_that_nobody_waits_for),
-        SESSION_TEST(room_of_a_broken_connection_is_forgotten),
+        SESSION_TEST(capacity_is_shared_by_shards),
+        SESSION_TEST(a_limit_that_no_call_waits_for_is_lifted),
+        SESSION_TEST(a_broken_connection_lifts_the_limit),
         SESSION_TEST(hints_are_bounded),
         SESSION_TEST(no_call_passes_an_earlier_refused_one),
         SESSION_TEST(predecessor_at_another_broker_is_fetched_back),
