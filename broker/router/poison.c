@@ -1,4 +1,5 @@
-/* Poison messages: crashes are counted, and messages that may be poison are isolated. See poison.h. */
+/* Poison messages: crashes are counted, and messages that may be poison are isolated. See
+ * poison.h. */
 #include "broker/router/poison.h"
 
 #include <stdio.h>
@@ -8,9 +9,8 @@
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
-enum {
-    UNEXPLAINED_MAX = 2
-}; /* ends of processes from which on a message is delivered in isolation */
+/* A message with so many unexplained ends is delivered in isolation. */
+enum { UNEXPLAINED_MAX = 2 };
 
 #define NO_REPORT "its connection broke, and nobody has reported how it ended"
 
@@ -110,13 +110,15 @@ static bool needs_isolation(const message_t *message)
 
 bool poison_waits(const router_t *router, const entity_t *entity, const message_t *message)
 {
-    /* What is in flight before the message would share its isolation, or ends before its dead letter. */
+    /* What is in flight before the message would share its isolation, or has to end before the
+     * message becomes a dead letter. */
     return entity->in_flight > 0 &&
            (needs_isolation(message) || poison_is_exhausted(router, message));
 }
 
-/* Deliveries come in rounds. A new round begins when a message has waited for isolation, or for the end of another one's, and
- * nothing was delivered for a lease: all that is outstanding has run for a lease then, and counts as company of nobody any more. */
+/* Deliveries come in rounds. A new round begins when a message has to wait for isolation, or for the
+ * end of another message's isolation, and nothing was delivered for a lease. All that is
+ * outstanding has run for a lease then, and does not disturb an isolation any more. */
 static void begin_round(runner_t *runner)
 {
     runner->poison.round++;
@@ -164,7 +166,8 @@ void poison_delivery_ended(runner_t *runner, const message_t *message)
 
 /* ---- ends of processes ---- */
 
-/* Numbers the loss of a runner. A report of its end may still come, so runners with a supervisor are remembered. */
+/* Numbers the loss of a runner. A runner with a supervisor is remembered, as a report of its end may
+ * still come. */
 static void number_loss(router_t *router, runner_t *runner)
 {
     router_poison_t *poison = &router->poison;
@@ -189,7 +192,8 @@ static void end_without_culprit(router_t *router, runner_t *runner, fabric_bytes
 
 void poison_runner_unreachable(const router_t *router, runner_t *runner)
 {
-    /* Frames leave in the turn in which they are filled: what was delivered in this one has never left. */
+    /* Frames leave in the turn in which they are filled: what was delivered in this turn has never
+     * left. */
     if (runner->poison.delivered_ms == router->now_ms) {
         runner->poison.isolated = NULL;
     }
@@ -203,10 +207,16 @@ void poison_runner_died(router_t *router, runner_t *runner)
     end_without_culprit(router, runner, fabric_bytes_of(NO_REPORT));
 }
 
+/* NULL: the message has ended, or is volatile, or belongs to no entity. */
 static message_t *find_durable(router_t *router, request_id_t id)
 {
     message_t *message = message_find(router, id);
     return message && message->entity && message->stored.flags & REQUEST_DURABLE ? message : NULL;
+}
+
+static bool is_in_flight_to(const message_t *message, const runner_t *runner)
+{
+    return message->state == MESSAGE_IN_FLIGHT && message->entity->shard->owner == runner;
 }
 
 void poison_runner_crashed(router_t *router, runner_t *runner, const request_id_t *culprits,
@@ -217,19 +227,20 @@ void poison_runner_crashed(router_t *router, runner_t *runner, const request_id_
     number_loss(router, runner);
     if (count == 0) {
         end_without_culprit(router, runner, text);
+        return;
     }
-    uint64_t crashes = router->counters.crashes;
+    uint32_t loss = runner->poison.loss;
+    bool counted = false;
     for (size_t i = 0; i < count; i++) {
         message_t *message = find_durable(router, culprits[i]);
-        if (message && message->state == MESSAGE_IN_FLIGHT &&
-            message->entity->shard->owner == runner && message->loss != runner->poison.loss) {
-            message->loss = runner->poison.loss; /* counted: not twice, if it is named twice */
+        if (message && is_in_flight_to(message, runner) && message->loss != loss) {
+            message->loss = loss; /* it is counted once, however often it is named */
             count_crash(router, runner->incarnation, message, text);
+            counted = true;
         }
     }
-    if (count > 0 && router->counters.crashes == crashes) {
-        note_crash(router, runner->incarnation, NULL,
-                   text); /* on what is pending elsewhere, or has ended */
+    if (!counted) { /* it is volatile, has ended, or is in flight to another runner */
+        note_crash(router, runner->incarnation, NULL, text);
     }
 }
 
@@ -250,7 +261,7 @@ void poison_lost_runner_crashed(router_t *router, incarnation_t runner,
 {
     uint32_t loss = find_loss(&router->poison, runner);
     if (loss == 0) {
-        return; /* it is told again, or about a process that this broker has not known */
+        return; /* the report came before, or this broker has not known the process */
     }
     router->poison.lost[loss % LOST_RUNNERS_MAX] = (incarnation_t){{0}};
     if (count == 0) {
@@ -276,15 +287,16 @@ void poison_runner_lost(router_t *router, runner_t *runner)
     }
 }
 
-bool poison_returned(const runner_t *runner, message_t *message)
+void poison_returned(router_t *router, const runner_t *runner, message_t *message)
 {
     const runner_poison_t *poison = &runner->poison;
-    if (poison->loss > 0 && message->loss == poison->loss) {
-        return true; /* it was counted */
+    if (poison->loss == 0) {
+        return; /* the runner has not ended */
     }
-    if (poison->loss > 0) {
+    if (message->loss != poison->loss) {
         message->loss = poison->loss;
+        message->unexplained += poison->unexplained;
+    } else if (!poison_is_exhausted(router, message)) { /* its crash was counted already */
+        entity_back_off(router, message->entity, poison_failures(message));
     }
-    message->unexplained += poison->unexplained;
-    return false;
 }

@@ -1,4 +1,5 @@
-/* What the router remembers of runners whose processes ended: see poison.h. poison.c owns the structs. */
+/* What the router remembers of runners whose processes ended: see poison.h. poison.c owns the
+ * structs. */
 #ifndef BROKER_ROUTER_POISON_STATE_H
 #define BROKER_ROUTER_POISON_STATE_H
 
@@ -9,11 +10,11 @@ enum { LOST_RUNNERS_MAX = 64, CRASH_LINES_MAX = 16 };
 /* A runner's part. */
 typedef struct runner_poison {
     bool explained; /* the report of its end is here, or is not needed any more */
-    /* Its process has ended, nobody knows on which message, and no message was delivered in isolation. */
+    /* Its process has ended, nobody knows on which message, and no message was isolated. */
     bool unexplained;
     uint32_t loss; /* its number among the lost runners; 0: it is not lost */
 
-    message_t *isolated;   /* in flight, and no other message of this round; or NULL */
+    message_t *isolated;   /* the only message of this round that is in flight, or NULL */
     uint32_t round;        /* of deliveries: see poison_admits */
     uint32_t recent;       /* outstanding deliveries of this round */
     uint64_t delivered_ms; /* when the last delivery began */
@@ -22,8 +23,8 @@ typedef struct runner_poison {
 /* The router's part. */
 typedef struct router_poison {
     uint32_t losses; /* numbered so far */
-    incarnation_t
-        lost[LOST_RUNNERS_MAX]; /* by number modulo size; none: nobody reports it any more */
+    /* The last lost runners, by number modulo size; none: no report is expected. */
+    incarnation_t lost[LOST_RUNNERS_MAX];
     router_crash_t crashes[CRASH_LINES_MAX]; /* for the log */
     size_t crash_count;
 } router_poison_t;

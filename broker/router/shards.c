@@ -196,9 +196,7 @@ static void take_back_messages(router_t *router, entity_t *entity)
         poison_delivery_ended(runner, message);
         if (message->stored.flags & REQUEST_DURABLE) {
             entity_requeue(message);
-            if (poison_returned(runner, message)) {
-                entity_back_off(router, entity, poison_failures(message));
-            }
+            poison_returned(router, runner, message);
         } else {
             message_lose(router, message, "the entity's runner was lost");
         }

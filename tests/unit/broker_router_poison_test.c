@@ -533,6 +533,22 @@ static void one_that_is_given_up_waits_for_those_before_it(void **state)
     driver_close(&driver);
 }
 
+/* The next message need not wait for a handler that is called no more. */
+static void what_follows_a_dead_letter_is_delivered_at_once(void **state)
+{
+    (void)state;
+    driver_t *driver = OPEN_SUPERVISED({"a", 0, CRASHES_MAX - 1}, {"a", 0, 0});
+    driver_worker(driver, "w1", 101);
+    poison_crash(driver, 101, 0);
+    driver_worker(driver, "w2", 102);
+    poison_expect_counts(driver, 0, 0, CRASHES_MAX);
+    poison_answer(driver, "w2", poison_expect_delivery(driver, "w2", 1));
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).dead_letters, 1);
+    assert_int_equal(driver_counters(driver).ended, 2);
+    driver_close(&driver);
+}
+
 /* ---- reports ---- */
 
 static void send_report(driver_t *driver, size_t incarnation_bytes, size_t text_bytes,
@@ -664,6 +680,7 @@ int main(void)
         cmocka_unit_test(crashes_and_defects_are_counted_apart),
         cmocka_unit_test(what_an_earlier_home_has_counted_counts),
         cmocka_unit_test(one_that_is_given_up_waits_for_those_before_it),
+        cmocka_unit_test(what_follows_a_dead_letter_is_delivered_at_once),
         cmocka_unit_test(a_report_has_limits),
         cmocka_unit_test(who_has_said_hello_reports_nothing),
         cmocka_unit_test(crashes_are_told_for_the_log),
