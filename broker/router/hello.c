@@ -9,6 +9,7 @@
 #include "broker/router/orders.h"
 #include "broker/router/router_state.h"
 #include "broker/router/runner_id.h"
+#include "core/memory.h"
 
 /* A client that was heard within so many heartbeats is held to be alive. */
 enum { LIVE_HEARTBEATS = 3 };
@@ -198,10 +199,7 @@ static void ask_admission(router_t *router, const runner_t *runner, fabric_bytes
                             .weight = runner->weight,
                             .types_size = types.size};
     memcpy(order.name, runner->name, sizeof order.name);
-    order.types = malloc(types.size + 1);
-    if (!order.types) {
-        abort();
-    }
+    order.types = memory_allocate(types.size);
     memcpy(order.types, types.data, types.size);
     order_add(router, &order);
 }
@@ -263,7 +261,7 @@ void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t
     }
     if (error) {
         peer_refuse(router, runner->peer, error, text);
-        runner_lost(router, runner);
+        runner_forget(router, runner);
         return;
     }
     runner_join(runner, now_ms);

@@ -14,14 +14,19 @@ static void report_left(router_t *router, const runner_t *runner)
     order_add(router, &(router_order_t){.kind = ROUTER_RUNNER_LEFT, .runner = runner->incarnation});
 }
 
+void runner_forget(router_t *router, runner_t *runner)
+{
+    runner_disconnect(runner);
+    runner_remove(router, runner);
+    runner_destroy(runner);
+}
+
 /* The last message to a runner that leaves: it has nothing to give back any more. */
 static void say_goodbye(router_t *router, runner_t *runner)
 {
     message_bye_t bye = {.reason = fabric_bytes_of("all shards are given back")};
     message_put_bye(peer_writer(router, runner->peer), &bye);
-    runner_disconnect(runner);
-    runner_remove(router, runner);
-    runner_destroy(runner);
+    runner_forget(router, runner);
 }
 
 static bool has_left(const runner_t *runner)
@@ -48,11 +53,10 @@ void released_received(router_t *router, runner_t *runner, const message_release
 
 void runner_lost(router_t *router, runner_t *runner)
 {
-    bool member = runner->state == RUNNER_JOINED || runner->state == RUNNER_MISSING;
     runner_remove(router, runner); /* first, so that no shard is assigned to it again */
     poison_runner_lost(router, runner);
     shards_take_back(router, runner);
-    if (member) {
+    if (runner->state != RUNNER_LEAVING) { /* else the coordinator was told already */
         report_left(router, runner);
     }
     runner_disconnect(runner);
@@ -81,12 +85,8 @@ void runner_unlinked(router_t *router, runner_t *runner)
 
 void runner_leaves(router_t *router, runner_t *runner)
 {
-    if (runner->state == RUNNER_ADMITTING) {
-        say_goodbye(router, runner);
-        return;
-    }
-    if (runner->state != RUNNER_JOINED) {
-        return; /* it says so again: it is leaving already */
+    if (runner->state == RUNNER_LEAVING) {
+        return; /* it says so again */
     }
     runner_leave(runner);
     report_left(router, runner);

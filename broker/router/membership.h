@@ -11,8 +11,10 @@ void runner_rejoined(router_t *router, runner_t *runner);
 void runner_unlinked(router_t *router, runner_t *runner);
 /* The runner says goodbye. May free it. */
 void runner_leaves(router_t *router, runner_t *runner);
-/* The runner is a member no more: takes its shards from it and frees it. */
+/* The runner is gone: takes its shards from it and frees it. */
 void runner_lost(router_t *router, runner_t *runner);
+/* Frees a runner that owns no shard, and tells the coordinator nothing. */
+void runner_forget(router_t *router, runner_t *runner);
 /* The runner has given a shard back. May free a runner that leaves. */
 void released_received(router_t *router, runner_t *runner, const message_released_t *released);
 /* Deadlines of hand-overs and runners, and pings. */

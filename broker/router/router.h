@@ -155,8 +155,9 @@ bool router_drained(const router_t *router);
 typedef enum router_order_kind {
     ROUTER_ADMIT,         /* may the runner join with these types? router_admitted is the answer */
     ROUTER_RUNNER_JOINED, /* the runner was admitted and welcomed */
-    ROUTER_RUNNER_LEFT,   /* the runner is gone, or wants to leave: it is to own no shards */
-    ROUTER_OWNER_CHANGED  /* the shard has another owner and a new token */
+    /* The runner is gone, or wants to leave: it is to own no shards. It may not have joined yet. */
+    ROUTER_RUNNER_LEFT,
+    ROUTER_OWNER_CHANGED /* the shard has another owner and a new token */
 } router_order_kind_t;
 
 typedef struct router_order {

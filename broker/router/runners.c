@@ -5,7 +5,7 @@
 #include "core/memory.h"
 
 static const state_description_t states[] = {
-    [RUNNER_ADMITTING] = {"admitting", STATE_BIT(RUNNER_JOINED)},
+    [RUNNER_ADMITTING] = {"admitting", STATE_BIT(RUNNER_JOINED) | STATE_BIT(RUNNER_LEAVING)},
     [RUNNER_JOINED] = {"healthy", STATE_BIT(RUNNER_MISSING) | STATE_BIT(RUNNER_LEAVING)},
     [RUNNER_MISSING] = {"missing", STATE_BIT(RUNNER_JOINED)},
     [RUNNER_LEAVING] = {"leaving", 0},

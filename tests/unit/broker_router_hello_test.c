@@ -234,6 +234,28 @@ static void workers_join_when_they_are_admitted(void **state)
     driver_close(&driver);
 }
 
+/* The coordinator keeps a record of each runner that it was asked about, unless it refuses the
+ * runner. */
+static void the_coordinator_hears_of_workers_that_leave_before_they_join(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver->admit = false;
+    driver_worker_hello(driver, "w1", 101, 1, 10);
+    driver_send(driver, "w1", bye, &(message_bye_t){.reason.data = NULL});
+    driver_take(driver, "w1", KIND_BYE);
+    assert_true(driver_ordered(driver, ROUTER_RUNNER_LEFT, 101));
+    driver_worker_hello(driver, "w2", 102, 1, 10);
+    driver_crashed(driver, 102, NULL, 0, "exit status 1");
+    assert_true(driver_ordered(driver, ROUTER_RUNNER_LEFT, 102));
+    driver_worker_hello(driver, "w3", 103, 1, 10);
+    router_admitted(driver->router, driver_runner(103), FABRIC_ERROR_LIMIT_EXCEEDED, "",
+                    driver->now_ms);
+    driver_pull(driver);
+    assert_false(driver_ordered(driver, ROUTER_RUNNER_LEFT, 103));
+    driver_close(&driver);
+}
+
 static void no_more_peers_than_may_be_are_kept(void **state)
 {
     (void)state;
@@ -328,6 +350,7 @@ int main(void)
         cmocka_unit_test(only_the_newest_connection_counts),
         cmocka_unit_test(one_routing_id_may_serve_one_peer_after_the_other),
         cmocka_unit_test(workers_join_when_they_are_admitted),
+        cmocka_unit_test(the_coordinator_hears_of_workers_that_leave_before_they_join),
         cmocka_unit_test(no_more_peers_than_may_be_are_kept),
         cmocka_unit_test(what_cannot_be_read_harms_no_neighbour),
         cmocka_unit_test(a_result_that_cannot_be_read_ends_its_message_alone),
