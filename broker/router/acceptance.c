@@ -88,7 +88,8 @@ static fabric_error_t volatile_limits(router_t *router, const message_request_t 
 void volatile_accept(router_t *router, client_t *client, const message_request_t *request,
                      shard_t *shard, const known_type_t *type)
 {
-    char text[UNSERVED_TEXT_SIZE] = "";
+    char text[UNSERVED_TEXT_SIZE];
+    text[0] = '\0';
     entity_t *entity = NULL;
     fabric_error_t error = volatile_limits(router, request, shard, type, &entity, text);
     if (error) {

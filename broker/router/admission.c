@@ -95,7 +95,8 @@ static const known_type_t *check(router_t *router, client_t *client,
         refuse_unknown_type(router, client, request);
         return NULL;
     }
-    fabric_schema_fault_t fault = {""};
+    fabric_schema_fault_t fault;
+    fault.text[0] = '\0';
     error = request_check_type(type, request, &fault);
     if (error) {
         refuse(router, client, request, error, 0, fault.text);

@@ -207,7 +207,7 @@ typedef struct fault_text {
 static void result_check(router_t *router, const runner_t *runner, const message_t *message,
                          message_result_t *result, fault_text_t *text)
 {
-    fabric_schema_fault_t schema_fault = {""};
+    fabric_schema_fault_t schema_fault;
     const char *fault = content_fault(router, message, result, &schema_fault);
     if (fault) {
         snprintf(text->text, sizeof text->text, "the worker's result: %s", fault);

@@ -69,8 +69,14 @@ void runner_note_unreachable(runner_t *runner);
 void runner_gain_shard(runner_t *runner);
 void runner_lose_shard(runner_t *runner);
 /* A delivery is outstanding, or is not any more. */
-void runner_begin_delivery(runner_t *runner);
-void runner_end_delivery(runner_t *runner);
+static inline void runner_begin_delivery(runner_t *runner)
+{
+    runner->outstanding++;
+}
+static inline void runner_end_delivery(runner_t *runner)
+{
+    runner->outstanding--;
+}
 /* Sends a ping when the next one is due, and returns whether it did. */
 bool runner_ping(router_t *router, runner_t *runner);
 

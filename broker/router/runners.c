@@ -135,7 +135,7 @@ void runner_leave(runner_t *runner)
     set_state(runner, RUNNER_LEAVING);
 }
 
-/* ---- what it owns and has in flight ---- */
+/* ---- what it owns ---- */
 
 void runner_gain_shard(runner_t *runner)
 {
@@ -145,14 +145,4 @@ void runner_gain_shard(runner_t *runner)
 void runner_lose_shard(runner_t *runner)
 {
     runner->shards--;
-}
-
-void runner_begin_delivery(runner_t *runner)
-{
-    runner->outstanding++;
-}
-
-void runner_end_delivery(runner_t *runner)
-{
-    runner->outstanding--;
 }
