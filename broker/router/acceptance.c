@@ -10,26 +10,6 @@
 
 enum { RETRY_MS = 50 };
 
-/* ---- whose shard it is ---- */
-
-const map_broker_t *shard_other_home(const router_t *router, shard_id_t shard)
-{
-    const map_shard_t *entry = shard_map_shard(router->map, shard);
-    const map_broker_t *home = entry ? shard_map_broker(router->map, entry->home) : NULL;
-    return home && !incarnation_equal(home->incarnation, router->config.incarnation) ? home : NULL;
-}
-
-bool shard_waits_for_store(router_t *router, const shard_t *shard)
-{
-    return shard && shard->state != SHARD_FOREIGN && !lane_of(router, shard->id)->available &&
-           !shard_other_home(router, shard->id);
-}
-
-const char *store_cause(router_t *router, shard_id_t shard, fabric_error_t error)
-{
-    return error == FABRIC_ERROR_PERSISTENCE ? lane_of(router, shard)->cause.text : "";
-}
-
 /* ---- both kinds of message ---- */
 
 static store_message_t stored_form(const client_t *client, const message_request_t *request,
@@ -158,7 +138,7 @@ static void durable_refuse(router_t *router, client_t *client, message_t *messag
         call_forget(call);
     }
     request_reject(router, client, sequence, error, RETRY_MS,
-                   text ? text : store_cause(router, message->stored.shard, error));
+                   text ? text : lane_cause(router, message->stored.shard, error));
     message_destroy(&message);
 }
 

@@ -70,7 +70,7 @@ static void refuse_elsewhere(router_t *router, client_t *client, const message_r
 {
     if (request->flags & REQUEST_DURABLE && shard_waits_for_store(router, shard_find(router, id))) {
         refuse(router, client, request, FABRIC_ERROR_PERSISTENCE, RETRY_MS,
-               store_cause(router, id, FABRIC_ERROR_PERSISTENCE));
+               lane_cause(router, id, FABRIC_ERROR_PERSISTENCE));
     } else {
         redirect(router, client, request->sequence, id);
     }

@@ -277,6 +277,7 @@ const store_batch_t *batch_end(router_t *router, uint32_t number)
     return batch;
 }
 
+/* Dead letters are committed with replies, and need not be asked for. */
 bool batches_are_idle(const router_t *router)
 {
     for (uint32_t i = 0; i < router->config.lanes; i++) {
@@ -297,6 +298,11 @@ void router_lane_available(router_t *router, uint32_t number, bool available, co
     if (!available && cause) {
         (void)reason_set(&lane->cause, FABRIC_OK, "the database is unavailable: %s", cause);
     }
+}
+
+const char *lane_cause(router_t *router, shard_id_t shard, fabric_error_t error)
+{
+    return error == FABRIC_ERROR_PERSISTENCE ? lane_of(router, shard)->cause.text : "";
 }
 
 static void builder_destroy(batch_builder_t *builder)

@@ -40,6 +40,8 @@ message_t *batch_find_call(const router_lane_t *lane, call_key_t call);
 const store_batch_t *batch_end(router_t *router, uint32_t lane);
 /* Whether no lane has anything to commit. */
 bool batches_are_idle(const router_t *router);
+/* What the shard's database said, where it is the cause of such an error; else empty. */
+const char *lane_cause(router_t *router, shard_id_t shard, fabric_error_t error);
 /* A message gets its id, and has ended: see message_admit and message_dismiss. */
 void unended_add(router_t *router, message_t *message);
 void unended_remove(router_t *router, message_t *message);

@@ -166,13 +166,13 @@ void message_forget(router_t *router, message_t *message)
 void entity_restart(router_t *router, entity_t *entity)
 {
     entity->activation = ++router->activations;
-    entity->draining = entity->in_flight > 0;
+    entity->restarting = entity->in_flight > 0;
 }
 
-void entity_drained(entity_t *entity)
+void entity_end_restart(entity_t *entity)
 {
     if (entity->in_flight == 0) {
-        entity->draining = false;
+        entity->restarting = false;
     }
 }
 

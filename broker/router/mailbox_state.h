@@ -31,7 +31,7 @@ struct entity {
     timer_entry_t pause;       /* while it is set, no message is delivered */
     uint32_t holds;            /* the same while any of them is left: see entity_hold */
     bool unserved;             /* the last refusal came because the owner does not bring the type */
-    bool draining;             /* after a defect: no delivery until all in flight have come back */
+    bool restarting;           /* no message is delivered until all in flight have come back */
     bool waits_for_credit;     /* it is in the list of its runner */
     entity_t *prev, *next;     /* of its shard */
     entity_t *credit_next;     /* of its runner's list */
@@ -75,8 +75,8 @@ void message_forget(router_t *router, message_t *message);
 /* What is delivered from now on belongs to a new activation, which begins when all that is in
  * flight has come back. */
 void entity_restart(router_t *router, entity_t *entity);
-/* A message in flight has come back: an activation that has nothing in flight is drained. */
-void entity_drained(entity_t *entity);
+/* A message in flight has come back. The new activation begins when it was the last one. */
+void entity_end_restart(entity_t *entity);
 /* No message is delivered for a while, the longer the higher the level (0, 1, 2 ...). */
 void entity_back_off(router_t *router, entity_t *entity, unsigned level);
 /* Ends the pause. See entity_dispatch. */

@@ -70,8 +70,8 @@ void peer_refuse(router_t *router, peer_t *peer, fabric_error_t error, const cha
 /* Sends the map to a peer that wants it, now or at one of the next ticks. */
 void peer_want_map(peer_t *peer);
 void peer_send_map(router_t *router, peer_t *peer);
-/* Whether one more long document may be made in this tick: making them takes long, and asking for
- * them is cheap. */
+/* Whether one more long document may be made in this tick, which counts it: making a document takes
+ * long, and asking for it is cheap. */
 bool document_allowed(router_t *router);
 void documents_tick(router_t *router);
 

@@ -307,7 +307,11 @@ void documents_tick(router_t *router)
 
 bool document_allowed(router_t *router)
 {
-    return router->documents < DOCUMENTS_PER_TICK && ++router->documents > 0;
+    if (router->documents == DOCUMENTS_PER_TICK) {
+        return false;
+    }
+    router->documents++;
+    return true;
 }
 
 void peer_want_map(peer_t *peer)

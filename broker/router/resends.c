@@ -66,7 +66,7 @@ static void refuse(router_t *router, client_t *client, message_t *message, fabri
 {
     const char *text = error == FABRIC_ERROR_OUTCOME_UNKNOWN
                            ? "the call is older than the messages that may be looked through for it"
-                           : store_cause(router, message->stored.shard, error);
+                           : lane_cause(router, message->stored.shard, error);
     uint64_t sequence = message->stored.call.sequence;
     call_t *call = call_find(client, sequence);
     if (call && fabric_error_class(error) == FABRIC_CLASS_RETRY) {

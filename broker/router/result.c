@@ -106,13 +106,13 @@ static void not_taken(router_t *router, message_t *message, const message_result
     entity_t *entity = message->entity;
     bool handing_over = result->error == FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
     bool owned = entity->shard->state == SHARD_OWNED;
-    bool drained = result->error == FABRIC_ERROR_ENTITY_DEFECT;
+    bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT;
     message->deliveries--; /* its handler certainly did not start */
     if (type_never_came(router, message, result)) {
         give_up_unknown_type(router, message);
         return;
     }
-    if (!handing_over && !drained && !(message->stored.flags & REQUEST_DURABLE)) {
+    if (!handing_over && !after_defect && !(message->stored.flags & REQUEST_DURABLE)) {
         reject_volatile(router, message, result);
         return;
     }
@@ -262,7 +262,7 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
         result_check(router, runner, message, &result, &text);
         settle(router, message, &result);
     }
-    entity_drained(entity);
+    entity_end_restart(entity);
     entity_dispatch(router, entity);
     entity_release(router, entity);
 }

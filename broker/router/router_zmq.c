@@ -122,7 +122,6 @@ static void feed_lane(router_shell_t *shell, uint32_t lane)
     if (batch) {
         lane_operation_t *commit = &shell->slots[lane].commit;
         *commit = (lane_operation_t){.kind = LANE_COMMIT, .batch = batch};
-        shell->slots[lane].committing = true;
         CRASH_POINT(BATCH_TAKEN);
         lane_actor_send(&shell->lanes[lane], commit);
     }
@@ -140,7 +139,6 @@ static void feed_lane(router_shell_t *shell, uint32_t lane)
 static void committed(router_shell_t *shell, uint32_t lane, lane_operation_t *commit)
 {
     CRASH_POINT(COMMIT_REPORTED);
-    shell->slots[lane].committing = false;
     if (commit->error) {
         end_with(shell, commit->error);
     } else {
@@ -292,17 +290,14 @@ static void check_drained(router_shell_t *shell)
     if (!shell->draining) {
         return;
     }
-    bool busy = !router_drained(shell->router);
-    for (uint32_t i = 0; i < shell->lane_count; i++) {
-        busy |= shell->slots[i].committing;
+    bool drained = router_drained(shell->router);
+    if (!drained && shell->now_ms < shell->drain_until_ms) {
+        return;
     }
-    if (!busy || shell->now_ms >= shell->drain_until_ms) {
-        if (busy) {
-            log_event(LOG_WARN_LEVEL, "broker.drain_incomplete",
-                      log_uint("drain_ms", shell->drain_ms));
-        }
-        end_with(shell, FABRIC_OK);
+    if (!drained) {
+        log_event(LOG_WARN_LEVEL, "broker.drain_incomplete", log_uint("drain_ms", shell->drain_ms));
     }
+    end_with(shell, FABRIC_OK);
 }
 
 /* Everything that the router wants done now. */
@@ -329,32 +324,50 @@ static long wait_ms(const router_shell_t *shell)
     return (long)(wait < LONGEST_WAIT_MS ? wait : LONGEST_WAIT_MS);
 }
 
+/* What the loop polls: these, then the pipe of each lane, then the stop signal. */
+enum { POLL_ROUTER, POLL_COORDINATOR, POLL_FINDER, POLL_LANES };
+
+static uint32_t count_without_stop(const router_shell_t *shell)
+{
+    return POLL_LANES + shell->lane_count;
+}
+
+static void take_events(router_shell_t *shell, const zmq_pollitem_t *items)
+{
+    if (items[POLL_COORDINATOR].revents) {
+        take_effects(shell);
+    }
+    for (uint32_t i = 0; i < shell->lane_count; i++) {
+        if (items[POLL_LANES + i].revents) {
+            take_reports(shell, i);
+        }
+    }
+    if (items[POLL_FINDER].revents) {
+        take_answers(shell);
+    }
+    if (items[POLL_ROUTER].revents) {
+        receive_frames(shell);
+    }
+}
+
+static void begin_draining(router_shell_t *shell)
+{
+    shell->draining = true;
+    shell->drain_until_ms = shell->now_ms + shell->drain_ms;
+    router_drain(shell->router, shell->now_ms);
+    CRASH_POINT(DRAIN_BEGUN);
+}
+
 static void turn(router_shell_t *shell, zmq_pollitem_t *items)
 {
-    /* Once draining has begun the stop signal stays readable: it is not polled any more. */
-    int count = (int)shell->lane_count + (shell->draining ? 3 : 4);
-    int polled = zmq_poll(items, count, wait_ms(shell));
+    /* The stop signal stays readable, so it is not polled any more when draining has begun. */
+    uint32_t stop = count_without_stop(shell);
+    int polled = zmq_poll(items, (int)(shell->draining ? stop : stop + 1), wait_ms(shell));
     shell->now_ms = clock_monotonic_ms();
     if (polled > 0) {
-        if (items[1].revents) {
-            take_effects(shell);
-        }
-        for (uint32_t i = 0; i < shell->lane_count; i++) {
-            if (items[2 + i].revents) {
-                take_reports(shell, i);
-            }
-        }
-        if (items[2 + shell->lane_count].revents) {
-            take_answers(shell);
-        }
-        if (items[0].revents) {
-            receive_frames(shell);
-        }
-        if (!shell->draining && items[3 + shell->lane_count].revents) {
-            shell->draining = true;
-            shell->drain_until_ms = shell->now_ms + shell->drain_ms;
-            router_drain(shell->router, shell->now_ms);
-            CRASH_POINT(DRAIN_BEGUN);
+        take_events(shell, items);
+        if (!shell->draining && items[stop].revents) {
+            begin_draining(shell);
         }
     }
     tick(shell);
@@ -366,15 +379,17 @@ static void turn(router_shell_t *shell, zmq_pollitem_t *items)
 
 fabric_error_t router_shell_run(router_shell_t *shell)
 {
-    zmq_pollitem_t items[LIMIT_LANES_MAX + 4] = {0};
-    items[0] = (zmq_pollitem_t){.socket = shell->router_socket, .events = ZMQ_POLLIN};
-    items[1] = (zmq_pollitem_t){.socket = shell->coordinator->actor.pipe, .events = ZMQ_POLLIN};
+    zmq_pollitem_t items[POLL_LANES + LIMIT_LANES_MAX + 1] = {0};
+    items[POLL_ROUTER].socket = shell->router_socket;
+    items[POLL_COORDINATOR].socket = shell->coordinator->actor.pipe;
+    items[POLL_FINDER].socket = shell->finder->actor.pipe;
     for (uint32_t i = 0; i < shell->lane_count; i++) {
-        items[2 + i] = (zmq_pollitem_t){.socket = shell->lanes[i].actor.pipe, .events = ZMQ_POLLIN};
+        items[POLL_LANES + i].socket = shell->lanes[i].actor.pipe;
     }
-    items[2 + shell->lane_count] =
-        (zmq_pollitem_t){.socket = shell->finder->actor.pipe, .events = ZMQ_POLLIN};
-    items[3 + shell->lane_count] = (zmq_pollitem_t){.fd = shell->stop_fd, .events = ZMQ_POLLIN};
+    items[count_without_stop(shell)].fd = shell->stop_fd;
+    for (uint32_t i = 0; i <= count_without_stop(shell); i++) {
+        items[i].events = ZMQ_POLLIN;
+    }
     shell->now_ms = clock_monotonic_ms();
     while (!shell->over) {
         turn(shell, items);

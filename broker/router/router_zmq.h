@@ -34,7 +34,6 @@ typedef struct router_shell {
     struct {
         lane_operation_t commit, load;
         finder_operation_t find;
-        bool committing;
         log_limiter_t outages;
     } slots[LIMIT_LANES_MAX];
     uint64_t now_ms;

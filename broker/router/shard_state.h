@@ -31,6 +31,11 @@ shard_t *shard_find(router_t *router, shard_id_t id);
 shard_t *shard_next(router_t *router, const shard_t *shard);
 /* Whether this broker is the shard's home, and its lease holds. */
 bool shard_serves(const router_t *router, const shard_t *shard);
+/* The other broker that is the shard's home by the map; NULL: there is none. */
+const map_broker_t *shard_other_home(const router_t *router, shard_id_t shard);
+/* Whether the shard is this broker's for all that is known, and waits for the database to confirm
+ * the lease. */
+bool shard_waits_for_store(router_t *router, const shard_t *shard);
 /* Whether the shard has no owner, and the coordinator knows none that it could have. */
 static inline bool shard_is_deserted(const shard_t *shard)
 {

@@ -66,6 +66,19 @@ bool shard_serves(const router_t *router, const shard_t *shard)
            router->now_ms < router->lease_until_ms;
 }
 
+const map_broker_t *shard_other_home(const router_t *router, shard_id_t shard)
+{
+    const map_shard_t *entry = shard_map_shard(router->map, shard);
+    const map_broker_t *home = entry ? shard_map_broker(router->map, entry->home) : NULL;
+    return home && !incarnation_equal(home->incarnation, router->config.incarnation) ? home : NULL;
+}
+
+bool shard_waits_for_store(router_t *router, const shard_t *shard)
+{
+    return shard && shard->state != SHARD_FOREIGN && !lane_of(router, shard->id)->available &&
+           !shard_other_home(router, shard->id);
+}
+
 static void add_group(router_t *router, uint16_t group)
 {
     shard_t *shards = memory_allocate_zeroed(router->config.shards_per_group, sizeof *shards);
