@@ -28,48 +28,45 @@ typedef struct supervisor {
     supervisor_child_fn *work;
     const void *context;
     crash_notes_t *notes;
-    sigset_t before; /* the signals that were blocked */
+    sigset_t blocked_before; /* the signals that were blocked when the supervisor was started */
     pid_t child;
     uint64_t started_ms;
     uint32_t crashes; /* since a child was last calm */
     uint32_t wait_ms; /* of the child */
-    int stop;         /* the signal that asked for a stop; 0: none has */
+    int stop;         /* the signal that asked for a stop last; 0: none has */
     int stops;        /* requests to stop so far */
 } supervisor_t;
 
-static int fail(const char *text)
+static void log_failure(const char *text)
 {
     reason_t reason;
     fabric_error_t error =
         reason_set(&reason, FABRIC_ERROR_NO_RESOURCES, "%s: %s", text, strerror(errno));
     log_event(LOG_ERROR_LEVEL, "worker.failed", log_text("error", fabric_error_name(error)),
               log_text("reason", reason.text));
-    return EXIT_INTERNAL;
 }
 
 /* ---- the child ---- */
 
-static sigset_t stop_set(void)
+/* The signals that the supervisor passes on. */
+static void add_passed_on(sigset_t *set)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    return set;
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
 }
 
-/* In the child. The signals that stop it stay blocked: one that comes now waits for the child's own
- * thread. */
+/* In the child. The signals that are passed on were blocked in the supervisor, and never are
+ * unblocked here: one that has come already waits for the child's thread for signals. */
 static _Noreturn void run_child(const supervisor_t *self, pid_t parent)
 {
-    sigset_t stops = stop_set();
+    sigset_t blocked = self->blocked_before;
+    add_passed_on(&blocked);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) { /* it died before that */
+    if (getppid() != parent) { /* the supervisor died before that */
         _exit(EXIT_INTERNAL);
     }
-    (void)sigprocmask(SIG_SETMASK, &self->before, NULL);
-    (void)sigprocmask(SIG_BLOCK, &stops, NULL);
+    (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
     stop_signals_are_passed_on();
     int exit_code = self->work(self->context, self->notes, self->wait_ms);
     crash_notes_end(self->notes, exit_code);
@@ -80,13 +77,15 @@ static _Noreturn void run_child(const supervisor_t *self, pid_t parent)
 
 static sigset_t awaited_set(void)
 {
-    sigset_t set = stop_set();
+    sigset_t set;
+    sigemptyset(&set);
+    add_passed_on(&set);
     sigaddset(&set, SIGCHLD);
     return set;
 }
 
 /* Numbers the requests to stop: see stop_signals_are_passed_on. */
-static void send(const supervisor_t *self, int number)
+static void send_to_child(const supervisor_t *self, int number)
 {
     if (self->child > 0) {
         (void)sigqueue(self->child, number, (union sigval){.sival_int = self->stops});
@@ -99,11 +98,11 @@ static void pass_on(supervisor_t *self, int number)
         self->stop = number;
         self->stops++;
     }
-    send(self, number);
+    send_to_child(self, number);
 }
 
-/* Waits for a signal for so long at most; UINT64_MAX: without end. */
-static void wait_for_signal(supervisor_t *self, uint64_t timeout_ms)
+/* Waits for a signal, for so long at most (UINT64_MAX: without end), and passes it on. */
+static void serve_signal(supervisor_t *self, uint64_t timeout_ms)
 {
     sigset_t set = awaited_set();
     struct timespec timeout = {(time_t)(timeout_ms / 1000), (long)(timeout_ms % 1000) * 1000000};
@@ -134,6 +133,10 @@ static bool ended_in_order(const supervisor_t *self, int status, int *exit_code)
 {
     uint64_t culprits[CRASH_SLOTS_MAX];
     if (crash_notes_ended(self->notes, exit_code)) {
+        return true;
+    }
+    if (self->stops > 1) { /* another child would be ended before it could report anything */
+        *exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + self->stop;
         return true;
     }
     *exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
@@ -197,7 +200,7 @@ static bool prepare(supervisor_t *self)
     self->notes = crash_notes_new();
     return self->notes && sigaction(SIGCHLD, &usual, NULL) == 0 &&
            sigaction(SIGPIPE, &ignore, NULL) == 0 &&
-           sigprocmask(SIG_BLOCK, &set, &self->before) == 0;
+           sigprocmask(SIG_BLOCK, &set, &self->blocked_before) == 0;
 }
 
 /* Does not give up while the system has no process to give, as after a crash for want of memory. */
@@ -206,15 +209,15 @@ static void start_child(supervisor_t *self)
     pid_t parent = getpid();
     self->child = 0;
     while ((self->child = fork()) < 0 && self->stop == 0) {
-        (void)fail("no process can be started, trying again");
-        wait_for_signal(self, FORK_AGAIN_MS);
+        log_failure("no process can be started, trying again");
+        serve_signal(self, FORK_AGAIN_MS);
     }
     if (self->child == 0) {
         run_child(self, parent);
     }
     self->started_ms = clock_monotonic_ms();
     if (self->stop != 0) {
-        send(self, self->stop);
+        send_to_child(self, self->stop);
     }
 }
 
@@ -228,7 +231,7 @@ static bool run_one(supervisor_t *self, int *exit_code)
         return true;
     }
     while (!collect(self, &status)) {
-        wait_for_signal(self, UINT64_MAX);
+        serve_signal(self, UINT64_MAX);
     }
     if (ended_in_order(self, status, exit_code)) {
         return true;
@@ -242,11 +245,11 @@ int supervisor_run(supervisor_child_fn *child, const void *context)
     supervisor_t self = {.work = child, .context = context};
     int exit_code = 0;
     if (!prepare(&self)) {
-        exit_code = fail("there is no memory to share with a child");
-        crash_notes_destroy(&self.notes);
-        return exit_code;
-    }
-    while (!run_one(&self, &exit_code)) {
+        log_failure("there is no memory to share with a child");
+        exit_code = EXIT_INTERNAL;
+    } else {
+        while (!run_one(&self, &exit_code)) {
+        }
     }
     crash_notes_destroy(&self.notes);
     return exit_code;

@@ -4,9 +4,9 @@
  * Rules:
  *  1. The supervisor does nothing that could fail with the entities: it starts no thread, opens no
  *     socket and loads no module.
- *  2. A child ends in order when its main function returns; and, once it was asked to stop, also by
- *     any exit on which nobody has crashed, as by a second signal. Every other end is a crash, told
- *     in one log line (worker.crashed).
+ *  2. A child ends in order when its main function returns; once it was asked to stop, also by any
+ *     exit on which no request has crashed; and once it was asked to stop twice, in any way. Every
+ *     other end is a crash, told in one log line (worker.crashed).
  *  3. The next child starts at once, so that it can report the crash; it is told how long to wait
  *     before it begins its work: not at all after a first crash, then 100 ms and twice as long each
  *     time, up to 10 s. A child that lived for 10 s is a new beginning.

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -31,6 +32,7 @@ typedef struct record {
 
 static record_t *record;
 static supervisor_child_fn *behaviour;
+static pid_t running; /* the supervisor of the test at hand; 0: it has ended */
 
 static int set_up(void **state)
 {
@@ -39,9 +41,15 @@ static int set_up(void **state)
     return record == MAP_FAILED ? -1 : 0;
 }
 
+/* The children of a supervisor that a failed test has left die with it. */
 static int tear_down(void **state)
 {
     (void)state;
+    if (running > 0) {
+        (void)kill(running, SIGKILL);
+        (void)waitpid(running, NULL, 0);
+        running = 0;
+    }
     return munmap(record, sizeof *record);
 }
 
@@ -74,6 +82,7 @@ static pid_t start(supervisor_child_fn *child)
         (void)dup2(nowhere, STDERR_FILENO);
         _exit(supervisor_run(behaviour, NULL));
     }
+    running = pid;
     return pid;
 }
 
@@ -85,6 +94,7 @@ static int end_of(pid_t pid)
         assert_true(clock_monotonic_ms() < deadline_ms);
         (void)poll(NULL, 0, 2);
     }
+    running = 0;
     return status;
 }
 
@@ -98,6 +108,7 @@ static int end_by_more_signals(pid_t pid)
         assert_true(clock_monotonic_ms() < deadline_ms);
         (void)poll(NULL, 0, 20);
     }
+    running = 0;
     return status;
 }
 
@@ -244,6 +255,68 @@ static void a_crash_on_the_way_to_a_stop(void **state)
     assert_int_equal(atomic_load(&record->children), 2);
 }
 
+/* The first child crashes when it is asked to stop. */
+static int crash_at_stop(const void *context, crash_notes_t *notes, uint32_t wait_ms)
+{
+    bool first = atomic_load(&record->children) == 0;
+    int exit_code = wait_for_stop(context, notes, wait_ms);
+    if (first) {
+        (void)raise(SIGKILL);
+    }
+    return exit_code;
+}
+
+/* On one processor, where fork() lets the supervisor go on, the request to stop comes before the
+ * second child has done anything. */
+static void a_child_that_has_just_begun_is_asked_to_stop(void **state)
+{
+    (void)state;
+    cpu_set_t before, one;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    pid_t pid = start(crash_at_stop);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    wait_until_ready(1);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    int status = end_of(pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 5);
+    assert_int_equal(atomic_load(&record->children), 2);
+    assert_int_equal(atomic_load(&record->waits_ms[1]), 0); /* no other child has died before it */
+}
+
+/* Each child waits for a second signal while the notes name a culprit. */
+static int crash_and_wait(const void *context, crash_notes_t *notes, uint32_t wait_ms)
+{
+    bool first = atomic_load(&record->children) == 0;
+    (void)wait_for_stop(context, notes, wait_ms);
+    crash_slot_t *slot = crash_notes_slot(notes, 0);
+    atomic_store(&slot->at_hand, 4711);
+    atomic_store(&slot->crashed, 4711);
+    if (first) {
+        (void)raise(SIGKILL);
+    }
+    atomic_fetch_add(&record->ready, 1);
+    (void)poll(NULL, 0, DEADLINE_MS);
+    return 1;
+}
+
+static void a_second_stop_ends_a_worker_that_is_reporting_a_crash(void **state)
+{
+    (void)state;
+    pid_t pid = start(crash_and_wait);
+    wait_until_ready(1);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    wait_until_ready(3); /* the second child has heard of the stop */
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    int status = end_of(pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 128 + SIGTERM);
+    assert_int_equal(atomic_load(&record->children), 2);
+}
+
 static void a_child_dies_with_its_supervisor(void **state)
 {
     (void)state;
@@ -270,6 +343,8 @@ int main(void)
         TEST(a_stop_is_passed_on),
         TEST(a_stop_that_is_sent_to_both_is_one),
         TEST(a_crash_on_the_way_to_a_stop),
+        TEST(a_child_that_has_just_begun_is_asked_to_stop),
+        TEST(a_second_stop_ends_a_worker_that_is_reporting_a_crash),
         TEST(a_child_dies_with_its_supervisor),
     };
     return cmocka_run_group_tests_name("worker supervisor", tests, NULL, NULL);
