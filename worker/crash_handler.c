@@ -19,13 +19,15 @@ static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 enum { SIGNALS = sizeof signals / sizeof signals[0] };
 
 static struct sigaction before[SIGNALS]; /* constant once a handler is set */
+static pid_t process;                    /* the one whose crashes are noted */
 static atomic_bool exiting; /* exit() was called: what other threads do now is no crash of theirs */
 /* Initial-exec, so that a signal handler reads it without a call that may allocate. */
 static _Thread_local crash_slot_t *own_slot __attribute__((tls_model("initial-exec")));
 
+/* A process that a handler has forked shares the memory of the slot, but it is not the worker. */
 static void note_crash(void)
 {
-    if (own_slot) {
+    if (own_slot && getpid() == process) {
         uint64_t at_hand = atomic_load_explicit(&own_slot->at_hand, memory_order_relaxed);
         atomic_store_explicit(&own_slot->crashed, at_hand, memory_order_relaxed);
     }
@@ -36,7 +38,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 {
     bool fault = info->si_code > 0; /* of the instruction at hand, else raise() or a process */
     (void)context;
-    if ((fault || (info->si_code == SI_TKILL && info->si_pid == getpid())) &&
+    if ((fault || (info->si_code == SI_TKILL && info->si_pid == process)) &&
         !atomic_load_explicit(&exiting, memory_order_relaxed)) {
         note_crash();
     }
@@ -60,6 +62,7 @@ static void on_exit_call(void)
 void crash_handler_start(void)
 {
     struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    process = getpid();
     sigemptyset(&action.sa_mask);
     for (int i = 0; i < SIGNALS; i++) {
         (void)sigaction(signals[i], &action, &before[i]);

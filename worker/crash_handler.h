@@ -6,8 +6,8 @@
  * the fault happens again, at the same instruction, and ends the process with a core dump of the
  * right place, or in the hands of whoever has handled the signal before (a sanitizer, a runtime).
  *
- * Nothing is noted of _exit(), of a signal that another process has sent, and of threads that have
- * no slot.
+ * Nothing is noted of _exit(), of a signal that another process has sent, of threads that have no
+ * slot, and of processes that a handler has forked.
  *
  * Threading: crash_handler_start on the main thread, once, before there are executors; the rest on
  * an executor's thread.

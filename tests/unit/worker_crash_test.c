@@ -134,6 +134,34 @@ static void call_exit_at_once(void)
     _exit(3);
 }
 
+/* Runs a function in a process of its own that is forked here, as a handler may do. */
+static void fork_and_run(crash_fn *run)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        run();
+        _exit(1);
+    }
+    (void)waitpid(pid, &status, 0);
+    _exit(status != 0 ? 3 : 0);
+}
+
+static void fork_a_process_that_exits(void)
+{
+    fork_and_run(call_exit);
+}
+
+static void fork_a_process_that_crashes(void)
+{
+    fork_and_run(use_null);
+}
+
+static void fork_a_process_that_aborts(void)
+{
+    fork_and_run(call_abort);
+}
+
 typedef struct scene {
     crash_notes_t *notes;
     crash_fn *crash;
@@ -260,6 +288,14 @@ static void nobody_is_blamed_for_an_exit_that_nobody_sees(void **state)
 static void nobody_is_blamed_for_a_thread_without_a_slot(void **state)
 {
     expect_nobody(state, use_null, false);
+}
+
+/* It shares the memory of the notes, but not the handler that runs. */
+static void nobody_is_blamed_for_the_end_of_a_forked_process(void **state)
+{
+    expect_nobody(state, fork_a_process_that_exits, true);
+    expect_nobody(state, fork_a_process_that_crashes, true);
+    expect_nobody(state, fork_a_process_that_aborts, true);
 }
 
 /* A signal of a fault that another process sends. */
@@ -447,6 +483,7 @@ int main(void)
         TEST(nobody_is_blamed_for_a_kill),
         TEST(nobody_is_blamed_for_an_exit_that_nobody_sees),
         TEST(nobody_is_blamed_for_a_thread_without_a_slot),
+        TEST(nobody_is_blamed_for_the_end_of_a_forked_process),
         TEST(nobody_is_blamed_for_a_signal_of_others),
         TEST(each_broker_is_told_until_it_answers),
         TEST(nobody_is_waited_for_without_end),
