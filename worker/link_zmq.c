@@ -175,7 +175,7 @@ static void pass_work_points(work_kind_t kind)
     }
 }
 
-static void hand_over(link_zmq_t *self)
+static void give_work(link_zmq_t *self)
 {
     for (work_t *work; (work = link_next_work(self->link));) {
         uint32_t executor = work->executor;
@@ -190,6 +190,25 @@ static void hand_over(link_zmq_t *self)
     for (uint32_t i = 0; i < self->executor_count; i++) {
         executor_thread_give(self->executors[i], &self->first[i]);
     }
+}
+
+static void tell_events(link_zmq_t *self)
+{
+    link_event_t event;
+    while (link_next_event(self->link, &event)) {
+        if (event.kind == LINK_EVENT_WELCOMED) {
+            CRASH_POINT(WORKER_WELCOMED);
+        }
+        self->on_event(self->event_context, &event);
+    }
+}
+
+/* A broker's welcome is told before work from the broker is given to an executor: if a handler
+ * crashes, the broker has been noted. */
+static void pass_on(link_zmq_t *self)
+{
+    tell_events(self);
+    give_work(self);
 }
 
 static void release_zmq_frame(work_frame_t *frame)
@@ -238,7 +257,7 @@ static void take_frames(link_zmq_t *self, uint32_t index, uint64_t now_ms)
     zmq_msg_init(&part);
     for (int count = 0; count < FRAMES_PER_TURN && take_frame(self, index, &part, now_ms);
          count++) {
-        hand_over(self);
+        pass_on(self);
     }
     zmq_msg_close(&part);
 }
@@ -302,17 +321,6 @@ static void take_output(link_zmq_t *self)
     }
 }
 
-static void tell_events(link_zmq_t *self)
-{
-    link_event_t event;
-    while (link_next_event(self->link, &event)) {
-        if (event.kind == LINK_EVENT_WELCOMED) {
-            CRASH_POINT(WORKER_WELCOMED);
-        }
-        self->on_event(self->event_context, &event);
-    }
-}
-
 static long poll_timeout_ms(const link_zmq_t *self, uint64_t now_ms)
 {
     uint64_t deadline_ms = link_next_deadline(self->link);
@@ -363,12 +371,11 @@ static void run_once(link_zmq_t *self)
         CRASH_POINT(WORKER_LEAVING);
     }
     link_tick(self->link, now_ms);
-    hand_over(self);
+    pass_on(self);
     for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
         send_frames(self, i);
     }
     follow_sockets(self, now_ms);
-    tell_events(self);
 }
 
 static void *link_zmq_main(void *argument)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <zmq.h>
 
@@ -116,6 +117,8 @@ typedef struct fixture {
     uint64_t request_id;
     fabric_worker_t *worker;
     atomic_int welcomed, refused; /* log events */
+    atomic_bool hold;             /* whether the log callback waits for the handler of "Block" */
+    atomic_bool early;            /* that handler has begun while the callback waited */
 } fixture_t;
 
 static void bind_router(fixture_t *f, const char *endpoint)
@@ -211,26 +214,47 @@ static void send_bytes(fixture_t *f, fabric_bytes_t bytes)
         wire_writer_destroy(&frame_);                                                              \
     } while (0)
 
-static void welcome(fixture_t *f)
+/* Takes the hello of a new connection. */
+static void take_hello(fixture_t *f)
 {
-    static const uint8_t id[16] = {1};
     message_hello_t hello;
     assert_int_equal(next_message(f), KIND_HELLO);
     assert_int_equal(message_get_hello(&f->body, &hello), FABRIC_OK);
     assert_int_equal(hello.role, ROLE_WORKER);
     assert_true(hello.connection > f->connection);
     f->connection = hello.connection;
+}
+
+static void put_welcome(const fixture_t *f, wire_writer_t *frame, uint64_t heartbeat_ms)
+{
+    static const uint8_t id[16] = {1};
     shard_map_t *map = shard_map_new();
     wire_writer_t snapshot = {0};
     shard_map_set_shards_per_group(map, 300);
     shard_map_begin_term(map, 1);
     shard_map_encode_snapshot(map, &snapshot);
-    SAY(f, welcome, .protocol = 1, .cluster_id = fabric_bytes(id, 16),
-        .cluster_name = fabric_bytes_of("test"), .broker = fabric_bytes(id, 16),
-        .connection = hello.connection, .shards_per_group = 300, .lease_ms = 60000,
-        .heartbeat_ms = 20, .map = wire_writer_bytes(&snapshot));
+    message_welcome_t message = {.protocol = 1,
+                                 .cluster_id = fabric_bytes(id, 16),
+                                 .cluster_name = fabric_bytes_of("test"),
+                                 .broker = fabric_bytes(id, 16),
+                                 .connection = f->connection,
+                                 .shards_per_group = 300,
+                                 .lease_ms = 60000,
+                                 .heartbeat_ms = heartbeat_ms,
+                                 .map = wire_writer_bytes(&snapshot)};
+    message_put_welcome(frame, &message);
     wire_writer_destroy(&snapshot);
     shard_map_destroy(&map);
+}
+
+static void welcome(fixture_t *f)
+{
+    wire_writer_t frame = {0};
+    take_hello(f);
+    frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
+    put_welcome(f, &frame, 20);
+    send_bytes(f, wire_writer_bytes(&frame));
+    wire_writer_destroy(&frame);
 }
 
 static void put_deliver(fixture_t *f, wire_writer_t *frame, uint64_t owner_sequence,
@@ -289,6 +313,17 @@ static void expect_result(fixture_t *f, reply_status_t status, int64_t value)
     }
 }
 
+/* For a while, as the handler may not come before the callback has returned. */
+static bool wait_for_handler(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 300000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return sem_timedwait(&blocked, &until) == 0;
+}
+
 /* On the worker's threads, one at a time. */
 static void note_log(void *context, fabric_log_level_t level, const char *code, const char *text)
 {
@@ -299,6 +334,9 @@ static void note_log(void *context, fabric_log_level_t level, const char *code, 
     }
     if (strcmp(code, "worker.refused") == 0 && level == FABRIC_LOG_ERROR) {
         atomic_fetch_add(&f->refused, 1);
+    }
+    if (strcmp(code, "worker.malformed") == 0 && atomic_load(&f->hold)) {
+        atomic_store(&f->early, wait_for_handler());
     }
 }
 
@@ -350,6 +388,29 @@ static void handles_messages(void **state)
     assert_int_equal(stats.handled, 3);
     assert_int_equal(stats.entities, 1);
     assert_int_equal(stats.shards, 1);
+}
+
+/* A handler may crash as soon as it begins, and the broker must be noted by then. The first welcome
+ * is malformed: the log callback hears of it first, and waits. */
+static void tells_of_a_welcome_before_it_handles_messages(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    wire_writer_t frame = {0};
+    message_assign_t assign = {.shard = SHARD, .home_epoch = 1, .owner_sequence = 1};
+    atomic_store(&f->hold, true);
+    open_worker(f);
+    take_hello(f);
+    frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
+    put_welcome(f, &frame, 0);
+    put_welcome(f, &frame, 20);
+    message_put_assign(&frame, &assign);
+    put_deliver(f, &frame, 1, "Block", true);
+    send_bytes(f, wire_writer_bytes(&frame));
+    wire_writer_destroy(&frame);
+    sem_post(&unblock);
+    expect_result(f, STATUS_OK, 1);
+    assert_int_equal(atomic_load(&f->welcomed), 1);
+    assert_false(atomic_load(&f->early));
 }
 
 /* Small frames are copied, large ones stay where libzmq has put them. Some messages wait for the
@@ -524,6 +585,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(handles_messages),
+        TEST(tells_of_a_welcome_before_it_handles_messages),
         TEST(handles_messages_of_large_frames),
         TEST(junk_does_no_harm),
         TEST(stop_is_graceful),
