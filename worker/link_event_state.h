@@ -1,11 +1,12 @@
 /* The events that wait to be pulled from the link: a bounded queue. When nobody pulls, the oldest
- * event is dropped. */
+ * event is dropped. The queue holds all events that a welcome can make: one of its own, and one of
+ * each broker of its map. */
 #ifndef WORKER_LINK_EVENT_STATE_H
 #define WORKER_LINK_EVENT_STATE_H
 
 #include "worker/link.h"
 
-#define LINK_EVENTS_MAX 32u
+#define LINK_EVENTS_MAX (2u * LIMIT_BROKERS_MAX)
 
 typedef struct link_events {
     link_event_t entries[LINK_EVENTS_MAX];

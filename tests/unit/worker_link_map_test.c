@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "tests/unit/link_driver.h"
 
 static const map_broker_t brokers[3] = {
@@ -141,9 +143,48 @@ static void brokers_of_the_map_are_connected(void **state)
     shard_map_destroy(&map);
 }
 
+/* A map that names as many brokers beyond this machine as there can be. */
+static void put_remote_brokers(shard_map_t *map)
+{
+    static map_broker_t remote[LIMIT_BROKERS_MAX];
+    for (unsigned i = 0; i < LIMIT_BROKERS_MAX; i++) {
+        remote[i].incarnation.bytes[0] = (uint8_t)(i + 1);
+        snprintf(remote[i].router_endpoint, sizeof remote[i].router_endpoint, "tcp://10.0.0.%u:1",
+                 i + 1);
+        snprintf(remote[i].pub_endpoint, sizeof remote[i].pub_endpoint, "tcp://10.0.0.%u:2",
+                 i + 1);
+    }
+    shard_map_set_brokers(map, remote, LIMIT_BROKERS_MAX);
+}
+
+/* Nor is the welcome itself, which makes the first event of the frame. */
+static void no_event_of_a_welcome_is_lost(void **state)
+{
+    static const uint8_t id[16] = {1};
+    link_driver_t *d = (link_driver_t *)*state;
+    shard_map_t *map = publisher_new();
+    wire_writer_t snapshot = {0};
+    put_remote_brokers(map);
+    shard_map_encode_snapshot(map, &snapshot);
+    link_connected(d->link, 0, d->now_ms);
+    talk_expect_hello(d, 0);
+    talk_say(d, 0, welcome, .protocol = 1, .cluster_id = fabric_bytes(id, 16),
+             .cluster_name = fabric_bytes_of("c"), .broker = fabric_bytes(id, 16),
+             .connection = d->connection, .shards_per_group = LINK_DRIVER_SHARDS,
+             .lease_ms = LINK_DRIVER_LEASE_MS, .heartbeat_ms = LINK_DRIVER_HEARTBEAT_MS,
+             .map = wire_writer_bytes(&snapshot));
+    assert_true(talk_has_event(d, LINK_EVENT_WELCOMED, FABRIC_OK));
+    for (unsigned i = 1; i < LIMIT_BROKERS_MAX; i++) { /* one of them has welcomed the worker */
+        assert_true(talk_has_event(d, LINK_EVENT_PLAINTEXT, FABRIC_ERROR_PLAINTEXT_REFUSED));
+    }
+    wire_writer_destroy(&snapshot);
+    shard_map_destroy(&map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        LINK_TEST(no_event_of_a_welcome_is_lost),
         LINK_TEST(a_newer_map_is_asked_for_once),
         LINK_TEST(a_map_that_came_is_not_asked_for),
         LINK_TEST(a_newer_map_is_asked_for_anew_after_a_welcome),
