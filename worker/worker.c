@@ -334,13 +334,18 @@ static executor_stats_t sum_stats(const fabric_worker_t *worker)
     return sum;
 }
 
-static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
+static fabric_error_t make_link(fabric_worker_t *worker, reason_t *reason)
 {
-    worker->process = thread_process();
     fabric_error_t error = link_zmq_new(&worker->config, on_event, worker, reason, &worker->link);
     for (size_t i = 0; i < worker->broker_count && error == FABRIC_OK; i++) {
         error = link_zmq_add_endpoint(worker->link, worker->brokers[i]);
     }
+    return error;
+}
+
+static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
+{
+    fabric_error_t error = FABRIC_OK;
     executor_listener_t listener = {.notify = link_zmq_notify,
                                     .notify_context = worker->link,
                                     .tell_defect = on_defect,
@@ -349,7 +354,13 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
         listener.slot = worker->notes ? crash_notes_slot(worker->notes, i) : NULL;
         error = executor_thread_start(worker->types, &listener, &worker->executors[i]);
     }
-    return error != FABRIC_OK ? error : link_zmq_start(worker->link, worker->executors);
+    if (error == FABRIC_OK) {
+        error = link_zmq_start(worker->link, worker->executors);
+    }
+    return error == FABRIC_OK
+               ? FABRIC_OK
+               : reason_set(reason, error, "%u threads are needed, and the system gives fewer",
+                            worker->config.executors + 1);
 }
 
 fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason)
@@ -358,7 +369,11 @@ fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason)
     if (worker->notes) {
         crash_notes_begin(worker->notes, worker->config.incarnation);
     }
-    fabric_error_t error = start_threads(worker, reason);
+    worker->process = thread_process();
+    fabric_error_t error = make_link(worker, reason);
+    if (error == FABRIC_OK) {
+        error = start_threads(worker, reason);
+    }
     if (error != FABRIC_OK) {
         fabric_worker_stop(worker);
     }

@@ -179,7 +179,8 @@ static int run_process(const void *context, crash_notes_t *notes, uint32_t wait_
 {
     program_t program = {.notes = notes};
     if (!open_descriptors(&program)) {
-        return fail(EXIT_INTERNAL, FABRIC_ERROR_INTERNAL, "the system gives no descriptors");
+        return fail(EXIT_INTERNAL, FABRIC_ERROR_INTERNAL,
+                    "the system gives no descriptor, or no thread for signals");
     }
     stop_signals_limit(STARTING_STOP_MS);
     if (notes) {

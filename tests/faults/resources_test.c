@@ -89,6 +89,9 @@ static void sweep(const char *const *program, int done, const char *sign)
             if (!enough && status != LOADER_FAILED && strlen(invocation.complaints) == 0) {
                 fail_msg("%s with %u: status %d without a word", program[0], count, status);
             }
+            if (strstr(invocation.complaints, "reason=\"\"")) {
+                fail_msg("%s with %u: no reason: %s", program[0], count, invocation.complaints);
+            }
         }
         print_message("%s: works with the last %u of the limits up to %u, %u times NoResources\n",
                       program[0], works, most, refused);

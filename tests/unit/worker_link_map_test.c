@@ -151,8 +151,7 @@ static void put_remote_brokers(shard_map_t *map)
         remote[i].incarnation.bytes[0] = (uint8_t)(i + 1);
         snprintf(remote[i].router_endpoint, sizeof remote[i].router_endpoint, "tcp://10.0.0.%u:1",
                  i + 1);
-        snprintf(remote[i].pub_endpoint, sizeof remote[i].pub_endpoint, "tcp://10.0.0.%u:2",
-                 i + 1);
+        snprintf(remote[i].pub_endpoint, sizeof remote[i].pub_endpoint, "tcp://10.0.0.%u:2", i + 1);
     }
     shard_map_set_brokers(map, remote, LIMIT_BROKERS_MAX);
 }
