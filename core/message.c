@@ -5,39 +5,9 @@
 
 #include "core/limits.h"
 
-static inline void put_uint(wire_writer_t *frame, uint64_t value)
-{
-    wire_put_uint(frame, value);
-}
-
-static inline void put_str(wire_writer_t *frame, fabric_bytes_t value)
-{
-    wire_put_str(frame, value);
-}
-
-static inline void put_bin(wire_writer_t *frame, fabric_bytes_t value)
-{
-    wire_put_bin(frame, value);
-}
-
-static inline uint64_t get_uint(wire_reader_t *body)
-{
-    return wire_get_uint(body);
-}
-
-static inline fabric_bytes_t get_str(wire_reader_t *body)
-{
-    return wire_get_str(body);
-}
-
-static inline fabric_bytes_t get_bin(wire_reader_t *body)
-{
-    return wire_get_bin(body);
-}
-
 #define COUNT_FIELD(type, name) +1u
-#define PUT_FIELD(type, name)   put_##type(frame, message->name);
-#define GET_FIELD(type, name)   decoded.name = get_##type(body);
+#define PUT_FIELD(type, name)   wire_put_##type(frame, message->name);
+#define GET_FIELD(type, name)   decoded.name = wire_get_##type(body);
 
 #define FABRIC_KIND_ROW(number, NAME, name)                                                        \
     void message_put_##name(wire_writer_t *frame, const message_##name##_t *message)               \

@@ -1,7 +1,8 @@
 /* The wire: see wire.h. */
 #include "core/wire.h"
 
-#include <assert.h>
+#include <endian.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -90,7 +91,7 @@ void wire_put_bool(wire_writer_t *writer, bool value)
     }
 }
 
-void wire_put_uint(wire_writer_t *writer, uint64_t value)
+void wire_put_long_uint(wire_writer_t *writer, uint64_t value)
 {
     wire_pack_uint64(writer, value);
 }
@@ -198,15 +199,32 @@ static inline const uint8_t *take(wire_reader_t *reader, size_t size)
     return data;
 }
 
+/* The big-endian number of 1, 2, 4 or 8 bytes at `bytes`. */
+static inline uint64_t load_number(const uint8_t *bytes, size_t size)
+{
+    uint16_t two;
+    uint32_t four;
+    uint64_t eight;
+    switch (size) {
+    case 1:
+        return *bytes;
+    case 2:
+        memcpy(&two, bytes, sizeof two);
+        return be16toh(two);
+    case 4:
+        memcpy(&four, bytes, sizeof four);
+        return be32toh(four);
+    default: /* 8 */
+        memcpy(&eight, bytes, sizeof eight);
+        return be64toh(eight);
+    }
+}
+
 /* Takes a big-endian number of `size` bytes. */
 static inline uint64_t take_number(wire_reader_t *reader, size_t size)
 {
     const uint8_t *data = take(reader, size);
-    uint64_t value = 0;
-    for (size_t i = 0; data && i < size; i++) {
-        value = value << 8 | data[i];
-    }
-    return value;
+    return data ? load_number(data, size) : 0;
 }
 
 static inline uint8_t take_byte(wire_reader_t *reader)
@@ -231,25 +249,23 @@ bool wire_get_bool(wire_reader_t *reader)
     return byte == 0xc3 && !reader->failed;
 }
 
-uint64_t wire_get_uint(wire_reader_t *reader)
+uint64_t wire_get_long_uint(wire_reader_t *reader)
 {
-    uint8_t byte = take_byte(reader);
-    if (byte < 0x80) {
-        return byte;
+    size_t left = wire_left(reader);
+    unsigned form = left > 0 ? *reader->next - 0xccu : UINT_MAX; /* 0-3: unsigned, 4-7: signed */
+    size_t size = (size_t)1 << (form & 3);
+    if (form > 7 || left <= size) {
+        reader->failed = true;
+        return 0;
     }
-    if (byte >= 0xcc && byte <= 0xcf) {
-        return take_number(reader, (size_t)1 << (byte - 0xcc));
+    uint64_t value = load_number(reader->next + 1, size);
+    /* A signed type may carry a number that is not negative. */
+    if (form > 3 && value >> (8 * size - 1) != 0) {
+        reader->failed = true;
+        return 0;
     }
-    if (byte >= 0xd0 && byte <= 0xd3) { /* a signed type may carry a number that is not negative */
-        size_t size = (size_t)1 << (byte - 0xd0);
-        assert(size >= 1 && size <= 8);
-        uint64_t value = take_number(reader, size);
-        if (value >> (8 * size - 1) == 0) {
-            return reader->failed ? 0 : value;
-        }
-    }
-    reader->failed = true;
-    return 0;
+    reader->next += 1 + size;
+    return value;
 }
 
 int64_t wire_get_int(wire_reader_t *reader)
@@ -305,33 +321,27 @@ double wire_get_double(wire_reader_t *reader)
     return reader->failed ? 0 : value;
 }
 
-static fabric_bytes_t take_bytes(wire_reader_t *reader, size_t size)
+/* Takes a view whose size has 1, 2 or 4 bytes; `shortest` is the type byte for a size of 1 byte. */
+static inline fabric_bytes_t take_long_view(wire_reader_t *reader, uint8_t shortest)
 {
-    const uint8_t *data = take(reader, size);
-    return data ? (fabric_bytes_t){data, size} : (fabric_bytes_t){NULL, 0};
+    size_t left = wire_left(reader);
+    unsigned form = left > 0 ? (unsigned)*reader->next - shortest : UINT_MAX; /* 0-2 */
+    size_t head = 1 + ((size_t)1 << (form & 3));
+    if (form > 2 || left < head) {
+        reader->failed = true;
+        return (fabric_bytes_t){NULL, 0};
+    }
+    return wire_take_view(reader, head, load_number(reader->next + 1, head - 1));
 }
 
-fabric_bytes_t wire_get_str(wire_reader_t *reader)
+fabric_bytes_t wire_get_long_str(wire_reader_t *reader)
 {
-    uint8_t byte = take_byte(reader);
-    if (byte >= 0xa0 && byte < 0xc0) {
-        return take_bytes(reader, byte & 0x1f);
-    }
-    if (byte >= 0xd9 && byte <= 0xdb) {
-        return take_bytes(reader, take_number(reader, (size_t)1 << (byte - 0xd9)));
-    }
-    reader->failed = true;
-    return (fabric_bytes_t){NULL, 0};
+    return take_long_view(reader, 0xd9);
 }
 
-fabric_bytes_t wire_get_bin(wire_reader_t *reader)
+fabric_bytes_t wire_get_long_bin(wire_reader_t *reader)
 {
-    uint8_t byte = take_byte(reader);
-    if (byte >= 0xc4 && byte <= 0xc6) {
-        return take_bytes(reader, take_number(reader, (size_t)1 << (byte - 0xc4)));
-    }
-    reader->failed = true;
-    return (fabric_bytes_t){NULL, 0};
+    return take_long_view(reader, 0xc4);
 }
 
 /* Takes the count of an array or map whose short form starts at `fix` and whose long forms start at

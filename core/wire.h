@@ -42,7 +42,15 @@ static inline fabric_bytes_t wire_writer_bytes(const wire_writer_t *writer)
 
 void wire_put_nil(wire_writer_t *writer);
 void wire_put_bool(wire_writer_t *writer, bool value);
-void wire_put_uint(wire_writer_t *writer, uint64_t value);
+void wire_put_long_uint(wire_writer_t *writer, uint64_t value); /* any number, in any case */
+static inline void wire_put_uint(wire_writer_t *writer, uint64_t value)
+{
+    if (value < 0x80 && writer->size < writer->capacity) { /* the number is its own type byte */
+        writer->data[writer->size++] = (uint8_t)value;
+    } else {
+        wire_put_long_uint(writer, value);
+    }
+}
 void wire_put_int(wire_writer_t *writer, int64_t value);
 void wire_put_double(wire_writer_t *writer, double value);
 void wire_put_str(wire_writer_t *writer, fabric_bytes_t value);
@@ -81,6 +89,23 @@ static inline size_t wire_left(const wire_reader_t *reader)
 {
     return reader->failed ? 0 : (size_t)(reader->end - reader->next);
 }
+/* The getters of the commonest types are inline for the shortest forms; these functions take all
+ * other forms. */
+uint64_t wire_get_long_uint(wire_reader_t *reader);
+fabric_bytes_t wire_get_long_str(wire_reader_t *reader);
+fabric_bytes_t wire_get_long_bin(wire_reader_t *reader);
+/* Takes the view of `size` bytes behind the next `head` bytes, which must be left. */
+static inline fabric_bytes_t wire_take_view(wire_reader_t *reader, size_t head, size_t size)
+{
+    if (wire_left(reader) - head < size) {
+        reader->failed = true;
+        return (fabric_bytes_t){NULL, 0};
+    }
+    const uint8_t *data = reader->next + head;
+    reader->next = data + size;
+    return (fabric_bytes_t){data, size};
+}
+
 /* The type of the next value, without consuming it. */
 wire_type_t wire_peek(const wire_reader_t *reader);
 /* Each of these consumes one value. If the type is wrong, the value out of range or bytes are
@@ -88,12 +113,31 @@ wire_type_t wire_peek(const wire_reader_t *reader);
  * width. */
 void wire_get_nil(wire_reader_t *reader);
 bool wire_get_bool(wire_reader_t *reader);
-uint64_t wire_get_uint(wire_reader_t *reader);
+static inline uint64_t wire_get_uint(wire_reader_t *reader)
+{
+    if (wire_left(reader) > 0 && *reader->next < 0x80) { /* the number is its own type byte */
+        return *reader->next++;
+    }
+    return wire_get_long_uint(reader);
+}
 int64_t wire_get_int(wire_reader_t *reader);
 /* Takes float 32, float 64 and integers; NaN and infinity fail. */
 double wire_get_double(wire_reader_t *reader);
-fabric_bytes_t wire_get_str(wire_reader_t *reader);
-fabric_bytes_t wire_get_bin(wire_reader_t *reader);
+static inline fabric_bytes_t wire_get_str(wire_reader_t *reader)
+{
+    if (wire_left(reader) > 0 &&
+        (*reader->next & 0xe0) == 0xa0) { /* the type byte holds the size */
+        return wire_take_view(reader, 1, *reader->next & 0x1f);
+    }
+    return wire_get_long_str(reader);
+}
+static inline fabric_bytes_t wire_get_bin(wire_reader_t *reader)
+{
+    if (wire_left(reader) >= 2 && *reader->next == 0xc4) { /* the next byte holds the size */
+        return wire_take_view(reader, 2, reader->next[1]);
+    }
+    return wire_get_long_bin(reader);
+}
 /* The count is checked against the bytes left: each element takes at least one (a map's pair two).
  */
 uint32_t wire_get_array(wire_reader_t *reader);

@@ -320,6 +320,73 @@ static void getters_take_only_their_types(void **state)
     }
 }
 
+/* Reads `bytes` with wire_get_uint, whole and cut at each place, from memory of exactly that size. */
+static void check_uint(const uint8_t *bytes, size_t size, bool good, uint64_t expected)
+{
+    for (size_t cut = 0; cut <= size; cut++) {
+        uint8_t *copy = malloc(cut ? cut : 1);
+        assert_non_null(copy);
+        memcpy(copy, bytes, cut);
+        wire_reader_t reader = wire_reader(fabric_bytes(copy, cut));
+        uint64_t value = wire_get_uint(&reader);
+        assert_int_equal(reader.failed, !good || cut < size);
+        assert_true(value == (reader.failed ? 0 : expected));
+        assert_int_equal(wire_finish(&reader) == FABRIC_OK, !reader.failed);
+        free(copy);
+    }
+}
+
+static void integers_have_any_width(void **state)
+{
+    (void)state;
+    for (unsigned form = 0; form < 8; form++) { /* 4 unsigned types, 4 signed ones */
+        size_t width = (size_t)1 << form % 4;
+        for (unsigned high = 0; high < 256; high++) {
+            uint8_t bytes[9] = {(uint8_t)(0xcc + form), (uint8_t)high};
+            bytes[width] |= 1;
+            uint64_t value = 0;
+            for (size_t i = 1; i <= width; i++) {
+                value = value << 8 | bytes[i];
+            }
+            check_uint(bytes, 1 + width, form < 4 || high < 0x80, value);
+        }
+    }
+}
+
+/* Each form of a str or bin, of a size that shorter forms could carry, whole and one byte short. */
+static void views_have_any_form(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t head[5];
+        size_t head_bytes;
+        bool str;
+    } forms[] = {{{0xa3}, 1, true},
+                 {{0xd9, 3}, 2, true},
+                 {{0xda, 0, 3}, 3, true},
+                 {{0xdb, 0, 0, 0, 3}, 5, true},
+                 {{0xc4, 3}, 2, false},
+                 {{0xc5, 0, 3}, 3, false},
+                 {{0xc6, 0, 0, 0, 3}, 5, false}};
+    for (size_t i = 0; i < COUNT(forms); i++) {
+        size_t whole = forms[i].head_bytes + 3;
+        for (size_t size = 0; size <= whole; size++) {
+            uint8_t bytes[8] = {0};
+            memcpy(bytes, forms[i].head, forms[i].head_bytes);
+            memcpy(bytes + forms[i].head_bytes, "abc", 3);
+            uint8_t *copy = malloc(size ? size : 1);
+            assert_non_null(copy);
+            memcpy(copy, bytes, size);
+            wire_reader_t reader = wire_reader(fabric_bytes(copy, size));
+            fabric_bytes_t view = forms[i].str ? wire_get_str(&reader) : wire_get_bin(&reader);
+            assert_int_equal(reader.failed, size < whole);
+            assert_true(fabric_bytes_equal(view, fabric_bytes("abc", size < whole ? 0 : 3)));
+            assert_true(size == whole || view.data == NULL);
+            free(copy);
+        }
+    }
+}
+
 static void a_failed_reader_stays_failed(void **state)
 {
     (void)state;
@@ -388,6 +455,8 @@ int main(void)
         cmocka_unit_test(counts_need_their_bytes),
         cmocka_unit_test(skipping_needs_no_stack),
         cmocka_unit_test(getters_take_only_their_types),
+        cmocka_unit_test(integers_have_any_width),
+        cmocka_unit_test(views_have_any_form),
         cmocka_unit_test(a_failed_reader_stays_failed),
         cmocka_unit_test(getters_never_read_beyond),
         cmocka_unit_test(empty_views_are_fine),
