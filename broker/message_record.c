@@ -125,12 +125,12 @@ bool message_is_called(const message_t *message)
     return waiter != NULL;
 }
 
-void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t tally,
+void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t counts,
                        const store_reply_t *reply)
 {
     message_t *message = message_new(stored);
-    message->attempts = tally.attempts;
-    message->crashes = tally.suspicions;
+    message->attempts = counts.attempts;
+    message->crashes = counts.suspicions;
     if (reply) {
         message_set_reply(message, reply);
         message_set_state(message, MESSAGE_ENDED);

@@ -101,9 +101,9 @@ typedef struct message_chain {
     message_t *last;
     uint64_t bytes;
 } message_chain_t;
-/* The record's state is ENDED where there is a reply, else NEW. The tally's suspicions are
- * crashes. */
-void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t tally,
+/* The record's state is ENDED where there is a reply, else NEW. `counts.suspicions` is the number
+ * of the message's crashes. */
+void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t counts,
                        const store_reply_t *reply);
 /* Destroys the message and all that are chained to it. */
 void message_chain_destroy(message_t **first);

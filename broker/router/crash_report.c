@@ -1,7 +1,6 @@
-/* Reports of worker processes that have crashed are read, answered, and carried out. The incarnation
- * of a hello is a secret: a sender that knows it may speak for the process, and its report proves
- * that the process has ended. See poison.h for what is counted.
- */
+/* Reports of worker processes that have crashed are read, answered, and carried out. The
+ * incarnation of a hello is a secret: a sender that knows it may speak for the process, and its
+ * report proves that the process has ended. See poison.h for what is counted. */
 #include "broker/router/crash_report.h"
 
 #include "broker/router/membership.h"

@@ -4,8 +4,8 @@
 
 #include "broker/router/peer_state.h"
 
-/* CRASHED, from a peer that has not said hello: the report is answered, the crash is counted for the
- * messages that it names, and the runner is lost, also where its connection still stands. */
+/* CRASHED, from a peer that has not said hello: the report is answered, the crash is counted for
+ * the messages that it names, and the runner is lost, also where its connection still stands. */
 FABRIC_MUST_USE fabric_error_t crash_report_received(router_t *router, peer_t *peer,
                                                      wire_reader_t *body);
 

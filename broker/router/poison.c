@@ -116,8 +116,8 @@ bool poison_waits(const router_t *router, const entity_t *entity, const message_
            (needs_isolation(message) || poison_is_exhausted(router, message));
 }
 
-/* Deliveries come in rounds. A new round begins when a message has to wait for isolation, or for the
- * end of another message's isolation, and nothing was delivered for a lease. All that is
+/* Deliveries come in rounds. A new round begins when a message has to wait for isolation, or for
+ * the end of another message's isolation, and nothing was delivered for a lease. All that is
  * outstanding has run for a lease then, and does not disturb an isolation any more. */
 static void begin_round(runner_t *runner)
 {
@@ -166,8 +166,8 @@ void poison_delivery_ended(runner_t *runner, const message_t *message)
 
 /* ---- ends of processes ---- */
 
-/* Numbers the loss of a runner. A runner with a supervisor is remembered, as a report of its end may
- * still come. */
+/* Numbers the loss of a runner. A runner with a supervisor is remembered, as a report of its end
+ * may still come. */
 static void number_loss(router_t *router, runner_t *runner)
 {
     router_poison_t *poison = &router->poison;

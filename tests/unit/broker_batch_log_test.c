@@ -1,4 +1,5 @@
-/* What a commit leaves for the log: dead letters and refused items, by name, and not without end. */
+/* What a commit leaves for the log: dead letters and refused items, each by its name, and no more
+ * of them than the limit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -28,7 +28,7 @@ static void first_broker_takes_the_term(void **state)
     assert_int_equal(s->homes, 0);
     assert_int_equal(s->lease_ms, s->now_ms + LEASE_MS);
     assert_int_equal(s->version.term, 1);
-    assert_true(incarnation_equal(s->holder, self)); /* for people who ask */
+    assert_true(incarnation_equal(s->holder, self)); /* for the status document */
 }
 
 static void holder_that_is_no_member_is_replaced_at_once(void **state)

@@ -1,4 +1,5 @@
-/* The finder's logic over the store in memory: what it finds, how far it goes, and how it gives up. */
+/* The finder's logic over the store in memory: what it finds, how far it looks, and when it gives
+ * up. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -192,7 +193,7 @@ static void time_is_bounded(void **state)
     assert_int_equal(f->answer.reached.value, LAST - 6);
 }
 
-/* What was found beyond the bound is as if it had not been looked at. */
+/* A look-up leaves out what it found beyond its bound, as if it had not read so far. */
 static void bytes_are_bounded(void **state)
 {
     fixture_t *f = *state;

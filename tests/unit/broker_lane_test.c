@@ -173,10 +173,10 @@ typedef struct dump {
     size_t count;
 } dump_t;
 
-static void visit(void *context, const store_message_t *message, store_tally_t tally,
+static void visit(void *context, const store_message_t *message, store_tally_t counts,
                   const store_reply_t *reply)
 {
-    (void)tally;
+    (void)counts;
     dump_t *dump = context;
     dump->replied[dump->count] = reply != NULL;
     dump->ids[dump->count++] = message->id.value;
@@ -264,8 +264,8 @@ static void unavailable_then_back(void **state)
     assert_int_equal(stored().count, 3);
 }
 
-/* However long the database was gone: calls go on within a second of its return, and the lane's wait is
- * not all that they have to wait for. */
+/* However long the database was gone, calls go on within a second of its return. The lane's own
+ * backoff is therefore much shorter than a second. */
 static void a_long_outage_makes_no_long_waits(void **state)
 {
     fixture_t *f = *state;
@@ -276,7 +276,7 @@ static void a_long_outage_makes_no_long_waits(void **state)
     assert_in_range(f->longest_ms, 1, 250);
 }
 
-/* A database that answers but refuses to write is unavailable all the time: said once. */
+/* A database that answers but refuses to write is unavailable all the time: logged once. */
 static void refused_commits_are_one_outage(void **state)
 {
     fixture_t *f = *state;
@@ -286,7 +286,7 @@ static void refused_commits_are_one_outage(void **state)
     assert_int_equal(f->came, 1);
 }
 
-/* What the database says is told, once for each thing that it says, and of an open too. */
+/* The database's words are logged, once for each different text, also where an open has failed. */
 static void the_databases_own_words_are_told(void **state)
 {
     fixture_t *f = *state;
@@ -309,7 +309,7 @@ static void the_databases_own_words_are_told(void **state)
     assert_string_equal(f->cause, "store: an injected fault (0)");
 }
 
-/* Each item that is refused comes with the words that it was refused by. */
+/* Each refused item comes with the database's words about this item. */
 static void rejections_say_why(void **state)
 {
     fixture_t *f = *state;
@@ -363,7 +363,8 @@ static void fenced_while_the_outcome_is_unknown(void **state)
     commit(f, 0, 1, FABRIC_ERROR_FENCED);
 }
 
-/* Somebody commits under our row, once or more often: nothing that is read afterwards is ours to act upon. */
+/* Another process commits under this broker's row, once or several times. The lane must act upon
+ * nothing that it reads afterwards. */
 static void a_row_that_went_on_without_us_is_a_fence(void **state)
 {
     fixture_t *f = *state;

@@ -1,4 +1,5 @@
-/* Requests at the door of the router: each that may not come in is refused with its own error. */
+/* Admission of requests by the router: each request that is not admitted is refused with its own
+ * error. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,7 +97,7 @@ static void limits_hold(void **state)
     driver_close(&driver);
 }
 
-/* A type that takes any payload, so that payloads may be as large as they may be. */
+/* A type that takes any payload, so that payloads may be as large as the limit allows. */
 static void describe_blobs(driver_t *driver)
 {
     typedef struct blob {
@@ -228,7 +229,8 @@ static void a_floor_is_at_most_a_second_ahead(void **state)
     driver_close(&driver);
 }
 
-/* A client names floors as far ahead as it may, and farther, each above the id that it was given before. */
+/* A client names floors as far ahead as the limit allows, and farther. Each is above the id that
+ * the client was given before. */
 static void floors_do_not_climb(void **state)
 {
     (void)state;
@@ -267,7 +269,8 @@ static void ids_do_not_follow_what_peers_have_seen(void **state)
     driver_close(&driver);
 }
 
-/* What clients name as floors is known to the next home as well, though the database's clock goes back. */
+/* The next home knows the floors that clients have named, even when the database's clock goes
+ * back. */
 static void clients_are_told_stored_ids_only(void **state)
 {
     (void)state;
@@ -284,7 +287,8 @@ static void clients_are_told_stored_ids_only(void **state)
     driver_close(&driver);
 }
 
-/* Else the next home, by a clock that has gone back, would refuse what clients know. */
+/* Otherwise the next home would, by a clock that has gone back, refuse the ids that clients
+ * know. */
 static void high_ids_are_stored_though_nothing_durable_comes(void **state)
 {
     (void)state;
@@ -397,8 +401,8 @@ static void assert_refused_by_database(driver_t *driver, uint64_t sequence)
         fabric_bytes_of("the database is unavailable: INSERT command denied (1142)")));
 }
 
-/* The lease runs out because the database is away, and nobody else is known to have the shards: callers
- * are told of the database, not sent about. */
+/* The lease runs out because the database is away, and no other home of the shards is known:
+ * callers are told of the database, not redirected. */
 static void who_cannot_renew_its_lease_says_why(void **state)
 {
     (void)state;
@@ -410,13 +414,13 @@ static void who_cannot_renew_its_lease_says_why(void **state)
     driver_pass(driver, 2000);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
     assert_refused_by_database(driver, 1);
-    driver_map(driver, 3, (incarnation_t){{0xb1}}); /* but it is the other who has them */
+    driver_map(driver, 3, (incarnation_t){{0xb1}}); /* but the other broker is their home */
     driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
     driver_take(driver, "c1", KIND_REDIRECT);
     driver_close(&driver);
 }
 
-static void few_pending(router_config_t *config)
+static void small_pending_limits(router_config_t *config)
 {
     config->pending_max = 3;
     config->entity_pending_max = 2;
@@ -425,7 +429,7 @@ static void few_pending(router_config_t *config)
 static void mailboxes_and_memory_are_bounded(void **state)
 {
     (void)state;
-    driver_t *driver = open_with(few_pending);
+    driver_t *driver = open_with(small_pending_limits);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
     driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
     driver_ask(driver, "c1", 3, "a", REQUEST_DURABLE);
@@ -443,7 +447,7 @@ static void little_memory(router_config_t *config)
     config->memory_bytes_max = LITTLE_MEMORY;
 }
 
-/* A volatile message of nearly all of it. */
+/* A volatile message that takes nearly all of the memory. */
 static void ask_much(driver_t *driver, uint64_t sequence)
 {
     static const uint8_t payload[LITTLE_MEMORY - 2000];
@@ -470,7 +474,7 @@ static void bytes_in_memory_are_bounded_and_come_free_again(void **state)
     driver_close(&driver);
 }
 
-static void volatile_messages_need_an_owner_and_room(void **state)
+static void volatile_messages_need_an_owner_and_capacity(void **state)
 {
     (void)state;
     driver_t *driver = open_with(NULL);
@@ -486,7 +490,7 @@ static void volatile_messages_need_an_owner_and_room(void **state)
     assert_int_equal(driver_rejected(driver, "c1", 20), FABRIC_ERROR_MAILBOX_FULL);
     driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
     assert_int_equal(driver_replied(driver, "c1", 2)->status, STATUS_OK);
-    driver_desire(driver, 0); /* nobody: what has not been delivered is told at once */
+    driver_desire(driver, 0); /* nobody: callers of undelivered messages are told at once */
     driver_pass_alive(driver, 6000, (const char *const[]){"w1", "c1", NULL});
     assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_OUTCOME_UNKNOWN);
     assert_int_equal(driver_rejected(driver, "c1", 4), FABRIC_ERROR_RUNNER_UNAVAILABLE);
@@ -571,7 +575,7 @@ int main(void)
         cmocka_unit_test(who_stands_by_leaves_unknown_types_to_a_home),
         cmocka_unit_test(mailboxes_and_memory_are_bounded),
         cmocka_unit_test(bytes_in_memory_are_bounded_and_come_free_again),
-        cmocka_unit_test(volatile_messages_need_an_owner_and_room),
+        cmocka_unit_test(volatile_messages_need_an_owner_and_capacity),
         cmocka_unit_test(nothing_durable_comes_in_without_its_lane),
         cmocka_unit_test(a_draining_router_takes_nothing_and_is_drained),
         cmocka_unit_test(headers_are_as_their_vectors_say),

@@ -1,4 +1,5 @@
-/* Every request and every hello is answered; whatever else the router drops it counts, by reason. */
+/* Every request and every hello is answered. The router counts all other messages that it drops, by
+ * reason. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +38,8 @@ static void hello_of_another_process(driver_t *driver, const char *peer, uint64_
 
 /* ---- requests ---- */
 
-/* A program with a client number of its own that is run twice: the second time its first sequence is settled already. */
+/* A program that sets its own client number is run twice: in the second run its first sequence is
+ * settled already. */
 static void a_first_send_below_the_settled_mark_is_answered(void **state)
 {
     (void)state;
@@ -83,7 +85,7 @@ static void ask_within(driver_t *driver, uint64_t sequence, uint64_t deadline_ms
     driver_send(driver, "c1", request, &request);
 }
 
-/* It goes on; its caller is told how far it has come. */
+/* The message goes on; its caller is told how far the message has come. */
 static void a_durable_call_is_answered_at_its_deadline(void **state)
 {
     (void)state;
@@ -95,7 +97,7 @@ static void a_durable_call_is_answered_at_its_deadline(void **state)
     driver_commit(driver);
     ask_within(driver, 2, 300, ASK);   /* its commit takes long */
     ask_within(driver, 3, 300, AGAIN); /* so does its look-up */
-    ask_within(driver, 4, 60000, ASK); /* held behind it, and its caller has patience */
+    ask_within(driver, 4, 60000, ASK); /* held behind it, with a distant deadline */
     driver_pass_alive(driver, 250, alive);
     assert_int_equal(driver_count(driver, "c1", KIND_ACCEPTED), 0);
     assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
@@ -117,7 +119,7 @@ static void a_durable_call_is_answered_at_its_deadline(void **state)
     driver_close(&driver);
 }
 
-/* Who sends a call again waits for it anew. */
+/* A client that sends a call again waits for it anew. */
 static void a_resend_sets_the_deadline_anew(void **state)
 {
     (void)state;
@@ -147,12 +149,12 @@ static void a_request_of_a_worker_is_refused(void **state)
     driver_ask(driver, "w1", 9, "a", ASK);
     assert_int_equal(driver_rejected(driver, "w1", 9), FABRIC_ERROR_UNKNOWN_KIND);
     message_query_t query = {.sequence = 4, .name = fabric_bytes_of("counters")};
-    driver_send(driver, "w1", query, &query); /* whoever is known may ask for numbers */
+    driver_send(driver, "w1", query, &query); /* a peer that has said hello may ask for numbers */
     assert_int_equal(driver_take(driver, "w1", KIND_ANSWER)->as.answer.sequence, 4);
     driver_close(&driver);
 }
 
-/* What a client that has said goodbye has asked for, and nobody has begun, is done for nobody. */
+/* A message of a client that has said goodbye is dropped if no worker has begun it. */
 static void a_goodbye_takes_volatile_calls_back(void **state)
 {
     (void)state;
@@ -176,7 +178,8 @@ static void a_goodbye_takes_volatile_calls_back(void **state)
     driver_replied(driver, "c2", 1);
     assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 0);
     assert_int_equal(driver_counters(driver).abandoned, 1);
-    /* The reply to the first one's call is none to a call of another process with the same number. */
+    /* The reply to the first process's call does not answer a call of another process with the same
+     * number. */
     assert_int_equal(driver_count(driver, "c1b", KIND_REPLY), 0);
     assert_int_equal(driver_counters(driver).unsent, 1);
     driver_close(&driver);
@@ -190,7 +193,8 @@ static void a_client_can_say_hello_with_a_larger_number(void **state)
     driver_t *driver = driver_open();
     driver_client_hello(driver, "old", 1, 5);
     driver_take(driver, "old", KIND_WELCOME);
-    driver_client_hello(driver, "new", 1, 5); /* as somebody does who does not count */
+    driver_client_hello(driver, "new", 1,
+                        5); /* as a peer whose connection is not the current one */
     assert_int_equal(refused(driver, "new"), FABRIC_ERROR_OUTDATED_CONNECTION);
     driver_client_hello(driver, "new", 1, 4);
     assert_int_equal(refused(driver, "new"), FABRIC_ERROR_OUTDATED_CONNECTION);
@@ -202,7 +206,7 @@ static void a_client_can_say_hello_with_a_larger_number(void **state)
     driver_take(driver, "new", KIND_PONG);
     driver_ping(driver, "old"); /* of an older connection now */
     assert_int_equal(driver_count(driver, "old", KIND_PONG), 0);
-    driver_client_hello(driver, "old", 1, 7); /* no socket is dead for good */
+    driver_client_hello(driver, "old", 1, 7); /* a socket can always be used again */
     driver_take(driver, "old", KIND_WELCOME);
     driver_ping(driver, "old");
     driver_take(driver, "old", KIND_PONG);
@@ -278,7 +282,7 @@ static void of_many_hellos_in_one_frame_the_rest_is_refused(void **state)
     driver_close(&driver);
 }
 
-/* Also where it comes from somebody who is known. */
+/* Also where it comes from a peer that has said hello. */
 static void a_hello_that_cannot_be_read_is_refused(void **state)
 {
     (void)state;
@@ -316,13 +320,13 @@ static void what_is_dropped_is_counted(void **state)
     driver_ask(driver, "c1-2", 1, "a", 0);
     const message_deliver_t *delivery = driver_delivery(driver, "w1");
     driver_gone(driver, "c1-2");
-    driver_ping(driver, "c1-2"); /* the pong finds that nobody is there */
+    driver_ping(driver, "c1-2"); /* the pong finds the peer gone */
     driver_result(driver, "w1", delivery, STATUS_OK, FABRIC_OK);
     assert_int_equal(driver_counters(driver).unsent, 2); /* the pong, and the reply */
     driver_close(&driver);
 }
 
-/* What the status says of them. */
+/* What the status document says of these counters. */
 static void the_status_tells_what_was_dropped(void **state)
 {
     (void)state;

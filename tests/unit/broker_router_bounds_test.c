@@ -1,4 +1,5 @@
-/* What peers may make the router keep, make and send: bounded for each and for all of them. */
+/* What peers can make the router keep, compute and send is bounded, for each peer and for all
+ * together. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,13 +61,14 @@ static void a_clients_calls_do_not_take_all_memory(void **state)
         driver_send(driver, name, request, &request);
         assert_int_equal(driver_rejected(driver, name, LIMIT_PENDING_CALLS_MAX), FABRIC_ERROR_BUSY);
     }
-    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE); /* an honest one has its room */
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE); /* a client within its bounds is served */
     driver_commit(driver);
     assert_int_equal(driver_counters(driver).accepted, 1);
     driver_close(&driver);
 }
 
-/* Replies are kept until their calls are settled: who settles nothing is stopped, alone. */
+/* Replies are kept until their calls are settled: a client that settles nothing is stopped, and no
+ * other client. */
 static void who_settles_nothing_is_stopped(void **state)
 {
     (void)state;
@@ -97,7 +99,7 @@ static void who_settles_nothing_is_stopped(void **state)
     driver_close(&driver);
 }
 
-/* Each client that comes and goes leaves something behind, but not for ever more. */
+/* Each client that comes and goes leaves something behind, up to a bound. */
 static void clients_that_come_and_go_are_forgotten(void **state)
 {
     (void)state;
@@ -235,7 +237,8 @@ static void who_does_not_read_is_dropped(void **state)
     driver_close(&driver);
 }
 
-/* What waits for it is cut into frames all the same, and is not more than a peer may have waiting. */
+/* Messages that wait for the peer are cut into frames all the same, and stay within the bound for
+ * one peer. */
 static void frames_for_who_does_not_read_have_a_bound(void **state)
 {
     (void)state;

@@ -110,7 +110,7 @@ static void a_predecessor_comes_first(void **state)
     message_request_t bad = driver_request(1, "a", ASK);
     bad.tag = fabric_bytes_of("Nothing");
     driver_send(driver, "c1", request, &bad);
-    driver_rejected(driver, "c1", 1); /* finally: it holds up nobody */
+    driver_rejected(driver, "c1", 1); /* for good: no other call is held up */
     ask_after(driver, 2, 1, ASK);
     ask_after(driver, 3, 2, ASK);
     driver_commit(driver);
@@ -266,7 +266,7 @@ static void one_late_call_is_accepted_once(void **state)
     driver_close(&driver);
 }
 
-/* A look-up under way holds up nobody but its own client. */
+/* A look-up under way holds up only its own client. */
 static void others_go_on_beside_a_look_up(void **state)
 {
     (void)state;
@@ -322,7 +322,7 @@ static void a_look_up_takes_so_much_at_a_time(void **state)
     driver_close(&driver);
 }
 
-/* A call that may lie below what was looked at is never taken for a new one. */
+/* A call that may lie below the range of a look-up is never taken for a new one. */
 static void what_was_not_looked_at_is_unknown(void **state)
 {
     (void)state;
@@ -342,13 +342,15 @@ static void what_was_not_looked_at_is_unknown(void **state)
     assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_OUTCOME_UNKNOWN);
     assert_int_equal(driver_rejected(driver, "c1", 4), FABRIC_ERROR_NOT_HOME);
     driver_commit(driver);
-    assert_int_equal(driver_counters(driver).accepted, 1); /* the third: all above its floor was */
+    assert_int_equal(driver_counters(driver).accepted,
+                     1); /* the third: all above its floor was looked at */
     ask_after(driver, 1, 0, AGAIN);
     assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_OUTCOME_UNKNOWN);
     driver_close(&driver);
 }
 
-/* A look-up that ends before the commit of a call would not see it: the client is remembered so long. */
+/* A look-up that ends before the commit of a call would not see the call, so the router remembers
+ * the client until the commit. */
 static void a_settled_call_in_a_lane_is_not_looked_up(void **state)
 {
     (void)state;

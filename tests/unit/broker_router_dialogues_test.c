@@ -1,5 +1,5 @@
-/* The dialogues of schemas/vectors/dialogues.txt, held with the router: what clients and workers say in them is said, and the
- * router must answer as they tell. */
+/* The dialogues of schemas/vectors/dialogues.txt, held with the router: the test sends what clients
+ * and workers say in a dialogue, and the router must answer as the dialogue says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ static bool belongs_to(const vector_t *vector, const char *name)
     return size == strlen(name) && memcmp(vector->name, name, size) == 0;
 }
 
-/* The worker owns the shard of the entity "a" alone. */
+/* The worker owns only the shard of the entity "a". */
 static void dialogue_open(dialogue_t *dialogue, const vector_t *vector)
 {
     router_config_t config;
@@ -48,7 +48,7 @@ static void dialogue_open(dialogue_t *dialogue, const vector_t *vector)
 
 static void dialogue_close(dialogue_t *dialogue)
 {
-    if (dialogue->driver) { /* nothing is said that does not stand in it */
+    if (dialogue->driver) { /* the router sends nothing else */
         assert_int_equal(driver_count(dialogue->driver, "worker", KIND_DELIVER), 0);
         assert_int_equal(driver_count(dialogue->driver, "client", KIND_REPLY), 0);
         assert_int_equal(driver_count(dialogue->driver, "client", KIND_REJECTED), 0);

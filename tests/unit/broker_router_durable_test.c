@@ -1,4 +1,5 @@
-/* The life of a durable message in the router: nothing is accepted, delivered or answered before it is committed. */
+/* The life of a durable message in the router: no message is accepted, delivered or answered before
+ * its commit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* Handshakes with the router: who is welcome, who is refused, and which connection of a peer counts. */
+/* Handshakes with the router: which peers are welcomed, which are refused, and which connection of
+ * a peer counts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,7 +112,8 @@ static void a_type_given_twice_is_refused(void **state)
     }
 }
 
-/* Whoever knows the id of a worker, which the map and the status tell everybody, has not its incarnation. */
+/* A worker's id is public, through the map and the status. A peer that knows the id does not know
+ * the worker's incarnation. */
 static void who_knows_a_runners_id_cannot_take_its_place(void **state)
 {
     (void)state;
@@ -127,7 +129,7 @@ static void who_knows_a_runners_id_cannot_take_its_place(void **state)
     hello.connection = 1000;
     hello.incarnation = fabric_bytes(published.bytes, sizeof published.bytes);
     driver_send(driver, "thief", hello, &hello);
-    driver_take(driver, "thief", KIND_WELCOME); /* as somebody else */
+    driver_take(driver, "thief", KIND_WELCOME); /* as another peer */
     assert_int_equal(driver_count(driver, "thief", KIND_ASSIGN), 0);
     driver_ask(driver, "c1", 1, "a", 0);
     driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
@@ -275,7 +277,7 @@ static void no_more_peers_than_may_be_are_kept(void **state)
 
 /* ---- what cannot be read ---- */
 
-static void what_cannot_be_read_harms_no_neighbour(void **state)
+static void what_cannot_be_read_harms_nothing_else(void **state)
 {
     (void)state;
     driver_t *driver = driver_open();
@@ -304,7 +306,7 @@ static void what_cannot_be_read_harms_no_neighbour(void **state)
     driver_close(&driver);
 }
 
-static void a_result_that_cannot_be_read_ends_its_message_alone(void **state)
+static void a_result_that_cannot_be_read_ends_only_its_message(void **state)
 {
     (void)state;
     driver_t *driver = driver_open();
@@ -352,8 +354,8 @@ int main(void)
         cmocka_unit_test(workers_join_when_they_are_admitted),
         cmocka_unit_test(the_coordinator_hears_of_workers_that_leave_before_they_join),
         cmocka_unit_test(no_more_peers_than_may_be_are_kept),
-        cmocka_unit_test(what_cannot_be_read_harms_no_neighbour),
-        cmocka_unit_test(a_result_that_cannot_be_read_ends_its_message_alone),
+        cmocka_unit_test(what_cannot_be_read_harms_nothing_else),
+        cmocka_unit_test(a_result_that_cannot_be_read_ends_only_its_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

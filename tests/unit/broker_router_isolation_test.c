@@ -1,4 +1,5 @@
-/* Ends of workers that nobody explains: what was in flight twice is isolated, and ends in isolation are counted. */
+/* Unexplained ends of workers: a message that was in flight at two of them is isolated, and ends in
+ * isolation are counted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,7 +95,7 @@ static void it_waits_for_what_is_in_flight_before_it(void **state)
     driver_close(&driver);
 }
 
-/* Dead letters take five ends: two unexplained ones in company, three in isolation. */
+/* A dead letter takes five ends: two unexplained ones beside other messages, three in isolation. */
 static void ends_in_isolation_are_counted(void **state)
 {
     (void)state;
@@ -121,7 +122,7 @@ static void ends_in_isolation_are_counted(void **state)
         }
         poison_expect_none(driver, worker);
         poison_die(driver, worker);
-        poison_expect_counts(driver, 0, 0, i + 1); /* of nobody else */
+        poison_expect_counts(driver, 0, 0, i + 1); /* of no other worker */
         memset(driver->gone, 0, sizeof driver->gone);
         driver_forget(driver);
     }
@@ -179,7 +180,7 @@ static void a_hand_over_of_an_isolated_message_counts_nothing(void **state)
     driver_desire(driver, 104);
     driver_pass_alive(driver, 6000, poison_everyone);
     poison_expect_delivery(driver, "w2", 0);
-    poison_die(driver, "w1"); /* which has nothing any more */
+    poison_die(driver, "w1"); /* which has no message any more */
     poison_expect_no_counts(driver);
     driver_close(&driver);
 }
@@ -210,8 +211,8 @@ static void waiting_for_isolation_and_isolation_are_bounded(void **state)
     driver_close(&driver);
 }
 
-/* Once a message has run for a lease, nothing waits a second time for its end. */
-static void what_has_run_for_a_lease_is_company_of_nobody(void **state)
+/* Once a message has run for a lease, no isolated message waits for its end. */
+static void a_message_that_has_run_for_a_lease_shares_no_isolation(void **state)
 {
     (void)state;
     driver_t *driver = OPEN({"s", 0, 0}, {"t", 0, 0}, {"u", 0, 0});
@@ -222,11 +223,12 @@ static void what_has_run_for_a_lease_is_company_of_nobody(void **state)
     poison_answer(driver, "w1", poison_expect_delivery(driver, "w1", 1));
     poison_expect_delivery(driver, "w1", 2); /* beside "s", at once */
     poison_die(driver, "w1");
-    poison_expect_counts(driver, 2, 0, 1); /* and "s" has no part in that end */
+    poison_expect_counts(driver, 2, 0, 1); /* and that end does not count for "s" */
     driver_close(&driver);
 }
 
-/* "n" has been in flight for long when "s" is isolated beside it: the end of the process is the end of "s". */
+/* "n" has been in flight for a lease when "s" is isolated beside it: the end of the process counts
+ * for "s" only. */
 static void an_end_in_isolation_accuses_nobody_else(void **state)
 {
     (void)state;
@@ -245,7 +247,7 @@ static void an_end_in_isolation_accuses_nobody_else(void **state)
     poison_expect_counts(driver, 0, 0, 1);
     driver_worker(driver, "w2", 104);
     assert_int_equal(driver_delivery(driver, "w2")->id.data[0], 'n');
-    poison_die(driver, "w2"); /* the first end that "n" has a part in */
+    poison_die(driver, "w2"); /* the first end that counts for "n" */
     poison_expect_no_counts(driver);
     driver_worker(driver, "w3", 105);
     assert_int_equal(driver_delivery(driver, "w3")->id.data[0], 'n');
@@ -284,7 +286,7 @@ int main(void)
         cmocka_unit_test(who_comes_through_is_not_isolated_any_more),
         cmocka_unit_test(a_hand_over_of_an_isolated_message_counts_nothing),
         cmocka_unit_test(waiting_for_isolation_and_isolation_are_bounded),
-        cmocka_unit_test(what_has_run_for_a_lease_is_company_of_nobody),
+        cmocka_unit_test(a_message_that_has_run_for_a_lease_shares_no_isolation),
         cmocka_unit_test(an_end_in_isolation_accuses_nobody_else),
         cmocka_unit_test(one_behind_others_of_its_entity_waits_for_these_only),
     };

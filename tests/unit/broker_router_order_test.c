@@ -31,7 +31,8 @@ static driver_t *open_with_three(const message_deliver_t *deliveries[3])
     return driver;
 }
 
-/* The second worker gets all again, in order, before what is sent later; results under the old token come from `deposed`. */
+/* The second worker gets all messages again, in order, before those that are sent later. Results
+ * under the old token come from `deposed`. */
 static void expect_again(driver_t *driver, const message_deliver_t *deliveries[3],
                          const char *deposed)
 {
@@ -203,7 +204,8 @@ static void what_was_not_taken_is_not_overtaken(void **state)
     }
     driver_pass_alive(driver, 100, alive);
     for (int i = 0; i < 3; i++) {
-        driver_delivered(driver, "w1", deliveries[i]->request_id, 1); /* it never started */
+        driver_delivered(driver, "w1", deliveries[i]->request_id,
+                         1); /* its handler never started */
     }
     assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 1);
     driver_ask(driver, "c1", 5, "v", 0);
@@ -278,7 +280,8 @@ static void a_malformed_message_is_not_tried_again(void **state)
     driver_result(driver, "w1", deliveries[0], STATUS_DEFECT, FABRIC_ERROR_MALFORMED_MESSAGE);
     driver_commit(driver);
     assert_int_equal(driver_replied(driver, "c1", 1)->error, FABRIC_ERROR_MALFORMED_MESSAGE);
-    assert_int_equal(driver_counters(driver).dead_letters, 1); /* kept, as nobody has handled it */
+    assert_int_equal(driver_counters(driver).dead_letters,
+                     1); /* kept, as no worker has handled it */
     driver_close(&driver);
 }
 
@@ -302,7 +305,7 @@ static void credit_is_shared_in_turn(void **state)
         cold_at = delivery->id.size == 4 ? i : cold_at;
         driver_result(driver, "w1", delivery, STATUS_OK, FABRIC_OK);
     }
-    assert_in_range(cold_at, 1, 5); /* not behind all of the hot one */
+    assert_in_range(cold_at, 1, 5); /* not behind all messages of the hot one */
     driver_commit(driver);
     assert_int_equal(driver_counters(driver).pending, 0);
     driver_close(&driver);
@@ -323,7 +326,8 @@ static void a_full_pipe_is_tried_again_at_the_next_tick(void **state)
     driver_close(&driver);
 }
 
-/* The right worker and message, under a token of another ownership: as from a former life of this home. */
+/* The right worker and message, under a token of another ownership, as an earlier incarnation of
+ * this home may have given it. */
 static void a_result_counts_under_the_present_token_only(void **state)
 {
     (void)state;
@@ -369,8 +373,8 @@ static void a_result_counts_from_the_owner_only(void **state)
     driver_close(&driver);
 }
 
-/* What an entity computed before it was restarted does not count, though token and owner are the same; nor does a second
- * result of one delivery. */
+/* A result that an entity computed before its restart does not count, though token and owner are
+ * the same; nor does a second result of one delivery. */
 static void a_result_counts_once_and_of_the_present_activation_only(void **state)
 {
     (void)state;
@@ -399,7 +403,8 @@ static void a_result_counts_once_and_of_the_present_activation_only(void **state
     driver_close(&driver);
 }
 
-/* The worker goes on after a defect as if nothing had happened: what it computed then is refused, whoever waits for it. */
+/* The worker goes on after a defect as if nothing had happened: the results that it computes then
+ * are refused. */
 static void results_after_a_defect_are_refused(void **state)
 {
     (void)state;
@@ -435,7 +440,7 @@ static void results_after_a_defect_are_refused(void **state)
     driver_close(&driver);
 }
 
-/* What is answered before something earlier has been overtakes it, whatever becomes of that. */
+/* A message that is answered before an earlier one overtakes it, however the earlier one ends. */
 static void results_out_of_order_are_refused(void **state)
 {
     (void)state;
@@ -479,7 +484,8 @@ static void a_volatile_result_out_of_order_is_refused(void **state)
     driver_close(&driver);
 }
 
-/* One in the middle comes back: it is delivered again, so what is behind it must not have been handled before. */
+/* A message in the middle comes back. It is delivered again, so a message behind it must not have
+ * been handled before. */
 static void results_behind_what_was_not_taken_are_refused(void **state)
 {
     (void)state;
@@ -497,7 +503,8 @@ static void results_behind_what_was_not_taken_are_refused(void **state)
     driver_close(&driver);
 }
 
-/* A volatile message that found no room, or whose caller gave up, is not delivered again: nothing overtakes it. */
+/* A volatile message that met a full mailbox, or whose caller gave up, is not delivered again:
+ * nothing overtakes it. */
 static void results_behind_a_rejected_volatile_message_count(void **state)
 {
     (void)state;

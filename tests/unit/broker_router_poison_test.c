@@ -12,7 +12,7 @@
 
 /* ---- crashes that are reported ---- */
 
-static void a_report_counts_its_message_alone(void **state)
+static void a_report_counts_only_its_message(void **state)
 {
     (void)state;
     driver_t *driver = OPEN_SUPERVISED({"a", 0, 0}, {"b", 0, 0}, {"c", 0, 0}, {"c", 0, 0});
@@ -59,7 +59,8 @@ static void a_crash_is_durable_before_anything_of_its_entity_is_delivered(void *
     driver_close(&driver);
 }
 
-/* The owner that did not take the entity's messages is gone, and so is the pause for that; the backoff stays. */
+/* The owner that did not take the entity's messages is gone, and so is the pause after its refusal.
+ * The entity's backoff stays. */
 static void a_crash_backs_off_after_refusals_too(void **state)
 {
     (void)state;
@@ -106,7 +107,7 @@ static void a_report_proves_the_end_of_a_connected_worker(void **state)
     assert_true(driver_ordered(driver, ROUTER_RUNNER_LEFT, 101));
     driver_worker(driver, "w2", 102);
     poison_expect_delivery(driver, "w2", 1);
-    poison_answer(driver, "w1", other); /* it was on its way, and comes too late */
+    poison_answer(driver, "w1", other); /* the result was on its way, and comes too late */
     driver_take(driver, "w1", KIND_WHO);
     assert_int_equal(driver_counters(driver).results_refused, 1);
     poison_expect_counts(driver, 0, 0, 1);
@@ -131,7 +132,7 @@ static void a_crash_counts_once_however_often_it_is_told(void **state)
     driver_close(&driver);
 }
 
-/* A runner's id is public; its incarnation is known to the worker and its supervisor alone. */
+/* A runner's id is public; only the worker and its supervisor know its incarnation. */
 static void a_report_needs_the_secret(void **state)
 {
     (void)state;
@@ -159,7 +160,7 @@ static void what_was_not_in_flight_there_is_not_counted(void **state)
     poison_expect_delivery(driver, "w1", 1);
     driver_worker_hello(driver, "w2", 102, 1, 1000);
     driver_take(driver, "w2", KIND_WELCOME);
-    poison_crash(driver, 102, 1); /* which has never had it */
+    poison_crash(driver, 102, 1); /* which never had the message */
     const uint64_t culprits[] = {FIRST_ID, 7};
     driver_crashed(driver, 101, culprits, 2, SIGNAL);
     poison_expect_no_counts(driver);
@@ -274,7 +275,7 @@ static void a_late_report_counts_what_was_in_flight_there(void **state)
     driver_close(&driver);
 }
 
-/* The crash is known now, so the end of the process is not unexplained any more. */
+/* The crash is reported now, so the end of the process is not unexplained any more. */
 static void a_late_report_explains_the_end(void **state)
 {
     (void)state;
@@ -326,7 +327,8 @@ static void a_late_report_counts_nothing_twice(void **state)
     driver_close(&driver);
 }
 
-/* What a worker has in flight comes back at once when it leaves or its lease is over; a report may follow. */
+/* A worker's messages in flight come back at once when the worker leaves or its lease is over. A
+ * report may follow. */
 static void a_worker_that_leaves_or_is_silent_may_crash_too(void **state)
 {
     (void)state;
@@ -638,7 +640,7 @@ static void crashes_are_told_for_the_log(void **state)
     assert_int_equal(crash.request_id.value, 0);
     assert_int_equal(crash.type.size, 0);
     assert_false(router_next_crash(driver->router, &crash));
-    for (unsigned i = 0; i < 100; i++) { /* a few are kept for it */
+    for (unsigned i = 0; i < 100; i++) { /* some are kept for the log */
         driver_worker_hello(driver, "w1", 110 + i, 1, 10);
         driver_crashed(driver, 110 + i, NULL, 0, "exit status 3");
     }
@@ -654,7 +656,7 @@ static void crashes_are_told_for_the_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_report_counts_its_message_alone),
+        cmocka_unit_test(a_report_counts_only_its_message),
         cmocka_unit_test(a_crash_is_durable_before_anything_of_its_entity_is_delivered),
         cmocka_unit_test(a_crash_backs_off_after_refusals_too),
         cmocka_unit_test(a_count_that_the_store_refuses_stops_nobody),

@@ -1,5 +1,5 @@
-/* The router under a seeded mix of everything that can happen to it, with models of its clients, workers, store and coordinator
- * that check what must hold whatever happens. */
+/* The router under a seeded mix of everything that can happen to it. Models of its clients,
+ * workers, store and coordinator check the invariants. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,7 @@ static void run(uint64_t seed)
     model_close(&model);
 }
 
-/* The seed that is being run: printed when the test fails. ROUTER_SEED runs one alone. */
+/* The seed that is being run: printed when the test fails. ROUTER_SEED=n runs only seed n. */
 static uint64_t running;
 
 static void whatever_happens_nothing_is_lost_doubled_or_reordered(void **state)

@@ -1,4 +1,5 @@
-/* What a worker's result may say: whatever breaks the rules of its status does not reach the caller. */
+/* What a worker's result may say: a result that breaks the rules of its status does not reach the
+ * caller. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,7 @@ static const uint8_t item[] = {0x92, 0xa2, 'a', 'b', 0x07};
 static const uint8_t no_item[] = {0x92, 0x07, 0xa2, 'a', 'b'};
 static uint8_t long_text[2000];
 
-/* A client, and a worker that was given one message of these flags. */
+/* A client, and a worker that was given one message with these flags. */
 static driver_t *open_with_one(uint64_t flags, const message_deliver_t **delivery)
 {
     driver_t *driver = driver_open();
@@ -46,7 +47,7 @@ static void send_answer(driver_t *driver, const message_deliver_t *delivery, con
     driver_send(driver, "w1", result, &result);
 }
 
-/* The reply to the only message, which was sent with these flags. The driver is left to be closed. */
+/* The reply to the only message, which was sent with these flags. The caller closes the driver. */
 static const message_reply_t *reply_to(driver_t **driver, uint64_t flags, const answer_t *answer)
 {
     const message_deliver_t *delivery;
@@ -111,13 +112,13 @@ static void a_durable_reply_fits_its_schema(void **state)
     driver_close(&driver);
     const message_deliver_t *delivery;
     driver = open_with_one(REQUEST_DURABLE | REQUEST_TELL, &delivery);
-    send_answer(driver, delivery, &bad[0]); /* nobody gets it */
+    send_answer(driver, delivery, &bad[0]); /* no caller gets it */
     driver_commit(driver);
     assert_int_equal(driver_counters(driver).dead_letters, 0);
     driver_close(&driver);
 }
 
-/* One that fails alone (I14): the entity goes on, and what was computed after it counts. */
+/* A failure of one message only (I14): the entity goes on, and later results count. */
 static void what_follows_a_malformed_reply_counts(void **state)
 {
     (void)state;
@@ -156,7 +157,7 @@ static void texts_are_cut(void **state)
     }
 }
 
-/* Its error could tell the caller that nothing was handled. */
+/* The result's error could tell the caller that the message was not handled. */
 static void a_defect_has_the_error_of_one(void **state)
 {
     (void)state;

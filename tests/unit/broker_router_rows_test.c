@@ -1,4 +1,5 @@
-/* Damaged rows at a load: each becomes a dead letter with its cause, and everything beside it goes on. */
+/* Damaged rows at a load: each becomes a dead letter with its cause, and all other messages go
+ * on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +44,7 @@ static void no_id(store_message_t *row)
 {
     row->id.value = 0;
 }
-static void id_of_a_few_seconds_ahead(store_message_t *row)
+static void id_of_some_seconds_ahead(store_message_t *row)
 {
     router_config_t config;
     driver_config(&config);
@@ -134,7 +135,7 @@ static void (*const damages[])(store_message_t *row) = {
     id_of_the_last_millisecond,
     no_shard,
     id_of_an_hour_ahead,
-    id_of_a_few_seconds_ahead,
+    id_of_some_seconds_ahead,
     unknown_shard,
     unknown_group,
     another_shard,
@@ -194,7 +195,7 @@ static void expect_dead_letter(driver_t *driver, uint64_t id)
     assert_int_equal(letters, 1);
 }
 
-static void each_damage_is_a_dead_letter_and_its_neighbours_go_on(void **state)
+static void each_damaged_row_is_a_dead_letter_and_the_others_go_on(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
@@ -281,7 +282,7 @@ static void a_dead_letter_that_is_there_already_does_not_matter(void **state)
     driver_close(&driver);
 }
 
-/* The next home would not find it above the mark. */
+/* The next home would not find the message above the mark. */
 static void the_mark_waits_for_the_dead_letter(void **state)
 {
     (void)state;
@@ -300,7 +301,8 @@ static void the_mark_waits_for_the_dead_letter(void **state)
     driver_close(&driver);
 }
 
-/* Neither its reply nor its defect: it stays pending, and the mark below it. */
+/* Neither the reply nor the defect is stored: the message stays pending, and the mark stays below
+ * its id. */
 static void a_dead_letter_that_cannot_be_stored_stays(void **state)
 {
     (void)state;
@@ -369,7 +371,8 @@ static void a_damaged_id_is_not_told(void **state)
     driver_close(&driver);
 }
 
-/* A home that does not know yet that it is deposed may find what its successor has accepted, by a clock that is a day ahead. */
+/* A home that does not know yet that it is deposed may read messages that its successor has
+ * accepted, by a clock that is a day ahead. */
 static void an_id_that_a_writer_gave_is_sound(void **state)
 {
     (void)state;
@@ -413,7 +416,7 @@ static void an_unknown_type_is_given_up_after_the_registration_time(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_damage_is_a_dead_letter_and_its_neighbours_go_on),
+        cmocka_unit_test(each_damaged_row_is_a_dead_letter_and_the_others_go_on),
         cmocka_unit_test(ids_go_on_below_a_damaged_one),
         cmocka_unit_test(a_row_that_writers_can_have_made_is_no_damage),
         cmocka_unit_test(no_ids_left_is_told),

@@ -1,4 +1,5 @@
-/* Homes and owners in the router: how a shard passes from one runner to the next, and what is loaded. */
+/* Homes and owners in the router: how a shard passes from one runner to the next, and what a home
+ * loads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,7 +77,8 @@ static void a_release_has_a_deadline(void **state)
     driver_close(&driver);
 }
 
-/* A worker that comes back owns its shards under larger tokens: what it releases of the smaller ones is nothing to them. */
+/* A worker that comes back owns its shards under larger tokens. A release under a smaller token has
+ * no effect on them. */
 static void a_released_of_an_older_token_releases_nothing(void **state)
 {
     (void)state;
@@ -103,7 +105,7 @@ static void a_released_of_an_older_token_releases_nothing(void **state)
     }
     assert_int_equal(driver_count(driver, "w1b", KIND_ASSIGN), 0);
     assert_int_equal(driver_count(driver, "w1b", KIND_DELIVER),
-                     0); /* what it handles stays its own */
+                     0); /* it keeps the messages that it handles */
     driver_result(driver, "w1b", delivery, STATUS_OK, FABRIC_OK);
     driver_commit(driver);
     driver_replied(driver, "c1", 1);

@@ -1,5 +1,6 @@
-/* Messages that the owner of their shard does not take, above all because it does not bring their type: they wait without a
- * loop, nobody else waits with them, and callers, the log and status say why. */
+/* Messages that the owner of their shard does not take, above all because it does not bring their
+ * type. They wait without a loop, no other message waits with them, and callers, the log and the
+ * status are told why. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +32,7 @@ static unsigned refuse_all(driver_t *driver, fabric_error_t error)
 /* What the client was told of calls during refuse_for. */
 static size_t answers;
 
-/* The same for some time. All that was sent until then is forgotten. */
+/* The same for some time. Drops all that the router has sent before. */
 static unsigned refuse_for(driver_t *driver, fabric_error_t error, uint64_t ms)
 {
     unsigned count = refuse_all(driver, error);
@@ -111,7 +112,8 @@ static void a_refused_entity_pauses_longer_and_longer(void **state)
     }
 }
 
-/* A worker that answers the second of two messages first gets on with neither: no loop either. */
+/* A worker answers the second of two messages first: neither of them goes on, and there is no
+ * loop. */
 static void an_entity_whose_results_are_refused_pauses_too(void **state)
 {
     unsigned count = 0;
@@ -208,7 +210,8 @@ static void volatile_callers_hear_why(void **state)
     const message_rejected_t *rejected = &driver_take(driver, "c1", KIND_REJECTED)->as.rejected;
     assert_int_equal(rejected->error, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
     expect_reason(text_of(rejected->text));
-    /* Those behind a durable one do not wait with it, whether they came before its refusal or after. */
+    /* Messages behind a durable one do not wait with it, whether they came before its refusal or
+     * after. */
     driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE | REQUEST_TELL);
     driver_commit(driver);
     const message_deliver_t *delivery = driver_delivery(driver, "w1");
@@ -231,7 +234,7 @@ static void volatile_callers_hear_why(void **state)
     driver_close(&driver);
 }
 
-/* Another reason is not called a missing type. */
+/* Another reason is not reported as a missing type. */
 static void other_refusals_are_not_called_a_missing_type(void **state)
 {
     (void)state;
@@ -388,7 +391,7 @@ static void status_names_types_their_runners_and_what_is_missing(void **state)
     json_decref(status);
     driver_send(driver, "w1", bye, &(message_bye_t){.reason.data = NULL});
     status = ask_status(driver);
-    expect_type(status, "Counter", NULL, second); /* who leaves brings nothing */
+    expect_type(status, "Counter", NULL, second); /* a worker that leaves brings no type */
     expect_type(status, "Nobodys", NULL, second);
     json_decref(status);
     driver_close(&driver);

@@ -1,4 +1,4 @@
-/* The calls that wait for a message: several callers of one message, and one caller that comes back. */
+/* Calls that wait for a message: several callers of one message, and one caller that comes back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,8 @@ static driver_t *open_asked(uint64_t flags)
     return driver;
 }
 
-/* Lets a call of the second client wait for the message that the first client's call has brought. */
+/* Makes a call of the second client wait for the message that the first client's call has
+ * brought. */
 static void attach_second(driver_t *driver)
 {
     client_t *first = client_find(driver->router, 1);

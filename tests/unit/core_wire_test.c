@@ -320,7 +320,8 @@ static void getters_take_only_their_types(void **state)
     }
 }
 
-/* Reads `bytes` with wire_get_uint, whole and cut at each place, from memory of exactly that size. */
+/* Reads `bytes` with wire_get_uint, whole and cut at each place, from memory of exactly that
+ * size. */
 static void check_uint(const uint8_t *bytes, size_t size, bool good, uint64_t expected)
 {
     for (size_t cut = 0; cut <= size; cut++) {

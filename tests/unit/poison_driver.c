@@ -75,7 +75,7 @@ void poison_answer(driver_t *driver, const char *peer, const message_deliver_t *
     driver_result(driver, peer, delivery, STATUS_OK, FABRIC_OK);
 }
 
-/* The next batch holds the counts of one message alone, and is left to be committed. */
+/* The next batch holds the counts of one message and nothing else. The caller commits it. */
 void poison_expect_counts_taken(driver_t *driver, uint64_t index, uint32_t attempts,
                                 uint32_t crashes)
 {
@@ -130,14 +130,14 @@ void poison_say_goodbye(driver_t *driver, const char *peer)
     driver_send(driver, peer, bye, &goodbye);
 }
 
-/* The worker is gone, and nobody says why. */
+/* The worker is gone, and no supervisor reports why. */
 void poison_die(driver_t *driver, const char *peer)
 {
     driver_gone(driver, peer);
     driver_pass_alive(driver, driver->supervised ? REPORT_MS : DEAD_MS, poison_client_only);
 }
 
-/* Two workers of numbers 101 and 102 poison_die with whatever is pending in flight. */
+/* Two workers, numbers 101 and 102, die while all pending messages are in flight. */
 void poison_die_twice(driver_t *driver)
 {
     driver_worker(driver, "d1", 101);

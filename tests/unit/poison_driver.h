@@ -1,12 +1,13 @@
-/* A broker with pending messages in one shard, whose workers crash on them: for the tests of poison messages. A failed expectation
- * fails the cmocka test. Messages are named by their index among those that the broker has loaded.
- */
+/* A broker with pending messages in one shard, whose workers crash on them: for the tests of poison
+ * messages. Tests name a message by its index among those that the broker has loaded. A failed
+ * expectation fails the cmocka test. */
 #ifndef TESTS_UNIT_POISON_DRIVER_H
 #define TESTS_UNIT_POISON_DRIVER_H
 
 #include "tests/unit/router_driver.h"
 
-/* DEAD_MS is past the grace of a worker without a supervisor, REPORT_MS past that of one with a supervisor. */
+/* DEAD_MS is longer than the grace of a worker without a supervisor, REPORT_MS longer than that of
+ * a worker with a supervisor. */
 enum {
     FIRST_ID = 1000,
     ATTEMPTS_MAX = 3,
@@ -46,7 +47,7 @@ driver_t *poison_open(const poison_loaded_t *loaded, size_t count, bool supervis
 /* The worker's next delivery is this one. */
 const message_deliver_t *poison_expect_delivery(driver_t *driver, const char *peer, uint64_t index);
 void poison_expect_none(driver_t *driver, const char *peer);
-/* The next batch holds the counts of one message alone, and is left to be committed. */
+/* The next batch holds the counts of one message and nothing else. The caller commits it. */
 void poison_expect_counts_taken(driver_t *driver, uint64_t index, uint32_t attempts,
                                 uint32_t crashes);
 /* The same, and commits the batch. */
@@ -64,9 +65,9 @@ void poison_answer(driver_t *driver, const char *peer, const message_deliver_t *
 /* The worker of this number is reported to have crashed on this message. */
 void poison_crash(driver_t *driver, unsigned number, uint64_t index);
 void poison_say_goodbye(driver_t *driver, const char *peer);
-/* The worker is gone, and nobody says why. */
+/* The worker is gone, and no supervisor reports why. */
 void poison_die(driver_t *driver, const char *peer);
-/* Two workers of numbers 101 and 102 die with whatever is pending in flight. */
+/* Two workers, numbers 101 and 102, die while all pending messages are in flight. */
 void poison_die_twice(driver_t *driver);
 
 #endif

@@ -1,8 +1,10 @@
-/* A driver for the router's pure core: it plays clients, workers, store lanes and the coordinator in memory, under a clock that
- * the test moves. What the router sends is decoded into notes, which tests take one by one.
+/* A driver for the router's pure core: it plays clients, workers, store lanes and the coordinator
+ * in memory, under a clock that the test moves. It decodes what the router sends into notes, which
+ * tests take one by one.
  *
  * The driver begins as a broker that is home of all shards of one group, with one entity type:
- *   Counter  messages Add (durable) and Peek (volatile), both with the schema Item; mailbox capacity 4
+ *   Counter  messages Add (durable) and Peek (volatile), both with the schema Item;
+ *            mailbox capacity 4
  *
  * Peers are named by their routing ids, short texts. A failed expectation fails the cmocka test.
  */
@@ -39,7 +41,7 @@ typedef struct driver {
     size_t order_count; /* since driver_orders_forget */
     bool admit;         /* answer ROUTER_ADMIT with OK */
     const char *brings; /* the type of workers that say hello; Counter unless set */
-    bool supervised;    /* workers that say hello are */
+    bool supervised;    /* workers that say hello have a supervisor */
     char full[32];      /* the peer whose pipe is full, or empty */
     char gone[16][32];  /* peers that do not exist any more: see driver_gone */
     size_t gone_next;
@@ -51,7 +53,8 @@ typedef struct driver {
 void driver_config(router_config_t *config);
 /* A router with types and map, but without homes and lease. */
 driver_t *driver_new(const router_config_t *config);
-/* driver_new with the usual configuration, homes of all shards, nothing pending and a long lease. */
+/* driver_new with the usual configuration. The router is home of all shards, has nothing pending
+ * and a long lease. */
 driver_t *driver_open(void);
 /* Makes the router home of all shards; `messages` as for router_loaded. */
 void driver_homes(driver_t *driver, message_t *messages);
@@ -85,18 +88,19 @@ void driver_send_(driver_t *driver, const char *peer, uint64_t settled,
 void driver_send_bytes(driver_t *driver, const char *peer, fabric_bytes_t frame);
 
 incarnation_t driver_incarnation(unsigned number);
-/* How others know the worker with this incarnation; 0: nobody. */
+/* The public id of the worker with this incarnation; 0 for 0. */
 incarnation_t driver_runner(unsigned number);
 /* Says hello; the answer is left to be taken. */
 void driver_client_hello(driver_t *driver, const char *peer, uint64_t number, uint64_t connection);
 void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection,
                          uint64_t window);
-/* Reports from a connection of its own that the worker crashed on these requests, and takes the answer. */
+/* Reports, on a connection of its own, that the worker crashed on these requests, and takes the
+ * answer. */
 void driver_crashed(driver_t *driver, unsigned number, const uint64_t *culprits, uint32_t count,
                     const char *text);
 /* Says hello for the first time and takes the welcome. */
 void driver_client(driver_t *driver, const char *peer, uint64_t number);
-/* The same, and wants all shards to be owned by it; takes the assignments. */
+/* The same, and makes it the owner of all shards; takes the assignments. */
 void driver_worker(driver_t *driver, const char *peer, unsigned number);
 void driver_desire(driver_t *driver, unsigned number); /* all shards; 0: nobody */
 /* The peer's connection is gone: frames to it turn out to be unreachable. */

@@ -195,8 +195,8 @@ static model_call_t *delivered_call(model_t *model, const message_deliver_t *del
     return model_call(model, strtoull(name, NULL, 10), strtoull(name + 2, NULL, 10));
 }
 
-/* A handler runs: in the order of acceptance, and never after a later one has ended. One that runs out of turn is none of the
- * router's faults. */
+/* A handler runs: in the order of acceptance, and never after a later message has ended. The router
+ * is not to blame for a handler that the worker runs out of turn. */
 static void check_run(model_t *model, const message_deliver_t *delivery, bool sound)
 {
     unsigned entity = entity_number(delivery);
@@ -237,7 +237,8 @@ static bool same_activation(const message_deliver_t *a, const message_deliver_t 
            token_equal(token, (token_t){b->home_epoch, b->owner_sequence});
 }
 
-/* Takes the oldest delivery, or one out of its turn: `sound` tells whether none of its activation was given before it. */
+/* Takes the oldest delivery, or one out of its turn. `sound`: no earlier delivery of its activation
+ * is left. */
 static note_t *take_delivery(model_t *model, model_worker_t *worker, bool *sound)
 {
     size_t place = model->calm || model_pick(model, 40) > 0 ? 0 : model_pick(model, worker->count);
@@ -294,12 +295,12 @@ void model_worker_answer(model_t *model, model_worker_t *worker)
     free(note);
 }
 
-/* What has failed is counted in the store before. */
+/* The store has counted each failure before the next delivery. */
 static void check_attempt(model_t *model, const message_deliver_t *delivery)
 {
     const model_call_t *call = model_row(model, delivery->request_id);
     if (call) {
-        assert_int_equal(delivery->attempt, call->tally.attempts + call->tally.suspicions + 1);
+        assert_int_equal(delivery->attempt, call->counts.attempts + call->counts.suspicions + 1);
     }
 }
 

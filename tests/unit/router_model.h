@@ -1,4 +1,5 @@
-/* Models of clients and workers for random tests of the router: they behave as the protocol says, and check what they see. */
+/* Models of clients and workers for random tests of the router. They behave as the protocol says,
+ * and check what they see. */
 #ifndef TESTS_UNIT_ROUTER_MODEL_H
 #define TESTS_UNIT_ROUTER_MODEL_H
 
@@ -17,7 +18,7 @@ typedef struct model_call {
     uint64_t id;
     shard_id_t shard;
     bool ended;
-    store_tally_t tally;
+    store_tally_t counts;
     unsigned ends; /* processes whose end may be counted as a crash on it */
     unsigned runs;
     bool sound; /* a worker has answered it, in its turn and on no state that is over */
@@ -27,7 +28,7 @@ typedef struct model_call {
 typedef struct model_client {
     char peer[32];
     uint64_t connection, next, oldest, high_id;
-    bool away; /* it says nothing */
+    bool away; /* it is silent */
     model_call_t calls[CALLS];
 } model_client_t;
 
@@ -51,7 +52,7 @@ typedef struct model_seen {
     bool ended;
 } model_seen_t;
 
-/* A row of a client that is none of the model's. */
+/* A row of a client outside the model. */
 typedef struct model_foreign {
     uint64_t id;
     call_key_t call;
@@ -67,7 +68,7 @@ typedef struct model {
     model_client_t clients[CLIENTS];
     model_worker_t workers[WORKERS];
     unsigned incarnations;
-    bool calm; /* nothing goes wrong any more */
+    bool calm; /* no fault happens any more */
     uint64_t first_run[ENTITIES], ended[ENTITIES];
     token_t newest[DRIVER_SHARDS + 1];
     uint64_t newest_id[2]; /* that each lane has stored */
@@ -84,12 +85,12 @@ typedef struct model {
 /* A router with two lanes, home of all shards, to which all clients and workers have said hello. */
 model_t *model_open(uint64_t random);
 void model_close(model_t **model);
-/* Something happens, as `random` has it. */
+/* One random event happens. */
 void model_step(model_t *model);
 /* Faults end; all that is open must be settled. */
 void model_calm_down(model_t *model);
 
-/* Below `below`, from the model's own seed. */
+/* A random number below `below`, from the model's seed. */
 uint64_t model_pick(model_t *model, uint64_t below);
 model_call_t *model_call(model_t *model, uint64_t client, uint64_t sequence);
 /* The call that the store has under this id, or NULL. */
@@ -110,7 +111,7 @@ void model_worker_connect(model_t *model, model_worker_t *worker, bool anew);
 /* Runs the worker's oldest delivery, or hands it back. */
 void model_worker_answer(model_t *model, model_worker_t *worker);
 
-/* Lets everyone take what the router sent. */
+/* Lets all models take what the router sent. */
 void model_take_notes(model_t *model);
 
 #endif

@@ -94,9 +94,9 @@ static void store_batch(model_t *model, uint32_t lane, const store_batch_t *batc
         model_call_t *call = model_row(model, batch->attempts[i].id.value);
         assert_true(call || foreign_row(model, batch->attempts[i].id.value));
         if (call) {
-            assert_true(batch->attempts[i].tally.suspicions >= call->tally.suspicions);
-            call->tally = batch->attempts[i].tally;
-            assert_true(call->tally.suspicions <= call->ends);
+            assert_true(batch->attempts[i].tally.suspicions >= call->counts.suspicions);
+            call->counts = batch->attempts[i].tally;
+            assert_true(call->counts.suspicions <= call->ends);
         }
     }
     for (unsigned c = 0; batch->mark && c < CLIENTS; c++) {
@@ -224,7 +224,7 @@ static void desire_step(model_t *model)
     driver_pull(model->driver);
 }
 
-/* The call that the worker was given at this place may be counted. */
+/* A crash may be counted for the call that the worker was given at this place. */
 static void accuse(model_t *model, const model_worker_t *worker, size_t place)
 {
     model_call_t *call = model_row(model, worker->queue[place]->as.deliver.request_id);
@@ -242,7 +242,8 @@ static void report_crash(model_t *model, model_worker_t *worker)
     }
 }
 
-/* Killed, and noticed on the next send. A supervisor may say at once on which message, or later, or never. */
+/* A worker is killed, and the router notices it on the next send. A supervisor reports the message
+ * at once, or later, or never. */
 static void kill_worker(model_t *model, model_worker_t *worker)
 {
     bool known = worker->supervised && worker->count > 0;
@@ -301,7 +302,7 @@ static void tick(model_t *model, uint64_t ms)
     driver_orders_forget(model->driver);
 }
 
-/* Says goodbye, and comes back when it may have been forgotten. */
+/* A client says goodbye, and comes back when the router may have forgotten it. */
 static void client_absence(model_t *model, model_client_t *client)
 {
     message_bye_t goodbye = {.reason = {NULL, 0}};

@@ -1,4 +1,4 @@
-/* Sample schemas: the structs behind the schemas Item, Order and All of schemas/vectors/schemas.txt. */
+/* Sample schemas: the structs of the schemas Item, Order and All of schemas/vectors/schemas.txt. */
 #ifndef TESTS_UNIT_SAMPLES_H
 #define TESTS_UNIT_SAMPLES_H
 

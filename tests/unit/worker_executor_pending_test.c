@@ -79,7 +79,7 @@ static void two_handles_for_one_message_are_a_defect(void **state)
     exec_expect_no_result(d);
 }
 
-static void a_handle_that_is_gone_is_left_alone(void **state)
+static void a_handle_that_is_gone_is_not_touched(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
     exec_begin(d, 1);
@@ -110,7 +110,7 @@ int main(void)
         EXECUTOR_TEST(pending_is_completed_from_another_thread),
         EXECUTOR_TEST(pending_can_fail),
         EXECUTOR_TEST(two_handles_for_one_message_are_a_defect),
-        EXECUTOR_TEST(a_handle_that_is_gone_is_left_alone),
+        EXECUTOR_TEST(a_handle_that_is_gone_is_not_touched),
         EXECUTOR_TEST(pending_entity_is_not_idle),
         EXECUTOR_TEST(completion_after_the_end_changes_nothing),
     };
