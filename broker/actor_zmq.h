@@ -14,7 +14,7 @@
 
 #include <fabric/error.h>
 
-/* Runs on the actor's thread until it is told to end. The actor closes `pipe` afterwards. */
+/* Runs on the actor's thread until the actor is told to end. The actor closes `pipe` afterwards. */
 typedef void actor_run_fn(void *self, void *pipe);
 
 typedef struct actor {

@@ -17,8 +17,8 @@ static fabric_error_t explain(const store_t *store, reason_t *reason, fabric_err
     return error;
 }
 
-/* An operator makes a server's tables, or allows it with `migrate`. A file that a broker makes
- * itself needs no permission. */
+/* An operator makes a server's tables, or lets the broker make them with `migrate`. A file that a
+ * broker makes itself needs no permission. */
 static bool may_migrate(const broker_t *broker)
 {
     return broker->config->migrate || strcmp(broker->store->driver->scheme, "mysql") != 0;

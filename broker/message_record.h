@@ -50,7 +50,7 @@ typedef struct message {
     uint32_t attempts;    /* defects so far */
     uint32_t crashes;     /* worker processes that crashed on it so far */
     char *crash_text;     /* how the last of these processes ended; owned, or NULL */
-    uint32_t unexplained; /* processes that ended while it was in flight, and nobody knows why */
+    uint32_t unexplained; /* processes that ended for unknown reasons while it was in flight */
     uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
     uint32_t round;       /* of its runner, of the delivery in flight */
     uint64_t activation;  /* of the delivery in flight */
@@ -70,7 +70,7 @@ static inline void message_set_state(message_t *message, message_state_t state)
     message->state = state;
 }
 
-/* The record of what stands in a batch. */
+/* The record of a message in a batch. */
 static inline message_t *message_of(const store_message_t *stored)
 {
     return (message_t *)((char *)stored - offsetof(message_t, stored));
@@ -90,7 +90,7 @@ void message_destroy(message_t **message);
 waiter_t *message_find_waiter(message_t *message, call_key_t call);
 /* The waiter with this call, which is added unless it is there. */
 waiter_t *message_add_waiter(message_t *message, call_key_t call);
-/* The waiter is told no more, unless it is the first. */
+/* Removes the waiter, unless it is the first. */
 void message_remove_waiter(message_t *message, waiter_t *waiter);
 /* Whether a client's table of calls refers to the message. */
 bool message_is_called(const message_t *message);

@@ -7,7 +7,7 @@
  *     more than that.
  *  2. A request is a culprit when its slot says that the thread crashed on it and the thread is
  *     still at it: a thread that survived its crash has gone on to another request.
- *  3. Whatever has not been noted is not known. Nothing here guesses.
+ *  3. What has not been noted is unknown: no function here guesses.
  *
  * Threading: a slot as rule 1 says; crash_notes_add_broker on the link's thread; the rest on the
  * main thread of the child, or in the supervisor while it has no child.

@@ -14,7 +14,7 @@
 
 typedef struct coordinator_admission coordinator_admission_t;
 
-/* What it is given must outlive it. */
+/* The arguments must outlive the admission. */
 coordinator_admission_t *coordinator_admission_new(coordinator_registry_t *registry,
                                                    coordinator_runners_t *runners,
                                                    coordinator_schedule_t *schedule,

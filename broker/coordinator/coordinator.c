@@ -1,5 +1,5 @@
-/* The coordinator's core: what its parts decide, put together. Only this file knows all parts; they
- * know none but those that they are made with. See coordinator.h and README.md. */
+/* The coordinator's core, which combines the decisions of its parts. Only this file knows all
+ * parts; a part knows only those that it was made with. See coordinator.h and README.md. */
 #include "broker/coordinator/coordinator.h"
 
 #include <stdlib.h>

@@ -40,8 +40,8 @@ bool coordinator_next_call(coordinator_t *coordinator, uint64_t now_ms, coordina
 /* The answer to that call. `results` may be NULL with an error. */
 void coordinator_answer(coordinator_t *coordinator, fabric_error_t error,
                         const coordinator_results_t *results, uint64_t now_ms);
-/* Runs a call against a store (NULL: it is not there), and gives the core the answer. The time of
- * the answer is read from `clock` after the call. */
+/* Runs a call against a store (NULL: the store is not open), and gives the core the answer. The
+ * time of the answer is read from `clock` after the call. */
 fabric_error_t coordinator_run_call(coordinator_t *coordinator, const coordinator_call_t *call,
                                     store_t *store, uint64_t (*clock)(void));
 

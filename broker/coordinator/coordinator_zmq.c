@@ -111,7 +111,7 @@ static void leave(coordinator_actor_t *self)
     CRASH_POINT(LEAVE_BEFORE);
     fabric_error_t error = self->store->driver->broker_leave(self->store, self->config.incarnation);
     CRASH_POINT(LEAVE_AFTER);
-    if (error) { /* other brokers find out by this one's silence */
+    if (error) { /* other brokers learn it from this broker's silence */
         log_event(LOG_WARN_LEVEL, "broker.leave_failed",
                   log_text("error", fabric_error_name(error)),
                   log_text("cause", store_error_text(self->store, error)));

@@ -34,8 +34,8 @@ typedef struct coordinator_actor {
     bool leave;
 } coordinator_actor_t;
 
-/* Takes over the open store. NO_RESOURCES. What `drivers` and `options` point to must outlive
- * it. */
+/* Takes over the open store. NO_RESOURCES. What `drivers` and `options` point to must outlive the
+ * actor. */
 FABRIC_MUST_USE
 fabric_error_t coordinator_actor_start(coordinator_actor_t *self, void *zmq,
                                        const coordinator_config_t *config,

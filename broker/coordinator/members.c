@@ -74,8 +74,8 @@ void coordinator_members_take(coordinator_members_t *self, const store_broker_t 
         items[i].broker = brokers[i];
         const member_t *before = find(self, brokers[i].incarnation);
         if (before && before->broker.counter == brokers[i].counter && countable) {
-            /* A reading may have looked at any time while it ran: only the time between the two
-             * is surely silence. */
+            /* A reading may have seen the table at any time while it ran: only the time between two
+             * readings is certainly silence. */
             items[i].silent_ms = before->silent_ms + started_ms - self->last_list_ms;
         }
     }

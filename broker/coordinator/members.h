@@ -20,8 +20,8 @@ void coordinator_members_take(coordinator_members_t *members, const store_broker
                               size_t count, uint64_t started_ms, uint64_t now_ms);
 /* Every member gets a full lease, counted from the next reading. */
 void coordinator_members_begin_term(coordinator_members_t *members);
-/* This broker counts as dead, whatever its counter does: the holder of a term that is to be taken.
- * None: nobody does. */
+/* The holder of a term that is to be taken counts as dead, whatever its counter does. None: no
+ * broker does. */
 void coordinator_members_depose(coordinator_members_t *members, incarnation_t holder);
 
 size_t coordinator_members_count(const coordinator_members_t *members);

@@ -16,7 +16,7 @@ typedef struct coordinator_runner {
     size_t type_count;
     bool joined;
     bool asked;           /* the router waits for router_admitted */
-    uint64_t deadline_ms; /* asked: for the answer */
+    uint64_t deadline_ms; /* asked: when that wait ends */
     bool unregistered;    /* its types have not been looked at since this broker took the term */
     bool unwritten;       /* its row is to be written */
 } coordinator_runner_t;

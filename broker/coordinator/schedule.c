@@ -152,7 +152,7 @@ const coordinator_call_t *coordinator_schedule_end(coordinator_schedule_t *self,
         self->list_ms = now_ms + self->lease_ms / 12; /* other calls come between, however long */
         self->list_is_fresh = true;
     } else if (error && kind == COORDINATOR_TAKE_TERM) {
-        /* Somebody was faster, or the answer was lost: the next reading tells. */
+        /* Another broker was faster, or the answer was lost: the next reading tells. */
         coordinator_schedule_require(self, COORDINATOR_READ_TERM);
     }
     if (error && error != FABRIC_ERROR_FENCED &&

@@ -10,7 +10,7 @@
 #include "broker/coordinator/effects.h"
 
 typedef enum coordinator_standing {
-    STANDING_UNKNOWN, /* no row has been judged yet, or nobody holds the term */
+    STANDING_UNKNOWN, /* no row has been judged yet, or no broker holds the term */
     STANDING_STANDBY, /* another broker held the term, and lived, when the row was judged last */
     STANDING_HOLDER,  /* this broker holds the term */
     STANDING_FENCED   /* this incarnation is over */

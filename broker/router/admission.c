@@ -123,7 +123,7 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
     }
 }
 
-/* A call that the client has settled on as unknown may be in a batch still: then its answers come,
+/* A call that the client has settled on as unknown may still be in a batch. Then its answers come,
  * and it is not looked up. */
 static void look_up(router_t *router, client_t *client, message_t *message, call_t *call)
 {

@@ -29,8 +29,8 @@ void request_redirect(router_t *router, client_t *client, uint64_t sequence, sha
     message_put_redirect(peer_writer(router, client->peer), &redirect);
 }
 
-/* A durable call's answer waits in the store for whoever asks again; a volatile call's answer is
- * lost without a connection. */
+/* A durable call's answer waits in the store until the client asks again. A volatile call's answer
+ * is lost without a connection. */
 static bool is_reachable(router_t *router, const client_t *client, const message_t *message)
 {
     bool reachable = client && client->peer;
@@ -80,7 +80,7 @@ void call_answer_again(router_t *router, client_t *client, call_t *call, const m
     }
 }
 
-/* What is stored will be handled; what is not may be stored yet. */
+/* A stored message will be handled; one that is not stored may be stored later. */
 static void tell_overdue(router_t *router, client_t *client, const call_t *call)
 {
     const message_t *message = call->message;

@@ -10,31 +10,32 @@
 
 void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text);
-/* The home of the request's shard is the broker at this endpoint; empty: nobody knows. */
+/* The home of the request's shard is the broker at this endpoint; empty: the home is unknown. */
 void request_redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard,
                       const char *endpoint);
-/* Answers a resend of a call that is in the client's table: at once, or when the call's own answer
- * is there. */
+/* Answers a resend of a call that is in the client's table: at once, or when the call's answer is
+ * there. */
 void call_answer_again(router_t *router, client_t *client, call_t *call, const message_t *again);
 /* Tells the client how far its calls have come whose deadlines are over. The calls go on. */
 void client_tell_overdue(router_t *router, client_t *client);
 
 /* ---- whoever waits for a message ---- */
 
-/* Whether anybody still waits for the message's answer. */
+/* Whether a caller still waits for the message's answer. */
 bool message_is_awaited(router_t *router, const message_t *message);
 void message_send_accepted(router_t *router, const message_t *message);
 void message_send_reply(router_t *router, const message_t *message);
 void message_reject(router_t *router, const message_t *message, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text);
-/* Whether a caller asked to be told why its calls wait, and the telling. */
+/* Whether a caller of the message asked to be told why its calls wait. */
 bool message_hears_waits(router_t *router, const message_t *message);
+/* Tells these callers why the message waits. */
 void message_send_wait(router_t *router, const message_t *message, fabric_error_t error,
                        const char *text);
 /* The message is not in a batch any more. */
 void message_left_lane(router_t *router, message_t *message);
-/* The message has ended: with a durable reply, or with an error where it was not accepted. False:
- * no call keeps it. */
+/* The message has ended: with a durable reply, or with an error if it was not accepted. False: no
+ * call keeps it. */
 bool message_end_calls(router_t *router, message_t *message, fabric_error_t error);
 
 #endif

@@ -2,8 +2,8 @@
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
-/* HIGH_ID_AHEAD_MS: the next home makes ids above the highest one that is stored. So ids that are
- * made must not run farther ahead of the stored one, also where only volatile messages get ids. */
+/* HIGH_ID_AHEAD_MS: the next home makes ids above the highest stored one. So the ids of this home
+ * must not run farther ahead of the stored one, even if only volatile messages get ids. */
 enum { MARK_MS = 1000, HIGH_ID_AHEAD_MS = 30000, CAPACITY_FIRST = 256 };
 
 /* ---- filling ---- */

@@ -128,12 +128,12 @@ void call_left_lane(client_t *client, message_t *message);
 client_t *client_find(router_t *router, uint64_t number);
 /* A client that is away. */
 client_t *client_add(router_t *router, uint64_t number);
-/* The process with this incarnation is connected by the peer. */
+/* The peer now connects the client's process with this incarnation. */
 void client_connect(router_t *router, client_t *client, peer_t *peer, incarnation_t incarnation,
                     uint64_t connection);
 void client_disconnect(router_t *router, client_t *client);
-/* Nobody waits for the client's volatile calls any more: it has said goodbye, or is another process
- * now. */
+/* The client's volatile calls have no caller any more: the client has said goodbye, or is another
+ * process now. */
 void client_end_life(client_t *client);
 /* The client wants to be told why its calls wait. */
 void client_hear_waits(client_t *client, uint64_t sequence);

@@ -1,11 +1,11 @@
-/* The clients that are connected, and those that were until some time ago. */
+/* The clients that are connected, and those that were connected until some time ago. */
 #include <utlist.h>
 
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
-/* Of the clients that are away longest, how many are looked at for one to be forgotten before its
- * time. */
+/* How many of the clients that are away longest are examined to find one that can be forgotten
+ * early. */
 enum { EVICT_TRIES = 8 };
 
 client_t *client_find(router_t *router, uint64_t number)
@@ -29,14 +29,14 @@ static void client_destroy(router_t *router, client_t *client)
     free(client);
 }
 
-/* Resends of what is held or not committed yet would not be found in the store. */
+/* A look-up in the store would not find held or uncommitted calls. */
 static bool may_be_forgotten(const client_t *client)
 {
     return !client->held.first && !calls_are_uncommitted(client);
 }
 
-/* Forgets clients that are away longest, where more are remembered than twice as many as can be
- * connected. */
+/* Forgets the clients that are away longest, if more clients are remembered than twice the number
+ * that can be connected. */
 static void evict_clients(router_t *router)
 {
     client_t *client = router->away;

@@ -34,7 +34,7 @@ static void message_committed(router_t *router, message_t *message)
     entity_dispatch(router, message->entity);
 }
 
-/* Takes a message out of everything but its calls, which get `error` where the message was not
+/* Takes a message out of everything but its calls. The calls get `error` if the message was not
  * accepted. */
 static void message_end(router_t *router, message_t *message, fabric_error_t error)
 {
@@ -73,7 +73,7 @@ static void message_strand(router_t *router, message_t *message, const store_rej
     message_reject(router, message, FABRIC_ERROR_OUTCOME_UNKNOWN, 0,
                    refusal_by_store("reply", rejection).text);
     entity_t *entity = message->entity;
-    if (entity) { /* it is no damaged row */
+    if (entity) { /* the message is not from a damaged row */
         entity_remove(message);
         entity_flush(router, entity);
     }
@@ -104,7 +104,7 @@ static void reply_committed(router_t *router, message_t *message)
     if (!(message->stored.flags & REQUEST_TELL)) {
         message_send_reply(router, message);
     }
-    if (!entity) { /* it is a damaged row */
+    if (!entity) { /* the message is from a damaged row */
         message_end(router, message, FABRIC_OK);
         return;
     }
@@ -133,7 +133,7 @@ void router_batch_done(router_t *router, uint32_t number, const store_rejection_
     router->now_ms = now_ms;
     const store_batch_t *batch = batch_end(router, number);
     for (size_t i = 0; i < batch->attempt_count; i++) {
-        attempt_committed(router, batch->attempts[i].id); /* or refused: it goes on without */
+        attempt_committed(router, batch->attempts[i].id); /* also where its counts were refused */
     }
     for (size_t i = 0; i < batch->message_count; i++) {
         message_t *message = message_of(batch->messages[i]);

@@ -38,7 +38,7 @@ void router_frame_unreachable(router_t *router, uint32_t handle, uint64_t now_ms
         return;
     }
     if (peer->runner) {
-        runner_note_unreachable(peer->runner); /* it is not given up for being slow */
+        runner_note_unreachable(peer->runner); /* it was not given up because it is slow */
         poison_runner_unreachable(router, peer->runner);
     }
     connection_remove(router, peer);

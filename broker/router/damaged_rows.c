@@ -1,7 +1,6 @@
-/* Damaged rows: what a loaded row must be to be a message, and what becomes of a row that is none.
- * Somebody may have edited it by hand, or a disk may have lost bits. A damaged row is set aside: it
- * ends as a dead letter with its cause, and no entity ever sees it. All other rows go on.
- */
+/* Damaged rows: the checks of loaded rows, and what becomes of a row that fails them. Somebody may
+ * have edited the row by hand, or a disk may have lost bits. A damaged row ends as a dead letter
+ * with its cause, and no entity ever sees it. All other rows go on. */
 #include "broker/router/damaged_rows.h"
 
 #include <stdio.h>
@@ -89,7 +88,7 @@ bool router_next_damage(router_t *router, router_damage_t *damage)
     return true;
 }
 
-/* The message waits in its lane like one with a result, but belongs to no entity. */
+/* The message waits in its lane like a message with a result, but belongs to no entity. */
 void row_set_aside(router_t *router, message_t *message, const char *cause)
 {
     char text[LIMIT_TEXT_BYTES_MAX];

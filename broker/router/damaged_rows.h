@@ -4,11 +4,11 @@
 
 #include "broker/router/router.h"
 
-/* Why a row of the mailbox is no message that can be handled; NULL: it is such a message. */
+/* Why a row of the mailbox cannot be handled as a message; NULL: the row is sound. */
 const char *row_fault(router_t *router, const store_message_t *stored);
 /* A message that was just loaded becomes a dead letter. The router owns it from now on. */
 void row_set_aside(router_t *router, message_t *message, const char *cause);
-/* Whether a stored reply is a reply; notes the damage if it is none. */
+/* Whether a stored reply is sound; notes the damage if it is not. */
 bool stored_reply_is_sound(router_t *router, const store_message_t *stored,
                            const store_reply_t *reply);
 

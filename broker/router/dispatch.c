@@ -40,8 +40,8 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
     }
 }
 
-/* Ends a volatile message that nobody waits for any more: its caller's deadline is over, or its
- * client has said goodbye. */
+/* Ends a volatile message whose caller does not wait any more: the caller's deadline is over, or
+ * the client has said goodbye. */
 static bool expired(router_t *router, message_t *message)
 {
     uint32_t flags = message->stored.flags;
@@ -119,7 +119,7 @@ void runner_dispatch_waiting(router_t *router, runner_t *runner)
         entity_t *entity = runner->waiting;
         const message_t *message = next_to_deliver(router, entity);
         if (message && !poison_admits(router, runner, message)) {
-            return; /* and nothing overtakes it */
+            return; /* and no message overtakes it */
         }
         (void)runner_take_waiting(runner);
         dispatch(router, entity, true);

@@ -4,9 +4,9 @@
 
 #include "broker/router/mailbox_state.h"
 
-/* Delivers what may be delivered of the entity now. See entity_release. */
+/* Delivers the entity's messages that may be delivered now. See entity_release. */
 void entity_dispatch(router_t *router, entity_t *entity);
-/* Delivers to the runner, which may have credit again, what waits for credit. */
+/* Delivers the messages that wait for the runner's credit, as far as it has credit again. */
 void runner_dispatch_waiting(router_t *router, runner_t *runner);
 /* Serves the entities whose pauses are over. */
 void entities_wake(router_t *router);

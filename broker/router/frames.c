@@ -31,7 +31,7 @@ static fabric_error_t common_message(router_t *router, peer_t *peer, message_kin
     }
     if (kind == KIND_PONG) {
         message_pong_t pong;
-        router->counters.unexpected++; /* nobody has to answer a broker's pings */
+        router->counters.unexpected++; /* a peer need not answer a broker's pings */
         return message_get_pong(body, &pong);
     }
     if (kind == KIND_QUERY) {
@@ -235,9 +235,9 @@ static void malformed(router_t *router, peer_t *peer, fabric_error_t error, cons
     }
 }
 
-/* Nobody knows what stood where a frame could not be read. If it was a result, the router would
- * wait for that result as long as the connection lives. So the runner has to come back by a new
- * connection, and what is in flight to it is delivered again. */
+/* Where a frame cannot be read, a result may have stood. The router would wait for that result as
+ * long as the connection lives. So the runner has to come back on a new connection, and its
+ * messages in flight are delivered again. */
 static void refuse_runner(router_t *router, peer_t *peer, fabric_error_t error, const char *text)
 {
     connection_end(router, peer);
@@ -266,8 +266,8 @@ static void read_messages(router_t *router, peer_t *peer, wire_reader_t *reader)
     }
 }
 
-/* A frame of another protocol version is refused, whoever sent it. What is no frame at all is
- * dropped if a client sent it. */
+/* A frame of another protocol version is refused. Bytes that are no frame at all are dropped if a
+ * client sent them. */
 static void frame_refused(router_t *router, peer_t *peer, fabric_error_t error)
 {
     static const char text[] = "the frame is none of this protocol version";

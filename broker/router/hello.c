@@ -11,7 +11,7 @@
 #include "broker/router/runner_id.h"
 #include "core/memory.h"
 
-/* A client that was heard within so many heartbeats is held to be alive. */
+/* A client counts as alive for this many heartbeats after its last message. */
 enum { LIVE_HEARTBEATS = 3 };
 
 static void welcome(router_t *router, peer_t *peer, uint64_t connection, uint32_t heartbeat_ms)
@@ -78,10 +78,9 @@ static incarnation_t incarnation_of(const message_hello_t *hello)
 }
 
 /* A hello whose number is not larger than that of an earlier hello of the same process. On the
- * connection that counts, the same number is the same hello once more, and gets the same answer.
- * From another peer such a hello is late, or comes from somebody who does not count: it does not
- * disturb the connection that counts. True: the hello is welcome.
- */
+ * current connection the same number means a repeated hello, which gets the same answer. On any
+ * other connection the hello is late or forged, and must not disturb the current connection. True:
+ * the hello is welcome. */
 static bool hello_again(router_t *router, peer_t *peer, bool counts, uint64_t number,
                         uint64_t known)
 {

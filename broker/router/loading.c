@@ -31,8 +31,9 @@ static void message_loaded(router_t *router, message_t *message)
     shard_t *shard = shard_find(router, message->stored.shard);
     entity_t *entity =
         entity_find_or_add(router, shard, message->stored.type, message->stored.entity);
-    message->deliveries = 1; /* perhaps: the next delivery may not be the first */
-    const router_config_t *config = &router->config; /* more than these there cannot have been */
+    message->deliveries = 1; /* the next delivery may not be the first */
+    const router_config_t *config = &router->config;
+    /* An earlier home may have had larger limits. */
     if (message->attempts > config->attempts_max) {
         message->attempts = config->attempts_max;
     }

@@ -27,7 +27,7 @@ struct entity {
     uint32_t volatile_results; /* in state RESULT: they wait for commits of results before them */
     uint32_t refusals;         /* times in a row that the present owner did not take a message */
     uint32_t pending;          /* durable messages, those in a lane included */
-    uint64_t activation;       /* under which its next message is delivered */
+    uint64_t activation;       /* of its next delivery */
     timer_entry_t pause;       /* while it is set, no message is delivered */
     uint32_t holds;            /* the same while any of them is left: see entity_hold */
     bool unserved;             /* the last refusal came because the owner does not bring the type */
@@ -63,7 +63,7 @@ void entity_append(entity_t *entity, message_t *message);
 void entity_send(entity_t *entity, message_t *message);
 /* A message in flight has come back without a result: it is queued again, at its place. */
 void entity_requeue(message_t *message);
-/* A message in flight, or at the cursor, has a result, and stays until that is durable. */
+/* A message in flight, or at the cursor, has a result, and stays until the result is durable. */
 void entity_keep_result(message_t *message);
 /* Takes a message of any state from the queue. See entity_release. */
 void entity_remove(message_t *message);
@@ -72,8 +72,8 @@ void message_forget(router_t *router, message_t *message);
 
 /* ---- when the entity may be served ---- */
 
-/* What is delivered from now on belongs to a new activation, which begins when all that is in
- * flight has come back. */
+/* Later deliveries belong to a new activation, which begins when all messages in flight have come
+ * back. */
 void entity_restart(router_t *router, entity_t *entity);
 /* A message in flight has come back. The new activation begins when it was the last one. */
 void entity_end_restart(entity_t *entity);
@@ -88,7 +88,7 @@ void entity_hold(entity_t *entity);
 void entity_unhold(entity_t *entity);
 /* The owner did not take a message once more, because it lacks the entity's type or otherwise. */
 void entity_count_refusal(entity_t *entity, bool unserved);
-/* The owner took a message, or is the owner no more: earlier refusals do not count. */
+/* The owner took a message, or is not the owner any more: earlier refusals do not count. */
 void entity_forget_refusals(entity_t *entity);
 
 /* ---- entities that wait for credit of their shard's owner, in order ---- */

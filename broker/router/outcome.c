@@ -50,7 +50,7 @@ void entity_flush(router_t *router, entity_t *entity)
             continue;
         }
         if (message->stored.flags & REQUEST_DURABLE) {
-            return; /* not committed, or it would not be here */
+            return; /* not committed, or the message would not be here */
         }
         volatile_end(router, message);
     }
@@ -81,7 +81,7 @@ void message_exhausted(router_t *router, message_t *message, const message_resul
 static void end_of_crashes(router_t *router, message_t *message)
 {
     char text[LIMIT_CRASH_TEXT_BYTES_MAX + 100];
-    const char *last = message->crash_text; /* NULL: an earlier home has counted */
+    const char *last = message->crash_text; /* NULL: an earlier home has counted the failures */
     int size = snprintf(
         text, sizeof text, "the worker crashed %u time%s while it handled the message%s%s",
         message->crashes, message->crashes == 1 ? "" : "s", last ? ": " : "", last ? last : "");

@@ -4,17 +4,17 @@
 
 #include "broker/router/mailbox_state.h"
 
-/* The message has its result, which waits in the queue until everything before it is durable. */
+/* The message has its result, which waits in the queue until all earlier results are durable. */
 void message_finish(router_t *router, message_t *message, const message_result_t *result);
 /* message_finish; a durable message is also kept as a dead letter, with this cause. */
 void message_finish_as_dead_letter(router_t *router, message_t *message,
                                    const message_result_t *result, fabric_error_t cause);
-/* A message becomes a dead letter, as its attempts are used up by what the last one ended in. */
+/* A message becomes a dead letter, since its last attempt has ended in this result. */
 void message_exhausted(router_t *router, message_t *message, const message_result_t *last);
 /* A message that waits becomes a dead letter: it has crashed too many worker processes, or an
  * earlier home has used up its attempts. */
 void message_give_up(router_t *router, message_t *message);
-/* Ends a volatile message in flight of which nobody knows whether it was handled. */
+/* Ends a volatile message in flight that may or may not have been handled. */
 void message_lose(router_t *router, message_t *message, const char *text);
 /* Ends the entity's volatile messages that wait: their callers get the error. */
 void entity_refuse_volatile(router_t *router, entity_t *entity, fabric_error_t error,

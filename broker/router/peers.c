@@ -92,7 +92,7 @@ peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
 
 /* ---- whom it connects ---- */
 
-/* A closing peer stays closing whomever it connects until it is removed. */
+/* A closing peer stays closing until it is removed, whatever it connects. */
 static void identify(peer_t *peer, peer_phase_t phase)
 {
     if (peer->phase != phase && peer->phase != PEER_CLOSING) {
@@ -190,7 +190,7 @@ static out_frame_t *frame_new(router_t *router)
         frame = memory_allocate_zeroed(1, sizeof *frame);
     }
     frame->next = NULL;
-    /* The highest id that the next home will know, too: clients name it as the floor of their
+    /* The highest id that the next home will also know: clients name it as the floor of their
      * calls. */
     frame_begin(&frame->writer, &(frame_head_t){LIMIT_PROTOCOL_VERSION, router->high_id_stored, 0});
     return frame;

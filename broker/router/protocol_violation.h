@@ -1,4 +1,4 @@
-/* Notes what peers did that they must not do. */
+/* Notes a protocol violation of a peer. */
 #ifndef BROKER_ROUTER_PROTOCOL_VIOLATION_H
 #define BROKER_ROUTER_PROTOCOL_VIOLATION_H
 

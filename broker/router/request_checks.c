@@ -59,8 +59,8 @@ fabric_error_t headers_check(fabric_bytes_t headers, const char **text)
     return wire_finish(&reader);
 }
 
-/* Two readers might disagree about which value counts. Stored rows may have a key twice: they were
- * accepted. */
+/* Readers might disagree about which of two values counts. Stored rows may have a key twice, as
+ * they were accepted. */
 static bool has_key_twice(fabric_bytes_t headers)
 {
     fabric_bytes_t keys[LIMIT_HEADERS_MAX];

@@ -23,8 +23,8 @@ bool request_ids_are_used_up(const router_t *router)
 }
 
 /* An id that brokers have made is sound however high it is, since the database's clock may have
- * gone back. The generator is lifted to no other id above the time, so that no client can push the
- * ids ahead of the time, one floor after the other. */
+ * gone back. No other id above the time lifts the generator, so that clients cannot push the ids
+ * ahead of the time with one floor after the other. */
 bool request_id_is_too_high(const router_t *router, request_id_t id)
 {
     return id.value > router->generator.last &&

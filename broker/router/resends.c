@@ -1,6 +1,5 @@
-/* Resends of calls that only the store may know: what the store has found, and what becomes of the
- * requests that were held meanwhile. See lookup_state.h.
- */
+/* Resends of calls that only the store may know: what follows from a look-up in the store, for them
+ * and for the requests that were held meanwhile. See lookup_state.h. */
 #include "broker/router/acceptance.h"
 #include "broker/router/admission.h"
 #include "broker/router/answers.h"
@@ -46,7 +45,7 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
     uint64_t sequence = message->stored.call.sequence;
     message_t *pending = message_find(router, message->stored.id);
     call_t *call = call_find(client, sequence);
-    if (!pending) { /* its shard is not this broker's, or it has ended: the next look-up tells */
+    if (!pending) { /* this broker is not its home, or it has ended: the next look-up tells */
         if (call) {
             call_forget(call);
         }

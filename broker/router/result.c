@@ -38,7 +38,7 @@ static bool is_final(const message_result_t *result)
 
 /* ---- results that are no answers ---- */
 
-/* The message is delivered again, and so is whatever was sent after it. */
+/* The message is delivered again, and so are all messages that were delivered after it. */
 static void come_back(router_t *router, message_t *message)
 {
     entity_t *entity = message->entity;
@@ -49,8 +49,8 @@ static void come_back(router_t *router, message_t *message)
     }
 }
 
-/* Whether nobody can handle the message for want of its type: the time for registrations is over,
- * and there is a runner that does not bring the type. */
+/* Whether no runner can handle the message, as its type is missing: the time for registrations is
+ * over, and there is a runner that does not bring the type. */
 static bool type_never_came(router_t *router, const message_t *message,
                             const message_result_t *result)
 {
@@ -116,7 +116,7 @@ static void not_taken(router_t *router, message_t *message, const message_result
         reject_volatile(router, message, result);
         return;
     }
-    bool first = message->activation == entity->activation; /* of those that were sent at once */
+    bool first = message->activation == entity->activation; /* sent together */
     come_back(router, message);
     if (owned && first) {
         entity_refused(router, entity, (fabric_error_t)result->error);
@@ -126,8 +126,8 @@ static void not_taken(router_t *router, message_t *message, const message_result
 /* ---- results that must not count ---- */
 
 /* Why a result must not count, by the order of its entity; NULL: it may. After a defect, or after a
- * message that came back, results of the same activation rest on a state that never was. So may a
- * result that comes while an earlier message of its entity has no result yet. */
+ * message that came back, results of the same activation rest on a state that is not valid. The
+ * same holds for a result that comes while an earlier message of its entity has no result yet. */
 static const char *order_fault(const message_t *message)
 {
     const entity_t *entity = message->entity;
@@ -154,8 +154,8 @@ static void refuse(router_t *router, const runner_t *runner, message_t *message,
     entity_refused(router, entity, FABRIC_ERROR_MALFORMED_MESSAGE);
 }
 
-/* Whether no handler could make sense of a durable message. Its caller gets the answer, and the
- * message is kept for people too. */
+/* Whether no handler can decode a durable message. Its caller gets the answer, and the message is
+ * also kept as a dead letter. */
 static bool is_unhandled(const message_t *message, const message_result_t *result)
 {
     return message->stored.flags & REQUEST_DURABLE && result->status == STATUS_DEFECT &&
@@ -178,7 +178,7 @@ static bool reply_fits(router_t *router, const message_t *message, fabric_bytes_
     return !known || fabric_schema_check(known->reply, reply, fault) == FABRIC_OK;
 }
 
-/* Why nothing of the result may reach the caller; NULL: it may. */
+/* Why the result must not reach the caller; NULL: it may. */
 static const char *content_fault(router_t *router, const message_t *message,
                                  const message_result_t *result, fabric_schema_fault_t *fault)
 {

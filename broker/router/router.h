@@ -42,11 +42,11 @@ typedef struct router_config {
     uint32_t lease_ms;
     uint32_t client_heartbeat_ms;
     uint32_t worker_heartbeat_ms;
-    uint32_t unreachable_grace_ms; /* a runner that cannot be reached may come back so long */
+    uint32_t unreachable_grace_ms; /* for a runner that cannot be reached to come back */
     /* The same for a runner with a supervisor, which has this time to report how the runner's
      * process ended. */
     uint32_t crash_report_grace_ms;
-    uint32_t registration_ms;  /* after the start, an unknown type may still appear so long */
+    uint32_t registration_ms;  /* how long after the start an unknown type may still appear */
     uint32_t release_grace_ms; /* for handlers of a shard that moves */
     uint32_t attempts_max;     /* defects of a durable message */
     uint32_t crashes_max;      /* worker processes that crash on a durable message */
@@ -106,7 +106,7 @@ const store_batch_t *router_take_batch(router_t *router, uint32_t lane, uint64_t
 void router_batch_done(router_t *router, uint32_t lane, const store_rejection_t *rejected,
                        size_t rejected_count, uint64_t now_ms);
 /* Whether the lane's database serves. While it does not, durable requests are refused at once with
- * what it said last (`cause`; NULL where it serves). Lanes begin available. */
+ * the database's last words (`cause`; NULL if it serves). Lanes begin available. */
 void router_lane_available(router_t *router, uint32_t lane, bool available, const char *cause);
 
 /* A look-up of calls in the store, beside what the lanes commit; one at a time for each lane. What
@@ -117,9 +117,9 @@ typedef struct router_lookup {
     size_t call_count;
 } router_lookup_t;
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
-/* No writer has given larger ids to the store than this one, which a look-up reads before the
- * messages. Ids up to it are sound however far they are from the time, and the router makes larger
- * ids only. 0: the look-up found no id. */
+/* The largest id that any writer has given to the store, which a look-up reads before the messages.
+ * Ids up to it are sound however far they are from the time, and the router makes larger ids only.
+ * 0: the look-up found no id. */
 void router_high_id(router_t *router, uint64_t high_id);
 /* To be called for each message that store_driver.find_calls visits; `reply` may be NULL. */
 void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
@@ -165,7 +165,7 @@ typedef struct router_order {
     incarnation_t runner; /* its public id. OWNER_CHANGED: none if the shard has no owner now */
     uint32_t weight;      /* ADMIT, RUNNER_JOINED */
     char name[256];       /* ADMIT, RUNNER_JOINED */
-    /* ADMIT: hello.types as sent, checked for form. Whoever pulls the order frees them with
+    /* ADMIT: hello.types as sent, checked for form. The caller that pulls the order calls
      * free(). */
     uint8_t *types;
     size_t types_size;
@@ -180,7 +180,7 @@ void router_admitted(router_t *router, incarnation_t runner, fabric_error_t erro
                      uint64_t now_ms);
 /* An entity type is registered or has changed. At the start, each stored type is. */
 void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
-/* The coordinator wants this runner to own the shard (none: nobody is to). The router carries that
+/* The coordinator wants this runner to own the shard (none: no runner). The router carries that
  * out. */
 void router_desire(router_t *router, shard_id_t shard, incarnation_t runner, uint64_t now_ms);
 /* The broker that holds the term, as the store says. That broker is the home of all shards, and all
@@ -209,12 +209,12 @@ typedef struct router_counters {
     uint64_t pending;       /* durable messages that are accepted and have not ended, now */
     uint64_t damaged;       /* rows that are no messages or replies */
 
-    /* What was dropped without an answer to each. */
+    /* Messages that were dropped without an answer. */
     uint64_t outdated;     /* messages on connections that are replaced or given up */
     uint64_t unidentified; /* messages of peers without a hello, which were asked who they are */
-    uint64_t unexpected; /* messages that nobody waits for: PONGs, RELEASED under an older token */
-    uint64_t unsent;     /* messages, or frames, for peers that are gone or do not read */
-    uint64_t abandoned;  /* volatile messages not delivered, as their clients had said goodbye */
+    uint64_t unexpected;   /* PONGs and RELEASED that the router does not wait for */
+    uint64_t unsent;       /* messages, or frames, for peers that are gone or do not read */
+    uint64_t abandoned;    /* volatile messages not delivered, as their clients had said goodbye */
 } router_counters_t;
 void router_counters(const router_t *router, router_counters_t *counters);
 
@@ -259,7 +259,7 @@ typedef struct router_name {
 typedef struct router_crash {
     incarnation_t runner;
     char text[LIMIT_CRASH_TEXT_BYTES_MAX + 1]; /* how it ended */
-    /* The message on which it crashed; all of this is 0 or empty where nobody knows. */
+    /* The message on which the process crashed; all 0 or empty if that is unknown. */
     request_id_t request_id;
     uint32_t crashes; /* on this message so far */
     router_name_t type;

@@ -192,8 +192,8 @@ static void finish_operation(router_shell_t *shell, uint32_t lane, lane_operatio
     }
 }
 
-/* Each lane has a connection of its own and reports for itself. The lines are limited, since a
- * database that comes and goes says little that is new. */
+/* Each lane has its own connection and reports by itself. The lines are limited, since a database
+ * that comes and goes repeats itself. */
 static void take_availability(router_shell_t *shell, uint32_t lane, const lane_report_t *report)
 {
     uint32_t left_out = 0;
@@ -300,7 +300,7 @@ static void check_drained(router_shell_t *shell)
     end_with(shell, FABRIC_OK);
 }
 
-/* Everything that the router wants done now. */
+/* Carries out everything that the router wants done now. */
 static void pump(router_shell_t *shell)
 {
     for (uint32_t i = 0; i < shell->lane_count; i++) {

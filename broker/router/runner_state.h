@@ -18,7 +18,7 @@ typedef enum runner_state {
 } runner_state_t;
 
 struct runner {
-    incarnation_t incarnation; /* the public one; the hello's is a secret that nobody keeps */
+    incarnation_t incarnation; /* the public one; the secret one of the hello is not kept */
     uint64_t connection;
     peer_t *peer; /* NULL: not connected */
     runner_state_t state;
@@ -63,7 +63,7 @@ void runner_join(runner_t *runner, uint64_t now_ms);
 void runner_miss(runner_t *runner, uint64_t until_ms);
 /* The runner has said goodbye. */
 void runner_leave(runner_t *runner);
-/* Nobody answers where the runner was connected: see `unreachable`. */
+/* The runner's connection is gone: see `unreachable`. */
 void runner_note_unreachable(runner_t *runner);
 /* The runner owns one shard more, or one less. */
 void runner_gain_shard(runner_t *runner);

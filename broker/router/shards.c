@@ -155,13 +155,13 @@ static void refuse_volatile_messages(router_t *router, shard_t *shard)
     }
 }
 
-/* Does what can be done now for the shard to have the owner that it is to have. */
+/* Takes the next step, if there is one now, to give the shard its desired owner. */
 static void reconcile(router_t *router, shard_t *shard)
 {
     runner_t *desired = runner_find(router, shard->desired);
     const runner_t *owner = shard->owner;
-    /* An owner that is missing comes back or dies within its grace, which takes its shards from it:
-     * until then nobody knows whether it died with what was in flight. */
+    /* A missing owner comes back, or dies within its grace and loses its shards. Until then it is
+     * unknown whether the owner died with its messages in flight. */
     if (shard->state == SHARD_OWNED && owner && owner != desired && owner->peer) {
         ask_back(router, shard);
     }
@@ -195,7 +195,7 @@ void shards_release(router_t *router)
 
 /* ---- a shard loses its owner ---- */
 
-/* What was in flight is queued again, at its place; a volatile message is never sent twice. */
+/* Messages in flight are queued again, at their places; a volatile message is never sent twice. */
 static void take_back_messages(router_t *router, entity_t *entity)
 {
     message_t *message, *next;

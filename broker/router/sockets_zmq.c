@@ -19,7 +19,7 @@
 #define KEEPALIVE_INTERVAL_S   10
 #define KEEPALIVE_COUNT        3
 #define LOOKUP_S               3
-#define SUBSCRIPTION_BYTES_MAX 1024 /* nobody has to send more to a PUB */
+#define SUBSCRIPTION_BYTES_MAX 1024 /* more than a subscription needs */
 
 static void set_int(void *socket, int option, int value)
 {
@@ -27,10 +27,9 @@ static void set_int(void *socket, int option, int value)
     (void)failed; /* constant options with constant values: they exist in every libzmq we link */
 }
 
-/* libzmq numbers the peers of a ROUTER from rand() on, which it does not seed, and aborts where a
- * peer has chosen the routing id of the next number for itself. So nobody may know where the
- * numbers begin.
- */
+/* libzmq numbers the peers of a ROUTER, beginning with rand(), which it does not seed. It
+ * aborts if a peer has chosen the routing id of the next number. So the first number must not
+ * be guessable. */
 static void seed_routing_ids(void)
 {
     unsigned seed;

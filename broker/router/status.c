@@ -200,11 +200,11 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "abandoned", counters->abandoned);
 }
 
-/* What this broker is to the cluster, which tells the reader how much the document can know. */
+/* The broker's role in the cluster, which tells the reader how complete the document is. */
 static const char *state_name(const router_t *router)
 {
     if (incarnation_is_none(router->holder)) {
-        return "starting"; /* it does not know yet whether another broker serves */
+        return "starting"; /* this broker does not know yet whether another broker serves */
     }
     if (!incarnation_equal(router->holder, router->config.incarnation)) {
         return "standby";

@@ -16,7 +16,7 @@ enum { TOLD_MAX = 1024 };
 
 /* ---- reasons ---- */
 
-/* What an owner that is there lacks. */
+/* What the present owner lacks. */
 static void missing_type_text(router_t *router, const runner_t *owner, fabric_bytes_t type,
                               char text[UNSERVED_TEXT_SIZE])
 {
@@ -108,7 +108,7 @@ bool router_take_unserved(router_t *router, router_unserved_t *unserved)
 
 /* ---- pauses ---- */
 
-/* Durable messages wait for another owner. Volatile messages wait for nothing. */
+/* Durable messages wait for another owner. Volatile messages do not wait. */
 static void tell_unserved(router_t *router, entity_t *entity)
 {
     char text[UNSERVED_TEXT_SIZE];
@@ -120,7 +120,7 @@ static void tell_unserved(router_t *router, entity_t *entity)
 void entity_refused(router_t *router, entity_t *entity, fabric_error_t error)
 {
     if (timer_is_set(&entity->pause)) {
-        return; /* the message is one of several that were sent at once */
+        return; /* the message is one of several that were sent together */
     }
     bool restarted = error == FABRIC_ERROR_ENTITY_DEFECT; /* its new activation is to be taken */
     if (!restarted || entity->refusals > 0) {

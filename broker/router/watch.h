@@ -17,13 +17,13 @@ typedef struct router_watch {
     bool exhausted; /* the process had no descriptor left when it was last looked */
 } router_watch_t;
 
-/* Logs the coming and going of a runner, if the order is about that. */
+/* Logs that a runner came or went, if the order is about that. */
 void router_watch_order(const router_order_t *order);
 /* Log the damaged rows and the crashes of workers that the router has noted. */
 void router_watch_damages(router_watch_t *watch, router_t *router, uint64_t now_ms);
 void router_watch_crashes(router_watch_t *watch, router_t *router, uint64_t now_ms);
-/* Logs a protocol violation of a peer, if there was any, at most once a second. `address` is where
- * the peer's message came from, or NULL. */
+/* Logs a protocol violation of a peer, if there was any, at most once a second. `address` is the
+ * peer's address, or NULL. */
 void router_watch_violations(router_watch_t *watch, router_t *router, const char *address,
                              uint64_t now_ms);
 /* Logs an entity type that its shard's owner does not bring, if there was any, at most once in ten

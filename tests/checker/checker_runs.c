@@ -105,7 +105,7 @@ static void check_activation(checker_t *checker, const run_t *run)
     }
 }
 
-/* Whatever a counted execution built upon must count too. */
+/* Every execution that a counted execution built upon must count too. */
 static void check_foundation(checker_t *checker, size_t index)
 {
     const run_t *run = &checker->runs[index];

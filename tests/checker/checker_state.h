@@ -5,19 +5,19 @@
 #include "core/hash.h"
 #include "tests/checker/checker.h"
 
-/* Two numbers that name something together. */
+/* Two numbers that together name a thing. */
 typedef struct pair {
     uint64_t a, b;
 } pair_t;
 
-/* Where something is; one entry for each name. */
+/* An index from names to places; one entry for each name. */
 typedef struct place {
     UT_hash_handle hh;
     pair_t name;
     size_t index;
 } place_t;
 
-/* The last of what has a name: its index, or NOWHERE. */
+/* The place of the last thing with this name, or NOWHERE. */
 #define NOWHERE SIZE_MAX
 
 typedef struct places {
@@ -65,7 +65,7 @@ typedef struct activation {
     uint32_t entity;
     uint64_t home_epoch, owner_sequence;
     uint64_t position, chain; /* after the last execution that was looked at */
-    uint64_t counted;         /* the highest position that surely counted */
+    uint64_t counted;         /* the highest position that certainly counted */
 } activation_t;
 
 typedef struct checker {

@@ -42,7 +42,7 @@ struct workload {
     load_client_t clients[CLIENTS_MAX];
     workload_counts_t counts;
     uint64_t random;
-    uint64_t started_us; /* the begin of this run, by which the rate is kept */
+    uint64_t started_us; /* the start of this run, from which the rate is computed */
     uint64_t due;        /* calls started since then */
     uint64_t reply_us;   /* the last reply to a durable ask, or the mark */
     uint64_t gap_us;
@@ -227,7 +227,7 @@ static void send_new(load_client_t *client)
 
 /* ---- running ---- */
 
-/* Starts the calls that are due. Calls that an outage kept from being started are not made up
+/* Starts the calls that are due. Calls that could not be started during an outage are not made up
  * for. */
 static void start_calls(workload_t *load)
 {
@@ -340,7 +340,7 @@ static void set_options(workload_t *load, const workload_options_t *given)
     assert_in_range(options->clients, 1, CLIENTS_MAX);
 }
 
-/* Ends the calls, which completes them, and frees what would be sent again. */
+/* Closes the clients, which completes the calls, and frees the calls that would be sent again. */
 static void close_clients(workload_t *load)
 {
     for (uint32_t i = 0; i < load->options.clients; i++) {

@@ -36,7 +36,7 @@ crash_points_t crash_points_of(const char *program)
     while (process_read_line(&process, WAIT_MAX_MS, line, sizeof line) == FABRIC_OK) {
         size_t size = strcspn(line, " ");
         assert_true(points.count < CRASH_POINTS_MAX && size > 0 && size < CRASH_NAME_SIZE);
-        assert_true(strlen(line) > size + 10); /* it has a meaning */
+        assert_true(strlen(line) > size + 10); /* its meaning follows its name */
         snprintf(points.names[points.count++], CRASH_NAME_SIZE, "%.*s", (int)size, line);
     }
     assert_int_equal(process_wait(&process, WAIT_MAX_MS, &reason), FABRIC_OK);

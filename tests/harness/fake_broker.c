@@ -202,8 +202,7 @@ void fake_broker_revive(fake_broker_t *broker)
     broker->socket = zmq_socket(broker->context, ZMQ_ROUTER);
     zmq_setsockopt(broker->socket, ZMQ_LINGER, &none, sizeof none);
     zmq_setsockopt(broker->socket, ZMQ_RCVTIMEO, &wait_max_ms, sizeof wait_max_ms);
-    while (zmq_bind(broker->socket, broker->endpoint) !=
-           0) { /* the old one closes in its own time */
+    while (zmq_bind(broker->socket, broker->endpoint) != 0) { /* libzmq closes it later */
         assert(++tries < 1000);
         zmq_poll(NULL, 0, wait_max_ms);
     }

@@ -48,7 +48,8 @@ bool fake_clock_open(fake_clock_t *clock, const char *name, char reason[256])
              clock->path);
     snprintf(clock->variables[2], sizeof clock->variables[2], "FAKETIME_DONT_FAKE_MONOTONIC=1");
     snprintf(clock->variables[3], sizeof clock->variables[3], "FAKETIME_NO_CACHE=1");
-    /* Its workaround for an old C library takes monotonic deadlines of conditions for past ones. */
+    /* libfaketime's workaround for an old C library takes monotonic deadlines of conditions for
+     * past ones. */
     snprintf(clock->variables[4], sizeof clock->variables[4], "FAKETIME_FORCE_MONOTONIC_FIX=0");
     for (size_t i = 0; i < FAKE_CLOCK_VARIABLES; i++) {
         clock->environment[i] = clock->variables[i];
@@ -61,7 +62,7 @@ void fake_clock_set(const fake_clock_t *clock, const char *offset)
 {
     char next[FAKE_CLOCK_PATH_SIZE + 8];
     snprintf(next, sizeof next, "%s.next", clock->path);
-    FILE *file = fopen(next, "w"); /* renamed, so that nobody reads half of it */
+    FILE *file = fopen(next, "w"); /* renamed, so that no process reads half of it */
     if (!file || fputs(offset, file) < 0 || fclose(file) != 0 || rename(next, clock->path) != 0) {
         abort();
     }

@@ -1,4 +1,4 @@
-/* What hosts are in tests: see fake_names.h. */
+/* The addresses of hosts in tests: see fake_names.h. */
 #include "tests/harness/fake_names.h"
 
 #include <setjmp.h>

@@ -13,7 +13,7 @@ enum { TEXT_SIZE = 600, POLL_MS = 5 };
 
 typedef int look_up_fn(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
-/* What is said about the host; false: nothing. */
+/* What the test has set for the host; false: nothing. */
 static bool read_text(const char *host, char text[TEXT_SIZE])
 {
     char path[TEXT_SIZE];

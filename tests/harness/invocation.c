@@ -42,7 +42,7 @@ const char *invocation_program(const char *name, char path[INVOCATION_PATH_SIZE]
     return path;
 }
 
-/* Reads what a program said on standard error, without log lines that are no complaints. */
+/* Reads a program's standard error, without log lines of level info. */
 static void read_complaints(const char *path, invocation_t *invocation)
 {
     char line[INVOCATION_TEXT_SIZE];
@@ -62,7 +62,7 @@ static void read_complaints(const char *path, invocation_t *invocation)
     fclose(file);
 }
 
-/* Also while it runs: a pipe holds little. */
+/* Reads the output while the program runs: a pipe holds little. */
 static void take_output(int output, invocation_t *invocation)
 {
     ssize_t got = 0;

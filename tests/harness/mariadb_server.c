@@ -56,7 +56,7 @@ static void add(command_t *command, const char *format, ...)
     command->list[command->count] = NULL;
 }
 
-/* Debian keeps mariadbd where only administrators look for programs. */
+/* Debian installs mariadbd in /usr/sbin, which is not in every user's PATH. */
 static void widen_path(void)
 {
     char path[8192];
@@ -121,7 +121,7 @@ static void log_path_of(const mariadb_server_t *server, char path[ARGUMENT_SIZE]
 
 /* ---- its data ---- */
 
-/* A port that nobody uses now. Another server may take it before this one does. */
+/* A port that is free now. Another server may take the port before this one does. */
 static unsigned free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -193,8 +193,8 @@ fabric_error_t mariadb_server_install(mariadb_server_t *server, const char *fold
 
 /* ---- its process ---- */
 
-/* MariaDB: the server's own defaults, but for what durability asks, and a cache and a log that are
- * larger than the smallest. */
+/* MariaDB: the server's own defaults, but for the settings that durability needs, and a cache and a
+ * log that are larger than the smallest. */
 static void add_mariadbd(command_t *command)
 {
     add(command, "mariadbd");
@@ -207,7 +207,7 @@ static void add_mariadbd(command_t *command)
     add(command, "--skip-name-resolve");
 }
 
-/* MySQL: its own defaults (a binary log, above all), but for sizes, and for what lies outside its
+/* MySQL: its own defaults (above all a binary log), but for sizes and for paths outside its
  * folder. */
 static void add_mysqld_options(command_t *command)
 {
@@ -280,7 +280,7 @@ bool mariadb_server_answers(mariadb_server_t *server, unsigned wait_ms)
 /* ---- a server in a folder of its own ---- */
 
 /* Marks the folder as in use for as long as this process lives: a lock ends with its holder,
- * however that ends. */
+ * however the holder ends. */
 static bool own_folder(mariadb_server_t *server, const char *folder)
 {
     char unlocked[FOLDER_PATH_SIZE + 16];
@@ -325,7 +325,7 @@ bool mariadb_server_new(mariadb_server_t *server, char reason[256])
 {
     char folder[] = FOLDER_PREFIX "XXXXXX";
     remove_leftovers();
-    /* Twice, because another server may have taken the port in between. */
+    /* Tries twice, because another server may have taken the port in between. */
     for (int tries = 0; tries < 2; tries++) {
         reason_t cause = {{0}};
         memcpy(folder, FOLDER_PREFIX "XXXXXX", sizeof folder);

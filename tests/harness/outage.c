@@ -95,7 +95,7 @@ static void drop_leftovers(void)
     if (present.bed) {
         proxy_stop(&present.proxy);
         json_decref(present.before);
-        mariadb_server_kill(present.server); /* with whatever it was told */
+        mariadb_server_kill(present.server); /* which ends its settings, too */
         mariadb_revive();
     }
     present = (outage_t){0};
@@ -206,7 +206,7 @@ void outage_expect_standstill(outage_t *outage, uint32_t ms)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + machine_scaled(GRACE_MS);
     uint64_t durable = 0;
-    do { /* what was accepted before is heard of a little later */
+    do { /* callers hear a little later of calls that were accepted before */
         durable = workload_counts(outage->load).durable;
         workload_run(outage->load, (uint32_t)machine_scaled(QUIET_MS));
     } while (workload_counts(outage->load).durable > durable && clock_monotonic_ms() < deadline_ms);
@@ -239,7 +239,7 @@ static void fail_call(const outage_t *outage, const fabric_outcome_t *outcome)
 void outage_expect_refusal(outage_t *outage, const char *words)
 {
     fabric_outcome_t outcome = {.error = FABRIC_ERROR_OUTCOME_UNKNOWN};
-    /* One that is on its way once more at its deadline is unknown. */
+    /* A call that has been sent once more when its deadline comes is unknown. */
     for (int tries = 0; tries < 5 && outcome.error == FABRIC_ERROR_OUTCOME_UNKNOWN; tries++) {
         (void)call_refused(outage, &outcome);
     }

@@ -56,7 +56,7 @@ void outage_run(outage_t *outage, uint32_t ms);
 void outage_recover(outage_t *outage);
 /* outage_recover with another bound, for a database that recovers slowly. */
 void outage_recover_within(outage_t *outage, uint32_t bound_ms);
-/* Demands that no durable call has been accepted for so long. */
+/* Demands that no durable call is accepted for `ms` milliseconds. */
 void outage_expect_standstill(outage_t *outage, uint32_t ms);
 /* Demands that a new durable call is told that it is certainly not accepted, and why: in the
  * database's words, which contain `words`. */

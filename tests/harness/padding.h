@@ -15,8 +15,8 @@ typedef struct padding {
     uint8_t data[PADDING_BYTES_MAX];
 } padding_t;
 
-/* A size up to `max` (at most PADDING_BYTES_MAX) that a random number chooses: small as a rule, one
- * in four up to 2 KiB, one in sixteen anything. */
+/* A random size up to `max` (at most PADDING_BYTES_MAX): as a rule small, one in four up to 2 KiB,
+ * one in sixteen any size. */
 uint32_t padding_size(uint64_t random, uint32_t max);
 void padding_fill(padding_t *padding, uint32_t size, uint64_t number);
 bool padding_is_whole(const padding_t *padding, uint64_t number);

@@ -235,7 +235,7 @@ static fabric_result_t bad_reply(fabric_context_t *context, void *state, const v
 
 /* ---- ends of the process ---- */
 
-/* UBSan would see it coming. */
+/* UBSan would report the fault before it happens. */
 __attribute__((no_sanitize("undefined"))) static void use_null(void)
 {
     volatile int *volatile nowhere = NULL;

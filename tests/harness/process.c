@@ -36,7 +36,7 @@ static void become(const char *const *arguments, const char *const *environment,
 {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) { /* it died before that */
+    if (getppid() != parent) { /* the parent died before that */
         _exit(EXIT_NOT_STARTED);
     }
     signal(SIGINT, SIG_DFL);
@@ -89,7 +89,7 @@ fabric_error_t process_start_with(const char *const *arguments, const char *cons
         return reason_set(reason, FABRIC_ERROR_INTERNAL, "%s cannot be started: %s", arguments[0],
                           strerror(cause));
     }
-    setpgid(pid, pid); /* whoever is first: signals to the group must not miss it */
+    setpgid(pid, pid); /* in parent and child, whichever runs first: signals must reach the group */
     *process = (process_t){.pid = pid, .output = ends[0]};
     return FABRIC_OK;
 }
@@ -106,7 +106,7 @@ bool process_runs(process_t *process)
     return process->pid != 0;
 }
 
-/* Reads what a file of the process in /proc begins with, up to a space or newline. */
+/* Reads the beginning of a file of the process in /proc, up to a space or newline. */
 static bool read_word(pid_t pid, const char *name, char word[64])
 {
     char path[80];
@@ -146,7 +146,7 @@ fabric_error_t process_read_line(process_t *process, uint32_t timeout_ms, char *
         if (poll(&item, 1, (int)(deadline_ms - now_ms)) <= 0) {
             continue;
         }
-        char byte = 0; /* one at a time: nothing behind the line is taken */
+        char byte = 0; /* one byte at a time: nothing behind the line is taken */
         if (read(process->output, &byte, 1) != 1) {
             return FABRIC_ERROR_CLOSED;
         }
@@ -205,7 +205,7 @@ static bool has_ended(pid_t pid)
            ended.si_pid == pid;
 }
 
-/* Ends the process and what it may have left running in its group. */
+/* Ends the process and all others of its group. */
 static void stop_group(process_t *process, uint32_t grace_ms)
 {
     pid_t group = process->pid;
@@ -228,7 +228,7 @@ void process_stop(process_t *process, uint32_t grace_ms)
     if (process_runs(process)) {
         stop_group(process, grace_ms);
     }
-    if (process->output > 0) { /* 0 in one that is zeroed: that is not its own */
+    if (process->output > 0) { /* 0 in a zeroed struct, which opened nothing */
         close(process->output);
         process->output = -1;
     }

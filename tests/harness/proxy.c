@@ -20,11 +20,11 @@ struct proxy {
     pthread_mutex_t lock;
     pthread_cond_t applied_changed;
     int wake_fd;
-    int port_fd;   /* bound, never listens: keeps the port while nobody listens */
+    int port_fd;   /* bound, never listens: keeps the port while none listens */
     int listen_fd; /* -1: refusing */
     uint16_t port;
     struct sockaddr_in server;
-    /* Under the lock from here on. */
+    /* The fields below are used under the lock. */
     bool stopping;
     uint64_t wanted;  /* controls called */
     uint64_t applied; /* controls in force */
@@ -144,7 +144,7 @@ static void wait_for(struct pollfd *items, nfds_t count, uint64_t deadline_ms)
     (void)poll(items, count, deadline_ms == PROXY_NEVER ? -1 : (int)wait_ms);
     if (items[WAKE].revents) {
         ssize_t got = read(items[WAKE].fd, &wakes, sizeof wakes);
-        (void)got; /* that it was readable is all there is to know */
+        (void)got; /* only the wake-up matters */
     }
 }
 
@@ -178,7 +178,7 @@ static void wake(const proxy_t *proxy)
 {
     uint64_t one = 1;
     ssize_t put = write(proxy->wake_fd, &one, sizeof one);
-    (void)put; /* a full one is readable already */
+    (void)put; /* a full eventfd is readable already */
 }
 
 static void clear_rules(proxy_rules_t *rules)

@@ -29,7 +29,7 @@ typedef struct flow {
     bool full; /* the other side's socket takes no more at present */
 } flow_t;
 
-/* What becomes of a connection that has lost something. */
+/* What becomes of a connection that has lost bytes. */
 typedef enum spoilt { SPOILT_NOT, SPOILT_WAITS_FOR_ANSWER, SPOILT_ENDS, SPOILT_STALLS } spoilt_t;
 
 struct connection {
@@ -148,7 +148,7 @@ static void end_spoilt(connection_t *self)
     self->spoilt = self->spoilt_how == PROXY_STALL ? SPOILT_STALLS : SPOILT_ENDS;
 }
 
-/* What is to be done with a COMMIT. True: it is not forwarded. */
+/* Decides about a COMMIT. True: it is not forwarded. */
 static bool take_commit(connection_t *self, proxy_rules_t *rules)
 {
     rules->commits++;
@@ -286,7 +286,7 @@ static bool write_chunk(connection_t *self, int direction, proxy_rule_t *rule)
     if (put < 0) {
         flow->full = errno == EAGAIN;
         if (errno != EAGAIN && errno != EINTR) {
-            end_writing(self, direction); /* its reader is gone; so will be the other flow's end */
+            end_writing(self, direction); /* the reader is gone, and the other flow will end too */
         }
         return false;
     }
@@ -343,7 +343,7 @@ void connection_want(const connection_t *connection, const proxy_rules_t *rules,
     }
     for (int i = 0; i < 2; i++) {
         if (items[i].events == 0) {
-            items[i].fd = -1; /* or poll would tell of a hang-up that is not to be looked at */
+            items[i].fd = -1; /* otherwise poll would report a hang-up that is to be ignored */
         }
     }
 }

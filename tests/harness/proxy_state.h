@@ -16,7 +16,7 @@
 enum { TO_SERVER, TO_CLIENT, DIRECTIONS };
 enum { COMMIT_PACKET_BYTES = 4 + 7 };
 
-/* What is to happen to the bytes of a direction. */
+/* The faults of one direction. */
 typedef struct proxy_rule {
     uint32_t delay_ms;
     uint64_t stall_after; /* bytes; PROXY_NEVER: not */
@@ -30,7 +30,7 @@ typedef struct proxy_rule {
 typedef struct proxy_rules {
     proxy_protocol_t protocol;
     proxy_rule_t directions[DIRECTIONS];
-    uint32_t lose_count; /* COMMITs still to be spoilt */
+    uint32_t lose_count; /* COMMITs still to be lost */
     proxy_commit_t lose_what;
     proxy_ending_t lose_how;
     uint64_t lost[2]; /* by proxy_commit_t */

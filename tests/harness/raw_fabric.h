@@ -37,7 +37,7 @@ bool raw_hear(raw_fabric_t *fabric, message_kind_t kind, uint32_t timeout_ms, wi
 /* Whether a ping is answered: all that was sent before it has been handled. Clients only. */
 bool raw_ping(raw_fabric_t *fabric);
 
-/* The incarnation of tests' peers of that number. */
+/* The incarnation of the test's peer of that number. */
 incarnation_t raw_incarnation(uint64_t number);
 /* A hello that a broker welcomes, until the next call. Workers bring the entity type Raw, with one
  * volatile message Ask, a window of 10 and weight 0. */

@@ -129,8 +129,7 @@ bool raw_send_slowly(raw_peer_t *peer, const void *bytes, size_t size)
     return true;
 }
 
-/* Receives what there is, after what is in the buffer. 1: something; 0: nothing in time; -1:
- * closed. */
+/* Appends received bytes to the buffer. 1: some; 0: none in time; -1: closed. */
 static int receive_more(raw_peer_t *peer, uint64_t deadline_ms)
 {
     if (!wait_for(peer, POLLIN, deadline_ms)) {

@@ -51,7 +51,7 @@ typedef struct testbed {
     cluster_options_t options;
     cluster_t cluster;
     fabric_client_t *client;
-    /* Ends what a test has running besides, before the processes are stopped; NULL: nothing. */
+    /* Ends what else a test has running, before the processes are stopped; NULL: nothing. */
     void (*at_end)(void *context);
     void *at_end_context;
 } testbed_t;

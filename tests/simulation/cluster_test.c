@@ -17,7 +17,7 @@
 #include "tests/simulation/simulation.h"
 
 #define SECONDS_DEFAULT 30
-#define RARE_SEEDS      400 /* in which also what is rare must have happened */
+#define RARE_SEEDS      400 /* enough for rare events to happen as well */
 
 static uint64_t present_seed;
 
@@ -84,8 +84,9 @@ static void calm(void **state)
     }
 }
 
-/* However the reports come in time: each of its crashes is counted, no other message's is, and the last one makes a dead letter. */
-static void poison_alone_is_counted(void **state)
+/* Whenever the reports arrive: each crash of the poison message is counted, no other message gets a
+ * count, and the last crash makes a dead letter. */
+static void only_the_poison_message_is_counted(void **state)
 {
     (void)state;
     simulation_result_t result;
@@ -175,15 +176,16 @@ static void check_seed(uint64_t seed)
     assert_true(run_seed(seed, false, false, &result));
 }
 
-/* The holder of the term read its lease row again and again, and never the shards. */
+/* A found defect: the holder of the term read its lease row again and again, and never the
+ * shards. */
 static void takeover_with_a_slow_store(void **state)
 {
     (void)state;
     check_seed(79);
 }
 
-/* A call that was sent before its shard was known was named as the predecessor of calls that it had
- * overtaken. */
+/* A found defect: a call that was sent before its shard was known was named as the predecessor of
+ * calls that it had overtaken. */
 static void order_of_calls_before_their_type_is_known(void **state)
 {
     (void)state;
@@ -203,7 +205,7 @@ int main(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(calm),
-        cmocka_unit_test(poison_alone_is_counted),
+        cmocka_unit_test(only_the_poison_message_is_counted),
         cmocka_unit_test(same_seed_same_trace),
         cmocka_unit_test(takeover_with_a_slow_store),
         cmocka_unit_test(order_of_calls_before_their_type_is_known),

@@ -284,7 +284,7 @@ static void run_until(uint64_t at_us)
     }
 }
 
-/* Processes end, then what they left in the database, then all events. */
+/* Frees the processes, then what they left in the database, then all events. */
 static void stop_all(void)
 {
     for (unsigned i = 0; i < world.plan.clients; i++) {

@@ -78,7 +78,7 @@ struct broker_life {
     bool lanes_halted;
     router_order_t orders[256];
     size_t order_count;
-    unsigned loaded;  /* to be told to the coordinator */
+    unsigned loaded;  /* for the coordinator */
     uint64_t last_us; /* of the coordinator's pipe to the router */
     uint64_t committing;
 };
@@ -102,7 +102,7 @@ void broker_loaded(broker_life_t *life, message_t *messages, uint64_t high_id);
 lane_world_t broker_lane_world(broker_lane_t *lane);
 void broker_lane_run(void *lane); /* a fiber */
 void broker_lane_send(broker_lane_t *lane, const operation_t *operation);
-/* Hands a lane what the router has for it. */
+/* Hands the router's next batch and look-up to a lane. */
 void broker_lane_feed(broker_life_t *life, uint32_t number);
 
 /* ---- simulation_finder.c ---- */

@@ -543,7 +543,7 @@ static void note_reply(const store_reply_t *reply)
     }
 }
 
-/* Crashes are counted one by one, and without faults those of poison alone. */
+/* Crashes are counted one by one. Without faults only those of the poison message are counted. */
 static void note_attempt(const store_attempt_t *attempt)
 {
     uint32_t number = call_by_id(attempt->id.value);

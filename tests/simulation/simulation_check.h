@@ -58,7 +58,7 @@ watched_call_t *check_watched(uint32_t call);
 uint32_t check_call_count(void);
 void check_submitted(uint32_t call, uint64_t sequence);
 void check_ended(uint32_t call, const call_t *ended);
-/* Whether this call, which begins now, is to be the seed's poison. */
+/* Whether this call, which begins now, is to be the seed's poison message. */
 bool check_poisons(uint32_t call);
 /* A call whose outcome is unknown will be sent again. */
 void check_again(uint32_t call);

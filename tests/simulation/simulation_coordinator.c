@@ -141,7 +141,7 @@ static void leave_store(broker_life_t *life)
     reopen(life);
     if (life->store) {
         fabric_error_t error = life->store->driver->broker_leave(life->store, life->incarnation);
-        (void)error; /* the others find out by its silence */
+        (void)error; /* other brokers learn it from this broker's silence */
     }
     if (!broker_life_is_over(life)) {
         event_t *event = event_new(life->process, on_left, NULL, 0);

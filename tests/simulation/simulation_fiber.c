@@ -56,7 +56,7 @@ static void *stack_new(void)
 
 static void stack_free(void *stack)
 {
-#if defined(__SANITIZE_ADDRESS__) /* the frames that were left standing at the end are no trap */
+#if defined(__SANITIZE_ADDRESS__) /* a fiber that was ended leaves poisoned frames */
     __asan_unpoison_memory_region(stack, STACK_BYTES);
 #endif
     if (spare_count < sizeof spare_stacks / sizeof spare_stacks[0]) {

@@ -61,8 +61,8 @@ static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, ui
     return FABRIC_PENDING;
 }
 
-/* The worker of a poison message dies, and is started again later. Results of other messages may
- * have left it before. */
+/* The worker of a poison message dies, and is started again later. It may have sent results of
+ * other messages before. */
 static void on_death(event_t *event)
 {
     simulated_worker_crash(event->process, check_watched((uint32_t)event->number)->request_id);

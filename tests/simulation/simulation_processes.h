@@ -16,7 +16,8 @@ void simulated_broker_free(process_t **process);
 void simulated_client_call(process_t *process);
 size_t simulated_client_open_calls(const process_t *process);
 
-/* Ends the process without order, on the message of this request id, or for another reason (0). A supervisor may tell the brokers. */
+/* Crashes the process, on the message of this request id or for another reason (0). A supervisor
+ * may report the crash to the brokers. */
 void simulated_worker_crash(process_t *process, uint64_t culprit);
 /* Begins an orderly stop; when the process has ended, it is started again `after_us` later. */
 void simulated_worker_leave(process_t *process, uint64_t after_us);

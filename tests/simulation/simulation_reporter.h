@@ -1,5 +1,5 @@
-/* What a supervisor knows of its worker's last process, and how the next process reports it to all brokers: as in
- * worker/crash_report_zmq.c, which blocks, and so does not run here. */
+/* What a supervisor knows of its worker's last process, and how the next process reports it to all
+ * brokers. It does what worker/crash_report_zmq.c does, which blocks and so does not run here. */
 #ifndef TESTS_SIMULATION_SIMULATION_REPORTER_H
 #define TESTS_SIMULATION_SIMULATION_REPORTER_H
 
@@ -20,9 +20,9 @@ typedef struct reporter {
 void reporter_crash(reporter_t *reporter, incarnation_t dead, uint64_t culprit);
 /* The next process begins. */
 void reporter_start(reporter_t *reporter, process_t *process);
-/* Sends what is due. */
+/* Sends the reports that are due. */
 void reporter_turn(reporter_t *reporter, process_t *process);
-/* A frame came on one of the reporter's sockets. */
+/* A frame has arrived on one of the reporter's sockets. */
 void reporter_receive(reporter_t *reporter, process_t *process, size_t dealer,
                       fabric_bytes_t frame);
 uint64_t reporter_deadline_ms(const reporter_t *reporter);

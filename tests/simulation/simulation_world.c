@@ -176,7 +176,7 @@ bool world_step(void)
         *process->held_end = event;
         process->held_end = &event->next;
     } else if (process && process->thaw_us == world.now_us && event->order <= process->thaw_order) {
-        event_schedule(event, world.now_us); /* what was held came before it */
+        event_schedule(event, world.now_us); /* held events come before this one */
     } else {
         world.result->events++;
         event->run(event);

@@ -15,7 +15,7 @@
 #include "tests/simulation/simulation.h"
 
 #define SIMULATION_DATABASE "simulation"
-#define SIMULATION_SHARDS   8u /* of the one group */
+#define SIMULATION_SHARDS   8u /* of the only group */
 
 #define CLIENTS_MAX 4
 #define WORKERS_MAX 4
