@@ -11,18 +11,13 @@
 #include "core/memory.h"
 #include "core/message.h"
 
-enum {
-    REPORT_MS = 250,
-    REPEAT_MS = 50,
-    POLL_MS = 10, /* for the look-up of a name, which wakes nobody here */
-    SOCKETS_MAX = 1023
-};
+enum { REPORT_MS = 250, REPEAT_MS = 50, POLL_MS = 10, SOCKETS_MAX = 1023 };
 
 /* One broker that is to be told. */
 typedef struct listener {
     connector_t connector;
     uint64_t send_ms; /* when to send the report next */
-    bool answered;
+    bool done;        /* it has answered, or cannot */
 } listener_t;
 
 typedef struct report {
@@ -74,14 +69,16 @@ static bool is_answer(const report_t *report, fabric_bytes_t frame)
     return false;
 }
 
-/* One message, of which only the first part counts. */
+/* Takes one message. Of a message of several parts, which no broker sends, nothing more is read: see
+ * take_frame() in link_zmq.c. */
 static bool receive(const report_t *report, listener_t *listener)
 {
     zmq_msg_t part;
     zmq_msg_init(&part);
     bool received = zmq_msg_recv(&part, listener->connector.socket, ZMQ_DONTWAIT) >= 0;
-    if (received && is_answer(report, fabric_bytes(zmq_msg_data(&part), zmq_msg_size(&part)))) {
-        listener->answered = true;
+    if (received && (zmq_msg_more(&part) ||
+                     is_answer(report, fabric_bytes(zmq_msg_data(&part), zmq_msg_size(&part))))) {
+        listener->done = true;
     }
     zmq_msg_close(&part);
     return received;
@@ -96,16 +93,16 @@ static void serve(report_t *report, listener_t *listener, uint64_t now_ms)
     if (!listener->connector.socket) {
         return;
     }
-    while (!listener->answered && receive(report, listener)) {
+    while (!listener->done && receive(report, listener)) {
     }
-    if (!listener->answered && now_ms >= listener->send_ms &&
+    if (!listener->done && now_ms >= listener->send_ms &&
         zmq_send(listener->connector.socket, report->frame.data, report->frame.size,
                  ZMQ_DONTWAIT) >= 0) { /* else it is not connected yet */
         listener->send_ms = now_ms + REPEAT_MS;
     }
 }
 
-/* Returns how many have not answered. */
+/* Returns how many have yet to answer. */
 static uint32_t serve_all(report_t *report)
 {
     uint64_t now_ms = clock_monotonic_ms();
@@ -113,12 +110,12 @@ static uint32_t serve_all(report_t *report)
     int items = 0;
     for (uint32_t i = 0; i < report->count; i++) {
         listener_t *listener = &report->listeners[i];
-        if (listener->answered) {
+        if (listener->done) {
             continue;
         }
         serve(report, listener, now_ms);
-        left += !listener->answered;
-        if (!listener->answered && listener->connector.socket) {
+        left += !listener->done;
+        if (!listener->done && listener->connector.socket) {
             bool due = now_ms >= listener->send_ms;
             report->items[items++] =
                 (zmq_pollitem_t){.socket = listener->connector.socket,
@@ -131,7 +128,8 @@ static uint32_t serve_all(report_t *report)
     return left;
 }
 
-static void look_again(void *context)
+/* A look-up has ended: the poll, which lasts POLL_MS, is not cut short. */
+static void ignore_wake(void *context)
 {
     (void)context;
 }
@@ -158,7 +156,8 @@ static void run(report_t *report, const crash_notes_t *notes)
 
 fabric_error_t crash_report_send(const crash_notes_t *notes, reason_t *reason)
 {
-    report_t report = {.incarnation = crash_notes_incarnation(notes), .host = {.wake = look_again}};
+    report_t report = {.incarnation = crash_notes_incarnation(notes),
+                       .host = {.wake = ignore_wake}};
     if (crash_notes_broker_count(notes) == 0) {
         return FABRIC_OK;
     }

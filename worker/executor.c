@@ -6,24 +6,14 @@
 
 #include "core/memory.h"
 
-executor_t *executor_new(const type_table_t *types, void (*wake)(void *context), void *wake_context)
+executor_t *executor_new(const type_table_t *types, const executor_hooks_t *hooks)
 {
     executor_t *executor = (executor_t *)memory_allocate_zeroed(1, sizeof *executor);
     executor->types = types;
-    executor->completions = completions_new(wake, wake_context);
+    executor->completions = completions_new(hooks->wake, hooks->wake_context);
     entity_table_init(&executor->entities, types);
-    handling_init(&executor->handling, types, executor->completions);
+    handling_init(&executor->handling, types, executor->completions, hooks);
     return executor;
-}
-
-void executor_note_requests(executor_t *executor, _Atomic uint64_t *at_hand)
-{
-    handling_note_requests(&executor->handling, at_hand);
-}
-
-void executor_on_defect(executor_t *executor, executor_defect_fn *report, void *context)
-{
-    handling_report_defects(&executor->handling, report, context);
 }
 
 static bool take_completions(executor_t *executor)
@@ -199,7 +189,7 @@ static bool ready_step(executor_t *executor)
     } else {
         handle_delivery(executor, entity, ownership, &waiting->delivery);
     }
-    entity_dequeued(&executor->entities, entity);
+    entity_end_turn(&executor->entities, entity);
     free(waiting);
     return true;
 }

@@ -7,13 +7,15 @@
  * the first of these that there is to do: completed handles, entities to be stopped, waiting
  * messages, given messages, idle entities.
  *
- * Invariants: - At most one handler of an entity is running or pending, also across a change of
- * token. - A handler starts only under the token that holds, while the lease holds and the shard is
- * not being stopped. A message whose handler certainly was not started is answered NOT_TAKEN. -
- * Results of one entity come in the order of its deliveries, but for MAILBOX_FULL, which comes at
- * once. - OUTPUT_STOPPED comes after every result of the shard under that token. A pending handler
- * that outlives the deadline gets no result: it was started, and its outcome is not known. - Idle
- * entities cost nothing but memory: each is looked at about once in idle_ms.
+ * Invariants:
+ *  1. At most one handler of an entity is running or pending, also across a change of token.
+ *  2. A handler starts only under the token that holds, while the lease holds and the shard is not
+ *     being stopped. A message whose handler certainly was not started is answered NOT_TAKEN.
+ *  3. Results of one entity come in the order of its deliveries, but for MAILBOX_FULL, which comes
+ *     at once.
+ *  4. OUTPUT_STOPPED comes after every result of the shard under that token. A pending handler that
+ *     outlives the deadline gets no result: it was started, and its outcome is not known.
+ *  5. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
  *
  * Threading: one thread at a time; stats may be read by any.
  */
@@ -26,19 +28,22 @@
 
 typedef struct executor executor_t;
 
-/* `types` outlives the executor. `wake` (may be NULL) is called on a foreign thread when a handle
- * was completed. */
-executor_t *executor_new(const type_table_t *types, void (*wake)(void *context),
-                         void *wake_context);
 /* Takes a handler's defect as a line for people: entity, tag, request id and the defect's text.
  * Called on the executor's thread, before the result is taken; at most 10 times a second, and the
  * next line says how many defects were left out. */
 typedef void executor_defect_fn(void *context, const char *text);
-/* Unless set, defects are not reported. */
-void executor_on_defect(executor_t *executor, executor_defect_fn *report, void *context);
-/* Where the executor notes the request whose handler runs, and 0 while none does. NULL, as at the
- * beginning: nowhere. */
-void executor_note_requests(executor_t *executor, _Atomic uint64_t *at_hand);
+
+/* What an executor calls, and writes to, beside its output. Each may be NULL. */
+typedef struct executor_hooks {
+    void (*wake)(void *context); /* called on a foreign thread when a handle was completed */
+    void *wake_context;
+    executor_defect_fn *report_defect;
+    void *report_context;
+    _Atomic uint64_t *at_hand; /* gets the request whose handler runs, and 0 when none does */
+} executor_hooks_t;
+
+/* `types` outlives the executor. */
+executor_t *executor_new(const type_table_t *types, const executor_hooks_t *hooks);
 /* Runs the finalizers of all entities but those with a pending handler, and frees everything. */
 void executor_destroy(executor_t **executor);
 

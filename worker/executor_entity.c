@@ -149,8 +149,8 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
     entity->used_ms = now_ms;
     if (entity->ownership != ownership) {
         entity_stop(table, entity);
-        ownership_remove_entity(entity, false);
-        ownership_add_entity(ownership, entity, false);
+        ownership_remove_entity(entity);
+        ownership_add_entity(ownership, entity);
     }
     if (entity->state == ENTITY_FAILED) {
         if (activation <= entity->failed_activation) {
@@ -200,7 +200,7 @@ void entity_end(entity_table_t *table, entity_t *entity)
     if (entity->state == ENTITY_STARTED) {
         entity_stop(table, entity);
     }
-    ownership_remove_entity(entity, false);
+    ownership_remove_entity(entity);
     if (entity->queued) {
         return;
     }
@@ -267,7 +267,7 @@ waiting_t *entity_dequeue(entity_t *entity)
     return waiting;
 }
 
-void entity_dequeued(entity_table_t *table, entity_t *entity)
+void entity_end_turn(entity_table_t *table, entity_t *entity)
 {
     if (entity->first && entity->state != ENTITY_PENDING) {
         queue_add(&table->ready, entity);
@@ -305,19 +305,19 @@ void entity_retry_lapsed(entity_table_t *table, uint64_t now_ms)
 void entity_begin_pending(entity_t *entity, fabric_pending_t *pending)
 {
     ownership_t *ownership = entity->ownership;
-    ownership_remove_entity(entity, false);
+    ownership_remove_entity(entity);
     set_state(entity, ENTITY_PENDING);
     entity->pending = pending;
-    ownership_add_entity(ownership, entity, true);
+    ownership_add_entity(ownership, entity);
 }
 
 static void leave_pending(entity_t *entity)
 {
     ownership_t *ownership = entity->ownership;
-    ownership_remove_entity(entity, true);
+    ownership_remove_entity(entity);
     set_state(entity, ENTITY_STARTED);
     entity->pending = NULL;
-    ownership_add_entity(ownership, entity, false);
+    ownership_add_entity(ownership, entity);
 }
 
 void entity_end_pending(entity_table_t *table, entity_t *entity, uint64_t now_ms)
@@ -401,7 +401,7 @@ void entity_table_free(entity_table_t *table)
             free(waiting);
         }
         entity->queued = false;
-        ownership_remove_entity(entity, false);
+        ownership_remove_entity(entity);
         entity_free(table, entity);
     }
 }

@@ -127,9 +127,9 @@ void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *owners
                     const message_deliver_t *delivery);
 /* Takes the first waiting message, which is the caller's to free(). */
 waiting_t *entity_dequeue(entity_t *entity);
-/* The message that was dequeued has been answered or handled: the next one, if any, gets its turn.
- */
-void entity_dequeued(entity_table_t *table, entity_t *entity);
+/* The message that was dequeued has been answered or handled: the entity gets another turn if
+ * messages wait, and is freed if nothing else needs it. */
+void entity_end_turn(entity_table_t *table, entity_t *entity);
 /* Takes the next entity whose turn it is; NULL: none. */
 entity_t *entity_next_ready(entity_table_t *table);
 /* Puts an entity aside whose next message waits under a lapsed lease. */

@@ -13,8 +13,9 @@
 #define DEFECTS_REPORTED_PER_S 10u
 
 void handling_init(executor_handling_t *handling, const type_table_t *types,
-                   completions_t *completions)
+                   completions_t *completions, const executor_hooks_t *hooks)
 {
+    handling->hooks = *hooks;
     handling->request = memory_allocate(type_table_request_bytes(types));
     handling->reply = memory_allocate(type_table_reply_bytes(types));
     handling->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
@@ -26,18 +27,6 @@ void handling_free(executor_handling_t *handling)
     free(handling->request);
     free(handling->reply);
     free(handling->payload);
-}
-
-void handling_report_defects(executor_handling_t *handling, executor_defect_fn *report,
-                             void *context)
-{
-    handling->report_defect = report;
-    handling->report_context = context;
-}
-
-void handling_note_requests(executor_handling_t *handling, _Atomic uint64_t *at_hand)
-{
-    handling->at_hand = at_hand;
 }
 
 /* One thread counts; others may read. */
@@ -72,7 +61,7 @@ static void report_defect(executor_t *executor, const entity_t *entity, fabric_b
 {
     executor_handling_t *handling = &executor->handling;
     uint32_t left_out = 0;
-    if (!handling->report_defect ||
+    if (!handling->hooks.report_defect ||
         !log_limiter_pass(&handling->defects_reported, DEFECTS_REPORTED_PER_S, executor->now_ms,
                           &left_out)) {
         return;
@@ -90,7 +79,7 @@ static void report_defect(executor_t *executor, const entity_t *entity, fabric_b
     }
     snprintf(line, sizeof line, "%s/%s %s, request %llu: %s%s", names[0], names[1], names[2],
              (unsigned long long)request_id, words, rest);
-    handling->report_defect(handling->report_context, line);
+    handling->hooks.report_defect(handling->hooks.report_context, line);
 }
 
 /* A message that cannot be decoded, or whose reply cannot be encoded, fails by itself: the entity
@@ -231,8 +220,9 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
 
 static void note_request(const executor_t *executor, uint64_t request_id)
 {
-    if (executor->handling.at_hand) {
-        atomic_store_explicit(executor->handling.at_hand, request_id, memory_order_relaxed);
+    _Atomic uint64_t *at_hand = executor->handling.hooks.at_hand;
+    if (at_hand) {
+        atomic_store_explicit(at_hand, request_id, memory_order_relaxed);
     }
 }
 

@@ -10,20 +10,15 @@ typedef struct executor_handling {
     fabric_context_t context;
     void *request; /* decoding buffer */
     void *reply;
-    uint8_t *payload;                  /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
-    executor_defect_fn *report_defect; /* NULL: defects are not reported */
-    void *report_context;
+    uint8_t *payload; /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
+    executor_hooks_t hooks;
     log_limiter_t defects_reported;
-    _Atomic uint64_t *at_hand; /* where the request is noted whose handler runs; NULL: nowhere */
     _Atomic uint64_t handled, defects; /* any thread reads these */
 } executor_handling_t;
 
 void handling_init(executor_handling_t *handling, const type_table_t *types,
-                   completions_t *completions);
+                   completions_t *completions, const executor_hooks_t *hooks);
 void handling_free(executor_handling_t *handling);
-void handling_report_defects(executor_handling_t *handling, executor_defect_fn *report,
-                             void *context);
-void handling_note_requests(executor_handling_t *handling, _Atomic uint64_t *at_hand);
 
 /* Handles one delivery to an entity that has no pending handler and whose turn it is. */
 void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,

@@ -115,17 +115,22 @@ void ownership_table_free(ownership_table_t *table)
     }
 }
 
-void ownership_add_entity(ownership_t *ownership, entity_t *entity, bool busy)
+static entity_t **list_of(ownership_t *ownership, const entity_t *entity)
 {
-    entity_t **list = busy ? &ownership->busy : &ownership->entities;
+    return entity->state == ENTITY_PENDING ? &ownership->busy : &ownership->entities;
+}
+
+void ownership_add_entity(ownership_t *ownership, entity_t *entity)
+{
+    entity_t **list = list_of(ownership, entity);
     DL_APPEND2(*list, entity, ownership_previous, ownership_next);
     entity->ownership = ownership;
 }
 
-void ownership_remove_entity(entity_t *entity, bool busy)
+void ownership_remove_entity(entity_t *entity)
 {
     if (entity->ownership) {
-        entity_t **list = busy ? &entity->ownership->busy : &entity->ownership->entities;
+        entity_t **list = list_of(entity->ownership, entity);
         DL_DELETE2(*list, entity, ownership_previous, ownership_next);
         entity->ownership = NULL;
     }

@@ -47,9 +47,10 @@ void ownership_end(ownership_table_t *table, ownership_t *ownership);
 /* When pending handlers are to be given up; UINT64_MAX: there are none. */
 uint64_t ownership_next_deadline(const ownership_table_t *table);
 
-/* An entity enters the ownership, or leaves its ownership, if any. */
-void ownership_add_entity(ownership_t *ownership, struct entity *entity, bool busy);
-void ownership_remove_entity(struct entity *entity, bool busy);
+/* An entity enters the ownership, or leaves its ownership, if any. The entity's state says to which
+ * list it belongs, so its state changes while it is in none. */
+void ownership_add_entity(ownership_t *ownership, struct entity *entity);
+void ownership_remove_entity(struct entity *entity);
 /* A delivery entered or left the queue of an entity. */
 void ownership_count_waiting(ownership_t *ownership, int change);
 

@@ -2,8 +2,7 @@
  *
  * The files of the executor are layers; each calls those below it only:
  *
- *     executor.c                            the life of the executor, its inbox, the order of its
- *     steps
+ *     executor.c                            its life, its inbox, the order of its steps
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later

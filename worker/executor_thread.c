@@ -157,10 +157,13 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
     pthread_condattr_destroy(&attributes);
     self->notify = listener->notify;
     self->notify_context = listener->notify_context;
-    self->executor = executor_new(types, on_completion, self);
-    executor_on_defect(self->executor, listener->tell_defect, listener->tell_context);
     self->slot = listener->slot;
-    executor_note_requests(self->executor, self->slot ? &self->slot->at_hand : NULL);
+    executor_hooks_t hooks = {.wake = on_completion,
+                              .wake_context = self,
+                              .report_defect = listener->report_defect,
+                              .report_context = listener->report_context,
+                              .at_hand = self->slot ? &self->slot->at_hand : NULL};
+    self->executor = executor_new(types, &hooks);
     if (thread_create(self) != 0) {
         executor_destroy(&self->executor);
         self_free(self);

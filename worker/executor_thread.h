@@ -12,13 +12,13 @@
 
 typedef struct executor_thread executor_thread_t;
 
-/* What an executor's thread calls: `notify` when output stops being empty, `tell_defect` as
- * executor_on_defect says. */
+/* What an executor's thread calls: `notify` when output stops being empty, `report_defect` as
+ * executor_defect_fn says. */
 typedef struct executor_listener {
     void (*notify)(void *context);
     void *notify_context;
-    executor_defect_fn *tell_defect;
-    void *tell_context;
+    executor_defect_fn *report_defect;
+    void *report_context;
     crash_slot_t *slot; /* where the thread notes the request at hand; NULL: nowhere */
 } executor_listener_t;
 

@@ -112,7 +112,7 @@ void link_malformed(link_t *link, uint32_t index, fabric_error_t error)
 void link_say_hello(link_t *link, uint32_t index, uint64_t now_ms)
 {
     link_endpoint_t *endpoint = link_endpoint_at(link, index);
-    link_endpoint_greet(endpoint, ++link->connection, now_ms);
+    link_endpoint_enter_hello(endpoint, ++link->connection, now_ms);
     message_hello_t hello = {
         .protocol_min = LIMIT_PROTOCOL_VERSION,
         .protocol_max = LIMIT_PROTOCOL_VERSION,

@@ -6,15 +6,17 @@
  * output. After each call the shell pulls what is to be done: sockets to open, frames to send, work
  * for executors, events to log.
  *
- * Invariants: - The link sends nothing but HELLO on a connection before the WELCOME has come. - The
- * worker owns a shard under one token, through one broker's connection. The link ignores a token
- * that is smaller than the highest it has seen of a shard, whoever sends the token. - The link
- * sends RELEASED after every result of the shard, and only when the shard's executor has confirmed
- * that the entities are stopped. It sends RELEASED at once for a token under which the worker does
- * not own the shard; after a connection has broken these are all of its tokens. - Output that
- * belongs to a broken connection is dropped: brokers would refuse its tokens. - No bytes from a
- * broker can do harm: malformed messages are skipped one by one. - What is dropped is counted
- * (link_dropped).
+ * Invariants:
+ *  1. The link sends nothing but HELLO on a connection before the WELCOME has come.
+ *  2. The worker owns a shard under one token, through one broker's connection. The link ignores a
+ *     token that is smaller than the highest it has seen of a shard, whoever sends the token.
+ *  3. The link sends RELEASED after every result of the shard, and only when the shard's executor
+ *     has confirmed that the entities are stopped. It sends RELEASED at once for a token under
+ *     which the worker does not own the shard; after a connection has broken these are all of its
+ *     tokens.
+ *  4. Output that belongs to a broken connection is dropped: brokers would refuse its tokens.
+ *  5. No bytes from a broker can do harm: malformed messages are skipped one by one.
+ *  6. What is dropped is counted (link_dropped).
  *
  * Times are monotonic milliseconds of the caller's clock. Threading: one thread; others may read a
  * lease, link_shards and link_dropped.

@@ -89,7 +89,7 @@ void link_endpoint_begin_greeting(link_endpoint_t *endpoint)
     endpoint->reopen_ms = 0;
 }
 
-void link_endpoint_greet(link_endpoint_t *endpoint, uint64_t connection, uint64_t now_ms)
+void link_endpoint_enter_hello(link_endpoint_t *endpoint, uint64_t connection, uint64_t now_ms)
 {
     endpoint->connection = connection;
     endpoint->hello_ms = now_ms;

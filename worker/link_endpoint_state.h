@@ -61,7 +61,7 @@ bool link_endpoint_next_socket(link_endpoint_t *endpoint, link_socket_t *action)
 /* A connection was made, or is to be greeted anew: hellos are counted from here. */
 void link_endpoint_begin_greeting(link_endpoint_t *endpoint);
 /* Enters HELLO; the hello that is said has this connection number. */
-void link_endpoint_greet(link_endpoint_t *endpoint, uint64_t connection, uint64_t now_ms);
+void link_endpoint_enter_hello(link_endpoint_t *endpoint, uint64_t connection, uint64_t now_ms);
 void link_endpoint_welcome(link_endpoint_t *endpoint, const message_welcome_t *welcome,
                            uint64_t now_ms);
 /* The hello was refused; `retry_ms`: when it is said again. */

@@ -52,7 +52,7 @@ struct link_zmq {
     bool started;
     pthread_t thread;
     atomic_bool leaving;
-    bool left; /* link_leave was called */
+    bool leave_begun; /* link_leave was called */
     connection_t connections[LINK_ENDPOINTS_MAX];
     zmq_pollitem_t items[1 + 2 * LINK_ENDPOINTS_MAX];
 };
@@ -365,8 +365,8 @@ static void run_once(link_zmq_t *self)
         }
         tick_connector(self, i, now_ms);
     }
-    if (atomic_load(&self->leaving) && !self->left) {
-        self->left = true;
+    if (atomic_load(&self->leaving) && !self->leave_begun) {
+        self->leave_begun = true;
         link_leave(self->link, fabric_bytes_of("worker stops"), now_ms);
         CRASH_POINT(WORKER_LEAVING);
     }

@@ -84,7 +84,9 @@ modules_t *modules_new(void)
 
 void modules_destroy(modules_t **modules)
 {
-    type_table_destroy(&(*modules)->table);
+    if (*modules) {
+        type_table_destroy(&(*modules)->table);
+    }
     free(*modules);
     *modules = NULL;
 }

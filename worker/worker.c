@@ -248,7 +248,7 @@ static void set_welcomed(fabric_worker_t *worker)
 }
 
 /* A broker has not welcomed the worker. The first final refusal stays, else the last word. */
-static void set_trouble(fabric_worker_t *worker, const link_event_t *event, const char *text)
+static void set_not_welcomed(fabric_worker_t *worker, const link_event_t *event, const char *text)
 {
     pthread_mutex_lock(&worker->lock);
     if (!worker->refused) {
@@ -289,14 +289,14 @@ static void on_event(void *context, const link_event_t *event)
                  fabric_error_name(event->error), event->text[0] ? ": " : "", event->text);
         report(worker, event->final ? FABRIC_LOG_ERROR : FABRIC_LOG_WARN,
                event->final ? "worker.refused" : "worker.deferred", text);
-        set_trouble(worker, event, text);
+        set_not_welcomed(worker, event, text);
         return;
     case LINK_EVENT_MALFORMED:
         snprintf(text, sizeof text, "%s: %s", event->endpoint, fabric_error_name(event->error));
         report(worker, FABRIC_LOG_WARN, "worker.malformed", text);
         return;
     case LINK_EVENT_UNRESOLVED:
-        set_trouble(worker, event, event->text);
+        set_not_welcomed(worker, event, event->text);
         report(worker, FABRIC_LOG_WARN, "worker.unresolved", event->text);
         return;
     case LINK_EVENT_PLAINTEXT:
@@ -348,8 +348,8 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
     fabric_error_t error = FABRIC_OK;
     executor_listener_t listener = {.notify = link_zmq_notify,
                                     .notify_context = worker->link,
-                                    .tell_defect = on_defect,
-                                    .tell_context = worker};
+                                    .report_defect = on_defect,
+                                    .report_context = worker};
     for (uint32_t i = 0; i < worker->config.executors && error == FABRIC_OK; i++) {
         listener.slot = worker->notes ? crash_notes_slot(worker->notes, i) : NULL;
         error = executor_thread_start(worker->types, &listener, &worker->executors[i]);

@@ -154,8 +154,8 @@ int executor_driver_setup(void **state)
     present = d;
     d->types = type_table_new();
     assert_int_equal(type_table_add(d->types, &type, NULL), FABRIC_OK);
-    d->executor = executor_new(d->types, NULL, NULL);
-    executor_on_defect(d->executor, take_defect, d);
+    d->executor = executor_new(
+        d->types, &(executor_hooks_t){.report_defect = take_defect, .report_context = d});
     d->now_ms = 1000;
     atomic_init(&d->lease.start_until_ms, UINT64_MAX);
     *state = d;
