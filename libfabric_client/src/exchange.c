@@ -179,6 +179,28 @@ static void splice(call_list_t *to, call_list_t *from)
     *from = (call_list_t){0};
 }
 
+/* Under the mutex. When the client is being closed the link takes no more calls. */
+static fabric_error_t add_submitted(exchange_t *exchange, call_list_t *calls, uint64_t *first,
+                                    reason_t *reason)
+{
+    if (exchange->stopping) {
+        return reason_set(reason, FABRIC_ERROR_CLOSED, "the client is being closed");
+    }
+    if (!give_sequences(exchange, calls)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "no call of this client has had the sequence of that call key");
+    }
+    if (first && calls->first) {
+        *first = calls->first->sequence;
+    }
+    splice(&exchange->submitted, calls);
+    if (exchange->sleeping) {
+        exchange->sleeping = false;
+        signal_fd(exchange->wake_fd);
+    }
+    return FABRIC_OK;
+}
+
 fabric_error_t exchange_submit(exchange_t *exchange, call_list_t *calls, uint64_t *first,
                                reason_t *reason)
 {
@@ -189,25 +211,14 @@ fabric_error_t exchange_submit(exchange_t *exchange, call_list_t *calls, uint64_
                           exchange->pending_max);
     }
     pthread_mutex_lock(&exchange->mutex);
-    bool known = give_sequences(exchange, calls);
-    if (known) {
-        if (first && calls->first) {
-            *first = calls->first->sequence;
-        }
-        splice(&exchange->submitted, calls);
-        if (exchange->sleeping) {
-            exchange->sleeping = false;
-            signal_fd(exchange->wake_fd);
-        }
-    }
+    fabric_error_t error = add_submitted(exchange, calls, first, reason);
     pthread_mutex_unlock(&exchange->mutex);
-    if (!known) {
+    if (error) {
         atomic_fetch_sub_explicit(&exchange->open_calls, count, memory_order_acq_rel);
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
-                          "no call of this client has had the sequence of that call key");
+    } else {
+        atomic_fetch_add_explicit(&exchange->started_calls, count, memory_order_relaxed);
     }
-    atomic_fetch_add_explicit(&exchange->started_calls, count, memory_order_relaxed);
-    return FABRIC_OK;
+    return error;
 }
 
 call_list_t exchange_take_submitted(exchange_t *exchange)

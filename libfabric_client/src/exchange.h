@@ -32,10 +32,11 @@ FABRIC_MUST_USE fabric_error_t exchange_new(uint32_t pending_max, uint64_t first
 /* Destroys all calls that nobody has taken, too. */
 void exchange_destroy(exchange_t **exchange);
 
-/* Hands over calls (linked by `ready`), and gives them their sequences where they have none. BUSY
- * when more than pending_max calls would be open: then all stay the caller's. INVALID_ARGUMENT for
- * a `keyed` call whose sequence was never given out. `first`, if not NULL, gets the first call's
- * sequence before any call can end. `reason`, if not NULL, says why on an error. */
+/* Hands over calls (linked by `ready`), and gives them their sequences where they have none.
+ * `first`, if not NULL, gets the first call's sequence before any call can end. On an error all
+ * calls stay the caller's, and `reason`, if not NULL, says why: BUSY when more than pending_max
+ * calls would be open, INVALID_ARGUMENT for a `keyed` call whose sequence was never given out,
+ * CLOSED after exchange_stop. */
 FABRIC_MUST_USE fabric_error_t exchange_submit(exchange_t *exchange, call_list_t *calls,
                                                uint64_t *first, reason_t *reason);
 /* All completed calls, in the order of their ends. */

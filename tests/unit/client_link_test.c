@@ -563,6 +563,39 @@ static void close_ends_unsent_calls_as_closed(void **state)
     assert_int_equal(f->ends.last, FABRIC_ERROR_CLOSED);
 }
 
+typedef struct last_calls {
+    fabric_client_t *client;
+    fabric_error_t started;
+    fabric_outcome_t asked;
+    ends_t ends;
+} last_calls_t;
+
+/* Tries to start a call and to wait for another one. */
+static void call_again(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    last_calls_t *last = (last_calls_t *)context;
+    number_t request = {1};
+    fabric_call_t call = {.entity = counter(), .message = &echo, .request = &request};
+    count_end(&last->ends, outcome, payload);
+    last->started = fabric_client_start(last->client, &call, count_end, &last->ends, NULL);
+    (void)!fabric_client_ask(last->client, counter(), &echo, &request, NULL, &last->asked);
+}
+
+static void callbacks_of_close_start_no_calls(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    number_t request = {1};
+    fabric_call_t call = {.entity = counter(), .message = &silent, .request = &request};
+    last_calls_t last = {.client = f->client};
+    assert_int_equal(fabric_client_start(f->client, &call, call_again, &last, NULL), FABRIC_OK);
+    wait_for_requests(f->broker, 1);
+    fabric_client_close(&f->client);
+    assert_int_equal(last.started, FABRIC_ERROR_CLOSED);
+    assert_int_equal(last.asked.error, FABRIC_ERROR_CLOSED);
+    assert_string_equal(last.asked.text, "the client is being closed");
+    assert_int_equal(last.ends.count, 1);
+}
+
 static void reconnect(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
@@ -611,6 +644,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(busy_at_pending_max, setup, teardown),
         cmocka_unit_test_setup_teardown(close_with_open_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(close_ends_unsent_calls_as_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(callbacks_of_close_start_no_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(reconnect, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

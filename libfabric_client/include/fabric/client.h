@@ -35,7 +35,8 @@
  *     called that function. It may start further calls; it must not call process, wait or close.
  *  5. What a callback is given is valid until the callback returns.
  *  6. fabric_client_close() ends every open call with FABRIC_ERROR_OUTCOME_UNKNOWN (if the message
- *     may have been accepted) or FABRIC_ERROR_CLOSED (if it certainly was not). No other thread may
+ *     may have been accepted) or FABRIC_ERROR_CLOSED (if it certainly was not), and refuses the
+ *     calls that completion callbacks start meanwhile with FABRIC_ERROR_CLOSED. No other thread may
  *     be inside a function of the client then.
  *  7. Two durable messages to one entity are handled in the order in which they were started on one
  *     client, retries and takeovers included. A call that ended with FABRIC_ERROR_OUTCOME_UNKNOWN
@@ -227,7 +228,8 @@ fabric_error_t fabric_client_broadcast(fabric_client_t *client, const fabric_cal
 /** Starts a call; `complete` is called when it ends (rule 4). `key`, if not NULL, gets the call's
  *  key. Never blocks.
  *
- *  INVALID_ARGUMENT, MALFORMED_MESSAGE, LIMIT_EXCEEDED, BUSY (pending_max calls are open). */
+ *  INVALID_ARGUMENT, MALFORMED_MESSAGE, LIMIT_EXCEEDED, BUSY (pending_max calls are open), CLOSED
+ *  (rule 6). */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t *call,
