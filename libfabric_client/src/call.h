@@ -31,7 +31,7 @@ typedef struct call_links {
     call_t *next;
 } call_links_t;
 
-/* Counts the calls that a thread waits for: see link.h. */
+/* Counts the calls that a thread waits for: see exchange.h. */
 typedef struct call_waiter call_waiter_t;
 
 struct call {
@@ -105,7 +105,7 @@ void call_begin(call_t *call, shard_id_t shard, uint64_t now_ms);
 /* The map has learnt which shard a waiting call's entity lives in. */
 void call_relocate(call_t *call, shard_id_t shard);
 void call_become_ready(call_t *call, uint32_t peer);
-/* It is about to be encoded, for the first or another time; whether it is certainly the first. */
+/* The call is about to be encoded. Whether this is certainly its first send. */
 bool call_begin_send(call_t *call, uint64_t high_id);
 void call_become_sent(call_t *call, uint64_t frame);
 /* The frame that it was encoded into has certainly not left. */

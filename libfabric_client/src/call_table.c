@@ -31,9 +31,9 @@ void call_table_clear(call_table_t *table)
     free(table->buckets);
 }
 
-/* ---- by sequence: chained buckets by the low bits, so that consecutive sequences never collide
- * ---- */
+/* ---- by sequence ---- */
 
+/* The buckets are chosen by the low bits, so that consecutive sequences never collide. */
 call_t *call_table_find(const call_table_t *table, uint64_t sequence)
 {
     call_t *call = table->buckets[sequence & (table->bucket_count - 1)];
@@ -70,9 +70,9 @@ static void remove_from_bucket(call_table_t *table, call_t *call)
     *link = call->bucket_next;
 }
 
-/* ---- by deadline: a wheel of slots, looked at only when the earliest deadline may have come
- * ---- */
+/* ---- by deadline ---- */
 
+/* The wheel is looked at only when the earliest deadline may have come. */
 static call_list_t *wheel_slot(call_table_t *table, uint64_t time_ms)
 {
     return &table->wheel[time_ms / WHEEL_SLOT_MS % WHEEL_SLOTS];

@@ -1,8 +1,6 @@
 /* Calls of one message: started or waited for. */
 #include "libfabric_client/src/client_state.h"
 
-#include <stdlib.h>
-
 #include "core/memory.h"
 
 /* ---- asynchronous ---- */
@@ -18,11 +16,10 @@ static fabric_error_t submit_one(fabric_client_t *client, call_t *call, uint64_t
 static fabric_error_t start(fabric_client_t *client, const fabric_call_t *description,
                             fabric_completion_fn *complete, void *context, fabric_call_key_t *key)
 {
-    reason_t reason;
     call_t *call;
-    fabric_error_t error = client_check_process(client, &reason);
+    fabric_error_t error = client_check_process(client, NULL);
     if (!error) {
-        error = request_build(description, client->number, &reason, &call);
+        error = request_build(description, client->number, NULL, &call);
     }
     if (error) {
         return error;
@@ -53,68 +50,90 @@ fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t 
 
 /* ---- blocking ---- */
 
-/* Sends one call and waits for its end. On an error the call is gone. */
-static fabric_error_t run(fabric_client_t *client, call_t **call, uint32_t timeout_ms,
-                          reason_t *reason)
+/* A call whose end a thread waits for, and where the answer goes. */
+typedef struct blocking_call {
+    call_t *record;
+    uint32_t timeout_ms;
+    void *reply;          /* NULL: not wanted decoded */
+    uint8_t **payload;    /* NULL: not wanted encoded */
+    size_t *payload_size; /* may be NULL */
+    reason_t reason;      /* why the call was not sent */
+} blocking_call_t;
+
+/* Sends the call and waits for its end. On an error the record is still the caller's. */
+static fabric_error_t send_and_wait(fabric_client_t *client, blocking_call_t *call)
 {
     call_waiter_t waiter;
     client_waiter_init(&waiter, 1);
-    (*call)->waiter = &waiter;
-    (*call)->deadline_ms = client_deadline(client, timeout_ms);
-    fabric_error_t error = submit_one(client, *call, NULL, reason);
+    call->record->waiter = &waiter;
+    call->record->deadline_ms = client_deadline(client, call->timeout_ms);
+    fabric_error_t error = submit_one(client, call->record, NULL, &call->reason);
     if (error) {
         sem_destroy(&waiter.done);
-        call_destroy(call);
         return error;
     }
     client_waiter_wait(client, &waiter);
     return FABRIC_OK;
 }
 
-static void copy_answer(const call_t *call, uint8_t **payload, size_t *size)
+static void copy_payload(const blocking_call_t *call)
 {
-    uint8_t *copy = memory_allocate(call->answer.size);
-    if (call->answer.size > 0) {
-        memcpy(copy, call->answer.data, call->answer.size);
+    fabric_bytes_t answer = call->record->answer;
+    uint8_t *copy = memory_allocate(answer.size);
+    if (answer.size > 0) {
+        memcpy(copy, answer.data, answer.size);
     }
-    *payload = copy;
-    *size = call->answer.size;
+    *call->payload = copy;
+    if (call->payload_size) {
+        *call->payload_size = answer.size;
+    }
+}
+
+/* Runs a call from its record to its outcome. `error`, if any, is why there is no record. `outcome`
+ * may be NULL. */
+static fabric_error_t run(fabric_client_t *client, blocking_call_t *call, fabric_error_t error,
+                          fabric_outcome_t *outcome)
+{
+    fabric_outcome_t result;
+    if (!error) {
+        error = send_and_wait(client, call);
+    }
+    if (error) {
+        outcome_of_reason(error, &call->reason, &result);
+        call_destroy(&call->record);
+    } else {
+        outcome_of(call->record, client->number, &result);
+        outcome_decode(call->record, call->reply, &result);
+        if (call->payload && !result.error) {
+            copy_payload(call);
+        }
+        exchange_release(client->exchange, &call->record);
+    }
+    if (outcome) {
+        *outcome = result;
+    }
+    return result.error;
 }
 
 fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *description,
                                   void *reply, uint8_t **payload, size_t *payload_size,
                                   fabric_outcome_t *outcome)
 {
-    fabric_outcome_t result;
-    reason_t reason = {{0}};
-    call_t *call;
+    blocking_call_t call = {.timeout_ms = description->timeout_ms,
+                            .reply = reply,
+                            .payload = payload,
+                            .payload_size = payload_size};
     int cancel = thread_hold_cancel();
     if (payload) {
         *payload = NULL;
     }
-    fabric_error_t error = client_check_process(client, &reason);
+    fabric_error_t error = client_check_process(client, &call.reason);
     if (!error) {
-        error = request_build(description, client->number, &reason, &call);
+        error = request_build(description, client->number, &call.reason, &call.record);
     }
-    if (!error) {
-        error = run(client, &call, description->timeout_ms, &reason);
-    }
-    if (error) {
-        outcome_of_reason(error, &reason, &result);
-    } else {
-        outcome_of(call, client->number, &result);
-        outcome_decode(call, reply, &result);
-        if (payload && !result.error) {
-            size_t size;
-            copy_answer(call, payload, payload_size ? payload_size : &size);
-        }
-        exchange_release(client->exchange, &call);
-    }
+    error = run(client, &call, error, outcome);
     thread_allow_cancel(cancel);
-    if (outcome) {
-        *outcome = result;
-    }
-    return result.error;
+    return error;
 }
 
 fabric_error_t fabric_client_ask(fabric_client_t *client, fabric_entity_t entity,
@@ -137,30 +156,14 @@ fabric_error_t fabric_client_query(fabric_client_t *client, const char *name,
                                    fabric_bytes_t argument, uint32_t timeout_ms, uint8_t **document,
                                    size_t *size, fabric_outcome_t *outcome)
 {
-    fabric_outcome_t result;
-    reason_t reason = {{0}};
-    call_t *call;
+    blocking_call_t call = {.timeout_ms = timeout_ms, .payload = document, .payload_size = size};
     int cancel = thread_hold_cancel();
     *document = NULL;
-    fabric_error_t error = client_check_process(client, &reason);
+    fabric_error_t error = client_check_process(client, &call.reason);
     if (!error) {
-        error = request_build_query(name, argument, &reason, &call);
+        error = request_build_query(name, argument, &call.reason, &call.record);
     }
-    if (!error) {
-        error = run(client, &call, timeout_ms, &reason);
-    }
-    if (error) {
-        outcome_of_reason(error, &reason, &result);
-    } else {
-        outcome_of(call, client->number, &result);
-        if (!result.error) {
-            copy_answer(call, document, size);
-        }
-        exchange_release(client->exchange, &call);
-    }
+    error = run(client, &call, error, outcome);
     thread_allow_cancel(cancel);
-    if (outcome) {
-        *outcome = result;
-    }
-    return result.error;
+    return error;
 }

@@ -2,8 +2,8 @@
  * client_wait.c.
  *
  * Each public function that shares memory or a lock with the link's thread runs between
- * thread_hold_cancel() and thread_allow_cancel(): other threads would use or wait for what a
- * cancelled thread left behind.
+ * thread_hold_cancel() and thread_allow_cancel(): a cancelled thread would leave locks held, and
+ * memory in use that is gone with its stack.
  */
 #ifndef CLIENT_STATE_H
 #define CLIENT_STATE_H
@@ -33,7 +33,7 @@ size_t client_run_completions(fabric_client_t *client);
 
 /* Whether this is the process that opened the client: a child of fork() has no link thread. */
 bool client_is_here(const fabric_client_t *client);
-/* INVALID_ARGUMENT with a reason unless client_is_here. */
+/* INVALID_ARGUMENT with a reason, which may be NULL, unless client_is_here. */
 FABRIC_MUST_USE fabric_error_t client_check_process(const fabric_client_t *client,
                                                     reason_t *reason);
 /* The deadline of a call that starts now; 0 means the client's default. */

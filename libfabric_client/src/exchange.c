@@ -13,16 +13,16 @@
 
 struct exchange {
     uint32_t pending_max;
-    int wake_fd;      /* eventfd */
-    int completed_fd; /* eventfd, readable while `completed` is not empty */
-    bool reported;    /* the welcome was published; the link's thread's alone */
+    int wake_fd;            /* eventfd */
+    int completed_fd;       /* eventfd, readable while `completed` is not empty */
+    bool welcome_published; /* only the link's thread uses it */
 
     /* under `mutex` */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     call_list_t submitted;
     uint64_t next_sequence;
-    bool sleeping; /* the thread waits, or is about to: wake it */
+    bool sleeping; /* the link's thread sleeps or is about to, and is to be woken */
     bool stopping;
     bool welcome;
     fabric_error_t refusal;
@@ -230,7 +230,7 @@ call_list_t exchange_take_submitted(exchange_t *exchange)
     return calls;
 }
 
-bool exchange_may_sleep(exchange_t *exchange)
+bool exchange_begin_sleep(exchange_t *exchange)
 {
     pthread_mutex_lock(&exchange->mutex);
     bool may = !exchange->submitted.first && !exchange->stopping;
@@ -239,7 +239,7 @@ bool exchange_may_sleep(exchange_t *exchange)
     return may;
 }
 
-void exchange_woken(exchange_t *exchange, bool signalled)
+void exchange_end_sleep(exchange_t *exchange, bool signalled)
 {
     pthread_mutex_lock(&exchange->mutex);
     exchange->sleeping = false;
@@ -281,15 +281,12 @@ static void publish_welcome(exchange_t *exchange, session_t *session)
     exchange->cause = session_cause(session, &exchange->cause_text);
     pthread_cond_broadcast(&exchange->changed);
     pthread_mutex_unlock(&exchange->mutex);
-    exchange->reported = welcome; /* a refusal may still be taken back */
+    exchange->welcome_published = welcome; /* a refusal may still be taken back */
 }
 
-void exchange_publish(exchange_t *exchange, session_t *session)
+/* Wakes the waiters of calls that have ended, and keeps the other ended calls. */
+static void publish_done(exchange_t *exchange, session_t *session)
 {
-    publish_stats(exchange, session); /* before waiters are woken, which may look at them */
-    if (!exchange->reported) {
-        publish_welcome(exchange, session);
-    }
     call_list_t batch = {0};
     for (call_t *call = session_next_done(session); call; call = session_next_done(session)) {
         call_waiter_t *waiter = call->waiter;
@@ -308,6 +305,15 @@ void exchange_publish(exchange_t *exchange, session_t *session)
     }
     splice(&exchange->completed, &batch);
     pthread_mutex_unlock(&exchange->completed_mutex);
+}
+
+void exchange_publish(exchange_t *exchange, session_t *session)
+{
+    publish_stats(exchange, session); /* before waiters are woken, which may look at them */
+    if (!exchange->welcome_published) {
+        publish_welcome(exchange, session);
+    }
+    publish_done(exchange, session);
 }
 
 call_list_t exchange_take_completed(exchange_t *exchange)

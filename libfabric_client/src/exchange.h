@@ -2,8 +2,8 @@
  * calls, which come back.
  *
  * A call that was submitted comes back in one of two ways. Where its `waiter` is set, the waiter is
- * told, and the thread that waits has the call again. Otherwise exchange_take_completed finds it.
- * exchange_release ends it in both cases.
+ * told, and the thread that waits has the call again. Otherwise exchange_take_completed returns it.
+ * In both cases exchange_release destroys it.
  *
  * Threads: the link's thread calls the functions of the second part. Any thread may call the
  * others, except for exchange_destroy, which only one thread calls after all others have finished.
@@ -62,11 +62,12 @@ call_list_t exchange_take_submitted(exchange_t *exchange);
 bool exchange_is_stopping(exchange_t *exchange);
 /* An eventfd that wakes the thread. */
 int exchange_wake_fd(const exchange_t *exchange);
-/* Whether the thread may sleep: nothing is submitted. If so, submitters wake it from now on. */
-bool exchange_may_sleep(exchange_t *exchange);
-/* The thread does not sleep any more. `signalled`: its eventfd is readable. */
-void exchange_woken(exchange_t *exchange, bool signalled);
-/* Tells waiters and readers what the session has come to. */
+/* The thread is about to sleep: submitters wake it from now on. False: it must not sleep, since
+ * calls are submitted, or it is to end. */
+bool exchange_begin_sleep(exchange_t *exchange);
+/* The thread does not sleep any longer. `signalled`: its eventfd is readable. */
+void exchange_end_sleep(exchange_t *exchange, bool signalled);
+/* Hands out what the session has come to: its numbers, its welcome and the calls that have ended. */
 void exchange_publish(exchange_t *exchange, session_t *session);
 
 #endif

@@ -140,7 +140,7 @@ static void receive_events(client_link_t *link, size_t peer, uint64_t now_ms)
     }
 }
 
-/* Frames before the end of the connection that brought them. */
+/* Takes the frames of each connection before the event that it has ended. */
 static void receive(client_link_t *link, const zmq_pollitem_t *items, const size_t *peers,
                     int count)
 {
@@ -189,9 +189,9 @@ static void wait_for_events(client_link_t *link)
             items[count++] = (zmq_pollitem_t){.socket = connector->monitor, .events = ZMQ_POLLIN};
         }
     }
-    long timeout_ms = exchange_may_sleep(link->exchange) ? poll_timeout(link) : 0;
+    long timeout_ms = exchange_begin_sleep(link->exchange) ? poll_timeout(link) : 0;
     int ready = zmq_poll(items, count, timeout_ms);
-    exchange_woken(link->exchange, ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0);
+    exchange_end_sleep(link->exchange, ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0);
     if (ready > 0) {
         receive(link, items, peers, count);
     }

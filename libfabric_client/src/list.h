@@ -12,7 +12,8 @@ typedef struct call_list {
     size_t count;
 } call_list_t;
 
-/* Defines NAME_append, NAME_insert_after (NULL: at the front) and NAME_remove over one member. */
+/* Defines NAME_insert_after (NULL: at the front), NAME_append, NAME_remove and NAME_insert_sorted
+ * (by sequence) over one member. */
 #define CALL_LIST_FUNCTIONS(name, member)                                                          \
     __attribute__((unused)) static inline void name##_insert_after(call_list_t *list,              \
                                                                    call_t *before, call_t *call)   \
@@ -36,7 +37,7 @@ typedef struct call_list {
         call->member = (call_links_t){NULL, NULL};                                                 \
         list->count--;                                                                             \
     }                                                                                              \
-    /* By sequence; the place is nearly always the end. */                                         \
+    /* The place is nearly always the end. */                                                      \
     __attribute__((unused)) static inline void name##_insert_sorted(call_list_t *list,             \
                                                                     call_t *call)                  \
     {                                                                                              \

@@ -219,7 +219,7 @@ static void leave(peer_t *peer, peer_phase_t next, uint64_t reopen_at_ms)
     set_phase(peer, next);
     peer->reopen_at_ms = reopen_at_ms;
     peer->broker = (incarnation_t){{0}};
-    peer->due &= DUE_WAITS_QUERY; /* a welcome asks for it anew */
+    peer->due = 0;
 }
 
 void peers_disconnect(peers_t *peers, uint32_t index)
@@ -272,7 +272,7 @@ static void reopen(peers_t *peers, uint32_t index)
     peers->list[index].reopen_at_ms = NEVER;
 }
 
-void peers_tick(peers_t *peers, uint32_t index, bool last, uint64_t now_ms)
+void peers_tick(peers_t *peers, uint32_t index, bool none_welcomed, uint64_t now_ms)
 {
     peer_t *peer = &peers->list[index];
     switch (peer->phase) {
@@ -294,7 +294,7 @@ void peers_tick(peers_t *peers, uint32_t index, bool last, uint64_t now_ms)
         }
         break;
     case PEER_RESTING:
-        if (now_ms >= peer->reopen_at_ms || (last && peer->reopen_at_ms == NEVER)) {
+        if (now_ms >= peer->reopen_at_ms || (none_welcomed && peer->reopen_at_ms == NEVER)) {
             set_phase(peer, PEER_CONNECTING);
             reopen(peers, index);
         }
@@ -344,7 +344,7 @@ uint64_t peer_next_ping(peer_t *peer)
     return ++peer->ping_sequence;
 }
 
-/* ---- what they say ---- */
+/* ---- what brokers say ---- */
 
 static void keep_text(char kept[PEER_TEXT_SIZE], fabric_bytes_t text)
 {

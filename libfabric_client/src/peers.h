@@ -15,7 +15,7 @@ enum { PEER_TEXT_SIZE = 256 };
 typedef enum peer_phase {
     PEER_UNUSED,
     PEER_CONNECTING, /* no connection */
-    PEER_GREETING,   /* a hello is said or due, and no welcome has come yet */
+    PEER_GREETING,   /* connected; a hello is due or sent, and no welcome has come yet */
     PEER_WELCOMED,
     PEER_RESTING /* no connection is wanted before reopen_at_ms */
 } peer_phase_t;
@@ -25,8 +25,8 @@ typedef enum peer_due {
     DUE_HELLO = 1,
     DUE_PING = 2,
     DUE_MAP_WANTED = 4,
-    DUE_WAITS_QUERY =
-        8, /* with the next durable ask: the broker is to say why accepted calls wait */
+    /* With the next durable ask: the broker is to say from then on why accepted calls wait. */
+    DUE_WAITS_QUERY = 8,
     DUE_BYE = 16
 } peer_due_t;
 
@@ -37,8 +37,8 @@ typedef struct peer {
     incarnation_t broker; /* PEER_WELCOMED */
     uint64_t connection;  /* number in its last hello */
     uint64_t heard_at_ms;
-    /* PEER_CONNECTING: when the socket is given up and opened anew. PEER_RESTING: when it is opened
-     * again. NEVER: not known before the next tick, or when no broker is left. */
+    /* PEER_CONNECTING: when the socket is given up and opened anew; NEVER: the next tick decides.
+     * PEER_RESTING: when a socket is opened again; NEVER: as soon as no broker is welcomed. */
     uint64_t reopen_at_ms;
     uint64_t ping_at_ms; /* PEER_WELCOMED */
     uint64_t ping_sequence;
@@ -81,8 +81,8 @@ static inline bool peers_is_welcomed(const peers_t *peers, uint32_t index)
 {
     return index != NO_PEER && peers->list[index].phase == PEER_WELCOMED;
 }
-/* Whether what the shell says of a peer is about its present connection: an action that the shell
- * has not carried out ends the connection before it. */
+/* Whether what the shell says of a peer is about its present connection. While the shell has an
+ * action for the peer to carry out, it still speaks of the connection before. */
 bool peers_is_current(const peers_t *peers, size_t index);
 
 /* ---- connections ---- */
@@ -97,7 +97,7 @@ bool peers_expects_welcome(const peers_t *peers, uint32_t index, uint64_t connec
 void peers_welcome(peers_t *peers, uint32_t index, incarnation_t broker, uint64_t now_ms);
 /* The connection is gone. */
 void peers_disconnect(peers_t *peers, uint32_t index);
-/* Closes the connection. A first contact rests until no broker is left, another peer is
+/* Closes the connection. A first contact rests until no broker is welcomed; any other peer is
  * forgotten. */
 void peers_close(peers_t *peers, uint32_t index);
 /* No connection is wanted for a while. */
@@ -106,9 +106,9 @@ void peers_set_heartbeat(peers_t *peers, uint64_t heartbeat_ms);
 void peers_heard(peers_t *peers, uint32_t index, uint64_t now_ms);
 /* Whether a connection counts as broken since nothing was heard for too long. */
 bool peers_is_silent(const peers_t *peers, uint32_t index, uint64_t now_ms);
-/* Pings a welcomed peer and opens the sockets of others when their time has come. `last`: no broker
- * is left. */
-void peers_tick(peers_t *peers, uint32_t index, bool last, uint64_t now_ms);
+/* Makes a ping due to a welcomed peer, and asks for a new socket to another one, when its time has
+ * come. `none_welcomed`: no peer of the table is welcomed. */
+void peers_tick(peers_t *peers, uint32_t index, bool none_welcomed, uint64_t now_ms);
 /* When a peer is to be looked at again. */
 uint64_t peers_deadline(const peers_t *peers);
 const char *peer_phase_name(peer_phase_t phase);
@@ -116,12 +116,12 @@ const char *peer_phase_name(peer_phase_t phase);
 /* ---- what is due ---- */
 
 void peers_set_due(peers_t *peers, uint32_t index, peer_due_t due);
-/* Whether it is due, and no longer. */
+/* Whether it was due. It is not due any longer. */
 bool peer_take_due(peer_t *peer, peer_due_t due);
 /* A number for the next ping. */
 uint64_t peer_next_ping(peer_t *peer);
 
-/* ---- what they say ---- */
+/* ---- what brokers say ---- */
 
 /* Keeps why the client is not welcome, for people. False: the peer has said the same before. */
 bool peers_note_refusal(peers_t *peers, uint32_t index, fabric_error_t error, fabric_bytes_t text);

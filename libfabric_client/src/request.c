@@ -220,8 +220,8 @@ static fabric_error_t build_record(const fabric_call_t *description, const parts
                                    reason_t *reason, call_t **call)
 {
     const fabric_schema_t *schema = description->message->request;
-    bool carries_nothing = description->payload.size == 0 && schema && schema->field_count == 0;
-    if (description->request || carries_nothing) { /* nothing has an encoding, too */
+    bool is_empty = description->payload.size == 0 && schema && schema->field_count == 0;
+    if (description->request || is_empty) { /* the empty struct has an encoding, too */
         return encode_record(description, parts, reason, call);
     }
     size_t used;

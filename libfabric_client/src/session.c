@@ -161,6 +161,15 @@ call_t *session_next_done(session_t *session)
     return call_table_take_done(&session->calls);
 }
 
+static void set_due_to_welcomed(session_t *session, peer_due_t due)
+{
+    for (uint32_t i = 0; i < session->peers.count; i++) {
+        if (peers_is_welcomed(&session->peers, i)) {
+            peers_set_due(&session->peers, i, due);
+        }
+    }
+}
+
 void session_close(session_t *session)
 {
     session->closed = true;
@@ -171,11 +180,7 @@ void session_close(session_t *session)
                          certain ? FABRIC_ERROR_CLOSED : FABRIC_ERROR_OUTCOME_UNKNOWN,
                          "the client was closed");
     }
-    for (uint32_t i = 0; i < session->peers.count; i++) {
-        if (peers_is_welcomed(&session->peers, i)) {
-            peers_set_due(&session->peers, i, DUE_BYE);
-        }
-    }
+    set_due_to_welcomed(session, DUE_BYE);
 }
 
 /* ---- frames and time ---- */
@@ -194,11 +199,7 @@ void session_tick(session_t *session, uint64_t now_ms)
     session_dispatch_due(session);
     session_tick_peers(session);
     if (session_take_probe(session)) {
-        for (uint32_t i = 0; i < session->peers.count; i++) {
-            if (peers_is_welcomed(&session->peers, i)) {
-                peers_set_due(&session->peers, i, DUE_PING);
-            }
-        }
+        set_due_to_welcomed(session, DUE_PING); /* pongs tell of newer maps */
         session_reroute(session);
     }
 }

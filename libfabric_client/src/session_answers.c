@@ -160,7 +160,7 @@ fabric_error_t session_take_reply(session_t *session, uint32_t peer, wire_reader
  * that are on their way to this peer only need time, but not for ever. */
 static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, uint64_t hint_ms)
 {
-    enum { WAIT_MAX = 3 };
+    enum { WAITS_MAX = 3 };
     shard_queue_t *queue = session_queue_of(session, call);
     if (!queue->held && shard_queue_is_behind(queue, call)) {
         session_fall_behind(session, call);
@@ -173,7 +173,7 @@ static void resend_from_oldest(session_t *session, uint32_t peer, call_t *call, 
     uint32_t attempt = call_next_attempt(call);
     bool elsewhere = false;
     for (call_t *before = call->queue.previous; before; before = before->queue.previous) {
-        if (before->state == CALL_SENT && (before->peer != peer || attempt >= WAIT_MAX)) {
+        if (before->state == CALL_SENT && (before->peer != peer || attempt >= WAITS_MAX)) {
             elsewhere |= before->peer != peer;
             session_take_back(session, before);
         }
@@ -340,11 +340,11 @@ static void apply_wait_reason(session_t *session, uint32_t peer, const message_a
 
 static void apply_answer(session_t *session, uint32_t peer, const message_answer_t *answer)
 {
-    call_t *call = call_table_find(&session->calls, answer->sequence);
-    if (answer->sequence == 0) {
+    if (answer->sequence == 0) { /* of DUE_WAITS_QUERY */
         apply_wait_reason(session, peer, answer);
         return;
     }
+    call_t *call = call_table_find(&session->calls, answer->sequence);
     if (!call || !call->query || call->state != CALL_SENT || call->peer != peer) {
         session->stats.unexpected++;
         return;

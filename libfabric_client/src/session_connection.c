@@ -221,12 +221,12 @@ void session_tick_peers(session_t *session)
     if (session->closed) {
         return;
     }
-    bool last = peers_any_welcomed(&session->peers) == NO_PEER;
+    bool none_welcomed = peers_any_welcomed(&session->peers) == NO_PEER;
     for (uint32_t i = 0; i < session->peers.count; i++) {
         if (peers_is_silent(&session->peers, i, session->now_ms)) {
             session_renew_connection(session, i, "nothing was heard of the broker for too long");
         } else {
-            peers_tick(&session->peers, i, last, session->now_ms);
+            peers_tick(&session->peers, i, none_welcomed, session->now_ms);
         }
     }
 }

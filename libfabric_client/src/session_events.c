@@ -1,12 +1,10 @@
-/* Events for the program's log: kept until the shell takes them, so many of each kind in a
- * second. */
+/* Events for the program's log: kept until the shell takes them, at most EVENTS_PER_S of each kind
+ * in a second. */
 #include "libfabric_client/src/session_state.h"
 
 #include <stdio.h>
 
 #include "core/printable.h"
-
-enum { EVENTS_PER_S = 10 }; /* of each kind */
 
 static const struct {
     fabric_log_level_t level;

@@ -1,6 +1,6 @@
 /* The inside of a session, for session*.c alone. The README lists these files from bottom to top; a
- * file calls only files below it. Each part of the struct is written by the file that its comment
- * names. All files count in `stats`, and draw from `random`.
+ * file calls only files that stand before it there. Each part of the struct is written by the file
+ * that its comment names. All files count in `stats`, and draw from `random`.
  */
 #ifndef CLIENT_SESSION_STATE_H
 #define CLIENT_SESSION_STATE_H
@@ -34,7 +34,10 @@ typedef enum event_kind {
     EVENT_KINDS
 } event_kind_t;
 
-enum { EVENTS_MAX = 64 };
+enum {
+    EVENTS_PER_S = 10, /* of each kind */
+    EVENTS_MAX = EVENT_KINDS * EVENTS_PER_S
+};
 
 typedef struct session_events {
     bool wanted;
@@ -88,9 +91,9 @@ struct session {
     session_stats_t stats;
 };
 
-/* ---- session_answers.c: each decodes a body and acts on it, or returns why it is malformed
- * ---- */
+/* ---- session_answers.c ---- */
 
+/* Each of these decodes a body and acts on it, or returns why it is malformed. */
 FABRIC_MUST_USE fabric_error_t session_take_accepted(session_t *session, uint32_t peer,
                                                      wire_reader_t *body);
 FABRIC_MUST_USE fabric_error_t session_take_reply(session_t *session, uint32_t peer,
@@ -112,9 +115,9 @@ void session_welcomed(session_t *session, uint32_t peer, const message_welcome_t
 void session_refused(session_t *session, uint32_t peer, fabric_error_t error, fabric_bytes_t text);
 /* The peer's connection is gone: durable calls wait to be sent again, volatile ones end. */
 void session_lose_connection(session_t *session, uint32_t peer, const char *why);
-/* The same, and the shell is to connect anew. */
+/* Loses the connection, and asks the shell to connect anew. */
 void session_renew_connection(session_t *session, uint32_t peer, const char *why);
-/* The same, and there is to be no connection for a while. */
+/* Loses the connection; no other one is wanted for a while. */
 void session_rest(session_t *session, uint32_t peer);
 void session_take_map(session_t *session, uint32_t peer, fabric_bytes_t map);
 /* Pings, silence and reopening. */
@@ -169,7 +172,7 @@ void session_make_ready(session_t *session, call_t *call, uint32_t peer);
 void session_make_sent(session_t *session, call_t *call);
 /* Takes a sent or ready call back: it waits. */
 void session_take_back(session_t *session, call_t *call);
-/* Takes back such a call whose peer would not take it before an earlier one that waits. */
+/* Takes back a sent or ready call that its peer would not take before an earlier call that waits. */
 void session_fall_behind(session_t *session, call_t *call);
 /* Whether an earlier call of a durable call's shard waits. */
 bool session_is_behind(session_t *session, const call_t *call);

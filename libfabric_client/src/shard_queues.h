@@ -4,7 +4,7 @@
  *   held      nothing is sent before due_ms: only time cures the refusal that held it
  *   timed     its own window has no capacity (the mailbox is full): an answer or due_ms ends it
  *   in line   the window of its broker has no capacity (the broker is full): it waits its turn
- *   released  a call before it has ended: it is about to be looked at
+ *   released  a call of the queue has ended: the queue is about to be looked at
  *   or it waits for its route, or for the end of the call before it.
  *
  * Only shard_queues.c writes the queues and the lines; only session_route.c writes their routes.
@@ -36,7 +36,7 @@ typedef struct shard_queue {
     window_t window; /* of calls to this shard */
     shard_route_t route;
     bool held;
-    uint32_t attempts; /* how often it was held since a call was answered */
+    uint32_t attempts; /* refusals that held it since a call was answered */
 
     bool timed; /* to be looked at again at due_ms */
     uint64_t due_ms;
@@ -109,20 +109,22 @@ void shard_queues_resume(shard_queues_t *queues, shard_queue_t *queue);
 /* Finds out when the next timed queue is due. */
 void shard_queues_update_timed(shard_queues_t *queues);
 void shard_queues_enter_line(shard_queues_t *queues, shard_queue_t *queue, uint32_t peer);
-/* Takes one that stands in no line. */
+/* Does nothing for a queue that stands in no line. */
 void shard_queues_leave_line(shard_queues_t *queues, shard_queue_t *queue);
 /* Finds out when a line may get capacity. */
 void shard_queues_update_lines(shard_queues_t *queues, size_t peer_count, uint64_t now_ms);
 /* The peer's connection is gone, and what is known of its capacity with it. */
 void shard_queues_forget_line(shard_queues_t *queues, uint32_t peer);
-/* The queue is to be looked at soon; the next such queue, or NULL. */
+/* The queue is to be looked at soon, if a call waits in it. */
 void shard_queues_release(shard_queues_t *queues, shard_queue_t *queue);
+/* Takes the next queue that was released; NULL: there is none. */
 shard_queue_t *shard_queues_next_released(shard_queues_t *queues);
 
 /* ---- attempts ---- */
 
-/* How often it was held before. */
+/* Counts an attempt: how many there were since a call was answered. */
 uint32_t shard_queue_next_attempt(shard_queue_t *queue);
+/* A call was answered. */
 void shard_queue_answered(shard_queue_t *queue);
 
 #endif

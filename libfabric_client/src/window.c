@@ -4,12 +4,13 @@
 #include <assert.h>
 
 enum {
-    GROW_ANSWERS = 8, /* it grows by one with so many answers */
-    SHRINK_PART = 16, /* it shrinks by this part of the limit, */
+    GROW_ANSWERS = 8, /* the limit grows by one with so many answers */
+    SHRINK_PART = 16, /* the limit shrinks by one part of so many, */
     SHRINK_MS = 100,  /* at most once in this time */
     STEP_MAX = 1 << 16,
-    ATTEMPTS_MAX =
-        6 /* capacity may come free without an answer: tells end when they are accepted */
+    /* Bounds the delay between probes: capacity may come free without an answer, since tells end
+     * when they are accepted. */
+    ATTEMPTS_MAX = 6
 };
 
 void window_leave(window_t *window, bool answered)

@@ -21,7 +21,7 @@ typedef enum fabric_log_level {
 /** Takes one event.
  *
  *  `context` is the pointer that stands beside the callback in the options. `code` is a stable name
- *  for programs, such as "client.connected"; it has static storage. `text` is one line for people,
+ *  for programs, such as "client.welcomed"; it has static storage. `text` is one line for people,
  *  without a newline; it is valid during the call only.
  *
  *  The header of the client or the worker says on which thread a callback runs. A callback must not
