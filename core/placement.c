@@ -24,8 +24,8 @@ static int compare_incarnations(const void *a, const void *b)
                   sizeof left->incarnation.bytes);
 }
 
-/* Collects the members that may own shards, sorted by incarnation: the order of `members` is no
- * matter. */
+/* Collects the members that may own shards, sorted by incarnation, so that the order of `members`
+ * makes no difference. */
 static size_t choose_candidates(const placement_member_t *members, size_t member_count,
                                 candidate_t *candidates)
 {

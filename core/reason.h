@@ -15,7 +15,7 @@ typedef struct reason {
 /* Formats the line and returns `error`, so that a failing function can end with `return
  * reason_set(reason, FABRIC_ERROR_X, "...", ...)`. A line that is too long is cut, and control
  * characters become `?`. `reason` may be NULL. */
-fabric_error_t reason_set(reason_t *reason, fabric_error_t error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+FABRIC_PRINTF(3, 4)
+fabric_error_t reason_set(reason_t *reason, fabric_error_t error, const char *format, ...);
 
 #endif

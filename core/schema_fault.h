@@ -26,9 +26,9 @@ typedef struct schema_text {
 
 /* Writes "PATH.NAME: TEXT" to `fault`, which may be NULL; `name` may be NULL for the path itself.
  * Returns FABRIC_ERROR_MALFORMED_MESSAGE. */
+FABRIC_PRINTF(4, 5)
 fabric_error_t schema_fault(fabric_schema_fault_t *fault, const schema_path_t *outer,
-                            const char *name, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+                            const char *name, const char *format, ...);
 /* What a field takes, such as "a number from 0 to 4294967295"; in JSON, structs are objects.
  * Returns text->text. */
 const char *schema_expected(const fabric_field_t *field, bool json, schema_text_t *text);

@@ -19,8 +19,8 @@
  *     and its memory is not freed.
  *  3. Timers are due in the order of their deadlines. Timers with the same deadline are due in the
  *     order in which they were set.
- *  4. Any timer of the set may be set or cancelled between two calls of timers_take_due. A loop
- *     such as the one above ends only if the timers that it sets have deadlines after `now_ms`.
+ *  4. Any timer may be set or cancelled between two calls of timers_take_due. A loop such as the
+ *     one above ends only if the timers that it sets have deadlines after `now_ms`.
  *
  * Time: deadlines are milliseconds of the clock that the owner's core is given; a set reads no
  * clock.

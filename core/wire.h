@@ -138,8 +138,8 @@ static inline fabric_bytes_t wire_get_bin(wire_reader_t *reader)
     }
     return wire_get_long_bin(reader);
 }
-/* The count is checked against the bytes left: each element takes at least one (a map's pair two).
- */
+/* The count is checked against the bytes left: each element takes at least one byte, each pair of a
+ * map two. */
 uint32_t wire_get_array(wire_reader_t *reader);
 uint32_t wire_get_map(wire_reader_t *reader);
 /* Steps over one value of any type but ext, nested at most LIMIT_DEPTH_MAX deep. The function does

@@ -28,7 +28,8 @@ extern "C" {
 
 /** FABRIC_VERSION_STRING as the library was compiled with it: the release that the program runs
  *  with. Static storage; any thread. */
-FABRIC_PUBLIC const char *fabric_version(void);
+FABRIC_PUBLIC
+const char *fabric_version(void);
 
 #ifdef __cplusplus
 }

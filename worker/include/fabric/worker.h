@@ -68,9 +68,9 @@
  *     reply is zeroed before.
  *  6. A context belongs to its handler's call and thread; only a fabric_pending_t may go elsewhere.
  *  7. A worker belongs to the process that opened it. In a child of fork()
- *     fabric_worker_wait_ready() returns FABRIC_ERROR_INVALID_ARGUMENT, fabric_worker_stop() and
- *     fabric_worker_close() leave all as it is, and the numbers are zeroes: the parent's worker
- *     goes on. The child may open a worker of its own. A child that a handler forks must not touch
+ *     fabric_worker_wait_ready() returns FABRIC_ERROR_INVALID_ARGUMENT, fabric_worker_stop() does
+ *     nothing, fabric_worker_close() sets *worker to NULL and does nothing else, and the numbers
+ *     are zeroes: the parent's worker goes on. The child may open a worker of its own. A child that a handler forks must not touch
  *     the message.
  *  8. No function of a worker is a cancellation point: a thread that is cancelled (pthread_cancel)
  *     while it is inside a function first returns from it.
@@ -211,13 +211,13 @@ bool fabric_context_header(const fabric_context_t *context, const char *name,
 /** Sets a typed failure with the entity's own code and a text for people, and returns
  *  FABRIC_FAILURE, for `return`. */
 FABRIC_PUBLIC
-__attribute__((format(printf, 3, 4))) fabric_result_t
-fabric_fail(fabric_context_t *context, uint64_t code, const char *format, ...);
+FABRIC_PRINTF(3, 4)
+fabric_result_t fabric_fail(fabric_context_t *context, uint64_t code, const char *format, ...);
 
 /** Sets a defect's text and returns FABRIC_DEFECT, for `return`. */
 FABRIC_PUBLIC
-__attribute__((format(printf, 2, 3))) fabric_result_t fabric_defect(fabric_context_t *context,
-                                                                    const char *format, ...);
+FABRIC_PRINTF(2, 3)
+fabric_result_t fabric_defect(fabric_context_t *context, const char *format, ...);
 
 /** Makes a handle by which the message is completed later from any thread, exactly once. The
  *  handler must then return FABRIC_PENDING, and the entity handles no other message until the
