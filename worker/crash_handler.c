@@ -36,7 +36,8 @@ static void note_crash(void)
 /* Async-signal-safe. */
 static void on_signal(int number, siginfo_t *info, void *context)
 {
-    bool fault = info->si_code > 0; /* of the instruction at hand, else raise() or a process */
+    bool fault =
+        info->si_code > 0; /* the instruction is at fault; else raise() or a process sent it */
     (void)context;
     if ((fault || (info->si_code == SI_TKILL && info->si_pid == process)) &&
         !atomic_load_explicit(&exiting, memory_order_relaxed)) {

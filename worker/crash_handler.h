@@ -4,7 +4,7 @@
  * has caused, or a call of exit() in an executor's thread. The handler copies a number from one
  * place of the thread's slot to another, restores the action that was there before, and returns: so
  * the fault happens again, at the same instruction, and ends the process with a core dump of the
- * right place, or in the hands of whoever has handled the signal before (a sanitizer, a runtime).
+ * right place, or calls the handler that was there before (of a sanitizer or a runtime).
  *
  * Nothing is noted of _exit(), of a signal that another process has sent, of threads that have no
  * slot, and of processes that a handler has forked.

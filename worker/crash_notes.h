@@ -1,13 +1,13 @@
-/* What a worker process notes for the process that comes after it: which requests its handlers are
- * at, which brokers have welcomed it, and whether it ended in order. The notes lie in memory that a
+/* What a worker process notes for the process that comes after it: which requests' handlers run,
+ * which brokers have welcomed it, and whether it ended in order. The notes are in memory that a
  * supervisor shares with its child, so they outlive the child.
  *
  * Rules:
  *  1. A slot belongs to one executor's thread, which writes it with plain stores: a note costs no
  *     more than that.
- *  2. A request is a culprit when its slot says that the thread crashed on it and the thread is
- *     still at it: a thread that survived its crash has gone on to another request.
- *  3. What has not been noted is unknown: no function here guesses.
+ *  2. A request is a culprit when its slot says that the thread crashed on it, and that its handler
+ *     still runs: a thread that survived its crash has gone on to another request.
+ *  3. A crash that no slot has noted has no culprit.
  *
  * Threading: a slot as rule 1 says; crash_notes_add_broker on the link's thread; the rest on the
  * main thread of the child, or in the supervisor while it has no child.

@@ -17,7 +17,7 @@
 struct executor {
     const type_table_t *types;
     completions_t *completions;
-    uint64_t now_ms; /* of the step at hand */
+    uint64_t now_ms; /* of the current step */
     work_t *inbox_first, *inbox_last;
     uint32_t inbox_place;       /* of the next delivery in inbox_first */
     uint64_t given, dispatched; /* works with deliveries */

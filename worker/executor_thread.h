@@ -19,7 +19,7 @@ typedef struct executor_listener {
     void *notify_context;
     executor_defect_fn *report_defect;
     void *report_context;
-    crash_slot_t *slot; /* where the thread notes the request at hand; NULL: nowhere */
+    crash_slot_t *slot; /* where the thread notes which request's handler runs; NULL: nowhere */
 } executor_listener_t;
 
 /* `types` outlives the thread. NO_RESOURCES when the system gives no thread. */

@@ -7,7 +7,7 @@
 
 typedef struct link_works {
     uint32_t executors;
-    work_t **collected; /* one for each executor: deliveries of the frame at hand, or NULL */
+    work_t **collected; /* one for each executor: deliveries of the current frame, or NULL */
     work_t *first, *last;
 } link_works_t;
 

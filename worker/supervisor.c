@@ -114,7 +114,7 @@ static void serve_signal(supervisor_t *self, uint64_t timeout_ms)
 
 /* ---- the end of a child ---- */
 
-/* Collects whatever has ended; true: the child has, with that status. */
+/* Collects all processes that have ended; true: the child has, with that status. */
 static bool collect(supervisor_t *self, int *status)
 {
     int one;

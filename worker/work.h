@@ -1,6 +1,6 @@
 /* What the link and the executors give each other: work goes to an executor, output comes back.
  *
- * Pieces are moved: the owner of a piece frees it. The link never sees entities, and an executor
+ * Pieces are moved: the receiver of a piece frees it. The link never sees entities, and an executor
  * never sees connections: it knows a broker only as (endpoint, connection) and by the broker's
  * lease.
  *
