@@ -67,8 +67,8 @@ typedef struct held_requests {
 
 struct client {
     uint64_t number;
-    incarnation_t
-        incarnation; /* a secret between the client and its brokers: never sent or logged */
+    /* A secret between the client and its brokers: never sent or logged. */
+    incarnation_t incarnation;
     uint64_t connection;
     peer_t *peer; /* NULL: the client is away */
     uint64_t away_since_ms;

@@ -78,10 +78,10 @@ void message_exhausted(router_t *router, message_t *message, const message_resul
     message_finish_as_dead_letter(router, message, &result, fabric_error_from_number(last->error));
 }
 
-static void end_of_crashes(router_t *router, message_t *message)
+static void end_after_crashes(router_t *router, message_t *message)
 {
     char text[LIMIT_CRASH_TEXT_BYTES_MAX + 100];
-    const char *last = message->crash_text; /* NULL: an earlier home has counted the failures */
+    const char *last = message->crash_text; /* NULL: an earlier home has counted the last crash */
     int size = snprintf(
         text, sizeof text, "the worker crashed %u time%s while it handled the message%s%s",
         message->crashes, message->crashes == 1 ? "" : "s", last ? ": " : "", last ? last : "");
@@ -95,7 +95,7 @@ void message_give_up(router_t *router, message_t *message)
 {
     static const char text[] = "an earlier broker knows how the last one ended";
     if (message->crashes >= router->config.crashes_max) {
-        end_of_crashes(router, message);
+        end_after_crashes(router, message);
         return;
     }
     message_result_t last = {.status = STATUS_DEFECT,

@@ -9,7 +9,7 @@ void message_finish(router_t *router, message_t *message, const message_result_t
 /* message_finish; a durable message is also kept as a dead letter, with this cause. */
 void message_finish_as_dead_letter(router_t *router, message_t *message,
                                    const message_result_t *result, fabric_error_t cause);
-/* A message becomes a dead letter, since its last attempt has ended in this result. */
+/* A message becomes a dead letter: its last attempt has ended with this defect. */
 void message_exhausted(router_t *router, message_t *message, const message_result_t *last);
 /* A message that waits becomes a dead letter: it has crashed too many worker processes, or an
  * earlier home has used up its attempts. */
