@@ -296,6 +296,34 @@ static void a_reply_that_the_store_refuses_becomes_a_defect(void **state)
     driver_close(&driver);
 }
 
+static void a_volatile_reply_waits_for_no_reply_that_cannot_be_stored(void **state)
+{
+    (void)state;
+    driver_t *driver = open_small_batches(10);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    driver_ask(driver, "c1", 2, "a", 0);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    reject_first(driver, STORE_ITEM_REPLY);
+    assert_int_equal(driver_count(driver, "c1", KIND_REPLY), 0);
+    reject_first(driver, STORE_ITEM_REPLY);
+    driver_replied(driver, "c1", 2);
+    driver_close(&driver);
+}
+
+/* The client is not remembered for it: driver_close recounts what a client has settled on early. */
+static void a_settled_call_may_be_refused_by_the_store(void **state)
+{
+    (void)state;
+    driver_t *driver = open_small_batches(10);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_send_settling(driver, "c1", 2, ping, &(message_ping_t){.sequence = 1});
+    reject_first(driver, STORE_ITEM_MESSAGE);
+    assert_int_equal(driver_counters(driver).pending, 0);
+    driver_close(&driver);
+}
+
 static void the_mark_never_passes_what_has_not_ended(void **state)
 {
     (void)state;
@@ -337,6 +365,8 @@ int main(void)
         cmocka_unit_test(dead_letters_stay_with_their_replies),
         cmocka_unit_test(what_the_store_refuses_was_never_accepted),
         cmocka_unit_test(a_reply_that_the_store_refuses_becomes_a_defect),
+        cmocka_unit_test(a_volatile_reply_waits_for_no_reply_that_cannot_be_stored),
+        cmocka_unit_test(a_settled_call_may_be_refused_by_the_store),
         cmocka_unit_test(the_mark_never_passes_what_has_not_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
