@@ -12,7 +12,7 @@ void connection_end(router_t *router, peer_t *peer)
         client_disconnect(router, peer->client);
     }
     if (peer->runner) {
-        runner_unlinked(router, peer->runner);
+        runner_connection_ended(router, peer->runner);
     }
 }
 

@@ -140,7 +140,7 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
         message_bye_t bye;
         fabric_error_t error = message_get_bye(body, &bye);
         if (!error) {
-            runner_leaves(router, runner);
+            goodbye_received(router, runner);
         }
         return error;
     }

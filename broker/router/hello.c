@@ -246,7 +246,7 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
             runner_join(runner, router->now_ms);
         }
         welcome(router, peer, hello->connection, router->config.worker_heartbeat_ms);
-        runner_rejoined(router, runner);
+        runner_connected(router, runner);
     }
 }
 
@@ -270,7 +270,7 @@ void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t
         .kind = ROUTER_RUNNER_JOINED, .runner = incarnation, .weight = runner->weight};
     memcpy(order.name, runner->name, sizeof order.name);
     order_add(router, &order);
-    runner_rejoined(router, runner);
+    runner_connected(router, runner);
 }
 
 void hello_received(router_t *router, peer_t *peer, const message_hello_t *hello)

@@ -63,7 +63,7 @@ void runner_lost(router_t *router, runner_t *runner)
     runner_destroy(runner);
 }
 
-void runner_rejoined(router_t *router, runner_t *runner)
+void runner_connected(router_t *router, runner_t *runner)
 {
     shards_assign_again(router, runner);
     if (has_left(runner)) {
@@ -71,7 +71,7 @@ void runner_rejoined(router_t *router, runner_t *runner)
     }
 }
 
-void runner_unlinked(router_t *router, runner_t *runner)
+void runner_connection_ended(router_t *router, runner_t *runner)
 {
     runner_disconnect(runner);
     if (runner->state == RUNNER_JOINED) {
@@ -83,7 +83,7 @@ void runner_unlinked(router_t *router, runner_t *runner)
     }
 }
 
-void runner_leaves(router_t *router, runner_t *runner)
+void goodbye_received(router_t *router, runner_t *runner)
 {
     if (runner->state == RUNNER_LEAVING) {
         return; /* it says so again */

@@ -6,11 +6,11 @@
 
 /* The runner is connected, for the first time or again: what it owned has to be assigned again.
  * Frees a runner that leaves. */
-void runner_rejoined(router_t *router, runner_t *runner);
+void runner_connected(router_t *router, runner_t *runner);
 /* The runner is not connected any more. Frees a runner that is not expected back. */
-void runner_unlinked(router_t *router, runner_t *runner);
+void runner_connection_ended(router_t *router, runner_t *runner);
 /* The runner says goodbye. May free it. */
-void runner_leaves(router_t *router, runner_t *runner);
+void goodbye_received(router_t *router, runner_t *runner);
 /* The runner is gone: takes its shards from it and frees it. */
 void runner_lost(router_t *router, runner_t *runner);
 /* Frees a runner that owns no shard, and tells the coordinator nothing. */
