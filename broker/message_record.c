@@ -78,16 +78,6 @@ void message_destroy(message_t **message)
 
 /* ---- waiters ---- */
 
-waiter_t *message_find_waiter(message_t *message, call_key_t call)
-{
-    waiter_t *waiter = &message->waiter;
-    while (waiter &&
-           (waiter->call.sequence != call.sequence || waiter->call.client != call.client)) {
-        waiter = waiter->next;
-    }
-    return waiter;
-}
-
 waiter_t *message_add_waiter(message_t *message, call_key_t call)
 {
     waiter_t *waiter = message_find_waiter(message, call);
@@ -106,23 +96,12 @@ waiter_t *message_add_waiter(message_t *message, call_key_t call)
 
 void message_remove_waiter(message_t *message, waiter_t *waiter)
 {
-    waiter_t **at = &message->waiter.next;
-    while (*at && *at != waiter) {
-        at = &(*at)->next;
+    waiter_t *before = &message->waiter;
+    while (before->next != waiter) {
+        before = before->next;
     }
-    if (*at) {
-        *at = waiter->next;
-        free(waiter);
-    }
-}
-
-bool message_is_called(const message_t *message)
-{
-    const waiter_t *waiter = &message->waiter;
-    while (waiter && !waiter->called) {
-        waiter = waiter->next;
-    }
-    return waiter != NULL;
+    before->next = waiter->next;
+    free(waiter);
 }
 
 void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t counts,

@@ -87,13 +87,28 @@ void message_set_reply(message_t *message, const store_reply_t *reply);
 void message_destroy(message_t **message);
 
 /* NULL: the call does not wait for the message. */
-waiter_t *message_find_waiter(message_t *message, call_key_t call);
+static inline waiter_t *message_find_waiter(message_t *message, call_key_t call)
+{
+    waiter_t *waiter = &message->waiter;
+    while (waiter &&
+           (waiter->call.sequence != call.sequence || waiter->call.client != call.client)) {
+        waiter = waiter->next;
+    }
+    return waiter;
+}
 /* The waiter with this call, which is added unless it is there. */
 waiter_t *message_add_waiter(message_t *message, call_key_t call);
-/* Removes the waiter, unless it is the first. */
+/* The waiter, which is not the first, is told no more. */
 void message_remove_waiter(message_t *message, waiter_t *waiter);
 /* Whether a client's table of calls refers to the message. */
-bool message_is_called(const message_t *message);
+static inline bool message_is_called(const message_t *message)
+{
+    const waiter_t *waiter = &message->waiter;
+    while (waiter && !waiter->called) {
+        waiter = waiter->next;
+    }
+    return waiter != NULL;
+}
 
 /* Records of what a store's reading operations visit, in the order of the visits. Zeroed: empty. */
 typedef struct message_chain {

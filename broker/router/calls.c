@@ -80,7 +80,9 @@ static void attach(router_t *router, client_t *client, call_t *call, message_t *
     waiter_t *waiter = message_add_waiter(message, (call_key_t){client->number, call->sequence});
     waiter->called = true;
     call->message = message;
-    calls_account(router, client, waiter == &message->waiter ? 0 : sizeof *waiter, 0);
+    if (waiter != &message->waiter) {
+        calls_account(router, client, sizeof *waiter, 0);
+    }
 }
 
 static void detach(router_t *router, client_t *client, call_t *call)
@@ -89,8 +91,10 @@ static void detach(router_t *router, client_t *client, call_t *call)
     waiter_t *waiter = message_find_waiter(message, (call_key_t){client->number, call->sequence});
     waiter->called = false;
     call->message = NULL;
-    calls_account(router, client, 0, waiter == &message->waiter ? 0 : sizeof *waiter);
-    message_remove_waiter(message, waiter);
+    if (waiter != &message->waiter) {
+        calls_account(router, client, 0, sizeof *waiter);
+        message_remove_waiter(message, waiter);
+    }
 }
 
 /* Whether a look-up of the call has to find the message. */
