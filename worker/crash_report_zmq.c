@@ -69,8 +69,8 @@ static bool is_answer(const report_t *report, fabric_bytes_t frame)
     return false;
 }
 
-/* Takes one message. Of a message of several parts, which no broker sends, nothing more is read: see
- * take_frame() in link_zmq.c. */
+/* Takes one message. Nothing is read after the first part of a message of several parts, which no
+ * broker sends: see take_frame() in link_zmq.c. */
 static bool receive(const report_t *report, listener_t *listener)
 {
     zmq_msg_t part;

@@ -1,5 +1,6 @@
 /* The ownerships of an executor. An ownership is the period in which this worker owns one shard,
- * under one token. It lists the entities that have state, or whose messages are handled, under that token.
+ * under one token. It lists the entities that have state, or whose messages are handled, under that
+ * token.
  *
  * A newer ownership of a shard may begin while an older one is still being stopped.
  */

@@ -67,7 +67,7 @@ int exchange_wake_fd(const exchange_t *exchange);
 bool exchange_begin_sleep(exchange_t *exchange);
 /* The thread does not sleep any longer. `signalled`: its eventfd is readable. */
 void exchange_end_sleep(exchange_t *exchange, bool signalled);
-/* Hands out what the session has come to: its numbers, its welcome and the calls that have ended. */
+/* Hands out what the session has come to: its numbers, its welcome and the ended calls. */
 void exchange_publish(exchange_t *exchange, session_t *session);
 
 #endif

@@ -172,7 +172,7 @@ void session_make_ready(session_t *session, call_t *call, uint32_t peer);
 void session_make_sent(session_t *session, call_t *call);
 /* Takes a sent or ready call back: it waits. */
 void session_take_back(session_t *session, call_t *call);
-/* Takes back a sent or ready call that its peer would not take before an earlier call that waits. */
+/* Takes back a sent or ready call that its peer would refuse, as an earlier call still waits. */
 void session_fall_behind(session_t *session, call_t *call);
 /* Whether an earlier call of a durable call's shard waits. */
 bool session_is_behind(session_t *session, const call_t *call);

@@ -70,8 +70,8 @@
  *  7. A worker belongs to the process that opened it. In a child of fork()
  *     fabric_worker_wait_ready() returns FABRIC_ERROR_INVALID_ARGUMENT, fabric_worker_stop() does
  *     nothing, fabric_worker_close() sets *worker to NULL and does nothing else, and the numbers
- *     are zeroes: the parent's worker goes on. The child may open a worker of its own. A child that a handler forks must not touch
- *     the message.
+ *     are zeroes: the parent's worker goes on. The child may open a worker of its own. A child that
+ *     a handler forks must not touch the message.
  *  8. No function of a worker is a cancellation point: a thread that is cancelled (pthread_cancel)
  *     while it is inside a function first returns from it.
  *  9. All workers of one shard group bring the same types. The shards of a group are shared out
