@@ -10,7 +10,7 @@
 #include "libfabric_client/src/call.h"
 
 /* Makes the record of a call. Its deadline and the submitter's fields are left for the caller to
- * fill in. INVALID_ARGUMENT, MALFORMED_MESSAGE or LIMIT_EXCEEDED with a reason, which may be NULL. */
+ * fill in. INVALID_ARGUMENT, MALFORMED_MESSAGE or LIMIT_EXCEEDED with a reason (may be NULL). */
 FABRIC_MUST_USE fabric_error_t request_build(const fabric_call_t *description,
                                              uint64_t client_number, reason_t *reason,
                                              call_t **call);
