@@ -109,7 +109,8 @@ void link_malformed(link_t *link, uint32_t index, fabric_error_t error)
 
 /* ---- connections ---- */
 
-void link_say_hello(link_t *link, uint32_t index, uint64_t now_ms)
+/* Says hello, on a connection that has just been made or not answered the last hello. */
+static void say_hello(link_t *link, uint32_t index, uint64_t now_ms)
 {
     link_endpoint_t *endpoint = link_endpoint_at(link, index);
     link_endpoint_enter_hello(endpoint, ++link->connection, now_ms);
@@ -133,7 +134,7 @@ void link_say_hello(link_t *link, uint32_t index, uint64_t now_ms)
 void link_greet(link_t *link, uint32_t index, uint64_t now_ms)
 {
     link_endpoint_begin_greeting(link_endpoint_at(link, index));
-    link_say_hello(link, index, now_ms);
+    say_hello(link, index, now_ms);
 }
 
 void link_connected(link_t *link, uint32_t index, uint64_t now_ms)
@@ -240,7 +241,7 @@ static void tick_endpoint(link_t *link, uint32_t index, uint64_t now_ms)
         return;
     case DUE_HELLO:
         if (!link->leaving) {
-            link_say_hello(link, index, now_ms);
+            say_hello(link, index, now_ms);
         }
         return;
     case DUE_GREETING:

@@ -37,8 +37,6 @@ static inline link_endpoint_t *link_endpoint_at(link_t *link, uint32_t index)
     return &link->brokers.endpoints[index];
 }
 
-/* Says hello, on a connection that has just been made or not answered the last hello. */
-void link_say_hello(link_t *link, uint32_t index, uint64_t now_ms);
 /* Greets a broker on a new connection. */
 void link_greet(link_t *link, uint32_t index, uint64_t now_ms);
 /* The connection is no more: its shards are lost and what waits to be sent is dropped. */

@@ -27,8 +27,6 @@ struct shard {
 
 /* NULL: this broker does not know the shard. */
 shard_t *shard_find(router_t *router, shard_id_t id);
-/* The shard after this one, of all that this broker knows; the first one after NULL. */
-shard_t *shard_next(router_t *router, const shard_t *shard);
 /* Whether this broker is the shard's home, and its lease holds. */
 bool shard_serves(const router_t *router, const shard_t *shard);
 /* The other broker that is the shard's home by the map; NULL: there is none. */

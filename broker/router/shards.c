@@ -43,7 +43,8 @@ shard_t *shard_find(router_t *router, shard_id_t id)
     return &router->groups[group - 1][number - 1];
 }
 
-shard_t *shard_next(router_t *router, const shard_t *shard)
+/* The shard after this one, of all that this broker knows; the first one after NULL. */
+static shard_t *next_shard(router_t *router, const shard_t *shard)
 {
     uint32_t group = 0;
     if (shard) {
@@ -185,7 +186,7 @@ void router_desire(router_t *router, shard_id_t id, incarnation_t runner, uint64
 
 void shards_release(router_t *router)
 {
-    for (shard_t *shard = NULL; (shard = shard_next(router, shard));) {
+    for (shard_t *shard = NULL; (shard = next_shard(router, shard));) {
         shard->desired = (incarnation_t){{0}};
         if (shard->state == SHARD_OWNED) {
             reconcile(router, shard);
@@ -243,7 +244,7 @@ void shard_take_back(router_t *router, shard_t *shard)
 
 void shards_take_back(router_t *router, runner_t *runner)
 {
-    for (shard_t *shard = NULL; runner->shards > 0 && (shard = shard_next(router, shard));) {
+    for (shard_t *shard = NULL; runner->shards > 0 && (shard = next_shard(router, shard));) {
         if (shard->owner == runner) {
             shard_take_back(router, shard);
         }
@@ -252,7 +253,7 @@ void shards_take_back(router_t *router, runner_t *runner)
 
 void shards_assign_again(router_t *router, const runner_t *runner)
 {
-    for (shard_t *shard = NULL; (shard = shard_next(router, shard));) {
+    for (shard_t *shard = NULL; (shard = next_shard(router, shard));) {
         if (shard->owner == runner) {
             shard_take_back(router, shard);
         } else if (incarnation_equal(shard->desired, runner->incarnation)) {
@@ -291,7 +292,7 @@ void shard_load(router_t *router, shard_id_t id, uint64_t home_epoch)
 void shards_loaded(router_t *router)
 {
     router->loading = false;
-    for (shard_t *shard = NULL; (shard = shard_next(router, shard));) {
+    for (shard_t *shard = NULL; (shard = next_shard(router, shard));) {
         if (shard->state == SHARD_LOADING) {
             set_state(shard, SHARD_UNOWNED);
             report_owner(router, shard);

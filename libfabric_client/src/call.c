@@ -16,11 +16,6 @@ static const state_description_t states[] = {
 };
 static const state_machine_t machine = {"client call", states, sizeof states / sizeof *states};
 
-const char *call_state_name(call_state_t state)
-{
-    return state_machine_name(&machine, state);
-}
-
 static void set_state(call_t *call, call_state_t next)
 {
     state_machine_check(&machine, call->state, next);

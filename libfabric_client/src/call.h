@@ -114,8 +114,6 @@ void call_unsend(call_t *call);
 void call_become_waiting(call_t *call);
 /* It has ended; `answer` is copied over the request's bytes. */
 void call_become_done(call_t *call, fabric_error_t error, fabric_bytes_t answer);
-/* For logs. */
-const char *call_state_name(call_state_t state);
 
 /* ---- what brokers say of it ---- */
 

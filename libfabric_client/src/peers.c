@@ -33,11 +33,6 @@ static const state_description_t phases[] = {
 static const state_machine_t machine = {"client peer phase", phases,
                                         sizeof phases / sizeof *phases};
 
-const char *peer_phase_name(peer_phase_t phase)
-{
-    return state_machine_name(&machine, phase);
-}
-
 static void set_phase(peer_t *peer, peer_phase_t next)
 {
     state_machine_check(&machine, peer->phase, next);

@@ -111,7 +111,6 @@ bool peers_is_silent(const peers_t *peers, uint32_t index, uint64_t now_ms);
 void peers_tick(peers_t *peers, uint32_t index, bool none_welcomed, uint64_t now_ms);
 /* When a peer is to be looked at again. */
 uint64_t peers_deadline(const peers_t *peers);
-const char *peer_phase_name(peer_phase_t phase);
 
 /* ---- what is due ---- */
 

@@ -7,7 +7,7 @@
 
 typedef unsigned long long ull;
 
-const char *checker_kind_name(checker_kind_t kind)
+static const char *kind_name(checker_kind_t kind)
 {
     static const char *const names[CHECKER_KINDS] = {
         "lost",  "falsely accepted", "invented", "doubled",  "chain",       "reply",
@@ -24,7 +24,7 @@ void checker_say(checker_t *checker, checker_kind_t kind, const char *format, ..
         return;
     }
     char *line = report->lines[report->line_count++];
-    int size = snprintf(line, CHECKER_LINE_SIZE, "%s: ", checker_kind_name(kind));
+    int size = snprintf(line, CHECKER_LINE_SIZE, "%s: ", kind_name(kind));
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(line + size, CHECKER_LINE_SIZE - (size_t)size, format, arguments);

@@ -72,6 +72,5 @@ typedef struct checker_report {
 void checker_run(const checker_input_t *input, checker_report_t *report);
 /* Prints one line about what was checked, and the violations. */
 void checker_print(const checker_report_t *report);
-const char *checker_kind_name(checker_kind_t kind);
 
 #endif

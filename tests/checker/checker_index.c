@@ -36,7 +36,8 @@ size_t places_find(const places_t *places, uint64_t a, uint64_t b)
     return found ? found->index : NOWHERE;
 }
 
-void places_add(places_t *places, uint64_t a, uint64_t b, size_t index)
+/* The name must not be there. */
+static void places_add(places_t *places, uint64_t a, uint64_t b, size_t index)
 {
     if (places->count == places->capacity) {
         abort(); /* each place was counted */

@@ -87,8 +87,6 @@ typedef struct checker {
 } checker_t;
 
 size_t places_find(const places_t *places, uint64_t a, uint64_t b);
-/* `name` must not be there. */
-void places_add(places_t *places, uint64_t a, uint64_t b, size_t index);
 
 void checker_say(checker_t *checker, checker_kind_t kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -66,11 +66,9 @@ static void add_reply(void *context, const fabric_bytes_t *columns)
     dump->replies = grown(dump->replies, dump->reply_count, sizeof *dump->replies);
     table_reply_t *reply = &dump->replies[dump->reply_count++];
     *reply = (table_reply_t){.request_id = number_of(columns[0]),
-                             .status = (uint32_t)number_of(columns[1]),
-                             .error = (uint32_t)number_of(columns[2]),
-                             .payload_bytes = columns[3].size,
-                             .payload_hash = history_hash(columns[3].data, columns[3].size)};
-    reply->readable = columns[3].size > 0 && fold_answer_read(columns[3], &reply->fold);
+                             .error = (uint32_t)number_of(columns[1]),
+                             .payload_hash = history_hash(columns[2].data, columns[2].size)};
+    reply->readable = columns[2].size > 0 && fold_answer_read(columns[2], &reply->fold);
 }
 
 static void add_dead_letter(void *context, const fabric_bytes_t *columns)
@@ -78,16 +76,7 @@ static void add_dead_letter(void *context, const fabric_bytes_t *columns)
     table_dump_t *dump = context;
     dump->dead_letters =
         grown(dump->dead_letters, dump->dead_letter_count, sizeof *dump->dead_letters);
-    dump->dead_letters[dump->dead_letter_count++] = (table_dead_letter_t){
-        number_of(columns[0]), (uint32_t)number_of(columns[1]), (uint32_t)number_of(columns[2])};
-}
-
-static void add_attempt(void *context, const fabric_bytes_t *columns)
-{
-    table_dump_t *dump = context;
-    dump->attempts = grown(dump->attempts, dump->attempt_count, sizeof *dump->attempts);
-    dump->attempts[dump->attempt_count++] =
-        (table_attempt_t){number_of(columns[0]), (uint32_t)number_of(columns[1])};
+    dump->dead_letters[dump->dead_letter_count++] = (table_dead_letter_t){number_of(columns[0])};
 }
 
 table_dump_t table_dump_read(testbed_t *bed)
@@ -100,14 +89,9 @@ table_dump_t table_dump_read(testbed_t *bed)
                              : "SELECT request_id, client, sequence, flags, entity_type, "
                                "entity_id, tag, payload FROM mailbox ORDER BY request_id",
                        add_message, &dump);
-    testbed_query_rows(bed,
-                       "SELECT request_id, status, error, payload FROM reply WHERE sequence = 0",
+    testbed_query_rows(bed, "SELECT request_id, error, payload FROM reply WHERE sequence = 0",
                        add_reply, &dump);
-    testbed_query_rows(bed,
-                       mysql ? "SELECT request_id, error, attempts FROM dead_letter"
-                             : "SELECT request_id, cause, attempts FROM dead_letter",
-                       add_dead_letter, &dump);
-    testbed_query_rows(bed, "SELECT request_id, attempts FROM attempt", add_attempt, &dump);
+    testbed_query_rows(bed, "SELECT request_id FROM dead_letter", add_dead_letter, &dump);
     return dump;
 }
 
@@ -116,6 +100,5 @@ void table_dump_free(table_dump_t *dump)
     free(dump->messages);
     free(dump->replies);
     free(dump->dead_letters);
-    free(dump->attempts);
     *dump = (table_dump_t){0};
 }

@@ -23,9 +23,7 @@ typedef struct table_message {
 /* A row of `reply` with sequence 0: the final one. */
 typedef struct table_reply {
     uint64_t request_id;
-    uint32_t status; /* reply_status_t */
     uint32_t error;
-    size_t payload_bytes;
     uint64_t payload_hash; /* history_hash() */
     bool readable;         /* the payload is a reply of Fold */
     fold_reply_t fold;
@@ -34,15 +32,7 @@ typedef struct table_reply {
 /* A row of `dead_letter`. */
 typedef struct table_dead_letter {
     uint64_t request_id;
-    uint32_t error;
-    uint32_t attempts;
 } table_dead_letter_t;
-
-/* A row of `attempt`. */
-typedef struct table_attempt {
-    uint64_t request_id;
-    uint32_t attempts;
-} table_attempt_t;
 
 typedef struct table_dump {
     table_message_t *messages;
@@ -51,11 +41,9 @@ typedef struct table_dump {
     size_t reply_count;
     table_dead_letter_t *dead_letters;
     size_t dead_letter_count;
-    table_attempt_t *attempts;
-    size_t attempt_count;
 } table_dump_t;
 
-/* Reads all four tables; no broker may have a SQLite file open. Fails the test where it cannot. */
+/* Reads the three tables; no broker may have a SQLite file open. Fails the test where it cannot. */
 table_dump_t table_dump_read(testbed_t *bed);
 void table_dump_free(table_dump_t *dump);
 

@@ -18,7 +18,6 @@
 
 enum {
     LEASE_MS = 1000,
-    CLIENT_HEARTBEAT_MS = 200,
     TAKEOVER_MS = 1000, /* after the lease, as promised */
     SLACK_MS = 3000,    /* a loaded machine */
     HEAL_MS = 20000,

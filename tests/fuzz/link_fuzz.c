@@ -11,7 +11,7 @@
 #include "tests/harness/vectors.h"
 #include "worker/link.h"
 
-enum { ENDPOINTS = 2, SHARDS = 64, STOPS_MAX = 64, EVENTS_MAX = 4096 };
+enum { ENDPOINTS = 2, SHARDS = 64, EVENTS_MAX = 4096 };
 
 typedef struct ownership {
     bool any;

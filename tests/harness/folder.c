@@ -32,7 +32,8 @@ static const file_system_t file_systems[] = {
     {RAMFS_MAGIC, "ramfs", true},
 };
 
-fabric_error_t folder_of_program(reason_t *reason, char path[FOLDER_PATH_SIZE])
+/* The folder that this program's file lies in. INTERNAL. */
+static fabric_error_t own_folder(reason_t *reason, char path[FOLDER_PATH_SIZE])
 {
     ssize_t size = readlink("/proc/self/exe", path, FOLDER_PATH_SIZE - 1);
     char *slash = NULL;
@@ -51,7 +52,7 @@ fabric_error_t folder_of_programs(reason_t *reason, char path[FOLDER_PATH_SIZE])
 {
     const char *build = getenv("FABRIC_BUILD");
     if (!build) {
-        return folder_of_program(reason, path);
+        return own_folder(reason, path);
     }
     return snprintf(path, FOLDER_PATH_SIZE, "%s/bin", build) < FOLDER_PATH_SIZE
                ? FABRIC_OK
@@ -98,7 +99,7 @@ fabric_error_t folder_make(reason_t *reason, char path[FOLDER_PATH_SIZE])
 {
     char program[FOLDER_PATH_SIZE];
     char build[FOLDER_PATH_SIZE + 4];
-    fabric_error_t error = folder_of_program(reason, program);
+    fabric_error_t error = own_folder(reason, program);
     if (error) {
         return error;
     }

@@ -13,8 +13,6 @@
 
 #define FOLDER_PATH_SIZE 512
 
-/* The folder that this program's file lies in. INTERNAL. */
-FABRIC_MUST_USE fabric_error_t folder_of_program(reason_t *reason, char path[FOLDER_PATH_SIZE]);
 /* The folder of the shipped programs: $FABRIC_BUILD/bin where that is set (tests), else the one of
  * this program. INTERNAL. */
 FABRIC_MUST_USE fabric_error_t folder_of_programs(reason_t *reason, char path[FOLDER_PATH_SIZE]);

@@ -145,16 +145,6 @@ void probe_starts_free(probe_starts_t *starts)
     *starts = (probe_starts_t){0};
 }
 
-const probe_start_t *probe_starts_find(const probe_starts_t *starts, const char *id)
-{
-    for (size_t i = 0; i < starts->count; i++) {
-        if (strcmp(starts->items[i].id, id) == 0) {
-            return &starts->items[i];
-        }
-    }
-    return NULL;
-}
-
 size_t probe_starts_count(const probe_starts_t *starts, const char *id)
 {
     size_t count = 0;

@@ -56,8 +56,6 @@ typedef struct probe_starts {
 /* Reads what was recorded in a folder. */
 probe_starts_t probe_starts_read(const char *folder);
 void probe_starts_free(probe_starts_t *starts);
-/* The first start of a handler of the entity, or NULL. */
-const probe_start_t *probe_starts_find(const probe_starts_t *starts, const char *id);
 size_t probe_starts_count(const probe_starts_t *starts, const char *id);
 /* Each number that the load sent was handled, in order, and none was repeated as a first
  * delivery. */

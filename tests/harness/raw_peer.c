@@ -98,12 +98,6 @@ static bool wait_for(const raw_peer_t *peer, short events, uint64_t deadline_ms)
     return now_ms < deadline_ms && poll(&wait, 1, (int)(deadline_ms - now_ms)) > 0;
 }
 
-size_t raw_send_some(raw_peer_t *peer, const void *bytes, size_t size)
-{
-    ssize_t sent = send(peer->socket, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-    return sent > 0 ? (size_t)sent : 0;
-}
-
 bool raw_send(raw_peer_t *peer, const void *bytes, size_t size)
 {
     const uint8_t *at = (const uint8_t *)bytes;

@@ -30,9 +30,6 @@ int raw_listen(char endpoint[64]);
 bool raw_send(raw_peer_t *peer, const void *bytes, size_t size);
 /* Sends byte by byte, each in a segment of its own. */
 bool raw_send_slowly(raw_peer_t *peer, const void *bytes, size_t size);
-/* Sends what the system accepts without waiting, for peers that never read. Returns the number of
- * bytes, which may be 0. */
-size_t raw_send_some(raw_peer_t *peer, const void *bytes, size_t size);
 /* Whether the other side closes the connection within `timeout_ms`; bytes from it are dropped. */
 bool raw_is_closed(raw_peer_t *peer, uint32_t timeout_ms);
 

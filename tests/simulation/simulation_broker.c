@@ -17,7 +17,6 @@ typedef struct broker {
     process_t process;
     broker_life_t *life; /* of the process that is up */
     broker_life_t *lives;
-    uint64_t restart_us;
 } broker_t;
 
 const store_driver_t *const broker_drivers[] = {&simulation_store_driver, NULL};

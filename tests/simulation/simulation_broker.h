@@ -73,7 +73,7 @@ struct broker_life {
     bool ending; /* the broker stops when the present turn is over */
     uint64_t restart_us;
     bool blocked;
-    bool draining, drained, leave;
+    bool draining, leave;
     uint64_t drain_until_us;
     bool lanes_halted;
     router_order_t orders[256];

@@ -119,10 +119,7 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id)
 {
     watched_call_t *watched = &watch.calls[call];
     assert(watch.run_count < RUNS_MAX);
-    watch.runs[watch.run_count] = (watched_run_t){.call = call,
-                                                  .worker = worker->index,
-                                                  .worker_life = worker->life,
-                                                  .request_id = request_id};
+    watch.runs[watch.run_count] = (watched_run_t){.call = call, .request_id = request_id};
     world.result->runs++;
     world.result->repeated += is_durable(watched) && watched->runs > 0;
     world_note("run", watch.run_count, call, worker->index);

@@ -42,8 +42,6 @@ typedef struct watched_call {
 /* One run of a handler. Its number is its index; 0 is none. */
 typedef struct watched_run {
     uint32_t call;
-    unsigned worker;
-    uint64_t worker_life;
     uint64_t request_id;
     token_t token; /* as its result said */
     bool stale;    /* its result came to a broker that had given the shard a newer token */

@@ -39,11 +39,6 @@ session_driver_t *session_driver_new_with(uint32_t pending_max)
     return d;
 }
 
-session_driver_t *session_driver_new(void)
-{
-    return session_driver_new_with(1000);
-}
-
 void session_driver_destroy(session_driver_t **driver)
 {
     session_destroy(&(*driver)->session);
@@ -54,7 +49,7 @@ void session_driver_destroy(session_driver_t **driver)
 
 int session_driver_setup(void **state)
 {
-    *state = session_driver_new();
+    *state = session_driver_new_with(1000);
     return 0;
 }
 

@@ -35,7 +35,6 @@ int session_driver_teardown(void **state);
 #define SESSION_TEST(name)                                                                         \
     cmocka_unit_test_setup_teardown(name, session_driver_setup, session_driver_teardown)
 
-session_driver_t *session_driver_new(void);
 session_driver_t *session_driver_new_with(uint32_t pending_max);
 void session_driver_destroy(session_driver_t **driver);
 
