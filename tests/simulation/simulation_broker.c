@@ -1,4 +1,4 @@
-/* A simulated broker: router, lanes and coordinator, as broker.c and router_zmq.c put them
+/* A simulated broker: router, lanes and coordinator, as broker_zmq.c and router_zmq.c put them
  * together. Lanes, the coordinator and the opening block on the store, so each of them is a fiber.
  */
 #include "tests/simulation/simulation_broker.h"
