@@ -42,7 +42,7 @@ static int names_compare(fabric_bytes_t a, fabric_bytes_t b)
     if (a.size != b.size) {
         return a.size < b.size ? -1 : 1;
     }
-    return memcmp(a.data, b.data, a.size);
+    return a.size > 0 ? memcmp(a.data, b.data, a.size) : 0;
 }
 
 static bool name_valid(const char *name)
