@@ -96,6 +96,8 @@ CLI_OBJ     := $(call objects,$(call lib_sources,cli))
 BENCH_OBJ   := $(call objects,$(call lib_sources,bench))
 # The harness starts brokers, workers and databases for bench and tests.
 HARNESS_OBJ := $(call objects,$(call lib_sources,tests/harness))
+# Of the harness, what bench and demo use too. It needs no test library: `make demo` installs none.
+CLUSTER_OBJ := $(call objects,$(patsubst %,tests/harness/%.c,cluster cluster_status database folder mariadb mariadb_server process stop))
 # The files that the rings of tests share. Programs end in _test.c or _fuzz.c, modules in _module.c.
 TESTLIB_OBJ := $(call objects,$(filter-out %_test.c %_module.c %_entity.c,$(wildcard $(addprefix tests/,unit/*.c memory/*.c conformance/*.c \
                simulation/*.c checker/*.c))))
@@ -111,6 +113,7 @@ A_BROKER  := $(B)/lib/libbroker.a
 A_MYSQL   := $(B)/lib/libmysql.a
 A_SQLITE  := $(B)/lib/libsqlite.a
 A_HARNESS := $(B)/lib/libharness.a
+A_CLUSTER := $(B)/lib/libcluster.a
 A_TEST    := $(B)/lib/libtest.a
 
 PROGRAMS  := $(addprefix $(B)/bin/,fabric-broker fabric-worker fabricctl fabric-bench)
@@ -172,6 +175,8 @@ $(A_SQLITE): $(SQLITE_OBJ)
 	$(archive)
 $(A_HARNESS): $(HARNESS_OBJ)
 	$(archive)
+$(A_CLUSTER): $(CLUSTER_OBJ)
+	$(archive)
 $(A_TEST): $(TESTLIB_OBJ)
 	$(archive)
 $(B)/lib/libfabric_client.a: $(CLIENT_OBJ) $(LIBRARY_CORE_OBJ)
@@ -201,10 +206,10 @@ $(B)/bin/fabric-worker: $(B)/obj/worker/worker_main.o $(WORKER_OBJ) $(CORE_OBJ)
 	$(call program,$(LIBS_CORE))
 $(B)/bin/fabricctl: $(B)/obj/cli/fabricctl_main.o $(CLI_OBJ) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
-$(B)/bin/fabric-bench: $(B)/obj/bench/bench_main.o $(BENCH_OBJ) $(A_HARNESS) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+$(B)/bin/fabric-bench: $(B)/obj/bench/bench_main.o $(BENCH_OBJ) $(A_CLUSTER) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
-$(B)/bin/fabric-demo: $(B)/obj/bench/demo_main.o $(BENCH_OBJ) $(A_HARNESS) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
+$(B)/bin/fabric-demo: $(B)/obj/bench/demo_main.o $(BENCH_OBJ) $(A_CLUSTER) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
 # Modules resolve fabric_* symbols in the program that loads them.
