@@ -134,13 +134,21 @@ static void call_exit_at_once(void)
     _exit(3);
 }
 
+/* A forked process has none of its parent's other threads, so their memory looks lost there. */
+static bool forked;
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return forked;
+}
+
 /* Runs a function in a process of its own that is forked here, as a handler may do. */
 static void fork_and_run(crash_fn *run)
 {
     int status;
     pid_t pid = fork();
     if (pid == 0) {
-        (void)close(STDERR_FILENO); /* a sanitizer misses the memory of the threads that are gone */
+        forked = true;
         run();
         _exit(1);
     }
