@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/clock.h"
+#include "core/memory.h"
 #include "core/random.h"
 #include "tests/harness/stop.h"
-#include "core/clock.h"
 
 /* The client ends every call at its own deadline, 30 s by default. */
 #define OPEN_CALLS_WAIT_US 60000000
@@ -43,23 +44,14 @@ struct load {
     load_result_t result;
 };
 
-static void *allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (!memory) {
-        abort();
-    }
-    return memory;
-}
-
 static bench_body_t *new_body(const load_t *load)
 {
-    return allocate(1, sizeof(bench_body_t) + load->call.message->request->size);
+    return memory_allocate_zeroed(1, sizeof(bench_body_t) + load->call.message->request->size);
 }
 
 static void make_names(load_t *load)
 {
-    load->names = allocate(load->options.entities, sizeof *load->names);
+    load->names = memory_allocate_zeroed(load->options.entities, sizeof *load->names);
     for (uint32_t i = 0; i < load->options.entities; i++) {
         snprintf(load->names[i].text, sizeof load->names[i].text, "bench-%u", i);
     }
@@ -67,7 +59,7 @@ static void make_names(load_t *load)
 
 load_t *load_new(fabric_client_t *client, const load_options_t *options)
 {
-    load_t *load = allocate(1, sizeof *load);
+    load_t *load = memory_allocate_zeroed(1, sizeof *load);
     bool tell = options->kind == BENCH_TELL_DURABLE || options->kind == BENCH_TELL_VOLATILE;
     load->client = client;
     load->options = *options;
@@ -86,8 +78,8 @@ load_t *load_new(fabric_client_t *client, const load_options_t *options)
         load->request->data[i] = (uint8_t)(load->random >> (i % 8 * 8) ^ i * 2654435761u >> 13);
     }
     make_names(load);
-    load->slots = allocate(options->inflight, sizeof *load->slots);
-    load->idle = allocate(options->inflight, sizeof(slot_t *));
+    load->slots = memory_allocate_zeroed(options->inflight, sizeof *load->slots);
+    load->idle = memory_allocate_zeroed(options->inflight, sizeof(slot_t *));
     for (uint32_t i = 0; i < options->inflight; i++) {
         load->slots[i].load = load;
         load->idle[load->idle_count++] = &load->slots[i];

@@ -10,8 +10,7 @@
 
 #include <fabric/message_type.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "core/hash.h"
 
 #define BENCH_TYPE           "Bench"
 #define BENCH_SIZE_BYTES_MAX 65536

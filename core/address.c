@@ -5,9 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
+#include "core/hash.h"
 #include "core/limits.h"
 
 static const char PREFIX[] = "EntityAddress(";

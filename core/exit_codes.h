@@ -2,8 +2,8 @@
 #ifndef CORE_EXIT_CODES_H
 #define CORE_EXIT_CODES_H
 
-/* fabric-broker, fabric-worker, fabric-bench, fabric-demo: 0 for what was asked for, among it an
- * orderly stop, else the numbers of <sysexits.h>. */
+/* fabric-broker, fabric-worker, fabric-bench, fabric-demo: 0 when the program has done what was
+ * asked, an orderly stop included; else the numbers of <sysexits.h>. */
 enum program_exit {
     EXIT_USAGE = 64,       /* wrong arguments */
     EXIT_UNAVAILABLE = 69, /* another process or the database refused, or did not answer */

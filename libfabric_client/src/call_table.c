@@ -1,5 +1,5 @@
-/* The table of calls: see call_table.h. */
-#include "libfabric_client/src/call_table.h"
+/* The table of calls: see call_table_state.h. */
+#include "libfabric_client/src/call_table_state.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
-/* The table of brokers: see peers.h. */
-#include "libfabric_client/src/peers.h"
+/* The table of brokers: see peers_state.h. */
+#include "libfabric_client/src/peers_state.h"
 
 #include <assert.h>
 #include <stdio.h>

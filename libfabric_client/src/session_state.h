@@ -8,10 +8,10 @@
 #include "core/log.h"
 #include "core/message.h"
 #include "core/random.h"
-#include "libfabric_client/src/call_table.h"
+#include "libfabric_client/src/call_table_state.h"
 #include "libfabric_client/src/jitter.h"
-#include "libfabric_client/src/peers.h"
-#include "libfabric_client/src/shard_queues.h"
+#include "libfabric_client/src/peers_state.h"
+#include "libfabric_client/src/shard_queues_state.h"
 #include "libfabric_client/src/times.h"
 
 enum { PROBE_MS = 100 }; /* how often calls without a route, or of an unknown type, look for one */

@@ -1,5 +1,5 @@
-/* The queues of durable calls: see shard_queues.h. */
-#include "libfabric_client/src/shard_queues.h"
+/* The queues of durable calls: see shard_queues_state.h. */
+#include "libfabric_client/src/shard_queues_state.h"
 
 #include <stdlib.h>
 

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "core/clock.h"
+#include "core/hash.h"
 #include "tests/memory/memory_connection.h"
 
 static const char scheme[] = "memory:";

@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <xxhash.h>
+
+#include "core/hash.h"
 
 enum {
     DELAY_US_MIN = 50,

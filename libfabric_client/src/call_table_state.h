@@ -6,8 +6,8 @@
  *
  * Threading: none of its own.
  */
-#ifndef CLIENT_CALL_TABLE_H
-#define CLIENT_CALL_TABLE_H
+#ifndef CLIENT_CALL_TABLE_STATE_H
+#define CLIENT_CALL_TABLE_STATE_H
 
 #include "libfabric_client/src/list.h"
 #include "libfabric_client/src/times.h"

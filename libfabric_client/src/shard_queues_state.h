@@ -11,8 +11,8 @@
  *
  * Threading: none of its own.
  */
-#ifndef CLIENT_SHARD_QUEUES_H
-#define CLIENT_SHARD_QUEUES_H
+#ifndef CLIENT_SHARD_QUEUES_STATE_H
+#define CLIENT_SHARD_QUEUES_STATE_H
 
 #include "core/limits.h"
 #include "libfabric_client/src/list.h"

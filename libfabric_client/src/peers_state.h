@@ -5,8 +5,8 @@
  *
  * Threading: none of its own.
  */
-#ifndef CLIENT_PEERS_H
-#define CLIENT_PEERS_H
+#ifndef CLIENT_PEERS_STATE_H
+#define CLIENT_PEERS_STATE_H
 
 #include "libfabric_client/src/session.h"
 
