@@ -42,9 +42,9 @@ void client_waiter_init(call_waiter_t *waiter, size_t open);
 /* Waits until all calls of the waiter have ended, and ends the waiter. */
 void client_waiter_wait(fabric_client_t *client, call_waiter_t *waiter);
 /* Asks `ended` again and again, yielding the processor in between, until it says yes or the
- * client's spin_us are over; false at once where another thread of the client does so. Where idle
- * processors halt, as in virtual machines, sleeping and being woken costs more than all work of a
- * round trip. */
+ * client's spin_us are over; false at once where another thread of the client does so, or where all
+ * open calls are durable and so take as long as the store does. Where idle processors halt, as in
+ * virtual machines, sleeping and being woken costs more than all work of a round trip. */
 bool client_spin(fabric_client_t *client, bool (*ended)(void *context), void *context);
 
 #endif

@@ -26,7 +26,8 @@ uint64_t client_deadline(const fabric_client_t *client, uint32_t timeout_ms)
 
 bool client_spin(fabric_client_t *client, bool (*ended)(void *context), void *context)
 {
-    if (client->spin_us == 0 || atomic_exchange(&client->spinning, true)) {
+    if (client->spin_us == 0 || !exchange_has_quick_calls(client->exchange) ||
+        atomic_exchange(&client->spinning, true)) {
         return false;
     }
     uint64_t until_us = clock_monotonic_us() + client->spin_us;

@@ -35,6 +35,7 @@ struct exchange {
     call_list_t completed;
 
     atomic_size_t open_calls;
+    atomic_size_t quick_calls; /* of those that are submitted: all but durable ones */
     atomic_uint_least64_t started_calls;
     atomic_uint_least64_t completed_calls;
     atomic_uint_least64_t accepted;
@@ -151,7 +152,8 @@ static bool reserve_calls(exchange_t *exchange, size_t count)
     return true;
 }
 
-/* Under the mutex: so the order of sequences is the order in which the link gets the calls. */
+/* Counts and numbers the calls. Under the mutex: so the order of sequences is the order in which the
+ * link gets the calls. */
 static bool give_sequences(exchange_t *exchange, const call_list_t *calls)
 {
     for (const call_t *call = calls->first; call; call = call->ready.next) {
@@ -159,11 +161,14 @@ static bool give_sequences(exchange_t *exchange, const call_list_t *calls)
             return false;
         }
     }
+    size_t quick = 0;
     for (call_t *call = calls->first; call; call = call->ready.next) {
         if (!call->keyed) {
             call->sequence = exchange->next_sequence++;
         }
+        quick += !call_is_durable(call);
     }
+    atomic_fetch_add_explicit(&exchange->quick_calls, quick, memory_order_relaxed);
     return true;
 }
 
@@ -219,6 +224,11 @@ fabric_error_t exchange_submit(exchange_t *exchange, call_list_t *calls, uint64_
         atomic_fetch_add_explicit(&exchange->started_calls, count, memory_order_relaxed);
     }
     return error;
+}
+
+bool exchange_has_quick_calls(const exchange_t *exchange)
+{
+    return atomic_load_explicit(&exchange->quick_calls, memory_order_relaxed) > 0;
 }
 
 call_list_t exchange_take_submitted(exchange_t *exchange)
@@ -290,6 +300,9 @@ static void publish_done(exchange_t *exchange, session_t *session)
     call_list_t batch = {0};
     for (call_t *call = session_next_done(session); call; call = session_next_done(session)) {
         call_waiter_t *waiter = call->waiter;
+        if (!call_is_durable(call)) {
+            atomic_fetch_sub_explicit(&exchange->quick_calls, 1, memory_order_relaxed);
+        }
         if (!waiter) {
             ready_list_append(&batch, call);
         } else if (atomic_fetch_sub_explicit(&waiter->open, 1, memory_order_acq_rel) == 1) {

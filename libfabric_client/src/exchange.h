@@ -50,6 +50,8 @@ int exchange_completed_fd(const exchange_t *exchange);
 FABRIC_MUST_USE fabric_error_t exchange_wait_welcome(exchange_t *exchange, uint32_t timeout_ms,
                                                      reason_t *reason);
 fabric_client_stats_t exchange_stats(const exchange_t *exchange);
+/* Whether calls that are not durable have been submitted and have not ended. */
+bool exchange_has_quick_calls(const exchange_t *exchange);
 /* Asks the link's thread to end. */
 void exchange_stop(exchange_t *exchange);
 /* Wakes the link's thread; the argument is the exchange. */

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <fabric/client.h>
 
@@ -622,6 +623,33 @@ static void reconnect(void **state)
     assert_int_equal(stats.resent, 1);
 }
 
+/* The processor time of this thread while it waits 200 ms for a call that gets no answer, with spinning
+ * allowed for all of that time. */
+static uint64_t waiting_cpu_us(fixture_t *f, const fabric_message_type_t *message)
+{
+    fabric_client_options_t options = {.spin_us = 200000, .call_timeout_ms = 200};
+    fabric_client_t *client = NULL;
+    number_t request = {1};
+    struct timespec before, after;
+    assert_int_equal(fabric_client_open(fake_broker_endpoint(f->broker), &options, &client, NULL),
+                     FABRIC_OK);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    assert_int_not_equal(fabric_client_ask(client, counter(), message, &request, NULL, NULL),
+                         FABRIC_OK);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    fabric_client_close(&client);
+    return (uint64_t)((after.tv_sec - before.tv_sec) * 1000000 +
+                      (after.tv_nsec - before.tv_nsec) / 1000);
+}
+
+static void durable_calls_do_not_spin(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    uint64_t spinning_us = waiting_cpu_us(f, &silent);
+    uint64_t sleeping_us = waiting_cpu_us(f, &durable_silent);
+    assert_true(sleeping_us < spinning_us / 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,6 +669,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(broadcast, setup, teardown),
         cmocka_unit_test_setup_teardown(many_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(spinning_changes_no_outcome, setup, teardown),
+        cmocka_unit_test_setup_teardown(durable_calls_do_not_spin, setup, teardown),
         cmocka_unit_test_setup_teardown(busy_at_pending_max, setup, teardown),
         cmocka_unit_test_setup_teardown(close_with_open_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(close_ends_unsent_calls_as_closed, setup, teardown),

@@ -110,7 +110,8 @@ typedef struct fabric_client_options {
     uint32_t pending_max;     /**< calls open at once; default and maximum 65,536 */
     /** For so many microseconds a waiting call yields the processor again and again before it
      *  sleeps: answers come sooner, for some processor time. At most one thread of a client does
-     *  so at a time. Default 2,000; FABRIC_SPIN_NEVER: none. */
+     *  so at a time, and none while all open calls are durable ones, whose answers wait for the
+     *  store. Default 2,000; FABRIC_SPIN_NEVER: none. */
     uint32_t spin_us;
     uint64_t client_number; /**< to settle calls of a former process; default: random */
     /** With client_number: above all sequences that this number has used. A new call under a
