@@ -26,11 +26,16 @@ static const struct {
 };
 
 static crash_point_t armed = CRASH_POINT_COUNT; /* constant once there are threads */
+static bool freezes;                            /* there, instead of dying */
 static atomic_ulong passings_left;
 
 void crash_point_pass(crash_point_t point)
 {
     if (point != armed || atomic_fetch_sub_explicit(&passings_left, 1, memory_order_relaxed) != 1) {
+        return;
+    }
+    if (freezes) {
+        (void)raise(SIGSTOP);
         return;
     }
     kill(getpid(), SIGKILL);
@@ -82,12 +87,15 @@ fabric_error_t crash_point_arm(crash_program_t program, reason_t *reason)
     char *end = NULL;
     errno = 0;
     unsigned long passings = isdigit((unsigned char)*digits) ? strtoul(digits, &end, 10) : 0;
-    if (passings == 0 || errno != 0 || *end != '\0') {
+    bool freeze = passings > 0 && strcmp(end, ":freeze") == 0;
+    if (passings == 0 || errno != 0 || (*end != '\0' && !freeze)) {
         return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
-                          "FABRIC_CRASH: '%.100s' does not end in :n, a whole number from 1 on",
+                          "FABRIC_CRASH: '%.100s' does not end in :n or :n:freeze, with a whole "
+                          "number from 1 on",
                           text);
     }
     armed = point;
+    freezes = freeze;
     atomic_store(&passings_left, passings);
     return FABRIC_OK;
 }

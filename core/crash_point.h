@@ -1,5 +1,7 @@
 /* Named crash points: FABRIC_CRASH=name:n makes a test build kill itself with SIGKILL when it
- * passes that point for the n-th time. Nothing is flushed and no peer is told.
+ * passes that point for the n-th time. Nothing is flushed and no peer is told. With
+ * FABRIC_CRASH=name:n:freeze the build stops itself there with SIGSTOP instead, and goes on after
+ * SIGCONT.
  * core/crash_points.def names the points; a program prints its own for --list-crash-points.
  *
  * Test builds define FABRIC_TEST_BUILD (make VARIANT=debug, asan or tsan). In other builds a point

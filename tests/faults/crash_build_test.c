@@ -1,9 +1,11 @@
 /* Crash points exist in test builds only, and a mistake in FABRIC_CRASH is refused. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "core/clock.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/crash_points.h"
 #include "tests/harness/testbed.h"
@@ -54,7 +56,7 @@ static void expect_refused(testbed_t *bed, const char *folder, const char *crash
 static void mistakes_are_refused(void **state)
 {
     static const char *const wrong_numbers[] = {
-        "0", "", "-1", "1x", " 1", "99999999999999999999999", "1:1",
+        "0", "", "-1", "1x", " 1", "99999999999999999999999", "1:1", "1:", "1:freez", "0:freeze",
     };
     char crash[100];
     testbed_t *bed = *state;
@@ -77,6 +79,38 @@ static void mistakes_are_refused(void **state)
     snprintf(crash, sizeof crash, "FABRIC_CRASH=link.left:1"); /* the other program's */
     int status = run_program(bed, arguments, environment, line);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 78);
+}
+
+/* A process that freezes at a point stays there until SIGCONT, and then goes on. */
+static void a_process_freezes_at_its_point(void **state)
+{
+    testbed_t *bed = *state;
+    char path[FOLDER_PATH_SIZE + 40];
+    char store[FOLDER_PATH_SIZE + 40];
+    char log[FOLDER_PATH_SIZE + 20];
+    snprintf(path, sizeof path, "%s/fabric-broker", crash_programs());
+    snprintf(store, sizeof store, "sqlite:%s/frozen.db", bed->folder);
+    snprintf(log, sizeof log, "%s/frozen.log", bed->folder);
+    const char *arguments[] = {
+        path,  "--listen", "tcp://127.0.0.1:*", "--publish", "tcp://127.0.0.1:*", "--store",
+        store, NULL};
+    static const char *const environment[] = {"FABRIC_CRASH=join.before:1:freeze", NULL};
+    reason_t reason = {{0}};
+    process_t process;
+    int status = 0;
+    char line[300];
+    assert_int_equal(process_start_with(arguments, environment, log, true, &reason, &process),
+                     FABRIC_OK);
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (waitpid(process.pid, &status, WUNTRACED | WNOHANG) == 0) {
+        testbed_poll(deadline_ms, "a process that freezes");
+    }
+    bool stopped = WIFSTOPPED(status);
+    bool told = stopped && kill(process.pid, SIGCONT) == 0 &&
+                process_read_line(&process, WAIT_MAX_MS, line, sizeof line) == FABRIC_OK;
+    process_kill(&process);
+    assert_true(stopped);
+    assert_true(told); /* it is ready now */
 }
 
 /* How many of the words a file has, each at the end of a text. */
@@ -132,6 +166,7 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"mistakes_are_refused", mistakes_are_refused, TESTBED_SQLITE},
+        {"a_process_freezes_at_its_point", a_process_freezes_at_its_point, TESTBED_SQLITE},
         {"release_builds_have_none", release_builds_have_none, TESTBED_SQLITE},
     };
     return testbed_run("crash builds", tests, sizeof tests / sizeof tests[0]);
