@@ -152,8 +152,8 @@ static bool reserve_calls(exchange_t *exchange, size_t count)
     return true;
 }
 
-/* Counts and numbers the calls. Under the mutex: so the order of sequences is the order in which the
- * link gets the calls. */
+/* Counts and numbers the calls. Under the mutex: so the order of sequences is the order in which
+ * the link gets the calls. */
 static bool give_sequences(exchange_t *exchange, const call_list_t *calls)
 {
     for (const call_t *call = calls->first; call; call = call->ready.next) {

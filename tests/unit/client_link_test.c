@@ -623,8 +623,8 @@ static void reconnect(void **state)
     assert_int_equal(stats.resent, 1);
 }
 
-/* The processor time of this thread while it waits 200 ms for a call that gets no answer, with spinning
- * allowed for all of that time. */
+/* The processor time of this thread while it waits 200 ms for a call that gets no answer, with
+ * spinning allowed for all of that time. */
 static uint64_t waiting_cpu_us(fixture_t *f, const fabric_message_type_t *message)
 {
     fabric_client_options_t options = {.spin_us = 200000, .call_timeout_ms = 200};
