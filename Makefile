@@ -122,6 +122,7 @@ EXAMPLES  := $(patsubst examples/%_entity.c,$(B)/examples/%.so,$(wildcard exampl
              $(patsubst examples/%_client.c,$(B)/examples/%_client,$(wildcard examples/*/*_client.c)) \
              $(patsubst examples/%_test.c,$(B)/examples/%_test,$(wildcard examples/*/*_test.c))
 MODULES   := $(patsubst bench/%_module.c,$(B)/bench/%_module.so,$(wildcard bench/*_module.c))
+BASELINES := $(patsubst bench/baselines/%_main.c,$(B)/bench/baseline-%,$(wildcard bench/baselines/*_main.c))
 PROBES    := $(patsubst tests/harness/%_module.c,$(B)/tests/%_module.so,$(wildcard tests/harness/*_module.c))
 BENCH_OBJ := $(filter-out %_module.o,$(BENCH_OBJ))
 HARNESS_OBJ := $(filter-out %_module.o,$(HARNESS_OBJ))
@@ -142,7 +143,7 @@ FUZZERS     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 all: packages
 	@$(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) everything
-everything: $(PROGRAMS) $(B)/bin/fabric-demo $(LIBRARIES) $(EXAMPLES) $(MODULES)
+everything: $(PROGRAMS) $(B)/bin/fabric-demo $(LIBRARIES) $(EXAMPLES) $(MODULES) $(BASELINES)
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -211,6 +212,9 @@ $(B)/bin/fabric-bench: $(B)/obj/bench/bench_main.o $(BENCH_OBJ) $(A_CLUSTER) $(A
 
 $(B)/bin/fabric-demo: $(B)/obj/bench/demo_main.o $(BENCH_OBJ) $(A_CLUSTER) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
+
+$(B)/bench/baseline-%: $(B)/obj/bench/baselines/%_main.o $(B)/obj/bench/histogram.o $(A_CLUSTER) $(A_MYSQL) $(A_CORE)
+	$(call program,$(LIBS_MYSQL) $(LIBS_CORE))
 
 # Modules resolve fabric_* symbols in the program that loads them.
 define module
@@ -361,7 +365,7 @@ analyse:
 	@sh .ci/packages analyse
 	@sh tests/analyse
 
-## make bench            the figures of bench/README.md, on a private MariaDB, one after another (a few minutes)
+## make bench            the figures of bench/README.md and the baselines, on a private MariaDB, one after another (a few minutes)
 bench:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 B=$(B) everything
@@ -369,6 +373,8 @@ bench:
 	    "ask --volatile --inflight 1" "tell --durable --inflight 1024" "tell --volatile --inflight 1024"; do \
 	    $(B)/bin/fabric-bench $$what --entities 1000 --size 100 --duration 10 --spawn mysql || exit 1; \
 	done
+	@for n in 1000 64 1; do $(B)/bench/baseline-rows mysql $$n 5 || exit 1; done
+	@$(B)/bench/baseline-forwarder 1000 5 && $(B)/bench/baseline-forwarder 1 5
 
 ## make tidy             the rules of the house; make format: clang-format; make format-check: whether all is formatted
 tidy:
