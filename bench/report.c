@@ -57,6 +57,28 @@ static json_t *latency_json(const load_result_t *load)
     return latency;
 }
 
+/* Microseconds of each kind of process for one call. */
+static double cpu_each(const report_t *report, uint64_t us)
+{
+    uint64_t count = completed(report);
+    return count ? (double)us / (double)count : 0.0;
+}
+
+static json_t *cpu_json(const report_t *report)
+{
+    const cpu_times_t *cpu = &report->cpu;
+    if (!cpu->known) {
+        return json_null();
+    }
+    json_t *object =
+        json_pack("{s:f, s:f, s:f}", "client", cpu_each(report, cpu->client), "broker",
+                  cpu_each(report, cpu->broker), "workers", cpu_each(report, cpu->workers));
+    if (cpu->database_known) {
+        json_object_set_new(object, "database", json_real(cpu_each(report, cpu->database)));
+    }
+    return object;
+}
+
 static json_t *errors_json(const report_t *report)
 {
     json_t *by_name = json_object();
@@ -107,6 +129,7 @@ void report_json(const report_t *report, FILE *file)
                             json_real(rate(completed(report), report->drained_us)));
     }
     json_object_set_new(object, "latency_us", latency_json(load));
+    json_object_set_new(object, "cpu_us_each", cpu_json(report));
     set_integer(object, "started", load->started);
     set_integer(object, "completed", completed(report));
     set_integer(object, "errors", errors(report));
@@ -149,8 +172,17 @@ void report_text(const report_t *report, FILE *file)
         fprintf(file, " %s %llu", percentiles[i].name,
                 (unsigned long long)histogram_percentile(&load->latency, percentiles[i].fraction));
     }
-    fprintf(file, "  max %llu\ncompleted   %llu of %llu, errors %llu\n",
-            (unsigned long long)load->latency.max, (unsigned long long)completed(report),
+    fprintf(file, "  max %llu\n", (unsigned long long)load->latency.max);
+    if (report->cpu.known) {
+        fprintf(file, "CPU us each  client %.1f  broker %.1f  workers %.1f",
+                cpu_each(report, report->cpu.client), cpu_each(report, report->cpu.broker),
+                cpu_each(report, report->cpu.workers));
+        if (report->cpu.database_known) {
+            fprintf(file, "  database %.1f", cpu_each(report, report->cpu.database));
+        }
+        fprintf(file, "\n");
+    }
+    fprintf(file, "completed   %llu of %llu, errors %llu\n", (unsigned long long)completed(report),
             (unsigned long long)load->started, (unsigned long long)errors(report));
     for (unsigned i = 0; i < LOAD_ERRORS_MAX; i++) {
         if (errors_of(report, i)) {

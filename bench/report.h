@@ -7,12 +7,14 @@
 
 #include <stdio.h>
 
+#include "bench/cpu.h"
 #include "bench/load.h"
 #include "bench/options.h"
 
 typedef struct report {
     const options_t *options;
     const load_result_t *load;
+    cpu_times_t cpu;
     uint64_t drained_us;     /* tell: from the first start to the empty backlog */
     uint64_t dead_letters;   /* durable tells that were accepted, but then set aside */
     const char *store;       /* product */

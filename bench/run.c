@@ -34,6 +34,7 @@ typedef struct bench {
     uint64_t drained_us;
     uint64_t dead_letters;
     const load_result_t *result; /* the load's */
+    cpu_times_t cpu;
 } bench_t;
 
 static int exit_code(fabric_error_t error)
@@ -116,6 +117,7 @@ static fabric_error_t run_load(bench_t *bench, uint32_t seconds, reason_t *reaso
     if (error) {
         return error;
     }
+    cpu_times_t cpu_before = cpu_times_read(&bench->cluster);
     uint64_t begin_us = clock_monotonic_us();
     error = load_run(bench->load, (uint64_t)seconds * 1000000, &bench->result);
     if (error == FABRIC_ERROR_TIMEOUT) {
@@ -131,6 +133,8 @@ static fabric_error_t run_load(bench_t *bench, uint32_t seconds, reason_t *reaso
         error = error ? error : status_counters(bench->client, reason, &after);
         bench->dead_letters = after.dead_letters - before.dead_letters;
     }
+    cpu_times_t cpu_after = cpu_times_read(&bench->cluster);
+    bench->cpu = cpu_times_between(&cpu_before, &cpu_after);
     return error;
 }
 
@@ -162,6 +166,7 @@ static fabric_error_t report(const bench_t *bench, reason_t *reason)
     const load_result_t *result = bench->result;
     report_t report = {.options = &bench->options,
                        .load = result,
+                       .cpu = bench->cpu,
                        .drained_us = bench->drained_us,
                        .dead_letters = bench->dead_letters,
                        .store = bench->facts.product,

@@ -1,0 +1,44 @@
+/* Processor time: see cpu.h. */
+#include "bench/cpu.h"
+
+#include <time.h>
+
+static uint64_t clock_us(clockid_t clock)
+{
+    struct timespec time = {0};
+    clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+static uint64_t process_us(pid_t pid)
+{
+    clockid_t clock;
+    return clock_getcpuclockid(pid, &clock) == 0 ? clock_us(clock) : 0;
+}
+
+cpu_times_t cpu_times_read(const cluster_t *cluster)
+{
+    cpu_times_t times = {.client = clock_us(CLOCK_PROCESS_CPUTIME_ID)};
+    times.known = cluster->broker.pid > 0;
+    times.database_known = cluster->database.server.process.pid > 0;
+    if (times.known) {
+        times.broker = process_us(process_child(&cluster->broker));
+    }
+    for (uint32_t i = 0; i < cluster->worker_count; i++) {
+        times.workers += process_us(process_child(&cluster->workers[i]));
+    }
+    if (times.database_known) {
+        times.database = process_us(cluster->database.server.process.pid);
+    }
+    return times;
+}
+
+cpu_times_t cpu_times_between(const cpu_times_t *before, const cpu_times_t *after)
+{
+    return (cpu_times_t){.known = before->known && after->known,
+                         .database_known = before->database_known && after->database_known,
+                         .client = after->client - before->client,
+                         .broker = after->broker - before->broker,
+                         .workers = after->workers - before->workers,
+                         .database = after->database - before->database};
+}
