@@ -86,7 +86,7 @@ PKG_CFLAGS  := $(PKG_CFLAGS)
 lib_sources = $(filter-out %_main.c,$(wildcard $(1)/*.c))
 objects     = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-CORE_OBJ    := $(call objects,$(call lib_sources,core))
+CORE_OBJ    := $(call objects,$(foreach area,core core/journal core/sql,$(call lib_sources,$(area))))
 CLIENT_OBJ  := $(call objects,$(call lib_sources,libfabric_client/src))
 WORKER_OBJ  := $(call objects,$(call lib_sources,worker))
 BROKER_OBJ  := $(call objects,$(foreach area,broker broker/router broker/store broker/coordinator,$(call lib_sources,$(area))))
@@ -97,13 +97,13 @@ BENCH_OBJ   := $(call objects,$(call lib_sources,bench))
 # The harness starts brokers, workers and databases for bench and tests.
 HARNESS_OBJ := $(call objects,$(call lib_sources,tests/harness))
 # Of the harness, what bench and demo use too. It needs no test library: `make demo` installs none.
-CLUSTER_OBJ := $(call objects,$(patsubst %,tests/harness/%.c,cluster cluster_status database folder mariadb mariadb_server process stop))
+CLUSTER_OBJ := $(call objects,$(patsubst %,tests/harness/%.c,cluster cluster_status database folder mariadb mariadb_server process standing stop))
 # The files that the rings of tests share. Programs end in _test.c or _fuzz.c, modules in _module.c.
 TESTLIB_OBJ := $(call objects,$(filter-out %_test.c %_module.c %_entity.c,$(wildcard $(addprefix tests/,unit/*.c memory/*.c conformance/*.c \
                simulation/*.c checker/*.c))))
 
-# The libraries do not contain the reader of configuration files, which only programs use and which needs czmq.
-LIBRARY_CORE_OBJ   := $(filter-out $(B)/obj/core/config%,$(CORE_OBJ))
+# The libraries do not contain the reader of configuration files, which needs czmq, and nothing of the store.
+LIBRARY_CORE_OBJ   := $(filter-out $(B)/obj/core/config% $(B)/obj/core/journal/% $(B)/obj/core/sql/%,$(CORE_OBJ))
 LIBRARY_WORKER_OBJ := $(filter-out %/worker_config.o,$(WORKER_OBJ))
 
 A_CORE    := $(B)/lib/libcore.a
@@ -307,7 +307,8 @@ check-unit check-conformance check-simulation check-integration check-faults: ch
 	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
 ## make check-asan       every test under the address and undefined-behaviour sanitizers, leaks included (QUICK=1: what CI runs)
 # install_test builds programs outside the tree without sanitizers.
-SANITIZED  := $(filter-out %/install_test,$(INTEGRATION))
+# bench_test leaves calls open on purpose, which count as leaks.
+SANITIZED  := $(filter-out %/install_test %/bench_test,$(INTEGRATION))
 QUICK      ?=
 ASAN_TESTS := $(UNIT) $(CONFORMANCE) $(SIMULATION) $(SANITIZED) $(if $(QUICK),,$(FAULTS))
 check-asan:
@@ -375,6 +376,12 @@ bench:
 	done
 	@for n in 1000 64 1; do $(B)/bench/baseline-rows mysql $$n 5 || exit 1; done
 	@$(B)/bench/baseline-forwarder 1000 5 && $(B)/bench/baseline-forwarder 1 5
+## make bench-store      the tables of the store in bench/README.md (hours; ROUNDS=1 and others: see bench/store-figures; BEFORE=DIR, MYSQL_ROOT=DIR)
+.PHONY: bench-store
+bench-store:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) everything
+	@MYSQL_ROOT="$(if $(filter file,$(origin MYSQL_ROOT)),,$(MYSQL_ROOT))" sh bench/store-figures $(B)
 
 ## make tidy             the rules of the house; make format: clang-format; make format-check: whether all is formatted
 tidy:

@@ -1,6 +1,8 @@
 /* Processor time: see cpu.h. */
 #include "bench/cpu.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <time.h>
 
 static uint64_t clock_us(clockid_t clock)
@@ -41,4 +43,23 @@ cpu_times_t cpu_times_between(const cpu_times_t *before, const cpu_times_t *afte
                          .broker = after->broker - before->broker,
                          .workers = after->workers - before->workers,
                          .database = after->database - before->database};
+}
+
+uint64_t memory_peak_kib(const process_t *process)
+{
+    char path[64];
+    char line[256];
+    uint64_t kib = 0;
+    if (process->pid <= 0) {
+        return 0;
+    }
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)process_child(process));
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file) &&
+           sscanf(line, "VmHWM: %" SCNu64 " kB", &kib) != 1) {
+    }
+    if (file) {
+        fclose(file);
+    }
+    return kib;
 }

@@ -1,4 +1,4 @@
-/* The processor time of a benchmark's processes.
+/* The processor time and memory of a benchmark's processes.
  *
  * Threading: none of its own.
  */
@@ -21,5 +21,8 @@ typedef struct cpu_times {
 cpu_times_t cpu_times_read(const cluster_t *cluster);
 /* What they have used between two readings. */
 cpu_times_t cpu_times_between(const cpu_times_t *before, const cpu_times_t *after);
+
+/* The most memory that a process has had so far, in KiB; 0: not known. */
+uint64_t memory_peak_kib(const process_t *process);
 
 #endif

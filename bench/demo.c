@@ -9,6 +9,7 @@
 
 #include "tests/harness/cluster.h"
 #include "tests/harness/cluster_status.h"
+#include "tests/harness/standing.h"
 #include "tests/harness/stop.h"
 #include "core/clock.h"
 #include "examples/counter/counter.h"
@@ -263,16 +264,7 @@ static fabric_error_t run(demo_t *demo, reason_t *reason)
     return error;
 }
 
-static void count_pending(void *context, const store_message_t *message, store_tally_t counts,
-                          const store_reply_t *reply)
-{
-    (void)message;
-    (void)counts;
-    (void)reply;
-    ++*(uint64_t *)context;
-}
-
-/* Counts rows without a final reply: the messages that are lost according to the store. */
+/* Counts messages without a final reply, which are lost according to the store. */
 static fabric_error_t count_unended(demo_t *demo, reason_t *reason, uint64_t *count)
 {
     store_t *store = NULL;
@@ -280,7 +272,7 @@ static fabric_error_t count_unended(demo_t *demo, reason_t *reason, uint64_t *co
         .url = demo->cluster.database.url, .connect_timeout_ms = 5000, .io_timeout_ms = 30000};
     fabric_error_t error = store_open(demo->drivers, &options, reason, &store);
     if (!error) {
-        error = store->driver->load_pending(store, (request_id_t){0}, count_pending, count);
+        error = standing_count_pending(store, reason, count);
         store_close(&store);
     }
     return error;

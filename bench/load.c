@@ -40,6 +40,7 @@ struct load {
     uint64_t sequence;
     uint64_t random;
     uint64_t end_us; /* when no more calls are started */
+    uint64_t calls;  /* after how many no more are started */
     uint64_t now_us; /* of the last end */
     load_result_t result;
 };
@@ -53,14 +54,15 @@ static void make_names(load_t *load)
 {
     load->names = memory_allocate_zeroed(load->options.entities, sizeof *load->names);
     for (uint32_t i = 0; i < load->options.entities; i++) {
-        snprintf(load->names[i].text, sizeof load->names[i].text, "bench-%u", i);
+        snprintf(load->names[i].text, sizeof load->names[i].text, "%.8s-%u", load->options.prefix,
+                 i);
     }
 }
 
 load_t *load_new(fabric_client_t *client, const load_options_t *options)
 {
     load_t *load = memory_allocate_zeroed(1, sizeof *load);
-    bool tell = options->kind == BENCH_TELL_DURABLE || options->kind == BENCH_TELL_VOLATILE;
+    bool tell = options->kind != BENCH_ASK_DURABLE && options->kind != BENCH_ASK_VOLATILE;
     load->client = client;
     load->options = *options;
     load->call = (fabric_call_t){
@@ -74,6 +76,7 @@ load_t *load_new(fabric_client_t *client, const load_options_t *options)
     load->call.request = load->request;
     load->request->size = options->size;
     random_bytes(&load->random, sizeof load->random);
+    load->sequence = load->random << BENCH_COUNT_BITS;
     for (uint32_t i = 0; i < options->size; i++) { /* data that does not compress */
         load->request->data[i] = (uint8_t)(load->random >> (i % 8 * 8) ^ i * 2654435761u >> 13);
     }
@@ -128,6 +131,12 @@ static bool is_right(load_t *load, const slot_t *slot, fabric_bytes_t payload)
 
 static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload);
 
+/* Whether the run has started all its calls, or its time is over. */
+static bool is_over(const load_t *load, uint64_t now_us)
+{
+    return load->calls > 0 ? load->result.started >= load->calls : now_us >= load->end_us;
+}
+
 /* Starts a call; false when the client does not take it. */
 static bool start_call(load_t *load, slot_t *slot)
 {
@@ -167,7 +176,7 @@ static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_by
     }
     /* After an error the slot waits for the loop, so that immediate errors do not make a busy
      * loop. */
-    if (!good || !load->starting || now_us >= load->end_us || !start_call(load, slot)) {
+    if (!good || !load->starting || is_over(load, now_us) || !start_call(load, slot)) {
         load->idle[load->idle_count++] = slot;
     }
 }
@@ -176,7 +185,7 @@ static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_by
 
 static void fill(load_t *load)
 {
-    while (load->idle_count > 0) {
+    while (load->idle_count > 0 && !is_over(load, clock_monotonic_us())) {
         slot_t *slot = load->idle[load->idle_count - 1];
         if (!start_call(load, slot)) {
             return;
@@ -185,13 +194,15 @@ static void fill(load_t *load)
     }
 }
 
-fabric_error_t load_run(load_t *load, uint64_t duration_us, const load_result_t **result)
+fabric_error_t load_run(load_t *load, uint64_t duration_us, uint64_t calls,
+                        const load_result_t **result)
 {
     uint64_t begin_us = clock_monotonic_us();
     uint64_t now_us = begin_us;
     load->result = (load_result_t){0};
     load->now_us = begin_us;
     load->end_us = begin_us + duration_us;
+    load->calls = calls;
     load->starting = true;
     while (load->starting || load->open > 0) {
         if (load->starting) {
@@ -199,12 +210,12 @@ fabric_error_t load_run(load_t *load, uint64_t duration_us, const load_result_t 
         }
         fabric_client_wait(load->client, WAIT_MS);
         now_us = clock_monotonic_us();
-        load->starting = load->starting && now_us < load->end_us;
+        load->starting = load->starting && !is_over(load, now_us);
         if (stop_requested()) {
             load->starting = false;
             return FABRIC_ERROR_SHUTTING_DOWN;
         }
-        if (now_us > load->end_us + OPEN_CALLS_WAIT_US) {
+        if (now_us > load->now_us + OPEN_CALLS_WAIT_US) {
             return FABRIC_ERROR_TIMEOUT;
         }
     }

@@ -15,6 +15,7 @@ enum { LOAD_ERRORS_MAX = 64 };
 
 typedef struct load_options {
     bench_kind_t kind;
+    const char *prefix; /* of the entities' ids */
     uint32_t entities;
     uint32_t inflight;
     uint32_t size; /* bytes of payload, at most BENCH_SIZE_BYTES_MAX */
@@ -38,11 +39,12 @@ typedef struct load load_t;
 load_t *load_new(fabric_client_t *client, const load_options_t *options);
 void load_destroy(load_t **load);
 
-/* Starts calls for `duration_us`, then waits for the open ones. The result belongs to the load and
+/* Starts calls for `duration_us`, or `calls` of them where that is not 0, then waits for the open
+ * ones. The result belongs to the load and
  * lasts until its next run. FABRIC_ERROR_TIMEOUT when calls stay open long after their deadline,
  * FABRIC_ERROR_SHUTTING_DOWN when a signal asked to stop: then calls may still be open, and the
  * load must not be run again. */
-FABRIC_MUST_USE fabric_error_t load_run(load_t *load, uint64_t duration_us,
+FABRIC_MUST_USE fabric_error_t load_run(load_t *load, uint64_t duration_us, uint64_t calls,
                                         const load_result_t **result);
 
 #endif

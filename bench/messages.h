@@ -39,6 +39,19 @@ static inline bool bench_is_sound(const bench_body_t *body)
     return body->checksum == bench_checksum(body->sequence, body->data, body->size);
 }
 
+/* A sequence is the number of a load, which is drawn, and that of a message in this load. */
+enum { BENCH_COUNT_BITS = 40 };
+
+/* Whether two sequences belong to one load. */
+static inline bool bench_same_load(uint64_t left, uint64_t right)
+{
+    return left >> BENCH_COUNT_BITS == right >> BENCH_COUNT_BITS;
+}
+
+/* Environment variable of workers: a file to which each adds a line for the first delivery that it
+ * gets of each new home: the home's epoch, and the monotonic clock in microseconds. */
+#define BENCH_DELIVERIES "BENCH_DELIVERIES"
+
 /* The number that the entity answers to `sequence`. */
 static inline uint64_t bench_answer(uint64_t sequence)
 {
@@ -63,6 +76,7 @@ typedef enum bench_kind {
     BENCH_ASK_VOLATILE,
     BENCH_TELL_DURABLE,
     BENCH_TELL_VOLATILE,
+    BENCH_HOLD_DURABLE, /* a tell whose handler never completes */
     BENCH_KINDS
 } bench_kind_t;
 
@@ -74,6 +88,7 @@ enum { BENCH_CLASSES = 3 };
             {"AskVolatile" #bytes, &bench_schema_##bytes, &bench_schema_##bytes, false, NULL},     \
             {"TellDurable" #bytes, &bench_schema_##bytes, &fabric_schema_empty, true, NULL},       \
             {"TellVolatile" #bytes, &bench_schema_##bytes, &fabric_schema_empty, false, NULL},     \
+            {"HoldDurable" #bytes, &bench_schema_##bytes, &fabric_schema_empty, true, NULL},       \
     }
 
 static const uint32_t bench_class_bytes[BENCH_CLASSES] = {256, 4096, 65536};

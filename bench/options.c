@@ -11,6 +11,15 @@
 /* One call more, because a call still counts while its completion starts the next one. */
 #define INFLIGHT_MAX (LIMIT_PENDING_CALLS_MAX - 1)
 
+#define TAKEOVER_HELD 1000000
+
+const char *const options_mode_names[MODE_COUNT] = {
+    [MODE_ASK] = "ask",
+    [MODE_TELL] = "tell",
+    [MODE_RESTART] = "restart",
+    [MODE_TAKEOVER] = "takeover",
+};
+
 const config_key_t options_keys[] = {
     {"durable", CONFIG_BOOL, "no", 0, 0, NULL, "durable messages (unless --volatile)"},
     {"volatile", CONFIG_BOOL, "no", 0, 0, NULL, "volatile messages"},
@@ -20,6 +29,16 @@ const config_key_t options_keys[] = {
      "payload of each message, and of each reply"},
     {"duration", CONFIG_UINT, "10", 1, 86400, "S", "seconds during which calls are started"},
     {"warmup", CONFIG_UINT, "2", 0, 3600, "S", "seconds of the same before, not counted"},
+    {"calls", CONFIG_UINT, "0", 0, UINT32_MAX, "N",
+     "calls after which a measurement ends; 0: by --duration"},
+    {"without_worker", CONFIG_BOOL, "no", 0, 0, NULL,
+     "tell: the messages are accepted while no worker runs, and worked off afterwards"},
+    {"ended", CONFIG_UINT, "0", 0, UINT32_MAX, "N", "durable calls that end before"},
+    {"held", CONFIG_UINT, NULL, 0, UINT32_MAX, "N",
+     "durable messages for other entities that stay pending meanwhile; takeover: those that are "
+     "pending when the home is killed (then 1000000 unless given)"},
+    {"journal_mib", CONFIG_UINT, "64", 1, 4096, "MIB",
+     "restart: what the journals hold beyond their last checkpoints"},
     {"json", CONFIG_BOOL, "no", 0, 0, NULL, "one line of JSON instead of a report"},
     {"spawn", CONFIG_TEXT, NULL, 0, 0, "mysql|sqlite|URL",
      "run on a private cluster with a private database, or on an empty database of a server"},
@@ -36,8 +55,11 @@ const config_key_t options_keys[] = {
 
 void options_print_usage(void)
 {
-    printf("usage: fabric-bench ask|tell [--durable|--volatile] [options]\n\n"
-           "Measures throughput and latency of messages to entities of the type Bench.\n\n");
+    printf("usage: fabric-bench ask|tell [--durable|--volatile] [options]\n"
+           "       fabric-bench restart|takeover --spawn mysql [options]\n\n"
+           "ask, tell   throughput and latency of messages to entities of the type Bench\n"
+           "restart     the time from a broker's start, after a kill -9, to its first delivery\n"
+           "takeover    the time from the home's kill -9 to the first delivery by a standby\n\n");
     config_print_usage(options_keys, stdout);
     printf("\nexit status: 0 measured, 64 usage, 69 broker or database unavailable,\n"
            "             70 internal or wrong replies, 78 configuration\n");
@@ -50,6 +72,27 @@ static fabric_error_t check_spawn(const char *spawn, reason_t *reason)
                           "--spawn: '%.40s' is neither mysql nor sqlite", spawn);
     }
     return FABRIC_OK;
+}
+
+/* Refuses what a mode cannot do. */
+static fabric_error_t check_mode(const options_t *options, reason_t *reason)
+{
+    bool recovers = options->mode == MODE_RESTART || options->mode == MODE_TAKEOVER;
+    const char *wrong = NULL;
+    if ((recovers || options->without_worker) && !options->spawn) {
+        wrong = "restart, takeover and --without-worker need --spawn";
+    } else if (recovers && !options->durable) {
+        wrong = "restart and takeover are for durable messages";
+    } else if (options->mode == MODE_TAKEOVER && strcmp(options->spawn, "sqlite") == 0) {
+        wrong = "takeover needs a database that two brokers share";
+    } else if (options->mode == MODE_TAKEOVER && options->held == 0) {
+        wrong = "takeover needs at least one message that is held";
+    } else if (options->without_worker && !(options->mode == MODE_TELL && options->durable)) {
+        wrong = "--without-worker is for durable tells";
+    } else if (recovers && (options->calls > 0 || options->ended > 0)) {
+        wrong = "--calls and --ended are for ask and tell";
+    }
+    return wrong ? reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "%s", wrong) : FABRIC_OK;
 }
 
 static fabric_error_t take_values(options_t *options, const config_t *config, reason_t *reason)
@@ -65,6 +108,11 @@ static fabric_error_t take_values(options_t *options, const config_t *config, re
     options->size = (uint32_t)config_uint(config, "size");
     options->duration_s = (uint32_t)config_uint(config, "duration");
     options->warmup_s = (uint32_t)config_uint(config, "warmup");
+    options->calls = config_uint(config, "calls");
+    options->without_worker = config_bool(config, "without_worker");
+    options->ended = (uint32_t)config_uint(config, "ended");
+    options->held = (uint32_t)config_uint(config, "held");
+    options->journal_mib = (uint32_t)config_uint(config, "journal_mib");
     options->json = config_bool(config, "json");
     options->workers = (uint32_t)config_uint(config, "workers");
     options->spawn = spawn;
@@ -72,7 +120,11 @@ static fabric_error_t take_values(options_t *options, const config_t *config, re
     options->store = spawn ? NULL : config_text(config, "store");
     options->store_password = config_text(config, "store_password");
     options->allow_plaintext = config_bool(config, "allow_plaintext");
-    return check_spawn(spawn, reason);
+    if (options->mode == MODE_TAKEOVER && !config_is_set(config, "held")) {
+        options->held = TAKEOVER_HELD;
+    }
+    fabric_error_t error = check_spawn(spawn, reason);
+    return error ? error : check_mode(options, reason);
 }
 
 fabric_error_t options_load(options_t *options, config_t *config, int argc, char **argv,
@@ -85,11 +137,16 @@ fabric_error_t options_load(options_t *options, config_t *config, int argc, char
     if (error || options->help || options->version) {
         return error;
     }
-    const char *mode = rest + 1 == argc ? argv[rest] : "";
-    options->tell = strcmp(mode, "tell") == 0;
-    if (!options->tell && strcmp(mode, "ask") != 0) {
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
-                          "give one of: ask, tell; see --help");
+    const char *name = rest + 1 == argc ? argv[rest] : "";
+    unsigned mode = 0;
+    while (mode < MODE_COUNT && strcmp(name, options_mode_names[mode]) != 0) {
+        mode++;
     }
+    if (mode == MODE_COUNT) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "give one of: ask, tell, restart, takeover; see --help");
+    }
+    options->mode = (options_mode_t)mode;
+    options->tell = options->mode != MODE_ASK;
     return take_values(options, config, reason);
 }

@@ -10,15 +10,29 @@
 
 #include "core/config.h"
 
+typedef enum options_mode {
+    MODE_ASK,
+    MODE_TELL,
+    MODE_RESTART,  /* of the broker */
+    MODE_TAKEOVER, /* by a standby */
+    MODE_COUNT
+} options_mode_t;
+
 /* Texts live as long as the config. */
 typedef struct options {
-    bool tell;
+    options_mode_t mode;
+    bool tell; /* whether the messages that are measured are tells */
     bool durable;
     uint32_t entities;
     uint32_t inflight;
     uint32_t size;
     uint32_t duration_s;
     uint32_t warmup_s;
+    uint64_t calls;      /* 0: as many as `duration_s` lets */
+    bool without_worker; /* the messages are accepted while no worker runs */
+    uint32_t ended;      /* durable calls that end before */
+    uint32_t held;       /* durable messages that stay pending during the measurement */
+    uint32_t journal_mib;
     uint32_t workers;
     bool json;
     const char *url;   /* NULL with spawn */
@@ -31,6 +45,7 @@ typedef struct options {
 } options_t;
 
 extern const config_key_t options_keys[];
+extern const char *const options_mode_names[MODE_COUNT];
 
 /* Reads command line, environment and file. INVALID_ARGUMENT, INVALID_CONFIGURATION. */
 FABRIC_MUST_USE fabric_error_t options_load(options_t *options, config_t *config, int argc,

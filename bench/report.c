@@ -40,8 +40,9 @@ static uint64_t errors_of(const report_t *report, unsigned number)
 
 static double throughput(const report_t *report)
 {
-    return rate(completed(report),
-                report->options->tell ? report->drained_us : report->load->elapsed_us);
+    const options_t *options = report->options;
+    uint64_t us = options->tell ? report->drained_us : report->load->elapsed_us;
+    return rate(completed(report), us + (options->without_worker ? report->load->elapsed_us : 0));
 }
 
 /* ---- JSON ---- */
@@ -91,18 +92,30 @@ static json_t *errors_json(const report_t *report)
     return by_name;
 }
 
-static json_t *versions_json(const report_t *report)
+static json_t *versions_json(const char *store, const char *zmq)
 {
     struct utsname name = {0};
     uname(&name);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "fabric", FABRIC_VERSION_STRING, "store",
-                     report->store, "libzmq", report->zmq, "kernel", name.release, "machine",
-                     name.machine, "compiler", __VERSION__);
+                     store, "libzmq", zmq, "kernel", name.release, "machine", name.machine,
+                     "compiler", __VERSION__);
 }
 
 static void set_integer(json_t *object, const char *key, uint64_t value)
 {
     json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+/* Prints and releases the object. */
+static void print_line(json_t *object, FILE *file)
+{
+    char *line = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+    json_decref(object);
+    if (!line) {
+        abort();
+    }
+    fprintf(file, "%s\n", line);
+    free(line);
 }
 
 void report_json(const report_t *report, FILE *file)
@@ -128,8 +141,12 @@ void report_json(const report_t *report, FILE *file)
         json_object_set_new(object, "drained_per_s",
                             json_real(rate(completed(report), report->drained_us)));
     }
+    set_integer(object, "ended_before", options->ended);
+    set_integer(object, "held", options->held);
+    json_object_set_new(object, "without_worker", json_boolean(options->without_worker));
     json_object_set_new(object, "latency_us", latency_json(load));
     json_object_set_new(object, "cpu_us_each", cpu_json(report));
+    set_integer(object, "broker_peak_kib", report->broker_peak_kib);
     set_integer(object, "started", load->started);
     set_integer(object, "completed", completed(report));
     set_integer(object, "errors", errors(report));
@@ -137,14 +154,28 @@ void report_json(const report_t *report, FILE *file)
     json_object_set_new(object, "store", json_string(report->store));
     json_object_set_new(object, "durability", json_string(report->durability));
     json_object_set_new(object, "file_system", json_string(report->file_system));
-    json_object_set_new(object, "versions", versions_json(report));
-    char *line = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
-    json_decref(object);
-    if (!line) {
-        abort();
-    }
-    fprintf(file, "%s\n", line);
-    free(line);
+    json_object_set_new(object, "versions", versions_json(report->store, report->zmq));
+    print_line(object, file);
+}
+
+static void recovery_report_json(const recovery_report_t *report, FILE *file)
+{
+    const options_t *options = report->options;
+    json_t *object = json_object();
+    json_object_set_new(object, "mode", json_string(options_mode_names[options->mode]));
+    set_integer(object, "entities", options->entities);
+    set_integer(object, "size", options->size);
+    set_integer(object, "workers", options->workers);
+    json_object_set_new(object, "first_delivery_ms",
+                        json_real((double)report->first_delivery_us / 1e3));
+    json_object_set_new(object, "drained_s", json_real((double)report->drained_us / 1e6));
+    set_integer(object, "pending", report->pending);
+    set_integer(object, "journal_bytes", report->journal_bytes);
+    json_object_set_new(object, "store", json_string(report->store));
+    json_object_set_new(object, "durability", json_string(report->durability));
+    json_object_set_new(object, "file_system", json_string(report->file_system));
+    json_object_set_new(object, "versions", versions_json(report->store, report->zmq));
+    print_line(object, file);
 }
 
 /* ---- text ---- */
@@ -182,6 +213,10 @@ void report_text(const report_t *report, FILE *file)
         }
         fprintf(file, "\n");
     }
+    if (report->broker_peak_kib > 0) {
+        fprintf(file, "broker      %.0f MiB of memory at most\n",
+                (double)report->broker_peak_kib / 1024);
+    }
     fprintf(file, "completed   %llu of %llu, errors %llu\n", (unsigned long long)completed(report),
             (unsigned long long)load->started, (unsigned long long)errors(report));
     for (unsigned i = 0; i < LOAD_ERRORS_MAX; i++) {
@@ -190,4 +225,21 @@ void report_text(const report_t *report, FILE *file)
                     (unsigned long long)errors_of(report, i));
         }
     }
+}
+
+void recovery_report_print(const recovery_report_t *report, FILE *file)
+{
+    const options_t *options = report->options;
+    if (options->json) {
+        recovery_report_json(report, file);
+        return;
+    }
+    fprintf(file, "%s  entities %u  size %u B  workers %u\n", options_mode_names[options->mode],
+            options->entities, options->size, options->workers);
+    fprintf(file, "store           %s on %s, %s\n", report->store, report->file_system,
+            report->durability);
+    fprintf(file, "before          %llu messages pending, %llu bytes beyond the checkpoints\n",
+            (unsigned long long)report->pending, (unsigned long long)report->journal_bytes);
+    fprintf(file, "first delivery  after %.1f ms\n", (double)report->first_delivery_us / 1e3);
+    fprintf(file, "worked off      %.2f s later\n", (double)report->drained_us / 1e6);
 }

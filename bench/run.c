@@ -6,36 +6,21 @@
 
 #include <fabric/version.h>
 
-#include "core/exit_codes.h"
-#include "tests/harness/cluster.h"
+#include "bench/bench_state.h"
 #include "bench/report.h"
+#include "core/exit_codes.h"
 #include "tests/harness/cluster_status.h"
 #include "tests/harness/stop.h"
-#include "core/clock.h"
 #include "core/printable.h"
 
 /* sysexits.h */
 
-enum { READY_MS = 60000, TYPE_MS = 10000, DRAIN_MS_MIN = 60000 };
+enum { READY_MS = 60000, TYPE_MS = 10000 };
 
-/* Everything that must be closed at the end. */
-typedef struct bench {
-    options_t options;
-    config_t *config;
-    const store_driver_t *const *drivers;
-    const char *zmq_version;
-    cluster_options_t cluster_options;
-    cluster_t cluster;
-    store_facts_t facts;
-    const char *url;
-    const char *file_system;
-    fabric_client_t *client;
-    load_t *load;
-    uint64_t drained_us;
-    uint64_t dead_letters;
-    const load_result_t *result; /* the load's */
-    cpu_times_t cpu;
-} bench_t;
+/* restart: no checkpoint begins while the journals are filled. */
+static const char *const restart_arguments[] = {
+    "--checkpoint-ms", "600000", "--checkpoint-bytes", "1099511627776", "--checkpoint-bytes-max",
+    "1099511627776",   NULL};
 
 static int exit_code(fabric_error_t error)
 {
@@ -76,9 +61,15 @@ static fabric_error_t find_cluster(bench_t *bench, reason_t *reason)
         fprintf(stderr, "fabric-bench: starting a cluster on %s\n", spawn);
         bench->cluster_options =
             (cluster_options_t){.store = options->spawn, .workers = options->workers};
+        if (options->mode == MODE_RESTART) {
+            bench->cluster_options.broker_arguments = restart_arguments;
+        }
         error = cluster_start(&bench->cluster, &bench->cluster_options, bench->drivers, reason);
+        if (!error && options->mode == MODE_TAKEOVER) {
+            error = cluster_start_standby(&bench->cluster, reason);
+        }
         bench->facts = bench->cluster.facts;
-        bench->url = bench->cluster.url;
+        bench->url = bench->cluster.urls;
         bench->file_system = bench->cluster.file_system;
     } else if (options->store) {
         error = database_facts(options->store, options->store_password, bench->drivers, reason,
@@ -87,7 +78,7 @@ static fabric_error_t find_cluster(bench_t *bench, reason_t *reason)
     return error;
 }
 
-static fabric_error_t connect_client(bench_t *bench, reason_t *reason)
+fabric_error_t bench_connect(bench_t *bench, uint32_t workers, reason_t *reason)
 {
     fabric_outcome_t outcome = {0};
     fabric_client_options_t options = {.name = "fabric-bench",
@@ -98,68 +89,32 @@ static fabric_error_t connect_client(bench_t *bench, reason_t *reason)
                           outcome.text[0] ? outcome.text : fabric_error_meaning(error),
                           fabric_error_name(error));
     }
-    return bench->options.spawn
-               ? status_wait_ready(bench->client, bench->options.workers, READY_MS, reason)
-               : status_wait_type(bench->client, BENCH_TYPE, TYPE_MS, reason);
+    return bench->options.spawn ? status_wait_ready(bench->client, workers, READY_MS, reason)
+                                : status_wait_type(bench->client, BENCH_TYPE, TYPE_MS, reason);
 }
 
-/* ---- measure ---- */
-
-/* One run, until its backlog is empty. `drained_us` gets the time until then. */
-static fabric_error_t run_load(bench_t *bench, uint32_t seconds, reason_t *reason)
+fabric_error_t bench_start_workers(bench_t *bench, reason_t *reason)
 {
-    bool has_backlog = bench->options.tell && bench->options.durable;
-    uint32_t drain_ms = DRAIN_MS_MIN + seconds * 10000;
-    status_counters_t before = {0};
-    status_counters_t after = {0};
-    fabric_error_t error =
-        has_backlog ? status_counters(bench->client, reason, &before) : FABRIC_OK;
-    if (error) {
-        return error;
-    }
-    cpu_times_t cpu_before = cpu_times_read(&bench->cluster);
-    uint64_t begin_us = clock_monotonic_us();
-    error = load_run(bench->load, (uint64_t)seconds * 1000000, &bench->result);
-    if (error == FABRIC_ERROR_TIMEOUT) {
-        return reason_set(reason, error, "calls stay open beyond their deadline");
-    }
-    if (error) {
-        return error;
-    }
-    bench->drained_us = bench->result->elapsed_us;
-    if (has_backlog) {
-        error = status_wait_drained(bench->client, drain_ms, reason);
-        bench->drained_us = clock_monotonic_us() - begin_us;
-        error = error ? error : status_counters(bench->client, reason, &after);
-        bench->dead_letters = after.dead_letters - before.dead_letters;
-    }
-    cpu_times_t cpu_after = cpu_times_read(&bench->cluster);
-    bench->cpu = cpu_times_between(&cpu_before, &cpu_after);
-    return error;
-}
-
-static fabric_error_t measure(bench_t *bench, reason_t *reason)
-{
-    const options_t *options = &bench->options;
-    load_options_t load = {
-        .kind = options->tell ? (options->durable ? BENCH_TELL_DURABLE : BENCH_TELL_VOLATILE)
-                              : (options->durable ? BENCH_ASK_DURABLE : BENCH_ASK_VOLATILE),
-        .entities = options->entities,
-        .inflight = options->inflight,
-        .size = options->size,
-    };
     fabric_error_t error = FABRIC_OK;
-    bench->load = load_new(bench->client, &load);
-    if (options->warmup_s > 0) {
-        fprintf(stderr, "fabric-bench: warming up for %u s\n", options->warmup_s);
-        error = run_load(bench, options->warmup_s, reason);
+    for (uint32_t i = 0; i < bench->options.workers && !error; i++) {
+        error = cluster_add_worker(&bench->cluster, reason);
     }
-    if (!error) {
-        fprintf(stderr, "fabric-bench: measuring for %u s\n", options->duration_s);
-        error = run_load(bench, options->duration_s, reason);
-    }
-    return error;
+    return error ? error
+                 : status_wait_ready(bench->client, bench->options.workers, READY_MS, reason);
 }
+
+/* A figure that was measured while a process died does not count. */
+static bool lost_a_process(void *context)
+{
+    return cluster_casualty(context) != NULL;
+}
+
+void bench_watch(bench_t *bench, bool watch)
+{
+    stop_when(watch ? lost_a_process : NULL, &bench->cluster);
+}
+
+/* ---- report ---- */
 
 static fabric_error_t report(const bench_t *bench, reason_t *reason)
 {
@@ -169,6 +124,7 @@ static fabric_error_t report(const bench_t *bench, reason_t *reason)
                        .cpu = bench->cpu,
                        .drained_us = bench->drained_us,
                        .dead_letters = bench->dead_letters,
+                       .broker_peak_kib = bench->broker_peak_kib,
                        .store = bench->facts.product,
                        .durability = bench->facts.durability,
                        .file_system = bench->file_system,
@@ -196,10 +152,21 @@ static fabric_error_t report(const bench_t *bench, reason_t *reason)
                             (unsigned long long)result->started);
 }
 
-/* A figure that was measured while a process died does not count. */
-static bool lost_a_process(void *context)
+static fabric_error_t report_recovery(const bench_t *bench, reason_t *reason)
 {
-    return cluster_casualty(context) != NULL;
+    recovery_report_t report = {.options = &bench->options,
+                                .first_delivery_us = bench->first_delivery_us,
+                                .drained_us = bench->drained_us,
+                                .pending = bench->pending,
+                                .journal_bytes = bench->journal_bytes,
+                                .store = bench->facts.product,
+                                .durability = bench->facts.durability,
+                                .file_system = bench->file_system,
+                                .zmq = bench->zmq_version};
+    recovery_report_print(&report, stdout);
+    return fflush(stdout) == 0
+               ? FABRIC_OK
+               : reason_set(reason, FABRIC_ERROR_INTERNAL, "standard output cannot be written");
 }
 
 /* Prints the logs of a cluster that this program started. */
@@ -216,19 +183,26 @@ static fabric_error_t explain(bench_t *bench, fabric_error_t error, reason_t *re
 static fabric_error_t run(bench_t *bench, reason_t *reason)
 {
     stop_install();
+    bool recovers = bench->options.mode == MODE_RESTART || bench->options.mode == MODE_TAKEOVER;
     fabric_error_t error = find_cluster(bench, reason);
     if (!error && bench->options.spawn) {
-        stop_when(lost_a_process, &bench->cluster);
+        bench_watch(bench, true);
     }
-    error = error ? error : connect_client(bench, reason);
-    error = error ? error : measure(bench, reason);
+    error = error ? error : bench_connect(bench, bench->options.workers, reason);
+    if (!error) {
+        error = recovers ? bench_recover(bench, reason) : bench_measure(bench, reason);
+    }
     if (error && bench->options.spawn && !stop_signalled()) {
         error = explain(bench, error, reason);
     }
-    stop_when(NULL, NULL);
-    error = error ? error : report(bench, reason);
+    bench_watch(bench, false);
+    bench->broker_peak_kib = memory_peak_kib(&bench->cluster.broker);
+    if (!error) {
+        error = recovers ? report_recovery(bench, reason) : report(bench, reason);
+    }
     fabric_client_close(&bench->client);
     load_destroy(&bench->load);
+    load_destroy(&bench->prefill);
     if (bench->options.spawn) {
         cluster_stop(&bench->cluster);
     }

@@ -28,7 +28,11 @@ const config_key_t broker_config_keys[] = {
     {"shards_per_group", CONFIG_UINT, NULL, 0, LIMIT_SHARDS_PER_GROUP_MAX, "N",
      "shards of each group, fixed when the cluster is founded (then 300 unless given); unset or 0: "
      "the cluster's own"},
-    {"lanes", CONFIG_UINT, "1", 1, LIMIT_LANES_MAX, "N", "database connections that commit"},
+    {"lanes", CONFIG_UINT, NULL, 1, LIMIT_LANES_MAX, "N",
+     "journals, fixed when the cluster is founded (then 12 unless given, 1 on SQLite); unset: the "
+     "cluster's own"},
+    {"appenders", CONFIG_UINT, "1", 1, LIMIT_LANES_MAX, "N",
+     "database connections that append to journals; each has its share of the lanes"},
     {"lease_ms", CONFIG_UINT, "3000", 100, 600000, "MS",
      "how long a broker or worker may be silent before others take its place"},
     {"migrate", CONFIG_BOOL, "no", 0, 0, NULL,
@@ -58,12 +62,26 @@ const config_key_t broker_config_keys[] = {
     {"backoff_ms", CONFIG_UINT, NULL, 1, 3600000, "MS", "the first wait after a defect"},
     {"backoff_max_ms", CONFIG_UINT, NULL, 1, 86400000, "MS",
      "the longest wait after a defect or a refusal of the owner"},
-    {"pending_max", CONFIG_UINT, NULL, 1, 100000000, "N", "durable messages that may be pending"},
-    {"entity_pending_max", CONFIG_UINT, NULL, 1, 100000000, "N",
-     "durable messages of one entity that may be pending"},
+    {"pending_max", CONFIG_UINT, NULL, 1, 1000000000, "N",
+     "durable messages that may be pending, in the database"},
+    {"entity_pending_max", CONFIG_UINT, NULL, 1, 1000000000, "N",
+     "durable messages of one entity that may be pending, in the database"},
+    {"entity_window", CONFIG_UINT, NULL, 1, 1000000, "N",
+     "durable messages of one entity in memory, about; the rest stays in the database"},
     {"memory_bytes_max", CONFIG_UINT, NULL, 1 << 20, UINT64_MAX, "BYTES",
      "bytes of all messages in memory, volatile ones included (default 1 GiB)"},
-    {"batch_items_max", CONFIG_UINT, NULL, 1, 100000, "N", "messages and replies of one commit"},
+    {"batch_items_max", CONFIG_UINT, NULL, 1, 100000, "N",
+     "messages and replies of one lane in one append"},
+    {"checkpoint_ms", CONFIG_UINT, NULL, 10, 600000, "MS",
+     "from one checkpoint of a lane to the next"},
+    {"checkpoint_bytes", CONFIG_UINT, NULL, 1 << 16, UINT64_MAX, "BYTES",
+     "bytes of journal after which a checkpoint begins at once (default 64 MiB)"},
+    {"checkpoint_bytes_max", CONFIG_UINT, NULL, 1 << 20, UINT64_MAX, "BYTES",
+     "bytes of journal that may wait for checkpoints before new work is refused (default 256 MiB)"},
+    {"call_retention_ms", CONFIG_UINT, "600000", 1000, 31536000000, "MS",
+     "how long the outcome of a call is kept for clients that ask again"},
+    {"journal_bytes_max", CONFIG_UINT, "4294967296", 1 << 20, UINT64_MAX, "BYTES",
+     "bytes of all journals; beyond them, outcomes are kept for less long"},
     {"client_memory_ms", CONFIG_UINT, NULL, 1000, 86400000, "MS",
      "how long the calls of a client that is away are remembered"},
     {"peers_max", CONFIG_UINT, NULL, 1, 1000000, "N", "clients and workers connected at once"},
@@ -76,10 +94,16 @@ static void read_limit(const config_t *values, const char *name, uint32_t *limit
     }
 }
 
+static void read_large_limit(const config_t *values, const char *name, uint64_t *limit)
+{
+    if (config_is_set(values, name)) {
+        *limit = config_uint(values, name);
+    }
+}
+
 static void read_limits(const config_t *values, router_config_t *router)
 {
     router_config_defaults(router);
-    read_limit(values, "lanes", &router->lanes);
     read_limit(values, "lease_ms", &router->lease_ms);
     read_limit(values, "client_heartbeat_ms", &router->client_heartbeat_ms);
     read_limit(values, "worker_heartbeat_ms", &router->worker_heartbeat_ms);
@@ -91,14 +115,30 @@ static void read_limits(const config_t *values, router_config_t *router)
     read_limit(values, "crashes_max", &router->crashes_max);
     read_limit(values, "backoff_ms", &router->backoff_ms);
     read_limit(values, "backoff_max_ms", &router->backoff_max_ms);
-    read_limit(values, "pending_max", &router->pending_max);
-    read_limit(values, "entity_pending_max", &router->entity_pending_max);
-    if (config_is_set(values, "memory_bytes_max")) {
-        router->memory_bytes_max = config_uint(values, "memory_bytes_max");
-    }
+    read_large_limit(values, "pending_max", &router->pending_max);
+    read_large_limit(values, "entity_pending_max", &router->entity_pending_max);
+    read_limit(values, "entity_window", &router->entity_window);
+    read_large_limit(values, "memory_bytes_max", &router->memory_bytes_max);
     read_limit(values, "batch_items_max", &router->batch_items_max);
+    read_limit(values, "checkpoint_ms", &router->checkpoint_ms);
+    read_large_limit(values, "checkpoint_bytes", &router->checkpoint_bytes);
+    read_large_limit(values, "checkpoint_bytes_max", &router->checkpoint_bytes_max);
     read_limit(values, "client_memory_ms", &router->client_memory_ms);
     read_limit(values, "peers_max", &router->peers_max);
+}
+
+static void read_store(const config_t *values, broker_config_t *config)
+{
+    config->store_url = config_text(values, "store");
+    config->store_password = config_text(values, "store_password");
+    config->cluster_name = config_text(values, "cluster_name");
+    read_limit(values, "shards_per_group", &config->shards_per_group);
+    read_limit(values, "lanes", &config->lanes);
+    read_limit(values, "appenders", &config->appenders);
+    read_limit(values, "connect_timeout_ms", &config->connect_timeout_ms);
+    read_limit(values, "io_timeout_ms", &config->io_timeout_ms);
+    read_large_limit(values, "call_retention_ms", &config->call_retention_ms);
+    read_large_limit(values, "journal_bytes_max", &config->journal_bytes_max);
 }
 
 /* One endpoint: well-formed, and on this machine unless plain text may leave it. */
@@ -161,12 +201,7 @@ static void name_process(router_config_t *router)
 fabric_error_t broker_config_read(const config_t *values, broker_config_t *config, reason_t *reason)
 {
     *config = (broker_config_t){0};
-    config->store_url = config_text(values, "store");
-    config->store_password = config_text(values, "store_password");
-    config->cluster_name = config_text(values, "cluster_name");
-    read_limit(values, "shards_per_group", &config->shards_per_group);
-    read_limit(values, "connect_timeout_ms", &config->connect_timeout_ms);
-    read_limit(values, "io_timeout_ms", &config->io_timeout_ms);
+    read_store(values, config);
     read_limit(values, "drain_ms", &config->drain_ms);
     config->migrate = config_bool(values, "migrate");
     config->allow_plaintext = config_bool(values, "allow_plaintext");

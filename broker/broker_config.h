@@ -17,7 +17,9 @@ typedef struct broker_config {
     char advertise_router[256], advertise_pub[256]; /* empty: as bound */
     const char *store_url, *store_password;         /* views into the config_t */
     const char *cluster_name;                       /* empty: any */
-    uint32_t shards_per_group;                      /* 0: the cluster's own */
+    uint32_t shards_per_group, lanes;               /* 0: the cluster's own */
+    uint32_t appenders;
+    uint64_t call_retention_ms, journal_bytes_max;
     uint32_t connect_timeout_ms, io_timeout_ms, drain_ms;
     bool migrate, allow_plaintext, allow_weak_durability;
     log_level_t log_level;

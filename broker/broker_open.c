@@ -5,8 +5,6 @@
 
 #include "core/log.h"
 
-#define SHARDS_PER_GROUP_DEFAULT 300
-
 /* Errors without a reason of their own get the database's words, or the error's meaning. */
 static fabric_error_t explain(const store_t *store, reason_t *reason, fabric_error_t error,
                               const char *what)
@@ -24,6 +22,15 @@ static bool may_migrate(const broker_t *broker)
     return broker->config->migrate || strcmp(broker->store->driver->scheme, "mysql") != 0;
 }
 
+/* The cluster as it is configured; zero: its own. */
+static store_cluster_t wanted_cluster(const broker_t *broker)
+{
+    store_cluster_t wanted = {.shards_per_group = broker->config->shards_per_group,
+                              .lanes = broker->config->lanes};
+    snprintf(wanted.name, sizeof wanted.name, "%s", broker->config->cluster_name);
+    return wanted;
+}
+
 static fabric_error_t migrate(broker_t *broker, reason_t *reason)
 {
     uint32_t version = 0;
@@ -39,11 +46,7 @@ static fabric_error_t migrate(broker_t *broker, reason_t *reason)
             "schema apply, or start with --migrate",
             version, (unsigned)STORE_SCHEMA_VERSION);
     }
-    store_cluster_t wanted = {.shards_per_group = broker->config->shards_per_group};
-    if (wanted.shards_per_group == 0) {
-        wanted.shards_per_group = SHARDS_PER_GROUP_DEFAULT;
-    }
-    snprintf(wanted.name, sizeof wanted.name, "%s", broker->config->cluster_name);
+    store_cluster_t wanted = wanted_cluster(broker);
     return explain(broker->store, reason, driver->schema_apply(broker->store, &wanted, reason),
                    "cannot migrate its schema");
 }
@@ -95,9 +98,8 @@ fabric_error_t broker_open_store(broker_t *broker, reason_t *reason)
     if (error) {
         return error;
     }
-    error =
-        broker->store->driver->check(broker->store, broker->config->cluster_name,
-                                     broker->config->shards_per_group, reason, &broker->cluster);
+    store_cluster_t wanted = wanted_cluster(broker);
+    error = broker->store->driver->check(broker->store, &wanted, reason, &broker->cluster);
     if (error) {
         return explain(broker->store, reason, error, "cannot be used");
     }

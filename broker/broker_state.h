@@ -17,9 +17,11 @@ struct broker {
     char router_endpoint[256], pub_endpoint[256]; /* as told to others */
     void *zmq;
     int claims[2]; /* on the files of both endpoints: see socket_file_zmq.h */
-    int halt_fd;   /* readable: lanes give up */
+    int halt_fd;   /* readable: store actors give up */
     router_t *router;
-    lane_actor_t lanes[LIMIT_LANES_MAX];
+    appender_actor_t appenders[LIMIT_LANES_MAX];
+    checkpointer_actor_t checkpointer;
+    loader_actor_t loader;
     finder_actor_t finder;
     coordinator_actor_t coordinator;
     router_shell_t shell;

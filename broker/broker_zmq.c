@@ -17,7 +17,9 @@
 #include "core/random.h"
 
 #define SOCKETS_MAX 65535
-#define LINGER_MS   200u /* for messages that wait in sockets at an orderly stop */
+/* For the connections of the store actors that connect later, and for a first peer. */
+#define SPARE_DESCRIPTORS 12
+#define LINGER_MS         200u /* for messages that wait in sockets at an orderly stop */
 
 broker_t *broker_new(const broker_config_t *config, const store_driver_t *const *drivers,
                      durable_term_t *durable)
@@ -84,8 +86,7 @@ static fabric_error_t join(broker_t *broker, store_join_t *joined, reason_t *rea
     memcpy(self.name, broker->config->router.name, sizeof self.name);
     memcpy(self.router_endpoint, broker->router_endpoint, sizeof self.router_endpoint);
     memcpy(self.pub_endpoint, broker->pub_endpoint, sizeof self.pub_endpoint);
-    fabric_error_t error = broker->store->driver->broker_join(broker->store, &self,
-                                                              broker->config->router.lanes, joined);
+    fabric_error_t error = broker->store->driver->broker_join(broker->store, &self, joined);
     if (error == FABRIC_ERROR_BUSY) {
         return reason_set(reason, error,
                           "store: cannot join the cluster: it has %d brokers, as many as it may",
@@ -106,44 +107,82 @@ static void make_router(broker_t *broker, const store_join_t *joined)
     memcpy(config.cluster_id, broker->cluster.id, sizeof config.cluster_id);
     memcpy(config.cluster_name, broker->cluster.name, sizeof config.cluster_name);
     config.shards_per_group = broker->cluster.shards_per_group;
+    config.lanes = broker->cluster.lanes;
+    config.slice_rows_max = broker->store->driver->slice_rows_max;
     memcpy(config.router_endpoint, broker->router_endpoint, sizeof config.router_endpoint);
     memcpy(config.pub_endpoint, broker->pub_endpoint, sizeof config.pub_endpoint);
     broker->router = router_new(&config, clock_monotonic_ms());
 }
 
-static fabric_error_t start_lanes(broker_t *broker, const store_join_t *joined, reason_t *reason)
+static connection_config_t connection_config(const broker_t *broker)
 {
-    for (uint32_t i = 0; i < broker->config->router.lanes; i++) {
-        lane_config_t config = {.drivers = broker->drivers,
-                                .options = broker->options,
-                                .writer = {.machine = joined->machine,
-                                           .lane = i,
-                                           .incarnation = broker->incarnation,
-                                           .batch = joined->batches[i]}};
-        config.options.exclusive = false;
-        fabric_error_t error =
-            lane_actor_start(&broker->lanes[i], broker->zmq, &config, broker->halt_fd, reason);
-        if (error) {
-            return error;
-        }
-    }
-    return FABRIC_OK;
-}
-
-static fabric_error_t start_finder(broker_t *broker, reason_t *reason)
-{
-    finder_config_t config = {.drivers = broker->drivers, .options = broker->options};
+    connection_config_t config = {.drivers = broker->drivers, .options = broker->options};
     config.options.exclusive = false;
-    finder_config_defaults(&config);
-    fabric_error_t error =
-        finder_actor_start(&broker->finder, broker->zmq, &config, broker->halt_fd);
-    return error ? reason_set(reason, error, "the finder's thread cannot be started") : error;
+    return config;
 }
 
-static fabric_error_t start_coordinator(broker_t *broker, reason_t *reason)
+/* Each has a lane at least. */
+static uint32_t appender_count(const broker_t *broker)
+{
+    uint32_t lanes = broker->cluster.lanes;
+    return broker->config->appenders < lanes ? broker->config->appenders : lanes;
+}
+
+static fabric_error_t start_appenders(broker_t *broker, store_clock_t clock, reason_t *reason)
+{
+    connection_config_t config = connection_config(broker);
+    fabric_error_t error = FABRIC_OK;
+    for (uint32_t i = 0; !error && i < appender_count(broker); i++) {
+        error = appender_actor_start(&broker->appenders[i], broker->zmq, &config, broker->halt_fd,
+                                     clock, reason);
+    }
+    return error;
+}
+
+/* So much of a lane's journal may be above its checkpoint: what waits at the bound where new work
+ * is refused, and the results of what was accepted before. */
+static uint64_t tail_bytes_max(const broker_t *broker)
+{
+    uint64_t bytes = broker->config->router.checkpoint_bytes_max;
+    return bytes > UINT64_MAX / 2 ? UINT64_MAX : 2 * bytes;
+}
+
+static fabric_error_t start_store_actors(broker_t *broker, const store_join_t *joined,
+                                         reason_t *reason)
+{
+    store_clock_t clock = {.store_ms = joined->now_ms, .at_ms = clock_monotonic_ms()};
+    connection_config_t connection = connection_config(broker);
+    retention_t retention = {.call_retention_ms = broker->config->call_retention_ms,
+                             .lane_bytes_max =
+                                 broker->config->journal_bytes_max / broker->cluster.lanes};
+    loader_config_t loader = {.connection = connection,
+                              .lanes = broker->cluster.lanes,
+                              .name = broker->config->router.name,
+                              .tail_bytes_max = tail_bytes_max(broker)};
+    finder_config_t finder = {.connection = connection};
+    finder_config_defaults(&finder);
+    fabric_error_t error = start_appenders(broker, clock, reason);
+    if (error) {
+        return error;
+    }
+    error = checkpointer_actor_start(&broker->checkpointer, broker->zmq, &connection, &retention,
+                                     broker->halt_fd, clock);
+    if (!error) {
+        error = loader_actor_start(&broker->loader, broker->zmq, &loader, broker->halt_fd, clock);
+    }
+    if (!error) {
+        error = finder_actor_start(&broker->finder, broker->zmq, &finder, broker->halt_fd, clock);
+    }
+    return error ? reason_set(reason, error, "the threads for the store cannot be started") : error;
+}
+
+static fabric_error_t start_coordinator(broker_t *broker, const store_join_t *joined,
+                                        reason_t *reason)
 {
     coordinator_config_t config = {.incarnation = broker->incarnation,
                                    .shards_per_group = broker->cluster.shards_per_group,
+                                   .lanes = broker->cluster.lanes,
+                                   .high_id = joined->high_id,
                                    .lease_ms = broker->config->router.lease_ms,
                                    .durable = broker->durable};
     fabric_error_t error =
@@ -169,12 +208,10 @@ fabric_error_t broker_open(broker_t *broker, reason_t *reason)
     if (!error) {
         CRASH_POINT(JOIN_AFTER);
         make_router(broker, &joined);
-        error = start_lanes(broker, &joined, reason);
+        error = start_store_actors(broker, &joined, reason);
     }
-    if (!error) {
-        error = start_finder(broker, reason);
-    }
-    return error ? error : start_coordinator(broker, reason);
+    error = error ? error : start_coordinator(broker, &joined, reason);
+    return error ? error : context_probe_descriptors(SPARE_DESCRIPTORS, reason);
 }
 
 broker_identity_t broker_identity(const broker_t *broker)
@@ -197,11 +234,14 @@ static void log_end(const broker_t *broker, fabric_error_t error)
               log_uint("delivered", n.delivered), log_uint("redelivered", n.redelivered),
               log_uint("rejected", n.rejected), log_uint("volatile", n.volatile_handled),
               log_uint("results_refused", n.results_refused), log_uint("malformed", n.malformed),
-              log_uint("dead_letters", n.dead_letters), log_uint("batches", n.batches),
-              log_uint("damaged", n.damaged), log_uint("pending", n.pending));
+              log_uint("dead_letters", n.dead_letters), log_uint("entries", n.entries),
+              log_uint("checkpoints", n.checkpoints), log_uint("loaded", n.loaded),
+              log_uint("damaged", n.damaged), log_uint("pending", n.pending),
+              log_uint("stored", n.stored), log_uint("journal_bytes", n.journal_bytes));
 }
 
-/* Ends the threads, lanes first: nothing may be written after the broker has left the store. */
+/* Ends the threads, store actors first: nothing may be written after the broker has left the
+ * store. */
 static void stop_threads(broker_t *broker, bool leave)
 {
     if (broker->halt_fd >= 0) {
@@ -210,8 +250,10 @@ static void stop_threads(broker_t *broker, bool leave)
         (void)written; /* a full eventfd is readable already */
     }
     for (uint32_t i = 0; i < LIMIT_LANES_MAX; i++) {
-        lane_actor_stop(&broker->lanes[i]);
+        appender_actor_stop(&broker->appenders[i]);
     }
+    checkpointer_actor_stop(&broker->checkpointer);
+    loader_actor_stop(&broker->loader);
     finder_actor_stop(&broker->finder);
     coordinator_actor_stop(&broker->coordinator, leave);
 }
@@ -222,9 +264,14 @@ fabric_error_t broker_run(broker_t *broker, int stop_fd, void (*ready)(void *con
     broker->shell.stop_fd = stop_fd;
     broker->shell.drain_ms = broker->config->drain_ms;
     broker->shell.router = broker->router;
-    broker->shell.lanes = broker->lanes;
-    broker->shell.lane_count = broker->config->router.lanes;
-    broker->shell.finder = &broker->finder;
+    broker->shell.storage = (storage_t){.router = broker->router,
+                                        .lane_count = broker->cluster.lanes,
+                                        .appenders = broker->appenders,
+                                        .appender_count = appender_count(broker),
+                                        .checkpointer = &broker->checkpointer,
+                                        .loader = &broker->loader,
+                                        .finder = &broker->finder,
+                                        .call_retention_ms = broker->config->call_retention_ms};
     broker->shell.coordinator = &broker->coordinator;
     broker->shell.ready = ready;
     broker->shell.ready_context = context;

@@ -5,11 +5,14 @@
 
 static const state_description_t states[] = {
     [MESSAGE_NEW] = {"new", STATE_BIT(MESSAGE_IN_LANE) | STATE_BIT(MESSAGE_QUEUED) |
+                                STATE_BIT(MESSAGE_OVERFLOWED) | STATE_BIT(MESSAGE_STORED) |
                                 STATE_BIT(MESSAGE_RESULT) | STATE_BIT(MESSAGE_ENDED)},
-    [MESSAGE_IN_LANE] = {"in_lane", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_IN_LANE] = {"in_lane", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_OVERFLOWED)},
     [MESSAGE_QUEUED] = {"queued", STATE_BIT(MESSAGE_IN_FLIGHT) | STATE_BIT(MESSAGE_RESULT)},
     [MESSAGE_IN_FLIGHT] = {"in_flight", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_RESULT)},
     [MESSAGE_RESULT] = {"result", STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_OVERFLOWED] = {"overflowed", STATE_BIT(MESSAGE_QUEUED)},
+    [MESSAGE_STORED] = {"stored", 0},
     [MESSAGE_ENDED] = {"ended", 0},
 };
 const state_machine_t message_machine = {"message", states, sizeof states / sizeof *states};
@@ -35,6 +38,8 @@ message_t *message_new(const store_message_t *stored)
     message->size = (uint32_t)(sizeof *message + size);
     uint8_t *at = message->bytes;
     message->stored = *stored;
+    message->position = stored->id.value;
+    message->entity_hash = journal_entity_hash(stored->type, stored->entity);
     message->waiter.call = stored->call;
     message->stored.type = copy(&at, stored->type);
     message->stored.entity = copy(&at, stored->entity);
@@ -104,12 +109,13 @@ void message_remove_waiter(message_t *message, waiter_t *waiter)
     free(waiter);
 }
 
-void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t counts,
-                       const store_reply_t *reply)
+message_t *message_chain_add(message_chain_t *chain, const store_message_t *stored,
+                             journal_attempts_t attempts, const store_reply_t *reply)
 {
     message_t *message = message_new(stored);
-    message->attempts = counts.attempts;
-    message->crashes = counts.suspicions;
+    message->attempts = attempts.attempts;
+    message->crashes = attempts.crashes;
+    message->counted = attempts;
     if (reply) {
         message_set_reply(message, reply);
         message_set_state(message, MESSAGE_ENDED);
@@ -117,6 +123,7 @@ void message_chain_add(message_chain_t *chain, const store_message_t *stored, st
     *(chain->last ? &chain->last->chain : &chain->first) = message;
     chain->last = message;
     chain->bytes += message->size;
+    return message;
 }
 
 void message_chain_destroy(message_t **first)

@@ -2,29 +2,37 @@
  * result that waits for its commit. One allocation holds a message with all its bytes.
  *
  * Ownership: the router's thread owns every record. Other threads see records in two ways:
- *   1. A lane reads the records of a batch through constant views, which stay unchanged until the
- *      batch is done.
- *   2. A lane that loads, and the finder, make records and hand each record over whole.
+ *   1. An appender reads the records of a batch through constant views, which stay unchanged until
+ *      the batch is done.
+ *   2. The loader and the finder make records and hand each record over whole.
  */
 #ifndef BROKER_MESSAGE_RECORD_H
 #define BROKER_MESSAGE_RECORD_H
 
 #include "core/hash.h"
+#include "core/journal/record.h"
 #include "core/state_machine.h"
 #include "core/store.h"
 
 struct entity;
 
 typedef enum message_state {
-    MESSAGE_NEW,       /* in no queue and in no batch: it arrives, is held, or was just loaded */
-    MESSAGE_IN_LANE,   /* in a batch that is not committed yet */
-    MESSAGE_QUEUED,    /* waits in its entity's queue */
-    MESSAGE_IN_FLIGHT, /* delivered, and its runner has sent no result yet */
-    MESSAGE_RESULT,    /* its result waits for a commit, or for the commits of results before it */
-    MESSAGE_ENDED      /* its final reply is durable; only its client's memory keeps it */
+    MESSAGE_NEW,        /* in no queue and in no batch: it arrives, is held, or was just loaded */
+    MESSAGE_IN_LANE,    /* in a batch that is not durable yet */
+    MESSAGE_QUEUED,     /* waits in its entity's queue */
+    MESSAGE_IN_FLIGHT,  /* delivered, and its runner has sent no result yet */
+    MESSAGE_RESULT,     /* its result is not durable yet, or results before it are not */
+    MESSAGE_OVERFLOWED, /* accepted behind messages of its entity that are not in memory */
+    MESSAGE_STORED,     /* only the store has its contents, and callers wait for it: see ghosts.c */
+    MESSAGE_ENDED       /* its final reply is durable; only its client's memory keeps it */
 } message_state_t;
 
 extern const state_machine_t message_machine;
+
+/* A place in a ring of messages: one such place is the head of the ring. */
+typedef struct message_link {
+    struct message_link *prev, *next;
+} message_link_t;
 
 /* A call whose caller is told how a message ends. */
 typedef struct waiter {
@@ -39,17 +47,25 @@ typedef struct message {
     store_reply_t reply;    /* RESULT, ENDED; its payload points to reply_payload */
     uint8_t *reply_payload; /* owned, or NULL */
     struct entity *entity;
-    struct message *prev, *next;   /* the entity's queue, in order */
-    struct message *older, *newer; /* the lane's messages that have not ended, by id */
-    struct message *chain;         /* lists that own records for a while: loaded or held messages */
-    message_state_t state;         /* see message_set_state */
+    struct message *prev, *next; /* the entity's queue, in order */
+    struct message *chain;       /* lists that own records for a while: loaded or held messages */
+    message_state_t state;       /* see message_set_state */
+    uint64_t position;           /* in its lane: its id, unless a record says otherwise */
+    uint64_t entity_hash;        /* journal_entity_hash */
+    bool has_row;                /* in the store, or in a slice that was taken */
+    message_link_t changed;      /* of the lane's messages whose rows do not say what stands */
+    uint64_t slice;              /* the lane's last slice with a change of its row; 0: none */
+    bool orphaned;      /* its lane was dropped while a batch that names it was being appended */
     waiter_t waiter;    /* the first of its waiters: the call that brought it, which never leaves */
     bool settled_early; /* it is in a batch, and its client has settled on it: see calls.c */
     uint32_t size;      /* bytes of this record and its reply, for the bound on memory */
-    uint32_t deliveries;  /* so far */
-    uint32_t attempts;    /* defects so far */
-    uint32_t crashes;     /* worker processes that crashed on it so far */
-    char *crash_text;     /* how the last of these processes ended; owned, or NULL */
+    uint32_t deliveries;        /* so far */
+    uint32_t attempts;          /* defects so far */
+    uint32_t crashes;           /* worker processes that crashed on it so far */
+    journal_attempts_t counted; /* what is durable of the last two */
+    uint32_t cause;             /* of a dead letter: fabric_error_t */
+    uint64_t contents;          /* STORED: journal_contents_hash */
+    char *crash_text;           /* how the last of these processes ended; owned, or NULL */
     uint32_t unexplained; /* processes that ended for unknown reasons while it was in flight */
     uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
     uint32_t round;       /* of its runner, of the delivery in flight */
@@ -116,10 +132,10 @@ typedef struct message_chain {
     message_t *last;
     uint64_t bytes;
 } message_chain_t;
-/* The record's state is ENDED where there is a reply, else NEW. `counts.suspicions` is the number
- * of the message's crashes. */
-void message_chain_add(message_chain_t *chain, const store_message_t *stored, store_tally_t counts,
-                       const store_reply_t *reply);
+/* The record's state is ENDED where there is a reply, else NEW. The record is returned, and stays
+ * in the chain. */
+message_t *message_chain_add(message_chain_t *chain, const store_message_t *stored,
+                             journal_attempts_t attempts, const store_reply_t *reply);
 /* Destroys the message and all that are chained to it. */
 void message_chain_destroy(message_t **first);
 

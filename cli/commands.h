@@ -24,6 +24,8 @@ int cli_status(const cli_options_t *options);
 int cli_status_print(const char *json, FILE *file);
 /* schema apply, schema status */
 int cli_schema(const cli_options_t *options, const store_driver_t *const *drivers);
+/* journal tail, journal show LANE NUMBER, journal repair */
+int cli_journal(const cli_options_t *options, const store_driver_t *const *drivers);
 /* error [NAME] */
 int cli_explain(const cli_options_t *options);
 

@@ -23,10 +23,21 @@ static const config_key_t keys[] = {
      "call and send, with the same arguments: settle the former call of this key, instead of "
      "making a new one"},
     {"store", CONFIG_TEXT, NULL, 0, 0, "URL",
-     "schema: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
-    {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD", "schema: the database's password"},
+     "schema, journal: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
+    {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD",
+     "schema, journal: the database's password"},
     {"shards_per_group", CONFIG_UINT, NULL, 1, 16384, "N",
      "schema apply: shards of each group, fixed for the cluster's life; 300 for a new cluster"},
+    {"lanes", CONFIG_UINT, NULL, 1, LIMIT_LANES_MAX, "N",
+     "schema apply: journals of the cluster, fixed for its life; 12 for a new cluster, "
+     "1 on SQLite"},
+    {"type", CONFIG_TEXT, NULL, 0, 0, "TYPE", "journal tail: only records about this entity type"},
+    {"id", CONFIG_TEXT, NULL, 0, 0, "ID", "journal tail: only records about entities of this id"},
+    {"entries", CONFIG_UINT, "10", 0, 1000000000, "N",
+     "journal tail: how many entries of each lane to begin with; 0 for all"},
+    {"follow", CONFIG_BOOL, "no", 0, 0, NULL, "journal tail: go on with entries as they come"},
+    {"yes", CONFIG_BOOL, "no", 0, 0, NULL,
+     "journal repair: replace what is damaged, instead of only saying what would be lost"},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -37,7 +48,10 @@ static const char usage[] =
     "  fabricctl send TYPE ID TAG [JSON]   sends a message without waiting for a reply\n"
     "  fabricctl status                    shows brokers, runners and shards\n"
     "  fabricctl schema apply --store URL  brings a database's tables to this release\n"
-    "  fabricctl schema status --store URL shows a database's schema version and cluster\n"
+    "  fabricctl schema status --store URL shows a database's schema version, cluster and tables\n"
+    "  fabricctl journal tail --store URL  shows the newest records of a database's journals\n"
+    "  fabricctl journal show LANE NUMBER  shows all of one entry; with --store\n"
+    "  fabricctl journal repair            tells what is damaged; with --yes replaces it\n"
     "  fabricctl error [NAME]              explains an error, or lists all\n"
     "\n"
     "JSON is an object with the message's fields; - reads it from standard input.\n"
@@ -132,6 +146,12 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     options->store = config_text(config, "store");
     options->store_password = config_text(config, "store_password");
     options->shards_per_group = (uint32_t)config_uint(config, "shards_per_group");
+    options->lanes = (uint32_t)config_uint(config, "lanes");
+    options->type = config_text(config, "type");
+    options->id = config_text(config, "id");
+    options->entries = (uint32_t)config_uint(config, "entries");
+    options->follow = config_bool(config, "follow");
+    options->yes = config_bool(config, "yes");
     return FABRIC_OK;
 }
 

@@ -26,6 +26,11 @@ typedef struct cli_options {
     const char *store;     /* NULL: not given */
     const char *store_password;
     uint32_t shards_per_group; /* 0: not given */
+    uint32_t lanes;            /* 0: not given */
+    const char *type, *id;     /* journal tail; NULL: any */
+    uint32_t entries;          /* journal tail: of each lane to begin with; 0: all */
+    bool follow;               /* journal tail */
+    bool yes;                  /* journal repair */
     char **arguments;          /* the command and what follows it */
     size_t argument_count;
     bool help;

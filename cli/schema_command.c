@@ -6,10 +6,10 @@
 #include <jansson.h>
 
 #include "cli/report.h"
+#include "cli/store_report.h"
 #include "core/printable.h"
 
-#define DEFAULT_CLUSTER_NAME     "fabric"
-#define DEFAULT_SHARDS_PER_GROUP 300
+#define DEFAULT_CLUSTER_NAME "fabric"
 
 /* `version` is that of the database, as far as it is known. */
 static int fail(const cli_options_t *options, uint32_t version, fabric_error_t error,
@@ -22,25 +22,30 @@ static int fail(const cli_options_t *options, uint32_t version, fabric_error_t e
                     reason->text[0] ? reason->text : fabric_error_meaning(error));
 }
 
-/* Fills in name and shards of the cluster to found. Where the command line does not give them,
- * those of an existing cluster are used. */
+/* Fills in name, shards and lanes of the cluster to found. Where the command line does not give
+ * them, those of an existing cluster are used. */
 static fabric_error_t wanted_cluster(const cli_options_t *options, store_t *store, uint32_t version,
                                      reason_t *reason, store_cluster_t *wanted)
 {
-    store_cluster_t present = {.shards_per_group = DEFAULT_SHARDS_PER_GROUP};
+    store_cluster_t present = {.shards_per_group = STORE_SHARDS_PER_GROUP_DEFAULT};
     snprintf(present.name, sizeof present.name, "%s", DEFAULT_CLUSTER_NAME);
     if (version > 0 && version < STORE_SCHEMA_VERSION) {
-        present = (store_cluster_t){0}; /* of a former release: as it was founded then */
+        present = (store_cluster_t){0}; /* as it was founded */
     } else if (version == STORE_SCHEMA_VERSION) {
-        fabric_error_t error = store->driver->check(store, "", 0, reason, &present);
+        store_cluster_t any = {0};
+        fabric_error_t error = store->driver->check(store, &any, reason, &present);
         if (error && error != FABRIC_ERROR_WRONG_SCHEMA_VERSION) { /* unfinished: to be applied */
             return error;
         }
     }
     const char *name = options->cluster_name ? options->cluster_name : present.name;
-    *wanted =
-        (store_cluster_t){.shards_per_group = options->shards_per_group ? options->shards_per_group
-                                                                        : present.shards_per_group};
+    *wanted = present;
+    if (options->shards_per_group) {
+        wanted->shards_per_group = options->shards_per_group;
+    }
+    if (options->lanes) {
+        wanted->lanes = options->lanes;
+    }
     snprintf(wanted->name, sizeof wanted->name, "%s", name);
     return FABRIC_OK;
 }
@@ -57,23 +62,27 @@ static fabric_error_t apply(const cli_options_t *options, store_t *store, reason
 }
 
 static void print(const cli_options_t *options, uint32_t version, const store_cluster_t *cluster,
-                  const store_facts_t *facts)
+                  const store_facts_t *facts, const store_report_t *report)
 {
     if (!options->json) {
         char name[PRINTABLE_SIZE(sizeof cluster->name)];
         char product[PRINTABLE_SIZE(sizeof facts->product)];
         printable_copy(cluster->name, name, sizeof name);
         printable_copy(facts->product, product, sizeof product);
-        printf("schema version   %u\ncluster          %s\nshards per group %u\nstore            "
-               "%s\ndurability       %s%s\n",
-               version, name, cluster->shards_per_group, product, facts->durability,
-               facts->durable ? "" : " (weak: acknowledged commits could be lost)");
+        printf(
+            "schema version   %u\ncluster          %s\nshards per group %u\nlanes            %u\n"
+            "store            %s\ndurability       %s%s\n",
+            version, name, cluster->shards_per_group, cluster->lanes, product, facts->durability,
+            facts->durable ? "" : " (weak: acknowledged commits could be lost)");
+        store_report_print(report, stdout);
         return;
     }
-    json_t *document = json_pack("{s:I, s:s, s:I, s:s, s:s, s:b}", "schema_version",
+    json_t *document = json_pack("{s:I, s:s, s:I, s:I, s:s, s:s, s:b}", "schema_version",
                                  (json_int_t)version, "cluster", cluster->name, "shards_per_group",
-                                 (json_int_t)cluster->shards_per_group, "store", facts->product,
-                                 "durability", facts->durability, "durable", facts->durable);
+                                 (json_int_t)cluster->shards_per_group, "lanes",
+                                 (json_int_t)cluster->lanes, "store", facts->product, "durability",
+                                 facts->durability, "durable", facts->durable);
+    store_report_add(report, document);
     json_dumpf(document, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(document);
@@ -83,7 +92,10 @@ static fabric_error_t show(const cli_options_t *options, store_t *store, reason_
                            uint32_t *version)
 {
     store_cluster_t cluster = {0};
+    store_cluster_t wanted = {.shards_per_group = options->shards_per_group,
+                              .lanes = options->lanes};
     store_facts_t facts = {0};
+    store_report_t report;
     fabric_error_t error = store->driver->schema_status(store, reason, version);
     if (!error && *version == 0) {
         error = reason_set(reason, FABRIC_ERROR_WRONG_SCHEMA_VERSION,
@@ -94,14 +106,18 @@ static fabric_error_t show(const cli_options_t *options, store_t *store, reason_
                            STORE_SCHEMA_VERSION);
     }
     if (!error) {
-        error = store->driver->check(store, options->cluster_name ? options->cluster_name : "",
-                                     options->shards_per_group, reason, &cluster);
+        snprintf(wanted.name, sizeof wanted.name, "%s",
+                 options->cluster_name ? options->cluster_name : "");
+        error = store->driver->check(store, &wanted, reason, &cluster);
     }
     if (!error) {
         error = store->driver->facts(store, &facts);
     }
     if (!error) {
-        print(options, *version, &cluster, &facts);
+        error = store_report_read(store, &report);
+    }
+    if (!error) {
+        print(options, *version, &cluster, &facts, &report);
     }
     return error;
 }

@@ -1,6 +1,7 @@
 /* Contexts and what they need: see context_zmq.h. */
 #include "core/context_zmq.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,22 +21,22 @@ enum {
  * descriptors. */
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
 
-static fabric_error_t probe_descriptors(reason_t *reason)
+fabric_error_t context_probe_descriptors(int needed, reason_t *reason)
 {
-    int taken[DESCRIPTORS];
+    int taken[CONTEXT_PROBE_MAX];
     int count = 0;
-    while (count < DESCRIPTORS && (taken[count] = eventfd(0, EFD_CLOEXEC)) >= 0) {
+    assert(needed <= CONTEXT_PROBE_MAX);
+    while (count < needed && (taken[count] = eventfd(0, EFD_CLOEXEC)) >= 0) {
         count++;
     }
     int cause = errno;
     for (int i = 0; i < count; i++) {
         close(taken[i]);
     }
-    return count == DESCRIPTORS
-               ? FABRIC_OK
-               : reason_set(reason, FABRIC_ERROR_NO_RESOURCES,
-                            "%d descriptors are needed and the system gives %d: %s", DESCRIPTORS,
-                            count, strerror(cause));
+    return count == needed ? FABRIC_OK
+                           : reason_set(reason, FABRIC_ERROR_NO_RESOURCES,
+                                        "%d descriptors are needed and the system gives %d: %s",
+                                        needed, count, strerror(cause));
 }
 
 /* A thread that ends when the gate is open. */
@@ -92,7 +93,7 @@ fabric_error_t context_open(int sockets_max, reason_t *reason, void **zmq)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* only the program's threads take signals */
     pthread_mutex_lock(&opening);
-    fabric_error_t error = probe_descriptors(reason);
+    fabric_error_t error = context_probe_descriptors(DESCRIPTORS, reason);
     if (!error) {
         error = probe_threads(reason);
     }

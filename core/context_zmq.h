@@ -12,6 +12,9 @@
 
 #include "core/reason.h"
 
+enum { CONTEXT_PROBE_MAX = 64 };
+/* Whether the system gives the process so many more descriptors: NO_RESOURCES with a reason. */
+FABRIC_MUST_USE fabric_error_t context_probe_descriptors(int needed, reason_t *reason);
 /* Opens a context for at most `sockets_max` sockets, whose threads run on return. NO_RESOURCES,
  * also if there is enough for the context but not for a connection and a thread that serves it. */
 FABRIC_MUST_USE

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RESERVED_FIRST = 64 };
+
 static _Noreturn void out_of_memory(void)
 {
     fputs("fabric: out of memory\n", stderr);
@@ -41,6 +43,19 @@ void *memory_resize(void *block, size_t count, size_t size)
         out_of_memory();
     }
     return resized;
+}
+
+void *memory_reserve(void *array, size_t needed, size_t *capacity, size_t size)
+{
+    if (needed <= *capacity) {
+        return array;
+    }
+    size_t count = *capacity ? *capacity : RESERVED_FIRST;
+    while (count < needed) {
+        count *= 2;
+    }
+    *capacity = count;
+    return memory_resize(array, count, size);
 }
 
 char *memory_copy_string(const char *text)

@@ -20,6 +20,10 @@ void *memory_allocate_zeroed(size_t count, size_t size);
  * uninitialised. Never NULL. */
 void *memory_resize(void *block, size_t count, size_t size);
 
+/* `array` (or NULL) with room for `needed` elements of `size` bytes; *capacity is how many it has
+ * room for, and at least doubles when it grows. Added bytes are uninitialised. */
+void *memory_reserve(void *array, size_t needed, size_t *capacity, size_t size);
+
 /* A copy of a string, never NULL. */
 char *memory_copy_string(const char *text);
 

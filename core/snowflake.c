@@ -105,11 +105,6 @@ request_id_t snowflake_next(snowflake_generator_t *generator, int64_t now_ms)
     return (request_id_t){generator->last};
 }
 
-bool snowflake_is_used_up(const snowflake_generator_t *generator)
-{
-    return generator->last >> TIME_SHIFT == TIME_MAX;
-}
-
 void snowflake_lift(snowflake_generator_t *generator, request_id_t id)
 {
     if (id.value > generator->last) {

@@ -10,8 +10,6 @@
 #ifndef CORE_SNOWFLAKE_H
 #define CORE_SNOWFLAKE_H
 
-#include <stdbool.h>
-
 #include <fabric/error.h>
 
 #include "core/ids.h"
@@ -52,8 +50,6 @@ fabric_error_t snowflake_generator_init(snowflake_generator_t *generator, uint32
  * up, in the year 2164 or after a lift to there: check an id that a peer names before lifting a
  * generator above it. */
 request_id_t snowflake_next(snowflake_generator_t *generator, int64_t now_ms);
-/* Whether there is no next id. */
-bool snowflake_is_used_up(const snowflake_generator_t *generator);
 /* Makes all later ids larger than `id`, which may have another machine number. */
 void snowflake_lift(snowflake_generator_t *generator, request_id_t id);
 

@@ -1,26 +1,28 @@
 /* The store port: what the broker needs from a database. Adapters live in mysql/ and sqlite/; tests
- * have one in memory.
+ * have one in memory. What holds between its tables: docs/store.md.
  *
- * A store_t is one connection. It belongs to one thread at a time; every call blocks, for at most
- * io_timeout_ms (connecting: connect_timeout_ms), so only store lanes and the coordinator's thread
- * call it, never the router's.
+ * A store_t is one connection. It belongs to one thread at a time. Every call blocks, for at most
+ * io_timeout_ms (connecting: connect_timeout_ms), so only the store actors and the coordinator's
+ * thread call it, never the router's.
  *
  * Rules that every adapter keeps, and that tests/conformance checks:
- *  1. commit() is one transaction that begins with the conditional update of the writer row (batch
- * n to n + 1, by machine, lane and incarnation). Where no row matches it rolls back, changes
- * nothing and answers FENCED.
- *  2. An answer of OK from a changing call means: durable on disk.
- *  3. STORE_UNKNOWN means the connection broke or timed out when a commit may have been under way.
- * The store_t is then dead: every further call answers STORE_UNAVAILABLE; close it, open another,
- * and settle().
- *  4. STORE_BUSY means rolled back as a whole (deadlock, lock wait): the identical call may be run
- * again.
- *  5. STORE_UNAVAILABLE means nothing was changed, and the store_t may be dead.
- *  6. STORE_REJECTED means rolled back as a whole because of one item of the batch.
- *  7. Ids, keys and payloads are compared and kept as exact bytes.
- *  8. Views handed to visitors are valid during the visit only. A visitor does not call the store.
- *  9. When a call fails with STORE_BUSY, STORE_REJECTED, STORE_UNAVAILABLE or STORE_UNKNOWN because of
- * what the database answered, `last_error` holds the database's words and its error number.
+ *  1. An answer of OK from a changing call means: durable on disk.
+ *  2. STORE_UNKNOWN means that the connection broke or timed out when a commit may have been under
+ *     way. The store_t is then dead: every further call answers STORE_UNAVAILABLE. After an append
+ *     or a lane_take the caller opens another store_t and runs the identical call again: it inserts,
+ *     or finds its own entry. All other changing calls may be repeated as well.
+ *  3. STORE_BUSY means rolled back as a whole (deadlock, lock wait): the identical call may be run
+ *     again.
+ *  4. STORE_UNAVAILABLE means nothing was changed, and the store_t may be dead.
+ *  5. FENCED means that the row which gives the right to the change names somebody else or another
+ *     epoch or term: nothing was changed.
+ *  6. Ids, keys and payloads are compared and kept as exact bytes.
+ *  7. Views handed to visitors are valid during the visit only. A visitor does not call the store.
+ *  8. When a call fails because of what the database answered, `last_error` holds the database's words
+ *     and its error number.
+ *  9. An append locks nothing but its own rows. Every other transaction locks the lane's row, or the
+ *     coordinator's, first. A process that freezes inside a transaction loses its session, and with it
+ *     its locks, after 2 s; a call waits for a lock for at most 1 s.
  */
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
@@ -34,7 +36,10 @@
 #include "core/ids.h"
 #include "core/reason.h"
 
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
+
+/* Of a cluster that is founded without being told. */
+#define STORE_SHARDS_PER_GROUP_DEFAULT 300u
 
 typedef struct store store_t;
 
@@ -52,6 +57,7 @@ typedef struct store_cluster {
     uint8_t id[16];
     char name[256];
     uint32_t shards_per_group;
+    uint32_t lanes;
 } store_cluster_t;
 
 /* What database this is and how safely it stores, read back from the server, for people and
@@ -67,29 +73,22 @@ typedef struct store_broker {
     incarnation_t incarnation;
     uint32_t machine;
     uint64_t counter; /* raised at each renewal */
+    uint64_t id_mark; /* no id that the broker has made is larger */
     char name[256];
     char router_endpoint[256];
     char pub_endpoint[256];
 } store_broker_t;
 
 typedef struct store_join {
-    uint32_t machine;     /* leased slot, 0..1023 */
-    uint64_t high_id;     /* ids made must be larger */
-    uint64_t batches[16]; /* present batch number of each lane's writer row */
-    int64_t now_ms;       /* the database's Unix time */
+    uint32_t machine; /* leased slot, 0..1023 */
+    uint64_t high_id; /* ids made must be larger */
+    int64_t now_ms;   /* the database's Unix time */
 } store_join_t;
 
 typedef struct store_coordinator {
     uint64_t term; /* 0: there has never been one */
     incarnation_t holder;
 } store_coordinator_t;
-
-typedef struct store_shard {
-    shard_id_t shard;
-    incarnation_t home; /* none: no home */
-    uint64_t home_epoch;
-    uint64_t mark; /* every message of the shard with a smaller id has ended */
-} store_shard_t;
 
 typedef struct store_type {
     fabric_bytes_t name;
@@ -103,103 +102,157 @@ typedef struct store_runner {
     char name[256];
 } store_runner_t;
 
-/* One accepted message. Written once, never changed. */
-typedef struct store_message {
-    request_id_t id;
-    shard_id_t shard;
-    uint32_t flags; /* enum request_flag, REQUEST_DURABLE set */
-    fabric_bytes_t type;
-    fabric_bytes_t entity;
-    fabric_bytes_t tag;
-    fabric_bytes_t payload;
-    fabric_bytes_t traceparent;
-    fabric_bytes_t headers;
-    call_key_t call;
-    const uint8_t *key_hash; /* 32 bytes, or NULL: no primary key */
-    int64_t deliver_at_ms;   /* 0: at once */
-} store_message_t;
+/* ---- lanes, journals and the rows that checkpoints write ---- */
 
-/* The one final reply of a message, or the bare end mark of a tell (status ok, empty payload). */
-typedef struct store_reply {
-    request_id_t id;
-    shard_id_t shard;
-    uint8_t status; /* enum reply_status: ok, failure or defect */
-    uint32_t error; /* fabric_error_t */
-    uint64_t code;  /* the entity's own failure code */
-    fabric_bytes_t payload;
-} store_reply_t;
-
-/* What a message has been through: kept for the few that have any of it. */
-typedef struct store_tally {
-    uint32_t attempts;   /* used up: defects, and deaths of a process that ran it alone */
-    uint32_t suspicions; /* how often a process died while the message was in flight to it */
-} store_tally_t;
-
-typedef struct store_attempt {
-    request_id_t id;
-    store_tally_t tally; /* replaces the one stored */
-} store_attempt_t;
-
-typedef struct store_dead_letter {
-    const store_message_t *message; /* a full copy is kept */
-    uint32_t error;                 /* fabric_error_t: the cause */
-    uint32_t attempts;
-    fabric_bytes_t text; /* last error */
-} store_dead_letter_t;
-
-/* What one transaction writes. The arrays hold pointers; nothing is copied or changed. Messages of
- * one shard stand in increasing order of id. A reply's message is in the store already or in the
- * same batch. */
-typedef struct store_batch {
-    uint64_t high_id; /* highest id made so far, for the writer row */
-    uint64_t mark;    /* 0, or the new low-water mark of all shards whose home is the writer's
-                         incarnation */
-    const store_message_t *const *messages;
-    size_t message_count;
-    const store_reply_t *const *replies;
-    size_t reply_count;
-    const store_attempt_t *attempts;
-    size_t attempt_count;
-    const store_dead_letter_t *dead_letters;
-    size_t dead_letter_count;
-} store_batch_t;
-
-typedef struct store_writer {
-    uint32_t machine;
+/* A lane's row, with its row of checkpoints. */
+typedef struct store_lane {
     uint32_t lane;
-    incarnation_t incarnation;
-    uint64_t batch; /* number of the last batch known to be committed */
-} store_writer_t;
+    incarnation_t holder; /* none: nobody holds it */
+    uint64_t epoch;       /* grows with each holder */
+    uint64_t number;      /* the rows are complete as of this entry */
+    /* The number that the last checkpoint was to reach: larger than `number` if that checkpoint was
+     * cut off. */
+    uint64_t begun;
+    uint64_t purged_id; /* no purged entry had a larger last id */
+    int64_t purged_ms;  /* no purged entry was created later */
+} store_lane_t;
 
-/* Which item a STORE_REJECTED is about. */
-typedef struct store_rejection {
-    enum {
-        STORE_ITEM_UNKNOWN,
-        STORE_ITEM_MESSAGE,
-        STORE_ITEM_REPLY,
-        STORE_ITEM_ATTEMPT,
-        STORE_ITEM_DEAD_LETTER
-    } item;
-    size_t index;    /* in its array */
-    reason_t reason; /* filled in by the lane: what the database said */
-} store_rejection_t;
+/* Who writes to a lane: what its row must say. */
+typedef struct store_hold {
+    uint32_t lane;
+    incarnation_t holder;
+    uint64_t epoch;
+} store_hold_t;
+
+/* One row of a journal. core/journal/ makes and reads `calls` and `body`. */
+typedef struct store_entry {
+    uint32_t lane;
+    uint64_t number; /* in its lane, without gaps; 0 made the lane */
+    uint64_t epoch;
+    incarnation_t incarnation; /* of the writer */
+    uint64_t last_id;          /* the highest request id that the writer had made */
+    int64_t created_ms;        /* Unix time */
+    uint64_t log_bytes;        /* of all entries of the lane up to this one: calls and bodies */
+    uint64_t checksum;         /* of everything else */
+    bool adopt;                /* the first entry of a holder; never purged */
+    fabric_bytes_t calls;
+    fabric_bytes_t body;
+} store_entry_t;
+
+#define STORE_APPEND_ENTRIES_MAX 32u
+
+/* What of the entries is read. */
+typedef enum store_entry_part {
+    STORE_ENTRY_HEAD,  /* neither calls nor body */
+    STORE_ENTRY_CALLS, /* not the body */
+    STORE_ENTRY_ALL
+} store_entry_part_t;
+
+/* A message that had not ended at a checkpoint. `body` is a record of core/journal/ with all of it.
+ */
+typedef struct store_pending {
+    uint64_t position; /* in its lane */
+    uint64_t entity_hash;
+    request_id_t id;
+    shard_id_t shard;
+    int64_t due_ms;  /* not to be delivered before; 0: at once */
+    uint64_t number; /* of the entry as of which the row is true */
+    uint32_t attempts, crashes;
+    fabric_bytes_t type, entity, tag; /* for people: `body` says the same */
+    fabric_bytes_t body;
+} store_pending_t;
+
+/* What a message that has a row has been through since. */
+typedef struct store_amendment {
+    uint64_t position;
+    uint64_t number;
+    uint32_t attempts, crashes;
+} store_amendment_t;
+
+typedef struct store_dead_row {
+    request_id_t id;
+    shard_id_t shard;
+    uint64_t number;
+    int64_t ended_ms;
+    uint32_t error;    /* fabric_error_t: the cause */
+    uint32_t attempts; /* defects and crashes */
+    fabric_bytes_t type, entity, tag;
+    fabric_bytes_t text; /* last error */
+    fabric_bytes_t body; /* a record of core/journal/ */
+} store_dead_row_t;
+
+/* One transaction of a checkpoint: at most STORE_SLICE_ROWS_MAX changes, and STORE_SLICE_BYTES_MAX
+ * or one change. All changes of one message lie in one slice. */
+typedef struct store_slice {
+    const store_pending_t *puts; /* inserted, or replaced */
+    size_t put_count;
+    const store_amendment_t *amendments; /* of rows; one without a row is ignored */
+    size_t amendment_count;
+    const uint64_t *deletes; /* positions; one without a row is ignored */
+    size_t delete_count;
+    const store_dead_row_t *dead; /* inserted, or replaced */
+    size_t dead_count;
+    uint64_t begun; /* the entry number that this checkpoint is to reach */
+    bool last;      /* with this slice the rows are complete as of `begun` */
+} store_slice_t;
+
+#define STORE_SLICE_ROWS_MAX  5000u
+#define STORE_SLICE_BYTES_MAX (4u << 20)
+
+/* Which rows of one entity to load: after < position <= until, in order, at most `limit`. */
+typedef struct store_range {
+    uint64_t entity_hash;
+    uint64_t after, until;
+    uint32_t limit;
+} store_range_t;
+
+/* How many rows of one entity a lane has, and where. */
+typedef struct store_backlog {
+    uint64_t entity_hash;
+    uint64_t count;
+    uint64_t first, last; /* positions */
+} store_backlog_t;
+
+/* Which entries to delete: those below `before` that are older, or lie before that many bytes. */
+typedef struct store_purge {
+    uint64_t before;           /* number; one above the checkpoint's counts as the checkpoint's */
+    int64_t created_before_ms; /* store_entry.created_ms is smaller */
+    uint64_t log_bytes_before; /* store_entry.log_bytes is smaller; 0: by time only */
+    uint32_t entries_max;
+    /* Ends with the entry whose log_bytes is larger by this than that of the first one deleted, so
+     * that other writers hardly wait; 0: no such bound. */
+    uint64_t bytes_max;
+} store_purge_t;
+
+typedef struct store_purged {
+    uint32_t entries;
+    uint64_t bytes; /* of calls and bodies */
+} store_purged_t;
 
 typedef void store_visit_broker_fn(void *context, const store_broker_t *broker);
-typedef void store_visit_shard_fn(void *context, const store_shard_t *shard);
 typedef void store_visit_group_fn(void *context, uint16_t number, fabric_bytes_t name);
 typedef void store_visit_type_fn(void *context, const store_type_t *type);
 typedef void store_visit_runner_fn(void *context, const store_runner_t *runner);
-/* A message with its tally so far, and its final reply or NULL. */
-typedef void store_visit_message_fn(void *context, const store_message_t *message,
-                                    store_tally_t tally, const store_reply_t *reply);
+/* `rows` and `bytes` may be estimates of the server. */
+typedef void store_visit_table_fn(void *context, const char *table, uint64_t rows, uint64_t bytes);
+typedef void store_visit_lane_fn(void *context, const store_lane_t *lane);
+/* false: no more entries are wanted. */
+typedef bool store_visit_entry_fn(void *context, const store_entry_t *entry);
+/* `range`: the index of the range that the row belongs to. */
+typedef void store_visit_pending_fn(void *context, size_t range, const store_pending_t *row);
+typedef void store_visit_backlog_fn(void *context, const store_backlog_t *backlog);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
  * STORE_BUSY, and for changing calls STORE_UNKNOWN. `reason`, where there is one, may be NULL. */
 typedef struct store_driver {
-    const char *scheme; /* of the URL: "mysql", "sqlite" */
+    const char *scheme;      /* of the URL: "mysql", "sqlite" */
+    uint32_t slice_rows_max; /* changes of one slice of a checkpoint, so that appends hardly wait;
+                                at most STORE_SLICE_ROWS_MAX */
+    uint32_t lanes_default;  /* of a cluster that is founded without being told: 1 where the store
+                                has one broker, since each lane of an append costs some writes */
 
     /* Connects. INVALID_CONFIGURATION for a URL that cannot be understood, STORE_LOCKED,
-     * STORE_UNAVAILABLE. */
+     * STORE_UNAVAILABLE, STORE_UNSAFE where the server does not keep a session's settings. */
     fabric_error_t (*open)(const store_options_t *options, reason_t *reason, store_t **store);
     /* Never fails, never blocks for long; takes a dead store_t too. */
     void (*close)(store_t **store);
@@ -207,29 +260,36 @@ typedef struct store_driver {
     /* `version` gets the schema version found, 0 when the database holds none of our tables.
      * FOREIGN_DATABASE when it holds tables of these names that are not ours. */
     fabric_error_t (*schema_status)(store_t *store, reason_t *reason, uint32_t *version);
-    /* Migrates forward to STORE_SCHEMA_VERSION under a lock, and founds the cluster (random id)
-     * where there is none; then name and shards_per_group of `wanted` must agree with what is
-     * there: FOREIGN_DATABASE, SHARDS_MISMATCH. WRONG_SCHEMA_VERSION when the database is newer
-     * than the program. Harmless when nothing is to be done. */
+    /* Migrates forward to STORE_SCHEMA_VERSION under a lock, and founds the cluster (random id, all
+     * lanes with their entries 0; the defaults, and lanes_default,
+     * for what is 0 in `wanted`) where there is none; then
+     * name, shards_per_group and lanes of `wanted`, where they are given, must agree with what is
+     * there: FOREIGN_DATABASE, SHARDS_MISMATCH.
+     * WRONG_SCHEMA_VERSION when the database is newer than the program. Harmless when nothing is to
+     * be done, and when it was interrupted before. */
     fabric_error_t (*schema_apply)(store_t *store, const store_cluster_t *wanted, reason_t *reason);
     /* Everything that must hold before a broker may start, except weak durability, which the caller
      * judges by facts(): WRONG_SCHEMA_VERSION, FOREIGN_DATABASE (name given and different; not
-     * InnoDB), SHARDS_MISMATCH (given, not 0, and different), STORE_UNAVAILABLE for a read-only
-     * server. `name` may be empty. */
-    fabric_error_t (*check)(store_t *store, const char *name, uint32_t shards_per_group,
-                            reason_t *reason, store_cluster_t *cluster);
+     * InnoDB), SHARDS_MISMATCH (shards_per_group or lanes given, not 0, and different),
+     * STORE_UNSAFE (settings with which appends or fences would not work), STORE_UNAVAILABLE for a
+     * read-only server. `wanted->name` may be empty. */
+    fabric_error_t (*check)(store_t *store, const store_cluster_t *wanted, reason_t *reason,
+                            store_cluster_t *cluster);
     fabric_error_t (*facts)(store_t *store, store_facts_t *facts);
+    /* Rows and bytes of each of our tables, for people. */
+    fabric_error_t (*table_list)(store_t *store, store_visit_table_fn *visit, void *context);
 
     /* Membership. Joining leases a machine slot: the one of a former incarnation with the same
-     * router endpoint, which is fenced and forgotten by this (on an exclusive store, all others
-     * are), else a free one whose writer rows nobody holds. Takes over `lanes` writer rows. BUSY
-     * when LIMIT_BROKERS_MAX others are members, since the map has no room for one more, or when
-     * no slot is free. */
-    fabric_error_t (*broker_join)(store_t *store, const store_broker_t *broker, uint32_t lanes,
-                                  store_join_t *join);
-    /* Raises the counter. FENCED when the incarnation is no member any more. */
-    fabric_error_t (*broker_renew)(store_t *store, incarnation_t incarnation);
-    /* Fences our own writers and forgets the broker: the last thing an orderly stop does. */
+     * router endpoint, whose row is deleted by this (on an exclusive store, all others are), else
+     * one that no member has. `broker->id_mark` is ignored: the slot's new row begins with the mark
+     * of the slot's former holder, which `join->high_id` gets. BUSY when LIMIT_BROKERS_MAX others
+     * are members, since the map has no room for one more. */
+    fabric_error_t (*broker_join)(store_t *store, const store_broker_t *broker, store_join_t *join);
+    /* Raises the counter, and the id mark to at least `id_mark`. FENCED when the incarnation is no
+     * member any more. */
+    fabric_error_t (*broker_renew)(store_t *store, incarnation_t incarnation, uint64_t id_mark);
+    /* Gives up all lanes that the broker holds and forgets it: the last thing an orderly stop does.
+     */
     fabric_error_t (*broker_leave)(store_t *store, incarnation_t incarnation);
     fabric_error_t (*broker_list)(store_t *store, store_visit_broker_fn *visit, void *context);
 
@@ -241,14 +301,13 @@ typedef struct store_driver {
 
     /* One transaction each, beginning with a conditional update of the coordinator row by (term,
      * holder): FENCED where it matches no row. */
-    /* Fences the writers of every incarnation that is not among `living`, forgets those brokers,
-     * and moves each shard without a living home to `holder`, raising its home epoch. */
-    fabric_error_t (*take_homes)(store_t *store, uint64_t term, incarnation_t holder,
-                                 const incarnation_t *living, size_t living_count);
-    /* Finds or makes a shard group; new shards get `holder` as home, epoch 1. LIMIT_EXCEEDED where
-     * shard_map_can_grow says no. */
+    /* Finds or makes a shard group. LIMIT_EXCEEDED where shard_map_can_grow says no. */
     fabric_error_t (*group_put)(store_t *store, uint64_t term, incarnation_t holder,
                                 fabric_bytes_t name, uint16_t *number);
+    /* Deletes the row of a broker that is not to go on: it cannot renew any more. The id mark of
+     * its slot stays. */
+    fabric_error_t (*broker_remove)(store_t *store, uint64_t term, incarnation_t holder,
+                                    incarnation_t broker);
     /* Stores a type or replaces its description. TYPE_CONFLICT when it is stored with another
      * group. */
     fabric_error_t (*type_put)(store_t *store, uint64_t term, incarnation_t holder,
@@ -261,39 +320,68 @@ typedef struct store_driver {
     fabric_error_t (*group_list)(store_t *store, store_visit_group_fn *visit, void *context);
     fabric_error_t (*type_list)(store_t *store, store_visit_type_fn *visit, void *context);
     fabric_error_t (*runner_list)(store_t *store, store_visit_runner_fn *visit, void *context);
-    /* All shards, by shard id. */
-    fabric_error_t (*shard_list)(store_t *store, store_visit_shard_fn *visit, void *context);
 
-    /* The highest id of all writer rows, whoever holds them, 0 where there is none: no message of
-     * writers that are fenced has a larger id. */
-    fabric_error_t (*high_id)(store_t *store, uint64_t *high_id);
+    /* ---- lanes: all of them exist since the cluster was founded, with entry 0 ---- */
 
-    /* The hot path. FENCED, STORE_REJECTED (`rejection` says which), STORE_LOST is never answered
-     * here. The caller raises writer->batch after OK. */
-    fabric_error_t (*commit)(store_t *store, const store_writer_t *writer,
-                             const store_batch_t *batch, store_rejection_t *rejection);
-    /* Reads the writer row with a lock, so that a commit still running is waited for: `batch` gets
-     * its number. FENCED when the row bears another incarnation. */
-    fabric_error_t (*settle)(store_t *store, const store_writer_t *writer, uint64_t *batch);
+    fabric_error_t (*lane_list)(store_t *store, store_visit_lane_fn *visit, void *context);
+    /* Under the term, as above. Names `holder` (none: nobody) as the holder with epoch + 1, where
+     * the row still has `before`'s holder and epoch; STORE_REJECTED where it has not. Never waits:
+     * STORE_BUSY where the row is locked. */
+    fabric_error_t (*lane_assign)(store_t *store, uint64_t term, incarnation_t coordinator,
+                                  const store_hold_t *before, incarnation_t holder);
+    /* The lane has no holder any more; its epoch stays. FENCED where the row is not `hold`'s. */
+    fabric_error_t (*lane_give_up)(store_t *store, const store_hold_t *hold);
 
-    /* Every message with id >= from and no final reply, in increasing order of id, of all shards.
+    /* ---- the journal ---- */
+
+    /* The hot path: one plain insert of one entry or more for each of some lanes, which locks
+     * nothing else; at most STORE_APPEND_ENTRIES_MAX. STORE_REJECTED: a number is taken, and
+     * nothing was written. */
+    fabric_error_t (*append)(store_t *store, const store_entry_t *entries, size_t count);
+    /* Inserts an entry with `adopt` set, in one transaction with a locking read of the lane's row,
+     * which must be `hold`'s: FENCED. STORE_REJECTED: the number is taken. */
+    fabric_error_t (*lane_take)(store_t *store, const store_hold_t *hold,
+                                const store_entry_t *entry);
+    /* For repairs: puts `entry` into its place, whether there is one or not, and raises the lane's
+     * purged mark to its last id and creation time. One transaction with a locking read of the
+     * lane's row, which must be `hold`'s, whose holder is none: FENCED. */
+    fabric_error_t (*journal_replace)(store_t *store, const store_hold_t *hold,
+                                      const store_entry_t *entry);
+    /* Visits entries with number >= from, in order, until the visitor says false, about `bytes_max`
+     * bytes of calls and bodies were visited, or `entries_max` entries. No snapshot stays open
+     * after it. */
+    fabric_error_t (*read_journal)(store_t *store, uint32_t lane, uint64_t from,
+                                   store_entry_part_t part, uint32_t entries_max,
+                                   uint64_t bytes_max, store_visit_entry_fn *visit, void *context);
+    /* The same from the largest number <= *upto* down. */
+    fabric_error_t (*read_journal_back)(store_t *store, uint32_t lane, uint64_t upto,
+                                        store_entry_part_t part, uint32_t entries_max,
+                                        uint64_t bytes_max, store_visit_entry_fn *visit,
+                                        void *context);
+    /* One transaction, which begins with a locking read of the lane's row (FENCED), and first
+     * raises the purged mark. Deletes from the oldest entry on, up to the first that is to stay;
+     * passes over those with `adopt` set. The newest entry and those above the checkpoint stay in
+     * any case, since only entries below the checkpoint's number are deleted. */
+    fabric_error_t (*purge)(store_t *store, const store_hold_t *hold, const store_purge_t *purge,
+                            store_purged_t *purged);
+
+    /* ---- rows ---- */
+
+    /* One transaction, which begins with a locking read of the lane's row: FENCED. */
+    fabric_error_t (*checkpoint)(store_t *store, const store_hold_t *hold,
+                                 const store_slice_t *slice);
+    /* Visits the rows of the ranges, range by range. Stops when the bodies of the rows visited
+     * reach `bytes_max`, also within a range. `*done` gets how many ranges were read to their ends.
      */
-    fabric_error_t (*load_pending)(store_t *store, request_id_t from, store_visit_message_fn *visit,
-                                   void *context);
-    /* Looks at the messages with floor < id <= *last, from the largest id down, at most `rows_max` of
-     * them. Visits those whose call key is among `calls`, in any order, with their replies where they
-     * have any. `*last` gets the largest id that may be left, the floor when none is. */
-    fabric_error_t (*find_calls)(store_t *store, request_id_t floor, request_id_t *last,
-                                 uint32_t rows_max, const call_key_t *calls, size_t call_count,
-                                 store_visit_message_fn *visit, void *context);
-    /* The messages that the primary-key hashes (32 bytes each, back to back) stand for, with
-     * replies. */
-    fabric_error_t (*find_keys)(store_t *store, const uint8_t *hashes, size_t hash_count,
-                                store_visit_message_fn *visit, void *context);
-    /* The final replies of these messages, where there are any. The visitor gets the message too.
-     */
-    fabric_error_t (*find_replies)(store_t *store, const request_id_t *ids, size_t id_count,
-                                   store_visit_message_fn *visit, void *context);
+    fabric_error_t (*load_rows)(store_t *store, uint32_t lane, const store_range_t *ranges,
+                                size_t count, uint64_t bytes_max, store_visit_pending_fn *visit,
+                                void *context, size_t *done);
+    /* For each entity that has rows; reads an index only. */
+    fabric_error_t (*list_backlogs)(store_t *store, uint32_t lane, store_visit_backlog_fn *visit,
+                                    void *context);
+    /* Which of these positions have rows: `found[i]` says so. */
+    fabric_error_t (*find_rows)(store_t *store, uint32_t lane, const uint64_t *positions,
+                                size_t count, bool *found);
 } store_driver_t;
 
 /* What all adapters share: the first member of every store_t. */
@@ -305,7 +393,8 @@ struct store {
 
 /* Notes what the database said. The words hold no secrets: neither passwords nor payloads. */
 void store_note_error(store_t *store, unsigned number, const char *words);
-/* Why a call failed, for people: the database's words where it refused, else the error's meaning. */
+/* Why a call failed, for people: the database's words where it refused, else the error's meaning.
+ */
 const char *store_error_text(const store_t *store, fabric_error_t error);
 
 /* Finds the driver of a URL's scheme among `drivers`, NULL-terminated, and opens it.

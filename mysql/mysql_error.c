@@ -51,37 +51,50 @@ static bool is_connection_lost(unsigned number)
     }
 }
 
-/* What the server says about a row's contents: SQLSTATE 22 (data), 23 (integrity), 44 (a view's check
- * option) and 45 (what a user's trigger signals), and the numbers that come with the general state
- * HY000. */
-static bool is_about_the_data(unsigned number, const char *sqlstate)
+/* The statement was refused before it changed anything: SQLSTATE 22 (data), 23 (integrity), 42
+ * (syntax, privileges, missing tables), 44 and 45 (a view's check option, a user's trigger), and
+ * numbers that come with the general state HY000. */
+static bool is_refused(unsigned number, const char *sqlstate)
 {
-    static const char classes[][3] = {"22", "23", "44", "45"};
+    static const char classes[][3] = {"22", "23", "42", "44", "45"};
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
         if (strncmp(sqlstate, classes[i], 2) == 0) {
             return true;
         }
     }
-    return number == 1153 || /* packet too large */
-           number == 1366 || /* incorrect value */
-           number == 3819;   /* MySQL: a check constraint is violated */
+    switch (number) {
+    case 1021: /* the disk is full */
+    case 1036: /* the table is read-only */
+    case 1041: /* out of memory */
+    case 1099: /* the table is locked for reading */
+    case 1114: /* the table is full */
+    case 1290: /* the server runs with --read-only */
+    case 1366: /* incorrect value */
+    case 1792: /* a read-only transaction */
+    case 1836: /* the server is in read-only mode */
+    case 3819: /* MySQL: a check constraint is violated */
+    case 4025: /* MariaDB: a check constraint is violated */
+        return true;
+    default:
+        return false;
+    }
 }
 
-mysql_verdict_t mysql_error_of_statement(unsigned number, const char *sqlstate)
+mysql_verdict_t mysql_error_of_statement(unsigned number)
 {
     fabric_error_t error = FABRIC_ERROR_STORE_UNAVAILABLE;
     if (is_rolled_back(number)) {
         error = FABRIC_ERROR_STORE_BUSY;
-    } else if (is_about_the_data(number, sqlstate)) {
+    } else if (number == 1062) { /* duplicate entry */
         error = FABRIC_ERROR_STORE_REJECTED;
     }
     return (mysql_verdict_t){error, is_connection_lost(number)};
 }
 
-mysql_verdict_t mysql_error_of_commit(unsigned number)
+mysql_verdict_t mysql_error_of_commit(unsigned number, const char *sqlstate)
 {
-    if (is_rolled_back(number)) {
-        return (mysql_verdict_t){FABRIC_ERROR_STORE_BUSY, false};
-    }
-    return (mysql_verdict_t){FABRIC_ERROR_STORE_UNKNOWN, true};
+    bool is_certain = is_rolled_back(number) || is_refused(number, sqlstate);
+    return is_certain && !is_connection_lost(number)
+               ? mysql_error_of_statement(number)
+               : (mysql_verdict_t){FABRIC_ERROR_STORE_UNKNOWN, true};
 }

@@ -1,4 +1,4 @@
-/* What the database's error numbers mean to the store port. Pure; any thread. */
+/* Sorts server and client error numbers into the answers of the store port. Pure; any thread. */
 #ifndef MYSQL_MYSQL_ERROR_H
 #define MYSQL_MYSQL_ERROR_H
 
@@ -8,17 +8,14 @@
 
 typedef struct mysql_verdict {
     fabric_error_t error;
-    bool connection_lost; /* the connection must not be used any more */
+    bool connection_lost; /* nothing more goes over this connection */
 } mysql_verdict_t;
 
-/* The error for a statement that failed before COMMIT was sent: STORE_BUSY, STORE_REJECTED or
+/* Of a statement that cannot have been committed: STORE_BUSY, STORE_REJECTED for a duplicate key,
  * STORE_UNAVAILABLE. */
-mysql_verdict_t mysql_error_of_statement(unsigned number, const char *sqlstate);
-/* The error for a failed COMMIT: STORE_BUSY where the server certainly rolled back, else
- * STORE_UNKNOWN, and then the connection must not be used any more. */
-mysql_verdict_t mysql_error_of_commit(unsigned number);
-
-/* Server error numbers that the adapter looks at itself. */
-enum { MYSQL_DUPLICATE_ENTRY = 1062 };
+mysql_verdict_t mysql_error_of_statement(unsigned number);
+/* Of a COMMIT, and of a statement that commits itself: besides those STORE_UNKNOWN, for every
+ * failure that is not known to roll back. */
+mysql_verdict_t mysql_error_of_commit(unsigned number, const char *sqlstate);
 
 #endif

@@ -183,7 +183,6 @@ void coordinator_admission_answered(coordinator_admission_t *self, const coordin
                                     fabric_error_t error, const coordinator_results_t *results)
 {
     if (!error && call->kind == COORDINATOR_PUT_GROUP) {
-        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_SHARDS);
         if (!coordinator_registry_add_group(self->registry, results->group, self->put_name)) {
             coordinator_schedule_require(self->schedule, COORDINATOR_LIST_GROUPS);
         }

@@ -1,34 +1,41 @@
-/* The store calls that the coordinator's core asks for, and what they bring. */
+/* The store calls that the coordinator's core asks for, and what they bring. One of the calls is a
+ * probe of another broker, which no store answers. */
 #ifndef BROKER_COORDINATOR_CALLS_H
 #define BROKER_COORDINATOR_CALLS_H
 
 #include "core/store.h"
 
 typedef enum coordinator_call_kind {
-    COORDINATOR_RENEW,
+    COORDINATOR_RENEW, /* broker_renew up to `id_mark`; then lane_list */
     COORDINATOR_LIST_BROKERS,
     COORDINATOR_READ_TERM,
-    COORDINATOR_TAKE_TERM, /* `before` */
-    COORDINATOR_TAKE_HOMES,
-    COORDINATOR_LIST_SHARDS,
+    COORDINATOR_TAKE_TERM,     /* `before` */
+    COORDINATOR_REMOVE_BROKER, /* `broker`, which is dead */
+    COORDINATOR_ASSIGN_LANE,   /* `lane` as it was read, `broker`: its next holder */
+    COORDINATOR_LIST_LANES,
     COORDINATOR_LIST_GROUPS,
     COORDINATOR_LIST_TYPES,
     COORDINATOR_LIST_RUNNERS,
     COORDINATOR_PUT_GROUP,  /* `name` */
     COORDINATOR_PUT_TYPE,   /* `type` */
     COORDINATOR_PUT_RUNNER, /* `runner` */
-    COORDINATOR_REMOVE_RUNNER
+    COORDINATOR_REMOVE_RUNNER,
+    COORDINATOR_PROBE /* of `broker`: does its `endpoint` refuse connections? */
 } coordinator_call_kind_t;
 
-/* One call of the store port. Pointers and views are valid until the call is answered. */
+#define COORDINATOR_CALL_KINDS (COORDINATOR_PROBE + 1)
+
+/* One call. Pointers and views are valid until the call is answered. */
 typedef struct coordinator_call {
     coordinator_call_kind_t kind;
     uint64_t started_ms; /* when the core asked for the call */
     incarnation_t self;
     uint64_t term; /* ours, for calls that only the holder of the term makes */
+    uint64_t id_mark;
     store_coordinator_t before;
-    const incarnation_t *living;
-    size_t living_count;
+    incarnation_t broker;
+    store_hold_t lane;
+    const char *endpoint;
     fabric_bytes_t name;
     store_type_t type;
     store_runner_t runner;
@@ -46,8 +53,9 @@ typedef struct coordinator_results {
     store_coordinator_t coordinator; /* READ_TERM */
     uint64_t term;                   /* TAKE_TERM */
     uint16_t group;                  /* PUT_GROUP */
-    const store_shard_t *shards;
-    size_t shard_count;
+    bool refused;                    /* PROBE: nothing listens at the endpoint */
+    const store_lane_t *lanes;       /* RENEW, LIST_LANES */
+    size_t lane_count;
     const coordinator_group_t *groups;
     size_t group_count;
     const store_type_t *types;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/coordinator/admission.h"
+#include "broker/coordinator/lanes.h"
 #include "broker/coordinator/members.h"
 #include "broker/coordinator/publication.h"
 #include "broker/coordinator/registry.h"
@@ -14,9 +15,13 @@
 #include "broker/coordinator/term.h"
 #include "core/memory.h"
 
+#define RESERVED_IDS ((uint64_t)10000 << 22) /* those of 10 s, ahead of the highest id */
+
 struct coordinator {
     coordinator_config_t config;
     uint64_t now_ms;
+    uint64_t high_id; /* as the router has told it */
+    uint64_t id_mark; /* as the store has it */
     bool ready;
     shard_map_t *map;
     coordinator_effects_t *effects;
@@ -26,6 +31,7 @@ struct coordinator {
     coordinator_registry_t *registry;
     coordinator_runners_t *runners;
     coordinator_admission_t *admission;
+    coordinator_lanes_t *lanes;
     coordinator_shards_t *shards;
     coordinator_publication_t *publication;
 };
@@ -36,6 +42,7 @@ coordinator_t *coordinator_new(const coordinator_config_t *config, uint64_t now_
     incarnation_t broker = config->incarnation;
     self->config = *config;
     self->now_ms = now_ms;
+    self->high_id = config->high_id;
     self->map = shard_map_new();
     shard_map_set_shards_per_group(self->map, config->shards_per_group);
     self->effects = coordinator_effects_new();
@@ -46,7 +53,8 @@ coordinator_t *coordinator_new(const coordinator_config_t *config, uint64_t now_
     self->runners = coordinator_runners_new();
     self->admission =
         coordinator_admission_new(self->registry, self->runners, self->schedule, self->effects);
-    self->shards = coordinator_shards_new(broker, config->shards_per_group, self->effects);
+    self->lanes = coordinator_lanes_new(broker, config->lanes, self->effects);
+    self->shards = coordinator_shards_new(config->shards_per_group, self->lanes, self->effects);
     self->publication = coordinator_publication_new(self->map, self->effects);
     return self;
 }
@@ -59,6 +67,7 @@ void coordinator_destroy(coordinator_t **coordinator)
     }
     coordinator_publication_destroy(&self->publication);
     coordinator_shards_destroy(&self->shards);
+    coordinator_lanes_destroy(&self->lanes);
     coordinator_admission_destroy(&self->admission);
     coordinator_runners_destroy(&self->runners);
     coordinator_registry_destroy(&self->registry);
@@ -88,13 +97,21 @@ bool coordinator_next_effect(coordinator_t *self, coordinator_effect_t *effect)
 
 /* ---- what any event may bring about ---- */
 
-/* Whether this broker knows the cluster: who holds the term, groups, types and shards. */
+/* Whether this broker knows the cluster: who holds the term, groups, types and lanes. */
 static bool is_informed(const coordinator_t *self)
 {
     return coordinator_term_standing(self->term) != STANDING_UNKNOWN &&
            coordinator_registry_groups_are_read(self->registry) &&
            coordinator_registry_types_are_read(self->registry) &&
-           coordinator_shards_are_read(self->shards);
+           coordinator_lanes_are_read(self->lanes);
+}
+
+/* Whether this broker has done what it is to do for the lanes. */
+static bool has_settled_lanes(const coordinator_t *self)
+{
+    return coordinator_lanes_all_tried(self->lanes) &&
+           (!coordinator_holds_term(self) ||
+            coordinator_lanes_all_held(self->lanes, self->members));
 }
 
 static void settle(coordinator_t *self)
@@ -104,11 +121,10 @@ static void settle(coordinator_t *self)
     }
     coordinator_admission_conclude(self->admission, self->now_ms);
     if (coordinator_registry_groups_are_read(self->registry) &&
-        coordinator_shards_are_read(self->shards) && coordinator_term_row(self->term)->term > 0) {
+        coordinator_lanes_are_read(self->lanes) && coordinator_term_row(self->term)->term > 0) {
         coordinator_publication_publish(self->publication, self->term, self->now_ms);
     }
-    if (!self->ready && is_informed(self) && !coordinator_shards_are_loading(self->shards) &&
-        !coordinator_schedule_is_due(self->schedule, COORDINATOR_TAKE_HOMES)) {
+    if (!self->ready && is_informed(self) && has_settled_lanes(self)) {
         self->ready = true;
         coordinator_effects_add(self->effects, COORDINATOR_READY);
     }
@@ -119,16 +135,16 @@ static void place(coordinator_t *self)
     coordinator_shards_place(self->shards, self->registry, self->runners);
 }
 
-static void announce_homes(coordinator_t *self)
+static void holders_changed(coordinator_t *self)
 {
-    if (coordinator_shards_announce(self->shards)) {
-        place(self);
-    }
+    place(self);
+    coordinator_publication_put_shards(self->publication, self->shards);
 }
 
-static void put_map(coordinator_t *self)
+static void groups_changed(coordinator_t *self)
 {
-    coordinator_publication_put_all(self->publication, self->members, self->shards);
+    coordinator_shards_take_groups(self->shards, self->registry);
+    coordinator_publication_put_shards(self->publication, self->shards);
 }
 
 /* ---- the next call ---- */
@@ -156,12 +172,49 @@ static bool choose_row_of_runner(coordinator_t *self, coordinator_call_t *call)
     return runner != NULL;
 }
 
+/* Which broker is to hold a lane that has no living holder: this one, which holds the term. */
+static incarnation_t choose_holder(const coordinator_t *self, const store_hold_t *lane)
+{
+    (void)lane;
+    return self->config.incarnation;
+}
+
+/* Makes the calls due that members and lanes need now. */
+static void require_by_state(coordinator_t *self)
+{
+    bool holder = coordinator_holds_term(self);
+    coordinator_schedule_set_due(self->schedule, COORDINATOR_REMOVE_BROKER,
+                                 holder && coordinator_members_next_dead(self->members));
+    coordinator_schedule_set_due(self->schedule, COORDINATOR_ASSIGN_LANE,
+                                 holder &&
+                                     coordinator_lanes_next_vacant(self->lanes, self->now_ms));
+    coordinator_schedule_set_due(self->schedule, COORDINATOR_PROBE,
+                                 coordinator_members_next_probe(self->members, self->now_ms));
+}
+
+static void fill_call(coordinator_t *self, coordinator_call_t *call)
+{
+    if (call->kind == COORDINATOR_RENEW) {
+        call->id_mark = self->high_id + RESERVED_IDS;
+    } else if (call->kind == COORDINATOR_REMOVE_BROKER) {
+        call->broker = *coordinator_members_next_dead(self->members);
+    } else if (call->kind == COORDINATOR_ASSIGN_LANE) {
+        call->lane = *coordinator_lanes_next_vacant(self->lanes, self->now_ms);
+        call->broker = choose_holder(self, &call->lane);
+    } else if (call->kind == COORDINATOR_PROBE) {
+        const store_broker_t *silent = coordinator_members_next_probe(self->members, self->now_ms);
+        call->broker = silent->incarnation;
+        call->endpoint = silent->router_endpoint;
+    }
+}
+
 bool coordinator_next_call(coordinator_t *self, uint64_t now_ms, coordinator_call_t *call)
 {
     self->now_ms = now_ms;
     if (is_fenced(self) || !coordinator_schedule_open(self->schedule, now_ms)) {
         return false;
     }
+    require_by_state(self);
     *call = (coordinator_call_t){.self = self->config.incarnation,
                                  .term = coordinator_term_held(self->term),
                                  .before = *coordinator_term_row(self->term)};
@@ -170,9 +223,7 @@ bool coordinator_next_call(coordinator_t *self, uint64_t now_ms, coordinator_cal
         !choose_row_of_runner(self, call)) {
         return false;
     }
-    if (call->kind == COORDINATOR_TAKE_HOMES) {
-        call->living = coordinator_members_living(self->members, &call->living_count);
-    }
+    fill_call(self, call);
     coordinator_schedule_begin(self->schedule, call, now_ms);
     return true;
 }
@@ -184,13 +235,16 @@ static void become_holder(coordinator_t *self, uint64_t term)
     durable_term_read(self->config.durable, term);
     coordinator_term_win(self->term, term);
     coordinator_schedule_withdraw(self->schedule, COORDINATOR_TAKE_TERM);
-    coordinator_schedule_require(self->schedule, COORDINATOR_TAKE_HOMES);
+    coordinator_schedule_require(self->schedule, COORDINATOR_LIST_LANES);
+    coordinator_schedule_require(self->schedule, COORDINATOR_LIST_BROKERS);
+    coordinator_schedule_require(self->schedule, COORDINATOR_LIST_GROUPS);
+    coordinator_schedule_require(self->schedule, COORDINATOR_LIST_TYPES);
     coordinator_schedule_require(self->schedule, COORDINATOR_LIST_RUNNERS);
     coordinator_schedule_stop_refreshing(self->schedule);
     coordinator_members_begin_term(self->members);
     coordinator_admission_begin_term(self->admission);
-    /* A holder is ready when it has loaded its shards. What it read as a standby does not count. */
-    coordinator_shards_begin_term(self->shards);
+    /* A holder is ready when all lanes are held. What it read as a standby does not count. */
+    coordinator_lanes_begin_term(self->lanes);
     coordinator_registry_begin_term(self->registry);
     shard_map_begin_term(self->map, term);
 }
@@ -247,22 +301,76 @@ static void take_members(coordinator_t *self, const coordinator_call_t *call,
     if (coordinator_term_is_unjudged(self->term)) {
         judge_holder(self);
     }
-    if (coordinator_holds_term(self) &&
-        (coordinator_members_has_dead(self->members) ||
-         coordinator_shards_miss_homes(self->shards, self->members))) {
-        coordinator_schedule_require(self->schedule, COORDINATOR_TAKE_HOMES);
-    }
-    put_map(self);
+    coordinator_lanes_judge(self->lanes, self->members);
+    coordinator_schedule_read_within(
+        self->schedule, coordinator_members_next_reading_ms(self->members), self->now_ms);
+    coordinator_publication_put_members(self->publication, self->members);
 }
 
-static void take_shards(coordinator_t *self, const coordinator_results_t *results)
+static void take_lanes(coordinator_t *self, const coordinator_results_t *results)
 {
-    if (!coordinator_shards_take(self->shards, results->shards, results->shard_count)) {
-        coordinator_term_fence(self->term);
-        return;
+    if (coordinator_lanes_take(self->lanes, results->lanes, results->lane_count)) {
+        holders_changed(self);
     }
-    announce_homes(self);
-    put_map(self);
+}
+
+static void renewed(coordinator_t *self, const coordinator_call_t *call,
+                    const coordinator_results_t *results)
+{
+    durable_term_wrote(self->config.durable);
+    take_lanes(self, results); /* first: a lane that was lost is not to be served any longer */
+    self->id_mark = call->id_mark;
+    coordinator_effect_t *effect = coordinator_effects_add(self->effects, COORDINATOR_LEASE);
+    effect->number = call->started_ms + self->config.lease_ms;
+    effect->id_mark = call->id_mark;
+}
+
+static void broker_removed(coordinator_t *self, incarnation_t broker, fabric_error_t error)
+{
+    coordinator_members_removed(self->members, broker, error);
+    if (!error) {
+        coordinator_lanes_bereave(self->lanes, broker);
+        coordinator_publication_put_members(self->publication, self->members);
+    }
+}
+
+static void lane_assigned(coordinator_t *self, const coordinator_call_t *call, fabric_error_t error)
+{
+    if (coordinator_lanes_assigned(self->lanes, call, error, self->now_ms)) {
+        holders_changed(self);
+    }
+    if (error == FABRIC_ERROR_STORE_REJECTED) { /* the lane has got another row meanwhile */
+        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_LANES);
+    }
+}
+
+/* A broker that is proved dead may have held the term. */
+static void probed(coordinator_t *self, const coordinator_call_t *call,
+                   const coordinator_results_t *results)
+{
+    if (coordinator_members_probed(self->members, call->broker, results->refused, self->now_ms)) {
+        coordinator_schedule_require(self->schedule, COORDINATOR_READ_TERM);
+    }
+}
+
+static void take_groups(coordinator_t *self, const coordinator_results_t *results)
+{
+    coordinator_registry_take_groups(self->registry, results->groups, results->group_count);
+    groups_changed(self);
+}
+
+static void take_types(coordinator_t *self, const coordinator_results_t *results)
+{
+    coordinator_registry_take_types(self->registry, results->types, results->type_count);
+    place(self);
+}
+
+static void registered(coordinator_t *self, const coordinator_call_t *call, fabric_error_t error,
+                       const coordinator_results_t *results)
+{
+    coordinator_admission_answered(self->admission, call, error, results);
+    groups_changed(self);
+    place(self);
 }
 
 /* A runner's row is to be removed. A broker that takes the term later finds all rows that are
@@ -291,9 +399,7 @@ static void call_succeeded(coordinator_t *self, const coordinator_call_t *call,
 {
     switch (call->kind) {
     case COORDINATOR_RENEW:
-        durable_term_wrote(self->config.durable);
-        coordinator_effects_add(self->effects, COORDINATOR_LEASE)->number =
-            call->started_ms + self->config.lease_ms;
+        renewed(self, call, results);
         break;
     case COORDINATOR_LIST_BROKERS:
         take_members(self, call, results);
@@ -305,32 +411,36 @@ static void call_succeeded(coordinator_t *self, const coordinator_call_t *call,
         become_holder(self, results->term);
         durable_term_wrote(self->config.durable);
         break;
-    case COORDINATOR_TAKE_HOMES:
-        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_GROUPS);
-        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_TYPES);
-        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_SHARDS);
+    case COORDINATOR_REMOVE_BROKER:
+        broker_removed(self, call->broker, FABRIC_OK);
+        break;
+    case COORDINATOR_ASSIGN_LANE:
+        lane_assigned(self, call, FABRIC_OK);
+        break;
+    case COORDINATOR_LIST_LANES:
+        take_lanes(self, results);
         break;
     case COORDINATOR_LIST_GROUPS:
-        coordinator_registry_take_groups(self->registry, results->groups, results->group_count);
+        take_groups(self, results);
         break;
     case COORDINATOR_LIST_TYPES:
-        coordinator_registry_take_types(self->registry, results->types, results->type_count);
-        break;
-    case COORDINATOR_LIST_SHARDS:
-        take_shards(self, results);
+        take_types(self, results);
         break;
     case COORDINATOR_LIST_RUNNERS:
         take_runners(self, results);
         break;
     case COORDINATOR_PUT_GROUP:
     case COORDINATOR_PUT_TYPE:
-        coordinator_admission_answered(self->admission, call, FABRIC_OK, results);
+        registered(self, call, FABRIC_OK, results);
         break;
     case COORDINATOR_PUT_RUNNER:
         coordinator_runners_row_written(self->runners, call->runner.incarnation);
         break;
     case COORDINATOR_REMOVE_RUNNER:
         coordinator_runners_keep_row(self->runners, call->runner.incarnation);
+        break;
+    case COORDINATOR_PROBE:
+        probed(self, call, results);
         break;
     }
 }
@@ -347,7 +457,11 @@ static void call_failed(coordinator_t *self, const coordinator_call_t *call, fab
     }
     durable_term_failed(self->config.durable);
     if (call->kind == COORDINATOR_PUT_GROUP || call->kind == COORDINATOR_PUT_TYPE) {
-        coordinator_admission_answered(self->admission, call, error, NULL);
+        registered(self, call, error, NULL);
+    } else if (call->kind == COORDINATOR_REMOVE_BROKER) {
+        broker_removed(self, call->broker, error);
+    } else if (call->kind == COORDINATOR_ASSIGN_LANE) {
+        lane_assigned(self, call, error);
     }
 }
 
@@ -399,10 +513,22 @@ static void runner_left(coordinator_t *self, incarnation_t incarnation)
 
 static void owner_changed(coordinator_t *self, const router_order_t *order)
 {
-    const coordinator_shard_t *shard =
-        coordinator_shards_set_owner(self->shards, order->shard, order->runner, order->token);
-    if (shard) {
-        coordinator_publication_put_shard(self->publication, shard);
+    map_shard_t entry;
+    if (coordinator_shards_set_owner(self->shards, order->shard, order->runner, order->token,
+                                     &entry)) {
+        coordinator_publication_put_shard(self->publication, &entry);
+    }
+}
+
+/* The router has made ids. It makes none above the mark, which an adopted lane may have lifted it
+ * to. */
+static void take_high_id(coordinator_t *self, uint64_t high_id)
+{
+    if (high_id > self->high_id) {
+        self->high_id = high_id;
+    }
+    if (self->high_id >= self->id_mark) {
+        coordinator_schedule_renew_within(self->schedule, 0, self->now_ms);
     }
 }
 
@@ -425,16 +551,13 @@ void coordinator_order(coordinator_t *self, const router_order_t *order, uint64_
     case ROUTER_OWNER_CHANGED:
         owner_changed(self, order);
         break;
-    }
-    settle(self);
-}
-
-void coordinator_loaded(coordinator_t *self, uint64_t now_ms)
-{
-    self->now_ms = now_ms;
-    coordinator_shards_loaded(self->shards);
-    if (!is_fenced(self)) {
-        announce_homes(self);
+    case ROUTER_LANE_ADOPTED:
+    case ROUTER_LANE_DAMAGED:
+        coordinator_lanes_tried(self->lanes, order->lane, order->epoch);
+        break;
+    case ROUTER_HIGH_ID:
+        take_high_id(self, order->high_id);
+        break;
     }
     settle(self);
 }
@@ -450,7 +573,8 @@ uint64_t coordinator_next_deadline(const coordinator_t *self, uint64_t now_ms)
     if (is_fenced(self)) {
         return UINT64_MAX;
     }
-    uint64_t call_ms = coordinator_schedule_next_deadline(self->schedule, now_ms);
+    uint64_t lane_ms = coordinator_lanes_next_deadline(self->lanes);
+    uint64_t call_ms = coordinator_schedule_next_deadline(self->schedule, lane_ms, now_ms);
     uint64_t map_ms = coordinator_publication_next_deadline(self->publication, now_ms);
     return call_ms < map_ms ? call_ms : map_ms;
 }

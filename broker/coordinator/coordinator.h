@@ -1,11 +1,11 @@
 /* The coordinator: the pure core that keeps its broker a member, elects one broker among the
- * members to decide homes, chooses the runner of each shard whose home this broker is, admits
- * runners, and composes the shard map. It knows no store, socket, thread or clock: a shell
- * (coordinator_zmq.c) and the simulator run the store calls that it asks for, feed it events, and
+ * members to decide who holds which lane, chooses the runner of each shard whose lane this broker
+ * holds, admits runners, and composes the shard map. It knows no store, socket, thread or clock: a
+ * shell (coordinator_zmq.c) and the simulator run the calls that it asks for, feed it events, and
  * hand its effects to the router.
  *
- * In this release the broker that holds the term is the home of every shard without a living home.
- * The other brokers are standbys: they redirect, and take the term when its holder dies.
+ * In this release the broker that holds the term takes every lane that has no living holder. The
+ * other brokers are standbys: they redirect, and take the term when its holder dies.
  *
  * Use: after any event, fetch one call with coordinator_next_call (another only after its answer),
  * and effects with coordinator_next_effect until there are none.
@@ -26,6 +26,8 @@ typedef struct coordinator coordinator_t;
 typedef struct coordinator_config {
     incarnation_t incarnation;
     uint32_t shards_per_group;
+    uint32_t lanes;   /* of the cluster */
+    uint64_t high_id; /* the highest id so far, or that of the present time: see ROUTER_HIGH_ID */
     uint32_t lease_ms;
     durable_term_t *durable; /* kept up to date; must outlive the coordinator */
 } coordinator_config_t;
@@ -33,24 +35,28 @@ typedef struct coordinator_config {
 coordinator_t *coordinator_new(const coordinator_config_t *config, uint64_t now_ms);
 void coordinator_destroy(coordinator_t **coordinator);
 
-/* ---- store calls ---- */
+/* ---- calls ---- */
 
-/* The next store call. false: there is none to make now. */
+/* The next call. false: there is none to make now. */
 bool coordinator_next_call(coordinator_t *coordinator, uint64_t now_ms, coordinator_call_t *call);
 /* The answer to that call. `results` may be NULL with an error. */
 void coordinator_answer(coordinator_t *coordinator, fabric_error_t error,
                         const coordinator_results_t *results, uint64_t now_ms);
-/* Runs a call against a store (NULL: the store is not open), and gives the core the answer. The
- * time of the answer is read from `clock` after the call. */
+/* What a call needs besides a store. */
+typedef struct coordinator_ways {
+    uint64_t (*clock)(void);               /* monotonic milliseconds */
+    bool (*refuses)(const char *endpoint); /* whether nothing listens there, for certain */
+} coordinator_ways_t;
+
+/* Runs a call against a store (NULL: the store is not open), or probes a broker, and gives the core
+ * the answer. The time of the answer is read from the clock after the call. */
 fabric_error_t coordinator_run_call(coordinator_t *coordinator, const coordinator_call_t *call,
-                                    store_t *store, uint64_t (*clock)(void));
+                                    store_t *store, const coordinator_ways_t *ways);
 
 /* ---- events ---- */
 
 /* An order of the router; its `types` stay the caller's. */
 void coordinator_order(coordinator_t *coordinator, const router_order_t *order, uint64_t now_ms);
-/* The router has loaded the shards of the last COORDINATOR_HOMES. */
-void coordinator_loaded(coordinator_t *coordinator, uint64_t now_ms);
 void coordinator_tick(coordinator_t *coordinator, uint64_t now_ms);
 /* When coordinator_tick or coordinator_next_call is to be called at the latest. */
 uint64_t coordinator_next_deadline(const coordinator_t *coordinator, uint64_t now_ms);

@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <zmq.h>
 
+#include "broker/coordinator/probe_zmq.h"
 #include "core/clock.h"
 #include "core/crash_point.h"
 #include "core/log.h"
+
+#define PROBE_MS 100u
 
 /* `cause`: why the store is not available, in the database's words. */
 static void note_available(coordinator_actor_t *self, bool available, fabric_error_t error,
@@ -42,8 +45,10 @@ static void pass_crash_points(coordinator_call_kind_t kind)
 {
     if (kind == COORDINATOR_TAKE_TERM) {
         CRASH_POINT(TERM_TAKEN);
-    } else if (kind == COORDINATOR_TAKE_HOMES) {
-        CRASH_POINT(HOMES_TAKEN);
+    } else if (kind == COORDINATOR_REMOVE_BROKER) {
+        CRASH_POINT(BROKER_REMOVED);
+    } else if (kind == COORDINATOR_ASSIGN_LANE) {
+        CRASH_POINT(LANE_ASSIGNED);
     } else if (kind == COORDINATOR_PUT_GROUP) {
         CRASH_POINT(GROUP_PUT_AFTER);
     } else if (kind == COORDINATOR_PUT_TYPE) {
@@ -53,19 +58,25 @@ static void pass_crash_points(coordinator_call_kind_t kind)
     }
 }
 
-/* Makes the next store call. false: there is none to make now. */
+static bool refuses(const char *endpoint)
+{
+    return probe_refuses(endpoint, PROBE_MS);
+}
+
+/* Makes the next call. false: there is none to make now. */
 static bool run_call(coordinator_actor_t *self)
 {
+    static const coordinator_ways_t ways = {clock_monotonic_ms, refuses};
     coordinator_call_t call;
     if (!coordinator_next_call(self->core, clock_monotonic_ms(), &call)) {
         return false;
     }
     reopen(self);
-    fabric_error_t error = coordinator_run_call(self->core, &call, self->store, clock_monotonic_ms);
+    fabric_error_t error = coordinator_run_call(self->core, &call, self->store, &ways);
     if (error == FABRIC_ERROR_STORE_UNAVAILABLE || error == FABRIC_ERROR_STORE_UNKNOWN) {
         note_available(self, false, error, self->store ? store_error_text(self->store, error) : "");
         store_close(&self->store);
-    } else if (!error) {
+    } else if (!error && call.kind != COORDINATOR_PROBE) {
         note_available(self, true, FABRIC_OK, NULL);
         pass_crash_points(call.kind);
     }
@@ -89,9 +100,6 @@ static bool take_operations(coordinator_actor_t *self, void *pipe)
         case COORDINATOR_ORDER:
             coordinator_order(self->core, &operation.order, clock_monotonic_ms());
             free(operation.order.types);
-            break;
-        case COORDINATOR_LOADED:
-            coordinator_loaded(self->core, clock_monotonic_ms());
             break;
         case COORDINATOR_STOP:
             self->leave = operation.leave;

@@ -10,8 +10,7 @@
 #include "broker/coordinator/coordinator.h"
 
 typedef enum coordinator_operation_kind {
-    COORDINATOR_ORDER,  /* from the router; its types become the actor's */
-    COORDINATOR_LOADED, /* the shards of the last COORDINATOR_HOMES are loaded */
+    COORDINATOR_ORDER, /* from the router; its types become the actor's */
     COORDINATOR_STOP
 } coordinator_operation_kind_t;
 

@@ -15,9 +15,9 @@ struct coordinator_effects {
 
 void coordinator_effect_clear(coordinator_effect_t *effect)
 {
-    free(effect->shards);
+    free(effect->holds);
     free(effect->bytes);
-    effect->shards = NULL;
+    effect->holds = NULL;
     effect->bytes = NULL;
 }
 

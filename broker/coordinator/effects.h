@@ -8,11 +8,10 @@
 typedef enum coordinator_effect_kind {
     COORDINATOR_FENCED,   /* this incarnation is over: drop everything */
     COORDINATOR_ELECTED,  /* `number` is our term; for people */
-    COORDINATOR_READY,    /* once: the first homes are loaded, or another broker has them */
+    COORDINATOR_READY,    /* once: our lanes are adopted or damaged; other brokers have the rest */
     COORDINATOR_HOLDER,   /* router_holder(broker), whenever another broker holds the term */
-    COORDINATOR_LEASE,    /* router_lease(number) */
-    COORDINATOR_HOMES,    /* router_homes; then load from `from` if `scan` is set, else
-                             router_loaded(NULL); then coordinator_loaded */
+    COORDINATOR_LANES,    /* router_lanes_held(holds) */
+    COORDINATOR_LEASE,    /* router_lease(number, id_mark) */
     COORDINATOR_TYPE,     /* router_type(group, bytes) */
     COORDINATOR_ADMITTED, /* router_admitted(runner, error, bytes as text) */
     COORDINATOR_DESIRE,   /* router_desire(shard, runner) */
@@ -27,10 +26,9 @@ typedef struct coordinator_effect {
     incarnation_t runner;
     shard_id_t shard;
     uint16_t group;
-    bool scan;
-    request_id_t from;
-    store_shard_t *shards; /* owned by the effect */
-    size_t shard_count;
+    uint64_t id_mark;
+    store_hold_t *holds; /* owned by the effect */
+    size_t hold_count;
     uint8_t *bytes; /* owned by the effect; a text has its terminator at bytes[size] */
     size_t size;
     map_version_t version; /* MAP */

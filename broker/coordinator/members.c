@@ -6,10 +6,16 @@
 #include "core/memory.h"
 
 #define READING_GAP_MS 1000u
+#define SILENCE_MS     200u /* of silence: a broker that lives has raised its counter by then */
+#define PROOF_MS       300u /* of silence, after which a refusal proves the death */
+#define LOOK_EVERY_MS  100u /* at a member that is silent */
+#define PROBE_EVERY_MS 200u
 
 typedef struct member {
     store_broker_t broker;
     uint64_t silent_ms; /* since its counter was last seen to change */
+    bool refused;       /* during this silence its endpoint refused connections */
+    uint64_t probe_ms;  /* its endpoint is not to be tried before */
 } member_t;
 
 struct coordinator_members {
@@ -19,7 +25,8 @@ struct coordinator_members {
     size_t count;
     uint64_t last_list_ms; /* end of the last successful reading; 0: none counts */
     incarnation_t deposed;
-    incarnation_t *living;
+    /* Since the last reading: attempts that are slow or fail must leave time for readings. */
+    bool probed, removal_failed;
 };
 
 coordinator_members_t *coordinator_members_new(incarnation_t self_incarnation, uint32_t lease_ms)
@@ -34,13 +41,12 @@ void coordinator_members_destroy(coordinator_members_t **members)
 {
     if (*members) {
         free((*members)->items);
-        free((*members)->living);
         free(*members);
         *members = NULL;
     }
 }
 
-static const member_t *find(const coordinator_members_t *self, incarnation_t broker)
+static member_t *find(const coordinator_members_t *self, incarnation_t broker)
 {
     for (size_t i = 0; i < self->count; i++) {
         if (incarnation_equal(self->items[i].broker.incarnation, broker)) {
@@ -50,11 +56,15 @@ static const member_t *find(const coordinator_members_t *self, incarnation_t bro
     return NULL;
 }
 
+static bool is_self(const coordinator_members_t *self, const member_t *member)
+{
+    return incarnation_equal(member->broker.incarnation, self->self);
+}
+
 static bool is_dead(const coordinator_members_t *self, const member_t *member)
 {
-    return !incarnation_equal(member->broker.incarnation, self->self) &&
-           (member->silent_ms >= self->lease_ms ||
-            incarnation_equal(member->broker.incarnation, self->deposed));
+    return !is_self(self, member) && (member->silent_ms >= self->lease_ms || member->refused ||
+                                      incarnation_equal(member->broker.incarnation, self->deposed));
 }
 
 /* Whether the time since the last reading may count as silence. */
@@ -78,11 +88,26 @@ void coordinator_members_take(coordinator_members_t *self, const store_broker_t 
              * readings is certainly silence. */
             items[i].silent_ms = before->silent_ms + started_ms - self->last_list_ms;
         }
+        if (before && before->broker.counter == brokers[i].counter) {
+            items[i].refused = before->refused;
+            items[i].probe_ms = before->probe_ms;
+        }
     }
     free(self->items);
     self->items = items;
     self->count = count;
     self->last_list_ms = now_ms;
+    self->probed = self->removal_failed = false;
+}
+
+void coordinator_members_removed(coordinator_members_t *self, incarnation_t broker,
+                                 fabric_error_t error)
+{
+    member_t *member = find(self, broker);
+    self->removal_failed = error != FABRIC_OK;
+    if (!error && member) {
+        *member = self->items[--self->count];
+    }
 }
 
 void coordinator_members_begin_term(coordinator_members_t *self)
@@ -119,24 +144,56 @@ bool coordinator_members_lives(const coordinator_members_t *self, incarnation_t 
     return member && !is_dead(self, member);
 }
 
-bool coordinator_members_has_dead(const coordinator_members_t *self)
+const incarnation_t *coordinator_members_next_dead(const coordinator_members_t *self)
 {
-    for (size_t i = 0; i < self->count; i++) {
+    for (size_t i = 0; i < self->count && !self->removal_failed; i++) {
         if (is_dead(self, &self->items[i])) {
-            return true;
+            return &self->items[i].broker.incarnation;
         }
     }
-    return false;
+    return NULL;
 }
 
-const incarnation_t *coordinator_members_living(coordinator_members_t *self, size_t *count)
+/* ---- members that are silent ---- */
+
+const store_broker_t *coordinator_members_next_probe(const coordinator_members_t *self,
+                                                     uint64_t now_ms)
 {
-    self->living = memory_resize(self->living, self->count, sizeof *self->living);
-    *count = 0;
-    for (size_t i = 0; i < self->count; i++) {
-        if (!is_dead(self, &self->items[i])) {
-            self->living[(*count)++] = self->items[i].broker.incarnation;
+    const member_t *next = NULL; /* the one whose turn came first */
+    for (size_t i = 0; i < self->count && !self->probed; i++) {
+        const member_t *member = &self->items[i];
+        if (member->silent_ms >= PROOF_MS && now_ms >= member->probe_ms && !is_self(self, member) &&
+            !is_dead(self, member) && (!next || member->probe_ms < next->probe_ms)) {
+            next = member;
         }
     }
-    return self->living;
+    return next ? &next->broker : NULL;
+}
+
+bool coordinator_members_probed(coordinator_members_t *self, incarnation_t broker, bool refused,
+                                uint64_t now_ms)
+{
+    self->probed = true;
+    member_t *member = find(self, broker);
+    if (!member) {
+        return false;
+    }
+    member->refused = refused;
+    member->probe_ms = now_ms + PROBE_EVERY_MS;
+    return refused;
+}
+
+uint32_t coordinator_members_next_reading_ms(const coordinator_members_t *self)
+{
+    uint32_t reading_ms = UINT32_MAX;
+    for (size_t i = 0; i < self->count; i++) {
+        const member_t *member = &self->items[i];
+        if (member->silent_ms >= SILENCE_MS && !is_self(self, member)) {
+            /* A member that dies is not to be looked at shortly before its death is proved. */
+            uint64_t left_ms =
+                member->silent_ms < PROOF_MS ? PROOF_MS - member->silent_ms + 1 : LOOK_EVERY_MS;
+            reading_ms = left_ms < reading_ms ? (uint32_t)left_ms : reading_ms;
+        }
+    }
+    return reading_ms < LOOK_EVERY_MS || reading_ms == UINT32_MAX ? reading_ms : LOOK_EVERY_MS;
 }

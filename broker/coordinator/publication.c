@@ -1,6 +1,7 @@
 /* Publishing the shard map: see publication.h. */
 #include "broker/coordinator/publication.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,24 +33,8 @@ void coordinator_publication_destroy(coordinator_publication_t **publication)
     *publication = NULL;
 }
 
-void coordinator_publication_put_shard(coordinator_publication_t *self,
-                                       const coordinator_shard_t *shard)
-{
-    map_shard_t entry = {.shard = shard->stored.shard,
-                         .home = shard->stored.home,
-                         .token = {shard->stored.home_epoch, 0}};
-    if (shard->announced_epoch == shard->stored.home_epoch) {
-        entry.owner = shard->owner;
-        entry.token = shard->token;
-    }
-    /* A shard of a group that has not been read yet comes with the next reading. */
-    fabric_error_t unknown = shard_map_set(self->map, &entry);
-    (void)unknown;
-}
-
-void coordinator_publication_put_all(coordinator_publication_t *self,
-                                     const coordinator_members_t *members,
-                                     const coordinator_shards_t *shards)
+void coordinator_publication_put_members(coordinator_publication_t *self,
+                                         const coordinator_members_t *members)
 {
     map_broker_t brokers[LIMIT_BROKERS_MAX];
     size_t count = 0;
@@ -62,11 +47,21 @@ void coordinator_publication_put_all(coordinator_publication_t *self,
         snprintf(entry->pub_endpoint, sizeof entry->pub_endpoint, "%s", broker->pub_endpoint);
     }
     shard_map_set_brokers(self->map, brokers, count);
+}
+
+void coordinator_publication_put_shard(coordinator_publication_t *self, const map_shard_t *shard)
+{
+    fabric_error_t error = shard_map_set(self->map, shard);
+    assert(!error); /* the registry has entered its group */
+    (void)error;
+}
+
+void coordinator_publication_put_shards(coordinator_publication_t *self,
+                                        const coordinator_shards_t *shards)
+{
     for (size_t i = 0; i < coordinator_shards_count(shards); i++) {
-        const coordinator_shard_t *shard = coordinator_shards_at(shards, i);
-        if (shard->known) {
-            coordinator_publication_put_shard(self, shard);
-        }
+        map_shard_t entry = coordinator_shards_at(shards, i);
+        coordinator_publication_put_shard(self, &entry);
     }
 }
 

@@ -20,12 +20,13 @@ coordinator_publication_t *coordinator_publication_new(shard_map_t *map,
                                                        coordinator_effects_t *effects);
 void coordinator_publication_destroy(coordinator_publication_t **publication);
 
-/* Enters a shard, or all members and shards, into the map. */
+/* Enters all members, one shard or all shards into the map. */
+void coordinator_publication_put_members(coordinator_publication_t *publication,
+                                         const coordinator_members_t *members);
 void coordinator_publication_put_shard(coordinator_publication_t *publication,
-                                       const coordinator_shard_t *shard);
-void coordinator_publication_put_all(coordinator_publication_t *publication,
-                                     const coordinator_members_t *members,
-                                     const coordinator_shards_t *shards);
+                                       const map_shard_t *shard);
+void coordinator_publication_put_shards(coordinator_publication_t *publication,
+                                        const coordinator_shards_t *shards);
 /* Emits MAP if the map has changed and the last MAP is long enough ago. */
 void coordinator_publication_publish(coordinator_publication_t *publication,
                                      const coordinator_term_t *term, uint64_t now_ms);

@@ -8,6 +8,8 @@
 
 #define BUSY_RETRY_MS 10u
 #define DOWN_RETRY_MS 100u
+#define RENEW_MS      200u /* from one renewal to the next, if the lease is not too short for it */
+#define READ_MS       150u /* the same for readings of the term */
 
 #define CALL_BIT(kind) (1u << (unsigned)(kind))
 
@@ -18,7 +20,6 @@ struct coordinator_schedule {
     bool refreshing;
     uint64_t retry_ms; /* no call before */
     bool in_flight;
-    bool list_is_fresh; /* no other call was made since the list of brokers was read */
     coordinator_call_t call;
 };
 
@@ -58,9 +59,31 @@ void coordinator_schedule_withdraw(coordinator_schedule_t *self, coordinator_cal
     self->due &= ~CALL_BIT(kind);
 }
 
+void coordinator_schedule_set_due(coordinator_schedule_t *self, coordinator_call_kind_t kind,
+                                  bool due)
+{
+    if (due) {
+        coordinator_schedule_require(self, kind);
+    } else {
+        coordinator_schedule_withdraw(self, kind);
+    }
+}
+
 bool coordinator_schedule_is_due(const coordinator_schedule_t *self, coordinator_call_kind_t kind)
 {
     return self->due & CALL_BIT(kind);
+}
+
+void coordinator_schedule_renew_within(coordinator_schedule_t *self, uint32_t delay_ms,
+                                       uint64_t now_ms)
+{
+    self->renew_ms = earlier(self->renew_ms, now_ms + delay_ms);
+}
+
+void coordinator_schedule_read_within(coordinator_schedule_t *self, uint32_t delay_ms,
+                                      uint64_t now_ms)
+{
+    self->list_ms = earlier(self->list_ms, now_ms + delay_ms);
 }
 
 void coordinator_schedule_start_refreshing(coordinator_schedule_t *self, uint64_t now_ms)
@@ -74,20 +97,24 @@ void coordinator_schedule_stop_refreshing(coordinator_schedule_t *self)
     self->refreshing = false;
 }
 
+static uint64_t next_reading_ms(const coordinator_schedule_t *self, uint64_t now_ms)
+{
+    return now_ms + earlier(READ_MS, self->lease_ms / 12);
+}
+
 bool coordinator_schedule_open(coordinator_schedule_t *self, uint64_t now_ms)
 {
     if (self->in_flight || now_ms < self->retry_ms) {
         return false;
     }
     if (now_ms >= self->list_ms) {
-        self->list_ms = now_ms + self->lease_ms / 12;
+        self->list_ms = next_reading_ms(self, now_ms);
         coordinator_schedule_require(self, COORDINATOR_READ_TERM);
     }
     if (now_ms >= self->refresh_ms) {
         self->refresh_ms = self->refreshing ? now_ms + self->lease_ms / 2 : UINT64_MAX;
         coordinator_schedule_require(self, COORDINATOR_LIST_GROUPS);
         coordinator_schedule_require(self, COORDINATOR_LIST_TYPES);
-        coordinator_schedule_require(self, COORDINATOR_LIST_SHARDS);
     }
     return true;
 }
@@ -97,11 +124,13 @@ bool coordinator_schedule_first(const coordinator_schedule_t *self, uint64_t now
 {
     static const coordinator_call_kind_t order[] = {
         COORDINATOR_TAKE_TERM,
+        COORDINATOR_REMOVE_BROKER,
+        COORDINATOR_LIST_LANES, /* before the list of brokers: see lanes.h */
         COORDINATOR_LIST_BROKERS,
-        COORDINATOR_TAKE_HOMES,
-        COORDINATOR_LIST_GROUPS,
+        COORDINATOR_LIST_GROUPS, /* before the router holds lanes of their shards */
         COORDINATOR_LIST_TYPES,
-        COORDINATOR_LIST_SHARDS,
+        COORDINATOR_PROBE,
+        COORDINATOR_ASSIGN_LANE,
         /* READ_TERM makes others due again. If it came first, a slow store would keep this broker
          * from ever making them. */
         COORDINATOR_READ_TERM,
@@ -112,9 +141,7 @@ bool coordinator_schedule_first(const coordinator_schedule_t *self, uint64_t now
     }
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         if (coordinator_schedule_is_due(self, order[i])) {
-            /* A broker that has just joined must not be taken for a dead one. */
-            bool stale = order[i] == COORDINATOR_TAKE_HOMES && !self->list_is_fresh;
-            *kind = stale ? COORDINATOR_LIST_BROKERS : order[i];
+            *kind = order[i];
             return true;
         }
     }
@@ -127,14 +154,14 @@ void coordinator_schedule_begin(coordinator_schedule_t *self, coordinator_call_t
     call->started_ms = now_ms;
     self->call = *call;
     self->in_flight = true;
-    self->list_is_fresh = false;
 }
 
 /* A slow store must not make this broker renew and do nothing else: the next renewal leaves time
  * for another call. */
 static uint64_t next_renewal_ms(const coordinator_schedule_t *self, uint64_t now_ms)
 {
-    return later(self->call.started_ms + self->lease_ms / 6, now_ms + self->lease_ms / 60);
+    uint64_t period_ms = earlier(RENEW_MS, self->lease_ms / 6);
+    return later(self->call.started_ms + period_ms, now_ms + self->lease_ms / 60);
 }
 
 const coordinator_call_t *coordinator_schedule_end(coordinator_schedule_t *self,
@@ -149,24 +176,26 @@ const coordinator_call_t *coordinator_schedule_end(coordinator_schedule_t *self,
     if (!error && kind == COORDINATOR_RENEW) {
         self->renew_ms = next_renewal_ms(self, now_ms);
     } else if (!error && kind == COORDINATOR_LIST_BROKERS) {
-        self->list_ms = now_ms + self->lease_ms / 12; /* other calls come between, however long */
-        self->list_is_fresh = true;
+        self->list_ms = next_reading_ms(self, now_ms); /* other calls come between, however long */
     } else if (error && kind == COORDINATOR_TAKE_TERM) {
         /* Another broker was faster, or the answer was lost: the next reading tells. */
         coordinator_schedule_require(self, COORDINATOR_READ_TERM);
     }
-    if (error && error != FABRIC_ERROR_FENCED &&
+    bool busy = error == FABRIC_ERROR_STORE_BUSY;
+    bool one_lane = busy && kind == COORDINATOR_ASSIGN_LANE; /* others are not to wait for it */
+    if (error && error != FABRIC_ERROR_FENCED && !one_lane &&
         fabric_error_class(error) != FABRIC_CLASS_REJECTED) {
-        self->retry_ms =
-            now_ms + (error == FABRIC_ERROR_STORE_BUSY ? BUSY_RETRY_MS : DOWN_RETRY_MS);
+        self->retry_ms = now_ms + (busy ? BUSY_RETRY_MS : DOWN_RETRY_MS);
     }
     return &self->call;
 }
 
-uint64_t coordinator_schedule_next_deadline(const coordinator_schedule_t *self, uint64_t now_ms)
+uint64_t coordinator_schedule_next_deadline(const coordinator_schedule_t *self, uint64_t other_ms,
+                                            uint64_t now_ms)
 {
     if (now_ms < self->retry_ms && !self->in_flight) {
         return self->retry_ms;
     }
-    return later(earlier(earlier(self->renew_ms, self->list_ms), self->refresh_ms), self->retry_ms);
+    uint64_t clock_ms = earlier(earlier(self->renew_ms, self->list_ms), self->refresh_ms);
+    return later(earlier(clock_ms, other_ms), self->retry_ms);
 }

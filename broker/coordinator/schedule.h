@@ -19,9 +19,17 @@ void coordinator_schedule_require(coordinator_schedule_t *schedule, coordinator_
 void coordinator_schedule_withdraw(coordinator_schedule_t *schedule, coordinator_call_kind_t kind);
 bool coordinator_schedule_is_due(const coordinator_schedule_t *schedule,
                                  coordinator_call_kind_t kind);
-/* Makes the lists of groups, types and shards due, and again every half a lease: a standby learns
- * of changes by reading. */
+/* Requires or withdraws the call: another part knows whether it is due. */
+void coordinator_schedule_set_due(coordinator_schedule_t *schedule, coordinator_call_kind_t kind,
+                                  bool due);
+/* Makes the lists of groups and types due, and again every half a lease: a standby learns of
+ * changes by reading. It learns of lanes with each renewal. */
 void coordinator_schedule_start_refreshing(coordinator_schedule_t *schedule, uint64_t now_ms);
+/* The next renewal, or the next reading of the term, is to begin within so many milliseconds. */
+void coordinator_schedule_renew_within(coordinator_schedule_t *schedule, uint32_t delay_ms,
+                                       uint64_t now_ms);
+void coordinator_schedule_read_within(coordinator_schedule_t *schedule, uint32_t delay_ms,
+                                      uint64_t now_ms);
 /* After one more refresh there is no other: the holder of the term makes all changes itself. */
 void coordinator_schedule_stop_refreshing(coordinator_schedule_t *schedule);
 
@@ -37,8 +45,8 @@ void coordinator_schedule_begin(coordinator_schedule_t *schedule, coordinator_ca
 /* The call in flight has ended: returns it. It is valid until the next one begins. */
 const coordinator_call_t *coordinator_schedule_end(coordinator_schedule_t *schedule,
                                                    fabric_error_t error, uint64_t now_ms);
-/* When coordinator_schedule_open may have something to do at the latest. */
+/* When the next call is to be fetched at the latest, if other parts have one from `other_ms` on. */
 uint64_t coordinator_schedule_next_deadline(const coordinator_schedule_t *schedule,
-                                            uint64_t now_ms);
+                                            uint64_t other_ms, uint64_t now_ms);
 
 #endif

@@ -1,4 +1,4 @@
-/* Homes as the store has them, and which runner should own each shard: see shards.h. */
+/* Which runner should own each shard, and which does: see shards.h. */
 #include "broker/coordinator/shards.h"
 
 #include <stdlib.h>
@@ -7,23 +7,28 @@
 #include "core/memory.h"
 #include "core/placement.h"
 
+typedef struct shard {
+    uint64_t epoch;        /* of its lane, under which the next three are true */
+    incarnation_t desired; /* the owner as the router was told to make it */
+    incarnation_t owner;   /* the owner as the router has made it */
+    token_t token;
+} shard_t;
+
 struct coordinator_shards {
-    incarnation_t self;
     uint32_t per_group;
+    const coordinator_lanes_t *lanes;
     coordinator_effects_t *effects;
-    coordinator_shard_t *items; /* at (group - 1) * per_group + number - 1 */
+    shard_t *items; /* at (group - 1) * per_group + number - 1 */
     size_t count;
-    bool read;
-    bool loading;
 };
 
-coordinator_shards_t *coordinator_shards_new(incarnation_t self_incarnation,
-                                             uint32_t shards_per_group,
+coordinator_shards_t *coordinator_shards_new(uint32_t shards_per_group,
+                                             const coordinator_lanes_t *lanes,
                                              coordinator_effects_t *effects)
 {
     coordinator_shards_t *self = memory_allocate_zeroed(1, sizeof *self);
-    self->self = self_incarnation;
     self->per_group = shards_per_group;
+    self->lanes = lanes;
     self->effects = effects;
     return self;
 }
@@ -37,138 +42,42 @@ void coordinator_shards_destroy(coordinator_shards_t **shards)
     }
 }
 
-size_t coordinator_shards_count(const coordinator_shards_t *self)
+void coordinator_shards_take_groups(coordinator_shards_t *self,
+                                    const coordinator_registry_t *registry)
 {
-    return self->count;
-}
-
-const coordinator_shard_t *coordinator_shards_at(const coordinator_shards_t *self, size_t index)
-{
-    return &self->items[index];
-}
-
-/* The place of a shard, made where it is missing. NULL: no shard has this id. */
-static coordinator_shard_t *place_of(coordinator_shards_t *self, shard_id_t shard)
-{
-    uint32_t group = shard_id_group(shard);
-    uint32_t number = shard_id_number(shard);
-    if (group < 1 || group > LIMIT_GROUPS_MAX || number < 1 || number > self->per_group) {
-        return NULL;
-    }
-    size_t count = (size_t)group * self->per_group;
+    size_t count = coordinator_registry_group_count(registry) * self->per_group;
     if (count > self->count) {
         self->items = memory_resize(self->items, count, sizeof *self->items);
         memset(self->items + self->count, 0, (count - self->count) * sizeof *self->items);
         self->count = count;
     }
-    return &self->items[(size_t)(group - 1) * self->per_group + number - 1];
 }
 
-/* ---- homes ---- */
-
-static bool is_ours(const coordinator_shards_t *self, const coordinator_shard_t *shard)
+size_t coordinator_shards_count(const coordinator_shards_t *self)
 {
-    return shard->known && incarnation_equal(shard->stored.home, self->self);
+    return self->count;
 }
 
-static bool is_announced(const coordinator_shards_t *self, const coordinator_shard_t *shard)
+static shard_id_t id_at(const coordinator_shards_t *self, size_t index)
 {
-    return is_ours(self, shard) && shard->announced_epoch == shard->stored.home_epoch;
+    return shard_id_make((uint16_t)(index / self->per_group + 1),
+                         (uint16_t)(index % self->per_group + 1));
 }
 
-bool coordinator_shards_take(coordinator_shards_t *self, const store_shard_t *list, size_t count)
+map_shard_t coordinator_shards_at(const coordinator_shards_t *self, size_t index)
 {
-    for (size_t i = 0; i < count; i++) {
-        coordinator_shard_t *shard = place_of(self, list[i].shard);
-        if (!shard) {
-            continue; /* a damaged row: no entity can be in it */
-        }
-        shard->known = true;
-        shard->stored = list[i];
-        if (shard->announced_epoch != 0 && !is_announced(self, shard)) {
-            return false;
-        }
+    shard_id_t id = id_at(self, index);
+    const shard_t *shard = &self->items[index];
+    const store_hold_t *lane = coordinator_lanes_of(self->lanes, id);
+    map_shard_t entry = {.shard = id, .home = lane->holder, .token = {lane->epoch, 0}};
+    if (shard->token.home_epoch == lane->epoch && coordinator_lanes_are_ours(self->lanes, lane)) {
+        entry.owner = shard->owner;
+        entry.token = shard->token;
     }
-    self->read = true;
-    return true;
+    return entry;
 }
 
-bool coordinator_shards_are_read(const coordinator_shards_t *self)
-{
-    return self->read;
-}
-
-void coordinator_shards_begin_term(coordinator_shards_t *self)
-{
-    self->read = false;
-}
-
-bool coordinator_shards_miss_homes(const coordinator_shards_t *self,
-                                   const coordinator_members_t *members)
-{
-    for (size_t i = 0; i < self->count; i++) {
-        const coordinator_shard_t *shard = &self->items[i];
-        if (shard->known && !coordinator_members_has(members, shard->stored.home)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* In its first epoch a shard has had no other home: there is nothing to load. */
-static bool has_past(const store_shard_t *shard)
-{
-    return shard->home_epoch > 1;
-}
-
-static void emit_homes(coordinator_shards_t *self, store_shard_t *homes, size_t count)
-{
-    coordinator_effect_t *effect = coordinator_effects_add(self->effects, COORDINATOR_HOMES);
-    effect->shards = homes;
-    effect->shard_count = count;
-    for (size_t i = 0; i < count; i++) {
-        if (has_past(&homes[i]) && (!effect->scan || homes[i].mark < effect->from.value)) {
-            effect->scan = true;
-            effect->from.value = homes[i].mark;
-        }
-    }
-}
-
-bool coordinator_shards_announce(coordinator_shards_t *self)
-{
-    if (self->loading) {
-        return false;
-    }
-    store_shard_t *homes = memory_allocate_zeroed(self->count, sizeof *homes);
-    size_t count = 0;
-    for (size_t i = 0; i < self->count; i++) {
-        coordinator_shard_t *shard = &self->items[i];
-        if (is_ours(self, shard) && !is_announced(self, shard)) {
-            homes[count++] = shard->stored;
-            shard->announced_epoch = shard->stored.home_epoch;
-            shard->token = (token_t){shard->stored.home_epoch, 0};
-        }
-    }
-    if (count == 0) {
-        free(homes);
-        return false;
-    }
-    self->loading = true;
-    emit_homes(self, homes, count);
-    return true;
-}
-
-bool coordinator_shards_are_loading(const coordinator_shards_t *self)
-{
-    return self->loading;
-}
-
-void coordinator_shards_loaded(coordinator_shards_t *self)
-{
-    self->loading = false;
-}
-
-/* ---- owners ---- */
+/* ---- placement ---- */
 
 static bool brings_type(const coordinator_runner_t *runner, const char *name)
 {
@@ -222,25 +131,56 @@ static size_t find_candidates(const coordinator_runners_t *runners, const char *
     return count;
 }
 
-static void emit_desire(coordinator_shards_t *self, const coordinator_shard_t *shard)
+static void emit_desire(coordinator_shards_t *self, size_t index)
 {
     coordinator_effect_t *effect = coordinator_effects_add(self->effects, COORDINATOR_DESIRE);
-    effect->shard = shard->stored.shard;
-    effect->runner = shard->desired;
+    effect->shard = id_at(self, index);
+    effect->runner = self->items[index].desired;
 }
 
-/* The announced shards of a group, in the order of their numbers. */
-static size_t find_announced(coordinator_shards_t *self, uint16_t group,
-                             coordinator_shard_t **announced)
+/* The epoch of the shard's lane if this broker holds it, or 0. */
+static uint64_t own_epoch(const coordinator_shards_t *self, size_t index)
+{
+    const store_hold_t *lane = coordinator_lanes_of(self->lanes, id_at(self, index));
+    return coordinator_lanes_are_ours(self->lanes, lane) ? lane->epoch : 0;
+}
+
+/* The indexes of a group's shards whose lanes this broker holds, in order. What was so under an
+ * earlier epoch of a lane is forgotten, as the router has. */
+static size_t find_own(coordinator_shards_t *self, uint16_t group, size_t *own)
 {
     size_t count = 0;
     size_t first = (size_t)(group - 1) * self->per_group;
     for (size_t i = first; i < first + self->per_group && i < self->count; i++) {
-        if (is_announced(self, &self->items[i])) {
-            announced[count++] = &self->items[i];
+        uint64_t epoch = own_epoch(self, i);
+        if (epoch > 0 && self->items[i].epoch != epoch) {
+            self->items[i] = (shard_t){.epoch = epoch};
+        }
+        if (epoch > 0) {
+            own[count++] = i;
         }
     }
     return count;
+}
+
+static void place_group(coordinator_shards_t *self, const coordinator_group_t *group,
+                        const placement_member_t *candidates, size_t candidate_count)
+{
+    size_t *own = memory_allocate_zeroed(self->per_group, sizeof *own);
+    incarnation_t *owners = memory_allocate_zeroed(self->per_group, sizeof *owners);
+    size_t count = find_own(self, group->number, own);
+    for (size_t i = 0; i < count; i++) {
+        owners[i] = self->items[own[i]].desired;
+    }
+    placement_compute(candidates, candidate_count, owners, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!incarnation_equal(owners[i], self->items[own[i]].desired)) {
+            self->items[own[i]].desired = owners[i];
+            emit_desire(self, own[i]);
+        }
+    }
+    free(own);
+    free(owners);
 }
 
 void coordinator_shards_place(coordinator_shards_t *self, const coordinator_registry_t *registry,
@@ -248,47 +188,36 @@ void coordinator_shards_place(coordinator_shards_t *self, const coordinator_regi
 {
     placement_member_t *candidates =
         memory_allocate_zeroed(coordinator_runners_count(runners), sizeof *candidates);
-    coordinator_shard_t **announced =
-        memory_allocate_zeroed(self->per_group, sizeof(coordinator_shard_t *));
-    incarnation_t *owners = memory_allocate_zeroed(self->per_group, sizeof *owners);
     for (size_t g = 0; g < coordinator_registry_group_count(registry); g++) {
         const coordinator_group_t *group = coordinator_registry_group_at(registry, g);
-        size_t candidate_count = find_candidates(runners, group->name, candidates);
-        size_t count = find_announced(self, group->number, announced);
-        for (size_t i = 0; i < count; i++) {
-            owners[i] = announced[i]->desired;
-        }
-        placement_compute(candidates, candidate_count, owners, count);
-        for (size_t i = 0; i < count; i++) {
-            if (!incarnation_equal(owners[i], announced[i]->desired)) {
-                announced[i]->desired = owners[i];
-                emit_desire(self, announced[i]);
-            }
+        if (coordinator_registry_group_is_used(registry, group->number)) {
+            size_t count = find_candidates(runners, group->name, candidates);
+            place_group(self, group, candidates, count);
         }
     }
     free(candidates);
-    free(announced);
-    free(owners);
 }
 
 void coordinator_shards_desire_again(coordinator_shards_t *self, incarnation_t runner)
 {
     for (size_t i = 0; i < self->count; i++) {
-        coordinator_shard_t *shard = &self->items[i];
-        if (is_announced(self, shard) && incarnation_equal(shard->desired, runner)) {
-            emit_desire(self, shard);
+        const shard_t *shard = &self->items[i];
+        if (shard->epoch > 0 && shard->epoch == own_epoch(self, i) &&
+            incarnation_equal(shard->desired, runner)) {
+            emit_desire(self, i);
         }
     }
 }
 
-const coordinator_shard_t *coordinator_shards_set_owner(coordinator_shards_t *self, shard_id_t id,
-                                                        incarnation_t owner, token_t token)
+bool coordinator_shards_set_owner(coordinator_shards_t *self, shard_id_t id, incarnation_t owner,
+                                  token_t token, map_shard_t *entry)
 {
-    coordinator_shard_t *shard = place_of(self, id);
-    if (!shard || !shard->known) {
-        return NULL;
+    size_t index = (size_t)(shard_id_group(id) - 1) * self->per_group + shard_id_number(id) - 1;
+    if (index >= self->count || own_epoch(self, index) != token.home_epoch) {
+        return false;
     }
-    shard->owner = owner;
-    shard->token = token;
-    return shard;
+    self->items[index].owner = owner;
+    self->items[index].token = token;
+    *entry = coordinator_shards_at(self, index);
+    return true;
 }

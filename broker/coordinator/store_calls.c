@@ -55,13 +55,13 @@ static void visit_broker(void *context, const store_broker_t *broker)
     g->results.brokers = items;
 }
 
-static void visit_shard(void *context, const store_shard_t *shard)
+static void visit_lane(void *context, const store_lane_t *lane)
 {
     gathered_t *g = context;
-    store_shard_t *items = g->items =
-        grow(g->items, &g->capacity, g->results.shard_count, sizeof *items);
-    items[g->results.shard_count++] = *shard;
-    g->results.shards = items;
+    store_lane_t *items = g->items =
+        grow(g->items, &g->capacity, g->results.lane_count, sizeof *items);
+    items[g->results.lane_count++] = *lane;
+    g->results.lanes = items;
 }
 
 static void visit_group(void *context, uint16_t number, fabric_bytes_t name)
@@ -94,22 +94,31 @@ static void visit_runner(void *context, const store_runner_t *runner)
     g->results.runners = items;
 }
 
+/* A broker that has renewed its lease also knows which lanes it holds. */
+static fabric_error_t renew(const coordinator_call_t *call, store_t *store, gathered_t *g)
+{
+    fabric_error_t error = store->driver->broker_renew(store, call->self, call->id_mark);
+    return error ? error : store->driver->lane_list(store, visit_lane, g);
+}
+
 static fabric_error_t run(const coordinator_call_t *call, store_t *store, gathered_t *g)
 {
     const store_driver_t *driver = store->driver;
     switch (call->kind) {
     case COORDINATOR_RENEW:
-        return driver->broker_renew(store, call->self);
+        return renew(call, store, g);
     case COORDINATOR_LIST_BROKERS:
         return driver->broker_list(store, visit_broker, g);
     case COORDINATOR_READ_TERM:
         return driver->coordinator_read(store, &g->results.coordinator);
     case COORDINATOR_TAKE_TERM:
         return driver->coordinator_take(store, &call->before, call->self, &g->results.term);
-    case COORDINATOR_TAKE_HOMES:
-        return driver->take_homes(store, call->term, call->self, call->living, call->living_count);
-    case COORDINATOR_LIST_SHARDS:
-        return driver->shard_list(store, visit_shard, g);
+    case COORDINATOR_REMOVE_BROKER:
+        return driver->broker_remove(store, call->term, call->self, call->broker);
+    case COORDINATOR_ASSIGN_LANE:
+        return driver->lane_assign(store, call->term, call->self, &call->lane, call->broker);
+    case COORDINATOR_LIST_LANES:
+        return driver->lane_list(store, visit_lane, g);
     case COORDINATOR_LIST_GROUPS:
         return driver->group_list(store, visit_group, g);
     case COORDINATOR_LIST_TYPES:
@@ -124,16 +133,23 @@ static fabric_error_t run(const coordinator_call_t *call, store_t *store, gather
         return driver->runner_put(store, call->term, call->self, &call->runner);
     case COORDINATOR_REMOVE_RUNNER:
         return driver->runner_remove(store, call->term, call->self, call->runner.incarnation);
+    case COORDINATOR_PROBE:
+        break;
     }
     return FABRIC_ERROR_INTERNAL;
 }
 
 fabric_error_t coordinator_run_call(coordinator_t *coordinator, const coordinator_call_t *call,
-                                    store_t *store, uint64_t (*clock)(void))
+                                    store_t *store, const coordinator_ways_t *ways)
 {
     gathered_t gathered = {0};
-    fabric_error_t error = store ? run(call, store, &gathered) : FABRIC_ERROR_STORE_UNAVAILABLE;
-    coordinator_answer(coordinator, error, &gathered.results, clock());
+    fabric_error_t error = FABRIC_OK;
+    if (call->kind == COORDINATOR_PROBE) {
+        gathered.results.refused = ways->refuses(call->endpoint);
+    } else {
+        error = store ? run(call, store, &gathered) : FABRIC_ERROR_STORE_UNAVAILABLE;
+    }
+    coordinator_answer(coordinator, error, &gathered.results, ways->clock());
     clear(&gathered);
     return error;
 }

@@ -50,9 +50,6 @@ static fabric_error_t volatile_limits(router_t *router, const message_request_t 
     if (router_memory_is_full(router)) {
         return FABRIC_ERROR_BUSY;
     }
-    if (request_ids_are_used_up(router)) {
-        return FABRIC_ERROR_PERSISTENCE;
-    }
     entity_t *entity = entity_find_or_add(router, shard, request->type, request->id);
     if (entity->queued_volatile >= type->description->mailbox_capacity) {
         entity_release(router, entity);
@@ -106,14 +103,15 @@ static fabric_error_t durable_limits(router_t *router, const message_t *message,
 {
     shard_t *shard = shard_find(router, message->stored.shard);
     if (!shard || !shard_serves(router, shard)) {
-        return shard_waits_for_store(router, shard) ? FABRIC_ERROR_PERSISTENCE
-                                                    : FABRIC_ERROR_NOT_HOME;
+        return shard_waits_for_store(router, message->stored.shard) ? FABRIC_ERROR_PERSISTENCE
+                                                                    : FABRIC_ERROR_NOT_HOME;
     }
     if (request_id_is_too_high(router, (request_id_t){message->floor})) {
         *text = "the call's floor is ahead of this broker's ids";
         return FABRIC_ERROR_PERSISTENCE;
     }
-    if (!lane_of(router, shard->id)->available || request_ids_are_used_up(router)) {
+    if (!lane_of(router, shard->id)->batches.available ||
+        !request_ids_are_reserved(router, (request_id_t){message->floor})) {
         return FABRIC_ERROR_PERSISTENCE;
     }
     if (router_is_full(router)) {
@@ -121,7 +119,8 @@ static fabric_error_t durable_limits(router_t *router, const message_t *message,
     }
     entity_t *entity =
         entity_find_or_add(router, shard, message->stored.type, message->stored.entity);
-    if (entity->pending >= router->config.entity_pending_max) {
+    if (entity->pending + overflow_stored(&lane_of(router, shard->id)->overflows, entity->hash) >=
+        router->config.entity_pending_max) {
         entity_release(router, entity);
         return FABRIC_ERROR_MAILBOX_FULL;
     }
@@ -137,8 +136,13 @@ static void durable_refuse(router_t *router, client_t *client, message_t *messag
     if (call) {
         call_forget(call);
     }
-    request_reject(router, client, sequence, error, RETRY_MS,
-                   text ? text : lane_cause(router, message->stored.shard, error));
+    shard_id_t shard = message->stored.shard;
+    if (error == FABRIC_ERROR_NOT_HOME) { /* the lane was dropped while the request was held */
+        request_redirect(router, client, sequence, shard);
+    } else {
+        request_reject(router, client, sequence, error, RETRY_MS,
+                       text ? text : lane_cause(router, shard, error));
+    }
     message_destroy(&message);
 }
 
@@ -166,6 +170,7 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
         return;
     }
     message->stored.id = request_id_make(router, (request_id_t){message->floor});
+    message->position = message->stored.id.value;
     message->stored.flags &= ~(uint32_t)REQUEST_RESEND;
     message_set_state(message, MESSAGE_IN_LANE);
     message_admit(router, message, entity);

@@ -17,7 +17,7 @@ static void refuse(router_t *router, client_t *client, const message_request_t *
         request->sequence >= client->calls.settled && !call_find(client, request->sequence)) {
         call_t *call = call_add(router, client, request->sequence);
         if (call) {
-            call_refuse(router, client, call, error);
+            call_refuse(call, request->predecessor, error);
         }
     }
     request_reject(router, client, request->sequence, error, retry_after_ms, text);
@@ -30,34 +30,30 @@ void request_malformed(router_t *router, client_t *client, uint64_t sequence, ui
            "the request could not be read");
 }
 
-static void redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard)
+/* The other broker that holds the term, and so learns of types first; NULL: there is none. */
+static const map_broker_t *other_holder(const router_t *router)
 {
-    const map_broker_t *home = shard_other_home(router, shard);
-    request_redirect(router, client, sequence, shard, home ? home->router_endpoint : "");
+    bool own = incarnation_equal(router->holder, router->config.incarnation);
+    return own ? NULL : shard_map_broker(router->map, router->holder);
 }
 
-/* The first shard of the map, if another broker is its home and this broker is a standby; else
- * 0. */
-static shard_id_t first_shard_elsewhere(router_t *router)
-{
-    shard_id_t first = shard_id_make(1, 1);
-    const map_shard_t *entry = shard_map_shard(router->map, first);
-    bool elsewhere = entry && shard_map_broker(router->map, entry->home) &&
-                     !incarnation_equal(entry->home, router->config.incarnation);
-    const shard_t *shard = shard_find(router, first);
-    return elsewhere && (!shard || shard->state == SHARD_FOREIGN) ? first : (shard_id_t){0};
-}
-
-/* A standby reads the types from the store only now and then, so it leaves the final word to a
- * home. */
+/* A broker that does not hold the term learns of new types only now and then, so it leaves the
+ * final word to others: to the home of the entity's shard, where the map knows the type, else to
+ * the holder of the term. */
 static void refuse_unknown_type(router_t *router, client_t *client,
                                 const message_request_t *request)
 {
     uint64_t age_ms = router->now_ms - router->started_ms;
-    shard_id_t elsewhere = first_shard_elsewhere(router);
-    if (elsewhere.value != 0) {
-        redirect(router, client, request->sequence, elsewhere);
-    } else if (age_ms < router->config.registration_ms || shard_map_group_count(router->map) == 0) {
+    uint16_t group = shard_map_type_group(router->map, request->type);
+    shard_id_t shard = shard_map_locate(router->map, group, request->id);
+    const map_broker_t *holder = other_holder(router);
+    if (group != 0 && router_other_home(router, shard)) {
+        request_redirect(router, client, request->sequence, shard);
+    } else if (group == 0 && holder) {
+        request_redirect_to(router, client, request->sequence, shard_id_make(1, 1),
+                            holder->router_endpoint);
+    } else if (group != 0 || age_ms < router->config.registration_ms ||
+               shard_map_group_count(router->map) == 0) {
         refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,
                "no worker has registered the entity type yet");
     } else {
@@ -68,11 +64,11 @@ static void refuse_unknown_type(router_t *router, client_t *client,
 static void refuse_elsewhere(router_t *router, client_t *client, const message_request_t *request,
                              shard_id_t id)
 {
-    if (request->flags & REQUEST_DURABLE && shard_waits_for_store(router, shard_find(router, id))) {
+    if (request->flags & REQUEST_DURABLE && shard_waits_for_store(router, id)) {
         refuse(router, client, request, FABRIC_ERROR_PERSISTENCE, RETRY_MS,
                lane_cause(router, id, FABRIC_ERROR_PERSISTENCE));
     } else {
-        redirect(router, client, request->sequence, id);
+        request_redirect(router, client, request->sequence, id);
     }
 }
 
@@ -127,7 +123,7 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
  * and it is not looked up. */
 static void look_up(router_t *router, client_t *client, message_t *message, call_t *call)
 {
-    const router_lane_t *lane = lane_of(router, message->stored.shard);
+    const lane_batches_t *lane = &lane_of(router, message->stored.shard)->batches;
     if (!call && batch_find_call(lane, message->stored.call)) {
         message_destroy(&message);
         return;

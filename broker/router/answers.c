@@ -1,7 +1,12 @@
 /* What callers are told: see answers.h. */
 #include "broker/router/answers.h"
 
+#include <stdio.h>
+
+#include "broker/router/ghosts.h"
 #include "broker/router/router_state.h"
+
+enum { ADOPTION_RETRY_MS = 50, LANE_TEXT_SIZE = 100 };
 
 /* ---- one request ---- */
 
@@ -20,13 +25,43 @@ void request_reject(router_t *router, client_t *client, uint64_t sequence, fabri
     message_put_rejected(peer_writer(router, client->peer), &rejected);
 }
 
-void request_redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard,
-                      const char *endpoint)
+void request_redirect_to(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard,
+                         const char *endpoint)
 {
     router->counters.rejected++;
+    if (!client->peer) {
+        router->counters.unsent++;
+        return;
+    }
     message_redirect_t redirect = {
         .sequence = sequence, .shard = shard.value, .endpoint = fabric_bytes_of(endpoint)};
     message_put_redirect(peer_writer(router, client->peer), &redirect);
+}
+
+/* Whether the lane is this broker's and is not adopted yet. Sets the text, for the callers of its
+ * shards. */
+static bool waits_for_adoption(const router_t *router, uint32_t number, char text[LANE_TEXT_SIZE])
+{
+    const router_lane_t *lane = &router->lanes[number];
+    if (lane->state != LANE_ADOPTING) {
+        return false;
+    }
+    snprintf(text, LANE_TEXT_SIZE,
+             lane->damaged ? "lane %u is damaged: the log of its broker says where"
+                           : "lane %u is being adopted by this broker",
+             (unsigned)number);
+    return true;
+}
+
+void request_redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard)
+{
+    char text[LANE_TEXT_SIZE];
+    const map_broker_t *home = router_other_home(router, shard);
+    if (!home && waits_for_adoption(router, lane_number(router, shard), text)) {
+        request_reject(router, client, sequence, FABRIC_ERROR_NOT_HOME, ADOPTION_RETRY_MS, text);
+        return;
+    }
+    request_redirect_to(router, client, sequence, shard, home ? home->router_endpoint : "");
 }
 
 /* A durable call's answer waits in the store until the client asks again. A volatile call's answer
@@ -69,7 +104,7 @@ void call_answer_again(router_t *router, client_t *client, call_t *call, const m
     call_set_deadline(client, call, again->deadline_ms);
     if (call->state == CALL_REFUSED) {
         request_reject(router, client, call->sequence, call->error, 0, "");
-    } else if (message && !call_same_contents(&message->stored, &again->stored)) {
+    } else if (message && !message_has_contents(message, &again->stored)) {
         request_reject(router, client, call->sequence, FABRIC_ERROR_ALREADY_PROCESSING, 0,
                        "the call key stands for a message with other contents");
     } else if (message && call->state == CALL_ENDED && !(message->stored.flags & REQUEST_TELL)) {
@@ -147,6 +182,18 @@ void message_reject(router_t *router, const message_t *message, fabric_error_t e
     }
 }
 
+void message_redirect(router_t *router, const message_t *message)
+{
+    for (const waiter_t *waiter = &message->waiter; waiter; waiter = waiter->next) {
+        client_t *client = client_of(router, message, waiter);
+        if (client) {
+            request_redirect(router, client, waiter->call.sequence, message->stored.shard);
+        } else {
+            router->counters.unsent++;
+        }
+    }
+}
+
 static bool hears_waits(const client_t *client)
 {
     return client && client->peer && client->hears_waits;
@@ -194,22 +241,29 @@ void message_left_lane(router_t *router, message_t *message)
     }
 }
 
-bool message_end_calls(router_t *router, message_t *message, fabric_error_t error)
+bool message_end_calls(router_t *router, message_t *message)
 {
     waiter_t *next = &message->waiter;
     while (next) {
         waiter_t *waiter = next;
         next = waiter->next;
-        if (!waiter->called) {
-            continue;
-        }
-        client_t *client = client_find(router, waiter->call.client);
-        call_t *call = call_find(client, waiter->call.sequence);
-        if (error) {
-            call_refuse(router, client, call, error);
-        } else {
-            call_end(router, client, call, message);
+        if (waiter->called) {
+            client_t *client = client_find(router, waiter->call.client);
+            call_end(router, client, call_find(client, waiter->call.sequence), message);
         }
     }
     return message_is_called(message);
+}
+
+void message_drop_calls(router_t *router, message_t *message)
+{
+    waiter_t *next = &message->waiter;
+    while (next) {
+        waiter_t *waiter = next;
+        next = waiter->next;
+        if (waiter->called) {
+            client_t *client = client_find(router, waiter->call.client);
+            call_drop(router, client, call_find(client, waiter->call.sequence));
+        }
+    }
 }

@@ -10,9 +10,12 @@
 
 void request_reject(router_t *router, client_t *client, uint64_t sequence, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text);
-/* The home of the request's shard is the broker at this endpoint; empty: the home is unknown. */
-void request_redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard,
-                      const char *endpoint);
+/* This broker does not serve the request's shard: another one may, the one of the map. Where the
+ * map names none and this broker adopts the shard's lane, the request is refused with NOT_HOME. */
+void request_redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard);
+/* The broker at this endpoint knows more about the request; empty: no such broker is known. */
+void request_redirect_to(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard,
+                         const char *endpoint);
 /* Answers a resend of a call that is in the client's table: at once, or when the call's answer is
  * there. */
 void call_answer_again(router_t *router, client_t *client, call_t *call, const message_t *again);
@@ -27,6 +30,8 @@ void message_send_accepted(router_t *router, const message_t *message);
 void message_send_reply(router_t *router, const message_t *message);
 void message_reject(router_t *router, const message_t *message, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text);
+/* The message's shard may have another home: its callers are told to ask there. */
+void message_redirect(router_t *router, const message_t *message);
 /* Whether a caller of the message asked to be told why its calls wait. */
 bool message_hears_waits(router_t *router, const message_t *message);
 /* Tells these callers why the message waits. */
@@ -34,8 +39,9 @@ void message_send_wait(router_t *router, const message_t *message, fabric_error_
                        const char *text);
 /* The message is not in a batch any more. */
 void message_left_lane(router_t *router, message_t *message);
-/* The message has ended: with a durable reply, or with an error if it was not accepted. False: no
- * call keeps it. */
-bool message_end_calls(router_t *router, message_t *message, fabric_error_t error);
+/* The message has ended, and its reply is durable. False: no call keeps it. */
+bool message_end_calls(router_t *router, message_t *message);
+/* This broker does not keep the message any more: its calls are forgotten. */
+void message_drop_calls(router_t *router, message_t *message);
 
 #endif

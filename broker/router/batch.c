@@ -1,10 +1,9 @@
-/* Batches: what each lane commits now and next. What follows from a commit is in commit.c. */
+/* Batches: what each lane appends now and next. What follows from an append is in commit.c. */
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
-/* HIGH_ID_AHEAD_MS: the next home makes ids above the highest stored one. So the ids of this home
- * must not run farther ahead of the stored one, even if only volatile messages get ids. */
-enum { MARK_MS = 1000, HIGH_ID_AHEAD_MS = 30000, CAPACITY_FIRST = 256 };
+/* RECORD_BYTES: of a record, beside the bytes of its message and reply; about. */
+enum { CAPACITY_FIRST = 256, RECORD_BYTES = 80 };
 
 /* ---- filling ---- */
 
@@ -21,41 +20,53 @@ static void *reserve(void *array, size_t needed, size_t *capacity, size_t size)
     return memory_resize(array, *capacity, size);
 }
 
+static lane_batches_t *batches_of(router_t *router, const message_t *message)
+{
+    return &lane_of(router, message->stored.shard)->batches;
+}
+
+static journal_attempts_t attempts_of(const message_t *message)
+{
+    return (journal_attempts_t){message->attempts, message->crashes};
+}
+
 void batch_add_message(router_t *router, message_t *message)
 {
-    batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
+    batch_builder_t *next = &batches_of(router, message)->next;
     next->messages = reserve(next->messages, next->message_count + 1, &next->message_capacity,
                              sizeof *next->messages);
     next->messages[next->message_count++] = &message->stored;
 }
 
-void batch_add_reply(router_t *router, message_t *message)
-{
-    batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
-    next->replies =
-        reserve(next->replies, next->reply_count + 1, &next->reply_capacity, sizeof *next->replies);
-    next->replies[next->reply_count++] = &message->reply;
-}
-
 void batch_add_attempt(router_t *router, message_t *message)
 {
-    batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
+    batch_builder_t *next = &batches_of(router, message)->next;
     next->attempts = reserve(next->attempts, next->attempt_count + 1, &next->attempt_capacity,
                              sizeof *next->attempts);
     next->attempts[next->attempt_count++] =
-        (store_attempt_t){.id = message->stored.id, .tally = {message->attempts, message->crashes}};
+        (batch_attempt_t){.message = &message->stored, .attempts = attempts_of(message)};
 }
 
-void batch_add_dead_letter(router_t *router, const message_t *message, fabric_error_t cause)
+static void add_end(batch_builder_t *next, const batch_end_t *end)
 {
-    batch_builder_t *next = &lane_of(router, message->stored.shard)->next;
-    next->dead_letters = reserve(next->dead_letters, next->dead_letter_count + 1,
-                                 &next->dead_letter_capacity, sizeof *next->dead_letters);
-    next->dead_letters[next->dead_letter_count++] =
-        (store_dead_letter_t){.message = &message->stored,
-                              .error = (uint32_t)cause,
-                              .attempts = message->attempts + message->crashes,
-                              .text = message->reply.payload};
+    next->ends = reserve(next->ends, next->end_count + 1, &next->end_capacity, sizeof *next->ends);
+    next->ends[next->end_count++] = *end;
+}
+
+void batch_add_end(router_t *router, message_t *message)
+{
+    add_end(&batches_of(router, message)->next,
+            &(batch_end_t){.message = &message->stored, .reply = &message->reply});
+}
+
+void batch_add_dead(lane_batches_t *lane, message_t *message, fabric_error_t cause)
+{
+    add_end(&lane->next, &(batch_end_t){.message = &message->stored,
+                                        .reply = &message->reply,
+                                        .dead = true,
+                                        .attempts = attempts_of(message),
+                                        .cause = (uint32_t)cause,
+                                        .text = message->reply.payload});
 }
 
 static message_t *find_call_in(const batch_builder_t *builder, call_key_t call)
@@ -69,49 +80,48 @@ static message_t *find_call_in(const batch_builder_t *builder, call_key_t call)
     return NULL;
 }
 
-message_t *batch_find_call(const router_lane_t *lane, call_key_t call)
+message_t *batch_find_call(const lane_batches_t *lane, call_key_t call)
 {
     message_t *message = find_call_in(&lane->next, call);
-    return message || !lane->running ? message : find_call_in(&lane->current, call);
-}
-
-/* ---- messages that have not ended, oldest first; the low-water mark is where they begin ---- */
-
-void unended_add(router_t *router, message_t *message)
-{
-    router_lane_t *lane = lane_of(router, message->stored.shard);
-    message_t *after = lane->newest;
-    while (after && after->stored.id.value > message->stored.id.value) {
-        after = after->older; /* a message that is loaded late looks for its place */
-    }
-    message->older = after;
-    message->newer = after ? after->newer : lane->oldest;
-    *(message->newer ? &message->newer->older : &lane->newest) = message;
-    *(after ? &after->newer : &lane->oldest) = message;
-}
-
-void unended_remove(router_t *router, message_t *message)
-{
-    router_lane_t *lane = lane_of(router, message->stored.shard);
-    *(message->newer ? &message->newer->older : &lane->newest) = message->older;
-    *(message->older ? &message->older->newer : &lane->oldest) = message->newer;
-    message->older = message->newer = NULL;
-}
-
-/* Every message with a smaller id has ended. */
-static uint64_t low_water_mark(const router_t *router)
-{
-    uint64_t mark = router->generator.last + 1;
-    for (uint32_t i = 0; i < router->config.lanes; i++) {
-        const message_t *oldest = router->lanes[i].oldest;
-        if (oldest && oldest->stored.id.value < mark) {
-            mark = oldest->stored.id.value;
-        }
-    }
-    return mark;
+    bool is_over = !lane->running || lane->orphaned;
+    return message || is_over ? message : find_call_in(&lane->current, call);
 }
 
 /* ---- taking ---- */
+
+static uint64_t message_bytes(const store_message_t *message)
+{
+    return RECORD_BYTES + message->type.size + message->entity.size + message->tag.size +
+           message->payload.size + message->traceparent.size + message->headers.size;
+}
+
+static uint64_t end_bytes(const batch_end_t *end)
+{
+    return RECORD_BYTES + end->reply->payload.size +
+           (end->dead ? message_bytes(end->message) + end->text.size : 0);
+}
+
+/* How many of the next messages an entry takes that holds *bytes already. Adds theirs. */
+static size_t count_messages(const router_config_t *config, const batch_builder_t *next,
+                             uint64_t *bytes)
+{
+    size_t count = 0;
+    while (count < next->message_count && count < config->batch_items_max &&
+           *bytes < config->batch_bytes_max) {
+        *bytes += message_bytes(next->messages[count++]);
+    }
+    return count;
+}
+
+/* The same for ends, after the first `count` of them. */
+static size_t count_ends(const router_config_t *config, const batch_builder_t *next, size_t count,
+                         uint64_t bytes_max, uint64_t *bytes)
+{
+    while (count < next->end_count && count < config->batch_items_max && *bytes < bytes_max) {
+        *bytes += end_bytes(&next->ends[count++]);
+    }
+    return count;
+}
 
 /* Moves the first elements of `from` to the empty `to`, so that the rest keeps its order. */
 static void move_front(void *to, void *from, size_t count, size_t left, size_t size)
@@ -122,59 +132,28 @@ static void move_front(void *to, void *from, size_t count, size_t left, size_t s
     }
 }
 
-static size_t count_messages(const router_config_t *config, const batch_builder_t *next)
+static void take_messages(batch_builder_t *current, batch_builder_t *next, size_t count)
 {
-    uint64_t bytes = 0;
-    size_t count = 0;
-    while (count < next->message_count && count < config->batch_items_max &&
-           bytes < config->batch_bytes_max) {
-        bytes += next->messages[count++]->payload.size;
-    }
-    return count;
+    current->messages =
+        reserve(current->messages, count, &current->message_capacity, sizeof *current->messages);
+    current->message_count = count;
+    next->message_count -= count;
+    move_front(current->messages, next->messages, count, next->message_count,
+               sizeof *next->messages);
 }
 
-static size_t count_replies(const router_config_t *config, const batch_builder_t *next)
+static void take_ends(batch_builder_t *current, batch_builder_t *next, size_t count)
 {
-    uint64_t bytes = 0;
-    size_t count = 0;
-    while (count < next->reply_count && count < config->batch_items_max &&
-           bytes < config->batch_bytes_max) {
-        bytes += next->replies[count++]->payload.size;
-    }
-    return count;
+    current->ends = reserve(current->ends, count, &current->end_capacity, sizeof *current->ends);
+    current->end_count = count;
+    next->end_count -= count;
+    move_front(current->ends, next->ends, count, next->end_count, sizeof *next->ends);
 }
 
-static bool has_reply_of(const batch_builder_t *builder, const store_message_t *message)
-{
-    const store_reply_t *reply = &message_of(message)->reply;
-    for (size_t i = 0; i < builder->reply_count; i++) {
-        if (builder->replies[i] == reply) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Each dead letter goes with the reply of its message. */
-static void take_dead_letters(batch_builder_t *current, batch_builder_t *next)
-{
-    size_t count = 0;
-    while (count < next->dead_letter_count &&
-           has_reply_of(current, next->dead_letters[count].message)) {
-        count++;
-    }
-    current->dead_letters = reserve(current->dead_letters, count, &current->dead_letter_capacity,
-                                    sizeof *current->dead_letters);
-    next->dead_letter_count -= count;
-    move_front(current->dead_letters, next->dead_letters, count, next->dead_letter_count,
-               sizeof *next->dead_letters);
-    current->dead_letter_count = count;
-}
-
-/* The messages of attempts are committed already, so that all attempts go with the first part. */
+/* The messages of attempts are durable already, and attempts are few: all of them go at once. */
 static void take_attempts(batch_builder_t *current, batch_builder_t *next)
 {
-    store_attempt_t *attempts = current->attempts;
+    batch_attempt_t *attempts = current->attempts;
     size_t capacity = current->attempt_capacity;
     current->attempts = next->attempts;
     current->attempt_capacity = next->attempt_capacity;
@@ -184,115 +163,127 @@ static void take_attempts(batch_builder_t *current, batch_builder_t *next)
     next->attempt_count = 0;
 }
 
-/* Moves what one batch may hold from `next` to `current`, which is not in use. */
+/* Moves what one entry may hold from `next` to `current`, which is not in use. Ends get half of the
+ * bytes, messages the rest, and ends what is left then: so none of them keeps the others
+ * waiting. */
 static void take(const router_config_t *config, batch_builder_t *current, batch_builder_t *next)
 {
-    size_t messages = count_messages(config, next);
-    size_t replies = count_replies(config, next);
-    if (messages == next->message_count && replies == next->reply_count) {
+    uint64_t bytes = 0;
+    size_t ends = count_ends(config, next, 0, (config->batch_bytes_max + 1) / 2, &bytes);
+    size_t messages = count_messages(config, next, &bytes);
+    ends = count_ends(config, next, ends, config->batch_bytes_max, &bytes);
+    if (messages == next->message_count && ends == next->end_count) {
         batch_builder_t all = *next;
         *next = *current;
         *current = all;
-        next->message_count = next->reply_count = 0;
-        next->attempt_count = next->dead_letter_count = 0;
+        next->message_count = next->attempt_count = next->end_count = 0;
         return;
     }
-    current->messages =
-        reserve(current->messages, messages, &current->message_capacity, sizeof *current->messages);
-    current->replies =
-        reserve(current->replies, replies, &current->reply_capacity, sizeof *current->replies);
-    next->message_count -= messages;
-    next->reply_count -= replies;
-    move_front(current->messages, next->messages, messages, next->message_count,
-               sizeof *next->messages);
-    move_front(current->replies, next->replies, replies, next->reply_count, sizeof *next->replies);
-    current->message_count = messages;
-    current->reply_count = replies;
+    take_messages(current, next, messages);
     take_attempts(current, next);
-    take_dead_letters(current, next);
+    take_ends(current, next, ends);
 }
 
-static bool high_id_is_due(const router_t *router)
+size_t router_waiting(const router_t *router, uint32_t number)
 {
-    return snowflake_timestamp_ms((request_id_t){router->generator.last}) -
-               snowflake_timestamp_ms((request_id_t){router->high_id_stored}) >
-           HIGH_ID_AHEAD_MS;
+    const batch_builder_t *next = &router->lanes[number].batches.next;
+    return next->message_count + next->attempt_count + next->end_count;
 }
 
-const store_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_t now_ms)
+const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_t now_ms)
 {
     router->now_ms = now_ms;
     router_lane_t *lane = &router->lanes[number];
-    if (lane->running) {
+    lane_batches_t *batches = &lane->batches;
+    if (batches->running || router_waiting(router, number) == 0) {
         return NULL;
     }
-    uint64_t mark = 0;
-    bool high_id_due = false;
-    if (number == 0 && now_ms - router->mark_ms >= MARK_MS && !router->loading) {
-        router->mark_ms = now_ms;
-        mark = low_water_mark(router);
-        mark = mark > router->mark ? mark : 0;
-        high_id_due = high_id_is_due(router);
+    batch_builder_t *current = &batches->current;
+    take(&router->config, current, &batches->next);
+    batches->batch = (lane_batch_t){.epoch = lane->epoch,
+                                    .last_id = router->generator.last,
+                                    .messages = current->messages,
+                                    .message_count = current->message_count,
+                                    .attempts = current->attempts,
+                                    .attempt_count = current->attempt_count,
+                                    .ends = current->ends,
+                                    .end_count = current->end_count};
+    batches->running = true;
+    return &batches->batch;
+}
+
+/* ---- answers ---- */
+
+void batches_note_id(router_t *router, uint64_t last_id)
+{
+    if (last_id > router->high_id_stored) {
+        router->high_id_stored = last_id;
     }
-    const batch_builder_t *next = &lane->next;
-    bool empty =
-        next->message_count + next->reply_count + next->attempt_count + next->dead_letter_count ==
-        0;
-    bool mark_due = mark > 0 && router->counters.batches != router->idle_batches;
-    if (empty && !mark_due && !high_id_due) {
+}
+
+const lane_batch_t *batch_end(router_t *router, uint32_t number)
+{
+    lane_batches_t *lane = &router->lanes[number].batches;
+    lane->running = false;
+    if (lane->orphaned) {
+        lane->orphaned = false;
+        message_chain_destroy(&lane->orphans);
         return NULL;
     }
-    take(&router->config, &lane->current, &lane->next);
-    const batch_builder_t *current = &lane->current;
-    lane->batch = (store_batch_t){.high_id = router->generator.last,
-                                  .mark = mark,
-                                  .messages = current->messages,
-                                  .message_count = current->message_count,
-                                  .replies = current->replies,
-                                  .reply_count = current->reply_count,
-                                  .attempts = current->attempts,
-                                  .attempt_count = current->attempt_count,
-                                  .dead_letters = current->dead_letters,
-                                  .dead_letter_count = current->dead_letter_count};
-    lane->batch_is_mark = empty;
-    lane->running = true;
+    router->counters.entries++;
+    batches_note_id(router, lane->batch.last_id);
     return &lane->batch;
 }
 
-const store_batch_t *batch_end(router_t *router, uint32_t number)
-{
-    router_lane_t *lane = &router->lanes[number];
-    const store_batch_t *batch = &lane->batch;
-    lane->running = false;
-    router->counters.batches++;
-    if (lane->batch_is_mark) {
-        router->idle_batches = router->counters.batches;
-    }
-    if (batch->mark > 0) {
-        router->mark = batch->mark;
-    }
-    if (batch->high_id > router->high_id_stored) {
-        router->high_id_stored = batch->high_id;
-    }
-    return batch;
-}
-
-/* Dead letters are committed with replies, and need not be asked for. */
 bool batches_are_idle(const router_t *router)
 {
     for (uint32_t i = 0; i < router->config.lanes; i++) {
-        const router_lane_t *lane = &router->lanes[i];
-        if (lane->running || lane->next.message_count || lane->next.reply_count ||
-            lane->next.attempt_count) {
+        if (router->lanes[i].batches.running || router_waiting(router, i) > 0) {
             return false;
         }
     }
     return true;
 }
 
+/* ---- the lane comes and goes ---- */
+
+/* A message may stand in a batch with an attempt and with its end. */
+static void orphan(lane_batches_t *lane, const store_message_t *stored)
+{
+    message_t *message = message_of(stored);
+    if (!message->orphaned) {
+        message->orphaned = true;
+        message->chain = lane->orphans;
+        lane->orphans = message;
+    }
+}
+
+void batches_orphan(lane_batches_t *lane)
+{
+    if (!lane->running || lane->orphaned) {
+        return;
+    }
+    lane->orphaned = true;
+    for (size_t i = 0; i < lane->current.message_count; i++) {
+        orphan(lane, lane->current.messages[i]);
+    }
+    for (size_t i = 0; i < lane->current.attempt_count; i++) {
+        orphan(lane, lane->current.attempts[i].message);
+    }
+    for (size_t i = 0; i < lane->current.end_count; i++) {
+        orphan(lane, lane->current.ends[i].message);
+    }
+}
+
+void batches_clear(lane_batches_t *lane)
+{
+    batch_builder_t *next = &lane->next;
+    next->message_count = next->attempt_count = next->end_count = 0;
+}
+
 void router_lane_available(router_t *router, uint32_t number, bool available, const char *cause)
 {
-    router_lane_t *lane = &router->lanes[number];
+    lane_batches_t *lane = &router->lanes[number].batches;
     lane->available = available;
     lane->cause.text[0] = '\0';
     if (!available && cause) {
@@ -302,21 +293,22 @@ void router_lane_available(router_t *router, uint32_t number, bool available, co
 
 const char *lane_cause(router_t *router, shard_id_t shard, fabric_error_t error)
 {
-    return error == FABRIC_ERROR_PERSISTENCE ? lane_of(router, shard)->cause.text : "";
+    return error == FABRIC_ERROR_PERSISTENCE ? lane_of(router, shard)->batches.cause.text : "";
 }
 
 static void builder_destroy(batch_builder_t *builder)
 {
     free(builder->messages);
-    free(builder->replies);
     free(builder->attempts);
-    free(builder->dead_letters);
+    free(builder->ends);
 }
 
 void batches_destroy(router_t *router)
 {
     for (uint32_t i = 0; i < LIMIT_LANES_MAX; i++) {
-        builder_destroy(&router->lanes[i].next);
-        builder_destroy(&router->lanes[i].current);
+        lane_batches_t *lane = &router->lanes[i].batches;
+        builder_destroy(&lane->next);
+        builder_destroy(&lane->current);
+        message_chain_destroy(&lane->orphans);
     }
 }

@@ -1,4 +1,5 @@
 /* The calls of each client: a ring of calls, from the oldest that the client has not settled on. */
+#include "broker/router/messages.h"
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 #include "core/state_machine.h"
@@ -13,7 +14,7 @@ static const state_description_t states[] = {
                    STATE_BIT(CALL_WAITING) | STATE_BIT(CALL_OPEN) | STATE_BIT(CALL_REFUSED)},
     [CALL_WAITING] = {"waiting", STATE_BIT(CALL_NONE) | STATE_BIT(CALL_OPEN) |
                                      STATE_BIT(CALL_ENDED) | STATE_BIT(CALL_REFUSED)},
-    [CALL_OPEN] = {"open", STATE_BIT(CALL_NONE) | STATE_BIT(CALL_ENDED) | STATE_BIT(CALL_REFUSED)},
+    [CALL_OPEN] = {"open", STATE_BIT(CALL_NONE) | STATE_BIT(CALL_ENDED)},
     [CALL_ENDED] = {"ended", STATE_BIT(CALL_NONE)},
     [CALL_REFUSED] = {"refused", STATE_BIT(CALL_NONE)},
 };
@@ -97,6 +98,11 @@ static void detach(router_t *router, client_t *client, call_t *call)
     }
 }
 
+void call_refer(call_t *call, message_t *message)
+{
+    call->message = message;
+}
+
 /* Whether a look-up of the call has to find the message. */
 static bool brought(const client_t *client, const call_t *call, const message_t *message)
 {
@@ -116,6 +122,9 @@ static void clear(router_t *router, client_t *client, call_t *call)
         if (!message_is_called(message)) {
             message_destroy(&message);
         }
+    } else if (message && message->state == MESSAGE_STORED && !message_is_called(message)) {
+        message_remove(router, message);
+        message_destroy(&message);
     } else if (message && message->state == MESSAGE_IN_LANE && brought(client, call, message)) {
         call_settled_early(client, message);
     }
@@ -229,13 +238,17 @@ void call_end(router_t *router, client_t *client, call_t *call, message_t *messa
     calls_account(router, client, message->size, 0);
 }
 
-void call_refuse(router_t *router, client_t *client, call_t *call, fabric_error_t error)
+void call_refuse(call_t *call, uint64_t predecessor, fabric_error_t error)
 {
     set_state(call, CALL_REFUSED);
     call->error = error;
-    if (call->message) {
-        detach(router, client, call);
-    }
+    call->predecessor = predecessor < call->sequence ? predecessor : 0;
+}
+
+void call_drop(router_t *router, client_t *client, call_t *call)
+{
+    detach(router, client, call);
+    call_forget(call);
 }
 
 void call_forget(call_t *call)
@@ -280,14 +293,17 @@ call_t *calls_next_overdue(client_t *client, uint64_t now_ms, uint64_t *place)
 /* ---- arrival ---- */
 
 /* A call that waits counts as unknown: it may be refused yet, and what arrived after it must not
- * come before it. */
+ * come before it. A call that was refused does not stand for its own predecessor. */
 bool call_predecessor_is_known(const client_t *client, uint64_t predecessor)
 {
-    if (predecessor == 0 || predecessor < client->calls.settled) {
-        return true;
+    while (predecessor != 0 && predecessor >= client->calls.settled) {
+        const call_t *call = call_find(client, predecessor);
+        if (!call || call->state != CALL_REFUSED) {
+            return call && call->state != CALL_WAITING;
+        }
+        predecessor = call->predecessor;
     }
-    const call_t *call = call_find(client, predecessor);
-    return call && call->state != CALL_WAITING;
+    return true;
 }
 
 bool call_same_contents(const store_message_t *a, const store_message_t *b)

@@ -22,7 +22,8 @@ typedef struct call {
     uint64_t sequence;
     message_t *message; /* OPEN, ENDED */
     call_state_t state;
-    fabric_error_t error; /* REFUSED */
+    fabric_error_t error; /* REFUSED; so is the next one */
+    uint64_t predecessor; /* as the request named it */
     /* WAITING, OPEN: when its caller is told how far the call has come; 0: never. */
     uint64_t deadline_ms;
 } call_t;
@@ -105,15 +106,19 @@ void call_wait(client_t *client, call_t *call, uint64_t deadline_ms);
 void call_open(router_t *router, client_t *client, call_t *call, message_t *message);
 /* The message has ended. It stays until all of its calls are settled. */
 void call_end(router_t *router, client_t *client, call_t *call, message_t *message);
-/* The request was rejected for good. */
-void call_refuse(router_t *router, client_t *client, call_t *call, fabric_error_t error);
+/* The request was rejected for good. Its successors wait for its predecessor instead. */
+void call_refuse(call_t *call, uint64_t predecessor, fabric_error_t error);
 /* The held request was not accepted, as if it had never arrived. */
 void call_forget(call_t *call);
+/* This broker does not keep the call's message any more, which goes on elsewhere. */
+void call_drop(router_t *router, client_t *client, call_t *call);
 /* When the caller is to be told how far the call has come; 0: never. */
 void call_set_deadline(client_t *client, call_t *call, uint64_t deadline_ms);
 /* The next call of the client whose deadline is over, which is then told no more. A round begins
  * with *place at 0. */
 call_t *calls_next_overdue(client_t *client, uint64_t now_ms, uint64_t *place);
+/* The call waits for another record of the same message now, whose waiter it is. */
+void call_refer(call_t *call, message_t *message);
 bool call_predecessor_is_known(const client_t *client, uint64_t predecessor);
 /* Whether both stand for the same message. */
 bool call_same_contents(const store_message_t *a, const store_message_t *b);

@@ -1,21 +1,26 @@
-/* What follows from a commit: nothing leaves the broker before it is durable (I10). The accepted
- * messages of a batch enter their entities' queues, and the messages whose replies it held have
- * ended.
- */
+/* What follows from an append: nothing leaves the broker before it is durable (I10). The accepted
+ * messages of an entry enter their entities' queues, and the messages whose ends it holds have
+ * ended. */
 #include <assert.h>
 
 #include "broker/router/answers.h"
 #include "broker/router/dispatch.h"
+#include "broker/router/lane_drop.h"
 #include "broker/router/messages.h"
 #include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 #include "broker/router/unserved.h"
 
-static void attempt_committed(router_t *router, request_id_t id)
+static checkpoint_t *checkpoint_of(router_t *router, const message_t *message)
 {
-    const message_t *message = message_find(router, id);
-    assert(message && message->entity); /* its reply is committed later, or with its attempt */
-    entity_t *entity = message->entity;
+    return &lane_of(router, message->stored.shard)->checkpoint;
+}
+
+static void attempt_committed(router_t *router, message_t *message, journal_attempts_t attempts)
+{
+    message->counted = attempts;
+    checkpoint_note(checkpoint_of(router, message), message);
+    entity_t *entity = message->entity; /* the message ends in this entry or later */
     entity_unhold(entity);
     entity_dispatch(router, entity);
 }
@@ -30,129 +35,79 @@ static void message_committed(router_t *router, message_t *message)
     if (message->entity->unserved || shard_is_deserted(message->entity->shard)) {
         message_tell_wait(router, message);
     }
-    entity_append(message->entity, message);
-    entity_dispatch(router, message->entity);
+    checkpoint_note(checkpoint_of(router, message), message);
+    overflow_enqueue(router, message);
 }
 
-/* Takes a message out of everything but its calls. The calls get `error` if the message was not
- * accepted. */
-static void message_end(router_t *router, message_t *message, fabric_error_t error)
+/* What the next checkpoint has to write about the end. */
+static void note_end(router_t *router, router_lane_t *lane, message_t *message,
+                     const batch_end_t *end)
+{
+    if (end->dead) {
+        message->cause = end->cause;
+        checkpoint_note_dead(router, &lane->checkpoint, message);
+    } else if (message->has_row) {
+        checkpoint_note_end(&lane->checkpoint, message->position);
+    }
+}
+
+/* Takes a message out of everything but its calls. */
+static void message_end(router_t *router, message_t *message)
 {
     message_dismiss(router, message);
     message_set_state(message, MESSAGE_ENDED);
-    if (!message_end_calls(router, message, error)) {
+    if (!message_end_calls(router, message)) {
         message_destroy(&message);
     }
 }
 
-/* What was refused, and what the database said. */
-static reason_t refusal_by_store(const char *what, const store_rejection_t *rejection)
+static void end_committed(router_t *router, router_lane_t *lane, const batch_end_t *end)
 {
-    reason_t text;
-    const char *words = rejection->reason.text;
-    (void)reason_set(&text, FABRIC_OK, "the database refused the %s%s%s", what,
-                     words[0] ? ": " : "", words);
-    return text;
-}
-
-static void message_refused_by_store(router_t *router, message_t *message,
-                                     const store_rejection_t *rejection)
-{
-    entity_t *entity = message->entity;
-    message_left_lane(router, message);
-    message_reject(router, message, FABRIC_ERROR_STORE_REJECTED, 0,
-                   refusal_by_store("message", rejection).text);
-    message_end(router, message, FABRIC_ERROR_STORE_REJECTED);
-    entity_release(router, entity);
-}
-
-/* Not even the message's defect can be stored: the message stays pending in the store, and the
- * low-water mark stays below it. */
-static void message_strand(router_t *router, message_t *message, const store_rejection_t *rejection)
-{
-    message_reject(router, message, FABRIC_ERROR_OUTCOME_UNKNOWN, 0,
-                   refusal_by_store("reply", rejection).text);
-    entity_t *entity = message->entity;
-    if (entity) { /* the message is not from a damaged row */
-        entity_remove(message);
-        entity_flush(router, entity);
-    }
-}
-
-/* A result that cannot be stored becomes a stored defect. */
-static void reply_refused_by_store(router_t *router, message_t *message,
-                                   const store_rejection_t *rejection)
-{
-    if (message->reply.error == FABRIC_ERROR_STORE_REJECTED) {
-        message_strand(router, message, rejection);
-        return;
-    }
-    reason_t text = refusal_by_store("reply", rejection);
-    store_reply_t reply = message->reply;
-    reply.status = STATUS_DEFECT;
-    reply.error = FABRIC_ERROR_STORE_REJECTED;
-    reply.code = 0;
-    reply.payload = fabric_bytes_of(text.text);
-    message_add_reply(router, message, &reply);
-    batch_add_reply(router, message);
-}
-
-static void reply_committed(router_t *router, message_t *message)
-{
+    message_t *message = message_of(end->message);
     router->counters.ended++;
+    note_end(router, lane, message, end);
     entity_t *entity = message->entity;
     if (!(message->stored.flags & REQUEST_TELL)) {
         message_send_reply(router, message);
     }
-    if (!entity) { /* the message is from a damaged row */
-        message_end(router, message, FABRIC_OK);
+    if (!entity) { /* the message is damaged */
+        message_end(router, message);
         return;
     }
     entity_remove(message);
-    message_end(router, message, FABRIC_OK);
+    message_end(router, message);
+    overflow_message_ended(router, &lane->overflows, entity->hash);
     entity_flush(router, entity);
     entity_dispatch(router, entity);
     entity_release(router, entity);
 }
 
-/* NULL: the item was not rejected. The search is linear, as rejected items are rare. */
-static const store_rejection_t *rejection_of(const store_rejection_t *rejected, size_t count,
-                                             int item, size_t index)
+static void entry_committed(router_t *router, router_lane_t *lane, const lane_batch_t *batch)
 {
-    for (size_t i = 0; i < count; i++) {
-        if ((int)rejected[i].item == item && rejected[i].index == index) {
-            return &rejected[i];
-        }
-    }
-    return NULL;
-}
-
-void router_batch_done(router_t *router, uint32_t number, const store_rejection_t *rejected,
-                       size_t rejected_count, uint64_t now_ms)
-{
-    router->now_ms = now_ms;
-    const store_batch_t *batch = batch_end(router, number);
     for (size_t i = 0; i < batch->attempt_count; i++) {
-        attempt_committed(router, batch->attempts[i].id); /* also where its counts were refused */
+        attempt_committed(router, message_of(batch->attempts[i].message),
+                          batch->attempts[i].attempts);
     }
     for (size_t i = 0; i < batch->message_count; i++) {
-        message_t *message = message_of(batch->messages[i]);
-        const store_rejection_t *rejection =
-            rejection_of(rejected, rejected_count, STORE_ITEM_MESSAGE, i);
-        if (rejection) {
-            message_refused_by_store(router, message, rejection);
-        } else {
-            message_committed(router, message);
-        }
+        message_committed(router, message_of(batch->messages[i]));
     }
-    for (size_t i = 0; i < batch->reply_count; i++) {
-        message_t *message = message_of_reply(batch->replies[i]);
-        const store_rejection_t *rejection =
-            rejection_of(rejected, rejected_count, STORE_ITEM_REPLY, i);
-        if (rejection) {
-            reply_refused_by_store(router, message, rejection);
-        } else {
-            reply_committed(router, message);
-        }
+    for (size_t i = 0; i < batch->end_count; i++) {
+        end_committed(router, lane, &batch->ends[i]);
+    }
+}
+
+void router_batch_done(router_t *router, uint32_t number, fabric_error_t error, uint64_t entry,
+                       uint64_t bytes, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    if (error) {
+        assert(error == FABRIC_ERROR_FENCED); /* whatever else happens is tried again below */
+        lane_fenced(router, number, router->lanes[number].batches.batch.epoch);
+    }
+    lane_settle_orphans(router, &router->lanes[number].batches, error == FABRIC_OK);
+    const lane_batch_t *batch = batch_end(router, number);
+    if (batch) {
+        checkpoint_appended(router, number, entry, bytes);
+        entry_committed(router, &router->lanes[number], batch);
     }
 }

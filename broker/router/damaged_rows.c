@@ -48,13 +48,16 @@ static const char *fault_by_type(router_t *router, const store_message_t *stored
                : NULL;
 }
 
-const char *row_fault(router_t *router, const store_message_t *stored)
+const char *row_fault(router_t *router, uint32_t lane, const store_message_t *stored)
 {
     if (stored->id.value == 0 || request_id_is_too_high(router, stored->id)) {
         return "its request id is 0, or ahead of the time and of all that brokers have made";
     }
     if (!shard_find(router, stored->shard)) {
         return "it is in a shard that does not exist";
+    }
+    if (lane_number(router, stored->shard) != lane) {
+        return "its shard belongs to another lane";
     }
     const char *text = fault_of_fields(stored);
     if (text) {
@@ -89,7 +92,7 @@ bool router_next_damage(router_t *router, router_damage_t *damage)
 }
 
 /* The message waits in its lane like a message with a result, but belongs to no entity. */
-void row_set_aside(router_t *router, message_t *message, const char *cause)
+void row_set_aside(router_t *router, uint32_t lane, message_t *message, const char *cause)
 {
     char text[LIMIT_TEXT_BYTES_MAX];
     int size = snprintf(text, sizeof text, "damaged row: %s", cause);
@@ -103,8 +106,7 @@ void row_set_aside(router_t *router, message_t *message, const char *cause)
     message_set_state(message, MESSAGE_RESULT);
     message_admit(router, message, NULL);
     router->counters.dead_letters++;
-    batch_add_reply(router, message);
-    batch_add_dead_letter(router, message, FABRIC_ERROR_DEAD_LETTER);
+    batch_add_dead(&router->lanes[lane].batches, message, FABRIC_ERROR_DEAD_LETTER);
     note_damage(router, &message->stored, cause);
 }
 

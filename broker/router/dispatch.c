@@ -67,8 +67,8 @@ static message_t *next_to_deliver(const router_t *router, const entity_t *entity
 {
     const shard_t *shard = entity->shard;
     if (shard->state != SHARD_OWNED || shard->owner->state != RUNNER_JOINED || entity->restarting ||
-        timer_is_set(&entity->pause) || entity->holds > 0 ||
-        router->now_ms >= router->lease_until_ms || entity->in_flight >= ENTITY_WINDOW) {
+        timer_is_set(&entity->pause) || entity->holds > 0 || !router_is_leased(router) ||
+        entity->in_flight >= ENTITY_WINDOW) {
         return NULL;
     }
     message_t *message = entity->cursor;

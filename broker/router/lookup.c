@@ -1,6 +1,6 @@
 /* Look-ups of calls in the store, and the requests that are held for them: see lookup_state.h. One
- * scan of the mailbox above the lowest floor of their calls settles all items of a lane's look-up.
- */
+ * pass over the lane's entries above the lowest floor of their calls settles all items of a look-
+ * up. */
 #include "broker/router/lookup_state.h"
 
 #include "broker/router/request_ids.h"
@@ -130,9 +130,9 @@ static lookup_item_t *first_item(lookup_t *lookup, call_key_t call)
     return &lookup->items[low];
 }
 
-void lookup_found(router_t *router, lookup_t *lookup, const store_message_t *message,
-                  const store_reply_t *reply)
+void lookup_found(router_t *router, lookup_t *lookup, const router_found_t *found)
 {
+    const store_message_t *message = found->message;
     const lookup_item_t *end = lookup->items + lookup->count;
     for (lookup_item_t *item = first_item(lookup, message->call); item < end; item++) {
         message_t *asked = item->message;
@@ -141,14 +141,14 @@ void lookup_found(router_t *router, lookup_t *lookup, const store_message_t *mes
             break;
         }
         item->found = true;
-        item->conflict = !call_same_contents(&asked->stored, message);
-        /* The id of a damaged row is sent to no client: clients remember the highest id. */
-        bool damaged = request_id_is_too_high(router, message->id);
-        asked->stored.id = damaged ? (request_id_t){0} : message->id;
-        if (reply) {
+        item->conflict =
+            found->contents != 0 && journal_contents_hash(&asked->stored) != found->contents;
+        asked->stored.id = message->id;
+        item->doubtful = request_id_is_too_high(router, message->id);
+        if (found->reply) {
             item->ended = true;
             uint32_t before = asked->size;
-            message_set_reply(asked, reply);
+            message_set_reply(asked, found->reply);
             calls_account(router, item->client, asked->size, before);
         }
     }
@@ -157,7 +157,7 @@ void lookup_found(router_t *router, lookup_t *lookup, const store_message_t *mes
 static lookup_outcome_t outcome_of(const lookup_item_t *item, fabric_error_t error,
                                    request_id_t reached)
 {
-    if (error) {
+    if (error || item->doubtful) {
         return LOOKUP_FAILED;
     }
     if (item->conflict) {
@@ -178,6 +178,17 @@ size_t lookup_end(lookup_t *lookup, fabric_error_t error, request_id_t reached)
         item->client->held.lookups--;
     }
     lookup->running = false;
+    lookup->count = 0;
+    return count;
+}
+
+size_t lookup_abandon(lookup_t *lookup)
+{
+    size_t count = lookup->count;
+    for (size_t i = 0; i < count; i++) {
+        lookup->items[i].message->lookup_outcome = LOOKUP_MOVED;
+        lookup->items[i].client->held.lookups--;
+    }
     lookup->count = 0;
     return count;
 }

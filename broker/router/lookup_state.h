@@ -9,7 +9,7 @@
  *   1. A call is looked up only while it is in no batch.
  *   2. A call is accepted only while its client has no look-up under way.
  *
- * So what a look-up has to find was committed before the look-up began.
+ * So what a look-up has to find was durable before the look-up began.
  */
 #ifndef BROKER_ROUTER_LOOKUP_STATE_H
 #define BROKER_ROUTER_LOOKUP_STATE_H
@@ -24,7 +24,8 @@ typedef enum lookup_outcome {
     LOOKUP_ENDED,     /* the call has ended; the message has its id and reply */
     LOOKUP_CONFLICT,  /* the call stands for a message with other contents */
     LOOKUP_UNKNOWN,   /* the call is older than the messages that were looked through */
-    LOOKUP_FAILED     /* the store failed */
+    LOOKUP_FAILED,    /* the store failed */
+    LOOKUP_MOVED      /* the lane was dropped meanwhile */
 } lookup_outcome_t;
 
 typedef struct lookup_item {
@@ -33,6 +34,9 @@ typedef struct lookup_item {
     bool found;
     bool ended;    /* it was found with a reply, which is in message->reply now */
     bool conflict; /* it was found with other contents */
+    /* Its id is far above the time: this broker does not know yet that a successor has the lane, or
+     * the id is damaged. No client must hear of it, since clients remember the highest id. */
+    bool doubtful;
 } lookup_item_t;
 
 typedef struct lookup {
@@ -49,12 +53,14 @@ void request_hold(router_t *router, client_t *client, message_t *message, call_t
 message_t *requests_take_held(router_t *router, client_t *client);
 /* The call of a held request is to be looked up. */
 void lookup_add(router_t *router, client_t *client, message_t *message);
-/* The store has this message, and this reply (NULL: none), under the call key of an item. */
-void lookup_found(router_t *router, lookup_t *lookup, const store_message_t *message,
-                  const store_reply_t *reply);
+/* The store has this message under the call key of an item. */
+void lookup_found(router_t *router, lookup_t *lookup, const router_found_t *found);
 /* The look-up is over: all messages with ids above `reached` were looked through. Returns how many
  * items there were; they can be read in lookup->items until the next look-up is taken. */
 size_t lookup_end(lookup_t *lookup, fabric_error_t error, request_id_t reached);
+/* The lane is dropped: the items are looked up no more. A look-up that is under way stays so until
+ * it is answered, without items. Returns the same as lookup_end. */
+size_t lookup_abandon(lookup_t *lookup);
 void lookups_destroy(router_t *router);
 
 #endif

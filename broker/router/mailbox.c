@@ -29,6 +29,7 @@ entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t ty
     memcpy(entity->name, name, size);
     entity->name_size = (uint16_t)size;
     entity->shard = shard;
+    entity->hash = journal_entity_hash(type, id);
     entity->activation = ++router->activations;
     HASH_ADD_KEYPTR_BYHASHVALUE(by_name, router->entities, entity->name, size, hash, entity);
     DL_APPEND(shard->entities, entity);
@@ -72,12 +73,11 @@ void message_admit(router_t *router, message_t *message, entity_t *entity)
     }
     router->counters.pending++;
     message_add(router, message);
-    unended_add(router, message);
 }
 
 void message_dismiss(router_t *router, message_t *message)
 {
-    unended_remove(router, message);
+    checkpoint_forget(message);
     message_remove(router, message);
     router->counters.pending--;
     if (message->entity) {
@@ -108,6 +108,7 @@ void entity_append(entity_t *entity, message_t *message)
     if (!entity->cursor) {
         entity->cursor = message;
     }
+    entity->queued += !is_volatile(message);
     entity->queued_volatile += is_volatile(message);
 }
 
@@ -148,6 +149,7 @@ void entity_remove(message_t *message)
     if (entity->cursor == message) {
         entity->cursor = next_queued(message->next);
     }
+    entity->queued -= !is_volatile(message);
     entity->in_flight -= message->state == MESSAGE_IN_FLIGHT;
     entity->queued_volatile -= message->state == MESSAGE_QUEUED && is_volatile(message);
     entity->volatile_results -= message->state == MESSAGE_RESULT && is_volatile(message);

@@ -22,11 +22,13 @@ struct entity {
     shard_t *shard;
     message_t *queue;
     message_t *cursor; /* the first QUEUED message, or NULL */
+    uint64_t hash;     /* journal_entity_hash */
+    uint32_t queued;   /* durable messages in the queue */
     uint32_t in_flight;
     uint32_t queued_volatile;
     uint32_t volatile_results; /* in state RESULT: they wait for commits of results before them */
     uint32_t refusals;         /* times in a row that the present owner did not take a message */
-    uint32_t pending;          /* durable messages, those in a lane included */
+    uint32_t pending;          /* durable messages in memory, unappended ones included */
     uint64_t activation;       /* of its next delivery */
     timer_entry_t pause;       /* while it is set, no message is delivered */
     uint32_t holds;            /* the same while any of them is left: see entity_hold */
@@ -52,7 +54,8 @@ fabric_bytes_t entity_type(const entity_t *entity);
 /* A durable message has its id and is going to be handled: from now on it is pending. It may belong
  * to no entity (NULL), as a damaged row does. */
 void message_admit(router_t *router, message_t *message, entity_t *entity);
-/* A pending message has ended and is in no queue: it belongs to no entity any more. */
+/* A pending message has ended, its lane was dropped, or only the store keeps it; and it is in no
+ * queue: it belongs to no entity any more. */
 void message_dismiss(router_t *router, message_t *message);
 
 /* ---- the queue ---- */

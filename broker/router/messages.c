@@ -1,5 +1,8 @@
-/* All messages of the router by their request ids, and the memory that they take. */
+/* All messages of the router by their request ids, and the memory that they take; ghosts are also
+ * in the lists of their lanes. */
 #include "broker/router/messages.h"
+
+#include <utlist.h>
 
 #include "broker/router/router_state.h"
 
@@ -14,12 +17,18 @@ void message_add(router_t *router, message_t *message)
 {
     HASH_ADD(by_id, router->messages_by_id, stored.id, sizeof message->stored.id, message);
     router->message_bytes += message->size;
+    if (message->state == MESSAGE_STORED) {
+        DL_APPEND(lane_of(router, message->stored.shard)->ghosts, message);
+    }
 }
 
 void message_remove(router_t *router, message_t *message)
 {
     HASH_DELETE(by_id, router->messages_by_id, message);
     router->message_bytes -= message->size;
+    if (message->state == MESSAGE_STORED) {
+        DL_DELETE(lane_of(router, message->stored.shard)->ghosts, message);
+    }
 }
 
 void message_add_reply(router_t *router, message_t *message, const store_reply_t *reply)

@@ -10,7 +10,8 @@
 
 /* ---- results ---- */
 
-void message_finish(router_t *router, message_t *message, const message_result_t *result)
+/* The message keeps its result, which waits in the queue. */
+static void keep_result(router_t *router, message_t *message, const message_result_t *result)
 {
     bool tell = message->stored.flags & REQUEST_TELL;
     store_reply_t reply = {.id = message->stored.id,
@@ -24,8 +25,13 @@ void message_finish(router_t *router, message_t *message, const message_result_t
     }
     message_add_reply(router, message, &reply);
     entity_keep_result(message);
+}
+
+void message_finish(router_t *router, message_t *message, const message_result_t *result)
+{
+    keep_result(router, message, result);
     if (message->stored.flags & REQUEST_DURABLE) {
-        batch_add_reply(router, message);
+        batch_add_end(router, message);
     } else {
         entity_flush(router, message->entity);
     }
@@ -50,7 +56,7 @@ void entity_flush(router_t *router, entity_t *entity)
             continue;
         }
         if (message->stored.flags & REQUEST_DURABLE) {
-            return; /* not committed, or the message would not be here */
+            return; /* not durable, or the message would not be here */
         }
         volatile_end(router, message);
     }
@@ -62,8 +68,8 @@ void message_finish_as_dead_letter(router_t *router, message_t *message,
                                    const message_result_t *result, fabric_error_t cause)
 {
     router->counters.dead_letters++;
-    message_finish(router, message, result);
-    batch_add_dead_letter(router, message, cause);
+    keep_result(router, message, result);
+    batch_add_dead(&lane_of(router, message->stored.shard)->batches, message, cause);
 }
 
 void message_exhausted(router_t *router, message_t *message, const message_result_t *last)

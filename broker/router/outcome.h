@@ -6,7 +6,7 @@
 
 /* The message has its result, which waits in the queue until all earlier results are durable. */
 void message_finish(router_t *router, message_t *message, const message_result_t *result);
-/* message_finish; a durable message is also kept as a dead letter, with this cause. */
+/* The durable message has its result, and is also kept as a dead letter, with this cause. */
 void message_finish_as_dead_letter(router_t *router, message_t *message,
                                    const message_result_t *result, fabric_error_t cause);
 /* A message becomes a dead letter: its last attempt has ended with this defect. */

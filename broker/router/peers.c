@@ -190,7 +190,7 @@ static out_frame_t *frame_new(router_t *router)
         frame = memory_allocate_zeroed(1, sizeof *frame);
     }
     frame->next = NULL;
-    /* The highest id that the next home will also know: clients name it as the floor of their
+    /* The highest id that other homes may also know: clients name it as the floor of their
      * calls. */
     frame_begin(&frame->writer, &(frame_head_t){LIMIT_PROTOCOL_VERSION, router->high_id_stored, 0});
     return frame;

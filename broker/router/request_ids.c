@@ -5,6 +5,8 @@
 
 enum { ID_AHEAD_MS = 1000 };
 
+#define AHEAD (UINT64_C(2) << 22) /* the next id is less than this above the last one */
+
 /* The database's time, carried on by this broker's monotonic clock. */
 static int64_t store_now_ms(const router_t *router)
 {
@@ -17,9 +19,17 @@ request_id_t request_id_make(router_t *router, request_id_t floor)
     return snowflake_next(&router->generator, store_now_ms(router));
 }
 
-bool request_ids_are_used_up(const router_t *router)
+uint64_t request_id_highest(const router_t *router)
 {
-    return snowflake_is_used_up(&router->generator);
+    uint64_t now = snowflake_make((snowflake_parts_t){.timestamp_ms = store_now_ms(router)}).value;
+    return router->generator.last > now ? router->generator.last : now;
+}
+
+bool request_ids_are_reserved(const router_t *router, request_id_t floor)
+{
+    uint64_t highest = request_id_highest(router);
+    highest = floor.value > highest ? floor.value : highest;
+    return router->id_mark >= AHEAD && highest <= router->id_mark - AHEAD;
 }
 
 /* An id that brokers have made is sound however high it is, since the database's clock may have

@@ -7,9 +7,10 @@
 
 /* Makes an id that is larger than the floor, than all earlier ids and than all earlier floors. */
 request_id_t request_id_make(router_t *router, request_id_t floor);
-/* No more ids can be made: the year 2164 is over, or a damaged row of the store holds the last
- * id. */
-bool request_ids_are_used_up(const router_t *router);
+/* Whether the store has reserved the ids that are made next, above the floor. */
+bool request_ids_are_reserved(const router_t *router, request_id_t floor);
+/* The highest id so far, or that of the present time if it is larger. */
+uint64_t request_id_highest(const router_t *router);
 /* Whether an id is both above all ids that brokers have made, as far as this broker knows, and more
  * than a second above its time. */
 bool request_id_is_too_high(const router_t *router, request_id_t id);

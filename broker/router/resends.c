@@ -1,23 +1,28 @@
 /* Resends of calls that only the store may know: what follows from a look-up in the store, for them
  * and for the requests that were held meanwhile. See lookup_state.h. */
+#include "broker/router/resends.h"
+
 #include "broker/router/acceptance.h"
 #include "broker/router/admission.h"
 #include "broker/router/answers.h"
 #include "broker/router/damaged_rows.h"
+#include "broker/router/ghosts.h"
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
 
 enum { FAILED_RETRY_MS = 100, ENDED_RETRY_MS = 50 };
 
-void router_lookup_found(router_t *router, uint32_t number, const store_message_t *message,
-                         const store_reply_t *reply)
+void router_lookup_found(router_t *router, uint32_t number, const router_found_t *found)
 {
     static const char text[] = "the stored reply is damaged";
     static const store_reply_t damaged = {.status = STATUS_DEFECT,
                                           .error = FABRIC_ERROR_ENTITY_DEFECT,
                                           .payload = {(const uint8_t *)text, sizeof text - 1}};
-    bool sound = !reply || stored_reply_is_sound(router, message, reply);
-    lookup_found(router, &router->lanes[number].lookup_current, message, sound ? reply : &damaged);
+    router_found_t sound = *found;
+    if (found->reply && !stored_reply_is_sound(router, found->message, found->reply)) {
+        sound.reply = &damaged;
+    }
+    lookup_found(router, &router->lanes[number].lookup_current, &sound);
 }
 
 /* ---- what each outcome leads to ---- */
@@ -39,24 +44,36 @@ static void answer_ended(router_t *router, client_t *client, message_t *message)
     }
 }
 
-/* The call is accepted and has not ended: the message in the mailbox answers it. */
+/* Whether only the store has the pending message that a look-up has found. Then its position is in
+ * its entity's gap; so it has not come into memory since it was read, and has not ended. */
+static bool is_stored(router_t *router, const message_t *request)
+{
+    const overflows_t *overflows = &lane_of(router, request->stored.shard)->overflows;
+    return overflow_has(overflows, request->entity_hash, request->stored.id.value);
+}
+
+/* The call is accepted and has not ended: its pending message, or a ghost of that, answers it. */
 static void attach_pending(router_t *router, client_t *client, message_t *message)
 {
     uint64_t sequence = message->stored.call.sequence;
     message_t *pending = message_find(router, message->stored.id);
     call_t *call = call_find(client, sequence);
-    if (!pending) { /* this broker is not its home, or it has ended: the next look-up tells */
-        if (call) {
+    if (!pending && !is_stored(router, message)) {
+        if (call) { /* the message has ended meanwhile: the next look-up tells */
             call_forget(call);
         }
         request_reject(router, client, sequence, FABRIC_ERROR_NOT_HOME, ENDED_RETRY_MS, "");
-    } else {
-        if (call) {
-            call_open(router, client, call, pending);
-        }
-        if (message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
-            message_send_accepted(router, message);
-        }
+        message_destroy(&message);
+        return;
+    }
+    if (call && !pending) {
+        pending = ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
+    }
+    if (call) {
+        call_open(router, client, call, pending);
+    }
+    if (message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
+        message_send_accepted(router, message);
     }
     message_destroy(&message);
 }
@@ -71,16 +88,27 @@ static void refuse(router_t *router, client_t *client, message_t *message, fabri
     if (call && fabric_error_class(error) == FABRIC_CLASS_RETRY) {
         call_forget(call);
     } else if (call) {
-        call_refuse(router, client, call, error);
+        call_refuse(call, message->predecessor, error);
     }
     request_reject(router, client, sequence, error, FAILED_RETRY_MS, text);
+    message_destroy(&message);
+}
+
+/* This broker is not the home of the call's shard any more. */
+static void send_away(router_t *router, client_t *client, message_t *message)
+{
+    call_t *call = call_find(client, message->stored.call.sequence);
+    if (call) {
+        call_forget(call);
+    }
+    request_redirect(router, client, message->stored.call.sequence, message->stored.shard);
     message_destroy(&message);
 }
 
 /* The store does not know the call: it is accepted now, in its turn. */
 static void accept_new(router_t *router, client_t *client, message_t *message)
 {
-    const router_lane_t *lane = lane_of(router, message->stored.shard);
+    const lane_batches_t *lane = &lane_of(router, message->stored.shard)->batches;
     const call_t *call = call_find(client, message->stored.call.sequence);
     if (!call && batch_find_call(lane, message->stored.call)) {
         message_destroy(&message); /* the same call was looked up twice */
@@ -126,6 +154,9 @@ static void act_on(router_t *router, client_t *client, message_t *message, looku
     case LOOKUP_FAILED:
         refuse(router, client, message, FABRIC_ERROR_PERSISTENCE);
         break;
+    case LOOKUP_MOVED:
+        send_away(router, client, message);
+        break;
     }
 }
 
@@ -143,16 +174,29 @@ static void resume(router_t *router, client_t *client)
     }
 }
 
-void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
-                        request_id_t reached, uint64_t now_ms)
+/* The clients of the look-up's first items go on, where no other look-up holds them. */
+static void resume_all(router_t *router, const lookup_t *lookup, size_t count)
 {
-    router->now_ms = now_ms;
-    const lookup_t *lookup = &router->lanes[number].lookup_current;
-    size_t count = lookup_end(&router->lanes[number].lookup_current, error, reached);
     for (size_t i = 0; i < count; i++) {
         client_t *client = lookup->items[i].client;
         if (client->held.lookups == 0 && client->held.first) {
             resume(router, client);
         }
     }
+}
+
+void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
+                        request_id_t reached, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    lookup_t *lookup = &router->lanes[number].lookup_current;
+    resume_all(router, lookup, lookup_end(lookup, error, reached));
+}
+
+void requests_send_away(router_t *router, router_lane_t *lane)
+{
+    size_t current = lookup_abandon(&lane->lookup_current);
+    size_t next = lookup_abandon(&lane->lookup_next);
+    resume_all(router, &lane->lookup_current, current);
+    resume_all(router, &lane->lookup_next, next);
 }

@@ -10,9 +10,10 @@
 #include "broker/router/messages.h"
 #include "broker/router/orders.h"
 #include "broker/router/router_state.h"
+#include "core/journal/entry.h"
 #include "core/memory.h"
 
-enum { TICK_MS = 10, SWEEP_MS = 1000 };
+enum { TICK_MS = 10, SWEEP_MS = 1000, HIGH_ID_MS = 200 };
 
 void router_config_defaults(router_config_t *config)
 {
@@ -28,11 +29,16 @@ void router_config_defaults(router_config_t *config)
     config->crashes_max = 3;
     config->backoff_ms = 100;
     config->backoff_max_ms = 30000;
-    config->pending_max = 1000000;
-    config->entity_pending_max = 100000;
+    config->pending_max = 100000000;
+    config->entity_pending_max = 100000000;
     config->memory_bytes_max = UINT64_C(1) << 30;
     config->batch_items_max = 4096;
-    config->batch_bytes_max = UINT64_C(8) << 20;
+    config->batch_bytes_max = JOURNAL_ENTRY_BYTES_GOAL;
+    config->entity_window = 1024;
+    config->checkpoint_ms = 1000;
+    config->checkpoint_bytes = UINT64_C(64) << 20;
+    config->checkpoint_bytes_max = UINT64_C(256) << 20;
+    config->slice_rows_max = STORE_SLICE_ROWS_MAX;
     config->client_memory_ms = 60000;
     config->peers_max = 10000;
 }
@@ -40,19 +46,21 @@ void router_config_defaults(router_config_t *config)
 router_t *router_new(const router_config_t *config, uint64_t now_ms)
 {
     assert(config->lanes >= 1 && config->lanes <= LIMIT_LANES_MAX);
+    assert(config->slice_rows_max >= 2 && config->slice_rows_max <= STORE_SLICE_ROWS_MAX);
+    assert(config->entity_window >= 1);
     assert(config->machine < SNOWFLAKE_MACHINES && config->shards_per_group >= 1);
     router_t *router = memory_allocate_zeroed(1, sizeof *router);
     router->config = *config;
     router->started_ms = router->now_ms = now_ms;
-    router->last_tick_ms = router->last_sweep_ms = router->mark_ms = now_ms;
+    router->last_tick_ms = router->last_sweep_ms = now_ms;
     fabric_error_t error = snowflake_generator_init(&router->generator, config->machine);
     assert(!error);
     (void)error;
     snowflake_lift(&router->generator, (request_id_t){config->high_id});
-    router->high_id_stored = config->high_id;
     for (uint32_t i = 0; i < config->lanes; i++) {
-        router->lanes[i].available = true;
+        router->lanes[i].batches.available = true;
     }
+    checkpoints_init(router);
     router->map = shard_map_new();
     shard_map_set_shards_per_group(router->map, config->shards_per_group);
     return router;
@@ -64,6 +72,7 @@ void router_destroy(router_t **at)
     if (!router) {
         return;
     }
+    lanes_destroy(router);
     clients_destroy(router);
     peers_destroy(router);
     entities_destroy(router);
@@ -79,6 +88,9 @@ void router_destroy(router_t **at)
     shards_destroy(router);
     batches_destroy(router);
     lookups_destroy(router);
+    overflows_destroy(router);
+    loads_destroy(router);
+    checkpoints_destroy(router);
     shard_map_destroy(&router->map);
     wire_writer_destroy(&router->scratch);
     free(router);
@@ -86,6 +98,13 @@ void router_destroy(router_t **at)
 }
 
 /* ---- time ---- */
+
+static void report_high_id(router_t *router)
+{
+    router->high_id_at_ms = router->now_ms + HIGH_ID_MS;
+    order_add(router,
+              &(router_order_t){.kind = ROUTER_HIGH_ID, .high_id = request_id_highest(router)});
+}
 
 void router_tick(router_t *router, uint64_t now_ms)
 {
@@ -99,6 +118,9 @@ void router_tick(router_t *router, uint64_t now_ms)
         router->last_sweep_ms = now_ms;
         clients_sweep(router);
     }
+    if (now_ms >= router->high_id_at_ms) {
+        report_high_id(router);
+    }
 }
 
 uint64_t router_next_deadline(const router_t *router)
@@ -106,11 +128,12 @@ uint64_t router_next_deadline(const router_t *router)
     return router->last_tick_ms + TICK_MS;
 }
 
-void router_lease(router_t *router, uint64_t until_ms)
+void router_lease(router_t *router, uint64_t until_ms, uint64_t id_mark)
 {
-    bool was_over = router->now_ms >= router->lease_until_ms;
+    bool was_leased = router_is_leased(router);
     router->lease_until_ms = until_ms;
-    if (!was_over) {
+    router->id_mark = id_mark;
+    if (was_leased) {
         return;
     }
     entity_t *entity, *next;
@@ -121,7 +144,13 @@ void router_lease(router_t *router, uint64_t until_ms)
     }
 }
 
-/* ---- the map ---- */
+/* ---- the cluster ---- */
+
+void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
+{
+    type_set(router, group, description);
+    shards_add_group(router, group);
+}
 
 void router_holder(router_t *router, incarnation_t broker)
 {

@@ -1,24 +1,27 @@
 /* The router: the pure core of a broker. It keeps the mailboxes of the shards whose home this
- * broker is, hands messages to owners, and composes what the store's lanes commit. It knows no
+ * broker is, hands messages to owners, and composes what its lanes' journals get. It knows no
  * socket, clock, thread or database. A shell (router_zmq.c) and the simulator feed it events, each
  * with the present time, and pull what it wants done.
  *
  * Time: `now_ms` is a monotonic clock in milliseconds, never smaller than in the call before.
  * Threading: a router belongs to one thread.
  *
- * Events in: frames, unreachable peers, time, answers of lanes and look-ups, decisions of the
+ * Events in: frames, unreachable peers, time, answers of the store actors, decisions of the
  * coordinator.
  *
  * After any event, pull until nothing is left:
  *   1. frames for peers, with router_next_frame;
- *   2. batches for each idle lane, with router_take_batch;
- *   3. look-ups for each lane, with router_take_lookup;
+ *   2. lanes to adopt, with router_next_adoption; what they hold, with router_adopt_more;
+ *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
+ *      router_take_slice, loads with router_take_load, look-ups with router_take_lookup;
  *   4. orders for the coordinator, with router_next_order;
  *   5. damages and crashes for the log, with router_next_damage and router_next_crash.
  */
 #ifndef BROKER_ROUTER_ROUTER_H
 #define BROKER_ROUTER_ROUTER_H
 
+#include "broker/adoption.h"
+#include "broker/lane_batch.h"
 #include "broker/message_record.h"
 #include "core/limits.h"
 #include "core/message.h"
@@ -51,14 +54,17 @@ typedef struct router_config {
     uint32_t attempts_max;     /* defects of a durable message */
     uint32_t crashes_max;      /* worker processes that crash on a durable message */
     uint32_t backoff_ms, backoff_max_ms; /* the first and the longest wait after a defect */
-    uint32_t pending_max;                /* durable messages in memory */
-    uint32_t entity_pending_max;         /* durable messages of one entity in memory */
+    uint64_t pending_max;                /* durable messages that may be pending, in the store */
+    uint64_t entity_pending_max;         /* the same of one entity */
+    uint32_t entity_window;              /* durable messages of one entity in memory, about */
     uint64_t memory_bytes_max;           /* of all messages and calls in memory */
-    uint32_t batch_items_max;            /* messages, and replies, of one commit */
-    /* The messages of one commit end with the first message whose payload brings their bytes to
-     * this number; so do the replies of one commit. */
-    uint64_t batch_bytes_max;
-    uint32_t client_memory_ms; /* how long calls of a client that is away are remembered */
+    uint32_t batch_items_max;            /* messages, and ends, of one entry */
+    uint64_t batch_bytes_max;      /* an entry ends with the record that brings it to this size */
+    uint32_t checkpoint_ms;        /* from one checkpoint's beginning to the next one's */
+    uint64_t checkpoint_bytes;     /* of journal, of all lanes: a checkpoint begins at once */
+    uint64_t checkpoint_bytes_max; /* the same: new work is refused with BUSY */
+    uint32_t slice_rows_max;       /* changes of rows in one slice: store_driver.slice_rows_max */
+    uint32_t client_memory_ms;     /* how long calls of a client that is away are remembered */
     uint32_t peers_max;
 } router_config_t;
 
@@ -96,54 +102,103 @@ void router_tick(router_t *router, uint64_t now_ms);
 /* When router_tick has to be called at the latest. */
 uint64_t router_next_deadline(const router_t *router);
 
-/* ---- store lanes ---- */
+/* ---- lanes: adoption ---- */
 
-/* The next batch of a lane. NULL: there is none, or the last batch is not answered yet. The batch
- * is valid and constant until router_batch_done. */
-const store_batch_t *router_take_batch(router_t *router, uint32_t lane, uint64_t now_ms);
-/* The batch is committed, except for the rejected items, whose indexes ascend. As a rule no item is
- * rejected. */
-void router_batch_done(router_t *router, uint32_t lane, const store_rejection_t *rejected,
-                       size_t rejected_count, uint64_t now_ms);
+/* The lanes that the store names this broker as holder of, as read with a renewal of the lease. A
+ * lane under a new epoch is to be adopted. A lane that is not there any more, or under another
+ * epoch, is dropped with all that depends on it. */
+void router_lanes_held(router_t *router, const store_hold_t *holds, size_t count, uint64_t now_ms);
+/* The next lane to adopt; false: there is none. */
+bool router_next_adoption(router_t *router, store_hold_t *hold);
+/* The lane is adopted. The router takes what the adoption owns, and leaves it empty. An adoption
+ * under an epoch that is over is dropped. The lane's shards serve when everything in it is taken
+ * over; what is more than a little is taken over by calls of router_adopt_more.
+ *   1. Rows that are no messages become dead letters.
+ *   2. The router makes ids above `last_id`: the clock that ids are made of may have gone back. */
+void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms);
+/* Takes over more of an adoption, for some milliseconds. false: there is nothing more. */
+bool router_adopt_more(router_t *router, uint64_t now_ms);
+/* What stands in the lane cannot be read. The lane stays to be adopted: its shards do not serve,
+ * and their callers are told why. */
+void router_lane_damaged(router_t *router, uint32_t lane, uint64_t epoch, uint64_t now_ms);
+/* Another broker has taken the lane: this broker's hold under the epoch is over, and so is what was
+ * done under it. The lane is dropped, unless this broker has got a new hold of it meanwhile. What
+ * was taken for the lane (a batch, a slice, a load, a look-up) stays valid until it is answered. */
+void router_lane_fenced(router_t *router, uint32_t lane, uint64_t epoch, uint64_t now_ms);
+
+/* ---- lanes: appends ---- */
+
+/* How many records wait for the lane's next append. */
+size_t router_waiting(const router_t *router, uint32_t lane);
+/* The contents of the lane's next entry. NULL: there are none, or the last ones are not answered
+ * yet. They are valid and constant until router_batch_done. */
+const lane_batch_t *router_take_batch(router_t *router, uint32_t lane, uint64_t now_ms);
+/* The answer to the batch of lane `number`. OK: the contents are durable, as entry `entry`, whose
+ * calls and body have so many bytes. FENCED: another broker has taken the lane, and the contents
+ * are not durable; see router_lane_fenced. */
+void router_batch_done(router_t *router, uint32_t number, fabric_error_t error, uint64_t entry,
+                       uint64_t bytes, uint64_t now_ms);
 /* Whether the lane's database serves. While it does not, durable requests are refused at once with
  * the database's last words (`cause`; NULL if it serves). Lanes begin available. */
 void router_lane_available(router_t *router, uint32_t lane, bool available, const char *cause);
 
-/* A look-up of calls in the store, beside what the lanes commit; one at a time for each lane. What
- * was committed before the look-up was taken must be visible to it. */
+/* ---- lanes: checkpoints ---- */
+
+/* The next slice of a checkpoint of the lane. NULL: none is due, or the last one is not answered
+ * yet. It is valid and constant until router_slice_done. */
+typedef struct router_slice {
+    store_hold_t hold;
+    store_slice_t slice;
+} router_slice_t;
+const router_slice_t *router_take_slice(router_t *router, uint32_t lane, uint64_t now_ms);
+/* The answer to the slice. OK: it is committed. FENCED: see router_lane_fenced. */
+void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, uint64_t now_ms);
+
+/* ---- lanes: loads ---- */
+
+/* Rows to read for entities that have room in memory; one load at a time for each lane. */
+typedef struct router_load {
+    const store_range_t *ranges; /* valid until router_loaded */
+    size_t count;
+    uint64_t bytes_max;
+} router_load_t;
+bool router_take_load(router_t *router, uint32_t lane, router_load_t *load);
+/* The rows, as store_driver.load_rows visits them, chained; the router takes them. `done`: how many
+ * ranges were read to their ends. After an error there are none, and the router asks again. */
+void router_loaded(router_t *router, uint32_t lane, fabric_error_t error, message_t *rows,
+                   size_t done, uint64_t now_ms);
+
+/* ---- lanes: look-ups ---- */
+
+/* A look-up of calls in the store, beside what the lanes append; one at a time for each lane. What
+ * was appended before the look-up was taken must be visible to it. */
 typedef struct router_lookup {
     request_id_t floor;
     const call_key_t *calls; /* valid until router_lookup_done */
     size_t call_count;
 } router_lookup_t;
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
-/* The largest id that any writer has given to the store, which a look-up reads before the messages.
- * Ids up to it are sound however far they are from the time, and the router makes larger ids only.
- * 0: the look-up found no id. */
-void router_high_id(router_t *router, uint64_t high_id);
-/* To be called for each message that store_driver.find_calls visits; `reply` may be NULL. */
-void router_lookup_found(router_t *router, uint32_t lane, const store_message_t *message,
-                         const store_reply_t *reply);
+/* To be called for each message of these calls that was found: its id and call; with its contents
+ * where it is pending, with its reply where it has ended (`reply`, else NULL). `contents` is
+ * journal_contents_hash of the message; 0: its record is damaged, and the contents are lost. */
+typedef struct router_found {
+    const store_message_t
+        *message; /* of a message that has ended: id, shard, call and flags only */
+    uint64_t contents;
+    const store_reply_t *reply;
+} router_found_t;
+void router_lookup_found(router_t *router, uint32_t lane, const router_found_t *found);
 /* The look-up is over. After an error its calls are refused with PERSISTENCE. After OK, all
  * messages above `reached` were looked through: a call that was not found and may lie below is
  * unknown. */
 void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, request_id_t reached,
                         uint64_t now_ms);
 
-/* ---- homes ---- */
+/* ---- the lease ---- */
 
-/* This broker became the home of these shards, as it read in the store (store_shard.home is its
- * incarnation). The shards accept nothing until router_loaded. */
-void router_homes(router_t *router, const store_shard_t *shards, size_t count);
-/* The pending messages of all shards of router_homes so far, chained by `chain` in increasing order
- * of their ids. The router takes them.
- *   1. Messages of other shards are dropped, and rows that are no messages become dead letters.
- *   2. The shards serve from now on.
- *   3. The router makes ids above `high_id`, the highest that any earlier home may have made: the
- *      clock that ids are made of may have gone back. */
-void router_loaded(router_t *router, message_t *messages, uint64_t high_id, uint64_t now_ms);
-/* The broker's lease: from `until_ms` on nothing is accepted or delivered. */
-void router_lease(router_t *router, uint64_t until_ms);
+/* The broker's lease: from `until_ms` on nothing is accepted or delivered. The same holds when the
+ * router's ids have reached `id_mark`, up to which the store has reserved them. */
+void router_lease(router_t *router, uint64_t until_ms, uint64_t id_mark);
 /* An orderly stop begins: new requests are refused with SHUTTING_DOWN, and workers are asked to
  * give their shards back. */
 void router_drain(router_t *router, uint64_t now_ms);
@@ -157,7 +212,10 @@ typedef enum router_order_kind {
     ROUTER_RUNNER_JOINED, /* the runner was admitted and welcomed */
     /* The runner is gone, or wants to leave: it is to own no shards. It may not have joined yet. */
     ROUTER_RUNNER_LEFT,
-    ROUTER_OWNER_CHANGED /* the shard has another owner and a new token */
+    ROUTER_OWNER_CHANGED, /* the shard has another owner and a new token */
+    ROUTER_LANE_ADOPTED, /* the lane is adopted under the epoch: its shards serve, without owners */
+    ROUTER_LANE_DAMAGED, /* the lane cannot be adopted under the epoch; once for each epoch */
+    ROUTER_HIGH_ID       /* the highest id so far, or that of the present time; every 200 ms */
 } router_order_kind_t;
 
 typedef struct router_order {
@@ -171,6 +229,9 @@ typedef struct router_order {
     size_t types_size;
     shard_id_t shard; /* OWNER_CHANGED */
     token_t token;    /* OWNER_CHANGED */
+    uint32_t lane;    /* LANE_ADOPTED, LANE_DAMAGED */
+    uint64_t epoch;   /* LANE_ADOPTED, LANE_DAMAGED */
+    uint64_t high_id; /* HIGH_ID */
 } router_order_t;
 bool router_next_order(router_t *router, router_order_t *order);
 
@@ -178,13 +239,15 @@ bool router_next_order(router_t *router, router_order_t *order);
  * text for the worker. */
 void router_admitted(router_t *router, incarnation_t runner, fabric_error_t error, const char *text,
                      uint64_t now_ms);
-/* An entity type is registered or has changed. At the start, each stored type is. */
+/* An entity type is registered or has changed. At the start, each stored type is. The shards of its
+ * group exist from now on. */
 void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
 /* The coordinator wants this runner to own the shard (none: no runner). The router carries that
- * out. */
+ * out, as soon as it is the home of the shard's lane. It forgets the wish when the lane is
+ * dropped. */
 void router_desire(router_t *router, shard_id_t shard, incarnation_t runner, uint64_t now_ms);
-/* The broker that holds the term, as the store says. That broker is the home of all shards, and all
- * other brokers stand by. */
+/* The broker that holds the term, as the store says. That broker learns first which entity types
+ * exist. */
 void router_holder(router_t *router, incarnation_t broker);
 /* A new map, as an encoded snapshot or delta, for welcomes and redirects. */
 void router_map(router_t *router, fabric_bytes_t encoded);
@@ -205,9 +268,13 @@ typedef struct router_counters {
     uint64_t dead_letters;
     uint64_t runner_deaths; /* workers that crashed, or became unreachable and did not come back */
     uint64_t crashes;       /* of workers, counted for the messages on which they crashed */
-    uint64_t batches;       /* commits answered */
+    uint64_t entries;       /* appended to the journals of lanes */
     uint64_t pending;       /* durable messages that are accepted and have not ended, now */
-    uint64_t damaged;       /* rows that are no messages or replies */
+    uint64_t stored;        /* those of them that only the store has, now */
+    uint64_t journal_bytes; /* of entries that wait for a checkpoint of their lane, now */
+    uint64_t checkpoints;   /* of lanes, settled */
+    uint64_t loaded;        /* messages that were loaded from rows */
+    uint64_t damaged;       /* stored messages and replies that are none */
 
     /* Messages that were dropped without an answer. */
     uint64_t outdated;     /* messages on connections that are replaced or given up */

@@ -4,12 +4,12 @@
 #define BROKER_ROUTER_ROUTER_STATE_H
 
 #include "broker/router/router.h"
-#include "broker/router/batch_state.h"
 #include "broker/router/client_state.h"
-#include "broker/router/lookup_state.h"
+#include "broker/router/lane_state.h"
 #include "broker/router/mailbox_state.h"
 #include "broker/router/peer_state.h"
 #include "broker/router/poison_state.h"
+#include "broker/router/request_ids.h"
 #include "broker/router/runner_state.h"
 #include "broker/router/shard_state.h"
 #include "broker/router/type_state.h"
@@ -25,7 +25,9 @@ struct router {
     uint64_t last_tick_ms;
     uint64_t last_sweep_ms;
     uint64_t lease_until_ms;
-    incarnation_t holder; /* the broker that holds the term; none: not known yet */
+    uint64_t id_mark;       /* this broker makes no larger ids */
+    uint64_t high_id_at_ms; /* when the coordinator is told the highest id next */
+    incarnation_t holder;   /* the broker that holds the term; none: not known yet */
     bool draining;
     snowflake_generator_t generator;
     router_counters_t counters;
@@ -56,13 +58,10 @@ struct router {
     message_t *messages_by_id;
 
     router_lane_t lanes[LIMIT_LANES_MAX];
-    uint64_t held;          /* messages of requests that are held */
-    uint64_t message_bytes; /* of all messages in messages_by_id */
-    bool loading;           /* messages of shards are being read: no low-water mark is known */
-    uint64_t mark;
-    uint64_t mark_ms;
-    uint64_t high_id_stored; /* the next home of these shards makes ids above it */
-    uint64_t idle_batches;   /* counters.batches after the last batch that held only a mark */
+    uint64_t held;              /* messages of requests that are held */
+    uint64_t message_bytes;     /* of all messages in messages_by_id */
+    uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */
+    uint64_t high_id_stored;    /* the highest id that some entry says was made */
 
     shard_map_t *map;
     order_item_t *orders, *orders_last;
@@ -72,10 +71,29 @@ struct router {
     wire_writer_t scratch;
 };
 
-/* The lane of the shard. */
+/* The number of the shard's lane, and the lane. */
+static inline uint32_t lane_number(const router_t *router, shard_id_t shard)
+{
+    return shard_id_number(shard) % router->config.lanes;
+}
 static inline router_lane_t *lane_of(router_t *router, shard_id_t shard)
 {
-    return &router->lanes[shard_id_number(shard) % router->config.lanes];
+    return &router->lanes[lane_number(router, shard)];
+}
+
+/* Whether the broker's lease holds, and the store has reserved the ids that it makes now. */
+static inline bool router_is_leased(const router_t *router)
+{
+    return router->now_ms < router->lease_until_ms &&
+           request_ids_are_reserved(router, (request_id_t){0});
+}
+
+/* The broker that is the shard's home by the map; NULL: it is this broker, or is unknown. */
+static inline const map_broker_t *router_other_home(const router_t *router, shard_id_t shard)
+{
+    const map_shard_t *entry = shard_map_shard(router->map, shard);
+    const map_broker_t *home = entry ? shard_map_broker(router->map, entry->home) : NULL;
+    return home && !incarnation_equal(home->incarnation, router->config.incarnation) ? home : NULL;
 }
 
 /* Whether the memory for messages is used up. */
@@ -84,11 +102,17 @@ static inline bool router_memory_is_full(const router_t *router)
     return router->message_bytes + router->client_bytes >= router->config.memory_bytes_max;
 }
 
+/* Whether so much of journals waits for checkpoints that no new work may be taken. */
+static inline bool router_journal_is_full(const router_t *router)
+{
+    return router->counters.journal_bytes >= router->config.checkpoint_bytes_max;
+}
+
 /* Whether no more durable messages may be taken. */
 static inline bool router_is_full(const router_t *router)
 {
     return router->counters.pending + router->held >= router->config.pending_max ||
-           router_memory_is_full(router);
+           router_memory_is_full(router) || router_journal_is_full(router);
 }
 
 #endif

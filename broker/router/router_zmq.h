@@ -4,13 +4,10 @@
 #ifndef BROKER_ROUTER_ROUTER_ZMQ_H
 #define BROKER_ROUTER_ROUTER_ZMQ_H
 
-#include "broker/router/batch_log.h"
 #include "broker/coordinator/coordinator_zmq.h"
-#include "broker/store/finder_zmq.h"
-#include "broker/store/lane_zmq.h"
 #include "broker/router/router.h"
+#include "broker/router/storage_zmq.h"
 #include "broker/router/watch.h"
-#include "core/limits.h"
 #include "core/log.h"
 
 typedef struct router_shell {
@@ -18,12 +15,10 @@ typedef struct router_shell {
     void *zmq;
     const char *listen; /* endpoints to bind */
     const char *publish;
-    int stop_fd;         /* readable: drain and end; borrowed */
-    uint32_t drain_ms;   /* the longest time that draining may take */
-    router_t *router;    /* borrowed */
-    lane_actor_t *lanes; /* started; borrowed */
-    uint32_t lane_count;
-    finder_actor_t *finder;           /* started; borrowed */
+    int stop_fd;       /* readable: drain and end; borrowed */
+    uint32_t drain_ms; /* the longest time that draining and the last checkpoints may take */
+    router_t *router;  /* borrowed */
+    storage_t storage; /* what its caller sets is set */
     coordinator_actor_t *coordinator; /* started; borrowed */
     void (*ready)(void *context);     /* called once, when requests are served or redirected */
     void *ready_context;
@@ -31,11 +26,6 @@ typedef struct router_shell {
     /* its own */
     void *router_socket, *pub_socket;
     char bound_router[256], bound_pub[256];
-    struct {
-        lane_operation_t commit, load;
-        finder_operation_t find;
-        log_limiter_t outages;
-    } slots[LIMIT_LANES_MAX];
     uint64_t now_ms;
     bool blocked; /* a peer's pipe was full */
     bool draining;
@@ -45,14 +35,13 @@ typedef struct router_shell {
     uint64_t heartbeat_ms, heartbeats;
     map_version_t map_version;
     router_watch_t watch;
-    batch_log_t batch_log;
 } router_shell_t;
 
 /* Opens and binds both sockets, and sets bound_router and bound_pub to their endpoints.
  * ADDRESS_IN_USE or INVALID_CONFIGURATION with a reason. */
 FABRIC_MUST_USE fabric_error_t router_shell_bind(router_shell_t *shell, reason_t *reason);
-/* Serves until stop_fd is readable and the shards are released, or the time for their release is up
- * (OK), or until the broker must not go on: FENCED, STORE_LOST. */
+/* Serves until stop_fd is readable, the shards are released and the lanes' rows are complete, or
+ * the time for that is up (OK), or until the broker must not go on: FENCED, STORE_LOST. */
 FABRIC_MUST_USE fabric_error_t router_shell_run(router_shell_t *shell);
 /* Closes the sockets, letting out what waits in them for `linger_ms`. */
 void router_shell_close(router_shell_t *shell, uint32_t linger_ms);

@@ -1,5 +1,5 @@
 /* A shard: whether this broker is its home, and which runner owns it. shards.c owns the struct, but
- * for the list of entities, which mailbox.c owns.
+ * for the list of entities, which mailbox.c owns, and for what is to be loaded.
  */
 #ifndef BROKER_ROUTER_SHARD_STATE_H
 #define BROKER_ROUTER_SHARD_STATE_H
@@ -8,8 +8,7 @@
 #include "core/timers.h"
 
 typedef enum shard_state {
-    SHARD_FOREIGN, /* another broker is its home, or none is */
-    SHARD_LOADING, /* this broker is its home, and its messages are being read */
+    SHARD_FOREIGN, /* this broker is not the home of its lane */
     SHARD_UNOWNED, /* it has no owner */
     SHARD_OWNED,
     SHARD_RELEASING /* its owner was asked to give it back */
@@ -23,27 +22,32 @@ struct shard {
     runner_t *owner;       /* OWNED, RELEASING */
     timer_entry_t release; /* RELEASING: when the shard is taken back */
     entity_t *entities;    /* that have messages */
+    struct overflow
+        *overflows;  /* of its entities: to be loaded; see overflow.c, also for the rest */
+    bool is_loading; /* it is in its lane's list of such shards */
+    struct shard *load_prev, *load_next;
 };
 
 /* NULL: this broker does not know the shard. */
 shard_t *shard_find(router_t *router, shard_id_t id);
 /* Whether this broker is the shard's home, and its lease holds. */
 bool shard_serves(const router_t *router, const shard_t *shard);
-/* The other broker that is the shard's home by the map; NULL: there is none. */
-const map_broker_t *shard_other_home(const router_t *router, shard_id_t shard);
-/* Whether the shard is this broker's for all that is known, and waits for the database to confirm
- * the lease. */
-bool shard_waits_for_store(router_t *router, const shard_t *shard);
+/* Whether the shard's lane is this broker's for all that is known, and waits for the database. */
+bool shard_waits_for_store(router_t *router, shard_id_t shard);
 /* Whether the shard has no owner, and the coordinator knows none that it could have. */
 static inline bool shard_is_deserted(const shard_t *shard)
 {
     return shard->state == SHARD_UNOWNED && incarnation_is_none(shard->desired);
 }
 
-/* This broker becomes the home of a foreign shard, whose messages are to be loaded. */
-void shard_load(router_t *router, shard_id_t id, uint64_t home_epoch);
-/* The messages of all shards that were to be loaded are there. */
-void shards_loaded(router_t *router);
+/* The group's shards exist from now on, if it may be a group. */
+void shards_add_group(router_t *router, uint16_t group);
+/* The lane is adopted: its shards serve, and get the owners that they are to have. */
+void shards_serve(router_t *router, uint32_t lane);
+/* The shard's lane is dropped: its owner is not its owner any more. No entity is left of it. */
+void shard_drop(router_t *router, shard_t *shard);
+/* The shard of the lane after this one, of all that exist; the first one after NULL. */
+shard_t *shards_next_of_lane(router_t *router, uint32_t lane, const shard_t *shard);
 
 /* Nobody owns the shard any more: what was in flight comes back, and what the old owner still sends
  * is refused. Then the shard gets the owner that it is to have. */

@@ -16,9 +16,8 @@
 enum { RELEASE_SLACK_MS = 500 };
 
 static const state_description_t states[] = {
-    [SHARD_FOREIGN] = {"foreign", STATE_BIT(SHARD_LOADING)},
-    [SHARD_LOADING] = {"loading", STATE_BIT(SHARD_UNOWNED)},
-    [SHARD_UNOWNED] = {"unowned", STATE_BIT(SHARD_OWNED)},
+    [SHARD_FOREIGN] = {"foreign", STATE_BIT(SHARD_UNOWNED)},
+    [SHARD_UNOWNED] = {"unowned", STATE_BIT(SHARD_OWNED) | STATE_BIT(SHARD_FOREIGN)},
     [SHARD_OWNED] = {"owned", STATE_BIT(SHARD_UNOWNED) | STATE_BIT(SHARD_RELEASING)},
     [SHARD_RELEASING] = {"releasing", STATE_BIT(SHARD_UNOWNED)},
 };
@@ -61,32 +60,25 @@ static shard_t *next_shard(router_t *router, const shard_t *shard)
     return group < LIMIT_GROUPS_MAX ? router->groups[group] : NULL;
 }
 
+shard_t *shards_next_of_lane(router_t *router, uint32_t lane, const shard_t *shard)
+{
+    shard_t *next = next_shard(router, shard);
+    while (next && lane_number(router, next->id) != lane) {
+        next = next_shard(router, next);
+    }
+    return next;
+}
+
 bool shard_serves(const router_t *router, const shard_t *shard)
 {
-    return shard->state != SHARD_FOREIGN && shard->state != SHARD_LOADING &&
-           router->now_ms < router->lease_until_ms;
+    return shard->state != SHARD_FOREIGN && router_is_leased(router);
 }
 
-const map_broker_t *shard_other_home(const router_t *router, shard_id_t shard)
+bool shard_waits_for_store(router_t *router, shard_id_t shard)
 {
-    const map_shard_t *entry = shard_map_shard(router->map, shard);
-    const map_broker_t *home = entry ? shard_map_broker(router->map, entry->home) : NULL;
-    return home && !incarnation_equal(home->incarnation, router->config.incarnation) ? home : NULL;
-}
-
-bool shard_waits_for_store(router_t *router, const shard_t *shard)
-{
-    return shard && shard->state != SHARD_FOREIGN && !lane_of(router, shard->id)->available &&
-           !shard_other_home(router, shard->id);
-}
-
-static void add_group(router_t *router, uint16_t group)
-{
-    shard_t *shards = memory_allocate_zeroed(router->config.shards_per_group, sizeof *shards);
-    for (uint32_t i = 0; i < router->config.shards_per_group; i++) {
-        shards[i].id = shard_id_make(group, (uint16_t)(i + 1));
-    }
-    router->groups[group - 1] = shards;
+    const router_lane_t *lane = lane_of(router, shard);
+    bool serves = lane->batches.available && request_ids_are_reserved(router, (request_id_t){0});
+    return lane->state != LANE_FOREIGN && !serves && !router_other_home(router, shard);
 }
 
 static void report_owner(router_t *router, const shard_t *shard)
@@ -126,6 +118,7 @@ static void assign(router_t *router, shard_t *shard, runner_t *runner)
         entity_dispatch(router, entity);
         entity_release(router, entity);
     }
+    overflow_shard_owned(router, shard);
 }
 
 static void ask_back(router_t *router, shard_t *shard)
@@ -270,33 +263,61 @@ void shards_tick(router_t *router)
     }
 }
 
-/* ---- this broker becomes the home of shards ---- */
+/* ---- shards follow their lanes ---- */
 
-void shard_load(router_t *router, shard_id_t id, uint64_t home_epoch)
+static void serve(router_t *router, shard_t *shard)
 {
-    uint16_t group = shard_id_group(id);
-    if (group == 0 || group > LIMIT_GROUPS_MAX) {
+    shard->token = (token_t){lane_of(router, shard->id)->epoch, 0};
+    set_state(shard, SHARD_UNOWNED);
+    reconcile(router, shard);
+}
+
+void shards_add_group(router_t *router, uint16_t group)
+{
+    if (group == 0 || group > LIMIT_GROUPS_MAX || router->groups[group - 1]) {
         return;
     }
-    if (!router->groups[group - 1]) {
-        add_group(router, group);
-    }
-    shard_t *shard = shard_find(router, id);
-    if (shard && shard->state == SHARD_FOREIGN) {
-        shard->token = (token_t){home_epoch, 0};
-        set_state(shard, SHARD_LOADING);
-        router->loading = true;
+    shard_t *shards = memory_allocate_zeroed(router->config.shards_per_group, sizeof *shards);
+    router->groups[group - 1] = shards;
+    for (uint32_t i = 0; i < router->config.shards_per_group; i++) {
+        shards[i].id = shard_id_make(group, (uint16_t)(i + 1));
+        if (lane_of(router, shards[i].id)->state == LANE_HOME) {
+            serve(router, &shards[i]);
+        }
     }
 }
 
-void shards_loaded(router_t *router)
+void shards_serve(router_t *router, uint32_t lane)
 {
-    router->loading = false;
-    for (shard_t *shard = NULL; (shard = next_shard(router, shard));) {
-        if (shard->state == SHARD_LOADING) {
-            set_state(shard, SHARD_UNOWNED);
-            report_owner(router, shard);
-            reconcile(router, shard);
-        }
+    shard_t *shard = NULL;
+    while ((shard = shards_next_of_lane(router, lane, shard))) {
+        serve(router, shard);
     }
+}
+
+/* The owner may not know yet that this broker lost the shard. */
+static void dismiss_owner(router_t *router, shard_t *shard)
+{
+    runner_t *runner = shard->owner;
+    if (runner->peer) {
+        message_release_t message = {.shard = shard->id.value,
+                                     .home_epoch = shard->token.home_epoch,
+                                     .owner_sequence = shard->token.owner_sequence};
+        message_put_release(peer_writer(router, runner->peer), &message);
+    }
+    timers_cancel(&router->releases, &shard->release);
+    runner_lose_shard(runner);
+    set_state(shard, SHARD_UNOWNED);
+    shard->owner = NULL;
+}
+
+void shard_drop(router_t *router, shard_t *shard)
+{
+    if (shard->owner) {
+        dismiss_owner(router, shard);
+    }
+    if (shard->state != SHARD_FOREIGN) { /* it is foreign until its lane is adopted */
+        set_state(shard, SHARD_FOREIGN);
+    }
+    shard->desired = (incarnation_t){{0}};
 }

@@ -176,7 +176,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 21);
+    wire_put_map(document, 25);
     put_uint(document, "accepted", counters->accepted);
     put_uint(document, "ended", counters->ended);
     put_uint(document, "pending", counters->pending);
@@ -191,7 +191,11 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "dead_letters", counters->dead_letters);
     put_uint(document, "runner_deaths", counters->runner_deaths);
     put_uint(document, "crashes", counters->crashes);
-    put_uint(document, "batches", counters->batches);
+    put_uint(document, "entries", counters->entries);
+    put_uint(document, "journal_bytes", counters->journal_bytes);
+    put_uint(document, "checkpoints", counters->checkpoints);
+    put_uint(document, "stored", counters->stored);
+    put_uint(document, "loaded", counters->loaded);
     put_uint(document, "damaged", counters->damaged);
     put_uint(document, "outdated", counters->outdated);
     put_uint(document, "unidentified", counters->unidentified);
@@ -200,16 +204,46 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     put_uint(document, "abandoned", counters->abandoned);
 }
 
+/* ---- lanes ---- */
+
+/* The lanes that this broker holds. */
+static uint32_t count_lanes(const router_t *router)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        count += router->lanes[i].state != LANE_FOREIGN;
+    }
+    return count;
+}
+
+static void put_lanes(const router_t *router, wire_writer_t *document)
+{
+    wire_put_text(document, "lanes");
+    wire_put_array(document, count_lanes(router));
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const router_lane_t *lane = &router->lanes[i];
+        if (lane->state != LANE_FOREIGN) {
+            const checkpoint_t *checkpoint = &lane->checkpoint;
+            wire_put_map(document, 6);
+            put_uint(document, "number", i);
+            put_text(document, "state", lane_state_name(lane));
+            put_uint(document, "epoch", lane->epoch);
+            put_uint(document, "entry", checkpoint->number);
+            put_uint(document, "checkpoint", checkpoint->settled);
+            put_uint(document, "tail_bytes", checkpoint->new_bytes + checkpoint->begun_bytes);
+        }
+    }
+}
+
 /* The broker's role in the cluster, which tells the reader how complete the document is. */
 static const char *state_name(const router_t *router)
 {
-    if (incarnation_is_none(router->holder)) {
-        return "starting"; /* this broker does not know yet whether another broker serves */
+    if (count_lanes(router) > 0) {
+        return router_is_leased(router) ? "serving" : "unconfirmed";
     }
-    if (!incarnation_equal(router->holder, router->config.incarnation)) {
-        return "standby";
-    }
-    return router->now_ms < router->lease_until_ms ? "serving" : "unconfirmed";
+    bool elsewhere = !incarnation_is_none(router->holder) &&
+                     !incarnation_equal(router->holder, router->config.incarnation);
+    return elsewhere ? "standby" : "starting"; /* the lanes may be this broker's before long */
 }
 
 static void put_home(const router_t *router, wire_writer_t *document)
@@ -226,7 +260,7 @@ static void put_home(const router_t *router, wire_writer_t *document)
 static void put_status(router_t *router, wire_writer_t *document)
 {
     map_version_t version = shard_map_version(router->map);
-    wire_put_map(document, 12);
+    wire_put_map(document, 13);
     put_text(document, "cluster", router->config.cluster_name);
     put_incarnation(document, "broker", router->config.incarnation);
     put_text(document, "name", router->config.name);
@@ -237,6 +271,7 @@ static void put_status(router_t *router, wire_writer_t *document)
     put_brokers(router, document);
     put_runners(router, document);
     put_types(router, document);
+    put_lanes(router, document);
     put_shards(router, document);
     put_counters(router, document);
 }

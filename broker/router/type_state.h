@@ -15,6 +15,8 @@ typedef struct known_type {
 
 /* NULL: no such type is registered. */
 known_type_t *type_find(router_t *router, fabric_bytes_t name);
+/* The type is registered in the group, or its description has changed. */
+void type_set(router_t *router, uint16_t group, fabric_bytes_t description);
 void types_destroy(router_t *router);
 
 #endif

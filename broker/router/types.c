@@ -11,7 +11,7 @@ known_type_t *type_find(router_t *router, fabric_bytes_t name)
     return type;
 }
 
-void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
+void type_set(router_t *router, uint16_t group, fabric_bytes_t description)
 {
     wire_reader_t reader = wire_reader(description);
     type_description_t *parsed = NULL;
@@ -30,7 +30,8 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
     type->description = parsed;
     type->group = group;
     type->index = HASH_CNT(by_name, router->types);
-    assert(group <= LIMIT_GROUPS_MAX && type->index < LIMIT_TYPES_MAX); /* the map takes no more */
+    assert(group >= 1 && group <= LIMIT_GROUPS_MAX &&
+           type->index < LIMIT_TYPES_MAX); /* as the map */
     memcpy(type->name, parsed->name, sizeof type->name);
     HASH_ADD_KEYPTR(by_name, router->types, type->name, strlen(type->name), type);
 }

@@ -1,110 +1,330 @@
-/* Looking calls up in the store: see finder.h. */
+/* The finder: see finder.h. */
 #include "broker/store/finder.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "core/crash_point.h"
+#include "core/journal/entry.h"
+#include "core/memory.h"
+#include "core/message.h"
+
+#define END_OF_JOURNAL ((uint64_t)INT64_MAX) /* above all numbers of entries */
 
 struct finder {
     finder_config_t config;
-    finder_world_t world;
-    store_t *store; /* NULL: not connected */
+    connection_t connection;
 };
 
 void finder_config_defaults(finder_config_t *config)
 {
-    config->page_rows = 20000;
-    config->rows_max = 1000000;
+    config->page_entries = 500;
+    config->page_bytes = UINT64_C(4) << 20;
+    config->calls_bytes_max = UINT64_C(256) << 20;
+    config->bodies_bytes_max = UINT64_C(64) << 20;
     config->time_max_ms = 2000;
-    config->bytes_max = UINT64_C(64) << 20;
 }
 
-finder_t *finder_new(const finder_config_t *config, const finder_world_t *world)
+finder_t *finder_new(const finder_config_t *config, const store_world_t *world)
 {
-    finder_t *finder = calloc(1, sizeof *finder);
-    if (!finder) {
-        abort();
-    }
+    finder_t *finder = memory_allocate_zeroed(1, sizeof *finder);
     finder->config = *config;
-    finder->world = *world;
+    connection_init(&finder->connection, &config->connection, world);
     return finder;
 }
 
 void finder_destroy(finder_t **finder)
 {
     if (*finder) {
-        store_close(&(*finder)->store);
+        connection_clear(&(*finder)->connection);
         free(*finder);
         *finder = NULL;
     }
 }
 
-typedef struct collection {
-    message_chain_t chain;
-    uint64_t bytes_max;
-    uint64_t left_out; /* the largest id for which there was no room */
-} collection_t;
-
-static void collect(void *context, const store_message_t *stored, store_tally_t tally,
-                    const store_reply_t *reply)
+void finder_answer_clear(finder_answer_t *answer)
 {
-    collection_t *collection = context;
-    if (collection->chain.bytes < collection->bytes_max) {
-        message_chain_add(&collection->chain, stored, tally, reply);
-        CRASH_POINT(LOAD_INSIDE);
-    } else if (stored->id.value > collection->left_out) {
-        collection->left_out = stored->id.value;
+    for (size_t i = 0; i < answer->count; i++) {
+        message_destroy(&answer->found[i].message);
     }
+    free(answer->found);
+    *answer = (finder_answer_t){.count = 0};
 }
 
-/* Reads pages until it is through or has done as much as it may. `*reached` says how far it came. */
-static fabric_error_t read_pages(finder_t *finder, request_id_t floor, const call_key_t *calls,
-                                 size_t call_count, collection_t *collection, request_id_t *reached)
+/* One call that is looked for, and where its record is. An end counts more than a beginning. */
+typedef struct wanted {
+    call_key_t call;
+    bool found;
+    bool ended;
+    bool read; /* its record was */
+    request_id_t id;
+    uint64_t number; /* of the entry */
+    uint32_t record;
+} wanted_t;
+
+typedef struct search {
+    finder_t *finder;
+    uint32_t lane;
+    request_id_t floor;
+    wanted_t *wanted; /* by call key, later by entry */
+    size_t count;
+    uint64_t began_ms;
+    uint64_t calls_bytes, bodies_bytes;
+    uint64_t number;  /* of the last entry that was read; END_OF_JOURNAL: none */
+    uint64_t last_id; /* of that entry: no entry below it has a larger id */
+    uint64_t unknown; /* at or below this id, something was left out */
+    bool over;        /* the floor is reached, or a bound */
+    finder_answer_t answer;
+} search_t;
+
+static void leave_out(search_t *search, uint64_t id)
 {
-    const finder_config_t *config = &finder->config;
-    uint64_t began_ms = finder->world.now_ms(finder->world.context);
-    uint64_t rows = 0;
-    fabric_error_t error = FABRIC_OK;
-    do {
-        if (finder->world.stopping(finder->world.context)) {
+    search->unknown = id > search->unknown ? id : search->unknown;
+}
+
+/* ---- calls ---- */
+
+static int compare_calls(const void *left, const void *right)
+{
+    const call_key_t *a = &((const wanted_t *)left)->call;
+    const call_key_t *b = &((const wanted_t *)right)->call;
+    if (a->client != b->client) {
+        return a->client < b->client ? -1 : 1;
+    }
+    return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
+}
+
+static void note_call(search_t *search, const journal_call_t *call, uint64_t number)
+{
+    wanted_t key = {.call = call->call};
+    wanted_t *wanted =
+        bsearch(&key, search->wanted, search->count, sizeof *search->wanted, compare_calls);
+    if (!wanted || call->id.value <= search->floor.value || (wanted->found && !call->ended)) {
+        return;
+    }
+    wanted->found = true;
+    wanted->ended = call->ended;
+    wanted->id = call->id;
+    wanted->number = number;
+    wanted->record = call->record;
+}
+
+static bool is_bounded(const search_t *search)
+{
+    const finder_t *finder = search->finder;
+    const store_world_t *world = &finder->connection.world;
+    return search->calls_bytes >= finder->config.calls_bytes_max ||
+           world->now_ms(world->context) - search->began_ms >= finder->config.time_max_ms;
+}
+
+static bool read_calls(void *context, const store_entry_t *entry)
+{
+    search_t *search = context;
+    if (entry->last_id <= search->floor.value) {
+        search->over = true;
+        return false;
+    }
+    journal_call_t call;
+    bool damaged = false;
+    journal_calls_reader_t reader = journal_calls_open(entry->calls);
+    while (journal_calls_next(&reader, &call, &damaged)) {
+        note_call(search, &call, entry->number);
+    }
+    if (damaged) {
+        leave_out(search, entry->last_id);
+    }
+    search->calls_bytes += entry->calls.size;
+    search->number = entry->number;
+    search->last_id = entry->last_id;
+    return true;
+}
+
+/* Reads calls from the newest entry down until it is through or has done as much as it may. */
+static fabric_error_t read_all_calls(search_t *search)
+{
+    const finder_t *finder = search->finder;
+    const connection_t *connection = &finder->connection;
+    store_t *store = connection->store;
+    while (!search->over && search->number > 0) {
+        if (connection_is_stopping(connection)) {
             return FABRIC_ERROR_SHUTTING_DOWN;
         }
-        error = finder->store->driver->find_calls(finder->store, floor, reached, config->page_rows,
-                                                  calls, call_count, collect, collection);
-        rows += config->page_rows;
-    } while (!error && reached->value > floor.value && collection->left_out == 0 &&
-             rows < config->rows_max &&
-             finder->world.now_ms(finder->world.context) - began_ms < config->time_max_ms);
-    if (collection->left_out > reached->value) {
-        reached->value = collection->left_out;
+        uint64_t before = search->number;
+        fabric_error_t error = store->driver->read_journal_back(
+            store, search->lane, before == END_OF_JOURNAL ? before : before - 1, STORE_ENTRY_CALLS,
+            finder->config.page_entries, finder->config.page_bytes, read_calls, search);
+        if (error) {
+            return error;
+        }
+        if (search->number == before) {
+            break; /* the journal begins here */
+        }
+        if (!search->over && is_bounded(search)) {
+            leave_out(search, search->last_id);
+            search->over = true;
+        }
     }
-    return error;
+    return FABRIC_OK;
 }
 
-fabric_error_t finder_find(finder_t *finder, request_id_t floor, const call_key_t *calls,
-                           size_t call_count, finder_answer_t *answer)
+/* ---- records ---- */
+
+static void add_found(search_t *search, const store_message_t *message, uint64_t contents,
+                      const store_reply_t *reply)
 {
-    collection_t collection = {.bytes_max = finder->config.bytes_max};
-    request_id_t reached = {UINT64_MAX};
-    uint64_t high_id = 0;
+    message_chain_t chain = {0};
+    finder_answer_t *answer = &search->answer;
+    answer->found[answer->count++] = (finder_found_t){
+        message_chain_add(&chain, message, (journal_attempts_t){0}, reply), contents};
+}
+
+/* The end of a message whose reply is lost: what everyone who asks for it gets. */
+static void add_damaged(search_t *search, const wanted_t *wanted)
+{
+    static const char text[] = "the record of its reply is damaged";
+    store_message_t message = {.id = wanted->id, .flags = REQUEST_DURABLE, .call = wanted->call};
+    store_reply_t reply = {.id = wanted->id,
+                           .status = STATUS_DEFECT,
+                           .error = FABRIC_ERROR_ENTITY_DEFECT,
+                           .payload = fabric_bytes(text, sizeof text - 1)};
+    add_found(search, &message, 0, &reply);
+}
+
+static void add_record(search_t *search, wanted_t *wanted, const journal_record_t *record)
+{
+    store_message_t ended = {.id = record->id,
+                             .shard = record->shard,
+                             .flags = record->message_flags,
+                             .call = record->call};
+    switch (record->kind) {
+    case RECORD_MESSAGE:
+        add_found(search, &record->message, journal_contents_hash(&record->message), NULL);
+        break;
+    case RECORD_RESULT:
+        add_found(search, &ended, record->contents, &record->reply);
+        break;
+    case RECORD_DEAD:
+        add_found(search, &record->message, journal_contents_hash(&record->message),
+                  &record->reply);
+        break;
+    case RECORD_ADOPT:
+    case RECORD_ATTEMPT:
+        return;
+    }
+    wanted->read = true;
+}
+
+typedef struct entry_visit {
+    search_t *search;
+    wanted_t *first; /* the calls of the entry */
+    size_t count;
+} entry_visit_t;
+
+static bool read_records(void *context, const store_entry_t *entry)
+{
+    const entry_visit_t *visit = context;
+    if (entry->number != visit->first->number) {
+        return false; /* the entry is purged */
+    }
+    for (size_t i = 0; i < visit->count; i++) {
+        wanted_t *wanted = &visit->first[i];
+        journal_record_t record;
+        journal_read_t read = journal_read_at(entry->body, wanted->record, &record);
+        if (read == JOURNAL_READ_RECORD && record.id.value == wanted->id.value) {
+            add_record(visit->search, wanted, &record);
+        } else if (wanted->ended) {
+            add_damaged(visit->search, wanted);
+            wanted->read = true;
+        }
+    }
+    visit->search->bodies_bytes += entry->body.size;
+    return false;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+    const wanted_t *a = left;
+    const wanted_t *b = right;
+    uint64_t a_number = a->found ? a->number : 0;
+    uint64_t b_number = b->found ? b->number : 0;
+    return a_number > b_number ? -1 : a_number < b_number;
+}
+
+/* Reads the records of the calls that were found, each entry once, the newest first. */
+static fabric_error_t read_all_records(search_t *search)
+{
+    store_t *store = search->finder->connection.store;
+    search->answer.found = memory_allocate(search->count * sizeof *search->answer.found);
+    qsort(search->wanted, search->count, sizeof *search->wanted, compare_places);
+    for (size_t i = 0; i < search->count && search->wanted[i].found;) {
+        entry_visit_t visit = {.search = search, .first = &search->wanted[i], .count = 1};
+        while (i + visit.count < search->count && visit.first[visit.count].found &&
+               visit.first[visit.count].number == visit.first->number) {
+            visit.count++;
+        }
+        if (search->bodies_bytes < search->finder->config.bodies_bytes_max) {
+            fabric_error_t error =
+                store->driver->read_journal(store, search->lane, visit.first->number,
+                                            STORE_ENTRY_ALL, 1, UINT64_MAX, read_records, &visit);
+            if (error) {
+                return error;
+            }
+        }
+        i += visit.count;
+    }
+    for (size_t i = 0; i < search->count; i++) {
+        if (search->wanted[i].found && !search->wanted[i].read) {
+            leave_out(search, search->wanted[i].id.value);
+        }
+    }
+    return FABRIC_OK;
+}
+
+/* ---- the purged mark ---- */
+
+static void take_mark(void *context, const store_lane_t *row)
+{
+    search_t *search = context;
+    if (row->lane == search->lane) {
+        leave_out(search, row->purged_id);
+    }
+}
+
+/* A mark that was read before the entries would not tell of those that were purged in between. */
+static fabric_error_t read_mark(search_t *search)
+{
+    store_t *store = search->finder->connection.store;
+    return store->driver->lane_list(store, take_mark, search);
+}
+
+fabric_error_t finder_find(finder_t *finder, uint32_t lane, request_id_t floor,
+                           const call_key_t *calls, size_t call_count, finder_answer_t *answer)
+{
+    const store_world_t *world = &finder->connection.world;
+    search_t search = {.finder = finder,
+                       .lane = lane,
+                       .floor = floor,
+                       .wanted = memory_allocate_zeroed(call_count, sizeof(wanted_t)),
+                       .count = call_count,
+                       .began_ms = world->now_ms(world->context),
+                       .number = END_OF_JOURNAL,
+                       .unknown = floor.value};
+    for (size_t i = 0; i < call_count; i++) {
+        search.wanted[i].call = calls[i];
+    }
+    qsort(search.wanted, call_count, sizeof *search.wanted, compare_calls);
     fabric_error_t error =
-        finder->store
-            ? FABRIC_OK
-            : store_open(finder->config.drivers, &finder->config.options, NULL, &finder->store);
-    if (!error) {
-        assert(finder->store);
-        error = read_pages(finder, floor, calls, call_count, &collection, &reached);
-    }
-    /* After the rows, so that none of them is above it. */
-    if (!error && collection.chain.first) {
-        error = finder->store->driver->high_id(finder->store, &high_id);
-    }
+        finder->connection.store ? FABRIC_OK : connection_open(&finder->connection, NULL);
+    error = error ? error : read_all_calls(&search);
+    error = error ? error : read_all_records(&search);
+    error = error ? error : read_mark(&search);
+    free(search.wanted);
     if (error) {
-        message_chain_destroy(&collection.chain.first);
-        store_close(&finder->store);
+        finder_answer_clear(&search.answer);
+        connection_clear(&finder->connection);
         return error;
     }
-    *answer = (finder_answer_t){collection.chain.first, reached, high_id};
+    search.answer.reached = (request_id_t){search.unknown};
+    *answer = search.answer;
     return FABRIC_OK;
 }

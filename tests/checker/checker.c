@@ -10,8 +10,8 @@ typedef unsigned long long ull;
 static const char *kind_name(checker_kind_t kind)
 {
     static const char *const names[CHECKER_KINDS] = {
-        "lost",  "falsely accepted", "invented", "doubled",  "chain",       "reply",
-        "order", "ownership",        "volatile", "liveness", "dead letter", "bounds"};
+        "lost",      "falsely accepted", "invented", "doubled",     "chain", "reply", "order",
+        "ownership", "volatile",         "liveness", "dead letter", "store", "bounds"};
     return names[kind];
 }
 
@@ -143,6 +143,9 @@ void checker_run(const checker_input_t *input, checker_report_t *report)
     }
     for (size_t i = 0; i < checker.message_count; i++) {
         check_message(&checker, &checker.messages[i], &dead);
+    }
+    for (size_t i = 0; i < input->tables->fault_count; i++) {
+        checker_say(&checker, CHECKER_STORE, "%s", input->tables->faults[i].text);
     }
     for (size_t i = 0; i < input->process_count; i++) {
         check_process(&checker, &input->processes[i]);

@@ -34,6 +34,7 @@ typedef enum checker_kind {
     CHECKER_VOLATILE,    /* a volatile message handled twice */
     CHECKER_LIVENESS,    /* still pending at the end */
     CHECKER_DEAD_LETTER, /* more dead letters than the faults may cause */
+    CHECKER_STORE,       /* the tables contradict themselves or each other */
     CHECKER_BOUNDS,      /* a process that used too much memory or too many descriptors */
     CHECKER_KINDS
 } checker_kind_t;

@@ -54,7 +54,7 @@ int story_tear_down(void **state);
 /* Appends a record about a call; each comes 10 us after the last. */
 history_record_t *story_note(story_t *s, history_kind_t kind, uint32_t flags, uint64_t number);
 
-/* Its row in `mailbox`. */
+/* Its message in the store. */
 table_message_t *story_store(story_t *s, uint32_t flags, uint64_t number);
 
 /* A handler begins in a worker; ends, with the chain in that worker's memory; or both at once. */
@@ -62,7 +62,7 @@ history_record_t *story_begin(story_t *s, unsigned worker, uint32_t flags, uint6
 const history_record_t *story_end(story_t *s, const history_record_t *start);
 const history_record_t *story_execute(story_t *s, unsigned worker, uint32_t flags, uint64_t number);
 
-/* The row in `reply` of an execution. */
+/* The stored reply of an execution. */
 table_reply_t *story_commit(story_t *s, const history_record_t *run);
 
 /* What a client is told. */

@@ -7,6 +7,7 @@
 
 #include "core/message.h"
 #include "tests/checker/history.h"
+#include "tests/checker/journal_audit.h"
 
 /* Room for one more; `size` is that of an item. */
 static void *grown(void *items, size_t count, size_t size)
@@ -43,55 +44,118 @@ static bool parse_entity(fabric_bytes_t id, uint32_t *entity)
     return parsed && equals(id, same);
 }
 
-static void add_message(void *context, const fabric_bytes_t *columns)
+static void add_message(table_dump_t *dump, const decoded_record_t *record)
 {
-    table_dump_t *dump = context;
     dump->messages = grown(dump->messages, dump->message_count, sizeof *dump->messages);
     table_message_t *message = &dump->messages[dump->message_count++];
-    *message = (table_message_t){.request_id = number_of(columns[0]),
-                                 .key_client = number_of(columns[1]),
-                                 .key_sequence = number_of(columns[2]),
-                                 .tell = (number_of(columns[3]) & REQUEST_TELL) != 0,
-                                 .fold = equals(columns[4], FOLD_TYPE)};
+    *message = (table_message_t){.request_id = record->id,
+                                 .key_client = record->client,
+                                 .key_sequence = record->sequence,
+                                 .id_hash = history_hash(record->entity.data, record->entity.size),
+                                 .tell = (record->flags & REQUEST_TELL) != 0,
+                                 .fold = equals(record->type, FOLD_TYPE)};
     if (message->fold) {
-        message->readable = equals(columns[6], fold_append.tag) &&
-                            parse_entity(columns[5], &message->entity) &&
-                            fold_message_read(columns[7], &message->asked);
+        message->readable = equals(record->tag, fold_append.tag) &&
+                            parse_entity(record->entity, &message->entity) &&
+                            fold_message_read(record->payload, &message->asked);
     }
 }
 
-static void add_reply(void *context, const fabric_bytes_t *columns)
+static void add_reply(table_dump_t *dump, const decoded_record_t *record)
 {
-    table_dump_t *dump = context;
     dump->replies = grown(dump->replies, dump->reply_count, sizeof *dump->replies);
     table_reply_t *reply = &dump->replies[dump->reply_count++];
-    *reply = (table_reply_t){.request_id = number_of(columns[0]),
-                             .error = (uint32_t)number_of(columns[1]),
-                             .payload_hash = history_hash(columns[2].data, columns[2].size)};
-    reply->readable = columns[2].size > 0 && fold_answer_read(columns[2], &reply->fold);
+    *reply = (table_reply_t){.request_id = record->id,
+                             .status = (uint32_t)record->status,
+                             .error = (uint32_t)record->error,
+                             .payload_hash = history_hash(record->reply.data, record->reply.size)};
+    reply->readable = record->reply.size > 0 && fold_answer_read(record->reply, &reply->fold);
 }
 
-static void add_dead_letter(void *context, const fabric_bytes_t *columns)
+static void add_dead_letter(table_dump_t *dump, const decoded_record_t *record)
 {
-    table_dump_t *dump = context;
     dump->dead_letters =
         grown(dump->dead_letters, dump->dead_letter_count, sizeof *dump->dead_letters);
-    dump->dead_letters[dump->dead_letter_count++] = (table_dead_letter_t){number_of(columns[0])};
+    dump->dead_letters[dump->dead_letter_count++] = (table_dead_letter_t){record->id};
+}
+
+static void take_record(void *context, uint32_t number, const decoded_record_t *record)
+{
+    table_dump_t *dump = context;
+    (void)number;
+    if (record->kind == DECODED_MESSAGE) {
+        add_message(dump, record);
+    } else if (record->kind == DECODED_RESULT || record->kind == DECODED_DEAD) {
+        add_reply(dump, record);
+    }
+    if (record->kind == DECODED_DEAD) {
+        add_dead_letter(dump, record);
+    }
+}
+
+static void take_fault(void *context, const char *text)
+{
+    table_dump_t *dump = context;
+    dump->faults = grown(dump->faults, dump->fault_count, sizeof *dump->faults);
+    table_fault_t *fault = &dump->faults[dump->fault_count++];
+    snprintf(fault->text, sizeof fault->text, "%s", text);
+}
+
+/* ---- rows ---- */
+
+static void audit_checkpoint(void *context, const fabric_bytes_t *columns)
+{
+    journal_audit_checkpoint(context, number_of(columns[0]), number_of(columns[1]));
+}
+
+static void audit_entry(void *context, const fabric_bytes_t *columns)
+{
+    decoded_row_t row = {.lane = number_of(columns[0]),
+                         .number = number_of(columns[1]),
+                         .epoch = number_of(columns[2]),
+                         .incarnation = columns[3],
+                         .last_id = number_of(columns[4]),
+                         .created_ms = (int64_t)number_of(columns[5]),
+                         .log_bytes = number_of(columns[6]),
+                         .checksum = number_of(columns[7]),
+                         .adopt = number_of(columns[8]) != 0,
+                         .calls = columns[9],
+                         .body = columns[10]};
+    journal_audit_entry(context, &row);
+}
+
+static void audit_pending(void *context, const fabric_bytes_t *columns)
+{
+    audit_pending_t row = {.lane = number_of(columns[0]),
+                           .position = number_of(columns[1]),
+                           .entity_hash = number_of(columns[2]),
+                           .request_id = number_of(columns[3]),
+                           .number = number_of(columns[4]),
+                           .body = columns[5]};
+    journal_audit_pending(context, &row);
+}
+
+static void audit_dead(void *context, const fabric_bytes_t *columns)
+{
+    journal_audit_dead(context, number_of(columns[0]), number_of(columns[1]), columns[2]);
 }
 
 table_dump_t table_dump_read(testbed_t *bed)
 {
     table_dump_t dump = {0};
-    bool mysql = bed->database[0] != '\0';
+    audit_listener_t listener = {take_record, take_fault, &dump};
+    journal_audit_t *audit = journal_audit_new(&listener);
+    testbed_query_rows(bed, "SELECT lane, number FROM checkpoint", audit_checkpoint, audit);
     testbed_query_rows(bed,
-                       mysql ? "SELECT request_id, call_client, call_sequence, flags, entity_type, "
-                               "entity_id, tag, payload FROM mailbox ORDER BY request_id"
-                             : "SELECT request_id, client, sequence, flags, entity_type, "
-                               "entity_id, tag, payload FROM mailbox ORDER BY request_id",
-                       add_message, &dump);
-    testbed_query_rows(bed, "SELECT request_id, error, payload FROM reply WHERE sequence = 0",
-                       add_reply, &dump);
-    testbed_query_rows(bed, "SELECT request_id FROM dead_letter", add_dead_letter, &dump);
+                       "SELECT lane, number, epoch, incarnation, last_id, created_ms, log_bytes, "
+                       "checksum, adopt, calls, body FROM journal ORDER BY lane, number",
+                       audit_entry, audit);
+    testbed_query_rows(bed,
+                       "SELECT lane, position, entity_hash, request_id, number, body FROM pending",
+                       audit_pending, audit);
+    testbed_query_rows(bed, "SELECT lane, request_id, body FROM dead_letter", audit_dead, audit);
+    journal_audit_end(audit);
+    journal_audit_destroy(&audit);
     return dump;
 }
 
@@ -100,5 +164,6 @@ void table_dump_free(table_dump_t *dump)
     free(dump->messages);
     free(dump->replies);
     free(dump->dead_letters);
+    free(dump->faults);
     *dump = (table_dump_t){0};
 }

@@ -1,5 +1,6 @@
-/* The contents of a cluster's tables for the checker. They are read with separate SQL, not through
- * the store adapters that are under test.
+/* The contents of a cluster's tables for the checker. They are read with separate SQL and decoded
+ * by a decoder of the checker's own, not through the store adapters and core/journal/, which are
+ * under test. The journal must be whole: nothing was purged.
  *
  * Threading: the test's thread.
  */
@@ -9,10 +10,11 @@
 #include "tests/checker/fold.h"
 #include "tests/harness/testbed.h"
 
-/* A row of `mailbox`. */
+/* A message of the journal. */
 typedef struct table_message {
     uint64_t request_id;
     uint64_t key_client, key_sequence;
+    uint64_t id_hash; /* history_hash() of the entity's id */
     bool tell;
     bool fold;            /* of the workload; only then: */
     bool readable;        /* the payload and the entity's id are as the workload writes them */
@@ -20,19 +22,24 @@ typedef struct table_message {
     fold_request_t asked; /* the payload */
 } table_message_t;
 
-/* A row of `reply` with sequence 0: the final one. */
+/* Its end: the final reply, or what a dead letter's caller gets. */
 typedef struct table_reply {
     uint64_t request_id;
-    uint32_t error;
+    uint32_t status, error;
     uint64_t payload_hash; /* history_hash() */
     bool readable;         /* the payload is a reply of Fold */
     fold_reply_t fold;
 } table_reply_t;
 
-/* A row of `dead_letter`. */
+/* One that became a dead letter. */
 typedef struct table_dead_letter {
     uint64_t request_id;
 } table_dead_letter_t;
+
+/* Where the tables contradict themselves or each other: see journal_audit.h. */
+typedef struct table_fault {
+    char text[200];
+} table_fault_t;
 
 typedef struct table_dump {
     table_message_t *messages;
@@ -41,9 +48,11 @@ typedef struct table_dump {
     size_t reply_count;
     table_dead_letter_t *dead_letters;
     size_t dead_letter_count;
+    table_fault_t *faults;
+    size_t fault_count;
 } table_dump_t;
 
-/* Reads the three tables; no broker may have a SQLite file open. Fails the test where it cannot. */
+/* Reads the tables; no broker may run. Fails the test where it cannot. */
 table_dump_t table_dump_read(testbed_t *bed);
 void table_dump_free(table_dump_t *dump);
 

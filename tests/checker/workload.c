@@ -393,9 +393,11 @@ static bool nothing_open(void *context)
     return ((workload_t *)context)->counts.open == 0;
 }
 
-static const char unanswered[] = "SELECT COUNT(*) FROM mailbox m LEFT JOIN reply r ON "
-                                 "r.request_id = m.request_id AND r.sequence = 0 "
-                                 "WHERE r.request_id IS NULL";
+/* What waits: messages that had not ended at their lane's checkpoint, and lanes whose entries are
+ * above it. A lane without work keeps the entry of its adoption above it. */
+static const char waiting[] =
+    "SELECT (SELECT COUNT(*) FROM pending) + (SELECT COUNT(*) FROM checkpoint c WHERE EXISTS "
+    "(SELECT 1 FROM journal j WHERE j.lane = c.lane AND j.number > c.number AND j.adopt = 0))";
 
 /* Waits until each message has its final reply. A broker knows only its own shards, so the store
  * is asked where there may be several brokers. */
@@ -405,7 +407,7 @@ static void wait_drained(workload_t *load)
     testbed_t *bed = load->bed;
     uint64_t deadline_ms = clock_monotonic_ms() + load->options.settle_ms;
     if (bed->database[0]) {
-        while (testbed_query_number(bed, unanswered) > 0 && clock_monotonic_ms() < deadline_ms) {
+        while (testbed_query_number(bed, waiting) > 0 && clock_monotonic_ms() < deadline_ms) {
             poll(NULL, 0, STEP_MS);
         }
         return;

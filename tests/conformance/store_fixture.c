@@ -1,9 +1,14 @@
 /* What the tests of the store suite share. */
 #include "tests/conformance/store_fixture.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "core/memory.h"
 
 static const store_suite_t *suite_in_use;
 
@@ -12,9 +17,9 @@ void store_fixture_use(const store_suite_t *suite)
     suite_in_use = suite;
 }
 
-/* ---- setup and teardown ----------------------------------------------------------------------- */
+/* ---- setup and teardown ---- */
 
-store_t *fixture_open(store_fixture_t *fixture, bool exclusive)
+store_t *fixture_open(const store_fixture_t *fixture, bool exclusive)
 {
     store_options_t options = {.url = fixture->url,
                                .password = fixture->suite->password,
@@ -41,10 +46,7 @@ void fixture_reconnect(store_fixture_t *fixture)
 
 int fixture_setup_empty(void **state)
 {
-    store_fixture_t *fixture = calloc(1, sizeof *fixture);
-    if (!fixture) {
-        abort();
-    }
+    store_fixture_t *fixture = memory_allocate_zeroed(1, sizeof *fixture);
     fixture->suite = suite_in_use;
     fixture->driver = suite_in_use->driver;
     *state = fixture;
@@ -56,56 +58,78 @@ int fixture_setup_empty(void **state)
     return fixture->store && fixture->second ? 0 : -1;
 }
 
-int fixture_setup_founded(void **state)
+static fabric_error_t take_lanes(store_fixture_t *fixture, uint32_t lanes)
+{
+    const store_driver_t *driver = fixture->driver;
+    incarnation_t self = fixture->broker.incarnation;
+    fabric_error_t error = FABRIC_OK;
+    for (uint32_t lane = 0; lane < lanes && !error; lane++) {
+        store_hold_t before = {.lane = lane};
+        store_hold_t hold = {.lane = lane, .holder = self, .epoch = 1};
+        store_entry_t adopt = adopt_of(&hold, 1);
+        error = driver->lane_assign(fixture->store, fixture->term, self, &before, self);
+        error = error ? error : driver->lane_take(fixture->store, &hold, &adopt);
+    }
+    fixture->hold = (store_hold_t){.lane = 0, .holder = self, .epoch = 1};
+    fixture->hold_1 = (store_hold_t){.lane = 1, .holder = self, .epoch = 1};
+    return error;
+}
+
+static fabric_error_t found_cluster(store_fixture_t *fixture, uint32_t lanes)
+{
+    const store_driver_t *driver = fixture->driver;
+    store_cluster_t wanted = {.name = "suite", .shards_per_group = FIXTURE_SHARDS, .lanes = lanes};
+    store_coordinator_t before;
+    store_join_t join;
+    reason_t reason = {""};
+    fixture->broker = broker_of(1, 1);
+    incarnation_t self = fixture->broker.incarnation;
+    fabric_error_t error = driver->schema_apply(fixture->store, &wanted, &reason);
+    if (error) {
+        print_error("schema_apply: %s\n", reason.text);
+        return error;
+    }
+    error = driver->broker_join(fixture->store, &fixture->broker, &join);
+    fixture->machine = error ? 0 : join.machine;
+    error = error ? error : driver->coordinator_read(fixture->store, &before);
+    error = error ? error : driver->coordinator_take(fixture->store, &before, self, &fixture->term);
+    error = error ? error
+                  : driver->group_put(fixture->store, fixture->term, self, bytes_of("default"),
+                                      &fixture->group);
+    return error;
+}
+
+static int setup_lanes(void **state, uint32_t lanes, uint32_t held)
 {
     if (fixture_setup_empty(state) != 0) {
         return -1;
     }
-    store_fixture_t *fixture = *state;
-    store_cluster_t wanted = {.name = "suite", .shards_per_group = FIXTURE_SHARDS};
-    reason_t reason = {""};
-    fabric_error_t error = fixture->driver->schema_apply(fixture->store, &wanted, &reason);
-    if (error) {
-        print_error("schema_apply: %s: %s\n", fabric_error_name(error), reason.text);
-        return -1;
-    }
-    store_join_t join;
-    fixture->broker = broker_of(1, 1);
-    fixture->writer = fixture_join(fixture, &fixture->broker, 2, &join);
-    fixture->lane_1 = fixture->writer;
-    fixture->lane_1.lane = 1;
-    fixture->machine = join.machine;
-    store_coordinator_t before;
-    error = fixture->driver->coordinator_read(fixture->store, &before);
-    if (!error) {
-        error = fixture->driver->coordinator_take(fixture->store, &before,
-                                                  fixture->broker.incarnation, &fixture->term);
-    }
-    if (!error) {
-        error =
-            fixture->driver->group_put(fixture->store, fixture->term, fixture->broker.incarnation,
-                                       bytes_of("default"), &fixture->group);
-    }
+    fabric_error_t error = found_cluster(*state, lanes);
+    error = error ? error : take_lanes(*state, held);
     if (error) {
         print_error("founding: %s\n", fabric_error_name(error));
     }
     return error ? -1 : 0;
 }
 
-static void empty_found(found_t *found)
+int fixture_setup_founded(void **state)
 {
-    for (size_t i = 0; i < found->count; i++) {
-        free(found->items[i].bytes);
-    }
-    free(found->items);
-    *found = (found_t){0};
+    return setup_lanes(state, FIXTURE_LANES, 2);
+}
+
+int fixture_setup_wide(void **state)
+{
+    return setup_lanes(state, LIMIT_LANES_MAX, LIMIT_LANES_MAX);
 }
 
 int fixture_teardown(void **state)
 {
     store_fixture_t *fixture = *state;
     if (fixture) {
-        empty_found(&fixture->found);
+        forget_entries(fixture);
+        forget_rows(fixture);
+        free(fixture->entries.items);
+        free(fixture->rows.items);
         store_close(&fixture->store);
         store_close(&fixture->second);
         if (fixture->url[0]) {
@@ -116,7 +140,7 @@ int fixture_teardown(void **state)
     return 0;
 }
 
-/* ---- builders --------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 incarnation_t incarnation_of(uint8_t number)
 {
@@ -137,205 +161,16 @@ store_broker_t broker_of(uint8_t incarnation, uint8_t number)
     return broker;
 }
 
-store_writer_t fixture_join(store_fixture_t *fixture, const store_broker_t *broker, uint32_t lanes,
-                            store_join_t *join)
+store_join_t fixture_join(store_fixture_t *fixture, const store_broker_t *broker)
 {
-    assert_ok(fixture->driver->broker_join(fixture->store, broker, lanes, join));
-    return (store_writer_t){join->machine, 0, broker->incarnation, join->batches[0]};
+    store_join_t join;
+    assert_ok(fixture->driver->broker_join(fixture->store, broker, &join));
+    return join;
 }
 
 fabric_bytes_t bytes_of(const char *text)
 {
     return fabric_bytes_of(text);
-}
-
-store_message_t message_of(const store_fixture_t *fixture, uint64_t id)
-{
-    return (store_message_t){.id = {id},
-                             .shard = shard_id_make(fixture->group, 1),
-                             .flags = 1,
-                             .type = bytes_of("Order"),
-                             .entity = bytes_of("order-123"),
-                             .tag = bytes_of("Place"),
-                             .payload = bytes_of("payload"),
-                             .call = {7, id}};
-}
-
-store_reply_t reply_of(const store_message_t *message)
-{
-    return (store_reply_t){.id = message->id, .shard = message->shard, .payload = bytes_of("done")};
-}
-
-void add_message(batch_builder_t *builder, const store_message_t *message)
-{
-    builder->messages[builder->batch.message_count++] = message;
-    builder->batch.messages = builder->messages;
-    if (message->id.value > builder->batch.high_id) {
-        builder->batch.high_id = message->id.value;
-    }
-}
-
-void add_reply(batch_builder_t *builder, const store_reply_t *reply)
-{
-    builder->replies[builder->batch.reply_count++] = reply;
-    builder->batch.replies = builder->replies;
-}
-
-void add_attempt(batch_builder_t *builder, uint64_t id, uint32_t attempts, uint32_t suspicions)
-{
-    builder->attempts[builder->batch.attempt_count++] =
-        (store_attempt_t){{id}, {attempts, suspicions}};
-    builder->batch.attempts = builder->attempts;
-}
-
-void add_dead_letter(batch_builder_t *builder, const store_message_t *message)
-{
-    builder->dead_letters[builder->batch.dead_letter_count++] =
-        (store_dead_letter_t){.message = message,
-                              .error = FABRIC_ERROR_ENTITY_DEFECT,
-                              .attempts = 10,
-                              .text = bytes_of("segmentation fault")};
-    builder->batch.dead_letters = builder->dead_letters;
-}
-
-fabric_error_t commit_as(store_fixture_t *fixture, store_writer_t *writer,
-                         const store_batch_t *batch, store_rejection_t *rejection)
-{
-    store_rejection_t ignored;
-    fabric_error_t error =
-        fixture->driver->commit(fixture->store, writer, batch, rejection ? rejection : &ignored);
-    if (!error) {
-        writer->batch++;
-    }
-    return error;
-}
-
-fabric_error_t commit_one(store_fixture_t *fixture, uint64_t id)
-{
-    store_message_t message = message_of(fixture, id);
-    batch_builder_t builder = {0};
-    add_message(&builder, &message);
-    return commit_as(fixture, &fixture->writer, &builder.batch, NULL);
-}
-
-void commit_ok(store_fixture_t *fixture, const batch_builder_t *builder)
-{
-    assert_ok(commit_as(fixture, &fixture->writer, &builder->batch, NULL));
-}
-
-void commit_messages(store_fixture_t *fixture, uint64_t first, size_t count)
-{
-    store_message_t *messages = calloc(count, sizeof *messages);
-    const store_message_t **pointers = calloc(count, sizeof *pointers);
-    if (!messages || !pointers) {
-        abort();
-    }
-    for (size_t i = 0; i < count; i++) {
-        messages[i] = message_of(fixture, first + i);
-        pointers[i] = &messages[i];
-    }
-    store_batch_t batch = {
-        .high_id = first + count - 1, .messages = pointers, .message_count = count};
-    fabric_error_t error = commit_as(fixture, &fixture->writer, &batch, NULL);
-    free(messages);
-    free(pointers);
-    assert_ok(error);
-}
-
-void commit_reply(store_fixture_t *fixture, uint64_t id)
-{
-    store_message_t message = message_of(fixture, id);
-    store_reply_t reply = reply_of(&message);
-    batch_builder_t builder = {.batch.high_id = id};
-    add_reply(&builder, &reply);
-    commit_ok(fixture, &builder);
-}
-
-/* ---- collectors ------------------------------------------------------------------------------- */
-
-static fabric_bytes_t keep(uint8_t **at, fabric_bytes_t bytes)
-{
-    if (bytes.size) {
-        memcpy(*at, bytes.data, bytes.size);
-    }
-    fabric_bytes_t copy = fabric_bytes(*at, bytes.size);
-    *at += bytes.size;
-    return copy;
-}
-
-static void collect(void *context, const store_message_t *message, store_tally_t tally,
-                    const store_reply_t *reply)
-{
-    found_t *found = context;
-    if (found->count == found->capacity) {
-        found->capacity = found->capacity ? 2 * found->capacity : 64;
-        found->items = realloc(found->items, found->capacity * sizeof *found->items);
-    }
-    uint8_t *bytes = malloc(33 + message->type.size + message->entity.size + message->tag.size +
-                            message->payload.size + message->traceparent.size +
-                            message->headers.size + (reply ? reply->payload.size : 0));
-    if (!found->items || !bytes) {
-        abort();
-    }
-    found_message_t *item = &found->items[found->count++];
-    *item = (found_message_t){.message = *message, .tally = tally, .bytes = bytes};
-    uint8_t *at = bytes;
-    if (message->key_hash) {
-        item->message.key_hash = keep(&at, fabric_bytes(message->key_hash, 32)).data;
-    }
-    item->message.type = keep(&at, message->type);
-    item->message.entity = keep(&at, message->entity);
-    item->message.tag = keep(&at, message->tag);
-    item->message.payload = keep(&at, message->payload);
-    item->message.traceparent = keep(&at, message->traceparent);
-    item->message.headers = keep(&at, message->headers);
-    if (reply) {
-        item->replied = true;
-        item->reply = *reply;
-        item->reply.payload = keep(&at, reply->payload);
-    }
-}
-
-void find_pending(store_fixture_t *fixture, uint64_t from)
-{
-    empty_found(&fixture->found);
-    assert_ok(fixture->driver->load_pending(fixture->second, (request_id_t){from}, collect,
-                                            &fixture->found));
-}
-
-uint64_t find_calls_up_to(store_fixture_t *fixture, uint64_t floor, uint64_t last,
-                          uint32_t rows_max, const call_key_t *calls, size_t count)
-{
-    request_id_t left = {last};
-    empty_found(&fixture->found);
-    assert_ok(fixture->driver->find_calls(fixture->second, (request_id_t){floor}, &left, rows_max,
-                                          calls, count, collect, &fixture->found));
-    return left.value;
-}
-
-void find_calls(store_fixture_t *fixture, uint64_t floor, const call_key_t *calls, size_t count)
-{
-    assert_int_equal(find_calls_up_to(fixture, floor, UINT64_MAX, UINT32_MAX, calls, count), floor);
-}
-
-void find_keys(store_fixture_t *fixture, const uint8_t *hashes, size_t count)
-{
-    empty_found(&fixture->found);
-    assert_ok(fixture->driver->find_keys(fixture->second, hashes, count, collect, &fixture->found));
-}
-
-void find_replies(store_fixture_t *fixture, const request_id_t *ids, size_t count)
-{
-    empty_found(&fixture->found);
-    assert_ok(fixture->driver->find_replies(fixture->second, ids, count, collect, &fixture->found));
-}
-
-void assert_found_ids(const store_fixture_t *fixture, uint64_t first, size_t count)
-{
-    assert_int_equal(fixture->found.count, count);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(fixture->found.items[i].message.id.value, first + i);
-    }
 }
 
 void assert_same_bytes(fabric_bytes_t actual, fabric_bytes_t expected)
@@ -346,42 +181,327 @@ void assert_same_bytes(fabric_bytes_t actual, fabric_bytes_t expected)
     }
 }
 
-void assert_same_message(const store_message_t *actual, const store_message_t *expected)
+/* A copy that is freed by forget_entries or forget_rows. */
+static fabric_bytes_t keep(fabric_bytes_t bytes)
 {
+    uint8_t *copy = memory_allocate(bytes.size);
+    if (bytes.size > 0) {
+        memcpy(copy, bytes.data, bytes.size);
+    }
+    return fabric_bytes(copy, bytes.size);
+}
+
+static void drop(fabric_bytes_t bytes)
+{
+    free((void *)(uintptr_t)bytes.data);
+}
+
+/* ---- lanes ---- */
+
+typedef struct wanted_lane {
+    store_lane_t row;
+    bool found;
+} wanted_lane_t;
+
+static void find_lane(void *context, const store_lane_t *row)
+{
+    wanted_lane_t *wanted = context;
+    if (row->lane == wanted->row.lane) {
+        assert_false(wanted->found);
+        wanted->row = *row;
+        wanted->found = true;
+    }
+}
+
+store_lane_t lane_row(store_fixture_t *fixture, uint32_t lane)
+{
+    wanted_lane_t wanted = {.row.lane = lane};
+    assert_ok(fixture->driver->lane_list(fixture->second, find_lane, &wanted));
+    assert_true(wanted.found);
+    return wanted.row;
+}
+
+store_hold_t fixture_assign(store_fixture_t *fixture, const store_hold_t *before,
+                            incarnation_t holder)
+{
+    assert_ok(fixture->driver->lane_assign(fixture->second, fixture->term,
+                                           fixture->broker.incarnation, before, holder));
+    return (store_hold_t){.lane = before->lane, .holder = holder, .epoch = before->epoch + 1};
+}
+
+store_hold_t fixture_take_over(store_fixture_t *fixture, const store_hold_t *before,
+                               incarnation_t holder, uint64_t number)
+{
+    store_hold_t hold = fixture_assign(fixture, before, holder);
+    store_entry_t adopt = adopt_of(&hold, number);
+    assert_ok(fixture->driver->lane_take(fixture->second, &hold, &adopt));
+    return hold;
+}
+
+/* ---- entries ---- */
+
+store_entry_t entry_of(const store_hold_t *hold, uint64_t number)
+{
+    return (store_entry_t){.lane = hold->lane,
+                           .number = number,
+                           .epoch = hold->epoch,
+                           .incarnation = hold->holder,
+                           .last_id = 100 * number,
+                           .created_ms = (int64_t)(1000 * number),
+                           .log_bytes = 20 * number,
+                           .checksum = UINT64_MAX - number,
+                           .calls = fabric_bytes("ca\0lls", 6),
+                           .body = fabric_bytes("the\0body\xff of it", 14)};
+}
+
+store_entry_t adopt_of(const store_hold_t *hold, uint64_t number)
+{
+    store_entry_t entry = entry_of(hold, number);
+    entry.adopt = true;
+    return entry;
+}
+
+fabric_error_t append_one(store_fixture_t *fixture, const store_hold_t *hold, uint64_t number)
+{
+    store_entry_t entry = entry_of(hold, number);
+    return fixture->driver->append(fixture->store, &entry, 1);
+}
+
+void append_some(store_fixture_t *fixture, const store_hold_t *hold, uint64_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_ok(append_one(fixture, hold, first + i));
+    }
+}
+
+bool collect_entry(void *context, const store_entry_t *entry)
+{
+    store_fixture_t *fixture = context;
+    found_entries_t *found = &fixture->entries;
+    if (found->count == found->capacity) {
+        found->capacity = found->capacity ? 2 * found->capacity : 64;
+        found->items = memory_resize(found->items, found->capacity, sizeof *found->items);
+    }
+    store_entry_t *item = &found->items[found->count++];
+    *item = *entry;
+    item->calls = keep(entry->calls);
+    item->body = keep(entry->body);
+    return true;
+}
+
+void forget_entries(store_fixture_t *fixture)
+{
+    for (size_t i = 0; i < fixture->entries.count; i++) {
+        drop(fixture->entries.items[i].calls);
+        drop(fixture->entries.items[i].body);
+    }
+    fixture->entries.count = 0;
+}
+
+void read_entries(store_fixture_t *fixture, uint32_t lane, uint64_t from)
+{
+    forget_entries(fixture);
+    assert_ok(fixture->driver->read_journal(fixture->second, lane, from, STORE_ENTRY_ALL,
+                                            UINT32_MAX, UINT64_MAX, collect_entry, fixture));
+}
+
+void read_entries_back(store_fixture_t *fixture, uint32_t lane, uint64_t upto)
+{
+    forget_entries(fixture);
+    assert_ok(fixture->driver->read_journal_back(fixture->second, lane, upto, STORE_ENTRY_ALL,
+                                                 UINT32_MAX, UINT64_MAX, collect_entry, fixture));
+}
+
+uint64_t newest_entry(store_fixture_t *fixture, uint32_t lane)
+{
+    forget_entries(fixture);
+    assert_ok(fixture->driver->read_journal_back(fixture->second, lane, INT64_MAX, STORE_ENTRY_HEAD,
+                                                 1, 1, collect_entry, fixture));
+    assert_int_equal(fixture->entries.count, 1);
+    return fixture->entries.items[0].number;
+}
+
+void assert_numbers(const store_fixture_t *fixture, uint64_t first, int step, size_t count)
+{
+    assert_int_equal(fixture->entries.count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(fixture->entries.items[i].number, first + (uint64_t)((int)i * step));
+    }
+}
+
+void assert_same_entry(const store_entry_t *actual, const store_entry_t *expected)
+{
+    assert_int_equal(actual->lane, expected->lane);
+    assert_int_equal(actual->number, expected->number);
+    assert_int_equal(actual->epoch, expected->epoch);
+    assert_true(incarnation_equal(actual->incarnation, expected->incarnation));
+    assert_int_equal(actual->last_id, expected->last_id);
+    assert_int_equal(actual->created_ms, expected->created_ms);
+    assert_int_equal(actual->log_bytes, expected->log_bytes);
+    assert_int_equal(actual->checksum, expected->checksum);
+    assert_int_equal(actual->adopt, expected->adopt);
+    assert_same_bytes(actual->calls, expected->calls);
+    assert_same_bytes(actual->body, expected->body);
+}
+
+/* ---- rows ---- */
+
+store_pending_t pending_of(uint64_t position, uint64_t entity)
+{
+    return (store_pending_t){.position = position,
+                             .entity_hash = entity,
+                             .id = {position},
+                             .shard = shard_id_make(1, 3),
+                             .number = 2,
+                             .type = bytes_of("Order"),
+                             .entity = bytes_of("order-123"),
+                             .tag = bytes_of("Place"),
+                             .body = fabric_bytes("a\0record", 8)};
+}
+
+store_dead_row_t dead_of(uint64_t id)
+{
+    return (store_dead_row_t){.id = {id},
+                              .shard = shard_id_make(1, 3),
+                              .number = 2,
+                              .ended_ms = 1700000000000,
+                              .error = FABRIC_ERROR_ENTITY_DEFECT,
+                              .attempts = 10,
+                              .type = bytes_of("Order"),
+                              .entity = bytes_of("order-123"),
+                              .tag = bytes_of("Place"),
+                              .text = bytes_of("segmentation fault"),
+                              .body = fabric_bytes("a\0record", 8)};
+}
+
+fabric_error_t put_rows(store_fixture_t *fixture, const store_hold_t *hold, uint64_t entity,
+                        uint64_t first, size_t count)
+{
+    store_pending_t *rows = memory_allocate_zeroed(count, sizeof *rows);
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = pending_of(first + i, entity);
+    }
+    store_slice_t slice = {.puts = rows, .put_count = count, .begun = 2, .last = true};
+    fabric_error_t error = fixture->driver->checkpoint(fixture->store, hold, &slice);
+    free(rows);
+    return error;
+}
+
+void collect_row(void *context, size_t range, const store_pending_t *row)
+{
+    store_fixture_t *fixture = context;
+    found_rows_t *found = &fixture->rows;
+    if (found->count == found->capacity) {
+        found->capacity = found->capacity ? 2 * found->capacity : 64;
+        found->items = memory_resize(found->items, found->capacity, sizeof *found->items);
+    }
+    found_row_t *item = &found->items[found->count++];
+    *item = (found_row_t){*row, range};
+    item->row.type = keep(row->type);
+    item->row.entity = keep(row->entity);
+    item->row.tag = keep(row->tag);
+    item->row.body = keep(row->body);
+}
+
+void forget_rows(store_fixture_t *fixture)
+{
+    for (size_t i = 0; i < fixture->rows.count; i++) {
+        drop(fixture->rows.items[i].row.type);
+        drop(fixture->rows.items[i].row.entity);
+        drop(fixture->rows.items[i].row.tag);
+        drop(fixture->rows.items[i].row.body);
+    }
+    fixture->rows.count = 0;
+}
+
+void load_range(store_fixture_t *fixture, uint32_t lane, uint64_t entity, uint64_t after,
+                uint64_t until, uint32_t limit)
+{
+    store_range_t range = {entity, after, until, limit};
+    size_t done = 99;
+    forget_rows(fixture);
+    assert_ok(fixture->driver->load_rows(fixture->second, lane, &range, 1, UINT64_MAX, collect_row,
+                                         fixture, &done));
+    assert_int_equal(done, 1);
+}
+
+static void collect_backlog(void *context, const store_backlog_t *backlog)
+{
+    store_fixture_t *fixture = context;
+    assert_true(fixture->backlog_count < sizeof fixture->backlogs / sizeof fixture->backlogs[0]);
+    size_t at = fixture->backlog_count++;
+    for (; at > 0 && fixture->backlogs[at - 1].entity_hash > backlog->entity_hash; at--) {
+        fixture->backlogs[at] = fixture->backlogs[at - 1];
+    }
+    fixture->backlogs[at] = *backlog;
+}
+
+void list_backlogs(store_fixture_t *fixture, uint32_t lane)
+{
+    fixture->backlog_count = 0;
+    assert_ok(fixture->driver->list_backlogs(fixture->second, lane, collect_backlog, fixture));
+}
+
+static int compare_rows(const void *left, const void *right)
+{
+    uint64_t a = ((const found_row_t *)left)->row.position;
+    uint64_t b = ((const found_row_t *)right)->row.position;
+    return a < b ? -1 : a > b;
+}
+
+void load_all(store_fixture_t *fixture, uint32_t lane)
+{
+    store_range_t ranges[64];
+    size_t done = 0;
+    list_backlogs(fixture, lane);
+    for (size_t i = 0; i < fixture->backlog_count; i++) {
+        const store_backlog_t *backlog = &fixture->backlogs[i];
+        ranges[i] = (store_range_t){backlog->entity_hash, 0, backlog->last, UINT32_MAX};
+    }
+    forget_rows(fixture);
+    if (fixture->backlog_count == 0) {
+        return;
+    }
+    assert_ok(fixture->driver->load_rows(fixture->second, lane, ranges, fixture->backlog_count,
+                                         UINT64_MAX, collect_row, fixture, &done));
+    assert_int_equal(done, fixture->backlog_count);
+    if (fixture->rows.count > 0) {
+        qsort(fixture->rows.items, fixture->rows.count, sizeof(found_row_t), compare_rows);
+    }
+}
+
+void assert_positions(const store_fixture_t *fixture, uint64_t first, size_t count)
+{
+    assert_int_equal(fixture->rows.count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(fixture->rows.items[i].row.position, first + i);
+    }
+}
+
+void assert_same_row(const store_pending_t *actual, const store_pending_t *expected)
+{
+    assert_int_equal(actual->position, expected->position);
+    assert_int_equal(actual->entity_hash, expected->entity_hash);
     assert_int_equal(actual->id.value, expected->id.value);
     assert_int_equal(actual->shard.value, expected->shard.value);
-    assert_int_equal(actual->flags, expected->flags);
-    assert_int_equal(actual->call.client, expected->call.client);
-    assert_int_equal(actual->call.sequence, expected->call.sequence);
-    assert_int_equal(actual->deliver_at_ms, expected->deliver_at_ms);
+    assert_int_equal(actual->due_ms, expected->due_ms);
+    assert_int_equal(actual->number, expected->number);
+    assert_int_equal(actual->attempts, expected->attempts);
+    assert_int_equal(actual->crashes, expected->crashes);
     assert_same_bytes(actual->type, expected->type);
     assert_same_bytes(actual->entity, expected->entity);
     assert_same_bytes(actual->tag, expected->tag);
-    assert_same_bytes(actual->payload, expected->payload);
-    assert_same_bytes(actual->traceparent, expected->traceparent);
-    assert_same_bytes(actual->headers, expected->headers);
-    assert_int_equal(actual->key_hash != NULL, expected->key_hash != NULL);
-    if (expected->key_hash) {
-        assert_memory_equal(actual->key_hash, expected->key_hash, 32);
-    }
+    assert_same_bytes(actual->body, expected->body);
 }
 
-static void collect_shard(void *context, const store_shard_t *shard)
+bool has_row(store_fixture_t *fixture, uint32_t lane, uint64_t position)
 {
-    store_fixture_t *fixture = context;
-    if (fixture->shard_count < sizeof fixture->shards / sizeof fixture->shards[0]) {
-        fixture->shards[fixture->shard_count++] = *shard;
-    }
+    bool found = false;
+    assert_ok(fixture->driver->find_rows(fixture->second, lane, &position, 1, &found));
+    return found;
 }
 
-void fixture_shards(store_fixture_t *fixture)
-{
-    fixture->shard_count = 0;
-    assert_ok(fixture->driver->shard_list(fixture->second, collect_shard, fixture));
-    for (size_t i = 1; i < fixture->shard_count; i++) {
-        assert_true(fixture->shards[i - 1].shard.value < fixture->shards[i].shard.value);
-    }
-}
+/* ---- brokers ---- */
 
 static void collect_broker(void *context, const store_broker_t *broker)
 {
@@ -403,9 +523,36 @@ void fixture_brokers(store_fixture_t *fixture)
     assert_ok(fixture->driver->broker_list(fixture->second, collect_broker, fixture));
 }
 
-uint64_t settled_batch(store_fixture_t *fixture, const store_writer_t *writer)
+/* ---- processes ---- */
+
+static void child_main(const store_fixture_t *fixture,
+                       fabric_error_t (*make)(const store_fixture_t *, store_t *), unsigned nth,
+                       int signal)
 {
-    uint64_t batch = 0;
-    assert_ok(fixture->driver->settle(fixture->second, writer, &batch));
-    return batch;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a stopped process does not outlive a test that failed */
+    store_t *store = fixture_open(fixture, false);
+    if (!store) {
+        _exit(FABRIC_ERROR_STORE_UNAVAILABLE);
+    }
+    fixture->suite->signal_before(store, nth, signal);
+    _exit((int)make(fixture, store));
+}
+
+pid_t fixture_fork(store_fixture_t *fixture,
+                   fabric_error_t (*make)(const store_fixture_t *, store_t *), unsigned nth,
+                   int signal)
+{
+    /* The new process inherits no connection: SQLite's locks do not bear that. */
+    store_close(&fixture->store);
+    store_close(&fixture->second);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        child_main(fixture, make, nth, signal);
+    }
+    fixture->store = fixture_open(fixture, false);
+    fixture->second = fixture_open(fixture, false);
+    assert_non_null(fixture->store);
+    assert_non_null(fixture->second);
+    return child;
 }

@@ -1,6 +1,6 @@
-/* Commits whose answer or request is lost, connections that break in the middle of a batch, locks
- * of other sessions, and a slow database: the broker settles each commit whose outcome it does not
- * know. */
+/* Appends and commits whose answer or request is lost, connections that break in the middle of one,
+ * locks of other sessions, and a slow database: the broker settles each append whose outcome it
+ * does not know. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ enum {
     LOCKED_MS = 2500, /* longer than the server lets a statement wait for a lock */
     SLOW_MS = 500,
     SLOW_RUN_MS = 5000,
-    BATCH_BYTES = 4000,
+    APPEND_BYTES = 4000,
     BALLAST_ROWS = 5000
 };
 
@@ -25,9 +25,9 @@ enum {
 
 typedef struct loss {
     outage_t *outage;
-    proxy_commit_t what;
-    uint64_t lost;   /* before */
-    uint32_t broken; /* connections of the lane, before */
+    proxy_loss_t what;
+    uint64_t lost;  /* before */
+    uint32_t again; /* how often the appender was connected again, before */
 } loss_t;
 
 static bool is_lost(void *context)
@@ -36,71 +36,85 @@ static bool is_lost(void *context)
     return proxy_lost_commits(loss->outage->proxy, loss->what) > loss->lost;
 }
 
-static bool lane_noticed(void *context)
+static bool is_connected_again(void *context)
 {
     const loss_t *loss = context;
-    return outage_log_lines(loss->outage, "store.unavailable", "lane=0") > loss->broken;
+    return outage_log_lines(loss->outage, "store.available", "connection=appender") > loss->again;
 }
 
-/* Loses commits until one of them was a batch's: the coordinator commits now and then as well. */
-static void lose_batch(outage_t *outage, proxy_commit_t what, proxy_ending_t how)
+static void lose_append(outage_t *outage, proxy_loss_t what, proxy_ending_t how)
 {
     loss_t loss = {.outage = outage, .what = what};
-    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
-    loss.broken = outage_log_lines(outage, "store.unavailable", "lane=0");
-    do {
-        testbed_poll(deadline_ms, "a batch whose commit is lost");
-        loss.lost = proxy_lost_commits(outage->proxy, what);
-        proxy_lose_commits(outage->proxy, what, 1, how);
-        assert_true(workload_run_until(outage->load, is_lost, &loss, WAIT_MAX_MS));
-    } while (!workload_run_until(outage->load, lane_noticed, &loss, LONG_MS));
-    /* The server does not know that the connection is of no use, and keeps the locks of a
-     * transaction that it saw no end of for two seconds. */
-    bool kept = what == PROXY_LOSE_COMMIT && how == PROXY_STALL;
-    outage_recover_within(outage, OUTAGE_RECOVERY_MS + (kept ? KEPT_MS : 0));
+    loss.again = outage_log_lines(outage, "store.available", "connection=appender");
+    loss.lost = proxy_lost_commits(outage->proxy, what);
+    proxy_lose_commits(outage->proxy, PROXY_APPEND, what, 1, how);
+    assert_true(workload_run_until(outage->load, is_lost, &loss, WAIT_MAX_MS));
+    if (!workload_run_until(outage->load, is_connected_again, &loss, WAIT_MAX_MS)) {
+        cluster_print_logs(&outage->bed->cluster, stderr);
+        fail_msg("the appender is not connected again");
+    }
+    outage_recover(outage);
     outage_run(outage, BETWEEN_MS);
 }
 
-static void lose_batches(void **state, proxy_commit_t what)
+static void lose_appends(void **state, proxy_loss_t what)
 {
     outage_options_t options = {.proxied = true};
     outage_t *outage = outage_start(*state, &options);
     uint32_t rounds = outage_rounds(3);
     for (uint32_t i = 0; i < rounds; i++) {
-        lose_batch(outage, what, i % 2 ? PROXY_CLOSE : PROXY_RESET);
+        lose_append(outage, what, i % 2 ? PROXY_CLOSE : PROXY_RESET);
     }
-    lose_batch(outage, what, PROXY_STALL);
-    uint64_t lost = proxy_lost_commits(outage->proxy, what);
-    print_message("lost: %llu of %llu commits\n", (unsigned long long)lost,
-                  (unsigned long long)proxy_commits(outage->proxy));
-    assert_true(lost >= rounds + 1);
-    /* A batch that was committed and is run again collides with itself. */
-    assert_int_equal(outage_log_lines(outage, "store.rejected", ""), 0);
+    lose_append(outage, what, PROXY_STALL);
+    print_message("lost: %llu of %llu appends\n",
+                  (unsigned long long)proxy_lost_commits(outage->proxy, what),
+                  (unsigned long long)proxy_commits(outage->proxy, PROXY_APPEND));
+    /* An append that has landed and is run again collides with itself, not with another's. */
+    assert_int_equal(outage_log_lines(outage, "append.fenced", ""), 0);
     outage_end(&outage);
 }
 
-/* The batch was committed: it must not be run again, and its calls are answered. */
-static void answers_lost(void **state)
+/* The entries are durable: they must be taken for done, and their calls answered. */
+static void answers_of_appends_lost(void **state)
 {
-    lose_batches(state, PROXY_LOSE_ANSWER);
+    lose_appends(state, PROXY_LOSE_ANSWER);
 }
 
-/* The batch was not committed: it must be run again. */
+/* The entries are not durable: they must be appended again. */
+static void appends_lost(void **state)
+{
+    lose_appends(state, PROXY_LOSE_COMMIT);
+}
+
+/* COMMITs are those of checkpoints, purges and the coordinator: appends go on. A coordinator that
+ * does not hear of its renewals for a lease ends, so the lost ones are some way apart. */
 static void commits_lost(void **state)
 {
-    lose_batches(state, PROXY_LOSE_COMMIT);
+    outage_options_t options = {.proxied = true};
+    outage_t *outage = outage_start(*state, &options);
+    uint32_t rounds = outage_rounds(6);
+    for (uint32_t i = 0; i < rounds; i++) {
+        loss_t loss = {.outage = outage, .what = i % 2 ? PROXY_LOSE_COMMIT : PROXY_LOSE_ANSWER};
+        loss.lost = proxy_lost_commits(outage->proxy, loss.what);
+        proxy_lose_commits(outage->proxy, PROXY_TRANSACTION, loss.what, 1,
+                           i % 3 ? PROXY_CLOSE : PROXY_RESET);
+        assert_true(workload_run_until(outage->load, is_lost, &loss, WAIT_MAX_MS));
+        outage_recover(outage);
+        outage_run(outage, STANDSTILL_MS);
+    }
+    outage_end(&outage);
 }
 
 /* ---- connections that break ---- */
 
-static void reset_in_batch(void **state)
+static void reset_in_append(void **state)
 {
     outage_options_t options = {.proxied = true};
     outage_t *outage = outage_start(*state, &options);
     for (uint32_t i = 0; i < outage_rounds(12); i++) {
         uint64_t accepted = proxy_accepted(outage->proxy);
         proxy_cut_after(outage->proxy, i % 3 ? PROXY_TO_SERVER : PROXY_TO_CLIENT,
-                        (uint64_t)rand() % BATCH_BYTES, i % 2 ? PROXY_RESET : PROXY_CLOSE);
+                        (uint64_t)rand() % APPEND_BYTES, i % 2 ? PROXY_RESET : PROXY_CLOSE);
         uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
         while (proxy_accepted(outage->proxy) == accepted) {
             outage_run(outage, 5);
@@ -113,13 +127,13 @@ static void reset_in_batch(void **state)
 
 /* The connection to the database stalls in one direction or both, in the middle of a packet: only
  * the timeouts of calls show it. */
-static void stalled_in_batch(void **state)
+static void stalled_in_append(void **state)
 {
     static const proxy_direction_t directions[] = {PROXY_TO_CLIENT, PROXY_TO_SERVER, PROXY_BOTH};
     outage_options_t options = {.proxied = true};
     outage_t *outage = outage_start(*state, &options);
     for (uint32_t i = 0; i < outage_rounds(3); i++) {
-        proxy_stall(outage->proxy, directions[i % 3], (uint64_t)rand() % BATCH_BYTES);
+        proxy_stall(outage->proxy, directions[i % 3], (uint64_t)rand() % APPEND_BYTES);
         outage_expect_standstill(outage, LONG_MS);
         proxy_heal(outage->proxy);
         outage_recover(outage);
@@ -155,20 +169,25 @@ static void lock_rows(MYSQL *connection, const char *query)
     mysql_free_result(mysql_store_result(connection));
 }
 
-/* Another session holds a lock that each batch needs for longer than a statement may wait. */
-static void hold(outage_t *outage, const char *lock)
+/* Another session holds locks for longer than a statement may wait for them. */
+static MYSQL *hold(const outage_t *outage, const char *lock)
 {
     MYSQL *other = outage_connect(outage, true, NULL);
     outage_execute(other, "SET SESSION innodb_lock_wait_timeout = 10");
     outage_execute(other, "BEGIN");
     lock_rows(other, lock);
-    outage_expect_standstill(outage, LOCKED_MS);
+    return other;
+}
+
+static void let_go(outage_t *outage, MYSQL *other)
+{
     outage_execute(other, "ROLLBACK");
     mysql_close(other);
     outage_recover(outage);
     outage_run(outage, BETWEEN_MS);
 }
 
+/* Appends wait for the ends of the journals. Only checkpoints wait for the lanes' rows. */
 static void locked(void **state)
 {
     /* The server's wait for a lock, a second, must end before the broker's for the server. */
@@ -176,10 +195,16 @@ static void locked(void **state)
     outage_options_t options = {.broker_arguments = arguments};
     outage_t *outage = outage_start(*state, &options);
     for (uint32_t i = 0; i < outage_rounds(1); i++) {
-        hold(outage, "SELECT * FROM writer FOR UPDATE");
-        hold(outage, "SELECT * FROM mailbox WHERE request_id > 0 FOR UPDATE");
+        MYSQL *other = hold(outage, "SELECT * FROM journal FOR UPDATE");
+        outage_expect_standstill(outage, LOCKED_MS);
+        let_go(outage, other);
+        other = hold(outage, "SELECT * FROM lane FOR UPDATE");
+        workload_counts_t before = workload_counts(outage->load);
+        outage_run(outage, LOCKED_MS);
+        assert_true(workload_counts(outage->load).durable > before.durable);
+        let_go(outage, other);
     }
-    assert_int_equal(outage_log_lines(outage, "store.unavailable", "lane=0"), 0);
+    assert_int_equal(outage_log_lines(outage, "store.unavailable", ""), 0);
     outage_end(&outage);
 }
 
@@ -208,15 +233,16 @@ static bool somebody_waits(void *context)
     return query_number(context, "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'") > 0;
 }
 
-/* One deadlock, of which the broker's batch is the victim: the other has more to undo. The other
- * has the end of the mailbox and wants the writer's row, the batch the other way round. */
+/* A deadlock, of which the broker's append is the victim: the other has more to undo. The append
+ * has entries of several lanes, and the other has locked the journals of half of them; then it
+ * wants the other half's. */
 static void cause_deadlock(outage_t *outage, MYSQL *other, MYSQL *observer)
 {
     outage_execute(other, "BEGIN");
     outage_execute(other, "UPDATE ballast SET weight = weight + 1");
-    lock_rows(other, "SELECT * FROM mailbox WHERE request_id > 0 FOR UPDATE");
+    lock_rows(other, "SELECT lane FROM journal WHERE lane >= 6 FOR UPDATE");
     assert_true(workload_run_until(outage->load, somebody_waits, observer, WAIT_MAX_MS));
-    lock_rows(other, "SELECT * FROM writer FOR UPDATE");
+    lock_rows(other, "SELECT lane FROM journal WHERE lane < 6 FOR UPDATE");
     outage_execute(other, "ROLLBACK");
 }
 
@@ -244,7 +270,7 @@ static void deadlocked(void **state)
     }
     mysql_close(observer);
     mysql_close(other);
-    assert_int_equal(outage_log_lines(outage, "store.unavailable", "lane=0"), 0);
+    assert_int_equal(outage_log_lines(outage, "store.unavailable", "connection=appender"), 0);
     outage_end(&outage);
 }
 
@@ -272,10 +298,11 @@ static void slow(void **state)
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"answers_lost", answers_lost, TESTBED_MYSQL},
+        {"answers_of_appends_lost", answers_of_appends_lost, TESTBED_MYSQL},
+        {"appends_lost", appends_lost, TESTBED_MYSQL},
         {"commits_lost", commits_lost, TESTBED_MYSQL},
-        {"reset_in_batch", reset_in_batch, TESTBED_MYSQL},
-        {"stalled_in_batch", stalled_in_batch, TESTBED_MYSQL},
+        {"reset_in_append", reset_in_append, TESTBED_MYSQL},
+        {"stalled_in_append", stalled_in_append, TESTBED_MYSQL},
         {"refused", refused, TESTBED_MYSQL},
         {"locked", locked, TESTBED_MYSQL},
         {"deadlocked", deadlocked, TESTBED_MYSQL},

@@ -20,10 +20,12 @@
 #include "core/clock.h"
 #include "tests/harness/crash_points.h"
 #include "tests/harness/machine.h"
+#include "tests/harness/probe_load.h"
 #include "tests/checker/workload.h"
 
 enum {
     WAIT_MAX_MS = 180000,
+    STEP_MS = 5,
     READY_MS = 100, /* for a question to a broker that may be dead */
     LEASE_MS = 600, /* where a standby is to take over soon */
     INFLIGHT = 40,
@@ -72,7 +74,7 @@ typedef struct trial {
     testbed_t *bed;
     process_t *victim;
     char crash[CRASH_NAME_SIZE + 40]; /* FABRIC_CRASH=name:n */
-    const char *environment[3];
+    const char *environment[5];
     uint64_t wanted;                   /* calls served, for who waits for some */
     bool (*over)(struct trial *trial); /* of run_until */
 } trial_t;
@@ -82,6 +84,9 @@ static void arm(trial_t *trial, const char *name, unsigned passing)
     snprintf(trial->crash, sizeof trial->crash, "FABRIC_CRASH=%s:%u", name, passing);
     trial->environment[0] = trial->crash;
     trial->environment[1] = "FABRIC_NO_SUPERVISOR=yes"; /* of a worker: it is to stay dead */
+    trial->environment[2] =
+        "FABRIC_ENTITY_WINDOW=1"; /* of a broker: messages go and come by rows */
+    trial->environment[3] = "FABRIC_CHECKPOINT_MS=20";
 }
 
 static bool is_killed(const process_t *process)
@@ -280,10 +285,24 @@ static bool is_founding(const char *name)
     return strncmp(name, "group_put.", 10) == 0 || strncmp(name, "type_put.", 9) == 0;
 }
 
-/* Nothing breaks the connection to a file. */
+static bool begins_with(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_of_a_purge(const char *name)
+{
+    return begins_with(name, "purge.");
+}
+
+/* Nothing breaks the connection to a file. Only a successor removes a broker. No broker gives up a
+ * lane alone. Journals are not purged here, since the checker reads them: see
+ * broker_dies_in_a_purge. */
 static bool is_beyond(const testbed_t *bed, const char *name)
 {
-    return !bed->database[0] && strncmp(name, "settle.", 7) == 0;
+    return (!bed->database[0] && begins_with(name, "settle.")) || begins_with(name, "remove.") ||
+           begins_with(name, "broker.removed") || begins_with(name, "give_up.") ||
+           is_of_a_purge(name);
 }
 
 static unsigned random_passing(void)
@@ -377,6 +396,56 @@ static void broker_dies(void **state)
     }
     workload_end_and_check(&load);
     assert_int_equal(missed, 0);
+}
+
+/* ---- purges ---- */
+
+static probe_load_t calls;
+
+static void run_calls_until_dead(trial_t *trial)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (process_runs(trial->victim)) {
+        probe_load_step(&calls, STEP_MS);
+        if (clock_monotonic_ms() > deadline_ms) {
+            fail_msg("%s: not reached", trial->crash);
+        }
+    }
+    assert_true(is_killed(trial->victim));
+}
+
+static void broker_dies_in_a_purge(void **state)
+{
+    static const char *const arguments[] = {"--call-retention-ms", "1000", NULL};
+    testbed_t *bed = *state;
+    trial_t trial;
+    crash_points_t points = crash_points_of("fabric-broker");
+    unsigned reached = 0;
+    machine_measure();
+    bed->programs = crash_programs();
+    bed->broker_arguments = arguments;
+    testbed_start(bed, WORKERS);
+    start_trials(&trial, bed, &bed->cluster.broker);
+    calls = (probe_load_t){
+        .client = bed->client, .prefix = "call", .entities = INFLIGHT, .inflight = INFLIGHT};
+    for (size_t i = 0; i < points.count; i++) {
+        if (is_of_a_purge(points.names[i])) {
+            kill_if_running(trial.victim);
+            arm(&trial, points.names[i], 1 + reached);
+            restart_broker(bed, trial.environment);
+            run_calls_until_dead(&trial);
+            restart_broker(bed, NULL);
+            probe_load_run(&calls, 2 * INFLIGHT);
+            print_message("%s: reached\n", trial.crash);
+            reached++;
+        }
+    }
+    assert_true(reached > 0);
+    probe_load_end(&calls);
+    testbed_wait_drained(bed);
+    probe_starts_t starts = probe_starts_read(bed->folder);
+    probe_starts_check(&starts, &calls);
+    probe_starts_free(&starts);
 }
 
 /* ---- workers ---- */
@@ -494,9 +563,10 @@ static void standby_takes_over(void **state)
     char lease_ms[24];
     const char *const arguments[] = {"--lease-ms", lease_ms, NULL};
     static const char *const successor_points[] = {
-        "join.after",        "term.taken",   "homes.inside", "homes.taken",
-        "load.before",       "load.inside",  "load.after",   "map.before",
-        "runner_put.inside", "owner.chosen", "commit.last",
+        "join.after",    "term.taken",   "remove.inside",  "broker.removed",    "assign.inside",
+        "lane.assigned", "adopt.before", "adopt.locked",   "adopt.inside",      "adopt.taken",
+        "adopt.read",    "adopt.after",  "adopt.reported", "runner_put.inside", "map.before",
+        "owner.chosen",  "append.after", "slice.inside",   "slice.last",
     };
     static const char *const leader_points[] = {
         "runner_put.inside",
@@ -532,6 +602,7 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"broker_dies", broker_dies, TESTBED_BOTH},
+        {"broker_dies_in_a_purge", broker_dies_in_a_purge, TESTBED_BOTH},
         {"worker_dies", worker_dies, TESTBED_BOTH},
         {"standby_takes_over", standby_takes_over, TESTBED_MYSQL},
     };

@@ -87,7 +87,7 @@ static void frozen_long(void **state)
     for (uint32_t i = 0; i < outage_rounds(2); i++) {
         freeze(outage, LONG_MS);
     }
-    assert_true(outage_log_lines(outage, "store.unavailable", "lane=0") > 0);
+    assert_true(outage_log_lines(outage, "store.unavailable", "connection=appender") > 0);
     outage_end(&outage);
 }
 
@@ -134,7 +134,8 @@ static void read_only(void **state)
     }
     mysql_close(administrator);
     /* The outage is logged once, not at each try. */
-    assert_int_equal(outage_log_lines(outage, "store.unavailable lane=0", "(1290)"), rounds);
+    assert_int_equal(outage_log_lines(outage, "store.unavailable connection=appender", "(1290)"),
+                     rounds);
     outage_end(&outage);
 }
 
@@ -184,7 +185,8 @@ static void insert_revoked(void **state)
     }
     outage_recover(outage);
     mysql_close(administrator);
-    assert_true(outage_log_lines(outage, "store.unavailable lane=0", "INSERT command denied") > 0);
+    assert_true(outage_log_lines(outage, "store.unavailable connection=appender",
+                                 "INSERT command denied") > 0);
     outage_end(&outage);
 }
 
@@ -333,10 +335,13 @@ static void broker_forgotten(void **state)
     uint32_t openings = outage_log_lines(outage, "store.open", "");
     put_copy_back(outage);
     expect_loud_end(outage);
-    assert_int_equal(outage_log_lines(outage, "warn fenced", ""), 1);
+    /* The broker's coordinator takes itself for fenced, and the next opening of the store tells
+     * that commits are lost, unless an appender notices that first. */
+    uint32_t fenced = outage_log_lines(outage, "warn fenced", "");
+    assert_in_range(fenced, 0, 1);
     /* The broker does not wait until another one has raised the term again, and does not change the
      * copy. */
-    assert_int_equal(outage_log_lines(outage, "store.open", ""), openings + 1);
+    assert_int_equal(outage_log_lines(outage, "store.open", ""), openings + fenced);
     assert_int_equal(testbed_query_number(bed, "SELECT term FROM coordinator"), term);
 }
 

@@ -17,6 +17,7 @@ enum {
     WAIT_MAX_MS = 90000,
     WARM_MS = 500,
     HELD_MS = 100,
+    LOCK_WAIT_MS = 1000,  /* of a statement, at most */
     ENTITIES_MAX = 24,    /* of the workload */
     WORK_US = 5000,       /* more load than the workers can bear: a freeze hits handlers at work */
     OVERDUE_US = 1500000, /* far beyond the grace and the slack that a broker adds */
@@ -193,18 +194,18 @@ static void overdue_handler(void **state)
 
 /* ---- brokers ---- */
 
-static bool keeps_all(void *context)
+static bool holds_all(void *context)
 {
     watch_t *watch = context;
-    return testbed_shards_kept(watch->bed, watch->endpoint, watch->incarnation) == SHARDS;
+    return testbed_lanes_held(watch->bed, watch->endpoint, watch->incarnation) == TESTBED_LANES;
 }
 
-/* A new incarnation that keeps nothing. */
+/* A new incarnation that holds nothing. */
 static bool stands_by_again(void *context)
 {
     watch_t *watch = context;
     char incarnation[33];
-    return is_time(watch) && testbed_shards_kept(watch->bed, watch->endpoint, incarnation) == 0 &&
+    return is_time(watch) && testbed_lanes_held(watch->bed, watch->endpoint, incarnation) == 0 &&
            strcmp(incarnation, watch->incarnation) != 0 &&
            testbed_count_events(watch->bed, watch->log, "broker.ready") > watch->count;
 }
@@ -216,25 +217,27 @@ typedef struct side {
 } side_t;
 
 /* Freezes the home, and sees the other take over and the thawed one stand by. Returns how many of
- * its commits were fenced. */
+ * its appends were fenced. */
 static unsigned freeze_home(testbed_t *bed, workload_t *load, const side_t *home,
                             const side_t *other)
 {
     watch_t taken = {.bed = bed, .endpoint = other->url};
     watch_t back = {.bed = bed, .endpoint = home->url, .log = home->log};
     workload_run(load, WARM_MS);
-    assert_int_equal(testbed_shards_kept(bed, home->url, back.incarnation), SHARDS);
+    assert_int_equal(testbed_lanes_held(bed, home->url, back.incarnation), TESTBED_LANES);
     unsigned fenced = testbed_count_events(bed, home->log, "fenced");
-    unsigned commits = testbed_count_events(bed, home->log, "commit.fenced");
+    unsigned appends = testbed_count_events(bed, home->log, "append.fenced");
     back.count = testbed_count_events(bed, home->log, "broker.ready");
-    /* A commit begins, and cannot end before the freeze. */
-    testbed_lock_t *writers = testbed_lock(bed, "SELECT * FROM writer FOR UPDATE");
+    /* An append waits for a lock when the freeze comes, until the server gives it up. The thawed
+     * broker hears of that, and runs it again. */
+    testbed_lock_t *journals = testbed_lock(bed, "SELECT * FROM journal FOR UPDATE");
     workload_run(load, HELD_MS);
     uint64_t frozen_ms = clock_monotonic_ms();
     testbed_freeze(home->process);
-    testbed_unlock(&writers);
+    workload_run(load, LOCK_WAIT_MS + MARGIN_MS);
+    testbed_unlock(&journals);
     workload_mark(load);
-    run_until(load, keeps_all, &taken, "the move of all homes");
+    run_until(load, holds_all, &taken, "the move of all lanes");
     uint64_t moved_ms = clock_monotonic_ms() - frozen_ms;
     workload_counts_t before = workload_counts(load);
     workload_run(load, TAKEOVER_MS + MARGIN_MS);
@@ -243,19 +246,19 @@ static unsigned freeze_home(testbed_t *bed, workload_t *load, const side_t *home
     testbed_thaw(home->process);
     run_until(load, stands_by_again, &back, "the thawed broker's next incarnation");
     assert_true(testbed_count_events(bed, home->log, "fenced") > fenced);
-    commits = testbed_count_events(bed, home->log, "commit.fenced") - commits;
-    print_message("frozen broker: homes moved after %llu ms, no reply for %u ms, %u of its commits "
+    appends = testbed_count_events(bed, home->log, "append.fenced") - appends;
+    print_message("frozen broker: lanes moved after %llu ms, no reply for %u ms, %u of its appends "
                   "fenced\n",
-                  (unsigned long long)moved_ms, gap_ms, commits);
+                  (unsigned long long)moved_ms, gap_ms, appends);
     assert_in_range(moved_ms, 1, takeover_ms_max());
-    return commits;
+    return appends;
 }
 
 static void frozen_broker(void **state)
 {
     testbed_t *bed = *state;
     workload_options_t options = {.rate = 2000};
-    unsigned commits = 0;
+    unsigned appends = 0;
     machine_measure();
     testbed_start_pair(bed, 2);
     side_t first = {&bed->cluster.broker, bed->cluster.url, "broker.log"};
@@ -263,10 +266,10 @@ static void frozen_broker(void **state)
     workload_t *load = workload_start(bed, &options);
     uint32_t rounds = testbed_repeat(1);
     for (uint32_t i = 0; i < rounds; i++) { /* there and back */
-        commits += freeze_home(bed, load, &first, &second);
-        commits += freeze_home(bed, load, &second, &first);
+        appends += freeze_home(bed, load, &first, &second);
+        appends += freeze_home(bed, load, &second, &first);
     }
-    assert_true(commits > 0); /* a commit must have been fenced, or the run proves nothing */
+    assert_true(appends > 0); /* an append must have been fenced, or the run proves nothing */
     workload_end_and_check(&load);
 }
 

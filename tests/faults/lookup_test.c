@@ -1,5 +1,5 @@
-/* The look-up of an old call by its key reads the whole mailbox. While the look-up is held up, all
- * other calls go on. */
+/* The look-up of an old call by its key reads the journal of its lane. While the look-up is held
+ * up, all other calls go on. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ enum {
 };
 
 /* The beginning of a look-up's statement, which no other statement of a broker contains. */
-#define LOOK_UP "call_client, call_sequence FROM mailbox WHERE request_id >"
+#define LOOK_UP "calls FROM journal WHERE lane = ? AND number <="
 
 static const probe_text_t hello = {"hello"};
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "tests/checker/table_count.h"
 #include "tests/harness/machine.h"
 #include "tests/harness/probe_load.h"
 #include "tests/harness/process_facts.h"
@@ -299,11 +300,8 @@ static void durable_overload(void **state)
     testbed_t *bed = *state;
     overload(bed, &probe_append);
     testbed_stop_processes(bed);
-    int64_t accepted = testbed_query_number(bed, "SELECT COUNT(*) FROM mailbox");
-    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM reply"), accepted);
-    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM dead_letter"), 0);
     probe_starts_t starts = probe_starts_read(bed->folder);
-    assert_int_equal(starts.count, accepted); /* each once: nobody died */
+    table_count_expect_all_answered(bed, starts.count); /* each ran once: nobody died */
     probe_starts_free(&starts);
 }
 

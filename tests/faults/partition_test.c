@@ -5,13 +5,17 @@
  * The test's program moves into a namespace of its own, with the broker, the clients and the second
  * worker on its loopback. The first worker's namespace has no loopback: its 127.0.0.1 is the
  * broker's, over a pair of veth devices, so that nobody needs to allow plain text. nftables drops
- * the packets.
+ * the packets. In another test it is the standby that is on the far side.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -23,7 +27,10 @@ enum {
     TAKEOVER_MS = 1000, /* after the lease, as promised */
     SLACK_MS = 3000,    /* a loaded machine */
     HEAL_MS = 20000,
-    TOOL_MS = 10000
+    TOOL_MS = 10000,
+    REACH_MS = 300,
+    CUT_MS = 6000,
+    LONG_CUT_MS = 120000 /* a minute for each way to be apart */
 };
 
 #define NEAR "fabric0" /* the broker's end of the pair */
@@ -64,17 +71,25 @@ static int own_namespace(void)
     return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 }
 
-/* Lets a device of the present namespace carry packets from and to 127.0.0.1. */
-static bool let_loopback_pass(const char *device)
+/* Turns a setting of the present namespace on. */
+static bool turn_on(const char *setting)
 {
     char path[128];
-    snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/route_localnet", device);
+    snprintf(path, sizeof path, "/proc/sys/net/ipv4/%s", setting);
     int file = open(path, O_WRONLY | O_CLOEXEC);
     bool done = file >= 0 && write(file, "1", 1) == 1;
     if (file >= 0) {
         close(file);
     }
     return done;
+}
+
+/* Lets a device of the present namespace carry packets from and to 127.0.0.1. */
+static bool let_loopback_pass(const char *device)
+{
+    char setting[64];
+    snprintf(setting, sizeof setting, "conf/%s/route_localnet", device);
+    return turn_on(setting);
 }
 
 static bool make_far_side(void)
@@ -136,9 +151,9 @@ static void heal(void)
     assert_true(RUN_TOOL("nft", "flush", "table", "ip", "cut"));
 }
 
-/* ---- the cluster ---- */
+/* ---- a worker apart ---- */
 
-static workload_t *begin(void **state)
+static void make_sides(void **state)
 {
     static const char *const arguments[] = {"--lease-ms", "1000", NULL};
     bed = *state;
@@ -149,6 +164,11 @@ static workload_t *begin(void **state)
     heal(); /* rules left by a test that failed */
     bed->broker_arguments = arguments;
     machine_measure();
+}
+
+static workload_t *begin(void **state)
+{
+    make_sides(state);
     testbed_start(bed, 0);
     assert_true(enter(far_namespace));
     testbed_add_worker(bed);
@@ -211,12 +231,78 @@ static void both_ways(void **state)
     cut_and_heal(state, BOTH);
 }
 
+/* ---- a standby apart ---- */
+
+/* Whether the standby's side can connect to the home. */
+static bool is_reachable(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval limit = {.tv_usec = REACH_MS * 1000};
+    unsigned port = (unsigned)strtoul(strrchr(bed->cluster.url, ':') + 1, NULL, 10);
+    address.sin_port = htons((uint16_t)port);
+    assert_true(enter(far_namespace));
+    int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)setsockopt(file, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    bool reachable = connect(file, (const struct sockaddr *)&address, sizeof address) == 0;
+    close(file);
+    assert_true(enter(near_namespace));
+    return reachable;
+}
+
+/* Both reach the database: who cannot reach its home takes nobody for dead. The packets are
+ * dropped, or the home's machine seems to refuse them. */
+static void brokers_apart(void **state)
+{
+    reason_t reason = {{0}};
+    char before[33];
+    char after[33];
+    uint32_t cut_ms = getenv("FABRIC_FAULT_REPEAT") ? LONG_CUT_MS : CUT_MS;
+    make_sides(state);
+    bed->broker_arguments = NULL; /* the lease is to be the usual one */
+    testbed_start(bed, 0);
+    assert_true(enter(far_namespace));
+    assert_true(turn_on("ip_nonlocal_bind")); /* 127.0.0.1 is the home's there */
+    fabric_error_t error = cluster_start_standby(&bed->cluster, &reason);
+    assert_true(enter(near_namespace));
+    if (error) {
+        cluster_print_logs(&bed->cluster, stderr);
+        fail_msg("%s", reason.text);
+    }
+    testbed_add_worker(bed);
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 2);
+    workload_t *load = workload_start(bed, &(workload_options_t){.urls = bed->cluster.url});
+    workload_run(load, 300);
+    assert_int_equal(testbed_lanes_held(bed, bed->cluster.url, before), TESTBED_LANES);
+    assert_true(is_reachable());
+    for (int refuses = 0; refuses < 2; refuses++) {
+        if (refuses) {
+            assert_true(RUN_TOOL("nft", "add", "rule", "ip", "cut", "in", "iifname", NEAR, "meta",
+                                 "l4proto", "tcp", "reject", "with", "tcp", "reset"));
+        } else {
+            drop(BOTH);
+        }
+        assert_false(is_reachable());
+        workload_run(load, cut_ms / 2);
+        heal();
+    }
+    assert_int_equal(testbed_lanes_held(bed, bed->cluster.url, after), TESTBED_LANES);
+    assert_string_equal(before, after);
+    assert_int_equal(testbed_query_number(bed, "SELECT MAX(epoch) FROM lane"), 1);
+    assert_int_equal(testbed_query_number(bed, "SELECT term FROM coordinator"), 1);
+    assert_int_equal(testbed_count_events(bed, "broker.log", "fenced"), 0);
+    assert_int_equal(testbed_count_events(bed, "standby.log", "fenced"), 0);
+    assert_null(cluster_casualty(&bed->cluster));
+    workload_end_and_check(&load);
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
         {"worker_to_broker", worker_to_broker, TESTBED_SQLITE},
         {"broker_to_worker", broker_to_worker, TESTBED_SQLITE},
         {"both_ways", both_ways, TESTBED_SQLITE},
+        {"brokers_apart", brokers_apart, TESTBED_MYSQL},
     };
     return testbed_run("partition", tests, sizeof tests / sizeof tests[0]);
 }

@@ -12,7 +12,7 @@
 #include "tests/harness/testbed.h"
 
 enum {
-    DESCRIPTORS_MAX = 40, /* enough for each program */
+    DESCRIPTORS_MAX = 60, /* enough for each program */
     THREADS_MAX = 10,     /* likewise */
     LOADER_FAILED = 127,  /* the program's libraries were not found */
     WAIT_MAX_MS = 30000,

@@ -224,11 +224,17 @@ void cluster_print_logs(const cluster_t *cluster, FILE *to)
     }
 }
 
-void cluster_stop(cluster_t *cluster)
+void cluster_stop_workers(cluster_t *cluster)
 {
     for (uint32_t i = 0; i < cluster->worker_count; i++) {
         process_stop(&cluster->workers[i], WORKER_STOP_MS);
     }
+    cluster->worker_count = 0;
+}
+
+void cluster_stop(cluster_t *cluster)
+{
+    cluster_stop_workers(cluster);
     process_stop(&cluster->standby, BROKER_STOP_MS);
     process_stop(&cluster->broker, BROKER_STOP_MS);
     database_stop(&cluster->database);

@@ -49,6 +49,8 @@ FABRIC_MUST_USE fabric_error_t cluster_start(cluster_t *cluster, const cluster_o
 FABRIC_MUST_USE fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason);
 /* Starts one more worker, as the last of cluster->workers. */
 FABRIC_MUST_USE fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason);
+/* Stops all workers in order; the cluster has none then. */
+void cluster_stop_workers(cluster_t *cluster);
 /* Starts the worker of that number again, after it has ended. */
 FABRIC_MUST_USE fabric_error_t cluster_restart_worker(cluster_t *cluster, uint32_t number,
                                                       reason_t *reason);

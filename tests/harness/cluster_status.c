@@ -124,7 +124,9 @@ fabric_error_t status_counters(fabric_client_t *client, reason_t *reason,
     const json_t *values = json_object_get(answer, "counters");
     bool complete = take_number(values, "pending", &found.pending) &&
                     take_number(values, "dead_letters", &found.dead_letters) &&
-                    take_number(values, "redelivered", &found.redelivered);
+                    take_number(values, "redelivered", &found.redelivered) &&
+                    take_number(values, "ended", &found.ended) &&
+                    take_number(values, "journal_bytes", &found.journal_bytes);
     if (complete) {
         *counters = found;
     } else if (answer) {
@@ -159,22 +161,54 @@ fabric_error_t status_outstanding(fabric_client_t *client, long pid, reason_t *r
     return error;
 }
 
-fabric_error_t status_wait_drained(fabric_client_t *client, uint32_t timeout_ms, reason_t *reason)
+/* Whether the counters are what is waited for; false with a reason. */
+typedef bool reached_fn(const status_counters_t *counters, uint64_t limit, reason_t *reason);
+
+static fabric_error_t wait_for(fabric_client_t *client, reached_fn *reached, uint64_t limit,
+                               uint32_t timeout_ms, reason_t *reason)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
     while (!stop_requested()) {
         status_counters_t counters = {0};
         fabric_error_t error = status_counters(client, reason, &counters);
-        if (!error && counters.pending == 0) {
+        if (!error && reached(&counters, limit, reason)) {
             return FABRIC_OK;
         }
         if (clock_monotonic_ms() >= deadline_ms) {
-            return error ? error
-                         : reason_set(reason, FABRIC_ERROR_TIMEOUT,
-                                      "%llu accepted messages are still pending",
-                                      (unsigned long long)counters.pending);
+            return error ? error : FABRIC_ERROR_TIMEOUT;
         }
         poll(NULL, 0, DRAIN_POLL_MS);
     }
     return FABRIC_ERROR_SHUTTING_DOWN;
+}
+
+static bool is_worked_off(const status_counters_t *counters, uint64_t limit, reason_t *reason)
+{
+    (void)reason_set(reason, FABRIC_ERROR_TIMEOUT, "%llu accepted messages are still pending",
+                     (unsigned long long)counters->pending);
+    return counters->pending <= limit;
+}
+
+fabric_error_t status_wait_pending(fabric_client_t *client, uint64_t pending, uint32_t timeout_ms,
+                                   reason_t *reason)
+{
+    return wait_for(client, is_worked_off, pending, timeout_ms, reason);
+}
+
+fabric_error_t status_wait_drained(fabric_client_t *client, uint32_t timeout_ms, reason_t *reason)
+{
+    return wait_for(client, is_worked_off, 0, timeout_ms, reason);
+}
+
+static bool is_checkpointed(const status_counters_t *counters, uint64_t limit, reason_t *reason)
+{
+    (void)reason_set(reason, FABRIC_ERROR_TIMEOUT, "%llu bytes of journals wait for checkpoints",
+                     (unsigned long long)counters->journal_bytes);
+    return counters->journal_bytes <= limit;
+}
+
+fabric_error_t status_wait_checkpointed(fabric_client_t *client, uint32_t timeout_ms,
+                                        reason_t *reason)
+{
+    return wait_for(client, is_checkpointed, 0, timeout_ms, reason);
 }

@@ -155,3 +155,19 @@ void folder_print_end(const char *folder, const char *file, FILE *to)
         fprintf(to, "---- end of %s\n%.*s----\n", file, (int)size, text);
     }
 }
+
+bool folder_file_contains(const char *folder, const char *file, const char *text)
+{
+    char path[FOLDER_PATH_SIZE + 64];
+    char line[1024];
+    bool found = false;
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    FILE *log = fopen(path, "r");
+    while (log && !found && fgets(line, sizeof line, log)) {
+        found = strstr(line, text) != NULL;
+    }
+    if (log) {
+        fclose(log);
+    }
+    return found;
+}

@@ -6,6 +6,7 @@
 #ifndef TESTS_HARNESS_FOLDER_H
 #define TESTS_HARNESS_FOLDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -26,5 +27,8 @@ FABRIC_MUST_USE fabric_error_t folder_make(reason_t *reason, char path[FOLDER_PA
 void folder_remove(const char *path);
 /* Prints the last lines of a file of the folder, to show why a test failed. */
 void folder_print_end(const char *folder, const char *file, FILE *to);
+/* Whether a file of the folder has a line with that text; lines beyond 1,023 bytes are looked at in
+ * pieces. */
+bool folder_file_contains(const char *folder, const char *file, const char *text);
 
 #endif

@@ -356,9 +356,11 @@ void proxy_refuse(proxy_t *proxy, bool refuse)
     put_in_force(proxy);
 }
 
-void proxy_lose_commits(proxy_t *proxy, proxy_commit_t what, uint32_t count, proxy_ending_t how)
+void proxy_lose_commits(proxy_t *proxy, proxy_commit_t kind, proxy_loss_t what, uint32_t count,
+                        proxy_ending_t how)
 {
     pthread_mutex_lock(&proxy->lock);
+    proxy->rules.lose_kind = kind;
     proxy->rules.lose_what = what;
     proxy->rules.lose_count = count;
     proxy->rules.lose_how = how;
@@ -375,14 +377,14 @@ static uint64_t read_count(proxy_t *proxy, const uint64_t *count)
     return value;
 }
 
-uint64_t proxy_lost_commits(proxy_t *proxy, proxy_commit_t what)
+uint64_t proxy_lost_commits(proxy_t *proxy, proxy_loss_t what)
 {
     return read_count(proxy, &proxy->rules.lost[what]);
 }
 
-uint64_t proxy_commits(proxy_t *proxy)
+uint64_t proxy_commits(proxy_t *proxy, proxy_commit_t kind)
 {
-    return read_count(proxy, &proxy->rules.commits);
+    return read_count(proxy, &proxy->rules.commits[kind]);
 }
 
 uint64_t proxy_bytes(proxy_t *proxy, proxy_direction_t direction)

@@ -25,7 +25,7 @@ typedef struct proxy proxy_t;
 
 typedef enum proxy_protocol {
     PROXY_BYTES, /* anything */
-    PROXY_MYSQL  /* plain MySQL, neither encrypted nor compressed: queries COMMIT are known */
+    PROXY_MYSQL  /* plain MySQL, neither encrypted nor compressed: commits are known */
 } proxy_protocol_t;
 
 typedef enum proxy_direction {
@@ -41,9 +41,14 @@ typedef enum proxy_ending {
 } proxy_ending_t;
 
 typedef enum proxy_commit {
-    PROXY_LOSE_ANSWER, /* the server commits, its answer is not forwarded */
-    PROXY_LOSE_COMMIT  /* the server never sees the COMMIT */
+    PROXY_TRANSACTION, /* a query COMMIT */
+    PROXY_APPEND       /* an execution of a prepared INSERT INTO journal */
 } proxy_commit_t;
+
+typedef enum proxy_loss {
+    PROXY_LOSE_ANSWER, /* the server commits, its answer is not forwarded */
+    PROXY_LOSE_COMMIT  /* the server never sees the commit */
+} proxy_loss_t;
 
 /* `host` is a numeric IPv4 address. NULL when a socket or thread cannot be had. */
 proxy_t *proxy_start(const char *host, unsigned port, proxy_protocol_t protocol);
@@ -69,10 +74,11 @@ void proxy_cut_after(proxy_t *proxy, proxy_direction_t directions, uint64_t afte
                      proxy_ending_t how);
 /* New connections are refused, as where nobody listens, or accepted again. */
 void proxy_refuse(proxy_t *proxy, bool refuse);
-/* The next `count` COMMITs lose their answer or are lost themselves; then each one's connection
- * ends as `how` says. A lost answer is counted when the server has answered OK, a lost COMMIT when
- * it was read. */
-void proxy_lose_commits(proxy_t *proxy, proxy_commit_t what, uint32_t count, proxy_ending_t how);
+/* The next `count` commits of a kind lose their answer or are lost themselves; then each one's
+ * connection ends as `how` says. A lost answer is counted when the server has answered OK, a lost
+ * commit when it was read. */
+void proxy_lose_commits(proxy_t *proxy, proxy_commit_t kind, proxy_loss_t what, uint32_t count,
+                        proxy_ending_t how);
 
 /* A connection over which a client sends this text from now on is held: nothing goes through it any
  * more, in either direction, until proxy_heal. The text must last as long. */
@@ -80,10 +86,10 @@ void proxy_hold(proxy_t *proxy, const char *text);
 
 /* How many connections are held. */
 uint32_t proxy_held(proxy_t *proxy);
-/* How many COMMITs were lost since the start, of each kind. */
-uint64_t proxy_lost_commits(proxy_t *proxy, proxy_commit_t what);
-/* How many COMMITs were read from clients since the start. */
-uint64_t proxy_commits(proxy_t *proxy);
+/* How many commits were lost since the start, in each way. */
+uint64_t proxy_lost_commits(proxy_t *proxy, proxy_loss_t what);
+/* How many commits of a kind were read from clients since the start. */
+uint64_t proxy_commits(proxy_t *proxy, proxy_commit_t kind);
 /* How many bytes were forwarded in one direction since the start. */
 uint64_t proxy_bytes(proxy_t *proxy, proxy_direction_t direction);
 /* How many connections exist, and how many were accepted since the start. */

@@ -148,11 +148,11 @@ static void end_spoilt(connection_t *self)
     self->spoilt = self->spoilt_how == PROXY_STALL ? SPOILT_STALLS : SPOILT_ENDS;
 }
 
-/* Decides about a COMMIT. True: it is not forwarded. */
-static bool take_commit(connection_t *self, proxy_rules_t *rules)
+/* Decides about a commit. True: it is not forwarded. */
+static bool take_commit(connection_t *self, proxy_rules_t *rules, proxy_commit_t kind)
 {
-    rules->commits++;
-    if (rules->lose_count == 0) {
+    rules->commits[kind]++;
+    if (rules->lose_count == 0 || rules->lose_kind != kind) {
         return false;
     }
     rules->lose_count--;
@@ -170,13 +170,17 @@ static bool take_commit(connection_t *self, proxy_rules_t *rules)
 static void take_client_bytes(connection_t *self, proxy_rules_t *rules, const uint8_t *bytes,
                               size_t size, uint64_t now_ms)
 {
-    uint8_t pass[READ_BYTES + 2 * COMMIT_PACKET_BYTES];
-    for (size_t at = 0; at < size;) {
+    uint8_t pass[READ_BYTES + 2 * PACKET_HEAD_BYTES];
+    bool lost = false;
+    for (size_t at = 0; at < size && !lost;) {
         size_t pass_bytes = 0;
         packets_found_t found = packets_read(&self->packets, bytes, size, &at, pass, &pass_bytes);
-        if (found == PACKETS_COMMIT && !take_commit(self, rules)) {
-            memcpy(pass + pass_bytes, self->packets.held, COMMIT_PACKET_BYTES);
-            pass_bytes += COMMIT_PACKET_BYTES;
+        if (found != PACKETS_NOTHING) {
+            lost = take_commit(self, rules,
+                               found == PACKETS_COMMIT ? PROXY_TRANSACTION : PROXY_APPEND);
+            if (!lost) {
+                packets_release(&self->packets, pass, &pass_bytes);
+            }
         }
         if (pass_bytes > 0) {
             queue_bytes(&self->flows[TO_SERVER], pass, pass_bytes, now_ms);
@@ -188,6 +192,9 @@ static void take_bytes(connection_t *self, int direction, proxy_rules_t *rules,
                        const uint8_t *bytes, size_t size, uint64_t now_ms)
 {
     bool ok = false;
+    if (direction == TO_CLIENT) {
+        packets_read_answer(&self->packets, bytes, size);
+    }
     if (direction == TO_SERVER && rules->hold &&
         memmem(bytes, size, rules->hold, strlen(rules->hold))) {
         self->held = true;

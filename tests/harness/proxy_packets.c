@@ -1,24 +1,19 @@
-/* MySQL's packets as far as a COMMIT needs it: 3 bytes of length, 1 of sequence, the payload. A
- * command is number 0 of its sequence, its first byte says which (3: a query). */
+/* MySQL's packets as far as commits need them: 3 bytes of length, 1 of sequence, the payload. A
+ * command is number 0 of its sequence, its first byte says which. A COMMIT is a query. An append is
+ * the execution of a statement that inserts into a journal; the answer to its preparation has told
+ * its number. */
 #include <string.h>
 
 #include "tests/harness/proxy_state.h"
 
-enum { HEADER_BYTES = 4, QUERY = 3, OK_MARK = 0 };
+enum { HEADER_BYTES = 4, QUERY = 3, PREPARE = 0x16, EXECUTE = 0x17, OK_MARK = 0 };
+
+static const char commit[] = "COMMIT";
+static const char append[] = "INSERT INTO journal";
 
 static size_t payload_bytes(const uint8_t *header)
 {
     return header[0] | (size_t)header[1] << 8 | (size_t)header[2] << 16;
-}
-
-static bool may_be_commit(const uint8_t *header)
-{
-    return header[3] == 0 && payload_bytes(header) == COMMIT_PACKET_BYTES - HEADER_BYTES;
-}
-
-static bool is_commit(const uint8_t *packet)
-{
-    return packet[HEADER_BYTES] == QUERY && memcmp(packet + HEADER_BYTES + 1, "COMMIT", 6) == 0;
 }
 
 static void pass_on(const uint8_t *data, size_t size, uint8_t *pass, size_t *pass_bytes)
@@ -27,12 +22,49 @@ static void pass_on(const uint8_t *data, size_t size, uint8_t *pass, size_t *pas
     *pass_bytes += size;
 }
 
-/* The held bytes are no COMMIT. */
-static void release(packets_t *packets, uint8_t *pass, size_t *pass_bytes)
+void packets_release(packets_t *packets, uint8_t *pass, size_t *pass_bytes)
 {
     pass_on(packets->held, packets->held_bytes, pass, pass_bytes);
     packets->skip = payload_bytes(packets->held) - (packets->held_bytes - HEADER_BYTES);
     packets->held_bytes = 0;
+}
+
+/* Whether so much is held that the packet is known. */
+static bool is_known(const packets_t *packets)
+{
+    return packets->held_bytes == PACKET_HEAD_BYTES ||
+           (packets->held_bytes >= HEADER_BYTES &&
+            packets->held_bytes == HEADER_BYTES + payload_bytes(packets->held));
+}
+
+static bool begins_with(const packets_t *packets, uint8_t command, const void *text, size_t size)
+{
+    return packets->held_bytes > HEADER_BYTES + size && packets->held[HEADER_BYTES - 1] == 0 &&
+           packets->held[HEADER_BYTES] == command &&
+           memcmp(packets->held + HEADER_BYTES + 1, text, size) == 0;
+}
+
+static bool executes_append(const packets_t *packets)
+{
+    for (size_t i = 0; i < packets->append_count; i++) {
+        if (begins_with(packets, EXECUTE, packets->appends[i], sizeof packets->appends[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static packets_found_t find(packets_t *packets)
+{
+    if (begins_with(packets, QUERY, commit, sizeof commit - 1) &&
+        payload_bytes(packets->held) == sizeof commit) {
+        return PACKETS_COMMIT;
+    }
+    if (begins_with(packets, PREPARE, append, sizeof append - 1)) {
+        packets->preparing = true;
+        packets->answer = (answer_t){0};
+    }
+    return executes_append(packets) ? PACKETS_APPEND : PACKETS_NOTHING;
 }
 
 packets_found_t packets_read(packets_t *packets, const uint8_t *data, size_t size, size_t *at,
@@ -47,17 +79,29 @@ packets_found_t packets_read(packets_t *packets, const uint8_t *data, size_t siz
             continue;
         }
         packets->held[packets->held_bytes++] = data[(*at)++];
-        if (packets->held_bytes == HEADER_BYTES && !may_be_commit(packets->held)) {
-            release(packets, pass, pass_bytes);
-        } else if (packets->held_bytes == COMMIT_PACKET_BYTES) {
-            if (is_commit(packets->held)) {
-                packets->held_bytes = 0;
-                return PACKETS_COMMIT;
+        if (is_known(packets)) {
+            packets_found_t found = find(packets);
+            if (found != PACKETS_NOTHING) {
+                return found;
             }
-            release(packets, pass, pass_bytes);
+            packets_release(packets, pass, pass_bytes);
         }
     }
     return PACKETS_NOTHING;
+}
+
+void packets_read_answer(packets_t *packets, const uint8_t *data, size_t size)
+{
+    bool ok = false;
+    if (!packets->preparing) {
+        return;
+    }
+    (void)answer_read(&packets->answer, data, size, &ok);
+    packets->preparing = packets->answer.seen < sizeof packets->answer.head;
+    if (!packets->preparing && ok && packets->append_count < PACKETS_APPENDS_MAX) {
+        memcpy(packets->appends[packets->append_count++], packets->answer.head + HEADER_BYTES + 1,
+               sizeof packets->appends[0]);
+    }
 }
 
 bool answer_read(answer_t *answer, const uint8_t *data, size_t size, bool *ok)
@@ -67,6 +111,7 @@ bool answer_read(answer_t *answer, const uint8_t *data, size_t size, bool *ok)
         answer->head[answer->seen + i] = data[i];
     }
     answer->seen += size;
-    *ok = answer->seen >= head && answer->head[HEADER_BYTES] == OK_MARK;
-    return answer->seen >= head && answer->seen >= HEADER_BYTES + payload_bytes(answer->head);
+    *ok = answer->seen > HEADER_BYTES && answer->head[HEADER_BYTES] == OK_MARK;
+    return answer->seen > HEADER_BYTES &&
+           answer->seen >= HEADER_BYTES + payload_bytes(answer->head);
 }

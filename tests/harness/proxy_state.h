@@ -14,7 +14,10 @@
 #define PROXY_NEVER UINT64_MAX
 
 enum { TO_SERVER, TO_CLIENT, DIRECTIONS };
-enum { COMMIT_PACKET_BYTES = 4 + 7 };
+enum {
+    PACKET_HEAD_BYTES = 24, /* of a client's packet, which tell what it is */
+    PACKETS_APPENDS_MAX = 16
+};
 
 /* The faults of one direction. */
 typedef struct proxy_rule {
@@ -30,35 +33,45 @@ typedef struct proxy_rule {
 typedef struct proxy_rules {
     proxy_protocol_t protocol;
     proxy_rule_t directions[DIRECTIONS];
-    uint32_t lose_count; /* COMMITs still to be lost */
-    proxy_commit_t lose_what;
+    uint32_t lose_count; /* commits still to be lost */
+    proxy_commit_t lose_kind;
+    proxy_loss_t lose_what;
     proxy_ending_t lose_how;
-    uint64_t lost[2]; /* by proxy_commit_t */
-    uint64_t commits;
-    const char *hold; /* connections that send this text; NULL: none */
+    uint64_t lost[2];    /* by proxy_loss_t */
+    uint64_t commits[2]; /* by proxy_commit_t */
+    const char *hold;    /* connections that send this text; NULL: none */
 } proxy_rules_t;
 
 /* ---- proxy_packets.c ---- */
 
-typedef enum packets_found { PACKETS_NOTHING, PACKETS_COMMIT } packets_found_t;
+typedef enum packets_found { PACKETS_NOTHING, PACKETS_COMMIT, PACKETS_APPEND } packets_found_t;
 
-/* Where a client's stream stands within its packets. Bytes that may become a COMMIT are held. */
-typedef struct packets {
-    uint8_t held[COMMIT_PACKET_BYTES];
-    size_t held_bytes;
-    size_t skip; /* bytes of the present packet still to come */
-} packets_t;
-
-/* Reads from data[*at] on, at most up to the end of a packet; `pass` (room for COMMIT_PACKET_BYTES
- * more than is read) gets the bytes that may go on, and not those of a COMMIT. */
-packets_found_t packets_read(packets_t *packets, const uint8_t *data, size_t size, size_t *at,
-                             uint8_t *pass, size_t *pass_bytes);
-
-/* The one packet with which a server answers a COMMIT. */
+/* The packet with which a server answers, or begins to. */
 typedef struct answer {
-    uint8_t head[5];
+    uint8_t head[9];
     size_t seen;
 } answer_t;
+
+/* Where a client's stream stands within its packets. The head of each packet is held until it is
+ * known what it is. */
+typedef struct packets {
+    uint8_t held[PACKET_HEAD_BYTES];
+    size_t held_bytes;
+    size_t skip;                             /* bytes of the present packet still to come */
+    bool preparing;                          /* a statement that appends */
+    answer_t answer;                         /* to that */
+    uint8_t appends[PACKETS_APPENDS_MAX][4]; /* the numbers of these statements, as on the wire */
+    size_t append_count;
+} packets_t;
+
+/* Reads from data[*at] on, at most up to the head of a commit, which stays held; `pass` (room for
+ * PACKET_HEAD_BYTES more than is read) gets the bytes that may go on. */
+packets_found_t packets_read(packets_t *packets, const uint8_t *data, size_t size, size_t *at,
+                             uint8_t *pass, size_t *pass_bytes);
+/* The held bytes may go on as well. */
+void packets_release(packets_t *packets, uint8_t *pass, size_t *pass_bytes);
+/* Reads what the server sends. */
+void packets_read_answer(packets_t *packets, const uint8_t *data, size_t size);
 
 /* Whether the packet is complete; `ok`: it says OK. */
 bool answer_read(answer_t *answer, const uint8_t *data, size_t size, bool *ok);

@@ -357,30 +357,30 @@ int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker)
     return shards;
 }
 
-typedef struct kept {
-    int64_t shards;
+typedef struct held {
+    int64_t lanes;
     char *incarnation;
-} kept_t;
+} held_t;
 
-static void take_kept(void *context, const fabric_bytes_t *columns)
+static void take_held(void *context, const fabric_bytes_t *columns)
 {
-    kept_t *kept = context;
-    snprintf(kept->incarnation, 33, "%.*s", (int)columns[0].size, (const char *)columns[0].data);
-    kept->shards = strtoll((const char *)columns[1].data, NULL, 10);
+    held_t *held = context;
+    snprintf(held->incarnation, 33, "%.*s", (int)columns[0].size, (const char *)columns[0].data);
+    held->lanes = strtoll((const char *)columns[1].data, NULL, 10);
 }
 
-int64_t testbed_shards_kept(testbed_t *bed, const char *endpoint, char incarnation[33])
+int64_t testbed_lanes_held(testbed_t *bed, const char *endpoint, char incarnation[33])
 {
     char sql[600];
-    kept_t kept = {-1, incarnation};
+    held_t held = {-1, incarnation};
     incarnation[0] = '\0';
     snprintf(sql, sizeof sql,
-             "SELECT LOWER(HEX(b.incarnation)), COUNT(s.shard) FROM broker b LEFT JOIN shard s ON "
-             "s.home = b.incarnation WHERE b.router_endpoint = '%s' GROUP BY b.incarnation "
-             "ORDER BY b.incarnation",
+             "SELECT LOWER(HEX(b.incarnation)), COUNT(l.lane) FROM broker b LEFT JOIN lane l ON "
+             "l.holder = b.incarnation WHERE b.router_endpoint = '%s' AND b.incarnation <> "
+             "REPEAT(X'00', 16) GROUP BY b.incarnation ORDER BY b.incarnation",
              endpoint);
-    testbed_query_rows(bed, sql, take_kept, &kept);
-    return kept.shards;
+    testbed_query_rows(bed, sql, take_held, &held);
+    return held.lanes;
 }
 
 unsigned testbed_count_events(testbed_t *bed, const char *log, const char *code)
@@ -470,8 +470,9 @@ static MYSQL *connect_mysql(const char *text)
     MYSQL *connection = mysql_init(NULL);
     assert_int_equal(mysql_url_parse(text, NULL, &url), FABRIC_OK);
     assert_non_null(connection);
-    if (!mysql_real_connect(connection, url.host, url.user, NULL, url.database, url.port,
-                            url.socket[0] ? url.socket : NULL, 0)) {
+    bool local = url.socket[0] != '\0';
+    if (!mysql_real_connect(connection, local ? "localhost" : url.host, url.user, NULL,
+                            url.database, url.port, local ? url.socket : NULL, 0)) {
         print_error("%s: %s\n", text, mysql_error(connection));
     }
     return connection;

@@ -24,6 +24,9 @@
 #include "tests/harness/cluster.h"
 #include "tests/harness/probe.h"
 
+/* Lanes of a cluster on a server. On SQLite it has one. */
+enum { TESTBED_LANES = 12 };
+
 typedef enum testbed_store {
     TESTBED_SQLITE = 1,
     TESTBED_MYSQL = 2,
@@ -104,10 +107,10 @@ uint64_t testbed_counter(fabric_client_t *client, const char *name);
 /* How many shards the runner of a worker process owns, according to its home; -1: it is not a
  * healthy member. */
 int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker);
-/* How many shards a broker is home of, as the store says, and its incarnation; -1: it is no member.
+/* How many lanes a broker holds, as the store says, and its incarnation; -1: it is no member.
  * MariaDB only. */
-int64_t testbed_shards_kept(testbed_t *bed, const char *endpoint, char incarnation[33]);
-/* How often a log of the cluster has an event: "broker.log", "commit.fenced". */
+int64_t testbed_lanes_held(testbed_t *bed, const char *endpoint, char incarnation[33]);
+/* How often a log of the cluster has an event: "broker.log", "append.fenced". */
 unsigned testbed_count_events(testbed_t *bed, const char *log, const char *code);
 /* $FABRIC_FAULT_REPEAT, or as usual. */
 uint32_t testbed_repeat(uint32_t usual);

@@ -181,7 +181,7 @@ static void broker_store(void **state)
     testbed_stop_processes(bed);
     EXPECT(78, "fabric-broker: store: *cluster 'fabric', not to 'other'*", "fabric-broker",
            ANYWHERE, "--store", url, "--cluster-name", "other");
-    EXPECT(78, "fabric-broker: store: *300 shards per group, not 17*", "fabric-broker", ANYWHERE,
+    EXPECT(78, "fabric-broker: store: *shards_per_group=300, not 17*", "fabric-broker", ANYWHERE,
            "--store", url, "--shards-per-group", "17");
     execute_sqlite(url + strlen("sqlite:"), "UPDATE schema_version SET version = 99");
     EXPECT(78, "fabric-broker: store: *schema version 99*", "fabric-broker", ANYWHERE, "--store",
@@ -210,10 +210,9 @@ static void broker_server_store(void **state)
            "--store", bed->database);
     EXPECT(78, "fabric-broker: store: *300, not 17*", "fabric-broker", ANYWHERE, "--store",
            bed->database, "--cluster-name", "mine", "--shards-per-group", "17");
-    /* as a former release left it */
-    assert_true(mariadb_execute(bed->database, "ALTER TABLE attempt DROP COLUMN suspicions"));
-    assert_true(mariadb_execute(bed->database, "DELETE FROM schema_version WHERE version > 1"));
-    EXPECT(78, "fabric-broker: store: *schema version 1*fabricctl schema apply*", "fabric-broker",
+    /* as a former release says of itself */
+    assert_true(mariadb_execute(bed->database, "UPDATE schema_version SET version = 2"));
+    EXPECT(78, "fabric-broker: store: *schema version 2*fabricctl schema apply*", "fabric-broker",
            ANYWHERE, "--store", bed->database, "--cluster-name", "mine");
     EXPECT(0, NULL, "fabricctl", "schema", "apply", "--store", bed->database);
     EXPECT(78, "fabric-broker: store: *cluster 'mine', not to 'fabric'*", "fabric-broker", ANYWHERE,
@@ -230,13 +229,13 @@ static void broker_too_many(void **state)
     char pattern[200];
     bed = *state;
     EXPECT(0, NULL, "fabricctl", "schema", "apply", "--store", bed->database);
-    snprintf(
-        fill, sizeof fill,
-        "INSERT INTO broker (incarnation, machine, counter, name, router_endpoint, pub_endpoint)"
-        " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
-        " SELECT UNHEX(LPAD(HEX(i), 32, 'f')), i, 1, CONCAT('broker-', i),"
-        " CONCAT('tcp://10.0.0.1:', i), CONCAT('tcp://10.0.0.2:', i) FROM n",
-        LIMIT_BROKERS_MAX);
+    snprintf(fill, sizeof fill,
+             "INSERT INTO broker (incarnation, slot, counter, id_mark, name, router_endpoint,"
+             " pub_endpoint)"
+             " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+             " SELECT UNHEX(LPAD(HEX(i), 32, 'f')), i, 1, 0, CONCAT('broker-', i),"
+             " CONCAT('tcp://10.0.0.1:', i), CONCAT('tcp://10.0.0.2:', i) FROM n",
+             LIMIT_BROKERS_MAX);
     assert_true(mariadb_execute(bed->database, fill));
     snprintf(pattern, sizeof pattern, "fabric-broker: store: *it has %d brokers, as many as it may",
              LIMIT_BROKERS_MAX);

@@ -306,7 +306,7 @@ static void server_away(void **state)
     ends.listener = tcp_socket();
 }
 
-/* ---- COMMITs, as a real server takes them ---- */
+/* ---- commits, as a real server takes them ---- */
 
 static struct {
     char url[512];
@@ -344,7 +344,7 @@ static int set_up_database(void **state)
         return 0;
     }
     assert_true(mariadb_fresh_database(database.url));
-    assert_true(mariadb_execute(database.url, "CREATE TABLE t (id INT PRIMARY KEY)"));
+    assert_true(mariadb_execute(database.url, "CREATE TABLE journal (id INT PRIMARY KEY)"));
     assert_int_equal(mysql_url_parse(database.url, NULL, &url), FABRIC_OK);
     database.proxy = proxy_start("127.0.0.1", url.port, PROXY_MYSQL);
     assert_non_null(database.proxy);
@@ -365,7 +365,7 @@ static bool has_row(int id)
 {
     MYSQL *handle = connect_database(false);
     char query[100];
-    snprintf(query, sizeof query, "SELECT id FROM t WHERE id = %d LOCK IN SHARE MODE", id);
+    snprintf(query, sizeof query, "SELECT id FROM journal WHERE id = %d LOCK IN SHARE MODE", id);
     run(handle, query);
     MYSQL_RES *result = mysql_store_result(handle);
     assert_non_null(result);
@@ -375,17 +375,41 @@ static bool has_row(int id)
     return found;
 }
 
-/* One transaction through the proxy. Whether its COMMIT was answered. */
-static bool commit_row(int id)
+static bool insert_row(MYSQL *handle, int id)
 {
     char statement[100];
-    MYSQL *handle = connect_database(true);
-    snprintf(statement, sizeof statement, "INSERT INTO t VALUES (%d)", id);
+    snprintf(statement, sizeof statement, "INSERT INTO journal VALUES (%d)", id);
     run(handle, "SET autocommit = 0");
+    run(handle, statement);
+    return mysql_commit(handle) == 0;
+}
+
+static bool append_row(MYSQL *handle, int id)
+{
+    static const char statement[] = "INSERT INTO journal VALUES (?)";
+    MYSQL_BIND bind = {.buffer_type = MYSQL_TYPE_LONG, .buffer = &id};
+    MYSQL_STMT *other = mysql_stmt_init(handle);
+    MYSQL_STMT *prepared = mysql_stmt_init(handle);
+    assert_non_null(other);
+    assert_non_null(prepared);
+    assert_int_equal(mysql_stmt_prepare(other, "DO ?", 4), 0); /* is executed, and no commit */
+    assert_int_equal(mysql_stmt_bind_param(other, &bind), 0);
+    assert_int_equal(mysql_stmt_execute(other), 0);
+    assert_int_equal(mysql_stmt_prepare(prepared, statement, sizeof statement - 1), 0);
+    assert_int_equal(mysql_stmt_bind_param(prepared, &bind), 0);
+    bool answered = mysql_stmt_execute(prepared) == 0;
+    mysql_stmt_close(prepared);
+    mysql_stmt_close(other);
+    return answered;
+}
+
+/* One commit through the proxy. Whether it was answered. */
+static bool commit_row(proxy_commit_t kind, int id)
+{
+    MYSQL *handle = connect_database(true);
     run(handle,
         "SET wait_timeout = 1"); /* the server must release the locks of a stalled connection */
-    run(handle, statement);
-    bool answered = mysql_commit(handle) == 0;
+    bool answered = kind == PROXY_TRANSACTION ? insert_row(handle, id) : append_row(handle, id);
     if (!answered) { /* a stalled connection cannot be closed in order */
         shutdown((int)handle->net.fd, SHUT_RDWR);
     }
@@ -393,19 +417,35 @@ static bool commit_row(int id)
     return answered;
 }
 
-static void lose(proxy_commit_t what, proxy_ending_t how)
+static void lose(proxy_commit_t kind, proxy_loss_t what, proxy_ending_t how)
 {
     static int id = 0;
+    proxy_commit_t other = kind == PROXY_APPEND ? PROXY_TRANSACTION : PROXY_APPEND;
     uint64_t lost = proxy_lost_commits(database.proxy, what);
-    uint64_t commits = proxy_commits(database.proxy);
-    proxy_lose_commits(database.proxy, what, 1, how);
-    assert_false(commit_row(++id));
+    uint64_t commits = proxy_commits(database.proxy, kind);
+    uint64_t others = proxy_commits(database.proxy, other);
+    proxy_lose_commits(database.proxy, kind, what, 1, how);
+    assert_true(commit_row(other, ++id)); /* is spared */
+    assert_false(commit_row(kind, ++id));
     assert_int_equal(proxy_lost_commits(database.proxy, what), lost + 1);
     assert_int_equal(has_row(id), what == PROXY_LOSE_ANSWER);
-    assert_true(commit_row(++id)); /* the next is spared */
+    assert_true(commit_row(kind, ++id)); /* the next is spared */
     assert_true(has_row(id));
     assert_int_equal(proxy_lost_commits(database.proxy, what), lost + 1);
-    assert_int_equal(proxy_commits(database.proxy), commits + 2);
+    assert_int_equal(proxy_commits(database.proxy, kind), commits + 2);
+    assert_int_equal(proxy_commits(database.proxy, other), others + 1);
+}
+
+static void lose_in_each_way(proxy_commit_t kind)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        lose(kind, PROXY_LOSE_ANSWER, PROXY_CLOSE);
+        lose(kind, PROXY_LOSE_ANSWER, PROXY_RESET);
+        lose(kind, PROXY_LOSE_COMMIT, PROXY_CLOSE);
+        lose(kind, PROXY_LOSE_COMMIT, PROXY_RESET);
+    }
+    lose(kind, PROXY_LOSE_ANSWER, PROXY_STALL);
+    lose(kind, PROXY_LOSE_COMMIT, PROXY_STALL);
 }
 
 static void loses_commits(void **state)
@@ -414,14 +454,8 @@ static void loses_commits(void **state)
     if (missing_server[0]) {
         skip();
     }
-    for (int i = 0; i < ROUNDS; i++) {
-        lose(PROXY_LOSE_ANSWER, PROXY_CLOSE);
-        lose(PROXY_LOSE_ANSWER, PROXY_RESET);
-        lose(PROXY_LOSE_COMMIT, PROXY_CLOSE);
-        lose(PROXY_LOSE_COMMIT, PROXY_RESET);
-    }
-    lose(PROXY_LOSE_ANSWER, PROXY_STALL);
-    lose(PROXY_LOSE_COMMIT, PROXY_STALL);
+    lose_in_each_way(PROXY_TRANSACTION);
+    lose_in_each_way(PROXY_APPEND);
     proxy_heal(database.proxy);
     uint64_t until_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (proxy_connections(database.proxy) > 0 && clock_monotonic_ms() < until_ms) {

@@ -66,8 +66,8 @@ static void database_recipe_suffices(void **state)
     const char *const apply[] = {"fabricctl", "schema", "apply", "--store", url, NULL};
     invocation_run(bed, apply, environment, &applied);
     invocation_check(&applied, __LINE__, 0, NULL, apply);
-    assert_true(
-        mariadb_execute(bed->database, "REVOKE CREATE, ALTER ON fabric.* FROM 'fabric'@'%'"));
+    assert_true(mariadb_execute(
+        bed->database, "REVOKE CREATE, ALTER, DROP, CREATE VIEW ON fabric.* FROM 'fabric'@'%'"));
     make_url(bed->database, "root", bed->database);
     bed->broker_store = url;
     bed->broker_environment = environment;

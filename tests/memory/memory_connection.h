@@ -1,4 +1,5 @@
-/* Connections of the in-memory store, and how each call of the port begins and ends. Internal to the memory store. */
+/* Connections of the in-memory store, and how each call of the port begins and ends. Internal to
+ * the memory store. */
 #ifndef TESTS_MEMORY_MEMORY_CONNECTION_H
 #define TESTS_MEMORY_MEMORY_CONNECTION_H
 
@@ -9,7 +10,10 @@ typedef struct memory_store {
     memory_database_t *database;
     bool exclusive;
     bool dead;
-    bool answer_lost; /* of the call under way: MEMORY_STORE_UNKNOWN_AFTER */
+    memory_store_operation_t operation; /* of the call under way */
+    uint32_t lane;                      /* that the call is about, or MEMORY_NO_LANE */
+    bool struck;                        /* by a fault that strikes as the call ends */
+    memory_store_fault_t fault;         /* that one */
 } memory_store_t;
 
 static inline memory_store_t *memory_store_of(store_t *store)
@@ -17,24 +21,33 @@ static inline memory_store_t *memory_store_of(store_t *store)
     return (memory_store_t *)store;
 }
 
-/* Begins a call: takes the mutex, and answers at once, without it, where the connection is dead or a fault strikes.
- * `rejection` may be NULL but for commits. */
+/* Guards all databases. */
+void memory_lock(void);
+void memory_unlock(void);
+
+/* Begins a call: locks, and answers at once, unlocked, where the connection is dead or a fault
+ * strikes. */
 fabric_error_t memory_enter(memory_store_t *store, memory_store_operation_t operation,
-                            store_rejection_t *rejection);
-/* Ends a call that memory_enter() let in: gives the mutex back. Returns what the call answers. */
+                            uint32_t lane);
+/* The same for the coordinator of this very term: FENCED. */
+fabric_error_t memory_enter_as(memory_store_t *store, memory_store_operation_t operation,
+                               uint32_t lane, uint64_t term, incarnation_t holder);
+/* Ends a call that memory_enter() let in: commits its changes, or takes them back where `error`
+ * is one, and unlocks. Returns what the call answers. */
 fabric_error_t memory_leave(memory_store_t *store, fabric_error_t error);
+/* Counts an opening for the faults, with the lock held. */
+fabric_error_t memory_strike_open(memory_store_t *store);
 
 /* The port's functions (core/store.h) of the other files. */
-fabric_error_t memory_broker_join(store_t *base, const store_broker_t *broker, uint32_t lanes,
-                                  store_join_t *join);
-fabric_error_t memory_broker_renew(store_t *base, incarnation_t incarnation);
+fabric_error_t memory_broker_join(store_t *base, const store_broker_t *broker, store_join_t *join);
+fabric_error_t memory_broker_renew(store_t *base, incarnation_t incarnation, uint64_t id_mark);
 fabric_error_t memory_broker_leave(store_t *base, incarnation_t incarnation);
 fabric_error_t memory_broker_list(store_t *base, store_visit_broker_fn *visit, void *context);
+fabric_error_t memory_broker_remove(store_t *base, uint64_t term, incarnation_t holder,
+                                    incarnation_t broker);
 fabric_error_t memory_coordinator_read(store_t *base, store_coordinator_t *coordinator);
 fabric_error_t memory_coordinator_take(store_t *base, const store_coordinator_t *before,
                                        incarnation_t holder, uint64_t *term);
-fabric_error_t memory_take_homes(store_t *base, uint64_t term, incarnation_t holder,
-                                 const incarnation_t *living, size_t living_count);
 fabric_error_t memory_group_put(store_t *base, uint64_t term, incarnation_t holder,
                                 fabric_bytes_t name, uint16_t *number);
 fabric_error_t memory_type_put(store_t *base, uint64_t term, incarnation_t holder,
@@ -46,19 +59,37 @@ fabric_error_t memory_runner_remove(store_t *base, uint64_t term, incarnation_t 
 fabric_error_t memory_group_list(store_t *base, store_visit_group_fn *visit, void *context);
 fabric_error_t memory_type_list(store_t *base, store_visit_type_fn *visit, void *context);
 fabric_error_t memory_runner_list(store_t *base, store_visit_runner_fn *visit, void *context);
-fabric_error_t memory_high_id(store_t *base, uint64_t *high_id);
-fabric_error_t memory_shard_list(store_t *base, store_visit_shard_fn *visit, void *context);
-fabric_error_t memory_store_commit(store_t *base, const store_writer_t *writer,
-                                   const store_batch_t *batch, store_rejection_t *rejection);
-fabric_error_t memory_settle(store_t *base, const store_writer_t *writer, uint64_t *batch);
-fabric_error_t memory_load_pending(store_t *base, request_id_t from, store_visit_message_fn *visit,
-                                   void *context);
-fabric_error_t memory_find_calls(store_t *base, request_id_t floor, request_id_t *last,
-                                 uint32_t rows_max, const call_key_t *calls, size_t call_count,
-                                 store_visit_message_fn *visit, void *context);
-fabric_error_t memory_find_keys(store_t *base, const uint8_t *hashes, size_t hash_count,
-                                store_visit_message_fn *visit, void *context);
-fabric_error_t memory_find_replies(store_t *base, const request_id_t *ids, size_t id_count,
-                                   store_visit_message_fn *visit, void *context);
+
+fabric_error_t memory_lane_list(store_t *base, store_visit_lane_fn *visit, void *context);
+fabric_error_t memory_lane_assign(store_t *base, uint64_t term, incarnation_t coordinator,
+                                  const store_hold_t *before, incarnation_t holder);
+fabric_error_t memory_lane_give_up(store_t *base, const store_hold_t *hold);
+fabric_error_t memory_append(store_t *base, const store_entry_t *entries, size_t count);
+fabric_error_t memory_lane_take(store_t *base, const store_hold_t *hold,
+                                const store_entry_t *entry);
+fabric_error_t memory_journal_replace(store_t *base, const store_hold_t *hold,
+                                      const store_entry_t *entry);
+fabric_error_t memory_read_journal(store_t *base, uint32_t lane, uint64_t from,
+                                   store_entry_part_t part, uint32_t entries_max,
+                                   uint64_t bytes_max, store_visit_entry_fn *visit, void *context);
+fabric_error_t memory_read_journal_back(store_t *base, uint32_t lane, uint64_t upto,
+                                        store_entry_part_t part, uint32_t entries_max,
+                                        uint64_t bytes_max, store_visit_entry_fn *visit,
+                                        void *context);
+fabric_error_t memory_purge(store_t *base, const store_hold_t *hold, const store_purge_t *purge,
+                            store_purged_t *purged);
+
+fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
+                                 const store_slice_t *slice);
+fabric_error_t memory_load_rows(store_t *base, uint32_t lane, const store_range_t *ranges,
+                                size_t count, uint64_t bytes_max, store_visit_pending_fn *visit,
+                                void *context, size_t *done);
+fabric_error_t memory_list_backlogs(store_t *base, uint32_t lane, store_visit_backlog_fn *visit,
+                                    void *context);
+fabric_error_t memory_find_rows(store_t *base, uint32_t lane, const uint64_t *positions,
+                                size_t count, bool *found);
+
+/* Whether the lane's row is the hold's. */
+bool memory_holds(memory_database_t *database, const store_hold_t *hold);
 
 #endif

@@ -1,34 +1,84 @@
-/* The data of an in-memory database: messages by id and by key, commits and how to take them back. */
+/* The data of an in-memory database: sequences, rows, changes and how they are taken back. */
 #include "tests/memory/memory_database.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
-static void *allocate(size_t size)
-{
-    void *memory = calloc(1, size);
-    if (!memory) {
-        abort();
-    }
-    return memory;
-}
+/* Changes that are kept to be taken back; older ones are in force for ever. */
+#define CHANGES_KEPT 50000u
 
-void memory_reserve(void **items, size_t *capacity, size_t count, size_t item_size)
+/* ---- sequences ---- */
+
+size_t memory_sequence_from(const memory_sequence_t *sequence, uint64_t key)
 {
-    if (count > *capacity) {
-        size_t wanted = *capacity ? *capacity * 2 : 16;
-        void *grown = allocate(wanted * item_size);
-        if (*capacity) {
-            memcpy(grown, *items, *capacity * item_size);
+    size_t low = sequence->first;
+    size_t high = sequence->places.count;
+    if (high > low && sequence->places.items[high - 1].key < key) {
+        return high;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (sequence->places.items[middle].key < key) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
-        free(*items);
-        *items = grown;
-        *capacity = wanted;
+    }
+    return low;
+}
+
+void *memory_sequence_find(const memory_sequence_t *sequence, uint64_t key)
+{
+    size_t at = memory_sequence_from(sequence, key);
+    bool found = at < sequence->places.count && sequence->places.items[at].key == key;
+    return found ? sequence->places.items[at].item : NULL;
+}
+
+/* The key is not in the sequence. */
+static void sequence_insert(memory_sequence_t *sequence, uint64_t key, void *item)
+{
+    size_t at = memory_sequence_from(sequence, key);
+    memory_place_t *place;
+    if (at == sequence->first && at > 0) {
+        place = &sequence->places.items[--sequence->first];
+    } else {
+        (void)MEMORY_APPEND(&sequence->places);
+        place = &sequence->places.items[at];
+        memmove(place + 1, place, (sequence->places.count - 1 - at) * sizeof *place);
+    }
+    *place = (memory_place_t){key, item};
+}
+
+/* The key is in the sequence. */
+static void sequence_remove(memory_sequence_t *sequence, uint64_t key)
+{
+    size_t at = memory_sequence_from(sequence, key);
+    assert(at < sequence->places.count && sequence->places.items[at].key == key);
+    if (at == sequence->first) {
+        sequence->first++;
+    } else {
+        memory_place_t *place = &sequence->places.items[at];
+        memmove(place, place + 1, (sequence->places.count - 1 - at) * sizeof *place);
+        sequence->places.count--;
+    }
+    if (sequence->first > sequence->places.count / 2) {
+        memmove(sequence->places.items, sequence->places.items + sequence->first,
+                (sequence->places.count - sequence->first) * sizeof(memory_place_t));
+        sequence->places.count -= sequence->first;
+        sequence->first = 0;
     }
 }
 
-/* ---- messages --------------------------------------------------------------------------------- */
+static void sequence_free(memory_sequence_t *sequence)
+{
+    for (size_t i = sequence->first; i < sequence->places.count; i++) {
+        free(sequence->places.items[i].item);
+    }
+    free(sequence->places.items);
+    *sequence = (memory_sequence_t){.first = 0};
+}
+
+/* ---- rows of the tables ---- */
 
 static fabric_bytes_t put_bytes(uint8_t **at, fabric_bytes_t bytes)
 {
@@ -41,325 +91,409 @@ static fabric_bytes_t put_bytes(uint8_t **at, fabric_bytes_t bytes)
     return copy;
 }
 
-static memory_message_t *copy_message(const store_message_t *message)
+static memory_entry_t *copy_entry(const store_entry_t *entry)
 {
-    memory_message_t *copy =
-        allocate(sizeof *copy + message->type.size + message->entity.size + message->tag.size +
-                 message->payload.size + message->traceparent.size + message->headers.size + 32);
+    memory_entry_t *copy = memory_allocate(sizeof *copy + entry->calls.size + entry->body.size);
     uint8_t *at = copy->bytes;
-    copy->message = *message;
-    if (message->key_hash) {
-        copy->message.key_hash = put_bytes(&at, fabric_bytes(message->key_hash, 32)).data;
-    }
-    copy->message.type = put_bytes(&at, message->type);
-    copy->message.entity = put_bytes(&at, message->entity);
-    copy->message.tag = put_bytes(&at, message->tag);
-    copy->message.payload = put_bytes(&at, message->payload);
-    copy->message.traceparent = put_bytes(&at, message->traceparent);
-    copy->message.headers = put_bytes(&at, message->headers);
+    copy->entry = *entry;
+    copy->entry.calls = put_bytes(&at, entry->calls);
+    copy->entry.body = put_bytes(&at, entry->body);
     return copy;
 }
 
-static void free_message(memory_message_t *message)
+static memory_row_t *copy_row(const store_pending_t *row)
 {
-    free(message->reply);
-    free(message);
+    memory_row_t *copy = memory_allocate(sizeof *copy + row->type.size + row->entity.size +
+                                         row->tag.size + row->body.size);
+    uint8_t *at = copy->bytes;
+    copy->row = *row;
+    copy->row.type = put_bytes(&at, row->type);
+    copy->row.entity = put_bytes(&at, row->entity);
+    copy->row.tag = put_bytes(&at, row->tag);
+    copy->row.body = put_bytes(&at, row->body);
+    return copy;
 }
 
-static void free_dead_letter(memory_dead_letter_t *letter)
+static memory_dead_row_t *copy_dead(const store_dead_row_t *row)
 {
-    free_message(letter->copy);
-    free(letter);
+    memory_dead_row_t *copy = memory_allocate(sizeof *copy + row->type.size + row->entity.size +
+                                              row->tag.size + row->text.size + row->body.size);
+    uint8_t *at = copy->bytes;
+    copy->row = *row;
+    copy->row.type = put_bytes(&at, row->type);
+    copy->row.entity = put_bytes(&at, row->entity);
+    copy->row.tag = put_bytes(&at, row->tag);
+    copy->row.text = put_bytes(&at, row->text);
+    copy->row.body = put_bytes(&at, row->body);
+    return copy;
 }
 
-size_t memory_lower_bound(const memory_database_t *database, uint64_t from)
+/* A row also stands among those of its entity, as in an index. */
+static void index_row(memory_lane_t *lane, memory_row_t *row)
 {
-    size_t low = 0;
-    size_t high = database->messages.count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (database->messages.items[middle]->message.id.value < from) {
-            low = middle + 1;
+    memory_entity_t *entity = NULL;
+    HASH_FIND(hh, lane->entities, &row->row.entity_hash, sizeof row->row.entity_hash, entity);
+    if (!entity) {
+        entity = memory_allocate_zeroed(1, sizeof *entity);
+        entity->hash = row->row.entity_hash;
+        HASH_ADD(hh, lane->entities, hash, sizeof entity->hash, entity);
+    }
+    sequence_insert(&entity->rows, row->row.position, row);
+}
+
+static void unindex_row(memory_lane_t *lane, const memory_row_t *row)
+{
+    memory_entity_t *entity = NULL;
+    HASH_FIND(hh, lane->entities, &row->row.entity_hash, sizeof row->row.entity_hash, entity);
+    sequence_remove(&entity->rows, row->row.position);
+    if (entity->rows.places.count == entity->rows.first) {
+        HASH_DEL(lane->entities, entity);
+        free(entity->rows.places.items);
+        free(entity);
+    }
+}
+
+/* Inserts the item of a change, or removes it. */
+static void apply(memory_database_t *database, const memory_change_t *change)
+{
+    memory_lane_t *lane = &database->lanes[change->lane];
+    memory_sequence_t *sequence = &lane->entries;
+    uint64_t key = 0;
+    if (change->kind == MEMORY_CHANGE_ENTRY) {
+        key = ((memory_entry_t *)change->item)->entry.number;
+    } else if (change->kind == MEMORY_CHANGE_DEAD) {
+        sequence = &lane->dead;
+        key = ((memory_dead_row_t *)change->item)->row.id.value;
+    } else {
+        sequence = &lane->rows;
+        key = ((memory_row_t *)change->item)->row.position;
+        if (change->removed) {
+            unindex_row(lane, change->item);
         } else {
-            high = middle;
+            index_row(lane, change->item);
         }
     }
-    return low;
-}
-
-memory_message_t *memory_find_message(const memory_database_t *database, uint64_t id)
-{
-    size_t at = memory_lower_bound(database, id);
-    if (at < database->messages.count && database->messages.items[at]->message.id.value == id) {
-        return database->messages.items[at];
-    }
-    return NULL;
-}
-
-/* ---- primary keys ----------------------------------------------------------------------------- */
-
-/* The place of a hash: where it stands, or the free one where it belongs. */
-static size_t key_place(const memory_database_t *database, const uint8_t *hash)
-{
-    uint64_t number;
-    memcpy(&number, hash, sizeof number);
-    size_t mask = database->key_capacity - 1;
-    size_t place = (size_t)(number * 0x9e3779b97f4a7c15u >> 32) & mask;
-    while (database->keys[place] &&
-           memcmp(database->keys[place]->message.key_hash, hash, 32) != 0) {
-        place = (place + 1) & mask;
-    }
-    return place;
-}
-
-static void rebuild_keys(memory_database_t *database, size_t capacity)
-{
-    free(database->keys);
-    database->keys = allocate(capacity * sizeof(memory_message_t *));
-    database->key_capacity = capacity;
-    database->key_count = 0;
-    for (size_t i = 0; i < database->messages.count; i++) {
-        memory_message_t *message = database->messages.items[i];
-        if (message->message.key_hash) {
-            database->keys[key_place(database, message->message.key_hash)] = message;
-            database->key_count++;
-        }
+    if (change->removed) {
+        sequence_remove(sequence, key);
+    } else {
+        sequence_insert(sequence, key, change->item);
     }
 }
 
-memory_message_t *memory_find_key(const memory_database_t *database, const uint8_t *hash)
+/* ---- changes ---- */
+
+static memory_change_t *note(memory_database_t *database, memory_change_kind_t kind)
 {
-    return database->key_capacity ? database->keys[key_place(database, hash)] : NULL;
+    memory_change_t *change = MEMORY_APPEND(&database->changes);
+    *change = (memory_change_t){.kind = kind, .commit = database->commits};
+    return change;
 }
 
-/* ---- commits ---------------------------------------------------------------------------------- */
-
-memory_writer_t *memory_find_writer(memory_database_t *database, uint32_t machine, uint32_t lane)
+static void change_item(memory_database_t *database, memory_change_kind_t kind, uint32_t lane,
+                        void *item, bool removed)
 {
-    for (size_t i = 0; i < database->writers.count; i++) {
-        memory_writer_t *writer = &database->writers.items[i];
-        if (writer->machine == machine && writer->lane == lane) {
-            return writer;
-        }
+    memory_change_t *change = note(database, kind);
+    change->lane = lane;
+    change->item = item;
+    change->removed = removed;
+    apply(database, change);
+}
+
+static void *copy_bytes(const void *bytes, size_t size)
+{
+    void *copy = memory_allocate(size);
+    if (size > 0) {
+        memcpy(copy, bytes, size);
     }
-    return NULL;
+    return copy;
 }
 
-static void remember(memory_database_t *database, memory_undo_t undo)
+void memory_note_value(memory_database_t *database, void *value, size_t size)
 {
-    undo.commit = database->commits;
-    *MEMORY_APPEND(&database->undo) = undo;
+    memory_change_t *change = note(database, MEMORY_CHANGE_BYTES);
+    change->place = value;
+    change->before = copy_bytes(value, size);
+    change->size = size;
 }
 
-static bool insert_message(memory_database_t *database, const store_message_t *message)
+void memory_note_list(memory_database_t *database, memory_any_list_t *list, size_t item_size)
 {
-    size_t at = memory_lower_bound(database, message->id.value);
-    if (memory_find_message(database, message->id.value) ||
-        (message->key_hash && memory_find_key(database, message->key_hash))) {
+    memory_change_t *change = note(database, MEMORY_CHANGE_LIST);
+    change->place = list;
+    change->before = copy_bytes(list->items, list->count * item_size);
+    change->size = item_size;
+    change->count = list->count;
+}
+
+static void reverse_list(memory_change_t *change)
+{
+    memory_any_list_t *list = change->place;
+    void *now = copy_bytes(list->items, list->count * change->size);
+    size_t count = list->count;
+    /* A list never shrinks its memory, so what was there before fits. */
+    if (change->count > 0) {
+        memcpy(list->items, change->before, change->count * change->size);
+    }
+    list->count = change->count;
+    free(change->before);
+    change->before = now;
+    change->count = count;
+}
+
+/* Takes a change back, and makes it its own opposite. */
+static void reverse(memory_database_t *database, memory_change_t *change)
+{
+    switch (change->kind) {
+    case MEMORY_CHANGE_ENTRY:
+    case MEMORY_CHANGE_ROW:
+    case MEMORY_CHANGE_DEAD:
+        change->removed = !change->removed;
+        apply(database, change);
+        break;
+    case MEMORY_CHANGE_BYTES: {
+        void *now = copy_bytes(change->place, change->size);
+        memcpy(change->place, change->before, change->size);
+        free(change->before);
+        change->before = now;
+        break;
+    }
+    case MEMORY_CHANGE_LIST:
+        reverse_list(change);
+        break;
+    }
+}
+
+/* Frees what belongs to the change. */
+static void forget(memory_change_t *change)
+{
+    if (change->removed) {
+        free(change->item);
+    }
+    free(change->before);
+}
+
+memory_lane_t *memory_lane_of(memory_database_t *database, uint32_t lane)
+{
+    return lane < database->cluster.lanes ? &database->lanes[lane] : NULL;
+}
+
+bool memory_entry_insert(memory_database_t *database, const store_entry_t *entry)
+{
+    assert(entry->lane < LIMIT_LANES_MAX);
+    if (memory_sequence_find(&database->lanes[entry->lane].entries, entry->number)) {
         return false;
     }
-    memory_message_t *copy = copy_message(message);
-    copy->commit = database->commits;
-    (void)MEMORY_APPEND(&database->messages);
-    memory_message_t **place = &database->messages.items[at];
-    memmove(place + 1, place, (database->messages.count - 1 - at) * sizeof(memory_message_t *));
-    *place = copy;
-    if (copy->message.key_hash) {
-        if (database->key_count * 2 >= database->key_capacity) {
-            rebuild_keys(database, database->key_capacity ? database->key_capacity * 2 : 64);
-        } else {
-            database->keys[key_place(database, copy->message.key_hash)] = copy;
-            database->key_count++;
-        }
-    }
+    change_item(database, MEMORY_CHANGE_ENTRY, entry->lane, copy_entry(entry), false);
     return true;
 }
 
-static bool insert_reply(memory_database_t *database, const store_reply_t *reply)
+void memory_entry_remove(memory_database_t *database, uint32_t lane, uint64_t number)
 {
-    memory_message_t *message = memory_find_message(database, reply->id.value);
-    if (!message || message->reply) {
-        return false;
-    }
-    message->reply = allocate(sizeof *message->reply + reply->payload.size);
-    uint8_t *at = (uint8_t *)(message->reply + 1);
-    *message->reply = *reply;
-    message->reply->payload = put_bytes(&at, reply->payload);
-    message->reply_commit = database->commits;
-    return true;
+    void *entry = memory_sequence_find(&database->lanes[lane].entries, number);
+    change_item(database, MEMORY_CHANGE_ENTRY, lane, entry, true);
 }
 
-static bool put_attempt(memory_database_t *database, const store_attempt_t *attempt)
+void memory_row_put(memory_database_t *database, uint32_t lane, const store_pending_t *row)
 {
-    memory_message_t *message = memory_find_message(database, attempt->id.value);
-    if (!message) {
-        return false;
-    }
-    remember(database, (memory_undo_t){.kind = MEMORY_UNDO_TALLY,
-                                       .row = attempt->id.value,
-                                       .tally_before = message->tally});
-    message->tally = attempt->tally;
-    return true;
+    memory_row_remove(database, lane, row->position);
+    change_item(database, MEMORY_CHANGE_ROW, lane, copy_row(row), false);
 }
 
-static bool insert_dead_letter(memory_database_t *database, const store_dead_letter_t *letter)
+void memory_row_remove(memory_database_t *database, uint32_t lane, uint64_t position)
 {
-    for (size_t i = 0; i < database->dead_letters.count; i++) {
-        if (database->dead_letters.items[i]->copy->message.id.value == letter->message->id.value) {
-            return false;
-        }
-    }
-    memory_dead_letter_t *copy = allocate(sizeof *copy + letter->text.size);
-    uint8_t *at = copy->text;
-    copy->copy = copy_message(letter->message);
-    copy->commit = database->commits;
-    copy->letter = *letter;
-    copy->letter.message = &copy->copy->message;
-    copy->letter.text = put_bytes(&at, letter->text);
-    *MEMORY_APPEND(&database->dead_letters) = copy;
-    return true;
-}
-
-static void set_marks(memory_database_t *database, incarnation_t home, uint64_t mark)
-{
-    for (size_t i = 0; i < database->shards.count; i++) {
-        store_shard_t *shard = &database->shards.items[i];
-        if (incarnation_equal(shard->home, home) && shard->mark != mark) {
-            remember(database,
-                     (memory_undo_t){.kind = MEMORY_UNDO_MARK, .row = i, .before = shard->mark});
-            shard->mark = mark;
-        }
+    void *row = memory_sequence_find(&database->lanes[lane].rows, position);
+    if (row) {
+        change_item(database, MEMORY_CHANGE_ROW, lane, row, true);
     }
 }
 
-/* Writes the batch's items until one is refused; `at` then says which. */
-static bool insert_items(memory_database_t *database, const store_batch_t *batch,
-                         store_rejection_t *at)
+void memory_dead_put(memory_database_t *database, uint32_t lane, const store_dead_row_t *row)
 {
-    at->item = STORE_ITEM_MESSAGE;
-    for (at->index = 0; at->index < batch->message_count; at->index++) {
-        if (!insert_message(database, batch->messages[at->index])) {
-            return false;
-        }
+    void *before = memory_sequence_find(&database->lanes[lane].dead, row->id.value);
+    if (before) {
+        change_item(database, MEMORY_CHANGE_DEAD, lane, before, true);
     }
-    at->item = STORE_ITEM_REPLY;
-    for (at->index = 0; at->index < batch->reply_count; at->index++) {
-        if (!insert_reply(database, batch->replies[at->index])) {
-            return false;
-        }
-    }
-    at->item = STORE_ITEM_ATTEMPT;
-    for (at->index = 0; at->index < batch->attempt_count; at->index++) {
-        if (!put_attempt(database, &batch->attempts[at->index])) {
-            return false;
-        }
-    }
-    at->item = STORE_ITEM_DEAD_LETTER;
-    for (at->index = 0; at->index < batch->dead_letter_count; at->index++) {
-        if (!insert_dead_letter(database, &batch->dead_letters[at->index])) {
-            return false;
-        }
-    }
-    return true;
+    change_item(database, MEMORY_CHANGE_DEAD, lane, copy_dead(row), false);
 }
 
-fabric_error_t memory_commit(memory_database_t *database, const store_writer_t *writer,
-                             const store_batch_t *batch, store_rejection_t *rejection)
+/* ---- transactions ---- */
+
+/* Where the changes of transactions after number `commits` begin. */
+static size_t changes_after(const memory_database_t *database, uint64_t commits)
 {
-    memory_writer_t *row = memory_find_writer(database, writer->machine, writer->lane);
-    if (!row || !incarnation_equal(row->incarnation, writer->incarnation) ||
-        row->batch != writer->batch) {
-        return FABRIC_ERROR_FENCED;
+    size_t first = database->changes.count;
+    while (first > 0 && database->changes.items[first - 1].commit > commits) {
+        first--;
     }
-    database->commits++;
-    remember(database, (memory_undo_t){.kind = MEMORY_UNDO_WRITER,
-                                       .row = (uint64_t)(row - database->writers.items),
-                                       .before = row->batch,
-                                       .high_id_before = row->high_id});
-    row->batch++;
-    row->high_id = batch->high_id;
-    store_rejection_t at;
-    if (!insert_items(database, batch, &at)) {
-        memory_undo_to(database, database->commits - 1);
-        *rejection = at;
-        return FABRIC_ERROR_STORE_REJECTED;
-    }
-    if (batch->mark != 0) {
-        set_marks(database, writer->incarnation, batch->mark);
-    }
-    return FABRIC_OK;
+    return first;
 }
 
-static void undo_rows(memory_database_t *database, uint64_t commits)
+static void undo_to(memory_database_t *database, uint64_t commits)
 {
-    while (database->undo.count > 0 &&
-           database->undo.items[database->undo.count - 1].commit > commits) {
-        memory_undo_t undo = database->undo.items[--database->undo.count];
-        switch (undo.kind) {
-        case MEMORY_UNDO_WRITER:
-            database->writers.items[undo.row].batch = undo.before;
-            database->writers.items[undo.row].high_id = undo.high_id_before;
-            break;
-        case MEMORY_UNDO_MARK:
-            database->shards.items[undo.row].mark = undo.before;
-            break;
-        case MEMORY_UNDO_TALLY:
-            memory_find_message(database, undo.row)->tally = undo.tally_before;
-            break;
-        }
-    }
-}
-
-void memory_undo_to(memory_database_t *database, uint64_t commits)
-{
-    assert(commits <= database->commits);
-    undo_rows(database, commits);
-    size_t kept = 0;
-    for (size_t i = 0; i < database->messages.count; i++) {
-        memory_message_t *message = database->messages.items[i];
-        if (message->commit > commits) {
-            free_message(message);
-            continue;
-        }
-        if (message->reply && message->reply_commit > commits) {
-            free(message->reply);
-            message->reply = NULL;
-        }
-        database->messages.items[kept++] = message;
-    }
-    database->messages.count = kept;
-    while (database->dead_letters.count > 0 &&
-           database->dead_letters.items[database->dead_letters.count - 1]->commit > commits) {
-        free_dead_letter(database->dead_letters.items[--database->dead_letters.count]);
-    }
-    if (database->key_capacity) {
-        rebuild_keys(database, database->key_capacity);
+    size_t first = changes_after(database, commits);
+    while (database->changes.count > first) {
+        memory_change_t *change = &database->changes.items[--database->changes.count];
+        reverse(database, change);
+        forget(change);
     }
     database->commits = commits;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+void memory_begin(memory_database_t *database)
+{
+    database->commits++;
+}
+
+void memory_rollback(memory_database_t *database)
+{
+    undo_to(database, database->commits - 1);
+}
+
+void memory_commit(memory_database_t *database)
+{
+    if (changes_after(database, database->commits - 1) == database->changes.count) {
+        database->commits--;
+    }
+    if (database->changes.count < 2 * CHANGES_KEPT) {
+        return;
+    }
+    size_t old = changes_after(database, database->changes.items[CHANGES_KEPT].commit);
+    for (size_t i = 0; i < old; i++) {
+        forget(&database->changes.items[i]);
+    }
+    database->changes.count -= old;
+    memmove(database->changes.items, database->changes.items + old,
+            database->changes.count * sizeof(memory_change_t));
+}
+
+void memory_suspend(memory_database_t *database, memory_store_operation_t operation, uint32_t lane,
+                    uint32_t delay)
+{
+    size_t first = changes_after(database, database->commits - 1);
+    memory_running_t running = {.operation = operation, .lane = lane, .delay = delay};
+    while (database->changes.count > first) {
+        memory_change_t *change = MEMORY_APPEND(&running.changes);
+        *change = database->changes.items[--database->changes.count];
+        reverse(database, change);
+    }
+    database->commits--;
+    if (running.changes.count > 0) {
+        *MEMORY_APPEND(&database->running) = running;
+    }
+}
+
+static void forget_running(memory_running_t *running)
+{
+    for (size_t i = 0; i < running->changes.count; i++) {
+        forget(&running->changes.items[i]);
+    }
+    free(running->changes.items);
+}
+
+static bool conflicts(const memory_database_t *database, const memory_running_t *running)
+{
+    for (size_t i = 0; i < running->changes.count; i++) {
+        const memory_change_t *change = &running->changes.items[i];
+        if (change->kind == MEMORY_CHANGE_ENTRY && change->removed &&
+            memory_sequence_find(&database->lanes[change->lane].entries,
+                                 ((memory_entry_t *)change->item)->entry.number)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static memory_running_t take_running(memory_database_t *database, size_t index)
+{
+    memory_running_t running = database->running.items[index];
+    database->running.count--;
+    memmove(&database->running.items[index], &database->running.items[index + 1],
+            (database->running.count - index) * sizeof running);
+    return running;
+}
+
+void memory_abandon(memory_database_t *database, size_t index)
+{
+    memory_running_t running = take_running(database, index);
+    forget_running(&running);
+}
+
+void memory_resume(memory_database_t *database, size_t index)
+{
+    memory_running_t running = take_running(database, index);
+    if (conflicts(database, &running)) {
+        forget_running(&running);
+        return;
+    }
+    memory_begin(database);
+    while (running.changes.count > 0) {
+        memory_change_t *change = MEMORY_APPEND(&database->changes);
+        *change = running.changes.items[--running.changes.count];
+        change->commit = database->commits;
+        reverse(database, change);
+    }
+    free(running.changes.items);
+    memory_commit(database);
+}
+
+void memory_lose_appends(memory_database_t *database, uint32_t appends)
+{
+    while (database->running.count > 0) {
+        memory_abandon(database, database->running.count - 1);
+    }
+    uint64_t commits = database->commits;
+    uint64_t last = 0;
+    for (size_t i = database->changes.count; i-- > 0 && appends > 0;) {
+        const memory_change_t *change = &database->changes.items[i];
+        if (change->kind == MEMORY_CHANGE_ENTRY && !change->removed && change->commit != last &&
+            ((const memory_entry_t *)change->item)->entry.number > 0) {
+            last = change->commit;
+            commits = change->commit - 1;
+            appends--;
+        }
+    }
+    undo_to(database, commits);
+}
+
+/* ---- the whole ---- */
+
+static void clear_lane(memory_lane_t *lane)
+{
+    memory_entity_t *entity;
+    memory_entity_t *next;
+    HASH_ITER(hh, lane->entities, entity, next)
+    {
+        HASH_DEL(lane->entities, entity);
+        free(entity->rows.places.items);
+        free(entity);
+    }
+    sequence_free(&lane->entries);
+    sequence_free(&lane->rows);
+    sequence_free(&lane->dead);
+}
 
 void memory_database_clear(memory_database_t *database)
 {
-    memory_undo_to(database, 0);
-    for (size_t i = 0; i < database->groups.count; i++) {
-        free(database->groups.items[i].bytes);
+    for (size_t i = 0; i < database->changes.count; i++) {
+        forget(&database->changes.items[i]);
     }
-    for (size_t i = 0; i < database->types.count; i++) {
-        free(database->types.items[i].bytes);
+    for (size_t i = 0; i < database->running.count; i++) {
+        forget_running(&database->running.items[i]);
+    }
+    for (size_t i = 0; i < LIMIT_LANES_MAX; i++) {
+        clear_lane(&database->lanes[i]);
+    }
+    for (size_t i = 0; i < database->names.count; i++) {
+        free(database->names.items[i]);
     }
     free(database->brokers.items);
-    free(database->writers.items);
     free(database->runners.items);
     free(database->groups.items);
     free(database->types.items);
-    free(database->shards.items);
-    free(database->messages.items);
-    free(database->dead_letters.items);
-    free(database->undo.items);
+    free(database->names.items);
+    free(database->changes.items);
+    free(database->running.items);
     free(database->faults.items);
-    free(database->keys);
     memory_database_t empty = {.next = database->next, .holder = database->holder};
     memcpy(empty.name, database->name, sizeof empty.name);
     memcpy(empty.holder_text, database->holder_text, sizeof empty.holder_text);

@@ -1,50 +1,13 @@
-/* The data of one in-memory database. Internal to the memory store; everything here is called with its mutex held. */
+/* The data of one in-memory database, and its transactions: every change is noted, so that it
+ * can be taken back, and done again. Internal to the memory store; everything here is called
+ * with the lock held. */
 #ifndef TESTS_MEMORY_MEMORY_DATABASE_H
 #define TESTS_MEMORY_MEMORY_DATABASE_H
 
+#include "core/hash.h"
+#include "core/limits.h"
+#include "core/memory.h"
 #include "tests/memory/memory_store.h"
-
-/* A stored message with what has become of it. */
-typedef struct memory_message {
-    store_message_t message; /* views into `bytes` */
-    uint64_t commit;         /* number of the commit that brought it */
-    store_tally_t tally;
-    store_reply_t *reply; /* NULL: pending; its payload follows it in memory */
-    uint64_t reply_commit;
-    uint8_t bytes[];
-} memory_message_t;
-
-typedef struct memory_dead_letter {
-    memory_message_t *copy;
-    store_dead_letter_t letter; /* views into `copy` and `text` */
-    uint64_t commit;
-    uint8_t text[];
-} memory_dead_letter_t;
-
-typedef struct memory_writer {
-    uint32_t machine;
-    uint32_t lane;
-    incarnation_t incarnation;
-    uint64_t batch;
-    uint64_t high_id;
-} memory_writer_t;
-
-typedef struct memory_name {
-    uint16_t group;
-    uint8_t *bytes; /* name, then description */
-    size_t name_size;
-    size_t description_size;
-} memory_name_t;
-
-/* How to take one change of a commit back. */
-typedef struct memory_undo {
-    enum { MEMORY_UNDO_WRITER, MEMORY_UNDO_MARK, MEMORY_UNDO_TALLY } kind;
-    uint64_t commit;
-    uint64_t row; /* index of the writer or shard, or request id */
-    uint64_t before;
-    uint64_t high_id_before;
-    store_tally_t tally_before;
-} memory_undo_t;
 
 /* A growing array of T: items, count, capacity. */
 #define MEMORY_LIST(type)                                                                          \
@@ -53,6 +16,107 @@ typedef struct memory_undo {
         size_t count;                                                                              \
         size_t capacity;                                                                           \
     }
+
+/* Makes room for one more item and returns its place, whose contents are undefined. `list` is
+ * evaluated more than once. */
+#define MEMORY_APPEND(list)                                                                        \
+    ((list)->items = memory_reserve((list)->items, (list)->count + 1, &(list)->capacity,           \
+                                    sizeof *(list)->items),                                        \
+     &(list)->items[(list)->count++])
+
+/* Items in the order of their keys. Inserting at the end and removing at the beginning cost
+ * nothing. */
+typedef struct memory_place {
+    uint64_t key;
+    void *item;
+} memory_place_t;
+
+typedef struct memory_sequence {
+    MEMORY_LIST(memory_place_t) places;
+    size_t first; /* the places before it are free */
+} memory_sequence_t;
+
+/* Index of the first place with a key >= `key`; places.count where there is none. */
+size_t memory_sequence_from(const memory_sequence_t *sequence, uint64_t key);
+/* NULL where there is none. */
+void *memory_sequence_find(const memory_sequence_t *sequence, uint64_t key);
+
+/* ---- what the tables hold ---- */
+
+typedef struct memory_entry {
+    store_entry_t entry; /* views into `bytes` */
+    uint8_t bytes[];
+} memory_entry_t;
+
+typedef struct memory_row {
+    store_pending_t row; /* views into `bytes` */
+    uint8_t bytes[];
+} memory_row_t;
+
+typedef struct memory_dead_row {
+    store_dead_row_t row; /* views into `bytes` */
+    uint8_t bytes[];
+} memory_dead_row_t;
+
+/* The rows of one entity. */
+typedef struct memory_entity {
+    UT_hash_handle hh;
+    uint64_t hash;
+    memory_sequence_t rows; /* by position */
+} memory_entity_t;
+
+typedef struct memory_lane {
+    store_lane_t row;
+    memory_sequence_t entries; /* memory_entry_t by number */
+    memory_sequence_t rows;    /* memory_row_t by position */
+    memory_entity_t *entities; /* those that have rows, by hash */
+    memory_sequence_t dead;    /* memory_dead_row_t by request id */
+} memory_lane_t;
+
+typedef struct memory_name {
+    uint16_t group;
+    uint8_t *bytes; /* name, then description */
+    size_t name_size;
+    size_t description_size;
+} memory_name_t;
+
+typedef MEMORY_LIST(uint8_t) memory_any_list_t;
+
+/* ---- changes ---- */
+
+typedef enum memory_change_kind {
+    MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next two */
+    MEMORY_CHANGE_ROW,
+    MEMORY_CHANGE_DEAD,
+    MEMORY_CHANGE_BYTES, /* a value at a fixed place was replaced */
+    MEMORY_CHANGE_LIST   /* the items of a list were */
+} memory_change_kind_t;
+
+/* One change. Taken back, it becomes its own opposite. */
+typedef struct memory_change {
+    memory_change_kind_t kind;
+    bool removed;    /* ENTRY, ROW, DEAD: `item` belongs to the change */
+    uint64_t commit; /* which transaction made it */
+    uint32_t lane;   /* ENTRY, ROW, DEAD */
+    void *item;      /* ENTRY, ROW, DEAD */
+    void *place;     /* BYTES: the value; LIST: the memory_any_list_t */
+    void *before;    /* BYTES, LIST: what was there */
+    size_t size;     /* BYTES: of the value; LIST: of one item */
+    size_t count;    /* LIST: how many items were there */
+} memory_change_t;
+
+typedef MEMORY_LIST(memory_change_t) memory_changes_t;
+
+/* A transaction whose answer was lost and that the database is still busy with: its changes,
+ * taken back. */
+typedef struct memory_running {
+    memory_store_operation_t operation;
+    uint32_t lane;  /* whose row it has locked; MEMORY_NO_LANE: it has not */
+    uint32_t delay; /* calls that still come before it */
+    memory_changes_t changes;
+} memory_running_t;
+
+#define MEMORY_NO_LANE UINT32_MAX
 
 typedef struct memory_database {
     struct memory_database *next;
@@ -64,42 +128,57 @@ typedef struct memory_database {
     bool foreign;
     store_cluster_t cluster;
     store_coordinator_t coordinator;
+    uint64_t id_marks[LIMIT_MACHINES_MAX]; /* by slot */
     MEMORY_LIST(store_broker_t) brokers;
-    MEMORY_LIST(memory_writer_t) writers;
     MEMORY_LIST(store_runner_t) runners;
     MEMORY_LIST(memory_name_t) groups; /* item i is group i + 1 */
     MEMORY_LIST(memory_name_t) types;
-    MEMORY_LIST(store_shard_t) shards;        /* by shard id */
-    MEMORY_LIST(memory_message_t *) messages; /* by request id */
-    MEMORY_LIST(memory_dead_letter_t *) dead_letters;
-    MEMORY_LIST(memory_undo_t) undo;
+    MEMORY_LIST(uint8_t *) names; /* the bytes of all groups and types that there ever were */
+    memory_lane_t lanes[LIMIT_LANES_MAX];
+    uint64_t commits;         /* transactions so far that have changed something and are in force */
+    memory_changes_t changes; /* of the last transactions, oldest first */
+    MEMORY_LIST(memory_running_t) running;
     MEMORY_LIST(memory_store_fault_t) faults;
-    memory_message_t **keys; /* open addressing by key hash; a power of two of places */
-    size_t key_capacity;
-    size_t key_count;
-    uint64_t commits;
 } memory_database_t;
 
-/* Makes room for one more item and returns its place, whose contents are undefined. `list` is evaluated more than once. */
-#define MEMORY_APPEND(list)                                                                        \
-    (memory_reserve((void **)&(list)->items, &(list)->capacity, (list)->count + 1,                 \
-                    sizeof *(list)->items),                                                        \
-     &(list)->items[(list)->count++])
-void memory_reserve(void **items, size_t *capacity, size_t count, size_t item_size);
-
+/* Frees all that the database holds; it is as new afterwards. */
 void memory_database_clear(memory_database_t *database);
 
-memory_writer_t *memory_find_writer(memory_database_t *database, uint32_t machine, uint32_t lane);
-/* Index of the first message with id >= from. */
-size_t memory_lower_bound(const memory_database_t *database, uint64_t from);
-/* NULL where there is none. */
-memory_message_t *memory_find_message(const memory_database_t *database, uint64_t id);
-memory_message_t *memory_find_key(const memory_database_t *database, const uint8_t *hash);
+/* ---- changing, within a transaction ---- */
 
-/* One commit as a whole: FENCED, STORE_REJECTED or OK. */
-fabric_error_t memory_commit(memory_database_t *database, const store_writer_t *writer,
-                             const store_batch_t *batch, store_rejection_t *rejection);
-/* Takes back all commits after number `commits`. */
-void memory_undo_to(memory_database_t *database, uint64_t commits);
+/* NULL where the cluster has no such lane. */
+memory_lane_t *memory_lane_of(memory_database_t *database, uint32_t lane);
+/* Copies the entry. false: its number is taken. */
+bool memory_entry_insert(memory_database_t *database, const store_entry_t *entry);
+void memory_entry_remove(memory_database_t *database, uint32_t lane, uint64_t number);
+/* Copies the row; replaces one with the same key. */
+void memory_row_put(memory_database_t *database, uint32_t lane, const store_pending_t *row);
+/* A row that is not there is ignored. */
+void memory_row_remove(memory_database_t *database, uint32_t lane, uint64_t position);
+void memory_dead_put(memory_database_t *database, uint32_t lane, const store_dead_row_t *row);
+/* To be called before a value of the database is changed: a lane's row, the coordinator, ... */
+void memory_note_value(memory_database_t *database, void *value, size_t size);
+/* The same before a list's items change. */
+#define MEMORY_NOTE_LIST(database, list)                                                           \
+    memory_note_list((database), (memory_any_list_t *)(void *)(list), sizeof *(list)->items)
+void memory_note_list(memory_database_t *database, memory_any_list_t *list, size_t item_size);
+
+/* ---- transactions ---- */
+
+/* Changes noted from now on belong together. */
+void memory_begin(memory_database_t *database);
+void memory_commit(memory_database_t *database);
+void memory_rollback(memory_database_t *database);
+/* Takes the transaction back and keeps it to be carried out later. */
+void memory_suspend(memory_database_t *database, memory_store_operation_t operation, uint32_t lane,
+                    uint32_t delay);
+/* Carries a suspended transaction out, as one of its own. One whose entries find their numbers
+ * taken has no effect. */
+void memory_resume(memory_database_t *database, size_t index);
+/* Gives up a suspended transaction: it is rolled back. */
+void memory_abandon(memory_database_t *database, size_t index);
+/* Takes back the last `appends` transactions that wrote entries (but for those that made lanes),
+ * with all that came after the first of them, and gives up those that are suspended. */
+void memory_lose_appends(memory_database_t *database, uint32_t appends);
 
 #endif

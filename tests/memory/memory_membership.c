@@ -1,28 +1,15 @@
-/* The in-memory store: brokers, writer rows, the coordinator, homes, groups, types, runners. */
-#include <stdlib.h>
+/* The in-memory store: brokers and their slots, the coordinator, groups, types, runners. */
 #include <string.h>
 
 #include "core/clock.h"
-#include "core/limits.h"
 #include "core/shard_map.h"
 #include "tests/memory/memory_connection.h"
 
-/* ---- brokers ---------------------------------------------------------------------------------- */
+/* ---- brokers ---- */
 
-static void fence(memory_database_t *database, incarnation_t incarnation)
-{
-    for (size_t i = 0; i < database->writers.count; i++) {
-        if (incarnation_equal(database->writers.items[i].incarnation, incarnation)) {
-            database->writers.items[i].incarnation = (incarnation_t){{0}};
-        }
-    }
-}
-
-/* Fences and removes broker i. */
-static void forget(memory_database_t *database, size_t i)
+static void remove_broker(memory_database_t *database, size_t i)
 {
     store_broker_t *broker = &database->brokers.items[i];
-    fence(database, broker->incarnation);
     database->brokers.count--;
     memmove(broker, broker + 1, (database->brokers.count - i) * sizeof *broker);
 }
@@ -37,23 +24,18 @@ static store_broker_t *find_broker(memory_database_t *database, incarnation_t in
     return NULL;
 }
 
-static bool machine_is_free(const memory_database_t *database, uint32_t machine)
+static bool slot_is_free(const memory_database_t *database, uint32_t machine)
 {
     for (size_t i = 0; i < database->brokers.count; i++) {
         if (database->brokers.items[i].machine == machine) {
             return false;
         }
     }
-    for (size_t i = 0; i < database->writers.count; i++) {
-        if (database->writers.items[i].machine == machine &&
-            !incarnation_is_none(database->writers.items[i].incarnation)) {
-            return false;
-        }
-    }
     return true;
 }
 
-/* Forgets who must go when this broker comes; returns the slot to take over, or LIMIT_MACHINES_MAX. */
+/* Forgets who must go when this broker comes; returns the slot to take over, or
+ * LIMIT_MACHINES_MAX. */
 static uint32_t forget_former(memory_store_t *store, const store_broker_t *joining)
 {
     memory_database_t *database = store->database;
@@ -66,63 +48,37 @@ static uint32_t forget_former(memory_store_t *store, const store_broker_t *joini
             machine = broker->machine;
         }
         if (former || store->exclusive) {
-            forget(database, i);
+            remove_broker(database, i);
         }
-    }
-    for (size_t i = 0; i < database->writers.count && store->exclusive; i++) {
-        database->writers.items[i].incarnation = (incarnation_t){{0}};
     }
     return machine;
 }
 
-static void take_writers(memory_database_t *database, const store_broker_t *broker, uint32_t lanes,
-                         store_join_t *join)
-{
-    for (uint32_t lane = 0; lane < lanes; lane++) {
-        memory_writer_t *writer = memory_find_writer(database, broker->machine, lane);
-        if (!writer) {
-            writer = MEMORY_APPEND(&database->writers);
-            *writer = (memory_writer_t){.machine = broker->machine, .lane = lane};
-        }
-        writer->incarnation = broker->incarnation;
-        join->batches[lane] = writer->batch;
-    }
-    for (size_t i = 0; i < database->writers.count; i++) {
-        const memory_writer_t *writer = &database->writers.items[i];
-        if (writer->machine == broker->machine && writer->high_id > join->high_id) {
-            join->high_id = writer->high_id;
-        }
-    }
-}
-
-fabric_error_t memory_broker_join(store_t *base, const store_broker_t *broker, uint32_t lanes,
-                                  store_join_t *join)
+fabric_error_t memory_broker_join(store_t *base, const store_broker_t *broker, store_join_t *join)
 {
     memory_store_t *store = memory_store_of(base);
-    if (lanes < 1 || lanes > LIMIT_LANES_MAX) {
-        return FABRIC_ERROR_INVALID_ARGUMENT;
-    }
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_JOIN, NULL);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_JOIN, MEMORY_NO_LANE);
     if (error) {
         return error;
     }
     memory_database_t *database = store->database;
+    MEMORY_NOTE_LIST(database, &database->brokers);
     store_broker_t joined = *broker;
     joined.machine = forget_former(store, broker);
+    if (database->brokers.count >= LIMIT_BROKERS_MAX) {
+        return memory_leave(store, FABRIC_ERROR_BUSY);
+    }
     if (joined.machine == LIMIT_MACHINES_MAX) {
         joined.machine = 0;
-        while (joined.machine < LIMIT_MACHINES_MAX && !machine_is_free(database, joined.machine)) {
+        while (!slot_is_free(database, joined.machine)) {
             joined.machine++;
         }
     }
-    if (joined.machine == LIMIT_MACHINES_MAX || database->brokers.count >= LIMIT_BROKERS_MAX) {
-        /* Nobody was forgotten: there would have been a place. */
-        return memory_leave(store, FABRIC_ERROR_BUSY);
-    }
+    joined.id_mark = database->id_marks[joined.machine];
     *MEMORY_APPEND(&database->brokers) = joined;
-    store_join_t result = {.machine = joined.machine};
-    take_writers(database, &joined, lanes, &result);
-    result.now_ms = database->now_ms ? database->now_ms : clock_wall_ms();
+    store_join_t result = {.machine = joined.machine,
+                           .high_id = joined.id_mark,
+                           .now_ms = database->now_ms ? database->now_ms : clock_wall_ms()};
     error = memory_leave(store, FABRIC_OK);
     if (!error) {
         *join = result;
@@ -130,39 +86,60 @@ fabric_error_t memory_broker_join(store_t *base, const store_broker_t *broker, u
     return error;
 }
 
-fabric_error_t memory_broker_renew(store_t *base, incarnation_t incarnation)
+fabric_error_t memory_broker_renew(store_t *base, incarnation_t incarnation, uint64_t id_mark)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_RENEW, NULL);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_RENEW, MEMORY_NO_LANE);
     if (error) {
         return error;
     }
-    store_broker_t *broker = find_broker(store->database, incarnation);
-    if (broker) {
-        broker->counter++;
+    memory_database_t *database = store->database;
+    store_broker_t *broker = find_broker(database, incarnation);
+    if (!broker) {
+        return memory_leave(store, FABRIC_ERROR_FENCED);
     }
-    return memory_leave(store, broker ? FABRIC_OK : FABRIC_ERROR_FENCED);
+    MEMORY_NOTE_LIST(database, &database->brokers);
+    broker->counter++;
+    if (id_mark > broker->id_mark) {
+        uint64_t *mark = &database->id_marks[broker->machine];
+        memory_note_value(database, mark, sizeof *mark);
+        broker->id_mark = *mark = id_mark;
+    }
+    return memory_leave(store, FABRIC_OK);
+}
+
+static void give_up_lanes(memory_database_t *database, incarnation_t holder)
+{
+    for (uint32_t i = 0; i < database->cluster.lanes; i++) {
+        store_lane_t *row = &database->lanes[i].row;
+        if (incarnation_equal(row->holder, holder)) {
+            memory_note_value(database, row, sizeof *row);
+            row->holder = (incarnation_t){{0}};
+        }
+    }
 }
 
 fabric_error_t memory_broker_leave(store_t *base, incarnation_t incarnation)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_LEAVE, NULL);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LEAVE, MEMORY_NO_LANE);
     if (error) {
         return error;
     }
-    store_broker_t *broker = find_broker(store->database, incarnation);
+    memory_database_t *database = store->database;
+    give_up_lanes(database, incarnation);
+    store_broker_t *broker = find_broker(database, incarnation);
     if (broker) {
-        forget(store->database, (size_t)(broker - store->database->brokers.items));
+        MEMORY_NOTE_LIST(database, &database->brokers);
+        remove_broker(database, (size_t)(broker - database->brokers.items));
     }
-    fence(store->database, incarnation);
     return memory_leave(store, FABRIC_OK);
 }
 
 fabric_error_t memory_broker_list(store_t *base, store_visit_broker_fn *visit, void *context)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, NULL);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, MEMORY_NO_LANE);
     if (error) {
         return error;
     }
@@ -172,12 +149,12 @@ fabric_error_t memory_broker_list(store_t *base, store_visit_broker_fn *visit, v
     return memory_leave(store, FABRIC_OK);
 }
 
-/* ---- the coordinator -------------------------------------------------------------------------- */
+/* ---- the coordinator ---- */
 
 fabric_error_t memory_coordinator_read(store_t *base, store_coordinator_t *coordinator)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, NULL);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, MEMORY_NO_LANE);
     if (error) {
         return error;
     }
@@ -185,20 +162,10 @@ fabric_error_t memory_coordinator_read(store_t *base, store_coordinator_t *coord
     return memory_leave(store, FABRIC_OK);
 }
 
-static bool holds(const memory_database_t *database, uint64_t term, incarnation_t holder)
-{
-    return database->coordinator.term == term &&
-           incarnation_equal(database->coordinator.holder, holder);
-}
-
 /* Begins a call of the coordinator of this very term. */
 static fabric_error_t enter_as(memory_store_t *store, uint64_t term, incarnation_t holder)
 {
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_COORDINATE, NULL);
-    if (!error && !holds(store->database, term, holder)) {
-        error = memory_leave(store, FABRIC_ERROR_FENCED);
-    }
-    return error;
+    return memory_enter_as(store, MEMORY_STORE_COORDINATE, MEMORY_NO_LANE, term, holder);
 }
 
 fabric_error_t memory_coordinator_take(store_t *base, const store_coordinator_t *before,
@@ -209,7 +176,9 @@ fabric_error_t memory_coordinator_take(store_t *base, const store_coordinator_t 
     if (error) {
         return error;
     }
-    store->database->coordinator = (store_coordinator_t){before->term + 1, holder};
+    store_coordinator_t *coordinator = &store->database->coordinator;
+    memory_note_value(store->database, coordinator, sizeof *coordinator);
+    *coordinator = (store_coordinator_t){before->term + 1, holder};
     error = memory_leave(store, FABRIC_OK);
     if (!error) {
         *term = before->term + 1;
@@ -217,18 +186,8 @@ fabric_error_t memory_coordinator_take(store_t *base, const store_coordinator_t 
     return error;
 }
 
-static bool lives(const incarnation_t *living, size_t count, incarnation_t incarnation)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (incarnation_equal(living[i], incarnation)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-fabric_error_t memory_take_homes(store_t *base, uint64_t term, incarnation_t holder,
-                                 const incarnation_t *living, size_t living_count)
+fabric_error_t memory_broker_remove(store_t *base, uint64_t term, incarnation_t holder,
+                                    incarnation_t broker)
 {
     memory_store_t *store = memory_store_of(base);
     fabric_error_t error = enter_as(store, term, holder);
@@ -236,43 +195,15 @@ fabric_error_t memory_take_homes(store_t *base, uint64_t term, incarnation_t hol
         return error;
     }
     memory_database_t *database = store->database;
-    for (size_t i = database->brokers.count; i-- > 0;) {
-        if (!lives(living, living_count, database->brokers.items[i].incarnation)) {
-            forget(database, i);
-        }
-    }
-    for (size_t i = 0; i < database->writers.count; i++) {
-        if (!lives(living, living_count, database->writers.items[i].incarnation)) {
-            database->writers.items[i].incarnation = (incarnation_t){{0}};
-        }
-    }
-    for (size_t i = 0; i < database->shards.count; i++) {
-        store_shard_t *shard = &database->shards.items[i];
-        if (!lives(living, living_count, shard->home)) {
-            shard->home = holder;
-            bool sound = shard->home_epoch >= 1 && shard->home_epoch < UINT64_C(1) << 62;
-            shard->home_epoch = sound ? shard->home_epoch + 1 : 2;
-        }
+    store_broker_t *found = find_broker(database, broker);
+    if (found) {
+        MEMORY_NOTE_LIST(database, &database->brokers);
+        remove_broker(database, (size_t)(found - database->brokers.items));
     }
     return memory_leave(store, FABRIC_OK);
 }
 
-/* ---- groups, types, runners ------------------------------------------------------------------- */
-
-static uint8_t *join_bytes(fabric_bytes_t first, fabric_bytes_t second)
-{
-    uint8_t *joined = malloc(first.size + second.size + 1);
-    if (!joined) {
-        abort();
-    }
-    if (first.size) {
-        memcpy(joined, first.data, first.size);
-    }
-    if (second.size) {
-        memcpy(joined + first.size, second.data, second.size);
-    }
-    return joined;
-}
+/* ---- groups, types, runners ---- */
 
 static memory_name_t *find_name(memory_name_t *items, size_t count, fabric_bytes_t name)
 {
@@ -284,16 +215,18 @@ static memory_name_t *find_name(memory_name_t *items, size_t count, fabric_bytes
     return NULL;
 }
 
-static uint16_t make_group(memory_database_t *database, fabric_bytes_t name, incarnation_t holder)
+static memory_name_t make_name(memory_database_t *database, uint16_t group, fabric_bytes_t name,
+                               fabric_bytes_t description)
 {
-    uint16_t number = (uint16_t)(database->groups.count + 1);
-    *MEMORY_APPEND(&database->groups) = (memory_name_t){
-        .group = number, .bytes = join_bytes(name, fabric_bytes("", 0)), .name_size = name.size};
-    for (uint32_t i = 1; i <= database->cluster.shards_per_group; i++) {
-        *MEMORY_APPEND(&database->shards) = (store_shard_t){
-            .shard = shard_id_make(number, (uint16_t)i), .home = holder, .home_epoch = 1};
+    uint8_t *bytes = memory_allocate(name.size + description.size);
+    if (name.size > 0) {
+        memcpy(bytes, name.data, name.size);
     }
-    return number;
+    if (description.size > 0) {
+        memcpy(bytes + name.size, description.data, description.size);
+    }
+    *MEMORY_APPEND(&database->names) = bytes;
+    return (memory_name_t){group, bytes, name.size, description.size};
 }
 
 fabric_error_t memory_group_put(store_t *base, uint64_t term, incarnation_t holder,
@@ -305,11 +238,15 @@ fabric_error_t memory_group_put(store_t *base, uint64_t term, incarnation_t hold
         return error;
     }
     memory_database_t *database = store->database;
-    memory_name_t *group = find_name(database->groups.items, database->groups.count, name);
+    const memory_name_t *group = find_name(database->groups.items, database->groups.count, name);
     if (!group && !shard_map_can_grow(database->groups.count, database->cluster.shards_per_group)) {
         return memory_leave(store, FABRIC_ERROR_LIMIT_EXCEEDED);
     }
-    uint16_t found = group ? group->group : make_group(database, name, holder);
+    uint16_t found = group ? group->group : (uint16_t)(database->groups.count + 1);
+    if (!group) {
+        MEMORY_NOTE_LIST(database, &database->groups);
+        *MEMORY_APPEND(&database->groups) = make_name(database, found, name, fabric_bytes(NULL, 0));
+    }
     error = memory_leave(store, FABRIC_OK);
     if (!error) {
         *number = found;
@@ -330,14 +267,11 @@ fabric_error_t memory_type_put(store_t *base, uint64_t term, incarnation_t holde
     if (stored && stored->group != type->group) {
         return memory_leave(store, FABRIC_ERROR_TYPE_CONFLICT);
     }
+    MEMORY_NOTE_LIST(database, &database->types);
     if (!stored) {
         stored = MEMORY_APPEND(&database->types);
-        *stored = (memory_name_t){.group = type->group};
     }
-    free(stored->bytes);
-    stored->bytes = join_bytes(type->name, type->description);
-    stored->name_size = type->name.size;
-    stored->description_size = type->description.size;
+    *stored = make_name(database, type->group, type->name, type->description);
     return memory_leave(store, FABRIC_OK);
 }
 
@@ -360,6 +294,7 @@ fabric_error_t memory_runner_put(store_t *base, uint64_t term, incarnation_t hol
         return error;
     }
     store_runner_t *stored = find_runner(store->database, runner->incarnation);
+    MEMORY_NOTE_LIST(store->database, &store->database->runners);
     if (!stored) {
         stored = MEMORY_APPEND(&store->database->runners);
     }
@@ -377,6 +312,7 @@ fabric_error_t memory_runner_remove(store_t *base, uint64_t term, incarnation_t 
     }
     store_runner_t *stored = find_runner(store->database, runner);
     if (stored) {
+        MEMORY_NOTE_LIST(store->database, &store->database->runners);
         *stored = store->database->runners.items[--store->database->runners.count];
     }
     return memory_leave(store, FABRIC_OK);
@@ -385,7 +321,7 @@ fabric_error_t memory_runner_remove(store_t *base, uint64_t term, incarnation_t 
 fabric_error_t memory_group_list(store_t *base, store_visit_group_fn *visit, void *context)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, NULL);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, MEMORY_NO_LANE);
     if (error) {
         return error;
     }
@@ -399,7 +335,7 @@ fabric_error_t memory_group_list(store_t *base, store_visit_group_fn *visit, voi
 fabric_error_t memory_type_list(store_t *base, store_visit_type_fn *visit, void *context)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, NULL);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, MEMORY_NO_LANE);
     if (error) {
         return error;
     }
@@ -417,7 +353,7 @@ fabric_error_t memory_type_list(store_t *base, store_visit_type_fn *visit, void 
 fabric_error_t memory_runner_list(store_t *base, store_visit_runner_fn *visit, void *context)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, NULL);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, MEMORY_NO_LANE);
     if (error) {
         return error;
     }
@@ -425,36 +361,4 @@ fabric_error_t memory_runner_list(store_t *base, store_visit_runner_fn *visit, v
         visit(context, &store->database->runners.items[i]);
     }
     return memory_leave(store, FABRIC_OK);
-}
-
-fabric_error_t memory_shard_list(store_t *base, store_visit_shard_fn *visit, void *context)
-{
-    memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, NULL);
-    if (error) {
-        return error;
-    }
-    for (size_t i = 0; i < store->database->shards.count; i++) {
-        visit(context, &store->database->shards.items[i]);
-    }
-    return memory_leave(store, FABRIC_OK);
-}
-
-fabric_error_t memory_high_id(store_t *base, uint64_t *high_id)
-{
-    memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, NULL);
-    if (error) {
-        return error;
-    }
-    uint64_t highest = 0;
-    for (size_t i = 0; i < store->database->writers.count; i++) {
-        uint64_t id = store->database->writers.items[i].high_id;
-        highest = id > highest ? id : highest;
-    }
-    error = memory_leave(store, FABRIC_OK);
-    if (!error) {
-        *high_id = highest;
-    }
-    return error;
 }

@@ -1,22 +1,19 @@
-/* The in-memory store: databases by name, faults, connections, schema. */
+/* The in-memory store: databases by name, what tests do to them, opening, the schema, the table
+ * of functions. */
 #include "tests/memory/memory_store.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
-#include "core/hash.h"
 #include "tests/memory/memory_connection.h"
 
 static const char scheme[] = "memory:";
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static memory_database_t *databases;
 
-/* ---- databases by name ------------------------------------------------------------------------ */
+/* ---- databases by name ---- */
 
 static memory_database_t *find_database(const char *name)
 {
@@ -25,10 +22,7 @@ static memory_database_t *find_database(const char *name)
             return database;
         }
     }
-    memory_database_t *made = calloc(1, sizeof *made);
-    if (!made) {
-        abort();
-    }
+    memory_database_t *made = memory_allocate_zeroed(1, sizeof *made);
     assert(strlen(name) < sizeof made->name);
     snprintf(made->name, sizeof made->name, "%s", name);
     made->next = databases;
@@ -39,217 +33,163 @@ static memory_database_t *find_database(const char *name)
 /* Locks and finds: for the functions that tests call by name. The caller unlocks. */
 static memory_database_t *lock_database(const char *name)
 {
-    pthread_mutex_lock(&mutex);
+    memory_lock();
     return find_database(name);
-}
-
-static void unlock(void)
-{
-    pthread_mutex_unlock(&mutex);
 }
 
 void memory_store_reset(const char *name)
 {
     memory_database_clear(lock_database(name));
-    unlock();
+    memory_unlock();
 }
 
 void memory_store_free_all(void)
 {
-    pthread_mutex_lock(&mutex);
+    memory_lock();
     while (databases) {
         memory_database_t *next = databases->next;
         memory_database_clear(databases);
         free(databases);
         databases = next;
     }
-    unlock();
+    memory_unlock();
 }
 
 void memory_store_set_time(const char *name, int64_t now_ms)
 {
     lock_database(name)->now_ms = now_ms;
-    unlock();
+    memory_unlock();
 }
 
 void memory_store_set_version(const char *name, uint32_t version)
 {
     lock_database(name)->version = version;
-    unlock();
+    memory_unlock();
 }
 
 void memory_store_make_foreign(const char *name)
 {
     lock_database(name)->foreign = true;
-    unlock();
+    memory_unlock();
 }
 
 void memory_store_lose_cluster(const char *name)
 {
     memset(&lock_database(name)->cluster, 0, sizeof(store_cluster_t));
-    unlock();
+    memory_unlock();
 }
 
-void memory_store_set_epochs(const char *name, uint64_t even, uint64_t odd)
+void memory_store_set_lane(const char *name, const store_lane_t *lane)
 {
-    memory_database_t *database = lock_database(name);
-    for (size_t i = 0; i < database->shards.count; i++) {
-        store_shard_t *shard = &database->shards.items[i];
-        shard->home_epoch = shard->shard.value % 2 ? odd : even;
-    }
-    unlock();
+    assert(lane->lane < LIMIT_LANES_MAX);
+    lock_database(name)->lanes[lane->lane].row = *lane;
+    memory_unlock();
 }
-
-uint64_t memory_store_commits(const char *name)
-{
-    uint64_t commits = lock_database(name)->commits;
-    unlock();
-    return commits;
-}
-
-void memory_store_dump(const char *name, store_visit_message_fn *visit, void *context)
-{
-    memory_database_t *database = lock_database(name);
-    for (size_t i = 0; i < database->messages.count; i++) {
-        memory_message_t *message = database->messages.items[i];
-        visit(context, &message->message, message->tally, message->reply);
-    }
-    unlock();
-}
-
-void memory_store_dump_dead_letters(const char *name, memory_store_visit_dead_letter_fn *visit,
-                                    void *context)
-{
-    memory_database_t *database = lock_database(name);
-    for (size_t i = 0; i < database->dead_letters.count; i++) {
-        visit(context, &database->dead_letters.items[i]->letter);
-    }
-    unlock();
-}
-
-/* ---- faults ----------------------------------------------------------------------------------- */
 
 void memory_store_fault(const char *name, const memory_store_fault_t *fault)
 {
     memory_database_t *database = lock_database(name);
     *MEMORY_APPEND(&database->faults) = *fault;
-    unlock();
+    memory_unlock();
 }
 
 void memory_store_clear_faults(const char *name)
 {
     lock_database(name)->faults.count = 0;
-    unlock();
+    memory_unlock();
 }
 
-static void lose(memory_database_t *database, uint32_t count)
+void memory_store_end_running(const char *name, bool commits)
 {
-    memory_undo_to(database, count < database->commits ? database->commits - count : 0);
-}
-
-void memory_store_lose(const char *name, uint32_t count)
-{
-    lose(lock_database(name), count);
-    unlock();
-}
-
-/* Counts the call for all faults; `struck` gets a copy of the first that strikes. */
-static bool strike(memory_database_t *database, memory_store_operation_t operation,
-                   memory_store_fault_t *struck)
-{
-    bool found = false;
-    for (size_t i = 0; i < database->faults.count; i++) {
-        memory_store_fault_t *fault = &database->faults.items[i];
-        if (fault->operation != MEMORY_STORE_ANY && fault->operation != operation) {
-            continue;
-        }
-        if (fault->after > 0) {
-            fault->after--;
-        } else if (fault->times > 0 && !found) {
-            fault->times--;
-            *struck = *fault;
-            found = true;
+    memory_database_t *database = lock_database(name);
+    while (database->running.count > 0) {
+        if (commits) {
+            memory_resume(database, 0);
+        } else {
+            memory_abandon(database, 0);
         }
     }
-    return found;
+    memory_unlock();
 }
 
-static bool changes(memory_store_operation_t operation)
+void memory_store_lose(const char *name, uint32_t appends)
 {
-    return operation != MEMORY_STORE_READ && operation != MEMORY_STORE_LOAD &&
-           operation != MEMORY_STORE_SETTLE && operation != MEMORY_STORE_OPEN &&
-           operation != MEMORY_STORE_SCHEMA;
+    memory_lose_appends(lock_database(name), appends);
+    memory_unlock();
 }
 
-/* What a struck call answers before anything is done; OK: it goes on. */
-static fabric_error_t suffer(memory_store_t *store, memory_store_operation_t operation,
-                             const memory_store_fault_t *fault, store_rejection_t *rejection)
+/* ---- for checkers ---- */
+
+uint64_t memory_store_commits(const char *name)
 {
-    fabric_error_t unknown =
-        changes(operation) ? FABRIC_ERROR_STORE_UNKNOWN : FABRIC_ERROR_STORE_UNAVAILABLE;
-    store_note_error(&store->base, fault->kind, fault->words ? fault->words : "an injected fault");
-    switch (fault->kind) {
-    case MEMORY_STORE_UNAVAILABLE:
-        return FABRIC_ERROR_STORE_UNAVAILABLE;
-    case MEMORY_STORE_DISCONNECTED:
-        store->dead = true;
-        return FABRIC_ERROR_STORE_UNAVAILABLE;
-    case MEMORY_STORE_UNKNOWN_BEFORE:
-        store->dead = true;
-        return unknown;
-    case MEMORY_STORE_UNKNOWN_AFTER:
-        store->answer_lost = changes(operation);
-        store->dead = true;
-        return store->answer_lost ? FABRIC_OK : FABRIC_ERROR_STORE_UNAVAILABLE;
-    case MEMORY_STORE_BUSY:
-        return FABRIC_ERROR_STORE_BUSY;
-    case MEMORY_STORE_REJECTED:
-        if (operation != MEMORY_STORE_COMMIT) {
-            return FABRIC_ERROR_STORE_UNAVAILABLE;
+    uint64_t commits = lock_database(name)->commits;
+    memory_unlock();
+    return commits;
+}
+
+store_lane_t memory_store_lane(const char *name, uint32_t lane)
+{
+    assert(lane < LIMIT_LANES_MAX);
+    store_lane_t row = lock_database(name)->lanes[lane].row;
+    memory_unlock();
+    return row;
+}
+
+void memory_store_dump_entries(const char *name, uint32_t lane, store_visit_entry_fn *visit,
+                               void *context)
+{
+    memory_store_dump_entries_from(name, lane, 0, visit, context);
+}
+
+void memory_store_dump_entries_from(const char *name, uint32_t lane, uint64_t number,
+                                    store_visit_entry_fn *visit, void *context)
+{
+    assert(lane < LIMIT_LANES_MAX);
+    const memory_sequence_t *entries = &lock_database(name)->lanes[lane].entries;
+    for (size_t i = memory_sequence_from(entries, number); i < entries->places.count; i++) {
+        const memory_entry_t *entry = entries->places.items[i].item;
+        if (!visit(context, &entry->entry)) {
+            break;
         }
-        *rejection = fault->rejection;
-        return FABRIC_ERROR_STORE_REJECTED;
-    case MEMORY_STORE_LOSE:
-        lose(store->database, fault->lost);
-        store->dead = true;
-        return unknown;
     }
-    abort();
+    memory_unlock();
 }
 
-/* Begins a call: locks, and answers at once where the connection is dead or a fault strikes. */
-fabric_error_t memory_enter(memory_store_t *store, memory_store_operation_t operation,
-                            store_rejection_t *rejection)
+void memory_store_dump_pending(const char *name, memory_store_visit_pending_fn *visit,
+                               void *context)
 {
-    memory_store_fault_t fault;
-    pthread_mutex_lock(&mutex);
-    fabric_error_t error = store->dead ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK;
-    store->answer_lost = false;
-    if (!error && strike(store->database, operation, &fault)) {
-        error = suffer(store, operation, &fault, rejection);
+    memory_database_t *database = lock_database(name);
+    for (uint32_t lane = 0; lane < LIMIT_LANES_MAX; lane++) {
+        const memory_sequence_t *rows = &database->lanes[lane].rows;
+        for (size_t i = rows->first; i < rows->places.count; i++) {
+            const memory_row_t *row = rows->places.items[i].item;
+            visit(context, lane, &row->row);
+        }
     }
-    if (error) {
-        unlock();
-    }
-    return error;
+    memory_unlock();
 }
 
-/* Ends a call that memory_enter() let in. */
-fabric_error_t memory_leave(memory_store_t *store, fabric_error_t error)
+void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context)
 {
-    unlock();
-    return store->answer_lost ? FABRIC_ERROR_STORE_UNKNOWN : error;
+    memory_database_t *database = lock_database(name);
+    for (uint32_t lane = 0; lane < LIMIT_LANES_MAX; lane++) {
+        const memory_sequence_t *rows = &database->lanes[lane].dead;
+        for (size_t i = rows->first; i < rows->places.count; i++) {
+            const memory_dead_row_t *row = rows->places.items[i].item;
+            visit(context, lane, &row->row);
+        }
+    }
+    memory_unlock();
 }
 
-/* ---- connections ------------------------------------------------------------------------------ */
+/* ---- connections ---- */
 
 static fabric_error_t open_locked(memory_store_t *store, const store_options_t *options,
                                   reason_t *reason)
 {
     memory_database_t *database = store->database;
-    memory_store_fault_t fault;
-    if (strike(database, MEMORY_STORE_OPEN, &fault)) {
-        fabric_error_t error = suffer(store, MEMORY_STORE_OPEN, &fault, NULL);
+    fabric_error_t error = memory_strike_open(store);
+    if (error) {
         return reason_set(reason, error, "store: %s", store->base.last_error.text);
     }
     if (options->exclusive && database->holder) {
@@ -273,15 +213,12 @@ static fabric_error_t memory_open(const store_options_t *options, reason_t *reas
         return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
                           "store: '%.200s' is not like memory:NAME", url);
     }
-    memory_store_t *opened = calloc(1, sizeof *opened);
-    if (!opened) {
-        abort();
-    }
+    memory_store_t *opened = memory_allocate_zeroed(1, sizeof *opened);
     opened->base.driver = &memory_store_driver;
-    opened->database = lock_database(name);
     opened->exclusive = options->exclusive;
+    opened->database = lock_database(name);
     fabric_error_t error = open_locked(opened, options, reason);
-    unlock();
+    memory_unlock();
     if (error) {
         free(opened);
         return error;
@@ -296,16 +233,21 @@ static void memory_close(store_t **store)
     if (!closing) {
         return;
     }
-    pthread_mutex_lock(&mutex);
+    memory_lock();
     if (closing->database->holder == *store) {
         closing->database->holder = NULL;
     }
-    unlock();
+    memory_unlock();
     free(closing);
     *store = NULL;
 }
 
-/* ---- schema ----------------------------------------------------------------------------------- */
+/* ---- schema ---- */
+
+static fabric_error_t enter_schema(memory_store_t *store)
+{
+    return memory_enter(store, MEMORY_STORE_SCHEMA, MEMORY_NO_LANE);
+}
 
 static fabric_error_t find_version(const memory_database_t *database, reason_t *reason)
 {
@@ -321,22 +263,26 @@ static fabric_error_t find_version(const memory_database_t *database, reason_t *
     return FABRIC_OK;
 }
 
-static fabric_error_t compare_cluster(const store_cluster_t *found, const char *name,
-                                      uint32_t shards_per_group, reason_t *reason)
+static fabric_error_t compare_cluster(const store_cluster_t *found, const store_cluster_t *wanted,
+                                      reason_t *reason)
 {
     if (found->shards_per_group == 0) {
         return reason_set(reason, FABRIC_ERROR_FOREIGN_DATABASE,
                           "store: the cluster's row is missing");
     }
-    if (name[0] != '\0' && strcmp(found->name, name) != 0) {
+    if (wanted->name[0] != '\0' && strcmp(found->name, wanted->name) != 0) {
         return reason_set(reason, FABRIC_ERROR_FOREIGN_DATABASE,
                           "store: the database belongs to cluster '%s', not to '%s'", found->name,
-                          name);
+                          wanted->name);
     }
-    if (shards_per_group != 0 && found->shards_per_group != shards_per_group) {
+    if (wanted->shards_per_group != 0 && found->shards_per_group != wanted->shards_per_group) {
         return reason_set(reason, FABRIC_ERROR_SHARDS_MISMATCH,
                           "store: the cluster has %u shards per group, not %u",
-                          found->shards_per_group, shards_per_group);
+                          found->shards_per_group, wanted->shards_per_group);
+    }
+    if (wanted->lanes != 0 && found->lanes != wanted->lanes) {
+        return reason_set(reason, FABRIC_ERROR_SHARDS_MISMATCH,
+                          "store: the cluster has %u lanes, not %u", found->lanes, wanted->lanes);
     }
     return FABRIC_OK;
 }
@@ -344,7 +290,7 @@ static fabric_error_t compare_cluster(const store_cluster_t *found, const char *
 static fabric_error_t memory_schema_status(store_t *base, reason_t *reason, uint32_t *version)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_SCHEMA, NULL);
+    fabric_error_t error = enter_schema(store);
     if (error) {
         return error;
     }
@@ -356,33 +302,50 @@ static fabric_error_t memory_schema_status(store_t *base, reason_t *reason, uint
     return memory_leave(store, error);
 }
 
+static void found_cluster(memory_database_t *database, const store_cluster_t *wanted)
+{
+    uint32_t lanes = wanted->lanes ? wanted->lanes : memory_store_driver.lanes_default;
+    assert(lanes <= LIMIT_LANES_MAX);
+    XXH128_hash_t id = XXH3_128bits(database->name, strlen(database->name));
+    database->cluster = *wanted;
+    memcpy(database->cluster.id, &id, sizeof database->cluster.id);
+    database->cluster.lanes = lanes;
+    database->cluster.shards_per_group =
+        wanted->shards_per_group ? wanted->shards_per_group : STORE_SHARDS_PER_GROUP_DEFAULT;
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        store_entry_t first = {.lane = lane,
+                               .created_ms = database->now_ms ? database->now_ms : clock_wall_ms(),
+                               .adopt = true};
+        database->lanes[lane].row.lane = lane;
+        memory_entry_insert(database, &first);
+    }
+}
+
 static fabric_error_t memory_schema_apply(store_t *base, const store_cluster_t *wanted,
                                           reason_t *reason)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_SCHEMA, NULL);
+    fabric_error_t error = enter_schema(store);
     if (error) {
         return error;
     }
     memory_database_t *database = store->database;
     error = find_version(database, reason);
     if (!error && database->version == 0) {
-        XXH128_hash_t id = XXH3_128bits(database->name, strlen(database->name));
         database->version = STORE_SCHEMA_VERSION;
-        database->cluster = *wanted;
-        memcpy(database->cluster.id, &id, sizeof database->cluster.id);
+        found_cluster(database, wanted);
     } else if (!error) {
         database->version = STORE_SCHEMA_VERSION;
-        error = compare_cluster(&database->cluster, wanted->name, wanted->shards_per_group, reason);
+        error = compare_cluster(&database->cluster, wanted, reason);
     }
     return memory_leave(store, error);
 }
 
-static fabric_error_t memory_check(store_t *base, const char *name, uint32_t shards_per_group,
-                                   reason_t *reason, store_cluster_t *cluster)
+static fabric_error_t memory_check(store_t *base, const store_cluster_t *wanted, reason_t *reason,
+                                   store_cluster_t *cluster)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_SCHEMA, NULL);
+    fabric_error_t error = enter_schema(store);
     if (error) {
         return error;
     }
@@ -393,7 +356,7 @@ static fabric_error_t memory_check(store_t *base, const char *name, uint32_t sha
                            store->database->version);
     }
     if (!error) {
-        error = compare_cluster(&store->database->cluster, name, shards_per_group, reason);
+        error = compare_cluster(&store->database->cluster, wanted, reason);
     }
     if (!error) {
         *cluster = store->database->cluster;
@@ -404,7 +367,7 @@ static fabric_error_t memory_check(store_t *base, const char *name, uint32_t sha
 static fabric_error_t memory_facts(store_t *base, store_facts_t *facts)
 {
     memory_store_t *store = memory_store_of(base);
-    fabric_error_t error = memory_enter(store, MEMORY_STORE_SCHEMA, NULL);
+    fabric_error_t error = enter_schema(store);
     if (error) {
         return error;
     }
@@ -413,34 +376,72 @@ static fabric_error_t memory_facts(store_t *base, store_facts_t *facts)
     return memory_leave(store, FABRIC_OK);
 }
 
+static uint64_t count_of(const memory_sequence_t *sequence)
+{
+    return sequence->places.count - sequence->first;
+}
+
+static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *visit, void *context)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = enter_schema(store);
+    if (error) {
+        return error;
+    }
+    const memory_database_t *database = store->database;
+    uint64_t entries = 0;
+    uint64_t pending = 0;
+    uint64_t dead = 0;
+    for (size_t i = 0; i < LIMIT_LANES_MAX; i++) {
+        entries += count_of(&database->lanes[i].entries);
+        pending += count_of(&database->lanes[i].rows);
+        dead += count_of(&database->lanes[i].dead);
+    }
+    visit(context, "lane", database->cluster.lanes, database->cluster.lanes * sizeof(store_lane_t));
+    visit(context, "journal", entries, entries * sizeof(store_entry_t));
+    visit(context, "pending", pending, pending * sizeof(store_pending_t));
+    visit(context, "dead_letter", dead, dead * sizeof(store_dead_row_t));
+    visit(context, "broker", database->brokers.count,
+          database->brokers.count * sizeof(store_broker_t));
+    return memory_leave(store, FABRIC_OK);
+}
+
 const store_driver_t memory_store_driver = {
     .scheme = "memory",
+    .slice_rows_max = STORE_SLICE_ROWS_MAX,
+    .lanes_default = 12,
     .open = memory_open,
     .close = memory_close,
     .schema_status = memory_schema_status,
     .schema_apply = memory_schema_apply,
     .check = memory_check,
     .facts = memory_facts,
+    .table_list = memory_table_list,
     .broker_join = memory_broker_join,
     .broker_renew = memory_broker_renew,
     .broker_leave = memory_broker_leave,
     .broker_list = memory_broker_list,
     .coordinator_read = memory_coordinator_read,
     .coordinator_take = memory_coordinator_take,
-    .take_homes = memory_take_homes,
     .group_put = memory_group_put,
+    .broker_remove = memory_broker_remove,
     .type_put = memory_type_put,
     .runner_put = memory_runner_put,
     .runner_remove = memory_runner_remove,
     .group_list = memory_group_list,
     .type_list = memory_type_list,
     .runner_list = memory_runner_list,
-    .shard_list = memory_shard_list,
-    .high_id = memory_high_id,
-    .commit = memory_store_commit,
-    .settle = memory_settle,
-    .load_pending = memory_load_pending,
-    .find_calls = memory_find_calls,
-    .find_keys = memory_find_keys,
-    .find_replies = memory_find_replies,
+    .lane_list = memory_lane_list,
+    .lane_assign = memory_lane_assign,
+    .lane_give_up = memory_lane_give_up,
+    .append = memory_append,
+    .lane_take = memory_lane_take,
+    .journal_replace = memory_journal_replace,
+    .read_journal = memory_read_journal,
+    .read_journal_back = memory_read_journal_back,
+    .purge = memory_purge,
+    .checkpoint = memory_checkpoint,
+    .load_rows = memory_load_rows,
+    .list_backlogs = memory_list_backlogs,
+    .find_rows = memory_find_rows,
 };

@@ -18,6 +18,7 @@ enum {
     POISON_EVERY = 6, /* seeds */
     SUPERVISED_EVERY = 4,
     FALSE_CLAIMS_EVERY = 5,
+    LOST_MAX = 5, /* entries */
     DAY_MS = 86400000
 };
 
@@ -35,6 +36,7 @@ typedef enum fault_kind {
     FAULT_WORKER_LEAVE,
     FAULT_BROKER_DRAIN,
     FAULT_STORE_CLOCK,
+    FAULT_BROKER_CUT_OFF, /* from the store, beyond the lease or not */
     FAULT_KINDS
 } fault_kind_t;
 
@@ -93,7 +95,7 @@ static void crash(process_t *process)
 
 static void cut(bool silent)
 {
-    connection_t *connection = network_pick();
+    channel_t *connection = network_pick();
     if (!connection) {
         return;
     }
@@ -150,6 +152,9 @@ static void inject(fault_kind_t kind)
     case FAULT_STORE_CLOCK:
         world.store_clock_ms = (int64_t)world_between(0, 2 * DAY_MS) - DAY_MS;
         break;
+    case FAULT_BROKER_CUT_OFF:
+        broker->cut_off_until_us = world.now_us + us_of(5, 3 * world.plan.lease_ms);
+        break;
     case FAULT_KINDS:
         break;
     }
@@ -179,6 +184,7 @@ static void heal(void)
         }
     }
     for (unsigned i = 0; i < world.plan.brokers; i++) {
+        world.brokers[i]->cut_off_until_us = 0;
         if (world.brokers[i]->up && world.brokers[i]->frozen) {
             process_thaw(world.brokers[i]);
         }
@@ -205,7 +211,40 @@ static void on_call(event_t *event)
     event_schedule(event_new(client, on_call, NULL, 0), world.now_us + draw_gap_us());
 }
 
+/* ---- a store that loses commits ---- */
+
+/* Loses some of the last entries, of which no broker's first entry is one. */
+static void on_loss(event_t *event)
+{
+    uint64_t entries = world.result->entries;
+    if (entries < world.plan.lanes + LOST_MAX) {
+        event_schedule(event_new(NULL, on_loss, NULL, 0), world.now_us + us_of(1, LOOK_MS));
+        return;
+    }
+    world.forgot = true;
+    world_note("store.lost", entries, 0, 0);
+    memory_store_lose(SIMULATION_DATABASE, (uint32_t)world_between(1, LOST_MAX));
+    (void)event;
+}
+
 /* ---- a run ---- */
+
+/* Lanes, checkpoints, windows and retention. They are small in half of the seeds or more, so that
+ * brokers drop messages from memory, and entries are purged. */
+static void draw_store(world_plan_t *plan)
+{
+    plan->lanes = (unsigned)world_between(1, SIMULATION_LANES_MAX);
+    plan->appenders = (unsigned)world_between(1, 2);
+    plan->entity_window = world_chance(7000) ? (uint32_t)world_between(1, 8) : 1024;
+    plan->memory_bytes_max = 64 << 20;
+    plan->checkpoint_ms = (uint32_t)(world_chance(5000) ? world_between(20, 200) : 1000);
+    plan->checkpoint_bytes = world_chance(3000) ? world_between(200, 5000) : 64 << 20;
+    plan->checkpoint_bytes_max =
+        world_chance(2000) ? 2 * plan->checkpoint_bytes + world_between(0, 20000) : 256 << 20;
+    plan->slice_rows_max = world_chance(7000) ? (uint32_t)world_between(2, 10) : 5000;
+    plan->call_retention_ms = (uint32_t)(world_chance(3000) ? world_between(500, 5000) : 600000);
+    plan->lane_bytes_max = world_chance(2000) ? world_between(500, 20000) : UINT64_C(1) << 30;
+}
 
 static void draw_plan(const simulation_options_t *options)
 {
@@ -225,7 +264,7 @@ static void draw_plan(const simulation_options_t *options)
     plan->full = world_chance(3000) ? (uint32_t)world_between(0, 300) : 0;
     plan->delay_us = world_chance(7000) ? 1000 : 8000;
     plan->commit_us = world_chance(7000) ? 1500 : 15000;
-    plan->lease_ms = (uint32_t)world_between(300, 900);
+    plan->lease_ms = (uint32_t)world_between(300, 1500);
     plan->release_grace_ms = world_chance(5000) ? 500 : (uint32_t)world_between(10, 60);
     if (world_chance(1500)) { /* move a shard, also away from a worker that does not answer */
         plan->workers = (unsigned)world_between(2, WORKERS_MAX);
@@ -234,6 +273,7 @@ static void draw_plan(const simulation_options_t *options)
         plan->release_grace_ms = (uint32_t)world_between(10, 60);
         plan->lease_ms = 900;
     }
+    draw_store(plan);
     /* These decisions draw no random number, so that other seeds keep their runs. */
     plan->poison = options->poison || (!calm && seed % POISON_EVERY == POISON_EVERY - 1);
     plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;
@@ -242,12 +282,16 @@ static void draw_plan(const simulation_options_t *options)
         world.calm = true;
         plan->faults = plan->store_errors = plan->full = 0;
     }
+    if (options->loses) {
+        plan->brokers = 1;
+    }
 }
 
 static void found_cluster(void)
 {
     store_options_t options = {.url = "memory:" SIMULATION_DATABASE};
-    store_cluster_t cluster = {.name = "simulated", .shards_per_group = SIMULATION_SHARDS};
+    store_cluster_t cluster = {
+        .name = "simulated", .shards_per_group = SIMULATION_SHARDS, .lanes = world.plan.lanes};
     store_t *store = NULL;
     memory_store_reset(SIMULATION_DATABASE);
     fabric_error_t error = memory_store_driver.open(&options, NULL, &store);
@@ -311,6 +355,7 @@ static void on_nothing(event_t *event)
 static void wind_up(void)
 {
     uint64_t until_us = world.now_us + 10 * 1000 * 1000;
+    memory_store_end_running(SIMULATION_DATABASE, true);
     event_schedule(event_new(NULL, on_nothing, NULL, 0), until_us);
     while (world.now_us < until_us && world_step()) {
     }
@@ -353,10 +398,14 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     if (!options->calm) {
         event_schedule(event_new(NULL, on_fault, NULL, 0), world.now_us + us_of(1, WARM_UP_MS));
     }
+    if (options->loses) {
+        event_schedule(event_new(NULL, on_loss, NULL, 0),
+                       world.now_us + us_of(WARM_UP_MS, world.plan.chaos_ms / 2));
+    }
     run_until(world.now_us + (WARM_UP_MS + world.plan.chaos_ms) * 1000);
     heal();
     uint64_t until_us = world.now_us + (uint64_t)SETTLE_MS * 1000;
-    while (world.now_us < until_us && !result->failed &&
+    while (world.now_us < until_us && !result->failed && result->lost == 0 &&
            !(check_call_count() >= world.plan.calls && check_is_settled())) {
         run_until(world.now_us + LOOK_MS * 1000);
     }
@@ -365,7 +414,7 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     while (world.now_us < until_us && !result->failed && is_anything_pending()) {
         run_until(world.now_us + LOOK_MS * 1000);
     }
-    if (!result->failed) {
+    if (!result->failed && !world.forgot) {
         check_final();
     }
     result->virtual_ms = world.now_us / 1000;

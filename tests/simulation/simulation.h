@@ -16,6 +16,7 @@ typedef struct simulation_options {
     uint64_t seed;
     bool calm;   /* no faults at all */
     bool poison; /* one message is poison, and the workers are supervised, whatever the seed says */
+    bool loses;  /* the store loses commits once, and the run ends when a broker has noticed */
     bool trace;  /* every event to standard error */
 } simulation_options_t;
 
@@ -27,11 +28,17 @@ typedef struct simulation_result {
     uint64_t virtual_ms;
     /* What happened, so that a test can see that a run injected anything. */
     uint64_t calls, durable, unknown, rejected;
-    uint64_t runs;      /* handlers started */
-    uint64_t commits;   /* applied */
-    uint64_t faults;    /* injected: cuts, crashes, freezes, outages */
-    uint64_t takeovers; /* terms taken */
-    uint64_t repeated;  /* handlers of durable messages that had been started before */
+    uint64_t runs;        /* handlers started */
+    uint64_t entries;     /* appended to journals */
+    uint64_t checkpoints; /* of lanes, completed */
+    uint64_t rows;        /* of pending messages, found at checkpoints */
+    uint64_t loaded;      /* messages that brokers had dropped from memory, and loaded again */
+    uint64_t purged;      /* entries */
+    uint64_t lost;        /* brokers that noticed that the store had lost commits */
+    uint64_t faults;      /* injected: cuts, crashes, freezes, outages */
+    uint64_t takeovers;   /* terms taken */
+    uint64_t refusals;    /* of connections, by dead brokers that were tried */
+    uint64_t repeated;    /* handlers of durable messages that had been started before */
     uint64_t dead_letters;
     uint64_t crashes; /* counted for messages */
     uint64_t stale;   /* results that reached a broker under an old token */

@@ -1,5 +1,6 @@
-/* A simulated broker: router, lanes and coordinator, as broker_zmq.c and router_zmq.c put them
- * together. Lanes, the coordinator and the opening block on the store, so each of them is a fiber.
+/* A simulated broker: router, store actors and coordinator, as broker_zmq.c and router_zmq.c put
+ * them together. The actors, the coordinator and the opening block on the store, so each of them is
+ * a fiber.
  */
 #include "tests/simulation/simulation_broker.h"
 
@@ -7,11 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/snowflake.h"
 #include "tests/unit/router_check.h"
 #include "tests/simulation/simulation_check.h"
 #include "tests/simulation/simulation_store.h"
 
-enum { BLOCKED_RETRY_MS = 2, DRAIN_US = 3000000, PIPE_US_MAX = 40 };
+enum { BLOCKED_RETRY_MS = 2, DRAIN_US = 3000000, PIPE_US_MAX = 40, LOOK_OF_10000 = 50 };
 
 typedef struct broker {
     process_t process;
@@ -45,13 +47,6 @@ void broker_send_to_router(broker_life_t *life, event_t *event, uint64_t *last_u
     event_schedule(event, *last_us);
 }
 
-void broker_loaded(broker_life_t *life, message_t *messages, uint64_t high_id)
-{
-    router_loaded(life->router, messages, high_id, process_now_ms(life->process));
-    life->loaded++;
-    fiber_wake(life->coordinating);
-}
-
 /* ---- ending ---- */
 
 static void on_end(event_t *event)
@@ -74,16 +69,18 @@ void broker_life_end(broker_life_t *life, const char *why, uint64_t after_us)
     }
 }
 
+/* A program would stop for good. The run of the simulation is over then. */
+void broker_life_lost(broker_life_t *life, const char *why)
+{
+    world_note("broker.store_lost", life->process->index, life->number, 0);
+    world.result->lost++;
+    world_fail("broker %u says that the store lost commits: %s", life->process->index, why);
+    broker_life_end(life, "broker.lost", UINT32_MAX);
+}
+
 static void life_free(broker_life_t *life)
 {
-    for (uint32_t i = 0; i < LANES; i++) {
-        broker_lane_t *lane = &life->lanes[i];
-        for (size_t j = 0; j < lane->inbox_count; j++) {
-            free(lane->inbox[j]);
-        }
-        lane_destroy(&lane->lane);
-    }
-    broker_finder_close(&life->finder);
+    broker_actors_close(life);
     for (size_t i = 0; i < life->order_count; i++) {
         free(life->orders[i].types);
     }
@@ -113,21 +110,15 @@ static void reap(broker_life_t *life)
     }
 }
 
-static void fiber_ended(void *argument)
+void broker_fiber_ended(broker_life_t *life)
 {
-    broker_life_t *life = argument;
     life->fibers--;
     reap(life);
 }
 
-static void finder_fiber_ended(void *argument)
+static void fiber_ended(void *argument)
 {
-    fiber_ended(((broker_finder_t *)argument)->life);
-}
-
-static void lane_fiber_ended(void *argument)
-{
-    fiber_ended(((broker_lane_t *)argument)->life);
+    broker_fiber_ended(argument);
 }
 
 /* ---- opening ---- */
@@ -141,7 +132,7 @@ static void make_router(broker_life_t *life, const store_cluster_t *cluster,
                               .store_now_ms = joined->now_ms,
                               .shards_per_group = cluster->shards_per_group};
     router_config_defaults(&config);
-    config.lanes = LANES;
+    config.lanes = cluster->lanes;
     config.lease_ms = world.plan.lease_ms;
     config.client_heartbeat_ms = world.plan.lease_ms / 3;
     config.registration_ms = 3000;
@@ -150,6 +141,12 @@ static void make_router(broker_life_t *life, const store_cluster_t *cluster,
     config.backoff_max_ms = 200;
     config.client_memory_ms = 600000;
     config.batch_bytes_max = 40; /* a few messages */
+    config.entity_window = world.plan.entity_window;
+    config.memory_bytes_max = world.plan.memory_bytes_max;
+    config.checkpoint_ms = world.plan.checkpoint_ms;
+    config.checkpoint_bytes = world.plan.checkpoint_bytes;
+    config.checkpoint_bytes_max = world.plan.checkpoint_bytes_max;
+    config.slice_rows_max = world.plan.slice_rows_max;
     memcpy(config.cluster_id, cluster->id, sizeof config.cluster_id);
     snprintf(config.cluster_name, sizeof config.cluster_name, "%s", cluster->name);
     snprintf(config.name, sizeof config.name, "broker-%u", life->process->index);
@@ -160,30 +157,24 @@ static void make_router(broker_life_t *life, const store_cluster_t *cluster,
     life->router = router_new(&config, process_now_ms(life->process));
 }
 
-static fabric_error_t open_lanes(broker_life_t *life, const store_join_t *joined)
+static void make_coordinator(broker_life_t *life, const store_cluster_t *cluster,
+                             const store_join_t *joined)
 {
-    for (uint32_t i = 0; i < LANES; i++) {
-        lane_config_t config = {.drivers = broker_drivers,
-                                .options = {.url = SIMULATION_STORE_URL},
-                                .writer = {.machine = joined->machine,
-                                           .lane = i,
-                                           .incarnation = life->incarnation,
-                                           .batch = joined->batches[i]}};
-        lane_world_t ways = broker_lane_world(&life->lanes[i]);
-        life->lanes[i].life = life;
-        life->lanes[i].number = i;
-        life->lanes[i].lane = lane_new(&config, &ways);
-        fabric_error_t error = lane_open(life->lanes[i].lane, NULL);
-        if (error) {
-            return error;
-        }
-    }
-    return FABRIC_OK;
+    snowflake_parts_t now = {.timestamp_ms = joined->now_ms};
+    uint64_t now_id = snowflake_make(now).value;
+    coordinator_config_t config = {.incarnation = life->incarnation,
+                                   .shards_per_group = cluster->shards_per_group,
+                                   .lanes = cluster->lanes,
+                                   .high_id = joined->high_id > now_id ? joined->high_id : now_id,
+                                   .lease_ms = world.plan.lease_ms,
+                                   .durable = &life->durable};
+    life->coordinator = coordinator_new(&config, process_now_ms(life->process));
 }
 
 static fabric_error_t open_broker(broker_life_t *life)
 {
     store_options_t options = {.url = SIMULATION_STORE_URL};
+    const store_cluster_t wanted = {.name = "simulated"};
     store_cluster_t cluster;
     store_join_t joined = {0};
     store_broker_t self = {.incarnation = life->incarnation};
@@ -192,15 +183,16 @@ static fabric_error_t open_broker(broker_life_t *life)
              network_endpoint(life->process->index));
     fabric_error_t error = store_open(broker_drivers, &options, NULL, &life->store);
     if (!error) {
-        error = life->store->driver->check(life->store, "simulated", 0, NULL, &cluster);
+        error = life->store->driver->check(life->store, &wanted, NULL, &cluster);
     }
     if (!error) {
-        error = life->store->driver->broker_join(life->store, &self, LANES, &joined);
+        error = life->store->driver->broker_join(life->store, &self, &joined);
     }
     if (!error) {
+        life->store_ms = joined.now_ms - (int64_t)process_now_ms(life->process);
         make_router(life, &cluster, &joined);
-        broker_finder_open(life);
-        error = open_lanes(life, &joined);
+        make_coordinator(life, &cluster, &joined);
+        error = broker_actors_open(life);
     }
     return error;
 }
@@ -208,21 +200,8 @@ static fabric_error_t open_broker(broker_life_t *life)
 static void on_open(event_t *event)
 {
     broker_life_t *life = broker_life_now(event->process);
-    uint64_t now_ms = process_now_ms(life->process);
-    coordinator_config_t config = {.incarnation = life->incarnation,
-                                   .shards_per_group = SIMULATION_SHARDS,
-                                   .lease_ms = world.plan.lease_ms,
-                                   .durable = &life->durable};
-    life->coordinator = coordinator_new(&config, now_ms);
-    life->fibers += LANES + 2;
-    for (uint32_t i = 0; i < LANES; i++) {
-        broker_lane_t *lane = &life->lanes[i];
-        lane->fiber = fiber_new(life->process, broker_lane_run, lane, lane_fiber_ended);
-        fiber_wake(lane->fiber);
-    }
-    life->finder.fiber =
-        fiber_new(life->process, broker_finder_run, &life->finder, finder_fiber_ended);
-    fiber_wake(life->finder.fiber);
+    broker_actors_start(life);
+    life->fibers++;
     life->coordinating = fiber_new(life->process, broker_coordinator_run, life, fiber_ended);
     fiber_wake(life->coordinating);
     life->open = true;
@@ -285,15 +264,21 @@ static void check_drained(broker_life_t *life)
     if (!life->draining || life->leave) {
         return;
     }
-    bool busy = !router_drained(life->router) || life->committing > 0;
+    bool busy = !router_drained(life->router) || broker_is_appending(life);
     if (!busy || world.now_us >= life->drain_until_us) {
-        life->leave = true; /* lanes first: nothing may be written after the store is left */
-        life->lanes_halted = true;
-        for (uint32_t i = 0; i < LANES; i++) {
-            fiber_kill(life->lanes[i].fiber);
-        }
-        fiber_kill(life->finder.fiber);
+        life->leave = true; /* actors first: nothing may be written after the store is left */
+        life->actors_halted = true;
+        broker_actors_kill(life);
         fiber_wake(life->coordinating);
+    }
+}
+
+/* Checks the router's invariants. */
+static void check_accounts(const broker_life_t *life)
+{
+    const char *fault = life->open ? router_check(life->router) : NULL;
+    if (fault) {
+        world_fail("accounts of broker %u: %s", life->process->index, fault);
     }
 }
 
@@ -303,14 +288,15 @@ static void turn(process_t *process)
     if (!life->open || life->ending || life->leave) {
         return;
     }
+    if (world_chance(LOOK_OF_10000)) {
+        check_accounts(life);
+    }
     uint64_t now_ms = process_now_ms(process);
     if (life->blocked || now_ms >= router_next_deadline(life->router)) {
         life->blocked = false;
         router_tick(life->router, now_ms);
     }
-    for (uint32_t i = 0; i < LANES; i++) {
-        broker_lane_feed(life, i);
-    }
+    broker_feed(life);
     send_orders(life);
     send_frames(life);
     check_drained(life);
@@ -326,8 +312,7 @@ static uint64_t deadline_ms(process_t *process)
                          : router_next_deadline(life->router);
 }
 
-static void receive(process_t *process, size_t dealer, connection_t *connection,
-                    fabric_bytes_t frame)
+static void receive(process_t *process, size_t dealer, channel_t *connection, fabric_bytes_t frame)
 {
     (void)dealer;
     broker_life_t *life = broker_life_now(process);
@@ -362,13 +347,11 @@ static void start(process_t *process)
     fiber_wake(life->opening);
 }
 
-/* Checks the router's invariants when a broker ends, by a crash or with the simulation. */
-static void check_accounts(const broker_life_t *life)
+static void count_loads(const broker_life_t *life)
 {
-    const char *fault = life->open ? router_check(life->router) : NULL;
-    if (fault) {
-        world_fail("accounts of broker %u: %s", life->process->index, fault);
-    }
+    router_counters_t counters;
+    router_counters(life->router, &counters);
+    world.result->loaded += counters.loaded;
 }
 
 static void stop(process_t *process)
@@ -380,10 +363,8 @@ static void stop(process_t *process)
     fiber_kill(life->opening);
     if (life->open) {
         fiber_kill(life->coordinating);
-        fiber_kill(life->finder.fiber);
-        for (uint32_t i = 0; i < LANES; i++) {
-            fiber_kill(life->lanes[i].fiber);
-        }
+        broker_actors_kill(life);
+        count_loads(life);
     }
     broker_of(process)->life = NULL;
     reap(life);

@@ -1,58 +1,84 @@
-/* The inside of a simulated broker, for simulation_broker.c (the process), simulation_lanes.c and
- * simulation_coordinator.c (what blocks on the store) alone.
+/* The inside of a simulated broker, for simulation_broker.c (the process), simulation_actors.c
+ * (what blocks on the store), simulation_feed.c (what the router gives to these actors, and gets
+ * from them) and simulation_coordinator.c alone.
  */
 #ifndef TESTS_SIMULATION_SIMULATION_BROKER_H
 #define TESTS_SIMULATION_SIMULATION_BROKER_H
 
 #include "broker/coordinator/coordinator.h"
-#include "broker/store/finder.h"
-#include "broker/store/lane.h"
 #include "broker/router/router.h"
+#include "broker/store/append_pacer.h"
+#include "broker/store/appender.h"
+#include "broker/store/checkpointer.h"
+#include "broker/store/finder.h"
+#include "broker/store/loader.h"
 #include "tests/simulation/simulation_processes.h"
 
-enum { LANES = 2, INBOX_MAX = 64 };
+enum { APPENDERS_MAX = 2, INBOX_MAX = 64 };
 
 typedef struct broker_life broker_life_t;
 
-typedef enum operation_kind { OPERATION_COMMIT, OPERATION_LOAD } operation_kind_t;
+typedef enum actor_kind {
+    ACTOR_LOADER,
+    ACTOR_CHECKPOINTER,
+    ACTOR_FINDER,
+    ACTOR_APPENDER, /* the first of them */
+    ACTORS_MAX = ACTOR_APPENDER + APPENDERS_MAX
+} actor_kind_t;
 
-/* An operation of a lane, and its result. */
+typedef enum operation_kind {
+    /* of appenders */
+    OPERATION_BEGIN,  /* the lane of `hold`, from `number` and `log_bytes` on */
+    OPERATION_APPEND, /* `parts` */
+    OPERATION_CHECK,  /* -> `fenced` */
+    /* of the checkpointer */
+    OPERATION_WRITE, /* `slice` */
+    OPERATION_PURGE, /* the lane of `hold`, below `number` */
+    /* of the loader */
+    OPERATION_ADOPT, /* `hold` -> `adoption` */
+    OPERATION_LOAD,  /* `load` -> `rows`, `done` */
+    /* of the finder */
+    OPERATION_FIND /* `lookup` -> `answer` */
+} operation_kind_t;
+
+/* What an actor is to do, and its result. */
 typedef struct operation {
     operation_kind_t kind;
-    const store_batch_t *batch;
-    request_id_t from;
     fabric_error_t error;
-    lane_rejections_t rejected;
-    message_t *messages;
-    uint64_t high_id;
+    store_hold_t hold; /* LOAD, FIND: the lane only */
+    uint64_t number, log_bytes;
+    append_part_t parts[SIMULATION_LANES_MAX];
+    size_t part_count;
+    store_hold_t fenced[SIMULATION_LANES_MAX];
+    size_t fenced_count;
+    const store_slice_t *slice;
+    adoption_t adoption;
+    router_load_t load;
+    message_chain_t rows;
+    size_t done;
+    router_lookup_t lookup;
+    finder_answer_t answer;
 } operation_t;
 
-typedef struct broker_lane {
+typedef struct broker_actor {
     broker_life_t *life;
-    uint32_t number;
-    lane_t *lane;
-    fiber_t *fiber;
+    actor_kind_t kind;
+    fiber_t *fiber; /* NULL: not started */
     operation_t *inbox[INBOX_MAX];
     size_t inbox_count;
     uint64_t last_us; /* of its pipe to the router */
+    /* An appender: */
+    appender_t *appender;
+    append_pacer_t pacer;
+    bool appending;
+    uint64_t wake_us; /* when a held append is due; 0: none is held */
+} broker_actor_t;
+
+/* What the router's side knows of a lane. */
+typedef struct broker_lane {
+    uint64_t epoch;     /* of its last adoption; 0: there was none */
+    uint64_t log_bytes; /* of its journal */
 } broker_lane_t;
-
-/* A look-up, and its result. */
-typedef struct search {
-    uint32_t lane;
-    router_lookup_t lookup;
-    fabric_error_t error;
-    finder_answer_t answer;
-} search_t;
-
-typedef struct broker_finder {
-    broker_life_t *life;
-    finder_t *finder;
-    fiber_t *fiber;
-    search_t *inbox[LANES]; /* one of each lane */
-    size_t inbox_count;
-    uint64_t last_us; /* of its pipe to the router */
-} broker_finder_t;
 
 /* One incarnation of a broker. The struct outlives the process until the last store call is
  * over. */
@@ -62,11 +88,15 @@ struct broker_life {
     uint64_t number; /* the process's life */
     durable_term_t durable;
     incarnation_t incarnation;
-    store_t *store; /* the coordinator's */
+    int64_t store_ms; /* the database's time when the process's clock was 0 */
+    store_t *store;   /* the coordinator's */
     router_t *router;
     coordinator_t *coordinator;
-    broker_lane_t lanes[LANES];
-    broker_finder_t finder;
+    broker_actor_t actors[ACTORS_MAX];
+    broker_lane_t lanes[SIMULATION_LANES_MAX];
+    loader_t loader;
+    checkpointer_t checkpointer;
+    finder_t *finder;
     fiber_t *opening, *coordinating;
     unsigned fibers;
     bool open;
@@ -75,12 +105,10 @@ struct broker_life {
     bool blocked;
     bool draining, leave;
     uint64_t drain_until_us;
-    bool lanes_halted;
+    bool actors_halted;
     router_order_t orders[256];
     size_t order_count;
-    unsigned loaded;  /* for the coordinator */
     uint64_t last_us; /* of the coordinator's pipe to the router */
-    uint64_t committing;
 };
 
 /* ---- simulation_broker.c ---- */
@@ -92,25 +120,33 @@ broker_life_t *broker_life_now(process_t *process);
 bool broker_life_is_over(const broker_life_t *life);
 /* The incarnation is over; the next one starts later. */
 void broker_life_end(broker_life_t *life, const char *why, uint64_t after_us);
+/* The store has lost commits: the broker stops for good. */
+void broker_life_lost(broker_life_t *life, const char *why);
 /* Puts an item into a pipe to the router, which keeps the order. */
 void broker_send_to_router(broker_life_t *life, event_t *event, uint64_t *last_us);
-/* The router has loaded the shards of its new homes. */
-void broker_loaded(broker_life_t *life, message_t *messages, uint64_t high_id);
+/* An actor's or the coordinator's fiber has ended. */
+void broker_fiber_ended(broker_life_t *life);
 
-/* ---- simulation_lanes.c ---- */
+/* ---- simulation_actors.c ---- */
 
-lane_world_t broker_lane_world(broker_lane_t *lane);
-void broker_lane_run(void *lane); /* a fiber */
-void broker_lane_send(broker_lane_t *lane, const operation_t *operation);
-/* Hands the router's next batch and look-up to a lane. */
-void broker_lane_feed(broker_life_t *life, uint32_t number);
+/* Connects the appenders. */
+fabric_error_t broker_actors_open(broker_life_t *life);
+void broker_actors_start(broker_life_t *life);
+void broker_actors_kill(broker_life_t *life);
+void broker_actors_close(broker_life_t *life);
+void broker_actor_send(broker_actor_t *actor, const operation_t *operation);
+broker_actor_t *broker_appender_of(broker_life_t *life, uint32_t lane);
 
-/* ---- simulation_finder.c ---- */
+/* ---- simulation_feed.c ---- */
 
-void broker_finder_open(broker_life_t *life);
-void broker_finder_close(broker_finder_t *finder);
-void broker_finder_run(void *finder); /* a fiber */
-void broker_finder_send(broker_finder_t *finder, uint32_t lane, const router_lookup_t *lookup);
+/* Hands what the router has for its actors to them. */
+void broker_feed(broker_life_t *life);
+/* An actor has carried out an operation, whose results the router may take. */
+void broker_take_report(broker_life_t *life, broker_actor_t *actor, operation_t *operation);
+/* What follows a renewal of the lease. */
+void broker_check_lanes(broker_life_t *life);
+/* Whether an append is under way. */
+bool broker_is_appending(const broker_life_t *life);
 
 /* ---- simulation_coordinator.c ---- */
 

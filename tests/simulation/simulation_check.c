@@ -1,47 +1,17 @@
 /* The checkers. See simulation_check.h; the invariants I1-I14 are those of docs/guarantees.md. */
-#include "tests/simulation/simulation_check.h"
+#include "tests/simulation/simulation_check_state.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "core/message.h"
-#include "tests/memory/memory_store.h"
 #include "tests/simulation/simulation_processes.h"
 
 #define RUNS_MAX (16u * CALLS_MAX)
 
 enum { CRASHES_MAX = 3 }; /* of a broker, as it is unless configured */
 
-typedef unsigned long long ull;
-
-/* The state of an entity after the commits so far. */
-typedef struct watched_entity {
-    uint64_t last_id; /* of a message with a reply */
-    token_t last_token;
-    uint64_t last_sequence[CLIENTS_MAX];
-    uint64_t submitted_us; /* the latest of those with a reply */
-} watched_entity_t;
-
-/* The newest tokens that a broker has given out. */
-typedef struct watched_broker {
-    uint64_t life;
-    token_t assigned[SIMULATION_SHARDS + 1];
-} watched_broker_t;
-
-static struct {
-    watched_call_t *calls;
-    uint32_t call_count;
-    watched_run_t *runs;
-    uint32_t run_count;
-    uint32_t *by_sequence[CLIENTS_MAX]; /* call + 1 */
-    uint32_t ended;
-    uint64_t rows, replies;
-    watched_entity_t entities[ENTITIES_MAX];
-    watched_broker_t brokers[BROKERS_MAX];
-    incarnation_t homes[SIMULATION_SHARDS + 1];
-    uint64_t last_ids[SIMULATION_SHARDS + 1]; /* of each shard's rows */
-    bool poisoned, poison_buried;
-} watch;
+watch_t watch;
 
 void check_begin(void)
 {
@@ -100,15 +70,10 @@ void check_submitted(uint32_t call, uint64_t sequence)
     world_note("call", call, watched->entity, watched->flags);
 }
 
-static bool is_durable(const watched_call_t *call)
-{
-    return (call->flags & REQUEST_DURABLE) != 0;
-}
-
 bool check_poisons(uint32_t call)
 {
     if (!world.plan.poison || watch.poisoned || call < world.plan.calls / 2 ||
-        !is_durable(&watch.calls[call])) {
+        !check_is_durable(&watch.calls[call])) {
         return false;
     }
     watch.poisoned = true;
@@ -121,13 +86,13 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id)
     assert(watch.run_count < RUNS_MAX);
     watch.runs[watch.run_count] = (watched_run_t){.call = call, .request_id = request_id};
     world.result->runs++;
-    world.result->repeated += is_durable(watched) && watched->runs > 0;
+    world.result->repeated += check_is_durable(watched) && watched->runs > 0;
     world_note("run", watch.run_count, call, worker->index);
     watched->runs++;
-    if (!is_durable(watched) && watched->runs > 1) {
+    if (!check_is_durable(watched) && watched->runs > 1) {
         world_fail("I3: volatile call %u is handled %u times", call, watched->runs);
     }
-    if (is_durable(watched) && watched->request_id != request_id) {
+    if (check_is_durable(watched) && watched->request_id != request_id) {
         world_fail("I10: call %u is handled as request %llu before it is stored as that", call,
                    (ull)request_id);
     }
@@ -136,7 +101,7 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id)
 
 /* ---- ends ---- */
 
-static uint32_t run_of_payload(fabric_bytes_t payload, uint32_t call)
+uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call)
 {
     ledger_reply_t reply;
     if (fabric_schema_decode(&ledger_reply_schema, payload, NULL, &reply) || reply.call != call ||
@@ -183,11 +148,11 @@ static void check_answer(uint32_t number, const call_t *ended)
     watched_call_t *call = &watch.calls[number];
     bool tell = (call->flags & REQUEST_TELL) != 0;
     if (ended->error == FABRIC_OK && !tell) {
-        call->run = run_of_payload(ended->answer, number);
+        call->run = check_run_of_payload(ended->answer, number);
     } else if (ended->error == FABRIC_ERROR_ENTITY_FAILURE) {
         call->run = ended->code;
     }
-    if (is_durable(call)) {
+    if (check_is_durable(call)) {
         check_durable_end(number, ended);
     } else if (call->runs == 0 && !(tell && (call->flags & REQUEST_WANT_ACCEPTED))) {
         world_fail("I11: volatile call %u ended as %s without having been handled", number,
@@ -238,7 +203,7 @@ void check_again(uint32_t number)
 
 /* ---- frames ---- */
 
-static watched_call_t *call_of(const connection_t *connection, uint64_t sequence)
+static watched_call_t *call_of(const channel_t *connection, uint64_t sequence)
 {
     uint32_t found = 0;
     if (connection && connection->peer->kind == PROCESS_CLIENT && sequence <= CALLS_MAX) {
@@ -247,14 +212,14 @@ static watched_call_t *call_of(const connection_t *connection, uint64_t sequence
     return found ? &watch.calls[found - 1] : NULL;
 }
 
-static void check_accepted(const connection_t *connection, wire_reader_t *body)
+static void check_accepted(const channel_t *connection, wire_reader_t *body)
 {
     message_accepted_t accepted;
     if (message_get_accepted(body, &accepted)) {
         return;
     }
     const watched_call_t *call = call_of(connection, accepted.sequence);
-    if (call && is_durable(call) && call->request_id != accepted.request_id) {
+    if (call && check_is_durable(call) && call->request_id != accepted.request_id) {
         world_fail("I10: sequence %llu is told to be accepted as %llu, stored is %llu",
                    (ull)accepted.sequence, (ull)accepted.request_id, (ull)call->request_id);
     }
@@ -266,17 +231,17 @@ static uint64_t run_of_reply(const message_reply_t *reply, const watched_call_t 
         return reply->code;
     }
     bool empty = reply->status != STATUS_OK || (call->flags & REQUEST_TELL);
-    return empty ? 0 : run_of_payload(reply->payload, (uint32_t)(call - watch.calls));
+    return empty ? 0 : check_run_of_payload(reply->payload, (uint32_t)(call - watch.calls));
 }
 
-static void check_reply(const connection_t *connection, wire_reader_t *body)
+static void check_reply(const channel_t *connection, wire_reader_t *body)
 {
     message_reply_t reply;
     if (message_get_reply(body, &reply)) {
         return;
     }
     const watched_call_t *call = call_of(connection, reply.sequence);
-    if (!call || !is_durable(call)) {
+    if (!call || !check_is_durable(call)) {
         return;
     }
     if (!call->replied) {
@@ -319,7 +284,7 @@ static void note_assign(const process_t *broker, wire_reader_t *body)
     }
 }
 
-void check_broker_sends(process_t *broker, const connection_t *connection, fabric_bytes_t frame)
+void check_broker_sends(process_t *broker, const channel_t *connection, fabric_bytes_t frame)
 {
     wire_reader_t reader, body;
     frame_head_t head;
@@ -406,228 +371,11 @@ void check_worker_sends(fabric_bytes_t frame)
     each_result(frame, NULL, note_token);
 }
 
-/* ---- commits ---- */
-
-static void check_home(const store_writer_t *writer, shard_id_t shard)
-{
-    uint16_t number = shard_id_number(shard);
-    if (number > SIMULATION_SHARDS ||
-        !incarnation_equal(watch.homes[number], writer->incarnation)) {
-        world_fail("I9: machine %u writes to shard %u, whose home is another", writer->machine,
-                   number);
-    }
-}
-
-static void note_row(const store_message_t *message)
-{
-    uint64_t client = message->call.client - 1000;
-    uint32_t found = client < CLIENTS_MAX && message->call.sequence <= CALLS_MAX
-                         ? watch.by_sequence[client][message->call.sequence]
-                         : 0;
-    if (!found) {
-        world_fail("I5: a message is stored that nobody sent");
-        return;
-    }
-    watched_call_t *call = &watch.calls[found - 1];
-    world_note("stored", found - 1, message->id.value, 0);
-    watch.rows++;
-    if (call->request_id != 0) {
-        world_fail("I8: call %u is stored twice, as %llu and as %llu", found - 1,
-                   (ull)call->request_id, (ull)message->id.value);
-    }
-    if (!is_durable(call)) {
-        world_fail("I3: volatile call %u is stored", found - 1);
-    }
-    call->request_id = message->id.value;
-    uint64_t *last = &watch.last_ids[shard_id_number(message->shard)];
-    if (message->id.value <= *last) {
-        world_fail("ids go back along a shard: call %u got %llu after %llu", found - 1,
-                   (ull)message->id.value, (ull)*last);
-    }
-    *last = message->id.value;
-}
-
-static uint32_t call_by_id(uint64_t id)
-{
-    for (uint32_t i = 0; i < watch.call_count; i++) {
-        if (watch.calls[i].request_id == id) {
-            return i;
-        }
-    }
-    world_fail("I1: a reply is stored for request %llu, which is not", (ull)id);
-    return UINT32_MAX;
-}
-
-/* Checks I7 as the final replies of an entity are committed. A call that is sent again after an
- * unknown outcome may turn out not to have been accepted before; it is then accepted later than
- * other calls. */
-static void check_entity_order(uint32_t number)
-{
-    const watched_call_t *call = &watch.calls[number];
-    watched_entity_t *entity = &watch.entities[call->entity];
-    if (call->request_id < entity->last_id) {
-        world_fail("I7: entity %u: request %llu ends after request %llu", call->entity,
-                   (ull)call->request_id, (ull)entity->last_id);
-    }
-    if (!call->again && call->sequence < entity->last_sequence[call->client]) {
-        world_fail("I7: entity %u: client %llu's sequence %llu ends after its %llu", call->entity,
-                   (ull)call->client, (ull)call->sequence,
-                   (ull)entity->last_sequence[call->client]);
-    }
-    if (call->ended && call->error == FABRIC_OK && call->ended_us < entity->submitted_us) {
-        world_fail("I7: entity %u: call %u was accepted before a call was sent that was handled "
-                   "first",
-                   call->entity, number);
-    }
-    entity->last_id = call->request_id;
-    if (call->sequence > entity->last_sequence[call->client]) {
-        entity->last_sequence[call->client] = call->sequence;
-    }
-    if (call->submitted_us > entity->submitted_us) {
-        entity->submitted_us = call->submitted_us;
-    }
-}
-
-static void check_token(uint32_t number, uint64_t run)
-{
-    const watched_call_t *call = &watch.calls[number];
-    const watched_run_t *watched = &watch.runs[run];
-    watched_entity_t *entity = &watch.entities[call->entity];
-    if (watched->stale) {
-        world_fail("I9: call %u: the result of run %llu under an old token is stored", number,
-                   (ull)run);
-    }
-    if (token_less(watched->token, entity->last_token)) {
-        world_fail("I9: entity %u: token (%llu,%llu) after (%llu,%llu)", call->entity,
-                   (ull)watched->token.home_epoch, (ull)watched->token.owner_sequence,
-                   (ull)entity->last_token.home_epoch, (ull)entity->last_token.owner_sequence);
-    }
-    entity->last_token = watched->token;
-}
-
-static void note_reply(const store_reply_t *reply)
-{
-    uint32_t number = call_by_id(reply->id.value);
-    if (number == UINT32_MAX) {
-        return;
-    }
-    watched_call_t *call = &watch.calls[number];
-    if (call->replied) {
-        world_fail("I5: call %u gets a second final reply", number);
-    }
-    call->replied = true;
-    call->reply_status = reply->status;
-    call->reply_order = ++watch.replies;
-    if (reply->status == STATUS_FAILURE) {
-        call->reply_run = reply->code;
-    } else if (reply->status == STATUS_OK && !(call->flags & REQUEST_TELL)) {
-        call->reply_run = run_of_payload(reply->payload, number);
-    } else if (reply->status == STATUS_DEFECT &&
-               !(call->kills && reply->error == FABRIC_ERROR_DEAD_LETTER)) {
-        world_fail("I2: call %u ends as a defect (%s) though only %u attempts break", number,
-                   fabric_error_name(fabric_error_from_number(reply->error)), call->defects);
-    }
-    if (call->kills && reply->status != STATUS_DEFECT) {
-        world_fail("I2: call %u kills its workers, and ends with status %u", number, reply->status);
-    }
-    world_note("replied", number, call->reply_run, reply->status);
-    if (call->runs == 0) {
-        world_fail("I2: call %u ends without having been handled", number);
-    }
-    check_entity_order(number);
-    if (call->reply_run > 0 && call->reply_run < watch.run_count) {
-        check_token(number, call->reply_run);
-    }
-}
-
-/* Crashes are counted one by one. Without faults only those of the poison message are counted. */
-static void note_attempt(const store_attempt_t *attempt)
-{
-    uint32_t number = call_by_id(attempt->id.value);
-    if (number == UINT32_MAX) {
-        return;
-    }
-    watched_call_t *call = &watch.calls[number];
-    uint32_t crashes = attempt->tally.suspicions;
-    if (crashes < call->crashes || crashes > call->crashes + 1) {
-        world_fail("I2: call %u had %u crashes, and has %u", number, call->crashes, crashes);
-    }
-    if (crashes > call->crashes && world.plan.faults == 0 && !call->kills) {
-        world_fail("I2: call %u, which kills no worker, has %u crashes", number, crashes);
-    }
-    world.result->crashes += crashes - call->crashes;
-    call->crashes = crashes;
-}
-
-void check_commit(const store_writer_t *writer, const store_batch_t *batch)
-{
-    world.result->commits++;
-    for (size_t i = 0; i < batch->attempt_count; i++) {
-        note_attempt(&batch->attempts[i]);
-    }
-    for (size_t i = 0; i < batch->message_count; i++) {
-        check_home(writer, batch->messages[i]->shard);
-        note_row(batch->messages[i]);
-    }
-    for (size_t i = 0; i < batch->reply_count; i++) {
-        check_home(writer, batch->replies[i]->shard);
-        note_reply(batch->replies[i]);
-    }
-}
-
-static void note_home(void *context, const store_shard_t *shard)
-{
-    (void)context;
-    uint16_t number = shard_id_number(shard->shard);
-    if (number <= SIMULATION_SHARDS) {
-        watch.homes[number] = shard->home;
-    }
-}
-
-void check_homes(void)
-{
-    memory_store_clear_faults(SIMULATION_DATABASE);
-    store_t *own = NULL;
-    store_options_t options = {.url = "memory:" SIMULATION_DATABASE};
-    fabric_error_t error = memory_store_driver.open(&options, NULL, &own);
-    if (!error) {
-        error = memory_store_driver.shard_list(own, note_home, NULL);
-        memory_store_driver.close(&own);
-    }
-    assert(!error);
-}
-
 /* ---- the end ---- */
 
 bool check_is_settled(void)
 {
-    return watch.ended == watch.call_count && watch.rows == watch.replies;
-}
-
-static void check_row(void *context, const store_message_t *message, store_tally_t counts,
-                      const store_reply_t *reply)
-{
-    uint64_t *rows = context;
-    (void)counts;
-    ++*rows;
-    if (!reply) {
-        world_fail("I1: request %llu has no final reply in the store", (ull)message->id.value);
-    }
-}
-
-static void check_dead_letter(void *context, const store_dead_letter_t *letter)
-{
-    (void)context;
-    uint32_t number = call_by_id(letter->message->id.value);
-    world.result->dead_letters++;
-    if (number != UINT32_MAX && watch.calls[number].kills &&
-        letter->error == FABRIC_ERROR_RUNNER_UNAVAILABLE) {
-        watch.poison_buried = true;
-        return;
-    }
-    world_fail("I1: request %llu is a dead letter without cause: %s",
-               (ull)letter->message->id.value,
-               fabric_error_name(fabric_error_from_number(letter->error)));
+    return watch.ended == watch.call_count && watch.messages == watch.ends;
 }
 
 static void check_call_at_end(uint32_t number)
@@ -642,7 +390,7 @@ static void check_call_at_end(uint32_t number)
         check_certainly_not_taken(number);
     }
     bool answered = class == FABRIC_CLASS_OK || class == FABRIC_CLASS_FAILURE;
-    if (is_durable(call) && answered && !call->replied) {
+    if (check_is_durable(call) && answered && !call->replied) {
         world_fail("I1: call %u was accepted and has no final reply", number);
     }
 }
@@ -664,16 +412,10 @@ static void check_poison(void)
 
 void check_final(void)
 {
-    uint64_t rows = 0;
     for (uint32_t i = 0; i < watch.call_count; i++) {
         check_call_at_end(i);
     }
-    memory_store_dump(SIMULATION_DATABASE, check_row, &rows);
-    if (rows != watch.rows) {
-        world_fail("I1: %llu messages are in the store, %llu were committed", (ull)rows,
-                   (ull)watch.rows);
-    }
-    memory_store_dump_dead_letters(SIMULATION_DATABASE, check_dead_letter, NULL);
+    check_store_at_end();
     check_poison();
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         uint64_t pending = simulated_broker_pending(world.brokers[i]);

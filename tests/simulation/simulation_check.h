@@ -1,5 +1,5 @@
 /* The invariants of the whole cluster, checked from outside: on every call from its submission to
- * its end, every run of a handler, every commit that the store applies, and every frame that
+ * its end, every run of a handler, every entry and row that the store applies, and every frame that
  * reports one.
  */
 #ifndef TESTS_SIMULATION_SIMULATION_CHECK_H
@@ -30,6 +30,10 @@ typedef struct watched_call {
     uint64_t run; /* the run that the caller was told of; 0: none */
     /* in the store */
     uint64_t request_id; /* 0: not there */
+    uint32_t lane;
+    uint64_t begun_in; /* the entry with the message */
+    uint64_t ended_in; /* the entry with its end; 0: none */
+    bool buried;       /* that end is a dead letter */
     bool replied;
     uint64_t reply_run;
     uint64_t reply_order; /* among all replies */
@@ -66,14 +70,12 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id);
 const watched_run_t *check_watched_run(uint32_t run);
 
 /* Frames, as they leave and arrive. */
-void check_broker_sends(process_t *broker, const connection_t *connection, fabric_bytes_t frame);
+void check_broker_sends(process_t *broker, const channel_t *connection, fabric_bytes_t frame);
 void check_broker_receives(process_t *broker, fabric_bytes_t frame);
 void check_worker_sends(fabric_bytes_t frame);
 
-/* The store has applied a commit of this writer. */
-void check_commit(const store_writer_t *writer, const store_batch_t *batch);
-/* The homes of shards may have changed. */
-void check_homes(void);
+/* The store may have changed: looks at what is new. */
+void check_store(void);
 
 /* Whether all calls have ended and all messages of the store too. */
 bool check_is_settled(void);

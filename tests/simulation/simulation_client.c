@@ -106,8 +106,7 @@ static void disconnected(process_t *process, size_t dealer)
     session_disconnected(client_of(process)->session, dealer, process_now_ms(process));
 }
 
-static void receive(process_t *process, size_t dealer, connection_t *connection,
-                    fabric_bytes_t frame)
+static void receive(process_t *process, size_t dealer, channel_t *connection, fabric_bytes_t frame)
 {
     (void)connection;
     session_receive(client_of(process)->session, dealer, frame, process_now_ms(process));

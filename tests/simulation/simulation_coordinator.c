@@ -6,19 +6,26 @@
 
 #include "tests/simulation/simulation_store.h"
 
+enum { PROBE_US_MAX = 100000, PROBE_LOST_OF_10000 = 2000 };
+
 static uint64_t coordinator_clock(void)
 {
     return process_now_ms(fiber_process(fiber_current()));
 }
 
-static void take_homes(broker_life_t *life, const coordinator_effect_t *effect)
+/* Whether no process listens at a broker's endpoint. A frozen one does. */
+static bool coordinator_refuses(const char *endpoint)
 {
-    router_homes(life->router, effect->shards, effect->shard_count);
-    if (!effect->scan) {
-        broker_loaded(life, NULL, 0);
-        return;
+    for (unsigned i = 0; i < world.plan.brokers; i++) {
+        if (strcmp(network_endpoint(i), endpoint) == 0) {
+            bool refuses = !world.brokers[i]->up;
+            world_note("coordinator.probe", i, refuses, 0);
+            world.result->refusals += refuses;
+            fiber_sleep(world_between(100, PROBE_US_MAX));
+            return refuses && !world_chance(PROBE_LOST_OF_10000);
+        }
     }
-    broker_lane_send(&life->lanes[0], &(operation_t){.kind = OPERATION_LOAD, .from = effect->from});
+    return false;
 }
 
 static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
@@ -36,10 +43,11 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
         router_holder(life->router, effect->broker);
         break;
     case COORDINATOR_LEASE:
-        router_lease(life->router, effect->number);
+        router_lease(life->router, effect->number, effect->id_mark);
+        broker_check_lanes(life);
         break;
-    case COORDINATOR_HOMES:
-        take_homes(life, effect);
+    case COORDINATOR_LANES:
+        router_lanes_held(life->router, effect->holds, effect->hold_count, now_ms);
         break;
     case COORDINATOR_TYPE:
         router_type(life->router, effect->group, bytes);
@@ -91,16 +99,11 @@ static void send_effects(broker_life_t *life)
 
 static void take_orders(broker_life_t *life)
 {
-    while (life->order_count > 0 || life->loaded > 0) {
-        if (life->order_count > 0) {
-            router_order_t order = life->orders[0];
-            memmove(life->orders, life->orders + 1, --life->order_count * sizeof *life->orders);
-            coordinator_order(life->coordinator, &order, coordinator_clock());
-            free(order.types);
-        } else {
-            life->loaded--;
-            coordinator_loaded(life->coordinator, coordinator_clock());
-        }
+    while (life->order_count > 0) {
+        router_order_t order = life->orders[0];
+        memmove(life->orders, life->orders + 1, --life->order_count * sizeof *life->orders);
+        coordinator_order(life->coordinator, &order, coordinator_clock());
+        free(order.types);
         send_effects(life);
     }
 }
@@ -116,13 +119,13 @@ static void reopen(broker_life_t *life)
 
 static bool make_call(broker_life_t *life)
 {
+    static const coordinator_ways_t ways = {coordinator_clock, coordinator_refuses};
     coordinator_call_t call;
     if (!coordinator_next_call(life->coordinator, coordinator_clock(), &call)) {
         return false;
     }
     reopen(life);
-    fabric_error_t error =
-        coordinator_run_call(life->coordinator, &call, life->store, coordinator_clock);
+    fabric_error_t error = coordinator_run_call(life->coordinator, &call, life->store, &ways);
     world_note("coordinator.call", life->process->index, call.kind, error);
     if (error == FABRIC_ERROR_STORE_UNAVAILABLE || error == FABRIC_ERROR_STORE_UNKNOWN) {
         store_close(&life->store);

@@ -1,4 +1,4 @@
-/* Fibers: code that blocks - a store lane, a coordinator's store calls - on a stack of its own, so
+/* Fibers: code that blocks - a store actor, a coordinator's store calls - on a stack of its own, so
  * that virtual time passes meanwhile. See simulation_world.h.
  */
 #include "tests/simulation/simulation_world.h"

@@ -15,7 +15,7 @@ enum {
     FULL_US_MAX = 20000
 };
 
-static connection_t **connections;
+static channel_t **connections;
 static size_t connection_count, connection_capacity;
 
 const char *network_endpoint(unsigned broker)
@@ -46,7 +46,7 @@ static uint64_t frame_hash(fabric_bytes_t frame)
 static void on_frame(event_t *event);
 
 /* The frames in flight that arrive in spite of a cut: the first ones, late. */
-static bool is_lost_or_late(event_t *event, connection_t *connection, size_t direction)
+static bool is_lost_or_late(event_t *event, channel_t *connection, size_t direction)
 {
     if (!connection->cut || event->extra >> 63) {
         return false;
@@ -66,7 +66,7 @@ static bool is_lost_or_late(event_t *event, connection_t *connection, size_t dir
 
 static void on_frame(event_t *event)
 {
-    connection_t *connection = event->subject;
+    channel_t *connection = event->subject;
     size_t direction = event->number;
     fabric_bytes_t frame = fabric_bytes(event->bytes, event->size);
     if (is_lost_or_late(event, connection, direction)) {
@@ -86,7 +86,7 @@ static void on_frame(event_t *event)
     process_touch(process);
 }
 
-static void send_frame(connection_t *connection, size_t direction, fabric_bytes_t frame)
+static void send_frame(channel_t *connection, size_t direction, fabric_bytes_t frame)
 {
     uint64_t number = ++connection->sent[direction];
     network_trace("put", connection, direction, frame);
@@ -106,7 +106,7 @@ static void send_frame(connection_t *connection, size_t direction, fabric_bytes_
 }
 
 /* Now and then a pipe is full for a while. */
-static bool is_full(connection_t *connection, size_t direction)
+static bool is_full(channel_t *connection, size_t direction)
 {
     if (world.now_us < connection->full_until_us[direction]) {
         return true;
@@ -129,24 +129,24 @@ static bool is_current(const event_t *event)
     return dealer->open && dealer->generation == event->extra;
 }
 
-static connection_t *connection_new(process_t *peer, size_t index)
+static channel_t *connection_new(process_t *peer, size_t index)
 {
     if (connection_count == connection_capacity) {
         connection_capacity = connection_capacity ? 2 * connection_capacity : 64;
         connections = realloc(connections, connection_capacity * sizeof *connections);
     }
-    connection_t *connection = calloc(1, sizeof *connection);
+    channel_t *connection = calloc(1, sizeof *connection);
     if (!connections || !connection) {
         abort();
     }
     dealer_t *dealer = &peer->dealers[index];
-    *connection = (connection_t){.peer = peer,
-                                 .peer_life = peer->life,
-                                 .dealer = index,
-                                 .generation = dealer->generation,
-                                 .broker = dealer->broker,
-                                 .broker_life = dealer->broker->life,
-                                 .routing = connection_count + 1};
+    *connection = (channel_t){.peer = peer,
+                              .peer_life = peer->life,
+                              .dealer = index,
+                              .generation = dealer->generation,
+                              .broker = dealer->broker,
+                              .broker_life = dealer->broker->life,
+                              .routing = connection_count + 1};
     connections[connection_count++] = connection;
     return connection;
 }
@@ -155,7 +155,7 @@ static connection_t *connection_new(process_t *peer, size_t index)
 static void on_connected(event_t *event)
 {
     process_t *process = event->process;
-    connection_t *connection = event->subject;
+    channel_t *connection = event->subject;
     dealer_t *dealer = &process->dealers[event->number];
     if (!is_current(event)) {
         network_cut(connection, (cut_t){UINT64_MAX, world_between(100, DIE_US_MAX)});
@@ -225,7 +225,7 @@ void dealer_close(process_t *process, size_t index)
 
 bool dealer_is_writable(const process_t *process, size_t index)
 {
-    const connection_t *connection = process->dealers[index].connection;
+    const channel_t *connection = process->dealers[index].connection;
     return connection && world.now_us >= connection->full_until_us[TO_BROKER];
 }
 
@@ -251,7 +251,7 @@ bool dealer_send(process_t *process, size_t index, fabric_bytes_t frame)
 
 /* ---- brokers ---- */
 
-fabric_bytes_t network_routing_id(const connection_t *connection, uint8_t bytes[5])
+fabric_bytes_t network_routing_id(const channel_t *connection, uint8_t bytes[5])
 {
     bytes[0] = 0;
     for (size_t i = 0; i < 4; i++) {
@@ -260,7 +260,7 @@ fabric_bytes_t network_routing_id(const connection_t *connection, uint8_t bytes[
     return fabric_bytes(bytes, 5);
 }
 
-connection_t *network_connection(fabric_bytes_t routing_id)
+channel_t *network_connection(fabric_bytes_t routing_id)
 {
     uint64_t number = 0;
     for (size_t i = 0; i < routing_id.size; i++) {
@@ -271,7 +271,7 @@ connection_t *network_connection(fabric_bytes_t routing_id)
 
 routed_t network_route(process_t *broker, fabric_bytes_t routing_id, fabric_bytes_t frame)
 {
-    connection_t *connection = network_connection(routing_id);
+    channel_t *connection = network_connection(routing_id);
     if (!connection || connection->broker != broker || connection->broker_life != broker->life ||
         connection->broker_told) {
         return ROUTED_UNREACHABLE;
@@ -288,7 +288,7 @@ routed_t network_route(process_t *broker, fabric_bytes_t routing_id, fabric_byte
 static void on_peer_told(event_t *event)
 {
     process_t *process = event->process;
-    connection_t *connection = event->subject;
+    channel_t *connection = event->subject;
     dealer_t *dealer = &process->dealers[connection->dealer];
     if (!dealer->open || dealer->connection != connection) {
         return;
@@ -302,11 +302,11 @@ static void on_peer_told(event_t *event)
 
 static void on_broker_told(event_t *event)
 {
-    connection_t *connection = event->subject;
+    channel_t *connection = event->subject;
     connection->broker_told = true;
 }
 
-static void draw_survivors(connection_t *connection, size_t direction)
+static void draw_survivors(channel_t *connection, size_t direction)
 {
     uint64_t arrived = connection->arrived[direction];
     connection->survive[direction] =
@@ -315,7 +315,7 @@ static void draw_survivors(connection_t *connection, size_t direction)
         world_chance(5000) ? world_between(0, 2000) : world_between(0, 100000);
 }
 
-void network_cut(connection_t *connection, cut_t cut)
+void network_cut(channel_t *connection, cut_t cut)
 {
     if (connection->cut) {
         return;
@@ -338,7 +338,7 @@ void network_cut(connection_t *connection, cut_t cut)
 void network_cut_all(process_t *process)
 {
     for (size_t i = 0; i < connection_count; i++) {
-        connection_t *connection = connections[i];
+        channel_t *connection = connections[i];
         bool ours = (connection->peer == process && connection->peer_life == process->life) ||
                     (connection->broker == process && connection->broker_life == process->life);
         if (ours) {
@@ -353,12 +353,12 @@ void network_cut_all(process_t *process)
     }
 }
 
-connection_t *network_pick(void)
+channel_t *network_pick(void)
 {
-    connection_t *picked = NULL;
+    channel_t *picked = NULL;
     uint64_t seen = 0;
     for (size_t i = 0; i < connection_count; i++) {
-        connection_t *connection = connections[i];
+        channel_t *connection = connections[i];
         dealer_t *dealer = &connection->peer->dealers[connection->dealer];
         if (!connection->cut && dealer->connection == connection && world_random() % ++seen == 0) {
             picked = connection;

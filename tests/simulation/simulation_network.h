@@ -11,7 +11,7 @@
 
 #include "tests/simulation/simulation_world.h"
 
-struct connection {
+struct channel {
     process_t *peer; /* a client or worker */
     uint64_t peer_life;
     size_t dealer;
@@ -51,19 +51,19 @@ bool dealer_send(process_t *process, size_t dealer, fabric_bytes_t frame);
 
 typedef enum routed { ROUTED, ROUTED_BLOCKED, ROUTED_UNREACHABLE } routed_t;
 routed_t network_route(process_t *broker, fabric_bytes_t routing_id, fabric_bytes_t frame);
-connection_t *network_connection(fabric_bytes_t routing_id);
+channel_t *network_connection(fabric_bytes_t routing_id);
 /* The routing id of a connection, in 5 bytes as libzmq makes them. */
-fabric_bytes_t network_routing_id(const connection_t *connection, uint8_t bytes[5]);
+fabric_bytes_t network_routing_id(const channel_t *connection, uint8_t bytes[5]);
 
 /* When tracing, writes the messages of a frame that was sent or has arrived. */
-void network_trace(const char *what, const connection_t *connection, size_t direction,
+void network_trace(const char *what, const channel_t *connection, size_t direction,
                    fabric_bytes_t frame);
 
 /* ---- faults ---- */
 
 /* A random connection that is not cut; NULL: none. */
-connection_t *network_pick(void);
-void network_cut(connection_t *connection, cut_t cut);
+channel_t *network_pick(void);
+void network_cut(channel_t *connection, cut_t cut);
 /* Cuts all connections of a process that has died. */
 void network_cut_all(process_t *process);
 void network_free_all(void);

@@ -8,7 +8,7 @@
 #include "tests/simulation/simulation_check.h"
 #include "tests/simulation/simulation_world.h"
 
-enum { CALL_US_MIN = 20, SLOW_US_MAX = 2500000 };
+enum { CALL_US_MIN = 20, SLOW_US_MAX = 2500000, RUNNING_CALLS_MAX = 30 };
 
 typedef struct simulation_store {
     store_t base;
@@ -24,22 +24,40 @@ static store_t *inner_of(store_t *base)
 
 static void arm(memory_store_operation_t operation, memory_store_fault_kind_t kind)
 {
-    memory_store_fault_t fault = {.operation = operation, .kind = kind, .times = 1};
+    memory_store_fault_t fault = {.operation = operation,
+                                  .kind = kind,
+                                  .times = 1,
+                                  .delay = kind == MEMORY_STORE_UNKNOWN_RUNNING
+                                               ? (uint32_t)world_between(0, RUNNING_CALLS_MAX)
+                                               : 0};
     memory_store_fault(SIMULATION_DATABASE, &fault);
     world.result->store_errors++;
-    world_note("store.fault", operation, kind, 0);
+    world_note("store.fault", operation, kind, fault.delay);
 }
 
 static void draw_fault(memory_store_operation_t operation)
 {
     static const memory_store_fault_kind_t kinds[] = {
         MEMORY_STORE_UNAVAILABLE,   MEMORY_STORE_DISCONNECTED,  MEMORY_STORE_UNKNOWN_BEFORE,
-        MEMORY_STORE_UNKNOWN_AFTER, MEMORY_STORE_UNKNOWN_AFTER, MEMORY_STORE_BUSY};
+        MEMORY_STORE_UNKNOWN_AFTER, MEMORY_STORE_UNKNOWN_AFTER, MEMORY_STORE_UNKNOWN_RUNNING,
+        MEMORY_STORE_BUSY,          MEMORY_STORE_BUSY};
     if (world.now_us < world.store_down_until_us) {
         arm(operation, MEMORY_STORE_DISCONNECTED);
     } else if (!world.calm && world_chance(world.plan.store_errors)) {
         arm(operation, kinds[world_random() % (sizeof kinds / sizeof kinds[0])]);
     }
+}
+
+/* How long a call is on its way to the database. One that is sent while its broker is cut off
+ * arrives afterwards. */
+static uint64_t draw_way_us(void)
+{
+    uint64_t us = world_between(CALL_US_MIN, world.plan.commit_us);
+    if (world.now_us < world.store_slow_until_us && world_chance(3000)) {
+        us = world_between(CALL_US_MIN, SLOW_US_MAX);
+    }
+    uint64_t cut_off_until_us = fiber_process(fiber_current())->cut_off_until_us;
+    return world.now_us < cut_off_until_us ? us + cut_off_until_us - world.now_us : us;
 }
 
 static void go(memory_store_operation_t operation)
@@ -49,11 +67,7 @@ static void go(memory_store_operation_t operation)
         arm(operation, MEMORY_STORE_DISCONNECTED);
         return;
     }
-    uint64_t us = world_between(CALL_US_MIN, world.plan.commit_us);
-    if (world.now_us < world.store_slow_until_us && world_chance(3000)) {
-        us = world_between(CALL_US_MIN, SLOW_US_MAX);
-    }
-    fiber_sleep_database(us);
+    fiber_sleep_database(draw_way_us());
     memory_store_clear_faults(SIMULATION_DATABASE);
     draw_fault(operation);
 }
@@ -61,6 +75,7 @@ static void go(memory_store_operation_t operation)
 static fabric_error_t come(memory_store_operation_t operation, fabric_error_t error)
 {
     memory_store_clear_faults(SIMULATION_DATABASE);
+    check_store();
     world_note("store.call", operation, error, 0);
     fiber_sleep(world_between(CALL_US_MIN, world.plan.commit_us));
     return error;
@@ -101,27 +116,26 @@ static void simulated_close(store_t **store)
     go(operation);                                                                                 \
     return come(operation, memory_store_driver.call)
 
-static fabric_error_t simulated_check(store_t *store, const char *name, uint32_t shards_per_group,
+static fabric_error_t simulated_check(store_t *store, const store_cluster_t *wanted,
                                       reason_t *reason, store_cluster_t *cluster)
 {
-    FORWARD(MEMORY_STORE_SCHEMA, check(inner_of(store), name, shards_per_group, reason, cluster));
+    FORWARD(MEMORY_STORE_SCHEMA, check(inner_of(store), wanted, reason, cluster));
 }
 
 static fabric_error_t simulated_broker_join(store_t *store, const store_broker_t *broker,
-                                            uint32_t lanes, store_join_t *join)
+                                            store_join_t *join)
 {
     go(MEMORY_STORE_JOIN);
     memory_store_set_time(SIMULATION_DATABASE, SNOWFLAKE_EPOCH_MS + 2 * INT64_C(86400000) +
                                                    world.store_clock_ms +
                                                    (int64_t)(world.now_us / 1000));
-    fabric_error_t error = memory_store_driver.broker_join(inner_of(store), broker, lanes, join);
-    check_homes();
-    return come(MEMORY_STORE_JOIN, error);
+    return come(MEMORY_STORE_JOIN, memory_store_driver.broker_join(inner_of(store), broker, join));
 }
 
-static fabric_error_t simulated_broker_renew(store_t *store, incarnation_t incarnation)
+static fabric_error_t simulated_broker_renew(store_t *store, incarnation_t incarnation,
+                                             uint64_t id_mark)
 {
-    FORWARD(MEMORY_STORE_RENEW, broker_renew(inner_of(store), incarnation));
+    FORWARD(MEMORY_STORE_RENEW, broker_renew(inner_of(store), incarnation, id_mark));
 }
 
 static fabric_error_t simulated_broker_leave(store_t *store, incarnation_t incarnation)
@@ -150,24 +164,16 @@ static fabric_error_t simulated_coordinator_take(store_t *store, const store_coo
     return come(MEMORY_STORE_COORDINATE, error);
 }
 
-static fabric_error_t simulated_take_homes(store_t *store, uint64_t term, incarnation_t holder,
-                                           const incarnation_t *living, size_t living_count)
-{
-    go(MEMORY_STORE_COORDINATE);
-    fabric_error_t error =
-        memory_store_driver.take_homes(inner_of(store), term, holder, living, living_count);
-    check_homes();
-    return come(MEMORY_STORE_COORDINATE, error);
-}
-
 static fabric_error_t simulated_group_put(store_t *store, uint64_t term, incarnation_t holder,
                                           fabric_bytes_t name, uint16_t *number)
 {
-    go(MEMORY_STORE_COORDINATE);
-    fabric_error_t error =
-        memory_store_driver.group_put(inner_of(store), term, holder, name, number);
-    check_homes();
-    return come(MEMORY_STORE_COORDINATE, error);
+    FORWARD(MEMORY_STORE_COORDINATE, group_put(inner_of(store), term, holder, name, number));
+}
+
+static fabric_error_t simulated_broker_remove(store_t *store, uint64_t term, incarnation_t holder,
+                                              incarnation_t broker)
+{
+    FORWARD(MEMORY_STORE_COORDINATE, broker_remove(inner_of(store), term, holder, broker));
 }
 
 static fabric_error_t simulated_type_put(store_t *store, uint64_t term, incarnation_t holder,
@@ -205,56 +211,94 @@ static fabric_error_t simulated_runner_list(store_t *store, store_visit_runner_f
     FORWARD(MEMORY_STORE_READ, runner_list(inner_of(store), visit, context));
 }
 
-static fabric_error_t simulated_shard_list(store_t *store, store_visit_shard_fn *visit,
-                                           void *context)
+/* ---- lanes ---- */
+
+static fabric_error_t simulated_lane_list(store_t *store, store_visit_lane_fn *visit, void *context)
 {
-    FORWARD(MEMORY_STORE_READ, shard_list(inner_of(store), visit, context));
+    FORWARD(MEMORY_STORE_READ, lane_list(inner_of(store), visit, context));
 }
 
-static fabric_error_t simulated_high_id(store_t *store, uint64_t *high_id)
+static fabric_error_t simulated_lane_assign(store_t *store, uint64_t term,
+                                            incarnation_t coordinator, const store_hold_t *before,
+                                            incarnation_t holder)
 {
-    FORWARD(MEMORY_STORE_READ, high_id(inner_of(store), high_id));
+    FORWARD(MEMORY_STORE_ASSIGN, lane_assign(inner_of(store), term, coordinator, before, holder));
 }
 
-static fabric_error_t simulated_commit(store_t *store, const store_writer_t *writer,
-                                       const store_batch_t *batch, store_rejection_t *rejection)
+static fabric_error_t simulated_append(store_t *store, const store_entry_t *entries, size_t count)
 {
-    go(MEMORY_STORE_COMMIT);
-    uint64_t before = memory_store_commits(SIMULATION_DATABASE);
-    fabric_error_t error = memory_store_driver.commit(inner_of(store), writer, batch, rejection);
-    bool applied = memory_store_commits(SIMULATION_DATABASE) > before;
-    world_note("store.commit", batch->message_count, batch->reply_count, applied);
-    if (applied) {
-        check_commit(writer, batch);
-    } else if (error == FABRIC_OK) {
-        world_fail("store: a commit was answered OK and not applied");
-    }
-    return come(MEMORY_STORE_COMMIT, error);
+    world_note("store.append", entries[0].lane, entries[0].number, count);
+    FORWARD(MEMORY_STORE_APPEND, append(inner_of(store), entries, count));
 }
 
-static fabric_error_t simulated_settle(store_t *store, const store_writer_t *writer,
-                                       uint64_t *batch)
+static fabric_error_t simulated_lane_take(store_t *store, const store_hold_t *hold,
+                                          const store_entry_t *entry)
 {
-    FORWARD(MEMORY_STORE_SETTLE, settle(inner_of(store), writer, batch));
+    world_note("store.take", hold->lane, hold->epoch, entry->number);
+    FORWARD(MEMORY_STORE_TAKE, lane_take(inner_of(store), hold, entry));
 }
 
-static fabric_error_t simulated_load_pending(store_t *store, request_id_t from,
-                                             store_visit_message_fn *visit, void *context)
+static fabric_error_t simulated_read_journal(store_t *store, uint32_t lane, uint64_t from,
+                                             store_entry_part_t part, uint32_t entries_max,
+                                             uint64_t bytes_max, store_visit_entry_fn *visit,
+                                             void *context)
 {
-    FORWARD(MEMORY_STORE_LOAD, load_pending(inner_of(store), from, visit, context));
+    FORWARD(MEMORY_STORE_READ_JOURNAL, read_journal(inner_of(store), lane, from, part, entries_max,
+                                                    bytes_max, visit, context));
 }
 
-static fabric_error_t simulated_find_calls(store_t *store, request_id_t floor, request_id_t *last,
-                                           uint32_t rows_max, const call_key_t *calls,
-                                           size_t call_count, store_visit_message_fn *visit,
-                                           void *context)
+static fabric_error_t simulated_read_journal_back(store_t *store, uint32_t lane, uint64_t upto,
+                                                  store_entry_part_t part, uint32_t entries_max,
+                                                  uint64_t bytes_max, store_visit_entry_fn *visit,
+                                                  void *context)
+{
+    FORWARD(MEMORY_STORE_READ_JOURNAL, read_journal_back(inner_of(store), lane, upto, part,
+                                                         entries_max, bytes_max, visit, context));
+}
+
+static fabric_error_t simulated_purge(store_t *store, const store_hold_t *hold,
+                                      const store_purge_t *purge, store_purged_t *purged)
+{
+    go(MEMORY_STORE_PURGE);
+    fabric_error_t error = memory_store_driver.purge(inner_of(store), hold, purge, purged);
+    world.result->purged += error ? 0 : purged->entries;
+    return come(MEMORY_STORE_PURGE, error);
+}
+
+/* ---- rows ---- */
+
+static fabric_error_t simulated_checkpoint(store_t *store, const store_hold_t *hold,
+                                           const store_slice_t *slice)
+{
+    world_note("store.slice", hold->lane, slice->put_count, slice->delete_count);
+    FORWARD(MEMORY_STORE_CHECKPOINT, checkpoint(inner_of(store), hold, slice));
+}
+
+static fabric_error_t simulated_load_rows(store_t *store, uint32_t lane,
+                                          const store_range_t *ranges, size_t count,
+                                          uint64_t bytes_max, store_visit_pending_fn *visit,
+                                          void *context, size_t *done)
 {
     FORWARD(MEMORY_STORE_LOAD,
-            find_calls(inner_of(store), floor, last, rows_max, calls, call_count, visit, context));
+            load_rows(inner_of(store), lane, ranges, count, bytes_max, visit, context, done));
+}
+
+static fabric_error_t simulated_list_backlogs(store_t *store, uint32_t lane,
+                                              store_visit_backlog_fn *visit, void *context)
+{
+    FORWARD(MEMORY_STORE_LOAD, list_backlogs(inner_of(store), lane, visit, context));
+}
+
+static fabric_error_t simulated_find_rows(store_t *store, uint32_t lane, const uint64_t *positions,
+                                          size_t count, bool *found)
+{
+    FORWARD(MEMORY_STORE_LOAD, find_rows(inner_of(store), lane, positions, count, found));
 }
 
 const store_driver_t simulation_store_driver = {
     .scheme = "simulated",
+    .slice_rows_max = STORE_SLICE_ROWS_MAX,
+    .lanes_default = 12,
     .open = simulated_open,
     .close = simulated_close,
     .check = simulated_check,
@@ -264,18 +308,23 @@ const store_driver_t simulation_store_driver = {
     .broker_list = simulated_broker_list,
     .coordinator_read = simulated_coordinator_read,
     .coordinator_take = simulated_coordinator_take,
-    .take_homes = simulated_take_homes,
     .group_put = simulated_group_put,
+    .broker_remove = simulated_broker_remove,
     .type_put = simulated_type_put,
     .runner_put = simulated_runner_put,
     .runner_remove = simulated_runner_remove,
     .group_list = simulated_group_list,
     .type_list = simulated_type_list,
     .runner_list = simulated_runner_list,
-    .shard_list = simulated_shard_list,
-    .high_id = simulated_high_id,
-    .commit = simulated_commit,
-    .settle = simulated_settle,
-    .load_pending = simulated_load_pending,
-    .find_calls = simulated_find_calls,
+    .lane_list = simulated_lane_list,
+    .lane_assign = simulated_lane_assign,
+    .append = simulated_append,
+    .lane_take = simulated_lane_take,
+    .read_journal = simulated_read_journal,
+    .read_journal_back = simulated_read_journal_back,
+    .purge = simulated_purge,
+    .checkpoint = simulated_checkpoint,
+    .load_rows = simulated_load_rows,
+    .list_backlogs = simulated_list_backlogs,
+    .find_rows = simulated_find_rows,
 };

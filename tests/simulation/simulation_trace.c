@@ -77,7 +77,7 @@ static void print_other(message_kind_t kind, wire_reader_t *body)
     }
 }
 
-void network_trace(const char *what, const connection_t *connection, size_t direction,
+void network_trace(const char *what, const channel_t *connection, size_t direction,
                    fabric_bytes_t frame)
 {
     wire_reader_t reader, body;

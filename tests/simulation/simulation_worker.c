@@ -199,8 +199,7 @@ static void disconnected(process_t *process, size_t dealer)
     worker->unsent[dealer].blocked = false;
 }
 
-static void receive(process_t *process, size_t dealer, connection_t *connection,
-                    fabric_bytes_t frame)
+static void receive(process_t *process, size_t dealer, channel_t *connection, fabric_bytes_t frame)
 {
     (void)connection;
     worker_t *worker = worker_of(process);

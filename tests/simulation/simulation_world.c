@@ -69,7 +69,7 @@ void world_fail(const char *format, ...)
     if (world.trace) {
         fprintf(stderr, "%12.3f FAILED: %s\n", (double)world.now_us / 1000.0, text);
     }
-    if (!world.result->failed) {
+    if (!world.result->failed && !world.forgot) {
         world.result->failed = true;
         snprintf(world.result->what, sizeof world.result->what, "%s (at %llu ms)", text,
                  (unsigned long long)(world.now_us / 1000));

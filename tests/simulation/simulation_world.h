@@ -14,8 +14,9 @@
 #include "core/ids.h"
 #include "tests/simulation/simulation.h"
 
-#define SIMULATION_DATABASE "simulation"
-#define SIMULATION_SHARDS   8u /* of the only group */
+#define SIMULATION_DATABASE  "simulation"
+#define SIMULATION_SHARDS    8u /* of the only group */
+#define SIMULATION_LANES_MAX 4u
 
 #define CLIENTS_MAX 4
 #define WORKERS_MAX 4
@@ -26,7 +27,7 @@ typedef enum process_kind { PROCESS_CLIENT, PROCESS_WORKER, PROCESS_BROKER } pro
 
 typedef struct event event_t;
 typedef struct process process_t;
-typedef struct connection connection_t;
+typedef struct channel channel_t;
 
 struct event {
     uint64_t at_us;
@@ -48,7 +49,7 @@ typedef struct dealer {
     bool open;
     uint64_t generation; /* one more at each opening */
     process_t *broker;
-    connection_t *connection; /* NULL: no connection, as far as the process knows */
+    channel_t *connection; /* NULL: no connection, as far as the process knows */
     uint32_t attempts;
 } dealer_t;
 
@@ -62,7 +63,8 @@ struct process {
     event_t *held, **held_end;
     uint64_t thaw_us; /* the last thaw, and the last event that was scheduled before it */
     uint64_t thaw_order;
-    uint64_t origin_ms; /* of its clock */
+    uint64_t origin_ms;        /* of its clock */
+    uint64_t cut_off_until_us; /* a broker: from the store */
     bool turn_due;
     uint64_t wake_serial;
     uint64_t wake_us; /* 0: none */
@@ -73,8 +75,7 @@ struct process {
     uint64_t (*deadline_ms)(process_t *process);
     void (*connected)(process_t *process, size_t dealer);
     void (*disconnected)(process_t *process, size_t dealer);
-    void (*receive)(process_t *process, size_t dealer, connection_t *connection,
-                    fabric_bytes_t frame);
+    void (*receive)(process_t *process, size_t dealer, channel_t *connection, fabric_bytes_t frame);
     void (*start)(process_t *process);
     void (*stop)(process_t *process); /* ends the process at once, as kill -9 does */
 };
@@ -93,6 +94,15 @@ typedef struct world_plan {
     uint64_t commit_us;    /* longest time of a store call */
     uint32_t lease_ms;
     uint32_t release_grace_ms;
+    unsigned lanes;
+    unsigned appenders; /* of each broker */
+    uint32_t entity_window;
+    uint64_t memory_bytes_max;
+    uint32_t checkpoint_ms;
+    uint64_t checkpoint_bytes, checkpoint_bytes_max;
+    uint32_t slice_rows_max;
+    uint32_t call_retention_ms;
+    uint64_t lane_bytes_max; /* of a lane's journal, from which on it is purged */
     /* one durable message, about in the middle of the run, kills each worker that handles it */
     bool poison;
     bool supervised; /* supervisors report how workers ended */
@@ -107,8 +117,9 @@ typedef struct world {
     event_t **heap;
     size_t heap_size, heap_capacity;
     bool trace;
-    bool calm; /* no more faults are injected */
-    bool over; /* no process is started any more */
+    bool calm;   /* no more faults are injected */
+    bool over;   /* no process is started any more */
+    bool forgot; /* the store has lost commits: what the checkers know is not true any more */
     world_plan_t plan;
     uint64_t store_down_until_us;
     uint64_t store_slow_until_us;

@@ -1,5 +1,5 @@
 /* The coordinator's core with scripted store answers: election, what counts as silence, fences,
- * homes, placement, admission and the map. */
+ * placement, admission and the map. For lanes see broker_coordinator_lanes_test.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ static void first_broker_takes_the_term(void **state)
     assert_int_equal(s->row.term, 1);
     assert_int_equal(s->elected, 1);
     assert_int_equal(s->ready, 1);
-    assert_int_equal(s->homes, 0);
+    assert_int_equal(script_held(s), LANES);
     assert_int_equal(s->lease_ms, s->now_ms + LEASE_MS);
     assert_int_equal(s->version.term, 1);
     assert_true(incarnation_equal(s->holder, self)); /* for the status document */
@@ -35,14 +35,11 @@ static void holder_that_is_no_member_is_replaced_at_once(void **state)
 {
     script_t *s = *state;
     s->row = (store_coordinator_t){7, other};
-    script_add_group(s, "default", other, 3);
+    script_set_lanes(s, other, 3);
     script_pump(s);
     assert_int_equal(s->row.term, 8);
-    assert_int_equal(s->homes, 1);
-    assert_int_equal(s->home_shards, SHARDS);
-    assert_true(s->scan);
-    assert_int_equal(s->from, 1001);
-    assert_int_equal(s->shards[0].home_epoch, 4);
+    assert_int_equal(script_held(s), LANES);
+    assert_int_equal(s->held[0], 4);
     assert_int_equal(s->ready, 1);
 }
 
@@ -51,18 +48,21 @@ static void living_holder_keeps_the_term(void **state)
     script_t *s = *state;
     s->row = (store_coordinator_t){7, other};
     script_add_broker(s, other);
-    script_add_group(s, "default", other, 3);
+    script_add_group(s, "default");
+    script_set_lanes(s, other, 3);
     script_pass(s, 5 * LEASE_MS, 50);
     assert_false(coordinator_holds_term(s->c));
     assert_true(incarnation_equal(s->holder, other));
     assert_int_equal(s->holders, 1); /* not at each reading */
     assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 0);
-    assert_int_equal(s->homes, 0);
+    assert_int_equal(s->calls[COORDINATOR_PROBE], 0);
+    assert_int_equal(script_held(s), 0);
     assert_int_equal(s->ready, 1);
     /* The standby's map names the home, and yields to the holder's first one. */
     assert_int_equal(s->version.term, 6);
     const map_shard_t *shard = shard_map_shard(s->map, shard_id_make(1, 5));
     assert_true(incarnation_equal(shard->home, other));
+    assert_int_equal(shard->token.home_epoch, 3);
     assert_string_equal(shard_map_broker(s->map, other)->router_endpoint, "tcp://127.0.0.1:2");
 }
 
@@ -71,7 +71,7 @@ static void silent_holder_is_replaced_after_a_lease(void **state)
     script_t *s = *state;
     s->row = (store_coordinator_t){7, other};
     script_add_broker(s, other);
-    script_add_group(s, "default", other, 3);
+    script_set_lanes(s, other, 3);
     script_pass(s, 1000, 50);
     s->silent[1] = true;
     script_pass(s, LEASE_MS - 300, 50);
@@ -81,7 +81,7 @@ static void silent_holder_is_replaced_after_a_lease(void **state)
     assert_true(coordinator_holds_term(s->c));
     assert_true(incarnation_equal(s->holder, self));
     assert_int_equal(s->broker_count, 1); /* the dead one is fenced and forgotten */
-    assert_int_equal(s->home_shards, SHARDS);
+    assert_int_equal(script_held(s), LANES);
     assert_int_equal(s->version.term, 8);
 }
 
@@ -104,7 +104,7 @@ static void outage_gives_everybody_a_full_lease_again(void **state)
     script_pass(s, 1000, 50);
     s->silent[1] = true;
     script_pass(s, LEASE_MS - 500, 50);
-    for (int kind = 0; kind <= COORDINATOR_REMOVE_RUNNER; kind++) {
+    for (int kind = 0; kind < COORDINATOR_CALL_KINDS; kind++) {
         s->fail[kind] = FABRIC_ERROR_STORE_UNAVAILABLE;
     }
     script_pass(s, 10 * LEASE_MS, 50);
@@ -162,32 +162,6 @@ static void lost_answer_of_the_take_is_found_out(void **state)
     assert_true(coordinator_holds_term(s->c));
     assert_int_equal(s->elected, 1);
     assert_int_equal(s->calls[COORDINATOR_TAKE_TERM], 1);
-}
-
-static void holder_fences_a_silent_member_and_takes_its_shards(void **state)
-{
-    script_t *s = *state;
-    script_add_broker(s, third);
-    script_pump(s);
-    assert_int_equal(s->living_count, 2);
-    script_add_group(s, "default", third, 2);
-    s->silent[1] = true;
-    script_pass(s, LEASE_MS + 800, 50);
-    assert_int_equal(s->broker_count, 1);
-    assert_int_equal(s->home_shards, SHARDS);
-    assert_int_equal(s->fenced, 0);
-}
-
-static void member_that_left_leaves_its_shards(void **state)
-{
-    script_t *s = *state;
-    script_add_broker(s, third);
-    script_add_group(s, "default", third, 2);
-    script_pump(s);
-    assert_int_equal(s->home_shards, 0); /* a living home keeps its shards */
-    s->broker_count = 1;
-    script_pass(s, 500, 50);
-    assert_int_equal(s->home_shards, SHARDS);
 }
 
 /* ---- fences and leases ---- */
@@ -334,7 +308,7 @@ static void a_slow_store_leaves_time_beside_the_lease(void **state)
 
 /* ---- runners ---- */
 
-static void new_type_makes_its_group_and_shards(void **state)
+static void new_type_makes_its_group(void **state)
 {
     script_t *s = *state;
     script_pump(s);
@@ -346,8 +320,6 @@ static void new_type_makes_its_group_and_shards(void **state)
     assert_int_equal(s->group_count, 1);
     assert_int_equal(s->type_count, 1);
     assert_int_equal(s->types_seen, 1);
-    assert_int_equal(s->home_shards, SHARDS);
-    assert_false(s->scan); /* they are in their first epoch */
     script_order(s, ROUTER_RUNNER_JOINED, runner_a, 100);
     assert_int_equal(script_owned(s, 1, runner_a), SHARDS);
     script_pass(s, 100, 10);
@@ -489,28 +461,6 @@ static void owners_are_published_together(void **state)
     assert_true(incarnation_equal(shard->home, self));
 }
 
-static void new_homes_wait_for_the_load(void **state)
-{
-    script_t *s = *state;
-    s->row = (store_coordinator_t){7, other};
-    script_add_group(s, "default", other, 3);
-    s->hold_load = true;
-    script_pump(s);
-    assert_int_equal(s->homes, 1);
-    assert_int_equal(s->ready, 0);
-    const brought_t apart = {"Account", "money", true};
-    join(s, runner_a, &apart, 1);
-    script_pump(s);
-    assert_int_equal(s->homes, 1);
-    coordinator_loaded(s->c, s->now_ms);
-    script_pump(s);
-    assert_int_equal(s->homes, 2);
-    assert_int_equal(script_owned(s, 2, runner_a), SHARDS);
-    coordinator_loaded(s->c, s->now_ms);
-    script_pump(s);
-    assert_int_equal(s->ready, 1);
-}
-
 static void standby_registers_its_runners_when_it_takes_over(void **state)
 {
     script_t *s = *state;
@@ -542,8 +492,6 @@ int main(void)
         TEST(new_term_gives_everybody_a_full_lease),
         TEST(race_for_the_term_is_lost_without_harm),
         TEST(lost_answer_of_the_take_is_found_out),
-        TEST(holder_fences_a_silent_member_and_takes_its_shards),
-        TEST(member_that_left_leaves_its_shards),
         TEST(fenced_renewal_ends_everything),
         TEST(another_holder_ends_everything),
         TEST(being_no_member_ends_everything),
@@ -553,7 +501,7 @@ int main(void)
         TEST(a_term_that_was_read_before_an_outage_does_not_count),
         TEST(lease_counts_from_before_the_renewal),
         TEST(a_slow_store_leaves_time_beside_the_lease),
-        TEST(new_type_makes_its_group_and_shards),
+        TEST(new_type_makes_its_group),
         TEST(known_types_need_no_store),
         TEST(store_that_does_not_answer_refuses_in_time),
         TEST(conflicts_are_refused),
@@ -562,7 +510,6 @@ int main(void)
         TEST(rejoined_runner_is_desired_again),
         TEST(shards_go_to_who_brings_all_types),
         TEST(owners_are_published_together),
-        TEST(new_homes_wait_for_the_load),
         TEST(standby_registers_its_runners_when_it_takes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

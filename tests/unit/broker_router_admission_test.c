@@ -190,7 +190,7 @@ static void ids_of_tomorrow(router_config_t *config)
 /* Commits the only message that waits, and returns its id. */
 static uint64_t stored_id(driver_t *driver)
 {
-    const store_batch_t *batch = driver_take_batch(driver, 0);
+    const lane_batch_t *batch = driver_take_batch(driver, 0);
     assert_non_null(batch);
     assert_int_equal(batch->message_count, 1);
     uint64_t id = batch->messages[0]->id.value;
@@ -287,29 +287,84 @@ static void clients_are_told_stored_ids_only(void **state)
     driver_close(&driver);
 }
 
-/* Otherwise the next home would, by a clock that has gone back, refuse the ids that clients
- * know. */
-static void high_ids_are_stored_though_nothing_durable_comes(void **state)
+/* Of the driver's present time. */
+static uint64_t id_in(const driver_t *driver, int64_t ahead_ms)
+{
+    return id_at(driver, (int64_t)driver->now_ms - 1000 + ahead_ms);
+}
+
+/* The coordinator reserves ids ahead of the highest one, and of the present time. */
+static void the_highest_id_is_told_now_and_then(void **state)
+{
+    (void)state;
+    const char *const alive[] = {"c1", "w1", NULL};
+    driver_t *driver = open_with(NULL);
+    driver_worker(driver, "w1", 101);
+    driver_pass_alive(driver, 200, alive);
+    uint64_t idle = driver->high_id;
+    assert_in_range(idle, id_in(driver, -200), id_in(driver, 0)); /* though no id was made */
+    driver_ask(driver, "c1", 1, "a", 0);
+    uint64_t made = driver_delivery(driver, "w1")->request_id;
+    assert_int_equal(driver->high_id, idle);
+    driver_pass_alive(driver, 200, alive);
+    assert_true(driver->high_id >= made);
+    driver_close(&driver);
+    driver = open_with(ids_of_tomorrow);
+    driver_pass_alive(driver, 10, alive);
+    assert_int_equal(driver->high_id, driver->config.high_id);
+    driver_close(&driver);
+}
+
+/* The slot's next holder makes ids above the mark, so this broker makes none above it, durable or
+ * volatile. */
+static void no_id_is_above_the_reserved_ones(void **state)
+{
+    (void)state;
+    const char *const alive[] = {"c1", "w1", NULL};
+    driver_t *driver = open_with(NULL);
+    driver_map(driver, 2, driver->config.incarnation);
+    driver_worker(driver, "w1", 101);
+    uint64_t mark = id_in(driver, 100);
+    router_lease(driver->router, UINT64_MAX, mark);
+    uint64_t taken = 0;
+    for (uint64_t i = 1; i <= 200; i++) {
+        driver_pass_alive(driver, 10, alive);
+        driver_ask(driver, "c1", i, "a", i % 2 ? REQUEST_DURABLE : 0);
+        if (driver_count(driver, "c1", KIND_REJECTED) + driver_count(driver, "c1", KIND_REDIRECT)) {
+            assert_true(i % 2 == 0 || driver_rejected(driver, "c1", i) == FABRIC_ERROR_PERSISTENCE);
+            driver_forget(driver);
+            continue;
+        }
+        driver_commit(driver);
+        assert_true(driver_delivery(driver, "w1")->request_id <= mark);
+        taken++;
+    }
+    assert_in_range(taken, 5, 10);
+    message_request_t request = driver_request(301, "a", REQUEST_DURABLE);
+    request.floor = id_in(driver, 900);
+    router_lease(driver->router, UINT64_MAX, id_in(driver, 500)); /* the floor is above it */
+    driver_send(driver, "c1", request, &request);
+    assert_int_equal(driver_rejected(driver, "c1", 301), FABRIC_ERROR_PERSISTENCE);
+    router_lease(driver->router, UINT64_MAX, id_in(driver, 1000));
+    request.sequence++;
+    driver_send(driver, "c1", request, &request);
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
+    driver_close(&driver);
+}
+
+/* What was accepted waits for its delivery until ids are reserved again. */
+static void nothing_is_delivered_while_the_ids_are_used_up(void **state)
 {
     (void)state;
     driver_t *driver = open_with(NULL);
     driver_worker(driver, "w1", 101);
-    driver_ask(driver, "c1", 1, "a", 0);
-    driver_pass_alive(driver, 1000, (const char *const[]){"c1", "w1", NULL});
-    const store_batch_t *batch = driver_take_batch(driver, 0);
-    assert_non_null(batch);
-    assert_int_equal(batch->message_count, 0);
-    uint64_t stored = batch->high_id;
-    driver_batch_done(driver, 0);
-    driver_pass_alive(driver, 29000, (const char *const[]){"c1", "w1", NULL});
-    driver_ask(driver, "c1", 2, "a", 0);
-    assert_null(driver_take_batch(driver, 0));
-    driver_pass_alive(driver, 2000, (const char *const[]){"c1", "w1", NULL});
-    driver_ask(driver, "c1", 3, "a", 0);
-    batch = driver_take_batch(driver, 0);
-    assert_non_null(batch);
-    assert_true(batch->high_id > stored);
-    driver_batch_done(driver, 0);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    router_lease(driver->router, UINT64_MAX, id_in(driver, 0));
+    driver_commit(driver);
+    assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 0);
+    router_lease(driver->router, UINT64_MAX, id_in(driver, 10000));
+    driver_pull(driver);
+    driver_delivery(driver, "w1");
     driver_close(&driver);
 }
 
@@ -345,20 +400,47 @@ static void headers_are_a_map(void **state)
     driver_close(&driver);
 }
 
-static void who_stands_by_leaves_unknown_types_to_a_home(void **state)
+static void send_strange(driver_t *driver, uint64_t sequence)
 {
-    (void)state;
-    router_config_t config;
-    driver_config(&config);
-    driver_t *driver = driver_new(&config);
-    driver_pass(driver, 2 * (uint64_t)config.registration_ms);
-    driver_client(driver, "c1", 1);
-    message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
+    message_request_t request = driver_request(sequence, "a", REQUEST_DURABLE);
     request.type = fabric_bytes_of("Strange");
     driver_send(driver, "c1", request, &request);
+}
+
+/* The holder of the term learns of types first. */
+static void unknown_types_are_left_to_the_holder_of_the_term(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open(); /* its broker is home of lanes all the same */
+    router_holder(driver->router, (incarnation_t){{0xb1}});
+    driver_pass(driver, 2 * (uint64_t)driver->config.registration_ms);
+    driver_client(driver, "c1", 1);
+    send_strange(driver, 1);
     assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
     const note_t *note = driver_take(driver, "c1", KIND_REDIRECT);
     assert_true(fabric_bytes_equal(note->as.redirect.endpoint, fabric_bytes_of("tcp://there:1")));
+    router_holder(driver->router, driver->config.incarnation);
+    send_strange(driver, 2);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
+    driver_close(&driver);
+}
+
+/* The map knows a type that this broker has not read yet: the home of its shard serves it before
+ * long. */
+static void types_of_the_map_are_left_to_their_homes(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    router_holder(driver->router, (incarnation_t){{0xb1}});
+    driver_pass(driver, 2 * (uint64_t)driver->config.registration_ms);
+    driver_client(driver, "c1", 1);
+    driver->mapped = "Strange";
+    driver_map(driver, 2, (incarnation_t){{0xb1}});
+    send_strange(driver, 1);
+    driver_take(driver, "c1", KIND_REDIRECT);
+    driver_map(driver, 3, driver->config.incarnation);
+    send_strange(driver, 2);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
     driver_close(&driver);
 }
 
@@ -373,15 +455,11 @@ static void who_is_not_home_redirects(void **state)
     const note_t *note = driver_take(driver, "c1", KIND_REDIRECT);
     assert_int_equal(note->as.redirect.sequence, 1);
     assert_true(fabric_bytes_equal(note->as.redirect.endpoint, fabric_bytes_of("tcp://there:1")));
-    store_shard_t shards[DRIVER_SHARDS];
-    for (uint16_t i = 0; i < DRIVER_SHARDS; i++) {
-        shards[i] = (store_shard_t){.shard = shard_id_make(1, (uint16_t)(i + 1)), .home_epoch = 1};
-    }
-    router_lease(driver->router, 5000);
-    router_homes(driver->router, shards, DRIVER_SHARDS);
-    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE); /* loading */
+    router_lease(driver->router, 5000, UINT64_MAX);
+    driver_hold(driver, 0, 1);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE); /* the lane is being adopted */
     driver_take(driver, "c1", KIND_REDIRECT);
-    router_loaded(driver->router, NULL, 0, driver->now_ms);
+    driver_adopt(driver, 0, NULL, 0);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
     assert_int_equal(driver_count(driver, "c1", KIND_REDIRECT), 0);
     driver_pass(driver, 4000); /* the lease is over */
@@ -409,7 +487,7 @@ static void who_cannot_renew_its_lease_says_why(void **state)
     driver_t *driver = driver_open();
     driver_map(driver, 2, driver->config.incarnation);
     driver_client(driver, "c1", 1);
-    router_lease(driver->router, driver->now_ms + 1000);
+    router_lease(driver->router, driver->now_ms + 1000, UINT64_MAX);
     router_lane_available(driver->router, 0, false, "INSERT command denied (1142)");
     driver_pass(driver, 2000);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
@@ -568,11 +646,14 @@ int main(void)
         cmocka_unit_test(floors_do_not_climb),
         cmocka_unit_test(ids_do_not_follow_what_peers_have_seen),
         cmocka_unit_test(clients_are_told_stored_ids_only),
-        cmocka_unit_test(high_ids_are_stored_though_nothing_durable_comes),
+        cmocka_unit_test(the_highest_id_is_told_now_and_then),
+        cmocka_unit_test(no_id_is_above_the_reserved_ones),
+        cmocka_unit_test(nothing_is_delivered_while_the_ids_are_used_up),
         cmocka_unit_test(headers_are_a_map),
         cmocka_unit_test(who_is_not_home_redirects),
         cmocka_unit_test(who_cannot_renew_its_lease_says_why),
-        cmocka_unit_test(who_stands_by_leaves_unknown_types_to_a_home),
+        cmocka_unit_test(unknown_types_are_left_to_the_holder_of_the_term),
+        cmocka_unit_test(types_of_the_map_are_left_to_their_homes),
         cmocka_unit_test(mailboxes_and_memory_are_bounded),
         cmocka_unit_test(bytes_in_memory_are_bounded_and_come_free_again),
         cmocka_unit_test(volatile_messages_need_an_owner_and_capacity),

@@ -68,7 +68,7 @@ static void a_first_send_below_the_settled_mark_is_answered(void **state)
                            .payload = request.payload,
                            .call = {77, 1}};
     store_reply_t reply = {.id = {id}};
-    router_lookup_found(driver->router, 0, &row, &reply);
+    driver_lookup_found(driver, 0, &row, &reply);
     router_lookup_done(driver->router, 0, FABRIC_OK, lookup.floor, driver->now_ms);
     driver_pull(driver);
     assert_int_equal(driver_replied(driver, "second", 1)->request_id, id);

@@ -39,7 +39,7 @@ static void end_look_up(driver_t *driver, uint64_t sequence, uint64_t row,
                                .payload = request.payload,
                                .call = {1, sequence}};
     if (row) {
-        router_lookup_found(driver->router, 0, &message, reply);
+        driver_lookup_found(driver, 0, &message, reply);
     }
     router_lookup_done(driver->router, 0, error, (request_id_t){reached}, driver->now_ms);
     driver_pull(driver);
@@ -52,6 +52,26 @@ static void look_up(driver_t *driver, uint64_t sequence, uint64_t row, const sto
     router_lookup_t lookup;
     assert_true(router_take_lookup(driver->router, 0, &lookup));
     end_look_up(driver, sequence, row, reply, error, lookup.floor.value);
+}
+
+/* The store has lost what the call was, and that it has ended is all that is known. */
+static void a_damaged_end_is_an_answer_whatever_the_contents(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    router_lookup_t lookup;
+    driver_ask(driver, "c1", 1, "a", AGAIN);
+    assert_true(router_take_lookup(driver->router, 0, &lookup));
+    store_message_t message = {.id = {100}, .flags = REQUEST_DURABLE, .call = {1, 1}};
+    store_reply_t reply = {
+        .id = {100}, .status = STATUS_DEFECT, .error = FABRIC_ERROR_ENTITY_DEFECT};
+    router_found_t found = {.message = &message, .reply = &reply};
+    router_lookup_found(driver->router, 0, &found);
+    router_lookup_done(driver->router, 0, FABRIC_OK, lookup.floor, driver->now_ms);
+    driver_pull(driver);
+    const note_t *answer = driver_take(driver, "c1", KIND_REPLY);
+    assert_int_equal(answer->as.reply.error, FABRIC_ERROR_ENTITY_DEFECT);
+    driver_close(&driver);
 }
 
 static void resends_are_answered_from_memory(void **state)
@@ -231,7 +251,7 @@ static void what_is_held_keeps_its_order(void **state)
     driver_ask(driver, "c1", 4, "b", ASK);
     assert_int_equal(driver_counters(driver).pending, 0);
     look_up(driver, 1, 0, NULL, FABRIC_OK);
-    const store_batch_t *batch = driver_take_batch(driver, 0);
+    const lane_batch_t *batch = driver_take_batch(driver, 0);
     assert_int_equal(batch->message_count, 4);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(batch->messages[i]->call.sequence, i + 1);
@@ -249,6 +269,36 @@ static void what_is_held_keeps_its_order(void **state)
     ask_after(driver, 5, 3, AGAIN);
     look_up(driver, 7, 0, NULL, FABRIC_OK);
     assert_int_equal(driver_rejected(driver, "c1", 6), FABRIC_ERROR_PREDECESSOR_MISSING);
+    driver_close(&driver);
+}
+
+/* Else the calls behind it would overtake those before it. */
+static void a_call_that_is_refused_does_not_stand_for_its_predecessor(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    ask_after(driver, 1, 0, AGAIN);
+    look_up(driver, 1, 0, NULL, FABRIC_ERROR_STORE_UNAVAILABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_PERSISTENCE);
+    ask_after(driver, 2, 1, AGAIN);
+    router_lookup_t lookup;
+    assert_true(router_take_lookup(driver->router, 0, &lookup));
+    end_look_up(driver, 2, 0, NULL, FABRIC_OK, lookup.floor.value + 1);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_OUTCOME_UNKNOWN);
+    ask_after(driver, 3, 2, ASK);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_PREDECESSOR_MISSING);
+    message_request_t bad = driver_request(3, "a", ASK);
+    bad.tag = fabric_bytes_of("Nothing");
+    bad.predecessor = 2;
+    driver_send(driver, "c1", request, &bad);
+    driver_rejected(driver, "c1", 3);
+    ask_after(driver, 4, 3, ASK);
+    assert_int_equal(driver_rejected(driver, "c1", 4), FABRIC_ERROR_PREDECESSOR_MISSING);
+    ask_after(driver, 1, 0, AGAIN);
+    look_up(driver, 1, 0, NULL, FABRIC_OK);
+    ask_after(driver, 4, 3, ASK);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 2);
     driver_close(&driver);
 }
 
@@ -377,6 +427,7 @@ static void a_settled_call_in_a_lane_is_not_looked_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_damaged_end_is_an_answer_whatever_the_contents),
         cmocka_unit_test(resends_are_answered_from_memory),
         cmocka_unit_test(one_key_stands_for_one_message),
         cmocka_unit_test(a_predecessor_comes_first),
@@ -385,6 +436,7 @@ int main(void)
         cmocka_unit_test(what_the_store_does_not_know_is_accepted),
         cmocka_unit_test(a_pending_row_answers_the_call),
         cmocka_unit_test(what_is_held_keeps_its_order),
+        cmocka_unit_test(a_call_that_is_refused_does_not_stand_for_its_predecessor),
         cmocka_unit_test(one_late_call_is_accepted_once),
         cmocka_unit_test(others_go_on_beside_a_look_up),
         cmocka_unit_test(what_was_not_looked_at_is_unknown),

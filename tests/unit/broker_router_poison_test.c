@@ -80,21 +80,6 @@ static void a_crash_backs_off_after_refusals_too(void **state)
     driver_close(&driver);
 }
 
-static void a_count_that_the_store_refuses_stops_nobody(void **state)
-{
-    (void)state;
-    driver_t *driver = OPEN_SUPERVISED({"a", 0, 0});
-    driver_worker(driver, "w1", 101);
-    poison_crash(driver, 101, 0);
-    driver_worker(driver, "w2", 102);
-    poison_expect_counts_taken(driver, 0, 0, 1);
-    store_rejection_t rejection = {.item = STORE_ITEM_ATTEMPT};
-    router_batch_done(driver->router, 0, &rejection, 1, driver->now_ms);
-    driver_pass_alive(driver, BACKOFF_MS, poison_everyone);
-    poison_expect_delivery(driver, "w2", 0);
-    driver_close(&driver);
-}
-
 /* The broker need not have noticed that the connection is gone. */
 static void a_report_proves_the_end_of_a_connected_worker(void **state)
 {
@@ -178,12 +163,12 @@ static void several_culprits_are_counted_each_once(void **state)
     driver_worker(driver, "w1", 101);
     const uint64_t culprits[] = {FIRST_ID + 2, FIRST_ID, FIRST_ID + 2};
     driver_crashed(driver, 101, culprits, 3, SIGNAL);
-    const store_batch_t *batch = driver_take_batch(driver, 0);
+    const lane_batch_t *batch = driver_take_batch(driver, 0);
     assert_int_equal(batch->attempt_count, 2);
-    assert_int_equal(batch->attempts[0].id.value, FIRST_ID + 2);
-    assert_int_equal(batch->attempts[0].tally.suspicions, 1);
-    assert_int_equal(batch->attempts[1].id.value, FIRST_ID);
-    assert_int_equal(batch->attempts[1].tally.suspicions, 1);
+    assert_int_equal(batch->attempts[0].message->id.value, FIRST_ID + 2);
+    assert_int_equal(batch->attempts[0].attempts.crashes, 1);
+    assert_int_equal(batch->attempts[1].message->id.value, FIRST_ID);
+    assert_int_equal(batch->attempts[1].attempts.crashes, 1);
     driver_batch_done(driver, 0);
     driver_close(&driver);
 }
@@ -448,9 +433,9 @@ static void after_the_last_crash_it_is_a_dead_letter(void **state)
         id = delivery->request_id;
         driver_crashed(driver, 101 + i, &id, 1, SIGNAL);
         assert_int_equal(driver_counters(driver).dead_letters, 0);
-        const store_batch_t *batch = driver_take_batch(driver, 0);
+        const lane_batch_t *batch = driver_take_batch(driver, 0);
         assert_int_equal(batch->attempt_count, 1);
-        assert_int_equal(batch->dead_letter_count, 0);
+        assert_int_equal(batch->end_count, 0);
         driver_batch_done(driver, 0);
     }
     static const char text[] = "the worker crashed 3 times while it handled the message: " SIGNAL;
@@ -496,17 +481,17 @@ static void what_an_earlier_home_has_counted_counts(void **state)
     driver_worker(driver, "w1", 101);
     assert_int_equal(poison_expect_delivery(driver, "w1", 2)->attempt, 3);
     poison_expect_none(driver, "w1");
-    const store_batch_t *batch = driver_take_batch(driver, 0);
-    assert_int_equal(batch->dead_letter_count, 2);
+    const lane_batch_t *batch = driver_take_batch(driver, 0);
+    assert_int_equal(batch->end_count, 2);
     static const char *const texts[] = {
         "the worker crashed 3 times while it handled the message",
         "given up after 3 attempts: an earlier broker knows how the last one ended"};
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(batch->dead_letters[i].text.size, strlen(texts[i]));
-        assert_memory_equal(batch->dead_letters[i].text.data, texts[i], strlen(texts[i]));
+        assert_int_equal(batch->ends[i].text.size, strlen(texts[i]));
+        assert_memory_equal(batch->ends[i].text.data, texts[i], strlen(texts[i]));
     }
-    assert_int_equal(batch->dead_letters[0].error, FABRIC_ERROR_RUNNER_UNAVAILABLE);
-    assert_int_equal(batch->dead_letters[1].error, FABRIC_ERROR_ENTITY_DEFECT);
+    assert_int_equal(batch->ends[0].cause, FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    assert_int_equal(batch->ends[1].cause, FABRIC_ERROR_ENTITY_DEFECT);
     driver_batch_done(driver, 0);
     driver_close(&driver);
 }
@@ -527,10 +512,10 @@ static void one_that_is_given_up_waits_for_those_before_it(void **state)
     poison_expect_no_counts(driver);
     poison_answer(driver, "w2", first);
     poison_expect_delivery(driver, "w2", 2);
-    const store_batch_t *batch = driver_take_batch(driver, 0);
-    assert_int_equal(batch->reply_count, 2);
-    assert_int_equal(batch->replies[0]->id.value, FIRST_ID);
-    assert_int_equal(batch->replies[1]->id.value, FIRST_ID + 1);
+    const lane_batch_t *batch = driver_take_batch(driver, 0);
+    assert_int_equal(batch->end_count, 2);
+    assert_int_equal(batch->ends[0].message->id.value, FIRST_ID);
+    assert_int_equal(batch->ends[1].message->id.value, FIRST_ID + 1);
     driver_batch_done(driver, 0);
     driver_close(&driver);
 }
@@ -659,7 +644,6 @@ int main(void)
         cmocka_unit_test(a_report_counts_only_its_message),
         cmocka_unit_test(a_crash_is_durable_before_anything_of_its_entity_is_delivered),
         cmocka_unit_test(a_crash_backs_off_after_refusals_too),
-        cmocka_unit_test(a_count_that_the_store_refuses_stops_nobody),
         cmocka_unit_test(a_report_proves_the_end_of_a_connected_worker),
         cmocka_unit_test(a_crash_counts_once_however_often_it_is_told),
         cmocka_unit_test(a_report_needs_the_secret),

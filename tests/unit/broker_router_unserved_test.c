@@ -339,7 +339,7 @@ static void status_says_what_the_broker_is(void **state)
     driver_homes(driver, NULL);
     driver_worker(driver, "w1", 101);
     expect_state(driver, "serving", "tcp://here:1");
-    router_lease(driver->router, driver->now_ms);
+    router_lease(driver->router, driver->now_ms, UINT64_MAX);
     expect_state(driver, "unconfirmed", "tcp://here:1");
     driver_close(&driver);
 }

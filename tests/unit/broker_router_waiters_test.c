@@ -112,7 +112,12 @@ static void a_second_caller_outlasts_the_first(void **state)
     driver_close(&driver);
 }
 
-static void both_callers_are_told_of_a_rejection(void **state)
+static void assert_redirected(driver_t *driver, const char *peer, uint64_t sequence)
+{
+    assert_int_equal(driver_take(driver, peer, KIND_REDIRECT)->as.redirect.sequence, sequence);
+}
+
+static void both_callers_are_told_that_the_lane_is_lost(void **state)
 {
     (void)state;
     driver_t *driver = open_asked(ASK);
@@ -121,13 +126,12 @@ static void both_callers_are_told_of_a_rejection(void **state)
     while (!driver_take_batch(driver, lane)) {
         lane++;
     }
-    const store_rejection_t rejection = {.item = STORE_ITEM_MESSAGE, .index = 0};
-    router_batch_done(driver->router, lane, &rejection, 1, driver->now_ms);
-    driver_pull(driver);
-    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_STORE_REJECTED);
-    assert_int_equal(driver_rejected(driver, "c2", SECOND), FABRIC_ERROR_STORE_REJECTED);
+    driver_batch_fenced(driver, lane);
+    assert_redirected(driver, "c1", 1);
+    assert_redirected(driver, "c2", SECOND);
     driver_ask(driver, "c2", SECOND, "a", ASK | REQUEST_RESEND);
-    assert_int_equal(driver_rejected(driver, "c2", SECOND), FABRIC_ERROR_STORE_REJECTED);
+    assert_redirected(driver, "c2", SECOND);
+    assert_int_equal(driver_counters(driver).pending, 0);
     driver_close(&driver);
 }
 
@@ -184,7 +188,7 @@ int main(void)
         cmocka_unit_test(an_ended_message_stays_for_its_last_call),
         cmocka_unit_test(a_second_caller_that_settles_is_told_no_more),
         cmocka_unit_test(a_second_caller_outlasts_the_first),
-        cmocka_unit_test(both_callers_are_told_of_a_rejection),
+        cmocka_unit_test(both_callers_are_told_that_the_lane_is_lost),
         cmocka_unit_test(each_caller_is_told_at_its_own_deadline),
         cmocka_unit_test(a_later_connection_gets_the_reply),
         cmocka_unit_test(a_later_life_gets_the_reply),

@@ -378,6 +378,17 @@ static void dead_letters_are_counted(void **state)
     story_expect_clean(s);
 }
 
+static void contradictions_of_tables_are_told(void **state)
+{
+    story_t *s = *state;
+    table_fault_t fault = {"entry 5 of lane 1 is missing"};
+    story_ask(s, 0, 1);
+    s->tables.faults = &fault;
+    s->tables.fault_count = 1;
+    story_expect(s, CHECKER_STORE, 1);
+    assert_string_equal(s->report.lines[0], "store: entry 5 of lane 1 is missing");
+}
+
 static void processes_that_took_too_much(void **state)
 {
     story_t *s = *state;
@@ -430,6 +441,7 @@ int main(void)
         TEST(volatile_handled_twice),
         TEST(pending_at_the_end),
         TEST(dead_letters_are_counted),
+        TEST(contradictions_of_tables_are_told),
         TEST(processes_that_took_too_much),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

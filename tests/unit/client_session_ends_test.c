@@ -95,6 +95,25 @@ static void refused_until_the_deadline_is_certain(void **state)
     script_expect_end(d, a, FABRIC_ERROR_BUSY);
 }
 
+/* The home of an accepted call tells it that the shard has another home now. The call is sent there
+ * as a resend, and where it ends without an answer, nobody says that it was certainly refused. */
+static void an_accepted_call_that_is_sent_elsewhere_stays_uncertain(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    script_join(d, 1, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 5000);
+    script_pull(d, 0);
+    script_accepted(d, 0, a, 5);
+    script_redirect(d, 0, a, script_endpoint(1));
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    assert_int_equal(d->seen[0].request.sequence, a);
+    assert_true(d->seen[0].request.flags & REQUEST_RESEND);
+    script_reject(d, 1, a, FABRIC_ERROR_PERSISTENCE, 10000); /* each send was refused now */
+    script_advance(d, 5000);
+    script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
+}
+
 /* The text for the caller names the broker that refused the call last, and has that broker's
  * words. */
 static void the_last_refusal_keeps_its_words(void **state)
@@ -571,6 +590,7 @@ int main(void)
         SESSION_TEST(sent_and_unanswered_is_unknown),
         SESSION_TEST(why_it_waited_is_said_at_the_deadline),
         SESSION_TEST(refused_until_the_deadline_is_certain),
+        SESSION_TEST(an_accepted_call_that_is_sent_elsewhere_stays_uncertain),
         SESSION_TEST(the_last_refusal_keeps_its_words),
         SESSION_TEST(nobody_connected_says_why),
         SESSION_TEST(full_until_the_deadline),

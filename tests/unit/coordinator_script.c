@@ -12,6 +12,8 @@
 #include "core/type_description.h"
 #include "tests/unit/coordinator_script.h"
 
+#define RENEWAL_MS 200 /* of the brokers that are not silent */
+
 void script_add_broker(script_t *s, incarnation_t incarnation)
 {
     store_broker_t *broker = &s->brokers[s->broker_count++];
@@ -20,16 +22,35 @@ void script_add_broker(script_t *s, incarnation_t incarnation)
              incarnation.bytes[0]);
 }
 
-void script_add_group(script_t *s, const char *name, incarnation_t home, uint64_t epoch)
+void script_remove_broker(script_t *s, incarnation_t incarnation)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->broker_count; i++) {
+        if (!incarnation_equal(s->brokers[i].incarnation, incarnation)) {
+            s->silent[kept] = s->silent[i];
+            s->refusing[kept] = s->refusing[i];
+            s->brokers[kept++] = s->brokers[i];
+        }
+    }
+    s->broker_count = kept;
+}
+
+void script_add_group(script_t *s, const char *name)
 {
     coordinator_group_t *group = &s->groups[s->group_count++];
     group->number = (uint16_t)s->group_count;
     snprintf(group->name, sizeof group->name, "%s", name);
-    for (uint16_t n = 1; n <= SHARDS; n++) {
-        s->shards[s->shard_count++] = (store_shard_t){.shard = shard_id_make(group->number, n),
-                                                      .home = home,
-                                                      .home_epoch = epoch,
-                                                      .mark = 1000u + n};
+}
+
+void script_set_lane(script_t *s, uint32_t lane, incarnation_t holder, uint64_t epoch)
+{
+    s->lanes[lane] = (store_lane_t){.lane = lane, .holder = holder, .epoch = epoch};
+}
+
+void script_set_lanes(script_t *s, incarnation_t holder, uint64_t epoch)
+{
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        script_set_lane(s, lane, holder, epoch);
     }
 }
 
@@ -38,11 +59,17 @@ int script_set_up(void **state)
     script_t *s = calloc(1, sizeof *s);
     assert_non_null(s);
     s->now_ms = 1000000;
-    coordinator_config_t config = {self, SHARDS, LEASE_MS, &s->durable};
+    coordinator_config_t config = {.incarnation = self,
+                                   .shards_per_group = SHARDS,
+                                   .lanes = LANES,
+                                   .high_id = HIGH_ID,
+                                   .lease_ms = LEASE_MS,
+                                   .durable = &s->durable};
     s->c = coordinator_new(&config, s->now_ms);
     s->map = shard_map_new();
     shard_map_set_shards_per_group(s->map, SHARDS);
     script_add_broker(s, self);
+    script_set_lanes(s, (incarnation_t){{0}}, 0);
     *state = s;
     return 0;
 }
@@ -58,33 +85,29 @@ int script_tear_down(void **state)
 
 /* ---- the store ---- */
 
-static bool lives(const coordinator_call_t *call, incarnation_t incarnation)
+static fabric_error_t assign_lane(script_t *s, const coordinator_call_t *call)
 {
-    for (size_t i = 0; i < call->living_count; i++) {
-        if (incarnation_equal(call->living[i], incarnation)) {
-            return true;
+    store_lane_t *lane = &s->lanes[call->lane.lane];
+    s->assigned[call->lane.lane]++;
+    if (s->assigning[call->lane.lane]) {
+        return s->assigning[call->lane.lane];
+    }
+    if (lane->epoch != call->lane.epoch || !incarnation_equal(lane->holder, call->lane.holder)) {
+        return FABRIC_ERROR_STORE_REJECTED;
+    }
+    lane->holder = call->broker;
+    lane->epoch++;
+    return FABRIC_OK;
+}
+
+static bool refuses(const script_t *s, const char *endpoint)
+{
+    for (size_t i = 0; i < s->broker_count; i++) {
+        if (strcmp(s->brokers[i].router_endpoint, endpoint) == 0) {
+            return s->refusing[i];
         }
     }
     return false;
-}
-
-static void take_homes(script_t *s, const coordinator_call_t *call)
-{
-    s->living_count = (uint32_t)call->living_count;
-    size_t kept = 0;
-    for (size_t i = 0; i < s->broker_count; i++) {
-        if (lives(call, s->brokers[i].incarnation)) {
-            s->silent[kept] = s->silent[i];
-            s->brokers[kept++] = s->brokers[i];
-        }
-    }
-    s->broker_count = kept;
-    for (size_t i = 0; i < s->shard_count; i++) {
-        if (!lives(call, s->shards[i].home)) {
-            s->shards[i].home = call->self;
-            s->shards[i].home_epoch++;
-        }
-    }
 }
 
 static void put_type(script_t *s, const store_type_t *type)
@@ -103,17 +126,24 @@ static void put_type(script_t *s, const store_type_t *type)
     s->types[i].name = wire_get_str(&reader);
 }
 
-static void change(script_t *s, const coordinator_call_t *call, coordinator_results_t *results)
+static fabric_error_t change(script_t *s, const coordinator_call_t *call,
+                             coordinator_results_t *results)
 {
     if (call->kind == COORDINATOR_TAKE_TERM) {
         s->row = (store_coordinator_t){call->before.term + 1, call->self};
         results->term = s->row.term;
-    } else if (call->kind == COORDINATOR_TAKE_HOMES) {
-        take_homes(s, call);
+    } else if (call->kind == COORDINATOR_RENEW) {
+        s->id_mark = call->id_mark > s->id_mark ? call->id_mark : s->id_mark;
+    } else if (call->kind == COORDINATOR_REMOVE_BROKER) {
+        script_remove_broker(s, call->broker);
+    } else if (call->kind == COORDINATOR_ASSIGN_LANE) {
+        return assign_lane(s, call);
+    } else if (call->kind == COORDINATOR_PROBE) {
+        results->refused = refuses(s, call->endpoint);
     } else if (call->kind == COORDINATOR_PUT_GROUP) {
         char name[256] = "";
         memcpy(name, call->name.data, call->name.size);
-        script_add_group(s, name, call->self, 1);
+        script_add_group(s, name);
         results->group = (uint16_t)s->group_count;
     } else if (call->kind == COORDINATOR_PUT_TYPE) {
         put_type(s, &call->type);
@@ -122,23 +152,24 @@ static void change(script_t *s, const coordinator_call_t *call, coordinator_resu
     } else if (call->kind == COORDINATOR_REMOVE_RUNNER) {
         s->runner_count = 0;
     }
+    return FABRIC_OK;
 }
 
 void script_answer(script_t *s, const coordinator_call_t *call)
 {
     s->calls[call->kind]++;
     for (size_t i = 0; i < s->broker_count; i++) {
-        s->brokers[i].counter += s->silent[i] ? 0 : 1;
+        s->brokers[i].counter = s->silent[i] ? s->brokers[i].counter : s->now_ms / RENEWAL_MS;
     }
     coordinator_results_t results = {.coordinator = s->row};
     fabric_error_t error = s->fail[call->kind];
     if (!error) {
-        change(s, call, &results);
+        error = change(s, call, &results);
     }
     results.brokers = s->brokers;
     results.broker_count = s->broker_count;
-    results.shards = s->shards;
-    results.shard_count = s->shard_count;
+    results.lanes = s->lanes;
+    results.lane_count = LANES;
     results.groups = s->groups;
     results.group_count = s->group_count;
     results.types = s->types;
@@ -149,6 +180,16 @@ void script_answer(script_t *s, const coordinator_call_t *call)
 }
 
 /* ---- the router ---- */
+
+static void take_lanes(script_t *s, const coordinator_effect_t *effect)
+{
+    s->told++;
+    memset(s->held, 0, sizeof s->held);
+    for (size_t i = 0; i < effect->hold_count; i++) {
+        assert_true(incarnation_equal(effect->holds[i].holder, self));
+        s->held[effect->holds[i].lane] = effect->holds[i].epoch;
+    }
+}
 
 static void take_effect(script_t *s, const coordinator_effect_t *effect)
 {
@@ -168,12 +209,10 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
         break;
     case COORDINATOR_LEASE:
         s->lease_ms = effect->number;
+        s->lease_mark = effect->id_mark;
         break;
-    case COORDINATOR_HOMES:
-        s->homes++;
-        s->home_shards += (uint32_t)effect->shard_count;
-        s->scan = effect->scan;
-        s->from = effect->from.value;
+    case COORDINATOR_LANES:
+        take_lanes(s, effect);
         break;
     case COORDINATOR_TYPE:
         s->types_seen++;
@@ -185,6 +224,7 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
         break;
     case COORDINATOR_DESIRE:
         s->desires++;
+        assert_true(s->types_seen > 0); /* the router knows no shard before */
         s->desired[shard_id_group(effect->shard)][shard_id_number(effect->shard)] = effect->runner;
         break;
     case COORDINATOR_MAP:
@@ -196,15 +236,23 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
     }
 }
 
+void script_adopt(script_t *s, uint32_t lane)
+{
+    router_order_t order = {.kind = ROUTER_LANE_ADOPTED, .lane = lane, .epoch = s->held[lane]};
+    coordinator_order(s->c, &order, s->now_ms);
+}
+
 void script_take_effects(script_t *s)
 {
     coordinator_effect_t effect;
     while (coordinator_next_effect(s->c, &effect)) {
-        bool load = effect.kind == COORDINATOR_HOMES && !s->hold_load;
+        bool adopts = effect.kind == COORDINATOR_LANES && !s->hold_adoption;
         take_effect(s, &effect);
         coordinator_effect_clear(&effect);
-        if (load) {
-            coordinator_loaded(s->c, s->now_ms);
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            if (adopts && s->held[lane] > 0) {
+                script_adopt(s, lane);
+            }
         }
     }
 }
@@ -264,6 +312,15 @@ void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uin
     coordinator_order(s->c, &event, s->now_ms);
     wire_writer_destroy(&writer);
     script_take_effects(s);
+}
+
+uint32_t script_held(const script_t *s)
+{
+    uint32_t count = 0;
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        count += s->held[lane] > 0;
+    }
+    return count;
 }
 
 uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner)

@@ -11,6 +11,8 @@
 
 #define LEASE_MS 3000
 #define SHARDS   12
+#define LANES    4 /* shard n is in lane n % LANES */
+#define HIGH_ID  5000
 
 static const incarnation_t self = {{1}};
 static const incarnation_t other = {{2}};
@@ -25,11 +27,13 @@ typedef struct script {
     uint64_t now_ms;
     store_broker_t brokers[4];
     size_t broker_count;
-    bool silent[4]; /* the others raise their counters by themselves */
-    uint32_t living_count;
+    bool silent[4];   /* the others raise their counters by themselves */
+    bool refusing[4]; /* their endpoints refuse connections */
     store_coordinator_t row;
-    store_shard_t shards[3 * SHARDS];
-    size_t shard_count;
+    store_lane_t lanes[LANES];
+    fabric_error_t assigning[LANES]; /* what ASSIGN_LANE answers for this lane */
+    uint32_t assigned[LANES];        /* how often it was tried */
+    uint64_t id_mark;
     coordinator_group_t groups[3];
     size_t group_count;
     uint8_t descriptions[8][512];
@@ -37,20 +41,20 @@ typedef struct script {
     size_t type_count;
     store_runner_t runners[4];
     size_t runner_count;
-    fabric_error_t fail[COORDINATOR_REMOVE_RUNNER + 1]; /* what such calls answer */
-    uint32_t calls[COORDINATOR_REMOVE_RUNNER + 1];
+    fabric_error_t fail[COORDINATOR_CALL_KINDS]; /* what such calls answer */
+    uint32_t calls[COORDINATOR_CALL_KINDS];
     /* effects so far */
-    uint32_t fenced, elected, ready, homes, home_shards, desires, maps, types_seen, admitted;
-    bool scan;
+    uint32_t fenced, elected, ready, told, desires, maps, types_seen, admitted;
+    uint64_t held[LANES]; /* epochs of the lanes that this broker holds; 0: it does not */
     uint32_t holders;
     incarnation_t holder;
-    uint64_t from, lease_ms;
+    uint64_t lease_ms, lease_mark;
     fabric_error_t admission;
     char text[512];
     incarnation_t desired[4][SHARDS + 1];
     shard_map_t *map;
     map_version_t version;
-    bool hold_load; /* the router is slow to load */
+    bool hold_adoption; /* the router is slow to adopt */
 } script_t;
 
 typedef struct brought {
@@ -59,7 +63,11 @@ typedef struct brought {
 } brought_t;
 
 void script_add_broker(script_t *s, incarnation_t incarnation);
-void script_add_group(script_t *s, const char *name, incarnation_t home, uint64_t epoch);
+void script_remove_broker(script_t *s, incarnation_t incarnation);
+void script_add_group(script_t *s, const char *name);
+/* The lane's row; all lanes begin without a holder in epoch 0. */
+void script_set_lane(script_t *s, uint32_t lane, incarnation_t holder, uint64_t epoch);
+void script_set_lanes(script_t *s, incarnation_t holder, uint64_t epoch);
 int script_set_up(void **state);
 int script_tear_down(void **state);
 void script_answer(script_t *s, const coordinator_call_t *call);
@@ -68,6 +76,10 @@ void script_pump(script_t *s);
 void script_pass(script_t *s, uint64_t duration_ms, uint64_t step_ms);
 void script_order(script_t *s, router_order_kind_t kind, incarnation_t runner, uint32_t weight);
 void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count);
+/* The router has adopted what it is told of. */
+void script_adopt(script_t *s, uint32_t lane);
+/* How many lanes this broker holds by the router's knowledge. */
+uint32_t script_held(const script_t *s);
 uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner);
 
 #endif

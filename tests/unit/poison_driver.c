@@ -47,7 +47,7 @@ driver_t *poison_open(const poison_loaded_t *loaded, size_t count, bool supervis
                                   .tag = request.tag,
                                   .payload = request.payload,
                                   .call = {77, i + 1}};
-        store_tally_t counts = {loaded[i].attempts, loaded[i].crashes};
+        journal_attempts_t counts = {loaded[i].attempts, loaded[i].crashes};
         message_chain_add(&chain, &stored, counts, NULL);
     }
     driver_homes(driver, chain.first);
@@ -79,12 +79,12 @@ void poison_answer(driver_t *driver, const char *peer, const message_deliver_t *
 void poison_expect_counts_taken(driver_t *driver, uint64_t index, uint32_t attempts,
                                 uint32_t crashes)
 {
-    const store_batch_t *batch = driver_take_batch(driver, 0);
+    const lane_batch_t *batch = driver_take_batch(driver, 0);
     assert_non_null(batch);
     assert_int_equal(batch->attempt_count, 1);
-    assert_int_equal(batch->attempts[0].id.value, FIRST_ID + index);
-    assert_int_equal(batch->attempts[0].tally.attempts, attempts);
-    assert_int_equal(batch->attempts[0].tally.suspicions, crashes);
+    assert_int_equal(batch->attempts[0].message->id.value, FIRST_ID + index);
+    assert_int_equal(batch->attempts[0].attempts.attempts, attempts);
+    assert_int_equal(batch->attempts[0].attempts.crashes, crashes);
 }
 
 void poison_expect_counts(driver_t *driver, uint64_t index, uint32_t attempts, uint32_t crashes)
@@ -95,7 +95,7 @@ void poison_expect_counts(driver_t *driver, uint64_t index, uint32_t attempts, u
 
 void poison_expect_no_counts(driver_t *driver)
 {
-    const store_batch_t *batch;
+    const lane_batch_t *batch;
     while ((batch = driver_take_batch(driver, 0))) {
         assert_int_equal(batch->attempt_count, 0);
         driver_batch_done(driver, 0);
@@ -105,14 +105,16 @@ void poison_expect_no_counts(driver_t *driver)
 void poison_expect_dead_letter(driver_t *driver, uint64_t index, uint32_t attempts,
                                fabric_error_t cause, const char *text)
 {
-    const store_batch_t *batch = driver_take_batch(driver, 0);
+    const lane_batch_t *batch = driver_take_batch(driver, 0);
     assert_non_null(batch);
-    assert_int_equal(batch->dead_letter_count, 1);
-    assert_int_equal(batch->dead_letters[0].message->id.value, FIRST_ID + index);
-    assert_int_equal(batch->dead_letters[0].attempts, attempts);
-    assert_int_equal(batch->dead_letters[0].error, cause);
-    assert_int_equal(batch->dead_letters[0].text.size, strlen(text));
-    assert_memory_equal(batch->dead_letters[0].text.data, text, strlen(text));
+    assert_int_equal(batch->end_count, 1);
+    const batch_end_t *end = &batch->ends[0];
+    assert_true(end->dead);
+    assert_int_equal(end->message->id.value, FIRST_ID + index);
+    assert_int_equal(end->attempts.attempts + end->attempts.crashes, attempts);
+    assert_int_equal(end->cause, cause);
+    assert_int_equal(end->text.size, strlen(text));
+    assert_memory_equal(end->text.data, text, strlen(text));
     driver_batch_done(driver, 0);
 }
 

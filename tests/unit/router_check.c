@@ -5,11 +5,11 @@
 #include <stdio.h>
 
 #include "broker/router/router_state.h"
+#include "tests/unit/router_check_state.h"
 
 static char fault[200];
 
-/* Remembers the first account that is wrong. */
-static void expect(const char *what, uint64_t kept, uint64_t counted)
+void router_expect(const char *what, uint64_t kept, uint64_t counted)
 {
     if (kept != counted && fault[0] == '\0') {
         snprintf(fault, sizeof fault, "%s: %" PRIu64 " by the account, %" PRIu64 " by counting",
@@ -36,28 +36,17 @@ static void check_messages(const router_t *router)
 {
     uint64_t bytes = 0;
     uint64_t pending = 0;
-    uint64_t of_lanes = 0;
     for (const message_t *message = router->messages_by_id; message;
          message = message->by_id.next) {
-        expect("bytes of a message", message->size, size_of(message));
+        router_expect("bytes of a message", message->size, size_of(message));
         bytes += size_of(message);
-        pending += is_durable(message) || !message->entity; /* the latter: a damaged row */
+        bool damaged = !message->entity && message->state != MESSAGE_STORED;
+        pending += damaged || (message->entity && is_durable(message));
+        router_expect("a message of a lane that was dropped", message->orphaned, false);
     }
-    for (uint32_t i = 0; i < router->config.lanes; i++) {
-        uint64_t last = 0;
-        const message_t *newest = NULL;
-        for (const message_t *message = router->lanes[i].oldest; message;
-             message = message->newer) {
-            of_lanes++;
-            expect("order of a lane's messages", message->stored.id.value > last, true);
-            last = message->stored.id.value;
-            newest = message;
-        }
-        expect("a lane's newest message", (uintptr_t)router->lanes[i].newest, (uintptr_t)newest);
-    }
-    expect("bytes of all messages", router->message_bytes, bytes);
-    expect("pending messages", router->counters.pending, pending);
-    expect("messages that have not ended, of all lanes", of_lanes, pending);
+    router_expect("bytes of all messages", router->message_bytes, bytes);
+    router_expect("pending messages in memory", router->counters.pending - router->counters.stored,
+                  pending);
 }
 
 /* ---- clients ---- */
@@ -86,22 +75,27 @@ static uint64_t check_calls(const client_t *client)
     for (uint64_t i = 0; i < calls->capacity; i++) {
         const call_t *call = &calls->ring[i];
         if (call->state == CALL_OPEN || call->state == CALL_WAITING) {
-            expect("a deadline that is looked after",
-                   call->deadline_ms == 0 || call->deadline_ms >= calls->deadline_ms, true);
+            router_expect("a deadline that is looked after",
+                          call->deadline_ms == 0 || call->deadline_ms >= calls->deadline_ms, true);
         }
         if (call->state == CALL_NONE || !call->message) {
             continue;
         }
-        expect("a call's place", i, call->sequence & (calls->capacity - 1));
+        router_expect("a call's place", i, call->sequence & (calls->capacity - 1));
         const waiter_t *waiter =
             message_find_waiter(call->message, (call_key_t){client->number, call->sequence});
-        expect("a call that waits for its message", waiter && waiter->called, true);
+        router_expect("a call that waits for its message", waiter && waiter->called, true);
         bytes += waiter == &call->message->waiter ? 0 : sizeof *waiter;
         bool ended = call->message->state == MESSAGE_ENDED;
-        expect("the end of a call", call->state == CALL_ENDED, ended);
+        router_expect("the end of a call", call->state == CALL_ENDED, ended);
         bytes += ended ? size_of(call->message) : 0;
     }
     return bytes;
+}
+
+static bool is_settled_early(const message_t *message, const client_t *client)
+{
+    return message->settled_early && message->stored.call.client == client->number;
 }
 
 static uint64_t settled_early_of(const router_t *router, const client_t *client)
@@ -109,7 +103,13 @@ static uint64_t settled_early_of(const router_t *router, const client_t *client)
     uint64_t count = 0;
     for (const message_t *message = router->messages_by_id; message;
          message = message->by_id.next) {
-        count += message->settled_early && message->stored.call.client == client->number;
+        count += is_settled_early(message, client);
+    }
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const message_t *orphan = router->lanes[i].batches.orphans;
+        for (; orphan; orphan = orphan->chain) {
+            count += is_settled_early(orphan, client);
+        }
     }
     return count;
 }
@@ -128,21 +128,22 @@ static void check_clients(const router_t *router)
             held++;
             last = message;
         }
-        expect("a client's last held message", (uintptr_t)client->held.last, (uintptr_t)last);
-        expect("a client's look-ups", client->held.lookups, lookups_of(router, client));
-        expect("a client's messages that it has settled on early", client->calls.settled_early,
-               settled_early_of(router, client));
-        expect("bytes of a client", client->calls.bytes, own);
-        expect("a client's peer", client->peer && client->peer->client != client, false);
+        router_expect("a client's last held message", (uintptr_t)client->held.last,
+                      (uintptr_t)last);
+        router_expect("a client's look-ups", client->held.lookups, lookups_of(router, client));
+        router_expect("a client's messages that it has settled on early",
+                      client->calls.settled_early, settled_early_of(router, client));
+        router_expect("bytes of a client", client->calls.bytes, own);
+        router_expect("a client's peer", client->peer && client->peer->client != client, false);
         bytes += own;
         absent += client->peer == NULL;
     }
     for (const client_t *client = router->away; client; client = client->away_next) {
         away++;
     }
-    expect("bytes of all clients", router->client_bytes, bytes);
-    expect("held messages", router->held, held);
-    expect("clients that are away", away, absent);
+    router_expect("bytes of all clients", router->client_bytes, bytes);
+    router_expect("held messages", router->held, held);
+    router_expect("clients that are away", away, absent);
 }
 
 /* ---- peers ---- */
@@ -152,12 +153,13 @@ static uint64_t check_frames(const peer_t *peer)
     uint64_t bytes = 0;
     for (const out_frame_t *frame = peer->first; frame; frame = frame->next) {
         bytes += frame == peer->last ? peer->last_bytes : frame->writer.size;
-        expect("the last frame", frame == peer->last, frame->next == NULL);
-        expect("a frame within its bound", frame->writer.size <= LIMIT_FRAME_BYTES_MAX, true);
+        router_expect("the last frame", frame == peer->last, frame->next == NULL);
+        router_expect("a frame within its bound", frame->writer.size <= LIMIT_FRAME_BYTES_MAX,
+                      true);
     }
-    expect("bytes of frames for a peer", peer->queued_bytes, bytes);
-    expect("a peer with frames that is offered", peer->first && !peer->blocked && !peer->offered,
-           false);
+    router_expect("bytes of frames for a peer", peer->queued_bytes, bytes);
+    router_expect("a peer with frames that is offered",
+                  peer->first && !peer->blocked && !peer->offered, false);
     return bytes;
 }
 
@@ -171,9 +173,9 @@ static void check_peers(const router_t *router)
     for (uint32_t i = 0; i < router->peer_capacity; i++) {
         const peer_t *peer = router->peers[i];
         if (peer) {
-            expect("a peer's handle", peer->handle, i);
-            expect("a client's peer", peer->phase == PEER_CLIENT && !peer->client, false);
-            expect("a worker's peer", peer->phase == PEER_WORKER && !peer->runner, false);
+            router_expect("a peer's handle", peer->handle, i);
+            router_expect("a client's peer", peer->phase == PEER_CLIENT && !peer->client, false);
+            router_expect("a worker's peer", peer->phase == PEER_WORKER && !peer->runner, false);
             bytes += check_frames(peer);
             count++;
             offered += peer->offered;
@@ -185,24 +187,21 @@ static void check_peers(const router_t *router)
     for (const out_frame_t *frame = router->spare_frames; frame; frame = frame->next) {
         spare++;
     }
-    expect("bytes of frames for all peers", router->queued_bytes, bytes);
-    expect("peers", router->peer_count, count);
-    expect("peers by routing id", HASH_CNT(by_routing_id, router->peers_by_routing_id), count);
-    expect("peers that are offered", in_list, offered);
-    expect("spare frames", router->spare_count, spare);
+    router_expect("bytes of frames for all peers", router->queued_bytes, bytes);
+    router_expect("peers", router->peer_count, count);
+    router_expect("peers by routing id", HASH_CNT(by_routing_id, router->peers_by_routing_id),
+                  count);
+    router_expect("peers that are offered", in_list, offered);
+    router_expect("spare frames", router->spare_count, spare);
 }
 
 /* ---- entities and runners ---- */
 
-static uint64_t attempts_of(const router_t *router, const batch_builder_t *builder,
-                            const entity_t *entity)
+static uint64_t attempts_of(const batch_builder_t *builder, const entity_t *entity)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < builder->attempt_count; i++) {
-        const message_t *message = NULL;
-        HASH_FIND(by_id, router->messages_by_id, &builder->attempts[i].id,
-                  sizeof builder->attempts[i].id, message);
-        count += message && message->entity == entity;
+        count += message_of(builder->attempts[i].message)->entity == entity;
     }
     return count;
 }
@@ -212,9 +211,9 @@ static uint64_t attempts_in_lanes(const router_t *router, const entity_t *entity
 {
     uint64_t count = 0;
     for (uint32_t i = 0; i < router->config.lanes; i++) {
-        const router_lane_t *lane = &router->lanes[i];
-        count += attempts_of(router, &lane->next, entity);
-        count += lane->running ? attempts_of(router, &lane->current, entity) : 0;
+        const lane_batches_t *batches = &router->lanes[i].batches;
+        count += attempts_of(&batches->next, entity);
+        count += batches->running ? attempts_of(&batches->current, entity) : 0;
     }
     return count;
 }
@@ -225,10 +224,12 @@ static void check_entity(const router_t *router, const entity_t *entity)
     uint64_t queued_volatile = 0;
     uint64_t volatile_results = 0;
     uint64_t pending = 0;
+    uint64_t durable = 0;
     const message_t *cursor = NULL;
     for (const message_t *message = entity->queue; message; message = message->next) {
         bool queued = message->state == MESSAGE_QUEUED;
         cursor = queued && !cursor ? message : cursor;
+        durable += is_durable(message);
         in_flight += message->state == MESSAGE_IN_FLIGHT;
         queued_volatile += queued && !is_durable(message);
         volatile_results += message->state == MESSAGE_RESULT && !is_durable(message);
@@ -237,12 +238,13 @@ static void check_entity(const router_t *router, const entity_t *entity)
          message = message->by_id.next) {
         pending += message->entity == entity && is_durable(message);
     }
-    expect("an entity's messages in flight", entity->in_flight, in_flight);
-    expect("an entity's queued volatile messages", entity->queued_volatile, queued_volatile);
-    expect("an entity's volatile results", entity->volatile_results, volatile_results);
-    expect("an entity's pending messages", entity->pending, pending);
-    expect("an entity's holds", entity->holds, attempts_in_lanes(router, entity));
-    expect("an entity's cursor", (uintptr_t)entity->cursor, (uintptr_t)cursor);
+    router_expect("an entity's messages in flight", entity->in_flight, in_flight);
+    router_expect("an entity's durable messages in its queue", entity->queued, durable);
+    router_expect("an entity's queued volatile messages", entity->queued_volatile, queued_volatile);
+    router_expect("an entity's volatile results", entity->volatile_results, volatile_results);
+    router_expect("an entity's pending messages", entity->pending, pending);
+    router_expect("an entity's holds", entity->holds, attempts_in_lanes(router, entity));
+    router_expect("an entity's cursor", (uintptr_t)entity->cursor, (uintptr_t)cursor);
 }
 
 static void check_runner(const router_t *router, const runner_t *runner)
@@ -265,18 +267,63 @@ static void check_runner(const router_t *router, const runner_t *runner)
             isolated |= in_flight && message == runner->poison.isolated;
         }
     }
-    expect("a runner's shards", runner->shards, shards);
-    expect("a runner's outstanding deliveries", runner->outstanding, outstanding);
-    expect("a runner's deliveries of this round", runner->poison.recent, recent);
-    expect("an isolated message that is in flight", isolated, true);
-    expect("other deliveries of its round", runner->poison.isolated && recent > 1, false);
-    expect("a runner's window", runner->state != RUNNER_JOINED || outstanding <= runner->window,
-           true);
+    router_expect("a runner's shards", runner->shards, shards);
+    router_expect("a runner's outstanding deliveries", runner->outstanding, outstanding);
+    router_expect("a runner's deliveries of this round", runner->poison.recent, recent);
+    router_expect("an isolated message that is in flight", isolated, true);
+    router_expect("other deliveries of its round", runner->poison.isolated && recent > 1, false);
+    router_expect("a runner's window",
+                  runner->state != RUNNER_JOINED || outstanding <= runner->window, true);
+}
+
+/* ---- lanes ---- */
+
+/* A shard is foreign exactly if its lane is not this broker's, and then nothing is left of it. */
+static void check_shard(const router_t *router, const shard_t *shard)
+{
+    const router_lane_t *lane = &router->lanes[lane_number(router, shard->id)];
+    bool home = lane->state == LANE_HOME;
+    router_expect("a shard of a lane", shard->state != SHARD_FOREIGN, home);
+    router_expect("a shard's epoch", home ? shard->token.home_epoch : 0, home ? lane->epoch : 0);
+    router_expect("entities of a foreign shard", !home && shard->entities, false);
+    router_expect("an owner of a foreign shard", !home && shard->owner, false);
+}
+
+static void check_lane(const router_lane_t *lane)
+{
+    const lane_batches_t *batches = &lane->batches;
+    const batch_builder_t *next = &batches->next;
+    bool filled = next->message_count + next->attempt_count + next->end_count > 0;
+    router_expect("what a lane appends", filled && lane->state != LANE_HOME, false);
+    router_expect("look-ups in a lane", lane->lookup_next.count > 0 && lane->state != LANE_HOME,
+                  false);
+    router_expect("an adoption that is due", lane->adoption_due && lane->state != LANE_ADOPTING,
+                  false);
+    router_expect("an orphaned batch", batches->orphaned && !batches->running, false);
+    router_expect("orphans", batches->orphans && !batches->orphaned, false);
+    for (const message_t *message = batches->orphans; message; message = message->chain) {
+        router_expect("an orphan", message->orphaned && !message->entity, true);
+        router_expect("an orphan that calls wait for",
+                      message_is_called(message) && message->state != MESSAGE_IN_LANE, false);
+    }
+}
+
+static void check_lanes(const router_t *router)
+{
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        check_lane(&router->lanes[i]);
+    }
+    for (uint16_t group = 0; group < LIMIT_GROUPS_MAX; group++) {
+        for (uint32_t i = 0; router->groups[group] && i < router->config.shards_per_group; i++) {
+            check_shard(router, &router->groups[group][i]);
+        }
+    }
 }
 
 const char *router_check(const router_t *router)
 {
     fault[0] = '\0';
+    check_lanes(router);
     check_messages(router);
     check_clients(router);
     check_peers(router);
@@ -286,5 +333,6 @@ const char *router_check(const router_t *router)
     for (const runner_t *runner = router->runners; runner; runner = runner->by_incarnation.next) {
         check_runner(router, runner);
     }
+    router_check_lanes(router);
     return fault[0] ? fault : NULL;
 }

@@ -53,7 +53,7 @@ void driver_map(driver_t *driver, uint64_t term, incarnation_t home)
     shard_map_t *map = shard_map_new();
     shard_map_set_shards_per_group(map, driver->config.shards_per_group);
     assert_int_equal(shard_map_add_group(map, 1, fabric_bytes_of("default")), FABRIC_OK);
-    assert_int_equal(shard_map_add_type(map, fabric_bytes_of("Counter"), 1), FABRIC_OK);
+    assert_int_equal(shard_map_add_type(map, fabric_bytes_of(driver->mapped), 1), FABRIC_OK);
     map_broker_t brokers[] = {
         {.incarnation = driver->config.incarnation, .router_endpoint = "tcp://here:1"},
         {.incarnation = {{0xb1}}, .router_endpoint = "tcp://there:1"}};
@@ -85,24 +85,74 @@ driver_t *driver_new(const router_config_t *config)
     driver->config = *config;
     driver->now_ms = 1000;
     driver->admit = true;
-    driver->brings = "Counter";
+    driver->brings = driver->mapped = "Counter";
     driver->router = router_new(config, driver->now_ms);
     driver_map(driver, 1, (incarnation_t){{0xb1}});
     driver_type(driver, "Counter");
     return driver;
 }
 
+/* Tells the router what the store says about all lanes. */
+static void tell_holds(driver_t *driver)
+{
+    store_hold_t holds[LIMIT_LANES_MAX];
+    size_t count = 0;
+    for (uint32_t i = 0; i < driver->config.lanes; i++) {
+        if (driver->epochs[i] > 0) {
+            holds[count++] = (store_hold_t){i, driver->config.incarnation, driver->epochs[i]};
+        }
+    }
+    router_lanes_held(driver->router, holds, count, driver->now_ms);
+    driver_pull(driver);
+}
+
+void driver_hold(driver_t *driver, uint32_t lane, uint64_t epoch)
+{
+    driver->epochs[lane] = epoch;
+    tell_holds(driver);
+}
+
+void driver_adopt(driver_t *driver, uint32_t lane, message_t *messages, uint64_t last_id)
+{
+    store_hold_t hold = {lane, driver->config.incarnation, driver->epochs[lane]};
+    adoption_t adoption = {
+        .hold = hold, .number = ++driver->entries[lane], .last_id = last_id, .messages = messages};
+    router_adopted(driver->router, &adoption, driver->now_ms);
+    assert_null(adoption.messages);
+    driver_pull(driver);
+}
+
+/* Takes the messages of one lane from the chain. */
+static message_t *take_lane(const driver_t *driver, message_t **messages, uint32_t lane)
+{
+    message_t *taken = NULL;
+    message_t **last = &taken;
+    while (*messages) {
+        message_t *message = *messages;
+        if (shard_id_number(message->stored.shard) % driver->config.lanes == lane) {
+            *messages = message->chain;
+            message->chain = NULL;
+            *last = message;
+            last = &message->chain;
+        } else {
+            messages = &message->chain;
+        }
+    }
+    return taken;
+}
+
 void driver_homes(driver_t *driver, message_t *messages)
 {
-    store_shard_t shards[DRIVER_SHARDS];
-    for (uint16_t i = 0; i < DRIVER_SHARDS; i++) {
-        shards[i] = (store_shard_t){.shard = shard_id_make(1, (uint16_t)(i + 1)),
-                                    .home = driver->config.incarnation,
-                                    .home_epoch = 3};
+    store_hold_t hold;
+    for (uint32_t i = 0; i < driver->config.lanes; i++) {
+        driver->epochs[i] = DRIVER_EPOCH;
     }
-    router_homes(driver->router, shards, DRIVER_SHARDS);
-    router_loaded(driver->router, messages, 0, driver->now_ms);
-    router_lease(driver->router, UINT64_MAX);
+    tell_holds(driver);
+    while (router_next_adoption(driver->router, &hold)) {
+        driver_adopt(driver, hold.lane, take_lane(driver, &messages, hold.lane), 0);
+    }
+    assert_null(messages);
+    router_lease(driver->router, UINT64_MAX, UINT64_MAX);
     driver_pull(driver);
 }
 
@@ -304,6 +354,10 @@ static void pull_orders(driver_t *driver)
         if (order.kind == ROUTER_ADMIT && driver->admit) {
             router_admitted(driver->router, order.runner, FABRIC_OK, "", driver->now_ms);
         }
+        if (order.kind == ROUTER_HIGH_ID) {
+            driver->high_id = order.high_id;
+            continue;
+        }
         if (driver->order_count == sizeof driver->orders / sizeof driver->orders[0]) {
             driver_orders_forget(driver);
         }
@@ -462,7 +516,7 @@ const message_reply_t *driver_replied(driver_t *driver, const char *peer, uint64
 
 /* ---- lanes and time ---- */
 
-const store_batch_t *driver_take_batch(driver_t *driver, uint32_t lane)
+const lane_batch_t *driver_take_batch(driver_t *driver, uint32_t lane)
 {
     driver->batch[lane] = router_take_batch(driver->router, lane, driver->now_ms);
     return driver->batch[lane];
@@ -470,9 +524,25 @@ const store_batch_t *driver_take_batch(driver_t *driver, uint32_t lane)
 
 void driver_batch_done(driver_t *driver, uint32_t lane)
 {
-    router_batch_done(driver->router, lane, NULL, 0, driver->now_ms);
     driver->batch[lane] = NULL;
+    router_batch_done(driver->router, lane, FABRIC_OK, ++driver->entries[lane], 100,
+                      driver->now_ms);
     driver_pull(driver);
+}
+
+void driver_batch_fenced(driver_t *driver, uint32_t lane)
+{
+    driver->batch[lane] = NULL;
+    router_batch_done(driver->router, lane, FABRIC_ERROR_FENCED, 0, 0, driver->now_ms);
+    driver_pull(driver);
+}
+
+void driver_lookup_found(driver_t *driver, uint32_t lane, const store_message_t *message,
+                         const store_reply_t *reply)
+{
+    router_found_t found = {
+        .message = message, .contents = journal_contents_hash(message), .reply = reply};
+    router_lookup_found(driver->router, lane, &found);
 }
 
 void driver_commit(driver_t *driver)

@@ -1,20 +1,21 @@
-/* A driver for the router's pure core: it plays clients, workers, store lanes and the coordinator
+/* A driver for the router's pure core: it plays clients, workers, store actors and the coordinator
  * in memory, under a clock that the test moves. It decodes what the router sends into notes, which
  * tests take one by one.
  *
- * The driver begins as a broker that is home of all shards of one group, with one entity type:
- *   Counter  messages Add (durable) and Peek (volatile), both with the schema Item;
- *            mailbox capacity 4
+ * The driver begins as a broker that is home of all lanes, with one shard group and one entity
+ * type: Counter  messages Add (durable) and Peek (volatile), both with the schema Item; mailbox
+ * capacity 4
  *
  * Peers are named by their routing ids, short texts. A failed expectation fails the cmocka test.
- */
+ * */
 #ifndef TESTS_UNIT_ROUTER_DRIVER_H
 #define TESTS_UNIT_ROUTER_DRIVER_H
 
 #include "broker/router/router.h"
 #include "tests/unit/router_check.h"
 
-enum { DRIVER_SHARDS = 8, DRIVER_CAPACITY = 4 };
+/* DRIVER_EPOCH: under which driver_homes holds all lanes. */
+enum { DRIVER_SHARDS = 8, DRIVER_CAPACITY = 4, DRIVER_EPOCH = 3 };
 
 /* One message that the router sent. */
 typedef struct note {
@@ -35,29 +36,40 @@ typedef struct driver {
     router_t *router;
     router_config_t config;
     uint64_t now_ms;
-    note_t *notes; /* not taken yet, in order */
-    note_t *taken; /* kept until the end: their views may be in use */
-    router_order_t orders[256];
-    size_t order_count; /* since driver_orders_forget */
-    bool admit;         /* answer ROUTER_ADMIT with OK */
-    const char *brings; /* the type of workers that say hello; Counter unless set */
-    bool supervised;    /* workers that say hello have a supervisor */
-    char full[32];      /* the peer whose pipe is full, or empty */
-    char gone[16][32];  /* peers that do not exist any more: see driver_gone */
+    note_t *notes;              /* not taken yet, in order */
+    note_t *taken;              /* kept until the end: their views may be in use */
+    router_order_t orders[256]; /* but for HIGH_ID */
+    size_t order_count;         /* since driver_orders_forget */
+    uint64_t high_id;           /* of the last HIGH_ID */
+    bool admit;                 /* answer ROUTER_ADMIT with OK */
+    const char *brings;         /* the type of workers that say hello; Counter unless set */
+    const char *mapped;         /* the type that maps name; Counter unless set */
+    bool supervised;            /* workers that say hello have a supervisor */
+    char full[32];              /* the peer whose pipe is full, or empty */
+    char gone[16][32];          /* peers that do not exist any more: see driver_gone */
     size_t gone_next;
     size_t frame_bytes_max; /* of the longest frame that was sent */
-    const store_batch_t *batch[16];
+    const lane_batch_t *batch[LIMIT_LANES_MAX];
+    uint64_t epochs[LIMIT_LANES_MAX];  /* under which the router holds the lanes; 0: not */
+    uint64_t entries[LIMIT_LANES_MAX]; /* numbers of their last entries */
 } driver_t;
 
 /* A configuration that router_new takes; change it before driver_open. */
 void driver_config(router_config_t *config);
 /* A router with types and map, but without homes and lease. */
 driver_t *driver_new(const router_config_t *config);
-/* driver_new with the usual configuration. The router is home of all shards, has nothing pending
+/* driver_new with the usual configuration. The router is home of all lanes, has nothing pending
  * and a long lease. */
 driver_t *driver_open(void);
-/* Makes the router home of all shards; `messages` as for router_loaded. */
+/* Makes the router home of all lanes, with a long lease. `messages`, chained by position, are what
+ * stands in the lanes. */
 void driver_homes(driver_t *driver, message_t *messages);
+/* The store names the router's broker as holder of the lane under this epoch, or of the lane no
+ * more (0). */
+void driver_hold(driver_t *driver, uint32_t lane, uint64_t epoch);
+/* The lane is adopted under the epoch of driver_hold; what stands in it are these messages, and no
+ * id of it is above `last_id`. */
+void driver_adopt(driver_t *driver, uint32_t lane, message_t *messages, uint64_t last_id);
 /* The map of a term, in which all shards have this home: itself, or {0xb1} at tcp://there:1. */
 void driver_map(driver_t *driver, uint64_t term, incarnation_t home);
 /* All accounts of the router are right. */
@@ -139,9 +151,13 @@ const message_reply_t *driver_replied(driver_t *driver, const char *peer, uint64
 
 /* ---- lanes and time ---- */
 
-/* NULL when the lane has nothing to commit. */
-const store_batch_t *driver_take_batch(driver_t *driver, uint32_t lane);
+/* NULL when the lane has nothing to append. */
+const lane_batch_t *driver_take_batch(driver_t *driver, uint32_t lane);
 void driver_batch_done(driver_t *driver, uint32_t lane);
+void driver_batch_fenced(driver_t *driver, uint32_t lane);
+/* The lane's look-up has found the message; `reply` NULL: it has not ended. */
+void driver_lookup_found(driver_t *driver, uint32_t lane, const store_message_t *message,
+                         const store_reply_t *reply);
 void driver_commit(driver_t *driver);            /* until no lane has anything left */
 void driver_pass(driver_t *driver, uint64_t ms); /* in ticks of 10 ms */
 /* The same, with pings of the peers, NULL-terminated, so that they stay alive. */

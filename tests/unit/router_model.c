@@ -60,6 +60,7 @@ static void send_call(model_t *model, model_client_t *client, uint64_t sequence)
     }
     call->mode = CALL_SENT;
     call->sent_before = true;
+    call->sends++;
     driver_send_settling(model->driver, client->peer, model_settled(client), request, &request);
 }
 
@@ -109,7 +110,8 @@ static void model_client_note(model_t *model, model_client_t *client, const note
     if (note->kind == KIND_ACCEPTED || note->kind == KIND_REPLY) {
         model_call_t *call = model_call(model, number, note->as.accepted.sequence);
         if (call->durable) {
-            assert_int_equal(call->id, note->as.accepted.request_id); /* I10: it is committed */
+            call->heard_accepted = true;
+            assert_int_equal(call->id, note->as.accepted.request_id); /* I10: it is stored */
             assert_true(note->kind == KIND_ACCEPTED || call->ended);
         }
         assert_true(call->durable || (note->kind == KIND_REPLY && call->sound));
@@ -126,6 +128,9 @@ static void model_client_note(model_t *model, model_client_t *client, const note
         }
         if (call->durable) {
             assert_int_equal(fabric_error_class(error), FABRIC_CLASS_RETRY);
+            call->refusals += call->mode == CALL_SENT;
+            bool certain = call->sends == call->refusals && !call->heard_accepted;
+            assert_false(certain && call->id != 0); /* I11: what is refused is not accepted */
             call->mode = CALL_REFUSED_ONCE;
         } else {
             call->mode = CALL_SETTLED;
@@ -300,7 +305,7 @@ static void check_attempt(model_t *model, const message_deliver_t *delivery)
 {
     const model_call_t *call = model_row(model, delivery->request_id);
     if (call) {
-        assert_int_equal(delivery->attempt, call->counts.attempts + call->counts.suspicions + 1);
+        assert_int_equal(delivery->attempt, call->counts.attempts + call->counts.crashes + 1);
     }
 }
 

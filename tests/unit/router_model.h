@@ -5,20 +5,31 @@
 
 #include "tests/unit/router_driver.h"
 
-enum { CLIENTS = 3, WORKERS = 2, ENTITIES = 6, CALLS = 4096, HELD_MAX = 256, FOREIGN_MAX = 512 };
+enum {
+    CLIENTS = 3,
+    WORKERS = 2,
+    LANES = 2,
+    ENTITIES = 6,
+    CALLS = 4096,
+    HELD_MAX = 256,
+    FOREIGN_MAX = 512
+};
 
 typedef enum call_mode { CALL_UNSENT, CALL_SENT, CALL_REFUSED_ONCE, CALL_SETTLED } call_mode_t;
 
 typedef struct model_call {
     call_mode_t mode;
     bool durable, tell, sent_before;
+    /* What its client knows: it is certainly not accepted if each send of it was refused. */
+    unsigned sends, refusals;
+    bool heard_accepted;
     unsigned entity;
     uint64_t floor;
     /* the store's row, and what workers did */
     uint64_t id;
     shard_id_t shard;
     bool ended;
-    store_tally_t counts;
+    journal_attempts_t counts;
     unsigned ends; /* processes whose end may be counted as a crash on it */
     unsigned runs;
     bool sound; /* a worker has answered it, in its turn and on no state that is over */
@@ -54,13 +65,17 @@ typedef struct model_seen {
 
 /* A row of a client outside the model. */
 typedef struct model_foreign {
-    uint64_t id;
-    call_key_t call;
-    shard_id_t shard;
-    uint8_t entity[255];
-    size_t entity_size;
+    message_t *message;
+    journal_attempts_t counts;
     bool ended;
 } model_foreign_t;
+
+/* What becomes of the batch of a lane that was dropped. */
+typedef enum model_orphan {
+    ORPHAN_NONE,   /* there is no such batch */
+    ORPHAN_LANDED, /* it is stored, as the last entry before the one of the lane's next holder */
+    ORPHAN_LOST
+} model_orphan_t;
 
 typedef struct model {
     driver_t *driver;
@@ -71,18 +86,24 @@ typedef struct model {
     bool calm; /* no fault happens any more */
     uint64_t first_run[ENTITIES], ended[ENTITIES];
     token_t newest[DRIVER_SHARDS + 1];
-    uint64_t newest_id[2]; /* that each lane has stored */
-    bool lookup_running[2];
-    router_lookup_t lookups[2];
-    model_seen_t *seen[2]; /* by each look-up, of its calls */
+    uint64_t newest_id[LANES]; /* that each lane has stored */
+    uint64_t epochs[LANES];    /* the last one of each lane */
+    model_orphan_t orphans[LANES];
+    bool lookup_running[LANES];
+    router_lookup_t lookups[LANES];
+    model_seen_t *seen[LANES]; /* by each look-up, of its calls */
     uint64_t accepted;
+    /* What the store has taken of batches whose lanes were dropped meanwhile. */
+    uint64_t accepted_unseen, ended_unseen;
+    uint64_t drops; /* of lanes */
     /* Rows of clients beyond CLIENTS, which a test plays itself; their entities have no model, and
      * their ids do not begin with an e. */
     model_foreign_t foreign[FOREIGN_MAX];
     size_t foreign_count;
 } model_t;
 
-/* A router with two lanes, home of all shards, to which all clients and workers have said hello. */
+/* A router with two lanes, home of both, to which all clients and workers have said hello. It loses
+ * and gets back the lanes now and then. */
 model_t *model_open(uint64_t random);
 void model_close(model_t **model);
 /* One random event happens. */

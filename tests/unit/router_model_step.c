@@ -15,8 +15,8 @@
 static model_foreign_t *foreign_call(model_t *model, call_key_t key)
 {
     for (size_t i = 0; i < model->foreign_count; i++) {
-        if (model->foreign[i].call.client == key.client &&
-            model->foreign[i].call.sequence == key.sequence) {
+        call_key_t call = model->foreign[i].message->stored.call;
+        if (call.client == key.client && call.sequence == key.sequence) {
             return &model->foreign[i];
         }
     }
@@ -26,7 +26,7 @@ static model_foreign_t *foreign_call(model_t *model, call_key_t key)
 static model_foreign_t *foreign_row(model_t *model, uint64_t id)
 {
     for (size_t i = 0; i < model->foreign_count; i++) {
-        if (model->foreign[i].id == id) {
+        if (model->foreign[i].message->stored.id.value == id) {
             return &model->foreign[i];
         }
     }
@@ -37,12 +37,7 @@ static void store_foreign_row(model_t *model, const store_message_t *message)
 {
     assert_null(foreign_call(model, message->call)); /* accepted once */
     assert_true(model->foreign_count < FOREIGN_MAX);
-    model_foreign_t *row = &model->foreign[model->foreign_count++];
-    *row =
-        (model_foreign_t){.id = message->id.value, .call = message->call, .shard = message->shard};
-    assert_in_range(message->entity.size, 1, sizeof row->entity);
-    memcpy(row->entity, message->entity.data, message->entity.size);
-    row->entity_size = message->entity.size;
+    model->foreign[model->foreign_count++] = (model_foreign_t){.message = message_new(message)};
 }
 
 static void store_message_row(model_t *model, const store_message_t *message)
@@ -65,65 +60,69 @@ static void store_message_row(model_t *model, const store_message_t *message)
     }
 }
 
-static void store_batch(model_t *model, uint32_t lane, const store_batch_t *batch)
+static void store_end(model_t *model, const batch_end_t *end)
+{
+    model_call_t *call = model_row(model, end->message->id.value);
+    model_foreign_t *foreign = foreign_row(model, end->message->id.value);
+    assert_true(call || foreign);
+    if (!call) {
+        assert_false(foreign->ended); /* I5 */
+        foreign->ended = true;
+        return;
+    }
+    assert_false(call->ended); /* I5 */
+    assert_true(call->sound || end->reply->status == STATUS_DEFECT);
+    call->ended = true;
+    call->reply = *end->reply;
+    call->reply.payload = fabric_bytes_of("reply");
+    uint64_t *ended = &model->ended[call->entity];
+    assert_true(call->id > *ended);
+    *ended = call->id;
+}
+
+static void store_batch(model_t *model, uint32_t lane, const lane_batch_t *batch)
 {
     for (size_t i = 0; i < batch->message_count; i++) {
         assert_true(batch->messages[i]->id.value > model->newest_id[lane]);
         model->newest_id[lane] = batch->messages[i]->id.value;
         store_message_row(model, batch->messages[i]);
     }
-    for (size_t i = 0; i < batch->reply_count; i++) {
-        model_call_t *call = model_row(model, batch->replies[i]->id.value);
-        model_foreign_t *foreign = foreign_row(model, batch->replies[i]->id.value);
+    for (size_t i = 0; i < batch->attempt_count; i++) {
+        uint64_t id = batch->attempts[i].message->id.value;
+        model_call_t *call = model_row(model, id);
+        model_foreign_t *foreign = foreign_row(model, id);
         assert_true(call || foreign);
         if (!call) {
-            assert_false(foreign->ended); /* I5 */
-            foreign->ended = true;
-            continue;
-        }
-        assert_false(call->ended); /* I5 */
-        assert_true(call->sound || batch->replies[i]->status == STATUS_DEFECT);
-        call->ended = true;
-        call->reply = *batch->replies[i];
-        call->reply.payload = fabric_bytes_of("reply");
-        uint64_t *ended = &model->ended[call->entity];
-        assert_true(call->id > *ended);
-        *ended = call->id;
-    }
-    for (size_t i = 0; i < batch->attempt_count; i++) {
-        model_call_t *call = model_row(model, batch->attempts[i].id.value);
-        assert_true(call || foreign_row(model, batch->attempts[i].id.value));
-        if (call) {
-            assert_true(batch->attempts[i].tally.suspicions >= call->counts.suspicions);
-            call->counts = batch->attempts[i].tally;
-            assert_true(call->counts.suspicions <= call->ends);
+            foreign->counts = batch->attempts[i].attempts;
+        } else {
+            assert_true(batch->attempts[i].attempts.crashes >= call->counts.crashes);
+            call->counts = batch->attempts[i].attempts;
+            assert_true(call->counts.crashes <= call->ends);
         }
     }
-    for (unsigned c = 0; batch->mark && c < CLIENTS; c++) {
-        for (uint64_t i = 1; i < model->clients[c].next; i++) {
-            const model_call_t *call = &model->clients[c].calls[i];
-            assert_true(call->id == 0 || call->ended || call->id >= batch->mark);
-        }
-    }
-    for (size_t i = 0; batch->mark && i < model->foreign_count; i++) {
-        assert_true(model->foreign[i].ended || model->foreign[i].id >= batch->mark);
+    for (size_t i = 0; i < batch->end_count; i++) {
+        store_end(model, &batch->ends[i]);
     }
 }
 
-/* Tells the router of a call that the store has. */
-static void lookup_row(model_t *model, uint32_t lane, uint64_t id, shard_id_t shard,
-                       fabric_bytes_t entity, call_key_t key, const store_reply_t *reply)
+/* The message of a call that the store has. */
+static message_t *row_of(const model_call_t *call, call_key_t key)
 {
-    message_request_t request = driver_request(key.sequence, "", REQUEST_DURABLE);
-    store_message_t row = {.id = {id},
-                           .shard = shard,
-                           .type = request.type,
-                           .entity = entity,
-                           .tag = request.tag,
-                           .payload = request.payload,
-                           .call = key};
-    assert_true(id > model->lookups[lane].floor.value);
-    router_lookup_found(model->driver->router, lane, &row, reply);
+    char id[8];
+    snprintf(id, sizeof id, "e%u", call->entity);
+    message_request_t request =
+        driver_request(key.sequence, id, REQUEST_DURABLE | (call->tell ? REQUEST_TELL : 0u));
+    message_t *message = message_new(&(store_message_t){.id = {call->id},
+                                                        .shard = call->shard,
+                                                        .flags = (uint32_t)request.flags,
+                                                        .type = request.type,
+                                                        .entity = request.id,
+                                                        .tag = request.tag,
+                                                        .payload = request.payload,
+                                                        .call = key});
+    message->attempts = call->counts.attempts;
+    message->crashes = call->counts.crashes;
+    return message;
 }
 
 /* What the store has of a call now. */
@@ -131,7 +130,7 @@ static model_seen_t look(model_t *model, call_key_t key)
 {
     if (key.client > CLIENTS) {
         const model_foreign_t *row = foreign_call(model, key);
-        return row ? (model_seen_t){row->id, row->ended} : (model_seen_t){0};
+        return row ? (model_seen_t){row->message->stored.id.value, row->ended} : (model_seen_t){0};
     }
     const model_call_t *call = model_call(model, key.client, key.sequence);
     return (model_seen_t){call->id, call->ended};
@@ -149,23 +148,22 @@ static void lookup_read(model_t *model, uint32_t lane)
     }
 }
 
+/* Tells the router of a call that the store has. */
 static void lookup_call(model_t *model, uint32_t lane, call_key_t key, model_seen_t seen)
 {
-    char id[8];
     if (key.client > CLIENTS) {
-        const model_foreign_t *row = foreign_call(model, key);
-        store_reply_t reply = {.id = {row->id}, .shard = {row->shard.value}};
-        if (row->id > model->lookups[lane].floor.value) {
-            lookup_row(model, lane, row->id, row->shard,
-                       fabric_bytes(row->entity, row->entity_size), key,
-                       seen.ended ? &reply : NULL);
+        const store_message_t *row = &foreign_call(model, key)->message->stored;
+        store_reply_t reply = {.id = row->id, .shard = row->shard};
+        if (row->id.value > model->lookups[lane].floor.value) {
+            driver_lookup_found(model->driver, lane, row, seen.ended ? &reply : NULL);
         }
         return;
     }
     const model_call_t *call = model_call(model, key.client, key.sequence);
-    snprintf(id, sizeof id, "e%u", call->entity);
-    lookup_row(model, lane, call->id, call->shard, fabric_bytes_of(id), key,
-               seen.ended ? &call->reply : NULL);
+    message_t *row = row_of(call, key);
+    assert_true(call->id > model->lookups[lane].floor.value);
+    driver_lookup_found(model->driver, lane, &row->stored, seen.ended ? &call->reply : NULL);
+    message_destroy(&row);
 }
 
 static void lookup_begin(model_t *model, uint32_t lane)
@@ -198,11 +196,89 @@ static void lookup_end(model_t *model, uint32_t lane)
     driver_pull(model->driver);
 }
 
+/* ---- lanes ---- */
+
+/* The lane gets another holder while the router may still wait for the answer to a batch. Then it
+ * is decided whether the batch was stored. */
+static void lose_lane(model_t *model, uint32_t lane)
+{
+    driver_t *driver = model->driver;
+    const lane_batch_t *batch = driver->batch[lane];
+    if (batch && model->orphans[lane] == ORPHAN_NONE) {
+        model->orphans[lane] = model_pick(model, 2) ? ORPHAN_LANDED : ORPHAN_LOST;
+        if (model->orphans[lane] == ORPHAN_LANDED) {
+            store_batch(model, lane, batch);
+            model->accepted_unseen += batch->message_count;
+            model->ended_unseen += batch->end_count;
+        }
+    }
+    model->drops++;
+    if (batch && model->orphans[lane] == ORPHAN_LOST && model_pick(model, 2) == 0) {
+        driver->epochs[lane] = 0;
+        model->orphans[lane] = ORPHAN_NONE;
+        driver_batch_fenced(driver, lane); /* the appender notices it first */
+    } else {
+        driver_hold(driver, lane, 0);
+    }
+}
+
+static void put_by_position(message_t **chain, message_t *message)
+{
+    while (*chain && (*chain)->position < message->position) {
+        chain = &(*chain)->chain;
+    }
+    message->chain = *chain;
+    *chain = message;
+}
+
+/* The router's broker holds the lane again, and what stands in the lane is loaded. */
+static void regain_lane(model_t *model, uint32_t lane)
+{
+    driver_t *driver = model->driver;
+    store_hold_t hold;
+    message_t *chain = NULL;
+    for (unsigned c = 0; c < CLIENTS; c++) {
+        for (uint64_t i = 1; i < model->clients[c].next; i++) {
+            const model_call_t *call = &model->clients[c].calls[i];
+            if (call->id && !call->ended && shard_id_number(call->shard) % LANES == lane) {
+                put_by_position(&chain, row_of(call, (call_key_t){c + 1, i}));
+            }
+        }
+    }
+    for (size_t i = 0; i < model->foreign_count; i++) {
+        const model_foreign_t *foreign = &model->foreign[i];
+        if (!foreign->ended && shard_id_number(foreign->message->stored.shard) % LANES == lane) {
+            message_t *message = message_new(&foreign->message->stored);
+            message->attempts = foreign->counts.attempts;
+            message->crashes = foreign->counts.crashes;
+            put_by_position(&chain, message);
+        }
+    }
+    driver_hold(driver, lane, ++model->epochs[lane]);
+    assert_true(router_next_adoption(driver->router, &hold));
+    assert_int_equal(hold.lane, lane);
+    assert_int_equal(hold.epoch, model->epochs[lane]);
+    driver_adopt(driver, lane, chain, model->newest_id[lane]);
+}
+
+/* The answer to a batch whose lane was dropped. */
+static void answer_orphan(model_t *model, uint32_t lane)
+{
+    if (model->orphans[lane] == ORPHAN_LANDED) {
+        driver_batch_done(model->driver, lane);
+    } else {
+        driver_batch_fenced(model->driver, lane);
+    }
+    model->orphans[lane] = ORPHAN_NONE;
+}
+
 static void lane_step(model_t *model, uint32_t lane)
 {
     driver_t *driver = model->driver;
     if (model->lookup_running[lane] && model_pick(model, 2) == 0) {
         lookup_end(model, lane);
+    } else if (model->orphans[lane] != ORPHAN_NONE) {
+        answer_orphan(model, lane);
     } else if (driver->batch[lane]) {
         store_batch(model, lane, driver->batch[lane]);
         driver_batch_done(driver, lane);
@@ -210,6 +286,15 @@ static void lane_step(model_t *model, uint32_t lane)
         lookup_begin(model, lane);
     } else if (!model->lookup_running[lane] && model_pick(model, 2) == 0) {
         lookup_begin(model, lane); /* beside the batch */
+    }
+}
+
+static void home_step(model_t *model, uint32_t lane)
+{
+    if (model->driver->epochs[lane] == 0) {
+        regain_lane(model, lane);
+    } else if (model_pick(model, 4) == 0) {
+        lose_lane(model, lane);
     }
 }
 
@@ -325,7 +410,7 @@ void model_step(model_t *model)
     } else if (chance < 650) {
         model_worker_answer(model, worker);
     } else if (chance < 850) {
-        lane_step(model, (uint32_t)model_pick(model, 2));
+        lane_step(model, (uint32_t)model_pick(model, LANES));
     } else if (chance < 900) {
         tick(model, 10 + model_pick(model, 30));
     } else if (chance < 930) {
@@ -338,8 +423,10 @@ void model_step(model_t *model)
         worker_trouble(model, worker);
     } else if (chance < 944) {
         tick(model, 4000); /* everyone's lease runs out, but for those who ping first */
+    } else if (chance < 946) {
+        home_step(model, (uint32_t)model_pick(model, LANES));
     } else if (chance < 950) {
-        router_lane_available(model->driver->router, (uint32_t)model_pick(model, 2),
+        router_lane_available(model->driver->router, (uint32_t)model_pick(model, LANES),
                               model_pick(model, 2) == 0, "it is away");
     } else {
         desire_step(model);
@@ -360,6 +447,11 @@ static bool all_settled(model_t *model)
 void model_calm_down(model_t *model)
 {
     model->calm = true;
+    for (uint32_t i = 0; i < LANES; i++) {
+        if (model->driver->epochs[i] == 0) {
+            regain_lane(model, i);
+        }
+    }
     router_lane_available(model->driver->router, 0, true, NULL);
     router_lane_available(model->driver->router, 1, true, NULL);
     for (unsigned i = 0; i < WORKERS; i++) {
@@ -370,7 +462,7 @@ void model_calm_down(model_t *model)
         if (round % 100 == 0) {
             driver_desire(model->driver, model->workers[0].number);
         }
-        lane_step(model, (uint32_t)round % 2);
+        lane_step(model, (uint32_t)round % LANES);
         model_worker_answer(model, &model->workers[round / 2 % WORKERS]);
         tick(model, 10);
         if (round % 10 == 0) {
@@ -385,9 +477,9 @@ model_t *model_open(uint64_t random)
 {
     router_config_t config;
     driver_config(&config);
-    config.lanes = 2;
+    config.lanes = LANES;
     config.batch_items_max = 3;
-    config.batch_bytes_max = 1 + random % 16; /* from one item of 5 bytes to three */
+    config.batch_bytes_max = 1 + random % 400; /* from one item to about three */
     config.attempts_max = 3;
     config.backoff_ms = 20;
     config.entity_pending_max = 20;
@@ -397,6 +489,9 @@ model_t *model_open(uint64_t random)
     assert_non_null(model);
     model->driver = driver_new(&config);
     driver_homes(model->driver, NULL);
+    for (uint32_t i = 0; i < LANES; i++) {
+        model->epochs[i] = DRIVER_EPOCH;
+    }
     model->random = random;
     for (unsigned i = 0; i < CLIENTS; i++) {
         model->clients[i].next = model->clients[i].oldest = 1;
@@ -415,8 +510,12 @@ void model_close(model_t **at)
         model_worker_drop(&model->workers[i]);
     }
     driver_close(&model->driver);
-    free(model->seen[0]);
-    free(model->seen[1]);
+    for (size_t i = 0; i < model->foreign_count; i++) {
+        message_destroy(&model->foreign[i].message);
+    }
+    for (uint32_t i = 0; i < LANES; i++) {
+        free(model->seen[i]);
+    }
     free(model);
     *at = NULL;
 }

@@ -1,0 +1,43 @@
+/* What a new holder finds in a lane: made by the loader, taken over by the router.
+ *
+ * Everything that stands in the lane is either in memory (`messages`), or has a row (counted in
+ * `backlogs`). Rows that the journal has overruled are named in `overruled`.
+ */
+#ifndef BROKER_ADOPTION_H
+#define BROKER_ADOPTION_H
+
+#include "broker/message_record.h"
+
+/* A row that no longer says what stands. */
+typedef struct overruled_row {
+    request_id_t id;
+    uint64_t position;
+    uint64_t entity_hash;
+    bool ended; /* the row is to be deleted; else its counts are these: */
+    journal_attempts_t attempts;
+} overruled_row_t;
+
+typedef struct adoption {
+    store_hold_t hold;
+    uint64_t number;     /* of the ADOPT entry: the lane's last one */
+    uint64_t log_bytes;  /* of that entry */
+    uint64_t last_id;    /* no message of the lane has a larger id */
+    uint64_t checkpoint; /* the rows are complete as of this entry */
+    uint64_t tail_bytes; /* of the entries above the checkpoint */
+    /* The pending messages of these entries, chained by position. `has_row` is set in those that
+     * also have rows. */
+    message_t *messages;
+    /* Dead letters of these entries, which have no rows yet, chained: state ENDED, with their
+     * replies. */
+    message_t *dead;
+    /* For each entity with rows: how many of them stand and are not among `messages`. */
+    store_backlog_t *backlogs;
+    size_t backlog_count;
+    overruled_row_t *overruled; /* by id */
+    size_t overruled_count;
+} adoption_t;
+
+/* Frees what it owns. */
+void adoption_clear(adoption_t *adoption);
+
+#endif

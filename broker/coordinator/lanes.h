@@ -1,0 +1,62 @@
+/* The lanes as the store has them: who holds each of them, which of this broker's the router has
+ * adopted or found damaged, and which of them are to be given another holder.
+ *
+ * A lane is vacant when its holder is no member in a list that was read after the lane's row. A
+ * list that was read before may lack a holder that has just joined.
+ */
+#ifndef BROKER_COORDINATOR_LANES_H
+#define BROKER_COORDINATOR_LANES_H
+
+#include "broker/coordinator/calls.h"
+#include "broker/coordinator/effects.h"
+#include "broker/coordinator/members.h"
+
+typedef struct coordinator_lanes coordinator_lanes_t;
+
+/* `effects` must outlive the lanes. */
+coordinator_lanes_t *coordinator_lanes_new(incarnation_t self, uint32_t count,
+                                           coordinator_effects_t *effects);
+void coordinator_lanes_destroy(coordinator_lanes_t **lanes);
+
+/* ---- what the store says ---- */
+
+/* Takes a list of all lanes. Emits LANES if it is the first one, or if this broker holds other
+ * lanes, or other epochs of them, than before. Returns whether any holder has changed. */
+bool coordinator_lanes_take(coordinator_lanes_t *lanes, const store_lane_t *list, size_t count);
+/* Whether all lanes have been read. What was read before the term does not count for its holder. */
+bool coordinator_lanes_are_read(const coordinator_lanes_t *lanes);
+void coordinator_lanes_begin_term(coordinator_lanes_t *lanes);
+
+/* The row of a shard's lane. Nobody holds the lane until it has been read. */
+const store_hold_t *coordinator_lanes_of(const coordinator_lanes_t *lanes, shard_id_t shard);
+/* Whether this broker holds the lane. */
+bool coordinator_lanes_are_ours(const coordinator_lanes_t *lanes, const store_hold_t *hold);
+
+/* ---- adoption ---- */
+
+/* ROUTER_LANE_ADOPTED, or ROUTER_LANE_DAMAGED: a lane that an operator has to repair delays the
+ * readiness of no other. */
+void coordinator_lanes_tried(coordinator_lanes_t *lanes, uint32_t lane, uint64_t epoch);
+/* Whether the router has adopted, or found damaged, each lane that this broker holds. */
+bool coordinator_lanes_all_tried(const coordinator_lanes_t *lanes);
+
+/* ---- giving lanes away: the holder of the term only ---- */
+
+/* Looks for the holders of all lanes in a list of members that was just read. */
+void coordinator_lanes_judge(coordinator_lanes_t *lanes, const coordinator_members_t *members);
+/* The broker is no member any more: what it held is vacant. */
+void coordinator_lanes_bereave(coordinator_lanes_t *lanes, incarnation_t broker);
+/* Whether each lane has a holder that lives. */
+bool coordinator_lanes_all_held(const coordinator_lanes_t *lanes,
+                                const coordinator_members_t *members);
+/* The next vacant lane. NULL: there is none, or each of them was busy a moment ago. */
+const store_hold_t *coordinator_lanes_next_vacant(const coordinator_lanes_t *lanes,
+                                                  uint64_t now_ms);
+/* ASSIGN_LANE was answered. After OK see coordinator_lanes_take. After STORE_BUSY the lane is tried
+ * again a moment later, and after STORE_REJECTED when members and lanes were read anew. */
+bool coordinator_lanes_assigned(coordinator_lanes_t *lanes, const coordinator_call_t *call,
+                                fabric_error_t error, uint64_t now_ms);
+/* When a lane that was busy is to be tried again, or UINT64_MAX. */
+uint64_t coordinator_lanes_next_deadline(const coordinator_lanes_t *lanes);
+
+#endif

@@ -1,0 +1,39 @@
+/* What one lane of the router has to append: the contents of its next journal entry. The router
+ * fills it, and an appender encodes it.
+ *
+ * The arrays hold pointers; nothing is copied or changed. Everything that they point to stays as it
+ * is until the append is answered.
+ */
+#ifndef BROKER_LANE_BATCH_H
+#define BROKER_LANE_BATCH_H
+
+#include "core/journal/record.h"
+
+/* New counts of a message's attempts. */
+typedef struct batch_attempt {
+    const store_message_t *message;
+    journal_attempts_t attempts;
+} batch_attempt_t;
+
+typedef struct batch_end {
+    const store_message_t *message;
+    const store_reply_t *reply;
+    bool dead;                   /* the message becomes a dead letter; so are the next three */
+    journal_attempts_t attempts; /* in all */
+    uint32_t cause;              /* fabric_error_t */
+    fabric_bytes_t text;         /* the last error */
+} batch_end_t;
+
+/* Records stand in the entry in this order: messages by increasing id, attempts, ends. */
+typedef struct lane_batch {
+    uint64_t epoch;   /* under which the lane is held */
+    uint64_t last_id; /* the highest id made so far */
+    const store_message_t *const *messages;
+    size_t message_count;
+    const batch_attempt_t *attempts;
+    size_t attempt_count;
+    const batch_end_t *ends;
+    size_t end_count;
+} lane_batch_t;
+
+#endif

@@ -1,0 +1,57 @@
+/* Ghosts: see ghosts.h. */
+#include "broker/router/ghosts.h"
+
+#include "broker/router/messages.h"
+#include "broker/router/router_state.h"
+
+/* All callers of `from` wait for `to` now: another record of the same message, without callers. */
+static void move_callers(router_t *router, message_t *from, message_t *to)
+{
+    to->waiter = from->waiter; /* both are the message of the same call */
+    from->waiter.next = NULL;
+    from->waiter.called = false;
+    for (const waiter_t *waiter = &to->waiter; waiter; waiter = waiter->next) {
+        if (waiter->called) {
+            client_t *client = client_find(router, waiter->call.client);
+            call_refer(call_find(client, waiter->call.sequence), to);
+        }
+    }
+}
+
+message_t *ghost_add(router_t *router, const store_message_t *stored, uint64_t contents)
+{
+    store_message_t bare = {
+        .id = stored->id, .shard = stored->shard, .flags = stored->flags, .call = stored->call};
+    message_t *ghost = message_new(&bare);
+    ghost->contents = contents;
+    message_set_state(ghost, MESSAGE_STORED);
+    message_add(router, ghost);
+    return ghost;
+}
+
+void ghost_leave(router_t *router, message_t *message)
+{
+    if (message_is_called(message)) {
+        message_t *ghost =
+            ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
+        move_callers(router, message, ghost);
+    }
+}
+
+void ghost_join(router_t *router, message_t *message)
+{
+    message_t *ghost = message_find(router, message->stored.id);
+    if (ghost) {
+        move_callers(router, ghost, message);
+        message_remove(router, ghost);
+        message_destroy(&ghost);
+    }
+}
+
+bool message_has_contents(const message_t *message, const store_message_t *contents)
+{
+    if (message->state == MESSAGE_STORED) {
+        return message->contents == journal_contents_hash(contents);
+    }
+    return call_same_contents(&message->stored, contents);
+}

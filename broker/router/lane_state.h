@@ -1,0 +1,45 @@
+/* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
+ * lookup.c, checkpoint.c, overflow.c, loads.c and messages.c.
+ *
+ * Some lanes are this broker's and others are not, at the same time. What depends on a lane
+ * (shards, entities, messages, calls, batches, look-ups) comes and goes with it.
+ */
+#ifndef BROKER_ROUTER_LANE_STATE_H
+#define BROKER_ROUTER_LANE_STATE_H
+
+#include "broker/router/batch_state.h"
+#include "broker/router/checkpoint_state.h"
+#include "broker/router/lookup_state.h"
+#include "broker/router/overflow_state.h"
+
+typedef enum lane_state {
+    LANE_FOREIGN,  /* this broker does not hold it */
+    LANE_ADOPTING, /* the store names this broker as its holder; what stands in it is being read */
+    LANE_HOME      /* its shards serve */
+} lane_state_t;
+
+typedef struct router_lane {
+    lane_state_t state;
+    uint64_t epoch;    /* of this broker's hold; FOREIGN: of its last hold, which is over */
+    bool adoption_due; /* ADOPTING: nobody has taken it from router_next_adoption yet */
+    bool damaged;      /* ADOPTING: what stands in it could not be read so far */
+    bool taking;       /* ADOPTING: what stands in it is being taken over: */
+    adoption_t adoption;
+    size_t backlogs_taken;
+    lane_batches_t batches;
+    lookup_t lookup_next, lookup_current;
+    checkpoint_t checkpoint;
+    overflows_t overflows;
+    loads_t loads;
+    message_t *ghosts; /* see messages.c */
+} router_lane_t;
+
+/* The name that status documents show. */
+const char *lane_state_name(const router_lane_t *lane);
+/* Frees what of adoptions has not been taken over yet. */
+void lanes_destroy(router_t *router);
+/* Another broker has taken the lane: it is dropped, if this broker's hold under the epoch was its
+ * last one. */
+void lane_fenced(router_t *router, uint32_t lane, uint64_t epoch);
+
+#endif

@@ -1,0 +1,204 @@
+/* Loads: rows of messages come into memory, and settled slices let messages go. A load's answer is
+ * joined with what memory holds as of its return. See overflow_state.h.
+ */
+#include "broker/router/damaged_rows.h"
+#include "broker/router/ghosts.h"
+#include "broker/router/messages.h"
+#include "broker/router/router_state.h"
+#include "core/memory.h"
+
+/* What one load may ask for: the router takes its rows in one turn. */
+enum { RANGES_MAX = 256, ROWS_MAX = 4096, BYTES_MAX = 4 << 20 };
+
+/* ---- rows that the journal has overruled ---- */
+
+static int compare_positions(const void *a, const void *b)
+{
+    uint64_t x = ((const overruled_row_t *)a)->position;
+    uint64_t y = ((const overruled_row_t *)b)->position;
+    return (x > y) - (x < y);
+}
+
+void loads_adopt(router_t *router, adoption_t *adoption)
+{
+    router_lane_t *lane = &router->lanes[adoption->hold.lane];
+    loads_t *loads = &lane->loads;
+    loads->overruled = adoption->overruled;
+    loads->overruled_count = adoption->overruled_count;
+    loads->corrected = false;
+    adoption->overruled = NULL;
+    adoption->overruled_count = 0;
+    if (loads->overruled_count > 0) {
+        qsort(loads->overruled, loads->overruled_count, sizeof *loads->overruled,
+              compare_positions);
+    }
+    for (size_t i = 0; i < loads->overruled_count; i++) {
+        const overruled_row_t *row = &loads->overruled[i];
+        if (row->ended) {
+            checkpoint_note_end(&lane->checkpoint, row->position);
+        } else {
+            checkpoint_note_row(&lane->checkpoint, row->position, row->attempts);
+        }
+    }
+}
+
+static const overruled_row_t *find_overruled(const loads_t *loads, uint64_t position)
+{
+    overruled_row_t key = {.position = position};
+    return loads->overruled_count == 0 ? NULL
+                                       : bsearch(&key, loads->overruled, loads->overruled_count,
+                                                 sizeof key, compare_positions);
+}
+
+/* The rows say themselves what stands, and no load has read them before they did. */
+static void forget_corrected(loads_t *loads)
+{
+    if (loads->corrected && !loads->running) {
+        free(loads->overruled);
+        loads->overruled = NULL;
+        loads->overruled_count = 0;
+        loads->corrected = false;
+    }
+}
+
+/* ---- slices ---- */
+
+void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    const checkpoint_slice_t *slice = checkpoint_slice_end(router, lane, error);
+    if (!slice) {
+        return;
+    }
+    overflow_settled(router, lane, slice);
+    if (slice->taken.slice.last) {
+        router->lanes[lane].loads.corrected = true;
+        forget_corrected(&router->lanes[lane].loads);
+    }
+}
+
+/* ---- loads ---- */
+
+bool router_take_load(router_t *router, uint32_t number, router_load_t *load)
+{
+    router_lane_t *lane = &router->lanes[number];
+    loads_t *loads = &lane->loads;
+    if (loads->running || !lane->overflows.by_hash || lane->state != LANE_HOME) {
+        return false;
+    }
+    if (!loads->ranges) {
+        loads->ranges = memory_allocate(RANGES_MAX * sizeof *loads->ranges);
+    }
+    loads->count = 0;
+    uint32_t rows_left = ROWS_MAX;
+    while (loads->count < RANGES_MAX && rows_left > 0 &&
+           overflow_take(router, number, &rows_left, &loads->ranges[loads->count])) {
+        loads->count++;
+    }
+    loads->running = loads->count > 0;
+    *load = (router_load_t){loads->ranges, loads->count, BYTES_MAX};
+    return loads->running;
+}
+
+/* The row's message, which stands, comes into memory. */
+static void join_message(router_t *router, overflow_t *overflow, message_t *message)
+{
+    shard_t *shard = shard_find(router, message->stored.shard);
+    entity_t *entity =
+        entity_find_or_add(router, shard, message->stored.type, message->stored.entity);
+    ghost_join(router, message);
+    message_admit(router, message, entity);
+    overflow_queue(router, overflow, message);
+}
+
+static const char *fault_of(router_t *router, uint32_t lane, const message_t *row)
+{
+    const char *cause = row_fault(router, lane, &row->stored);
+    bool same = row->entity_hash == journal_entity_hash(row->stored.type, row->stored.entity);
+    return cause || same ? cause : "its entity hash is not that of its entity";
+}
+
+/* The row says what stands, but for the counts that the journal has overruled. */
+static void take_row(router_t *router, uint32_t number, overflow_t *overflow, message_t *row,
+                     const overruled_row_t *overruled)
+{
+    router_lane_t *lane = &router->lanes[number];
+    if (overruled) {
+        row->attempts = overruled->attempts.attempts;
+        row->crashes = overruled->attempts.crashes;
+    }
+    row->has_row = true;
+    row->counted = (journal_attempts_t){row->attempts, row->crashes};
+    shards_add_group(router, shard_id_group(row->stored.shard));
+    const char *cause = fault_of(router, number, row);
+    if (!cause && !overflow_wants_row(router, overflow, shard_find(router, row->stored.shard))) {
+        message_destroy(&row);
+        return;
+    }
+    if (overruled) {
+        checkpoint_forget_row(&lane->checkpoint, row->position);
+        checkpoint_note(&lane->checkpoint, row);
+    }
+    overflow_row_loaded(router, overflow, row);
+    if (cause) {
+        row_set_aside(router, number, row, cause);
+    } else {
+        join_message(router, overflow, row);
+    }
+}
+
+/* Consumes the row. */
+static void join_row(router_t *router, uint32_t number, message_t *row)
+{
+    router_lane_t *lane = &router->lanes[number];
+    overflow_t *overflow = overflow_of_row(&lane->overflows, row);
+    const overruled_row_t *overruled = find_overruled(&lane->loads, row->position);
+    const message_t *known = message_find(router, row->stored.id);
+    if (!overflow) {
+        message_destroy(&row);
+    } else if ((overruled && overruled->ended) || (known && known->state != MESSAGE_STORED)) {
+        overflow_pass(overflow, row->position);
+        message_destroy(&row);
+    } else {
+        take_row(router, number, overflow, row, overruled);
+    }
+}
+
+void router_loaded(router_t *router, uint32_t number, fabric_error_t error, message_t *rows,
+                   size_t done, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    loads_t *loads = &router->lanes[number].loads;
+    bool dropped = loads->dropped;
+    loads->running = loads->dropped = false;
+    if (dropped || error) {
+        message_chain_destroy(&rows);
+        done = 0;
+    }
+    while (rows) {
+        message_t *row = rows;
+        rows = row->chain;
+        row->chain = NULL;
+        join_row(router, number, row);
+    }
+    for (size_t i = 0; i < loads->count && !dropped; i++) {
+        overflow_loaded(router, number, &loads->ranges[i], i < done);
+    }
+    forget_corrected(loads);
+}
+
+void loads_drop(loads_t *loads)
+{
+    loads->dropped = loads->running;
+    free(loads->overruled);
+    loads->overruled = NULL;
+    loads->overruled_count = 0;
+}
+
+void loads_destroy(router_t *router)
+{
+    for (uint32_t i = 0; i < LIMIT_LANES_MAX; i++) {
+        free(router->lanes[i].loads.ranges);
+        free(router->lanes[i].loads.overruled);
+    }
+}

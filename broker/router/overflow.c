@@ -1,0 +1,446 @@
+/* Overflow: see overflow_state.h. */
+#include "broker/router/overflow_state.h"
+
+#include <assert.h>
+#include <utlist.h>
+
+#include "broker/router/dispatch.h"
+#include "broker/router/ghosts.h"
+#include "broker/router/router_state.h"
+#include "core/memory.h"
+
+/* ---- bounds ---- */
+
+/* Whether so many quarters of the memory are used. From half on, memory is kept for messages that
+ * are delivered soon; from three quarters on, each entity has one message. */
+static bool memory_is_used(const router_t *router, unsigned quarters)
+{
+    uint64_t bytes = router->config.memory_bytes_max / 4 * quarters;
+    return router->message_bytes + router->client_bytes >= bytes;
+}
+
+/* How many messages of one entity may be in its queue. */
+static uint32_t window(const router_t *router)
+{
+    uint32_t messages = router->config.entity_window;
+    if (memory_is_used(router, 3)) {
+        return 1;
+    }
+    return messages > ENTITY_WINDOW && memory_is_used(router, 2) ? ENTITY_WINDOW : messages;
+}
+
+/* The same where the entity is known. */
+static uint32_t window_of(const router_t *router, const entity_t *entity)
+{
+    bool waits = entity->shard->state != SHARD_OWNED;
+    return waits && memory_is_used(router, 2) ? 0 : window(router);
+}
+
+/* How many rows may be loaded now. */
+static uint32_t rows_wanted(const router_t *router, const overflow_t *overflow)
+{
+    uint32_t messages = window(router);
+    if (!overflow->shard && messages > ENTITY_WINDOW) {
+        messages = ENTITY_WINDOW; /* perhaps nobody is there to handle them */
+    }
+    bool low = overflow->queued == 0 || overflow->queued < messages / 2;
+    return low ? messages - overflow->queued : 0;
+}
+
+/* ---- lists of overflows to load ---- */
+
+static void list_shard(overflows_t *overflows, shard_t *shard)
+{
+    if (!shard->is_loading && shard->state == SHARD_OWNED) {
+        shard->is_loading = true;
+        DL_APPEND2(overflows->shards, shard, load_prev, load_next);
+    }
+}
+
+static void unlist_shard(overflows_t *overflows, shard_t *shard)
+{
+    shard->is_loading = false;
+    DL_DELETE2(overflows->shards, shard, load_prev, load_next);
+}
+
+static void unlist(overflow_t *overflow)
+{
+    if (overflow->list) {
+        DL_DELETE(*overflow->list, overflow);
+        overflow->list = NULL;
+    }
+}
+
+/* Puts the overflow into the list where it belongs, if it is to be loaded. */
+static void list(const router_t *router, overflows_t *overflows, overflow_t *overflow)
+{
+    bool due = overflow->count > 0 && !overflow->loading && rows_wanted(router, overflow) > 0;
+    overflow_t **wanted = overflow->shard ? &overflow->shard->overflows : &overflows->unknown;
+    if (!due) {
+        unlist(overflow);
+    } else if (overflow->list != wanted) {
+        unlist(overflow);
+        overflow->list = wanted;
+        DL_APPEND(*wanted, overflow);
+    }
+    if (due && overflow->shard) {
+        list_shard(overflows, overflow->shard);
+    }
+}
+
+static overflow_t *take_unknown(overflows_t *overflows)
+{
+    overflow_t *overflow = overflows->unknown;
+    if (overflow) {
+        unlist(overflow);
+    }
+    return overflow;
+}
+
+/* One overflow of the first shard, whose other overflows come when all other shards had a turn. */
+static overflow_t *take_of_shard(overflows_t *overflows)
+{
+    shard_t *shard;
+    while ((shard = overflows->shards)) {
+        unlist_shard(overflows, shard);
+        overflow_t *overflow = shard->overflows;
+        if (overflow && shard->state == SHARD_OWNED) {
+            unlist(overflow);
+            if (shard->overflows) {
+                list_shard(overflows, shard);
+            }
+            return overflow;
+        }
+    }
+    return NULL;
+}
+
+static overflow_t *take_next(overflows_t *overflows)
+{
+    overflows->unknown_first = !overflows->unknown_first;
+    overflow_t *overflow =
+        overflows->unknown_first ? take_unknown(overflows) : take_of_shard(overflows);
+    if (!overflow) {
+        overflow = overflows->unknown_first ? take_of_shard(overflows) : take_unknown(overflows);
+    }
+    return overflow;
+}
+
+/* ---- overflows ---- */
+
+static overflow_t *find(const overflows_t *overflows, uint64_t hash)
+{
+    overflow_t *overflow = NULL;
+    HASH_FIND(by_hash, overflows->by_hash, &hash, sizeof hash, overflow);
+    return overflow;
+}
+
+static overflow_t *add(overflows_t *overflows, uint64_t hash)
+{
+    overflow_t *overflow = memory_allocate_zeroed(1, sizeof *overflow);
+    overflow->hash = hash;
+    HASH_ADD(by_hash, overflows->by_hash, hash, sizeof overflow->hash, overflow);
+    return overflow;
+}
+
+static void destroy(overflows_t *overflows, overflow_t *overflow)
+{
+    unlist(overflow);
+    HASH_DELETE(by_hash, overflows->by_hash, overflow);
+    free(overflow);
+}
+
+static overflows_t *overflows_of(router_t *router, const message_t *message)
+{
+    return &lane_of(router, message->stored.shard)->overflows;
+}
+
+/* So many messages more, or less, are in the store only. */
+static void count(router_t *router, overflow_t *overflow, uint64_t more, uint64_t less)
+{
+    overflow->count += more - less;
+    router->counters.stored += more - less;
+    router->counters.pending += more - less;
+}
+
+/* The tail moves to the queue as far as there is no gap, and room. An overflow that is left over
+ * with neither gap nor tail goes. */
+static void refill(router_t *router, overflows_t *overflows, overflow_t *overflow)
+{
+    while (overflow->count == 0 && overflow->tail &&
+           overflow->queued < window_of(router, overflow->tail->entity)) {
+        message_t *message = overflow->tail;
+        DL_DELETE(overflow->tail, message);
+        overflow->queued++;
+        entity_append(message->entity, message);
+        entity_dispatch(router, message->entity);
+    }
+    if (overflow->count == 0 && !overflow->tail && !overflow->loading) {
+        destroy(overflows, overflow);
+    } else {
+        list(router, overflows, overflow);
+    }
+}
+
+void overflow_enqueue(router_t *router, message_t *message)
+{
+    entity_t *entity = message->entity;
+    overflows_t *overflows = overflows_of(router, message);
+    overflow_t *overflow = find(overflows, message->entity_hash);
+    if (!overflow && entity->queued < window_of(router, entity)) {
+        entity_append(entity, message);
+        entity_dispatch(router, entity);
+        return;
+    }
+    if (!overflow) {
+        overflow = add(overflows, message->entity_hash);
+        overflow->queued = entity->queued;
+    }
+    if (overflow->until >= message->position) {
+        overflow->until = message->position - 1; /* its row, if it has one, is not in the gap */
+    }
+    overflow->shard = entity->shard;
+    message_set_state(message, MESSAGE_OVERFLOWED);
+    DL_APPEND(overflow->tail, message);
+    refill(router, overflows, overflow);
+}
+
+void overflow_message_ended(router_t *router, overflows_t *overflows, uint64_t entity_hash)
+{
+    overflow_t *overflow = find(overflows, entity_hash);
+    if (overflow) {
+        overflow->queued -= overflow->queued > 0;
+        refill(router, overflows, overflow);
+    }
+}
+
+uint64_t overflow_stored(const overflows_t *overflows, uint64_t entity_hash)
+{
+    const overflow_t *overflow = find(overflows, entity_hash);
+    return overflow ? overflow->count : 0;
+}
+
+bool overflow_has(const overflows_t *overflows, uint64_t entity_hash, uint64_t position)
+{
+    const overflow_t *overflow = find(overflows, entity_hash);
+    return overflow && overflow->count > 0 && position > overflow->after &&
+           position <= overflow->until;
+}
+
+/* ---- messages are dropped from memory ---- */
+
+/* Whether the row says all that the next home, or a load, has to know. */
+static bool may_drop(const checkpoint_t *checkpoint, const message_t *message)
+{
+    return checkpoint_has_settled(checkpoint, message) && message->deliveries <= 1 &&
+           message->unexplained == 0 && message->loss == 0 && !message->crash_text;
+}
+
+/* The first message of the tail becomes the last one of the gap. */
+static void drop_first(router_t *router, overflow_t *overflow)
+{
+    message_t *message = overflow->tail;
+    entity_t *entity = message->entity;
+    DL_DELETE(overflow->tail, message);
+    if (overflow->count == 0) {
+        overflow->after = message->position - 1;
+    }
+    overflow->until = message->position;
+    if (message->deliveries > 0) {
+        overflow->delivered_until = message->position;
+    }
+    count(router, overflow, 1, 0);
+    message_dismiss(router, message);
+    ghost_leave(router, message);
+    message_destroy(&message);
+    entity_release(router, entity);
+}
+
+/* Drops what it can of the entity's tail. */
+static void drop_settled(router_t *router, uint32_t lane, uint64_t entity_hash)
+{
+    const checkpoint_t *checkpoint = &router->lanes[lane].checkpoint;
+    overflows_t *overflows = &router->lanes[lane].overflows;
+    overflow_t *overflow = find(overflows, entity_hash);
+    if (!overflow || !overflow->tail || !may_drop(checkpoint, overflow->tail)) {
+        return;
+    }
+    do {
+        drop_first(router, overflow);
+    } while (overflow->tail && may_drop(checkpoint, overflow->tail));
+    list(router, overflows, overflow);
+}
+
+void overflow_settled(router_t *router, uint32_t lane, const checkpoint_slice_t *slice)
+{
+    if (router->lanes[lane].overflows.by_hash) {
+        for (size_t i = 0; i < slice->entity_count; i++) {
+            drop_settled(router, lane, slice->entities[i]);
+        }
+    }
+}
+
+/* ---- shards and lanes ---- */
+
+void overflow_shard_owned(router_t *router, shard_t *shard)
+{
+    overflows_t *overflows = &lane_of(router, shard->id)->overflows;
+    if (shard->overflows) {
+        list_shard(overflows, shard);
+    }
+    if (!overflows->by_hash) {
+        return;
+    }
+    entity_t *entity, *next;
+    DL_FOREACH_SAFE(shard->entities, entity, next)
+    {
+        overflow_t *overflow = find(overflows, entity->hash);
+        if (overflow) {
+            refill(router, overflows, overflow);
+        }
+    }
+}
+
+void overflow_adopt(router_t *router, uint32_t lane, const store_backlog_t *backlogs, size_t size)
+{
+    overflows_t *overflows = &router->lanes[lane].overflows;
+    for (size_t i = 0; i < size; i++) {
+        const store_backlog_t *backlog = &backlogs[i];
+        if (backlog->count == 0) {
+            continue;
+        }
+        overflow_t *overflow = add(overflows, backlog->entity_hash);
+        overflow->after = backlog->first - 1;
+        overflow->until = overflow->delivered_until = backlog->last;
+        count(router, overflow, backlog->count, 0);
+        list(router, overflows, overflow);
+    }
+}
+
+void overflow_adopted(router_t *router, uint32_t lane)
+{
+    const overflow_t *overflow, *next;
+    HASH_ITER(by_hash, router->lanes[lane].overflows.by_hash, overflow, next)
+    {
+        drop_settled(router, lane, overflow->hash);
+    }
+}
+
+message_t *overflow_take_tail(overflows_t *overflows)
+{
+    overflow_t *overflow, *next;
+    HASH_ITER(by_hash, overflows->by_hash, overflow, next)
+    {
+        message_t *message = overflow->tail;
+        if (message) {
+            DL_DELETE(overflow->tail, message);
+            return message;
+        }
+    }
+    return NULL;
+}
+
+void overflow_drop(router_t *router, uint32_t lane)
+{
+    overflows_t *overflows = &router->lanes[lane].overflows;
+    while (overflows->shards) {
+        unlist_shard(overflows, overflows->shards);
+    }
+    overflow_t *overflow, *next;
+    HASH_ITER(by_hash, overflows->by_hash, overflow, next)
+    {
+        assert(!overflow->tail);
+        count(router, overflow, 0, overflow->count);
+        destroy(overflows, overflow);
+    }
+}
+
+void overflows_destroy(router_t *router)
+{
+    for (uint32_t i = 0; i < LIMIT_LANES_MAX; i++) {
+        overflow_t *overflow, *next;
+        HASH_ITER(by_hash, router->lanes[i].overflows.by_hash, overflow, next)
+        {
+            HASH_DELETE(by_hash, router->lanes[i].overflows.by_hash, overflow);
+            free(overflow);
+        }
+    }
+}
+
+/* ---- loads ---- */
+
+bool overflow_take(router_t *router, uint32_t lane, uint32_t *rows_left, store_range_t *range)
+{
+    overflow_t *overflow;
+    while ((overflow = take_next(&router->lanes[lane].overflows))) {
+        uint32_t limit = rows_wanted(router, overflow);
+        if (limit == 0) {
+            continue; /* it is listed again when a message of its queue has ended */
+        }
+        limit = limit < *rows_left ? limit : *rows_left;
+        *rows_left -= limit < overflow->count ? limit : (uint32_t)overflow->count;
+        overflow->loading = true;
+        overflow->refused = false;
+        overflow->rows_read = 0;
+        overflow->load_until = overflow->until;
+        overflow->load_count = overflow->count;
+        *range = (store_range_t){.entity_hash = overflow->hash,
+                                 .after = overflow->after,
+                                 .until = overflow->until,
+                                 .limit = limit};
+        return true;
+    }
+    return false;
+}
+
+overflow_t *overflow_of_row(const overflows_t *overflows, const message_t *row)
+{
+    overflow_t *overflow = find(overflows, row->entity_hash);
+    bool expected = overflow && overflow->loading && !overflow->refused &&
+                    row->position > overflow->after && row->position <= overflow->load_until;
+    return expected ? overflow : NULL;
+}
+
+bool overflow_wants_row(const router_t *router, overflow_t *overflow, shard_t *shard)
+{
+    bool first = overflow->shard == NULL;
+    overflow->shard = shard;
+    overflow->refused = first && shard->state != SHARD_OWNED && memory_is_used(router, 2);
+    return !overflow->refused;
+}
+
+void overflow_pass(overflow_t *overflow, uint64_t position)
+{
+    overflow->rows_read++;
+    overflow->after = position;
+}
+
+void overflow_row_loaded(router_t *router, overflow_t *overflow, message_t *row)
+{
+    row->deliveries = row->position <= overflow->delivered_until ? 1 : 0;
+    if (overflow->load_count > 0) {
+        overflow->load_count--;
+        count(router, overflow, 0, 1);
+    }
+    router->counters.loaded++;
+    overflow_pass(overflow, row->position);
+}
+
+void overflow_queue(router_t *router, overflow_t *overflow, message_t *message)
+{
+    overflow->queued++;
+    entity_append(message->entity, message);
+    entity_dispatch(router, message->entity);
+}
+
+void overflow_loaded(router_t *router, uint32_t lane, const store_range_t *range, bool complete)
+{
+    overflows_t *overflows = &router->lanes[lane].overflows;
+    overflow_t *overflow = find(overflows, range->entity_hash);
+    overflow->loading = false;
+    if (complete && !overflow->refused && overflow->rows_read < range->limit) {
+        overflow->after = overflow->load_until;
+        count(router, overflow, 0, overflow->load_count); /* somebody has deleted their rows */
+    }
+    refill(router, overflows, overflow);
+}

@@ -1,0 +1,290 @@
+/* Slices of a checkpoint: the changes of rows that one transaction makes. See checkpoint_state.h.
+ *
+ * A slice is constant until it is answered, while its messages go on. So it has its own copies of
+ * names and bodies. It fills arrays first and sets the views into its copies last, since the copies
+ * move while they grow.
+ */
+#include "broker/router/checkpoint_state.h"
+#include "broker/router/router_state.h"
+#include "core/memory.h"
+
+/* RECORD_BYTES: of a body, beside the bytes of its message and reply, with room to spare. */
+enum { RECORD_BYTES = 192 };
+
+static message_t *message_of_link(message_link_t *link)
+{
+    return (message_t *)((char *)link - offsetof(message_t, changed));
+}
+
+/* ---- bounds ---- */
+
+/* Bytes of a message's body, about, and of its names beside the body. */
+static uint64_t row_bytes(const message_t *message)
+{
+    const store_message_t *stored = &message->stored;
+    uint64_t names = stored->type.size + stored->entity.size + stored->tag.size;
+    return RECORD_BYTES + 2 * names + stored->payload.size + stored->traceparent.size +
+           stored->headers.size;
+}
+
+/* Whether so many more rows, and bytes, go into the slice. If so, they are counted. */
+static bool reserve(const router_t *router, checkpoint_slice_t *slice, size_t rows, uint64_t bytes)
+{
+    bool fits = slice->rows + rows <= router->config.slice_rows_max &&
+                slice->bytes + bytes <= STORE_SLICE_BYTES_MAX;
+    if (!fits && slice->rows > 0) {
+        return false;
+    }
+    slice->rows += rows;
+    slice->bytes += bytes;
+    return true;
+}
+
+/* ---- messages that are pending ---- */
+
+static void add_name(checkpoint_slice_t *slice, fabric_bytes_t name)
+{
+    slice->names =
+        memory_reserve(slice->names, slice->name_bytes + name.size, &slice->name_capacity, 1);
+    if (name.size > 0) {
+        memcpy(slice->names + slice->name_bytes, name.data, name.size);
+    }
+    slice->name_bytes += name.size;
+}
+
+static void add_put(checkpoint_t *checkpoint, const message_t *message)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    const store_message_t *stored = &message->stored;
+    add_name(slice, stored->type);
+    add_name(slice, stored->entity);
+    add_name(slice, stored->tag);
+    journal_put_message(slice->writer, stored, message->position, message->counted);
+    slice->puts = memory_reserve(slice->puts, slice->put_count + 1, &slice->put_capacity,
+                                 sizeof *slice->puts);
+    slice->puts[slice->put_count++] = (store_pending_t){.position = message->position,
+                                                        .entity_hash = message->entity_hash,
+                                                        .id = stored->id,
+                                                        .shard = stored->shard,
+                                                        .due_ms = stored->deliver_at_ms,
+                                                        .number = checkpoint->number,
+                                                        .attempts = message->counted.attempts,
+                                                        .crashes = message->counted.crashes,
+                                                        .type = stored->type,
+                                                        .entity = stored->entity,
+                                                        .tag = stored->tag};
+}
+
+static void add_amendment(checkpoint_t *checkpoint, uint64_t position, journal_attempts_t attempts)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    slice->amendments = memory_reserve(slice->amendments, slice->amendment_count + 1,
+                                       &slice->amendment_capacity, sizeof *slice->amendments);
+    slice->amendments[slice->amendment_count++] = (store_amendment_t){.position = position,
+                                                                      .number = checkpoint->number,
+                                                                      .attempts = attempts.attempts,
+                                                                      .crashes = attempts.crashes};
+}
+
+/* Notes whose messages may be dropped from memory when the slice is settled. */
+static void add_entity(checkpoint_slice_t *slice, uint64_t hash)
+{
+    if (slice->entity_count > 0 && slice->entities[slice->entity_count - 1] == hash) {
+        return;
+    }
+    slice->entities = memory_reserve(slice->entities, slice->entity_count + 1,
+                                     &slice->entity_capacity, sizeof *slice->entities);
+    slice->entities[slice->entity_count++] = hash;
+}
+
+static void take_messages(const router_t *router, checkpoint_t *checkpoint)
+{
+    message_link_t *ring = &checkpoint->current_messages;
+    while (ring->next != ring) {
+        message_t *message = message_of_link(ring->next);
+        uint64_t bytes = message->has_row ? 0 : row_bytes(message);
+        if (!reserve(router, &checkpoint->slice, 1, bytes)) {
+            return;
+        }
+        checkpoint_forget(message);
+        if (message->has_row) {
+            add_amendment(checkpoint, message->position, message->counted);
+        } else {
+            add_put(checkpoint, message);
+        }
+        add_entity(&checkpoint->slice, message->entity_hash);
+        message->has_row = true;
+        message->slice = checkpoint->slice.number;
+    }
+}
+
+/* ---- rows whose messages are not pending in memory ---- */
+
+static void take_amendments(const router_t *router, checkpoint_t *checkpoint)
+{
+    const row_changes_t *current = &checkpoint->current;
+    while (checkpoint->amendments_taken < current->amendment_count) {
+        const row_amendment_t *amendment = &current->amendments[checkpoint->amendments_taken];
+        if (!amendment->over) {
+            if (!reserve(router, &checkpoint->slice, 1, 0)) {
+                return;
+            }
+            add_amendment(checkpoint, amendment->position, amendment->attempts);
+        }
+        checkpoint->amendments_taken++;
+    }
+}
+
+static void add_delete(checkpoint_slice_t *slice, uint64_t position)
+{
+    slice->deletes = memory_reserve(slice->deletes, slice->delete_count + 1,
+                                    &slice->delete_capacity, sizeof *slice->deletes);
+    slice->deletes[slice->delete_count++] = position;
+}
+
+static void take_deletes(const router_t *router, checkpoint_t *checkpoint)
+{
+    const row_changes_t *current = &checkpoint->current;
+    while (checkpoint->deletes_taken < current->delete_count &&
+           reserve(router, &checkpoint->slice, 1, 0)) {
+        add_delete(&checkpoint->slice, current->deletes[checkpoint->deletes_taken++]);
+    }
+}
+
+/* ---- dead letters ---- */
+
+static void add_dead(checkpoint_t *checkpoint, const dead_row_t *dead)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    const message_t *message = dead->message;
+    const store_message_t *stored = &message->stored;
+    journal_attempts_t attempts = {message->attempts, message->crashes};
+    journal_put_dead(slice->writer, stored, &message->reply, attempts, message->cause,
+                     message->reply.payload);
+    slice->dead_messages =
+        memory_reserve(slice->dead_messages, slice->dead_count + 1, &slice->dead_message_capacity,
+                       sizeof *slice->dead_messages);
+    slice->dead_messages[slice->dead_count] = *dead;
+    slice->dead = memory_reserve(slice->dead, slice->dead_count + 1, &slice->dead_capacity,
+                                 sizeof *slice->dead);
+    slice->dead[slice->dead_count++] =
+        (store_dead_row_t){.id = stored->id,
+                           .shard = stored->shard,
+                           .number = checkpoint->number,
+                           .ended_ms = dead->ended_ms,
+                           .error = message->cause,
+                           .attempts = message->attempts + message->crashes,
+                           .type = stored->type,
+                           .entity = stored->entity,
+                           .tag = stored->tag,
+                           .text = message->reply.payload};
+}
+
+/* A dead letter's row comes, and the row of its message goes, in the same slice. */
+static void take_dead(const router_t *router, checkpoint_t *checkpoint)
+{
+    const row_changes_t *current = &checkpoint->current;
+    while (checkpoint->dead_taken < current->dead_count) {
+        const dead_row_t *dead = &current->dead[checkpoint->dead_taken];
+        uint64_t bytes = row_bytes(dead->message) + 2 * dead->message->reply.payload.size;
+        if (!reserve(router, &checkpoint->slice, 1 + dead->message->has_row, bytes)) {
+            return;
+        }
+        add_dead(checkpoint, dead);
+        if (dead->message->has_row) {
+            add_delete(&checkpoint->slice, dead->message->position);
+        }
+        checkpoint->dead_taken++;
+    }
+}
+
+/* ---- the slice ---- */
+
+static void free_dead(checkpoint_slice_t *slice)
+{
+    for (size_t i = 0; i < slice->dead_count; i++) {
+        message_destroy(&slice->dead_messages[i].message);
+    }
+    slice->dead_count = 0;
+}
+
+static void reset(checkpoint_slice_t *slice)
+{
+    if (!slice->writer) {
+        slice->writer = journal_writer_new();
+    }
+    journal_writer_reset(slice->writer);
+    free_dead(slice);
+    slice->put_count = slice->amendment_count = slice->delete_count = 0;
+    slice->entity_count = slice->name_bytes = slice->rows = 0;
+    slice->bytes = 0;
+}
+
+static fabric_bytes_t take_name(const checkpoint_slice_t *slice, size_t *at, size_t size)
+{
+    fabric_bytes_t name = fabric_bytes(slice->names + *at, size);
+    *at += size;
+    return name;
+}
+
+static void set_views(checkpoint_slice_t *slice)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < slice->put_count; i++) {
+        store_pending_t *put = &slice->puts[i];
+        put->type = take_name(slice, &at, put->type.size);
+        put->entity = take_name(slice, &at, put->entity.size);
+        put->tag = take_name(slice, &at, put->tag.size);
+        put->body = journal_record_of(slice->writer, i);
+    }
+    for (size_t i = 0; i < slice->dead_count; i++) {
+        slice->dead[i].body = journal_record_of(slice->writer, slice->put_count + i);
+    }
+}
+
+/* Whether nothing of the checkpoint is left. */
+static bool is_used_up(const checkpoint_t *checkpoint)
+{
+    const row_changes_t *current = &checkpoint->current;
+    return checkpoint->current_messages.next == &checkpoint->current_messages &&
+           checkpoint->amendments_taken == current->amendment_count &&
+           checkpoint->deletes_taken == current->delete_count &&
+           checkpoint->dead_taken == current->dead_count;
+}
+
+void slice_fill(router_t *router, checkpoint_t *checkpoint)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    reset(slice);
+    slice->running = true;
+    slice->number++;
+    take_amendments(router, checkpoint);
+    take_messages(router, checkpoint); /* the puts come before the dead letters in the writer */
+    take_dead(router, checkpoint);
+    take_deletes(router, checkpoint);
+    set_views(slice);
+    slice->taken = (router_slice_t){.hold = checkpoint->hold,
+                                    .slice = {.puts = slice->puts,
+                                              .put_count = slice->put_count,
+                                              .amendments = slice->amendments,
+                                              .amendment_count = slice->amendment_count,
+                                              .deletes = slice->deletes,
+                                              .delete_count = slice->delete_count,
+                                              .dead = slice->dead,
+                                              .dead_count = slice->dead_count,
+                                              .begun = checkpoint->begun,
+                                              .last = is_used_up(checkpoint)}};
+}
+
+void slice_destroy(checkpoint_slice_t *slice)
+{
+    free_dead(slice);
+    journal_writer_destroy(&slice->writer);
+    free(slice->puts);
+    free(slice->amendments);
+    free(slice->deletes);
+    free(slice->dead);
+    free(slice->dead_messages);
+    free(slice->names);
+    free(slice->entities);
+}

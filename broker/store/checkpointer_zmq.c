@@ -1,0 +1,59 @@
+/* The checkpointer actor: see checkpointer_zmq.h. */
+#include "broker/store/checkpointer_zmq.h"
+
+static void run_operation(checkpointer_t *checkpointer, checkpoint_operation_t *operation)
+{
+    operation->error =
+        operation->slice ? checkpointer_write(checkpointer, &operation->hold, operation->slice)
+                         : checkpointer_purge(checkpointer, &operation->hold, operation->checkpoint,
+                                              operation->log_bytes, &operation->purged);
+}
+
+static void run_checkpointer(void *context, void *pipe)
+{
+    checkpointer_actor_t *self = context;
+    checkpoint_operation_t *operation = NULL;
+    for (;;) {
+        if (!pipe_wait(pipe, &operation, sizeof operation)) {
+            continue;
+        }
+        if (!operation) {
+            return;
+        }
+        run_operation(&self->checkpointer, operation);
+        pipe_send(pipe, &operation, sizeof operation);
+    }
+}
+
+fabric_error_t checkpointer_actor_start(checkpointer_actor_t *self, void *zmq,
+                                        const connection_config_t *config,
+                                        const retention_t *retention, int halt_fd,
+                                        store_clock_t clock)
+{
+    store_actor_init(&self->base, "checkpointer", halt_fd, clock);
+    store_world_t world = store_actor_world(&self->base);
+    checkpointer_init(&self->checkpointer, config, &world, retention);
+    return actor_start(&self->base.actor, zmq, run_checkpointer, self);
+}
+
+void checkpointer_actor_send(checkpointer_actor_t *self, checkpoint_operation_t *operation)
+{
+    pipe_send(self->base.actor.pipe, &operation, sizeof operation);
+}
+
+checkpoint_operation_t *checkpointer_actor_take(checkpointer_actor_t *self)
+{
+    checkpoint_operation_t *operation = NULL;
+    return pipe_take(self->base.actor.pipe, &operation, sizeof operation) ? operation : NULL;
+}
+
+void checkpointer_actor_stop(checkpointer_actor_t *self)
+{
+    if (!self->base.actor.pipe) {
+        return;
+    }
+    checkpointer_actor_send(self, NULL);
+    actor_join(&self->base.actor);
+    actor_close(&self->base.actor);
+    checkpointer_clear(&self->checkpointer);
+}

@@ -1,0 +1,58 @@
+/* The loader: takes lanes and reads what stands in them, and reads rows of messages that memory had
+ * no room for.
+ *
+ * Adoption of a lane, in this order:
+ *   1. The lane's row must name this broker under the epoch. From then on no other broker's
+ *      checkpoint can change rows of the lane.
+ *   2. The ADOPT entry goes to the end of the journal; where that number is taken, the end is read
+ *      again. From then on no other broker's append succeeds, so the journal is whole.
+ *   3. The entries above the checkpoint are read up to the ADOPT entry, and folded.
+ *   4. The rows are counted, and those that the entries overrule are found. Nothing else is read of
+ *      them.
+ * Everything but the ADOPT entry only reads, and an ADOPT entry of the same holder that is the last
+ * one already is good enough: so an adoption may end anywhere and be repeated, by this broker or by
+ * the next holder.
+ *
+ * Threading: belongs to one thread at a time.
+ */
+#ifndef BROKER_STORE_LOADER_H
+#define BROKER_STORE_LOADER_H
+
+#include "broker/adoption.h"
+#include "broker/store/connection.h"
+
+typedef struct loader_config {
+    connection_config_t connection;
+    uint32_t lanes;          /* of the cluster */
+    const char *name;        /* of the broker, for ADOPT entries */
+    uint64_t tail_bytes_max; /* of entries above the checkpoint of one lane, which are in memory */
+} loader_config_t;
+
+typedef struct loader {
+    connection_t connection;
+    loader_config_t config;
+} loader_t;
+
+/* Why a lane cannot be adopted. */
+typedef struct loader_fault {
+    uint64_t number; /* the entry in question */
+    reason_t reason;
+} loader_fault_t;
+
+void loader_init(loader_t *loader, const loader_config_t *config, const store_world_t *world);
+void loader_clear(loader_t *loader);
+
+/* Adopts the lane. OK: `adoption` is the caller's. FENCED: another broker holds the lane.
+ * SHUTTING_DOWN. With a fault, after which an operator decides: STORE_LOST (an entry is missing),
+ * MALFORMED_MESSAGE (an entry cannot be read), LIMIT_EXCEEDED (too many bytes above the
+ * checkpoint). */
+FABRIC_MUST_USE fabric_error_t loader_adopt(loader_t *loader, const store_hold_t *hold,
+                                            adoption_t *adoption, loader_fault_t *fault);
+
+/* Reads rows as store_driver.load_rows, chained. The contents of a row that cannot be read are
+ * missing, and its flags are 0: it is no message. SHUTTING_DOWN. */
+FABRIC_MUST_USE fabric_error_t loader_load(loader_t *loader, uint32_t lane,
+                                           const store_range_t *ranges, size_t count,
+                                           uint64_t bytes_max, message_chain_t *rows, size_t *done);
+
+#endif

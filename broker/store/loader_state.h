@@ -1,0 +1,33 @@
+/* What the files of the loader share: loader.c and loader_fold.c only. */
+#ifndef BROKER_STORE_LOADER_STATE_H
+#define BROKER_STORE_LOADER_STATE_H
+
+#include "broker/store/loader.h"
+#include "core/journal/fold.h"
+
+/* One attempt to adopt a lane. */
+typedef struct reading {
+    store_t *store;
+    store_hold_t hold;
+    loader_fault_t *fault;
+    uint64_t tail_bytes_max;
+    store_lane_t row;
+    store_entry_t end; /* the journal's last entry, without calls and body */
+    bool end_found;
+    journal_fold_t *fold;
+    uint64_t tail_bytes;
+    fabric_error_t error; /* of a visit */
+    bool *has_row;        /* of each item of the fold, by position */
+    store_backlog_t *backlogs;
+    size_t backlog_count, backlog_capacity;
+} reading_t;
+
+/* Which messages that the entries speak of have rows. */
+FABRIC_MUST_USE fabric_error_t loader_find_rows(reading_t *reading);
+/* How many rows each entity has. */
+FABRIC_MUST_USE fabric_error_t loader_count_rows(reading_t *reading);
+/* Makes the adoption of what was read. */
+void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoption);
+void loader_reading_clear(reading_t *reading);
+
+#endif

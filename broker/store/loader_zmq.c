@@ -1,0 +1,71 @@
+/* The loader actor: see loader_zmq.h. */
+#include "broker/store/loader_zmq.h"
+
+static void run_operation(loader_t *loader, load_operation_t *operation)
+{
+    message_chain_t rows = {0};
+    switch (operation->kind) {
+    case LOADER_ADOPT:
+        operation->error =
+            loader_adopt(loader, &operation->hold, &operation->adoption, &operation->fault);
+        break;
+    case LOADER_LOAD:
+        operation->error =
+            loader_load(loader, operation->lane, operation->ranges, operation->range_count,
+                        operation->bytes_max, &rows, &operation->done);
+        operation->rows = rows.first;
+        break;
+    }
+}
+
+static void run_loader(void *context, void *pipe)
+{
+    loader_actor_t *self = context;
+    load_operation_t *operation = NULL;
+    for (;;) {
+        if (!pipe_wait(pipe, &operation, sizeof operation)) {
+            continue;
+        }
+        if (!operation) {
+            return;
+        }
+        run_operation(&self->loader, operation);
+        pipe_send(pipe, &operation, sizeof operation);
+    }
+}
+
+fabric_error_t loader_actor_start(loader_actor_t *self, void *zmq, const loader_config_t *config,
+                                  int halt_fd, store_clock_t clock)
+{
+    store_actor_init(&self->base, "loader", halt_fd, clock);
+    store_world_t world = store_actor_world(&self->base);
+    loader_init(&self->loader, config, &world);
+    return actor_start(&self->base.actor, zmq, run_loader, self);
+}
+
+void loader_actor_send(loader_actor_t *self, load_operation_t *operation)
+{
+    pipe_send(self->base.actor.pipe, &operation, sizeof operation);
+}
+
+load_operation_t *loader_actor_take(loader_actor_t *self)
+{
+    load_operation_t *operation = NULL;
+    return pipe_take(self->base.actor.pipe, &operation, sizeof operation) ? operation : NULL;
+}
+
+void loader_actor_stop(loader_actor_t *self)
+{
+    if (!self->base.actor.pipe) {
+        return;
+    }
+    loader_actor_send(self, NULL);
+    actor_join(&self->base.actor);
+    load_operation_t *operation;
+    while ((operation = loader_actor_take(self))) {
+        adoption_clear(&operation->adoption);
+        message_chain_destroy(&operation->rows);
+    }
+    actor_close(&self->base.actor);
+    loader_clear(&self->loader);
+}

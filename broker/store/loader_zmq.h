@@ -1,0 +1,46 @@
+/* The loader actor: a loader (loader.h) on a thread of its own, which adopts lanes and loads rows
+ * in the order in which it is told.
+ *
+ * Threading: start and stop on the router's thread; see load_operation_t for who owns what when.
+ */
+#ifndef BROKER_STORE_LOADER_ZMQ_H
+#define BROKER_STORE_LOADER_ZMQ_H
+
+#include "broker/store/loader.h"
+#include "broker/store/store_actor_zmq.h"
+
+typedef enum load_operation_kind { LOADER_ADOPT, LOADER_LOAD } load_operation_kind_t;
+
+/* The router's thread owns it until loader_actor_send, the loader until it comes back. */
+typedef struct load_operation {
+    load_operation_kind_t kind;
+    uint32_t lane;
+    store_hold_t hold;           /* ADOPT */
+    const store_range_t *ranges; /* LOAD: borrowed until it comes back */
+    size_t range_count;
+    uint64_t bytes_max;
+
+    fabric_error_t error; /* see loader_adopt, loader_load */
+    adoption_t adoption;  /* ADOPT: whoever gets the operation back clears it */
+    loader_fault_t fault; /* ADOPT */
+    message_t *rows;      /* LOAD: a chain that whoever gets the operation back owns */
+    size_t done;
+} load_operation_t;
+
+typedef struct loader_actor {
+    store_actor_t base;
+    loader_t loader;
+} loader_actor_t;
+
+/* Starts the thread; connects at the first operation. NO_RESOURCES. */
+FABRIC_MUST_USE fabric_error_t loader_actor_start(loader_actor_t *self, void *zmq,
+                                                  const loader_config_t *config, int halt_fd,
+                                                  store_clock_t clock);
+void loader_actor_send(loader_actor_t *self, load_operation_t *operation);
+/* The next operation that is over, or NULL. */
+load_operation_t *loader_actor_take(loader_actor_t *self);
+/* Ends the thread after the operations that it has; promptly when halt_fd is readable. What they
+ * have brought is dropped. */
+void loader_actor_stop(loader_actor_t *self);
+
+#endif

@@ -1,0 +1,77 @@
+/* Folding: what stands after entries of one lane's journal, on top of the rows of its last
+ * checkpoint. One pure function for adoption, look-ups, the tools and the simulator.
+ *
+ * Rows and records are compared by entry number, and the larger wins. A row that bears a larger
+ * number than the checkpoint comes from a checkpoint that was cut off.
+ *
+ *     fold = journal_fold_new(lane, checkpoint's number);
+ *     for each entry above it, in order: journal_fold_entry(fold, entry, &reason);
+ *     items = journal_fold_items(fold, &count);
+ *
+ * The end of a message is final: no later record counts for it.
+ *
+ * Threading: belongs to one thread.
+ */
+#ifndef CORE_JOURNAL_FOLD_H
+#define CORE_JOURNAL_FOLD_H
+
+#include "core/journal/entry.h"
+
+typedef enum journal_standing { JOURNAL_PENDING, JOURNAL_ENDED, JOURNAL_DEAD } journal_standing_t;
+
+/* What the entries say about one message. */
+typedef struct journal_item {
+    request_id_t id;
+    uint64_t position; /* its id where the entries do not tell */
+    uint64_t entity_hash;
+    uint64_t number;         /* of the entry that spoke of it last */
+    uint64_t counted_number; /* of the entry that `attempts` are from */
+    journal_standing_t standing;
+    bool begun;                  /* its MESSAGE record is among the entries: `message` is set */
+    bool damaged;                /* its MESSAGE record is; then `message` is not set */
+    bool counted;                /* `attempts` is set */
+    journal_attempts_t attempts; /* in all */
+    store_message_t message;     /* begun, or DEAD */
+    store_reply_t reply;         /* ENDED, DEAD */
+    uint32_t cause;              /* DEAD */
+    fabric_bytes_t text;         /* DEAD */
+    /* ENDED or DEAD by a record that cannot be read: reply, cause and text are not set, and the
+     * message only if it has begun here. See docs/store.md, damage. */
+    bool result_damaged;
+} journal_item_t;
+
+typedef struct journal_fold journal_fold_t;
+
+journal_fold_t *journal_fold_new(uint32_t lane, uint64_t checkpoint);
+void journal_fold_destroy(journal_fold_t **fold);
+
+/* Takes the next entry, and keeps a copy of its body. STORE_LOST where its number is not the next
+ * one. MALFORMED_MESSAGE where its index cannot be read, a kind is not known, or it is another
+ * lane's: an operator decides. Then nothing of the entry counts, and `reason` says what is wrong.
+ */
+FABRIC_MUST_USE fabric_error_t journal_fold_entry(journal_fold_t *fold, const store_entry_t *entry,
+                                                  reason_t *reason);
+
+/* Of the last entry taken; before it, the checkpoint's number. */
+uint64_t journal_fold_number(const journal_fold_t *fold);
+/* The highest id that the entries tell of; an entry whose checksum is wrong tells its records'
+ * only. */
+uint64_t journal_fold_last_id(const journal_fold_t *fold);
+/* How many of the entries are damaged: their checksum is wrong, or one of their records cannot be
+ * read. */
+uint64_t journal_fold_damaged(const journal_fold_t *fold);
+uint64_t journal_fold_bytes(const journal_fold_t *fold); /* of bodies kept */
+size_t journal_fold_count(const journal_fold_t *fold);   /* of items */
+
+/* The items by position. The array and the views are valid until the fold is destroyed or takes
+ * another entry. */
+const journal_item_t *journal_fold_items(journal_fold_t *fold, size_t *count);
+/* NULL: the entries do not speak of it. */
+const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t id);
+
+/* Whether the message of a row still stands, by the row and the entries above the row's number.
+ * false: it has ended. Else `attempts` gets what counts. */
+bool journal_fold_row(const journal_fold_t *fold, const store_pending_t *row,
+                      journal_attempts_t *attempts);
+
+#endif

@@ -1,0 +1,337 @@
+/* Records: see record.h. Each kind's writer and reader stand side by side. */
+#include "core/journal/record.h"
+
+#include "core/hash.h"
+#include "core/journal/entry.h"
+#include "core/journal/record_state.h"
+
+enum {
+    ADOPT_FIELDS = 3,
+    MESSAGE_FIELDS = 15,
+    RESULT_FIELDS = 9,
+    ATTEMPT_FIELDS = 3,
+    DEAD_FIELDS = 20,
+    KEY_HASH_BYTES = 32
+};
+
+const char *journal_record_kind_name(unsigned kind)
+{
+    switch (kind) {
+#define JOURNAL_RECORD_ROW(number, name, meaning)                                                  \
+    case (number):                                                                                 \
+        return #name;
+#include "schemas/records.def"
+#undef JOURNAL_RECORD_ROW
+    default: /* a number from outside */
+        return "?";
+    }
+}
+
+bool record_kind_is_known(unsigned kind)
+{
+    return journal_record_kind_name(kind)[0] != '?';
+}
+
+/* ---- hashes ---- */
+
+static uint64_t hash(fabric_bytes_t bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes.data, bytes.size, seed);
+}
+
+uint64_t journal_entity_hash(fabric_bytes_t type, fabric_bytes_t id)
+{
+    return hash(id, hash(type, 0));
+}
+
+uint64_t journal_contents_hash(const store_message_t *message)
+{
+    return hash(message->payload,
+                hash(message->tag, journal_entity_hash(message->type, message->entity)));
+}
+
+/* ---- the head ---- */
+
+static size_t begin_record(wire_writer_t *out, journal_record_kind_t kind, shard_id_t shard,
+                           uint32_t field_count)
+{
+    size_t mark = out->size;
+    wire_writer_reserve(out, RECORD_HEAD_BYTES);
+    out->size += RECORD_HEAD_BYTES;
+    out->data[mark + RECORD_CHECKED_AT] = (uint8_t)kind;
+    store_u32(out->data + mark + RECORD_CHECKED_AT + 1, shard.value);
+    wire_put_array(out, field_count);
+    return mark;
+}
+
+static void end_record(wire_writer_t *out, size_t mark)
+{
+    uint8_t *head = out->data + mark;
+    size_t size = out->size - mark;
+    store_u32(head, (uint32_t)(size - RECORD_LENGTH_BYTES));
+    store_u64(head + RECORD_LENGTH_BYTES,
+              XXH3_64bits(head + RECORD_CHECKED_AT, size - RECORD_CHECKED_AT));
+}
+
+/* Whether length and checksum fit the bytes. */
+static bool head_is_sound(fabric_bytes_t bytes)
+{
+    return bytes.size >= RECORD_HEAD_BYTES &&
+           load_u32(bytes.data) == bytes.size - RECORD_LENGTH_BYTES &&
+           load_u64(bytes.data + RECORD_LENGTH_BYTES) ==
+               XXH3_64bits(bytes.data + RECORD_CHECKED_AT, bytes.size - RECORD_CHECKED_AT);
+}
+
+/* ---- fields ---- */
+
+static uint32_t get_u32(wire_reader_t *fields)
+{
+    uint64_t value = wire_get_uint(fields);
+    if (value > UINT32_MAX) {
+        fields->failed = true;
+    }
+    return (uint32_t)value;
+}
+
+static void put_attempts(wire_writer_t *out, journal_attempts_t attempts)
+{
+    wire_put_uint(out, attempts.attempts);
+    wire_put_uint(out, attempts.crashes);
+}
+
+static journal_attempts_t get_attempts(wire_reader_t *fields)
+{
+    journal_attempts_t attempts;
+    attempts.attempts = get_u32(fields);
+    attempts.crashes = get_u32(fields);
+    return attempts;
+}
+
+static void put_call(wire_writer_t *out, call_key_t call)
+{
+    wire_put_uint(out, call.client);
+    wire_put_uint(out, call.sequence);
+}
+
+static call_key_t get_call(wire_reader_t *fields)
+{
+    call_key_t call;
+    call.client = wire_get_uint(fields);
+    call.sequence = wire_get_uint(fields);
+    return call;
+}
+
+/* All of a message but its id and shard. */
+static void put_contents(wire_writer_t *out, const store_message_t *message)
+{
+    wire_put_uint(out, message->flags);
+    wire_put_str(out, message->type);
+    wire_put_str(out, message->entity);
+    wire_put_str(out, message->tag);
+    wire_put_bin(out, message->payload);
+    wire_put_str(out, message->traceparent);
+    wire_put_bin(out, message->headers);
+    put_call(out, message->call);
+    wire_put_bin(out, fabric_bytes(message->key_hash, message->key_hash ? KEY_HASH_BYTES : 0));
+    wire_put_int(out, message->deliver_at_ms);
+}
+
+static void get_contents(wire_reader_t *fields, store_message_t *message)
+{
+    message->flags = get_u32(fields);
+    message->type = wire_get_str(fields);
+    message->entity = wire_get_str(fields);
+    message->tag = wire_get_str(fields);
+    message->payload = wire_get_bin(fields);
+    message->traceparent = wire_get_str(fields);
+    message->headers = wire_get_bin(fields);
+    message->call = get_call(fields);
+    fabric_bytes_t key_hash = wire_get_bin(fields);
+    if (key_hash.size != 0 && key_hash.size != KEY_HASH_BYTES) {
+        fields->failed = true;
+    }
+    message->key_hash = key_hash.size > 0 ? key_hash.data : NULL;
+    message->deliver_at_ms = wire_get_int(fields);
+}
+
+static void put_reply(wire_writer_t *out, const store_reply_t *reply)
+{
+    wire_put_uint(out, reply->status);
+    wire_put_uint(out, reply->error);
+    wire_put_uint(out, reply->code);
+    wire_put_bin(out, reply->payload);
+}
+
+static void get_reply(wire_reader_t *fields, store_reply_t *reply)
+{
+    uint64_t status = wire_get_uint(fields);
+    if (status > UINT8_MAX) {
+        fields->failed = true;
+    }
+    reply->status = (uint8_t)status;
+    reply->error = get_u32(fields);
+    reply->code = wire_get_uint(fields);
+    reply->payload = wire_get_bin(fields);
+}
+
+/* ---- kinds ---- */
+
+void record_put_adopt(wire_writer_t *out, incarnation_t broker, uint64_t epoch, fabric_bytes_t name)
+{
+    size_t mark = begin_record(out, RECORD_ADOPT, (shard_id_t){0}, ADOPT_FIELDS);
+    wire_put_bin(out, fabric_bytes(broker.bytes, sizeof broker.bytes));
+    wire_put_uint(out, epoch);
+    wire_put_str(out, name);
+    end_record(out, mark);
+}
+
+static uint32_t get_adopt(wire_reader_t *fields, journal_record_t *record)
+{
+    fabric_bytes_t broker = wire_get_bin(fields);
+    if (broker.size == sizeof record->broker.bytes) {
+        memcpy(record->broker.bytes, broker.data, broker.size);
+    } else {
+        fields->failed = true;
+    }
+    record->epoch = wire_get_uint(fields);
+    record->name = wire_get_str(fields);
+    return ADOPT_FIELDS;
+}
+
+void record_put_message(wire_writer_t *out, const store_message_t *message, uint64_t position,
+                        journal_attempts_t attempts)
+{
+    size_t mark = begin_record(out, RECORD_MESSAGE, message->shard, MESSAGE_FIELDS);
+    wire_put_uint(out, message->id.value);
+    wire_put_uint(out, position == message->id.value ? 0 : position);
+    put_contents(out, message);
+    put_attempts(out, attempts);
+    end_record(out, mark);
+}
+
+static uint32_t get_message(wire_reader_t *fields, journal_record_t *record)
+{
+    record->id.value = wire_get_uint(fields);
+    uint64_t position = wire_get_uint(fields);
+    record->position = position ? position : record->id.value;
+    get_contents(fields, &record->message);
+    record->attempts = get_attempts(fields);
+    return MESSAGE_FIELDS;
+}
+
+void record_put_result(wire_writer_t *out, const store_message_t *message,
+                       const store_reply_t *reply)
+{
+    size_t mark = begin_record(out, RECORD_RESULT, message->shard, RESULT_FIELDS);
+    wire_put_uint(out, message->id.value);
+    put_call(out, message->call);
+    wire_put_uint(out, journal_contents_hash(message));
+    wire_put_uint(out, message->flags);
+    put_reply(out, reply);
+    end_record(out, mark);
+}
+
+static uint32_t get_result(wire_reader_t *fields, journal_record_t *record)
+{
+    record->id.value = wire_get_uint(fields);
+    record->call = get_call(fields);
+    record->contents = wire_get_uint(fields);
+    record->message_flags = get_u32(fields);
+    get_reply(fields, &record->reply);
+    return RESULT_FIELDS;
+}
+
+void record_put_attempt(wire_writer_t *out, const store_message_t *message,
+                        journal_attempts_t attempts)
+{
+    size_t mark = begin_record(out, RECORD_ATTEMPT, message->shard, ATTEMPT_FIELDS);
+    wire_put_uint(out, message->id.value);
+    put_attempts(out, attempts);
+    end_record(out, mark);
+}
+
+static uint32_t get_attempt(wire_reader_t *fields, journal_record_t *record)
+{
+    record->id.value = wire_get_uint(fields);
+    record->attempts = get_attempts(fields);
+    return ATTEMPT_FIELDS;
+}
+
+void record_put_dead(wire_writer_t *out, const store_message_t *message, const store_reply_t *reply,
+                     journal_attempts_t attempts, uint32_t cause, fabric_bytes_t text)
+{
+    size_t mark = begin_record(out, RECORD_DEAD, message->shard, DEAD_FIELDS);
+    wire_put_uint(out, message->id.value);
+    put_contents(out, message);
+    put_attempts(out, attempts);
+    wire_put_uint(out, cause);
+    wire_put_str(out, text);
+    put_reply(out, reply);
+    end_record(out, mark);
+}
+
+static uint32_t get_dead(wire_reader_t *fields, journal_record_t *record)
+{
+    record->id.value = wire_get_uint(fields);
+    get_contents(fields, &record->message);
+    record->attempts = get_attempts(fields);
+    record->cause = get_u32(fields);
+    record->text = wire_get_str(fields);
+    get_reply(fields, &record->reply);
+    return DEAD_FIELDS;
+}
+
+/* Reads the fields of a kind, and returns how many there are to be. */
+static uint32_t get_fields(wire_reader_t *fields, journal_record_t *record)
+{
+    switch (record->kind) {
+    case RECORD_ADOPT:
+        return get_adopt(fields, record);
+    case RECORD_MESSAGE:
+        return get_message(fields, record);
+    case RECORD_RESULT:
+        return get_result(fields, record);
+    case RECORD_ATTEMPT:
+        return get_attempt(fields, record);
+    case RECORD_DEAD:
+        return get_dead(fields, record);
+    }
+    return 0;
+}
+
+fabric_error_t record_decode(fabric_bytes_t bytes, journal_record_t *record)
+{
+    if (!head_is_sound(bytes)) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    const uint8_t *head = bytes.data + RECORD_CHECKED_AT;
+    if (!record_kind_is_known(*head)) {
+        return FABRIC_ERROR_UNKNOWN_KIND;
+    }
+    *record =
+        (journal_record_t){.kind = (journal_record_kind_t)*head, .shard = {load_u32(head + 1)}};
+    wire_reader_t fields =
+        wire_reader(fabric_bytes(bytes.data + RECORD_HEAD_BYTES, bytes.size - RECORD_HEAD_BYTES));
+    uint32_t count = wire_get_array(&fields);
+    uint32_t expected = get_fields(&fields, record);
+    if (count != expected || wire_finish(&fields) != FABRIC_OK) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    record->message.id = record->reply.id = record->id;
+    record->message.shard = record->reply.shard = record->shard;
+    return FABRIC_OK;
+}
+
+fabric_error_t journal_record_decode(fabric_bytes_t bytes, journal_record_t *record)
+{
+    journal_record_t decoded;
+    fabric_error_t error = record_decode(bytes, &decoded);
+    if (error) {
+        return error;
+    }
+    if (decoded.kind == RECORD_MESSAGE || decoded.kind == RECORD_DEAD) {
+        decoded.entity_hash = journal_entity_hash(decoded.message.type, decoded.message.entity);
+    }
+    *record = decoded;
+    return FABRIC_OK;
+}

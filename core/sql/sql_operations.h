@@ -1,0 +1,87 @@
+/* The operations of the store port for every SQL database: core/store.h says what each does. An
+ * adapter's driver names its own scheme, open, close, facts, table_list and slice_rows_max, and
+ * takes the rest from SQL_OPERATIONS.
+ *
+ * Threading: as core/store.h says.
+ */
+#ifndef CORE_SQL_SQL_OPERATIONS_H
+#define CORE_SQL_SQL_OPERATIONS_H
+
+#include "core/store.h"
+
+/* sql_schema.c */
+fabric_error_t sql_schema_status(store_t *store, reason_t *reason, uint32_t *version);
+fabric_error_t sql_schema_apply(store_t *store, const store_cluster_t *wanted, reason_t *reason);
+fabric_error_t sql_check(store_t *store, const store_cluster_t *wanted, reason_t *reason,
+                         store_cluster_t *cluster);
+
+/* sql_membership.c */
+fabric_error_t sql_broker_join(store_t *store, const store_broker_t *broker, store_join_t *join);
+fabric_error_t sql_broker_renew(store_t *store, incarnation_t incarnation, uint64_t id_mark);
+fabric_error_t sql_broker_leave(store_t *store, incarnation_t incarnation);
+fabric_error_t sql_broker_list(store_t *store, store_visit_broker_fn *visit, void *context);
+fabric_error_t sql_broker_remove(store_t *store, uint64_t term, incarnation_t holder,
+                                 incarnation_t broker);
+
+/* sql_coordinator.c */
+fabric_error_t sql_coordinator_read(store_t *store, store_coordinator_t *coordinator);
+fabric_error_t sql_coordinator_take(store_t *store, const store_coordinator_t *before,
+                                    incarnation_t holder, uint64_t *term);
+fabric_error_t sql_group_put(store_t *store, uint64_t term, incarnation_t holder,
+                             fabric_bytes_t name, uint16_t *number);
+fabric_error_t sql_type_put(store_t *store, uint64_t term, incarnation_t holder,
+                            const store_type_t *type);
+fabric_error_t sql_runner_put(store_t *store, uint64_t term, incarnation_t holder,
+                              const store_runner_t *runner);
+fabric_error_t sql_runner_remove(store_t *store, uint64_t term, incarnation_t holder,
+                                 incarnation_t runner);
+fabric_error_t sql_group_list(store_t *store, store_visit_group_fn *visit, void *context);
+fabric_error_t sql_type_list(store_t *store, store_visit_type_fn *visit, void *context);
+fabric_error_t sql_runner_list(store_t *store, store_visit_runner_fn *visit, void *context);
+
+/* sql_lane.c */
+fabric_error_t sql_lane_list(store_t *store, store_visit_lane_fn *visit, void *context);
+fabric_error_t sql_lane_assign(store_t *store, uint64_t term, incarnation_t coordinator,
+                               const store_hold_t *before, incarnation_t holder);
+fabric_error_t sql_lane_give_up(store_t *store, const store_hold_t *hold);
+
+/* sql_journal.c */
+fabric_error_t sql_append(store_t *store, const store_entry_t *entries, size_t count);
+fabric_error_t sql_lane_take(store_t *store, const store_hold_t *hold, const store_entry_t *entry);
+fabric_error_t sql_journal_replace(store_t *store, const store_hold_t *hold,
+                                   const store_entry_t *entry);
+fabric_error_t sql_read_journal(store_t *store, uint32_t lane, uint64_t from,
+                                store_entry_part_t part, uint32_t entries_max, uint64_t bytes_max,
+                                store_visit_entry_fn *visit, void *context);
+fabric_error_t sql_read_journal_back(store_t *store, uint32_t lane, uint64_t upto,
+                                     store_entry_part_t part, uint32_t entries_max,
+                                     uint64_t bytes_max, store_visit_entry_fn *visit,
+                                     void *context);
+fabric_error_t sql_purge(store_t *store, const store_hold_t *hold, const store_purge_t *purge,
+                         store_purged_t *purged);
+
+/* sql_checkpoint.c */
+fabric_error_t sql_checkpoint(store_t *store, const store_hold_t *hold, const store_slice_t *slice);
+fabric_error_t sql_load_rows(store_t *store, uint32_t lane, const store_range_t *ranges,
+                             size_t count, uint64_t bytes_max, store_visit_pending_fn *visit,
+                             void *context, size_t *done);
+fabric_error_t sql_list_backlogs(store_t *store, uint32_t lane, store_visit_backlog_fn *visit,
+                                 void *context);
+fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const uint64_t *positions, size_t count,
+                             bool *found);
+
+#define SQL_OPERATIONS                                                                             \
+    .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \
+    .broker_join = sql_broker_join, .broker_renew = sql_broker_renew,                              \
+    .broker_leave = sql_broker_leave, .broker_list = sql_broker_list,                              \
+    .broker_remove = sql_broker_remove, .coordinator_read = sql_coordinator_read,                  \
+    .coordinator_take = sql_coordinator_take, .group_put = sql_group_put,                          \
+    .type_put = sql_type_put, .runner_put = sql_runner_put, .runner_remove = sql_runner_remove,    \
+    .group_list = sql_group_list, .type_list = sql_type_list, .runner_list = sql_runner_list,      \
+    .lane_list = sql_lane_list, .lane_assign = sql_lane_assign, .lane_give_up = sql_lane_give_up,  \
+    .append = sql_append, .lane_take = sql_lane_take, .journal_replace = sql_journal_replace,      \
+    .read_journal = sql_read_journal, .read_journal_back = sql_read_journal_back,                  \
+    .purge = sql_purge, .checkpoint = sql_checkpoint, .load_rows = sql_load_rows,                  \
+    .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows
+
+#endif

@@ -1,0 +1,20 @@
+/* Writing entries and the rows of checkpoints, for operations and for the migration.
+ *
+ * Threading: as core/store.h says.
+ */
+#ifndef CORE_SQL_SQL_ROWS_H
+#define CORE_SQL_SQL_ROWS_H
+
+#include "core/sql/sql.h"
+
+/* Inserts entries, in a transaction that the caller has begun; count: a size of a statement. */
+FABRIC_MUST_USE fabric_error_t sql_insert_entries(sql_store_t *store, const store_entry_t *entries,
+                                                  size_t count);
+/* Inserts or replaces rows of pending messages. */
+FABRIC_MUST_USE fabric_error_t sql_write_pending(sql_store_t *store, uint32_t lane,
+                                                 const store_pending_t *rows, size_t count);
+/* The same for dead letters. */
+FABRIC_MUST_USE fabric_error_t sql_write_dead(sql_store_t *store, uint32_t lane,
+                                              const store_dead_row_t *rows, size_t count);
+
+#endif

@@ -1,0 +1,35 @@
+/* An accepted message and its reply, as they are kept in memory and in records of the journal. */
+#ifndef CORE_STORE_MESSAGE_H
+#define CORE_STORE_MESSAGE_H
+
+#include <fabric/bytes.h>
+
+#include "core/ids.h"
+
+/* One accepted message. Written once, never changed. */
+typedef struct store_message {
+    request_id_t id;
+    shard_id_t shard;
+    uint32_t flags; /* enum request_flag, REQUEST_DURABLE set */
+    fabric_bytes_t type;
+    fabric_bytes_t entity;
+    fabric_bytes_t tag;
+    fabric_bytes_t payload;
+    fabric_bytes_t traceparent;
+    fabric_bytes_t headers;
+    call_key_t call;
+    const uint8_t *key_hash; /* 32 bytes, or NULL: no primary key */
+    int64_t deliver_at_ms;   /* 0: at once */
+} store_message_t;
+
+/* The one final reply of a message, or the bare end mark of a tell (status ok, empty payload). */
+typedef struct store_reply {
+    request_id_t id;
+    shard_id_t shard;
+    uint8_t status; /* enum reply_status: ok, failure or defect */
+    uint32_t error; /* fabric_error_t */
+    uint64_t code;  /* the entity's own failure code */
+    fabric_bytes_t payload;
+} store_reply_t;
+
+#endif

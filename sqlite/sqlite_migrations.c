@@ -1,0 +1,106 @@
+/* The schema, and what becomes of versions 1 and 2: core/sql/sql_migration.h says in which order. All
+ * of it is one transaction. A version that was released is never edited: changes get a number of
+ * their own. */
+#include "sqlite/sqlite_migrations.h"
+
+#include "core/sql/sql_migration.h"
+#include "core/sql/sql_operations.h"
+
+/* ---- versions 1 and 2 ---- */
+
+static const char from_version_1[] =
+    "ALTER TABLE attempt ADD COLUMN suspicions INTEGER NOT NULL DEFAULT 0;";
+
+/* Tables that stay, with columns of other names. */
+static const char from_version_2[] =
+    "ALTER TABLE schema_version RENAME TO old_schema_version;"
+    "CREATE TABLE schema_version (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL);"
+    "INSERT INTO schema_version SELECT version, datetime('now') FROM old_schema_version;"
+    "DROP TABLE old_schema_version;"
+    "ALTER TABLE cluster RENAME COLUMN id TO only_row;"
+    "ALTER TABLE cluster RENAME COLUMN cluster_id TO id;"
+    "ALTER TABLE cluster ADD COLUMN lanes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE coordinator RENAME COLUMN id TO only_row;"
+    "ALTER TABLE dead_letter RENAME TO old_dead_letter;"
+    "DROP TABLE broker; DROP TABLE primary_key;";
+
+/* SQLite has no statement that depends on what is there. */
+static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *wanted,
+                                 reason_t *reason)
+{
+    (void)wanted;
+    uint32_t version = 0;
+    fabric_error_t error = sql_schema_status(&store->base, reason, &version);
+    if (!error && version == 1) {
+        error = store->engine->execute(store, from_version_1);
+    }
+    if (!error && version > 0) {
+        error = store->engine->execute(store, from_version_2);
+    }
+    return error;
+}
+
+/* ---- tables ---- */
+
+/* "FABR" in the file's header (bytes 68-71) tells our files from those of programs with tables of the
+ * same names.
+ *
+ * Ids, keys and names are BLOBs: compared byte by byte. `journal` and `pending` are trees by their own
+ * keys, so that an append changes few pages; what is large of a body lies in pages of its own. */
+static const char tables[] =
+    "PRAGMA application_id = 1178681938;"
+    "CREATE TABLE IF NOT EXISTS schema_version ("
+    " version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS cluster ("
+    " only_row INTEGER PRIMARY KEY CHECK (only_row = 1), id BLOB NOT NULL, name BLOB NOT NULL,"
+    " shards_per_group INTEGER NOT NULL, lanes INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS coordinator ("
+    " only_row INTEGER PRIMARY KEY CHECK (only_row = 1), term INTEGER NOT NULL,"
+    " holder BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS broker ("
+    " slot INTEGER PRIMARY KEY, incarnation BLOB NOT NULL, counter INTEGER NOT NULL,"
+    " id_mark INTEGER NOT NULL, name BLOB NOT NULL, router_endpoint BLOB NOT NULL,"
+    " pub_endpoint BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS runner ("
+    " incarnation BLOB PRIMARY KEY, weight INTEGER NOT NULL, name BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS shard_group ("
+    " number INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE);"
+    "CREATE TABLE IF NOT EXISTS entity_type ("
+    " name BLOB PRIMARY KEY, group_number INTEGER NOT NULL, description BLOB NOT NULL"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS lane ("
+    " lane INTEGER PRIMARY KEY, holder BLOB NOT NULL, epoch INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS checkpoint ("
+    " lane INTEGER PRIMARY KEY, number INTEGER NOT NULL, begun INTEGER NOT NULL,"
+    " purged_id INTEGER NOT NULL, purged_ms INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS journal ("
+    " lane INTEGER NOT NULL, number INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    " incarnation BLOB NOT NULL, last_id INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+    " log_bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, adopt INTEGER NOT NULL,"
+    " calls BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, number)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS pending ("
+    " lane INTEGER NOT NULL, position INTEGER NOT NULL, entity_hash INTEGER NOT NULL,"
+    " request_id INTEGER NOT NULL, shard INTEGER NOT NULL, due_ms INTEGER, number INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, crashes INTEGER NOT NULL, type BLOB NOT NULL,"
+    " entity BLOB NOT NULL, tag BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, position)"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS pending_entity ON pending (lane, entity_hash, position);"
+    "CREATE TABLE IF NOT EXISTS dead_letter ("
+    " lane INTEGER NOT NULL, request_id INTEGER NOT NULL, shard INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, ended_ms INTEGER NOT NULL, error INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, tag BLOB NOT NULL,"
+    " text BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, request_id)) WITHOUT ROWID;";
+
+static const char views[] =
+#include "sqlite/sqlite_views.def"
+    ;
+
+static const char drop_old_tables[] =
+    "DROP TABLE IF EXISTS mailbox; DROP TABLE IF EXISTS reply; DROP TABLE IF EXISTS attempt;"
+    "DROP TABLE IF EXISTS old_dead_letter; DROP TABLE IF EXISTS shard; DROP TABLE IF EXISTS "
+    "writer;";
+
+const sql_step_t sqlite_migration[] = {
+    {NULL, carry_over},        {NULL, sql_migrate_agree}, {tables, NULL},          {views, NULL},
+    {NULL, sql_migrate_found}, {NULL, sql_migrate_rows},  {drop_old_tables, NULL}, {NULL, NULL},
+};

@@ -1,0 +1,296 @@
+/* The audit of the tables of lanes: see journal_audit.h. */
+#include "tests/checker/journal_audit.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/hash.h"
+
+enum { LANES_MAX = 16, LINE_SIZE = 200 };
+
+typedef unsigned long long ull;
+
+typedef struct audited_lane {
+    bool known; /* it has a row of `checkpoint` */
+    uint64_t checkpoint;
+    bool begun; /* an entry was seen; the next five are of the last one */
+    uint64_t number, epoch, log_bytes;
+    uint8_t incarnation[16];
+} audited_lane_t;
+
+typedef struct audited_message {
+    UT_hash_handle hh;
+    uint64_t id;
+    uint64_t lane, position, contents, entity_hash;
+    uint64_t begun, ended; /* entry numbers; 0: it has not ended */
+    bool dead, has_row, has_dead_row;
+} audited_message_t;
+
+struct journal_audit {
+    audit_listener_t listener;
+    audited_lane_t lanes[LANES_MAX];
+    audited_message_t *messages;
+    const decoded_row_t *row; /* whose records are visited */
+};
+
+journal_audit_t *journal_audit_new(const audit_listener_t *listener)
+{
+    journal_audit_t *audit = memory_allocate_zeroed(1, sizeof *audit);
+    audit->listener = *listener;
+    return audit;
+}
+
+void journal_audit_destroy(journal_audit_t **audit)
+{
+    if (*audit) {
+        audited_message_t *message;
+        audited_message_t *next;
+        HASH_ITER(hh, (*audit)->messages, message, next)
+        {
+            HASH_DEL((*audit)->messages, message);
+            free(message);
+        }
+        free(*audit);
+        *audit = NULL;
+    }
+}
+
+__attribute__((format(printf, 2, 3))) static void say(journal_audit_t *audit, const char *format,
+                                                      ...)
+{
+    char line[LINE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    audit->listener.fault(audit->listener.context, line);
+}
+
+static audited_message_t *find(const journal_audit_t *audit, uint64_t id)
+{
+    audited_message_t *message = NULL;
+    HASH_FIND(hh, audit->messages, &id, sizeof id, message);
+    return message;
+}
+
+static audited_lane_t *lane_of(journal_audit_t *audit, uint64_t lane)
+{
+    if (lane < LANES_MAX && audit->lanes[lane].known) {
+        return &audit->lanes[lane];
+    }
+    say(audit, "lane %llu has no row of checkpoint", (ull)lane);
+    return NULL;
+}
+
+/* ---- the journal ---- */
+
+void journal_audit_checkpoint(journal_audit_t *audit, uint64_t lane, uint64_t number)
+{
+    if (lane >= LANES_MAX) {
+        say(audit, "there is no lane %llu", (ull)lane);
+        return;
+    }
+    audit->lanes[lane] = (audited_lane_t){.known = true, .checkpoint = number};
+}
+
+static void begin_message(journal_audit_t *audit, const decoded_record_t *record)
+{
+    if (find(audit, record->id)) {
+        say(audit, "request %llu begins twice", (ull)record->id);
+        return;
+    }
+    audited_message_t *message = memory_allocate_zeroed(1, sizeof *message);
+    *message = (audited_message_t){.id = record->id,
+                                   .lane = audit->row->lane,
+                                   .position = record->position,
+                                   .contents = record->contents,
+                                   .entity_hash = decoded_entity_hash(record->type, record->entity),
+                                   .begun = audit->row->number};
+    HASH_ADD(hh, audit->messages, id, sizeof message->id, message);
+}
+
+static void end_message(journal_audit_t *audit, const decoded_record_t *record)
+{
+    audited_message_t *message = find(audit, record->id);
+    if (!message || message->lane != audit->row->lane) {
+        say(audit, "request %llu ends in lane %llu, where it never began", (ull)record->id,
+            (ull)audit->row->lane);
+        return;
+    }
+    if (message->ended) {
+        say(audit, "request %llu ends in entries %llu and %llu", (ull)record->id,
+            (ull)message->ended, (ull)audit->row->number);
+        return;
+    }
+    if (message->contents != record->contents) {
+        say(audit, "request %llu ends as a message of other contents", (ull)record->id);
+    }
+    message->ended = audit->row->number;
+    message->dead = record->kind == DECODED_DEAD;
+}
+
+static void take_record(void *context, uint32_t number, const decoded_record_t *record)
+{
+    journal_audit_t *audit = context;
+    if (record->kind == DECODED_MESSAGE) {
+        begin_message(audit, record);
+    } else if (record->kind == DECODED_RESULT || record->kind == DECODED_DEAD) {
+        end_message(audit, record);
+    }
+    if (record->kind != DECODED_ADOPT && record->id > audit->row->last_id) {
+        say(audit, "entry %llu of lane %llu has request %llu and a smaller last id",
+            (ull)audit->row->number, (ull)audit->row->lane, (ull)record->id);
+    }
+    audit->listener.record(audit->listener.context, number, record);
+}
+
+/* An epoch begins with an entry that adopts, and belongs to one incarnation. */
+static void check_writer(journal_audit_t *audit, const audited_lane_t *lane,
+                         const decoded_row_t *row)
+{
+    bool same = row->epoch == lane->epoch &&
+                memcmp(row->incarnation.data, lane->incarnation, sizeof lane->incarnation) == 0;
+    if (row->epoch < lane->epoch || (row->epoch == lane->epoch && !same)) {
+        say(audit, "entry %llu of lane %llu is by a deposed writer: epoch %llu after %llu",
+            (ull)row->number, (ull)row->lane, (ull)row->epoch, (ull)lane->epoch);
+    } else if (!same && !row->adopt) {
+        say(audit, "entry %llu of lane %llu is by a writer that has not adopted it",
+            (ull)row->number, (ull)row->lane);
+    }
+}
+
+static void check_sequence(journal_audit_t *audit, const audited_lane_t *lane,
+                           const decoded_row_t *row)
+{
+    uint64_t expected = lane->begun ? lane->number + 1 : 0;
+    if (row->number != expected) {
+        say(audit, "entry %llu of lane %llu is missing", (ull)expected, (ull)row->lane);
+    } else if (row->log_bytes != lane->log_bytes + row->calls.size + row->body.size) {
+        say(audit, "entry %llu of lane %llu: log_bytes does not add up", (ull)row->number,
+            (ull)row->lane);
+    }
+}
+
+void journal_audit_entry(journal_audit_t *audit, const decoded_row_t *row)
+{
+    audited_lane_t *lane = lane_of(audit, row->lane);
+    if (!lane) {
+        return;
+    }
+    const char *fault = decode_check_row(row);
+    if (fault) {
+        say(audit, "entry %llu of lane %llu: %s", (ull)row->number, (ull)row->lane, fault);
+    }
+    check_sequence(audit, lane, row);
+    if (row->incarnation.size == sizeof lane->incarnation) {
+        if (lane->begun) {
+            check_writer(audit, lane, row);
+        }
+        memcpy(lane->incarnation, row->incarnation.data, sizeof lane->incarnation);
+    }
+    audit->row = row;
+    decode_body(row->body, take_record, audit); /* its fault was told */
+    audit->row = NULL;
+    lane->begun = true;
+    lane->number = row->number;
+    lane->epoch = row->epoch;
+    lane->log_bytes = row->log_bytes;
+}
+
+/* ---- rows ---- */
+
+/* The message whose record the row's body holds; NULL, and said: it is none of the journal's. */
+static audited_message_t *message_of_row(journal_audit_t *audit, const char *table, unsigned kind,
+                                         uint64_t lane, uint64_t id, fabric_bytes_t body)
+{
+    decoded_record_t record;
+    const char *fault = decode_record(body, &record);
+    audited_message_t *message = find(audit, id);
+    if (!message || message->lane != lane) {
+        say(audit, "%s has request %llu of lane %llu, which the journal has not", table, (ull)id,
+            (ull)lane);
+        return NULL;
+    }
+    if (fault || record.kind != kind || record.id != id || record.contents != message->contents) {
+        say(audit, "%s: request %llu: %s", table, (ull)id,
+            fault ? fault : "the body is not the message's");
+    }
+    return message;
+}
+
+void journal_audit_pending(journal_audit_t *audit, const audit_pending_t *row)
+{
+    audited_message_t *message =
+        message_of_row(audit, "pending", DECODED_MESSAGE, row->lane, row->request_id, row->body);
+    const audited_lane_t *lane = lane_of(audit, row->lane);
+    if (!message || !lane) {
+        return;
+    }
+    if (message->has_row) {
+        say(audit, "pending has request %llu twice", (ull)row->request_id);
+    }
+    message->has_row = true;
+    if (row->position != message->position || row->entity_hash != message->entity_hash) {
+        say(audit, "pending: request %llu has another position or entity", (ull)row->request_id);
+    }
+    if (row->number < message->begun || row->number > lane->number) {
+        say(audit, "pending: request %llu bears number %llu, and began in entry %llu of %llu",
+            (ull)row->request_id, (ull)row->number, (ull)message->begun, (ull)lane->number);
+    }
+    if (message->ended && message->ended <= row->number) {
+        say(audit, "pending: request %llu bears number %llu, and had ended in entry %llu",
+            (ull)row->request_id, (ull)row->number, (ull)message->ended);
+    }
+}
+
+void journal_audit_dead(journal_audit_t *audit, uint64_t lane, uint64_t request_id,
+                        fabric_bytes_t body)
+{
+    audited_message_t *message =
+        message_of_row(audit, "dead_letter", DECODED_DEAD, lane, request_id, body);
+    if (message) {
+        message->has_dead_row = true;
+    }
+}
+
+/* ---- the end ---- */
+
+static void check_message(journal_audit_t *audit, const audited_message_t *message)
+{
+    uint64_t checkpoint = audit->lanes[message->lane].checkpoint;
+    bool ended = message->ended && message->ended <= checkpoint;
+    if (ended && message->has_row) {
+        say(audit, "pending still has request %llu, which ended in entry %llu, as of entry %llu",
+            (ull)message->id, (ull)message->ended, (ull)checkpoint);
+    }
+    if (!message->ended && message->begun <= checkpoint && !message->has_row) {
+        say(audit, "pending lacks request %llu, which began in entry %llu, as of entry %llu",
+            (ull)message->id, (ull)message->begun, (ull)checkpoint);
+    }
+    if (ended && message->dead && !message->has_dead_row) {
+        say(audit, "dead_letter lacks request %llu, as of entry %llu", (ull)message->id,
+            (ull)checkpoint);
+    }
+    if (message->has_dead_row && (!message->dead || message->has_row)) {
+        say(audit, "dead_letter has request %llu, which is %s", (ull)message->id,
+            message->dead ? "pending, too" : "no dead letter");
+    }
+}
+
+void journal_audit_end(journal_audit_t *audit)
+{
+    for (uint64_t lane = 0; lane < LANES_MAX; lane++) {
+        const audited_lane_t *audited = &audit->lanes[lane];
+        if (audited->known && (!audited->begun || audited->checkpoint > audited->number)) {
+            say(audit, "lane %llu has a checkpoint at entry %llu beyond its journal", (ull)lane,
+                (ull)audited->checkpoint);
+        }
+    }
+    const audited_message_t *message;
+    const audited_message_t *next;
+    HASH_ITER(hh, audit->messages, message, next)
+    {
+        check_message(audit, message);
+    }
+}

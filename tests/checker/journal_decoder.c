@@ -1,0 +1,398 @@
+/* The checker's decoder of journals: see journal_decoder.h. */
+#include "tests/checker/journal_decoder.h"
+
+#include <string.h>
+
+#include "core/hash.h"
+
+enum {
+    VERSION = 1,
+    BODY_HEAD = 13,
+    ITEM = 21,
+    RECORD_HEAD = 17,
+    CALLS_HEAD = 9,
+    CALL = 28,
+    INCARNATION = 16
+};
+
+static uint64_t big_endian(const uint8_t *bytes, size_t size)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < size; i++) {
+        number = number << 8 | bytes[i];
+    }
+    return number;
+}
+
+static uint64_t xxh3(fabric_bytes_t bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes.data, bytes.size, seed);
+}
+
+uint64_t decoded_entity_hash(fabric_bytes_t type, fabric_bytes_t entity)
+{
+    return xxh3(entity, xxh3(type, 0));
+}
+
+/* ---- msgpack: the few forms that records have ---- */
+
+typedef struct cursor {
+    const uint8_t *next, *end;
+    bool bad;
+} cursor_t;
+
+static size_t left(const cursor_t *cursor)
+{
+    return cursor->bad ? 0 : (size_t)(cursor->end - cursor->next);
+}
+
+/* The big-endian number behind the type byte, which has `size` bytes. */
+static uint64_t behind_type(cursor_t *cursor, size_t size)
+{
+    if (left(cursor) < 1 + size) {
+        cursor->bad = true;
+        return 0;
+    }
+    uint64_t number = big_endian(cursor->next + 1, size);
+    cursor->next += 1 + size;
+    return number;
+}
+
+static unsigned type_byte(const cursor_t *cursor)
+{
+    return left(cursor) > 0 ? *cursor->next : 0xc1; /* which msgpack never uses */
+}
+
+/* An integer, negative ones only where they may be. */
+static uint64_t integer(cursor_t *cursor, bool may_be_negative)
+{
+    unsigned type = type_byte(cursor);
+    if (type < 0x80) {
+        cursor->next++;
+        return type;
+    }
+    if (type >= 0xcc && type <= 0xcf) {
+        uint64_t number = behind_type(cursor, (size_t)1 << (type - 0xcc));
+        cursor->bad = cursor->bad || (may_be_negative && number > INT64_MAX);
+        return number;
+    }
+    int64_t number = 0;
+    if (type >= 0xe0) {
+        cursor->next++;
+        number = (int64_t)type - 256;
+    } else if (type >= 0xd0 && type <= 0xd3) {
+        unsigned bits = 8u << (type - 0xd0);
+        uint64_t shifted = behind_type(cursor, bits / 8) << (64 - bits);
+        memcpy(&number, &shifted, sizeof number);
+        number >>= 64 - bits;
+    } else {
+        cursor->bad = true;
+    }
+    cursor->bad = cursor->bad || (number < 0 && !may_be_negative);
+    return (uint64_t)number;
+}
+
+static uint64_t number_below(cursor_t *cursor, unsigned bits)
+{
+    uint64_t number = integer(cursor, false);
+    cursor->bad = cursor->bad || (bits < 64 && number >> bits != 0);
+    return number;
+}
+
+static uint64_t number(cursor_t *cursor)
+{
+    return number_below(cursor, 64);
+}
+
+static fabric_bytes_t view(cursor_t *cursor, uint64_t size)
+{
+    if (size > left(cursor)) {
+        cursor->bad = true;
+        return fabric_bytes(NULL, 0);
+    }
+    fabric_bytes_t bytes = fabric_bytes(cursor->next, (size_t)size);
+    cursor->next += size;
+    return bytes;
+}
+
+static fabric_bytes_t string(cursor_t *cursor)
+{
+    unsigned type = type_byte(cursor);
+    if (type >= 0xa0 && type < 0xc0) {
+        cursor->next++;
+        return view(cursor, type - 0xa0);
+    }
+    cursor->bad = cursor->bad || type < 0xd9 || type > 0xdb;
+    return view(cursor, cursor->bad ? 0 : behind_type(cursor, (size_t)1 << (type - 0xd9)));
+}
+
+static fabric_bytes_t binary(cursor_t *cursor)
+{
+    unsigned type = type_byte(cursor);
+    cursor->bad = cursor->bad || type < 0xc4 || type > 0xc6;
+    return view(cursor, cursor->bad ? 0 : behind_type(cursor, (size_t)1 << (type - 0xc4)));
+}
+
+static uint64_t array(cursor_t *cursor)
+{
+    unsigned type = type_byte(cursor);
+    if (type >= 0x90 && type < 0xa0) {
+        cursor->next++;
+        return type - 0x90;
+    }
+    cursor->bad = cursor->bad || (type != 0xdc && type != 0xdd);
+    return cursor->bad ? 0 : behind_type(cursor, type == 0xdc ? 2 : 4);
+}
+
+/* ---- records ---- */
+
+static void contents(cursor_t *cursor, decoded_record_t *record)
+{
+    record->flags = number_below(cursor, 32);
+    record->type = string(cursor);
+    record->entity = string(cursor);
+    record->tag = string(cursor);
+    record->payload = binary(cursor);
+    record->traceparent = string(cursor);
+    record->headers = binary(cursor);
+    record->client = number(cursor);
+    record->sequence = number(cursor);
+    record->key_hash = binary(cursor);
+    cursor->bad = cursor->bad || (record->key_hash.size != 0 && record->key_hash.size != 32);
+    record->deliver_at_ms = (int64_t)integer(cursor, true);
+    record->contents =
+        xxh3(record->payload, xxh3(record->tag, decoded_entity_hash(record->type, record->entity)));
+}
+
+static void counts(cursor_t *cursor, decoded_record_t *record)
+{
+    record->attempts = number_below(cursor, 32);
+    record->crashes = number_below(cursor, 32);
+}
+
+static void reply(cursor_t *cursor, decoded_record_t *record)
+{
+    record->status = number_below(cursor, 8);
+    record->error = number_below(cursor, 32);
+    record->code = number(cursor);
+    record->reply = binary(cursor);
+}
+
+static uint64_t adopt_fields(cursor_t *cursor, decoded_record_t *record)
+{
+    record->incarnation = binary(cursor);
+    cursor->bad = cursor->bad || record->incarnation.size != INCARNATION;
+    record->epoch = number(cursor);
+    record->name = string(cursor);
+    return 3;
+}
+
+static uint64_t message_fields(cursor_t *cursor, decoded_record_t *record)
+{
+    record->id = number(cursor);
+    record->position = number(cursor);
+    record->position = record->position ? record->position : record->id;
+    contents(cursor, record);
+    counts(cursor, record);
+    return 15;
+}
+
+static uint64_t result_fields(cursor_t *cursor, decoded_record_t *record)
+{
+    record->id = number(cursor);
+    record->client = number(cursor);
+    record->sequence = number(cursor);
+    record->contents = number(cursor);
+    record->flags = number_below(cursor, 32);
+    reply(cursor, record);
+    return 9;
+}
+
+static uint64_t dead_fields(cursor_t *cursor, decoded_record_t *record)
+{
+    record->id = number(cursor);
+    contents(cursor, record);
+    counts(cursor, record);
+    record->cause = number_below(cursor, 32);
+    record->text = string(cursor);
+    reply(cursor, record);
+    return 20;
+}
+
+/* How many fields the kind has; 0: there is no such kind. */
+static uint64_t fields(cursor_t *cursor, decoded_record_t *record)
+{
+    switch (record->kind) {
+    case DECODED_ADOPT:
+        return adopt_fields(cursor, record);
+    case DECODED_MESSAGE:
+        return message_fields(cursor, record);
+    case DECODED_RESULT:
+        return result_fields(cursor, record);
+    case DECODED_ATTEMPT:
+        record->id = number(cursor);
+        counts(cursor, record);
+        return 3;
+    case DECODED_DEAD:
+        return dead_fields(cursor, record);
+    default: /* a number from the store */
+        return 0;
+    }
+}
+
+const char *decode_record(fabric_bytes_t bytes, decoded_record_t *record)
+{
+    if (bytes.size < RECORD_HEAD || big_endian(bytes.data, 4) != bytes.size - 4) {
+        return "a record's length is wrong";
+    }
+    if (big_endian(bytes.data + 4, 8) != xxh3(fabric_bytes(bytes.data + 12, bytes.size - 12), 0)) {
+        return "a record's checksum is wrong";
+    }
+    *record = (decoded_record_t){.kind = bytes.data[12], .shard = big_endian(bytes.data + 13, 4)};
+    cursor_t cursor = {bytes.data + RECORD_HEAD, bytes.data + bytes.size, false};
+    uint64_t count = array(&cursor);
+    uint64_t expected = fields(&cursor, record);
+    if (expected == 0) {
+        return "a record is of an unknown kind";
+    }
+    return cursor.bad || count != expected || cursor.next != cursor.end
+               ? "a record's fields are not those of its kind"
+               : NULL;
+}
+
+/* ---- bodies ---- */
+
+/* Where the record begins, from the end of the index. */
+static uint64_t offset_of(fabric_bytes_t body, uint64_t number, uint64_t count, uint64_t end)
+{
+    return number < count ? big_endian(body.data + BODY_HEAD + number * ITEM, 4) : end;
+}
+
+static const char *decode_indexed(fabric_bytes_t body, uint32_t number, uint64_t count,
+                                  decoded_record_t *record)
+{
+    const uint8_t *item = body.data + BODY_HEAD + (size_t)number * ITEM;
+    uint64_t records = BODY_HEAD + count * ITEM;
+    uint64_t begin = offset_of(body, number, count, body.size - records);
+    uint64_t end = offset_of(body, number + 1u, count, body.size - records);
+    if ((number == 0 && begin != 0) || begin > end || end > body.size - records) {
+        return "an offset of the index is wrong";
+    }
+    const char *fault =
+        decode_record(fabric_bytes(body.data + records + begin, (size_t)(end - begin)), record);
+    if (fault) {
+        return fault;
+    }
+    bool contradicts = record->kind != item[4] || record->id != big_endian(item + 5, 8);
+    bool named = record->kind == DECODED_MESSAGE || record->kind == DECODED_DEAD;
+    uint64_t hash = named ? decoded_entity_hash(record->type, record->entity) : 0;
+    return contradicts ||
+                   ((named || record->kind == DECODED_ADOPT) && big_endian(item + 13, 8) != hash)
+               ? "the index contradicts a record"
+               : NULL;
+}
+
+const char *decode_body(fabric_bytes_t body, decoded_record_fn *visit, void *context)
+{
+    if (body.size == 0) {
+        return NULL;
+    }
+    if (body.size < BODY_HEAD || body.data[0] != VERSION) {
+        return "the body has no head of version 1";
+    }
+    uint64_t count = big_endian(body.data + 9, 4);
+    if (count == 0 || count > (body.size - BODY_HEAD) / (ITEM + RECORD_HEAD)) {
+        return "the index has an impossible count";
+    }
+    if (big_endian(body.data + 1, 8) !=
+        xxh3(fabric_bytes(body.data + 9, 4 + (size_t)count * ITEM), 0)) {
+        return "the index has a wrong checksum";
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        decoded_record_t record;
+        const char *fault = decode_indexed(body, i, count, &record);
+        if (fault) {
+            return fault;
+        }
+        visit(context, i, &record);
+    }
+    return NULL;
+}
+
+/* ---- rows ---- */
+
+/* Compares `calls` with the records of the body, one after the other. */
+typedef struct calls_check {
+    fabric_bytes_t rest;
+    bool differs;
+} calls_check_t;
+
+static void compare_call(void *context, uint32_t number, const decoded_record_t *record)
+{
+    calls_check_t *check = context;
+    bool ends = record->kind == DECODED_RESULT || record->kind == DECODED_DEAD;
+    if (!ends && record->kind != DECODED_MESSAGE) {
+        return;
+    }
+    if (check->rest.size < CALL) {
+        check->differs = true;
+        return;
+    }
+    const uint8_t *call = check->rest.data;
+    check->differs = check->differs || big_endian(call, 8) != record->client ||
+                     big_endian(call + 8, 8) != record->sequence ||
+                     big_endian(call + 16, 8) != record->id ||
+                     big_endian(call + 24, 4) != 2u * number + ends;
+    check->rest = fabric_bytes(call + CALL, check->rest.size - CALL);
+}
+
+static const char *check_calls(const decoded_row_t *row)
+{
+    calls_check_t check = {.rest = row->calls};
+    if (row->calls.size > 0) {
+        if (row->calls.size <= CALLS_HEAD || row->calls.data[0] != VERSION) {
+            return "calls have no head of version 1";
+        }
+        check.rest = fabric_bytes(row->calls.data + CALLS_HEAD, row->calls.size - CALLS_HEAD);
+        if (big_endian(row->calls.data + 1, 8) != xxh3(check.rest, 0)) {
+            return "calls have a wrong checksum";
+        }
+    }
+    const char *fault = decode_body(row->body, compare_call, &check);
+    if (fault) {
+        return fault;
+    }
+    return check.differs || check.rest.size > 0 ? "calls are not those of the body" : NULL;
+}
+
+static uint8_t *put(uint8_t *place, uint64_t number, size_t size)
+{
+    for (size_t i = size; i > 0; i--, number >>= 8) {
+        place[i - 1] = (uint8_t)number;
+    }
+    return place + size;
+}
+
+const char *decode_check_row(const decoded_row_t *row)
+{
+    uint8_t columns[93];
+    if (row->incarnation.size != INCARNATION) {
+        return "the incarnation has not 16 bytes";
+    }
+    uint8_t *place = put(columns, row->lane, 4);
+    place = put(place, row->number, 8);
+    place = put(place, row->epoch, 8);
+    memcpy(place, row->incarnation.data, INCARNATION);
+    place = put(place + INCARNATION, row->last_id, 8);
+    place = put(place, (uint64_t)row->created_ms, 8);
+    place = put(place, row->log_bytes, 8);
+    place = put(place, row->adopt, 1);
+    place = put(place, row->calls.size, 8);
+    place = put(place, xxh3(row->calls, 0), 8);
+    place = put(place, row->body.size, 8);
+    place = put(place, xxh3(row->body, 0), 8);
+    if (xxh3(fabric_bytes(columns, (size_t)(place - columns)), 0) != row->checksum) {
+        return "the row's checksum is wrong";
+    }
+    return check_calls(row);
+}

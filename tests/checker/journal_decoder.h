@@ -1,0 +1,55 @@
+/* A decoder of journals, written from schemas/protocol.md alone: it shares nothing with
+ * core/journal/, whose work the checker judges.
+ *
+ * Threading: none of its own. What is decoded points into the bytes that were given.
+ */
+#ifndef TESTS_CHECKER_JOURNAL_DECODER_H
+#define TESTS_CHECKER_JOURNAL_DECODER_H
+
+#include <fabric/bytes.h>
+
+typedef enum decoded_kind {
+    DECODED_ADOPT = 1,
+    DECODED_MESSAGE,
+    DECODED_RESULT,
+    DECODED_ATTEMPT,
+    DECODED_DEAD
+} decoded_kind_t;
+
+/* A record. Fields that its kind has not are zero. */
+typedef struct decoded_record {
+    unsigned kind;
+    uint64_t id, shard, position;
+    uint64_t flags, client, sequence;
+    fabric_bytes_t type, entity, tag, payload, traceparent, headers, key_hash;
+    int64_t deliver_at_ms;
+    uint64_t attempts, crashes;
+    uint64_t contents; /* RESULT: as it says; MESSAGE, DEAD: computed */
+    uint64_t status, error, code, cause;
+    fabric_bytes_t reply, text;
+    fabric_bytes_t incarnation; /* ADOPT, with the next two */
+    uint64_t epoch;
+    fabric_bytes_t name;
+} decoded_record_t;
+
+/* The columns of a row of `journal`. */
+typedef struct decoded_row {
+    uint64_t lane, number, epoch, last_id, log_bytes, checksum;
+    int64_t created_ms;
+    bool adopt;
+    fabric_bytes_t incarnation; /* 16 bytes */
+    fabric_bytes_t calls, body;
+} decoded_row_t;
+
+/* Each of these returns what is wrong, or NULL. */
+const char *decode_record(fabric_bytes_t bytes, decoded_record_t *record);
+
+typedef void decoded_record_fn(void *context, uint32_t number, const decoded_record_t *record);
+/* Visits the records of a body; none after the first that is damaged. */
+const char *decode_body(fabric_bytes_t body, decoded_record_fn *visit, void *context);
+/* Whether the row's checksum is right, and `calls` has what the body has. */
+const char *decode_check_row(const decoded_row_t *row);
+
+uint64_t decoded_entity_hash(fabric_bytes_t type, fabric_bytes_t entity);
+
+#endif

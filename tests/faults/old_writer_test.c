@@ -1,0 +1,107 @@
+/* A home is frozen until another broker has its lanes and everything that the home has written is
+ * purged. When it goes on, it changes nothing. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "tests/harness/probe_load.h"
+#include "tests/harness/testbed.h"
+
+enum {
+    ENTITIES = 64,
+    INFLIGHT = 128,
+    CALLS = 500,
+    POLL_CALLS = 50,
+    LOCK_WAIT_MS = 1000, /* the longest wait of a broker's statement for a lock */
+    MARGIN_MS = 500,
+    HELD_MS = 100,
+    WAIT_MAX_MS = 90000
+};
+
+/* In static memory: calls may end after the test has failed, when the client is closed. */
+static probe_load_t load;
+
+/* How many entries are there that the incarnation wrote when it held their lanes. */
+static int64_t count_entries(testbed_t *bed, const char *incarnation)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "SELECT COUNT(*) FROM journal WHERE adopt = 0 AND incarnation = X'%s'", incarnation);
+    return testbed_query_number(bed, sql);
+}
+
+static void run_for(uint32_t ms)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + ms;
+    while (clock_monotonic_ms() < deadline_ms) {
+        probe_load_step(&load, 5);
+    }
+}
+
+/* An append waits for a lock when the freeze comes, until the server gives it up. The thawed broker
+ * hears of that, and runs it again. */
+static void freeze_in_append(testbed_t *bed)
+{
+    testbed_lock_t *journals = testbed_lock(bed, "SELECT * FROM journal FOR UPDATE");
+    run_for(HELD_MS);
+    testbed_freeze(&bed->cluster.broker);
+    run_for(LOCK_WAIT_MS + MARGIN_MS);
+    testbed_unlock(&journals);
+}
+
+static void run_until_purged(testbed_t *bed, const char *incarnation)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (count_entries(bed, incarnation) > 0) {
+        probe_load_run(&load, POLL_CALLS);
+        testbed_poll(deadline_ms, "the purge of the frozen home's entries");
+    }
+}
+
+/* Until the thawed broker stands by as another incarnation. */
+static void run_until_it_stands_by(testbed_t *bed, const char *incarnation)
+{
+    char now[33];
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (testbed_lanes_held(bed, bed->cluster.url, now) != 0 || strcmp(now, incarnation) == 0) {
+        probe_load_run(&load, POLL_CALLS);
+        testbed_poll(deadline_ms, "the thawed broker's next incarnation");
+    }
+}
+
+static void a_home_that_wakes_after_its_entries_were_purged_changes_nothing(void **state)
+{
+    static const char *const arguments[] = {"--call-retention-ms", "1000", NULL};
+    testbed_t *bed = *state;
+    char incarnation[33];
+    bed->broker_arguments = arguments;
+    testbed_start_pair(bed, 2);
+    load = (probe_load_t){
+        .client = bed->client, .prefix = "old", .entities = ENTITIES, .inflight = INFLIGHT};
+    probe_load_run(&load, CALLS);
+    assert_int_equal(testbed_lanes_held(bed, bed->cluster.url, incarnation), TESTBED_LANES);
+    assert_true(count_entries(bed, incarnation) > 0);
+    freeze_in_append(bed);
+    probe_load_run(&load, CALLS);
+    run_until_purged(bed, incarnation);
+    testbed_thaw(&bed->cluster.broker);
+    run_until_it_stands_by(bed, incarnation);
+    probe_load_end(&load);
+    testbed_wait_drained(bed);
+    assert_int_equal(count_entries(bed, incarnation), 0);
+    unsigned fenced = testbed_count_events(bed, "broker.log", "append.fenced");
+    print_message("%u of its appends were fenced\n", fenced);
+    assert_true(fenced > 0); /* else the run proves nothing */
+    probe_starts_t starts = probe_starts_read(bed->folder);
+    probe_starts_check(&starts, &load);
+    probe_starts_free(&starts);
+}
+
+int main(void)
+{
+    static const testbed_test_t tests[] = {
+        {"a_home_that_wakes_after_its_entries_were_purged_changes_nothing",
+         a_home_that_wakes_after_its_entries_were_purged_changes_nothing, TESTBED_MYSQL},
+    };
+    return testbed_run("old writers", tests, sizeof tests / sizeof tests[0]);
+}

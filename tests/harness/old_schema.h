@@ -1,0 +1,15 @@
+/* Statements that make the tables of former schema versions in an empty database, for tests of
+ * migrations. Version 2 is made of version 1. A cluster's identity is in the tables of MySQL's; the
+ * test inserts SQLite's.
+ *
+ * Threading: none of its own.
+ */
+#ifndef TESTS_HARNESS_OLD_SCHEMA_H
+#define TESTS_HARNESS_OLD_SCHEMA_H
+
+extern const char old_schema_mysql_1[];
+extern const char old_schema_mysql_2[];
+extern const char old_schema_sqlite_1[];
+extern const char old_schema_sqlite_2[];
+
+#endif

@@ -1,0 +1,139 @@
+/* The in-memory store: checkpoints, and reading the rows that they write. */
+#include <string.h>
+
+#include "tests/memory/memory_connection.h"
+
+/* ---- checkpoints ---- */
+
+static void amend(memory_database_t *database, uint32_t lane, const store_amendment_t *amendment)
+{
+    memory_row_t *row = memory_sequence_find(&database->lanes[lane].rows, amendment->position);
+    if (row) {
+        memory_note_value(database, &row->row, sizeof row->row);
+        row->row.number = amendment->number;
+        row->row.attempts = amendment->attempts;
+        row->row.crashes = amendment->crashes;
+    }
+}
+
+fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
+                                 const store_slice_t *slice)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_CHECKPOINT, hold->lane);
+    if (error) {
+        return error;
+    }
+    memory_database_t *database = store->database;
+    if (!memory_holds(database, hold)) {
+        return memory_leave(store, FABRIC_ERROR_FENCED);
+    }
+    for (size_t i = 0; i < slice->put_count; i++) {
+        memory_row_put(database, hold->lane, &slice->puts[i]);
+    }
+    for (size_t i = 0; i < slice->amendment_count; i++) {
+        amend(database, hold->lane, &slice->amendments[i]);
+    }
+    for (size_t i = 0; i < slice->delete_count; i++) {
+        memory_row_remove(database, hold->lane, slice->deletes[i]);
+    }
+    for (size_t i = 0; i < slice->dead_count; i++) {
+        memory_dead_put(database, hold->lane, &slice->dead[i]);
+    }
+    store_lane_t *row = &database->lanes[hold->lane].row;
+    memory_note_value(database, row, sizeof *row);
+    row->begun = slice->begun;
+    row->number = slice->last ? slice->begun : row->number;
+    return memory_leave(store, FABRIC_OK);
+}
+
+/* ---- reading ---- */
+
+/* What a call of load_rows wants, and what it has had. */
+typedef struct loading {
+    uint64_t bytes_left;
+    store_visit_pending_fn *visit;
+    void *context;
+} loading_t;
+
+/* false: enough bytes were visited, and the range has more. */
+static bool load_range(memory_lane_t *lane, const store_range_t *range, size_t index,
+                       loading_t *loading)
+{
+    memory_entity_t *entity = NULL;
+    HASH_FIND(hh, lane->entities, &range->entity_hash, sizeof range->entity_hash, entity);
+    if (!entity || range->after == UINT64_MAX) {
+        return true;
+    }
+    uint32_t left = range->limit;
+    for (size_t i = memory_sequence_from(&entity->rows, range->after + 1);
+         i < entity->rows.places.count && left > 0; i++, left--) {
+        const store_pending_t *row =
+            &((const memory_row_t *)entity->rows.places.items[i].item)->row;
+        if (row->position > range->until) {
+            return true;
+        }
+        if (loading->bytes_left == 0) {
+            return false;
+        }
+        loading->visit(loading->context, index, row);
+        loading->bytes_left -=
+            row->body.size < loading->bytes_left ? row->body.size : loading->bytes_left;
+    }
+    return true;
+}
+
+fabric_error_t memory_load_rows(store_t *base, uint32_t lane, const store_range_t *ranges,
+                                size_t count, uint64_t bytes_max, store_visit_pending_fn *visit,
+                                void *context, size_t *done)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    memory_lane_t *found = memory_lane_of(store->database, lane);
+    loading_t loading = {bytes_max, visit, context};
+    size_t i = 0;
+    while (found && i < count && load_range(found, &ranges[i], i, &loading)) {
+        i++;
+    }
+    *done = found ? i : count;
+    return memory_leave(store, FABRIC_OK);
+}
+
+fabric_error_t memory_list_backlogs(store_t *base, uint32_t lane, store_visit_backlog_fn *visit,
+                                    void *context)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    memory_lane_t *found = memory_lane_of(store->database, lane);
+    for (memory_entity_t *entity = found ? found->entities : NULL; entity;
+         entity = entity->hh.next) {
+        const memory_sequence_t *rows = &entity->rows;
+        store_backlog_t backlog = {.entity_hash = entity->hash,
+                                   .count = rows->places.count - rows->first,
+                                   .first = rows->places.items[rows->first].key,
+                                   .last = rows->places.items[rows->places.count - 1].key};
+        visit(context, &backlog);
+    }
+    return memory_leave(store, FABRIC_OK);
+}
+
+fabric_error_t memory_find_rows(store_t *base, uint32_t lane, const uint64_t *positions,
+                                size_t count, bool *found)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *rows = memory_lane_of(store->database, lane);
+    for (size_t i = 0; i < count; i++) {
+        found[i] = rows && memory_sequence_find(&rows->rows, positions[i]);
+    }
+    return memory_leave(store, FABRIC_OK);
+}

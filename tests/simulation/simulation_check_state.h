@@ -1,0 +1,63 @@
+/* What the checkers share: simulation_check.c (calls, runs, frames) and simulation_check_store.c
+ * (what the store holds) only.
+ */
+#ifndef TESTS_SIMULATION_SIMULATION_CHECK_STATE_H
+#define TESTS_SIMULATION_SIMULATION_CHECK_STATE_H
+
+#include "core/message.h"
+#include "tests/simulation/simulation_check.h"
+
+typedef unsigned long long ull;
+
+/* The state of an entity after the entries so far. */
+typedef struct watched_entity {
+    uint64_t last_id; /* of a message that has ended */
+    token_t last_token;
+    uint64_t last_sequence[CLIENTS_MAX];
+    uint64_t submitted_us; /* the latest of those that have ended */
+} watched_entity_t;
+
+/* The newest tokens that a broker has given out. */
+typedef struct watched_broker {
+    uint64_t life;
+    token_t assigned[SIMULATION_SHARDS + 1];
+} watched_broker_t;
+
+/* A lane's journal as far as it was seen. */
+typedef struct watched_lane {
+    uint64_t number; /* of the last entry */
+    uint64_t epoch;  /* of that entry, and who wrote it */
+    incarnation_t writer;
+    uint64_t log_bytes;
+    uint64_t last_id;    /* the highest that an entry says */
+    uint64_t checkpoint; /* the rows are complete as of this entry */
+} watched_lane_t;
+
+typedef struct watch {
+    watched_call_t *calls;
+    uint32_t call_count;
+    watched_run_t *runs;
+    uint32_t run_count;
+    uint32_t *by_sequence[CLIENTS_MAX]; /* call + 1 */
+    uint32_t ended;
+    uint64_t messages, ends; /* in the journals */
+    uint64_t commits;        /* of the store, when it was looked at last */
+    watched_entity_t entities[ENTITIES_MAX];
+    watched_broker_t brokers[BROKERS_MAX];
+    watched_lane_t lanes[SIMULATION_LANES_MAX];
+    bool poisoned, poison_buried;
+} watch_t;
+
+extern watch_t watch;
+
+static inline bool check_is_durable(const watched_call_t *call)
+{
+    return (call->flags & REQUEST_DURABLE) != 0;
+}
+
+/* The run that an answer of this call comes from; 0, and a failure: none. */
+uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call);
+/* What stands in the store when all calls have ended. */
+void check_store_at_end(void);
+
+#endif

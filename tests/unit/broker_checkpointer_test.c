@@ -1,0 +1,293 @@
+/* The checkpointer's logic over the store in memory: slices until they are certain, and which
+ * entries are purged. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "broker/store/checkpointer.h"
+#include "core/journal/entry.h"
+#include "tests/unit/actor_world.h"
+
+#define DATABASE "broker_checkpointer"
+
+enum { LANE = 2, RETENTION_MS = 10000, ENTRIES = 20 };
+
+typedef struct fixture {
+    actor_world_t *world;
+    checkpointer_t checkpointer;
+    store_hold_t hold;
+    sample_t sample;
+    store_purged_t purged;
+} fixture_t;
+
+static void open_checkpointer(fixture_t *f, uint64_t lane_bytes_max)
+{
+    retention_t retention = {.call_retention_ms = RETENTION_MS, .lane_bytes_max = lane_bytes_max};
+    checkpointer_init(&f->checkpointer, &f->world->connection, &f->world->world, &retention);
+}
+
+static int set_up(void **state)
+{
+    fixture_t *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    f->world = world_new(DATABASE);
+    f->hold = world_hold(f->world, LANE);
+    open_checkpointer(f, UINT64_MAX);
+    sample_fill(&f->sample, LANE, 100);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture_t *f = *state;
+    checkpointer_clear(&f->checkpointer);
+    world_free(&f->world);
+    free(f);
+    return 0;
+}
+
+/* ---- slices ---- */
+
+static fabric_error_t write_row(fixture_t *f, const store_hold_t *hold)
+{
+    store_pending_t row = {.position = 100,
+                           .entity_hash = 7,
+                           .id = {100},
+                           .shard = f->sample.messages[0].shard,
+                           .type = f->sample.messages[0].type,
+                           .entity = f->sample.messages[0].entity,
+                           .tag = f->sample.messages[0].tag,
+                           .body = fabric_bytes_of("body")};
+    store_slice_t slice = {.puts = &row, .put_count = 1, .begun = 1, .last = true};
+    return checkpointer_write(&f->checkpointer, hold, &slice);
+}
+
+static void count_row(void *context, uint32_t lane, const store_pending_t *row)
+{
+    (void)lane;
+    (void)row;
+    ++*(size_t *)context;
+}
+
+static size_t rows(void)
+{
+    size_t count = 0;
+    memory_store_dump_pending(DATABASE, count_row, &count);
+    return count;
+}
+
+static void a_slice_is_repeated_until_it_is_certain(void **state)
+{
+    fixture_t *f = *state;
+    static const memory_store_fault_kind_t kinds[] = {
+        MEMORY_STORE_BUSY, MEMORY_STORE_UNAVAILABLE, MEMORY_STORE_DISCONNECTED,
+        MEMORY_STORE_UNKNOWN_BEFORE, MEMORY_STORE_UNKNOWN_AFTER};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        world_strike(f->world, MEMORY_STORE_CHECKPOINT, kinds[i], 0, 2);
+        assert_int_equal(write_row(f, &f->hold), FABRIC_OK);
+        assert_int_equal(rows(), 1);
+        assert_int_equal(memory_store_lane(DATABASE, LANE).number, 1);
+    }
+    assert_int_equal(f->world->went, 4);
+    assert_int_equal(f->world->came, 4);
+}
+
+static void a_slice_that_still_runs_does_no_harm(void **state)
+{
+    fixture_t *f = *state;
+    memory_store_fault_t fault = {.operation = MEMORY_STORE_CHECKPOINT,
+                                  .kind = MEMORY_STORE_UNKNOWN_RUNNING,
+                                  .times = 1,
+                                  .delay = 1};
+    memory_store_fault(DATABASE, &fault);
+    assert_int_equal(write_row(f, &f->hold), FABRIC_OK);
+    memory_store_end_running(DATABASE, true);
+    assert_int_equal(rows(), 1);
+}
+
+static void a_fenced_lane_gets_no_rows(void **state)
+{
+    fixture_t *f = *state;
+    (void)world_assign(f->world, LANE, world_other);
+    assert_int_equal(write_row(f, &f->hold), FABRIC_ERROR_FENCED);
+    assert_int_equal(rows(), 0);
+    assert_int_equal(f->world->went, 0);
+}
+
+static void a_stop_ends_an_outage(void **state)
+{
+    fixture_t *f = *state;
+    f->world->looks_max = 5;
+    world_strike(f->world, MEMORY_STORE_ANY, MEMORY_STORE_DISCONNECTED, 0, 1000);
+    assert_int_equal(write_row(f, &f->hold), FABRIC_ERROR_SHUTTING_DOWN);
+}
+
+/* ---- purges ---- */
+
+static void checkpoint_at(fixture_t *f, uint64_t checkpoint)
+{
+    store_slice_t slice = {.begun = checkpoint, .last = true};
+    assert_int_equal(checkpointer_write(&f->checkpointer, &f->hold, &slice), FABRIC_OK);
+}
+
+/* Entries 1..ENTRIES, a second after the other. */
+static void write_entries(fixture_t *f)
+{
+    for (size_t i = 0; i < ENTRIES; i++) {
+        f->world->now_ms += 1000;
+        lane_batch_t batch = sample_messages(&f->sample, i, 1);
+        (void)world_append(f->world, &f->hold, &batch);
+    }
+}
+
+static void purge(fixture_t *f, uint64_t checkpoint)
+{
+    uint64_t log_bytes = world_end(f->world, LANE).log_bytes;
+    assert_int_equal(
+        checkpointer_purge(&f->checkpointer, &f->hold, checkpoint, log_bytes, &f->purged),
+        FABRIC_OK);
+}
+
+static bool keep_first(void *context, const store_entry_t *entry)
+{
+    uint64_t *first = context;
+    if (*first == 0) {
+        *first = entry->number;
+    }
+    return true;
+}
+
+/* The oldest entry but entry 0. */
+static uint64_t first_entry(void)
+{
+    uint64_t first = 0;
+    memory_store_dump_entries(DATABASE, LANE, keep_first, &first);
+    return first;
+}
+
+static void entries_are_kept_for_their_time(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f);
+    checkpoint_at(f, ENTRIES);
+    purge(f, ENTRIES);
+    assert_int_equal(first_entry(), ENTRIES - 10); /* that one is exactly so old */
+    assert_int_equal(f->purged.entries, ENTRIES - 11);
+    assert_int_equal(memory_store_lane(DATABASE, LANE).purged_id, 100 + ENTRIES - 12);
+    purge(f, ENTRIES);
+    assert_int_equal(f->purged.entries, 0);
+}
+
+static void entries_above_the_checkpoint_stay(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f);
+    f->world->now_ms += 1000000;
+    checkpoint_at(f, 5);
+    purge(f, 5);
+    assert_int_equal(first_entry(), 5);
+}
+
+static void a_journal_that_is_too_large_loses_its_oldest_entries(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f);
+    checkpoint_at(f, ENTRIES);
+    uint64_t bytes = world_end(f->world, LANE).log_bytes;
+    checkpointer_clear(&f->checkpointer);
+    open_checkpointer(f, bytes / 4);
+    purge(f, ENTRIES);
+    uint64_t first = first_entry();
+    assert_true(first > ENTRIES - 10 && first <= ENTRIES);
+    assert_true(f->purged.bytes >= bytes / 2);
+}
+
+static void a_purge_is_repeated_until_it_is_certain(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f);
+    checkpoint_at(f, ENTRIES);
+    world_strike(f->world, MEMORY_STORE_PURGE, MEMORY_STORE_BUSY, 0, 1);
+    world_strike(f->world, MEMORY_STORE_PURGE, MEMORY_STORE_UNKNOWN_AFTER, 0, 1);
+    purge(f, ENTRIES);
+    assert_int_equal(first_entry(), ENTRIES - 10);
+}
+
+static void a_fenced_lane_is_not_purged(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f);
+    checkpoint_at(f, ENTRIES);
+    (void)world_assign(f->world, LANE, world_other);
+    assert_int_equal(checkpointer_purge(&f->checkpointer, &f->hold, ENTRIES, 0, &f->purged),
+                     FABRIC_ERROR_FENCED);
+    assert_int_equal(first_entry(), 1);
+}
+
+static void a_purge_ends_after_some_transactions(void **state)
+{
+    fixture_t *f = *state;
+    enum { MANY = PURGE_ENTRIES_MAX * PURGE_TURNS_MAX + 100 };
+    uint64_t commits = memory_store_commits(DATABASE);
+    for (size_t i = 0; i < MANY; i++) {
+        lane_batch_t batch = sample_messages(&f->sample, 0, 1);
+        (void)world_append(f->world, &f->hold, &batch);
+    }
+    f->world->now_ms += 1000000;
+    checkpoint_at(f, MANY);
+    assert_int_equal(memory_store_commits(DATABASE), commits + MANY + 1);
+    purge(f, MANY);
+    assert_int_equal(f->purged.entries, PURGE_ENTRIES_MAX * PURGE_TURNS_MAX);
+    assert_int_equal(memory_store_commits(DATABASE), commits + MANY + 1 + PURGE_TURNS_MAX);
+    purge(f, MANY);
+    assert_int_equal(first_entry(), MANY);
+}
+
+/* Entries of a megabyte: a transaction deletes five, until its bytes are enough. */
+static void large_entries_are_purged_in_small_transactions(void **state)
+{
+    fixture_t *f = *state;
+    enum { LARGE = 11 };
+    static uint8_t payload[1 << 20];
+    store_message_t message = *f->sample.list[0];
+    const store_message_t *messages[] = {&message};
+    uint64_t commits = memory_store_commits(DATABASE);
+    message.payload = fabric_bytes(payload, sizeof payload);
+    for (size_t i = 0; i < LARGE; i++) {
+        lane_batch_t batch = {
+            .last_id = message.id.value, .messages = messages, .message_count = 1};
+        (void)world_append(f->world, &f->hold, &batch);
+    }
+    f->world->now_ms += 1000000;
+    checkpoint_at(f, LARGE);
+    purge(f, LARGE);
+    assert_int_equal(f->purged.entries, LARGE - 1);
+    assert_int_equal(memory_store_commits(DATABASE), commits + LARGE + 1 + 2);
+    assert_int_equal(first_entry(), LARGE);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_slice_is_repeated_until_it_is_certain),
+        TEST(a_slice_that_still_runs_does_no_harm),
+        TEST(a_fenced_lane_gets_no_rows),
+        TEST(a_stop_ends_an_outage),
+        TEST(entries_are_kept_for_their_time),
+        TEST(entries_above_the_checkpoint_stay),
+        TEST(a_journal_that_is_too_large_loses_its_oldest_entries),
+        TEST(a_purge_is_repeated_until_it_is_certain),
+        TEST(a_fenced_lane_is_not_purged),
+        TEST(a_purge_ends_after_some_transactions),
+        TEST(large_entries_are_purged_in_small_transactions),
+    };
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

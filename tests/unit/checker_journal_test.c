@@ -1,0 +1,531 @@
+/* The checker's decoder reads what core/journal/ writes and no more, and its audit finds each
+ * contradiction between a journal and the rows of its checkpoints. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/journal/entry_state.h"
+#include "core/memory.h"
+#include "core/wire.h"
+#include "tests/checker/journal_audit.h"
+#include "tests/harness/vectors.h"
+#include "tests/unit/journal_samples.h"
+
+enum { ID = 1000, FAULTS_SIZE = 2000 };
+
+/* ---- the decoder ---- */
+
+static void expect_same(const decoded_record_t *ours, const journal_record_t *theirs)
+{
+    const store_message_t *message = &theirs->message;
+    assert_int_equal(ours->kind, theirs->kind);
+    assert_int_equal(ours->id, theirs->id.value);
+    assert_int_equal(ours->shard, theirs->shard.value);
+    assert_int_equal(ours->position, theirs->position);
+    bool result = theirs->kind == RECORD_RESULT;
+    call_key_t call = result ? theirs->call : message->call;
+    assert_int_equal(ours->client, call.client);
+    assert_int_equal(ours->sequence, call.sequence);
+    assert_int_equal(ours->flags, result ? theirs->message_flags : message->flags);
+    assert_true(fabric_bytes_equal(ours->type, message->type));
+    assert_true(fabric_bytes_equal(ours->entity, message->entity));
+    assert_true(fabric_bytes_equal(ours->tag, message->tag));
+    assert_true(fabric_bytes_equal(ours->payload, message->payload));
+    assert_true(fabric_bytes_equal(ours->traceparent, message->traceparent));
+    assert_true(fabric_bytes_equal(ours->headers, message->headers));
+    assert_int_equal(ours->key_hash.size, message->key_hash ? 32 : 0);
+    assert_int_equal(ours->deliver_at_ms, message->deliver_at_ms);
+    assert_int_equal(ours->attempts, theirs->attempts.attempts);
+    assert_int_equal(ours->crashes, theirs->attempts.crashes);
+    assert_int_equal(ours->status, theirs->reply.status);
+    assert_int_equal(ours->error, theirs->reply.error);
+    assert_int_equal(ours->code, theirs->reply.code);
+    assert_true(fabric_bytes_equal(ours->reply, theirs->reply.payload));
+    assert_int_equal(ours->cause, theirs->cause);
+    assert_true(fabric_bytes_equal(ours->text, theirs->text));
+    assert_int_equal(ours->epoch, theirs->epoch);
+    assert_true(fabric_bytes_equal(ours->name, theirs->name));
+    if (result) {
+        assert_int_equal(ours->contents, theirs->contents);
+    } else if (theirs->kind == RECORD_MESSAGE || theirs->kind == RECORD_DEAD) {
+        assert_int_equal(ours->contents, journal_contents_hash(message));
+    }
+}
+
+static void read_record_twice(fabric_bytes_t bytes)
+{
+    decoded_record_t ours;
+    journal_record_t theirs;
+    const char *fault = decode_record(bytes, &ours);
+    bool read = journal_record_decode(bytes, &theirs) == FABRIC_OK;
+    assert_int_equal(!fault, read);
+    if (read) {
+        expect_same(&ours, &theirs);
+    }
+}
+
+static void compare_record(void *context, uint32_t number, const decoded_record_t *record)
+{
+    const fabric_bytes_t *body = context;
+    journal_record_t theirs;
+    assert_int_equal(journal_read_at(*body, number, &theirs), JOURNAL_READ_RECORD);
+    expect_same(record, &theirs);
+}
+
+static bool has_damage(fabric_bytes_t body)
+{
+    journal_reader_t reader;
+    journal_record_t record;
+    if (journal_reader_open(&reader, body, NULL) != FABRIC_OK) {
+        return true;
+    }
+    for (;;) {
+        journal_read_t read = journal_read_next(&reader, &record);
+        if (read != JOURNAL_READ_RECORD) {
+            return read != JOURNAL_READ_END;
+        }
+    }
+}
+
+static void read_body_twice(fabric_bytes_t body)
+{
+    assert_int_equal(decode_body(body, compare_record, &body) != NULL, has_damage(body));
+}
+
+static const char *check_row(const store_entry_t *entry)
+{
+    decoded_row_t row = {.lane = entry->lane,
+                         .number = entry->number,
+                         .epoch = entry->epoch,
+                         .incarnation = fabric_bytes(entry->incarnation.bytes, 16),
+                         .last_id = entry->last_id,
+                         .created_ms = entry->created_ms,
+                         .log_bytes = entry->log_bytes,
+                         .checksum = entry->checksum,
+                         .adopt = entry->adopt,
+                         .calls = entry->calls,
+                         .body = entry->body};
+    return decode_check_row(&row);
+}
+
+static void check_vector(const vector_t *vector, void *context)
+{
+    (void)context;
+    if (strncmp(vector->name, "record_", 7) == 0) {
+        read_record_twice(vector->bytes);
+        vectors_damage(vector, 100, read_record_twice);
+    } else if (strncmp(vector->name, "body_", 5) == 0) {
+        read_body_twice(vector->bytes);
+        vectors_damage(vector, 100, read_body_twice);
+    } else if (strncmp(vector->name, "entry_", 6) == 0) {
+        store_entry_t entry;
+        assert_true(journal_sample_read_row(vector->bytes, &entry));
+        assert_int_equal(check_row(&entry) == NULL, vector->valid);
+    }
+}
+
+static void two_decoders_agree_about_the_vectors(void **state)
+{
+    (void)state;
+    srand(1);
+    vectors_visit("schemas/vectors/journal.txt", check_vector, NULL);
+}
+
+static void two_decoders_agree_about_anything(void **state)
+{
+    (void)state;
+    srand(2);
+    journal_writer_t *writer = journal_writer_new();
+    for (uint64_t round = 0; round < 300; round++) {
+        journal_writer_reset(writer);
+        for (uint64_t i = 0; i < 10; i++) {
+            store_message_t message = journal_sample_message(round * 10 + i);
+            free(journal_sample_put(writer, &message));
+            read_record_twice(journal_record_of(writer, (size_t)i));
+        }
+        store_entry_t entry = journal_sample_entry(writer, round);
+        read_body_twice(entry.body);
+        assert_null(check_row(&entry));
+    }
+    journal_writer_destroy(&writer);
+}
+
+/* ---- the audit ---- */
+
+/* A lane with a journal, and what the audit says. */
+typedef struct story {
+    journal_audit_t *audit;
+    journal_writer_t *writer;
+    journal_writer_t *rows; /* bodies of rows */
+    store_entry_t next;
+    uint64_t log_bytes, records;
+    char faults[FAULTS_SIZE];
+} story_t;
+
+static void note_record(void *context, uint32_t number, const decoded_record_t *record)
+{
+    story_t *story = context;
+    (void)number;
+    story->records += record->kind != 0;
+}
+
+static void note_fault(void *context, const char *text)
+{
+    story_t *story = context;
+    size_t size = strlen(story->faults);
+    snprintf(story->faults + size, sizeof story->faults - size, "%s\n", text);
+}
+
+static store_message_t message_of(uint64_t id)
+{
+    return (store_message_t){.id = {id},
+                             .shard = {0x10001},
+                             .flags = 1,
+                             .type = fabric_bytes_of("Fold"),
+                             .entity = fabric_bytes_of("fold-1"),
+                             .tag = fabric_bytes_of("Fold"),
+                             .payload = fabric_bytes_of("abc"),
+                             .call = {7, id}};
+}
+
+static void put_message(story_t *story, uint64_t id)
+{
+    store_message_t message = message_of(id);
+    journal_put_message(story->writer, &message, id, (journal_attempts_t){0, 0});
+}
+
+static void put_result(story_t *story, uint64_t id)
+{
+    store_message_t message = message_of(id);
+    store_reply_t reply = {.payload = fabric_bytes_of("yes")};
+    journal_put_result(story->writer, &message, &reply);
+}
+
+static void put_dead(story_t *story, uint64_t id)
+{
+    store_message_t message = message_of(id);
+    store_reply_t reply = {.status = 2, .error = 15};
+    journal_put_dead(story->writer, &message, &reply, (journal_attempts_t){10, 0}, 14,
+                     fabric_bytes_of("broken"));
+}
+
+static void send_entry(story_t *story, const store_entry_t *entry)
+{
+    decoded_row_t row = {.lane = entry->lane,
+                         .number = entry->number,
+                         .epoch = entry->epoch,
+                         .incarnation = fabric_bytes(entry->incarnation.bytes, 16),
+                         .last_id = entry->last_id,
+                         .created_ms = entry->created_ms,
+                         .log_bytes = entry->log_bytes,
+                         .checksum = entry->checksum,
+                         .adopt = entry->adopt,
+                         .calls = entry->calls,
+                         .body = entry->body};
+    journal_audit_entry(story->audit, &row);
+}
+
+/* The next entry, with what was put. */
+static void append(story_t *story)
+{
+    journal_seal(story->writer, &story->next, story->log_bytes);
+    send_entry(story, &story->next);
+    journal_writer_reset(story->writer);
+    story->log_bytes = story->next.log_bytes;
+    story->next.number++;
+    story->next.adopt = false;
+}
+
+static void take_lane(story_t *story, uint64_t epoch)
+{
+    story->next.epoch = epoch;
+    story->next.incarnation = (incarnation_t){{(uint8_t)epoch}};
+    story->next.adopt = true;
+    journal_put_adopt(story->writer, story->next.incarnation, epoch, fabric_bytes_of("b"));
+    append(story);
+}
+
+static void add_pending(story_t *story, uint64_t id, uint64_t number)
+{
+    store_message_t message = message_of(id);
+    journal_writer_reset(story->rows);
+    journal_put_message(story->rows, &message, id, (journal_attempts_t){0, 0});
+    audit_pending_t row = {.lane = 1,
+                           .position = id,
+                           .entity_hash = journal_entity_hash(message.type, message.entity),
+                           .request_id = id,
+                           .number = number,
+                           .body = journal_record_of(story->rows, 0)};
+    journal_audit_pending(story->audit, &row);
+}
+
+static void add_dead(story_t *story, uint64_t id)
+{
+    store_message_t message = message_of(id);
+    store_reply_t reply = {.status = 2, .error = 15};
+    journal_writer_reset(story->rows);
+    journal_put_dead(story->rows, &message, &reply, (journal_attempts_t){10, 0}, 14,
+                     fabric_bytes_of("broken"));
+    journal_audit_dead(story->audit, 1, id, journal_record_of(story->rows, 0));
+}
+
+/* Entries 0 (founded), 1 (adopted), 2 (A, B begin), 3 (A ends, C begins), 4 (D begins and dies);
+ * the checkpoint stands at 3. */
+enum { A = ID + 1, B, C, D, CHECKPOINT = 3 };
+
+static int set_up(void **state)
+{
+    story_t *story = memory_allocate_zeroed(1, sizeof *story);
+    audit_listener_t listener = {note_record, note_fault, story};
+    story->audit = journal_audit_new(&listener);
+    story->writer = journal_writer_new();
+    story->rows = journal_writer_new();
+    story->next = (store_entry_t){.lane = 1, .adopt = true, .last_id = ID + 100};
+    journal_audit_checkpoint(story->audit, 1, CHECKPOINT);
+    append(story);
+    take_lane(story, 1);
+    put_message(story, A);
+    put_message(story, B);
+    append(story);
+    put_result(story, A);
+    put_message(story, C);
+    append(story);
+    put_message(story, D);
+    put_dead(story, D);
+    append(story);
+    *state = story;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    story_t *story = *state;
+    journal_audit_destroy(&story->audit);
+    journal_writer_destroy(&story->writer);
+    journal_writer_destroy(&story->rows);
+    free(story);
+    return 0;
+}
+
+static void end_expecting(story_t *story, const char *fault)
+{
+    journal_audit_end(story->audit);
+    assert_string_equal(story->faults, fault);
+}
+
+/* The rows that belong to the story, with those of B and C by the given numbers; 0: none. */
+static void add_rows(story_t *story, uint64_t b, uint64_t c)
+{
+    if (b) {
+        add_pending(story, B, b);
+    }
+    if (c) {
+        add_pending(story, C, c);
+    }
+}
+
+static void a_whole_story_is_right(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 2, 4);
+    end_expecting(story, "");
+    assert_int_equal(story->records, 7);
+}
+
+static void a_cut_off_checkpoint_is_right(void **state)
+{
+    story_t *story = *state;
+    put_result(story, B);
+    append(story);
+    add_rows(story, 0, 5); /* the row of B was deleted before its checkpoint was complete */
+    add_dead(story, D);
+    end_expecting(story, "");
+}
+
+static void another_broker_may_take_the_lane(void **state)
+{
+    story_t *story = *state;
+    take_lane(story, 2);
+    append(story);
+    add_rows(story, 2, 3);
+    end_expecting(story, "");
+}
+
+static void a_row_that_is_missing_is_found(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 2, 0);
+    end_expecting(story, "pending lacks request 1003, which began in entry 3, as of entry 3\n");
+}
+
+static void a_row_that_was_not_deleted_is_found(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 2, 3);
+    add_pending(story, A, 2);
+    end_expecting(story, "pending still has request 1001, which ended in entry 3, as of entry 3\n");
+}
+
+static void a_row_with_a_number_after_the_end_is_found(void **state)
+{
+    story_t *story = *state;
+    put_result(story, B);
+    append(story);
+    add_rows(story, 5, 3);
+    end_expecting(story, "pending: request 1002 bears number 5, and had ended in entry 5\n");
+}
+
+static void a_row_with_a_number_before_its_message_is_found(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 1, 3);
+    end_expecting(story, "pending: request 1002 bears number 1, and began in entry 2 of 4\n");
+}
+
+static void a_dead_letter_that_is_missing_is_found(void **state)
+{
+    story_t *story = *state;
+    journal_audit_checkpoint(story->audit, 2, 1); /* another lane, which is past its dead letter */
+    story->next = (store_entry_t){.lane = 2, .adopt = true, .last_id = ID + 100};
+    story->log_bytes = 0;
+    append(story);
+    put_message(story, ID + 20);
+    put_dead(story, ID + 20);
+    append(story);
+    add_rows(story, 2, 3);
+    end_expecting(story, "dead_letter lacks request 1020, as of entry 1\n");
+}
+
+static void a_dead_letter_beside_its_message_is_found(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 2, 3);
+    add_pending(story, D, 4);
+    add_dead(story, D);
+    add_dead(story, B);
+    journal_audit_end(story->audit);
+    assert_non_null(strstr(story->faults, "dead_letter has request 1004, which is pending, too"));
+    assert_non_null(strstr(story->faults, "dead_letter has request 1002, which is no dead letter"));
+}
+
+static void a_gap_is_found(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 2, 3);
+    story->next.number++;
+    append(story);
+    end_expecting(story, "entry 5 of lane 1 is missing\n");
+}
+
+static void a_deposed_writer_is_found(void **state)
+{
+    story_t *story = *state;
+    store_entry_t old = story->next;
+    add_rows(story, 2, 3);
+    take_lane(story, 2);
+    old.number = story->next.number;
+    story->next = old;
+    append(story);
+    end_expecting(story, "entry 6 of lane 1 is by a deposed writer: epoch 1 after 2\n");
+}
+
+static void a_writer_without_adoption_is_found(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 2, 3);
+    story->next.epoch = 2;
+    append(story);
+    end_expecting(story, "entry 5 of lane 1 is by a writer that has not adopted it\n");
+}
+
+static void a_second_begin_or_end_is_found(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 2, 3);
+    put_message(story, B);
+    put_result(story, A);
+    put_result(story, ID + 50);
+    append(story);
+    end_expecting(story, "request 1002 begins twice\n"
+                         "request 1001 ends in entries 3 and 5\n"
+                         "request 1050 ends in lane 1, where it never began\n");
+}
+
+static void wrong_columns_are_found(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 2, 3);
+    story->log_bytes += 1;
+    append(story);
+    story->next.last_id = ID;
+    put_message(story, ID + 9);
+    append(story);
+    journal_seal(story->writer, &story->next, story->log_bytes);
+    story->next.checksum ^= 1;
+    send_entry(story, &story->next);
+    end_expecting(story, "entry 5 of lane 1: log_bytes does not add up\n"
+                         "entry 6 of lane 1 has request 1009 and a smaller last id\n"
+                         "entry 7 of lane 1: the row's checksum is wrong\n");
+}
+
+/* The row's checksum covers them, and they have one: only their contents are wrong. */
+static void calls_of_another_body_are_found(void **state)
+{
+    story_t *story = *state;
+    store_entry_t other = {.lane = 1};
+    put_message(story, ID + 60);
+    journal_seal(story->writer, &other, 0);
+    put_message(story, ID + 61);
+    store_entry_t more = {.lane = 1};
+    uint8_t *calls = memory_allocate(other.calls.size);
+    memcpy(calls, other.calls.data, other.calls.size);
+    journal_seal(story->writer, &more, 0);
+    assert_null(check_row(&more));
+    more.calls = fabric_bytes(calls, other.calls.size);
+    more.checksum = entry_checksum(&more);
+    assert_string_equal(check_row(&more), "calls are not those of the body");
+    more.calls = fabric_bytes(NULL, 0);
+    more.checksum = entry_checksum(&more);
+    assert_string_equal(check_row(&more), "calls are not those of the body");
+    free(calls);
+}
+
+static void a_row_of_something_else_is_found(void **state)
+{
+    story_t *story = *state;
+    add_rows(story, 2, 3);
+    add_pending(story, ID + 50, 3);
+    end_expecting(story, "pending has request 1050 of lane 1, which the journal has not\n");
+}
+
+#define audit_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_decoders_agree_about_the_vectors),
+        cmocka_unit_test(two_decoders_agree_about_anything),
+        audit_test(a_whole_story_is_right),
+        audit_test(a_cut_off_checkpoint_is_right),
+        audit_test(another_broker_may_take_the_lane),
+        audit_test(a_row_that_is_missing_is_found),
+        audit_test(a_row_that_was_not_deleted_is_found),
+        audit_test(a_row_with_a_number_after_the_end_is_found),
+        audit_test(a_row_with_a_number_before_its_message_is_found),
+        audit_test(a_dead_letter_that_is_missing_is_found),
+        audit_test(a_dead_letter_beside_its_message_is_found),
+        audit_test(a_gap_is_found),
+        audit_test(a_deposed_writer_is_found),
+        audit_test(a_writer_without_adoption_is_found),
+        audit_test(a_second_begin_or_end_is_found),
+        audit_test(wrong_columns_are_found),
+        audit_test(calls_of_another_body_are_found),
+        audit_test(a_row_of_something_else_is_found),
+    };
+    return cmocka_run_group_tests_name("checker_journal", tests, NULL, NULL);
+}

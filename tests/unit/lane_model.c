@@ -1,0 +1,404 @@
+/* A model of the lanes in a store: see lane_model.h. */
+#include "tests/unit/lane_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/journal/entry.h"
+
+void lane_model_init(lane_model_t *model, uint32_t lanes, uint32_t slice_rows_max)
+{
+    *model = (lane_model_t){.lanes = lanes, .slice_rows_max = slice_rows_max};
+    for (uint32_t i = 0; i < lanes; i++) {
+        model->rows[i].entry_bytes = 100;
+    }
+}
+
+void lane_model_clear(lane_model_t *model)
+{
+    lane_message_t *at, *next;
+    HASH_ITER(by_id, model->messages, at, next)
+    {
+        HASH_DELETE(by_id, model->messages, at);
+        message_destroy(&at->message);
+        free(at);
+    }
+}
+
+static uint32_t lane_of(const lane_model_t *model, const lane_message_t *at)
+{
+    return shard_id_number(at->message->stored.shard) % model->lanes;
+}
+
+lane_message_t *lane_model_find(const lane_model_t *model, uint64_t id)
+{
+    request_id_t key = {id};
+    lane_message_t *at = NULL;
+    HASH_FIND(by_id, model->messages, &key, sizeof key, at);
+    return at;
+}
+
+lane_message_t *lane_model_find_call(const lane_model_t *model, call_key_t call)
+{
+    lane_message_t *at = model->messages;
+    while (at && (at->message->stored.call.client != call.client ||
+                  at->message->stored.call.sequence != call.sequence)) {
+        at = at->by_id.next;
+    }
+    return at;
+}
+
+uint64_t lane_model_standing(const lane_model_t *model)
+{
+    uint64_t count = 0;
+    for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
+        count += at->ended == 0;
+    }
+    return count;
+}
+
+uint64_t lane_model_row_count(const lane_model_t *model)
+{
+    uint64_t count = 0;
+    for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
+        count += at->has_row;
+    }
+    return count;
+}
+
+/* ---- entries ---- */
+
+static void accept(lane_model_t *model, lane_rows_t *rows, const store_message_t *stored)
+{
+    assert_null(lane_model_find(model, stored->id.value));
+    assert_true(stored->id.value > rows->last_id);
+    assert_null(lane_model_find_call(model, stored->call)); /* accepted once */
+    lane_message_t *at = calloc(1, sizeof *at);
+    assert_non_null(at);
+    at->message = message_new(stored);
+    at->begun = rows->number;
+    rows->last_id = stored->id.value;
+    HASH_ADD(by_id, model->messages, message->stored.id, sizeof(request_id_t), at);
+}
+
+static void end(lane_model_t *model, const lane_rows_t *rows, const batch_end_t *end)
+{
+    lane_message_t *at = lane_model_find(model, end->message->id.value);
+    assert_non_null(at);
+    assert_int_equal(at->ended, 0);
+    for (const lane_message_t *older = model->messages; older != at; older = older->by_id.next) {
+        bool same = older->message->entity_hash == at->message->entity_hash;
+        assert_false(same && older->ended == 0); /* a message has passed an older one */
+    }
+    at->ended = rows->number;
+    at->dead = end->dead;
+    message_set_reply(at->message, end->reply);
+    at->message->cause = end->cause;
+}
+
+uint64_t lane_model_append(lane_model_t *model, uint32_t lane, const lane_batch_t *batch)
+{
+    lane_rows_t *rows = &model->rows[lane];
+    rows->number++;
+    for (size_t i = 0; i < batch->message_count; i++) {
+        accept(model, rows, batch->messages[i]);
+    }
+    for (size_t i = 0; i < batch->attempt_count; i++) {
+        lane_message_t *at = lane_model_find(model, batch->attempts[i].message->id.value);
+        assert_non_null(at);
+        assert_int_equal(at->ended, 0);
+        at->attempts = batch->attempts[i].attempts;
+        at->counted = rows->number;
+    }
+    for (size_t i = 0; i < batch->end_count; i++) {
+        end(model, rows, &batch->ends[i]);
+    }
+    return rows->number;
+}
+
+/* ---- slices ---- */
+
+static void add(uint64_t *digest, const void *data, size_t size)
+{
+    *digest = XXH3_64bits_withSeed(data, size, *digest);
+}
+
+uint64_t lane_model_digest(const store_slice_t *slice)
+{
+    uint64_t digest = slice->begun * 2 + slice->last;
+    for (size_t i = 0; i < slice->put_count; i++) {
+        const store_pending_t *put = &slice->puts[i];
+        add(&digest, put, sizeof *put);
+        add(&digest, put->type.data, put->type.size);
+        add(&digest, put->entity.data, put->entity.size);
+        add(&digest, put->tag.data, put->tag.size);
+        add(&digest, put->body.data, put->body.size);
+    }
+    add(&digest, slice->amendments, slice->amendment_count * sizeof *slice->amendments);
+    add(&digest, slice->deletes, slice->delete_count * sizeof *slice->deletes);
+    for (size_t i = 0; i < slice->dead_count; i++) {
+        const store_dead_row_t *dead = &slice->dead[i];
+        add(&digest, dead, sizeof *dead);
+        add(&digest, dead->text.data, dead->text.size);
+        add(&digest, dead->entity.data, dead->entity.size);
+        add(&digest, dead->body.data, dead->body.size);
+    }
+    return digest;
+}
+
+static void expect_message(const store_message_t *a, const store_message_t *b)
+{
+    assert_int_equal(a->id.value, b->id.value);
+    assert_int_equal(a->shard.value, b->shard.value);
+    assert_int_equal(a->flags, b->flags);
+    assert_true(a->call.client == b->call.client && a->call.sequence == b->call.sequence);
+    assert_true(fabric_bytes_equal(a->type, b->type));
+    assert_true(fabric_bytes_equal(a->entity, b->entity));
+    assert_true(fabric_bytes_equal(a->tag, b->tag));
+    assert_true(fabric_bytes_equal(a->payload, b->payload));
+}
+
+/* What is durable of a message's counts as of the entry cannot be told if they changed later. */
+static void expect_counts(const lane_message_t *at, uint64_t number, uint32_t attempts,
+                          uint32_t crashes)
+{
+    if (at->counted <= number) {
+        assert_int_equal(attempts, at->attempts.attempts);
+        assert_int_equal(crashes, at->attempts.crashes);
+    }
+}
+
+static void put(lane_model_t *model, const lane_rows_t *rows, const store_pending_t *row)
+{
+    lane_message_t *at = lane_model_find(model, row->id.value);
+    assert_non_null(at);
+    assert_true(row->number <= rows->number && at->begun <= row->number);
+    assert_true(at->ended == 0 || at->ended > row->number);
+    assert_int_equal(row->position, at->message->position);
+    assert_int_equal(row->entity_hash, at->message->entity_hash);
+    assert_true(fabric_bytes_equal(row->entity, at->message->stored.entity));
+    assert_true(fabric_bytes_equal(row->type, at->message->stored.type));
+    assert_true(fabric_bytes_equal(row->tag, at->message->stored.tag));
+    journal_record_t record;
+    assert_int_equal(journal_record_decode(row->body, &record), FABRIC_OK);
+    assert_int_equal(record.kind, RECORD_MESSAGE);
+    assert_int_equal(record.position, row->position);
+    expect_message(&record.message, &at->message->stored);
+    expect_counts(at, row->number, row->attempts, row->crashes);
+    at->has_row = true;
+    at->row_number = row->number;
+    at->row_attempts = (journal_attempts_t){row->attempts, row->crashes};
+    model->puts++;
+}
+
+static void amend(lane_model_t *model, const store_amendment_t *amendment)
+{
+    lane_message_t *at = lane_model_find(model, amendment->position);
+    assert_non_null(at);
+    if (at->has_row) {
+        expect_counts(at, amendment->number, amendment->attempts, amendment->crashes);
+        at->row_number = amendment->number;
+        at->row_attempts = (journal_attempts_t){amendment->attempts, amendment->crashes};
+    }
+    model->amendments++;
+}
+
+static void put_dead(lane_model_t *model, const store_dead_row_t *row)
+{
+    lane_message_t *at = lane_model_find(model, row->id.value);
+    assert_non_null(at);
+    assert_true(at->dead && at->ended <= row->number);
+    journal_record_t record;
+    assert_int_equal(journal_record_decode(row->body, &record), FABRIC_OK);
+    assert_int_equal(record.kind, RECORD_DEAD);
+    expect_message(&record.message, &at->message->stored);
+    assert_true(fabric_bytes_equal(row->text, at->message->reply.payload));
+    assert_int_equal(row->error, at->message->cause);
+    at->has_dead_row = true;
+    model->dead++;
+}
+
+void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *slice)
+{
+    lane_rows_t *rows = &model->rows[lane];
+    assert_true(slice->put_count + slice->amendment_count + slice->delete_count +
+                    slice->dead_count <=
+                model->slice_rows_max);
+    for (size_t i = 0; i < slice->put_count; i++) {
+        put(model, rows, &slice->puts[i]);
+    }
+    for (size_t i = 0; i < slice->amendment_count; i++) {
+        amend(model, &slice->amendments[i]);
+    }
+    for (size_t i = 0; i < slice->dead_count; i++) {
+        put_dead(model, &slice->dead[i]);
+    }
+    for (size_t i = 0; i < slice->delete_count; i++) {
+        lane_message_t *at = lane_model_find(model, slice->deletes[i]);
+        assert_non_null(at);
+        assert_true(at->ended > 0);
+        at->has_row = false;
+        model->deletes++;
+    }
+    assert_true(slice->begun >= rows->checkpoint && slice->begun <= rows->number);
+    rows->begun = slice->begun;
+    if (slice->last) {
+        rows->checkpoint = slice->begun;
+    }
+    model->slices++;
+    lane_model_check(model, lane);
+}
+
+/* ---- what a new home finds ---- */
+
+/* Whether the row alone, with the entries that an adopter reads, says that the message has ended.
+ */
+static bool row_is_overruled(const lane_message_t *at, uint64_t checkpoint)
+{
+    return at->ended > checkpoint && at->ended > at->row_number;
+}
+
+static journal_attempts_t counts_found(const lane_message_t *at, uint64_t checkpoint)
+{
+    bool read = at->counted > checkpoint && (!at->has_row || at->counted > at->row_number);
+    return read ? at->attempts : at->has_row ? at->row_attempts : (journal_attempts_t){0, 0};
+}
+
+void lane_model_check(const lane_model_t *model, uint32_t lane)
+{
+    uint64_t checkpoint = model->rows[lane].checkpoint;
+    for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
+        if (lane_of(model, at) != lane) {
+            continue;
+        }
+        if (at->ended == 0) {
+            assert_true(at->has_row || at->begun > checkpoint); /* else it is lost */
+            journal_attempts_t found = counts_found(at, checkpoint);
+            assert_int_equal(found.attempts, at->attempts.attempts);
+            assert_int_equal(found.crashes, at->attempts.crashes);
+        } else {
+            assert_true(!at->has_row || row_is_overruled(at, checkpoint)); /* else it is revived */
+            assert_true(!at->dead || at->has_dead_row || at->ended > checkpoint);
+        }
+    }
+}
+
+static void chain_add(message_chain_t *chain, const lane_message_t *at, bool ended,
+                      journal_attempts_t attempts)
+{
+    message_t *message = message_chain_add(chain, &at->message->stored, attempts,
+                                           ended ? &at->message->reply : NULL);
+    message->position = at->message->position;
+    message->has_row = at->has_row;
+    message->cause = at->message->cause;
+}
+
+static void add_backlog(adoption_t *adoption, const lane_message_t *at)
+{
+    uint64_t hash = at->message->entity_hash;
+    size_t i = 0;
+    while (i < adoption->backlog_count && adoption->backlogs[i].entity_hash != hash) {
+        i++;
+    }
+    if (i == adoption->backlog_count) {
+        adoption->backlogs =
+            realloc(adoption->backlogs, ++adoption->backlog_count * sizeof *adoption->backlogs);
+        assert_non_null(adoption->backlogs);
+        adoption->backlogs[i] =
+            (store_backlog_t){.entity_hash = hash, .first = at->message->position};
+    }
+    adoption->backlogs[i].last = at->message->position;
+}
+
+static void add_overruled(adoption_t *adoption, const lane_message_t *at)
+{
+    adoption->overruled =
+        realloc(adoption->overruled, ++adoption->overruled_count * sizeof *adoption->overruled);
+    assert_non_null(adoption->overruled);
+    adoption->overruled[adoption->overruled_count - 1] =
+        (overruled_row_t){.id = at->message->stored.id,
+                          .position = at->message->position,
+                          .entity_hash = at->message->entity_hash,
+                          .ended = at->ended > 0,
+                          .attempts = at->attempts};
+}
+
+/* As the loader does: an index tells where rows are, and the entries tell which of them stand. */
+static void adopt_message(const lane_rows_t *rows, adoption_t *adoption, message_chain_t *messages,
+                          message_chain_t *dead, const lane_message_t *at)
+{
+    bool in_entries = at->begun > rows->checkpoint;
+    bool stands = at->ended == 0;
+    if (at->has_row) {
+        add_backlog(adoption, at);
+        bool changed = at->counted > rows->checkpoint && at->counted > at->row_number;
+        if (!stands || changed) {
+            add_overruled(adoption, at);
+        }
+        if (stands && !in_entries) {
+            for (size_t i = 0; i < adoption->backlog_count; i++) {
+                adoption->backlogs[i].count +=
+                    adoption->backlogs[i].entity_hash == at->message->entity_hash;
+            }
+        }
+    }
+    if (stands && in_entries) {
+        chain_add(messages, at, false, at->attempts);
+    }
+    if (at->dead && !at->has_dead_row) {
+        chain_add(dead, at, true, at->attempts);
+    }
+}
+
+void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t *adoption)
+{
+    lane_rows_t *rows = &model->rows[hold->lane];
+    lane_model_check(model, hold->lane);
+    rows->epoch = hold->epoch;
+    rows->number++; /* the ADOPT entry */
+    *adoption = (adoption_t){.hold = *hold,
+                             .number = rows->number,
+                             .last_id = rows->last_id,
+                             .checkpoint = rows->checkpoint,
+                             .tail_bytes = (rows->number - rows->checkpoint) * rows->entry_bytes};
+    message_chain_t messages = {0};
+    message_chain_t dead = {0};
+    for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
+        if (lane_of(model, at) == hold->lane) {
+            adopt_message(rows, adoption, &messages, &dead, at);
+        }
+    }
+    adoption->messages = messages.first;
+    adoption->dead = dead.first;
+}
+
+message_t *lane_model_load(lane_model_t *model, uint32_t lane, const store_range_t *ranges,
+                           size_t count, size_t rows_max, size_t *done)
+{
+    message_chain_t chain = {0};
+    size_t rows = 0;
+    model->loads++;
+    for (*done = 0; *done < count; (*done)++) {
+        const store_range_t *range = &ranges[*done];
+        uint32_t found = 0;
+        for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
+            uint64_t position = at->message->position;
+            if (lane_of(model, at) != lane || !at->has_row || position <= range->after ||
+                position > range->until || at->message->entity_hash != range->entity_hash ||
+                found == range->limit) {
+                continue;
+            }
+            if (rows == rows_max) {
+                return chain.first;
+            }
+            chain_add(&chain, at, false, at->row_attempts);
+            found++;
+            rows++;
+        }
+    }
+    return chain.first;
+}

@@ -1,0 +1,67 @@
+/* A model of the lanes in a store: entries, rows and dead letters, kept message by message, with
+ * the truth beside the rows. It checks each entry and each slice, and whether a new home could lose
+ * or revive a message at any moment.
+ *
+ * A failed expectation fails the cmocka test.
+ */
+#ifndef TESTS_UNIT_LANE_MODEL_H
+#define TESTS_UNIT_LANE_MODEL_H
+
+#include "broker/router/router.h"
+
+/* A message that was accepted, and its row. */
+typedef struct lane_message {
+    message_t *message;          /* a copy of it */
+    uint64_t begun, ended;       /* the entries with its acceptance and its end; 0: it stands */
+    uint64_t counted;            /* the last entry with its counts; 0: none */
+    journal_attempts_t attempts; /* what is durable of them */
+    bool dead;
+    bool has_row, has_dead_row;
+    uint64_t row_number;
+    journal_attempts_t row_attempts;
+    bool answered; /* for the user of the model */
+    UT_hash_handle by_id;
+} lane_message_t;
+
+typedef struct lane_rows {
+    uint64_t epoch;
+    uint64_t number;     /* of the last entry */
+    uint64_t checkpoint; /* the rows are complete as of this entry */
+    uint64_t begun;
+    uint64_t last_id;
+    uint64_t entry_bytes; /* what each entry is said to have */
+} lane_rows_t;
+
+typedef struct lane_model {
+    uint32_t lanes;
+    uint32_t slice_rows_max;
+    lane_rows_t rows[LIMIT_LANES_MAX];
+    lane_message_t *messages;                                /* by id, in the order of acceptance */
+    uint64_t slices, puts, deletes, amendments, dead, loads; /* so far */
+} lane_model_t;
+
+void lane_model_init(lane_model_t *model, uint32_t lanes, uint32_t slice_rows_max);
+void lane_model_clear(lane_model_t *model);
+
+lane_message_t *lane_model_find(const lane_model_t *model, uint64_t id);
+lane_message_t *lane_model_find_call(const lane_model_t *model, call_key_t call);
+/* How many messages stand. */
+uint64_t lane_model_standing(const lane_model_t *model);
+uint64_t lane_model_row_count(const lane_model_t *model);
+
+/* Appends the batch as the lane's next entry, and returns its number. A message's end has to be
+ * that of the oldest message of its entity that stands. */
+uint64_t lane_model_append(lane_model_t *model, uint32_t lane, const lane_batch_t *batch);
+/* A checksum of the slice and of all that it points to. */
+uint64_t lane_model_digest(const store_slice_t *slice);
+/* Commits the slice. It may be committed again. */
+void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *slice);
+/* A new home would find each message that stands, with its counts, and no other one. */
+void lane_model_check(const lane_model_t *model, uint32_t lane);
+/* Makes what a new holder under `epoch` finds. */
+void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t *adoption);
+/* Rows as store_driver.load_rows visits them, chained; stops after `rows_max` rows. */
+message_t *lane_model_load(lane_model_t *model, uint32_t lane, const store_range_t *ranges,
+                           size_t count, size_t rows_max, size_t *done);
+
+#endif

@@ -1,0 +1,154 @@
+/* The accounts of lanes, recomputed: rows that do not say what stands, overflow, and ghosts. */
+#include "broker/router/router_state.h"
+#include "tests/unit/router_check_state.h"
+
+static bool is_of(const router_t *router, const message_t *message, const router_lane_t *lane)
+{
+    return lane == &router->lanes[shard_id_number(message->stored.shard) % router->config.lanes];
+}
+
+/* ---- checkpoints ---- */
+
+static uint64_t ring_length(const message_link_t *ring)
+{
+    uint64_t length = 0;
+    for (const message_link_t *link = ring->next; link != ring; link = link->next) {
+        router_expect("a ring's links", link->next->prev == link, true);
+        length++;
+    }
+    return length;
+}
+
+/* Whether the message is pending and durable. */
+static bool stands(const message_t *message)
+{
+    return message->stored.flags & REQUEST_DURABLE && message->entity &&
+           message->state != MESSAGE_IN_LANE;
+}
+
+static void check_rows(const router_t *router)
+{
+    uint64_t linked = 0;
+    uint64_t changed = 0;
+    uint64_t bytes = 0;
+    uint64_t new_bytes = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const checkpoint_t *checkpoint = &router->lanes[i].checkpoint;
+        linked += ring_length(&checkpoint->next_messages);
+        linked += ring_length(&checkpoint->current_messages);
+        bytes += checkpoint->new_bytes + checkpoint->begun_bytes;
+        new_bytes += checkpoint->new_bytes;
+        router_expect("a lane's settled entry", checkpoint->settled <= checkpoint->number, true);
+    }
+    for (const message_t *message = router->messages_by_id; message;
+         message = message->by_id.next) {
+        changed += message_is_changed(message);
+        if (stands(message) && !message->has_row) {
+            router_expect("a message without a row that waits for one", message_is_changed(message),
+                          true);
+        }
+    }
+    router_expect("messages whose rows do not say what stands", linked, changed);
+    router_expect("bytes of journal that wait", router->counters.journal_bytes, bytes);
+    router_expect("bytes of journal without a checkpoint", router->new_journal_bytes, new_bytes);
+}
+
+/* ---- overflow ---- */
+
+/* The gap stands between what is in the entity's queue, and what is in the tail. */
+static void check_entity(const router_t *router, const overflow_t *overflow)
+{
+    uint64_t queued = 0;
+    for (const entity_t *entity = router->entities; entity; entity = entity->by_name.next) {
+        if (entity->hash != overflow->hash) {
+            continue;
+        }
+        for (const message_t *message = entity->queue; message; message = message->next) {
+            bool durable = message->stored.flags & REQUEST_DURABLE;
+            queued += durable;
+            if (durable && overflow->count > 0) {
+                router_expect("a message before the gap", message->position <= overflow->after,
+                              true);
+            }
+        }
+    }
+    router_expect("messages in the queue of an overflow", overflow->queued, queued);
+}
+
+static uint64_t check_overflow(const router_t *router, const router_lane_t *lane,
+                               const overflow_t *overflow)
+{
+    uint64_t tail = 0;
+    uint64_t last = overflow->count > 0 ? overflow->until : 0;
+    router_expect("an overflow that is needed",
+                  overflow->count > 0 || overflow->tail || overflow->loading, true);
+    router_expect("places in a gap",
+                  overflow->count == 0 || overflow->until - overflow->after >= overflow->count,
+                  true);
+    for (const message_t *message = overflow->tail; message; message = message->next) {
+        router_expect("the state of a message of a tail", message->state, MESSAGE_OVERFLOWED);
+        router_expect("the order of a tail", message->position > last, true);
+        router_expect("the lane of a tail", is_of(router, message, lane), true);
+        last = message->position;
+        tail++;
+    }
+    bool due = overflow->count > 0 && overflow->queued == 0 && !overflow->loading;
+    router_expect("an overflow that is to be loaded", !due || overflow->list, true);
+    if (due && overflow->shard && overflow->shard->state == SHARD_OWNED) {
+        router_expect("a shard with rows to load", overflow->shard->is_loading, true);
+    }
+    check_entity(router, overflow);
+    return tail;
+}
+
+static void check_overflows(const router_t *router)
+{
+    uint64_t stored = 0;
+    uint64_t tails = 0;
+    uint64_t overflowed = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const router_lane_t *lane = &router->lanes[i];
+        for (const overflow_t *overflow = lane->overflows.by_hash; overflow;
+             overflow = overflow->by_hash.next) {
+            tails += check_overflow(router, lane, overflow);
+            stored += overflow->count;
+        }
+    }
+    for (const message_t *message = router->messages_by_id; message;
+         message = message->by_id.next) {
+        overflowed += message->state == MESSAGE_OVERFLOWED;
+    }
+    for (const entity_t *entity = router->entities; entity; entity = entity->by_name.next) {
+        router_expect("a queue within its window", entity->queued <= router->config.entity_window,
+                      true);
+    }
+    router_expect("messages that only the store has", router->counters.stored, stored);
+    router_expect("messages of tails", tails, overflowed);
+}
+
+/* ---- ghosts ---- */
+
+static void check_ghosts(const router_t *router)
+{
+    uint64_t listed = 0;
+    uint64_t ghosts = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        for (const message_t *message = router->lanes[i].ghosts; message; message = message->next) {
+            router_expect("the state of a ghost", message->state, MESSAGE_STORED);
+            router_expect("a ghost whose callers wait", message_is_called(message), true);
+            listed++;
+        }
+    }
+    for (const message_t *message = router->messages_by_id; message;
+         message = message->by_id.next) {
+        ghosts += message->state == MESSAGE_STORED;
+    }
+    router_expect("ghosts", listed, ghosts);
+}
+
+void router_check_lanes(const router_t *router)
+{
+    check_rows(router);
+    check_overflows(router);
+    check_ghosts(router);
+}
