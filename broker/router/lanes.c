@@ -174,8 +174,10 @@ static bool take_over_some(router_t *router, uint32_t number)
     adoption_t *adoption = &lane->adoption;
     size_t left = adoption->backlog_count - lane->backlogs_taken;
     size_t some = left < ADOPTED_AT_ONCE ? left : ADOPTED_AT_ONCE;
-    overflow_adopt(router, number, adoption->backlogs + lane->backlogs_taken, some);
-    lane->backlogs_taken += some;
+    if (some > 0) {
+        overflow_adopt(router, number, adoption->backlogs + lane->backlogs_taken, some);
+        lane->backlogs_taken += some;
+    }
     if (left < ADOPTED_AT_ONCE) {
         some += take_messages(router, number, &adoption->messages, ADOPTED_AT_ONCE - left);
     }

@@ -59,16 +59,17 @@ static void report_fenced(appender_actor_t *self)
 
 static void append(appender_actor_t *self, append_operation_t *operation)
 {
-    operation->error = appender_append(self->appender, operation->parts, operation->count);
-    if (operation->error == FABRIC_ERROR_STORE_LOST) {
+    fabric_error_t error = appender_append(self->appender, operation->parts, operation->count);
+    operation->error = error;
+    if (error == FABRIC_ERROR_STORE_LOST) {
         report_lost(self);
-    } else if (!operation->error) {
+    } else if (!error) {
         log_fenced(operation);
     }
     appender_report_t report = {.kind = APPENDER_APPENDED, .append = operation};
-    pipe_send(self->pipe, &report, sizeof report);
+    pipe_send(self->pipe, &report, sizeof report); /* the operation is the router's again */
     uint64_t now_ms = clock_monotonic_ms();
-    if (!operation->error && now_ms >= self->check_at_ms) {
+    if (!error && now_ms >= self->check_at_ms) {
         self->check_at_ms = now_ms + CHECK_MS;
         if (appender_check(self->appender) == FABRIC_ERROR_STORE_LOST) {
             report_lost(self);
