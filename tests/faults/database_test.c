@@ -311,16 +311,6 @@ static void expect_loud_end(outage_t *outage)
     assert_int_equal(outage_log_lines(outage, "fabric-broker: ", "has forgotten commits"), 1);
 }
 
-/* An old copy of the data is restored: acknowledged messages are gone, and a broker that went on
- * would hide the loss. */
-static void commits_forgotten(void **state)
-{
-    outage_t *outage = outage_start(*state, NULL);
-    keep_copy(outage);
-    put_copy_back(outage);
-    expect_loud_end(outage);
-}
-
 /* A copy from before the broker joined looks as if another broker had taken over. */
 static void broker_forgotten(void **state)
 {
@@ -358,7 +348,6 @@ int main(void)
         {"insert_revoked", insert_revoked, TESTBED_MYSQL},
         {"connections_killed", connections_killed, TESTBED_MYSQL},
         {"connections_exhausted", connections_exhausted, TESTBED_MYSQL},
-        {"commits_forgotten", commits_forgotten, TESTBED_MYSQL},
         {"broker_forgotten", broker_forgotten, TESTBED_MYSQL},
     };
     return testbed_run("database", tests, sizeof tests / sizeof tests[0]);
