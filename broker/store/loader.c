@@ -188,6 +188,13 @@ static fabric_error_t read_tail(reading_t *reading)
 
 /* ---- adoption ---- */
 
+/* A successor may have purged what this broker, which it has deposed, looks for. */
+static fabric_error_t judge_loss(reading_t *reading)
+{
+    fabric_error_t error = read_row(reading);
+    return error ? error : FABRIC_ERROR_STORE_LOST;
+}
+
 static fabric_error_t adopt_once(const loader_t *loader, reading_t *reading, adoption_t *adoption)
 {
     fabric_error_t error = read_row(reading);
@@ -199,7 +206,7 @@ static fabric_error_t adopt_once(const loader_t *loader, reading_t *reading, ado
         loader_put_together(reading, loader->config.lanes, adoption);
         CRASH_POINT(ADOPT_AFTER);
     }
-    return error;
+    return error == FABRIC_ERROR_STORE_LOST ? judge_loss(reading) : error;
 }
 
 fabric_error_t loader_adopt(loader_t *loader, const store_hold_t *hold, adoption_t *adoption,
