@@ -18,6 +18,7 @@
 
 #define SECONDS_DEFAULT 30
 #define RARE_SEEDS      400 /* enough for rare events to happen as well */
+#define TAKEOVER_SEEDS  120
 
 static uint64_t present_seed;
 
@@ -75,6 +76,31 @@ static void print_result(const simulation_result_t *r)
            (ull)r->crashes);
 }
 
+static void add(simulation_result_t *sum, const simulation_result_t *one)
+{
+    sum->events += one->events;
+    sum->virtual_ms += one->virtual_ms;
+    sum->calls += one->calls;
+    sum->durable += one->durable;
+    sum->unknown += one->unknown;
+    sum->rejected += one->rejected;
+    sum->runs += one->runs;
+    sum->entries += one->entries;
+    sum->checkpoints += one->checkpoints;
+    sum->rows += one->rows;
+    sum->loaded += one->loaded;
+    sum->purged += one->purged;
+    sum->faults += one->faults;
+    sum->takeovers += one->takeovers;
+    sum->refusals += one->refusals;
+    sum->repeated += one->repeated;
+    sum->stale += one->stale;
+    sum->late += one->late;
+    sum->dead_letters += one->dead_letters;
+    sum->crashes += one->crashes;
+    sum->store_errors += one->store_errors;
+}
+
 static void calm(void **state)
 {
     (void)state;
@@ -114,6 +140,21 @@ static void lost_commits_are_noticed(void **state)
     }
 }
 
+/* Whatever of theirs is still on its way to the store, and however much of theirs is purged. */
+static void earlier_holders_change_nothing(void **state)
+{
+    (void)state;
+    simulation_result_t sum = {0};
+    for (uint64_t seed = 1; seed <= TAKEOVER_SEEDS; seed++) {
+        simulation_result_t result;
+        simulation_options_t options = {.seed = seed, .takeovers = true};
+        assert_true(run(&options, &result));
+        add(&sum, &result);
+    }
+    print_result(&sum);
+    assert_true(sum.takeovers > 2 * TAKEOVER_SEEDS && sum.purged > 0 && sum.loaded > 0);
+}
+
 static void same_seed_same_trace(void **state)
 {
     (void)state;
@@ -124,31 +165,6 @@ static void same_seed_same_trace(void **state)
     assert_int_equal(first.events, second.events);
     assert_true(first.trace_hash == second.trace_hash);
     assert_true(first.trace_hash != other.trace_hash);
-}
-
-static void add(simulation_result_t *sum, const simulation_result_t *one)
-{
-    sum->events += one->events;
-    sum->virtual_ms += one->virtual_ms;
-    sum->calls += one->calls;
-    sum->durable += one->durable;
-    sum->unknown += one->unknown;
-    sum->rejected += one->rejected;
-    sum->runs += one->runs;
-    sum->entries += one->entries;
-    sum->checkpoints += one->checkpoints;
-    sum->rows += one->rows;
-    sum->loaded += one->loaded;
-    sum->purged += one->purged;
-    sum->faults += one->faults;
-    sum->takeovers += one->takeovers;
-    sum->refusals += one->refusals;
-    sum->repeated += one->repeated;
-    sum->stale += one->stale;
-    sum->late += one->late;
-    sum->dead_letters += one->dead_letters;
-    sum->crashes += one->crashes;
-    sum->store_errors += one->store_errors;
 }
 
 /* The first seed: a random one, or 1 where a number of seeds was asked for. */
@@ -203,11 +219,13 @@ int main(void)
         cmocka_unit_test(calm),
         cmocka_unit_test(only_the_poison_message_is_counted),
         cmocka_unit_test(lost_commits_are_noticed),
+        cmocka_unit_test(earlier_holders_change_nothing),
         cmocka_unit_test(same_seed_same_trace),
         cmocka_unit_test(seeds),
     };
     const struct CMUnitTest one[] = {cmocka_unit_test(one_seed)};
     signal(SIGABRT, on_abort);
+    cmocka_set_test_filter(getenv("TEST_FILTER"));
     if (number_from("FABRIC_SIMULATION_SEED", 0)) {
         return cmocka_run_group_tests(one, NULL, NULL);
     }

@@ -192,6 +192,29 @@ static void heal(void)
     world_note("heal", 0, 0, 0);
 }
 
+/* A broker that is cut off from the store, or frozen, until another one may have taken its lanes:
+ * what it has sent to the store arrives around the takeover, or long after it. */
+static void on_takeover(event_t *event)
+{
+    process_t *broker = world.brokers[world_random() % world.plan.brokers];
+    uint64_t lease_us = world.plan.lease_ms * UINT64_C(1000);
+    uint64_t until_us = world.now_us + world_between(lease_us, 5 * lease_us);
+    if (world.calm) {
+        return;
+    }
+    broker->cut_off_until_us = until_us;
+    if (world_chance(3000) && broker->up && !broker->frozen) {
+        process_freeze(broker);
+        event_t *thaw = event_new(NULL, on_thaw, broker, 0);
+        thaw->number = broker->life;
+        event_schedule(thaw, until_us);
+    }
+    world.result->faults++;
+    event_schedule(event_new(NULL, on_takeover, NULL, 0),
+                   until_us + world_between(lease_us, 3 * lease_us));
+    (void)event;
+}
+
 /* ---- the users ---- */
 
 static uint64_t draw_gap_us(void)
@@ -246,6 +269,25 @@ static void draw_store(world_plan_t *plan)
     plan->lane_bytes_max = world_chance(2000) ? world_between(500, 20000) : UINT64_C(1) << 30;
 }
 
+/* What earlier holders wrote is purged soon. on_takeover has the faults. */
+static void plan_takeovers(world_plan_t *plan, uint64_t seed)
+{
+    plan->brokers = BROKERS_MAX;
+    plan->calls = (unsigned)world_between(200, 400);
+    plan->chaos_ms = 15000;
+    plan->gap_ms = 200;
+    plan->faults = 1u << FAULT_CUT;
+    plan->store_errors = 200;
+    plan->commit_us = 4000;
+    if (seed % 2 == 0) { /* a takeover, or a look-up, takes long enough for others to go on */
+        plan->take_us = 200000;
+        plan->read_us = 50000;
+    }
+    plan->lease_ms = 400;
+    plan->checkpoint_ms = 50;
+    plan->call_retention_ms = (uint32_t)world_between(50, 500);
+}
+
 static void draw_plan(const simulation_options_t *options)
 {
     uint64_t seed = options->seed;
@@ -284,6 +326,9 @@ static void draw_plan(const simulation_options_t *options)
     }
     if (options->loses) {
         plan->brokers = 1;
+    }
+    if (options->takeovers) {
+        plan_takeovers(plan, seed);
     }
 }
 
@@ -397,6 +442,9 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     start_all();
     if (!options->calm) {
         event_schedule(event_new(NULL, on_fault, NULL, 0), world.now_us + us_of(1, WARM_UP_MS));
+    }
+    if (options->takeovers) {
+        event_schedule(event_new(NULL, on_takeover, NULL, 0), world.now_us + us_of(0, WARM_UP_MS));
     }
     if (options->loses) {
         event_schedule(event_new(NULL, on_loss, NULL, 0),

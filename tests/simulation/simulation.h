@@ -17,7 +17,8 @@ typedef struct simulation_options {
     bool calm;   /* no faults at all */
     bool poison; /* one message is poison, and the workers are supervised, whatever the seed says */
     bool loses;  /* the store loses commits once, and the run ends when a broker has noticed */
-    bool trace;  /* every event to standard error */
+    bool takeovers; /* lanes change their holders again and again, and entries are purged soon */
+    bool trace;     /* every event to standard error */
 } simulation_options_t;
 
 typedef struct simulation_result {

@@ -76,6 +76,8 @@ void check_worker_sends(fabric_bytes_t frame);
 
 /* The store may have changed: looks at what is new. */
 void check_store(void);
+/* The store says that it has written these entries just now. */
+void check_appended(const store_entry_t *entries, size_t count);
 
 /* Whether all calls have ended and all messages of the store too. */
 bool check_is_settled(void);

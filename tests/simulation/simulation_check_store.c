@@ -255,6 +255,17 @@ static bool note_entry(void *context, const store_entry_t *entry)
     }
 }
 
+void check_appended(const store_entry_t *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t number = watch.lanes[entries[i].lane].number;
+        if (entries[i].number <= number && !world.forgot) {
+            world_fail("I9: lane %u: entry %llu is written when there was an entry %llu",
+                       entries[i].lane, (ull)entries[i].number, (ull)number);
+        }
+    }
+}
+
 /* ---- rows ---- */
 
 /* Which calls have rows, and which rows there should not be. */
@@ -315,10 +326,41 @@ static void check_checkpoint(uint32_t lane, uint64_t number)
     free(look.found);
 }
 
+/* The row of a dead letter, and whether its message has one as well. */
+typedef struct dead_look {
+    uint32_t lane;
+    uint64_t id;
+} dead_look_t;
+
+static void find_dead(void *context, uint32_t lane, const store_dead_row_t *row)
+{
+    dead_look_t *look = context;
+    look->id = lane == look->lane ? row->id.value : look->id;
+}
+
+static void look_for_both(void *context, uint32_t lane, const store_pending_t *row)
+{
+    const dead_look_t *look = context;
+    if (lane == look->lane && row->id.value == look->id) {
+        world_fail("request %llu is pending and a dead letter by its rows", (ull)row->id.value);
+    }
+}
+
+/* A slice has all row changes of a message. The poison message is the only dead letter. */
+static void check_dead_row(uint32_t lane)
+{
+    dead_look_t look = {.lane = lane};
+    if (watch.poison_buried) {
+        memory_store_dump_dead(SIMULATION_DATABASE, find_dead, &look);
+        memory_store_dump_pending(SIMULATION_DATABASE, look_for_both, &look);
+    }
+}
+
 static void look_at_lane(uint32_t number)
 {
     watched_lane_t *lane = &watch.lanes[number];
     memory_store_dump_entries_from(SIMULATION_DATABASE, number, lane->number + 1, note_entry, NULL);
+    check_dead_row(number);
     store_lane_t row = memory_store_lane(SIMULATION_DATABASE, number);
     if (row.number < lane->checkpoint || row.number > lane->number) {
         world_fail("lane %u: the checkpoint goes from entry %llu to %llu of %llu", number,

@@ -50,9 +50,15 @@ static void draw_fault(memory_store_operation_t operation)
 
 /* How long a call is on its way to the database. One that is sent while its broker is cut off
  * arrives afterwards. */
-static uint64_t draw_way_us(void)
+static uint64_t draw_way_us(memory_store_operation_t operation)
 {
     uint64_t us = world_between(CALL_US_MIN, world.plan.commit_us);
+    if (operation == MEMORY_STORE_TAKE && world.plan.take_us > 0) {
+        us += world_between(0, world.plan.take_us);
+    }
+    if (operation == MEMORY_STORE_READ_JOURNAL && world.plan.read_us > 0) {
+        us += world_between(0, world.plan.read_us);
+    }
     if (world.now_us < world.store_slow_until_us && world_chance(3000)) {
         us = world_between(CALL_US_MIN, SLOW_US_MAX);
     }
@@ -67,7 +73,7 @@ static void go(memory_store_operation_t operation)
         arm(operation, MEMORY_STORE_DISCONNECTED);
         return;
     }
-    fiber_sleep_database(draw_way_us());
+    fiber_sleep_database(draw_way_us(operation));
     memory_store_clear_faults(SIMULATION_DATABASE);
     draw_fault(operation);
 }
@@ -228,7 +234,12 @@ static fabric_error_t simulated_lane_assign(store_t *store, uint64_t term,
 static fabric_error_t simulated_append(store_t *store, const store_entry_t *entries, size_t count)
 {
     world_note("store.append", entries[0].lane, entries[0].number, count);
-    FORWARD(MEMORY_STORE_APPEND, append(inner_of(store), entries, count));
+    go(MEMORY_STORE_APPEND);
+    fabric_error_t error = memory_store_driver.append(inner_of(store), entries, count);
+    if (!error) {
+        check_appended(entries, count);
+    }
+    return come(MEMORY_STORE_APPEND, error);
 }
 
 static fabric_error_t simulated_lane_take(store_t *store, const store_hold_t *hold,

@@ -92,6 +92,8 @@ typedef struct world_plan {
     uint32_t full;         /* of 10,000 frames: the pipe takes none for a while */
     uint64_t delay_us;     /* longest delay of a frame */
     uint64_t commit_us;    /* longest time of a store call */
+    uint64_t take_us;      /* longest time that the taking of a lane waits beyond that */
+    uint64_t read_us;      /* the same for the reading of a journal */
     uint32_t lease_ms;
     uint32_t release_grace_ms;
     unsigned lanes;
