@@ -1,5 +1,7 @@
-/* A home is frozen until another broker has its lanes and everything that the home has written is
- * purged. When it goes on, it changes nothing. */
+/* Homes that have lost their lanes, or given them up, write nothing more. One is frozen until
+ * another broker has its lanes and everything that the home has written is purged. The other one is
+ * told to stop while its appends wait for a lock. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,11 +99,48 @@ static void a_home_that_wakes_after_its_entries_were_purged_changes_nothing(void
     probe_starts_free(&starts);
 }
 
+#define ENTRIES                                                                                    \
+    "SELECT SUM(number) FROM (SELECT MAX(number) AS number FROM journal GROUP BY lane) AS lanes"
+#define LANES_HELD "SELECT COUNT(*) FROM lane WHERE holder <> REPEAT(X'00', 16)"
+
+/* The broker gives up its lanes at the end of its drain time, while appends of its wait. */
+static void stop_in_append(testbed_t *bed)
+{
+    testbed_lock_t *journals = testbed_lock(bed, "SELECT * FROM journal FOR UPDATE");
+    run_for(HELD_MS);
+    assert_int_equal(kill(bed->cluster.broker.pid, SIGTERM), 0);
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (testbed_query_number(bed, LANES_HELD) > 0) {
+        testbed_poll(deadline_ms, "the end of all holds");
+    }
+    int64_t entries = testbed_query_number(bed, ENTRIES);
+    testbed_unlock(&journals);
+    reason_t reason = {{0}};
+    assert_int_equal(process_wait(&bed->cluster.broker, WAIT_MAX_MS, &reason), FABRIC_OK);
+    assert_int_equal(testbed_query_number(bed, ENTRIES), entries);
+}
+
+static void a_home_that_has_left_writes_nothing(void **state)
+{
+    static const char *const arguments[] = {"--drain-ms", "100", NULL};
+    testbed_t *bed = *state;
+    bed->broker_arguments = arguments;
+    testbed_start(bed, 1);
+    load = (probe_load_t){
+        .client = bed->client, .prefix = "old", .entities = ENTITIES, .inflight = INFLIGHT};
+    probe_load_run(&load, CALLS);
+    stop_in_append(bed);
+    testbed_restart_broker(bed);
+    probe_load_end(&load);
+    testbed_wait_drained(bed);
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
         {"a_home_that_wakes_after_its_entries_were_purged_changes_nothing",
          a_home_that_wakes_after_its_entries_were_purged_changes_nothing, TESTBED_MYSQL},
+        {"a_home_that_has_left_writes_nothing", a_home_that_has_left_writes_nothing, TESTBED_MYSQL},
     };
     return testbed_run("old writers", tests, sizeof tests / sizeof tests[0]);
 }
