@@ -20,7 +20,7 @@
  *  7. Views handed to visitors are valid during the visit only. A visitor does not call the store.
  *  8. When a call fails because of what the database answered, `last_error` holds the database's words
  *     and its error number.
- *  9. An append locks nothing but its own rows. Every other transaction locks the lane's row, or the
+ *  9. An append locks nothing but its own rows and its anchor. Every other transaction locks the lane's row, or the
  *     coordinator's, first. A process that freezes inside a transaction loses its session, and with it
  *     its locks, after 2 s; a call waits for a lock for at most 1 s.
  */
@@ -140,6 +140,14 @@ typedef struct store_entry {
 } store_entry_t;
 
 #define STORE_APPEND_ENTRIES_MAX 32u
+
+/* An entry that a writer knows to be durable: as long as it is there, so is everything that was
+ * committed before it. */
+typedef struct store_anchor {
+    uint32_t lane;
+    uint64_t number;
+    uint64_t checksum;
+} store_anchor_t;
 
 /* What of the entries is read. */
 typedef enum store_entry_part {
@@ -338,6 +346,11 @@ typedef struct store_driver {
      * nothing else; at most STORE_APPEND_ENTRIES_MAX. STORE_REJECTED: a number is taken, and
      * nothing was written. */
     fabric_error_t (*append)(store_t *store, const store_entry_t *entries, size_t count);
+    /* The same in one statement, but only where the entry of the anchor is there: FENCED where it is
+     * not, as in an older copy of the database, and nothing was written. The first entry has no
+     * `adopt`. */
+    fabric_error_t (*append_after)(store_t *store, const store_anchor_t *anchor,
+                                   const store_entry_t *entries, size_t count);
     /* Inserts an entry with `adopt` set, in one transaction with a locking read of the lane's row,
      * which must be `hold`'s: FENCED. STORE_REJECTED: the number is taken. */
     fabric_error_t (*lane_take)(store_t *store, const store_hold_t *hold,

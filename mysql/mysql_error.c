@@ -87,6 +87,8 @@ mysql_verdict_t mysql_error_of_statement(unsigned number)
         error = FABRIC_ERROR_STORE_BUSY;
     } else if (number == 1062) { /* duplicate entry */
         error = FABRIC_ERROR_STORE_REJECTED;
+    } else if (number == 1048) { /* a column cannot be null */
+        error = FABRIC_ERROR_FENCED;
     }
     return (mysql_verdict_t){error, is_connection_lost(number)};
 }

@@ -14,6 +14,9 @@ fabric_error_t sqlite_error_of(int code, bool committing)
     case SQLITE_LOCKED:
         return FABRIC_ERROR_STORE_BUSY;
     case SQLITE_CONSTRAINT:
+        if (code == SQLITE_CONSTRAINT_NOTNULL) {
+            return FABRIC_ERROR_FENCED;
+        }
         return code == SQLITE_CONSTRAINT_PRIMARYKEY || code == SQLITE_CONSTRAINT_UNIQUE ||
                        code == SQLITE_CONSTRAINT_ROWID
                    ? FABRIC_ERROR_STORE_REJECTED

@@ -26,7 +26,10 @@ typedef struct appender_lane {
 struct appender {
     connection_t connection;
     uint64_t checked_on; /* the connection (by its count) on which all lanes were checked */
-    reason_t lost;       /* what STORE_LOST means */
+    bool is_doubtful;    /* all lanes are to be checked before the next append */
+    bool has_anchor;
+    store_anchor_t anchor; /* an entry of the last append that was certain */
+    reason_t lost;         /* what STORE_LOST means */
     appender_lane_t lanes[LIMIT_LANES_MAX];
 };
 
@@ -76,6 +79,8 @@ void appender_begin(appender_t *appender, const store_hold_t *hold, uint64_t num
                               .checked = number,
                               .log_bytes = log_bytes,
                               .writer = writer};
+    /* An older copy may have the anchor, and yet lack the lane's first entry. */
+    appender->is_doubtful = true;
 }
 
 void appender_end(appender_t *appender, uint32_t lane, uint64_t epoch)
@@ -232,13 +237,20 @@ static fabric_error_t check_lanes(appender_t *appender, bool all)
     return error;
 }
 
-/* The same on a connection on which no check was made yet, which has to be complete. */
+static bool is_new(const appender_t *appender)
+{
+    return appender->checked_on != appender->connection.opened;
+}
+
+/* The same on a connection on which no check was made yet, or in doubt, where a check has to be
+ * complete. */
 static fabric_error_t check_connection(appender_t *appender)
 {
-    bool is_new = appender->checked_on != appender->connection.opened;
-    fabric_error_t error = check_lanes(appender, is_new);
+    bool all = appender->is_doubtful || is_new(appender);
+    fabric_error_t error = check_lanes(appender, all);
     if (!error) {
         appender->checked_on = appender->connection.opened;
+        appender->is_doubtful = false;
     }
     return error;
 }
@@ -362,34 +374,73 @@ static fabric_error_t settle_taken(append_t *append)
     return append->count < before ? FABRIC_OK : FABRIC_ERROR_STORE_BUSY;
 }
 
-/* One attempt with all entries that are not settled yet. OK: some are, or all lanes are fenced. */
-static fabric_error_t try_append(append_t *append)
+/* All entries are durable. */
+static void settle_all(append_t *append)
+{
+    const store_entry_t *entry = &append->entries[0];
+    append->appender->anchor = (store_anchor_t){entry->lane, entry->number, entry->checksum};
+    append->appender->has_anchor = true;
+    while (append->count > 0) {
+        settle_entry(append, append->count - 1, true);
+    }
+}
+
+/* The anchor is not there: commits are lost, or a successor has purged it. A check finds out. */
+static void distrust(appender_t *appender)
+{
+    appender->has_anchor = false;
+    appender->is_doubtful = true;
+}
+
+static fabric_error_t insert(const append_t *append)
+{
+    const appender_t *appender = append->appender;
+    store_t *store = appender->connection.store;
+    return appender->has_anchor ? store->driver->append_after(store, &appender->anchor,
+                                                              append->entries, append->count)
+                                : store->driver->append(store, append->entries, append->count);
+}
+
+/* The check before an append on a new connection, or in doubt. */
+static fabric_error_t check_before(append_t *append)
 {
     appender_t *appender = append->appender;
-    store_t *store = appender->connection.store;
-    fabric_error_t error = FABRIC_OK;
-    if (appender->checked_on != appender->connection.opened) {
-        CRASH_POINT(SETTLE_BEFORE);
-        error = check_connection(appender);
-        if (error) {
-            return error;
-        }
-        settle_fenced_lanes(append);
-        CRASH_POINT(SETTLE_AFTER);
-    }
-    if (append->count == 0) {
+    bool connected_again = is_new(appender);
+    if (!connected_again && !appender->is_doubtful) {
         return FABRIC_OK;
     }
+    if (connected_again) {
+        CRASH_POINT(SETTLE_BEFORE);
+    }
+    fabric_error_t error = check_connection(appender);
+    if (!error) {
+        settle_fenced_lanes(append);
+    }
+    if (!error && connected_again) {
+        CRASH_POINT(SETTLE_AFTER);
+    }
+    return error;
+}
+
+/* One attempt with all entries that are not settled yet. OK: it has come closer to the end. */
+static fabric_error_t try_append(append_t *append)
+{
+    fabric_error_t error = check_before(append);
+    if (error || append->count == 0) {
+        return error;
+    }
     CRASH_POINT(APPEND_BEFORE);
-    error = store->driver->append(store, append->entries, append->count);
+    error = insert(append);
     if (error == FABRIC_ERROR_STORE_REJECTED) {
         return settle_taken(append);
     }
+    if (error == FABRIC_ERROR_FENCED) {
+        distrust(append->appender);
+        return FABRIC_OK;
+    }
     if (!error) {
         CRASH_POINT(APPEND_AFTER);
-        while (append->count > 0) {
-            settle_entry(append, append->count - 1, true);
-        }
+        settle_all(append);
     }
     return error;
 }

@@ -94,6 +94,12 @@ void sql_put_incarnation(sql_store_t *store, const incarnation_t *value)
 
 /* ---- running ---- */
 
+/* Whether the statement itself makes a NULL of a condition that does not hold. */
+static bool has_condition(sql_statement_t statement)
+{
+    return statement == SQL_JOURNAL_AFTER || statement == SQL_JOURNAL_AFTER_MORE;
+}
+
 fabric_error_t sql_run(sql_store_t *store, sql_statement_t statement, size_t rows,
                        uint64_t *matched)
 {
@@ -104,7 +110,9 @@ fabric_error_t sql_run(sql_store_t *store, sql_statement_t statement, size_t row
     if (!error && matched) {
         *matched = found;
     }
-    return error;
+    return error == FABRIC_ERROR_FENCED && !has_condition(statement)
+               ? FABRIC_ERROR_STORE_UNAVAILABLE
+               : error;
 }
 
 fabric_error_t sql_query(sql_store_t *store, sql_statement_t statement, size_t rows)

@@ -93,7 +93,8 @@ typedef struct sql_step {
 } sql_step_t;
 
 /* What an adapter brings. Errors: STORE_BUSY: rolled back as a whole (a deadlock, a lock wait);
- * STORE_REJECTED: a duplicate key, and only that; STORE_UNAVAILABLE: every other refusal, and a
+ * STORE_REJECTED: a duplicate key, and only that; FENCED: NULL for a column that must have a value,
+ * and only that; STORE_UNAVAILABLE: every other refusal, and a
  * lost connection as long as nothing can have been committed; STORE_UNKNOWN: a lost connection, a
  * time-out, or a failure that leaves it open, while a commit or a SQL_SINGLE statement was under
  * way. After STORE_UNKNOWN and after a lost connection every call answers STORE_UNAVAILABLE. The

@@ -17,23 +17,45 @@ static uint64_t within_order(uint64_t number)
 
 /* ---- writing ---- */
 
+/* With an anchor, `adopt` is 0 where the anchor is there, else NULL, which the column refuses. */
+static void put_entry(sql_store_t *store, const store_entry_t *entry, const store_anchor_t *anchor)
+{
+    sql_put_u64(store, entry->lane);
+    sql_put_u64(store, entry->number);
+    sql_put_u64(store, entry->epoch);
+    sql_put_incarnation(store, &entry->incarnation);
+    sql_put_u64(store, entry->last_id);
+    sql_put_i64(store, entry->created_ms);
+    sql_put_u64(store, entry->log_bytes);
+    sql_put_u64(store, entry->checksum);
+    if (anchor) {
+        sql_put_u64(store, anchor->lane);
+        sql_put_u64(store, anchor->number);
+        sql_put_u64(store, anchor->checksum);
+    } else {
+        sql_put_u64(store, entry->adopt);
+    }
+    sql_put_bytes(store, entry->calls);
+    sql_put_bytes(store, entry->body);
+}
+
 fabric_error_t sql_insert_entries(sql_store_t *store, const store_entry_t *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const store_entry_t *entry = &entries[i];
-        sql_put_u64(store, entry->lane);
-        sql_put_u64(store, entry->number);
-        sql_put_u64(store, entry->epoch);
-        sql_put_incarnation(store, &entry->incarnation);
-        sql_put_u64(store, entry->last_id);
-        sql_put_i64(store, entry->created_ms);
-        sql_put_u64(store, entry->log_bytes);
-        sql_put_u64(store, entry->checksum);
-        sql_put_u64(store, entry->adopt);
-        sql_put_bytes(store, entry->calls);
-        sql_put_bytes(store, entry->body);
+        put_entry(store, &entries[i], NULL);
     }
     return sql_run(store, SQL_JOURNAL_INSERT, count, NULL);
+}
+
+static fabric_error_t insert_after(sql_store_t *store, const store_anchor_t *anchor,
+                                   const store_entry_t *entries, size_t count)
+{
+    put_entry(store, &entries[0], anchor);
+    for (size_t i = 1; i < count; i++) {
+        put_entry(store, &entries[i], NULL);
+    }
+    return count == 1 ? sql_run(store, SQL_JOURNAL_AFTER, 1, NULL)
+                      : sql_run(store, SQL_JOURNAL_AFTER_MORE, count - 1, NULL);
 }
 
 fabric_error_t sql_append(store_t *base, const store_entry_t *entries, size_t count)
@@ -47,6 +69,20 @@ fabric_error_t sql_append(store_t *base, const store_entry_t *entries, size_t co
         return error;
     }
     return sql_end(store, sql_insert_entries(store, entries, count));
+}
+
+fabric_error_t sql_append_after(store_t *base, const store_anchor_t *anchor,
+                                const store_entry_t *entries, size_t count)
+{
+    sql_store_t *store = sql_store_of(base);
+    if (count == 0 || count > STORE_APPEND_ENTRIES_MAX || entries[0].adopt) {
+        return FABRIC_ERROR_INVALID_ARGUMENT;
+    }
+    fabric_error_t error = sql_begin(store, SQL_SINGLE);
+    if (error) {
+        return error;
+    }
+    return sql_end(store, insert_after(store, anchor, entries, count));
 }
 
 fabric_error_t sql_lane_take(store_t *base, const store_hold_t *hold, const store_entry_t *entry)

@@ -47,6 +47,8 @@ fabric_error_t sql_lane_give_up(store_t *store, const store_hold_t *hold);
 
 /* sql_journal.c */
 fabric_error_t sql_append(store_t *store, const store_entry_t *entries, size_t count);
+fabric_error_t sql_append_after(store_t *store, const store_anchor_t *anchor,
+                                const store_entry_t *entries, size_t count);
 fabric_error_t sql_lane_take(store_t *store, const store_hold_t *hold, const store_entry_t *entry);
 fabric_error_t sql_journal_replace(store_t *store, const store_hold_t *hold,
                                    const store_entry_t *entry);
@@ -79,7 +81,8 @@ fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const uint64_t *posi
     .type_put = sql_type_put, .runner_put = sql_runner_put, .runner_remove = sql_runner_remove,    \
     .group_list = sql_group_list, .type_list = sql_type_list, .runner_list = sql_runner_list,      \
     .lane_list = sql_lane_list, .lane_assign = sql_lane_assign, .lane_give_up = sql_lane_give_up,  \
-    .append = sql_append, .lane_take = sql_lane_take, .journal_replace = sql_journal_replace,      \
+    .append = sql_append, .append_after = sql_append_after, .lane_take = sql_lane_take,            \
+    .journal_replace = sql_journal_replace,                                                        \
     .read_journal = sql_read_journal, .read_journal_back = sql_read_journal_back,                  \
     .purge = sql_purge, .checkpoint = sql_checkpoint, .load_rows = sql_load_rows,                  \
     .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows

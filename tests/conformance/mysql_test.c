@@ -38,6 +38,20 @@ static bool damage(const char *url, store_suite_damage_t kind)
     return mariadb_execute(url, statements[kind]);
 }
 
+static bool copy(const char *url)
+{
+    return mariadb_execute(url, "CREATE TABLE journal_copy LIKE journal") &&
+           mariadb_execute(url, "INSERT INTO journal_copy SELECT * FROM journal");
+}
+
+/* As a dump does: the table is dropped, and another one takes its name. */
+static bool put_back(const char *url, unsigned appends)
+{
+    (void)appends;
+    return mariadb_execute(url, "DROP TABLE journal") &&
+           mariadb_execute(url, "RENAME TABLE journal_copy TO journal");
+}
+
 static store_t *open_url(const char *url)
 {
     store_options_t options = {.url = url,
@@ -422,6 +436,26 @@ static void an_append_waits_for_an_attempt_that_still_runs(void **state)
     assert_true(fixture->entries.items[0].adopt);
 }
 
+/* The purge deletes all entries but the newest one, which is the anchor. */
+static void an_append_does_not_wait_for_a_purge_below_its_anchor(void **state)
+{
+    store_fixture_t *fixture = *state;
+    sql_store_t *purging = sql_store_of(fixture->second);
+    store_entry_t entries[] = {entry_of(&fixture->hold, 4), entry_of(&fixture->hold, 5)};
+    store_anchor_t anchor = {entries[0].lane, entries[0].number, entries[0].checksum};
+    append_some(fixture, &fixture->hold, 2, 3);
+    assert_ok(sql_begin(purging, SQL_WRITE));
+    sql_put_u64(purging, 0);
+    sql_put_u64(purging, 2);
+    sql_put_u64(purging, 3);
+    assert_ok(sql_run(purging, SQL_PURGE_DELETE, 1, NULL));
+    fabric_error_t error = fixture->driver->append_after(fixture->store, &anchor, &entries[1], 1);
+    assert_ok(sql_end(purging, FABRIC_OK));
+    assert_ok(error);
+    read_entries(fixture, 0, 2);
+    assert_numbers(fixture, 4, 1, 2);
+}
+
 static void a_frozen_transaction_loses_its_locks(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -545,6 +579,7 @@ static int server(void)
         FOUNDED_TEST(a_held_lane_is_busy_for_all_but_appends),
         FOUNDED_TEST(an_assignment_does_not_wait),
         FOUNDED_TEST(an_append_waits_for_an_attempt_that_still_runs),
+        FOUNDED_TEST(an_append_does_not_wait_for_a_purge_below_its_anchor),
         FOUNDED_TEST(a_frozen_transaction_loses_its_locks),
         FOUNDED_TEST(a_stopped_server_times_out),
         FOUNDED_TEST(a_read_only_server_is_refused),
@@ -568,6 +603,8 @@ int main(void)
                            .create = mariadb_fresh_database,
                            .destroy = mariadb_drop_database,
                            .damage = damage,
+                           .copy = copy,
+                           .put_back = put_back,
                            .dead_letter = dead_letter,
                            .signal_before = sql_signal_before};
     int failed = store_suite_run(&suite) + server();

@@ -45,6 +45,16 @@ static void destroy(const char *url)
     rmdir(path);
 }
 
+static bool execute(const char *url, const char *statements)
+{
+    sqlite3 *database = NULL;
+    bool done = sqlite3_open(path_of(url), &database) == SQLITE_OK &&
+                sqlite3_busy_timeout(database, 5000) == SQLITE_OK &&
+                sqlite3_exec(database, statements, NULL, NULL, NULL) == SQLITE_OK;
+    sqlite3_close(database);
+    return done;
+}
+
 static bool damage(const char *url, store_suite_damage_t kind)
 {
     static const char *const statements[] = {
@@ -54,12 +64,20 @@ static bool damage(const char *url, store_suite_damage_t kind)
         [STORE_SUITE_FOREIGN_TABLES] = "CREATE TABLE journal (page TEXT)",
         [STORE_SUITE_NO_CLUSTER] = "DELETE FROM cluster",
     };
-    sqlite3 *database = NULL;
-    bool done = sqlite3_open(path_of(url), &database) == SQLITE_OK &&
-                sqlite3_busy_timeout(database, 5000) == SQLITE_OK &&
-                sqlite3_exec(database, statements[kind], NULL, NULL, NULL) == SQLITE_OK;
-    sqlite3_close(database);
-    return done;
+    return execute(url, statements[kind]);
+}
+
+static bool copy(const char *url)
+{
+    return execute(url, "CREATE TABLE journal_copy AS SELECT * FROM journal");
+}
+
+static bool put_back(const char *url, unsigned appends)
+{
+    (void)appends;
+    return execute(url, "BEGIN IMMEDIATE; DELETE FROM journal;"
+                        "INSERT INTO journal SELECT * FROM journal_copy; COMMIT;"
+                        "DROP TABLE journal_copy");
 }
 
 /* A column's bytes, kept until the next call for the same slot. */
@@ -114,6 +132,8 @@ int main(void)
                                         .create = create,
                                         .destroy = destroy,
                                         .damage = damage,
+                                        .copy = copy,
+                                        .put_back = put_back,
                                         .dead_letter = dead_letter,
                                         .signal_before = sql_signal_before};
     cmocka_set_test_filter(getenv("TEST_FILTER"));

@@ -159,6 +159,80 @@ static void a_writer_that_wakes_after_its_lane_was_taken_writes_nothing(void **s
     assert_ok(append_one(fixture, &fixture->hold_1, 2));
 }
 
+static store_anchor_t anchor_at(const store_entry_t *entry)
+{
+    return (store_anchor_t){entry->lane, entry->number, entry->checksum};
+}
+
+/* Every number of entries in one statement, after an entry of the same lane, or of another one. */
+static void an_append_needs_its_anchor(void **state)
+{
+    store_fixture_t *fixture = *state;
+    append_some(fixture, &fixture->hold_1, 2, 1);
+    store_entry_t other = entry_of(&fixture->hold_1, 2);
+    store_anchor_t anchor = anchor_at(&other);
+    uint64_t next = 2;
+    for (size_t count = 1; count <= STORE_APPEND_ENTRIES_MAX; count++) {
+        store_entry_t entries[STORE_APPEND_ENTRIES_MAX];
+        for (size_t i = 0; i < count; i++) {
+            entries[i] = entry_of(&fixture->hold, next + i);
+        }
+        store_anchor_t absent[3] = {anchor, anchor, anchor};
+        absent[0].lane = 2;
+        absent[1].number += 1000;
+        absent[2].checksum++;
+        for (size_t i = 0; i < 3; i++) {
+            assert_error(FABRIC_ERROR_FENCED,
+                         fixture->driver->append_after(fixture->store, &absent[i], entries, count));
+        }
+        assert_int_equal(newest_entry(fixture, 0), next - 1);
+        assert_ok(fixture->driver->append_after(fixture->store, &anchor, entries, count));
+        next += count;
+        anchor = anchor_at(&entries[count - 1]);
+    }
+    read_entries(fixture, 0, 2);
+    assert_numbers(fixture, 2, 1, next - 2);
+    for (size_t i = 0; i < fixture->entries.count; i++) {
+        store_entry_t entry = entry_of(&fixture->hold, 2 + i);
+        assert_same_entry(&fixture->entries.items[i], &entry);
+    }
+}
+
+static void an_append_with_its_anchor_is_refused_for_a_taken_number(void **state)
+{
+    store_fixture_t *fixture = *state;
+    append_some(fixture, &fixture->hold, 2, 1);
+    store_entry_t entries[] = {entry_of(&fixture->hold_1, 2), entry_of(&fixture->hold, 2)};
+    store_anchor_t anchor = anchor_at(&entries[1]);
+    assert_error(FABRIC_ERROR_STORE_REJECTED,
+                 fixture->driver->append_after(fixture->store, &anchor, entries, 2));
+    assert_error(FABRIC_ERROR_STORE_REJECTED,
+                 fixture->driver->append_after(fixture->store, &anchor, &entries[1], 1));
+    assert_int_equal(newest_entry(fixture, 1), 1);
+}
+
+/* Between two appends on one connection, and the lane's row names the writer as before. */
+static void an_older_copy_that_is_put_back_takes_no_append(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_entry_t first[] = {entry_of(&fixture->hold, 2), entry_of(&fixture->hold_1, 2)};
+    store_entry_t second[] = {entry_of(&fixture->hold, 3), entry_of(&fixture->hold_1, 3)};
+    store_entry_t third[] = {entry_of(&fixture->hold, 4), entry_of(&fixture->hold_1, 4)};
+    store_anchor_t anchors[] = {anchor_at(&first[0]), anchor_at(&second[0])};
+    assert_ok(fixture->driver->append(fixture->store, first, 2));
+    assert_true(fixture->suite->copy(fixture->url));
+    assert_ok(fixture->driver->append_after(fixture->store, &anchors[0], second, 2));
+    assert_true(fixture->suite->put_back(fixture->url, 1));
+    assert_int_equal(lane_row(fixture, 0).epoch, fixture->hold.epoch);
+    assert_int_equal(newest_entry(fixture, 0), 2);
+    assert_error(FABRIC_ERROR_FENCED,
+                 fixture->driver->append_after(fixture->store, &anchors[1], third, 2));
+    assert_error(FABRIC_ERROR_FENCED,
+                 fixture->driver->append_after(fixture->store, &anchors[1], &third[1], 1));
+    assert_int_equal(newest_entry(fixture, 0), 2);
+    assert_int_equal(newest_entry(fixture, 1), 2);
+}
+
 static void checkpoint_and_purge_below(store_fixture_t *fixture, const store_hold_t *hold,
                                        uint64_t number)
 {
@@ -228,6 +302,9 @@ int store_suite_append(void)
         FOUNDED_TEST(an_append_of_any_size_is_written_whole),
         FOUNDED_TEST(a_taken_number_refuses_the_whole_append),
         FOUNDED_TEST(the_identical_append_again_finds_its_own_entry),
+        FOUNDED_TEST(an_append_needs_its_anchor),
+        FOUNDED_TEST(an_append_with_its_anchor_is_refused_for_a_taken_number),
+        FOUNDED_TEST(an_older_copy_that_is_put_back_takes_no_append),
         FOUNDED_TEST(a_writer_that_wakes_after_its_lane_was_taken_writes_nothing),
         FOUNDED_TEST(a_writer_that_wakes_after_everything_was_purged_writes_nothing),
         FOUNDED_TEST(an_append_that_landed_and_was_purged_may_be_run_again),

@@ -56,7 +56,9 @@ static void thaw(frozen_t *frozen)
 static fabric_error_t make_append(const store_fixture_t *fixture, store_t *store)
 {
     store_entry_t entry = entry_of(&hold, 5);
-    return fixture->driver->append(store, &entry, 1);
+    store_entry_t last = entry_of(&hold, 4);
+    store_anchor_t anchor = {last.lane, last.number, last.checksum};
+    return fixture->driver->append_after(store, &anchor, &entry, 1);
 }
 
 static bool append_made(store_fixture_t *fixture, uint32_t lane)

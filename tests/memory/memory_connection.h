@@ -64,7 +64,9 @@ fabric_error_t memory_lane_list(store_t *base, store_visit_lane_fn *visit, void 
 fabric_error_t memory_lane_assign(store_t *base, uint64_t term, incarnation_t coordinator,
                                   const store_hold_t *before, incarnation_t holder);
 fabric_error_t memory_lane_give_up(store_t *base, const store_hold_t *hold);
-fabric_error_t memory_append(store_t *base, const store_entry_t *entries, size_t count);
+fabric_error_t memory_append(store_t *store, const store_entry_t *entries, size_t count);
+fabric_error_t memory_append_after(store_t *store, const store_anchor_t *anchor,
+                                   const store_entry_t *entries, size_t count);
 fabric_error_t memory_lane_take(store_t *base, const store_hold_t *hold,
                                 const store_entry_t *entry);
 fabric_error_t memory_journal_replace(store_t *base, const store_hold_t *hold,

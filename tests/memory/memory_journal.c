@@ -63,12 +63,24 @@ fabric_error_t memory_lane_give_up(store_t *base, const store_hold_t *hold)
 
 /* ---- entries ---- */
 
-fabric_error_t memory_append(store_t *base, const store_entry_t *entries, size_t count)
+static bool has_anchor(memory_database_t *database, const store_anchor_t *anchor)
 {
-    memory_store_t *store = memory_store_of(base);
+    const memory_lane_t *lane = memory_lane_of(database, anchor->lane);
+    const memory_entry_t *found =
+        lane ? memory_sequence_find(&lane->entries, anchor->number) : NULL;
+    return found && found->entry.checksum == anchor->checksum;
+}
+
+/* `anchor` NULL: none is asked for. */
+static fabric_error_t append(memory_store_t *store, const store_anchor_t *anchor,
+                             const store_entry_t *entries, size_t count)
+{
     fabric_error_t error = memory_enter(store, MEMORY_STORE_APPEND, MEMORY_NO_LANE);
     if (error) {
         return error;
+    }
+    if (anchor && !has_anchor(store->database, anchor)) {
+        return memory_leave(store, FABRIC_ERROR_FENCED);
     }
     for (size_t i = 0; i < count; i++) {
         if (!memory_entry_insert(store->database, &entries[i])) {
@@ -76,6 +88,17 @@ fabric_error_t memory_append(store_t *base, const store_entry_t *entries, size_t
         }
     }
     return memory_leave(store, FABRIC_OK);
+}
+
+fabric_error_t memory_append(store_t *store, const store_entry_t *entries, size_t count)
+{
+    return append(memory_store_of(store), NULL, entries, count);
+}
+
+fabric_error_t memory_append_after(store_t *store, const store_anchor_t *anchor,
+                                   const store_entry_t *entries, size_t count)
+{
+    return append(memory_store_of(store), anchor, entries, count);
 }
 
 fabric_error_t memory_lane_take(store_t *base, const store_hold_t *hold, const store_entry_t *entry)

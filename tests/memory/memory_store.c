@@ -435,6 +435,7 @@ const store_driver_t memory_store_driver = {
     .lane_assign = memory_lane_assign,
     .lane_give_up = memory_lane_give_up,
     .append = memory_append,
+    .append_after = memory_append_after,
     .lane_take = memory_lane_take,
     .journal_replace = memory_journal_replace,
     .read_journal = memory_read_journal,

@@ -42,7 +42,7 @@ typedef enum memory_store_operation {
     MEMORY_STORE_ASSIGN,       /* lane_assign */
     MEMORY_STORE_GIVE_UP,      /* lane_give_up */
     MEMORY_STORE_READ,         /* coordinator_read and all lists but those below */
-    MEMORY_STORE_APPEND,       /* append */
+    MEMORY_STORE_APPEND,       /* append, append_after */
     MEMORY_STORE_TAKE,         /* lane_take, journal_replace */
     MEMORY_STORE_READ_JOURNAL, /* read_journal, read_journal_back */
     MEMORY_STORE_PURGE,        /* purge */

@@ -242,6 +242,13 @@ static fabric_error_t simulated_append(store_t *store, const store_entry_t *entr
     return come(MEMORY_STORE_APPEND, error);
 }
 
+static fabric_error_t simulated_append_after(store_t *store, const store_anchor_t *anchor,
+                                             const store_entry_t *entries, size_t count)
+{
+    world_note("store.append", entries[0].lane, entries[0].number, count);
+    FORWARD(MEMORY_STORE_APPEND, append_after(inner_of(store), anchor, entries, count));
+}
+
 static fabric_error_t simulated_lane_take(store_t *store, const store_hold_t *hold,
                                           const store_entry_t *entry)
 {
@@ -330,6 +337,7 @@ const store_driver_t simulation_store_driver = {
     .lane_list = simulated_lane_list,
     .lane_assign = simulated_lane_assign,
     .append = simulated_append,
+    .append_after = simulated_append_after,
     .lane_take = simulated_lane_take,
     .read_journal = simulated_read_journal,
     .read_journal_back = simulated_read_journal_back,

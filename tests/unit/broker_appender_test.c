@@ -462,13 +462,66 @@ static void lost_commits_are_found_on_a_new_connection(void **state)
     assert_non_null(strstr(appender_lost(f->appender), "entry 3 "));
 }
 
+/* An older copy is put back, and the connection lives on: behind a proxy, say. */
+static void an_older_copy_takes_no_append(void **state)
+{
+    fixture_t *f = *state;
+    append_well(f, 3, 0);
+    append_well(f, 1, 2);
+    memory_store_lose(DATABASE, 1); /* entry 3 of lane 0 */
+    uint64_t commits = memory_store_commits(DATABASE);
+    for (uint32_t lane = 0; lane < 2; lane++) {
+        put(f, lane, sample_messages(&f->samples[lane], 4, 2));
+    }
+    /* Lane 1 has lost nothing, but the copy is another journal than the one that was written. */
+    assert_int_equal(appender_append(f->appender, &f->parts[1], 1), FABRIC_ERROR_STORE_LOST);
+    assert_non_null(strstr(appender_lost(f->appender), "entry 3 "));
+    assert_int_equal(appender_append(f->appender, f->parts, 2), FABRIC_ERROR_STORE_LOST);
+    assert_int_equal(memory_store_commits(DATABASE), commits);
+}
+
+/* The copy has all that the appender has written, but not the first entry of a lane that has begun
+ * since. */
+static void an_older_copy_without_a_lanes_first_entry_takes_no_append(void **state)
+{
+    fixture_t *f = *state;
+    append_well(f, 3, 0);
+    store_lane_t row = memory_store_lane(DATABASE, 1);
+    store_hold_t hold = world_assign(f->world, 1, world_self);
+    store_entry_t adopt = world_take(f->world, &hold);
+    appender_begin(f->appender, &hold, adopt.number, adopt.log_bytes);
+    memory_store_lose(DATABASE, 1);
+    row.epoch = hold.epoch; /* the copy was made between the assignment and the entry */
+    memory_store_set_lane(DATABASE, &row);
+    put(f, 1, sample_messages(&f->samples[1], 2, 2));
+    uint64_t commits = memory_store_commits(DATABASE);
+    assert_int_equal(appender_append(f->appender, &f->parts[1], 1), FABRIC_ERROR_STORE_LOST);
+    assert_int_equal(memory_store_commits(DATABASE), commits);
+}
+
+/* The anchor lies in a lane that another broker has taken and purged. */
+static void an_anchor_that_was_purged_is_no_lost_commit(void **state)
+{
+    fixture_t *f = *state;
+    append_well(f, 2, 0); /* the anchor is an entry of lane 0 */
+    store_hold_t successor = world_assign(f->world, 0, world_other);
+    store_entry_t adopt = world_take(f->world, &successor);
+    checkpoint_and_purge(f, &successor, adopt.number);
+    for (size_t i = 0; i < 2; i++) {
+        put(f, 1, sample_messages(&f->samples[1], 2 + 2 * i, 2));
+        assert_int_equal(appender_append(f->appender, &f->parts[1], 1), FABRIC_OK);
+        assert_false(f->parts[1].fenced);
+        assert_int_equal(f->parts[1].number, 3 + i);
+    }
+    assert_int_equal(f->world->went, 0);
+}
+
 static void lost_commits_are_found_by_a_check(void **state)
 {
     fixture_t *f = *state;
     append_well(f, 1, 0);
     append_well(f, 1, 2);
-    memory_store_lose(DATABASE, 1); /* behind a proxy: the connection lives on */
-    append_well(f, 2, 4);           /* entry 4 follows 2 */
+    memory_store_lose(DATABASE, 1);
     assert_int_equal(appender_check(f->appender), FABRIC_ERROR_STORE_LOST);
     assert_non_null(strstr(appender_lost(f->appender), "entry 3 "));
 }
@@ -480,7 +533,6 @@ static void lost_commits_below_the_checkpoint_are_found(void **state)
     append_well(f, 1, 0);
     append_well(f, 1, 2);
     memory_store_lose(DATABASE, 1);
-    append_well(f, 2, 4); /* entry 4 follows 2 */
     store_lane_t row = memory_store_lane(DATABASE, 0);
     row.number = 4;
     memory_store_set_lane(DATABASE, &row);
@@ -496,11 +548,10 @@ static void lost_commits_that_were_checked_are_found_below_the_checkpoint(void *
     append_well(f, 1, 2);
     assert_int_equal(appender_check(f->appender), FABRIC_OK);
     memory_store_lose(DATABASE, 1);
-    append_well(f, 2, 4);
     store_lane_t row = memory_store_lane(DATABASE, 0);
     row.number = 4;
     memory_store_set_lane(DATABASE, &row);
-    assert_int_equal(appender_check(f->appender), FABRIC_ERROR_STORE_LOST);
+    assert_int_equal(append(f, 1, 4), FABRIC_ERROR_STORE_LOST);
 }
 
 static void an_older_epoch_is_a_lost_commit(void **state)
@@ -552,6 +603,9 @@ int main(void)
         TEST(nothing_is_asked_about_lanes_that_were_checked),
         TEST(purged_entries_are_not_lost),
         TEST(lost_commits_are_found_on_a_new_connection),
+        TEST(an_older_copy_takes_no_append),
+        TEST(an_older_copy_without_a_lanes_first_entry_takes_no_append),
+        TEST(an_anchor_that_was_purged_is_no_lost_commit),
         TEST(lost_commits_are_found_by_a_check),
         TEST(lost_commits_below_the_checkpoint_are_found),
         TEST(lost_commits_that_were_checked_are_found_below_the_checkpoint),
