@@ -137,7 +137,7 @@ FUZZERS     := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 # `make help` has a line for each of these (tests/tidy checks it); the second list is for other targets only.
 .PHONY: all everything check-asan check-tsan check-mysql check-sid help demo check check-unit check-conformance check-simulation check-integration check-faults tests bench fuzz fuzzers soak analyse tidy format \
         format-check install uninstall docs clean
-.PHONY: packages run-tests crash-programs # internal
+.PHONY: packages run-tests crash-programs test-programs # internal
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -277,7 +277,8 @@ else
 crash-programs: $(CRASH_PROGRAMS)
 endif
 
-tests: crash-programs $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS) $(PROBES)
+test-programs: $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS) $(PROBES)
+tests: crash-programs test-programs
 
 # ---- targets for people ---------------------------------------------------------------------------------------
 ## make                  optimised programs into build/bin (VARIANT=debug|asan|tsan|clang: into build/VARIANT/bin); V=1 shows commands
@@ -300,7 +301,8 @@ check:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
 	@TEST_JOBS=$${TEST_JOBS:-2} $(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests
-TESTS ?= $(UNIT) $(CONFORMANCE) $(SIMULATION) $(INTEGRATION) $(FAULTS)
+# The rings with long programs come first, so that two programs run side by side until the end.
+TESTS ?= $(FAULTS) $(INTEGRATION) $(SIMULATION) $(CONFORMANCE) $(UNIT)
 run-tests:
 	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)
 check-unit check-conformance check-simulation check-integration check-faults: check-%: everything tests
@@ -310,20 +312,23 @@ check-unit check-conformance check-simulation check-integration check-faults: ch
 # bench_test leaves calls open on purpose, which count as leaks.
 SANITIZED  := $(filter-out %/install_test %/bench_test,$(INTEGRATION))
 QUICK      ?=
-ASAN_TESTS := $(UNIT) $(CONFORMANCE) $(SIMULATION) $(SANITIZED) $(if $(QUICK),,$(FAULTS))
+# These take a minute each; with QUICK=1 they run under the thread sanitizer only.
+TSAN_ONLY  := %/poison_test %/worker_kill_test
+ASAN_TESTS := $(if $(QUICK),$(filter-out $(TSAN_ONLY),$(SANITIZED)),$(FAULTS) $(SANITIZED)) $(SIMULATION) $(CONFORMANCE) $(UNIT)
 check-asan:
 	@sh .ci/packages check
-	@$(MAKE) --no-print-directory -j2 VARIANT=asan everything tests
-	@$(if $(QUICK),FABRIC_SIMULATION_SEEDS=$${FABRIC_SIMULATION_SEEDS:-100}) TEST_DEADLINE_S=$${TEST_DEADLINE_S:-900} \
+	@$(MAKE) --no-print-directory -j2 VARIANT=asan everything $(patsubst $(B)/%,build/asan/%,$(ASAN_TESTS) $(PROBES))
+	@$(if $(QUICK),FABRIC_SIMULATION_SEEDS=$${FABRIC_SIMULATION_SEEDS:-100}) \
+	    TEST_DEADLINE_S=$${TEST_DEADLINE_S:-900} TEST_JOBS=$${TEST_JOBS:-2} \
 	    $(MAKE) --no-print-directory VARIANT=asan run-tests TESTS="$(patsubst $(B)/%,build/asan/%,$(ASAN_TESTS))"
 
 ## make check-tsan       the tests with threads, real processes too, under the thread sanitizer (QUICK=1: what CI runs)
 TSAN_UNIT  := $(addprefix $(B)/tests/unit/,client_link_test client_open_test worker_zmq_test)
-TSAN_TESTS := $(TSAN_UNIT) $(SANITIZED) $(if $(QUICK),,$(FAULTS))
+TSAN_TESTS := $(if $(QUICK),,$(FAULTS)) $(SANITIZED) $(TSAN_UNIT)
 check-tsan:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 VARIANT=tsan everything $(patsubst $(B)/%,build/tsan/%,$(TSAN_TESTS) $(PROBES))
-	@TEST_DEADLINE_S=$${TEST_DEADLINE_S:-900} \
+	@TEST_DEADLINE_S=$${TEST_DEADLINE_S:-900} TEST_JOBS=$${TEST_JOBS:-2} \
 	    $(MAKE) --no-print-directory VARIANT=tsan run-tests TESTS="$(patsubst $(B)/%,build/tsan/%,$(TSAN_TESTS))"
 
 ## make check-mysql      the tests that need a server, on a genuine MySQL 9 (MYSQL_ROOT=DIR: a tree that is there already)
