@@ -275,10 +275,21 @@ void batches_orphan(lane_batches_t *lane)
     }
 }
 
-void batches_clear(lane_batches_t *lane)
+void batches_abandon(lane_batches_t *lane)
 {
-    batch_builder_t *next = &lane->next;
-    next->message_count = next->attempt_count = next->end_count = 0;
+    batch_builder_t empty = lane->abandoned;
+    lane->abandoned = lane->next;
+    lane->next = empty;
+    lane->next.message_count = lane->next.attempt_count = lane->next.end_count = 0;
+    lane->abandoned_taken = 0;
+}
+
+message_t *batches_take_abandoned(lane_batches_t *lane)
+{
+    const batch_builder_t *builder = &lane->abandoned;
+    return lane->abandoned_taken < builder->message_count
+               ? message_of(builder->messages[lane->abandoned_taken++])
+               : NULL;
 }
 
 void router_lane_available(router_t *router, uint32_t number, bool available, const char *cause)
@@ -309,6 +320,7 @@ void batches_destroy(router_t *router)
         lane_batches_t *lane = &router->lanes[i].batches;
         builder_destroy(&lane->next);
         builder_destroy(&lane->current);
+        builder_destroy(&lane->abandoned);
         message_chain_destroy(&lane->orphans);
     }
 }

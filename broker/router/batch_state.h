@@ -16,14 +16,16 @@ typedef struct batch_builder {
 } batch_builder_t;
 
 typedef struct lane_batches {
-    bool available;          /* the lane's database serves */
-    reason_t cause;          /* why it does not, for callers; else empty */
-    batch_builder_t next;    /* filling up */
-    batch_builder_t current; /* being appended, if there is a batch under way */
-    lane_batch_t batch;      /* the same, as router_take_batch returns it */
-    bool running;            /* the batch is not answered yet */
-    bool orphaned;           /* the lane was dropped meanwhile: nothing follows from the batch */
-    message_t *orphans;      /* the batch's messages then, chained; calls may wait for them */
+    bool available;            /* the lane's database serves */
+    reason_t cause;            /* why it does not, for callers; else empty */
+    batch_builder_t next;      /* filling up */
+    batch_builder_t current;   /* being appended, if there is a batch under way */
+    lane_batch_t batch;        /* the same, as router_take_batch returns it */
+    bool running;              /* the batch is not answered yet */
+    bool orphaned;             /* the lane was dropped meanwhile: nothing follows from the batch */
+    message_t *orphans;        /* the batch's messages then, chained; calls may wait for them */
+    batch_builder_t abandoned; /* what was filling up then */
+    size_t abandoned_taken;    /* its first messages, by batches_take_abandoned */
 } lane_batches_t;
 
 /* ---- filling ---- */
@@ -45,8 +47,10 @@ void batches_note_id(router_t *router, uint64_t last_id);
 /* The lane is to be dropped: the messages of a batch under way are marked as orphaned, and stay
  * until the batch is answered. */
 void batches_orphan(lane_batches_t *lane);
-/* The lane is dropped: nothing is left of what was filling up. */
-void batches_clear(lane_batches_t *lane);
+/* The lane is to be dropped: what was filling up is not appended. */
+void batches_abandon(lane_batches_t *lane);
+/* The next message that was to become durable; NULL: there is none. */
+message_t *batches_take_abandoned(lane_batches_t *lane);
 /* The lane's batch is answered. It is returned, and stays valid until the next one is taken; NULL:
  * nothing follows from it, and its messages are freed. */
 const lane_batch_t *batch_end(router_t *router, uint32_t lane);

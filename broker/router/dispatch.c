@@ -91,6 +91,9 @@ static void give_up(router_t *router, entity_t *entity)
 static void dispatch(router_t *router, entity_t *entity, bool turn)
 {
     runner_t *runner = entity->shard->owner;
+    if (entity->shard->state == SHARD_FOREIGN) {
+        return; /* its lane was dropped, and it will be */
+    }
     while (entity->cursor) {
         give_up(router, entity);
         message_t *message = next_to_deliver(router, entity);

@@ -3,13 +3,16 @@
  * but for callers of volatile messages that may have been handled. */
 #include "broker/router/lane_drop.h"
 
-#include <utlist.h>
+#include <assert.h>
 
 #include "broker/router/answers.h"
 #include "broker/router/messages.h"
 #include "broker/router/poison.h"
 #include "broker/router/resends.h"
 #include "broker/router/router_state.h"
+
+/* Messages, entities and overflows that are let go in one turn of the router's loop. */
+enum { DROPPED_AT_ONCE = 4096 };
 
 /* A redirect alone says that the call was certainly not accepted. So the callers of an ask that is
  * stored hear of that first, and then ask its new home. A tell that is stored is over for its
@@ -56,90 +59,149 @@ static void drop_volatile(router_t *router, message_t *message)
     message_forget(router, message);
 }
 
-/* Messages that are in no queue: those that are not durable yet, and damaged ones. */
-static void drop_unqueued(router_t *router, const batch_builder_t *builder)
+static void drop_queued(router_t *router, message_t *message)
 {
-    for (size_t i = 0; i < builder->message_count; i++) {
-        drop_pending(router, message_of(builder->messages[i]));
+    if (message->state == MESSAGE_IN_FLIGHT) {
+        poison_delivery_ended(message->entity->shard->owner, message);
     }
+    if (message->stored.flags & REQUEST_DURABLE) {
+        entity_remove(message);
+        drop_pending(router, message);
+    } else {
+        drop_volatile(router, message);
+    }
+}
+
+/* ---- at once ---- */
+
+static void drop_orphans(router_t *router, message_t *orphans)
+{
+    for (message_t *message = orphans; message; message = message->chain) {
+        if (message->entity && message->state != MESSAGE_IN_LANE) {
+            drop_queued(router, message);
+        } else {
+            drop_pending(router, message);
+        }
+    }
+}
+
+/* Of the ends, only those of damaged messages: the others are in queues. */
+static void drop_damaged(router_t *router, const batch_builder_t *builder)
+{
     for (size_t i = 0; i < builder->end_count; i++) {
         message_t *message = message_of(builder->ends[i].message);
-        if (!message->entity) {
+        if (!message->entity && !message->orphaned) {
             drop_pending(router, message);
         }
     }
 }
 
-/* Messages behind those that only the store has, and the callers of the latter. */
-static void drop_overflow(router_t *router, router_lane_t *lane)
+/* Also what stands before a message in flight, so that callers hear in order. */
+static void drop_in_flight(router_t *router, shard_t *shard)
 {
-    message_t *message;
-    while ((message = overflow_take_tail(&lane->overflows))) {
-        entity_t *entity = message->entity;
-        drop_pending(router, message);
-        entity_release(router, entity);
-    }
-    while ((message = lane->ghosts)) {
-        tell_stored(router, message);
-        message_drop_calls(router, message);
-        message_remove(router, message);
-        message_destroy(&message);
-    }
-}
-
-static void drop_queue(router_t *router, entity_t *entity)
-{
-    runner_t *owner = entity->shard->owner;
-    message_t *message, *next;
-    DL_FOREACH_SAFE(entity->queue, message, next)
-    {
-        if (message->state == MESSAGE_IN_FLIGHT) {
-            poison_delivery_ended(owner, message);
-        }
-        if (message->stored.flags & REQUEST_DURABLE) {
-            entity_remove(message);
-            drop_pending(router, message);
-        } else {
-            drop_volatile(router, message);
+    entity_t *entity;
+    while ((entity = shard->busy)) {
+        while (entity->in_flight > 0) {
+            drop_queued(router, entity->queue);
         }
     }
 }
 
-static void drop_shard(router_t *router, shard_t *shard)
-{
-    if (shard->owner) {
-        runner_forget_waiting(shard->owner, shard);
-    }
-    entity_t *entity, *next;
-    DL_FOREACH_SAFE(shard->entities, entity, next)
-    {
-        drop_queue(router, entity);
-        entity_release(router, entity);
-    }
-    shard_drop(router, shard);
-}
-
-void lane_drop_contents(router_t *router, uint32_t number)
+void lane_drop(router_t *router, uint32_t number)
 {
     router_lane_t *lane = &router->lanes[number];
     lane_batches_t *batches = &lane->batches;
     bool appending = batches->running && !batches->orphaned;
     batches_orphan(batches);
-    drop_unqueued(router, &batches->next);
+    batches_abandon(batches);
     if (appending) {
-        drop_unqueued(router, &batches->current);
+        drop_orphans(router, batches->orphans);
     }
-    drop_overflow(router, lane);
+    drop_damaged(router, &batches->abandoned);
     shard_t *shard = NULL;
     while ((shard = shards_next_of_lane(router, number, shard))) {
-        drop_shard(router, shard);
+        drop_in_flight(router, shard);
+        shard_drop(router, shard);
     }
-    overflow_drop(router, number);
+    overflow_drop(&lane->overflows);
     checkpoint_drop(router, number);
     loads_drop(&lane->loads);
-    batches_clear(batches);
     requests_send_away(router, lane);
 }
+
+/* ---- bit by bit ---- */
+
+/* Messages that are not durable yet. */
+static bool drop_next_abandoned(router_t *router, router_lane_t *lane)
+{
+    message_t *message = batches_take_abandoned(&lane->batches);
+    if (message) {
+        drop_pending(router, message);
+    }
+    return message;
+}
+
+/* Messages behind those that only the store has. */
+static bool drop_next_overflow(router_t *router, uint32_t number)
+{
+    message_t *message;
+    bool any = overflow_drop_next(router, number, &message);
+    if (message) {
+        drop_pending(router, message);
+    }
+    return any;
+}
+
+/* The callers of messages that only the store has. */
+static bool drop_next_ghost(router_t *router, const router_lane_t *lane)
+{
+    message_t *ghost = lane->ghosts;
+    if (!ghost) {
+        return false;
+    }
+    tell_stored(router, ghost);
+    message_drop_calls(router, ghost);
+    message_remove(router, ghost);
+    message_destroy(&ghost);
+    return true;
+}
+
+/* A message of a queue, or an entity whose queue is empty. Comes last: no entity has other messages
+ * any more. *shard is one of the lane's shards; those before it have no entities. */
+static bool drop_next_queued(router_t *router, uint32_t number, shard_t **shard)
+{
+    while (*shard && !(*shard)->entities) {
+        *shard = shards_next_of_lane(router, number, *shard);
+    }
+    if (!*shard) {
+        return false;
+    }
+    entity_t *entity = (*shard)->entities;
+    if (entity->queue) {
+        drop_queued(router, entity->queue);
+    } else {
+        assert(entity->pending == 0);
+        entity_stop_waiting(entity);
+        entity_release(router, entity);
+    }
+    return true;
+}
+
+bool lane_drop_some(router_t *router, uint32_t number)
+{
+    router_lane_t *lane = &router->lanes[number];
+    shard_t *shard = shards_next_of_lane(router, number, NULL);
+    for (unsigned i = 0; i < DROPPED_AT_ONCE; i++) {
+        bool any = drop_next_abandoned(router, lane) || drop_next_overflow(router, number) ||
+                   drop_next_ghost(router, lane) || drop_next_queued(router, number, &shard);
+        if (!any) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the batch under way ---- */
 
 /* The caller of a message that has been stored, or has certainly not been. */
 static void tell_orphaned(router_t *router, const message_t *message, bool stored)

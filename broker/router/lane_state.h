@@ -20,6 +20,7 @@ typedef enum lane_state {
 
 typedef struct router_lane {
     lane_state_t state;
+    bool dropping;     /* FOREIGN: entities and messages of the last hold are left */
     uint64_t epoch;    /* of this broker's hold; FOREIGN: of its last hold, which is over */
     bool adoption_due; /* ADOPTING: nobody has taken it from router_next_adoption yet */
     bool damaged;      /* ADOPTING: what stands in it could not be read so far */

@@ -43,7 +43,8 @@ static void drop(router_t *router, uint32_t number)
     lane->adoption_due = false;
     forget_adoption(lane);
     set_state(lane, LANE_FOREIGN);
-    lane_drop_contents(router, number);
+    lane_drop(router, number);
+    lane->dropping = !lane_drop_some(router, number);
 }
 
 static void hold(router_lane_t *lane, uint64_t epoch)
@@ -62,8 +63,9 @@ static void lane_held(router_t *router, uint32_t number, const store_hold_t *hel
     if (lane->state != LANE_FOREIGN && !same_epoch) {
         drop(router, number);
     }
-    /* A hold that is over does not begin again: it was read before it ended. */
-    if (held && lane->state == LANE_FOREIGN && !same_epoch) {
+    /* A hold that is over does not begin again: it was read before it ended. A new one waits until
+     * nothing is left of the one before. */
+    if (held && lane->state == LANE_FOREIGN && !same_epoch && !lane->dropping) {
         hold(lane, held->epoch);
     }
 }
@@ -220,11 +222,16 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     }
 }
 
-bool router_adopt_more(router_t *router, uint64_t now_ms)
+bool router_go_on(router_t *router, uint64_t now_ms)
 {
     router->now_ms = now_ms;
     for (uint32_t i = 0; i < router->config.lanes; i++) {
-        if (router->lanes[i].taking) {
+        router_lane_t *lane = &router->lanes[i];
+        if (lane->dropping) {
+            lane->dropping = !lane_drop_some(router, i);
+            return true;
+        }
+        if (lane->taking) {
             if (take_over_some(router, i)) {
                 begin_home(router, i);
             }

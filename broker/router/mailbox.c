@@ -38,7 +38,7 @@ entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t ty
 
 void entity_release(router_t *router, entity_t *entity)
 {
-    if (entity->queue || entity->pending > 0 || entity->waits_for_credit) {
+    if (entity->queue || entity->pending > 0 || entity->waits_for) {
         return; /* while it waits for credit, the runner's list refers to it */
     }
     entity_resume(router, entity);
@@ -101,6 +101,14 @@ static message_t *next_queued(message_t *message)
     return message;
 }
 
+/* One message less is in flight. */
+static void end_flight(entity_t *entity)
+{
+    if (--entity->in_flight == 0) {
+        DL_DELETE2(entity->shard->busy, entity, busy_prev, busy_next);
+    }
+}
+
 void entity_append(entity_t *entity, message_t *message)
 {
     message_set_state(message, MESSAGE_QUEUED);
@@ -118,7 +126,9 @@ void entity_send(entity_t *entity, message_t *message)
     message->activation = entity->activation;
     message->deliveries++;
     entity->cursor = next_queued(message->next);
-    entity->in_flight++;
+    if (entity->in_flight++ == 0) {
+        DL_APPEND2(entity->shard->busy, entity, busy_prev, busy_next);
+    }
     entity->queued_volatile -= is_volatile(message);
 }
 
@@ -126,7 +136,7 @@ void entity_requeue(message_t *message)
 {
     entity_t *entity = message->entity;
     message_set_state(message, MESSAGE_QUEUED);
-    entity->in_flight--;
+    end_flight(entity);
     entity->queued_volatile += is_volatile(message);
     entity->cursor = next_queued(entity->queue);
 }
@@ -135,7 +145,7 @@ void entity_keep_result(message_t *message)
 {
     entity_t *entity = message->entity;
     if (message->state == MESSAGE_IN_FLIGHT) {
-        entity->in_flight--;
+        end_flight(entity);
     } else {
         entity->cursor = next_queued(message->next);
     }
@@ -150,7 +160,9 @@ void entity_remove(message_t *message)
         entity->cursor = next_queued(message->next);
     }
     entity->queued -= !is_volatile(message);
-    entity->in_flight -= message->state == MESSAGE_IN_FLIGHT;
+    if (message->state == MESSAGE_IN_FLIGHT) {
+        end_flight(entity);
+    }
     entity->queued_volatile -= message->state == MESSAGE_QUEUED && is_volatile(message);
     entity->volatile_results -= message->state == MESSAGE_RESULT && is_volatile(message);
     DL_DELETE(entity->queue, message);
@@ -235,38 +247,23 @@ void entity_forget_refusals(entity_t *entity)
 
 void runner_wait(runner_t *runner, entity_t *entity)
 {
-    if (entity->waits_for_credit) {
-        return;
+    if (!entity->waits_for) {
+        entity->waits_for = runner;
+        DL_APPEND2(runner->waiting, entity, credit_prev, credit_next);
     }
-    entity->waits_for_credit = true;
-    entity->credit_next = NULL;
-    if (runner->waiting) {
-        runner->waiting_last->credit_next = entity;
-    } else {
-        runner->waiting = entity;
+}
+
+void entity_stop_waiting(entity_t *entity)
+{
+    if (entity->waits_for) {
+        DL_DELETE2(entity->waits_for->waiting, entity, credit_prev, credit_next);
+        entity->waits_for = NULL;
     }
-    runner->waiting_last = entity;
 }
 
 entity_t *runner_take_waiting(runner_t *runner)
 {
     entity_t *entity = runner->waiting;
-    runner->waiting = entity->credit_next;
-    entity->waits_for_credit = false;
+    entity_stop_waiting(entity);
     return entity;
-}
-
-void runner_forget_waiting(runner_t *runner, const shard_t *shard)
-{
-    entity_t **at = &runner->waiting;
-    runner->waiting_last = NULL;
-    while (*at) {
-        if ((*at)->shard == shard) {
-            (*at)->waits_for_credit = false;
-            *at = (*at)->credit_next;
-        } else {
-            runner->waiting_last = *at;
-            at = &(*at)->credit_next;
-        }
-    }
 }

@@ -34,9 +34,10 @@ struct entity {
     uint32_t holds;            /* the same while any of them is left: see entity_hold */
     bool unserved;             /* the last refusal came because the owner does not bring the type */
     bool restarting;           /* no message is delivered until all in flight have come back */
-    bool waits_for_credit;     /* it is in the list of its runner */
+    runner_t *waits_for;       /* the runner whose credit it waits for: it is in the list there */
     entity_t *prev, *next;     /* of its shard */
-    entity_t *credit_next;     /* of its runner's list */
+    entity_t *busy_prev, *busy_next;     /* of its shard, while messages are in flight */
+    entity_t *credit_prev, *credit_next; /* of the runner's list */
     UT_hash_handle by_name;
     uint16_t name_size;
     uint8_t name[]; /* one byte with the size of the type, then type and id */
@@ -100,7 +101,7 @@ void entity_forget_refusals(entity_t *entity);
 void runner_wait(runner_t *runner, entity_t *entity);
 /* Takes the first entity that waits; there must be one. */
 entity_t *runner_take_waiting(runner_t *runner);
-/* The shard's entities wait no more. */
-void runner_forget_waiting(runner_t *runner, const shard_t *shard);
+/* The entity waits no more, if it did. */
+void entity_stop_waiting(entity_t *entity);
 
 #endif

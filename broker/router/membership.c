@@ -56,6 +56,9 @@ void runner_lost(router_t *router, runner_t *runner)
     runner_remove(router, runner); /* first, so that no shard is assigned to it again */
     poison_runner_lost(router, runner);
     shards_take_back(router, runner);
+    while (runner->waiting) { /* entities of lanes that were dropped */
+        (void)runner_take_waiting(runner);
+    }
     if (runner->state != RUNNER_LEAVING) { /* else the coordinator was told already */
         report_left(router, runner);
     }

@@ -326,33 +326,29 @@ void overflow_adopted(router_t *router, uint32_t lane)
     }
 }
 
-message_t *overflow_take_tail(overflows_t *overflows)
+void overflow_drop(overflows_t *overflows)
 {
-    overflow_t *overflow, *next;
-    HASH_ITER(by_hash, overflows->by_hash, overflow, next)
-    {
-        message_t *message = overflow->tail;
-        if (message) {
-            DL_DELETE(overflow->tail, message);
-            return message;
-        }
-    }
-    return NULL;
-}
-
-void overflow_drop(router_t *router, uint32_t lane)
-{
-    overflows_t *overflows = &router->lanes[lane].overflows;
     while (overflows->shards) {
         unlist_shard(overflows, overflows->shards);
     }
-    overflow_t *overflow, *next;
-    HASH_ITER(by_hash, overflows->by_hash, overflow, next)
-    {
-        assert(!overflow->tail);
+}
+
+bool overflow_drop_next(router_t *router, uint32_t lane, message_t **message)
+{
+    overflows_t *overflows = &router->lanes[lane].overflows;
+    overflow_t *overflow = overflows->by_hash;
+    *message = NULL;
+    if (!overflow) {
+        return false;
+    }
+    if (overflow->tail) {
+        *message = overflow->tail;
+        DL_DELETE(overflow->tail, *message);
+    } else {
         count(router, overflow, 0, overflow->count);
         destroy(overflows, overflow);
     }
+    return true;
 }
 
 void overflows_destroy(router_t *router)

@@ -69,10 +69,11 @@ void overflow_shard_owned(router_t *router, shard_t *shard);
 void overflow_adopt(router_t *router, uint32_t lane, const store_backlog_t *backlogs, size_t count);
 /* The lane's messages are adopted, and enqueued: what has rows is dropped from tails. */
 void overflow_adopted(router_t *router, uint32_t lane);
-/* The lane is going to be dropped: takes one message from a tail; NULL: none is left. */
-message_t *overflow_take_tail(overflows_t *overflows);
-/* The lane is dropped; its tails are empty. */
-void overflow_drop(router_t *router, uint32_t lane);
+/* The lane is dropped: nothing more is loaded. */
+void overflow_drop(overflows_t *overflows);
+/* Takes one message from a tail of the dropped lane, or else forgets an overflow without a tail and
+ * sets *message to NULL. false: nothing is left. */
+bool overflow_drop_next(router_t *router, uint32_t lane, message_t **message);
 
 void overflows_destroy(router_t *router);
 

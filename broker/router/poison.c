@@ -207,11 +207,12 @@ void poison_runner_died(router_t *router, runner_t *runner)
     end_without_culprit(router, runner, fabric_bytes_of(NO_REPORT));
 }
 
-/* NULL: the message has ended, or is volatile, or belongs to no entity. */
+/* NULL: the message has ended, or is volatile, or belongs to no entity, or its lane was dropped. */
 static message_t *find_durable(router_t *router, request_id_t id)
 {
     message_t *message = message_find(router, id);
-    return message && message->entity && message->stored.flags & REQUEST_DURABLE ? message : NULL;
+    bool durable = message && message->entity && message->stored.flags & REQUEST_DURABLE;
+    return durable && message->entity->shard->state != SHARD_FOREIGN ? message : NULL;
 }
 
 static bool is_in_flight_to(const message_t *message, const runner_t *runner)

@@ -11,7 +11,7 @@
  *
  * After any event, pull until nothing is left:
  *   1. frames for peers, with router_next_frame;
- *   2. lanes to adopt, with router_next_adoption; what they hold, with router_adopt_more;
+ *   2. lanes to adopt, with router_next_adoption; what lanes hold, with router_go_on;
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
  *      router_take_slice, loads with router_take_load, look-ups with router_take_lookup;
  *   4. orders for the coordinator, with router_next_order;
@@ -112,12 +112,13 @@ void router_lanes_held(router_t *router, const store_hold_t *holds, size_t count
 bool router_next_adoption(router_t *router, store_hold_t *hold);
 /* The lane is adopted. The router takes what the adoption owns, and leaves it empty. An adoption
  * under an epoch that is over is dropped. The lane's shards serve when everything in it is taken
- * over; what is more than a little is taken over by calls of router_adopt_more.
+ * over; what is more than a little is taken over by calls of router_go_on.
  *   1. Rows that are no messages become dead letters.
  *   2. The router makes ids above `last_id`: the clock that ids are made of may have gone back. */
 void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms);
-/* Takes over more of an adoption, for some milliseconds. false: there is nothing more. */
-bool router_adopt_more(router_t *router, uint64_t now_ms);
+/* Takes over more of an adoption, or frees more of a lane that was dropped, for some milliseconds.
+ * false: there was nothing more. */
+bool router_go_on(router_t *router, uint64_t now_ms);
 /* What stands in the lane cannot be read. The lane stays to be adopted: its shards do not serve,
  * and their callers are told why. */
 void router_lane_damaged(router_t *router, uint32_t lane, uint64_t epoch, uint64_t now_ms);

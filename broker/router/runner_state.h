@@ -33,7 +33,7 @@ struct runner {
     runner_poison_t poison;
     char name[256];
     wire_writer_t types; /* names of the types that it brings, each after a byte with its size */
-    entity_t *waiting, *waiting_last; /* entities that wait for credit */
+    entity_t *waiting;   /* entities that wait for credit */
     UT_hash_handle by_incarnation;
 };
 

@@ -1,5 +1,5 @@
 /* A shard: whether this broker is its home, and which runner owns it. shards.c owns the struct, but
- * for the list of entities, which mailbox.c owns, and for what is to be loaded.
+ * for the lists of entities, which mailbox.c owns, and for what is to be loaded.
  */
 #ifndef BROKER_ROUTER_SHARD_STATE_H
 #define BROKER_ROUTER_SHARD_STATE_H
@@ -22,6 +22,7 @@ struct shard {
     runner_t *owner;       /* OWNED, RELEASING */
     timer_entry_t release; /* RELEASING: when the shard is taken back */
     entity_t *entities;    /* that have messages */
+    entity_t *busy;        /* those of them with messages in flight */
     struct overflow
         *overflows;  /* of its entities: to be loaded; see overflow.c, also for the rest */
     bool is_loading; /* it is in its lane's list of such shards */
@@ -44,7 +45,8 @@ static inline bool shard_is_deserted(const shard_t *shard)
 void shards_add_group(router_t *router, uint16_t group);
 /* The lane is adopted: its shards serve, and get the owners that they are to have. */
 void shards_serve(router_t *router, uint32_t lane);
-/* The shard's lane is dropped: its owner is not its owner any more. No entity is left of it. */
+/* The shard's lane is dropped: its owner is not its owner any more. None of its messages is in
+ * flight. */
 void shard_drop(router_t *router, shard_t *shard);
 /* The shard of the lane after this one, of all that exist; the first one after NULL. */
 shard_t *shards_next_of_lane(router_t *router, uint32_t lane, const shard_t *shard);

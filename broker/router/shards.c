@@ -193,6 +193,7 @@ void shards_release(router_t *router)
 static void take_back_messages(router_t *router, entity_t *entity)
 {
     message_t *message, *next;
+    entity_stop_waiting(entity);
     entity_owner_gone(router, entity);
     DL_FOREACH_SAFE(entity->queue, message, next)
     {
@@ -214,7 +215,6 @@ static void take_back_messages(router_t *router, entity_t *entity)
 static void unassign(router_t *router, shard_t *shard)
 {
     runner_t *runner = shard->owner;
-    runner_forget_waiting(runner, shard);
     entity_t *entity, *next;
     DL_FOREACH_SAFE(shard->entities, entity, next)
     {

@@ -488,7 +488,7 @@ void storage_feed(storage_t *storage, uint64_t now_ms)
     storage->now_ms = now_ms;
     feed_appenders(storage);
     note_adoptions(storage);
-    storage->adopting = router_adopt_more(storage->router, now_ms);
+    storage->going_on = router_go_on(storage->router, now_ms);
     for (uint32_t i = 0; i < storage->lane_count; i++) {
         feed_adoption(storage, &storage->lanes[i]);
         feed_slice(storage, i);
@@ -500,7 +500,7 @@ void storage_feed(storage_t *storage, uint64_t now_ms)
 
 uint64_t storage_next_deadline(const storage_t *storage)
 {
-    uint64_t deadline_ms = storage->adopting ? 0 : UINT64_MAX;
+    uint64_t deadline_ms = storage->going_on ? 0 : UINT64_MAX;
     for (uint32_t i = 0; i < storage->lane_count; i++) {
         const storage_lane_t *lane = &storage->lanes[i];
         if (lane->adoption_due && !lane->adopting && lane->adoption_at_ms < deadline_ms) {

@@ -81,6 +81,8 @@ static void feed_lane(broker_life_t *life, uint32_t lane)
 void broker_feed(broker_life_t *life)
 {
     operation_t adoption = {.kind = OPERATION_ADOPT};
+    while (router_go_on(life->router, process_now_ms(life->process))) {
+    }
     while (router_next_adoption(life->router, &adoption.hold)) {
         broker_actor_send(&life->actors[ACTOR_LOADER], &adoption);
     }
@@ -129,8 +131,6 @@ static void take_adopted(broker_life_t *life, operation_t *operation)
                                                           .log_bytes = adoption->log_bytes,
                                                       });
     router_adopted(life->router, adoption, process_now_ms(life->process));
-    while (router_adopt_more(life->router, process_now_ms(life->process))) {
-    }
 }
 
 static void take_written(broker_life_t *life, const operation_t *write)
