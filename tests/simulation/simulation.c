@@ -236,18 +236,53 @@ static void on_call(event_t *event)
 
 /* ---- a store that loses commits ---- */
 
-/* Loses some of the last entries, of which no broker's first entry is one. */
+static bool note_number(void *context, const store_entry_t *entry)
+{
+    *(uint64_t *)context = entry->number;
+    return true;
+}
+
+static uint64_t newest_entry(uint32_t lane)
+{
+    uint64_t newest = 0;
+    memory_store_dump_entries(SIMULATION_DATABASE, lane, note_number, &newest);
+    return newest;
+}
+
+/* Loses some of the last entries, of which no broker's first entry is one. In half of the seeds all
+ * connections break with it, and what was under way may be among what is lost. */
 static void on_loss(event_t *event)
 {
     uint64_t entries = world.result->entries;
+    uint64_t before[SIMULATION_LANES_MAX];
     if (entries < world.plan.lanes + LOST_MAX) {
         event_schedule(event_new(NULL, on_loss, NULL, 0), world.now_us + us_of(1, LOOK_MS));
         return;
     }
+    for (uint32_t i = 0; i < world.plan.lanes; i++) {
+        before[i] = newest_entry(i);
+    }
     world.forgot = true;
     world_note("store.lost", entries, 0, 0);
     memory_store_lose(SIMULATION_DATABASE, (uint32_t)world_between(1, LOST_MAX));
+    for (uint32_t i = 0; i < world.plan.lanes; i++) {
+        uint64_t newest = newest_entry(i);
+        world.left[i] = newest < before[i] ? newest : 0;
+    }
+    if (world_chance(5000)) {
+        world.store_down_until_us = world.now_us + us_of(1, LOOK_MS);
+    }
     (void)event;
+}
+
+/* How many entries the lanes that had lost some got afterwards. */
+static uint64_t count_misplaced(void)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < world.plan.lanes; i++) {
+        count += world.left[i] > 0 ? newest_entry(i) - world.left[i] : 0;
+    }
+    return count;
 }
 
 /* ---- a run ---- */
@@ -465,6 +500,7 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     if (!result->failed && !world.forgot) {
         check_final();
     }
+    result->misplaced = count_misplaced();
     result->virtual_ms = world.now_us / 1000;
     uint64_t hash = result->trace_hash;
     world.calm = world.over = true;
