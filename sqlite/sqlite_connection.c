@@ -176,6 +176,20 @@ fabric_error_t sqlite_begin(sql_store_t *base, sql_transaction_t kind)
     return FABRIC_OK;
 }
 
+/* Another file, or none, is at the path by now: what was committed to the open one is lost with its
+ * last connection. */
+static fabric_error_t check_place(sqlite_store_t *store)
+{
+    int has_moved = 0;
+    (void)sqlite3_file_control(store->database, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    if (!has_moved) {
+        return FABRIC_OK;
+    }
+    store_note_error(&store->sql.base, SQLITE_READONLY_DBMOVED, "the file was replaced or removed");
+    store->dead = true;
+    return FABRIC_ERROR_STORE_UNKNOWN;
+}
+
 fabric_error_t sqlite_commit(sql_store_t *base)
 {
     sqlite_store_t *store = sqlite_store_of(base);
@@ -185,7 +199,7 @@ fabric_error_t sqlite_commit(sql_store_t *base)
     fabric_error_t error =
         sqlite3_get_autocommit(store->database) ? FABRIC_OK : run_text(store, "COMMIT", true);
     end_writing(store);
-    return error;
+    return error || base->transaction == SQL_READ ? error : check_place(store);
 }
 
 void sqlite_roll_back(sql_store_t *base)

@@ -14,7 +14,8 @@
  * Errors. A lock that another connection or process keeps for io_timeout_ms, or for 1 s, is
  * STORE_BUSY; a full disk and failing reads and writes are STORE_UNAVAILABLE, except where the
  * operating system fails during a commit: whether the log's last page will survive is then not
- * known, and the answer is STORE_UNKNOWN. Waits for locks are bounded; a disk that hangs in a system
+ * known, and the answer is STORE_UNKNOWN. So it is where the file was replaced or removed before a
+ * commit ended. Waits for locks are bounded; a disk that hangs in a system
  * call is not.
  *
  * Threading: as the port says, one thread at a time for each store_t; different store_t's are

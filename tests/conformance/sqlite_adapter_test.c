@@ -556,6 +556,48 @@ static void views_show_rows_in_words(void **state)
     }
 }
 
+/* An older copy takes the place of the file between two appends on one connection, whose row of the
+ * lane is the same. */
+static void a_file_that_is_replaced_takes_no_append(void **state)
+{
+    static const char *const suffixes[] = {"-wal", "-shm"};
+    sqlite_file_t *file = *state;
+    char sql[500];
+    char copy[440];
+    char path[440];
+    snprintf(copy, sizeof copy, "%s-copy", file->path);
+    snprintf(sql, sizeof sql, "VACUUM INTO '%s'", copy);
+    assert_ok(sqlite_file_append(file->store, 1, 100));
+    assert_int_equal(sqlite_file_execute(file, sql), 0);
+    assert_ok(sqlite_file_append(file->store, 2, 100));
+    assert_int_equal(rename(copy, file->path), 0);
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        snprintf(path, sizeof path, "%s%s", file->path, suffixes[i]);
+        unlink(path);
+    }
+    assert_error(FABRIC_ERROR_STORE_UNKNOWN, sqlite_file_append(file->store, 3, 100));
+    assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, sqlite_file_append(file->store, 3, 100));
+    assert_error(FABRIC_ERROR_STORE_UNKNOWN,
+                 sqlite_store_driver.lane_give_up(file->second, &sqlite_file_hold));
+    store_close(&file->store);
+    file->store = sqlite_file_open(file, 1000, NULL);
+    assert_non_null(file->store);
+    assert_int_equal(sqlite_file_count_entries(file->store), 1);
+    store_entry_t lost = sqlite_file_entry(2, 100);
+    store_entry_t next = sqlite_file_entry(3, 100);
+    store_anchor_t anchor = {lost.lane, lost.number, lost.checksum};
+    assert_error(FABRIC_ERROR_FENCED,
+                 sqlite_store_driver.append_after(file->store, &anchor, &next, 1));
+}
+
+static void a_file_that_is_removed_takes_no_append(void **state)
+{
+    sqlite_file_t *file = *state;
+    assert_ok(sqlite_file_append(file->store, 1, 100));
+    assert_int_equal(unlink(file->path), 0);
+    assert_error(FABRIC_ERROR_STORE_UNKNOWN, sqlite_file_append(file->store, 2, 100));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -573,6 +615,8 @@ int main(void)
         SQLITE_EMPTY_TEST(a_database_of_another_program_is_left_alone),
         SQLITE_EMPTY_TEST(a_missing_directory_is_unavailable),
         SQLITE_FOUNDED_TEST(a_file_that_may_only_be_read_is_unavailable),
+        SQLITE_FOUNDED_TEST(a_file_that_is_replaced_takes_no_append),
+        SQLITE_FOUNDED_TEST(a_file_that_is_removed_takes_no_append),
         SQLITE_FOUNDED_TEST(purged_pages_are_used_again),
         SQLITE_FOUNDED_TEST(the_rows_of_an_entity_are_found_by_an_index),
         SQLITE_FOUNDED_TEST(tables_tell_their_sizes),
