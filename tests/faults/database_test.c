@@ -345,6 +345,25 @@ static void broker_forgotten(void **state)
     assert_int_equal(testbed_query_number(bed, "SELECT term FROM coordinator"), term);
 }
 
+/* The server runs on, the broker's connections live on, and the copy has the same term and the same
+ * holders: only the journal tells. The broker ends, and the copy gets no entry. */
+static void journal_forgotten(void **state)
+{
+    testbed_t *bed = *state;
+    outage_t *outage = outage_start(bed, NULL);
+    MYSQL *administrator = outage_connect(outage, true, NULL);
+    outage_run(outage, BETWEEN_MS);
+    outage_execute(administrator, "CREATE TABLE journal_copy LIKE journal");
+    outage_execute(administrator, "INSERT INTO journal_copy SELECT * FROM journal");
+    outage_run(outage, BETWEEN_MS);
+    outage_execute(administrator, "RENAME TABLE journal TO journal_lost, journal_copy TO journal");
+    mysql_close(administrator);
+    int64_t entries = testbed_query_number(bed, "SELECT COUNT(*) FROM journal");
+    assert_true(testbed_query_number(bed, "SELECT COUNT(*) FROM journal_lost") > entries);
+    expect_loud_end(outage);
+    assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM journal"), entries);
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
@@ -360,6 +379,7 @@ int main(void)
         {"connections_exhausted", connections_exhausted, TESTBED_MYSQL},
         {"commits_forgotten", commits_forgotten, TESTBED_MYSQL},
         {"broker_forgotten", broker_forgotten, TESTBED_MYSQL},
+        {"journal_forgotten", journal_forgotten, TESTBED_MYSQL},
     };
     return testbed_run("database", tests, sizeof tests / sizeof tests[0]);
 }
