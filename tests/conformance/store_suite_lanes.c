@@ -116,6 +116,20 @@ static void assert_holder_only(store_fixture_t *fixture, const store_hold_t *hol
     assert_int_equal(purged.entries, 4711);
 }
 
+/* The epoch is still the same, and nobody holds the lane. */
+static void who_has_given_a_lane_up_changes_nothing(void **state)
+{
+    store_fixture_t *fixture = *state;
+    append_some(fixture, &fixture->hold, 2, 2);
+    assert_ok(put_rows(fixture, &fixture->hold, 7, 10, 1));
+    assert_ok(fixture->driver->lane_give_up(fixture->store, &fixture->hold));
+    assert_holder_only(fixture, &fixture->hold);
+    assert_holder(fixture, 0, (incarnation_t){{0}}, 1);
+    load_all(fixture, 0);
+    assert_positions(fixture, 10, 1);
+    assert_int_equal(fixture->rows.items[0].row.attempts, 0);
+}
+
 static void who_is_fenced_changes_nothing(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -152,6 +166,7 @@ int store_suite_lanes(void)
         FOUNDED_TEST(assign_needs_the_holder_and_the_epoch_of_before),
         FOUNDED_TEST(an_assignment_that_is_repeated_is_made_once),
         FOUNDED_TEST(giving_up_needs_the_very_hold),
+        FOUNDED_TEST(who_has_given_a_lane_up_changes_nothing),
         FOUNDED_TEST(who_is_fenced_changes_nothing),
     };
     return cmocka_run_group_tests_name("lanes", tests, NULL, NULL);
