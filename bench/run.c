@@ -59,8 +59,8 @@ static fabric_error_t find_cluster(bench_t *bench, reason_t *reason)
         char spawn[PRINTABLE_SIZE(100)];
         printable_url(options->spawn, spawn, sizeof spawn);
         fprintf(stderr, "fabric-bench: starting a cluster on %s\n", spawn);
-        bench->cluster_options =
-            (cluster_options_t){.store = options->spawn, .workers = options->workers};
+        bench->cluster_options = (cluster_options_t){
+            .store = options->spawn, .workers = options->workers, .roomy = true};
         if (options->mode == MODE_RESTART) {
             bench->cluster_options.broker_arguments = restart_arguments;
         }

@@ -273,6 +273,7 @@ static fabric_error_t start_server(mariadb_server_t *server, char folder[FOLDER_
                                    reason_t *reason)
 {
     fabric_error_t error = folder_make(reason, folder);
+    server->roomy = true;
     error = error ? error : mariadb_server_install(server, folder, false, reason);
     if (!error && !(mariadb_server_run(server) && mariadb_server_answers(server, START_MS))) {
         error = reason_set(reason, FABRIC_ERROR_STORE_UNAVAILABLE,

@@ -173,6 +173,7 @@ fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *option
                            .standby = PROCESS_NONE,
                            .database = {.server = MARIADB_SERVER_NONE},
                            .options = options};
+    cluster->database.server.roomy = options->roomy;
     fabric_error_t error = folder_make(reason, cluster->folder);
     error = error ? error
                   : folder_file_system(cluster->folder, cluster->file_system,

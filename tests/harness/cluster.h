@@ -29,6 +29,7 @@ typedef struct cluster {
 typedef struct cluster_options {
     const char *store; /* see database_start */
     uint32_t workers;
+    bool roomy;               /* a private MariaDB gets the cache and the log of a measurement */
     const char *database;     /* URL of an empty database; NULL: a private one */
     const char *module;       /* seen from the shipped programs; NULL: the benchmark's */
     const char *broker_store; /* what brokers are told instead of the database's URL; or NULL */

@@ -116,7 +116,6 @@ fabric_error_t database_start(database_t *database, const char *kind, const char
     if (is_url(kind)) {
         return database_use(database, kind, drivers, reason, facts);
     }
-    *database = (database_t){.server = MARIADB_SERVER_NONE};
     if (strcmp(kind, "mysql") == 0) {
         error = start_server(database, folder, drivers, reason);
     } else {

@@ -195,26 +195,26 @@ fabric_error_t mariadb_server_install(mariadb_server_t *server, const char *fold
 
 /* MariaDB: the server's own defaults, but for the settings that durability needs, and a cache and a
  * log that are larger than the smallest. */
-static void add_mariadbd(command_t *command)
+static void add_mariadbd(command_t *command, bool roomy)
 {
     add(command, "mariadbd");
     add(command, "--no-defaults");
     add(command, "--innodb-flush-log-at-trx-commit=1");
     add(command, "--sync-binlog=1");
     add(command, "--skip-log-bin");
-    add(command, "--innodb-buffer-pool-size=256M");
-    add(command, "--innodb-log-file-size=256M");
+    add(command, "--innodb-buffer-pool-size=%s", roomy ? "1G" : "256M");
+    add(command, "--innodb-log-file-size=%s", roomy ? "1G" : "256M");
     add(command, "--skip-name-resolve");
 }
 
 /* MySQL: its own defaults (above all a binary log), but for sizes and for paths outside its
  * folder. */
-static void add_mysqld_options(command_t *command)
+static void add_mysqld_options(command_t *command, bool roomy)
 {
     add(command, "--mysqlx=OFF");
     add(command, "--secure-file-priv=");
-    add(command, "--innodb-buffer-pool-size=256M");
-    add(command, "--innodb-redo-log-capacity=512M");
+    add(command, "--innodb-buffer-pool-size=%s", roomy ? "1G" : "256M");
+    add(command, "--innodb-redo-log-capacity=%s", roomy ? "1G" : "512M");
 }
 
 bool mariadb_server_run(mariadb_server_t *server)
@@ -223,9 +223,9 @@ bool mariadb_server_run(mariadb_server_t *server)
     char log[ARGUMENT_SIZE];
     if (mysql_root()) {
         add_mysqld(&command, mysql_root());
-        add_mysqld_options(&command);
+        add_mysqld_options(&command, server->roomy);
     } else {
-        add_mariadbd(&command);
+        add_mariadbd(&command, server->roomy);
     }
     add_places(&command, server);
     add(&command, "--socket=%s/s", server->folder);
