@@ -96,6 +96,12 @@ static inline message_t *message_of_reply(const store_reply_t *reply)
     return (message_t *)((char *)reply - offsetof(message_t, reply));
 }
 
+/* Of the row that the message has or is going to have. */
+static inline store_row_key_t message_row_key(const message_t *message)
+{
+    return (store_row_key_t){message->entity_hash, message->position};
+}
+
 /* Copies `stored` and everything that it points to. */
 message_t *message_new(const store_message_t *stored);
 /* Copies the reply's payload and sets message->reply. */

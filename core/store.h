@@ -170,9 +170,15 @@ typedef struct store_pending {
     fabric_bytes_t body;
 } store_pending_t;
 
+/* Which row of a lane: the rows of one entity lie together, in order. */
+typedef struct store_row_key {
+    uint64_t entity_hash;
+    uint64_t position;
+} store_row_key_t;
+
 /* What a message that has a row has been through since. */
 typedef struct store_amendment {
-    uint64_t position;
+    store_row_key_t key;
     uint64_t number;
     uint32_t attempts, crashes;
 } store_amendment_t;
@@ -196,7 +202,7 @@ typedef struct store_slice {
     size_t put_count;
     const store_amendment_t *amendments; /* of rows; one without a row is ignored */
     size_t amendment_count;
-    const uint64_t *deletes; /* positions; one without a row is ignored */
+    const store_row_key_t *deletes; /* of rows; one without a row is ignored */
     size_t delete_count;
     const store_dead_row_t *dead; /* inserted, or replaced */
     size_t dead_count;
@@ -389,11 +395,11 @@ typedef struct store_driver {
     fabric_error_t (*load_rows)(store_t *store, uint32_t lane, const store_range_t *ranges,
                                 size_t count, uint64_t bytes_max, store_visit_pending_fn *visit,
                                 void *context, size_t *done);
-    /* For each entity that has rows; reads an index only. */
+    /* For each entity that has rows; reads all keys of the lane's rows. */
     fabric_error_t (*list_backlogs)(store_t *store, uint32_t lane, store_visit_backlog_fn *visit,
                                     void *context);
-    /* Which of these positions have rows: `found[i]` says so. */
-    fabric_error_t (*find_rows)(store_t *store, uint32_t lane, const uint64_t *positions,
+    /* Which of these rows there are: `found[i]` says so. */
+    fabric_error_t (*find_rows)(store_t *store, uint32_t lane, const store_row_key_t *keys,
                                 size_t count, bool *found);
 } store_driver_t;
 

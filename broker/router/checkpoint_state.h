@@ -17,7 +17,7 @@
 
 /* New counts of a row whose message is not in memory. */
 typedef struct row_amendment {
-    uint64_t position;
+    store_row_key_t key;
     journal_attempts_t attempts;
     bool over; /* the message has come into memory, and has its own counts */
 } row_amendment_t;
@@ -32,7 +32,7 @@ typedef struct dead_row {
 typedef struct row_changes {
     row_amendment_t *amendments; /* by position */
     size_t amendment_count, amendment_capacity;
-    uint64_t *deletes; /* positions of messages that have ended */
+    store_row_key_t *deletes; /* of messages that have ended */
     size_t delete_count, delete_capacity;
     dead_row_t *dead;
     size_t dead_count, dead_capacity;
@@ -50,7 +50,7 @@ typedef struct checkpoint_slice {
     size_t put_count, put_capacity;
     store_amendment_t *amendments;
     size_t amendment_count, amendment_capacity;
-    uint64_t *deletes;
+    store_row_key_t *deletes;
     size_t delete_count, delete_capacity;
     store_dead_row_t *dead;
     dead_row_t *dead_messages; /* what `dead` points into */
@@ -111,12 +111,13 @@ static inline bool message_is_changed(const message_t *message)
 void checkpoint_note(checkpoint_t *checkpoint, message_t *message);
 /* A row whose message is not in memory has got other counts. To be called in the order of
  * positions. */
-void checkpoint_note_row(checkpoint_t *checkpoint, uint64_t position, journal_attempts_t attempts);
+void checkpoint_note_row(checkpoint_t *checkpoint, store_row_key_t key,
+                         journal_attempts_t attempts);
 /* The message of such a row has come into memory. It may end before a slice amends its row, which
  * then would say that the message stands. */
 void checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position);
 /* A row's message has ended. */
-void checkpoint_note_end(checkpoint_t *checkpoint, uint64_t position);
+void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key);
 /* The pending message leaves memory. */
 void checkpoint_forget(message_t *message);
 /* A message has ended as a dead letter: with its reply and its cause. */

@@ -47,7 +47,7 @@ static void note_end(router_t *router, router_lane_t *lane, message_t *message,
         message->cause = end->cause;
         checkpoint_note_dead(router, &lane->checkpoint, message);
     } else if (message->has_row) {
-        checkpoint_note_end(&lane->checkpoint, message->position);
+        checkpoint_note_end(&lane->checkpoint, message_row_key(message));
     }
 }
 

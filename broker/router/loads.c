@@ -34,10 +34,11 @@ void loads_adopt(router_t *router, adoption_t *adoption)
     }
     for (size_t i = 0; i < loads->overruled_count; i++) {
         const overruled_row_t *row = &loads->overruled[i];
+        store_row_key_t key = {row->entity_hash, row->position};
         if (row->ended) {
-            checkpoint_note_end(&lane->checkpoint, row->position);
+            checkpoint_note_end(&lane->checkpoint, key);
         } else {
-            checkpoint_note_row(&lane->checkpoint, row->position, row->attempts);
+            checkpoint_note_row(&lane->checkpoint, key, row->attempts);
         }
     }
 }

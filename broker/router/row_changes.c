@@ -35,25 +35,24 @@ void checkpoint_forget(message_t *message)
     }
 }
 
-void checkpoint_note_row(checkpoint_t *checkpoint, uint64_t position, journal_attempts_t attempts)
+void checkpoint_note_row(checkpoint_t *checkpoint, store_row_key_t key, journal_attempts_t attempts)
 {
     row_changes_t *next = &checkpoint->next;
     next->amendments = memory_reserve(next->amendments, next->amendment_count + 1,
                                       &next->amendment_capacity, sizeof *next->amendments);
-    next->amendments[next->amendment_count++] =
-        (row_amendment_t){.position = position, .attempts = attempts};
+    next->amendments[next->amendment_count++] = (row_amendment_t){.key = key, .attempts = attempts};
 }
 
 static int compare_positions(const void *a, const void *b)
 {
-    uint64_t x = ((const row_amendment_t *)a)->position;
-    uint64_t y = ((const row_amendment_t *)b)->position;
+    uint64_t x = ((const row_amendment_t *)a)->key.position;
+    uint64_t y = ((const row_amendment_t *)b)->key.position;
     return (x > y) - (x < y);
 }
 
 static void end_amendment(row_changes_t *changes, uint64_t position)
 {
-    row_amendment_t key = {.position = position};
+    row_amendment_t key = {.key = {.position = position}};
     row_amendment_t *found = changes->amendment_count == 0
                                  ? NULL
                                  : bsearch(&key, changes->amendments, changes->amendment_count,
@@ -69,12 +68,12 @@ void checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position)
     end_amendment(&checkpoint->current, position);
 }
 
-void checkpoint_note_end(checkpoint_t *checkpoint, uint64_t position)
+void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key)
 {
     row_changes_t *next = &checkpoint->next;
     next->deletes = memory_reserve(next->deletes, next->delete_count + 1, &next->delete_capacity,
                                    sizeof *next->deletes);
-    next->deletes[next->delete_count++] = position;
+    next->deletes[next->delete_count++] = key;
 }
 
 void checkpoint_note_dead(router_t *router, checkpoint_t *checkpoint, const message_t *message)
@@ -82,6 +81,7 @@ void checkpoint_note_dead(router_t *router, checkpoint_t *checkpoint, const mess
     message_t *copy = message_new(&message->stored);
     message_set_reply(copy, &message->reply);
     copy->position = message->position;
+    copy->entity_hash = message->entity_hash;
     copy->attempts = message->attempts;
     copy->crashes = message->crashes;
     copy->cause = message->cause;

@@ -75,12 +75,13 @@ static void add_put(checkpoint_t *checkpoint, const message_t *message)
                                                         .tag = stored->tag};
 }
 
-static void add_amendment(checkpoint_t *checkpoint, uint64_t position, journal_attempts_t attempts)
+static void add_amendment(checkpoint_t *checkpoint, store_row_key_t key,
+                          journal_attempts_t attempts)
 {
     checkpoint_slice_t *slice = &checkpoint->slice;
     slice->amendments = memory_reserve(slice->amendments, slice->amendment_count + 1,
                                        &slice->amendment_capacity, sizeof *slice->amendments);
-    slice->amendments[slice->amendment_count++] = (store_amendment_t){.position = position,
+    slice->amendments[slice->amendment_count++] = (store_amendment_t){.key = key,
                                                                       .number = checkpoint->number,
                                                                       .attempts = attempts.attempts,
                                                                       .crashes = attempts.crashes};
@@ -108,7 +109,7 @@ static void take_messages(const router_t *router, checkpoint_t *checkpoint)
         }
         checkpoint_forget(message);
         if (message->has_row) {
-            add_amendment(checkpoint, message->position, message->counted);
+            add_amendment(checkpoint, message_row_key(message), message->counted);
         } else {
             add_put(checkpoint, message);
         }
@@ -129,17 +130,17 @@ static void take_amendments(const router_t *router, checkpoint_t *checkpoint)
             if (!reserve(router, &checkpoint->slice, 1, 0)) {
                 return;
             }
-            add_amendment(checkpoint, amendment->position, amendment->attempts);
+            add_amendment(checkpoint, amendment->key, amendment->attempts);
         }
         checkpoint->amendments_taken++;
     }
 }
 
-static void add_delete(checkpoint_slice_t *slice, uint64_t position)
+static void add_delete(checkpoint_slice_t *slice, store_row_key_t key)
 {
     slice->deletes = memory_reserve(slice->deletes, slice->delete_count + 1,
                                     &slice->delete_capacity, sizeof *slice->deletes);
-    slice->deletes[slice->delete_count++] = position;
+    slice->deletes[slice->delete_count++] = key;
 }
 
 static void take_deletes(const router_t *router, checkpoint_t *checkpoint)
@@ -192,7 +193,7 @@ static void take_dead(const router_t *router, checkpoint_t *checkpoint)
         }
         add_dead(checkpoint, dead);
         if (dead->message->has_row) {
-            add_delete(&checkpoint->slice, dead->message->position);
+            add_delete(&checkpoint->slice, message_row_key(dead->message));
         }
         checkpoint->dead_taken++;
     }

@@ -8,7 +8,7 @@
 #include "core/memory.h"
 #include "core/message.h"
 
-#define POSITIONS_MAX 1000u /* of one question for rows */
+#define KEYS_MAX 1000u /* of one question for rows */
 
 void loader_reading_clear(reading_t *reading)
 {
@@ -23,16 +23,16 @@ void loader_reading_clear(reading_t *reading)
 
 /* Items of which it is asked whether they have rows. */
 typedef struct rows_question {
-    uint64_t positions[POSITIONS_MAX];
-    size_t items[POSITIONS_MAX];
+    store_row_key_t keys[KEYS_MAX];
+    size_t items[KEYS_MAX];
     size_t count;
 } rows_question_t;
 
 static fabric_error_t ask_for_rows(reading_t *reading, rows_question_t *question)
 {
-    bool found[POSITIONS_MAX] = {false};
+    bool found[KEYS_MAX] = {false};
     fabric_error_t error = reading->store->driver->find_rows(
-        reading->store, reading->hold.lane, question->positions, question->count, found);
+        reading->store, reading->hold.lane, question->keys, question->count, found);
     for (size_t i = 0; !error && i < question->count; i++) {
         reading->has_row[question->items[i]] = found[i];
     }
@@ -54,9 +54,10 @@ fabric_error_t loader_find_rows(reading_t *reading)
     for (size_t i = 0; !error && i < count; i++) {
         if (cut_off || !(items[i].begun || items[i].damaged)) {
             question.items[question.count] = i;
-            question.positions[question.count++] = items[i].position;
+            question.keys[question.count++] =
+                (store_row_key_t){items[i].entity_hash, items[i].position};
         }
-        if (question.count == POSITIONS_MAX) {
+        if (question.count == KEYS_MAX) {
             error = ask_for_rows(reading, &question);
         }
     }

@@ -1,5 +1,8 @@
 /* Checkpoints: writing rows, slice by slice. */
+#include <stdlib.h>
+
 #include "core/crash_point.h"
+#include "core/memory.h"
 #include "core/sql/sql_lane.h"
 #include "core/sql/sql_operations.h"
 #include "core/sql/sql_rows.h"
@@ -12,25 +15,31 @@
 
 /* ---- rows as parameters ---- */
 
-/* An array of rows of one table. */
+/* The rows of one table, and what is done with them. */
 typedef struct row_kind {
     sql_statement_t statement;
-    size_t (*bytes)(const void *rows, size_t index);
-    void (*put)(sql_store_t *store, uint32_t lane, const void *rows, size_t index);
+    size_t size; /* of one row in its array */
+    size_t (*bytes)(const void *row);
+    void (*put)(sql_store_t *store, uint32_t lane, const void *row);
+    store_row_key_t (*key)(const void *row); /* in its lane */
 } row_kind_t;
 
-static size_t pending_bytes(const void *rows, size_t index)
+static size_t pending_bytes(const void *item)
 {
-    const store_pending_t *row = &((const store_pending_t *)rows)[index];
+    const store_pending_t *row = item;
     return row->type.size + row->entity.size + row->tag.size + row->body.size;
 }
 
-static void pending_put(sql_store_t *store, uint32_t lane, const void *rows, size_t index)
+static store_row_key_t pending_key(const void *item)
 {
-    const store_pending_t *row = &((const store_pending_t *)rows)[index];
-    sql_put_u64(store, lane);
-    sql_put_u64(store, row->position);
-    sql_put_u64(store, row->entity_hash);
+    const store_pending_t *row = item;
+    return (store_row_key_t){row->entity_hash, row->position};
+}
+
+static void pending_put(sql_store_t *store, uint32_t lane, const void *item)
+{
+    const store_pending_t *row = item;
+    sql_put_row_key(store, lane, pending_key(row));
     sql_put_u64(store, row->id.value);
     sql_put_u64(store, row->shard.value);
     if (row->due_ms == 0) {
@@ -47,15 +56,37 @@ static void pending_put(sql_store_t *store, uint32_t lane, const void *rows, siz
     sql_put_bytes(store, row->body);
 }
 
-static size_t dead_bytes(const void *rows, size_t index)
+static size_t delete_bytes(const void *item)
 {
-    const store_dead_row_t *row = &((const store_dead_row_t *)rows)[index];
+    (void)item;
+    return 0;
+}
+
+static store_row_key_t delete_key(const void *item)
+{
+    return *(const store_row_key_t *)item;
+}
+
+static void delete_put(sql_store_t *store, uint32_t lane, const void *item)
+{
+    sql_put_row_key(store, lane, delete_key(item));
+}
+
+static size_t dead_bytes(const void *item)
+{
+    const store_dead_row_t *row = item;
     return row->type.size + row->entity.size + row->tag.size + row->text.size + row->body.size;
 }
 
-static void dead_put(sql_store_t *store, uint32_t lane, const void *rows, size_t index)
+static store_row_key_t dead_key(const void *item)
 {
-    const store_dead_row_t *row = &((const store_dead_row_t *)rows)[index];
+    const store_dead_row_t *row = item;
+    return (store_row_key_t){0, row->id.value};
+}
+
+static void dead_put(sql_store_t *store, uint32_t lane, const void *item)
+{
+    const store_dead_row_t *row = item;
     sql_put_u64(store, lane);
     sql_put_u64(store, row->id.value);
     sql_put_u64(store, row->shard.value);
@@ -70,18 +101,41 @@ static void dead_put(sql_store_t *store, uint32_t lane, const void *rows, size_t
     sql_put_bytes(store, row->body);
 }
 
-static const row_kind_t pending_kind = {SQL_PENDING_PUT, pending_bytes, pending_put};
-static const row_kind_t dead_kind = {SQL_DEAD_PUT, dead_bytes, dead_put};
+static const row_kind_t pending_kind = {SQL_PENDING_PUT, sizeof(store_pending_t), pending_bytes,
+                                        pending_put, pending_key};
+static const row_kind_t delete_kind = {SQL_PENDING_DELETE, sizeof(store_row_key_t), delete_bytes,
+                                       delete_put, delete_key};
+static const row_kind_t dead_kind = {SQL_DEAD_PUT, sizeof(store_dead_row_t), dead_bytes, dead_put,
+                                     dead_key};
 
 /* ---- many rows at a time ---- */
 
-/* How many rows from `first` on fit into one statement; at least 1. */
-static size_t rows_that_fit(const row_kind_t *kind, const void *rows, size_t first, size_t count)
+/* A row in the order of writing. */
+typedef struct place {
+    store_row_key_t key;
+    const void *row;
+} place_t;
+
+static int compare_numbers(uint64_t left, uint64_t right)
 {
-    size_t most = sql_size_within(count - first);
+    return left < right ? -1 : left > right;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+    const store_row_key_t *a = &((const place_t *)left)->key;
+    const store_row_key_t *b = &((const place_t *)right)->key;
+    int order = compare_numbers(a->entity_hash, b->entity_hash);
+    return order ? order : compare_numbers(a->position, b->position);
+}
+
+/* How many of so many rows fit into one statement; at least 1. */
+static size_t rows_that_fit(const row_kind_t *kind, const place_t *places, size_t count)
+{
+    size_t most = sql_size_within(count);
     size_t bytes = 0;
     for (size_t i = 0; i < most; i++) {
-        bytes += kind->bytes(rows, first + i) + ROW_BYTES_EXTRA;
+        bytes += kind->bytes(places[i].row) + ROW_BYTES_EXTRA;
         if (bytes > STATEMENT_BYTES_GOAL) {
             return sql_size_within(i > 0 ? i : 1);
         }
@@ -89,18 +143,36 @@ static size_t rows_that_fit(const row_kind_t *kind, const void *rows, size_t fir
     return most;
 }
 
-static fabric_error_t write_rows(sql_store_t *store, const row_kind_t *kind, uint32_t lane,
-                                 const void *rows, size_t count)
+static fabric_error_t write_places(sql_store_t *store, const row_kind_t *kind, uint32_t lane,
+                                   const place_t *places, size_t count)
 {
     fabric_error_t error = FABRIC_OK;
     for (size_t done = 0; !error && done < count;) {
-        size_t fitting = rows_that_fit(kind, rows, done, count);
+        size_t fitting = rows_that_fit(kind, places + done, count - done);
         for (size_t i = 0; i < fitting; i++) {
-            kind->put(store, lane, rows, done + i);
+            kind->put(store, lane, places[done + i].row);
         }
         error = sql_run(store, kind->statement, fitting, NULL);
         done += fitting;
     }
+    return error;
+}
+
+/* Writes, or deletes, in the order of the keys: neighbours share pages. */
+static fabric_error_t write_rows(sql_store_t *store, const row_kind_t *kind, uint32_t lane,
+                                 const void *rows, size_t count)
+{
+    if (count == 0) {
+        return FABRIC_OK;
+    }
+    place_t *places = memory_allocate(count * sizeof *places);
+    for (size_t i = 0; i < count; i++) {
+        const void *row = (const char *)rows + i * kind->size;
+        places[i] = (place_t){kind->key(row), row};
+    }
+    qsort(places, count, sizeof *places, compare_places);
+    fabric_error_t error = write_places(store, kind, lane, places, count);
+    free(places);
     return error;
 }
 
@@ -126,25 +198,8 @@ static fabric_error_t amend_rows(sql_store_t *store, uint32_t lane,
         sql_put_u64(store, amendments[i].number);
         sql_put_u64(store, amendments[i].attempts);
         sql_put_u64(store, amendments[i].crashes);
-        sql_put_u64(store, lane);
-        sql_put_u64(store, amendments[i].position);
+        sql_put_row_key(store, lane, amendments[i].key);
         error = sql_run(store, SQL_PENDING_AMEND, 1, NULL);
-    }
-    return error;
-}
-
-static fabric_error_t delete_rows(sql_store_t *store, uint32_t lane, const uint64_t *positions,
-                                  size_t count)
-{
-    fabric_error_t error = FABRIC_OK;
-    for (size_t done = 0; !error && done < count;) {
-        size_t rows = sql_size_within(count - done);
-        sql_put_u64(store, lane);
-        for (size_t i = 0; i < rows; i++) {
-            sql_put_u64(store, positions[done + i]);
-        }
-        error = sql_run(store, SQL_PENDING_DELETE, rows, NULL);
-        done += rows;
     }
     return error;
 }
@@ -164,7 +219,8 @@ static fabric_error_t write_slice(sql_store_t *store, uint32_t lane, const store
     error = error ? error : sql_write_pending(store, lane, slice->puts, slice->put_count);
     error = error ? error : amend_rows(store, lane, slice->amendments, slice->amendment_count);
     CRASH_POINT(SLICE_INSIDE);
-    error = error ? error : delete_rows(store, lane, slice->deletes, slice->delete_count);
+    error =
+        error ? error : write_rows(store, &delete_kind, lane, slice->deletes, slice->delete_count);
     CRASH_POINT(SLICE_DELETED);
     error = error ? error : sql_write_dead(store, lane, slice->dead, slice->dead_count);
     CRASH_POINT(SLICE_DEAD);

@@ -69,8 +69,8 @@ fabric_error_t sql_load_rows(store_t *store, uint32_t lane, const store_range_t 
                              void *context, size_t *done);
 fabric_error_t sql_list_backlogs(store_t *store, uint32_t lane, store_visit_backlog_fn *visit,
                                  void *context);
-fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const uint64_t *positions, size_t count,
-                             bool *found);
+fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const store_row_key_t *keys,
+                             size_t count, bool *found);
 
 #define SQL_OPERATIONS                                                                             \
     .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \

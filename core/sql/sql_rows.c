@@ -90,6 +90,13 @@ fabric_error_t sql_load_rows(store_t *base, uint32_t lane, const store_range_t *
 
 /* ---- what there is ---- */
 
+void sql_put_row_key(sql_store_t *store, uint32_t lane, store_row_key_t key)
+{
+    sql_put_u64(store, lane);
+    sql_put_u64(store, key.entity_hash);
+    sql_put_u64(store, key.position);
+}
+
 fabric_error_t sql_list_backlogs(store_t *base, uint32_t lane, store_visit_backlog_fn *visit,
                                  void *context)
 {
@@ -109,27 +116,27 @@ fabric_error_t sql_list_backlogs(store_t *base, uint32_t lane, store_visit_backl
     return sql_end(store, error);
 }
 
-static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const uint64_t *positions,
+static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const store_row_key_t *keys,
                                  size_t rows, bool *found)
 {
-    sql_put_u64(store, lane);
     for (size_t i = 0; i < rows; i++) {
-        sql_put_u64(store, positions[i]);
+        sql_put_row_key(store, lane, keys[i]);
         found[i] = false;
     }
     fabric_error_t error = sql_query(store, SQL_PENDING_FIND, rows);
     while (sql_next(store, &error)) {
-        uint64_t position = sql_u64(store, 0);
+        store_row_key_t key = {sql_u64(store, 0), sql_u64(store, 1)};
         for (size_t i = 0; i < rows; i++) {
-            found[i] = found[i] || positions[i] == position;
+            found[i] = found[i] ||
+                       (keys[i].entity_hash == key.entity_hash && keys[i].position == key.position);
         }
     }
     sql_close(store);
     return error;
 }
 
-fabric_error_t sql_find_rows(store_t *base, uint32_t lane, const uint64_t *positions, size_t count,
-                             bool *found)
+fabric_error_t sql_find_rows(store_t *base, uint32_t lane, const store_row_key_t *keys,
+                             size_t count, bool *found)
 {
     sql_store_t *store = sql_store_of(base);
     fabric_error_t error = sql_begin(store, SQL_READ);
@@ -138,7 +145,7 @@ fabric_error_t sql_find_rows(store_t *base, uint32_t lane, const uint64_t *posit
     }
     for (size_t done = 0; !error && done < count;) {
         size_t rows = sql_size_within(count - done);
-        error = find_chunk(store, lane, positions + done, rows, found + done);
+        error = find_chunk(store, lane, keys + done, rows, found + done);
         done += rows;
     }
     return sql_end(store, error);

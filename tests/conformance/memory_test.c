@@ -166,19 +166,19 @@ static void a_checkpoint_that_still_runs_has_its_lane_locked(void **state)
     incarnation_t self = fixture->broker.incarnation;
     inject_running(fixture, MEMORY_STORE_CHECKPOINT, 100);
     assert_error(FABRIC_ERROR_STORE_UNKNOWN, put_rows(fixture, &fixture->hold, 7, 10, 2));
-    assert_false(has_row(fixture, 0, 10));
+    assert_false(has_row(fixture, 0, 7, 10));
     assert_ok(fixture->driver->append(
         fixture->second, &(store_entry_t){.lane = 0, .number = 2, .incarnation = self}, 1));
     assert_error(FABRIC_ERROR_STORE_BUSY,
                  fixture->driver->lane_assign(fixture->second, fixture->term, self, &fixture->hold,
                                               incarnation_of(2)));
-    assert_false(has_row(fixture, 0, 10));
+    assert_false(has_row(fixture, 0, 7, 10));
     /* Of another lane: at once. */
     fixture_assign(fixture, &fixture->hold_1, incarnation_of(2));
-    assert_false(has_row(fixture, 0, 10));
+    assert_false(has_row(fixture, 0, 7, 10));
     /* Any other change of the lane waits for it. */
     assert_ok(fixture->driver->lane_give_up(fixture->second, &fixture->hold));
-    assert_true(has_row(fixture, 0, 10));
+    assert_true(has_row(fixture, 0, 7, 10));
     assert_int_equal(lane_row(fixture, 0).number, 2);
 }
 
@@ -189,7 +189,7 @@ static void what_still_runs_can_be_rolled_back(void **state)
     assert_error(FABRIC_ERROR_STORE_UNKNOWN, put_rows(fixture, &fixture->hold, 7, 10, 2));
     memory_store_end_running(name_of(fixture->url), false);
     fixture_assign(fixture, &fixture->hold, incarnation_of(2));
-    assert_false(has_row(fixture, 0, 10));
+    assert_false(has_row(fixture, 0, 7, 10));
 }
 
 static void an_older_copy_forgets_everything_since(void **state)
@@ -203,9 +203,10 @@ static void an_older_copy_forgets_everything_since(void **state)
     uint64_t commits = memory_store_commits(name);
 
     append_some(fixture, &fixture->hold, 4, 2);
-    store_pending_t put = pending_of(11, 8);
-    store_amendment_t amendment = {.position = 10, .number = 4, .attempts = 4};
-    uint64_t deleted = 12;
+    store_pending_t put = pending_of(11, 7);
+    put.attempts = 3;
+    store_amendment_t amendment = {.key = {7, 10}, .number = 4, .attempts = 4};
+    store_row_key_t deleted = {7, 12};
     store_dead_row_t dead = dead_of(12);
     store_slice_t slice = {.puts = &put,
                            .put_count = 1,
@@ -234,6 +235,7 @@ static void an_older_copy_forgets_everything_since(void **state)
     load_range(fixture, 0, 7, 0, INT64_MAX, 100);
     assert_positions(fixture, 10, 3);
     assert_int_equal(fixture->rows.items[0].row.attempts, 0);
+    assert_int_equal(fixture->rows.items[1].row.attempts, 0);
     assert_false(dead_letter(fixture->url, 0, dead.id, &dead));
     store_lane_t row = lane_row(fixture, 0);
     assert_int_equal(row.epoch, 1);
@@ -336,12 +338,12 @@ static void twenty_thousand_rows(void **state)
     for (uint64_t i = 0; i < 4; i++) {
         assert_ok(put_rows(fixture, &fixture->hold, i % 3, 1 + 5000 * i, 5000));
     }
-    uint64_t deletes[5000];
+    store_row_key_t deletes[5000];
     uint64_t position = 0;
     for (uint64_t i = 0; i < 3; i++) {
         for (size_t j = 0; j < 5000; j++) {
             position = (position + 7919) % 20011;
-            deletes[j] = position;
+            deletes[j] = (store_row_key_t){(position - 1) / 5000 % 3, position};
         }
         store_slice_t slice = {.deletes = deletes, .delete_count = 5000, .begun = 3};
         assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));

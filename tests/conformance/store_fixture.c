@@ -494,10 +494,11 @@ void assert_same_row(const store_pending_t *actual, const store_pending_t *expec
     assert_same_bytes(actual->body, expected->body);
 }
 
-bool has_row(store_fixture_t *fixture, uint32_t lane, uint64_t position)
+bool has_row(store_fixture_t *fixture, uint32_t lane, uint64_t entity, uint64_t position)
 {
     bool found = false;
-    assert_ok(fixture->driver->find_rows(fixture->second, lane, &position, 1, &found));
+    store_row_key_t key = {entity, position};
+    assert_ok(fixture->driver->find_rows(fixture->second, lane, &key, 1, &found));
     return found;
 }
 

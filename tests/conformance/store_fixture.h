@@ -138,7 +138,7 @@ void collect_row(void *fixture, size_t range, const store_pending_t *row);
 void forget_rows(store_fixture_t *fixture);
 void assert_positions(const store_fixture_t *fixture, uint64_t first, size_t count);
 void assert_same_row(const store_pending_t *actual, const store_pending_t *expected);
-bool has_row(store_fixture_t *fixture, uint32_t lane, uint64_t position);
+bool has_row(store_fixture_t *fixture, uint32_t lane, uint64_t entity, uint64_t position);
 
 void fixture_brokers(store_fixture_t *fixture); /* fills brokers, by machine */
 

@@ -54,7 +54,7 @@ static void a_put_replaces_the_whole_row(void **state)
     row.attempts = 3;
     store_slice_t slice = {.puts = &row, .put_count = 1, .begun = 2, .last = true};
     assert_ok(checkpoint(fixture, &slice));
-    row = pending_of(10, UINT64_MAX - 5);
+    row = pending_of(10, 7);
     row.id.value = 99;
     row.shard = shard_id_make(2, 1);
     row.number = 3;
@@ -77,12 +77,13 @@ static void amendments_change_counts_and_number_only(void **state)
     store_pending_t expected = pending_of(10, 7);
     assert_ok(put_rows(fixture, &fixture->hold, 7, 10, 3));
     store_amendment_t amendments[] = {
-        {.position = 10, .number = 5, .attempts = 4, .crashes = 2},
-        {.position = 12, .number = 6, .attempts = 0, .crashes = UINT32_MAX},
-        {.position = 77, .number = 6, .attempts = 1}, /* there is no such row */
+        {.key = {7, 10}, .number = 5, .attempts = 4, .crashes = 2},
+        {.key = {7, 12}, .number = 6, .attempts = 0, .crashes = UINT32_MAX},
+        {.key = {7, 77}, .number = 6, .attempts = 1}, /* there is no such row, */
+        {.key = {8, 11}, .number = 6, .attempts = 1}, /* nor this one */
     };
     store_slice_t slice = {
-        .amendments = amendments, .amendment_count = 3, .begun = 6, .last = true};
+        .amendments = amendments, .amendment_count = 4, .begun = 6, .last = true};
     assert_ok(checkpoint(fixture, &slice));
     load_all(fixture, 0);
     assert_positions(fixture, 10, 3);
@@ -101,8 +102,8 @@ static void deletes_delete_what_is_there(void **state)
     store_fixture_t *fixture = *state;
     assert_ok(put_rows(fixture, &fixture->hold, 7, 10, 5));
     assert_ok(put_rows(fixture, &fixture->hold_1, 7, 10, 5));
-    uint64_t deletes[] = {13, 99, 10, 14};
-    store_slice_t slice = {.deletes = deletes, .delete_count = 4, .begun = 3, .last = true};
+    store_row_key_t deletes[] = {{7, 13}, {7, 99}, {6, 11}, {7, 10}, {8, 12}, {7, 14}};
+    store_slice_t slice = {.deletes = deletes, .delete_count = 6, .begun = 3, .last = true};
     for (int times = 0; times < 2; times++) {
         assert_ok(checkpoint(fixture, &slice));
         load_all(fixture, 0);
@@ -152,8 +153,8 @@ static void one_slice_does_all_of_its_changes(void **state)
     store_fixture_t *fixture = *state;
     assert_ok(put_rows(fixture, &fixture->hold, 7, 10, 3));
     store_pending_t put = pending_of(20, 8);
-    store_amendment_t amendment = {.position = 11, .number = 3, .attempts = 1};
-    uint64_t deleted = 10;
+    store_amendment_t amendment = {.key = {7, 11}, .number = 3, .attempts = 1};
+    store_row_key_t deleted = {7, 10};
     store_dead_row_t dead = dead_of(10);
     store_slice_t slice = {.puts = &put,
                            .put_count = 1,
@@ -245,11 +246,11 @@ static void a_slice_may_have_as_many_rows_as_the_store_says(void **state)
     size_t count = fixture->driver->slice_rows_max;
     assert_in_range(count, 100, STORE_SLICE_ROWS_MAX);
     store_amendment_t *amendments = memory_allocate_zeroed(count, sizeof *amendments);
-    uint64_t *deletes = memory_allocate_zeroed(count, sizeof *deletes);
+    store_row_key_t *deletes = memory_allocate_zeroed(count, sizeof *deletes);
     store_dead_row_t *dead = memory_allocate_zeroed(count, sizeof *dead);
     for (size_t i = 0; i < count; i++) {
-        amendments[i] = (store_amendment_t){.position = 10 + i, .number = 3, .attempts = 1};
-        deletes[i] = 10 + i;
+        amendments[i] = (store_amendment_t){.key = {7, 10 + i}, .number = 3, .attempts = 1};
+        deletes[i] = (store_row_key_t){7, 10 + i};
         dead[i] = dead_of(10 + i);
     }
     store_slice_t amending = {.amendments = amendments, .amendment_count = count, .begun = 3};
@@ -293,9 +294,9 @@ static void slices_of_any_size_are_written_whole(void **state)
         assert_positions(fixture, first, counts[i]);
         store_pending_t expected = pending_of(first + counts[i] - 1, i);
         assert_same_row(&fixture->rows.items[counts[i] - 1].row, &expected);
-        uint64_t deletes[200];
+        store_row_key_t deletes[200];
         for (size_t j = 0; j < counts[i]; j++) {
-            deletes[j] = first + j;
+            deletes[j] = (store_row_key_t){i, first + j};
         }
         store_slice_t slice = {.deletes = deletes, .delete_count = counts[i] - 1, .begun = 3};
         assert_ok(checkpoint(fixture, &slice));

@@ -69,8 +69,8 @@ static bool append_made(store_fixture_t *fixture, uint32_t lane)
 static fabric_error_t make_slice(const store_fixture_t *fixture, store_t *store)
 {
     store_pending_t puts[2] = {pending_of(20, 7), pending_of(21, 7)};
-    store_amendment_t amendment = {.position = 10, .number = 3, .attempts = 5};
-    uint64_t deleted = 11;
+    store_amendment_t amendment = {.key = {7, 10}, .number = 3, .attempts = 5};
+    store_row_key_t deleted = {7, 11};
     store_dead_row_t dead = dead_of(11);
     store_slice_t slice = {.puts = puts,
                            .put_count = 2,
@@ -87,7 +87,7 @@ static fabric_error_t make_slice(const store_fixture_t *fixture, store_t *store)
 
 static bool slice_made(store_fixture_t *fixture, uint32_t lane)
 {
-    return has_row(fixture, lane, 20);
+    return has_row(fixture, lane, 7, 20);
 }
 
 static fabric_error_t make_take(const store_fixture_t *fixture, store_t *store)
@@ -161,7 +161,7 @@ static void take_away(store_fixture_t *fixture, uint32_t lane, uint64_t deadline
         error = fixture->driver->lane_take(fixture->second, &next, &adopt);
     } while (error == FABRIC_ERROR_STORE_BUSY && clock_monotonic_ms() < deadline_ms);
     assert_ok(error);
-    store_amendment_t amendment = {.position = 10, .number = 6, .attempts = 7};
+    store_amendment_t amendment = {.key = {7, 10}, .number = 6, .attempts = 7};
     store_slice_t slice = {.amendments = &amendment, .amendment_count = 1, .begun = 6};
     assert_ok(fixture->driver->checkpoint(fixture->second, &next, &slice));
 }

@@ -166,8 +166,8 @@ static fabric_error_t make_slice(const store_fixture_t *fixture, store_t *store)
     for (size_t i = 0; i < 3; i++) {
         puts[i] = pending_of(first + 10 + i, round_number);
     }
-    store_amendment_t amendment = {.position = first, .number = 9, .attempts = 5};
-    uint64_t deleted = first + 1;
+    store_amendment_t amendment = {.key = {round_number, first}, .number = 9, .attempts = 5};
+    store_row_key_t deleted = {round_number, first + 1};
     store_dead_row_t dead = dead_of(first + 1);
     store_slice_t slice = {.puts = puts,
                            .put_count = 3,
@@ -189,7 +189,7 @@ static made_t slice_made(store_fixture_t *fixture)
     store_lane_t row = lane_row(fixture, 0);
     int done = (row.number == 100 + round_number) + (row.begun == 100 + round_number);
     done += fixture->suite->dead_letter(fixture->url, 0, (request_id_t){first + 1}, &dead);
-    done += !has_row(fixture, 0, first + 1);
+    done += !has_row(fixture, 0, round_number, first + 1);
     load_range(fixture, 0, round_number, first + 1, INT64_MAX, 100);
     done += (int)fixture->rows.count;
     load_range(fixture, 0, round_number, first - 1, first, 100);

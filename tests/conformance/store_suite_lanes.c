@@ -96,9 +96,9 @@ static void assert_holder_only(store_fixture_t *fixture, const store_hold_t *hol
     store_entry_t adopt = adopt_of(hold, 4);
     store_purge_t purge = {.before = 3, .created_before_ms = 1000000, .entries_max = 100};
     store_purged_t purged = {.entries = 4711};
-    uint64_t deleted = 10;
+    store_row_key_t deleted = {7, 10};
     store_pending_t put = pending_of(20, 7);
-    store_amendment_t amendment = {.position = 10, .number = 3, .attempts = 9, .crashes = 9};
+    store_amendment_t amendment = {.key = {7, 10}, .number = 3, .attempts = 9, .crashes = 9};
     store_dead_row_t dead = dead_of(10);
     store_slice_t slices[] = {
         {.puts = &put, .put_count = 1, .begun = 3},

@@ -106,7 +106,7 @@ static void backlogs_count_the_rows_of_each_entity(void **state)
     list_backlogs(fixture, 0);
     assert_int_equal(fixture->backlog_count, 0);
     write_rows(fixture);
-    uint64_t deletes[] = {10, 15, 19, 15000};
+    store_row_key_t deletes[] = {{7, 10}, {7, 15}, {7, 19}, {9, 15000}};
     store_slice_t slice = {.deletes = deletes, .delete_count = 4, .begun = 3, .last = true};
     assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
     list_backlogs(fixture, 0);
@@ -124,29 +124,29 @@ static void backlogs_count_the_rows_of_each_entity(void **state)
     assert_int_equal(fixture->backlogs[0].count, 30);
 }
 
-static void rows_are_found_by_position(void **state)
+static void rows_are_found_by_entity_and_position(void **state)
 {
     store_fixture_t *fixture = *state;
-    uint64_t positions[700];
+    store_row_key_t keys[700];
     bool found[700];
     write_rows(fixture);
     for (size_t i = 0; i < 700; i++) {
-        positions[i] = 699 - i;
+        keys[i] = (store_row_key_t){i % 3 ? 7 : UINT64_MAX, 699 - i};
         found[i] = i % 2;
     }
-    positions[650] = 15000;
+    keys[650] = (store_row_key_t){9, 15000};
     for (size_t count = 1; count <= 700; count += count < 140 ? 1 : 560) {
-        assert_ok(fixture->driver->find_rows(fixture->second, 0, positions + 700 - count, count,
+        assert_ok(fixture->driver->find_rows(fixture->second, 0, keys + 700 - count, count,
                                              found + 700 - count));
         for (size_t i = 700 - count; i < 700; i++) {
-            uint64_t position = positions[i];
-            bool expected = (position >= 10 && position < 20) ||
-                            (position >= 100 && position < 105) || position == 15000;
-            assert_int_equal(found[i], expected);
+            uint64_t position = keys[i].position;
+            bool of_7 = keys[i].entity_hash == 7 && position >= 10 && position < 20;
+            bool of_last = keys[i].entity_hash == UINT64_MAX && position >= 100 && position < 105;
+            assert_int_equal(found[i], of_7 || of_last || position == 15000);
         }
     }
-    assert_false(has_row(fixture, 2, 10));
-    assert_true(has_row(fixture, 1, 30));
+    assert_false(has_row(fixture, 2, 7, 10));
+    assert_true(has_row(fixture, 1, 7, 30));
 }
 
 /* ---- while checkpoints go on ---- */
@@ -163,10 +163,10 @@ static void *go_on(void *context)
     going_on_t *going = context;
     store_fixture_t *fixture = going->fixture;
     store_pending_t puts[50];
-    uint64_t deletes[50];
+    store_row_key_t deletes[50];
     for (size_t i = 0; i < 50; i++) {
         puts[i] = pending_of(2 * i + 1, 7);
-        deletes[i] = 2 * i + 1;
+        deletes[i] = (store_row_key_t){7, 2 * i + 1};
     }
     store_slice_t putting = {.puts = puts, .put_count = 50, .begun = 3, .last = true};
     store_slice_t deleting = {.deletes = deletes, .delete_count = 50, .begun = 3, .last = true};
@@ -215,7 +215,7 @@ int store_suite_load(void)
         FOUNDED_TEST(a_load_ends_when_it_has_enough_bytes),
         FOUNDED_TEST(more_rows_than_a_page_are_loaded),
         FOUNDED_TEST(backlogs_count_the_rows_of_each_entity),
-        FOUNDED_TEST(rows_are_found_by_position),
+        FOUNDED_TEST(rows_are_found_by_entity_and_position),
         FOUNDED_TEST(a_load_overlaps_with_checkpoints),
     };
     return cmocka_run_group_tests_name("load", tests, NULL, NULL);

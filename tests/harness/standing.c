@@ -44,19 +44,19 @@ static fabric_error_t correct_count(store_t *store, uint32_t lane, journal_fold_
 {
     size_t item_count = 0;
     const journal_item_t *items = journal_fold_items(fold, &item_count);
-    uint64_t *positions = memory_allocate(item_count * sizeof *positions);
+    store_row_key_t *keys = memory_allocate(item_count * sizeof *keys);
     bool *found = memory_allocate_zeroed(item_count, sizeof *found);
     for (size_t i = 0; i < item_count; i++) {
-        positions[i] = items[i].position;
+        keys[i] = (store_row_key_t){items[i].entity_hash, items[i].position};
     }
-    fabric_error_t error = store->driver->find_rows(store, lane, positions, item_count, found);
+    fabric_error_t error = store->driver->find_rows(store, lane, keys, item_count, found);
     for (size_t i = 0; !error && i < item_count; i++) {
         bool stands = items[i].standing == JOURNAL_PENDING;
         *count += stands && !found[i];
         *count -= !stands && found[i];
     }
     free(found);
-    free(positions);
+    free(keys);
     return error;
 }
 

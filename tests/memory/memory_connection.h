@@ -88,7 +88,7 @@ fabric_error_t memory_load_rows(store_t *base, uint32_t lane, const store_range_
                                 void *context, size_t *done);
 fabric_error_t memory_list_backlogs(store_t *base, uint32_t lane, store_visit_backlog_fn *visit,
                                     void *context);
-fabric_error_t memory_find_rows(store_t *base, uint32_t lane, const uint64_t *positions,
+fabric_error_t memory_find_rows(store_t *base, uint32_t lane, const store_row_key_t *keys,
                                 size_t count, bool *found);
 
 /* Whether the lane's row is the hold's. */

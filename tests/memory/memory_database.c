@@ -128,8 +128,7 @@ static memory_dead_row_t *copy_dead(const store_dead_row_t *row)
     return copy;
 }
 
-/* A row also stands among those of its entity, as in an index. */
-static void index_row(memory_lane_t *lane, memory_row_t *row)
+static void insert_row(memory_lane_t *lane, memory_row_t *row)
 {
     memory_entity_t *entity = NULL;
     HASH_FIND(hh, lane->entities, &row->row.entity_hash, sizeof row->row.entity_hash, entity);
@@ -141,7 +140,7 @@ static void index_row(memory_lane_t *lane, memory_row_t *row)
     sequence_insert(&entity->rows, row->row.position, row);
 }
 
-static void unindex_row(memory_lane_t *lane, const memory_row_t *row)
+static void remove_row(memory_lane_t *lane, const memory_row_t *row)
 {
     memory_entity_t *entity = NULL;
     HASH_FIND(hh, lane->entities, &row->row.entity_hash, sizeof row->row.entity_hash, entity);
@@ -157,21 +156,21 @@ static void unindex_row(memory_lane_t *lane, const memory_row_t *row)
 static void apply(memory_database_t *database, const memory_change_t *change)
 {
     memory_lane_t *lane = &database->lanes[change->lane];
+    if (change->kind == MEMORY_CHANGE_ROW && change->removed) {
+        remove_row(lane, change->item);
+        return;
+    }
+    if (change->kind == MEMORY_CHANGE_ROW) {
+        insert_row(lane, change->item);
+        return;
+    }
     memory_sequence_t *sequence = &lane->entries;
     uint64_t key = 0;
     if (change->kind == MEMORY_CHANGE_ENTRY) {
         key = ((memory_entry_t *)change->item)->entry.number;
-    } else if (change->kind == MEMORY_CHANGE_DEAD) {
+    } else {
         sequence = &lane->dead;
         key = ((memory_dead_row_t *)change->item)->row.id.value;
-    } else {
-        sequence = &lane->rows;
-        key = ((memory_row_t *)change->item)->row.position;
-        if (change->removed) {
-            unindex_row(lane, change->item);
-        } else {
-            index_row(lane, change->item);
-        }
     }
     if (change->removed) {
         sequence_remove(sequence, key);
@@ -295,13 +294,20 @@ void memory_entry_remove(memory_database_t *database, uint32_t lane, uint64_t nu
 
 void memory_row_put(memory_database_t *database, uint32_t lane, const store_pending_t *row)
 {
-    memory_row_remove(database, lane, row->position);
+    memory_row_remove(database, lane, (store_row_key_t){row->entity_hash, row->position});
     change_item(database, MEMORY_CHANGE_ROW, lane, copy_row(row), false);
 }
 
-void memory_row_remove(memory_database_t *database, uint32_t lane, uint64_t position)
+memory_row_t *memory_row_find(const memory_lane_t *lane, store_row_key_t key)
 {
-    void *row = memory_sequence_find(&database->lanes[lane].rows, position);
+    memory_entity_t *entity = NULL;
+    HASH_FIND(hh, lane->entities, &key.entity_hash, sizeof key.entity_hash, entity);
+    return entity ? memory_sequence_find(&entity->rows, key.position) : NULL;
+}
+
+void memory_row_remove(memory_database_t *database, uint32_t lane, store_row_key_t key)
+{
+    memory_row_t *row = memory_row_find(&database->lanes[lane], key);
     if (row) {
         change_item(database, MEMORY_CHANGE_ROW, lane, row, true);
     }
@@ -464,11 +470,10 @@ static void clear_lane(memory_lane_t *lane)
     HASH_ITER(hh, lane->entities, entity, next)
     {
         HASH_DEL(lane->entities, entity);
-        free(entity->rows.places.items);
+        sequence_free(&entity->rows);
         free(entity);
     }
     sequence_free(&lane->entries);
-    sequence_free(&lane->rows);
     sequence_free(&lane->dead);
 }
 

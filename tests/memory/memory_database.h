@@ -62,13 +62,12 @@ typedef struct memory_dead_row {
 typedef struct memory_entity {
     UT_hash_handle hh;
     uint64_t hash;
-    memory_sequence_t rows; /* by position */
+    memory_sequence_t rows; /* memory_row_t by position */
 } memory_entity_t;
 
 typedef struct memory_lane {
     store_lane_t row;
     memory_sequence_t entries; /* memory_entry_t by number */
-    memory_sequence_t rows;    /* memory_row_t by position */
     memory_entity_t *entities; /* those that have rows, by hash */
     memory_sequence_t dead;    /* memory_dead_row_t by request id */
 } memory_lane_t;
@@ -153,8 +152,10 @@ bool memory_entry_insert(memory_database_t *database, const store_entry_t *entry
 void memory_entry_remove(memory_database_t *database, uint32_t lane, uint64_t number);
 /* Copies the row; replaces one with the same key. */
 void memory_row_put(memory_database_t *database, uint32_t lane, const store_pending_t *row);
+/* NULL where there is none. */
+memory_row_t *memory_row_find(const memory_lane_t *lane, store_row_key_t key);
 /* A row that is not there is ignored. */
-void memory_row_remove(memory_database_t *database, uint32_t lane, uint64_t position);
+void memory_row_remove(memory_database_t *database, uint32_t lane, store_row_key_t key);
 void memory_dead_put(memory_database_t *database, uint32_t lane, const store_dead_row_t *row);
 /* To be called before a value of the database is changed: a lane's row, the coordinator, ... */
 void memory_note_value(memory_database_t *database, void *value, size_t size);

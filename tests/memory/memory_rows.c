@@ -7,7 +7,7 @@
 
 static void amend(memory_database_t *database, uint32_t lane, const store_amendment_t *amendment)
 {
-    memory_row_t *row = memory_sequence_find(&database->lanes[lane].rows, amendment->position);
+    memory_row_t *row = memory_row_find(&database->lanes[lane], amendment->key);
     if (row) {
         memory_note_value(database, &row->row, sizeof row->row);
         row->row.number = amendment->number;
@@ -123,7 +123,7 @@ fabric_error_t memory_list_backlogs(store_t *base, uint32_t lane, store_visit_ba
     return memory_leave(store, FABRIC_OK);
 }
 
-fabric_error_t memory_find_rows(store_t *base, uint32_t lane, const uint64_t *positions,
+fabric_error_t memory_find_rows(store_t *base, uint32_t lane, const store_row_key_t *keys,
                                 size_t count, bool *found)
 {
     memory_store_t *store = memory_store_of(base);
@@ -133,7 +133,7 @@ fabric_error_t memory_find_rows(store_t *base, uint32_t lane, const uint64_t *po
     }
     const memory_lane_t *rows = memory_lane_of(store->database, lane);
     for (size_t i = 0; i < count; i++) {
-        found[i] = rows && memory_sequence_find(&rows->rows, positions[i]);
+        found[i] = rows && memory_row_find(rows, keys[i]);
     }
     return memory_leave(store, FABRIC_OK);
 }

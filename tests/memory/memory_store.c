@@ -160,10 +160,12 @@ void memory_store_dump_pending(const char *name, memory_store_visit_pending_fn *
 {
     memory_database_t *database = lock_database(name);
     for (uint32_t lane = 0; lane < LIMIT_LANES_MAX; lane++) {
-        const memory_sequence_t *rows = &database->lanes[lane].rows;
-        for (size_t i = rows->first; i < rows->places.count; i++) {
-            const memory_row_t *row = rows->places.items[i].item;
-            visit(context, lane, &row->row);
+        for (const memory_entity_t *entity = database->lanes[lane].entities; entity;
+             entity = entity->hh.next) {
+            for (size_t i = entity->rows.first; i < entity->rows.places.count; i++) {
+                const memory_row_t *row = entity->rows.places.items[i].item;
+                visit(context, lane, &row->row);
+            }
         }
     }
     memory_unlock();
@@ -381,6 +383,15 @@ static uint64_t count_of(const memory_sequence_t *sequence)
     return sequence->places.count - sequence->first;
 }
 
+static uint64_t count_rows(const memory_lane_t *lane)
+{
+    uint64_t count = 0;
+    for (const memory_entity_t *entity = lane->entities; entity; entity = entity->hh.next) {
+        count += count_of(&entity->rows);
+    }
+    return count;
+}
+
 static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *visit, void *context)
 {
     memory_store_t *store = memory_store_of(base);
@@ -394,7 +405,7 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     uint64_t dead = 0;
     for (size_t i = 0; i < LIMIT_LANES_MAX; i++) {
         entries += count_of(&database->lanes[i].entries);
-        pending += count_of(&database->lanes[i].rows);
+        pending += count_rows(&database->lanes[i]);
         dead += count_of(&database->lanes[i].dead);
     }
     visit(context, "lane", database->cluster.lanes, database->cluster.lanes * sizeof(store_lane_t));

@@ -307,10 +307,10 @@ static fabric_error_t simulated_list_backlogs(store_t *store, uint32_t lane,
     FORWARD(MEMORY_STORE_LOAD, list_backlogs(inner_of(store), lane, visit, context));
 }
 
-static fabric_error_t simulated_find_rows(store_t *store, uint32_t lane, const uint64_t *positions,
-                                          size_t count, bool *found)
+static fabric_error_t simulated_find_rows(store_t *store, uint32_t lane,
+                                          const store_row_key_t *keys, size_t count, bool *found)
 {
-    FORWARD(MEMORY_STORE_LOAD, find_rows(inner_of(store), lane, positions, count, found));
+    FORWARD(MEMORY_STORE_LOAD, find_rows(inner_of(store), lane, keys, count, found));
 }
 
 const store_driver_t simulation_store_driver = {

@@ -219,7 +219,7 @@ void world_write_slice(actor_world_t *world, const store_hold_t *hold, const sam
                        size_t first, size_t puts, size_t first_delete, size_t deletes, bool last)
 {
     store_pending_t rows[64];
-    uint64_t positions[64];
+    store_row_key_t keys[64];
     uint64_t number = world_end(world, hold->lane).number;
     journal_writer_t *writer = journal_writer_new();
     for (size_t i = 0; i < puts; i++) {
@@ -240,11 +240,13 @@ void world_write_slice(actor_world_t *world, const store_hold_t *hold, const sam
                               .body = journal_record_of(writer, i)};
     }
     for (size_t i = 0; i < deletes; i++) {
-        positions[i] = sample->messages[first_delete + i].id.value;
+        const store_message_t *message = &sample->messages[first_delete + i];
+        keys[i] = (store_row_key_t){journal_entity_hash(message->type, message->entity),
+                                    message->id.value};
     }
     store_slice_t slice = {.puts = rows,
                            .put_count = puts,
-                           .deletes = positions,
+                           .deletes = keys,
                            .delete_count = deletes,
                            .begun = number,
                            .last = last};

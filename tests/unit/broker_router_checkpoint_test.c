@@ -237,7 +237,7 @@ static void what_ends_while_a_slice_puts_it_is_deleted_by_a_later_slice(void **s
     driver_pass(home->driver, 1000);
     const router_slice_t *slice = home_take_slice(home, 0);
     uint64_t digest = lane_model_digest(&slice->slice);
-    uint64_t position = slice->slice.puts[0].position;
+    store_row_key_t key = {slice->slice.puts[0].entity_hash, slice->slice.puts[0].position};
     assert_int_equal(home_work_off(home), 1);
     driver_send_settling(home->driver, "c", home->next, ping, &(message_ping_t){.sequence = 1});
     assert_true(digest == lane_model_digest(&slice->slice)); /* though the message is freed */
@@ -245,7 +245,7 @@ static void what_ends_while_a_slice_puts_it_is_deleted_by_a_later_slice(void **s
     driver_pass(home->driver, 1000);
     slice = home_take_slice(home, 0);
     assert_int_equal(slice->slice.delete_count, 1);
-    assert_int_equal(slice->slice.deletes[0], position);
+    assert_memory_equal(&slice->slice.deletes[0], &key, sizeof key);
     home_settle_slice(home, 0, slice);
     assert_int_equal(lane_model_row_count(&home->store), 0);
     home_close(&home);
@@ -276,7 +276,9 @@ static void a_dead_letter_and_the_end_of_its_row_lie_in_one_slice(void **state)
     assert_int_equal(slice->slice.dead_count, 2);
     assert_int_equal(slice->slice.delete_count, 2);
     const store_dead_row_t *dead = &slice->slice.dead[0];
-    assert_int_equal(dead->id.value, slice->slice.deletes[0]);
+    assert_int_equal(dead->id.value, slice->slice.deletes[0].position);
+    assert_int_equal(slice->slice.deletes[0].entity_hash,
+                     journal_entity_hash(dead->type, dead->entity));
     assert_int_equal(dead->error, FABRIC_ERROR_MALFORMED_MESSAGE);
     assert_true(dead->ended_ms >= home->driver->config.store_now_ms);
     home_settle_slice(home, 0, slice);

@@ -228,8 +228,14 @@ static void a_row_under_a_wrong_entity_hash_becomes_a_dead_letter(void **state)
     do { /* another entity of the shard */
         name[0]++;
     } while (address_shard_number(rows->stored.entity, DRIVER_SHARDS) != shard);
+    store_row_key_t key = message_row_key(rows);
     loaded(home, FABRIC_OK, rows, done);
     assert_int_equal(home_counters(home).damaged, 1);
+    home_append(home);
+    driver_pass(home->driver, 1000);
+    const router_slice_t *slice = home_take_slice(home, 0);
+    assert_int_equal(slice->slice.delete_count, 1);
+    assert_memory_equal(&slice->slice.deletes[0], &key, sizeof key); /* the row's, not the names' */
     home_close(&home);
 }
 

@@ -197,8 +197,9 @@ static void put(lane_model_t *model, const lane_rows_t *rows, const store_pendin
 
 static void amend(lane_model_t *model, const store_amendment_t *amendment)
 {
-    lane_message_t *at = lane_model_find(model, amendment->position);
+    lane_message_t *at = lane_model_find(model, amendment->key.position);
     assert_non_null(at);
+    assert_int_equal(amendment->key.entity_hash, at->message->entity_hash);
     if (at->has_row) {
         expect_counts(at, amendment->number, amendment->attempts, amendment->crashes);
         at->row_number = amendment->number;
@@ -238,8 +239,9 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
         put_dead(model, &slice->dead[i]);
     }
     for (size_t i = 0; i < slice->delete_count; i++) {
-        lane_message_t *at = lane_model_find(model, slice->deletes[i]);
+        lane_message_t *at = lane_model_find(model, slice->deletes[i].position);
         assert_non_null(at);
+        assert_int_equal(slice->deletes[i].entity_hash, at->message->entity_hash);
         assert_true(at->ended > 0);
         at->has_row = false;
         model->deletes++;
