@@ -22,6 +22,7 @@ struct broker {
     appender_actor_t appenders[LIMIT_LANES_MAX];
     checkpointer_actor_t checkpointer;
     loader_actor_t loader;
+    loader_actor_t adopter; /* a loader for adoptions, which loads do not wait for */
     finder_actor_t finder;
     coordinator_actor_t coordinator;
     router_shell_t shell;

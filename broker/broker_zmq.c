@@ -168,7 +168,12 @@ static fabric_error_t start_store_actors(broker_t *broker, const store_join_t *j
     error = checkpointer_actor_start(&broker->checkpointer, broker->zmq, &connection, &retention,
                                      broker->halt_fd, clock);
     if (!error) {
-        error = loader_actor_start(&broker->loader, broker->zmq, &loader, broker->halt_fd, clock);
+        error = loader_actor_start(&broker->loader, broker->zmq, "loader", &loader, broker->halt_fd,
+                                   clock);
+    }
+    if (!error) {
+        error = loader_actor_start(&broker->adopter, broker->zmq, "adopter", &loader,
+                                   broker->halt_fd, clock);
     }
     if (!error) {
         error = finder_actor_start(&broker->finder, broker->zmq, &finder, broker->halt_fd, clock);
@@ -254,6 +259,7 @@ static void stop_threads(broker_t *broker, bool leave)
     }
     checkpointer_actor_stop(&broker->checkpointer);
     loader_actor_stop(&broker->loader);
+    loader_actor_stop(&broker->adopter);
     finder_actor_stop(&broker->finder);
     coordinator_actor_stop(&broker->coordinator, leave);
 }
@@ -270,6 +276,7 @@ fabric_error_t broker_run(broker_t *broker, int stop_fd, void (*ready)(void *con
                                         .appender_count = appender_count(broker),
                                         .checkpointer = &broker->checkpointer,
                                         .loader = &broker->loader,
+                                        .adopter = &broker->adopter,
                                         .finder = &broker->finder,
                                         .call_retention_ms = broker->config->call_retention_ms};
     broker->shell.coordinator = &broker->coordinator;

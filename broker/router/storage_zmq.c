@@ -239,7 +239,7 @@ static void feed_adoption(storage_t *storage, storage_lane_t *lane)
     lane->adopt =
         (load_operation_t){.kind = LOADER_ADOPT, .lane = lane->wanted.lane, .hold = lane->wanted};
     CRASH_POINT(ADOPT_BEFORE);
-    loader_actor_send(storage->loader, &lane->adopt);
+    loader_actor_send(storage->adopter, &lane->adopt);
 }
 
 static void log_adopted(const adoption_t *adoption)
@@ -314,9 +314,9 @@ static void feed_load(storage_t *storage, uint32_t number)
 }
 
 /* At most one answer in a turn: each is work for the router. */
-static void take_loader(storage_t *storage)
+static void take_loader(storage_t *storage, loader_actor_t *loader)
 {
-    load_operation_t *operation = loader_actor_take(storage->loader);
+    load_operation_t *operation = loader_actor_take(loader);
     if (!operation) {
         return;
     }
@@ -436,7 +436,7 @@ static void take_finder(storage_t *storage)
 
 /* ---- the loop ---- */
 
-enum { POLL_TIMER, POLL_CHECKPOINTER, POLL_LOADER, POLL_FINDER, POLL_APPENDERS };
+enum { POLL_TIMER, POLL_CHECKPOINTER, POLL_LOADER, POLL_ADOPTER, POLL_FINDER, POLL_APPENDERS };
 
 uint32_t storage_poll_items(const storage_t *storage, zmq_pollitem_t *items)
 {
@@ -444,6 +444,7 @@ uint32_t storage_poll_items(const storage_t *storage, zmq_pollitem_t *items)
     items[POLL_TIMER].fd = storage->timer_fd;
     items[POLL_CHECKPOINTER].socket = storage->checkpointer->base.actor.pipe;
     items[POLL_LOADER].socket = storage->loader->base.actor.pipe;
+    items[POLL_ADOPTER].socket = storage->adopter->base.actor.pipe;
     items[POLL_FINDER].socket = storage->finder->base.actor.pipe;
     for (uint32_t i = 0; i < storage->appender_count; i++) {
         items[POLL_APPENDERS + i].socket = storage->appenders[i].base.actor.pipe;
@@ -476,7 +477,10 @@ void storage_take(storage_t *storage, const zmq_pollitem_t *items, uint64_t now_
         take_checkpointer(storage);
     }
     if (items[POLL_LOADER].revents) {
-        take_loader(storage);
+        take_loader(storage, storage->loader);
+    }
+    if (items[POLL_ADOPTER].revents) {
+        take_loader(storage, storage->adopter);
     }
     if (items[POLL_FINDER].revents) {
         take_finder(storage);

@@ -54,6 +54,7 @@ typedef struct storage {
     uint32_t appender_count;
     checkpointer_actor_t *checkpointer;
     loader_actor_t *loader;
+    loader_actor_t *adopter; /* a lane is worked off while others are adopted */
     finder_actor_t *finder;
     uint64_t call_retention_ms;
 
@@ -76,7 +77,7 @@ void storage_close(storage_t *storage);
 void storage_lanes_held(storage_t *storage, const store_hold_t *holds, size_t count);
 
 /* What the loop polls for it. Returns how many items: at most STORAGE_POLL_MAX. */
-enum { STORAGE_POLL_MAX = LIMIT_LANES_MAX + 4 };
+enum { STORAGE_POLL_MAX = LIMIT_LANES_MAX + 5 };
 uint32_t storage_poll_items(const storage_t *storage, zmq_pollitem_t *items);
 /* Takes what has come from the actors whose items are readable. */
 void storage_take(storage_t *storage, const zmq_pollitem_t *items, uint64_t now_ms);

@@ -34,10 +34,10 @@ static void run_loader(void *context, void *pipe)
     }
 }
 
-fabric_error_t loader_actor_start(loader_actor_t *self, void *zmq, const loader_config_t *config,
-                                  int halt_fd, store_clock_t clock)
+fabric_error_t loader_actor_start(loader_actor_t *self, void *zmq, const char *name,
+                                  const loader_config_t *config, int halt_fd, store_clock_t clock)
 {
-    store_actor_init(&self->base, "loader", halt_fd, clock);
+    store_actor_init(&self->base, name, halt_fd, clock);
     store_world_t world = store_actor_world(&self->base);
     loader_init(&self->loader, config, &world);
     return actor_start(&self->base.actor, zmq, run_loader, self);

@@ -32,8 +32,8 @@ typedef struct loader_actor {
     loader_t loader;
 } loader_actor_t;
 
-/* Starts the thread; connects at the first operation. NO_RESOURCES. */
-FABRIC_MUST_USE fabric_error_t loader_actor_start(loader_actor_t *self, void *zmq,
+/* Starts the thread, named for logs; connects at the first operation. NO_RESOURCES. */
+FABRIC_MUST_USE fabric_error_t loader_actor_start(loader_actor_t *self, void *zmq, const char *name,
                                                   const loader_config_t *config, int halt_fd,
                                                   store_clock_t clock);
 void loader_actor_send(loader_actor_t *self, load_operation_t *operation);
