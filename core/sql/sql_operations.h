@@ -82,9 +82,8 @@ fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const store_row_key_
     .group_list = sql_group_list, .type_list = sql_type_list, .runner_list = sql_runner_list,      \
     .lane_list = sql_lane_list, .lane_assign = sql_lane_assign, .lane_give_up = sql_lane_give_up,  \
     .append = sql_append, .append_after = sql_append_after, .lane_take = sql_lane_take,            \
-    .journal_replace = sql_journal_replace,                                                        \
-    .read_journal = sql_read_journal, .read_journal_back = sql_read_journal_back,                  \
-    .purge = sql_purge, .checkpoint = sql_checkpoint, .load_rows = sql_load_rows,                  \
-    .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows
+    .journal_replace = sql_journal_replace, .read_journal = sql_read_journal,                      \
+    .read_journal_back = sql_read_journal_back, .purge = sql_purge, .checkpoint = sql_checkpoint,  \
+    .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows
 
 #endif
