@@ -158,7 +158,7 @@ static fabric_error_t write_places(sql_store_t *store, const row_kind_t *kind, u
     return error;
 }
 
-/* Writes, or deletes, in the order of the keys: neighbours share pages. */
+/* Writes, or deletes, in the order of the keys: rows that follow one another share pages. */
 static fabric_error_t write_rows(sql_store_t *store, const row_kind_t *kind, uint32_t lane,
                                  const void *rows, size_t count)
 {

@@ -16,7 +16,8 @@ typedef struct database {
 
 /* Starts the database of `kind` in a folder that exists, makes the tables, and reads its facts
  * back. "mysql", "sqlite", or the mysql:// URL of an empty database that a server has, which is
- * then used. The server begins as MARIADB_SERVER_NONE, but may be roomy. After an error database_stop() must be called as well. */
+ * then used. The server begins as MARIADB_SERVER_NONE, but may be roomy. After an error
+ * database_stop() must be called as well. */
 FABRIC_MUST_USE fabric_error_t database_start(database_t *database, const char *kind,
                                               const char *folder,
                                               const store_driver_t *const *drivers,
