@@ -98,7 +98,8 @@ bool connection_goes_on(connection_t *connection, fabric_error_t error)
         note_success(connection);
         return false;
     }
-    if (error == FABRIC_ERROR_STORE_BUSY && ++connection->busy < CONNECTION_BUSY_TRIES_MAX) {
+    if (error == FABRIC_ERROR_STORE_BUSY && ++connection->busy < CONNECTION_BUSY_TRIES_MAX &&
+        !connection_is_stopping(connection)) {
         connection_pause(connection, connection->busy * 2);
         return true;
     }

@@ -202,6 +202,16 @@ static void busy_without_end_counts_as_unavailable(void **state)
     assert_true(f->world->slept_ms < 1000);
 }
 
+/* Each further attempt may wait as long as the database lets a transaction wait for a lock. */
+static void busy_is_not_tried_again_by_an_actor_that_stops(void **state)
+{
+    fixture_t *f = *state;
+    f->world->looks_max = 0;
+    world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_BUSY, 0, 2);
+    assert_int_equal(append(f, 3, 0), FABRIC_ERROR_SHUTTING_DOWN);
+    assert_int_equal(f->world->slept_ms, 0);
+}
+
 static void an_outage_ends_with_the_database_and_is_told_once(void **state)
 {
     fixture_t *f = *state;
@@ -586,6 +596,7 @@ int main(void)
         TEST(records_stand_in_order),
         TEST(a_statement_has_a_largest_size),
         TEST(busy_is_tried_again_with_jitter),
+        TEST(busy_is_not_tried_again_by_an_actor_that_stops),
         TEST(busy_without_end_counts_as_unavailable),
         TEST(an_outage_ends_with_the_database_and_is_told_once),
         TEST(a_stop_ends_an_outage),
