@@ -307,6 +307,18 @@ run-tests:
 	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)
 check-unit check-conformance check-simulation check-integration check-faults: check-%: everything tests
 	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
+## make check-all        the same, the long forms of tests that repeat faults, and all that the targets below check (hours)
+# PROGRAM=N: that program with FABRIC_FAULT_REPEAT=N
+LONG_FORMS := takeover_test=30 crash_point_test=5 kill_test=10 mass_kill_test=20 freeze_test=5 partition_test=3 retention_test=10 parked_test=10 \
+              backlog_test=10 disk_full_test=1 overload_test=60
+.PHONY: check-all
+check-all: check
+	@for form in $(LONG_FORMS); do \
+	    FABRIC_FAULT_REPEAT=$${form#*=} TEST_DEADLINE_S=3600 $(MAKE) --no-print-directory B=$(B) run-tests TESTS=$(B)/tests/faults/$${form%=*} || exit 1; \
+	done
+	@for target in check-asan check-tsan check-mysql check-mariadb-client check-sid; do \
+	    $(MAKE) --no-print-directory $$target || exit 1; \
+	done
 ## make check-asan       every test under the address and undefined-behaviour sanitizers, leaks included (QUICK=1: what CI runs)
 # install_test builds programs outside the tree without sanitizers.
 # bench_test leaves calls open on purpose, which count as leaks.
