@@ -50,8 +50,13 @@ static void set_options(void *socket, const char *address)
     (void)failed;
 }
 
+/* The socket's events end before their receiver is closed: libzmq's I/O thread would wait for a new
+ * receiver to send an event to, and no socket of the process would be served meanwhile. */
 static void close_sockets(connector_t *connector)
 {
+    if (connector->socket && connector->monitor) {
+        (void)zmq_socket_monitor(connector->socket, NULL, 0);
+    }
     if (connector->monitor) {
         zmq_close(connector->monitor);
     }

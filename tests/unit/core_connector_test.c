@@ -188,6 +188,28 @@ static void addresses_are_tried_in_turn(void **state)
     assert_true(is_connecting_to(f, "tcp://127.0.0.6:"));
 }
 
+/* Sockets are closed at the very moment at which libzmq reports that a connection was refused. */
+static void a_refusal_while_sockets_are_closed_stops_nothing(void **state)
+{
+    enum { CLOSES = 2000, TURNS = 5 };
+    fixture_t *f = *state;
+    int port = 0;
+    assert_true(listen_at(f, "127.0.0.7", &port));
+    fake_names_set("a", "127.0.0.5 127.0.0.6 127.0.0.7");
+    connect_to(f, "a", port);
+    expect(f, CONNECTOR_CONNECTED);
+    for (int i = 0; i < CLOSES; i++) {
+        connect_to(f, "a", port); /* closes them, and makes others for some address */
+        for (int j = 0; j < i % TURNS; j++) {
+            (void)connector_next_event(&f->connector, clock_monotonic_ms());
+            (void)connector_tick(&f->connector, &f->host, clock_monotonic_ms(), &f->reason);
+        }
+    }
+    f->connector.connected = false;
+    connect_to(f, "a", port);
+    expect(f, CONNECTOR_CONNECTED);
+}
+
 static void a_name_of_an_ipv6_address(void **state)
 {
     fixture_t *f = *state;
@@ -350,6 +372,7 @@ int main(void)
         TEST(addresses_need_no_look_up),
         TEST(a_name_is_looked_up),
         TEST(addresses_are_tried_in_turn),
+        TEST(a_refusal_while_sockets_are_closed_stops_nothing),
         TEST(a_name_of_an_ipv6_address),
         TEST(a_new_address_is_found),
         TEST(a_known_address_outlives_its_name_server),
