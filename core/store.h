@@ -9,8 +9,8 @@
  *  1. An answer of OK from a changing call means: durable on disk.
  *  2. STORE_UNKNOWN means that the connection broke or timed out when a commit may have been under
  *     way. The store_t is then dead: every further call answers STORE_UNAVAILABLE. After an append
- *     or a lane_take the caller opens another store_t and runs the identical call again: it inserts,
- *     or finds its own entry. All other changing calls may be repeated as well.
+ *     or a lane_take the caller opens another store_t and runs the identical call again, which
+ *     inserts, or finds its own entry. All other changing calls may be repeated as well.
  *  3. STORE_BUSY means rolled back as a whole (deadlock, lock wait): the identical call may be run
  *     again.
  *  4. STORE_UNAVAILABLE means nothing was changed, and the store_t may be dead.
@@ -18,11 +18,11 @@
  *     epoch or term: nothing was changed.
  *  6. Ids, keys and payloads are compared and kept as exact bytes.
  *  7. Views handed to visitors are valid during the visit only. A visitor does not call the store.
- *  8. When a call fails because of what the database answered, `last_error` holds the database's words
- *     and its error number.
- *  9. An append locks nothing but its own rows and its anchor. Every other transaction locks the lane's row, or the
- *     coordinator's, first. A process that freezes inside a transaction loses its session, and with it
- *     its locks, after 2 s; a call waits for a lock for at most 1 s.
+ *  8. When a call fails because of what the database answered, `last_error` holds the database's
+ *     words and its error number.
+ *  9. An append locks nothing but its own rows and its anchor. Every other transaction locks the
+ *     lane's row, or the coordinator's, first. A process that freezes inside a transaction loses
+ *     its session, and with it its locks, after 2 s; a call waits for a lock for at most 1 s.
  */
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
@@ -352,8 +352,8 @@ typedef struct store_driver {
      * nothing else; at most STORE_APPEND_ENTRIES_MAX. STORE_REJECTED: a number is taken, and
      * nothing was written. */
     fabric_error_t (*append)(store_t *store, const store_entry_t *entries, size_t count);
-    /* The same in one statement, but only where the entry of the anchor is there: FENCED where it is
-     * not, as in an older copy of the database, and nothing was written. The first entry has no
+    /* The same in one statement, but only where the entry of the anchor is there: FENCED where it
+     * is not, as in an older copy of the database, and nothing was written. The first entry has no
      * `adopt`. */
     fabric_error_t (*append_after)(store_t *store, const store_anchor_t *anchor,
                                    const store_entry_t *entries, size_t count);

@@ -79,8 +79,8 @@ fabric_error_t sqlite_facts(store_t *base, store_facts_t *facts)
 /* ---- tables ---- */
 
 /* Rows are counted where an index or a small table makes that cheap. The bytes of rows are those of
- * their variable columns and about 8 for each number, estimated from the first thousand; the journal
- * has both numbers in its entries. */
+ * their variable columns and about 8 for each number, estimated from the first thousand; the
+ * journal has both numbers in its entries. */
 #define ESTIMATE(table, sizes)                                                                     \
     "SELECT '" table "', (SELECT count(*) FROM " table "),"                                        \
     " (SELECT count(*) FROM " table ") * coalesce((SELECT avg(size) FROM"                          \
@@ -93,27 +93,26 @@ fabric_error_t sqlite_facts(store_t *base, store_facts_t *facts)
 #define LAST_ENTRY(column)                                                                         \
     "(SELECT " column " FROM journal j WHERE j.lane = l.lane ORDER BY number DESC LIMIT 1)"
 
+/* clang-format off */
 static const char table_sizes[] =
-    "SELECT 'journal', sum(coalesce(" LAST_ENTRY(
-        "number") " - " FIRST_ENTRY("number") ", 0) + 1),"
-                                              " sum(coalesce(" LAST_ENTRY(
-                                                  "log_bytes") " - " FIRST_ENTRY("log_bytes") ", "
-                                                                                              "0))"
-                                                                                              " FRO"
-                                                                                              "M "
-                                                                                              "lane"
-                                                                                              " l "
-                                                                                              "UNIO"
-                                                                                              "N "
-                                                                                              "ALL"
-                                                                                              " " ESTIMATE(
-                                                                                                  "pending",
-                                                                                                  "72 + length(type) + length(entity) + length(tag) + length(body)") "UNION ALL " ESTIMATE("dead_letter", "56 + length(type) + length(entity) + length(tag) + length(text) + length(body)") "UNION ALL " ESTIMATE("entity_type", "8 + length(name) + length(description)") "UNION ALL " ESTIMATE("shard_group", "8 + length(name)") "UNION ALL " ESTIMATE("runner", "24 + length(name)") "UNION ALL " ESTIMATE("broker", "40 + length(name) + length(router_endpoint) + length(pub_endpoint)") "UNION ALL " ESTIMATE("lane",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                     "32") "UNION ALL " ESTIMATE("checkpoint",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "40") "UNION ALL " ESTIMATE("coordinator",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             "24") "UNION ALL " ESTIMATE("cluster",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                         "40 + length(name)") "UNION ALL " ESTIMATE("schema_version",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                    "8 + length(applied_at)");
+    "SELECT 'journal',"
+    " sum(coalesce(" LAST_ENTRY("number") " - " FIRST_ENTRY("number") ", 0) + 1),"
+    " sum(coalesce(" LAST_ENTRY("log_bytes") " - " FIRST_ENTRY("log_bytes") ", 0)) FROM lane l "
+    "UNION ALL " ESTIMATE("pending", "72 + length(type) + length(entity) + length(tag) +"
+                                     " length(body)")
+    "UNION ALL " ESTIMATE("dead_letter", "56 + length(type) + length(entity) + length(tag) +"
+                                         " length(text) + length(body)")
+    "UNION ALL " ESTIMATE("entity_type", "8 + length(name) + length(description)")
+    "UNION ALL " ESTIMATE("shard_group", "8 + length(name)")
+    "UNION ALL " ESTIMATE("runner", "24 + length(name)")
+    "UNION ALL " ESTIMATE("broker", "40 + length(name) + length(router_endpoint) +"
+                                    " length(pub_endpoint)")
+    "UNION ALL " ESTIMATE("lane", "32")
+    "UNION ALL " ESTIMATE("checkpoint", "40")
+    "UNION ALL " ESTIMATE("coordinator", "24")
+    "UNION ALL " ESTIMATE("cluster", "40 + length(name)")
+    "UNION ALL " ESTIMATE("schema_version", "8 + length(applied_at)");
+/* clang-format on */
 
 typedef struct visit {
     store_visit_table_fn *visit;

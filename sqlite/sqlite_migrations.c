@@ -1,6 +1,6 @@
-/* The schema, and what becomes of versions 1 and 2: core/sql/sql_migration.h says in which order. All
- * of it is one transaction. A version that was released is never edited: changes get a number of
- * their own. */
+/* The schema, and what becomes of versions 1 and 2: core/sql/sql_migration.h says in which order.
+ * All of it is one transaction. A version that was released is never edited: changes get a number
+ * of their own. */
 #include "sqlite/sqlite_migrations.h"
 
 #include "core/sql/sql_migration.h"
@@ -42,11 +42,12 @@ static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *want
 
 /* ---- tables ---- */
 
-/* "FABR" in the file's header (bytes 68-71) tells our files from those of programs with tables of the
- * same names.
+/* "FABR" in the file's header (bytes 68-71) tells our files from those of programs with tables of
+ * the same names.
  *
- * Ids, keys and names are BLOBs: compared byte by byte. `journal` and `pending` are trees by their own
- * keys, so that an append changes few pages; what is large of a body lies in pages of its own. */
+ * Ids, keys and names are BLOBs: compared byte by byte. `journal` and `pending` are trees by their
+ * own keys, so that an append changes few pages; what is large of a body lies in pages of its own.
+ */
 static const char tables[] =
     "PRAGMA application_id = 1178681938;"
     "CREATE TABLE IF NOT EXISTS schema_version ("

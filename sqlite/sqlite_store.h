@@ -6,9 +6,9 @@
  * Exclusive use. A broker opens its coordinator's connection with exclusive = true first and keeps
  * it open as long as it lives, then the connections of its store actors with exclusive = false. The
  * exclusive one holds a lock on <file>.lock, which contains the holder's text, so that a second
- * broker gets STORE_LOCKED and a reason that names the first. The lock belongs to the open file, not
- * to its contents: it ends with the process, however that ends. Tools such as fabricctl open with
- * exclusive = false at any time. broker_join over an exclusive connection forgets every other
+ * broker gets STORE_LOCKED and a reason that names the first. The lock belongs to the open file,
+ * not to its contents: it ends with the process, however that ends. Tools such as fabricctl open
+ * with exclusive = false at any time. broker_join over an exclusive connection forgets every other
  * broker.
  *
  * Errors. A lock that another connection or process keeps for io_timeout_ms, or for 1 s, is

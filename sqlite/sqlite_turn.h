@@ -1,6 +1,6 @@
-/* Turns of writing to one file. SQLite lets one connection write at a time, and lets the others poll
- * for their chance; the connections of this process queue instead, so that each is woken when its
- * turn comes, and the one that waits longest is next.
+/* Turns of writing to one file. SQLite lets one connection write at a time, and lets the others
+ * poll for their chance; the connections of this process queue instead, so that each is woken when
+ * its turn comes, and the one that waits longest is next.
  *
  * Connections of other processes (fabricctl) still meet SQLite's own lock.
  *

@@ -92,7 +92,7 @@ static void dispatch(router_t *router, entity_t *entity, bool turn)
 {
     runner_t *runner = entity->shard->owner;
     if (entity->shard->state == SHARD_FOREIGN) {
-        return; /* its lane was dropped, and it will be */
+        return; /* its lane was dropped, and the entity is freed in a later turn */
     }
     while (entity->cursor) {
         give_up(router, entity);

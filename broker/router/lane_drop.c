@@ -129,7 +129,7 @@ void lane_drop(router_t *router, uint32_t number)
     requests_send_away(router, lane);
 }
 
-/* ---- bit by bit ---- */
+/* ---- part by part ---- */
 
 /* Messages that are not durable yet. */
 static bool drop_next_abandoned(router_t *router, router_lane_t *lane)

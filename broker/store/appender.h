@@ -8,8 +8,8 @@
  *                       with these numbers. Its own entry (incarnation, checksum) landed before.
  *                       Another's is the entry of a successor: that lane is fenced. What is left
  *                       runs again
- *   FENCED              the anchor is not there, and nothing was written: all lanes are checked, then
- *                       the statement runs again
+ *   FENCED              the anchor is not there, and nothing was written: all lanes are checked,
+ *                       then the statement runs again
  *   STORE_BUSY          the identical statement again, a bounded number of times with jitter
  *   STORE_UNAVAILABLE,  on a new connection all lanes are checked, then the identical statement
  *   STORE_UNKNOWN       runs again: it inserts, or meets its own entries, or those of a successor
@@ -27,8 +27,8 @@
  * The anchor keeps an append out of an older copy of the database that was put back meanwhile: each
  * statement is bound to an entry of the append before it. A copy is the database as of one commit,
  * and a writer's commits follow one another, so a copy with the anchor has all that this appender
- * has written. What came in other ways, the first entries of lanes that have begun since, is checked
- * before the next append.
+ * has written. What came in other ways, the first entries of lanes that have begun since, is
+ * checked before the next append.
  *
  * Threading: belongs to one thread at a time.
  */

@@ -63,8 +63,9 @@ FABRIC_MUST_USE fabric_error_t connection_open(connection_t *connection, reason_
 /* Connects if it is broken, until that works: then `connection->store` is set. SHUTTING_DOWN. */
 FABRIC_MUST_USE fabric_error_t connection_require(connection_t *connection);
 /* Whether the call that was answered so is to be run again. STORE_BUSY: after a pause, on the same
- * connection for a bounded number of times, unless the actor is to stop. STORE_UNAVAILABLE, STORE_UNKNOWN: on a new connection.
- * Any other answer is the caller's; OK shows that the database serves. */
+ * connection for a bounded number of times, unless the actor is to stop. STORE_UNAVAILABLE,
+ * STORE_UNKNOWN: on a new connection. Any other answer is the caller's; OK shows that the database
+ * serves. */
 bool connection_goes_on(connection_t *connection, fabric_error_t error);
 /* As after STORE_UNAVAILABLE, for an answer that makes no sense. */
 void connection_break(connection_t *connection, fabric_error_t error);

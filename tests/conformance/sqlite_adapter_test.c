@@ -202,7 +202,8 @@ static void *run_racer(void *context)
     return NULL;
 }
 
-/* A writer that has just written queues behind those that wait: an append waits for one turn of each. */
+/* A writer that has just written queues behind those that wait: an append waits for one turn of
+ * each. */
 static void writers_take_turns(void **state)
 {
     sqlite_file_t *file = *state;

@@ -36,7 +36,8 @@ fabric_error_t sqlite_file_apply(store_t *store, const char *cluster, reason_t *
 /* Entry `number` of the lane that is held, with a body of that many bytes. */
 store_entry_t sqlite_file_entry(uint64_t number, size_t body_bytes);
 fabric_error_t sqlite_file_append(store_t *store, uint64_t number, size_t body_bytes);
-/* The numbers of the entries of the lane that is held, from 1 on: how many, without a gap; else -1. */
+/* The numbers of the entries of the lane that is held, from 1 on: how many, without a gap; else -1.
+ */
 int sqlite_file_count_entries(store_t *store);
 
 /* Runs SQL on a connection that is none of the adapter's; the result of SQLite. */

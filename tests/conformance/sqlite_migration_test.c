@@ -21,8 +21,8 @@
 
 /* ---- a file of version 1 or 2 ---- */
 
-/* Two pending messages (101; 104 with a key and a time), one that has ended (102), and a dead letter
- * (103); 400 more of each of the first and second kind. */
+/* Two pending messages (101; 104 with a key and a time), one that has ended (102), and a dead
+ * letter (103); 400 more of each of the first and second kind. */
 #define MESSAGE(id, deliver_at_ms, key)                                                            \
     "(" id ", 65539, 77, " id ", 1, " deliver_at_ms ", x'4f72646572', x'6f2d31', x'416464', " key  \
     ", x'', x'', x'0102')"
@@ -275,8 +275,8 @@ static int pass(void *context)
     return 0;
 }
 
-/* A child that migrates, and is killed after so many thousand steps of SQLite's machine. True: it was
- * not killed, and has migrated. */
+/* A child that migrates, and is killed after so many thousand steps of SQLite's machine. True: it
+ * was not killed, and has migrated. */
 static bool migrate_until(const sqlite_file_t *file, unsigned thousands)
 {
     int status = 0;

@@ -27,8 +27,8 @@ typedef struct store_suite {
     bool (*create)(char url[512]);
     void (*destroy)(const char *url);
     bool (*damage)(const char *url, store_suite_damage_t damage);
-    /* Copies the journal; puts the copy back in its place, after `appends` appends. The other tables
-     * keep their rows, or get them back as well. */
+    /* Copies the journal; puts the copy back in its place, after `appends` appends. The other
+     * tables keep their rows, or get them back as well. */
     bool (*copy)(const char *url);
     bool (*put_back)(const char *url, unsigned appends);
     /* Reads a dead letter, which the port only writes. The views are valid until the next call.
