@@ -9,6 +9,9 @@
 
 /* How many heads of entries are read at once. */
 #define HEADS_MAX 1000u
+/* An append is bound to its anchor when it begins so long after the last moment at which the
+ * database was whole. */
+#define BOUND_FROM_MS 3u
 
 typedef struct appender_lane {
     bool held;
@@ -26,9 +29,11 @@ typedef struct appender_lane {
 struct appender {
     connection_t connection;
     uint64_t checked_on; /* the connection (by its count) on which all lanes were checked */
-    bool is_doubtful;    /* all lanes are to be checked before the next append */
+    bool is_doubtful;    /* all lanes are to be checked before an append is made or told */
+    bool is_checked;     /* since the last append */
     bool has_anchor;
     store_anchor_t anchor; /* an entry of the last append that was certain */
+    uint64_t whole_ms;     /* the last append began, or a check of all lanes */
     reason_t lost;         /* what STORE_LOST means */
     appender_lane_t lanes[LIMIT_LANES_MAX];
 };
@@ -68,6 +73,13 @@ fabric_error_t appender_open(appender_t *appender, reason_t *reason)
     return error;
 }
 
+/* The anchor is not there, or does not say enough. A check finds out whether commits are lost. */
+static void distrust(appender_t *appender)
+{
+    appender->has_anchor = false;
+    appender->is_doubtful = true;
+}
+
 void appender_begin(appender_t *appender, const store_hold_t *hold, uint64_t number,
                     uint64_t log_bytes)
 {
@@ -79,8 +91,7 @@ void appender_begin(appender_t *appender, const store_hold_t *hold, uint64_t num
                               .checked = number,
                               .log_bytes = log_bytes,
                               .writer = writer};
-    /* An older copy may have the anchor, and yet lack the lane's first entry. */
-    appender->is_doubtful = true;
+    distrust(appender); /* an older copy may have the anchor, and yet lack the lane's first entry */
 }
 
 void appender_end(appender_t *appender, uint32_t lane, uint64_t epoch)
@@ -237,6 +248,11 @@ static fabric_error_t check_lanes(appender_t *appender, bool all)
     return error;
 }
 
+static uint64_t read_clock(const appender_t *appender)
+{
+    return appender->connection.world.now_ms(appender->connection.world.context);
+}
+
 static bool is_new(const appender_t *appender)
 {
     return appender->checked_on != appender->connection.opened;
@@ -247,10 +263,13 @@ static bool is_new(const appender_t *appender)
 static fabric_error_t check_connection(appender_t *appender)
 {
     bool all = appender->is_doubtful || is_new(appender);
+    uint64_t began_ms = read_clock(appender);
     fabric_error_t error = check_lanes(appender, all);
     if (!error) {
         appender->checked_on = appender->connection.opened;
         appender->is_doubtful = false;
+        appender->is_checked = true;
+        appender->whole_ms = all ? began_ms : appender->whole_ms;
     }
     return error;
 }
@@ -385,24 +404,33 @@ static void settle_all(append_t *append)
     }
 }
 
-/* The anchor is not there: commits are lost, or a successor has purged it. A check finds out. */
-static void distrust(appender_t *appender)
+/* Only a pause can hide that an older copy was put back. An append that follows the last one at
+ * once is not bound to it, since the anchor costs the database about as much as the entry itself.
+ * Where it turns out that there was a pause after all, the check comes after the append. The first
+ * append after a check is bound, since the next check says nothing of lanes without appends. */
+static fabric_error_t insert(append_t *append)
 {
-    appender->has_anchor = false;
-    appender->is_doubtful = true;
-}
-
-static fabric_error_t insert(const append_t *append)
-{
-    const appender_t *appender = append->appender;
+    appender_t *appender = append->appender;
     store_t *store = appender->connection.store;
-    return appender->has_anchor ? store->driver->append_after(store, &appender->anchor,
-                                                              append->entries, append->count)
-                                : store->driver->append(store, append->entries, append->count);
+    uint64_t began_ms = read_clock(appender);
+    bool is_due = appender->is_checked || began_ms - appender->whole_ms >= BOUND_FROM_MS;
+    bool is_bound = is_due && appender->has_anchor;
+    fabric_error_t error = is_bound ? store->driver->append_after(store, &appender->anchor,
+                                                                  append->entries, append->count)
+                                    : store->driver->append(store, append->entries, append->count);
+    if (!error) {
+        CRASH_POINT(APPEND_AFTER);
+        bool is_late = read_clock(appender) - appender->whole_ms >= APPENDER_PUT_BACK_MS;
+        appender->is_doubtful = !is_bound && (is_late || !appender->has_anchor);
+        appender->is_checked = false;
+        appender->whole_ms = began_ms;
+        settle_all(append);
+    }
+    return error;
 }
 
-/* The check before an append on a new connection, or in doubt. */
-static fabric_error_t check_before(append_t *append)
+/* The check on a new connection, or in doubt. */
+static fabric_error_t check_where_needed(append_t *append)
 {
     appender_t *appender = append->appender;
     bool connected_again = is_new(appender);
@@ -425,9 +453,9 @@ static fabric_error_t check_before(append_t *append)
 /* One attempt with all entries that are not settled yet. OK: it has come closer to the end. */
 static fabric_error_t try_append(append_t *append)
 {
-    fabric_error_t error = check_before(append);
+    fabric_error_t error = check_where_needed(append);
     if (error || append->count == 0) {
-        return error;
+        return error; /* a check after the append is over, too */
     }
     CRASH_POINT(APPEND_BEFORE);
     error = insert(append);
@@ -438,11 +466,7 @@ static fabric_error_t try_append(append_t *append)
         distrust(append->appender);
         return FABRIC_OK;
     }
-    if (!error) {
-        CRASH_POINT(APPEND_AFTER);
-        settle_all(append);
-    }
-    return error;
+    return error ? error : check_where_needed(append);
 }
 
 static fabric_error_t append_certainly(append_t *append)

@@ -24,11 +24,19 @@
  * The fence is the journal's key: a successor's first entry has the number that this writer would
  * write next. Checks only tell a writer early, and find lost commits.
  *
- * The anchor keeps an append out of an older copy of the database that was put back meanwhile: each
+ * The anchor keeps an append out of an older copy of the database that was put back meanwhile: the
  * statement is bound to an entry of the append before it. A copy is the database as of one commit,
  * and a writer's commits follow one another, so a copy with the anchor has all that this appender
  * has written. What came in other ways, the first entries of lanes that have begun since, is
- * checked before the next append.
+ * checked before the next append and after it.
+ *
+ * An append that begins at once after the last one is not bound, since the anchor costs the
+ * database as much as a small entry. When such an append is over, and the last one had begun
+ * APPENDER_PUT_BACK_MS ago or earlier, then a copy may have been put back in between: all lanes are
+ * checked, and only then is the append told. So a copy that takes that long to be put back is
+ * noticed before anything that follows is told as durable. One that is put back faster is noticed
+ * by the next check or by the append after it: that append is bound, and the check reads all lanes
+ * that have appended since it was made.
  *
  * Threading: belongs to one thread at a time.
  */
@@ -38,6 +46,8 @@
 #include "broker/lane_batch.h"
 #include "broker/store/connection.h"
 #include "core/limits.h"
+
+#define APPENDER_PUT_BACK_MS 6u
 
 /* One lane's part of an append. */
 typedef struct append_part {

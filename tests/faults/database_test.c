@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include <mysqld_error.h>
+
 #include "core/clock.h"
 #include "core/exit_codes.h"
 #include "tests/harness/machine.h"
@@ -18,6 +20,7 @@ enum {
     STANDSTILL_MS = 300,
     LONG_LEASE_MS = 3000, /* of a broker that must not notice a short freeze */
     LONG_IO_MS = 2000,
+    PUT_BACK_MS = 50, /* longer than a broker's appends need to notice */
     WAIT_MAX_MS = 20000,
     CONNECTIONS_MAX = 64,
     SERVER_CONNECTIONS_MAX = 10
@@ -345,23 +348,68 @@ static void broker_forgotten(void **state)
     assert_int_equal(testbed_query_number(bed, "SELECT term FROM coordinator"), term);
 }
 
-/* The server runs on, the broker's connections live on, and the copy has the same term and the same
- * holders: only the journal tells. The broker ends, and the copy gets no entry. */
-static void journal_forgotten(void **state)
+static MYSQL *copy_journal(outage_t *outage)
 {
-    testbed_t *bed = *state;
-    outage_t *outage = outage_start(bed, NULL);
     MYSQL *administrator = outage_connect(outage, true, NULL);
     outage_run(outage, BETWEEN_MS);
     outage_execute(administrator, "CREATE TABLE journal_copy LIKE journal");
     outage_execute(administrator, "INSERT INTO journal_copy SELECT * FROM journal");
     outage_run(outage, BETWEEN_MS);
+    return administrator;
+}
+
+/* The server runs on, the broker's connections live on, and the copy has the same term and the same
+ * holders: only the journal tells. The broker appends nothing at that moment. It ends with its next
+ * append, and the copy gets no entry. */
+static void journal_forgotten(void **state)
+{
+    testbed_t *bed = *state;
+    outage_t *outage = outage_start(bed, NULL);
+    MYSQL *administrator = copy_journal(outage);
+    testbed_wait_drained(bed);
     outage_execute(administrator, "RENAME TABLE journal TO journal_lost, journal_copy TO journal");
     mysql_close(administrator);
     int64_t entries = testbed_query_number(bed, "SELECT COUNT(*) FROM journal");
     assert_true(testbed_query_number(bed, "SELECT COUNT(*) FROM journal_lost") > entries);
     expect_loud_end(outage);
     assert_int_equal(testbed_query_number(bed, "SELECT COUNT(*) FROM journal"), entries);
+}
+
+/* Deletes what the copy has not. Appends wait until it is committed. false: this was the victim of
+ * a deadlock with an append. */
+static bool put_journal_back(outage_t *outage, MYSQL *administrator)
+{
+    static const char delete[] = "DELETE j FROM journal j LEFT JOIN journal_copy c ON c.lane = "
+                                 "j.lane AND c.number = j.number WHERE c.lane IS NULL";
+    outage_execute(administrator, "START TRANSACTION");
+    assert_int_equal(mysql_send_query(administrator, delete, sizeof delete - 1), 0);
+    outage_run(outage, PUT_BACK_MS);
+    if (mysql_read_query_result(administrator)) {
+        assert_int_equal(mysql_errno(administrator), ER_LOCK_DEADLOCK);
+        return false;
+    }
+    assert_true(mysql_affected_rows(administrator) > 0);
+    outage_execute(administrator, "COMMIT");
+    return true;
+}
+
+/* The same while the broker appends. An append that was under way lands in the copy, and nothing
+ * more. */
+static void journal_forgotten_under_load(void **state)
+{
+    testbed_t *bed = *state;
+    outage_t *outage = outage_start(bed, NULL);
+    MYSQL *administrator = copy_journal(outage);
+    while (!put_journal_back(outage, administrator)) {
+    }
+    mysql_close(administrator);
+    expect_loud_end(outage);
+    int64_t behind = testbed_query_number(
+        bed,
+        "SELECT COALESCE(MAX(entries), 0) FROM (SELECT COUNT(*) AS entries FROM journal j LEFT "
+        "JOIN journal_copy c ON c.lane = j.lane AND c.number = j.number WHERE c.lane IS NULL "
+        "GROUP BY j.lane) lanes");
+    assert_in_range(behind, 0, 1);
 }
 
 int main(void)
@@ -380,6 +428,7 @@ int main(void)
         {"commits_forgotten", commits_forgotten, TESTBED_MYSQL},
         {"broker_forgotten", broker_forgotten, TESTBED_MYSQL},
         {"journal_forgotten", journal_forgotten, TESTBED_MYSQL},
+        {"journal_forgotten_under_load", journal_forgotten_under_load, TESTBED_MYSQL},
     };
     return testbed_run("database", tests, sizeof tests / sizeof tests[0]);
 }

@@ -18,7 +18,8 @@ enum {
     POISON_EVERY = 6, /* seeds */
     SUPERVISED_EVERY = 4,
     FALSE_CLAIMS_EVERY = 5,
-    LOST_MAX = 5, /* entries */
+    LOST_MAX = 5,    /* entries */
+    PUT_BACK_MS = 6, /* an older copy that takes as long to be put back is noticed at once */
     DAY_MS = 86400000
 };
 
@@ -249,8 +250,9 @@ static uint64_t newest_entry(uint32_t lane)
     return newest;
 }
 
-/* Loses some of the last entries, of which no broker's first entry is one. In half of the seeds all
- * connections break with it, and what was under way may be among what is lost. */
+/* Loses some of the last entries, of which no broker's first entry is one. In half of the seeds the
+ * database takes its time for that, in the others the loss is seen by a later check. In half of the
+ * seeds all connections break with it, and what was under way may be among what is lost. */
 static void on_loss(event_t *event)
 {
     uint64_t entries = world.result->entries;
@@ -265,9 +267,13 @@ static void on_loss(event_t *event)
     world.forgot = true;
     world_note("store.lost", entries, 0, 0);
     memory_store_lose(SIMULATION_DATABASE, (uint32_t)world_between(1, LOST_MAX));
-    for (uint32_t i = 0; i < world.plan.lanes; i++) {
+    bool is_slow = world_chance(5000);
+    for (uint32_t i = 0; is_slow && i < world.plan.lanes; i++) {
         uint64_t newest = newest_entry(i);
         world.left[i] = newest < before[i] ? newest : 0;
+    }
+    if (is_slow) {
+        world.store_halted_until_us = world.now_us + us_of(PUT_BACK_MS, LOOK_MS);
     }
     if (world_chance(5000)) {
         world.store_down_until_us = world.now_us + us_of(1, LOOK_MS);
@@ -275,14 +281,10 @@ static void on_loss(event_t *event)
     (void)event;
 }
 
-/* How many entries the lanes that had lost some got afterwards. */
-static uint64_t count_misplaced(void)
+void simulation_entry_told(uint32_t lane, uint64_t number)
 {
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < world.plan.lanes; i++) {
-        count += world.left[i] > 0 ? newest_entry(i) - world.left[i] : 0;
-    }
-    return count;
+    bool is_behind = world.left[lane] > 0 && number > world.left[lane];
+    world.result->misplaced += is_behind && number <= newest_entry(lane);
 }
 
 /* ---- a run ---- */
@@ -500,7 +502,6 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     if (!result->failed && !world.forgot) {
         check_final();
     }
-    result->misplaced = count_misplaced();
     result->virtual_ms = world.now_us / 1000;
     uint64_t hash = result->trace_hash;
     world.calm = world.over = true;

@@ -36,7 +36,7 @@ typedef struct simulation_result {
     uint64_t loaded;      /* messages that brokers had dropped from memory, and loaded again */
     uint64_t purged;      /* entries */
     uint64_t lost;        /* brokers that noticed that the store had lost commits */
-    uint64_t misplaced;   /* entries behind lost ones */
+    uint64_t misplaced;   /* entries behind lost ones that were told as durable */
     uint64_t faults;      /* injected: cuts, crashes, freezes, outages */
     uint64_t takeovers;   /* terms taken */
     uint64_t refusals;    /* of connections, by dead brokers that were tried */

@@ -113,6 +113,9 @@ static void take_appended(broker_life_t *life, broker_actor_t *appender, const o
     for (size_t i = 0; i < append->part_count; i++) {
         const append_part_t *part = &append->parts[i];
         broker_lane_t *lane = &life->lanes[part->lane];
+        if (!part->fenced) {
+            simulation_entry_told(part->lane, part->number);
+        }
         lane->log_bytes += !part->fenced && lane->epoch == part->batch->epoch ? part->bytes : 0;
         router_batch_done(life->router, part->lane, part->fenced ? FABRIC_ERROR_FENCED : FABRIC_OK,
                           part->number, part->bytes, process_now_ms(life->process));

@@ -24,6 +24,8 @@ void simulated_worker_leave(process_t *process, uint64_t after_us);
 void simulated_broker_drain(process_t *process, uint64_t after_us);
 /* Durable messages that the broker holds and that have not ended. */
 uint64_t simulated_broker_pending(const process_t *process);
+/* An appender has told its router that this entry is durable. */
+void simulation_entry_told(uint32_t lane, uint64_t number);
 /* Starts a process that has ended, later. */
 void simulated_restart(process_t *process, uint64_t after_us);
 

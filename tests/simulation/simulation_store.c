@@ -74,6 +74,9 @@ static void go(memory_store_operation_t operation)
         return;
     }
     fiber_sleep_database(draw_way_us(operation));
+    if (world.now_us < world.store_halted_until_us) {
+        fiber_sleep_database(world.store_halted_until_us - world.now_us);
+    }
     memory_store_clear_faults(SIMULATION_DATABASE);
     draw_fault(operation);
 }
@@ -231,22 +234,30 @@ static fabric_error_t simulated_lane_assign(store_t *store, uint64_t term,
     FORWARD(MEMORY_STORE_ASSIGN, lane_assign(inner_of(store), term, coordinator, before, holder));
 }
 
-static fabric_error_t simulated_append(store_t *store, const store_entry_t *entries, size_t count)
+static fabric_error_t come_from_append(fabric_error_t error, const store_entry_t *entries,
+                                       size_t count)
 {
-    world_note("store.append", entries[0].lane, entries[0].number, count);
-    go(MEMORY_STORE_APPEND);
-    fabric_error_t error = memory_store_driver.append(inner_of(store), entries, count);
     if (!error) {
         check_appended(entries, count);
     }
     return come(MEMORY_STORE_APPEND, error);
 }
 
+static fabric_error_t simulated_append(store_t *store, const store_entry_t *entries, size_t count)
+{
+    world_note("store.append", entries[0].lane, entries[0].number, count);
+    go(MEMORY_STORE_APPEND);
+    return come_from_append(memory_store_driver.append(inner_of(store), entries, count), entries,
+                            count);
+}
+
 static fabric_error_t simulated_append_after(store_t *store, const store_anchor_t *anchor,
                                              const store_entry_t *entries, size_t count)
 {
     world_note("store.append", entries[0].lane, entries[0].number, count);
-    FORWARD(MEMORY_STORE_APPEND, append_after(inner_of(store), anchor, entries, count));
+    go(MEMORY_STORE_APPEND);
+    return come_from_append(
+        memory_store_driver.append_after(inner_of(store), anchor, entries, count), entries, count);
 }
 
 static fabric_error_t simulated_lane_take(store_t *store, const store_hold_t *hold,

@@ -123,6 +123,7 @@ typedef struct world {
     bool over;   /* no process is started any more */
     bool forgot; /* the store has lost commits: what the checkers know is not true any more */
     uint64_t left[SIMULATION_LANES_MAX]; /* newest entries of lanes that have lost some; else 0 */
+    uint64_t store_halted_until_us;      /* an older copy is being put back */
     world_plan_t plan;
     uint64_t store_down_until_us;
     uint64_t store_slow_until_us;

@@ -22,7 +22,11 @@ const incarnation_t world_other = {{2}};
 static uint64_t read_clock(void *context)
 {
     actor_world_t *world = context;
-    world->now_ms += world->step_ms;
+    if (world->step_after > 0) {
+        world->step_after--;
+    } else {
+        world->now_ms += world->step_ms;
+    }
     return world->now_ms;
 }
 

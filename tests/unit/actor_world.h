@@ -24,7 +24,8 @@ typedef struct actor_world {
     uint64_t now_ms;
     uint64_t slept_ms;
     uint32_t longest_ms; /* sleep */
-    uint32_t step_ms;    /* at each look at the clock */
+    uint32_t step_ms;    /* at each look at the clock, */
+    uint32_t step_after; /* except for so many */
     uint32_t looks;      /* at whether to stop */
     uint32_t looks_max;  /* stopping from then on */
     uint32_t went, came; /* how often the database was reported gone and back */

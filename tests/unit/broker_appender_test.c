@@ -1,5 +1,5 @@
 /* The appender's logic over the store in memory, in virtual time: each answer that an append can
- * get, fences, lost commits, and what the entries hold. */
+ * get, fences, and what the entries hold. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,71 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/store/appender.h"
 #include "core/journal/entry.h"
-#include "tests/unit/actor_world.h"
-
-#define DATABASE "broker_appender"
-
-typedef struct fixture {
-    actor_world_t *world;
-    appender_t *appender;
-    sample_t samples[WORLD_LANES];
-    lane_batch_t batches[WORLD_LANES];
-    append_part_t parts[WORLD_LANES];
-} fixture_t;
-
-/* Takes all lanes, as the loader does, and begins them. */
-static int set_up(void **state)
-{
-    fixture_t *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    f->world = world_new(DATABASE);
-    f->appender = appender_new(&f->world->connection, &f->world->world);
-    assert_int_equal(appender_open(f->appender, NULL), FABRIC_OK);
-    for (uint32_t lane = 0; lane < WORLD_LANES; lane++) {
-        store_hold_t hold = world_hold(f->world, lane);
-        store_entry_t adopt = world_take(f->world, &hold);
-        appender_begin(f->appender, &hold, adopt.number, adopt.log_bytes);
-        sample_fill(&f->samples[lane], lane, 100);
-    }
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_t *f = *state;
-    appender_destroy(&f->appender);
-    world_free(&f->world);
-    free(f);
-    return 0;
-}
-
-static void put(fixture_t *f, uint32_t lane, lane_batch_t batch)
-{
-    f->batches[lane] = batch;
-    f->batches[lane].epoch = world_hold(f->world, lane).epoch;
-    f->parts[lane] = (append_part_t){.lane = lane, .batch = &f->batches[lane]};
-}
-
-/* Appends messages first..first+2 in lanes 0..lanes-1. */
-static fabric_error_t append(fixture_t *f, uint32_t lanes, size_t first)
-{
-    for (uint32_t lane = 0; lane < lanes; lane++) {
-        put(f, lane, sample_messages(&f->samples[lane], first, 2));
-    }
-    return appender_append(f->appender, f->parts, lanes);
-}
-
-static void append_well(fixture_t *f, uint32_t lanes, size_t first)
-{
-    assert_int_equal(append(f, lanes, first), FABRIC_OK);
-    for (uint32_t lane = 0; lane < lanes; lane++) {
-        assert_false(f->parts[lane].fenced);
-        assert_int_equal(f->parts[lane].number, world_end(f->world, lane).number);
-    }
-}
+#include "tests/unit/appender_fixture.h"
 
 static bool copy_entry(void *context, const store_entry_t *entry)
 {
@@ -92,10 +29,10 @@ static bool copy_entry(void *context, const store_entry_t *entry)
 static void one_statement_holds_the_entries_of_all_lanes(void **state)
 {
     fixture_t *f = *state;
-    uint64_t before = memory_store_commits(DATABASE);
-    append_well(f, 3, 0);
-    assert_int_equal(memory_store_commits(DATABASE), before + 1);
-    append_well(f, 2, 2);
+    uint64_t before = memory_store_commits(FIXTURE_DATABASE);
+    fixture_append_well(f, 3, 0);
+    assert_int_equal(memory_store_commits(FIXTURE_DATABASE), before + 1);
+    fixture_append_well(f, 2, 2);
     assert_int_equal(f->parts[0].number, 3);
     assert_int_equal(world_end(f->world, 2).number, 2);
     assert_int_equal(f->world->slept_ms, 0);
@@ -107,7 +44,7 @@ static void an_entry_tells_who_wrote_it_and_when(void **state)
     fixture_t *f = *state;
     uint64_t log_bytes = world_end(f->world, 1).log_bytes;
     f->world->now_ms += 4000;
-    append_well(f, 2, 0);
+    fixture_append_well(f, 2, 0);
     store_entry_t end = world_end(f->world, 1);
     assert_int_equal(end.created_ms, WORLD_STORE_MS + 4000);
     assert_int_equal(end.last_id, 101);
@@ -116,7 +53,7 @@ static void an_entry_tells_who_wrote_it_and_when(void **state)
     assert_false(end.adopt);
     assert_true(f->parts[1].bytes > 0);
     assert_int_equal(end.log_bytes, log_bytes + f->parts[1].bytes);
-    append_well(f, 2, 2);
+    fixture_append_well(f, 2, 2);
     assert_int_equal(world_end(f->world, 1).log_bytes, end.log_bytes + f->parts[1].bytes);
 }
 
@@ -135,7 +72,7 @@ static void records_stand_in_order(void **state)
     batch.attempt_count = 1;
     batch.ends = sample->ends + 2;
     batch.end_count = 2;
-    put(f, 0, batch);
+    fixture_put(f, 0, batch);
     assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
     store_entry_t entry;
     const store_driver_t *driver = f->world->store->driver;
@@ -169,11 +106,11 @@ static void a_statement_has_a_largest_size(void **state)
         for (size_t i = 0; i < 3; i++) {
             f->samples[lane].messages[i].payload = fabric_bytes(payload, LARGE);
         }
-        put(f, lane, sample_messages(&f->samples[lane], 0, 3));
+        fixture_put(f, lane, sample_messages(&f->samples[lane], 0, 3));
     }
-    uint64_t before = memory_store_commits(DATABASE);
+    uint64_t before = memory_store_commits(FIXTURE_DATABASE);
     assert_int_equal(appender_append(f->appender, f->parts, WORLD_LANES), FABRIC_OK);
-    assert_int_equal(memory_store_commits(DATABASE), before + 2); /* 9 MiB */
+    assert_int_equal(memory_store_commits(FIXTURE_DATABASE), before + 2); /* 9 MiB */
     for (uint32_t lane = 0; lane < WORLD_LANES; lane++) {
         assert_int_equal(f->parts[lane].number, 2);
         assert_int_equal(world_end(f->world, lane).number, 2);
@@ -187,7 +124,7 @@ static void busy_is_tried_again_with_jitter(void **state)
 {
     fixture_t *f = *state;
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_BUSY, 0, 3);
-    append_well(f, 3, 0);
+    fixture_append_well(f, 3, 0);
     assert_true(f->world->slept_ms > 0);
     assert_int_equal(f->world->went, 0);
 }
@@ -196,7 +133,7 @@ static void busy_without_end_counts_as_unavailable(void **state)
 {
     fixture_t *f = *state;
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_BUSY, 0, CONNECTION_BUSY_TRIES_MAX);
-    append_well(f, 3, 0);
+    fixture_append_well(f, 3, 0);
     assert_int_equal(f->world->went, 1);
     assert_int_equal(f->world->came, 1);
     assert_true(f->world->slept_ms < 1000);
@@ -208,7 +145,7 @@ static void busy_is_not_tried_again_by_an_actor_that_stops(void **state)
     fixture_t *f = *state;
     f->world->looks_max = 0;
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_BUSY, 0, 2);
-    assert_int_equal(append(f, 3, 0), FABRIC_ERROR_SHUTTING_DOWN);
+    assert_int_equal(fixture_append(f, 3, 0), FABRIC_ERROR_SHUTTING_DOWN);
     assert_int_equal(f->world->slept_ms, 0);
 }
 
@@ -217,12 +154,12 @@ static void an_outage_ends_with_the_database_and_is_told_once(void **state)
     fixture_t *f = *state;
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_DISCONNECTED, 0, 1);
     world_strike(f->world, MEMORY_STORE_OPEN, MEMORY_STORE_UNAVAILABLE, 0, 50);
-    append_well(f, 3, 0);
+    fixture_append_well(f, 3, 0);
     assert_true(f->world->went >= 1 && f->world->went <= 2); /* by words of the database */
     assert_int_equal(f->world->came, 1);
     assert_true(f->world->cause[0] != '\0');
     assert_true(f->world->longest_ms <= CONNECTION_BACKOFF_MAX_MS);
-    append_well(f, 3, 2);
+    fixture_append_well(f, 3, 2);
 }
 
 static void a_stop_ends_an_outage(void **state)
@@ -231,7 +168,7 @@ static void a_stop_ends_an_outage(void **state)
     f->world->looks_max = 5;
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_DISCONNECTED, 0, 1);
     world_strike(f->world, MEMORY_STORE_OPEN, MEMORY_STORE_UNAVAILABLE, 0, 1000);
-    assert_int_equal(append(f, 3, 0), FABRIC_ERROR_SHUTTING_DOWN);
+    assert_int_equal(fixture_append(f, 3, 0), FABRIC_ERROR_SHUTTING_DOWN);
     assert_int_equal(world_end(f->world, 0).number, 1);
 }
 
@@ -241,19 +178,19 @@ static void a_lost_answer_that_did_not_land_runs_again(void **state)
 {
     fixture_t *f = *state;
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_UNKNOWN_BEFORE, 0, 2);
-    append_well(f, 3, 0);
-    append_well(f, 3, 2);
+    fixture_append_well(f, 3, 0);
+    fixture_append_well(f, 3, 2);
     assert_int_equal(world_end(f->world, 0).number, 3);
 }
 
 static void a_lost_answer_that_landed_is_done(void **state)
 {
     fixture_t *f = *state;
-    uint64_t before = memory_store_commits(DATABASE);
+    uint64_t before = memory_store_commits(FIXTURE_DATABASE);
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_UNKNOWN_AFTER, 0, 1);
-    append_well(f, 3, 0);
-    assert_int_equal(memory_store_commits(DATABASE), before + 1);
-    append_well(f, 3, 2); /* the numbers are right */
+    fixture_append_well(f, 3, 0);
+    assert_int_equal(memory_store_commits(FIXTURE_DATABASE), before + 1);
+    fixture_append_well(f, 3, 2); /* the numbers are right */
     assert_int_equal(world_end(f->world, 0).number, 3);
 }
 
@@ -265,22 +202,11 @@ static void a_statement_that_still_runs_is_met_again(void **state)
                                       .kind = MEMORY_STORE_UNKNOWN_RUNNING,
                                       .times = 1,
                                       .delay = delay};
-        memory_store_fault(DATABASE, &fault);
-        append_well(f, 3, 2 * delay);
-        memory_store_end_running(DATABASE, true);
+        memory_store_fault(FIXTURE_DATABASE, &fault);
+        fixture_append_well(f, 3, 2 * delay);
+        memory_store_end_running(FIXTURE_DATABASE, true);
         assert_int_equal(world_end(f->world, 0).number, 1 + delay);
     }
-}
-
-static void checkpoint_and_purge(fixture_t *f, const store_hold_t *hold, uint64_t number)
-{
-    const store_driver_t *driver = f->world->store->driver;
-    store_slice_t slice = {.begun = number, .last = true};
-    store_purge_t purge = {
-        .before = number, .created_before_ms = INT64_MAX, .entries_max = UINT32_MAX};
-    store_purged_t purged;
-    assert_int_equal(driver->checkpoint(f->world->store, hold, &slice), FABRIC_OK);
-    assert_int_equal(driver->purge(f->world->store, hold, &purge, &purged), FABRIC_OK);
 }
 
 /* The statement landed and its answer is lost. Before the appender looks again, another broker
@@ -288,8 +214,8 @@ static void checkpoint_and_purge(fixture_t *f, const store_hold_t *hold, uint64_
 static void what_landed_and_was_purged_is_not_inserted_again(void **state)
 {
     fixture_t *f = *state;
-    append_well(f, 1, 0);
-    put(f, 0, sample_messages(&f->samples[0], 2, 2));
+    fixture_append_well(f, 1, 0);
+    fixture_put(f, 0, sample_messages(&f->samples[0], 2, 2));
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_UNKNOWN_AFTER, 0, 1);
     world_strike(f->world, MEMORY_STORE_OPEN, MEMORY_STORE_UNAVAILABLE, 0, 1000);
     f->world->looks_max = 3;
@@ -297,9 +223,9 @@ static void what_landed_and_was_purged_is_not_inserted_again(void **state)
     store_hold_t successor = world_assign(f->world, 0, world_other);
     store_entry_t adopt = world_take(f->world, &successor);
     assert_int_equal(adopt.number, 4);
-    checkpoint_and_purge(f, &successor, adopt.number);
+    fixture_purge(f, &successor, adopt.number);
     assert_int_equal(world_entry_count(f->world, 0), 3); /* entry 0 and both brokers' ADOPT */
-    memory_store_clear_faults(DATABASE);
+    memory_store_clear_faults(FIXTURE_DATABASE);
     f->world->looks_max = 1000;
     assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
     assert_true(f->parts[0].fenced);
@@ -312,13 +238,13 @@ static void what_landed_and_was_purged_is_not_inserted_again(void **state)
 static void a_writer_that_wakes_after_its_lane_was_taken_is_fenced(void **state)
 {
     fixture_t *f = *state;
-    append_well(f, 3, 0);
+    fixture_append_well(f, 3, 0);
     store_hold_t successor = world_assign(f->world, 1, world_other);
-    put(f, 1, sample_messages(&f->samples[1], 2, 2));
+    fixture_put(f, 1, sample_messages(&f->samples[1], 2, 2));
     f->batches[1].epoch = successor.epoch - 1;
     (void)world_take(f->world, &successor);
-    put(f, 0, sample_messages(&f->samples[0], 2, 2));
-    put(f, 2, sample_messages(&f->samples[2], 2, 2));
+    fixture_put(f, 0, sample_messages(&f->samples[0], 2, 2));
+    fixture_put(f, 2, sample_messages(&f->samples[2], 2, 2));
     assert_int_equal(appender_append(f->appender, f->parts, 3), FABRIC_OK);
     assert_true(f->parts[1].fenced);
     assert_false(f->parts[0].fenced);
@@ -335,7 +261,7 @@ static void a_writer_that_wakes_after_its_lane_was_taken_is_fenced(void **state)
 static void a_writer_that_wakes_after_a_purge_is_fenced(void **state)
 {
     fixture_t *f = *state;
-    append_well(f, 1, 0);
+    fixture_append_well(f, 1, 0);
     store_hold_t successor = world_assign(f->world, 0, world_other);
     store_entry_t adopt = world_take(f->world, &successor);
     sample_t others;
@@ -343,8 +269,8 @@ static void a_writer_that_wakes_after_a_purge_is_fenced(void **state)
     lane_batch_t batch = sample_messages(&others, 0, 1);
     store_entry_t last = world_append(f->world, &successor, &batch);
     assert_true(last.number > adopt.number);
-    checkpoint_and_purge(f, &successor, last.number);
-    put(f, 0, sample_messages(&f->samples[0], 2, 2));
+    fixture_purge(f, &successor, last.number);
+    fixture_put(f, 0, sample_messages(&f->samples[0], 2, 2));
     f->batches[0].epoch = successor.epoch - 1;
     size_t before = world_entry_count(f->world, 0);
     assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
@@ -359,7 +285,7 @@ static void a_fenced_lane_appends_nothing_more(void **state)
     store_hold_t successor = world_assign(f->world, 0, world_other);
     (void)world_take(f->world, &successor);
     for (size_t i = 0; i < 2; i++) {
-        put(f, 0, sample_messages(&f->samples[0], 2 * i, 2));
+        fixture_put(f, 0, sample_messages(&f->samples[0], 2 * i, 2));
         f->batches[0].epoch = own.epoch;
         assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
         assert_true(f->parts[0].fenced);
@@ -377,14 +303,14 @@ static void a_lane_that_comes_back_begins_anew(void **state)
     store_entry_t adopt = world_take(f->world, &again);
     appender_begin(f->appender, &again, adopt.number, adopt.log_bytes);
     appender_end(f->appender, 0, own.epoch); /* says nothing about the present epoch */
-    put(f, 0, sample_messages(&f->samples[0], 0, 2));
+    fixture_put(f, 0, sample_messages(&f->samples[0], 0, 2));
     f->batches[0].epoch = own.epoch; /* left over */
     assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
     assert_true(f->parts[0].fenced);
-    append_well(f, 1, 2);
+    fixture_append_well(f, 1, 2);
     assert_int_equal(f->parts[0].number, adopt.number + 1);
     appender_end(f->appender, 0, again.epoch);
-    assert_int_equal(append(f, 1, 4), FABRIC_OK);
+    assert_int_equal(fixture_append(f, 1, 4), FABRIC_OK);
     assert_true(f->parts[0].fenced);
 }
 
@@ -395,10 +321,10 @@ static void a_check_finds_lanes_that_others_hold(void **state)
     fixture_t *f = *state;
     store_hold_t own = world_hold(f->world, 1);
     store_hold_t fenced = {0};
-    append_well(f, 3, 0);
+    fixture_append_well(f, 3, 0);
     assert_int_equal(appender_check(f->appender), FABRIC_OK);
     assert_false(appender_next_fenced(f->appender, &fenced));
-    append_well(f, 3, 2);
+    fixture_append_well(f, 3, 2);
     (void)world_assign(f->world, 1, world_other);
     assert_int_equal(appender_check(f->appender), FABRIC_OK);
     assert_true(appender_next_fenced(f->appender, &fenced));
@@ -411,11 +337,12 @@ static void a_check_finds_lanes_that_others_hold(void **state)
 static void a_check_finds_lanes_that_nobody_holds(void **state)
 {
     fixture_t *f = *state;
-    store_lane_t row = memory_store_lane(DATABASE, 1);
+    store_lane_t row = memory_store_lane(FIXTURE_DATABASE, 1);
     store_hold_t fenced = {0};
-    append_well(f, 3, 0);
+    fixture_append_well(f, 3, 0);
+    fixture_append_well(f, 3, 2);
     row.holder = (incarnation_t){{0}};
-    memory_store_set_lane(DATABASE, &row);
+    memory_store_set_lane(FIXTURE_DATABASE, &row);
     assert_int_equal(appender_check(f->appender), FABRIC_OK);
     assert_true(appender_next_fenced(f->appender, &fenced));
     assert_int_equal(fenced.lane, 1);
@@ -425,10 +352,10 @@ static void a_new_connection_checks_all_lanes(void **state)
 {
     fixture_t *f = *state;
     store_hold_t fenced;
-    append_well(f, 3, 0);
+    fixture_append_well(f, 3, 0);
     (void)world_assign(f->world, 2, world_other);
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_UNKNOWN_BEFORE, 0, 1);
-    append_well(f, 2, 2);
+    fixture_append_well(f, 2, 2);
     assert_true(appender_next_fenced(f->appender, &fenced));
     assert_int_equal(fenced.lane, 2);
 }
@@ -436,7 +363,7 @@ static void a_new_connection_checks_all_lanes(void **state)
 static void nothing_is_asked_about_lanes_that_were_checked(void **state)
 {
     fixture_t *f = *state;
-    append_well(f, 3, 0);
+    fixture_append_well(f, 3, 0);
     assert_int_equal(appender_check(f->appender), FABRIC_OK);
     world_strike(f->world, MEMORY_STORE_ANY, MEMORY_STORE_DISCONNECTED, 0, 1);
     assert_int_equal(appender_check(f->appender), FABRIC_OK);
@@ -449,147 +376,17 @@ static void purged_entries_are_not_lost(void **state)
     fixture_t *f = *state;
     store_hold_t hold = world_hold(f->world, 0);
     for (size_t i = 0; i < 5; i++) {
-        append_well(f, 1, 2 * i);
+        fixture_append_well(f, 1, 2 * i);
     }
-    checkpoint_and_purge(f, &hold, 5);
+    fixture_purge(f, &hold, 5);
     assert_int_equal(world_entry_count(f->world, 0), 4); /* 0, ADOPT, 5, 6 */
     assert_int_equal(appender_check(f->appender), FABRIC_OK);
-    append_well(f, 1, 20);
-}
-
-/* ---- lost commits ---- */
-
-static void lost_commits_are_found_on_a_new_connection(void **state)
-{
-    fixture_t *f = *state;
-    append_well(f, 3, 0);
-    append_well(f, 3, 2);
-    assert_int_equal(appender_check(f->appender), FABRIC_OK);
-    memory_store_fault_t fault = {
-        .operation = MEMORY_STORE_APPEND, .kind = MEMORY_STORE_LOSE, .times = 1, .lost = 1};
-    memory_store_fault(DATABASE, &fault);
-    assert_int_equal(append(f, 3, 4), FABRIC_ERROR_STORE_LOST);
-    assert_non_null(strstr(appender_lost(f->appender), "entry 3 "));
-}
-
-/* An older copy is put back, and the connection lives on: behind a proxy, say. */
-static void an_older_copy_takes_no_append(void **state)
-{
-    fixture_t *f = *state;
-    append_well(f, 3, 0);
-    append_well(f, 1, 2);
-    memory_store_lose(DATABASE, 1); /* entry 3 of lane 0 */
-    uint64_t commits = memory_store_commits(DATABASE);
-    for (uint32_t lane = 0; lane < 2; lane++) {
-        put(f, lane, sample_messages(&f->samples[lane], 4, 2));
-    }
-    /* Lane 1 has lost nothing, but the copy is another journal than the one that was written. */
-    assert_int_equal(appender_append(f->appender, &f->parts[1], 1), FABRIC_ERROR_STORE_LOST);
-    assert_non_null(strstr(appender_lost(f->appender), "entry 3 "));
-    assert_int_equal(appender_append(f->appender, f->parts, 2), FABRIC_ERROR_STORE_LOST);
-    assert_int_equal(memory_store_commits(DATABASE), commits);
-}
-
-/* The copy has all that the appender has written, but not the first entry of a lane that has begun
- * since. */
-static void an_older_copy_without_a_lanes_first_entry_takes_no_append(void **state)
-{
-    fixture_t *f = *state;
-    append_well(f, 3, 0);
-    store_lane_t row = memory_store_lane(DATABASE, 1);
-    store_hold_t hold = world_assign(f->world, 1, world_self);
-    store_entry_t adopt = world_take(f->world, &hold);
-    appender_begin(f->appender, &hold, adopt.number, adopt.log_bytes);
-    memory_store_lose(DATABASE, 1);
-    row.epoch = hold.epoch; /* the copy was made between the assignment and the entry */
-    memory_store_set_lane(DATABASE, &row);
-    put(f, 1, sample_messages(&f->samples[1], 2, 2));
-    uint64_t commits = memory_store_commits(DATABASE);
-    assert_int_equal(appender_append(f->appender, &f->parts[1], 1), FABRIC_ERROR_STORE_LOST);
-    assert_int_equal(memory_store_commits(DATABASE), commits);
-}
-
-/* The anchor lies in a lane that another broker has taken and purged. */
-static void an_anchor_that_was_purged_is_no_lost_commit(void **state)
-{
-    fixture_t *f = *state;
-    append_well(f, 2, 0); /* the anchor is an entry of lane 0 */
-    store_hold_t successor = world_assign(f->world, 0, world_other);
-    store_entry_t adopt = world_take(f->world, &successor);
-    checkpoint_and_purge(f, &successor, adopt.number);
-    for (size_t i = 0; i < 2; i++) {
-        put(f, 1, sample_messages(&f->samples[1], 2 + 2 * i, 2));
-        assert_int_equal(appender_append(f->appender, &f->parts[1], 1), FABRIC_OK);
-        assert_false(f->parts[1].fenced);
-        assert_int_equal(f->parts[1].number, 3 + i);
-    }
-    assert_int_equal(f->world->went, 0);
-}
-
-static void lost_commits_are_found_by_a_check(void **state)
-{
-    fixture_t *f = *state;
-    append_well(f, 1, 0);
-    append_well(f, 1, 2);
-    memory_store_lose(DATABASE, 1);
-    assert_int_equal(appender_check(f->appender), FABRIC_ERROR_STORE_LOST);
-    assert_non_null(strstr(appender_lost(f->appender), "entry 3 "));
-}
-
-/* A checkpoint that is settled before the check hides nothing, since nothing was purged. */
-static void lost_commits_below_the_checkpoint_are_found(void **state)
-{
-    fixture_t *f = *state;
-    append_well(f, 1, 0);
-    append_well(f, 1, 2);
-    memory_store_lose(DATABASE, 1);
-    store_lane_t row = memory_store_lane(DATABASE, 0);
-    row.number = 4;
-    memory_store_set_lane(DATABASE, &row);
-    assert_int_equal(appender_check(f->appender), FABRIC_ERROR_STORE_LOST);
-    assert_non_null(strstr(appender_lost(f->appender), "entry 3 "));
-}
-
-/* The same for the entry up to which the last check has come. */
-static void lost_commits_that_were_checked_are_found_below_the_checkpoint(void **state)
-{
-    fixture_t *f = *state;
-    append_well(f, 1, 0);
-    append_well(f, 1, 2);
-    assert_int_equal(appender_check(f->appender), FABRIC_OK);
-    memory_store_lose(DATABASE, 1);
-    store_lane_t row = memory_store_lane(DATABASE, 0);
-    row.number = 4;
-    memory_store_set_lane(DATABASE, &row);
-    assert_int_equal(append(f, 1, 4), FABRIC_ERROR_STORE_LOST);
-}
-
-static void an_older_epoch_is_a_lost_commit(void **state)
-{
-    fixture_t *f = *state;
-    append_well(f, 1, 0);
-    store_lane_t row = memory_store_lane(DATABASE, 0);
-    row.epoch--;
-    memory_store_set_lane(DATABASE, &row);
-    assert_int_equal(appender_check(f->appender), FABRIC_ERROR_STORE_LOST);
-    assert_non_null(strstr(appender_lost(f->appender), "epoch"));
-}
-
-static void an_entry_of_somebody_else_in_place_of_an_own_one_is_a_lost_commit(void **state)
-{
-    fixture_t *f = *state;
-    store_hold_t hold = world_hold(f->world, 0);
-    append_well(f, 1, 0);
-    memory_store_lose(DATABASE, 1);
-    hold.holder = world_other;
-    lane_batch_t batch = sample_messages(&f->samples[0], 8, 1);
-    (void)world_append(f->world, &hold, &batch);
-    assert_int_equal(appender_check(f->appender), FABRIC_ERROR_STORE_LOST);
+    fixture_append_well(f, 1, 20);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(one_statement_holds_the_entries_of_all_lanes),
         TEST(an_entry_tells_who_wrote_it_and_when),
@@ -613,15 +410,6 @@ int main(void)
         TEST(a_new_connection_checks_all_lanes),
         TEST(nothing_is_asked_about_lanes_that_were_checked),
         TEST(purged_entries_are_not_lost),
-        TEST(lost_commits_are_found_on_a_new_connection),
-        TEST(an_older_copy_takes_no_append),
-        TEST(an_older_copy_without_a_lanes_first_entry_takes_no_append),
-        TEST(an_anchor_that_was_purged_is_no_lost_commit),
-        TEST(lost_commits_are_found_by_a_check),
-        TEST(lost_commits_below_the_checkpoint_are_found),
-        TEST(lost_commits_that_were_checked_are_found_below_the_checkpoint),
-        TEST(an_older_epoch_is_a_lost_commit),
-        TEST(an_entry_of_somebody_else_in_place_of_an_own_one_is_a_lost_commit),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);
