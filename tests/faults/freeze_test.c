@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "tests/checker/history.h"
+#include "tests/harness/late_append.h"
 #include "tests/harness/machine.h"
 #include "tests/harness/proxy.h"
 #include "tests/checker/workload.h"
@@ -17,7 +18,6 @@ enum {
     WAIT_MAX_MS = 90000,
     WARM_MS = 500,
     HELD_MS = 100,
-    LOCK_WAIT_MS = 1000,  /* of a statement, at most */
     ENTITIES_MAX = 24,    /* of the workload */
     WORK_US = 5000,       /* more load than the workers can bear: a freeze hits handlers at work */
     OVERDUE_US = 1500000, /* far beyond the grace and the slack that a broker adds */
@@ -210,6 +210,11 @@ static bool stands_by_again(void *context)
            testbed_count_events(watch->bed, watch->log, "broker.ready") > watch->count;
 }
 
+static void run_load(void *load, uint32_t ms)
+{
+    workload_run(load, ms);
+}
+
 typedef struct side {
     const process_t *process;
     const char *url;
@@ -226,16 +231,8 @@ static unsigned freeze_home(testbed_t *bed, workload_t *load, const side_t *home
     workload_run(load, WARM_MS);
     assert_int_equal(testbed_lanes_held(bed, home->url, back.incarnation), TESTBED_LANES);
     unsigned fenced = testbed_count_events(bed, home->log, "fenced");
-    unsigned appends = testbed_count_events(bed, home->log, "append.fenced");
     back.count = testbed_count_events(bed, home->log, "broker.ready");
-    /* An append waits for a lock when the freeze comes, until the server gives it up. The thawed
-     * broker hears of that, and runs it again. */
-    testbed_lock_t *journals = testbed_lock(bed, "SELECT * FROM journal FOR UPDATE");
-    workload_run(load, HELD_MS);
-    uint64_t frozen_ms = clock_monotonic_ms();
-    testbed_freeze(home->process);
-    workload_run(load, LOCK_WAIT_MS + MARGIN_MS);
-    testbed_unlock(&journals);
+    uint64_t frozen_ms = late_append_freeze(bed, home->process, run_load, load);
     workload_mark(load);
     run_until(load, holds_all, &taken, "the move of all lanes");
     uint64_t moved_ms = clock_monotonic_ms() - frozen_ms;
@@ -243,10 +240,9 @@ static unsigned freeze_home(testbed_t *bed, workload_t *load, const side_t *home
     workload_run(load, TAKEOVER_MS + MARGIN_MS);
     assert_true(workload_counts(load).replied > before.replied); /* clients found the new home */
     uint32_t gap_ms = workload_gap_ms(load);
-    testbed_thaw(home->process);
+    unsigned appends = late_append_thaw(bed, home->process, home->log, run_load, load);
     run_until(load, stands_by_again, &back, "the thawed broker's next incarnation");
     assert_true(testbed_count_events(bed, home->log, "fenced") > fenced);
-    appends = testbed_count_events(bed, home->log, "append.fenced") - appends;
     print_message("frozen broker: lanes moved after %llu ms, no reply for %u ms, %u of its appends "
                   "fenced\n",
                   (unsigned long long)moved_ms, gap_ms, appends);

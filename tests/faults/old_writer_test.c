@@ -6,19 +6,11 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "tests/harness/late_append.h"
 #include "tests/harness/probe_load.h"
 #include "tests/harness/testbed.h"
 
-enum {
-    ENTITIES = 64,
-    INFLIGHT = 128,
-    CALLS = 500,
-    POLL_CALLS = 50,
-    LOCK_WAIT_MS = 1000, /* the longest wait of a broker's statement for a lock */
-    MARGIN_MS = 500,
-    HELD_MS = 100,
-    WAIT_MAX_MS = 90000
-};
+enum { ENTITIES = 64, INFLIGHT = 128, CALLS = 500, POLL_CALLS = 50, WAIT_MAX_MS = 90000 };
 
 /* In static memory: calls may end after the test has failed, when the client is closed. */
 static probe_load_t load;
@@ -32,23 +24,12 @@ static int64_t count_entries(testbed_t *bed, const char *incarnation)
     return testbed_query_number(bed, sql);
 }
 
-static void run_for(uint32_t ms)
+static void run_for(void *context, uint32_t ms)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + ms;
     while (clock_monotonic_ms() < deadline_ms) {
-        probe_load_step(&load, 5);
+        probe_load_step(context, 5);
     }
-}
-
-/* An append waits for a lock when the freeze comes, until the server gives it up. The thawed broker
- * hears of that, and runs it again. */
-static void freeze_in_append(testbed_t *bed)
-{
-    testbed_lock_t *journals = testbed_lock(bed, "SELECT * FROM journal FOR UPDATE");
-    run_for(HELD_MS);
-    testbed_freeze(&bed->cluster.broker);
-    run_for(LOCK_WAIT_MS + MARGIN_MS);
-    testbed_unlock(&journals);
 }
 
 static void run_until_purged(testbed_t *bed, const char *incarnation)
@@ -83,15 +64,14 @@ static void a_home_that_wakes_after_its_entries_were_purged_changes_nothing(void
     probe_load_run(&load, CALLS);
     assert_int_equal(testbed_lanes_held(bed, bed->cluster.url, incarnation), TESTBED_LANES);
     assert_true(count_entries(bed, incarnation) > 0);
-    freeze_in_append(bed);
+    (void)late_append_freeze(bed, &bed->cluster.broker, run_for, &load);
     probe_load_run(&load, CALLS);
     run_until_purged(bed, incarnation);
-    testbed_thaw(&bed->cluster.broker);
+    unsigned fenced = late_append_thaw(bed, &bed->cluster.broker, "broker.log", run_for, &load);
     run_until_it_stands_by(bed, incarnation);
     probe_load_end(&load);
     testbed_wait_drained(bed);
     assert_int_equal(count_entries(bed, incarnation), 0);
-    unsigned fenced = testbed_count_events(bed, "broker.log", "append.fenced");
     print_message("%u of its appends were fenced\n", fenced);
     assert_true(fenced > 0); /* else the run proves nothing */
     probe_starts_t starts = probe_starts_read(bed->folder);
@@ -106,8 +86,7 @@ static void a_home_that_wakes_after_its_entries_were_purged_changes_nothing(void
 /* The broker gives up its lanes at the end of its drain time, while appends of its wait. */
 static void stop_in_append(testbed_t *bed)
 {
-    testbed_lock_t *journals = testbed_lock(bed, "SELECT * FROM journal FOR UPDATE");
-    run_for(HELD_MS);
+    testbed_lock_t *journals = late_append_lock(bed, run_for, &load);
     assert_int_equal(kill(bed->cluster.broker.pid, SIGTERM), 0);
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
     while (testbed_query_number(bed, LANES_HELD) > 0) {

@@ -562,12 +562,11 @@ testbed_lock_t *testbed_lock(testbed_t *bed, const char *sql)
     lock->connection = connect_mysql(bed->cluster.database.url);
     bool locked = mysql_query(lock->connection, "START TRANSACTION") == 0 &&
                   mysql_query(lock->connection, sql) == 0;
-    MYSQL_RES *result = locked ? mysql_store_result(lock->connection) : NULL;
-    if (!result) {
+    mysql_free_result(locked ? mysql_store_result(lock->connection) : NULL);
+    if (!locked) {
         print_error("%s: %s\n", sql, mysql_error(lock->connection));
     }
-    assert_non_null(result);
-    mysql_free_result(result);
+    assert_true(locked && mysql_errno(lock->connection) == 0);
     return lock;
 }
 

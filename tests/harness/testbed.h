@@ -124,8 +124,8 @@ void testbed_open_gate(testbed_t *bed, const char *name);
 int64_t testbed_query_number(testbed_t *bed, const char *sql);
 /* Runs one statement that changes something; likewise. */
 void testbed_execute(testbed_t *bed, const char *sql);
-/* Runs a query in a transaction of its own that stays open: what it locks stays locked until
- * testbed_unlock. MariaDB only. */
+/* Runs a query in a transaction of its own that stays open, or locks tables: what is locked stays
+ * locked until testbed_unlock. MariaDB only. */
 typedef struct testbed_lock testbed_lock_t;
 testbed_lock_t *testbed_lock(testbed_t *bed, const char *sql);
 void testbed_unlock(testbed_lock_t **lock);
