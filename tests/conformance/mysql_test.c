@@ -18,6 +18,7 @@
 #include "mysql/mysql_error.h"
 #include "mysql/mysql_store.h"
 #include "mysql/mysql_url.h"
+#include "tests/harness/machine.h"
 #include "tests/harness/mariadb.h"
 #include "tests/conformance/sql_signal.h"
 #include "tests/conformance/store_fixture.h"
@@ -344,7 +345,7 @@ static void a_held_lane_is_busy_for_all_but_appends(void **state)
     assert_ok(appended);
     assert_error(FABRIC_ERROR_STORE_BUSY, assigned);
     assert_error(FABRIC_ERROR_STORE_BUSY, taken);
-    assert_in_range(waited_ms, 500, 1900); /* innodb_lock_wait_timeout is 1 s */
+    assert_in_range(waited_ms, 500, machine_scaled(1900)); /* innodb_lock_wait_timeout is 1 s */
     assert_ok(execute(fixture, "BEGIN"));
     assert_ok(execute(fixture, "UPDATE lane SET epoch = epoch + 1 WHERE lane = 0"));
     fabric_error_t put = put_rows(fixture, &fixture->hold, 7, 1, 1);

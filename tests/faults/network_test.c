@@ -147,7 +147,7 @@ static void expect_replaced_and_back(const char *what)
 {
     uint64_t start_ms = clock_monotonic_ms();
     if (!workload_run_until(network.load, is_replaced, NULL,
-                            LEASE_MS + (uint32_t)machine_scaled(TAKEOVER_MS) + SLACK_MS)) {
+                            LEASE_MS + (uint32_t)machine_scaled(TAKEOVER_MS + SLACK_MS))) {
         fail_msg("%s: the worker was not replaced", what);
     }
     print_message("%s: replaced after %llu ms\n", what,

@@ -26,9 +26,9 @@ enum {
     LEASE_MS = 1000,
     TAKEOVER_MS = 1000, /* after the lease, as promised */
     SLACK_MS = 3000,    /* a loaded machine */
-    HEAL_MS = 20000,
-    TOOL_MS = 10000,
-    REACH_MS = 300,
+    HEAL_MS = 60000,
+    TOOL_MS = 30000,
+    REACH_MS = 900,
     CUT_MS = 6000,
     LONG_CUT_MS = 120000 /* a minute for each way to be apart */
 };
@@ -200,7 +200,7 @@ static void cut_and_heal(void **state, direction_t direction)
         drop(direction);
         uint64_t start_ms = clock_monotonic_ms();
         if (!workload_run_until(load, is_replaced, NULL,
-                                LEASE_MS + (uint32_t)machine_scaled(TAKEOVER_MS) + SLACK_MS)) {
+                                LEASE_MS + (uint32_t)machine_scaled(TAKEOVER_MS + SLACK_MS))) {
             fail_msg("the worker was not replaced");
         }
         print_message("%s: replaced after %llu ms\n", bed->name,
