@@ -114,8 +114,8 @@ static void finish_others(testbed_t *bed)
     }
 }
 
-static fabric_error_t call_once(fabric_client_t *client, const fabric_message_type_t *message,
-                                fabric_outcome_t *outcome)
+static fabric_error_t ask_once(fabric_client_t *client, const fabric_message_type_t *message,
+                               fabric_outcome_t *outcome)
 {
     fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "once"),
                           .message = message,
@@ -131,7 +131,7 @@ static uint64_t expect_refusal(testbed_t *bed, fabric_client_t *client)
     fabric_outcome_t outcome = {.error = FABRIC_OK};
     uint64_t unknown = 0;
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
-    while (call_once(client, &probe_echo, &outcome) == FABRIC_ERROR_OUTCOME_UNKNOWN) {
+    while (ask_once(client, &probe_echo, &outcome) == FABRIC_ERROR_OUTCOME_UNKNOWN) {
         unknown++;
         testbed_poll(deadline_ms, "a call that is refused");
     }
@@ -171,7 +171,7 @@ static void entries_are_refused(void **state)
     uint64_t unknown = expect_refusal(bed, client);
     wait_for_outage(bed,
                     "store.unavailable connection=appender number=0 cause=\"this row is refused");
-    if (call_once(client, &probe_volatile_echo, &outcome)) {
+    if (ask_once(client, &probe_volatile_echo, &outcome)) {
         fail_msg("%s: %s", fabric_error_name(outcome.error), outcome.text);
     }
     fabric_client_close(&client);
