@@ -7,6 +7,9 @@
 
 #include "core/memory.h"
 
+/* Keys are read by memcpy: by itself <xxhash.h> reads them through pointers of other types, and a
+ * compiler may then drop what was stored in a key (gcc 16 does). */
+#define XXH_FORCE_MEMORY_ACCESS 0
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
