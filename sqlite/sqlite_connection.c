@@ -14,14 +14,21 @@
 
 #define LOCK_WAIT_MS_MAX 1000u
 
+/* Pages of the write-ahead log: with so many, a transaction of several statements moves them into
+ * the file, 16 MiB or more at a time, so that the two syncs of a move are shared by many commits; */
+#define LOG_PAGES_GOAL 4096
+/* with so many, a single statement does, because nobody else has; */
+#define LOG_PAGES_MAX 32768
+/* so few are moved while the others of this process wait. */
+#define LOG_PAGES_REST 512
+#define LOG_MOVES_MAX  4
+
 static const char scheme[] = "sqlite:";
 
 /* ---- opening and closing ---- */
 
 /* The settings of every connection. The journal mode belongs to the file: sqlite_schema_unlock()
- * sets it once the file is known to be ours. SQLite's checkpoints, which move its write-ahead log
- * into the file, move about 16 MiB at a time, so that their two syncs are shared by many commits.
- * Debian's library overwrites what is deleted unless it is told not to, which makes the purge of
+ * sets it once the file is known to be ours. Debian's library overwrites what is deleted unless it is told not to, which makes the purge of
  * entries as expensive as writing them. */
 static int configure(sqlite3 *database)
 {
@@ -30,7 +37,7 @@ static int configure(sqlite3 *database)
                         "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"
                         "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;"
                         "PRAGMA secure_delete = OFF;"
-                        "PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 67108864;"
+                        "PRAGMA journal_size_limit = 67108864;"
                         "SELECT count(*) FROM sqlite_master",
                         NULL, NULL, NULL);
 }
@@ -53,6 +60,14 @@ static fabric_error_t open_file(const char *path, uint32_t lock_wait_ms, reason_
                *database ? sqlite3_errmsg(*database) : sqlite3_errstr(code));
     sqlite3_close(*database);
     return error;
+}
+
+static int note_log_pages(void *context, sqlite3 *database, const char *schema, int pages)
+{
+    (void)database;
+    (void)schema;
+    ((sqlite_store_t *)context)->log_pages = pages;
+    return SQLITE_OK;
 }
 
 fabric_error_t sqlite_connection_open(const store_options_t *options, reason_t *reason,
@@ -81,6 +96,8 @@ fabric_error_t sqlite_connection_open(const store_options_t *options, reason_t *
     sql_store_init(&opened->sql, &sqlite_store_driver, &sqlite_engine);
     opened->sql.exclusive = options->exclusive;
     opened->database = database;
+    (void)sqlite3_wal_hook(database, note_log_pages,
+                           opened); /* instead of SQLite's own checkpoints */
     opened->lock_wait_ms = lock_wait_ms;
     opened->lock_descriptor = lock_descriptor;
     snprintf(opened->name, sizeof opened->name, "SQLite file '%.250s'", path);
@@ -190,6 +207,35 @@ static fabric_error_t check_place(sqlite_store_t *store)
     return FABRIC_ERROR_STORE_UNKNOWN;
 }
 
+/* Moves into the file what the write-ahead log has when the move begins. Returns how many pages
+ * those are, with those moved before; negative: not all of them could be moved. */
+static int move_log_pages(sqlite_store_t *store)
+{
+    int pages = 0;
+    int moved = 0;
+    int code = sqlite3_wal_checkpoint_v2(store->database, "main", SQLITE_CHECKPOINT_PASSIVE, &pages,
+                                         &moved);
+    return code == SQLITE_OK && moved == pages ? pages : -1;
+}
+
+/* The others go on writing during a move, so that a move leaves what came meanwhile. The log begins
+ * anew only when nothing is left: they wait for the last move, which has little to do. A move that
+ * fails does no harm: the next one repeats it, and a disk that is full makes commits fail. */
+static void move_log(sqlite_store_t *store)
+{
+    int before = 0;
+    int pages = move_log_pages(store);
+    for (int i = 1; i < LOG_MOVES_MAX && pages - before > LOG_PAGES_REST; i++) {
+        before = pages;
+        pages = move_log_pages(store);
+    }
+    if (pages > 0 && sqlite_turn_take(&store->turn, clock_monotonic_ms() + store->lock_wait_ms)) {
+        (void)move_log_pages(store);
+        sqlite_turn_give(&store->turn);
+    }
+    store->log_pages = 0; /* until the next commit */
+}
+
 fabric_error_t sqlite_commit(sql_store_t *base)
 {
     sqlite_store_t *store = sqlite_store_of(base);
@@ -199,7 +245,12 @@ fabric_error_t sqlite_commit(sql_store_t *base)
     fabric_error_t error =
         sqlite3_get_autocommit(store->database) ? FABRIC_OK : run_text(store, "COMMIT", true);
     end_writing(store);
-    return error || base->transaction == SQL_READ ? error : check_place(store);
+    error = error || base->transaction == SQL_READ ? error : check_place(store);
+    if (!error &&
+        store->log_pages >= (base->transaction == SQL_WRITE ? LOG_PAGES_GOAL : LOG_PAGES_MAX)) {
+        move_log(store);
+    }
+    return error;
 }
 
 void sqlite_roll_back(sql_store_t *base)

@@ -19,6 +19,7 @@ typedef struct sqlite_store {
     int lock_descriptor; /* of the broker's lock on the file; -1: none */
     bool dead;           /* an outcome was unknown: nothing goes over this connection any more */
     bool migrating;      /* all that is done now is one transaction */
+    int log_pages;       /* of the write-ahead log, as of this connection's last commit */
     sqlite_turn_t turn;
     sqlite3_stmt *statements[SQL_STATEMENT_COUNT][SQL_SIZES]; /* prepared at their first use */
     sqlite3_stmt *reading;                                    /* the query whose rows are open */

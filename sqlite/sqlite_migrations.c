@@ -45,8 +45,10 @@ static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *want
 /* "FABR" in the file's header (bytes 68-71) tells our files from those of programs with tables of
  * the same names.
  *
- * Ids, keys and names are BLOBs: compared byte by byte. `journal` and `pending` are trees by their
- * own keys, so that an append changes few pages; what is large of a body lies in pages of its own.
+ * Ids, keys and names are BLOBs: compared byte by byte. `pending` is a tree by its own key, so that
+ * the messages of an entity lie together. `journal` is a tree by row ids, which are in the order of
+ * appends, with its key in an index: in a tree by the key itself, SQLite reads the whole of each
+ * entry that it compares with, all its overflow pages.
  */
 static const char tables[] =
     "PRAGMA application_id = 1178681938;"
@@ -78,7 +80,7 @@ static const char tables[] =
     " lane INTEGER NOT NULL, number INTEGER NOT NULL, epoch INTEGER NOT NULL,"
     " incarnation BLOB NOT NULL, last_id INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
     " log_bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, adopt INTEGER NOT NULL,"
-    " calls BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, number)) WITHOUT ROWID;"
+    " calls BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, number));"
     "CREATE TABLE IF NOT EXISTS pending ("
     " lane INTEGER NOT NULL, entity_hash INTEGER NOT NULL, position INTEGER NOT NULL,"
     " request_id INTEGER NOT NULL, shard INTEGER NOT NULL, due_ms INTEGER, number INTEGER NOT NULL,"
