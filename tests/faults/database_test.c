@@ -348,13 +348,20 @@ static void broker_forgotten(void **state)
     assert_int_equal(testbed_query_number(bed, "SELECT term FROM coordinator"), term);
 }
 
+#define AHEAD "SELECT (SELECT COUNT(*) FROM journal) - (SELECT COUNT(*) FROM journal_copy)"
+
+/* A copy that lacks the latest entries. */
 static MYSQL *copy_journal(outage_t *outage)
 {
     MYSQL *administrator = outage_connect(outage, true, NULL);
     outage_run(outage, BETWEEN_MS);
     outage_execute(administrator, "CREATE TABLE journal_copy LIKE journal");
     outage_execute(administrator, "INSERT INTO journal_copy SELECT * FROM journal");
-    outage_run(outage, BETWEEN_MS);
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (testbed_query_number(outage->bed, AHEAD) <= 0) {
+        outage_run(outage, BETWEEN_MS);
+        testbed_poll(deadline_ms, "entries that the copy has not");
+    }
     return administrator;
 }
 
