@@ -206,8 +206,9 @@ typedef struct store_slice {
     size_t delete_count;
     const store_dead_row_t *dead; /* inserted, or replaced */
     size_t dead_count;
-    uint64_t begun; /* the entry number that this checkpoint is to reach */
-    bool last;      /* with this slice the rows are complete as of `begun` */
+    uint64_t settled; /* the rows are complete as of this entry: what the last checkpoint reached */
+    uint64_t begun;   /* the entry number that this checkpoint is to reach */
+    bool last;        /* with this slice the rows are complete as of `begun` */
 } store_slice_t;
 
 #define STORE_SLICE_ROWS_MAX  5000u
@@ -386,7 +387,10 @@ typedef struct store_driver {
 
     /* ---- rows ---- */
 
-    /* One transaction, which begins with a locking read of the lane's row: FENCED. */
+    /* One transaction, which begins with a locking read of the lane's row: FENCED. STORE_LOST, and
+     * nothing was changed: the rows are complete neither as of `settled` nor, since the last slice
+     * may be repeated, as of `begun`, or the entry `begun` is not there, as in an older copy of the
+     * database. */
     fabric_error_t (*checkpoint)(store_t *store, const store_hold_t *hold,
                                  const store_slice_t *slice);
     /* Visits the rows of the ranges, range by range. Stops when the bodies of the rows visited

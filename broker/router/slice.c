@@ -273,6 +273,7 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .delete_count = slice->delete_count,
                                               .dead = slice->dead,
                                               .dead_count = slice->dead_count,
+                                              .settled = checkpoint->settled,
                                               .begun = checkpoint->begun,
                                               .last = is_used_up(checkpoint)}};
 }

@@ -29,8 +29,9 @@ void checkpointer_init(checkpointer_t *checkpointer, const connection_config_t *
                        const store_world_t *world, const retention_t *retention);
 void checkpointer_clear(checkpointer_t *checkpointer);
 
-/* OK: committed. FENCED: another broker has the lane. SHUTTING_DOWN: told to stop before the
- * outcome was certain. Any other error: the store cannot take such a slice. */
+/* OK: committed. FENCED: another broker has the lane. STORE_LOST: the database has lost what the
+ * slice builds on: stop, loudly. SHUTTING_DOWN: told to stop before the outcome was certain. Any
+ * other error: the store cannot take such a slice. */
 FABRIC_MUST_USE fabric_error_t checkpointer_write(checkpointer_t *checkpointer,
                                                   const store_hold_t *hold,
                                                   const store_slice_t *slice);

@@ -1,12 +1,24 @@
 /* The checkpointer actor: see checkpointer_zmq.h. */
 #include "broker/store/checkpointer_zmq.h"
 
+static void log_lost(const checkpoint_operation_t *operation)
+{
+    log_event(LOG_ERROR_LEVEL, "store.lost", log_uint("lane", operation->hold.lane),
+              log_uint("checkpoint", operation->slice->settled),
+              log_uint("entry", operation->slice->begun),
+              log_text("text", "this checkpoint or this entry was durable, and is not there any "
+                               "more"));
+}
+
 static void run_operation(checkpointer_t *checkpointer, checkpoint_operation_t *operation)
 {
     operation->error =
         operation->slice ? checkpointer_write(checkpointer, &operation->hold, operation->slice)
                          : checkpointer_purge(checkpointer, &operation->hold, operation->checkpoint,
                                               operation->log_bytes, &operation->purged);
+    if (operation->error == FABRIC_ERROR_STORE_LOST) {
+        log_lost(operation);
+    }
 }
 
 static void run_checkpointer(void *context, void *pipe)

@@ -204,18 +204,30 @@ static fabric_error_t amend_rows(sql_store_t *store, uint32_t lane,
     return error;
 }
 
-static fabric_error_t set_number(sql_store_t *store, sql_statement_t statement, uint64_t number,
-                                 uint32_t lane)
+/* Notes what the checkpoint is to reach, unless the database has lost what the slice builds on. */
+static fabric_error_t begin_slice(sql_store_t *store, uint32_t lane, const store_slice_t *slice)
+{
+    uint64_t matched = 0;
+    sql_put_u64(store, slice->begun);
+    sql_put_u64(store, lane);
+    sql_put_u64(store, slice->settled);
+    sql_put_u64(store, slice->begun);
+    sql_put_u64(store, slice->begun);
+    fabric_error_t error = sql_run(store, SQL_CHECKPOINT_BEGIN, 1, &matched);
+    return !error && matched == 0 ? FABRIC_ERROR_STORE_LOST : error;
+}
+
+static fabric_error_t end_checkpoint(sql_store_t *store, uint32_t lane, uint64_t number)
 {
     sql_put_u64(store, number);
     sql_put_u64(store, lane);
-    return sql_run(store, statement, 1, NULL);
+    return sql_run(store, SQL_CHECKPOINT_END, 1, NULL);
 }
 
 static fabric_error_t write_slice(sql_store_t *store, uint32_t lane, const store_slice_t *slice)
 {
     CRASH_POINT(SLICE_LOCKED);
-    fabric_error_t error = set_number(store, SQL_CHECKPOINT_BEGIN, slice->begun, lane);
+    fabric_error_t error = begin_slice(store, lane, slice);
     error = error ? error : sql_write_pending(store, lane, slice->puts, slice->put_count);
     error = error ? error : amend_rows(store, lane, slice->amendments, slice->amendment_count);
     CRASH_POINT(SLICE_INSIDE);
@@ -225,7 +237,7 @@ static fabric_error_t write_slice(sql_store_t *store, uint32_t lane, const store
     error = error ? error : sql_write_dead(store, lane, slice->dead, slice->dead_count);
     CRASH_POINT(SLICE_DEAD);
     if (!error && slice->last) {
-        error = set_number(store, SQL_CHECKPOINT_END, slice->begun, lane);
+        error = end_checkpoint(store, lane, slice->begun);
     }
     CRASH_POINT(SLICE_LAST);
     return error;

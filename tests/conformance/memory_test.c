@@ -168,7 +168,7 @@ static void a_checkpoint_that_still_runs_has_its_lane_locked(void **state)
     assert_error(FABRIC_ERROR_STORE_UNKNOWN, put_rows(fixture, &fixture->hold, 7, 10, 2));
     assert_false(has_row(fixture, 0, 7, 10));
     assert_ok(fixture->driver->append(
-        fixture->second, &(store_entry_t){.lane = 0, .number = 2, .incarnation = self}, 1));
+        fixture->second, &(store_entry_t){.lane = 0, .number = 3, .incarnation = self}, 1));
     assert_error(FABRIC_ERROR_STORE_BUSY,
                  fixture->driver->lane_assign(fixture->second, fixture->term, self, &fixture->hold,
                                               incarnation_of(2)));
@@ -216,6 +216,7 @@ static void an_older_copy_forgets_everything_since(void **state)
                            .delete_count = 1,
                            .dead = &dead,
                            .dead_count = 1,
+                           .settled = 2,
                            .begun = 5,
                            .last = true};
     assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
@@ -313,7 +314,7 @@ static void dumps_show_everything(void **state)
     assert_ok(put_rows(fixture, &fixture->hold, 7, 10, 3));
     assert_ok(put_rows(fixture, &fixture->hold_1, 7, 10, 2));
     store_dead_row_t dead = dead_of(12);
-    store_slice_t slice = {.dead = &dead, .dead_count = 1, .begun = 1, .last = true};
+    store_slice_t slice = {.dead = &dead, .dead_count = 1, .settled = 2, .begun = 1, .last = true};
     assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold_1, &slice));
     memory_store_dump_entries(name, 0, count_entry, &counts[0]);
     memory_store_dump_pending(name, count_pending, &counts[1]);
@@ -345,7 +346,7 @@ static void twenty_thousand_rows(void **state)
             position = (position + 7919) % 20011;
             deletes[j] = (store_row_key_t){(position - 1) / 5000 % 3, position};
         }
-        store_slice_t slice = {.deletes = deletes, .delete_count = 5000, .begun = 3};
+        store_slice_t slice = {.deletes = deletes, .delete_count = 5000, .settled = 2, .begun = 2};
         assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
     }
     list_backlogs(fixture, 0);
@@ -355,7 +356,7 @@ static void twenty_thousand_rows(void **state)
     assert_in_range(left, 5000, 5011); /* 7919 walks through all of 0..20010 */
     load_all(fixture, 0);
     assert_int_equal(fixture->rows.count, left);
-    memory_store_lose(name_of(fixture->url), 1); /* ADOPT of lane 1, and all of these */
+    memory_store_lose(name_of(fixture->url), 1); /* entry 2, and all of these */
     list_backlogs(fixture, 0);
 }
 

@@ -413,10 +413,10 @@ static void a_file_that_may_only_be_read_is_unavailable(void **state)
 
 /* ---- space and speed ---- */
 
-static int64_t purge_all_but_the_last(store_t *store, uint64_t last)
+static int64_t purge_all_but_the_last(store_t *store, uint64_t settled, uint64_t last)
 {
     store_purged_t purged = {0};
-    store_slice_t checkpoint = {.begun = last, .last = true};
+    store_slice_t checkpoint = {.settled = settled, .begun = last, .last = true};
     store_purge_t purge = {.before = last, .created_before_ms = INT64_MAX, .entries_max = 1000};
     fabric_error_t error = sqlite_store_driver.checkpoint(store, &sqlite_file_hold, &checkpoint);
     error = error ? error : sqlite_store_driver.purge(store, &sqlite_file_hold, &purge, &purged);
@@ -433,7 +433,7 @@ static void purged_pages_are_used_again(void **state)
         for (int i = 0; i < ENTRIES; i++) {
             assert_ok(sqlite_file_append(file->store, ++number, BODY_BYTES));
         }
-        assert_int_equal(purge_all_but_the_last(file->second, number),
+        assert_int_equal(purge_all_but_the_last(file->second, number - ENTRIES, number),
                          round == 0 ? ENTRIES - 1 : ENTRIES);
         if (round == 1) {
             settled = sqlite_file_number(file, "PRAGMA page_count");
@@ -546,7 +546,7 @@ static void tables_tell_their_sizes(void **state)
         assert_ok(sqlite_file_append(file->store, number, 1000));
     }
     assert_ok(put_rows(file->store, 1, 300));
-    assert_int_equal(purge_all_but_the_last(file->store, 40), 39);
+    assert_int_equal(purge_all_but_the_last(file->store, 0, 40), 39);
     assert_ok(sqlite_store_driver.table_list(file->store, note_table, &sizes));
     assert_int_equal(sizes.tables, sqlite_file_number(file, "SELECT count(*) FROM sqlite_master "
                                                             "WHERE type = 'table'"));
@@ -569,7 +569,7 @@ static void views_show_rows_in_words(void **state)
                            .entity = fabric_bytes("order-1", 7),
                            .tag = fabric_bytes("Add", 3),
                            .body = fabric_bytes("record", 6)};
-    store_slice_t slice = {.puts = &row, .put_count = 1, .begun = 1};
+    store_slice_t slice = {.puts = &row, .put_count = 1};
     assert_int_equal(sqlite_file_execute(file, "INSERT INTO shard_group VALUES (1, x'64')"),
                      SQLITE_OK);
     assert_ok(sqlite_store_driver.checkpoint(file->store, &sqlite_file_hold, &slice));

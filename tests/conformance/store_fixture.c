@@ -374,6 +374,18 @@ store_dead_row_t dead_of(uint64_t id)
                               .body = fabric_bytes("a\0record", 8)};
 }
 
+fabric_error_t write_slice(store_fixture_t *fixture, const store_hold_t *hold,
+                           const store_slice_t *slice)
+{
+    store_slice_t based = *slice;
+    based.settled = lane_row(fixture, hold->lane).number;
+    for (uint64_t i = newest_entry(fixture, hold->lane) + 1; i <= slice->begun; i++) {
+        store_entry_t entry = entry_of(hold, i);
+        assert_ok(fixture->driver->append(fixture->second, &entry, 1));
+    }
+    return fixture->driver->checkpoint(fixture->store, hold, &based);
+}
+
 fabric_error_t put_rows(store_fixture_t *fixture, const store_hold_t *hold, uint64_t entity,
                         uint64_t first, size_t count)
 {
@@ -382,7 +394,7 @@ fabric_error_t put_rows(store_fixture_t *fixture, const store_hold_t *hold, uint
         rows[i] = pending_of(first + i, entity);
     }
     store_slice_t slice = {.puts = rows, .put_count = count, .begun = 2, .last = true};
-    fabric_error_t error = fixture->driver->checkpoint(fixture->store, hold, &slice);
+    fabric_error_t error = write_slice(fixture, hold, &slice);
     free(rows);
     return error;
 }

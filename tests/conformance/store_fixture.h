@@ -125,6 +125,10 @@ void assert_same_entry(const store_entry_t *actual, const store_entry_t *expecte
 /* A row of entity `entity` (its hash). */
 store_pending_t pending_of(uint64_t position, uint64_t entity);
 store_dead_row_t dead_of(uint64_t id);
+/* Writes a slice that builds on what is there: on the lane's checkpoint, and on entries up to the
+ * one that it is to reach, of which those are appended that are missing. */
+fabric_error_t write_slice(store_fixture_t *fixture, const store_hold_t *hold,
+                           const store_slice_t *slice);
 /* A checkpoint of one slice that puts `count` rows of one entity at positions first, first + 1,
  * ... */
 fabric_error_t put_rows(store_fixture_t *fixture, const store_hold_t *hold, uint64_t entity,

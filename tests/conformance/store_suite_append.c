@@ -239,7 +239,7 @@ static void checkpoint_and_purge_below(store_fixture_t *fixture, const store_hol
     store_slice_t slice = {.begun = number, .last = true};
     store_purge_t purge = {.before = number, .created_before_ms = INT64_MAX, .entries_max = 1000};
     store_purged_t purged;
-    assert_ok(fixture->driver->checkpoint(fixture->second, hold, &slice));
+    assert_ok(write_slice(fixture, hold, &slice));
     assert_ok(fixture->driver->purge(fixture->second, hold, &purge, &purged));
 }
 

@@ -8,7 +8,7 @@
 
 static fabric_error_t checkpoint(store_fixture_t *fixture, const store_slice_t *slice)
 {
-    return fixture->driver->checkpoint(fixture->store, &fixture->hold, slice);
+    return write_slice(fixture, &fixture->hold, slice);
 }
 
 static void assert_lane(store_fixture_t *fixture, uint64_t number, uint64_t begun)
@@ -212,19 +212,87 @@ static void a_successor_replaces_rows_of_a_checkpoint_that_was_cut_off(void **st
     store_slice_t slice = {.puts = &row, .put_count = 1, .begun = 5};
     row.attempts = 1;
     assert_ok(checkpoint(fixture, &slice));
-    store_hold_t next = fixture_take_over(fixture, &fixture->hold, incarnation_of(2), 2);
+    store_hold_t next = fixture_take_over(fixture, &fixture->hold, incarnation_of(2), 6);
     assert_error(FABRIC_ERROR_FENCED, checkpoint(fixture, &slice));
     row.number = 6;
     row.attempts = 2;
     slice.begun = 6;
     slice.last = true;
-    assert_ok(fixture->driver->checkpoint(fixture->second, &next, &slice));
+    assert_ok(write_slice(fixture, &next, &slice));
     assert_error(FABRIC_ERROR_FENCED, checkpoint(fixture, &slice));
     load_all(fixture, 0);
     assert_positions(fixture, 10, 1);
     assert_int_equal(fixture->rows.items[0].row.attempts, 2);
     assert_int_equal(fixture->rows.items[0].row.number, 6);
     assert_lane(fixture, 6, 6);
+}
+
+/* ---- an older copy of the database ---- */
+
+/* What a slice of a checkpoint of this entry answers, which would delete the row of message 10 and
+ * put one of message 20. */
+static fabric_error_t replace_row(store_fixture_t *fixture, uint64_t settled, uint64_t begun,
+                                  bool last)
+{
+    store_pending_t put = pending_of(20, 7);
+    store_row_key_t deleted = {7, 10};
+    store_slice_t slice = {.puts = &put,
+                           .put_count = 1,
+                           .deletes = &deleted,
+                           .delete_count = 1,
+                           .settled = settled,
+                           .begun = begun,
+                           .last = last};
+    return fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice);
+}
+
+/* The copy has message 10, which is a row, and not the entry that says that it has ended. */
+static void a_slice_needs_the_entry_that_it_is_to_reach(void **state)
+{
+    store_fixture_t *fixture = *state;
+    append_some(fixture, &fixture->hold, 2, 1);
+    assert_ok(put_rows(fixture, &fixture->hold, 7, 10, 1));
+    assert_true(fixture->suite->copy(fixture->url));
+    append_some(fixture, &fixture->hold, 3, 1);
+    assert_true(fixture->suite->put_back(fixture->url, 1));
+    for (int last = 0; last < 2; last++) {
+        assert_error(FABRIC_ERROR_STORE_LOST, replace_row(fixture, 2, 3, last));
+        assert_lane(fixture, 2, 2);
+        load_all(fixture, 0);
+        assert_positions(fixture, 10, 1);
+    }
+    append_some(fixture, &fixture->hold, 3, 1);
+    assert_ok(replace_row(fixture, 2, 3, true));
+}
+
+/* The copy has all entries, but its rows are complete as of an earlier one than the writer's: what
+ * that checkpoint wrote is only in the journal. */
+static void a_slice_needs_the_checkpoint_before_it(void **state)
+{
+    store_fixture_t *fixture = *state;
+    append_some(fixture, &fixture->hold, 2, 3);
+    assert_ok(put_rows(fixture, &fixture->hold, 7, 10, 1));
+    for (int last = 0; last < 2; last++) {
+        assert_error(FABRIC_ERROR_STORE_LOST, replace_row(fixture, 3, 4, last));
+        assert_lane(fixture, 2, 2);
+        load_all(fixture, 0);
+        assert_positions(fixture, 10, 1);
+    }
+}
+
+static void a_slice_may_be_repeated_while_its_checkpoint_is_the_last_one(void **state)
+{
+    store_fixture_t *fixture = *state;
+    append_some(fixture, &fixture->hold, 2, 3);
+    assert_ok(replace_row(fixture, 0, 3, false));
+    assert_ok(replace_row(fixture, 0, 3, false));
+    for (int times = 0; times < 2; times++) {
+        assert_ok(replace_row(fixture, 0, 3, true));
+        assert_lane(fixture, 3, 3);
+    }
+    assert_ok(replace_row(fixture, 3, 4, true));
+    assert_error(FABRIC_ERROR_STORE_LOST, replace_row(fixture, 0, 3, true));
+    assert_lane(fixture, 4, 4);
 }
 
 /* ---- limits ---- */
@@ -343,6 +411,9 @@ int store_suite_checkpoint(void)
         FOUNDED_TEST(one_slice_does_all_of_its_changes),
         FOUNDED_TEST(the_number_is_raised_with_the_last_slice),
         FOUNDED_TEST(a_successor_replaces_rows_of_a_checkpoint_that_was_cut_off),
+        FOUNDED_TEST(a_slice_needs_the_entry_that_it_is_to_reach),
+        FOUNDED_TEST(a_slice_needs_the_checkpoint_before_it),
+        FOUNDED_TEST(a_slice_may_be_repeated_while_its_checkpoint_is_the_last_one),
         FOUNDED_TEST(a_slice_may_have_as_many_rows_as_the_store_says),
         FOUNDED_TEST(slices_of_any_size_are_written_whole),
         FOUNDED_TEST(a_slice_may_have_4_mib),

@@ -80,6 +80,7 @@ static fabric_error_t make_slice(const store_fixture_t *fixture, store_t *store)
                            .delete_count = 1,
                            .dead = &dead,
                            .dead_count = 1,
+                           .settled = 3,
                            .begun = 4,
                            .last = true};
     return fixture->driver->checkpoint(store, &hold, &slice);
@@ -163,7 +164,7 @@ static void take_away(store_fixture_t *fixture, uint32_t lane, uint64_t deadline
     assert_ok(error);
     store_amendment_t amendment = {.key = {7, 10}, .number = 6, .attempts = 7};
     store_slice_t slice = {.amendments = &amendment, .amendment_count = 1, .begun = 6};
-    assert_ok(fixture->driver->checkpoint(fixture->second, &next, &slice));
+    assert_ok(write_slice(fixture, &next, &slice));
 }
 
 /* A process freezes on each lane, each one statement later than the one before; then all lanes
@@ -180,7 +181,7 @@ static void freeze_before_each_statement(store_fixture_t *fixture, make_fn *make
         append_some(fixture, &hold, 2, 3);
         assert_ok(put_rows(fixture, &hold, 7, 10, 2));
         store_slice_t slice = {.begun = 3, .last = true};
-        assert_ok(fixture->driver->checkpoint(fixture->store, &hold, &slice));
+        assert_ok(write_slice(fixture, &hold, &slice));
         freeze(fixture, &frozen, lane, make, lane + 1);
     }
     size_t stopped = frozen.stopped;

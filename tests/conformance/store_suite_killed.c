@@ -128,7 +128,7 @@ static void prepare_purge(store_fixture_t *fixture)
 {
     append_some(fixture, &fixture->hold, 3 * round_number - 1, 3);
     store_slice_t slice = {.begun = 3 * round_number + 1, .last = true};
-    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
 }
 
 static fabric_error_t make_purge(const store_fixture_t *fixture, store_t *store)
@@ -157,6 +157,9 @@ static void a_purge(void **state)
 static void prepare_slice(store_fixture_t *fixture)
 {
     assert_ok(put_rows(fixture, &fixture->hold, round_number, 1000 * round_number, 2));
+    while (newest_entry(fixture, 0) < 10 + round_number) {
+        append_some(fixture, &fixture->hold, newest_entry(fixture, 0) + 1, 1);
+    }
 }
 
 static fabric_error_t make_slice(const store_fixture_t *fixture, store_t *store)
@@ -177,7 +180,8 @@ static fabric_error_t make_slice(const store_fixture_t *fixture, store_t *store)
                            .delete_count = 1,
                            .dead = &dead,
                            .dead_count = 1,
-                           .begun = 100 + round_number,
+                           .settled = 2,
+                           .begun = 10 + round_number,
                            .last = true};
     return fixture->driver->checkpoint(store, &fixture->hold, &slice);
 }
@@ -187,7 +191,7 @@ static made_t slice_made(store_fixture_t *fixture)
     uint64_t first = 1000 * round_number;
     store_dead_row_t dead;
     store_lane_t row = lane_row(fixture, 0);
-    int done = (row.number == 100 + round_number) + (row.begun == 100 + round_number);
+    int done = (row.number == 10 + round_number) + (row.begun == 10 + round_number);
     done += fixture->suite->dead_letter(fixture->url, 0, (request_id_t){first + 1}, &dead);
     done += !has_row(fixture, 0, round_number, first + 1);
     load_range(fixture, 0, round_number, first + 1, INT64_MAX, 100);

@@ -108,7 +108,7 @@ static void backlogs_count_the_rows_of_each_entity(void **state)
     write_rows(fixture);
     store_row_key_t deletes[] = {{7, 10}, {7, 15}, {7, 19}, {9, 15000}};
     store_slice_t slice = {.deletes = deletes, .delete_count = 4, .begun = 3, .last = true};
-    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
     list_backlogs(fixture, 0);
     assert_int_equal(fixture->backlog_count, 2);
     assert_int_equal(fixture->backlogs[0].entity_hash, 7);
@@ -168,8 +168,9 @@ static void *go_on(void *context)
         puts[i] = pending_of(2 * i + 1, 7);
         deletes[i] = (store_row_key_t){7, 2 * i + 1};
     }
-    store_slice_t putting = {.puts = puts, .put_count = 50, .begun = 3, .last = true};
-    store_slice_t deleting = {.deletes = deletes, .delete_count = 50, .begun = 3, .last = true};
+    store_slice_t putting = {.puts = puts, .put_count = 50, .settled = 2, .begun = 2, .last = true};
+    store_slice_t deleting = {
+        .deletes = deletes, .delete_count = 50, .settled = 2, .begun = 2, .last = true};
     for (int turn = 0; !__atomic_load_n(&going->stop, __ATOMIC_RELAXED) && !going->error; turn++) {
         going->error = fixture->driver->checkpoint(fixture->store, &fixture->hold,
                                                    turn % 2 ? &deleting : &putting);
@@ -188,7 +189,7 @@ static void a_load_overlaps_with_checkpoints(void **state)
         puts[i] = pending_of(2 * i, 7);
     }
     store_slice_t slice = {.puts = puts + 1, .put_count = 49, .begun = 2, .last = true};
-    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
     assert_int_equal(pthread_create(&thread, NULL, go_on, &going), 0);
     size_t wrong = 0;
     for (int times = 0; times < 100; times++) {

@@ -148,16 +148,18 @@ static void *go_on(void *context)
     going_on_t *going = context;
     store_fixture_t *fixture = going->fixture;
     const store_driver_t *driver = fixture->driver;
+    uint64_t checkpoint = 0;
     for (uint64_t number = 2; number < going->upto && !going->error; number++) {
         store_entry_t entry = entry_of(&fixture->hold, number);
         going->error = driver->append(fixture->store, &entry, 1);
         if (!going->error && number % 10 == 0) {
-            store_slice_t slice = {.begun = number, .last = true};
+            store_slice_t slice = {.settled = checkpoint, .begun = number, .last = true};
             store_purge_t purge = {.before = number > 20 ? number - 20 : 0,
                                    .created_before_ms = INT64_MAX,
                                    .entries_max = 1000};
             store_purged_t purged;
             going->error = driver->checkpoint(fixture->store, &fixture->hold, &slice);
+            checkpoint = number;
             going->error = going->error
                                ? going->error
                                : driver->purge(fixture->store, &fixture->hold, &purge, &purged);

@@ -6,7 +6,7 @@ static void write_ten(store_fixture_t *fixture, uint64_t number)
 {
     append_some(fixture, &fixture->hold, 2, 10);
     store_slice_t slice = {.begun = number, .last = true};
-    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
 }
 
 static store_purged_t purge(store_fixture_t *fixture, const store_purge_t *wanted)
@@ -116,7 +116,7 @@ static void the_newest_entry_and_those_above_the_checkpoint_stay(void **state)
     assert_numbers(fixture, 7, 1, 5);
     assert_mark(fixture, 600, 6000);
     store_slice_t slice = {.begun = 11, .last = true};
-    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
     assert_int_equal(purge(fixture, &greedy).entries, 4);
     assert_int_equal(newest_entry(fixture, 0), 11);
     assert_mark(fixture, 1000, 10000);
@@ -129,7 +129,7 @@ static void an_adopt_entry_is_never_deleted(void **state)
     store_hold_t next = fixture_take_over(fixture, &fixture->hold, incarnation_of(2), 5);
     append_some(fixture, &next, 6, 3);
     store_slice_t slice = {.begun = 8, .last = true};
-    assert_ok(fixture->driver->checkpoint(fixture->store, &next, &slice));
+    assert_ok(write_slice(fixture, &next, &slice));
     store_purge_t wanted = {.before = 8,
                             .created_before_ms = INT64_MAX,
                             .log_bytes_before = INT64_MAX,
@@ -163,7 +163,7 @@ static void entries_are_deleted_from_the_oldest_on(void **state)
     }
     append_some(fixture, &fixture->hold, 7, 1);
     store_slice_t slice = {.begun = 7, .last = true};
-    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
     store_purge_t wanted = {.before = 7, .created_before_ms = 6000, .entries_max = 100};
     assert_int_equal(purge(fixture, &wanted).entries, 1);
     assert_mark(fixture, 900, 5000);
@@ -186,7 +186,7 @@ static void the_mark_never_sinks(void **state)
     assert_ok(fixture->driver->append(fixture->store, &entry, 1));
     append_some(fixture, &fixture->hold, 13, 1);
     store_slice_t slice = {.begun = 13, .last = true};
-    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
     wanted.before = 13;
     assert_int_equal(purge(fixture, &wanted).entries, 2); /* 11 and 12 */
     assert_mark(fixture, 1100, 11000);
@@ -204,7 +204,7 @@ static void many_entries_are_purged_at_once(void **state)
         assert_ok(fixture->driver->append(fixture->store, entries, STORE_APPEND_ENTRIES_MAX));
     }
     store_slice_t slice = {.begun = 801, .last = true};
-    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
+    assert_ok(write_slice(fixture, &fixture->hold, &slice));
     store_purge_t wanted = {.before = 701, .created_before_ms = INT64_MAX, .entries_max = 500};
     assert_int_equal(purge(fixture, &wanted).entries, 500);
     assert_mark(fixture, 50100, 501000);

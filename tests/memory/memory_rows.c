@@ -16,6 +16,13 @@ static void amend(memory_database_t *database, uint32_t lane, const store_amendm
     }
 }
 
+/* Whether the lane has what the slice builds on. */
+static bool has_base(const memory_lane_t *lane, const store_slice_t *slice)
+{
+    return (lane->row.number == slice->settled || lane->row.number == slice->begun) &&
+           memory_sequence_find(&lane->entries, slice->begun);
+}
+
 fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
                                  const store_slice_t *slice)
 {
@@ -27,6 +34,9 @@ fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
     memory_database_t *database = store->database;
     if (!memory_holds(database, hold)) {
         return memory_leave(store, FABRIC_ERROR_FENCED);
+    }
+    if (!has_base(&database->lanes[hold->lane], slice)) {
+        return memory_leave(store, FABRIC_ERROR_STORE_LOST);
     }
     for (size_t i = 0; i < slice->put_count; i++) {
         memory_row_put(database, hold->lane, &slice->puts[i]);

@@ -219,6 +219,14 @@ store_entry_t world_append(actor_world_t *world, const store_hold_t *hold,
     return entry;
 }
 
+void world_checkpoint(actor_world_t *world, const store_hold_t *hold, uint64_t number)
+{
+    store_slice_t slice = {.settled = memory_store_lane(world->database, hold->lane).number,
+                           .begun = number,
+                           .last = true};
+    assert_int_equal(world->store->driver->checkpoint(world->store, hold, &slice), FABRIC_OK);
+}
+
 void world_write_slice(actor_world_t *world, const store_hold_t *hold, const sample_t *sample,
                        size_t first, size_t puts, size_t first_delete, size_t deletes, bool last)
 {
@@ -252,6 +260,7 @@ void world_write_slice(actor_world_t *world, const store_hold_t *hold, const sam
                            .put_count = puts,
                            .deletes = keys,
                            .delete_count = deletes,
+                           .settled = memory_store_lane(world->database, hold->lane).number,
                            .begun = number,
                            .last = last};
     assert_int_equal(world->store->driver->checkpoint(world->store, hold, &slice), FABRIC_OK);

@@ -66,6 +66,8 @@ void sample_fill(sample_t *sample, uint32_t lane, uint64_t first_id);
  * `first` on, and deletes those of `deletes` messages from `first_delete` on. */
 void world_write_slice(actor_world_t *world, const store_hold_t *hold, const sample_t *sample,
                        size_t first, size_t puts, size_t first_delete, size_t deletes, bool last);
+/* A checkpoint without rows, of this entry. */
+void world_checkpoint(actor_world_t *world, const store_hold_t *hold, uint64_t number);
 /* Views of some of them. */
 lane_batch_t sample_messages(const sample_t *sample, size_t first, size_t count);
 lane_batch_t sample_ends(const sample_t *sample, size_t first, size_t count);

@@ -60,10 +60,9 @@ void fixture_append_well(fixture_t *f, uint32_t lanes, size_t first)
 void fixture_purge(fixture_t *f, const store_hold_t *hold, uint64_t number)
 {
     const store_driver_t *driver = f->world->store->driver;
-    store_slice_t slice = {.begun = number, .last = true};
     store_purge_t purge = {
         .before = number, .created_before_ms = INT64_MAX, .entries_max = UINT32_MAX};
     store_purged_t purged;
-    assert_int_equal(driver->checkpoint(f->world->store, hold, &slice), FABRIC_OK);
+    world_checkpoint(f->world, hold, number);
     assert_int_equal(driver->purge(f->world->store, hold, &purge, &purged), FABRIC_OK);
 }

@@ -52,8 +52,19 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* Entries 1..count, a second after the other. */
+static void write_entries(fixture_t *f, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        f->world->now_ms += 1000;
+        lane_batch_t batch = sample_messages(&f->sample, i, 1);
+        (void)world_append(f->world, &f->hold, &batch);
+    }
+}
+
 /* ---- slices ---- */
 
+/* With a checkpoint of entry 1. */
 static fabric_error_t write_row(fixture_t *f, const store_hold_t *hold)
 {
     store_pending_t row = {.position = 100,
@@ -88,6 +99,7 @@ static void a_slice_is_repeated_until_it_is_certain(void **state)
     static const memory_store_fault_kind_t kinds[] = {
         MEMORY_STORE_BUSY, MEMORY_STORE_UNAVAILABLE, MEMORY_STORE_DISCONNECTED,
         MEMORY_STORE_UNKNOWN_BEFORE, MEMORY_STORE_UNKNOWN_AFTER};
+    write_entries(f, 1);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         world_strike(f->world, MEMORY_STORE_CHECKPOINT, kinds[i], 0, 2);
         assert_int_equal(write_row(f, &f->hold), FABRIC_OK);
@@ -105,10 +117,27 @@ static void a_slice_that_still_runs_does_no_harm(void **state)
                                   .kind = MEMORY_STORE_UNKNOWN_RUNNING,
                                   .times = 1,
                                   .delay = 1};
+    write_entries(f, 1);
     memory_store_fault(DATABASE, &fault);
     assert_int_equal(write_row(f, &f->hold), FABRIC_OK);
     memory_store_end_running(DATABASE, true);
     assert_int_equal(rows(), 1);
+}
+
+/* The entry, or the checkpoint before it. */
+static void a_slice_that_builds_on_lost_commits_is_not_written(void **state)
+{
+    fixture_t *f = *state;
+    write_entries(f, 2);
+    memory_store_lose(DATABASE, 2);
+    assert_int_equal(write_row(f, &f->hold), FABRIC_ERROR_STORE_LOST);
+    write_entries(f, 1);
+    store_slice_t slice = {.settled = 1, .begun = 2, .last = true};
+    assert_int_equal(checkpointer_write(&f->checkpointer, &f->hold, &slice),
+                     FABRIC_ERROR_STORE_LOST);
+    assert_int_equal(rows(), 0);
+    assert_int_equal(memory_store_lane(DATABASE, LANE).begun, 0);
+    assert_int_equal(f->world->went, 0);
 }
 
 static void a_fenced_lane_gets_no_rows(void **state)
@@ -132,18 +161,9 @@ static void a_stop_ends_an_outage(void **state)
 
 static void checkpoint_at(fixture_t *f, uint64_t checkpoint)
 {
-    store_slice_t slice = {.begun = checkpoint, .last = true};
+    store_slice_t slice = {
+        .settled = memory_store_lane(DATABASE, LANE).number, .begun = checkpoint, .last = true};
     assert_int_equal(checkpointer_write(&f->checkpointer, &f->hold, &slice), FABRIC_OK);
-}
-
-/* Entries 1..ENTRIES, a second after the other. */
-static void write_entries(fixture_t *f)
-{
-    for (size_t i = 0; i < ENTRIES; i++) {
-        f->world->now_ms += 1000;
-        lane_batch_t batch = sample_messages(&f->sample, i, 1);
-        (void)world_append(f->world, &f->hold, &batch);
-    }
 }
 
 static void purge(fixture_t *f, uint64_t checkpoint)
@@ -174,7 +194,7 @@ static uint64_t first_entry(void)
 static void entries_are_kept_for_their_time(void **state)
 {
     fixture_t *f = *state;
-    write_entries(f);
+    write_entries(f, ENTRIES);
     checkpoint_at(f, ENTRIES);
     purge(f, ENTRIES);
     assert_int_equal(first_entry(), ENTRIES - 10); /* that one is exactly so old */
@@ -187,7 +207,7 @@ static void entries_are_kept_for_their_time(void **state)
 static void entries_above_the_checkpoint_stay(void **state)
 {
     fixture_t *f = *state;
-    write_entries(f);
+    write_entries(f, ENTRIES);
     f->world->now_ms += 1000000;
     checkpoint_at(f, 5);
     purge(f, 5);
@@ -197,7 +217,7 @@ static void entries_above_the_checkpoint_stay(void **state)
 static void a_journal_that_is_too_large_loses_its_oldest_entries(void **state)
 {
     fixture_t *f = *state;
-    write_entries(f);
+    write_entries(f, ENTRIES);
     checkpoint_at(f, ENTRIES);
     uint64_t bytes = world_end(f->world, LANE).log_bytes;
     checkpointer_clear(&f->checkpointer);
@@ -211,7 +231,7 @@ static void a_journal_that_is_too_large_loses_its_oldest_entries(void **state)
 static void a_purge_is_repeated_until_it_is_certain(void **state)
 {
     fixture_t *f = *state;
-    write_entries(f);
+    write_entries(f, ENTRIES);
     checkpoint_at(f, ENTRIES);
     world_strike(f->world, MEMORY_STORE_PURGE, MEMORY_STORE_BUSY, 0, 1);
     world_strike(f->world, MEMORY_STORE_PURGE, MEMORY_STORE_UNKNOWN_AFTER, 0, 1);
@@ -222,7 +242,7 @@ static void a_purge_is_repeated_until_it_is_certain(void **state)
 static void a_fenced_lane_is_not_purged(void **state)
 {
     fixture_t *f = *state;
-    write_entries(f);
+    write_entries(f, ENTRIES);
     checkpoint_at(f, ENTRIES);
     (void)world_assign(f->world, LANE, world_other);
     assert_int_equal(checkpointer_purge(&f->checkpointer, &f->hold, ENTRIES, 0, &f->purged),
@@ -278,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_slice_is_repeated_until_it_is_certain),
         TEST(a_slice_that_still_runs_does_no_harm),
+        TEST(a_slice_that_builds_on_lost_commits_is_not_written),
         TEST(a_fenced_lane_gets_no_rows),
         TEST(a_stop_ends_an_outage),
         TEST(entries_are_kept_for_their_time),

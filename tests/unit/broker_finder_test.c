@@ -222,19 +222,12 @@ static store_purge_t purge_below(uint64_t number)
         .before = number, .created_before_ms = INT64_MAX, .entries_max = UINT32_MAX};
 }
 
-static void checkpoint(fixture_t *f, uint64_t number)
-{
-    store_slice_t slice = {.begun = number, .last = true};
-    assert_int_equal(f->world->store->driver->checkpoint(f->world->store, &f->hold, &slice),
-                     FABRIC_OK);
-}
-
 static void purged_calls_are_unknown(void **state)
 {
     fixture_t *f = *state;
     store_purge_t purge = purge_below(8);
     store_purged_t purged;
-    checkpoint(f, 8);
+    world_checkpoint(f->world, &f->hold, 8);
     assert_int_equal(f->world->store->driver->purge(f->world->store, &f->hold, &purge, &purged),
                      FABRIC_OK);
     assert_true(find_all(f, FIRST - 1) < CALLS);
@@ -256,7 +249,7 @@ static void an_old_first_entry_hides_no_purge(void **state)
         (void)world_append(f->world, &later, &batch);
     }
     f->hold = later;
-    checkpoint(f, adopt.number + 3);
+    world_checkpoint(f->world, &f->hold, adopt.number + 3);
     store_purge_t purge = purge_below(adopt.number + 3);
     store_purged_t purged;
     assert_int_equal(f->world->store->driver->purge(f->world->store, &later, &purge, &purged),
@@ -276,7 +269,7 @@ static void a_purge_meanwhile_makes_calls_unknown_but_never_new(void **state)
     for (uint32_t delay = 0; delay < 60; delay++) {
         close_world(f);
         open_world(f);
-        checkpoint(f, 12);
+        world_checkpoint(f->world, &f->hold, 12);
         memory_store_fault_t fault = {.operation = MEMORY_STORE_PURGE,
                                       .kind = MEMORY_STORE_UNKNOWN_RUNNING,
                                       .times = 1,
@@ -309,7 +302,8 @@ static void a_checkpoint_meanwhile_changes_nothing(void **state)
                                       .times = 1,
                                       .delay = delay};
         memory_store_fault(DATABASE, &fault);
-        store_slice_t slice = {.begun = 15, .last = true};
+        store_slice_t slice = {
+            .settled = memory_store_lane(DATABASE, LANE).number, .begun = 15, .last = true};
         assert_int_equal(f->world->store->driver->checkpoint(f->world->store, &f->hold, &slice),
                          FABRIC_ERROR_STORE_UNKNOWN);
         assert_int_equal(find_all(f, FIRST - 1), CALLS);

@@ -246,6 +246,7 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
         at->has_row = false;
         model->deletes++;
     }
+    assert_true(rows->checkpoint == slice->settled || rows->checkpoint == slice->begun);
     assert_true(slice->begun >= rows->checkpoint && slice->begun <= rows->number);
     rows->begun = slice->begun;
     if (slice->last) {
