@@ -130,14 +130,13 @@ const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t
 
 /* ---- records ---- */
 
-static void count_attempts(journal_item_t *item, const journal_record_t *record, uint64_t number)
+static void count_attempts(journal_item_t *item, const journal_record_t *record)
 {
     item->attempts = record->attempts;
     item->counted = true;
-    item->counted_number = number;
 }
 
-static void apply_record(journal_item_t *item, const journal_record_t *record, uint64_t number)
+static void apply_record(journal_item_t *item, const journal_record_t *record)
 {
     switch (record->kind) {
     case RECORD_ADOPT:
@@ -147,10 +146,10 @@ static void apply_record(journal_item_t *item, const journal_record_t *record, u
         item->damaged = false;
         item->position = record->position;
         item->message = record->message;
-        count_attempts(item, record, number);
+        count_attempts(item, record);
         break;
     case RECORD_ATTEMPT:
-        count_attempts(item, record, number);
+        count_attempts(item, record);
         break;
     case RECORD_RESULT:
         item->standing = JOURNAL_ENDED;
@@ -163,7 +162,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record, u
         item->reply = record->reply;
         item->cause = record->cause;
         item->text = record->text;
-        count_attempts(item, record, number);
+        count_attempts(item, record);
         break;
     }
 }
@@ -188,7 +187,7 @@ static void apply_damaged(journal_item_t *item, const journal_record_t *record)
 }
 
 /* Whether all records of the entry can be read. */
-static bool apply_body(journal_fold_t *fold, journal_reader_t *reader, uint64_t number)
+static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
 {
     bool readable = true;
     for (;;) {
@@ -206,9 +205,8 @@ static bool apply_body(journal_fold_t *fold, journal_reader_t *reader, uint64_t 
         if (item->standing != JOURNAL_PENDING) {
             continue; /* an end is final */
         }
-        item->number = number;
         if (read == JOURNAL_READ_RECORD) {
-            apply_record(item, &record, number);
+            apply_record(item, &record);
         } else {
             apply_damaged(item, &record);
         }
@@ -282,7 +280,7 @@ fabric_error_t journal_fold_entry(journal_fold_t *fold, const store_entry_t *ent
     if (sound && entry->last_id > fold->last_id) {
         fold->last_id = entry->last_id;
     }
-    bool readable = apply_body(fold, &reader, entry->number);
+    bool readable = apply_body(fold, &reader);
     fold->damaged += !sound || !readable;
     fold->number = entry->number;
     fold->bytes += reader.body.size;
@@ -353,16 +351,4 @@ const journal_item_t *journal_fold_items(journal_fold_t *fold, size_t *count)
     }
     *count = fold->count;
     return fold->items;
-}
-
-bool journal_fold_row(const journal_fold_t *fold, const store_pending_t *row,
-                      journal_attempts_t *attempts)
-{
-    const journal_item_t *item = journal_fold_find(fold, row->id);
-    if (item && item->standing != JOURNAL_PENDING && item->number > row->number) {
-        return false;
-    }
-    bool newer = item && item->counted && item->counted_number > row->number;
-    *attempts = newer ? item->attempts : (journal_attempts_t){row->attempts, row->crashes};
-    return true;
 }

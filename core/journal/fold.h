@@ -1,8 +1,9 @@
 /* Folding: what stands after entries of one lane's journal, on top of the rows of its last
  * checkpoint. One pure function for adoption, look-ups, the tools and the simulator.
  *
- * Rows and records are compared by entry number, and the larger wins. A row that bears a larger
- * number than the checkpoint comes from a checkpoint that was cut off.
+ * What the entries say of a message overrules its row. A row that bears a larger number than the
+ * checkpoint comes from a checkpoint that was cut off: it says what the entries up to that number
+ * say, so it is overruled all the same.
  *
  *     fold = journal_fold_new(lane, checkpoint's number);
  *     for each entry above it, in order: journal_fold_entry(fold, entry, &reason);
@@ -24,8 +25,6 @@ typedef struct journal_item {
     request_id_t id;
     uint64_t position; /* its id where the entries do not tell */
     uint64_t entity_hash;
-    uint64_t number;         /* of the entry that spoke of it last */
-    uint64_t counted_number; /* of the entry that `attempts` are from */
     journal_standing_t standing;
     bool begun;                  /* its MESSAGE record is among the entries: `message` is set */
     bool damaged;                /* its MESSAGE record is; then `message` is not set */
@@ -68,10 +67,5 @@ size_t journal_fold_count(const journal_fold_t *fold);   /* of items */
 const journal_item_t *journal_fold_items(journal_fold_t *fold, size_t *count);
 /* NULL: the entries do not speak of it. */
 const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t id);
-
-/* Whether the message of a row still stands, by the row and the entries above the row's number.
- * false: it has ended. Else `attempts` gets what counts. */
-bool journal_fold_row(const journal_fold_t *fold, const store_pending_t *row,
-                      journal_attempts_t *attempts);
 
 #endif

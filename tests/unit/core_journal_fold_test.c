@@ -88,28 +88,12 @@ static void put_dead(bench_t *bench)
                      fabric_bytes_of("broken"));
 }
 
-/* What a row of the message says after the fold. */
-static bool row_stands(bench_t *bench, uint64_t number, journal_attempts_t *attempts)
+static void expect_attempts(bench_t *bench, uint32_t attempts, uint32_t crashes)
 {
-    store_pending_t row = {
-        .id = bench->message.id, .number = number, .attempts = 70, .crashes = 71};
-    *attempts = (journal_attempts_t){99, 99};
-    return journal_fold_row(bench->fold, &row, attempts);
-}
-
-static void expect_row(bench_t *bench, uint64_t number, uint32_t attempts, uint32_t crashes)
-{
-    journal_attempts_t got;
-    assert_true(row_stands(bench, number, &got));
-    assert_int_equal(got.attempts, attempts);
-    assert_int_equal(got.crashes, crashes);
-}
-
-static void expect_overruled(bench_t *bench, uint64_t number)
-{
-    journal_attempts_t got;
-    assert_false(row_stands(bench, number, &got));
-    assert_int_equal(got.attempts, 99);
+    const journal_item_t *item = find(bench);
+    assert_true(item->counted);
+    assert_int_equal(item->attempts.attempts, attempts);
+    assert_int_equal(item->attempts.crashes, crashes);
 }
 
 /* ---- what stands ---- */
@@ -123,7 +107,6 @@ static void nothing_stands_before_the_first_entry(void **state)
     assert_null(journal_fold_find(bench->fold, bench->message.id));
     assert_int_equal(journal_fold_number(bench->fold), CHECKPOINT);
     assert_int_equal(journal_fold_last_id(bench->fold), 0);
-    expect_row(bench, CHECKPOINT, 70, 71);
 }
 
 static void a_message_is_pending_until_its_end(void **state)
@@ -135,7 +118,6 @@ static void a_message_is_pending_until_its_end(void **state)
     assert_int_equal(item->standing, JOURNAL_PENDING);
     assert_true(item->begun && !item->damaged && item->counted);
     assert_int_equal(item->position, 5);
-    assert_int_equal(item->number, CHECKPOINT + 1);
     assert_int_equal(item->attempts.attempts, 3);
     assert_int_equal(item->attempts.crashes, 2);
     assert_true(fabric_bytes_equal(item->message.payload, bench->message.payload));
@@ -145,7 +127,6 @@ static void a_message_is_pending_until_its_end(void **state)
     take_entry(bench);
     item = find(bench);
     assert_int_equal(item->standing, JOURNAL_ENDED);
-    assert_int_equal(item->number, CHECKPOINT + 2);
     assert_int_equal(item->reply.code, bench->reply.code);
     assert_true(fabric_bytes_equal(item->reply.payload, bench->reply.payload));
     assert_true(fabric_bytes_equal(item->message.payload, bench->message.payload));
@@ -162,7 +143,6 @@ static void an_end_needs_no_begin(void **state)
     assert_int_equal(item->standing, JOURNAL_ENDED);
     assert_false(item->begun || item->counted || item->result_damaged);
     assert_int_equal(item->position, ID);
-    expect_overruled(bench, CHECKPOINT);
 }
 
 static void begin_and_end_may_share_an_entry(void **state)
@@ -183,12 +163,11 @@ static void attempts_need_no_message(void **state)
     take_entry(bench);
     const journal_item_t *item = find(bench);
     assert_int_equal(item->standing, JOURNAL_PENDING);
-    assert_true(item->counted && !item->begun);
-    assert_int_equal(item->attempts.attempts, 4);
-    expect_row(bench, CHECKPOINT, 4, 2);
+    assert_false(item->begun);
+    expect_attempts(bench, 4, 2);
     put_attempt(bench, 5, 2);
     take_entry(bench);
-    expect_row(bench, CHECKPOINT, 5, 2);
+    expect_attempts(bench, 5, 2);
 }
 
 static void a_dead_letter_brings_its_message(void **state)
@@ -204,7 +183,6 @@ static void a_dead_letter_brings_its_message(void **state)
     assert_int_equal(item->cause, 14);
     assert_int_equal(item->attempts.attempts, 10);
     assert_int_equal(item->reply.error, bench->reply.error);
-    expect_overruled(bench, CHECKPOINT);
 }
 
 static void an_end_is_final(void **state)
@@ -223,7 +201,6 @@ static void an_end_is_final(void **state)
     const journal_item_t *item = find(bench);
     assert_int_equal(item->standing, JOURNAL_ENDED);
     assert_int_equal(item->reply.code, code);
-    assert_int_equal(item->number, CHECKPOINT + 1);
     assert_int_equal(item->attempts.attempts, 0);
 }
 
@@ -265,40 +242,6 @@ static void the_fold_keeps_the_bodies(void **state)
     free(body);
 }
 
-/* ---- rows ---- */
-
-static void a_row_with_a_larger_number_wins(void **state)
-{
-    bench_t *bench = *state;
-    put_attempt(bench, 1, 0);
-    take_entry(bench); /* 101 */
-    take_entry(bench); /* 102 */
-    put_attempt(bench, 2, 1);
-    take_entry(bench); /* 103 */
-    expect_row(bench, CHECKPOINT + 2, 2, 1);
-    expect_row(bench, CHECKPOINT + 3, 70, 71); /* a cut-off checkpoint has written it */
-    expect_row(bench, CHECKPOINT + 4, 70, 71);
-    put_result(bench);
-    take_entry(bench); /* 104 */
-    expect_overruled(bench, CHECKPOINT);
-    expect_overruled(bench, CHECKPOINT + 3);
-    expect_row(bench, CHECKPOINT + 4, 70, 71);
-}
-
-static void a_row_of_a_message_that_begins_in_the_entries(void **state)
-{
-    bench_t *bench = *state;
-    put_message(bench);
-    take_entry(bench); /* 101 */
-    put_attempt(bench, 1, 0);
-    take_entry(bench);                       /* 102 */
-    expect_row(bench, CHECKPOINT + 1, 1, 0); /* the row was written before the attempt */
-    expect_row(bench, CHECKPOINT + 2, 70, 71);
-    put_dead(bench);
-    take_entry(bench); /* 103 */
-    expect_overruled(bench, CHECKPOINT + 2);
-}
-
 /* ---- entries out of place ---- */
 
 static void expect_refused(bench_t *bench, const store_entry_t *entry, fabric_error_t expected,
@@ -327,7 +270,6 @@ static void a_gap_is_a_loss(void **state)
     expect_refused(bench, &entry, FABRIC_ERROR_STORE_LOST, "followed by entry 100");
     entry = take_entry(bench);
     expect_refused(bench, &entry, FABRIC_ERROR_STORE_LOST, "entry 102 of lane 3 is missing");
-    assert_int_equal(find(bench)->number, CHECKPOINT + 1);
 }
 
 static void another_lane_is_refused(void **state)
@@ -399,7 +341,6 @@ static void a_damaged_message_is_known(void **state)
     const journal_item_t *item = find(bench);
     assert_int_equal(item->standing, JOURNAL_PENDING);
     assert_true(item->damaged && !item->begun);
-    expect_row(bench, CHECKPOINT + 2, 70, 71); /* a checkpoint that was cut off has saved it */
     put_result(bench);
     take_entry(bench);
     assert_int_equal(find(bench)->standing, JOURNAL_ENDED);
@@ -416,7 +357,6 @@ static void a_damaged_result_ends_its_message(void **state)
     assert_int_equal(item->standing, JOURNAL_ENDED);
     assert_true(item->result_damaged && item->begun && !item->damaged);
     assert_true(fabric_bytes_equal(item->message.payload, bench->message.payload));
-    expect_overruled(bench, CHECKPOINT + 1);
 }
 
 static void a_damaged_dead_letter_is_one(void **state)
@@ -437,8 +377,7 @@ static void damaged_attempts_leave_those_before(void **state)
     take_entry(bench);
     put_attempt(bench, 3, 1);
     take_damaged(bench);
-    assert_int_equal(find(bench)->attempts.attempts, 2);
-    assert_int_equal(find(bench)->counted_number, CHECKPOINT + 1);
+    expect_attempts(bench, 2, 1);
 }
 
 static void ids_of_damaged_columns_do_not_count(void **state)
@@ -458,7 +397,7 @@ enum { MODEL_IDS = 40, MODEL_EVENTS = 2000, MODEL_ENTRIES = 60 };
 
 typedef struct event {
     journal_record_kind_t kind;
-    uint64_t id, number, position;
+    uint64_t id, position;
     journal_attempts_t attempts;
 } event_t;
 
@@ -467,11 +406,10 @@ typedef struct model {
     size_t count;
 } model_t;
 
-static void put_random(bench_t *bench, model_t *model, uint64_t number)
+static void put_random(bench_t *bench, model_t *model)
 {
     event_t event = {(journal_record_kind_t)(RECORD_MESSAGE + rand() % 4),
                      1 + (uint64_t)rand() % MODEL_IDS,
-                     number,
                      1 + (uint64_t)rand() % 50,
                      {(uint32_t)rand() % 9, (uint32_t)rand() % 9}};
     if (event.kind != RECORD_MESSAGE && event.kind != RECORD_ATTEMPT && rand() % 3) {
@@ -545,26 +483,10 @@ static void compare_item(const model_t *model, const journal_item_t *item, uint6
     assert_int_equal(item->standing, standing);
     assert_int_equal(item->begun, begin != NULL);
     assert_int_equal(item->position, begin ? begin->position : id);
-    assert_int_equal(item->number, last->number);
     assert_int_equal(item->counted, count != NULL);
     if (count) {
         assert_int_equal(item->attempts.attempts, count->attempts.attempts);
         assert_int_equal(item->attempts.crashes, count->attempts.crashes);
-    }
-}
-
-static void compare_row(bench_t *bench, const model_t *model, uint64_t id, uint64_t number)
-{
-    const event_t *end = model_end(model, id);
-    const event_t *count = model_last(model, id, COUNTS);
-    journal_attempts_t got;
-    bench->message.id.value = id;
-    bool stands = row_stands(bench, number, &got);
-    assert_int_equal(stands, !(end && end->number > number));
-    if (stands) {
-        bool newer = count && count->number > number;
-        assert_int_equal(got.attempts, newer ? count->attempts.attempts : 70);
-        assert_int_equal(got.crashes, newer ? count->attempts.crashes : 71);
     }
 }
 
@@ -579,7 +501,7 @@ static void folds_agree_with_a_naive_model(void **state)
         bench->fold = journal_fold_new(LANE, CHECKPOINT);
         for (uint64_t i = 1; i <= MODEL_ENTRIES; i++) {
             for (int records = rand() % 6; records > 0; records--) {
-                put_random(bench, model, CHECKPOINT + i);
+                put_random(bench, model);
             }
             take_entry(bench);
             if (rand() % 10 == 0) {
@@ -592,9 +514,6 @@ static void folds_agree_with_a_naive_model(void **state)
         }
         for (uint64_t id = 1; id <= MODEL_IDS; id++) {
             compare_item(model, journal_fold_find(bench->fold, (request_id_t){id}), id);
-            for (uint64_t number = CHECKPOINT; number <= CHECKPOINT + MODEL_ENTRIES; number++) {
-                compare_row(bench, model, id, number);
-            }
         }
         free(model);
     }
@@ -614,8 +533,6 @@ int main(void)
         fold_test(an_end_is_final),
         fold_test(items_stand_by_position),
         fold_test(the_fold_keeps_the_bodies),
-        fold_test(a_row_with_a_larger_number_wins),
-        fold_test(a_row_of_a_message_that_begins_in_the_entries),
         fold_test(a_gap_is_a_loss),
         fold_test(another_lane_is_refused),
         fold_test(an_index_that_cannot_be_read_is_refused),
