@@ -259,9 +259,7 @@ static void a_dead_letter_and_the_end_of_its_row_lie_in_one_slice(void **state)
     config.slice_rows_max = 4;
     home_t *home = home_open(&config);
     home_ask(home, "a", 1);
-    home_tell(home, "b", 1);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "b", 1);
     home_worker(home);
     answer_next(home, STATUS_DEFECT, FABRIC_ERROR_MALFORMED_MESSAGE);
     answer_next(home, STATUS_DEFECT, FABRIC_ERROR_MALFORMED_MESSAGE);

@@ -43,9 +43,7 @@ static void a_load_that_fails_is_asked_again(void **state)
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 20);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 20);
     home_kill(home);
     home_worker(home);
     router_load_t load = take_load(home);
@@ -68,15 +66,11 @@ static void what_is_dropped_during_a_load_is_loaded_later(void **state)
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 6);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 6);
     home_kill(home);
     home_worker(home);
     router_load_t load = take_load(home);
-    home_tell(home, "a", 3);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 3);
     assert_int_equal(home_counters(home).stored, 9);
     size_t done;
     message_t *rows = read_rows(home, &load, &done);
@@ -89,9 +83,7 @@ static void rows_that_the_journal_has_overruled_do_not_come_back(void **state)
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 6);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 6);
     home_worker(home);
     for (int i = 0; i < 3; i++) {
         driver_result(home->driver, "w", driver_delivery(home->driver, "w"), STATUS_OK, FABRIC_OK);
@@ -113,9 +105,7 @@ static void rows_that_somebody_has_deleted_are_not_waited_for(void **state)
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 6);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 6);
     home_kill(home);
     home_worker(home);
     home_tell(home, "a", 1);
@@ -132,15 +122,11 @@ static void what_is_dropped_while_rows_are_missed_is_loaded(void **state)
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 6);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 6);
     home_kill(home);
     home_worker(home);
     take_load(home);
-    home_tell(home, "a", 2);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 2);
     assert_int_equal(home_counters(home).stored, 8);
     loaded(home, FABRIC_OK, NULL, 1); /* somebody has deleted the six rows */
     router_load_t load = take_load(home);
@@ -189,9 +175,7 @@ static void a_damaged_row_becomes_a_dead_letter(void **state)
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 6);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 6);
     home_kill(home);
     home_worker(home);
     router_load_t load = take_load(home);
@@ -216,9 +200,7 @@ static void a_row_under_a_wrong_entity_hash_becomes_a_dead_letter(void **state)
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 5);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 5);
     home_kill(home);
     router_load_t load = take_load(home);
     size_t done;
@@ -243,9 +225,7 @@ static void a_load_of_a_lane_that_is_dropped_does_not_count(void **state)
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 9);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 9);
     home_worker(home);
     for (int i = 0; i < 3; i++) {
         driver_result(home->driver, "w", driver_delivery(home->driver, "w"), STATUS_OK, FABRIC_OK);
@@ -276,9 +256,7 @@ static void a_parked_entity_with_many_messages_delays_no_other(void **state)
     home_config(&config);
     home_t *home = home_open(&config);
     home_tell(home, "a", 1000);
-    home_tell(home, "b", 10);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "b", 10);
     home_kill(home);
     home_worker(home);
     assert_true(home_load(home, 0)); /* four messages of each of them */
@@ -304,9 +282,7 @@ static void a_load_waits_until_half_of_the_window_is_free(void **state)
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 12);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 12);
     home_worker(home);
     router_load_t load;
     for (int i = 0; i < 3; i++) {

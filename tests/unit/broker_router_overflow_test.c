@@ -70,9 +70,7 @@ static void a_new_message_does_not_pass_one_that_only_the_store_has(void **state
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 6);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 6);
     home_worker(home);
     for (int i = 0; i < 4; i++) {
         driver_result(home->driver, "w", driver_delivery(home->driver, "w"), STATUS_OK, FABRIC_OK);
@@ -102,9 +100,7 @@ static void a_message_that_was_delivered_before_says_so_when_it_comes_back(void 
 {
     (void)state;
     home_t *home = open_home();
-    home_tell(home, "a", 6);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 6);
     home_kill(home);
     home_worker(home);
     assert_true(home_load(home, 0));
@@ -119,9 +115,7 @@ static void what_the_store_has_counts_for_an_entitys_limit(void **state)
     home_config(&config);
     config.entity_pending_max = 8;
     home_t *home = home_open(&config);
-    home_tell(home, "a", 8);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 8);
     uint64_t refused = home_tell(home, "a", 1);
     assert_int_equal(driver_rejected(home->driver, "c", refused), FABRIC_ERROR_MAILBOX_FULL);
     home_close(&home);
@@ -174,9 +168,7 @@ static void full_memory_still_lets_one_message_after_the_other_be_handled(void *
     home_config(&config);
     home_t *home = home_open(&config);
     home_tell(home, "a", 20);
-    home_tell(home, "b", 20);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "b", 20);
     home->driver->config.memory_bytes_max = 1000; /* less than its client takes */
     home_kill(home);
     home_worker(home);
@@ -295,9 +287,7 @@ static void a_lane_that_is_dropped_sends_callers_of_stored_messages_away(void **
     (void)state;
     home_t *home = open_home();
     home_ask(home, "a", 12);
-    home_tell(home, "a", 1);
-    home_append(home);
-    home_checkpoint(home);
+    home_tell_rows(home, "a", 1);
     home_ask(home, "a", 1); /* in the tail */
     home_append(home);
     driver_hold(home->driver, 0, 0);

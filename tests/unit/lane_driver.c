@@ -125,6 +125,13 @@ void home_checkpoint(home_t *home)
     }
 }
 
+void home_tell_rows(home_t *home, const char *id, unsigned count)
+{
+    home_tell(home, id, count);
+    home_append(home);
+    home_checkpoint(home);
+}
+
 bool home_load(home_t *home, uint32_t lane)
 {
     router_load_t load;

@@ -39,6 +39,8 @@ const router_slice_t *home_take_slice(home_t *home, uint32_t lane);
 void home_settle_slice(home_t *home, uint32_t lane, const router_slice_t *slice);
 /* Passes the time until a checkpoint is due, and takes, commits and settles all slices. */
 void home_checkpoint(home_t *home);
+/* Tells, appends, and writes a checkpoint: the messages have rows. */
+void home_tell_rows(home_t *home, const char *id, unsigned count);
 /* One load of the lane; false: the router wants none. */
 bool home_load(home_t *home, uint32_t lane);
 void home_worker(home_t *home); /* "w", of number 9, owns all shards */
