@@ -25,7 +25,7 @@ typedef struct proxy proxy_t;
 
 typedef enum proxy_protocol {
     PROXY_BYTES, /* anything */
-    PROXY_MYSQL  /* plain MySQL, neither encrypted nor compressed: commits are known */
+    PROXY_MYSQL  /* MySQL, which the proxy keeps from being encrypted: commits are known */
 } proxy_protocol_t;
 
 typedef enum proxy_direction {

@@ -224,6 +224,9 @@ static void read_flow(connection_t *self, int direction, proxy_rules_t *rules, u
     while (may_read(self, direction)) {
         ssize_t got = recv(self->sockets[reader_of(direction)], bytes, sizeof bytes, MSG_DONTWAIT);
         if (got > 0) {
+            if (direction == TO_CLIENT && rules->protocol == PROXY_MYSQL) {
+                packets_weaken_greeting(&self->packets, bytes, (size_t)got);
+            }
             take_bytes(self, direction, rules, bytes, (size_t)got, now_ms);
         } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
             self->flows[direction].read_ended = true;

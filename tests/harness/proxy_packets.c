@@ -3,10 +3,14 @@
  * the execution of a statement that inserts into a journal; the answer to its preparation has told
  * its number. */
 #include <string.h>
+#include <strings.h>
 
 #include "tests/harness/proxy_state.h"
 
 enum { HEADER_BYTES = 4, QUERY = 3, PREPARE = 0x16, EXECUTE = 0x17, OK_MARK = 0 };
+/* A server's greeting: where its version begins, and which byte after the version's end has the
+ * capability to encrypt, as which bit. */
+enum { VERSION_AT = 5, ENCRYPTION_AFTER = 14, ENCRYPTION_BIT = 0x08 };
 
 static const char commit[] = "COMMIT";
 static const char append[] = "INSERT INTO journal";
@@ -54,10 +58,23 @@ static bool executes_append(const packets_t *packets)
     return false;
 }
 
+/* MySQL's client library sends COMMIT in small letters, after the query's attributes: none of one
+ * set. */
+static bool is_commit(const packets_t *packets)
+{
+    static const uint8_t attributes[] = {0, 1};
+    bool attributed = begins_with(packets, QUERY, attributes, sizeof attributes);
+    size_t at = HEADER_BYTES + 1 + (attributed ? sizeof attributes : 0);
+    const char *text = (const char *)packets->held + at;
+    size_t size = sizeof commit - 1;
+    return begins_with(packets, QUERY, "", 0) &&
+           HEADER_BYTES + payload_bytes(packets->held) == at + size &&
+           strncasecmp(text, commit, size) == 0;
+}
+
 static packets_found_t find(packets_t *packets)
 {
-    if (begins_with(packets, QUERY, commit, sizeof commit - 1) &&
-        payload_bytes(packets->held) == sizeof commit) {
+    if (is_commit(packets)) {
         return PACKETS_COMMIT;
     }
     if (begins_with(packets, PREPARE, append, sizeof append - 1)) {
@@ -101,6 +118,21 @@ void packets_read_answer(packets_t *packets, const uint8_t *data, size_t size)
     if (!packets->preparing && ok && packets->append_count < PACKETS_APPENDS_MAX) {
         memcpy(packets->appends[packets->append_count++], packets->answer.head + HEADER_BYTES + 1,
                sizeof packets->appends[0]);
+    }
+}
+
+void packets_weaken_greeting(packets_t *packets, uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size && !packets->greeted; i++) {
+        size_t at = packets->greeting_bytes++;
+        if (packets->version_end == 0) {
+            packets->version_end = at >= VERSION_AT && data[i] == 0 ? at + 1 : 0;
+            continue;
+        }
+        if (at - packets->version_end == ENCRYPTION_AFTER) {
+            data[i] &= (uint8_t)~ENCRYPTION_BIT;
+            packets->greeted = true;
+        }
     }
 }
 

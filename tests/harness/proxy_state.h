@@ -62,6 +62,9 @@ typedef struct packets {
     answer_t answer;                         /* to that */
     uint8_t appends[PACKETS_APPENDS_MAX][4]; /* the numbers of these statements, as on the wire */
     size_t append_count;
+    size_t greeting_bytes; /* of the server's first packet that were seen */
+    size_t version_end;    /* where the version in it ends; 0: not yet */
+    bool greeted;          /* the capability to encrypt was seen */
 } packets_t;
 
 /* Reads from data[*at] on, at most up to the head of a commit, which stays held; `pass` (room for
@@ -70,6 +73,9 @@ packets_found_t packets_read(packets_t *packets, const uint8_t *data, size_t siz
                              uint8_t *pass, size_t *pass_bytes);
 /* The held bytes may go on as well. */
 void packets_release(packets_t *packets, uint8_t *pass, size_t *pass_bytes);
+/* Takes the capability to encrypt out of what the server sends first: a client that could encrypt
+ * would hide commits. */
+void packets_weaken_greeting(packets_t *packets, uint8_t *data, size_t size);
 /* Reads what the server sends. */
 void packets_read_answer(packets_t *packets, const uint8_t *data, size_t size);
 
