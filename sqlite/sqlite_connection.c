@@ -14,13 +14,12 @@
 
 #define LOCK_WAIT_MS_MAX 1000u
 
-/* Pages of the write-ahead log: with so many, a transaction of several statements moves them into
- * the file, 16 MiB or more at a time, so that the two syncs of a move are shared by many commits; */
+/* Pages of the write-ahead log. A transaction of several statements that finds LOG_PAGES_GOAL moves
+ * them into the file, 16 MiB or more at a time, so that many commits share the two syncs of a move.
+ * A single statement moves them when it finds LOG_PAGES_MAX, because nobody else has. */
 #define LOG_PAGES_GOAL 4096
-/* with so many, a single statement does, because nobody else has; */
-#define LOG_PAGES_MAX 32768
-/* so few are moved while the others of this process wait. */
-#define LOG_PAGES_REST 512
+#define LOG_PAGES_MAX  32768
+#define LOG_PAGES_REST 512 /* are moved while the others of this process wait */
 #define LOG_MOVES_MAX  4
 
 static const char scheme[] = "sqlite:";
@@ -28,8 +27,8 @@ static const char scheme[] = "sqlite:";
 /* ---- opening and closing ---- */
 
 /* The settings of every connection. The journal mode belongs to the file: sqlite_schema_unlock()
- * sets it once the file is known to be ours. Debian's library overwrites what is deleted unless it is told not to, which makes the purge of
- * entries as expensive as writing them. */
+ * sets it once the file is known to be ours. Debian's library overwrites what is deleted unless it
+ * is told not to, which makes the purge of entries as expensive as writing them. */
 static int configure(sqlite3 *database)
 {
     sqlite3_extended_result_codes(database, 1);
