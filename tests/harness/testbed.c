@@ -70,6 +70,10 @@ static int tear_down(void **state)
     if (bed->at_end) {
         bed->at_end(bed->at_end_context);
     }
+    while (bed->locks) {
+        testbed_lock_t *lock = bed->locks;
+        testbed_unlock(&lock);
+    }
     fabric_client_close(&bed->client);
     /* a handler that waits for a gate may wait for ever */
     for (uint32_t i = 0; i < bed->cluster.worker_count; i++) {
@@ -552,6 +556,8 @@ void testbed_execute(testbed_t *bed, const char *sql)
 }
 
 struct testbed_lock {
+    testbed_t *bed;
+    testbed_lock_t *next; /* of the same test */
     MYSQL *connection;
 };
 
@@ -559,7 +565,8 @@ testbed_lock_t *testbed_lock(testbed_t *bed, const char *sql)
 {
     testbed_lock_t *lock = calloc(1, sizeof *lock);
     assert_non_null(lock);
-    lock->connection = connect_mysql(bed->cluster.database.url);
+    *lock = (testbed_lock_t){bed, bed->locks, connect_mysql(bed->cluster.database.url)};
+    bed->locks = lock;
     bool locked = mysql_query(lock->connection, "START TRANSACTION") == 0 &&
                   mysql_query(lock->connection, sql) == 0;
     mysql_free_result(locked ? mysql_store_result(lock->connection) : NULL);
@@ -572,6 +579,11 @@ testbed_lock_t *testbed_lock(testbed_t *bed, const char *sql)
 
 void testbed_unlock(testbed_lock_t **lock)
 {
+    testbed_lock_t **at = &(*lock)->bed->locks;
+    while (*at != *lock) {
+        at = &(*at)->next;
+    }
+    *at = (*lock)->next;
     mysql_close((*lock)->connection); /* which rolls back */
     free(*lock);
     *lock = NULL;

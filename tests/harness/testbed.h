@@ -57,6 +57,7 @@ typedef struct testbed {
     /* Ends what else a test has running, before the processes are stopped; NULL: nothing. */
     void (*at_end)(void *context);
     void *at_end_context;
+    struct testbed_lock *locks; /* that are held; released before the processes are stopped */
 } testbed_t;
 
 /* Runs tests, each on every store that it names and with a testbed of its own as state, which has
@@ -125,7 +126,7 @@ int64_t testbed_query_number(testbed_t *bed, const char *sql);
 /* Runs one statement that changes something; likewise. */
 void testbed_execute(testbed_t *bed, const char *sql);
 /* Runs a query in a transaction of its own that stays open, or locks tables: what is locked stays
- * locked until testbed_unlock. MariaDB only. */
+ * locked until testbed_unlock, or until the test ends. MariaDB only. */
 typedef struct testbed_lock testbed_lock_t;
 testbed_lock_t *testbed_lock(testbed_t *bed, const char *sql);
 void testbed_unlock(testbed_lock_t **lock);
