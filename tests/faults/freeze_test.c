@@ -17,7 +17,7 @@ enum {
     MARGIN_MS = 500,    /* beyond it, until a thaw */
     WAIT_MAX_MS = 90000,
     WARM_MS = 500,
-    HELD_MS = 100,
+    FRAMES_BYTES = 300,   /* more than the next heartbeat */
     ENTITIES_MAX = 24,    /* of the workload */
     WORK_US = 5000,       /* more load than the workers can bear: a freeze hits handlers at work */
     OVERDUE_US = 1500000, /* far beyond the grace and the slack that a broker adds */
@@ -102,6 +102,34 @@ static uint64_t takeover_us(testbed_t *bed, const process_t *frozen, uint64_t fr
     return taken_us;
 }
 
+static size_t count_ends(testbed_t *bed, const process_t *worker, uint64_t since_us)
+{
+    size_t count = 0;
+    history_t history = history_read(bed->folder);
+    for (size_t i = 0; i < history.count; i++) {
+        const history_record_t *record = &history.records[i];
+        count += record->kind == HISTORY_END && record->at_us > since_us && is_of(record, worker);
+    }
+    history_free(&history);
+    return count;
+}
+
+/* Until a handler of the worker has ended since then, and the worker has sent more after that. */
+static void run_until_results_wait(testbed_t *bed, workload_t *load, const process_t *worker,
+                                   proxy_t *way, uint64_t since_us)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (count_ends(bed, worker, since_us) == 0) {
+        workload_run(load, POLL_EVERY_MS);
+        testbed_poll(deadline_ms, "the end of a handler");
+    }
+    uint64_t bytes = proxy_waiting(way, PROXY_TO_SERVER);
+    while (proxy_waiting(way, PROXY_TO_SERVER) < bytes + FRAMES_BYTES) {
+        workload_run(load, POLL_EVERY_MS);
+        testbed_poll(deadline_ms, "results on their way");
+    }
+}
+
 /* A worker that finds its lease over says nothing of what it did under it, so the late results are
  * some that had left it: they are held back on the way, from just before the freeze to the thaw. */
 static void freeze_worker(testbed_t *bed, workload_t *load, process_t *worker, proxy_t *way)
@@ -111,7 +139,7 @@ static void freeze_worker(testbed_t *bed, workload_t *load, process_t *worker, p
     watch.count = testbed_counter(bed->client, "results_refused");
     uint64_t frozen_us = history_now_us();
     proxy_stall(way, PROXY_TO_SERVER, 0);
-    workload_run(load, HELD_MS);
+    run_until_results_wait(bed, load, worker, way, frozen_us);
     testbed_freeze(worker);
     workload_run(load, takeover_ms_max() + MARGIN_MS);
     uint64_t taken_us = takeover_us(bed, worker, frozen_us);

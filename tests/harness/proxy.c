@@ -394,6 +394,18 @@ uint64_t proxy_bytes(proxy_t *proxy, proxy_direction_t direction)
         &proxy->rules.directions[direction == PROXY_TO_SERVER ? TO_SERVER : TO_CLIENT].forwarded);
 }
 
+uint64_t proxy_waiting(proxy_t *proxy, proxy_direction_t direction)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&proxy->lock);
+    for (uint32_t i = 0; i < proxy->connection_count; i++) {
+        bytes += connection_waiting(proxy->connections[i],
+                                    direction == PROXY_TO_SERVER ? TO_SERVER : TO_CLIENT);
+    }
+    pthread_mutex_unlock(&proxy->lock);
+    return bytes;
+}
+
 uint32_t proxy_held(proxy_t *proxy)
 {
     uint32_t count = 0;

@@ -90,6 +90,8 @@ uint32_t proxy_held(proxy_t *proxy);
 uint64_t proxy_lost_commits(proxy_t *proxy, proxy_loss_t what);
 /* How many commits of a kind were read from clients since the start. */
 uint64_t proxy_commits(proxy_t *proxy, proxy_commit_t kind);
+/* How many bytes were read in one direction, and wait to be forwarded. */
+uint64_t proxy_waiting(proxy_t *proxy, proxy_direction_t direction);
 /* How many bytes were forwarded in one direction since the start. */
 uint64_t proxy_bytes(proxy_t *proxy, proxy_direction_t direction);
 /* How many connections exist, and how many were accepted since the start. */

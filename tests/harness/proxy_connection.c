@@ -116,6 +116,11 @@ bool connection_has_lost_bytes(const connection_t *connection)
     return connection->spoilt != SPOILT_NOT;
 }
 
+size_t connection_waiting(const connection_t *connection, int direction)
+{
+    return connection->flows[direction].queued;
+}
+
 bool connection_is_held(const connection_t *connection)
 {
     return connection->held;

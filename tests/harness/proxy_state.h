@@ -98,6 +98,8 @@ bool connection_step(connection_t *connection, proxy_rules_t *rules, uint64_t no
                      proxy_ending_t *how);
 /* When held bytes are due; PROXY_NEVER. */
 uint64_t connection_deadline(const connection_t *connection, const proxy_rules_t *rules);
+/* Bytes that were read and not yet written. */
+size_t connection_waiting(const connection_t *connection, int direction);
 /* Whether the connection is held because of what it has sent; and lets a held one go on. */
 bool connection_is_held(const connection_t *connection);
 void connection_release(connection_t *connection);
