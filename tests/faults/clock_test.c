@@ -21,8 +21,10 @@
 #include "tests/harness/machine.h"
 
 enum {
-    RUN_MS = 350,        /* of load after each change of a clock */
+    RUN_MS = 350, /* of load after each change of a clock */
+    LEASE_MS = 3000,
     GAP_MS_MAX = 2500,   /* less than a lease */
+    CALL_MS = 60000,     /* less than the smallest jump */
     HOUR_S = 3600,       /* of the stamps */
     DEADLINE_MS = 30000, /* of what is waited for */
     LOG_SIZE = 1 << 20
@@ -80,11 +82,14 @@ static void assert_no_trouble(testbed_t *bed, const workload_t *load)
 static void start(testbed_t *bed)
 {
     /* After a jump, all entries are a day old; the checker needs them. */
-    static const char *const arguments[] = {"--call-retention-ms", "2000000000", NULL};
+    static char lease[16];
+    static const char *const arguments[] = {"--call-retention-ms", "2000000000", "--lease-ms",
+                                            lease, NULL};
     if (missing[0]) {
         testbed_skip(bed, missing);
     }
     machine_measure();
+    snprintf(lease, sizeof lease, "%u", (unsigned)machine_scaled(LEASE_MS));
     fake_clock_export(&client_clock); /* from here on the server's clock is its own */
     const fake_clock_t *clocks[] = {&broker_clock, &worker_clock, &client_clock, &database_clock};
     for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
@@ -98,8 +103,9 @@ static void start(testbed_t *bed)
 
 static void move_clock(testbed_t *bed, const fake_clock_t *clock)
 {
+    const workload_options_t options = {.timeout_ms = CALL_MS};
     start(bed);
-    workload_t *load = workload_start(bed, NULL);
+    workload_t *load = workload_start(bed, &options);
     workload_run(load, RUN_MS);
     picture_t before = take_picture(bed);
     workload_mark(load);
