@@ -27,7 +27,8 @@ enum {
     OVERLOAD_S = 6,
     FACTOR = 3,
     CALL_MS = 4000,
-    RECOVERY_MS = 30000, /* the promise */
+    LONG_CALL_MS = 60000, /* of calls that must not end for time */
+    RECOVERY_MS = 30000,  /* the promise */
     WAIT_MAX_MS = 60000,
     RSS_GROWTH_KIB_MAX = 64 * 1024,
     SAMPLE_MS = 250,
@@ -47,6 +48,7 @@ typedef struct outcome_counts {
 typedef struct loop {
     testbed_t *bed;
     const fabric_message_type_t *message;
+    uint32_t call_ms; /* 0: CALL_MS */
     outcome_counts_t counts;
     uint64_t pending_max_seen;
     uint64_t rss_before[4], rss_most[4]; /* broker, two workers, client; KiB */
@@ -105,6 +107,7 @@ static fabric_error_t start_call(loop_t *loop, const char *prefix, uint64_t enti
 {
     char id[32];
     probe_number_t request = {loop->counts.started + 1};
+    uint32_t call_ms = loop->call_ms ? loop->call_ms : CALL_MS;
     call_t *call = calloc(1, sizeof *call);
     assert_non_null(call);
     *call = (call_t){loop, clock_monotonic_us()};
@@ -112,7 +115,7 @@ static fabric_error_t start_call(loop_t *loop, const char *prefix, uint64_t enti
     fabric_call_t what = {.entity = fabric_entity(PROBE_TYPE, id),
                           .message = loop->message,
                           .request = &request,
-                          .timeout_ms = (uint32_t)machine_scaled(CALL_MS)};
+                          .timeout_ms = (uint32_t)machine_scaled(call_ms)};
     fabric_error_t error = fabric_client_start(loop->bed->client, &what, call_ended, call, NULL);
     if (error) {
         free(call);
@@ -340,8 +343,8 @@ static void hot_entity(void **state)
     bed->broker_arguments = brokers;
     bed->work_us = (uint32_t)machine_scaled(HOT_WORK_US);
     testbed_start(bed, 2);
-    loop_t hot = {.bed = bed, .message = &probe_append};
-    loop_t others = {.bed = bed, .message = &probe_append};
+    loop_t hot = {.bed = bed, .message = &probe_append, .call_ms = LONG_CALL_MS};
+    loop_t others = {.bed = bed, .message = &probe_append, .call_ms = LONG_CALL_MS};
     for (int i = 0; i < HOT; i++) {
         assert_int_equal(start_call(&hot, "hot", 0), FABRIC_OK);
     }
@@ -380,7 +383,7 @@ static void slow_worker(void **state)
     testbed_add_worker(bed);
     testbed_wait_ready(bed, 2);
     int slow_pid = process_child(&bed->cluster.workers[0]);
-    loop_t loop = {.bed = bed, .message = &probe_append};
+    loop_t loop = {.bed = bed, .message = &probe_append, .call_ms = LONG_CALL_MS};
     uint64_t start_us = clock_monotonic_us();
     for (int i = 0; i < CALLS * SLOW_ENTITIES; i++) {
         assert_int_equal(start_call(&loop, "both", (uint64_t)i % SLOW_ENTITIES), FABRIC_OK);
@@ -415,7 +418,7 @@ static void uncollected_completions(void **state)
     fabric_client_t *lazy = NULL;
     assert_int_equal(fabric_client_open(bed->cluster.urls, &options, &lazy, NULL), FABRIC_OK);
     bed->client = lazy;
-    loop_t loop = {.bed = bed, .message = &probe_append};
+    loop_t loop = {.bed = bed, .message = &probe_append, .call_ms = LONG_CALL_MS};
     for (uint64_t i = 0; i < OPEN_MAX; i++) {
         assert_int_equal(start_call(&loop, "lazy", i % ENTITIES), FABRIC_OK);
     }
