@@ -15,8 +15,8 @@
 
 #include <stdint.h>
 
-/* Measures for a fifth of a second, with a thread for each processor; to be called while the test
- * itself keeps nothing busy. The worst of several measurements counts. */
+/* Measures for a fifth of a second or more, with a thread for each processor; to be called while
+ * the test itself keeps nothing busy. The worst of several measurements counts. */
 void machine_measure(void);
 /* How long an action may take here that takes `ms` on an idle machine. The first call measures. */
 uint64_t machine_scaled(uint64_t time);
