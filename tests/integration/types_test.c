@@ -29,11 +29,11 @@ static void add_worker(testbed_t *bed, const char *module, const char *name)
     bed->options.worker_arguments = NULL;
 }
 
-/* The runner of that name; of its shards any one's number. */
-static uint32_t shard_of_runner(testbed_t *bed, const char *name)
+/* How many shards the runner of that name owns, and any one's number. */
+static unsigned shards_of_runner(testbed_t *bed, const char *name, uint32_t *number)
 {
     char owner[33] = "";
-    uint32_t number = 0;
+    unsigned shards = 0;
     size_t index;
     json_t *item;
     json_t *status = testbed_status(bed->client);
@@ -48,11 +48,23 @@ static uint32_t shard_of_runner(testbed_t *bed, const char *name)
     {
         const char *found = json_string_value(json_object_get(item, "owner"));
         if (found && strcmp(found, owner) == 0) {
-            number = (uint32_t)json_integer_value(json_object_get(item, "number"));
+            *number = (uint32_t)json_integer_value(json_object_get(item, "number"));
+            shards++;
         }
     }
     json_decref(status);
-    assert_int_not_equal(number, 0);
+    return shards;
+}
+
+/* Waits until the runner owns its half; returns one of its shards. A runner is healthy before its
+ * shards have come to it. */
+static uint32_t wait_for_half(testbed_t *bed, const char *name)
+{
+    uint32_t number = 0;
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (shards_of_runner(bed, name, &number) != SHARDS / 2) {
+        testbed_poll(deadline_ms, "half of the shards");
+    }
     return number;
 }
 
@@ -149,9 +161,9 @@ static void each_module_gets_half_of_the_shards(void **state)
     testbed_wait_ready(bed, 1);
     assert_int_equal(ask(bed, "Counter", "id-1", &counter_increment, &five, &outcome), FABRIC_OK);
     add_worker(bed, PROBE_MODULE, "probe-worker");
+    uint32_t foreign = wait_for_half(bed, "probe-worker");
+    uint32_t own = wait_for_half(bed, "counter-worker");
     testbed_wait_ready(bed, 2);
-    uint32_t own = shard_of_runner(bed, "counter-worker");
-    uint32_t foreign = shard_of_runner(bed, "probe-worker");
     check_callers(bed, foreign);
     check_status(bed);
     /* Messages of other types go on, in the same shard and elsewhere. */
