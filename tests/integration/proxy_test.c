@@ -23,7 +23,8 @@
 #include "mysql/mysql_url.h"
 #include "tests/harness/mariadb.h"
 
-enum { WAIT_MAX_MS = 20000, QUIET_MS = 60, DELAY_MS = 150, BIG_BYTES = 3 << 20, ROUNDS = 5 };
+enum { WAIT_MAX_MS = 20000, QUIET_MS = 60, DELAY_MS = 150, BIG_BYTES = 3 << 20 };
+enum { ROUNDS = 5, STALL_S = 2 };
 
 static char missing_server[256];
 
@@ -138,6 +139,16 @@ static void expect_both_ways(void)
     expect(ends.client, "answer");
 }
 
+/* The proxy holds so many connections, at once or a little later. */
+static void expect_held(uint32_t count)
+{
+    uint64_t until_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (proxy_held(ends.proxy) != count) {
+        assert_true(clock_monotonic_ms() < until_ms);
+        poll(NULL, 0, 1);
+    }
+}
+
 static void reconnect(void)
 {
     close(ends.client);
@@ -231,6 +242,7 @@ static void holds(void **state)
     expect_both_ways();
     assert_int_equal(proxy_held(ends.proxy), 0);
     put(ends.client, "do hold this");
+    expect_held(1);
     expect_quiet(ends.server);
     put(ends.server, "answer");
     expect_quiet(ends.client);
@@ -313,10 +325,10 @@ static struct {
     proxy_t *proxy;
 } database;
 
-static MYSQL *connect_database(bool through_proxy)
+/* Waits for `read_s` for an answer. */
+static MYSQL *connect_database(bool through_proxy, unsigned read_s)
 {
     mysql_url_t url;
-    unsigned read_s = 1;
     MYSQL *handle = mysql_init(NULL);
     assert_non_null(handle);
     assert_int_equal(mysql_url_parse(database.url, NULL, &url), FABRIC_OK);
@@ -363,7 +375,7 @@ static int tear_down_database(void **state)
 
 static bool has_row(int id)
 {
-    MYSQL *handle = connect_database(false);
+    MYSQL *handle = connect_database(false, WAIT_MAX_MS / 1000);
     char query[100];
     snprintf(query, sizeof query, "SELECT id FROM journal WHERE id = %d LOCK IN SHARE MODE", id);
     run(handle, query);
@@ -403,12 +415,15 @@ static bool append_row(MYSQL *handle, int id)
     return answered;
 }
 
-/* One commit through the proxy. Whether it was answered. */
-static bool commit_row(proxy_commit_t kind, int id)
+/* One commit through the proxy. Whether it was answered. If it is to be stalled, client and server
+ * are to give up soon, and the server releases its locks. */
+static bool commit_row(proxy_commit_t kind, int id, bool stalled)
 {
-    MYSQL *handle = connect_database(true);
-    run(handle,
-        "SET wait_timeout = 1"); /* the server must release the locks of a stalled connection */
+    char patience[64];
+    unsigned wait_s = stalled ? STALL_S : WAIT_MAX_MS / 1000;
+    MYSQL *handle = connect_database(true, wait_s);
+    snprintf(patience, sizeof patience, "SET wait_timeout = %u", wait_s);
+    run(handle, patience);
     bool answered = kind == PROXY_TRANSACTION ? insert_row(handle, id) : append_row(handle, id);
     if (!answered) { /* a stalled connection cannot be closed in order */
         shutdown((int)handle->net.fd, SHUT_RDWR);
@@ -425,11 +440,11 @@ static void lose(proxy_commit_t kind, proxy_loss_t what, proxy_ending_t how)
     uint64_t commits = proxy_commits(database.proxy, kind);
     uint64_t others = proxy_commits(database.proxy, other);
     proxy_lose_commits(database.proxy, kind, what, 1, how);
-    assert_true(commit_row(other, ++id)); /* is spared */
-    assert_false(commit_row(kind, ++id));
+    assert_true(commit_row(other, ++id, false)); /* is spared */
+    assert_false(commit_row(kind, ++id, how == PROXY_STALL));
     assert_int_equal(proxy_lost_commits(database.proxy, what), lost + 1);
     assert_int_equal(has_row(id), what == PROXY_LOSE_ANSWER);
-    assert_true(commit_row(kind, ++id)); /* the next is spared */
+    assert_true(commit_row(kind, ++id, false)); /* the next is spared */
     assert_true(has_row(id));
     assert_int_equal(proxy_lost_commits(database.proxy, what), lost + 1);
     assert_int_equal(proxy_commits(database.proxy, kind), commits + 2);
