@@ -151,6 +151,7 @@ static void hold_a_handler(testbed_t *bed)
     char path[INVOCATION_PATH_SIZE];
     char line[256];
     probe_text_t gate = {"never"};
+    uint64_t end_ms = clock_monotonic_ms() + START_MS;
     fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "held"),
                           .message = &probe_hold,
                           .request = &gate,
@@ -159,7 +160,7 @@ static void hold_a_handler(testbed_t *bed)
                      FABRIC_OK);
     invocation_path(bed, PROBE_STARTS, path);
     for (bool begun = false; !begun;) {
-        testbed_poll(clock_monotonic_ms() + START_MS, "the handler does not start");
+        testbed_poll(end_ms, "the start of the handler");
         FILE *file = fopen(path, "r");
         while (file && !begun && fgets(line, sizeof line, file)) {
             begun = strstr(line, " Hold ") != NULL;
