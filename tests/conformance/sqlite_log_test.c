@@ -54,7 +54,7 @@ typedef struct writer {
     store_t *store;
     atomic_bool stop;
     _Atomic uint64_t number; /* of the last entry */
-    atomic_uint begun_anew; /* how often the log has become shorter before it was long */
+    atomic_uint begun_anew;  /* how often the log has become shorter before it was long */
     fabric_error_t error;
 } writer_t;
 

@@ -419,11 +419,11 @@ static bool append_row(MYSQL *handle, int id)
  * are to give up soon, and the server releases its locks. */
 static bool commit_row(proxy_commit_t kind, int id, bool stalled)
 {
-    char patience[64];
+    char setting[64];
     unsigned wait_s = stalled ? STALL_S : WAIT_MAX_MS / 1000;
     MYSQL *handle = connect_database(true, wait_s);
-    snprintf(patience, sizeof patience, "SET wait_timeout = %u", wait_s);
-    run(handle, patience);
+    snprintf(setting, sizeof setting, "SET wait_timeout = %u", wait_s);
+    run(handle, setting);
     bool answered = kind == PROXY_TRANSACTION ? insert_row(handle, id) : append_row(handle, id);
     if (!answered) { /* a stalled connection cannot be closed in order */
         shutdown((int)handle->net.fd, SHUT_RDWR);
