@@ -17,7 +17,7 @@
 enum {
     HANDSHAKE_MS = 3000,        /* ZMQ_HANDSHAKE_IVL of the broker */
     HANDSHAKE_SLACK_MS = 12000, /* a loaded machine */
-    CLOSE_MS = 10000
+    CLOSE_MS = 30000
 };
 
 static testbed_t *bed;

@@ -9,7 +9,7 @@
 
 #include "core/clock.h"
 
-enum { CALL_MS = 20000, CHECK_MS = 25000, CHECK_ANSWERS = 10 };
+enum { CALL_MS = 60000, CHECK_MS = 90000, CHECK_ANSWERS = 10 };
 
 struct background_client {
     fabric_client_t *client;

@@ -10,7 +10,7 @@
 #include "core/clock.h"
 #include "core/limits.h"
 
-enum { ANSWER_MS = 10000 };
+enum { ANSWER_MS = 30000 };
 
 raw_fabric_t raw_fabric_connect_as(const char *endpoint, fabric_bytes_t routing_id)
 {
