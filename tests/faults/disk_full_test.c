@@ -22,6 +22,7 @@
 enum {
     WORKERS = 2,
     WARM_MS = 500,
+    CALL_MS = 3000,
     FULL_MS = 4000, /* of load after the first call that the full disk failed */
     /* until the disk is noticed to be full: a server uses reserved space first */
     NOTICED_MS = 60000,
@@ -237,12 +238,15 @@ static void disk_full(void **state)
     if (sqlite) {
         move_file(bed);
     }
-    workload_t *load = workload_start(bed, NULL);
+    /* A call that ends unknown is to tell of the disk. */
+    const workload_options_t options = {.timeout_ms = (uint32_t)machine_scaled(CALL_MS)};
+    workload_t *load = workload_start(bed, &options);
     workload_run(load, WARM_MS);
     disk_fill();
     wait_t failed = {load, failures(load)};
     uint64_t start_ms = clock_monotonic_ms();
-    bool noticed = workload_run_until(load, something_failed, &failed, NOTICED_MS);
+    bool noticed =
+        workload_run_until(load, something_failed, &failed, (uint32_t)machine_scaled(NOTICED_MS));
     print_message("full after %llu ms\n", (unsigned long long)(clock_monotonic_ms() - start_ms));
     workload_run(load, FULL_MS);
     check_process(&bed->cluster.broker, "broker");
