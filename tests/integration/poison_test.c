@@ -404,6 +404,7 @@ static void a_crash_delays_others_no_longer_than_a_kill(void **state)
         wait_for(bed, &crashed_once[i]);
         testbed_wait_ready(bed, WORKERS);
     }
+    machine_measure();
     assert_int_equal(count_crashes(bed), 2 * ROUNDS);
     uint64_t killed = median(killed_ms);
     uint64_t crashed = median(crashed_ms);
