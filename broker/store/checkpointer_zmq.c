@@ -1,24 +1,30 @@
 /* The checkpointer actor: see checkpointer_zmq.h. */
 #include "broker/store/checkpointer_zmq.h"
 
-static void log_lost(const checkpoint_operation_t *operation)
+static void log_lost(uint32_t lane, const store_slice_t *slice)
 {
-    log_event(LOG_ERROR_LEVEL, "store.lost", log_uint("lane", operation->hold.lane),
-              log_uint("checkpoint", operation->slice->settled),
-              log_uint("entry", operation->slice->begun),
+    log_event(LOG_ERROR_LEVEL, "store.lost", log_uint("lane", lane),
+              log_uint("checkpoint", slice->settled), log_uint("entry", slice->begun),
               log_text("text", "this checkpoint or this entry was durable, and is not there any "
                                "more"));
+}
+
+static fabric_error_t write_slice(checkpointer_t *checkpointer, const store_hold_t *hold,
+                                  const store_slice_t *slice)
+{
+    fabric_error_t error = checkpointer_write(checkpointer, hold, slice);
+    if (error == FABRIC_ERROR_STORE_LOST) {
+        log_lost(hold->lane, slice);
+    }
+    return error;
 }
 
 static void run_operation(checkpointer_t *checkpointer, checkpoint_operation_t *operation)
 {
     operation->error =
-        operation->slice ? checkpointer_write(checkpointer, &operation->hold, operation->slice)
+        operation->slice ? write_slice(checkpointer, &operation->hold, operation->slice)
                          : checkpointer_purge(checkpointer, &operation->hold, operation->checkpoint,
                                               operation->log_bytes, &operation->purged);
-    if (operation->error == FABRIC_ERROR_STORE_LOST) {
-        log_lost(operation);
-    }
 }
 
 static void run_checkpointer(void *context, void *pipe)
