@@ -17,7 +17,7 @@ enum {
     ENTITIES = 5000, /* of each, few messages are with the worker at once */
     STOP_MS = 1200,
     LONG_STOP_MS = 4000, /* in which a worker handles some thousand messages; less than a lease */
-    CALL_MS = 180000,
+    CALL_MS = 60000,
     PADDING_BYTES_MIN = 4 << 10
 };
 
