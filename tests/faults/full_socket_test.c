@@ -107,8 +107,8 @@ static void close_client(void *context)
 
 static void begin(void **state, uint32_t bytes_min, unsigned inflight)
 {
-    static const char *const long_timeouts[] = {"--lease-ms", "30000", "--client-heartbeat-ms",
-                                                "15000", NULL};
+    static const char *const long_timeouts[] = {"--lease-ms", "10000", "--client-heartbeat-ms",
+                                                "5000", NULL};
     static const char *const one_executor[] = {"--executors", "1", NULL};
     load = (load_t){.bed = *state, .bytes_min = bytes_min, .inflight = inflight};
     testbed_t *bed = load.bed;
