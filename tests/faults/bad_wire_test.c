@@ -196,7 +196,7 @@ static void wrong_socket_types(void **state)
     assert_true(raw_handshake(peer, "REQ", fabric_bytes_of("")));
     uint64_t before = testbed_counter(bed->client, "malformed");
     assert_true(raw_send_frame(peer, RAW_MORE, fabric_bytes_of("")));
-    assert_true(raw_send_frame(peer, 0, fabric_bytes_of("\x93\x01")));
+    assert_true(raw_send_frame(peer, 0, fabric_bytes_of("\x93\x02")));
     uint64_t deadline_ms = clock_monotonic_ms() + CLOSE_MS;
     while (testbed_counter(bed->client, "malformed") == before) {
         testbed_poll(deadline_ms, "a message of three parts to be counted");

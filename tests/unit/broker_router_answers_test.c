@@ -26,8 +26,8 @@ static fabric_error_t refused(driver_t *driver, const char *peer)
 /* A client's hello by another process than the one that driver_client_hello plays. */
 static void hello_of_another_process(driver_t *driver, const char *peer, uint64_t number)
 {
-    message_hello_t hello = {.protocol_min = 1,
-                             .protocol_max = 1,
+    message_hello_t hello = {.protocol_min = LIMIT_PROTOCOL_VERSION,
+                             .protocol_max = LIMIT_PROTOCOL_VERSION,
                              .role = ROLE_CLIENT,
                              .incarnation = fabric_bytes("another process.", 16),
                              .connection = 1,
@@ -266,8 +266,8 @@ static void of_many_hellos_in_one_frame_the_rest_is_refused(void **state)
     wire_writer_t frame = {0};
     frame_begin(&frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, 0, 0});
     for (uint64_t i = 1; i <= 100; i++) {
-        message_hello_t hello = {.protocol_min = 1,
-                                 .protocol_max = 1,
+        message_hello_t hello = {.protocol_min = LIMIT_PROTOCOL_VERSION,
+                                 .protocol_max = LIMIT_PROTOCOL_VERSION,
                                  .role = ROLE_CLIENT,
                                  .incarnation = fabric_bytes("another process.", 16),
                                  .connection = i,
@@ -286,7 +286,7 @@ static void of_many_hellos_in_one_frame_the_rest_is_refused(void **state)
 static void a_hello_that_cannot_be_read_is_refused(void **state)
 {
     (void)state;
-    static const uint8_t bytes[] = {0x93, 0x01, 0x00, 0x00, 0xc4, 0x03, 0x92, 0x01, 0x01};
+    static const uint8_t bytes[] = {0x93, 0x02, 0x00, 0x00, 0xc4, 0x03, 0x92, 0x01, 0x01};
     driver_t *driver = driver_open();
     driver_send_bytes(driver, "s", fabric_bytes(bytes, sizeof bytes));
     assert_int_equal(refused(driver, "s"), FABRIC_ERROR_MALFORMED_MESSAGE);

@@ -120,8 +120,8 @@ static void only_who_is_gone_gives_its_number_away(void **state)
     (void)state;
     driver_t *driver = driver_open();
     driver_client(driver, "c1", 1);
-    message_hello_t thief = {.protocol_min = 1,
-                             .protocol_max = 1,
+    message_hello_t thief = {.protocol_min = LIMIT_PROTOCOL_VERSION,
+                             .protocol_max = LIMIT_PROTOCOL_VERSION,
                              .role = ROLE_CLIENT,
                              .incarnation = fabric_bytes("another process.", 16),
                              .connection = 9,
@@ -205,7 +205,7 @@ static void another_version_is_refused_whoever_speaks_it(void **state)
     (void)state;
     driver_t *driver = driver_open();
     driver_client(driver, "c1", 1);
-    driver_send_bytes(driver, "c1", fabric_bytes("\x93\x02\x00\x00", 4));
+    driver_send_bytes(driver, "c1", fabric_bytes("\x93\x01\x00\x00", 4));
     assert_int_equal(driver_take(driver, "c1", KIND_REFUSED)->as.refused.error,
                      FABRIC_ERROR_UNSUPPORTED_VERSION);
     driver_close(&driver);

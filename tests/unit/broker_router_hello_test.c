@@ -15,8 +15,8 @@
 static message_hello_t good_hello(void)
 {
     static const uint8_t incarnation[16] = {1};
-    return (message_hello_t){.protocol_min = 1,
-                             .protocol_max = 1,
+    return (message_hello_t){.protocol_min = LIMIT_PROTOCOL_VERSION,
+                             .protocol_max = LIMIT_PROTOCOL_VERSION,
                              .role = ROLE_CLIENT,
                              .incarnation = fabric_bytes(incarnation, 16),
                              .connection = 1,
@@ -52,8 +52,8 @@ static void a_bad_hello_is_refused(void **state)
     (void)state;
     driver_t *driver = driver_open();
     message_hello_t hello = good_hello();
-    hello.protocol_min = 2;
-    hello.protocol_max = 3;
+    hello.protocol_min = LIMIT_PROTOCOL_VERSION + 1;
+    hello.protocol_max = LIMIT_PROTOCOL_VERSION + 2;
     assert_int_equal(refused(driver, &hello), FABRIC_ERROR_UNSUPPORTED_VERSION);
     hello = good_hello();
     hello.cluster_name = fabric_bytes_of("other");

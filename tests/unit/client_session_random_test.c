@@ -233,7 +233,7 @@ static void advance(world_t *w, uint64_t ms)
 
 static void step(world_t *w)
 {
-    static const uint8_t garbage[] = {0x93, 0x01, 0x00, 0x00, 0xc4, 0x04, 0x97, 0x12, 0xff, 0xc1};
+    static const uint8_t garbage[] = {0x93, 0x02, 0x00, 0x00, 0xc4, 0x04, 0x97, 0x12, 0xff, 0xc1};
     size_t peer = (size_t)pick(w, BROKERS);
     uint64_t what = pick(w, 40);
     if (what < 16) {

@@ -651,7 +651,7 @@ static void bad_bytes_hurt_nobody_else(void **state)
     assert_int_equal(session_stats(d->session).unexpected, 1);
     session_receive(d->session, 0, fabric_bytes("GET / HTTP/1.1", 14), d->now_ms);
     session_receive(d->session, 0, fabric_bytes(NULL, 0), d->now_ms);
-    session_receive(d->session, 0, fabric_bytes("\x93\x02\x00\x00", 4), d->now_ms); /* version 2 */
+    session_receive(d->session, 0, fabric_bytes("\x93\x03\x00\x00", 4), d->now_ms); /* version 3 */
     assert_int_equal(session_stats(d->session).malformed, 7);
     assert_true(session_is_welcome(d->session));
 }

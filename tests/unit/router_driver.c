@@ -226,8 +226,8 @@ incarnation_t driver_runner(unsigned number)
 void driver_client_hello(driver_t *driver, const char *peer, uint64_t number, uint64_t connection)
 {
     incarnation_t incarnation = driver_incarnation((unsigned)number);
-    message_hello_t hello = {.protocol_min = 1,
-                             .protocol_max = 1,
+    message_hello_t hello = {.protocol_min = LIMIT_PROTOCOL_VERSION,
+                             .protocol_max = LIMIT_PROTOCOL_VERSION,
                              .role = ROLE_CLIENT,
                              .incarnation = fabric_bytes(incarnation.bytes, 16),
                              .connection = connection,
@@ -242,8 +242,8 @@ void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, ui
     wire_writer_t types = {0};
     wire_put_array(&types, 1);
     put_types(&types, driver->brings);
-    message_hello_t hello = {.protocol_min = 1,
-                             .protocol_max = 1,
+    message_hello_t hello = {.protocol_min = LIMIT_PROTOCOL_VERSION,
+                             .protocol_max = LIMIT_PROTOCOL_VERSION,
                              .role = ROLE_WORKER,
                              .incarnation = fabric_bytes(incarnation.bytes, 16),
                              .connection = connection,

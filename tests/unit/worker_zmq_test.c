@@ -435,7 +435,7 @@ static void junk_does_no_harm(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
     start(f);
-    send_bytes(f, fabric_bytes_of("\x93\x01\xc4")); /* a delivery may have been lost with it */
+    send_bytes(f, fabric_bytes_of("\x93\x02\xc4")); /* a delivery may have been lost with it */
     welcome(f);
     SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 2);
     deliver(f, 2, "Add", true);
