@@ -1,4 +1,4 @@
-/* The shard map: a flat array of shards for each group. */
+/* The shard map: groups, types, lanes and brokers; see shard_map_owners.c for owners. */
 #include "core/shard_map_state.h"
 
 #include <assert.h>
@@ -17,9 +17,9 @@ void shard_map_destroy(shard_map_t **map)
     if (!*map) {
         return;
     }
-    for (size_t i = 0; i < (*map)->group_count; i++) {
-        free((*map)->groups[i].shards);
-        free((*map)->groups[i].dirty);
+    map_forget_owners(*map); /* frees the runners */
+    for (size_t i = 0; i < (*map)->type_count; i++) {
+        free((*map)->types[i].shards);
     }
     free(*map);
     *map = NULL;
@@ -28,6 +28,11 @@ void shard_map_destroy(shard_map_t **map)
 map_version_t shard_map_version(const shard_map_t *map)
 {
     return map->version;
+}
+
+bool map_version_is_newer(map_version_t version, map_version_t than)
+{
+    return version.term != than.term ? version.term > than.term : version.sequence > than.sequence;
 }
 
 uint32_t shard_map_shards_per_group(const shard_map_t *map)
@@ -49,11 +54,6 @@ void map_append_group(shard_map_t *map, fabric_bytes_t name)
     map_group_t *group = &map->groups[map->group_count++];
     memcpy(group->name, name.data, name.size);
     group->name_size = name.size;
-    group->shards = memory_allocate_zeroed(map->shards_per_group, sizeof *group->shards);
-    group->dirty = memory_allocate_zeroed(map->shards_per_group, sizeof *group->dirty);
-    for (uint32_t i = 0; i < map->shards_per_group; i++) {
-        group->shards[i].shard = shard_id_make((uint16_t)map->group_count, (uint16_t)(i + 1));
-    }
 }
 
 bool shard_map_can_grow(uint64_t groups, uint32_t shards_per_group)
@@ -104,23 +104,30 @@ size_t shard_map_group_count(const shard_map_t *map)
 
 /* ---- types ---- */
 
-const map_type_t *map_find_type(const shard_map_t *map, fabric_bytes_t name)
+map_type_t *map_find_type(const shard_map_t *map, fabric_bytes_t name)
 {
     for (size_t i = 0; i < map->type_count; i++) {
         const map_type_t *type = &map->types[i];
-        if (fabric_bytes_equal(fabric_bytes(type->name, type->name_size), name)) {
-            return type;
+        if (fabric_bytes_equal(map_type_name(type), name)) {
+            return (map_type_t *)(uintptr_t)type;
         }
     }
     return NULL;
 }
 
-void map_append_type(shard_map_t *map, fabric_bytes_t name, uint16_t group)
+map_type_t *map_append_type(shard_map_t *map, fabric_bytes_t name, uint16_t group)
 {
     map_type_t *type = &map->types[map->type_count++];
     memcpy(type->name, name.data, name.size);
     type->name_size = name.size;
     type->group = group;
+    type->shards = memory_allocate_zeroed(map->shards_per_group, sizeof *type->shards);
+    return type;
+}
+
+bool shard_map_can_take_type(uint64_t types, uint32_t shards_per_group)
+{
+    return types < LIMIT_TYPES_MAX && (types + 1) * shards_per_group <= LIMIT_OWNERSHIPS_MAX;
 }
 
 fabric_error_t shard_map_add_type(shard_map_t *map, fabric_bytes_t name, uint16_t group)
@@ -132,10 +139,11 @@ fabric_error_t shard_map_add_type(shard_map_t *map, fabric_bytes_t name, uint16_
     if (known) {
         return FABRIC_OK;
     }
-    if (map->type_count == LIMIT_TYPES_MAX || address_check_name(name)) {
+    if (!shard_map_can_take_type(map->type_count, map->shards_per_group) ||
+        address_check_name(name)) {
         return FABRIC_ERROR_LIMIT_EXCEEDED;
     }
-    map_append_type(map, name, group);
+    (void)map_append_type(map, name, group);
     map->changed = true;
     return FABRIC_OK;
 }
@@ -146,7 +154,16 @@ uint16_t shard_map_type_group(const shard_map_t *map, fabric_bytes_t name)
     return type ? type->group : 0;
 }
 
-/* ---- shards ---- */
+size_t shard_map_type_count(const shard_map_t *map)
+{
+    return map->type_count;
+}
+
+fabric_bytes_t shard_map_type_name(const shard_map_t *map, size_t index)
+{
+    assert(index < map->type_count);
+    return map_type_name(&map->types[index]);
+}
 
 shard_id_t shard_map_locate(const shard_map_t *map, uint16_t group, fabric_bytes_t id)
 {
@@ -156,29 +173,48 @@ shard_id_t shard_map_locate(const shard_map_t *map, uint16_t group, fabric_bytes
     return shard_id_make(group, (uint16_t)address_shard_number(id, map->shards_per_group));
 }
 
-const map_shard_t *shard_map_shard(const shard_map_t *map, shard_id_t shard)
+/* ---- lanes ---- */
+
+void shard_map_set_lanes(shard_map_t *map, uint32_t count)
 {
-    if (!map_shard_exists(map, map->group_count, shard)) {
-        return NULL;
+    assert(count >= 1 && count <= LIMIT_LANES_MAX);
+    assert(map->lane_count == 0 || map->lane_count == count);
+    for (uint32_t i = map->lane_count; i < count; i++) {
+        map->lanes[i] = (map_lane_t){.number = i};
     }
-    return &map->groups[shard_id_group(shard) - 1].shards[shard_id_number(shard) - 1];
+    map->lane_count = count;
 }
 
-fabric_error_t shard_map_set(shard_map_t *map, const map_shard_t *shard)
+uint32_t shard_map_lane_count(const shard_map_t *map)
 {
-    if (!map_shard_exists(map, map->group_count, shard->shard)) {
-        return FABRIC_ERROR_INVALID_ARGUMENT;
+    return map->lane_count;
+}
+
+const map_lane_t *shard_map_lane(const shard_map_t *map, uint32_t number)
+{
+    return number < map->lane_count ? &map->lanes[number] : NULL;
+}
+
+const map_lane_t *shard_map_lane_of(const shard_map_t *map, shard_id_t shard)
+{
+    uint16_t number = shard_id_number(shard);
+    bool exists = shard_id_group(shard) >= 1 && shard_id_group(shard) <= map->group_count &&
+                  number >= 1 && number <= map->shards_per_group;
+    return exists && map->lane_count > 0 ? &map->lanes[number % map->lane_count] : NULL;
+}
+
+void shard_map_set_lane(shard_map_t *map, const map_lane_t *lane)
+{
+    assert(lane->number < map->lane_count);
+    map_lane_t *held = &map->lanes[lane->number];
+    bool stays = held->epoch == lane->epoch && incarnation_equal(held->home, lane->home);
+    if (!stays) {
+        map_forget_owners_of(map, lane->number);
     }
-    map_group_t *group = &map->groups[shard_id_group(shard->shard) - 1];
-    size_t index = shard_id_number(shard->shard) - 1u;
-    map_shard_t *held = &group->shards[index];
-    if (!incarnation_equal(held->home, shard->home) ||
-        !incarnation_equal(held->owner, shard->owner) || !token_equal(held->token, shard->token)) {
-        *held = *shard;
-        group->dirty[index] = true;
+    if (!stays || !incarnation_equal(held->next, lane->next)) {
+        *held = *lane;
         map->changed = true;
     }
-    return FABRIC_OK;
 }
 
 /* ---- brokers ---- */
@@ -187,7 +223,7 @@ static bool broker_equal(const map_broker_t *a, const map_broker_t *b)
 {
     return incarnation_equal(a->incarnation, b->incarnation) &&
            strcmp(a->router_endpoint, b->router_endpoint) == 0 &&
-           strcmp(a->pub_endpoint, b->pub_endpoint) == 0;
+           strcmp(a->pub_endpoint, b->pub_endpoint) == 0 && strcmp(a->name, b->name) == 0;
 }
 
 void shard_map_set_brokers(shard_map_t *map, const map_broker_t *brokers, size_t count)

@@ -89,9 +89,9 @@ static type_need_t examine(coordinator_admission_t *self, const type_description
     if (!self->holds_term) {
         return NEEDS_NOTHING; /* it is stored when this broker takes the term */
     }
-    if (!known && coordinator_registry_type_count(self->registry) >= LIMIT_TYPES_MAX) {
-        snprintf(fault->text, sizeof fault->text, "the cluster has %d types already",
-                 LIMIT_TYPES_MAX);
+    size_t count = coordinator_registry_type_count(self->registry);
+    if (!known && !coordinator_registry_can_take_type(self->registry)) {
+        snprintf(fault->text, sizeof fault->text, "the cluster has %zu types already", count);
         return NEEDS_REFUSAL;
     }
     return coordinator_registry_group(self->registry, type->group) ? NEEDS_TYPE : NEEDS_GROUP;

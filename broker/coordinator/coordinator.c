@@ -45,6 +45,7 @@ coordinator_t *coordinator_new(const coordinator_config_t *config, uint64_t now_
     self->high_id = config->high_id;
     self->map = shard_map_new();
     shard_map_set_shards_per_group(self->map, config->shards_per_group);
+    shard_map_set_lanes(self->map, config->lanes);
     self->effects = coordinator_effects_new();
     self->schedule = coordinator_schedule_new(config->lease_ms, now_ms);
     self->term = coordinator_term_new(broker, self->effects);
@@ -138,13 +139,14 @@ static void place(coordinator_t *self)
 static void holders_changed(coordinator_t *self)
 {
     place(self);
-    coordinator_publication_put_shards(self->publication, self->shards);
+    coordinator_publication_put_lanes(self->publication, self->lanes);
+    coordinator_publication_put_owners(self->publication, self->shards);
 }
 
 static void groups_changed(coordinator_t *self)
 {
     coordinator_shards_take_groups(self->shards, self->registry);
-    coordinator_publication_put_shards(self->publication, self->shards);
+    coordinator_publication_put_owners(self->publication, self->shards);
 }
 
 /* ---- the next call ---- */
@@ -363,6 +365,7 @@ static void take_types(coordinator_t *self, const coordinator_results_t *results
 {
     coordinator_registry_take_types(self->registry, results->types, results->type_count);
     place(self);
+    coordinator_publication_put_owners(self->publication, self->shards);
 }
 
 static void registered(coordinator_t *self, const coordinator_call_t *call, fabric_error_t error,
@@ -513,10 +516,8 @@ static void runner_left(coordinator_t *self, incarnation_t incarnation)
 
 static void owner_changed(coordinator_t *self, const router_order_t *order)
 {
-    map_shard_t entry;
-    if (coordinator_shards_set_owner(self->shards, order->shard, order->runner, order->token,
-                                     &entry)) {
-        coordinator_publication_put_shard(self->publication, &entry);
+    if (coordinator_shards_set_owner(self->shards, order->shard, order->runner, order->token)) {
+        coordinator_publication_put_owner(self->publication, order->shard, order->runner);
     }
 }
 

@@ -120,6 +120,16 @@ void coordinator_lanes_begin_term(coordinator_lanes_t *self)
     self->read = false;
 }
 
+uint32_t coordinator_lanes_count(const coordinator_lanes_t *self)
+{
+    return self->count;
+}
+
+const store_hold_t *coordinator_lanes_at(const coordinator_lanes_t *self, uint32_t number)
+{
+    return &self->items[number].row;
+}
+
 const store_hold_t *coordinator_lanes_of(const coordinator_lanes_t *self, shard_id_t shard)
 {
     return &self->items[shard_id_number(shard) % self->count].row;

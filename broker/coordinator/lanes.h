@@ -27,6 +27,8 @@ bool coordinator_lanes_take(coordinator_lanes_t *lanes, const store_lane_t *list
 bool coordinator_lanes_are_read(const coordinator_lanes_t *lanes);
 void coordinator_lanes_begin_term(coordinator_lanes_t *lanes);
 
+uint32_t coordinator_lanes_count(const coordinator_lanes_t *lanes);
+const store_hold_t *coordinator_lanes_at(const coordinator_lanes_t *lanes, uint32_t number);
 /* The row of a shard's lane. Nobody holds the lane until it has been read. */
 const store_hold_t *coordinator_lanes_of(const coordinator_lanes_t *lanes, shard_id_t shard);
 /* Whether this broker holds the lane. */

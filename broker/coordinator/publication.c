@@ -45,23 +45,43 @@ void coordinator_publication_put_members(coordinator_publication_t *self,
         snprintf(entry->router_endpoint, sizeof entry->router_endpoint, "%s",
                  broker->router_endpoint);
         snprintf(entry->pub_endpoint, sizeof entry->pub_endpoint, "%s", broker->pub_endpoint);
+        snprintf(entry->name, sizeof entry->name, "%s", broker->name);
     }
     shard_map_set_brokers(self->map, brokers, count);
 }
 
-void coordinator_publication_put_shard(coordinator_publication_t *self, const map_shard_t *shard)
+void coordinator_publication_put_lanes(coordinator_publication_t *self,
+                                       const coordinator_lanes_t *lanes)
 {
-    fabric_error_t error = shard_map_set(self->map, shard);
-    assert(!error); /* the registry has entered its group */
-    (void)error;
+    for (uint32_t i = 0; i < coordinator_lanes_count(lanes); i++) {
+        const store_hold_t *row = coordinator_lanes_at(lanes, i);
+        map_lane_t lane = {.number = i, .home = row->holder, .epoch = row->epoch};
+        shard_map_set_lane(self->map, &lane);
+    }
 }
 
-void coordinator_publication_put_shards(coordinator_publication_t *self,
+void coordinator_publication_put_owner(coordinator_publication_t *self, shard_id_t shard,
+                                       incarnation_t owner)
+{
+    for (size_t i = 0; i < shard_map_type_count(self->map); i++) {
+        fabric_bytes_t type = shard_map_type_name(self->map, i);
+        if (shard_map_type_group(self->map, type) == shard_id_group(shard)) {
+            fabric_error_t error = shard_map_set_owner(self->map, type, shard, owner);
+            assert(!error);
+            (void)error;
+        }
+    }
+}
+
+void coordinator_publication_put_owners(coordinator_publication_t *self,
                                         const coordinator_shards_t *shards)
 {
     for (size_t i = 0; i < coordinator_shards_count(shards); i++) {
-        map_shard_t entry = coordinator_shards_at(shards, i);
-        coordinator_publication_put_shard(self, &entry);
+        shard_id_t shard;
+        incarnation_t owner;
+        if (coordinator_shards_at(shards, i, &shard, &owner)) {
+            coordinator_publication_put_owner(self, shard, owner);
+        }
     }
 }
 

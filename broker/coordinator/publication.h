@@ -20,12 +20,15 @@ coordinator_publication_t *coordinator_publication_new(shard_map_t *map,
                                                        coordinator_effects_t *effects);
 void coordinator_publication_destroy(coordinator_publication_t **publication);
 
-/* Enters all members, one shard or all shards into the map. */
+/* Enters all members, all lanes, the owner of one shard, or those of all shards whose lanes this
+ * broker holds, into the map. A shard has the same owner for each type of its group. */
 void coordinator_publication_put_members(coordinator_publication_t *publication,
                                          const coordinator_members_t *members);
-void coordinator_publication_put_shard(coordinator_publication_t *publication,
-                                       const map_shard_t *shard);
-void coordinator_publication_put_shards(coordinator_publication_t *publication,
+void coordinator_publication_put_lanes(coordinator_publication_t *publication,
+                                       const coordinator_lanes_t *lanes);
+void coordinator_publication_put_owner(coordinator_publication_t *publication, shard_id_t shard,
+                                       incarnation_t owner);
+void coordinator_publication_put_owners(coordinator_publication_t *publication,
                                         const coordinator_shards_t *shards);
 /* Emits MAP if the map has changed and the last MAP is long enough ago. */
 void coordinator_publication_publish(coordinator_publication_t *publication,

@@ -128,6 +128,11 @@ size_t coordinator_registry_type_count(const coordinator_registry_t *self)
     return self->type_count;
 }
 
+bool coordinator_registry_can_take_type(const coordinator_registry_t *self)
+{
+    return shard_map_can_take_type(self->type_count, shard_map_shards_per_group(self->map));
+}
+
 static coordinator_type_t *find_type(const coordinator_registry_t *self, const char *name)
 {
     for (size_t i = 0; i < self->type_count; i++) {

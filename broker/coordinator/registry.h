@@ -48,6 +48,8 @@ void coordinator_registry_take_types(coordinator_registry_t *registry, const sto
  * before. A description that cannot be read is left out. */
 void coordinator_registry_take_type(coordinator_registry_t *registry, uint16_t group,
                                     fabric_bytes_t encoded);
+/* Whether the cluster may have one more type. */
+bool coordinator_registry_can_take_type(const coordinator_registry_t *registry);
 size_t coordinator_registry_type_count(const coordinator_registry_t *registry);
 const coordinator_type_t *coordinator_registry_type(const coordinator_registry_t *registry,
                                                     const char *name);

@@ -64,17 +64,15 @@ static shard_id_t id_at(const coordinator_shards_t *self, size_t index)
                          (uint16_t)(index % self->per_group + 1));
 }
 
-map_shard_t coordinator_shards_at(const coordinator_shards_t *self, size_t index)
+bool coordinator_shards_at(const coordinator_shards_t *self, size_t index, shard_id_t *id,
+                           incarnation_t *owner)
 {
-    shard_id_t id = id_at(self, index);
+    *id = id_at(self, index);
     const shard_t *shard = &self->items[index];
-    const store_hold_t *lane = coordinator_lanes_of(self->lanes, id);
-    map_shard_t entry = {.shard = id, .home = lane->holder, .token = {lane->epoch, 0}};
-    if (shard->token.home_epoch == lane->epoch && coordinator_lanes_are_ours(self->lanes, lane)) {
-        entry.owner = shard->owner;
-        entry.token = shard->token;
-    }
-    return entry;
+    const store_hold_t *lane = coordinator_lanes_of(self->lanes, *id);
+    bool has_owner = shard->token.home_epoch == lane->epoch;
+    *owner = has_owner ? shard->owner : (incarnation_t){{0}};
+    return coordinator_lanes_are_ours(self->lanes, lane);
 }
 
 /* ---- placement ---- */
@@ -210,7 +208,7 @@ void coordinator_shards_desire_again(coordinator_shards_t *self, incarnation_t r
 }
 
 bool coordinator_shards_set_owner(coordinator_shards_t *self, shard_id_t id, incarnation_t owner,
-                                  token_t token, map_shard_t *entry)
+                                  token_t token)
 {
     size_t index = (size_t)(shard_id_group(id) - 1) * self->per_group + shard_id_number(id) - 1;
     if (index >= self->count || own_epoch(self, index) != token.home_epoch) {
@@ -218,6 +216,5 @@ bool coordinator_shards_set_owner(coordinator_shards_t *self, shard_id_t id, inc
     }
     self->items[index].owner = owner;
     self->items[index].token = token;
-    *entry = coordinator_shards_at(self, index);
     return true;
 }

@@ -7,7 +7,6 @@
 #include "broker/coordinator/lanes.h"
 #include "broker/coordinator/registry.h"
 #include "broker/coordinator/runners.h"
-#include "core/shard_map.h"
 
 typedef struct coordinator_shards coordinator_shards_t;
 
@@ -21,8 +20,9 @@ void coordinator_shards_destroy(coordinator_shards_t **shards);
 void coordinator_shards_take_groups(coordinator_shards_t *shards,
                                     const coordinator_registry_t *registry);
 size_t coordinator_shards_count(const coordinator_shards_t *shards);
-/* What the shard map is to say about a shard. */
-map_shard_t coordinator_shards_at(const coordinator_shards_t *shards, size_t index);
+/* A shard and its owner. false: this broker does not hold the shard's lane. */
+bool coordinator_shards_at(const coordinator_shards_t *shards, size_t index, shard_id_t *shard,
+                           incarnation_t *owner);
 
 /* Chooses a runner for each shard whose lane this broker holds and whose group has a type that the
  * router knows. Emits DESIRE where it is another one than before, or where the broker holds the
@@ -34,6 +34,6 @@ void coordinator_shards_desire_again(coordinator_shards_t *shards, incarnation_t
 /* The router has made this runner the owner. false: the shard is unknown, or the token belongs to
  * an epoch of its lane that is over. */
 bool coordinator_shards_set_owner(coordinator_shards_t *shards, shard_id_t shard,
-                                  incarnation_t owner, token_t token, map_shard_t *entry);
+                                  incarnation_t owner, token_t token);
 
 #endif

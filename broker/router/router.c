@@ -63,6 +63,7 @@ router_t *router_new(const router_config_t *config, uint64_t now_ms)
     checkpoints_init(router);
     router->map = shard_map_new();
     shard_map_set_shards_per_group(router->map, config->shards_per_group);
+    shard_map_set_lanes(router->map, config->lanes);
     return router;
 }
 

@@ -91,8 +91,8 @@ static inline bool router_is_leased(const router_t *router)
 /* The broker that is the shard's home by the map; NULL: it is this broker, or is unknown. */
 static inline const map_broker_t *router_other_home(const router_t *router, shard_id_t shard)
 {
-    const map_shard_t *entry = shard_map_shard(router->map, shard);
-    const map_broker_t *home = entry ? shard_map_broker(router->map, entry->home) : NULL;
+    const map_lane_t *lane = shard_map_lane_of(router->map, shard);
+    const map_broker_t *home = lane ? shard_map_broker(router->map, lane->home) : NULL;
     return home && !incarnation_equal(home->incarnation, router->config.incarnation) ? home : NULL;
 }
 

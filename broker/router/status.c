@@ -34,8 +34,9 @@ static void put_brokers(const router_t *router, wire_writer_t *document)
     wire_put_array(document, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
         const map_broker_t *broker = shard_map_broker_at(router->map, i);
-        wire_put_map(document, 3);
+        wire_put_map(document, 4);
         put_incarnation(document, "incarnation", broker->incarnation);
+        put_text(document, "name", broker->name);
         put_text(document, "router", broker->router_endpoint);
         put_text(document, "pub", broker->pub_endpoint);
     }
@@ -135,27 +136,42 @@ static void put_types(router_t *router, wire_writer_t *document)
 
 /* ---- shards ---- */
 
-static void put_shard(const router_t *router, const map_shard_t *entry, wire_writer_t *document)
+/* The owner by the map: that of any type of the group. */
+static incarnation_t find_owner(const router_t *router, shard_id_t id)
 {
-    const shard_t *shard = shard_find((router_t *)router, entry->shard);
+    incarnation_t owner = {{0}};
+    for (size_t i = 0; i < shard_map_type_count(router->map) && incarnation_is_none(owner); i++) {
+        owner = shard_map_owner(router->map, shard_map_type_name(router->map, i), id);
+    }
+    return owner;
+}
+
+static void put_shard(const router_t *router, shard_id_t id, wire_writer_t *document)
+{
+    const map_lane_t *lane = shard_map_lane_of(router->map, id);
+    const shard_t *shard = shard_find((router_t *)router, id);
     bool ours = shard && shard->state != SHARD_FOREIGN;
     bool owned = ours && shard->owner;
     wire_put_map(document, 7);
     wire_put_text(document, "group");
-    wire_put_str(document, shard_map_group_name(router->map, shard_id_group(entry->shard)));
-    put_uint(document, "number", shard_id_number(entry->shard));
-    put_incarnation(document, "home", ours ? router->config.incarnation : entry->home);
-    put_incarnation(document, "owner", owned ? shard->owner->incarnation : entry->owner);
-    put_uint(document, "home_epoch", ours ? shard->token.home_epoch : entry->token.home_epoch);
-    put_uint(document, "owner_sequence",
-             ours ? shard->token.owner_sequence : entry->token.owner_sequence);
+    wire_put_str(document, shard_map_group_name(router->map, shard_id_group(id)));
+    put_uint(document, "number", shard_id_number(id));
+    put_incarnation(document, "home", ours ? router->config.incarnation : lane->home);
+    put_incarnation(document, "owner", owned ? shard->owner->incarnation : find_owner(router, id));
+    put_uint(document, "home_epoch", ours ? shard->token.home_epoch : lane->epoch);
+    wire_put_text(document, "owner_sequence");
+    if (ours) {
+        wire_put_uint(document, shard->token.owner_sequence);
+    } else {
+        wire_put_nil(document); /* only the shard's home knows */
+    }
     wire_put_text(document, "healthy");
     if (ours) {
         wire_put_bool(document, owned && shard_serves(router, shard) &&
                                     shard->state == SHARD_OWNED &&
                                     shard->owner->state == RUNNER_JOINED);
     } else {
-        wire_put_nil(document); /* only the shard's home knows */
+        wire_put_nil(document);
     }
 }
 
@@ -166,8 +182,7 @@ static void put_shards(const router_t *router, wire_writer_t *document)
     wire_put_array(document, (uint32_t)groups * router->config.shards_per_group);
     for (uint16_t group = 1; group <= groups; group++) {
         for (uint32_t i = 1; i <= router->config.shards_per_group; i++) {
-            put_shard(router, shard_map_shard(router->map, shard_id_make(group, (uint16_t)i)),
-                      document);
+            put_shard(router, shard_id_make(group, (uint16_t)i), document);
         }
     }
 }

@@ -22,15 +22,15 @@ shard_id_t session_locate(const session_t *session, const call_t *call)
 
 static uint32_t route_by_map(session_t *session, shard_id_t shard)
 {
-    const map_shard_t *entry = shard_map_shard(session->map, shard);
-    if (!entry || incarnation_is_none(entry->home)) {
-        return entry ? NO_PEER : peers_any_welcomed(&session->peers);
+    const map_lane_t *lane = shard_map_lane_of(session->map, shard);
+    if (!lane || incarnation_is_none(lane->home)) {
+        return lane ? NO_PEER : peers_any_welcomed(&session->peers);
     }
-    uint32_t peer = peers_find_broker(&session->peers, entry->home);
+    uint32_t peer = peers_find_broker(&session->peers, lane->home);
     if (peer != NO_PEER) {
         return peer;
     }
-    const map_broker_t *broker = shard_map_broker(session->map, entry->home);
+    const map_broker_t *broker = shard_map_broker(session->map, lane->home);
     return broker ? peers_learn(&session->peers, broker->router_endpoint) : NO_PEER;
 }
 

@@ -254,6 +254,7 @@ static void make_map(wire_writer_t *encoded)
 {
     shard_map_t *map = shard_map_new();
     shard_map_set_shards_per_group(map, SHARDS - 1);
+    shard_map_set_lanes(map, 1);
     assert_int_equal(shard_map_add_group(map, 1, fabric_bytes_of("default")), FABRIC_OK);
     shard_map_begin_term(map, 1);
     shard_map_encode_snapshot(map, encoded);

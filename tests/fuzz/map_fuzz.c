@@ -1,6 +1,6 @@
-/* Shard maps: the first byte gives the shards of a group, then come snapshots and deltas, each
- * behind a length of two bytes. An error or an old one changes nothing, versions only grow, and a
- * snapshot of what was taken makes the same map elsewhere. */
+/* Shard maps: the first byte gives the shards of a group, then come snapshots, deltas and owners,
+ * each behind a length of two bytes. An error or an old one changes nothing, versions only grow,
+ * and a snapshot of what was taken makes the same map elsewhere. */
 #include <stdlib.h>
 
 #include "core/shard_map.h"
@@ -45,6 +45,17 @@ static void apply(shard_map_t *map, fabric_bytes_t encoded, wire_writer_t *snaps
     *snapshot = after;
 }
 
+static void take_owners(shard_map_t *map, fabric_bytes_t encoded, wire_writer_t *snapshot)
+{
+    wire_writer_t after = {0};
+    fabric_error_t error = shard_map_take_owners(map, (incarnation_t){{1}}, encoded);
+    shard_map_encode_snapshot(map, &after);
+    assert_true(!error ||
+                fabric_bytes_equal(wire_writer_bytes(snapshot), wire_writer_bytes(&after)));
+    wire_writer_destroy(snapshot);
+    *snapshot = after;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_input_t input = fuzz_input(data, size);
@@ -55,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < PIECES_MAX && fuzz_left(&input) > 0; i++) {
         fabric_bytes_t encoded = fuzz_block(&input);
         apply(map, encoded, &snapshot);
+        take_owners(map, encoded, &snapshot);
         free((void *)(uintptr_t)encoded.data);
     }
     wire_writer_destroy(&snapshot);
@@ -77,18 +89,27 @@ static void seed_history(void)
     wire_writer_t snapshot = {0};
     wire_writer_t delta = {0};
     map_broker_t broker = {.incarnation = {{1}}, .router_endpoint = "tcp://h:1"};
-    map_shard_t shard = {.shard = shard_id_make(1, 2), .home = {{1}}, .token = {3, 4}};
+    fabric_bytes_t type = fabric_bytes_of("Order");
+    map_lane_t lane = {.home = {{1}}, .epoch = 3};
     wire_append(&input, "\1", 1);
     shard_map_set_shards_per_group(map, 2);
+    shard_map_set_lanes(map, 2);
     assert_int_equal(shard_map_add_group(map, 1, fabric_bytes_of("default")), FABRIC_OK);
     shard_map_begin_term(map, 2);
     shard_map_encode_delta(map, &delta);
     put_block(&input, &delta);
     wire_writer_reset(&delta);
     shard_map_set_brokers(map, &broker, 1);
-    assert_int_equal(shard_map_add_type(map, fabric_bytes_of("Order"), 1), FABRIC_OK);
-    assert_int_equal(shard_map_set(map, &shard), FABRIC_OK);
+    assert_int_equal(shard_map_add_type(map, type, 1), FABRIC_OK);
+    shard_map_set_lane(map, &lane);
+    assert_int_equal(shard_map_set_owner(map, type, shard_id_make(1, 2), (incarnation_t){{7}}),
+                     FABRIC_OK);
     shard_map_encode_delta(map, &delta);
+    put_block(&input, &delta);
+    wire_writer_reset(&delta);
+    assert_int_equal(shard_map_set_owner(map, type, shard_id_make(1, 2), (incarnation_t){{8}}),
+                     FABRIC_OK);
+    shard_map_encode_owners(map, &delta);
     put_block(&input, &delta);
     shard_map_encode_snapshot(map, &snapshot);
     put_block(&input, &snapshot);

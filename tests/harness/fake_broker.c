@@ -44,12 +44,9 @@ static void make_map(fake_broker_t *broker)
     fabric_error_t error = shard_map_add_group(map, 1, fabric_bytes_of("default"));
     error |= shard_map_add_type(map, fabric_bytes_of("Counter"), 1);
     shard_map_set_brokers(map, &self, 1);
-    for (uint16_t i = 1; i <= 8; i++) {
-        map_shard_t shard = {
-            .shard = shard_id_make(1, i), .home = self.incarnation, .token = {1, 1}};
-        error |= shard_map_set(map, &shard);
-    }
     assert(error == FABRIC_OK);
+    shard_map_set_lanes(map, 1);
+    shard_map_set_lane(map, &(map_lane_t){.home = self.incarnation, .epoch = 1});
     shard_map_begin_term(map, broker->life);
     wire_writer_reset(&broker->map);
     shard_map_encode_snapshot(map, &broker->map);

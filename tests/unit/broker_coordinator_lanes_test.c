@@ -205,8 +205,7 @@ static void a_lane_that_is_lost_is_dropped_and_others_go_on(void **state)
     assert_int_equal(script_held(s), LANES - 1);
     assert_int_equal(s->fenced, 0);
     script_pass(s, 100, 50);
-    const map_shard_t *shard = shard_map_shard(s->map, shard_id_make(1, 1));
-    assert_null(shard); /* there is no group */
+    assert_true(incarnation_equal(shard_map_lane(s->map, 1)->home, third));
 }
 
 static void a_renewal_without_the_lanes_renews_nothing(void **state)
@@ -253,14 +252,11 @@ static void only_shards_of_own_lanes_get_runners(void **state)
     own(s, shard_id_make(1, 2), runner_a, (token_t){1, 1});
     own(s, shard_id_make(1, 1), runner_a, (token_t){5, 1}); /* the lane is another broker's */
     script_pass(s, 100, 50);
-    const map_shard_t *shard = shard_map_shard(s->map, shard_id_make(1, 1));
-    assert_true(incarnation_equal(shard->home, third));
-    assert_true(incarnation_is_none(shard->owner));
-    assert_int_equal(shard->token.home_epoch, 5);
-    shard = shard_map_shard(s->map, shard_id_make(1, 2));
-    assert_true(incarnation_equal(shard->home, self));
-    assert_true(incarnation_equal(shard->owner, runner_a));
-    assert_int_equal(shard->token.owner_sequence, 1);
+    assert_true(incarnation_equal(shard_map_lane(s->map, 1)->home, third));
+    assert_int_equal(shard_map_lane(s->map, 1)->epoch, 5);
+    assert_true(incarnation_is_none(script_owner(s, shard_id_make(1, 1))));
+    assert_true(incarnation_equal(shard_map_lane(s->map, 2)->home, self));
+    assert_true(incarnation_equal(script_owner(s, shard_id_make(1, 2)), runner_a));
 }
 
 static void a_lane_under_a_new_epoch_is_placed_anew(void **state)
@@ -276,15 +272,13 @@ static void a_lane_under_a_new_epoch_is_placed_anew(void **state)
     assert_int_equal(s->held[2], 9);
     assert_int_equal(s->desires, before + SHARDS / LANES);
     script_pass(s, 100, 50);
-    const map_shard_t *shard = shard_map_shard(s->map, shard_id_make(1, 2));
-    assert_true(incarnation_is_none(shard->owner));
-    assert_int_equal(shard->token.home_epoch, 9);
+    shard_id_t shard = shard_id_make(1, 2);
+    assert_true(incarnation_is_none(script_owner(s, shard)));
+    assert_int_equal(shard_map_lane_of(s->map, shard)->epoch, 9);
     own(s, shard_id_make(1, 2), runner_a, (token_t){9, 1});
     own(s, shard_id_make(1, 2), runner_b, (token_t){1, 2}); /* of the former epoch */
     script_pass(s, 100, 50);
-    shard = shard_map_shard(s->map, shard_id_make(1, 2));
-    assert_true(incarnation_equal(shard->owner, runner_a));
-    assert_int_equal(shard->token.home_epoch, 9);
+    assert_true(incarnation_equal(script_owner(s, shard), runner_a));
     join(s, runner_a); /* it is told of all its shards again, and of no others */
     assert_int_equal(s->desires, before + SHARDS / LANES + SHARDS);
 }

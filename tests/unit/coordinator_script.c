@@ -68,6 +68,7 @@ int script_set_up(void **state)
     s->c = coordinator_new(&config, s->now_ms);
     s->map = shard_map_new();
     shard_map_set_shards_per_group(s->map, SHARDS);
+    shard_map_set_lanes(s->map, LANES);
     script_add_broker(s, self);
     script_set_lanes(s, (incarnation_t){{0}}, 0);
     *state = s;
@@ -321,6 +322,11 @@ uint32_t script_held(const script_t *s)
         count += s->held[lane] > 0;
     }
     return count;
+}
+
+incarnation_t script_owner(const script_t *s, shard_id_t shard)
+{
+    return shard_map_owner(s->map, fabric_bytes_of("Counter"), shard);
 }
 
 uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner)

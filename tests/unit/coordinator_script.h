@@ -80,6 +80,8 @@ void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uin
 void script_adopt(script_t *s, uint32_t lane);
 /* How many lanes this broker holds by the router's knowledge. */
 uint32_t script_held(const script_t *s);
+/* Who owns a shard of "Counter" by the last map. */
+incarnation_t script_owner(const script_t *s, shard_id_t shard);
 uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner);
 
 #endif

@@ -187,6 +187,7 @@ void talk_welcome(link_driver_t *d, uint32_t endpoint, uint8_t broker, uint8_t c
     shard_map_t *map = shard_map_new();
     wire_writer_t snapshot = {0};
     shard_map_set_shards_per_group(map, LINK_DRIVER_SHARDS);
+    shard_map_set_lanes(map, 2);
     shard_map_begin_term(map, 1);
     shard_map_encode_snapshot(map, &snapshot);
     talk_say(d, endpoint, welcome, .protocol = 1, .cluster_id = fabric_bytes(cluster_id, 16),

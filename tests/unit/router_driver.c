@@ -58,9 +58,10 @@ void driver_map(driver_t *driver, uint64_t term, incarnation_t home)
         {.incarnation = driver->config.incarnation, .router_endpoint = "tcp://here:1"},
         {.incarnation = {{0xb1}}, .router_endpoint = "tcp://there:1"}};
     shard_map_set_brokers(map, brokers, 2);
-    for (uint16_t i = 1; i <= driver->config.shards_per_group; i++) {
-        map_shard_t shard = {.shard = shard_id_make(1, i), .home = home, .token = {1, 0}};
-        assert_int_equal(shard_map_set(map, &shard), FABRIC_OK);
+    shard_map_set_lanes(map, driver->config.lanes);
+    for (uint32_t i = 0; i < driver->config.lanes; i++) {
+        map_lane_t lane = {.number = i, .home = home, .epoch = 1};
+        shard_map_set_lane(map, &lane);
     }
     shard_map_begin_term(map, term);
     wire_writer_t encoded = {0};

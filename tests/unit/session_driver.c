@@ -205,10 +205,10 @@ static void put_map(wire_writer_t *out, uint64_t term, uint64_t sequence, int ho
                  script_endpoint(i));
     }
     shard_map_set_brokers(map, brokers, 2);
-    for (uint16_t i = 1; home >= 0 && i <= SHARDS; i++) {
-        map_shard_t shard = {
-            .shard = shard_id_make(1, i), .home = brokers[home].incarnation, .token = {1, 1}};
-        error |= shard_map_set(map, &shard);
+    shard_map_set_lanes(map, 2);
+    for (uint32_t i = 0; home >= 0 && i < 2; i++) {
+        map_lane_t lane = {.number = i, .home = brokers[home].incarnation, .epoch = 1};
+        shard_map_set_lane(map, &lane);
     }
     assert_int_equal(error, FABRIC_OK);
     shard_map_begin_term(map, term);

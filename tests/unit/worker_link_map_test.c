@@ -11,9 +11,9 @@
 #include "tests/unit/link_driver.h"
 
 static const map_broker_t brokers[3] = {
-    {{{1}}, "tcp://127.0.0.1:1", "tcp://127.0.0.1:11"},
-    {{{2}}, "tcp://127.0.0.1:2", "tcp://127.0.0.1:12"},
-    {{{3}}, "tcp://10.0.0.1:3", "tcp://10.0.0.1:13"}, /* beyond this machine */
+    {{{1}}, "tcp://127.0.0.1:1", "tcp://127.0.0.1:11", ""},
+    {{{2}}, "tcp://127.0.0.1:2", "tcp://127.0.0.1:12", ""},
+    {{{3}}, "tcp://10.0.0.1:3", "tcp://10.0.0.1:13", ""}, /* beyond this machine */
 };
 
 /* The map of a broker, in its first version, (1, 1), which is the one of the welcome. */
@@ -21,6 +21,7 @@ static shard_map_t *publisher_new(void)
 {
     shard_map_t *map = shard_map_new();
     shard_map_set_shards_per_group(map, LINK_DRIVER_SHARDS);
+    shard_map_set_lanes(map, 2);
     shard_map_begin_term(map, 1);
     return map;
 }

@@ -231,6 +231,7 @@ static void put_welcome(const fixture_t *f, wire_writer_t *frame, uint64_t heart
     shard_map_t *map = shard_map_new();
     wire_writer_t snapshot = {0};
     shard_map_set_shards_per_group(map, 300);
+    shard_map_set_lanes(map, 12);
     shard_map_begin_term(map, 1);
     shard_map_encode_snapshot(map, &snapshot);
     message_welcome_t message = {.protocol = 1,

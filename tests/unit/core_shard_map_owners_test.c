@@ -1,0 +1,157 @@
+/* The shard map: owners on their way to the publisher, and what a receiver adds. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/map_driver.h"
+
+/* A home's map, as received, with another order of types; it is home of lane 2. */
+static shard_map_t *make_home(const shard_map_t *publisher)
+{
+    wire_writer_t text = {0};
+    shard_map_t *map = maps_receiver();
+    shard_map_set_lanes(map, LANES);
+    assert_int_equal(shard_map_add_group(map, 1, fabric_bytes_of("default")), FABRIC_OK);
+    assert_int_equal(shard_map_add_group(map, 2, fabric_bytes_of("other")), FABRIC_OK);
+    assert_int_equal(shard_map_add_type(map, fabric_bytes_of("Account"), 2), FABRIC_OK);
+    assert_int_equal(shard_map_add_type(map, fabric_bytes_of("Unknown"), 2), FABRIC_OK);
+    shard_map_encode_snapshot(publisher, &text);
+    maps_assert_apply(map, &text, FABRIC_OK, true);
+    wire_writer_destroy(&text);
+    return map;
+}
+
+static void owners_travel_to_the_publisher(void **state)
+{
+    (void)state;
+    shard_map_t *publisher = maps_publisher();
+    maps_set_lane(publisher, 2, 2, 20);
+    maps_set_owner(publisher, "Order", 8, 6); /* the home has another owner now */
+    wire_writer_t text = {0};
+    shard_map_encode_delta(publisher, &text);
+    shard_map_t *home = make_home(publisher);
+    assert_false(shard_map_owners_changed(home));
+    maps_set_owner(home, "Order", 2, 5);
+    maps_set_owner(home, "Order", 8, 0);
+    maps_set_owner(home, "Account", 5, 4);
+    maps_set_owner(home, "Unknown", 5, 4);
+    maps_set_owner(home, "Order", 1, 5); /* of another home */
+    assert_true(shard_map_owners_changed(home));
+    wire_writer_reset(&text);
+    shard_map_encode_owners(home, &text);
+    assert_false(shard_map_owners_changed(home));
+    assert_false(shard_map_changed(publisher));
+    assert_int_equal(
+        shard_map_take_owners(publisher, maps_incarnation(2), wire_writer_bytes(&text)), FABRIC_OK);
+    assert_true(shard_map_changed(publisher));
+    maps_assert_owner(publisher, "Order", 2, 5);
+    maps_assert_owner(publisher, "Order", 8, 0);
+    maps_assert_owner(publisher, "Account", 5, 4);
+    maps_assert_owner(publisher, "Order", 1, 7);
+    assert_int_equal(shard_map_type_count(publisher), 2);
+    /* The delta tells everybody. */
+    shard_map_t *receiver = make_home(publisher);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(publisher, &text);
+    maps_assert_apply(receiver, &text, FABRIC_OK, true);
+    maps_assert_owner(receiver, "Account", 5, 4);
+    wire_writer_destroy(&text);
+    shard_map_destroy(&receiver);
+    shard_map_destroy(&home);
+    shard_map_destroy(&publisher);
+}
+
+static void malformed_owners_change_nothing(void **state)
+{
+    (void)state;
+    shard_map_t *publisher = maps_publisher();
+    shard_map_t *home = make_home(publisher);
+    wire_writer_t text = {0};
+    size_t refused = 0;
+    maps_set_owner(home, "Order", 4, 5);
+    maps_set_owner(home, "Account", 1, 6);
+    shard_map_encode_owners(home, &text);
+    for (size_t i = 0; i < text.size * 4; i++) {
+        static const uint8_t bytes[] = {0xc1, 0xff, 0x90};
+        size_t size = i % 4 == 3 ? i / 4 : text.size;
+        uint8_t *copy = malloc(text.size);
+        assert_non_null(copy);
+        memcpy(copy, text.data, text.size);
+        copy[i / 4] = i % 4 == 3 ? copy[i / 4] : bytes[i % 4];
+        shard_map_t *map = maps_publisher();
+        if (shard_map_take_owners(map, maps_incarnation(1), fabric_bytes(copy, size))) {
+            maps_assert_equal(map, publisher);
+            refused++;
+        }
+        shard_map_destroy(&map);
+        free(copy);
+    }
+    assert_true(refused > text.size);
+    wire_writer_destroy(&text);
+    shard_map_destroy(&home);
+    shard_map_destroy(&publisher);
+}
+
+/* A receiver's own knowledge is for its own process, and yields to the next map. */
+static void a_receiver_adds_what_it_knows(void **state)
+{
+    (void)state;
+    shard_map_t *publisher = maps_publisher();
+    shard_map_t *map = maps_receiver();
+    shard_map_t *local = maps_receiver();
+    wire_writer_t text = {0};
+    shard_map_set_lanes(map, LANES);
+    assert_int_equal(shard_map_add_group(map, 1, fabric_bytes_of("default")), FABRIC_OK);
+    maps_set_lane(map, 1, 3, 9);
+    for (uint64_t sequence = 1; sequence <= 2; sequence++) { /* without a map, in term 0 */
+        wire_writer_reset(&text);
+        shard_map_encode_revision(map, &text);
+        assert_false(shard_map_revised(map));
+        maps_assert_apply(local, &text, FABRIC_OK, true);
+        maps_assert_version(local, 0, sequence);
+        maps_assert_equal(map, local);
+        maps_set_lane(map, 1, 3, 9 + sequence);
+        assert_true(shard_map_revised(map));
+    }
+    wire_writer_reset(&text);
+    shard_map_encode_delta(publisher, &text);
+    maps_assert_apply(map, &text, FABRIC_OK, true);
+    maps_assert_apply(local, &text, FABRIC_OK, true);
+    maps_set_lane(map, 1, 3, 12);
+    wire_writer_reset(&text);
+    shard_map_encode_revision(map, &text);
+    maps_assert_apply(local, &text, FABRIC_OK, false); /* a peer has this version */
+    bool changed = false;
+    assert_int_equal(shard_map_apply_again(local, wire_writer_bytes(&text), &changed), FABRIC_OK);
+    assert_true(changed);
+    maps_assert_version(local, 5, 2);
+    maps_assert_equal(map, local);
+    maps_set_lane(publisher, 1, 2, 12);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(publisher, &text);
+    maps_assert_apply(local, &text, FABRIC_OK, true);
+    maps_assert_equal(publisher, local);
+    wire_writer_reset(&text);
+    shard_map_encode_revision(map, &text); /* it has not got the last one */
+    assert_int_equal(shard_map_apply_again(local, wire_writer_bytes(&text), &changed), FABRIC_OK);
+    assert_false(changed);
+    wire_writer_destroy(&text);
+    shard_map_destroy(&local);
+    shard_map_destroy(&map);
+    shard_map_destroy(&publisher);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(owners_travel_to_the_publisher),
+        cmocka_unit_test(malformed_owners_change_nothing),
+        cmocka_unit_test(a_receiver_adds_what_it_knows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
