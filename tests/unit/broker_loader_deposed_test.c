@@ -38,6 +38,13 @@ static fabric_error_t take_and_lose(store_t *store, const store_hold_t *hold,
     return error;
 }
 
+static fabric_error_t lose_and_count(store_t *store, uint32_t lane, store_visit_backlog_fn *visit,
+                                     void *context)
+{
+    depose();
+    return memory_store_driver.list_backlogs(store, lane, visit, context);
+}
+
 static fabric_error_t open_deposing(const store_options_t *options, reason_t *reason,
                                     store_t **store)
 {
@@ -52,9 +59,7 @@ static loader_t open_loader(void)
 {
     static const store_driver_t *const drivers[] = {&deposing_driver, NULL};
     loader_t loader;
-    deposing_driver = memory_store_driver;
     deposing_driver.open = open_deposing;
-    deposing_driver.lane_take = take_and_lose;
     world->connection.drivers = drivers;
     loader_config_t config = {.connection = world->connection,
                               .lanes = WORLD_LANES,
@@ -64,10 +69,8 @@ static loader_t open_loader(void)
     return loader;
 }
 
-/* What a successor has purged is not lost. */
-static void an_adopter_that_is_deposed_is_fenced(void **state)
+static void adopt_and_be_deposed(void)
 {
-    (void)state;
     world = world_new(DATABASE);
     sample_fill(&sample, LANE, FIRST);
     store_hold_t before = world_assign(world, LANE, world_other);
@@ -83,8 +86,27 @@ static void an_adopter_that_is_deposed_is_fenced(void **state)
     world_free(&world);
 }
 
+/* What a successor has purged is not lost. */
+static void an_adopter_that_is_deposed_is_fenced(void **state)
+{
+    (void)state;
+    deposing_driver = memory_store_driver;
+    deposing_driver.lane_take = take_and_lose;
+    adopt_and_be_deposed();
+}
+
+/* The rows that are counted are not those of the journal that was read. */
+static void rows_of_a_successor_are_not_adopted(void **state)
+{
+    (void)state;
+    deposing_driver = memory_store_driver;
+    deposing_driver.list_backlogs = lose_and_count;
+    adopt_and_be_deposed();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(an_adopter_that_is_deposed_is_fenced)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(an_adopter_that_is_deposed_is_fenced),
+                                       cmocka_unit_test(rows_of_a_successor_are_not_adopted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
