@@ -99,7 +99,7 @@ HARNESS_OBJ := $(call objects,$(call lib_sources,tests/harness))
 # Of the harness, what bench and demo use too. It needs no test library: `make demo` installs none.
 CLUSTER_OBJ := $(call objects,$(patsubst %,tests/harness/%.c,cluster cluster_status database folder mariadb mariadb_server process standing stop))
 # The files that the rings of tests share. Programs end in _test.c or _fuzz.c, modules in _module.c.
-TESTLIB_OBJ := $(call objects,$(filter-out %_test.c %_module.c %_entity.c,$(wildcard $(addprefix tests/,unit/*.c memory/*.c conformance/*.c \
+TESTLIB_OBJ := $(call objects,$(filter-out %_test.c %_module.c %_entity.c %_main.c,$(wildcard $(addprefix tests/,unit/*.c memory/*.c conformance/*.c \
                simulation/*.c checker/*.c))))
 
 # The libraries do not contain the reader of configuration files, which needs czmq, and nothing of the store.
@@ -255,6 +255,8 @@ $(B)/tests/conformance/%: $(B)/obj/tests/conformance/%.o $(A_TEST) $(A_HARNESS) 
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 $(B)/tests/simulation/%: $(B)/obj/tests/simulation/%.o $(A_TEST) $(A_HARNESS) $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
+$(B)/tests/simulation/sim: $(B)/obj/tests/simulation/sim_main.o $(A_TEST) $(A_HARNESS) $(A_BROKER) $(A_WORKER) $(A_CLIENT) $(A_CORE)
+	$(call program,$(LIBS_CHECK) $(LIBS_CORE))
 $(B)/tests/integration/%: $(B)/obj/tests/integration/%.o $(A_TEST) $(A_HARNESS) $(A_CLIENT) $(A_MYSQL) $(A_SQLITE) $(A_CORE)
 	$(call program,$(LIBS_CHECK) $(LIBS_MYSQL) $(LIBS_SQLITE) $(LIBS_CORE))
 
@@ -369,6 +371,16 @@ fuzz:
 	@sh .ci/packages analyse
 	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
 	@SECONDS_EACH=$(SECONDS) sh tests/fuzz/run $(patsubst $(B)/%,build/fuzz/%,$(FUZZERS))
+
+## make sim              SEEDS (default 2000) runs of the whole simulated cluster, each with 1,000 messages and 20 faults (SEED=S: that one; TRACE=1)
+SEEDS ?= 2000
+SEED  ?=
+TRACE ?=
+.PHONY: sim
+sim:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) $(B)/tests/simulation/sim
+	@FABRIC_SIM_SEED=$(SEED) FABRIC_SIM_TRACE=$(TRACE) $(B)/tests/simulation/sim $(SEEDS)
 
 ## make soak             MINUTES (default 5) of load, kills and reconnects; fails when memory, descriptors or threads grow (STORE=sqlite)
 MINUTES ?= 5

@@ -18,6 +18,7 @@ typedef struct simulation_options {
     bool poison; /* one message is poison, and the workers are supervised, whatever the seed says */
     bool loses;  /* the store loses commits once, and the run ends when a broker has noticed */
     bool takeovers; /* lanes change their holders again and again, and entries are purged soon */
+    bool full;      /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
     bool trace;     /* every event to standard error */
 } simulation_options_t;
 
@@ -38,6 +39,9 @@ typedef struct simulation_result {
     uint64_t lost;        /* brokers that noticed that the store had lost commits */
     uint64_t misplaced;   /* entries behind lost ones that were told as durable */
     uint64_t faults;      /* injected: cuts, crashes, freezes, outages */
+    uint64_t at_steps;    /* of them, at the step that they had waited for */
+    uint64_t lost_frames; /* on the wire */
+    uint64_t fenced;      /* calls to the store that were refused as fenced */
     uint64_t takeovers;   /* terms taken */
     uint64_t refusals;    /* of connections, by dead brokers that were tried */
     uint64_t repeated;    /* handlers of durable messages that had been started before */

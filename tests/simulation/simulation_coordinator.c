@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "tests/simulation/simulation_faults.h"
 #include "tests/simulation/simulation_store.h"
 
 enum { PROBE_US_MAX = 100000, PROBE_LOST_OF_10000 = 2000 };
@@ -18,7 +19,9 @@ static bool coordinator_refuses(const char *endpoint)
 {
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         if (strcmp(network_endpoint(i), endpoint) == 0) {
-            bool refuses = !world.brokers[i]->up;
+            process_t *prober = fiber_process(fiber_current());
+            bool refuses = !world.brokers[i]->up &&
+                           world.now_us >= partition_of_both_us(prober, world.brokers[i]);
             world_note("coordinator.probe", i, refuses, 0);
             world.result->refusals += refuses;
             fiber_sleep(world_between(100, PROBE_US_MAX));
@@ -68,6 +71,7 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
 static void on_effect(event_t *event)
 {
     coordinator_effect_t *effect = event->subject;
+    faults_step(event->process, STEP_EFFECT, effect->kind);
     world_note("coordinator.effect", event->process->index, effect->kind, effect->shard.value);
     run_effect(broker_life_now(event->process), effect);
     coordinator_effect_clear(effect);

@@ -116,6 +116,7 @@ static void take_appended(broker_life_t *life, broker_actor_t *appender, const o
         if (!part->fenced) {
             simulation_entry_told(part->lane, part->number);
         }
+        world.result->fenced += part->fenced;
         lane->log_bytes += !part->fenced && lane->epoch == part->batch->epoch ? part->bytes : 0;
         router_batch_done(life->router, part->lane, part->fenced ? FABRIC_ERROR_FENCED : FABRIC_OK,
                           part->number, part->bytes, process_now_ms(life->process));
@@ -179,6 +180,7 @@ static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t
         take_appended(life, actor, operation);
         break;
     case OPERATION_CHECK:
+        world.result->fenced += operation->fenced_count;
         for (size_t i = 0; i < operation->fenced_count; i++) {
             router_lane_fenced(life->router, operation->fenced[i].lane, operation->fenced[i].epoch,
                                process_now_ms(life->process));

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "core/hash.h"
+#include "core/message.h"
+#include "tests/simulation/simulation_faults.h"
 
 enum {
     DELAY_US_MIN = 50,
@@ -12,7 +14,8 @@ enum {
     RECONNECT_US_MIN = 8000,
     RECONNECT_US_MAX = 30000,
     DIE_US_MAX = 3000, /* until the other end of a dead process's connection learns it */
-    FULL_US_MAX = 20000
+    FULL_US_MAX = 20000,
+    REPEAT_US_MAX = 100000
 };
 
 static channel_t **connections;
@@ -20,8 +23,9 @@ static size_t connection_count, connection_capacity;
 
 const char *network_endpoint(unsigned broker)
 {
-    static const char *const endpoints[BROKERS_MAX] = {"tcp://127.0.0.1:7000",
-                                                       "tcp://127.0.0.1:7001"};
+    static const char *const endpoints[BROKERS_MAX] = {
+        "tcp://127.0.0.1:7000", "tcp://127.0.0.1:7001", "tcp://127.0.0.1:7002",
+        "tcp://127.0.0.1:7003", "tcp://127.0.0.1:7004"};
     return endpoints[broker];
 }
 
@@ -53,6 +57,7 @@ static bool is_lost_or_late(event_t *event, channel_t *connection, size_t direct
     }
     if (event->extra > connection->survive[direction]) {
         world_note("frame.lost", connection->routing, direction, event->extra);
+        world.result->lost_frames++;
         return true;
     }
     event_t *late = event_new(event->process, on_frame, connection, event->size);
@@ -62,6 +67,22 @@ static bool is_lost_or_late(event_t *event, channel_t *connection, size_t direct
     memcpy(late->bytes, event->bytes, event->size);
     event_schedule(late, world.now_us + connection->late_us[direction]);
     return true;
+}
+
+/* A fault may wait for one of the messages. */
+static void note_steps(process_t *process, step_kind_t step, fabric_bytes_t frame)
+{
+    wire_reader_t reader, body;
+    frame_head_t head;
+    message_kind_t kind;
+    if (!faults_wait_for_frames() || frame_open(frame, &reader, &head)) {
+        return;
+    }
+    while (frame_next(&reader, &body)) {
+        if (!message_open(&body, &kind)) {
+            faults_step(process, step, (unsigned)kind);
+        }
+    }
 }
 
 static void on_frame(event_t *event)
@@ -82,27 +103,69 @@ static void on_frame(event_t *event)
     world_note(direction == TO_BROKER ? "frame.to_broker" : "frame.to_peer", connection->routing,
                event->extra & 0xffffffff, frame_hash(frame));
     network_trace("got", connection, direction, frame);
+    note_steps(process, STEP_FRAME_ARRIVED, frame);
     process->receive(process, connection->dealer, connection, frame);
     process_touch(process);
+}
+
+/* Peers themselves send again what is durable; nobody does that with a volatile message. */
+static bool is_repeatable(fabric_bytes_t frame)
+{
+    wire_reader_t reader, body;
+    frame_head_t head;
+    message_kind_t kind;
+    message_request_t request;
+    if (frame_open(frame, &reader, &head)) {
+        return false;
+    }
+    while (frame_next(&reader, &body)) {
+        if (!message_open(&body, &kind) && kind == KIND_REQUEST &&
+            !message_get_request(&body, &request) && !(request.flags & REQUEST_DURABLE)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A frame on its way arrives again, as one of a connection that was cut behind it. */
+static void repeat_frame(const event_t *event, channel_t *connection)
+{
+    event_t *again = event_new(event->process, on_frame, connection, event->size);
+    again->life = event->life;
+    again->number = event->number;
+    again->extra = event->extra | UINT64_C(1) << 63;
+    memcpy(again->bytes, event->bytes, event->size);
+    event_schedule(again, event->at_us + world_between(0, REPEAT_US_MAX));
+    connection->repeats = false;
+    network_cut(connection, (cut_t){world_between(0, DIE_US_MAX), world_between(0, DIE_US_MAX)});
+    connection->survive[TO_BROKER] = connection->sent[TO_BROKER];
 }
 
 static void send_frame(channel_t *connection, size_t direction, fabric_bytes_t frame)
 {
     uint64_t number = ++connection->sent[direction];
     network_trace("put", connection, direction, frame);
+    process_t *to = direction == TO_BROKER ? connection->broker : connection->peer;
+    process_t *from = direction == TO_BROKER ? connection->peer : connection->broker;
+    note_steps(from, STEP_FRAME_SENT, frame);
     if (connection->cut) {
+        world.result->lost_frames++;
         return; /* the receiver has ended, and the sender does not know yet */
     }
-    process_t *to = direction == TO_BROKER ? connection->broker : connection->peer;
     event_t *event = event_new(to, on_frame, connection, frame.size);
     event->life = direction == TO_BROKER ? connection->broker_life : connection->peer_life;
     event->number = direction;
     event->extra = number;
     memcpy(event->bytes, frame.data, frame.size);
     uint64_t at_us = world.now_us + world_between(DELAY_US_MIN, world.plan.delay_us);
+    uint64_t passable_us = partition_until_us(from, to);
     at_us = at_us > connection->last_us[direction] ? at_us : connection->last_us[direction];
+    at_us = at_us > passable_us ? at_us : passable_us;
     connection->last_us[direction] = at_us;
     event_schedule(event, at_us);
+    if (connection->repeats && direction == TO_BROKER && is_repeatable(frame)) {
+        repeat_frame(event, connection);
+    }
 }
 
 /* Now and then a pipe is full for a while. */
@@ -181,7 +244,8 @@ static void on_attempt(event_t *event)
     if (!is_current(event) || dealer->connection) {
         return;
     }
-    if (!dealer->broker->accepting || dealer->broker->frozen) {
+    bool is_reachable = world.now_us >= partition_of_both_us(process, dealer->broker);
+    if (!dealer->broker->accepting || dealer->broker->frozen || !is_reachable) {
         uint32_t doublings = dealer->attempts++ < 4 ? dealer->attempts : 4;
         attempt_later(process, index,
                       world_between(RECONNECT_US_MIN, RECONNECT_US_MAX) << doublings);
@@ -315,6 +379,23 @@ static void draw_survivors(channel_t *connection, size_t direction)
         world_chance(5000) ? world_between(0, 2000) : world_between(0, 100000);
 }
 
+/* Each end learns of the cut, but not through a partition. */
+static void tell_of_cut(channel_t *connection, cut_t cut)
+{
+    uint64_t to_peer_us = partition_until_us(connection->broker, connection->peer);
+    uint64_t to_broker_us = partition_until_us(connection->peer, connection->broker);
+    uint64_t least_us = to_peer_us > world.now_us ? to_peer_us : world.now_us;
+    if (cut.peer_us != UINT64_MAX) {
+        event_t *told = event_new(connection->peer, on_peer_told, connection, 0);
+        told->life = connection->peer_life;
+        event_schedule(told, least_us + cut.peer_us);
+    }
+    if (cut.broker_us != UINT64_MAX) {
+        least_us = to_broker_us > world.now_us ? to_broker_us : world.now_us;
+        event_schedule(event_new(NULL, on_broker_told, connection, 0), least_us + cut.broker_us);
+    }
+}
+
 void network_cut(channel_t *connection, cut_t cut)
 {
     if (connection->cut) {
@@ -324,15 +405,12 @@ void network_cut(channel_t *connection, cut_t cut)
     connection->cut = true;
     draw_survivors(connection, TO_BROKER);
     draw_survivors(connection, TO_PEER);
-    if (cut.peer_us != UINT64_MAX) {
-        event_t *told = event_new(connection->peer, on_peer_told, connection, 0);
-        told->life = connection->peer_life;
-        event_schedule(told, world.now_us + cut.peer_us);
-    }
-    if (cut.broker_us != UINT64_MAX) {
-        event_schedule(event_new(NULL, on_broker_told, connection, 0),
-                       world.now_us + cut.broker_us);
-    }
+    tell_of_cut(connection, cut);
+}
+
+void network_repeat(channel_t *connection)
+{
+    connection->repeats = true;
 }
 
 void network_cut_all(process_t *process)

@@ -4,7 +4,7 @@
  * A connection keeps the order of its frames in each direction, and loses none but by being cut.
  * When it is cut, the first ones of the frames in flight may still arrive, even long afterwards and
  * behind the hello of the next connection. Each end learns of the cut after some time or, of a
- * silent cut, never.
+ * silent cut, never. While a partition lasts, frames wait on their way.
  */
 #ifndef TESTS_SIMULATION_SIMULATION_NETWORK_H
 #define TESTS_SIMULATION_SIMULATION_NETWORK_H
@@ -21,6 +21,7 @@ struct channel {
     uint64_t routing; /* its routing id: 1, 2, ... */
     bool cut;
     bool broker_told; /* the ROUTER has forgotten the routing id */
+    bool repeats;     /* the next frame to the broker arrives twice, around a cut */
     uint64_t sent[2]; /* frames, by direction */
     uint64_t arrived[2];
     uint64_t survive[2]; /* cut: frames up to this number still arrive */
@@ -64,8 +65,22 @@ void network_trace(const char *what, const channel_t *connection, size_t directi
 /* A random connection that is not cut; NULL: none. */
 channel_t *network_pick(void);
 void network_cut(channel_t *connection, cut_t cut);
+/* The connection is cut behind one of its next frames to the broker, which arrives once more,
+ * late. */
+void network_repeat(channel_t *connection);
 /* Cuts all connections of a process that has died. */
 void network_cut_all(process_t *process);
 void network_free_all(void);
+
+/* ---- partitions (simulation_partition.c) ---- */
+
+/* Until then no frame of `from` gets to `to`: those that are sent meanwhile arrive later, if their
+ * connection still stands, and no connection comes about between the two. */
+void partition_begin(const process_t *from, const process_t *to, uint64_t until_us);
+/* Until when frames of `from` do not get to `to`; a time in the past: they do. */
+uint64_t partition_until_us(const process_t *from, const process_t *to);
+/* The same for a connection, which needs both ways. */
+uint64_t partition_of_both_us(const process_t *a, const process_t *b);
+void partitions_end(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include "core/snowflake.h"
 #include "tests/memory/memory_store.h"
 #include "tests/simulation/simulation_check.h"
+#include "tests/simulation/simulation_faults.h"
 #include "tests/simulation/simulation_world.h"
 
 enum { CALL_US_MIN = 20, SLOW_US_MAX = 2500000, RUNNING_CALLS_MAX = 30 };
@@ -73,6 +74,7 @@ static void go(memory_store_operation_t operation)
         arm(operation, MEMORY_STORE_DISCONNECTED);
         return;
     }
+    faults_step(fiber_process(fiber_current()), STEP_STORE_SENT, operation);
     fiber_sleep_database(draw_way_us(operation));
     if (world.now_us < world.store_halted_until_us) {
         fiber_sleep_database(world.store_halted_until_us - world.now_us);
@@ -83,10 +85,17 @@ static void go(memory_store_operation_t operation)
 
 static fabric_error_t come(memory_store_operation_t operation, fabric_error_t error)
 {
+    process_t *process = fiber_process(fiber_current());
     memory_store_clear_faults(SIMULATION_DATABASE);
     check_store();
     world_note("store.call", operation, error, 0);
-    fiber_sleep(world_between(CALL_US_MIN, world.plan.commit_us));
+    world.result->fenced += error == FABRIC_ERROR_FENCED;
+    if (!fiber_is_killed(fiber_current())) {
+        faults_step(process, STEP_STORE_DONE, operation);
+    }
+    uint64_t us = world_between(CALL_US_MIN, world.plan.commit_us);
+    bool is_kept = world.now_us < process->unanswered_until_us;
+    fiber_sleep(is_kept ? process->unanswered_until_us - world.now_us + us : us);
     return error;
 }
 

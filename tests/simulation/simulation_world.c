@@ -22,6 +22,11 @@ uint64_t world_between(uint64_t low, uint64_t high)
     return low + world_random() % (high - low + 1);
 }
 
+uint64_t world_us_of(uint64_t low_ms, uint64_t high_ms)
+{
+    return world_between(low_ms * 1000, high_ms * 1000);
+}
+
 bool world_chance(uint32_t of_10000)
 {
     return world_random() % 10000 < of_10000;
@@ -293,6 +298,20 @@ void process_freeze(process_t *process)
 {
     world_note("freeze", process->kind, process->index, process->life);
     process->frozen = true;
+}
+
+process_t *world_process(size_t index)
+{
+    const world_plan_t *plan = &world.plan;
+    if (index < plan->brokers) {
+        return world.brokers[index];
+    }
+    index -= plan->brokers;
+    if (index < plan->workers) {
+        return world.workers[index];
+    }
+    index -= plan->workers;
+    return index < plan->clients ? world.clients[index] : NULL;
 }
 
 /* Events that were held while the process was frozen run now, in their order. */

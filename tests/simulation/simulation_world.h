@@ -15,13 +15,16 @@
 #include "tests/simulation/simulation.h"
 
 #define SIMULATION_DATABASE  "simulation"
-#define SIMULATION_SHARDS    8u /* of the only group */
-#define SIMULATION_LANES_MAX 4u
+#define SIMULATION_SHARDS    16u /* of the only group */
+#define SIMULATION_LANES_MAX 8u
 
 #define CLIENTS_MAX 4
-#define WORKERS_MAX 4
-#define BROKERS_MAX 2
-#define SOCKETS_MAX 8 /* of one process */
+#define WORKERS_MAX 5
+#define BROKERS_MAX 5
+#define SOCKETS_MAX 16 /* of one process */
+#define FAULTS_MAX  32 /* of a plan that counts its faults */
+
+#define PROCESSES_MAX (CLIENTS_MAX + WORKERS_MAX + BROKERS_MAX)
 
 typedef enum process_kind { PROCESS_CLIENT, PROCESS_WORKER, PROCESS_BROKER } process_kind_t;
 
@@ -63,8 +66,9 @@ struct process {
     event_t *held, **held_end;
     uint64_t thaw_us; /* the last thaw, and the last event that was scheduled before it */
     uint64_t thaw_order;
-    uint64_t origin_ms;        /* of its clock */
-    uint64_t cut_off_until_us; /* a broker: from the store */
+    uint64_t origin_ms;           /* of its clock */
+    uint64_t cut_off_until_us;    /* a broker: from the store */
+    uint64_t unanswered_until_us; /* the store's answers do not reach it */
     bool turn_due;
     uint64_t wake_serial;
     uint64_t wake_us; /* 0: none */
@@ -86,7 +90,8 @@ typedef struct world_plan {
     unsigned calls; /* of all clients */
     unsigned entities;
     uint64_t chaos_ms;     /* how long faults are injected */
-    uint64_t gap_ms;       /* mean time between two faults */
+    uint64_t gap_ms;       /* mean time between two faults; without effect on counted ones */
+    unsigned fault_count;  /* so many faults, and no others; 0: as many as come */
     unsigned faults;       /* bits of enum fault_kind */
     uint32_t store_errors; /* of 10,000 store calls */
     uint32_t full;         /* of 10,000 frames: the pipe takes none for a while */
@@ -136,10 +141,15 @@ typedef struct world {
 
 extern world_t world;
 
+/* Draws the plan of a run. */
+void world_draw_plan(const simulation_options_t *options);
+
 /* ---- chance ---- */
 
 uint64_t world_random(void);
 uint64_t world_between(uint64_t low, uint64_t high); /* both included */
+/* Microseconds between so many milliseconds. */
+uint64_t world_us_of(uint64_t low_ms, uint64_t high_ms);
 bool world_chance(uint32_t of_10000);
 incarnation_t world_incarnation(void);
 
@@ -167,6 +177,8 @@ void simulation_process_start(process_t *process);
 void process_crash(process_t *process);
 void process_freeze(process_t *process);
 void process_thaw(process_t *process);
+/* All processes that the plan has, one after another; NULL: there are no more. */
+process_t *world_process(size_t index);
 
 /* ---- fibers: code that blocks runs on a stack of its own ---- */
 

@@ -1,0 +1,415 @@
+/* The faults of the simulation. See simulation_faults.h. */
+#include "tests/simulation/simulation_faults.h"
+
+#include "broker/coordinator/effects.h"
+#include "core/message.h"
+#include "tests/memory/memory_store.h"
+#include "tests/simulation/simulation_processes.h"
+
+enum {
+    FIRST_MS_MAX = 300,
+    DAY_MS = 86400000,
+    STEP_OF_10000 = 5000,
+    WAIT_MS_MAX = 1000, /* for a step */
+    PASSES_MAX = 3
+};
+
+/* ---- single faults ---- */
+
+static process_t *some(process_kind_t kind)
+{
+    switch (kind) {
+    case PROCESS_CLIENT:
+        return world.clients[world_random() % world.plan.clients];
+    case PROCESS_WORKER:
+        return world.workers[world_random() % world.plan.workers];
+    case PROCESS_BROKER:
+        break;
+    }
+    return world.brokers[world_random() % world.plan.brokers];
+}
+
+static void on_thaw(event_t *event)
+{
+    process_t *process = event->subject;
+    if (process->up && process->frozen && process->life == event->number) {
+        process_thaw(process);
+    }
+}
+
+/* Short, or longer than the lease. */
+static void freeze(process_t *process)
+{
+    uint64_t lease_ms = world.plan.lease_ms;
+    if (!process->up || process->frozen) {
+        return;
+    }
+    process_freeze(process);
+    event_t *event = event_new(NULL, on_thaw, process, 0);
+    event->number = process->life;
+    event_schedule(event,
+                   world.now_us + (world_chance(5000) ? world_us_of(5, lease_ms / 2)
+                                                      : world_us_of(lease_ms / 2, 3 * lease_ms)));
+}
+
+static void on_restart(event_t *event)
+{
+    process_t *process = event->subject;
+    if (!process->up && !world.over) {
+        simulation_process_start(process);
+    }
+}
+
+void simulated_restart(process_t *process, uint64_t after_us)
+{
+    event_schedule(event_new(NULL, on_restart, process, 0), world.now_us + after_us);
+}
+
+static void crash(process_t *process)
+{
+    if (!process->up) {
+        return;
+    }
+    if (process->kind == PROCESS_WORKER) {
+        simulated_worker_crash(process, 0);
+    } else {
+        process_crash(process);
+    }
+    simulated_restart(process, world_us_of(1, 2 * world.plan.lease_ms));
+}
+
+static void cut(bool silent)
+{
+    channel_t *connection = network_pick();
+    if (!connection) {
+        return;
+    }
+    uint64_t peer_us = world_us_of(0, world_chance(3000) ? 500 : 5);
+    uint64_t broker_us = world_us_of(0, world_chance(3000) ? 500 : 5);
+    if (silent) {
+        bool both = world_chance(5000);
+        bool peer = world_chance(5000);
+        peer_us = both || peer ? UINT64_MAX : peer_us;
+        broker_us = both || !peer ? UINT64_MAX : broker_us;
+    }
+    network_cut(connection, (cut_t){peer_us, broker_us});
+}
+
+static void repeat(void)
+{
+    channel_t *connection = network_pick();
+    if (connection) {
+        network_repeat(connection);
+    }
+}
+
+static void cut_off(process_t *broker)
+{
+    uint64_t until_us = world.now_us + world_us_of(5, 3 * world.plan.lease_ms);
+    if (world_chance(7000)) {
+        broker->cut_off_until_us = until_us;
+    } else {
+        broker->unanswered_until_us = until_us;
+    }
+}
+
+static void part(const process_t *a, const process_t *b, uint64_t ways, uint64_t until_us)
+{
+    if (a != b && ways & 1) {
+        partition_begin(a, b, until_us);
+    }
+    if (a != b && ways & 2) {
+        partition_begin(b, a, until_us);
+    }
+}
+
+/* Of a process from a broker, or from all of them. */
+static void part_from_brokers(const process_t *process)
+{
+    uint64_t until_us = world.now_us + world_us_of(5, 3 * world.plan.lease_ms);
+    uint64_t ways = world_between(1, 3);
+    bool all = world_chance(3000);
+    size_t one = world_random() % world.plan.brokers;
+    for (size_t i = 0; i < world.plan.brokers; i++) {
+        if (all || i == one) {
+            part(process, world.brokers[i], ways, until_us);
+        }
+    }
+}
+
+static void partition(void)
+{
+    uint64_t draw = world_random() % 10;
+    part_from_brokers(some(draw < 5 ? PROCESS_BROKER : draw < 8 ? PROCESS_WORKER : PROCESS_CLIENT));
+}
+
+/* ---- faults at steps ---- */
+
+typedef struct step {
+    step_kind_t kind;
+    unsigned number;
+} step_t;
+
+/* A fault that waits for a step. */
+typedef struct waiting {
+    step_t step;
+    uint64_t passes; /* so many are passed by first */
+    uint64_t until_us;
+} waiting_t;
+
+static waiting_t waiting[FAULTS_MAX];
+static size_t waiting_count, waiting_for_frames;
+
+/* Steps of an election, a takeover, a checkpoint, a change of owner or of home, and of usual
+ * work. */
+static step_t draw_step(void)
+{
+    static const memory_store_operation_t operations[] = {
+        MEMORY_STORE_JOIN,       MEMORY_STORE_RENEW,        MEMORY_STORE_LEAVE,
+        MEMORY_STORE_COORDINATE, MEMORY_STORE_ASSIGN,       MEMORY_STORE_GIVE_UP,
+        MEMORY_STORE_TAKE,       MEMORY_STORE_READ_JOURNAL, MEMORY_STORE_CHECKPOINT,
+        MEMORY_STORE_LOAD,       MEMORY_STORE_PURGE,        MEMORY_STORE_APPEND,
+    };
+    static const message_kind_t messages[] = {KIND_HELLO,    KIND_WELCOME, KIND_MAP,
+                                              KIND_ASSIGN,   KIND_RELEASE, KIND_RELEASED,
+                                              KIND_REDIRECT, KIND_DELIVER, KIND_RESULT};
+    uint64_t draw = world_random();
+    bool first = draw & 1;
+    draw >>= 8;
+    if (world_chance(6000)) {
+        return (step_t){first ? STEP_STORE_SENT : STEP_STORE_DONE,
+                        operations[draw % (sizeof operations / sizeof operations[0])]};
+    }
+    if (world_chance(5000)) {
+        return (step_t){STEP_EFFECT, (unsigned)(draw % (COORDINATOR_MAP + 1))};
+    }
+    return (step_t){first ? STEP_FRAME_SENT : STEP_FRAME_ARRIVED,
+                    messages[draw % (sizeof messages / sizeof messages[0])]};
+}
+
+bool faults_wait_for_frames(void)
+{
+    return waiting_for_frames > 0;
+}
+
+static bool is_of_frames(const step_t *step)
+{
+    return step->kind == STEP_FRAME_SENT || step->kind == STEP_FRAME_ARRIVED;
+}
+
+static void strike(process_t *process)
+{
+    uint64_t draw = world_random() % 10;
+    if (!process->up) {
+        return;
+    }
+    world_note("strike", process->kind, process->index, draw);
+    if (process->kind == PROCESS_CLIENT || draw < 2) {
+        part_from_brokers(process);
+    } else if (draw < 6) {
+        crash(process);
+    } else if (draw < 8 || process->kind != PROCESS_BROKER) {
+        freeze(process);
+    } else {
+        cut_off(process);
+    }
+}
+
+static void on_strike(event_t *event)
+{
+    strike(event->subject);
+}
+
+static waiting_t take_waiting(size_t index)
+{
+    waiting_t taken = waiting[index];
+    waiting[index] = waiting[--waiting_count];
+    waiting_for_frames -= is_of_frames(&taken.step);
+    return taken;
+}
+
+/* The process is struck before anything else happens. */
+void faults_step(process_t *process, step_kind_t kind, unsigned number)
+{
+    for (size_t i = 0; i < waiting_count; i++) {
+        waiting_t *found = &waiting[i];
+        if (found->step.kind == kind && found->step.number == number && found->passes-- == 0) {
+            world_note("step", kind, number, process->index);
+            take_waiting(i);
+            world.result->at_steps++;
+            event_schedule(event_new(NULL, on_strike, process, 0), world.now_us);
+            return;
+        }
+    }
+}
+
+/* Nobody has taken a step that faults have waited for long enough. */
+static void on_waited(event_t *event)
+{
+    for (size_t i = waiting_count; i > 0; i--) {
+        if (waiting[i - 1].until_us <= world.now_us) {
+            take_waiting(i - 1);
+            strike(some(world_chance(7000) ? PROCESS_BROKER : PROCESS_WORKER));
+        }
+    }
+    (void)event;
+}
+
+static void wait_for_step(void)
+{
+    if (waiting_count < FAULTS_MAX) {
+        waiting_t added = {draw_step(), world_between(0, PASSES_MAX),
+                           world.now_us + world_us_of(WAIT_MS_MAX / 2, WAIT_MS_MAX)};
+        waiting[waiting_count++] = added;
+        waiting_for_frames += is_of_frames(&added.step);
+        event_schedule(event_new(NULL, on_waited, NULL, 0), added.until_us);
+    }
+}
+
+/* ---- when faults come ---- */
+
+static void inject(fault_kind_t kind)
+{
+    process_t *worker = some(PROCESS_WORKER);
+    process_t *broker = some(PROCESS_BROKER);
+    world.result->faults++;
+    world_note("fault", kind, 0, 0);
+    switch (kind) {
+    case FAULT_CUT:
+    case FAULT_SILENT_CUT:
+        cut(kind == FAULT_SILENT_CUT);
+        break;
+    case FAULT_WORKER_CRASH:
+        crash(worker);
+        break;
+    case FAULT_BROKER_CRASH:
+        crash(broker);
+        break;
+    case FAULT_WORKER_FREEZE:
+        freeze(worker);
+        break;
+    case FAULT_BROKER_FREEZE:
+        freeze(broker);
+        break;
+    case FAULT_STORE_OUTAGE:
+        world.store_down_until_us = world.now_us + world_us_of(5, 2 * world.plan.lease_ms);
+        break;
+    case FAULT_STORE_SLOW:
+        world.store_slow_until_us = world.now_us + world_us_of(5, 2 * world.plan.lease_ms);
+        break;
+    case FAULT_WORKER_LEAVE:
+        if (worker->up) {
+            simulated_worker_leave(worker, world_us_of(1, 500));
+        }
+        break;
+    case FAULT_BROKER_DRAIN:
+        if (broker->up) {
+            simulated_broker_drain(broker, world_us_of(1, 500));
+        }
+        break;
+    case FAULT_STORE_CLOCK:
+        world.store_clock_ms = (int64_t)world_between(0, 2 * DAY_MS) - DAY_MS;
+        break;
+    case FAULT_BROKER_CUT_OFF:
+        cut_off(broker);
+        break;
+    case FAULT_PARTITION:
+        partition();
+        break;
+    case FAULT_REPEAT:
+        repeat();
+        break;
+    case FAULT_STEP:
+        wait_for_step();
+        break;
+    case FAULT_KINDS:
+        break;
+    }
+}
+
+/* Faults at random times; a plan that counts them has each time one that takes place. */
+static void on_fault(event_t *event)
+{
+    if (world.calm) {
+        return;
+    }
+    fault_kind_t kind = (fault_kind_t)(world_random() % FAULT_KINDS);
+    if (world.plan.faults & 1u << kind) {
+        inject(kind);
+    }
+    event_schedule(event_new(NULL, on_fault, NULL, 0),
+                   world.now_us + world_us_of(1, 2 * world.plan.gap_ms));
+    (void)event;
+}
+
+static void on_counted_fault(event_t *event)
+{
+    fault_kind_t kind = world_chance(STEP_OF_10000) ? FAULT_STEP : FAULT_KINDS;
+    while (kind == FAULT_KINDS || !(world.plan.faults & 1u << kind)) {
+        kind = (fault_kind_t)(world_random() % FAULT_KINDS);
+    }
+    inject(kind);
+    (void)event;
+}
+
+void faults_begin(void)
+{
+    waiting_count = waiting_for_frames = 0;
+    for (unsigned i = 0; i < world.plan.fault_count; i++) {
+        event_schedule(event_new(NULL, on_counted_fault, NULL, 0),
+                       world.now_us + world_us_of(FIRST_MS_MAX, world.plan.chaos_ms));
+    }
+    if (world.plan.fault_count == 0) {
+        event_schedule(event_new(NULL, on_fault, NULL, 0),
+                       world.now_us + world_us_of(1, FIRST_MS_MAX));
+    }
+}
+
+void faults_heal(void)
+{
+    world.calm = true;
+    waiting_count = waiting_for_frames = 0;
+    partitions_end();
+    world.store_down_until_us = world.store_slow_until_us = 0;
+    for (unsigned i = 0; i < world.plan.workers; i++) {
+        if (world.workers[i]->up && world.workers[i]->frozen) {
+            process_thaw(world.workers[i]);
+        }
+    }
+    for (unsigned i = 0; i < world.plan.brokers; i++) {
+        world.brokers[i]->cut_off_until_us = world.brokers[i]->unanswered_until_us = 0;
+        if (world.brokers[i]->up && world.brokers[i]->frozen) {
+            process_thaw(world.brokers[i]);
+        }
+    }
+    world_note("heal", 0, 0, 0);
+}
+
+/* A broker that is cut off from the store, or frozen, until another one may have taken its lanes:
+ * what it has sent to the store arrives around the takeover, or long after it. */
+static void on_takeover(event_t *event)
+{
+    process_t *broker = world.brokers[world_random() % world.plan.brokers];
+    uint64_t lease_us = world.plan.lease_ms * UINT64_C(1000);
+    uint64_t until_us = world.now_us + world_between(lease_us, 5 * lease_us);
+    if (world.calm) {
+        return;
+    }
+    broker->cut_off_until_us = until_us;
+    if (world_chance(3000) && broker->up && !broker->frozen) {
+        process_freeze(broker);
+        event_t *thaw = event_new(NULL, on_thaw, broker, 0);
+        thaw->number = broker->life;
+        event_schedule(thaw, until_us);
+    }
+    world.result->faults++;
+    event_schedule(event_new(NULL, on_takeover, NULL, 0),
+                   until_us + world_between(lease_us, 3 * lease_us));
+    (void)event;
+}
+
+void faults_begin_takeovers(void)
+{
+    event_schedule(event_new(NULL, on_takeover, NULL, 0),
+                   world.now_us + world_us_of(0, FIRST_MS_MAX));
+}

@@ -1,0 +1,52 @@
+/* The faults that a run injects: what the seed lets happen at random times, and at which step of
+ * a process's work.
+ *
+ * A fault at a step waits until some process is about to take, or has just taken, that step (a
+ * call to the store, an effect of the coordinator, a message on the wire), and strikes that
+ * process. Where nobody takes the step soon, the fault strikes some process.
+ */
+#ifndef TESTS_SIMULATION_SIMULATION_FAULTS_H
+#define TESTS_SIMULATION_SIMULATION_FAULTS_H
+
+#include "tests/simulation/simulation_world.h"
+
+typedef enum fault_kind {
+    FAULT_CUT,
+    FAULT_SILENT_CUT,
+    FAULT_WORKER_CRASH,
+    FAULT_BROKER_CRASH,
+    FAULT_WORKER_FREEZE,
+    FAULT_BROKER_FREEZE,
+    FAULT_STORE_OUTAGE,
+    FAULT_STORE_SLOW,
+    FAULT_WORKER_LEAVE,
+    FAULT_BROKER_DRAIN,
+    FAULT_STORE_CLOCK,
+    FAULT_BROKER_CUT_OFF, /* from the store, beyond the lease or not; or from its answers only */
+    FAULT_PARTITION,      /* of two processes, or of one from all of a kind; one way or both */
+    FAULT_REPEAT,         /* a cut, and the last frame arrives once more */
+    FAULT_STEP,           /* one of those above, at a step of somebody's work */
+    FAULT_KINDS
+} fault_kind_t;
+
+/* Schedules the faults of the plan, from now on. */
+void faults_begin(void);
+/* The lanes change their holders again and again, from now on. */
+void faults_begin_takeovers(void);
+/* Ends all faults: no process stays frozen or cut off, and none is injected any more. */
+void faults_heal(void);
+
+typedef enum step_kind {
+    STEP_STORE_SENT,   /* the call leaves: memory_store_operation_t */
+    STEP_STORE_DONE,   /* it is carried out, and the answer is still to come */
+    STEP_EFFECT,       /* the router takes it: coordinator_effect_kind_t */
+    STEP_FRAME_SENT,   /* message_kind_t */
+    STEP_FRAME_ARRIVED /* and has not been read yet */
+} step_kind_t;
+
+/* A process takes a step. */
+void faults_step(process_t *process, step_kind_t kind, unsigned number);
+/* Whether any fault waits for a message. */
+bool faults_wait_for_frames(void);
+
+#endif

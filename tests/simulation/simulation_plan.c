@@ -1,0 +1,105 @@
+/* What a seed decides before its run begins. See simulation.h. */
+#include "tests/simulation/simulation_faults.h"
+
+enum {
+    POISON_EVERY = 6, /* seeds */
+    SUPERVISED_EVERY = 4,
+    FALSE_CLAIMS_EVERY = 5
+};
+
+/* Lanes, checkpoints, windows and retention. They are small in half of the seeds or more, so that
+ * brokers drop messages from memory, and entries are purged. */
+static void draw_store(world_plan_t *plan)
+{
+    plan->lanes = (unsigned)world_between(1, SIMULATION_LANES_MAX);
+    plan->appenders = (unsigned)world_between(1, 2);
+    plan->entity_window = world_chance(7000) ? (uint32_t)world_between(1, 8) : 1024;
+    plan->memory_bytes_max = 64 << 20;
+    plan->checkpoint_ms = (uint32_t)(world_chance(5000) ? world_between(20, 200) : 1000);
+    plan->checkpoint_bytes = world_chance(3000) ? world_between(200, 5000) : 64 << 20;
+    plan->checkpoint_bytes_max =
+        world_chance(2000) ? 2 * plan->checkpoint_bytes + world_between(0, 20000) : 256 << 20;
+    plan->slice_rows_max = world_chance(7000) ? (uint32_t)world_between(2, 10) : 5000;
+    plan->call_retention_ms = (uint32_t)(world_chance(3000) ? world_between(500, 5000) : 600000);
+    plan->lane_bytes_max = world_chance(2000) ? world_between(500, 20000) : UINT64_C(1) << 30;
+}
+
+/* Some twenty faults of any kind in a cluster of full size. */
+static void plan_full(world_plan_t *plan)
+{
+    plan->brokers = BROKERS_MAX;
+    plan->workers = WORKERS_MAX;
+    plan->clients = CLIENTS_MAX;
+    plan->calls = 1000;
+    plan->entities = (unsigned)world_between(12, 24);
+    plan->chaos_ms = world_between(3000, 8000);
+    plan->lanes = (unsigned)world_between(BROKERS_MAX, SIMULATION_LANES_MAX);
+    plan->faults = (1u << FAULT_KINDS) - 1;
+    plan->fault_count = 20;
+}
+
+/* What earlier holders wrote is purged soon. Takeovers are their faults. */
+static void plan_takeovers(world_plan_t *plan, uint64_t seed)
+{
+    plan->brokers = 2;
+    plan->calls = (unsigned)world_between(200, 400);
+    plan->chaos_ms = 15000;
+    plan->gap_ms = 200;
+    plan->faults = 1u << FAULT_CUT;
+    plan->store_errors = 200;
+    plan->commit_us = 4000;
+    if (seed % 2 == 0) { /* a takeover, or a look-up, takes long enough for others to go on */
+        plan->take_us = 200000;
+        plan->read_us = 50000;
+    }
+    plan->lease_ms = 400;
+    plan->checkpoint_ms = 50;
+    plan->call_retention_ms = (uint32_t)world_between(50, 500);
+}
+
+void world_draw_plan(const simulation_options_t *options)
+{
+    uint64_t seed = options->seed;
+    bool calm = options->calm;
+    world_plan_t *plan = &world.plan;
+    plan->clients = (unsigned)world_between(1, CLIENTS_MAX);
+    plan->workers = (unsigned)world_between(1, WORKERS_MAX);
+    plan->brokers = (unsigned)world_between(1, BROKERS_MAX);
+    plan->calls = (unsigned)world_between(60, 600);
+    plan->entities = (unsigned)world_between(2, 24);
+    plan->chaos_ms = world_between(1500, 10000);
+    plan->gap_ms = world_between(5, 300);
+    plan->faults = (unsigned)(world_random() & world_random()) & ((1u << FAULT_KINDS) - 1);
+    plan->faults |= 1u << (world_random() % FAULT_KINDS);
+    plan->store_errors = world_chance(5000) ? (uint32_t)world_between(0, 1000) : 0;
+    plan->full = world_chance(3000) ? (uint32_t)world_between(0, 300) : 0;
+    plan->delay_us = world_chance(7000) ? 1000 : 8000;
+    plan->commit_us = world_chance(7000) ? 1500 : 15000;
+    plan->lease_ms = (uint32_t)world_between(300, 1500);
+    plan->release_grace_ms = world_chance(5000) ? 500 : (uint32_t)world_between(10, 60);
+    if (world_chance(1500)) { /* move a shard, also away from a worker that does not answer */
+        plan->workers = (unsigned)world_between(2, WORKERS_MAX);
+        plan->faults = 1u << FAULT_WORKER_LEAVE | 1u << FAULT_WORKER_FREEZE;
+        plan->gap_ms = world_between(5, 30);
+        plan->release_grace_ms = (uint32_t)world_between(10, 60);
+        plan->lease_ms = 900;
+    }
+    draw_store(plan);
+    /* These decisions draw no random number, so that other seeds keep their runs. */
+    plan->poison = options->poison || (!calm && seed % POISON_EVERY == POISON_EVERY - 1);
+    plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;
+    plan->false_claims = !calm && seed % FALSE_CLAIMS_EVERY == 2;
+    if (calm) {
+        world.calm = true;
+        plan->faults = plan->store_errors = plan->full = 0;
+    }
+    if (options->loses) {
+        plan->brokers = 1;
+    }
+    if (options->full) {
+        plan_full(plan);
+    }
+    if (options->takeovers) {
+        plan_takeovers(plan, seed);
+    }
+}
