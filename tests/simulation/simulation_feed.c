@@ -68,29 +68,36 @@ static void feed_lane(broker_life_t *life, uint32_t lane)
             &life->actors[ACTOR_CHECKPOINTER],
             &(operation_t){.kind = OPERATION_WRITE, .hold = slice->hold, .slice = &slice->slice});
     }
-    operation_t load = {.kind = OPERATION_LOAD, .hold.lane = lane};
-    if (router_take_load(life->router, lane, &load.load)) {
-        broker_actor_send(&life->actors[ACTOR_LOADER], &load);
+    router_load_t load;
+    if (router_take_load(life->router, lane, &load)) {
+        broker_actor_send(
+            &life->actors[ACTOR_LOADER],
+            &(operation_t){.kind = OPERATION_LOAD, .hold.lane = lane, .load = load});
     }
-    operation_t find = {.kind = OPERATION_FIND, .hold.lane = lane};
-    if (router_take_lookup(life->router, lane, &find.lookup)) {
-        broker_actor_send(&life->actors[ACTOR_FINDER], &find);
+    router_lookup_t lookup;
+    if (router_take_lookup(life->router, lane, &lookup)) {
+        broker_actor_send(
+            &life->actors[ACTOR_FINDER],
+            &(operation_t){.kind = OPERATION_FIND, .hold.lane = lane, .lookup = lookup});
     }
 }
 
 void broker_feed(broker_life_t *life)
 {
-    operation_t adoption = {.kind = OPERATION_ADOPT};
+    store_hold_t hold;
     while (router_go_on(life->router, process_now_ms(life->process))) {
     }
-    while (router_next_adoption(life->router, &adoption.hold)) {
-        broker_actor_send(&life->actors[ACTOR_LOADER], &adoption);
+    while (router_next_adoption(life->router, &hold)) {
+        broker_actor_send(&life->actors[ACTOR_LOADER],
+                          &(operation_t){.kind = OPERATION_ADOPT, .hold = hold});
     }
     for (unsigned i = 0; i < world.plan.appenders; i++) {
         feed_appender(life, &life->actors[ACTOR_APPENDER + i]);
     }
     for (uint32_t i = 0; i < world.plan.lanes; i++) {
-        feed_lane(life, i);
+        if (life->lanes[i].epoch > 0) {
+            feed_lane(life, i);
+        }
     }
 }
 
