@@ -345,7 +345,10 @@ static void each_result(fabric_bytes_t frame, const process_t *broker,
 static void note_stale(const process_t *broker, const message_result_t *result, watched_run_t *run)
 {
     token_t token = {result->home_epoch, result->owner_sequence};
-    if (token_less(token, *assigned(broker, result->shard))) {
+    if (!token_less(token, *assigned(broker, result->shard))) {
+        run->timely = true;
+        run->stale = false;
+    } else if (!run->timely) { /* else the frame is a repetition, or late */
         world.result->stale += !run->stale;
         run->stale = true;
     }

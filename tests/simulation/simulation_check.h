@@ -48,7 +48,8 @@ typedef struct watched_run {
     uint32_t call;
     uint64_t request_id;
     token_t token; /* as its result said */
-    bool stale;    /* its result came to a broker that had given the shard a newer token */
+    bool timely;   /* its result came to a broker under the present token */
+    bool stale;    /* its result came only to brokers that had given the shard a newer token */
 } watched_run_t;
 
 void check_begin(void);
