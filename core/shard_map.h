@@ -148,6 +148,9 @@ fabric_error_t shard_map_take_owners(shard_map_t *map, incarnation_t home, fabri
 
 /* ---- receiving ---- */
 
+/* The version of an encoded map. MALFORMED_MESSAGE: it does not begin as a map does. */
+FABRIC_MUST_USE
+fabric_error_t shard_map_read_version(fabric_bytes_t encoded, map_version_t *version);
 /* Applies a snapshot or delta. OK (also when it is old and ignored), NOT_FOUND for a gap and before
  * shards_per_group is set, MALFORMED_MESSAGE. On an error the map is as it was.
  * `changed` may be NULL; it tells whether anything was applied. */

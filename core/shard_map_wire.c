@@ -336,12 +336,25 @@ static void take_body(shard_map_t *map, wire_reader_t reader)
     map_take_owners(map, &reader, types, NULL);
 }
 
+static map_version_t get_version(wire_reader_t *reader)
+{
+    map_get_tuple(reader, 9);
+    map_version_t version = {.term = wire_get_uint(reader)};
+    version.sequence = wire_get_uint(reader);
+    return version;
+}
+
+fabric_error_t shard_map_read_version(fabric_bytes_t encoded, map_version_t *version)
+{
+    wire_reader_t reader = wire_reader(encoded);
+    *version = get_version(&reader);
+    return reader.failed ? FABRIC_ERROR_MALFORMED_MESSAGE : FABRIC_OK;
+}
+
 static fabric_error_t apply(shard_map_t *map, fabric_bytes_t encoded, bool again, bool *changed)
 {
     wire_reader_t reader = wire_reader(encoded);
-    map_get_tuple(&reader, 9);
-    map_version_t version = {.term = wire_get_uint(&reader)};
-    version.sequence = wire_get_uint(&reader);
+    map_version_t version = get_version(&reader);
     uint64_t previous = wire_get_uint(&reader);
     if (reader.failed) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;

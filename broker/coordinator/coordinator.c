@@ -136,11 +136,16 @@ static void place(coordinator_t *self)
     coordinator_shards_place(self->shards, self->registry, self->runners);
 }
 
+static void enter_homes_and_owners(coordinator_t *self)
+{
+    coordinator_publication_put_lanes(self->publication, self->lanes);
+    coordinator_publication_put_owners(self->publication, self->shards);
+}
+
 static void holders_changed(coordinator_t *self)
 {
     place(self);
-    coordinator_publication_put_lanes(self->publication, self->lanes);
-    coordinator_publication_put_owners(self->publication, self->shards);
+    enter_homes_and_owners(self);
 }
 
 static void groups_changed(coordinator_t *self)
@@ -561,6 +566,38 @@ void coordinator_order(coordinator_t *self, const router_order_t *order, uint64_
         break;
     }
     settle(self);
+}
+
+/* ---- other brokers ---- */
+
+fabric_error_t coordinator_map_received(coordinator_t *self, fabric_bytes_t encoded,
+                                        uint64_t now_ms)
+{
+    self->now_ms = now_ms;
+    if (is_fenced(self) || coordinator_holds_term(self)) {
+        return FABRIC_OK;
+    }
+    bool changed;
+    const store_coordinator_t *row = coordinator_term_row(self->term);
+    fabric_error_t error =
+        coordinator_publication_receive(self->publication, row, encoded, &changed);
+    if (changed) {
+        enter_homes_and_owners(self);
+    }
+    settle(self);
+    return error;
+}
+
+fabric_error_t coordinator_owners(coordinator_t *self, incarnation_t broker, fabric_bytes_t encoded,
+                                  uint64_t now_ms)
+{
+    self->now_ms = now_ms;
+    if (!coordinator_holds_term(self)) {
+        return FABRIC_OK; /* the broker will find that the next map has not got them */
+    }
+    fabric_error_t error = shard_map_take_owners(self->map, broker, encoded);
+    settle(self);
+    return error;
 }
 
 void coordinator_tick(coordinator_t *self, uint64_t now_ms)

@@ -57,6 +57,16 @@ fabric_error_t coordinator_run_call(coordinator_t *coordinator, const coordinato
 
 /* An order of the router; its `types` stay the caller's. */
 void coordinator_order(coordinator_t *coordinator, const router_order_t *order, uint64_t now_ms);
+/* A map has arrived from the broker that holds the term: see publication.h. It is taken unless this
+ * broker holds the term itself. MALFORMED_MESSAGE: nothing of it is. */
+FABRIC_MUST_USE
+fabric_error_t coordinator_map_received(coordinator_t *coordinator, fabric_bytes_t encoded,
+                                        uint64_t now_ms);
+/* The owners that another broker has told (COORDINATOR_OWNERS). They are taken where this broker
+ * holds the term, and the other one the shard's lane. MALFORMED_MESSAGE: none of them is. */
+FABRIC_MUST_USE
+fabric_error_t coordinator_owners(coordinator_t *coordinator, incarnation_t broker,
+                                  fabric_bytes_t encoded, uint64_t now_ms);
 void coordinator_tick(coordinator_t *coordinator, uint64_t now_ms);
 /* When coordinator_tick or coordinator_next_call is to be called at the latest. */
 uint64_t coordinator_next_deadline(const coordinator_t *coordinator, uint64_t now_ms);

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/crash_point.h"
 #include "core/log.h"
+#include "core/memory.h"
 
 #define PROBE_MS 100u
 
@@ -91,6 +92,22 @@ static void send_effects(coordinator_actor_t *self, void *pipe)
     }
 }
 
+/* What another broker has sent is refused as a whole where it cannot be read. */
+static void take_bytes(coordinator_actor_t *self, const coordinator_operation_t *operation)
+{
+    bool is_map = operation->kind == COORDINATOR_TAKE_MAP;
+    uint64_t now_ms = clock_monotonic_ms();
+    fabric_bytes_t bytes = {operation->bytes, operation->size};
+    fabric_error_t error = is_map
+                               ? coordinator_map_received(self->core, bytes, now_ms)
+                               : coordinator_owners(self->core, operation->broker, bytes, now_ms);
+    if (error) {
+        log_event(LOG_WARN_LEVEL, is_map ? "coordinator.map_refused" : "coordinator.owners_refused",
+                  log_text("error", fabric_error_name(error)));
+    }
+    free(operation->bytes);
+}
+
 /* Carries out the operations that wait. false: one of them was STOP. */
 static bool take_operations(coordinator_actor_t *self, void *pipe)
 {
@@ -100,6 +117,10 @@ static bool take_operations(coordinator_actor_t *self, void *pipe)
         case COORDINATOR_ORDER:
             coordinator_order(self->core, &operation.order, clock_monotonic_ms());
             free(operation.order.types);
+            break;
+        case COORDINATOR_TAKE_MAP:
+        case COORDINATOR_TAKE_OWNERS:
+            take_bytes(self, &operation);
             break;
         case COORDINATOR_STOP:
             self->leave = operation.leave;
@@ -167,6 +188,28 @@ fabric_error_t coordinator_actor_start(coordinator_actor_t *self, void *zmq,
 void coordinator_actor_send(coordinator_actor_t *self, const coordinator_operation_t *operation)
 {
     pipe_send(self->actor.pipe, operation, sizeof *operation);
+}
+
+static void send_bytes(coordinator_actor_t *self, coordinator_operation_kind_t kind,
+                       incarnation_t broker, fabric_bytes_t bytes)
+{
+    coordinator_operation_t operation = {.kind = kind, .broker = broker, .size = bytes.size};
+    operation.bytes = memory_allocate(bytes.size);
+    if (bytes.size > 0) {
+        memcpy(operation.bytes, bytes.data, bytes.size);
+    }
+    coordinator_actor_send(self, &operation);
+}
+
+void coordinator_actor_take_map(coordinator_actor_t *self, fabric_bytes_t map)
+{
+    send_bytes(self, COORDINATOR_TAKE_MAP, (incarnation_t){{0}}, map);
+}
+
+void coordinator_actor_take_owners(coordinator_actor_t *self, incarnation_t broker,
+                                   fabric_bytes_t owners)
+{
+    send_bytes(self, COORDINATOR_TAKE_OWNERS, broker, owners);
 }
 
 void coordinator_actor_stop(coordinator_actor_t *self, bool leave_store)

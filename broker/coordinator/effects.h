@@ -15,7 +15,10 @@ typedef enum coordinator_effect_kind {
     COORDINATOR_TYPE,     /* router_type(group, bytes) */
     COORDINATOR_ADMITTED, /* router_admitted(runner, error, bytes as text) */
     COORDINATOR_DESIRE,   /* router_desire(shard, runner) */
-    COORDINATOR_MAP       /* router_map(bytes), and to all subscribers */
+    COORDINATOR_MAP,      /* router_map(bytes), and to all subscribers */
+    COORDINATOR_MAP_REVISED, /* router_map(bytes), which no other process is to get */
+    COORDINATOR_MAP_WANTED,  /* a snapshot is to be asked of `broker`; `version` is the one held */
+    COORDINATOR_OWNERS       /* coordinator_owners(this broker, bytes), at `broker` */
 } coordinator_effect_kind_t;
 
 typedef struct coordinator_effect {
@@ -31,7 +34,7 @@ typedef struct coordinator_effect {
     size_t hold_count;
     uint8_t *bytes; /* owned by the effect; a text has its terminator at bytes[size] */
     size_t size;
-    map_version_t version; /* MAP */
+    map_version_t version; /* MAP, MAP_REVISED, MAP_WANTED */
 } coordinator_effect_t;
 
 /* Frees what the effect owns. */

@@ -9,13 +9,11 @@
 #include "core/memory.h"
 
 #define PUBLISH_EVERY_MS 20u
-#define STANDBY_SEQUENCE ((uint64_t)1 << 48)
 
 struct coordinator_publication {
     shard_map_t *map;
     coordinator_effects_t *effects;
     uint64_t publish_ms; /* not before */
-    uint64_t standby_sequence;
 };
 
 coordinator_publication_t *coordinator_publication_new(shard_map_t *map,
@@ -50,13 +48,23 @@ void coordinator_publication_put_members(coordinator_publication_t *self,
     shard_map_set_brokers(self->map, brokers, count);
 }
 
+/* Whether the row is later than what the map says. Within an epoch a holder can only give up. */
+static bool is_later(const store_hold_t *row, const map_lane_t *lane)
+{
+    return row->epoch != lane->epoch
+               ? row->epoch > lane->epoch
+               : incarnation_is_none(row->holder) && !incarnation_is_none(lane->home);
+}
+
 void coordinator_publication_put_lanes(coordinator_publication_t *self,
                                        const coordinator_lanes_t *lanes)
 {
     for (uint32_t i = 0; i < coordinator_lanes_count(lanes); i++) {
         const store_hold_t *row = coordinator_lanes_at(lanes, i);
-        map_lane_t lane = {.number = i, .home = row->holder, .epoch = row->epoch};
-        shard_map_set_lane(self->map, &lane);
+        if (is_later(row, shard_map_lane(self->map, i))) {
+            map_lane_t lane = {.number = i, .home = row->holder, .epoch = row->epoch};
+            shard_map_set_lane(self->map, &lane);
+        }
     }
 }
 
@@ -85,35 +93,38 @@ void coordinator_publication_put_owners(coordinator_publication_t *self,
     }
 }
 
-static void emit_map(coordinator_publication_t *self, const wire_writer_t *encoded,
-                     map_version_t version)
+/* ---- leaving ---- */
+
+static void emit(coordinator_publication_t *self, coordinator_effect_kind_t kind,
+                 incarnation_t broker, fabric_bytes_t bytes)
 {
-    coordinator_effect_t *effect = coordinator_effects_add(self->effects, COORDINATOR_MAP);
-    effect->version = version;
-    coordinator_effect_set_bytes(effect, wire_writer_bytes(encoded));
+    coordinator_effect_t *effect = coordinator_effects_add(self->effects, kind);
+    effect->broker = broker;
+    effect->version = shard_map_version(self->map);
+    coordinator_effect_set_bytes(effect, bytes);
 }
 
-/* Puts another version at the head of an encoded snapshot. */
-static void with_version(const wire_writer_t *snapshot, map_version_t version,
-                         wire_writer_t *encoded)
+static void publish_delta(coordinator_publication_t *self)
 {
-    wire_reader_t reader = wire_reader(wire_writer_bytes(snapshot));
-    uint32_t fields = wire_get_array(&reader);
-    (void)wire_get_uint(&reader);
-    (void)wire_get_uint(&reader);
-    wire_put_array(encoded, fields);
-    wire_put_uint(encoded, version.term);
-    wire_put_uint(encoded, version.sequence);
-    wire_append(encoded, reader.next, wire_left(&reader));
-}
-
-static void emit_as_standby(coordinator_publication_t *self, const wire_writer_t *snapshot,
-                            uint64_t holder_term)
-{
-    map_version_t version = {holder_term - 1, STANDBY_SEQUENCE + ++self->standby_sequence};
     wire_writer_t encoded = {0};
-    with_version(snapshot, version, &encoded);
-    emit_map(self, &encoded, version);
+    shard_map_encode_delta(self->map, &encoded);
+    emit(self, COORDINATOR_MAP, (incarnation_t){{0}}, wire_writer_bytes(&encoded));
+    wire_writer_destroy(&encoded);
+}
+
+/* The holder of the term learns the owners; this broker's router learns the rest. */
+static void tell_what_is_new(coordinator_publication_t *self, incarnation_t holder)
+{
+    wire_writer_t encoded = {0};
+    if (shard_map_owners_changed(self->map)) {
+        shard_map_encode_owners(self->map, &encoded);
+        emit(self, COORDINATOR_OWNERS, holder, wire_writer_bytes(&encoded));
+    }
+    if (shard_map_revised(self->map)) {
+        wire_writer_reset(&encoded);
+        shard_map_encode_revision(self->map, &encoded);
+        emit(self, COORDINATOR_MAP_REVISED, (incarnation_t){{0}}, wire_writer_bytes(&encoded));
+    }
     wire_writer_destroy(&encoded);
 }
 
@@ -124,16 +135,33 @@ void coordinator_publication_publish(coordinator_publication_t *self,
         return;
     }
     self->publish_ms = now_ms + PUBLISH_EVERY_MS;
-    wire_writer_t encoded = {0};
-    shard_map_encode_delta(self->map, &encoded); /* also marks the changes as seen */
     if (coordinator_term_standing(term) == STANDING_HOLDER) {
-        emit_map(self, &encoded, shard_map_version(self->map));
+        publish_delta(self);
     } else {
-        wire_writer_reset(&encoded);
-        shard_map_encode_snapshot(self->map, &encoded);
-        emit_as_standby(self, &encoded, coordinator_term_row(term)->term);
+        tell_what_is_new(self, coordinator_term_row(term)->holder);
     }
-    wire_writer_destroy(&encoded);
+}
+
+/* ---- arriving ---- */
+
+fabric_error_t coordinator_publication_receive(coordinator_publication_t *self,
+                                               const store_coordinator_t *row,
+                                               fabric_bytes_t encoded, bool *changed)
+{
+    *changed = false;
+    map_version_t version;
+    fabric_error_t error = shard_map_read_version(encoded, &version);
+    if (error || version.term < row->term) {
+        return error; /* no map, or one of a holder that is deposed */
+    }
+    error = shard_map_apply_again(self->map, encoded, changed);
+    if (*changed) {
+        emit(self, COORDINATOR_MAP, (incarnation_t){{0}}, encoded);
+    } else if (error == FABRIC_ERROR_NOT_FOUND) {
+        emit(self, COORDINATOR_MAP_WANTED, row->holder, (fabric_bytes_t){NULL, 0});
+        error = FABRIC_OK;
+    }
+    return error;
 }
 
 uint64_t coordinator_publication_next_deadline(const coordinator_publication_t *self,

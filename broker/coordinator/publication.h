@@ -1,9 +1,12 @@
 /* Publishing the shard map.
  *
- * The holder of the term publishes deltas under its term, at most one every 20 ms. A standby knows
- * homes but no owners. For its own peers it encodes what the store says as snapshots of the term
- * before the holder's, with sequences above any that a holder reaches: newer than every map of
- * former holders, older than every map of the present one.
+ * The holder of the term publishes deltas under its term, at most one every 20 ms. Every other
+ * broker publishes the maps that it receives from the holder, and adds to its copy what it knows
+ * better: lanes that the store has under a larger epoch, what else it reads from the store, and the
+ * owners of the shards whose lanes it holds. The former are for its own router alone, as long as
+ * the holder's map does not have them, or does not arrive. The owners are told to the holder. They
+ * are entered into each map that arrives; where the map has others, they are told again, so that
+ * the holder learns them in the end whatever was lost.
  */
 #ifndef BROKER_COORDINATOR_PUBLICATION_H
 #define BROKER_COORDINATOR_PUBLICATION_H
@@ -30,9 +33,17 @@ void coordinator_publication_put_owner(coordinator_publication_t *publication, s
                                        incarnation_t owner);
 void coordinator_publication_put_owners(coordinator_publication_t *publication,
                                         const coordinator_shards_t *shards);
-/* Emits MAP if the map has changed and the last MAP is long enough ago. */
+/* If the map has changed, and the last time is long enough ago: emits MAP as the holder of the
+ * term, else OWNERS and MAP_REVISED. */
 void coordinator_publication_publish(coordinator_publication_t *publication,
                                      const coordinator_term_t *term, uint64_t now_ms);
+/* A map has arrived from the holder of the term. Emits MAP if it is taken, MAP_WANTED if a map
+ * before it is missing. A map of a smaller term than the row's is ignored. MALFORMED_MESSAGE.
+ * `changed`: it was taken, and what this broker knows better is to be entered again. */
+FABRIC_MUST_USE
+fabric_error_t coordinator_publication_receive(coordinator_publication_t *publication,
+                                               const store_coordinator_t *row,
+                                               fabric_bytes_t encoded, bool *changed);
 /* When a change that waits is to be published, or UINT64_MAX. */
 uint64_t coordinator_publication_next_deadline(const coordinator_publication_t *publication,
                                                uint64_t now_ms);

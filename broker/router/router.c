@@ -160,7 +160,7 @@ void router_holder(router_t *router, incarnation_t broker)
 
 void router_map(router_t *router, fabric_bytes_t encoded)
 {
-    fabric_error_t error = shard_map_apply(router->map, encoded, NULL);
+    fabric_error_t error = shard_map_apply_again(router->map, encoded, NULL);
     assert(!error); /* this broker's own coordinator made it, in order */
     (void)error;
 }

@@ -250,7 +250,8 @@ void router_desire(router_t *router, shard_id_t shard, incarnation_t runner, uin
 /* The broker that holds the term, as the store says. That broker learns first which entity types
  * exist. */
 void router_holder(router_t *router, incarnation_t broker);
-/* A new map, as an encoded snapshot or delta, for welcomes and redirects. */
+/* A new map, as an encoded snapshot or delta, or another snapshot of the last version, for welcomes
+ * and redirects. */
 void router_map(router_t *router, fabric_bytes_t encoded);
 
 /* ---- for people ---- */

@@ -78,6 +78,13 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
         router_map(shell->router, bytes);
         router_sockets_publish_map(shell->pub_socket, bytes);
         break;
+    case COORDINATOR_MAP_REVISED:
+        shell->map_version = effect->version;
+        router_map(shell->router, bytes);
+        break;
+    case COORDINATOR_MAP_WANTED:
+    case COORDINATOR_OWNERS:
+        break; /* no link to another broker carries them yet: each broker reads the store */
     }
 }
 

@@ -63,8 +63,12 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
         router_desire(life->router, effect->shard, effect->runner, now_ms);
         break;
     case COORDINATOR_MAP:
+    case COORDINATOR_MAP_REVISED:
         router_map(life->router, bytes);
         break;
+    case COORDINATOR_MAP_WANTED:
+    case COORDINATOR_OWNERS:
+        break; /* as router_zmq.c */
     }
 }
 

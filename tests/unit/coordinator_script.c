@@ -54,21 +54,28 @@ void script_set_lanes(script_t *s, incarnation_t holder, uint64_t epoch)
     }
 }
 
+void script_begin_with(script_t *s, uint32_t shards_per_group)
+{
+    coordinator_config_t config = {.incarnation = self,
+                                   .shards_per_group = shards_per_group,
+                                   .lanes = LANES,
+                                   .high_id = HIGH_ID,
+                                   .lease_ms = LEASE_MS,
+                                   .durable = &s->durable};
+    coordinator_destroy(&s->c);
+    shard_map_destroy(&s->map);
+    s->c = coordinator_new(&config, s->now_ms);
+    s->map = shard_map_new();
+    shard_map_set_shards_per_group(s->map, shards_per_group);
+    shard_map_set_lanes(s->map, LANES);
+}
+
 int script_set_up(void **state)
 {
     script_t *s = calloc(1, sizeof *s);
     assert_non_null(s);
     s->now_ms = 1000000;
-    coordinator_config_t config = {.incarnation = self,
-                                   .shards_per_group = SHARDS,
-                                   .lanes = LANES,
-                                   .high_id = HIGH_ID,
-                                   .lease_ms = LEASE_MS,
-                                   .durable = &s->durable};
-    s->c = coordinator_new(&config, s->now_ms);
-    s->map = shard_map_new();
-    shard_map_set_shards_per_group(s->map, SHARDS);
-    shard_map_set_lanes(s->map, LANES);
+    script_begin_with(s, SHARDS);
     script_add_broker(s, self);
     script_set_lanes(s, (incarnation_t){{0}}, 0);
     *state = s;
@@ -80,6 +87,7 @@ int script_tear_down(void **state)
     script_t *s = *state;
     coordinator_destroy(&s->c);
     shard_map_destroy(&s->map);
+    wire_writer_destroy(&s->owners);
     free(s);
     return 0;
 }
@@ -192,6 +200,15 @@ static void take_lanes(script_t *s, const coordinator_effect_t *effect)
     }
 }
 
+static void take_map(script_t *s, const coordinator_effect_t *effect)
+{
+    fabric_bytes_t bytes = fabric_bytes(effect->bytes, effect->size);
+    assert_int_equal(shard_map_apply_again(s->map, bytes, NULL), FABRIC_OK);
+    s->version = shard_map_version(s->map);
+    assert_int_equal(effect->version.term, s->version.term);
+    assert_int_equal(effect->version.sequence, s->version.sequence);
+}
+
 static void take_effect(script_t *s, const coordinator_effect_t *effect)
 {
     switch (effect->kind) {
@@ -230,9 +247,22 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
         break;
     case COORDINATOR_MAP:
         s->maps++;
+        take_map(s, effect);
+        break;
+    case COORDINATOR_MAP_REVISED:
+        s->revisions++;
+        take_map(s, effect);
+        break;
+    case COORDINATOR_MAP_WANTED:
+        s->wanted++;
+        s->asked = effect->broker;
         s->version = effect->version;
-        assert_int_equal(shard_map_apply(s->map, fabric_bytes(effect->bytes, effect->size), NULL),
-                         FABRIC_OK);
+        break;
+    case COORDINATOR_OWNERS:
+        s->told_owners++;
+        s->asked = effect->broker;
+        wire_writer_reset(&s->owners);
+        wire_append(&s->owners, effect->bytes, effect->size);
         break;
     }
 }
@@ -296,6 +326,19 @@ static void put_description(wire_writer_t *writer, const char *name, const char 
     snprintf(type.group, sizeof type.group, "%s", group);
     message.request = message.reply = (fabric_schema_t *)(uintptr_t)&fabric_schema_empty;
     type_description_put(&type, writer);
+}
+
+void script_add_type(script_t *s, const brought_t *type)
+{
+    wire_writer_t description = {0};
+    put_description(&description, type->name, type->group, type->durable);
+    uint16_t group = 1;
+    while (strcmp(s->groups[group - 1].name, type->group) != 0) {
+        group++;
+    }
+    store_type_t row = {fabric_bytes_of(type->name), group, wire_writer_bytes(&description)};
+    put_type(s, &row);
+    wire_writer_destroy(&description);
 }
 
 void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count)

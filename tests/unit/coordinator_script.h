@@ -36,8 +36,8 @@ typedef struct script {
     uint64_t id_mark;
     coordinator_group_t groups[3];
     size_t group_count;
-    uint8_t descriptions[8][512];
-    store_type_t types[8];
+    uint8_t descriptions[40][512];
+    store_type_t types[40];
     size_t type_count;
     store_runner_t runners[4];
     size_t runner_count;
@@ -54,7 +54,10 @@ typedef struct script {
     incarnation_t desired[4][SHARDS + 1];
     shard_map_t *map;
     map_version_t version;
-    bool hold_adoption; /* the router is slow to adopt */
+    uint32_t revisions, wanted, told_owners;
+    incarnation_t asked;  /* the broker that MAP_WANTED or OWNERS is for */
+    wire_writer_t owners; /* the last OWNERS */
+    bool hold_adoption;   /* the router is slow to adopt */
 } script_t;
 
 typedef struct brought {
@@ -65,10 +68,14 @@ typedef struct brought {
 void script_add_broker(script_t *s, incarnation_t incarnation);
 void script_remove_broker(script_t *s, incarnation_t incarnation);
 void script_add_group(script_t *s, const char *name);
+/* Its group must be there. */
+void script_add_type(script_t *s, const brought_t *type);
 /* The lane's row; all lanes begin without a holder in epoch 0. */
 void script_set_lane(script_t *s, uint32_t lane, incarnation_t holder, uint64_t epoch);
 void script_set_lanes(script_t *s, incarnation_t holder, uint64_t epoch);
 int script_set_up(void **state);
+/* The coordinator begins anew, in a cluster with so many shards in a group. */
+void script_begin_with(script_t *s, uint32_t shards_per_group);
 int script_tear_down(void **state);
 void script_answer(script_t *s, const coordinator_call_t *call);
 void script_take_effects(script_t *s);

@@ -230,6 +230,7 @@ static void a_joiner_takes_a_snapshot_then_deltas(void **state)
     assert_false(shard_map_changed(publisher));
     maps_set_owner(publisher, "Order", 1, 0);
     maps_set_owner(publisher, "Order", 3, 9);
+    maps_set_owner(publisher, "Order", 3, 9); /* again, before anybody has heard of it */
     maps_set_owner(publisher, "Account", SHARDS - 1, 9);
     assert_true(shard_map_changed(publisher));
     maps_set_lane(publisher, 2, 2, 13);
