@@ -25,6 +25,7 @@ typedef unsigned long long ull;
 /* What a number of runs has come to. */
 typedef struct total {
     uint64_t runs, messages, faults, at_steps, violations, empty, events, virtual_ms;
+    uint64_t served_ms; /* of all runs together */
     uint64_t lost_frames, repeated, fenced, stale, terms, entries, checkpoints, unknown, rejected;
 } total_t;
 
@@ -59,6 +60,7 @@ static void add(total_t *total, const simulation_result_t *r)
     total->empty += r->lost_frames == 0 && r->repeated == 0 && r->fenced == 0;
     total->events += r->events;
     total->virtual_ms += r->virtual_ms;
+    total->served_ms += r->served_ms;
     total->lost_frames += r->lost_frames;
     total->repeated += r->repeated;
     total->fenced += r->fenced;
@@ -102,10 +104,12 @@ static void print(const total_t *t)
     printf(
         "sim: events %llu, virtual s %llu, entries %llu, checkpoints %llu, terms %llu, faults at "
         "steps %llu, frames lost %llu, messages handled again %llu, fenced %llu, stale results "
-        "%llu, calls unknown %llu, rejected %llu, empty runs %llu\n",
+        "%llu, calls unknown %llu, rejected %llu, empty runs %llu; ms until all lanes are served "
+        "again %llu\n",
         (ull)t->events, (ull)t->virtual_ms / 1000, (ull)t->entries, (ull)t->checkpoints,
         (ull)t->terms, (ull)t->at_steps, (ull)t->lost_frames, (ull)t->repeated, (ull)t->fenced,
-        (ull)t->stale, (ull)t->unknown, (ull)t->rejected, (ull)t->empty);
+        (ull)t->stale, (ull)t->unknown, (ull)t->rejected, (ull)t->empty,
+        (ull)(t->served_ms / (t->runs > 0 ? t->runs : 1)));
 }
 
 /* ---- processes ---- */

@@ -39,6 +39,15 @@ static void on_call(event_t *event)
     event_schedule(event_new(client, on_call, NULL, 0), world.now_us + draw_gap_us());
 }
 
+/* Asks each lane whether it is served. */
+static void probe_lanes(void)
+{
+    check_probes(world.plan.lanes);
+    for (uint32_t i = 0; i < world.plan.lanes; i++) {
+        simulated_client_probe(world.clients[i % world.plan.clients], i);
+    }
+}
+
 /* ---- a store that loses commits ---- */
 
 static bool note_number(void *context, const store_entry_t *entry)
@@ -213,6 +222,9 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     }
     run_until(world.now_us + (WARM_UP_MS + world.plan.chaos_ms) * 1000);
     faults_heal();
+    if (!options->calm) {
+        probe_lanes();
+    }
     uint64_t until_us = world.now_us + (uint64_t)SETTLE_MS * 1000;
     while (world.now_us < until_us && !result->failed && result->lost == 0 &&
            !(check_call_count() >= world.plan.calls && check_is_settled())) {

@@ -50,6 +50,7 @@ typedef struct simulation_result {
     uint64_t stale;   /* results that reached a broker under an old token */
     uint64_t late;    /* frames that arrived after their connection was cut */
     uint64_t store_errors;
+    uint64_t served_ms; /* after the last fault: until the last lane has served a call */
 } simulation_result_t;
 
 void simulation_run(const simulation_options_t *options, simulation_result_t *result);

@@ -6,9 +6,6 @@
 #include "tests/simulation/simulation_broker.h"
 #include "tests/simulation/simulation_store.h"
 
-/* Pages of a few entries, so that a look-up takes several. */
-enum { PAGE_ENTRIES = 5 };
-
 /* ---- what an actor's logic gets from its world ---- */
 
 static uint64_t actor_now_ms(void *context)
@@ -106,7 +103,7 @@ fabric_error_t broker_actors_open(broker_life_t *life)
         ways[i] = world_of(&life->actors[i]);
     }
     finder_config_defaults(&finder);
-    finder.page_entries = PAGE_ENTRIES;
+    finder.page_entries = world.plan.page_entries;
     /* A store that is slow for a while must not make calls unknown for good. */
     finder.time_max_ms = UINT32_MAX;
     loader_init(&life->loader, &loader, &ways[ACTOR_LOADER]);

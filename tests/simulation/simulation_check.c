@@ -9,7 +9,10 @@
 
 #define RUNS_MAX (16u * CALLS_MAX)
 
-enum { CRASHES_MAX = 3 }; /* of a broker, as it is unless configured */
+enum {
+    CRASHES_MAX = 3, /* of a broker, as it is unless configured */
+    SERVED_MS_MAX = 10000
+};
 
 watch_t watch;
 
@@ -160,6 +163,23 @@ static void check_answer(uint32_t number, const call_t *ended)
     }
 }
 
+void check_probes(uint32_t lanes)
+{
+    watch.unserved = lanes;
+}
+
+/* Whatever has happened, a lane is served soon after the last fault. */
+static void check_probe(const watched_call_t *call)
+{
+    uint64_t took_ms = (world.now_us - call->probe_us) / 1000;
+    if (took_ms > SERVED_MS_MAX) {
+        world_fail("I13: lane of entity %u: %llu ms after the last fault a call ends as %s",
+                   call->entity, (ull)took_ms, fabric_error_name(call->error));
+    }
+    watch.unserved -= call->error == FABRIC_OK;
+    world.result->served_ms = took_ms > world.result->served_ms ? took_ms : world.result->served_ms;
+}
+
 void check_ended(uint32_t number, const call_t *ended)
 {
     watched_call_t *call = &watch.calls[number];
@@ -171,6 +191,9 @@ void check_ended(uint32_t number, const call_t *ended)
     call->ended_us = world.now_us;
     call->error = ended->error;
     watch.ended++;
+    if (call->probe_us > 0) {
+        check_probe(call);
+    }
     switch (fabric_error_class(ended->error)) {
     case FABRIC_CLASS_OK:
     case FABRIC_CLASS_FAILURE:
@@ -197,7 +220,7 @@ void check_ended(uint32_t number, const call_t *ended)
 void check_again(uint32_t number)
 {
     watch.calls[number].ended = false;
-    watch.calls[number].again = true;
+    watch.calls[number].again++;
     watch.ended--;
 }
 
@@ -378,7 +401,7 @@ void check_worker_sends(fabric_bytes_t frame)
 
 bool check_is_settled(void)
 {
-    return watch.ended == watch.call_count && watch.messages == watch.ends;
+    return watch.ended == watch.call_count && watch.messages == watch.ends && watch.unserved == 0;
 }
 
 static void check_call_at_end(uint32_t number)

@@ -10,7 +10,7 @@
 #include "tests/simulation/simulation_network.h"
 
 #define CALLS_MAX    4096u
-#define ENTITIES_MAX 32u
+#define ENTITIES_MAX 128u
 
 /* One call of a client. Its number is its index. */
 typedef struct watched_call {
@@ -20,8 +20,10 @@ typedef struct watched_call {
     uint32_t flags;
     uint32_t defects; /* attempts that are to break */
     uint32_t fails;
-    bool kills; /* the message is poison: it kills each worker that runs it */
-    bool again; /* the call was sent again under its key after an unknown outcome */
+    /* Shows whether a lane is served after the last fault, which was then; else 0. */
+    uint64_t probe_us;
+    bool kills;     /* the message is poison: it kills each worker that runs it */
+    unsigned again; /* so often the call was sent again under its key after an unknown outcome */
     uint64_t submitted_us;
     /* at its end */
     bool ended;
@@ -63,6 +65,8 @@ void check_submitted(uint32_t call, uint64_t sequence);
 void check_ended(uint32_t call, const call_t *ended);
 /* Whether this call, which begins now, is to be the seed's poison message. */
 bool check_poisons(uint32_t call);
+/* So many lanes are asked whether they are served. */
+void check_probes(uint32_t lanes);
 /* A call whose outcome is unknown will be sent again. */
 void check_again(uint32_t call);
 

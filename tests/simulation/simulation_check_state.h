@@ -46,6 +46,7 @@ typedef struct watch {
     watched_broker_t brokers[BROKERS_MAX];
     watched_lane_t lanes[SIMULATION_LANES_MAX];
     bool poisoned, poison_buried;
+    uint32_t unserved; /* lanes that have been asked, and have not served yet */
 } watch_t;
 
 extern watch_t watch;

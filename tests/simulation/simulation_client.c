@@ -7,12 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/address.h"
 #include "core/message.h"
 #include "libfabric_client/src/request.h"
 #include "libfabric_client/src/session.h"
 #include "tests/simulation/simulation_check.h"
 
-enum { WAIT_MAX_MS = 300000, SHORT_MS_MAX = 1500, AGAIN_OF_10000 = 5000, AGAIN_US_MAX = 2000000 };
+enum {
+    WAIT_MAX_MS = 300000,
+    SHORT_MS_MAX = 1500,
+    AGAIN_OF_10000 = 5000,
+    AGAIN_US_MAX = 2000000,
+    AGAIN_MAX = 3,
+    PROBE_AGAIN_US = 20000
+};
 
 typedef struct client {
     process_t process;
@@ -52,13 +60,21 @@ static void send_frames(client_t *client, uint64_t now_ms)
 }
 
 static void on_again(event_t *event);
+static void on_probe_again(event_t *event);
 
-/* Some users send a call with an unknown outcome again, under the same call key (I11). */
-static void settle_unknown(client_t *client, const call_t *call)
+/* Some users send a call with an unknown outcome again, under the same call key (I11). A probe is
+ * made anew until its lane serves it. */
+static void take_failure(client_t *client, const call_t *call)
 {
     uint32_t number = (uint32_t)(uintptr_t)call->context;
+    if (check_watched(number)->probe_us > 0 && call->error && !world.over) {
+        event_t *event = event_new(&client->process, on_probe_again, NULL, 0);
+        event->number = number;
+        event_schedule(event, world.now_us + PROBE_AGAIN_US);
+        return;
+    }
     if (call->error == FABRIC_ERROR_OUTCOME_UNKNOWN && call->flags & REQUEST_DURABLE &&
-        !world.over && world_chance(AGAIN_OF_10000)) {
+        !world.over && check_watched(number)->again < AGAIN_MAX && world_chance(AGAIN_OF_10000)) {
         check_again(number);
         event_t *event = event_new(&client->process, on_again, NULL, 0);
         event->number = number;
@@ -70,7 +86,7 @@ static void take_done(client_t *client)
 {
     for (call_t *call; (call = session_next_done(client->session));) {
         check_ended((uint32_t)(uintptr_t)call->context, call);
-        settle_unknown(client, call);
+        take_failure(client, call);
         call_destroy(&call);
     }
 }
@@ -204,6 +220,39 @@ void simulated_client_call(process_t *process)
     bool hurried = !world.calm && world_chance(1000);
     uint64_t wait_max_ms = hurried ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
     check_submitted(number, submit(client_of(process), number, 0, wait_max_ms));
+}
+
+/* An entity of the lane that has no other messages. */
+static unsigned entity_of_lane(uint32_t lane)
+{
+    for (unsigned entity = world.plan.entities;; entity++) {
+        char id[32];
+        snprintf(id, sizeof id, "ledger-%u", entity);
+        if (address_shard_number(fabric_bytes_of(id), SIMULATION_SHARDS) % world.plan.lanes ==
+            lane) {
+            return entity;
+        }
+    }
+}
+
+/* These calls come on top of those of the plan. */
+static void probe(client_t *client, unsigned entity, uint64_t since_us)
+{
+    uint32_t number = check_call(client->process.index, entity, REQUEST_DURABLE);
+    world.plan.calls++;
+    check_watched(number)->probe_us = since_us;
+    check_submitted(number, submit(client, number, 0, WAIT_MAX_MS));
+}
+
+static void on_probe_again(event_t *event)
+{
+    const watched_call_t *watched = check_watched((uint32_t)event->number);
+    probe(client_of(event->process), watched->entity, watched->probe_us);
+}
+
+void simulated_client_probe(process_t *process, uint32_t lane)
+{
+    probe(client_of(process), entity_of_lane(lane), world.now_us);
 }
 
 size_t simulated_client_open_calls(const process_t *process)

@@ -70,9 +70,8 @@ static void feed_lane(broker_life_t *life, uint32_t lane)
     }
     router_load_t load;
     if (router_take_load(life->router, lane, &load)) {
-        broker_actor_send(
-            &life->actors[ACTOR_LOADER],
-            &(operation_t){.kind = OPERATION_LOAD, .hold.lane = lane, .load = load});
+        broker_actor_send(&life->actors[ACTOR_LOADER],
+                          &(operation_t){.kind = OPERATION_LOAD, .hold.lane = lane, .load = load});
     }
     router_lookup_t lookup;
     if (router_take_lookup(life->router, lane, &lookup)) {

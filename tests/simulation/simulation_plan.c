@@ -20,6 +20,7 @@ static void draw_store(world_plan_t *plan)
     plan->checkpoint_bytes_max =
         world_chance(2000) ? 2 * plan->checkpoint_bytes + world_between(0, 20000) : 256 << 20;
     plan->slice_rows_max = world_chance(7000) ? (uint32_t)world_between(2, 10) : 5000;
+    plan->page_entries = 5;
     plan->call_retention_ms = (uint32_t)(world_chance(3000) ? world_between(500, 5000) : 600000);
     plan->lane_bytes_max = world_chance(2000) ? world_between(500, 20000) : UINT64_C(1) << 30;
 }
@@ -36,6 +37,8 @@ static void plan_full(world_plan_t *plan)
     plan->lanes = (unsigned)world_between(BROKERS_MAX, SIMULATION_LANES_MAX);
     plan->faults = (1u << FAULT_KINDS) - 1;
     plan->fault_count = 20;
+    plan->page_entries = 40;
+    plan->commit_us = world_chance(7000) ? 1500 : 5000;
 }
 
 /* What earlier holders wrote is purged soon. Takeovers are their faults. */

@@ -14,6 +14,8 @@ void simulated_broker_free(process_t **process);
 
 /* One more call of a client. */
 void simulated_client_call(process_t *process);
+/* A call that shows whether the lane is served. */
+void simulated_client_probe(process_t *process, uint32_t lane);
 size_t simulated_client_open_calls(const process_t *process);
 
 /* Crashes the process, on the message of this request id or for another reason (0). A supervisor

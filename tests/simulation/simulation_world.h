@@ -108,6 +108,7 @@ typedef struct world_plan {
     uint32_t checkpoint_ms;
     uint64_t checkpoint_bytes, checkpoint_bytes_max;
     uint32_t slice_rows_max;
+    uint32_t page_entries; /* of a look-up, so few that it takes several pages */
     uint32_t call_retention_ms;
     uint64_t lane_bytes_max; /* of a lane's journal, from which on it is purged */
     /* one durable message, about in the middle of the run, kills each worker that handles it */
