@@ -9,10 +9,7 @@
 
 #define RUNS_MAX (16u * CALLS_MAX)
 
-enum {
-    CRASHES_MAX = 3, /* of a broker, as it is unless configured */
-    SERVED_MS_MAX = 10000
-};
+enum { CRASHES_MAX = 3 }; /* of a broker, as it is unless configured */
 
 watch_t watch;
 
@@ -172,7 +169,7 @@ void check_probes(uint32_t lanes)
 static void check_probe(const watched_call_t *call)
 {
     uint64_t took_ms = (world.now_us - call->probe_us) / 1000;
-    if (took_ms > SERVED_MS_MAX) {
+    if (took_ms > world.plan.served_ms) {
         world_fail("I13: lane of entity %u: %llu ms after the last fault a call ends as %s",
                    call->entity, (ull)took_ms, fabric_error_name(call->error));
     }

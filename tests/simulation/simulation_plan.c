@@ -37,6 +37,7 @@ static void plan_full(world_plan_t *plan)
     plan->lanes = (unsigned)world_between(BROKERS_MAX, SIMULATION_LANES_MAX);
     plan->faults = (1u << FAULT_KINDS) - 1;
     plan->fault_count = 20;
+    plan->served_ms = 10000;
     plan->page_entries = 40;
     plan->commit_us = world_chance(7000) ? 1500 : 5000;
 }
@@ -79,6 +80,7 @@ void world_draw_plan(const simulation_options_t *options)
     plan->delay_us = world_chance(7000) ? 1000 : 8000;
     plan->commit_us = world_chance(7000) ? 1500 : 15000;
     plan->lease_ms = (uint32_t)world_between(300, 1500);
+    plan->served_ms = 60000; /* some stores write few messages in a second */
     plan->release_grace_ms = world_chance(5000) ? 500 : (uint32_t)world_between(10, 60);
     if (world_chance(1500)) { /* move a shard, also away from a worker that does not answer */
         plan->workers = (unsigned)world_between(2, WORKERS_MAX);

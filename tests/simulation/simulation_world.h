@@ -100,6 +100,7 @@ typedef struct world_plan {
     uint64_t take_us;      /* longest time that the taking of a lane waits beyond that */
     uint64_t read_us;      /* the same for the reading of a journal */
     uint32_t lease_ms;
+    uint32_t served_ms; /* within this time after the last fault each lane serves a new call */
     uint32_t release_grace_ms;
     unsigned lanes;
     unsigned appenders; /* of each broker */
