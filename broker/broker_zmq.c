@@ -133,8 +133,8 @@ static fabric_error_t start_appenders(broker_t *broker, store_clock_t clock, rea
     connection_config_t config = connection_config(broker);
     fabric_error_t error = FABRIC_OK;
     for (uint32_t i = 0; !error && i < appender_count(broker); i++) {
-        error = appender_actor_start(&broker->appenders[i], broker->zmq, &config, broker->halt_fd,
-                                     clock, reason);
+        error =
+            appender_actor_start(&broker->appenders[i], &config, broker->halt_fd, clock, reason);
     }
     return error;
 }
@@ -165,18 +165,16 @@ static fabric_error_t start_store_actors(broker_t *broker, const store_join_t *j
     if (error) {
         return error;
     }
-    error = checkpointer_actor_start(&broker->checkpointer, broker->zmq, &connection, &retention,
+    error = checkpointer_actor_start(&broker->checkpointer, &connection, &retention,
                                      broker->halt_fd, clock);
     if (!error) {
-        error = loader_actor_start(&broker->loader, broker->zmq, "loader", &loader, broker->halt_fd,
-                                   clock);
+        error = loader_actor_start(&broker->loader, "loader", &loader, broker->halt_fd, clock);
     }
     if (!error) {
-        error = loader_actor_start(&broker->adopter, broker->zmq, "adopter", &loader,
-                                   broker->halt_fd, clock);
+        error = loader_actor_start(&broker->adopter, "adopter", &loader, broker->halt_fd, clock);
     }
     if (!error) {
-        error = finder_actor_start(&broker->finder, broker->zmq, &finder, broker->halt_fd, clock);
+        error = finder_actor_start(&broker->finder, &finder, broker->halt_fd, clock);
     }
     return error ? reason_set(reason, error, "the threads for the store cannot be started") : error;
 }
@@ -190,9 +188,8 @@ static fabric_error_t start_coordinator(broker_t *broker, const store_join_t *jo
                                    .high_id = joined->high_id,
                                    .lease_ms = broker->config->router.lease_ms,
                                    .durable = broker->durable};
-    fabric_error_t error =
-        coordinator_actor_start(&broker->coordinator, broker->zmq, &config, broker->drivers,
-                                &broker->options, &broker->store);
+    fabric_error_t error = coordinator_actor_start(&broker->coordinator, &config, broker->drivers,
+                                                   &broker->options, &broker->store);
     return error ? reason_set(reason, error, "the coordinator's thread cannot be started") : error;
 }
 

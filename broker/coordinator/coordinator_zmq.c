@@ -1,8 +1,8 @@
 /* The coordinator actor: see coordinator_zmq.h. */
 #include "broker/coordinator/coordinator_zmq.h"
 
+#include <poll.h>
 #include <stdlib.h>
-#include <zmq.h>
 
 #include "broker/coordinator/probe_zmq.h"
 #include "core/clock.h"
@@ -84,7 +84,7 @@ static bool run_call(coordinator_actor_t *self)
     return true;
 }
 
-static void send_effects(coordinator_actor_t *self, void *pipe)
+static void send_effects(coordinator_actor_t *self, pipe_t *pipe)
 {
     coordinator_effect_t effect;
     while (coordinator_next_effect(self->core, &effect)) {
@@ -109,7 +109,7 @@ static void take_bytes(coordinator_actor_t *self, const coordinator_operation_t 
 }
 
 /* Carries out the operations that wait. false: one of them was STOP. */
-static bool take_operations(coordinator_actor_t *self, void *pipe)
+static bool take_operations(coordinator_actor_t *self, pipe_t *pipe)
 {
     coordinator_operation_t operation;
     while (pipe_take(pipe, &operation, sizeof operation)) {
@@ -147,7 +147,7 @@ static void leave(coordinator_actor_t *self)
     }
 }
 
-static void run_coordinator(void *context, void *pipe)
+static void run_coordinator(void *context, pipe_t *pipe)
 {
     coordinator_actor_t *self = context;
     while (take_operations(self, pipe)) {
@@ -157,8 +157,8 @@ static void run_coordinator(void *context, void *pipe)
         uint64_t now_ms = clock_monotonic_ms();
         uint64_t deadline_ms = coordinator_next_deadline(self->core, now_ms);
         uint64_t wait_ms = !called && deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-        zmq_pollitem_t item = {.socket = pipe, .events = ZMQ_POLLIN};
-        zmq_poll(&item, 1, wait_ms < 1000 ? (long)wait_ms : 1000);
+        struct pollfd item = {.fd = pipe_fd(pipe), .events = POLLIN};
+        (void)poll(&item, 1, wait_ms < 1000 ? (int)wait_ms : 1000);
     }
     if (self->leave) {
         leave(self);
@@ -166,7 +166,7 @@ static void run_coordinator(void *context, void *pipe)
     store_close(&self->store);
 }
 
-fabric_error_t coordinator_actor_start(coordinator_actor_t *self, void *zmq,
+fabric_error_t coordinator_actor_start(coordinator_actor_t *self,
                                        const coordinator_config_t *config,
                                        const store_driver_t *const *drivers,
                                        const store_options_t *options, store_t **store)
@@ -175,7 +175,7 @@ fabric_error_t coordinator_actor_start(coordinator_actor_t *self, void *zmq,
         .config = *config, .drivers = drivers, .options = *options, .available = true};
     self->core = coordinator_new(config, clock_monotonic_ms());
     self->store = *store;
-    fabric_error_t error = actor_start(&self->actor, zmq, run_coordinator, self);
+    fabric_error_t error = actor_start(&self->actor, run_coordinator, self);
     if (error) {
         coordinator_destroy(&self->core);
         self->store = NULL;

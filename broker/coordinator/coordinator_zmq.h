@@ -6,7 +6,7 @@
 #ifndef BROKER_COORDINATOR_COORDINATOR_ZMQ_H
 #define BROKER_COORDINATOR_COORDINATOR_ZMQ_H
 
-#include "broker/actor_zmq.h"
+#include "broker/actor.h"
 #include "broker/coordinator/coordinator.h"
 
 typedef enum coordinator_operation_kind {
@@ -41,7 +41,7 @@ typedef struct coordinator_actor {
 /* Takes over the open store. NO_RESOURCES. What `drivers` and `options` point to must outlive the
  * actor. */
 FABRIC_MUST_USE
-fabric_error_t coordinator_actor_start(coordinator_actor_t *self, void *zmq,
+fabric_error_t coordinator_actor_start(coordinator_actor_t *self,
                                        const coordinator_config_t *config,
                                        const store_driver_t *const *drivers,
                                        const store_options_t *options, store_t **store);

@@ -257,7 +257,7 @@ fabric_error_t router_shell_run(router_shell_t *shell)
 {
     zmq_pollitem_t items[POLL_STORAGE + STORAGE_POLL_MAX] = {0};
     items[POLL_ROUTER].socket = shell->router_socket;
-    items[POLL_COORDINATOR].socket = shell->coordinator->actor.pipe;
+    items[POLL_COORDINATOR].fd = pipe_fd(shell->coordinator->actor.pipe);
     items[POLL_STOP].fd = shell->stop_fd;
     for (uint32_t i = 0; i < POLL_STORAGE; i++) {
         items[i].events = ZMQ_POLLIN;

@@ -442,12 +442,12 @@ uint32_t storage_poll_items(const storage_t *storage, zmq_pollitem_t *items)
 {
     uint32_t count = POLL_APPENDERS + storage->appender_count;
     items[POLL_TIMER].fd = storage->timer_fd;
-    items[POLL_CHECKPOINTER].socket = storage->checkpointer->base.actor.pipe;
-    items[POLL_LOADER].socket = storage->loader->base.actor.pipe;
-    items[POLL_ADOPTER].socket = storage->adopter->base.actor.pipe;
-    items[POLL_FINDER].socket = storage->finder->base.actor.pipe;
+    items[POLL_CHECKPOINTER].fd = pipe_fd(storage->checkpointer->base.actor.pipe);
+    items[POLL_LOADER].fd = pipe_fd(storage->loader->base.actor.pipe);
+    items[POLL_ADOPTER].fd = pipe_fd(storage->adopter->base.actor.pipe);
+    items[POLL_FINDER].fd = pipe_fd(storage->finder->base.actor.pipe);
     for (uint32_t i = 0; i < storage->appender_count; i++) {
-        items[POLL_APPENDERS + i].socket = storage->appenders[i].base.actor.pipe;
+        items[POLL_APPENDERS + i].fd = pipe_fd(storage->appenders[i].base.actor.pipe);
     }
     for (uint32_t i = 0; i < count; i++) {
         items[i].events = ZMQ_POLLIN;

@@ -78,15 +78,13 @@ static void append(appender_actor_t *self, append_operation_t *operation)
     report_fenced(self);
 }
 
-static void run_appender(void *context, void *pipe)
+static void run_appender(void *context, pipe_t *pipe)
 {
     appender_actor_t *self = context;
     self->pipe = pipe;
     order_t order;
     for (;;) {
-        if (!pipe_wait(pipe, &order, sizeof order)) {
-            continue;
-        }
+        pipe_wait(pipe, &order, sizeof order);
         switch (order.kind) {
         case ORDER_APPEND:
             append(self, order.append);
@@ -103,9 +101,8 @@ static void run_appender(void *context, void *pipe)
     }
 }
 
-fabric_error_t appender_actor_start(appender_actor_t *self, void *zmq,
-                                    const connection_config_t *config, int halt_fd,
-                                    store_clock_t clock, reason_t *reason)
+fabric_error_t appender_actor_start(appender_actor_t *self, const connection_config_t *config,
+                                    int halt_fd, store_clock_t clock, reason_t *reason)
 {
     *self = (appender_actor_t){.lost = false};
     store_actor_init(&self->base, "appender", halt_fd, clock);
@@ -114,7 +111,7 @@ fabric_error_t appender_actor_start(appender_actor_t *self, void *zmq,
     self->appender = appender_new(config, &world);
     fabric_error_t error = appender_open(self->appender, reason);
     if (!error) {
-        error = actor_start(&self->base.actor, zmq, run_appender, self);
+        error = actor_start(&self->base.actor, run_appender, self);
     }
     if (error) {
         appender_destroy(&self->appender);

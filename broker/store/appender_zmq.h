@@ -36,13 +36,13 @@ typedef struct appender_report {
 typedef struct appender_actor {
     store_actor_t base;
     appender_t *appender;
-    void *pipe; /* the appender's end, on its thread */
+    pipe_t *pipe; /* the appender's end, on its thread */
     uint64_t check_at_ms;
     bool lost; /* it was reported */
 } appender_actor_t;
 
 /* Connects, then starts the thread. What store_open answers, or NO_RESOURCES. */
-FABRIC_MUST_USE fabric_error_t appender_actor_start(appender_actor_t *self, void *zmq,
+FABRIC_MUST_USE fabric_error_t appender_actor_start(appender_actor_t *self,
                                                     const connection_config_t *config, int halt_fd,
                                                     store_clock_t clock, reason_t *reason);
 void appender_actor_append(appender_actor_t *self, append_operation_t *operation);

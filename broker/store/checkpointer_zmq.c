@@ -27,14 +27,12 @@ static void run_operation(checkpointer_t *checkpointer, checkpoint_operation_t *
                                               operation->log_bytes, &operation->purged);
 }
 
-static void run_checkpointer(void *context, void *pipe)
+static void run_checkpointer(void *context, pipe_t *pipe)
 {
     checkpointer_actor_t *self = context;
     checkpoint_operation_t *operation = NULL;
     for (;;) {
-        if (!pipe_wait(pipe, &operation, sizeof operation)) {
-            continue;
-        }
+        pipe_wait(pipe, &operation, sizeof operation);
         if (!operation) {
             return;
         }
@@ -43,7 +41,7 @@ static void run_checkpointer(void *context, void *pipe)
     }
 }
 
-fabric_error_t checkpointer_actor_start(checkpointer_actor_t *self, void *zmq,
+fabric_error_t checkpointer_actor_start(checkpointer_actor_t *self,
                                         const connection_config_t *config,
                                         const retention_t *retention, int halt_fd,
                                         store_clock_t clock)
@@ -51,7 +49,7 @@ fabric_error_t checkpointer_actor_start(checkpointer_actor_t *self, void *zmq,
     store_actor_init(&self->base, "checkpointer", halt_fd, clock);
     store_world_t world = store_actor_world(&self->base);
     checkpointer_init(&self->checkpointer, config, &world, retention);
-    return actor_start(&self->base.actor, zmq, run_checkpointer, self);
+    return actor_start(&self->base.actor, run_checkpointer, self);
 }
 
 void checkpointer_actor_send(checkpointer_actor_t *self, checkpoint_operation_t *operation)

@@ -28,7 +28,7 @@ typedef struct checkpointer_actor {
 } checkpointer_actor_t;
 
 /* Starts the thread; connects at the first operation. NO_RESOURCES. */
-FABRIC_MUST_USE fabric_error_t checkpointer_actor_start(checkpointer_actor_t *self, void *zmq,
+FABRIC_MUST_USE fabric_error_t checkpointer_actor_start(checkpointer_actor_t *self,
                                                         const connection_config_t *config,
                                                         const retention_t *retention, int halt_fd,
                                                         store_clock_t clock);

@@ -1,14 +1,12 @@
 /* The finder actor: see finder_zmq.h. */
 #include "broker/store/finder_zmq.h"
 
-static void run_finder(void *context, void *pipe)
+static void run_finder(void *context, pipe_t *pipe)
 {
     finder_actor_t *self = context;
     find_operation_t *operation = NULL;
     for (;;) {
-        if (!pipe_wait(pipe, &operation, sizeof operation)) {
-            continue;
-        }
+        pipe_wait(pipe, &operation, sizeof operation);
         if (!operation) {
             return;
         }
@@ -18,13 +16,13 @@ static void run_finder(void *context, void *pipe)
     }
 }
 
-fabric_error_t finder_actor_start(finder_actor_t *self, void *zmq, const finder_config_t *config,
-                                  int halt_fd, store_clock_t clock)
+fabric_error_t finder_actor_start(finder_actor_t *self, const finder_config_t *config, int halt_fd,
+                                  store_clock_t clock)
 {
     store_actor_init(&self->base, "finder", halt_fd, clock);
     store_world_t world = store_actor_world(&self->base);
     self->finder = finder_new(config, &world);
-    fabric_error_t error = actor_start(&self->base.actor, zmq, run_finder, self);
+    fabric_error_t error = actor_start(&self->base.actor, run_finder, self);
     if (error) {
         finder_destroy(&self->finder);
     }

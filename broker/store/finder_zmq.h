@@ -26,7 +26,7 @@ typedef struct finder_actor {
 } finder_actor_t;
 
 /* Starts the thread; connects at the first look-up. NO_RESOURCES. */
-FABRIC_MUST_USE fabric_error_t finder_actor_start(finder_actor_t *self, void *zmq,
+FABRIC_MUST_USE fabric_error_t finder_actor_start(finder_actor_t *self,
                                                   const finder_config_t *config, int halt_fd,
                                                   store_clock_t clock);
 void finder_actor_send(finder_actor_t *self, find_operation_t *operation);

@@ -18,14 +18,12 @@ static void run_operation(loader_t *loader, load_operation_t *operation)
     }
 }
 
-static void run_loader(void *context, void *pipe)
+static void run_loader(void *context, pipe_t *pipe)
 {
     loader_actor_t *self = context;
     load_operation_t *operation = NULL;
     for (;;) {
-        if (!pipe_wait(pipe, &operation, sizeof operation)) {
-            continue;
-        }
+        pipe_wait(pipe, &operation, sizeof operation);
         if (!operation) {
             return;
         }
@@ -34,13 +32,13 @@ static void run_loader(void *context, void *pipe)
     }
 }
 
-fabric_error_t loader_actor_start(loader_actor_t *self, void *zmq, const char *name,
+fabric_error_t loader_actor_start(loader_actor_t *self, const char *name,
                                   const loader_config_t *config, int halt_fd, store_clock_t clock)
 {
     store_actor_init(&self->base, name, halt_fd, clock);
     store_world_t world = store_actor_world(&self->base);
     loader_init(&self->loader, config, &world);
-    return actor_start(&self->base.actor, zmq, run_loader, self);
+    return actor_start(&self->base.actor, run_loader, self);
 }
 
 void loader_actor_send(loader_actor_t *self, load_operation_t *operation)

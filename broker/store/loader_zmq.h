@@ -33,7 +33,7 @@ typedef struct loader_actor {
 } loader_actor_t;
 
 /* Starts the thread, named for logs; connects at the first operation. NO_RESOURCES. */
-FABRIC_MUST_USE fabric_error_t loader_actor_start(loader_actor_t *self, void *zmq, const char *name,
+FABRIC_MUST_USE fabric_error_t loader_actor_start(loader_actor_t *self, const char *name,
                                                   const loader_config_t *config, int halt_fd,
                                                   store_clock_t clock);
 void loader_actor_send(loader_actor_t *self, load_operation_t *operation);

@@ -6,7 +6,7 @@
 #ifndef BROKER_STORE_STORE_ACTOR_ZMQ_H
 #define BROKER_STORE_STORE_ACTOR_ZMQ_H
 
-#include "broker/actor_zmq.h"
+#include "broker/actor.h"
 #include "broker/store/connection.h"
 #include "core/log.h"
 

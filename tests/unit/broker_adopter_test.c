@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include "broker/store/loader_zmq.h"
 #include "core/journal/entry.h"
@@ -23,9 +23,8 @@ enum { LANE = 1, FIRST = 100, CALLS = 12, STANDING = 12, WAIT_MAX_MS = 20000 };
 
 typedef struct fixture {
     actor_world_t *world;
-    void *zmq;
     int halt_fd;
-    loader_actor_t actors[5]; /* each is started once: libzmq frees endpoints late */
+    loader_actor_t actors[5]; /* each is started once */
     size_t started;
     loader_actor_t *adopter; /* the last one */
     store_hold_t other;      /* the holder before, who writes */
@@ -42,8 +41,7 @@ static loader_actor_t *start(fixture_t *f, const char *name)
     store_clock_t clock = {.store_ms = WORLD_STORE_MS};
     assert_true(f->started < sizeof f->actors / sizeof *f->actors);
     loader_actor_t *actor = &f->actors[f->started++];
-    assert_int_equal(loader_actor_start(actor, f->zmq, name, &config, f->halt_fd, clock),
-                     FABRIC_OK);
+    assert_int_equal(loader_actor_start(actor, name, &config, f->halt_fd, clock), FABRIC_OK);
     return actor;
 }
 
@@ -71,7 +69,6 @@ static void build_history(fixture_t *f)
 static void open_world(fixture_t *f)
 {
     f->world = world_new(DATABASE);
-    f->zmq = zmq_ctx_new();
     f->halt_fd = eventfd(0, EFD_CLOEXEC);
     assert_true(f->halt_fd >= 0);
     build_history(f);
@@ -88,7 +85,6 @@ static void close_world(fixture_t *f)
 {
     stop_all(f);
     adoption_clear(&f->operation.adoption);
-    zmq_ctx_term(f->zmq);
     f->started = 0;
     close(f->halt_fd);
     world_free(&f->world);
@@ -120,8 +116,8 @@ static int tear_down(void **state)
 
 static load_operation_t *wait_for(loader_actor_t *actor)
 {
-    zmq_pollitem_t item = {.socket = actor->base.actor.pipe, .events = ZMQ_POLLIN};
-    assert_int_equal(zmq_poll(&item, 1, WAIT_MAX_MS), 1);
+    struct pollfd item = {.fd = pipe_fd(actor->base.actor.pipe), .events = POLLIN};
+    assert_int_equal(poll(&item, 1, WAIT_MAX_MS), 1);
     return loader_actor_take(actor);
 }
 
@@ -262,8 +258,8 @@ static void a_stop_ends_adoptions_without_a_database(void **state)
                                 {.kind = LOADER_ADOPT, .lane = LANE, .hold = own}};
     start_adopter(f, "adopter");
     loader_actor_send(f->adopter, &more[0]);
-    zmq_pollitem_t item = {.socket = f->adopter->base.actor.pipe, .events = ZMQ_POLLIN};
-    assert_int_equal(zmq_poll(&item, 1, WAIT_MAX_MS), 1); /* it is not taken */
+    struct pollfd item = {.fd = pipe_fd(f->adopter->base.actor.pipe), .events = POLLIN};
+    assert_int_equal(poll(&item, 1, WAIT_MAX_MS), 1); /* it is not taken */
     cut_off(f, MEMORY_STORE_DISCONNECTED, 0);
     send_adoption(f, &own);
     loader_actor_send(f->adopter, &more[1]);
