@@ -191,10 +191,10 @@ void executor_thread_give(executor_thread_t *thread, work_t **works)
     }
     thread->given_last = last;
     atomic_store_explicit(&thread->urgent, true, memory_order_relaxed);
-    if (was_empty) {
+    pthread_mutex_unlock(&thread->lock);
+    if (was_empty) { /* without the lock, which the thread that it wakes would wait for */
         pthread_cond_broadcast(&thread->changed);
     }
-    pthread_mutex_unlock(&thread->lock);
     *works = NULL;
 }
 
