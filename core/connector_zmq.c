@@ -70,6 +70,16 @@ static void close_sockets(connector_t *connector)
     connector->open_at_ms = 0;
 }
 
+/* A socket that nobody has read from yet does not announce its first message. */
+static bool listen_to_monitor(connector_t *connector, const char *address)
+{
+    char nothing;
+    size_t size = sizeof connector->monitor_fd;
+    return zmq_connect(connector->monitor, address) == 0 &&
+           zmq_getsockopt(connector->monitor, ZMQ_FD, &connector->monitor_fd, &size) == 0 &&
+           zmq_recv(connector->monitor, &nothing, sizeof nothing, ZMQ_DONTWAIT) < 0;
+}
+
 /* The monitor is listened to before the connection begins, so that no event is missed. */
 static bool make_sockets(connector_t *connector, connector_host_t *host, const char *address)
 {
@@ -88,8 +98,7 @@ static bool make_sockets(connector_t *connector, connector_host_t *host, const c
     set_options(connector->socket, address);
     set_option(connector->monitor, ZMQ_LINGER, 0);
     return zmq_socket_monitor(connector->socket, monitor, events) == 0 &&
-           zmq_connect(connector->monitor, monitor) == 0 &&
-           zmq_connect(connector->socket, address) == 0;
+           listen_to_monitor(connector, monitor) && zmq_connect(connector->socket, address) == 0;
 }
 
 static const char *address_of_turn(const connector_t *connector)

@@ -28,9 +28,11 @@ typedef struct connector_host {
 
 /* Closed when it is zeroed. */
 typedef struct connector {
-    void *socket;  /* to send, receive and poll with; NULL: none at present */
-    void *monitor; /* to be polled beside the socket */
+    void *socket;   /* to send, receive and poll with; NULL: none at present */
+    int monitor_fd; /* to be polled beside the socket: readable when there may be events, all of
+                     * which are to be taken then */
     /* Only connector_zmq.c uses the rest. */
+    void *monitor;
     char endpoint[LIMIT_ENDPOINT_BYTES_MAX + 1]; /* empty: closed */
     bool named;
     lookup_t *known;     /* the last look-up that gave addresses; NULL: none */

@@ -18,6 +18,7 @@
 #include "core/connector_zmq.h"
 #include "core/context_zmq.h"
 #include "core/memory.h"
+#include "core/poll_zmq.h"
 
 /* How many frames of one socket are read before it is the turn of the next socket. */
 #define FRAMES_PER_TURN 64
@@ -30,6 +31,8 @@
 /* One broker's socket. */
 typedef struct connection {
     connector_t connector;
+    int item;     /* its socket's place among the items that were polled, its monitor's is the next
+                   * one; 0: it had no socket */
     bool blocked; /* `unsent` holds a frame that did not go out */
     zmq_msg_t unsent;
 } connection_t;
@@ -313,7 +316,7 @@ static void take_output(link_zmq_t *self)
 {
     uint64_t count;
     ssize_t size = read(self->wake, &count, sizeof count);
-    (void)size; /* there may be nothing to read */
+    (void)size;
     for (uint32_t i = 0; i < self->executor_count; i++) {
         work_output_t *outputs = executor_thread_take(self->executors[i]);
         pass_output_points(outputs);
@@ -340,28 +343,43 @@ static void wait_for_events(link_zmq_t *self)
     int count = 1;
     self->items[0] = (zmq_pollitem_t){.fd = self->wake, .events = ZMQ_POLLIN};
     for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
-        const connection_t *connection = &self->connections[i];
-        if (!connection->connector.socket) {
+        connection_t *connection = &self->connections[i];
+        connection->item = connection->connector.socket ? count : 0;
+        if (!connection->item) {
             continue;
         }
         short events = (short)(ZMQ_POLLIN | (connection->blocked ? ZMQ_POLLOUT : 0));
         self->items[count++] =
-            (zmq_pollitem_t){.socket = connection->connector.monitor, .events = ZMQ_POLLIN};
-        self->items[count++] =
             (zmq_pollitem_t){.socket = connection->connector.socket, .events = events};
+        self->items[count++] =
+            (zmq_pollitem_t){.fd = connection->connector.monitor_fd, .events = ZMQ_POLLIN};
     }
-    zmq_poll(self->items, count, poll_timeout_ms(self, clock_monotonic_ms()));
+    poll_zmq(self->items, count, poll_timeout_ms(self, clock_monotonic_ms()));
+}
+
+/* The events come first: frames may be of a connection that they announce. */
+static void receive(link_zmq_t *self, uint32_t index, uint64_t now_ms)
+{
+    const zmq_pollitem_t *items = &self->items[self->connections[index].item];
+    bool has_frames = items[0].revents & ZMQ_POLLIN;
+    if (has_frames || items[1].revents) {
+        take_monitor(self, index, now_ms);
+    }
+    if (has_frames) {
+        take_frames(self, index, now_ms);
+    }
 }
 
 static void run_once(link_zmq_t *self)
 {
     wait_for_events(self);
     uint64_t now_ms = clock_monotonic_ms();
-    take_output(self);
+    if (self->items[0].revents) {
+        take_output(self);
+    }
     for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
-        if (self->connections[i].connector.socket) {
-            take_monitor(self, i, now_ms);
-            take_frames(self, i, now_ms);
+        if (self->connections[i].item) {
+            receive(self, i, now_ms);
         }
         tick_connector(self, i, now_ms);
     }

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/crash_point.h"
 #include "core/log.h"
+#include "core/poll_zmq.h"
 
 #define FRAMES_PER_TURN  256
 #define FRAMES_PER_LOOK  4 /* frames between two looks at the clock: they can be long */
@@ -237,7 +238,7 @@ static void begin_draining(router_shell_t *shell)
 
 static void turn(router_shell_t *shell, zmq_pollitem_t *items, uint32_t count)
 {
-    int polled = zmq_poll(items, (int)count, wait_ms(shell));
+    int polled = poll_zmq(items, (int)count, wait_ms(shell));
     shell->now_ms = clock_monotonic_ms();
     if (polled > 0) {
         take_events(shell, items);

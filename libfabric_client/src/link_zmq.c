@@ -15,12 +15,13 @@
 #include "core/context_zmq.h"
 #include "core/limits.h"
 #include "core/memory.h"
+#include "core/poll_zmq.h"
 
 enum {
     FRAMES_AT_ONCE = 64, /* received from one socket before all else gets its turn */
     CLOSE_LINGER_MS = 100,
     POLL_MS_MAX = 1000,
-    POLL_ITEMS_MAX = 1 + 2 * SESSION_PEERS_MAX,
+    ITEMS_MAX = 1 + 2 * SESSION_PEERS_MAX,
     SOCKETS_MAX = 1023
 };
 
@@ -174,8 +175,8 @@ static long poll_timeout(const client_link_t *link)
 
 static void wait_for_events(client_link_t *link)
 {
-    zmq_pollitem_t items[POLL_ITEMS_MAX];
-    size_t peers[POLL_ITEMS_MAX];
+    zmq_pollitem_t items[ITEMS_MAX];
+    size_t peers[ITEMS_MAX];
     int count = 0;
     items[count++] = (zmq_pollitem_t){.fd = exchange_wake_fd(link->exchange), .events = ZMQ_POLLIN};
     for (size_t i = 0; i < SESSION_PEERS_MAX; i++) {
@@ -186,11 +187,11 @@ static void wait_for_events(client_link_t *link)
             peers[count] = i;
             items[count++] = (zmq_pollitem_t){.socket = connector->socket, .events = events};
             peers[count] = i;
-            items[count++] = (zmq_pollitem_t){.socket = connector->monitor, .events = ZMQ_POLLIN};
+            items[count++] = (zmq_pollitem_t){.fd = connector->monitor_fd, .events = ZMQ_POLLIN};
         }
     }
     long timeout_ms = exchange_begin_sleep(link->exchange) ? poll_timeout(link) : 0;
-    int ready = zmq_poll(items, count, timeout_ms);
+    int ready = poll_zmq(items, count, timeout_ms);
     exchange_end_sleep(link->exchange, ready > 0 && (items[0].revents & ZMQ_POLLIN) != 0);
     if (ready > 0) {
         receive(link, items, peers, count);
