@@ -2,7 +2,7 @@
  * whole. A pipe is never full; whoever uses it bounds what is under way.
  *
  * Each end has an eventfd, which is readable while values wait, so that the end can be polled
- * beside other descriptors. Why not an inproc pair of libzmq: docs/decisions/0017-pipes.md.
+ * beside other descriptors. Why not an inproc pair of libzmq: docs/decisions/0019-pipes.md.
  *
  * Threading: an end belongs to one thread.
  */
