@@ -42,40 +42,42 @@ typedef struct waiter {
     bool called;   /* the client's table of calls refers to the message */
 } waiter_t;
 
+/* Most steps of a message find it out of the processor's caches, so its members stand together by
+ * when they are used: first what nearly each step reads, last what is rare. */
 typedef struct message {
-    store_message_t stored; /* its views point into bytes[] */
-    store_reply_t reply;    /* RESULT, ENDED; its payload points to reply_payload */
-    uint8_t *reply_payload; /* owned, or NULL */
+    message_state_t state; /* see message_set_state */
+    uint32_t size;         /* bytes of this record and its reply, for the bound on memory */
     struct entity *entity;
     struct message *prev, *next; /* the entity's queue, in order */
-    struct message *chain;       /* lists that own records for a while: loaded or held messages */
-    message_state_t state;       /* see message_set_state */
+    message_link_t changed;      /* of the lane's messages whose rows do not say what stands */
     uint64_t position;           /* in its lane: its id, unless a record says otherwise */
     uint64_t entity_hash;        /* journal_entity_hash */
-    bool has_row;                /* in the store, or in a slice that was taken */
-    message_link_t changed;      /* of the lane's messages whose rows do not say what stands */
-    uint64_t slice;              /* the lane's last slice with a change of its row; 0: none */
-    bool orphaned;      /* its lane was dropped while a batch that names it was being appended */
     waiter_t waiter;    /* the first of its waiters: the call that brought it, which never leaves */
     bool settled_early; /* it is in a batch, and its client has settled on it: see calls.c */
-    uint32_t size;      /* bytes of this record and its reply, for the bound on memory */
+    bool has_row;       /* in the store, or in a slice that was taken */
+    bool orphaned;      /* its lane was dropped while a batch that names it was being appended */
     uint32_t deliveries;        /* so far */
     uint32_t attempts;          /* defects so far */
     uint32_t crashes;           /* worker processes that crashed on it so far */
     journal_attempts_t counted; /* what is durable of the last two */
-    uint32_t cause;             /* of a dead letter: fabric_error_t */
-    uint64_t contents;          /* STORED: journal_contents_hash */
-    char *crash_text;           /* how the last of these processes ended; owned, or NULL */
     uint32_t unexplained; /* processes that ended for unknown reasons while it was in flight */
     uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
     uint32_t round;       /* of its runner, of the delivery in flight */
     uint64_t activation;  /* of the delivery in flight */
     /* By the router's clock; 0: none. A durable message that is accepted has none: its call has. */
     uint64_t deadline_ms;
-    uint64_t predecessor; /* of the request, until it is accepted */
+    UT_hash_handle by_id;
+    store_message_t stored; /* its views point into bytes[] */
+    store_reply_t reply;    /* RESULT, ENDED; its payload points to reply_payload */
+    uint8_t *reply_payload; /* owned, or NULL */
+    struct message *chain;  /* lists that own records for a while: loaded or held messages */
+    uint64_t slice;         /* the lane's last slice with a change of its row; 0: none */
+    uint32_t cause;         /* of a dead letter: fabric_error_t */
+    uint64_t contents;      /* STORED: journal_contents_hash */
+    char *crash_text;       /* how the last process that crashed on it ended; owned, or NULL */
+    uint64_t predecessor;   /* of the request, until it is accepted */
     uint64_t floor;
     unsigned lookup_outcome; /* while the call waits: see lookup.c */
-    UT_hash_handle by_id;
     uint8_t bytes[];
 } message_t;
 
@@ -94,6 +96,13 @@ static inline message_t *message_of(const store_message_t *stored)
 static inline message_t *message_of_reply(const store_reply_t *reply)
 {
     return (message_t *)((char *)reply - offsetof(message_t, reply));
+}
+
+/* The message, with so many of its bytes, is going to be used soon. */
+#define MESSAGE_FIRST_BYTES 128u
+__attribute__((always_inline)) static inline void message_prefetch(const message_t *message)
+{
+    memory_prefetch(message, sizeof *message + MESSAGE_FIRST_BYTES);
 }
 
 /* Of the row that the message has or is going to have. */

@@ -9,6 +9,7 @@
 #define CORE_MEMORY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Uninitialised memory of `size` bytes, never NULL (of one byte for size 0). */
 void *memory_allocate(size_t size);
@@ -26,5 +27,15 @@ void *memory_reserve(void *array, size_t needed, size_t *capacity, size_t size);
 
 /* A copy of a string, never NULL. */
 char *memory_copy_string(const char *text);
+
+/* Fetches what is going to be used soon into the processor's caches. `memory` may be NULL. Inlined
+ * always: gcc drops calls of a function without other effects. */
+__attribute__((always_inline)) static inline void memory_prefetch(const void *memory, size_t size)
+{
+    enum { LINE_BYTES = 64 };
+    for (size_t at = 0; at < size; at += LINE_BYTES) {
+        __builtin_prefetch((const void *)((uintptr_t)memory + at));
+    }
+}
 
 #endif
