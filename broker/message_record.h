@@ -48,6 +48,8 @@ typedef struct message {
     message_state_t state; /* see message_set_state */
     uint32_t size;         /* bytes of this record and its reply, for the bound on memory */
     struct entity *entity;
+    uint8_t *reply_payload;      /* owned, or NULL */
+    char *crash_text;            /* how the last process that crashed on it ended; owned, or NULL */
     struct message *prev, *next; /* the entity's queue, in order */
     message_link_t changed;      /* of the lane's messages whose rows do not say what stands */
     uint64_t position;           /* in its lane: its id, unless a record says otherwise */
@@ -69,12 +71,10 @@ typedef struct message {
     UT_hash_handle by_id;
     store_message_t stored; /* its views point into bytes[] */
     store_reply_t reply;    /* RESULT, ENDED; its payload points to reply_payload */
-    uint8_t *reply_payload; /* owned, or NULL */
     struct message *chain;  /* lists that own records for a while: loaded or held messages */
     uint64_t slice;         /* the lane's last slice with a change of its row; 0: none */
     uint32_t cause;         /* of a dead letter: fabric_error_t */
     uint64_t contents;      /* STORED: journal_contents_hash */
-    char *crash_text;       /* how the last process that crashed on it ended; owned, or NULL */
     uint64_t predecessor;   /* of the request, until it is accepted */
     uint64_t floor;
     unsigned lookup_outcome; /* while the call waits: see lookup.c */
@@ -98,7 +98,9 @@ static inline message_t *message_of_reply(const store_reply_t *reply)
     return (message_t *)((char *)reply - offsetof(message_t, reply));
 }
 
-/* The message, with so many of its bytes, is going to be used soon. */
+/* What nearly each step reads of a message; and the message, with so many of its bytes, which is
+ * going to be used soon. */
+#define MESSAGE_HEAD_BYTES  offsetof(message_t, by_id)
 #define MESSAGE_FIRST_BYTES 128u
 __attribute__((always_inline)) static inline void message_prefetch(const message_t *message)
 {

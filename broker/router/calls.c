@@ -7,7 +7,7 @@
 /* CLIENT_SHARE: one client may take this part of the memory for messages.
  * OVERDUE_MS: how often a client's calls are looked through for those at their deadlines, at
  * most. */
-enum { RING_FIRST = 64, CLIENT_SHARE = 4, OVERDUE_MS = 100, BUSY_RETRY_MS = 100 };
+enum { RING_FIRST = 64, CLIENT_SHARE = 4, OVERDUE_MS = 100, BUSY_RETRY_MS = 100, FETCH_AHEAD = 4 };
 
 static const state_description_t states[] = {
     [CALL_NONE] = {"none",
@@ -135,6 +135,12 @@ static void clear(router_t *router, client_t *client, call_t *call)
 
 /* ---- the ring ---- */
 
+/* The place of a call with this sequence. */
+static call_t *call_at(const call_table_t *calls, uint64_t sequence)
+{
+    return &calls->ring[sequence & (calls->capacity - 1)];
+}
+
 void calls_settle(router_t *router, client_t *client, uint64_t settled)
 {
     call_table_t *calls = &client->calls;
@@ -146,7 +152,9 @@ void calls_settle(router_t *router, client_t *client, uint64_t settled)
         count = calls->capacity;
     }
     for (uint64_t i = 0; i < count; i++) {
-        call_t *call = &calls->ring[(calls->settled + i) & (calls->capacity - 1)];
+        const call_t *later = call_at(calls, calls->settled + i + FETCH_AHEAD);
+        memory_prefetch(later->message, MESSAGE_HEAD_BYTES);
+        call_t *call = call_at(calls, calls->settled + i);
         if (call->sequence < settled) {
             clear(router, client, call);
         }
@@ -167,7 +175,7 @@ void calls_destroy(router_t *router, client_t *client)
 
 call_t *call_find(const client_t *client, uint64_t sequence)
 {
-    call_t *call = &client->calls.ring[sequence & (client->calls.capacity - 1)];
+    call_t *call = call_at(&client->calls, sequence);
     return call->state != CALL_NONE && call->sequence == sequence ? call : NULL;
 }
 
@@ -209,7 +217,7 @@ call_t *call_add(router_t *router, client_t *client, uint64_t sequence)
         }
         grow(router, client, capacity);
     }
-    call_t *call = &calls->ring[sequence & (calls->capacity - 1)];
+    call_t *call = call_at(calls, sequence);
     clear(router, client, call);
     call->sequence = sequence;
     return call;

@@ -87,7 +87,8 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
 
 /* A batch is long, and its messages have left the caches since they were put into it: while one is
  * worked off, the processor fetches those that come a little later. */
-__attribute__((always_inline)) static inline void fetch_ahead(const store_message_t *next, const store_message_t *later)
+__attribute__((always_inline)) static inline void fetch_ahead(const store_message_t *next,
+                                                              const store_message_t *later)
 {
     if (later) {
         message_prefetch(message_of(later));
