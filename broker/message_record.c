@@ -1,7 +1,7 @@
 /* One message as the router keeps it: see message_record.h. */
 #include "broker/message_record.h"
 
-#include "core/memory.h"
+#include "core/memory_cache.h"
 
 static const state_description_t states[] = {
     [MESSAGE_NEW] = {"new", STATE_BIT(MESSAGE_IN_LANE) | STATE_BIT(MESSAGE_QUEUED) |
@@ -33,7 +33,7 @@ message_t *message_new(const store_message_t *stored)
     size_t size = stored->type.size + stored->entity.size + stored->tag.size +
                   stored->payload.size + stored->traceparent.size + stored->headers.size +
                   hash_size;
-    message_t *message = memory_allocate(sizeof *message + size);
+    message_t *message = memory_cache_allocate(sizeof *message + size);
     memset(message, 0, sizeof *message);
     message->size = (uint32_t)(sizeof *message + size);
     uint8_t *at = message->bytes;
@@ -53,16 +53,25 @@ message_t *message_new(const store_message_t *stored)
     return message;
 }
 
+/* The message has no reply any more. */
+static void free_reply(message_t *message)
+{
+    if (message->reply_payload) {
+        message->size -= (uint32_t)message->reply.payload.size;
+        memory_cache_free(message->reply_payload, message->reply.payload.size);
+        message->reply_payload = NULL;
+    }
+}
+
 void message_set_reply(message_t *message, const store_reply_t *reply)
 {
     uint8_t *payload = NULL;
     if (reply->payload.size > 0) {
-        payload = memory_allocate(reply->payload.size);
+        payload = memory_cache_allocate(reply->payload.size);
         memcpy(payload, reply->payload.data, reply->payload.size);
     }
     message->size += (uint32_t)reply->payload.size;
-    message->size -= message->reply_payload ? (uint32_t)message->reply.payload.size : 0;
-    free(message->reply_payload);
+    free_reply(message);
     message->reply_payload = payload;
     message->reply = *reply;
     message->reply.payload = fabric_bytes(payload, reply->payload.size);
@@ -74,9 +83,9 @@ void message_destroy(message_t **message)
         while ((*message)->waiter.next) {
             message_remove_waiter(*message, (*message)->waiter.next);
         }
-        free((*message)->reply_payload);
+        free_reply(*message);
         free((*message)->crash_text);
-        free(*message);
+        memory_cache_free(*message, (*message)->size);
     }
     *message = NULL;
 }

@@ -5,7 +5,7 @@
 
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
-#include "core/memory.h"
+#include "core/memory_cache.h"
 
 /* ---- entities ---- */
 
@@ -24,7 +24,7 @@ entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t ty
     if (entity) {
         return entity;
     }
-    entity = memory_allocate(sizeof *entity + size);
+    entity = memory_cache_allocate(sizeof *entity + size);
     memset(entity, 0, sizeof *entity);
     memcpy(entity->name, name, size);
     entity->name_size = (uint16_t)size;
@@ -44,7 +44,7 @@ void entity_release(router_t *router, entity_t *entity)
     entity_resume(router, entity);
     DL_DELETE(entity->shard->entities, entity);
     HASH_DELETE(by_name, router->entities, entity);
-    free(entity);
+    memory_cache_free(entity, sizeof *entity + entity->name_size);
 }
 
 void entities_destroy(router_t *router)
@@ -53,7 +53,7 @@ void entities_destroy(router_t *router)
     HASH_ITER(by_name, router->entities, entity, next)
     {
         HASH_DELETE(by_name, router->entities, entity);
-        free(entity);
+        memory_cache_free(entity, sizeof *entity + entity->name_size);
     }
     timers_destroy(&router->pauses);
 }

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/crash_point.h"
 #include "core/log.h"
+#include "core/memory_cache.h"
 #include "core/poll_zmq.h"
 
 #define FRAMES_PER_TURN  256
@@ -269,9 +270,11 @@ fabric_error_t router_shell_run(router_shell_t *shell)
     }
     uint32_t count = POLL_STORAGE + storage_poll_items(&shell->storage, items + POLL_STORAGE);
     shell->now_ms = clock_monotonic_ms();
+    memory_cache_open();
     while (!shell->over) {
         turn(shell, items, count);
     }
+    memory_cache_close();
     storage_close(&shell->storage);
     return shell->end;
 }
