@@ -169,12 +169,13 @@ static bool decode_field(decoder_t *decoder, const fabric_field_t *field,
 static bool open_struct(decoder_t *decoder, const fabric_schema_t *schema,
                         const schema_path_t *path, unsigned depth, uint32_t *count)
 {
-    wire_reader_t start = decoder->reader;
+    const uint8_t *start = decoder->reader.next;
     *count = wire_get_array(&decoder->reader);
     if (decoder->reader.failed) {
+        wire_reader_t rest = {start, decoder->reader.end, false};
         schema_text_t found;
         (void)schema_fault(decoder->fault, path, NULL, "expected an array (%.40s), found %s",
-                           schema->name, schema_found(start, &found));
+                           schema->name, schema_found(rest, &found));
         return false;
     }
     if (depth > LIMIT_DEPTH_MAX) {

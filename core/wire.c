@@ -150,13 +150,6 @@ void wire_bin_end(wire_writer_t *writer, size_t mark)
     length[3] = (uint8_t)size;
 }
 
-wire_reader_t wire_reader(fabric_bytes_t bytes)
-{
-    static const uint8_t nothing[1] = {0};
-    const uint8_t *data = bytes.data ? bytes.data : nothing;
-    return (wire_reader_t){data, data + bytes.size, false};
-}
-
 wire_type_t wire_peek(const wire_reader_t *reader)
 {
     if (wire_left(reader) == 0) {
@@ -365,7 +358,7 @@ static uint32_t take_count(wire_reader_t *reader, uint8_t fix, uint8_t wide, siz
     return reader->failed ? 0 : count;
 }
 
-uint32_t wire_get_array(wire_reader_t *reader)
+uint32_t wire_get_long_array(wire_reader_t *reader)
 {
     return take_count(reader, 0x90, 0xdc, 1);
 }

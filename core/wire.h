@@ -84,7 +84,12 @@ typedef enum wire_type {
     WIRE_OTHER /* ext, or the byte that msgpack never uses */
 } wire_type_t;
 
-wire_reader_t wire_reader(fabric_bytes_t bytes);
+static inline wire_reader_t wire_reader(fabric_bytes_t bytes)
+{
+    static const uint8_t nothing[1] = {0};
+    const uint8_t *data = bytes.data ? bytes.data : nothing;
+    return (wire_reader_t){data, data + bytes.size, false};
+}
 static inline size_t wire_left(const wire_reader_t *reader)
 {
     return reader->failed ? 0 : (size_t)(reader->end - reader->next);
@@ -92,6 +97,7 @@ static inline size_t wire_left(const wire_reader_t *reader)
 /* The getters of the commonest types are inline for the shortest forms; these functions take all
  * other forms. */
 uint64_t wire_get_long_uint(wire_reader_t *reader);
+uint32_t wire_get_long_array(wire_reader_t *reader);
 fabric_bytes_t wire_get_long_str(wire_reader_t *reader);
 fabric_bytes_t wire_get_long_bin(wire_reader_t *reader);
 /* Takes the view of `size` bytes behind the next `head` bytes, which must be left. */
@@ -140,7 +146,16 @@ static inline fabric_bytes_t wire_get_bin(wire_reader_t *reader)
 }
 /* The count is checked against the bytes left: each element takes at least one byte, each pair of a
  * map two. */
-uint32_t wire_get_array(wire_reader_t *reader);
+static inline uint32_t wire_get_array(wire_reader_t *reader)
+{
+    size_t left = wire_left(reader);
+    uint32_t count = left > 0 ? *reader->next ^ 0x90u : 0x90; /* below 16: the type byte holds it */
+    if (count < 16 && count < left) {
+        reader->next++;
+        return count;
+    }
+    return wire_get_long_array(reader);
+}
 uint32_t wire_get_map(wire_reader_t *reader);
 /* Steps over one value of any type but ext, nested at most LIMIT_DEPTH_MAX deep. The function does
  * not recurse. */
