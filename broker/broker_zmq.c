@@ -261,6 +261,18 @@ static void stop_threads(broker_t *broker, bool leave)
     coordinator_actor_stop(&broker->coordinator, leave);
 }
 
+static mesh_config_t mesh_config(const broker_t *broker)
+{
+    const router_config_t *router = &broker->config->router;
+    mesh_config_t config = {.incarnation = broker->incarnation,
+                            .lease_ms = router->lease_ms,
+                            .allow_plaintext = broker->config->allow_plaintext};
+    memcpy(config.cluster_id, broker->cluster.id, sizeof config.cluster_id);
+    memcpy(config.cluster_name, broker->cluster.name, sizeof config.cluster_name);
+    memcpy(config.name, router->name, sizeof config.name);
+    return config;
+}
+
 fabric_error_t broker_run(broker_t *broker, int stop_fd, void (*ready)(void *context),
                           void *context)
 {
@@ -277,6 +289,7 @@ fabric_error_t broker_run(broker_t *broker, int stop_fd, void (*ready)(void *con
                                         .finder = &broker->finder,
                                         .call_retention_ms = broker->config->call_retention_ms};
     broker->shell.coordinator = &broker->coordinator;
+    broker->shell.mesh_config = mesh_config(broker);
     broker->shell.ready = ready;
     broker->shell.ready_context = context;
     fabric_error_t error = router_shell_run(&broker->shell);

@@ -1,4 +1,4 @@
-/* A DEALER to one broker: see connector_zmq.h. */
+/* A socket to one broker: see connector_zmq.h. */
 #include "core/connector_zmq.h"
 
 #include <assert.h>
@@ -90,12 +90,15 @@ static bool make_sockets(connector_t *connector, connector_host_t *host, const c
     }
     snprintf(monitor, sizeof monitor, "inproc://monitor-%llu",
              (unsigned long long)++host->monitors);
-    connector->socket = zmq_socket(host->zmq, ZMQ_DEALER);
+    connector->socket = zmq_socket(host->zmq, host->subscribes ? ZMQ_SUB : ZMQ_DEALER);
     connector->monitor = zmq_socket(host->zmq, ZMQ_PAIR);
     if (!connector->socket || !connector->monitor) {
         return false;
     }
     set_options(connector->socket, address);
+    if (host->subscribes) {
+        (void)zmq_setsockopt(connector->socket, ZMQ_SUBSCRIBE, "", 0);
+    }
     set_option(connector->monitor, ZMQ_LINGER, 0);
     return zmq_socket_monitor(connector->socket, monitor, events) == 0 &&
            listen_to_monitor(connector, monitor) && zmq_connect(connector->socket, address) == 0;

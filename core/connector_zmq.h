@@ -1,5 +1,5 @@
-/* A DEALER socket that connects to one broker, with its monitor. The links of clients and workers
- * share it.
+/* A DEALER socket that connects to one broker, with its monitor, or a SUB socket. The links of
+ * clients, workers and brokers share it.
  *
  * libzmq gets addresses only. If an endpoint has a host name, each connector_open() begins a
  * look-up (core/lookup.h), since addresses change. Until the look-up ends, and if it fails, the
@@ -23,6 +23,7 @@ typedef struct connector_host {
     void *zmq;                   /* the context */
     void (*wake)(void *context); /* a connector wants connector_tick(); outlives the connectors */
     void *wake_context;
+    bool subscribes;   /* its connectors are SUB sockets that get everything, no DEALERs */
     uint64_t monitors; /* numbers the monitors' addresses; begins with 0 */
 } connector_host_t;
 

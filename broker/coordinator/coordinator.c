@@ -312,6 +312,7 @@ static void take_members(coordinator_t *self, const coordinator_call_t *call,
     coordinator_schedule_read_within(
         self->schedule, coordinator_members_next_reading_ms(self->members), self->now_ms);
     coordinator_publication_put_members(self->publication, self->members);
+    coordinator_members_tell(self->members, self->effects);
 }
 
 static void take_lanes(coordinator_t *self, const coordinator_results_t *results)
@@ -338,6 +339,7 @@ static void broker_removed(coordinator_t *self, incarnation_t broker, fabric_err
     if (!error) {
         coordinator_lanes_bereave(self->lanes, broker);
         coordinator_publication_put_members(self->publication, self->members);
+        coordinator_members_tell(self->members, self->effects);
     }
 }
 
@@ -560,6 +562,10 @@ void coordinator_order(coordinator_t *self, const router_order_t *order, uint64_
     case ROUTER_LANE_ADOPTED:
     case ROUTER_LANE_DAMAGED:
         coordinator_lanes_tried(self->lanes, order->lane, order->epoch);
+        break;
+    case ROUTER_BROKER_STATE:
+    case ROUTER_BROKER_REACHED:
+    case ROUTER_OWNERS:
         break;
     case ROUTER_HIGH_ID:
         take_high_id(self, order->high_id);

@@ -117,6 +117,7 @@ static bool take_operations(coordinator_actor_t *self, pipe_t *pipe)
         case COORDINATOR_ORDER:
             coordinator_order(self->core, &operation.order, clock_monotonic_ms());
             free(operation.order.types);
+            free(operation.order.owners);
             break;
         case COORDINATOR_TAKE_MAP:
         case COORDINATOR_TAKE_OWNERS:

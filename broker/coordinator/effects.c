@@ -16,7 +16,9 @@ struct coordinator_effects {
 void coordinator_effect_clear(coordinator_effect_t *effect)
 {
     free(effect->holds);
+    free(effect->brokers);
     free(effect->bytes);
+    effect->brokers = NULL;
     effect->holds = NULL;
     effect->bytes = NULL;
 }

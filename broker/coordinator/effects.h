@@ -9,6 +9,7 @@ typedef enum coordinator_effect_kind {
     COORDINATOR_FENCED,   /* this incarnation is over: drop everything */
     COORDINATOR_ELECTED,  /* `number` is our term; for people */
     COORDINATOR_READY,    /* once: our lanes are adopted or damaged; other brokers have the rest */
+    COORDINATOR_MEMBERS,  /* router_members(brokers), and the mesh; whenever they change */
     COORDINATOR_HOLDER,   /* router_holder(broker), whenever another broker holds the term */
     COORDINATOR_LANES,    /* router_lanes_held(holds) */
     COORDINATOR_LEASE,    /* router_lease(number, id_mark) */
@@ -32,6 +33,8 @@ typedef struct coordinator_effect {
     uint64_t id_mark;
     store_hold_t *holds; /* owned by the effect */
     size_t hold_count;
+    map_broker_t *brokers; /* owned by the effect */
+    size_t broker_count;
     uint8_t *bytes; /* owned by the effect; a text has its terminator at bytes[size] */
     size_t size;
     map_version_t version; /* MAP, MAP_REVISED, MAP_WANTED */

@@ -1,8 +1,10 @@
 /* Which brokers are members, and which of them live: see members.h. */
 #include "broker/coordinator/members.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "core/limits.h"
 #include "core/memory.h"
 
 #define READING_GAP_MS 1000u
@@ -25,6 +27,8 @@ struct coordinator_members {
     size_t count;
     uint64_t last_list_ms; /* end of the last successful reading; 0: none counts */
     incarnation_t deposed;
+    incarnation_t told[LIMIT_BROKERS_MAX]; /* by the last effect MEMBERS */
+    size_t told_count;
     /* Since the last reading: attempts that are slow or fail must leave time for readings. */
     bool probed, removal_failed;
 };
@@ -152,6 +156,37 @@ const incarnation_t *coordinator_members_next_dead(const coordinator_members_t *
         }
     }
     return NULL;
+}
+
+static bool were_told(const coordinator_members_t *self)
+{
+    if (self->told_count != self->count) {
+        return false;
+    }
+    for (size_t i = 0; i < self->told_count; i++) {
+        if (!find(self, self->told[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void coordinator_members_tell(coordinator_members_t *self, coordinator_effects_t *effects)
+{
+    if (self->count > LIMIT_BROKERS_MAX || were_told(self)) {
+        return;
+    }
+    coordinator_effect_t *effect = coordinator_effects_add(effects, COORDINATOR_MEMBERS);
+    effect->brokers = memory_allocate_zeroed(LIMIT_BROKERS_MAX, sizeof *effect->brokers);
+    for (size_t i = 0; i < self->count; i++) {
+        const store_broker_t *broker = &self->items[i].broker;
+        map_broker_t *entry = &effect->brokers[effect->broker_count++];
+        self->told[i] = entry->incarnation = broker->incarnation;
+        snprintf(entry->router_endpoint, sizeof entry->router_endpoint, "%s",
+                 broker->router_endpoint);
+        snprintf(entry->pub_endpoint, sizeof entry->pub_endpoint, "%s", broker->pub_endpoint);
+    }
+    self->told_count = self->count;
 }
 
 /* ---- members that are silent ---- */

@@ -10,6 +10,7 @@
 #ifndef BROKER_COORDINATOR_MEMBERS_H
 #define BROKER_COORDINATOR_MEMBERS_H
 
+#include "broker/coordinator/effects.h"
 #include "core/store.h"
 
 typedef struct coordinator_members coordinator_members_t;
@@ -38,6 +39,9 @@ bool coordinator_members_lives(const coordinator_members_t *members, incarnation
 /* A member that is dead and is to be removed. NULL: there is none, or a removal has failed since
  * the last reading: the next one shows whether the member is still dead. */
 const incarnation_t *coordinator_members_next_dead(const coordinator_members_t *members);
+
+/* Adds an effect MEMBERS if other brokers are members than were told last. */
+void coordinator_members_tell(coordinator_members_t *members, coordinator_effects_t *effects);
 
 /* ---- members that are silent ---- */
 

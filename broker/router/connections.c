@@ -6,6 +6,8 @@
 #include "broker/router/poison.h"
 #include "broker/router/router_state.h"
 
+static void carry_nobody(router_t *router, peer_t *peer);
+
 void connection_end(router_t *router, peer_t *peer)
 {
     if (peer->client) {
@@ -14,12 +16,42 @@ void connection_end(router_t *router, peer_t *peer)
     if (peer->runner) {
         runner_connection_ended(router, peer->runner);
     }
+    if (peer->member) {
+        member_disconnect(peer->member);
+        carry_nobody(router, peer);
+    }
+}
+
+static void remove_peer(router_t *router, peer_t *peer)
+{
+    connection_end(router, peer);
+    relays_forget(router, peer);
+    peer_remove(router, peer);
 }
 
 static void connection_remove(router_t *router, peer_t *peer)
 {
-    connection_end(router, peer);
-    peer_remove(router, peer);
+    if (peer->carrier) {
+        message_put_tunnel_ended(peer_writer(router, peer->carrier),
+                                 &(message_tunnel_ended_t){peer->route});
+    }
+    remove_peer(router, peer);
+}
+
+void connection_end_tunnelled(router_t *router, peer_t *carrier, uint64_t route)
+{
+    peer_t *peer = peer_find_tunnelled(carrier, route);
+    if (peer) {
+        remove_peer(router, peer);
+    }
+}
+
+/* The clients that the broker carried have to come by another way. */
+static void carry_nobody(router_t *router, peer_t *peer)
+{
+    while (peer->tunnelled) {
+        remove_peer(router, peer->tunnelled);
+    }
 }
 
 void router_frame_sent(router_t *router, uint32_t handle)

@@ -1,5 +1,6 @@
 /* Frames that arrive: each message in them goes to the file that it is about. */
 #include "broker/router/admission.h"
+#include "broker/router/brokers.h"
 #include "broker/router/connections.h"
 #include "broker/router/crash_report.h"
 #include "broker/router/dispatch.h"
@@ -22,7 +23,7 @@ static fabric_error_t common_message(router_t *router, peer_t *peer, message_kin
     if (kind == KIND_PING) {
         message_ping_t ping;
         fabric_error_t error = message_get_ping(body, &ping);
-        if (!error && peer->client) {
+        if (!error && !peer->runner) {
             map_version_t version = shard_map_version(router->map);
             message_pong_t pong = {ping.sequence, version.term, version.sequence};
             message_put_pong(peer_writer(router, peer), &pong);
@@ -77,6 +78,14 @@ static fabric_error_t client_message(router_t *router, peer_t *peer, message_kin
         if (!error) {
             client_end_life(peer->client);
             connection_end(router, peer);
+        }
+        return error;
+    }
+    if (kind == KIND_RELAY) {
+        message_relay_t relay;
+        fabric_error_t error = message_get_relay(body, &relay);
+        if (!error) {
+            relay_received(router, peer, &relay);
         }
         return error;
     }
@@ -147,6 +156,24 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
     return common_message(router, peer, kind, body);
 }
 
+static void receive_frame(router_t *router, peer_t *peer, fabric_bytes_t frame);
+
+static fabric_error_t broker_message(router_t *router, peer_t *peer, message_kind_t kind,
+                                     wire_reader_t *body)
+{
+    if (kind == KIND_TUNNEL) {
+        message_tunnel_t tunnel;
+        fabric_error_t error = message_get_tunnel(body, &tunnel);
+        peer_t *from = error ? NULL : peer_find_or_add_tunnelled(router, peer, tunnel.route);
+        if (from) {
+            receive_frame(router, from, tunnel.frame);
+        }
+        return error;
+    }
+    fabric_error_t error = broker_message_received(router, peer, kind, body);
+    return error == FABRIC_ERROR_UNKNOWN_KIND ? common_message(router, peer, kind, body) : error;
+}
+
 /* ---- messages of all peers ---- */
 
 /* What one frame has led to. */
@@ -211,6 +238,8 @@ static fabric_error_t message_received(router_t *router, peer_t *peer, wire_read
         return client_message(router, peer, kind, body);
     case PEER_WORKER:
         return worker_message(router, peer, kind, body);
+    case PEER_BROKER:
+        return broker_message(router, peer, kind, body);
     case PEER_RETIRED:
     case PEER_CLOSING:
         break;
@@ -227,7 +256,7 @@ static void malformed(router_t *router, peer_t *peer, fabric_error_t error, cons
                       frame_effects_t *effects)
 {
     router->counters.malformed++;
-    if (effects->hello || (!peer->client && !peer->runner)) {
+    if (effects->hello || (!peer->client && !peer->runner && !peer->member)) {
         effects->refused = true;
         peer_refuse(router, peer, error, text);
     } else {
@@ -267,28 +296,22 @@ static void read_messages(router_t *router, peer_t *peer, wire_reader_t *reader)
 }
 
 /* A frame of another protocol version is refused. Bytes that are no frame at all are dropped if a
- * client sent them. */
+ * client or a broker sent them. */
 static void frame_refused(router_t *router, peer_t *peer, fabric_error_t error)
 {
     static const char text[] = "the frame is none of this protocol version";
     router->counters.malformed++;
     if (peer->runner) {
         refuse_runner(router, peer, error, text);
-    } else if (error == FABRIC_ERROR_UNSUPPORTED_VERSION || !peer->client) {
+    } else if (error == FABRIC_ERROR_UNSUPPORTED_VERSION || !(peer->client || peer->member)) {
         peer_refuse(router, peer, error, text);
     } else {
         violation_note(router, peer, error, text);
     }
 }
 
-void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t frame,
-                    uint64_t now_ms)
+static void receive_frame(router_t *router, peer_t *peer, fabric_bytes_t frame)
 {
-    router->now_ms = now_ms;
-    peer_t *peer = peer_find_or_add(router, routing_id);
-    if (!peer) {
-        return; /* the refusal is counted */
-    }
     if (peer->phase == PEER_CLOSING) {
         router->counters.outdated++;
         return;
@@ -303,11 +326,25 @@ void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t 
     if (peer->client) {
         calls_settle(router, peer->client, head.settled);
     }
+    if (peer->member) {
+        request_id_heard(router, (request_id_t){head.high_id});
+    }
     read_messages(router, peer, &reader);
     peer_heard(router, peer);
     peer_send_map(router, peer);
     if (peer->runner) {
         runner_dispatch_waiting(router, peer->runner);
+    }
+}
+
+void router_receive(router_t *router, fabric_bytes_t routing_id, fabric_bytes_t frame,
+                    uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    relays_begin_frame(router);
+    peer_t *peer = peer_find_or_add(router, routing_id);
+    if (peer) { /* else the refusal is counted */
+        receive_frame(router, peer, frame);
     }
 }
 

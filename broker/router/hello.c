@@ -1,4 +1,5 @@
-/* Handshakes: hellos of clients and workers, and the welcome or refusal that answers them. */
+/* Handshakes: hellos of clients, workers and other brokers, and the welcome or refusal that answers
+ * them. */
 #include "broker/router/hello.h"
 
 #include <inttypes.h>
@@ -273,21 +274,67 @@ void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t
     runner_connected(router, runner);
 }
 
+/* ---- brokers ---- */
+
+static void broker_hello(router_t *router, peer_t *peer, const message_hello_t *hello)
+{
+    member_t *member = member_find(router, incarnation_of(hello));
+    if (!member) {
+        peer_refuse(router, peer, FABRIC_ERROR_NOT_CONNECTED,
+                    "this broker does not know the other one as a member yet");
+        return;
+    }
+    if (hello->connection <= member->connection) {
+        if (hello_again(router, peer, member->peer == peer, hello->connection,
+                        member->connection)) {
+            welcome(router, peer, hello->connection, router->config.worker_heartbeat_ms);
+        }
+        return;
+    }
+    if (peer->member != member) {
+        connection_end(router, peer);
+    }
+    if (member->peer) {
+        peer_t *before = member->peer;
+        connection_end(router, before);
+        if (before != peer) {
+            peer_retire(before);
+        }
+    }
+    member_connect(member, peer, hello->connection);
+    welcome(router, peer, hello->connection, router->config.worker_heartbeat_ms);
+}
+
+/* Whether a peer of this kind may have the role. A peer stays what it is; only clients come by way
+ * of other brokers. */
+static bool may_be(const peer_t *peer, peer_role_t role)
+{
+    switch (role) {
+    case ROLE_CLIENT:
+        return !peer->runner && !peer->member;
+    case ROLE_WORKER:
+        return !peer->client && !peer->member && !peer->carrier;
+    case ROLE_BROKER:
+        return !peer->client && !peer->runner && !peer->carrier;
+    }
+    return false;
+}
+
 void hello_received(router_t *router, peer_t *peer, const message_hello_t *hello)
 {
     if (!check_hello(router, peer, hello)) {
         return;
     }
-    bool client = hello->role == ROLE_CLIENT;
-    bool worker = hello->role == ROLE_WORKER;
-    if ((client && peer->runner) || (worker && peer->client) || (!client && !worker)) {
+    peer_role_t role = hello->role <= ROLE_BROKER ? (peer_role_t)hello->role : (peer_role_t)0;
+    if (!may_be(peer, role)) {
         peer_refuse(router, peer, FABRIC_ERROR_UNKNOWN_KIND,
-                    "a peer is a client (1) or a worker (2), and stays what it is");
-        return;
-    }
-    if (client) {
+                    "a peer is a client (1), a worker (2) or a broker (3), and stays what it is; "
+                    "only a client comes by way of another broker");
+    } else if (role == ROLE_CLIENT) {
         client_hello(router, peer, hello);
-    } else {
+    } else if (role == ROLE_WORKER) {
         worker_hello(router, peer, hello);
+    } else {
+        broker_hello(router, peer, hello);
     }
 }

@@ -38,5 +38,6 @@ void orders_destroy(router_t *router)
     router_order_t order;
     while (router_next_order(router, &order)) {
         free(order.types);
+        free(order.owners);
     }
 }

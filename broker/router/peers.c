@@ -18,13 +18,16 @@ enum {
 
 static const state_description_t phases[] = {
     [PEER_UNIDENTIFIED] = {"unidentified", STATE_BIT(PEER_CLIENT) | STATE_BIT(PEER_WORKER) |
-                                               STATE_BIT(PEER_RETIRED) | STATE_BIT(PEER_CLOSING)},
+                                               STATE_BIT(PEER_BROKER) | STATE_BIT(PEER_RETIRED) |
+                                               STATE_BIT(PEER_CLOSING)},
     [PEER_CLIENT] = {"client", STATE_BIT(PEER_UNIDENTIFIED) | STATE_BIT(PEER_RETIRED) |
                                    STATE_BIT(PEER_CLOSING)},
     [PEER_WORKER] = {"worker", STATE_BIT(PEER_UNIDENTIFIED) | STATE_BIT(PEER_RETIRED) |
                                    STATE_BIT(PEER_CLOSING)},
-    [PEER_RETIRED] = {"retired",
-                      STATE_BIT(PEER_CLIENT) | STATE_BIT(PEER_WORKER) | STATE_BIT(PEER_CLOSING)},
+    [PEER_BROKER] = {"broker", STATE_BIT(PEER_UNIDENTIFIED) | STATE_BIT(PEER_RETIRED) |
+                                   STATE_BIT(PEER_CLOSING)},
+    [PEER_RETIRED] = {"retired", STATE_BIT(PEER_CLIENT) | STATE_BIT(PEER_WORKER) |
+                                     STATE_BIT(PEER_BROKER) | STATE_BIT(PEER_CLOSING)},
     [PEER_CLOSING] = {"closing", 0},
 };
 static const state_machine_t machine = {"peer", phases, sizeof phases / sizeof *phases};
@@ -66,28 +69,72 @@ static void close_soon(peer_t *peer)
     peer->closing_ticks = CLOSING_TICKS;
 }
 
-peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
+/* NULL: there are too many. */
+static peer_t *peer_new(router_t *router)
 {
-    peer_t *peer = peer_find(router, routing_id);
-    if (peer || router->peer_count >= router->config.peers_max + TURNED_AWAY_MAX ||
-        routing_id.size == 0 || routing_id.size > sizeof peer->routing_id) {
-        router->counters.refused += !peer;
-        return peer;
+    if (router->peer_count >= router->config.peers_max + TURNED_AWAY_MAX) {
+        router->counters.refused++;
+        return NULL;
     }
-    peer = memory_allocate_zeroed(1, sizeof *peer);
-    memcpy(peer->routing_id, routing_id.data, routing_id.size);
-    peer->routing_id_size = routing_id.size;
+    peer_t *peer = memory_allocate_zeroed(1, sizeof *peer);
     peer->heard_ms = router->now_ms;
     peer->handle = free_handle(router);
     router->peers[peer->handle] = peer;
     router->peer_count++;
-    HASH_ADD(by_routing_id, router->peers_by_routing_id, routing_id, peer->routing_id_size, peer);
+    return peer;
+}
+
+static peer_t *refuse_surplus(router_t *router, peer_t *peer)
+{
     if (router->peer_count > router->config.peers_max) {
         peer_refuse(router, peer, FABRIC_ERROR_BUSY,
                     "this broker has as many peers as it may have: see peers_max");
         close_soon(peer);
     }
     return peer;
+}
+
+peer_t *peer_find_or_add(router_t *router, fabric_bytes_t routing_id)
+{
+    peer_t *peer = peer_find(router, routing_id);
+    if (peer) {
+        return peer;
+    }
+    if (routing_id.size == 0 || routing_id.size > sizeof peer->routing_id) {
+        router->counters.refused++;
+        return NULL;
+    }
+    peer = peer_new(router);
+    if (!peer) {
+        return NULL;
+    }
+    memcpy(peer->routing_id, routing_id.data, routing_id.size);
+    peer->routing_id_size = routing_id.size;
+    HASH_ADD(by_routing_id, router->peers_by_routing_id, routing_id, peer->routing_id_size, peer);
+    return refuse_surplus(router, peer);
+}
+
+peer_t *peer_find_tunnelled(const peer_t *carrier, uint64_t route)
+{
+    peer_t *peer = NULL;
+    HASH_FIND(by_route, carrier->tunnelled, &route, sizeof route, peer);
+    return peer;
+}
+
+peer_t *peer_find_or_add_tunnelled(router_t *router, peer_t *carrier, uint64_t route)
+{
+    peer_t *peer = peer_find_tunnelled(carrier, route);
+    if (peer) {
+        return peer;
+    }
+    peer = peer_new(router);
+    if (!peer) {
+        return NULL;
+    }
+    peer->carrier = carrier;
+    peer->route = route;
+    HASH_ADD(by_route, carrier->tunnelled, route, sizeof peer->route, peer);
+    return refuse_surplus(router, peer);
 }
 
 /* ---- whom it connects ---- */
@@ -102,7 +149,7 @@ static void identify(peer_t *peer, peer_phase_t phase)
 
 static void connect_nobody(peer_t *peer)
 {
-    if (peer->phase == PEER_CLIENT || peer->phase == PEER_WORKER) {
+    if (peer->phase == PEER_CLIENT || peer->phase == PEER_WORKER || peer->phase == PEER_BROKER) {
         set_phase(peer, PEER_UNIDENTIFIED);
     }
 }
@@ -127,6 +174,32 @@ void peer_set_runner(peer_t *peer, runner_t *runner)
     }
 }
 
+void peer_set_member(peer_t *peer, member_t *member)
+{
+    peer->member = member;
+    if (member) {
+        identify(peer, PEER_BROKER);
+    } else {
+        connect_nobody(peer);
+    }
+}
+
+/* The handle of a peer is used again, so the number says which peer had it. */
+uint64_t peer_origin(router_t *router, peer_t *peer)
+{
+    if (peer->origin == 0) {
+        peer->origin = ++router->origins << 32 | peer->handle;
+    }
+    return peer->origin;
+}
+
+peer_t *peer_of_origin(const router_t *router, uint64_t origin)
+{
+    uint32_t handle = (uint32_t)origin;
+    peer_t *peer = handle < router->peer_capacity ? router->peers[handle] : NULL;
+    return peer && peer->origin == origin ? peer : NULL;
+}
+
 void peer_retire(peer_t *peer)
 {
     identify(peer, PEER_RETIRED);
@@ -134,7 +207,7 @@ void peer_retire(peer_t *peer)
 
 void peer_reinstate(peer_t *peer)
 {
-    identify(peer, peer->client ? PEER_CLIENT : PEER_WORKER);
+    identify(peer, peer->client ? PEER_CLIENT : peer->runner ? PEER_WORKER : PEER_BROKER);
 }
 
 void peer_heard(router_t *router, peer_t *peer)
@@ -221,15 +294,16 @@ static void count_last(router_t *router, peer_t *peer)
 }
 
 /* Whether the peer reads too slowly: its own frames are too many, or the frames of all peers are,
- * and it holds more than its share. */
+ * and it holds more than its share. A broker holds frames of many clients. */
 static bool overflows(const router_t *router, const peer_t *peer)
 {
     uint64_t shared = router->config.memory_bytes_max / 2;
     return peer->queued_bytes > QUEUED_BYTES_MAX ||
-           (router->queued_bytes > shared && peer->queued_bytes > shared / router->peer_count);
+           (router->queued_bytes > shared && !peer->member &&
+            peer->queued_bytes > shared / router->peer_count);
 }
 
-wire_writer_t *peer_writer(router_t *router, peer_t *peer)
+wire_writer_t *peer_long_writer(router_t *router, peer_t *peer, size_t bytes)
 {
     count_last(router, peer);
     if (peer->phase != PEER_CLOSING && overflows(router, peer)) {
@@ -245,7 +319,8 @@ wire_writer_t *peer_writer(router_t *router, peer_t *peer)
     offer(router, peer);
     if (!peer->last) {
         peer->first = peer->last = frame_new(router);
-    } else if (peer->last->writer.size >= LIMIT_FRAME_BYTES_GOAL) {
+    } else if (peer->last->writer.size >= LIMIT_FRAME_BYTES_GOAL ||
+               peer->last->writer.size + bytes > LIMIT_FRAME_BYTES_MAX) {
         peer->last_bytes = 0;
         peer->last->next = frame_new(router);
         peer->last = peer->last->next;
@@ -253,18 +328,9 @@ wire_writer_t *peer_writer(router_t *router, peer_t *peer)
     return &peer->last->writer;
 }
 
-bool router_next_frame(router_t *router, router_frame_t *frame)
+wire_writer_t *peer_writer(router_t *router, peer_t *peer)
 {
-    peer_t *peer = router->offered;
-    if (!peer) {
-        return false;
-    }
-    *frame = (router_frame_t){
-        .routing_id = fabric_bytes(peer->routing_id, peer->routing_id_size),
-        .bytes = wire_writer_bytes(&peer->first->writer),
-        .peer = peer->handle,
-    };
-    return true;
+    return peer_long_writer(router, peer, 0);
 }
 
 static void drop_first_frame(router_t *router, peer_t *peer)
@@ -287,6 +353,20 @@ void router_frame_blocked(router_t *router, uint32_t handle)
     if (peer) {
         withdraw(router, peer);
         peer->blocked = true;
+    }
+}
+
+void peer_offer_later(router_t *router, peer_t *peer)
+{
+    withdraw(router, peer);
+    offer(router, peer);
+}
+
+void peer_drop_frame(router_t *router, peer_t *peer)
+{
+    drop_first_frame(router, peer);
+    if (!peer->first) {
+        withdraw(router, peer);
     }
 }
 
@@ -338,12 +418,8 @@ bool peer_frame_sent(router_t *router, peer_t *peer)
     if (!peer->first) {
         return false;
     }
-    drop_first_frame(router, peer);
-    if (peer->first) {
-        return false;
-    }
-    withdraw(router, peer);
-    return peer->phase == PEER_CLOSING; /* the peer has been told why */
+    peer_drop_frame(router, peer);
+    return !peer->first && peer->phase == PEER_CLOSING; /* the peer has been told why */
 }
 
 bool peer_tick(router_t *router, peer_t *peer)
@@ -356,10 +432,11 @@ bool peer_tick(router_t *router, peer_t *peer)
     }
     uint64_t silent_ms = router->now_ms - peer->heard_ms;
     uint64_t client_ms = SILENT_HEARTBEATS * (uint64_t)router->config.client_heartbeat_ms;
-    bool unidentified = !peer->client && !peer->runner;
+    bool unidentified = !peer->client && !peer->runner && !peer->member;
     return (unidentified && silent_ms > UNIDENTIFIED_MS) ||
            (peer->phase == PEER_CLOSING && --peer->closing_ticks == 0) ||
-           (peer->client && silent_ms > client_ms);
+           (peer->client && silent_ms > client_ms) ||
+           (peer->member && silent_ms > router->config.lease_ms);
 }
 
 void peer_remove(router_t *router, peer_t *peer)
@@ -369,20 +446,31 @@ void peer_remove(router_t *router, peer_t *peer)
         router->counters.unsent++;
         drop_first_frame(router, peer);
     }
-    HASH_DELETE(by_routing_id, router->peers_by_routing_id, peer);
+    if (peer->carrier) {
+        HASH_DELETE(by_route, peer->carrier->tunnelled, peer);
+    } else {
+        HASH_DELETE(by_routing_id, router->peers_by_routing_id, peer);
+    }
     router->peers[peer->handle] = NULL;
     router->peer_count--;
     free(peer);
 }
 
-void peers_destroy(router_t *router)
+/* Tunnelled peers go before the peers that carry them. */
+static void remove_all(router_t *router, bool tunnelled)
 {
     for (uint32_t i = 0; i < router->peer_capacity; i++) {
         peer_t *peer = router->peers[i];
-        if (peer) {
+        if (peer && (peer->carrier != NULL) == tunnelled) {
             peer_remove(router, peer);
         }
     }
+}
+
+void peers_destroy(router_t *router)
+{
+    remove_all(router, true);
+    remove_all(router, false);
     free(router->peers);
     while (router->spare_frames) {
         out_frame_t *frame = router->spare_frames;

@@ -13,9 +13,13 @@ void violation_note(router_t *router, const peer_t *peer, fabric_error_t error, 
         return;
     }
     first->error = error;
-    first->role = peer->client ? "client" : peer->runner ? "worker" : "unidentified";
-    first->routing_id_size = peer->routing_id_size;
-    memcpy(first->routing_id, peer->routing_id, peer->routing_id_size);
+    first->role = peer->client   ? "client"
+                  : peer->runner ? "worker"
+                  : peer->member ? "broker"
+                                 : "unidentified";
+    const peer_t *connected = peer->carrier ? peer->carrier : peer;
+    first->routing_id_size = connected->routing_id_size;
+    memcpy(first->routing_id, connected->routing_id, connected->routing_id_size);
     snprintf(first->text, sizeof first->text, "%s", text);
 }
 

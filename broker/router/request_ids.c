@@ -40,3 +40,15 @@ bool request_id_is_too_high(const router_t *router, request_id_t id)
     return id.value > router->generator.last &&
            snowflake_timestamp_ms(id) > store_now_ms(router) + ID_AHEAD_MS;
 }
+
+void request_id_heard(router_t *router, request_id_t id)
+{
+    if (!request_id_is_too_high(router, id)) {
+        snowflake_lift(&router->generator, id);
+    }
+}
+
+uint64_t router_high_id(const router_t *router)
+{
+    return router->generator.last;
+}

@@ -76,6 +76,8 @@ void router_destroy(router_t **at)
     lanes_destroy(router);
     clients_destroy(router);
     peers_destroy(router);
+    members_destroy(router);
+    relays_destroy(router);
     entities_destroy(router);
     messages_destroy(router);
     runner_t *runner, *next_runner;

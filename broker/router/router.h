@@ -97,6 +97,33 @@ void router_frame_blocked(router_t *router, uint32_t peer);
 /* The peer does not exist any more (EHOSTUNREACH). */
 void router_frame_unreachable(router_t *router, uint32_t peer, uint64_t now_ms);
 
+/* ---- peers of other brokers ---- */
+
+/* A client that is connected here may have no way to another broker: it sends RELAY, the mesh
+ * carries the frame (broker/mesh), and the other broker's frames come back as RELAYED. An origin is
+ * the connection of such a client. */
+typedef struct router_relay {
+    uint64_t origin;
+    incarnation_t broker;
+    fabric_bytes_t frame; /* points into the frame that router_receive has been given last */
+} router_relay_t;
+/* To be pulled after each router_receive: what is left then is dropped with the next frame. */
+bool router_next_relay(router_t *router, router_relay_t *relay);
+/* An origin that is gone. */
+bool router_next_gone(router_t *router, uint64_t *origin);
+/* A frame of another broker for the origin. */
+void router_relayed(router_t *router, uint64_t origin, incarnation_t broker, fabric_bytes_t frame);
+/* The origin has no way to that broker by way of this one any more. */
+void router_relay_ended(router_t *router, uint64_t origin, incarnation_t broker,
+                        fabric_error_t error, const char *text);
+/* The brokers that are members of the cluster, this one included or not: only these may say hello
+ * as brokers. The connections of others end. */
+void router_members(router_t *router, const map_broker_t *brokers, size_t count, uint64_t now_ms);
+/* The highest id that this broker has made or heard of. */
+uint64_t router_high_id(const router_t *router);
+
+/* ---- time ---- */
+
 /* Time has passed. */
 void router_tick(router_t *router, uint64_t now_ms);
 /* When router_tick has to be called at the latest. */
@@ -216,7 +243,12 @@ typedef enum router_order_kind {
     ROUTER_OWNER_CHANGED, /* the shard has another owner and a new token */
     ROUTER_LANE_ADOPTED, /* the lane is adopted under the epoch: its shards serve, without owners */
     ROUTER_LANE_DAMAGED, /* the lane cannot be adopted under the epoch; once for each epoch */
-    ROUTER_HIGH_ID       /* the highest id so far, or that of the present time; every 200 ms */
+    ROUTER_BROKER_STATE, /* another broker is draining, or is not */
+    ROUTER_OWNERS,       /* another broker tells the owners of its shards */
+    /* This broker can send messages to the other one from now on, and nothing that it sent before
+     * counts. */
+    ROUTER_BROKER_REACHED,
+    ROUTER_HIGH_ID /* the highest id so far, or that of the present time; every 200 ms */
 } router_order_kind_t;
 
 typedef struct router_order {
@@ -228,11 +260,16 @@ typedef struct router_order {
      * free(). */
     uint8_t *types;
     size_t types_size;
-    shard_id_t shard; /* OWNER_CHANGED */
-    token_t token;    /* OWNER_CHANGED */
-    uint32_t lane;    /* LANE_ADOPTED, LANE_DAMAGED */
-    uint64_t epoch;   /* LANE_ADOPTED, LANE_DAMAGED */
-    uint64_t high_id; /* HIGH_ID */
+    shard_id_t shard;     /* OWNER_CHANGED */
+    token_t token;        /* OWNER_CHANGED */
+    uint32_t lane;        /* LANE_ADOPTED, LANE_DAMAGED */
+    uint64_t epoch;       /* LANE_ADOPTED, LANE_DAMAGED */
+    uint64_t high_id;     /* HIGH_ID */
+    incarnation_t broker; /* BROKER_STATE, OWNERS, BROKER_REACHED */
+    bool draining;        /* BROKER_STATE */
+    /* OWNERS: as sent. The caller that pulls the order calls free(). */
+    uint8_t *owners;
+    size_t owners_size;
 } router_order_t;
 bool router_next_order(router_t *router, router_order_t *order);
 
@@ -292,7 +329,7 @@ typedef struct router_violation {
     uint64_t count;       /* since the last call; the other fields are about the first violation */
     fabric_error_t error; /* what is wrong */
     char text[160];
-    const char *role; /* "client", "worker" or "unidentified" */
+    const char *role; /* "client", "worker", "broker" or "unidentified" */
     size_t routing_id_size;
     uint8_t routing_id[256];
 } router_violation_t;

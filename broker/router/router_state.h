@@ -7,8 +7,10 @@
 #include "broker/router/client_state.h"
 #include "broker/router/lane_state.h"
 #include "broker/router/mailbox_state.h"
+#include "broker/router/member_state.h"
 #include "broker/router/peer_state.h"
 #include "broker/router/poison_state.h"
+#include "broker/router/relays_state.h"
 #include "broker/router/request_ids.h"
 #include "broker/router/runner_state.h"
 #include "broker/router/shard_state.h"
@@ -40,7 +42,10 @@ struct router {
     uint32_t spare_count;
 
     uint64_t queued_bytes; /* of frames for all peers */
-    uint32_t documents;    /* long documents that were made since the last tick */
+    uint64_t origins;      /* peers that have relayed frames, so far */
+    router_relays_t relays;
+    member_t *members;  /* the other brokers */
+    uint32_t documents; /* long documents that were made since the last tick */
     router_violation_t violation;
     router_unserved_t unserved;
 

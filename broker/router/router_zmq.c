@@ -2,6 +2,7 @@
 #include "broker/router/router_zmq.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <zmq.h>
 
 #include "broker/router/sockets_zmq.h"
@@ -37,8 +38,29 @@ static void send_orders(router_shell_t *shell)
             !incarnation_is_none(operation.order.runner)) {
             CRASH_POINT(OWNER_CHOSEN);
         }
-        coordinator_actor_send(shell->coordinator, &operation);
+        if (operation.order.kind == ROUTER_OWNERS) {
+            coordinator_actor_take_owners(
+                shell->coordinator, operation.order.broker,
+                fabric_bytes(operation.order.owners, operation.order.owners_size));
+            free(operation.order.owners);
+        } else {
+            coordinator_actor_send(shell->coordinator, &operation);
+        }
     }
+}
+
+/* A map of this broker's coordinator. */
+static void take_map(router_shell_t *shell, const coordinator_effect_t *effect)
+{
+    shell->map_version = effect->version;
+    mesh_note_map(shell->mesh.mesh, effect->version);
+    router_map(shell->router, fabric_bytes(effect->bytes, effect->size));
+}
+
+static void take_members(router_shell_t *shell, const coordinator_effect_t *effect)
+{
+    router_members(shell->router, effect->brokers, effect->broker_count, shell->now_ms);
+    mesh_set_members(shell->mesh.mesh, effect->brokers, effect->broker_count);
 }
 
 static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect)
@@ -50,12 +72,17 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
         break;
     case COORDINATOR_ELECTED:
         log_event(LOG_INFO_LEVEL, "coordinator.elected", log_uint("term", effect->number));
+        mesh_set_holder(shell->mesh.mesh, (incarnation_t){{0}});
         break;
     case COORDINATOR_READY:
         shell->ready(shell->ready_context);
         break;
     case COORDINATOR_HOLDER:
         router_holder(shell->router, effect->broker);
+        mesh_set_holder(shell->mesh.mesh, effect->broker);
+        break;
+    case COORDINATOR_MEMBERS:
+        take_members(shell, effect);
         break;
     case COORDINATOR_LEASE:
         router_lease(shell->router, effect->number, effect->id_mark);
@@ -76,17 +103,18 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
         break;
     case COORDINATOR_MAP:
         CRASH_POINT(MAP_BEFORE);
-        shell->map_version = effect->version;
-        router_map(shell->router, bytes);
+        take_map(shell, effect);
         router_sockets_publish_map(shell->pub_socket, bytes);
         break;
     case COORDINATOR_MAP_REVISED:
-        shell->map_version = effect->version;
-        router_map(shell->router, bytes);
+        take_map(shell, effect);
         break;
     case COORDINATOR_MAP_WANTED:
+        mesh_want_map(shell->mesh.mesh);
+        break;
     case COORDINATOR_OWNERS:
-        break; /* no link to another broker carries them yet: each broker reads the store */
+        mesh_send_owners(shell->mesh.mesh, effect->broker, bytes);
+        break;
     }
 }
 
@@ -114,6 +142,7 @@ static void receive_frames(router_shell_t *shell)
         if (received == RECEIVED_FRAME) {
             router_receive(shell->router, from,
                            fabric_bytes(zmq_msg_data(&frame), zmq_msg_size(&frame)), shell->now_ms);
+            mesh_shell_relay(&shell->mesh);
         } else {
             router_unreadable(shell->router, from, shell->now_ms);
         }
@@ -191,6 +220,7 @@ static void check_drained(router_shell_t *shell)
 static void pump(router_shell_t *shell)
 {
     storage_feed(&shell->storage, shell->now_ms);
+    mesh_shell_feed(&shell->mesh, shell->now_ms);
     send_orders(shell);
     router_watch_damages(&shell->watch, shell->router, shell->now_ms);
     router_watch_crashes(&shell->watch, shell->router, shell->now_ms);
@@ -202,7 +232,9 @@ static long wait_ms(const router_shell_t *shell)
     uint64_t until_ms = router_next_deadline(shell->router);
     uint64_t storage_ms = storage_next_deadline(&shell->storage);
     until_ms = until_ms < shell->heartbeat_ms ? until_ms : shell->heartbeat_ms;
+    uint64_t mesh_ms = mesh_shell_deadline(&shell->mesh);
     until_ms = until_ms < storage_ms ? until_ms : storage_ms;
+    until_ms = until_ms < mesh_ms ? until_ms : mesh_ms;
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t wait = until_ms > now_ms ? until_ms - now_ms : 0;
     if (shell->blocked && wait > BLOCKED_RETRY_MS) {
@@ -211,11 +243,11 @@ static long wait_ms(const router_shell_t *shell)
     return (long)(wait < LONGEST_WAIT_MS ? wait : LONGEST_WAIT_MS);
 }
 
-/* What the loop polls: these, then the stop signal, then what the storage wants. The stop signal
- * stays readable, so it is not polled any more when draining has begun. */
+/* What the loop polls: these, then what the storage wants, then what the mesh wants at present. The
+ * stop signal stays readable, so it is not polled any more when draining has begun. */
 enum { POLL_ROUTER, POLL_COORDINATOR, POLL_STOP, POLL_STORAGE };
 
-static void take_events(router_shell_t *shell, const zmq_pollitem_t *items)
+static void take_events(router_shell_t *shell, const zmq_pollitem_t *items, uint32_t count)
 {
     if (items[POLL_COORDINATOR].revents) {
         take_effects(shell);
@@ -227,6 +259,7 @@ static void take_events(router_shell_t *shell, const zmq_pollitem_t *items)
     if (items[POLL_ROUTER].revents) {
         receive_frames(shell);
     }
+    mesh_shell_take(&shell->mesh, items + count, shell->now_ms);
 }
 
 static void begin_draining(router_shell_t *shell)
@@ -234,15 +267,17 @@ static void begin_draining(router_shell_t *shell)
     shell->draining = true;
     shell->drain_until_ms = shell->now_ms + shell->drain_ms;
     router_drain(shell->router, shell->now_ms);
+    mesh_drain(shell->mesh.mesh);
     CRASH_POINT(DRAIN_BEGUN);
 }
 
 static void turn(router_shell_t *shell, zmq_pollitem_t *items, uint32_t count)
 {
-    int polled = poll_zmq(items, (int)count, wait_ms(shell));
+    uint32_t all = count + mesh_shell_poll_items(&shell->mesh, items + count);
+    int polled = poll_zmq(items, (int)all, wait_ms(shell));
     shell->now_ms = clock_monotonic_ms();
     if (polled > 0) {
-        take_events(shell, items);
+        take_events(shell, items, count);
         if (!shell->draining && items[POLL_STOP].revents) {
             begin_draining(shell);
             items[POLL_STOP].events = 0;
@@ -255,9 +290,16 @@ static void turn(router_shell_t *shell, zmq_pollitem_t *items, uint32_t count)
     check_drained(shell);
 }
 
+static fabric_error_t open_mesh(router_shell_t *shell)
+{
+    shell->mesh = (mesh_shell_t){
+        .zmq = shell->zmq, .router = shell->router, .coordinator = shell->coordinator};
+    return mesh_shell_open(&shell->mesh, &shell->mesh_config);
+}
+
 fabric_error_t router_shell_run(router_shell_t *shell)
 {
-    zmq_pollitem_t items[POLL_STORAGE + STORAGE_POLL_MAX] = {0};
+    zmq_pollitem_t items[POLL_STORAGE + STORAGE_POLL_MAX + MESH_POLL_MAX] = {0};
     items[POLL_ROUTER].socket = shell->router_socket;
     items[POLL_COORDINATOR].fd = pipe_fd(shell->coordinator->actor.pipe);
     items[POLL_STOP].fd = shell->stop_fd;
@@ -268,6 +310,11 @@ fabric_error_t router_shell_run(router_shell_t *shell)
     if (error) {
         return error;
     }
+    error = open_mesh(shell);
+    if (error) {
+        storage_close(&shell->storage);
+        return error;
+    }
     uint32_t count = POLL_STORAGE + storage_poll_items(&shell->storage, items + POLL_STORAGE);
     shell->now_ms = clock_monotonic_ms();
     memory_cache_open();
@@ -275,6 +322,7 @@ fabric_error_t router_shell_run(router_shell_t *shell)
         turn(shell, items, count);
     }
     memory_cache_close();
+    mesh_shell_close(&shell->mesh);
     storage_close(&shell->storage);
     return shell->end;
 }

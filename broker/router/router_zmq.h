@@ -5,6 +5,7 @@
 #define BROKER_ROUTER_ROUTER_ZMQ_H
 
 #include "broker/coordinator/coordinator_zmq.h"
+#include "broker/mesh/mesh_zmq.h"
 #include "broker/router/router.h"
 #include "broker/router/storage_zmq.h"
 #include "broker/router/watch.h"
@@ -20,7 +21,8 @@ typedef struct router_shell {
     router_t *router;  /* borrowed */
     storage_t storage; /* what its caller sets is set */
     coordinator_actor_t *coordinator; /* started; borrowed */
-    void (*ready)(void *context);     /* called once, when requests are served or redirected */
+    mesh_config_t mesh_config;
+    void (*ready)(void *context); /* called once, when requests are served or redirected */
     void *ready_context;
 
     /* its own */
@@ -34,6 +36,7 @@ typedef struct router_shell {
     fabric_error_t end; /* why it is over */
     uint64_t heartbeat_ms, heartbeats;
     map_version_t map_version;
+    mesh_shell_t mesh;
     router_watch_t watch;
 } router_shell_t;
 

@@ -138,6 +138,13 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
     case KIND_RESULT:
     case KIND_CRASHED:
     case KIND_CRASH_NOTED:
+    case KIND_RELAY:
+    case KIND_RELAYED:
+    case KIND_RELAY_ENDED:
+    case KIND_TUNNEL:
+    case KIND_TUNNEL_ENDED:
+    case KIND_BROKER_STATE:
+    case KIND_OWNERS:
         break;
     }
     return FABRIC_ERROR_UNKNOWN_KIND; /* not for clients */

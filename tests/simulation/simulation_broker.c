@@ -83,6 +83,7 @@ static void life_free(broker_life_t *life)
     broker_actors_close(life);
     for (size_t i = 0; i < life->order_count; i++) {
         free(life->orders[i].types);
+        free(life->orders[i].owners);
     }
     router_destroy(&life->router);
     coordinator_destroy(&life->coordinator);
@@ -232,6 +233,7 @@ static void send_orders(broker_life_t *life)
         if (life->order_count == sizeof life->orders / sizeof life->orders[0]) {
             world_fail("broker %u: the coordinator does not take its orders", life->process->index);
             free(order.types);
+            free(order.owners);
             continue;
         }
         life->orders[life->order_count++] = order;

@@ -66,6 +66,9 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
     case COORDINATOR_MAP_REVISED:
         router_map(life->router, bytes);
         break;
+    case COORDINATOR_MEMBERS:
+        router_members(life->router, effect->brokers, effect->broker_count, now_ms);
+        break;
     case COORDINATOR_MAP_WANTED:
     case COORDINATOR_OWNERS:
         break; /* as router_zmq.c */
@@ -112,6 +115,7 @@ static void take_orders(broker_life_t *life)
         memmove(life->orders, life->orders + 1, --life->order_count * sizeof *life->orders);
         coordinator_order(life->coordinator, &order, coordinator_clock());
         free(order.types);
+        free(order.owners);
         send_effects(life);
     }
 }

@@ -74,7 +74,7 @@ static void a_bad_hello_is_refused(void **state)
     hello.role = ROLE_WORKER; /* without types and window */
     assert_int_equal(refused(driver, &hello), FABRIC_ERROR_MALFORMED_MESSAGE);
     hello = good_hello();
-    hello.role = ROLE_BROKER;
+    hello.role = ROLE_BROKER + 1;
     assert_int_equal(refused(driver, &hello), FABRIC_ERROR_UNKNOWN_KIND);
     driver_close(&driver);
 }

@@ -245,6 +245,9 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
         assert_true(s->types_seen > 0); /* the router knows no shard before */
         s->desired[shard_id_group(effect->shard)][shard_id_number(effect->shard)] = effect->runner;
         break;
+    case COORDINATOR_MEMBERS:
+        s->members = effect->broker_count;
+        break;
     case COORDINATOR_MAP:
         s->maps++;
         take_map(s, effect);

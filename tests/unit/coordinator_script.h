@@ -53,6 +53,7 @@ typedef struct script {
     char text[512];
     incarnation_t desired[4][SHARDS + 1];
     shard_map_t *map;
+    size_t members; /* as the last effect MEMBERS told */
     map_version_t version;
     uint32_t revisions, wanted, told_owners;
     incarnation_t asked;  /* the broker that MAP_WANTED or OWNERS is for */

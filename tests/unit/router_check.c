@@ -167,6 +167,7 @@ static void check_peers(const router_t *router)
 {
     uint64_t bytes = 0;
     uint64_t count = 0;
+    uint64_t tunnelled = 0;
     uint64_t offered = 0;
     uint64_t in_list = 0;
     uint64_t spare = 0;
@@ -176,8 +177,11 @@ static void check_peers(const router_t *router)
             router_expect("a peer's handle", peer->handle, i);
             router_expect("a client's peer", peer->phase == PEER_CLIENT && !peer->client, false);
             router_expect("a worker's peer", peer->phase == PEER_WORKER && !peer->runner, false);
+            router_expect("a broker's peer", peer->phase == PEER_BROKER && !peer->member, false);
+            router_expect("a carrier", peer->tunnelled && !peer->member, false);
             bytes += check_frames(peer);
             count++;
+            tunnelled += peer->carrier != NULL;
             offered += peer->offered;
         }
     }
@@ -190,7 +194,7 @@ static void check_peers(const router_t *router)
     router_expect("bytes of frames for all peers", router->queued_bytes, bytes);
     router_expect("peers", router->peer_count, count);
     router_expect("peers by routing id", HASH_CNT(by_routing_id, router->peers_by_routing_id),
-                  count);
+                  count - tunnelled);
     router_expect("peers that are offered", in_list, offered);
     router_expect("spare frames", router->spare_count, spare);
 }

@@ -445,6 +445,7 @@ void driver_orders_forget(driver_t *driver)
 {
     for (size_t i = 0; i < driver->order_count; i++) {
         free(driver->orders[i].types);
+        free(driver->orders[i].owners);
     }
     driver->order_count = 0;
 }

@@ -1,0 +1,634 @@
+/* The mesh's core: links to other brokers, routes of clients through them, and maps. */
+#include "broker/mesh/mesh.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/message.h"
+#include "core/random.h"
+
+enum { SELF = 0xa0, OTHER = 0xb0, THIRD = 0xc0, LEASE_MS = 3000, ORIGIN = 17 };
+
+typedef struct script {
+    mesh_t *mesh;
+    uint64_t now_ms;
+    wire_writer_t in; /* the frame that was delivered last */
+    mesh_event_t event;
+    frame_head_t head; /* of the last frame pulled */
+} script_t;
+
+static map_broker_t broker_of(uint8_t number)
+{
+    map_broker_t broker = {.incarnation = {{number}}};
+    snprintf(broker.router_endpoint, sizeof broker.router_endpoint, "tcp://127.0.0.1:%u", number);
+    snprintf(broker.pub_endpoint, sizeof broker.pub_endpoint, "tcp://127.0.0.1:1%u", number);
+    return broker;
+}
+
+static int open_script(void **state)
+{
+    script_t *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    mesh_config_t config = {.incarnation = {{SELF}}, .cluster_id = {1}, .lease_ms = LEASE_MS};
+    s->now_ms = 1000;
+    s->mesh = mesh_new(&config);
+    map_broker_t brokers[] = {broker_of(SELF), broker_of(OTHER), broker_of(THIRD)};
+    mesh_set_members(s->mesh, brokers, 3);
+    *state = s;
+    return 0;
+}
+
+static int close_script(void **state)
+{
+    script_t *s = *state;
+    mesh_destroy(&s->mesh);
+    wire_writer_destroy(&s->in);
+    free(s);
+    return 0;
+}
+
+/* ---- what the mesh wants ---- */
+
+/* The link whose socket is to be opened to the broker. */
+static uint32_t opened(const script_t *s, uint8_t number)
+{
+    uint32_t link;
+    mesh_socket_t action;
+    map_broker_t broker = broker_of(number);
+    while (mesh_next_socket(s->mesh, &link, &action)) {
+        if (action == MESH_SOCKET_OPEN &&
+            strcmp(mesh_endpoint(s->mesh, link), broker.router_endpoint) == 0) {
+            return link;
+        }
+    }
+    fail();
+    return 0;
+}
+
+static bool wants_socket(const script_t *s)
+{
+    uint32_t link;
+    mesh_socket_t action;
+    return mesh_next_socket(s->mesh, &link, &action);
+}
+
+/* Takes the next frame, which is for the link, and a message of this kind in it. False: there is no
+ * frame. */
+static bool next_frame(script_t *s, uint32_t link, wire_reader_t *reader)
+{
+    uint32_t taken;
+    fabric_bytes_t frame;
+    if (!mesh_next_frame(s->mesh, &taken, &frame)) {
+        return false;
+    }
+    assert_int_equal(taken, link);
+    assert_in_range(frame.size, 1, LIMIT_FRAME_BYTES_MAX);
+    assert_int_equal(frame_open(frame, reader, &s->head), FABRIC_OK);
+    return true;
+}
+
+/* Takes all frames for a link, and counts their messages of a kind; `last` gets the last one. */
+static size_t pull(script_t *s, uint32_t link, message_kind_t wanted, wire_reader_t *last)
+{
+    static wire_writer_t kept;
+    size_t count = 0;
+    wire_reader_t reader;
+    while (next_frame(s, link, &reader)) {
+        wire_reader_t body;
+        while (frame_next(&reader, &body)) {
+            message_kind_t kind;
+            assert_int_equal(message_open(&body, &kind), FABRIC_OK);
+            if (kind == wanted) {
+                count++;
+                wire_writer_reset(&kept);
+                wire_append(&kept, body.next, wire_left(&body));
+            }
+        }
+        mesh_frame_sent(s->mesh, link);
+    }
+    if (last && count > 0) {
+        *last = wire_reader(wire_writer_bytes(&kept));
+    }
+    return count;
+}
+
+/* The next event is of this kind. */
+static const mesh_event_t *expect(script_t *s, mesh_event_kind_t kind)
+{
+    assert_true(mesh_next_event(s->mesh, &s->event));
+    assert_int_equal(s->event.kind, kind);
+    return &s->event;
+}
+
+static void expect_nothing(script_t *s)
+{
+    assert_false(mesh_next_event(s->mesh, &s->event));
+}
+
+/* ---- what happens ---- */
+
+static void begin(script_t *s)
+{
+    wire_writer_reset(&s->in);
+    frame_begin(&s->in, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
+}
+
+static void deliver(script_t *s, uint32_t link)
+{
+    mesh_receive(s->mesh, link, wire_writer_bytes(&s->in), s->now_ms);
+}
+
+static void pass(script_t *s, uint64_t ms)
+{
+    for (uint64_t i = 0; i < ms; i += 10) {
+        s->now_ms += 10;
+        mesh_tick(s->mesh, s->now_ms);
+    }
+}
+
+static void put_welcome(script_t *s, uint8_t number, uint64_t connection)
+{
+    static const uint8_t cluster[16] = {1};
+    incarnation_t broker = {{number}};
+    message_welcome_t welcome = {.protocol = LIMIT_PROTOCOL_VERSION,
+                                 .cluster_id = fabric_bytes(cluster, 16),
+                                 .broker = fabric_bytes(broker.bytes, 16),
+                                 .connection = connection,
+                                 .heartbeat_ms = 50,
+                                 .map = fabric_bytes_of("map")};
+    begin(s);
+    message_put_welcome(&s->in, &welcome);
+}
+
+/* Connects and returns the number of the hello. */
+static uint64_t connect(script_t *s, uint32_t link)
+{
+    wire_reader_t body;
+    message_hello_t hello;
+    mesh_connected(s->mesh, link, s->now_ms);
+    assert_int_equal(pull(s, link, KIND_HELLO, &body), 1);
+    assert_int_equal(message_get_hello(&body, &hello), FABRIC_OK);
+    assert_int_equal(hello.role, ROLE_BROKER);
+    assert_int_equal(hello.incarnation.data[0], SELF);
+    return hello.connection;
+}
+
+static void welcome(script_t *s, uint32_t link, uint8_t number)
+{
+    put_welcome(s, number, connect(s, link));
+    deliver(s, link);
+    expect(s, MESH_REACHED);
+    expect_nothing(s);
+}
+
+static uint32_t join(script_t *s, uint8_t number)
+{
+    uint32_t link = opened(s, number);
+    welcome(s, link, number);
+    mesh_tick(s->mesh, s->now_ms);
+    (void)pull(s, link, KIND_PING, NULL);
+    return link;
+}
+
+static void relay(script_t *s, uint64_t origin, uint8_t number, const char *frame)
+{
+    mesh_relay(s->mesh, origin, (incarnation_t){{number}}, fabric_bytes_of(frame));
+}
+
+/* Takes the only TUNNEL that waits, and returns its route. */
+static uint64_t route_of(script_t *s, uint32_t link, const char *frame)
+{
+    wire_reader_t body;
+    message_tunnel_t tunnel;
+    assert_int_equal(pull(s, link, KIND_TUNNEL, &body), 1);
+    assert_int_equal(message_get_tunnel(&body, &tunnel), FABRIC_OK);
+    assert_true(fabric_bytes_equal(tunnel.frame, fabric_bytes_of(frame)));
+    return tunnel.route;
+}
+
+static void deliver_tunnel(script_t *s, uint32_t link, uint64_t route, const char *frame)
+{
+    begin(s);
+    message_put_tunnel(&s->in, &(message_tunnel_t){route, fabric_bytes_of(frame)});
+    deliver(s, link);
+}
+
+/* ---- links ---- */
+
+static void links_follow_the_members(void **state)
+{
+    script_t *s = *state;
+    uint32_t link;
+    mesh_socket_t action;
+    uint32_t other = opened(s, OTHER);
+    uint32_t third = opened(s, THIRD);
+    assert_false(wants_socket(s)); /* none to itself */
+    map_broker_t left = broker_of(THIRD);
+    mesh_set_members(s->mesh, &left, 1);
+    assert_true(mesh_next_socket(s->mesh, &link, &action));
+    assert_int_equal(link, other);
+    assert_int_equal(action, MESH_SOCKET_CLOSE);
+    mesh_connected(s->mesh, other, s->now_ms); /* too late */
+    assert_int_equal(pull(s, other, KIND_HELLO, NULL), 0);
+    welcome(s, third, THIRD);
+}
+
+static void brokers_beyond_the_machine_need_leave(void **state)
+{
+    script_t *s = *state;
+    map_broker_t far = {.incarnation = {{0xf0}}, .router_endpoint = "tcp://192.0.2.1:1"};
+    mesh_set_members(s->mesh, &far, 1);
+    expect(s, MESH_PLAINTEXT);
+    uint32_t link;
+    mesh_socket_t action;
+    while (mesh_next_socket(s->mesh, &link, &action)) {
+        assert_int_equal(action, MESH_SOCKET_CLOSE);
+    }
+}
+
+static void only_a_hello_is_said_before_the_welcome(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = opened(s, OTHER);
+    uint64_t first = connect(s, link);
+    relay(s, ORIGIN, OTHER, "early");
+    assert_int_equal(expect(s, MESH_RELAY_ENDED)->origin, ORIGIN);
+    pass(s, 900);
+    assert_int_equal(pull(s, link, KIND_PING, NULL), 0);
+    pass(s, 200); /* no answer: hello is said again */
+    wire_reader_t body;
+    message_hello_t hello;
+    assert_int_equal(pull(s, link, KIND_HELLO, &body), 1);
+    assert_int_equal(message_get_hello(&body, &hello), FABRIC_OK);
+    assert_true(hello.connection > first);
+    put_welcome(s, OTHER, first); /* the answer to the first one */
+    deliver(s, link);
+    expect_nothing(s);
+    put_welcome(s, OTHER, hello.connection);
+    deliver(s, link);
+    expect(s, MESH_REACHED);
+    expect_nothing(s);
+}
+
+static void another_broker_at_the_endpoint_is_no_link(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = opened(s, OTHER);
+    put_welcome(s, 0xee, connect(s, link));
+    deliver(s, link);
+    expect(s, MESH_REFUSED);
+    pass(s, 300);
+    assert_int_equal(pull(s, link, KIND_HELLO, NULL), 1);
+}
+
+static void pings_carry_the_highest_id(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    mesh_note_id(s->mesh, 4711);
+    for (int i = 0; i < 4; i++) {
+        pass(s, 50);
+        assert_int_equal(pull(s, link, KIND_PING, NULL), 1);
+        assert_int_equal(s->head.high_id, 4711);
+    }
+}
+
+static void a_silent_broker_is_connected_anew(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    (void)opened(s, THIRD);
+    relay(s, ORIGIN, OTHER, "one");
+    (void)route_of(s, link, "one");
+    pass(s, LEASE_MS - 100);
+    begin(s);
+    message_put_pong(&s->in, &(message_pong_t){1, 0, 0});
+    deliver(s, link);
+    expect_nothing(s);
+    (void)pull(s, link, KIND_PING, NULL);
+    pass(s, LEASE_MS - 100);
+    expect_nothing(s);
+    pass(s, 200);
+    expect(s, MESH_LOST);
+    assert_int_equal(expect(s, MESH_RELAY_ENDED)->origin, ORIGIN);
+    assert_int_equal(opened(s, OTHER), link);
+}
+
+static void a_socket_that_does_not_connect_is_opened_anew(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = opened(s, OTHER);
+    (void)opened(s, THIRD);
+    pass(s, 4100);
+    assert_int_equal(opened(s, OTHER), link);
+}
+
+static void a_broker_that_asks_is_greeted_again(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    relay(s, ORIGIN, OTHER, "one");
+    uint64_t before = route_of(s, link, "one");
+    begin(s);
+    message_put_who(&s->in, &(message_who_t){LIMIT_PROTOCOL_VERSION});
+    message_put_tunnel(&s->in, &(message_tunnel_t){before, fabric_bytes_of("late")});
+    deliver(s, link);
+    expect(s, MESH_LOST);
+    assert_int_equal(expect(s, MESH_RELAY_ENDED)->origin, ORIGIN);
+    expect_nothing(s);
+    assert_int_equal(pull(s, link, KIND_HELLO, NULL), 1);
+}
+
+static void draining_is_told_to_all(void **state)
+{
+    script_t *s = *state;
+    uint32_t other = opened(s, OTHER);
+    uint32_t third = opened(s, THIRD);
+    welcome(s, other, OTHER);
+    wire_reader_t body;
+    message_broker_state_t told;
+    assert_int_equal(pull(s, other, KIND_BROKER_STATE, &body), 1);
+    assert_int_equal(message_get_broker_state(&body, &told), FABRIC_OK);
+    assert_int_equal(told.draining, 0);
+    mesh_drain(s->mesh);
+    assert_int_equal(pull(s, other, KIND_BROKER_STATE, &body), 1);
+    assert_int_equal(message_get_broker_state(&body, &told), FABRIC_OK);
+    assert_int_equal(told.draining, 1);
+    welcome(s, third, THIRD);
+    assert_int_equal(pull(s, third, KIND_BROKER_STATE, &body), 1);
+    assert_int_equal(message_get_broker_state(&body, &told), FABRIC_OK);
+    assert_int_equal(told.draining, 1);
+}
+
+static void owners_are_sent_to_a_broker_that_is_reached(void **state)
+{
+    script_t *s = *state;
+    incarnation_t other = {{OTHER}};
+    mesh_send_owners(s->mesh, other, fabric_bytes_of("early"));
+    uint32_t link = join(s, OTHER);
+    assert_int_equal(pull(s, link, KIND_OWNERS, NULL), 0);
+    mesh_send_owners(s->mesh, other, fabric_bytes_of("owners"));
+    assert_int_equal(pull(s, link, KIND_OWNERS, NULL), 1);
+}
+
+/* ---- maps ---- */
+
+static void only_the_holder_of_the_term_sends_maps(void **state)
+{
+    script_t *s = *state;
+    assert_null(mesh_pub_endpoint(s->mesh));
+    mesh_set_holder(s->mesh, (incarnation_t){{OTHER}});
+    assert_string_equal(mesh_pub_endpoint(s->mesh), broker_of(OTHER).pub_endpoint);
+    uint32_t other = opened(s, OTHER);
+    uint32_t third = opened(s, THIRD);
+    put_welcome(s, OTHER, connect(s, other));
+    deliver(s, other);
+    bool map = false;
+    for (int i = 0; i < 2; i++) {
+        assert_true(mesh_next_event(s->mesh, &s->event));
+        map |= s->event.kind == MESH_MAP && s->event.bytes.size == 3;
+    }
+    assert_true(map);
+    expect_nothing(s);
+    (void)pull(s, other, KIND_PING, NULL);
+    welcome(s, third, THIRD);
+    begin(s);
+    message_put_map(&s->in, &(message_map_t){fabric_bytes_of("delta")});
+    deliver(s, third);
+    expect_nothing(s);
+    deliver(s, other);
+    assert_int_equal(expect(s, MESH_MAP)->bytes.size, 5);
+    expect_nothing(s);
+    mesh_receive_published(s->mesh, wire_writer_bytes(&s->in));
+    assert_int_equal(expect(s, MESH_MAP)->bytes.size, 5);
+    expect_nothing(s);
+}
+
+static void a_newer_map_is_asked_for(void **state)
+{
+    script_t *s = *state;
+    mesh_set_holder(s->mesh, (incarnation_t){{OTHER}});
+    uint32_t link = opened(s, OTHER);
+    put_welcome(s, OTHER, connect(s, link));
+    deliver(s, link);
+    while (mesh_next_event(s->mesh, &s->event)) {
+    }
+    mesh_note_map(s->mesh, (map_version_t){3, 7});
+    (void)pull(s, link, KIND_PING, NULL);
+    begin(s);
+    message_put_pong(&s->in, &(message_pong_t){1, 3, 7});
+    deliver(s, link);
+    expect_nothing(s);
+    assert_int_equal(pull(s, link, KIND_MAP_WANTED, NULL), 0);
+    begin(s);
+    message_put_ping(&s->in, &(message_ping_t){1, 3, 8});
+    for (int i = 0; i < 5; i++) { /* asked for once in a while */
+        mesh_receive_published(s->mesh, wire_writer_bytes(&s->in));
+        expect_nothing(s);
+    }
+    assert_int_equal(pull(s, link, KIND_MAP_WANTED, NULL), 1);
+    pass(s, 110);
+    mesh_want_map(s->mesh);
+    assert_int_equal(pull(s, link, KIND_MAP_WANTED, NULL), 1);
+}
+
+/* ---- routes ---- */
+
+static void frames_go_through_routes(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    relay(s, 1, OTHER, "one");
+    uint64_t first = route_of(s, link, "one");
+    relay(s, 2, OTHER, "two");
+    uint64_t second = route_of(s, link, "two");
+    assert_true(first != second);
+    relay(s, 1, OTHER, "three");
+    assert_int_equal(route_of(s, link, "three"), first);
+    deliver_tunnel(s, link, second, "answer");
+    const mesh_event_t *event = expect(s, MESH_RELAYED);
+    assert_int_equal(event->origin, 2);
+    assert_int_equal(event->broker.bytes[0], OTHER);
+    assert_true(fabric_bytes_equal(event->bytes, fabric_bytes_of("answer")));
+    expect_nothing(s);
+    deliver_tunnel(s, link, 99, "nobody's");
+    expect_nothing(s);
+}
+
+static void routes_take_turns(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    char *bulk = calloc(1, 100001);
+    assert_non_null(bulk);
+    memset(bulk, 'x', 100000);
+    for (int i = 0; i < 20; i++) {
+        relay(s, 1, OTHER, bulk);
+    }
+    free(bulk);
+    relay(s, 2, OTHER, "short");
+    wire_reader_t reader;
+    wire_reader_t body;
+    size_t before = 0; /* long frames before the short one */
+    for (bool found = false; !found; mesh_frame_sent(s->mesh, link)) {
+        assert_true(next_frame(s, link, &reader));
+        while (frame_next(&reader, &body)) {
+            message_kind_t kind;
+            message_tunnel_t tunnel;
+            assert_int_equal(message_open(&body, &kind), FABRIC_OK);
+            assert_int_equal(message_get_tunnel(&body, &tunnel), FABRIC_OK);
+            found |= tunnel.frame.size == 5;
+            before += tunnel.frame.size > 5;
+        }
+    }
+    assert_in_range(before, 0, 2);
+}
+
+static void a_client_that_is_gone_ends_its_route(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    relay(s, ORIGIN, OTHER, "one");
+    uint64_t route = route_of(s, link, "one");
+    relay(s, ORIGIN, OTHER, "last");
+    mesh_forget(s->mesh, ORIGIN);
+    wire_reader_t reader;
+    wire_reader_t body;
+    message_kind_t kind;
+    assert_true(next_frame(s, link, &reader)); /* what it sent before leaves before the end */
+    assert_true(frame_next(&reader, &body));
+    assert_int_equal(message_open(&body, &kind), FABRIC_OK);
+    assert_int_equal(kind, KIND_TUNNEL);
+    assert_true(frame_next(&reader, &body));
+    assert_int_equal(message_open(&body, &kind), FABRIC_OK);
+    assert_int_equal(kind, KIND_TUNNEL_ENDED);
+    mesh_frame_sent(s->mesh, link);
+    deliver_tunnel(s, link, route, "answer");
+    expect_nothing(s);
+    relay(s, ORIGIN, OTHER, "again");
+    assert_true(route_of(s, link, "again") != route);
+}
+
+static void the_other_broker_ends_a_route(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    relay(s, ORIGIN, OTHER, "one");
+    uint64_t route = route_of(s, link, "one");
+    begin(s);
+    message_put_tunnel_ended(&s->in, &(message_tunnel_ended_t){route});
+    deliver(s, link);
+    const mesh_event_t *event = expect(s, MESH_RELAY_ENDED);
+    assert_int_equal(event->origin, ORIGIN);
+    assert_int_equal(event->error, FABRIC_ERROR_NOT_CONNECTED);
+    expect_nothing(s);
+    assert_int_equal(pull(s, link, KIND_TUNNEL_ENDED, NULL), 0);
+}
+
+static void routes_end_with_their_link(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    relay(s, 1, OTHER, "one");
+    relay(s, 2, OTHER, "two");
+    mesh_disconnected(s->mesh, link, s->now_ms);
+    expect(s, MESH_LOST);
+    expect(s, MESH_RELAY_ENDED);
+    expect(s, MESH_RELAY_ENDED);
+    expect_nothing(s);
+    welcome(s, link, OTHER);
+    assert_int_equal(pull(s, link, KIND_TUNNEL, NULL), 0); /* nothing of before is sent */
+}
+
+static void a_route_that_overflows_ends(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    char *bulk = calloc(1, 1000001);
+    assert_non_null(bulk);
+    memset(bulk, 'x', 1000000);
+    relay(s, 2, OTHER, "small");
+    fabric_bytes_t frame;
+    uint32_t taken;
+    assert_true(mesh_next_frame(s->mesh, &taken, &frame));
+    mesh_frame_blocked(s->mesh, link);
+    assert_false(mesh_next_frame(s->mesh, &taken, &frame));
+    size_t taken_in = 0;
+    while (!mesh_next_event(s->mesh, &s->event)) {
+        relay(s, 1, OTHER, bulk);
+        assert_in_range(++taken_in, 1, 20);
+    }
+    free(bulk);
+    assert_int_equal(s->event.kind, MESH_RELAY_ENDED);
+    assert_int_equal(s->event.error, FABRIC_ERROR_BUSY);
+    assert_int_equal(s->event.origin, 1);
+    relay(s, 2, OTHER, "more");
+    mesh_writable(s->mesh, link);
+    wire_reader_t body;
+    assert_int_equal(pull(s, link, KIND_TUNNEL, &body), 2); /* of the other client */
+    expect_nothing(s);
+}
+
+/* ---- random bytes ---- */
+
+static void no_bytes_do_harm(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    uint8_t bytes[200];
+    for (int i = 0; i < 20000; i++) {
+        begin(s);
+        random_bytes(bytes, sizeof bytes);
+        message_put_tunnel(&s->in, &(message_tunnel_t){1, fabric_bytes(bytes, bytes[0] % 50)});
+        s->in.data[bytes[1] % s->in.size] ^= bytes[2];
+        wire_append(&s->in, bytes, bytes[3] % 20);
+        deliver(s, link);
+        while (mesh_next_event(s->mesh, &s->event)) {
+        }
+        if (i % 1000 == 0) {
+            relay(s, ORIGIN, OTHER, "one");
+            pass(s, 10);
+            (void)pull(s, link, KIND_PING, NULL);
+        }
+    }
+    mesh_unreadable(s->mesh, link, s->now_ms);
+    mesh_receive(s->mesh, link, fabric_bytes_of("old"), s->now_ms);
+    while (mesh_next_event(s->mesh, &s->event)) {
+    }
+    assert_int_equal(opened(s, OTHER), link);
+}
+
+#define MESH_TEST(name) cmocka_unit_test_setup_teardown(name, open_script, close_script)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MESH_TEST(links_follow_the_members),
+        MESH_TEST(brokers_beyond_the_machine_need_leave),
+        MESH_TEST(only_a_hello_is_said_before_the_welcome),
+        MESH_TEST(another_broker_at_the_endpoint_is_no_link),
+        MESH_TEST(pings_carry_the_highest_id),
+        MESH_TEST(a_silent_broker_is_connected_anew),
+        MESH_TEST(a_socket_that_does_not_connect_is_opened_anew),
+        MESH_TEST(a_broker_that_asks_is_greeted_again),
+        MESH_TEST(draining_is_told_to_all),
+        MESH_TEST(owners_are_sent_to_a_broker_that_is_reached),
+        MESH_TEST(only_the_holder_of_the_term_sends_maps),
+        MESH_TEST(a_newer_map_is_asked_for),
+        MESH_TEST(frames_go_through_routes),
+        MESH_TEST(routes_take_turns),
+        MESH_TEST(a_client_that_is_gone_ends_its_route),
+        MESH_TEST(the_other_broker_ends_a_route),
+        MESH_TEST(routes_end_with_their_link),
+        MESH_TEST(a_route_that_overflows_ends),
+        MESH_TEST(no_bytes_do_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
