@@ -8,7 +8,7 @@
 enum {
     ROUTE_BYTES_MAX = 16 << 20,
     LINK_BYTES_MAX = 64 << 20, /* beyond it, no route may have more than its share */
-    ENVELOPE_BYTES = 32        /* the most that TUNNEL adds to its frame */
+    WRAPPING_BYTES = 32        /* the most that TUNNEL adds to its frame */
 };
 
 /* ---- lists ---- */
@@ -99,7 +99,7 @@ static void tell_client(mesh_t *mesh, const route_t *route, fabric_error_t error
 static void end_here(mesh_t *mesh, route_t *route)
 {
     message_tunnel_ended_t ended = {route->number};
-    message_put_tunnel_ended(mesh_queue_writer(&route->queue, ENVELOPE_BYTES), &ended);
+    message_put_tunnel_ended(mesh_queue_writer(&route->queue, WRAPPING_BYTES), &ended);
     link_of(mesh, route)->bytes += mesh_queue_put(&route->queue);
     finish(mesh, route);
     make_ready(mesh, route);
@@ -164,7 +164,7 @@ void mesh_route_put(mesh_t *mesh, uint32_t link, uint64_t origin, fabric_bytes_t
         route = route_add(mesh, link, origin);
     }
     message_tunnel_t tunnel = {route->number, frame};
-    message_put_tunnel(mesh_queue_writer(&route->queue, frame.size + ENVELOPE_BYTES), &tunnel);
+    message_put_tunnel(mesh_queue_writer(&route->queue, frame.size + WRAPPING_BYTES), &tunnel);
     mesh->links[link].bytes += mesh_queue_put(&route->queue);
     make_ready(mesh, route);
     if (overflows(mesh, route)) {

@@ -3,7 +3,7 @@
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
-enum { ENVELOPE_BYTES = 64 }; /* the most that RELAYED adds to its frame */
+enum { WRAPPING_BYTES = 64 }; /* the most that RELAYED adds to its frame */
 
 static void put_ended(router_t *router, peer_t *peer, fabric_bytes_t broker, fabric_error_t error,
                       const char *text)
@@ -54,7 +54,7 @@ void router_relayed(router_t *router, uint64_t origin, incarnation_t broker, fab
         return;
     }
     message_relayed_t relayed = {fabric_bytes(broker.bytes, sizeof broker.bytes), frame};
-    message_put_relayed(peer_long_writer(router, peer, frame.size + ENVELOPE_BYTES), &relayed);
+    message_put_relayed(peer_long_writer(router, peer, frame.size + WRAPPING_BYTES), &relayed);
 }
 
 void router_relay_ended(router_t *router, uint64_t origin, incarnation_t broker,

@@ -5,7 +5,7 @@
 
 enum {
     CARRIER_BYTES_MAX = 1 << 20, /* of a carrier's frames: more wait with their tunnelled peers */
-    ENVELOPES_BYTES = 128        /* the most that TUNNEL, and RELAYED later, add to a frame */
+    WRAPPING_BYTES = 128         /* the most that TUNNEL, and RELAYED later, add to a frame */
 };
 
 /* Puts the first frame of a tunnelled peer into the carrier's last one. The peer waits while its
@@ -18,13 +18,13 @@ static void carry_frame(router_t *router, peer_t *peer)
         router_frame_blocked(router, peer->handle);
     } else if (carrier->queued_bytes > CARRIER_BYTES_MAX) {
         peer_offer_later(router, peer);
-    } else if (frame.size + ENVELOPES_BYTES > LIMIT_FRAME_BYTES_MAX) {
+    } else if (frame.size + WRAPPING_BYTES > LIMIT_FRAME_BYTES_MAX) {
         violation_note(router, peer, FABRIC_ERROR_LIMIT_EXCEEDED,
                        "a frame is too long for another broker to carry it");
         router->counters.unsent++;
         router_frame_sent(router, peer->handle);
     } else {
-        message_put_tunnel(peer_long_writer(router, carrier, frame.size + ENVELOPES_BYTES),
+        message_put_tunnel(peer_long_writer(router, carrier, frame.size + WRAPPING_BYTES),
                            &(message_tunnel_t){peer->route, frame});
         router_frame_sent(router, peer->handle);
     }

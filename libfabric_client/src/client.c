@@ -51,6 +51,19 @@ static fabric_error_t add_contacts(client_link_t *link, const char *url, bool al
     return error ? error : contacts.error;
 }
 
+static session_forward_t forward_of(const fabric_client_options_t *options)
+{
+    switch (options->forward) {
+    case FABRIC_FORWARD_AUTO:
+        break;
+    case FABRIC_FORWARD_ALWAYS:
+        return SESSION_FORWARD_ALWAYS;
+    case FABRIC_FORWARD_NEVER:
+        return SESSION_FORWARD_NEVER;
+    }
+    return SESSION_FORWARD_AUTO;
+}
+
 static session_config_t config_of(const fabric_client_options_t *options, const char *name)
 {
     session_config_t config = {
@@ -62,6 +75,7 @@ static session_config_t config_of(const fabric_client_options_t *options, const 
                            ? options->pending_max
                            : LIMIT_PENDING_CALLS_MAX,
         .allow_plaintext = options->allow_plaintext,
+        .forward = forward_of(options),
         .events = options->log != NULL,
     };
     random_bytes(config.incarnation.bytes, sizeof config.incarnation.bytes);

@@ -16,7 +16,8 @@ enum {
     SILENT_HEARTBEATS = 3, /* after which a connection counts as broken */
     /* After this time a socket is opened anew: libzmq never connects again after bytes that are no
      * ZMTP. */
-    CONNECTING_MS = 4000
+    CONNECTING_MS = 4000,
+    LATE_MS = 500
 };
 
 static const state_description_t phases[] = {
@@ -24,7 +25,8 @@ static const state_description_t phases[] = {
     [PEER_CONNECTING] = {"connecting", STATE_BIT(PEER_GREETING) | STATE_BIT(PEER_RESTING) |
                                            STATE_BIT(PEER_UNUSED)},
     [PEER_GREETING] = {"greeting", STATE_BIT(PEER_GREETING) | STATE_BIT(PEER_WELCOMED) |
-                                       STATE_BIT(PEER_CONNECTING) | STATE_BIT(PEER_RESTING)},
+                                       STATE_BIT(PEER_CONNECTING) | STATE_BIT(PEER_RESTING) |
+                                       STATE_BIT(PEER_UNUSED)},
     [PEER_WELCOMED] = {"welcomed", STATE_BIT(PEER_CONNECTING) | STATE_BIT(PEER_RESTING) |
                                        STATE_BIT(PEER_UNUSED)},
     [PEER_RESTING] = {"resting", STATE_BIT(PEER_CONNECTING) | STATE_BIT(PEER_RESTING) |
@@ -39,11 +41,15 @@ static void set_phase(peer_t *peer, peer_phase_t next)
     peer->phase = next;
 }
 
-void peers_init(peers_t *peers, bool allow_plaintext)
+void peers_init(peers_t *peers, bool allow_plaintext, session_forward_t forward)
 {
     memset(peers, 0, sizeof *peers);
     peers->allow_plaintext = allow_plaintext;
+    peers->forward = forward;
     peers->heartbeat_ms = HEARTBEAT_MS;
+    for (size_t i = 0; i < SESSION_PEERS_MAX; i++) {
+        peers->list[i].carrier = NO_PEER;
+    }
 }
 
 /* ---- finding and learning ---- */
@@ -59,7 +65,8 @@ uint32_t peers_find_endpoint(const peers_t *peers, const char *endpoint)
     return NO_PEER;
 }
 
-static uint32_t add_peer(peers_t *peers, const char *endpoint)
+/* A peer without a connection, named by what people know it by. */
+static uint32_t take_place(peers_t *peers, const char *name)
 {
     uint32_t index = 0;
     while (index < peers->count && peers->list[index].phase != PEER_UNUSED) {
@@ -72,12 +79,20 @@ static uint32_t add_peer(peers_t *peers, const char *endpoint)
         peers->count++;
     }
     peer_t *peer = &peers->list[index];
-    snprintf(peer->endpoint, sizeof peer->endpoint, "%s", endpoint);
+    snprintf(peer->endpoint, sizeof peer->endpoint, "%s", name);
     set_phase(peer, PEER_CONNECTING);
-    peer->reopen_at_ms = NEVER;
+    peer->reopen_at_ms = peer->late_at_ms = NEVER;
     peer->first_contact = false;
     peer->refusal = peer->rejection = FABRIC_OK;
-    peers_act(peers, index, ACTION_OPEN);
+    return index;
+}
+
+static uint32_t add_peer(peers_t *peers, const char *endpoint)
+{
+    uint32_t index = take_place(peers, endpoint);
+    if (index != NO_PEER) {
+        peers_act(peers, index, ACTION_OPEN);
+    }
     return index;
 }
 
@@ -94,7 +109,8 @@ uint32_t peers_learn(peers_t *peers, const char *endpoint)
     if (known != NO_PEER) {
         return known;
     }
-    if (endpoint_check(endpoint, &reason) != FABRIC_OK || strchr(endpoint, '*') ||
+    if (peers->forward == SESSION_FORWARD_ALWAYS ||
+        endpoint_check(endpoint, &reason) != FABRIC_OK || strchr(endpoint, '*') ||
         !(peers->allow_plaintext || endpoint_is_local(endpoint))) {
         return NO_PEER;
     }
@@ -131,7 +147,7 @@ size_t peers_count_welcomed(const peers_t *peers)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < peers->count; i++) {
-        count += peers_is_welcomed(peers, i);
+        count += peers_is_welcomed(peers, i) && !peer_is_relayed(&peers->list[i]);
     }
     return count;
 }
@@ -142,11 +158,91 @@ bool peers_is_current(const peers_t *peers, size_t index)
     return index < peers->count && !peers->list[index].action_due;
 }
 
+/* ---- brokers that are reached by way of others ---- */
+
+bool peers_is_late(peers_t *peers, uint32_t index, uint64_t now_ms)
+{
+    peer_t *peer = &peers->list[index];
+    if (peer->phase == PEER_WELCOMED) {
+        return false;
+    }
+    if (peer->late_at_ms == NEVER) {
+        peer->late_at_ms = now_ms + LATE_MS;
+    }
+    return now_ms >= peer->late_at_ms;
+}
+
+uint32_t peers_find_relayed(const peers_t *peers, incarnation_t broker)
+{
+    for (uint32_t i = 0; i < peers->count; i++) {
+        const peer_t *peer = &peers->list[i];
+        if (peer_is_relayed(peer) && incarnation_equal(peer->target, broker)) {
+            return i;
+        }
+    }
+    return NO_PEER;
+}
+
+uint32_t peers_find_carrier(const peers_t *peers, incarnation_t broker)
+{
+    uint32_t found = NO_PEER;
+    uint32_t last = NO_PEER; /* the one that carried the broker's frames last has its turn last */
+    uint32_t relayed = peers_find_relayed(peers, broker);
+    for (uint32_t i = 0; i < peers->count && found == NO_PEER; i++) {
+        const peer_t *peer = &peers->list[i];
+        if (peer->phase != PEER_WELCOMED || peer_is_relayed(peer) ||
+            incarnation_equal(peer->broker, broker)) {
+            continue;
+        }
+        if (relayed != NO_PEER && peers->list[relayed].carrier == i) {
+            last = i;
+        } else {
+            found = i;
+        }
+    }
+    return found != NO_PEER ? found : last;
+}
+
+uint32_t peers_add_relayed(peers_t *peers, incarnation_t broker, const char *endpoint,
+                           uint32_t carrier, uint64_t now_ms)
+{
+    char name[PEER_TEXT_SIZE];
+    snprintf(name, sizeof name, "%.120s by way of %.110s", endpoint, peers->list[carrier].endpoint);
+    uint32_t index = take_place(peers, name);
+    if (index != NO_PEER) {
+        peers->list[index].carrier = carrier;
+        peers->list[index].target = broker;
+        peers_greet(peers, index, now_ms);
+    }
+    return index;
+}
+
+void peers_relay_again(peers_t *peers, uint32_t index, uint32_t carrier, uint64_t now_ms)
+{
+    set_phase(&peers->list[index], PEER_CONNECTING);
+    peers->list[index].carrier = carrier;
+    peers_greet(peers, index, now_ms);
+}
+
+bool peers_carries_due(const peers_t *peers, uint32_t carrier, peer_due_t due)
+{
+    for (uint32_t i = 0; i < peers->count; i++) {
+        const peer_t *peer = &peers->list[i];
+        if (peer->carrier == carrier && (peer->due & due) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- actions ---- */
 
 void peers_act(peers_t *peers, uint32_t index, session_action_kind_t action)
 {
     peer_t *peer = &peers->list[index];
+    if (peer_is_relayed(peer)) {
+        return;
+    }
     if (!peer->action_due) {
         peer->action = action;
     } else if (action == ACTION_CLOSE) {
@@ -205,6 +301,7 @@ void peers_welcome(peers_t *peers, uint32_t index, incarnation_t broker, uint64_
     set_phase(peer, PEER_WELCOMED);
     peer->broker = broker;
     peer->refusal = FABRIC_OK;
+    peer->late_at_ms = NEVER;
     peer->due |= DUE_WAITS_QUERY;
     peer->ping_at_ms = now_ms + peers->heartbeat_ms;
 }
@@ -227,6 +324,7 @@ void peers_close(peers_t *peers, uint32_t index)
     peer_t *peer = &peers->list[index];
     peers_act(peers, index, ACTION_CLOSE);
     leave(peer, peer->first_contact ? PEER_RESTING : PEER_UNUSED, NEVER);
+    peer->carrier = NO_PEER;
 }
 
 void peers_rest(peers_t *peers, uint32_t index, uint64_t until_ms)

@@ -14,7 +14,7 @@ enum { PEER_TEXT_SIZE = 256 };
 
 typedef enum peer_phase {
     PEER_UNUSED,
-    PEER_CONNECTING, /* no connection */
+    PEER_CONNECTING, /* no connection; a relayed peer only passes through */
     PEER_GREETING,   /* connected; a hello is due or sent, and no welcome has come yet */
     PEER_WELCOMED,
     PEER_RESTING /* no connection is wanted before reopen_at_ms */
@@ -33,13 +33,20 @@ typedef enum peer_due {
 typedef struct peer {
     peer_phase_t phase;
     bool first_contact;
-    char endpoint[PEER_TEXT_SIZE];
-    incarnation_t broker; /* PEER_WELCOMED */
-    uint64_t connection;  /* number in its last hello */
+    /* Of a relayed peer: the peer that its frames go by way of. NO_PEER: the peer has a connection
+     * of its own. */
+    uint32_t carrier;
+    incarnation_t target;          /* of a relayed peer: the broker that it is */
+    char endpoint[PEER_TEXT_SIZE]; /* of a relayed peer: a text for people */
+    incarnation_t broker;          /* PEER_WELCOMED */
+    uint64_t connection;           /* number in its last hello */
     uint64_t heard_at_ms;
     /* PEER_CONNECTING: when the socket is given up and opened anew; NEVER: the next tick decides.
      * PEER_RESTING: when a socket is opened again; NEVER: as soon as no broker is welcomed. */
     uint64_t reopen_at_ms;
+    /* When a broker that has not welcomed the client is reached by way of another one; NEVER: no
+     * call has waited for it so far. */
+    uint64_t late_at_ms;
     uint64_t ping_at_ms; /* PEER_WELCOMED */
     uint64_t ping_sequence;
     unsigned due; /* set of peer_due_t */
@@ -55,19 +62,20 @@ typedef struct peers {
     peer_t list[SESSION_PEERS_MAX];
     size_t count; /* upper bound of the indexes in use */
     bool allow_plaintext;
+    session_forward_t forward;
     bool actions_due;
     uint64_t connection; /* number of the last hello, over all peers */
     uint64_t heartbeat_ms;
 } peers_t;
 
-void peers_init(peers_t *peers, bool allow_plaintext);
+void peers_init(peers_t *peers, bool allow_plaintext, session_forward_t forward);
 
 /* ---- finding and learning ---- */
 
 /* The peer with an endpoint, which is added if need be; NO_PEER where there are
  * SESSION_PEERS_MAX. */
 uint32_t peers_add(peers_t *peers, const char *endpoint);
-/* The same for an endpoint that a broker has named; NO_PEER also where it may not be used. */
+/* The same for an endpoint that a broker has named; NO_PEER also where it may not be connected. */
 uint32_t peers_learn(peers_t *peers, const char *endpoint);
 void peers_make_first_contact(peers_t *peers, uint32_t index);
 uint32_t peers_find_endpoint(const peers_t *peers, const char *endpoint);
@@ -75,6 +83,7 @@ uint32_t peers_find_endpoint(const peers_t *peers, const char *endpoint);
 uint32_t peers_find_broker(const peers_t *peers, incarnation_t broker);
 /* Any welcomed peer, or NO_PEER. */
 uint32_t peers_any_welcomed(const peers_t *peers);
+/* How many welcomed peers have a connection of their own. */
 size_t peers_count_welcomed(const peers_t *peers);
 /* `index` may be NO_PEER. */
 static inline bool peers_is_welcomed(const peers_t *peers, uint32_t index)
@@ -85,9 +94,31 @@ static inline bool peers_is_welcomed(const peers_t *peers, uint32_t index)
  * action for the peer to carry out, it still speaks of the connection before. */
 bool peers_is_current(const peers_t *peers, size_t index);
 
+/* ---- brokers that are reached by way of others ---- */
+
+static inline bool peer_is_relayed(const peer_t *peer)
+{
+    return peer->carrier != NO_PEER;
+}
+/* Whether a peer with a connection of its own has not welcomed the client for long. The time counts
+ * from the first time that this is asked. */
+bool peers_is_late(peers_t *peers, uint32_t index, uint64_t now_ms);
+/* The relayed peer that is this broker; NO_PEER: there is none. */
+uint32_t peers_find_relayed(const peers_t *peers, incarnation_t broker);
+/* A welcomed peer by way of which this broker may be reached, or NO_PEER. */
+uint32_t peers_find_carrier(const peers_t *peers, incarnation_t broker);
+/* Adds a relayed peer; NO_PEER where there are SESSION_PEERS_MAX. `endpoint`: of the broker. */
+uint32_t peers_add_relayed(peers_t *peers, incarnation_t broker, const char *endpoint,
+                           uint32_t carrier, uint64_t now_ms);
+/* The peer, which rests, is greeted by way of this carrier. */
+void peers_relay_again(peers_t *peers, uint32_t index, uint32_t carrier, uint64_t now_ms);
+/* Whether this is due to a peer that the carrier carries. */
+bool peers_carries_due(const peers_t *peers, uint32_t carrier, peer_due_t due);
+
 /* ---- connections ---- */
 
-/* Asks the shell for an action; actions that the shell has not taken yet are joined into one. */
+/* Asks the shell for an action; actions that the shell has not taken yet are joined into one. A
+ * relayed peer needs none. */
 void peers_act(peers_t *peers, uint32_t index, session_action_kind_t action);
 bool peers_next_action(peers_t *peers, session_action_t *action);
 /* A hello becomes due on a connection that stands. */

@@ -22,7 +22,7 @@ session_t *session_new(const session_config_t *config)
     session->map = shard_map_new();
     session->route_generation = 1;
     session->probe_at_ms = NEVER;
-    peers_init(&session->peers, config->allow_plaintext);
+    peers_init(&session->peers, config->allow_plaintext, config->forward);
     call_table_init(&session->calls);
     shard_queues_init(&session->queues);
     session->events.wanted = config->events;

@@ -6,7 +6,9 @@
  * wants them, events for the log (session_next_event). After each event the shell pulls all of them
  * until they are empty. session_next_deadline tells when session_tick is due at the latest.
  *
- * A peer is one broker endpoint, named by an index that the session chooses. The shell adds first
+ * A peer is one broker endpoint, named by an index that the session chooses. A relayed peer is a
+ * broker that the session reaches by way of another peer, its carrier: it has no connection, and
+ * its frames travel inside those of its carrier. The shell adds first
  * contacts by session_add_endpoint; the session learns others from the map and from redirects. The
  * shell keeps one connection for each peer that an ACTION_OPEN names, until ACTION_CLOSE.
  *
@@ -36,6 +38,13 @@ typedef struct session session_t;
 
 #define SESSION_PEERS_MAX 128 /* first contacts and brokers of the map together */
 
+/* Which brokers the client reaches by way of others, which forward its frames. */
+typedef enum session_forward {
+    SESSION_FORWARD_AUTO,   /* those that do not welcome it, or may not be connected */
+    SESSION_FORWARD_ALWAYS, /* all but its first contacts */
+    SESSION_FORWARD_NEVER
+} session_forward_t;
+
 typedef struct session_config {
     uint64_t client_number;    /* first half of all call keys; not 0 */
     uint64_t first_sequence;   /* of the first call; 0 means 1 */
@@ -45,7 +54,8 @@ typedef struct session_config {
     uint32_t pending_max;      /* calls open at once, 1..LIMIT_PENDING_CALLS_MAX */
     uint64_t seed;             /* of the jitter of retries */
     bool allow_plaintext;      /* also learnt endpoints beyond this machine are used */
-    bool events;               /* the shell takes them by session_next_event */
+    session_forward_t forward;
+    bool events; /* the shell takes them by session_next_event */
 } session_config_t;
 
 session_t *session_new(const session_config_t *config);

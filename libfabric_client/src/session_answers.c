@@ -276,8 +276,7 @@ static uint32_t redirect_target(session_t *session, fabric_bytes_t endpoint)
     for (size_t i = 0; i < shard_map_broker_count(session->map); i++) {
         const map_broker_t *broker = shard_map_broker_at(session->map, i);
         if (strcmp(broker->router_endpoint, text) == 0) {
-            uint32_t peer = peers_find_broker(&session->peers, broker->incarnation);
-            return peer != NO_PEER ? peer : peers_learn(&session->peers, text);
+            return session_reach(session, broker);
         }
     }
     return peers_learn(&session->peers, text);

@@ -2,7 +2,10 @@
  * bring. */
 #include "libfabric_client/src/session_state.h"
 
-enum { REFUSED_RETRY_MS = 1000 }; /* before a broker that refused the client is asked again */
+enum {
+    REFUSED_RETRY_MS = 1000, /* before a broker that refused the client is asked again */
+    RELAY_RETRY_MS = 100     /* before a broker is greeted by way of another one again */
+};
 
 /* A client that knows one broker only could not go on when that broker dies: it connects to a
  * second one. */
@@ -38,9 +41,27 @@ static void take_back_sent(session_t *session, call_t *call)
     }
 }
 
+static void close_connection(session_t *session, uint32_t index);
+
+/* The peers that were reached by way of this one have to be reached anew. */
+static void close_relayed(session_t *session, uint32_t carrier)
+{
+    for (uint32_t i = 0; i < session->peers.count; i++) {
+        const peer_t *peer = &session->peers.list[i];
+        if (peer->carrier == carrier) {
+            if (peer->phase == PEER_WELCOMED) {
+                session_tell(session, EVENT_DISCONNECTED, i, "the broker between is not connected",
+                             (fabric_bytes_t){0});
+            }
+            close_connection(session, i);
+        }
+    }
+}
+
 /* What was under way on a connection that is gone, after its peer has left its phase. */
 static void take_back_all(session_t *session, uint32_t index)
 {
+    close_relayed(session, index);
     for (call_t *call = session->calls.open.first; call;) {
         call_t *next = call->open.next;
         if (call->peer == index && call->state == CALL_READY) {
@@ -67,8 +88,23 @@ void session_lose_connection(session_t *session, uint32_t index, const char *why
     take_back_all(session, index);
 }
 
+/* A broker that is reached by way of another one is greeted again soon. */
+static void rest_relayed(session_t *session, uint32_t index, const char *why, fabric_bytes_t words)
+{
+    if (peers_is_welcomed(&session->peers, index)) {
+        session_tell(session, EVENT_DISCONNECTED, index, why, words);
+    }
+    uint64_t pause_ms = RELAY_RETRY_MS / 2 + random_up_to(&session->random, RELAY_RETRY_MS);
+    peers_rest(&session->peers, index, session->now_ms + pause_ms);
+    take_back_all(session, index);
+}
+
 void session_renew_connection(session_t *session, uint32_t index, const char *why)
 {
+    if (peer_is_relayed(&session->peers.list[index])) {
+        rest_relayed(session, index, why, (fabric_bytes_t){0});
+        return;
+    }
     peers_act(&session->peers, index, ACTION_REOPEN);
     session_lose_connection(session, index, why);
 }
@@ -84,6 +120,24 @@ void session_rest(session_t *session, uint32_t index)
     uint64_t pause_ms = REFUSED_RETRY_MS / 2 + random_up_to(&session->random, REFUSED_RETRY_MS);
     peers_rest(&session->peers, index, session->now_ms + pause_ms);
     take_back_all(session, index);
+}
+
+void session_relay_ended(session_t *session, uint32_t carrier, const message_relay_ended_t *ended)
+{
+    incarnation_t broker;
+    if (ended->broker.size != sizeof broker.bytes) {
+        session_note_malformed(session, carrier, FABRIC_ERROR_MALFORMED_MESSAGE);
+        return;
+    }
+    memcpy(broker.bytes, ended->broker.data, sizeof broker.bytes);
+    uint32_t index = peers_find_relayed(&session->peers, broker);
+    const peer_t *peer = &session->peers.list[index == NO_PEER ? carrier : index];
+    if (peer->carrier == carrier &&
+        (peer->phase == PEER_GREETING || peer->phase == PEER_WELCOMED)) {
+        rest_relayed(session, index, "the broker between has ended the connection", ended->text);
+    } else {
+        session->stats.unexpected++;
+    }
 }
 
 /* ---- greeting and welcome ---- */
@@ -158,8 +212,16 @@ void session_welcomed(session_t *session, uint32_t index, const message_welcome_
         return;
     }
     memcpy(broker.bytes, welcome->broker.data, sizeof broker.bytes);
+    const peer_t *peer = &session->peers.list[index];
+    if (peer_is_relayed(peer) && !incarnation_equal(peer->target, broker)) {
+        session_note_malformed(session, index, FABRIC_ERROR_MALFORMED_MESSAGE);
+        return;
+    }
     /* Of two connections of one client a broker serves the later one; so does the client. */
     uint32_t twin = peers_find_broker(&session->peers, broker);
+    if (twin == NO_PEER && !peer_is_relayed(peer)) {
+        twin = peers_find_relayed(&session->peers, broker);
+    }
     learn_cluster(session, welcome);
     peers_welcome(&session->peers, index, broker, session->now_ms);
     session->stats.connections++;
@@ -188,7 +250,9 @@ static bool in_map(const session_t *session, const char *endpoint)
 
 static bool is_left_over(const session_t *session, const peer_t *peer)
 {
-    return !peer->first_contact && !in_map(session, peer->endpoint) &&
+    bool known = peer_is_relayed(peer) ? shard_map_broker(session->map, peer->target) != NULL
+                                       : in_map(session, peer->endpoint);
+    return !peer->first_contact && !known &&
            (peer->phase == PEER_CONNECTING || peer->phase == PEER_RESTING);
 }
 
@@ -216,6 +280,22 @@ void session_take_map(session_t *session, uint32_t index, fabric_bytes_t map)
 
 /* ---- time ---- */
 
+/* A relayed peer that has rested is reached by way of any broker that may carry its frames. */
+static void tick_relayed(session_t *session, uint32_t index)
+{
+    const peer_t *peer = &session->peers.list[index];
+    if (peer->phase != PEER_RESTING) {
+        peers_tick(&session->peers, index, false, session->now_ms);
+    } else if (session->now_ms >= peer->reopen_at_ms) {
+        uint32_t carrier = peers_find_carrier(&session->peers, peer->target);
+        if (carrier == NO_PEER) {
+            close_connection(session, index);
+        } else {
+            peers_relay_again(&session->peers, index, carrier, session->now_ms);
+        }
+    }
+}
+
 void session_tick_peers(session_t *session)
 {
     if (session->closed) {
@@ -225,6 +305,8 @@ void session_tick_peers(session_t *session)
     for (uint32_t i = 0; i < session->peers.count; i++) {
         if (peers_is_silent(&session->peers, i, session->now_ms)) {
             session_renew_connection(session, i, "nothing was heard of the broker for too long");
+        } else if (peer_is_relayed(&session->peers.list[i])) {
+            tick_relayed(session, i);
         } else {
             peers_tick(&session->peers, i, none_welcomed, session->now_ms);
         }

@@ -100,7 +100,10 @@ static call_t *next_ready(session_t *session, size_t index)
 static bool is_due(session_t *session, size_t index)
 {
     const peer_t *peer = &session->peers.list[index];
-    return (peer->due & (DUE_HELLO | DUE_BYE)) != 0 ||
+    /* The last frame to a peer stands behind those to the peers that it carries. */
+    bool bye =
+        (peer->due & DUE_BYE) != 0 && !peers_carries_due(&session->peers, (uint32_t)index, DUE_BYE);
+    return (peer->due & DUE_HELLO) != 0 || bye ||
            (peer->phase == PEER_WELCOMED &&
             ((peer->due & (DUE_PING | DUE_MAP_WANTED)) != 0 || next_ready(session, index)));
 }
@@ -121,37 +124,63 @@ static void build_frame(session_t *session, size_t index)
             put_call(session, peer, call, frame);
         }
     }
-    if (peer_take_due(peer, DUE_BYE)) {
+    if (!peers_carries_due(&session->peers, (uint32_t)index, DUE_BYE) &&
+        peer_take_due(peer, DUE_BYE)) {
         message_bye_t bye = {fabric_bytes_of("the client was closed")};
         message_put_bye(frame, &bye);
     }
-}
-
-bool session_build_next_frame(session_t *session, size_t *index, fabric_bytes_t *frame)
-{
-    for (size_t i = 0; i < session->peers.count; i++) {
-        size_t turn = (session->frame_turn + i) % session->peers.count;
-        peer_frame_t *next = &session->frames[turn];
-        if (next->blocked || session->peers.list[turn].action_due) {
-            continue;
-        }
-        if (next->writer.size == 0 && is_due(session, turn)) {
-            build_frame(session, turn);
-        }
-        if (next->writer.size > 0) {
-            session->frame_turn = turn;
-            *index = turn;
-            *frame = wire_writer_bytes(&next->writer);
-            return true;
-        }
-    }
-    return false;
 }
 
 static void next_number(peer_frame_t *frame)
 {
     wire_writer_reset(&frame->writer);
     frame->number++;
+}
+
+/* Puts the frame to a relayed peer into one to its carrier. What is in it counts as sent. */
+static void wrap_frame(session_t *session, size_t index)
+{
+    const peer_t *peer = &session->peers.list[index];
+    wire_writer_t *frame = &session->frames[peer->carrier].writer;
+    frame_begin(
+        frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, session->high_id, session_settled(session)});
+    message_relay_t relay = {fabric_bytes(peer->target.bytes, sizeof peer->target.bytes),
+                             wire_writer_bytes(&session->frames[index].writer)};
+    message_put_relay(frame, &relay);
+    next_number(&session->frames[index]);
+}
+
+/* The peer whose connection takes the frames to this one. */
+static size_t connection_of(const session_t *session, size_t index)
+{
+    const peer_t *peer = &session->peers.list[index];
+    return peer_is_relayed(peer) ? peer->carrier : index;
+}
+
+bool session_build_next_frame(session_t *session, size_t *index, fabric_bytes_t *frame)
+{
+    for (size_t i = 0; i < session->peers.count; i++) {
+        size_t turn = (session->frame_turn + i) % session->peers.count;
+        size_t connection = connection_of(session, turn);
+        peer_frame_t *next = &session->frames[connection];
+        if (next->blocked || session->peers.list[connection].action_due) {
+            continue;
+        }
+        if (next->writer.size == 0 && is_due(session, turn)) {
+            build_frame(session, turn);
+            if (connection != turn) {
+                wrap_frame(session, turn);
+            }
+            next->turn = turn;
+        }
+        if (next->writer.size > 0) {
+            session->frame_turn = turn;
+            *index = connection;
+            *frame = wire_writer_bytes(&next->writer);
+            return true;
+        }
+    }
+    return false;
 }
 
 void session_drop_frame(session_t *session, uint32_t peer)
@@ -172,7 +201,7 @@ void session_frame_sent(session_t *session, size_t index)
 {
     assert(index < session->peers.count);
     next_number(&session->frames[index]);
-    session->frame_turn = index + 1;
+    session->frame_turn = session->frames[index].turn + 1;
 }
 
 void session_frame_blocked(session_t *session, size_t index)

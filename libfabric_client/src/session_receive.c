@@ -89,6 +89,38 @@ static fabric_error_t take_map(session_t *session, uint32_t peer, wire_reader_t 
     return error;
 }
 
+/* ---- frames of other brokers ---- */
+
+static void receive_frame(session_t *session, uint32_t peer, fabric_bytes_t frame);
+
+static fabric_error_t take_relayed(session_t *session, uint32_t carrier, wire_reader_t *body)
+{
+    message_relayed_t relayed;
+    incarnation_t broker;
+    fabric_error_t error = message_get_relayed(body, &relayed);
+    if (error || relayed.broker.size != sizeof broker.bytes) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    memcpy(broker.bytes, relayed.broker.data, sizeof broker.bytes);
+    uint32_t peer = peers_find_relayed(&session->peers, broker);
+    if (peer == NO_PEER || session->peers.list[peer].carrier != carrier) {
+        session->stats.unexpected++; /* the broker is reached by another way meanwhile */
+    } else {
+        receive_frame(session, peer, relayed.frame);
+    }
+    return FABRIC_OK;
+}
+
+static fabric_error_t take_relay_ended(session_t *session, uint32_t carrier, wire_reader_t *body)
+{
+    message_relay_ended_t ended;
+    fabric_error_t error = message_get_relay_ended(body, &ended);
+    if (!error) {
+        session_relay_ended(session, carrier, &ended);
+    }
+    return error;
+}
+
 /* ---- frames ---- */
 
 /* Before the welcome only messages that lead to it count: all others were meant for an older
@@ -127,6 +159,10 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
         return session_take_redirect(session, peer, body);
     case KIND_ANSWER:
         return session_take_answer(session, peer, body);
+    case KIND_RELAYED:
+        return take_relayed(session, peer, body);
+    case KIND_RELAY_ENDED:
+        return take_relay_ended(session, peer, body);
     case KIND_HELLO:
     case KIND_MAP_WANTED:
     case KIND_REQUEST:
@@ -139,8 +175,6 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
     case KIND_CRASHED:
     case KIND_CRASH_NOTED:
     case KIND_RELAY:
-    case KIND_RELAYED:
-    case KIND_RELAY_ENDED:
     case KIND_TUNNEL:
     case KIND_TUNNEL_ENDED:
     case KIND_BROKER_STATE:
@@ -164,22 +198,17 @@ static void take_message(session_t *session, uint32_t peer, wire_reader_t *body)
     }
 }
 
-void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uint64_t now_ms)
+static void receive_frame(session_t *session, uint32_t peer, fabric_bytes_t frame)
 {
-    uint32_t peer = (uint32_t)index;
     wire_reader_t reader;
     wire_reader_t body;
     frame_head_t head;
-    session->now_ms = now_ms;
-    if (!peers_is_current(&session->peers, index) || session->closed) {
-        return; /* of a connection that was given up: its calls wait, or have ended */
-    }
     fabric_error_t error = frame_open(frame, &reader, &head);
     if (error) {
         session_note_malformed(session, peer, error);
         return;
     }
-    peers_heard(&session->peers, peer, now_ms);
+    peers_heard(&session->peers, peer, session->now_ms);
     if (peers_is_welcomed(&session->peers, peer)) {
         session_note_id(session, head.high_id);
     }
@@ -189,5 +218,14 @@ void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uin
     if (reader.failed) {
         session_note_malformed(session, peer, FABRIC_ERROR_MALFORMED_MESSAGE);
     }
+}
+
+void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uint64_t now_ms)
+{
+    session->now_ms = now_ms;
+    if (!peers_is_current(&session->peers, index) || session->closed) {
+        return; /* of a connection that was given up: its calls wait, or have ended */
+    }
+    receive_frame(session, (uint32_t)index, frame);
     session_dispatch_released(session);
 }

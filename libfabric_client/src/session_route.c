@@ -20,18 +20,55 @@ shard_id_t session_locate(const session_t *session, const call_t *call)
     return shard_map_locate(session->map, group, call->id);
 }
 
+static uint32_t reach_by_way(session_t *session, const map_broker_t *broker)
+{
+    uint32_t known = peers_find_relayed(&session->peers, broker->incarnation);
+    if (known != NO_PEER || session->peers.forward == SESSION_FORWARD_NEVER) {
+        return known;
+    }
+    uint32_t carrier = peers_find_carrier(&session->peers, broker->incarnation);
+    return carrier == NO_PEER
+               ? NO_PEER
+               : peers_add_relayed(&session->peers, broker->incarnation, broker->router_endpoint,
+                                   carrier, session->now_ms);
+}
+
+uint32_t session_reach(session_t *session, const map_broker_t *broker)
+{
+    uint32_t welcomed = peers_find_broker(&session->peers, broker->incarnation);
+    if (welcomed != NO_PEER) {
+        return welcomed;
+    }
+    uint32_t direct = peers_learn(&session->peers, broker->router_endpoint);
+    if (direct != NO_PEER && !peers_is_late(&session->peers, direct, session->now_ms)) {
+        return direct;
+    }
+    uint32_t relayed = reach_by_way(session, broker);
+    return relayed != NO_PEER ? relayed : direct;
+}
+
+/* The peer of a redirect that has not welcomed the client: its broker may be reached by another
+ * way. */
+static uint32_t reach_otherwise(session_t *session, uint32_t peer)
+{
+    for (size_t i = 0; i < shard_map_broker_count(session->map); i++) {
+        const map_broker_t *broker = shard_map_broker_at(session->map, i);
+        if (strcmp(broker->router_endpoint, session->peers.list[peer].endpoint) == 0) {
+            return session_reach(session, broker);
+        }
+    }
+    return peer;
+}
+
 static uint32_t route_by_map(session_t *session, shard_id_t shard)
 {
     const map_lane_t *lane = shard_map_lane_of(session->map, shard);
     if (!lane || incarnation_is_none(lane->home)) {
         return lane ? NO_PEER : peers_any_welcomed(&session->peers);
     }
-    uint32_t peer = peers_find_broker(&session->peers, lane->home);
-    if (peer != NO_PEER) {
-        return peer;
-    }
     const map_broker_t *broker = shard_map_broker(session->map, lane->home);
-    return broker ? peers_learn(&session->peers, broker->router_endpoint) : NO_PEER;
+    return broker ? session_reach(session, broker)
+                  : peers_find_broker(&session->peers, lane->home);
 }
 
 static uint32_t route_of_shard(session_t *session, shard_id_t shard)
@@ -40,9 +77,10 @@ static uint32_t route_of_shard(session_t *session, shard_id_t shard)
     if (route->generation == session->route_generation) {
         return route->peer;
     }
-    if (route->override != NO_PEER && !peers_is_welcomed(&session->peers, route->override) &&
-        session->now_ms >= route->override_until_ms) {
-        route->override = NO_PEER;
+    if (route->override != NO_PEER && !peers_is_welcomed(&session->peers, route->override)) {
+        route->override = session->now_ms >= route->override_until_ms
+                              ? NO_PEER
+                              : reach_otherwise(session, route->override);
     }
     route->peer = route->override != NO_PEER ? route->override : route_by_map(session, shard);
     route->generation = session->route_generation;

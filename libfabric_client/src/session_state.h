@@ -20,6 +20,7 @@ enum { PROBE_MS = 100 }; /* how often calls without a route, or of an unknown ty
 typedef struct peer_frame {
     wire_writer_t writer; /* empty: none */
     uint64_t number;
+    size_t turn;  /* the peer that it is for: the one of the connection, or one that it carries */
     bool blocked; /* the connection takes nothing at present */
 } peer_frame_t;
 
@@ -119,6 +120,8 @@ void session_lose_connection(session_t *session, uint32_t peer, const char *why)
 void session_renew_connection(session_t *session, uint32_t peer, const char *why);
 /* Loses the connection; no other one is wanted for a while. */
 void session_rest(session_t *session, uint32_t peer);
+/* A carrier does not reach this broker any more. */
+void session_relay_ended(session_t *session, uint32_t carrier, const message_relay_ended_t *ended);
 void session_take_map(session_t *session, uint32_t peer, fabric_bytes_t map);
 /* Pings, silence and reopening. */
 void session_tick_peers(session_t *session);
@@ -189,6 +192,9 @@ shard_queue_t *session_queue_of(session_t *session, const call_t *call);
 shard_id_t session_locate(const session_t *session, const call_t *call);
 /* The peer for a call, connected or not; NO_PEER where no home is known. */
 uint32_t session_route(session_t *session, const call_t *call);
+/* The peer by which a broker of the map is reached, on a connection of its own or by way of another
+ * one, connected or not; NO_PEER where there is no way. */
+uint32_t session_reach(session_t *session, const map_broker_t *broker);
 /* A redirect has named a peer for a shard; NO_PEER: it named none that may be used. */
 void session_override_route(session_t *session, shard_queue_t *queue, uint32_t peer);
 /* Redirects came from the map before the present one. */

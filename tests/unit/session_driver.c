@@ -15,7 +15,7 @@
 
 #define SHARDS 64
 
-session_driver_t *session_driver_new_with(uint32_t pending_max)
+static session_driver_t *new_driver(uint32_t pending_max, session_forward_t forward)
 {
     session_config_t config = {
         .client_number = 77,
@@ -24,6 +24,7 @@ session_driver_t *session_driver_new_with(uint32_t pending_max)
         .cluster_name = "test",
         .pending_max = pending_max,
         .seed = 1,
+        .forward = forward,
         .events = true,
     };
     session_driver_t *d = (session_driver_t *)calloc(1, sizeof *d);
@@ -36,6 +37,18 @@ session_driver_t *session_driver_new_with(uint32_t pending_max)
     session_action_t action;
     assert_true(session_next_action(d->session, &action));
     assert_int_equal(action.kind, ACTION_OPEN);
+    return d;
+}
+
+session_driver_t *session_driver_new_with(uint32_t pending_max)
+{
+    return new_driver(pending_max, SESSION_FORWARD_NEVER);
+}
+
+session_driver_t *session_driver_new_relaying(session_forward_t forward)
+{
+    session_driver_t *d = new_driver(1000, forward);
+    d->by_way = true;
     return d;
 }
 
@@ -84,20 +97,46 @@ static void keep(session_driver_t *d, wire_reader_t *body)
     d->seen[d->seen_count++] = seen;
 }
 
+static bool is_relay(wire_reader_t body, message_relay_t *relay)
+{
+    message_kind_t kind;
+    return message_open(&body, &kind) == FABRIC_OK && kind == KIND_RELAY &&
+           message_get_relay(&body, relay) == FABRIC_OK;
+}
+
+/* Keeps the messages of a frame that are for the peer itself, or, of a frame to broker 0, those
+ * that it is to relay to broker 1. */
+static void keep_frame(session_driver_t *d, fabric_bytes_t frame, bool relayed)
+{
+    wire_reader_t reader;
+    wire_reader_t body;
+    message_relay_t relay;
+    frame_head_t head;
+    assert_int_equal(frame_open(frame, &reader, &head), FABRIC_OK);
+    while (frame_next(&reader, &body)) {
+        if (is_relay(body, &relay)) {
+            assert_int_equal(relay.broker.data[0], 2);
+            if (relayed) {
+                keep_frame(d, relay.frame, false);
+            }
+        } else if (!relayed) {
+            d->head = head;
+            keep(d, &body);
+        }
+    }
+    assert_false(reader.failed);
+}
+
 size_t script_pull(session_driver_t *d, size_t peer)
 {
     size_t to;
     fabric_bytes_t frame;
     d->seen_count = 0;
     while (session_next_frame(d->session, d->now_ms, &to, &frame)) {
-        wire_reader_t reader;
-        wire_reader_t body;
         if (to == peer) {
-            assert_int_equal(frame_open(frame, &reader, &d->head), FABRIC_OK);
-            while (frame_next(&reader, &body)) {
-                keep(d, &body);
-            }
-            assert_false(reader.failed);
+            keep_frame(d, frame, false);
+        } else if (d->by_way && to == 0 && peer == 1) {
+            keep_frame(d, frame, true);
         }
         session_frame_sent(d->session, to);
     }
@@ -268,7 +307,17 @@ void script_frame(wire_writer_t *out)
 
 void script_deliver(session_driver_t *d, size_t peer)
 {
-    session_receive(d->session, peer, wire_writer_bytes(&d->out), d->now_ms);
+    if (!d->by_way || peer != 1) {
+        session_receive(d->session, peer, wire_writer_bytes(&d->out), d->now_ms);
+        return;
+    }
+    static const uint8_t broker[16] = {2};
+    wire_writer_t frame = {0};
+    message_relayed_t relayed = {fabric_bytes(broker, 16), wire_writer_bytes(&d->out)};
+    frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
+    message_put_relayed(&frame, &relayed);
+    session_receive(d->session, 0, wire_writer_bytes(&frame), d->now_ms);
+    wire_writer_destroy(&frame);
 }
 
 void script_who(session_driver_t *d, size_t peer)

@@ -27,6 +27,7 @@ typedef struct session_driver {
     frame_head_t head;             /* of the last frame pulled */
     seen_message_t seen[SEEN_MAX]; /* the messages of the last pull */
     size_t seen_count;
+    bool by_way; /* broker 1 is reached by way of broker 0: its frames are relayed */
 } session_driver_t;
 
 /* For a test whose state is its driver. */
@@ -36,6 +37,8 @@ int session_driver_teardown(void **state);
     cmocka_unit_test_setup_teardown(name, session_driver_setup, session_driver_teardown)
 
 session_driver_t *session_driver_new_with(uint32_t pending_max);
+/* A session that relays as `forward` says; the driver relays for broker 1. */
+session_driver_t *session_driver_new_relaying(session_forward_t forward);
 void session_driver_destroy(session_driver_t **driver);
 
 /* ---- what the session says ---- */

@@ -99,6 +99,14 @@ typedef struct fabric_header {
 /** For fabric_client_options.spin_us: sleep at once. */
 #define FABRIC_SPIN_NEVER UINT32_MAX
 
+/** Which brokers a client reaches by way of others. A broker forwards what a client sends to
+ *  another one: a client that can reach one broker only reaches all entities. */
+typedef enum fabric_forward {
+    FABRIC_FORWARD_AUTO = 0, /**< those that it cannot connect to, or not within 500 ms */
+    FABRIC_FORWARD_ALWAYS,   /**< all but those that its URL names */
+    FABRIC_FORWARD_NEVER     /**< none: it waits until it can connect */
+} fabric_forward_t;
+
 /** Options of a client; zero means the default everywhere. */
 typedef struct fabric_client_options {
     const char *cluster_name; /**< refuse other clusters; default: any */
@@ -117,7 +125,8 @@ typedef struct fabric_client_options {
     /** With client_number: above all sequences that this number has used. A new call under a
      *  sequence that the brokers remember as settled ends with OUTCOME_UNKNOWN. */
     uint64_t first_sequence;
-    bool allow_plaintext; /**< connect to addresses beyond this machine without encryption */
+    bool allow_plaintext;     /**< connect to addresses beyond this machine without encryption */
+    fabric_forward_t forward; /**< which brokers are reached by way of others */
     /** Is told of each event worth a log line, see rule 10; NULL: nobody is. Of each code at most
      *  10 events a second are told; the next one says how many were left out. The codes:
      *  - client.welcomed (info): a broker has taken the client in;
