@@ -132,7 +132,8 @@ static void start(process_t *process)
 {
     client_t *client = client_of(process);
     client->number = 1000 + process->index;
-    session_config_t config = {.client_number = client->number,
+    session_config_t config = {.forward = SESSION_FORWARD_NEVER,
+                               .client_number = client->number,
                                .incarnation = world_incarnation(),
                                .name = "client",
                                .pending_max = CALLS_MAX,
