@@ -50,6 +50,9 @@ const config_key_t options_keys[] = {
     {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD", "that database's password"},
     {"allow_plaintext", CONFIG_BOOL, "no", 0, 0, NULL,
      "connect to addresses beyond this machine without encryption"},
+    {"forward", CONFIG_TEXT, "auto", 0, 0, "auto|always|never",
+     "which brokers are reached by way of others: those that cannot be connected to, all but those "
+     "of `url`, or none"},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -98,6 +101,8 @@ static fabric_error_t check_mode(const options_t *options, reason_t *reason)
 static fabric_error_t take_values(options_t *options, const config_t *config, reason_t *reason)
 {
     const char *spawn = config_text(config, "spawn");
+    static const char *const forwards[] = {"auto", "always", "never", NULL}; /* fabric_forward_t */
+    unsigned forward = 0;
     if (config_bool(config, "durable") && config_bool(config, "volatile")) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "--durable and --volatile exclude each other");
@@ -123,7 +128,9 @@ static fabric_error_t take_values(options_t *options, const config_t *config, re
     if (options->mode == MODE_TAKEOVER && !config_is_set(config, "held")) {
         options->held = TAKEOVER_HELD;
     }
-    fabric_error_t error = check_spawn(spawn, reason);
+    fabric_error_t error = config_choice(config, "forward", forwards, &forward, reason);
+    options->forward = (fabric_forward_t)forward;
+    error = error ? error : check_spawn(spawn, reason);
     return error ? error : check_mode(options, reason);
 }
 

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <fabric/client.h>
+
 #include "core/config.h"
 
 typedef enum options_mode {
@@ -40,6 +42,7 @@ typedef struct options {
     const char *store; /* NULL: not told */
     const char *store_password;
     bool allow_plaintext;
+    fabric_forward_t forward;
     bool help;
     bool version;
 } options_t;

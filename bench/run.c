@@ -82,7 +82,8 @@ fabric_error_t bench_connect(bench_t *bench, uint32_t workers, reason_t *reason)
 {
     fabric_outcome_t outcome = {0};
     fabric_client_options_t options = {.name = "fabric-bench",
-                                       .allow_plaintext = bench->options.allow_plaintext};
+                                       .allow_plaintext = bench->options.allow_plaintext,
+                                       .forward = bench->options.forward};
     fabric_error_t error = fabric_client_open(bench->url, &options, &bench->client, &outcome);
     if (error) {
         return reason_set(reason, error, "%.100s: %s (%s)", bench->url,

@@ -25,6 +25,8 @@ const config_key_t broker_config_keys[] = {
      "the longest a call to the database may take"},
     {"cluster_name", CONFIG_TEXT, "fabric", 0, 0, "NAME",
      "the cluster's name, fixed when it is founded"},
+    {"name", CONFIG_TEXT, NULL, 0, 0, "NAME",
+     "name shown in the cluster's status (default: host and process id)"},
     {"shards_per_group", CONFIG_UINT, NULL, 0, LIMIT_SHARDS_PER_GROUP_MAX, "N",
      "shards of each group, fixed when the cluster is founded (then 300 unless given); unset or 0: "
      "the cluster's own"},
@@ -189,8 +191,13 @@ static fabric_error_t read_endpoints(const config_t *values, broker_config_t *co
     return FABRIC_OK;
 }
 
-static void name_process(router_config_t *router)
+static void name_process(const config_t *values, router_config_t *router)
 {
+    const char *name = config_text(values, "name");
+    if (name && *name) {
+        snprintf(router->name, sizeof router->name, "%.*s", LIMIT_NAME_BYTES_MAX, name);
+        return;
+    }
     char host[200] = "";
     if (gethostname(host, sizeof host - 1) != 0) {
         snprintf(host, sizeof host, "unknown");
@@ -207,7 +214,7 @@ fabric_error_t broker_config_read(const config_t *values, broker_config_t *confi
     config->allow_plaintext = config_bool(values, "allow_plaintext");
     config->allow_weak_durability = config_bool(values, "allow_weak_durability");
     read_limits(values, &config->router);
-    name_process(&config->router);
+    name_process(values, &config->router);
     size_t name_size = strlen(config->cluster_name);
     if (name_size < 1 || name_size > LIMIT_NAME_BYTES_MAX) {
         return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,

@@ -18,6 +18,9 @@ static const config_key_t keys[] = {
      "refuse brokers and databases of other clusters; the name that `schema apply` founds"},
     {"allow_plaintext", CONFIG_BOOL, "no", 0, 0, NULL,
      "connect to addresses beyond this machine without encryption"},
+    {"forward", CONFIG_TEXT, "auto", 0, 0, "auto|always|never",
+     "which brokers are reached by way of others: those that cannot be connected to, all but those "
+     "of `url`, or none"},
     {"output", CONFIG_TEXT, "text", 0, 0, "json|text", "form of the output; -o for short"},
     {"key", CONFIG_TEXT, NULL, 0, 0, "CLIENT:SEQUENCE",
      "call and send, with the same arguments: settle the former call of this key, instead of "
@@ -125,6 +128,8 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     const config_t *config = options->config;
     const char *output = config_text(config, "output");
     const char *key = config_text(config, "key");
+    static const char *const forwards[] = {"auto", "always", "never", NULL}; /* fabric_forward_t */
+    unsigned forward = 0;
     options->json = strcmp(output, "json") == 0;
     if (!options->json && strcmp(output, "text") != 0) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
@@ -139,6 +144,11 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "--cluster-name: must have 1 to %d bytes", LIMIT_NAME_BYTES_MAX);
     }
+    fabric_error_t error = config_choice(config, "forward", forwards, &forward, reason);
+    if (error) {
+        return error;
+    }
+    options->forward = (fabric_forward_t)forward;
     options->url = config_text(config, "url");
     options->timeout_ms = (uint32_t)config_uint(config, "timeout_ms");
     options->cluster_name = cluster;

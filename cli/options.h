@@ -21,6 +21,7 @@ typedef struct cli_options {
     uint32_t timeout_ms;
     const char *cluster_name; /* NULL: any */
     bool allow_plaintext;
+    fabric_forward_t forward;
     bool json;             /* -o json */
     fabric_call_key_t key; /* --key; all zero: none */
     const char *store;     /* NULL: not given */

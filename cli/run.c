@@ -34,6 +34,7 @@ fabric_error_t cli_open(const cli_options_t *options, uint64_t number, uint64_t 
         .client_number = number,
         .first_sequence = first_sequence,
         .allow_plaintext = options->allow_plaintext,
+        .forward = options->forward,
     };
     fabric_error_t error = fabric_client_open(options->url, &client_options, client, outcome);
     outcome->error = error;

@@ -228,6 +228,23 @@ bool config_is_set(const config_t *config, const char *name)
     return value_of(config, name)->count > 0;
 }
 
+fabric_error_t config_choice(const config_t *config, const char *name, const char *const *choices,
+                             unsigned *chosen, reason_t *reason)
+{
+    const char *text = config_text(config, name);
+    char list[128] = "";
+    for (unsigned i = 0; choices[i]; i++) {
+        if (strcmp(text, choices[i]) == 0) {
+            *chosen = i;
+            return FABRIC_OK;
+        }
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "", choices[i]);
+    }
+    return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "%s: '%.40s' is none of %s", name,
+                      text, list);
+}
+
 /* ---- usage ---- */
 
 enum { MEANING_COLUMN = 34 };

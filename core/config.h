@@ -1,5 +1,6 @@
 /* Configuration: each key is described once in a table. Values come from, in rising order of
- * precedence: defaults, a file (core/config_file.h), the FABRIC_* environment, the command line. An
+ * precedence: defaults, CLUSTER_NODES and NODE_ID in the environment (for the keys `url` and
+ * `name`), a file (core/config_file.h), the FABRIC_* environment, the command line. An
  * unknown key and a value out of range are refused in one line that names the key and its source.
  *
  * A key "lease_ms" is --lease-ms on the command line, FABRIC_LEASE_MS in the environment, and
@@ -74,6 +75,12 @@ bool config_bool(const config_t *config, const char *name);        /* false wher
 size_t config_list_size(const config_t *config, const char *name); /* 0 where unset */
 const char *config_list_at(const config_t *config, const char *name, size_t index);
 bool config_is_set(const config_t *config, const char *name); /* given anywhere, or has a default */
+
+/* The place of the key's text among `choices`, which end with NULL. INVALID_ARGUMENT: it is none of
+ * them. */
+FABRIC_MUST_USE
+fabric_error_t config_choice(const config_t *config, const char *name, const char *const *choices,
+                             unsigned *chosen, reason_t *reason);
 
 /* The names of the environment variables that were ignored, separated by commas and printable, for
  * a warning. Empty: none was. */

@@ -289,6 +289,24 @@ static fabric_error_t take_environment(config_t *config, reason_t *reason)
     return FABRIC_OK;
 }
 
+/* Variables of other makers' clusters: the first contacts, and the process's own name. */
+static fabric_error_t take_common_variables(config_t *config, reason_t *reason)
+{
+    static const char *const rows[][2] = {{"CLUSTER_NODES", "url"}, {"NODE_ID", "name"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *text = getenv(rows[i][0]);
+        size_t index = config_find(config, rows[i][1]);
+        if (!text || *text == '\0' || index == config->key_count) {
+            continue;
+        }
+        fabric_error_t error = config_set(config, index, text, FROM_ELSEWHERE, rows[i][0], reason);
+        if (error) {
+            return error;
+        }
+    }
+    return FABRIC_OK;
+}
+
 /* ---- file ---- */
 
 static fabric_error_t take_line(void *context, const char *name, const char *text,
@@ -322,6 +340,9 @@ fabric_error_t config_load(config_t *config, int argc, char **argv, reason_t *re
     int rest = optind;
     if (!error && !answered) {
         error = take_environment(config, reason);
+    }
+    if (!error && !answered) {
+        error = take_common_variables(config, reason);
     }
     if (!error && !answered && config->file) {
         error = config_file_read(config->file, reason, take_line, config);

@@ -10,6 +10,7 @@ enum { CONFIG_KEYS_MAX = 128, CONFIG_NAME_SIZE = 64 };
 /* The source of a value. A higher source wins, in whatever order the sources are read. */
 typedef enum config_origin {
     FROM_DEFAULT,
+    FROM_ELSEWHERE, /* an environment variable that other programs have too */
     FROM_FILE,
     FROM_ENVIRONMENT,
     FROM_ARGUMENTS

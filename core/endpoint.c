@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -218,4 +219,10 @@ fabric_error_t endpoint_list_parse(const char *url, reason_t *reason,
 {
     fabric_error_t error = walk_list(url, reason, NULL, NULL);
     return error ? error : walk_list(url, reason, add, context);
+}
+
+const char *endpoint_cluster_nodes(void)
+{
+    const char *nodes = getenv("CLUSTER_NODES");
+    return nodes && *nodes ? nodes : NULL;
 }

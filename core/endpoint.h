@@ -24,6 +24,8 @@
 FABRIC_MUST_USE
 fabric_error_t endpoint_list_parse(const char *url, reason_t *reason,
                                    void (*add)(void *context, const char *endpoint), void *context);
+/* $CLUSTER_NODES, such a list, for programs that are told no other; NULL: it is not set. */
+const char *endpoint_cluster_nodes(void);
 /* Whether an endpoint stays on this machine: ipc://, tcp://127.x.x.x, tcp://[::1], tcp://localhost.
  */
 bool endpoint_is_local(const char *endpoint);

@@ -131,6 +131,7 @@ static fabric_error_t set_names(fabric_worker_t *worker, const fabric_worker_opt
 
 static fabric_error_t set_brokers(fabric_worker_t *worker, const char *url, reason_t *reason)
 {
+    url = url ? url : endpoint_cluster_nodes();
     if (!url) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "no broker is named");
     }

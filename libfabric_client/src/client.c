@@ -135,6 +135,7 @@ static fabric_error_t open_client(const char *url, const fabric_client_options_t
                                   fabric_client_t **client, reason_t *reason)
 {
     char name[128];
+    url = url ? url : endpoint_cluster_nodes();
     if (!url) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "no broker is named");
     }

@@ -188,6 +188,25 @@ static void a_worker_follows_a_new_address(void **state)
     expect_echo();
 }
 
+/* One name for all brokers, as of a headless service: one of its addresses is dead. */
+static void a_name_of_several_addresses(void **state)
+{
+    char url[ADDRESS_SIZE];
+    use_names(state);
+    testbed_start(bed, 0);
+    fake_names_set("brokers", "127.0.0.2 127.0.0.3 127.0.0.1");
+    snprintf(url, sizeof url, "fabric://brokers:%lu", broker_port());
+    add_worker(url);
+    testbed_wait_ready(bed, 1);
+    expect_echo();
+    expect_status_from("brokers");
+    fake_names_set("brokers", "127.0.0.1 127.0.0.2");
+    testbed_kill(&bed->cluster.workers[0]);
+    add_worker(url);
+    testbed_wait_ready(bed, 1);
+    expect_status_from("brokers");
+}
+
 /* A broker at ::1, of which others know a name. */
 static void names_of_ipv6_addresses(void **state)
 {
@@ -300,6 +319,7 @@ int main(void)
         {"a_worker_keeps_its_shards", a_worker_keeps_its_shards, TESTBED_SQLITE},
         {"a_client_keeps_its_deadline", a_client_keeps_its_deadline, TESTBED_SQLITE},
         {"a_worker_follows_a_new_address", a_worker_follows_a_new_address, TESTBED_SQLITE},
+        {"a_name_of_several_addresses", a_name_of_several_addresses, TESTBED_SQLITE},
         {"names_of_ipv6_addresses", names_of_ipv6_addresses, TESTBED_SQLITE},
         {"brokers_listen_on_names", brokers_listen_on_names, TESTBED_SQLITE},
         {"the_library_is_unloaded", the_library_is_unloaded, TESTBED_SQLITE},

@@ -1,4 +1,4 @@
-/* Two brokers, and a client that is connected to the one that stands by: all that it asks is carried
+/* Two brokers, and a client that is connected to the one that stands by: what it asks is carried
  * to the home and back. Either broker dies meanwhile. */
 #include <stdio.h>
 #include <stdlib.h>

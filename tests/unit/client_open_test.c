@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <fabric/client.h>
 
@@ -47,6 +48,22 @@ static void open_foreign_cluster(void **state)
     assert_string_equal(outcome.text, "this is cluster other");
     assert_true(clock_monotonic_ms() - start_ms < 4000); /* at once, not by the timeout */
     assert_null(client);
+    fake_broker_destroy(&broker);
+}
+
+static void brokers_of_the_environment(void **state)
+{
+    (void)state;
+    fake_broker_t *broker = fake_broker_start();
+    fabric_client_t *client = NULL;
+    fabric_outcome_t outcome;
+    unsetenv("CLUSTER_NODES");
+    assert_int_equal(fabric_client_open(NULL, NULL, &client, &outcome),
+                     FABRIC_ERROR_INVALID_ARGUMENT);
+    setenv("CLUSTER_NODES", fake_broker_endpoint(broker), 1);
+    assert_int_equal(fabric_client_open(NULL, NULL, &client, &outcome), FABRIC_OK);
+    unsetenv("CLUSTER_NODES");
+    fabric_client_close(&client);
     fake_broker_destroy(&broker);
 }
 
@@ -203,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_refused),
         cmocka_unit_test(open_foreign_cluster),
+        cmocka_unit_test(brokers_of_the_environment),
         cmocka_unit_test(open_arguments),
         cmocka_unit_test(waiting_for_a_broker_is_optional),
         cmocka_unit_test(a_refusal_may_be_taken_back),

@@ -264,7 +264,7 @@ static void both_brokers_hear_of_the_end(void **state)
 
 /* ---- bounds ---- */
 
-static void a_relayed_frame_leaves_some_room(void **state)
+static void a_relayed_frame_is_below_the_limit(void **state)
 {
     session_driver_t *d = *state;
     reach(d);
@@ -339,7 +339,7 @@ int main(void)
         RELAY_TEST(another_broker_is_not_welcome_in_its_place, setup_auto),
         RELAY_TEST(a_connection_of_its_own_takes_the_place_of_a_relay, setup_auto),
         RELAY_TEST(both_brokers_hear_of_the_end, setup_always),
-        RELAY_TEST(a_relayed_frame_leaves_some_room, setup_always),
+        RELAY_TEST(a_relayed_frame_is_below_the_limit, setup_always),
         RELAY_TEST(no_relayed_bytes_do_harm, setup_always),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,61 @@ static void arguments_win_over_environment_over_file_over_defaults(void **state)
     assert_lease(arguments, 400);
 }
 
+static void assert_text(const config_key_t *table, const char *name, const char *expected)
+{
+    char *argv[] = {(char *)"program", NULL};
+    bool help;
+    bool version;
+    int rest;
+    reason_t reason;
+    config_t *config = config_new(table);
+    assert_int_equal(config_load(config, 1, argv, &reason, &rest, &help, &version), FABRIC_OK);
+    assert_string_equal(config_text(config, name), expected);
+    config_destroy(&config);
+}
+
+/* What other makers' clusters have in their environment counts for whoever is told nothing else. */
+static void common_variables_win_over_defaults_only(void **state)
+{
+    static const config_key_t table[] = {
+        {"url", CONFIG_TEXT, "fabric://here", 0, 0, NULL, "brokers"},
+        {"name", CONFIG_TEXT, "nobody", 0, 0, NULL, "name"},
+        {0},
+    };
+    (void)state;
+    assert_text(table, "url", "fabric://here");
+    setenv("CLUSTER_NODES", "node1:8080,node2:8080", 1);
+    setenv("NODE_ID", "node1", 1);
+    assert_text(table, "url", "node1:8080,node2:8080");
+    assert_text(table, "name", "node1");
+    assert_lease("", 3000); /* a program without these keys */
+    write_file("url = file:1\n", 0644);
+    assert_text(table, "url", "file:1");
+    setenv("FABRIC_URL", "variable:1", 1);
+    assert_text(table, "url", "variable:1");
+    setenv("NODE_ID", "", 1);
+    assert_text(table, "name", "nobody");
+    unsetenv("CLUSTER_NODES");
+    unsetenv("NODE_ID");
+}
+
+static void a_choice_is_one_of_some_texts(void **state)
+{
+    static const config_key_t table[] = {{"way", CONFIG_TEXT, "back", 0, 0, NULL, "way"}, {0}};
+    static const char *const choices[] = {"forth", "back", NULL};
+    static const char *const others[] = {"left", "right", NULL};
+    (void)state;
+    unsigned chosen = 0;
+    reason_t reason;
+    config_t *config = config_new(table);
+    assert_int_equal(config_choice(config, "way", choices, &chosen, &reason), FABRIC_OK);
+    assert_int_equal(chosen, 1);
+    assert_int_equal(config_choice(config, "way", others, &chosen, &reason),
+                     FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_string_equal(reason.text, "way: 'back' is none of left, right");
+    config_destroy(&config);
+}
+
 static void unset_keys_are_told_from_set_ones(void **state)
 {
     (void)state;
@@ -499,6 +554,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CONFIG_TEST(arguments_win_over_environment_over_file_over_defaults),
+        CONFIG_TEST(common_variables_win_over_defaults_only),
+        CONFIG_TEST(a_choice_is_one_of_some_texts),
         CONFIG_TEST(unset_keys_are_told_from_set_ones),
         CONFIG_TEST(operands_options_and_answers),
         CONFIG_TEST(wrong_arguments_are_named),

@@ -171,7 +171,8 @@ typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome
 /** Opens a client, and waits until a broker has welcomed it; see <fabric/outcome.h> for the life
  *  cycle.
  *
- *  `url` is fabric://h1:5700,h2:5700, or ZeroMQ endpoints separated by commas. Host names are
+ *  `url` is fabric://h1:5700,h2:5700, or ZeroMQ endpoints separated by commas; NULL: the
+ *  environment variable CLUSTER_NODES has such a list. Host names are
  *  looked up in the background each time a connection is begun anew, and all addresses of a name
  *  are tried. `options` may be NULL and is borrowed for the call. `outcome` may be NULL. On an
  *  error its text says what went wrong, with the last word of each broker that was named, and
