@@ -52,7 +52,7 @@ const config_key_t options_keys[] = {
      "connect to addresses beyond this machine without encryption"},
     {"forward", CONFIG_TEXT, "auto", 0, 0, "auto|always|never",
      "which brokers are reached by way of others: those that cannot be connected to, all but those "
-     "of `url`, or none"},
+     "of `url`, or none. always with --spawn: the client knows a second broker only"},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };
 

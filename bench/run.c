@@ -65,11 +65,12 @@ static fabric_error_t find_cluster(bench_t *bench, reason_t *reason)
             bench->cluster_options.broker_arguments = restart_arguments;
         }
         error = cluster_start(&bench->cluster, &bench->cluster_options, bench->drivers, reason);
-        if (!error && options->mode == MODE_TAKEOVER) {
+        bool relays = options->forward == FABRIC_FORWARD_ALWAYS;
+        if (!error && (options->mode == MODE_TAKEOVER || relays)) {
             error = cluster_start_standby(&bench->cluster, reason);
         }
         bench->facts = bench->cluster.facts;
-        bench->url = bench->cluster.urls;
+        bench->url = relays ? bench->cluster.standby_url : bench->cluster.urls;
         bench->file_system = bench->cluster.file_system;
     } else if (options->store) {
         error = database_facts(options->store, options->store_password, bench->drivers, reason,
@@ -78,20 +79,44 @@ static fabric_error_t find_cluster(bench_t *bench, reason_t *reason)
     return error;
 }
 
-fabric_error_t bench_connect(bench_t *bench, uint32_t workers, reason_t *reason)
+static fabric_error_t open_client(const bench_t *bench, const char *url, fabric_client_t **client,
+                                  reason_t *reason)
 {
     fabric_outcome_t outcome = {0};
     fabric_client_options_t options = {.name = "fabric-bench",
                                        .allow_plaintext = bench->options.allow_plaintext,
                                        .forward = bench->options.forward};
-    fabric_error_t error = fabric_client_open(bench->url, &options, &bench->client, &outcome);
-    if (error) {
-        return reason_set(reason, error, "%.100s: %s (%s)", bench->url,
-                          outcome.text[0] ? outcome.text : fabric_error_meaning(error),
-                          fabric_error_name(error));
+    fabric_error_t error = fabric_client_open(url, &options, client, &outcome);
+    return error ? reason_set(reason, error, "%.100s: %s (%s)", url,
+                              outcome.text[0] ? outcome.text : fabric_error_meaning(error),
+                              fabric_error_name(error))
+                 : FABRIC_OK;
+}
+
+/* The second broker of a private cluster knows less than the first one, which is asked. */
+static fabric_error_t wait_at_first(const bench_t *bench, uint32_t workers, reason_t *reason)
+{
+    fabric_client_t *client = NULL;
+    fabric_error_t error = open_client(bench, bench->cluster.url, &client, reason);
+    if (!error) {
+        error = status_wait_ready(client, workers, READY_MS, reason);
     }
-    return bench->options.spawn ? status_wait_ready(bench->client, workers, READY_MS, reason)
-                                : status_wait_type(bench->client, BENCH_TYPE, TYPE_MS, reason);
+    fabric_client_close(&client);
+    return error;
+}
+
+fabric_error_t bench_connect(bench_t *bench, uint32_t workers, reason_t *reason)
+{
+    fabric_error_t error = open_client(bench, bench->url, &bench->client, reason);
+    if (error) {
+        return error;
+    }
+    if (!bench->options.spawn) {
+        return status_wait_type(bench->client, BENCH_TYPE, TYPE_MS, reason);
+    }
+    return bench->options.forward == FABRIC_FORWARD_ALWAYS
+               ? wait_at_first(bench, workers, reason)
+               : status_wait_ready(bench->client, workers, READY_MS, reason);
 }
 
 fabric_error_t bench_start_workers(bench_t *bench, reason_t *reason)
