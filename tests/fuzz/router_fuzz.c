@@ -14,7 +14,14 @@
 #include "tests/unit/router_model.h"
 #include "tests/harness/vectors.h"
 
-enum { PEERS = 4, IDS_MAX = 4096, UNIDENTIFIED = 77, STRANGE_RUNNER = 240, STEPS_MAX = 3000 };
+enum {
+    PEERS = 4,
+    IDS_MAX = 4096,
+    UNIDENTIFIED = 77,
+    STRANGE_RUNNER = 240,
+    BROKER = 0xb1,
+    STEPS_MAX = 3000
+};
 
 typedef struct row {
     uint64_t id;
@@ -212,7 +219,9 @@ static void hello(world_t *w)
     char peer[8];
     unsigned who = fuzz_byte(&w->input);
     peer_name(w, peer);
-    if (who & 1) {
+    if (who % 8 == 7 && !w->model) {
+        driver_broker_hello(w->driver, peer, BROKER, ++w->connection);
+    } else if (who & 1) {
         unsigned runner = STRANGE_RUNNER + (w->model ? 0 : who / 2 % 3);
         driver_worker_hello(w->driver, peer, runner, ++w->connection, who / 16);
     } else {
@@ -334,6 +343,8 @@ static void run_without_model(world_t *w)
     config.peers_max = PEERS - 1;
     w->driver = driver_new(&config);
     driver_homes(w->driver, NULL);
+    map_broker_t other = {.incarnation = driver_incarnation(BROKER)};
+    router_members(w->driver->router, &other, 1, w->driver->now_ms);
     w->epochs[0] = w->epochs[1] = DRIVER_EPOCH;
     for (int i = 0; i < STEPS_MAX && fuzz_left(&w->input) > 0; i++) {
         step(w);
@@ -347,6 +358,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const uint8_t item[] = {0x92, 0xa2, 'a', 'b', 7};
     static const uint8_t runner[16] = {STRANGE_RUNNER};
     static const uint8_t client[16] = {UNIDENTIFIED};
+    static const uint8_t broker[16] = {BROKER};
+    static const uint8_t ping[] = "\x93\x02\x00\x00\xc4\x05\x94\x05\x01\x00\x00";
     static const uint8_t types[] = "\x91\x95\xa5Other\xa7"
                                    "default\x04\x01\x91\x95\xa3"
                                    "Add\xc3\xc2\x92\xa1I\x90\x92\xa1I\x90";
@@ -358,6 +371,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                     fabric_bytes_of("x2"),
                                     fabric_bytes(runner, sizeof runner),
                                     fabric_bytes(client, sizeof client),
+                                    fabric_bytes(broker, sizeof broker),
+                                    fabric_bytes(ping, sizeof ping - 1),
                                     fabric_bytes(types, sizeof types - 1),
                                     fabric_bytes_of("test"),
                                     fabric_bytes_of("status"),

@@ -43,6 +43,23 @@ static void read_request(world_t *w, const message_request_t *request)
     fate->sent = true;
 }
 
+static void read_message(world_t *w, size_t peer, wire_reader_t *body);
+
+/* A frame by way of another broker: all brokers that are reached so count as one peer. */
+static void read_relay(world_t *w, wire_reader_t *body)
+{
+    message_relay_t relay;
+    wire_reader_t reader;
+    frame_head_t head;
+    assert_int_equal(message_get_relay(body, &relay), FABRIC_OK);
+    assert_int_equal(frame_open(relay.frame, &reader, &head), FABRIC_OK);
+    wire_reader_t inner;
+    while (frame_next(&reader, &inner)) {
+        read_message(w, SESSION_PEERS_MAX - 1, &inner);
+    }
+    assert_int_equal(wire_finish(&reader), FABRIC_OK);
+}
+
 static void read_message(world_t *w, size_t peer, wire_reader_t *body)
 {
     message_kind_t kind;
@@ -52,6 +69,8 @@ static void read_message(world_t *w, size_t peer, wire_reader_t *body)
     if (kind == KIND_REQUEST) {
         assert_int_equal(message_get_request(body, &request), FABRIC_OK);
         read_request(w, &request);
+    } else if (kind == KIND_RELAY) {
+        read_relay(w, body);
     } else if (kind == KIND_HELLO) {
         assert_int_equal(message_get_hello(body, &hello), FABRIC_OK);
         assert_true(hello.connection > w->connection[peer]);
@@ -228,6 +247,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                     fabric_bytes_of(script_endpoint(1)),
                                     fabric_bytes_of(script_endpoint(2)),
                                     fabric_bytes("\7\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16),
+                                    fabric_bytes("\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16),
+                                    fabric_bytes("\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16),
                                     fabric_bytes("\x90", 1)};
     world_t *w = calloc(1, sizeof *w);
     assert_non_null(w);
@@ -235,7 +256,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w->input.words = words;
     w->input.word_count = sizeof words / sizeof words[0];
     w->map_sequence = 1;
-    w->d = session_driver_new_with(PENDING_MAX);
+    w->d = session_driver_new_relaying(
+        PENDING_MAX, fuzz_byte(&w->input) & 1 ? SESSION_FORWARD_ALWAYS : SESSION_FORWARD_AUTO);
+    w->d->by_way = false; /* what is relayed comes as any other message */
     while (fuzz_left(&w->input) > 0) {
         step(w);
     }
@@ -252,6 +275,7 @@ static void seed_vector(const vector_t *vector, void *context)
 {
     wire_writer_t input = {0};
     uint8_t head[] = {0,
+                      0,
                       0,
                       2,
                       1,
@@ -276,10 +300,10 @@ void fuzz_seeds(void)
 {
     /* connected, welcomed with home 0, three calls; accepted 1, reply 1, rejected 2, redirected
      * 3 */
-    static const uint8_t life[] = {0, 0, 2,  1,  0,   9,  1, 0,  9,  0,  0,  9,   3, 0,  12,
-                                   0, 0, 0,  10, 1,   77, 0, 12, 0,  0,  11, 1,   7, 0,  0,
-                                   0, 8, 0,  12, 0,   0,  0, 12, 2,  30, 5,  0,   0, 12, 0,
-                                   0, 0, 13, 3,  201, 5,  0, 16, 18, 2,  6,  255, 8};
+    static const uint8_t life[] = {0,  0, 0, 2,  1,  0,   9,  1, 0,  9,  0,  0,  9,   3, 0,
+                                   12, 0, 0, 0,  10, 1,   77, 0, 12, 0,  0,  11, 1,   7, 0,
+                                   0,  0, 8, 0,  12, 0,   0,  0, 12, 2,  30, 5,  0,   0, 12,
+                                   0,  0, 0, 13, 3,  201, 5,  0, 16, 18, 2,  6,  255, 8};
     fuzz_seed(fabric_bytes(life, sizeof life));
     vectors_visit("schemas/vectors/frames.txt", seed_vector, NULL);
 }

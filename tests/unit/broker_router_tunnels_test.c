@@ -26,20 +26,9 @@ static driver_t *open_with_members(void)
     return driver;
 }
 
-static void broker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection)
-{
-    incarnation_t incarnation = driver_incarnation(number);
-    message_hello_t hello = {.protocol_min = LIMIT_PROTOCOL_VERSION,
-                             .protocol_max = LIMIT_PROTOCOL_VERSION,
-                             .role = ROLE_BROKER,
-                             .incarnation = fabric_bytes(incarnation.bytes, 16),
-                             .connection = connection};
-    driver_send(driver, peer, hello, &hello);
-}
-
 static void join(driver_t *driver, const char *peer, unsigned number)
 {
-    broker_hello(driver, peer, number, 1);
+    driver_broker_hello(driver, peer, number, 1);
     driver_take(driver, peer, KIND_WELCOME);
 }
 
@@ -132,10 +121,10 @@ static void only_members_are_welcomed(void **state)
 {
     (void)state;
     driver_t *driver = open_with_members();
-    broker_hello(driver, "x", 0xb9, 1);
+    driver_broker_hello(driver, "x", 0xb9, 1);
     const message_refused_t *refused = &driver_take(driver, "x", KIND_REFUSED)->as.refused;
     assert_int_equal(refused->error, FABRIC_ERROR_NOT_CONNECTED);
-    broker_hello(driver, "b", OTHER, 1);
+    driver_broker_hello(driver, "b", OTHER, 1);
     const message_welcome_t *welcome = &driver_take(driver, "b", KIND_WELCOME)->as.welcome;
     assert_int_equal(welcome->heartbeat_ms, driver->config.worker_heartbeat_ms);
     driver_ping(driver, "b");
@@ -161,12 +150,12 @@ static void the_newest_connection_of_a_broker_counts(void **state)
     driver_t *driver = open_with_members();
     join(driver, "b", OTHER);
     tunnelled_client(driver, "b", ROUTE);
-    broker_hello(driver, "b2", OTHER, 2);
+    driver_broker_hello(driver, "b2", OTHER, 2);
     driver_take(driver, "b2", KIND_WELCOME);
     driver_forget(driver);
     tunnelled_ping(driver, "b");
     assert_int_equal(driver_count(driver, "b", KIND_TUNNEL), 0);
-    broker_hello(driver, "b", OTHER, 1);
+    driver_broker_hello(driver, "b", OTHER, 1);
     driver_take(driver, "b", KIND_REFUSED);
     tunnelled_ping(driver, "b2"); /* a route of the new connection */
     (void)take_tunnelled(driver, "b2", ROUTE, KIND_WHO);

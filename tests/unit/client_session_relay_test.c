@@ -14,19 +14,19 @@
 
 static int setup_auto(void **state)
 {
-    *state = session_driver_new_relaying(SESSION_FORWARD_AUTO);
+    *state = session_driver_new_relaying(1000, SESSION_FORWARD_AUTO);
     return 0;
 }
 
 static int setup_always(void **state)
 {
-    *state = session_driver_new_relaying(SESSION_FORWARD_ALWAYS);
+    *state = session_driver_new_relaying(1000, SESSION_FORWARD_ALWAYS);
     return 0;
 }
 
 static int setup_never(void **state)
 {
-    *state = session_driver_new_relaying(SESSION_FORWARD_NEVER);
+    *state = session_driver_new_relaying(1000, SESSION_FORWARD_NEVER);
     return 0;
 }
 
@@ -239,6 +239,21 @@ static void a_connection_of_its_own_takes_the_place_of_a_relay(void **state)
     script_expect_end(d, call, FABRIC_OK);
 }
 
+/* A relay that rests is not begun again when the broker has welcomed the client meanwhile. */
+static void a_resting_relay_ends_with_a_connection(void **state)
+{
+    session_driver_t *d = *state;
+    reach(d);
+    relay_ended(d);
+    d->by_way = false;
+    session_connected(d->session, 1, d->now_ms);
+    (void)script_pull(d, 1);
+    assert_int_equal(seen(d, KIND_HELLO), 1);
+    script_welcome(d, 1, d->seen[0].hello_connection, 1);
+    d->by_way = true;
+    assert_int_equal(wait_hello(d, 1000), UINT64_MAX);
+}
+
 static void both_brokers_hear_of_the_end(void **state)
 {
     session_driver_t *d = *state;
@@ -338,6 +353,7 @@ int main(void)
         RELAY_TEST(a_silent_broker_is_greeted_again, setup_auto),
         RELAY_TEST(another_broker_is_not_welcome_in_its_place, setup_auto),
         RELAY_TEST(a_connection_of_its_own_takes_the_place_of_a_relay, setup_auto),
+        RELAY_TEST(a_resting_relay_ends_with_a_connection, setup_auto),
         RELAY_TEST(both_brokers_hear_of_the_end, setup_always),
         RELAY_TEST(a_relayed_frame_is_below_the_limit, setup_always),
         RELAY_TEST(no_relayed_bytes_do_harm, setup_always),

@@ -257,6 +257,17 @@ void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, ui
     wire_writer_destroy(&types);
 }
 
+void driver_broker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection)
+{
+    incarnation_t incarnation = driver_incarnation(number);
+    message_hello_t hello = {.protocol_min = LIMIT_PROTOCOL_VERSION,
+                             .protocol_max = LIMIT_PROTOCOL_VERSION,
+                             .role = ROLE_BROKER,
+                             .incarnation = fabric_bytes(incarnation.bytes, 16),
+                             .connection = connection};
+    driver_send(driver, peer, hello, &hello);
+}
+
 void driver_crashed(driver_t *driver, unsigned number, const uint64_t *culprits, uint32_t count,
                     const char *text)
 {

@@ -45,9 +45,9 @@ session_driver_t *session_driver_new_with(uint32_t pending_max)
     return new_driver(pending_max, SESSION_FORWARD_NEVER);
 }
 
-session_driver_t *session_driver_new_relaying(session_forward_t forward)
+session_driver_t *session_driver_new_relaying(uint32_t pending_max, session_forward_t forward)
 {
-    session_driver_t *d = new_driver(1000, forward);
+    session_driver_t *d = new_driver(pending_max, forward);
     d->by_way = true;
     return d;
 }

@@ -38,7 +38,7 @@ int session_driver_teardown(void **state);
 
 session_driver_t *session_driver_new_with(uint32_t pending_max);
 /* A session that relays as `forward` says; the driver relays for broker 1. */
-session_driver_t *session_driver_new_relaying(session_forward_t forward);
+session_driver_t *session_driver_new_relaying(uint32_t pending_max, session_forward_t forward);
 void session_driver_destroy(session_driver_t **driver);
 
 /* ---- what the session says ---- */
