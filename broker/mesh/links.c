@@ -40,12 +40,13 @@ static void want_socket(mesh_link_t *link, mesh_socket_t action)
 
 uint32_t mesh_link_find(const mesh_t *mesh, incarnation_t broker)
 {
-    uint32_t i = 0;
-    while (i < MESH_LINKS_MAX && (mesh->links[i].phase == LINK_FREE ||
-                                  !incarnation_equal(mesh->links[i].broker.incarnation, broker))) {
-        i++;
+    for (uint32_t i = 0; i < mesh->link_count; i++) {
+        const mesh_link_t *link = &mesh->links[i];
+        if (link->phase != LINK_FREE && incarnation_equal(link->broker.incarnation, broker)) {
+            return i;
+        }
     }
-    return i;
+    return MESH_LINKS_MAX;
 }
 
 /* A link whose socket is still to be closed is not free. */
@@ -58,6 +59,7 @@ void mesh_link_open(mesh_t *mesh, const map_broker_t *broker)
             link->due_ms = 0;
             set_phase(link, LINK_DOWN);
             want_socket(link, MESH_SOCKET_OPEN);
+            mesh->link_count = i < mesh->link_count ? mesh->link_count : i + 1;
             return;
         }
     }
@@ -93,7 +95,7 @@ void mesh_link_close(mesh_t *mesh, uint32_t index)
 
 void mesh_links_destroy(mesh_t *mesh)
 {
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh->link_count; i++) {
         mesh_queue_clear(&mesh->links[i].control);
         wire_writer_destroy(&mesh->links[i].frame);
     }
@@ -101,7 +103,7 @@ void mesh_links_destroy(mesh_t *mesh)
 
 bool mesh_next_socket(mesh_t *mesh, uint32_t *index, mesh_socket_t *action)
 {
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh->link_count; i++) {
         mesh_link_t *link = &mesh->links[i];
         if (link->socket_wanted) {
             link->socket_wanted = false;
@@ -111,6 +113,11 @@ bool mesh_next_socket(mesh_t *mesh, uint32_t *index, mesh_socket_t *action)
         }
     }
     return false;
+}
+
+uint32_t mesh_link_count(const mesh_t *mesh)
+{
+    return mesh->link_count;
 }
 
 const char *mesh_endpoint(const mesh_t *mesh, uint32_t link)
@@ -300,8 +307,8 @@ static void build_frame(mesh_t *mesh, uint32_t index)
 
 bool mesh_next_frame(mesh_t *mesh, uint32_t *index, fabric_bytes_t *frame)
 {
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
-        uint32_t turn = (mesh->link_turn + i) % MESH_LINKS_MAX;
+    for (uint32_t i = 0; i < mesh->link_count; i++) {
+        uint32_t turn = (mesh->link_turn + i) % mesh->link_count;
         mesh_link_t *link = &mesh->links[turn];
         if (link->phase == LINK_FREE || link->blocked || link->socket_wanted) {
             continue;

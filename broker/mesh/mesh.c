@@ -62,7 +62,7 @@ static void open_link(mesh_t *mesh, const map_broker_t *broker)
 
 void mesh_set_members(mesh_t *mesh, const map_broker_t *brokers, size_t count)
 {
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh->link_count; i++) {
         const mesh_link_t *link = &mesh->links[i];
         if (link->phase != LINK_FREE && !is_listed(brokers, count, link->broker.incarnation)) {
             mesh_link_close(mesh, i);
@@ -115,7 +115,7 @@ void mesh_want_map(mesh_t *mesh)
 void mesh_drain(mesh_t *mesh)
 {
     mesh->draining = true;
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh->link_count; i++) {
         if (mesh->links[i].phase == LINK_WELCOMED) {
             mesh_link_tell_state(mesh, i);
         }
@@ -147,7 +147,7 @@ void mesh_relay(mesh_t *mesh, uint64_t origin, incarnation_t broker, fabric_byte
 
 void mesh_forget(mesh_t *mesh, uint64_t origin)
 {
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh->link_count; i++) {
         mesh_route_forget(mesh, i, origin);
     }
 }
@@ -184,7 +184,7 @@ void mesh_unreadable(mesh_t *mesh, uint32_t link, uint64_t now_ms)
 void mesh_tick(mesh_t *mesh, uint64_t now_ms)
 {
     mesh->now_ms = now_ms;
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh->link_count; i++) {
         mesh_link_tick(mesh, i);
     }
 }
@@ -192,7 +192,7 @@ void mesh_tick(mesh_t *mesh, uint64_t now_ms)
 uint64_t mesh_next_deadline(const mesh_t *mesh)
 {
     uint64_t deadline_ms = UINT64_MAX;
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh->link_count; i++) {
         uint64_t link_ms = mesh_link_deadline(mesh, i);
         deadline_ms = link_ms < deadline_ms ? link_ms : deadline_ms;
     }

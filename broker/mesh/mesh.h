@@ -70,6 +70,8 @@ void mesh_forget(mesh_t *mesh, uint64_t origin);
 /* ---- sockets ---- */
 
 enum { MESH_LINKS_MAX = LIMIT_BROKERS_MAX }; /* links are numbered from 0 */
+/* No link that was opened so far has this number or a larger one. */
+uint32_t mesh_link_count(const mesh_t *mesh);
 
 typedef enum mesh_socket {
     MESH_SOCKET_OPEN, /* close what is open, and connect */

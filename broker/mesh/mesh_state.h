@@ -86,6 +86,7 @@ struct mesh {
 
     /* --- links.c --- */
     uint64_t connection; /* number of the last hello, over all links */
+    uint32_t link_count; /* upper bound of the links in use */
     mesh_link_t links[MESH_LINKS_MAX];
     uint32_t link_turn; /* the link that may send next */
 

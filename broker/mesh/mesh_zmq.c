@@ -34,7 +34,7 @@ fabric_error_t mesh_shell_open(mesh_shell_t *shell, const mesh_config_t *config)
 
 void mesh_shell_close(mesh_shell_t *shell)
 {
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh_link_count(shell->mesh); i++) {
         connector_close(&shell->connectors[i], 0);
     }
     connector_close(&shell->subscriber, 0);
@@ -139,7 +139,7 @@ static void tick_connectors(mesh_shell_t *shell, uint64_t now_ms)
     uint64_t wakes;
     ssize_t size = read(shell->wake_fd, &wakes, sizeof wakes);
     (void)size; /* there may be nothing to read */
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh_link_count(shell->mesh); i++) {
         tick_connector(&shell->connectors[i], &shell->dealers, now_ms);
     }
     tick_connector(&shell->subscriber, &shell->subscribers, now_ms);
@@ -222,7 +222,7 @@ uint32_t mesh_shell_poll_items(mesh_shell_t *shell, zmq_pollitem_t *items)
     uint32_t count = 0;
     items[count++] = (zmq_pollitem_t){.fd = shell->wake_fd, .events = ZMQ_POLLIN};
     shell->polled_count = 0;
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh_link_count(shell->mesh); i++) {
         if (shell->connectors[i].socket) {
             shell->polled[shell->polled_count++] = i;
             count +=
@@ -296,7 +296,7 @@ void mesh_shell_feed(mesh_shell_t *shell, uint64_t now_ms)
 uint64_t mesh_shell_deadline(const mesh_shell_t *shell)
 {
     uint64_t deadline_ms = mesh_next_deadline(shell->mesh);
-    for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
+    for (uint32_t i = 0; i < mesh_link_count(shell->mesh); i++) {
         uint64_t connector_ms = connector_deadline(&shell->connectors[i]);
         deadline_ms = connector_ms < deadline_ms ? connector_ms : deadline_ms;
     }

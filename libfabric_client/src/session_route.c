@@ -67,8 +67,7 @@ static uint32_t route_by_map(session_t *session, shard_id_t shard)
         return lane ? NO_PEER : peers_any_welcomed(&session->peers);
     }
     const map_broker_t *broker = shard_map_broker(session->map, lane->home);
-    return broker ? session_reach(session, broker)
-                  : peers_find_broker(&session->peers, lane->home);
+    return broker ? session_reach(session, broker) : peers_find_broker(&session->peers, lane->home);
 }
 
 static uint32_t route_of_shard(session_t *session, shard_id_t shard)
