@@ -43,7 +43,7 @@ const config_key_t broker_config_keys[] = {
      "allow endpoints that leave this machine, without encryption"},
     {"allow_weak_durability", CONFIG_BOOL, "no", 0, 0, NULL,
      "start even where the database's settings could lose acknowledged commits"},
-    {"drain_ms", CONFIG_UINT, "8000", 0, 600000, "MS",
+    {"drain_ms", CONFIG_UINT, "15000", 0, 600000, "MS",
      "the longest an orderly stop waits for workers to release their shards"},
     {"log_level", CONFIG_TEXT, "info", 0, 0, "LEVEL", "error, warn, info or debug"},
     {"client_heartbeat_ms", CONFIG_UINT, NULL, 10, 60000, "MS", "how often clients send a ping"},

@@ -23,6 +23,7 @@ struct coordinator {
     uint64_t high_id; /* as the router has told it */
     uint64_t id_mark; /* as the store has it */
     bool ready;
+    bool without_heir; /* the router was told */
     shard_map_t *map;
     coordinator_effects_t *effects;
     coordinator_schedule_t *schedule;
@@ -115,11 +116,35 @@ static bool has_settled_lanes(const coordinator_t *self)
             coordinator_lanes_all_held(self->lanes, self->members));
 }
 
+/* Whether another broker may be given the lanes of this one. */
+static bool has_heir(const coordinator_t *self)
+{
+    for (size_t i = 0; i < coordinator_members_count(self->members); i++) {
+        incarnation_t broker = coordinator_members_at(self->members, i)->incarnation;
+        if (!incarnation_equal(broker, self->config.incarnation) &&
+            coordinator_members_takes_lanes(self->members, broker)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A broker that drains serves until other brokers have its lanes, if there is any. */
+static void tell_whether_alone(coordinator_t *self)
+{
+    bool drains = coordinator_members_drains(self->members, self->config.incarnation);
+    if (drains && !self->without_heir && !has_heir(self)) {
+        self->without_heir = true;
+        coordinator_effects_add(self->effects, COORDINATOR_NO_HEIR);
+    }
+}
+
 static void settle(coordinator_t *self)
 {
     if (is_fenced(self)) {
         return;
     }
+    tell_whether_alone(self);
     coordinator_admission_conclude(self->admission, self->now_ms);
     if (coordinator_registry_groups_are_read(self->registry) &&
         coordinator_lanes_are_read(self->lanes) && coordinator_term_row(self->term)->term > 0) {
@@ -136,6 +161,15 @@ static void place(coordinator_t *self)
     coordinator_shards_place(self->shards, self->registry, self->runners);
 }
 
+/* The holder of the term decides which brokers are to hold the lanes. */
+static void place_lanes(coordinator_t *self)
+{
+    if (coordinator_holds_term(self) && coordinator_lanes_are_read(self->lanes) &&
+        coordinator_lanes_place(self->lanes, self->members, self->now_ms)) {
+        coordinator_publication_put_next(self->publication, self->lanes);
+    }
+}
+
 static void enter_homes_and_owners(coordinator_t *self)
 {
     coordinator_publication_put_lanes(self->publication, self->lanes);
@@ -144,6 +178,7 @@ static void enter_homes_and_owners(coordinator_t *self)
 
 static void holders_changed(coordinator_t *self)
 {
+    place_lanes(self);
     place(self);
     enter_homes_and_owners(self);
 }
@@ -179,17 +214,13 @@ static bool choose_row_of_runner(coordinator_t *self, coordinator_call_t *call)
     return runner != NULL;
 }
 
-/* Which broker is to hold a lane that has no living holder: this one, which holds the term. */
-static incarnation_t choose_holder(const coordinator_t *self, const store_hold_t *lane)
-{
-    (void)lane;
-    return self->config.incarnation;
-}
-
 /* Makes the calls due that members and lanes need now. */
 static void require_by_state(coordinator_t *self)
 {
     bool holder = coordinator_holds_term(self);
+    if (holder && coordinator_lanes_are_to_be_read(self->lanes, self->now_ms)) {
+        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_LANES);
+    }
     coordinator_schedule_set_due(self->schedule, COORDINATOR_REMOVE_BROKER,
                                  holder && coordinator_members_next_dead(self->members));
     coordinator_schedule_set_due(self->schedule, COORDINATOR_ASSIGN_LANE,
@@ -207,7 +238,7 @@ static void fill_call(coordinator_t *self, coordinator_call_t *call)
         call->broker = *coordinator_members_next_dead(self->members);
     } else if (call->kind == COORDINATOR_ASSIGN_LANE) {
         call->lane = *coordinator_lanes_next_vacant(self->lanes, self->now_ms);
-        call->broker = choose_holder(self, &call->lane);
+        call->broker = coordinator_lanes_heir(self->lanes, call->lane.lane);
     } else if (call->kind == COORDINATOR_PROBE) {
         const store_broker_t *silent = coordinator_members_next_probe(self->members, self->now_ms);
         call->broker = silent->incarnation;
@@ -309,15 +340,18 @@ static void take_members(coordinator_t *self, const coordinator_call_t *call,
         judge_holder(self);
     }
     coordinator_lanes_judge(self->lanes, self->members);
+    place_lanes(self);
     coordinator_schedule_read_within(
         self->schedule, coordinator_members_next_reading_ms(self->members), self->now_ms);
     coordinator_publication_put_members(self->publication, self->members);
     coordinator_members_tell(self->members, self->effects);
 }
 
-static void take_lanes(coordinator_t *self, const coordinator_results_t *results)
+static void take_lanes(coordinator_t *self, const coordinator_call_t *call,
+                       const coordinator_results_t *results)
 {
-    if (coordinator_lanes_take(self->lanes, results->lanes, results->lane_count)) {
+    if (coordinator_lanes_take(self->lanes, results->lanes, results->lane_count, call->started_ms,
+                               self->now_ms)) {
         holders_changed(self);
     }
 }
@@ -326,7 +360,8 @@ static void renewed(coordinator_t *self, const coordinator_call_t *call,
                     const coordinator_results_t *results)
 {
     durable_term_wrote(self->config.durable);
-    take_lanes(self, results); /* first: a lane that was lost is not to be served any longer */
+    take_lanes(self, call,
+               results); /* first: a lane that was lost is not to be served any longer */
     self->id_mark = call->id_mark;
     coordinator_effect_t *effect = coordinator_effects_add(self->effects, COORDINATOR_LEASE);
     effect->number = call->started_ms + self->config.lease_ms;
@@ -338,6 +373,7 @@ static void broker_removed(coordinator_t *self, incarnation_t broker, fabric_err
     coordinator_members_removed(self->members, broker, error);
     if (!error) {
         coordinator_lanes_bereave(self->lanes, broker);
+        place_lanes(self);
         coordinator_publication_put_members(self->publication, self->members);
         coordinator_members_tell(self->members, self->effects);
     }
@@ -428,7 +464,7 @@ static void call_succeeded(coordinator_t *self, const coordinator_call_t *call,
         lane_assigned(self, call, FABRIC_OK);
         break;
     case COORDINATOR_LIST_LANES:
-        take_lanes(self, results);
+        take_lanes(self, call, results);
         break;
     case COORDINATOR_LIST_GROUPS:
         take_groups(self, results);
@@ -528,6 +564,12 @@ static void owner_changed(coordinator_t *self, const router_order_t *order)
     }
 }
 
+static void broker_state_changed(coordinator_t *self, const router_order_t *order)
+{
+    coordinator_members_set_draining(self->members, order->broker, order->draining);
+    place_lanes(self);
+}
+
 /* The router has made ids. It makes none above the mark, which an adopted lane may have lifted it
  * to. */
 static void take_high_id(coordinator_t *self, uint64_t high_id)
@@ -563,9 +605,14 @@ void coordinator_order(coordinator_t *self, const router_order_t *order, uint64_
     case ROUTER_LANE_DAMAGED:
         coordinator_lanes_tried(self->lanes, order->lane, order->epoch);
         break;
-    case ROUTER_BROKER_STATE:
     case ROUTER_BROKER_REACHED:
     case ROUTER_OWNERS:
+        break;
+    case ROUTER_LANE_NAMED:
+        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_LANES);
+        break;
+    case ROUTER_BROKER_STATE:
+        broker_state_changed(self, order);
         break;
     case ROUTER_HIGH_ID:
         take_high_id(self, order->high_id);

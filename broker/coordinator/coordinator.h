@@ -4,8 +4,8 @@
  * shell (coordinator_zmq.c) and the simulator run the calls that it asks for, feed it events, and
  * hand its effects to the router.
  *
- * In this release the broker that holds the term takes every lane that has no living holder. The
- * other brokers are standbys: they redirect, and take the term when its holder dies.
+ * The broker that holds the term places the lanes over all brokers. Every broker serves the lanes
+ * that the store names it as holder of, and takes the term when its holder dies.
  *
  * Use: after any event, fetch one call with coordinator_next_call (another only after its answer),
  * and effects with coordinator_next_effect until there are none.

@@ -12,6 +12,7 @@ typedef enum coordinator_effect_kind {
     COORDINATOR_MEMBERS,  /* router_members(brokers), and the mesh; whenever they change */
     COORDINATOR_HOLDER,   /* router_holder(broker), whenever another broker holds the term */
     COORDINATOR_LANES,    /* router_lanes_held(holds) */
+    COORDINATOR_NO_HEIR,  /* router_close(); once: no other broker takes a draining one's lanes */
     COORDINATOR_LEASE,    /* router_lease(number, id_mark) */
     COORDINATOR_TYPE,     /* router_type(group, bytes) */
     COORDINATOR_ADMITTED, /* router_admitted(runner, error, bytes as text) */

@@ -3,9 +3,13 @@
 
 #include <stdlib.h>
 
+#include "core/limits.h"
 #include "core/memory.h"
+#include "core/placement.h"
 
-#define BUSY_RETRY_MS 20u
+#define BUSY_RETRY_MS  20u
+#define MOVING_READ_MS 20u   /* from one reading to the next while a lane is to be given up */
+#define SETTLED_MS     2000u /* that the members are the same, before lanes are evened out */
 
 typedef struct lane {
     store_hold_t row;     /* as the store has it */
@@ -13,7 +17,9 @@ typedef struct lane {
     uint64_t told_epoch;  /* of this broker as the holder, as told to the router; 0: not told */
     uint64_t tried_epoch; /* under which the router adopted the lane or found it damaged; or 0 */
     bool vacant;
-    uint64_t retry_ms; /* not to be assigned before */
+    uint64_t retry_ms;    /* not to be assigned before */
+    incarnation_t placed; /* the broker that is to hold it in the end; none: no broker can */
+    incarnation_t next;   /* the same, if its holder is to give it up now; else none */
 } lane_t;
 
 struct coordinator_lanes {
@@ -22,7 +28,9 @@ struct coordinator_lanes {
     lane_t *items;
     uint32_t count;
     bool read;
-    bool told; /* the router has got LANES */
+    bool told;        /* the router has got LANES */
+    bool moving;      /* some lane has a `next` */
+    uint64_t read_ms; /* while that is so, lanes are to be read then */
 };
 
 coordinator_lanes_t *coordinator_lanes_new(incarnation_t self_incarnation, uint32_t count,
@@ -97,7 +105,8 @@ static bool set_row(lane_t *lane, incarnation_t holder, uint64_t epoch)
     return true;
 }
 
-bool coordinator_lanes_take(coordinator_lanes_t *self, const store_lane_t *list, size_t count)
+bool coordinator_lanes_take(coordinator_lanes_t *self, const store_lane_t *list, size_t count,
+                            uint64_t started_ms, uint64_t now_ms)
 {
     bool changed = false;
     for (size_t i = 0; i < count; i++) {
@@ -106,6 +115,8 @@ bool coordinator_lanes_take(coordinator_lanes_t *self, const store_lane_t *list,
         }
     }
     self->read = true;
+    /* Where the store is slow, other calls come between. */
+    self->read_ms = now_ms + MOVING_READ_MS + (now_ms - started_ms);
     tell(self);
     return changed;
 }
@@ -181,11 +192,99 @@ bool coordinator_lanes_all_held(const coordinator_lanes_t *self,
     return true;
 }
 
+/* ---- placement ---- */
+
+static size_t find_candidates(const coordinator_members_t *members,
+                              placement_member_t candidates[LIMIT_BROKERS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < coordinator_members_count(members) && count < LIMIT_BROKERS_MAX; i++) {
+        incarnation_t broker = coordinator_members_at(members, i)->incarnation;
+        if (coordinator_members_takes_lanes(members, broker)) {
+            candidates[count++] = (placement_member_t){broker, 1, true};
+        }
+    }
+    return count;
+}
+
+static void compute(coordinator_lanes_t *self, const coordinator_members_t *members)
+{
+    placement_member_t candidates[LIMIT_BROKERS_MAX];
+    incarnation_t holders[LIMIT_LANES_MAX];
+    for (uint32_t i = 0; i < self->count; i++) {
+        holders[i] = self->items[i].row.holder;
+    }
+    placement_compute(candidates, find_candidates(members, candidates), holders, self->count);
+    for (uint32_t i = 0; i < self->count; i++) {
+        self->items[i].placed = holders[i];
+    }
+}
+
+/* Whether another lane before this one has the same holder, which is to give that one up first. */
+static bool has_its_turn(const coordinator_lanes_t *self, uint32_t number)
+{
+    for (uint32_t i = 0; i < number; i++) {
+        if (!incarnation_is_none(self->items[i].next) &&
+            incarnation_equal(self->items[i].row.holder, self->items[number].row.holder)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static incarnation_t choose_next(const coordinator_lanes_t *self, uint32_t number,
+                                 const coordinator_members_t *members, uint64_t now_ms)
+{
+    const lane_t *lane = &self->items[number];
+    incarnation_t holder = lane->row.holder;
+    uint64_t settled_ms = coordinator_members_same_since_ms(members) + SETTLED_MS;
+    bool begins = coordinator_members_drains(members, holder) || now_ms >= settled_ms;
+    bool moves = coordinator_members_lives(members, holder) &&
+                 !incarnation_equal(lane->placed, holder) && begins && has_its_turn(self, number);
+    return moves ? lane->placed : (incarnation_t){{0}};
+}
+
+bool coordinator_lanes_place(coordinator_lanes_t *self, const coordinator_members_t *members,
+                             uint64_t now_ms)
+{
+    bool changed = false;
+    bool moved = self->moving;
+    compute(self, members);
+    self->moving = false;
+    for (uint32_t i = 0; i < self->count; i++) {
+        incarnation_t next = choose_next(self, i, members, now_ms);
+        changed |= !incarnation_equal(self->items[i].next, next);
+        self->items[i].next = next;
+        self->moving |= !incarnation_is_none(next);
+    }
+    if (self->moving && !moved) {
+        self->read_ms = now_ms + MOVING_READ_MS;
+    }
+    return changed;
+}
+
+incarnation_t coordinator_lanes_heir(const coordinator_lanes_t *self, uint32_t lane)
+{
+    return self->items[lane].placed;
+}
+
+incarnation_t coordinator_lanes_next(const coordinator_lanes_t *self, uint32_t lane)
+{
+    return self->items[lane].next;
+}
+
+bool coordinator_lanes_are_to_be_read(const coordinator_lanes_t *self, uint64_t now_ms)
+{
+    return self->moving && now_ms >= self->read_ms;
+}
+
+/* ---- assignment ---- */
+
 const store_hold_t *coordinator_lanes_next_vacant(const coordinator_lanes_t *self, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < self->count; i++) {
         const lane_t *lane = &self->items[i];
-        if (lane->vacant && now_ms >= lane->retry_ms) {
+        if (lane->vacant && !incarnation_is_none(lane->placed) && now_ms >= lane->retry_ms) {
             return &lane->row;
         }
     }
@@ -211,10 +310,11 @@ bool coordinator_lanes_assigned(coordinator_lanes_t *self, const coordinator_cal
 
 uint64_t coordinator_lanes_next_deadline(const coordinator_lanes_t *self)
 {
-    uint64_t deadline_ms = UINT64_MAX;
+    uint64_t deadline_ms = self->moving ? self->read_ms : UINT64_MAX;
     for (uint32_t i = 0; i < self->count; i++) {
         const lane_t *lane = &self->items[i];
-        if (lane->vacant && lane->retry_ms > 0 && lane->retry_ms < deadline_ms) {
+        bool waits = lane->vacant && !incarnation_is_none(lane->placed);
+        if (waits && lane->retry_ms > 0 && lane->retry_ms < deadline_ms) {
             deadline_ms = lane->retry_ms;
         }
     }

@@ -25,10 +25,13 @@ struct coordinator_members {
     uint32_t lease_ms;
     member_t *items;
     size_t count;
-    uint64_t last_list_ms; /* end of the last successful reading; 0: none counts */
+    uint64_t last_list_ms;  /* end of the last successful reading; 0: none counts */
+    uint64_t same_since_ms; /* the brokers are the same ones as then */
     incarnation_t deposed;
     incarnation_t told[LIMIT_BROKERS_MAX]; /* by the last effect MEMBERS */
     size_t told_count;
+    incarnation_t draining[LIMIT_BROKERS_MAX]; /* those that said so last; none: a free place */
+    size_t draining_next;
     /* Since the last reading: attempts that are slow or fail must leave time for readings. */
     bool probed, removal_failed;
 };
@@ -83,10 +86,12 @@ void coordinator_members_take(coordinator_members_t *self, const store_broker_t 
                               size_t count, uint64_t started_ms, uint64_t now_ms)
 {
     bool countable = is_countable(self, now_ms);
+    bool same = self->last_list_ms > 0 && count == self->count;
     member_t *items = memory_allocate_zeroed(count, sizeof *items);
     for (size_t i = 0; i < count; i++) {
         items[i].broker = brokers[i];
         const member_t *before = find(self, brokers[i].incarnation);
+        same = same && before;
         if (before && before->broker.counter == brokers[i].counter && countable) {
             /* A reading may have seen the table at any time while it ran: only the time between two
              * readings is certainly silence. */
@@ -100,6 +105,7 @@ void coordinator_members_take(coordinator_members_t *self, const store_broker_t 
     free(self->items);
     self->items = items;
     self->count = count;
+    self->same_since_ms = same ? self->same_since_ms : now_ms;
     self->last_list_ms = now_ms;
     self->probed = self->removal_failed = false;
 }
@@ -147,6 +153,44 @@ bool coordinator_members_lives(const coordinator_members_t *self, incarnation_t 
     const member_t *member = find(self, broker);
     return member && !is_dead(self, member);
 }
+
+uint64_t coordinator_members_same_since_ms(const coordinator_members_t *self)
+{
+    return self->same_since_ms;
+}
+
+/* ---- members that drain ---- */
+
+void coordinator_members_set_draining(coordinator_members_t *self, incarnation_t broker,
+                                      bool draining)
+{
+    for (size_t i = 0; i < LIMIT_BROKERS_MAX; i++) {
+        if (incarnation_equal(self->draining[i], broker)) {
+            self->draining[i] = (incarnation_t){{0}};
+        }
+    }
+    if (draining) { /* an incarnation that drains soon ends: the oldest place is free by then */
+        self->draining[self->draining_next] = broker;
+        self->draining_next = (self->draining_next + 1) % LIMIT_BROKERS_MAX;
+    }
+}
+
+bool coordinator_members_drains(const coordinator_members_t *self, incarnation_t broker)
+{
+    for (size_t i = 0; i < LIMIT_BROKERS_MAX; i++) {
+        if (incarnation_equal(self->draining[i], broker)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool coordinator_members_takes_lanes(const coordinator_members_t *self, incarnation_t broker)
+{
+    return coordinator_members_lives(self, broker) && !coordinator_members_drains(self, broker);
+}
+
+/* ---- members that are dead ---- */
 
 const incarnation_t *coordinator_members_next_dead(const coordinator_members_t *self)
 {

@@ -6,6 +6,8 @@
  * readings at most a third of a lease, and never more than 1 s, apart counts as silence. After a
  * longer gap (a database outage, a pause of this process) and at a new term every broker gets a
  * full lease again.
+ *
+ * A broker that drains says so itself, to every other broker.
  */
 #ifndef BROKER_COORDINATOR_MEMBERS_H
 #define BROKER_COORDINATOR_MEMBERS_H
@@ -36,6 +38,15 @@ const store_broker_t *coordinator_members_at(const coordinator_members_t *member
 bool coordinator_members_has(const coordinator_members_t *members, incarnation_t broker);
 /* Whether the broker is a member and not dead. */
 bool coordinator_members_lives(const coordinator_members_t *members, incarnation_t broker);
+/* The broker has said whether it is draining: a broker that drains is to hold no lanes. It may not
+ * be a member yet. */
+void coordinator_members_set_draining(coordinator_members_t *members, incarnation_t broker,
+                                      bool draining);
+bool coordinator_members_drains(const coordinator_members_t *members, incarnation_t broker);
+/* Whether the broker may be given lanes: it lives and does not drain. */
+bool coordinator_members_takes_lanes(const coordinator_members_t *members, incarnation_t broker);
+/* Since when the brokers that are members have been the same ones, by the readings of this term. */
+uint64_t coordinator_members_same_since_ms(const coordinator_members_t *members);
 /* A member that is dead and is to be removed. NULL: there is none, or a removal has failed since
  * the last reading: the next one shows whether the member is still dead. */
 const incarnation_t *coordinator_members_next_dead(const coordinator_members_t *members);

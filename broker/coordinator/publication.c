@@ -62,7 +62,24 @@ void coordinator_publication_put_lanes(coordinator_publication_t *self,
     for (uint32_t i = 0; i < coordinator_lanes_count(lanes); i++) {
         const store_hold_t *row = coordinator_lanes_at(lanes, i);
         if (is_later(row, shard_map_lane(self->map, i))) {
-            map_lane_t lane = {.number = i, .home = row->holder, .epoch = row->epoch};
+            map_lane_t lane = {.number = i,
+                               .home = row->holder,
+                               .next = coordinator_lanes_next(lanes, i),
+                               .epoch = row->epoch};
+            shard_map_set_lane(self->map, &lane);
+        }
+    }
+}
+
+void coordinator_publication_put_next(coordinator_publication_t *self,
+                                      const coordinator_lanes_t *lanes)
+{
+    for (uint32_t i = 0; i < coordinator_lanes_count(lanes); i++) {
+        const store_hold_t *row = coordinator_lanes_at(lanes, i);
+        map_lane_t lane = *shard_map_lane(self->map, i);
+        incarnation_t next = coordinator_lanes_next(lanes, i);
+        if (lane.epoch == row->epoch && !incarnation_equal(lane.next, next)) {
+            lane.next = next;
             shard_map_set_lane(self->map, &lane);
         }
     }

@@ -29,6 +29,9 @@ void coordinator_publication_put_members(coordinator_publication_t *publication,
                                          const coordinator_members_t *members);
 void coordinator_publication_put_lanes(coordinator_publication_t *publication,
                                        const coordinator_lanes_t *lanes);
+/* The broker that holds the term enters which lanes are to have other holders. */
+void coordinator_publication_put_next(coordinator_publication_t *publication,
+                                      const coordinator_lanes_t *lanes);
 void coordinator_publication_put_owner(coordinator_publication_t *publication, shard_id_t shard,
                                        incarnation_t owner);
 void coordinator_publication_put_owners(coordinator_publication_t *publication,

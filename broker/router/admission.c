@@ -82,7 +82,7 @@ static const known_type_t *check(router_t *router, client_t *client,
         refuse(router, client, request, error, 0, text);
         return NULL;
     }
-    if (router->draining) {
+    if (router->closing) {
         refuse(router, client, request, FABRIC_ERROR_SHUTTING_DOWN, RETRY_MS, "");
         return NULL;
     }

@@ -6,7 +6,7 @@
 #include "broker/router/ghosts.h"
 #include "broker/router/router_state.h"
 
-enum { ADOPTION_RETRY_MS = 50, LANE_TEXT_SIZE = 100 };
+enum { LANE_RETRY_MS = 50, LANE_TEXT_SIZE = 100 };
 
 /* ---- one request ---- */
 
@@ -38,27 +38,24 @@ void request_redirect_to(router_t *router, client_t *client, uint64_t sequence, 
     message_put_redirect(peer_writer(router, client->peer), &redirect);
 }
 
-/* Whether the lane is this broker's and is not adopted yet. Sets the text, for the callers of its
- * shards. */
-static bool waits_for_adoption(const router_t *router, uint32_t number, char text[LANE_TEXT_SIZE])
+/* Whether the lane is this broker's, and does not serve yet or any more. Sets the text, for the
+ * callers of its shards. */
+static bool is_changing(const router_t *router, uint32_t number, char text[LANE_TEXT_SIZE])
 {
     const router_lane_t *lane = &router->lanes[number];
-    if (lane->state != LANE_ADOPTING) {
-        return false;
-    }
-    snprintf(text, LANE_TEXT_SIZE,
-             lane->damaged ? "lane %u is damaged: the log of its broker says where"
-                           : "lane %u is being adopted by this broker",
-             (unsigned)number);
-    return true;
+    const char *what = lane->state == LANE_LEAVING ? "is being handed over to another broker"
+                       : lane->damaged             ? "is damaged: the log of its broker says where"
+                                                   : "is being adopted by this broker";
+    snprintf(text, LANE_TEXT_SIZE, "lane %u %s", (unsigned)number, what);
+    return lane->state == LANE_ADOPTING || lane->state == LANE_LEAVING;
 }
 
 void request_redirect(router_t *router, client_t *client, uint64_t sequence, shard_id_t shard)
 {
     char text[LANE_TEXT_SIZE];
     const map_broker_t *home = router_other_home(router, shard);
-    if (!home && waits_for_adoption(router, lane_number(router, shard), text)) {
-        request_reject(router, client, sequence, FABRIC_ERROR_NOT_HOME, ADOPTION_RETRY_MS, text);
+    if (!home && is_changing(router, lane_number(router, shard), text)) {
+        request_reject(router, client, sequence, FABRIC_ERROR_NOT_HOME, LANE_RETRY_MS, text);
         return;
     }
     request_redirect_to(router, client, sequence, shard, home ? home->router_endpoint : "");

@@ -186,8 +186,9 @@ static void take(const router_config_t *config, batch_builder_t *current, batch_
 
 size_t router_waiting(const router_t *router, uint32_t number)
 {
-    const batch_builder_t *next = &router->lanes[number].batches.next;
-    return next->message_count + next->attempt_count + next->end_count;
+    const router_lane_t *lane = &router->lanes[number];
+    const batch_builder_t *next = &lane->batches.next;
+    return lane_is_given_up(lane) ? 0 : next->message_count + next->attempt_count + next->end_count;
 }
 
 const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_t now_ms)

@@ -98,12 +98,13 @@ void checkpoint_appended(router_t *router, uint32_t lane, uint64_t number, uint6
 
 /* ---- beginning ---- */
 
-static bool is_due(const router_t *router, const checkpoint_t *checkpoint)
+static bool is_due(const router_t *router, const router_lane_t *lane)
 {
+    const checkpoint_t *checkpoint = &lane->checkpoint;
     if (checkpoint->number == checkpoint->settled) { /* an idle lane costs nothing */
         return false;
     }
-    return router->now_ms >= checkpoint->due_ms || router->draining ||
+    return router->now_ms >= checkpoint->due_ms || router->closing || lane_is_to_leave(lane) ||
            router->new_journal_bytes >= router->config.checkpoint_bytes ||
            (router_journal_is_full(router) && checkpoint->new_bytes > 0);
 }
@@ -132,7 +133,7 @@ const router_slice_t *router_take_slice(router_t *router, uint32_t lane, uint64_
         return NULL;
     }
     if (!checkpoint->under_way) {
-        if (!is_due(router, checkpoint)) {
+        if (!is_due(router, &router->lanes[lane])) {
             return NULL;
         }
         begin(router, checkpoint);

@@ -66,8 +66,8 @@ static bool expired(router_t *router, message_t *message)
 static message_t *next_to_deliver(const router_t *router, const entity_t *entity)
 {
     const shard_t *shard = entity->shard;
-    if (shard->state != SHARD_OWNED || shard->owner->state != RUNNER_JOINED || entity->restarting ||
-        timer_is_set(&entity->pause) || entity->holds > 0 || !router_is_leased(router) ||
+    if (!shard_dispatches(router, shard) || shard->owner->state != RUNNER_JOINED ||
+        entity->restarting || timer_is_set(&entity->pause) || entity->holds > 0 ||
         entity->in_flight >= ENTITY_WINDOW) {
         return NULL;
     }

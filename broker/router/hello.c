@@ -213,12 +213,12 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
                     "given twice");
         return;
     }
-    if (router->draining) {
+    incarnation_t id = runner_id_of(incarnation_of(hello));
+    runner_t *runner = runner_find(router, id);
+    if (router->closing || (router->draining && !runner)) {
         peer_refuse(router, peer, FABRIC_ERROR_SHUTTING_DOWN, "this broker is stopping");
         return;
     }
-    incarnation_t id = runner_id_of(incarnation_of(hello));
-    runner_t *runner = runner_find(router, id);
     if (runner && hello->connection <= runner->connection) {
         if (hello_again(router, peer, runner->peer == peer, hello->connection,
                         runner->connection) &&

@@ -1,5 +1,5 @@
 /* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
- * lookup.c, checkpoint.c, overflow.c, loads.c and messages.c.
+ * lookup.c, checkpoint.c, overflow.c, loads.c, messages.c and hand_over.c.
  *
  * Some lanes are this broker's and others are not, at the same time. What depends on a lane
  * (shards, entities, messages, calls, batches, look-ups) comes and goes with it.
@@ -15,8 +15,16 @@
 typedef enum lane_state {
     LANE_FOREIGN,  /* this broker does not hold it */
     LANE_ADOPTING, /* the store names this broker as its holder; what stands in it is being read */
-    LANE_HOME      /* its shards serve */
+    LANE_HOME,     /* its shards serve */
+    LANE_LEAVING   /* nothing new is accepted or delivered: another broker is to hold it */
 } lane_state_t;
+
+/* That a lane is given up: see hand_over.c. */
+typedef struct hand_over {
+    uint64_t epoch;       /* of the hold that is to end; that of no hold: the lane stays */
+    uint64_t deadline_ms; /* of the present step */
+    bool given_up;        /* LEAVING: a store actor gives the lane up, and nothing is appended */
+} hand_over_t;
 
 typedef struct router_lane {
     lane_state_t state;
@@ -33,12 +41,27 @@ typedef struct router_lane {
     overflows_t overflows;
     loads_t loads;
     message_t *ghosts; /* see messages.c */
+    hand_over_t hand_over;
 } router_lane_t;
+
+/* Whether another broker is to hold the lane. */
+static inline bool lane_is_to_leave(const router_lane_t *lane)
+{
+    return lane->hand_over.epoch == lane->epoch &&
+           (lane->state == LANE_HOME || lane->state == LANE_LEAVING);
+}
+/* Whether nothing is appended under the lane's present hold any more. */
+static inline bool lane_is_given_up(const router_lane_t *lane)
+{
+    return lane->state == LANE_LEAVING && lane->hand_over.given_up;
+}
 
 /* The name that status documents show. */
 const char *lane_state_name(const router_lane_t *lane);
 /* Frees what of adoptions has not been taken over yet. */
 void lanes_destroy(router_t *router);
+/* The lane accepts and delivers nothing new from now on. */
+void lane_leave(router_lane_t *lane);
 /* Another broker has taken the lane: it is dropped, if this broker's hold under the epoch was its
  * last one. */
 void lane_fenced(router_t *router, uint32_t lane, uint64_t epoch);

@@ -13,7 +13,8 @@ enum { ADOPTED_AT_ONCE = 4096 };
 static const state_description_t states[] = {
     [LANE_FOREIGN] = {"foreign", STATE_BIT(LANE_ADOPTING)},
     [LANE_ADOPTING] = {"adopting", STATE_BIT(LANE_HOME) | STATE_BIT(LANE_FOREIGN)},
-    [LANE_HOME] = {"home", STATE_BIT(LANE_FOREIGN)},
+    [LANE_HOME] = {"home", STATE_BIT(LANE_LEAVING) | STATE_BIT(LANE_FOREIGN)},
+    [LANE_LEAVING] = {"leaving", STATE_BIT(LANE_FOREIGN)},
 };
 static const state_machine_t machine = {"lane", states, sizeof states / sizeof *states};
 
@@ -83,6 +84,11 @@ void router_lanes_held(router_t *router, const store_hold_t *holds, size_t count
     for (uint32_t i = 0; i < router->config.lanes; i++) {
         lane_held(router, i, held[i]);
     }
+}
+
+void lane_leave(router_lane_t *lane)
+{
+    set_state(lane, LANE_LEAVING);
 }
 
 void lane_fenced(router_t *router, uint32_t number, uint64_t epoch)

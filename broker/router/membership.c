@@ -4,10 +4,13 @@
 #include "broker/router/membership.h"
 
 #include "broker/router/dispatch.h"
+#include "broker/router/hand_over.h"
 #include "broker/router/orders.h"
 #include "broker/router/router_state.h"
 #include "broker/router/poison.h"
 #include "core/crash_point.h"
+
+enum { DRAIN_RESERVE = 8 }; /* that part of the drain time is for giving lanes up at last */
 
 static void report_left(router_t *router, const runner_t *runner)
 {
@@ -137,15 +140,31 @@ void runners_tick(router_t *router)
 
 /* ---- an orderly stop ---- */
 
-void router_drain(router_t *router, uint64_t now_ms)
+void router_drain(router_t *router, uint32_t drain_ms, uint64_t now_ms)
 {
     router->now_ms = now_ms;
     router->draining = true;
-    shards_release(router);
+    router->drain_half_ms = now_ms + drain_ms / 2;
+    router->drain_until_ms = now_ms + drain_ms - drain_ms / DRAIN_RESERVE;
+    order_add(router, &(router_order_t){.kind = ROUTER_BROKER_STATE,
+                                        .broker = router->config.incarnation,
+                                        .draining = true});
+}
+
+void router_close(router_t *router, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    if (router->draining && !router->closing) {
+        router->closing = true;
+        shards_release(router);
+    }
 }
 
 bool router_drained(const router_t *router)
 {
+    if (!router->closing && !hand_overs_are_done(router)) {
+        return false;
+    }
     const runner_t *runner;
     for (runner = router->runners; runner; runner = runner->by_incarnation.next) {
         if (runner->shards > 0) {

@@ -6,6 +6,7 @@
 
 #include "broker/router/connections.h"
 #include "broker/router/dispatch.h"
+#include "broker/router/hand_over.h"
 #include "broker/router/membership.h"
 #include "broker/router/messages.h"
 #include "broker/router/orders.h"
@@ -117,6 +118,7 @@ void router_tick(router_t *router, uint64_t now_ms)
     runners_tick(router);
     entities_wake(router);
     connections_tick(router);
+    hand_overs_tick(router);
     if (now_ms - router->last_sweep_ms >= SWEEP_MS) {
         router->last_sweep_ms = now_ms;
         clients_sweep(router);
@@ -165,6 +167,7 @@ void router_map(router_t *router, fabric_bytes_t encoded)
     fabric_error_t error = shard_map_apply_again(router->map, encoded, NULL);
     assert(!error); /* this broker's own coordinator made it, in order */
     (void)error;
+    hand_overs_follow_map(router);
 }
 
 void router_counters(const router_t *router, router_counters_t *counters)

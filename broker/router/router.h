@@ -11,7 +11,8 @@
  *
  * After any event, pull until nothing is left:
  *   1. frames for peers, with router_next_frame;
- *   2. lanes to adopt, with router_next_adoption; what lanes hold, with router_go_on;
+ *   2. lanes to adopt, with router_next_adoption, and to give up, with router_next_give_up; what
+ *      lanes hold, with router_go_on;
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
  *      router_take_slice, loads with router_take_load, look-ups with router_take_lookup;
  *   4. orders for the coordinator, with router_next_order;
@@ -154,6 +155,13 @@ void router_lane_damaged(router_t *router, uint32_t lane, uint64_t epoch, uint64
  * was taken for the lane (a batch, a slice, a load, a look-up) stays valid until it is answered. */
 void router_lane_fenced(router_t *router, uint32_t lane, uint64_t epoch, uint64_t now_ms);
 
+/* ---- lanes: hand-over ---- */
+
+/* The next lane to give up, for another broker; false: there is none. Nothing is appended under
+ * this hold any more, but for a batch that may be under way. When the store actor's answer is
+ * there, whatever it says, the hold is over: see router_lane_fenced. */
+bool router_next_give_up(router_t *router, store_hold_t *hold, uint64_t now_ms);
+
 /* ---- lanes: appends ---- */
 
 /* How many records wait for the lane's next append. */
@@ -227,10 +235,14 @@ void router_lookup_done(router_t *router, uint32_t lane, fabric_error_t error, r
 /* The broker's lease: from `until_ms` on nothing is accepted or delivered. The same holds when the
  * router's ids have reached `id_mark`, up to which the store has reserved them. */
 void router_lease(router_t *router, uint64_t until_ms, uint64_t id_mark);
-/* An orderly stop begins: new requests are refused with SHUTTING_DOWN, and workers are asked to
- * give their shards back. */
-void router_drain(router_t *router, uint64_t now_ms);
-/* Whether no lane has anything to commit and no shard has an owner any more. */
+/* An orderly stop begins, and is to be over in `drain_ms`. Other brokers take over the lanes one by
+ * one; the lanes that are still held are served. */
+void router_drain(router_t *router, uint32_t drain_ms, uint64_t now_ms);
+/* No other broker can take over the lanes of this one, which drains: new requests are refused with
+ * SHUTTING_DOWN, and workers are asked to give their shards back. */
+void router_close(router_t *router, uint64_t now_ms);
+/* Whether a stop is over: every lane was handed over, or no lane has anything to commit and no
+ * shard has an owner any more. */
 bool router_drained(const router_t *router);
 
 /* ---- coordinator ---- */
@@ -243,7 +255,8 @@ typedef enum router_order_kind {
     ROUTER_OWNER_CHANGED, /* the shard has another owner and a new token */
     ROUTER_LANE_ADOPTED, /* the lane is adopted under the epoch: its shards serve, without owners */
     ROUTER_LANE_DAMAGED, /* the lane cannot be adopted under the epoch; once for each epoch */
-    ROUTER_BROKER_STATE, /* another broker is draining, or is not */
+    ROUTER_LANE_NAMED,   /* the map names this broker as the holder of a lane under a new epoch */
+    ROUTER_BROKER_STATE, /* a broker, this one included, drains or does not */
     ROUTER_OWNERS,       /* another broker tells the owners of its shards */
     /* This broker can send messages to the other one from now on, and nothing that it sent before
      * counts. */

@@ -27,10 +27,13 @@ struct router {
     uint64_t last_tick_ms;
     uint64_t last_sweep_ms;
     uint64_t lease_until_ms;
-    uint64_t id_mark;       /* this broker makes no larger ids */
-    uint64_t high_id_at_ms; /* when the coordinator is told the highest id next */
-    incarnation_t holder;   /* the broker that holds the term; none: not known yet */
-    bool draining;
+    uint64_t id_mark;        /* this broker makes no larger ids */
+    request_id_t doubted_id; /* the last one heard of another broker, if it was too high; or 0 */
+    uint64_t high_id_at_ms;  /* when the coordinator is told the highest id next */
+    incarnation_t holder;    /* the broker that holds the term; none: not known yet */
+    bool draining; /* an orderly stop has begun; lanes that are held are served all the same, */
+    bool closing;  /* until this */
+    uint64_t drain_half_ms, drain_until_ms; /* the times when half of it and all of it is over */
     snowflake_generator_t generator;
     router_counters_t counters;
 

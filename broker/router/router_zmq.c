@@ -91,6 +91,9 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
         storage_lanes_held(&shell->storage, effect->holds, effect->hold_count);
         router_lanes_held(shell->router, effect->holds, effect->hold_count, shell->now_ms);
         break;
+    case COORDINATOR_NO_HEIR:
+        router_close(shell->router, shell->now_ms);
+        break;
     case COORDINATOR_TYPE:
         router_type(shell->router, effect->group, bytes);
         break;
@@ -266,7 +269,7 @@ static void begin_draining(router_shell_t *shell)
 {
     shell->draining = true;
     shell->drain_until_ms = shell->now_ms + shell->drain_ms;
-    router_drain(shell->router, shell->now_ms);
+    router_drain(shell->router, shell->drain_ms, shell->now_ms);
     mesh_drain(shell->mesh.mesh);
     CRASH_POINT(DRAIN_BEGUN);
 }

@@ -33,6 +33,8 @@ struct shard {
 shard_t *shard_find(router_t *router, shard_id_t id);
 /* Whether this broker is the shard's home, and its lease holds. */
 bool shard_serves(const router_t *router, const shard_t *shard);
+/* Whether messages may be delivered to the shard's owner. */
+bool shard_dispatches(const router_t *router, const shard_t *shard);
 /* Whether the shard's lane is this broker's for all that is known, and waits for the database. */
 bool shard_waits_for_store(router_t *router, shard_id_t shard);
 /* Whether the shard has no owner, and the coordinator knows none that it could have. */

@@ -71,7 +71,12 @@ shard_t *shards_next_of_lane(router_t *router, uint32_t lane, const shard_t *sha
 
 bool shard_serves(const router_t *router, const shard_t *shard)
 {
-    return shard->state != SHARD_FOREIGN && router_is_leased(router);
+    return lane_of((router_t *)router, shard->id)->state == LANE_HOME && router_is_leased(router);
+}
+
+bool shard_dispatches(const router_t *router, const shard_t *shard)
+{
+    return shard->state == SHARD_OWNED && shard_serves(router, shard);
 }
 
 bool shard_waits_for_store(router_t *router, shard_id_t shard)
@@ -171,7 +176,7 @@ void router_desire(router_t *router, shard_id_t id, incarnation_t runner, uint64
 {
     router->now_ms = now_ms;
     shard_t *shard = shard_find(router, id);
-    if (shard && !router->draining) {
+    if (shard && !router->closing) {
         shard->desired = runner;
         reconcile(router, shard);
     }

@@ -342,7 +342,8 @@ static void feed_slice(storage_t *storage, uint32_t number)
         lane->slicing ? NULL : router_take_slice(storage->router, number, storage->now_ms);
     if (slice) {
         lane->slicing = true;
-        lane->slice = (checkpoint_operation_t){.hold = slice->hold, .slice = &slice->slice};
+        lane->slice = (checkpoint_operation_t){
+            .kind = CHECKPOINT_SLICE, .hold = slice->hold, .slice = &slice->slice};
         checkpointer_actor_send(storage->checkpointer, &lane->slice);
     }
 }
@@ -351,8 +352,10 @@ static void feed_purge(storage_t *storage, storage_lane_t *lane)
 {
     if (lane->adopted && !lane->purging && storage->now_ms >= lane->purge_at_ms) {
         lane->purging = true;
-        lane->purge = (checkpoint_operation_t){
-            .hold = lane->hold, .checkpoint = lane->checkpoint, .log_bytes = lane->log_bytes};
+        lane->purge = (checkpoint_operation_t){.kind = CHECKPOINT_PURGE,
+                                               .hold = lane->hold,
+                                               .checkpoint = lane->checkpoint,
+                                               .log_bytes = lane->log_bytes};
         checkpointer_actor_send(storage->checkpointer, &lane->purge);
     }
 }
@@ -387,15 +390,52 @@ static void take_purge(storage_t *storage, storage_lane_t *lane)
     }
 }
 
+/* ---- hand-overs ---- */
+
+/* The appender ends the lane before the checkpointer gives it up: it appends nothing more there. */
+static void feed_give_ups(storage_t *storage)
+{
+    store_hold_t hold;
+    while (router_next_give_up(storage->router, &hold, storage->now_ms)) {
+        storage_lane_t *lane = &storage->lanes[hold.lane];
+        end_lane(storage, lane);
+        lane->give_up = (checkpoint_operation_t){.kind = CHECKPOINT_GIVE_UP, .hold = hold};
+        CRASH_POINT(HAND_OVER_READY);
+        checkpointer_actor_send(storage->checkpointer, &lane->give_up);
+    }
+}
+
+/* Whatever the answer is, the hold is over. */
+static void take_given_up(storage_t *storage, const checkpoint_operation_t *give_up)
+{
+    if (give_up->error == FABRIC_ERROR_SHUTTING_DOWN) {
+        return;
+    }
+    if (give_up->error && give_up->error != FABRIC_ERROR_FENCED) {
+        storage->end = give_up->error;
+        return;
+    }
+    CRASH_POINT(HAND_OVER_REPORTED);
+    log_event(LOG_INFO_LEVEL, "lane.given_up", log_uint("lane", give_up->hold.lane),
+              log_uint("epoch", give_up->hold.epoch));
+    router_lane_fenced(storage->router, give_up->hold.lane, give_up->hold.epoch, storage->now_ms);
+}
+
 static void take_checkpointer(storage_t *storage)
 {
     checkpoint_operation_t *operation;
     while ((operation = checkpointer_actor_take(storage->checkpointer))) {
         storage_lane_t *lane = &storage->lanes[operation->hold.lane];
-        if (operation == &lane->slice) {
+        switch (operation->kind) {
+        case CHECKPOINT_SLICE:
             take_slice(storage, lane);
-        } else {
+            break;
+        case CHECKPOINT_PURGE:
             take_purge(storage, lane);
+            break;
+        case CHECKPOINT_GIVE_UP:
+            take_given_up(storage, operation);
+            break;
         }
     }
 }
@@ -492,6 +532,7 @@ void storage_feed(storage_t *storage, uint64_t now_ms)
     storage->now_ms = now_ms;
     feed_appenders(storage);
     note_adoptions(storage);
+    feed_give_ups(storage);
     storage->going_on = router_go_on(storage->router, now_ms);
     for (uint32_t i = 0; i < storage->lane_count; i++) {
         feed_adoption(storage, &storage->lanes[i]);

@@ -41,6 +41,7 @@ typedef struct storage_lane {
     find_operation_t find;
     bool slicing;
     checkpoint_operation_t slice;
+    checkpoint_operation_t give_up;
     bool purging;
     uint64_t purge_at_ms;
     checkpoint_operation_t purge;

@@ -33,6 +33,19 @@ fabric_error_t checkpointer_write(checkpointer_t *checkpointer, const store_hold
     return error;
 }
 
+fabric_error_t checkpointer_give_up(checkpointer_t *checkpointer, const store_hold_t *hold)
+{
+    connection_t *connection = &checkpointer->connection;
+    fabric_error_t error;
+    do {
+        error = connection_require(connection);
+        if (!error) {
+            error = connection->store->driver->lane_give_up(connection->store, hold);
+        }
+    } while (connection_goes_on(connection, error));
+    return error;
+}
+
 /* One transaction, which may be repeated: what is deleted is gone. */
 static fabric_error_t purge_some(connection_t *connection, const store_hold_t *hold,
                                  const store_purge_t *purge, store_purged_t *purged)

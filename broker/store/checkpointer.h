@@ -1,6 +1,6 @@
 /* The checkpointer: writes the slices of checkpoints as rows, and purges journals. It repeats a
  * slice until the outcome is certain, since an identical slice that is committed twice changes
- * nothing.
+ * nothing. It also gives lanes up, behind their last slices.
  *
  * Threading: belongs to one thread at a time.
  */
@@ -35,6 +35,10 @@ void checkpointer_clear(checkpointer_t *checkpointer);
 FABRIC_MUST_USE fabric_error_t checkpointer_write(checkpointer_t *checkpointer,
                                                   const store_hold_t *hold,
                                                   const store_slice_t *slice);
+/* The lane has no holder any more. OK, FENCED: another broker has it, or an earlier try of this call
+ * gave it up. SHUTTING_DOWN. */
+FABRIC_MUST_USE fabric_error_t checkpointer_give_up(checkpointer_t *checkpointer,
+                                                    const store_hold_t *hold);
 /* Deletes entries whose time is over, and the oldest ones of a journal that is too large; all of
  * them below `checkpoint`, the number as of which the rows are complete. `log_bytes`: of the lane's
  * journal at its end. Goes on after the next checkpoint if there is too much. FENCED,

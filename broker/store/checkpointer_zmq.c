@@ -21,10 +21,18 @@ static fabric_error_t write_slice(checkpointer_t *checkpointer, const store_hold
 
 static void run_operation(checkpointer_t *checkpointer, checkpoint_operation_t *operation)
 {
-    operation->error =
-        operation->slice ? write_slice(checkpointer, &operation->hold, operation->slice)
-                         : checkpointer_purge(checkpointer, &operation->hold, operation->checkpoint,
+    switch (operation->kind) {
+    case CHECKPOINT_SLICE:
+        operation->error = write_slice(checkpointer, &operation->hold, operation->slice);
+        break;
+    case CHECKPOINT_PURGE:
+        operation->error = checkpointer_purge(checkpointer, &operation->hold, operation->checkpoint,
                                               operation->log_bytes, &operation->purged);
+        break;
+    case CHECKPOINT_GIVE_UP:
+        operation->error = checkpointer_give_up(checkpointer, &operation->hold);
+        break;
+    }
 }
 
 static void run_checkpointer(void *context, pipe_t *pipe)

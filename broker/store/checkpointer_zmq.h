@@ -1,5 +1,5 @@
 /* The checkpointer actor: a checkpointer (checkpointer.h) on a thread of its own, which runs the
- * slices and purges of all lanes in the order in which it gets them.
+ * operations of all lanes in the order in which it gets them.
  *
  * Threading: start and stop on the router's thread; see checkpoint_operation_t for who owns what
  * when.
@@ -10,15 +10,22 @@
 #include "broker/store/checkpointer.h"
 #include "broker/store/store_actor_zmq.h"
 
-/* A slice to write, or a purge. The router's thread owns it until checkpointer_actor_send, the
+typedef enum checkpoint_kind {
+    CHECKPOINT_SLICE,  /* `slice` is to be written */
+    CHECKPOINT_PURGE,  /* below the number `checkpoint`, of a journal of `log_bytes` */
+    CHECKPOINT_GIVE_UP /* the lane is to have no holder any more */
+} checkpoint_kind_t;
+
+/* Something that the checkpointer is to do. The router's thread owns it until checkpointer_actor_send, the
  * checkpointer until it comes back. */
 typedef struct checkpoint_operation {
+    checkpoint_kind_t kind;
     store_hold_t hold;
-    const store_slice_t *slice; /* borrowed until it comes back; NULL: a purge, */
-    uint64_t checkpoint;        /* below this number, */
-    uint64_t log_bytes;         /* of a journal of this size */
+    const store_slice_t *slice; /* borrowed until it comes back */
+    uint64_t checkpoint;
+    uint64_t log_bytes;
 
-    fabric_error_t error; /* see checkpointer_write, checkpointer_purge */
+    fabric_error_t error; /* see checkpointer_write, checkpointer_purge, checkpointer_give_up */
     store_purged_t purged;
 } checkpoint_operation_t;
 

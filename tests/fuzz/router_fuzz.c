@@ -255,7 +255,10 @@ static void inside(world_t *w, uint8_t what)
     driver_t *driver = w->driver;
     switch (what % 8) {
     case 0:
-        router_drain(driver->router, driver->now_ms);
+        router_drain(driver->router, DRIVER_DRAIN_MS, driver->now_ms);
+        if (what / 8 % 2) {
+            router_close(driver->router, driver->now_ms);
+        }
         (void)router_drained(driver->router);
         break;
     case 1:

@@ -69,12 +69,13 @@ static void print_result(const simulation_result_t *r)
     printf("events %llu, virtual ms %llu, calls %llu (durable %llu, unknown %llu, rejected %llu), "
            "runs %llu (repeated %llu), entries %llu, checkpoints %llu (rows %llu, loaded %llu, "
            "purged %llu), faults %llu, store errors %llu, terms %llu (%llu refusals), "
+           "hand-overs %llu, "
            "stale results %llu, late frames %llu, dead letters %llu, crashes %llu\n",
            (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
            (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->entries, (ull)r->checkpoints,
            (ull)r->rows, (ull)r->loaded, (ull)r->purged, (ull)r->faults, (ull)r->store_errors,
-           (ull)r->takeovers, (ull)r->refusals, (ull)r->stale, (ull)r->late, (ull)r->dead_letters,
-           (ull)r->crashes);
+           (ull)r->takeovers, (ull)r->refusals, (ull)r->hand_overs, (ull)r->stale, (ull)r->late,
+           (ull)r->dead_letters, (ull)r->crashes);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -93,6 +94,7 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->purged += one->purged;
     sum->faults += one->faults;
     sum->takeovers += one->takeovers;
+    sum->hand_overs += one->hand_overs;
     sum->refusals += one->refusals;
     sum->repeated += one->repeated;
     sum->stale += one->stale;

@@ -43,6 +43,7 @@ typedef struct simulation_result {
     uint64_t lost_frames; /* on the wire */
     uint64_t fenced;      /* calls to the store that were refused as fenced */
     uint64_t takeovers;   /* terms taken */
+    uint64_t hand_overs;  /* lanes given up by brokers that lived on */
     uint64_t refusals;    /* of connections, by dead brokers that were tried */
     uint64_t repeated;    /* handlers of durable messages that had been started before */
     uint64_t dead_letters;

@@ -171,6 +171,9 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
     case OPERATION_BEGIN:
         appender_begin(actor->appender, &operation->hold, operation->number, operation->log_bytes);
         break;
+    case OPERATION_END:
+        appender_end(actor->appender, operation->hold.lane, operation->hold.epoch);
+        break;
     case OPERATION_APPEND:
         operation->error =
             appender_append(actor->appender, operation->parts, operation->part_count);
@@ -185,6 +188,9 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
     case OPERATION_PURGE:
         operation->error = checkpointer_purge(&life->checkpointer, &operation->hold,
                                               operation->number, operation->log_bytes, &purged);
+        break;
+    case OPERATION_GIVE_UP:
+        operation->error = checkpointer_give_up(&life->checkpointer, &operation->hold);
         break;
     case OPERATION_ADOPT:
         adopt(life, operation);

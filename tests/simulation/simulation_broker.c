@@ -85,6 +85,7 @@ static void life_free(broker_life_t *life)
         free(life->orders[i].types);
         free(life->orders[i].owners);
     }
+    wire_writer_destroy(&life->map);
     router_destroy(&life->router);
     coordinator_destroy(&life->coordinator);
     store_close(&life->store);
@@ -226,18 +227,28 @@ static void run_opening(void *argument)
 
 /* ---- the process ---- */
 
+void broker_add_order(broker_life_t *life, router_order_t *order)
+{
+    if (life->order_count == sizeof life->orders / sizeof life->orders[0]) {
+        world_fail("broker %u: the coordinator does not take its orders", life->process->index);
+        free(order->types);
+        free(order->owners);
+        return;
+    }
+    life->orders[life->order_count++] = *order;
+    fiber_wake(life->coordinating);
+}
+
 static void send_orders(broker_life_t *life)
 {
     router_order_t order;
     while (router_next_order(life->router, &order)) {
-        if (life->order_count == sizeof life->orders / sizeof life->orders[0]) {
-            world_fail("broker %u: the coordinator does not take its orders", life->process->index);
-            free(order.types);
-            free(order.owners);
-            continue;
+        if (order.kind == ROUTER_HIGH_ID) {
+            broker_tell_high_id(life, order.high_id);
+        } else if (order.kind == ROUTER_BROKER_STATE) {
+            broker_tell_draining(life);
         }
-        life->orders[life->order_count++] = order;
-        fiber_wake(life->coordinating);
+        broker_add_order(life, &order);
     }
 }
 
@@ -403,7 +414,7 @@ static void on_drain(event_t *event)
         life->draining = true;
         life->restart_us = event->number;
         life->drain_until_us = world.now_us + DRAIN_US;
-        router_drain(life->router, process_now_ms(life->process));
+        router_drain(life->router, DRAIN_US / 1000, process_now_ms(life->process));
         process_touch(life->process);
     }
 }

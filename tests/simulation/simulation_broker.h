@@ -29,11 +29,13 @@ typedef enum actor_kind {
 typedef enum operation_kind {
     /* of appenders */
     OPERATION_BEGIN,  /* the lane of `hold`, from `number` and `log_bytes` on */
+    OPERATION_END,    /* the lane of `hold` */
     OPERATION_APPEND, /* `parts` */
     OPERATION_CHECK,  /* -> `fenced` */
     /* of the checkpointer */
-    OPERATION_WRITE, /* `slice` */
-    OPERATION_PURGE, /* the lane of `hold`, below `number` */
+    OPERATION_WRITE,   /* `slice` */
+    OPERATION_PURGE,   /* the lane of `hold`, below `number` */
+    OPERATION_GIVE_UP, /* `hold` */
     /* of the loader */
     OPERATION_ADOPT, /* `hold` -> `adoption` */
     OPERATION_LOAD,  /* `load` -> `rows`, `done` */
@@ -106,6 +108,7 @@ struct broker_life {
     bool draining, leave;
     uint64_t drain_until_us;
     bool actors_halted;
+    wire_writer_t map; /* of the holder of the term, that the coordinator is to take; or empty */
     router_order_t orders[256];
     size_t order_count;
     uint64_t last_us; /* of the coordinator's pipe to the router */
@@ -147,6 +150,15 @@ void broker_take_report(broker_life_t *life, broker_actor_t *actor, operation_t 
 void broker_check_lanes(broker_life_t *life);
 /* Whether an append is under way. */
 bool broker_is_appending(const broker_life_t *life);
+
+/* An order for the coordinator. */
+void broker_add_order(broker_life_t *life, router_order_t *order);
+
+/* ---- simulation_mesh.c ---- */
+
+void broker_tell_map(broker_life_t *life);
+void broker_tell_high_id(broker_life_t *life, uint64_t high_id);
+void broker_tell_draining(broker_life_t *life);
 
 /* ---- simulation_coordinator.c ---- */
 

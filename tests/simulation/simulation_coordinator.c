@@ -52,6 +52,9 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
     case COORDINATOR_LANES:
         router_lanes_held(life->router, effect->holds, effect->hold_count, now_ms);
         break;
+    case COORDINATOR_NO_HEIR:
+        router_close(life->router, now_ms);
+        break;
     case COORDINATOR_TYPE:
         router_type(life->router, effect->group, bytes);
         break;
@@ -65,6 +68,9 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
     case COORDINATOR_MAP:
     case COORDINATOR_MAP_REVISED:
         router_map(life->router, bytes);
+        if (coordinator_holds_term(life->coordinator)) {
+            broker_tell_map(life);
+        }
         break;
     case COORDINATOR_MEMBERS:
         router_members(life->router, effect->brokers, effect->broker_count, now_ms);
@@ -108,8 +114,22 @@ static void send_effects(broker_life_t *life)
     }
 }
 
+static void take_map(broker_life_t *life)
+{
+    if (life->map.size > 0) {
+        fabric_error_t error = coordinator_map_received(
+            life->coordinator, wire_writer_bytes(&life->map), coordinator_clock());
+        if (error) {
+            abort();
+        }
+        wire_writer_reset(&life->map);
+        send_effects(life);
+    }
+}
+
 static void take_orders(broker_life_t *life)
 {
+    take_map(life);
     while (life->order_count > 0) {
         router_order_t order = life->orders[0];
         memmove(life->orders, life->orders + 1, --life->order_count * sizeof *life->orders);

@@ -81,6 +81,17 @@ static void feed_lane(broker_life_t *life, uint32_t lane)
     }
 }
 
+static void feed_give_ups(broker_life_t *life)
+{
+    store_hold_t hold;
+    while (router_next_give_up(life->router, &hold, process_now_ms(life->process))) {
+        broker_actor_send(broker_appender_of(life, hold.lane),
+                          &(operation_t){.kind = OPERATION_END, .hold = hold});
+        broker_actor_send(&life->actors[ACTOR_CHECKPOINTER],
+                          &(operation_t){.kind = OPERATION_GIVE_UP, .hold = hold});
+    }
+}
+
 void broker_feed(broker_life_t *life)
 {
     store_hold_t hold;
@@ -90,6 +101,7 @@ void broker_feed(broker_life_t *life)
         broker_actor_send(&life->actors[ACTOR_LOADER],
                           &(operation_t){.kind = OPERATION_ADOPT, .hold = hold});
     }
+    feed_give_ups(life);
     for (unsigned i = 0; i < world.plan.appenders; i++) {
         feed_appender(life, &life->actors[ACTOR_APPENDER + i]);
     }
@@ -180,7 +192,13 @@ static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t
 {
     switch (operation->kind) {
     case OPERATION_BEGIN:
+    case OPERATION_END:
     case OPERATION_PURGE:
+        break;
+    case OPERATION_GIVE_UP:
+        world.result->hand_overs++;
+        router_lane_fenced(life->router, operation->hold.lane, operation->hold.epoch,
+                           process_now_ms(life->process));
         break;
     case OPERATION_APPEND:
         take_appended(life, actor, operation);

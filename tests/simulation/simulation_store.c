@@ -243,6 +243,12 @@ static fabric_error_t simulated_lane_assign(store_t *store, uint64_t term,
     FORWARD(MEMORY_STORE_ASSIGN, lane_assign(inner_of(store), term, coordinator, before, holder));
 }
 
+static fabric_error_t simulated_lane_give_up(store_t *store, const store_hold_t *hold)
+{
+    world_note("store.give_up", hold->lane, hold->epoch, 0);
+    FORWARD(MEMORY_STORE_GIVE_UP, lane_give_up(inner_of(store), hold));
+}
+
 static fabric_error_t come_from_append(fabric_error_t error, const store_entry_t *entries,
                                        size_t count)
 {
@@ -356,6 +362,7 @@ const store_driver_t simulation_store_driver = {
     .runner_list = simulated_runner_list,
     .lane_list = simulated_lane_list,
     .lane_assign = simulated_lane_assign,
+    .lane_give_up = simulated_lane_give_up,
     .append = simulated_append,
     .append_after = simulated_append_after,
     .lane_take = simulated_lane_take,

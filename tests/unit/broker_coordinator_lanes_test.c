@@ -68,6 +68,7 @@ static void a_member_that_left_leaves_its_lanes(void **state)
     script_set_lane(s, 1, third, 2);
     script_set_lane(s, 2, third, 2);
     script_pass(s, 500, 50);
+    script_say_draining(s, third);
     script_remove_broker(s, third);
     script_set_lane(s, 1, nobody, 2); /* it gave this lane up, and was killed */
     script_pass(s, 500, 50);
@@ -193,6 +194,7 @@ static void an_assignment_under_an_old_term_ends_everything(void **state)
 static void a_lane_that_is_lost_is_dropped_and_others_go_on(void **state)
 {
     script_t *s = *state;
+    script_pass(s, 500, 50);
     script_add_broker(s, third);
     script_pass(s, 500, 50);
     uint32_t told = s->told;
@@ -242,6 +244,7 @@ static void own(script_t *s, shard_id_t shard, incarnation_t runner, token_t tok
 static void only_shards_of_own_lanes_get_runners(void **state)
 {
     script_t *s = *state;
+    script_pass(s, 300, 50);
     script_add_broker(s, third);
     script_set_lane(s, 1, third, 5);
     script_pass(s, 300, 50);

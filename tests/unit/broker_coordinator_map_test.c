@@ -370,7 +370,8 @@ static void a_term_begins_with_what_the_last_map_said(void **state)
     assert_int_equal(s->version.term, TERM + 1);
     assert_true(owns(s, 3, runner_a));
     assert_true(owns(s, 2, nobody)); /* its lane has another home now */
-    assert_true(incarnation_equal(shard_map_lane(s->map, 2)->home, self));
+    incarnation_t home = shard_map_lane(s->map, 2)->home;
+    assert_true(incarnation_equal(home, self) || incarnation_equal(home, third));
     shard_map_destroy(&holder);
 }
 

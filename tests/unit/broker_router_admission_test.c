@@ -594,8 +594,7 @@ static void a_draining_router_takes_nothing_and_is_drained(void **state)
     driver_t *driver = open_with(NULL);
     driver_worker(driver, "w1", 101);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
-    router_drain(driver->router, driver->now_ms);
-    driver_pull(driver);
+    driver_stop(driver);
     driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE);
     assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_SHUTTING_DOWN);
     assert_false(router_drained(driver->router));

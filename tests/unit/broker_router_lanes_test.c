@@ -61,8 +61,7 @@ static void an_orderly_stop_ends_with_the_lanes_that_there_are(void **state)
     (void)state;
     driver_t *driver = lanes_open_two();
     lanes_ask(driver, 1, 1, ASK);
-    router_drain(driver->router, driver->now_ms);
-    driver_pull(driver);
+    driver_stop(driver);
     while (driver_count(driver, "w1", KIND_RELEASE) > 0) {
         assert_false(router_drained(driver->router));
         message_release_t release = driver_take(driver, "w1", KIND_RELEASE)->as.release;

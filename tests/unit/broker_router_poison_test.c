@@ -194,7 +194,7 @@ static void a_broker_that_stops_counts_crashes_too(void **state)
     (void)state;
     driver_t *driver = OPEN_SUPERVISED({"a", 0, 0});
     driver_worker(driver, "w1", 101);
-    router_drain(driver->router, driver->now_ms);
+    driver_stop(driver);
     poison_crash(driver, 101, 0);
     assert_false(router_drained(driver->router));
     poison_expect_counts(driver, 0, 0, 1);

@@ -229,6 +229,9 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
         s->lease_ms = effect->number;
         s->lease_mark = effect->id_mark;
         break;
+    case COORDINATOR_NO_HEIR:
+        s->without_heir++;
+        break;
     case COORDINATOR_LANES:
         take_lanes(s, effect);
         break;
@@ -318,6 +321,13 @@ void script_order(script_t *s, router_order_kind_t kind, incarnation_t runner, u
     script_take_effects(s);
 }
 
+void script_say_draining(script_t *s, incarnation_t broker)
+{
+    router_order_t event = {.kind = ROUTER_BROKER_STATE, .broker = broker, .draining = true};
+    coordinator_order(s->c, &event, s->now_ms);
+    script_take_effects(s);
+}
+
 /* A type "name" of `group` with one message "Go", durable or not. */
 static void put_description(wire_writer_t *writer, const char *name, const char *group,
                             bool durable)
@@ -373,6 +383,15 @@ uint32_t script_held(const script_t *s)
 incarnation_t script_owner(const script_t *s, shard_id_t shard)
 {
     return shard_map_owner(s->map, fabric_bytes_of("Counter"), shard);
+}
+
+uint32_t script_count_lanes(const script_t *s, incarnation_t holder)
+{
+    uint32_t count = 0;
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        count += incarnation_equal(s->lanes[lane].holder, holder);
+    }
+    return count;
 }
 
 uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner)

@@ -44,7 +44,7 @@ typedef struct script {
     fabric_error_t fail[COORDINATOR_CALL_KINDS]; /* what such calls answer */
     uint32_t calls[COORDINATOR_CALL_KINDS];
     /* effects so far */
-    uint32_t fenced, elected, ready, told, desires, maps, types_seen, admitted;
+    uint32_t fenced, elected, ready, told, desires, maps, types_seen, admitted, without_heir;
     uint64_t held[LANES]; /* epochs of the lanes that this broker holds; 0: it does not */
     uint32_t holders;
     incarnation_t holder;
@@ -83,6 +83,8 @@ void script_take_effects(script_t *s);
 void script_pump(script_t *s);
 void script_pass(script_t *s, uint64_t duration_ms, uint64_t step_ms);
 void script_order(script_t *s, router_order_kind_t kind, incarnation_t runner, uint32_t weight);
+/* The broker tells the others that it drains. */
+void script_say_draining(script_t *s, incarnation_t broker);
 void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count);
 /* The router has adopted what it is told of. */
 void script_adopt(script_t *s, uint32_t lane);
@@ -90,6 +92,8 @@ void script_adopt(script_t *s, uint32_t lane);
 uint32_t script_held(const script_t *s);
 /* Who owns a shard of "Counter" by the last map. */
 incarnation_t script_owner(const script_t *s, shard_id_t shard);
+/* How many lanes the broker holds by the store. */
+uint32_t script_count_lanes(const script_t *s, incarnation_t holder);
 uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner);
 
 #endif

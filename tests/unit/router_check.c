@@ -284,12 +284,18 @@ static void check_runner(const router_t *router, const runner_t *runner)
 
 /* ---- lanes ---- */
 
+/* Whether the lane is adopted, and not dropped. */
+static bool is_held(const router_lane_t *lane)
+{
+    return lane->state == LANE_HOME || lane->state == LANE_LEAVING;
+}
+
 /* A shard is foreign exactly if its lane is not this broker's, and then nothing is left of it when
  * the lane's drop is over. */
 static void check_shard(const router_t *router, const shard_t *shard)
 {
     const router_lane_t *lane = &router->lanes[lane_number(router, shard->id)];
-    bool home = lane->state == LANE_HOME;
+    bool home = is_held(lane);
     router_expect("a shard of a lane", shard->state != SHARD_FOREIGN, home);
     router_expect("a shard's epoch", home ? shard->token.home_epoch : 0, home ? lane->epoch : 0);
     router_expect("entities of a foreign shard", !home && !lane->dropping && shard->entities,
@@ -313,9 +319,8 @@ static void check_lane(const router_lane_t *lane)
     const lane_batches_t *batches = &lane->batches;
     const batch_builder_t *next = &batches->next;
     bool filled = next->message_count + next->attempt_count + next->end_count > 0;
-    router_expect("what a lane appends", filled && lane->state != LANE_HOME, false);
-    router_expect("look-ups in a lane", lane->lookup_next.count > 0 && lane->state != LANE_HOME,
-                  false);
+    router_expect("what a lane appends", filled && !is_held(lane), false);
+    router_expect("look-ups in a lane", lane->lookup_next.count > 0 && !is_held(lane), false);
     router_expect("an adoption that is due", lane->adoption_due && lane->state != LANE_ADOPTING,
                   false);
     router_expect("an orphaned batch", batches->orphaned && !batches->running, false);

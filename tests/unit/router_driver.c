@@ -48,7 +48,8 @@ static void put_types(wire_writer_t *writer, const char *name)
     type_description_put(&type, writer);
 }
 
-void driver_map(driver_t *driver, uint64_t term, incarnation_t home)
+/* Hands the router the map of a term. */
+static void publish(driver_t *driver, uint64_t term, const map_lane_t *lanes)
 {
     shard_map_t *map = shard_map_new();
     shard_map_set_shards_per_group(map, driver->config.shards_per_group);
@@ -60,8 +61,7 @@ void driver_map(driver_t *driver, uint64_t term, incarnation_t home)
     shard_map_set_brokers(map, brokers, 2);
     shard_map_set_lanes(map, driver->config.lanes);
     for (uint32_t i = 0; i < driver->config.lanes; i++) {
-        map_lane_t lane = {.number = i, .home = home, .epoch = 1};
-        shard_map_set_lane(map, &lane);
+        shard_map_set_lane(map, &lanes[i]);
     }
     shard_map_begin_term(map, term);
     wire_writer_t encoded = {0};
@@ -69,6 +69,29 @@ void driver_map(driver_t *driver, uint64_t term, incarnation_t home)
     router_map(driver->router, wire_writer_bytes(&encoded));
     wire_writer_destroy(&encoded);
     shard_map_destroy(&map);
+}
+
+void driver_map(driver_t *driver, uint64_t term, incarnation_t home)
+{
+    map_lane_t lanes[LIMIT_LANES_MAX];
+    for (uint32_t i = 0; i < driver->config.lanes; i++) {
+        lanes[i] = (map_lane_t){.number = i, .home = home, .epoch = 1};
+    }
+    publish(driver, term, lanes);
+}
+
+void driver_map_next(driver_t *driver, uint64_t term, uint32_t lane, incarnation_t next)
+{
+    map_lane_t lanes[LIMIT_LANES_MAX];
+    for (uint32_t i = 0; i < driver->config.lanes; i++) {
+        bool own = driver->epochs[i] > 0;
+        lanes[i] = (map_lane_t){.number = i,
+                                .home = own ? driver->config.incarnation : (incarnation_t){{0xb1}},
+                                .epoch = own ? driver->epochs[i] : 1};
+    }
+    lanes[lane].next = next;
+    publish(driver, term, lanes);
+    driver_pull(driver);
 }
 
 void driver_type(driver_t *driver, const char *name)
@@ -173,6 +196,13 @@ static void notes_free(note_t **notes)
         *notes = note->next;
         free(note);
     }
+}
+
+void driver_stop(driver_t *driver)
+{
+    router_drain(driver->router, DRIVER_DRAIN_MS, driver->now_ms);
+    router_close(driver->router, driver->now_ms);
+    driver_pull(driver);
 }
 
 void driver_check(const driver_t *driver)

@@ -15,7 +15,7 @@
 #include "tests/unit/router_check.h"
 
 /* DRIVER_EPOCH: under which driver_homes holds all lanes. */
-enum { DRIVER_SHARDS = 8, DRIVER_CAPACITY = 4, DRIVER_EPOCH = 3 };
+enum { DRIVER_SHARDS = 8, DRIVER_CAPACITY = 4, DRIVER_EPOCH = 3, DRIVER_DRAIN_MS = 8000 };
 
 /* One message that the router sent. */
 typedef struct note {
@@ -72,6 +72,11 @@ void driver_hold(driver_t *driver, uint32_t lane, uint64_t epoch);
 void driver_adopt(driver_t *driver, uint32_t lane, message_t *messages, uint64_t last_id);
 /* The map of a term, in which all shards have this home: itself, or {0xb1} at tcp://there:1. */
 void driver_map(driver_t *driver, uint64_t term, incarnation_t home);
+/* The map of a term, in which the router's broker is home of the lanes that it holds, and {0xb1} of
+ * the others. One lane is to have this home next; none: it stays. */
+void driver_map_next(driver_t *driver, uint64_t term, uint32_t lane, incarnation_t next);
+/* An orderly stop begins, to be over in DRIVER_DRAIN_MS; no other broker takes the lanes. */
+void driver_stop(driver_t *driver);
 /* All accounts of the router are right. */
 void driver_check(const driver_t *driver);
 /* Registers a type like Counter under another name. */
