@@ -41,9 +41,20 @@ bool request_id_is_too_high(const router_t *router, request_id_t id)
            snowflake_timestamp_ms(id) > store_now_ms(router) + ID_AHEAD_MS;
 }
 
+static bool is_near(request_id_t a, request_id_t b)
+{
+    int64_t apart_ms = snowflake_timestamp_ms(a) - snowflake_timestamp_ms(b);
+    return apart_ms <= ID_AHEAD_MS && apart_ms >= -ID_AHEAD_MS;
+}
+
+/* Another broker may be ahead of the time: it began above the mark of its slot's last holder, or the
+ * database's clock has gone back. Clients that know its ids are to be served here, too. An id that
+ * was damaged on its way is not heard again. */
 void request_id_heard(router_t *router, request_id_t id)
 {
-    if (!request_id_is_too_high(router, id)) {
+    if (request_id_is_too_high(router, id) && !is_near(router->doubted_id, id)) {
+        router->doubted_id = id;
+    } else {
         snowflake_lift(&router->generator, id);
     }
 }

@@ -7,7 +7,8 @@
 
 /* Makes an id that is larger than the floor, than all earlier ids and than all earlier floors. */
 request_id_t request_id_make(router_t *router, request_id_t floor);
-/* Another broker has made this id: the next ids are larger, unless it is too high. */
+/* Another broker has made this id: the next ids are larger. One that is too high has to be heard
+ * twice. */
 void request_id_heard(router_t *router, request_id_t id);
 /* Whether the store has reserved the ids that are made next, above the floor. */
 bool request_ids_are_reserved(const router_t *router, request_id_t floor);
