@@ -286,7 +286,7 @@ static void frozen_broker(void **state)
     machine_measure();
     testbed_start_pair(bed, 2);
     side_t first = {&bed->cluster.broker, bed->cluster.url, "broker.log"};
-    side_t second = {&bed->cluster.standby, bed->cluster.standby_url, "standby.log"};
+    side_t second = {&bed->cluster.standby, bed->cluster.standby_url, "broker-1.log"};
     workload_t *load = workload_start(bed, &options);
     uint32_t rounds = testbed_repeat(1);
     for (uint32_t i = 0; i < rounds; i++) { /* there and back */

@@ -70,7 +70,7 @@ static bool stands_by_again(watch_t *watch)
     char incarnation[33];
     return testbed_lanes_held(watch->bed, watch->endpoint, incarnation) == 0 &&
            strcmp(incarnation, watch->incarnation) != 0 &&
-           testbed_count_events(watch->bed, "standby.log", "broker.ready") > watch->count;
+           testbed_count_events(watch->bed, "broker-1.log", "broker.ready") > watch->count;
 }
 
 /* ---- one broker that freezes ---- */
@@ -99,7 +99,7 @@ static void wait_for_freeze(testbed_t *bed, watch_t *frozen)
     *frozen = (watch_t){
         .bed = bed, .process = &bed->cluster.standby, .endpoint = bed->cluster.standby_url};
     wait_for(is_stopped, frozen, "the freeze");
-    frozen->count = testbed_count_events(bed, "standby.log", "broker.ready");
+    frozen->count = testbed_count_events(bed, "broker-1.log", "broker.ready");
     (void)testbed_lanes_held(bed, frozen->endpoint, frozen->incarnation);
 }
 
@@ -116,7 +116,7 @@ static void thaw(testbed_t *bed, const char *point)
 {
     if (strcmp(point, APPEND_POINT) == 0) {
         unsigned fenced =
-            late_append_thaw(bed, &bed->cluster.standby, "standby.log", run_load, &load);
+            late_append_thaw(bed, &bed->cluster.standby, "broker-1.log", run_load, &load);
         print_message("%u of its appends were fenced\n", fenced);
     } else {
         testbed_thaw(&bed->cluster.standby);

@@ -291,7 +291,7 @@ static void brokers_apart(void **state)
     assert_int_equal(testbed_query_number(bed, "SELECT MAX(epoch) FROM lane"), 1);
     assert_int_equal(testbed_query_number(bed, "SELECT term FROM coordinator"), 1);
     assert_int_equal(testbed_count_events(bed, "broker.log", "fenced"), 0);
-    assert_int_equal(testbed_count_events(bed, "standby.log", "fenced"), 0);
+    assert_int_equal(testbed_count_events(bed, "broker-1.log", "fenced"), 0);
     assert_null(cluster_casualty(&bed->cluster));
     workload_end_and_check(&load);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 40, READY_MS = 30000, WORKER_STOP_MS = 10000, BROKER_STOP_MS = 15000 };
+enum { ARGUMENTS_MAX = 40, READY_MS = 30000, WORKER_STOP_MS = 10000, BROKER_STOP_MS = 25000 };
 
 #define PATH_SIZE (FOLDER_PATH_SIZE + 64)
 
@@ -58,7 +58,7 @@ static void append(const char **arguments, const char *const *more)
 
 static fabric_error_t start_broker(const cluster_t *cluster, const char *listen,
                                    const char *log_name, reason_t *reason, process_t *broker,
-                                   char url[300])
+                                   char url[CLUSTER_URL_SIZE])
 {
     char path[PATH_SIZE];
     char log[PATH_SIZE];
@@ -84,49 +84,69 @@ static fabric_error_t start_broker(const cluster_t *cluster, const char *listen,
     }
     return error ? reason_set(reason, FABRIC_ERROR_NOT_CONNECTED, "the broker does not start (%s)",
                               fabric_error_name(error))
-                 : parse_ready(line, reason, url, 300);
+                 : parse_ready(line, reason, url, CLUSTER_URL_SIZE);
 }
 
-static fabric_error_t start_first_broker(cluster_t *cluster, const char *listen, reason_t *reason)
+const char *cluster_broker_log(uint32_t number, char name[32])
 {
-    fabric_error_t error =
-        start_broker(cluster, listen, "broker.log", reason, &cluster->broker, cluster->url);
+    if (number == 0) {
+        return "broker.log";
+    }
+    snprintf(name, 32, "broker-%u.log", number);
+    return name;
+}
+
+static void join_urls(cluster_t *cluster)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < cluster->broker_count; i++) {
+        const char *url = cluster->broker_urls[i];
+        size += (size_t)snprintf(cluster->urls + size, sizeof cluster->urls - size, "%s%s",
+                                 size > 0 && url[0] ? "," : "", url);
+    }
+}
+
+static fabric_error_t start_number(cluster_t *cluster, uint32_t number, const char *listen,
+                                   reason_t *reason)
+{
+    char log[32];
+    fabric_error_t error = start_broker(cluster, listen, cluster_broker_log(number, log), reason,
+                                        &cluster->brokers[number], cluster->broker_urls[number]);
     if (!error) {
-        snprintf(cluster->urls, sizeof cluster->urls, "%s%s%s", cluster->url,
-                 cluster->standby_url[0] ? "," : "", cluster->standby_url);
+        join_urls(cluster);
     }
     return error;
 }
 
-static fabric_error_t start_second_broker(cluster_t *cluster, const char *listen, reason_t *reason)
+fabric_error_t cluster_add_broker(cluster_t *cluster, reason_t *reason)
 {
-    fabric_error_t error = start_broker(cluster, listen, "standby.log", reason, &cluster->standby,
-                                        cluster->standby_url);
-    if (!error) {
-        snprintf(cluster->urls, sizeof cluster->urls, "%s,%s", cluster->url, cluster->standby_url);
+    if (cluster->broker_count == CLUSTER_BROKERS_MAX) {
+        return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED, "too many brokers");
     }
-    return error;
+    return start_number(cluster, cluster->broker_count++, "tcp://127.0.0.1:*", reason);
+}
+
+fabric_error_t cluster_restart_number(cluster_t *cluster, uint32_t number, reason_t *reason)
+{
+    char listen[CLUSTER_URL_SIZE];
+    snprintf(listen, sizeof listen, "%s", cluster->broker_urls[number]);
+    process_stop(&cluster->brokers[number], BROKER_STOP_MS);
+    return start_number(cluster, number, listen, reason);
 }
 
 fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason)
 {
-    return start_second_broker(cluster, "tcp://127.0.0.1:*", reason);
+    return cluster_add_broker(cluster, reason);
 }
 
 fabric_error_t cluster_restart_standby(cluster_t *cluster, reason_t *reason)
 {
-    char listen[sizeof cluster->standby_url];
-    snprintf(listen, sizeof listen, "%s", cluster->standby_url);
-    process_stop(&cluster->standby, BROKER_STOP_MS);
-    return start_second_broker(cluster, listen, reason);
+    return cluster_restart_number(cluster, 1, reason);
 }
 
 fabric_error_t cluster_restart_broker(cluster_t *cluster, reason_t *reason)
 {
-    char listen[sizeof cluster->url];
-    snprintf(listen, sizeof listen, "%s", cluster->url);
-    process_stop(&cluster->broker, BROKER_STOP_MS);
-    return start_first_broker(cluster, listen, reason);
+    return cluster_restart_number(cluster, 0, reason);
 }
 
 static fabric_error_t start_worker(cluster_t *cluster, uint32_t number, reason_t *reason)
@@ -166,13 +186,19 @@ fabric_error_t cluster_restart_worker(cluster_t *cluster, uint32_t number, reaso
     return start_worker(cluster, number, reason);
 }
 
+static void clear(cluster_t *cluster)
+{
+    *cluster = (cluster_t){.database = {.server = MARIADB_SERVER_NONE}};
+    for (uint32_t i = 0; i < CLUSTER_BROKERS_MAX; i++) {
+        cluster->brokers[i] = PROCESS_NONE;
+    }
+}
+
 fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *options,
                              const store_driver_t *const *drivers, reason_t *reason)
 {
-    *cluster = (cluster_t){.broker = PROCESS_NONE,
-                           .standby = PROCESS_NONE,
-                           .database = {.server = MARIADB_SERVER_NONE},
-                           .options = options};
+    clear(cluster);
+    cluster->options = options;
     cluster->database.server.roomy = options->roomy;
     fabric_error_t error = folder_make(reason, cluster->folder);
     error = error ? error
@@ -185,7 +211,9 @@ fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *option
         error = database_start(&cluster->database, options->store, cluster->folder, drivers, reason,
                                &cluster->facts);
     }
-    error = error ? error : start_first_broker(cluster, "tcp://127.0.0.1:*", reason);
+    for (uint32_t i = 0; !error && (i == 0 || i < options->brokers); i++) {
+        error = cluster_add_broker(cluster, reason);
+    }
     for (uint32_t i = 0; i < options->workers && !error; i++) {
         error = cluster_add_worker(cluster, reason);
     }
@@ -195,11 +223,10 @@ fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *option
 const char *cluster_casualty(cluster_t *cluster)
 {
     static char name[32];
-    if (!process_runs(&cluster->broker)) {
-        return "broker.log";
-    }
-    if (cluster->standby_url[0] && !process_runs(&cluster->standby)) {
-        return "standby.log";
+    for (uint32_t i = 0; i < cluster->broker_count; i++) {
+        if (!process_runs(&cluster->brokers[i])) {
+            return cluster_broker_log(i, name);
+        }
     }
     for (uint32_t i = 0; i < cluster->worker_count; i++) {
         if (!process_runs(&cluster->workers[i])) {
@@ -217,8 +244,9 @@ void cluster_print_logs(const cluster_t *cluster, FILE *to)
         return;
     }
     folder_print_end(cluster->folder, "database.log", to);
-    folder_print_end(cluster->folder, "broker.log", to);
-    folder_print_end(cluster->folder, "standby.log", to);
+    for (uint32_t i = 0; i < cluster->broker_count; i++) {
+        folder_print_end(cluster->folder, cluster_broker_log(i, name), to);
+    }
     for (uint32_t i = 0; i < cluster->worker_count; i++) {
         snprintf(name, sizeof name, "worker-%u.log", i);
         folder_print_end(cluster->folder, name, to);
@@ -236,11 +264,10 @@ void cluster_stop_workers(cluster_t *cluster)
 void cluster_stop(cluster_t *cluster)
 {
     cluster_stop_workers(cluster);
-    process_stop(&cluster->standby, BROKER_STOP_MS);
-    process_stop(&cluster->broker, BROKER_STOP_MS);
+    for (uint32_t i = cluster->broker_count; i > 0; i--) {
+        process_stop(&cluster->brokers[i - 1], BROKER_STOP_MS);
+    }
     database_stop(&cluster->database);
     folder_remove(cluster->folder);
-    *cluster = (cluster_t){.broker = PROCESS_NONE,
-                           .standby = PROCESS_NONE,
-                           .database = {.server = MARIADB_SERVER_NONE}};
+    clear(cluster);
 }

@@ -9,18 +9,32 @@
 
 #include "tests/harness/database.h"
 
-enum { CLUSTER_WORKERS_MAX = 64 };
+enum { CLUSTER_WORKERS_MAX = 64, CLUSTER_BROKERS_MAX = 8 };
+
+/* URLs of all brokers, separated by commas. */
+enum { CLUSTER_URL_SIZE = 300, CLUSTER_URLS_SIZE = CLUSTER_BROKERS_MAX * CLUSTER_URL_SIZE };
 
 typedef struct cluster {
     char folder[FOLDER_PATH_SIZE];
-    char file_system[32];  /* of the database's files */
-    char url[300];         /* of the broker */
-    char standby_url[300]; /* of the second broker; empty: none */
-    char urls[601];        /* of all brokers, for clients and workers */
+    char file_system[32]; /* of the database's files */
+    union {               /* of brokers; empty: it was never started */
+        char broker_urls[CLUSTER_BROKERS_MAX][CLUSTER_URL_SIZE];
+        struct {
+            char url[CLUSTER_URL_SIZE]; /* of the first one */
+            char standby_url[CLUSTER_URL_SIZE];
+        };
+    };
+    char urls[CLUSTER_URLS_SIZE]; /* of all brokers, for clients and workers */
     store_facts_t facts;
     database_t database;
-    process_t broker;
-    process_t standby; /* the second broker */
+    union {
+        process_t brokers[CLUSTER_BROKERS_MAX];
+        struct {
+            process_t broker; /* the first one */
+            process_t standby;
+        };
+    };
+    uint32_t broker_count;
     process_t workers[CLUSTER_WORKERS_MAX];
     uint32_t worker_count;
     const struct cluster_options *options;
@@ -29,6 +43,7 @@ typedef struct cluster {
 typedef struct cluster_options {
     const char *store; /* see database_start */
     uint32_t workers;
+    uint32_t brokers;         /* at the start; 0: one */
     bool roomy;               /* a private MariaDB gets the cache and the log of a measurement */
     const char *database;     /* URL of an empty database; NULL: a private one */
     const char *module;       /* seen from the shipped programs; NULL: the benchmark's */
@@ -46,7 +61,15 @@ typedef struct cluster_options {
 FABRIC_MUST_USE fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *options,
                                              const store_driver_t *const *drivers,
                                              reason_t *reason);
-/* Starts a second broker on the same database; workers that are started afterwards know both. */
+/* Starts one more broker on the same database, as the last of cluster->brokers; workers that are
+ * started afterwards know it. */
+FABRIC_MUST_USE fabric_error_t cluster_add_broker(cluster_t *cluster, reason_t *reason);
+/* Starts the broker of that number again, at the address it had, after it has ended. */
+FABRIC_MUST_USE fabric_error_t cluster_restart_number(cluster_t *cluster, uint32_t number,
+                                                      reason_t *reason);
+/* The name of a broker's log. */
+const char *cluster_broker_log(uint32_t number, char name[32]);
+/* cluster_add_broker for the second one. */
 FABRIC_MUST_USE fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason);
 /* Starts one more worker, as the last of cluster->workers. */
 FABRIC_MUST_USE fabric_error_t cluster_add_worker(cluster_t *cluster, reason_t *reason);

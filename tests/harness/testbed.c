@@ -22,7 +22,7 @@
 #include "sqlite/sqlite_store.h"
 #include "tests/harness/mariadb.h"
 
-enum { POLL_MS = 5, QUERY_MS = 10000, READY_MS = 60000, DRAIN_MS = 60000, STOP_MS = 20000 };
+enum { POLL_MS = 5, QUERY_MS = 10000, READY_MS = 60000, STOP_MS = 20000 };
 
 static const store_driver_t *const drivers[] = {&sqlite_store_driver, &mysql_store_driver, NULL};
 
@@ -43,7 +43,9 @@ static int set_up(void **state, const char *store)
     }
     bed->name = name;
     bed->store = store;
-    bed->cluster.broker = bed->cluster.standby = PROCESS_NONE;
+    for (uint32_t i = 0; i < CLUSTER_BROKERS_MAX; i++) {
+        bed->cluster.brokers[i] = PROCESS_NONE;
+    }
     bed->cluster.database.server = MARIADB_SERVER_NONE;
     setenv(PROBE_FOLDER, bed->folder, 1);
     *state = bed;
@@ -217,11 +219,32 @@ void testbed_start(testbed_t *bed, uint32_t workers)
     }
 }
 
-void testbed_start_pair(testbed_t *bed, uint32_t workers)
+/* Workers that start when all brokers are there know them all. */
+static void start_others(testbed_t *bed, uint32_t brokers)
 {
     reason_t reason = {{0}};
     testbed_start(bed, 0);
-    require(bed, cluster_start_standby(&bed->cluster, &reason), &reason);
+    for (uint32_t i = 1; i < brokers; i++) {
+        require(bed, cluster_add_broker(&bed->cluster, &reason), &reason);
+    }
+}
+
+void testbed_start_brokers(testbed_t *bed, uint32_t brokers, uint32_t workers)
+{
+    start_others(bed, brokers);
+    testbed_wait_spread(bed);
+    for (uint32_t i = 0; i < workers; i++) {
+        testbed_add_worker(bed);
+    }
+    testbed_connect(bed);
+    if (workers) {
+        testbed_wait_ready(bed, workers);
+    }
+}
+
+void testbed_start_pair(testbed_t *bed, uint32_t workers)
+{
+    start_others(bed, 2);
     for (uint32_t i = 0; i < workers; i++) {
         testbed_add_worker(bed);
     }
@@ -241,6 +264,18 @@ void testbed_restart_standby(testbed_t *bed)
     require(bed, cluster_restart_standby(&bed->cluster, &reason), &reason);
 }
 
+void testbed_restart_number(testbed_t *bed, uint32_t number)
+{
+    reason_t reason = {{0}};
+    require(bed, cluster_restart_number(&bed->cluster, number, &reason), &reason);
+}
+
+void testbed_add_broker(testbed_t *bed)
+{
+    reason_t reason = {{0}};
+    require(bed, cluster_add_broker(&bed->cluster, &reason), &reason);
+}
+
 void testbed_add_worker(testbed_t *bed)
 {
     reason_t reason = {{0}};
@@ -255,18 +290,6 @@ void testbed_restart(testbed_t *bed, uint32_t workers)
     }
     testbed_connect(bed);
     testbed_wait_ready(bed, workers);
-}
-
-void testbed_wait_ready(testbed_t *bed, uint32_t workers)
-{
-    reason_t reason = {{0}};
-    require(bed, status_wait_ready(bed->client, workers, READY_MS, &reason), &reason);
-}
-
-void testbed_wait_drained(testbed_t *bed)
-{
-    reason_t reason = {{0}};
-    require(bed, status_wait_drained(bed->client, DRAIN_MS, &reason), &reason);
 }
 
 void testbed_kill(process_t *process)
@@ -311,8 +334,9 @@ void testbed_stop_processes(testbed_t *bed)
     for (uint32_t i = 0; i < bed->cluster.worker_count; i++) {
         process_stop(&bed->cluster.workers[i], STOP_MS);
     }
-    process_stop(&bed->cluster.standby, STOP_MS);
-    process_stop(&bed->cluster.broker, STOP_MS);
+    for (uint32_t i = bed->cluster.broker_count; i > 0; i--) {
+        process_stop(&bed->cluster.brokers[i - 1], STOP_MS);
+    }
 }
 
 json_t *testbed_status(fabric_client_t *client)
@@ -342,27 +366,6 @@ uint64_t testbed_counter(fabric_client_t *client, const char *name)
     uint64_t number = (uint64_t)json_integer_value(value);
     json_decref(status);
     return number;
-}
-
-int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker)
-{
-    char process[32];
-    int64_t shards = -1;
-    size_t index;
-    json_t *runner;
-    json_t *status = testbed_status(bed->client);
-    snprintf(process, sizeof process, ":%ld", (long)process_child(worker));
-    json_array_foreach(json_object_get(status, "runners"), index, runner)
-    {
-        const char *name = json_string_value(json_object_get(runner, "name"));
-        const char *state = json_string_value(json_object_get(runner, "state"));
-        const char *colon = name ? strrchr(name, ':') : NULL;
-        if (colon && strcmp(colon, process) == 0 && state && strcmp(state, "healthy") == 0) {
-            shards = json_integer_value(json_object_get(runner, "shards"));
-        }
-    }
-    json_decref(status);
-    return shards;
 }
 
 typedef struct held {

@@ -71,14 +71,18 @@ void testbed_skip(const testbed_t *bed, const char *reason);
 /* Starts the cluster and a client, and waits until all shards have owners (with at least one
  * worker). */
 void testbed_start(testbed_t *bed, uint32_t workers);
-/* The same with two brokers, of which the second stands by, and workers and a client that know
- * both. MariaDB only. */
+/* The same with two brokers, and workers and a client that know both. MariaDB only. */
 void testbed_start_pair(testbed_t *bed, uint32_t workers);
+/* The same with so many brokers, after their lanes have been spread evenly. */
+void testbed_start_brokers(testbed_t *bed, uint32_t brokers, uint32_t workers);
 /* Closes the client and opens another. */
 void testbed_connect(testbed_t *bed);
+/* Starts one more broker; does not wait until it has lanes. */
+void testbed_add_broker(testbed_t *bed);
 /* Starts one more worker; does not wait. */
 void testbed_add_worker(testbed_t *bed);
-/* Waits until so many workers are healthy and all shards have healthy owners. */
+/* Waits until so many workers are healthy and all shards have healthy owners, by the words of all
+ * brokers that run. */
 void testbed_wait_ready(testbed_t *bed, uint32_t workers);
 /* Waits until no durable message is pending. */
 void testbed_wait_drained(testbed_t *bed);
@@ -90,7 +94,11 @@ void testbed_kill_child(const process_t *process);
 /* Stops a process with SIGSTOP, a worker's child with its supervisor, and lets it go on. */
 void testbed_freeze(const process_t *process);
 void testbed_thaw(const process_t *process);
-/* Starts the broker, or the one that stood by, again at the address it had, after it has ended. */
+/* Waits until each broker that runs holds its even share of the lanes. */
+void testbed_wait_spread(testbed_t *bed);
+/* Starts the broker of that number again at the address it had, after it has ended. */
+void testbed_restart_number(testbed_t *bed, uint32_t number);
+/* Starts the broker, or the second one, again at the address it had, after it has ended. */
 void testbed_restart_broker(testbed_t *bed);
 void testbed_restart_standby(testbed_t *bed);
 /* After all processes have ended: the broker again at the address it had, so many new workers,
@@ -101,12 +109,14 @@ void testbed_break_connections(testbed_t *bed);
 /* Stops the brokers and workers in order, so that the database can be looked at. */
 void testbed_stop_processes(testbed_t *bed);
 
+/* The status document of the broker at this address, in its own words; NULL: it does not answer. */
+json_t *testbed_status_of(const char *url);
 /* The status document; to be released by json_decref. */
 json_t *testbed_status(fabric_client_t *client);
 /* A counter of it. */
 uint64_t testbed_counter(fabric_client_t *client, const char *name);
-/* How many shards the runner of a worker process owns, according to its home; -1: it is not a
- * healthy member. */
+/* How many shards the runner of a worker process owns, according to their homes; -1: it is not a
+ * healthy member of any. */
 int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker);
 /* How many lanes a broker holds, as the store says, and its incarnation; -1: it is no member.
  * MariaDB only. */
