@@ -18,6 +18,7 @@
 #define BLOCKED_RETRY_MS 2u
 #define HEARTBEAT_MS     1000u
 #define LONGEST_WAIT_MS  1000u
+#define LINGER_MS        300u /* after the last lane was handed over */
 
 static void end_with(router_shell_t *shell, fabric_error_t error)
 {
@@ -92,6 +93,7 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
         router_lanes_held(shell->router, effect->holds, effect->hold_count, shell->now_ms);
         break;
     case COORDINATOR_NO_HEIR:
+        shell->closing = shell->draining;
         router_close(shell->router, shell->now_ms);
         break;
     case COORDINATOR_TYPE:
@@ -204,13 +206,24 @@ static bool is_checkpointed(const router_shell_t *shell)
     return counters.journal_bytes == 0;
 }
 
+/* Whether the clients have had time to hear who keeps this broker's lanes now: until then they send
+ * requests here, which have to be redirected. */
+static bool has_lingered(router_shell_t *shell)
+{
+    if (shell->drained_ms == 0) {
+        shell->drained_ms = shell->now_ms;
+    }
+    return shell->closing || shell->now_ms - shell->drained_ms >= LINGER_MS;
+}
+
 static void check_drained(router_shell_t *shell)
 {
     if (!shell->draining) {
         return;
     }
     bool drained = router_drained(shell->router);
-    if (shell->now_ms < shell->drain_until_ms && !(drained && is_checkpointed(shell))) {
+    if (shell->now_ms < shell->drain_until_ms &&
+        !(drained && is_checkpointed(shell) && has_lingered(shell))) {
         return;
     }
     if (!drained) {

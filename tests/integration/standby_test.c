@@ -1,5 +1,5 @@
-/* A standby, here the second broker of a cluster with one lane, knows little of runners and shards:
- * its status says so and names the home, and fabricctl asks the home. */
+/* A standby knows little of runners and shards: its status says so and names the home, and
+ * fabricctl asks the home. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +118,7 @@ static void check_pair(testbed_t *bed, const char *standby, const char *home)
 
 static void a_standby_says_so_and_the_home_is_asked(void **state)
 {
-    static const char *const lease[] = {"--lease-ms", "1500", "--lanes", "1", NULL};
+    static const char *const lease[] = {"--lease-ms", "1500", NULL};
     testbed_t *bed = *state;
     bed->broker_arguments = lease;
     testbed_start_pair(bed, 2);
@@ -132,7 +132,7 @@ static void a_standby_says_so_and_the_home_is_asked(void **state)
 /* The standby waits for the frozen home's lease, which is a long one. */
 static void a_home_that_does_not_answer_is_named(void **state)
 {
-    static const char *const lease[] = {"--lease-ms", "30000", "--lanes", "1", NULL};
+    static const char *const lease[] = {"--lease-ms", "30000", NULL};
     static const char *const counter[] = {"call", "Nobody", "x", "Peek", NULL};
     testbed_t *bed = *state;
     char pattern[700];
@@ -159,7 +159,7 @@ static void a_type_that_a_standby_does_not_know_yet_is_found(void **state)
     static const char *const call[] = {"call",      "Counter",         "x",
                                        "Increment", "{\"amount\": 5}", NULL};
     testbed_t *bed = *state;
-    const char *const lease[] = {"--lease-ms", "20000", "--lanes", "1", NULL}; /* reads every 10 s */
+    const char *const lease[] = {"--lease-ms", "20000", NULL}; /* reads every 10 s */
     bed->broker_arguments = lease;
     testbed_start_pair(bed, 1);
     wait_for_home(bed->cluster.standby_url, bed->cluster.url);
