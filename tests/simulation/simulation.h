@@ -40,6 +40,7 @@ typedef struct simulation_result {
     uint64_t misplaced;   /* entries behind lost ones that were told as durable */
     uint64_t faults;      /* injected: cuts, crashes, freezes, outages */
     uint64_t at_steps;    /* of them, at the step that they had waited for */
+    uint64_t relayed;     /* frames of clients for brokers that they did not reach */
     uint64_t lost_frames; /* on the wire */
     uint64_t fenced;      /* calls to the store that were refused as fenced */
     uint64_t takeovers;   /* terms taken */

@@ -33,6 +33,11 @@ bool broker_life_is_over(const broker_life_t *life)
     return life->process->life != life->number;
 }
 
+bool broker_life_serves(const broker_life_t *life)
+{
+    return life->open && !life->ending && !life->leave;
+}
+
 broker_life_t *broker_life_now(process_t *process)
 {
     return broker_of(process)->life;
@@ -81,11 +86,11 @@ void broker_life_lost(broker_life_t *life, const char *why)
 static void life_free(broker_life_t *life)
 {
     broker_actors_close(life);
-    for (size_t i = 0; i < life->order_count; i++) {
-        free(life->orders[i].types);
-        free(life->orders[i].owners);
+    for (size_t i = 0; i < life->input_count; i++) {
+        free(life->inputs[i].order.types);
+        free(life->inputs[i].order.owners);
     }
-    wire_writer_destroy(&life->map);
+    mesh_destroy(&life->mesh);
     router_destroy(&life->router);
     coordinator_destroy(&life->coordinator);
     store_close(&life->store);
@@ -125,6 +130,11 @@ static void fiber_ended(void *argument)
 
 /* ---- opening ---- */
 
+void broker_pub_endpoint(unsigned broker, char endpoint[BROKER_PUB_BYTES])
+{
+    snprintf(endpoint, BROKER_PUB_BYTES, "tcp://127.0.0.1:80%02u", broker);
+}
+
 static void make_router(broker_life_t *life, const store_cluster_t *cluster,
                         const store_join_t *joined)
 {
@@ -154,8 +164,9 @@ static void make_router(broker_life_t *life, const store_cluster_t *cluster,
     snprintf(config.name, sizeof config.name, "broker-%u", life->process->index);
     snprintf(config.router_endpoint, sizeof config.router_endpoint, "%s",
              network_endpoint(life->process->index));
-    snprintf(config.pub_endpoint, sizeof config.pub_endpoint, "tcp://127.0.0.1:80%02u",
-             life->process->index);
+    char pub_endpoint[BROKER_PUB_BYTES];
+    broker_pub_endpoint(life->process->index, pub_endpoint);
+    snprintf(config.pub_endpoint, sizeof config.pub_endpoint, "%s", pub_endpoint);
     life->router = router_new(&config, process_now_ms(life->process));
 }
 
@@ -180,9 +191,12 @@ static fabric_error_t open_broker(broker_life_t *life)
     store_cluster_t cluster;
     store_join_t joined = {0};
     store_broker_t self = {.incarnation = life->incarnation};
+    char pub_endpoint[BROKER_PUB_BYTES];
     snprintf(self.name, sizeof self.name, "broker-%u", life->process->index);
     snprintf(self.router_endpoint, sizeof self.router_endpoint, "%s",
              network_endpoint(life->process->index));
+    broker_pub_endpoint(life->process->index, pub_endpoint);
+    snprintf(self.pub_endpoint, sizeof self.pub_endpoint, "%s", pub_endpoint);
     fabric_error_t error = store_open(broker_drivers, &options, NULL, &life->store);
     if (!error) {
         error = life->store->driver->check(life->store, &wanted, NULL, &cluster);
@@ -194,6 +208,7 @@ static fabric_error_t open_broker(broker_life_t *life)
         life->store_ms = joined.now_ms - (int64_t)process_now_ms(life->process);
         make_router(life, &cluster, &joined);
         make_coordinator(life, &cluster, &joined);
+        broker_mesh_open(life, &cluster);
         error = broker_actors_open(life);
     }
     return error;
@@ -227,28 +242,23 @@ static void run_opening(void *argument)
 
 /* ---- the process ---- */
 
-void broker_add_order(broker_life_t *life, router_order_t *order)
+void broker_add_input(broker_life_t *life, const broker_input_t *input)
 {
-    if (life->order_count == sizeof life->orders / sizeof life->orders[0]) {
+    if (life->input_count == sizeof life->inputs / sizeof life->inputs[0]) {
         world_fail("broker %u: the coordinator does not take its orders", life->process->index);
-        free(order->types);
-        free(order->owners);
+        free(input->order.types);
+        free(input->order.owners);
         return;
     }
-    life->orders[life->order_count++] = *order;
+    life->inputs[life->input_count++] = *input;
     fiber_wake(life->coordinating);
 }
 
 static void send_orders(broker_life_t *life)
 {
-    router_order_t order;
-    while (router_next_order(life->router, &order)) {
-        if (order.kind == ROUTER_HIGH_ID) {
-            broker_tell_high_id(life, order.high_id);
-        } else if (order.kind == ROUTER_BROKER_STATE) {
-            broker_tell_draining(life);
-        }
-        broker_add_order(life, &order);
+    broker_input_t input = {.is_map = false};
+    while (router_next_order(life->router, &input.order)) {
+        broker_add_input(life, &input);
     }
 }
 
@@ -298,7 +308,7 @@ static void check_accounts(const broker_life_t *life)
 static void turn(process_t *process)
 {
     broker_life_t *life = broker_life_now(process);
-    if (!life->open || life->ending || life->leave) {
+    if (!broker_life_serves(life)) {
         return;
     }
     if (world_chance(LOOK_OF_10000)) {
@@ -310,6 +320,7 @@ static void turn(process_t *process)
         router_tick(life->router, now_ms);
     }
     broker_feed(life);
+    broker_mesh_turn(life);
     send_orders(life);
     send_frames(life);
     check_drained(life);
@@ -318,28 +329,51 @@ static void turn(process_t *process)
 static uint64_t deadline_ms(process_t *process)
 {
     broker_life_t *life = broker_life_now(process);
-    if (!life->open || life->ending || life->leave) {
+    if (!broker_life_serves(life)) {
         return UINT64_MAX;
     }
-    return life->blocked ? process_now_ms(process) + BLOCKED_RETRY_MS
-                         : router_next_deadline(life->router);
+    uint64_t router_ms = life->blocked ? process_now_ms(process) + BLOCKED_RETRY_MS
+                                       : router_next_deadline(life->router);
+    uint64_t mesh_ms = mesh_next_deadline(life->mesh);
+    return router_ms < mesh_ms ? router_ms : mesh_ms;
 }
 
 static void receive(process_t *process, size_t dealer, channel_t *connection, fabric_bytes_t frame)
 {
-    (void)dealer;
     broker_life_t *life = broker_life_now(process);
     uint8_t routing_id[5];
-    if (life->open && !life->ending && !life->leave) {
+    if (!broker_life_serves(life)) {
+        return;
+    }
+    if (connection->peer == process) {
+        broker_mesh_receive(life, dealer, frame);
+    } else {
         check_broker_receives(process, frame);
         router_receive(life->router, network_routing_id(connection, routing_id), frame,
                        process_now_ms(process));
+        broker_mesh_relay(life);
         router_violation_t violation;
         if (router_take_violation(life->router, &violation) && !world.plan.false_claims &&
             fabric_error_class(violation.error) != FABRIC_CLASS_RETRY) {
             world_fail("broker %u blames a sound %s: %s", process->index, violation.role,
                        violation.text);
         }
+    }
+}
+
+static void connected(process_t *process, size_t dealer)
+{
+    broker_life_t *life = broker_life_now(process);
+    if (broker_life_serves(life)) {
+        broker_mesh_connected(life, dealer);
+    }
+}
+
+static void disconnected(process_t *process, size_t dealer)
+{
+    broker_life_t *life = broker_life_now(process);
+    if (broker_life_serves(life)) {
+        broker_mesh_disconnected(life, dealer);
     }
 }
 
@@ -393,6 +427,8 @@ process_t *simulated_broker_new(unsigned index)
                                   .index = index,
                                   .turn = turn,
                                   .deadline_ms = deadline_ms,
+                                  .connected = connected,
+                                  .disconnected = disconnected,
                                   .receive = receive,
                                   .start = start,
                                   .stop = stop};
@@ -415,6 +451,7 @@ static void on_drain(event_t *event)
         life->restart_us = event->number;
         life->drain_until_us = world.now_us + DRAIN_US;
         router_drain(life->router, DRAIN_US / 1000, process_now_ms(life->process));
+        mesh_drain(life->mesh);
         process_touch(life->process);
     }
 }

@@ -6,6 +6,7 @@
 #define TESTS_SIMULATION_SIMULATION_BROKER_H
 
 #include "broker/coordinator/coordinator.h"
+#include "broker/mesh/mesh.h"
 #include "broker/router/router.h"
 #include "broker/store/append_pacer.h"
 #include "broker/store/appender.h"
@@ -82,6 +83,12 @@ typedef struct broker_lane {
     uint64_t log_bytes; /* of its journal */
 } broker_lane_t;
 
+/* What the coordinator's pipe holds: an order, or a map, which then is the order's `owners`. */
+typedef struct broker_input {
+    bool is_map;
+    router_order_t order;
+} broker_input_t;
+
 /* One incarnation of a broker. The struct outlives the process until the last store call is
  * over. */
 struct broker_life {
@@ -94,6 +101,8 @@ struct broker_life {
     store_t *store;   /* the coordinator's */
     router_t *router;
     coordinator_t *coordinator;
+    mesh_t *mesh;
+    uint64_t published_us[BROKERS_MAX]; /* what was published last arrives then */
     broker_actor_t actors[ACTORS_MAX];
     broker_lane_t lanes[SIMULATION_LANES_MAX];
     loader_t loader;
@@ -108,9 +117,8 @@ struct broker_life {
     bool draining, leave;
     uint64_t drain_until_us;
     bool actors_halted;
-    wire_writer_t map; /* of the holder of the term, that the coordinator is to take; or empty */
-    router_order_t orders[256];
-    size_t order_count;
+    broker_input_t inputs[256]; /* for the coordinator */
+    size_t input_count;
     uint64_t last_us; /* of the coordinator's pipe to the router */
 };
 
@@ -121,6 +129,8 @@ extern const store_driver_t *const broker_drivers[];
 
 broker_life_t *broker_life_now(process_t *process);
 bool broker_life_is_over(const broker_life_t *life);
+/* Whether it is open, and neither ending nor leaving. */
+bool broker_life_serves(const broker_life_t *life);
 /* The incarnation is over; the next one starts later. */
 void broker_life_end(broker_life_t *life, const char *why, uint64_t after_us);
 /* The store has lost commits: the broker stops for good. */
@@ -129,6 +139,24 @@ void broker_life_lost(broker_life_t *life, const char *why);
 void broker_send_to_router(broker_life_t *life, event_t *event, uint64_t *last_us);
 /* An actor's or the coordinator's fiber has ended. */
 void broker_fiber_ended(broker_life_t *life);
+
+/* For the coordinator, which frees what it owns. */
+void broker_add_input(broker_life_t *life, const broker_input_t *input);
+enum { BROKER_PUB_BYTES = 32 };
+void broker_pub_endpoint(unsigned broker, char endpoint[BROKER_PUB_BYTES]);
+
+/* ---- simulation_mesh.c ---- */
+
+void broker_mesh_open(broker_life_t *life, const store_cluster_t *cluster);
+/* A map, to all subscribers. */
+void broker_mesh_publish(broker_life_t *life, fabric_bytes_t map);
+/* After each router_receive: takes the frames that other brokers are to get. */
+void broker_mesh_relay(broker_life_t *life);
+void broker_mesh_turn(broker_life_t *life);
+/* On a link of this broker: */
+void broker_mesh_receive(broker_life_t *life, size_t link, fabric_bytes_t frame);
+void broker_mesh_connected(broker_life_t *life, size_t link);
+void broker_mesh_disconnected(broker_life_t *life, size_t link);
 
 /* ---- simulation_actors.c ---- */
 
@@ -150,15 +178,6 @@ void broker_take_report(broker_life_t *life, broker_actor_t *actor, operation_t 
 void broker_check_lanes(broker_life_t *life);
 /* Whether an append is under way. */
 bool broker_is_appending(const broker_life_t *life);
-
-/* An order for the coordinator. */
-void broker_add_order(broker_life_t *life, router_order_t *order);
-
-/* ---- simulation_mesh.c ---- */
-
-void broker_tell_map(broker_life_t *life);
-void broker_tell_high_id(broker_life_t *life, uint64_t high_id);
-void broker_tell_draining(broker_life_t *life);
 
 /* ---- simulation_coordinator.c ---- */
 

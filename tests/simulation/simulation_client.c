@@ -132,16 +132,19 @@ static void start(process_t *process)
 {
     client_t *client = client_of(process);
     client->number = 1000 + process->index;
-    session_config_t config = {.forward = SESSION_FORWARD_NEVER,
+    session_config_t config = {.forward = (session_forward_t)world.plan.forward,
                                .client_number = client->number,
                                .incarnation = world_incarnation(),
                                .name = "client",
                                .pending_max = CALLS_MAX,
                                .seed = world_random()};
     client->session = session_new(&config);
-    for (unsigned i = 0; i < world.plan.brokers; i++) {
+    unsigned contacts = world.plan.one_contact ? 1 : world.plan.brokers;
+    for (unsigned i = 0; i < contacts; i++) {
         size_t peer;
-        fabric_error_t error = session_add_endpoint(client->session, network_endpoint(i), &peer);
+        unsigned broker = (process->index + i) % world.plan.brokers;
+        fabric_error_t error =
+            session_add_endpoint(client->session, network_endpoint(broker), &peer);
         assert(!error);
         (void)error;
     }

@@ -31,6 +31,13 @@ static bool coordinator_refuses(const char *endpoint)
     return false;
 }
 
+static void take_map(broker_life_t *life, const coordinator_effect_t *effect)
+{
+    world_note("broker.map", life->process->index, effect->version.term, effect->version.sequence);
+    mesh_note_map(life->mesh, effect->version);
+    router_map(life->router, fabric_bytes(effect->bytes, effect->size));
+}
+
 static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
 {
     fabric_bytes_t bytes = {effect->bytes, effect->size};
@@ -40,10 +47,13 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
         broker_life_end(life, "broker.fenced", world_between(1000, 50000));
         break;
     case COORDINATOR_ELECTED:
+        mesh_set_holder(life->mesh, (incarnation_t){{0}});
+        break;
     case COORDINATOR_READY:
         break;
     case COORDINATOR_HOLDER:
         router_holder(life->router, effect->broker);
+        mesh_set_holder(life->mesh, effect->broker);
         break;
     case COORDINATOR_LEASE:
         router_lease(life->router, effect->number, effect->id_mark);
@@ -66,18 +76,22 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
         router_desire(life->router, effect->shard, effect->runner, now_ms);
         break;
     case COORDINATOR_MAP:
+        take_map(life, effect);
+        broker_mesh_publish(life, bytes);
+        break;
     case COORDINATOR_MAP_REVISED:
-        router_map(life->router, bytes);
-        if (coordinator_holds_term(life->coordinator)) {
-            broker_tell_map(life);
-        }
+        take_map(life, effect);
+        break;
+    case COORDINATOR_MAP_WANTED:
+        mesh_want_map(life->mesh);
+        break;
+    case COORDINATOR_OWNERS:
+        mesh_send_owners(life->mesh, effect->broker, bytes);
         break;
     case COORDINATOR_MEMBERS:
         router_members(life->router, effect->brokers, effect->broker_count, now_ms);
+        mesh_set_members(life->mesh, effect->brokers, effect->broker_count);
         break;
-    case COORDINATOR_MAP_WANTED:
-    case COORDINATOR_OWNERS:
-        break; /* as router_zmq.c */
     }
 }
 
@@ -114,28 +128,32 @@ static void send_effects(broker_life_t *life)
     }
 }
 
-static void take_map(broker_life_t *life)
+static void take_input(broker_life_t *life, const broker_input_t *input)
 {
-    if (life->map.size > 0) {
-        fabric_error_t error = coordinator_map_received(
-            life->coordinator, wire_writer_bytes(&life->map), coordinator_clock());
-        if (error) {
-            abort();
-        }
-        wire_writer_reset(&life->map);
-        send_effects(life);
+    const router_order_t *order = &input->order;
+    fabric_bytes_t bytes = fabric_bytes(order->owners, order->owners_size);
+    fabric_error_t error = FABRIC_OK;
+    if (input->is_map) {
+        error = coordinator_map_received(life->coordinator, bytes, coordinator_clock());
+    } else if (order->kind == ROUTER_OWNERS) {
+        error = coordinator_owners(life->coordinator, order->broker, bytes, coordinator_clock());
+    } else {
+        coordinator_order(life->coordinator, order, coordinator_clock());
+    }
+    if (error) {
+        world_fail("broker %u: a %s is malformed: %s", life->process->index,
+                   input->is_map ? "map" : "list of owners", fabric_error_name(error));
     }
 }
 
-static void take_orders(broker_life_t *life)
+static void take_inputs(broker_life_t *life)
 {
-    take_map(life);
-    while (life->order_count > 0) {
-        router_order_t order = life->orders[0];
-        memmove(life->orders, life->orders + 1, --life->order_count * sizeof *life->orders);
-        coordinator_order(life->coordinator, &order, coordinator_clock());
-        free(order.types);
-        free(order.owners);
+    while (life->input_count > 0) {
+        broker_input_t input = life->inputs[0];
+        memmove(life->inputs, life->inputs + 1, --life->input_count * sizeof *life->inputs);
+        take_input(life, &input);
+        free(input.order.types);
+        free(input.order.owners);
         send_effects(life);
     }
 }
@@ -188,7 +206,7 @@ void broker_coordinator_run(void *argument)
 {
     broker_life_t *life = argument;
     while (!broker_life_is_over(life) && !life->leave) {
-        take_orders(life);
+        take_inputs(life);
         bool called = make_call(life);
         if (broker_life_is_over(life)) {
             break;

@@ -1,70 +1,193 @@
-/* What simulated brokers tell each other: maps, the highest ids, and that they drain. */
+/* The mesh of a simulated broker, driven as mesh_zmq.c does: its links to the other brokers, and
+ * the map that the broker with the term publishes. */
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "broker/router/router_state.h"
 #include "tests/simulation/simulation_broker.h"
 
-static void on_map(event_t *event)
+enum { PUBLISHED_LOST_OF_10000 = 300 };
+
+/* ---- events ---- */
+
+static void tell_reached(broker_life_t *life, incarnation_t broker)
 {
-    broker_life_t *life = broker_life_now(event->process);
-    if (life->open && !life->ending && !life->leave) {
-        wire_writer_reset(&life->map);
-        wire_append(&life->map, event->bytes, (size_t)event->number);
-        fiber_wake(life->coordinating);
+    broker_input_t input = {.order = {.kind = ROUTER_BROKER_REACHED, .broker = broker}};
+    broker_add_input(life, &input);
+}
+
+static void tell_map(broker_life_t *life, fabric_bytes_t map)
+{
+    broker_input_t input = {.is_map = true, .order = {.owners = malloc(map.size + 1)}};
+    if (!input.order.owners) {
+        abort();
+    }
+    memcpy(input.order.owners, map.data, map.size);
+    input.order.owners_size = map.size;
+    broker_add_input(life, &input);
+}
+
+static void take_events(broker_life_t *life)
+{
+    mesh_event_t event;
+    while (mesh_next_event(life->mesh, &event)) {
+        world_note("mesh.event", life->process->index, event.kind, event.error);
+        switch (event.kind) {
+        case MESH_RELAYED:
+            router_relayed(life->router, event.origin, event.broker, event.bytes);
+            break;
+        case MESH_RELAY_ENDED:
+            router_relay_ended(life->router, event.origin, event.broker, event.error, event.text);
+            break;
+        case MESH_MAP:
+            tell_map(life, event.bytes);
+            break;
+        case MESH_REACHED:
+            tell_reached(life, event.broker);
+            break;
+        case MESH_LOST:
+        case MESH_REFUSED:
+            break;
+        case MESH_MALFORMED:
+        case MESH_PLAINTEXT:
+            world_fail("broker %u blames a sound broker: %s", life->process->index, event.text);
+            break;
+        }
     }
 }
 
-static void on_high_id(event_t *event)
+/* ---- publications ---- */
+
+static void on_published(event_t *event)
 {
     broker_life_t *life = broker_life_now(event->process);
-    if (life->open && !life->ending && !life->leave) {
-        request_id_heard(life->router, (request_id_t){event->number});
+    if (broker_life_serves(life)) {
+        mesh_receive_published(life->mesh, fabric_bytes(event->bytes, event->size));
+        take_events(life);
+        process_touch(event->process);
     }
 }
 
-static void on_state(event_t *event)
+static bool subscribes(const broker_life_t *life, const process_t *publisher)
 {
-    broker_life_t *life = broker_life_now(event->process);
-    if (life->open && !life->ending && !life->leave) {
-        router_order_t order = {.kind = ROUTER_BROKER_STATE, .draining = true};
-        memcpy(order.broker.bytes, event->bytes, sizeof order.broker.bytes);
-        broker_add_order(life, &order);
+    char endpoint[BROKER_PUB_BYTES];
+    const char *wanted = mesh_pub_endpoint(life->mesh);
+    broker_pub_endpoint(publisher->index, endpoint);
+    return wanted && strcmp(wanted, endpoint) == 0;
+}
+
+/* A PUB keeps the order of what it sends, and drops what does not get through. */
+static void publish_to(broker_life_t *life, process_t *subscriber, fabric_bytes_t frame)
+{
+    uint64_t *last_us = &life->published_us[subscriber->index];
+    uint64_t at_us = world.now_us + world_between(50, world.plan.delay_us);
+    bool is_lost = world.now_us < partition_until_us(life->process, subscriber) ||
+                   (!world.calm && world_chance(PUBLISHED_LOST_OF_10000));
+    world.result->lost_frames += is_lost;
+    if (!is_lost) {
+        *last_us = at_us > *last_us ? at_us : *last_us;
+        event_t *event = event_new(subscriber, on_published, NULL, frame.size);
+        memcpy(event->bytes, frame.data, frame.size);
+        event_schedule(event, *last_us);
     }
 }
 
-static void tell(const broker_life_t *life, void (*on)(event_t *event), uint64_t number,
-                 const void *bytes, size_t size)
+void broker_mesh_publish(broker_life_t *life, fabric_bytes_t map)
 {
+    wire_writer_t frame = {0};
+    frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
+    message_put_map(&frame, &(message_map_t){.map = map});
     for (unsigned i = 0; i < world.plan.brokers; i++) {
-        process_t *process = world.brokers[i];
-        if (process == life->process || !process->up) {
-            continue;
+        process_t *other = world.brokers[i];
+        if (other != life->process && other->up && broker_life_serves(broker_life_now(other)) &&
+            subscribes(broker_life_now(other), life->process)) {
+            publish_to(life, other, wire_writer_bytes(&frame));
         }
-        event_t *event = event_new(process, on, NULL, size);
-        event->life = process->life;
-        event->number = number;
-        if (size > 0) {
-            memcpy(event->bytes, bytes, size);
+    }
+    wire_writer_destroy(&frame);
+}
+
+/* ---- links ---- */
+
+static void follow_sockets(broker_life_t *life)
+{
+    uint32_t link;
+    mesh_socket_t action;
+    while (mesh_next_socket(life->mesh, &link, &action)) {
+        assert(link < SOCKETS_MAX);
+        if (action == MESH_SOCKET_OPEN) {
+            dealer_open(life->process, link, mesh_endpoint(life->mesh, link));
+        } else if (life->process->dealers[link].open) {
+            dealer_close(life->process, link);
         }
-        event_schedule(event, world.now_us + world_between(50, 8000));
     }
 }
 
-void broker_tell_map(broker_life_t *life)
+static void send_frames(broker_life_t *life)
 {
-    wire_writer_t writer = {0};
-    shard_map_encode_snapshot(life->router->map, &writer);
-    tell(life, on_map, writer.size, writer.data, writer.size);
-    wire_writer_destroy(&writer);
+    uint32_t link;
+    fabric_bytes_t frame;
+    mesh_note_id(life->mesh, router_high_id(life->router));
+    for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
+        if (life->process->dealers[i].open && mesh_is_blocked(life->mesh, i) &&
+            dealer_is_writable(life->process, i)) {
+            mesh_writable(life->mesh, i);
+        }
+    }
+    while (mesh_next_frame(life->mesh, &link, &frame)) {
+        if (dealer_send(life->process, link, frame)) {
+            mesh_frame_sent(life->mesh, link);
+        } else {
+            mesh_frame_blocked(life->mesh, link);
+        }
+    }
 }
 
-void broker_tell_high_id(broker_life_t *life, uint64_t high_id)
+void broker_mesh_open(broker_life_t *life, const store_cluster_t *cluster)
 {
-    tell(life, on_high_id, high_id, NULL, 0);
+    mesh_config_t config = {.incarnation = life->incarnation, .lease_ms = world.plan.lease_ms};
+    memcpy(config.cluster_id, cluster->id, sizeof config.cluster_id);
+    snprintf(config.cluster_name, sizeof config.cluster_name, "%s", cluster->name);
+    snprintf(config.name, sizeof config.name, "broker-%u", life->process->index);
+    life->mesh = mesh_new(&config);
 }
 
-void broker_tell_draining(broker_life_t *life)
+void broker_mesh_relay(broker_life_t *life)
 {
-    tell(life, on_state, 0, life->incarnation.bytes, sizeof life->incarnation.bytes);
+    router_relay_t relay;
+    while (router_next_relay(life->router, &relay)) {
+        world.result->relayed++;
+        mesh_relay(life->mesh, relay.origin, relay.broker, relay.frame);
+    }
+    take_events(life);
+}
+
+void broker_mesh_turn(broker_life_t *life)
+{
+    uint64_t origin;
+    while (router_next_gone(life->router, &origin)) {
+        mesh_forget(life->mesh, origin);
+    }
+    mesh_tick(life->mesh, process_now_ms(life->process));
+    take_events(life);
+    follow_sockets(life);
+    send_frames(life);
+}
+
+void broker_mesh_receive(broker_life_t *life, size_t link, fabric_bytes_t frame)
+{
+    mesh_receive(life->mesh, (uint32_t)link, frame, process_now_ms(life->process));
+    take_events(life);
+}
+
+void broker_mesh_connected(broker_life_t *life, size_t link)
+{
+    mesh_connected(life->mesh, (uint32_t)link, process_now_ms(life->process));
+    take_events(life);
+}
+
+void broker_mesh_disconnected(broker_life_t *life, size_t link)
+{
+    mesh_disconnected(life->mesh, (uint32_t)link, process_now_ms(life->process));
+    take_events(life);
 }

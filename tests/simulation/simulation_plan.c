@@ -1,4 +1,5 @@
 /* What a seed decides before its run begins. See simulation.h. */
+#include "libfabric_client/src/session.h"
 #include "tests/simulation/simulation_faults.h"
 
 enum {
@@ -90,6 +91,10 @@ void world_draw_plan(const simulation_options_t *options)
         plan->lease_ms = 900;
     }
     draw_store(plan);
+    plan->one_contact = seed % 4 == 1 || seed % 3 == 0;
+    plan->forward = seed % 4 == 1   ? SESSION_FORWARD_ALWAYS
+                    : seed % 4 == 3 ? SESSION_FORWARD_NEVER
+                                    : SESSION_FORWARD_AUTO;
     /* These decisions draw no random number, so that other seeds keep their runs. */
     plan->poison = options->poison || (!calm && seed % POISON_EVERY == POISON_EVERY - 1);
     plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;

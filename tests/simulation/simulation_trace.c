@@ -77,6 +77,9 @@ static void print_other(message_kind_t kind, wire_reader_t *body)
     }
 }
 
+static const char *const kind_names[] = {
+    [PROCESS_CLIENT] = "client", [PROCESS_WORKER] = "worker", [PROCESS_BROKER] = "broker"};
+
 void network_trace(const char *what, const channel_t *connection, size_t direction,
                    fabric_bytes_t frame)
 {
@@ -91,9 +94,9 @@ void network_trace(const char *what, const channel_t *connection, size_t directi
             continue;
         }
         fprintf(stderr, "%12.3f   %s %s%u %s broker%u [%llu] %s", (double)world.now_us / 1000.0,
-                what, connection->peer->kind == PROCESS_CLIENT ? "client" : "worker",
-                connection->peer->index, direction == TO_BROKER ? "->" : "<-",
-                connection->broker->index, (ull)connection->routing, message_kind_name(kind));
+                what, kind_names[connection->peer->kind], connection->peer->index,
+                direction == TO_BROKER ? "->" : "<-", connection->broker->index,
+                (ull)connection->routing, message_kind_name(kind));
         if (kind == KIND_REQUEST) {
             print_request(&body);
         } else if (kind >= KIND_ASSIGN) {

@@ -89,6 +89,8 @@ typedef struct world_plan {
     unsigned clients, workers, brokers;
     unsigned calls; /* of all clients */
     unsigned entities;
+    unsigned forward;      /* session_forward_t of clients */
+    bool one_contact;      /* a client knows one broker at first, and learns of the others */
     uint64_t chaos_ms;     /* how long faults are injected */
     uint64_t gap_ms;       /* mean time between two faults; without effect on counted ones */
     unsigned fault_count;  /* so many faults, and no others; 0: as many as come */
