@@ -322,6 +322,11 @@ void check_broker_sends(process_t *broker, const channel_t *connection, fabric_b
             check_reply(connection, &body);
         } else if (kind == KIND_ASSIGN) {
             note_assign(broker, &body);
+        } else if (kind == KIND_RELAYED) {
+            message_relayed_t relayed;
+            if (!message_get_relayed(&body, &relayed)) {
+                check_broker_sends(broker, connection, relayed.frame);
+            }
         }
     }
 }

@@ -170,9 +170,10 @@ static step_t draw_step(void)
         MEMORY_STORE_TAKE,       MEMORY_STORE_READ_JOURNAL, MEMORY_STORE_CHECKPOINT,
         MEMORY_STORE_LOAD,       MEMORY_STORE_PURGE,        MEMORY_STORE_APPEND,
     };
-    static const message_kind_t messages[] = {KIND_HELLO,    KIND_WELCOME, KIND_MAP,
-                                              KIND_ASSIGN,   KIND_RELEASE, KIND_RELEASED,
-                                              KIND_REDIRECT, KIND_DELIVER, KIND_RESULT};
+    static const message_kind_t messages[] = {
+        KIND_HELLO,    KIND_WELCOME,  KIND_MAP,          KIND_ASSIGN,       KIND_RELEASE,
+        KIND_RELEASED, KIND_REDIRECT, KIND_DELIVER,      KIND_RESULT,       KIND_RELAY,
+        KIND_RELAYED,  KIND_TUNNEL,   KIND_TUNNEL_ENDED, KIND_BROKER_STATE, KIND_OWNERS};
     uint64_t draw = world_random();
     bool first = draw & 1;
     draw >>= 8;
