@@ -81,6 +81,10 @@ void check_worker_sends(fabric_bytes_t frame);
 
 /* The store may have changed: looks at what is new. */
 void check_store(void);
+/* A broker sends these entries to the store. */
+void check_append_sent(const store_entry_t *entries, size_t count);
+/* A broker is about to give up a lane: it appends nothing more, but for a batch under way. */
+void check_gives_up(const store_hold_t *hold, bool is_appending);
 /* The store says that it has written these entries just now. */
 void check_appended(const store_entry_t *entries, size_t count);
 

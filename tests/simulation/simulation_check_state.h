@@ -31,6 +31,10 @@ typedef struct watched_lane {
     uint64_t log_bytes;
     uint64_t last_id;    /* the highest that an entry says */
     uint64_t checkpoint; /* the rows are complete as of this entry */
+    /* The last entry that was sent under the latest epoch, and the last one that may be, since the
+     * lane was given up under that epoch. */
+    uint64_t sent_epoch, sent_number;
+    uint64_t left_epoch, left_number;
 } watched_lane_t;
 
 typedef struct watch {

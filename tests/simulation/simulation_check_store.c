@@ -255,6 +255,31 @@ static bool note_entry(void *context, const store_entry_t *entry)
     }
 }
 
+void check_append_sent(const store_entry_t *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        watched_lane_t *lane = &watch.lanes[entries[i].lane];
+        if (entries[i].epoch == lane->left_epoch && entries[i].number > lane->left_number) {
+            world_fail("I9: lane %u: entry %llu of epoch %llu is sent after the lane was given up",
+                       entries[i].lane, (ull)entries[i].number, (ull)entries[i].epoch);
+        }
+        if (entries[i].epoch >= lane->sent_epoch) {
+            lane->sent_epoch = entries[i].epoch;
+            lane->sent_number = entries[i].number;
+        }
+    }
+}
+
+void check_gives_up(const store_hold_t *hold, bool is_appending)
+{
+    watched_lane_t *lane = &watch.lanes[hold->lane];
+    uint64_t sent = lane->sent_epoch == hold->epoch ? lane->sent_number : lane->number;
+    if (hold->epoch > lane->left_epoch) {
+        lane->left_epoch = hold->epoch;
+        lane->left_number = sent + is_appending;
+    }
+}
+
 void check_appended(const store_entry_t *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

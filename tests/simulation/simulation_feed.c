@@ -1,5 +1,6 @@
 /* Between the router of a simulated broker and its store actors, as router_zmq.c does it. */
 #include "tests/simulation/simulation_broker.h"
+#include "tests/simulation/simulation_check.h"
 
 /* ---- from the router to the actors ---- */
 
@@ -85,6 +86,7 @@ static void feed_give_ups(broker_life_t *life)
 {
     store_hold_t hold;
     while (router_next_give_up(life->router, &hold, process_now_ms(life->process))) {
+        check_gives_up(&hold, broker_appender_of(life, hold.lane)->appending);
         broker_actor_send(broker_appender_of(life, hold.lane),
                           &(operation_t){.kind = OPERATION_END, .hold = hold});
         broker_actor_send(&life->actors[ACTOR_CHECKPOINTER],

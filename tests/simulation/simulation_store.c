@@ -261,6 +261,7 @@ static fabric_error_t come_from_append(fabric_error_t error, const store_entry_t
 static fabric_error_t simulated_append(store_t *store, const store_entry_t *entries, size_t count)
 {
     world_note("store.append", entries[0].lane, entries[0].number, count);
+    check_append_sent(entries, count);
     go(MEMORY_STORE_APPEND);
     return come_from_append(memory_store_driver.append(inner_of(store), entries, count), entries,
                             count);
@@ -270,6 +271,7 @@ static fabric_error_t simulated_append_after(store_t *store, const store_anchor_
                                              const store_entry_t *entries, size_t count)
 {
     world_note("store.append", entries[0].lane, entries[0].number, count);
+    check_append_sent(entries, count);
     go(MEMORY_STORE_APPEND);
     return come_from_append(
         memory_store_driver.append_after(inner_of(store), anchor, entries, count), entries, count);
