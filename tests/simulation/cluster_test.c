@@ -20,6 +20,7 @@
 #define USUAL_SEEDS     100  /* in which usual events do not fail to happen */
 #define RARE_SEEDS      2000 /* and rare ones; a stale result comes in one of sixty */
 #define TAKEOVER_SEEDS  120
+#define APART_SEEDS     40
 
 static uint64_t present_seed;
 
@@ -161,6 +162,23 @@ static void earlier_holders_change_nothing(void **state)
     assert_true(sum.takeovers > 2 * TAKEOVER_SEEDS && sum.purged > 0 && sum.loaded > 0);
 }
 
+/* A link that is cut proves nothing about the broker at its end. */
+static void cut_links_between_brokers_fence_nobody(void **state)
+{
+    (void)state;
+    simulation_result_t sum = {0};
+    for (uint64_t seed = 1; seed <= APART_SEEDS; seed++) {
+        simulation_result_t result;
+        simulation_options_t options = {.seed = seed, .apart = true};
+        assert_true(run(&options, &result));
+        assert_int_equal(result.takeovers, 1);
+        assert_int_equal(result.fenced, 0);
+        add(&sum, &result);
+    }
+    print_result(&sum);
+    assert_true(sum.faults > APART_SEEDS);
+}
+
 static void same_seed_same_trace(void **state)
 {
     (void)state;
@@ -240,6 +258,7 @@ int main(void)
         cmocka_unit_test(only_the_poison_message_is_counted),
         cmocka_unit_test(lost_commits_are_noticed),
         cmocka_unit_test(earlier_holders_change_nothing),
+        cmocka_unit_test(cut_links_between_brokers_fence_nobody),
         cmocka_unit_test(same_seed_same_trace),
         cmocka_unit_test(seeds),
     };

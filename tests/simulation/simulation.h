@@ -18,6 +18,7 @@ typedef struct simulation_options {
     bool poison; /* one message is poison, and the workers are supervised, whatever the seed says */
     bool loses;  /* the store loses commits once, and the run ends when a broker has noticed */
     bool takeovers; /* lanes change their holders again and again, and entries are purged soon */
+    bool apart;     /* no other fault than that two brokers do not reach each other, for long */
     bool full;      /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
     bool trace;     /* every event to standard error */
 } simulation_options_t;

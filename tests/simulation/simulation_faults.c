@@ -11,7 +11,8 @@ enum {
     DAY_MS = 86400000,
     STEP_OF_10000 = 5000,
     WAIT_MS_MAX = 1000, /* for a step */
-    PASSES_MAX = 3
+    PASSES_MAX = 3,
+    APART_LEASES_MAX = 10
 };
 
 /* ---- single faults ---- */
@@ -316,6 +317,10 @@ static void inject(fault_kind_t kind)
         break;
     case FAULT_PARTITION:
         partition();
+        break;
+    case FAULT_APART:
+        part(broker, some(PROCESS_BROKER), 3,
+             world.now_us + world_us_of(5, APART_LEASES_MAX * world.plan.lease_ms));
         break;
     case FAULT_REPEAT:
         repeat();

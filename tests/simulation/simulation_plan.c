@@ -43,6 +43,20 @@ static void plan_full(world_plan_t *plan)
     plan->commit_us = world_chance(7000) ? 1500 : 5000;
 }
 
+/* Everything but the links between brokers is well. */
+static void plan_apart(world_plan_t *plan)
+{
+    plan->brokers = (unsigned)world_between(3, BROKERS_MAX);
+    plan->calls = (unsigned)world_between(200, 400);
+    plan->chaos_ms = 10000;
+    plan->gap_ms = 20;
+    plan->faults = 1u << FAULT_APART;
+    plan->store_errors = plan->full = 0;
+    plan->commit_us = 1500;
+    plan->lease_ms = 600;
+    plan->poison = false;
+}
+
 /* What earlier holders wrote is purged soon. Takeovers are their faults. */
 static void plan_takeovers(world_plan_t *plan, uint64_t seed)
 {
@@ -108,6 +122,9 @@ void world_draw_plan(const simulation_options_t *options)
     }
     if (options->full) {
         plan_full(plan);
+    }
+    if (options->apart) {
+        plan_apart(plan);
     }
     if (options->takeovers) {
         plan_takeovers(plan, seed);

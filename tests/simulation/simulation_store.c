@@ -179,7 +179,9 @@ static fabric_error_t simulated_coordinator_take(store_t *store, const store_coo
     fabric_error_t error =
         memory_store_driver.coordinator_take(inner_of(store), before, holder, term);
     world.result->takeovers += error == FABRIC_OK;
-    return come(MEMORY_STORE_COORDINATE, error);
+    error = come(MEMORY_STORE_COORDINATE, error);
+    world.result->fenced -= error == FABRIC_ERROR_FENCED; /* another broker was faster */
+    return error;
 }
 
 static fabric_error_t simulated_group_put(store_t *store, uint64_t term, incarnation_t holder,
