@@ -213,7 +213,7 @@ static uint32_t add_items(zmq_pollitem_t *items, const connector_t *connector, b
 {
     items[0] = (zmq_pollitem_t){.socket = connector->socket,
                                 .events = (short)(ZMQ_POLLIN | (blocked ? ZMQ_POLLOUT : 0))};
-    items[1] = (zmq_pollitem_t){.socket = connector->monitor, .events = ZMQ_POLLIN};
+    items[1] = (zmq_pollitem_t){.fd = connector->monitor_fd, .events = ZMQ_POLLIN};
     return 2;
 }
 
@@ -229,7 +229,8 @@ uint32_t mesh_shell_poll_items(mesh_shell_t *shell, zmq_pollitem_t *items)
                 add_items(items + count, &shell->connectors[i], mesh_is_blocked(shell->mesh, i));
         }
     }
-    if (shell->subscriber.socket) {
+    shell->subscriber_polled = shell->subscriber.socket != NULL;
+    if (shell->subscriber_polled) {
         count += add_items(items + count, &shell->subscriber, false);
     }
     return count;
@@ -251,7 +252,9 @@ void mesh_shell_take(mesh_shell_t *shell, const zmq_pollitem_t *items, uint64_t 
             take_monitor(shell, link, now_ms);
         }
     }
-    take_published(shell, now_ms);
+    if (shell->subscriber_polled && (item[0].revents || item[1].revents)) {
+        take_published(shell, now_ms);
+    }
 }
 
 /* ---- what leaves ---- */

@@ -31,6 +31,7 @@ typedef struct mesh_shell {
     char subscribed[LIMIT_ENDPOINT_BYTES_MAX + 1]; /* the subscriber's endpoint; empty: none */
     uint32_t polled[MESH_LINKS_MAX];               /* the links of the last poll items */
     uint32_t polled_count;
+    bool subscriber_polled; /* it is among the last poll items */
 } mesh_shell_t;
 
 /* NO_RESOURCES. */
