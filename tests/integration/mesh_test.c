@@ -226,9 +226,9 @@ static void a_client_that_does_not_read_disturbs_nobody(void **state)
     message_hello_t hello = raw_client_hello(902, 2);
     message_query_t query = {.name = fabric_bytes_of("status")};
     assert_true(relayed(&client, broker, hello, &hello));
-    unsigned before = testbed_count_events(bed, "standby.log", "peer.violation");
+    unsigned before = testbed_count_events(bed, "broker-1.log", "peer.violation");
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
-    while (testbed_count_events(bed, "standby.log", "peer.violation") == before) {
+    while (testbed_count_events(bed, "broker-1.log", "peer.violation") == before) {
         for (int i = 0; i < QUERIES; i++) {
             query.sequence++;
             (void)relayed(&client, broker, query, &query);
