@@ -118,7 +118,7 @@ static void all_lanes_are_served_soon_after_a_kill(void **state)
     uint32_t lease_ms = (uint32_t)machine_scaled(LEASE_MS);
     snprintf(lease, sizeof lease, "%u", (unsigned)lease_ms);
     bed->broker_arguments = arguments;
-    testbed_start_pair(bed, 2);
+    testbed_start_brokers(bed, 2, 2);
     workload_t *load = workload_start(bed, &options);
     srand((unsigned)options.seed);
     for (uint32_t i = 0; i < kills; i++) {
@@ -145,7 +145,8 @@ static void all_lanes_are_served_soon_after_a_kill(void **state)
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"all_lanes_are_served_soon_after_a_kill", all_lanes_are_served_soon_after_a_kill, TESTBED_MYSQL},
+        {"all_lanes_are_served_soon_after_a_kill", all_lanes_are_served_soon_after_a_kill,
+         TESTBED_MYSQL},
     };
     return testbed_run("takeover", tests, sizeof tests / sizeof tests[0]);
 }

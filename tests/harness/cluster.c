@@ -205,11 +205,11 @@ fabric_error_t cluster_start(cluster_t *cluster, const cluster_options_t *option
                   : folder_file_system(cluster->folder, cluster->file_system,
                                        sizeof cluster->file_system);
     if (!error && options->database) {
-        error =
-            database_use(&cluster->database, options->database, drivers, reason, &cluster->facts);
+        error = database_use(&cluster->database, options->database, options->lanes, drivers, reason,
+                             &cluster->facts);
     } else if (!error) {
-        error = database_start(&cluster->database, options->store, cluster->folder, drivers, reason,
-                               &cluster->facts);
+        error = database_start(&cluster->database, options->store, cluster->folder, options->lanes,
+                               drivers, reason, &cluster->facts);
     }
     for (uint32_t i = 0; !error && (i == 0 || i < options->brokers); i++) {
         error = cluster_add_broker(cluster, reason);

@@ -44,6 +44,7 @@ typedef struct cluster_options {
     const char *store; /* see database_start */
     uint32_t workers;
     uint32_t brokers;         /* at the start; 0: one */
+    uint32_t lanes;           /* that it is founded with; 0: as many as the store's default */
     bool roomy;               /* a private MariaDB gets the cache and the log of a measurement */
     const char *database;     /* URL of an empty database; NULL: a private one */
     const char *module;       /* seen from the shipped programs; NULL: the benchmark's */

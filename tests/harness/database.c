@@ -82,10 +82,12 @@ static fabric_error_t start_server(database_t *database, const char *folder,
 
 /* ---- either ---- */
 
-static fabric_error_t prepare(const database_t *database, const store_driver_t *const *drivers,
-                              reason_t *reason, store_facts_t *facts)
+static fabric_error_t prepare(const database_t *database, uint32_t lanes,
+                              const store_driver_t *const *drivers, reason_t *reason,
+                              store_facts_t *facts)
 {
-    store_cluster_t cluster = {.name = CLUSTER_NAME, .shards_per_group = SHARDS_PER_GROUP};
+    store_cluster_t cluster = {
+        .name = CLUSTER_NAME, .shards_per_group = SHARDS_PER_GROUP, .lanes = lanes};
     store_t *store = NULL;
     fabric_error_t error = open_store(database->url, NULL, drivers, reason, &store);
     if (!error) {
@@ -109,22 +111,22 @@ bool database_is_kind(const char *kind)
 }
 
 fabric_error_t database_start(database_t *database, const char *kind, const char *folder,
-                              const store_driver_t *const *drivers, reason_t *reason,
-                              store_facts_t *facts)
+                              uint32_t lanes, const store_driver_t *const *drivers,
+                              reason_t *reason, store_facts_t *facts)
 {
     fabric_error_t error = FABRIC_OK;
     if (is_url(kind)) {
-        return database_use(database, kind, drivers, reason, facts);
+        return database_use(database, kind, lanes, drivers, reason, facts);
     }
     if (strcmp(kind, "mysql") == 0) {
         error = start_server(database, folder, drivers, reason);
     } else {
         snprintf(database->url, sizeof database->url, "sqlite:%s/fabric.db", folder);
     }
-    return error ? error : prepare(database, drivers, reason, facts);
+    return error ? error : prepare(database, lanes, drivers, reason, facts);
 }
 
-fabric_error_t database_use(database_t *database, const char *url,
+fabric_error_t database_use(database_t *database, const char *url, uint32_t lanes,
                             const store_driver_t *const *drivers, reason_t *reason,
                             store_facts_t *facts)
 {
@@ -133,7 +135,7 @@ fabric_error_t database_use(database_t *database, const char *url,
         return reason_set(reason, FABRIC_ERROR_INVALID_CONFIGURATION,
                           "the database's URL is too long");
     }
-    return prepare(database, drivers, reason, facts);
+    return prepare(database, lanes, drivers, reason, facts);
 }
 
 void database_stop(database_t *database)

@@ -129,6 +129,7 @@ static void start_cluster(testbed_t *bed, bool standby)
         testbed_start(bed, WORKERS);
         return;
     }
+    bed->lanes = 1;
     testbed_start(bed, 0);
     assert_int_equal(cluster_start_standby(&bed->cluster, &reason), FABRIC_OK);
     for (int i = 0; i < WORKERS; i++) {

@@ -204,6 +204,7 @@ void testbed_start(testbed_t *bed, uint32_t workers)
     setenv(PROBE_WORK_US, work_us, 1);
     bed->options = (cluster_options_t){.store = bed->store,
                                        .workers = workers,
+                                       .lanes = bed->lanes,
                                        .database = bed->database[0] ? bed->database : NULL,
                                        .broker_store = bed->broker_store,
                                        .module = "../tests/probe_module.so",
@@ -244,6 +245,7 @@ void testbed_start_brokers(testbed_t *bed, uint32_t brokers, uint32_t workers)
 
 void testbed_start_pair(testbed_t *bed, uint32_t workers)
 {
+    bed->lanes = 1; /* which placement leaves where it is */
     start_others(bed, 2);
     for (uint32_t i = 0; i < workers; i++) {
         testbed_add_worker(bed);

@@ -47,6 +47,7 @@ typedef struct testbed {
     const char *const *broker_environment; /* "NAME=value", likewise */
     const char *const *worker_environment;
     const char *programs;          /* folder of a test build's; NULL: the shipped ones */
+    uint32_t lanes;                /* of the cluster; 0: TESTBED_LANES, or 1 on SQLite */
     uint32_t work_us;              /* $PROBE_WORK_US of the workers */
     char folder[FOLDER_PATH_SIZE]; /* $PROBE_FOLDER of the workers */
     char database[512];            /* on the server; empty: none */
@@ -71,7 +72,8 @@ void testbed_skip(const testbed_t *bed, const char *reason);
 /* Starts the cluster and a client, and waits until all shards have owners (with at least one
  * worker). */
 void testbed_start(testbed_t *bed, uint32_t workers);
-/* The same with two brokers, and workers and a client that know both. MariaDB only. */
+/* The same with two brokers, of which the first is home of the only lane as long as it lives, and
+ * the second stands by; workers and client know both. MariaDB only. */
 void testbed_start_pair(testbed_t *bed, uint32_t workers);
 /* The same with so many brokers, after their lanes have been spread evenly. */
 void testbed_start_brokers(testbed_t *bed, uint32_t brokers, uint32_t workers);
