@@ -312,14 +312,18 @@ static bool is_of_a_purge(const char *name)
     return begins_with(name, "purge.");
 }
 
-/* Nothing breaks the connection to a file. Only a successor removes a broker. No broker gives up a
- * lane alone. Journals are not purged here, since the checker reads them: see
- * broker_dies_in_a_purge. */
+static bool is_of_a_hand_over(const char *name)
+{
+    return begins_with(name, "hand_over.") || begins_with(name, "give_up.");
+}
+
+/* Nothing breaks the connection to a file. Only a successor removes a broker. A broker that is
+ * alone hands over no lane: see broker_dies_in_a_hand_over. Journals are not purged here, since the
+ * checker reads them: see broker_dies_in_a_purge. */
 static bool is_beyond(const testbed_t *bed, const char *name)
 {
     return (!bed->database[0] && begins_with(name, "settle.")) || begins_with(name, "remove.") ||
-           begins_with(name, "broker.removed") || begins_with(name, "give_up.") ||
-           is_of_a_purge(name);
+           begins_with(name, "broker.removed") || is_of_a_hand_over(name) || is_of_a_purge(name);
 }
 
 static unsigned random_passing(void)
@@ -615,6 +619,82 @@ static void standby_takes_over(void **state)
     workload_end_and_check(&load);
 }
 
+/* ---- hand-overs ---- */
+
+static bool has_its_share(trial_t *trial)
+{
+    char incarnation[33];
+    const cluster_t *cluster = &trial->bed->cluster;
+    const char *url = trial->victim == &cluster->broker ? cluster->url : cluster->standby_url;
+    return testbed_lanes_held(trial->bed, url, incarnation) == TESTBED_LANES / 2;
+}
+
+static void standby_gets_its_share(trial_t *trial)
+{
+    restart_standby(trial->bed, trial->environment);
+    run_until(trial, has_its_share);
+}
+
+/* It takes over what the other one had. */
+static void broker_is_alone(trial_t *trial)
+{
+    restart_broker(trial->bed, trial->environment);
+    kill_if_running(&trial->bed->cluster.standby);
+    run_until(trial, has_served);
+}
+
+static void standby_joins(trial_t *trial)
+{
+    restart_standby(trial->bed, NULL);
+    run_until(trial, has_its_share);
+}
+
+/* The victim gives a lane to the other broker, and dies; the other one serves. */
+static void dies_handing_over_at(trial_t *trial, const char *name, process_t *victim,
+                                 rung_t *const *ladder)
+{
+    uint64_t begun_ms = clock_monotonic_ms();
+    trial->victim = victim;
+    arm(trial, name, 1);
+    kill_if_running(victim);
+    unsigned reached = climb_once(trial, ladder, UINT_MAX);
+    if (reached == 0) {
+        fail_msg("%s: not reached", trial->crash);
+    }
+    check_service();
+    print_message("%s: rung %u of a hand-over, %llu ms\n", trial->crash, reached,
+                  (unsigned long long)(clock_monotonic_ms() - begun_ms));
+}
+
+/* One broker dies when it drains, and its lanes are to go to the other one, which holds the term.
+ * The holder of the term dies when the other one joins, and is to get its share. */
+static void broker_dies_in_a_hand_over(void **state)
+{
+    static rung_t *const drains[] = {standby_gets_its_share, victim_stops, NULL};
+    static rung_t *const shares[] = {broker_is_alone, standby_joins, NULL};
+    testbed_t *bed = *state;
+    trial_t trial = {.bed = bed};
+    crash_points_t points = crash_points_of("fabric-broker");
+    unsigned reached = 0;
+    machine_measure();
+    bed->programs = crash_programs();
+    testbed_start_brokers(bed, 2, WORKERS);
+    start_load(bed);
+    check_service();
+    for (size_t i = 0; i < points.count; i++) {
+        const char *name = points.names[i];
+        if (is_of_a_hand_over(name)) {
+            dies_handing_over_at(&trial, name, &bed->cluster.standby, drains);
+            dies_handing_over_at(&trial, name, &bed->cluster.broker, shares);
+            restart_broker(bed, NULL);
+            check_service();
+            reached++;
+        }
+    }
+    assert_true(reached > 0);
+    workload_end_and_check(&load);
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
@@ -622,6 +702,7 @@ int main(void)
         {"broker_dies_in_a_purge", broker_dies_in_a_purge, TESTBED_BOTH},
         {"worker_dies", worker_dies, TESTBED_BOTH},
         {"standby_takes_over", standby_takes_over, TESTBED_MYSQL},
+        {"broker_dies_in_a_hand_over", broker_dies_in_a_hand_over, TESTBED_MYSQL},
     };
     return testbed_run("crash points", tests, sizeof tests / sizeof tests[0]);
 }
