@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "tests/harness/cluster_status.h"
 #include "tests/harness/machine.h"
 #include "tests/checker/workload.h"
 
@@ -249,6 +250,16 @@ static bool is_reachable(void)
     return reachable;
 }
 
+/* Waits until the home has its workers: this side cannot ask the standby. */
+static void wait_for_home(void)
+{
+    reason_t reason = {{0}};
+    if (status_wait_ready(bed->client, 2, HEAL_MS, &reason) != FABRIC_OK) {
+        cluster_print_logs(&bed->cluster, stderr);
+        fail_msg("%s", reason.text);
+    }
+}
+
 /* Both reach the database: who cannot reach its home takes nobody for dead. The packets are
  * dropped, or the home's machine seems to refuse them. */
 static void brokers_apart(void **state)
@@ -271,7 +282,7 @@ static void brokers_apart(void **state)
     }
     testbed_add_worker(bed);
     testbed_add_worker(bed);
-    testbed_wait_ready(bed, 2);
+    wait_for_home();
     workload_t *load = workload_start(bed, &(workload_options_t){.urls = bed->cluster.url});
     workload_run(load, 300);
     assert_int_equal(testbed_lanes_held(bed, bed->cluster.url, before), 1);
