@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-/* Gives the calling thread a cache, of MEMORY_CACHE_BYTES_MAX at most; it must have none. Builds for
- * the address sanitizer have no caches, since they would hide the use of freed blocks. */
+/* Gives the calling thread a cache, of MEMORY_CACHE_BYTES_MAX at most; it must have none. Builds
+ * for the address sanitizer have no caches, since they would hide the use of freed blocks. */
 #define MEMORY_CACHE_BYTES_MAX ((size_t)4 << 20)
 void memory_cache_open(void);
 /* Frees the calling thread's cache, if it has one, with the blocks in it. */

@@ -47,9 +47,9 @@ static bool is_near(request_id_t a, request_id_t b)
     return apart_ms <= ID_AHEAD_MS && apart_ms >= -ID_AHEAD_MS;
 }
 
-/* Another broker may be ahead of the time: it began above the mark of its slot's last holder, or the
- * database's clock has gone back. Clients that know its ids are to be served here, too. An id that
- * was damaged on its way is not heard again. */
+/* Another broker may be ahead of the time: it began above the mark of its slot's last holder, or
+ * the database's clock has gone back. Clients that know its ids are to be served here, too. An id
+ * that was damaged on its way is not heard again. */
 void request_id_heard(router_t *router, request_id_t id)
 {
     if (request_id_is_too_high(router, id) && !is_near(router->doubted_id, id)) {

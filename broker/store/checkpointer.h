@@ -35,8 +35,8 @@ void checkpointer_clear(checkpointer_t *checkpointer);
 FABRIC_MUST_USE fabric_error_t checkpointer_write(checkpointer_t *checkpointer,
                                                   const store_hold_t *hold,
                                                   const store_slice_t *slice);
-/* The lane has no holder any more. OK, FENCED: another broker has it, or an earlier try of this call
- * gave it up. SHUTTING_DOWN. */
+/* The lane has no holder any more. OK, FENCED: another broker has it, or an earlier try of this
+ * call gave it up. SHUTTING_DOWN. */
 FABRIC_MUST_USE fabric_error_t checkpointer_give_up(checkpointer_t *checkpointer,
                                                     const store_hold_t *hold);
 /* Deletes entries whose time is over, and the oldest ones of a journal that is too large; all of

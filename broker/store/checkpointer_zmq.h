@@ -16,8 +16,8 @@ typedef enum checkpoint_kind {
     CHECKPOINT_GIVE_UP /* the lane is to have no holder any more */
 } checkpoint_kind_t;
 
-/* Something that the checkpointer is to do. The router's thread owns it until checkpointer_actor_send, the
- * checkpointer until it comes back. */
+/* Something that the checkpointer is to do. The router's thread owns it until
+ * checkpointer_actor_send, the checkpointer until it comes back. */
 typedef struct checkpoint_operation {
     checkpoint_kind_t kind;
     store_hold_t hold;

@@ -1,4 +1,4 @@
-/* What all brokers of a testbed say together: each of them knows only the shards of its own lanes. */
+/* What all brokers of a testbed say together: each knows only the shards of its own lanes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
