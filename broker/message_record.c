@@ -1,7 +1,7 @@
 /* One message as the router keeps it: see message_record.h. */
 #include "broker/message_record.h"
 
-#include "core/memory_cache.h"
+#include "broker/memory_cache.h"
 
 static const state_description_t states[] = {
     [MESSAGE_NEW] = {"new", STATE_BIT(MESSAGE_IN_LANE) | STATE_BIT(MESSAGE_QUEUED) |

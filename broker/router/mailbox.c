@@ -5,7 +5,7 @@
 
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
-#include "core/memory_cache.h"
+#include "broker/memory_cache.h"
 
 /* ---- entities ---- */
 

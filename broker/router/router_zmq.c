@@ -9,7 +9,7 @@
 #include "core/clock.h"
 #include "core/crash_point.h"
 #include "core/log.h"
-#include "core/memory_cache.h"
+#include "broker/memory_cache.h"
 #include "core/poll_zmq.h"
 
 #define FRAMES_PER_TURN  256

@@ -5,8 +5,8 @@
  * Ownership: the caller frees a block with memory_cache_free, and with the size that it asked for.
  * Threading: any thread; a block may be freed on another thread than it was allocated on.
  */
-#ifndef CORE_MEMORY_CACHE_H
-#define CORE_MEMORY_CACHE_H
+#ifndef BROKER_MEMORY_CACHE_H
+#define BROKER_MEMORY_CACHE_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 /* Caches of small blocks: see memory_cache.h. */
-#include "core/memory_cache.h"
+#include "broker/memory_cache.h"
 
 #include <assert.h>
 #include <stdbool.h>

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "core/memory_cache.h"
+#include "broker/memory_cache.h"
 
 enum { SMALL = 300, LARGE = 5000 };
 
