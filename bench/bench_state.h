@@ -10,7 +10,7 @@
 #include "bench/load.h"
 #include "bench/options.h"
 #include "core/store.h"
-#include "tests/harness/cluster.h"
+#include "tests/harness/cluster_status.h"
 
 /* Everything that must be closed at the end. */
 typedef struct bench {
@@ -24,6 +24,7 @@ typedef struct bench {
     const char *url;
     const char *file_system;
     fabric_client_t *client;
+    status_brokers_t brokers;               /* that are asked what they have done */
     load_t *load;                           /* what is measured */
     load_t *prefill;                        /* what comes before; its calls are not counted */
     char deliveries[FOLDER_PATH_SIZE + 64]; /* "NAME=path" of the workers' file of deliveries */
@@ -41,6 +42,8 @@ typedef struct bench {
 
 /* Connects the client; a cluster of our own becomes ready first, with so many workers. */
 FABRIC_MUST_USE fabric_error_t bench_connect(bench_t *bench, uint32_t workers, reason_t *reason);
+/* Connects to brokers, to ask them. */
+FABRIC_MUST_USE fabric_error_t bench_ask(bench_t *bench, const char *urls, reason_t *reason);
 /* Starts the workers of --workers and waits until they own all shards. */
 FABRIC_MUST_USE fabric_error_t bench_start_workers(bench_t *bench, reason_t *reason);
 /* From now on the benchmark does not end because a process of the cluster ended, or it does. */

@@ -23,8 +23,8 @@ cpu_times_t cpu_times_read(const cluster_t *cluster)
     cpu_times_t times = {.client = clock_us(CLOCK_PROCESS_CPUTIME_ID)};
     times.known = cluster->broker.pid > 0;
     times.database_known = cluster->database.server.process.pid > 0;
-    if (times.known) {
-        times.broker = process_us(process_child(&cluster->broker));
+    for (uint32_t i = 0; i < cluster->broker_count; i++) {
+        times.brokers += process_us(process_child(&cluster->brokers[i]));
     }
     for (uint32_t i = 0; i < cluster->worker_count; i++) {
         times.workers += process_us(process_child(&cluster->workers[i]));
@@ -40,7 +40,7 @@ cpu_times_t cpu_times_between(const cpu_times_t *before, const cpu_times_t *afte
     return (cpu_times_t){.known = before->known && after->known,
                          .database_known = before->database_known && after->database_known,
                          .client = after->client - before->client,
-                         .broker = after->broker - before->broker,
+                         .brokers = after->brokers - before->brokers,
                          .workers = after->workers - before->workers,
                          .database = after->database - before->database};
 }

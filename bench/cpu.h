@@ -11,13 +11,13 @@
 typedef struct cpu_times {
     bool known; /* false: the cluster belongs to somebody else */
     bool database_known;
-    uint64_t client; /* the benchmark's own process */
-    uint64_t broker;
+    uint64_t client;  /* the benchmark's own process */
+    uint64_t brokers; /* of all of them */
     uint64_t workers; /* of all of them */
     uint64_t database;
 } cpu_times_t;
 
-/* What the processes have used so far. A SQLite database is part of the broker. */
+/* What the processes have used so far. A SQLite database is part of its broker. */
 cpu_times_t cpu_times_read(const cluster_t *cluster);
 /* What they have used between two readings. */
 cpu_times_t cpu_times_between(const cpu_times_t *before, const cpu_times_t *after);

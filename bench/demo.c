@@ -36,7 +36,8 @@ typedef struct demo {
     cluster_options_t cluster_options;
     cluster_t cluster;
     fabric_client_t *client;
-    uint8_t *ledger; /* one ledger_entry_t for each durable message */
+    status_brokers_t brokers; /* that are asked */
+    uint8_t *ledger;          /* one ledger_entry_t for each durable message */
     uint64_t sent, answered, failed;
     uint64_t open; /* durable and volatile calls that have not ended */
     uint64_t peeks, peeks_answered, peeks_unknown;
@@ -152,7 +153,7 @@ static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, ui
     *outstanding = 0;
     for (uint64_t more = 0; !error && *outstanding == 0 && more < EXTRA_MESSAGES; more++) {
         error = pump(demo, demo->sent + 1, false);
-        error = error ? error : status_outstanding(demo->client, pid, reason, outstanding);
+        error = error ? error : status_outstanding(&demo->brokers, pid, reason, outstanding);
     }
     uint64_t deadline_ms = clock_monotonic_ms() + SETTLE_MS;
     do {
@@ -161,7 +162,7 @@ static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, ui
         while (clock_monotonic_ms() < step_ms) {
             (void)fabric_client_wait(demo->client, 1);
         }
-        error = error ? error : status_outstanding(demo->client, pid, reason, outstanding);
+        error = error ? error : status_outstanding(&demo->brokers, pid, reason, outstanding);
     } while (!error && (*outstanding != before || *outstanding != demo->open) &&
              clock_monotonic_ms() < deadline_ms && !stop_requested());
     return error;
@@ -175,7 +176,7 @@ static fabric_error_t kill_worker(demo_t *demo, reason_t *reason)
     pid_t child = process_child(worker);
     status_counters_t counters = {0};
     uint64_t outstanding = 0;
-    fabric_error_t error = status_counters(demo->client, reason, &counters);
+    fabric_error_t error = status_counters(&demo->brokers, reason, &counters);
     if (error) {
         return error;
     }
@@ -213,7 +214,7 @@ static fabric_error_t see_redelivery(demo_t *demo, reason_t *reason)
                        ? FABRIC_ERROR_SHUTTING_DOWN
                        : reason_set(reason, FABRIC_ERROR_TIMEOUT, "not all was delivered again");
         }
-        error = status_counters(demo->client, reason, &counters);
+        error = status_counters(&demo->brokers, reason, &counters);
     }
     return error;
 }
@@ -238,7 +239,8 @@ static fabric_error_t start(demo_t *demo, reason_t *reason)
     if (error) {
         return reason_set(reason, error, "%s", outcome.text);
     }
-    return status_wait_ready(demo->client, WORKERS, READY_MS, reason);
+    error = status_open(&demo->brokers, demo->cluster.urls, &(fabric_client_options_t){0}, reason);
+    return error ? error : status_wait_ready(&demo->brokers, WORKERS, READY_MS, reason);
 }
 
 static fabric_error_t run(demo_t *demo, reason_t *reason)
@@ -257,9 +259,9 @@ static fabric_error_t run(demo_t *demo, reason_t *reason)
     error = error ? error : see_redelivery(demo, reason);
     uint64_t count = demo->sent > options->messages ? demo->sent : options->messages;
     error = error ? error : pump(demo, count, true);
-    error = error ? error : status_wait_drained(demo->client, DRAIN_MS, reason);
+    error = error ? error : status_wait_drained(&demo->brokers, DRAIN_MS, reason);
     status_counters_t counters = {0};
-    error = error ? error : status_counters(demo->client, reason, &counters);
+    error = error ? error : status_counters(&demo->brokers, reason, &counters);
     demo->redelivered = counters.redelivered;
     return error;
 }
@@ -321,6 +323,7 @@ int demo_run(const demo_options_t *options, const store_driver_t *const *drivers
         report(&demo, unended);
     }
     fabric_client_close(&demo.client);
+    status_close(&demo.brokers);
     cluster_stop(&demo.cluster);
     free(demo.ledger);
     return error || demo.failed > 0 || demo.answered < options->messages;

@@ -65,7 +65,7 @@ static fabric_error_t prefill(bench_t *bench, reason_t *reason)
     }
     return error || options->ended + options->held == 0
                ? error
-               : status_wait_checkpointed(bench->client, CHECKPOINT_MS, reason);
+               : status_wait_checkpointed(&bench->brokers, CHECKPOINT_MS, reason);
 }
 
 /* ---- one run ---- */
@@ -74,7 +74,7 @@ static fabric_error_t prefill(bench_t *bench, reason_t *reason)
 static fabric_error_t check_pending(bench_t *bench, uint64_t expected, reason_t *reason)
 {
     status_counters_t counters = {0};
-    fabric_error_t error = status_counters(bench->client, reason, &counters);
+    fabric_error_t error = status_counters(&bench->brokers, reason, &counters);
     return error || counters.pending >= expected
                ? error
                : reason_set(reason, FABRIC_ERROR_INTERNAL,
@@ -86,7 +86,7 @@ static fabric_error_t drain(bench_t *bench, uint64_t begin_us, reason_t *reason)
 {
     uint64_t all = bench->result->completed;
     fabric_error_t error =
-        status_wait_pending(bench->client, bench->options.held, bench_drain_ms(all), reason);
+        status_wait_pending(&bench->brokers, bench->options.held, bench_drain_ms(all), reason);
     bench->drained_us = clock_monotonic_us() - begin_us;
     return error;
 }
@@ -100,7 +100,7 @@ static fabric_error_t run_load(bench_t *bench, uint64_t duration_us, uint64_t ca
     status_counters_t before = {0};
     status_counters_t after = {0};
     fabric_error_t error =
-        has_backlog ? status_counters(bench->client, reason, &before) : FABRIC_OK;
+        has_backlog ? status_counters(&bench->brokers, reason, &before) : FABRIC_OK;
     if (error) {
         return error;
     }
@@ -121,7 +121,7 @@ static fabric_error_t run_load(bench_t *bench, uint64_t duration_us, uint64_t ca
     }
     if (!error && has_backlog) {
         error = drain(bench, begin_us, reason);
-        error = error ? error : status_counters(bench->client, reason, &after);
+        error = error ? error : status_counters(&bench->brokers, reason, &after);
         bench->dead_letters = after.dead_letters - before.dead_letters;
     }
     cpu_times_t cpu_after = cpu_times_read(&bench->cluster);

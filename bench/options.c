@@ -43,6 +43,11 @@ const config_key_t options_keys[] = {
     {"spawn", CONFIG_TEXT, NULL, 0, 0, "mysql|sqlite|URL",
      "run on a private cluster with a private database, or on an empty database of a server"},
     {"workers", CONFIG_UINT, "2", 1, CLUSTER_WORKERS_MAX, "N", "worker processes of --spawn"},
+    {"brokers", CONFIG_UINT, "1", 1, CLUSTER_BROKERS_MAX, "N",
+     "broker processes of --spawn, over which the lanes are spread"},
+    {"lanes", CONFIG_UINT, "0", 0, LIMIT_LANES_MAX, "N",
+     "lanes of --spawn; 0: the database's default. takeover and `forward` always: two brokers, of "
+     "which one is home of the only lane"},
     {"url", CONFIG_TEXT, "fabric://127.0.0.1:5700", 0, 0, "URL",
      "brokers of a cluster that runs already; without --spawn"},
     {"store", CONFIG_TEXT, NULL, 0, 0, "URL",
@@ -92,6 +97,10 @@ static fabric_error_t check_mode(const options_t *options, reason_t *reason)
         wrong = "takeover needs at least one message that is held";
     } else if (options->without_worker && !(options->mode == MODE_TELL && options->durable)) {
         wrong = "--without-worker is for durable tells";
+    } else if (options->brokers > 1 && (recovers || !options->spawn)) {
+        wrong = "--brokers is for ask and tell with --spawn";
+    } else if (options->brokers > 1 && strcmp(options->spawn, "sqlite") == 0) {
+        wrong = "several brokers need a database that they share";
     } else if (recovers && (options->calls > 0 || options->ended > 0)) {
         wrong = "--calls and --ended are for ask and tell";
     }
@@ -120,6 +129,8 @@ static fabric_error_t take_values(options_t *options, const config_t *config, re
     options->journal_mib = (uint32_t)config_uint(config, "journal_mib");
     options->json = config_bool(config, "json");
     options->workers = (uint32_t)config_uint(config, "workers");
+    options->brokers = (uint32_t)config_uint(config, "brokers");
+    options->lanes = (uint32_t)config_uint(config, "lanes");
     options->spawn = spawn;
     options->url = spawn ? NULL : config_text(config, "url");
     options->store = spawn ? NULL : config_text(config, "store");

@@ -36,6 +36,8 @@ typedef struct options {
     uint32_t held;       /* durable messages that stay pending during the measurement */
     uint32_t journal_mib;
     uint32_t workers;
+    uint32_t brokers;
+    uint32_t lanes; /* 0: the database's default */
     bool json;
     const char *url;   /* NULL with spawn */
     const char *spawn; /* see database_start; NULL: not */

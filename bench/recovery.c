@@ -82,7 +82,7 @@ static fabric_error_t fill_journals(bench_t *bench, reason_t *reason)
     fprintf(stderr, "fabric-bench: filling journals with %u MiB\n", bench->options.journal_mib);
     while (!error && counters.journal_bytes < bytes) {
         error = bench_fill(bench->load, FILL_CALLS, reason);
-        error = error ? error : status_counters(bench->client, reason, &counters);
+        error = error ? error : status_counters(&bench->brokers, reason, &counters);
     }
     return error;
 }
@@ -91,13 +91,13 @@ static fabric_error_t fill_rows(bench_t *bench, reason_t *reason)
 {
     fprintf(stderr, "fabric-bench: filling rows with %u messages\n", bench->options.held);
     fabric_error_t error = bench_fill(bench->load, bench->options.held, reason);
-    return error ? error : status_wait_checkpointed(bench->client, CHECKPOINT_MS, reason);
+    return error ? error : status_wait_checkpointed(&bench->brokers, CHECKPOINT_MS, reason);
 }
 
 static fabric_error_t count(bench_t *bench, reason_t *reason)
 {
     status_counters_t counters = {0};
-    fabric_error_t error = status_counters(bench->client, reason, &counters);
+    fabric_error_t error = status_counters(&bench->brokers, reason, &counters);
     bench->pending = counters.pending;
     bench->journal_bytes = counters.journal_bytes;
     return error;
@@ -111,9 +111,9 @@ static fabric_error_t work_off(bench_t *bench, reason_t *reason)
     status_counters_t counters = {0};
     uint64_t begin_us = clock_monotonic_us();
     fabric_error_t error =
-        status_wait_drained(bench->client, bench_drain_ms(bench->pending), reason);
+        status_wait_drained(&bench->brokers, bench_drain_ms(bench->pending), reason);
     bench->drained_us = clock_monotonic_us() - begin_us;
-    error = error ? error : status_counters(bench->client, reason, &counters);
+    error = error ? error : status_counters(&bench->brokers, reason, &counters);
     bench->dead_letters = counters.dead_letters;
     if (!error && counters.dead_letters > 0) {
         error = reason_set(reason, FABRIC_ERROR_DEAD_LETTER,
@@ -194,8 +194,9 @@ static fabric_error_t takeover(bench_t *bench, reason_t *reason)
     process_kill(&bench->cluster.broker);
     error = wait_for_delivery(bench, before.epoch, reason, &after);
     bench->first_delivery_us = after.at_us - begin_us;
+    error = error ? error : bench_ask(bench, bench->cluster.standby_url, reason);
     return error ? error
-                 : status_wait_ready(bench->client, bench->options.workers, READY_MS, reason);
+                 : status_wait_ready(&bench->brokers, bench->options.workers, READY_MS, reason);
 }
 
 fabric_error_t bench_recover(bench_t *bench, reason_t *reason)

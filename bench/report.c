@@ -73,7 +73,7 @@ static json_t *cpu_json(const report_t *report)
     }
     json_t *object =
         json_pack("{s:f, s:f, s:f}", "client", cpu_each(report, cpu->client), "broker",
-                  cpu_each(report, cpu->broker), "workers", cpu_each(report, cpu->workers));
+                  cpu_each(report, cpu->brokers), "workers", cpu_each(report, cpu->workers));
     if (cpu->database_known) {
         json_object_set_new(object, "database", json_real(cpu_each(report, cpu->database)));
     }
@@ -206,7 +206,7 @@ void report_text(const report_t *report, FILE *file)
     fprintf(file, "  max %llu\n", (unsigned long long)load->latency.max);
     if (report->cpu.known) {
         fprintf(file, "CPU us each  client %.1f  broker %.1f  workers %.1f",
-                cpu_each(report, report->cpu.client), cpu_each(report, report->cpu.broker),
+                cpu_each(report, report->cpu.client), cpu_each(report, report->cpu.brokers),
                 cpu_each(report, report->cpu.workers));
         if (report->cpu.database_known) {
             fprintf(file, "  database %.1f", cpu_each(report, report->cpu.database));

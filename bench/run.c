@@ -59,16 +59,18 @@ static fabric_error_t find_cluster(bench_t *bench, reason_t *reason)
         char spawn[PRINTABLE_SIZE(100)];
         printable_url(options->spawn, spawn, sizeof spawn);
         fprintf(stderr, "fabric-bench: starting a cluster on %s\n", spawn);
-        bench->cluster_options = (cluster_options_t){
-            .store = options->spawn, .workers = options->workers, .roomy = true};
+        bool relays = options->forward == FABRIC_FORWARD_ALWAYS;
+        bool pair = options->mode == MODE_TAKEOVER || relays;
+        bench->cluster_options =
+            (cluster_options_t){.store = options->spawn,
+                                .brokers = pair ? 2 : options->brokers,
+                                .lanes = pair ? 1 : options->lanes, /* one home */
+                                .workers = options->workers,
+                                .roomy = true};
         if (options->mode == MODE_RESTART) {
             bench->cluster_options.broker_arguments = restart_arguments;
         }
         error = cluster_start(&bench->cluster, &bench->cluster_options, bench->drivers, reason);
-        bool relays = options->forward == FABRIC_FORWARD_ALWAYS;
-        if (!error && (options->mode == MODE_TAKEOVER || relays)) {
-            error = cluster_start_standby(&bench->cluster, reason);
-        }
         bench->facts = bench->cluster.facts;
         bench->url = relays ? bench->cluster.standby_url : bench->cluster.urls;
         bench->file_system = bench->cluster.file_system;
@@ -93,16 +95,11 @@ static fabric_error_t open_client(const bench_t *bench, const char *url, fabric_
                  : FABRIC_OK;
 }
 
-/* The second broker of a private cluster knows less than the first one, which is asked. */
-static fabric_error_t wait_at_first(const bench_t *bench, uint32_t workers, reason_t *reason)
+fabric_error_t bench_ask(bench_t *bench, const char *urls, reason_t *reason)
 {
-    fabric_client_t *client = NULL;
-    fabric_error_t error = open_client(bench, bench->cluster.url, &client, reason);
-    if (!error) {
-        error = status_wait_ready(client, workers, READY_MS, reason);
-    }
-    fabric_client_close(&client);
-    return error;
+    fabric_client_options_t options = {.name = "fabric-bench",
+                                       .allow_plaintext = bench->options.allow_plaintext};
+    return status_open(&bench->brokers, urls, &options, reason);
 }
 
 fabric_error_t bench_connect(bench_t *bench, uint32_t workers, reason_t *reason)
@@ -112,11 +109,11 @@ fabric_error_t bench_connect(bench_t *bench, uint32_t workers, reason_t *reason)
         return error;
     }
     if (!bench->options.spawn) {
-        return status_wait_type(bench->client, BENCH_TYPE, TYPE_MS, reason);
+        error = status_wait_type(bench->client, BENCH_TYPE, TYPE_MS, reason);
+        return error ? error : bench_ask(bench, bench->url, reason);
     }
-    return bench->options.forward == FABRIC_FORWARD_ALWAYS
-               ? wait_at_first(bench, workers, reason)
-               : status_wait_ready(bench->client, workers, READY_MS, reason);
+    error = bench_ask(bench, bench->cluster.urls, reason);
+    return error ? error : status_wait_ready(&bench->brokers, workers, READY_MS, reason);
 }
 
 fabric_error_t bench_start_workers(bench_t *bench, reason_t *reason)
@@ -126,7 +123,7 @@ fabric_error_t bench_start_workers(bench_t *bench, reason_t *reason)
         error = cluster_add_worker(&bench->cluster, reason);
     }
     return error ? error
-                 : status_wait_ready(bench->client, bench->options.workers, READY_MS, reason);
+                 : status_wait_ready(&bench->brokers, bench->options.workers, READY_MS, reason);
 }
 
 /* A figure that was measured while a process died does not count. */
@@ -227,6 +224,7 @@ static fabric_error_t run(bench_t *bench, reason_t *reason)
         error = recovers ? report_recovery(bench, reason) : report(bench, reason);
     }
     fabric_client_close(&bench->client);
+    status_close(&bench->brokers);
     load_destroy(&bench->load);
     load_destroy(&bench->prefill);
     if (bench->options.spawn) {

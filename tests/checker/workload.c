@@ -412,8 +412,8 @@ static void wait_drained(workload_t *load)
         }
         return;
     }
-    fabric_error_t error =
-        status_wait_drained(load->clients[0].client, load->options.settle_ms, &reason);
+    status_brokers_t broker = status_at(load->clients[0].client);
+    fabric_error_t error = status_wait_drained(&broker, load->options.settle_ms, &reason);
     if (error) { /* the checker will name the messages */
         print_error("workload: %s: %s\n", fabric_error_name(error), reason.text);
     }

@@ -138,7 +138,8 @@ static bool is_ready(trial_t *trial, uint32_t workers)
 {
     reason_t reason = {{0}};
     uint32_t wait_ms = (uint32_t)machine_scaled(READY_MS);
-    return status_wait_ready(trial->bed->client, workers, wait_ms, &reason) == FABRIC_OK;
+    status_brokers_t one = status_at(trial->bed->client);
+    return status_wait_ready(&one, workers, wait_ms, &reason) == FABRIC_OK;
 }
 
 static bool are_two_ready(trial_t *trial)

@@ -254,7 +254,8 @@ static bool is_reachable(void)
 static void wait_for_home(void)
 {
     reason_t reason = {{0}};
-    if (status_wait_ready(bed->client, 2, HEAL_MS, &reason) != FABRIC_OK) {
+    status_brokers_t home = status_at(bed->client);
+    if (status_wait_ready(&home, 2, HEAL_MS, &reason) != FABRIC_OK) {
         cluster_print_logs(&bed->cluster, stderr);
         fail_msg("%s", reason.text);
     }

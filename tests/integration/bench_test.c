@@ -132,6 +132,26 @@ static void takes_over(void **state)
     json_decref(report);
 }
 
+/* The backlog is counted at both, or the drain would end too soon. */
+static void two_brokers_share_the_lanes(void **state)
+{
+    const char *const arguments[] = {"tell", "--without-worker", "--brokers", "2", "--calls",
+                                     "3000", "--warmup",         "0",         NULL};
+    json_t *report = measure(*state, arguments);
+    expect_calls(report, 3000);
+    assert_true(number(report, "drained_per_s") > 0);
+    json_decref(report);
+}
+
+static void forwards_all_calls(void **state)
+{
+    const char *const arguments[] = {"ask", "--forward", "always", "--calls",
+                                     "300", "--warmup",  "0",      NULL};
+    json_t *report = measure(*state, arguments);
+    expect_calls(report, 300);
+    json_decref(report);
+}
+
 static void refuses_what_it_cannot_do(void **state)
 {
     testbed_t *bed = *state;
@@ -147,6 +167,10 @@ static void refuses_what_it_cannot_do(void **state)
                       "fabric-bench", "restart", "--calls", "5", "--spawn", "sqlite", NULL);
     invocation_expect(bed, __LINE__, 64, "*takeover needs at least one message that is held",
                       "fabric-bench", "takeover", "--held", "0", "--spawn", "mysql", NULL);
+    invocation_expect(bed, __LINE__, 64, "*--brokers is for ask and tell with --spawn",
+                      "fabric-bench", "ask", "--brokers", "2", NULL);
+    invocation_expect(bed, __LINE__, 64, "*several brokers need a database that they share",
+                      "fabric-bench", "ask", "--brokers", "2", "--spawn", "sqlite", NULL);
 }
 
 int main(void)
@@ -157,6 +181,8 @@ int main(void)
         {"measures_with_a_history", measures_with_a_history, TESTBED_BOTH},
         {"restarts", restarts, TESTBED_BOTH},
         {"takes_over", takes_over, TESTBED_MYSQL},
+        {"two_brokers_share_the_lanes", two_brokers_share_the_lanes, TESTBED_MYSQL},
+        {"forwards_all_calls", forwards_all_calls, TESTBED_MYSQL},
         {"refuses_what_it_cannot_do", refuses_what_it_cannot_do, TESTBED_SQLITE},
     };
     return testbed_run("bench", tests, sizeof tests / sizeof tests[0]);
