@@ -602,6 +602,7 @@ static void standby_takes_over(void **state)
     snprintf(lease_ms, sizeof lease_ms, "%u", (unsigned)machine_scaled(LEASE_MS));
     bed->programs = crash_programs();
     bed->broker_arguments = arguments;
+    bed->lanes = 1; /* which the leader keeps until it dies */
     testbed_start(bed, 0);
     assert_int_equal(cluster_start_standby(&bed->cluster, &reason), FABRIC_OK);
     restart_worker(bed, 0, NULL);
