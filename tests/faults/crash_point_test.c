@@ -529,23 +529,28 @@ static void leader_is_killed(trial_t *trial)
     run_until(trial, never);
 }
 
-/* The standby dies while it takes over from a dead leader; the next broker takes over from both. */
-static void successor_dies_at(trial_t *trial, const char *name)
+/* The victim, which is started anew, dies on one of the rungs. */
+static void dies_on(trial_t *trial, const char *name, process_t *victim, rung_t *const *ladder)
 {
-    static rung_t *const ladder[] = {standby_waits, leader_is_killed, NULL};
-    uint64_t begun_ms = clock_monotonic_ms();
+    trial->victim = victim;
     arm(trial, name, 1);
-    trial->victim = &trial->bed->cluster.standby;
+    kill_if_running(victim);
     unsigned reached = climb_once(trial, ladder, UINT_MAX);
     if (reached == 0) {
         fail_msg("%s: not reached", trial->crash);
     }
+    print_message("%s: rung %u with two brokers\n", trial->crash, reached);
+}
+
+/* The standby dies while it takes over from a dead leader; the next broker takes over from both. */
+static void successor_dies_at(trial_t *trial, const char *name)
+{
+    static rung_t *const ladder[] = {standby_waits, leader_is_killed, NULL};
+    dies_on(trial, name, &trial->bed->cluster.standby, ladder);
     if (!process_runs(&trial->bed->cluster.broker)) {
         restart_broker(trial->bed, NULL);
     }
     check_service();
-    print_message("%s: rung %u of the successor, %llu ms\n", trial->crash, reached,
-                  (unsigned long long)(clock_monotonic_ms() - begun_ms));
 }
 
 static void signal_workers(testbed_t *bed, int number)
@@ -651,23 +656,6 @@ static void standby_joins(trial_t *trial)
     run_until(trial, has_its_share);
 }
 
-/* The victim gives a lane to the other broker, and dies; the other one serves. */
-static void dies_handing_over_at(trial_t *trial, const char *name, process_t *victim,
-                                 rung_t *const *ladder)
-{
-    uint64_t begun_ms = clock_monotonic_ms();
-    trial->victim = victim;
-    arm(trial, name, 1);
-    kill_if_running(victim);
-    unsigned reached = climb_once(trial, ladder, UINT_MAX);
-    if (reached == 0) {
-        fail_msg("%s: not reached", trial->crash);
-    }
-    check_service();
-    print_message("%s: rung %u of a hand-over, %llu ms\n", trial->crash, reached,
-                  (unsigned long long)(clock_monotonic_ms() - begun_ms));
-}
-
 /* One broker dies when it drains, and its lanes are to go to the other one, which holds the term.
  * The holder of the term dies when the other one joins, and is to get its share. */
 static void broker_dies_in_a_hand_over(void **state)
@@ -686,8 +674,10 @@ static void broker_dies_in_a_hand_over(void **state)
     for (size_t i = 0; i < points.count; i++) {
         const char *name = points.names[i];
         if (is_of_a_hand_over(name)) {
-            dies_handing_over_at(&trial, name, &bed->cluster.standby, drains);
-            dies_handing_over_at(&trial, name, &bed->cluster.broker, shares);
+            dies_on(&trial, name, &bed->cluster.standby, drains);
+            check_service(); /* by the other one */
+            dies_on(&trial, name, &bed->cluster.broker, shares);
+            check_service();
             restart_broker(bed, NULL);
             check_service();
             reached++;
