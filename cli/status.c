@@ -11,8 +11,7 @@
 #include "core/memory.h"
 #include "core/printable.h"
 
-/* NAMED_MAX: how many runners that lack a type are named; the others are counted. */
-enum { SHORT_ID = 8, NAMED_MAX = 3 };
+enum { SHORT_ID = 8 };
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -25,24 +24,60 @@ static long long number_of(const json_t *object, const char *key)
     return (long long)json_integer_value(json_object_get(object, key));
 }
 
-/* Counts the shards whose `key` is `value`; a NULL value counts those that have none. `healthy`,
- * if not NULL, gets how many of them are. */
-static size_t count_shards(const json_t *shards, const char *key, const char *value,
-                           size_t *healthy)
+/* Counts the shards of this home. */
+static size_t count_homes(const json_t *shards, const char *broker)
 {
     size_t count = 0;
     size_t index;
     const json_t *shard;
-    size_t healthy_count = 0;
     json_array_foreach((json_t *)shards, index, shard)
     {
-        const char *found = json_string_value(json_object_get(shard, key));
-        bool same = value ? found && strcmp(found, value) == 0 : !found;
-        count += same;
-        healthy_count += same && json_is_true(json_object_get(shard, "healthy"));
+        const char *home = json_string_value(json_object_get(shard, "home"));
+        count += home && strcmp(home, broker) == 0;
     }
-    if (healthy) {
-        *healthy = healthy_count;
+    return count;
+}
+
+static bool owns_any(const json_t *shard, const char *runner)
+{
+    const char *type;
+    const json_t *owner;
+    json_object_foreach(json_object_get(shard, "owners"), type, owner)
+    {
+        const char *found = json_string_value(owner);
+        if (found && strcmp(found, runner) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Counts the shards of which the runner owns any type; `healthy` gets how many of them are. */
+static size_t count_owned(const json_t *shards, const char *runner, size_t *healthy)
+{
+    size_t count = 0;
+    size_t index;
+    const json_t *shard;
+    *healthy = 0;
+    json_array_foreach((json_t *)shards, index, shard)
+    {
+        bool owns = owns_any(shard, runner);
+        count += owns;
+        *healthy += owns && json_is_true(json_object_get(shard, "healthy"));
+    }
+    return count;
+}
+
+/* Counts the shards of the type's group in which the type has an owner. */
+static size_t count_typed(const json_t *shards, const char *type, const char *group)
+{
+    size_t count = 0;
+    size_t index;
+    const json_t *shard;
+    json_array_foreach((json_t *)shards, index, shard)
+    {
+        count += strcmp(text_of(shard, "group"), group) == 0 &&
+                 json_object_get(json_object_get(shard, "owners"), type);
     }
     return count;
 }
@@ -56,8 +91,7 @@ static void print_brokers(const json_t *document, const json_t *shards, FILE *fi
     {
         const char *incarnation = text_of(broker, "incarnation");
         fprintf(file, "%-*.*s  %-32s %-32s %6zu%s\n", SHORT_ID, SHORT_ID, incarnation,
-                text_of(broker, "router"), text_of(broker, "pub"),
-                count_shards(shards, "home", incarnation, NULL),
+                text_of(broker, "router"), text_of(broker, "pub"), count_homes(shards, incarnation),
                 strcmp(incarnation, text_of(document, "broker")) == 0 ? "  (answers)" : "");
     }
 }
@@ -66,16 +100,17 @@ static void print_runners(const json_t *document, const json_t *shards, FILE *fi
 {
     size_t index;
     const json_t *runner;
-    fprintf(file, "\n%-*s  %-32s %-10s %6s %7s %8s %12s\n", SHORT_ID, "RUNNER", "NAME", "STATE",
-            "WEIGHT", "SHARDS", "HEALTHY", "OUTSTANDING");
+    fprintf(file, "\n%-*s  %-32s %-10s %6s %10s %7s %8s %12s\n", SHORT_ID, "RUNNER", "NAME",
+            "STATE", "WEIGHT", "VERSION", "SHARDS", "HEALTHY", "OUTSTANDING");
     json_array_foreach(json_object_get(document, "runners"), index, runner)
     {
         const char *incarnation = text_of(runner, "incarnation");
         size_t healthy = 0;
-        size_t owned = count_shards(shards, "owner", incarnation, &healthy);
-        fprintf(file, "%-*.*s  %-32s %-10s %6lld %7zu %8zu %12lld\n", SHORT_ID, SHORT_ID,
+        size_t owned = count_owned(shards, incarnation, &healthy);
+        fprintf(file, "%-*.*s  %-32s %-10s %6lld %10lld %7zu %8zu %12lld\n", SHORT_ID, SHORT_ID,
                 incarnation, text_of(runner, "name"), text_of(runner, "state"),
-                number_of(runner, "weight"), owned, healthy, number_of(runner, "outstanding"));
+                number_of(runner, "weight"), number_of(runner, "app_version"), owned, healthy,
+                number_of(runner, "outstanding"));
     }
     if (json_array_size(json_object_get(document, "runners")) == 0) {
         fprintf(file, "none: start a worker\n");
@@ -84,59 +119,19 @@ static void print_runners(const json_t *document, const json_t *shards, FILE *fi
 
 /* ---- types ---- */
 
-static const char *runner_name(const json_t *document, const char *incarnation)
+static void print_types(const json_t *document, const json_t *shards, FILE *file)
 {
     size_t index;
-    const json_t *runner;
-    json_array_foreach(json_object_get(document, "runners"), index, runner)
-    {
-        if (strcmp(text_of(runner, "incarnation"), incarnation) == 0) {
-            return text_of(runner, "name");
-        }
-    }
-    return "-";
-}
-
-/* Names the runners of the type's group that do not bring it. */
-static void print_missing(const json_t *document, const json_t *missing, FILE *file)
-{
-    size_t index;
-    const json_t *runner;
-    json_array_foreach((json_t *)missing, index, runner)
-    {
-        const char *incarnation = json_string_value(runner);
-        if (index == NAMED_MAX) {
-            fprintf(file, " and %zu more", json_array_size(missing) - NAMED_MAX);
-            return;
-        }
-        fprintf(file, "%s %s (%.*s)", index == 0 ? "  not at" : ",",
-                runner_name(document, incarnation ? incarnation : "-"), SHORT_ID,
-                incarnation ? incarnation : "-");
-    }
-}
-
-static void print_types(const json_t *document, FILE *file)
-{
-    size_t index;
-    bool differ = false;
     const json_t *type;
-    fprintf(file, "\n%-24s %-24s %7s\n", "TYPE", "GROUP", "RUNNERS");
+    fprintf(file, "\n%-24s %-24s %7s %7s\n", "TYPE", "GROUP", "RUNNERS", "OWNED");
     json_array_foreach(json_object_get(document, "types"), index, type)
     {
-        const json_t *missing = json_object_get(type, "missing");
+        const char *name = text_of(type, "name");
+        const char *group = text_of(type, "group");
         size_t runners = json_array_size(json_object_get(type, "runners"));
-        fprintf(file, "%-24s %-24s %7zu", text_of(type, "name"), text_of(type, "group"), runners);
-        if (runners == 0) {
-            fprintf(file, "  no runner brings it: start a worker that does");
-        } else {
-            print_missing(document, missing, file);
-            differ |= json_array_size(missing) > 0;
-        }
-        fputc('\n', file);
-    }
-    if (differ) {
-        fprintf(file, "all workers of a shard group must bring the same types: messages wait where "
-                      "the owner of their shard does not\n");
+        fprintf(file, "%-24s %-24s %7zu %7zu%s\n", name, group, runners,
+                count_typed(shards, name, group),
+                runners == 0 ? "  no runner brings it: start a worker that does" : "");
     }
 }
 
@@ -157,7 +152,7 @@ static void print_groups(const json_t *shards, FILE *file)
              next++) {
             const json_t *shard = json_array_get(shards, next);
             healthy += json_is_true(json_object_get(shard, "healthy"));
-            ownerless += !json_is_string(json_object_get(shard, "owner"));
+            ownerless += json_object_size(json_object_get(shard, "owners")) == 0;
         }
         fprintf(file, "%-24s %7zu %8zu %9zu\n", group, next - first, healthy, ownerless);
         first = next;
@@ -247,7 +242,7 @@ int cli_status_print(const char *json, FILE *file)
         json_array_size(json_object_get(document, "runners")), json_array_size(shards), healthy);
     print_brokers(document, shards, file);
     print_runners(document, shards, file);
-    print_types(document, file);
+    print_types(document, shards, file);
     print_groups(shards, file);
     print_counters(document, file);
     json_decref(document);

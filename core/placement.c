@@ -1,4 +1,4 @@
-/* Placement: quotas by weight, then as few moves as these quotas allow. */
+/* Placement: quotas by weight, then as few moves as these quotas and versions allow. */
 #include "core/placement.h"
 
 #include <assert.h>
@@ -9,6 +9,7 @@
 typedef struct candidate {
     incarnation_t incarnation;
     uint64_t weight;
+    uint64_t version;
     uint64_t remainder; /* of its share, in units of 1 / total weight */
     size_t held;        /* shards that it owns at present */
     size_t quota;       /* shards that it may own */
@@ -29,15 +30,12 @@ static int compare_incarnations(const void *a, const void *b)
 static size_t choose_candidates(const placement_member_t *members, size_t member_count,
                                 candidate_t *candidates)
 {
-    bool only_bringers = false;
-    for (size_t i = 0; i < member_count; i++) {
-        only_bringers |= members[i].weight > 0 && members[i].brings_types;
-    }
     size_t count = 0;
     for (size_t i = 0; i < member_count; i++) {
-        if (members[i].weight > 0 && (members[i].brings_types || !only_bringers)) {
-            candidates[count++] =
-                (candidate_t){.incarnation = members[i].incarnation, .weight = members[i].weight};
+        if (members[i].weight > 0) {
+            candidates[count++] = (candidate_t){.incarnation = members[i].incarnation,
+                                                .weight = members[i].weight,
+                                                .version = members[i].version};
         }
     }
     qsort(candidates, count, sizeof *candidates, compare_incarnations);
@@ -53,14 +51,19 @@ static candidate_t *find_candidate(candidate_t *candidates, size_t count, incarn
     return bsearch(&key, candidates, count, sizeof *candidates, compare_incarnations);
 }
 
+/* Whether a member keeps one shard more by being rounded up. One that has far more than its share
+ * may have to keep it anyway, and so comes after those that have one more. */
+static unsigned gain(const candidate_t *candidate)
+{
+    return candidate->held == candidate->quota + 1 ? 2 : candidate->held > candidate->quota;
+}
+
 /* Whether `a` is to be rounded up before `b`. First come members that own more than their share
  * rounded down, since they keep one shard more that way; then larger remainders; then the order of
  * incarnations. */
 static bool rounds_up_before(const candidate_t *a, const candidate_t *b)
 {
-    bool a_holds = a->held > a->quota;
-    bool b_holds = b->held > b->quota;
-    return a_holds != b_holds ? a_holds : a->remainder > b->remainder;
+    return gain(a) != gain(b) ? gain(a) > gain(b) : a->remainder > b->remainder;
 }
 
 static void set_quotas(candidate_t *candidates, size_t count, size_t shard_count)
@@ -93,8 +96,114 @@ static void set_quotas(candidate_t *candidates, size_t count, size_t shard_count
     }
 }
 
-void placement_compute(const placement_member_t *members, size_t member_count,
-                       incarnation_t *owners, size_t shard_count)
+/* ---- shards that change their owners ---- */
+
+/* A shard whose owner is gone, or may not keep it. */
+typedef struct mover {
+    size_t index;
+    candidate_t *owner; /* that has more than its quota; NULL: there is none */
+    uint64_t version;   /* the smallest one that its next owner may have */
+} mover_t;
+
+/* The most restricted shards choose first. */
+static int compare_movers(const void *a, const void *b)
+{
+    const mover_t *left = a;
+    const mover_t *right = b;
+    if (left->version != right->version) {
+        return left->version > right->version ? -1 : 1;
+    }
+    return (left->index > right->index) - (left->index < right->index);
+}
+
+static uint64_t largest_version(const candidate_t *candidates, size_t count)
+{
+    uint64_t largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        largest = candidates[i].version > largest ? candidates[i].version : largest;
+    }
+    return largest;
+}
+
+/* Leaves with their owners what these may keep, and finds the rest. */
+static size_t find_movers(candidate_t *candidates, size_t count, const incarnation_t *owners,
+                          const uint64_t *versions, size_t shard_count, mover_t *movers)
+{
+    uint64_t largest = largest_version(candidates, count);
+    size_t mover_count = 0;
+    for (size_t i = 0; i < shard_count; i++) {
+        candidate_t *owner = find_candidate(candidates, count, owners[i]);
+        uint64_t version = versions && versions[i] <= largest ? versions[i] : 0;
+        owner = owner && owner->version >= version ? owner : NULL;
+        if (owner && owner->kept < owner->quota) {
+            owner->kept++;
+        } else {
+            version = owner ? owner->version : version;
+            movers[mover_count++] = (mover_t){.index = i, .owner = owner, .version = version};
+        }
+    }
+    qsort(movers, mover_count, sizeof *movers, compare_movers);
+    return mover_count;
+}
+
+/* The next candidate below its quota in turn; NULL: there is none. */
+static candidate_t *next_below_quota(candidate_t *candidates, size_t count, size_t *turn,
+                                     uint64_t version)
+{
+    for (size_t i = 0; i < count; i++) {
+        candidate_t *candidate = &candidates[(*turn + i) % count];
+        if (candidate->version >= version && candidate->kept < candidate->quota) {
+            *turn = (*turn + i + 1) % count;
+            return candidate;
+        }
+    }
+    return NULL;
+}
+
+/* The candidate that has least for its weight. */
+static candidate_t *least_loaded(candidate_t *candidates, size_t count, uint64_t version)
+{
+    candidate_t *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        candidate_t *candidate = &candidates[i];
+        if (candidate->version >= version &&
+            (!best || candidate->kept * best->weight < best->kept * candidate->weight)) {
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+static candidate_t *choose_owner(candidate_t *candidates, size_t count, size_t *turn,
+                                 const mover_t *mover)
+{
+    candidate_t *owner = next_below_quota(candidates, count, turn, mover->version);
+    if (!owner) { /* only members of smaller versions have room */
+        owner = mover->owner ? mover->owner : least_loaded(candidates, count, mover->version);
+    }
+    return owner;
+}
+
+static void place(candidate_t *candidates, size_t count, incarnation_t *owners, uint64_t *versions,
+                  size_t shard_count)
+{
+    mover_t *movers = memory_allocate_zeroed(shard_count, sizeof *movers);
+    set_quotas(candidates, count, shard_count);
+    size_t mover_count = find_movers(candidates, count, owners, versions, shard_count, movers);
+    size_t turn = 0;
+    for (size_t i = 0; i < mover_count; i++) {
+        candidate_t *owner = choose_owner(candidates, count, &turn, &movers[i]);
+        owner->kept++;
+        owners[movers[i].index] = owner->incarnation;
+    }
+    for (size_t i = 0; versions && i < shard_count; i++) {
+        versions[i] = find_candidate(candidates, count, owners[i])->version;
+    }
+    free(movers);
+}
+
+void placement_compute_versions(const placement_member_t *members, size_t member_count,
+                                incarnation_t *owners, uint64_t *versions, size_t shard_count)
 {
     candidate_t *candidates = memory_allocate_zeroed(member_count, sizeof *candidates);
     size_t count = choose_candidates(members, member_count, candidates);
@@ -102,30 +211,18 @@ void placement_compute(const placement_member_t *members, size_t member_count,
         candidate_t *owner = find_candidate(candidates, count, owners[i]);
         if (owner) {
             owner->held++;
-        }
-    }
-    if (count > 0) {
-        set_quotas(candidates, count, shard_count);
-    }
-    for (size_t i = 0; i < shard_count; i++) { /* an owner within its quota keeps its shards */
-        candidate_t *owner = find_candidate(candidates, count, owners[i]);
-        if (owner && owner->kept < owner->quota) {
-            owner->kept++;
         } else {
             owners[i] = (incarnation_t){{0}};
         }
     }
-    size_t next = 0;
-    for (size_t i = 0; count > 0 && i < shard_count;
-         i++) { /* the rest goes round to candidates below their quota */
-        if (incarnation_is_none(owners[i])) {
-            while (candidates[next].kept >= candidates[next].quota) {
-                next = (next + 1) % count;
-            }
-            owners[i] = candidates[next].incarnation;
-            candidates[next].kept++;
-            next = (next + 1) % count;
-        }
+    if (count > 0) {
+        place(candidates, count, owners, versions, shard_count);
     }
     free(candidates);
+}
+
+void placement_compute(const placement_member_t *members, size_t member_count,
+                       incarnation_t *owners, size_t shard_count)
+{
+    placement_compute_versions(members, member_count, owners, NULL, shard_count);
 }

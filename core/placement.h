@@ -1,6 +1,6 @@
-/* Placement: which runner should own each shard of a group. A pure, deterministic function of the
- * members and the previous placement: balanced by weight, with the fewest moves. A runner that
- * joins or leaves among n moves about 1/n of the shards, and no others change place.
+/* Placement: which member should own each shard, or hold each lane. A pure, deterministic function
+ * of the members and the previous placement: balanced by weight, with the fewest moves. A member
+ * that joins or leaves among n moves about 1/n of the shards, and no others change place.
  */
 #ifndef CORE_PLACEMENT_H
 #define CORE_PLACEMENT_H
@@ -11,10 +11,8 @@
 
 typedef struct placement_member {
     incarnation_t incarnation;
-    uint32_t weight; /* share of the shards; 0 takes none */
-    /* Whether it brings all live types of the group. Members that do not get shards only if no
-     * member does. */
-    bool brings_types;
+    uint32_t weight;  /* share of the shards; 0 takes none */
+    uint64_t version; /* of its application; 0: none */
 } placement_member_t;
 
 /* Members have distinct incarnations, none of them zero. `owners` holds `shard_count` incarnations
@@ -22,5 +20,12 @@ typedef struct placement_member {
  * positive weight every owner becomes none. Each member gets floor or ceil of its share. */
 void placement_compute(const placement_member_t *members, size_t member_count,
                        incarnation_t *owners, size_t shard_count);
+
+/* The same for members of different versions. `versions` holds the version of each shard's last
+ * owner, who may be gone, and becomes that of its new owner. A shard gets a member of a smaller
+ * version only where no member has an equal or larger one: so members of larger versions may get
+ * more than their shares while a new version is rolled out. */
+void placement_compute_versions(const placement_member_t *members, size_t member_count,
+                                incarnation_t *owners, uint64_t *versions, size_t shard_count);
 
 #endif

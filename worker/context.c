@@ -61,7 +61,7 @@ uint32_t fabric_context_attempt(const fabric_context_t *context)
 
 fabric_token_t fabric_context_token(const fabric_context_t *context)
 {
-    token_t token = context->entity->ownership->token; /* what the result will carry */
+    token_t token = context->entity->ownership->key.token; /* what the result will carry */
     return (fabric_token_t){token.home_epoch, token.owner_sequence};
 }
 

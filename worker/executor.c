@@ -67,7 +67,7 @@ void executor_give(executor_t *executor, work_t **works)
         work->next = NULL;
         switch (work->kind) {
         case WORK_BEGIN:
-            ownership_begin(&executor->ownerships, work, executor->given);
+            ownership_begin(&executor->ownerships, work);
             work_destroy(&work);
             break;
         case WORK_STOP:
@@ -131,12 +131,10 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
 static void dispatch(executor_t *executor, work_source_t source, const message_deliver_t *delivery)
 {
     fabric_error_t error = FABRIC_OK;
-    shard_id_t shard = {(uint32_t)delivery->shard};
     token_t token = {delivery->home_epoch, delivery->owner_sequence};
-    ownership_t *ownership = ownership_find(&executor->ownerships, shard);
+    ownership_t *ownership = ownership_find(&executor->ownerships, delivery->shard, token);
     const type_entry_t *type = type_table_find(executor->types, delivery->type);
-    if (!ownership || !token_equal(ownership->token, token) ||
-        !work_source_equal(ownership->source, source)) {
+    if (!ownership || !work_source_equal(ownership->source, source)) {
         error = FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
     } else if (!type) {
         error = FABRIC_ERROR_RUNNER_NOT_REGISTERED;

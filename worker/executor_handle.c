@@ -43,9 +43,9 @@ static message_result_t result_of(const entity_t *entity, uint64_t activation, u
 {
     const ownership_t *ownership = entity->ownership;
     return (message_result_t){
-        .shard = ownership->shard.value,
-        .home_epoch = ownership->token.home_epoch,
-        .owner_sequence = ownership->token.owner_sequence,
+        .shard = ownership->key.shard,
+        .home_epoch = ownership->key.token.home_epoch,
+        .owner_sequence = ownership->key.token.owner_sequence,
         .activation = activation,
         .request_id = request_id,
     };

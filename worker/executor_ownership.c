@@ -11,12 +11,10 @@
 #include "worker/executor_entity_state.h"
 
 static const state_description_t ownership_states[] = {
-    [OWNERSHIP_CURRENT] = {"current",
-                           STATE_BIT(OWNERSHIP_STOPPING) | STATE_BIT(OWNERSHIP_REPLACED)},
-    [OWNERSHIP_STOPPING] = {"stopping", STATE_BIT(OWNERSHIP_REPLACED)},
-    [OWNERSHIP_REPLACED] = {"replaced", 0},
+    [OWNERSHIP_CURRENT] = {"current", STATE_BIT(OWNERSHIP_STOPPING)},
+    [OWNERSHIP_STOPPING] = {"stopping", 0},
 };
-static const state_machine_t ownership_machine = {"ownership", ownership_states, 3};
+static const state_machine_t ownership_machine = {"ownership", ownership_states, 2};
 
 static void set_state(ownership_t *ownership, ownership_state_t state)
 {
@@ -24,54 +22,34 @@ static void set_state(ownership_t *ownership, ownership_state_t state)
     ownership->state = state;
 }
 
-ownership_t *ownership_find(const ownership_table_t *table, shard_id_t shard)
+ownership_t *ownership_find(const ownership_table_t *table, uint64_t shard, token_t token)
 {
+    ownership_key_t key = {shard, token};
     ownership_t *ownership = NULL;
-    HASH_FIND(hh, table->by_shard, &shard.value, sizeof shard.value, ownership);
+    HASH_FIND(hh, table->by_key, &key, sizeof key, ownership);
     return ownership;
 }
 
-static void begin_stopping(ownership_table_t *table, ownership_t *ownership,
-                           ownership_state_t state, uint64_t deadline_ms, uint64_t given)
+void ownership_begin(ownership_table_t *table, const work_t *order)
 {
-    set_state(ownership, state);
-    ownership->deadline_ms = deadline_ms;
-    ownership->stop_after = given;
-    LL_PREPEND2(table->stopping, ownership, stopping_next);
-}
-
-static void replace(ownership_table_t *table, ownership_t *old, uint64_t given)
-{
-    HASH_DEL(table->by_shard, old);
-    if (old->state == OWNERSHIP_CURRENT) {
-        begin_stopping(table, old, OWNERSHIP_REPLACED, 0, given);
-    } else {
-        set_state(old, OWNERSHIP_REPLACED);
-    }
-}
-
-void ownership_begin(ownership_table_t *table, const work_t *order, uint64_t given)
-{
-    ownership_t *old = ownership_find(table, order->shard);
-    if (old) {
-        replace(table, old, given);
-    }
     ownership_t *ownership = (ownership_t *)memory_allocate_zeroed(1, sizeof *ownership);
-    ownership->shard = order->shard;
-    ownership->token = order->token;
+    ownership->key = (ownership_key_t){order->shard.value, order->token};
     ownership->source = order->source;
     ownership->lease = order->lease;
-    HASH_ADD(hh, table->by_shard, shard.value, sizeof ownership->shard.value, ownership);
+    HASH_ADD(hh, table->by_key, key, sizeof ownership->key, ownership);
 }
 
 void ownership_stop(ownership_table_t *table, const work_t *order, uint64_t given)
 {
-    ownership_t *ownership = ownership_find(table, order->shard);
-    if (!ownership || !token_equal(ownership->token, order->token)) {
+    ownership_t *ownership = ownership_find(table, order->shard.value, order->token);
+    if (!ownership) {
         return;
     }
     if (ownership->state == OWNERSHIP_CURRENT) {
-        begin_stopping(table, ownership, OWNERSHIP_STOPPING, order->deadline_ms, given);
+        set_state(ownership, OWNERSHIP_STOPPING);
+        ownership->deadline_ms = order->deadline_ms;
+        ownership->stop_after = given;
+        LL_PREPEND2(table->stopping, ownership, stopping_next);
     } else if (order->deadline_ms < ownership->deadline_ms) {
         ownership->deadline_ms = order->deadline_ms;
     }
@@ -79,10 +57,8 @@ void ownership_stop(ownership_table_t *table, const work_t *order, uint64_t give
 
 void ownership_end(ownership_table_t *table, ownership_t *ownership)
 {
-    assert(ownership->state != OWNERSHIP_CURRENT && !ownership->entities && !ownership->busy);
-    if (ownership->state == OWNERSHIP_STOPPING) {
-        HASH_DEL(table->by_shard, ownership);
-    }
+    assert(ownership->state == OWNERSHIP_STOPPING && !ownership->entities && !ownership->busy);
+    HASH_DEL(table->by_key, ownership);
     LL_DELETE2(table->stopping, ownership, stopping_next);
     free(ownership);
 }
@@ -102,15 +78,9 @@ uint64_t ownership_next_deadline(const ownership_table_t *table)
 void ownership_table_free(ownership_table_t *table)
 {
     ownership_t *ownership, *next;
-    LL_FOREACH_SAFE2(table->stopping, ownership, next, stopping_next)
+    HASH_ITER(hh, table->by_key, ownership, next)
     {
-        if (ownership->state == OWNERSHIP_REPLACED) {
-            free(ownership);
-        }
-    }
-    HASH_ITER(hh, table->by_shard, ownership, next)
-    {
-        HASH_DEL(table->by_shard, ownership);
+        HASH_DEL(table->by_key, ownership);
         free(ownership);
     }
 }

@@ -1,8 +1,8 @@
-/* The ownerships of an executor. An ownership is the period in which this worker owns one shard,
- * under one token. It lists the entities that have state, or whose messages are handled, under that
- * token.
+/* The ownerships of an executor. An ownership is the period in which this worker owns one type's
+ * part of a shard, under a token, which names one ownership of the shard. It lists the entities
+ * that have state, or whose messages are handled, under that token.
  *
- * A newer ownership of a shard may begin while an older one is still being stopped.
+ * A newer ownership may begin while an older one of the same type and shard is being stopped.
  */
 #ifndef WORKER_EXECUTOR_OWNERSHIP_STATE_H
 #define WORKER_EXECUTOR_OWNERSHIP_STATE_H
@@ -13,35 +13,39 @@
 struct entity;
 
 typedef enum ownership_state {
-    OWNERSHIP_CURRENT,  /* messages are handled */
-    OWNERSHIP_STOPPING, /* entities are being stopped; no newer ownership of the shard has begun */
-    OWNERSHIP_REPLACED  /* entities are being stopped; a newer ownership of the shard has begun */
+    OWNERSHIP_CURRENT, /* messages are handled */
+    OWNERSHIP_STOPPING /* entities are being stopped */
 } ownership_state_t;
 
+/* As the table knows an ownership. */
+typedef struct ownership_key {
+    uint64_t shard;
+    token_t token;
+} ownership_key_t;
+
 typedef struct ownership {
-    UT_hash_handle hh; /* CURRENT and STOPPING: in the table, by shard */
+    UT_hash_handle hh; /* in the table, by key */
     struct ownership *stopping_next;
     ownership_state_t state;
-    shard_id_t shard;
-    token_t token;
+    ownership_key_t key;
     work_source_t source;
     const work_lease_t *lease;
-    uint64_t deadline_ms; /* STOPPING, REPLACED: when pending handlers are given up */
+    uint64_t deadline_ms; /* STOPPING: when pending handlers are given up */
     uint64_t stop_after;  /* likewise: the last work given that may hold deliveries of it */
     uint64_t waiting;     /* deliveries under it in the queues of entities */
     struct entity *entities, *busy; /* without and with a pending handler */
 } ownership_t;
 
 typedef struct ownership_table {
-    ownership_t *by_shard; /* CURRENT and STOPPING */
-    ownership_t *stopping; /* STOPPING and REPLACED */
+    ownership_t *by_key;
+    ownership_t *stopping; /* those that are STOPPING */
 } ownership_table_t;
 
 void ownership_table_free(ownership_table_t *table);
-/* The newest ownership of a shard; NULL: there is none. */
-ownership_t *ownership_find(const ownership_table_t *table, shard_id_t shard);
+/* The ownership of a shard that the token names; NULL: there is none. */
+ownership_t *ownership_find(const ownership_table_t *table, uint64_t shard, token_t token);
+void ownership_begin(ownership_table_t *table, const work_t *order);
 /* `given`: the number of works with deliveries that the executor has been given so far. */
-void ownership_begin(ownership_table_t *table, const work_t *order, uint64_t given);
 void ownership_stop(ownership_table_t *table, const work_t *order, uint64_t given);
 /* Frees one that is stopped and has no entities. */
 void ownership_end(ownership_table_t *table, ownership_t *ownership);

@@ -1,4 +1,4 @@
-/* How an executor stops the entities of a shard that this worker owns no more. */
+/* How an executor stops the entities of an ownership that this worker has no more. */
 #include "worker/executor_state.h"
 
 /* Gives up the pending handlers that outlived the deadline: their outcomes are dropped. */
@@ -31,8 +31,9 @@ bool executor_stop_step(executor_t *executor)
             worked = true;
         }
         if (is_stopped(executor, ownership)) {
-            output_put_stopped(&executor->output, ownership->source, ownership->shard,
-                               ownership->token, executor->now_ms);
+            output_put_stopped(&executor->output, ownership->source,
+                               (shard_id_t){(uint32_t)ownership->key.shard}, ownership->key.token,
+                               executor->now_ms);
             ownership_end(&executor->ownerships, ownership);
             worked = true;
         }

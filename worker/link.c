@@ -127,6 +127,7 @@ static void say_hello(link_t *link, uint32_t index, uint64_t now_ms)
         .name = link->config.name,
         .types = link->config.types,
         .supervised = link->config.supervised,
+        .app_version = link->config.app_version,
     };
     message_put_hello(link_endpoint_out(endpoint), &hello);
 }

@@ -8,11 +8,12 @@
  *
  * Invariants:
  *  1. The link sends nothing but HELLO on a connection before the WELCOME has come.
- *  2. The worker owns a shard under one token, through one broker's connection. The link ignores a
- *     token that is smaller than the highest it has seen of a shard, whoever sends the token.
- *  3. The link sends RELEASED after every result of the shard, and only when the shard's executor
- *     has confirmed that the entities are stopped. It sends RELEASED at once for a token under
- *     which the worker does not own the shard; after a connection has broken these are all of its
+ *  2. The worker owns a type's part of a shard under one token, through one broker's connection.
+ *     The link ignores a token that is not above the highest it has seen of the shard, whoever
+ *     sends the token.
+ *  3. The link sends RELEASED after every result under the token, and only when the shard's
+ *     executor has confirmed that the entities are stopped. It sends RELEASED at once for a token
+ *     under which the worker owns nothing; after a connection has broken these are all of its
  *     tokens.
  *  4. Output that belongs to a broken connection is dropped: brokers would refuse its tokens.
  *  5. No bytes from a broker can do harm: malformed messages are skipped one by one.
@@ -38,6 +39,7 @@ typedef struct link_config {
     fabric_bytes_t name;
     fabric_bytes_t types; /* encoded, as in HELLO */
     uint32_t weight;
+    uint64_t app_version; /* of the program; 0: it has none */
     uint32_t window;
     uint32_t grace_ms; /* for running handlers when the link leaves or a shard is lost */
     uint32_t executors;
@@ -108,7 +110,7 @@ typedef struct link_event {
 /* Takes the next event worth a log line; false: none. */
 bool link_next_event(link_t *link, link_event_t *event);
 
-/* Shards owned now. Any thread. */
+/* Ownerships, of one type in one shard each, that the worker has now. Any thread. */
 uint64_t link_shards(const link_t *link);
 /* Frames and messages of brokers that could not be read or came too late, and results of
  * connections that are gone. Any thread. */

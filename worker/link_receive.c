@@ -99,16 +99,21 @@ static void receive_ping(link_t *link, uint32_t index, const message_ping_t *pin
     }
 }
 
+static bool is_name(fabric_bytes_t name)
+{
+    return name.size >= 1 && name.size <= LIMIT_NAME_BYTES_MAX;
+}
+
 static void receive_assign(link_t *link, uint32_t index, const message_assign_t *message,
                            uint64_t now_ms)
 {
     const link_endpoint_t *endpoint = link_endpoint_at(link, index);
     shard_claim_t claim = {message->shard, {message->home_epoch, message->owner_sequence}};
     work_source_t source = {index, endpoint->connection};
-    if (!link_cluster_has_shard(&link->cluster, message->shard)) {
+    if (!link_cluster_has_shard(&link->cluster, message->shard) || !is_name(message->type)) {
         link_malformed(link, index, FABRIC_ERROR_INVALID_ARGUMENT);
-    } else if (!link_shards_assign(&link->shards, &link->works, claim, source, &endpoint->lease,
-                                   now_ms + link->config.grace_ms)) {
+    } else if (!link_shards_assign(&link->shards, &link->works, claim, message->type, source,
+                                   &endpoint->lease, now_ms + link->config.grace_ms)) {
         link_count_dropped(link); /* said again, or by a home that was deposed */
     }
 }
@@ -138,11 +143,6 @@ static void put_not_taken(link_t *link, uint32_t index, const message_deliver_t 
         .error = error,
     };
     message_put_result(link_endpoint_out(link_endpoint_at(link, index)), &result);
-}
-
-static bool is_name(fabric_bytes_t name)
-{
-    return name.size >= 1 && name.size <= LIMIT_NAME_BYTES_MAX;
 }
 
 static bool is_valid_delivery(const message_deliver_t *message)

@@ -53,8 +53,9 @@ static inline bool work_source_equal(work_source_t a, work_source_t b)
 }
 
 typedef enum work_kind {
-    WORK_BEGIN,     /* the worker owns the shard under `token` from now on */
-    WORK_STOP,      /* stop the shard's entities; running handlers may end until `deadline_ms` */
+    WORK_BEGIN, /* from now on the worker has the shard's ownership that `token` names */
+    /* Stop the entities of that ownership; running handlers may end until `deadline_ms`. */
+    WORK_STOP,
     WORK_DELIVERIES /* messages for entities */
 } work_kind_t;
 
@@ -87,7 +88,7 @@ void work_list_destroy(work_t **first);
 
 typedef enum work_output_kind {
     OUTPUT_RESULTS, /* encoded messages */
-    OUTPUT_STOPPED  /* every entity of the shard under the token is stopped; comes after the last of
+    OUTPUT_STOPPED  /* every entity under the shard's token is stopped; comes after the last of
                        their results */
 } work_output_kind_t;
 

@@ -163,6 +163,7 @@ static fabric_error_t configure(fabric_worker_t *worker, const fabric_worker_opt
     worker->log_context = options->log_context;
     config->executors = or_default(options->executors, core_count());
     config->weight = or_default(options->weight, WEIGHT_DEFAULT);
+    config->app_version = options->app_version;
     config->window = or_default(options->window, WINDOW_DEFAULT);
     config->grace_ms = or_default(options->grace_ms, GRACE_MS_DEFAULT);
     config->allow_plaintext = options->allow_plaintext;

@@ -15,6 +15,8 @@ const config_key_t worker_config_keys[] = {
      "threads that run entities; 0: the number of cores"},
     {"weight", CONFIG_UINT, "100", 1, 10000, "NUMBER",
      "share of the shards compared with other workers"},
+    {"app_version", CONFIG_UINT, "0", 0, INT64_MAX, "NUMBER",
+     "version of the modules, larger for newer ones: shards do not move to older ones; 0: none"},
     {"window", CONFIG_UINT, "16384", 1, 1048576, "COUNT",
      "deliveries that may wait in this worker at once"},
     {"grace_ms", CONFIG_UINT, "5000", 1, 600000, "MS",

@@ -81,6 +81,7 @@ static fabric_error_t make_worker(const config_t *config, program_t *program, mo
         .name = config_text(config, "name"),
         .executors = (uint32_t)config_uint(config, "executors"),
         .weight = (uint32_t)config_uint(config, "weight"),
+        .app_version = config_uint(config, "app_version"),
         .window = (uint32_t)config_uint(config, "window"),
         .grace_ms = (uint32_t)config_uint(config, "grace_ms"),
         .allow_plaintext = config_bool(config, "allow_plaintext"),

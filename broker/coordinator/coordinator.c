@@ -158,7 +158,7 @@ static void settle(coordinator_t *self)
 
 static void place(coordinator_t *self)
 {
-    coordinator_shards_place(self->shards, self->registry, self->runners);
+    coordinator_shards_place(self->shards, self->registry, self->runners, self->map);
 }
 
 /* The holder of the term decides which brokers are to hold the lanes. */
@@ -181,12 +181,6 @@ static void holders_changed(coordinator_t *self)
     place_lanes(self);
     place(self);
     enter_homes_and_owners(self);
-}
-
-static void groups_changed(coordinator_t *self)
-{
-    coordinator_shards_take_groups(self->shards, self->registry);
-    coordinator_publication_put_owners(self->publication, self->shards);
 }
 
 /* ---- the next call ---- */
@@ -401,21 +395,18 @@ static void probed(coordinator_t *self, const coordinator_call_t *call,
 static void take_groups(coordinator_t *self, const coordinator_results_t *results)
 {
     coordinator_registry_take_groups(self->registry, results->groups, results->group_count);
-    groups_changed(self);
 }
 
 static void take_types(coordinator_t *self, const coordinator_results_t *results)
 {
     coordinator_registry_take_types(self->registry, results->types, results->type_count);
     place(self);
-    coordinator_publication_put_owners(self->publication, self->shards);
 }
 
 static void registered(coordinator_t *self, const coordinator_call_t *call, fabric_error_t error,
                        const coordinator_results_t *results)
 {
     coordinator_admission_answered(self->admission, call, error, results);
-    groups_changed(self);
     place(self);
 }
 
@@ -559,8 +550,9 @@ static void runner_left(coordinator_t *self, incarnation_t incarnation)
 
 static void owner_changed(coordinator_t *self, const router_order_t *order)
 {
-    if (coordinator_shards_set_owner(self->shards, order->shard, order->runner, order->token)) {
-        coordinator_publication_put_owner(self->publication, order->shard, order->runner);
+    if (coordinator_shards_set_owner(self->shards, order)) {
+        coordinator_publication_put_owner(self->publication, order->name, order->shard,
+                                          order->runner);
     }
 }
 

@@ -16,7 +16,7 @@ typedef enum coordinator_effect_kind {
     COORDINATOR_LEASE,    /* router_lease(number, id_mark) */
     COORDINATOR_TYPE,     /* router_type(group, bytes) */
     COORDINATOR_ADMITTED, /* router_admitted(runner, error, bytes as text) */
-    COORDINATOR_DESIRE,   /* router_desire(shard, runner) */
+    COORDINATOR_DESIRE,   /* router_desire(bytes as text, shard, runner) */
     COORDINATOR_MAP,      /* router_map(bytes), and to all subscribers */
     COORDINATOR_MAP_REVISED, /* router_map(bytes), which no other process is to get */
     COORDINATOR_MAP_WANTED,  /* a snapshot is to be asked of `broker`; `version` is the one held */

@@ -201,7 +201,7 @@ static size_t find_candidates(const coordinator_members_t *members,
     for (size_t i = 0; i < coordinator_members_count(members) && count < LIMIT_BROKERS_MAX; i++) {
         incarnation_t broker = coordinator_members_at(members, i)->incarnation;
         if (coordinator_members_takes_lanes(members, broker)) {
-            candidates[count++] = (placement_member_t){broker, 1, true};
+            candidates[count++] = (placement_member_t){.incarnation = broker, .weight = 1};
         }
     }
     return count;

@@ -85,27 +85,23 @@ void coordinator_publication_put_next(coordinator_publication_t *self,
     }
 }
 
-void coordinator_publication_put_owner(coordinator_publication_t *self, shard_id_t shard,
-                                       incarnation_t owner)
+void coordinator_publication_put_owner(coordinator_publication_t *self, const char *type,
+                                       shard_id_t shard, incarnation_t owner)
 {
-    for (size_t i = 0; i < shard_map_type_count(self->map); i++) {
-        fabric_bytes_t type = shard_map_type_name(self->map, i);
-        if (shard_map_type_group(self->map, type) == shard_id_group(shard)) {
-            fabric_error_t error = shard_map_set_owner(self->map, type, shard, owner);
-            assert(!error);
-            (void)error;
-        }
-    }
+    fabric_error_t error = shard_map_set_owner(self->map, fabric_bytes_of(type), shard, owner);
+    assert(!error || shard_map_type_group(self->map, fabric_bytes_of(type)) == 0);
+    (void)error;
 }
 
 void coordinator_publication_put_owners(coordinator_publication_t *self,
                                         const coordinator_shards_t *shards)
 {
     for (size_t i = 0; i < coordinator_shards_count(shards); i++) {
+        const char *type;
         shard_id_t shard;
         incarnation_t owner;
-        if (coordinator_shards_at(shards, i, &shard, &owner)) {
-            coordinator_publication_put_owner(self, shard, owner);
+        if (coordinator_shards_at(shards, i, &type, &shard, &owner)) {
+            coordinator_publication_put_owner(self, type, shard, owner);
         }
     }
 }

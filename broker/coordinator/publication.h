@@ -23,8 +23,8 @@ coordinator_publication_t *coordinator_publication_new(shard_map_t *map,
                                                        coordinator_effects_t *effects);
 void coordinator_publication_destroy(coordinator_publication_t **publication);
 
-/* Enters all members, all lanes, the owner of one shard, or those of all shards whose lanes this
- * broker holds, into the map. A shard has the same owner for each type of its group. */
+/* Enters all members, all lanes, the owner of a type's part of a shard, or all owners of shards
+ * whose lanes this broker holds, into the map. A type that the map does not know is left out. */
 void coordinator_publication_put_members(coordinator_publication_t *publication,
                                          const coordinator_members_t *members);
 void coordinator_publication_put_lanes(coordinator_publication_t *publication,
@@ -32,8 +32,8 @@ void coordinator_publication_put_lanes(coordinator_publication_t *publication,
 /* The broker that holds the term enters which lanes are to have other holders. */
 void coordinator_publication_put_next(coordinator_publication_t *publication,
                                       const coordinator_lanes_t *lanes);
-void coordinator_publication_put_owner(coordinator_publication_t *publication, shard_id_t shard,
-                                       incarnation_t owner);
+void coordinator_publication_put_owner(coordinator_publication_t *publication, const char *type,
+                                       shard_id_t shard, incarnation_t owner);
 void coordinator_publication_put_owners(coordinator_publication_t *publication,
                                         const coordinator_shards_t *shards);
 /* If the map has changed, and the last time is long enough ago: emits MAP as the holder of the

@@ -79,16 +79,6 @@ const coordinator_group_t *coordinator_registry_group_at(const coordinator_regis
     return &self->groups[index];
 }
 
-bool coordinator_registry_group_is_used(const coordinator_registry_t *self, uint16_t number)
-{
-    for (size_t i = 0; i < self->type_count; i++) {
-        if (self->types[i].group == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void add_group(coordinator_registry_t *self, uint16_t number, const char *name)
 {
     /* Numbers run from 1 without gaps; a row that says otherwise is damaged. */
@@ -147,6 +137,12 @@ const coordinator_type_t *coordinator_registry_type(const coordinator_registry_t
                                                     const char *name)
 {
     return find_type(self, name);
+}
+
+const coordinator_type_t *coordinator_registry_type_at(const coordinator_registry_t *self,
+                                                       size_t index)
+{
+    return &self->types[index];
 }
 
 static coordinator_type_t *add_type(coordinator_registry_t *self)

@@ -39,9 +39,6 @@ const coordinator_group_t *coordinator_registry_group_at(const coordinator_regis
 const coordinator_group_t *coordinator_registry_group(const coordinator_registry_t *registry,
                                                       const char *name);
 
-/* Whether a type of the group is known. */
-bool coordinator_registry_group_is_used(const coordinator_registry_t *registry, uint16_t number);
-
 void coordinator_registry_take_types(coordinator_registry_t *registry, const store_type_t *types,
                                      size_t count);
 /* Takes a description as the store has it now, and emits TYPE if it is new or another one than
@@ -53,5 +50,8 @@ bool coordinator_registry_can_take_type(const coordinator_registry_t *registry);
 size_t coordinator_registry_type_count(const coordinator_registry_t *registry);
 const coordinator_type_t *coordinator_registry_type(const coordinator_registry_t *registry,
                                                     const char *name);
+/* By index; a type keeps its index. */
+const coordinator_type_t *coordinator_registry_type_at(const coordinator_registry_t *registry,
+                                                       size_t index);
 
 #endif

@@ -64,6 +64,16 @@ const coordinator_runner_t *coordinator_runners_find(const coordinator_runners_t
     return find(self, incarnation);
 }
 
+bool coordinator_runner_may_own(const coordinator_runner_t *runner, const char *type)
+{
+    for (size_t i = 0; runner->joined && runner->stored.weight > 0 && i < runner->type_count; i++) {
+        if (strcmp(runner->types[i]->name, type) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- admission ---- */
 
 static void free_types(coordinator_runner_t *runner)
@@ -111,6 +121,7 @@ fabric_error_t coordinator_runners_ask(coordinator_runners_t *self, const router
         runner = add(self, order->runner);
     }
     runner->stored.weight = order->weight;
+    runner->app_version = order->app_version;
     memcpy(runner->stored.name, order->name, sizeof runner->stored.name);
     runner->asked = true;
     runner->deadline_ms = deadline_ms;

@@ -12,6 +12,7 @@
 /* Only runners.c writes it. */
 typedef struct coordinator_runner {
     store_runner_t stored;
+    uint64_t app_version; /* of its program; 0: it has none */
     type_description_t **types;
     size_t type_count;
     bool joined;
@@ -31,6 +32,9 @@ const coordinator_runner_t *coordinator_runners_at(const coordinator_runners_t *
                                                    size_t index);
 const coordinator_runner_t *coordinator_runners_find(const coordinator_runners_t *runners,
                                                      incarnation_t incarnation);
+
+/* Whether the runner has joined, takes shards, and brings the type. */
+bool coordinator_runner_may_own(const coordinator_runner_t *runner, const char *type);
 
 /* ROUTER_ADMIT: adds the runner if it is unknown, and notes what it brings now. An error says that
  * the description of its types cannot be read; the runner then still waits for an answer. */

@@ -1,4 +1,4 @@
-/* Which runner should own each shard, and which does: see shards.h. */
+/* Which runner should own each type's part of each shard: see shards.h. */
 #include "broker/coordinator/shards.h"
 
 #include <stdlib.h>
@@ -8,18 +8,25 @@
 #include "core/placement.h"
 
 typedef struct shard {
-    uint64_t epoch;        /* of its lane, under which the next three are true */
+    uint64_t epoch;        /* of its lane, under which the rest is true */
     incarnation_t desired; /* the owner as the router was told to make it */
     incarnation_t owner;   /* the owner as the router has made it */
-    token_t token;
+    uint64_t version;      /* the application version of the last desired owner */
 } shard_t;
+
+/* A type, with the shards of its group. */
+typedef struct typed_shards {
+    char name[256];
+    uint16_t group;
+    shard_t *items; /* at number - 1 */
+} typed_shards_t;
 
 struct coordinator_shards {
     uint32_t per_group;
     const coordinator_lanes_t *lanes;
     coordinator_effects_t *effects;
-    shard_t *items; /* at (group - 1) * per_group + number - 1 */
-    size_t count;
+    typed_shards_t *types; /* in the order of the registry */
+    size_t type_count;
 };
 
 coordinator_shards_t *coordinator_shards_new(uint32_t shards_per_group,
@@ -35,186 +42,198 @@ coordinator_shards_t *coordinator_shards_new(uint32_t shards_per_group,
 
 void coordinator_shards_destroy(coordinator_shards_t **shards)
 {
-    if (*shards) {
-        free((*shards)->items);
-        free(*shards);
-        *shards = NULL;
+    coordinator_shards_t *self = *shards;
+    if (!self) {
+        return;
+    }
+    for (size_t i = 0; i < self->type_count; i++) {
+        free(self->types[i].items);
+    }
+    free(self->types);
+    free(self);
+    *shards = NULL;
+}
+
+/* Makes the shards of all types. */
+static void take_types(coordinator_shards_t *self, const coordinator_registry_t *registry)
+{
+    size_t count = coordinator_registry_type_count(registry);
+    if (count == self->type_count) {
+        return;
+    }
+    self->types = memory_resize(self->types, count, sizeof *self->types);
+    for (; self->type_count < count; self->type_count++) {
+        const coordinator_type_t *type = coordinator_registry_type_at(registry, self->type_count);
+        typed_shards_t *shards = &self->types[self->type_count];
+        memcpy(shards->name, type->description->name, sizeof shards->name);
+        shards->group = type->group;
+        shards->items = memory_allocate_zeroed(self->per_group, sizeof *shards->items);
     }
 }
 
-void coordinator_shards_take_groups(coordinator_shards_t *self,
-                                    const coordinator_registry_t *registry)
+/* The row of the lane of the shards with this index. */
+static const store_hold_t *lane_at(const coordinator_shards_t *self, size_t index)
 {
-    size_t count = coordinator_registry_group_count(registry) * self->per_group;
-    if (count > self->count) {
-        self->items = memory_resize(self->items, count, sizeof *self->items);
-        memset(self->items + self->count, 0, (count - self->count) * sizeof *self->items);
-        self->count = count;
-    }
+    return coordinator_lanes_of(self->lanes, shard_id_make(1, (uint16_t)(index + 1)));
 }
 
-size_t coordinator_shards_count(const coordinator_shards_t *self)
+/* The epoch of that lane if this broker holds it, or 0. */
+static uint64_t own_epoch(const coordinator_shards_t *self, size_t index)
 {
-    return self->count;
-}
-
-static shard_id_t id_at(const coordinator_shards_t *self, size_t index)
-{
-    return shard_id_make((uint16_t)(index / self->per_group + 1),
-                         (uint16_t)(index % self->per_group + 1));
-}
-
-bool coordinator_shards_at(const coordinator_shards_t *self, size_t index, shard_id_t *id,
-                           incarnation_t *owner)
-{
-    *id = id_at(self, index);
-    const shard_t *shard = &self->items[index];
-    const store_hold_t *lane = coordinator_lanes_of(self->lanes, *id);
-    bool has_owner = shard->token.home_epoch == lane->epoch;
-    *owner = has_owner ? shard->owner : (incarnation_t){{0}};
-    return coordinator_lanes_are_ours(self->lanes, lane);
+    const store_hold_t *lane = lane_at(self, index);
+    return coordinator_lanes_are_ours(self->lanes, lane) ? lane->epoch : 0;
 }
 
 /* ---- placement ---- */
 
-static bool brings_type(const coordinator_runner_t *runner, const char *name)
-{
-    for (size_t i = 0; i < runner->type_count; i++) {
-        if (strcmp(runner->types[i]->name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool brings_any(const coordinator_runner_t *runner, const char *group)
-{
-    for (size_t i = 0; i < runner->type_count; i++) {
-        if (strcmp(runner->types[i]->group, group) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether `runner` brings every type of the group that any joined runner brings. */
-static bool brings_all(const coordinator_runners_t *runners, const coordinator_runner_t *runner,
-                       const char *group)
-{
-    for (size_t i = 0; i < coordinator_runners_count(runners); i++) {
-        const coordinator_runner_t *other = coordinator_runners_at(runners, i);
-        for (size_t t = 0; other->joined && t < other->type_count; t++) {
-            if (strcmp(other->types[t]->group, group) == 0 &&
-                !brings_type(runner, other->types[t]->name)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static size_t find_candidates(const coordinator_runners_t *runners, const char *group,
+static size_t find_candidates(const coordinator_runners_t *runners, const char *type,
                               placement_member_t *candidates)
 {
     size_t count = 0;
     for (size_t i = 0; i < coordinator_runners_count(runners); i++) {
         const coordinator_runner_t *runner = coordinator_runners_at(runners, i);
-        if (runner->joined && brings_any(runner, group)) {
-            candidates[count++] =
-                (placement_member_t){.incarnation = runner->stored.incarnation,
-                                     .weight = runner->stored.weight,
-                                     .brings_types = brings_all(runners, runner, group)};
+        if (coordinator_runner_may_own(runner, type)) {
+            candidates[count++] = (placement_member_t){.incarnation = runner->stored.incarnation,
+                                                       .weight = runner->stored.weight,
+                                                       .version = runner->app_version};
         }
     }
     return count;
 }
 
-static void emit_desire(coordinator_shards_t *self, size_t index)
+static void emit_desire(coordinator_shards_t *self, const typed_shards_t *type, size_t index)
 {
     coordinator_effect_t *effect = coordinator_effects_add(self->effects, COORDINATOR_DESIRE);
-    effect->shard = id_at(self, index);
-    effect->runner = self->items[index].desired;
+    effect->shard = shard_id_make(type->group, (uint16_t)(index + 1));
+    effect->runner = type->items[index].desired;
+    coordinator_effect_set_bytes(effect, fabric_bytes_of(type->name));
 }
 
-/* The epoch of the shard's lane if this broker holds it, or 0. */
-static uint64_t own_epoch(const coordinator_shards_t *self, size_t index)
+/* The placement of one type over the shards whose lanes this broker holds. */
+typedef struct placing {
+    const coordinator_runners_t *runners;
+    const shard_map_t *map;
+    placement_member_t *candidates;
+    size_t *indexes; /* of these shards, in order */
+    incarnation_t *owners;
+    uint64_t *versions;
+    size_t count;
+} placing_t;
+
+/* The lane is held under a new epoch: the router has forgotten what was desired. */
+static void begin_epoch(const placing_t *placing, const typed_shards_t *type, size_t index,
+                        uint64_t epoch, incarnation_t *owner)
 {
-    const store_hold_t *lane = coordinator_lanes_of(self->lanes, id_at(self, index));
-    return coordinator_lanes_are_ours(self->lanes, lane) ? lane->epoch : 0;
+    shard_t *shard = &type->items[index];
+    shard_id_t id = shard_id_make(type->group, (uint16_t)(index + 1));
+    *owner = shard_map_owner(placing->map, fabric_bytes_of(type->name), id);
+    const coordinator_runner_t *runner = coordinator_runners_find(placing->runners, *owner);
+    *shard = (shard_t){.epoch = epoch, .version = runner ? runner->app_version : shard->version};
 }
 
-/* The indexes of a group's shards whose lanes this broker holds, in order. What was so under an
- * earlier epoch of a lane is forgotten, as the router has. */
-static size_t find_own(coordinator_shards_t *self, uint16_t group, size_t *own)
+/* Begins with the present owners. */
+static void find_own(const coordinator_shards_t *self, const typed_shards_t *type,
+                     placing_t *placing)
 {
-    size_t count = 0;
-    size_t first = (size_t)(group - 1) * self->per_group;
-    for (size_t i = first; i < first + self->per_group && i < self->count; i++) {
+    placing->count = 0;
+    for (size_t i = 0; i < self->per_group; i++) {
         uint64_t epoch = own_epoch(self, i);
-        if (epoch > 0 && self->items[i].epoch != epoch) {
-            self->items[i] = (shard_t){.epoch = epoch};
+        if (epoch == 0) {
+            continue;
         }
-        if (epoch > 0) {
-            own[count++] = i;
+        incarnation_t owner = type->items[i].desired;
+        if (type->items[i].epoch != epoch) {
+            begin_epoch(placing, type, i, epoch, &owner);
         }
+        placing->indexes[placing->count] = i;
+        placing->owners[placing->count] = owner;
+        placing->versions[placing->count++] = type->items[i].version;
     }
-    return count;
 }
 
-static void place_group(coordinator_shards_t *self, const coordinator_group_t *group,
-                        const placement_member_t *candidates, size_t candidate_count)
+/* Types that always had the same candidates have the same owners. */
+static void place_type(coordinator_shards_t *self, const typed_shards_t *type, placing_t *placing)
 {
-    size_t *own = memory_allocate_zeroed(self->per_group, sizeof *own);
-    incarnation_t *owners = memory_allocate_zeroed(self->per_group, sizeof *owners);
-    size_t count = find_own(self, group->number, own);
-    for (size_t i = 0; i < count; i++) {
-        owners[i] = self->items[own[i]].desired;
-    }
-    placement_compute(candidates, candidate_count, owners, count);
-    for (size_t i = 0; i < count; i++) {
-        if (!incarnation_equal(owners[i], self->items[own[i]].desired)) {
-            self->items[own[i]].desired = owners[i];
-            emit_desire(self, own[i]);
+    size_t count = find_candidates(placing->runners, type->name, placing->candidates);
+    find_own(self, type, placing);
+    placement_compute_versions(placing->candidates, count, placing->owners, placing->versions,
+                               placing->count);
+    for (size_t i = 0; i < placing->count; i++) {
+        size_t index = placing->indexes[i];
+        shard_t *shard = &type->items[index];
+        shard->version = placing->versions[i];
+        if (!incarnation_equal(placing->owners[i], shard->desired)) {
+            shard->desired = placing->owners[i];
+            emit_desire(self, type, index);
         }
     }
-    free(own);
-    free(owners);
 }
 
 void coordinator_shards_place(coordinator_shards_t *self, const coordinator_registry_t *registry,
-                              const coordinator_runners_t *runners)
+                              const coordinator_runners_t *runners, const shard_map_t *map)
 {
-    placement_member_t *candidates =
-        memory_allocate_zeroed(coordinator_runners_count(runners), sizeof *candidates);
-    for (size_t g = 0; g < coordinator_registry_group_count(registry); g++) {
-        const coordinator_group_t *group = coordinator_registry_group_at(registry, g);
-        if (coordinator_registry_group_is_used(registry, group->number)) {
-            size_t count = find_candidates(runners, group->name, candidates);
-            place_group(self, group, candidates, count);
-        }
+    take_types(self, registry);
+    size_t count = coordinator_runners_count(runners);
+    placing_t placing = {.runners = runners,
+                         .map = map,
+                         .candidates = memory_allocate_zeroed(count, sizeof *placing.candidates),
+                         .indexes = memory_allocate(self->per_group * sizeof *placing.indexes),
+                         .owners = memory_allocate(self->per_group * sizeof *placing.owners),
+                         .versions = memory_allocate(self->per_group * sizeof *placing.versions)};
+    for (size_t i = 0; i < self->type_count; i++) {
+        place_type(self, &self->types[i], &placing);
     }
-    free(candidates);
+    free(placing.candidates);
+    free(placing.indexes);
+    free(placing.owners);
+    free(placing.versions);
 }
 
 void coordinator_shards_desire_again(coordinator_shards_t *self, incarnation_t runner)
 {
-    for (size_t i = 0; i < self->count; i++) {
-        const shard_t *shard = &self->items[i];
-        if (shard->epoch > 0 && shard->epoch == own_epoch(self, i) &&
-            incarnation_equal(shard->desired, runner)) {
-            emit_desire(self, i);
+    for (size_t i = 0; i < self->type_count; i++) {
+        const typed_shards_t *type = &self->types[i];
+        for (size_t index = 0; index < self->per_group; index++) {
+            const shard_t *shard = &type->items[index];
+            if (shard->epoch > 0 && shard->epoch == own_epoch(self, index) &&
+                incarnation_equal(shard->desired, runner)) {
+                emit_desire(self, type, index);
+            }
         }
     }
 }
 
-bool coordinator_shards_set_owner(coordinator_shards_t *self, shard_id_t id, incarnation_t owner,
-                                  token_t token)
+bool coordinator_shards_set_owner(coordinator_shards_t *self, const router_order_t *order)
 {
-    size_t index = (size_t)(shard_id_group(id) - 1) * self->per_group + shard_id_number(id) - 1;
-    if (index >= self->count || own_epoch(self, index) != token.home_epoch) {
+    size_t i = 0;
+    size_t index = shard_id_number(order->shard) - 1u;
+    while (i < self->type_count && strcmp(self->types[i].name, order->name) != 0) {
+        i++;
+    }
+    if (i == self->type_count || self->types[i].group != shard_id_group(order->shard) ||
+        index >= self->per_group || own_epoch(self, index) != order->token.home_epoch) {
         return false;
     }
-    self->items[index].owner = owner;
-    self->items[index].token = token;
+    self->types[i].items[index].owner = order->runner;
     return true;
+}
+
+/* ---- for the map ---- */
+
+size_t coordinator_shards_count(const coordinator_shards_t *self)
+{
+    return self->type_count * self->per_group;
+}
+
+bool coordinator_shards_at(const coordinator_shards_t *self, size_t index, const char **type,
+                           shard_id_t *shard, incarnation_t *owner)
+{
+    const typed_shards_t *shards = &self->types[index / self->per_group];
+    size_t number = index % self->per_group;
+    uint64_t epoch = own_epoch(self, number);
+    *type = shards->name;
+    *shard = shard_id_make(shards->group, (uint16_t)(number + 1));
+    *owner =
+        shards->items[number].epoch == epoch ? shards->items[number].owner : (incarnation_t){{0}};
+    return epoch > 0;
 }

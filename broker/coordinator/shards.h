@@ -1,5 +1,5 @@
-/* The shards of all known groups: which runner should own each shard whose lane this broker holds,
- * and which runner does.
+/* The shards of all known types: which runner should own each type's part of each shard whose lane
+ * this broker holds, and which runner does.
  */
 #ifndef BROKER_COORDINATOR_SHARDS_H
 #define BROKER_COORDINATOR_SHARDS_H
@@ -7,6 +7,7 @@
 #include "broker/coordinator/lanes.h"
 #include "broker/coordinator/registry.h"
 #include "broker/coordinator/runners.h"
+#include "core/shard_map.h"
 
 typedef struct coordinator_shards coordinator_shards_t;
 
@@ -16,24 +17,21 @@ coordinator_shards_t *coordinator_shards_new(uint32_t shards_per_group,
                                              coordinator_effects_t *effects);
 void coordinator_shards_destroy(coordinator_shards_t **shards);
 
-/* Makes the shards of all groups. */
-void coordinator_shards_take_groups(coordinator_shards_t *shards,
-                                    const coordinator_registry_t *registry);
-size_t coordinator_shards_count(const coordinator_shards_t *shards);
-/* A shard and its owner. false: this broker does not hold the shard's lane. */
-bool coordinator_shards_at(const coordinator_shards_t *shards, size_t index, shard_id_t *shard,
-                           incarnation_t *owner);
-
-/* Chooses a runner for each shard whose lane this broker holds and whose group has a type that the
- * router knows. Emits DESIRE where it is another one than before, or where the broker holds the
- * lane under a new epoch. */
+/* Chooses for each type a runner that brings it for each shard whose lane this broker holds. Begins
+ * with the owners of a lane's former home, as far as the map has them. Emits DESIRE where the
+ * runner is another one than before, or where the broker holds the lane under a new epoch. */
 void coordinator_shards_place(coordinator_shards_t *shards, const coordinator_registry_t *registry,
-                              const coordinator_runners_t *runners);
-/* Emits DESIRE again for the shards that this runner should own: it has joined again. */
+                              const coordinator_runners_t *runners, const shard_map_t *map);
+/* Emits DESIRE again for what this runner should own: it has joined again. */
 void coordinator_shards_desire_again(coordinator_shards_t *shards, incarnation_t runner);
-/* The router has made this runner the owner. false: the shard is unknown, or the token belongs to
- * an epoch of its lane that is over. */
-bool coordinator_shards_set_owner(coordinator_shards_t *shards, shard_id_t shard,
-                                  incarnation_t owner, token_t token);
+/* ROUTER_OWNER_CHANGED. false: the type or the shard is unknown, or the token belongs to an epoch
+ * of its lane that is over. */
+bool coordinator_shards_set_owner(coordinator_shards_t *shards, const router_order_t *order);
+
+/* How many shards all types have; for each of them its owner. false: this broker does not hold the
+ * shard's lane. */
+size_t coordinator_shards_count(const coordinator_shards_t *shards);
+bool coordinator_shards_at(const coordinator_shards_t *shards, size_t index, const char **type,
+                           shard_id_t *shard, incarnation_t *owner);
 
 #endif

@@ -33,10 +33,11 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
 
 /* ---- volatile ---- */
 
-static bool has_runner(const shard_t *shard)
+static bool has_runner(const ownership_t *ownership)
 {
-    return shard->state == SHARD_RELEASING ||
-           (shard->state == SHARD_OWNED && shard->owner->state == RUNNER_JOINED);
+    return ownership &&
+           (ownership->state == OWNERSHIP_RELEASING ||
+            (ownership->state == OWNERSHIP_OWNED && ownership->owner->state == RUNNER_JOINED));
 }
 
 /* OK with the entity that takes the message; else an error with a text. */
@@ -44,8 +45,9 @@ static fabric_error_t volatile_limits(router_t *router, const message_request_t 
                                       shard_t *shard, const known_type_t *type, entity_t **taker,
                                       char text[UNSERVED_TEXT_SIZE])
 {
-    if (!has_runner(shard)) {
-        return unserved_reason(router, shard, request->type, text);
+    const ownership_t *ownership = ownership_of(router, shard, request->type);
+    if (!has_runner(ownership)) {
+        return unserved_reason(router, ownership ? ownership->owner : NULL, request->type, text);
     }
     if (router_memory_is_full(router)) {
         return FABRIC_ERROR_BUSY;
@@ -54,9 +56,6 @@ static fabric_error_t volatile_limits(router_t *router, const message_request_t 
     if (entity->queued_volatile >= type->description->mailbox_capacity) {
         entity_release(router, entity);
         return FABRIC_ERROR_MAILBOX_FULL;
-    }
-    if (entity->unserved) {
-        return unserved_note(router, entity, text);
     }
     *taker = entity;
     return FABRIC_OK;

@@ -35,9 +35,7 @@ static void message_committed(router_t *router, message_t *message)
     if (message->stored.flags & REQUEST_WANT_ACCEPTED) {
         message_send_accepted(router, message);
     }
-    if (message->entity->unserved || shard_is_deserted(message->entity->shard)) {
-        message_tell_wait(router, message);
-    }
+    message_tell_wait(router, message);
     checkpoint_note(checkpoint_of(router, message), message);
     overflow_enqueue(router, message);
 }

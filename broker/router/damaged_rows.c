@@ -38,7 +38,7 @@ static const char *fault_of_fields(const store_message_t *stored)
 
 /* What the row's type contradicts; NULL: nothing. Whether tag and payload suit the type is left to
  * the worker that gets the message: the description known here may be older or newer than the row.
- * A type that is not known here may be registered yet: see result.c.
+ * A type that is not known here may be registered yet; its messages wait.
  */
 static const char *fault_by_type(router_t *router, const store_message_t *stored)
 {

@@ -1,4 +1,4 @@
-/* Dispatch: which message of an entity is delivered to the owner of its shard, and when. */
+/* Dispatch: which message of an entity is delivered to the owner of the entity, and when. */
 #include "broker/router/dispatch.h"
 
 #include "broker/router/answers.h"
@@ -18,8 +18,8 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
     }
     message_deliver_t deliver = {
         .shard = stored->shard.value,
-        .home_epoch = entity->shard->token.home_epoch,
-        .owner_sequence = entity->shard->token.owner_sequence,
+        .home_epoch = entity->ownership->token.home_epoch,
+        .owner_sequence = entity->ownership->token.owner_sequence,
         .activation = message->activation,
         .request_id = stored->id.value,
         .delivery = message->deliveries,
@@ -65,8 +65,8 @@ static bool expired(router_t *router, message_t *message)
 /* The message that the entity could give to its owner now, if the owner has credit for it. */
 static message_t *next_to_deliver(const router_t *router, const entity_t *entity)
 {
-    const shard_t *shard = entity->shard;
-    if (!shard_dispatches(router, shard) || shard->owner->state != RUNNER_JOINED ||
+    const ownership_t *ownership = entity->ownership;
+    if (!ownership_dispatches(router, ownership) || ownership->owner->state != RUNNER_JOINED ||
         entity->restarting || timer_is_set(&entity->pause) || entity->holds > 0 ||
         entity->in_flight >= ENTITY_WINDOW) {
         return NULL;
@@ -90,8 +90,8 @@ static void give_up(router_t *router, entity_t *entity)
 /* `turn`: the entity has waited for credit, and no other entity that waits comes before it. */
 static void dispatch(router_t *router, entity_t *entity, bool turn)
 {
-    runner_t *runner = entity->shard->owner;
-    if (entity->shard->state == SHARD_FOREIGN) {
+    runner_t *runner = entity->ownership->owner;
+    if (!shard_is_home(entity->ownership->shard)) {
         return; /* its lane was dropped, and the entity is freed in a later turn */
     }
     while (entity->cursor) {

@@ -62,8 +62,11 @@ static void leave(router_t *router, router_lane_t *lane)
 static bool is_handling(router_t *router, uint32_t number)
 {
     for (shard_t *shard = NULL; (shard = shards_next_of_lane(router, number, shard));) {
-        if (shard->busy) {
-            return true;
+        for (const ownership_t *ownership = shard->ownerships; ownership;
+             ownership = ownership->next) {
+            if (ownership->busy) {
+                return true;
+            }
         }
     }
     return false;

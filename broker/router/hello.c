@@ -197,6 +197,7 @@ static void ask_admission(router_t *router, const runner_t *runner, fabric_bytes
     router_order_t order = {.kind = ROUTER_ADMIT,
                             .runner = runner->incarnation,
                             .weight = runner->weight,
+                            .app_version = runner->app_version,
                             .types_size = types.size};
     memcpy(order.name, runner->name, sizeof order.name);
     order.types = memory_allocate(types.size);
@@ -234,6 +235,7 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
     if (!known) {
         runner_description_t description = {.incarnation = id,
                                             .weight = (uint32_t)hello->weight,
+                                            .app_version = hello->app_version,
                                             .supervised = hello->supervised == 1,
                                             .name = hello->name,
                                             .types = hello->types};

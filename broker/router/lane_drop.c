@@ -62,7 +62,7 @@ static void drop_volatile(router_t *router, message_t *message)
 static void drop_queued(router_t *router, message_t *message)
 {
     if (message->state == MESSAGE_IN_FLIGHT) {
-        poison_delivery_ended(message->entity->shard->owner, message);
+        poison_delivery_ended(message->entity->ownership->owner, message);
     }
     if (message->stored.flags & REQUEST_DURABLE) {
         entity_remove(message);
@@ -97,12 +97,14 @@ static void drop_damaged(router_t *router, const batch_builder_t *builder)
 }
 
 /* Also what stands before a message in flight, so that callers hear in order. */
-static void drop_in_flight(router_t *router, shard_t *shard)
+static void drop_in_flight(router_t *router, const shard_t *shard)
 {
-    entity_t *entity;
-    while ((entity = shard->busy)) {
-        while (entity->in_flight > 0) {
-            drop_queued(router, entity->queue);
+    for (const ownership_t *ownership = shard->ownerships; ownership; ownership = ownership->next) {
+        entity_t *entity;
+        while ((entity = ownership->busy)) {
+            while (entity->in_flight > 0) {
+                drop_queued(router, entity->queue);
+            }
         }
     }
 }
@@ -121,7 +123,7 @@ void lane_drop(router_t *router, uint32_t number)
     shard_t *shard = NULL;
     while ((shard = shards_next_of_lane(router, number, shard))) {
         drop_in_flight(router, shard);
-        shard_drop(router, shard);
+        owners_drop(router, shard);
     }
     overflow_drop(&lane->overflows);
     checkpoint_drop(router, number);
@@ -166,17 +168,26 @@ static bool drop_next_ghost(router_t *router, const router_lane_t *lane)
     return true;
 }
 
+static entity_t *find_entity(const shard_t *shard)
+{
+    const ownership_t *ownership = shard->ownerships;
+    while (ownership && !ownership->entities) {
+        ownership = ownership->next;
+    }
+    return ownership ? ownership->entities : NULL;
+}
+
 /* A message of a queue, or an entity whose queue is empty. Comes last: no entity has other messages
  * any more. *shard is one of the lane's shards; those before it have no entities. */
 static bool drop_next_queued(router_t *router, uint32_t number, shard_t **shard)
 {
-    while (*shard && !(*shard)->entities) {
+    entity_t *entity = NULL;
+    while (*shard && !(entity = find_entity(*shard))) {
         *shard = shards_next_of_lane(router, number, *shard);
     }
-    if (!*shard) {
+    if (!entity) {
         return false;
     }
-    entity_t *entity = (*shard)->entities;
     if (entity->queue) {
         drop_queued(router, entity->queue);
     } else {

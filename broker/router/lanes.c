@@ -203,7 +203,7 @@ static void begin_home(router_t *router, uint32_t number)
     set_state(lane, LANE_HOME);
     order_add(router,
               &(router_order_t){.kind = ROUTER_LANE_ADOPTED, .lane = number, .epoch = lane->epoch});
-    shards_serve(router, number);
+    owners_serve(router, number);
 }
 
 void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)

@@ -119,6 +119,12 @@ static const char *fault_of(router_t *router, uint32_t lane, const message_t *ro
     return cause || same ? cause : "its entity hash is not that of its entity";
 }
 
+static bool is_wanted(router_t *router, overflow_t *overflow, const message_t *row)
+{
+    shard_t *shard = shard_find(router, row->stored.shard);
+    return overflow_wants_row(router, overflow, ownership_make(router, shard, row->stored.type));
+}
+
 /* The row says what stands, but for the counts that the journal has overruled. */
 static void take_row(router_t *router, uint32_t number, overflow_t *overflow, message_t *row,
                      const overruled_row_t *overruled)
@@ -132,7 +138,7 @@ static void take_row(router_t *router, uint32_t number, overflow_t *overflow, me
     row->counted = (journal_attempts_t){row->attempts, row->crashes};
     shards_add_group(router, shard_id_group(row->stored.shard));
     const char *cause = fault_of(router, number, row);
-    if (!cause && !overflow_wants_row(router, overflow, shard_find(router, row->stored.shard))) {
+    if (!cause && !is_wanted(router, overflow, row)) {
         message_destroy(&row);
         return;
     }

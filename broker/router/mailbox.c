@@ -28,11 +28,11 @@ entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t ty
     memset(entity, 0, sizeof *entity);
     memcpy(entity->name, name, size);
     entity->name_size = (uint16_t)size;
-    entity->shard = shard;
+    entity->ownership = ownership_make(router, shard, type);
     entity->hash = journal_entity_hash(type, id);
     entity->activation = ++router->activations;
     HASH_ADD_KEYPTR_BYHASHVALUE(by_name, router->entities, entity->name, size, hash, entity);
-    DL_APPEND(shard->entities, entity);
+    DL_APPEND(entity->ownership->entities, entity);
     return entity;
 }
 
@@ -42,7 +42,7 @@ void entity_release(router_t *router, entity_t *entity)
         return; /* while it waits for credit, the runner's list refers to it */
     }
     entity_resume(router, entity);
-    DL_DELETE(entity->shard->entities, entity);
+    DL_DELETE(entity->ownership->entities, entity);
     HASH_DELETE(by_name, router->entities, entity);
     memory_cache_free(entity, sizeof *entity + entity->name_size);
 }
@@ -105,7 +105,7 @@ static message_t *next_queued(message_t *message)
 static void end_flight(entity_t *entity)
 {
     if (--entity->in_flight == 0) {
-        DL_DELETE2(entity->shard->busy, entity, busy_prev, busy_next);
+        DL_DELETE2(entity->ownership->busy, entity, busy_prev, busy_next);
     }
 }
 
@@ -127,7 +127,7 @@ void entity_send(entity_t *entity, message_t *message)
     message->deliveries++;
     entity->cursor = next_queued(message->next);
     if (entity->in_flight++ == 0) {
-        DL_APPEND2(entity->shard->busy, entity, busy_prev, busy_next);
+        DL_APPEND2(entity->ownership->busy, entity, busy_prev, busy_next);
     }
     entity->queued_volatile -= is_volatile(message);
 }
@@ -231,16 +231,14 @@ void entity_unhold(entity_t *entity)
     entity->holds--;
 }
 
-void entity_count_refusal(entity_t *entity, bool unserved)
+void entity_count_refusal(entity_t *entity)
 {
     entity->refusals++;
-    entity->unserved = unserved;
 }
 
 void entity_forget_refusals(entity_t *entity)
 {
     entity->refusals = 0;
-    entity->unserved = false;
 }
 
 /* ---- entities that wait for credit ---- */

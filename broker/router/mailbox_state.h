@@ -10,7 +10,7 @@
 #ifndef BROKER_ROUTER_MAILBOX_STATE_H
 #define BROKER_ROUTER_MAILBOX_STATE_H
 
-#include "broker/router/shard_state.h"
+#include "broker/router/ownership_state.h"
 #include "core/timers.h"
 
 enum {
@@ -19,7 +19,7 @@ enum {
 };
 
 struct entity {
-    shard_t *shard;
+    ownership_t *ownership;
     message_t *queue;
     message_t *cursor; /* the first QUEUED message, or NULL */
     uint64_t hash;     /* journal_entity_hash */
@@ -32,11 +32,10 @@ struct entity {
     uint64_t activation;       /* of its next delivery */
     timer_entry_t pause;       /* while it is set, no message is delivered */
     uint32_t holds;            /* the same while any of them is left: see entity_hold */
-    bool unserved;             /* the last refusal came because the owner does not bring the type */
     bool restarting;           /* no message is delivered until all in flight have come back */
     runner_t *waits_for;       /* the runner whose credit it waits for: it is in the list there */
-    entity_t *prev, *next;     /* of its shard */
-    entity_t *busy_prev, *busy_next;     /* of its shard, while messages are in flight */
+    entity_t *prev, *next;     /* of its ownership */
+    entity_t *busy_prev, *busy_next;     /* the same, while messages are in flight */
     entity_t *credit_prev, *credit_next; /* of the runner's list */
     UT_hash_handle by_name;
     uint16_t name_size;
@@ -90,12 +89,12 @@ entity_t *entity_take_rested(router_t *router);
 /* No message is delivered until a commit is durable, and entity_unhold has been called as often. */
 void entity_hold(entity_t *entity);
 void entity_unhold(entity_t *entity);
-/* The owner did not take a message once more, because it lacks the entity's type or otherwise. */
-void entity_count_refusal(entity_t *entity, bool unserved);
+/* The owner did not take a message once more. */
+void entity_count_refusal(entity_t *entity);
 /* The owner took a message, or is not the owner any more: earlier refusals do not count. */
 void entity_forget_refusals(entity_t *entity);
 
-/* ---- entities that wait for credit of their shard's owner, in order ---- */
+/* ---- entities that wait for credit of their owner, in order ---- */
 
 /* Does nothing if the entity waits already. */
 void runner_wait(runner_t *runner, entity_t *entity);

@@ -1,5 +1,5 @@
-/* The coming and going of runners: what a runner's hello, goodbye, silence and end mean for its
- * shards, and what the coordinator is told.
+/* The coming and going of runners: what a runner's hello, goodbye, silence and end mean for what
+ * it owns, and what the coordinator is told.
  */
 #include "broker/router/membership.h"
 
@@ -34,21 +34,22 @@ static void say_goodbye(router_t *router, runner_t *runner)
 
 static bool has_left(const runner_t *runner)
 {
-    return runner->state == RUNNER_LEAVING && runner->shards == 0;
+    return runner->state == RUNNER_LEAVING && runner->owned == 0;
 }
 
 void released_received(router_t *router, runner_t *runner, const message_released_t *released)
 {
-    shard_t *shard = released->shard <= UINT32_MAX
-                         ? shard_find(router, (shard_id_t){(uint32_t)released->shard})
-                         : NULL;
+    const shard_t *shard = released->shard <= UINT32_MAX
+                               ? shard_find(router, (shard_id_t){(uint32_t)released->shard})
+                               : NULL;
     token_t token = {released->home_epoch, released->owner_sequence};
-    if (!shard || shard->owner != runner || !token_equal(token, shard->token)) {
+    ownership_t *ownership = shard ? ownership_of_token(shard, token) : NULL;
+    if (!ownership || ownership->owner != runner) {
         router->counters.unexpected++; /* the sender has been deposed as owner meanwhile */
         return;
     }
     CRASH_POINT(RELEASE_RECEIVED);
-    shard_take_back(router, shard);
+    owner_take_back(router, ownership);
     if (has_left(runner)) {
         say_goodbye(router, runner);
     }
@@ -58,7 +59,7 @@ void runner_lost(router_t *router, runner_t *runner)
 {
     runner_remove(router, runner); /* first, so that no shard is assigned to it again */
     poison_runner_lost(router, runner);
-    shards_take_back(router, runner);
+    owners_take_back(router, runner);
     while (runner->waiting) { /* entities of lanes that were dropped */
         (void)runner_take_waiting(runner);
     }
@@ -71,7 +72,7 @@ void runner_lost(router_t *router, runner_t *runner)
 
 void runner_connected(router_t *router, runner_t *runner)
 {
-    shards_assign_again(router, runner);
+    owners_assign_again(router, runner);
     if (has_left(runner)) {
         say_goodbye(router, runner);
     }
@@ -130,7 +131,7 @@ static void runner_tick(router_t *router, runner_t *runner)
 
 void runners_tick(router_t *router)
 {
-    shards_tick(router);
+    owners_tick(router);
     runner_t *runner, *next;
     HASH_ITER(by_incarnation, router->runners, runner, next)
     {
@@ -156,7 +157,7 @@ void router_close(router_t *router, uint64_t now_ms)
     router->now_ms = now_ms;
     if (router->draining && !router->closing) {
         router->closing = true;
-        shards_release(router);
+        owners_release(router);
     }
 }
 
@@ -167,7 +168,7 @@ bool router_drained(const router_t *router)
     }
     const runner_t *runner;
     for (runner = router->runners; runner; runner = runner->by_incarnation.next) {
-        if (runner->shards > 0) {
+        if (runner->owned > 0) {
             return false;
         }
     }

@@ -32,7 +32,7 @@ static uint32_t window(const router_t *router)
 /* The same where the entity is known. */
 static uint32_t window_of(const router_t *router, const entity_t *entity)
 {
-    bool waits = entity->shard->state != SHARD_OWNED;
+    bool waits = entity->ownership->state != OWNERSHIP_OWNED;
     return waits && memory_is_used(router, 2) ? 0 : window(router);
 }
 
@@ -40,7 +40,7 @@ static uint32_t window_of(const router_t *router, const entity_t *entity)
 static uint32_t rows_wanted(const router_t *router, const overflow_t *overflow)
 {
     uint32_t messages = window(router);
-    if (!overflow->shard && messages > ENTITY_WINDOW) {
+    if (!overflow->ownership && messages > ENTITY_WINDOW) {
         messages = ENTITY_WINDOW; /* perhaps nobody is there to handle them */
     }
     bool low = overflow->queued == 0 || overflow->queued < messages / 2;
@@ -49,18 +49,18 @@ static uint32_t rows_wanted(const router_t *router, const overflow_t *overflow)
 
 /* ---- lists of overflows to load ---- */
 
-static void list_shard(overflows_t *overflows, shard_t *shard)
+static void list_ownership(overflows_t *overflows, ownership_t *ownership)
 {
-    if (!shard->is_loading && shard->state == SHARD_OWNED) {
-        shard->is_loading = true;
-        DL_APPEND2(overflows->shards, shard, load_prev, load_next);
+    if (!ownership->is_loading && ownership->state == OWNERSHIP_OWNED) {
+        ownership->is_loading = true;
+        DL_APPEND2(overflows->ownerships, ownership, load_prev, load_next);
     }
 }
 
-static void unlist_shard(overflows_t *overflows, shard_t *shard)
+static void unlist_ownership(overflows_t *overflows, ownership_t *ownership)
 {
-    shard->is_loading = false;
-    DL_DELETE2(overflows->shards, shard, load_prev, load_next);
+    ownership->is_loading = false;
+    DL_DELETE2(overflows->ownerships, ownership, load_prev, load_next);
 }
 
 static void unlist(overflow_t *overflow)
@@ -75,7 +75,8 @@ static void unlist(overflow_t *overflow)
 static void list(const router_t *router, overflows_t *overflows, overflow_t *overflow)
 {
     bool due = overflow->count > 0 && !overflow->loading && rows_wanted(router, overflow) > 0;
-    overflow_t **wanted = overflow->shard ? &overflow->shard->overflows : &overflows->unknown;
+    overflow_t **wanted =
+        overflow->ownership ? &overflow->ownership->overflows : &overflows->unknown;
     if (!due) {
         unlist(overflow);
     } else if (overflow->list != wanted) {
@@ -83,8 +84,8 @@ static void list(const router_t *router, overflows_t *overflows, overflow_t *ove
         overflow->list = wanted;
         DL_APPEND(*wanted, overflow);
     }
-    if (due && overflow->shard) {
-        list_shard(overflows, overflow->shard);
+    if (due && overflow->ownership) {
+        list_ownership(overflows, overflow->ownership);
     }
 }
 
@@ -97,17 +98,17 @@ static overflow_t *take_unknown(overflows_t *overflows)
     return overflow;
 }
 
-/* One overflow of the first shard, whose other overflows come when all other shards had a turn. */
-static overflow_t *take_of_shard(overflows_t *overflows)
+/* One overflow of the first ownership, whose other overflows come when all others had a turn. */
+static overflow_t *take_of_ownership(overflows_t *overflows)
 {
-    shard_t *shard;
-    while ((shard = overflows->shards)) {
-        unlist_shard(overflows, shard);
-        overflow_t *overflow = shard->overflows;
-        if (overflow && shard->state == SHARD_OWNED) {
+    ownership_t *ownership;
+    while ((ownership = overflows->ownerships)) {
+        unlist_ownership(overflows, ownership);
+        overflow_t *overflow = ownership->overflows;
+        if (overflow && ownership->state == OWNERSHIP_OWNED) {
             unlist(overflow);
-            if (shard->overflows) {
-                list_shard(overflows, shard);
+            if (ownership->overflows) {
+                list_ownership(overflows, ownership);
             }
             return overflow;
         }
@@ -119,9 +120,10 @@ static overflow_t *take_next(overflows_t *overflows)
 {
     overflows->unknown_first = !overflows->unknown_first;
     overflow_t *overflow =
-        overflows->unknown_first ? take_unknown(overflows) : take_of_shard(overflows);
+        overflows->unknown_first ? take_unknown(overflows) : take_of_ownership(overflows);
     if (!overflow) {
-        overflow = overflows->unknown_first ? take_of_shard(overflows) : take_unknown(overflows);
+        overflow =
+            overflows->unknown_first ? take_of_ownership(overflows) : take_unknown(overflows);
     }
     return overflow;
 }
@@ -199,7 +201,7 @@ void overflow_enqueue(router_t *router, message_t *message)
     if (overflow->until >= message->position) {
         overflow->until = message->position - 1; /* its row, if it has one, is not in the gap */
     }
-    overflow->shard = entity->shard;
+    overflow->ownership = entity->ownership;
     message_set_state(message, MESSAGE_OVERFLOWED);
     DL_APPEND(overflow->tail, message);
     refill(router, overflows, overflow);
@@ -280,19 +282,19 @@ void overflow_settled(router_t *router, uint32_t lane, const checkpoint_slice_t 
     }
 }
 
-/* ---- shards and lanes ---- */
+/* ---- ownerships and lanes ---- */
 
-void overflow_shard_owned(router_t *router, shard_t *shard)
+void overflow_owned(router_t *router, ownership_t *ownership)
 {
-    overflows_t *overflows = &lane_of(router, shard->id)->overflows;
-    if (shard->overflows) {
-        list_shard(overflows, shard);
+    overflows_t *overflows = &lane_of(router, ownership->shard->id)->overflows;
+    if (ownership->overflows) {
+        list_ownership(overflows, ownership);
     }
     if (!overflows->by_hash) {
         return;
     }
     entity_t *entity, *next;
-    DL_FOREACH_SAFE(shard->entities, entity, next)
+    DL_FOREACH_SAFE(ownership->entities, entity, next)
     {
         overflow_t *overflow = find(overflows, entity->hash);
         if (overflow) {
@@ -328,8 +330,8 @@ void overflow_adopted(router_t *router, uint32_t lane)
 
 void overflow_drop(overflows_t *overflows)
 {
-    while (overflows->shards) {
-        unlist_shard(overflows, overflows->shards);
+    while (overflows->ownerships) {
+        unlist_ownership(overflows, overflows->ownerships);
     }
 }
 
@@ -397,11 +399,11 @@ overflow_t *overflow_of_row(const overflows_t *overflows, const message_t *row)
     return expected ? overflow : NULL;
 }
 
-bool overflow_wants_row(const router_t *router, overflow_t *overflow, shard_t *shard)
+bool overflow_wants_row(const router_t *router, overflow_t *overflow, ownership_t *ownership)
 {
-    bool first = overflow->shard == NULL;
-    overflow->shard = shard;
-    overflow->refused = first && shard->state != SHARD_OWNED && memory_is_used(router, 2);
+    bool first = overflow->ownership == NULL;
+    overflow->ownership = ownership;
+    overflow->refused = first && ownership->state != OWNERSHIP_OWNED && memory_is_used(router, 2);
     return !overflow->refused;
 }
 

@@ -8,7 +8,7 @@
  *
  * So a message never passes an older one of its entity. The tail's first messages are dropped from
  * memory, and join the gap, when the store certainly has their rows. Rows of the gap are loaded
- * when the queue has room and the entity's shard has an owner. When the gap is empty, the tail
+ * when the queue has room and the entity has an owner. When the gap is empty, the tail
  * moves to the queue.
  *
  * An overflow is kept by the entity's hash, since that is all that a new home knows of rows before
@@ -18,12 +18,12 @@
 #define BROKER_ROUTER_OVERFLOW_STATE_H
 
 #include "broker/router/checkpoint_state.h"
-#include "broker/router/shard_state.h"
+#include "broker/router/ownership_state.h"
 
 typedef struct overflow {
     uint64_t hash;
-    shard_t *shard; /* NULL: not known yet, as no row was read */
-    uint64_t count; /* of messages in the gap */
+    ownership_t *ownership; /* NULL: not known yet, as no row was read */
+    uint64_t count;         /* of messages in the gap */
     uint64_t after, until;
     uint64_t delivered_until; /* messages of the gap up to here may have been delivered before */
     uint32_t queued;          /* messages in the queue */
@@ -41,9 +41,9 @@ typedef struct overflow {
 /* Those of one lane. */
 typedef struct overflows {
     overflow_t *by_hash;
-    /* To be loaded in turn: overflows without a known shard, and shards with an owner. */
+    /* To be loaded in turn: overflows without a known ownership, and ownerships with an owner. */
     overflow_t *unknown;
-    shard_t *shards;
+    ownership_t *ownerships;
     bool unknown_first; /* whose turn it is */
 } overflows_t;
 
@@ -61,10 +61,10 @@ bool overflow_has(const overflows_t *overflows, uint64_t entity_hash, uint64_t p
 /* The slice is settled: what has rows now is dropped from tails. */
 void overflow_settled(router_t *router, uint32_t lane, const checkpoint_slice_t *slice);
 
-/* ---- shards and lanes ---- */
+/* ---- ownerships and lanes ---- */
 
-/* The shard has an owner. */
-void overflow_shard_owned(router_t *router, shard_t *shard);
+/* The ownership has an owner. */
+void overflow_owned(router_t *router, ownership_t *ownership);
 /* The lane is adopted, and has these messages that are not in memory. */
 void overflow_adopt(router_t *router, uint32_t lane, const store_backlog_t *backlogs, size_t count);
 /* The lane's messages are adopted, and enqueued: what has rows is dropped from tails. */
@@ -84,9 +84,9 @@ void overflows_destroy(router_t *router);
 bool overflow_take(router_t *router, uint32_t lane, uint32_t *rows_left, store_range_t *range);
 /* The overflow that waits for this row; NULL: the row does not count. */
 overflow_t *overflow_of_row(const overflows_t *overflows, const message_t *row);
-/* The row's shard is known now. Whether the row is wanted in memory; if not, it stays in the store,
- * and so do all that come after it. */
-bool overflow_wants_row(const router_t *router, overflow_t *overflow, shard_t *shard);
+/* The row's ownership is known now. Whether the row is wanted in memory; if not, it stays in the
+ * store, and so do all that come after it. */
+bool overflow_wants_row(const router_t *router, overflow_t *overflow, ownership_t *ownership);
 /* The row does not stand: its message has ended, or is in memory. */
 void overflow_pass(overflow_t *overflow, uint64_t position);
 /* The row's message comes into memory. */

@@ -212,12 +212,12 @@ static message_t *find_durable(router_t *router, request_id_t id)
 {
     message_t *message = message_find(router, id);
     bool durable = message && message->entity && message->stored.flags & REQUEST_DURABLE;
-    return durable && message->entity->shard->state != SHARD_FOREIGN ? message : NULL;
+    return durable && shard_is_home(message->entity->ownership->shard) ? message : NULL;
 }
 
 static bool is_in_flight_to(const message_t *message, const runner_t *runner)
 {
-    return message->state == MESSAGE_IN_FLIGHT && message->entity->shard->owner == runner;
+    return message->state == MESSAGE_IN_FLIGHT && message->entity->ownership->owner == runner;
 }
 
 void poison_runner_crashed(router_t *router, runner_t *runner, const request_id_t *culprits,

@@ -23,10 +23,10 @@ static message_t *awaited_message(router_t *router, const runner_t *runner,
         message->activation != result->activation) {
         return NULL;
     }
-    const shard_t *shard = message->entity->shard;
+    const ownership_t *ownership = message->entity->ownership;
     token_t token = {result->home_epoch, result->owner_sequence};
-    bool owner = shard->owner == runner && result->shard == shard->id.value &&
-                 token_equal(token, shard->token);
+    bool owner = ownership->owner == runner && result->shard == ownership->shard->id.value &&
+                 token_equal(token, ownership->token);
     return owner ? message : NULL;
 }
 
@@ -47,25 +47,6 @@ static void come_back(router_t *router, message_t *message)
     if (!over) {
         entity_restart(router, entity);
     }
-}
-
-/* Whether no runner can handle the message, as its type is missing: the time for registrations is
- * over, and there is a runner that does not bring the type. */
-static bool type_never_came(router_t *router, const message_t *message,
-                            const message_result_t *result)
-{
-    return result->error == FABRIC_ERROR_RUNNER_NOT_REGISTERED &&
-           message->stored.flags & REQUEST_DURABLE && !type_find(router, message->stored.type) &&
-           router->now_ms - router->started_ms >= router->config.registration_ms;
-}
-
-static void give_up_unknown_type(router_t *router, message_t *message)
-{
-    static const char text[] = "no worker has registered its entity type";
-    message_result_t last = {.status = STATUS_DEFECT,
-                             .error = FABRIC_ERROR_DEAD_LETTER,
-                             .payload = fabric_bytes(text, sizeof text - 1)};
-    message_finish_as_dead_letter(router, message, &last, FABRIC_ERROR_DEAD_LETTER);
 }
 
 static void defect(router_t *router, message_t *message, const message_result_t *result)
@@ -89,13 +70,11 @@ static void defect(router_t *router, message_t *message, const message_result_t 
 
 static void reject_volatile(router_t *router, message_t *message, const message_result_t *result)
 {
-    char text[UNSERVED_TEXT_SIZE] = "";
+    const char *text = "";
     fabric_error_t error = (fabric_error_t)result->error;
-    if (error == FABRIC_ERROR_RUNNER_NOT_REGISTERED) {
-        error = unserved_note(router, message->entity, text);
-    } else if (error != FABRIC_ERROR_MAILBOX_FULL && error != FABRIC_ERROR_TIMEOUT) {
+    if (error != FABRIC_ERROR_MAILBOX_FULL && error != FABRIC_ERROR_TIMEOUT) {
         error = FABRIC_ERROR_RUNNER_UNAVAILABLE;
-        strcpy(text, "the runner did not take the message");
+        text = "the runner did not take the message";
     }
     message_reject(router, message, error, NOT_TAKEN_DELAY_MS, text);
     message_forget(router, message);
@@ -105,13 +84,9 @@ static void not_taken(router_t *router, message_t *message, const message_result
 {
     entity_t *entity = message->entity;
     bool handing_over = result->error == FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
-    bool owned = entity->shard->state == SHARD_OWNED;
+    bool owned = entity->ownership->state == OWNERSHIP_OWNED;
     bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT;
     message->deliveries--; /* its handler certainly did not start */
-    if (type_never_came(router, message, result)) {
-        give_up_unknown_type(router, message);
-        return;
-    }
     if (!handing_over && !after_defect && !(message->stored.flags & REQUEST_DURABLE)) {
         reject_volatile(router, message, result);
         return;

@@ -89,6 +89,7 @@ void router_destroy(router_t **at)
     }
     types_destroy(router);
     orders_destroy(router);
+    ownerships_destroy(router);
     shards_destroy(router);
     batches_destroy(router);
     lookups_destroy(router);

@@ -252,7 +252,7 @@ typedef enum router_order_kind {
     ROUTER_RUNNER_JOINED, /* the runner was admitted and welcomed */
     /* The runner is gone, or wants to leave: it is to own no shards. It may not have joined yet. */
     ROUTER_RUNNER_LEFT,
-    ROUTER_OWNER_CHANGED, /* the shard has another owner and a new token */
+    ROUTER_OWNER_CHANGED, /* a type's part of the shard has another owner and a new token */
     ROUTER_LANE_ADOPTED, /* the lane is adopted under the epoch: its shards serve, without owners */
     ROUTER_LANE_DAMAGED, /* the lane cannot be adopted under the epoch; once for each epoch */
     ROUTER_LANE_NAMED,   /* the map names this broker as the holder of a lane under a new epoch */
@@ -266,9 +266,10 @@ typedef enum router_order_kind {
 
 typedef struct router_order {
     router_order_kind_t kind;
-    incarnation_t runner; /* its public id. OWNER_CHANGED: none if the shard has no owner now */
+    incarnation_t runner; /* its public id. OWNER_CHANGED: none if there is no owner now */
     uint32_t weight;      /* ADMIT, RUNNER_JOINED */
-    char name[256];       /* ADMIT, RUNNER_JOINED */
+    uint64_t app_version; /* ADMIT */
+    char name[256];       /* ADMIT, RUNNER_JOINED: the runner's. OWNER_CHANGED: the type's */
     /* ADMIT: hello.types as sent, checked for form. The caller that pulls the order calls
      * free(). */
     uint8_t *types;
@@ -293,10 +294,11 @@ void router_admitted(router_t *router, incarnation_t runner, fabric_error_t erro
 /* An entity type is registered or has changed. At the start, each stored type is. The shards of its
  * group exist from now on. */
 void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
-/* The coordinator wants this runner to own the shard (none: no runner). The router carries that
- * out, as soon as it is the home of the shard's lane. It forgets the wish when the lane is
- * dropped. */
-void router_desire(router_t *router, shard_id_t shard, incarnation_t runner, uint64_t now_ms);
+/* The coordinator wants this runner, which brings the type, to own the type's part of the shard
+ * (none: no runner). The router carries that out, as soon as it is the home of the shard's lane. It
+ * forgets the wish when the lane is dropped. */
+void router_desire(router_t *router, const char *type, shard_id_t shard, incarnation_t runner,
+                   uint64_t now_ms);
 /* The broker that holds the term, as the store says. That broker learns first which entity types
  * exist. */
 void router_holder(router_t *router, incarnation_t broker);
@@ -349,13 +351,10 @@ typedef struct router_violation {
 /* False: there was none since the last call. */
 bool router_take_violation(router_t *router, router_violation_t *violation);
 
-/* Entities and volatile messages that the owner of their shard does not serve, since it does not
- * bring their type. */
+/* Messages that wait, or were refused, since no runner brings their type. */
 typedef struct router_unserved {
-    uint64_t count; /* since the last call; the other fields are about the first of them */
-    char type[256];
-    char runner_name[256];
-    incarnation_t runner;
+    uint64_t count; /* since the last call */
+    char type[256]; /* of the first of them */
 } router_unserved_t;
 /* False: there were none since the last call. */
 bool router_take_unserved(router_t *router, router_unserved_t *unserved);

@@ -8,6 +8,7 @@
 #include "broker/router/lane_state.h"
 #include "broker/router/mailbox_state.h"
 #include "broker/router/member_state.h"
+#include "broker/router/ownership_state.h"
 #include "broker/router/peer_state.h"
 #include "broker/router/poison_state.h"
 #include "broker/router/relays_state.h"
@@ -59,7 +60,8 @@ struct router {
     known_type_t *types;
 
     shard_t *groups[LIMIT_GROUPS_MAX]; /* shards_per_group each, or NULL */
-    timers_t releases;                 /* of shards */
+    ownership_t *ownerships;
+    timers_t releases; /* of ownerships */
     entity_t *entities;
     timers_t pauses;      /* of entities */
     uint64_t activations; /* the last activation's number */

@@ -104,7 +104,8 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
                         shell->now_ms);
         break;
     case COORDINATOR_DESIRE:
-        router_desire(shell->router, effect->shard, effect->runner, shell->now_ms);
+        router_desire(shell->router, (const char *)effect->bytes, effect->shard, effect->runner,
+                      shell->now_ms);
         break;
     case COORDINATOR_MAP:
         CRASH_POINT(MAP_BEFORE);

@@ -25,9 +25,10 @@ struct runner {
     uint64_t missing_until_ms;
     uint64_t next_ping_ms;
     uint32_t weight;
+    uint64_t app_version; /* of the worker's program; 0: it has none */
     uint32_t window;
     uint32_t outstanding; /* deliveries without result */
-    uint32_t shards;      /* owned or being released */
+    uint32_t owned;       /* ownerships, those being released included */
     bool unreachable; /* its connection is gone: if it does not come back, its process has died */
     bool supervised;  /* a supervisor will report how its process ended */
     runner_poison_t poison;
@@ -41,6 +42,7 @@ struct runner {
 typedef struct runner_description {
     incarnation_t incarnation; /* the public one */
     uint32_t weight;
+    uint64_t app_version;
     bool supervised;
     fabric_bytes_t name;
     fabric_bytes_t types; /* as sent, and checked */
@@ -52,6 +54,8 @@ runner_t *runner_add(router_t *router, const runner_description_t *description);
 /* From now on the runner is not found any more; runner_destroy frees it. */
 void runner_remove(router_t *router, runner_t *runner);
 void runner_destroy(runner_t *runner);
+/* Whether the runner takes part, or may come back, and may own entities of the type. */
+bool runner_may_own(const runner_t *runner, fabric_bytes_t type);
 /* The name that status documents show. */
 const char *runner_state_name(const runner_t *runner);
 /* The runner is connected by this peer, and by no other peer any more. */
@@ -65,9 +69,9 @@ void runner_miss(runner_t *runner, uint64_t until_ms);
 void runner_leave(runner_t *runner);
 /* The runner's connection is gone: see `unreachable`. */
 void runner_note_unreachable(runner_t *runner);
-/* The runner owns one shard more, or one less. */
-void runner_gain_shard(runner_t *runner);
-void runner_lose_shard(runner_t *runner);
+/* The runner has one ownership more, or one less. */
+void runner_gain(runner_t *runner);
+void runner_lose(runner_t *runner);
 /* A delivery is outstanding, or is not any more. */
 static inline void runner_begin_delivery(runner_t *runner)
 {

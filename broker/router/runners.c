@@ -58,11 +58,29 @@ runner_t *runner_add(router_t *router, const runner_description_t *description)
     runner_t *runner = memory_allocate_zeroed(1, sizeof *runner);
     runner->incarnation = description->incarnation;
     runner->weight = description->weight;
+    runner->app_version = description->app_version;
     runner->supervised = description->supervised;
     copy_name(runner->name, description->name);
     keep_type_names(runner, description->types);
     HASH_ADD(by_incarnation, router->runners, incarnation, sizeof runner->incarnation, runner);
     return runner;
+}
+
+static bool brings(const runner_t *runner, fabric_bytes_t type)
+{
+    const wire_writer_t *names = &runner->types;
+    size_t at = 0;
+    while (at < names->size &&
+           !fabric_bytes_equal(fabric_bytes(names->data + at + 1, names->data[at]), type)) {
+        at += 1u + names->data[at];
+    }
+    return at < names->size;
+}
+
+bool runner_may_own(const runner_t *runner, fabric_bytes_t type)
+{
+    bool present = runner->state == RUNNER_JOINED || runner->state == RUNNER_MISSING;
+    return present && runner->weight > 0 && brings(runner, type);
 }
 
 void runner_remove(router_t *router, runner_t *runner)
@@ -137,12 +155,12 @@ void runner_leave(runner_t *runner)
 
 /* ---- what it owns ---- */
 
-void runner_gain_shard(runner_t *runner)
+void runner_gain(runner_t *runner)
 {
-    runner->shards++;
+    runner->owned++;
 }
 
-void runner_lose_shard(runner_t *runner)
+void runner_lose(runner_t *runner)
 {
-    runner->shards--;
+    runner->owned--;
 }

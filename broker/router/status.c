@@ -1,8 +1,9 @@
 /* Answers to queries: what the router knows, as msgpack documents for people and tools. */
 #include "broker/router/status.h"
 
+#include <utlist.h>
+
 #include "broker/router/router_state.h"
-#include "core/memory.h"
 
 static void put_text(wire_writer_t *document, const char *key, const char *value)
 {
@@ -47,142 +48,161 @@ static void put_runners(const router_t *router, wire_writer_t *document)
     wire_put_text(document, "runners");
     wire_put_array(document, HASH_CNT(by_incarnation, router->runners));
     for (const runner_t *runner = router->runners; runner; runner = runner->by_incarnation.next) {
-        wire_put_map(document, 6);
+        wire_put_map(document, 7);
         put_incarnation(document, "incarnation", runner->incarnation);
         put_text(document, "name", runner->name);
         put_text(document, "state", runner_state_name(runner));
         put_uint(document, "weight", runner->weight);
-        put_uint(document, "shards", runner->shards);
+        put_uint(document, "app_version", runner->app_version);
+        put_uint(document, "owned", runner->owned);
         put_uint(document, "outstanding", runner->outstanding);
     }
 }
 
-/* ---- types, and the runners that bring them ---- */
+/* ---- types, and the runners that may own their entities ---- */
 
-/* What one runner that is a member brings, by the indexes and groups of types. */
-typedef struct bringer {
+static void put_bringers(const router_t *router, fabric_bytes_t type, wire_writer_t *document)
+{
     const runner_t *runner;
-    bool types[LIMIT_TYPES_MAX];
-    bool groups[LIMIT_GROUPS_MAX + 1];
-} bringer_t;
-
-static void read_names(router_t *router, bringer_t *bringer)
-{
-    const wire_writer_t *names = &bringer->runner->types;
-    for (size_t at = 0; at < names->size; at += 1u + names->data[at]) {
-        const known_type_t *type =
-            type_find(router, fabric_bytes(names->data + at + 1, names->data[at]));
-        if (type) {
-            bringer->types[type->index] = true;
-            bringer->groups[type->group] = true;
+    uint32_t count = 0;
+    char text[33];
+    for (runner = router->runners; runner; runner = runner->by_incarnation.next) {
+        count += runner_may_own(runner, type);
+    }
+    wire_put_text(document, "runners");
+    wire_put_array(document, count);
+    for (runner = router->runners; runner; runner = runner->by_incarnation.next) {
+        if (runner_may_own(runner, type)) {
+            wire_put_text(document, incarnation_text(runner->incarnation, text));
         }
     }
 }
 
-/* All runners that may own shards. */
-static bringer_t *find_bringers(router_t *router, size_t *count)
+static void put_types(const router_t *router, wire_writer_t *document)
 {
-    bringer_t *bringers =
-        memory_allocate_zeroed(HASH_CNT(by_incarnation, router->runners) + 1u, sizeof *bringers);
-    *count = 0;
-    for (const runner_t *runner = router->runners; runner; runner = runner->by_incarnation.next) {
-        if (runner->state == RUNNER_JOINED || runner->state == RUNNER_MISSING) {
-            bringer_t *bringer = &bringers[(*count)++];
-            bringer->runner = runner;
-            read_names(router, bringer);
-        }
-    }
-    return bringers;
-}
-
-/* Whether the runner brings a type of this type's group, and brings this type or not. */
-static bool is_listed(const bringer_t *bringer, const known_type_t *type, bool bringing)
-{
-    return bringer->groups[type->group] && bringer->types[type->index] == bringing;
-}
-
-static void put_bringers(const known_type_t *type, const bringer_t *bringers, size_t count,
-                         bool bringing, wire_writer_t *document)
-{
-    uint32_t listed = 0;
-    for (size_t i = 0; i < count; i++) {
-        listed += is_listed(&bringers[i], type, bringing);
-    }
-    wire_put_text(document, bringing ? "runners" : "missing");
-    wire_put_array(document, listed);
-    for (size_t i = 0; i < count; i++) {
-        char text[33];
-        if (is_listed(&bringers[i], type, bringing)) {
-            wire_put_text(document, incarnation_text(bringers[i].runner->incarnation, text));
-        }
-    }
-}
-
-static void put_types(router_t *router, wire_writer_t *document)
-{
-    size_t count;
-    bringer_t *bringers = find_bringers(router, &count);
     wire_put_text(document, "types");
     wire_put_array(document, HASH_CNT(by_name, router->types));
     for (const known_type_t *type = router->types; type; type = type->by_name.next) {
-        wire_put_map(document, 4);
+        wire_put_map(document, 3);
         put_text(document, "name", type->name);
         put_text(document, "group", type->description->group);
-        put_bringers(type, bringers, count, true, document);
-        put_bringers(type, bringers, count, false, document);
+        put_bringers(router, fabric_bytes_of(type->name), document);
     }
-    free(bringers);
 }
 
 /* ---- shards ---- */
 
-/* The owner by the map: that of any type of the group. */
-static incarnation_t find_owner(const router_t *router, shard_id_t id)
+/* The types that some runner may own entities of, by their indexes. */
+typedef struct brought {
+    bool types[LIMIT_TYPES_MAX];
+} brought_t;
+
+static brought_t find_brought(const router_t *router)
 {
-    incarnation_t owner = {{0}};
-    for (size_t i = 0; i < shard_map_type_count(router->map) && incarnation_is_none(owner); i++) {
-        owner = shard_map_owner(router->map, shard_map_type_name(router->map, i), id);
+    brought_t brought = {{0}};
+    for (const known_type_t *type = router->types; type; type = type->by_name.next) {
+        for (const runner_t *runner = router->runners; runner;
+             runner = runner->by_incarnation.next) {
+            brought.types[type->index] |= runner_may_own(runner, fabric_bytes_of(type->name));
+        }
     }
-    return owner;
+    return brought;
 }
 
-static void put_shard(const router_t *router, shard_id_t id, wire_writer_t *document)
+static bool is_served(const ownership_t *ownership)
+{
+    return ownership && ownership->state == OWNERSHIP_OWNED &&
+           ownership->owner->state == RUNNER_JOINED;
+}
+
+/* Whether all types that runners bring are served in the shard. */
+static bool is_healthy(router_t *router, const shard_t *shard, const brought_t *brought)
+{
+    bool any = false;
+    for (const known_type_t *type = router->types; type; type = type->by_name.next) {
+        if (type->group == shard_id_group(shard->id) && brought->types[type->index]) {
+            if (!is_served(ownership_of(router, shard, fabric_bytes_of(type->name)))) {
+                return false;
+            }
+            any = true;
+        }
+    }
+    return any && shard_serves(router, shard);
+}
+
+static void put_own_owners(const shard_t *shard, wire_writer_t *document)
+{
+    const ownership_t *ownership;
+    uint32_t count = 0;
+    char text[33];
+    DL_FOREACH(shard->ownerships, ownership)
+    {
+        count += ownership->owner != NULL;
+    }
+    wire_put_map(document, count);
+    DL_FOREACH(shard->ownerships, ownership)
+    {
+        if (ownership->owner) {
+            wire_put_str(document, ownership_type(ownership));
+            wire_put_text(document, incarnation_text(ownership->owner->incarnation, text));
+        }
+    }
+}
+
+/* Another broker's shard: the map tells all that is known. */
+static void put_mapped_owners(const router_t *router, shard_id_t shard, wire_writer_t *document)
+{
+    size_t types = shard_map_type_count(router->map);
+    uint32_t count = 0;
+    char text[33];
+    for (size_t i = 0; i < types; i++) {
+        fabric_bytes_t type = shard_map_type_name(router->map, i);
+        count += !incarnation_is_none(shard_map_owner(router->map, type, shard));
+    }
+    wire_put_map(document, count);
+    for (size_t i = 0; i < types; i++) {
+        fabric_bytes_t type = shard_map_type_name(router->map, i);
+        incarnation_t owner = shard_map_owner(router->map, type, shard);
+        if (!incarnation_is_none(owner)) {
+            wire_put_str(document, type);
+            wire_put_text(document, incarnation_text(owner, text));
+        }
+    }
+}
+
+static void put_shard(router_t *router, shard_id_t id, const brought_t *brought,
+                      wire_writer_t *document)
 {
     const map_lane_t *lane = shard_map_lane_of(router->map, id);
-    const shard_t *shard = shard_find((router_t *)router, id);
-    bool ours = shard && shard->state != SHARD_FOREIGN;
-    bool owned = ours && shard->owner;
-    wire_put_map(document, 7);
+    const shard_t *shard = shard_find(router, id);
+    bool ours = shard && shard_is_home(shard);
+    wire_put_map(document, 6);
     wire_put_text(document, "group");
     wire_put_str(document, shard_map_group_name(router->map, shard_id_group(id)));
     put_uint(document, "number", shard_id_number(id));
     put_incarnation(document, "home", ours ? router->config.incarnation : lane->home);
-    put_incarnation(document, "owner", owned ? shard->owner->incarnation : find_owner(router, id));
-    put_uint(document, "home_epoch", ours ? shard->token.home_epoch : lane->epoch);
-    wire_put_text(document, "owner_sequence");
+    put_uint(document, "home_epoch", ours ? shard->epoch : lane->epoch);
+    wire_put_text(document, "owners");
     if (ours) {
-        wire_put_uint(document, shard->token.owner_sequence);
+        put_own_owners(shard, document);
+        wire_put_text(document, "healthy");
+        wire_put_bool(document, is_healthy(router, shard, brought));
     } else {
+        put_mapped_owners(router, id, document);
+        wire_put_text(document, "healthy");
         wire_put_nil(document); /* only the shard's home knows */
-    }
-    wire_put_text(document, "healthy");
-    if (ours) {
-        wire_put_bool(document, owned && shard_serves(router, shard) &&
-                                    shard->state == SHARD_OWNED &&
-                                    shard->owner->state == RUNNER_JOINED);
-    } else {
-        wire_put_nil(document);
     }
 }
 
-static void put_shards(const router_t *router, wire_writer_t *document)
+static void put_shards(router_t *router, wire_writer_t *document)
 {
     size_t groups = shard_map_group_count(router->map);
+    brought_t brought = find_brought(router);
     wire_put_text(document, "shards");
     wire_put_array(document, (uint32_t)groups * router->config.shards_per_group);
     for (uint16_t group = 1; group <= groups; group++) {
         for (uint32_t i = 1; i <= router->config.shards_per_group; i++) {
-            put_shard(router, shard_id_make(group, (uint16_t)i), document);
+            put_shard(router, shard_id_make(group, (uint16_t)i), &brought, document);
         }
     }
 }

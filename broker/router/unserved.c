@@ -1,11 +1,12 @@
-/* Messages that their owner does not take, above all because the owner does not bring their type:
- * ownership is by shard, and the workers of a shard group may bring different types. The entity of
- * such a message pauses, the longer the more refusals come in a row, until it has another owner.
- * Callers, the log and status get the reason.
+/* Messages that no runner runs: those of types that no runner brings, and those that their owner
+ * does not take. Callers, the log and status get the reason. An entity whose message is not taken
+ * pauses, the longer the more refusals come in a row, until it has another owner.
  */
 #include "broker/router/unserved.h"
 
 #include <stdio.h>
+
+#include <utlist.h>
 
 #include "broker/router/answers.h"
 #include "broker/router/outcome.h"
@@ -16,57 +17,68 @@ enum { TOLD_MAX = 1024 };
 
 /* ---- reasons ---- */
 
-/* What the present owner lacks. */
-static void missing_type_text(router_t *router, const runner_t *owner, fabric_bytes_t type,
-                              char text[UNSERVED_TEXT_SIZE])
+/* Whether no runner could own entities of the type. */
+static bool is_missing(const router_t *router, fabric_bytes_t type)
 {
-    const known_type_t *known = type_find(router, type);
-    if (!known) {
-        snprintf(text, UNSERVED_TEXT_SIZE, "no worker has registered the entity type %.*s",
-                 (int)type.size, (const char *)type.data);
-        return;
+    const runner_t *runner = router->runners;
+    while (runner && !runner_may_own(runner, type)) {
+        runner = runner->by_incarnation.next;
     }
-    snprintf(
-        text, UNSERVED_TEXT_SIZE,
-        "runner %s owns the entity's shard and does not bring the entity type %.*s: all workers "
-        "of the shard group %s must bring the same types",
-        owner->name, (int)type.size, (const char *)type.data, known->description->group);
+    return !runner;
 }
 
-fabric_error_t unserved_reason(router_t *router, const shard_t *shard, fabric_bytes_t type,
+static void note_missing(router_t *router, fabric_bytes_t type)
+{
+    router_unserved_t *unserved = &router->unserved;
+    if (unserved->count++ == 0) {
+        memcpy(unserved->type, type.data, type.size);
+        unserved->type[type.size] = '\0';
+    }
+}
+
+static fabric_error_t missing_reason(fabric_bytes_t type, char text[UNSERVED_TEXT_SIZE])
+{
+    snprintf(text, UNSERVED_TEXT_SIZE,
+             "no runner brings the entity type %.*s: start a worker that brings it", (int)type.size,
+             (const char *)type.data);
+    return FABRIC_ERROR_RUNNER_UNAVAILABLE;
+}
+
+fabric_error_t unserved_reason(router_t *router, const runner_t *owner, fabric_bytes_t type,
                                char text[UNSERVED_TEXT_SIZE])
 {
-    const runner_t *owner = shard->owner;
-    if (owner && owner->state != RUNNER_MISSING) {
-        missing_type_text(router, owner, type, text);
-        return FABRIC_ERROR_RUNNER_NOT_REGISTERED;
-    }
     if (owner) {
-        snprintf(text, UNSERVED_TEXT_SIZE, "runner %s, which owns the entity's shard, is away",
+        snprintf(text, UNSERVED_TEXT_SIZE, "runner %s, which owns the entity, is away",
                  owner->name);
-    } else if (shard_is_deserted(shard)) {
-        snprintf(text, UNSERVED_TEXT_SIZE,
-                 "no runner owns the entity's shard: start a worker that brings the entity type "
-                 "%.*s",
-                 (int)type.size, (const char *)type.data);
+    } else if (is_missing(router, type)) {
+        note_missing(router, type);
+        return missing_reason(type, text);
     } else {
-        snprintf(text, UNSERVED_TEXT_SIZE, "no runner owns the entity's shard now");
+        snprintf(text, UNSERVED_TEXT_SIZE, "no runner owns the entity now");
     }
     return FABRIC_ERROR_RUNNER_UNAVAILABLE;
 }
 
-/* ---- callers and the log ---- */
+/* ---- callers ---- */
+
+/* Tells the caller of an accepted message of a type that no runner brings, if the caller asked. */
+static void tell(router_t *router, const message_t *message)
+{
+    note_missing(router, message->stored.type);
+    bool ended = message->stored.flags & REQUEST_TELL; /* a tell has ended with its acceptance */
+    if (!ended && message_hears_waits(router, message)) {
+        char text[UNSERVED_TEXT_SIZE];
+        fabric_error_t error = missing_reason(message->stored.type, text);
+        message_send_wait(router, message, error, text);
+    }
+}
 
 void message_tell_wait(router_t *router, const message_t *message)
 {
-    char text[UNSERVED_TEXT_SIZE];
-    bool ended = message->stored.flags & REQUEST_TELL; /* a tell has ended with its acceptance */
-    if (ended || !message_hears_waits(router, message)) {
-        return;
+    if (message->entity->ownership->state == OWNERSHIP_UNOWNED &&
+        is_missing(router, message->stored.type)) {
+        tell(router, message);
     }
-    const entity_t *entity = message->entity;
-    fabric_error_t error = unserved_reason(router, entity->shard, entity_type(entity), text);
-    message_send_wait(router, message, error, text);
 }
 
 static void tell_waiting(router_t *router, const entity_t *entity)
@@ -74,26 +86,30 @@ static void tell_waiting(router_t *router, const entity_t *entity)
     unsigned told = 0;
     for (const message_t *message = entity->queue; message && told < TOLD_MAX;
          message = message->next) {
-        if (message->state == MESSAGE_QUEUED || message->state == MESSAGE_IN_FLIGHT) {
-            message_tell_wait(router, message);
+        if (message->state == MESSAGE_QUEUED) {
+            tell(router, message);
             told++;
         }
     }
 }
 
-fabric_error_t unserved_note(router_t *router, const entity_t *entity,
-                             char text[UNSERVED_TEXT_SIZE])
+void unserved_tell(router_t *router, ownership_t *ownership)
 {
-    const runner_t *owner = entity->shard->owner;
-    router_unserved_t *unserved = &router->unserved;
-    fabric_bytes_t type = entity_type(entity);
-    if (unserved->count++ == 0) {
-        memcpy(unserved->type, type.data, type.size);
-        unserved->type[type.size] = '\0';
-        memcpy(unserved->runner_name, owner->name, sizeof unserved->runner_name);
-        unserved->runner = owner->incarnation;
+    fabric_bytes_t type = ownership_type(ownership);
+    bool missing = incarnation_is_none(ownership->desired) && is_missing(router, type);
+    entity_t *entity, *next;
+    DL_FOREACH_SAFE(ownership->entities, entity, next)
+    {
+        if (entity->queued_volatile > 0) {
+            char text[UNSERVED_TEXT_SIZE];
+            fabric_error_t error = unserved_reason(router, NULL, type, text);
+            entity_refuse_volatile(router, entity, error, text);
+        }
+        if (missing) {
+            tell_waiting(router, entity);
+        }
+        entity_release(router, entity);
     }
-    return unserved_reason(router, entity->shard, type, text);
 }
 
 bool router_take_unserved(router_t *router, router_unserved_t *unserved)
@@ -108,15 +124,6 @@ bool router_take_unserved(router_t *router, router_unserved_t *unserved)
 
 /* ---- pauses ---- */
 
-/* Durable messages wait for another owner. Volatile messages do not wait. */
-static void tell_unserved(router_t *router, entity_t *entity)
-{
-    char text[UNSERVED_TEXT_SIZE];
-    fabric_error_t error = unserved_note(router, entity, text);
-    entity_refuse_volatile(router, entity, error, text);
-    tell_waiting(router, entity);
-}
-
 void entity_refused(router_t *router, entity_t *entity, fabric_error_t error)
 {
     if (timer_is_set(&entity->pause)) {
@@ -126,11 +133,7 @@ void entity_refused(router_t *router, entity_t *entity, fabric_error_t error)
     if (!restarted || entity->refusals > 0) {
         entity_back_off(router, entity, entity->refusals);
     }
-    bool known = entity->unserved;
-    entity_count_refusal(entity, error == FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    if (entity->unserved && !known) {
-        tell_unserved(router, entity);
-    }
+    entity_count_refusal(entity);
 }
 
 void entity_owner_gone(router_t *router, entity_t *entity)

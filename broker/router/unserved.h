@@ -1,24 +1,25 @@
-/* Messages that their owner does not take: pauses, and the reason for people. */
+/* Messages that no runner runs: the reason for people, and pauses where the owner refuses. */
 #ifndef BROKER_ROUTER_UNSERVED_H
 #define BROKER_ROUTER_UNSERVED_H
 
 #include "broker/router/mailbox_state.h"
 
-enum { UNSERVED_TEXT_SIZE = 800 };
+enum { UNSERVED_TEXT_SIZE = 400 };
 
 /* The entity's owner did not take a message, which is queued again: the entity pauses, the longer
  * the more refusals come in a row. */
 void entity_refused(router_t *router, entity_t *entity, fabric_error_t error);
 /* The entity's owner is not its owner any more: its refusals do not count. */
 void entity_owner_gone(router_t *router, entity_t *entity);
-/* Notes for the log that the entity's owner does not bring its type. Returns unserved_reason. */
-fabric_error_t unserved_note(router_t *router, const entity_t *entity,
-                             char text[UNSERVED_TEXT_SIZE]);
-/* Why no runner runs entities of the type in the shard now, as a text for people. Returns the error
- * that goes with the text. */
-fabric_error_t unserved_reason(router_t *router, const shard_t *shard, fabric_bytes_t type,
+/* Why nothing of the type is run now where this runner is the owner (NULL: nobody is), as a text
+ * for people, and for the log where a runner is missing. Returns the error that goes with it. */
+fabric_error_t unserved_reason(router_t *router, const runner_t *owner, fabric_bytes_t type,
                                char text[UNSERVED_TEXT_SIZE]);
-/* Tells the caller of an accepted message why the message waits, if the caller asked to be told. */
+/* Nobody has the ownership: volatile messages do not wait for an owner, so their callers are told
+ * at once. Durable ones wait; where nobody is to come, their callers hear why. */
+void unserved_tell(router_t *router, ownership_t *ownership);
+/* Tells the caller of an accepted message that no runner brings its type, if that is so and the
+ * caller asked to be told. */
 void message_tell_wait(router_t *router, const message_t *message);
 
 #endif

@@ -83,12 +83,8 @@ void router_watch_unserved(router_watch_t *watch, router_t *router, uint64_t now
         !log_limiter_pass(&watch->unserved, 1, now_ms / 10, &left_out)) {
         return;
     }
-    char runner[33];
     log_event(LOG_WARN_LEVEL, "runner.type_missing", log_text("type", unserved.type),
-              log_text("runner", incarnation_text(unserved.runner, runner)),
-              log_text("name", unserved.runner_name),
-              log_text("text", "it owns a shard of this type and does not bring it: all workers of "
-                               "a shard group must bring the same types"),
+              log_text("text", "no runner brings this entity type: start a worker that brings it"),
               log_uint("count", unserved.count + left_out));
 }
 

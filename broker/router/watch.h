@@ -26,8 +26,8 @@ void router_watch_crashes(router_watch_t *watch, router_t *router, uint64_t now_
  * peer's address, or NULL. */
 void router_watch_violations(router_watch_t *watch, router_t *router, const char *address,
                              uint64_t now_ms);
-/* Logs an entity type that its shard's owner does not bring, if there was any, at most once in ten
- * seconds. */
+/* Logs an entity type that messages were sent to and no runner brings, if there was any, at most
+ * once in ten seconds. */
 void router_watch_unserved(router_watch_t *watch, router_t *router, uint64_t now_ms);
 /* Logs when the process has no descriptor left for a connection, and when that is over. To be
  * called now and then. */

@@ -43,7 +43,7 @@ static const char *const offsets[] = {"+1h", "-1h", "+1d", "+0", "-1d", "+1d", "
 /* ---- what must not change ---- */
 
 typedef struct picture {
-    json_t *shards; /* homes, owners and tokens */
+    json_t *shards; /* homes and owners */
     int64_t term, sequence;
 } picture_t;
 

@@ -71,8 +71,7 @@ static void choose_entities(testbed_t *bed, const process_t *worker)
         char *id = load.ids[count];
         snprintf(id, sizeof load.ids[count], "mass-%llu", (unsigned long long)number);
         size_t shard = address_shard_number(fabric_bytes_of(id), (uint32_t)json_array_size(shards));
-        const char *owner =
-            json_string_value(json_object_get(json_array_get(shards, shard - 1), "owner"));
+        const char *owner = testbed_owner(json_array_get(shards, shard - 1), PROBE_TYPE);
         assert_true(number < UINT64_C(100) * ENTITIES);
         count += owner && strcmp(owner, incarnation) == 0;
     }

@@ -116,7 +116,7 @@ static int shards_of_first(void)
         const char *name = json_string_value(json_object_get(item, "name"));
         const char *end_of_name = name ? strrchr(name, ':') : NULL;
         if (end_of_name && strcmp(end_of_name, pid) == 0) {
-            shards = (int)json_integer_value(json_object_get(item, "shards"));
+            shards = (int)json_integer_value(json_object_get(item, "owned"));
         }
     }
     json_array_foreach(json_object_get(status, "shards"), i, item)

@@ -207,7 +207,7 @@ static void desire(world_t *w)
     uint8_t runner = fuzz_byte(&w->input) % 4;
     incarnation_t wanted = driver_runner(runner ? STRANGE_RUNNER + runner - 1u : 0);
     for (uint16_t i = 1; i <= DRIVER_SHARDS; i++) {
-        router_desire(w->driver->router, shard_id_make(1, i), wanted, w->driver->now_ms);
+        router_desire(w->driver->router, "Counter", shard_id_make(1, i), wanted, w->driver->now_ms);
     }
     driver_pull(w->driver);
 }

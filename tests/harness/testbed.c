@@ -370,6 +370,11 @@ uint64_t testbed_counter(fabric_client_t *client, const char *name)
     return number;
 }
 
+const char *testbed_owner(const json_t *shard, const char *type)
+{
+    return json_string_value(json_object_get(json_object_get(shard, "owners"), type));
+}
+
 typedef struct held {
     int64_t lanes;
     char *incarnation;

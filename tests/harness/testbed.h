@@ -120,6 +120,9 @@ uint64_t testbed_counter(fabric_client_t *client, const char *name);
 /* How many shards the runner of a worker process owns, according to their homes; -1: it is not a
  * healthy member of any. */
 int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker);
+/* The runner that owns the type's entities of a shard of the status, as that names it; NULL: nobody
+ * does. */
+const char *testbed_owner(const json_t *shard, const char *type);
 /* How many lanes a broker holds, as the store says, and its incarnation; -1: it is no member.
  * MariaDB only. */
 int64_t testbed_lanes_held(testbed_t *bed, const char *endpoint, char incarnation[33]);

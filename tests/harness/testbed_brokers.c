@@ -154,6 +154,27 @@ void testbed_wait_spread(testbed_t *bed)
     }
 }
 
+/* How many shards, whose home answers here, have the runner as an owner. */
+static int64_t count_owned(const json_t *status, const char *runner)
+{
+    int64_t owned = 0;
+    size_t index;
+    const json_t *shard;
+    const json_t *broker = json_object_get(status, "broker");
+    json_array_foreach(json_object_get(status, "shards"), index, shard)
+    {
+        bool owner = false;
+        const char *type;
+        const json_t *found;
+        json_object_foreach(json_object_get(shard, "owners"), type, found)
+        {
+            owner |= strcmp(json_string_value(found), runner) == 0;
+        }
+        owned += owner && json_equal(json_object_get(shard, "home"), broker);
+    }
+    return owned;
+}
+
 /* The shards of the worker process by one broker's words; -1: it is no healthy member there. */
 static int64_t shards_by(const json_t *status, const char *process)
 {
@@ -164,7 +185,7 @@ static int64_t shards_by(const json_t *status, const char *process)
         const char *name = json_string_value(json_object_get(runner, "name"));
         const char *colon = name ? strrchr(name, ':') : NULL;
         if (colon && strcmp(colon, process) == 0 && is_healthy(runner)) {
-            return json_integer_value(json_object_get(runner, "shards"));
+            return count_owned(status, json_string_value(json_object_get(runner, "incarnation")));
         }
     }
     return -1;

@@ -1,19 +1,20 @@
-/* Workers of one shard group that bring different types: each gets shards of all types, so some
- * messages wait for an owner that brings their type. They wait without being delivered in a loop,
- * callers and operators are told why, and other messages go on. */
+/* Workers that bring different entity types: each type is run by the workers that bring it, a
+ * worker with a new module moves nothing of others, and what nobody brings waits and is named. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/address.h"
+#include "bench/messages.h"
 #include "core/clock.h"
 #include "examples/counter/counter.h"
+#include "tests/harness/folder.h"
 #include "tests/harness/invocation.h"
 
-enum { WAIT_MAX_MS = 60000, SHARDS = 300, ASK_MS = 4000, DELIVERIES_MAX = 12 };
+enum { WAIT_MAX_MS = 60000, SHARDS = 300, ASK_MS = 4000 };
 
 #define COUNTER_MODULE "../examples/counter/counter.so"
 #define PROBE_MODULE   "../tests/probe_module.so"
+#define BENCH_MODULE   "../bench/bench_module.so"
 
 static const counter_increment_request_t five = {5};
 static const probe_text_t hello = {"hello"};
@@ -29,55 +30,28 @@ static void add_worker(testbed_t *bed, const char *module, const char *name)
     bed->options.worker_arguments = NULL;
 }
 
-/* How many shards the runner of that name owns, and any one's number. */
-static unsigned shards_of_runner(testbed_t *bed, const char *name, uint32_t *number)
+/* How many shards' parts of the type the runner of that name owns. */
+static unsigned owned(testbed_t *bed, const char *type, const char *name)
 {
-    char owner[33] = "";
-    unsigned shards = 0;
+    char runner[33] = "";
+    unsigned count = 0;
     size_t index;
     json_t *item;
     json_t *status = testbed_status(bed->client);
     json_array_foreach(json_object_get(status, "runners"), index, item)
     {
         if (strcmp(json_string_value(json_object_get(item, "name")), name) == 0) {
-            snprintf(owner, sizeof owner, "%s",
+            snprintf(runner, sizeof runner, "%s",
                      json_string_value(json_object_get(item, "incarnation")));
         }
     }
     json_array_foreach(json_object_get(status, "shards"), index, item)
     {
-        const char *found = json_string_value(json_object_get(item, "owner"));
-        if (found && strcmp(found, owner) == 0) {
-            *number = (uint32_t)json_integer_value(json_object_get(item, "number"));
-            shards++;
-        }
+        const char *owner = testbed_owner(item, type);
+        count += owner && strcmp(owner, runner) == 0;
     }
     json_decref(status);
-    return shards;
-}
-
-/* Waits until the runner owns its half; returns one of its shards. A runner is healthy before its
- * shards have come to it. */
-static uint32_t wait_for_half(testbed_t *bed, const char *name)
-{
-    uint32_t number = 0;
-    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
-    while (shards_of_runner(bed, name, &number) != SHARDS / 2) {
-        testbed_poll(deadline_ms, "half of the shards");
-    }
-    return number;
-}
-
-/* The nth entity id in a shard of the default group. */
-static const char *id_in_shard(uint32_t shard, unsigned nth, char id[16])
-{
-    for (unsigned i = 0;; i++) {
-        snprintf(id, 16, "id-%u", i);
-        if (address_shard_number(fabric_bytes_of(id), SHARDS) == shard && nth-- == 0) {
-            return id;
-        }
-        assert_true(i < 100000);
-    }
+    return count;
 }
 
 static fabric_error_t ask(testbed_t *bed, const char *type, const char *id,
@@ -100,96 +74,214 @@ static void expect_text(const char *text, const char *const *parts)
     }
 }
 
-/* What callers hear of an entity whose shard the other worker owns. */
-static void check_callers(testbed_t *bed, uint32_t shard)
+/* A worker with a new module gets its own types, and nothing else changes. */
+static void each_module_is_run_by_the_worker_that_brings_it(void **state)
 {
-    static const char *const reason[] = {"probe-worker", "Counter", "same types", NULL};
-    char id[16];
-    char volatile_id[16];
+    testbed_t *bed = *state;
     fabric_outcome_t outcome = {0};
-    id_in_shard(shard, 0, id);
-    id_in_shard(shard, 1, volatile_id);
-    assert_int_equal(fabric_client_tell(bed->client, fabric_entity("Counter", id),
-                                        &counter_increment, &five, &outcome),
-                     FABRIC_OK);
-    assert_int_equal(ask(bed, "Counter", volatile_id, &counter_peek, NULL, &outcome),
-                     FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    expect_text(outcome.text, reason);
-    uint64_t before = testbed_counter(bed->client, "delivered");
-    assert_int_equal(ask(bed, "Counter", id, &counter_increment, &five, &outcome),
-                     FABRIC_ERROR_OUTCOME_UNKNOWN);
-    uint64_t delivered = testbed_counter(bed->client, "delivered") - before;
-    print_message("%llu deliveries in %d ms: %s\n", (unsigned long long)delivered, ASK_MS,
-                  outcome.text);
-    assert_true(delivered <= 2 * DELIVERIES_MAX);
-    expect_text(outcome.text, reason);
-    assert_int_equal(ask(bed, "Counter", id, &counter_peek, NULL, &outcome),
-                     FABRIC_ERROR_RUNNER_NOT_REGISTERED); /* does not wait behind them */
-    expect_text(outcome.text, reason);
-}
-
-static void check_status(testbed_t *bed)
-{
-    static const char *const types[] = {
-        "Counter ", "not at probe-worker", "Probe ", "not at counter-worker", "same types", NULL};
     size_t index;
     json_t *type;
     unsigned found = 0;
-    const char *const arguments[] = {"fabricctl", "status", "--url", bed->cluster.url, NULL};
-    invocation_run(bed, arguments, NULL, &invocation);
-    assert_int_equal(invocation.status, 0);
-    expect_text(invocation.output, types);
+    testbed_start(bed, 0);
+    add_worker(bed, COUNTER_MODULE, "counter-worker");
+    testbed_wait_ready(bed, 1);
+    assert_int_equal(ask(bed, "Counter", "id-1", &counter_increment, &five, &outcome), FABRIC_OK);
+    add_worker(bed, PROBE_MODULE, "probe-worker");
+    testbed_wait_ready(bed, 2);
+    assert_int_equal(owned(bed, "Counter", "counter-worker"), SHARDS);
+    assert_int_equal(owned(bed, PROBE_TYPE, "probe-worker"), SHARDS);
+    for (unsigned i = 0; i < 20; i++) { /* all in the same shards */
+        char id[16];
+        snprintf(id, sizeof id, "id-%u", i);
+        assert_int_equal(ask(bed, "Counter", id, &counter_increment, &five, &outcome), FABRIC_OK);
+        assert_int_equal(ask(bed, "Counter", id, &counter_peek, NULL, &outcome), FABRIC_OK);
+        assert_int_equal(ask(bed, PROBE_TYPE, id, &probe_echo, &hello, &outcome), FABRIC_OK);
+        assert_int_equal(ask(bed, PROBE_TYPE, id, &probe_volatile_echo, &hello, &outcome),
+                         FABRIC_OK);
+    }
     json_t *status = testbed_status(bed->client);
     json_array_foreach(json_object_get(status, "types"), index, type)
     {
         found++;
         assert_string_equal(json_string_value(json_object_get(type, "group")), "default");
         assert_int_equal(json_array_size(json_object_get(type, "runners")), 1);
-        assert_int_equal(json_array_size(json_object_get(type, "missing")), 1);
     }
     json_decref(status);
     assert_int_equal(found, 3); /* Counter, and the probe module's Probe and Fold */
-}
-
-static void each_module_gets_half_of_the_shards(void **state)
-{
-    testbed_t *bed = *state;
-    char id[16];
-    fabric_outcome_t outcome = {0};
-    testbed_start(bed, 0);
-    add_worker(bed, COUNTER_MODULE, "counter-worker");
-    testbed_wait_ready(bed, 1);
-    assert_int_equal(ask(bed, "Counter", "id-1", &counter_increment, &five, &outcome), FABRIC_OK);
-    add_worker(bed, PROBE_MODULE, "probe-worker");
-    uint32_t foreign = wait_for_half(bed, "probe-worker");
-    uint32_t own = wait_for_half(bed, "counter-worker");
-    testbed_wait_ready(bed, 2);
-    check_callers(bed, foreign);
-    check_status(bed);
-    /* Messages of other types go on, in the same shard and elsewhere. */
-    assert_int_equal(
-        ask(bed, PROBE_TYPE, id_in_shard(foreign, 0, id), &probe_echo, &hello, &outcome),
-        FABRIC_OK);
-    assert_int_equal(
-        ask(bed, "Counter", id_in_shard(own, 0, id), &counter_increment, &five, &outcome),
-        FABRIC_OK);
-    unsigned lines = testbed_count_events(bed, "broker.log", "runner.type_missing");
-    assert_in_range(lines, 1, 4);
-    assert_int_equal(testbed_counter(bed->client, "pending"), 2);
-    /* A new owner is tried at once, whatever the pause has grown to. */
+    assert_int_equal(testbed_counter(bed->client, "redelivered"), 0);
     process_stop(&bed->cluster.workers[1], WAIT_MAX_MS);
     testbed_wait_ready(bed, 1);
-    testbed_wait_drained(bed);
+    assert_int_equal(owned(bed, "Counter", "counter-worker"), SHARDS);
     assert_int_equal(testbed_counter(bed->client, "dead_letters"), 0);
-    assert_int_equal(
-        ask(bed, "Counter", id_in_shard(foreign, 0, id), &counter_increment, &five, &outcome),
-        FABRIC_OK);
 }
 
-/* Shards move to a worker that brings both types, and that worker alone suffices. */
+/* ---- overlapping sets of types ---- */
+
+/* INFLIGHT: calls open at once. ROUNDS: workers that go and come back. CALLS: between these. */
+enum { WORKERS = 3, INFLIGHT = 48, ROUNDS = 6, CALLS = 1000, KINDS = 6, ENTITIES = 40 };
+
+typedef struct mixed_load {
+    fabric_client_t *client;
+    unsigned open;
+    uint64_t started, ended;
+    uint64_t durable, volatile_ended, volatile_failed;
+    char failure[300]; /* the first that must not be */
+} mixed_load_t;
+
+static void note_failure(mixed_load_t *load, const char *what, const fabric_outcome_t *outcome)
+{
+    if (!load->failure[0]) {
+        snprintf(load->failure, sizeof load->failure, "a %s call ended in %s: %.200s", what,
+                 fabric_error_name(outcome->error), outcome->text);
+    }
+}
+
+static void durable_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    mixed_load_t *load = context;
+    (void)payload;
+    load->open--;
+    load->ended++;
+    load->durable++;
+    if (outcome->error) {
+        note_failure(load, "durable", outcome);
+    }
+}
+
+/* A volatile call may fail while its owner goes, but never since its type is not known. */
+static void volatile_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    mixed_load_t *load = context;
+    (void)payload;
+    load->open--;
+    load->ended++;
+    load->volatile_ended++;
+    load->volatile_failed += outcome->error != FABRIC_OK;
+    if (outcome->error == FABRIC_ERROR_RUNNER_NOT_REGISTERED ||
+        outcome->error == FABRIC_ERROR_UNKNOWN_ENTITY_TYPE ||
+        strstr(outcome->text, "no runner brings")) {
+        note_failure(load, "volatile", outcome);
+    }
+}
+
+static bool start_call(mixed_load_t *load)
+{
+    static const bench_body_t nothing = {.sequence = 0};
+    static bench_body_t body;
+    char id[24];
+    snprintf(id, sizeof id, "mixed-%u", (unsigned)(load->started / KINDS % ENTITIES));
+    body = nothing;
+    body.sequence = load->started + 1; /* the entity wants them in order */
+    bench_seal(&body);
+    const fabric_call_t calls[KINDS] = {
+        {.entity = fabric_entity("Counter", id), .message = &counter_increment, .request = &five},
+        {.entity = fabric_entity("Counter", id), .message = &counter_peek},
+        {.entity = fabric_entity(PROBE_TYPE, id), .message = &probe_echo, .request = &hello},
+        {.entity = fabric_entity(PROBE_TYPE, id),
+         .message = &probe_volatile_echo,
+         .request = &hello},
+        {.entity = fabric_entity(BENCH_TYPE, id),
+         .message = bench_message(BENCH_ASK_DURABLE, 0),
+         .request = &body},
+        {.entity = fabric_entity(BENCH_TYPE, id),
+         .message = bench_message(BENCH_ASK_VOLATILE, 0),
+         .request = &body}};
+    fabric_call_t call = calls[load->started % KINDS];
+    bool durable = call.message->durable;
+    call.timeout_ms = durable ? WAIT_MAX_MS : ASK_MS;
+    fabric_error_t error = fabric_client_start(
+        load->client, &call, durable ? durable_ended : volatile_ended, load, NULL);
+    if (error) {
+        assert_int_equal(fabric_error_class(error), FABRIC_CLASS_RETRY); /* too much is open */
+        return false;
+    }
+    load->started++;
+    load->open++;
+    return true;
+}
+
+/* Runs the load until so many more calls have ended. */
+static void run_load(mixed_load_t *load, uint64_t calls, unsigned inflight)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    uint64_t wanted = load->ended + calls;
+    while (load->ended < wanted) {
+        while (load->open < inflight && start_call(load)) {
+        }
+        (void)fabric_client_wait(load->client, 20);
+        if (clock_monotonic_ms() > deadline_ms) {
+            fail_msg("%u calls stay open, %llu have ended", load->open,
+                     (unsigned long long)load->ended);
+        }
+    }
+    if (load->failure[0]) {
+        fail_msg("%s", load->failure);
+    }
+}
+
+/* Starts the worker with its two of the three modules. */
+static void add_pair(testbed_t *bed, unsigned worker)
+{
+    static const char *const modules[WORKERS] = {COUNTER_MODULE, PROBE_MODULE, BENCH_MODULE};
+    static const char *const names[WORKERS] = {"counter-probe", "probe-bench", "bench-counter"};
+    reason_t reason;
+    char programs[FOLDER_PATH_SIZE];
+    char second[FOLDER_PATH_SIZE + 64];
+    assert_int_equal(folder_of_programs(&reason, programs), FABRIC_OK);
+    snprintf(second, sizeof second, "%s/%s", programs, modules[(worker + 1) % WORKERS]);
+    const char *const arguments[] = {"--name", names[worker], "--module", second, NULL};
+    bed->options.module = modules[worker];
+    bed->options.worker_arguments = arguments;
+    testbed_add_worker(bed);
+    bed->options.worker_arguments = NULL;
+}
+
+static void workers_with_overlapping_types_come_and_go(void **state)
+{
+    testbed_t *bed = *state;
+    testbed_start(bed, 0);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        add_pair(bed, i);
+    }
+    testbed_wait_ready(bed, WORKERS);
+    assert_int_equal(owned(bed, "Counter", "counter-probe"), SHARDS / 2);
+    assert_int_equal(owned(bed, "Counter", "bench-counter"), SHARDS / 2);
+    assert_int_equal(owned(bed, PROBE_TYPE, "counter-probe"), SHARDS / 2);
+    assert_int_equal(owned(bed, BENCH_TYPE, "counter-probe"), 0);
+    mixed_load_t load = {.client = bed->client};
+    process_t *workers[WORKERS];
+    for (unsigned i = 0; i < WORKERS; i++) {
+        workers[i] = &bed->cluster.workers[i];
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        unsigned worker = round % WORKERS;
+        run_load(&load, CALLS, INFLIGHT);
+        if (round % 2 == 0) {
+            process_stop(workers[worker], WAIT_MAX_MS);
+        } else {
+            testbed_kill(workers[worker]);
+        }
+        run_load(&load, CALLS, INFLIGHT);
+        add_pair(bed, worker);
+        workers[worker] = &bed->cluster.workers[WORKERS + round];
+        run_load(&load, CALLS, INFLIGHT);
+        testbed_wait_ready(bed, WORKERS);
+    }
+    run_load(&load, load.open, 0);
+    testbed_wait_drained(bed);
+    print_message("%llu durable calls, %llu volatile ones, of which %llu failed\n",
+                  (unsigned long long)load.durable, (unsigned long long)load.volatile_ended,
+                  (unsigned long long)load.volatile_failed);
+    assert_int_equal(testbed_counter(bed->client, "dead_letters"), 0);
+    assert_int_equal(testbed_count_events(bed, "broker.log", "runner.type_missing"), 0);
+}
+
+/* ---- a type that nobody brings ---- */
+
 static void a_type_that_nobody_brings_is_named(void **state)
 {
-    static const char *const waits[] = {"start a worker", "Counter", NULL};
+    static const char *const waits[] = {"no runner brings the entity type Counter",
+                                        "start a worker", NULL};
     static const char *const types[] = {"Counter ", "no runner brings it", NULL};
     testbed_t *bed = *state;
     fabric_outcome_t outcome = {0};
@@ -207,12 +299,20 @@ static void a_type_that_nobody_brings_is_named(void **state)
     invocation_run(bed, arguments, NULL, &invocation);
     assert_int_equal(invocation.status, 0);
     expect_text(invocation.output, types);
+    unsigned lines = testbed_count_events(bed, "broker.log", "runner.type_missing");
+    assert_in_range(lines, 1, 4);
+    add_worker(bed, COUNTER_MODULE, "counter-worker"); /* what has waited goes on */
+    testbed_wait_ready(bed, 1);
+    testbed_wait_drained(bed);
 }
 
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"each_module_gets_half_of_the_shards", each_module_gets_half_of_the_shards, TESTBED_BOTH},
+        {"each_module_is_run_by_the_worker_that_brings_it",
+         each_module_is_run_by_the_worker_that_brings_it, TESTBED_BOTH},
+        {"workers_with_overlapping_types_come_and_go", workers_with_overlapping_types_come_and_go,
+         TESTBED_BOTH},
         {"a_type_that_nobody_brings_is_named", a_type_that_nobody_brings_is_named, TESTBED_SQLITE},
     };
     return testbed_run("types", tests, sizeof tests / sizeof tests[0]);

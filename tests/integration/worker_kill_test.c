@@ -44,7 +44,7 @@ static void read_owners(testbed_t *bed, owners_t *owners)
     assert_int_equal(json_array_size(shards), SHARDS);
     json_array_foreach(shards, index, shard)
     {
-        const char *owner = json_string_value(json_object_get(shard, "owner"));
+        const char *owner = testbed_owner(shard, PROBE_TYPE);
         snprintf(owners->of[index], sizeof owners->of[index], "%s", owner ? owner : "");
     }
     json_decref(status);

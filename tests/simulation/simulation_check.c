@@ -295,6 +295,7 @@ static void note_assign(const process_t *broker, wire_reader_t *body)
     if (message_get_assign(body, &assign)) {
         return;
     }
+    assert(fabric_bytes_equal(assign.type, fabric_bytes_of(ledger_type.name)));
     token_t token = {assign.home_epoch, assign.owner_sequence};
     token_t *newest = assigned(broker, assign.shard);
     /* A frame may have waited for its peer, and report an owner that has lost the shard

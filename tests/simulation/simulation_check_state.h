@@ -17,7 +17,7 @@ typedef struct watched_entity {
     uint64_t submitted_us; /* the latest of those that have ended */
 } watched_entity_t;
 
-/* The newest tokens that a broker has given out. */
+/* The newest tokens that a broker has given out for the only entity type. */
 typedef struct watched_broker {
     uint64_t life;
     token_t assigned[SIMULATION_SHARDS + 1];

@@ -73,7 +73,8 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
                         now_ms);
         break;
     case COORDINATOR_DESIRE:
-        router_desire(life->router, effect->shard, effect->runner, now_ms);
+        router_desire(life->router, (const char *)effect->bytes, effect->shard, effect->runner,
+                      now_ms);
         break;
     case COORDINATOR_MAP:
         take_map(life, effect);

@@ -236,8 +236,11 @@ static void join(script_t *s, incarnation_t runner)
 
 static void own(script_t *s, shard_id_t shard, incarnation_t runner, token_t token)
 {
-    router_order_t order = {
-        .kind = ROUTER_OWNER_CHANGED, .runner = runner, .shard = shard, .token = token};
+    router_order_t order = {.kind = ROUTER_OWNER_CHANGED,
+                            .runner = runner,
+                            .name = "Counter",
+                            .shard = shard,
+                            .token = token};
     coordinator_order(s->c, &order, s->now_ms);
 }
 
@@ -250,8 +253,8 @@ static void only_shards_of_own_lanes_get_runners(void **state)
     script_pass(s, 300, 50);
     join(s, runner_a);
     script_pass(s, 100, 50);
-    assert_int_equal(script_owned(s, 1, runner_a), SHARDS - SHARDS / LANES);
-    assert_true(incarnation_is_none(s->desired[1][1]));
+    assert_int_equal(script_owned(s, "Counter", runner_a), SHARDS - SHARDS / LANES);
+    assert_true(incarnation_is_none(*script_desired(s, "Counter", 1)));
     own(s, shard_id_make(1, 2), runner_a, (token_t){1, 1});
     own(s, shard_id_make(1, 1), runner_a, (token_t){5, 1}); /* the lane is another broker's */
     script_pass(s, 100, 50);

@@ -101,6 +101,7 @@ static void own(script_t *s, incarnation_t runner, uint64_t sequence)
 {
     router_order_t order = {.kind = ROUTER_OWNER_CHANGED,
                             .runner = runner,
+                            .name = "Counter",
                             .shard = shard_id_make(1, 1),
                             .token = {EPOCH + 1, sequence}};
     coordinator_order(s->c, &order, s->now_ms);
@@ -254,6 +255,38 @@ static void owners_are_told_to_the_holder(void **state)
     publish(s, holder, false); /* the map has this broker's owners */
     script_pass(s, 1000, 10);
     assert_int_equal(s->told_owners, told);
+    shard_map_destroy(&holder);
+}
+
+static void join(script_t *s, incarnation_t runner)
+{
+    script_admit(s, runner, &counter, 1);
+    script_pump(s);
+    assert_int_equal(s->admission, FABRIC_OK);
+    script_order(s, ROUTER_RUNNER_JOINED, runner, 100);
+}
+
+/* The lane's former home had shared its shards out evenly, though not as this broker would have. */
+static void a_new_home_begins_with_the_owners_of_the_map(void **state)
+{
+    script_t *s = *state;
+    shard_map_t *holder = holder_new();
+    fabric_bytes_t type = fabric_bytes_of(counter.name);
+    for (uint16_t n = 1; n <= SHARDS; n++) {
+        incarnation_t owner = n / LANES % 2 == 0 ? runner_b : runner_a;
+        assert_int_equal(shard_map_set_owner(holder, type, shard_id_make(1, n), owner), FABRIC_OK);
+    }
+    stand_by(s);
+    publish(s, holder, false);
+    join(s, runner_a);
+    join(s, runner_b);
+    assert_int_equal(s->desires, 0); /* this broker has no lane yet */
+    hold_lane_1(s);
+    assert_int_equal(s->desires, SHARDS / LANES);
+    for (uint16_t n = 1; n <= SHARDS; n += LANES) {
+        incarnation_t owner = shard_map_owner(holder, type, shard_id_make(1, n));
+        assert_true(incarnation_equal(*script_desired(s, counter.name, n), owner));
+    }
     shard_map_destroy(&holder);
 }
 
@@ -411,6 +444,7 @@ int main(void)
         TEST(the_holder_takes_no_map),
         TEST(the_store_knows_lanes_better_under_a_larger_epoch),
         TEST(owners_are_told_to_the_holder),
+        TEST(a_new_home_begins_with_the_owners_of_the_map),
         TEST(owners_are_told_again_where_the_map_has_others),
         TEST(the_holder_publishes_the_owners_that_a_home_tells),
         TEST(only_the_holder_takes_owners),

@@ -323,7 +323,7 @@ static void new_type_makes_its_group(void **state)
     assert_int_equal(s->type_count, 1);
     assert_int_equal(s->types_seen, 1);
     script_order(s, ROUTER_RUNNER_JOINED, runner_a, 100);
-    assert_int_equal(script_owned(s, 1, runner_a), SHARDS);
+    assert_int_equal(script_owned(s, "Counter", runner_a), SHARDS);
     script_pass(s, 100, 10);
     assert_int_equal(s->runner_count, 1);
     assert_int_equal(shard_map_type_group(s->map, fabric_bytes_of("Counter")), 1);
@@ -374,7 +374,7 @@ static void conflicts_are_refused(void **state)
     assert_int_equal(s->admission, FABRIC_ERROR_TYPE_CONFLICT);
     assert_int_equal(s->group_count, 1);
     script_order(s, ROUTER_RUNNER_JOINED, runner_b, 100); /* has no effect for a refused runner */
-    assert_int_equal(script_owned(s, 1, runner_b), 0);
+    assert_int_equal(script_owned(s, "Counter", runner_b), 0);
 }
 
 static void junk_types_are_refused(void **state)
@@ -406,12 +406,12 @@ static void placement_moves_as_little_as_it_can(void **state)
     assert_int_equal(s->desires, SHARDS);
     join(s, runner_b, &counter, 1);
     assert_int_equal(s->desires, SHARDS + SHARDS / 2);
-    assert_int_equal(script_owned(s, 1, runner_a), SHARDS / 2);
+    assert_int_equal(script_owned(s, "Counter", runner_a), SHARDS / 2);
     script_order(s, ROUTER_RUNNER_LEFT, runner_b, 0);
     assert_int_equal(s->desires, 2 * SHARDS);
-    assert_int_equal(script_owned(s, 1, runner_a), SHARDS);
+    assert_int_equal(script_owned(s, "Counter", runner_a), SHARDS);
     script_order(s, ROUTER_RUNNER_LEFT, runner_a, 0);
-    assert_int_equal(script_owned(s, 1, (incarnation_t){{0}}), SHARDS);
+    assert_int_equal(script_owned(s, "Counter", (incarnation_t){{0}}), SHARDS);
 }
 
 static void rejoined_runner_is_desired_again(void **state)
@@ -425,20 +425,67 @@ static void rejoined_runner_is_desired_again(void **state)
     assert_int_equal(s->desires, before + SHARDS / 2);
 }
 
-static void shards_go_to_who_brings_all_types(void **state)
+static void each_type_goes_to_runners_that_bring_it(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    const brought_t order = {"Order", "default", true};
+    const brought_t both[] = {{"Counter", "default", true}, {"Order", "default", true}};
+    join(s, runner_a, &counter, 1);
+    join(s, runner_b, &order, 1); /* a runner with a new module disturbs nobody */
+    assert_int_equal(s->desires, 2 * SHARDS);
+    assert_int_equal(script_owned(s, "Counter", runner_a), SHARDS);
+    assert_int_equal(script_owned(s, "Order", runner_b), SHARDS);
+    join(s, third, both, 2);
+    assert_int_equal(s->desires, 3 * SHARDS);
+    assert_int_equal(script_owned(s, "Counter", third), SHARDS / 2);
+    assert_int_equal(script_owned(s, "Order", third), SHARDS / 2);
+    script_order(s, ROUTER_RUNNER_LEFT, runner_a, 0); /* only its own type moves */
+    assert_int_equal(s->desires, 3 * SHARDS + SHARDS / 2);
+    assert_int_equal(script_owned(s, "Counter", third), SHARDS);
+    script_order(s, ROUTER_RUNNER_LEFT, third, 0);
+    assert_int_equal(script_owned(s, "Counter", (incarnation_t){{0}}), SHARDS);
+    assert_int_equal(script_owned(s, "Order", runner_b), SHARDS);
+    const brought_t apart = {"Account", "money", true};
+    join(s, runner_a, &apart, 1);
+    assert_int_equal(script_owned(s, "Account", runner_a), SHARDS);
+}
+
+static void expect_alike(script_t *s, const char *a, const char *b)
+{
+    for (uint32_t n = 1; n <= SHARDS; n++) {
+        assert_true(incarnation_equal(*script_desired(s, a, n), *script_desired(s, b, n)));
+    }
+}
+
+static void types_of_the_same_runners_are_placed_alike(void **state)
 {
     script_t *s = *state;
     script_pump(s);
     const brought_t both[] = {{"Counter", "default", true}, {"Order", "default", true}};
     join(s, runner_a, both, 2);
+    join(s, runner_b, both, 2);
+    join(s, third, both, 2);
+    expect_alike(s, "Counter", "Order");
+    assert_int_equal(script_owned(s, "Order", third), SHARDS / 3);
+    script_order(s, ROUTER_RUNNER_LEFT, runner_b, 0);
+    expect_alike(s, "Counter", "Order");
+}
+
+static void nothing_moves_to_an_older_application(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    s->app_version = 7;
+    join(s, runner_a, &counter, 1);
+    s->app_version = 6;
     join(s, runner_b, &counter, 1);
-    assert_int_equal(script_owned(s, 1, runner_a), SHARDS);
-    const brought_t apart = {"Account", "money", true};
-    join(s, third, &apart, 1);
-    assert_int_equal(script_owned(s, 1, third), 0);
-    assert_int_equal(script_owned(s, 2, third), SHARDS);
-    script_order(s, ROUTER_RUNNER_LEFT, runner_a, 0); /* "Order" is not live any more */
-    assert_int_equal(script_owned(s, 1, runner_b), SHARDS);
+    assert_int_equal(script_owned(s, "Counter", runner_a), SHARDS);
+    script_order(s, ROUTER_RUNNER_LEFT, runner_a, 0); /* the older one is better than nobody */
+    assert_int_equal(script_owned(s, "Counter", runner_b), SHARDS);
+    s->app_version = 8;
+    join(s, third, &counter, 1);
+    assert_int_equal(script_owned(s, "Counter", third), SHARDS / 2);
 }
 
 static void owners_are_published_together(void **state)
@@ -451,6 +498,7 @@ static void owners_are_published_together(void **state)
     for (uint16_t n = 1; n <= SHARDS; n++) {
         router_order_t event = {.kind = ROUTER_OWNER_CHANGED,
                                 .runner = runner_a,
+                                .name = "Counter",
                                 .shard = shard_id_make(1, n),
                                 .token = {1, 1}};
         coordinator_order(s->c, &event, s->now_ms);
@@ -475,7 +523,7 @@ static void standby_registers_its_runners_when_it_takes_over(void **state)
     script_pass(s, 1000, 50);
     assert_true(coordinator_holds_term(s->c));
     assert_int_equal(s->type_count, 1);
-    assert_int_equal(script_owned(s, 1, runner_a), SHARDS);
+    assert_int_equal(script_owned(s, "Counter", runner_a), SHARDS);
     assert_int_equal(s->calls[COORDINATOR_REMOVE_RUNNER], 1);
 }
 
@@ -509,7 +557,9 @@ int main(void)
         TEST(junk_types_are_refused),
         TEST(placement_moves_as_little_as_it_can),
         TEST(rejoined_runner_is_desired_again),
-        TEST(shards_go_to_who_brings_all_types),
+        TEST(each_type_goes_to_runners_that_bring_it),
+        TEST(types_of_the_same_runners_are_placed_alike),
+        TEST(nothing_moves_to_an_older_application),
         TEST(owners_are_published_together),
         TEST(standby_registers_its_runners_when_it_takes_over),
     };

@@ -41,7 +41,7 @@ static void dialogue_open(dialogue_t *dialogue, const vector_t *vector)
     driver_client(dialogue->driver, "client", 1);
     driver_worker_hello(dialogue->driver, "worker", 101, 1, 10);
     driver_take(dialogue->driver, "worker", KIND_WELCOME);
-    router_desire(dialogue->driver->router, shard_id_make(1, number), driver_runner(101),
+    router_desire(dialogue->driver->router, "Counter", shard_id_make(1, number), driver_runner(101),
                   dialogue->driver->now_ms);
     driver_pull(dialogue->driver);
 }

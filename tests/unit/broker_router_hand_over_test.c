@@ -145,6 +145,33 @@ static void a_lane_that_leaves_delivers_nothing_more(void **state)
     driver_close(&driver);
 }
 
+/* Each type of a shard has an owner and messages in flight of its own. */
+static void results_of_all_types_are_waited_for(void **state)
+{
+    (void)state;
+    driver_t *driver = open_two();
+    driver_type(driver, "Other");
+    driver->brings = "Other";
+    driver_worker_hello(driver, "w2", 102, 1, 1000);
+    driver_desire_type(driver, "Other", 102);
+    driver_forget(driver);
+    message_request_t request = driver_request(1, lanes_entity_in(LANE), 0);
+    request.type = fabric_bytes_of("Other");
+    driver_send(driver, "c1", request, &request);
+    const message_deliver_t *delivery = driver_delivery(driver, "w2");
+    driver_map_next(driver, 2, LANE, heir);
+    driver_pass_alive(driver, TICK_MS, (const char *const[]){"c1", "w1", "w2", NULL});
+    assert_stays(driver);
+    driver_result(driver, "w2", delivery, STATUS_OK, FABRIC_OK);
+    driver_replied(driver, "c1", 1);
+    assert_given_up(driver, LANE);
+    driver_forget(driver);
+    end_hold(driver, LANE);
+    assert_int_equal(driver_count(driver, "w1", KIND_RELEASE), DRIVER_SHARDS / LANES);
+    assert_int_equal(driver_count(driver, "w2", KIND_RELEASE), DRIVER_SHARDS / LANES);
+    driver_close(&driver);
+}
+
 static void results_that_do_not_come_are_not_waited_for(void **state)
 {
     (void)state;
@@ -412,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_quiet_lane_is_given_up_at_once),
         cmocka_unit_test(a_lane_that_leaves_accepts_nothing_new),
         cmocka_unit_test(a_lane_that_leaves_delivers_nothing_more),
+        cmocka_unit_test(results_of_all_types_are_waited_for),
         cmocka_unit_test(results_that_do_not_come_are_not_waited_for),
         cmocka_unit_test(nothing_is_appended_to_a_lane_that_is_given_up),
         cmocka_unit_test(a_slow_append_outlasts_the_hand_over),

@@ -71,7 +71,8 @@ static void after_the_second_one_it_is_isolated(void **state)
 
 static void desire_shard(driver_t *driver, uint16_t number, unsigned worker)
 {
-    router_desire(driver->router, shard_id_make(1, number), driver_runner(worker), driver->now_ms);
+    router_desire(driver->router, "Counter", shard_id_make(1, number), driver_runner(worker),
+                  driver->now_ms);
     driver_pull(driver);
 }
 

@@ -288,7 +288,8 @@ static void a_new_group_serves_in_the_lanes_that_are_home(void **state)
     wire_writer_t none = {0};
     router_type(driver->router, group, wire_writer_bytes(&none)); /* though its type is damaged */
     for (uint16_t i = 1; i <= DRIVER_SHARDS; i++) {
-        router_desire(driver->router, shard_id_make(group, i), driver_runner(101), driver->now_ms);
+        router_desire(driver->router, "New", shard_id_make(group, i), driver_runner(101),
+                      driver->now_ms);
     }
     driver_pull(driver);
     assert_int_equal(driver_count(driver, "w1", KIND_ASSIGN), DRIVER_SHARDS / LANES * 2);

@@ -305,7 +305,7 @@ static void a_message_of_a_group_that_is_not_known_yet_is_sound(void **state)
     row.type = fabric_bytes_of("New");
     driver_homes(driver, chain(&row, NULL));
     assert_int_equal(driver_counters(driver).damaged, 0);
-    router_desire(driver->router, row.shard, driver_runner(101), driver->now_ms);
+    router_desire(driver->router, "New", row.shard, driver_runner(101), driver->now_ms);
     driver_worker_hello(driver, "w1", 101, 1, 10);
     driver_delivered(driver, "w1", 700, 2);
     driver_close(&driver);
@@ -367,7 +367,7 @@ static void a_damaged_id_is_not_told(void **state)
 
 /* ---- a type that nobody has registered ---- */
 
-static void an_unknown_type_is_given_up_after_the_registration_time(void **state)
+static void a_message_of_an_unknown_type_waits_for_a_worker_that_brings_it(void **state)
 {
     (void)state;
     static const char *const alive[] = {"w1", NULL};
@@ -378,16 +378,15 @@ static void an_unknown_type_is_given_up_after_the_registration_time(void **state
     row.type = fabric_bytes_of("Vanished");
     driver_homes(driver, chain(&row, NULL));
     driver_worker(driver, "w1", 101);
-    driver_result(driver, "w1", driver_delivered(driver, "w1", 700, 2), STATUS_NOT_TAKEN,
-                  FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    driver_commit(driver);
-    assert_int_equal(driver_counters(driver).pending, 1); /* it may be registered yet */
     driver_pass_alive(driver, config.registration_ms + 100, alive);
-    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_NOT_TAKEN,
-                  FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    driver_commit(driver);
-    assert_int_equal(driver_counters(driver).pending, 0);
-    assert_int_equal(driver_counters(driver).dead_letters, 1);
+    assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 0);
+    assert_int_equal(driver_counters(driver).pending, 1);
+    assert_int_equal(driver_counters(driver).dead_letters, 0);
+    driver->brings = "Vanished";
+    driver_type(driver, "Vanished");
+    driver_worker_hello(driver, "w2", 102, 1, 10);
+    driver_desire_type(driver, "Vanished", 102);
+    driver_delivered(driver, "w2", 700, 2);
     driver_close(&driver);
 }
 
@@ -402,7 +401,7 @@ int main(void)
         cmocka_unit_test(a_message_of_a_group_that_is_not_known_yet_is_sound),
         cmocka_unit_test(a_damaged_reply_is_told_as_a_defect),
         cmocka_unit_test(a_damaged_id_is_not_told),
-        cmocka_unit_test(an_unknown_type_is_given_up_after_the_registration_time),
+        cmocka_unit_test(a_message_of_an_unknown_type_waits_for_a_worker_that_brings_it),
     };
     return cmocka_run_group_tests_name("rows", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Messages that the owner of their shard does not take, above all because it does not bring their
- * type. They wait without a loop, no other message waits with them, and callers, the log and the
+/* Messages that no runner runs, since none brings their type, or since their owner does not take
+ * them. They wait without a loop, no other message waits with them, and callers, the log and the
  * status are told why. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,9 +49,8 @@ static unsigned refuse_for(driver_t *driver, fabric_error_t error, uint64_t ms)
 
 static void expect_reason(const char *text)
 {
-    assert_non_null(strstr(text, "w1"));
-    assert_non_null(strstr(text, "Counter"));
-    assert_non_null(strstr(text, "must bring the same types"));
+    assert_non_null(strstr(text, "no runner brings the entity type Counter"));
+    assert_non_null(strstr(text, "start a worker"));
 }
 
 /* A text of what the router sent, with its terminator. */
@@ -199,37 +198,37 @@ static void what_is_taken_ends_the_row_of_refusals(void **state)
 
 /* ---- reasons ---- */
 
+/* A router whose only worker brings another type. */
+static driver_t *open_with_other_type(void)
+{
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_type(driver, "Other");
+    driver->brings = "Other";
+    driver_worker_hello(driver, "w1", 101, 1, 10);
+    driver_desire_type(driver, "Other", 101);
+    return driver;
+}
+
 static void volatile_callers_hear_why(void **state)
 {
     (void)state;
-    driver_t *driver = open_with_worker();
+    driver_t *driver = open_with_other_type();
     router_unserved_t unserved;
     assert_false(router_take_unserved(driver->router, &unserved));
     driver_ask(driver, "c1", 1, "a", 0);
-    refuse_all(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
     const message_rejected_t *rejected = &driver_take(driver, "c1", KIND_REJECTED)->as.rejected;
-    assert_int_equal(rejected->error, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    assert_int_equal(rejected->error, FABRIC_ERROR_RUNNER_UNAVAILABLE);
     expect_reason(text_of(rejected->text));
-    /* Messages behind a durable one do not wait with it, whether they came before its refusal or
-     * after. */
+    /* One behind a durable message does not wait with it. */
     driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE | REQUEST_TELL);
     driver_commit(driver);
-    const message_deliver_t *delivery = driver_delivery(driver, "w1");
-    for (uint64_t i = 3; i < 3 + DRIVER_CAPACITY; i++) {
-        driver_ask(driver, "c1", i, "a", 0);
-    }
-    driver_result(driver, "w1", delivery, STATUS_NOT_TAKEN, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    refuse_all(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), DRIVER_CAPACITY);
-    driver_forget(driver);
-    driver_ask(driver, "c1", 9, "a", 0);
-    assert_int_equal(driver_rejected(driver, "c1", 9), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    driver_ask(driver, "c1", 3, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_RUNNER_UNAVAILABLE);
     assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 0);
     assert_true(router_take_unserved(driver->router, &unserved));
     assert_string_equal(unserved.type, "Counter");
-    assert_string_equal(unserved.runner_name, "w1");
-    assert_true(incarnation_equal(unserved.runner, driver_runner(101)));
-    assert_true(unserved.count >= 3);
+    assert_int_equal(unserved.count, 3);
     assert_false(router_take_unserved(driver->router, &unserved));
     driver_close(&driver);
 }
@@ -243,6 +242,9 @@ static void other_refusals_are_not_called_a_missing_type(void **state)
     driver_ask(driver, "c1", 1, "a", 0);
     refuse_all(driver, FABRIC_ERROR_MALFORMED_MESSAGE);
     assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_ask(driver, "c1", 3, "a", 0); /* the worker said that it brings the type */
+    refuse_all(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_RUNNER_UNAVAILABLE);
     driver_ask(driver, "c1", 2, "a", 0);
     refuse_all(driver, FABRIC_ERROR_MAILBOX_FULL);
     assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_MAILBOX_FULL);
@@ -253,21 +255,44 @@ static void other_refusals_are_not_called_a_missing_type(void **state)
 static void callers_of_accepted_calls_are_told_why_they_wait(void **state)
 {
     (void)state;
-    driver_t *driver = open_with_worker();
+    driver_t *driver = open_with_other_type();
     driver_client(driver, "c2", 2);
     ask_waits(driver);
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
     driver_ask(driver, "c1", 2, "a", REQUEST_DURABLE | REQUEST_TELL);
     driver_ask(driver, "c2", 1, "a", REQUEST_DURABLE); /* has not asked */
     driver_commit(driver);
-    refuse_all(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    expect_reason(take_wait(driver, "c1", 1, FABRIC_ERROR_RUNNER_NOT_REGISTERED));
+    expect_reason(take_wait(driver, "c1", 1, FABRIC_ERROR_RUNNER_UNAVAILABLE));
+    assert_int_equal(driver_count(driver, "c1", KIND_ANSWER), 0);
     assert_int_equal(driver_count(driver, "c2", KIND_ANSWER), 0);
     driver_ask(driver, "c1", 3, "a", REQUEST_DURABLE);
     driver_commit(driver);
-    expect_reason(take_wait(driver, "c1", 3, FABRIC_ERROR_RUNNER_NOT_REGISTERED));
-    refuse_for(driver, FABRIC_ERROR_RUNNER_NOT_REGISTERED, 60000);
-    assert_int_equal(answers, 0); /* once is enough */
+    expect_reason(take_wait(driver, "c1", 3, FABRIC_ERROR_RUNNER_UNAVAILABLE));
+    driver_pass_alive(driver, 60000, alive);
+    assert_int_equal(driver_count(driver, "c1", KIND_ANSWER), 0); /* once is enough */
+    driver->brings = "Counter";
+    driver_worker_hello(driver, "w2", 102, 1, 10);
+    driver_desire(driver, 102);
+    driver_delivery(driver, "w2"); /* the messages have waited for that worker */
+    driver_close(&driver);
+}
+
+/* A call waits from the time on at which the last runner of its type is gone. */
+static void callers_hear_that_the_last_worker_has_gone(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_worker();
+    router_unserved_t unserved;
+    ask_waits(driver);
+    driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
+    driver_commit(driver);
+    driver_delivery(driver, "w1");
+    driver_pass_alive(driver, 5000, (const char *const[]){"c1", NULL}); /* w1 is silent */
+    assert_true(driver_ordered(driver, ROUTER_RUNNER_LEFT, 101));
+    driver_desire(driver, 0);
+    expect_reason(take_wait(driver, "c1", 1, FABRIC_ERROR_RUNNER_UNAVAILABLE));
+    assert_true(router_take_unserved(driver->router, &unserved));
+    assert_string_equal(unserved.type, "Counter");
     driver_close(&driver);
 }
 
@@ -280,7 +305,7 @@ static void callers_hear_that_no_worker_is_there(void **state)
     driver_ask(driver, "c1", 1, "a", REQUEST_DURABLE);
     driver_commit(driver);
     assert_non_null(strstr(take_wait(driver, "c1", 1, FABRIC_ERROR_RUNNER_UNAVAILABLE),
-                           "start a worker that brings the entity type Counter"));
+                           "no runner brings the entity type Counter: start a worker"));
     driver_ask(driver, "c1", 2, "a", 0);
     const message_rejected_t *rejected = &driver_take(driver, "c1", KIND_REJECTED)->as.rejected;
     assert_int_equal(rejected->error, FABRIC_ERROR_RUNNER_UNAVAILABLE);
@@ -344,24 +369,18 @@ static void status_says_what_the_broker_is(void **state)
     driver_close(&driver);
 }
 
-static void expect_type(const json_t *status, const char *name, const char *runner,
-                        const char *missing)
+static void expect_type(const json_t *status, const char *name, const char *runner)
 {
     size_t index;
     const json_t *type;
     json_array_foreach(json_object_get(status, "types"), index, type)
     {
         const json_t *runners = json_object_get(type, "runners");
-        const json_t *lacking = json_object_get(type, "missing");
         if (strcmp(json_string_value(json_object_get(type, "name")), name) == 0) {
             assert_string_equal(json_string_value(json_object_get(type, "group")), "default");
             assert_int_equal(json_array_size(runners), runner != NULL);
-            assert_int_equal(json_array_size(lacking), missing != NULL);
             if (runner) {
                 assert_string_equal(json_string_value(json_array_get(runners, 0)), runner);
-            }
-            if (missing) {
-                assert_string_equal(json_string_value(json_array_get(lacking, 0)), missing);
             }
             return;
         }
@@ -369,7 +388,19 @@ static void expect_type(const json_t *status, const char *name, const char *runn
     fail_msg("type %s is not in the status", name);
 }
 
-static void status_names_types_their_runners_and_what_is_missing(void **state)
+static const char *owner_of(const json_t *status, size_t shard, const char *type)
+{
+    const json_t *item = json_array_get(json_object_get(status, "shards"), shard);
+    return json_string_value(json_object_get(json_object_get(item, "owners"), type));
+}
+
+static bool is_healthy(const json_t *status)
+{
+    return json_is_true(
+        json_object_get(json_array_get(json_object_get(status, "shards"), 0), "healthy"));
+}
+
+static void status_names_types_their_runners_and_owners(void **state)
 {
     char first[33];
     char second[33];
@@ -380,19 +411,33 @@ static void status_names_types_their_runners_and_what_is_missing(void **state)
     driver_type(driver, "Other");
     driver_type(driver, "Nobodys");
     json_t *status = ask_status(driver);
-    expect_type(status, "Counter", first, NULL);
-    expect_type(status, "Other", NULL, first);
+    expect_type(status, "Counter", first);
+    expect_type(status, "Other", NULL);
+    assert_string_equal(owner_of(status, 0, "Counter"), first);
+    assert_null(owner_of(status, 0, "Other"));
+    assert_true(is_healthy(status)); /* what nobody brings is no fault of a shard */
     json_decref(status);
     driver->brings = "Other";
+    driver->app_version = 7;
     driver_worker_hello(driver, "w2", 102, 1, 10);
     status = ask_status(driver);
-    expect_type(status, "Counter", first, second);
-    expect_type(status, "Other", second, first);
+    expect_type(status, "Counter", first);
+    expect_type(status, "Other", second);
+    assert_false(is_healthy(status));
+    json_decref(status);
+    driver_desire_type(driver, "Other", 102);
+    status = ask_status(driver);
+    assert_true(is_healthy(status));
+    assert_string_equal(owner_of(status, 0, "Counter"), first);
+    assert_string_equal(owner_of(status, 0, "Other"), second);
+    const json_t *runner = json_array_get(json_object_get(status, "runners"), 1);
+    assert_int_equal(json_integer_value(json_object_get(runner, "app_version")), 7);
+    assert_int_equal(json_integer_value(json_object_get(runner, "owned")), DRIVER_SHARDS);
     json_decref(status);
     driver_send(driver, "w1", bye, &(message_bye_t){.reason.data = NULL});
     status = ask_status(driver);
-    expect_type(status, "Counter", NULL, second); /* a worker that leaves brings no type */
-    expect_type(status, "Nobodys", NULL, second);
+    expect_type(status, "Counter", NULL); /* a worker that leaves brings no type */
+    expect_type(status, "Nobodys", NULL);
     json_decref(status);
     driver_close(&driver);
 }
@@ -408,9 +453,10 @@ int main(void)
         cmocka_unit_test(volatile_callers_hear_why),
         cmocka_unit_test(other_refusals_are_not_called_a_missing_type),
         cmocka_unit_test(callers_of_accepted_calls_are_told_why_they_wait),
+        cmocka_unit_test(callers_hear_that_the_last_worker_has_gone),
         cmocka_unit_test(callers_hear_that_no_worker_is_there),
         cmocka_unit_test(status_says_what_the_broker_is),
-        cmocka_unit_test(status_names_types_their_runners_and_what_is_missing),
+        cmocka_unit_test(status_names_types_their_runners_and_owners),
     };
     return cmocka_run_group_tests_name("unserved", tests, NULL, NULL);
 }

@@ -32,34 +32,39 @@ static void control_characters_are_escaped(void **state)
     free(text);
 }
 
-static void types_and_what_is_missing_are_named(void **state)
+static void types_runners_and_owners_are_counted(void **state)
 {
     static const char document[] =
         "{\"cluster\": \"c\", \"broker\": \"b\", \"state\": \"serving\", \"brokers\": [], "
         "\"runners\": ["
-        "{\"incarnation\": \"aaaaaaaaaa\", \"name\": \"one\"}, "
-        "{\"incarnation\": \"bbbbbbbbbb\", \"name\": \"two\"}], "
-        "\"types\": [{\"name\": \"Counter\", \"group\": \"default\", \"runners\": "
-        "[\"aaaaaaaaaa\"], "
-        "\"missing\": [\"bbbbbbbbbb\"]}, "
-        "{\"name\": \"Gone\", \"group\": \"default\", \"runners\": [], \"missing\": "
-        "[\"aaaaaaaaaa\"]}, "
-        "{\"name\": \"Many\", \"group\": \"other\", \"runners\": [\"x\"], "
-        "\"missing\": [\"1\", \"2\", \"3\", \"4\", 5]}, "
-        "{\"name\": \"Order\", \"group\": \"orders\", \"runners\": [\"x\", \"y\"], \"missing\": "
-        "[]}], "
-        "\"shards\": [], \"counters\": {}}";
+        "{\"incarnation\": \"aaaaaaaaaa\", \"name\": \"one\", \"state\": \"healthy\", "
+        "\"weight\": 100, \"app_version\": 42, \"owned\": 3, \"outstanding\": 5}], "
+        "\"types\": ["
+        "{\"name\": \"Counter\", \"group\": \"default\", \"runners\": [\"aaaaaaaaaa\"]}, "
+        "{\"name\": \"Gone\", \"group\": \"default\", \"runners\": []}, "
+        "{\"name\": \"Order\", \"group\": \"default\", \"runners\": [\"x\", \"aaaaaaaaaa\"]}], "
+        "\"shards\": ["
+        "{\"group\": \"default\", \"number\": 1, \"home\": \"b\", \"healthy\": true, \"owners\": "
+        "{\"Counter\": \"aaaaaaaaaa\", \"Order\": \"aaaaaaaaaa\"}}, "
+        "{\"group\": \"default\", \"number\": 2, \"home\": \"b\", \"healthy\": false, "
+        "\"owners\": {\"Order\": \"aaaaaaaaaa\"}}, "
+        "{\"group\": \"default\", \"number\": 3, \"home\": \"b\", \"healthy\": false, "
+        "\"owners\": {}}], "
+        "\"counters\": {}}";
     char *text = NULL;
     size_t size = 0;
     (void)state;
     FILE *file = open_memstream(&text, &size);
     assert_int_equal(cli_status_print(document, file), 0);
     fclose(file);
-    assert_non_null(strstr(text, "      1  not at two (bbbbbbbb)\n"));
-    assert_non_null(strstr(text, "      0  no runner brings it: start a worker that does\n"));
-    assert_non_null(strstr(text, "      1  not at - (1), - (2), - (3) and 2 more\n"));
-    assert_non_null(strstr(text, "      2\n"));
-    assert_non_null(strstr(text, "must bring the same types"));
+    assert_non_null(strstr(text, "healthy       100         42       2        1            5\n"));
+    assert_non_null(
+        strstr(text, "Counter                  default                        1       1\n"));
+    assert_non_null(
+        strstr(text, "      0       0  no runner brings it: start a worker that does\n"));
+    assert_non_null(
+        strstr(text, "Order                    default                        2       2\n"));
+    assert_non_null(strstr(text, "default                        3        1         1\n"));
     free(text);
 }
 
@@ -87,7 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(control_characters_are_escaped),
-        cmocka_unit_test(types_and_what_is_missing_are_named),
+        cmocka_unit_test(types_runners_and_owners_are_counted),
         cmocka_unit_test(a_broker_that_does_not_serve_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

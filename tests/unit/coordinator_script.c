@@ -246,7 +246,8 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
     case COORDINATOR_DESIRE:
         s->desires++;
         assert_true(s->types_seen > 0); /* the router knows no shard before */
-        s->desired[shard_id_group(effect->shard)][shard_id_number(effect->shard)] = effect->runner;
+        *script_desired(s, (const char *)effect->bytes, shard_id_number(effect->shard)) =
+            effect->runner;
         break;
     case COORDINATOR_MEMBERS:
         s->members = effect->broker_count;
@@ -364,6 +365,7 @@ void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uin
     router_order_t event = {.kind = ROUTER_ADMIT,
                             .runner = runner,
                             .weight = 100,
+                            .app_version = s->app_version,
                             .types = writer.data,
                             .types_size = writer.size};
     coordinator_order(s->c, &event, s->now_ms);
@@ -394,11 +396,21 @@ uint32_t script_count_lanes(const script_t *s, incarnation_t holder)
     return count;
 }
 
-uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner)
+incarnation_t *script_desired(script_t *s, const char *type, uint32_t shard)
+{
+    size_t i = 0;
+    while (s->desired_types[i][0] && strcmp(s->desired_types[i], type) != 0) {
+        assert_true(++i < sizeof s->desired_types / sizeof s->desired_types[0]);
+    }
+    snprintf(s->desired_types[i], sizeof s->desired_types[i], "%s", type);
+    return &s->desired[i][shard];
+}
+
+uint32_t script_owned(script_t *s, const char *type, incarnation_t runner)
 {
     uint32_t count = 0;
     for (uint32_t n = 1; n <= SHARDS; n++) {
-        count += incarnation_equal(s->desired[group][n], runner) ? 1 : 0;
+        count += incarnation_equal(*script_desired(s, type, n), runner) ? 1 : 0;
     }
     return count;
 }

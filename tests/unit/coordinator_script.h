@@ -51,7 +51,9 @@ typedef struct script {
     uint64_t lease_ms, lease_mark;
     fabric_error_t admission;
     char text[512];
-    incarnation_t desired[4][SHARDS + 1];
+    char desired_types[8][256];
+    incarnation_t desired[8][SHARDS + 1]; /* of these types */
+    uint64_t app_version;                 /* of runners that are to be admitted */
     shard_map_t *map;
     size_t members; /* as the last effect MEMBERS told */
     map_version_t version;
@@ -94,6 +96,9 @@ uint32_t script_held(const script_t *s);
 incarnation_t script_owner(const script_t *s, shard_id_t shard);
 /* How many lanes the broker holds by the store. */
 uint32_t script_count_lanes(const script_t *s, incarnation_t holder);
-uint32_t script_owned(const script_t *s, uint16_t group, incarnation_t runner);
+/* The runner that is to own the type's part of the shard. */
+incarnation_t *script_desired(script_t *s, const char *type, uint32_t shard);
+/* How many shards' parts of the type the runner is to own. */
+uint32_t script_owned(script_t *s, const char *type, incarnation_t runner);
 
 #endif

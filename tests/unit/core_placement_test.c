@@ -1,4 +1,4 @@
-/* Placement: balance, weights, fewest moves, determinism. */
+/* Placement: balance, weights, versions, fewest moves, determinism. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@ enum { SHARDS = 300, MEMBERS_MAX = 40 };
 
 static placement_member_t member_of(uint8_t number, uint32_t weight)
 {
-    return (placement_member_t){{{number, (uint8_t)(number * 37)}}, weight, true};
+    return (placement_member_t){{{number, (uint8_t)(number * 37)}}, weight, 0};
 }
 
 static size_t count_owned(const incarnation_t *owners, incarnation_t member)
@@ -182,21 +182,104 @@ static void the_order_of_members_does_not_matter(void **state)
     }
 }
 
-static void those_that_bring_all_types_come_first(void **state)
+/* ---- versions ---- */
+
+static placement_member_t member_of_version(uint8_t number, uint64_t version)
+{
+    placement_member_t member = member_of(number, 100);
+    member.version = version;
+    return member;
+}
+
+/* A roll-out, worker by worker: new ones take their shares, and nothing goes back. */
+static void nothing_moves_to_an_older_version(void **state)
 {
     (void)state;
     incarnation_t owners[SHARDS] = {0};
-    placement_member_t members[] = {member_of(1, 100), member_of(2, 100), member_of(3, 100)};
-    members[0].brings_types = false;
-    placement_compute(members, 3, owners, SHARDS);
-    assert_int_equal(count_owned(owners, members[0].incarnation), 0);
-    assert_balanced(members + 1, 2, owners);
-    members[1].brings_types = false; /* the only one left takes all */
-    placement_compute(members, 3, owners, SHARDS);
+    uint64_t versions[SHARDS] = {0};
+    placement_member_t members[] = {member_of_version(1, 1), member_of_version(2, 1),
+                                    member_of_version(3, 1), member_of_version(4, 2)};
+    placement_compute_versions(members, 3, owners, versions, SHARDS);
+    assert_balanced(members, 3, owners);
+    placement_compute_versions(members, 4, owners, versions, SHARDS);
+    assert_balanced(members, 4, owners);
+    /* One more old worker gets nothing of the new one. */
+    size_t newer = count_owned(owners, members[3].incarnation);
+    placement_member_t five[] = {members[0], members[1], members[2], members[3],
+                                 member_of_version(5, 1)};
+    placement_compute_versions(five, 5, owners, versions, SHARDS);
+    assert_int_equal(count_owned(owners, members[3].incarnation), newer);
+    /* The new worker is replaced by another new one, which takes all that it had. */
+    five[3] = member_of_version(6, 2);
+    placement_compute_versions(five, 5, owners, versions, SHARDS);
+    assert_int_equal(count_owned(owners, five[3].incarnation), newer);
+    /* Old ones leave: what they had may go to any. */
+    placement_compute_versions(five + 3, 2, owners, versions, SHARDS);
+    assert_balanced(five + 3, 2, owners);
+    /* Nobody of the new version is left: an old one is better than nobody. */
+    placement_compute_versions(five + 4, 1, owners, versions, SHARDS);
+    assert_int_equal(count_owned(owners, five[4].incarnation), SHARDS);
+    assert_int_equal(versions[0], 1);
+}
+
+/* For a while there is no member at all: the last version is remembered. */
+static void the_last_version_outlives_its_members(void **state)
+{
+    (void)state;
+    incarnation_t owners[SHARDS] = {0};
+    uint64_t versions[SHARDS] = {0};
+    placement_member_t members[] = {member_of_version(1, 2), member_of_version(2, 1),
+                                    member_of_version(3, 3)};
+    placement_compute_versions(members, 1, owners, versions, SHARDS);
+    placement_compute_versions(NULL, 0, owners, versions, SHARDS);
+    assert_int_equal(versions[SHARDS - 1], 2);
+    placement_compute_versions(members + 1, 2, owners, versions, SHARDS);
     assert_int_equal(count_owned(owners, members[2].incarnation), SHARDS);
-    members[2].weight = 0; /* brings them, but takes no shards */
-    placement_compute(members, 3, owners, SHARDS);
-    assert_balanced(members, 2, owners);
+}
+
+static uint64_t version_of(const placement_member_t *members, size_t count, incarnation_t owner)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (incarnation_equal(members[i].incarnation, owner)) {
+            return members[i].version;
+        }
+    }
+    return 0;
+}
+
+/* Members of random weights and versions come and go. */
+static void versions_hold_in_any_order_of_events(void **state)
+{
+    (void)state;
+    uint32_t random = 12345;
+    incarnation_t owners[SHARDS] = {0};
+    incarnation_t before[SHARDS];
+    uint64_t versions[SHARDS] = {0};
+    uint64_t last[SHARDS];
+    for (unsigned round = 0; round < 2000; round++) {
+        placement_member_t members[8];
+        size_t count = 0;
+        uint64_t largest = 0;
+        for (uint8_t i = 0; i < 8; i++) {
+            random = random * 1664525u + 1013904223u;
+            if (random >> 31) {
+                members[count] = member_of((uint8_t)(i + 1), 1 + (random >> 20) % 100);
+                members[count].version = i % 4u;
+                largest = members[count].version > largest ? members[count].version : largest;
+                count++;
+            }
+        }
+        memcpy(last, versions, sizeof last);
+        placement_compute_versions(members, count, owners, versions, SHARDS);
+        for (size_t i = 0; i < SHARDS && count > 0; i++) {
+            assert_false(incarnation_is_none(owners[i]));
+            assert_int_equal(versions[i], version_of(members, count, owners[i]));
+            assert_true(versions[i] >= last[i] || last[i] > largest);
+        }
+        memcpy(before, owners, sizeof before);
+        placement_compute_versions(members, count, owners, versions, SHARDS);
+        assert_int_equal(count_moves(before, owners), 0);
+    }
 }
 
 int main(void)
@@ -209,7 +292,9 @@ int main(void)
         cmocka_unit_test(a_whole_share_is_not_rounded_up),
         cmocka_unit_test(a_heavy_joiner_takes_only_its_own_share),
         cmocka_unit_test(the_order_of_members_does_not_matter),
-        cmocka_unit_test(those_that_bring_all_types_come_first),
+        cmocka_unit_test(nothing_moves_to_an_older_version),
+        cmocka_unit_test(the_last_version_outlives_its_members),
+        cmocka_unit_test(versions_hold_in_any_order_of_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,12 +67,8 @@ const char *executor_check(const executor_t *executor)
         bytes += entity_memory_offset(entity->id_size) +
                  entity_type(&executor->entities, entity)->type->state_size;
     }
-    for (const ownership_t *ownership = executor->ownerships.by_shard; ownership;
+    for (const ownership_t *ownership = executor->ownerships.by_key; ownership;
          ownership = ownership->hh.next) {
-        check_ownership(executor, ownership);
-    }
-    for (const ownership_t *ownership = executor->ownerships.stopping; ownership;
-         ownership = ownership->stopping_next) {
         check_ownership(executor, ownership);
     }
     executor_stats_t stats = executor_stats(executor);

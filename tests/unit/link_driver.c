@@ -199,10 +199,16 @@ void talk_welcome(link_driver_t *d, uint32_t endpoint, uint8_t broker, uint8_t c
     shard_map_destroy(&map);
 }
 
-void talk_assign(link_driver_t *d, uint32_t endpoint, uint64_t epoch, uint64_t owner_sequence)
+void talk_assign_type(link_driver_t *d, uint32_t endpoint, const char *type, uint64_t epoch,
+                      uint64_t owner_sequence)
 {
     talk_say(d, endpoint, assign, .shard = LINK_DRIVER_SHARD, .home_epoch = epoch,
-             .owner_sequence = owner_sequence);
+             .owner_sequence = owner_sequence, .type = fabric_bytes_of(type));
+}
+
+void talk_assign(link_driver_t *d, uint32_t endpoint, uint64_t epoch, uint64_t owner_sequence)
+{
+    talk_assign_type(d, endpoint, "T", epoch, owner_sequence);
 }
 
 void talk_own(link_driver_t *d)

@@ -73,6 +73,8 @@ void talk_receive(link_driver_t *d, uint32_t endpoint, fabric_bytes_t bytes);
 void talk_join(link_driver_t *d, uint32_t endpoint, uint8_t broker);
 void talk_welcome(link_driver_t *d, uint32_t endpoint, uint8_t broker, uint8_t cluster,
                   uint64_t connection);
+void talk_assign_type(link_driver_t *d, uint32_t endpoint, const char *type, uint64_t epoch,
+                      uint64_t owner_sequence);
 void talk_assign(link_driver_t *d, uint32_t endpoint, uint64_t epoch, uint64_t owner_sequence);
 /* All that follow are on endpoint 0. */
 /* Joins broker 1, is assigned the shard under token (1, 1) and takes the work of beginning it. */

@@ -247,7 +247,7 @@ static void check_entity(const router_t *router, const entity_t *entity)
     router_expect("an entity's queued volatile messages", entity->queued_volatile, queued_volatile);
     router_expect("an entity's volatile results", entity->volatile_results, volatile_results);
     router_expect("an entity's pending messages", entity->pending, pending);
-    if (entity->shard->state != SHARD_FOREIGN) {
+    if (shard_is_home(entity->ownership->shard)) {
         router_expect("an entity's holds", entity->holds, attempts_in_lanes(router, entity));
     }
     router_expect("an entity's cursor", (uintptr_t)entity->cursor, (uintptr_t)cursor);
@@ -255,17 +255,16 @@ static void check_entity(const router_t *router, const entity_t *entity)
 
 static void check_runner(const router_t *router, const runner_t *runner)
 {
-    uint64_t shards = 0;
+    uint64_t owned = 0;
     uint64_t outstanding = 0;
     uint64_t recent = 0;
     bool isolated = !runner->poison.isolated;
-    for (uint16_t group = 0; group < LIMIT_GROUPS_MAX; group++) {
-        for (uint32_t i = 0; router->groups[group] && i < router->config.shards_per_group; i++) {
-            shards += router->groups[group][i].owner == runner;
-        }
+    for (const ownership_t *ownership = router->ownerships; ownership;
+         ownership = ownership->by_key.next) {
+        owned += ownership->owner == runner;
     }
     for (const entity_t *entity = router->entities; entity; entity = entity->by_name.next) {
-        const message_t *message = entity->shard->owner == runner ? entity->queue : NULL;
+        const message_t *message = entity->ownership->owner == runner ? entity->queue : NULL;
         for (; message; message = message->next) {
             bool in_flight = message->state == MESSAGE_IN_FLIGHT;
             outstanding += in_flight;
@@ -273,7 +272,7 @@ static void check_runner(const router_t *router, const runner_t *runner)
             isolated |= in_flight && message == runner->poison.isolated;
         }
     }
-    router_expect("a runner's shards", runner->shards, shards);
+    router_expect("a runner's ownerships", runner->owned, owned);
     router_expect("a runner's outstanding deliveries", runner->outstanding, outstanding);
     router_expect("a runner's deliveries of this round", runner->poison.recent, recent);
     router_expect("an isolated message that is in flight", isolated, true);
@@ -290,28 +289,46 @@ static bool is_held(const router_lane_t *lane)
     return lane->state == LANE_HOME || lane->state == LANE_LEAVING;
 }
 
-/* A shard is foreign exactly if its lane is not this broker's, and then nothing is left of it when
- * the lane's drop is over. */
+/* Nothing is left of a foreign shard when the drop of its lane is over. */
+static void check_ownership(const router_t *router, const ownership_t *ownership)
+{
+    const router_lane_t *lane = &router->lanes[lane_number(router, ownership->shard->id)];
+    bool home = is_held(lane);
+    router_expect("entities of a foreign shard", !home && !lane->dropping && ownership->entities,
+                  false);
+    uint64_t busy = 0, in_flight = 0;
+    for (const entity_t *entity = ownership->busy; entity; entity = entity->busy_next) {
+        busy++;
+    }
+    for (const entity_t *entity = ownership->entities; entity; entity = entity->next) {
+        in_flight += entity->in_flight > 0;
+        router_expect("the type of an ownership's entity",
+                      fabric_bytes_equal(entity_type(entity), ownership_type(ownership)), true);
+        router_expect("a list of entities that wait",
+                      entity->waits_for && home && entity->waits_for != ownership->owner, false);
+    }
+    router_expect("entities with messages in flight", busy, in_flight);
+    router_expect("messages in flight of a foreign shard", !home && ownership->busy, false);
+    router_expect("an ownership's owner", ownership->owner != NULL,
+                  ownership->state != OWNERSHIP_UNOWNED);
+    router_expect("an owner of a foreign shard", !home && ownership->owner, false);
+}
+
+/* A shard is foreign exactly if its lane is not this broker's. The tokens of its owners differ. */
 static void check_shard(const router_t *router, const shard_t *shard)
 {
     const router_lane_t *lane = &router->lanes[lane_number(router, shard->id)];
-    bool home = is_held(lane);
-    router_expect("a shard of a lane", shard->state != SHARD_FOREIGN, home);
-    router_expect("a shard's epoch", home ? shard->token.home_epoch : 0, home ? lane->epoch : 0);
-    router_expect("entities of a foreign shard", !home && !lane->dropping && shard->entities,
-                  false);
-    uint64_t busy = 0, in_flight = 0;
-    for (const entity_t *entity = shard->busy; entity; entity = entity->busy_next) {
-        busy++;
+    router_expect("a shard's epoch", shard->epoch, is_held(lane) ? lane->epoch : 0);
+    for (const ownership_t *ownership = shard->ownerships; ownership; ownership = ownership->next) {
+        check_ownership(router, ownership);
+        if (ownership->owner) {
+            router_expect("an owner's epoch", ownership->token.home_epoch, shard->epoch);
+            router_expect("an owner's sequence",
+                          ownership->token.owner_sequence <= shard->owner_sequence, true);
+            router_expect("the ownership of a token",
+                          ownership_of_token(shard, ownership->token) == ownership, true);
+        }
     }
-    for (const entity_t *entity = shard->entities; entity; entity = entity->next) {
-        in_flight += entity->in_flight > 0;
-        router_expect("a list of entities that wait",
-                      entity->waits_for && home && entity->waits_for != shard->owner, false);
-    }
-    router_expect("entities with messages in flight", busy, in_flight);
-    router_expect("messages in flight of a foreign shard", !home && shard->busy, false);
-    router_expect("an owner of a foreign shard", !home && shard->owner, false);
 }
 
 static void check_lane(const router_lane_t *lane)

@@ -82,8 +82,9 @@ static void check_loading(const router_t *router, const overflow_t *overflow)
                   overflow->count > 0 || overflow->tail || overflow->loading, true);
     bool due = overflow->count > 0 && overflow->queued == 0 && !overflow->loading;
     router_expect("an overflow that is to be loaded", !due || overflow->list, true);
-    if (due && overflow->shard && overflow->shard->state == SHARD_OWNED) {
-        router_expect("a shard with rows to load", overflow->shard->is_loading, true);
+    const ownership_t *ownership = overflow->ownership;
+    if (due && ownership && ownership->state == OWNERSHIP_OWNED) {
+        router_expect("an ownership with rows to load", ownership->is_loading, true);
     }
     check_entity(router, overflow);
 }

@@ -266,13 +266,29 @@ void driver_client_hello(driver_t *driver, const char *peer, uint64_t number, ui
     driver_send(driver, peer, hello, &hello);
 }
 
+/* The types of a hello; `names` are separated by commas. */
+static void put_brought(wire_writer_t *types, const char *names)
+{
+    char name[256];
+    uint32_t count = 1;
+    for (const char *comma = names; (comma = strchr(comma, ',')); comma++) {
+        count++;
+    }
+    wire_put_array(types, count);
+    for (; count > 0; count--) {
+        size_t size = strcspn(names, ",");
+        snprintf(name, sizeof name, "%.*s", (int)size, names);
+        put_types(types, name);
+        names += size + 1;
+    }
+}
+
 void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection,
                          uint64_t window)
 {
     incarnation_t incarnation = driver_incarnation(number);
     wire_writer_t types = {0};
-    wire_put_array(&types, 1);
-    put_types(&types, driver->brings);
+    put_brought(&types, driver->brings);
     message_hello_t hello = {.protocol_min = LIMIT_PROTOCOL_VERSION,
                              .protocol_max = LIMIT_PROTOCOL_VERSION,
                              .role = ROLE_WORKER,
@@ -282,7 +298,8 @@ void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, ui
                              .window = window,
                              .name = fabric_bytes_of(peer),
                              .types = wire_writer_bytes(&types),
-                             .supervised = driver->supervised};
+                             .supervised = driver->supervised,
+                             .app_version = driver->app_version};
     driver_send(driver, peer, hello, &hello);
     wire_writer_destroy(&types);
 }
@@ -322,12 +339,18 @@ void driver_client(driver_t *driver, const char *peer, uint64_t number)
     driver_take(driver, peer, KIND_WELCOME);
 }
 
-void driver_desire(driver_t *driver, unsigned number)
+void driver_desire_type(driver_t *driver, const char *type, unsigned number)
 {
     for (uint16_t i = 1; i <= DRIVER_SHARDS; i++) {
-        router_desire(driver->router, shard_id_make(1, i), driver_runner(number), driver->now_ms);
+        router_desire(driver->router, type, shard_id_make(1, i), driver_runner(number),
+                      driver->now_ms);
     }
     driver_pull(driver);
+}
+
+void driver_desire(driver_t *driver, unsigned number)
+{
+    driver_desire_type(driver, "Counter", number);
 }
 
 void driver_worker(driver_t *driver, const char *peer, unsigned number)

@@ -42,7 +42,8 @@ typedef struct driver {
     size_t order_count;         /* since driver_orders_forget */
     uint64_t high_id;           /* of the last HIGH_ID */
     bool admit;                 /* answer ROUTER_ADMIT with OK */
-    const char *brings;         /* the type of workers that say hello; Counter unless set */
+    const char *brings;         /* types of workers that say hello, as "A,B"; Counter unless set */
+    uint64_t app_version;       /* of workers that say hello */
     const char *mapped;         /* the type that maps name; Counter unless set */
     bool supervised;            /* workers that say hello have a supervisor */
     char full[32];              /* the peer whose pipe is full, or empty */
@@ -121,7 +122,8 @@ void driver_crashed(driver_t *driver, unsigned number, const uint64_t *culprits,
 void driver_client(driver_t *driver, const char *peer, uint64_t number);
 /* The same, and makes it the owner of all shards; takes the assignments. */
 void driver_worker(driver_t *driver, const char *peer, unsigned number);
-void driver_desire(driver_t *driver, unsigned number); /* all shards; 0: nobody */
+void driver_desire(driver_t *driver, unsigned number); /* Counter, all shards; 0: nobody */
+void driver_desire_type(driver_t *driver, const char *type, unsigned number);
 /* The peer's connection is gone: frames to it turn out to be unreachable. */
 void driver_gone(driver_t *driver, const char *peer);
 void driver_ping(driver_t *driver, const char *peer);

@@ -303,7 +303,7 @@ static void desire_step(model_t *model)
     uint64_t chance = model->calm ? 9 : model_pick(model, 10);
     const model_worker_t *worker = &model->workers[model_pick(model, WORKERS)];
     incarnation_t runner = driver_runner(chance == 0 ? 0 : worker->number);
-    router_desire(model->driver->router,
+    router_desire(model->driver->router, "Counter",
                   shard_id_make(1, (uint16_t)(1 + model_pick(model, DRIVER_SHARDS))), runner,
                   model->driver->now_ms);
     driver_pull(model->driver);

@@ -29,9 +29,11 @@ static void tokens(void **state)
     talk_expect_work(d, WORK_STOP, 2);
     talk_expect_work(d, WORK_BEGIN, 3);
     assert_int_equal(link_shards(d->link), 1);
-    talk_say(d, 0, assign, .shard = 0x1ffffu, .home_epoch = 1,
-             .owner_sequence = 1); /* number too large */
-    talk_say(d, 0, assign, .shard = UINT64_MAX, .home_epoch = 1, .owner_sequence = 1);
+    talk_say(d, 0, assign, .shard = 0x1ffffu, .home_epoch = 1, .owner_sequence = 1,
+             .type = fabric_bytes_of("T")); /* number too large */
+    talk_say(d, 0, assign, .shard = UINT64_MAX, .home_epoch = 1, .owner_sequence = 1,
+             .type = fabric_bytes_of("T"));
+    talk_assign_type(d, 0, "", 1, 9);
     assert_true(talk_has_event(d, LINK_EVENT_MALFORMED, FABRIC_ERROR_INVALID_ARGUMENT));
     assert_int_equal(link_shards(d->link), 1);
     talk_expect_silence(d, 0);
@@ -104,6 +106,46 @@ static void takeover_by_another_home(void **state)
     assert_int_equal(link_shards(d->link), 1);
 }
 
+static void deliver_of_type(link_driver_t *d, const char *type, uint64_t owner_sequence,
+                            uint64_t request_id)
+{
+    talk_say(d, 0, deliver, .shard = LINK_DRIVER_SHARD, .home_epoch = 1,
+             .owner_sequence = owner_sequence, .activation = 1, .request_id = request_id,
+             .delivery = 1, .attempt = 1, .flags = REQUEST_DURABLE, .type = fabric_bytes_of(type),
+             .id = fabric_bytes_of("i"), .tag = fabric_bytes_of("M"),
+             .payload = fabric_bytes_of("payload"));
+}
+
+/* The types of a shard are owned, given back and lost each for itself. */
+static void types_of_a_shard(void **state)
+{
+    link_driver_t *d = (link_driver_t *)*state;
+    talk_own(d); /* type T under token 1 */
+    talk_assign_type(d, 0, "U", 1, 2);
+    talk_expect_work(d, WORK_BEGIN, 2); /* and no WORK_STOP of the other type */
+    assert_int_equal(link_shards(d->link), 2);
+    talk_assign_type(d, 0, "V", 1, 2); /* a token names one ownership */
+    assert_null(link_next_work(d->link));
+    deliver_of_type(d, "T", 1, 20);
+    talk_expect_work(d, WORK_DELIVERIES, 0);
+    deliver_of_type(d, "U", 2, 21);
+    talk_expect_work(d, WORK_DELIVERIES, 0);
+    deliver_of_type(d, "T", 2, 22); /* under the token of the other type */
+    talk_expect_not_taken(d, 22);
+    talk_release(d, 2, 700);
+    talk_expect_work(d, WORK_STOP, 2);
+    deliver_of_type(d, "T", 1, 23);
+    talk_expect_work(d, WORK_DELIVERIES, 0);
+    talk_stopped(d, d->connection, 2);
+    talk_expect_released(d, 2);
+    assert_int_equal(link_shards(d->link), 1);
+    talk_assign_type(d, 0, "T", 1, 3);
+    talk_expect_work(d, WORK_STOP, 1);
+    talk_expect_work(d, WORK_BEGIN, 3);
+    assert_int_equal(link_shards(d->link), 1);
+    talk_expect_silence(d, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +153,7 @@ int main(void)
         LINK_TEST(release),
         LINK_TEST(reconnect_loses_the_shards),
         LINK_TEST(takeover_by_another_home),
+        LINK_TEST(types_of_a_shard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

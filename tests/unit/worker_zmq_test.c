@@ -361,7 +361,8 @@ static void start(fixture_t *f)
     assert_int_equal(fabric_worker_wait_ready(f->worker, DEADLINE_MS, &outcome), FABRIC_OK);
     assert_int_equal(outcome.error, FABRIC_OK);
     assert_int_equal(atomic_load(&f->welcomed), 1);
-    SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 1);
+    SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 1,
+        .type = fabric_bytes_of(type.name));
 }
 
 static void *stop_worker(void *argument)
@@ -397,7 +398,8 @@ static void tells_of_a_welcome_before_it_handles_messages(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
     wire_writer_t frame = {0};
-    message_assign_t assign = {.shard = SHARD, .home_epoch = 1, .owner_sequence = 1};
+    message_assign_t assign = {
+        .shard = SHARD, .home_epoch = 1, .owner_sequence = 1, .type = fabric_bytes_of(type.name)};
     atomic_store(&f->hold, true);
     open_worker(f);
     take_hello(f);
@@ -438,7 +440,8 @@ static void junk_does_no_harm(void **state)
     start(f);
     send_bytes(f, fabric_bytes_of("\x93\x02\xc4")); /* a delivery may have been lost with it */
     welcome(f);
-    SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 2);
+    SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 2,
+        .type = fabric_bytes_of(type.name));
     deliver(f, 2, "Add", true);
     expect_result(f, STATUS_OK, 5);
 }
@@ -492,7 +495,8 @@ static void reconnects(void **state)
     welcome(f);
     deliver(f, 1, "Add", true); /* the old token is dead */
     expect_result(f, STATUS_NOT_TAKEN, 0);
-    SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 2);
+    SAY(f, assign, .shard = SHARD, .home_epoch = 1, .owner_sequence = 2,
+        .type = fabric_bytes_of(type.name));
     deliver(f, 2, "Add", true);
     expect_result(f, STATUS_OK, 5); /* fresh state */
     assert_int_equal(atomic_load(&stopped), 1);

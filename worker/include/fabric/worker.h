@@ -74,11 +74,8 @@
  *     a handler forks must not touch the message.
  *  8. No function of a worker is a cancellation point: a thread that is cancelled (pthread_cancel)
  *     while it is inside a function first returns from it.
- *  9. All workers of one shard group bring the same types. The shards of a group are shared out
- *     among its workers whatever they bring, so a message of a type that the owner of its shard
- *     does not bring waits (durable) or is refused (volatile) until another worker owns the shard.
- *     Put types that only some workers bring into a group of their own (fabric_entity_type_t,
- *     group).
+ *  9. Workers may bring different entity types: each type's entities are shared out among the
+ *     workers that bring the type.
  *  10. The log callback of the options is called on threads of the worker and inside
  *      fabric_worker_stop() and fabric_worker_close(), one event at a time, and never after
  *      fabric_worker_close() has returned, unless a handler did not return. It must not call
@@ -249,6 +246,10 @@ typedef struct fabric_worker_options {
     uint32_t executors; /**< threads that run entities; default: number of cores, at most 64 */
     uint32_t weight;    /**< share of the shards compared with other workers; default 100 */
     uint32_t window;    /**< deliveries that may wait here at once; default 16,384 */
+    /** Version of the program, larger for newer ones: what a worker of some version has run moves
+     *  to one of a smaller version only where no worker that brings the entity type has an equal or
+     *  larger one. Default 0, below all others. */
+    uint64_t app_version;
     /** Time for running handlers, when a shard moves away or the worker stops; default 5,000. */
     uint32_t grace_ms;
     bool allow_plaintext; /**< connect to addresses beyond this machine without encryption */
@@ -318,7 +319,7 @@ typedef struct fabric_worker_stats {
     uint64_t handled;  /**< handlers that ended */
     uint64_t defects;  /**< of these, defects */
     uint64_t entities; /**< entities in memory now */
-    uint64_t shards;   /**< shards owned now */
+    uint64_t shards;   /**< ownerships now: entity types of shards */
     /** Messages of brokers that could not be read or came too late, and results of connections that
      *  are gone. */
     uint64_t dropped;
