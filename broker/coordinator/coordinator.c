@@ -130,7 +130,7 @@ static bool has_heir(const coordinator_t *self)
 }
 
 /* A broker that drains serves until other brokers have its lanes, if there is any. */
-static void tell_whether_alone(coordinator_t *self)
+static void tell_whether_it_has_heirs(coordinator_t *self)
 {
     bool drains = coordinator_members_drains(self->members, self->config.incarnation);
     if (drains && !self->without_heir && !has_heir(self)) {
@@ -144,7 +144,7 @@ static void settle(coordinator_t *self)
     if (is_fenced(self)) {
         return;
     }
-    tell_whether_alone(self);
+    tell_whether_it_has_heirs(self);
     coordinator_admission_conclude(self->admission, self->now_ms);
     if (coordinator_registry_groups_are_read(self->registry) &&
         coordinator_lanes_are_read(self->lanes) && coordinator_term_row(self->term)->term > 0) {

@@ -643,7 +643,7 @@ static void standby_gets_its_share(trial_t *trial)
 }
 
 /* It takes over what the other one had. */
-static void broker_is_alone(trial_t *trial)
+static void only_broker_joins(trial_t *trial)
 {
     restart_broker(trial->bed, trial->environment);
     kill_if_running(&trial->bed->cluster.standby);
@@ -661,7 +661,7 @@ static void standby_joins(trial_t *trial)
 static void broker_dies_in_a_hand_over(void **state)
 {
     static rung_t *const drains[] = {standby_gets_its_share, victim_stops, NULL};
-    static rung_t *const shares[] = {broker_is_alone, standby_joins, NULL};
+    static rung_t *const shares[] = {only_broker_joins, standby_joins, NULL};
     testbed_t *bed = *state;
     trial_t trial = {.bed = bed};
     crash_points_t points = crash_points_of("fabric-broker");
