@@ -10,7 +10,8 @@ DESTDIR   ?=
 # These are taken from the command line only, because in an environment other programs use the same names.
 VARIANT   :=
 B         := build$(if $(VARIANT),/$(VARIANT))
-STORE     ?= sqlite
+BROKERS   ?= 1
+STORE     ?= $(if $(filter 1,$(BROKERS)),sqlite,mysql)
 
 ifeq ($(origin CC),default)
 CC        := gcc
@@ -290,10 +291,11 @@ packages:
 	@sh .ci/packages build
 
 ## make demo             the main job on SQLite (STORE=mysql: on a private MariaDB): workers, a client, a kill -9, nothing lost
+##                       (BROKERS=3: three brokers on a private MariaDB, one of which is killed, too)
 demo: packages
 	@sh .ci/packages $(if $(filter mysql,$(STORE)),check,build)
 	@$(MAKE) --no-print-directory -j2 B=$(B) everything
-	@$(B)/bin/fabric-demo --store $(STORE)
+	@$(B)/bin/fabric-demo --store $(STORE) --brokers $(BROKERS)
 
 ## make check            all tests, on a private MariaDB where they need one; TEST_JOBS (2) programs at a time
 ## make tests            builds them; fuzzers with VARIANT=fuzz: make fuzzers

@@ -219,13 +219,30 @@ static fabric_error_t see_redelivery(demo_t *demo, reason_t *reason)
     return error;
 }
 
+/* Kills the last broker while calls are in flight. The others take over its lanes. */
+static fabric_error_t kill_broker(demo_t *demo, reason_t *reason)
+{
+    cluster_t *cluster = &demo->cluster;
+    uint32_t last = demo->options->brokers - 1;
+    char *comma = strrchr(cluster->urls, ',');
+    printf("%s  kill -9 of broker process %ld with %" PRIu64
+           " calls in flight; the others take its lanes over\n",
+           demo->terminal ? "\r" : "", (long)cluster->brokers[last].pid, demo->open);
+    process_kill(&cluster->brokers[last]);
+    if (comma) {
+        *comma = '\0'; /* it is asked no more */
+    }
+    return status_open(&demo->brokers, cluster->urls, &(fabric_client_options_t){0}, reason);
+}
+
 /* ---- the whole ---- */
 
 static fabric_error_t start(demo_t *demo, reason_t *reason)
 {
     fabric_outcome_t outcome = {0};
-    printf("starting a broker on %s, and %d workers with the Counter entity\n",
-           demo->options->store, WORKERS);
+    printf("starting %u broker%s on %s, and %d workers with the Counter entity\n",
+           demo->options->brokers, demo->options->brokers > 1 ? "s" : "", demo->options->store,
+           WORKERS);
     fflush(stdout);
     fabric_error_t error =
         cluster_start(&demo->cluster, &demo->cluster_options, demo->drivers, reason);
@@ -235,7 +252,7 @@ static fabric_error_t start(demo_t *demo, reason_t *reason)
     printf("  %s, %s, on %s\n  broker process %ld at %s\n", demo->cluster.facts.product,
            demo->cluster.facts.durability, demo->cluster.file_system,
            (long)demo->cluster.broker.pid, demo->cluster.url);
-    error = fabric_client_open(demo->cluster.url, NULL, &demo->client, &outcome);
+    error = fabric_client_open(demo->cluster.urls, NULL, &demo->client, &outcome);
     if (error) {
         return reason_set(reason, error, "%s", outcome.text);
     }
@@ -257,6 +274,10 @@ static fabric_error_t run(demo_t *demo, reason_t *reason)
     error = pump(demo, options->messages / 3, false);
     error = error ? error : kill_worker(demo, reason);
     error = error ? error : see_redelivery(demo, reason);
+    if (!error && options->brokers > 1) {
+        error = pump(demo, 2 * (options->messages / 3), false);
+        error = error ? error : kill_broker(demo, reason);
+    }
     uint64_t count = demo->sent > options->messages ? demo->sent : options->messages;
     error = error ? error : pump(demo, count, true);
     error = error ? error : status_wait_drained(&demo->brokers, DRAIN_MS, reason);
@@ -291,8 +312,12 @@ static void report(demo_t *demo, uint64_t unended)
            demo->terminal ? "\r" : "", demo->peeks, demo->peeks_answered, demo->peeks_unknown);
     printf("  the store holds %" PRIu64 " messages without a final reply\n", unended);
     printf("demo: %" PRIu64 " accepted, %" PRIu64 " answered, %" PRIu64 " lost, %" PRIu64
-           " redelivered, %d workers, %u killed\n",
+           " redelivered, %d workers, %u killed",
            stats.accepted, demo->answered, lost, demo->redelivered, WORKERS, demo->killed);
+    if (demo->options->brokers > 1) {
+        printf(", %u brokers, 1 killed", demo->options->brokers);
+    }
+    printf("\n");
     demo->failed += lost;
 }
 
@@ -303,6 +328,7 @@ int demo_run(const demo_options_t *options, const store_driver_t *const *drivers
         .drivers = drivers,
         .cluster_options = {.store = options->store,
                             .workers = WORKERS,
+                            .brokers = options->brokers,
                             .module = "../examples/counter/counter.so"},
         .ledger = calloc(MESSAGES_MAX, 1),
         .terminal = isatty(STDOUT_FILENO),

@@ -1,5 +1,5 @@
 /* The demonstration: durable messages from end to end on a private cluster, with a worker killed in
- * the middle.
+ * the middle, and a broker where there are several.
  *
  * Threading: the main thread only.
  */
@@ -10,6 +10,7 @@
 
 typedef struct demo_options {
     const char *store; /* see database_start */
+    uint32_t brokers;  /* above 1: one of them is killed, too; not on SQLite */
     uint32_t messages; /* durable increments to send at least */
     uint32_t entities;
     uint32_t inflight;
