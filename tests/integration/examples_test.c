@@ -14,15 +14,14 @@ static const char *built(const char *name, char path[PATH_SIZE])
 }
 
 /* Runs a program to its end, which must be a good one, and keeps what it prints. */
-static size_t run(testbed_t *bed, const char *name, const char *argument,
-                  char lines[LINES_MAX][LINE_SIZE])
+static size_t run_command(testbed_t *bed, const char *const *arguments,
+                          char lines[LINES_MAX][LINE_SIZE])
 {
-    char path[PATH_SIZE];
     char log[PATH_SIZE];
     size_t count = 0;
     reason_t reason = {{0}};
     process_t process = PROCESS_NONE;
-    const char *const arguments[] = {built(name, path), argument, NULL};
+    const char *name = arguments[0];
     snprintf(log, sizeof log, "%s/log", bed->folder);
     fabric_error_t error = process_start(arguments, log, true, &reason, &process);
     while (!error && count < LINES_MAX &&
@@ -36,6 +35,13 @@ static size_t run(testbed_t *bed, const char *name, const char *argument,
         fail_msg("%s: %s: %s", name, fabric_error_name(error), reason.text);
     }
     return count;
+}
+
+static size_t run(testbed_t *bed, const char *name, const char *argument,
+                  char lines[LINES_MAX][LINE_SIZE])
+{
+    char path[PATH_SIZE];
+    return run_command(bed, (const char *const[]){built(name, path), argument, NULL}, lines);
 }
 
 static void counter_example_works(void **state)
@@ -93,6 +99,19 @@ static void demonstration_adds_up(void **state)
                      open - durable);
 }
 
+static void demonstration_survives_a_broker(void **state)
+{
+    char path[PATH_SIZE];
+    char lines[LINES_MAX][LINE_SIZE];
+    const char *const arguments[] = {
+        built("bin/fabric-demo", path), "--store", "mysql", "--brokers", "3", NULL};
+    size_t count = run_command(*state, arguments, lines);
+    assert_int_equal(number_before(lines, count, "demo: ", " lost"), 0);
+    assert_true(number_before(lines, count, "demo: ", " accepted") >= 20000);
+    assert_int_equal(number_before(lines, count, "demo: ", " brokers"), 3);
+    assert_true(number_before(lines, count, "of broker process", " calls in flight") > 0);
+}
+
 static void demonstration_explains_itself(void **state)
 {
     char lines[LINES_MAX][LINE_SIZE];
@@ -106,6 +125,7 @@ int main(void)
     static const testbed_test_t tests[] = {
         {"counter_example_works", counter_example_works, TESTBED_SQLITE},
         {"demonstration_adds_up", demonstration_adds_up, TESTBED_SQLITE},
+        {"demonstration_survives_a_broker", demonstration_survives_a_broker, TESTBED_MYSQL},
         {"demonstration_explains_itself", demonstration_explains_itself, TESTBED_SQLITE},
     };
     return testbed_run("examples", tests, sizeof tests / sizeof tests[0]);
