@@ -25,7 +25,8 @@ enum {
     READY_MS = 30000,
     DRAIN_MS = 60000,
     CALL_MS = 60000,
-    PROGRESS_MS = 200
+    PROGRESS_MS = 200,
+    STOP_MS = 20000
 };
 
 typedef enum ledger_entry { NOT_SENT, SENT, ANSWERED, FAILED } ledger_entry_t;
@@ -144,17 +145,12 @@ static uint64_t durable_open(const demo_t *demo)
     return demo->sent - demo->answered - demo->failed;
 }
 
-/* Sends until deliveries to the stopped worker are unanswered, then waits until no other call is
- * open. The broker must then deliver again exactly what the worker has not answered. */
-static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, uint64_t *outstanding)
+/* Waits until no other calls are open than the deliveries that the stopped worker has not answered,
+ * of which there are `*outstanding` then. */
+static fabric_error_t settle(demo_t *demo, long pid, reason_t *reason, uint64_t *outstanding)
 {
     fabric_error_t error = FABRIC_OK;
     uint64_t before;
-    *outstanding = 0;
-    for (uint64_t more = 0; !error && *outstanding == 0 && more < EXTRA_MESSAGES; more++) {
-        error = pump(demo, demo->sent + 1, false);
-        error = error ? error : status_outstanding(&demo->brokers, pid, reason, outstanding);
-    }
     uint64_t deadline_ms = clock_monotonic_ms() + SETTLE_MS;
     do {
         before = *outstanding;
@@ -165,6 +161,25 @@ static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, ui
         error = error ? error : status_outstanding(&demo->brokers, pid, reason, outstanding);
     } while (!error && (*outstanding != before || *outstanding != demo->open) &&
              clock_monotonic_ms() < deadline_ms && !stop_requested());
+    return error;
+}
+
+/* Sends until the stopped worker has durable deliveries to answer, and all other calls have ended.
+ * The broker must then deliver again exactly what the worker has not answered. */
+static fabric_error_t corner_worker(demo_t *demo, long pid, reason_t *reason, uint64_t *outstanding)
+{
+    fabric_error_t error = FABRIC_OK;
+    *outstanding = 0;
+    for (uint64_t more = 0; !error && more < EXTRA_MESSAGES; more++) {
+        error = pump(demo, demo->sent + 1, false);
+        error = error ? error : status_outstanding(&demo->brokers, pid, reason, outstanding);
+        if (!error && *outstanding > 0) {
+            error = settle(demo, pid, reason, outstanding);
+            if (durable_open(demo) > 0) {
+                break;
+            }
+        }
+    }
     return error;
 }
 
@@ -287,10 +302,15 @@ static fabric_error_t run(demo_t *demo, reason_t *reason)
     return error;
 }
 
-/* Counts messages without a final reply, which are lost according to the store. */
+/* Counts messages without a final reply, which are lost according to the store. Nothing may write
+ * to the store meanwhile, so all processes are stopped before. */
 static fabric_error_t count_unended(demo_t *demo, reason_t *reason, uint64_t *count)
 {
     store_t *store = NULL;
+    cluster_stop_workers(&demo->cluster);
+    for (uint32_t i = 0; i < demo->options->brokers; i++) {
+        process_stop(&demo->cluster.brokers[i], STOP_MS);
+    }
     store_options_t options = {
         .url = demo->cluster.database.url, .connect_timeout_ms = 5000, .io_timeout_ms = 30000};
     fabric_error_t error = store_open(demo->drivers, &options, reason, &store);

@@ -31,6 +31,9 @@ static size_t run_command(testbed_t *bed, const char *const *arguments,
     error = error ? error : process_wait(&process, STEP_MS, &reason);
     process_stop(&process, 0);
     if (error) {
+        for (size_t i = 0; i < count; i++) {
+            fprintf(stderr, "%s\n", lines[i]);
+        }
         folder_print_end(bed->folder, "log", stderr);
         fail_msg("%s: %s: %s", name, fabric_error_name(error), reason.text);
     }
