@@ -53,6 +53,39 @@ size_t process_threads(const process_t *process)
     return count_entries(process, "task");
 }
 
+static bool is_thread_stopped(long pid, const char *thread)
+{
+    char path[64];
+    char state = '?';
+    snprintf(path, sizeof path, "/proc/%ld/task/%.16s/stat", pid, thread);
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        return true; /* it has ended */
+    }
+    int fields = fscanf(file, "%*d (%*[^)]) %c", &state);
+    fclose(file);
+    return fields == 1 && state == 'T';
+}
+
+static bool are_threads_stopped(long pid)
+{
+    char path[64];
+    bool stopped = true;
+    snprintf(path, sizeof path, "/proc/%ld/task", pid);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (const struct dirent *entry; stopped && (entry = readdir(folder)) != NULL;) {
+        stopped = entry->d_name[0] == '.' || is_thread_stopped(pid, entry->d_name);
+    }
+    closedir(folder);
+    return stopped;
+}
+
+bool process_is_stopped(const process_t *process)
+{
+    return are_threads_stopped(process->pid) && are_threads_stopped(process_child(process));
+}
+
 /* Counts the lines with the text, and keeps the last. */
 static size_t search(const cluster_t *cluster, const char *log, const char *text, char *last,
                      size_t last_size)

@@ -14,6 +14,9 @@ uint64_t process_rss_kib(const process_t *process);
 /* Open descriptors. */
 size_t process_descriptors(const process_t *process);
 size_t process_threads(const process_t *process);
+/* Whether SIGSTOP has stopped the process and process_child(): one thread takes the signal and
+ * stops the others, which run on until that thread gets a processor. */
+bool process_is_stopped(const process_t *process);
 /* Lines of one of the cluster's logs, as "broker.log", that hold `text`. */
 size_t process_log_count(const cluster_t *cluster, const char *log, const char *text);
 /* The last such line, without its newline; false where there is none. */

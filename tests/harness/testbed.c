@@ -13,6 +13,7 @@
 
 #include "core/random.h"
 #include "tests/harness/cluster_status.h"
+#include "tests/harness/process_facts.h"
 #include "tests/harness/stop.h"
 #include "core/clock.h"
 #include "core/document.h"
@@ -22,7 +23,7 @@
 #include "sqlite/sqlite_store.h"
 #include "tests/harness/mariadb.h"
 
-enum { POLL_MS = 5, QUERY_MS = 10000, READY_MS = 60000, STOP_MS = 20000 };
+enum { POLL_MS = 5, QUERY_MS = 10000, READY_MS = 60000, STOP_MS = 20000, FREEZE_MS = 20000 };
 
 static const store_driver_t *const drivers[] = {&sqlite_store_driver, &mysql_store_driver, NULL};
 
@@ -322,7 +323,11 @@ void testbed_kill_child(const process_t *process)
 void testbed_freeze(const process_t *process)
 {
     assert_true(process->pid > 0);
+    uint64_t deadline_ms = clock_monotonic_ms() + FREEZE_MS;
     assert_int_equal(kill(-process->pid, SIGSTOP), 0);
+    while (!process_is_stopped(process)) {
+        testbed_poll(deadline_ms, "a process to be stopped");
+    }
 }
 
 void testbed_thaw(const process_t *process)

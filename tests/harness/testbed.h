@@ -93,7 +93,8 @@ void testbed_wait_drained(testbed_t *bed);
 void testbed_kill(process_t *process);
 /* Kills the process that does a worker's work with SIGKILL; its supervisor starts another. */
 void testbed_kill_child(const process_t *process);
-/* Stops a process with SIGSTOP, a worker's child with its supervisor, and lets it go on. */
+/* Stops a process with SIGSTOP, a worker's child with its supervisor: when the first one returns,
+ * no thread of theirs runs any more. The second one lets it go on. */
 void testbed_freeze(const process_t *process);
 void testbed_thaw(const process_t *process);
 /* Waits until each broker that runs holds its even share of the lanes. */

@@ -351,7 +351,7 @@ static pid_t inner_process(pid_t pid, const char *prefix)
 
 /* The first signal asks for an orderly stop, which something holds up here; the second ends the
  * process. */
-static void expect_end_by_second_signal(size_t which, const char *prefix)
+static void expect_end_by_second_signal(testbed_t *bed, size_t which, const char *prefix)
 {
     process_t *process = &programs.processes[which];
     pid_t pid = inner_process(process->pid, prefix);
@@ -359,7 +359,10 @@ static void expect_end_by_second_signal(size_t which, const char *prefix)
     assert_int_equal(kill(pid, SIGTERM), 0);
     for (int i = 0; i < 20; i++) {
         testbed_poll(end_ms, "time stands still");
-        assert_true(process_runs(process));
+        if (!process_runs(process)) {
+            folder_print_end(bed->folder, which == BROKER ? "broker.out" : "worker.out", stderr);
+            fail_msg("the first signal ended it, with wait status %d", process->status);
+        }
     }
     while (process_runs(process)) { /* two that come at once are one */
         (void)kill(pid, SIGTERM);
@@ -383,7 +386,7 @@ static void second_signal(testbed_t *bed, size_t which, const char *prefix)
     } else {
         testbed_freeze(&programs.processes[WORKER]);
     }
-    expect_end_by_second_signal(which, prefix);
+    expect_end_by_second_signal(bed, which, prefix);
 }
 
 static void a_second_signal_ends_a_broker(void **state)
