@@ -42,7 +42,9 @@ struct fiber {
 static fiber_t *fibers;
 static fiber_t *current;
 static ucontext_t outside;
+#if !defined(__SANITIZE_ADDRESS__)
 static jmp_buf outside_place;
+#endif
 static void *spare_stacks[64];
 static size_t spare_count;
 
