@@ -415,7 +415,7 @@ static void a_type_too_many_is_refused(void **state)
 {
     enum { TYPES_MAX = LIMIT_OWNERSHIPS_MAX / LIMIT_SHARDS_PER_GROUP_MAX };
     script_t *s = *state;
-    char names[TYPES_MAX + 1][8];
+    char names[TYPES_MAX + 1][16];
     script_begin_with(s, LIMIT_SHARDS_PER_GROUP_MAX);
     script_add_group(s, counter.group);
     script_pump(s);
