@@ -290,7 +290,7 @@ static fabric_error_t run(demo_t *demo, reason_t *reason)
     error = error ? error : kill_worker(demo, reason);
     error = error ? error : see_redelivery(demo, reason);
     if (!error && options->brokers > 1) {
-        error = pump(demo, 2 * (options->messages / 3), false);
+        error = pump(demo, UINT64_C(2) * options->messages / 3, false);
         error = error ? error : kill_broker(demo, reason);
     }
     uint64_t count = demo->sent > options->messages ? demo->sent : options->messages;
