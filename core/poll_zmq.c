@@ -2,17 +2,21 @@
 #include "core/poll_zmq.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 
-/* What a socket is ready for now. libzmq takes note of what its descriptor announced. */
+/* What a socket is ready for now. libzmq takes note of what its descriptor announced. A signal may
+ * interrupt it. */
 static short events_of(void *socket)
 {
     int events = 0;
     size_t size = sizeof events;
-    int got = zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size);
+    int got;
+    do {
+        got = zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size);
+    } while (got < 0 && errno == EINTR);
     assert(got == 0);
-    (void)got;
     return (short)events;
 }
 
