@@ -2,6 +2,7 @@
  * leaves its outputs as they were, and every message that is read is one msgpack value. */
 #include <string.h>
 
+#include "core/limits.h"
 #include "tests/fuzz/fuzz.h"
 
 #define SAME_uint(left, right)  assert_true((left) == (right))
@@ -36,7 +37,7 @@ static wire_reader_t reopen(const wire_writer_t *frame, message_kind_t expected)
             return false;                                                                          \
         }                                                                                          \
         wire_writer_t frame = {0};                                                                 \
-        frame_begin(&frame, &(frame_head_t){.version = 1});                                        \
+        frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});                   \
         message_put_##name(&frame, &message);                                                      \
         body = reopen(&frame, KIND_##NAME);                                                        \
         assert_int_equal(message_get_##name(&body, &again), FABRIC_OK);                            \
@@ -83,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert_true(head.version == 7 && head.high_id == 7 && head.settled == 7);
         return 0;
     }
-    assert_int_equal(head.version, 1);
+    assert_int_equal(head.version, LIMIT_PROTOCOL_VERSION);
     size_t left = wire_left(&reader);
     while (frame_next(&reader, &body)) {
         assert_true(reader.failed || wire_left(&reader) < left);

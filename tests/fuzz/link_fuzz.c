@@ -165,7 +165,7 @@ static void welcome(world_t *w, uint32_t endpoint)
                                  .lease_ms = 3000,
                                  .heartbeat_ms = 50,
                                  .map = wire_writer_bytes(&w->map)};
-    frame_begin(&frame, &(frame_head_t){.version = 1});
+    frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
     message_put_welcome(&frame, &message);
     receive(w, endpoint, wire_writer_bytes(&frame));
     wire_writer_destroy(&frame);
