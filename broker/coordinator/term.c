@@ -56,6 +56,11 @@ const store_coordinator_t *coordinator_term_row(const coordinator_term_t *self)
     return &self->row;
 }
 
+bool coordinator_term_is_ours(const coordinator_term_t *self)
+{
+    return self->standing == STANDING_HOLDER;
+}
+
 uint64_t coordinator_term_held(const coordinator_term_t *self)
 {
     return self->held;

@@ -34,6 +34,7 @@ void coordinator_term_destroy(coordinator_term_t **term);
 coordinator_standing_t coordinator_term_standing(const coordinator_term_t *term);
 /* The row as read or taken last. Its term is 0 before the first reading. */
 const store_coordinator_t *coordinator_term_row(const coordinator_term_t *term);
+bool coordinator_term_is_ours(const coordinator_term_t *term);
 /* The number of the term that this broker holds, or 0. */
 uint64_t coordinator_term_held(const coordinator_term_t *term);
 
