@@ -17,7 +17,8 @@
 #include "core/limits.h"
 #include "core/log.h"
 
-/* One appender, and the lanes with number mod appender_count = its number. */
+/* One appender, and the lanes with number mod appender_count = its number; written by
+ * storage_appends_zmq.c. */
 typedef struct storage_appender {
     append_operation_t operation;
     bool appending;
@@ -25,8 +26,8 @@ typedef struct storage_appender {
     log_limiter_t outages;
 } storage_appender_t;
 
-typedef struct storage_lane {
-    /* Adoption */
+/* A lane's adoption, and its hold; written by storage_holds_zmq.c. */
+typedef struct storage_hold {
     bool adoption_due;
     store_hold_t wanted;     /* what is to be adopted, */
     uint64_t adoption_at_ms; /* and when */
@@ -36,15 +37,18 @@ typedef struct storage_lane {
     store_hold_t hold;
     uint64_t log_bytes;  /* of its journal */
     uint64_t checkpoint; /* the rows are complete as of this entry */
+    bool purging;
+    uint64_t purge_at_ms;
+    checkpoint_operation_t purge;
+} storage_hold_t;
 
+/* What else is under way for a lane; written by storage_zmq.c. */
+typedef struct storage_lane {
     load_operation_t load;
     find_operation_t find;
     bool slicing;
     checkpoint_operation_t slice;
     checkpoint_operation_t give_up;
-    bool purging;
-    uint64_t purge_at_ms;
-    checkpoint_operation_t purge;
 } storage_lane_t;
 
 typedef struct storage {
@@ -61,6 +65,7 @@ typedef struct storage {
 
     /* its own */
     storage_appender_t appends[LIMIT_LANES_MAX];
+    storage_hold_t holds[LIMIT_LANES_MAX];
     storage_lane_t lanes[LIMIT_LANES_MAX];
     int timer_fd; /* for appends that are held; -1: not open */
     log_limiter_t dead_letters;
