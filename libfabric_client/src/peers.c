@@ -1,7 +1,6 @@
 /* The table of brokers: see peers_state.h. */
 #include "libfabric_client/src/peers_state.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,18 +51,7 @@ void peers_init(peers_t *peers, bool allow_plaintext, session_forward_t forward)
     }
 }
 
-/* ---- finding and learning ---- */
-
-uint32_t peers_find_endpoint(const peers_t *peers, const char *endpoint)
-{
-    for (uint32_t i = 0; i < peers->count; i++) {
-        const peer_t *peer = &peers->list[i];
-        if (peer->phase != PEER_UNUSED && strcmp(peer->endpoint, endpoint) == 0) {
-            return i;
-        }
-    }
-    return NO_PEER;
-}
+/* ---- learning ---- */
 
 /* A peer without a connection, named by what people know it by. */
 static uint32_t take_place(peers_t *peers, const char *name)
@@ -122,42 +110,6 @@ void peers_make_first_contact(peers_t *peers, uint32_t index)
     peers->list[index].first_contact = true;
 }
 
-uint32_t peers_find_broker(const peers_t *peers, incarnation_t broker)
-{
-    for (uint32_t i = 0; i < peers->count; i++) {
-        const peer_t *peer = &peers->list[i];
-        if (peer->phase == PEER_WELCOMED && incarnation_equal(peer->broker, broker)) {
-            return i;
-        }
-    }
-    return NO_PEER;
-}
-
-uint32_t peers_any_welcomed(const peers_t *peers)
-{
-    for (uint32_t i = 0; i < peers->count; i++) {
-        if (peers_is_welcomed(peers, i)) {
-            return i;
-        }
-    }
-    return NO_PEER;
-}
-
-size_t peers_count_welcomed(const peers_t *peers)
-{
-    size_t count = 0;
-    for (uint32_t i = 0; i < peers->count; i++) {
-        count += peers_is_welcomed(peers, i) && !peer_is_relayed(&peers->list[i]);
-    }
-    return count;
-}
-
-bool peers_is_current(const peers_t *peers, size_t index)
-{
-    assert(index < SESSION_PEERS_MAX);
-    return index < peers->count && !peers->list[index].action_due;
-}
-
 /* ---- brokers that are reached by way of others ---- */
 
 bool peers_is_late(peers_t *peers, uint32_t index, uint64_t now_ms)
@@ -170,37 +122,6 @@ bool peers_is_late(peers_t *peers, uint32_t index, uint64_t now_ms)
         peer->late_at_ms = now_ms + LATE_MS;
     }
     return now_ms >= peer->late_at_ms;
-}
-
-uint32_t peers_find_relayed(const peers_t *peers, incarnation_t broker)
-{
-    for (uint32_t i = 0; i < peers->count; i++) {
-        const peer_t *peer = &peers->list[i];
-        if (peer_is_relayed(peer) && incarnation_equal(peer->target, broker)) {
-            return i;
-        }
-    }
-    return NO_PEER;
-}
-
-uint32_t peers_find_carrier(const peers_t *peers, incarnation_t broker)
-{
-    uint32_t found = NO_PEER;
-    uint32_t last = NO_PEER; /* the one that carried the broker's frames last has its turn last */
-    uint32_t relayed = peers_find_relayed(peers, broker);
-    for (uint32_t i = 0; i < peers->count && found == NO_PEER; i++) {
-        const peer_t *peer = &peers->list[i];
-        if (peer->phase != PEER_WELCOMED || peer_is_relayed(peer) ||
-            incarnation_equal(peer->broker, broker)) {
-            continue;
-        }
-        if (relayed != NO_PEER && peers->list[relayed].carrier == i) {
-            last = i;
-        } else {
-            found = i;
-        }
-    }
-    return found != NO_PEER ? found : last;
 }
 
 uint32_t peers_add_relayed(peers_t *peers, incarnation_t broker, const char *endpoint,
@@ -222,17 +143,6 @@ void peers_relay_again(peers_t *peers, uint32_t index, uint32_t carrier, uint64_
     set_phase(&peers->list[index], PEER_CONNECTING);
     peers->list[index].carrier = carrier;
     peers_greet(peers, index, now_ms);
-}
-
-bool peers_carries_due(const peers_t *peers, uint32_t carrier, peer_due_t due)
-{
-    for (uint32_t i = 0; i < peers->count; i++) {
-        const peer_t *peer = &peers->list[i];
-        if (peer->carrier == carrier && (peer->due & due) != 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* ---- actions ---- */

@@ -1,7 +1,8 @@
 /* The brokers that a session knows: their endpoints, the phase of each connection, and what is due
  * to each of them.
  *
- * Only peers.c writes a peer; the functions with a peer_t * are for one peer of the table.
+ * Only peers.c writes a peer; peers_find.c searches. The functions with a peer_t * are for one peer
+ * of the table.
  *
  * Threading: none of its own.
  */
