@@ -1,41 +1,27 @@
 /* The worker: see <fabric/worker.h>. Puts the link's and the executors' threads together. */
 #include <fabric/worker.h>
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "core/clock.h"
-#include "core/endpoint.h"
 #include "core/memory.h"
 #include "core/outcome.h"
-#include "core/random.h"
 #include "core/thread.h"
 #include "worker/link_zmq.h"
 #include "worker/worker_open.h"
+#include "worker/worker_setup.h"
+#include "worker/worker_welcome.h"
 
-#define EXECUTORS_MAX      ((uint32_t)CRASH_SLOTS_MAX)
-#define WEIGHT_DEFAULT     100u
-#define WINDOW_DEFAULT     16384u
-#define GRACE_MS_DEFAULT   5000u
 #define CONNECT_TIMEOUT_MS 5000u
 #define STUCK_WAIT_MS      1000u /* for a handler that outlived the grace time */
-#define BROKERS_GIVEN_MAX  LIMIT_BROKERS_MAX
 
 struct fabric_worker {
-    link_config_t config; /* its views point to the three buffers */
-    char cluster_name[LIMIT_NAME_BYTES_MAX + 1];
-    char name[LIMIT_NAME_BYTES_MAX + 1];
-    wire_writer_t descriptions;
-    type_table_t *types;
-    char *brokers[BROKERS_GIVEN_MAX];
-    size_t broker_count;
+    worker_setup_t setup;
     crash_notes_t *notes; /* NULL: there is no supervisor */
     link_zmq_t *link;     /* NULL before start and after stop */
-    executor_thread_t *executors[EXECUTORS_MAX];
+    executor_thread_t *executors[WORKER_EXECUTORS_MAX];
     uint32_t process; /* thread_process() where it was started */
     bool stuck;       /* a handler did not return: its thread and all that it uses stay */
     executor_stats_t final_stats;
@@ -43,12 +29,7 @@ struct fabric_worker {
     fabric_log_fn *log;
     void *log_context;
     pthread_mutex_t log_lock; /* for calls of `log` */
-    pthread_mutex_t lock;     /* for what follows */
-    pthread_cond_t changed;
-    bool welcomed;
-    bool refused;         /* for good */
-    fabric_error_t error; /* by which a broker has refused the worker; FABRIC_OK: none has */
-    reason_t reason;      /* the last word about brokers that did not welcome the worker */
+    worker_welcome_t welcome;
 };
 
 /* Tells the program of one event at a time, on whichever thread of the worker's. */
@@ -70,136 +51,23 @@ static void on_defect(void *context, const char *text)
 
 /* ---- making one ---- */
 
-typedef struct broker_list {
-    fabric_worker_t *worker;
-    fabric_error_t error;
-    reason_t *reason;
-} broker_list_t;
-
-static void add_broker(void *context, const char *endpoint)
-{
-    broker_list_t *list = (broker_list_t *)context;
-    fabric_worker_t *worker = list->worker;
-    if (list->error != FABRIC_OK) {
-        return;
-    }
-    if (!worker->config.allow_plaintext && !endpoint_is_local(endpoint)) {
-        list->error = reason_set(list->reason, FABRIC_ERROR_PLAINTEXT_REFUSED,
-                                 "%s leaves this machine and would not be encrypted: set "
-                                 "allow_plaintext to connect all the same",
-                                 endpoint);
-    } else if (worker->broker_count == BROKERS_GIVEN_MAX) {
-        list->error = reason_set(list->reason, FABRIC_ERROR_LIMIT_EXCEEDED,
-                                 "more than %u brokers are given", BROKERS_GIVEN_MAX);
-    } else {
-        worker->brokers[worker->broker_count++] = memory_copy_string(endpoint);
-    }
-}
-
-static uint32_t or_default(uint32_t value, uint32_t fallback)
-{
-    return value > 0 ? value : fallback;
-}
-
-static uint32_t core_count(void)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores > (long)EXECUTORS_MAX ? EXECUTORS_MAX : (uint32_t)cores;
-}
-
-static fabric_error_t set_names(fabric_worker_t *worker, const fabric_worker_options_t *options,
-                                reason_t *reason)
-{
-    const char *cluster_name = options->cluster_name ? options->cluster_name : "";
-    if (strlen(cluster_name) > LIMIT_NAME_BYTES_MAX ||
-        (options->name && strlen(options->name) > LIMIT_NAME_BYTES_MAX)) {
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "a name has more than %d bytes",
-                          LIMIT_NAME_BYTES_MAX);
-    }
-    strcpy(worker->cluster_name, cluster_name);
-    if (options->name) {
-        strcpy(worker->name, options->name);
-    } else {
-        char host[128] = "";
-        gethostname(host, sizeof host - 1);
-        snprintf(worker->name, sizeof worker->name, "%s:%ld", host, (long)getpid());
-    }
-    worker->config.cluster_name = fabric_bytes_of(worker->cluster_name);
-    worker->config.name = fabric_bytes_of(worker->name);
-    return FABRIC_OK;
-}
-
-static fabric_error_t set_brokers(fabric_worker_t *worker, const char *url, reason_t *reason)
-{
-    url = url ? url : endpoint_cluster_nodes();
-    if (!url) {
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "no broker is named");
-    }
-    broker_list_t list = {.worker = worker, .reason = reason};
-    fabric_error_t error = endpoint_list_parse(url, reason, add_broker, &list);
-    return error != FABRIC_OK ? error : list.error;
-}
-
-static fabric_error_t set_types(fabric_worker_t *worker, const fabric_entity_type_t *const *types,
-                                reason_t *reason)
-{
-    if (!types || !types[0]) {
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "a worker needs an entity type");
-    }
-    fabric_error_t error = FABRIC_OK;
-    for (size_t i = 0; types[i] && error == FABRIC_OK; i++) {
-        error = type_table_add(worker->types, types[i], reason);
-    }
-    type_table_describe(worker->types, &worker->descriptions);
-    worker->config.types = wire_writer_bytes(&worker->descriptions);
-    return error;
-}
-
-static fabric_error_t configure(fabric_worker_t *worker, const fabric_worker_options_t *options,
-                                reason_t *reason)
-{
-    link_config_t *config = &worker->config;
-    worker->log = options->log;
-    worker->log_context = options->log_context;
-    config->executors = or_default(options->executors, core_count());
-    config->weight = or_default(options->weight, WEIGHT_DEFAULT);
-    config->app_version = options->app_version;
-    config->window = or_default(options->window, WINDOW_DEFAULT);
-    config->grace_ms = or_default(options->grace_ms, GRACE_MS_DEFAULT);
-    config->allow_plaintext = options->allow_plaintext;
-    if (config->executors > EXECUTORS_MAX) {
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "executors: at most %u threads",
-                          EXECUTORS_MAX);
-    }
-    return set_names(worker, options, reason);
-}
-
 static void worker_free(fabric_worker_t *worker)
 {
-    for (size_t i = 0; i < worker->broker_count; i++) {
-        free(worker->brokers[i]);
-    }
-    wire_writer_destroy(&worker->descriptions);
-    type_table_destroy(&worker->types);
-    pthread_cond_destroy(&worker->changed);
+    worker_setup_clear(&worker->setup);
+    worker_welcome_clear(&worker->welcome);
     pthread_mutex_destroy(&worker->log_lock);
-    pthread_mutex_destroy(&worker->lock);
     free(worker);
 }
 
-static fabric_worker_t *allocate_worker(void)
+static fabric_worker_t *allocate_worker(const fabric_worker_options_t *options)
 {
-    pthread_condattr_t attributes;
     fabric_worker_t *worker = (fabric_worker_t *)memory_allocate_zeroed(1, sizeof *worker);
-    if (pthread_mutex_init(&worker->lock, NULL) != 0 ||
-        pthread_mutex_init(&worker->log_lock, NULL) != 0 ||
-        pthread_condattr_init(&attributes) != 0 ||
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-        pthread_cond_init(&worker->changed, &attributes) != 0) {
+    if (pthread_mutex_init(&worker->log_lock, NULL) != 0) {
         abort();
     }
-    pthread_condattr_destroy(&attributes);
-    worker->types = type_table_new();
+    worker_welcome_init(&worker->welcome);
+    worker->log = options->log;
+    worker->log_context = options->log_context;
     return worker;
 }
 
@@ -208,15 +76,10 @@ fabric_error_t worker_make(const char *url, const fabric_entity_type_t *const *t
                            fabric_worker_t **worker)
 {
     static const fabric_worker_options_t defaults = {0};
-    fabric_worker_t *self = allocate_worker();
+    options = options ? options : &defaults;
+    fabric_worker_t *self = allocate_worker(options);
     *worker = NULL;
-    fabric_error_t error = configure(self, options ? options : &defaults, reason);
-    if (error == FABRIC_OK) {
-        error = set_brokers(self, url, reason);
-    }
-    if (error == FABRIC_OK) {
-        error = set_types(self, types, reason);
-    }
+    fabric_error_t error = worker_setup_make(&self->setup, url, types, options, reason);
     if (error != FABRIC_OK) {
         worker_free(self);
         return error;
@@ -228,7 +91,7 @@ fabric_error_t worker_make(const char *url, const fabric_entity_type_t *const *t
 void worker_note_crashes(fabric_worker_t *worker, crash_notes_t *notes)
 {
     worker->notes = notes;
-    worker->config.supervised = true;
+    worker_setup_supervise(&worker->setup);
 }
 
 /* ---- running ---- */
@@ -238,28 +101,6 @@ void worker_note_crashes(fabric_worker_t *worker, crash_notes_t *notes)
 static bool is_elsewhere(const fabric_worker_t *worker)
 {
     return worker->link && worker->process != thread_process();
-}
-
-static void set_welcomed(fabric_worker_t *worker)
-{
-    pthread_mutex_lock(&worker->lock);
-    worker->welcomed = true;
-    worker->refused = false;
-    pthread_cond_broadcast(&worker->changed);
-    pthread_mutex_unlock(&worker->lock);
-}
-
-/* A broker has not welcomed the worker. The first final refusal stays, else the last word. */
-static void set_not_welcomed(fabric_worker_t *worker, const link_event_t *event, const char *text)
-{
-    pthread_mutex_lock(&worker->lock);
-    if (!worker->refused) {
-        worker->refused = event->final;
-        worker->error = event->error;
-        (void)reason_set(&worker->reason, event->error, "%s", text);
-    }
-    pthread_cond_broadcast(&worker->changed);
-    pthread_mutex_unlock(&worker->lock);
 }
 
 /* On the link's thread. */
@@ -278,7 +119,7 @@ static void on_event(void *context, const link_event_t *event)
         }
         snprintf(text, sizeof text, "%s of cluster %s", event->endpoint, event->text);
         report(worker, FABRIC_LOG_INFO, "worker.welcomed", text); /* before anybody goes on */
-        set_welcomed(worker);
+        worker_welcome_note(&worker->welcome);
         return;
     case LINK_EVENT_DISCONNECTED:
         report(worker, FABRIC_LOG_WARN, "worker.disconnected", event->endpoint);
@@ -291,14 +132,14 @@ static void on_event(void *context, const link_event_t *event)
                  fabric_error_name(event->error), event->text[0] ? ": " : "", event->text);
         report(worker, event->final ? FABRIC_LOG_ERROR : FABRIC_LOG_WARN,
                event->final ? "worker.refused" : "worker.deferred", text);
-        set_not_welcomed(worker, event, text);
+        worker_welcome_refused(&worker->welcome, event->error, event->final, text);
         return;
     case LINK_EVENT_MALFORMED:
         snprintf(text, sizeof text, "%s: %s", event->endpoint, fabric_error_name(event->error));
         report(worker, FABRIC_LOG_WARN, "worker.malformed", text);
         return;
     case LINK_EVENT_UNRESOLVED:
-        set_not_welcomed(worker, event, event->text);
+        worker_welcome_refused(&worker->welcome, event->error, event->final, event->text);
         report(worker, FABRIC_LOG_WARN, "worker.unresolved", event->text);
         return;
     case LINK_EVENT_PLAINTEXT:
@@ -314,11 +155,11 @@ static void on_event(void *context, const link_event_t *event)
 static bool end_executors(fabric_worker_t *worker)
 {
     uint64_t until_ms = clock_monotonic_ms() + STUCK_WAIT_MS;
-    for (uint32_t i = 0; i < worker->config.executors && worker->executors[i]; i++) {
+    for (uint32_t i = 0; i < worker->setup.config.executors && worker->executors[i]; i++) {
         executor_thread_end(worker->executors[i]);
     }
     bool all = true;
-    for (uint32_t i = 0; i < worker->config.executors && worker->executors[i]; i++) {
+    for (uint32_t i = 0; i < worker->setup.config.executors && worker->executors[i]; i++) {
         all = executor_thread_wait(worker->executors[i], until_ms) && all;
     }
     return all;
@@ -327,7 +168,7 @@ static bool end_executors(fabric_worker_t *worker)
 static executor_stats_t sum_stats(const fabric_worker_t *worker)
 {
     executor_stats_t sum = worker->final_stats;
-    for (uint32_t i = 0; i < worker->config.executors && worker->executors[i]; i++) {
+    for (uint32_t i = 0; i < worker->setup.config.executors && worker->executors[i]; i++) {
         executor_stats_t one = executor_thread_stats(worker->executors[i]);
         sum.handled += one.handled;
         sum.defects += one.defects;
@@ -338,9 +179,10 @@ static executor_stats_t sum_stats(const fabric_worker_t *worker)
 
 static fabric_error_t make_link(fabric_worker_t *worker, reason_t *reason)
 {
-    fabric_error_t error = link_zmq_new(&worker->config, on_event, worker, reason, &worker->link);
-    for (size_t i = 0; i < worker->broker_count && error == FABRIC_OK; i++) {
-        error = link_zmq_add_endpoint(worker->link, worker->brokers[i]);
+    fabric_error_t error =
+        link_zmq_new(&worker->setup.config, on_event, worker, reason, &worker->link);
+    for (size_t i = 0; i < worker->setup.broker_count && error == FABRIC_OK; i++) {
+        error = link_zmq_add_endpoint(worker->link, worker->setup.brokers[i]);
     }
     return error;
 }
@@ -352,9 +194,9 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
                                     .notify_context = worker->link,
                                     .report_defect = on_defect,
                                     .report_context = worker};
-    for (uint32_t i = 0; i < worker->config.executors && error == FABRIC_OK; i++) {
+    for (uint32_t i = 0; i < worker->setup.config.executors && error == FABRIC_OK; i++) {
         listener.slot = worker->notes ? crash_notes_slot(worker->notes, i) : NULL;
-        error = executor_thread_start(worker->types, &listener, &worker->executors[i]);
+        error = executor_thread_start(worker->setup.types, &listener, &worker->executors[i]);
     }
     if (error == FABRIC_OK) {
         error = link_zmq_start(worker->link, worker->executors);
@@ -362,14 +204,14 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
     return error == FABRIC_OK
                ? FABRIC_OK
                : reason_set(reason, error, "%u threads are needed, and the system gives fewer",
-                            worker->config.executors + 1);
+                            worker->setup.config.executors + 1);
 }
 
 fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason)
 {
-    random_bytes(worker->config.incarnation.bytes, sizeof worker->config.incarnation.bytes);
+    worker_setup_begin(&worker->setup);
     if (worker->notes) {
-        crash_notes_begin(worker->notes, worker->config.incarnation);
+        crash_notes_begin(worker->notes, worker->setup.config.incarnation);
     }
     worker->process = thread_process();
     fabric_error_t error = make_link(worker, reason);
@@ -379,23 +221,6 @@ fabric_error_t worker_start(fabric_worker_t *worker, reason_t *reason)
     if (error != FABRIC_OK) {
         fabric_worker_stop(worker);
     }
-    return error;
-}
-
-static fabric_error_t wait_ready(fabric_worker_t *worker, uint32_t timeout_ms, reason_t *reason)
-{
-    uint64_t until_ms = clock_monotonic_ms() + timeout_ms;
-    struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000L};
-    pthread_mutex_lock(&worker->lock);
-    while (!worker->welcomed && !worker->refused && clock_monotonic_ms() < until_ms) {
-        pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
-    }
-    fabric_error_t error = FABRIC_OK;
-    if (worker->refused || !worker->welcomed) {
-        error = worker->error != FABRIC_OK ? worker->error : FABRIC_ERROR_NOT_CONNECTED;
-        *reason = worker->reason;
-    }
-    pthread_mutex_unlock(&worker->lock);
     return error;
 }
 
@@ -411,7 +236,7 @@ fabric_error_t fabric_worker_wait_ready(fabric_worker_t *worker, uint32_t timeou
     } else if (!worker->link) {
         error = reason_set(&reason, FABRIC_ERROR_CLOSED, "the worker is stopped");
     } else {
-        error = wait_ready(worker, timeout_ms, &reason);
+        error = worker_welcome_wait(&worker->welcome, timeout_ms, &reason);
     }
     thread_allow_cancel(cancel);
     if (outcome) {
@@ -424,14 +249,15 @@ static fabric_error_t open_worker(const char *url, const fabric_entity_type_t *c
                                   const fabric_worker_options_t *options, reason_t *reason,
                                   fabric_worker_t **worker)
 {
-    uint32_t timeout_ms = or_default(options ? options->connect_timeout_ms : 0, CONNECT_TIMEOUT_MS);
+    uint32_t timeout_ms =
+        options && options->connect_timeout_ms ? options->connect_timeout_ms : CONNECT_TIMEOUT_MS;
     fabric_error_t error = worker_make(url, types, options, reason, worker);
     if (error != FABRIC_OK) {
         return error;
     }
     error = worker_start(*worker, reason);
     if (error == FABRIC_OK && timeout_ms != FABRIC_CONNECT_LATER) {
-        error = wait_ready(*worker, timeout_ms, reason);
+        error = worker_welcome_wait(&(*worker)->welcome, timeout_ms, reason);
     }
     if (error != FABRIC_OK) {
         fabric_worker_close(worker);
@@ -464,7 +290,7 @@ static void stop(fabric_worker_t *worker)
     }
     worker->final_stats = sum_stats(worker);
     worker->final_dropped = link_zmq_dropped(worker->link);
-    for (uint32_t i = 0; i < worker->config.executors; i++) {
+    for (uint32_t i = 0; i < worker->setup.config.executors; i++) {
         executor_thread_destroy(&worker->executors[i]);
     }
     link_zmq_destroy(&worker->link);
