@@ -50,6 +50,8 @@ static inline bool incarnation_is_none(incarnation_t a)
 
 /* "0f3a...": 32 hexadecimal digits and a terminator. Returns `text`. */
 const char *incarnation_text(incarnation_t incarnation, char text[33]);
+/* The incarnation of 32 hexadecimal digits; false: the text is something else. */
+bool incarnation_parse(const char *text, incarnation_t *incarnation);
 
 /* A client's name for one call: the client's number and the call's sequence (1, 2, ...). */
 typedef struct call_key {

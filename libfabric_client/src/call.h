@@ -41,6 +41,9 @@ struct call {
     uint32_t flags;       /* enum request_flag without RESEND */
     bool keyed;           /* settles a former call: `sequence` was used before */
     bool query;           /* a question to a broker: `tag` its name, `payload` the argument */
+    incarnation_t broker; /* of a query: the broker that is asked; none: any one */
+    /* Of a query: the session answers it, from its map: all brokers, see session_queries.c. */
+    bool members;
     fabric_bytes_t type;
     fabric_bytes_t id;
     fabric_bytes_t tag;

@@ -30,19 +30,9 @@ static call_list_t build_all(fabric_client_t *client, const fabric_call_t *calls
 static void send_and_wait(fabric_client_t *client, call_list_t *list, call_t **records,
                           size_t count, fabric_outcome_t *outcomes)
 {
-    call_waiter_t waiter;
-    client_waiter_init(&waiter, list->count);
-    for (call_t *call = list->first; call; call = call->ready.next) {
-        call->waiter = &waiter;
-    }
     reason_t reason = {{0}};
-    fabric_error_t error = exchange_submit(client->exchange, list, NULL, &reason);
-    if (!error) {
-        client_waiter_wait(client, &waiter);
-        return;
-    }
-    sem_destroy(&waiter.done);
-    for (size_t i = 0; i < count; i++) {
+    fabric_error_t error = client_run_calls(client, list, &reason);
+    for (size_t i = 0; error && i < count; i++) {
         if (records[i]) {
             outcome_of_reason(error, &reason, &outcomes[i]);
             call_destroy(&records[i]);

@@ -5,12 +5,11 @@
 
 /* ---- asynchronous ---- */
 
-static fabric_error_t submit_one(fabric_client_t *client, call_t *call, uint64_t *sequence,
-                                 reason_t *reason)
+static fabric_error_t submit_one(fabric_client_t *client, call_t *call, uint64_t *sequence)
 {
     call_list_t calls = {0};
     ready_list_append(&calls, call);
-    return exchange_submit(client->exchange, &calls, sequence, reason);
+    return exchange_submit(client->exchange, &calls, sequence, NULL);
 }
 
 static fabric_error_t start(fabric_client_t *client, const fabric_call_t *description,
@@ -28,7 +27,7 @@ static fabric_error_t start(fabric_client_t *client, const fabric_call_t *descri
     call->context = context;
     call->deadline_ms = client_deadline(client, description->timeout_ms);
     uint64_t sequence;
-    error = submit_one(client, call, &sequence, NULL);
+    error = submit_one(client, call, &sequence);
     if (error) {
         call_destroy(&call);
     } else if (key) {
@@ -63,17 +62,10 @@ typedef struct blocking_call {
 /* Sends the call and waits for its end. On an error the record is still the caller's. */
 static fabric_error_t send_and_wait(fabric_client_t *client, blocking_call_t *call)
 {
-    call_waiter_t waiter;
-    client_waiter_init(&waiter, 1);
-    call->record->waiter = &waiter;
+    call_list_t calls = {0};
     call->record->deadline_ms = client_deadline(client, call->timeout_ms);
-    fabric_error_t error = submit_one(client, call->record, NULL, &call->reason);
-    if (error) {
-        sem_destroy(&waiter.done);
-        return error;
-    }
-    client_waiter_wait(client, &waiter);
-    return FABRIC_OK;
+    ready_list_append(&calls, call->record);
+    return client_run_calls(client, &calls, &call->reason);
 }
 
 static void copy_payload(const blocking_call_t *call)
@@ -150,20 +142,4 @@ fabric_error_t fabric_client_tell(fabric_client_t *client, fabric_entity_t entit
 {
     fabric_call_t call = {.entity = entity, .message = message, .request = request, .tell = true};
     return fabric_client_call(client, &call, NULL, NULL, NULL, outcome);
-}
-
-fabric_error_t fabric_client_query(fabric_client_t *client, const char *name,
-                                   fabric_bytes_t argument, uint32_t timeout_ms, uint8_t **document,
-                                   size_t *size, fabric_outcome_t *outcome)
-{
-    blocking_call_t call = {.timeout_ms = timeout_ms, .payload = document, .payload_size = size};
-    int cancel = thread_hold_cancel();
-    *document = NULL;
-    fabric_error_t error = client_check_process(client, &call.reason);
-    if (!error) {
-        error = request_build_query(name, argument, &call.reason, &call.record);
-    }
-    error = run(client, &call, error, outcome);
-    thread_allow_cancel(cancel);
-    return error;
 }

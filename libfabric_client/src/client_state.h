@@ -38,9 +38,10 @@ FABRIC_MUST_USE fabric_error_t client_check_process(const fabric_client_t *clien
                                                     reason_t *reason);
 /* The deadline of a call that starts now; 0 means the client's default. */
 uint64_t client_deadline(const fabric_client_t *client, uint32_t timeout_ms);
-void client_waiter_init(call_waiter_t *waiter, size_t open);
-/* Waits until all calls of the waiter have ended, and ends the waiter. */
-void client_waiter_wait(fabric_client_t *client, call_waiter_t *waiter);
+/* Submits calls (linked by `ready`; at least one) and waits until all of them have ended. On an
+ * error, with a reason, none was submitted: all are still the caller's. */
+FABRIC_MUST_USE fabric_error_t client_run_calls(fabric_client_t *client, call_list_t *calls,
+                                                reason_t *reason);
 /* Asks `ended` again and again, yielding the processor in between, until it says yes or the
  * client's spin_us are over; false at once where another thread of the client does so, or where all
  * open calls are durable and so take as long as the store does. Where idle processors halt, as in

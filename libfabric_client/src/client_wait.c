@@ -45,17 +45,26 @@ static bool take_done(void *context)
     return sem_trywait((sem_t *)context) == 0;
 }
 
-void client_waiter_wait(fabric_client_t *client, call_waiter_t *waiter)
+static void wait_done(fabric_client_t *client, call_waiter_t *waiter)
 {
     if (!client_spin(client, take_done, &waiter->done)) {
         while (sem_wait(&waiter->done) != 0 && errno == EINTR) {
         }
     }
-    sem_destroy(&waiter->done);
 }
 
-void client_waiter_init(call_waiter_t *waiter, size_t open)
+fabric_error_t client_run_calls(fabric_client_t *client, call_list_t *calls, reason_t *reason)
 {
-    sem_init(&waiter->done, 0, 0);
-    atomic_init(&waiter->open, open);
+    call_waiter_t waiter;
+    sem_init(&waiter.done, 0, 0);
+    atomic_init(&waiter.open, calls->count);
+    for (call_t *call = calls->first; call; call = call->ready.next) {
+        call->waiter = &waiter;
+    }
+    fabric_error_t error = exchange_submit(client->exchange, calls, NULL, reason);
+    if (!error) {
+        wait_done(client, &waiter);
+    }
+    sem_destroy(&waiter.done);
+    return error;
 }

@@ -14,7 +14,7 @@
 FABRIC_MUST_USE fabric_error_t request_build(const fabric_call_t *description,
                                              uint64_t client_number, reason_t *reason,
                                              call_t **call);
-/* The record of a query. */
+/* The record of a query, to any broker. LIMIT_EXCEEDED with a reason. */
 FABRIC_MUST_USE fabric_error_t request_build_query(const char *name, fabric_bytes_t argument,
                                                    reason_t *reason, call_t **call);
 

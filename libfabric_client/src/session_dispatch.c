@@ -102,6 +102,10 @@ void session_dispatch(session_t *session, call_t *call)
         session_dispatch_queue(session, session_queue_of(session, call));
         return;
     }
+    if (call->query) {
+        session_dispatch_query(session, call);
+        return;
+    }
     uint32_t peer = session_route(session, call);
     if (peers_is_welcomed(&session->peers, peer)) {
         session_make_ready(session, call, peer);

@@ -62,7 +62,9 @@ static fabric_error_t lacking_capacity(session_t *session, const call_t *call)
 static void end_not_accepted(session_t *session, call_t *call)
 {
     fabric_error_t full = lacking_capacity(session, call);
-    if (full) {
+    if (call->query && !incarnation_is_none(call->broker)) {
+        session_end_unanswered(session, call);
+    } else if (full) {
         session_end_without_capacity(session, call, full, "until the deadline");
     } else if (call->refusal) {
         end_refused(session, call, call->refusal, "refused until the deadline");

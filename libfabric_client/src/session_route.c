@@ -86,9 +86,19 @@ static uint32_t route_of_shard(session_t *session, shard_id_t shard)
     return route->peer;
 }
 
+static uint32_t route_of_query(session_t *session, const call_t *query)
+{
+    if (incarnation_is_none(query->broker)) {
+        return peers_any_welcomed(&session->peers);
+    }
+    const map_broker_t *broker = shard_map_broker(session->map, query->broker);
+    return broker ? session_reach(session, broker)
+                  : peers_find_broker(&session->peers, query->broker);
+}
+
 uint32_t session_route(session_t *session, const call_t *call)
 {
-    return call->query ? peers_any_welcomed(&session->peers) : route_of_shard(session, call->shard);
+    return call->query ? route_of_query(session, call) : route_of_shard(session, call->shard);
 }
 
 void session_override_route(session_t *session, shard_queue_t *queue, uint32_t peer)

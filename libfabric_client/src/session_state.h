@@ -131,6 +131,13 @@ void session_tick_peers(session_t *session);
 /* Ends the calls whose deadline has come. */
 void session_expire(session_t *session);
 
+/* ---- session_queries.c ---- */
+
+/* Answers or sends a waiting query if that is possible, or notes what it waits for. */
+void session_dispatch_query(session_t *session, call_t *query);
+/* Ends a query at its deadline: the broker that it is for has not answered it. */
+void session_end_unanswered(session_t *session, call_t *query);
+
 /* ---- session_dispatch.c ---- */
 
 /* Sends a waiting call if it may be sent, or notes what it waits for. */

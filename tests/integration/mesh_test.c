@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/document.h"
 #include "core/limits.h"
 #include "tests/checker/table_count.h"
 #include "tests/harness/probe_load.h"
@@ -180,6 +181,72 @@ static void large_messages_are_carried(void **state)
                      FABRIC_ERROR_MALFORMED_MESSAGE);
 }
 
+/* ---- questions to a certain broker ---- */
+
+/* What the broker of this incarnation says of itself; the document is to be released. */
+static json_t *status_at(testbed_t *bed, const char *broker)
+{
+    uint8_t *document = NULL;
+    size_t size = 0;
+    char *text = NULL;
+    fabric_outcome_t outcome = {0};
+    if (fabric_client_query_at(bed->client, broker, "status", fabric_bytes(NULL, 0), WAIT_MAX_MS,
+                               &document, &size, &outcome)) {
+        fail_msg("%s: %s: %s", broker, fabric_error_name(outcome.error), outcome.text);
+    }
+    assert_int_equal(document_to_json(fabric_bytes(document, size), &text), FABRIC_OK);
+    json_t *status = json_loads(text, 0, NULL);
+    free(document);
+    free(text);
+    assert_string_equal(json_string_value(json_object_get(status, "broker")), broker);
+    return status;
+}
+
+/* Whether all brokers were asked at the same time, and all answered but the broker `silent`. */
+static void ask_all(testbed_t *bed, const char *silent, uint32_t timeout_ms)
+{
+    fabric_broker_answer_t *answers = NULL;
+    size_t count = 0;
+    uint64_t begun_ms = clock_monotonic_ms();
+    assert_int_equal(fabric_client_query_all(bed->client, "status", fabric_bytes(NULL, 0),
+                                             timeout_ms, &answers, &count, NULL),
+                     FABRIC_OK);
+    assert_in_range(clock_monotonic_ms() - begun_ms, 0, timeout_ms + 1000);
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < count; i++) {
+        bool is_silent = strcmp(answers[i].broker, silent) == 0;
+        assert_int_equal(answers[i].outcome.error != FABRIC_OK, is_silent);
+        assert_int_equal(answers[i].document == NULL, is_silent);
+    }
+    fabric_broker_answers_free(&answers, &count);
+}
+
+static void a_certain_broker_is_asked_by_way_of_another(void **state)
+{
+    testbed_t *bed = *state;
+    char far[33];
+    char near[33];
+    uint8_t *document = NULL;
+    size_t size = 0;
+    start(bed);
+    assert_true(testbed_lanes_held(bed, bed->cluster.url, far) > 0);
+    assert_int_equal(testbed_lanes_held(bed, bed->cluster.standby_url, near), 0);
+    json_t *status = status_at(bed, far);
+    assert_int_equal(json_array_size(json_object_get(status, "lanes")), 1);
+    json_decref(status);
+    status = status_at(bed, near);
+    assert_int_equal(json_array_size(json_object_get(status, "lanes")), 0);
+    json_decref(status);
+    ask_all(bed, "", WAIT_MAX_MS);
+    assert_int_equal(fabric_client_query_at(bed->client, "0123456789abcdef0123456789abcdef",
+                                            "status", fabric_bytes(NULL, 0), WAIT_MAX_MS, &document,
+                                            &size, NULL),
+                     FABRIC_ERROR_NOT_FOUND);
+    testbed_freeze(&bed->cluster.broker);
+    ask_all(bed, far, 700);
+    testbed_thaw(&bed->cluster.broker);
+}
+
 /* ---- a client that does not read ---- */
 
 static bool say_relayed(raw_fabric_t *client, fabric_bytes_t broker,
@@ -251,6 +318,8 @@ int main(void)
         {"the_broker_between_is_killed", the_broker_between_is_killed, TESTBED_MYSQL},
         {"the_home_is_killed", the_home_is_killed, TESTBED_MYSQL},
         {"large_messages_are_carried", large_messages_are_carried, TESTBED_MYSQL},
+        {"a_certain_broker_is_asked_by_way_of_another", a_certain_broker_is_asked_by_way_of_another,
+         TESTBED_MYSQL},
         {"a_client_that_does_not_read_disturbs_nobody", a_client_that_does_not_read_disturbs_nobody,
          TESTBED_MYSQL},
     };

@@ -31,6 +31,7 @@ static session_driver_t *new_driver(uint32_t pending_max, session_forward_t forw
     size_t peer;
     assert_non_null(d);
     d->now_ms = 5000;
+    d->map_brokers = 2;
     d->session = session_new(&config);
     assert_int_equal(session_add_endpoint(d->session, script_endpoint(0), &peer), FABRIC_OK);
     assert_int_equal(peer, 0);
@@ -228,10 +229,12 @@ const char *script_endpoint(size_t broker)
     return endpoints[broker];
 }
 
-static void put_map(wire_writer_t *out, uint64_t term, uint64_t sequence, int home, bool type)
+static void put_map(const session_driver_t *d, wire_writer_t *out, uint64_t term, uint64_t sequence,
+                    int home, bool type)
 {
     shard_map_t *map = shard_map_new();
-    map_broker_t brokers[2] = {{.incarnation = {{1}}}, {.incarnation = {{2}}}};
+    map_broker_t brokers[3] = {
+        {.incarnation = {{1}}}, {.incarnation = {{2}}}, {.incarnation = {{3}}}};
     wire_writer_t scratch = {0};
     fabric_error_t error = FABRIC_OK;
     shard_map_set_shards_per_group(map, SHARDS);
@@ -239,11 +242,11 @@ static void put_map(wire_writer_t *out, uint64_t term, uint64_t sequence, int ho
     if (type) {
         error |= shard_map_add_type(map, fabric_bytes_of("Counter"), 1);
     }
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < d->map_brokers; i++) {
         snprintf(brokers[i].router_endpoint, sizeof brokers[i].router_endpoint, "%s",
                  script_endpoint(i));
     }
-    shard_map_set_brokers(map, brokers, 2);
+    shard_map_set_brokers(map, brokers, d->map_brokers);
     shard_map_set_lanes(map, 2);
     for (uint32_t i = 0; home >= 0 && i < 2; i++) {
         map_lane_t lane = {.number = i, .home = brokers[home].incarnation, .epoch = 1};
@@ -282,7 +285,7 @@ static void welcome_with(session_driver_t *d, size_t peer, uint64_t connection, 
 void script_welcome(session_driver_t *d, size_t peer, uint64_t connection, int home)
 {
     wire_writer_t map = {0};
-    put_map(&map, 1, 1, home, true);
+    put_map(d, &map, 1, 1, home, true);
     welcome_with(d, peer, connection, wire_writer_bytes(&map));
     wire_writer_destroy(&map);
 }
@@ -291,7 +294,7 @@ void script_map_welcome(session_driver_t *d, size_t peer, uint64_t term, uint64_
                         int home, bool type)
 {
     wire_writer_t map = {0};
-    put_map(&map, term, sequence, home, type);
+    put_map(d, &map, term, sequence, home, type);
     welcome_with(d, peer, d->seen[0].hello_connection, wire_writer_bytes(&map));
     wire_writer_destroy(&map);
 }
@@ -340,7 +343,7 @@ void script_map(session_driver_t *d, size_t peer, uint64_t term, uint64_t sequen
                 bool type)
 {
     wire_writer_t map = {0};
-    put_map(&map, term, sequence, home, type);
+    put_map(d, &map, term, sequence, home, type);
     message_map_t message = {wire_writer_bytes(&map)};
     script_frame(&d->out);
     message_put_map(&d->out, &message);

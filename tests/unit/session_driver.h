@@ -2,7 +2,7 @@
  * the frames that the session offers, and encodes answers.
  *
  * The session knows broker 0 as its first contact. The scripted cluster has up to 3 brokers, of
- * which its maps name two, one group `default` and the entity type `Counter`. Peer index i is
+ * which its maps name two as a rule, one group `default` and the entity type `Counter`. Peer index i is
  * broker i, as long as the session learns the brokers in this order.
  */
 #ifndef TESTS_SESSION_DRIVER_H
@@ -27,7 +27,8 @@ typedef struct session_driver {
     frame_head_t head;             /* of the last frame pulled */
     seen_message_t seen[SEEN_MAX]; /* the messages of the last pull */
     size_t seen_count;
-    bool by_way; /* broker 1 is reached by way of broker 0: its frames are relayed */
+    size_t map_brokers; /* that maps name: 2, or as the test says */
+    bool by_way;        /* broker 1 is reached by way of broker 0: its frames are relayed */
 } session_driver_t;
 
 /* For a test whose state is its driver. */

@@ -264,12 +264,57 @@ size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms);
 
 /** Asks a broker about itself: "status", or "describe" with an entity type as argument. `document`
  *  gets msgpack that is the caller's to free(), and NULL on an error. NOT_FOUND for a name or type
- *  that does not exist. */
+ *  that does not exist. Any connected broker is asked; it answers for itself only. `timeout_ms` is
+ *  the whole time limit; 0: the client's call_timeout_ms. `outcome` may be NULL. Any thread. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_client_query(fabric_client_t *client, const char *name,
                                    fabric_bytes_t argument, uint32_t timeout_ms, uint8_t **document,
                                    size_t *size, fabric_outcome_t *outcome);
+
+/** The same question to one certain broker. `broker` is its incarnation, 32 hexadecimal digits as
+ *  in status documents; NULL: any connected broker, as for fabric_client_query(). The broker is
+ *  asked directly or by way of another one, by the same rules as for calls (options.forward). A
+ *  question that was not answered when its connection broke is sent again.
+ *
+ *  NOT_FOUND: no broker of the cluster has this incarnation (its process has ended, for instance),
+ *  or what is asked for does not exist there. NOT_CONNECTED: the broker was not reached in time.
+ *  TIMEOUT: it was reached and did not answer in time. BUSY: it answers too many questions at
+ *  present. INVALID_ARGUMENT: `broker` is no incarnation. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_query_at(fabric_client_t *client, const char *broker, const char *name,
+                                      fabric_bytes_t argument, uint32_t timeout_ms,
+                                      uint8_t **document, size_t *size, fabric_outcome_t *outcome);
+
+/** What one broker answers to fabric_client_query_all(). */
+typedef struct fabric_broker_answer {
+    char broker[33];          /**< the broker's incarnation, 32 hexadecimal digits */
+    char name[256];           /**< its name, for people */
+    char endpoint[256];       /**< where it listens for clients */
+    fabric_outcome_t outcome; /**< FABRIC_OK, or the errors of fabric_client_query_at() */
+    uint8_t *document;        /**< msgpack; NULL on an error */
+    size_t size;              /**< bytes of it */
+} fabric_broker_answer_t;
+
+/** Asks all brokers of the cluster at the same time, those of the newest shard map that the client
+ *  knows, and waits until each has answered or `timeout_ms` is over (0: the client's
+ *  call_timeout_ms). `answers` gets an array of `count` answers, at most 64, which is the caller's
+ *  to free with fabric_broker_answers_free(); a broker that does not answer is part of it with its
+ *  error. `outcome` may be NULL. Any thread.
+ *
+ *  FABRIC_OK also where some brokers, or all of them, do not answer. NOT_CONNECTED, TIMEOUT: the
+ *  client has got no map in time. INVALID_ARGUMENT, LIMIT_EXCEEDED, BUSY, CLOSED as for calls. */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_query_all(fabric_client_t *client, const char *name,
+                                       fabric_bytes_t argument, uint32_t timeout_ms,
+                                       fabric_broker_answer_t **answers, size_t *count,
+                                       fabric_outcome_t *outcome);
+
+/** Frees answers, and sets *answers to NULL and *count to 0. *answers may be NULL. */
+FABRIC_PUBLIC
+void fabric_broker_answers_free(fabric_broker_answer_t **answers, size_t *count);
 
 /** Numbers about a client since it was opened, for programs that watch themselves. */
 typedef struct fabric_client_stats {
