@@ -85,41 +85,52 @@ typedef struct answer {
     fabric_outcome_t outcome;
 } answer_t;
 
-static fabric_error_t ask_description(const cli_options_t *options, fabric_client_t *client,
-                                      const char *type, answer_t *answer)
+/* Takes over the description of the first broker that knows the type, or else the outcome of one
+ * that did not answer. */
+static fabric_error_t take_best(fabric_broker_answer_t *answers, size_t count, answer_t *answer)
 {
-    return fabric_client_query(client, "describe", fabric_bytes_of(type), options->timeout_ms,
-                               &answer->document, &answer->size, &answer->outcome);
+    for (size_t i = 0; i < count; i++) {
+        fabric_broker_answer_t *one = &answers[i];
+        if (i == 0 || !one->outcome.error || is_unknown_type(answer->outcome.error)) {
+            answer->outcome = one->outcome;
+        }
+        if (!one->outcome.error) {
+            answer->document = one->document;
+            answer->size = one->size;
+            one->document = NULL;
+            break;
+        }
+    }
+    return answer->outcome.error;
 }
 
-/* A standby learns of new types late, so the home is asked before a type counts as unknown. */
-static int ask_home(const cli_options_t *options, const char *type, answer_t *answer,
-                    fabric_error_t *error)
+/* Brokers learn of new types one after another, so all are asked before a type counts as unknown.
+ */
+static fabric_error_t ask_all(const cli_options_t *options, fabric_client_t *client,
+                              const char *type, answer_t *answer)
 {
-    char standby[CLI_ENDPOINT_SIZE];
-    char *json = NULL;
-    fabric_client_t *client = NULL;
-    int code = cli_connect(options, 0, 0, &client);
-    if (code == CLI_DONE) {
-        code = cli_follow(options, &client, &json, standby);
+    fabric_broker_answer_t *answers = NULL;
+    size_t count = 0;
+    fabric_error_t error =
+        fabric_client_query_all(client, "describe", fabric_bytes_of(type), options->timeout_ms,
+                                &answers, &count, &answer->outcome);
+    if (!error) {
+        error = take_best(answers, count, answer);
     }
-    if (code == CLI_DONE) {
-        *error = ask_description(options, client, type, answer);
-    }
-    free(json);
-    fabric_client_close(&client);
-    return code;
+    fabric_broker_answers_free(&answers, &count);
+    return error;
 }
 
-/* Asks the broker for the description of a type. On CLI_DONE the description is the caller's. */
+/* Asks for the description of a type. On CLI_DONE the description is the caller's. */
 static int describe(const cli_options_t *options, fabric_client_t *client, const char *type,
                     type_description_t **description)
 {
     answer_t answer = {0};
-    fabric_error_t error = ask_description(options, client, type, &answer);
-    int code = is_unknown_type(error) ? ask_home(options, type, &answer, &error) : CLI_DONE;
-    if (code != CLI_DONE) {
-        return code;
+    fabric_error_t error =
+        fabric_client_query(client, "describe", fabric_bytes_of(type), options->timeout_ms,
+                            &answer.document, &answer.size, &answer.outcome);
+    if (is_unknown_type(error)) {
+        error = ask_all(options, client, type, &answer);
     }
     if (is_unknown_type(error)) {
         return cli_fail(FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, NULL, "no entity type is named '%s'",

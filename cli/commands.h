@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include <fabric/client.h>
 
 #include "cli/options.h"
@@ -20,8 +22,8 @@ int cli_run(int argc, char **argv, const store_driver_t *const *drivers);
 int cli_call(const cli_options_t *options, bool tell);
 /* status */
 int cli_status(const cli_options_t *options);
-/* Prints a status document (JSON text) as tables. */
-int cli_status_print(const char *json, FILE *file);
+/* Prints the merged document of a cluster (cluster.h) as tables, and escapes its strings. */
+void cli_status_print(json_t *document, FILE *file);
 /* schema apply, schema status */
 int cli_schema(const cli_options_t *options, const store_driver_t *const *drivers);
 /* journal tail, journal show LANE NUMBER, journal repair */
@@ -37,12 +39,6 @@ int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_se
 /* cli_connect without printing an error: the outcome tells the error. */
 fabric_error_t cli_open(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
                         fabric_client_t **client, fabric_outcome_t *outcome);
-/* Follows a standby to its home. On CLI_DONE `*client` is connected to the home, `*json` is the
- * home's status document, which is the caller's, and `standby` is the address of the standby that
- * was asked first, unchanged where none was. On any other code `*client` may be NULL. */
-enum { CLI_ENDPOINT_SIZE = 300 };
-int cli_follow(const cli_options_t *options, fabric_client_t **client, char **json,
-               char standby[CLI_ENDPOINT_SIZE]);
 
 /* The text of an outcome, or the error's meaning where it has none. */
 const char *cli_outcome_text(const fabric_outcome_t *outcome);

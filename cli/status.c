@@ -1,39 +1,30 @@
-/* fabricctl status: brokers, runners, types and shards as the home knows them. A standby names the
- * home, which is then asked. */
+/* fabricctl status: brokers, runners, types and shards, as all brokers say together. */
 #include "cli/commands.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
+#include "cli/cluster.h"
 #include "cli/report.h"
-#include "core/memory.h"
 #include "core/printable.h"
 
 enum { SHORT_ID = 8 };
 
-static const char *text_of(const json_t *object, const char *key)
+static bool is_healthy(const json_t *shard)
 {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "-";
+    return json_is_true(json_object_get(shard, "healthy"));
 }
 
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
-/* Counts the shards of this home. */
-static size_t count_homes(const json_t *shards, const char *broker)
+/* Counts the elements whose member is this text. */
+static size_t count_of(const json_t *array, const char *key, const char *text)
 {
     size_t count = 0;
     size_t index;
-    const json_t *shard;
-    json_array_foreach((json_t *)shards, index, shard)
+    const json_t *element;
+    json_array_foreach((json_t *)array, index, element)
     {
-        const char *home = json_string_value(json_object_get(shard, "home"));
-        count += home && strcmp(home, broker) == 0;
+        count += strcmp(cli_text_of(element, key), text) == 0;
     }
     return count;
 }
@@ -63,7 +54,7 @@ static size_t count_owned(const json_t *shards, const char *runner, size_t *heal
     {
         bool owns = owns_any(shard, runner);
         count += owns;
-        *healthy += owns && json_is_true(json_object_get(shard, "healthy"));
+        *healthy += owns && is_healthy(shard);
     }
     return count;
 }
@@ -76,41 +67,65 @@ static size_t count_typed(const json_t *shards, const char *type, const char *gr
     const json_t *shard;
     json_array_foreach((json_t *)shards, index, shard)
     {
-        count += strcmp(text_of(shard, "group"), group) == 0 &&
+        count += strcmp(cli_text_of(shard, "group"), group) == 0 &&
                  json_object_get(json_object_get(shard, "owners"), type);
     }
     return count;
 }
 
-static void print_brokers(const json_t *document, const json_t *shards, FILE *file)
+static void print_summary(const json_t *document, FILE *file)
+{
+    const json_t *shards = json_object_get(document, "shards");
+    size_t healthy = 0;
+    size_t index;
+    const json_t *shard;
+    json_array_foreach((json_t *)shards, index, shard)
+    {
+        healthy += is_healthy(shard);
+    }
+    fprintf(file, "cluster %s  map %lld.%lld  brokers %zu  runners %zu  shards %zu (%zu healthy)\n",
+            cli_text_of(document, "cluster"), cli_number_of(document, "map_term"),
+            cli_number_of(document, "map_sequence"),
+            json_array_size(json_object_get(document, "brokers")),
+            json_array_size(json_object_get(document, "runners")), json_array_size(shards),
+            healthy);
+}
+
+static void print_brokers(const json_t *document, FILE *file)
 {
     size_t index;
     const json_t *broker;
-    fprintf(file, "\n%-*s  %-32s %-32s %6s\n", SHORT_ID, "BROKER", "ROUTER", "PUB", "HOMES");
+    fprintf(file, "\n%-*s  %-24s %-32s %-11s %6s %6s\n", SHORT_ID, "BROKER", "NAME", "ROUTER",
+            "STATE", "LANES", "SHARDS");
     json_array_foreach(json_object_get(document, "brokers"), index, broker)
     {
-        const char *incarnation = text_of(broker, "incarnation");
-        fprintf(file, "%-*.*s  %-32s %-32s %6zu%s\n", SHORT_ID, SHORT_ID, incarnation,
-                text_of(broker, "router"), text_of(broker, "pub"), count_homes(shards, incarnation),
-                strcmp(incarnation, text_of(document, "broker")) == 0 ? "  (answers)" : "");
+        const char *incarnation = cli_text_of(broker, "incarnation");
+        bool answers = json_is_true(json_object_get(broker, "answers"));
+        fprintf(file, "%-*.*s  %-24s %-32s %-11s %6zu %6zu%s%s\n", SHORT_ID, SHORT_ID, incarnation,
+                cli_text_of(broker, "name"), cli_text_of(broker, "router"),
+                answers ? cli_text_of(broker, "state") : "silent",
+                count_of(json_object_get(document, "lanes"), "broker", incarnation),
+                count_of(json_object_get(document, "shards"), "home", incarnation),
+                answers ? "" : "  does not answer: ", answers ? "" : cli_text_of(broker, "text"));
     }
 }
 
-static void print_runners(const json_t *document, const json_t *shards, FILE *file)
+static void print_runners(const json_t *document, FILE *file)
 {
     size_t index;
     const json_t *runner;
+    const json_t *shards = json_object_get(document, "shards");
     fprintf(file, "\n%-*s  %-32s %-10s %6s %10s %7s %8s %12s\n", SHORT_ID, "RUNNER", "NAME",
             "STATE", "WEIGHT", "VERSION", "SHARDS", "HEALTHY", "OUTSTANDING");
     json_array_foreach(json_object_get(document, "runners"), index, runner)
     {
-        const char *incarnation = text_of(runner, "incarnation");
+        const char *incarnation = cli_text_of(runner, "incarnation");
         size_t healthy = 0;
         size_t owned = count_owned(shards, incarnation, &healthy);
         fprintf(file, "%-*.*s  %-32s %-10s %6lld %10lld %7zu %8zu %12lld\n", SHORT_ID, SHORT_ID,
-                incarnation, text_of(runner, "name"), text_of(runner, "state"),
-                number_of(runner, "weight"), number_of(runner, "app_version"), owned, healthy,
-                number_of(runner, "outstanding"));
+                incarnation, cli_text_of(runner, "name"), cli_text_of(runner, "state"),
+                cli_number_of(runner, "weight"), cli_number_of(runner, "app_version"), owned,
+                healthy, cli_number_of(runner, "outstanding"));
     }
     if (json_array_size(json_object_get(document, "runners")) == 0) {
         fprintf(file, "none: start a worker\n");
@@ -119,18 +134,18 @@ static void print_runners(const json_t *document, const json_t *shards, FILE *fi
 
 /* ---- types ---- */
 
-static void print_types(const json_t *document, const json_t *shards, FILE *file)
+static void print_types(const json_t *document, FILE *file)
 {
     size_t index;
     const json_t *type;
     fprintf(file, "\n%-24s %-24s %7s %7s\n", "TYPE", "GROUP", "RUNNERS", "OWNED");
     json_array_foreach(json_object_get(document, "types"), index, type)
     {
-        const char *name = text_of(type, "name");
-        const char *group = text_of(type, "group");
+        const char *name = cli_text_of(type, "name");
+        const char *group = cli_text_of(type, "group");
         size_t runners = json_array_size(json_object_get(type, "runners"));
         fprintf(file, "%-24s %-24s %7zu %7zu%s\n", name, group, runners,
-                count_typed(shards, name, group),
+                count_typed(json_object_get(document, "shards"), name, group),
                 runners == 0 ? "  no runner brings it: start a worker that does" : "");
     }
 }
@@ -138,20 +153,22 @@ static void print_types(const json_t *document, const json_t *shards, FILE *file
 /* ---- groups and counters ---- */
 
 /* The document lists the shards group by group. */
-static void print_groups(const json_t *shards, FILE *file)
+static void print_groups(const json_t *document, FILE *file)
 {
+    const json_t *shards = json_object_get(document, "shards");
     size_t total = json_array_size(shards);
     size_t first = 0;
     fprintf(file, "\n%-24s %7s %8s %9s\n", "GROUP", "SHARDS", "HEALTHY", "OWNERLESS");
     while (first < total) {
-        const char *group = text_of(json_array_get(shards, first), "group");
+        const char *group = cli_text_of(json_array_get(shards, first), "group");
         size_t healthy = 0;
         size_t ownerless = 0;
         size_t next = first;
-        for (; next < total && strcmp(text_of(json_array_get(shards, next), "group"), group) == 0;
+        for (;
+             next < total && strcmp(cli_text_of(json_array_get(shards, next), "group"), group) == 0;
              next++) {
             const json_t *shard = json_array_get(shards, next);
-            healthy += json_is_true(json_object_get(shard, "healthy"));
+            healthy += is_healthy(shard);
             ownerless += json_object_size(json_object_get(shard, "owners")) == 0;
         }
         fprintf(file, "%-24s %7zu %8zu %9zu\n", group, next - first, healthy, ownerless);
@@ -166,7 +183,7 @@ static void print_counters(const json_t *document, FILE *file)
 {
     const char *name;
     const json_t *value;
-    fprintf(file, "\ncounters of the broker that answers\n");
+    fprintf(file, "\ncounters of all brokers that answer\n");
     json_object_foreach(json_object_get(document, "counters"), name, value)
     {
         char counter[PRINTABLE_SIZE(64)];
@@ -175,90 +192,25 @@ static void print_counters(const json_t *document, FILE *file)
     }
 }
 
-/* Escapes control bytes: other programs choose the names of workers and brokers. */
-static void make_printable(json_t *value)
+void cli_status_print(json_t *document, FILE *file)
 {
-    size_t index;
-    const char *key;
-    json_t *element;
-    if (json_is_string(value)) {
-        const char *text = json_string_value(value);
-        size_t size = PRINTABLE_SIZE(json_string_length(value));
-        char *copy = memory_allocate(size);
-        printable_copy(text, copy, size);
-        if (json_string_set(value, copy) != 0) {
-            abort();
-        }
-        free(copy);
-    } else if (json_is_array(value)) {
-        json_array_foreach(value, index, element)
-        {
-            make_printable(element);
-        }
-    } else if (json_is_object(value)) {
-        json_object_foreach(value, key, element)
-        {
-            make_printable(element);
-        }
-    }
-}
-
-/* Prints a note about the broker that answers, unless it serves as the home. */
-static void print_state(const json_t *document, FILE *file)
-{
-    const char *state = text_of(document, "state");
-    if (strcmp(state, "starting") == 0) {
-        fprintf(
-            file,
-            "the broker that answers is starting: it does not know yet which one is the home\n");
-    } else if (strcmp(state, "unconfirmed") == 0) {
-        fprintf(file,
-                "the broker that answers serves nothing now: the database has not confirmed its "
-                "lease in time\n");
-    }
-}
-
-int cli_status_print(const char *json, FILE *file)
-{
-    json_t *document = json_loads(json, 0, NULL);
-    if (!document) {
-        return cli_fail(FABRIC_ERROR_MALFORMED_MESSAGE, "install matching releases on both sides",
-                        "the broker's status cannot be read");
-    }
-    make_printable(document);
-    const json_t *shards = json_object_get(document, "shards");
-    size_t healthy = 0;
-    size_t index;
-    const json_t *shard;
-    json_array_foreach((json_t *)shards, index, shard)
-    {
-        healthy += json_is_true(json_object_get(shard, "healthy"));
-    }
-    print_state(document, file);
-    fprintf(
-        file, "cluster %s  map %lld.%lld  brokers %zu  runners %zu  shards %zu (%zu healthy)\n",
-        text_of(document, "cluster"), number_of(document, "map_term"),
-        number_of(document, "map_sequence"), json_array_size(json_object_get(document, "brokers")),
-        json_array_size(json_object_get(document, "runners")), json_array_size(shards), healthy);
-    print_brokers(document, shards, file);
-    print_runners(document, shards, file);
-    print_types(document, shards, file);
-    print_groups(shards, file);
+    cli_make_printable(document);
+    print_summary(document, file);
+    print_brokers(document, file);
+    print_runners(document, file);
+    print_types(document, file);
+    print_groups(document, file);
     print_counters(document, file);
-    json_decref(document);
-    return CLI_DONE;
 }
 
-static int print_document(const cli_options_t *options, const char *json, const char *standby)
+static void print_cluster(const cli_options_t *options, const cli_cluster_t *cluster)
 {
     if (options->json) {
-        puts(json);
-        return CLI_DONE;
+        json_dumpf(cluster->document, stdout, JSON_INDENT(2));
+        putchar('\n');
+    } else {
+        cli_status_print(cluster->document, stdout);
     }
-    if (standby[0]) {
-        printf("%s is a standby; this is the status of its home\n", standby);
-    }
-    return cli_status_print(json, stdout);
 }
 
 int cli_status(const cli_options_t *options)
@@ -266,17 +218,16 @@ int cli_status(const cli_options_t *options)
     if (options->argument_count != 1) {
         return cli_usage_error("status takes no argument");
     }
-    char *json = NULL;
-    char standby[CLI_ENDPOINT_SIZE] = "";
     fabric_client_t *client = NULL;
+    cli_cluster_t cluster = {0};
     int code = cli_connect(options, 0, 0, &client);
     if (code == CLI_DONE) {
-        code = cli_follow(options, &client, &json, standby);
+        code = cli_cluster_ask(options, client, &cluster);
     }
     if (code == CLI_DONE) {
-        code = print_document(options, json, standby);
+        print_cluster(options, &cluster);
     }
-    free(json);
+    cli_cluster_destroy(&cluster);
     fabric_client_close(&client);
     return code;
 }

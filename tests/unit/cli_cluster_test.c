@@ -1,0 +1,167 @@
+/* What brokers say of themselves becomes one document: each home has the say over its own lanes and
+ * shards. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cluster.h"
+
+#define RUNNER(id, state, owned)                                                                   \
+    "{\"incarnation\": \"" id "\", \"name\": \"n" id "\", \"state\": \"" state                     \
+    "\", \"weight\": 100, \"owned\": " owned ", \"outstanding\": 2}"
+
+static const char first[] =
+    "{\"cluster\": \"c\", \"broker\": \"b1\", \"name\": \"one\", \"state\": \"serving\", "
+    "\"map_term\": 3, \"map_sequence\": 9, "
+    "\"brokers\": [{\"incarnation\": \"b1\", \"pub\": \"tcp://h:11\"}], "
+    "\"runners\": [" RUNNER("r1", "healthy", "4") ", " RUNNER(
+        "r2", "healthy",
+        "1") "], "
+             "\"types\": [{\"name\": \"A\", \"group\": \"g\", \"runners\": [\"r1\"]}], "
+             "\"lanes\": [{\"number\": 0, \"epoch\": 5, \"state\": \"home\"}, "
+             "{\"number\": 1, \"epoch\": 1, \"state\": \"home\"}], "
+             "\"shards\": ["
+             "{\"group\": \"g\", \"number\": 1, \"home\": \"b1\", \"home_epoch\": 5, \"healthy\": "
+             "true, "
+             "\"owners\": {\"A\": \"r1\"}}, "
+             "{\"group\": \"g\", \"number\": 2, \"home\": \"b2\", \"home_epoch\": 2, \"healthy\": "
+             "null, "
+             "\"owners\": {}}], "
+             "\"counters\": {\"pending\": 3, \"ended\": 1}}";
+
+static const char second[] =
+    "{\"cluster\": \"c\", \"broker\": \"b2\", \"name\": \"two\", \"state\": \"serving\", "
+    "\"map_term\": 3, \"map_sequence\": 10, "
+    "\"brokers\": [{\"incarnation\": \"b2\", \"pub\": \"tcp://h:12\"}], "
+    "\"runners\": [" RUNNER("r2", "missing", "6") ", " RUNNER(
+        "r3", "healthy",
+        "0") "], "
+             "\"types\": [{\"name\": \"A\", \"group\": \"g\", \"runners\": [\"r1\", \"r3\"]}, "
+             "{\"name\": \"B\", \"group\": \"g\", \"runners\": []}], "
+             "\"lanes\": [{\"number\": 1, \"epoch\": 2, \"state\": \"adopting\"}], "
+             "\"shards\": ["
+             "{\"group\": \"g\", \"number\": 1, \"home\": \"b1\", \"home_epoch\": 5, \"healthy\": "
+             "null, "
+             "\"owners\": {}}, "
+             "{\"group\": \"g\", \"number\": 2, \"home\": \"b2\", \"home_epoch\": 2, \"healthy\": "
+             "false, "
+             "\"owners\": {\"A\": \"r3\"}}], "
+             "\"counters\": {\"pending\": 4}}";
+
+static fabric_broker_answer_t answer(const char *broker, const char *name, fabric_error_t error)
+{
+    fabric_broker_answer_t made = {.outcome = {.error = error}};
+    snprintf(made.broker, sizeof made.broker, "%s", broker);
+    snprintf(made.name, sizeof made.name, "%s", name);
+    snprintf(made.endpoint, sizeof made.endpoint, "tcp://h:%s", name);
+    snprintf(made.outcome.text, sizeof made.outcome.text, "%s", error ? "it is silent" : "");
+    return made;
+}
+
+/* The two documents and a broker that does not answer, merged. */
+static json_t *merge(void)
+{
+    fabric_broker_answer_t answers[3] = {answer("b1", "one", FABRIC_OK),
+                                         answer("b2", "two", FABRIC_OK),
+                                         answer("b3", "three", FABRIC_ERROR_TIMEOUT)};
+    json_t *documents[3] = {json_loads(first, 0, NULL), json_loads(second, 0, NULL), NULL};
+    assert_true(documents[0] && documents[1]);
+    json_t *merged = cli_cluster_merge(answers, documents, 3);
+    json_decref(documents[0]);
+    json_decref(documents[1]);
+    return merged;
+}
+
+static json_t *element(const json_t *merged, const char *array, const char *key, const char *text)
+{
+    json_t *found = cli_find(json_object_get(merged, array), key, text);
+    assert_non_null(found);
+    return found;
+}
+
+static void brokers_that_do_not_answer_are_there(void **state)
+{
+    (void)state;
+    json_t *merged = merge();
+    assert_int_equal(json_array_size(json_object_get(merged, "brokers")), 3);
+    const json_t *broker = element(merged, "brokers", "incarnation", "b2");
+    assert_true(json_is_true(json_object_get(broker, "answers")));
+    assert_string_equal(cli_text_of(broker, "pub"), "tcp://h:12");
+    assert_string_equal(cli_text_of(broker, "state"), "serving");
+    assert_int_equal(cli_number_of(json_object_get(broker, "counters"), "pending"), 4);
+    broker = element(merged, "brokers", "incarnation", "b3");
+    assert_true(json_is_false(json_object_get(broker, "answers")));
+    assert_string_equal(cli_text_of(broker, "error"), "Timeout");
+    assert_string_equal(cli_text_of(broker, "text"), "it is silent");
+    json_decref(merged);
+}
+
+static void numbers_are_added_and_the_newest_map_counts(void **state)
+{
+    (void)state;
+    json_t *merged = merge();
+    assert_string_equal(cli_text_of(merged, "cluster"), "c");
+    assert_int_equal(cli_number_of(merged, "map_term"), 3);
+    assert_int_equal(cli_number_of(merged, "map_sequence"), 10);
+    assert_int_equal(cli_number_of(json_object_get(merged, "counters"), "pending"), 7);
+    assert_int_equal(cli_number_of(json_object_get(merged, "counters"), "ended"), 1);
+    json_decref(merged);
+}
+
+static void each_runner_is_there_once(void **state)
+{
+    (void)state;
+    json_t *merged = merge();
+    assert_int_equal(json_array_size(json_object_get(merged, "runners")), 3);
+    const json_t *runner = element(merged, "runners", "incarnation", "r2");
+    assert_int_equal(cli_number_of(runner, "owned"), 7);
+    assert_int_equal(cli_number_of(runner, "outstanding"), 4);
+    assert_string_equal(cli_text_of(runner, "state"), "missing");
+    assert_int_equal(cli_number_of(element(merged, "runners", "incarnation", "r1"), "owned"), 4);
+    json_decref(merged);
+}
+
+static void each_type_has_the_runners_that_any_broker_knows(void **state)
+{
+    (void)state;
+    json_t *merged = merge();
+    assert_int_equal(json_array_size(json_object_get(merged, "types")), 2);
+    const json_t *type = element(merged, "types", "name", "A");
+    assert_int_equal(json_array_size(json_object_get(type, "runners")), 2);
+    json_decref(merged);
+}
+
+static void a_home_has_the_say_over_its_shards_and_lanes(void **state)
+{
+    (void)state;
+    json_t *merged = merge();
+    const json_t *shards = json_object_get(merged, "shards");
+    assert_int_equal(json_array_size(shards), 2);
+    assert_true(json_is_true(json_object_get(json_array_get(shards, 0), "healthy")));
+    assert_true(json_is_false(json_object_get(json_array_get(shards, 1), "healthy")));
+    assert_string_equal(cli_text_of(json_object_get(json_array_get(shards, 1), "owners"), "A"),
+                        "r3");
+    const json_t *lanes = json_object_get(merged, "lanes");
+    assert_int_equal(json_array_size(lanes), 2);
+    assert_string_equal(cli_text_of(json_array_get(lanes, 0), "broker"), "b1");
+    assert_string_equal(cli_text_of(json_array_get(lanes, 1), "broker"), "b2"); /* later epoch */
+    assert_string_equal(cli_text_of(json_array_get(lanes, 1), "broker_name"), "two");
+    json_decref(merged);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(brokers_that_do_not_answer_are_there),
+        cmocka_unit_test(numbers_are_added_and_the_newest_map_counts),
+        cmocka_unit_test(each_runner_is_there_once),
+        cmocka_unit_test(each_type_has_the_runners_that_any_broker_knows),
+        cmocka_unit_test(a_home_has_the_say_over_its_shards_and_lanes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
