@@ -114,6 +114,9 @@ void shard_map_set_lane(shard_map_t *map, const map_lane_t *lane);
 /* The runner id of the shard's owner, for a type; none: it has none, or type or shard is unknown.
  */
 incarnation_t shard_map_owner(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard);
+/* The last owner that this map has had there, also under a former home; none: there was none. Maps
+ * that are encoded do not tell it. */
+incarnation_t shard_map_last_owner(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard);
 /* INVALID_ARGUMENT for an unknown type, or a shard that does not exist or is in another group.
  * `runner` none: nobody. */
 FABRIC_MUST_USE

@@ -41,34 +41,45 @@ static void give(shard_map_t *map, map_ownership_t *ownership, map_runner_t *run
     bool differs = ownership->owner != runner;
     if (runner) {
         runner->uses++;
+        ownership->last = runner->incarnation;
     }
     drop_runner(map, ownership->owner);
     ownership->owner = runner;
     mark(map, ownership, marks && (differs || ownership->changed));
 }
 
-incarnation_t shard_map_owner(const shard_map_t *map, fabric_bytes_t type_name, shard_id_t shard)
+/* NULL: the type or the shard is unknown. */
+static map_ownership_t *find_ownership(const shard_map_t *map, fabric_bytes_t type_name,
+                                       shard_id_t shard)
 {
     const map_type_t *type = map_find_type(map, type_name);
     uint16_t number = shard_id_number(shard);
-    if (!type || shard_id_group(shard) != type->group || number == 0 ||
-        number > map->shards_per_group || !type->shards[number - 1].owner) {
-        return (incarnation_t){{0}};
-    }
-    return type->shards[number - 1].owner->incarnation;
+    bool exists = type && shard_id_group(shard) == type->group && number > 0 &&
+                  number <= map->shards_per_group;
+    return exists ? &type->shards[number - 1] : NULL;
 }
 
-fabric_error_t shard_map_set_owner(shard_map_t *map, fabric_bytes_t type_name, shard_id_t shard,
+incarnation_t shard_map_owner(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard)
+{
+    const map_ownership_t *ownership = find_ownership(map, type, shard);
+    return ownership && ownership->owner ? ownership->owner->incarnation : (incarnation_t){{0}};
+}
+
+incarnation_t shard_map_last_owner(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard)
+{
+    const map_ownership_t *ownership = find_ownership(map, type, shard);
+    return ownership ? ownership->last : (incarnation_t){{0}};
+}
+
+fabric_error_t shard_map_set_owner(shard_map_t *map, fabric_bytes_t type, shard_id_t shard,
                                    incarnation_t incarnation)
 {
-    map_type_t *type = map_find_type(map, type_name);
-    uint16_t number = shard_id_number(shard);
-    if (!type || shard_id_group(shard) != type->group || number == 0 ||
-        number > map->shards_per_group) {
+    map_ownership_t *ownership = find_ownership(map, type, shard);
+    if (!ownership) {
         return FABRIC_ERROR_INVALID_ARGUMENT;
     }
     map_runner_t *runner = use_runner(map, incarnation);
-    give(map, &type->shards[number - 1], runner, true);
+    give(map, ownership, runner, true);
     drop_runner(map, runner);
     return FABRIC_OK;
 }

@@ -23,6 +23,7 @@ typedef struct map_runner {
 
 typedef struct map_ownership {
     map_runner_t *owner; /* NULL: nobody */
+    incarnation_t last;  /* the last owner; none: there was none since the map was made */
     bool changed;        /* set since the last delta, or since it was received */
 } map_ownership_t;
 

@@ -126,7 +126,7 @@ static void begin_epoch(const placing_t *placing, const typed_shards_t *type, si
 {
     shard_t *shard = &type->items[index];
     shard_id_t id = shard_id_make(type->group, (uint16_t)(index + 1));
-    *owner = shard_map_owner(placing->map, fabric_bytes_of(type->name), id);
+    *owner = shard_map_last_owner(placing->map, fabric_bytes_of(type->name), id);
     const coordinator_runner_t *runner = coordinator_runners_find(placing->runners, *owner);
     *shard = (shard_t){.epoch = epoch, .version = runner ? runner->app_version : shard->version};
 }

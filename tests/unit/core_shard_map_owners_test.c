@@ -146,9 +146,43 @@ static void a_receiver_adds_what_it_knows(void **state)
     shard_map_destroy(&publisher);
 }
 
+static void assert_last(const shard_map_t *map, uint8_t owner)
+{
+    incarnation_t last = shard_map_last_owner(map, fabric_bytes_of("Order"), shard_id_make(1, 2));
+    assert_true(incarnation_equal(last, maps_incarnation_or_none(owner)));
+}
+
+/* Whoever is home next begins with the owners of before. */
+static void the_last_owner_is_known_when_the_home_is_gone(void **state)
+{
+    (void)state;
+    shard_map_t *publisher = maps_publisher();
+    assert_last(publisher, 0);
+    maps_set_owner(publisher, "Order", 2, 5);
+    wire_writer_t text = {0};
+    shard_map_encode_delta(publisher, &text);
+    shard_map_t *receiver = make_home(publisher);
+    assert_last(receiver, 5);
+    maps_set_lane(publisher, 2, 1, 21);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(publisher, &text);
+    maps_assert_apply(receiver, &text, FABRIC_OK, true);
+    maps_assert_owner(receiver, "Order", 2, 0);
+    assert_last(receiver, 5);
+    assert_last(publisher, 5);
+    maps_set_owner(receiver, "Order", 2, 6);
+    assert_last(receiver, 6);
+    assert_true(incarnation_is_none(
+        shard_map_last_owner(receiver, fabric_bytes_of("Nothing"), shard_id_make(1, 2))));
+    wire_writer_destroy(&text);
+    shard_map_destroy(&receiver);
+    shard_map_destroy(&publisher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_last_owner_is_known_when_the_home_is_gone),
         cmocka_unit_test(owners_travel_to_the_publisher),
         cmocka_unit_test(malformed_owners_change_nothing),
         cmocka_unit_test(a_receiver_adds_what_it_knows),
