@@ -74,6 +74,20 @@ void executor_give(executor_t *executor, work_t **works)
             ownership_stop(&executor->ownerships, work, executor->given);
             work_destroy(&work);
             break;
+        case WORK_ORPHAN:
+            ownership_orphan(&executor->ownerships, work);
+            output_put_state(&executor->output, OUTPUT_ORPHANED, work->source, work->shard,
+                             work->token, executor->now_ms);
+            work_destroy(&work);
+            break;
+        case WORK_RESUME:
+            ownership_resume(&executor->ownerships, work);
+            work_destroy(&work);
+            break;
+        case WORK_KEPT:
+            ownership_take_kept(&executor->ownerships, work);
+            work_destroy(&work);
+            break;
         case WORK_DELIVERIES:
             inbox_add(executor, work);
             break;
@@ -101,11 +115,25 @@ static void refuse(executor_t *executor, work_source_t source, const message_del
     output_put_not_taken(&executor->output, source, delivery, error, executor->now_ms);
 }
 
+/* Whether the new home has delivered the message again whose handler is pending. */
+static bool is_pending(const entity_t *entity, const message_deliver_t *delivery)
+{
+    return entity->state == ENTITY_PENDING && entity->pending->request_id == delivery->request_id &&
+           entity->ownership->resumed;
+}
+
 /* Gives a message to its entity, or to the queue of the entity. Returns why it is refused. */
 static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *ownership,
                                        const type_entry_t *type, const message_deliver_t *delivery)
 {
     entity_t *entity = entity_find(&executor->entities, type, delivery->id);
+    if (entity && is_pending(entity, delivery)) {
+        pending_deliver_again(entity->pending, delivery);
+        return FABRIC_OK;
+    }
+    if (handle_again(executor, ownership, delivery)) {
+        return FABRIC_OK;
+    }
     if (entity && entity_must_queue(entity)) {
         if (!(delivery->flags & REQUEST_DURABLE) &&
             entity->volatile_waiting >= type->mailbox_capacity) {
@@ -128,7 +156,8 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
     return FABRIC_OK;
 }
 
-static void dispatch(executor_t *executor, work_source_t source, const message_deliver_t *delivery)
+/* false: the delivery has to wait for results that may answer it. */
+static bool dispatch(executor_t *executor, work_source_t source, const message_deliver_t *delivery)
 {
     fabric_error_t error = FABRIC_OK;
     token_t token = {delivery->home_epoch, delivery->owner_sequence};
@@ -136,6 +165,8 @@ static void dispatch(executor_t *executor, work_source_t source, const message_d
     const type_entry_t *type = type_table_find(executor->types, delivery->type);
     if (!ownership || !work_source_equal(ownership->source, source)) {
         error = FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
+    } else if (ownership->state == OWNERSHIP_RESUMING) {
+        return false;
     } else if (!type) {
         error = FABRIC_ERROR_RUNNER_NOT_REGISTERED;
     } else if (is_too_late(executor, delivery)) {
@@ -146,6 +177,7 @@ static void dispatch(executor_t *executor, work_source_t source, const message_d
     if (error != FABRIC_OK) {
         refuse(executor, source, delivery, error);
     }
+    return true;
 }
 
 static bool inbox_step(executor_t *executor)
@@ -155,7 +187,10 @@ static bool inbox_step(executor_t *executor)
         return false;
     }
     assert(executor->inbox_place < work->count);
-    dispatch(executor, work->source, &work->deliveries[executor->inbox_place++]);
+    if (!dispatch(executor, work->source, &work->deliveries[executor->inbox_place])) {
+        return false;
+    }
+    executor->inbox_place++;
     if (executor->inbox_place == work->count) {
         executor->inbox_first = work->next;
         executor->inbox_place = 0;
@@ -163,6 +198,28 @@ static bool inbox_step(executor_t *executor)
         work_destroy(&work);
     }
     return true;
+}
+
+/* The home that has sent the delivery is gone, and the next one delivers the message again. If
+ * there is a result, the former home did not want it: else it would not have sent the delivery. */
+static void drop_former(executor_t *executor, ownership_t *ownership,
+                        const message_deliver_t *delivery)
+{
+    free(kept_results_take(&ownership->kept, delivery->request_id, executor->now_ms));
+}
+
+static bool must_wait(const executor_t *executor, const ownership_t *ownership)
+{
+    switch (ownership->state) {
+    case OWNERSHIP_CURRENT:
+        return !lease_holds(executor, ownership);
+    case OWNERSHIP_ORPHANED:
+    case OWNERSHIP_RESUMING:
+        return true;
+    case OWNERSHIP_STOPPING:
+        break;
+    }
+    return false;
 }
 
 /* The next waiting message of an entity whose turn it is. */
@@ -173,15 +230,16 @@ static bool ready_step(executor_t *executor)
         return false;
     }
     ownership_t *ownership = entity->first->ownership;
-    bool owned = ownership->state == OWNERSHIP_CURRENT;
-    if (owned && !lease_holds(executor, ownership)) {
+    if (must_wait(executor, ownership)) {
         entity_set_lapsed(&executor->entities, entity, executor->now_ms);
         return true;
     }
     work_source_t source = ownership->source;
     waiting_t *waiting = entity_dequeue(entity);
-    if (!owned) {
+    if (ownership->state != OWNERSHIP_CURRENT) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
+    } else if (waiting->delivery.home_epoch != ownership->key.token.home_epoch) {
+        drop_former(executor, ownership, &waiting->delivery);
     } else if (is_too_late(executor, &waiting->delivery)) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_TIMEOUT);
     } else {
@@ -231,6 +289,7 @@ executor_stats_t executor_stats(const executor_t *executor)
     return (executor_stats_t){
         .handled = atomic_load_explicit(&handling->handled, memory_order_relaxed),
         .defects = atomic_load_explicit(&handling->defects, memory_order_relaxed),
+        .answered = atomic_load_explicit(&handling->answered, memory_order_relaxed),
         .entities = atomic_load_explicit(&entities->count, memory_order_relaxed),
         .bytes = atomic_load_explicit(&entities->bytes, memory_order_relaxed),
     };

@@ -15,7 +15,9 @@
  *     at once.
  *  4. OUTPUT_STOPPED comes after every result of the shard under that token. A pending handler that
  *     outlives the deadline gets no result: it was started, and its outcome is not known.
- *  5. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
+ *  5. After a change of home an instance is given no durable message that it has begun to handle,
+ *     or one before that: such a message is answered from its result, or the instance ends first.
+ *  6. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
  *
  * Threading: one thread at a time; stats may be read by any.
  */
@@ -64,6 +66,7 @@ work_output_t *executor_take_output(executor_t *executor);
 typedef struct executor_stats {
     uint64_t handled;  /* handlers that ended */
     uint64_t defects;  /* of these, defects */
+    uint64_t answered; /* deliveries answered from results that were kept */
     uint64_t entities; /* entities in memory now */
     uint64_t bytes;    /* memory of these, without the allocator's own overhead */
 } executor_stats_t;

@@ -125,6 +125,7 @@ bool entity_start(entity_table_t *table, entity_t *entity)
         return false;
     }
     set_state(entity, ENTITY_STARTED);
+    entity->mark = 0;
     return true;
 }
 
@@ -153,7 +154,8 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
         ownership_add_entity(ownership, entity);
     }
     if (entity->state == ENTITY_FAILED) {
-        if (activation <= entity->failed_activation) {
+        bool same_home = entity->failed_epoch == (uint32_t)ownership->key.token.home_epoch;
+        if (same_home && activation <= entity->mark) {
             return false;
         }
         set_state(entity, ENTITY_STOPPED);
@@ -161,11 +163,22 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
     return true;
 }
 
+bool entity_end_if_seen(entity_table_t *table, entity_t *entity, uint64_t request_id)
+{
+    bool seen =
+        entity->state == ENTITY_STARTED && entity->ownership->resumed && request_id <= entity->mark;
+    if (seen) {
+        entity_stop(table, entity);
+    }
+    return seen;
+}
+
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation)
 {
     entity_stop(table, entity);
     set_state(entity, ENTITY_FAILED);
-    entity->failed_activation = activation;
+    entity->mark = activation;
+    entity->failed_epoch = (uint32_t)entity->ownership->key.token.home_epoch;
 }
 
 /* ---- queues ---- */

@@ -42,8 +42,11 @@ typedef struct entity {
     waiting_t *first, *last;
     fabric_pending_t *pending; /* PENDING */
     uint64_t used_ms;
-    uint64_t check_ms;          /* when its idleness is looked at next */
-    uint64_t failed_activation; /* FAILED: deliveries up to this activation are not taken */
+    uint64_t check_ms; /* when its idleness is looked at next */
+    /* STARTED, PENDING: the highest request id of the durable messages that it has begun to
+     * handle. FAILED: deliveries up to this activation are not taken. */
+    uint64_t mark;
+    uint32_t failed_epoch; /* FAILED: of the home that counts these activations (lower half) */
     uint32_t volatile_waiting;
     uint8_t id_size;
     uint8_t state; /* entity_state_t */
@@ -106,6 +109,17 @@ FABRIC_MUST_USE bool entity_enter(entity_table_t *table, entity_t *entity, owner
                                   uint64_t activation, uint64_t now_ms);
 /* Makes the state of an entity that has none; false: the type's start function has failed. */
 FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
+/* A durable message is about to be handled. If the ownership began under an earlier home, an
+ * instance that has begun to handle this message, or a later one, ends: it must not see a message
+ * twice, nor out of order. Returns whether it did. */
+bool entity_end_if_seen(entity_table_t *table, entity_t *entity, uint64_t request_id);
+/* The instance has begun to handle a durable message. */
+static inline void entity_note_seen(entity_t *entity, uint64_t request_id)
+{
+    if (request_id > entity->mark) {
+        entity->mark = request_id;
+    }
+}
 /* A handler broke: ends the entity's state, and all activations up to this one. */
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation);
 /* Ends the entity's state. Frees the entity unless messages wait for it. */

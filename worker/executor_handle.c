@@ -51,9 +51,12 @@ static message_result_t result_of(const entity_t *entity, uint64_t activation, u
     };
 }
 
-static void put(executor_t *executor, const entity_t *entity, const message_result_t *result)
+/* `flags` are those of the message. */
+static void put(executor_t *executor, const entity_t *entity, uint64_t flags,
+                const message_result_t *result)
 {
-    output_put_result(&executor->output, entity->ownership->source, result, executor->now_ms);
+    output_put_result(&executor->output, entity->ownership->source, result,
+                      (flags & REQUEST_DURABLE) != 0, executor->now_ms);
 }
 
 static void report_defect(executor_t *executor, const entity_t *entity, fabric_bytes_t tag,
@@ -91,7 +94,7 @@ static void put_malformed(executor_t *executor, const entity_t *entity,
     result.status = STATUS_DEFECT;
     result.error = FABRIC_ERROR_MALFORMED_MESSAGE;
     result.payload = fabric_bytes_of(text);
-    put(executor, entity, &result);
+    put(executor, entity, delivery->flags, &result);
 }
 
 static void put_defect(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
@@ -101,7 +104,7 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
     result.status = STATUS_DEFECT;
     result.error = FABRIC_ERROR_ENTITY_DEFECT;
     result.payload = fabric_bytes_of(text);
-    put(executor, entity, &result);
+    put(executor, entity, delivery->flags, &result);
     report_defect(executor, entity, delivery->tag, delivery->request_id, result.payload);
     count(&executor->handling.handled);
     count(&executor->handling.defects);
@@ -117,7 +120,7 @@ static void put_failure(executor_t *executor, const entity_t *entity,
     result.error = FABRIC_ERROR_ENTITY_FAILURE;
     result.code = context->code;
     result.payload = fabric_bytes_of(context->text);
-    put(executor, entity, &result);
+    put(executor, entity, delivery->flags, &result);
     count(&executor->handling.handled);
 }
 
@@ -144,7 +147,7 @@ static void put_reply(executor_t *executor, const entity_t *entity,
         result.payload = fabric_bytes(handling->payload, size);
     }
     result.status = STATUS_OK;
-    put(executor, entity, &result);
+    put(executor, entity, delivery->flags, &result);
 }
 
 /* ---- handling ---- */
@@ -210,9 +213,16 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         put_malformed(executor, entity, delivery, fault.text);
         return;
     }
+    bool durable = delivery->flags & REQUEST_DURABLE;
+    if (durable && entity_end_if_seen(&executor->entities, entity, delivery->request_id)) {
+        kept_results_clear(&ownership->kept); /* they do not say all that its entities have seen */
+    }
     if (entity->state != ENTITY_STARTED && !entity_start(&executor->entities, entity)) {
         put_defect(executor, entity, delivery, "the entity could not be started");
         return;
+    }
+    if (durable) {
+        entity_note_seen(entity, delivery->request_id);
     }
     context_begin(&executor->handling.context, entity, type, handler, delivery);
     run(executor, entity, delivery, handler, entity_memory(type, entity));
@@ -234,23 +244,70 @@ void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *owners
     note_request(executor, 0);
 }
 
+/* ---- results that come again, or later ---- */
+
+bool handle_again(executor_t *executor, ownership_t *ownership, const message_deliver_t *delivery)
+{
+    if (!ownership->kept.by_request || !(delivery->flags & REQUEST_DURABLE)) {
+        return false;
+    }
+    kept_result_t *kept =
+        kept_results_take(&ownership->kept, delivery->request_id, executor->now_ms);
+    if (!kept) {
+        return false;
+    }
+    message_result_t result = {
+        .shard = delivery->shard,
+        .home_epoch = delivery->home_epoch,
+        .owner_sequence = delivery->owner_sequence,
+        .activation = delivery->activation,
+        .request_id = delivery->request_id,
+        .status = kept->status,
+        .error = kept->error,
+        .code = kept->code,
+        .payload = fabric_bytes(kept->payload, kept->payload_size),
+    };
+    output_put_result(&executor->output, ownership->source, &result, true, executor->now_ms);
+    count(&executor->handling.answered);
+    free(kept);
+    return true;
+}
+
+/* Whether the ownership's home waits for the result of the handle: if not, the home that has
+ * delivered the message is gone, and the next one has not delivered it again yet. */
+static bool is_awaited(const fabric_pending_t *pending, const ownership_t *ownership)
+{
+    return ownership->state != OWNERSHIP_ORPHANED && ownership->state != OWNERSHIP_RESUMING &&
+           token_equal(pending->token, ownership->key.token);
+}
+
+static void put_completion(executor_t *executor, const entity_t *entity,
+                           const fabric_pending_t *pending)
+{
+    message_result_t result = result_of(entity, pending->activation, pending->request_id);
+    result.status = pending->status;
+    result.error = pending->error;
+    result.code = pending->code;
+    result.payload = wire_writer_bytes(&pending->payload);
+    if (is_awaited(pending, entity->ownership)) {
+        put(executor, entity, pending->flags, &result);
+    } else if (pending->flags & REQUEST_DURABLE) {
+        kept_results_hold(&entity->ownership->kept, &result);
+    }
+    if (pending->status == STATUS_DEFECT) {
+        report_defect(executor, entity, fabric_bytes_of(pending->message->tag), pending->request_id,
+                      result.payload);
+        count(&executor->handling.defects);
+    }
+}
+
 void handle_completion(executor_t *executor, fabric_pending_t **handle)
 {
     const fabric_pending_t *pending = *handle;
     entity_t *entity = pending->entity;
     if (entity) {
-        message_result_t result = result_of(entity, pending->activation, pending->request_id);
-        result.status = pending->status;
-        result.error = pending->error;
-        result.code = pending->code;
-        result.payload = wire_writer_bytes(&pending->payload);
-        put(executor, entity, &result);
+        put_completion(executor, entity, pending);
         count(&executor->handling.handled);
-        if (pending->status == STATUS_DEFECT) {
-            report_defect(executor, entity, fabric_bytes_of(pending->message->tag),
-                          pending->request_id, result.payload);
-            count(&executor->handling.defects);
-        }
         entity_end_pending(&executor->entities, entity, executor->now_ms);
     }
     pending_destroy(handle);

@@ -31,11 +31,12 @@ static work_output_t *piece_for(executor_output_t *output, work_source_t source,
 }
 
 void output_put_result(executor_output_t *output, work_source_t source,
-                       const message_result_t *result, uint64_t now_ms)
+                       const message_result_t *result, bool durable, uint64_t now_ms)
 {
     work_output_t *piece = piece_for(output, source, now_ms);
     message_put_result(&piece->results, result);
     piece->count++;
+    piece->durable += durable;
 }
 
 void output_put_not_taken(executor_output_t *output, work_source_t source,
@@ -50,13 +51,13 @@ void output_put_not_taken(executor_output_t *output, work_source_t source,
         .status = STATUS_NOT_TAKEN,
         .error = error,
     };
-    output_put_result(output, source, &result, now_ms);
+    output_put_result(output, source, &result, false, now_ms);
 }
 
-void output_put_stopped(executor_output_t *output, work_source_t source, shard_id_t shard,
-                        token_t token, uint64_t now_ms)
+void output_put_state(executor_output_t *output, work_output_kind_t kind, work_source_t source,
+                      shard_id_t shard, token_t token, uint64_t now_ms)
 {
-    work_output_t *piece = work_output_new(OUTPUT_STOPPED, source);
+    work_output_t *piece = work_output_new(kind, source);
     piece->shard = shard;
     piece->token = token;
     add(output, piece, now_ms);

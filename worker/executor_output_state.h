@@ -9,13 +9,15 @@ typedef struct executor_output {
     uint64_t since_ms; /* time of the oldest output */
 } executor_output_t;
 
+/* `durable`: whether the result ends a durable message. */
 void output_put_result(executor_output_t *output, work_source_t source,
-                       const message_result_t *result, uint64_t now_ms);
+                       const message_result_t *result, bool durable, uint64_t now_ms);
 /* The result of a delivery whose handler certainly was not started. */
 void output_put_not_taken(executor_output_t *output, work_source_t source,
                           const message_deliver_t *delivery, fabric_error_t error, uint64_t now_ms);
-void output_put_stopped(executor_output_t *output, work_source_t source, shard_id_t shard,
-                        token_t token, uint64_t now_ms);
+/* STOPPED or ORPHANED. */
+void output_put_state(executor_output_t *output, work_output_kind_t kind, work_source_t source,
+                      shard_id_t shard, token_t token, uint64_t now_ms);
 /* Takes all output, as a list. */
 work_output_t *output_take(executor_output_t *output);
 

@@ -11,10 +11,15 @@
 #include "worker/executor_entity_state.h"
 
 static const state_description_t ownership_states[] = {
-    [OWNERSHIP_CURRENT] = {"current", STATE_BIT(OWNERSHIP_STOPPING)},
+    [OWNERSHIP_CURRENT] = {"current",
+                           STATE_BIT(OWNERSHIP_ORPHANED) | STATE_BIT(OWNERSHIP_STOPPING)},
+    [OWNERSHIP_ORPHANED] = {"orphaned",
+                            STATE_BIT(OWNERSHIP_RESUMING) | STATE_BIT(OWNERSHIP_STOPPING)},
+    [OWNERSHIP_RESUMING] = {"resuming",
+                            STATE_BIT(OWNERSHIP_CURRENT) | STATE_BIT(OWNERSHIP_STOPPING)},
     [OWNERSHIP_STOPPING] = {"stopping", 0},
 };
-static const state_machine_t ownership_machine = {"ownership", ownership_states, 2};
+static const state_machine_t ownership_machine = {"ownership", ownership_states, 4};
 
 static void set_state(ownership_t *ownership, ownership_state_t state)
 {
@@ -45,7 +50,7 @@ void ownership_stop(ownership_table_t *table, const work_t *order, uint64_t give
     if (!ownership) {
         return;
     }
-    if (ownership->state == OWNERSHIP_CURRENT) {
+    if (ownership->state != OWNERSHIP_STOPPING) {
         set_state(ownership, OWNERSHIP_STOPPING);
         ownership->deadline_ms = order->deadline_ms;
         ownership->stop_after = given;
@@ -55,9 +60,40 @@ void ownership_stop(ownership_table_t *table, const work_t *order, uint64_t give
     }
 }
 
+void ownership_orphan(ownership_table_t *table, const work_t *order)
+{
+    ownership_t *ownership = ownership_find(table, order->shard.value, order->token);
+    assert(ownership);
+    set_state(ownership, OWNERSHIP_ORPHANED);
+}
+
+void ownership_resume(ownership_table_t *table, const work_t *order)
+{
+    ownership_t *ownership = ownership_find(table, order->shard.value, order->former);
+    assert(ownership);
+    set_state(ownership, OWNERSHIP_RESUMING);
+    HASH_DEL(table->by_key, ownership);
+    ownership->key.token = order->token;
+    ownership->source = order->source;
+    ownership->lease = order->lease;
+    ownership->resumed = true;
+    HASH_ADD(hh, table->by_key, key, sizeof ownership->key, ownership);
+}
+
+void ownership_take_kept(ownership_table_t *table, const work_t *order)
+{
+    ownership_t *ownership = ownership_find(table, order->shard.value, order->token);
+    if (ownership && ownership->state == OWNERSHIP_RESUMING) {
+        kept_results_add_sent(&ownership->kept, wire_writer_bytes(&order->kept),
+                              order->deadline_ms);
+        set_state(ownership, OWNERSHIP_CURRENT);
+    }
+}
+
 void ownership_end(ownership_table_t *table, ownership_t *ownership)
 {
     assert(ownership->state == OWNERSHIP_STOPPING && !ownership->entities && !ownership->busy);
+    kept_results_clear(&ownership->kept);
     HASH_DEL(table->by_key, ownership);
     LL_DELETE2(table->stopping, ownership, stopping_next);
     free(ownership);
@@ -81,6 +117,7 @@ void ownership_table_free(ownership_table_t *table)
     HASH_ITER(hh, table->by_key, ownership, next)
     {
         HASH_DEL(table->by_key, ownership);
+        kept_results_clear(&ownership->kept);
         free(ownership);
     }
 }

@@ -6,7 +6,7 @@
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
- *     executor_output.c                     results
+ *     executor_output.c  executor_kept.c    results; results of before a change of home
  */
 #ifndef WORKER_EXECUTOR_STATE_H
 #define WORKER_EXECUTOR_STATE_H

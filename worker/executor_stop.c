@@ -31,9 +31,9 @@ bool executor_stop_step(executor_t *executor)
             worked = true;
         }
         if (is_stopped(executor, ownership)) {
-            output_put_stopped(&executor->output, ownership->source,
-                               (shard_id_t){(uint32_t)ownership->key.shard}, ownership->key.token,
-                               executor->now_ms);
+            output_put_state(&executor->output, OUTPUT_STOPPED, ownership->source,
+                             (shard_id_t){(uint32_t)ownership->key.shard}, ownership->key.token,
+                             executor->now_ms);
             ownership_end(&executor->ownerships, ownership);
             worked = true;
         }

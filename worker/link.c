@@ -153,9 +153,40 @@ void link_connected(link_t *link, uint32_t index, uint64_t now_ms)
     }
 }
 
+lost_home_t link_lost_home(const link_t *link, uint32_t index)
+{
+    lost_home_t home = lost_home_of(&link->brokers.endpoints[index]);
+    if (link->leaving) {
+        home.until_ms = 0; /* no home gives this worker anything */
+    }
+    return home;
+}
+
+static void gather_from(link_t *link, const link_endpoint_t *endpoint)
+{
+    for (const kept_frame_t *frame = endpoint->kept.first; frame; frame = frame->next) {
+        (void)link_shards_gather(&link->shards, fabric_bytes(frame->messages, frame->size));
+    }
+    for (const work_output_t *output = endpoint->out_first; output; output = output->next) {
+        (void)link_shards_gather(&link->shards, work_output_messages(output));
+    }
+}
+
+void link_gather(link_t *link)
+{
+    if (link_shards_take_gather_due(&link->shards)) {
+        for (uint32_t i = 0; i < link->brokers.count; i++) {
+            gather_from(link, link_endpoint_at(link, i));
+        }
+    }
+}
+
 void link_lose(link_t *link, uint32_t index, uint64_t now_ms)
 {
-    link_shards_lose(&link->shards, &link->works, index, now_ms + link->config.grace_ms);
+    lost_home_t home = link_lost_home(link, index);
+    link_shards_lose(&link->shards, &link->works, index, home, now_ms,
+                     now_ms + link->config.grace_ms);
+    link_gather(link);
     link_endpoint_lose(link_endpoint_at(link, index), now_ms);
 }
 
@@ -196,9 +227,12 @@ static void close_duplicates(link_t *link, uint32_t index, uint64_t now_ms)
 void link_welcome(link_t *link, uint32_t index, const message_welcome_t *welcome, uint64_t now_ms)
 {
     link->welcomed_once = true;
-    link_endpoint_welcome(link_endpoint_at(link, index), welcome, now_ms);
+    link_endpoint_t *endpoint = link_endpoint_at(link, index);
+    link_endpoint_welcome(endpoint, welcome, now_ms);
     link_report(link, LINK_EVENT_WELCOMED, index, FABRIC_OK, welcome->cluster_name);
     close_duplicates(link, index, now_ms);
+    link_shards_end_orphans(&link->shards, &link->works, endpoint->broker,
+                            now_ms + link->config.grace_ms);
 }
 
 void link_refuse(link_t *link, uint32_t index, fabric_error_t error, fabric_bytes_t text,
@@ -273,6 +307,7 @@ void link_tick(link_t *link, uint64_t now_ms)
     for (uint32_t i = 0; i < link->brokers.count; i++) {
         tick_endpoint(link, i, now_ms);
     }
+    link_shards_tick(&link->shards, &link->works, now_ms, now_ms + link->config.grace_ms);
     if (now_ms >= absence_deadline(link)) {
         link->absence_reported = true;
         link_event_t event = {.kind = LINK_EVENT_ABSENT, .error = FABRIC_ERROR_NOT_CONNECTED};
@@ -283,6 +318,8 @@ void link_tick(link_t *link, uint64_t now_ms)
 uint64_t link_next_deadline(const link_t *link)
 {
     uint64_t deadline_ms = absence_deadline(link);
+    uint64_t orphans_ms = link->shards.orphan_until_ms;
+    deadline_ms = orphans_ms > 0 && orphans_ms < deadline_ms ? orphans_ms : deadline_ms;
     for (uint32_t i = 0; i < link->brokers.count; i++) {
         const link_endpoint_t *endpoint = &link->brokers.endpoints[i];
         if (link->leaving && endpoint->phase != PHASE_WELCOMED) {
@@ -323,15 +360,30 @@ bool link_left(const link_t *link, uint64_t now_ms)
 
 static void shard_stopped(link_t *link, const work_output_t *output)
 {
-    if (link_shards_stopped(&link->shards, output->shard, output->token)) {
+    link_endpoint_t *endpoint = link_endpoint_at(link, output->source.endpoint);
+    if (link_endpoint_is_live(endpoint, output->source.connection) &&
+        link_shards_stopped(&link->shards, output->shard, output->token)) {
         message_released_t released = {
             .shard = output->shard.value,
             .home_epoch = output->token.home_epoch,
             .owner_sequence = output->token.owner_sequence,
         };
-        link_endpoint_t *endpoint = link_endpoint_at(link, output->source.endpoint);
         message_put_released(link_endpoint_out(endpoint), &released);
     }
+}
+
+static void take_results(link_t *link, work_output_t *output)
+{
+    bool kept = link_shards_gather(&link->shards, work_output_messages(output));
+    link_endpoint_t *endpoint = link_endpoint_at(link, output->source.endpoint);
+    if (link_endpoint_is_live(endpoint, output->source.connection)) {
+        link_endpoint_add_results(endpoint, output);
+        return;
+    }
+    if (!kept) {
+        link_count_dropped(link); /* the home delivers the messages again under a new token */
+    }
+    work_output_list_destroy(&output);
 }
 
 void link_output(link_t *link, work_output_t **outputs)
@@ -340,16 +392,16 @@ void link_output(link_t *link, work_output_t **outputs)
         work_output_t *output = *outputs;
         *outputs = output->next;
         output->next = NULL;
-        link_endpoint_t *endpoint = link_endpoint_at(link, output->source.endpoint);
-        bool live = link_endpoint_is_live(endpoint, output->source.connection);
-        if (live && output->kind == OUTPUT_RESULTS) {
-            link_endpoint_add_results(endpoint, output);
+        switch (output->kind) {
+        case OUTPUT_RESULTS:
+            take_results(link, output);
             continue;
-        }
-        if (live) {
+        case OUTPUT_ORPHANED:
+            link_shards_orphaned(&link->shards, &link->works, output->shard, output->token);
+            break;
+        case OUTPUT_STOPPED:
             shard_stopped(link, output);
-        } else if (output->kind == OUTPUT_RESULTS) {
-            link_count_dropped(link); /* the home delivers the messages again under a new token */
+            break;
         }
         work_output_list_destroy(&output);
     }
@@ -369,7 +421,13 @@ bool link_next_socket(link_t *link, uint32_t *endpoint, link_socket_t *action)
 bool link_next_frame(link_t *link, uint32_t index, wire_writer_t *frame)
 {
     assert(index < link->brokers.count);
-    return link_endpoint_next_frame(link_endpoint_at(link, index), link->cluster.high_id, frame);
+    bool let_go = false;
+    bool any = link_endpoint_next_frame(link_endpoint_at(link, index), link->cluster.high_id, frame,
+                                        &let_go);
+    if (let_go) {
+        link_report(link, LINK_EVENT_UNSETTLED, index, FABRIC_OK, (fabric_bytes_t){0});
+    }
+    return any;
 }
 
 work_t *link_next_work(link_t *link)

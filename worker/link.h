@@ -14,8 +14,9 @@
  *  3. The link sends RELEASED after every result under the token, and only when the shard's
  *     executor has confirmed that the entities are stopped. It sends RELEASED at once for a token
  *     under which the worker owns nothing; after a connection has broken these are all of its
- *     tokens.
- *  4. Output that belongs to a broken connection is dropped: brokers would refuse its tokens.
+ *     tokens. A home that gives up its lane is told nothing.
+ *  4. Output that belongs to a broken connection is not sent: brokers would refuse its tokens.
+ *     Results of orphaned ownerships are kept for their next home, all others dropped.
  *  5. No bytes from a broker can do harm: malformed messages are skipped one by one.
  *  6. What is dropped is counted (link_dropped).
  *
@@ -97,7 +98,10 @@ typedef enum link_event_kind {
     LINK_EVENT_REFUSED,      /* a broker refused the worker: error and text */
     LINK_EVENT_MALFORMED,    /* a frame or message was skipped: error; the first of a connection */
     LINK_EVENT_UNRESOLVED,   /* a broker's name is not resolved: text. Made by the shell */
-    LINK_EVENT_PLAINTEXT     /* a broker of the map would be reached without encryption */
+    /* A broker does not say that results are durable, and the oldest of them are let go: entities
+     * will not outlive this broker. The first of a connection. */
+    LINK_EVENT_UNSETTLED,
+    LINK_EVENT_PLAINTEXT /* a broker of the map would be reached without encryption */
 } link_event_kind_t;
 
 typedef struct link_event {

@@ -55,6 +55,7 @@ void link_endpoint_lose(link_endpoint_t *endpoint, uint64_t now_ms)
 {
     atomic_store_explicit(&endpoint->lease.start_until_ms, 0, memory_order_relaxed);
     link_endpoint_clear_out(endpoint);
+    link_kept_begin(&endpoint->kept);
     set_phase(endpoint, PHASE_DOWN);
     if (endpoint->reopen_ms == 0) {
         endpoint->reopen_ms = now_ms + LINK_CONNECTING_MS;
@@ -110,6 +111,7 @@ void link_endpoint_welcome(link_endpoint_t *endpoint, const message_welcome_t *w
                            uint64_t now_ms)
 {
     set_phase(endpoint, PHASE_WELCOMED);
+    link_kept_begin(&endpoint->kept);
     memcpy(endpoint->broker.bytes, welcome->broker.data, sizeof endpoint->broker.bytes);
     endpoint->lease_ms = (uint32_t)welcome->lease_ms;
     endpoint->heartbeat_ms = (uint32_t)welcome->heartbeat_ms;
@@ -263,14 +265,17 @@ static work_output_t *take_piece(link_endpoint_t *endpoint)
 }
 
 /* The first piece becomes the frame; the messages of further ones are copied behind it. */
-bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_writer_t *frame)
+bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_writer_t *frame,
+                              bool *let_go)
 {
+    *let_go = false;
     if (!endpoint->out_first) {
         return false;
     }
     work_output_t *piece = take_piece(endpoint);
     wire_writer_destroy(frame);
     *frame = piece->results;
+    uint32_t durable = piece->durable;
     piece->results = (wire_writer_t){0};
     work_output_list_destroy(&piece);
     while (endpoint->out_first) {
@@ -279,10 +284,26 @@ bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_
             break;
         }
         wire_append(frame, messages.data, messages.size);
+        durable += endpoint->out_first->durable;
         piece = take_piece(endpoint);
         work_output_list_destroy(&piece);
     }
     frame_head_t head = {.version = LIMIT_PROTOCOL_VERSION, .high_id = high_id};
     frame_set_head(frame, &head);
+    if (endpoint->phase == PHASE_WELCOMED) {
+        size_t size = durable > 0 ? frame->size - FRAME_HEAD_BYTES : 0;
+        *let_go =
+            link_kept_add(&endpoint->kept, fabric_bytes(frame->data + FRAME_HEAD_BYTES, size));
+    }
     return true;
+}
+
+bool link_endpoint_settle(link_endpoint_t *endpoint, uint64_t frames)
+{
+    return link_kept_settle(&endpoint->kept, frames);
+}
+
+uint64_t link_endpoint_orphans_until_ms(const link_endpoint_t *endpoint)
+{
+    return link_kept_is_whole(&endpoint->kept) ? endpoint->heard_ms + endpoint->lease_ms : 0;
 }

@@ -6,6 +6,7 @@
 #define WORKER_LINK_ENDPOINT_STATE_H
 
 #include "worker/link.h"
+#include "worker/link_kept_state.h"
 
 /* How long a hello may go unanswered before it is said again, and how often it is said before the
  * socket is opened anew. */
@@ -43,6 +44,7 @@ typedef struct link_endpoint {
     bool malformed;           /* whether a malformed message of this connection was reported */
     work_lease_t lease;
     work_output_t *out_first, *out_last; /* encoded messages to be sent */
+    link_kept_t kept;                    /* WELCOMED: those that were sent and are not settled */
 } link_endpoint_t;
 
 /* Takes a free slot for a broker, whose socket is to be opened. */
@@ -50,7 +52,8 @@ void link_endpoint_open(link_endpoint_t *endpoint, const char *name, bool learne
 /* Frees the slot of an endpoint without connection once its socket is closed. */
 void link_endpoint_close(link_endpoint_t *endpoint);
 bool link_endpoint_is_free(const link_endpoint_t *endpoint);
-/* The connection, if there is one, is no more. What waits to be sent is dropped. */
+/* The connection, if there is one, is no more. What waits to be sent is dropped, and so are the
+ * results that were kept. */
 void link_endpoint_lose(link_endpoint_t *endpoint, uint64_t now_ms);
 void link_endpoint_reopen_socket(link_endpoint_t *endpoint);
 /* As reopen, but the endpoint's connecting timer opens the socket again: not at once. */
@@ -98,7 +101,14 @@ bool link_endpoint_is_live(const link_endpoint_t *endpoint, uint64_t connection)
 void link_endpoint_add_results(link_endpoint_t *endpoint, work_output_t *results);
 /* Drops what waits to be sent. */
 void link_endpoint_clear_out(link_endpoint_t *endpoint);
-/* Replaces `frame` by what waits, up to LIMIT_FRAME_BYTES_GOAL; false: nothing waits. */
-bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_writer_t *frame);
+/* Replaces `frame` by what waits, up to LIMIT_FRAME_BYTES_GOAL; false: nothing waits. `let_go`:
+ * kept results were let go, for the first time on this connection. */
+bool link_endpoint_next_frame(link_endpoint_t *endpoint, uint64_t high_id, wire_writer_t *frame,
+                              bool *let_go);
+/* So many frames are settled. false: fewer were sent. */
+FABRIC_MUST_USE bool link_endpoint_settle(link_endpoint_t *endpoint, uint64_t frames);
+/* Until when entities stay without this broker, their home, so that the next home may have them:
+ * until the lease is over. 0: they do not, since their results are not all there. */
+uint64_t link_endpoint_orphans_until_ms(const link_endpoint_t *endpoint);
 
 #endif

@@ -107,14 +107,21 @@ static bool is_name(fabric_bytes_t name)
 static void receive_assign(link_t *link, uint32_t index, const message_assign_t *message,
                            uint64_t now_ms)
 {
-    const link_endpoint_t *endpoint = link_endpoint_at(link, index);
     shard_claim_t claim = {message->shard, {message->home_epoch, message->owner_sequence}};
-    work_source_t source = {index, endpoint->connection};
     if (!link_cluster_has_shard(&link->cluster, message->shard) || !is_name(message->type)) {
         link_malformed(link, index, FABRIC_ERROR_INVALID_ARGUMENT);
-    } else if (!link_shards_assign(&link->shards, &link->works, claim, message->type, source,
-                                   &endpoint->lease, now_ms + link->config.grace_ms)) {
+    } else if (!link_shards_assign(&link->shards, &link->works, claim, message->type,
+                                   message->continued == 1, link->brokers.endpoints, index, now_ms,
+                                   now_ms + link->config.grace_ms)) {
         link_count_dropped(link); /* said again, or by a home that was deposed */
+    }
+}
+
+static void receive_settled(link_t *link, uint32_t index, const message_settled_t *message)
+{
+    link_gather(link); /* what a home says of its lanes comes after its giving up of others */
+    if (!link_endpoint_settle(link_endpoint_at(link, index), message->frames)) {
+        link_malformed(link, index, FABRIC_ERROR_INVALID_ARGUMENT);
     }
 }
 
@@ -123,6 +130,11 @@ static void receive_release(link_t *link, uint32_t index, const message_release_
 {
     shard_claim_t claim = {message->shard, {message->home_epoch, message->owner_sequence}};
     uint64_t grace_ms = message->grace_ms < GRACE_MS_MAX ? message->grace_ms : GRACE_MS_MAX;
+    if (message->moved == 1) {
+        lost_home_t home = link_lost_home(link, index);
+        link_shards_move(&link->shards, &link->works, claim, index, home, now_ms);
+        return;
+    }
     if (!link_shards_release(&link->shards, &link->works, claim, index, now_ms + grace_ms)) {
         message_released_t released = {message->shard, message->home_epoch,
                                        message->owner_sequence};
@@ -175,6 +187,7 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
         message_deliver_t deliver;
         message_assign_t assign;
         message_release_t release;
+        message_settled_t settled;
         message_ping_t ping;
         message_map_t map;
         message_bye_t bye;
@@ -191,6 +204,10 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
     } else if (kind == KIND_RELEASE) {
         if ((error = message_get_release(body, &message.release)) == FABRIC_OK) {
             receive_release(link, index, &message.release, now_ms);
+        }
+    } else if (kind == KIND_SETTLED) {
+        if ((error = message_get_settled(body, &message.settled)) == FABRIC_OK) {
+            receive_settled(link, index, &message.settled);
         }
     } else if (kind == KIND_PING) {
         if ((error = message_get_ping(body, &message.ping)) == FABRIC_OK) {
@@ -299,5 +316,6 @@ void link_receive(link_t *link, uint32_t index, work_frame_t *frame, uint64_t no
         link_cluster_note_id(&link->cluster, head.high_id);
         receive_messages(link, index, &reader, frame, now_ms);
     }
+    link_gather(link);
     link_works_flush(&link->works);
 }

@@ -6,6 +6,7 @@
  *     link.c                         the life of the link and its connections, time, output
  *     link_brokers.c  link_shard.c   which brokers are connected; which shards are owned
  *     link_endpoint.c link_work.c    one connection; work for executors
+ *     link_kept.c                    what a connection has sent and the broker has not settled
  *     link_event.c    link_cluster.c events for the log; the cluster and its map
  */
 #ifndef WORKER_LINK_STATE_H
@@ -39,7 +40,12 @@ static inline link_endpoint_t *link_endpoint_at(link_t *link, uint32_t index)
 
 /* Greets a broker on a new connection. */
 void link_greet(link_t *link, uint32_t index, uint64_t now_ms);
-/* The connection is no more: its shards are lost and what waits to be sent is dropped. */
+/* The broker of an endpoint, as a home that is gone. */
+lost_home_t link_lost_home(const link_t *link, uint32_t index);
+/* Gathers the results that may not be committed by homes that are gone. */
+void link_gather(link_t *link);
+/* The connection is no more: its shards are orphaned or lost, and what waits to be sent is dropped.
+ */
 void link_lose(link_t *link, uint32_t index, uint64_t now_ms);
 /* The broker has welcomed this worker: its other connections to the same broker are closed, as the
  * broker listens to the newest only. */

@@ -306,7 +306,7 @@ static void pass_output_points(const work_output_t *outputs)
     for (const work_output_t *output = outputs; output; output = output->next) {
         if (output->kind == OUTPUT_RESULTS) {
             CRASH_POINT(RESULTS_QUEUED);
-        } else {
+        } else if (output->kind == OUTPUT_STOPPED) {
             CRASH_POINT(WORKER_RELEASED);
         }
     }

@@ -84,13 +84,19 @@ fabric_pending_t *pending_new(completions_t *completions, struct entity *entity,
     pending->completions = completions;
     pending->entity = entity;
     pending->message = message;
-    pending->activation = delivery->activation;
+    pending_deliver_again(pending, delivery);
     pending->request_id = delivery->request_id;
     pending->flags = delivery->flags;
     pthread_mutex_lock(&completions->lock);
     completions->references++;
     pthread_mutex_unlock(&completions->lock);
     return pending;
+}
+
+void pending_deliver_again(fabric_pending_t *pending, const message_deliver_t *delivery)
+{
+    pending->token = (token_t){delivery->home_epoch, delivery->owner_sequence};
+    pending->activation = delivery->activation;
 }
 
 void pending_abandon(fabric_pending_t *pending)

@@ -10,6 +10,7 @@
 
 #include <fabric/worker.h>
 
+#include "core/ids.h"
 #include "core/message.h"
 
 struct entity;
@@ -29,6 +30,7 @@ struct fabric_pending {
     completions_t *completions;
     struct entity *entity; /* on the executor's thread; NULL: no entity waits for the handle */
     const fabric_message_type_t *message;
+    token_t token; /* under which the result is awaited, with the activation */
     uint64_t activation;
     uint64_t request_id;
     uint64_t flags;
@@ -42,6 +44,9 @@ struct fabric_pending {
 fabric_pending_t *pending_new(completions_t *completions, struct entity *entity,
                               const fabric_message_type_t *message,
                               const message_deliver_t *delivery);
+/* A new home has delivered the message again: its result is awaited as that delivery says. On the
+ * executor's thread. */
+void pending_deliver_again(fabric_pending_t *pending, const message_deliver_t *delivery);
 /* The entity waits for the handle no longer. On the executor's thread. */
 void pending_abandon(fabric_pending_t *pending);
 void pending_destroy(fabric_pending_t **pending);

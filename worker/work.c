@@ -77,6 +77,7 @@ void work_destroy(work_t **work)
 {
     if (*work) {
         work_frame_drop((*work)->frame);
+        wire_writer_destroy(&(*work)->kept);
         free(*work);
         *work = NULL;
     }

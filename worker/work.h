@@ -56,6 +56,14 @@ typedef enum work_kind {
     WORK_BEGIN, /* from now on the worker has the shard's ownership that `token` names */
     /* Stop the entities of that ownership; running handlers may end until `deadline_ms`. */
     WORK_STOP,
+    /* The home of that ownership is gone: start nothing more, and keep the entities. */
+    WORK_ORPHAN,
+    /* The new home gives the orphaned ownership `former` to this worker again, under `token`. Its
+     * messages wait for WORK_KEPT. */
+    WORK_RESUME,
+    /* The results under former tokens of that ownership which the former home may not have
+     * committed: deliveries of their messages are answered from them, until `deadline_ms`. */
+    WORK_KEPT,
     WORK_DELIVERIES /* messages for entities */
 } work_kind_t;
 
@@ -67,10 +75,12 @@ typedef struct work {
     work_kind_t kind;
     uint32_t executor; /* the executor that gets it */
     work_source_t source;
-    shard_id_t shard;               /* BEGIN, STOP */
-    token_t token;                  /* BEGIN, STOP */
-    const work_lease_t *lease;      /* BEGIN: outlives every executor */
-    uint64_t deadline_ms;           /* STOP */
+    shard_id_t shard;               /* all but DELIVERIES */
+    token_t token;                  /* likewise */
+    token_t former;                 /* RESUME */
+    const work_lease_t *lease;      /* BEGIN, RESUME: outlives every executor */
+    uint64_t deadline_ms;           /* STOP, KEPT */
+    wire_writer_t kept;             /* KEPT: RESULT messages, in order */
     work_frame_t *frame;            /* DELIVERIES: what their views point into */
     uint32_t count, capacity;       /* DELIVERIES */
     message_deliver_t deliveries[]; /* their deadline_ms is a monotonic time, 0: none */
@@ -88,19 +98,22 @@ void work_list_destroy(work_t **first);
 
 typedef enum work_output_kind {
     OUTPUT_RESULTS, /* encoded messages */
-    OUTPUT_STOPPED  /* every entity under the shard's token is stopped; comes after the last of
+    OUTPUT_STOPPED, /* every entity under the shard's token is stopped; comes after the last of
                        their results */
+    OUTPUT_ORPHANED /* nothing is started under the shard's token any more; comes after the last
+                       result under it, but for handlers that are pending */
 } work_output_kind_t;
 
 typedef struct work_output {
     struct work_output *next;
     work_output_kind_t kind;
     work_source_t source;
-    shard_id_t shard; /* STOPPED */
-    token_t token;    /* STOPPED */
+    shard_id_t shard; /* STOPPED, ORPHANED */
+    token_t token;    /* STOPPED, ORPHANED */
     /* RESULTS: a frame whose head is not set yet. */
     wire_writer_t results;
-    uint32_t count; /* RESULTS */
+    uint32_t count;   /* RESULTS */
+    uint32_t durable; /* RESULTS: those of them that end durable messages */
 } work_output_t;
 
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source);

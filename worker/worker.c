@@ -127,6 +127,9 @@ static void on_event(void *context, const link_event_t *event)
     case LINK_EVENT_SILENT:
         report(worker, FABRIC_LOG_WARN, "worker.silent", event->endpoint);
         return;
+    case LINK_EVENT_UNSETTLED:
+        report(worker, FABRIC_LOG_WARN, "worker.unsettled", event->endpoint);
+        return;
     case LINK_EVENT_REFUSED:
         snprintf(text, sizeof text, "%s refused: %s%s%s", event->endpoint,
                  fabric_error_name(event->error), event->text[0] ? ": " : "", event->text);

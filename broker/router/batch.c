@@ -47,26 +47,28 @@ void batch_add_attempt(router_t *router, message_t *message)
         (batch_attempt_t){.message = &message->stored, .attempts = attempts_of(message)};
 }
 
-static void add_end(batch_builder_t *next, const batch_end_t *end)
+static void add_end(lane_batches_t *lane, const batch_end_t *end)
 {
+    batch_builder_t *next = &lane->next;
+    lane->ends_added++;
     next->ends = reserve(next->ends, next->end_count + 1, &next->end_capacity, sizeof *next->ends);
     next->ends[next->end_count++] = *end;
 }
 
 void batch_add_end(router_t *router, message_t *message)
 {
-    add_end(&batches_of(router, message)->next,
+    add_end(batches_of(router, message),
             &(batch_end_t){.message = &message->stored, .reply = &message->reply});
 }
 
 void batch_add_dead(lane_batches_t *lane, message_t *message, fabric_error_t cause)
 {
-    add_end(&lane->next, &(batch_end_t){.message = &message->stored,
-                                        .reply = &message->reply,
-                                        .dead = true,
-                                        .attempts = attempts_of(message),
-                                        .cause = (uint32_t)cause,
-                                        .text = message->reply.payload});
+    add_end(lane, &(batch_end_t){.message = &message->stored,
+                                 .reply = &message->reply,
+                                 .dead = true,
+                                 .attempts = attempts_of(message),
+                                 .cause = (uint32_t)cause,
+                                 .text = message->reply.payload});
 }
 
 static message_t *find_call_in(const batch_builder_t *builder, call_key_t call)
@@ -232,6 +234,7 @@ const lane_batch_t *batch_end(router_t *router, uint32_t number)
         return NULL;
     }
     router->counters.entries++;
+    lane->ends_settled += lane->batch.end_count;
     batches_note_id(router, lane->batch.last_id);
     return &lane->batch;
 }
@@ -283,6 +286,7 @@ void batches_abandon(lane_batches_t *lane)
     lane->next = empty;
     lane->next.message_count = lane->next.attempt_count = lane->next.end_count = 0;
     lane->abandoned_taken = 0;
+    lane->ends_settled = lane->ends_added;
 }
 
 message_t *batches_take_abandoned(lane_batches_t *lane)

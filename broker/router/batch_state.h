@@ -26,6 +26,9 @@ typedef struct lane_batches {
     message_t *orphans;        /* the batch's messages then, chained; calls may wait for them */
     batch_builder_t abandoned; /* what was filling up then */
     size_t abandoned_taken;    /* its first messages, by batches_take_abandoned */
+    /* Ends of messages so far: those that were added, and those of them that are durable or went
+     * with the lane. */
+    uint64_t ends_added, ends_settled;
 } lane_batches_t;
 
 /* ---- filling ---- */

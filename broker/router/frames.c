@@ -329,6 +329,9 @@ static void receive_frame(router_t *router, peer_t *peer, fabric_bytes_t frame)
     if (peer->member) {
         request_id_heard(router, (request_id_t){head.high_id});
     }
+    if (peer->runner) {
+        settlement_count_frame(&peer->runner->settlement);
+    }
     read_messages(router, peer, &reader);
     peer_heard(router, peer);
     peer_send_map(router, peer);

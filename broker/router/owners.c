@@ -30,11 +30,13 @@ static void report_owner(router_t *router, const ownership_t *ownership)
 
 static void assign(router_t *router, ownership_t *ownership, runner_t *runner)
 {
+    bool continued = incarnation_equal(ownership->predecessor, runner->incarnation);
     ownership_give(ownership, runner);
     message_assign_t message = {.shard = ownership->shard->id.value,
                                 .home_epoch = ownership->token.home_epoch,
                                 .owner_sequence = ownership->token.owner_sequence,
-                                .type = ownership_type(ownership)};
+                                .type = ownership_type(ownership),
+                                .continued = continued};
     message_put_assign(peer_writer(router, runner->peer), &message);
     report_owner(router, ownership);
     entity_t *entity, *next;
@@ -46,12 +48,14 @@ static void assign(router_t *router, ownership_t *ownership, runner_t *runner)
     overflow_owned(router, ownership);
 }
 
-static void put_release(router_t *router, const ownership_t *ownership, uint32_t grace_ms)
+static void put_release(router_t *router, const ownership_t *ownership, uint32_t grace_ms,
+                        bool moved)
 {
     message_release_t message = {.shard = ownership->shard->id.value,
                                  .home_epoch = ownership->token.home_epoch,
                                  .owner_sequence = ownership->token.owner_sequence,
-                                 .grace_ms = grace_ms};
+                                 .grace_ms = grace_ms,
+                                 .moved = moved};
     message_put_release(peer_writer(router, ownership->owner->peer), &message);
 }
 
@@ -59,7 +63,7 @@ static void ask_back(router_t *router, ownership_t *ownership)
 {
     uint32_t grace_ms = router->config.release_grace_ms;
     ownership_begin_release(router, ownership, router->now_ms + grace_ms + RELEASE_SLACK_MS);
-    put_release(router, ownership, grace_ms);
+    put_release(router, ownership, grace_ms, false);
     CRASH_POINT(RELEASE_ASKED);
 }
 
@@ -91,6 +95,10 @@ void router_desire(router_t *router, const char *type, shard_id_t id, incarnatio
     shard_t *shard = shard_find(router, id);
     if (shard && !router->closing) {
         ownership_t *ownership = ownership_make(router, shard, fabric_bytes_of(type));
+        if (!ownership->placed) {
+            ownership_note_predecessor(
+                ownership, shard_map_last_owner(router->map, ownership_type(ownership), id));
+        }
         ownership_desire(ownership, runner);
         reconcile(router, ownership);
     }
@@ -199,11 +207,11 @@ void owners_drop(router_t *router, shard_t *shard)
     for (ownership_t *ownership = shard->ownerships; ownership; ownership = ownership->next) {
         if (ownership->owner) {
             if (ownership->owner->peer) { /* it may not know yet that this broker lost the shard */
-                put_release(router, ownership, 0);
+                put_release(router, ownership, 0, true);
             }
             ownership_take(router, ownership);
         }
-        ownership_desire(ownership, (incarnation_t){{0}});
+        ownership_end_home(ownership);
     }
     shard_end_home(shard);
 }

@@ -90,9 +90,21 @@ void ownerships_destroy(router_t *router)
 
 /* ---- the owner ---- */
 
+void ownership_note_predecessor(ownership_t *ownership, incarnation_t runner)
+{
+    ownership->predecessor = runner;
+}
+
+void ownership_end_home(ownership_t *ownership)
+{
+    ownership->desired = ownership->predecessor = (incarnation_t){{0}};
+    ownership->placed = false;
+}
+
 void ownership_desire(ownership_t *ownership, incarnation_t runner)
 {
     ownership->desired = runner;
+    ownership->placed = true;
 }
 
 void ownership_give(ownership_t *ownership, runner_t *runner)
@@ -100,6 +112,7 @@ void ownership_give(ownership_t *ownership, runner_t *runner)
     set_state(ownership, OWNERSHIP_OWNED);
     ownership->token = shard_next_token(ownership->shard);
     ownership->owner = runner;
+    ownership->predecessor = (incarnation_t){{0}};
     runner_gain(runner);
 }
 

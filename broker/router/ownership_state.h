@@ -21,6 +21,10 @@ struct ownership {
     ownership_state_t state;
     token_t token;         /* of the last change of owner */
     incarnation_t desired; /* the owner that the coordinator wants; none: nobody */
+    bool placed;           /* the coordinator has wanted an owner since the lane is here */
+    /* The last owner under the home before, as far as the map said when the first owner was
+     * wanted. None: it is not known, or somebody has owned it under this home. */
+    incarnation_t predecessor;
     runner_t *owner;       /* OWNED, RELEASING */
     timer_entry_t release; /* RELEASING: when the ownership is taken back */
     entity_t *entities;    /* that have messages */
@@ -44,6 +48,10 @@ fabric_bytes_t ownership_type(const ownership_t *ownership);
 /* Whether messages may be delivered to its owner. */
 bool ownership_dispatches(const router_t *router, const ownership_t *ownership);
 
+/* The owner under the home before. */
+void ownership_note_predecessor(ownership_t *ownership, incarnation_t runner);
+/* This broker is not the home any more: nobody is wanted as an owner. */
+void ownership_end_home(ownership_t *ownership);
 /* The coordinator wants this owner. */
 void ownership_desire(ownership_t *ownership, incarnation_t runner);
 /* The runner owns it, under a new token. */

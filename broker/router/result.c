@@ -221,6 +221,7 @@ static void settle(router_t *router, message_t *message, const message_result_t 
 
 void result_received(router_t *router, runner_t *runner, const message_result_t *received)
 {
+    settlement_count_result(&runner->settlement);
     message_t *message = awaited_message(router, runner, received);
     if (!message) {
         router->counters.results_refused++;

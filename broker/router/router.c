@@ -120,6 +120,7 @@ void router_tick(router_t *router, uint64_t now_ms)
     entities_wake(router);
     connections_tick(router);
     hand_overs_tick(router);
+    settlement_tick(router);
     if (now_ms - router->last_sweep_ms >= SWEEP_MS) {
         router->last_sweep_ms = now_ms;
         clients_sweep(router);

@@ -14,6 +14,7 @@
 #include "broker/router/relays_state.h"
 #include "broker/router/request_ids.h"
 #include "broker/router/runner_state.h"
+#include "broker/router/settlement_state.h"
 #include "broker/router/shard_state.h"
 #include "broker/router/type_state.h"
 #include "core/limits.h"
@@ -76,6 +77,7 @@ struct router {
     shard_map_t *map;
     order_item_t *orders, *orders_last;
     router_poison_t poison;
+    router_settlement_t settlement;
     router_damage_t damages[ROUTER_DAMAGES_MAX];
     size_t damage_count;
     wire_writer_t scratch;

@@ -1,11 +1,12 @@
-/* A runner: a worker's membership in the cluster. runners.c owns the struct, but for the part of
- * poison.c, and the list of entities that wait for credit, which mailbox.c owns.
+/* A runner: a worker's membership in the cluster. runners.c owns the struct, but for the parts of
+ * poison.c and settlement.c, and the list of entities that wait for credit, which mailbox.c owns.
  */
 #ifndef BROKER_ROUTER_RUNNER_STATE_H
 #define BROKER_ROUTER_RUNNER_STATE_H
 
 #include "broker/router/peer_state.h"
 #include "broker/router/poison_state.h"
+#include "broker/router/settlement_state.h"
 
 typedef struct entity entity_t;
 typedef struct shard shard_t;
@@ -32,6 +33,7 @@ struct runner {
     bool unreachable; /* its connection is gone: if it does not come back, its process has died */
     bool supervised;  /* a supervisor will report how its process ended */
     runner_poison_t poison;
+    runner_settlement_t settlement; /* of its connection */
     char name[256];
     wire_writer_t types; /* names of the types that it brings, each after a byte with its size */
     entity_t *waiting;   /* entities that wait for credit */

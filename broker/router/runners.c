@@ -104,6 +104,7 @@ void runner_connect(runner_t *runner, peer_t *peer, uint64_t connection, uint32_
     }
     runner->peer = peer;
     runner->unreachable = false;
+    runner->settlement = (runner_settlement_t){0};
     runner->connection = connection;
     runner->window = window;
     peer_set_runner(peer, runner);

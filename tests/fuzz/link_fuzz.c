@@ -18,6 +18,10 @@ typedef struct ownership {
     token_t begun;   /* the newest token that an executor was told */
     bool confirmed;  /* its entities are stopped */
     bool stop_asked; /* by WORK_STOP */
+    bool orphaned;   /* by WORK_ORPHAN, and not resumed since */
+    bool gathering;  /* WORK_ORPHAN is not confirmed */
+    bool kept;       /* no results are to come by WORK_KEPT */
+    token_t former;  /* under which it was orphaned */
     work_source_t source;
 } ownership_t;
 
@@ -102,7 +106,23 @@ static void pull_work(world_t *w)
         assert_in_range(work->executor, 0, config.executors - 1);
         if (work->kind == WORK_BEGIN && ownership) {
             assert_true(!ownership->any || token_less(ownership->begun, work->token));
-            *ownership = (ownership_t){.any = true, .begun = work->token, .source = work->source};
+            *ownership = (ownership_t){
+                .any = true, .begun = work->token, .source = work->source, .kept = true};
+        } else if (work->kind == WORK_ORPHAN && ownership &&
+                   token_equal(ownership->begun, work->token)) {
+            assert_true(!ownership->stop_asked);
+            ownership->orphaned = ownership->gathering = true;
+            ownership->former = work->token;
+        } else if (work->kind == WORK_RESUME && ownership &&
+                   token_equal(ownership->begun, work->former)) {
+            assert_true(ownership->orphaned && token_less(ownership->begun, work->token));
+            ownership->begun = work->token;
+            ownership->source = work->source;
+            ownership->orphaned = ownership->kept = false;
+        } else if (work->kind == WORK_KEPT && ownership &&
+                   token_equal(ownership->begun, work->token)) {
+            assert_true(!ownership->stop_asked && !ownership->gathering && !ownership->kept);
+            ownership->kept = true;
         } else if (work->kind == WORK_STOP && ownership &&
                    token_equal(ownership->begun, work->token)) {
             ownership->stop_asked = true;
@@ -183,7 +203,7 @@ static void structured(world_t *w, uint32_t endpoint)
     wire_writer_destroy(&frame);
 }
 
-/* An executor confirms a stop, or, unasked, hands in results. */
+/* An executor confirms a stop or the loss of a home, or, unasked, hands in results. */
 static void executor(world_t *w)
 {
     uint16_t number = fuzz_byte(&w->input) % SHARDS;
@@ -194,13 +214,18 @@ static void executor(world_t *w)
         output->shard = shard_id_make(1, number);
         output->token = ownership->begun;
         ownership->confirmed = true;
+    } else if (ownership->gathering && fuzz_byte(&w->input) % 2 == 0) {
+        output = work_output_new(OUTPUT_ORPHANED, ownership->source);
+        output->shard = shard_id_make(1, number);
+        output->token = ownership->former;
+        ownership->gathering = false;
     } else {
         message_result_t result = {.shard = shard_id_make(1, number).value,
                                    .home_epoch = ownership->begun.home_epoch,
                                    .owner_sequence = ownership->begun.owner_sequence};
         output = work_output_new(OUTPUT_RESULTS, ownership->source);
         message_put_result(&output->results, &result);
-        output->count = 1;
+        output->count = output->durable = 1;
     }
     link_output(w->link, &output);
 }

@@ -157,6 +157,7 @@ int executor_driver_setup(void **state)
     d->executor = executor_new(
         d->types, &(executor_hooks_t){.report_defect = take_defect, .report_context = d});
     d->now_ms = 1000;
+    d->home_epoch = 1;
     atomic_init(&d->lease.start_until_ms, UINT64_MAX);
     *state = d;
     return 0;
@@ -173,14 +174,41 @@ int executor_driver_teardown(void **state)
     return 0;
 }
 
+static work_t *order_new(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence)
+{
+    work_t *work = work_new(kind, 0, (work_source_t){0, d->home_epoch}, 0);
+    work->shard = (shard_id_t){EXECUTOR_DRIVER_SHARD};
+    work->token = (token_t){d->home_epoch, owner_sequence};
+    work->lease = &d->lease;
+    return work;
+}
+
 static void order(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence,
                   uint64_t deadline_ms)
 {
-    work_t *work = work_new(kind, 0, (work_source_t){0, 1}, 0);
-    work->shard = (shard_id_t){EXECUTOR_DRIVER_SHARD};
-    work->token = (token_t){1, owner_sequence};
-    work->lease = &d->lease;
+    work_t *work = order_new(d, kind, owner_sequence);
     work->deadline_ms = deadline_ms;
+    executor_give(d->executor, &work);
+}
+
+void exec_orphan(executor_driver_t *d, uint64_t owner_sequence)
+{
+    order(d, WORK_ORPHAN, owner_sequence, 0);
+}
+
+void exec_resume(executor_driver_t *d, uint64_t former_sequence)
+{
+    token_t former = {d->home_epoch++, former_sequence};
+    work_t *work = order_new(d, WORK_RESUME, 1);
+    work->former = former;
+    executor_give(d->executor, &work);
+}
+
+void exec_kept(executor_driver_t *d, fabric_bytes_t messages)
+{
+    work_t *work = order_new(d, WORK_KEPT, 1);
+    wire_append(&work->kept, messages.data, messages.size);
+    work->deadline_ms = d->now_ms + 1000;
     executor_give(d->executor, &work);
 }
 
@@ -209,7 +237,7 @@ void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t o
     work_frame_t *frame = work_frame_copy(fabric_bytes(bytes, sizeof bytes));
     message_deliver_t delivery = {
         .shard = EXECUTOR_DRIVER_SHARD,
-        .home_epoch = 1,
+        .home_epoch = d->home_epoch,
         .owner_sequence = owner_sequence,
         .activation = activation,
         .request_id = ++d->request_id,
@@ -222,7 +250,7 @@ void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t o
         .payload = fabric_bytes(frame->bytes.data + 3 + id_size + tag_size, payload.size),
         .deadline_ms = d->deadline_ms,
     };
-    work_t *work = work_new(WORK_DELIVERIES, 0, (work_source_t){0, 1}, 1);
+    work_t *work = work_new(WORK_DELIVERIES, 0, (work_source_t){0, d->home_epoch}, 1);
     work->frame = frame;
     work = work_add(work, &delivery);
     executor_give(d->executor, &work);
@@ -327,14 +355,24 @@ void exec_expect_no_result(executor_driver_t *d)
     assert_false(exec_next_result(d, &result));
 }
 
-void exec_expect_stopped(executor_driver_t *d, uint64_t owner_sequence)
+static void expect_output(executor_driver_t *d, work_output_kind_t kind, uint64_t owner_sequence)
 {
     exec_expect_no_result(d);
     work_output_t *done = d->outputs;
     assert_non_null(done);
-    assert_int_equal(done->kind, OUTPUT_STOPPED);
+    assert_int_equal(done->kind, kind);
     assert_int_equal(done->token.owner_sequence, owner_sequence);
     d->outputs = done->next;
     done->next = NULL;
     work_output_list_destroy(&done);
+}
+
+void exec_expect_stopped(executor_driver_t *d, uint64_t owner_sequence)
+{
+    expect_output(d, OUTPUT_STOPPED, owner_sequence);
+}
+
+void exec_expect_orphaned(executor_driver_t *d, uint64_t owner_sequence)
+{
+    expect_output(d, OUTPUT_ORPHANED, owner_sequence);
 }

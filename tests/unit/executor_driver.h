@@ -25,6 +25,7 @@ typedef struct executor_driver {
     uint64_t now_ms;
     uint64_t deadline_ms; /* of the messages that are given; 0: none */
     uint64_t request_id;  /* of the last one that was given */
+    uint64_t home_epoch;  /* of the home that gives orders and messages: 1, until a home is lost */
 
     /* What handlers have seen. */
     int starts, stops;
@@ -53,6 +54,11 @@ int executor_driver_teardown(void **state);
 
 void exec_begin(executor_driver_t *d, uint64_t owner_sequence);
 void exec_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms);
+/* The home is lost; the next one gives the shard to this worker again, under owner sequence 1. */
+void exec_orphan(executor_driver_t *d, uint64_t owner_sequence);
+void exec_resume(executor_driver_t *d, uint64_t former_sequence);
+/* The results that the lost home may not have committed: RESULT messages. */
+void exec_kept(executor_driver_t *d, fabric_bytes_t messages);
 /* Gives the executor a message whose frame is dropped after the message was dispatched. */
 void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t owner_sequence,
                uint64_t activation, uint64_t flags, fabric_bytes_t payload);
@@ -76,5 +82,6 @@ void exec_expect(executor_driver_t *d, uint64_t request_id, reply_status_t statu
 void exec_expect_amount(executor_driver_t *d, uint64_t request_id, int64_t amount);
 void exec_expect_no_result(executor_driver_t *d);
 void exec_expect_stopped(executor_driver_t *d, uint64_t owner_sequence);
+void exec_expect_orphaned(executor_driver_t *d, uint64_t owner_sequence);
 
 #endif

@@ -64,9 +64,11 @@ static void what_no_broker_sends_ends_the_connection(void **state)
     assert_true(talk_has_event(d, LINK_EVENT_MALFORMED, FABRIC_ERROR_MALFORMED_MESSAGE));
     talk_expect_socket(d, 0, LINK_SOCKET_CLOSE);
     assert_int_equal(link_shards(d->link), 0);
-    talk_expect_work(d, WORK_STOP, 1);
+    talk_expect_work(d, WORK_ORPHAN, 1);
     talk_pass(d, 1000);
     talk_expect_no_socket(d);
+    talk_pass_to_deadline(d);
+    talk_expect_work(d, WORK_STOP, 1);
     talk_pass_to_deadline(d);
     talk_expect_socket(d, 0, LINK_SOCKET_REOPEN);
     talk_join(d, 0, 1);

@@ -74,10 +74,11 @@ static void reconnect_loses_the_shards(void **state)
     talk_expect_work(d, WORK_BEGIN, 1);
     link_disconnected(d->link, 0, d->now_ms);
     assert_true(talk_has_event(d, LINK_EVENT_DISCONNECTED, FABRIC_OK));
-    talk_expect_work(d, WORK_STOP, 1);
+    talk_expect_work(d, WORK_ORPHAN, 1);
     assert_int_equal(link_shards(d->link), 0);
     talk_result(d, old_connection, 5);
     talk_join(d, 0, 1);
+    talk_expect_work(d, WORK_STOP, 1);
     talk_result(d, old_connection, 6); /* of the broken connection */
     talk_stopped(d, old_connection, 1);
     talk_expect_silence(d, 0);

@@ -54,7 +54,7 @@ static void who_means_hello_again(void **state)
     link_driver_t *d = (link_driver_t *)*state;
     talk_own(d);
     talk_say(d, 0, who, .protocol = 1);
-    talk_expect_work(d, WORK_STOP, 1);
+    talk_expect_work(d, WORK_ORPHAN, 1);
     talk_expect_hello(d, 0);
     talk_say(d, 0, who, .protocol = 1); /* one answer is enough */
     talk_expect_silence(d, 0);
@@ -189,6 +189,8 @@ static void expect_end_by(link_driver_t *d, fabric_bytes_t bytes)
     assert_true(talk_has_event(d, LINK_EVENT_MALFORMED, FABRIC_ERROR_MALFORMED_MESSAGE));
     talk_expect_socket(d, 0, LINK_SOCKET_CLOSE);
     assert_int_equal(link_shards(d->link), 0);
+    talk_expect_work(d, WORK_ORPHAN, 1);
+    talk_pass_to_deadline(d);
     talk_expect_work(d, WORK_STOP, 1);
     talk_pass_to_deadline(d);
     talk_expect_socket(d, 0, LINK_SOCKET_REOPEN);

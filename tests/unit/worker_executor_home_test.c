@@ -1,0 +1,285 @@
+/* The executor: instances outlive a change of their home, and see no message twice. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/executor_driver.h"
+
+/* Results of the former home, by the amounts that they reply. */
+static void put_kept(wire_writer_t *kept, uint64_t request_id, reply_status_t status, uint64_t code)
+{
+    message_result_t result = {.shard = EXECUTOR_DRIVER_SHARD,
+                               .home_epoch = 1,
+                               .owner_sequence = 1,
+                               .request_id = request_id,
+                               .status = status,
+                               .error = status == STATUS_FAILURE  ? FABRIC_ERROR_ENTITY_FAILURE
+                                        : status == STATUS_DEFECT ? FABRIC_ERROR_ENTITY_DEFECT
+                                                                  : FABRIC_OK,
+                               .code = code};
+    message_put_result(kept, &result);
+}
+
+/* The next home has the shard; of these requests, which failed with their numbers as codes, there
+ * are results. */
+static void change_home(executor_driver_t *d, const uint64_t *requests, size_t count)
+{
+    wire_writer_t kept = {0};
+    exec_orphan(d, 1);
+    exec_run(d);
+    exec_expect_orphaned(d, 1);
+    exec_resume(d, 1);
+    for (size_t i = 0; i < count; i++) {
+        put_kept(&kept, requests[i], STATUS_FAILURE, requests[i]);
+    }
+    exec_kept(d, wire_writer_bytes(&kept));
+    wire_writer_destroy(&kept);
+}
+
+static void deliver_again(executor_driver_t *d, const char *id, const char *tag,
+                          uint64_t request_id)
+{
+    uint64_t last = d->request_id;
+    d->request_id = request_id - 1;
+    exec_give(d, id, tag, 1, 9, REQUEST_DURABLE, exec_amount(d, 1));
+    d->request_id = last > request_id ? last : request_id;
+}
+
+static void expect_kept(executor_driver_t *d, uint64_t request_id)
+{
+    message_result_t result;
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, request_id);
+    assert_int_equal(result.code, request_id);
+    assert_int_equal(result.home_epoch, 2);
+    assert_int_equal(result.owner_sequence, 1);
+    assert_int_equal(result.activation, 9);
+}
+
+static void an_instance_goes_on(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    exec_expect_amount(d, 2, 102);
+    change_home(d, (uint64_t[]){1, 2}, 2); /* of 1 and 2, the new home has only 1 as ended */
+    deliver_again(d, "a", "Add", 2);
+    deliver_again(d, "a", "Add", 3);
+    exec_run(d);
+    expect_kept(d, 2);
+    exec_expect_amount(d, 3, 103);
+    assert_int_equal(d->starts, 1);
+    assert_int_equal(d->handled, 3);
+    assert_int_equal(executor_stats(d->executor).answered, 1);
+}
+
+static void nothing_starts_without_a_home(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_orphan(d, 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    assert_int_equal(d->handled, 1);
+    exec_resume(d, 1);
+    deliver_again(d, "a", "Add", 1); /* it waits for the results */
+    exec_run(d);
+    assert_int_equal(d->handled, 1);
+    exec_expect_no_result(d);
+    wire_writer_t kept = {0};
+    put_kept(&kept, 1, STATUS_FAILURE, 1);
+    exec_kept(d, wire_writer_bytes(&kept));
+    wire_writer_destroy(&kept);
+    exec_run(d);
+    expect_kept(d, 1);
+    exec_stop(d, 1, d->now_ms);
+    exec_run(d);
+    exec_expect_stopped(d, 1);
+    assert_int_equal(d->stops, 1);
+}
+
+/* The handler goes on, and its result answers the new delivery. */
+static void a_pending_handler_answers(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    message_result_t result;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_durable(d, "a", "Wait");
+    exec_add(d, "a", 1); /* the former home's: it is dropped */
+    exec_run(d);
+    change_home(d, (uint64_t[]){1}, 1);
+    deliver_again(d, "a", "Add", 1);
+    deliver_again(d, "a", "Wait", 2);
+    deliver_again(d, "a", "Add", 3);
+    exec_run(d);
+    expect_kept(d, 1);
+    exec_expect_no_result(d);
+    exec_complete(d, 55);
+    exec_run(d);
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, 2);
+    assert_int_equal(result.home_epoch, 2);
+    assert_int_equal(result.activation, 9);
+    exec_expect_amount(d, 3, 102);
+    exec_expect_no_result(d);
+    assert_int_equal(d->starts, 1);
+    assert_int_equal(d->handled, 3);
+}
+
+static void a_handler_may_end_without_a_home(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_durable(d, "a", "Wait");
+    exec_run(d);
+    exec_orphan(d, 1);
+    exec_complete(d, 55);
+    exec_run(d);
+    exec_expect_orphaned(d, 1);
+    exec_resume(d, 1);
+    wire_writer_t kept = {0};
+    put_kept(&kept, 1, STATUS_FAILURE, 1); /* of an earlier delivery: it was refused */
+    exec_kept(d, wire_writer_bytes(&kept));
+    wire_writer_destroy(&kept);
+    deliver_again(d, "a", "Wait", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 55);
+    assert_int_equal(d->handled, 1);
+}
+
+/* A volatile message is not known to the new home, and its result is nobody's. */
+static void volatile_results_are_not_kept(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_volatile(d, "a", "Wait");
+    exec_run(d);
+    exec_orphan(d, 1);
+    exec_complete(d, 55);
+    exec_run(d);
+    exec_expect_orphaned(d, 1);
+    exec_resume(d, 1);
+    exec_kept(d, (fabric_bytes_t){0});
+    deliver_again(d, "a", "Add", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+}
+
+static void an_instance_that_has_seen_too_much_ends(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    change_home(d, (uint64_t[]){2}, 1); /* nothing is known of 1 */
+    deliver_again(d, "a", "Add", 1);
+    deliver_again(d, "a", "Add", 2);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    exec_expect_amount(d, 2, 102);
+    assert_int_equal(d->starts, 2);
+    assert_int_equal(d->stops, 1);
+}
+
+/* A result whose message was delivered again by the same home was refused. */
+static void refused_results_do_not_answer(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_durable(d, "a", "Wait");
+    exec_run(d);
+    deliver_again(d, "a", "Add", 1); /* behind the pending handler */
+    exec_run(d);
+    exec_orphan(d, 1);
+    exec_complete(d, 55);
+    exec_run(d);
+    exec_resume(d, 1);
+    wire_writer_t kept = {0};
+    put_kept(&kept, 1, STATUS_FAILURE, 1);
+    exec_kept(d, wire_writer_bytes(&kept));
+    wire_writer_destroy(&kept);
+    d->now_ms += 20;
+    exec_run(d); /* the former home's delivery is dropped, and with it the result */
+    deliver_again(d, "a", "Add", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    assert_int_equal(d->starts, 2);
+}
+
+static void of_several_results_the_last_counts(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    wire_writer_t kept = {0};
+    exec_begin(d, 1);
+    exec_orphan(d, 1);
+    exec_run(d);
+    exec_resume(d, 1);
+    put_kept(&kept, 1, STATUS_FAILURE, 77);
+    put_kept(&kept, 1, STATUS_FAILURE, 1);
+    put_kept(&kept, 2, STATUS_FAILURE, 2);
+    put_kept(&kept, 2, STATUS_DEFECT, 0);
+    put_kept(&kept, 3, STATUS_FAILURE, 3);
+    put_kept(&kept, 3, STATUS_NOT_TAKEN, 0);
+    exec_kept(d, wire_writer_bytes(&kept));
+    wire_writer_destroy(&kept);
+    for (uint64_t i = 1; i <= 3; i++) {
+        deliver_again(d, "a", "Add", i);
+    }
+    exec_run(d);
+    expect_kept(d, 1);
+    exec_expect_amount(d, 2, 101);
+    exec_expect_amount(d, 3, 102);
+}
+
+static void results_are_let_go_in_time(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    change_home(d, (uint64_t[]){1}, 1);
+    d->now_ms += 1000;
+    deliver_again(d, "a", "Add", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+}
+
+/* Activations are counted by each home. */
+static void a_defect_is_forgotten_with_its_home(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_give(d, "a", "Break", 1, 100, REQUEST_DURABLE,
+              (fabric_bytes_t){(const uint8_t *)"\x90", 1});
+    exec_run(d);
+    exec_expect(d, 1, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    change_home(d, NULL, 0);
+    deliver_again(d, "a", "Add", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        EXECUTOR_TEST(an_instance_goes_on),
+        EXECUTOR_TEST(nothing_starts_without_a_home),
+        EXECUTOR_TEST(a_pending_handler_answers),
+        EXECUTOR_TEST(a_handler_may_end_without_a_home),
+        EXECUTOR_TEST(volatile_results_are_not_kept),
+        EXECUTOR_TEST(an_instance_that_has_seen_too_much_ends),
+        EXECUTOR_TEST(refused_results_do_not_answer),
+        EXECUTOR_TEST(of_several_results_the_last_counts),
+        EXECUTOR_TEST(results_are_let_go_in_time),
+        EXECUTOR_TEST(a_defect_is_forgotten_with_its_home),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,72 @@
+/* The frames that a connection keeps: see link_kept_state.h. */
+#include "worker/link_kept_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/limits.h"
+#include "core/memory.h"
+
+static void forget_first(link_kept_t *kept)
+{
+    kept_frame_t *frame = kept->first;
+    kept->first = frame->next;
+    kept->bytes -= sizeof *frame + frame->size;
+    free(frame);
+}
+
+void link_kept_begin(link_kept_t *kept)
+{
+    while (kept->first) {
+        forget_first(kept);
+    }
+    *kept = (link_kept_t){0};
+}
+
+static void append(link_kept_t *kept, fabric_bytes_t messages)
+{
+    kept_frame_t *frame = (kept_frame_t *)memory_allocate(sizeof *frame + messages.size);
+    frame->next = NULL;
+    frame->number = kept->sent;
+    frame->size = messages.size;
+    memcpy(frame->messages, messages.data, messages.size);
+    if (kept->first) {
+        kept->last->next = frame;
+    } else {
+        kept->first = frame;
+    }
+    kept->last = frame;
+    kept->bytes += sizeof *frame + frame->size;
+}
+
+bool link_kept_add(link_kept_t *kept, fabric_bytes_t messages)
+{
+    kept->sent++;
+    if (messages.size == 0) {
+        return false;
+    }
+    append(kept, messages);
+    bool first = kept->let_go == 0;
+    while (kept->bytes > LIMIT_KEPT_RESULT_BYTES_MAX) {
+        kept->let_go = kept->first->number;
+        forget_first(kept);
+    }
+    return first && kept->let_go > 0;
+}
+
+bool link_kept_settle(link_kept_t *kept, uint64_t frames)
+{
+    if (frames > kept->sent) {
+        return false;
+    }
+    kept->settled = frames > kept->settled ? frames : kept->settled;
+    while (kept->first && kept->first->number <= frames) {
+        forget_first(kept);
+    }
+    return true;
+}
+
+bool link_kept_is_whole(const link_kept_t *kept)
+{
+    return kept->let_go <= kept->settled;
+}
