@@ -68,15 +68,16 @@ static void print_result(const simulation_result_t *r)
 {
     typedef unsigned long long ull;
     printf("events %llu, virtual ms %llu, calls %llu (durable %llu, unknown %llu, rejected %llu), "
-           "runs %llu (repeated %llu), entries %llu, checkpoints %llu (rows %llu, loaded %llu, "
+           "runs %llu (repeated %llu, answered again %llu, outlived a home %llu), entries %llu, "
+           "checkpoints %llu (rows %llu, loaded %llu, "
            "purged %llu), faults %llu, store errors %llu, terms %llu (%llu refusals), "
            "hand-overs %llu, "
            "stale results %llu, late frames %llu, dead letters %llu, crashes %llu\n",
            (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
-           (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->entries, (ull)r->checkpoints,
-           (ull)r->rows, (ull)r->loaded, (ull)r->purged, (ull)r->faults, (ull)r->store_errors,
-           (ull)r->takeovers, (ull)r->refusals, (ull)r->hand_overs, (ull)r->stale, (ull)r->late,
-           (ull)r->dead_letters, (ull)r->crashes);
+           (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
+           (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->loaded, (ull)r->purged,
+           (ull)r->faults, (ull)r->store_errors, (ull)r->takeovers, (ull)r->refusals,
+           (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->dead_letters, (ull)r->crashes);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -98,6 +99,8 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->hand_overs += one->hand_overs;
     sum->refusals += one->refusals;
     sum->repeated += one->repeated;
+    sum->kept += one->kept;
+    sum->outlived += one->outlived;
     sum->stale += one->stale;
     sum->late += one->late;
     sum->dead_letters += one->dead_letters;
@@ -134,17 +137,21 @@ static void only_the_poison_message_is_counted(void **state)
 
 /* A broker goes on serving until it notices; then it stops for good. It tells nobody of an entry
  * behind what is lost, on an old connection or on a new one, unless the loss was a matter of a few
- * milliseconds. */
+ * milliseconds. Where only an entry was lost of which the broker had not heard yet, the broker
+ * appends that entry again, and nothing is lost. */
 static void lost_commits_are_noticed(void **state)
 {
     (void)state;
     simulation_result_t result;
+    uint64_t noticed = 0;
     for (uint64_t seed = 1; seed <= 100; seed++) {
         simulation_options_t options = {.seed = seed, .calm = true, .loses = true};
         assert_true(run(&options, &result));
-        assert_int_equal(result.lost, 1);
+        assert_in_range(result.lost, 0, 1);
         assert_int_equal(result.misplaced, 0);
+        noticed += result.lost;
     }
+    assert_in_range(noticed, 95, 100);
 }
 
 /* Whatever of theirs is still on its way to the store, and however much of theirs is purged. */
@@ -208,7 +215,8 @@ static bool has_usual_events(const simulation_result_t *sum)
 
 static bool has_rare_events(const simulation_result_t *sum)
 {
-    return sum->stale > 0 && sum->dead_letters > 0 && sum->refusals > 0;
+    return sum->stale > 0 && sum->dead_letters > 0 && sum->refusals > 0 && sum->kept > 0 &&
+           sum->outlived > 0;
 }
 
 /* FABRIC_SIMULATION_SEEDS of them, or as many as fit into FABRIC_SIMULATION_SECONDS; on a slow

@@ -26,8 +26,8 @@ typedef unsigned long long ull;
 typedef struct total {
     uint64_t runs, messages, faults, at_steps, violations, empty, events, virtual_ms;
     uint64_t served_ms; /* of all runs together */
-    uint64_t hand_overs, lost_frames, relayed, repeated, fenced, stale, terms, entries, checkpoints,
-        unknown, rejected;
+    uint64_t hand_overs, lost_frames, relayed, repeated, kept, outlived, fenced, stale, terms,
+        entries, checkpoints, unknown, rejected;
 } total_t;
 
 static uint64_t present_seed;
@@ -66,6 +66,8 @@ static void add(total_t *total, const simulation_result_t *r)
     total->relayed += r->relayed;
     total->lost_frames += r->lost_frames;
     total->repeated += r->repeated;
+    total->kept += r->kept;
+    total->outlived += r->outlived;
     total->fenced += r->fenced;
     total->stale += r->stale;
     total->terms += r->takeovers;
@@ -107,14 +109,17 @@ static void print(const total_t *t)
     printf(
         "sim: events %llu, virtual s %llu, entries %llu, checkpoints %llu, terms %llu, hand-overs "
         "%llu, faults at "
-        "steps %llu, frames relayed %llu, lost %llu, messages handled again %llu, fenced %llu, "
+        "steps %llu, frames relayed %llu, lost %llu, messages handled again %llu, answered again "
+        "%llu, handled by "
+        "instances that outlived a home %llu, fenced %llu, "
         "stale results "
         "%llu, calls unknown %llu, rejected %llu, empty runs %llu; ms until all lanes are served "
         "again %llu\n",
         (ull)t->events, (ull)t->virtual_ms / 1000, (ull)t->entries, (ull)t->checkpoints,
         (ull)t->terms, (ull)t->hand_overs, (ull)t->at_steps, (ull)t->relayed, (ull)t->lost_frames,
-        (ull)t->repeated, (ull)t->fenced, (ull)t->stale, (ull)t->unknown, (ull)t->rejected,
-        (ull)t->empty, (ull)(t->served_ms / (t->runs > 0 ? t->runs : 1)));
+        (ull)t->repeated, (ull)t->kept, (ull)t->outlived, (ull)t->fenced, (ull)t->stale,
+        (ull)t->unknown, (ull)t->rejected, (ull)t->empty,
+        (ull)(t->served_ms / (t->runs > 0 ? t->runs : 1)));
 }
 
 /* ---- processes ---- */

@@ -48,6 +48,8 @@ typedef struct simulation_result {
     uint64_t hand_overs;  /* lanes given up by brokers that lived on */
     uint64_t refusals;    /* of connections, by dead brokers that were tried */
     uint64_t repeated;    /* handlers of durable messages that had been started before */
+    uint64_t kept;        /* deliveries answered from results of before a change of home */
+    uint64_t outlived;    /* messages handled by instances that had outlived a home */
     uint64_t dead_letters;
     uint64_t crashes; /* counted for messages */
     uint64_t stale;   /* results that reached a broker under an old token */

@@ -99,6 +99,17 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id)
     return watch.run_count++;
 }
 
+void check_no_gap(uint32_t call, uint64_t last_id, uint64_t id)
+{
+    uint64_t handled_id = watch.entities[watch.calls[call].entity].handled_id;
+    if (handled_id > last_id && handled_id < id) {
+        world_fail(
+            "I6: an instance that has handled request %llu goes on with request %llu, though "
+            "another one has handled request %llu",
+            (ull)last_id, (ull)id, (ull)handled_id);
+    }
+}
+
 /* ---- ends ---- */
 
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call)

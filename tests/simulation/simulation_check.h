@@ -73,6 +73,9 @@ void check_again(uint32_t call);
 /* A handler begins. The run's number. */
 uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id);
 const watched_run_t *check_watched_run(uint32_t run);
+/* An instance of the call's entity handles request `id` next after request `last_id`: no other
+ * instance may have handled one in between. */
+void check_no_gap(uint32_t call, uint64_t last_id, uint64_t id);
 
 /* Frames, as they leave and arrive. */
 void check_broker_sends(process_t *broker, const channel_t *connection, fabric_bytes_t frame);

@@ -11,7 +11,8 @@ typedef unsigned long long ull;
 
 /* The state of an entity after the entries so far. */
 typedef struct watched_entity {
-    uint64_t last_id; /* of a message that has ended */
+    uint64_t last_id;    /* of a message that has ended */
+    uint64_t handled_id; /* the same, of those that are no dead letters */
     token_t last_token;
     uint64_t last_sequence[CLIENTS_MAX];
     uint64_t submitted_us; /* the latest of those that have ended */

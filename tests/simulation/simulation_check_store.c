@@ -89,6 +89,7 @@ static void check_entity_order(uint32_t number)
                    call->entity, number);
     }
     entity->last_id = call->request_id;
+    entity->handled_id = call->buried ? entity->handled_id : call->request_id;
     if (call->sequence > entity->last_sequence[call->client]) {
         entity->last_sequence[call->client] = call->sequence;
     }

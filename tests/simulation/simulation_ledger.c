@@ -37,8 +37,8 @@ process_t *ledger_worker;
 
 typedef struct ledger {
     uint64_t last_id; /* of the durable messages appended */
+    uint64_t epoch;   /* of the home that delivered the first message */
     uint32_t entries;
-
 } ledger_t;
 
 /* The late answer of a pending run. The handle outlives the worker. */
@@ -84,7 +84,13 @@ static fabric_result_t die_soon(fabric_context_t *context, uint32_t call, uint32
 static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t call)
 {
     uint64_t id = fabric_context_request_id(context);
+    uint64_t epoch = fabric_context_token(context).home_epoch;
+    ledger->epoch = ledger->entries > 0 ? ledger->epoch : epoch;
+    world.result->outlived += ledger->epoch != epoch;
     if (fabric_context_is_durable(context)) {
+        if (ledger->last_id > 0) {
+            check_no_gap(call, ledger->last_id, id);
+        }
         if (id <= ledger->last_id) {
             world_fail("I7: call %u (request %llu) is handled after request %llu on one state",
                        call, (unsigned long long)id, (unsigned long long)ledger->last_id);

@@ -116,12 +116,16 @@ static void send_frames(worker_t *worker, uint32_t index)
     }
 }
 
-static void hand_over(worker_t *worker)
+/* Returns whether there was any work. */
+static bool hand_over(worker_t *worker)
 {
+    bool any = false;
     for (work_t *work; (work = link_next_work(worker->link));) {
         work->next = NULL;
         executor_give(worker->executors[work->executor], &work);
+        any = true;
     }
+    return any;
 }
 
 static void run_executors(worker_t *worker, uint64_t now_ms)
@@ -149,9 +153,10 @@ static void turn(process_t *process)
     worker_t *worker = worker_of(process);
     uint64_t now_ms = process_now_ms(process);
     link_tick(worker->link, now_ms);
-    hand_over(worker);
-    run_executors(worker, now_ms);
-    hand_over(worker);
+    do {
+        hand_over(worker);
+        run_executors(worker, now_ms);
+    } while (hand_over(worker));
     for (uint32_t i = 0; i < REPORTER_SOCKET; i++) {
         send_frames(worker, i);
     }
@@ -255,6 +260,7 @@ static void stop(process_t *process)
         if (fault) {
             world_fail("accounts of worker %u: %s", process->index, fault);
         }
+        world.result->kept += executor_stats(worker->executors[i]).answered;
         executor_destroy(&worker->executors[i]);
     }
     link_destroy(&worker->link);
