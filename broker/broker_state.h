@@ -10,7 +10,8 @@ struct broker {
     const store_driver_t *const *drivers;
     durable_term_t *durable;
     incarnation_t incarnation;
-    char holder[512]; /* for the message to a second broker on one SQLite file */
+    broker_secret_t secret; /* stored with the incarnation: see broker_proof.h */
+    char holder[512];       /* for the message to a second broker on one SQLite file */
     store_options_t options;
     store_t *store; /* until the coordinator takes it over */
     store_cluster_t cluster;

@@ -31,6 +31,7 @@ broker_t *broker_new(const broker_config_t *config, const store_driver_t *const 
     broker->halt_fd = -1;
     broker->claims[0] = broker->claims[1] = -1;
     random_bytes(broker->incarnation.bytes, sizeof broker->incarnation.bytes);
+    random_bytes(broker->secret.bytes, sizeof broker->secret.bytes);
     return broker;
 }
 
@@ -82,7 +83,7 @@ static fabric_error_t choose_endpoints(broker_t *broker, reason_t *reason)
 
 static fabric_error_t join(broker_t *broker, store_join_t *joined, reason_t *reason)
 {
-    store_broker_t self = {.incarnation = broker->incarnation};
+    store_broker_t self = {.incarnation = broker->incarnation, .secret = broker->secret};
     memcpy(self.name, broker->config->router.name, sizeof self.name);
     memcpy(self.router_endpoint, broker->router_endpoint, sizeof self.router_endpoint);
     memcpy(self.pub_endpoint, broker->pub_endpoint, sizeof self.pub_endpoint);
@@ -265,6 +266,7 @@ static mesh_config_t mesh_config(const broker_t *broker)
 {
     const router_config_t *router = &broker->config->router;
     mesh_config_t config = {.incarnation = broker->incarnation,
+                            .secret = broker->secret,
                             .lease_ms = router->lease_ms,
                             .allow_plaintext = broker->config->allow_plaintext};
     memcpy(config.cluster_id, broker->cluster.id, sizeof config.cluster_id);

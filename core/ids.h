@@ -48,6 +48,12 @@ static inline bool incarnation_is_none(incarnation_t a)
     return incarnation_equal(a, (incarnation_t){{0}});
 }
 
+/* 128 random bits that a broker makes when it joins, and that only the database tells to others.
+ * All zero: none. */
+typedef struct broker_secret {
+    uint8_t bytes[16];
+} broker_secret_t;
+
 /* "0f3a...": 32 hexadecimal digits and a terminator. Returns `text`. */
 const char *incarnation_text(incarnation_t incarnation, char text[33]);
 /* The incarnation of 32 hexadecimal digits; false: the text is something else. */

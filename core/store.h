@@ -36,7 +36,7 @@
 #include "core/ids.h"
 #include "core/reason.h"
 
-#define STORE_SCHEMA_VERSION 3
+#define STORE_SCHEMA_VERSION 4
 
 /* Of a cluster that is founded without being told. */
 #define STORE_SHARDS_PER_GROUP_DEFAULT 300u
@@ -77,6 +77,7 @@ typedef struct store_broker {
     char name[256];
     char router_endpoint[256];
     char pub_endpoint[256];
+    broker_secret_t secret; /* never to be logged, shown or published */
 } store_broker_t;
 
 typedef struct store_join {

@@ -1,4 +1,4 @@
-/* The schema, and what becomes of versions 1 and 2: core/sql/sql_migration.h says in which order.
+/* The schema, and what becomes of versions 1 to 3: core/sql/sql_migration.h says in which order.
  * All of it is one transaction. A version that was released is never edited: changes get a number
  * of their own. */
 #include "sqlite/sqlite_migrations.h"
@@ -6,7 +6,7 @@
 #include "core/sql/sql_migration.h"
 #include "core/sql/sql_operations.h"
 
-/* ---- versions 1 and 2 ---- */
+/* ---- older versions ---- */
 
 static const char from_version_1[] =
     "ALTER TABLE attempt ADD COLUMN suspicions INTEGER NOT NULL DEFAULT 0;";
@@ -24,6 +24,10 @@ static const char from_version_2[] =
     "ALTER TABLE dead_letter RENAME TO old_dead_letter;"
     "DROP TABLE broker; DROP TABLE primary_key;";
 
+/* A broker of version 3 has no secret: other brokers do not take its word. */
+static const char from_version_3[] = "ALTER TABLE broker ADD COLUMN secret BLOB NOT NULL"
+                                     " DEFAULT x'00000000000000000000000000000000';";
+
 /* SQLite has no statement that depends on what is there. */
 static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *wanted,
                                  reason_t *reason)
@@ -34,8 +38,11 @@ static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *want
     if (!error && version == 1) {
         error = store->engine->execute(store, from_version_1);
     }
-    if (!error && version > 0) {
+    if (!error && version > 0 && version <= 2) {
         error = store->engine->execute(store, from_version_2);
+    }
+    if (!error && version == 3) {
+        error = store->engine->execute(store, from_version_3);
     }
     return error;
 }
@@ -63,7 +70,7 @@ static const char tables[] =
     "CREATE TABLE IF NOT EXISTS broker ("
     " slot INTEGER PRIMARY KEY, incarnation BLOB NOT NULL, counter INTEGER NOT NULL,"
     " id_mark INTEGER NOT NULL, name BLOB NOT NULL, router_endpoint BLOB NOT NULL,"
-    " pub_endpoint BLOB NOT NULL);"
+    " pub_endpoint BLOB NOT NULL, secret BLOB NOT NULL);"
     "CREATE TABLE IF NOT EXISTS runner ("
     " incarnation BLOB PRIMARY KEY, weight INTEGER NOT NULL, name BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS shard_group ("

@@ -17,8 +17,10 @@ void coordinator_effect_clear(coordinator_effect_t *effect)
 {
     free(effect->holds);
     free(effect->brokers);
+    free(effect->credentials);
     free(effect->bytes);
     effect->brokers = NULL;
+    effect->credentials = NULL;
     effect->holds = NULL;
     effect->bytes = NULL;
 }

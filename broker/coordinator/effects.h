@@ -2,6 +2,7 @@
 #ifndef BROKER_COORDINATOR_EFFECTS_H
 #define BROKER_COORDINATOR_EFFECTS_H
 
+#include "broker/broker_proof.h"
 #include "core/shard_map.h"
 #include "core/store.h"
 
@@ -9,7 +10,7 @@ typedef enum coordinator_effect_kind {
     COORDINATOR_FENCED,   /* this incarnation is over: drop everything */
     COORDINATOR_ELECTED,  /* `number` is our term; for people */
     COORDINATOR_READY,    /* once: our lanes are adopted or damaged; other brokers have the rest */
-    COORDINATOR_MEMBERS,  /* router_members(brokers), and the mesh; whenever they change */
+    COORDINATOR_MEMBERS,  /* router_members(credentials), the mesh; whenever they change */
     COORDINATOR_HOLDER,   /* router_holder(broker), whenever another broker holds the term */
     COORDINATOR_LANES,    /* router_lanes_held(holds) */
     COORDINATOR_NO_HEIR,  /* router_close(); once: no other broker takes a draining one's lanes */
@@ -34,7 +35,8 @@ typedef struct coordinator_effect {
     uint64_t id_mark;
     store_hold_t *holds; /* owned by the effect */
     size_t hold_count;
-    map_broker_t *brokers; /* owned by the effect */
+    map_broker_t *brokers; /* owned by the effect, like the credentials of the same brokers */
+    broker_credential_t *credentials;
     size_t broker_count;
     uint8_t *bytes; /* owned by the effect; a text has its terminator at bytes[size] */
     size_t size;

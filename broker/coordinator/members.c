@@ -222,8 +222,10 @@ void coordinator_members_tell(coordinator_members_t *self, coordinator_effects_t
     }
     coordinator_effect_t *effect = coordinator_effects_add(effects, COORDINATOR_MEMBERS);
     effect->brokers = memory_allocate_zeroed(LIMIT_BROKERS_MAX, sizeof *effect->brokers);
+    effect->credentials = memory_allocate_zeroed(LIMIT_BROKERS_MAX, sizeof *effect->credentials);
     for (size_t i = 0; i < self->count; i++) {
         const store_broker_t *broker = &self->items[i].broker;
+        effect->credentials[i] = (broker_credential_t){broker->incarnation, broker->secret};
         map_broker_t *entry = &effect->brokers[effect->broker_count++];
         self->told[i] = entry->incarnation = broker->incarnation;
         snprintf(entry->router_endpoint, sizeof entry->router_endpoint, "%s",

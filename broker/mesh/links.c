@@ -1,6 +1,7 @@
 /* Links: the connections to other brokers, their phases, and what is due on them. */
 #include <stdlib.h>
 
+#include "broker/broker_proof.h"
 #include "broker/mesh/mesh_state.h"
 #include "core/memory.h"
 #include "core/state_machine.h"
@@ -139,6 +140,8 @@ void mesh_link_greet(mesh_t *mesh, uint32_t index)
     link->malformed = false;
     link->connection = ++mesh->connection;
     link->due_ms = mesh->now_ms + HELLO_MS;
+    broker_credential_t self = {config->incarnation, config->secret};
+    broker_proof_t proof = broker_proof_make(&self, link->broker.incarnation, link->connection);
     message_hello_t hello = {
         .protocol_min = LIMIT_PROTOCOL_VERSION,
         .protocol_max = LIMIT_PROTOCOL_VERSION,
@@ -148,6 +151,7 @@ void mesh_link_greet(mesh_t *mesh, uint32_t index)
         .incarnation = fabric_bytes(config->incarnation.bytes, sizeof config->incarnation.bytes),
         .connection = link->connection,
         .name = fabric_bytes_of(config->name),
+        .proof = fabric_bytes(proof.bytes, sizeof proof.bytes),
     };
     message_put_hello(mesh_queue_writer(&link->control, 1024), &hello);
     mesh_queue_put(&link->control);

@@ -31,6 +31,7 @@ typedef struct mesh mesh_t;
 
 typedef struct mesh_config {
     incarnation_t incarnation;
+    broker_secret_t secret; /* proves to other brokers that this one is a member */
     uint8_t cluster_id[16];
     char cluster_name[256];
     char name[256];

@@ -8,17 +8,18 @@
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
-static bool is_listed(const map_broker_t *brokers, size_t count, incarnation_t broker)
+static bool is_listed(const broker_credential_t *brokers, size_t count, incarnation_t broker)
 {
     for (size_t i = 0; i < count; i++) {
-        if (incarnation_equal(brokers[i].incarnation, broker)) {
+        if (incarnation_equal(brokers[i].broker, broker)) {
             return true;
         }
     }
     return false;
 }
 
-void router_members(router_t *router, const map_broker_t *brokers, size_t count, uint64_t now_ms)
+void router_members(router_t *router, const broker_credential_t *brokers, size_t count,
+                    uint64_t now_ms)
 {
     router->now_ms = now_ms;
     member_t *member, *next;
@@ -32,10 +33,10 @@ void router_members(router_t *router, const map_broker_t *brokers, size_t count,
         }
     }
     for (size_t i = 0; i < count; i++) {
-        incarnation_t broker = brokers[i].incarnation;
+        incarnation_t broker = brokers[i].broker;
         if (!incarnation_equal(broker, router->config.incarnation) &&
             !member_find(router, broker)) {
-            member_add(router, broker);
+            member_add(router, &brokers[i]);
         }
     }
 }

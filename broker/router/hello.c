@@ -286,6 +286,12 @@ static void broker_hello(router_t *router, peer_t *peer, const message_hello_t *
                     "this broker does not know the other one as a member yet");
         return;
     }
+    broker_credential_t sender = {member->incarnation, member->secret};
+    if (!broker_proof_holds(&sender, router->config.incarnation, hello->connection, hello->proof)) {
+        peer_refuse(router, peer, FABRIC_ERROR_NOT_CONNECTED,
+                    "the hello does not prove that its sender is this member");
+        return;
+    }
     if (hello->connection <= member->connection) {
         if (hello_again(router, peer, member->peer == peer, hello->connection,
                         member->connection)) {

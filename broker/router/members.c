@@ -16,10 +16,11 @@ member_t *member_find(const router_t *router, incarnation_t incarnation)
     return NULL;
 }
 
-void member_add(router_t *router, incarnation_t incarnation)
+void member_add(router_t *router, const broker_credential_t *broker)
 {
     member_t *member = memory_allocate_zeroed(1, sizeof *member);
-    member->incarnation = incarnation;
+    member->incarnation = broker->broker;
+    member->secret = broker->secret;
     LL_PREPEND(router->members, member);
 }
 

@@ -22,6 +22,7 @@
 #define BROKER_ROUTER_ROUTER_H
 
 #include "broker/adoption.h"
+#include "broker/broker_proof.h"
 #include "broker/lane_batch.h"
 #include "broker/message_record.h"
 #include "core/limits.h"
@@ -118,8 +119,9 @@ void router_relayed(router_t *router, uint64_t origin, incarnation_t broker, fab
 void router_relay_ended(router_t *router, uint64_t origin, incarnation_t broker,
                         fabric_error_t error, const char *text);
 /* The brokers that are members of the cluster, this one included or not: only these may say hello
- * as brokers. The connections of others end. */
-void router_members(router_t *router, const map_broker_t *brokers, size_t count, uint64_t now_ms);
+ * as brokers, and their hellos have to prove it. The connections of others end. */
+void router_members(router_t *router, const broker_credential_t *brokers, size_t count,
+                    uint64_t now_ms);
 /* The highest id that this broker has made or heard of. */
 uint64_t router_high_id(const router_t *router);
 

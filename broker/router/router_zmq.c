@@ -60,7 +60,7 @@ static void take_map(router_shell_t *shell, const coordinator_effect_t *effect)
 
 static void take_members(router_shell_t *shell, const coordinator_effect_t *effect)
 {
-    router_members(shell->router, effect->brokers, effect->broker_count, shell->now_ms);
+    router_members(shell->router, effect->credentials, effect->broker_count, shell->now_ms);
     mesh_set_members(shell->mesh.mesh, effect->brokers, effect->broker_count);
 }
 

@@ -82,6 +82,7 @@ static fabric_error_t put_broker(sql_store_t *store, uint32_t slot, const store_
     sql_put_bytes(store, fabric_bytes_of(broker->name));
     sql_put_bytes(store, fabric_bytes_of(broker->router_endpoint));
     sql_put_bytes(store, fabric_bytes_of(broker->pub_endpoint));
+    sql_put_bytes(store, fabric_bytes(broker->secret.bytes, sizeof broker->secret.bytes));
     return sql_run(store, SQL_BROKER_PUT, 1, NULL);
 }
 
@@ -180,6 +181,17 @@ fabric_error_t sql_broker_remove(store_t *base, uint64_t term, incarnation_t hol
     return sql_end(store, error);
 }
 
+/* None where the column does not hold 16 bytes. */
+static broker_secret_t secret_of(const sql_store_t *store, size_t column)
+{
+    fabric_bytes_t bytes = sql_bytes(store, column);
+    broker_secret_t secret = {{0}};
+    if (bytes.size == sizeof secret.bytes) {
+        memcpy(secret.bytes, bytes.data, sizeof secret.bytes);
+    }
+    return secret;
+}
+
 fabric_error_t sql_broker_list(store_t *base, store_visit_broker_fn *visit, void *context)
 {
     sql_store_t *store = sql_store_of(base);
@@ -192,7 +204,8 @@ fabric_error_t sql_broker_list(store_t *base, store_visit_broker_fn *visit, void
         store_broker_t broker = {.incarnation = sql_incarnation(store, 1),
                                  .machine = sql_u32(store, 0),
                                  .counter = sql_u64(store, 2),
-                                 .id_mark = sql_u64(store, 3)};
+                                 .id_mark = sql_u64(store, 3),
+                                 .secret = secret_of(store, 7)};
         sql_copy_text(store, 4, broker.name, sizeof broker.name);
         sql_copy_text(store, 5, broker.router_endpoint, sizeof broker.router_endpoint);
         sql_copy_text(store, 6, broker.pub_endpoint, sizeof broker.pub_endpoint);

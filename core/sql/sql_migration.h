@@ -8,10 +8,11 @@
  *  3. texts: `broker` of the old layout is dropped, so that no broker of the old version can join
  *     any more; every row of `writer` names nobody, so that none can commit any more;
  *     `dead_letter` of the old layout becomes `old_dead_letter`; `primary_key` is dropped; the
- *     tables and views of version 3 are made;
+ *     tables and views of the present version are made;
  *  4. sql_migrate_found: the cluster's row, lanes, marks and free slots, in one transaction;
  *  5. sql_migrate_rows: pending messages and dead letters, page by page;
  *  6. texts: `mailbox` is dropped, which ends step 5 for good, then the other old tables.
+ * Of version 3 only `broker` differs: it gets its column `secret`, and all members have none.
  * A database without tables takes the same steps; where there is nothing old they do nothing.
  *
  * Threading: as core/store.h says.

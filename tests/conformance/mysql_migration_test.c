@@ -1,4 +1,4 @@
-/* What becomes of databases of schema versions 1 and 2 on MySQL and MariaDB. */
+/* What becomes of databases of schema versions 1 to 3 on MySQL and MariaDB. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -300,6 +300,29 @@ static void version_2_is_migrated(void **state)
     check_migrated(fixture, true);
 }
 
+/* Brokers of version 3 stay members, without a secret. */
+static void version_3_is_migrated(void **state)
+{
+    fixture_t *fixture = *state;
+    const store_driver_t *driver = fixture->store->driver;
+    reason_t reason = {{0}};
+    uint32_t version = 0;
+    assert_int_equal(apply(fixture->store, &reason), FABRIC_OK);
+    assert_true(mariadb_execute(fixture->url, old_schema_3));
+    assert_true(mariadb_execute(fixture->url, "INSERT INTO broker VALUES (5, REPEAT('b', 16), 7,"
+                                              " 8000, 'b', 'tcp://b', 'tcp://p');"));
+    assert_int_equal(driver->schema_status(fixture->store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, 3);
+    assert_int_equal(apply(fixture->store, &reason), FABRIC_OK);
+    assert_int_equal(driver->schema_status(fixture->store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, STORE_SCHEMA_VERSION);
+    assert_int_equal(number(fixture->store, "SELECT COUNT(*) FROM broker WHERE slot = 5 AND"
+                                            " id_mark = 8000 AND secret = REPEAT(CHAR(0), 16)"),
+                     1);
+    assert_true(mariadb_execute(fixture->url, "DELETE FROM broker WHERE slot = 5;"));
+    check_migrated(fixture, false);
+}
+
 static void another_cluster_is_left_alone(void **state)
 {
     fixture_t *fixture = *state;
@@ -455,6 +478,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(version_1_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_2_is_migrated, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_3_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(another_cluster_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_that_broke_off_is_run_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_whose_answers_are_lost_is_run_again, setup,

@@ -1,4 +1,4 @@
-/* Migration of SQLite files from schema versions 1 and 2. */
+/* Migration of SQLite files from schema versions 1 to 3. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -119,7 +119,7 @@ static void check_lane(void *context, const store_lane_t *lane)
 static void expect_rows(const sqlite_file_t *file)
 {
     static const char *const questions[] = {
-        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 3",
+        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 4",
         "SELECT count(*) FROM cluster WHERE id = x'000102030405060708090a0b0c0d0e0f' AND lanes = 12"
         " AND CAST(name AS TEXT) = 'fabric' AND shards_per_group = 300",
         "SELECT term = 5 FROM coordinator",
@@ -210,6 +210,27 @@ static void version_2_is_migrated(void **state)
 static void version_1_is_migrated(void **state)
 {
     migrate_from(*state, 1);
+}
+
+/* Brokers of version 3 stay members, without a secret. */
+static void version_3_is_migrated(void **state)
+{
+    sqlite_file_t *file = *state;
+    reason_t reason = {""};
+    uint32_t version = 0;
+    migrate_from(file, 2);
+    assert_int_equal(sqlite_file_execute(file, old_schema_3), SQLITE_OK);
+    assert_int_equal(sqlite_file_execute(
+                         file, "INSERT INTO broker VALUES (5, x'01010101010101010101010101010101',"
+                               " 7, 8000, x'62', x'', x'');"),
+                     SQLITE_OK);
+    assert_ok(file->store->driver->schema_status(file->store, &reason, &version));
+    assert_int_equal(version, 3);
+    assert_ok(sqlite_file_apply(file->store, "fabric", &reason));
+    assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM broker WHERE slot = 5 AND"
+                                              " id_mark = 8000 AND secret = zeroblob(16)"),
+                     1);
+    expect_migrated(file);
 }
 
 /* ---- what hinders it ---- */
@@ -317,6 +338,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         SQLITE_EMPTY_TEST(version_2_is_migrated),
         SQLITE_EMPTY_TEST(version_1_is_migrated),
+        SQLITE_EMPTY_TEST(version_3_is_migrated),
         SQLITE_EMPTY_TEST(a_file_of_another_cluster_stays_as_it_is),
         SQLITE_EMPTY_TEST(a_full_disk_leaves_the_file_as_it_was),
         SQLITE_EMPTY_TEST(a_killed_migration_leaves_the_file_as_it_was),

@@ -43,6 +43,7 @@ static void sr_07_list_shows_what_was_registered(void **state)
     store_fixture_t *fixture = *state;
     store_broker_t other = broker_of(2, 2);
     memset(other.name, 'n', 255);
+    other.secret = (broker_secret_t){{0, 0xff, '\'', 'a', '"', '\\', 0, '\n', 0x80, ' ', [15] = 0}};
     store_join_t join = fixture_join(fixture, &other);
     fixture_brokers(fixture);
     assert_int_equal(fixture->broker_count, 2);
@@ -53,6 +54,23 @@ static void sr_07_list_shows_what_was_registered(void **state)
     assert_string_equal(listed->name, other.name);
     assert_string_equal(listed->router_endpoint, other.router_endpoint);
     assert_string_equal(listed->pub_endpoint, other.pub_endpoint);
+    assert_memory_equal(listed->secret.bytes, other.secret.bytes, sizeof other.secret.bytes);
+}
+
+/* The next incarnation of a broker has a secret of its own. */
+static void a_secret_belongs_to_one_incarnation(void **state)
+{
+    store_fixture_t *fixture = *state;
+    for (uint8_t i = 0; i < 3; i++) {
+        store_broker_t next = broker_of(40 + i, 1);
+        memset(next.secret.bytes, 'a' + i, sizeof next.secret.bytes);
+        fixture_join(fixture, &next);
+        assert_ok(renew(fixture, next.incarnation, 1));
+        fixture_brokers(fixture);
+        assert_int_equal(fixture->broker_count, 1);
+        assert_memory_equal(fixture->brokers[0].secret.bytes, next.secret.bytes,
+                            sizeof next.secret.bytes);
+    }
 }
 
 static void sr_07_renewal_is_visible_and_leaving_empties_the_list(void **state)
@@ -234,6 +252,7 @@ int store_suite_membership(void)
     static const struct CMUnitTest tests[] = {
         FOUNDED_TEST(sr_07_register_twice_keeps_the_machine),
         FOUNDED_TEST(sr_07_list_shows_what_was_registered),
+        FOUNDED_TEST(a_secret_belongs_to_one_incarnation),
         FOUNDED_TEST(sr_07_renewal_is_visible_and_leaving_empties_the_list),
         FOUNDED_TEST(leaving_gives_up_the_lanes_of_that_broker_only),
         FOUNDED_TEST(slots_of_live_brokers_are_their_own),

@@ -1,5 +1,6 @@
 /* A fake broker sends junk: the real client library and the real worker drop the junk, stay
- * bounded, and go on with a real broker.
+ * bounded, and go on with a real broker. A peer that only claims to be a broker is refused by the
+ * real ones.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,8 +12,11 @@
 #include "tests/harness/stop.h"
 #include "core/clock.h"
 #include "core/limits.h"
+#include "core/random.h"
+#include "core/snowflake.h"
 #include "tests/harness/background_client.h"
 #include "tests/harness/process_facts.h"
+#include "tests/harness/raw_fabric.h"
 #include "tests/harness/raw_peer.h"
 #include "tests/harness/vectors.h"
 
@@ -23,6 +27,8 @@ enum {
     SERVE_MS = 60000,
     CLOSED_MS = 2500, /* less than a link waits for a welcome before it connects anew */
     READ_MS = 100,
+    LIFT_MS = 900,  /* a broker takes ids of others that are less than 1 s ahead of its time */
+    CALM_MS = 3000, /* in which lanes of a broker that drains would move */
     KIB_PER_MIB = 1024
 };
 
@@ -173,6 +179,83 @@ static void client_and_worker_of_a_broker_that_sends_parts(void **state)
     join_a_junk_broker(*state, true);
 }
 
+/* ---- a peer that claims to be a broker ---- */
+
+static incarnation_t incarnation_at(testbed_t *bed, uint32_t broker)
+{
+    char text[33];
+    incarnation_t incarnation;
+    assert_int_equal(testbed_lanes_held(bed, bed->cluster.broker_urls[broker], text),
+                     TESTBED_LANES / 2);
+    size_t size = 0;
+    uint8_t *bytes = vectors_parse_hexadecimal(text, &size);
+    assert_int_equal(size, sizeof incarnation.bytes);
+    memcpy(incarnation.bytes, bytes, size);
+    free(bytes);
+    return incarnation;
+}
+
+/* What the peer says is not handled: it is asked who it is. */
+static void say_in_its_name(raw_fabric_t *peer)
+{
+    wire_reader_t body;
+    assert_true(raw_say(peer, broker_state, &(message_broker_state_t){1}));
+    assert_true(raw_hear(peer, KIND_WHO, SERVE_MS, &body));
+    wire_writer_t frame = {0};
+    request_id_t ahead = snowflake_make((snowflake_parts_t){clock_wall_ms() + LIFT_MS, 0, 0});
+    frame_begin(&frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, ahead.value, 0});
+    message_put_ping(&frame, &(message_ping_t){.sequence = 1});
+    assert_true(raw_fabric_frame(peer, wire_writer_bytes(&frame)));
+    wire_writer_destroy(&frame);
+    assert_true(raw_hear(peer, KIND_WHO, SERVE_MS, &body));
+}
+
+/* The map tells brokers' incarnations to everybody. */
+static void claim(testbed_t *bed, uint32_t receiver, uint32_t sender)
+{
+    incarnation_t incarnation = incarnation_at(bed, sender);
+    uint8_t proof[32];
+    raw_fabric_t peer = raw_fabric_connect(bed->cluster.broker_urls[receiver]);
+    message_hello_t hello = raw_client_hello(0, UINT32_MAX);
+    hello.role = ROLE_BROKER;
+    hello.incarnation = fabric_bytes(incarnation.bytes, sizeof incarnation.bytes);
+    assert_int_equal(raw_hello(&peer, &hello), FABRIC_ERROR_NOT_CONNECTED);
+    random_bytes(proof, sizeof proof);
+    hello.proof = fabric_bytes(proof, sizeof proof);
+    assert_int_equal(raw_hello(&peer, &hello), FABRIC_ERROR_NOT_CONNECTED);
+    say_in_its_name(&peer);
+    raw_fabric_close(&peer);
+}
+
+#define NOW_MS "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"
+
+/* No lane moves, and no id is ahead of the database's time. */
+static void check_that_nothing_follows(testbed_t *bed, background_client_t *background)
+{
+    uint64_t until_ms = clock_monotonic_ms() + CALM_MS;
+    while (clock_monotonic_ms() < until_ms) {
+        int64_t made_ms = testbed_query_number(bed, "SELECT MAX(last_id) FROM journal");
+        int64_t now_ms = testbed_query_number(bed, NOW_MS);
+        assert_in_range(snowflake_timestamp_ms((request_id_t){(uint64_t)made_ms}), 1,
+                        now_ms + LIFT_MS / 2);
+        (void)incarnation_at(bed, 0);
+        (void)incarnation_at(bed, 1);
+        background_client_check(background);
+    }
+}
+
+static void a_peer_that_claims_to_be_a_broker(void **state)
+{
+    testbed_t *bed = *state;
+    testbed_start_brokers(bed, 2, 1);
+    background_client_t *background = background_client_start(bed);
+    background_client_check(background);
+    claim(bed, 0, 1);
+    claim(bed, 1, 0);
+    check_that_nothing_follows(bed, background);
+    background_client_end(&background);
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
@@ -180,6 +263,7 @@ int main(void)
          client_and_worker_of_a_broker_that_sends_junk, TESTBED_SQLITE},
         {"client_and_worker_of_a_broker_that_sends_parts",
          client_and_worker_of_a_broker_that_sends_parts, TESTBED_SQLITE},
+        {"a_peer_that_claims_to_be_a_broker", a_peer_that_claims_to_be_a_broker, TESTBED_MYSQL},
     };
     return testbed_run("bad_broker", tests, sizeof tests / sizeof tests[0]);
 }

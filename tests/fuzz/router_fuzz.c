@@ -346,7 +346,7 @@ static void run_without_model(world_t *w)
     config.peers_max = PEERS - 1;
     w->driver = driver_new(&config);
     driver_homes(w->driver, NULL);
-    map_broker_t other = {.incarnation = driver_incarnation(BROKER)};
+    broker_credential_t other = driver_credential(BROKER);
     router_members(w->driver->router, &other, 1, w->driver->now_ms);
     w->epochs[0] = w->epochs[1] = DRIVER_EPOCH;
     for (int i = 0; i < STEPS_MAX && fuzz_left(&w->input) > 0; i++) {

@@ -1,4 +1,4 @@
-/* The tables of schema versions 1 and 2: see old_schema.h. */
+/* The tables of schema versions 1 to 3: see old_schema.h. */
 #include "tests/harness/old_schema.h"
 
 /* ---- MySQL and MariaDB ---- */
@@ -103,3 +103,6 @@ const char old_schema_sqlite_1[] =
 const char old_schema_sqlite_2[] =
     "ALTER TABLE attempt ADD COLUMN suspicions INTEGER NOT NULL DEFAULT 0;"
     "UPDATE schema_version SET version = 2;";
+
+const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret; DELETE FROM schema_version;"
+                            "INSERT INTO schema_version VALUES (3, CURRENT_TIMESTAMP);";

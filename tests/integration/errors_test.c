@@ -231,10 +231,10 @@ static void broker_too_many(void **state)
     EXPECT(0, NULL, "fabricctl", "schema", "apply", "--store", bed->database);
     snprintf(fill, sizeof fill,
              "INSERT INTO broker (incarnation, slot, counter, id_mark, name, router_endpoint,"
-             " pub_endpoint)"
+             " pub_endpoint, secret)"
              " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
              " SELECT UNHEX(LPAD(HEX(i), 32, 'f')), i, 1, 0, CONCAT('broker-', i),"
-             " CONCAT('tcp://10.0.0.1:', i), CONCAT('tcp://10.0.0.2:', i) FROM n",
+             " CONCAT('tcp://10.0.0.1:', i), CONCAT('tcp://10.0.0.2:', i), REPEAT('s', 16) FROM n",
              LIMIT_BROKERS_MAX);
     assert_true(mariadb_execute(bed->database, fill));
     snprintf(pattern, sizeof pattern, "fabric-broker: store: *it has %d brokers, as many as it may",

@@ -190,7 +190,7 @@ static fabric_error_t open_broker(broker_life_t *life)
     const store_cluster_t wanted = {.name = "simulated"};
     store_cluster_t cluster;
     store_join_t joined = {0};
-    store_broker_t self = {.incarnation = life->incarnation};
+    store_broker_t self = {.incarnation = life->incarnation, .secret = life->secret};
     char pub_endpoint[BROKER_PUB_BYTES];
     snprintf(self.name, sizeof self.name, "broker-%u", life->process->index);
     snprintf(self.router_endpoint, sizeof self.router_endpoint, "%s",
@@ -387,6 +387,7 @@ static void start(process_t *process)
     life->process = process;
     life->number = process->life;
     life->incarnation = world_incarnation();
+    memcpy(life->secret.bytes, life->incarnation.bytes, sizeof life->secret.bytes);
     life->next = broker->lives;
     broker->lives = broker->life = life;
     life->fibers = 1;

@@ -97,6 +97,7 @@ struct broker_life {
     uint64_t number; /* the process's life */
     durable_term_t durable;
     incarnation_t incarnation;
+    broker_secret_t secret;
     int64_t store_ms; /* the database's time when the process's clock was 0 */
     store_t *store;   /* the coordinator's */
     router_t *router;

@@ -90,7 +90,7 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
         mesh_send_owners(life->mesh, effect->broker, bytes);
         break;
     case COORDINATOR_MEMBERS:
-        router_members(life->router, effect->brokers, effect->broker_count, now_ms);
+        router_members(life->router, effect->credentials, effect->broker_count, now_ms);
         mesh_set_members(life->mesh, effect->brokers, effect->broker_count);
         break;
     }

@@ -145,7 +145,8 @@ static void send_frames(broker_life_t *life)
 
 void broker_mesh_open(broker_life_t *life, const store_cluster_t *cluster)
 {
-    mesh_config_t config = {.incarnation = life->incarnation, .lease_ms = world.plan.lease_ms};
+    mesh_config_t config = {
+        .incarnation = life->incarnation, .secret = life->secret, .lease_ms = world.plan.lease_ms};
     memcpy(config.cluster_id, cluster->id, sizeof config.cluster_id);
     snprintf(config.cluster_name, sizeof config.cluster_name, "%s", cluster->name);
     snprintf(config.name, sizeof config.name, "broker-%u", life->process->index);

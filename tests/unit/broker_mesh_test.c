@@ -1,4 +1,5 @@
 /* The mesh's core: links to other brokers, routes of clients through them, and maps. */
+#include "broker/broker_proof.h"
 #include "broker/mesh/mesh.h"
 
 #include <setjmp.h>
@@ -15,6 +16,8 @@
 #include "core/random.h"
 
 enum { SELF = 0xa0, OTHER = 0xb0, THIRD = 0xc0, LEASE_MS = 3000, ORIGIN = 17 };
+
+static const broker_credential_t self = {.broker = {{SELF}}, .secret = {{7, 8, 9}}};
 
 typedef struct script {
     mesh_t *mesh;
@@ -36,7 +39,8 @@ static int open_script(void **state)
 {
     script_t *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    mesh_config_t config = {.incarnation = {{SELF}}, .cluster_id = {1}, .lease_ms = LEASE_MS};
+    mesh_config_t config = {
+        .incarnation = self.broker, .secret = self.secret, .cluster_id = {1}, .lease_ms = LEASE_MS};
     s->now_ms = 1000;
     s->mesh = mesh_new(&config);
     map_broker_t brokers[] = {broker_of(SELF), broker_of(OTHER), broker_of(THIRD)};
@@ -167,17 +171,22 @@ static void put_welcome(script_t *s, uint8_t number, uint64_t connection)
     message_put_welcome(&s->in, &welcome);
 }
 
-/* Connects and returns the number of the hello. */
-static uint64_t connect(script_t *s, uint32_t link)
+static message_hello_t pull_hello(script_t *s, uint32_t link)
 {
     wire_reader_t body;
     message_hello_t hello;
-    mesh_connected(s->mesh, link, s->now_ms);
     assert_int_equal(pull(s, link, KIND_HELLO, &body), 1);
     assert_int_equal(message_get_hello(&body, &hello), FABRIC_OK);
     assert_int_equal(hello.role, ROLE_BROKER);
     assert_int_equal(hello.incarnation.data[0], SELF);
-    return hello.connection;
+    return hello;
+}
+
+/* Connects and returns the number of the hello. */
+static uint64_t connect(script_t *s, uint32_t link)
+{
+    mesh_connected(s->mesh, link, s->now_ms);
+    return pull_hello(s, link).connection;
 }
 
 static void welcome(script_t *s, uint32_t link, uint8_t number)
@@ -263,10 +272,7 @@ static void only_a_hello_is_said_before_the_welcome(void **state)
     pass(s, 900);
     assert_int_equal(pull(s, link, KIND_PING, NULL), 0);
     pass(s, 200); /* no answer: hello is said again */
-    wire_reader_t body;
-    message_hello_t hello;
-    assert_int_equal(pull(s, link, KIND_HELLO, &body), 1);
-    assert_int_equal(message_get_hello(&body, &hello), FABRIC_OK);
+    message_hello_t hello = pull_hello(s, link);
     assert_true(hello.connection > first);
     put_welcome(s, OTHER, first); /* the answer to the first one */
     deliver(s, link);
@@ -275,6 +281,26 @@ static void only_a_hello_is_said_before_the_welcome(void **state)
     deliver(s, link);
     expect(s, MESH_REACHED);
     expect_nothing(s);
+}
+
+static bool proves(const message_hello_t *hello, uint8_t receiver)
+{
+    return broker_proof_holds(&self, (incarnation_t){{receiver}}, hello->connection, hello->proof);
+}
+
+static void each_hello_has_a_proof_for_its_broker(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = opened(s, OTHER);
+    mesh_connected(s->mesh, link, s->now_ms);
+    message_hello_t hello = pull_hello(s, link);
+    assert_true(proves(&hello, OTHER));
+    assert_false(proves(&hello, THIRD));
+    uint64_t first = hello.connection;
+    pass(s, 1100); /* no answer: hello is said again */
+    hello = pull_hello(s, link);
+    assert_true(hello.connection > first);
+    assert_true(proves(&hello, OTHER));
 }
 
 static void another_broker_at_the_endpoint_is_no_link(void **state)
@@ -613,6 +639,7 @@ int main(void)
         MESH_TEST(links_follow_the_members),
         MESH_TEST(brokers_beyond_the_machine_need_leave),
         MESH_TEST(only_a_hello_is_said_before_the_welcome),
+        MESH_TEST(each_hello_has_a_proof_for_its_broker),
         MESH_TEST(another_broker_at_the_endpoint_is_no_link),
         MESH_TEST(pings_carry_the_highest_id),
         MESH_TEST(a_silent_broker_is_connected_anew),

@@ -19,9 +19,8 @@ enum { OTHER = 0xb1, THIRD = 0xb2, ROUTE = 7 };
 static driver_t *open_with_members(void)
 {
     driver_t *driver = driver_open();
-    map_broker_t brokers[] = {{.incarnation = driver->config.incarnation},
-                              {.incarnation = {{OTHER}}},
-                              {.incarnation = {{THIRD}}}};
+    broker_credential_t brokers[] = {
+        {.broker = driver->config.incarnation}, driver_credential(OTHER), driver_credential(THIRD)};
     router_members(driver->router, brokers, 3, driver->now_ms);
     return driver;
 }
@@ -117,6 +116,16 @@ static void tunnelled_ask(driver_t *driver, const char *peer, uint64_t sequence,
 
 /* ---- hellos ---- */
 
+static const router_order_t *find_order(const driver_t *driver, router_order_kind_t kind)
+{
+    for (size_t i = 0; i < driver->order_count; i++) {
+        if (driver->orders[i].kind == kind) {
+            return &driver->orders[i];
+        }
+    }
+    return NULL;
+}
+
 static void only_members_are_welcomed(void **state)
 {
     (void)state;
@@ -132,13 +141,109 @@ static void only_members_are_welcomed(void **state)
     driver_close(&driver);
 }
 
+static fabric_error_t refusal(driver_t *driver, const char *peer)
+{
+    uint64_t refused = driver_counters(driver).refused;
+    assert_int_equal(refused, 1);
+    return fabric_error_from_number(driver_take(driver, peer, KIND_REFUSED)->as.refused.error);
+}
+
+/* The proof of a hello of OTHER. */
+static broker_proof_t proof_of_other(incarnation_t receiver, uint64_t connection)
+{
+    broker_credential_t other = driver_credential(OTHER);
+    return broker_proof_make(&other, receiver, connection);
+}
+
+static void hello_of_other(driver_t *driver, const char *peer, uint64_t connection,
+                           const broker_proof_t *proof)
+{
+    driver_broker_hello_with(driver, peer, OTHER, connection,
+                             fabric_bytes(proof->bytes, sizeof proof->bytes));
+}
+
+/* The incarnations of brokers stand in the map. */
+static void a_broker_has_to_prove_its_membership(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_members();
+    broker_credential_t third = driver_credential(THIRD);
+    incarnation_t self = driver->config.incarnation;
+    broker_proof_t proofs[] = {
+        proof_of_other(third.broker, 1),    /* overheard by another broker */
+        proof_of_other(self, 2),            /* of another connection */
+        broker_proof_make(&third, self, 1), /* another member's */
+        {{0}},
+    };
+    driver_broker_hello_with(driver, "x", OTHER, 1, fabric_bytes(NULL, 0));
+    assert_int_equal(refusal(driver, "x"), FABRIC_ERROR_NOT_CONNECTED);
+    for (size_t i = 0; i < sizeof proofs / sizeof proofs[0]; i++) {
+        driver_t *fresh = open_with_members();
+        hello_of_other(fresh, "x", 1, &proofs[i]);
+        assert_int_equal(refusal(fresh, "x"), FABRIC_ERROR_NOT_CONNECTED);
+        driver_send(fresh, "x", broker_state, &(message_broker_state_t){1});
+        driver_take(fresh, "x", KIND_WHO); /* it is nobody */
+        assert_null(find_order(fresh, ROUTER_BROKER_STATE));
+        driver_close(&fresh);
+    }
+    join(driver, "b", OTHER); /* nothing of that has used up the number */
+    driver_close(&driver);
+}
+
+/* Neither is a member that stores no secret believed: its proof could be made by anybody. */
+static void a_member_without_a_secret_is_refused(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    broker_credential_t other = {.broker = driver_incarnation(OTHER)};
+    router_members(driver->router, &other, 1, driver->now_ms);
+    broker_proof_t proof = broker_proof_make(&other, driver->config.incarnation, 1);
+    hello_of_other(driver, "x", 1, &proof);
+    assert_int_equal(refusal(driver, "x"), FABRIC_ERROR_NOT_CONNECTED);
+    driver_close(&driver);
+}
+
+/* Whoever overhears a hello may send its bytes to the same broker. */
+static void a_hello_cannot_be_replayed(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_members();
+    broker_proof_t first = proof_of_other(driver->config.incarnation, 1);
+    broker_proof_t second = proof_of_other(driver->config.incarnation, 2);
+    hello_of_other(driver, "b", 1, &first);
+    driver_take(driver, "b", KIND_WELCOME);
+    hello_of_other(driver, "b", 2, &second);
+    driver_take(driver, "b", KIND_WELCOME);
+    tunnelled_client(driver, "b", ROUTE);
+    hello_of_other(driver, "x", 1, &first);
+    assert_int_equal(driver_take(driver, "x", KIND_REFUSED)->as.refused.error,
+                     FABRIC_ERROR_OUTDATED_CONNECTION);
+    hello_of_other(driver, "x", 2, &second);
+    assert_int_equal(driver_take(driver, "x", KIND_REFUSED)->as.refused.error,
+                     FABRIC_ERROR_OUTDATED_CONNECTION);
+    hello_of_other(driver, "x", 3, &second);
+    assert_int_equal(driver_take(driver, "x", KIND_REFUSED)->as.refused.error,
+                     FABRIC_ERROR_NOT_CONNECTED);
+    driver_send(driver, "x", broker_state, &(message_broker_state_t){1});
+    assert_null(find_order(driver, ROUTER_BROKER_STATE));
+    tunnelled_ping(driver, "b"); /* the broker's own connection counts as before */
+    (void)take_tunnelled(driver, "b", ROUTE, KIND_PONG);
+    driver_gone(driver, "b");
+    driver_ping(driver, "b"); /* its PONG cannot be sent: the connection ends */
+    hello_of_other(driver, "x", 2, &second);
+    assert_int_equal(driver_take(driver, "x", KIND_REFUSED)->as.refused.error,
+                     FABRIC_ERROR_OUTDATED_CONNECTION);
+    driver_close(&driver);
+}
+
 static void a_broker_that_is_no_member_any_more_is_asked_who_it_is(void **state)
 {
     (void)state;
     driver_t *driver = open_with_members();
     join(driver, "b", OTHER);
     tunnelled_client(driver, "b", ROUTE);
-    router_members(driver->router, &(map_broker_t){.incarnation = {{THIRD}}}, 1, driver->now_ms);
+    broker_credential_t left = driver_credential(THIRD);
+    router_members(driver->router, &left, 1, driver->now_ms);
     driver_ping(driver, "b");
     driver_take(driver, "b", KIND_WHO);
     driver_close(&driver);
@@ -275,7 +380,8 @@ static void a_client_that_does_not_read_is_given_up(void **state)
     config.memory_bytes_max = 4 << 20;
     driver_t *driver = driver_new(&config);
     driver_homes(driver, NULL);
-    router_members(driver->router, &(map_broker_t){.incarnation = {{OTHER}}}, 1, driver->now_ms);
+    broker_credential_t left = driver_credential(OTHER);
+    router_members(driver->router, &left, 1, driver->now_ms);
     join(driver, "b", OTHER);
     tunnelled_client(driver, "b", ROUTE);
     strcpy(driver->full, "b");
@@ -322,21 +428,14 @@ static void ids_of_other_brokers_lift_the_ids(void **state)
     uint64_t far = id + ((uint64_t)5000 << 22);
     hear_id(driver, "c", near); /* a client lifts nothing */
     assert_true(next_id(driver, 2) < near);
+    driver_broker_hello_with(driver, "x", OTHER, 9, fabric_bytes(NULL, 0));
+    hear_id(driver, "x", near); /* neither does who only claims to be a broker */
+    assert_true(next_id(driver, 3) < near);
     hear_id(driver, "b", near);
-    assert_true(next_id(driver, 3) > near);
+    assert_true(next_id(driver, 4) > near);
     hear_id(driver, "b", far);
-    assert_true(next_id(driver, 4) < far);
+    assert_true(next_id(driver, 5) < far);
     driver_close(&driver);
-}
-
-static const router_order_t *find_order(const driver_t *driver, router_order_kind_t kind)
-{
-    for (size_t i = 0; i < driver->order_count; i++) {
-        if (driver->orders[i].kind == kind) {
-            return &driver->orders[i];
-        }
-    }
-    return NULL;
 }
 
 static void what_brokers_tell_becomes_orders(void **state)
@@ -450,6 +549,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_members_are_welcomed),
+        cmocka_unit_test(a_broker_has_to_prove_its_membership),
+        cmocka_unit_test(a_member_without_a_secret_is_refused),
+        cmocka_unit_test(a_hello_cannot_be_replayed),
         cmocka_unit_test(a_broker_that_is_no_member_any_more_is_asked_who_it_is),
         cmocka_unit_test(the_newest_connection_of_a_broker_counts),
         cmocka_unit_test(only_clients_come_by_way_of_brokers),

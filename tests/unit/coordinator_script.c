@@ -17,7 +17,8 @@
 void script_add_broker(script_t *s, incarnation_t incarnation)
 {
     store_broker_t *broker = &s->brokers[s->broker_count++];
-    *broker = (store_broker_t){.incarnation = incarnation, .counter = 1};
+    *broker = (store_broker_t){
+        .incarnation = incarnation, .counter = 1, .secret = {{0x5e, incarnation.bytes[0]}}};
     snprintf(broker->router_endpoint, sizeof broker->router_endpoint, "tcp://127.0.0.1:%u",
              incarnation.bytes[0]);
 }
@@ -209,6 +210,18 @@ static void take_map(script_t *s, const coordinator_effect_t *effect)
     assert_int_equal(effect->version.sequence, s->version.sequence);
 }
 
+/* The router gets the secret of each broker that the mesh connects. */
+static void take_members(script_t *s, const coordinator_effect_t *effect)
+{
+    s->members = effect->broker_count;
+    for (size_t i = 0; i < effect->broker_count; i++) {
+        const broker_credential_t *credential = &effect->credentials[i];
+        assert_true(incarnation_equal(credential->broker, effect->brokers[i].incarnation));
+        assert_int_equal(credential->secret.bytes[1], credential->broker.bytes[0]);
+        assert_int_equal(credential->secret.bytes[0], 0x5e);
+    }
+}
+
 static void take_effect(script_t *s, const coordinator_effect_t *effect)
 {
     switch (effect->kind) {
@@ -250,7 +263,7 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
             effect->runner;
         break;
     case COORDINATOR_MEMBERS:
-        s->members = effect->broker_count;
+        take_members(s, effect);
         break;
     case COORDINATOR_MAP:
         s->maps++;

@@ -304,15 +304,31 @@ void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, ui
     wire_writer_destroy(&types);
 }
 
-void driver_broker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection)
+broker_credential_t driver_credential(unsigned number)
+{
+    return (broker_credential_t){driver_incarnation(number),
+                                 {{(uint8_t)number, (uint8_t)(number >> 8), 0x5e}}};
+}
+
+void driver_broker_hello_with(driver_t *driver, const char *peer, unsigned number,
+                              uint64_t connection, fabric_bytes_t proof)
 {
     incarnation_t incarnation = driver_incarnation(number);
     message_hello_t hello = {.protocol_min = LIMIT_PROTOCOL_VERSION,
                              .protocol_max = LIMIT_PROTOCOL_VERSION,
                              .role = ROLE_BROKER,
                              .incarnation = fabric_bytes(incarnation.bytes, 16),
-                             .connection = connection};
+                             .connection = connection,
+                             .proof = proof};
     driver_send(driver, peer, hello, &hello);
+}
+
+void driver_broker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection)
+{
+    broker_credential_t self = driver_credential(number);
+    broker_proof_t proof = broker_proof_make(&self, driver->config.incarnation, connection);
+    driver_broker_hello_with(driver, peer, number, connection,
+                             fabric_bytes(proof.bytes, sizeof proof.bytes));
 }
 
 void driver_crashed(driver_t *driver, unsigned number, const uint64_t *culprits, uint32_t count,

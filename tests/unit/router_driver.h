@@ -112,8 +112,13 @@ incarnation_t driver_runner(unsigned number);
 void driver_client_hello(driver_t *driver, const char *peer, uint64_t number, uint64_t connection);
 void driver_worker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection,
                          uint64_t window);
-/* Only members are welcomed: see router_members. */
+/* The credential of the broker of that number, for router_members. */
+broker_credential_t driver_credential(unsigned number);
+/* Only members are welcomed: see router_members. The hello proves that the broker is one. */
 void driver_broker_hello(driver_t *driver, const char *peer, unsigned number, uint64_t connection);
+/* The same with a proof of the test's. */
+void driver_broker_hello_with(driver_t *driver, const char *peer, unsigned number,
+                              uint64_t connection, fabric_bytes_t proof);
 /* Reports, on a connection of its own, that the worker crashed on these requests, and takes the
  * answer. */
 void driver_crashed(driver_t *driver, unsigned number, const uint64_t *culprits, uint32_t count,
