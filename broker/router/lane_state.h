@@ -28,11 +28,12 @@ typedef struct hand_over {
 
 typedef struct router_lane {
     lane_state_t state;
-    bool dropping;     /* FOREIGN: entities and messages of the last hold are left */
-    uint64_t epoch;    /* of this broker's hold; FOREIGN: of its last hold, which is over */
-    bool adoption_due; /* ADOPTING: nobody has taken it from router_next_adoption yet */
-    bool damaged;      /* ADOPTING: what stands in it could not be read so far */
-    bool taking;       /* ADOPTING: what stands in it is being taken over: */
+    bool dropping;       /* FOREIGN: entities and messages of the last hold are left */
+    uint64_t next_epoch; /* FOREIGN, dropping: of a hold that begins when nothing is left; or 0 */
+    uint64_t epoch;      /* of this broker's hold; FOREIGN: of its last hold, which is over */
+    bool adoption_due;   /* ADOPTING: nobody has taken it from router_next_adoption yet */
+    bool damaged;        /* ADOPTING: what stands in it could not be read so far */
+    bool taking;         /* ADOPTING: what stands in it is being taken over: */
     adoption_t adoption;
     size_t backlogs_taken;
     lane_batches_t batches;

@@ -51,6 +51,7 @@ static void drop(router_t *router, uint32_t number)
 static void hold(router_lane_t *lane, uint64_t epoch)
 {
     lane->epoch = epoch;
+    lane->next_epoch = 0;
     lane->adoption_due = true;
     lane->damaged = false;
     set_state(lane, LANE_ADOPTING);
@@ -66,8 +67,19 @@ static void lane_held(router_t *router, uint32_t number, const store_hold_t *hel
     }
     /* A hold that is over does not begin again: it was read before it ended. A new one waits until
      * nothing is left of the one before. */
-    if (held && lane->state == LANE_FOREIGN && !same_epoch && !lane->dropping) {
+    bool begins = held && lane->state == LANE_FOREIGN && !same_epoch;
+    lane->next_epoch = begins ? held->epoch : 0;
+    if (begins && !lane->dropping) {
         hold(lane, held->epoch);
+    }
+}
+
+static void drop_some(router_t *router, uint32_t number)
+{
+    router_lane_t *lane = &router->lanes[number];
+    lane->dropping = !lane_drop_some(router, number);
+    if (!lane->dropping && lane->next_epoch > 0) {
+        hold(lane, lane->next_epoch);
     }
 }
 
@@ -234,7 +246,7 @@ bool router_go_on(router_t *router, uint64_t now_ms)
     for (uint32_t i = 0; i < router->config.lanes; i++) {
         router_lane_t *lane = &router->lanes[i];
         if (lane->dropping) {
-            lane->dropping = !lane_drop_some(router, i);
+            drop_some(router, i);
             return true;
         }
         if (lane->taking) {

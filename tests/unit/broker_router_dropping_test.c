@@ -113,12 +113,47 @@ static void workers_may_come_and_go(void **state)
     }
 }
 
+/* The coordinator says it once. */
+static void a_hold_that_begins_meanwhile_is_adopted_afterwards(void **state)
+{
+    (void)state;
+    driver_t *driver = open_full(false);
+    store_hold_t hold;
+    begin_drop(driver);
+    driver_hold(driver, LANE, DRIVER_EPOCH + 1);
+    assert_false(router_next_adoption(driver->router, &hold));
+    while (router_go_on(driver->router, driver->now_ms)) {
+    }
+    assert_true(router_next_adoption(driver->router, &hold));
+    assert_int_equal(hold.lane, LANE);
+    assert_int_equal(hold.epoch, DRIVER_EPOCH + 1);
+    driver_adopt(driver, LANE, NULL, 0);
+    assert_true(lanes_adopted(driver, LANE, DRIVER_EPOCH + 1));
+    driver_close(&driver);
+}
+
+static void a_hold_that_begins_and_ends_meanwhile_is_not(void **state)
+{
+    (void)state;
+    driver_t *driver = open_full(false);
+    store_hold_t hold;
+    begin_drop(driver);
+    driver_hold(driver, LANE, DRIVER_EPOCH + 1);
+    driver_hold(driver, LANE, 0);
+    while (router_go_on(driver->router, driver->now_ms)) {
+    }
+    assert_false(router_next_adoption(driver->router, &hold));
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_handles_or_ends_its_messages),
         cmocka_unit_test(nobody_counts_crashes_of_its_messages),
         cmocka_unit_test(workers_may_come_and_go),
+        cmocka_unit_test(a_hold_that_begins_meanwhile_is_adopted_afterwards),
+        cmocka_unit_test(a_hold_that_begins_and_ends_meanwhile_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
