@@ -305,6 +305,9 @@ void session_tick_peers(session_t *session)
     for (uint32_t i = 0; i < session->peers.count; i++) {
         if (peers_is_silent(&session->peers, i, session->now_ms)) {
             session_renew_connection(session, i, "nothing was heard of the broker for too long");
+        } else if (session->now_ms >= session->peers.list[i].reopen_at_ms &&
+                   is_left_over(session, &session->peers.list[i])) {
+            close_connection(session, i); /* the map had lost it before its connection broke */
         } else if (peer_is_relayed(&session->peers.list[i])) {
             tick_relayed(session, i);
         } else {

@@ -582,6 +582,30 @@ static void close(void **state)
     script_expect_end(d, late, FABRIC_ERROR_CLOSED);
 }
 
+/* The map loses a broker, whose connection breaks later. */
+static void a_broker_that_is_gone_is_forgotten(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_action_t action;
+    script_join(d, 0, 1);
+    script_join(d, 1, 1);
+    d->map_brokers = 1;
+    script_map(d, 0, 1, 2, 0, true);
+    assert_false(session_next_action(d->session, &action));
+    session_disconnected(d->session, 1, d->now_ms);
+    unsigned closed = 0;
+    for (int i = 0; i < 20; i++) {
+        script_pong(d, 0, 1, 2);
+        script_advance(d, 500);
+        while (session_next_action(d->session, &action)) {
+            assert_int_equal(action.kind, ACTION_CLOSE);
+            assert_int_equal(action.peer, 1);
+            closed++;
+        }
+    }
+    assert_int_equal(closed, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -599,6 +623,7 @@ int main(void)
         SESSION_TEST(refused_after_a_lost_send_is_unknown),
         SESSION_TEST(accepted_is_never_certainly_not),
         SESSION_TEST(sockets_that_do_not_connect_are_opened_anew),
+        SESSION_TEST(a_broker_that_is_gone_is_forgotten),
         SESSION_TEST(one_wrong_id_is_not_believed),
         SESSION_TEST(ids_of_volatile_messages_are_no_floors),
         SESSION_TEST(deadlines_far_and_near),

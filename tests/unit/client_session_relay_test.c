@@ -254,6 +254,17 @@ static void a_resting_relay_ends_with_a_connection(void **state)
     assert_int_equal(wait_hello(d, 1000), UINT64_MAX);
 }
 
+/* The map has lost the broker before the broker between notices. */
+static void a_relay_to_a_broker_that_is_gone_is_not_begun_again(void **state)
+{
+    session_driver_t *d = *state;
+    reach(d);
+    d->map_brokers = 1;
+    script_map(d, 0, 1, 2, 0, true);
+    relay_ended(d);
+    assert_int_equal(wait_hello(d, 1000), UINT64_MAX);
+}
+
 static void both_brokers_hear_of_the_end(void **state)
 {
     session_driver_t *d = *state;
@@ -354,6 +365,7 @@ int main(void)
         RELAY_TEST(another_broker_is_not_welcome_in_its_place, setup_auto),
         RELAY_TEST(a_connection_of_its_own_takes_the_place_of_a_relay, setup_auto),
         RELAY_TEST(a_resting_relay_ends_with_a_connection, setup_auto),
+        RELAY_TEST(a_relay_to_a_broker_that_is_gone_is_not_begun_again, setup_always),
         RELAY_TEST(both_brokers_hear_of_the_end, setup_always),
         RELAY_TEST(a_relayed_frame_is_below_the_limit, setup_always),
         RELAY_TEST(no_relayed_bytes_do_harm, setup_always),
