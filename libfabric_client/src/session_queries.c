@@ -1,5 +1,5 @@
-/* Queries: which broker is asked, what the session answers itself, and what is said of a broker that
- * does not answer. */
+/* Queries: which broker is asked, what the session answers itself, and what is said of a broker
+ * that does not answer. */
 #include "libfabric_client/src/session_state.h"
 
 /* The brokers of the map: a msgpack array of [incarnation bin, name str, router endpoint str]. */
