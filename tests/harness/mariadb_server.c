@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,12 +107,12 @@ static void add_mysqld(command_t *command, const char *root)
 
 /* The temporary tables have a folder of their own: a server that starts removes those of all other
  * servers from a folder that it shares with them. */
-static void add_places(command_t *command, const mariadb_server_t *server)
+static void add_places(command_t *command, const char *folder)
 {
     const struct passwd *user = getpwuid(geteuid());
     add(command, "--user=%.50s", user ? user->pw_name : "root");
-    add(command, "--datadir=%s/data", server->folder);
-    add(command, "--tmpdir=%s", server->folder);
+    add(command, "--datadir=%s/data", folder);
+    add(command, "--tmpdir=%s", folder);
 }
 
 static void log_path_of(const mariadb_server_t *server, char path[ARGUMENT_SIZE])
@@ -136,7 +137,8 @@ static unsigned free_port(void)
     return bound ? ntohs(address.sin_port) : 0;
 }
 
-static fabric_error_t make_data(const mariadb_server_t *server, reason_t *reason)
+static fabric_error_t make_data(const mariadb_server_t *server, const char *folder,
+                                reason_t *reason)
 {
     command_t command = {.count = 0};
     char log[ARGUMENT_SIZE];
@@ -152,7 +154,7 @@ static fabric_error_t make_data(const mariadb_server_t *server, reason_t *reason
         add(&command, "--auth-root-authentication-method=normal");
         add(&command, "--innodb-log-file-size=256M");
     }
-    add_places(&command, server);
+    add_places(&command, folder);
     log_path_of(server, log);
     widen_path();
     fabric_error_t error = process_start(command.list, log, false, reason, &process);
@@ -168,6 +170,73 @@ static fabric_error_t make_data(const mariadb_server_t *server, reason_t *reason
                  : FABRIC_OK;
 }
 
+/* Puts a copy of a folder at a path inside the server's. */
+static bool copy_folder(const mariadb_server_t *server, const char *from, const char *to)
+{
+    command_t command = {.count = 0};
+    char log[ARGUMENT_SIZE];
+    char target[ARGUMENT_SIZE];
+    process_t process = PROCESS_NONE;
+    snprintf(target, sizeof target, "%s/%s", server->folder, to);
+    folder_remove(target);
+    add(&command, "cp");
+    add(&command, "-a");
+    add(&command, "--sparse=always");
+    add(&command, "%s", from);
+    add(&command, "%s", target);
+    log_path_of(server, log);
+    bool copied = process_start(command.list, log, false, NULL, &process) == FABRIC_OK &&
+                  process_wait(&process, INSTALL_MS, NULL) == FABRIC_OK;
+    process_stop(&process, 0);
+    return copied;
+}
+
+/* Makes the data that several servers begin with, unless another process has made it. */
+static fabric_error_t make_shared_data(const mariadb_server_t *server, const char *shared,
+                                       reason_t *reason)
+{
+    char lock_path[FOLDER_PATH_SIZE + 16];
+    char unfinished[FOLDER_PATH_SIZE + 16];
+    char made[FOLDER_PATH_SIZE + 32];
+    char done[FOLDER_PATH_SIZE + 16];
+    fabric_error_t error = FABRIC_OK;
+    snprintf(lock_path, sizeof lock_path, "%s/lock", shared);
+    snprintf(unfinished, sizeof unfinished, "%s/unfinished", shared);
+    snprintf(made, sizeof made, "%s/data", unfinished);
+    snprintf(done, sizeof done, "%s/data", shared);
+    int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    bool locked = lock >= 0 && flock(lock, LOCK_EX) == 0;
+    if (locked && access(done, F_OK) != 0) {
+        folder_remove(unfinished);
+        locked = mkdir(unfinished, 0700) == 0;
+        error = locked ? make_data(server, unfinished, reason) : FABRIC_OK;
+        locked = locked && (error || rename(made, done) == 0);
+    }
+    if (!locked) {
+        error =
+            reason_set(reason, FABRIC_ERROR_STORE_UNAVAILABLE, "%s: %s", shared, strerror(errno));
+    }
+    if (lock >= 0) {
+        close(lock);
+    }
+    return error;
+}
+
+static fabric_error_t provide_data(const mariadb_server_t *server, reason_t *reason)
+{
+    char data[FOLDER_PATH_SIZE + 16];
+    const char *shared = getenv("FABRIC_TEST_MARIADB_DATA");
+    if (!shared || !*shared || strlen(shared) >= FOLDER_PATH_SIZE) {
+        return make_data(server, server->folder, reason);
+    }
+    snprintf(data, sizeof data, "%s/data", shared);
+    fabric_error_t error = make_shared_data(server, shared, reason);
+    if (!error && !copy_folder(server, data, "data")) {
+        error = reason_set(reason, FABRIC_ERROR_STORE_UNAVAILABLE, "%s cannot be copied", data);
+    }
+    return error;
+}
+
 fabric_error_t mariadb_server_install(mariadb_server_t *server, const char *folder, bool network,
                                       reason_t *reason)
 {
@@ -176,7 +245,7 @@ fabric_error_t mariadb_server_install(mariadb_server_t *server, const char *fold
                           "%s: is too long for a socket: set TMPDIR to a shorter path", folder);
     }
     snprintf(server->folder, sizeof server->folder, "%s", folder);
-    fabric_error_t error = make_data(server, reason);
+    fabric_error_t error = provide_data(server, reason);
     if (error) {
         return error;
     }
@@ -227,7 +296,7 @@ bool mariadb_server_run(mariadb_server_t *server)
     } else {
         add_mariadbd(&command, server->roomy);
     }
-    add_places(&command, server);
+    add_places(&command, server->folder);
     add(&command, "--socket=%s/s", server->folder);
     add(&command, "--pid-file=%s/server.pid", server->folder);
     add(&command, "--performance-schema=OFF");
@@ -363,34 +432,21 @@ void mariadb_server_destroy(mariadb_server_t *server)
 /* ---- copies of its data ---- */
 
 /* Puts a copy of one folder of the server in the place of another. */
-static bool copy_folder(const mariadb_server_t *server, const char *from, const char *to)
+static bool copy_inside(const mariadb_server_t *server, const char *from, const char *to)
 {
-    command_t command = {.count = 0};
-    char log[ARGUMENT_SIZE];
-    char target[ARGUMENT_SIZE];
-    process_t process = PROCESS_NONE;
-    snprintf(target, sizeof target, "%s/%s", server->folder, to);
-    folder_remove(target);
-    add(&command, "cp");
-    add(&command, "-a");
-    add(&command, "--sparse=always");
-    add(&command, "%s/%s", server->folder, from);
-    add(&command, "%s", target);
-    log_path_of(server, log);
-    bool copied = process_start(command.list, log, false, NULL, &process) == FABRIC_OK &&
-                  process_wait(&process, INSTALL_MS, NULL) == FABRIC_OK;
-    process_stop(&process, 0);
-    return copied;
+    char path[FOLDER_PATH_SIZE + 16];
+    snprintf(path, sizeof path, "%s/%s", server->folder, from);
+    return copy_folder(server, path, to);
 }
 
 bool mariadb_server_save(const mariadb_server_t *server)
 {
-    return server->process.pid == 0 && copy_folder(server, "data", "saved");
+    return server->process.pid == 0 && copy_inside(server, "data", "saved");
 }
 
 bool mariadb_server_restore(const mariadb_server_t *server)
 {
-    return server->process.pid == 0 && copy_folder(server, "saved", "data");
+    return server->process.pid == 0 && copy_inside(server, "saved", "data");
 }
 
 /* ---- the command-line client ---- */

@@ -6,6 +6,9 @@
  * tests/check-mysql makes it: the server is then a genuine MySQL, which runs from there with that
  * system's loader and libraries. It needs neither chroot nor root.
  *
+ * FABRIC_TEST_MARIADB_DATA names a folder for the data that servers begin with: the first one makes
+ * it there, and all others copy it, which is faster.
+ *
  * Threading: one thread; the kernel kills the server when that thread ends, also by a signal.
  */
 #ifndef TESTS_HARNESS_MARIADB_SERVER_H
