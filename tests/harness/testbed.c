@@ -78,10 +78,16 @@ static int tear_down(void **state)
         testbed_unlock(&lock);
     }
     fabric_client_close(&bed->client);
-    /* a handler that waits for a gate may wait for ever */
+    /* A handler that waits for a gate may wait for ever, and a frozen broker hears of no stop. */
     for (uint32_t i = 0; i < bed->cluster.worker_count; i++) {
         if (process_runs(&bed->cluster.workers[i])) {
             kill(-bed->cluster.workers[i].pid, SIGKILL);
+        }
+    }
+    for (uint32_t i = 0; i < bed->cluster.broker_count; i++) {
+        if (process_runs(&bed->cluster.brokers[i]) &&
+            process_is_stopped(&bed->cluster.brokers[i])) {
+            process_kill(&bed->cluster.brokers[i]);
         }
     }
     cluster_stop(&bed->cluster);
