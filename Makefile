@@ -297,15 +297,14 @@ demo: packages
 	@$(MAKE) --no-print-directory -j2 B=$(B) everything
 	@$(B)/bin/fabric-demo --store $(STORE) --brokers $(BROKERS)
 
-## make check            all tests, on a private MariaDB where they need one; TEST_JOBS (2) programs at a time
+## make check            all tests, on a private MariaDB where they need one; TEST_JOBS (3) programs at a time
 ## make tests            builds them; fuzzers with VARIANT=fuzz: make fuzzers
 ## make check-unit, check-conformance, check-simulation, check-integration, check-faults
 ##                       one ring of them
 check:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
-	@TEST_JOBS=$${TEST_JOBS:-2} $(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests
-# The rings with long programs come first, so that two programs run side by side until the end.
+	@TEST_JOBS=$${TEST_JOBS:-3} $(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests
 TESTS ?= $(FAULTS) $(INTEGRATION) $(SIMULATION) $(CONFORMANCE) $(UNIT)
 run-tests:
 	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)
@@ -313,12 +312,12 @@ check-unit check-conformance check-simulation check-integration check-faults: ch
 	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
 ## make check-all        the same, the long forms of tests that repeat faults, and all that the targets below check (hours)
 # PROGRAM=N: that program with FABRIC_FAULT_REPEAT=N
-LONG_FORMS := takeover_test=30 crash_point_test=5 kill_test=10 mass_kill_test=20 freeze_test=5 partition_test=3 retention_test=10 parked_test=10 \
-              backlog_test=10 disk_full_test=1 overload_test=60
+LONG_FORMS := $(addprefix faults/,takeover_test=30 crash_point_test=5 kill_test=10 mass_kill_test=20 freeze_test=5 partition_test=3 \
+              retention_test=10 parked_test=10 backlog_test=10 disk_full_test=1 overload_test=60) integration/worker_kill_test=30
 .PHONY: check-all
 check-all: check
 	@for form in $(LONG_FORMS); do \
-	    FABRIC_FAULT_REPEAT=$${form#*=} TEST_DEADLINE_S=3600 $(MAKE) --no-print-directory B=$(B) run-tests TESTS=$(B)/tests/faults/$${form%=*} || exit 1; \
+	    FABRIC_FAULT_REPEAT=$${form#*=} TEST_DEADLINE_S=3600 $(MAKE) --no-print-directory B=$(B) run-tests TESTS=$(B)/tests/$${form%=*} || exit 1; \
 	done
 	@for target in check-asan check-tsan check-mysql check-mariadb-client check-sid; do \
 	    $(MAKE) --no-print-directory $$target || exit 1; \

@@ -13,7 +13,7 @@ enum {
     WAIT_MAX_MS = 90000,
     SERVED_MS_MAX = 1000, /* the promise */
     LEASE_MS = 3000,      /* the default */
-    KILLS = 12,           /* unless FABRIC_FAULT_REPEAT says more */
+    KILLS = 6,            /* unless FABRIC_FAULT_REPEAT says more */
     KILLS_MAX = 1000,
     RATE = 1000,
     RUN_MS = 1000, /* at most, between a takeover and the next kill: a checkpoint's interval */

@@ -15,7 +15,8 @@ enum {
     WAIT_MAX_MS = 60000,
     ENTITIES = 64,
     INFLIGHT = 256,
-    KILLS_MAX = 30,
+    KILLS = 8, /* unless FABRIC_FAULT_REPEAT says more */
+    KILLS_MAX = 60,
     SHARDS = 300,
     WORK_US = 1000,          /* so that a kill finds handlers at work */
     RESTART_US_MAX = 1000000 /* 250 ms is promised where the supervisor lives, else 450 ms */
@@ -169,6 +170,7 @@ static void check_no_process_ran_on(const probe_starts_t *starts, const kill_mar
 
 static void kill_repeatedly(testbed_t *bed, uint32_t kills, bool child)
 {
+    kills = kills < KILLS_MAX ? kills : KILLS_MAX;
     kill_mark_t marks[KILLS_MAX + 1] = {{0}};
     uint64_t times[KILLS_MAX];
     size_t count = 0;
@@ -197,19 +199,14 @@ static void kill_repeatedly(testbed_t *bed, uint32_t kills, bool child)
     assert_true(count > kills / 4); /* otherwise the kills found no handler at work */
 }
 
-static void kills_30(void **state)
+static void kills_of_workers(void **state)
 {
-    kill_repeatedly(*state, KILLS_MAX, false);
-}
-
-static void kills_5(void **state)
-{
-    kill_repeatedly(*state, 5, false);
+    kill_repeatedly(*state, testbed_repeat(KILLS), false);
 }
 
 static void kills_of_children(void **state)
 {
-    kill_repeatedly(*state, 10, true);
+    kill_repeatedly(*state, testbed_repeat(KILLS), true);
 }
 
 static unsigned count_crashes(testbed_t *bed)
@@ -355,8 +352,7 @@ static void joins(void **state)
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"kills_30", kills_30, TESTBED_SQLITE},
-        {"kills_5", kills_5, TESTBED_MYSQL},
+        {"kills_of_workers", kills_of_workers, TESTBED_BOTH},
         {"kills_of_children", kills_of_children, TESTBED_BOTH},
         {"handler_kills_its_worker", handler_kills_its_worker, TESTBED_BOTH},
         {"frozen_beyond_its_lease", frozen_beyond_its_lease, TESTBED_BOTH},
