@@ -7,6 +7,7 @@
 enum { ARGUMENTS_MAX = 40, READY_MS = 30000, WORKER_STOP_MS = 10000, BROKER_STOP_MS = 25000 };
 
 #define PATH_SIZE (FOLDER_PATH_SIZE + 64)
+#define ANY_PORT  "tcp://127.0.0.1:*"
 
 static fabric_error_t find_program(const char *folder, const char *name, reason_t *reason,
                                    char path[PATH_SIZE])
@@ -57,8 +58,8 @@ static void append(const char **arguments, const char *const *more)
 }
 
 static fabric_error_t start_broker(const cluster_t *cluster, const char *listen,
-                                   const char *log_name, reason_t *reason, process_t *broker,
-                                   char url[CLUSTER_URL_SIZE])
+                                   const char *publish, const char *log_name, reason_t *reason,
+                                   process_t *broker, char url[CLUSTER_URL_SIZE])
 {
     char path[PATH_SIZE];
     char log[PATH_SIZE];
@@ -70,8 +71,8 @@ static fabric_error_t start_broker(const cluster_t *cluster, const char *listen,
     snprintf(log, sizeof log, "%s/%s", cluster->folder, log_name);
     const char *told = cluster->options->broker_store;
     const char *store = told ? told : cluster->database.url;
-    const char *arguments[ARGUMENTS_MAX] = {
-        path, "--listen", listen, "--publish", "tcp://127.0.0.1:*", "--store", store};
+    const char *arguments[ARGUMENTS_MAX] = {path,    "--listen", listen, "--publish",
+                                            publish, "--store",  store};
     append(arguments, cluster->options->broker_arguments);
     error = process_start_with(arguments, cluster->options->broker_environment, log, true, reason,
                                broker);
@@ -107,23 +108,30 @@ static void join_urls(cluster_t *cluster)
 }
 
 static fabric_error_t start_number(cluster_t *cluster, uint32_t number, const char *listen,
-                                   reason_t *reason)
+                                   const char *publish, reason_t *reason)
 {
     char log[32];
-    fabric_error_t error = start_broker(cluster, listen, cluster_broker_log(number, log), reason,
-                                        &cluster->brokers[number], cluster->broker_urls[number]);
+    fabric_error_t error =
+        start_broker(cluster, listen, publish, cluster_broker_log(number, log), reason,
+                     &cluster->brokers[number], cluster->broker_urls[number]);
     if (!error) {
         join_urls(cluster);
     }
     return error;
 }
 
-fabric_error_t cluster_add_broker(cluster_t *cluster, reason_t *reason)
+fabric_error_t cluster_add_broker_at(cluster_t *cluster, const char *listen, const char *publish,
+                                     reason_t *reason)
 {
     if (cluster->broker_count == CLUSTER_BROKERS_MAX) {
         return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED, "too many brokers");
     }
-    return start_number(cluster, cluster->broker_count++, "tcp://127.0.0.1:*", reason);
+    return start_number(cluster, cluster->broker_count++, listen, publish, reason);
+}
+
+fabric_error_t cluster_add_broker(cluster_t *cluster, reason_t *reason)
+{
+    return cluster_add_broker_at(cluster, ANY_PORT, ANY_PORT, reason);
 }
 
 fabric_error_t cluster_restart_number(cluster_t *cluster, uint32_t number, reason_t *reason)
@@ -131,7 +139,7 @@ fabric_error_t cluster_restart_number(cluster_t *cluster, uint32_t number, reaso
     char listen[CLUSTER_URL_SIZE];
     snprintf(listen, sizeof listen, "%s", cluster->broker_urls[number]);
     process_stop(&cluster->brokers[number], BROKER_STOP_MS);
-    return start_number(cluster, number, listen, reason);
+    return start_number(cluster, number, listen, ANY_PORT, reason);
 }
 
 fabric_error_t cluster_start_standby(cluster_t *cluster, reason_t *reason)

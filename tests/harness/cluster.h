@@ -65,6 +65,10 @@ FABRIC_MUST_USE fabric_error_t cluster_start(cluster_t *cluster, const cluster_o
 /* Starts one more broker on the same database, as the last of cluster->brokers; workers that are
  * started afterwards know it. */
 FABRIC_MUST_USE fabric_error_t cluster_add_broker(cluster_t *cluster, reason_t *reason);
+/* The same with endpoints to listen and publish at; cluster->broker_urls gets what the broker
+ * advertises. */
+FABRIC_MUST_USE fabric_error_t cluster_add_broker_at(cluster_t *cluster, const char *listen,
+                                                     const char *publish, reason_t *reason);
 /* Starts the broker of that number again, at the address it had, after it has ended. */
 FABRIC_MUST_USE fabric_error_t cluster_restart_number(cluster_t *cluster, uint32_t number,
                                                       reason_t *reason);

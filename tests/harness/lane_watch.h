@@ -1,7 +1,17 @@
-/* Asks an entity in each lane again and again, one durable and one volatile call at a time, and
- * measures for how long each lane does not answer.
+/* Asks entities again and again, on a thread of its own, and measures for how long lanes and
+ * shards do not answer: an entity in each lane without pause, or one in each shard every 50 ms,
+ * each by one durable and one volatile call at a time.
  *
- * Threading: the thread that uses the client.
+ *     lane_watch_t *watch = lane_watch_start(bed, LANE_WATCH_SHARDS);
+ *     lane_watch_mark(watch);
+ *     testbed_kill(&bed->cluster.brokers[0]);
+ *     ...
+ *     assert_in_range(lane_watch_gap_ms(watch, LANE_WATCH_LANES, true), 0, 1000);
+ *     lane_watch_end(&watch);
+ *
+ * A test that fails before lane_watch_end leaves the watch to the testbed.
+ *
+ * Threading: the functions are for the test's thread.
  */
 #ifndef TESTS_HARNESS_LANE_WATCH_H
 #define TESTS_HARNESS_LANE_WATCH_H
@@ -10,38 +20,22 @@
 
 typedef struct lane_watch lane_watch_t;
 
-/* One call after the other to the same entity. */
-typedef struct lane_caller {
-    lane_watch_t *watch;
-    char entity[32];
-    bool durable;
-    bool open;
-    uint64_t replied_ms; /* the last time */
-    uint32_t gap_ms;     /* the longest one since the mark */
-} lane_caller_t;
+typedef enum lane_watch_scope { LANE_WATCH_LANES, LANE_WATCH_SHARDS } lane_watch_scope_t;
 
-struct lane_watch {
-    fabric_client_t *client;
-    lane_caller_t callers[2 * TESTBED_LANES]; /* of a lane: first the durable one */
-    bool stopping;
-    uint32_t open;
-    uint64_t replied;
-    uint64_t failed[2]; /* volatile calls, durable ones */
-    char failure[300];  /* of the first that failed */
-};
-
-/* Opens a client of its own. The watch stays where it is until lane_watch_end. */
-void lane_watch_start(lane_watch_t *watch, testbed_t *bed);
-/* Lets the calls go on until `done` returns true; false when it did not within `timeout_ms`. */
-bool lane_watch_until(lane_watch_t *watch, bool (*done)(void *context), void *context,
-                      uint32_t timeout_ms);
-void lane_watch_run(lane_watch_t *watch, uint32_t ms);
+/* Opens a client of its own, and waits until each entity has answered. One watch for each testbed.
+ * In a sanitizer's build shards are watched by a fifth of them. */
+lane_watch_t *lane_watch_start(testbed_t *bed, lane_watch_scope_t scope);
 /* Gaps are measured from now on. */
 void lane_watch_mark(lane_watch_t *watch);
-/* The longest time since the mark in which some lane did not answer a durable call, or a volatile
- * one. */
-uint32_t lane_watch_gap_ms(const lane_watch_t *watch, bool durable);
+/* The longest time since the mark in which some lane, or some shard that is watched, did not answer
+ * a durable call, or a volatile one. A lane answers when an entity in it does. */
+uint32_t lane_watch_gap_ms(lane_watch_t *watch, lane_watch_scope_t scope, bool durable);
+/* How many durable calls, or volatile ones, have been answered, and how many have failed. */
+uint64_t lane_watch_replied(lane_watch_t *watch, bool durable);
+uint64_t lane_watch_failed(lane_watch_t *watch, bool durable);
+/* Fails the test where a durable call, or a volatile one, has failed. */
+void lane_watch_expect_none_failed(lane_watch_t *watch, bool durable);
 /* Starts no more calls, waits for the open ones, and closes the client. */
-void lane_watch_end(lane_watch_t *watch);
+void lane_watch_end(lane_watch_t **watch);
 
 #endif

@@ -12,20 +12,33 @@
 
 enum { LINE_SIZE = 4096 };
 
-uint64_t process_rss_kib(const process_t *process)
+/* The number of a row "KEY NUMBER kB" of a file of the process in /proc. */
+static uint64_t read_kib(const process_t *process, const char *name, const char *key)
 {
     char path[64];
     char line[256];
-    unsigned long long kib = 0;
-    snprintf(path, sizeof path, "/proc/%ld/status", (long)process_child(process));
+    uint64_t kib = 0;
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)process_child(process), name);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     while (fgets(line, sizeof line, file)) {
-        (void)sscanf(line, "VmRSS: %llu", &kib);
+        if (strncmp(line, key, strlen(key)) == 0) {
+            kib = strtoull(line + strlen(key), NULL, 10);
+        }
     }
     fclose(file);
     assert_true(kib > 0);
     return kib;
+}
+
+uint64_t process_rss_kib(const process_t *process)
+{
+    return read_kib(process, "status", "VmRSS:");
+}
+
+uint64_t process_pss_kib(const process_t *process)
+{
+    return read_kib(process, "smaps_rollup", "Pss:");
 }
 
 /* Entries of a folder of the process in /proc. */

@@ -11,6 +11,8 @@
 
 /* Memory in use now, in KiB. */
 uint64_t process_rss_kib(const process_t *process);
+/* The same with pages that processes share shared out among them. */
+uint64_t process_pss_kib(const process_t *process);
 /* Open descriptors. */
 size_t process_descriptors(const process_t *process);
 size_t process_threads(const process_t *process);

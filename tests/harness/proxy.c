@@ -32,6 +32,7 @@ struct proxy {
     bool heal;
     bool cut;
     proxy_ending_t cut_how;
+    pid_t held_process; /* 0: none */
     proxy_rules_t rules;
     connection_t *connections[CONNECTIONS_MAX];
     uint32_t connection_count;
@@ -87,6 +88,9 @@ static void accept_connections(proxy_t *proxy)
         }
         proxy->accepted++;
         connection_t *made = connection_new(client, &proxy->server);
+        if (made && proxy->held_process) {
+            connection_hold_process(made, proxy->held_process);
+        }
         if (made) {
             proxy->connections[proxy->connection_count++] = made;
         }
@@ -111,6 +115,9 @@ static void apply_controls(proxy_t *proxy)
         } else if (proxy->heal) {
             connection_release(proxy->connections[i]);
         }
+    }
+    for (uint32_t i = 0; proxy->held_process && i < proxy->connection_count; i++) {
+        connection_hold_process(proxy->connections[i], proxy->held_process);
     }
     proxy->heal = proxy->cut = false;
     if (proxy->refuse && proxy->listen_fd >= 0) {
@@ -226,12 +233,13 @@ proxy_t *proxy_start(const char *host, unsigned port, proxy_protocol_t protocol)
     }
     pthread_mutex_init(&proxy->lock, NULL);
     pthread_cond_init(&proxy->applied_changed, NULL);
-    proxy->server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    proxy->server.sin_family = AF_INET;
     proxy->rules.protocol = protocol;
     clear_rules(&proxy->rules);
     proxy->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     proxy->port_fd = bind_port(&proxy->port);
     proxy->listen_fd = proxy->port_fd >= 0 ? listen_on(proxy->port) : -1;
+    proxy->server.sin_port = htons(port ? (uint16_t)port : proxy->port);
     if (inet_pton(AF_INET, host, &proxy->server.sin_addr) != 1 || proxy->wake_fd < 0 ||
         proxy->listen_fd < 0 || !start_thread(proxy)) {
         release(proxy);
@@ -284,6 +292,7 @@ void proxy_heal(proxy_t *proxy)
     pthread_mutex_lock(&proxy->lock);
     clear_rules(&proxy->rules);
     proxy->refuse = false;
+    proxy->held_process = 0;
     proxy->heal = true;
     put_in_force(proxy);
 }
@@ -303,6 +312,13 @@ void proxy_hold(proxy_t *proxy, const char *text)
 {
     pthread_mutex_lock(&proxy->lock);
     proxy->rules.hold = text;
+    put_in_force(proxy);
+}
+
+void proxy_hold_process(proxy_t *proxy, pid_t process)
+{
+    pthread_mutex_lock(&proxy->lock);
+    proxy->held_process = process;
     put_in_force(proxy);
 }
 

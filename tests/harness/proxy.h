@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct proxy proxy_t;
 
@@ -50,7 +51,8 @@ typedef enum proxy_loss {
     PROXY_LOSE_COMMIT  /* the server never sees the commit */
 } proxy_loss_t;
 
-/* `host` is a numeric IPv4 address. NULL when a socket or thread cannot be had. */
+/* `host` is a numeric IPv4 address; port 0: the number of the proxy's own one. NULL when a socket
+ * or thread cannot be had. */
 proxy_t *proxy_start(const char *host, unsigned port, proxy_protocol_t protocol);
 void proxy_stop(proxy_t **proxy);
 /* Where it listens, on 127.0.0.1. */
@@ -83,6 +85,10 @@ void proxy_lose_commits(proxy_t *proxy, proxy_commit_t kind, proxy_loss_t what, 
 /* A connection over which a client sends this text from now on is held: nothing goes through it any
  * more, in either direction, until proxy_heal. The text must last as long. */
 void proxy_hold(proxy_t *proxy, const char *text);
+
+/* Connections of this process, present and later ones, are held until proxy_heal. They are over
+ * loopback. */
+void proxy_hold_process(proxy_t *proxy, pid_t process);
 
 /* How many connections are held. */
 uint32_t proxy_held(proxy_t *proxy);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/harness/proxy_state.h"
+#include "tests/harness/socket_owner.h"
 
 enum { READ_BYTES = 65536, QUEUE_BYTES_MAX = 1 << 20, CLIENT = 0, SERVER = 1 };
 
@@ -124,6 +125,11 @@ size_t connection_waiting(const connection_t *connection, int direction)
 bool connection_is_held(const connection_t *connection)
 {
     return connection->held;
+}
+
+void connection_hold_process(connection_t *connection, pid_t process)
+{
+    connection->held = connection->held || socket_owner_is(connection->sockets[CLIENT], process);
 }
 
 void connection_release(connection_t *connection)

@@ -23,7 +23,14 @@
 #include "sqlite/sqlite_store.h"
 #include "tests/harness/mariadb.h"
 
-enum { POLL_MS = 5, QUERY_MS = 10000, READY_MS = 60000, STOP_MS = 20000, FREEZE_MS = 20000 };
+enum {
+    POLL_MS = 5,
+    QUERY_MS = 10000,
+    READY_MS = 60000,
+    STOP_MS = 20000,
+    FREEZE_MS = 20000,
+    WAIT_MS = 90000
+};
 
 static const store_driver_t *const drivers[] = {&sqlite_store_driver, &mysql_store_driver, NULL};
 
@@ -291,6 +298,12 @@ void testbed_add_worker(testbed_t *bed)
     require(bed, cluster_add_worker(&bed->cluster, &reason), &reason);
 }
 
+void testbed_restart_worker(testbed_t *bed, uint32_t number)
+{
+    reason_t reason = {{0}};
+    require(bed, cluster_restart_worker(&bed->cluster, number, &reason), &reason);
+}
+
 void testbed_restart(testbed_t *bed, uint32_t workers)
 {
     testbed_restart_broker(bed);
@@ -461,6 +474,26 @@ void testbed_poll(uint64_t deadline_ms, const char *missing)
         fail_msg("waited in vain for %s", missing);
     }
     poll(NULL, 0, POLL_MS);
+}
+
+void testbed_wait_until(testbed_t *bed, bool (*done)(void *context), void *context,
+                        const char *missing)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    while (!done(context)) {
+        if (clock_monotonic_ms() >= deadline_ms) {
+            cluster_print_logs(&bed->cluster, stderr);
+        }
+        testbed_poll(deadline_ms, missing);
+    }
+}
+
+void testbed_pause(uint32_t ms)
+{
+    uint64_t until_ms = clock_monotonic_ms() + ms;
+    while (clock_monotonic_ms() < until_ms) {
+        testbed_poll(UINT64_MAX, "the end of a pause");
+    }
 }
 
 /* ---- the database ---- */

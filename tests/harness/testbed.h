@@ -83,6 +83,8 @@ void testbed_connect(testbed_t *bed);
 void testbed_add_broker(testbed_t *bed);
 /* Starts one more worker; does not wait. */
 void testbed_add_worker(testbed_t *bed);
+/* Starts the worker of that number again, after it has ended; does not wait. */
+void testbed_restart_worker(testbed_t *bed, uint32_t number);
 /* Waits until so many workers are healthy and all shards have healthy owners, by the words of all
  * brokers that run. */
 void testbed_wait_ready(testbed_t *bed, uint32_t workers);
@@ -151,6 +153,12 @@ void testbed_unlock(testbed_lock_t **lock);
 void testbed_query_rows(testbed_t *bed, const char *sql,
                         void (*row)(void *context, const fabric_bytes_t *columns), void *context);
 
+/* Polls until `done` returns true; after a long time it fails the test, prints the logs, and says
+ * what is missing. */
+void testbed_wait_until(testbed_t *bed, bool (*done)(void *context), void *context,
+                        const char *missing);
+/* Lets what runs go on for so long. */
+void testbed_pause(uint32_t ms);
 /* One step of a polling loop: waits a few milliseconds; after the deadline it fails the test and
  * says what is missing. */
 void testbed_poll(uint64_t deadline_ms, const char *missing);
