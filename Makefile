@@ -413,6 +413,13 @@ bench-store:
 	@$(MAKE) --no-print-directory -j2 B=$(B) everything
 	@MYSQL_ROOT="$(if $(filter file,$(origin MYSQL_ROOT)),,$(MYSQL_ROOT))" sh bench/store-figures $(B)
 
+## make bench-brokers    the table of several brokers in bench/README.md (half an hour; ROUNDS=1 and others: see bench/broker-figures)
+.PHONY: bench-brokers
+bench-brokers:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) everything
+	@sh bench/broker-figures $(B)
+
 ## make tidy             the rules of the house; make format: clang-format; make format-check: whether all is formatted
 tidy:
 	@sh tests/tidy/tidy
