@@ -17,7 +17,7 @@ enum {
     WAIT_MAX_MS = 90000,
     PAUSE_MS_MAX = 500, /* of a lane or a shard that is handed over */
     RATE = 400,
-    CALM_MS = 1000,
+    CALM_MS = 500,
     HELD = 24,
     HELD_MS = 1000
 };
