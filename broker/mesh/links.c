@@ -50,12 +50,12 @@ uint32_t mesh_link_find(const mesh_t *mesh, incarnation_t broker)
     return MESH_LINKS_MAX;
 }
 
-/* A link whose socket is still to be closed is not free. */
+/* A link whose socket is still to be closed is free: opening a socket closes the one before. */
 void mesh_link_open(mesh_t *mesh, const map_broker_t *broker)
 {
     for (uint32_t i = 0; i < MESH_LINKS_MAX; i++) {
         mesh_link_t *link = &mesh->links[i];
-        if (link->phase == LINK_FREE && !link->socket_wanted) {
+        if (link->phase == LINK_FREE) {
             link->broker = *broker;
             link->due_ms = 0;
             set_phase(link, LINK_DOWN);

@@ -125,9 +125,13 @@ void mesh_route_ended(mesh_t *mesh, uint32_t link, uint64_t number)
 void mesh_route_forget(mesh_t *mesh, uint32_t link, uint64_t origin)
 {
     route_t *route = find_by_client(mesh, link, origin);
-    if (route) {
-        end_here(mesh, route);
+    if (!route) {
+        return;
     }
+    if (mesh->links[link].bytes > LINK_BYTES_MAX) {
+        drop_waiting(mesh, route); /* no client is there that could be told to send less */
+    }
+    end_here(mesh, route);
 }
 
 void mesh_routes_lose(mesh_t *mesh, uint32_t link)

@@ -249,6 +249,27 @@ static void links_follow_the_members(void **state)
     welcome(s, third, THIRD);
 }
 
+/* The links that are over do not keep new ones from their places. */
+static void all_brokers_may_be_replaced_at_once(void **state)
+{
+    enum { OTHERS = MESH_LINKS_MAX - 1 };
+    script_t *s = *state;
+    uint32_t link;
+    mesh_socket_t action;
+    map_broker_t brokers[OTHERS];
+    for (uint8_t turn = 0; turn < 3; turn++) {
+        size_t opened_count = 0;
+        for (uint8_t i = 0; i < OTHERS; i++) {
+            brokers[i] = broker_of((uint8_t)(1 + i + (turn % 2) * OTHERS));
+        }
+        mesh_set_members(s->mesh, brokers, OTHERS);
+        while (mesh_next_socket(s->mesh, &link, &action)) {
+            opened_count += action == MESH_SOCKET_OPEN;
+        }
+        assert_int_equal(opened_count, OTHERS);
+    }
+}
+
 static void brokers_beyond_the_machine_need_leave(void **state)
 {
     script_t *s = *state;
@@ -260,6 +281,11 @@ static void brokers_beyond_the_machine_need_leave(void **state)
     while (mesh_next_socket(s->mesh, &link, &action)) {
         assert_int_equal(action, MESH_SOCKET_CLOSE);
     }
+}
+
+static bool proves(const message_hello_t *hello, uint8_t receiver)
+{
+    return broker_proof_holds(&self, (incarnation_t){{receiver}}, hello->connection, hello->proof);
 }
 
 static void only_a_hello_is_said_before_the_welcome(void **state)
@@ -274,6 +300,8 @@ static void only_a_hello_is_said_before_the_welcome(void **state)
     pass(s, 200); /* no answer: hello is said again */
     message_hello_t hello = pull_hello(s, link);
     assert_true(hello.connection > first);
+    assert_true(proves(&hello, OTHER));
+    assert_false(proves(&hello, THIRD));
     put_welcome(s, OTHER, first); /* the answer to the first one */
     deliver(s, link);
     expect_nothing(s);
@@ -281,26 +309,6 @@ static void only_a_hello_is_said_before_the_welcome(void **state)
     deliver(s, link);
     expect(s, MESH_REACHED);
     expect_nothing(s);
-}
-
-static bool proves(const message_hello_t *hello, uint8_t receiver)
-{
-    return broker_proof_holds(&self, (incarnation_t){{receiver}}, hello->connection, hello->proof);
-}
-
-static void each_hello_has_a_proof_for_its_broker(void **state)
-{
-    script_t *s = *state;
-    uint32_t link = opened(s, OTHER);
-    mesh_connected(s->mesh, link, s->now_ms);
-    message_hello_t hello = pull_hello(s, link);
-    assert_true(proves(&hello, OTHER));
-    assert_false(proves(&hello, THIRD));
-    uint64_t first = hello.connection;
-    pass(s, 1100); /* no answer: hello is said again */
-    hello = pull_hello(s, link);
-    assert_true(hello.connection > first);
-    assert_true(proves(&hello, OTHER));
 }
 
 static void another_broker_at_the_endpoint_is_no_link(void **state)
@@ -573,19 +581,28 @@ static void routes_end_with_their_link(void **state)
     assert_int_equal(pull(s, link, KIND_TUNNEL, NULL), 0); /* nothing of before is sent */
 }
 
+enum { BULK_BYTES = 1000000 };
+
+/* The other broker reads nothing from now on. Returns a frame for it. */
+static char *block(script_t *s, uint32_t link)
+{
+    fabric_bytes_t frame;
+    uint32_t taken;
+    char *bulk = calloc(1, BULK_BYTES + 1);
+    assert_non_null(bulk);
+    memset(bulk, 'x', BULK_BYTES);
+    relay(s, 2, OTHER, "small");
+    assert_true(mesh_next_frame(s->mesh, &taken, &frame));
+    mesh_frame_blocked(s->mesh, link);
+    assert_false(mesh_next_frame(s->mesh, &taken, &frame));
+    return bulk;
+}
+
 static void a_route_that_overflows_ends(void **state)
 {
     script_t *s = *state;
     uint32_t link = join(s, OTHER);
-    char *bulk = calloc(1, 1000001);
-    assert_non_null(bulk);
-    memset(bulk, 'x', 1000000);
-    relay(s, 2, OTHER, "small");
-    fabric_bytes_t frame;
-    uint32_t taken;
-    assert_true(mesh_next_frame(s->mesh, &taken, &frame));
-    mesh_frame_blocked(s->mesh, link);
-    assert_false(mesh_next_frame(s->mesh, &taken, &frame));
+    char *bulk = block(s, link);
     size_t taken_in = 0;
     while (!mesh_next_event(s->mesh, &s->event)) {
         relay(s, 1, OTHER, bulk);
@@ -599,6 +616,24 @@ static void a_route_that_overflows_ends(void **state)
     mesh_writable(s->mesh, link);
     wire_reader_t body;
     assert_int_equal(pull(s, link, KIND_TUNNEL, &body), 2); /* of the other client */
+    expect_nothing(s);
+}
+
+/* Clients come, send 10 MB, and go. */
+static void what_clients_leave_behind_is_bounded(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    char *bulk = block(s, link);
+    for (uint64_t i = 0; i < 120; i++) {
+        relay(s, 100 + i / 10, OTHER, bulk);
+        if (i % 10 == 9) {
+            mesh_forget(s->mesh, 100 + i / 10);
+        }
+    }
+    free(bulk);
+    mesh_writable(s->mesh, link);
+    assert_in_range(pull(s, link, KIND_TUNNEL, NULL), 50, 80);
     expect_nothing(s);
 }
 
@@ -637,9 +672,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         MESH_TEST(links_follow_the_members),
+        MESH_TEST(all_brokers_may_be_replaced_at_once),
         MESH_TEST(brokers_beyond_the_machine_need_leave),
         MESH_TEST(only_a_hello_is_said_before_the_welcome),
-        MESH_TEST(each_hello_has_a_proof_for_its_broker),
         MESH_TEST(another_broker_at_the_endpoint_is_no_link),
         MESH_TEST(pings_carry_the_highest_id),
         MESH_TEST(a_silent_broker_is_connected_anew),
@@ -655,6 +690,7 @@ int main(void)
         MESH_TEST(the_other_broker_ends_a_route),
         MESH_TEST(routes_end_with_their_link),
         MESH_TEST(a_route_that_overflows_ends),
+        MESH_TEST(what_clients_leave_behind_is_bounded),
         MESH_TEST(no_bytes_do_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
