@@ -164,6 +164,9 @@ uint64_t coordinator_members_same_since_ms(const coordinator_members_t *self)
 void coordinator_members_set_draining(coordinator_members_t *self, incarnation_t broker,
                                       bool draining)
 {
+    if (draining && coordinator_members_drains(self, broker)) {
+        return; /* it says so again */
+    }
     for (size_t i = 0; i < LIMIT_BROKERS_MAX; i++) {
         if (incarnation_equal(self->draining[i], broker)) {
             self->draining[i] = (incarnation_t){{0}};

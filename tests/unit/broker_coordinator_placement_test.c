@@ -198,6 +198,22 @@ static void a_broker_that_drains_gives_its_lanes_to_others_at_once(void **state)
     assert_int_equal(count_moves(s, &lane), 0); /* nothing goes back */
 }
 
+/* A broker says it after each welcome. */
+static void a_broker_that_says_so_often_does_not_hide_another(void **state)
+{
+    script_t *s = *state;
+    uint32_t lane = 0;
+    join_as_second(s);
+    script_add_broker(s, other);
+    script_say_draining(s, third);
+    for (int i = 0; i < LIMIT_BROKERS_MAX; i++) {
+        script_say_draining(s, other);
+    }
+    script_pass(s, 2 * SETTLED_MS, 50);
+    assert_int_equal(count_moves(s, &lane), 0); /* all lanes are with the only one that stays */
+    assert_int_equal(script_count_lanes(s, self), LANES);
+}
+
 static void the_holder_of_the_term_drains_too(void **state)
 {
     script_t *s = *state;
@@ -275,6 +291,7 @@ int main(void)
         TEST(every_broker_gives_up_one_lane_at_a_time),
         TEST(lanes_are_read_often_while_one_is_to_move),
         TEST(a_broker_that_drains_gives_its_lanes_to_others_at_once),
+        TEST(a_broker_that_says_so_often_does_not_hide_another),
         TEST(the_holder_of_the_term_drains_too),
         TEST(the_only_broker_has_no_heir),
         TEST(brokers_that_drain_together_have_no_heir),
