@@ -1,9 +1,9 @@
 /* A client session with a clock of its own, whose brokers are played by a test: the driver decodes
  * the frames that the session offers, and encodes answers.
  *
- * The session knows broker 0 as its first contact. The scripted cluster has up to 3 brokers, of
- * which its maps name two as a rule, one group `default` and the entity type `Counter`. Peer index i is
- * broker i, as long as the session learns the brokers in this order.
+ * The session knows broker 0 as its first contact. The scripted cluster has up to 3 brokers; its
+ * maps name two as a rule, one group `default` and the entity type `Counter`. Peer index i is broker
+ * i, as long as the session learns the brokers in this order.
  */
 #ifndef TESTS_SESSION_DRIVER_H
 #define TESTS_SESSION_DRIVER_H
