@@ -11,6 +11,7 @@ enum {
     HELLOS_MAX = 5,       /* after so many a socket is opened anew */
     REFUSED_MS = 200,     /* a broker that has just joined is not known everywhere at once */
     CONNECTING_MS = 4000, /* after which a socket is opened anew */
+    REFUSALS_TOLD = 50,   /* of so many refusals the first one is told: one in 10 s */
     MAP_ASK_MS = 100,
     HEARTBEAT_MS_MIN = 10
 };
@@ -58,6 +59,7 @@ void mesh_link_open(mesh_t *mesh, const map_broker_t *broker)
         if (link->phase == LINK_FREE) {
             link->broker = *broker;
             link->due_ms = 0;
+            link->refusals = 0;
             set_phase(link, LINK_DOWN);
             want_socket(link, MESH_SOCKET_OPEN);
             mesh->link_count = i < mesh->link_count ? mesh->link_count : i + 1;
@@ -179,6 +181,7 @@ void mesh_link_welcome(mesh_t *mesh, uint32_t index, uint32_t heartbeat_ms)
     link->heartbeat_ms = heartbeat_ms < HEARTBEAT_MS_MIN ? HEARTBEAT_MS_MIN : heartbeat_ms;
     link->due_ms = mesh->now_ms;
     link->map_ask_ms = 0;
+    link->refusals = 0;
     mesh_link_tell_state(mesh, index);
     mesh_add_event(mesh, MESH_REACHED, &mesh->links[index].broker, FABRIC_OK, (fabric_bytes_t){0});
 }
@@ -188,7 +191,9 @@ void mesh_link_refuse(mesh_t *mesh, uint32_t index, fabric_error_t error, fabric
     mesh_link_t *link = &mesh->links[index];
     set_phase(link, LINK_REFUSED);
     link->due_ms = mesh->now_ms + REFUSED_MS;
-    mesh_add_event(mesh, MESH_REFUSED, &mesh->links[index].broker, error, text);
+    if (link->refusals++ % REFUSALS_TOLD == 0) {
+        mesh_add_event(mesh, MESH_REFUSED, &link->broker, error, text);
+    }
 }
 
 void mesh_link_lose(mesh_t *mesh, uint32_t index, const char *why)

@@ -114,7 +114,7 @@ typedef enum mesh_event_kind {
     MESH_MAP,         /* a map, or the change of one, from the broker that holds the term: bytes */
     MESH_REACHED,     /* the broker has welcomed this one */
     MESH_LOST,        /* its connection broke, or it was silent: text */
-    MESH_REFUSED,     /* it refused this broker: error, text */
+    MESH_REFUSED,     /* it refused this broker: error, text; every 10 s while it goes on */
     MESH_MALFORMED,   /* a message of it could not be read: error; once for each connection */
     MESH_PLAINTEXT    /* it may not be connected without encryption */
 } mesh_event_kind_t;

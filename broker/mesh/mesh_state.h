@@ -49,6 +49,7 @@ typedef struct mesh_link {
     mesh_socket_t socket_action;
     bool blocked;
     bool malformed;      /* a malformed message of this connection was reported */
+    uint32_t refusals;   /* since the last welcome */
     uint32_t hellos;     /* said on this connection */
     uint64_t connection; /* number of the last one */
     uint64_t heard_ms;

@@ -249,7 +249,6 @@ static void links_follow_the_members(void **state)
     welcome(s, third, THIRD);
 }
 
-/* The links that are over do not keep new ones from their places. */
 static void all_brokers_may_be_replaced_at_once(void **state)
 {
     enum { OTHERS = MESH_LINKS_MAX - 1 };
@@ -314,10 +313,15 @@ static void only_a_hello_is_said_before_the_welcome(void **state)
 static void another_broker_at_the_endpoint_is_no_link(void **state)
 {
     script_t *s = *state;
-    uint32_t link = opened(s, OTHER);
-    put_welcome(s, 0xee, connect(s, link));
-    deliver(s, link);
-    expect(s, MESH_REFUSED);
+    uint32_t link = opened(s, OTHER), told = 0;
+    for (int i = 0; i < 100; i++) { /* at 5 hellos a second, told every 10 s */
+        put_welcome(s, 0xee, connect(s, link));
+        deliver(s, link);
+        while (mesh_next_event(s->mesh, &s->event)) {
+            told += s->event.kind == MESH_REFUSED;
+        }
+    }
+    assert_int_equal(told, 2);
     pass(s, 300);
     assert_int_equal(pull(s, link, KIND_HELLO, NULL), 1);
 }
@@ -614,8 +618,7 @@ static void a_route_that_overflows_ends(void **state)
     assert_int_equal(s->event.origin, 1);
     relay(s, 2, OTHER, "more");
     mesh_writable(s->mesh, link);
-    wire_reader_t body;
-    assert_int_equal(pull(s, link, KIND_TUNNEL, &body), 2); /* of the other client */
+    assert_int_equal(pull(s, link, KIND_TUNNEL, NULL), 2); /* of the other client */
     expect_nothing(s);
 }
 
