@@ -46,7 +46,7 @@ void link_destroy(link_t **link)
         return;
     }
     for (uint32_t i = 0; i < self->brokers.count; i++) {
-        link_endpoint_clear_out(&self->brokers.endpoints[i]);
+        link_endpoint_clear(&self->brokers.endpoints[i]);
     }
     link_shards_free(&self->shards);
     link_works_free(&self->works);

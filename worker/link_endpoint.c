@@ -46,6 +46,12 @@ void link_endpoint_close(link_endpoint_t *endpoint)
     want_socket(endpoint, LINK_SOCKET_CLOSE);
 }
 
+void link_endpoint_clear(link_endpoint_t *endpoint)
+{
+    link_endpoint_clear_out(endpoint);
+    link_kept_begin(&endpoint->kept);
+}
+
 bool link_endpoint_is_free(const link_endpoint_t *endpoint)
 {
     return endpoint->phase == PHASE_CLOSED && !endpoint->socket_wanted;
@@ -54,8 +60,7 @@ bool link_endpoint_is_free(const link_endpoint_t *endpoint)
 void link_endpoint_lose(link_endpoint_t *endpoint, uint64_t now_ms)
 {
     atomic_store_explicit(&endpoint->lease.start_until_ms, 0, memory_order_relaxed);
-    link_endpoint_clear_out(endpoint);
-    link_kept_begin(&endpoint->kept);
+    link_endpoint_clear(endpoint);
     set_phase(endpoint, PHASE_DOWN);
     if (endpoint->reopen_ms == 0) {
         endpoint->reopen_ms = now_ms + LINK_CONNECTING_MS;

@@ -52,6 +52,8 @@ void link_endpoint_open(link_endpoint_t *endpoint, const char *name, bool learne
 /* Frees the slot of an endpoint without connection once its socket is closed. */
 void link_endpoint_close(link_endpoint_t *endpoint);
 bool link_endpoint_is_free(const link_endpoint_t *endpoint);
+/* Frees what the endpoint holds: the link ends. */
+void link_endpoint_clear(link_endpoint_t *endpoint);
 /* The connection, if there is one, is no more. What waits to be sent is dropped, and so are the
  * results that were kept. */
 void link_endpoint_lose(link_endpoint_t *endpoint, uint64_t now_ms);
