@@ -78,7 +78,8 @@ static void count_by_replies(checker_t *checker)
 
 /* ---- what executions built upon ---- */
 
-/* An activation's executions follow one another, under one token. */
+/* An activation's executions follow one another, under one token for each epoch of its lane: an
+ * instance outlives a change of home, and nothing else. */
 static void check_activation(checker_t *checker, const run_t *run)
 {
     activation_t *activation = &checker->activations[run->activation];
@@ -90,14 +91,17 @@ static void check_activation(checker_t *checker, const run_t *run)
                     "entity %u: request %llu does not follow the one before it in memory",
                     end->entity, (ull)end->request_id);
     }
-    if (end->home_epoch != activation->home_epoch ||
-        end->owner_sequence != activation->owner_sequence) {
+    if (end->home_epoch < activation->home_epoch ||
+        (end->home_epoch == activation->home_epoch &&
+         end->owner_sequence != activation->owner_sequence)) {
         checker_say(checker, CHECKER_OWNERSHIP,
                     "entity %u: request %llu ran under token (%llu,%llu) in memory of (%llu,%llu)",
                     end->entity, (ull)end->request_id, (ull)end->home_epoch,
                     (ull)end->owner_sequence, (ull)activation->home_epoch,
                     (ull)activation->owner_sequence);
     }
+    activation->home_epoch = end->home_epoch;
+    activation->owner_sequence = end->owner_sequence;
     activation->position = end->position;
     activation->chain = end->after;
     if (run->counted && end->position > activation->counted) {
