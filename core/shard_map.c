@@ -240,14 +240,20 @@ void shard_map_set_brokers(shard_map_t *map, const map_broker_t *brokers, size_t
     }
 }
 
-const map_broker_t *shard_map_broker(const shard_map_t *map, incarnation_t incarnation)
+const map_broker_t *map_broker_find(const map_broker_t *brokers, size_t count,
+                                    incarnation_t incarnation)
 {
-    for (size_t i = 0; i < map->broker_count; i++) {
-        if (incarnation_equal(map->brokers[i].incarnation, incarnation)) {
-            return &map->brokers[i];
+    for (size_t i = 0; i < count; i++) {
+        if (incarnation_equal(brokers[i].incarnation, incarnation)) {
+            return &brokers[i];
         }
     }
     return NULL;
+}
+
+const map_broker_t *shard_map_broker(const shard_map_t *map, incarnation_t incarnation)
+{
+    return map_broker_find(map->brokers, map->broker_count, incarnation);
 }
 
 size_t shard_map_broker_count(const shard_map_t *map)

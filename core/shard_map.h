@@ -125,6 +125,9 @@ fabric_error_t shard_map_set_owner(shard_map_t *map, fabric_bytes_t type, shard_
 
 /* ---- brokers ---- */
 
+/* The broker of a list, or NULL. */
+const map_broker_t *map_broker_find(const map_broker_t *brokers, size_t count,
+                                    incarnation_t incarnation);
 /* Brokers, at most LIMIT_BROKERS_MAX, for the endpoints of homes. */
 void shard_map_set_brokers(shard_map_t *map, const map_broker_t *brokers, size_t count);
 const map_broker_t *shard_map_broker(const shard_map_t *map,

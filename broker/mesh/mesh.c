@@ -32,16 +32,6 @@ void mesh_destroy(mesh_t **at)
 
 /* ---- the cluster ---- */
 
-static bool is_listed(const map_broker_t *brokers, size_t count, incarnation_t broker)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (incarnation_equal(brokers[i].incarnation, broker)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool may_connect(const mesh_t *mesh, const map_broker_t *broker)
 {
     reason_t reason;
@@ -64,7 +54,8 @@ void mesh_set_members(mesh_t *mesh, const map_broker_t *brokers, size_t count)
 {
     for (uint32_t i = 0; i < mesh->link_count; i++) {
         const mesh_link_t *link = &mesh->links[i];
-        if (link->phase != LINK_FREE && !is_listed(brokers, count, link->broker.incarnation)) {
+        if (link->phase != LINK_FREE &&
+            !map_broker_find(brokers, count, link->broker.incarnation)) {
             mesh_link_close(mesh, i);
         }
     }
