@@ -338,7 +338,7 @@ check-asan:
 	    $(MAKE) --no-print-directory VARIANT=asan run-tests TESTS="$(patsubst $(B)/%,build/asan/%,$(ASAN_TESTS))"
 
 ## make check-tsan       the tests with threads, real processes too, under the thread sanitizer (QUICK=1: what CI runs)
-TSAN_UNIT  := $(addprefix $(B)/tests/unit/,broker_pipe_test client_link_test client_open_test worker_zmq_test)
+TSAN_UNIT  := $(addprefix $(B)/tests/unit/,broker_pipe_test core_poll_test client_link_test client_open_test worker_zmq_test)
 TSAN_TESTS := $(if $(QUICK),,$(FAULTS)) $(SANITIZED) $(TSAN_UNIT)
 check-tsan:
 	@sh .ci/packages check

@@ -6,7 +6,11 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -14,7 +18,7 @@
 #include "core/clock.h"
 #include "core/poll_zmq.h"
 
-enum { LONG_MS = 20000, SHORT_MS = 30 };
+enum { LONG_MS = 20000, SHORT_MS = 30, SENT = 20000 };
 
 typedef struct fixture {
     void *zmq;
@@ -172,6 +176,94 @@ static void a_message_of_another_thread(void **state)
     pthread_join(thread, NULL);
 }
 
+/* ---- several threads, and signals ---- */
+
+typedef struct stress {
+    fixture_t *fixture;
+    pthread_t waiter;
+    atomic_bool over;
+} stress_t;
+
+static void *send_numbers(void *argument)
+{
+    const stress_t *stress = argument;
+    for (uint64_t i = 0; i < SENT; i++) {
+        while (zmq_send(stress->fixture->far, &i, sizeof i, 0) < 0 && errno == EINTR) {
+        }
+    }
+    return NULL;
+}
+
+static void *signal_often(void *argument)
+{
+    const stress_t *stress = argument;
+    for (uint64_t i = 0; i < SENT; i++) {
+        signal_fd(stress->fixture);
+    }
+    return NULL;
+}
+
+static void *interrupt(void *argument)
+{
+    stress_t *stress = argument;
+    while (!atomic_load(&stress->over)) {
+        pthread_kill(stress->waiter, SIGUSR1);
+        (void)poll_zmq(NULL, 0, 1);
+    }
+    return NULL;
+}
+
+static void ignore_signal(int number)
+{
+    (void)number;
+}
+
+/* Takes all numbers that are there. A signal may end this early: the next poll tells again. */
+static uint64_t take_numbers(void *socket, uint64_t next)
+{
+    uint64_t number = 0;
+    while (zmq_recv(socket, &number, sizeof number, ZMQ_DONTWAIT) == sizeof number) {
+        assert_int_equal(number, next);
+        next++;
+    }
+    return next;
+}
+
+static uint64_t take_signals(int fd)
+{
+    uint64_t count = 0;
+    return read(fd, &count, sizeof count) == sizeof count ? count : 0;
+}
+
+/* Two threads send while this one waits, and a third one interrupts it: this one never waits for
+ * what has come already. */
+static void no_wake_up_is_lost(void **state)
+{
+    fixture_t *f = *state;
+    stress_t stress = {.fixture = f, .waiter = pthread_self()};
+    struct sigaction action = {.sa_handler = ignore_signal};
+    void *(*const work[])(void *argument) = {send_numbers, signal_often, interrupt};
+    pthread_t threads[3];
+    uint64_t numbers = 0;
+    uint64_t signals = 0;
+    sigaction(SIGUSR1, &action, NULL);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, work[i], &stress), 0);
+    }
+    while (numbers < SENT || signals < SENT) {
+        uint64_t began_ms = clock_monotonic_ms();
+        (void)poll_zmq(f->items, 2, LONG_MS);
+        assert_true(clock_monotonic_ms() - began_ms < LONG_MS / 2);
+        numbers = f->items[0].revents ? take_numbers(f->near, numbers) : numbers;
+        signals += f->items[1].revents ? take_signals(f->fd) : 0;
+    }
+    assert_int_equal(numbers + signals, 2 * SENT);
+    atomic_store(&stress.over, true);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +272,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_message_that_libzmq_knows_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_socket_that_is_full, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_message_of_another_thread, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_wake_up_is_lost, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
