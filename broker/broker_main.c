@@ -13,6 +13,7 @@
 #include <fabric/version.h>
 
 #include "broker/broker_zmq.h"
+#include "core/clock.h"
 #include "core/crash_point.h"
 #include "core/exit_codes.h"
 #include "core/sink.h"
@@ -143,6 +144,7 @@ static fabric_error_t serve(broker_config_t *config, int stop_fd, reason_t *reas
         error = broker_run(broker, stop_fd, announce, broker);
         broker_destroy(&broker);
         if (error == FABRIC_ERROR_FENCED) {
+            config->router.fenced_ms = clock_monotonic_ms();
             log_event(LOG_WARN_LEVEL, "fenced", log_text("next", "new incarnation"));
         }
         if (error == FABRIC_ERROR_FENCED && stop_signals_requested()) {

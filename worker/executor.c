@@ -294,3 +294,8 @@ executor_stats_t executor_stats(const executor_t *executor)
         .bytes = atomic_load_explicit(&entities->bytes, memory_order_relaxed),
     };
 }
+
+bool executor_describe(const executor_t *executor, char *text, size_t size)
+{
+    return handling_describe(&executor->handling, text, size);
+}

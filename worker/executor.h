@@ -19,7 +19,7 @@
  *     or one before that: such a message is answered from its result, or the instance ends first.
  *  6. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
  *
- * Threading: one thread at a time; stats may be read by any.
+ * Threading: one thread at a time; executor_stats and executor_describe may be called by any.
  */
 #ifndef WORKER_EXECUTOR_H
 #define WORKER_EXECUTOR_H
@@ -71,5 +71,8 @@ typedef struct executor_stats {
     uint64_t bytes;    /* memory of these, without the allocator's own overhead */
 } executor_stats_t;
 executor_stats_t executor_stats(const executor_t *executor);
+/* A line for people about the message whose handler runs now: entity, tag and request id; false:
+ * none does. Any thread. */
+bool executor_describe(const executor_t *executor, char *text, size_t size);
 
 #endif

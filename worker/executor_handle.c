@@ -150,6 +150,53 @@ static void put_reply(executor_t *executor, const entity_t *entity,
     put(executor, entity, delivery->flags, &result);
 }
 
+/* ---- what is at hand ---- */
+
+static void note_at_hand(executor_at_hand_t *at_hand, const entity_t *entity,
+                         const type_entry_t *type, const fabric_handler_t *handler,
+                         uint64_t request_id)
+{
+    fabric_bytes_t id = entity_id(entity);
+    uint64_t words[AT_HAND_ID_BYTES / sizeof(uint64_t)] = {0};
+    memcpy(words, id.data, id.size < sizeof words ? id.size : sizeof words);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        atomic_store_explicit(&at_hand->id[i], words[i], memory_order_relaxed);
+    }
+    atomic_store_explicit(&at_hand->id_size, (uint32_t)id.size, memory_order_relaxed);
+    atomic_store_explicit(&at_hand->type, type, memory_order_relaxed);
+    atomic_store_explicit(&at_hand->handler, handler, memory_order_relaxed);
+    atomic_store_explicit(&at_hand->request_id, request_id, memory_order_release);
+}
+
+/* What was read counts only if the same message is at hand before and after. */
+bool handling_describe(const executor_handling_t *handling, char *text, size_t size)
+{
+    const executor_at_hand_t *at_hand = &handling->at_hand;
+    uint64_t words[AT_HAND_ID_BYTES / sizeof(uint64_t)];
+    char names[3][128];
+    uint64_t request_id = atomic_load_explicit(&at_hand->request_id, memory_order_acquire);
+    if (request_id == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        words[i] = atomic_load_explicit(&at_hand->id[i], memory_order_relaxed);
+    }
+    uint32_t id_size = atomic_load_explicit(&at_hand->id_size, memory_order_relaxed);
+    bool cut = id_size > sizeof words;
+    const type_entry_t *type = atomic_load_explicit(&at_hand->type, memory_order_relaxed);
+    const fabric_handler_t *handler = atomic_load_explicit(&at_hand->handler, memory_order_relaxed);
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&at_hand->request_id, memory_order_relaxed) != request_id) {
+        return false;
+    }
+    bytes_escape(type->name, names[0], sizeof names[0]);
+    bytes_escape(fabric_bytes(words, cut ? sizeof words : id_size), names[1], sizeof names[1]);
+    bytes_escape(fabric_bytes_of(handler->message->tag), names[2], sizeof names[2]);
+    snprintf(text, size, "%s/%s%s %s, request %llu", names[0], names[1], cut ? "..." : "", names[2],
+             (unsigned long long)request_id);
+    return true;
+}
+
 /* ---- handling ---- */
 
 static void run(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
@@ -217,6 +264,7 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     if (durable && entity_end_if_seen(&executor->entities, entity, delivery->request_id)) {
         kept_results_clear(&ownership->kept); /* they do not say all that its entities have seen */
     }
+    note_at_hand(&executor->handling.at_hand, entity, type, handler, delivery->request_id);
     if (entity->state != ENTITY_STARTED && !entity_start(&executor->entities, entity)) {
         put_defect(executor, entity, delivery, "the entity could not be started");
         return;
@@ -241,6 +289,7 @@ void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *owners
 {
     note_request(executor, delivery->request_id);
     handle(executor, entity, ownership, delivery);
+    atomic_store_explicit(&executor->handling.at_hand.request_id, 0, memory_order_release);
     note_request(executor, 0);
 }
 

@@ -6,6 +6,18 @@
 #include "worker/context_state.h"
 #include "worker/executor.h"
 
+enum { AT_HAND_ID_BYTES = 32 };
+
+/* The message whose handler, or whose entity's start function, runs: other threads read it to say
+ * what an executor is stuck at. Types and handlers outlive the executor. */
+typedef struct executor_at_hand {
+    _Atomic uint64_t request_id; /* 0: none; written last at the beginning, first at the end */
+    _Atomic(const type_entry_t *) type;
+    _Atomic(const fabric_handler_t *) handler;
+    _Atomic uint32_t id_size;
+    _Atomic uint64_t id[AT_HAND_ID_BYTES / sizeof(uint64_t)]; /* its first bytes */
+} executor_at_hand_t;
+
 typedef struct executor_handling {
     fabric_context_t context;
     void *request; /* decoding buffer */
@@ -13,12 +25,16 @@ typedef struct executor_handling {
     uint8_t *payload; /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
     executor_hooks_t hooks;
     log_limiter_t defects_reported;
+    executor_at_hand_t at_hand;
     _Atomic uint64_t handled, defects, answered; /* any thread reads these */
 } executor_handling_t;
 
 void handling_init(executor_handling_t *handling, const type_table_t *types,
                    completions_t *completions, const executor_hooks_t *hooks);
 void handling_free(executor_handling_t *handling);
+/* A line for people about the message at hand: entity, tag and request id; false: none is. Any
+ * thread. */
+bool handling_describe(const executor_handling_t *handling, char *text, size_t size);
 
 /* Handles one delivery to an entity that has no pending handler and whose turn it is. */
 void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,

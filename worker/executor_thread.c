@@ -12,7 +12,8 @@
 
 struct executor_thread {
     pthread_t thread;
-    pthread_mutex_t lock; /* for all that follows, but `urgent`; never held while a handler runs */
+    pthread_mutex_t
+        lock; /* for all that follows, but the atomic ones; never held while a handler runs */
     pthread_cond_t changed;
     work_t *given_first, *given_last;
     work_output_t *output_first, *output_last;
@@ -21,6 +22,7 @@ struct executor_thread {
     bool ended;
     executor_t *executor; /* NULL once it has ended */
     executor_stats_t final_stats;
+    _Atomic uint64_t step_since_ms; /* since when the present step takes; 0: the thread waits */
     atomic_bool urgent; /* there is work, or the end: the thread looks between two steps */
     void (*notify)(void *context);
     void *notify_context;
@@ -68,6 +70,9 @@ static bool take_work(executor_thread_t *self, bool more, work_t **works)
     uint64_t deadline_ms = executor_next_deadline(self->executor);
     struct timespec until = {(time_t)(deadline_ms / 1000), (long)(deadline_ms % 1000) * 1000000L};
     pthread_mutex_lock(&self->lock);
+    if (!more) {
+        atomic_store_explicit(&self->step_since_ms, 0, memory_order_relaxed);
+    }
     while (!more && !self->given_first && !self->woken && !self->ending) {
         if (deadline_ms == UINT64_MAX) {
             pthread_cond_wait(&self->changed, &self->lock);
@@ -112,6 +117,7 @@ static void *executor_thread_main(void *argument)
         more = true;
         while (more && !atomic_load_explicit(&self->urgent, memory_order_relaxed)) {
             uint64_t now_ms = clock_monotonic_ms();
+            atomic_store_explicit(&self->step_since_ms, now_ms, memory_order_relaxed);
             more = executor_step(self->executor, now_ms);
             if (more && executor_output_due(self->executor, now_ms)) {
                 publish(self);
@@ -247,4 +253,17 @@ executor_stats_t executor_thread_stats(executor_thread_t *thread)
         thread->executor ? executor_stats(thread->executor) : thread->final_stats;
     pthread_mutex_unlock(&thread->lock);
     return stats;
+}
+
+uint64_t executor_thread_step_since(const executor_thread_t *thread)
+{
+    return atomic_load_explicit(&thread->step_since_ms, memory_order_relaxed);
+}
+
+bool executor_thread_describe(executor_thread_t *thread, char *text, size_t size)
+{
+    pthread_mutex_lock(&thread->lock);
+    bool described = thread->executor && executor_describe(thread->executor, text, size);
+    pthread_mutex_unlock(&thread->lock);
+    return described;
 }

@@ -39,5 +39,10 @@ bool executor_thread_wait(executor_thread_t *thread, uint64_t until_ms);
 void executor_thread_destroy(executor_thread_t **thread);
 /* Reads the numbers, also after the thread has ended. */
 executor_stats_t executor_thread_stats(executor_thread_t *thread);
+/* The monotonic time at which the step began that the executor takes now; 0: there is nothing to
+ * do. A step runs at most one handler. Any thread. */
+uint64_t executor_thread_step_since(const executor_thread_t *thread);
+/* As executor_describe. Any thread. */
+bool executor_thread_describe(executor_thread_t *thread, char *text, size_t size);
 
 #endif

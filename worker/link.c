@@ -36,6 +36,7 @@ link_t *link_new(const link_config_t *config, uint64_t now_ms)
     link->started_ms = now_ms;
     link_cluster_init(&link->cluster);
     link_works_init(&link->works, config->executors);
+    link_health_init(&link->health, config->executors, config->stuck_ms);
     return link;
 }
 
@@ -50,6 +51,7 @@ void link_destroy(link_t **link)
     }
     link_shards_free(&self->shards);
     link_works_free(&self->works);
+    link_health_free(&self->health);
     link_cluster_free(&self->cluster);
     wire_writer_destroy(&self->texts);
     free(self);
@@ -211,6 +213,24 @@ void link_unreadable(link_t *link, uint32_t index, uint64_t now_ms)
     link_endpoint_close_socket(link_endpoint_at(link, index));
 }
 
+static void put_health(link_t *link, uint32_t index, uint64_t now_ms)
+{
+    message_runner_health_t health = link_health_message(&link->health, now_ms);
+    message_put_runner_health(link_endpoint_out(link_endpoint_at(link, index)), &health);
+}
+
+void link_look(link_t *link, const uint64_t *since_ms, uint64_t now_ms)
+{
+    if (!link_health_look(&link->health, since_ms, now_ms, &link->events)) {
+        return;
+    }
+    for (uint32_t i = 0; i < link->brokers.count; i++) {
+        if (link_endpoint_at(link, i)->phase == PHASE_WELCOMED) {
+            put_health(link, i, now_ms);
+        }
+    }
+}
+
 static void close_duplicates(link_t *link, uint32_t index, uint64_t now_ms)
 {
     incarnation_t broker = link_endpoint_at(link, index)->broker;
@@ -230,6 +250,9 @@ void link_welcome(link_t *link, uint32_t index, const message_welcome_t *welcome
     link_endpoint_t *endpoint = link_endpoint_at(link, index);
     link_endpoint_welcome(endpoint, welcome, now_ms);
     link_report(link, LINK_EVENT_WELCOMED, index, FABRIC_OK, welcome->cluster_name);
+    if (link->health.count > 0) { /* a broker that hears nothing takes the worker for healthy */
+        put_health(link, index, now_ms);
+    }
     close_duplicates(link, index, now_ms);
     link_shards_end_orphans(&link->shards, &link->works, endpoint->broker,
                             now_ms + link->config.grace_ms);

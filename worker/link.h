@@ -44,6 +44,7 @@ typedef struct link_config {
     uint32_t window;
     uint32_t grace_ms; /* for running handlers when the link leaves or a shard is lost */
     uint32_t executors;
+    uint32_t stuck_ms;    /* a step of an executor that takes longer than this is stuck */
     bool allow_plaintext; /* whether brokers of the map beyond this machine may be connected */
     bool supervised;      /* whether a supervisor will report how this process ended */
 } link_config_t;
@@ -69,6 +70,9 @@ void link_unreadable(link_t *link, uint32_t endpoint, uint64_t now_ms);
 void link_tick(link_t *link, uint64_t now_ms);
 /* Takes a list of an executor's outputs, in the order in which the executor made them. */
 void link_output(link_t *link, work_output_t **outputs);
+/* Tells what the executors do: for each of them the time at which its present step began, 0 where
+ * it takes none. To be called now and then, a few times in stuck_ms. */
+void link_look(link_t *link, const uint64_t *since_ms, uint64_t now_ms);
 /* Asks the brokers to take the shards away. */
 void link_leave(link_t *link, fabric_bytes_t reason, uint64_t now_ms);
 /* Whether all brokers have let the worker go, or the time for leaving is over. */
@@ -101,13 +105,17 @@ typedef enum link_event_kind {
     /* A broker does not say that results are durable, and the oldest of them are let go: entities
      * will not outlive this broker. The first of a connection. */
     LINK_EVENT_UNSETTLED,
-    LINK_EVENT_PLAINTEXT /* a broker of the map would be reached without encryption */
+    LINK_EVENT_PLAINTEXT, /* a broker of the map would be reached without encryption */
+    LINK_EVENT_STUCK,     /* an executor is stuck: executor, step_ms; the shell adds a text */
+    LINK_EVENT_RECOVERED  /* an executor is not stuck any more: executor */
 } link_event_kind_t;
 
 typedef struct link_event {
     link_event_kind_t kind;
     fabric_error_t error;
-    bool final; /* REFUSED: the broker would refuse the worker again */
+    bool final;        /* REFUSED: the broker would refuse the worker again */
+    uint32_t executor; /* STUCK, RECOVERED */
+    uint64_t step_ms;  /* STUCK: for how long its step has taken */
     char endpoint[LIMIT_ENDPOINT_BYTES_MAX + 1];
     char text[256];
 } link_event_t;

@@ -8,12 +8,14 @@
  *     link_endpoint.c link_work.c    one connection; work for executors
  *     link_kept.c                    what a connection has sent and the broker has not settled
  *     link_event.c    link_cluster.c events for the log; the cluster and its map
+ *     link_health.c                  which executors are stuck
  */
 #ifndef WORKER_LINK_STATE_H
 #define WORKER_LINK_STATE_H
 
 #include "worker/link_brokers_state.h"
 #include "worker/link_cluster_state.h"
+#include "worker/link_health_state.h"
 #include "worker/link_shard_state.h"
 
 struct link {
@@ -31,6 +33,7 @@ struct link {
     link_shards_t shards;
     link_works_t works;
     link_events_t events;
+    link_health_t health;
 };
 
 static inline link_endpoint_t *link_endpoint_at(link_t *link, uint32_t index)

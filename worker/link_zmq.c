@@ -23,6 +23,8 @@
 /* How many frames of one socket are read before it is the turn of the next socket. */
 #define FRAMES_PER_TURN 64
 #define SOCKETS_MAX     1023
+/* How often executors are looked at in the time after which one of them is stuck. */
+#define LOOKS 10u
 
 /* Received frames up to this size are copied: libzmq keeps small messages in buffers of some 20 kB,
  * so a small frame that is kept would hold much more memory than it needs. */
@@ -49,6 +51,9 @@ struct link_zmq {
     int wake; /* an eventfd */
     uint32_t executor_count;
     executor_thread_t **executors;
+    uint64_t *steps;        /* of each executor: when its present step began */
+    uint64_t look_ms;       /* when the executors are looked at next, */
+    uint64_t looks_ms;      /* and how often */
     work_t **first, **last; /* one pair for each executor: work to be handed over */
     void (*on_event)(void *context, const link_event_t *event);
     void *event_context;
@@ -81,6 +86,8 @@ fabric_error_t link_zmq_new(const link_config_t *config,
     self->executor_count = config->executors;
     self->executors = (executor_thread_t **)memory_allocate_zeroed(config->executors,
                                                                    sizeof(executor_thread_t *));
+    self->steps = (uint64_t *)memory_allocate_zeroed(config->executors, sizeof(uint64_t));
+    self->looks_ms = config->stuck_ms / LOOKS + 1;
     self->first = (work_t **)memory_allocate_zeroed(config->executors, sizeof(work_t *));
     self->last = (work_t **)memory_allocate_zeroed(config->executors, sizeof(work_t *));
     self->on_event = on_event;
@@ -201,6 +208,11 @@ static void tell_events(link_zmq_t *self)
     while (link_next_event(self->link, &event)) {
         if (event.kind == LINK_EVENT_WELCOMED) {
             CRASH_POINT(WORKER_WELCOMED);
+        }
+        if (event.kind == LINK_EVENT_STUCK &&
+            !executor_thread_describe(self->executors[event.executor], event.text,
+                                      sizeof event.text)) {
+            snprintf(event.text, sizeof event.text, "no handler runs");
         }
         self->on_event(self->event_context, &event);
     }
@@ -324,9 +336,22 @@ static void take_output(link_zmq_t *self)
     }
 }
 
+static void look_at_executors(link_zmq_t *self, uint64_t now_ms)
+{
+    if (now_ms < self->look_ms) {
+        return;
+    }
+    self->look_ms = now_ms + self->looks_ms;
+    for (uint32_t i = 0; i < self->executor_count; i++) {
+        self->steps[i] = executor_thread_step_since(self->executors[i]);
+    }
+    link_look(self->link, self->steps, now_ms);
+}
+
 static long poll_timeout_ms(const link_zmq_t *self, uint64_t now_ms)
 {
     uint64_t deadline_ms = link_next_deadline(self->link);
+    deadline_ms = self->look_ms < deadline_ms ? self->look_ms : deadline_ms;
     for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
         uint64_t connector_ms = connector_deadline(&self->connections[i].connector);
         deadline_ms = connector_ms < deadline_ms ? connector_ms : deadline_ms;
@@ -389,6 +414,7 @@ static void run_once(link_zmq_t *self)
         CRASH_POINT(WORKER_LEAVING);
     }
     link_tick(self->link, now_ms);
+    look_at_executors(self, now_ms);
     pass_on(self);
     for (uint32_t i = 0; i < LINK_ENDPOINTS_MAX; i++) {
         send_frames(self, i);
@@ -442,6 +468,7 @@ void link_zmq_destroy(link_zmq_t **link)
     close(self->wake);
     link_destroy(&self->link);
     free(self->executors);
+    free(self->steps);
     free(self->first);
     free(self->last);
     free(self);

@@ -151,6 +151,15 @@ static void on_event(void *context, const link_event_t *event)
                  event->endpoint);
         report(worker, FABRIC_LOG_WARN, "worker.plaintext", text);
         return;
+    case LINK_EVENT_STUCK:
+        snprintf(text, sizeof text, "executor %u has been at one step for %llu ms: %s",
+                 (unsigned)event->executor, (unsigned long long)event->step_ms, event->text);
+        report(worker, FABRIC_LOG_WARN, "worker.stuck", text);
+        return;
+    case LINK_EVENT_RECOVERED:
+        snprintf(text, sizeof text, "executor %u goes on", (unsigned)event->executor);
+        report(worker, FABRIC_LOG_INFO, "worker.recovered", text);
+        return;
     }
 }
 

@@ -21,6 +21,8 @@ const config_key_t worker_config_keys[] = {
      "deliveries that may wait in this worker at once"},
     {"grace_ms", CONFIG_UINT, "5000", 1, 600000, "MS",
      "time for running handlers when a shard moves away or the worker stops"},
+    {"stuck_ms", CONFIG_UINT, "10000", 10, 86400000, "MS",
+     "a handler that does not return for longer makes the worker count as stuck"},
     {"allow_plaintext", CONFIG_BOOL, "no", 0, 0, NULL,
      "connect to addresses beyond this machine without encryption"},
     {"no_supervisor", CONFIG_BOOL, "no", 0, 0, NULL,

@@ -84,6 +84,7 @@ static fabric_error_t make_worker(const config_t *config, program_t *program, mo
         .app_version = config_uint(config, "app_version"),
         .window = (uint32_t)config_uint(config, "window"),
         .grace_ms = (uint32_t)config_uint(config, "grace_ms"),
+        .stuck_ms = (uint32_t)config_uint(config, "stuck_ms"),
         .allow_plaintext = config_bool(config, "allow_plaintext"),
         .log = on_log,
         .log_context = program,

@@ -13,6 +13,7 @@
 #define WEIGHT_DEFAULT   100u
 #define WINDOW_DEFAULT   16384u
 #define GRACE_MS_DEFAULT 5000u
+#define STUCK_MS_DEFAULT 10000u
 
 typedef struct broker_list {
     worker_setup_t *setup;
@@ -110,6 +111,7 @@ static fabric_error_t configure(worker_setup_t *setup, const fabric_worker_optio
     config->app_version = options->app_version;
     config->window = or_default(options->window, WINDOW_DEFAULT);
     config->grace_ms = or_default(options->grace_ms, GRACE_MS_DEFAULT);
+    config->stuck_ms = or_default(options->stuck_ms, STUCK_MS_DEFAULT);
     config->allow_plaintext = options->allow_plaintext;
     if (config->executors > WORKER_EXECUTORS_MAX) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT, "executors: at most %u threads",

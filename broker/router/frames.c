@@ -145,6 +145,14 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
         }
         return error;
     }
+    if (kind == KIND_RUNNER_HEALTH) {
+        message_runner_health_t health;
+        fabric_error_t error = message_get_runner_health(body, &health);
+        if (!error) {
+            runner_set_health(router, runner, &health);
+        }
+        return error;
+    }
     if (kind == KIND_BYE) {
         message_bye_t bye;
         fabric_error_t error = message_get_bye(body, &bye);

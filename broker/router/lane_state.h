@@ -1,5 +1,5 @@
 /* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
- * lookup.c, checkpoint.c, overflow.c, loads.c, messages.c and hand_over.c.
+ * lookup.c, checkpoint.c, overflow.c, loads.c, messages.c, hand_over.c and progress.c.
  *
  * Some lanes are this broker's and others are not, at the same time. What depends on a lane
  * (shards, entities, messages, calls, batches, look-ups) comes and goes with it.
@@ -11,6 +11,7 @@
 #include "broker/router/checkpoint_state.h"
 #include "broker/router/lookup_state.h"
 #include "broker/router/overflow_state.h"
+#include "broker/router/progress_state.h"
 
 typedef enum lane_state {
     LANE_FOREIGN,  /* this broker does not hold it */
@@ -43,7 +44,17 @@ typedef struct router_lane {
     loads_t loads;
     message_t *ghosts; /* see messages.c */
     hand_over_t hand_over;
+    lane_progress_t progress;
 } router_lane_t;
+
+/* The last time that this broker lost a lane to another one without having given it up, or, before
+ * it began, all of its lanes. */
+typedef struct router_fence {
+    bool any;
+    bool whole; /* the whole broker: its incarnation before this one was fenced */
+    uint32_t lane;
+    uint64_t at_ms;
+} router_fence_t;
 
 /* Whether another broker is to hold the lane. */
 static inline bool lane_is_to_leave(const router_lane_t *lane)
@@ -59,6 +70,7 @@ static inline bool lane_is_given_up(const router_lane_t *lane)
 
 /* The name that status documents show. */
 const char *lane_state_name(const router_lane_t *lane);
+void lanes_init(router_t *router);
 /* Frees what of adoptions has not been taken over yet. */
 void lanes_destroy(router_t *router);
 /* The lane accepts and delivers nothing new from now on. */

@@ -29,6 +29,14 @@ const char *lane_state_name(const router_lane_t *lane)
     return state_machine_name(&machine, lane->state);
 }
 
+void lanes_init(router_t *router)
+{
+    if (router->config.fenced_ms > 0) {
+        router->fence =
+            (router_fence_t){.any = true, .whole = true, .at_ms = router->config.fenced_ms};
+    }
+}
+
 /* ---- holds ---- */
 
 static void forget_adoption(router_lane_t *lane)
@@ -41,6 +49,9 @@ static void forget_adoption(router_lane_t *lane)
 static void drop(router_t *router, uint32_t number)
 {
     router_lane_t *lane = &router->lanes[number];
+    if (!lane_is_given_up(lane)) {
+        router->fence = (router_fence_t){.any = true, .lane = number, .at_ms = router->now_ms};
+    }
     lane->adoption_due = false;
     forget_adoption(lane);
     set_state(lane, LANE_FOREIGN);

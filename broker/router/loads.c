@@ -178,6 +178,7 @@ void router_loaded(router_t *router, uint32_t number, fabric_error_t error, mess
     loads_t *loads = &router->lanes[number].loads;
     bool dropped = loads->dropped;
     loads->running = loads->dropped = false;
+    loads->answered++;
     if (dropped || error) {
         message_chain_destroy(&rows);
         done = 0;

@@ -80,6 +80,7 @@ static void take_items(lookup_t *current, lookup_t *next)
 {
     size_t count = count_items(next);
     lookup_t all = *next;
+    all.answered = current->answered;
     *next = *current;
     *current = all;
     current->count = count;
@@ -178,6 +179,7 @@ size_t lookup_end(lookup_t *lookup, fabric_error_t error, request_id_t reached)
         item->client->held.lookups--;
     }
     lookup->running = false;
+    lookup->answered++;
     lookup->count = 0;
     return count;
 }

@@ -45,6 +45,7 @@ typedef struct lookup {
     size_t count, capacity;
     uint64_t floor;
     bool running;
+    uint64_t answered; /* look-ups of the lane so far */
 } lookup_t;
 
 /* Holds a request, which lookup.c then owns; `call` is NULL where the client has settled on it. */

@@ -65,6 +65,12 @@ fabric_bytes_t entity_type(const entity_t *entity)
 
 /* ---- pending messages ---- */
 
+/* When the message was accepted, as its id says. */
+static uint64_t began_ms(const message_t *message)
+{
+    return (uint64_t)snowflake_timestamp_ms(message->stored.id);
+}
+
 void message_admit(router_t *router, message_t *message, entity_t *entity)
 {
     message->entity = entity;
@@ -72,6 +78,7 @@ void message_admit(router_t *router, message_t *message, entity_t *entity)
         entity->pending++;
     }
     router->counters.pending++;
+    ages_add(&router->pending_ages, began_ms(message));
     message_add(router, message);
 }
 
@@ -80,6 +87,7 @@ void message_dismiss(router_t *router, message_t *message)
     checkpoint_forget(message);
     message_remove(router, message);
     router->counters.pending--;
+    ages_remove(&router->pending_ages, began_ms(message));
     if (message->entity) {
         message->entity->pending--;
     }
@@ -264,4 +272,27 @@ entity_t *runner_take_waiting(runner_t *runner)
     entity_t *entity = runner->waiting;
     entity_stop_waiting(entity);
     return entity;
+}
+
+/* ---- the oldest pending message ---- */
+
+static uint64_t id_now_ms(const router_t *router)
+{
+    return (uint64_t)snowflake_timestamp_ms((request_id_t){request_id_highest(router)});
+}
+
+void pending_tick(router_t *router)
+{
+    ages_advance(&router->pending_ages, id_now_ms(router));
+}
+
+bool pending_oldest(const router_t *router, uint64_t *age_ms)
+{
+    uint64_t began_ms;
+    if (!ages_oldest(&router->pending_ages, &began_ms)) {
+        return false;
+    }
+    uint64_t now_ms = id_now_ms(router);
+    *age_ms = now_ms > began_ms ? now_ms - began_ms : 0;
+    return true;
 }

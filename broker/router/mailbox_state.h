@@ -58,6 +58,13 @@ void message_admit(router_t *router, message_t *message, entity_t *entity);
  * queue: it belongs to no entity any more. */
 void message_dismiss(router_t *router, message_t *message);
 
+/* Time has passed for pending messages. */
+void pending_tick(router_t *router);
+/* How old the oldest pending message in memory is, by its id, to a few percent; false: there is
+ * none. Messages that only the store has stand behind some of their entity, unless those are just
+ * being loaded. */
+bool pending_oldest(const router_t *router, uint64_t *age_ms);
+
 /* ---- the queue ---- */
 
 /* The message is the last in the queue. */

@@ -102,7 +102,8 @@ typedef struct loads {
     store_range_t *ranges;
     size_t count;
     bool running;
-    bool dropped; /* the lane was dropped meanwhile: the answer does not matter */
+    bool dropped;      /* the lane was dropped meanwhile: the answer does not matter */
+    uint64_t answered; /* loads so far */
     /* Rows that the journal has overruled, by position, until the lane's first checkpoint is
      * settled and no load is under way that began before. */
     overruled_row_t *overruled;

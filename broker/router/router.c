@@ -61,6 +61,7 @@ router_t *router_new(const router_config_t *config, uint64_t now_ms)
     for (uint32_t i = 0; i < config->lanes; i++) {
         router->lanes[i].batches.available = true;
     }
+    lanes_init(router);
     checkpoints_init(router);
     router->map = shard_map_new();
     shard_map_set_shards_per_group(router->map, config->shards_per_group);
@@ -116,6 +117,8 @@ void router_tick(router_t *router, uint64_t now_ms)
     router->now_ms = now_ms;
     router->last_tick_ms = now_ms;
     documents_tick(router);
+    progress_tick(router);
+    pending_tick(router);
     runners_tick(router);
     entities_wake(router);
     connections_tick(router);

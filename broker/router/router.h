@@ -16,7 +16,8 @@
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
  *      router_take_slice, loads with router_take_load, look-ups with router_take_lookup;
  *   4. orders for the coordinator, with router_next_order;
- *   5. damages and crashes for the log, with router_next_damage and router_next_crash.
+ *   5. damages, crashes and stuck runners for the log, with router_next_damage, router_next_crash
+ *      and router_next_runner_health.
  */
 #ifndef BROKER_ROUTER_ROUTER_H
 #define BROKER_ROUTER_ROUTER_H
@@ -35,7 +36,8 @@ typedef struct router router_t;
 typedef struct router_config {
     incarnation_t incarnation;
     uint32_t machine;
-    uint64_t high_id;     /* the router makes larger ids only */
+    uint64_t high_id;   /* the router makes larger ids only */
+    uint64_t fenced_ms; /* when the process's incarnation before this one was fenced; 0: none was */
     int64_t store_now_ms; /* the database's Unix time when router_new is called with its now_ms */
     uint8_t cluster_id[16];
     char cluster_name[256];
@@ -360,6 +362,17 @@ typedef struct router_unserved {
 } router_unserved_t;
 /* False: there were none since the last call. */
 bool router_take_unserved(router_t *router, router_unserved_t *unserved);
+
+/* A runner that has more stuck executors, or fewer, than it had said before: `stuck` of them, the
+ * first since `oldest_ms` ago. */
+typedef struct router_runner_health {
+    incarnation_t runner;
+    char name[256];
+    uint32_t executors;
+    uint32_t stuck;
+    uint64_t oldest_ms;
+} router_runner_health_t;
+bool router_next_runner_health(router_t *router, router_runner_health_t *health);
 
 /* A damaged row. At most ROUTER_DAMAGES_MAX wait to be taken; the counter counts all. */
 enum { ROUTER_DAMAGES_MAX = 16 };

@@ -4,6 +4,7 @@
 #define BROKER_ROUTER_ROUTER_STATE_H
 
 #include "broker/router/router.h"
+#include "broker/router/ages.h"
 #include "broker/router/client_state.h"
 #include "broker/router/lane_state.h"
 #include "broker/router/mailbox_state.h"
@@ -58,6 +59,7 @@ struct router {
     client_t *away; /* the clients that are not connected, longest first */
     uint64_t client_bytes;
     runner_t *runners;
+    uint32_t runners_to_log; /* whose health has changed; runners.c writes it */
     known_type_t *types;
 
     shard_t *groups[LIMIT_GROUPS_MAX]; /* shards_per_group each, or NULL */
@@ -67,8 +69,10 @@ struct router {
     timers_t pauses;      /* of entities */
     uint64_t activations; /* the last activation's number */
     message_t *messages_by_id;
+    ages_t pending_ages; /* of pending messages, by the times of their ids; mailbox.c writes it */
 
     router_lane_t lanes[LIMIT_LANES_MAX];
+    router_fence_t fence;       /* lanes.c writes it */
     uint64_t held;              /* messages of requests that are held */
     uint64_t message_bytes;     /* of all messages in messages_by_id */
     uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */

@@ -34,6 +34,10 @@ struct runner {
     bool supervised;  /* a supervisor will report how its process ended */
     runner_poison_t poison;
     runner_settlement_t settlement; /* of its connection */
+    uint32_t executors; /* as the worker has said; 0: it has not */
+    uint32_t stuck;     /* of them */
+    uint64_t stuck_ms;  /* with `stuck`: since when the first of these has been */
+    bool to_log;        /* the log has not got the last change of `stuck` */
     char name[256];
     wire_writer_t types; /* names of the types that it brings, each after a byte with its size */
     entity_t *waiting;   /* entities that wait for credit */
@@ -71,6 +75,10 @@ void runner_miss(runner_t *runner, uint64_t until_ms);
 void runner_leave(runner_t *runner);
 /* The runner's connection is gone: see `unreachable`. */
 void runner_note_unreachable(runner_t *runner);
+/* The runner has said how its executors are. */
+void runner_set_health(router_t *router, runner_t *runner, const message_runner_health_t *health);
+/* For how long the executor that has been stuck longest has been; 0: none is. */
+uint64_t runner_stuck_for_ms(const runner_t *runner, uint64_t now_ms);
 /* The runner has one ownership more, or one less. */
 void runner_gain(runner_t *runner);
 void runner_lose(runner_t *runner);

@@ -30,6 +30,8 @@ runner_t *runner_find(router_t *router, incarnation_t incarnation)
     return runner;
 }
 
+static void note_for_log(router_t *router, runner_t *runner, bool to_log);
+
 /* ---- records ---- */
 
 static void copy_name(char name[256], fabric_bytes_t bytes)
@@ -85,6 +87,7 @@ bool runner_may_own(const runner_t *runner, fabric_bytes_t type)
 
 void runner_remove(router_t *router, runner_t *runner)
 {
+    note_for_log(router, runner, false);
     HASH_DELETE(by_incarnation, router->runners, runner);
 }
 
@@ -105,6 +108,7 @@ void runner_connect(runner_t *runner, peer_t *peer, uint64_t connection, uint32_
     runner->peer = peer;
     runner->unreachable = false;
     runner->settlement = (runner_settlement_t){0};
+    runner->executors = runner->stuck = 0; /* until it says so on this connection */
     runner->connection = connection;
     runner->window = window;
     peer_set_runner(peer, runner);
@@ -152,6 +156,52 @@ bool runner_ping(router_t *router, runner_t *runner)
 void runner_leave(runner_t *runner)
 {
     set_state(runner, RUNNER_LEAVING);
+}
+
+/* ---- its executors ---- */
+
+static void note_for_log(router_t *router, runner_t *runner, bool to_log)
+{
+    router->runners_to_log += to_log && !runner->to_log;
+    router->runners_to_log -= !to_log && runner->to_log;
+    runner->to_log = to_log;
+}
+
+void runner_set_health(router_t *router, runner_t *runner, const message_runner_health_t *health)
+{
+    uint64_t now_ms = router->now_ms;
+    uint32_t executors = health->executors < UINT32_MAX ? (uint32_t)health->executors : UINT32_MAX;
+    uint32_t stuck = health->stuck < executors ? (uint32_t)health->stuck : executors;
+    uint64_t oldest_ms = health->oldest_ms < now_ms ? health->oldest_ms : now_ms;
+    if (stuck != runner->stuck) {
+        note_for_log(router, runner, true);
+    }
+    runner->executors = executors;
+    runner->stuck = stuck;
+    runner->stuck_ms = now_ms - oldest_ms;
+}
+
+bool router_next_runner_health(router_t *router, router_runner_health_t *health)
+{
+    runner_t *runner = router->runners_to_log > 0 ? router->runners : NULL;
+    while (runner && !runner->to_log) {
+        runner = runner->by_incarnation.next;
+    }
+    if (!runner) {
+        return false;
+    }
+    note_for_log(router, runner, false);
+    *health = (router_runner_health_t){.runner = runner->incarnation,
+                                       .executors = runner->executors,
+                                       .stuck = runner->stuck,
+                                       .oldest_ms = runner_stuck_for_ms(runner, router->now_ms)};
+    memcpy(health->name, runner->name, sizeof health->name);
+    return true;
+}
+
+uint64_t runner_stuck_for_ms(const runner_t *runner, uint64_t now_ms)
+{
+    return runner->stuck > 0 ? now_ms - runner->stuck_ms : 0;
 }
 
 /* ---- what it owns ---- */

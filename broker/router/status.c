@@ -3,30 +3,9 @@
 
 #include <utlist.h>
 
+#include "broker/router/document.h"
+#include "broker/router/health.h"
 #include "broker/router/router_state.h"
-
-static void put_text(wire_writer_t *document, const char *key, const char *value)
-{
-    wire_put_text(document, key);
-    wire_put_text(document, value);
-}
-
-static void put_uint(wire_writer_t *document, const char *key, uint64_t value)
-{
-    wire_put_text(document, key);
-    wire_put_uint(document, value);
-}
-
-static void put_incarnation(wire_writer_t *document, const char *key, incarnation_t incarnation)
-{
-    char text[33];
-    wire_put_text(document, key);
-    if (incarnation_is_none(incarnation)) {
-        wire_put_nil(document);
-    } else {
-        wire_put_text(document, incarnation_text(incarnation, text));
-    }
-}
 
 static void put_brokers(const router_t *router, wire_writer_t *document)
 {
@@ -36,57 +15,10 @@ static void put_brokers(const router_t *router, wire_writer_t *document)
     for (size_t i = 0; i < count; i++) {
         const map_broker_t *broker = shard_map_broker_at(router->map, i);
         wire_put_map(document, 4);
-        put_incarnation(document, "incarnation", broker->incarnation);
-        put_text(document, "name", broker->name);
-        put_text(document, "router", broker->router_endpoint);
-        put_text(document, "pub", broker->pub_endpoint);
-    }
-}
-
-static void put_runners(const router_t *router, wire_writer_t *document)
-{
-    wire_put_text(document, "runners");
-    wire_put_array(document, HASH_CNT(by_incarnation, router->runners));
-    for (const runner_t *runner = router->runners; runner; runner = runner->by_incarnation.next) {
-        wire_put_map(document, 7);
-        put_incarnation(document, "incarnation", runner->incarnation);
-        put_text(document, "name", runner->name);
-        put_text(document, "state", runner_state_name(runner));
-        put_uint(document, "weight", runner->weight);
-        put_uint(document, "app_version", runner->app_version);
-        put_uint(document, "owned", runner->owned);
-        put_uint(document, "outstanding", runner->outstanding);
-    }
-}
-
-/* ---- types, and the runners that may own their entities ---- */
-
-static void put_bringers(const router_t *router, fabric_bytes_t type, wire_writer_t *document)
-{
-    const runner_t *runner;
-    uint32_t count = 0;
-    char text[33];
-    for (runner = router->runners; runner; runner = runner->by_incarnation.next) {
-        count += runner_may_own(runner, type);
-    }
-    wire_put_text(document, "runners");
-    wire_put_array(document, count);
-    for (runner = router->runners; runner; runner = runner->by_incarnation.next) {
-        if (runner_may_own(runner, type)) {
-            wire_put_text(document, incarnation_text(runner->incarnation, text));
-        }
-    }
-}
-
-static void put_types(const router_t *router, wire_writer_t *document)
-{
-    wire_put_text(document, "types");
-    wire_put_array(document, HASH_CNT(by_name, router->types));
-    for (const known_type_t *type = router->types; type; type = type->by_name.next) {
-        wire_put_map(document, 3);
-        put_text(document, "name", type->name);
-        put_text(document, "group", type->description->group);
-        put_bringers(router, fabric_bytes_of(type->name), document);
+        document_put_incarnation(document, "incarnation", broker->incarnation);
+        document_put_text(document, "name", broker->name);
+        document_put_text(document, "router", broker->router_endpoint);
+        document_put_text(document, "pub", broker->pub_endpoint);
     }
 }
 
@@ -179,9 +111,9 @@ static void put_shard(router_t *router, shard_id_t id, const brought_t *brought,
     wire_put_map(document, 6);
     wire_put_text(document, "group");
     wire_put_str(document, shard_map_group_name(router->map, shard_id_group(id)));
-    put_uint(document, "number", shard_id_number(id));
-    put_incarnation(document, "home", ours ? router->config.incarnation : lane->home);
-    put_uint(document, "home_epoch", ours ? shard->epoch : lane->epoch);
+    document_put_uint(document, "number", shard_id_number(id));
+    document_put_incarnation(document, "home", ours ? router->config.incarnation : lane->home);
+    document_put_uint(document, "home_epoch", ours ? shard->epoch : lane->epoch);
     wire_put_text(document, "owners");
     if (ours) {
         put_own_owners(shard, document);
@@ -212,31 +144,31 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
     wire_put_map(document, 25);
-    put_uint(document, "accepted", counters->accepted);
-    put_uint(document, "ended", counters->ended);
-    put_uint(document, "pending", counters->pending);
-    put_uint(document, "delivered", counters->delivered);
-    put_uint(document, "redelivered", counters->redelivered);
-    put_uint(document, "rejected", counters->rejected);
-    put_uint(document, "volatile_handled", counters->volatile_handled);
-    put_uint(document, "results_refused", counters->results_refused);
-    put_uint(document, "malformed", counters->malformed);
-    put_uint(document, "refused", counters->refused);
-    put_uint(document, "overflowed", counters->overflowed);
-    put_uint(document, "dead_letters", counters->dead_letters);
-    put_uint(document, "runner_deaths", counters->runner_deaths);
-    put_uint(document, "crashes", counters->crashes);
-    put_uint(document, "entries", counters->entries);
-    put_uint(document, "journal_bytes", counters->journal_bytes);
-    put_uint(document, "checkpoints", counters->checkpoints);
-    put_uint(document, "stored", counters->stored);
-    put_uint(document, "loaded", counters->loaded);
-    put_uint(document, "damaged", counters->damaged);
-    put_uint(document, "outdated", counters->outdated);
-    put_uint(document, "unidentified", counters->unidentified);
-    put_uint(document, "unexpected", counters->unexpected);
-    put_uint(document, "unsent", counters->unsent);
-    put_uint(document, "abandoned", counters->abandoned);
+    document_put_uint(document, "accepted", counters->accepted);
+    document_put_uint(document, "ended", counters->ended);
+    document_put_uint(document, "pending", counters->pending);
+    document_put_uint(document, "delivered", counters->delivered);
+    document_put_uint(document, "redelivered", counters->redelivered);
+    document_put_uint(document, "rejected", counters->rejected);
+    document_put_uint(document, "volatile_handled", counters->volatile_handled);
+    document_put_uint(document, "results_refused", counters->results_refused);
+    document_put_uint(document, "malformed", counters->malformed);
+    document_put_uint(document, "refused", counters->refused);
+    document_put_uint(document, "overflowed", counters->overflowed);
+    document_put_uint(document, "dead_letters", counters->dead_letters);
+    document_put_uint(document, "runner_deaths", counters->runner_deaths);
+    document_put_uint(document, "crashes", counters->crashes);
+    document_put_uint(document, "entries", counters->entries);
+    document_put_uint(document, "journal_bytes", counters->journal_bytes);
+    document_put_uint(document, "checkpoints", counters->checkpoints);
+    document_put_uint(document, "stored", counters->stored);
+    document_put_uint(document, "loaded", counters->loaded);
+    document_put_uint(document, "damaged", counters->damaged);
+    document_put_uint(document, "outdated", counters->outdated);
+    document_put_uint(document, "unidentified", counters->unidentified);
+    document_put_uint(document, "unexpected", counters->unexpected);
+    document_put_uint(document, "unsent", counters->unsent);
+    document_put_uint(document, "abandoned", counters->abandoned);
 }
 
 /* ---- lanes ---- */
@@ -249,25 +181,6 @@ static uint32_t count_lanes(const router_t *router)
         count += router->lanes[i].state != LANE_FOREIGN;
     }
     return count;
-}
-
-static void put_lanes(const router_t *router, wire_writer_t *document)
-{
-    wire_put_text(document, "lanes");
-    wire_put_array(document, count_lanes(router));
-    for (uint32_t i = 0; i < router->config.lanes; i++) {
-        const router_lane_t *lane = &router->lanes[i];
-        if (lane->state != LANE_FOREIGN) {
-            const checkpoint_t *checkpoint = &lane->checkpoint;
-            wire_put_map(document, 6);
-            put_uint(document, "number", i);
-            put_text(document, "state", lane_state_name(lane));
-            put_uint(document, "epoch", lane->epoch);
-            put_uint(document, "entry", checkpoint->number);
-            put_uint(document, "checkpoint", checkpoint->settled);
-            put_uint(document, "tail_bytes", checkpoint->new_bytes + checkpoint->begun_bytes);
-        }
-    }
 }
 
 /* The broker's role in the cluster, which tells the reader how complete the document is. */
@@ -292,21 +205,36 @@ static void put_home(const router_t *router, wire_writer_t *document)
     }
 }
 
-static void put_status(router_t *router, wire_writer_t *document)
+/* What the documents of "status" and "health" have in common. */
+enum { COMMON_MEMBERS = 7 + HEALTH_MEMBERS + 3 };
+
+static void put_common(router_t *router, bool runners, wire_writer_t *document)
 {
     map_version_t version = shard_map_version(router->map);
-    wire_put_map(document, 13);
-    put_text(document, "cluster", router->config.cluster_name);
-    put_incarnation(document, "broker", router->config.incarnation);
-    put_text(document, "name", router->config.name);
-    put_text(document, "state", state_name(router));
+    document_put_text(document, "cluster", router->config.cluster_name);
+    document_put_incarnation(document, "broker", router->config.incarnation);
+    document_put_text(document, "name", router->config.name);
+    document_put_text(document, "state", state_name(router));
     put_home(router, document);
-    put_uint(document, "map_term", version.term);
-    put_uint(document, "map_sequence", version.sequence);
+    document_put_uint(document, "map_term", version.term);
+    document_put_uint(document, "map_sequence", version.sequence);
+    health_put(router, document);
+    health_put_runners(router, document);
+    health_put_types(router, runners, document);
+    health_put_lanes(router, document);
+}
+
+static void put_health(router_t *router, wire_writer_t *document)
+{
+    wire_put_map(document, COMMON_MEMBERS);
+    put_common(router, false, document);
+}
+
+static void put_status(router_t *router, wire_writer_t *document)
+{
+    wire_put_map(document, COMMON_MEMBERS + 3);
+    put_common(router, true, document);
     put_brokers(router, document);
-    put_runners(router, document);
-    put_types(router, document);
-    put_lanes(router, document);
     put_shards(router, document);
     put_counters(router, document);
 }
@@ -325,7 +253,7 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
 {
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
-    const char *text = "queries are: status, counters, describe, waits";
+    const char *text = "queries are: status, health, counters, describe, waits";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
         client_hear_waits(peer->client, query->sequence);
         return; /* the query is answered for each call that turns out to wait */
@@ -337,6 +265,9 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     }
     if (fabric_bytes_equal(query->name, fabric_bytes_of("status"))) {
         put_status(router, &document);
+        error = FABRIC_OK;
+    } else if (fabric_bytes_equal(query->name, fabric_bytes_of("health"))) {
+        put_health(router, &document);
         error = FABRIC_OK;
     } else if (fabric_bytes_equal(query->name, fabric_bytes_of("counters"))) {
         wire_put_map(&document, 1);

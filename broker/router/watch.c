@@ -8,6 +8,7 @@
 
 #define DAMAGES_PER_S 10u
 #define CRASHES_PER_S 10u
+#define RUNNERS_PER_S 10u
 
 void router_watch_order(const router_order_t *order)
 {
@@ -53,6 +54,24 @@ void router_watch_crashes(router_watch_t *watch, router_t *router, uint64_t now_
                       log_bytes("entity", name_bytes(&crash.entity)),
                       log_bytes("tag", name_bytes(&crash.tag)), log_uint("crashes", crash.crashes),
                       log_uint("left_out", left_out));
+        }
+    }
+}
+
+void router_watch_runners(router_watch_t *watch, router_t *router, uint64_t now_ms)
+{
+    router_runner_health_t health;
+    uint32_t left_out = 0;
+    char runner[33];
+    while (router_next_runner_health(router, &health)) {
+        bool stuck = health.stuck > 0;
+        if (log_limiter_pass(&watch->runners, RUNNERS_PER_S, now_ms, &left_out)) {
+            log_event(stuck ? LOG_WARN_LEVEL : LOG_INFO_LEVEL,
+                      stuck ? "runner.stuck" : "runner.recovered",
+                      log_text("runner", incarnation_text(health.runner, runner)),
+                      log_text("name", health.name), log_uint("stuck", health.stuck),
+                      log_uint("executors", health.executors),
+                      log_uint("oldest_ms", health.oldest_ms), log_uint("left_out", left_out));
         }
     }
 }

@@ -19,6 +19,7 @@ static const link_config_t config = {
     .window = 64,
     .grace_ms = LINK_DRIVER_GRACE_MS,
     .executors = 2,
+    .stuck_ms = 1000,
 };
 
 int link_driver_setup(void **state)

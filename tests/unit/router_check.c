@@ -47,6 +47,11 @@ static void check_messages(const router_t *router)
     router_expect("bytes of all messages", router->message_bytes, bytes);
     router_expect("pending messages in memory", router->counters.pending - router->counters.stored,
                   pending);
+    uint64_t aged = router->pending_ages.ancient;
+    for (size_t i = 0; i < AGES_LEVELS; i++) {
+        aged += router->pending_ages.counts[i];
+    }
+    router_expect("ages of pending messages", aged, pending);
 }
 
 /* ---- clients ---- */

@@ -33,6 +33,8 @@ typedef struct number {
 } number_t;
 static const fabric_field_t number_fields[] = {FABRIC_I64(number_t, value)};
 static const fabric_schema_t number_schema = FABRIC_SCHEMA("Number", number_t, number_fields);
+enum { STUCK_MS = 300 };
+
 static const fabric_message_type_t add_message = {"Add", &number_schema, &number_schema, true,
                                                   NULL};
 static const fabric_message_type_t later_message = {"Later", &number_schema, &number_schema, false,
@@ -118,6 +120,7 @@ typedef struct fixture {
     fabric_worker_t *worker;
     atomic_int welcomed, refused; /* log events */
     atomic_bool hold;             /* whether the log callback waits for the handler of "Block" */
+    atomic_int stuck, recovered;  /* log events that are as they should be */
     atomic_bool early;            /* that handler has begun while the callback waited */
 } fixture_t;
 
@@ -329,7 +332,13 @@ static bool wait_for_handler(void)
 static void note_log(void *context, fabric_log_level_t level, const char *code, const char *text)
 {
     fixture_t *f = (fixture_t *)context;
-    (void)text;
+    if (strcmp(code, "worker.stuck") == 0 && level == FABRIC_LOG_WARN &&
+        strstr(text, ": N/n-1 Block, request ")) {
+        atomic_fetch_add(&f->stuck, 1);
+    }
+    if (strcmp(code, "worker.recovered") == 0 && level == FABRIC_LOG_INFO) {
+        atomic_fetch_add(&f->recovered, 1);
+    }
     if (strcmp(code, "worker.welcomed") == 0 && level == FABRIC_LOG_INFO) {
         atomic_fetch_add(&f->welcomed, 1);
     }
@@ -348,6 +357,7 @@ static void open_worker(fixture_t *f)
     fabric_worker_options_t options = {.connect_timeout_ms = FABRIC_CONNECT_LATER,
                                        .executors = 2,
                                        .grace_ms = 2000,
+                                       .stuck_ms = STUCK_MS,
                                        .log = note_log,
                                        .log_context = f};
     assert_int_equal(fabric_worker_open(f->endpoint, types, &options, &f->worker, NULL), FABRIC_OK);
@@ -414,6 +424,37 @@ static void tells_of_a_welcome_before_it_handles_messages(void **state)
     expect_result(f, STATUS_OK, 1);
     assert_int_equal(atomic_load(&f->welcomed), 1);
     assert_false(atomic_load(&f->early));
+}
+
+static message_runner_health_t expect_health(fixture_t *f)
+{
+    message_runner_health_t health = {0};
+    assert_int_equal(next_message(f), KIND_RUNNER_HEALTH);
+    assert_int_equal(message_get_runner_health(&f->body, &health), FABRIC_OK);
+    assert_int_equal(health.executors, 2);
+    return health;
+}
+
+/* A handler that answers later does not hold its executor; one that does not return does. */
+static void a_handler_that_does_not_return_is_told(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    start(f);
+    deliver(f, 1, "Later", false);
+    expect_result(f, STATUS_OK, 4711);
+    deliver(f, 1, "Block", true);
+    message_runner_health_t health = expect_health(f);
+    assert_int_equal(health.stuck, 1);
+    assert_in_range(health.oldest_ms, STUCK_MS, DEADLINE_MS);
+    assert_int_equal(atomic_load(&f->stuck), 1);
+    assert_int_equal(atomic_load(&f->recovered), 0);
+    sem_post(&unblock);
+    expect_result(f, STATUS_OK, 1);
+    health = expect_health(f);
+    assert_int_equal(health.stuck, 0);
+    assert_int_equal(health.oldest_ms, 0);
+    assert_int_equal(atomic_load(&f->stuck), 1);
+    assert_int_equal(atomic_load(&f->recovered), 1);
 }
 
 /* Small frames are copied, large ones stay where libzmq has put them. Some messages wait for the
@@ -591,6 +632,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(handles_messages),
         TEST(tells_of_a_welcome_before_it_handles_messages),
+        TEST(a_handler_that_does_not_return_is_told),
         TEST(handles_messages_of_large_frames),
         TEST(junk_does_no_harm),
         TEST(stop_is_graceful),

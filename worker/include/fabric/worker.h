@@ -252,6 +252,11 @@ typedef struct fabric_worker_options {
     uint64_t app_version;
     /** Time for running handlers, when a shard moves away or the worker stops; default 5,000. */
     uint32_t grace_ms;
+    /** An executor whose present handler (or start or stop function of an entity) has taken longer
+     *  than this counts as stuck: what waits for it waits on. It is told in the log and to the
+     *  brokers, whose status shows the worker as stuck; nothing else follows from it. A handler
+     *  that returned FABRIC_PENDING does not hold its executor. Default 10,000. */
+    uint32_t stuck_ms;
     bool allow_plaintext; /**< connect to addresses beyond this machine without encryption */
     /** Is told of each event worth a log line, see rule 10; NULL: nobody is. The codes:
      *  - worker.welcomed (info): a broker has taken the worker in;
@@ -267,7 +272,9 @@ typedef struct fabric_worker_options {
      *  - worker.unresolved (warn): the host name of a broker cannot be looked up;
      *  - worker.plaintext (warn): the map names a broker beyond this machine, and allow_plaintext
      *    is not set;
-     *  - worker.stuck (warn): a handler did not return while the worker stopped. */
+     *  - worker.stuck (warn): a handler has not returned for stuck_ms: the executor's number,
+     *    entity, tag and request id; or one did not return while the worker stopped;
+     *  - worker.recovered (info): an executor that was stuck goes on. */
     fabric_log_fn *log;
     void *log_context; /**< given to log */
 } fabric_worker_options_t;
