@@ -65,6 +65,11 @@ void cli_make_printable(json_t *value)
 
 /* ---- merging ---- */
 
+static void set_number(json_t *object, const char *key, uint64_t number)
+{
+    json_object_set_new(object, key, json_integer((json_int_t)number));
+}
+
 /* Puts a copy of the member, if there is one, into another object. */
 static void copy_member(json_t *to, const json_t *from, const char *key)
 {
@@ -100,6 +105,10 @@ static void add_broker(json_t *merged, const fabric_broker_answer_t *answer, con
             cli_find(json_object_get(document, "brokers"), "incarnation", answer->broker);
         copy_member(broker, self, "pub");
         copy_member(broker, document, "state");
+        copy_member(broker, document, "pending");
+        copy_member(broker, document, "oldest_pending_ms");
+        copy_member(broker, document, "fence");
+        copy_member(broker, document, "store");
         copy_member(broker, document, "counters");
     } else {
         json_object_set_new(broker, "error", json_string(fabric_error_name(answer->outcome.error)));
@@ -138,11 +147,16 @@ static void merge_lanes(json_t *lanes, const fabric_broker_answer_t *answer, con
     }
 }
 
-/* The state that is not "healthy" counts. */
+/* The state that is not "healthy" counts, and the most that is stuck. */
 static void merge_runner(json_t *known, const json_t *runner)
 {
     add_number(known, runner, "owned");
     add_number(known, runner, "outstanding");
+    if (cli_number_of(runner, "stuck_ms") > cli_number_of(known, "stuck_ms")) {
+        copy_member(known, runner, "executors");
+        copy_member(known, runner, "stuck");
+        copy_member(known, runner, "stuck_ms");
+    }
     if (strcmp(cli_text_of(runner, "state"), "healthy") != 0) {
         copy_member(known, runner, "state");
     }
@@ -190,6 +204,11 @@ static void merge_types(json_t *types, const json_t *document)
         json_t *known = json_object_get(types, name);
         if (known) {
             add_new_texts(json_object_get(known, "runners"), json_object_get(type, "runners"));
+            set_number(known, "brought", json_array_size(json_object_get(known, "runners")));
+            add_number(known, type, "served");
+            add_number(known, type, "moving");
+            add_number(known, type, "unserved");
+            add_number(known, type, "waiting");
         } else {
             json_object_set_new(types, name, json_deep_copy(type));
         }
@@ -266,6 +285,57 @@ json_t *cli_cluster_merge(const fabric_broker_answer_t *answers, json_t *const *
     return merged;
 }
 
+/* ---- health ---- */
+
+static json_t *health_numbers(const fabric_health_t *health)
+{
+    json_t *numbers = json_object();
+    const struct {
+        const char *key;
+        uint64_t number;
+    } members[] = {
+        {"brokers", health->brokers},
+        {"brokers_answering", health->brokers_answering},
+        {"runners", health->runners},
+        {"runners_healthy", health->runners_healthy},
+        {"runners_stuck", health->runners_stuck},
+        {"lanes", health->lanes},
+        {"lanes_served", health->lanes_served},
+        {"lanes_moving", health->lanes_moving},
+        {"lanes_stuck", health->lanes_stuck},
+        {"types", health->types},
+        {"types_missing", health->types_missing},
+        {"shards", health->shards},
+        {"shards_served", health->shards_served},
+        {"shards_moving", health->shards_moving},
+        {"shards_unserved", health->shards_unserved},
+        {"pending", health->pending},
+        {"oldest_pending_ms", health->oldest_pending_ms},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        set_number(numbers, members[i].key, members[i].number);
+    }
+    json_object_set_new(numbers, "last_fence_ms",
+                        health->fenced ? json_integer((json_int_t)health->last_fence_ms)
+                                       : json_null());
+    json_object_set_new(numbers, "last_fence_lane",
+                        health->fenced && health->last_fence_lane >= 0
+                            ? json_integer(health->last_fence_lane)
+                            : json_null());
+    return numbers;
+}
+
+void cli_cluster_add_health(json_t *document, const fabric_health_t *health)
+{
+    json_t *reasons = json_array();
+    for (uint32_t i = 0; i < health->reason_count && i < FABRIC_HEALTH_REASONS_MAX; i++) {
+        json_array_append_new(reasons, json_string(health->reasons[i]));
+    }
+    json_object_set_new(document, "healthy", json_boolean(health->healthy));
+    json_object_set_new(document, "reasons", reasons);
+    json_object_set_new(document, "health", health_numbers(health));
+}
+
 /* ---- asking ---- */
 
 /* The answer's document; NULL: there is none, or it cannot be read, and the answer says why. */
@@ -294,6 +364,8 @@ static void merge_answers(cli_cluster_t *cluster)
         cluster->answering += documents[i] != NULL;
     }
     cluster->document = cli_cluster_merge(cluster->answers, documents, cluster->count);
+    fabric_health_of_answers(cluster->answers, cluster->count, &cluster->health);
+    cli_cluster_add_health(cluster->document, &cluster->health);
     for (size_t i = 0; i < cluster->count; i++) {
         json_decref(documents[i]);
     }

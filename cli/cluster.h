@@ -2,13 +2,17 @@
  * shards only, so all of them are asked, at the same time, and their documents are merged.
  *
  * The merged document has these keys; `fabricctl status -o json` prints it:
+ *   - healthy, reasons, health: whether the cluster is healthy, why not (sentences), and the
+ *     numbers of fabric_health_t under their names;
  *   - cluster, map_term, map_sequence: the newest that any broker knows;
  *   - brokers: of each broker of the map, its incarnation, name, router, and `answers`; with true
- *     also pub, state and counters as it says itself, with false error and text;
+ *     also pub, state, pending, oldest_pending_ms, fence, store and counters as it says itself,
+ *     with false error and text;
  *   - lanes: of each lane that a broker holds, what its holder says, and broker and broker_name;
  *   - runners: each runner once, as the brokers say it; owned and outstanding are sums, and its
  *     state is "healthy" only where all brokers that know it say so;
- *   - types: each type once, with all runners that any broker names;
+ *   - types: each type once, with all runners that any broker names, and sums of served, moving,
+ *     unserved and waiting over the lanes of all brokers that answer;
  *   - shards: each shard once, in the words of its home; `healthy` is null where its home does not
  *     answer;
  *   - counters: the sums.
@@ -26,6 +30,7 @@ typedef struct cli_cluster {
     fabric_broker_answer_t *answers; /* of all brokers of the map */
     size_t count;
     size_t answering; /* of them */
+    fabric_health_t health;
     json_t *document;
 } cli_cluster_t;
 
@@ -40,6 +45,9 @@ void cli_cluster_destroy(cli_cluster_t *cluster);
  * answer, NULL: it does not answer. The merged document is the caller's. */
 json_t *cli_cluster_merge(const fabric_broker_answer_t *answers, json_t *const *documents,
                           size_t count);
+
+/* Adds the members about health to a merged document. */
+void cli_cluster_add_health(json_t *document, const fabric_health_t *health);
 
 /* The element of an array of objects in which `key` is this text; NULL: there is none. */
 json_t *cli_find(const json_t *array, const char *key, const char *text);

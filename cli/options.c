@@ -39,6 +39,8 @@ static const config_key_t keys[] = {
     {"entries", CONFIG_UINT, "10", 0, 1000000000, "N",
      "journal tail: how many entries of each lane to begin with; 0 for all"},
     {"follow", CONFIG_BOOL, "no", 0, 0, NULL, "journal tail: go on with entries as they come"},
+    {"check", CONFIG_BOOL, "no", 0, 0, NULL,
+     "status: exit code 1 where the cluster is not healthy, for monitoring"},
     {"yes", CONFIG_BOOL, "no", 0, 0, NULL,
      "journal repair: replace what is damaged, instead of only saying what would be lost"},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
@@ -49,7 +51,7 @@ static const char usage[] =
     "\n"
     "  fabricctl call TYPE ID TAG [JSON]   sends a message and prints the reply as JSON\n"
     "  fabricctl send TYPE ID TAG [JSON]   sends a message without waiting for a reply\n"
-    "  fabricctl status                    shows brokers, runners and shards\n"
+    "  fabricctl status                    shows whether the cluster is healthy, and its parts\n"
     "  fabricctl schema apply --store URL  brings a database's tables to this release\n"
     "  fabricctl schema status --store URL shows a database's schema version, cluster and tables\n"
     "  fabricctl journal tail --store URL  shows the newest records of a database's journals\n"
@@ -63,7 +65,8 @@ static const char usage[] =
 
 static const char exit_codes[] =
     "\n"
-    "Exit codes: 0 done, 1 the entity answered with a failure, 2 usage or configuration,\n"
+    "Exit codes: 0 done, 1 the entity answered with a failure, or status --check found the\n"
+    "cluster not healthy, 2 usage or configuration,\n"
     "3 not found, 4 cannot connect, 5 timeout or outcome unknown, 6 refused.\n";
 
 void cli_print_usage(FILE *file)
@@ -162,6 +165,7 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     options->entries = (uint32_t)config_uint(config, "entries");
     options->follow = config_bool(config, "follow");
     options->yes = config_bool(config, "yes");
+    options->check = config_bool(config, "check");
     return FABRIC_OK;
 }
 

@@ -32,6 +32,7 @@ typedef struct cli_options {
     uint32_t entries;          /* journal tail: of each lane to begin with; 0: all */
     bool follow;               /* journal tail */
     bool yes;                  /* journal repair */
+    bool check;                /* status */
     char **arguments;          /* the command and what follows it */
     size_t argument_count;
     bool help;

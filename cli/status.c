@@ -73,22 +73,53 @@ static size_t count_typed(const json_t *shards, const char *type, const char *gr
     return count;
 }
 
+/* "4.2 s ago", and of which lane. */
+static void print_fence(const json_t *numbers, FILE *file)
+{
+    const json_t *ago_ms = json_object_get(numbers, "last_fence_ms");
+    const json_t *lane = json_object_get(numbers, "last_fence_lane");
+    if (!json_is_integer(ago_ms)) {
+        fprintf(file, "last fence none\n");
+        return;
+    }
+    fprintf(file, "last fence %.1f s ago (", (double)json_integer_value(ago_ms) / 1000);
+    if (json_is_integer(lane)) {
+        fprintf(file, "lane %lld)\n", (long long)json_integer_value(lane));
+    } else {
+        fprintf(file, "a whole broker)\n");
+    }
+}
+
+static void print_reasons(const json_t *document, FILE *file)
+{
+    size_t index;
+    const json_t *reason;
+    bool healthy = json_is_true(json_object_get(document, "healthy"));
+    fprintf(file, "cluster %s is %s\n", cli_text_of(document, "cluster"),
+            healthy ? "healthy" : "NOT healthy:");
+    json_array_foreach(json_object_get(document, "reasons"), index, reason)
+    {
+        fprintf(file, "  - %s\n", json_string_value(reason));
+    }
+}
+
 static void print_summary(const json_t *document, FILE *file)
 {
-    const json_t *shards = json_object_get(document, "shards");
-    size_t healthy = 0;
-    size_t index;
-    const json_t *shard;
-    json_array_foreach((json_t *)shards, index, shard)
-    {
-        healthy += is_healthy(shard);
-    }
-    fprintf(file, "cluster %s  map %lld.%lld  brokers %zu  runners %zu  shards %zu (%zu healthy)\n",
-            cli_text_of(document, "cluster"), cli_number_of(document, "map_term"),
-            cli_number_of(document, "map_sequence"),
-            json_array_size(json_object_get(document, "brokers")),
-            json_array_size(json_object_get(document, "runners")), json_array_size(shards),
-            healthy);
+    const json_t *numbers = json_object_get(document, "health");
+    print_reasons(document, file);
+    fprintf(file, "map %lld.%lld  brokers %lld (%lld answer)  runners %lld (%lld healthy)  ",
+            cli_number_of(document, "map_term"), cli_number_of(document, "map_sequence"),
+            cli_number_of(numbers, "brokers"), cli_number_of(numbers, "brokers_answering"),
+            cli_number_of(numbers, "runners"), cli_number_of(numbers, "runners_healthy"));
+    fprintf(file, "lanes %lld (%lld served, %lld moving, %lld stuck)\n",
+            cli_number_of(numbers, "lanes"), cli_number_of(numbers, "lanes_served"),
+            cli_number_of(numbers, "lanes_moving"), cli_number_of(numbers, "lanes_stuck"));
+    fprintf(file, "shards of all types %lld (%lld served, %lld moving, %lld unserved)  ",
+            cli_number_of(numbers, "shards"), cli_number_of(numbers, "shards_served"),
+            cli_number_of(numbers, "shards_moving"), cli_number_of(numbers, "shards_unserved"));
+    fprintf(file, "pending %lld (the oldest for %.1f s)  ", cli_number_of(numbers, "pending"),
+            (double)cli_number_of(numbers, "oldest_pending_ms") / 1000);
+    print_fence(numbers, file);
 }
 
 static void print_brokers(const json_t *document, FILE *file)
@@ -123,7 +154,8 @@ static void print_runners(const json_t *document, FILE *file)
         size_t healthy = 0;
         size_t owned = count_owned(shards, incarnation, &healthy);
         fprintf(file, "%-*.*s  %-32s %-10s %6lld %10lld %7zu %8zu %12lld\n", SHORT_ID, SHORT_ID,
-                incarnation, cli_text_of(runner, "name"), cli_text_of(runner, "state"),
+                incarnation, cli_text_of(runner, "name"),
+                cli_number_of(runner, "stuck") > 0 ? "stuck" : cli_text_of(runner, "state"),
                 cli_number_of(runner, "weight"), cli_number_of(runner, "app_version"), owned,
                 healthy, cli_number_of(runner, "outstanding"));
     }
@@ -226,6 +258,7 @@ int cli_status(const cli_options_t *options)
     }
     if (code == CLI_DONE) {
         print_cluster(options, &cluster);
+        code = options->check && !cluster.health.healthy ? CLI_UNHEALTHY : CLI_DONE;
     }
     cli_cluster_destroy(&cluster);
     fabric_client_close(&client);

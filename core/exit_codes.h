@@ -15,6 +15,7 @@ enum program_exit {
 enum cli_exit {
     CLI_DONE = 0,
     CLI_ENTITY_FAILED = 1,  /* the entity answered with a failure */
+    CLI_UNHEALTHY = 1,      /* status --check: the cluster is not healthy */
     CLI_USAGE = 2,          /* wrong arguments or configuration */
     CLI_NOT_FOUND = 3,      /* no such type, message, error or command's object */
     CLI_CANNOT_CONNECT = 4, /* no broker or database answers */

@@ -154,6 +154,52 @@ static void a_home_has_the_say_over_its_shards_and_lanes(void **state)
     json_decref(merged);
 }
 
+/* ---- health ---- */
+
+static void expect_keys(const json_t *object, const char *const *keys)
+{
+    size_t count = 0;
+    for (; keys[count]; count++) {
+        if (!json_object_get(object, keys[count])) {
+            fail_msg("%s is missing", keys[count]);
+        }
+    }
+    assert_int_equal(json_object_size(object), count);
+}
+
+/* Programs read these keys: none is renamed or taken away. */
+static void the_keys_of_the_document_stay(void **state)
+{
+    static const char *const keys[] = {
+        "cluster", "map_term", "map_sequence", "brokers", "counters", "lanes", "runners",
+        "types",   "shards",   "healthy",      "reasons", "health",   NULL};
+    static const char *const numbers[] = {"brokers",           "brokers_answering",
+                                          "runners",           "runners_healthy",
+                                          "runners_stuck",     "lanes",
+                                          "lanes_served",      "lanes_moving",
+                                          "lanes_stuck",       "types",
+                                          "types_missing",     "shards",
+                                          "shards_served",     "shards_moving",
+                                          "shards_unserved",   "pending",
+                                          "oldest_pending_ms", "last_fence_ms",
+                                          "last_fence_lane",   NULL};
+    static const char *const silent[] = {"incarnation", "name", "router", "answers",
+                                         "error",       "text", NULL};
+    (void)state;
+    fabric_health_t health = {.reason_count = 17};
+    json_t *merged = merge();
+    snprintf(health.reasons[0], sizeof health.reasons[0], "it is so");
+    cli_cluster_add_health(merged, &health);
+    expect_keys(merged, keys);
+    expect_keys(json_object_get(merged, "health"), numbers);
+    expect_keys(element(merged, "brokers", "incarnation", "b3"), silent);
+    assert_true(json_is_false(json_object_get(merged, "healthy")));
+    assert_int_equal(json_array_size(json_object_get(merged, "reasons")),
+                     FABRIC_HEALTH_REASONS_MAX);
+    assert_true(json_is_null(json_object_get(json_object_get(merged, "health"), "last_fence_ms")));
+    json_decref(merged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +208,7 @@ int main(void)
         cmocka_unit_test(each_runner_is_there_once),
         cmocka_unit_test(each_type_has_the_runners_that_any_broker_knows),
         cmocka_unit_test(a_home_has_the_say_over_its_shards_and_lanes),
+        cmocka_unit_test(the_keys_of_the_document_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

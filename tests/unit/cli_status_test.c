@@ -35,7 +35,7 @@ static void control_characters_are_escaped(void **state)
     (void)state;
     char *text = print(document);
     assert_non_null(strstr(text, "evil\\x1b[31m\\x7f"));
-    assert_non_null(strstr(text, "cluster c\\x07 "));
+    assert_non_null(strstr(text, "cluster c\\x07 is NOT healthy"));
     assert_non_null(strstr(text, "r\\x0a"));
     assert_non_null(strstr(text, "p\\xc2\\x9b"));
     assert_non_null(strstr(text, "count\\x0d"));

@@ -350,85 +350,6 @@ static void settling_a_former_call(void **state)
                      FABRIC_ERROR_INVALID_ARGUMENT);
 }
 
-static void query(void **state)
-{
-    fixture_t *f = (fixture_t *)*state;
-    uint8_t *document = NULL;
-    size_t size = 0;
-    fabric_outcome_t outcome;
-    assert_int_equal(fabric_client_query(f->client, "status", fabric_bytes("abc", 3), 0, &document,
-                                         &size, &outcome),
-                     FABRIC_OK);
-    assert_int_equal(size, 3);
-    assert_memory_equal(document, "abc", 3);
-    free(document);
-    assert_int_equal(fabric_client_query(f->client, "nothing", fabric_bytes("", 0), 0, &document,
-                                         &size, &outcome),
-                     FABRIC_ERROR_NOT_FOUND);
-}
-
-static void query_at(void **state)
-{
-    static const char self[] = "01000000000000000000000000000000";
-    static const struct {
-        const char *broker;
-        fabric_error_t error;
-    } others[] = {
-        {"02000000000000000000000000000000", FABRIC_ERROR_NOT_FOUND},
-        {"00000000000000000000000000000000", FABRIC_ERROR_INVALID_ARGUMENT},
-        {"0100000000000000000000000000000", FABRIC_ERROR_INVALID_ARGUMENT},
-        {"0100000000000000000000000000000g", FABRIC_ERROR_INVALID_ARGUMENT},
-        {"", FABRIC_ERROR_INVALID_ARGUMENT},
-    };
-    fixture_t *f = (fixture_t *)*state;
-    uint8_t *document = NULL;
-    size_t size = 0;
-    fabric_outcome_t outcome;
-    fabric_bytes_t argument = fabric_bytes("abc", 3);
-    assert_int_equal(
-        fabric_client_query_at(f->client, self, "status", argument, 0, &document, &size, &outcome),
-        FABRIC_OK);
-    assert_int_equal(size, 3);
-    free(document);
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        assert_int_equal(fabric_client_query_at(f->client, others[i].broker, "status", argument, 0,
-                                                &document, &size, &outcome),
-                         others[i].error);
-        assert_int_equal(outcome.error, others[i].error);
-        assert_null(document);
-    }
-}
-
-static void query_all(void **state)
-{
-    fixture_t *f = (fixture_t *)*state;
-    fabric_broker_answer_t *answers = NULL;
-    size_t count = 0;
-    fabric_outcome_t outcome;
-    assert_int_equal(fabric_client_query_all(f->client, "status", fabric_bytes("abc", 3), 0,
-                                             &answers, &count, &outcome),
-                     FABRIC_OK);
-    assert_int_equal(count, 1);
-    assert_string_equal(answers[0].broker, "01000000000000000000000000000000");
-    assert_int_equal(answers[0].outcome.error, FABRIC_OK);
-    assert_int_equal(answers[0].size, 3);
-    assert_memory_equal(answers[0].document, "abc", 3);
-    fabric_broker_answers_free(&answers, &count);
-    assert_null(answers);
-    fabric_broker_answers_free(&answers, &count);
-    assert_int_equal(fabric_client_query_all(f->client, "nothing", fabric_bytes("", 0), 0, &answers,
-                                             &count, NULL),
-                     FABRIC_OK);
-    assert_int_equal(answers[0].outcome.error, FABRIC_ERROR_NOT_FOUND);
-    assert_null(answers[0].document);
-    fabric_broker_answers_free(&answers, &count);
-    assert_int_equal(
-        fabric_client_query_all(f->client, "", fabric_bytes("", 0), 0, &answers, &count, &outcome),
-        FABRIC_ERROR_LIMIT_EXCEEDED);
-    assert_null(answers);
-    assert_int_equal(count, 0);
-}
-
 /* ---- asynchronous ---- */
 
 static void count_end(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
@@ -735,9 +656,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(arguments_at_their_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(settling_a_former_call, setup, teardown),
-        cmocka_unit_test_setup_teardown(query, setup, teardown),
-        cmocka_unit_test_setup_teardown(query_at, setup, teardown),
-        cmocka_unit_test_setup_teardown(query_all, setup, teardown),
         cmocka_unit_test_setup_teardown(async, setup, teardown),
         cmocka_unit_test_setup_teardown(eventfd, setup, teardown),
         cmocka_unit_test_setup_teardown(broadcast, setup, teardown),

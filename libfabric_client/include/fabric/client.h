@@ -64,6 +64,7 @@
 
 #include <fabric/bytes.h>
 #include <fabric/error.h>
+#include <fabric/health.h>
 #include <fabric/log.h>
 #include <fabric/message_type.h>
 #include <fabric/outcome.h>
@@ -262,10 +263,11 @@ size_t fabric_client_process(fabric_client_t *client);
 FABRIC_PUBLIC
 size_t fabric_client_wait(fabric_client_t *client, uint32_t timeout_ms);
 
-/** Asks a broker about itself: "status", or "describe" with an entity type as argument. `document`
- *  gets msgpack that is the caller's to free(), and NULL on an error. NOT_FOUND for a name or type
- *  that does not exist. Any connected broker is asked; it answers for itself only. `timeout_ms` is
- *  the whole time limit; 0: the client's call_timeout_ms. `outcome` may be NULL. Any thread. */
+/** Asks a broker about itself: "status" or "health", or "describe" with an entity type as argument.
+ *  `document` gets msgpack that is the caller's to free(), and NULL on an error. NOT_FOUND for a
+ *  name or type that does not exist. Any connected broker is asked; it answers for itself only.
+ *  `timeout_ms` is the whole time limit; 0: the client's call_timeout_ms. `outcome` may be NULL.
+ *  Any thread. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_client_query(fabric_client_t *client, const char *name,
@@ -315,6 +317,24 @@ fabric_error_t fabric_client_query_all(fabric_client_t *client, const char *name
 /** Frees answers, and sets *answers to NULL and *count to 0. *answers may be NULL. */
 FABRIC_PUBLIC
 void fabric_broker_answers_free(fabric_broker_answer_t **answers, size_t *count);
+
+/** Tells how the cluster is (<fabric/health.h>): asks all brokers at the same time, as
+ *  fabric_client_query_all() does, and sums what they say. `timeout_ms` is the whole time limit; 0:
+ *  the client's call_timeout_ms. A broker that does not answer within it is counted and named in
+ *  *health. `health` is the caller's and refers to nothing; it is untouched on an error. `outcome`
+ *  may be NULL. Any thread.
+ *
+ *  FABRIC_OK also for a cluster that is not healthy. The errors of fabric_client_query_all(). */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_health(fabric_client_t *client, uint32_t timeout_ms,
+                                    fabric_health_t *health, fabric_outcome_t *outcome);
+
+/** Sums what brokers have answered to the question "health" or "status", which were asked by
+ *  fabric_client_query_all(). Any thread; needs no client. */
+FABRIC_PUBLIC
+void fabric_health_of_answers(const fabric_broker_answer_t *answers, size_t count,
+                              fabric_health_t *health);
 
 /** Numbers about a client since it was opened, for programs that watch themselves. */
 typedef struct fabric_client_stats {
