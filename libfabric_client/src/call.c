@@ -75,6 +75,11 @@ void call_relocate(call_t *call, shard_id_t shard)
     call->shard = shard;
 }
 
+void call_note_passing(call_t *call)
+{
+    call->unlinked |= !call_certainly_not_accepted(call);
+}
+
 void call_become_ready(call_t *call, uint32_t peer)
 {
     set_state(call, CALL_READY);

@@ -107,6 +107,8 @@ void call_destroy(call_t **call);
 void call_begin(call_t *call, shard_id_t shard, uint64_t now_ms);
 /* The map has learnt which shard a waiting call's entity lives in. */
 void call_relocate(call_t *call, shard_id_t shard);
+/* The call may have passed others of its shard, which it did not name, to its broker. */
+void call_note_passing(call_t *call);
 void call_become_ready(call_t *call, uint32_t peer);
 /* The call is about to be encoded. Whether this is certainly its first send. */
 bool call_begin_send(call_t *call, uint64_t high_id);

@@ -89,7 +89,7 @@ void session_relocate(session_t *session, call_t *call)
     if (call->state == CALL_READY) {
         session_take_back(session, call);
     }
-    shard_queues_relocate(&session->queues, call, shard);
+    shard_queues_relocate(&session->queues, call, shard, session->route_generation);
 }
 
 /* The queue is released: the end of the call may let others go. */

@@ -246,6 +246,9 @@ static void fetch_back(session_t *session, call_t *call)
 {
     if (!call->query && shard_id_group(call->shard) == 0) {
         session_relocate(session, call);
+    } else if (call_is_durable(call) &&
+               session_queue_of(session, call)->joined_generation == session->route_generation) {
+        call_note_passing(call);
     }
     uint32_t peer = session_route(session, call);
     bool moved = call->peer != peer;

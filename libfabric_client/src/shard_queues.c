@@ -110,7 +110,8 @@ void shard_queues_leave(shard_queues_t *queues, call_t *call)
     }
 }
 
-void shard_queues_relocate(shard_queues_t *queues, call_t *call, shard_id_t shard)
+void shard_queues_relocate(shard_queues_t *queues, call_t *call, shard_id_t shard,
+                           uint64_t generation)
 {
     bool sent = call->state == CALL_SENT;
     if (sent) {
@@ -119,6 +120,7 @@ void shard_queues_relocate(shard_queues_t *queues, call_t *call, shard_id_t shar
     shard_queues_leave(queues, call);
     call_relocate(call, shard);
     shard_queues_enter(queues, call);
+    shard_queues_get(queues, shard)->joined_generation = generation;
     if (sent) {
         window_enter(&shard_queues_get(queues, shard)->window);
     }

@@ -33,6 +33,7 @@ typedef struct shard_queue {
     call_list_t calls;
     call_t *waiting; /* the first that waits */
     size_t waiting_count;
+    uint64_t joined_generation; /* of routes: with it the last call came from another queue */
     window_t window; /* of calls to this shard */
     shard_route_t route;
     bool held;
@@ -84,8 +85,9 @@ shard_queue_t *shard_queues_of_group(const shard_queues_t *queues, size_t group,
 void shard_queues_enter(shard_queues_t *queues, call_t *call);
 /* Takes a call that waits, or that has returned and ends, out of its queue. */
 void shard_queues_leave(shard_queues_t *queues, call_t *call);
-/* Moves a waiting or sent call to the queue of another shard. */
-void shard_queues_relocate(shard_queues_t *queues, call_t *call, shard_id_t shard);
+/* Moves a waiting or sent call to the queue of another shard, with these routes. */
+void shard_queues_relocate(shard_queues_t *queues, call_t *call, shard_id_t shard,
+                           uint64_t generation);
 /* A waiting call of a queue gets under way to a peer, by both windows. */
 void shard_queues_send(shard_queues_t *queues, call_t *call, uint32_t peer);
 /* A call of a queue is no longer under way to its peer. `answered`: it was handled. */

@@ -513,6 +513,32 @@ static void unknown_type_goes_one_at_a_time(void **state)
     assert_int_equal(d->seen[0].request.predecessor, a);
 }
 
+/* Calls of another type may have passed calls of a type that the map did not know, and name none of
+ * these. What is sent afterwards waits for them. */
+static void calls_of_an_unknown_type_are_not_passed(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_connect(d, 0);
+    script_map_welcome(d, 0, 1, 1, 0, false);
+    uint64_t first = script_ask_other(d, "a");
+    uint64_t a = script_ask(d, true, "a");
+    assert_int_equal(script_pull_requests(d, 0), 2);
+    script_reject(d, 0, a, FABRIC_ERROR_RUNNER_NOT_REGISTERED, 100);
+    uint64_t passing = script_ask_other(d, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, passing);
+    script_map(d, 0, 1, 2, 0, true); /* now the type is known */
+    uint64_t b = script_ask(d, true, "a");
+    script_advance(d, 1000);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, a);
+    script_reply(d, 0, first, 50);
+    script_reply(d, 0, passing, 51);
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.sequence, b);
+    assert_int_equal(d->seen[0].request.predecessor, a);
+}
+
 /* A broker that takes a call of a type has a map that lists the type. The client asks for that map,
  * so that calls of the type need not go one at a time until the next heartbeat. */
 static void unknown_type_that_is_served_asks_for_the_map(void **state)
@@ -683,6 +709,7 @@ int main(void)
         SESSION_TEST(redirect_to_an_unknown_broker_connects),
         SESSION_TEST(map_update_changes_the_route),
         SESSION_TEST(unknown_type_goes_one_at_a_time),
+        SESSION_TEST(calls_of_an_unknown_type_are_not_passed),
         SESSION_TEST(unknown_type_that_is_served_asks_for_the_map),
         SESSION_TEST(blocked_frame_is_offered_again),
         SESSION_TEST(what_no_broker_sends_closes),

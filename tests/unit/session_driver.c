@@ -178,10 +178,11 @@ void script_expect_end_saying(session_driver_t *d, uint64_t sequence, fabric_err
 
 /* ---- calls ---- */
 
-uint64_t script_call(session_driver_t *d, const char *id, uint32_t flags, uint64_t timeout_ms)
+static uint64_t call_of_type(session_driver_t *d, const char *type, const char *id, uint32_t flags,
+                             uint64_t timeout_ms)
 {
     call_t *call = call_new(0);
-    call->type = fabric_bytes_of("Counter");
+    call->type = fabric_bytes_of(type);
     call->id = fabric_bytes_of(id);
     call->tag = fabric_bytes_of("tag");
     call->payload = fabric_bytes("\x90", 1);
@@ -189,6 +190,16 @@ uint64_t script_call(session_driver_t *d, const char *id, uint32_t flags, uint64
     call->deadline_ms = d->now_ms + (timeout_ms ? timeout_ms : 30000);
     session_submit(d->session, call, d->now_ms);
     return call->sequence;
+}
+
+uint64_t script_call(session_driver_t *d, const char *id, uint32_t flags, uint64_t timeout_ms)
+{
+    return call_of_type(d, "Counter", id, flags, timeout_ms);
+}
+
+uint64_t script_ask_other(session_driver_t *d, const char *id)
+{
+    return call_of_type(d, "Other", id, REQUEST_DURABLE, 0);
 }
 
 uint64_t script_ask(session_driver_t *d, bool durable, const char *id)
@@ -239,6 +250,7 @@ static void put_map(const session_driver_t *d, wire_writer_t *out, uint64_t term
     fabric_error_t error = FABRIC_OK;
     shard_map_set_shards_per_group(map, SHARDS);
     error |= shard_map_add_group(map, 1, fabric_bytes_of("default"));
+    error |= shard_map_add_type(map, fabric_bytes_of("Other"), 1);
     if (type) {
         error |= shard_map_add_type(map, fabric_bytes_of("Counter"), 1);
     }

@@ -2,8 +2,8 @@
  * the frames that the session offers, and encodes answers.
  *
  * The session knows broker 0 as its first contact. The scripted cluster has up to 3 brokers; its
- * maps name two as a rule, one group `default` and the entity type `Counter`. Peer index i is broker
- * i, as long as the session learns the brokers in this order.
+ * maps name two as a rule, one group `default` and the entity types `Other` and, mostly, `Counter`.
+ * Peer index i is broker i, as long as the session learns the brokers in this order.
  */
 #ifndef TESTS_SESSION_DRIVER_H
 #define TESTS_SESSION_DRIVER_H
@@ -61,6 +61,8 @@ void script_expect_end_saying(session_driver_t *d, uint64_t sequence, fabric_err
 /* Starts a call to (Counter, id); timeout 0: 30 s. Returns its sequence. */
 uint64_t script_call(session_driver_t *d, const char *id, uint32_t flags, uint64_t timeout_ms);
 uint64_t script_ask(session_driver_t *d, bool durable, const char *id);
+/* A durable ask of (Other, id), which is in the same shard as (Counter, id). */
+uint64_t script_ask_other(session_driver_t *d, const char *id);
 
 /* ---- events ---- */
 
