@@ -118,9 +118,21 @@ typedef struct placing {
     incarnation_t *owners;
     uint64_t *versions;
     size_t count;
+    uint64_t largest; /* version of a candidate */
 } placing_t;
 
-/* The lane is held under a new epoch: the router has forgotten what was desired. */
+static uint64_t largest_version(const placement_member_t *candidates, size_t count)
+{
+    uint64_t largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        largest = candidates[i].version > largest ? candidates[i].version : largest;
+    }
+    return largest;
+}
+
+/* The lane is held under a new epoch: the router has forgotten what was desired. An owner that this
+ * broker does not know may have had any version that there is, so the shard gets no runner of an
+ * older one. */
 static void begin_epoch(const placing_t *placing, const typed_shards_t *type, size_t index,
                         uint64_t epoch, incarnation_t *owner)
 {
@@ -128,7 +140,7 @@ static void begin_epoch(const placing_t *placing, const typed_shards_t *type, si
     shard_id_t id = shard_id_make(type->group, (uint16_t)(index + 1));
     *owner = shard_map_last_owner(placing->map, fabric_bytes_of(type->name), id);
     const coordinator_runner_t *runner = coordinator_runners_find(placing->runners, *owner);
-    *shard = (shard_t){.epoch = epoch, .version = runner ? runner->app_version : shard->version};
+    *shard = (shard_t){.epoch = epoch, .version = runner ? runner->app_version : placing->largest};
 }
 
 /* Begins with the present owners. */
@@ -155,6 +167,7 @@ static void find_own(const coordinator_shards_t *self, const typed_shards_t *typ
 static void place_type(coordinator_shards_t *self, const typed_shards_t *type, placing_t *placing)
 {
     size_t count = find_candidates(placing->runners, type->name, placing->candidates);
+    placing->largest = largest_version(placing->candidates, count);
     find_own(self, type, placing);
     placement_compute_versions(placing->candidates, count, placing->owners, placing->versions,
                                placing->count);

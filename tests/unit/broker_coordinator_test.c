@@ -488,6 +488,28 @@ static void nothing_moves_to_an_older_application(void **state)
     assert_int_equal(script_owned(s, "Counter", third), SHARDS / 2);
 }
 
+/* The owner under the lanes' former holder may have had any version. */
+static void a_new_home_begins_with_the_newest_application(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    script_add_broker(s, other);
+    for (uint32_t i = 0; i < LANES; i++) {
+        script_set_lane(s, i, other, s->lanes[i].epoch + 1);
+    }
+    script_pass(s, 500, 50);
+    s->app_version = 6;
+    join(s, runner_a, &counter, 1);
+    s->app_version = 7;
+    join(s, runner_b, &counter, 1);
+    assert_int_equal(script_owned(s, "Counter", runner_b), 0);
+    for (uint32_t i = 0; i < LANES; i++) {
+        script_set_lane(s, i, self, s->lanes[i].epoch + 1);
+    }
+    script_pass(s, 500, 50);
+    assert_int_equal(script_owned(s, "Counter", runner_b), SHARDS);
+}
+
 static void owners_are_published_together(void **state)
 {
     script_t *s = *state;
@@ -560,6 +582,7 @@ int main(void)
         TEST(each_type_goes_to_runners_that_bring_it),
         TEST(types_of_the_same_runners_are_placed_alike),
         TEST(nothing_moves_to_an_older_application),
+        TEST(a_new_home_begins_with_the_newest_application),
         TEST(owners_are_published_together),
         TEST(standby_registers_its_runners_when_it_takes_over),
     };
