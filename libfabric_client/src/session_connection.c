@@ -224,6 +224,7 @@ void session_welcomed(session_t *session, uint32_t index, const message_welcome_
     }
     learn_cluster(session, welcome);
     peers_welcome(&session->peers, index, broker, session->now_ms);
+    session->probes = 0;
     session->stats.connections++;
     session_tell(session, EVENT_WELCOMED, index, "welcomed to cluster", welcome->cluster_name);
     if (twin != NO_PEER) {
@@ -268,6 +269,7 @@ void session_take_map(session_t *session, uint32_t index, fabric_bytes_t map)
     if (!changed) {
         return;
     }
+    session->probes = 0;
     session_drop_overrides(session);
     for (uint32_t i = 0; i < session->peers.count; i++) {
         if (is_left_over(session, &session->peers.list[i])) {

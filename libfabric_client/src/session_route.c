@@ -2,7 +2,10 @@
  * map. */
 #include "libfabric_client/src/session_state.h"
 
-enum { OVERRIDE_MS = 2000 }; /* how long a redirect to an unreachable broker is believed */
+enum {
+    OVERRIDE_MS = 2000, /* how long a redirect to an unreachable broker is believed */
+    PROBES_MAX = 15     /* without a newer map, before calls without a route go to any broker */
+};
 
 /* Entities of a type that the map does not know yet share a few queues, in which one call at a time
  * is under way: so their order is kept without naming predecessors that may belong to another
@@ -82,6 +85,10 @@ static uint32_t route_of_shard(session_t *session, shard_id_t shard)
                               : reach_otherwise(session, route->override);
     }
     route->peer = route->override != NO_PEER ? route->override : route_by_map(session, shard);
+    if (session->probes >= PROBES_MAX && !peers_is_welcomed(&session->peers, route->peer)) {
+        route->peer =
+            peers_any_welcomed(&session->peers); /* which redirects the call, or takes it */
+    }
     route->generation = session->route_generation;
     return route->peer;
 }
@@ -135,6 +142,7 @@ void session_look_for_route(session_t *session)
 bool session_take_probe(session_t *session)
 {
     bool due = session->now_ms >= session->probe_at_ms;
+    session->probes += due;
     session->probe_at_ms = due ? NEVER : session->probe_at_ms;
     return due;
 }

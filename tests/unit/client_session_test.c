@@ -498,6 +498,29 @@ static void map_update_changes_the_route(void **state)
     script_expect_end(d, a, FABRIC_OK);
 }
 
+/* No newer map comes. Any broker redirects the call, or takes it. */
+static void a_call_without_a_route_asks_any_broker(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, -1);
+    uint64_t a = script_ask(d, true, "a");
+    size_t requests = 0;
+    for (int i = 0; i < 30; i++) {
+        script_pong(d, 0, 1, 1);
+        requests += script_pull_requests(d, 0);
+        assert_true(i > 10 || requests == 0); /* a map may still come */
+        script_advance(d, 100);
+    }
+    assert_int_equal(requests, 1);
+    script_accepted(d, 0, a, 50);
+    script_reply(d, 0, a, 50);
+    script_expect_end(d, a, FABRIC_OK);
+    script_map(d, 0, 1, 2, -1, true);
+    script_ask(d, true, "a");
+    script_advance(d, 500);
+    assert_int_equal(script_pull_requests(d, 0), 0); /* another map may come soon */
+}
+
 static void unknown_type_goes_one_at_a_time(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -708,6 +731,7 @@ int main(void)
         SESSION_TEST(redirect_of_a_volatile_call_moves_durable_ones),
         SESSION_TEST(redirect_to_an_unknown_broker_connects),
         SESSION_TEST(map_update_changes_the_route),
+        SESSION_TEST(a_call_without_a_route_asks_any_broker),
         SESSION_TEST(unknown_type_goes_one_at_a_time),
         SESSION_TEST(calls_of_an_unknown_type_are_not_passed),
         SESSION_TEST(unknown_type_that_is_served_asks_for_the_map),
