@@ -28,9 +28,18 @@ static const struct {
 static crash_point_t armed = CRASH_POINT_COUNT; /* constant once there are threads */
 static bool freezes;                            /* there, instead of dying */
 static atomic_ulong passings_left;
+static void (*watcher)(crash_point_t point); /* constant while there are threads */
+
+void crash_point_watch(void (*passed)(crash_point_t point))
+{
+    watcher = passed;
+}
 
 void crash_point_pass(crash_point_t point)
 {
+    if (watcher) {
+        watcher(point);
+    }
     if (point != armed || atomic_fetch_sub_explicit(&passings_left, 1, memory_order_relaxed) != 1) {
         return;
     }

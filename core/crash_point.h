@@ -39,6 +39,9 @@ typedef enum crash_point {
 #define CRASH_POINT(name) crash_point_pass(CRASH_POINT_##name)
 
 void crash_point_pass(crash_point_t point);
+/* Calls `passed` at each point from now on, for tests that run the cores in one thread. NULL ends
+ * it. */
+void crash_point_watch(void (*passed)(crash_point_t point));
 /* Prints the program's points if the command line asks for nothing else. true: main is done. */
 bool crash_point_list(crash_program_t program, int argc, char **argv);
 
