@@ -36,6 +36,12 @@ ifeq ($(VARIANT),debug)
 OPTIMIZE  := -O0
 HARDEN    := -DFABRIC_TEST_BUILD
 endif
+# Test programs that are to be fast: crash points, and no hardening.
+ifeq ($(VARIANT),sim)
+OPTIMIZE  := -O2
+HARDEN    := -DFABRIC_TEST_BUILD
+FORTIFY   := -U_FORTIFY_SOURCE
+endif
 ifeq ($(VARIANT),asan)
 OPTIMIZE  := -O1
 HARDEN    := -DFABRIC_TEST_BUILD
@@ -377,11 +383,12 @@ fuzz:
 SEEDS ?= 2000
 SEED  ?=
 TRACE ?=
+SIM_VARIANT := $(or $(VARIANT),sim)
 .PHONY: sim
 sim:
 	@sh .ci/packages check
-	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) $(B)/tests/simulation/sim
-	@FABRIC_SIM_SEED=$(SEED) FABRIC_SIM_TRACE=$(TRACE) $(B)/tests/simulation/sim $(SEEDS)
+	@$(MAKE) --no-print-directory -j2 VARIANT=$(SIM_VARIANT) build/$(SIM_VARIANT)/tests/simulation/sim
+	@FABRIC_SIM_SEED=$(SEED) FABRIC_SIM_TRACE=$(TRACE) build/$(SIM_VARIANT)/tests/simulation/sim $(SEEDS)
 
 ## make soak             MINUTES (default 5) of load, kills and reconnects; fails when memory, descriptors or threads grow (STORE=sqlite)
 MINUTES ?= 5

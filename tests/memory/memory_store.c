@@ -135,6 +135,24 @@ store_lane_t memory_store_lane(const char *name, uint32_t lane)
     return row;
 }
 
+store_coordinator_t memory_store_coordinator(const char *name)
+{
+    store_coordinator_t row = lock_database(name)->coordinator;
+    memory_unlock();
+    return row;
+}
+
+bool memory_store_has_broker(const char *name, incarnation_t incarnation)
+{
+    const memory_database_t *database = lock_database(name);
+    bool found = false;
+    for (size_t i = 0; i < database->brokers.count; i++) {
+        found |= incarnation_equal(database->brokers.items[i].incarnation, incarnation);
+    }
+    memory_unlock();
+    return found;
+}
+
 void memory_store_dump_entries(const char *name, uint32_t lane, store_visit_entry_fn *visit,
                                void *context)
 {

@@ -114,6 +114,9 @@ void memory_store_dump_pending(const char *name, memory_store_visit_pending_fn *
 typedef void memory_store_visit_dead_fn(void *context, uint32_t lane, const store_dead_row_t *row);
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context);
 store_lane_t memory_store_lane(const char *name, uint32_t lane);
+store_coordinator_t memory_store_coordinator(const char *name);
+/* Whether the broker is a member. */
+bool memory_store_has_broker(const char *name, incarnation_t incarnation);
 /* How many calls have changed something, and are in force. */
 uint64_t memory_store_commits(const char *name);
 

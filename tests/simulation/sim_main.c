@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/random.h"
 #include "tests/simulation/simulation.h"
+#include "tests/simulation/simulation_steps.h"
 
 #define SEEDS_DEFAULT 2000
 #define JOBS_MAX      64
@@ -28,6 +29,7 @@ typedef struct total {
     uint64_t served_ms; /* of all runs together */
     uint64_t hand_overs, lost_frames, relayed, repeated, kept, outlived, fenced, stale, terms,
         entries, checkpoints, unknown, rejected;
+    simulation_steps_t steps;
 } total_t;
 
 static uint64_t present_seed;
@@ -75,6 +77,10 @@ static void add(total_t *total, const simulation_result_t *r)
     total->checkpoints += r->checkpoints;
     total->unknown += r->unknown;
     total->rejected += r->rejected;
+    for (size_t i = 0; i < SIMULATION_STEPS_MAX; i++) {
+        total->steps.passed[i] += r->steps.passed[i];
+        total->steps.struck[i] += r->steps.struck[i];
+    }
 }
 
 static void run(uint64_t seed, bool trace, simulation_result_t *result)
@@ -120,6 +126,20 @@ static void print(const total_t *t)
         (ull)t->repeated, (ull)t->kept, (ull)t->outlived, (ull)t->fenced, (ull)t->stale,
         (ull)t->unknown, (ull)t->rejected, (ull)t->empty,
         (ull)(t->served_ms / (t->runs > 0 ? t->runs : 1)));
+}
+
+enum { STEPS_OF_A_LINE = 4 };
+
+/* How often each step was taken (messages: while a fault waited for one), and struck. */
+static void print_steps(const simulation_steps_t *steps)
+{
+    char text[80];
+    printf("sim: steps, passed/struck:\n");
+    for (size_t i = 0; step_describe(i, steps, text, sizeof text); i++) {
+        printf("%s%-30s%s", i % STEPS_OF_A_LINE == 0 ? "  " : "", text,
+               i % STEPS_OF_A_LINE == STEPS_OF_A_LINE - 1 ? "\n" : "");
+    }
+    printf("\n");
 }
 
 /* ---- processes ---- */
@@ -207,6 +227,7 @@ int main(int argc, char **argv)
     uint64_t begin_ms = clock_monotonic_ms();
     run_all(first, seeds, &sum);
     uint64_t took_ms = clock_monotonic_ms() - begin_ms;
+    print_steps(&sum.steps);
     print(&sum);
     bool is_empty = sum.empty * 100 > sum.runs * EMPTY_OF_100;
     if (is_empty) {

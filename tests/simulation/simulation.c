@@ -9,6 +9,7 @@
 #include "tests/simulation/simulation_check.h"
 #include "tests/simulation/simulation_faults.h"
 #include "tests/simulation/simulation_processes.h"
+#include "tests/simulation/simulation_steps.h"
 
 enum {
     SETTLE_MS = 90000, /* within this time after the last fault all calls must have ended */
@@ -39,12 +40,13 @@ static void on_call(event_t *event)
     event_schedule(event_new(client, on_call, NULL, 0), world.now_us + draw_gap_us());
 }
 
-/* Asks each lane whether it is served. */
+/* Asks each lane whether each type is served there. */
 static void probe_lanes(void)
 {
-    check_probes(world.plan.lanes);
-    for (uint32_t i = 0; i < world.plan.lanes; i++) {
-        simulated_client_probe(world.clients[i % world.plan.clients], i);
+    check_probes(world.plan.lanes * world.plan.types);
+    for (uint32_t i = 0; i < world.plan.lanes * world.plan.types; i++) {
+        simulated_client_probe(world.clients[i % world.plan.clients], i / world.plan.types,
+                               i % world.plan.types);
     }
 }
 
@@ -207,6 +209,7 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
                       .result = result,
                       .now_us = 1000};
     check_begin();
+    steps_begin();
     world_draw_plan(options);
     found_cluster();
     start_all();

@@ -23,6 +23,14 @@ typedef struct simulation_options {
     bool trace;     /* every event to standard error */
 } simulation_options_t;
 
+#define SIMULATION_STEPS_MAX 160u
+
+/* How often processes took each step at which faults may strike (simulation_steps.h), and were
+ * struck there. */
+typedef struct simulation_steps {
+    uint64_t passed[SIMULATION_STEPS_MAX], struck[SIMULATION_STEPS_MAX];
+} simulation_steps_t;
+
 typedef struct simulation_result {
     bool failed;
     char what[512];      /* the first rule that was broken */
@@ -56,6 +64,7 @@ typedef struct simulation_result {
     uint64_t late;    /* frames that arrived after their connection was cut */
     uint64_t store_errors;
     uint64_t served_ms; /* after the last fault: until the last lane has served a call */
+    simulation_steps_t steps;
 } simulation_result_t;
 
 void simulation_run(const simulation_options_t *options, simulation_result_t *result);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/crash_point.h"
 #include "core/snowflake.h"
 #include "tests/unit/router_check.h"
 #include "tests/simulation/simulation_check.h"
@@ -202,9 +203,11 @@ static fabric_error_t open_broker(broker_life_t *life)
         error = life->store->driver->check(life->store, &wanted, NULL, &cluster);
     }
     if (!error) {
+        CRASH_POINT(JOIN_BEFORE);
         error = life->store->driver->broker_join(life->store, &self, &joined);
     }
     if (!error) {
+        CRASH_POINT(JOIN_AFTER);
         life->store_ms = joined.now_ms - (int64_t)process_now_ms(life->process);
         make_router(life, &cluster, &joined);
         make_coordinator(life, &cluster, &joined);
@@ -258,6 +261,9 @@ static void send_orders(broker_life_t *life)
 {
     broker_input_t input = {.is_map = false};
     while (router_next_order(life->router, &input.order)) {
+        if (input.order.kind == ROUTER_OWNER_CHANGED && !incarnation_is_none(input.order.runner)) {
+            CRASH_POINT(OWNER_CHOSEN);
+        }
         broker_add_input(life, &input);
     }
 }
@@ -321,6 +327,7 @@ static void turn(process_t *process)
     }
     broker_feed(life);
     broker_mesh_turn(life);
+    broker_publish_heartbeat(life);
     send_orders(life);
     send_frames(life);
     check_drained(life);
@@ -453,6 +460,7 @@ static void on_drain(event_t *event)
         life->drain_until_us = world.now_us + DRAIN_US;
         router_drain(life->router, DRAIN_US / 1000, process_now_ms(life->process));
         mesh_drain(life->mesh);
+        CRASH_POINT(DRAIN_BEGUN);
         process_touch(life->process);
     }
 }
@@ -462,6 +470,12 @@ void simulated_broker_drain(process_t *process, uint64_t after_us)
     event_t *event = event_new(process, on_drain, NULL, 0);
     event->number = after_us;
     event_schedule(event, world.now_us);
+}
+
+bool simulated_broker_follows(const process_t *process)
+{
+    const broker_life_t *life = ((const broker_t *)process)->life;
+    return life && broker_life_serves(life) && !life->calling && life->input_count == 0;
 }
 
 uint64_t simulated_broker_pending(const process_t *process)

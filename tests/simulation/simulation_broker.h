@@ -103,13 +103,16 @@ struct broker_life {
     router_t *router;
     coordinator_t *coordinator;
     mesh_t *mesh;
-    uint64_t published_us[BROKERS_MAX]; /* what was published last arrives then */
+    uint64_t published_us[PROCESSES_MAX]; /* what was published last arrives then */
+    uint64_t heartbeat_us, heartbeats;
+    map_version_t map_version;
     broker_actor_t actors[ACTORS_MAX];
     broker_lane_t lanes[SIMULATION_LANES_MAX];
     loader_t loader;
     checkpointer_t checkpointer;
     finder_t *finder;
     fiber_t *opening, *coordinating;
+    bool calling; /* the coordinator waits for the store, and takes no input */
     unsigned fibers;
     bool open;
     bool ending; /* the broker stops when the present turn is over */
@@ -149,8 +152,9 @@ void broker_pub_endpoint(unsigned broker, char endpoint[BROKER_PUB_BYTES]);
 /* ---- simulation_mesh.c ---- */
 
 void broker_mesh_open(broker_life_t *life, const store_cluster_t *cluster);
-/* A map, to all subscribers. */
-void broker_mesh_publish(broker_life_t *life, fabric_bytes_t map);
+/* Whether the broker subscribes to what this one publishes. */
+bool broker_mesh_subscribes(const broker_life_t *life, const process_t *publisher);
+void broker_mesh_receive_published(broker_life_t *life, fabric_bytes_t frame);
 /* After each router_receive: takes the frames that other brokers are to get. */
 void broker_mesh_relay(broker_life_t *life);
 void broker_mesh_turn(broker_life_t *life);
@@ -158,6 +162,13 @@ void broker_mesh_turn(broker_life_t *life);
 void broker_mesh_receive(broker_life_t *life, size_t link, fabric_bytes_t frame);
 void broker_mesh_connected(broker_life_t *life, size_t link);
 void broker_mesh_disconnected(broker_life_t *life, size_t link);
+
+/* ---- simulation_publication.c ---- */
+
+/* A map, to all subscribers. */
+void broker_publish(broker_life_t *life, fabric_bytes_t map);
+/* In each turn: tells all subscribers now and then which version that map has. */
+void broker_publish_heartbeat(broker_life_t *life);
 
 /* ---- simulation_actors.c ---- */
 

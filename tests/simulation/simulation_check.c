@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/address.h"
 #include "core/message.h"
 #include "tests/simulation/simulation_processes.h"
 
@@ -19,6 +20,8 @@ void check_begin(void)
     watch.calls = calloc(CALLS_MAX, sizeof *watch.calls);
     watch.runs = calloc(RUNS_MAX, sizeof *watch.runs);
     watch.run_count = 1;
+    check_control_begin();
+    check_owners_begin();
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
         watch.by_sequence[i] = calloc(CALLS_MAX + 1, sizeof **watch.by_sequence);
         if (!watch.by_sequence[i]) {
@@ -32,6 +35,8 @@ void check_begin(void)
 
 void check_free(void)
 {
+    check_control_free();
+    check_owners_free();
     free(watch.calls);
     free(watch.runs);
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
@@ -80,11 +85,20 @@ bool check_poisons(uint32_t call)
     return true;
 }
 
-uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id)
+static uint64_t shard_of(unsigned entity)
+{
+    ledger_id_t id = ledger_id_of(entity);
+    uint32_t number = address_shard_number(fabric_bytes_of(id.text), SIMULATION_SHARDS);
+    return shard_id_make(1, (uint16_t)number).value;
+}
+
+uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_t token)
 {
     watched_call_t *watched = &watch.calls[call];
     assert(watch.run_count < RUNS_MAX);
-    watch.runs[watch.run_count] = (watched_run_t){.call = call, .request_id = request_id};
+    watch.runs[watch.run_count] =
+        (watched_run_t){.call = call, .request_id = request_id, .token = token};
+    check_owner(worker, ledger_type_of(watched->entity), shard_of(watched->entity), token);
     world.result->runs++;
     world.result->repeated += check_is_durable(watched) && watched->runs > 0;
     world_note("run", watch.run_count, call, worker->index);
@@ -171,9 +185,9 @@ static void check_answer(uint32_t number, const call_t *ended)
     }
 }
 
-void check_probes(uint32_t lanes)
+void check_probes(uint32_t count)
 {
-    watch.unserved = lanes;
+    watch.unserved = count;
 }
 
 /* Whatever has happened, a lane is served soon after the last fault. */
@@ -284,38 +298,6 @@ static void check_reply(const channel_t *connection, wire_reader_t *body)
     }
 }
 
-static watched_broker_t *watched_broker(const process_t *broker)
-{
-    watched_broker_t *watched = &watch.brokers[broker->index];
-    if (watched->life != broker->life) {
-        *watched = (watched_broker_t){.life = broker->life};
-    }
-    return watched;
-}
-
-static token_t *assigned(const process_t *broker, uint64_t shard)
-{
-    uint16_t number = shard_id_number((shard_id_t){(uint32_t)shard});
-    assert(number <= SIMULATION_SHARDS);
-    return &watched_broker(broker)->assigned[number];
-}
-
-static void note_assign(const process_t *broker, wire_reader_t *body)
-{
-    message_assign_t assign;
-    if (message_get_assign(body, &assign)) {
-        return;
-    }
-    assert(fabric_bytes_equal(assign.type, fabric_bytes_of(ledger_type.name)));
-    token_t token = {assign.home_epoch, assign.owner_sequence};
-    token_t *newest = assigned(broker, assign.shard);
-    /* A frame may have waited for its peer, and report an owner that has lost the shard
-     * meanwhile. */
-    if (token_less(*newest, token)) {
-        *newest = token;
-    }
-}
-
 void check_broker_sends(process_t *broker, const channel_t *connection, fabric_bytes_t frame)
 {
     wire_reader_t reader, body;
@@ -333,7 +315,12 @@ void check_broker_sends(process_t *broker, const channel_t *connection, fabric_b
         } else if (kind == KIND_REPLY) {
             check_reply(connection, &body);
         } else if (kind == KIND_ASSIGN) {
-            note_assign(broker, &body);
+            message_assign_t assign;
+            if (!message_get_assign(&body, &assign)) {
+                check_assign(broker, connection, &assign);
+            }
+        } else if (kind == KIND_WELCOME) {
+            check_welcome(broker, connection);
         } else if (kind == KIND_RELAYED) {
             message_relayed_t relayed;
             if (!message_get_relayed(&body, &relayed)) {
@@ -382,7 +369,8 @@ static void each_result(fabric_bytes_t frame, const process_t *broker,
 static void note_stale(const process_t *broker, const message_result_t *result, watched_run_t *run)
 {
     token_t token = {result->home_epoch, result->owner_sequence};
-    if (!token_less(token, *assigned(broker, result->shard))) {
+    unsigned type = ledger_type_of(watch.calls[run->call].entity);
+    if (!token_less(token, check_newest_token(broker, type, result->shard))) {
         run->timely = true;
         run->stale = false;
     } else if (!run->timely) { /* else the frame is a repetition, or late */
@@ -394,6 +382,23 @@ static void note_stale(const process_t *broker, const message_result_t *result, 
 void check_broker_receives(process_t *broker, fabric_bytes_t frame)
 {
     each_result(frame, broker, note_stale);
+}
+
+void check_worker_receives(const process_t *worker, fabric_bytes_t frame)
+{
+    wire_reader_t reader, body;
+    frame_head_t head;
+    message_kind_t kind;
+    message_assign_t assign;
+    if (frame_open(frame, &reader, &head)) {
+        return;
+    }
+    while (frame_next(&reader, &body)) {
+        if (!message_open(&body, &kind) && kind == KIND_ASSIGN &&
+            !message_get_assign(&body, &assign)) {
+            check_assigned(worker, &assign);
+        }
+    }
 }
 
 static void note_token(const process_t *broker, const message_result_t *result, watched_run_t *run)
@@ -456,6 +461,7 @@ void check_final(void)
         check_call_at_end(i);
     }
     check_store_at_end();
+    check_maps_at_end();
     check_poison();
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         uint64_t pending = simulated_broker_pending(world.brokers[i]);

@@ -5,12 +5,13 @@
 #ifndef TESTS_SIMULATION_SIMULATION_CHECK_H
 #define TESTS_SIMULATION_SIMULATION_CHECK_H
 
+#include "core/shard_map.h"
 #include "core/store.h"
 #include "libfabric_client/src/call.h"
 #include "tests/simulation/simulation_network.h"
 
 #define CALLS_MAX    4096u
-#define ENTITIES_MAX 128u
+#define ENTITIES_MAX 512u
 
 /* One call of a client. Its number is its index. */
 typedef struct watched_call {
@@ -49,7 +50,7 @@ typedef struct watched_call {
 typedef struct watched_run {
     uint32_t call;
     uint64_t request_id;
-    token_t token; /* as its result said */
+    token_t token; /* under which its message was delivered, and then as its result said */
     bool timely;   /* its result came to a broker under the present token */
     bool stale;    /* its result came only to brokers that had given the shard a newer token */
 } watched_run_t;
@@ -65,13 +66,13 @@ void check_submitted(uint32_t call, uint64_t sequence);
 void check_ended(uint32_t call, const call_t *ended);
 /* Whether this call, which begins now, is to be the seed's poison message. */
 bool check_poisons(uint32_t call);
-/* So many lanes are asked whether they are served. */
-void check_probes(uint32_t lanes);
+/* So many types in lanes are asked whether they are served. */
+void check_probes(uint32_t count);
 /* A call whose outcome is unknown will be sent again. */
 void check_again(uint32_t call);
 
 /* A handler begins. The run's number. */
-uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id);
+uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_t token);
 const watched_run_t *check_watched_run(uint32_t run);
 /* An instance of the call's entity handles request `id` next after request `last_id`: no other
  * instance may have handled one in between. */
@@ -81,6 +82,7 @@ void check_no_gap(uint32_t call, uint64_t last_id, uint64_t id);
 void check_broker_sends(process_t *broker, const channel_t *connection, fabric_bytes_t frame);
 void check_broker_receives(process_t *broker, fabric_bytes_t frame);
 void check_worker_sends(fabric_bytes_t frame);
+void check_worker_receives(const process_t *worker, fabric_bytes_t frame);
 
 /* The store may have changed: looks at what is new. */
 void check_store(void);
@@ -90,6 +92,14 @@ void check_append_sent(const store_entry_t *entries, size_t count);
 void check_gives_up(const store_hold_t *hold, bool is_appending);
 /* The store says that it has written these entries just now. */
 void check_appended(const store_entry_t *entries, size_t count);
+
+/* A coordinator has changed the store under its term; a lane's row was `before`. */
+void check_coordinator_writes(const char *what, uint64_t term, incarnation_t holder);
+void check_lane_assigned(const store_hold_t *before);
+/* The router of a broker gets a map. */
+void check_map(const process_t *broker, map_version_t version, fabric_bytes_t bytes);
+/* A frame leaves a client or a worker. */
+void check_peer_sends(const process_t *peer, size_t dealer, fabric_bytes_t frame);
 
 /* Whether all calls have ended and all messages of the store too. */
 bool check_is_settled(void);

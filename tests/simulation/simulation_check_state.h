@@ -18,12 +18,6 @@ typedef struct watched_entity {
     uint64_t submitted_us; /* the latest of those that have ended */
 } watched_entity_t;
 
-/* The newest tokens that a broker has given out for the only entity type. */
-typedef struct watched_broker {
-    uint64_t life;
-    token_t assigned[SIMULATION_SHARDS + 1];
-} watched_broker_t;
-
 /* A lane's journal as far as it was seen. */
 typedef struct watched_lane {
     uint64_t number; /* of the last entry */
@@ -38,20 +32,22 @@ typedef struct watched_lane {
     uint64_t left_epoch, left_number;
 } watched_lane_t;
 
+enum { CALLS_BY_ID_BITS = 14, CALLS_BY_ID = 1 << CALLS_BY_ID_BITS };
+
 typedef struct watch {
     watched_call_t *calls;
     uint32_t call_count;
     watched_run_t *runs;
     uint32_t run_count;
     uint32_t *by_sequence[CLIENTS_MAX]; /* call + 1 */
+    uint32_t by_id[CALLS_BY_ID];        /* call + 1, by the hash of the request id */
     uint32_t ended;
     uint64_t messages, ends; /* in the journals */
     uint64_t commits;        /* of the store, when it was looked at last */
     watched_entity_t entities[ENTITIES_MAX];
-    watched_broker_t brokers[BROKERS_MAX];
     watched_lane_t lanes[SIMULATION_LANES_MAX];
     bool poisoned, poison_buried;
-    uint32_t unserved; /* lanes that have been asked, and have not served yet */
+    uint32_t unserved; /* types in lanes that have been asked, and have not served yet */
 } watch_t;
 
 extern watch_t watch;
@@ -65,5 +61,26 @@ static inline bool check_is_durable(const watched_call_t *call)
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call);
 /* What stands in the store when all calls have ended. */
 void check_store_at_end(void);
+
+/* ---- simulation_check_control.c ---- */
+
+void check_control_begin(void);
+void check_control_free(void);
+void check_maps_at_end(void);
+
+/* ---- simulation_check_owners.c ---- */
+
+void check_owners_begin(void);
+void check_owners_free(void);
+/* A broker sends ASSIGN, or WELCOME, to a worker. */
+void check_assign(const process_t *broker, const channel_t *connection,
+                  const message_assign_t *assign);
+void check_welcome(const process_t *broker, const channel_t *connection);
+/* ASSIGN has come to a worker. */
+void check_assigned(const process_t *worker, const message_assign_t *assign);
+/* The newest token that the broker has given out for a type's part of a shard. */
+token_t check_newest_token(const process_t *broker, unsigned type, uint64_t shard);
+/* A handler of the worker runs, for an entity of the type. */
+void check_owner(const process_t *worker, unsigned type, uint64_t shard, token_t token);
 
 #endif

@@ -22,15 +22,23 @@ static uint32_t call_by_key(call_key_t key)
     return found ? found - 1 : UINT32_MAX;
 }
 
+/* The place of a request id among the calls by their ids: that of its call, or a free one. */
+static uint32_t *place_of_id(uint64_t id)
+{
+    size_t place = (id * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - CALLS_BY_ID_BITS);
+    while (watch.by_id[place] > 0 && watch.calls[watch.by_id[place] - 1].request_id != id) {
+        place = (place + 1) % CALLS_BY_ID;
+    }
+    return &watch.by_id[place];
+}
+
 static uint32_t call_by_id(uint64_t id)
 {
-    for (uint32_t i = 0; i < watch.call_count; i++) {
-        if (watch.calls[i].request_id == id) {
-            return i;
-        }
+    uint32_t found = *place_of_id(id);
+    if (found == 0) {
+        world_fail("I1: the store speaks of request %llu, which was not accepted", (ull)id);
     }
-    world_fail("I1: the store speaks of request %llu, which was not accepted", (ull)id);
-    return UINT32_MAX;
+    return found ? found - 1 : UINT32_MAX;
 }
 
 static void note_message(const store_entry_t *entry, const journal_record_t *record)
@@ -60,7 +68,10 @@ static void note_message(const store_entry_t *entry, const journal_record_t *rec
                    (ull)message->id.value, (ull)watch.lanes[entry->lane].last_id);
     }
     watch.lanes[entry->lane].last_id = message->id.value;
-    call->request_id = message->id.value;
+    if (call->request_id == 0) {
+        call->request_id = message->id.value;
+        *place_of_id(message->id.value) = number + 1;
+    }
     call->lane = entry->lane;
     call->begun_in = entry->number;
 }

@@ -52,6 +52,7 @@ static void send_frames(client_t *client, uint64_t now_ms)
     fabric_bytes_t frame;
     while (session_next_frame(client->session, now_ms, &peer, &frame)) {
         if (dealer_send(&client->process, peer, frame)) {
+            check_peer_sends(&client->process, peer, frame);
             session_frame_sent(client->session, peer);
         } else {
             session_frame_blocked(client->session, peer);
@@ -124,7 +125,17 @@ static void disconnected(process_t *process, size_t dealer)
 
 static void receive(process_t *process, size_t dealer, channel_t *connection, fabric_bytes_t frame)
 {
+    wire_writer_t rest = {0};
     (void)connection;
+    if (world.plan.mapless & 1u << process->index) {
+        frame = publication_strip(frame, &rest);
+    }
+    session_receive(client_of(process)->session, dealer, frame, process_now_ms(process));
+    wire_writer_destroy(&rest);
+}
+
+static void receive_published(process_t *process, size_t dealer, fabric_bytes_t frame)
+{
     session_receive(client_of(process)->session, dealer, frame, process_now_ms(process));
 }
 
@@ -181,10 +192,10 @@ static uint32_t draw_flags(void)
 static uint64_t submit(client_t *client, uint32_t number, uint64_t sequence, uint64_t wait_max_ms)
 {
     const watched_call_t *watched = check_watched(number);
-    char id[32];
-    snprintf(id, sizeof id, "ledger-%u", watched->entity);
+    ledger_id_t id = ledger_id_of(watched->entity);
+    const fabric_entity_type_t *type = &ledger_types[ledger_type_of(watched->entity)];
     ledger_request_t request = {number, watched->defects, watched->fails};
-    fabric_call_t description = {.entity = fabric_entity("Ledger", id),
+    fabric_call_t description = {.entity = fabric_entity(type->name, id.text),
                                  .message = watched->flags & REQUEST_DURABLE ? &ledger_append
                                                                              : &ledger_peek,
                                  .request = &request,
@@ -226,14 +237,13 @@ void simulated_client_call(process_t *process)
     check_submitted(number, submit(client_of(process), number, 0, wait_max_ms));
 }
 
-/* An entity of the lane that has no other messages. */
-static unsigned entity_of_lane(uint32_t lane)
+/* An entity of the type and the lane that has no other messages. */
+static unsigned entity_of_lane(uint32_t lane, unsigned type)
 {
     for (unsigned entity = world.plan.entities;; entity++) {
-        char id[32];
-        snprintf(id, sizeof id, "ledger-%u", entity);
-        if (address_shard_number(fabric_bytes_of(id), SIMULATION_SHARDS) % world.plan.lanes ==
-            lane) {
+        ledger_id_t id = ledger_id_of(entity);
+        uint32_t shard = address_shard_number(fabric_bytes_of(id.text), SIMULATION_SHARDS);
+        if (ledger_type_of(entity) == type && shard % world.plan.lanes == lane) {
             return entity;
         }
     }
@@ -254,9 +264,9 @@ static void on_probe_again(event_t *event)
     probe(client_of(event->process), watched->entity, watched->probe_us);
 }
 
-void simulated_client_probe(process_t *process, uint32_t lane)
+void simulated_client_probe(process_t *process, uint32_t lane, unsigned type)
 {
-    probe(client_of(process), entity_of_lane(lane), world.now_us);
+    probe(client_of(process), entity_of_lane(lane, type), world.now_us);
 }
 
 size_t simulated_client_open_calls(const process_t *process)
@@ -277,6 +287,7 @@ process_t *simulated_client_new(unsigned index)
                                   .connected = connected,
                                   .disconnected = disconnected,
                                   .receive = receive,
+                                  .receive_published = receive_published,
                                   .start = start,
                                   .stop = stop};
     return &client->process;

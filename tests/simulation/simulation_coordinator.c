@@ -4,7 +4,10 @@
 
 #include <stdlib.h>
 
-#include "tests/simulation/simulation_faults.h"
+#include "core/crash_point.h"
+
+#include "tests/simulation/simulation_check.h"
+#include "tests/simulation/simulation_steps.h"
 #include "tests/simulation/simulation_store.h"
 
 enum { PROBE_US_MAX = 100000, PROBE_LOST_OF_10000 = 2000 };
@@ -34,6 +37,8 @@ static bool coordinator_refuses(const char *endpoint)
 static void take_map(broker_life_t *life, const coordinator_effect_t *effect)
 {
     world_note("broker.map", life->process->index, effect->version.term, effect->version.sequence);
+    check_map(life->process, effect->version, fabric_bytes(effect->bytes, effect->size));
+    life->map_version = effect->version;
     mesh_note_map(life->mesh, effect->version);
     router_map(life->router, fabric_bytes(effect->bytes, effect->size));
 }
@@ -77,8 +82,9 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
                       now_ms);
         break;
     case COORDINATOR_MAP:
+        CRASH_POINT(MAP_BEFORE);
         take_map(life, effect);
-        broker_mesh_publish(life, bytes);
+        broker_publish(life, bytes);
         break;
     case COORDINATOR_MAP_REVISED:
         take_map(life, effect);
@@ -99,7 +105,7 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
 static void on_effect(event_t *event)
 {
     coordinator_effect_t *effect = event->subject;
-    faults_step(event->process, STEP_EFFECT, effect->kind);
+    steps_pass(event->process, STEP_EFFECT, effect->kind);
     world_note("coordinator.effect", event->process->index, effect->kind, effect->shard.value);
     run_effect(broker_life_now(event->process), effect);
     coordinator_effect_clear(effect);
@@ -168,6 +174,22 @@ static void reopen(broker_life_t *life)
     }
 }
 
+/* As in coordinator_zmq.c: a call has changed the store, and its effects have not left yet. */
+static void pass_crash_points(coordinator_call_kind_t kind)
+{
+    if (kind == COORDINATOR_TAKE_TERM) {
+        CRASH_POINT(TERM_TAKEN);
+    } else if (kind == COORDINATOR_REMOVE_BROKER) {
+        CRASH_POINT(BROKER_REMOVED);
+    } else if (kind == COORDINATOR_ASSIGN_LANE) {
+        CRASH_POINT(LANE_ASSIGNED);
+    } else if (kind == COORDINATOR_PUT_TYPE) {
+        CRASH_POINT(TYPE_PUT_AFTER);
+    } else if (kind == COORDINATOR_PUT_RUNNER) {
+        CRASH_POINT(RUNNER_PUT_AFTER);
+    }
+}
+
 static bool make_call(broker_life_t *life)
 {
     static const coordinator_ways_t ways = {coordinator_clock, coordinator_refuses};
@@ -176,8 +198,13 @@ static bool make_call(broker_life_t *life)
         return false;
     }
     reopen(life);
+    life->calling = true;
     fabric_error_t error = coordinator_run_call(life->coordinator, &call, life->store, &ways);
+    life->calling = false;
     world_note("coordinator.call", life->process->index, call.kind, error);
+    if (!error) {
+        pass_crash_points(call.kind);
+    }
     if (error == FABRIC_ERROR_STORE_UNAVAILABLE || error == FABRIC_ERROR_STORE_UNKNOWN) {
         store_close(&life->store);
     }
@@ -192,10 +219,12 @@ static void on_left(event_t *event)
 
 static void leave_store(broker_life_t *life)
 {
+    CRASH_POINT(LEAVE_BEFORE);
     reopen(life);
     if (life->store) {
         fabric_error_t error = life->store->driver->broker_leave(life->store, life->incarnation);
         (void)error; /* other brokers learn it from this broker's silence */
+        CRASH_POINT(LEAVE_AFTER);
     }
     if (!broker_life_is_over(life)) {
         event_t *event = event_new(life->process, on_left, NULL, 0);

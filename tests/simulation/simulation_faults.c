@@ -1,17 +1,15 @@
 /* The faults of the simulation. See simulation_faults.h. */
 #include "tests/simulation/simulation_faults.h"
 
-#include "broker/coordinator/effects.h"
-#include "core/message.h"
 #include "tests/memory/memory_store.h"
 #include "tests/simulation/simulation_processes.h"
+#include "tests/simulation/simulation_steps.h"
 
 enum {
     FIRST_MS_MAX = 300,
     DAY_MS = 86400000,
     STEP_OF_10000 = 5000,
-    WAIT_MS_MAX = 1000, /* for a step */
-    PASSES_MAX = 3,
+    CAUSED_OF_10000 = 5000,
     APART_LEASES_MAX = 10
 };
 
@@ -146,67 +144,29 @@ static void partition(void)
 
 /* ---- faults at steps ---- */
 
-typedef struct step {
-    step_kind_t kind;
-    unsigned number;
-} step_t;
-
-/* A fault that waits for a step. */
-typedef struct waiting {
-    step_t step;
-    uint64_t passes; /* so many are passed by first */
-    uint64_t until_us;
-} waiting_t;
-
-static waiting_t waiting[FAULTS_MAX];
-static size_t waiting_count, waiting_for_frames;
-
-/* Steps of an election, a takeover, a checkpoint, a change of owner or of home, and of usual
- * work. */
-static step_t draw_step(void)
+/* What a broker was sending to the store comes after its lease. */
+static void cut_off_for_long(process_t *broker)
 {
-    static const memory_store_operation_t operations[] = {
-        MEMORY_STORE_JOIN,       MEMORY_STORE_RENEW,        MEMORY_STORE_LEAVE,
-        MEMORY_STORE_COORDINATE, MEMORY_STORE_ASSIGN,       MEMORY_STORE_GIVE_UP,
-        MEMORY_STORE_TAKE,       MEMORY_STORE_READ_JOURNAL, MEMORY_STORE_CHECKPOINT,
-        MEMORY_STORE_LOAD,       MEMORY_STORE_PURGE,        MEMORY_STORE_APPEND,
-    };
-    static const message_kind_t messages[] = {
-        KIND_HELLO,    KIND_WELCOME,  KIND_MAP,          KIND_ASSIGN,       KIND_RELEASE,
-        KIND_RELEASED, KIND_REDIRECT, KIND_DELIVER,      KIND_RESULT,       KIND_RELAY,
-        KIND_RELAYED,  KIND_TUNNEL,   KIND_TUNNEL_ENDED, KIND_BROKER_STATE, KIND_OWNERS};
-    uint64_t draw = world_random();
-    bool first = draw & 1;
-    draw >>= 8;
-    if (world_chance(6000)) {
-        return (step_t){first ? STEP_STORE_SENT : STEP_STORE_DONE,
-                        operations[draw % (sizeof operations / sizeof operations[0])]};
-    }
-    if (world_chance(5000)) {
-        return (step_t){STEP_EFFECT, (unsigned)(draw % (COORDINATOR_MAP + 1))};
-    }
-    return (step_t){first ? STEP_FRAME_SENT : STEP_FRAME_ARRIVED,
-                    messages[draw % (sizeof messages / sizeof messages[0])]};
+    uint64_t lease_ms = world.plan.lease_ms;
+    broker->cut_off_until_us = world.now_us + world_us_of(lease_ms, 3 * lease_ms);
 }
 
-bool faults_wait_for_frames(void)
+static bool is_of_coordinator(step_kind_t kind, unsigned number)
 {
-    return waiting_for_frames > 0;
+    return kind == STEP_STORE_SENT &&
+           (number == MEMORY_STORE_COORDINATE || number == MEMORY_STORE_ASSIGN);
 }
 
-static bool is_of_frames(const step_t *step)
-{
-    return step->kind == STEP_FRAME_SENT || step->kind == STEP_FRAME_ARRIVED;
-}
-
-static void strike(process_t *process)
+void faults_strike(process_t *process, step_kind_t kind, unsigned number)
 {
     uint64_t draw = world_random() % 10;
     if (!process->up) {
         return;
     }
     world_note("strike", process->kind, process->index, draw);
-    if (process->kind == PROCESS_CLIENT || draw < 2) {
+    if (is_of_coordinator(kind, number) && draw < 5) {
+        cut_off_for_long(process);
+    } else if (process->kind == PROCESS_CLIENT || draw < 2) {
         part_from_brokers(process);
     } else if (draw < 6) {
         crash(process);
@@ -217,54 +177,55 @@ static void strike(process_t *process)
     }
 }
 
-static void on_strike(event_t *event)
+void faults_strike_somebody(void)
 {
-    strike(event->subject);
+    faults_strike(some(world_chance(7000) ? PROCESS_BROKER : PROCESS_WORKER), STEP_KINDS, 0);
 }
 
-static waiting_t take_waiting(size_t index)
+static void leave(process_t *process)
 {
-    waiting_t taken = waiting[index];
-    waiting[index] = waiting[--waiting_count];
-    waiting_for_frames -= is_of_frames(&taken.step);
-    return taken;
-}
-
-/* The process is struck before anything else happens. */
-void faults_step(process_t *process, step_kind_t kind, unsigned number)
-{
-    for (size_t i = 0; i < waiting_count; i++) {
-        waiting_t *found = &waiting[i];
-        if (found->step.kind == kind && found->step.number == number && found->passes-- == 0) {
-            world_note("step", kind, number, process->index);
-            take_waiting(i);
-            world.result->at_steps++;
-            event_schedule(event_new(NULL, on_strike, process, 0), world.now_us);
-            return;
-        }
+    if (process->up && process->kind == PROCESS_WORKER) {
+        simulated_worker_leave(process, world_us_of(1, 500));
+    } else if (process->up) {
+        simulated_broker_drain(process, world_us_of(1, 500));
     }
 }
 
-/* Nobody has taken a step that faults have waited for long enough. */
-static void on_waited(event_t *event)
+/* Makes somebody take the step that a fault waits for. */
+static void bring_about(step_cause_t cause)
 {
-    for (size_t i = waiting_count; i > 0; i--) {
-        if (waiting[i - 1].until_us <= world.now_us) {
-            take_waiting(i - 1);
-            strike(some(world_chance(7000) ? PROCESS_BROKER : PROCESS_WORKER));
+    process_t *broker = some(PROCESS_BROKER);
+    switch (cause) {
+    case CAUSE_NOTHING:
+        break;
+    case CAUSE_RESTART:
+        crash(broker);
+        break;
+    case CAUSE_ELECTION:
+        broker = world.with_term ? world.with_term : broker;
+        if (world_chance(5000)) {
+            crash(broker);
+        } else if (world_chance(5000)) {
+            freeze(broker);
+        } else {
+            cut_off_for_long(broker);
         }
+        break;
+    case CAUSE_HAND_OVER:
+        leave(broker);
+        break;
+    case CAUSE_RELEASE:
+        leave(some(PROCESS_WORKER));
+        break;
     }
-    (void)event;
 }
 
+/* A rare step is brought about half of the time. */
 static void wait_for_step(void)
 {
-    if (waiting_count < FAULTS_MAX) {
-        waiting_t added = {draw_step(), world_between(0, PASSES_MAX),
-                           world.now_us + world_us_of(WAIT_MS_MAX / 2, WAIT_MS_MAX)};
-        waiting[waiting_count++] = added;
-        waiting_for_frames += is_of_frames(&added.step);
-        event_schedule(event_new(NULL, on_waited, NULL, 0), added.until_us);
+    step_cause_t cause = steps_wait();
+    if (cause != CAUSE_NOTHING && world_chance(CAUSED_OF_10000)) {
+        bring_about(cause);
     }
 }
 
@@ -300,14 +261,10 @@ static void inject(fault_kind_t kind)
         world.store_slow_until_us = world.now_us + world_us_of(5, 2 * world.plan.lease_ms);
         break;
     case FAULT_WORKER_LEAVE:
-        if (worker->up) {
-            simulated_worker_leave(worker, world_us_of(1, 500));
-        }
+        leave(worker);
         break;
     case FAULT_BROKER_DRAIN:
-        if (broker->up) {
-            simulated_broker_drain(broker, world_us_of(1, 500));
-        }
+        leave(broker);
         break;
     case FAULT_STORE_CLOCK:
         world.store_clock_ms = (int64_t)world_between(0, 2 * DAY_MS) - DAY_MS;
@@ -358,12 +315,20 @@ static void on_counted_fault(event_t *event)
     (void)event;
 }
 
+static void schedule_counted_fault(void)
+{
+    uint64_t busy_ms = world.plan.chaos_ms - world.plan.lull_ms;
+    uint64_t after_us = world_us_of(FIRST_MS_MAX, busy_ms);
+    if (after_us > busy_ms * 1000 / 2) {
+        after_us += world.plan.lull_ms * 1000;
+    }
+    event_schedule(event_new(NULL, on_counted_fault, NULL, 0), world.now_us + after_us);
+}
+
 void faults_begin(void)
 {
-    waiting_count = waiting_for_frames = 0;
     for (unsigned i = 0; i < world.plan.fault_count; i++) {
-        event_schedule(event_new(NULL, on_counted_fault, NULL, 0),
-                       world.now_us + world_us_of(FIRST_MS_MAX, world.plan.chaos_ms));
+        schedule_counted_fault();
     }
     if (world.plan.fault_count == 0) {
         event_schedule(event_new(NULL, on_fault, NULL, 0),
@@ -374,7 +339,7 @@ void faults_begin(void)
 void faults_heal(void)
 {
     world.calm = true;
-    waiting_count = waiting_for_frames = 0;
+    steps_end();
     partitions_end();
     world.store_down_until_us = world.store_slow_until_us = 0;
     for (unsigned i = 0; i < world.plan.workers; i++) {

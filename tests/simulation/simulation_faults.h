@@ -1,9 +1,5 @@
 /* The faults that a run injects: what the seed lets happen at random times, and at which step of
- * a process's work.
- *
- * A fault at a step waits until some process is about to take, or has just taken, that step (a
- * call to the store, an effect of the coordinator, a message on the wire), and strikes that
- * process. Where nobody takes the step soon, the fault strikes some process.
+ * a process's work (simulation_steps.h).
  */
 #ifndef TESTS_SIMULATION_SIMULATION_FAULTS_H
 #define TESTS_SIMULATION_SIMULATION_FAULTS_H
@@ -36,18 +32,5 @@ void faults_begin(void);
 void faults_begin_takeovers(void);
 /* Ends all faults: no process stays frozen or cut off, and none is injected any more. */
 void faults_heal(void);
-
-typedef enum step_kind {
-    STEP_STORE_SENT,   /* the call leaves: memory_store_operation_t */
-    STEP_STORE_DONE,   /* it is carried out, and the answer is still to come */
-    STEP_EFFECT,       /* the router takes it: coordinator_effect_kind_t */
-    STEP_FRAME_SENT,   /* message_kind_t */
-    STEP_FRAME_ARRIVED /* and has not been read yet */
-} step_kind_t;
-
-/* A process takes a step. */
-void faults_step(process_t *process, step_kind_t kind, unsigned number);
-/* Whether any fault waits for a message. */
-bool faults_wait_for_frames(void);
 
 #endif

@@ -1,4 +1,5 @@
 /* Between the router of a simulated broker and its store actors, as router_zmq.c does it. */
+#include "core/crash_point.h"
 #include "tests/simulation/simulation_broker.h"
 #include "tests/simulation/simulation_check.h"
 
@@ -56,6 +57,7 @@ static void feed_appender(broker_life_t *life, broker_actor_t *appender)
     if (append.part_count > 0) {
         append_pacer_begin(&appender->pacer, waiting, now_us(life));
         appender->appending = true;
+        CRASH_POINT(BATCH_TAKEN);
         broker_actor_send(appender, &append);
     }
 }
@@ -89,6 +91,7 @@ static void feed_give_ups(broker_life_t *life)
         check_gives_up(&hold, broker_appender_of(life, hold.lane)->appending);
         broker_actor_send(broker_appender_of(life, hold.lane),
                           &(operation_t){.kind = OPERATION_END, .hold = hold});
+        CRASH_POINT(HAND_OVER_READY);
         broker_actor_send(&life->actors[ACTOR_CHECKPOINTER],
                           &(operation_t){.kind = OPERATION_GIVE_UP, .hold = hold});
     }
@@ -100,6 +103,7 @@ void broker_feed(broker_life_t *life)
     while (router_go_on(life->router, process_now_ms(life->process))) {
     }
     while (router_next_adoption(life->router, &hold)) {
+        CRASH_POINT(ADOPT_BEFORE);
         broker_actor_send(&life->actors[ACTOR_LOADER],
                           &(operation_t){.kind = OPERATION_ADOPT, .hold = hold});
     }
@@ -128,6 +132,7 @@ void broker_check_lanes(broker_life_t *life)
 
 static void take_appended(broker_life_t *life, broker_actor_t *appender, const operation_t *append)
 {
+    CRASH_POINT(APPEND_REPORTED);
     appender->appending = false;
     append_pacer_end(&appender->pacer, now_us(life));
     for (size_t i = 0; i < append->part_count; i++) {
@@ -141,6 +146,7 @@ static void take_appended(broker_life_t *life, broker_actor_t *appender, const o
         router_batch_done(life->router, part->lane, part->fenced ? FABRIC_ERROR_FENCED : FABRIC_OK,
                           part->number, part->bytes, process_now_ms(life->process));
     }
+    CRASH_POINT(ANSWERS_QUEUED);
 }
 
 static void take_adopted(broker_life_t *life, operation_t *operation)
@@ -155,6 +161,7 @@ static void take_adopted(broker_life_t *life, operation_t *operation)
                                                           .log_bytes = adoption->log_bytes,
                                                       });
     router_adopted(life->router, adoption, process_now_ms(life->process));
+    CRASH_POINT(ADOPT_REPORTED);
 }
 
 static void take_written(broker_life_t *life, const operation_t *write)
@@ -171,6 +178,7 @@ static void take_written(broker_life_t *life, const operation_t *write)
 
 static void take_found(broker_life_t *life, const operation_t *find)
 {
+    CRASH_POINT(LOOKUP_FOUND);
     for (size_t i = 0; i < find->answer.count; i++) {
         const message_t *message = find->answer.found[i].message;
         router_found_t found = {.message = &message->stored,
@@ -184,6 +192,7 @@ static void take_found(broker_life_t *life, const operation_t *find)
 
 static void take_rows(broker_life_t *life, operation_t *load)
 {
+    CRASH_POINT(LOAD_AFTER);
     message_t *rows = load->rows.first;
     load->rows = (message_chain_t){.first = NULL};
     router_loaded(life->router, load->hold.lane, load->error, rows, load->done,
@@ -198,6 +207,7 @@ static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t
     case OPERATION_PURGE:
         break;
     case OPERATION_GIVE_UP:
+        CRASH_POINT(HAND_OVER_REPORTED);
         world.result->hand_overs++;
         router_lane_fenced(life->router, operation->hold.lane, operation->hold.epoch,
                            process_now_ms(life->process));

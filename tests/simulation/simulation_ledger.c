@@ -1,6 +1,8 @@
 /* The entity of the simulation: a ledger to which each message appends its number. Some messages
  * end in defects at first, some fail, some are answered later.
  */
+#include <stdio.h>
+
 #include "core/limits.h"
 #include "tests/simulation/simulation_check.h"
 #include "tests/simulation/simulation_processes.h"
@@ -110,7 +112,9 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
         world_fail("a handler was given call %u, which there is not", request->call);
         return fabric_defect(context, "no such call");
     }
-    uint32_t run = check_run(request->call, ledger_worker, fabric_context_request_id(context));
+    fabric_token_t token = fabric_context_token(context);
+    uint32_t run = check_run(request->call, ledger_worker, fabric_context_request_id(context),
+                             (token_t){token.home_epoch, token.owner_sequence});
     check_order(context, state, request->call);
     if (check_watched(request->call)->kills) {
         return die_soon(context, request->call, run);
@@ -130,8 +134,23 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
 
 static const fabric_handler_t handlers[] = {{&ledger_append, append}, {&ledger_peek, append}};
 
-const fabric_entity_type_t ledger_type = {.name = "Ledger",
-                                          .state_size = sizeof(ledger_t),
-                                          .handlers = handlers,
-                                          .handler_count = 2,
-                                          .idle_ms = 400};
+#define LEDGER_TYPE(title)                                                                         \
+    {                                                                                              \
+        .name = (title), .state_size = sizeof(ledger_t), .handlers = handlers, .handler_count = 2, \
+        .idle_ms = 400                                                                             \
+    }
+
+const fabric_entity_type_t ledger_types[SIMULATION_TYPES_MAX] = {
+    LEDGER_TYPE("Ledger"), LEDGER_TYPE("Savings"), LEDGER_TYPE("Loans"), LEDGER_TYPE("Stocks")};
+
+unsigned ledger_type_of(unsigned entity)
+{
+    return entity % world.plan.types;
+}
+
+ledger_id_t ledger_id_of(unsigned entity)
+{
+    ledger_id_t id;
+    snprintf(id.text, sizeof id.text, "ledger-%u", entity / world.plan.types);
+    return id;
+}

@@ -1,12 +1,10 @@
 /* The mesh of a simulated broker, driven as mesh_zmq.c does: its links to the other brokers, and
- * the map that the broker with the term publishes. */
+ * the map that the broker with the term has published. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/simulation/simulation_broker.h"
-
-enum { PUBLISHED_LOST_OF_10000 = 300 };
 
 /* ---- events ---- */
 
@@ -58,17 +56,7 @@ static void take_events(broker_life_t *life)
 
 /* ---- publications ---- */
 
-static void on_published(event_t *event)
-{
-    broker_life_t *life = broker_life_now(event->process);
-    if (broker_life_serves(life)) {
-        mesh_receive_published(life->mesh, fabric_bytes(event->bytes, event->size));
-        take_events(life);
-        process_touch(event->process);
-    }
-}
-
-static bool subscribes(const broker_life_t *life, const process_t *publisher)
+bool broker_mesh_subscribes(const broker_life_t *life, const process_t *publisher)
 {
     char endpoint[BROKER_PUB_BYTES];
     const char *wanted = mesh_pub_endpoint(life->mesh);
@@ -76,35 +64,10 @@ static bool subscribes(const broker_life_t *life, const process_t *publisher)
     return wanted && strcmp(wanted, endpoint) == 0;
 }
 
-/* A PUB keeps the order of what it sends, and drops what does not get through. */
-static void publish_to(broker_life_t *life, process_t *subscriber, fabric_bytes_t frame)
+void broker_mesh_receive_published(broker_life_t *life, fabric_bytes_t frame)
 {
-    uint64_t *last_us = &life->published_us[subscriber->index];
-    uint64_t at_us = world.now_us + world_between(50, world.plan.delay_us);
-    bool is_lost = world.now_us < partition_until_us(life->process, subscriber) ||
-                   (!world.calm && world_chance(PUBLISHED_LOST_OF_10000));
-    world.result->lost_frames += is_lost;
-    if (!is_lost) {
-        *last_us = at_us > *last_us ? at_us : *last_us;
-        event_t *event = event_new(subscriber, on_published, NULL, frame.size);
-        memcpy(event->bytes, frame.data, frame.size);
-        event_schedule(event, *last_us);
-    }
-}
-
-void broker_mesh_publish(broker_life_t *life, fabric_bytes_t map)
-{
-    wire_writer_t frame = {0};
-    frame_begin(&frame, &(frame_head_t){.version = LIMIT_PROTOCOL_VERSION});
-    message_put_map(&frame, &(message_map_t){.map = map});
-    for (unsigned i = 0; i < world.plan.brokers; i++) {
-        process_t *other = world.brokers[i];
-        if (other != life->process && other->up && broker_life_serves(broker_life_now(other)) &&
-            subscribes(broker_life_now(other), life->process)) {
-            publish_to(life, other, wire_writer_bytes(&frame));
-        }
-    }
-    wire_writer_destroy(&frame);
+    mesh_receive_published(life->mesh, frame);
+    take_events(life);
 }
 
 /* ---- links ---- */

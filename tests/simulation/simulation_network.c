@@ -6,7 +6,7 @@
 
 #include "core/hash.h"
 #include "core/message.h"
-#include "tests/simulation/simulation_faults.h"
+#include "tests/simulation/simulation_steps.h"
 
 enum {
     DELAY_US_MIN = 50,
@@ -75,12 +75,12 @@ static void note_steps(process_t *process, step_kind_t step, fabric_bytes_t fram
     wire_reader_t reader, body;
     frame_head_t head;
     message_kind_t kind;
-    if (!faults_wait_for_frames() || frame_open(frame, &reader, &head)) {
+    if (!steps_wait_for_frames() || frame_open(frame, &reader, &head)) {
         return;
     }
     while (frame_next(&reader, &body)) {
         if (!message_open(&body, &kind)) {
-            faults_step(process, step, (unsigned)kind);
+            steps_pass(process, step, (unsigned)kind);
         }
     }
 }
@@ -100,6 +100,7 @@ static void on_frame(event_t *event)
     }
     world.result->late += connection->cut;
     connection->arrived[direction]++;
+    connection->heard_us = direction == TO_PEER ? world.now_us : connection->heard_us;
     world_note(direction == TO_BROKER ? "frame.to_broker" : "frame.to_peer", connection->routing,
                event->extra & 0xffffffff, frame_hash(frame));
     network_trace("got", connection, direction, frame);

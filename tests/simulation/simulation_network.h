@@ -9,6 +9,7 @@
 #ifndef TESTS_SIMULATION_SIMULATION_NETWORK_H
 #define TESTS_SIMULATION_SIMULATION_NETWORK_H
 
+#include "core/wire.h"
 #include "tests/simulation/simulation_world.h"
 
 struct channel {
@@ -28,6 +29,7 @@ struct channel {
     uint64_t late_us[2]; /* delay of those frames */
     uint64_t last_us[2]; /* when the last one arrives */
     uint64_t full_until_us[2];
+    uint64_t heard_us; /* when the peer got the last frame */
 };
 
 enum { TO_BROKER = 0, TO_PEER = 1 };
@@ -59,6 +61,10 @@ fabric_bytes_t network_routing_id(const channel_t *connection, uint8_t bytes[5])
 /* When tracing, writes the messages of a frame that was sent or has arrived. */
 void network_trace(const char *what, const channel_t *connection, size_t direction,
                    fabric_bytes_t frame);
+
+/* What is left of a frame to a client that gets no maps (simulation_publication.c); `rest` holds
+ * it. */
+fabric_bytes_t publication_strip(fabric_bytes_t frame, wire_writer_t *rest);
 
 /* ---- faults ---- */
 

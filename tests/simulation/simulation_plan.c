@@ -26,6 +26,16 @@ static void draw_store(world_plan_t *plan)
     plan->lane_bytes_max = world_chance(2000) ? world_between(500, 20000) : UINT64_C(1) << 30;
 }
 
+static void draw_publications(world_plan_t *plan)
+{
+    plan->subscribes = world_chance(5000);
+    plan->published_lost = world_chance(3000) ? 3000 : 300;
+    if (plan->forward != SESSION_FORWARD_ALWAYS && world_chance(3000)) {
+        plan->mapless = (unsigned)world_between(1, (1u << CLIENTS_MAX) - 1);
+        plan->mapless_welcomes = world_chance(5000);
+    }
+}
+
 /* Some twenty faults of any kind in a cluster of full size. */
 static void plan_full(world_plan_t *plan)
 {
@@ -33,8 +43,10 @@ static void plan_full(world_plan_t *plan)
     plan->workers = WORKERS_MAX;
     plan->clients = CLIENTS_MAX;
     plan->calls = 1000;
-    plan->entities = (unsigned)world_between(12, 24);
-    plan->chaos_ms = world_between(3000, 8000);
+    plan->entities = (unsigned)world_between(12, 36);
+    plan->types = SIMULATION_TYPES_MAX;
+    plan->lull_ms = world_chance(4000) ? 3000 : 0;
+    plan->chaos_ms = world_between(3000, 8000) + plan->lull_ms;
     plan->lanes = (unsigned)world_between(BROKERS_MAX, SIMULATION_LANES_MAX);
     plan->faults = (1u << FAULT_KINDS) - 1;
     plan->fault_count = 20;
@@ -86,6 +98,8 @@ void world_draw_plan(const simulation_options_t *options)
     plan->brokers = (unsigned)world_between(1, BROKERS_MAX);
     plan->calls = (unsigned)world_between(60, 600);
     plan->entities = (unsigned)world_between(2, 24);
+    plan->types = (unsigned)world_between(1, SIMULATION_TYPES_MAX);
+    plan->rolls_out = world_chance(3000);
     plan->chaos_ms = world_between(1500, 10000);
     plan->gap_ms = world_between(5, 300);
     plan->faults = (unsigned)(world_random() & world_random()) & ((1u << FAULT_KINDS) - 1);
@@ -109,6 +123,7 @@ void world_draw_plan(const simulation_options_t *options)
     plan->forward = seed % 4 == 1   ? SESSION_FORWARD_ALWAYS
                     : seed % 4 == 3 ? SESSION_FORWARD_NEVER
                                     : SESSION_FORWARD_AUTO;
+    draw_publications(plan);
     /* These decisions draw no random number, so that other seeds keep their runs. */
     plan->poison = options->poison || (!calm && seed % POISON_EVERY == POISON_EVERY - 1);
     plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;

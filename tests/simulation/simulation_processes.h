@@ -14,8 +14,8 @@ void simulated_broker_free(process_t **process);
 
 /* One more call of a client. */
 void simulated_client_call(process_t *process);
-/* A call that shows whether the lane is served. */
-void simulated_client_probe(process_t *process, uint32_t lane);
+/* A call that shows whether the type is served in the lane. */
+void simulated_client_probe(process_t *process, uint32_t lane, unsigned type);
 size_t simulated_client_open_calls(const process_t *process);
 
 /* Crashes the process, on the message of this request id or for another reason (0). A supervisor
@@ -24,6 +24,15 @@ void simulated_worker_crash(process_t *process, uint64_t culprit);
 /* Begins an orderly stop; when the process has ended, it is started again `after_us` later. */
 void simulated_worker_leave(process_t *process, uint64_t after_us);
 void simulated_broker_drain(process_t *process, uint64_t after_us);
+/* What a worker's present process is. */
+typedef struct worker_facts {
+    unsigned types; /* bits of those that it brings */
+    uint64_t app_version;
+    bool leaving;
+} worker_facts_t;
+worker_facts_t simulated_worker_facts(const process_t *process);
+/* Whether a broker's coordinator has taken all that has come. */
+bool simulated_broker_follows(const process_t *process);
 /* Durable messages that the broker holds and that have not ended. */
 uint64_t simulated_broker_pending(const process_t *process);
 /* An appender has told its router that this entry is durable. */
@@ -31,7 +40,8 @@ void simulation_entry_told(uint32_t lane, uint64_t number);
 /* Starts a process that has ended, later. */
 void simulated_restart(process_t *process, uint64_t after_us);
 
-/* The entity type: a ledger to which messages append their numbers. */
+/* The entity types, which differ in their names alone: ledgers to which messages append their
+ * numbers. Entities of all types have the same ids, and so lie in the same shards. */
 typedef struct ledger_request {
     uint32_t call;
     uint32_t defects; /* attempts that end in a defect */
@@ -47,7 +57,13 @@ typedef struct ledger_reply {
 extern const fabric_schema_t ledger_reply_schema;
 extern const fabric_message_type_t ledger_append; /* durable */
 extern const fabric_message_type_t ledger_peek;   /* volatile */
-extern const fabric_entity_type_t ledger_type;
+extern const fabric_entity_type_t ledger_types[SIMULATION_TYPES_MAX];
+/* The type of an entity, by its index, and its id. */
+unsigned ledger_type_of(unsigned entity);
+typedef struct ledger_id {
+    char text[32];
+} ledger_id_t;
+ledger_id_t ledger_id_of(unsigned entity);
 /* The worker whose executors run now. */
 extern process_t *ledger_worker;
 

@@ -3,10 +3,11 @@
 
 #include <stdlib.h>
 
+#include "core/crash_point.h"
 #include "core/snowflake.h"
 #include "tests/memory/memory_store.h"
 #include "tests/simulation/simulation_check.h"
-#include "tests/simulation/simulation_faults.h"
+#include "tests/simulation/simulation_steps.h"
 #include "tests/simulation/simulation_world.h"
 
 enum { CALL_US_MIN = 20, SLOW_US_MAX = 2500000, RUNNING_CALLS_MAX = 30 };
@@ -74,7 +75,7 @@ static void go(memory_store_operation_t operation)
         arm(operation, MEMORY_STORE_DISCONNECTED);
         return;
     }
-    faults_step(fiber_process(fiber_current()), STEP_STORE_SENT, operation);
+    steps_pass(fiber_process(fiber_current()), STEP_STORE_SENT, operation);
     fiber_sleep_database(draw_way_us(operation));
     if (world.now_us < world.store_halted_until_us) {
         fiber_sleep_database(world.store_halted_until_us - world.now_us);
@@ -91,7 +92,7 @@ static fabric_error_t come(memory_store_operation_t operation, fabric_error_t er
     world_note("store.call", operation, error, 0);
     world.result->fenced += error == FABRIC_ERROR_FENCED;
     if (!fiber_is_killed(fiber_current())) {
-        faults_step(process, STEP_STORE_DONE, operation);
+        steps_pass(process, STEP_STORE_DONE, operation);
     }
     uint64_t us = world_between(CALL_US_MIN, world.plan.commit_us);
     bool is_kept = world.now_us < process->unanswered_until_us;
@@ -179,39 +180,63 @@ static fabric_error_t simulated_coordinator_take(store_t *store, const store_coo
     fabric_error_t error =
         memory_store_driver.coordinator_take(inner_of(store), before, holder, term);
     world.result->takeovers += error == FABRIC_OK;
+    world.with_term = error ? world.with_term : fiber_process(fiber_current());
     error = come(MEMORY_STORE_COORDINATE, error);
     world.result->fenced -= error == FABRIC_ERROR_FENCED; /* another broker was faster */
     return error;
 }
 
+static fabric_error_t come_from_coordinator(const char *what, uint64_t term, incarnation_t holder,
+                                            fabric_error_t error)
+{
+    if (!error) {
+        check_coordinator_writes(what, term, holder);
+    }
+    return come(MEMORY_STORE_COORDINATE, error);
+}
+
 static fabric_error_t simulated_group_put(store_t *store, uint64_t term, incarnation_t holder,
                                           fabric_bytes_t name, uint16_t *number)
 {
-    FORWARD(MEMORY_STORE_COORDINATE, group_put(inner_of(store), term, holder, name, number));
+    go(MEMORY_STORE_COORDINATE);
+    return come_from_coordinator(
+        "group_put", term, holder,
+        memory_store_driver.group_put(inner_of(store), term, holder, name, number));
 }
 
 static fabric_error_t simulated_broker_remove(store_t *store, uint64_t term, incarnation_t holder,
                                               incarnation_t broker)
 {
-    FORWARD(MEMORY_STORE_COORDINATE, broker_remove(inner_of(store), term, holder, broker));
+    go(MEMORY_STORE_COORDINATE);
+    return come_from_coordinator(
+        "broker_remove", term, holder,
+        memory_store_driver.broker_remove(inner_of(store), term, holder, broker));
 }
 
 static fabric_error_t simulated_type_put(store_t *store, uint64_t term, incarnation_t holder,
                                          const store_type_t *type)
 {
-    FORWARD(MEMORY_STORE_COORDINATE, type_put(inner_of(store), term, holder, type));
+    go(MEMORY_STORE_COORDINATE);
+    return come_from_coordinator("type_put", term, holder,
+                                 memory_store_driver.type_put(inner_of(store), term, holder, type));
 }
 
 static fabric_error_t simulated_runner_put(store_t *store, uint64_t term, incarnation_t holder,
                                            const store_runner_t *runner)
 {
-    FORWARD(MEMORY_STORE_COORDINATE, runner_put(inner_of(store), term, holder, runner));
+    go(MEMORY_STORE_COORDINATE);
+    return come_from_coordinator(
+        "runner_put", term, holder,
+        memory_store_driver.runner_put(inner_of(store), term, holder, runner));
 }
 
 static fabric_error_t simulated_runner_remove(store_t *store, uint64_t term, incarnation_t holder,
                                               incarnation_t runner)
 {
-    FORWARD(MEMORY_STORE_COORDINATE, runner_remove(inner_of(store), term, holder, runner));
+    go(MEMORY_STORE_COORDINATE);
+    return come_from_coordinator(
+        "runner_remove", term, holder,
+        memory_store_driver.runner_remove(inner_of(store), term, holder, runner));
 }
 
 static fabric_error_t simulated_group_list(store_t *store, store_visit_group_fn *visit,
@@ -242,13 +267,24 @@ static fabric_error_t simulated_lane_assign(store_t *store, uint64_t term,
                                             incarnation_t coordinator, const store_hold_t *before,
                                             incarnation_t holder)
 {
-    FORWARD(MEMORY_STORE_ASSIGN, lane_assign(inner_of(store), term, coordinator, before, holder));
+    go(MEMORY_STORE_ASSIGN);
+    fabric_error_t error =
+        memory_store_driver.lane_assign(inner_of(store), term, coordinator, before, holder);
+    if (!error) {
+        check_coordinator_writes("lane_assign", term, coordinator);
+        check_lane_assigned(before);
+    }
+    return come(MEMORY_STORE_ASSIGN, error);
 }
 
 static fabric_error_t simulated_lane_give_up(store_t *store, const store_hold_t *hold)
 {
     world_note("store.give_up", hold->lane, hold->epoch, 0);
-    FORWARD(MEMORY_STORE_GIVE_UP, lane_give_up(inner_of(store), hold));
+    CRASH_POINT(GIVE_UP_BEFORE);
+    go(MEMORY_STORE_GIVE_UP);
+    fabric_error_t error = memory_store_driver.lane_give_up(inner_of(store), hold);
+    CRASH_POINT(GIVE_UP_AFTER);
+    return come(MEMORY_STORE_GIVE_UP, error);
 }
 
 static fabric_error_t come_from_append(fabric_error_t error, const store_entry_t *entries,

@@ -80,6 +80,37 @@ static void print_other(message_kind_t kind, wire_reader_t *body)
 static const char *const kind_names[] = {
     [PROCESS_CLIENT] = "client", [PROCESS_WORKER] = "worker", [PROCESS_BROKER] = "broker"};
 
+/* The frame inside of a message; empty: there is none. */
+static fabric_bytes_t inner_frame(message_kind_t kind, wire_reader_t *body)
+{
+    message_relay_t relay;
+    message_relayed_t relayed;
+    message_tunnel_t tunnel;
+    if (kind == KIND_RELAY && !message_get_relay(body, &relay)) {
+        return relay.frame;
+    }
+    if (kind == KIND_RELAYED && !message_get_relayed(body, &relayed)) {
+        return relayed.frame;
+    }
+    if (kind == KIND_TUNNEL && !message_get_tunnel(body, &tunnel)) {
+        return tunnel.frame;
+    }
+    return (fabric_bytes_t){NULL, 0};
+}
+
+static void print_body(message_kind_t kind, wire_reader_t *body)
+{
+    if (kind == KIND_REQUEST) {
+        print_request(body);
+    } else if (kind >= KIND_ASSIGN) {
+        print_of_shard(kind, body);
+    } else if (kind >= KIND_ACCEPTED) {
+        print_to_client(kind, body);
+    } else {
+        print_other(kind, body);
+    }
+}
+
 void network_trace(const char *what, const channel_t *connection, size_t direction,
                    fabric_bytes_t frame)
 {
@@ -97,15 +128,9 @@ void network_trace(const char *what, const channel_t *connection, size_t directi
                 what, kind_names[connection->peer->kind], connection->peer->index,
                 direction == TO_BROKER ? "->" : "<-", connection->broker->index,
                 (ull)connection->routing, message_kind_name(kind));
-        if (kind == KIND_REQUEST) {
-            print_request(&body);
-        } else if (kind >= KIND_ASSIGN) {
-            print_of_shard(kind, &body);
-        } else if (kind >= KIND_ACCEPTED) {
-            print_to_client(kind, &body);
-        } else {
-            print_other(kind, &body);
-        }
+        wire_reader_t again = body;
+        print_body(kind, &body);
         fputc('\n', stderr);
+        network_trace(what, connection, direction, inner_frame(kind, &again));
     }
 }

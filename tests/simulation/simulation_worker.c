@@ -10,11 +10,19 @@
 #include "worker/executor.h"
 #include "worker/link.h"
 
-enum { EXECUTORS = 2, GRACE_MS = 100 };
+enum {
+    EXECUTORS = 2,
+    GRACE_MS = 100,
+    NEW_VERSION_OF_10000 = 3000,
+    OLD_VERSION_OF_10000 = 2000,
+    VERSIONS_MAX = 4
+};
 
 typedef struct worker {
     process_t process;
-    type_table_t *types;
+    type_table_t *types; /* of the present process */
+    unsigned brought;    /* bits of these types */
+    uint64_t app_version;
     wire_writer_t description;
     link_t *link;
     executor_t *executors[EXECUTORS];
@@ -113,6 +121,7 @@ static void send_frames(worker_t *worker, uint32_t index)
             return;
         }
         check_worker_sends(wire_writer_bytes(frame));
+        check_peer_sends(&worker->process, index, wire_writer_bytes(frame));
     }
 }
 
@@ -204,6 +213,13 @@ static void disconnected(process_t *process, size_t dealer)
     worker->unsent[dealer].blocked = false;
 }
 
+static void receive_published(process_t *process, size_t dealer, fabric_bytes_t frame)
+{
+    work_frame_t *copy = work_frame_copy(frame);
+    link_receive(worker_of(process)->link, (uint32_t)dealer, copy, process_now_ms(process));
+    work_frame_drop(copy);
+}
+
 static void receive(process_t *process, size_t dealer, channel_t *connection, fabric_bytes_t frame)
 {
     (void)connection;
@@ -212,10 +228,42 @@ static void receive(process_t *process, size_t dealer, channel_t *connection, fa
         reporter_receive(&worker->reporter, process, dealer, frame);
         return;
     }
+    check_worker_receives(process, frame);
     work_frame_t *copy = work_frame_copy(frame);
     link_receive(worker->link, (uint32_t)dealer, copy, process_now_ms(process));
     work_frame_drop(copy);
     hand_over(worker);
+}
+
+/* Each process brings other types than the one before. Each type has a worker that always brings
+ * it, so that it is served when all workers run. */
+static void draw_types(worker_t *worker)
+{
+    worker->types = type_table_new();
+    worker->brought = (unsigned)(world_random() | 1u << world_random() % world.plan.types);
+    for (unsigned i = 0; i < world.plan.types; i++) {
+        if (i % world.plan.workers == worker->process.index) {
+            worker->brought |= 1u << i;
+        }
+        if (worker->brought & 1u << i) {
+            fabric_error_t error = type_table_add(worker->types, &ledger_types[i], NULL);
+            assert(!error);
+            (void)error;
+        }
+    }
+}
+
+/* While a new version is rolled out, some workers still come with an older one. */
+static void draw_version(worker_t *worker)
+{
+    worker->app_version = 0;
+    if (world.plan.rolls_out) {
+        world.app_version += world.app_version == 0 || (world.app_version < VERSIONS_MAX &&
+                                                        world_chance(NEW_VERSION_OF_10000));
+        worker->app_version = world_chance(OLD_VERSION_OF_10000)
+                                  ? world_between(1, world.app_version)
+                                  : world.app_version;
+    }
 }
 
 static void start(process_t *process)
@@ -223,6 +271,9 @@ static void start(process_t *process)
     worker_t *worker = worker_of(process);
     worker->leaving = false;
     worker->incarnation = world_incarnation();
+    draw_types(worker);
+    draw_version(worker);
+    world_note("worker.types", process->index, worker->brought, worker->app_version);
     reporter_start(&worker->reporter, process);
     wire_writer_reset(&worker->description);
     type_table_describe(worker->types, &worker->description);
@@ -231,6 +282,7 @@ static void start(process_t *process)
                             .name = fabric_bytes_of("worker"),
                             .types = wire_writer_bytes(&worker->description),
                             .weight = 100,
+                            .app_version = worker->app_version,
                             .window = (uint32_t)world_between(2, 64),
                             .grace_ms = GRACE_MS,
                             .executors = EXECUTORS};
@@ -264,6 +316,13 @@ static void stop(process_t *process)
         executor_destroy(&worker->executors[i]);
     }
     link_destroy(&worker->link);
+    type_table_destroy(&worker->types);
+}
+
+worker_facts_t simulated_worker_facts(const process_t *process)
+{
+    const worker_t *worker = (const worker_t *)process;
+    return (worker_facts_t){worker->brought, worker->app_version, worker->leaving};
 }
 
 void simulated_worker_crash(process_t *process, uint64_t culprit)
@@ -289,19 +348,15 @@ process_t *simulated_worker_new(unsigned index)
                                   .connected = connected,
                                   .disconnected = disconnected,
                                   .receive = receive,
+                                  .receive_published = receive_published,
                                   .start = start,
                                   .stop = stop};
-    worker->types = type_table_new();
-    fabric_error_t error = type_table_add(worker->types, &ledger_type, NULL);
-    assert(!error);
-    (void)error;
     return &worker->process;
 }
 
 void simulated_worker_free(process_t **process)
 {
     worker_t *worker = worker_of(*process);
-    type_table_destroy(&worker->types);
     wire_writer_destroy(&worker->description);
     for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
         wire_writer_destroy(&worker->unsent[i].frame);

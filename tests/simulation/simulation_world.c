@@ -157,7 +157,7 @@ static event_t *take_first(void)
     return first;
 }
 
-static void event_drop(event_t *event)
+void event_drop(event_t *event)
 {
     if (event->drop) {
         event->drop(event);
@@ -184,7 +184,9 @@ bool world_step(void)
         event_schedule(event, world.now_us); /* held events come before this one */
     } else {
         world.result->events++;
+        world.running = process;
         event->run(event);
+        world.running = NULL;
         free(event);
     }
     return true;
@@ -253,6 +255,7 @@ static void on_turn(event_t *event)
     process_t *process = event->process;
     uint64_t life = process->life;
     process->turn_due = false;
+    process->turns++;
     process->turn(process);
     if (process->life == life) {
         schedule_wake(process);

@@ -17,6 +17,7 @@
 #define SIMULATION_DATABASE  "simulation"
 #define SIMULATION_SHARDS    16u /* of the only group */
 #define SIMULATION_LANES_MAX 8u
+#define SIMULATION_TYPES_MAX 4u
 
 #define CLIENTS_MAX 4
 #define WORKERS_MAX 5
@@ -70,6 +71,7 @@ struct process {
     uint64_t cut_off_until_us;    /* a broker: from the store */
     uint64_t unanswered_until_us; /* the store's answers do not reach it */
     bool turn_due;
+    uint64_t turns; /* so far */
     uint64_t wake_serial;
     uint64_t wake_us; /* 0: none */
     dealer_t dealers[SOCKETS_MAX];
@@ -80,6 +82,7 @@ struct process {
     void (*connected)(process_t *process, size_t dealer);
     void (*disconnected)(process_t *process, size_t dealer);
     void (*receive)(process_t *process, size_t dealer, channel_t *connection, fabric_bytes_t frame);
+    void (*receive_published)(process_t *process, size_t dealer, fabric_bytes_t frame);
     void (*start)(process_t *process);
     void (*stop)(process_t *process); /* ends the process at once, as kill -9 does */
 };
@@ -89,10 +92,17 @@ typedef struct world_plan {
     unsigned clients, workers, brokers;
     unsigned calls; /* of all clients */
     unsigned entities;
-    unsigned forward;      /* session_forward_t of clients */
-    bool one_contact;      /* a client knows one broker at first, and learns of the others */
-    uint64_t chaos_ms;     /* how long faults are injected */
-    uint64_t gap_ms;       /* mean time between two faults; without effect on counted ones */
+    unsigned types;          /* of entities */
+    bool rolls_out;          /* workers come with ever newer versions of their application */
+    unsigned forward;        /* session_forward_t of clients */
+    bool one_contact;        /* a client knows one broker at first, and learns of the others */
+    bool subscribes;         /* clients and workers get what brokers publish */
+    uint32_t published_lost; /* of 10,000 publications */
+    unsigned mapless;        /* bits of clients that get no map but those of their welcomes */
+    bool mapless_welcomes;   /* nor those */
+    uint64_t chaos_ms;       /* how long faults are injected */
+    uint64_t lull_ms; /* of that, in the middle: no counted fault, so that lanes are evened out */
+    uint64_t gap_ms;  /* mean time between two faults; without effect on counted ones */
     unsigned fault_count;  /* so many faults, and no others; 0: as many as come */
     unsigned faults;       /* bits of enum fault_kind */
     uint32_t store_errors; /* of 10,000 store calls */
@@ -137,10 +147,13 @@ typedef struct world {
     uint64_t store_down_until_us;
     uint64_t store_slow_until_us;
     int64_t store_clock_ms; /* how far the database's clock is ahead, or behind */
+    uint64_t app_version;   /* the newest of workers; 0: they have none */
     simulation_result_t *result;
     process_t *clients[CLIENTS_MAX];
     process_t *workers[WORKERS_MAX];
     process_t *brokers[BROKERS_MAX];
+    process_t *running;   /* whose event runs; NULL: that of no process, or of a fiber */
+    process_t *with_term; /* the broker that has taken the last term; or NULL */
 } world_t;
 
 extern world_t world;
@@ -167,6 +180,8 @@ void world_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Makes an event of `size` bytes. `process` NULL: the event belongs to no process. */
 event_t *event_new(process_t *process, void (*run)(event_t *event), void *subject, size_t size);
 void event_schedule(event_t *event, uint64_t at_us);
+/* Frees an event that is not scheduled. */
+void event_drop(event_t *event);
 /* Runs the next event; false: none is left. The caller frees nothing. */
 bool world_step(void);
 /* Drops all events. */
