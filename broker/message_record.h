@@ -64,7 +64,7 @@ typedef struct message {
     journal_attempts_t counted; /* what is durable of the last two */
     uint32_t unexplained; /* processes that ended for unknown reasons while it was in flight */
     uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
-    uint32_t round;       /* of its runner, of the delivery in flight */
+    bool alone;           /* the delivery in flight is to run alone at its runner */
     uint64_t activation;  /* of the delivery in flight */
     /* By the router's clock; 0: none. A durable message that is accepted has none: its call has. */
     uint64_t deadline_ms;

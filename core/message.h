@@ -17,7 +17,7 @@ typedef enum message_kind {
 
 typedef enum peer_role { ROLE_CLIENT = 1, ROLE_WORKER = 2, ROLE_BROKER = 3 } peer_role_t;
 
-/* Bits of request.flags and deliver.flags; any other bit is refused with UnknownKind. */
+/* Bits of request.flags and deliver.flags (which may have DELIVER_ALONE, too); any other bit is refused with UnknownKind. */
 typedef enum request_flag {
     REQUEST_DURABLE = 1, /* stored before it is delivered */
     REQUEST_TELL = 2,    /* no reply is kept or sent */
@@ -28,6 +28,9 @@ typedef enum request_flag {
     REQUEST_WANT_HANDLED = 16,
     REQUEST_FLAGS = 31
 } request_flag_t;
+
+/* A bit of deliver.flags: no other message may be at the worker's hand while this one is handled. */
+enum { DELIVER_ALONE = 32 };
 
 typedef enum reply_status {
     STATUS_OK = 0,       /* payload is the reply by its schema */

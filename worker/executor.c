@@ -128,7 +128,10 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
 {
     entity_t *entity = entity_find(&executor->entities, type, delivery->id);
     if (entity && is_pending(entity, delivery)) {
-        pending_deliver_again(entity->pending, delivery);
+        uint32_t round = executor->output.round;
+        output_begin(&executor->output, entity->pending_round);
+        output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
+        entity_pending_again(entity, delivery, round);
         return FABRIC_OK;
     }
     if (handle_again(executor, ownership, delivery)) {
@@ -139,7 +142,7 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
             entity->volatile_waiting >= type->mailbox_capacity) {
             return FABRIC_ERROR_MAILBOX_FULL;
         }
-        entity_enqueue(&executor->entities, entity, ownership, delivery);
+        entity_enqueue(&executor->entities, entity, ownership, delivery, executor->output.round);
         return FABRIC_OK;
     }
     if (ownership->state != OWNERSHIP_CURRENT) {
@@ -151,7 +154,7 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
     if (lease_holds(executor, ownership)) {
         handle_delivery(executor, entity, ownership, delivery);
     } else {
-        entity_enqueue(&executor->entities, entity, ownership, delivery);
+        entity_enqueue(&executor->entities, entity, ownership, delivery, executor->output.round);
     }
     return FABRIC_OK;
 }
@@ -187,6 +190,7 @@ static bool inbox_step(executor_t *executor)
         return false;
     }
     assert(executor->inbox_place < work->count);
+    output_begin(&executor->output, work->round);
     if (!dispatch(executor, work->source, &work->deliveries[executor->inbox_place])) {
         return false;
     }
@@ -206,6 +210,7 @@ static void drop_former(executor_t *executor, ownership_t *ownership,
                         const message_deliver_t *delivery)
 {
     free(kept_results_take(&ownership->kept, delivery->request_id, executor->now_ms));
+    output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
 }
 
 static bool must_wait(const executor_t *executor, const ownership_t *ownership)
@@ -236,6 +241,7 @@ static bool ready_step(executor_t *executor)
     }
     work_source_t source = ownership->source;
     waiting_t *waiting = entity_dequeue(entity);
+    output_begin(&executor->output, waiting->round);
     if (ownership->state != OWNERSHIP_CURRENT) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
     } else if (waiting->delivery.home_epoch != ownership->key.token.home_epoch) {

@@ -251,9 +251,10 @@ static waiting_t *waiting_new(ownership_t *ownership, const message_deliver_t *d
 }
 
 void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *ownership,
-                    const message_deliver_t *delivery)
+                    const message_deliver_t *delivery, uint32_t round)
 {
     waiting_t *waiting = waiting_new(ownership, delivery);
+    waiting->round = round;
     ownership_count_waiting(ownership, 1);
     if (!(delivery->flags & REQUEST_DURABLE)) {
         entity->volatile_waiting++;
@@ -315,13 +316,20 @@ void entity_retry_lapsed(entity_table_t *table, uint64_t now_ms)
 
 /* ---- pending handlers ---- */
 
-void entity_begin_pending(entity_t *entity, fabric_pending_t *pending)
+void entity_begin_pending(entity_t *entity, fabric_pending_t *pending, uint32_t round)
 {
     ownership_t *ownership = entity->ownership;
     ownership_remove_entity(entity);
     set_state(entity, ENTITY_PENDING);
     entity->pending = pending;
+    entity->pending_round = round;
     ownership_add_entity(ownership, entity);
+}
+
+void entity_pending_again(entity_t *entity, const message_deliver_t *delivery, uint32_t round)
+{
+    entity->pending_round = round;
+    pending_deliver_again(entity->pending, delivery);
 }
 
 static void leave_pending(entity_t *entity)

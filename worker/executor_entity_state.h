@@ -27,6 +27,7 @@ typedef enum entity_state {
 typedef struct waiting {
     struct waiting *next;
     ownership_t *ownership;
+    uint32_t round;             /* see work_output */
     message_deliver_t delivery; /* its views point behind the struct */
 } waiting_t;
 
@@ -48,6 +49,7 @@ typedef struct entity {
     uint64_t mark;
     uint32_t failed_epoch; /* FAILED: of the home that counts these activations (lower half) */
     uint32_t volatile_waiting;
+    uint32_t pending_round; /* PENDING: of the delivery whose handler is pending */
     uint8_t id_size;
     uint8_t state; /* entity_state_t */
     bool queued;   /* in the ready or lapsed queue */
@@ -125,8 +127,10 @@ void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation);
 /* Ends the entity's state. Frees the entity unless messages wait for it. */
 void entity_end(entity_table_t *table, entity_t *entity);
 
-/* A handler of the entity has returned FABRIC_PENDING. */
-void entity_begin_pending(entity_t *entity, fabric_pending_t *pending);
+/* A handler of the entity, of a delivery of this round, has returned FABRIC_PENDING. */
+void entity_begin_pending(entity_t *entity, fabric_pending_t *pending, uint32_t round);
+/* The message of the pending handler was delivered again, in this round. */
+void entity_pending_again(entity_t *entity, const message_deliver_t *delivery, uint32_t round);
 /* The pending handler of the entity has ended. */
 void entity_end_pending(entity_table_t *table, entity_t *entity, uint64_t now_ms);
 /* The pending handler of the entity is given up: completing the handle changes nothing. */
@@ -138,7 +142,7 @@ static inline bool entity_must_queue(const entity_t *entity)
     return entity->state == ENTITY_PENDING || entity->first;
 }
 void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *ownership,
-                    const message_deliver_t *delivery);
+                    const message_deliver_t *delivery, uint32_t round);
 /* Takes the first waiting message, which is the caller's to free(). */
 waiting_t *entity_dequeue(entity_t *entity);
 /* The message that was dequeued has been answered or handled: the entity gets another turn if

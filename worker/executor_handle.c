@@ -230,7 +230,7 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         put_failure(executor, entity, delivery);
         return;
     case FABRIC_PENDING:
-        entity_begin_pending(entity, pending);
+        entity_begin_pending(entity, pending, executor->output.round);
         return;
     case FABRIC_DEFECT:
         put_defect(executor, entity, delivery, context->text);
@@ -340,8 +340,11 @@ static void put_completion(executor_t *executor, const entity_t *entity,
     result.payload = wire_writer_bytes(&pending->payload);
     if (is_awaited(pending, entity->ownership)) {
         put(executor, entity, pending->flags, &result);
-    } else if (pending->flags & REQUEST_DURABLE) {
-        kept_results_hold(&entity->ownership->kept, &result);
+    } else {
+        output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
+        if (pending->flags & REQUEST_DURABLE) {
+            kept_results_hold(&entity->ownership->kept, &result);
+        }
     }
     if (pending->status == STATUS_DEFECT) {
         report_defect(executor, entity, fabric_bytes_of(pending->message->tag), pending->request_id,
@@ -355,6 +358,7 @@ void handle_completion(executor_t *executor, fabric_pending_t **handle)
     const fabric_pending_t *pending = *handle;
     entity_t *entity = pending->entity;
     if (entity) {
+        output_begin(&executor->output, entity->pending_round);
         put_completion(executor, entity, pending);
         count(&executor->handling.handled);
         entity_end_pending(&executor->entities, entity, executor->now_ms);

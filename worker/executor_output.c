@@ -16,15 +16,21 @@ static void add(executor_output_t *output, work_output_t *piece, uint64_t now_ms
     output->last = piece;
 }
 
-/* Results for one broker's connection are collected in one piece. */
+void output_begin(executor_output_t *output, uint32_t round)
+{
+    output->round = round;
+}
+
+/* Results of one round for one broker's connection are collected in one piece. */
 static work_output_t *piece_for(executor_output_t *output, work_source_t source, uint64_t now_ms)
 {
     work_output_t *last = output->last;
     if (output->first && last->kind == OUTPUT_RESULTS && work_source_equal(last->source, source) &&
-        last->results.size < LIMIT_FRAME_BYTES_GOAL / 2) {
+        last->round == output->round && last->results.size < LIMIT_FRAME_BYTES_GOAL / 2) {
         return last;
     }
     work_output_t *piece = work_output_new(OUTPUT_RESULTS, source);
+    piece->round = output->round;
     wire_writer_reserve(&piece->results, RESULTS_BYTES_FIRST);
     add(output, piece, now_ms);
     return piece;
@@ -52,6 +58,11 @@ void output_put_not_taken(executor_output_t *output, work_source_t source,
         .error = error,
     };
     output_put_result(output, source, &result, false, now_ms);
+}
+
+void output_put_abandoned(executor_output_t *output, work_source_t source, uint64_t now_ms)
+{
+    piece_for(output, source, now_ms)->count++;
 }
 
 void output_put_state(executor_output_t *output, work_output_kind_t kind, work_source_t source,

@@ -7,7 +7,11 @@
 typedef struct executor_output {
     work_output_t *first, *last;
     uint64_t since_ms; /* time of the oldest output */
+    uint32_t round;    /* of the delivery at hand */
 } executor_output_t;
+
+/* What is put out next ends a delivery of this round. */
+void output_begin(executor_output_t *output, uint32_t round);
 
 /* `durable`: whether the result ends a durable message. */
 void output_put_result(executor_output_t *output, work_source_t source,
@@ -15,6 +19,8 @@ void output_put_result(executor_output_t *output, work_source_t source,
 /* The result of a delivery whose handler certainly was not started. */
 void output_put_not_taken(executor_output_t *output, work_source_t source,
                           const message_deliver_t *delivery, fabric_error_t error, uint64_t now_ms);
+/* A delivery has ended without a result. */
+void output_put_abandoned(executor_output_t *output, work_source_t source, uint64_t now_ms);
 /* STOPPED or ORPHANED. */
 void output_put_state(executor_output_t *output, work_output_kind_t kind, work_source_t source,
                       shard_id_t shard, token_t token, uint64_t now_ms);

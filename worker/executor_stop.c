@@ -2,9 +2,11 @@
 #include "worker/executor_state.h"
 
 /* Gives up the pending handlers that outlived the deadline: their outcomes are dropped. */
-static void abandon_pending(ownership_t *ownership)
+static void abandon_pending(executor_t *executor, ownership_t *ownership)
 {
     while (ownership->busy) {
+        output_begin(&executor->output, ownership->busy->pending_round);
+        output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
         entity_abandon_pending(ownership->busy);
     }
 }
@@ -23,7 +25,7 @@ bool executor_stop_step(executor_t *executor)
     for (ownership_t *ownership = executor->ownerships.stopping; ownership; ownership = next) {
         next = ownership->stopping_next;
         if (ownership->busy && executor->now_ms >= ownership->deadline_ms) {
-            abandon_pending(ownership);
+            abandon_pending(executor, ownership);
         }
         while (ownership->entities && stopped < EXECUTOR_SLICE) {
             entity_end(&executor->entities, ownership->entities);

@@ -50,6 +50,7 @@ void link_destroy(link_t **link)
         link_endpoint_clear(&self->brokers.endpoints[i]);
     }
     link_shards_free(&self->shards);
+    link_turn_free(&self->turn);
     link_works_free(&self->works);
     link_health_free(&self->health);
     link_cluster_free(&self->cluster);
@@ -186,6 +187,8 @@ void link_gather(link_t *link)
 void link_lose(link_t *link, uint32_t index, uint64_t now_ms)
 {
     lost_home_t home = link_lost_home(link, index);
+    link_turn_lose(&link->turn, &link->works, index, link_endpoint_at(link, index)->lease_ms,
+                   now_ms);
     link_shards_lose(&link->shards, &link->works, index, home, now_ms,
                      now_ms + link->config.grace_ms);
     link_gather(link);
@@ -331,6 +334,7 @@ void link_tick(link_t *link, uint64_t now_ms)
         tick_endpoint(link, i, now_ms);
     }
     link_shards_tick(&link->shards, &link->works, now_ms, now_ms + link->config.grace_ms);
+    link_turn_tick(&link->turn, &link->works, &link->brokers, now_ms);
     if (now_ms >= absence_deadline(link)) {
         link->absence_reported = true;
         link_event_t event = {.kind = LINK_EVENT_ABSENT, .error = FABRIC_ERROR_NOT_CONNECTED};
@@ -343,6 +347,8 @@ uint64_t link_next_deadline(const link_t *link)
     uint64_t deadline_ms = absence_deadline(link);
     uint64_t orphans_ms = link->shards.orphan_until_ms;
     deadline_ms = orphans_ms > 0 && orphans_ms < deadline_ms ? orphans_ms : deadline_ms;
+    uint64_t turn_ms = link_turn_deadline(&link->turn, &link->works);
+    deadline_ms = turn_ms < deadline_ms ? turn_ms : deadline_ms;
     for (uint32_t i = 0; i < link->brokers.count; i++) {
         const link_endpoint_t *endpoint = &link->brokers.endpoints[i];
         if (link->leaving && endpoint->phase != PHASE_WELCOMED) {
@@ -397,6 +403,11 @@ static void shard_stopped(link_t *link, const work_output_t *output)
 
 static void take_results(link_t *link, work_output_t *output)
 {
+    link_works_ended(&link->works, output);
+    if (work_output_messages(output).size == 0) {
+        work_output_list_destroy(&output);
+        return;
+    }
     bool kept = link_shards_gather(&link->shards, work_output_messages(output));
     link_endpoint_t *endpoint = link_endpoint_at(link, output->source.endpoint);
     if (link_endpoint_is_live(endpoint, output->source.connection)) {

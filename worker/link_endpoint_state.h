@@ -97,6 +97,9 @@ uint64_t link_endpoint_deadline(const link_endpoint_t *endpoint);
 
 /* The writer to which a message for the broker is appended. */
 wire_writer_t *link_endpoint_out(link_endpoint_t *endpoint);
+/* Answers a delivery whose handler was certainly not started. */
+void link_endpoint_put_not_taken(link_endpoint_t *endpoint, const message_deliver_t *delivery,
+                                 fabric_error_t error);
 /* Whether results that came through a connection can still be sent. */
 bool link_endpoint_is_live(const link_endpoint_t *endpoint, uint64_t connection);
 /* Adds results that are to be sent; they are the endpoint's from then on. */

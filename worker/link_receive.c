@@ -130,6 +130,7 @@ static void receive_release(link_t *link, uint32_t index, const message_release_
 {
     shard_claim_t claim = {message->shard, {message->home_epoch, message->owner_sequence}};
     uint64_t grace_ms = message->grace_ms < GRACE_MS_MAX ? message->grace_ms : GRACE_MS_MAX;
+    link_turn_release(&link->turn, &link->works, &link->brokers, index, claim.number, claim.token);
     if (message->moved == 1) {
         lost_home_t home = link_lost_home(link, index);
         link_shards_move(&link->shards, &link->works, claim, index, home, now_ms);
@@ -142,25 +143,10 @@ static void receive_release(link_t *link, uint32_t index, const message_release_
     }
 }
 
-static void put_not_taken(link_t *link, uint32_t index, const message_deliver_t *message,
-                          fabric_error_t error)
-{
-    message_result_t result = {
-        .shard = message->shard,
-        .home_epoch = message->home_epoch,
-        .owner_sequence = message->owner_sequence,
-        .activation = message->activation,
-        .request_id = message->request_id,
-        .status = STATUS_NOT_TAKEN,
-        .error = error,
-    };
-    message_put_result(link_endpoint_out(link_endpoint_at(link, index)), &result);
-}
-
 static bool is_valid_delivery(const message_deliver_t *message)
 {
     return is_name(message->type) && is_name(message->id) && is_name(message->tag) &&
-           (message->flags & ~(uint64_t)REQUEST_FLAGS) == 0;
+           (message->flags & ~(uint64_t)(REQUEST_FLAGS | DELIVER_ALONE)) == 0;
 }
 
 static void receive_deliver(link_t *link, uint32_t index, work_frame_t *frame,
@@ -168,7 +154,8 @@ static void receive_deliver(link_t *link, uint32_t index, work_frame_t *frame,
 {
     if (!is_valid_delivery(message)) {
         link_malformed(link, index, FABRIC_ERROR_MALFORMED_MESSAGE);
-        put_not_taken(link, index, message, FABRIC_ERROR_MALFORMED_MESSAGE);
+        link_endpoint_put_not_taken(link_endpoint_at(link, index), message,
+                                    FABRIC_ERROR_MALFORMED_MESSAGE);
         return;
     }
     uint64_t left_ms = message->deadline_ms; /* executors are told a time of this clock */
@@ -176,7 +163,27 @@ static void receive_deliver(link_t *link, uint32_t index, work_frame_t *frame,
     if (link_shards_deliver(&link->shards, &link->works, index, frame, message)) {
         link_cluster_note_id(&link->cluster, message->request_id);
     } else {
-        put_not_taken(link, index, message, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
+        link_endpoint_put_not_taken(link_endpoint_at(link, index), message,
+                                    FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
+    }
+}
+
+static void receive_go(link_t *link, uint32_t index, const message_alone_go_t *go, uint64_t now_ms)
+{
+    link_turn_name_t name = {
+        index, go->shard, go->request_id, {go->home_epoch, go->owner_sequence}};
+    if (!link_turn_go(&link->turn, &link->works, name, link_endpoint_at(link, index)->lease_ms,
+                      now_ms)) {
+        link_count_dropped(link); /* the turn is over */
+    }
+}
+
+static void receive_over(link_t *link, uint32_t index, const message_alone_over_t *over)
+{
+    link_turn_name_t name = {
+        index, over->shard, over->request_id, {over->home_epoch, over->owner_sequence}};
+    if (!link_turn_over(&link->turn, &link->works, &link->brokers, name)) {
+        link_count_dropped(link); /* it was over before */
     }
 }
 
@@ -188,6 +195,8 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
         message_assign_t assign;
         message_release_t release;
         message_settled_t settled;
+        message_alone_go_t alone_go;
+        message_alone_over_t alone_over;
         message_ping_t ping;
         message_map_t map;
         message_bye_t bye;
@@ -208,6 +217,14 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
     } else if (kind == KIND_SETTLED) {
         if ((error = message_get_settled(body, &message.settled)) == FABRIC_OK) {
             receive_settled(link, index, &message.settled);
+        }
+    } else if (kind == KIND_ALONE_GO) {
+        if ((error = message_get_alone_go(body, &message.alone_go)) == FABRIC_OK) {
+            receive_go(link, index, &message.alone_go, now_ms);
+        }
+    } else if (kind == KIND_ALONE_OVER) {
+        if ((error = message_get_alone_over(body, &message.alone_over)) == FABRIC_OK) {
+            receive_over(link, index, &message.alone_over);
         }
     } else if (kind == KIND_PING) {
         if ((error = message_get_ping(body, &message.ping)) == FABRIC_OK) {

@@ -4,6 +4,7 @@
  *
  *     link_receive.c                 what a frame from a broker asks for
  *     link.c                         the life of the link and its connections, time, output
+ *     link_turn.c                    whose turn it is to have a delivery run alone
  *     link_brokers.c  link_shard.c   which brokers are connected; which shards are owned
  *     link_endpoint.c link_work.c    one connection; work for executors
  *     link_kept.c                    what a connection has sent and the broker has not settled
@@ -17,6 +18,7 @@
 #include "worker/link_cluster_state.h"
 #include "worker/link_health_state.h"
 #include "worker/link_shard_state.h"
+#include "worker/link_turn_state.h"
 
 struct link {
     link_config_t config; /* its views point to `texts` */
@@ -32,6 +34,7 @@ struct link {
     link_brokers_t brokers;
     link_shards_t shards;
     link_works_t works;
+    link_turn_t turn;
     link_events_t events;
     link_health_t health;
 };

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include <utlist.h>
+
 #include "core/memory.h"
 
 void link_works_init(link_works_t *works, uint32_t executors)
@@ -11,8 +13,19 @@ void link_works_init(link_works_t *works, uint32_t executors)
     works->collected = (work_t **)memory_allocate_zeroed(executors, sizeof *works->collected);
 }
 
+static void destroy_all(link_waiting_t **list)
+{
+    while (*list) {
+        link_waiting_t *waiting = *list;
+        DL_DELETE(*list, waiting);
+        link_waiting_destroy(&waiting);
+    }
+}
+
 void link_works_free(link_works_t *works)
 {
+    destroy_all(&works->held);
+    destroy_all(&works->requests);
     link_works_flush(works);
     work_list_destroy(&works->first);
     free(works->collected);
@@ -54,8 +67,9 @@ void link_works_add_order(link_works_t *works, work_t *order)
     add(works, order);
 }
 
-void link_works_add_delivery(link_works_t *works, uint32_t executor, work_source_t source,
-                             work_frame_t *frame, const message_deliver_t *delivery)
+/* Gives a delivery to its executor. */
+static void collect(link_works_t *works, uint32_t executor, work_source_t source,
+                    work_frame_t *frame, const message_deliver_t *delivery)
 {
     work_t *collected = works->collected[executor];
     if (collected && (collected->count == WORK_DELIVERIES_MAX || collected->frame != frame)) {
@@ -65,8 +79,36 @@ void link_works_add_delivery(link_works_t *works, uint32_t executor, work_source
     if (!collected) {
         collected = work_new(WORK_DELIVERIES, executor, source, 1);
         collected->frame = work_frame_share(frame);
+        collected->round = works->round;
     }
     works->collected[executor] = work_add(collected, delivery);
+    works->recent++;
+}
+
+static link_waiting_t *waiting_new(uint32_t executor, work_source_t source, work_frame_t *frame,
+                                   const message_deliver_t *delivery)
+{
+    link_waiting_t *waiting = (link_waiting_t *)memory_allocate(sizeof *waiting);
+    *waiting = (link_waiting_t){.executor = executor,
+                                .source = source,
+                                .frame = work_frame_share(frame),
+                                .delivery = *delivery};
+    return waiting;
+}
+
+void link_works_add_delivery(link_works_t *works, uint32_t executor, work_source_t source,
+                             work_frame_t *frame, const message_deliver_t *delivery)
+{
+    if (delivery->flags & DELIVER_ALONE) {
+        link_waiting_t *request = waiting_new(executor, source, frame, delivery);
+        request->delivery.flags &= ~(uint64_t)DELIVER_ALONE;
+        DL_APPEND(works->requests, request);
+    } else if (works->holding) {
+        link_waiting_t *held = waiting_new(executor, source, frame, delivery);
+        DL_APPEND(works->held, held);
+    } else {
+        collect(works, executor, source, frame, delivery);
+    }
 }
 
 work_t *link_works_next(link_works_t *works)
@@ -77,4 +119,104 @@ work_t *link_works_next(link_works_t *works)
         work->next = NULL;
     }
     return work;
+}
+
+void link_works_ended(link_works_t *works, const work_output_t *output)
+{
+    if (output->round == works->round) {
+        works->recent -= output->count < works->recent ? output->count : works->recent;
+    }
+}
+
+/* ---- deliveries that run alone ---- */
+
+void link_works_hold(link_works_t *works)
+{
+    works->holding = true;
+}
+
+void link_works_run(link_works_t *works, link_waiting_t **waiting)
+{
+    link_waiting_t *self = *waiting;
+    collect(works, self->executor, self->source, self->frame, &self->delivery);
+    flush_one(works, self->executor);
+    link_waiting_destroy(waiting);
+}
+
+void link_works_resume(link_works_t *works)
+{
+    works->holding = false;
+    while (works->held) {
+        link_waiting_t *waiting = works->held;
+        DL_DELETE(works->held, waiting);
+        collect(works, waiting->executor, waiting->source, waiting->frame, &waiting->delivery);
+        link_waiting_destroy(&waiting);
+    }
+    link_works_flush(works);
+}
+
+void link_works_begin_round(link_works_t *works)
+{
+    link_works_flush(works);
+    works->round++;
+    works->recent = 0;
+}
+
+link_waiting_t *link_works_take_request(link_works_t *works)
+{
+    link_waiting_t *request = works->requests;
+    if (request) {
+        DL_DELETE(works->requests, request);
+    }
+    return request;
+}
+
+void link_waiting_destroy(link_waiting_t **waiting)
+{
+    if (*waiting) {
+        work_frame_drop((*waiting)->frame);
+        free(*waiting);
+        *waiting = NULL;
+    }
+}
+
+static link_waiting_t *take_of_token(link_waiting_t **list, uint32_t endpoint, uint64_t shard,
+                                     token_t token)
+{
+    link_waiting_t *waiting;
+    DL_FOREACH(*list, waiting)
+    {
+        token_t own = {waiting->delivery.home_epoch, waiting->delivery.owner_sequence};
+        if (waiting->source.endpoint == endpoint && waiting->delivery.shard == shard &&
+            token_equal(own, token)) {
+            DL_DELETE(*list, waiting);
+            return waiting;
+        }
+    }
+    return NULL;
+}
+
+link_waiting_t *link_works_take_back(link_works_t *works, uint32_t endpoint, uint64_t shard,
+                                     token_t token)
+{
+    link_waiting_t *waiting = take_of_token(&works->held, endpoint, shard, token);
+    return waiting ? waiting : take_of_token(&works->requests, endpoint, shard, token);
+}
+
+static void lose(link_waiting_t **list, uint32_t endpoint)
+{
+    link_waiting_t *waiting, *next;
+    DL_FOREACH_SAFE(*list, waiting, next)
+    {
+        if (waiting->source.endpoint == endpoint) {
+            DL_DELETE(*list, waiting);
+            link_waiting_destroy(&waiting);
+        }
+    }
+}
+
+void link_works_lose(link_works_t *works, uint32_t endpoint)
+{
+    lose(&works->held, endpoint);
+    lose(&works->requests, endpoint);
 }

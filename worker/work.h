@@ -82,6 +82,7 @@ typedef struct work {
     uint64_t deadline_ms;           /* STOP, KEPT */
     wire_writer_t kept;             /* KEPT: RESULT messages, in order */
     work_frame_t *frame;            /* DELIVERIES: what their views point into */
+    uint32_t round;                 /* DELIVERIES: see work_output */
     uint32_t count, capacity;       /* DELIVERIES */
     message_deliver_t deliveries[]; /* their deadline_ms is a monotonic time, 0: none */
 } work_t;
@@ -104,6 +105,8 @@ typedef enum work_output_kind {
                        result under it, but for handlers that are pending */
 } work_output_kind_t;
 
+/* The end of each delivery is put out once, also where it has no result: in a piece that bears the
+ * delivery's round. */
 typedef struct work_output {
     struct work_output *next;
     work_output_kind_t kind;
@@ -112,8 +115,9 @@ typedef struct work_output {
     token_t token;    /* STOPPED, ORPHANED */
     /* RESULTS: a frame whose head is not set yet. */
     wire_writer_t results;
-    uint32_t count;   /* RESULTS */
-    uint32_t durable; /* RESULTS: those of them that end durable messages */
+    uint32_t round;   /* RESULTS: of the deliveries that have ended */
+    uint32_t count;   /* RESULTS: of these deliveries; some may have no result */
+    uint32_t durable; /* RESULTS: those of them whose results end durable messages */
 } work_output_t;
 
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source);

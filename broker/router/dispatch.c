@@ -11,7 +11,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
     entity_t *entity = message->entity;
     const store_message_t *stored = &message->stored;
     entity_send(entity, message);
-    poison_delivery_began(router, runner, message);
+    poison_delivery_began(runner, message);
     router->counters.delivered++;
     if (message->deliveries > 1) {
         router->counters.redelivered++;
@@ -24,7 +24,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .request_id = stored->id.value,
         .delivery = message->deliveries,
         .attempt = poison_failures(message) + 1,
-        .flags = stored->flags,
+        .flags = stored->flags | (message->alone ? DELIVER_ALONE : 0u),
         .type = stored->type,
         .id = stored->entity,
         .tag = stored->tag,
@@ -101,7 +101,7 @@ static void dispatch(router_t *router, entity_t *entity, bool turn)
             return;
         }
         bool first = turn || !runner->waiting;
-        if (!first || !poison_admits(router, runner, message)) {
+        if (!first || !poison_admits(router, runner)) {
             runner_wait(runner, entity);
             return;
         }
@@ -121,7 +121,7 @@ void runner_dispatch_waiting(router_t *router, runner_t *runner)
     while (runner->waiting) {
         entity_t *entity = runner->waiting;
         const message_t *message = next_to_deliver(router, entity);
-        if (message && !poison_admits(router, runner, message)) {
+        if (message && !poison_admits(router, runner)) {
             return; /* and no message overtakes it */
         }
         (void)runner_take_waiting(runner);

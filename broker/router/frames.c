@@ -6,6 +6,7 @@
 #include "broker/router/dispatch.h"
 #include "broker/router/hello.h"
 #include "broker/router/membership.h"
+#include "broker/router/poison.h"
 #include "broker/router/protocol_violation.h"
 #include "broker/router/result.h"
 #include "broker/router/router_state.h"
@@ -150,6 +151,14 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
         fabric_error_t error = message_get_runner_health(body, &health);
         if (!error) {
             runner_set_health(router, runner, &health);
+        }
+        return error;
+    }
+    if (kind == KIND_ALONE_READY) {
+        message_alone_ready_t ready;
+        fabric_error_t error = message_get_alone_ready(body, &ready);
+        if (!error) {
+            poison_worker_ready(router, runner, &ready);
         }
         return error;
     }

@@ -62,6 +62,7 @@ static void put_release(router_t *router, const ownership_t *ownership, uint32_t
 static void ask_back(router_t *router, ownership_t *ownership)
 {
     uint32_t grace_ms = router->config.release_grace_ms;
+    poison_release_asked(ownership);
     ownership_begin_release(router, ownership, router->now_ms + grace_ms + RELEASE_SLACK_MS);
     put_release(router, ownership, grace_ms, false);
     CRASH_POINT(RELEASE_ASKED);

@@ -111,55 +111,92 @@ static bool needs_isolation(const message_t *message)
 bool poison_waits(const router_t *router, const entity_t *entity, const message_t *message)
 {
     /* What is in flight before the message would share its isolation, or has to end before the
-     * message becomes a dead letter. */
-    return entity->in_flight > 0 &&
-           (needs_isolation(message) || poison_is_exhausted(router, message));
+     * message becomes a dead letter, or is to run alone. */
+    return entity->in_flight > 0 && (needs_isolation(message) || message->prev->alone ||
+                                     poison_is_exhausted(router, message));
 }
 
-/* Deliveries come in rounds. A new round begins when a message has to wait for isolation, or for
- * the end of another message's isolation, and nothing was delivered for a lease. All that is
- * outstanding has run for a lease then, and does not disturb an isolation any more. */
-static void begin_round(runner_t *runner)
-{
-    runner->poison.round++;
-    runner->poison.recent = 0;
-    runner->poison.isolated = NULL;
-}
-
-bool poison_admits(router_t *router, runner_t *runner, const message_t *message)
-{
-    const runner_poison_t *poison = &runner->poison;
-    if (runner->outstanding >= runner->window) {
-        return false;
-    }
-    if (!poison->isolated && (!needs_isolation(message) || poison->recent == 0)) {
-        return true;
-    }
-    if (router->now_ms - poison->delivered_ms < router->config.lease_ms) {
-        return false;
-    }
-    begin_round(runner);
-    return true;
-}
-
-void poison_delivery_began(router_t *router, runner_t *runner, message_t *message)
+/* The message that runs alone at the runner, as far as this home may count on it; NULL: none. The
+ * worker keeps its turn for a lease after ALONE_GO has arrived. */
+static message_t *isolated_message(const router_t *router, runner_t *runner)
 {
     runner_poison_t *poison = &runner->poison;
+    if (poison->isolated && router->now_ms - poison->isolated_ms >= router->config.lease_ms) {
+        poison->isolated = NULL;
+    }
+    return poison->isolated;
+}
+
+bool poison_admits(const router_t *router, runner_t *runner)
+{
+    return runner->outstanding < runner->window && !isolated_message(router, runner);
+}
+
+void poison_delivery_began(runner_t *runner, message_t *message)
+{
     runner_begin_delivery(runner);
-    poison->recent++;
-    poison->delivered_ms = router->now_ms;
-    message->round = poison->round;
-    if (needs_isolation(message)) {
-        poison->isolated = message;
+    message->alone = needs_isolation(message);
+}
+
+void poison_delivery_ended(runner_t *runner, message_t *message)
+{
+    runner_end_delivery(runner);
+    message->alone = false;
+    if (runner->poison.isolated == message) {
+        runner->poison.isolated = NULL;
     }
 }
 
-void poison_delivery_ended(runner_t *runner, const message_t *message)
+void poison_result_came(router_t *router, runner_t *runner, message_t *message)
 {
-    runner_poison_t *poison = &runner->poison;
-    runner_end_delivery(runner);
-    poison->recent -= message->round == poison->round;
-    if (poison->isolated == message) {
+    if (message->alone) {
+        token_t token = message->entity->ownership->token;
+        message_alone_over_t over = {message->stored.shard.value, token.home_epoch,
+                                     token.owner_sequence, message->stored.id.value};
+        message_put_alone_over(peer_writer(router, runner->peer), &over);
+    }
+    poison_delivery_ended(runner, message);
+}
+
+/* The message that is to run alone at the runner; NULL: it is not, or not any more. */
+static message_t *find_alone(router_t *router, const runner_t *runner,
+                             const message_alone_ready_t *ready)
+{
+    message_t *message = message_find(router, (request_id_t){ready->request_id});
+    if (!message || !message->alone) {
+        return NULL;
+    }
+    const ownership_t *ownership = message->entity->ownership;
+    token_t token = {ready->home_epoch, ready->owner_sequence};
+    bool owned = ownership->owner == runner && token_equal(ownership->token, token) &&
+                 ownership->shard->id.value == ready->shard;
+    return owned && ownership_dispatches(router, ownership) ? message : NULL;
+}
+
+void poison_worker_ready(router_t *router, runner_t *runner, const message_alone_ready_t *ready)
+{
+    message_t *message = find_alone(router, runner, ready);
+    const message_t *isolated = isolated_message(router, runner);
+    wire_writer_t *out = peer_writer(router, runner->peer);
+    if (!message || (isolated && isolated != message)) {
+        message_alone_over_t over = {ready->shard, ready->home_epoch, ready->owner_sequence,
+                                     ready->request_id};
+        message_put_alone_over(out, &over);
+        return;
+    }
+    if (!isolated) { /* else the worker says so again */
+        runner->poison.isolated = message;
+        runner->poison.isolated_ms = router->now_ms;
+    }
+    message_alone_go_t go = {ready->shard, ready->home_epoch, ready->owner_sequence,
+                             ready->request_id};
+    message_put_alone_go(out, &go);
+}
+
+void poison_release_asked(const ownership_t *ownership)
+{
+    runner_poison_t *poison = &ownership->owner->poison;
+    if (poison->isolated && poison->isolated->entity->ownership == ownership) {
         poison->isolated = NULL;
     }
 }
@@ -192,9 +229,9 @@ static void end_without_culprit(router_t *router, runner_t *runner, fabric_bytes
 
 void poison_runner_unreachable(const router_t *router, runner_t *runner)
 {
-    /* Frames leave in the turn in which they are filled: what was delivered in this turn has never
-     * left. */
-    if (runner->poison.delivered_ms == router->now_ms) {
+    /* Frames leave in the turn in which they are filled: an ALONE_GO of this turn has never left.
+     */
+    if (isolated_message(router, runner) && runner->poison.isolated_ms == router->now_ms) {
         runner->poison.isolated = NULL;
     }
 }
@@ -224,6 +261,9 @@ void poison_runner_crashed(router_t *router, runner_t *runner, const request_id_
                            size_t count, fabric_bytes_t text)
 {
     runner->poison.explained = true;
+    if (runner->peer) { /* else the connection had broken in time, or not */
+        (void)isolated_message(router, runner);
+    }
     router->counters.runner_deaths++;
     number_loss(router, runner);
     if (count == 0) {

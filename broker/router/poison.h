@@ -6,11 +6,14 @@
  *     that message, and for no other.
  *  2. Where a process ends and nobody knows why, each durable message in flight there notes one
  *     unexplained end, in memory only.
- *  3. A message with two unexplained ends is delivered in isolation: its runner has no other
- *     message of the same round. If the process ends meanwhile, the message counts as the cause.
+ *  3. A message with two unexplained ends is delivered in isolation: it is delivered alone, and the
+ *     worker, which has one turn for all homes, says when it has nothing else at hand. From then
+ *     on, until the result comes, for a lease at most, and as long as the ownership is not asked
+ *     back, the end of the process counts as a crash of the message.
  *  4. A crash is durable before anything of the message's entity is delivered again. After
  *     crashes_max crashes the message becomes a dead letter.
- *  5. Nothing waits for isolation, or behind it, for more than a lease.
+ *  5. This home delivers nothing else to the runner meanwhile. What it has delivered before waits in
+ *     the worker.
  */
 #ifndef BROKER_ROUTER_POISON_H
 #define BROKER_ROUTER_POISON_H
@@ -30,11 +33,16 @@ uint32_t poison_failures(const message_t *message);
 
 /* Whether the entity's next message has to wait for what is in flight before it. */
 bool poison_waits(const router_t *router, const entity_t *entity, const message_t *message);
-/* Whether the runner may be given the message now, by its window and by isolation. Begins a new
- * round where isolation alone forbids it, and the runner was given nothing for a lease. */
-bool poison_admits(router_t *router, runner_t *runner, const message_t *message);
-void poison_delivery_began(router_t *router, runner_t *runner, message_t *message);
-void poison_delivery_ended(runner_t *runner, const message_t *message);
+/* Whether the runner may be given a message now, by its window and by isolation. */
+bool poison_admits(const router_t *router, runner_t *runner);
+void poison_delivery_began(runner_t *runner, message_t *message);
+void poison_delivery_ended(runner_t *runner, message_t *message);
+/* The same, as the result has come: a worker that has kept its turn for the message is told. */
+void poison_result_came(router_t *router, runner_t *runner, message_t *message);
+/* ALONE_READY: the worker has nothing at hand and waits for leave to handle the message. */
+void poison_worker_ready(router_t *router, runner_t *runner, const message_alone_ready_t *ready);
+/* The owner is asked to give the ownership back: its message runs alone no more. */
+void poison_release_asked(const ownership_t *ownership);
 
 /* ---- ends of processes ---- */
 

@@ -14,10 +14,8 @@ typedef struct runner_poison {
     bool unexplained;
     uint32_t loss; /* its number among the lost runners; 0: it is not lost */
 
-    message_t *isolated;   /* the only message of this round that is in flight, or NULL */
-    uint32_t round;        /* of deliveries: see poison_admits */
-    uint32_t recent;       /* outstanding deliveries of this round */
-    uint64_t delivered_ms; /* when the last delivery began */
+    message_t *isolated;  /* the message that runs alone there, or NULL */
+    uint64_t isolated_ms; /* since then: ALONE_GO was said */
 } runner_poison_t;
 
 /* The router's part. */

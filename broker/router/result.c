@@ -229,7 +229,7 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
     }
     entity_t *entity = message->entity;
     const char *fault = received->status == STATUS_NOT_TAKEN ? NULL : order_fault(message);
-    poison_delivery_ended(runner, message);
+    poison_result_came(router, runner, message);
     if (fault) {
         refuse(router, runner, message, fault);
     } else {

@@ -252,6 +252,7 @@ void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t o
     };
     work_t *work = work_new(WORK_DELIVERIES, 0, (work_source_t){0, d->home_epoch}, 1);
     work->frame = frame;
+    work->round = d->round;
     work = work_add(work, &delivery);
     executor_give(d->executor, &work);
 }

@@ -26,6 +26,7 @@ typedef struct executor_driver {
     uint64_t deadline_ms; /* of the messages that are given; 0: none */
     uint64_t request_id;  /* of the last one that was given */
     uint64_t home_epoch;  /* of the home that gives orders and messages: 1, until a home is lost */
+    uint32_t round;       /* of the messages that are given */
 
     /* What handlers have seen. */
     int starts, stops;

@@ -65,6 +65,22 @@ const message_deliver_t *poison_expect_delivery(driver_t *driver, const char *pe
     return delivery;
 }
 
+const message_deliver_t *poison_expect_alone(driver_t *driver, const char *peer, uint64_t index)
+{
+    const message_deliver_t *delivery = poison_expect_delivery(driver, peer, index);
+    assert_true(delivery->flags & DELIVER_ALONE);
+    return delivery;
+}
+
+void poison_expect_over(driver_t *driver, const char *peer, const message_deliver_t *delivery)
+{
+    const message_alone_over_t *over = &driver_take(driver, peer, KIND_ALONE_OVER)->as.alone_over;
+    assert_int_equal(over->shard, delivery->shard);
+    assert_int_equal(over->home_epoch, delivery->home_epoch);
+    assert_int_equal(over->owner_sequence, delivery->owner_sequence);
+    assert_int_equal(over->request_id, delivery->request_id);
+}
+
 void poison_expect_none(driver_t *driver, const char *peer)
 {
     assert_int_equal(driver_count(driver, peer, KIND_DELIVER), 0);
@@ -119,6 +135,23 @@ void poison_expect_dead_letter(driver_t *driver, uint64_t index, uint32_t attemp
 }
 
 /* ---- what happens ---- */
+
+void poison_ready(driver_t *driver, const char *peer, const message_deliver_t *delivery)
+{
+    message_alone_ready_t ready = {delivery->shard, delivery->home_epoch, delivery->owner_sequence,
+                                   delivery->request_id};
+    driver_send(driver, peer, alone_ready, &ready);
+}
+
+void poison_go(driver_t *driver, const char *peer, const message_deliver_t *delivery)
+{
+    poison_ready(driver, peer, delivery);
+    const message_alone_go_t *go = &driver_take(driver, peer, KIND_ALONE_GO)->as.alone_go;
+    assert_int_equal(go->shard, delivery->shard);
+    assert_int_equal(go->home_epoch, delivery->home_epoch);
+    assert_int_equal(go->owner_sequence, delivery->owner_sequence);
+    assert_int_equal(go->request_id, delivery->request_id);
+}
 
 void poison_crash(driver_t *driver, unsigned number, uint64_t index)
 {

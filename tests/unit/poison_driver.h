@@ -46,7 +46,11 @@ driver_t *poison_open(const poison_loaded_t *loaded, size_t count, bool supervis
 
 /* The worker's next delivery is this one. */
 const message_deliver_t *poison_expect_delivery(driver_t *driver, const char *peer, uint64_t index);
+/* The same, and it is to run alone. */
+const message_deliver_t *poison_expect_alone(driver_t *driver, const char *peer, uint64_t index);
 void poison_expect_none(driver_t *driver, const char *peer);
+/* The worker is told that this delivery's turn is over. */
+void poison_expect_over(driver_t *driver, const char *peer, const message_deliver_t *delivery);
 /* The next batch holds the counts of one message and nothing else. The caller commits it. */
 void poison_expect_counts_taken(driver_t *driver, uint64_t index, uint32_t attempts,
                                 uint32_t crashes);
@@ -60,6 +64,10 @@ void poison_expect_dead_letter(driver_t *driver, uint64_t index, uint32_t attemp
 
 /* ---- what happens ---- */
 
+/* The worker has nothing else at hand than this delivery, which is to run alone. */
+void poison_ready(driver_t *driver, const char *peer, const message_deliver_t *delivery);
+/* The same, and takes the broker's leave to handle the message. */
+void poison_go(driver_t *driver, const char *peer, const message_deliver_t *delivery);
 /* The message is handled. */
 void poison_answer(driver_t *driver, const char *peer, const message_deliver_t *delivery);
 /* The worker of this number is reported to have crashed on this message. */

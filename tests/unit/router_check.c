@@ -262,8 +262,8 @@ static void check_runner(const router_t *router, const runner_t *runner)
 {
     uint64_t owned = 0;
     uint64_t outstanding = 0;
-    uint64_t recent = 0;
     bool isolated = !runner->poison.isolated;
+    bool alone = true;
     for (const ownership_t *ownership = router->ownerships; ownership;
          ownership = ownership->by_key.next) {
         owned += ownership->owner == runner;
@@ -273,15 +273,14 @@ static void check_runner(const router_t *router, const runner_t *runner)
         for (; message; message = message->next) {
             bool in_flight = message->state == MESSAGE_IN_FLIGHT;
             outstanding += in_flight;
-            recent += in_flight && message->round == runner->poison.round;
-            isolated |= in_flight && message == runner->poison.isolated;
+            isolated |= in_flight && message->alone && message == runner->poison.isolated;
+            alone &= !message->alone || (in_flight && entity->in_flight == 1);
         }
     }
     router_expect("a runner's ownerships", runner->owned, owned);
     router_expect("a runner's outstanding deliveries", runner->outstanding, outstanding);
-    router_expect("a runner's deliveries of this round", runner->poison.recent, recent);
     router_expect("an isolated message that is in flight", isolated, true);
-    router_expect("other deliveries of its round", runner->poison.isolated && recent > 1, false);
+    router_expect("the only message of its entity that is in flight", alone, true);
     router_expect("a runner's window",
                   runner->state != RUNNER_JOINED || outstanding <= runner->window, true);
 }
