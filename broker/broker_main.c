@@ -142,12 +142,14 @@ static fabric_error_t serve(broker_config_t *config, int stop_fd, reason_t *reas
                   log_text("pub", broker_identity(broker).bound_pub));
         keep_endpoints(config, broker);
         error = broker_run(broker, stop_fd, announce, broker);
+        bool drains = broker_drains(broker);
         broker_destroy(&broker);
         if (error == FABRIC_ERROR_FENCED) {
             config->router.fenced_ms = clock_monotonic_ms();
-            log_event(LOG_WARN_LEVEL, "fenced", log_text("next", "new incarnation"));
+            log_event(LOG_WARN_LEVEL, "fenced",
+                      log_text("next", drains ? "end" : "new incarnation"));
         }
-        if (error == FABRIC_ERROR_FENCED && stop_signals_requested()) {
+        if (error == FABRIC_ERROR_FENCED && (drains || stop_signals_requested())) {
             return FABRIC_OK;
         }
     }

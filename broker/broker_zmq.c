@@ -301,6 +301,11 @@ fabric_error_t broker_run(broker_t *broker, int stop_fd, void (*ready)(void *con
     return error;
 }
 
+bool broker_drains(const broker_t *broker)
+{
+    return broker->shell.draining;
+}
+
 void broker_destroy(broker_t **broker)
 {
     broker_t *self = *broker;

@@ -15,7 +15,22 @@ typedef struct candidate {
     size_t quota;       /* shards that it may own */
     size_t kept;        /* shards given to it so far */
     bool extra;         /* whether its quota was rounded up */
+    bool cordoned;      /* its quota is what it owns */
 } candidate_t;
+
+placement_member_t placement_broker(incarnation_t broker, bool draining)
+{
+    return (placement_member_t){.incarnation = broker, .weight = draining ? 0 : 1};
+}
+
+placement_member_t placement_runner(incarnation_t runner, uint32_t weight, uint64_t version,
+                                    runner_standing_t standing)
+{
+    return (placement_member_t){.incarnation = runner,
+                                .weight = standing == RUNNER_DRAINING ? 0 : weight,
+                                .version = version,
+                                .cordoned = standing == RUNNER_CORDONED};
+}
 
 static int compare_incarnations(const void *a, const void *b)
 {
@@ -35,7 +50,8 @@ static size_t choose_candidates(const placement_member_t *members, size_t member
         if (members[i].weight > 0) {
             candidates[count++] = (candidate_t){.incarnation = members[i].incarnation,
                                                 .weight = members[i].weight,
-                                                .version = members[i].version};
+                                                .version = members[i].version,
+                                                .cordoned = members[i].cordoned};
         }
     }
     qsort(candidates, count, sizeof *candidates, compare_incarnations);
@@ -66,18 +82,35 @@ static bool rounds_up_before(const candidate_t *a, const candidate_t *b)
     return gain(a) != gain(b) ? gain(a) > gain(b) : a->remainder > b->remainder;
 }
 
-static void set_quotas(candidate_t *candidates, size_t count, size_t shard_count)
+/* Cordoned candidates keep what they own. Returns how many shards the others share; `total_weight`
+ * becomes the weight of these. */
+static size_t set_quotas_of_cordoned(candidate_t *candidates, size_t count, size_t shard_count,
+                                     uint64_t *total_weight)
 {
-    uint64_t total_weight = 0;
+    *total_weight = 0;
     for (size_t i = 0; i < count; i++) {
-        total_weight += candidates[i].weight;
+        if (candidates[i].cordoned) {
+            candidates[i].quota = candidates[i].held;
+            shard_count -= candidates[i].held;
+        } else {
+            *total_weight += candidates[i].weight;
+        }
     }
-    size_t left = shard_count;
+    return shard_count;
+}
+
+static void set_quotas(candidate_t *candidates, size_t count, size_t all_shards)
+{
+    uint64_t total_weight;
+    size_t shard_count = set_quotas_of_cordoned(candidates, count, all_shards, &total_weight);
+    size_t left = total_weight > 0 ? shard_count : 0;
     for (size_t i = 0; i < count; i++) {
-        uint64_t share = shard_count * candidates[i].weight;
-        candidates[i].quota = (size_t)(share / total_weight);
-        candidates[i].remainder = share % total_weight;
-        left -= candidates[i].quota;
+        if (!candidates[i].cordoned) {
+            uint64_t share = shard_count * candidates[i].weight;
+            candidates[i].quota = (size_t)(share / total_weight);
+            candidates[i].remainder = share % total_weight;
+            left -= candidates[i].quota;
+        }
     }
     for (; left > 0; left--) { /* less than the number of candidates with a remainder */
         candidate_t *best = NULL;
@@ -116,11 +149,13 @@ static int compare_movers(const void *a, const void *b)
     return (left->index > right->index) - (left->index < right->index);
 }
 
+/* Of those that take shards. */
 static uint64_t largest_version(const candidate_t *candidates, size_t count)
 {
     uint64_t largest = 0;
     for (size_t i = 0; i < count; i++) {
-        largest = candidates[i].version > largest ? candidates[i].version : largest;
+        bool larger = !candidates[i].cordoned && candidates[i].version > largest;
+        largest = larger ? candidates[i].version : largest;
     }
     return largest;
 }
@@ -152,7 +187,8 @@ static candidate_t *next_below_quota(candidate_t *candidates, size_t count, size
 {
     for (size_t i = 0; i < count; i++) {
         candidate_t *candidate = &candidates[(*turn + i) % count];
-        if (candidate->version >= version && candidate->kept < candidate->quota) {
+        if (!candidate->cordoned && candidate->version >= version &&
+            candidate->kept < candidate->quota) {
             *turn = (*turn + i + 1) % count;
             return candidate;
         }
@@ -160,13 +196,13 @@ static candidate_t *next_below_quota(candidate_t *candidates, size_t count, size
     return NULL;
 }
 
-/* The candidate that has least for its weight. */
+/* The candidate that has least for its weight; NULL: none takes shards. */
 static candidate_t *least_loaded(candidate_t *candidates, size_t count, uint64_t version)
 {
     candidate_t *best = NULL;
     for (size_t i = 0; i < count; i++) {
         candidate_t *candidate = &candidates[i];
-        if (candidate->version >= version &&
+        if (!candidate->cordoned && candidate->version >= version &&
             (!best || candidate->kept * best->weight < best->kept * candidate->weight)) {
             best = candidate;
         }
@@ -193,11 +229,14 @@ static void place(candidate_t *candidates, size_t count, incarnation_t *owners, 
     size_t turn = 0;
     for (size_t i = 0; i < mover_count; i++) {
         candidate_t *owner = choose_owner(candidates, count, &turn, &movers[i]);
-        owner->kept++;
-        owners[movers[i].index] = owner->incarnation;
+        owners[movers[i].index] = owner ? owner->incarnation : (incarnation_t){{0}};
+        if (owner) {
+            owner->kept++;
+        }
     }
     for (size_t i = 0; versions && i < shard_count; i++) {
-        versions[i] = find_candidate(candidates, count, owners[i])->version;
+        const candidate_t *owner = find_candidate(candidates, count, owners[i]);
+        versions[i] = owner ? owner->version : versions[i];
     }
     free(movers);
 }

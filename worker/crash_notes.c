@@ -11,6 +11,7 @@ struct crash_notes {
     incarnation_t incarnation;
     _Atomic uint32_t broker_count; /* all that were noted, those that were replaced included */
     char brokers[CRASH_BROKERS_MAX][LIMIT_ENDPOINT_BYTES_MAX + 1];
+    _Atomic uint32_t standing; /* runner_standing_t */
     atomic_bool stopping;
     atomic_bool ended;
     int exit_code; /* with `ended` */
@@ -34,7 +35,9 @@ void crash_notes_destroy(crash_notes_t **notes)
 
 void crash_notes_clear(crash_notes_t *notes)
 {
+    uint32_t standing = atomic_load(&notes->standing);
     memset(notes, 0, sizeof *notes);
+    atomic_store(&notes->standing, standing);
 }
 
 void crash_notes_begin(crash_notes_t *notes, incarnation_t incarnation)
@@ -59,6 +62,16 @@ void crash_notes_add_broker(crash_notes_t *notes, const char *endpoint)
     uint32_t place = atomic_load(&notes->broker_count) % CRASH_BROKERS_MAX;
     snprintf(notes->brokers[place], sizeof notes->brokers[place], "%s", endpoint);
     atomic_fetch_add(&notes->broker_count, 1); /* only now: the process may die at any time */
+}
+
+void crash_notes_set_standing(crash_notes_t *notes, runner_standing_t standing)
+{
+    atomic_store(&notes->standing, standing);
+}
+
+runner_standing_t crash_notes_standing(const crash_notes_t *notes)
+{
+    return (runner_standing_t)atomic_load(&notes->standing);
 }
 
 void crash_notes_stop(crash_notes_t *notes)

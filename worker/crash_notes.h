@@ -21,6 +21,7 @@
 
 #include "core/ids.h"
 #include "core/limits.h"
+#include "core/standing.h"
 
 enum {
     CRASH_SLOTS_MAX = LIMIT_CRASH_CULPRITS_MAX, /* executors of one worker */
@@ -38,7 +39,7 @@ typedef struct crash_notes crash_notes_t;
 /* Memory that children of fork() share; NULL: the system gives none. */
 crash_notes_t *crash_notes_new(void);
 void crash_notes_destroy(crash_notes_t **notes);
-/* Forgets everything. */
+/* Forgets everything but the standing, which operators have given the worker, not the process. */
 void crash_notes_clear(crash_notes_t *notes);
 
 /* ---- the child ---- */
@@ -49,6 +50,8 @@ void crash_notes_begin(crash_notes_t *notes, incarnation_t incarnation);
 crash_slot_t *crash_notes_slot(crash_notes_t *notes, uint32_t executor);
 /* A broker has welcomed the worker. The newest CRASH_BROKERS_MAX are kept. */
 void crash_notes_add_broker(crash_notes_t *notes, const char *endpoint);
+/* An operator has given the worker another standing. */
+void crash_notes_set_standing(crash_notes_t *notes, runner_standing_t standing);
 /* The worker was asked to stop. */
 void crash_notes_stop(crash_notes_t *notes);
 /* The process is about to end in order with that exit code. */
@@ -63,6 +66,8 @@ bool crash_notes_stopping(const crash_notes_t *notes);
 /* Notes how the process ended, for people. The first text of a process stays. */
 void crash_notes_set_text(crash_notes_t *notes, const char *text);
 const char *crash_notes_text(const crash_notes_t *notes);
+/* OPEN unless an operator has given it another one. */
+runner_standing_t crash_notes_standing(const crash_notes_t *notes);
 /* The incarnation under which brokers may know the process; none: it has not come so far. */
 incarnation_t crash_notes_incarnation(const crash_notes_t *notes);
 /* Fills in the requests that the process crashed on; returns their number. */

@@ -34,6 +34,7 @@ link_t *link_new(const link_config_t *config, uint64_t now_ms)
     wire_writer_reserve(&link->texts, 1);
     config_copy(link, config);
     link->started_ms = now_ms;
+    link->tells_standing = runner_standing_set(&link->standing, config->standing);
     link_cluster_init(&link->cluster);
     link_works_init(&link->works, config->executors);
     link_health_init(&link->health, config->executors, config->stuck_ms);
@@ -112,6 +113,12 @@ void link_malformed(link_t *link, uint32_t index, fabric_error_t error)
 
 /* ---- connections ---- */
 
+static void put_standing(link_t *link, uint32_t index)
+{
+    message_runner_standing_t standing = {.standing = link->standing};
+    message_put_runner_standing(link_endpoint_out(link_endpoint_at(link, index)), &standing);
+}
+
 /* Says hello, on a connection that has just been made or not answered the last hello. */
 static void say_hello(link_t *link, uint32_t index, uint64_t now_ms)
 {
@@ -133,6 +140,26 @@ static void say_hello(link_t *link, uint32_t index, uint64_t now_ms)
         .app_version = link->config.app_version,
     };
     message_put_hello(link_endpoint_out(endpoint), &hello);
+    if (link->tells_standing) {
+        put_standing(link, index);
+    }
+}
+
+void link_stand(link_t *link, uint32_t index, runner_standing_t standing)
+{
+    if (!runner_standing_set(&link->standing, standing)) {
+        return;
+    }
+    link->tells_standing = true;
+    for (uint32_t i = 0; i < link->brokers.count; i++) {
+        link_phase_t phase = link_endpoint_at(link, i)->phase;
+        if (phase == PHASE_WELCOMED || phase == PHASE_HELLO) {
+            put_standing(link, i);
+        }
+    }
+    link_event_t event = {.kind = LINK_EVENT_STANDING, .standing = standing};
+    strcpy(event.endpoint, link_endpoint_name(link, index));
+    link_events_add(&link->events, &event, (fabric_bytes_t){0});
 }
 
 void link_greet(link_t *link, uint32_t index, uint64_t now_ms)

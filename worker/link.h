@@ -7,7 +7,9 @@
  * for executors, events to log.
  *
  * Invariants:
- *  1. The link sends nothing but HELLO on a connection before the WELCOME has come.
+ *  1. The link sends nothing but HELLO on a connection before the WELCOME has come, and behind the
+ *     HELLO the standing that operators have given the worker, so that no broker gives it shards
+ *     that it is not to have.
  *  2. The worker owns a type's part of a shard under one token, through one broker's connection.
  *     The link ignores a token that is not above the highest it has seen of the shard, whoever
  *     sends the token.
@@ -28,6 +30,7 @@
 
 #include "core/limits.h"
 #include "core/shard_map.h"
+#include "core/standing.h"
 #include "worker/work.h"
 
 #define LINK_ENDPOINTS_MAX (2u * LIMIT_BROKERS_MAX)
@@ -47,6 +50,7 @@ typedef struct link_config {
     uint32_t stuck_ms;    /* a step of an executor that takes longer than this is stuck */
     bool allow_plaintext; /* whether brokers of the map beyond this machine may be connected */
     bool supervised;      /* whether a supervisor will report how this process ended */
+    runner_standing_t standing; /* of the process before this one */
 } link_config_t;
 
 /* Copies what the configuration points at. */
@@ -101,6 +105,7 @@ typedef enum link_event_kind {
     LINK_EVENT_SILENT,       /* a broker was not heard for a lease */
     LINK_EVENT_REFUSED,      /* a broker refused the worker: error and text */
     LINK_EVENT_MALFORMED,    /* a frame or message was skipped: error; the first of a connection */
+    LINK_EVENT_STANDING,     /* an operator has given the worker another standing */
     LINK_EVENT_UNRESOLVED,   /* a broker's name is not resolved: text. Made by the shell */
     /* A broker does not say that results are durable, and the oldest of them are let go: entities
      * will not outlive this broker. The first of a connection. */
@@ -116,6 +121,7 @@ typedef struct link_event {
     bool final;        /* REFUSED: the broker would refuse the worker again */
     uint32_t executor; /* STUCK, RECOVERED */
     uint64_t step_ms;  /* STUCK: for how long its step has taken */
+    runner_standing_t standing; /* STANDING */
     char endpoint[LIMIT_ENDPOINT_BYTES_MAX + 1];
     char text[256];
 } link_event_t;

@@ -143,6 +143,19 @@ static void receive_release(link_t *link, uint32_t index, const message_release_
     }
 }
 
+static fabric_error_t receive_order(link_t *link, uint32_t index, wire_reader_t *body)
+{
+    message_runner_order_t order;
+    fabric_error_t error = message_get_runner_order(body, &order);
+    if (!error && !runner_standing_is(order.standing)) {
+        error = FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (!error) {
+        link_stand(link, index, (runner_standing_t)order.standing);
+    }
+    return error;
+}
+
 static bool is_valid_delivery(const message_deliver_t *message)
 {
     return is_name(message->type) && is_name(message->id) && is_name(message->tag) &&
@@ -238,6 +251,8 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
         if ((error = message_get_bye(body, &message.bye)) == FABRIC_OK) {
             receive_bye(link, index, now_ms);
         }
+    } else if (kind == KIND_RUNNER_ORDER) {
+        error = receive_order(link, index, body);
     } else if (kind == KIND_PONG) {
         link_count_dropped(link); /* a worker's pings are not answered; one that is does no harm */
         error = FABRIC_OK;

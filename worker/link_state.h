@@ -26,6 +26,8 @@ struct link {
     uint64_t started_ms;
     bool absence_reported;
     bool welcomed_once;
+    runner_standing_t standing;
+    bool tells_standing; /* the standing is not, or was not always, OPEN */
     bool leaving;
     uint64_t leave_until_ms;
     uint64_t connection; /* number of the latest hello of all endpoints */
@@ -59,6 +61,8 @@ void link_welcome(link_t *link, uint32_t index, const message_welcome_t *welcome
 /* The broker has refused this worker. */
 void link_refuse(link_t *link, uint32_t index, fabric_error_t error, fabric_bytes_t text,
                  uint64_t now_ms);
+/* An operator gives the worker a standing, by way of this broker: all brokers are told. */
+void link_stand(link_t *link, uint32_t index, runner_standing_t standing);
 /* Opens and closes endpoints by the map's brokers. */
 void link_follow_map(link_t *link);
 /* `error` and `text` may be FABRIC_OK and empty. */

@@ -91,7 +91,7 @@ fabric_error_t worker_make(const char *url, const fabric_entity_type_t *const *t
 void worker_note_crashes(fabric_worker_t *worker, crash_notes_t *notes)
 {
     worker->notes = notes;
-    worker_setup_supervise(&worker->setup);
+    worker_setup_supervise(&worker->setup, crash_notes_standing(notes));
 }
 
 /* ---- running ---- */
@@ -140,6 +140,14 @@ static void on_event(void *context, const link_event_t *event)
     case LINK_EVENT_MALFORMED:
         snprintf(text, sizeof text, "%s: %s", event->endpoint, fabric_error_name(event->error));
         report(worker, FABRIC_LOG_WARN, "worker.malformed", text);
+        return;
+    case LINK_EVENT_STANDING:
+        if (worker->notes) {
+            crash_notes_set_standing(worker->notes, event->standing);
+        }
+        snprintf(text, sizeof text, "%s, by way of %s", runner_standing_name(event->standing),
+                 event->endpoint);
+        report(worker, FABRIC_LOG_INFO, "worker.standing", text);
         return;
     case LINK_EVENT_UNRESOLVED:
         worker_welcome_refused(&worker->welcome, event->error, event->final, event->text);

@@ -132,9 +132,10 @@ fabric_error_t worker_setup_make(worker_setup_t *setup, const char *url,
     return error != FABRIC_OK ? error : set_types(setup, types, reason);
 }
 
-void worker_setup_supervise(worker_setup_t *setup)
+void worker_setup_supervise(worker_setup_t *setup, runner_standing_t standing)
 {
     setup->config.supervised = true;
+    (void)runner_standing_set(&setup->config.standing, standing);
 }
 
 void worker_setup_begin(worker_setup_t *setup)

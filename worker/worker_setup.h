@@ -33,8 +33,9 @@ FABRIC_MUST_USE fabric_error_t worker_setup_make(worker_setup_t *setup, const ch
                                                  const fabric_entity_type_t *const *types,
                                                  const fabric_worker_options_t *options,
                                                  reason_t *reason);
-/* A supervisor will report how this process ends. */
-void worker_setup_supervise(worker_setup_t *setup);
+/* A supervisor will report how this process ends, and has handed over the standing of the process
+ * before it. */
+void worker_setup_supervise(worker_setup_t *setup, runner_standing_t standing);
 /* The worker starts as a new runner. */
 void worker_setup_begin(worker_setup_t *setup);
 void worker_setup_clear(worker_setup_t *setup);

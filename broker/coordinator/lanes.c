@@ -200,8 +200,9 @@ static size_t find_candidates(const coordinator_members_t *members,
     size_t count = 0;
     for (size_t i = 0; i < coordinator_members_count(members) && count < LIMIT_BROKERS_MAX; i++) {
         incarnation_t broker = coordinator_members_at(members, i)->incarnation;
-        if (coordinator_members_takes_lanes(members, broker)) {
-            candidates[count++] = (placement_member_t){.incarnation = broker, .weight = 1};
+        if (coordinator_members_lives(members, broker)) {
+            candidates[count++] =
+                placement_broker(broker, coordinator_members_drains(members, broker));
         }
     }
     return count;

@@ -38,6 +38,13 @@ static void runner_left(coordinator_t *self, incarnation_t incarnation)
     }
 }
 
+static void standing_changed(coordinator_t *self, const router_order_t *order)
+{
+    if (coordinator_runners_set_standing(self->runners, order->runner, order->standing)) {
+        coordinator_place_shards(self);
+    }
+}
+
 static void owner_changed(coordinator_t *self, const router_order_t *order)
 {
     if (coordinator_shards_set_owner(self->shards, order)) {
@@ -70,6 +77,9 @@ void coordinator_take_order(coordinator_t *self, const router_order_t *order)
         break;
     case ROUTER_RUNNER_LEFT:
         runner_left(self, order->runner);
+        break;
+    case ROUTER_RUNNER_STANDING:
+        standing_changed(self, order);
         break;
     case ROUTER_OWNER_CHANGED:
         owner_changed(self, order);

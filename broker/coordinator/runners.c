@@ -165,6 +165,13 @@ void coordinator_runners_remove(coordinator_runners_t *self, incarnation_t incar
     }
 }
 
+bool coordinator_runners_set_standing(coordinator_runners_t *self, incarnation_t incarnation,
+                                      runner_standing_t standing)
+{
+    coordinator_runner_t *runner = find(self, incarnation);
+    return runner && runner_standing_set(&runner->standing, standing) && runner->joined;
+}
+
 void coordinator_runners_begin_term(coordinator_runners_t *self)
 {
     for (size_t i = 0; i < self->count; i++) {

@@ -13,6 +13,7 @@
 typedef struct coordinator_runner {
     store_runner_t stored;
     uint64_t app_version; /* of its program; 0: it has none */
+    runner_standing_t standing;
     type_description_t **types;
     size_t type_count;
     bool joined;
@@ -33,7 +34,7 @@ const coordinator_runner_t *coordinator_runners_at(const coordinator_runners_t *
 const coordinator_runner_t *coordinator_runners_find(const coordinator_runners_t *runners,
                                                      incarnation_t incarnation);
 
-/* Whether the runner has joined, takes shards, and brings the type. */
+/* Whether the runner has joined, has a weight, and brings the type. */
 bool coordinator_runner_may_own(const coordinator_runner_t *runner, const char *type);
 
 /* ROUTER_ADMIT: adds the runner if it is unknown, and notes what it brings now. An error says that
@@ -48,6 +49,9 @@ bool coordinator_runners_conclude(coordinator_runners_t *runners, incarnation_t 
 /* Does nothing for a runner that is unknown. */
 void coordinator_runners_join(coordinator_runners_t *runners, incarnation_t incarnation);
 void coordinator_runners_remove(coordinator_runners_t *runners, incarnation_t incarnation);
+/* The same for its standing. Returns whether that matters: the runner has joined. */
+bool coordinator_runners_set_standing(coordinator_runners_t *runners, incarnation_t incarnation,
+                                      runner_standing_t standing);
 
 /* This broker has taken the term: all types are to be looked at again, and all rows are to be
  * written.

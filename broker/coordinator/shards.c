@@ -93,9 +93,9 @@ static size_t find_candidates(const coordinator_runners_t *runners, const char *
     for (size_t i = 0; i < coordinator_runners_count(runners); i++) {
         const coordinator_runner_t *runner = coordinator_runners_at(runners, i);
         if (coordinator_runner_may_own(runner, type)) {
-            candidates[count++] = (placement_member_t){.incarnation = runner->stored.incarnation,
-                                                       .weight = runner->stored.weight,
-                                                       .version = runner->app_version};
+            candidates[count++] =
+                placement_runner(runner->stored.incarnation, runner->stored.weight,
+                                 runner->app_version, runner->standing);
         }
     }
     return count;

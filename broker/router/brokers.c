@@ -41,13 +41,14 @@ void router_members(router_t *router, const broker_credential_t *brokers, size_t
     }
 }
 
-static fabric_error_t state_received(router_t *router, const member_t *member, wire_reader_t *body)
+static fabric_error_t state_received(router_t *router, member_t *member, wire_reader_t *body)
 {
     message_broker_state_t state;
     fabric_error_t error = message_get_broker_state(body, &state);
     if (error || state.draining > 1) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
+    member_set_draining(member, state.draining == 1);
     order_add(router, &(router_order_t){.kind = ROUTER_BROKER_STATE,
                                         .broker = member->incarnation,
                                         .draining = state.draining == 1});

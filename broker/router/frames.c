@@ -6,6 +6,7 @@
 #include "broker/router/dispatch.h"
 #include "broker/router/hello.h"
 #include "broker/router/membership.h"
+#include "broker/router/operations.h"
 #include "broker/router/poison.h"
 #include "broker/router/protocol_violation.h"
 #include "broker/router/result.h"
@@ -161,6 +162,11 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
             poison_worker_ready(router, runner, &ready);
         }
         return error;
+    }
+    if (kind == KIND_RUNNER_STANDING) {
+        message_runner_standing_t standing;
+        fabric_error_t error = message_get_runner_standing(body, &standing);
+        return error ? error : standing_received(router, runner, &standing);
     }
     if (kind == KIND_BYE) {
         message_bye_t bye;

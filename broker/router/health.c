@@ -174,9 +174,12 @@ void health_put_runners(const router_t *router, wire_writer_t *document)
     wire_put_text(document, "runners");
     wire_put_array(document, HASH_CNT(by_incarnation, router->runners));
     for (const runner_t *runner = router->runners; runner; runner = runner->by_incarnation.next) {
-        wire_put_map(document, 10);
+        wire_put_map(document, 12);
         document_put_incarnation(document, "incarnation", runner->incarnation);
         document_put_text(document, "name", runner->name);
+        document_put_text(document, "standing", runner_standing_name(runner->standing));
+        wire_put_text(document, "types");
+        runner_put_types(runner, document);
         document_put_text(document, "state", runner_state_name(runner));
         document_put_uint(document, "weight", runner->weight);
         document_put_uint(document, "app_version", runner->app_version);

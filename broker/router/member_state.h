@@ -12,6 +12,7 @@ struct member {
     broker_secret_t secret; /* of the member: what its hellos prove */
     peer_t *peer;           /* NULL: it is not connected */
     uint64_t connection;    /* number of its last hello; 0: none */
+    bool draining;          /* as it has told it */
 };
 
 /* NULL: there is no such member. */
@@ -21,6 +22,7 @@ void member_add(router_t *router, const broker_credential_t *broker);
 void member_remove(router_t *router, member_t *member);
 void member_connect(member_t *member, peer_t *peer, uint64_t connection);
 void member_disconnect(member_t *member);
+void member_set_draining(member_t *member, bool draining);
 void members_destroy(router_t *router);
 
 #endif

@@ -43,6 +43,11 @@ void member_disconnect(member_t *member)
     member->peer = NULL;
 }
 
+void member_set_draining(member_t *member, bool draining)
+{
+    member->draining = draining;
+}
+
 void members_destroy(router_t *router)
 {
     member_t *member, *next;

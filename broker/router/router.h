@@ -29,6 +29,7 @@
 #include "core/limits.h"
 #include "core/message.h"
 #include "core/shard_map.h"
+#include "core/standing.h"
 #include "core/store.h"
 
 typedef struct router router_t;
@@ -242,6 +243,8 @@ void router_lease(router_t *router, uint64_t until_ms, uint64_t id_mark);
 /* An orderly stop begins, and is to be over in `drain_ms`. Other brokers take over the lanes one by
  * one; the lanes that are still held are served. */
 void router_drain(router_t *router, uint32_t drain_ms, uint64_t now_ms);
+/* Whether an operator has asked for a stop: the shell begins it with router_drain. */
+bool router_drain_asked(const router_t *router);
 /* No other broker can take over the lanes of this one, which drains: new requests are refused with
  * SHUTTING_DOWN, and workers are asked to give their shards back. */
 void router_close(router_t *router, uint64_t now_ms);
@@ -256,7 +259,8 @@ typedef enum router_order_kind {
     ROUTER_RUNNER_JOINED, /* the runner was admitted and welcomed */
     /* The runner is gone, or wants to leave: it is to own no shards. It may not have joined yet. */
     ROUTER_RUNNER_LEFT,
-    ROUTER_OWNER_CHANGED, /* a type's part of the shard has another owner and a new token */
+    ROUTER_RUNNER_STANDING, /* the runner has another standing. It may not have joined yet */
+    ROUTER_OWNER_CHANGED,   /* a type's part of the shard has another owner and a new token */
     ROUTER_LANE_ADOPTED, /* the lane is adopted under the epoch: its shards serve, without owners */
     ROUTER_LANE_DAMAGED, /* the lane cannot be adopted under the epoch; once for each epoch */
     ROUTER_LANE_NAMED,   /* the map names this broker as the holder of a lane under a new epoch */
@@ -270,10 +274,11 @@ typedef enum router_order_kind {
 
 typedef struct router_order {
     router_order_kind_t kind;
-    incarnation_t runner; /* its public id. OWNER_CHANGED: none if there is no owner now */
-    uint32_t weight;      /* ADMIT, RUNNER_JOINED */
-    uint64_t app_version; /* ADMIT */
-    char name[256];       /* ADMIT, RUNNER_JOINED: the runner's. OWNER_CHANGED: the type's */
+    incarnation_t runner;       /* its public id. OWNER_CHANGED: none if there is no owner now */
+    uint32_t weight;            /* ADMIT, RUNNER_JOINED */
+    uint64_t app_version;       /* ADMIT */
+    runner_standing_t standing; /* RUNNER_STANDING */
+    char name[256];             /* ADMIT, RUNNER_JOINED: the runner's. OWNER_CHANGED: the type's */
     /* ADMIT: hello.types as sent, checked for form. The caller that pulls the order calls
      * free(). */
     uint8_t *types;
@@ -355,10 +360,11 @@ typedef struct router_violation {
 /* False: there was none since the last call. */
 bool router_take_violation(router_t *router, router_violation_t *violation);
 
-/* Messages that wait, or were refused, since no runner brings their type. */
+/* Messages that wait, or were refused, since no runner that is given shards brings their type. */
 typedef struct router_unserved {
-    uint64_t count; /* since the last call */
-    char type[256]; /* of the first of them */
+    uint64_t count;   /* since the last call */
+    char type[256];   /* of the first of them */
+    char runner[256]; /* that brings the type and is cordoned or drains; empty: none does */
 } router_unserved_t;
 /* False: there were none since the last call. */
 bool router_take_unserved(router_t *router, router_unserved_t *unserved);

@@ -282,6 +282,9 @@ static void take_events(router_shell_t *shell, const zmq_pollitem_t *items, uint
 
 static void begin_draining(router_shell_t *shell)
 {
+    log_event(LOG_INFO_LEVEL, "broker.draining",
+              log_text("cause", router_drain_asked(shell->router) ? "operator" : "signal"),
+              log_uint("drain_ms", shell->drain_ms));
     shell->draining = true;
     shell->drain_until_ms = shell->now_ms + shell->drain_ms;
     router_drain(shell->router, shell->drain_ms, shell->now_ms);
@@ -296,7 +299,7 @@ static void turn(router_shell_t *shell, zmq_pollitem_t *items, uint32_t count)
     shell->now_ms = clock_monotonic_ms();
     if (polled > 0) {
         take_events(shell, items, count);
-        if (!shell->draining && items[POLL_STOP].revents) {
+        if (!shell->draining && (items[POLL_STOP].revents || router_drain_asked(shell->router))) {
             begin_draining(shell);
             items[POLL_STOP].events = 0;
         }

@@ -7,6 +7,7 @@
 #include "broker/router/peer_state.h"
 #include "broker/router/poison_state.h"
 #include "broker/router/settlement_state.h"
+#include "core/standing.h"
 
 typedef struct entity entity_t;
 typedef struct shard shard_t;
@@ -23,6 +24,7 @@ struct runner {
     uint64_t connection;
     peer_t *peer; /* NULL: not connected */
     runner_state_t state;
+    runner_standing_t standing; /* as it has told it */
     uint64_t missing_until_ms;
     uint64_t next_ping_ms;
     uint32_t weight;
@@ -62,6 +64,10 @@ void runner_remove(router_t *router, runner_t *runner);
 void runner_destroy(runner_t *runner);
 /* Whether the runner takes part, or may come back, and may own entities of the type. */
 bool runner_may_own(const runner_t *runner, fabric_bytes_t type);
+/* The same, and its standing allows that it is given such entities. */
+bool runner_is_given(const runner_t *runner, fabric_bytes_t type);
+/* The names of the types that it brings, as an array. */
+void runner_put_types(const runner_t *runner, wire_writer_t *writer);
 /* The name that status documents show. */
 const char *runner_state_name(const runner_t *runner);
 /* The runner is connected by this peer, and by no other peer any more. */
@@ -71,6 +77,8 @@ void runner_disconnect(runner_t *runner);
 void runner_join(runner_t *runner, uint64_t now_ms);
 /* The runner is not connected any more, and may come back before `until_ms`. */
 void runner_miss(runner_t *runner, uint64_t until_ms);
+/* The runner tells its standing; returns whether it is another one than before. */
+bool runner_set_standing(runner_t *runner, runner_standing_t standing);
 /* The runner has said goodbye. */
 void runner_leave(runner_t *runner);
 /* The runner's connection is gone: see `unreachable`. */

@@ -85,6 +85,24 @@ bool runner_may_own(const runner_t *runner, fabric_bytes_t type)
     return present && runner->weight > 0 && brings(runner, type);
 }
 
+bool runner_is_given(const runner_t *runner, fabric_bytes_t type)
+{
+    return runner->standing == RUNNER_OPEN && runner_may_own(runner, type);
+}
+
+void runner_put_types(const runner_t *runner, wire_writer_t *writer)
+{
+    const wire_writer_t *names = &runner->types;
+    uint32_t count = 0;
+    for (size_t at = 0; at < names->size; at += 1u + names->data[at]) {
+        count++;
+    }
+    wire_put_array(writer, count);
+    for (size_t at = 0; at < names->size; at += 1u + names->data[at]) {
+        wire_put_str(writer, fabric_bytes(names->data + at + 1, names->data[at]));
+    }
+}
+
 void runner_remove(router_t *router, runner_t *runner)
 {
     note_for_log(router, runner, false);
@@ -151,6 +169,11 @@ bool runner_ping(router_t *router, runner_t *runner)
     message_put_ping(peer_writer(router, runner->peer), &ping);
     runner->next_ping_ms = router->now_ms + router->config.worker_heartbeat_ms;
     return true;
+}
+
+bool runner_set_standing(runner_t *runner, runner_standing_t standing)
+{
+    return runner_standing_set(&runner->standing, standing);
 }
 
 void runner_leave(runner_t *runner)

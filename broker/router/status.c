@@ -5,6 +5,7 @@
 
 #include "broker/router/document.h"
 #include "broker/router/health.h"
+#include "broker/router/operations.h"
 #include "broker/router/router_state.h"
 
 static void put_brokers(const router_t *router, wire_writer_t *document)
@@ -206,7 +207,7 @@ static void put_home(const router_t *router, wire_writer_t *document)
 }
 
 /* What the documents of "status" and "health" have in common. */
-enum { COMMON_MEMBERS = 7 + HEALTH_MEMBERS + 3 };
+enum { COMMON_MEMBERS = 9 + HEALTH_MEMBERS + 3 };
 
 static void put_common(router_t *router, bool runners, wire_writer_t *document)
 {
@@ -216,6 +217,8 @@ static void put_common(router_t *router, bool runners, wire_writer_t *document)
     document_put_text(document, "name", router->config.name);
     document_put_text(document, "state", state_name(router));
     put_home(router, document);
+    document_put_incarnation(document, "holder", router->holder);
+    document_put_bool(document, "draining", router->draining);
     document_put_uint(document, "map_term", version.term);
     document_put_uint(document, "map_sequence", version.sequence);
     health_put(router, document);
@@ -253,7 +256,7 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
 {
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
-    const char *text = "queries are: status, health, counters, describe, waits";
+    const char *text = "queries are: status, health, counters, describe, waits, drain, runner";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
         client_hear_waits(peer->client, query->sequence);
         return; /* the query is answered for each call that turns out to wait */
@@ -280,6 +283,8 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
         if (type) {
             type_description_put(type->description, &document);
         }
+    } else if (operation_exists(query->name)) {
+        error = operation_run(router, query, &document, &text);
     }
     if (document.size > LIMIT_FRAME_BYTES_MAX / 2) {
         error = FABRIC_ERROR_LIMIT_EXCEEDED;

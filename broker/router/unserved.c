@@ -17,30 +17,53 @@ enum { TOLD_MAX = 1024 };
 
 /* ---- reasons ---- */
 
-/* Whether no runner could own entities of the type. */
+/* Whether no runner could be given entities of the type. */
 static bool is_missing(const router_t *router, fabric_bytes_t type)
 {
     const runner_t *runner = router->runners;
-    while (runner && !runner_may_own(runner, type)) {
+    while (runner && !runner_is_given(runner, type)) {
         runner = runner->by_incarnation.next;
     }
     return !runner;
+}
+
+/* A runner that brings the type, and that operators have cordoned or drained; NULL: there is none.
+ */
+static const runner_t *find_cordoned(const router_t *router, fabric_bytes_t type)
+{
+    const runner_t *runner = router->runners;
+    while (runner && (runner->standing == RUNNER_OPEN || !runner_may_own(runner, type))) {
+        runner = runner->by_incarnation.next;
+    }
+    return runner;
 }
 
 static void note_missing(router_t *router, fabric_bytes_t type)
 {
     router_unserved_t *unserved = &router->unserved;
     if (unserved->count++ == 0) {
+        const runner_t *cordoned = find_cordoned(router, type);
         memcpy(unserved->type, type.data, type.size);
         unserved->type[type.size] = '\0';
+        snprintf(unserved->runner, sizeof unserved->runner, "%s", cordoned ? cordoned->name : "");
     }
 }
 
-static fabric_error_t missing_reason(fabric_bytes_t type, char text[UNSERVED_TEXT_SIZE])
+static fabric_error_t missing_reason(const router_t *router, fabric_bytes_t type,
+                                     char text[UNSERVED_TEXT_SIZE])
 {
-    snprintf(text, UNSERVED_TEXT_SIZE,
-             "no runner brings the entity type %.*s: start a worker that brings it", (int)type.size,
-             (const char *)type.data);
+    const runner_t *cordoned = find_cordoned(router, type);
+    if (cordoned) {
+        snprintf(text, UNSERVED_TEXT_SIZE,
+                 "no runner that is given shards brings the entity type %.*s: uncordon runner %s, "
+                 "which is %s, or start another worker",
+                 (int)type.size, (const char *)type.data, cordoned->name,
+                 runner_standing_name(cordoned->standing));
+    } else {
+        snprintf(text, UNSERVED_TEXT_SIZE,
+                 "no runner brings the entity type %.*s: start a worker that brings it",
+                 (int)type.size, (const char *)type.data);
+    }
     return FABRIC_ERROR_RUNNER_UNAVAILABLE;
 }
 
@@ -52,7 +75,7 @@ fabric_error_t unserved_reason(router_t *router, const runner_t *owner, fabric_b
                  owner->name);
     } else if (is_missing(router, type)) {
         note_missing(router, type);
-        return missing_reason(type, text);
+        return missing_reason(router, type, text);
     } else {
         snprintf(text, UNSERVED_TEXT_SIZE, "no runner owns the entity now");
     }
@@ -68,7 +91,7 @@ static void tell(router_t *router, const message_t *message)
     bool ended = message->stored.flags & REQUEST_TELL; /* a tell has ended with its acceptance */
     if (!ended && message_hears_waits(router, message)) {
         char text[UNSERVED_TEXT_SIZE];
-        fabric_error_t error = missing_reason(message->stored.type, text);
+        fabric_error_t error = missing_reason(router, message->stored.type, text);
         message_send_wait(router, message, error, text);
     }
 }

@@ -19,6 +19,10 @@ void router_watch_order(const router_order_t *order)
                   log_text("name", order->name), log_uint("weight", order->weight));
     } else if (order->kind == ROUTER_RUNNER_LEFT) {
         log_event(LOG_INFO_LEVEL, "runner.left", log_text("runner", text));
+    } else if (order->kind == ROUTER_RUNNER_STANDING) {
+        log_event(LOG_INFO_LEVEL, "runner.standing", log_text("runner", text),
+                  log_text("name", order->name),
+                  log_text("standing", runner_standing_name(order->standing)));
     }
 }
 
@@ -102,8 +106,12 @@ void router_watch_unserved(router_watch_t *watch, router_t *router, uint64_t now
         !log_limiter_pass(&watch->unserved, 1, now_ms / 10, &left_out)) {
         return;
     }
+    const char *text = unserved.runner[0]
+                           ? "this runner brings the entity type, but is cordoned or drains: "
+                             "uncordon it, or start another worker"
+                           : "no runner brings this entity type: start a worker that brings it";
     log_event(LOG_WARN_LEVEL, "runner.type_missing", log_text("type", unserved.type),
-              log_text("text", "no runner brings this entity type: start a worker that brings it"),
+              log_text("runner", unserved.runner), log_text("text", text),
               log_uint("count", unserved.count + left_out));
 }
 

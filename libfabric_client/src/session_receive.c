@@ -174,6 +174,8 @@ static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_
     case KIND_RESULT:
     case KIND_CRASHED:
     case KIND_CRASH_NOTED:
+    case KIND_RUNNER_ORDER:
+    case KIND_RUNNER_STANDING:
     case KIND_RUNNER_HEALTH:
     case KIND_SETTLED:
     case KIND_ALONE_READY:

@@ -14,7 +14,8 @@ enum { SHARDS = 300, MEMBERS_MAX = 40 };
 
 static placement_member_t member_of(uint8_t number, uint32_t weight)
 {
-    return (placement_member_t){{{number, (uint8_t)(number * 37)}}, weight, 0};
+    return (placement_member_t){.incarnation = {{number, (uint8_t)(number * 37)}},
+                                .weight = weight};
 }
 
 static size_t count_owned(const incarnation_t *owners, incarnation_t member)
@@ -282,6 +283,81 @@ static void versions_hold_in_any_order_of_events(void **state)
     }
 }
 
+/* ---- members that are cordoned ---- */
+
+static void a_cordoned_member_keeps_its_shards_and_gets_no_others(void **state)
+{
+    (void)state;
+    incarnation_t owners[SHARDS] = {0};
+    incarnation_t before[SHARDS];
+    placement_member_t members[] = {member_of(1, 100), member_of(2, 100), member_of(3, 100)};
+    placement_compute(members, 3, owners, SHARDS);
+    memcpy(before, owners, sizeof before);
+    members[1].cordoned = true;
+    placement_compute(members, 3, owners, SHARDS);
+    assert_int_equal(count_moves(before, owners), 0);
+    placement_compute(members, 2, owners, SHARDS); /* the third one has died */
+    assert_int_equal(count_owned(owners, members[1].incarnation), SHARDS / 3);
+    assert_int_equal(count_owned(owners, members[0].incarnation), SHARDS - SHARDS / 3);
+    for (size_t i = 0; i < SHARDS; i++) {
+        bool was = incarnation_equal(before[i], members[1].incarnation);
+        assert_true(was == incarnation_equal(owners[i], members[1].incarnation));
+    }
+    placement_compute(members, 3, owners, SHARDS); /* and comes back */
+    assert_int_equal(count_owned(owners, members[1].incarnation), SHARDS / 3);
+    assert_int_equal(count_owned(owners, members[2].incarnation), SHARDS / 3);
+}
+
+static void what_only_cordoned_members_could_take_has_no_owner(void **state)
+{
+    (void)state;
+    incarnation_t owners[SHARDS] = {0};
+    uint64_t versions[SHARDS] = {0};
+    placement_member_t members[] = {member_of(1, 100), member_of(2, 100)};
+    members[0].version = members[1].version = 5;
+    placement_compute_versions(members, 2, owners, versions, SHARDS);
+    members[0].cordoned = true;
+    placement_compute_versions(members, 1, owners, versions, SHARDS);
+    assert_int_equal(count_owned(owners, members[0].incarnation), SHARDS / 2);
+    assert_int_equal(count_owned(owners, (incarnation_t){{0}}), SHARDS / 2);
+    for (size_t i = 0; i < SHARDS; i++) {
+        assert_int_equal(versions[i], 5); /* also of those that have none now */
+    }
+    members[0].weight = 0;
+    placement_compute_versions(members, 1, owners, versions, SHARDS);
+    assert_int_equal(count_owned(owners, members[0].incarnation), 0);
+}
+
+/* A cordoned member of a new version keeps nobody from moving to an older one: else the shards
+ * would wait although somebody could run them. */
+static void a_cordoned_member_sets_no_version(void **state)
+{
+    (void)state;
+    incarnation_t owners[SHARDS] = {0};
+    uint64_t versions[SHARDS] = {0};
+    placement_member_t members[] = {member_of(1, 100), member_of(2, 100), member_of(3, 100)};
+    members[0].version = members[1].version = 2;
+    placement_compute_versions(members, 2, owners, versions, SHARDS);
+    members[2].version = 1;
+    members[0].cordoned = true;
+    members[1].weight = 0;
+    placement_compute_versions(members, 3, owners, versions, SHARDS);
+    assert_int_equal(count_owned(owners, members[0].incarnation), SHARDS / 2);
+    assert_int_equal(count_owned(owners, members[2].incarnation), SHARDS / 2);
+}
+
+static void standings_become_members(void **state)
+{
+    (void)state;
+    incarnation_t id = {{1}};
+    assert_int_equal(placement_runner(id, 100, 3, RUNNER_DRAINING).weight, 0);
+    assert_true(placement_runner(id, 100, 3, RUNNER_CORDONED).cordoned);
+    placement_member_t open = placement_runner(id, 70, 3, RUNNER_OPEN);
+    assert_true(open.weight == 70 && open.version == 3 && !open.cordoned);
+    assert_int_equal(placement_broker(id, true).weight, 0);
+    assert_int_equal(placement_broker(id, false).weight, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +371,10 @@ int main(void)
         cmocka_unit_test(nothing_moves_to_an_older_version),
         cmocka_unit_test(the_last_version_outlives_its_members),
         cmocka_unit_test(versions_hold_in_any_order_of_events),
+        cmocka_unit_test(a_cordoned_member_keeps_its_shards_and_gets_no_others),
+        cmocka_unit_test(what_only_cordoned_members_could_take_has_no_owner),
+        cmocka_unit_test(a_cordoned_member_sets_no_version),
+        cmocka_unit_test(standings_become_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,8 +54,10 @@ static void a_thread_that_survived_is_no_culprit(void **state)
     assert_int_equal(crash_notes_culprits(notes, culprits), 2);
     assert_int_equal(culprits[0], 103);
     assert_int_equal(culprits[1], 100 + CRASH_SLOTS_MAX - 1);
+    crash_notes_set_standing(notes, RUNNER_CORDONED);
     crash_notes_clear(notes);
     assert_int_equal(crash_notes_culprits(notes, culprits), 0);
+    assert_int_equal(crash_notes_standing(notes), RUNNER_CORDONED); /* the next process has it */
 }
 
 static void brokers_are_noted_once_and_the_newest_stay(void **state)

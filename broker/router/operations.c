@@ -1,0 +1,116 @@
+/* What operators want: that this broker drains, and that runners are cordoned, drained or opened.
+ * The standing of a runner lives with the runner, which tells it to each broker.
+ */
+#include "broker/router/operations.h"
+
+#include <utlist.h>
+
+#include "broker/router/orders.h"
+#include "broker/router/router_state.h"
+
+/* ---- this broker ---- */
+
+/* Whether another broker is there that could take over the lanes of this one. */
+static bool has_successor(const router_t *router)
+{
+    const member_t *member;
+    LL_FOREACH(router->members, member)
+    {
+        if (member->peer && !member->draining) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static fabric_error_t drain(router_t *router, wire_writer_t *document, const char **text)
+{
+    if (!router->draining && !has_successor(router)) {
+        *text = "no other broker is connected that could take over the lanes of this one";
+        return FABRIC_ERROR_NO_SUCCESSOR;
+    }
+    router->drain_asked = true;
+    char broker[33];
+    wire_put_map(document, 1);
+    wire_put_text(document, "draining");
+    wire_put_text(document, incarnation_text(router->config.incarnation, broker));
+    return FABRIC_OK;
+}
+
+bool router_drain_asked(const router_t *router)
+{
+    return router->drain_asked;
+}
+
+/* ---- runners ---- */
+
+/* The argument: array(2) of a runner id and a standing. */
+static bool read_order(fabric_bytes_t argument, incarnation_t *id, runner_standing_t *standing)
+{
+    wire_reader_t reader = wire_reader(argument);
+    uint32_t count = wire_get_array(&reader);
+    fabric_bytes_t bytes = wire_get_bin(&reader);
+    uint64_t number = wire_get_uint(&reader);
+    if (wire_finish(&reader) || count != 2 || bytes.size != sizeof id->bytes ||
+        !runner_standing_is(number)) {
+        return false;
+    }
+    memcpy(id->bytes, bytes.data, sizeof id->bytes);
+    *standing = (runner_standing_t)number;
+    return true;
+}
+
+static fabric_error_t order_runner(router_t *router, fabric_bytes_t argument,
+                                   wire_writer_t *document, const char **text)
+{
+    incarnation_t id;
+    runner_standing_t standing;
+    if (!read_order(argument, &id, &standing)) {
+        *text = "the argument is an array of a runner id and a standing";
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    const runner_t *runner = runner_find(router, id);
+    if (!runner || !runner->peer || runner->state != RUNNER_JOINED) {
+        *text = "the runner is not connected to this broker, or leaves";
+        return FABRIC_ERROR_NOT_FOUND;
+    }
+    message_put_runner_order(peer_writer(router, runner->peer),
+                             &(message_runner_order_t){standing});
+    wire_put_map(document, 1);
+    wire_put_text(document, "ordered");
+    wire_put_text(document, runner_standing_name(standing));
+    return FABRIC_OK;
+}
+
+fabric_error_t standing_received(router_t *router, runner_t *runner,
+                                 const message_runner_standing_t *message)
+{
+    if (!runner_standing_is(message->standing)) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    runner_standing_t standing = (runner_standing_t)message->standing;
+    if (runner_set_standing(runner, standing)) {
+        router_order_t order = {
+            .kind = ROUTER_RUNNER_STANDING, .runner = runner->incarnation, .standing = standing};
+        memcpy(order.name, runner->name, sizeof order.name);
+        order_add(router, &order);
+    }
+    return FABRIC_OK;
+}
+
+/* ---- queries ---- */
+
+bool operation_exists(fabric_bytes_t name)
+{
+    return fabric_bytes_equal(name, fabric_bytes_of("drain")) ||
+           fabric_bytes_equal(name, fabric_bytes_of("runner"));
+}
+
+fabric_error_t operation_run(router_t *router, const message_query_t *query,
+                             wire_writer_t *document, const char **text)
+{
+    if (fabric_bytes_equal(query->name, fabric_bytes_of("drain"))) {
+        return drain(router, document, text);
+    }
+    return order_runner(router, query->argument, document, text);
+}
