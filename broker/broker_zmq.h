@@ -39,8 +39,8 @@ fabric_error_t broker_open(broker_t *broker, reason_t *reason);
 broker_identity_t broker_identity(const broker_t *broker);
 /* Runs the broker. `ready` is called once, on this thread, when the broker serves or redirects.
  * Returns
- *  - OK: `stop_fd` became readable or an operator asked for the end, and the broker has drained, as far as drain_ms allowed, and
- *    left the cluster;
+ *  - OK: `stop_fd` became readable or an operator asked for the end, and the broker has drained,
+ *    as far as drain_ms allowed, and left the cluster;
  *  - FENCED: another broker has taken over; destroy this one and open a new one;
  *  - STORE_LOST: the database has forgotten commits: stop. */
 FABRIC_MUST_USE

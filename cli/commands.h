@@ -24,6 +24,10 @@ int cli_call(const cli_options_t *options, bool tell);
 int cli_status(const cli_options_t *options);
 /* Prints the merged document of a cluster (cluster.h) as tables, and escapes its strings. */
 void cli_status_print(json_t *document, FILE *file);
+/* broker ls, broker drain NAME */
+int cli_broker(const cli_options_t *options);
+/* runner ls, runner cordon|uncordon|drain NAME */
+int cli_runner(const cli_options_t *options);
 /* schema apply, schema status */
 int cli_schema(const cli_options_t *options, const store_driver_t *const *drivers);
 /* journal tail, journal show LANE NUMBER, journal repair */

@@ -43,6 +43,10 @@ static const config_key_t keys[] = {
      "status: exit code 1 where the cluster is not healthy, for monitoring"},
     {"yes", CONFIG_BOOL, "no", 0, 0, NULL,
      "journal repair: replace what is damaged, instead of only saying what would be lost"},
+    {"no_wait", CONFIG_BOOL, "no", 0, 0, NULL,
+     "broker drain, runner: do not wait until it is done"},
+    {"wait_ms", CONFIG_UINT, "60000", 1, 86400000, "MS",
+     "broker drain, runner: how long to wait until it is done, in milliseconds"},
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };
 
@@ -52,6 +56,12 @@ static const char usage[] =
     "  fabricctl call TYPE ID TAG [JSON]   sends a message and prints the reply as JSON\n"
     "  fabricctl send TYPE ID TAG [JSON]   sends a message without waiting for a reply\n"
     "  fabricctl status                    shows whether the cluster is healthy, and its parts\n"
+    "  fabricctl broker ls                 lists the brokers and the lanes that they hold\n"
+    "  fabricctl broker drain NAME         stops a broker in order: others take over its lanes\n"
+    "  fabricctl runner ls                 lists the runners, their standings and their shards\n"
+    "  fabricctl runner cordon NAME        gives a runner no more shards\n"
+    "  fabricctl runner drain NAME         gives a runner's shards to others\n"
+    "  fabricctl runner uncordon NAME      gives a runner shards again\n"
     "  fabricctl schema apply --store URL  brings a database's tables to this release\n"
     "  fabricctl schema status --store URL shows a database's schema version, cluster and tables\n"
     "  fabricctl journal tail --store URL  shows the newest records of a database's journals\n"
@@ -60,6 +70,7 @@ static const char usage[] =
     "  fabricctl error [NAME]              explains an error, or lists all\n"
     "\n"
     "JSON is an object with the message's fields; - reads it from standard input.\n"
+    "NAME is the name of a broker or runner, or the first digits of its id, at least four.\n"
     "Put -- before an ID that begins with a dash: fabricctl call Counter -- -5 Increment.\n"
     "\n";
 
@@ -166,6 +177,8 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     options->follow = config_bool(config, "follow");
     options->yes = config_bool(config, "yes");
     options->check = config_bool(config, "check");
+    options->no_wait = config_bool(config, "no_wait");
+    options->wait_ms = (uint32_t)config_uint(config, "wait_ms");
     return FABRIC_OK;
 }
 

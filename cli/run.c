@@ -68,6 +68,12 @@ static int run_command(const cli_options_t *options, const store_driver_t *const
     if (strcmp(command, "status") == 0) {
         return cli_status(options);
     }
+    if (strcmp(command, "broker") == 0) {
+        return cli_broker(options);
+    }
+    if (strcmp(command, "runner") == 0) {
+        return cli_runner(options);
+    }
     if (strcmp(command, "schema") == 0) {
         return cli_schema(options, drivers);
     }

@@ -23,7 +23,7 @@ static bool has_successor(const router_t *router)
     return false;
 }
 
-static fabric_error_t drain(router_t *router, wire_writer_t *document, const char **text)
+static fabric_error_t drain(router_t *router, wire_writer_t *answer, const char **text)
 {
     if (!router->draining && !has_successor(router)) {
         *text = "no other broker is connected that could take over the lanes of this one";
@@ -31,9 +31,9 @@ static fabric_error_t drain(router_t *router, wire_writer_t *document, const cha
     }
     router->drain_asked = true;
     char broker[33];
-    wire_put_map(document, 1);
-    wire_put_text(document, "draining");
-    wire_put_text(document, incarnation_text(router->config.incarnation, broker));
+    wire_put_map(answer, 1);
+    wire_put_text(answer, "draining");
+    wire_put_text(answer, incarnation_text(router->config.incarnation, broker));
     return FABRIC_OK;
 }
 
@@ -60,8 +60,8 @@ static bool read_order(fabric_bytes_t argument, incarnation_t *id, runner_standi
     return true;
 }
 
-static fabric_error_t order_runner(router_t *router, fabric_bytes_t argument,
-                                   wire_writer_t *document, const char **text)
+static fabric_error_t order_runner(router_t *router, fabric_bytes_t argument, wire_writer_t *answer,
+                                   const char **text)
 {
     incarnation_t id;
     runner_standing_t standing;
@@ -76,9 +76,9 @@ static fabric_error_t order_runner(router_t *router, fabric_bytes_t argument,
     }
     message_put_runner_order(peer_writer(router, runner->peer),
                              &(message_runner_order_t){standing});
-    wire_put_map(document, 1);
-    wire_put_text(document, "ordered");
-    wire_put_text(document, runner_standing_name(standing));
+    wire_put_map(answer, 1);
+    wire_put_text(answer, "ordered");
+    wire_put_text(answer, runner_standing_name(standing));
     return FABRIC_OK;
 }
 
@@ -106,11 +106,11 @@ bool operation_exists(fabric_bytes_t name)
            fabric_bytes_equal(name, fabric_bytes_of("runner"));
 }
 
-fabric_error_t operation_run(router_t *router, const message_query_t *query,
-                             wire_writer_t *document, const char **text)
+fabric_error_t operation_run(router_t *router, const message_query_t *query, wire_writer_t *answer,
+                             const char **text)
 {
     if (fabric_bytes_equal(query->name, fabric_bytes_of("drain"))) {
-        return drain(router, document, text);
+        return drain(router, answer, text);
     }
-    return order_runner(router, query->argument, document, text);
+    return order_runner(router, query->argument, answer, text);
 }

@@ -8,8 +8,8 @@
 bool operation_exists(fabric_bytes_t name);
 /* Carries it out, or begins it. Writes the answer's document; or returns an error, with a text that
  * needs not be freed. */
-fabric_error_t operation_run(router_t *router, const message_query_t *query,
-                             wire_writer_t *document, const char **text);
+fabric_error_t operation_run(router_t *router, const message_query_t *query, wire_writer_t *answer,
+                             const char **text);
 /* The runner tells its standing. MALFORMED_MESSAGE. */
 fabric_error_t standing_received(router_t *router, runner_t *runner,
                                  const message_runner_standing_t *message);

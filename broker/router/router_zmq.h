@@ -45,8 +45,9 @@ typedef struct router_shell {
 /* Opens and binds both sockets, and sets bound_router and bound_pub to their endpoints.
  * ADDRESS_IN_USE or INVALID_CONFIGURATION with a reason. */
 FABRIC_MUST_USE fabric_error_t router_shell_bind(router_shell_t *shell, reason_t *reason);
-/* Serves until stop_fd is readable or an operator asks for the end, the shards are released and the lanes' rows are complete, or
- * the time for that is up (OK), or until the broker must not go on: FENCED, STORE_LOST. */
+/* Serves until stop_fd is readable or an operator asks for the end, the shards are released and the
+ * lanes' rows are complete, or the time for that is up (OK), or until the broker must not go on:
+ * FENCED, STORE_LOST. */
 FABRIC_MUST_USE fabric_error_t router_shell_run(router_shell_t *shell);
 /* Closes the sockets, letting out what waits in them for `linger_ms`. */
 void router_shell_close(router_shell_t *shell, uint32_t linger_ms);
