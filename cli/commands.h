@@ -28,6 +28,8 @@ void cli_status_print(json_t *document, FILE *file);
 int cli_broker(const cli_options_t *options);
 /* runner ls, runner cordon|uncordon|drain NAME */
 int cli_runner(const cli_options_t *options);
+/* shard ls, shard show GROUP:NUMBER, shard plan */
+int cli_shard(const cli_options_t *options);
 /* schema apply, schema status */
 int cli_schema(const cli_options_t *options, const store_driver_t *const *drivers);
 /* journal tail, journal show LANE NUMBER, journal repair */

@@ -34,7 +34,8 @@ static const config_key_t keys[] = {
     {"lanes", CONFIG_UINT, NULL, 1, LIMIT_LANES_MAX, "N",
      "schema apply: journals of the cluster, fixed for its life; 12 for a new cluster, "
      "1 on SQLite"},
-    {"type", CONFIG_TEXT, NULL, 0, 0, "TYPE", "journal tail: only records about this entity type"},
+    {"type", CONFIG_TEXT, NULL, 0, 0, "TYPE",
+     "journal tail: only records about this entity type; shard ls: only its shards and owners"},
     {"id", CONFIG_TEXT, NULL, 0, 0, "ID", "journal tail: only records about entities of this id"},
     {"entries", CONFIG_UINT, "10", 0, 1000000000, "N",
      "journal tail: how many entries of each lane to begin with; 0 for all"},
@@ -43,6 +44,16 @@ static const config_key_t keys[] = {
      "status: exit code 1 where the cluster is not healthy, for monitoring"},
     {"yes", CONFIG_BOOL, "no", 0, 0, NULL,
      "journal repair: replace what is damaged, instead of only saying what would be lost"},
+    {"group", CONFIG_TEXT, NULL, 0, 0, "GROUP", "shard ls: only shards of this group"},
+    {"add", CONFIG_TEXT, NULL, 0, 0, "NAME", "shard plan: a broker or runner that would come"},
+    {"drain", CONFIG_TEXT, NULL, 0, 0, "NAME", "shard plan: the broker or runner that would go"},
+    {"broker", CONFIG_BOOL, "no", 0, 0, NULL, "shard plan: NAME is a broker"},
+    {"runner", CONFIG_BOOL, "no", 0, 0, NULL, "shard plan: NAME is a runner"},
+    {"types", CONFIG_TEXT, NULL, 0, 0, "TYPE,TYPE",
+     "shard plan --add --runner: the entity types that it would bring; all unless given"},
+    {"weight", CONFIG_UINT, "100", 0, 1000000, "N", "shard plan --add --runner: its weight"},
+    {"app_version", CONFIG_UINT, "0", 0, INT64_MAX, "N",
+     "shard plan --add --runner: the application version that it would have"},
     {"no_wait", CONFIG_BOOL, "no", 0, 0, NULL,
      "broker drain, runner: do not wait until it is done"},
     {"wait_ms", CONFIG_UINT, "60000", 1, 86400000, "MS",
@@ -62,6 +73,9 @@ static const char usage[] =
     "  fabricctl runner cordon NAME        gives a runner no more shards\n"
     "  fabricctl runner drain NAME         gives a runner's shards to others\n"
     "  fabricctl runner uncordon NAME      gives a runner shards again\n"
+    "  fabricctl shard ls                  lists the shards, their homes and owners\n"
+    "  fabricctl shard show GROUP:NUMBER   shows everything about one shard\n"
+    "  fabricctl shard plan --drain NAME   shows what would move if NAME went, or came (--add)\n"
     "  fabricctl schema apply --store URL  brings a database's tables to this release\n"
     "  fabricctl schema status --store URL shows a database's schema version, cluster and tables\n"
     "  fabricctl journal tail --store URL  shows the newest records of a database's journals\n"
@@ -177,6 +191,14 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     options->follow = config_bool(config, "follow");
     options->yes = config_bool(config, "yes");
     options->check = config_bool(config, "check");
+    options->group = config_text(config, "group");
+    options->add = config_text(config, "add");
+    options->drain = config_text(config, "drain");
+    options->broker = config_bool(config, "broker");
+    options->runner = config_bool(config, "runner");
+    options->types = config_text(config, "types");
+    options->weight = (uint32_t)config_uint(config, "weight");
+    options->app_version = config_uint(config, "app_version");
     options->no_wait = config_bool(config, "no_wait");
     options->wait_ms = (uint32_t)config_uint(config, "wait_ms");
     return FABRIC_OK;

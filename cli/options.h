@@ -28,7 +28,14 @@ typedef struct cli_options {
     const char *store_password;
     uint32_t shards_per_group; /* 0: not given */
     uint32_t lanes;            /* 0: not given */
-    const char *type, *id;     /* journal tail; NULL: any */
+    const char *type;          /* journal tail, shard ls; NULL: any */
+    const char *id;            /* journal tail; NULL: any */
+    const char *group;         /* shard ls; NULL: any */
+    const char *add, *drain;   /* shard plan; NULL: not given */
+    bool broker, runner;       /* shard plan */
+    const char *types;         /* shard plan: of the runner that is added; NULL: all */
+    uint32_t weight;           /* likewise */
+    uint64_t app_version;      /* likewise */
     uint32_t entries;          /* journal tail: of each lane to begin with; 0: all */
     bool follow;               /* journal tail */
     bool yes;                  /* journal repair */

@@ -74,6 +74,9 @@ static int run_command(const cli_options_t *options, const store_driver_t *const
     if (strcmp(command, "runner") == 0) {
         return cli_runner(options);
     }
+    if (strcmp(command, "shard") == 0) {
+        return cli_shard(options);
+    }
     if (strcmp(command, "schema") == 0) {
         return cli_schema(options, drivers);
     }

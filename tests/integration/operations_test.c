@@ -368,6 +368,167 @@ static void draining_the_last_runner_warns(void **state)
     assert_int_equal(owned(bed, "only"), 0);
 }
 
+/* ---- shards ---- */
+
+/* The rows of shard ls when all shards are served; the caller's. */
+static json_t *served_shards(testbed_t *bed)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    for (;;) {
+        size_t served = 0;
+        size_t index;
+        const json_t *row;
+        COMMAND(bed, 0, "shard", "ls");
+        json_t *rows = printed();
+        json_array_foreach(rows, index, row)
+        {
+            served += strcmp(text(row, "state"), "served") == 0;
+        }
+        if (served == PAIRS / 2) {
+            return rows;
+        }
+        json_decref(rows);
+        testbed_poll(deadline_ms, "all shards to be served");
+    }
+}
+
+static void shards_are_listed_and_shown(void **state)
+{
+    static const char *const keys[] = {"shard",     "group", "number",     "lane",   "home",
+                                       "home_name", "state", "home_epoch", "owners", NULL};
+    static const char *const details[] = {
+        "shard", "group",  "number",     "lane",       "home",  "home_name",  "home_epoch",
+        "state", "owners", "lane_state", "checkpoint", "entry", "tail_bytes", NULL};
+    testbed_t *bed = *state;
+    start_two(bed);
+    json_t *rows = served_shards(bed);
+    const json_t *row = json_array_get(rows, 6);
+    expect_keys(row, keys);
+    assert_string_equal(text(row, "shard"), "default:7");
+    assert_int_equal(json_object_size(json_object_get(row, "owners")), 2);
+    json_decref(rows);
+    command(bed, 0, (const char *const[5]){"shard", "ls", "--type", PROBE_TYPE});
+    rows = printed();
+    assert_int_equal(json_object_size(json_object_get(json_array_get(rows, 0), "owners")), 1);
+    json_decref(rows);
+    COMMAND(bed, 0, "shard", "show", "default:7");
+    json_t *shown = printed();
+    expect_keys(shown, details);
+    assert_int_equal(json_array_size(json_object_get(shown, "owners")), 2);
+    json_decref(shown);
+    COMMAND(bed, 3, "shard", "show", "default:301");
+    COMMAND(bed, 2, "shard", "plan");
+}
+
+/* ---- plans ---- */
+
+/* The moves of a plan for what is to go; the caller's. */
+static json_t *plan(testbed_t *bed, const char *name)
+{
+    COMMAND(bed, 0, "shard", "plan", "--drain", name);
+    json_t *plan = printed();
+    json_t *moves = json_incref(json_object_get(plan, "moves"));
+    assert_int_equal(json_array_size(moves), number(plan, "count"));
+    json_decref(plan);
+    return moves;
+}
+
+/* Counts the shards whose homes are others than before: each has to move as the plan says. */
+static size_t check_homes(const json_t *before, const json_t *after, const json_t *moves)
+{
+    size_t i;
+    size_t k;
+    const json_t *row;
+    const json_t *move;
+    size_t moved = 0;
+    json_array_foreach((json_t *)before, i, row)
+    {
+        const char *from = text(row, "home");
+        const char *to = text(json_array_get(after, i), "home");
+        const char *planned = from;
+        json_array_foreach((json_t *)moves, k, move)
+        {
+            if (number(move, "lane") == number(row, "lane")) {
+                assert_string_equal(text(move, "from"), from);
+                planned = text(move, "to");
+            }
+        }
+        assert_string_equal(to, planned);
+        moved += strcmp(from, to) != 0;
+    }
+    return moved;
+}
+
+/* The same for the owners of a type. */
+static size_t check_owners(const json_t *before, const json_t *after, const json_t *moves,
+                           const char *type)
+{
+    size_t i;
+    size_t k;
+    const json_t *row;
+    const json_t *move;
+    size_t moved = 0;
+    json_array_foreach((json_t *)before, i, row)
+    {
+        const char *from = text(json_object_get(row, "owners"), type);
+        const char *to = text(json_object_get(json_array_get(after, i), "owners"), type);
+        const char *planned = from;
+        json_array_foreach((json_t *)moves, k, move)
+        {
+            if (strcmp(text(move, "shard"), text(row, "shard")) == 0 &&
+                strcmp(text(move, "type"), type) == 0) {
+                assert_string_equal(text(move, "from"), from);
+                planned = text(move, "to");
+            }
+        }
+        assert_string_equal(to, planned);
+        moved += strcmp(from, to) != 0;
+    }
+    return moved;
+}
+
+static void a_broker_drains_as_planned(void **state)
+{
+    testbed_t *bed = *state;
+    char id[33] = "";
+    testbed_start_brokers(bed, BROKERS, 2);
+    find_holder(bed, BROKERS, id);
+    uint32_t broker = number_of(bed, id);
+    json_t *before = served_shards(bed);
+    json_t *moves = plan(bed, id);
+    assert_int_equal(json_array_size(moves), TESTBED_LANES / BROKERS);
+    COMMAND(bed, 0, "broker", "drain", id);
+    expect_end(bed, broker);
+    json_t *after = served_shards(bed);
+    assert_int_equal(check_homes(before, after, moves), PAIRS / 2 / BROKERS);
+    json_decref(before);
+    json_decref(moves);
+    json_decref(after);
+}
+
+static void a_runner_drains_as_planned(void **state)
+{
+    testbed_t *bed = *state;
+    start_two(bed);
+    add_worker(bed, "three");
+    testbed_wait_ready(bed, 3);
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (owned(bed, "three") < PAIRS / 3 - 2 * BROKERS) {
+        testbed_poll(deadline_ms, "a share of the third runner");
+    }
+    json_t *before = served_shards(bed);
+    json_t *moves = plan(bed, "one");
+    assert_int_equal(json_array_size(moves), owned(bed, "one"));
+    COMMAND(bed, 0, "runner", "drain", "one");
+    json_t *after = served_shards(bed);
+    size_t moved = check_owners(before, after, moves, PROBE_TYPE);
+    moved += check_owners(before, after, moves, "Fold");
+    assert_int_equal(moved, json_array_size(moves));
+    json_decref(before);
+    json_decref(moves);
+    json_decref(after);
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
@@ -381,6 +542,9 @@ int main(void)
         {"a_runner_drains_and_comes_back", a_runner_drains_and_comes_back, TESTBED_BOTH},
         {"a_cordoned_runner_gets_no_shards", a_cordoned_runner_gets_no_shards, TESTBED_BOTH},
         {"draining_the_last_runner_warns", draining_the_last_runner_warns, TESTBED_SQLITE},
+        {"shards_are_listed_and_shown", shards_are_listed_and_shown, TESTBED_BOTH},
+        {"a_broker_drains_as_planned", a_broker_drains_as_planned, TESTBED_MYSQL},
+        {"a_runner_drains_as_planned", a_runner_drains_as_planned, TESTBED_BOTH},
     };
     return testbed_run("operations", tests, sizeof tests / sizeof tests[0]);
 }
