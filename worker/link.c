@@ -113,10 +113,10 @@ void link_malformed(link_t *link, uint32_t index, fabric_error_t error)
 
 /* ---- connections ---- */
 
-static void put_standing(link_t *link, uint32_t index)
+static void put_standing(const link_t *link, wire_writer_t *out)
 {
     message_runner_standing_t standing = {.standing = link->standing};
-    message_put_runner_standing(link_endpoint_out(link_endpoint_at(link, index)), &standing);
+    message_put_runner_standing(out, &standing);
 }
 
 /* Says hello, on a connection that has just been made or not answered the last hello. */
@@ -139,9 +139,10 @@ static void say_hello(link_t *link, uint32_t index, uint64_t now_ms)
         .supervised = link->config.supervised,
         .app_version = link->config.app_version,
     };
-    message_put_hello(link_endpoint_out(endpoint), &hello);
+    wire_writer_t *out = link_endpoint_out(endpoint);
+    message_put_hello(out, &hello);
     if (link->tells_standing) {
-        put_standing(link, index);
+        put_standing(link, out); /* in the same frame: SETTLED counts those that come after it */
     }
 }
 
@@ -152,9 +153,9 @@ void link_stand(link_t *link, uint32_t index, runner_standing_t standing)
     }
     link->tells_standing = true;
     for (uint32_t i = 0; i < link->brokers.count; i++) {
-        link_phase_t phase = link_endpoint_at(link, i)->phase;
-        if (phase == PHASE_WELCOMED || phase == PHASE_HELLO) {
-            put_standing(link, i);
+        link_endpoint_t *endpoint = link_endpoint_at(link, i);
+        if (endpoint->phase == PHASE_WELCOMED) {
+            put_standing(link, link_endpoint_out(endpoint));
         }
     }
     link_event_t event = {.kind = LINK_EVENT_STANDING, .standing = standing};
@@ -282,6 +283,9 @@ void link_welcome(link_t *link, uint32_t index, const message_welcome_t *welcome
     link_report(link, LINK_EVENT_WELCOMED, index, FABRIC_OK, welcome->cluster_name);
     if (link->health.count > 0) { /* a broker that hears nothing takes the worker for healthy */
         put_health(link, index, now_ms);
+    }
+    if (link->tells_standing) { /* it may have changed since the hello */
+        put_standing(link, link_endpoint_out(endpoint));
     }
     close_duplicates(link, index, now_ms);
     link_shards_end_orphans(&link->shards, &link->works, endpoint->broker,

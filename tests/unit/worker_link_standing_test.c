@@ -52,9 +52,28 @@ static void it_is_said_behind_each_hello(void **state)
         message_hello_t hello;
         assert_int_equal(message_get_hello(&d->body, &hello), FABRIC_OK);
         expect_standing(d, 0, standings[i]);
+        talk_expect_silence(d, 0);
         talk_welcome(d, 0, 1, 1, hello.connection);
         assert_true(talk_has_event(d, LINK_EVENT_WELCOMED, FABRIC_OK));
+        expect_standing(d, 0, standings[i]); /* it may have changed since the hello */
     }
+}
+
+/* A broker counts the frames that come after the one with the hello, and the worker those after the
+ * welcome: nothing may come between. */
+static void nothing_is_said_between_hello_and_welcome(void **state)
+{
+    link_driver_t *d = (link_driver_t *)*state;
+    talk_join(d, 0, 1);
+    assert_int_equal(link_add_endpoint(d->link, "tcp://127.0.0.1:2"), FABRIC_OK);
+    talk_expect_socket(d, 1, LINK_SOCKET_OPEN);
+    link_connected(d->link, 1, d->now_ms);
+    talk_expect_hello(d, 1);
+    talk_say(d, 0, runner_order, .standing = RUNNER_CORDONED);
+    expect_standing(d, 0, RUNNER_CORDONED);
+    talk_expect_silence(d, 1);
+    talk_welcome(d, 1, 2, 1, d->connection);
+    expect_standing(d, 1, RUNNER_CORDONED);
 }
 
 static void a_standing_that_nobody_gave_is_not_said(void **state)
@@ -88,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LINK_TEST(all_brokers_are_told),
         LINK_TEST(it_is_said_behind_each_hello),
+        LINK_TEST(nothing_is_said_between_hello_and_welcome),
         LINK_TEST(a_standing_that_nobody_gave_is_not_said),
         LINK_TEST(an_inherited_standing_is_said),
     };
