@@ -60,15 +60,10 @@ static size_t count_orders(const driver_t *driver, router_order_kind_t kind,
 
 /* ---- this broker ---- */
 
-static incarnation_t member(unsigned number)
-{
-    return driver_incarnation(number);
-}
-
 static driver_t *open_with_members(void)
 {
     driver_t *driver = driver_open();
-    map_broker_t brokers[2] = {{.incarnation = member(OTHER)}, {.incarnation = member(THIRD)}};
+    broker_credential_t brokers[] = {driver_credential(OTHER), driver_credential(THIRD)};
     router_members(driver->router, brokers, 2, driver->now_ms);
     driver_client(driver, "c1", 1);
     return driver;
