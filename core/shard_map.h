@@ -10,7 +10,7 @@
  *   - types: array of [name str, group number],
  *   - lanes: array of [number, home incarnation bin or nil, epoch, next incarnation bin or nil],
  *     the numbers in order from 0; their count is the cluster's,
- *   - runners: array of runner id bin, those that the owners refer to,
+ *   - runners: array of [runner id bin, application version], those that the owners refer to,
  *   - owners: array of runs [index of a type in types, first shard, array of runners]; a runner is
  *     its index in runners + 1, or 0: nobody.
  *
@@ -117,11 +117,13 @@ incarnation_t shard_map_owner(const shard_map_t *map, fabric_bytes_t type, shard
 /* The last owner that this map has had there, also under a former home; none: there was none. Maps
  * that are encoded do not tell it. */
 incarnation_t shard_map_last_owner(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard);
+/* The version of that owner's application; 0: it had none, or there was no owner. */
+uint64_t shard_map_last_version(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard);
 /* INVALID_ARGUMENT for an unknown type, or a shard that does not exist or is in another group.
- * `runner` none: nobody. */
+ * `runner` none: nobody. `app_version`: of its application; 0: none. */
 FABRIC_MUST_USE
 fabric_error_t shard_map_set_owner(shard_map_t *map, fabric_bytes_t type, shard_id_t shard,
-                                   incarnation_t runner);
+                                   incarnation_t runner, uint64_t app_version);
 
 /* ---- brokers ---- */
 

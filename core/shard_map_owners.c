@@ -3,7 +3,7 @@
 
 /* ---- runners, which are there as long as an ownership refers to them ---- */
 
-static map_runner_t *use_runner(shard_map_t *map, incarnation_t incarnation)
+static map_runner_t *use_runner(shard_map_t *map, incarnation_t incarnation, uint64_t app_version)
 {
     map_runner_t *runner = NULL;
     if (incarnation_is_none(incarnation)) {
@@ -15,6 +15,7 @@ static map_runner_t *use_runner(shard_map_t *map, incarnation_t incarnation)
         runner->incarnation = incarnation;
         HASH_ADD(hh, map->runners, incarnation, sizeof runner->incarnation, runner);
     }
+    runner->app_version = app_version;
     runner->uses++;
     return runner;
 }
@@ -42,6 +43,7 @@ static void give(shard_map_t *map, map_ownership_t *ownership, map_runner_t *run
     if (runner) {
         runner->uses++;
         ownership->last = runner->incarnation;
+        ownership->last_version = runner->app_version;
     }
     drop_runner(map, ownership->owner);
     ownership->owner = runner;
@@ -71,14 +73,20 @@ incarnation_t shard_map_last_owner(const shard_map_t *map, fabric_bytes_t type, 
     return ownership ? ownership->last : (incarnation_t){{0}};
 }
 
+uint64_t shard_map_last_version(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard)
+{
+    const map_ownership_t *ownership = find_ownership(map, type, shard);
+    return ownership ? ownership->last_version : 0;
+}
+
 fabric_error_t shard_map_set_owner(shard_map_t *map, fabric_bytes_t type, shard_id_t shard,
-                                   incarnation_t incarnation)
+                                   incarnation_t incarnation, uint64_t app_version)
 {
     map_ownership_t *ownership = find_ownership(map, type, shard);
     if (!ownership) {
         return FABRIC_ERROR_INVALID_ARGUMENT;
     }
-    map_runner_t *runner = use_runner(map, incarnation);
+    map_runner_t *runner = use_runner(map, incarnation, app_version);
     give(map, ownership, runner, true);
     drop_runner(map, runner);
     return FABRIC_OK;
@@ -202,7 +210,9 @@ void map_put_owners(const shard_map_t *map, bool marked_only, wire_writer_t *wri
     uint32_t count = number_runners(map, marked_only, list, &runs);
     wire_put_array(writer, count);
     for (uint32_t i = 0; i < count; i++) {
+        wire_put_array(writer, 2);
         wire_put_bin(writer, fabric_bytes(list[i]->incarnation.bytes, sizeof(incarnation_t)));
+        wire_put_uint(writer, list[i]->app_version);
     }
     free(list);
     wire_put_array(writer, runs);
@@ -227,7 +237,9 @@ void map_check_owners(const shard_map_t *map, wire_reader_t *reader, const uint1
 {
     uint32_t runners = wire_get_array(reader);
     for (uint32_t i = 0; i < runners && !reader->failed; i++) {
+        map_get_tuple(reader, 2);
         (void)map_get_incarnation(reader);
+        (void)wire_get_uint(reader);
     }
     for (uint32_t runs = wire_get_array(reader); runs > 0 && !reader->failed; runs--) {
         uint64_t type, shard;
@@ -255,7 +267,9 @@ void map_take_owners(shard_map_t *map, wire_reader_t *reader, map_type_t *const 
     uint32_t runner_count = wire_get_array(reader);
     map_runner_t **runners = memory_allocate_zeroed(runner_count + 1u, sizeof *runners);
     for (uint32_t i = 1; i <= runner_count; i++) {
-        runners[i] = use_runner(map, map_get_incarnation(reader));
+        map_get_tuple(reader, 2);
+        incarnation_t runner = map_get_incarnation(reader);
+        runners[i] = use_runner(map, runner, wire_get_uint(reader));
     }
     for (uint32_t runs = wire_get_array(reader); runs > 0; runs--) {
         uint64_t type, shard;

@@ -16,15 +16,17 @@ typedef struct map_group {
 /* A runner that owns shards. */
 typedef struct map_runner {
     incarnation_t incarnation;
+    uint64_t app_version;
     uint32_t uses;  /* the ownerships that refer to it */
     uint32_t index; /* in the list that is being encoded, + 1; 0: not in it yet */
     UT_hash_handle hh;
 } map_runner_t;
 
 typedef struct map_ownership {
-    map_runner_t *owner; /* NULL: nobody */
-    incarnation_t last;  /* the last owner; none: there was none since the map was made */
-    bool changed;        /* set since the last delta, or since it was received */
+    map_runner_t *owner;   /* NULL: nobody */
+    incarnation_t last;    /* the last owner; none: there was none since the map was made */
+    uint64_t last_version; /* of its application */
+    bool changed;          /* set since the last delta, or since it was received */
 } map_ownership_t;
 
 typedef struct map_type {

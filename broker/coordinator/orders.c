@@ -47,9 +47,11 @@ static void standing_changed(coordinator_t *self, const router_order_t *order)
 
 static void owner_changed(coordinator_t *self, const router_order_t *order)
 {
-    if (coordinator_shards_set_owner(self->shards, order)) {
+    const coordinator_runner_t *runner = coordinator_runners_find(self->runners, order->runner);
+    uint64_t app_version = runner ? runner->app_version : 0;
+    if (coordinator_shards_set_owner(self->shards, order, app_version)) {
         coordinator_publication_put_owner(self->publication, order->name, order->shard,
-                                          order->runner);
+                                          order->runner, app_version);
     }
 }
 

@@ -86,9 +86,10 @@ void coordinator_publication_put_next(coordinator_publication_t *self,
 }
 
 void coordinator_publication_put_owner(coordinator_publication_t *self, const char *type,
-                                       shard_id_t shard, incarnation_t owner)
+                                       shard_id_t shard, incarnation_t owner, uint64_t app_version)
 {
-    fabric_error_t error = shard_map_set_owner(self->map, fabric_bytes_of(type), shard, owner);
+    fabric_error_t error =
+        shard_map_set_owner(self->map, fabric_bytes_of(type), shard, owner, app_version);
     assert(!error || shard_map_type_group(self->map, fabric_bytes_of(type)) == 0);
     (void)error;
 }
@@ -100,8 +101,9 @@ void coordinator_publication_put_owners(coordinator_publication_t *self,
         const char *type;
         shard_id_t shard;
         incarnation_t owner;
-        if (coordinator_shards_at(shards, i, &type, &shard, &owner)) {
-            coordinator_publication_put_owner(self, type, shard, owner);
+        uint64_t app_version;
+        if (coordinator_shards_at(shards, i, &type, &shard, &owner, &app_version)) {
+            coordinator_publication_put_owner(self, type, shard, owner, app_version);
         }
     }
 }

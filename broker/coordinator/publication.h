@@ -33,7 +33,7 @@ void coordinator_publication_put_lanes(coordinator_publication_t *publication,
 void coordinator_publication_put_next(coordinator_publication_t *publication,
                                       const coordinator_lanes_t *lanes);
 void coordinator_publication_put_owner(coordinator_publication_t *publication, const char *type,
-                                       shard_id_t shard, incarnation_t owner);
+                                       shard_id_t shard, incarnation_t owner, uint64_t app_version);
 void coordinator_publication_put_owners(coordinator_publication_t *publication,
                                         const coordinator_shards_t *shards);
 /* If the map has changed, and the last time is long enough ago: emits MAP as the holder of the

@@ -11,6 +11,7 @@ typedef struct shard {
     uint64_t epoch;        /* of its lane, under which the rest is true */
     incarnation_t desired; /* the owner as the router was told to make it */
     incarnation_t owner;   /* the owner as the router has made it */
+    uint64_t app_version;  /* of that owner's application */
     uint64_t version;      /* the application version of the last desired owner */
 } shard_t;
 
@@ -125,22 +126,26 @@ static uint64_t largest_version(const placement_member_t *candidates, size_t cou
 {
     uint64_t largest = 0;
     for (size_t i = 0; i < count; i++) {
-        largest = candidates[i].version > largest ? candidates[i].version : largest;
+        bool takes = candidates[i].weight > 0 && !candidates[i].cordoned;
+        largest = takes && candidates[i].version > largest ? candidates[i].version : largest;
     }
     return largest;
 }
 
-/* The lane is held under a new epoch: the router has forgotten what was desired. An owner that this
- * broker does not know may have had any version that there is, so the shard gets no runner of an
- * older one. */
+/* The lane is held under a new epoch: the router has forgotten what was desired. The shard begins
+ * with its last owner, who may be gone. An owner of whom no map has told may have had any version
+ * that there is, so the shard gets no runner of an older one. */
 static void begin_epoch(const placing_t *placing, const typed_shards_t *type, size_t index,
                         uint64_t epoch, incarnation_t *owner)
 {
     shard_t *shard = &type->items[index];
+    fabric_bytes_t name = fabric_bytes_of(type->name);
     shard_id_t id = shard_id_make(type->group, (uint16_t)(index + 1));
-    *owner = shard_map_last_owner(placing->map, fabric_bytes_of(type->name), id);
-    const coordinator_runner_t *runner = coordinator_runners_find(placing->runners, *owner);
-    *shard = (shard_t){.epoch = epoch, .version = runner ? runner->app_version : placing->largest};
+    *owner = shard_map_last_owner(placing->map, name, id);
+    bool known = !incarnation_is_none(*owner);
+    *shard = (shard_t){.epoch = epoch,
+                       .version = known ? shard_map_last_version(placing->map, name, id)
+                                        : placing->largest};
 }
 
 /* Begins with the present owners. */
@@ -216,7 +221,8 @@ void coordinator_shards_desire_again(coordinator_shards_t *self, incarnation_t r
     }
 }
 
-bool coordinator_shards_set_owner(coordinator_shards_t *self, const router_order_t *order)
+bool coordinator_shards_set_owner(coordinator_shards_t *self, const router_order_t *order,
+                                  uint64_t app_version)
 {
     size_t i = 0;
     size_t index = shard_id_number(order->shard) - 1u;
@@ -228,6 +234,7 @@ bool coordinator_shards_set_owner(coordinator_shards_t *self, const router_order
         return false;
     }
     self->types[i].items[index].owner = order->runner;
+    self->types[i].items[index].app_version = app_version;
     return true;
 }
 
@@ -239,7 +246,7 @@ size_t coordinator_shards_count(const coordinator_shards_t *self)
 }
 
 bool coordinator_shards_at(const coordinator_shards_t *self, size_t index, const char **type,
-                           shard_id_t *shard, incarnation_t *owner)
+                           shard_id_t *shard, incarnation_t *owner, uint64_t *app_version)
 {
     const typed_shards_t *shards = &self->types[index / self->per_group];
     size_t number = index % self->per_group;
@@ -248,5 +255,6 @@ bool coordinator_shards_at(const coordinator_shards_t *self, size_t index, const
     *shard = shard_id_make(shards->group, (uint16_t)(number + 1));
     *owner =
         shards->items[number].epoch == epoch ? shards->items[number].owner : (incarnation_t){{0}};
+    *app_version = shards->items[number].app_version;
     return epoch > 0;
 }

@@ -102,12 +102,12 @@ static void seed_history(void)
     shard_map_set_brokers(map, &broker, 1);
     assert_int_equal(shard_map_add_type(map, type, 1), FABRIC_OK);
     shard_map_set_lane(map, &lane);
-    assert_int_equal(shard_map_set_owner(map, type, shard_id_make(1, 2), (incarnation_t){{7}}),
+    assert_int_equal(shard_map_set_owner(map, type, shard_id_make(1, 2), (incarnation_t){{7}}, 0),
                      FABRIC_OK);
     shard_map_encode_delta(map, &delta);
     put_block(&input, &delta);
     wire_writer_reset(&delta);
-    assert_int_equal(shard_map_set_owner(map, type, shard_id_make(1, 2), (incarnation_t){{8}}),
+    assert_int_equal(shard_map_set_owner(map, type, shard_id_make(1, 2), (incarnation_t){{8}}, 0),
                      FABRIC_OK);
     shard_map_encode_owners(map, &delta);
     put_block(&input, &delta);

@@ -38,7 +38,8 @@ static shard_map_t *holder_new(void)
         shard_map_set_lane(map, &lane);
     }
     for (uint16_t n = 1; n <= SHARDS; n++) {
-        assert_int_equal(shard_map_set_owner(map, type, shard_id_make(1, n), runner_b), FABRIC_OK);
+        assert_int_equal(shard_map_set_owner(map, type, shard_id_make(1, n), runner_b, 0),
+                         FABRIC_OK);
     }
     shard_map_begin_term(map, TERM);
     return map;
@@ -274,7 +275,8 @@ static void a_new_home_begins_with_the_owners_of_the_map(void **state)
     fabric_bytes_t type = fabric_bytes_of(counter.name);
     for (uint16_t n = 1; n <= SHARDS; n++) {
         incarnation_t owner = n / LANES % 2 == 0 ? runner_b : runner_a;
-        assert_int_equal(shard_map_set_owner(holder, type, shard_id_make(1, n), owner), FABRIC_OK);
+        assert_int_equal(shard_map_set_owner(holder, type, shard_id_make(1, n), owner, 0),
+                         FABRIC_OK);
     }
     stand_by(s);
     publish(s, holder, false);
@@ -287,6 +289,54 @@ static void a_new_home_begins_with_the_owners_of_the_map(void **state)
         incarnation_t owner = shard_map_owner(holder, type, shard_id_make(1, n));
         assert_true(incarnation_equal(*script_desired(s, counter.name, n), owner));
     }
+    shard_map_destroy(&holder);
+}
+
+/* An owner that is gone together with the lane's former holder: its shards get no older
+ * application, but not the newest one either where others will do. */
+static void a_new_home_knows_the_version_of_an_owner_that_is_gone(void **state)
+{
+    static const incarnation_t same = {{0xc}};
+    static const incarnation_t newest = {{0xd}};
+    script_t *s = *state;
+    shard_map_t *holder = holder_new();
+    fabric_bytes_t type = fabric_bytes_of(counter.name);
+    for (uint16_t n = 1; n <= SHARDS; n++) {
+        assert_int_equal(shard_map_set_owner(holder, type, shard_id_make(1, n), runner_b, 6),
+                         FABRIC_OK);
+    }
+    stand_by(s);
+    publish(s, holder, false);
+    s->app_version = 5;
+    join(s, runner_a);
+    s->app_version = 6;
+    join(s, same);
+    s->app_version = 7;
+    join(s, newest);
+    holder_set_lane(holder, 1, self, EPOCH + 1);
+    publish(s, holder, false); /* without the owners of the lane's shards */
+    hold_lane_1(s);
+    assert_int_equal(script_owned(s, counter.name, runner_a), 0);
+    assert_in_range(script_owned(s, counter.name, same), 1, SHARDS / LANES - 1);
+    assert_in_range(script_owned(s, counter.name, newest), 1, SHARDS / LANES - 1);
+    shard_map_destroy(&holder);
+}
+
+/* This broker's owners carry the versions of its runners to the holder of the term. */
+static void versions_are_told_with_the_owners(void **state)
+{
+    script_t *s = *state;
+    shard_map_t *holder = holder_new();
+    fabric_bytes_t type = fabric_bytes_of(counter.name);
+    stand_by(s);
+    publish(s, holder, false);
+    hold_lane_1(s);
+    s->app_version = 9;
+    join(s, runner_a);
+    own(s, runner_a, 1);
+    holder_set_lane(holder, 1, self, EPOCH + 1);
+    assert_int_equal(shard_map_take_owners(holder, self, wire_writer_bytes(&s->owners)), FABRIC_OK);
+    assert_int_equal(shard_map_last_version(holder, type, shard_id_make(1, 1)), 9);
     shard_map_destroy(&holder);
 }
 
@@ -341,7 +391,8 @@ static void the_holder_publishes_the_owners_that_a_home_tells(void **state)
     assert_true(owns(s, 2, nobody));
     fabric_bytes_t type = fabric_bytes_of(counter.name);
     for (uint16_t n = 1; n <= SHARDS; n++) {
-        assert_int_equal(shard_map_set_owner(home, type, shard_id_make(1, n), runner_a), FABRIC_OK);
+        assert_int_equal(shard_map_set_owner(home, type, shard_id_make(1, n), runner_a, 0),
+                         FABRIC_OK);
     }
     wire_writer_reset(&told);
     shard_map_encode_owners(home, &told);
@@ -375,7 +426,8 @@ static void only_the_holder_takes_owners(void **state)
     stand_by(s);
     publish(s, holder, false);
     fabric_bytes_t type = fabric_bytes_of(counter.name);
-    assert_int_equal(shard_map_set_owner(holder, type, shard_id_make(1, 2), runner_a), FABRIC_OK);
+    assert_int_equal(shard_map_set_owner(holder, type, shard_id_make(1, 2), runner_a, 0),
+                     FABRIC_OK);
     shard_map_encode_owners(holder, &told);
     assert_int_equal(coordinator_owners(s->c, other, wire_writer_bytes(&told), s->now_ms),
                      FABRIC_OK);
@@ -395,7 +447,8 @@ static void a_term_begins_with_what_the_last_map_said(void **state)
     script_set_lane(s, 3, third, EPOCH + 1);
     holder_set_lane(holder, 3, third, EPOCH + 1);
     fabric_bytes_t type = fabric_bytes_of(counter.name);
-    assert_int_equal(shard_map_set_owner(holder, type, shard_id_make(1, 3), runner_a), FABRIC_OK);
+    assert_int_equal(shard_map_set_owner(holder, type, shard_id_make(1, 3), runner_a, 0),
+                     FABRIC_OK);
     publish(s, holder, false);
     script_remove_broker(s, other);
     script_pass(s, 1000, 10);
@@ -445,6 +498,8 @@ int main(void)
         TEST(the_store_knows_lanes_better_under_a_larger_epoch),
         TEST(owners_are_told_to_the_holder),
         TEST(a_new_home_begins_with_the_owners_of_the_map),
+        TEST(a_new_home_knows_the_version_of_an_owner_that_is_gone),
+        TEST(versions_are_told_with_the_owners),
         TEST(owners_are_told_again_where_the_map_has_others),
         TEST(the_holder_publishes_the_owners_that_a_home_tells),
         TEST(only_the_holder_takes_owners),

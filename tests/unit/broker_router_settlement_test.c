@@ -129,7 +129,7 @@ static void map_owner(driver_t *driver, uint64_t term, incarnation_t owner)
     assert_int_equal(shard_map_add_type(map, fabric_bytes_of("Counter"), 1), FABRIC_OK);
     for (uint16_t i = 1; i <= DRIVER_SHARDS; i++) {
         assert_int_equal(
-            shard_map_set_owner(map, fabric_bytes_of("Counter"), shard_id_make(1, i), owner),
+            shard_map_set_owner(map, fabric_bytes_of("Counter"), shard_id_make(1, i), owner, 0),
             FABRIC_OK);
     }
     shard_map_begin_term(map, term);

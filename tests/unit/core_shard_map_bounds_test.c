@@ -45,7 +45,9 @@ static void encode_by_hand(wire_writer_t *text, const by_hand_t *hand)
         wire_put_nil(text);
     }
     wire_put_array(text, 1);
+    wire_put_array(text, 2);
     wire_put_bin(text, fabric_bytes(runner, sizeof runner));
+    wire_put_uint(text, 1);
     wire_put_array(text, 1);
     wire_put_array(text, 3);
     wire_put_uint(text, hand->type);
@@ -181,7 +183,7 @@ static void own_all(shard_map_t *map, fabric_bytes_t type, uint32_t runners)
         uint32_t index = n % runners;
         memcpy(runner.bytes + 1, &index, sizeof index);
         shard_id_t shard = shard_id_make(1, (uint16_t)n);
-        assert_int_equal(shard_map_set_owner(map, type, shard, runner), FABRIC_OK);
+        assert_int_equal(shard_map_set_owner(map, type, shard, runner, 0), FABRIC_OK);
     }
 }
 

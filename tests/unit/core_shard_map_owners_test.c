@@ -179,6 +179,33 @@ static void the_last_owner_is_known_when_the_home_is_gone(void **state)
     shard_map_destroy(&publisher);
 }
 
+/* The version of an owner's application goes along with the owner. */
+static void versions_travel_with_owners(void **state)
+{
+    (void)state;
+    const uint64_t version = UINT64_C(1) << 40;
+    fabric_bytes_t type = fabric_bytes_of("Order");
+    wire_writer_t text = {0};
+    shard_map_t *publisher = maps_publisher();
+    maps_set_lane(publisher, 2, 2, 20);
+    shard_map_t *home = make_home(publisher);
+    assert_int_equal(
+        shard_map_set_owner(home, type, shard_id_make(1, 2), maps_incarnation(5), version),
+        FABRIC_OK);
+    shard_map_encode_owners(home, &text);
+    assert_int_equal(
+        shard_map_take_owners(publisher, maps_incarnation(2), wire_writer_bytes(&text)), FABRIC_OK);
+    shard_map_t *receiver = make_home(publisher);
+    assert_true(shard_map_last_version(receiver, type, shard_id_make(1, 2)) == version);
+    maps_set_owner(receiver, "Order", 2, 0); /* it is remembered when the owner is gone */
+    assert_true(shard_map_last_version(receiver, type, shard_id_make(1, 2)) == version);
+    assert_int_equal(shard_map_last_version(receiver, type, shard_id_make(1, 3)), 0);
+    wire_writer_destroy(&text);
+    shard_map_destroy(&receiver);
+    shard_map_destroy(&home);
+    shard_map_destroy(&publisher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +213,7 @@ int main(void)
         cmocka_unit_test(owners_travel_to_the_publisher),
         cmocka_unit_test(malformed_owners_change_nothing),
         cmocka_unit_test(a_receiver_adds_what_it_knows),
+        cmocka_unit_test(versions_travel_with_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,12 +167,13 @@ static void owners_are_of_a_type_and_a_shard(void **state)
     assert_int_equal(shard_map_add_type(map, fabric_bytes_of("Invoice"), 1), FABRIC_OK);
     maps_assert_owner(map, "Order", 1, 7);
     maps_assert_owner(map, "Invoice", 1, 0); /* the same shard, of another type */
-    assert_int_equal(shard_map_set_owner(map, fabric_bytes_of("None"), shard_id_make(1, 1), runner),
-                     FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(
+        shard_map_set_owner(map, fabric_bytes_of("None"), shard_id_make(1, 1), runner, 0),
+        FABRIC_ERROR_INVALID_ARGUMENT);
     const shard_id_t wrong[] = {
         shard_id_make(2, 1), shard_id_make(1, 0), shard_id_make(1, SHARDS + 1), {0}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_int_equal(shard_map_set_owner(map, order, wrong[i], runner),
+        assert_int_equal(shard_map_set_owner(map, order, wrong[i], runner, 0),
                          FABRIC_ERROR_INVALID_ARGUMENT);
         assert_true(incarnation_is_none(shard_map_owner(map, order, wrong[i])));
     }

@@ -29,7 +29,7 @@ void maps_set_owner(shard_map_t *map, const char *type, uint16_t number, uint8_t
 {
     fabric_bytes_t name = fabric_bytes_of(type);
     shard_id_t shard = shard_id_make(shard_map_type_group(map, name), number);
-    assert_int_equal(shard_map_set_owner(map, name, shard, maps_incarnation_or_none(owner)),
+    assert_int_equal(shard_map_set_owner(map, name, shard, maps_incarnation_or_none(owner), 0),
                      FABRIC_OK);
 }
 
