@@ -24,8 +24,8 @@ void coordinator_shards_place(coordinator_shards_t *shards, const coordinator_re
                               const coordinator_runners_t *runners, const shard_map_t *map);
 /* Emits DESIRE again for what this runner should own: it has joined again. */
 void coordinator_shards_desire_again(coordinator_shards_t *shards, incarnation_t runner);
-/* ROUTER_OWNER_CHANGED, and the version of the owner's application. false: the type or the shard is unknown, or the token belongs to an epoch
- * of its lane that is over. */
+/* ROUTER_OWNER_CHANGED, and the version of the owner's application. false: the type or the shard is
+ * unknown, or the token belongs to an epoch of its lane that is over. */
 bool coordinator_shards_set_owner(coordinator_shards_t *shards, const router_order_t *order,
                                   uint64_t app_version);
 
