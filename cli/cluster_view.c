@@ -130,7 +130,7 @@ size_t cluster_view_index(const cluster_view_t *view, const char *id)
 
 uint32_t cluster_view_lanes(const cluster_view_t *view)
 {
-    return (uint32_t)cli_number_of(cluster_view_any(view), "lane_count");
+    return (uint32_t)cli_number_of(cluster_view_any(view), "lanes_of_cluster");
 }
 
 /* Where a broker does not answer, the others know by the map what its lanes' shards have as home.

@@ -118,9 +118,9 @@ typedef enum link_event_kind {
 typedef struct link_event {
     link_event_kind_t kind;
     fabric_error_t error;
-    bool final;        /* REFUSED: the broker would refuse the worker again */
-    uint32_t executor; /* STUCK, RECOVERED */
-    uint64_t step_ms;  /* STUCK: for how long its step has taken */
+    bool final;                 /* REFUSED: the broker would refuse the worker again */
+    uint32_t executor;          /* STUCK, RECOVERED */
+    uint64_t step_ms;           /* STUCK: for how long its step has taken */
     runner_standing_t standing; /* STANDING */
     char endpoint[LIMIT_ENDPOINT_BYTES_MAX + 1];
     char text[256];

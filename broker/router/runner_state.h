@@ -36,10 +36,10 @@ struct runner {
     bool supervised;  /* a supervisor will report how its process ended */
     runner_poison_t poison;
     runner_settlement_t settlement; /* of its connection */
-    uint32_t executors; /* as the worker has said; 0: it has not */
-    uint32_t stuck;     /* of them */
-    uint64_t stuck_ms;  /* with `stuck`: since when the first of these has been */
-    bool to_log;        /* the log has not got the last change of `stuck` */
+    uint32_t executors;             /* as the worker has said; 0: it has not */
+    uint32_t stuck;                 /* of them */
+    uint64_t stuck_ms;              /* with `stuck`: since when the first of these has been */
+    bool to_log;                    /* the log has not got the last change of `stuck` */
     char name[256];
     wire_writer_t types; /* names of the types that it brings, each after a byte with its size */
     entity_t *waiting;   /* entities that wait for credit */

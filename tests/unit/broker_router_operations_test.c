@@ -187,7 +187,7 @@ static void status_tells_standings_types_and_who_holds_the_term(void **state)
     assert_string_equal(json_string_value(json_object_get(status, "holder")),
                         "b1000000000000000000000000000000");
     assert_true(json_is_false(json_object_get(status, "draining")));
-    assert_int_equal(json_integer_value(json_object_get(status, "lane_count")),
+    assert_int_equal(json_integer_value(json_object_get(status, "lanes_of_cluster")),
                      driver->config.lanes);
     json_decref(status);
     driver_close(&driver);

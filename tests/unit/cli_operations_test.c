@@ -18,7 +18,7 @@
 
 static const char first[] =
     "{\"broker\": \"" A "\", \"state\": \"serving\", \"holder\": \"" B "\", \"draining\": true, "
-    "\"lane_count\": 4, \"lanes\": [{\"number\": 1, \"state\": \"home\"}, {\"number\": 3, "
+    "\"lanes_of_cluster\": 4, \"lanes\": [{\"number\": 1, \"state\": \"home\"}, {\"number\": 3, "
     "\"state\": \"leaving\"}], "
     "\"runners\": [{\"incarnation\": \"" R "\", \"name\": \"w\", \"standing\": \"open\", "
     "\"state\": \"healthy\", \"weight\": 100, \"app_version\": 7, \"owned\": 3, "
@@ -26,7 +26,7 @@ static const char first[] =
     "\"shards\": [{\"number\": 2, \"home\": \"" B "\"}]}";
 static const char second[] =
     "{\"broker\": \"" B "\", \"state\": \"serving\", \"holder\": \"" B "\", \"draining\": false, "
-    "\"lane_count\": 4, \"lanes\": [{\"number\": 2, \"state\": \"home\"}], "
+    "\"lanes_of_cluster\": 4, \"lanes\": [{\"number\": 2, \"state\": \"home\"}], "
     "\"runners\": [{\"incarnation\": \"" R "\", \"name\": \"w\", \"standing\": \"cordoned\", "
     "\"state\": \"missing\", \"weight\": 100, \"app_version\": 7, \"owned\": 2, "
     "\"outstanding\": 0, \"types\": [\"Counter\", \"Order\"]}], \"shards\": []}";

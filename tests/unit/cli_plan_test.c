@@ -63,10 +63,10 @@ static char *make_document(size_t broker, const char *const standings[2])
         }
         json_array_append_new(shards, shard);
     }
-    json_t *document = json_pack("{s:s,s:s,s:b,s:i,s:o,s:o,s:[{s:s,s:s}],s:o}", "broker",
-                                 brokers[broker], "holder", brokers[0], "draining", 0, "lane_count",
-                                 LANES, "lanes", lanes, "runners", make_runners(standings), "types",
-                                 "name", "Counter", "group", "default", "shards", shards);
+    json_t *document = json_pack(
+        "{s:s,s:s,s:b,s:i,s:o,s:o,s:[{s:s,s:s}],s:o}", "broker", brokers[broker], "holder",
+        brokers[0], "draining", 0, "lanes_of_cluster", LANES, "lanes", lanes, "runners",
+        make_runners(standings), "types", "name", "Counter", "group", "default", "shards", shards);
     assert_non_null(document);
     char *text = json_dumps(document, JSON_PRESERVE_ORDER);
     json_decref(document);
