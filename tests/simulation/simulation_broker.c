@@ -311,6 +311,14 @@ static void check_accounts(const broker_life_t *life)
     }
 }
 
+static void tell_crashes(broker_life_t *life)
+{
+    router_crash_t crash;
+    while (router_next_crash(life->router, &crash)) {
+        check_crash_counted(life->process, &crash);
+    }
+}
+
 static void turn(process_t *process)
 {
     broker_life_t *life = broker_life_now(process);
@@ -330,6 +338,7 @@ static void turn(process_t *process)
     broker_publish_heartbeat(life);
     send_orders(life);
     send_frames(life);
+    tell_crashes(life);
     check_drained(life);
 }
 

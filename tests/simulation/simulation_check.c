@@ -37,6 +37,7 @@ void check_free(void)
 {
     check_control_free();
     check_owners_free();
+    check_ends_free();
     free(watch.calls);
     free(watch.runs);
     for (size_t i = 0; i < CLIENTS_MAX; i++) {

@@ -6,6 +6,7 @@
 #define TESTS_SIMULATION_SIMULATION_CHECK_H
 
 #include "core/shard_map.h"
+#include "broker/router/router.h"
 #include "core/store.h"
 #include "libfabric_client/src/call.h"
 #include "tests/simulation/simulation_network.h"
@@ -77,6 +78,13 @@ const watched_run_t *check_watched_run(uint32_t run);
 /* An instance of the call's entity handles request `id` next after request `last_id`: no other
  * instance may have handled one in between. */
 void check_no_gap(uint32_t call, uint64_t last_id, uint64_t id);
+
+/* A worker's process begins, is known as this runner, and ends; `culprit`: the request whose
+ * handler ends it, 0: none does. Its connections still stand. */
+void check_worker_began(const process_t *worker, incarnation_t runner);
+void check_worker_ended(const process_t *worker, incarnation_t runner, uint64_t culprit);
+/* A broker has counted a crash, or noted one of which nobody knows the cause. */
+void check_crash_counted(const process_t *broker, const router_crash_t *crash);
 
 /* Frames, as they leave and arrive. */
 void check_broker_sends(process_t *broker, const channel_t *connection, fabric_bytes_t frame);

@@ -1,5 +1,5 @@
 /* What the checkers share: simulation_check.c (calls, runs, frames) and simulation_check_store.c
- * (what the store holds) only.
+ * (what the store holds), simulation_check_ends.c (worker processes that end) only.
  */
 #ifndef TESTS_SIMULATION_SIMULATION_CHECK_STATE_H
 #define TESTS_SIMULATION_SIMULATION_CHECK_STATE_H
@@ -59,6 +59,8 @@ static inline bool check_is_durable(const watched_call_t *call)
 
 /* The run that an answer of this call comes from; 0, and a failure: none. */
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call);
+/* Forgets all worker processes. */
+void check_ends_free(void);
 /* What stands in the store when all calls have ended. */
 void check_store_at_end(void);
 

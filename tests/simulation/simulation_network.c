@@ -7,6 +7,8 @@
 #include "core/hash.h"
 #include "core/message.h"
 #include "tests/simulation/simulation_steps.h"
+#include "tests/simulation/simulation_faults.h"
+#include "tests/simulation/simulation_reporter.h"
 
 enum {
     DELAY_US_MIN = 50,
@@ -430,6 +432,25 @@ void network_cut_all(process_t *process)
         process->dealers[i].connection = NULL;
         process->dealers[i].generation++;
     }
+}
+
+unsigned network_lasting(const process_t *worker)
+{
+    unsigned standing = 0;
+    unsigned others = 0;
+    for (size_t i = 0; i < connection_count; i++) {
+        const channel_t *connection = connections[i];
+        const process_t *broker = connection->broker;
+        unsigned bit = 1u << broker->index;
+        if (connection->peer != worker || connection->peer_life != worker->life ||
+            connection->dealer >= REPORTER_SOCKET) {
+            continue;
+        }
+        bool stands = !connection->cut && connection->broker_life == broker->life;
+        others |= stands ? standing & bit : bit;
+        standing |= stands ? bit : 0;
+    }
+    return standing & ~others;
 }
 
 channel_t *network_pick(void)

@@ -76,6 +76,8 @@ void network_cut(channel_t *connection, cut_t cut);
 void network_repeat(channel_t *connection);
 /* Cuts all connections of a process that has died. */
 void network_cut_all(process_t *process);
+/* The brokers, as bits, with which a worker's process has had one connection only, which stands. */
+unsigned network_lasting(const process_t *worker);
 void network_free_all(void);
 
 /* ---- partitions (simulation_partition.c) ---- */

@@ -144,7 +144,4 @@ void world_draw_plan(const simulation_options_t *options)
     if (options->takeovers) {
         plan_takeovers(plan, seed);
     }
-    if (plan->poison && !calm) { /* each home isolates by itself: see docs/decisions/0007 */
-        plan->lanes = 1;
-    }
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/router/runner_id.h"
 #include "tests/unit/executor_check.h"
 #include "tests/simulation/simulation_check.h"
 #include "tests/simulation/simulation_reporter.h"
@@ -29,6 +30,7 @@ typedef struct worker {
     bool leaving;
     uint64_t restart_us;
     incarnation_t incarnation;
+    uint64_t culprit; /* the request whose handler ends the process; 0: none */
     reporter_t reporter;
     struct {
         bool blocked;
@@ -274,6 +276,8 @@ static void start(process_t *process)
     draw_types(worker);
     draw_version(worker);
     world_note("worker.types", process->index, worker->brought, worker->app_version);
+    worker->culprit = 0;
+    check_worker_began(process, runner_id_of(worker->incarnation));
     reporter_start(&worker->reporter, process);
     wire_writer_reset(&worker->description);
     type_table_describe(worker->types, &worker->description);
@@ -305,6 +309,7 @@ static void start(process_t *process)
 static void stop(process_t *process)
 {
     worker_t *worker = worker_of(process);
+    check_worker_ended(process, runner_id_of(worker->incarnation), worker->culprit);
     network_cut_all(process);
     ledger_worker = process;
     for (uint32_t i = 0; i < EXECUTORS; i++) {
@@ -328,6 +333,7 @@ worker_facts_t simulated_worker_facts(const process_t *process)
 void simulated_worker_crash(process_t *process, uint64_t culprit)
 {
     worker_t *worker = worker_of(process);
+    worker->culprit = culprit;
     process_crash(process);
     worker->reporter.due = false;
     if (world.plan.supervised && (culprit > 0 || world_chance(5000))) {
