@@ -138,7 +138,7 @@ static void check_pair(testbed_t *bed, const char *standby, const char *home)
         json_decref(status);
         run_at(bed, urls[i], command);
         assert_non_null(strstr(invocation.output, " is healthy\n"));
-        assert_non_null(strstr(invocation.output, " (300 served, 0 moving, 0 unserved)"));
+        assert_non_null(strstr(invocation.output, " served, 0 moving, 0 unserved)"));
         assert_non_null(
             strstr(invocation.output, "default                      300      300         0\n"));
     }
