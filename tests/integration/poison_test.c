@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "core/address.h"
 #include "core/clock.h"
 #include "tests/checker/table_count.h"
 #include "tests/harness/machine.h"
@@ -26,6 +27,7 @@ enum {
     ENTITIES = 64,
     INFLIGHT = 256,
     WORKERS = 2,
+    BROKERS = 3,
     CRASHES_MAX = 3,
     UNEXPLAINED =
         2, /* deaths of which nobody knows the cause, before a message is delivered in isolation */
@@ -95,9 +97,11 @@ static void start(testbed_t *bed)
         .client = bed->client, .prefix = "load", .entities = ENTITIES, .inflight = INFLIGHT};
 }
 
+static char poison_ids[POISONS_MAX][16] = {"poison-0", "poison-1"};
+
 static const char *poison_id(size_t index)
 {
-    return index == 0 ? "poison-0" : "poison-1";
+    return poison_ids[index];
 }
 
 /* Sends messages that crash their worker in these ways, each with one behind it. */
@@ -218,6 +222,20 @@ static void check_tables(testbed_t *bed, size_t count)
     assert_int_equal(counted.dead, count);
 }
 
+/* A counter, of all brokers together. */
+static uint64_t count_all(testbed_t *bed, const char *name)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < bed->cluster.broker_count; i++) {
+        json_t *status = testbed_status_of(bed->cluster.broker_urls[i]);
+        const json_t *value = json_object_get(json_object_get(status, "counters"), name);
+        assert_true(json_is_integer(value));
+        sum += (uint64_t)json_integer_value(value);
+        json_decref(status);
+    }
+    return sum;
+}
+
 /* Ends the load and the rest. Returns how many crashes there were. */
 static size_t check_all(testbed_t *bed, size_t count)
 {
@@ -231,8 +249,8 @@ static size_t check_all(testbed_t *bed, size_t count)
     wait_for(bed, &held);
     probe_load_end(&load);
     testbed_wait_drained(bed);
-    assert_int_equal(testbed_counter(bed->client, "dead_letters"), count);
-    assert_int_equal(testbed_counter(bed->client, "crashes"), CRASHES_MAX * count);
+    assert_int_equal(count_all(bed, "dead_letters"), count);
+    assert_int_equal(count_all(bed, "crashes"), CRASHES_MAX * count);
     size_t crashes = check_starts(bed, count);
     print_message("%zu crashes; %" PRIu64 " other calls ended\n", crashes, load.ended);
     check_tables(bed, count);
@@ -333,6 +351,64 @@ static void embedded_worker(void **state)
     assert_in_range(ended, UNEXPLAINED + CRASHES_MAX, UNEXPLAINED + CRASHES_MAX + MORE);
 }
 
+typedef struct holders {
+    uint32_t lanes;
+    char of[TESTBED_LANES][33];
+} holders_t;
+
+static void take_holder(void *context, const fabric_bytes_t *columns)
+{
+    holders_t *holders = context;
+    assert_true(holders->lanes < TESTBED_LANES);
+    snprintf(holders->of[holders->lanes++], 33, "%.*s", (int)columns[0].size,
+             (const char *)columns[0].data);
+}
+
+/* Chooses poison whose homes are different brokers. */
+static void spread_poison(testbed_t *bed)
+{
+    holders_t holders = {.lanes = 0};
+    testbed_query_rows(bed, "SELECT HEX(holder) FROM lane ORDER BY lane", take_holder, &holders);
+    assert_int_equal(holders.lanes, TESTBED_LANES);
+    uint32_t shards =
+        (uint32_t)testbed_query_number(bed, "SELECT MAX(shards_per_group) FROM cluster");
+    const char *taken = "";
+    unsigned number = 0;
+    for (size_t i = 0; i < POISONS_MAX; i++) {
+        const char *holder;
+        do {
+            snprintf(poison_ids[i], sizeof poison_ids[i], "poison-%u", number++);
+            uint32_t shard = address_shard_number(fabric_bytes_of(poison_ids[i]), shards);
+            holder = holders.of[shard % TESTBED_LANES];
+        } while (strcmp(holder, taken) == 0);
+        taken = holder;
+    }
+}
+
+/* Three homes share one worker that nobody supervises. Messages of different homes run alone there,
+ * one after another, so each end counts for the message that has caused it. */
+static void poison_of_two_homes(void **state)
+{
+    static const char *const arguments[] = {"--no-supervisor", NULL};
+    static const char *const ways[] = {"_exit", "_exit"};
+    testbed_t *bed = *state;
+    bed->worker_arguments = arguments;
+    silence_sanitizers(bed);
+    bed->broker_arguments = broker_arguments;
+    testbed_start_brokers(bed, BROKERS, 1);
+    load = (probe_load_t){
+        .client = bed->client, .prefix = "load", .entities = ENTITIES, .inflight = INFLIGHT};
+    spread_poison(bed);
+    testbed_open_gate(bed, "gate"); /* no handler is pending */
+    poison(bed, ways, POISONS_MAX);
+    unsigned ended = run_until_ended(bed, POISONS_MAX);
+    print_message("%u processes ended\n", ended);
+    assert_in_range(ended, UNEXPLAINED + POISONS_MAX * CRASHES_MAX,
+                    POISONS_MAX * (UNEXPLAINED + CRASHES_MAX + MORE));
+    size_t crashes = check_all(bed, POISONS_MAX);
+    assert_in_range(crashes, ended, POISONS_MAX * ended); /* two may crash in one process */
+}
+
 /* ---- kills ---- */
 
 /* An operator who kills workers makes no dead letter, though a message may have been there each
@@ -424,6 +500,7 @@ int main(void)
         {"call_of_exit", call_of_exit, TESTBED_SQLITE},
         {"two_at_once", two_at_once, TESTBED_BOTH},
         {"embedded_worker", embedded_worker, TESTBED_BOTH},
+        {"poison_of_two_homes", poison_of_two_homes, TESTBED_MYSQL},
         {"kills_are_no_crashes", kills_are_no_crashes, TESTBED_BOTH},
         {"a_crash_delays_others_no_longer_than_a_kill", a_crash_delays_others_no_longer_than_a_kill,
          TESTBED_SQLITE},
