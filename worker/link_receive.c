@@ -130,7 +130,7 @@ static void receive_release(link_t *link, uint32_t index, const message_release_
 {
     shard_claim_t claim = {message->shard, {message->home_epoch, message->owner_sequence}};
     uint64_t grace_ms = message->grace_ms < GRACE_MS_MAX ? message->grace_ms : GRACE_MS_MAX;
-    link_turn_release(&link->turn, &link->works, &link->brokers, index, claim.number, claim.token);
+    link_turn_release(&link->turn, &link->works, index, claim.number, claim.token);
     if (message->moved == 1) {
         lost_home_t home = link_lost_home(link, index);
         link_shards_move(&link->shards, &link->works, claim, index, home, now_ms);

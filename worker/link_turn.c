@@ -62,16 +62,11 @@ static void end(link_turn_t *turn, link_works_t *works, uint64_t next_ms)
     link_works_resume(works);
 }
 
-static void put_not_taken(link_brokers_t *brokers, const link_waiting_t *waiting)
-{
-    link_endpoint_put_not_taken(&brokers->endpoints[waiting->source.endpoint], &waiting->delivery,
-                                FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
-}
-
 static void give_up(link_turn_t *turn, link_works_t *works, link_brokers_t *brokers,
                     uint64_t next_ms)
 {
-    put_not_taken(brokers, turn->waiting);
+    link_endpoint_put_not_taken(&brokers->endpoints[turn->name.endpoint], &turn->waiting->delivery,
+                                FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
     end(turn, works, next_ms);
 }
 
@@ -156,21 +151,17 @@ bool link_turn_over(link_turn_t *turn, link_works_t *works, link_brokers_t *brok
 
 /* ---- what ends a turn ---- */
 
-void link_turn_release(link_turn_t *turn, link_works_t *works, link_brokers_t *brokers,
-                       uint32_t endpoint, uint64_t shard, token_t token)
+void link_turn_release(link_turn_t *turn, link_works_t *works, uint32_t endpoint, uint64_t shard,
+                       token_t token)
 {
-    link_waiting_t *waiting;
-    while ((waiting = link_works_take_back(works, endpoint, shard, token))) {
-        put_not_taken(brokers, waiting);
-        link_waiting_destroy(&waiting);
+    bool is_its = turn->state != TURN_NOBODYS && turn->name.endpoint == endpoint &&
+                  turn->name.shard == shard && token_equal(turn->name.token, token);
+    link_works_release(works, endpoint, shard, token);
+    if (is_its && turn->waiting) {
+        link_works_let_refuse(works, &turn->waiting);
     }
-    link_turn_name_t name = turn->name;
-    if (name.endpoint == endpoint && name.shard == shard && token_equal(name.token, token) &&
-        turn->state != TURN_NOBODYS) {
-        if (turn->waiting) {
-            put_not_taken(brokers, turn->waiting);
-        }
-        end(turn, works, 0); /* the home has ceased to count before it asked for the token */
+    if (is_its) { /* the home has ceased to count before it asked for the token */
+        end(turn, works, 0);
     }
 }
 

@@ -63,9 +63,10 @@ FABRIC_MUST_USE bool link_turn_go(link_turn_t *turn, link_works_t *works, link_t
                                   uint32_t lease_ms, uint64_t now_ms);
 FABRIC_MUST_USE bool link_turn_over(link_turn_t *turn, link_works_t *works, link_brokers_t *brokers,
                                     link_turn_name_t name);
-/* The token is being given back: deliveries under it that wait are answered NOT_TAKEN. */
-void link_turn_release(link_turn_t *turn, link_works_t *works, link_brokers_t *brokers,
-                       uint32_t endpoint, uint64_t shard, token_t token);
+/* The token is asked back: deliveries under it that wait get to executors, to be refused there. To
+ * be followed by the order to stop. */
+void link_turn_release(link_turn_t *turn, link_works_t *works, uint32_t endpoint, uint64_t shard,
+                       token_t token);
 /* The connection is no more. */
 void link_turn_lose(link_turn_t *turn, link_works_t *works, uint32_t endpoint, uint32_t lease_ms,
                     uint64_t now_ms);

@@ -67,22 +67,23 @@ void link_works_add_order(link_works_t *works, work_t *order)
     add(works, order);
 }
 
-/* Gives a delivery to its executor. */
-static void collect(link_works_t *works, uint32_t executor, work_source_t source,
+/* Gives a delivery of a round to its executor. */
+static void collect(link_works_t *works, uint32_t round, uint32_t executor, work_source_t source,
                     work_frame_t *frame, const message_deliver_t *delivery)
 {
     work_t *collected = works->collected[executor];
-    if (collected && (collected->count == WORK_DELIVERIES_MAX || collected->frame != frame)) {
+    if (collected && (collected->count == WORK_DELIVERIES_MAX || collected->frame != frame ||
+                      collected->round != round)) {
         flush_one(works, executor);
         collected = NULL;
     }
     if (!collected) {
         collected = work_new(WORK_DELIVERIES, executor, source, 1);
         collected->frame = work_frame_share(frame);
-        collected->round = works->round;
+        collected->round = round;
     }
     works->collected[executor] = work_add(collected, delivery);
-    works->recent++;
+    works->recent += round == works->round;
 }
 
 static link_waiting_t *waiting_new(uint32_t executor, work_source_t source, work_frame_t *frame,
@@ -107,7 +108,7 @@ void link_works_add_delivery(link_works_t *works, uint32_t executor, work_source
         link_waiting_t *held = waiting_new(executor, source, frame, delivery);
         DL_APPEND(works->held, held);
     } else {
-        collect(works, executor, source, frame, delivery);
+        collect(works, works->round, executor, source, frame, delivery);
     }
 }
 
@@ -135,12 +136,17 @@ void link_works_hold(link_works_t *works)
     works->holding = true;
 }
 
-void link_works_run(link_works_t *works, link_waiting_t **waiting)
+static void give(link_works_t *works, uint32_t round, link_waiting_t **waiting)
 {
     link_waiting_t *self = *waiting;
-    collect(works, self->executor, self->source, self->frame, &self->delivery);
-    flush_one(works, self->executor);
+    collect(works, round, self->executor, self->source, self->frame, &self->delivery);
     link_waiting_destroy(waiting);
+}
+
+void link_works_run(link_works_t *works, link_waiting_t **waiting)
+{
+    give(works, works->round, waiting);
+    link_works_flush(works);
 }
 
 void link_works_resume(link_works_t *works)
@@ -149,8 +155,7 @@ void link_works_resume(link_works_t *works)
     while (works->held) {
         link_waiting_t *waiting = works->held;
         DL_DELETE(works->held, waiting);
-        collect(works, waiting->executor, waiting->source, waiting->frame, &waiting->delivery);
-        link_waiting_destroy(&waiting);
+        give(works, works->round, &waiting);
     }
     link_works_flush(works);
 }
@@ -180,27 +185,30 @@ void link_waiting_destroy(link_waiting_t **waiting)
     }
 }
 
-static link_waiting_t *take_of_token(link_waiting_t **list, uint32_t endpoint, uint64_t shard,
-                                     token_t token)
+void link_works_let_refuse(link_works_t *works, link_waiting_t **waiting)
 {
-    link_waiting_t *waiting;
-    DL_FOREACH(*list, waiting)
+    give(works, works->round - 1, waiting);
+}
+
+static void release(link_works_t *works, link_waiting_t **list, uint32_t endpoint, uint64_t shard,
+                    token_t token)
+{
+    link_waiting_t *waiting, *next;
+    DL_FOREACH_SAFE(*list, waiting, next)
     {
         token_t own = {waiting->delivery.home_epoch, waiting->delivery.owner_sequence};
         if (waiting->source.endpoint == endpoint && waiting->delivery.shard == shard &&
             token_equal(own, token)) {
             DL_DELETE(*list, waiting);
-            return waiting;
+            link_works_let_refuse(works, &waiting);
         }
     }
-    return NULL;
 }
 
-link_waiting_t *link_works_take_back(link_works_t *works, uint32_t endpoint, uint64_t shard,
-                                     token_t token)
+void link_works_release(link_works_t *works, uint32_t endpoint, uint64_t shard, token_t token)
 {
-    link_waiting_t *waiting = take_of_token(&works->held, endpoint, shard, token);
-    return waiting ? waiting : take_of_token(&works->requests, endpoint, shard, token);
+    release(works, &works->held, endpoint, shard, token);
+    release(works, &works->requests, endpoint, shard, token);
 }
 
 static void lose(link_waiting_t **list, uint32_t endpoint)

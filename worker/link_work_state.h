@@ -63,10 +63,12 @@ link_waiting_t *link_works_take_request(link_works_t *works);
 /* Makes work of one delivery, which is freed, whether others are held or not. */
 void link_works_run(link_works_t *works, link_waiting_t **waiting);
 void link_waiting_destroy(link_waiting_t **waiting);
-/* Takes a delivery that waits and came by this endpoint, under this token of the shard; NULL: there
- * is none. */
-link_waiting_t *link_works_take_back(link_works_t *works, uint32_t endpoint, uint64_t shard,
-                                     token_t token);
+/* Gives a delivery, which is freed, to its executor, though it may not begin: the executor is about
+ * to be given an order to stop, and refuses the delivery in the order of its entity. So it belongs
+ * to no present round. */
+void link_works_let_refuse(link_works_t *works, link_waiting_t **waiting);
+/* The same for all deliveries that wait and came by this endpoint under this token of the shard. */
+void link_works_release(link_works_t *works, uint32_t endpoint, uint64_t shard, token_t token);
 /* Drops all deliveries that wait and came by this endpoint. */
 void link_works_lose(link_works_t *works, uint32_t endpoint);
 
