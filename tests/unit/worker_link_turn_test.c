@@ -420,6 +420,7 @@ static void a_home_is_lost_in_its_turn(void **state)
     expect_no_work(d);
     pass(d, 2 * LINK_DRIVER_LEASE_MS - 1);
     talk_expect_silence(d, 1);
+    talk_expect_work(d, WORK_STOP, 1); /* no home has continued what home 0 has left */
     deliver(d, 1, 23, 0);
     held = take(d, 23);
     answer(d, &held);
