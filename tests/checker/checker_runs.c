@@ -78,8 +78,16 @@ static void count_by_replies(checker_t *checker)
 
 /* ---- what executions built upon ---- */
 
-/* An activation's executions follow one another, under one token for each epoch of its lane: an
- * instance outlives a change of home, and nothing else. */
+/* Whether an activation may go on under the execution's token: its own, or that of a later home. An
+ * instance outlives a change of its home, and may have handled nothing for homes in between. */
+static bool is_continued(const activation_t *activation, const history_record_t *end)
+{
+    return end->home_epoch > activation->home_epoch ||
+           (end->home_epoch == activation->home_epoch &&
+            end->owner_sequence == activation->owner_sequence);
+}
+
+/* An activation's executions follow one another, all under its owner's tokens. */
 static void check_activation(checker_t *checker, const run_t *run)
 {
     activation_t *activation = &checker->activations[run->activation];
@@ -91,9 +99,7 @@ static void check_activation(checker_t *checker, const run_t *run)
                     "entity %u: request %llu does not follow the one before it in memory",
                     end->entity, (ull)end->request_id);
     }
-    if (end->home_epoch < activation->home_epoch ||
-        (end->home_epoch == activation->home_epoch &&
-         end->owner_sequence != activation->owner_sequence)) {
+    if (!is_continued(activation, end)) {
         checker_say(checker, CHECKER_OWNERSHIP,
                     "entity %u: request %llu ran under token (%llu,%llu) in memory of (%llu,%llu)",
                     end->entity, (ull)end->request_id, (ull)end->home_epoch,

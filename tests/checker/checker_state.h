@@ -63,9 +63,9 @@ typedef struct run {
 /* One life of an entity in a worker's memory. */
 typedef struct activation {
     uint32_t entity;
-    uint64_t home_epoch, owner_sequence;
-    uint64_t position, chain; /* after the last execution that was looked at */
-    uint64_t counted;         /* the highest position that certainly counted */
+    uint64_t home_epoch, owner_sequence; /* of the last execution that was looked at */
+    uint64_t position, chain;            /* after that */
+    uint64_t counted;                    /* the highest position that certainly counted */
 } activation_t;
 
 typedef struct checker {

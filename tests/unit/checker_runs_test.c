@@ -42,6 +42,28 @@ static void memory_of_an_older_token(void **state)
     story_expect(s, CHECKER_OWNERSHIP, 1);
 }
 
+static void memory_outlives_its_home(void **state)
+{
+    story_t *s = *state;
+    story_ask(s, 0, 1);
+    s->holders[0].epoch += 2; /* of one home in between nothing was handled */
+    s->holders[0].owner = 7;
+    story_ask(s, 0, 2);
+    story_ask(s, 0, 3);
+    story_expect_clean(s);
+}
+
+static void memory_after_a_change_of_home_of_an_older_token(void **state)
+{
+    story_t *s = *state;
+    story_ask(s, 0, 1);
+    s->holders[0].epoch++;
+    story_ask(s, 0, 2);
+    s->holders[0].owner++;
+    story_ask(s, 0, 3);
+    story_expect(s, CHECKER_OWNERSHIP, 1);
+}
+
 /* ---- order and ownership ---- */
 
 static void one_client_in_another_order(void **state)
@@ -132,6 +154,8 @@ int main(void)
         TEST(counted_upon_what_does_not_count),
         TEST(memory_that_changed),
         TEST(memory_of_an_older_token),
+        TEST(memory_outlives_its_home),
+        TEST(memory_after_a_change_of_home_of_an_older_token),
         TEST(one_client_in_another_order),
         TEST(other_entities_do_not_matter),
         TEST(accepted_before_the_other_was_sent),
