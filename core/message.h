@@ -17,7 +17,8 @@ typedef enum message_kind {
 
 typedef enum peer_role { ROLE_CLIENT = 1, ROLE_WORKER = 2, ROLE_BROKER = 3 } peer_role_t;
 
-/* Bits of request.flags and deliver.flags (which may have DELIVER_ALONE, too); any other bit is refused with UnknownKind. */
+/* Bits of request.flags and deliver.flags (which may have DELIVER_ALONE, too); any other bit is
+ * refused with UnknownKind. */
 typedef enum request_flag {
     REQUEST_DURABLE = 1, /* stored before it is delivered */
     REQUEST_TELL = 2,    /* no reply is kept or sent */
@@ -29,7 +30,7 @@ typedef enum request_flag {
     REQUEST_FLAGS = 31
 } request_flag_t;
 
-/* A bit of deliver.flags: no other message may be at the worker's hand while this one is handled. */
+/* A bit of deliver.flags: the worker handles no other message while it handles this one. */
 enum { DELIVER_ALONE = 32 };
 
 typedef enum reply_status {

@@ -12,8 +12,8 @@
  *     back, the end of the process counts as a crash of the message.
  *  4. A crash is durable before anything of the message's entity is delivered again. After
  *     crashes_max crashes the message becomes a dead letter.
- *  5. This home delivers nothing else to the runner meanwhile. What it has delivered before waits in
- *     the worker.
+ *  5. This home delivers nothing else to the runner meanwhile. What it has delivered before waits
+ *     in the worker.
  */
 #ifndef BROKER_ROUTER_POISON_H
 #define BROKER_ROUTER_POISON_H

@@ -34,7 +34,7 @@ typedef struct shard_queue {
     call_t *waiting; /* the first that waits */
     size_t waiting_count;
     uint64_t joined_generation; /* of routes: with it the last call came from another queue */
-    window_t window; /* of calls to this shard */
+    window_t window;            /* of calls to this shard */
     shard_route_t route;
     bool held;
     uint32_t attempts; /* refusals that held it since a call was answered */

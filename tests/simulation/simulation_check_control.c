@@ -11,8 +11,8 @@
 
 enum { QUIET_MS = 600 };
 
-/* The map of a broker's process, as its coordinator has told it to the router; and the versions that
- * a client or worker says that it has. What it says may wait for one socket longer than for
+/* The map of a broker's process, as its coordinator has told it to the router; and the versions
+ * that a client or worker says that it has. What it says may wait for one socket longer than for
  * another. */
 typedef struct map_notes {
     uint64_t life;
