@@ -112,6 +112,13 @@ void map_forget_owners(shard_map_t *map)
     }
 }
 
+void map_mark_owners_of(shard_map_t *map, map_type_t *type)
+{
+    for (uint32_t i = 0; i < map->shards_per_group; i++) {
+        mark(map, &type->shards[i], type->shards[i].owner != NULL);
+    }
+}
+
 void map_unmark_owners(shard_map_t *map)
 {
     for (size_t t = 0; map->changed_ownerships > 0 && t < map->type_count; t++) {

@@ -33,6 +33,7 @@ typedef struct map_type {
     uint8_t name[LIMIT_NAME_BYTES_MAX];
     size_t name_size;
     uint16_t group;
+    bool received; /* a map that was received has it */
     map_ownership_t *shards; /* shards_per_group of them: number n at n - 1 */
 } map_type_t;
 
@@ -82,6 +83,8 @@ void map_set_owner(shard_map_t *map, map_type_t *type, uint32_t number, incarnat
 void map_forget_owners_of(shard_map_t *map, uint32_t lane);
 /* Takes all owners away. Nothing is marked any more. */
 void map_forget_owners(shard_map_t *map);
+/* Marks the shards of the type that have owners. */
+void map_mark_owners_of(shard_map_t *map, map_type_t *type);
 /* Nothing is marked any more. */
 void map_unmark_owners(shard_map_t *map);
 

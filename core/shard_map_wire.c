@@ -303,14 +303,19 @@ static fabric_error_t check_body(const shard_map_t *map, wire_reader_t reader)
     return wire_finish(&reader);
 }
 
-/* Adds the types that are new. `types`: those of the message, in its order. */
+/* Adds the types that are new. `types`: those of the message, in its order. The publisher has left
+ * out the owners that it was told before it had their type: they are told again. */
 static void take_types(shard_map_t *map, wire_reader_t *reader, map_type_t **types)
 {
     for (uint32_t left = wire_get_array(reader); left > 0; left--) {
         fabric_bytes_t name;
         uint64_t group = get_type(reader, &name);
         map_type_t *known = map_find_type(map, name);
-        *types++ = known ? known : map_append_type(map, name, (uint16_t)group);
+        if (known && !known->received) {
+            map_mark_owners_of(map, known);
+        }
+        *types = known ? known : map_append_type(map, name, (uint16_t)group);
+        (*types++)->received = true;
     }
 }
 

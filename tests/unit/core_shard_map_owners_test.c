@@ -66,6 +66,39 @@ static void owners_travel_to_the_publisher(void **state)
     shard_map_destroy(&publisher);
 }
 
+/* The publisher may learn of a type after a home. What it left out then is told again. */
+static void owners_of_a_type_that_the_publisher_did_not_know_are_told_again(void **state)
+{
+    (void)state;
+    shard_map_t *publisher = maps_publisher();
+    wire_writer_t text = {0};
+    maps_set_lane(publisher, 2, 2, 20);
+    shard_map_encode_delta(publisher, &text);
+    shard_map_t *home = make_home(publisher);
+    maps_set_owner(home, "Unknown", 5, 4);
+    wire_writer_reset(&text);
+    shard_map_encode_owners(home, &text);
+    assert_int_equal(
+        shard_map_take_owners(publisher, maps_incarnation(2), wire_writer_bytes(&text)), FABRIC_OK);
+    assert_int_equal(shard_map_add_type(publisher, fabric_bytes_of("Unknown"), 2), FABRIC_OK);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(publisher, &text);
+    maps_assert_apply(home, &text, FABRIC_OK, true);
+    assert_true(shard_map_owners_changed(home));
+    wire_writer_reset(&text);
+    shard_map_encode_owners(home, &text);
+    assert_int_equal(
+        shard_map_take_owners(publisher, maps_incarnation(2), wire_writer_bytes(&text)), FABRIC_OK);
+    maps_assert_owner(publisher, "Unknown", 5, 4);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(publisher, &text);
+    maps_assert_apply(home, &text, FABRIC_OK, true);
+    assert_false(shard_map_owners_changed(home)); /* once */
+    wire_writer_destroy(&text);
+    shard_map_destroy(&home);
+    shard_map_destroy(&publisher);
+}
+
 static void malformed_owners_change_nothing(void **state)
 {
     (void)state;
@@ -211,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_owner_is_known_when_the_home_is_gone),
         cmocka_unit_test(owners_travel_to_the_publisher),
+        cmocka_unit_test(owners_of_a_type_that_the_publisher_did_not_know_are_told_again),
         cmocka_unit_test(malformed_owners_change_nothing),
         cmocka_unit_test(a_receiver_adds_what_it_knows),
         cmocka_unit_test(versions_travel_with_owners),
