@@ -19,6 +19,7 @@ enum { KNOWN_MS = 3000 };
 /* An ownership, by its token. */
 typedef struct ownership {
     token_t token;
+    uint64_t made_us;
     unsigned type, worker;
     uint64_t life; /* of the worker */
     bool arrived;  /* at the worker */
@@ -210,7 +211,8 @@ void check_assign(const process_t *broker, const channel_t *connection,
     unsigned shard = number_of(assign->shard);
     unsigned type = type_named(assign->type);
     token_t token = {assign->home_epoch, assign->owner_sequence};
-    ownership_t made = {token, type, worker->index, connection->peer_life, false, false};
+    ownership_t made = {token, world.now_us, type, worker->index, connection->peer_life,
+                        false, false};
     ownership_t *found = find(shard, token);
     note_newest(broker, type, shard, token);
     if (found &&
@@ -273,4 +275,19 @@ void check_owner(const process_t *worker, unsigned type, uint64_t shard_id, toke
                    worker->index, type, shard, (ull)token.home_epoch, (ull)token.owner_sequence,
                    (ull)given->token.home_epoch, (ull)given->token.owner_sequence);
     }
+}
+
+bool check_is_owned(const process_t *home, unsigned type, unsigned shard)
+{
+    const shard_notes_t *notes = &shards[shard];
+    for (size_t i = notes->count; i > 0; i--) {
+        const ownership_t *last_one = &notes->items[i - 1];
+        if (last_one->type == type) {
+            const process_t *worker = world.workers[last_one->worker];
+            return worker->up && worker->life == last_one->life &&
+                   !simulated_worker_facts(worker).leaving &&
+                   hear_each_other(home, worker, last_one->made_us);
+        }
+    }
+    return false;
 }

@@ -82,6 +82,8 @@ void check_welcome(const process_t *broker, const channel_t *connection);
 void check_assigned(const process_t *worker, const message_assign_t *assign);
 /* The newest token that the broker has given out for a type's part of a shard. */
 token_t check_newest_token(const process_t *broker, unsigned type, uint64_t shard);
+/* Whether a type's part of a shard surely has an owner, by its home. */
+bool check_is_owned(const process_t *home, unsigned type, unsigned shard);
 /* A handler of the worker runs, for an entity of the type. */
 void check_owner(const process_t *worker, unsigned type, uint64_t shard, token_t token);
 

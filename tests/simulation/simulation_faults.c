@@ -339,6 +339,7 @@ void faults_begin(void)
 void faults_heal(void)
 {
     world.calm = true;
+    world.healed_us = world.now_us;
     steps_end();
     partitions_end();
     world.store_down_until_us = world.store_slow_until_us = 0;

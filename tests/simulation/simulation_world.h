@@ -147,6 +147,7 @@ typedef struct world {
     uint64_t store_down_until_us;
     uint64_t store_slow_until_us;
     int64_t store_clock_ms; /* how far the database's clock is ahead, or behind */
+    uint64_t healed_us;     /* when the last fault ended */
     uint64_t app_version;   /* the newest of workers; 0: they have none */
     simulation_result_t *result;
     process_t *clients[CLIENTS_MAX];
