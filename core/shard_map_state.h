@@ -33,7 +33,7 @@ typedef struct map_type {
     uint8_t name[LIMIT_NAME_BYTES_MAX];
     size_t name_size;
     uint16_t group;
-    bool received; /* a map that was received has it */
+    bool received;           /* a map that was received has it */
     map_ownership_t *shards; /* shards_per_group of them: number n at n - 1 */
 } map_type_t;
 

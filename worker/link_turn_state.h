@@ -20,9 +20,9 @@
  *     NOT_TAKEN.
  *  4. Deliveries that were held get to executors between two turns, so nobody starves.
  *  5. A home that did not say ALONE_OVER may count the end of the process for some more time: a
- *     lease after ALONE_GO, and the grace in which it waits for this worker to come back. Until that
- *     is over, no other turn begins: for a lease, or for two if the connection has broken, by which an
- *     ALONE_GO may have been on its way.
+ *     lease after ALONE_GO, and the grace in which it waits for this worker to come back. Until
+ *     that is over, no other turn begins: for a lease, or for two if the connection has broken, by
+ *     which an ALONE_GO may have been on its way.
  */
 #ifndef WORKER_LINK_TURN_STATE_H
 #define WORKER_LINK_TURN_STATE_H

@@ -78,8 +78,7 @@ struct session {
     call_list_t ready[SESSION_PEERS_MAX]; /* calls to be sent, by peer */
 
     /* --- session_route.c --- */
-    uint32_t
-        probes; /* for routes, since the map has changed, or a broker has welcomed the client */
+    uint32_t probes;           /* for routes, since a map or a welcome came */
     uint64_t route_generation; /* +1 with each event that may change a route */
     uint64_t probe_at_ms;      /* NEVER: no call waits for a route */
 
