@@ -68,11 +68,6 @@ void mesh_set_members(mesh_t *mesh, const map_broker_t *brokers, size_t count)
     }
 }
 
-void mesh_set_holder(mesh_t *mesh, incarnation_t broker)
-{
-    mesh->holder = broker;
-}
-
 /* The link to the broker that holds the term; MESH_LINKS_MAX: there is none. */
 static uint32_t holder_link(const mesh_t *mesh)
 {
@@ -100,6 +95,17 @@ void mesh_want_map(mesh_t *mesh)
     uint32_t link = holder_link(mesh);
     if (link < MESH_LINKS_MAX) {
         mesh_link_want_map(mesh, link);
+    }
+}
+
+/* The holder may have welcomed this broker before the holder was known as such. Its whole map tells
+ * which owners it does not know. */
+void mesh_set_holder(mesh_t *mesh, incarnation_t broker)
+{
+    bool changes = !incarnation_equal(mesh->holder, broker);
+    mesh->holder = broker;
+    if (changes) {
+        mesh_want_map(mesh);
     }
 }
 

@@ -449,6 +449,21 @@ static void only_the_holder_of_the_term_sends_maps(void **state)
     expect_nothing(s);
 }
 
+/* Its welcome brought no map that counted, and what it was told before may be missing in its map. */
+static void who_is_welcomed_before_it_holds_the_term_is_asked_for_its_map(void **state)
+{
+    script_t *s = *state;
+    incarnation_t other = {{OTHER}};
+    uint32_t link = join(s, OTHER);
+    assert_int_equal(pull(s, link, KIND_MAP_WANTED, NULL), 0);
+    mesh_set_holder(s->mesh, other);
+    assert_int_equal(pull(s, link, KIND_MAP_WANTED, NULL), 1);
+    s->now_ms += 1000;
+    mesh_tick(s->mesh, s->now_ms);
+    mesh_set_holder(s->mesh, other); /* as before */
+    assert_int_equal(pull(s, link, KIND_MAP_WANTED, NULL), 0);
+}
+
 static void a_newer_map_is_asked_for(void **state)
 {
     script_t *s = *state;
@@ -686,6 +701,7 @@ int main(void)
         MESH_TEST(draining_is_told_to_all),
         MESH_TEST(owners_are_sent_to_a_broker_that_is_reached),
         MESH_TEST(only_the_holder_of_the_term_sends_maps),
+        MESH_TEST(who_is_welcomed_before_it_holds_the_term_is_asked_for_its_map),
         MESH_TEST(a_newer_map_is_asked_for),
         MESH_TEST(frames_go_through_routes),
         MESH_TEST(routes_take_turns),
