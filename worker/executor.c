@@ -115,11 +115,13 @@ static void refuse(executor_t *executor, work_source_t source, const message_del
     output_put_not_taken(&executor->output, source, delivery, error, executor->now_ms);
 }
 
-/* Whether the new home has delivered the message again whose handler is pending. */
-static bool is_pending(const entity_t *entity, const message_deliver_t *delivery)
+/* Whether the new home has delivered the message again whose handler is pending. Under a former
+ * ownership, which is stopping, the handler answers nobody. */
+static bool is_pending(const entity_t *entity, const ownership_t *ownership,
+                       const message_deliver_t *delivery)
 {
     return entity->state == ENTITY_PENDING && entity->pending->request_id == delivery->request_id &&
-           entity->ownership->resumed;
+           entity->ownership == ownership && ownership->resumed;
 }
 
 /* Gives a message to its entity, or to the queue of the entity. Returns why it is refused. */
@@ -127,7 +129,7 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
                                        const type_entry_t *type, const message_deliver_t *delivery)
 {
     entity_t *entity = entity_find(&executor->entities, type, delivery->id);
-    if (entity && is_pending(entity, delivery)) {
+    if (entity && is_pending(entity, ownership, delivery)) {
         uint32_t round = executor->output.round;
         output_begin(&executor->output, entity->pending_round);
         output_put_abandoned(&executor->output, ownership->source, executor->now_ms);

@@ -190,6 +190,29 @@ static void an_instance_that_has_seen_too_much_ends(void **state)
     assert_int_equal(d->stops, 1);
 }
 
+/* The shard came back to the same home: the handler's instance is stopping, and a new one handles
+ * the message. */
+static void a_pending_handler_of_a_former_ownership_answers_nobody(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_durable(d, "a", "Wait");
+    exec_run(d);
+    change_home(d, NULL, 0);
+    exec_stop(d, 1, d->now_ms + 100);
+    exec_run(d);
+    exec_begin(d, 2);
+    d->request_id = 0;
+    exec_give(d, "a", "Add", 2, 9, REQUEST_DURABLE, exec_amount(d, 1)); /* the same request */
+    exec_run(d);
+    exec_expect_no_result(d);
+    d->now_ms += 100;
+    exec_run(d);
+    exec_expect_stopped(d, 1);
+    exec_expect_amount(d, 1, 101);
+    assert_int_equal(d->starts, 2);
+}
+
 /* A result whose message was delivered again by the same home was refused. */
 static void refused_results_do_not_answer(void **state)
 {
@@ -273,6 +296,7 @@ int main(void)
         EXECUTOR_TEST(an_instance_goes_on),
         EXECUTOR_TEST(nothing_starts_without_a_home),
         EXECUTOR_TEST(a_pending_handler_answers),
+        EXECUTOR_TEST(a_pending_handler_of_a_former_ownership_answers_nobody),
         EXECUTOR_TEST(a_handler_may_end_without_a_home),
         EXECUTOR_TEST(volatile_results_are_not_kept),
         EXECUTOR_TEST(an_instance_that_has_seen_too_much_ends),
