@@ -56,7 +56,9 @@ static fabric_error_t wait_for_delivery(const bench_t *bench, uint64_t above, re
             return FABRIC_ERROR_SHUTTING_DOWN;
         }
         if (clock_monotonic_ms() > deadline_ms) {
-            return reason_set(reason, FABRIC_ERROR_TIMEOUT, "no worker gets a delivery");
+            return reason_set(reason, FABRIC_ERROR_TIMEOUT,
+                              "no handler runs for the new home: if the workers had "
+                              "handled all messages before the kill, give a larger --held");
         }
         poll(NULL, 0, POLL_MS);
     }
