@@ -119,6 +119,9 @@ incarnation_t shard_map_owner(const shard_map_t *map, fabric_bytes_t type, shard
 incarnation_t shard_map_last_owner(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard);
 /* The version of that owner's application; 0: it had none, or there was no owner. */
 uint64_t shard_map_last_version(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard);
+/* Whether no other owner can have come after that one without this map's knowing: since then each
+ * change of the map was received. */
+bool shard_map_last_is_certain(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard);
 /* INVALID_ARGUMENT for an unknown type, or a shard that does not exist or is in another group.
  * `runner` none: nobody. `app_version`: of its application; 0: none. */
 FABRIC_MUST_USE

@@ -44,6 +44,7 @@ static void give(shard_map_t *map, map_ownership_t *ownership, map_runner_t *run
         runner->uses++;
         ownership->last = runner->incarnation;
         ownership->last_version = runner->app_version;
+        ownership->last_unsure = false;
     }
     drop_runner(map, ownership->owner);
     ownership->owner = runner;
@@ -79,6 +80,12 @@ uint64_t shard_map_last_version(const shard_map_t *map, fabric_bytes_t type, sha
     return ownership ? ownership->last_version : 0;
 }
 
+bool shard_map_last_is_certain(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard)
+{
+    const map_ownership_t *ownership = find_ownership(map, type, shard);
+    return ownership && !incarnation_is_none(ownership->last) && !ownership->last_unsure;
+}
+
 fabric_error_t shard_map_set_owner(shard_map_t *map, fabric_bytes_t type, shard_id_t shard,
                                    incarnation_t incarnation, uint64_t app_version)
 {
@@ -108,6 +115,7 @@ void map_forget_owners(shard_map_t *map)
     for (size_t t = 0; t < map->type_count; t++) {
         for (uint32_t i = 0; i < map->shards_per_group; i++) {
             give(map, &map->types[t].shards[i], NULL, false);
+            map->types[t].shards[i].last_unsure = true;
         }
     }
 }

@@ -26,6 +26,7 @@ typedef struct map_ownership {
     map_runner_t *owner;   /* NULL: nobody */
     incarnation_t last;    /* the last owner; none: there was none since the map was made */
     uint64_t last_version; /* of its application */
+    bool last_unsure;      /* a whole map has come since, which tells of present owners only */
     bool changed;          /* set since the last delta, or since it was received */
 } map_ownership_t;
 

@@ -133,8 +133,8 @@ static uint64_t largest_version(const placement_member_t *candidates, size_t cou
 }
 
 /* The lane is held under a new epoch: the router has forgotten what was desired. The shard begins
- * with its last owner, who may be gone. An owner of whom no map has told may have had any version
- * that there is, so the shard gets no runner of an older one. */
+ * with its last owner, who may be gone. An owner of whom the map does not tell for certain may have
+ * had any version that there is, so the shard gets no runner of an older one. */
 static void begin_epoch(const placing_t *placing, const typed_shards_t *type, size_t index,
                         uint64_t epoch, incarnation_t *owner)
 {
@@ -142,7 +142,7 @@ static void begin_epoch(const placing_t *placing, const typed_shards_t *type, si
     fabric_bytes_t name = fabric_bytes_of(type->name);
     shard_id_t id = shard_id_make(type->group, (uint16_t)(index + 1));
     *owner = shard_map_last_owner(placing->map, name, id);
-    bool known = !incarnation_is_none(*owner);
+    bool known = shard_map_last_is_certain(placing->map, name, id);
     *shard = (shard_t){.epoch = epoch,
                        .version = known ? shard_map_last_version(placing->map, name, id)
                                         : placing->largest};

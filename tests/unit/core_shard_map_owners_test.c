@@ -212,6 +212,41 @@ static void the_last_owner_is_known_when_the_home_is_gone(void **state)
     shard_map_destroy(&publisher);
 }
 
+static bool is_certain(const shard_map_t *map)
+{
+    return shard_map_last_is_certain(map, fabric_bytes_of("Order"), shard_id_make(1, 2));
+}
+
+/* A whole map tells of present owners only: there may have been others before it. */
+static void the_last_owner_is_uncertain_after_a_whole_map(void **state)
+{
+    (void)state;
+    shard_map_t *publisher = maps_publisher();
+    maps_set_owner(publisher, "Order", 2, 5);
+    wire_writer_t text = {0};
+    shard_map_encode_delta(publisher, &text);
+    shard_map_t *receiver = make_home(publisher);
+    assert_true(is_certain(receiver));
+    maps_set_lane(publisher, 2, 1, 21);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(publisher, &text);
+    maps_assert_apply(receiver, &text, FABRIC_OK, true);
+    assert_true(is_certain(receiver));
+    maps_set_lane(publisher, 2, 1, 22);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(publisher, &text);
+    wire_writer_reset(&text);
+    shard_map_encode_snapshot(publisher, &text);
+    maps_assert_apply(receiver, &text, FABRIC_OK, true);
+    assert_last(receiver, 5);
+    assert_false(is_certain(receiver));
+    maps_set_owner(receiver, "Order", 2, 6);
+    assert_true(is_certain(receiver));
+    wire_writer_destroy(&text);
+    shard_map_destroy(&receiver);
+    shard_map_destroy(&publisher);
+}
+
 /* The version of an owner's application goes along with the owner. */
 static void versions_travel_with_owners(void **state)
 {
@@ -243,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_owner_is_known_when_the_home_is_gone),
+        cmocka_unit_test(the_last_owner_is_uncertain_after_a_whole_map),
         cmocka_unit_test(owners_travel_to_the_publisher),
         cmocka_unit_test(owners_of_a_type_that_the_publisher_did_not_know_are_told_again),
         cmocka_unit_test(malformed_owners_change_nothing),
