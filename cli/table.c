@@ -113,7 +113,7 @@ void cli_table_print(const json_t *rows, const cli_column_t *columns, const char
     size_t index;
     const json_t *row;
     const json_t *first = json_array_get(rows, 0);
-    for (; columns[count].title && count < COLUMNS_MAX; count++) {
+    for (; count < COLUMNS_MAX && columns[count].title; count++) {
         widths[count] = width_of(rows, &columns[count]);
     }
     for (size_t i = 0; i < count; i++) {

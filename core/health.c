@@ -94,7 +94,7 @@ static void read_text(wire_reader_t *reader, char *text, size_t size)
 {
     fabric_bytes_t bytes = wire_get_str(reader);
     size_t used = bytes.size < size ? bytes.size : size - 1;
-    if (used > 0) {
+    if (bytes.data && used > 0) {
         memcpy(text, bytes.data, used);
     }
     text[used] = '\0';

@@ -104,7 +104,7 @@ static void set_quotas(candidate_t *candidates, size_t count, size_t all_shards)
     uint64_t total_weight;
     size_t shard_count = set_quotas_of_cordoned(candidates, count, all_shards, &total_weight);
     size_t left = total_weight > 0 ? shard_count : 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; total_weight > 0 && i < count; i++) {
         if (!candidates[i].cordoned) {
             uint64_t share = shard_count * candidates[i].weight;
             candidates[i].quota = (size_t)(share / total_weight);

@@ -47,7 +47,7 @@ bool link_kept_add(link_kept_t *kept, fabric_bytes_t messages)
     }
     append(kept, messages);
     bool first = kept->let_go == 0;
-    while (kept->bytes > LIMIT_KEPT_RESULT_BYTES_MAX) {
+    while (kept->first && kept->bytes > LIMIT_KEPT_RESULT_BYTES_MAX) {
         kept->let_go = kept->first->number;
         forget_first(kept);
     }

@@ -103,10 +103,12 @@ static void read_members(fabric_bytes_t document, fabric_broker_answer_t **answe
     *answers = memory_allocate_zeroed(brokers, sizeof **answers);
     *count = brokers;
     for (uint32_t i = 0; i < brokers; i++) {
-        incarnation_t incarnation;
+        incarnation_t incarnation = {{0}};
         (void)wire_get_array(&reader);
         fabric_bytes_t bytes = wire_get_bin(&reader);
-        memcpy(incarnation.bytes, bytes.data, sizeof incarnation.bytes);
+        if (bytes.data && bytes.size == sizeof incarnation.bytes) {
+            memcpy(incarnation.bytes, bytes.data, sizeof incarnation.bytes);
+        }
         (void)incarnation_text(incarnation, (*answers)[i].broker);
         take_text(&reader, (*answers)[i].name, sizeof(*answers)[i].name);
         take_text(&reader, (*answers)[i].endpoint, sizeof(*answers)[i].endpoint);
@@ -198,7 +200,7 @@ fabric_error_t fabric_client_query_all(fabric_client_t *client, const char *name
 
 void fabric_broker_answers_free(fabric_broker_answer_t **answers, size_t *count)
 {
-    for (size_t i = 0; i < *count; i++) {
+    for (size_t i = 0; *answers && i < *count; i++) {
         free((*answers)[i].document);
     }
     free(*answers);
