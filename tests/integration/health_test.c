@@ -149,7 +149,7 @@ static void a_frozen_database_makes_lanes_stuck(void **state)
     bed->at_end = thaw_server;
     assert_int_equal(kill(mariadb_own()->process.pid, SIGSTOP), 0);
     for (int i = 0; i < 64; i++) {
-        char id[16];
+        char id[32];
         snprintf(id, sizeof id, "frozen-%d", i);
         start_append(bed, id, ignore_end);
     }
