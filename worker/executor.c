@@ -124,6 +124,19 @@ static bool is_pending(const entity_t *entity, const ownership_t *ownership,
            entity->ownership == ownership && ownership->resumed;
 }
 
+/* Whether the present home has delivered the entity something before whose result is still to come.
+ * Results leave in the order of the deliveries, also those that are kept. */
+static bool has_turn_before(const entity_t *entity, const ownership_t *ownership)
+{
+    if (!entity) {
+        return false;
+    }
+    bool pending = entity->state == ENTITY_PENDING && entity->ownership == ownership &&
+                   token_equal(entity->pending->token, ownership->key.token);
+    return pending || (entity->first && entity->last->ownership == ownership &&
+                       entity->last->delivery.home_epoch == ownership->key.token.home_epoch);
+}
+
 /* Gives a message to its entity, or to the queue of the entity. Returns why it is refused. */
 static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *ownership,
                                        const type_entry_t *type, const message_deliver_t *delivery)
@@ -136,7 +149,7 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
         entity_pending_again(entity, delivery, round);
         return FABRIC_OK;
     }
-    if (handle_again(executor, ownership, delivery)) {
+    if (!has_turn_before(entity, ownership) && handle_again(executor, ownership, delivery)) {
         return FABRIC_OK;
     }
     if (entity && entity_must_queue(entity)) {
@@ -250,7 +263,7 @@ static bool ready_step(executor_t *executor)
         drop_former(executor, ownership, &waiting->delivery);
     } else if (is_too_late(executor, &waiting->delivery)) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_TIMEOUT);
-    } else {
+    } else if (!handle_again(executor, ownership, &waiting->delivery)) {
         handle_delivery(executor, entity, ownership, &waiting->delivery);
     }
     entity_end_turn(&executor->entities, entity);

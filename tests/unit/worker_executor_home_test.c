@@ -213,6 +213,28 @@ static void a_pending_handler_of_a_former_ownership_answers_nobody(void **state)
     assert_int_equal(d->starts, 2);
 }
 
+/* Results leave in the order of the deliveries. */
+static void a_kept_result_waits_for_an_earlier_delivery(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    message_result_t result;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    change_home(d, (uint64_t[]){1}, 1);
+    exec_volatile(d, "a", "Wait");
+    deliver_again(d, "a", "Add", 1);
+    exec_run(d);
+    exec_expect_no_result(d);
+    exec_complete(d, 55);
+    exec_run(d);
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, 2);
+    expect_kept(d, 1);
+    assert_int_equal(d->starts, 1);
+}
+
 /* A result whose message was delivered again by the same home was refused. */
 static void refused_results_do_not_answer(void **state)
 {
@@ -297,6 +319,7 @@ int main(void)
         EXECUTOR_TEST(nothing_starts_without_a_home),
         EXECUTOR_TEST(a_pending_handler_answers),
         EXECUTOR_TEST(a_pending_handler_of_a_former_ownership_answers_nobody),
+        EXECUTOR_TEST(a_kept_result_waits_for_an_earlier_delivery),
         EXECUTOR_TEST(a_handler_may_end_without_a_home),
         EXECUTOR_TEST(volatile_results_are_not_kept),
         EXECUTOR_TEST(an_instance_that_has_seen_too_much_ends),
