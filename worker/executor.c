@@ -128,9 +128,6 @@ static bool is_pending(const entity_t *entity, const ownership_t *ownership,
  * Results leave in the order of the deliveries, also those that are kept. */
 static bool has_turn_before(const entity_t *entity, const ownership_t *ownership)
 {
-    if (!entity) {
-        return false;
-    }
     bool pending = entity->state == ENTITY_PENDING && entity->ownership == ownership &&
                    token_equal(entity->pending->token, ownership->key.token);
     return pending || (entity->first && entity->last->ownership == ownership &&
@@ -149,7 +146,9 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
         entity_pending_again(entity, delivery, round);
         return FABRIC_OK;
     }
-    if (!has_turn_before(entity, ownership) && handle_again(executor, ownership, delivery)) {
+    bool first = !entity || (!has_turn_before(entity, ownership) &&
+                             !entity_is_over(entity, ownership, delivery->activation));
+    if (first && handle_again(executor, ownership, delivery)) {
         return FABRIC_OK;
     }
     if (entity && entity_must_queue(entity)) {
@@ -263,7 +262,8 @@ static bool ready_step(executor_t *executor)
         drop_former(executor, ownership, &waiting->delivery);
     } else if (is_too_late(executor, &waiting->delivery)) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_TIMEOUT);
-    } else if (!handle_again(executor, ownership, &waiting->delivery)) {
+    } else if (entity_is_over(entity, ownership, waiting->delivery.activation) ||
+               !handle_again(executor, ownership, &waiting->delivery)) {
         handle_delivery(executor, entity, ownership, &waiting->delivery);
     }
     entity_end_turn(&executor->entities, entity);

@@ -143,6 +143,13 @@ static void entity_stop(entity_table_t *table, entity_t *entity)
     }
 }
 
+bool entity_is_over(const entity_t *entity, const ownership_t *ownership, uint64_t activation)
+{
+    return entity->state == ENTITY_FAILED &&
+           entity->failed_epoch == (uint32_t)ownership->key.token.home_epoch &&
+           activation <= entity->mark;
+}
+
 bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownership,
                   uint64_t activation, uint64_t now_ms)
 {
@@ -153,11 +160,10 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
         ownership_remove_entity(entity);
         ownership_add_entity(ownership, entity);
     }
+    if (entity_is_over(entity, ownership, activation)) {
+        return false;
+    }
     if (entity->state == ENTITY_FAILED) {
-        bool same_home = entity->failed_epoch == (uint32_t)ownership->key.token.home_epoch;
-        if (same_home && activation <= entity->mark) {
-            return false;
-        }
         set_state(entity, ENTITY_STOPPED);
     }
     return true;

@@ -105,6 +105,8 @@ static inline void *entity_memory(const type_entry_t *type, entity_t *entity)
     return type->type->state_size > 0 ? (uint8_t *)entity + entity_memory_offset(entity->id_size)
                                       : NULL;
 }
+/* Whether the activation has ended with a defect. */
+bool entity_is_over(const entity_t *entity, const ownership_t *ownership, uint64_t activation);
 /* A message of the ownership is about to be handled: state that was made under another ownership is
  * ended. false: a defect has ended the activation, so the message is not taken. */
 FABRIC_MUST_USE bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownership,

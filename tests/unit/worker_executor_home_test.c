@@ -238,6 +238,31 @@ static void a_kept_result_waits_for_an_earlier_delivery(void **state)
     assert_int_equal(d->starts, 1);
 }
 
+/* The defect has refused what was delivered after it. */
+static void a_kept_result_behind_a_defect_is_not_taken(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    message_result_t result;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    change_home(d, (uint64_t[]){1}, 1);
+    exec_give(d, "a", "Wait", 1, 9, 0, fabric_bytes("\x90", 1));
+    exec_give(d, "a", "Break", 1, 9, 0, fabric_bytes("\x90", 1));
+    deliver_again(d, "a", "Add", 1);
+    exec_run(d);
+    exec_complete(d, 55);
+    exec_run(d);
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.status, STATUS_OK);
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.status, STATUS_DEFECT);
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, 1);
+    assert_int_equal(result.status, STATUS_NOT_TAKEN);
+}
+
 /* A result whose message was delivered again by the same home was refused. */
 static void refused_results_do_not_answer(void **state)
 {
@@ -323,6 +348,7 @@ int main(void)
         EXECUTOR_TEST(a_pending_handler_answers),
         EXECUTOR_TEST(a_pending_handler_of_a_former_ownership_answers_nobody),
         EXECUTOR_TEST(a_kept_result_waits_for_an_earlier_delivery),
+        EXECUTOR_TEST(a_kept_result_behind_a_defect_is_not_taken),
         EXECUTOR_TEST(a_handler_may_end_without_a_home),
         EXECUTOR_TEST(volatile_results_are_not_kept),
         EXECUTOR_TEST(an_instance_that_has_seen_too_much_ends),
