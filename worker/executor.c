@@ -146,9 +146,8 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
         entity_pending_again(entity, delivery, round);
         return FABRIC_OK;
     }
-    bool first = !entity || (!has_turn_before(entity, ownership) &&
-                             !entity_is_over(entity, ownership, delivery->activation));
-    if (first && handle_again(executor, ownership, delivery)) {
+    bool must_follow = entity && has_turn_before(entity, ownership);
+    if (!must_follow && handle_again(executor, entity, ownership, delivery)) {
         return FABRIC_OK;
     }
     if (entity && entity_must_queue(entity)) {
@@ -262,8 +261,7 @@ static bool ready_step(executor_t *executor)
         drop_former(executor, ownership, &waiting->delivery);
     } else if (is_too_late(executor, &waiting->delivery)) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_TIMEOUT);
-    } else if (entity_is_over(entity, ownership, waiting->delivery.activation) ||
-               !handle_again(executor, ownership, &waiting->delivery)) {
+    } else if (!handle_again(executor, entity, ownership, &waiting->delivery)) {
         handle_delivery(executor, entity, ownership, &waiting->delivery);
     }
     entity_end_turn(&executor->entities, entity);

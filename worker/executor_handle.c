@@ -295,9 +295,11 @@ void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *owners
 
 /* ---- results that come again, or later ---- */
 
-bool handle_again(executor_t *executor, ownership_t *ownership, const message_deliver_t *delivery)
+bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *ownership,
+                  const message_deliver_t *delivery)
 {
-    if (!ownership->kept.by_request || !(delivery->flags & REQUEST_DURABLE)) {
+    if (!ownership->kept.by_request || !(delivery->flags & REQUEST_DURABLE) ||
+        (entity && entity_is_over(entity, ownership, delivery->activation))) {
         return false;
     }
     kept_result_t *kept =
