@@ -398,10 +398,10 @@ soak:
 	@FABRIC_BUILD=$(B) FABRIC_SOAK_MINUTES=$(MINUTES) TEST_SHOW=yes TEST_DEADLINE_S=$$(($(MINUTES) * 60 + 300)) \
 	    TEST_FILTER='*_$(if $(filter command environment,$(origin STORE)),$(STORE),mysql)' sh tests/run $(B)/tests/faults/soak
 
-## make analyse          clang-tidy and cppcheck over the product's sources, by .clang-tidy and tests/cppcheck.supp
+## make analyse          clang-tidy and cppcheck over the product's sources, by .clang-tidy and tests/cppcheck.supp (QUICK=1: what CI runs)
 analyse:
 	@sh .ci/packages analyse
-	@sh tests/analyse
+	@QUICK=$(QUICK) sh tests/analyse
 
 ## make bench            the figures of bench/README.md and the baselines, on a private MariaDB, one after another (a few minutes)
 bench:
