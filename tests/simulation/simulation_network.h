@@ -89,6 +89,9 @@ void partition_begin(const process_t *from, const process_t *to, uint64_t until_
 uint64_t partition_until_us(const process_t *from, const process_t *to);
 /* The same for a connection, which needs both ways. */
 uint64_t partition_of_both_us(const process_t *a, const process_t *b);
+/* A run begins: there has been none. */
+void partitions_begin(void);
+/* All end now, if they have not ended. What was sent meanwhile still arrives late. */
 void partitions_end(void);
 
 #endif
