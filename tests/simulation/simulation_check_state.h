@@ -69,6 +69,8 @@ void check_store_at_end(void);
 void check_control_begin(void);
 void check_control_free(void);
 void check_maps_at_end(void);
+/* The last owner of a type's part of a shard by the broker's map; none: there was none. */
+incarnation_t check_last_owner_in_map(const process_t *broker, unsigned type, unsigned shard);
 
 /* ---- simulation_check_owners.c ---- */
 
