@@ -25,6 +25,7 @@ typedef struct ownership {
     bool arrived;  /* at the worker */
     bool
         is_behind; /* when it arrived first, the worker had been given a newer token of the shard */
+    bool is_blind; /* its home may have taken a former owner for the last one: see knows_owner */
 } ownership_t;
 
 typedef struct shard_notes {
@@ -61,6 +62,7 @@ typedef struct last_owner {
     uint64_t made_us;
     unsigned home; /* the broker, and its life */
     uint64_t home_life;
+    bool is_blind; /* as of the ownership */
 } last_owner_t;
 
 static shard_notes_t shards[SIMULATION_SHARDS + 1];
@@ -189,20 +191,24 @@ static bool knows_owner(const process_t *broker, unsigned type, unsigned shard)
 }
 
 static void check_version(const process_t *broker, const process_t *worker, unsigned type,
-                          unsigned shard, token_t token)
+                          unsigned shard, ownership_t *made)
 {
     last_owner_t *owner = &last[type][shard];
     worker_facts_t facts = simulated_worker_facts(worker);
     uint64_t version = facts.app_version;
-    if (!token_less(owner->token, token)) {
+    if (!token_less(owner->token, made->token)) {
         return;
     }
+    /* Its instances go on, as those of an owner under a blind home did. */
+    bool goes_on = incarnation_equal(owner->runner, facts.runner);
+    made->is_blind = !knows_owner(broker, type, shard) || (goes_on && owner->is_blind);
     if (version < owner->version && knows_owner(broker, type, shard) &&
         has_candidate(broker, type, owner->version)) {
         world_fail("shard %u of type %u moves from version %llu to version %llu of worker %u",
                    shard, type, (ull)owner->version, (ull)version, worker->index);
     }
-    *owner = (last_owner_t){.token = token,
+    *owner = (last_owner_t){.token = made->token,
+                            .is_blind = made->is_blind,
                             .version = version,
                             .runner = facts.runner,
                             .made_us = world.now_us,
@@ -237,8 +243,11 @@ void check_assign(const process_t *broker, const channel_t *connection,
     unsigned shard = number_of(assign->shard);
     unsigned type = type_named(assign->type);
     token_t token = {assign->home_epoch, assign->owner_sequence};
-    ownership_t made = {token, world.now_us, type, worker->index, connection->peer_life,
-                        false, false};
+    ownership_t made = {.token = token,
+                        .made_us = world.now_us,
+                        .type = type,
+                        .worker = worker->index,
+                        .life = connection->peer_life};
     ownership_t *found = find(shard, token);
     note_newest(broker, type, shard, token);
     if (found &&
@@ -249,11 +258,17 @@ void check_assign(const process_t *broker, const channel_t *connection,
         shard_notes_t *notes = &shards[shard];
         notes->items =
             memory_reserve(notes->items, notes->count + 1, &notes->capacity, sizeof *notes->items);
-        notes->items[notes->count++] = made;
         if (worker->life == made.life) {
-            check_version(broker, worker, type, shard, token);
+            check_version(broker, worker, type, shard, &made);
         }
+        notes->items[notes->count++] = made;
     }
+}
+
+bool check_is_blind(unsigned shard, token_t token)
+{
+    const ownership_t *found = find(shard, token);
+    return found && found->is_blind;
 }
 
 token_t check_newest_token(const process_t *broker, unsigned type, uint64_t shard)
