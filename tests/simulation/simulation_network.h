@@ -9,6 +9,7 @@
 #ifndef TESTS_SIMULATION_SIMULATION_NETWORK_H
 #define TESTS_SIMULATION_SIMULATION_NETWORK_H
 
+#include "core/message.h"
 #include "core/wire.h"
 #include "tests/simulation/simulation_world.h"
 
@@ -61,6 +62,10 @@ fabric_bytes_t network_routing_id(const channel_t *connection, uint8_t bytes[5])
 /* When tracing, writes the messages of a frame that was sent or has arrived. */
 void network_trace(const char *what, const channel_t *connection, size_t direction,
                    fabric_bytes_t frame);
+
+/* The frame of a client that a message to or from another broker carries; empty: it carries none.
+ */
+fabric_bytes_t network_inner_frame(message_kind_t kind, wire_reader_t *body);
 
 /* What is left of a frame to a client that gets no maps (simulation_publication.c); `rest` holds
  * it. */
