@@ -178,6 +178,8 @@ fabric_error_t shard_map_apply_again(shard_map_t *map, fabric_bytes_t encoded, b
 bool shard_map_owners_changed(const shard_map_t *map);
 /* Appends those owners, for shard_map_take_owners of the publisher. */
 void shard_map_encode_owners(shard_map_t *map, wire_writer_t *writer);
+/* All owners of shards whose lane's home it is in this map, also nobody, count as set anew. */
+void shard_map_mark_owners(shard_map_t *map, incarnation_t home);
 /* Whether anything else was set. */
 bool shard_map_revised(const shard_map_t *map);
 /* Appends a snapshot of all that is known, for receivers of this process

@@ -99,12 +99,19 @@ fabric_error_t shard_map_set_owner(shard_map_t *map, fabric_bytes_t type, shard_
     return FABRIC_OK;
 }
 
+static bool is_of_home(const shard_map_t *map, uint64_t number, const incarnation_t *home)
+{
+    return map->lane_count > 0 &&
+           incarnation_equal(map->lanes[number % map->lane_count].home, *home);
+}
+
 void map_forget_owners_of(shard_map_t *map, uint32_t lane)
 {
     for (size_t t = 0; t < map->type_count; t++) {
         for (uint32_t number = 1; number <= map->shards_per_group; number++) {
             if (number % map->lane_count == lane) {
                 give(map, &map->types[t].shards[number - 1], NULL, true);
+                mark(map, &map->types[t].shards[number - 1], true);
             }
         }
     }
@@ -124,6 +131,17 @@ void map_mark_owners_of(shard_map_t *map, map_type_t *type)
 {
     for (uint32_t i = 0; i < map->shards_per_group; i++) {
         mark(map, &type->shards[i], type->shards[i].owner != NULL);
+    }
+}
+
+void shard_map_mark_owners(shard_map_t *map, incarnation_t home)
+{
+    for (size_t t = 0; t < map->type_count; t++) {
+        for (uint32_t number = 1; number <= map->shards_per_group; number++) {
+            if (is_of_home(map, number, &home)) {
+                mark(map, &map->types[t].shards[number - 1], true);
+            }
+        }
     }
 }
 
@@ -268,12 +286,6 @@ void map_check_owners(const shard_map_t *map, wire_reader_t *reader, const uint1
             reader->failed |= wire_get_uint(reader) > runners;
         }
     }
-}
-
-static bool is_of_home(const shard_map_t *map, uint64_t number, const incarnation_t *home)
-{
-    return map->lane_count > 0 &&
-           incarnation_equal(map->lanes[number % map->lane_count].home, *home);
 }
 
 void map_take_owners(shard_map_t *map, wire_reader_t *reader, map_type_t *const *types,

@@ -34,7 +34,7 @@ typedef struct map_type {
     uint8_t name[LIMIT_NAME_BYTES_MAX];
     size_t name_size;
     uint16_t group;
-    bool received;           /* a map that was received has it */
+    bool received;           /* the last whole map that was received, or a delta since, has it */
     map_ownership_t *shards; /* shards_per_group of them: number n at n - 1 */
 } map_type_t;
 
@@ -80,7 +80,8 @@ map_type_t *map_append_type(shard_map_t *map, fabric_bytes_t name, uint16_t grou
  * ownership is unmarked. */
 void map_set_owner(shard_map_t *map, map_type_t *type, uint32_t number, incarnation_t runner,
                    bool mark);
-/* Takes the owners of the lane's shards away, and marks that. */
+/* Takes the owners of the lane's shards away, and marks them all: a home whose owners came before
+ * the publisher knew it as the home sees in the next delta that they are to be told again. */
 void map_forget_owners_of(shard_map_t *map, uint32_t lane);
 /* Takes all owners away. Nothing is marked any more. */
 void map_forget_owners(shard_map_t *map);

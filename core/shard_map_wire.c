@@ -303,6 +303,14 @@ static fabric_error_t check_body(const shard_map_t *map, wire_reader_t reader)
     return wire_finish(&reader);
 }
 
+/* A whole map begins: its publisher may know fewer types than the one before. */
+static void forget_received(shard_map_t *map)
+{
+    for (size_t i = 0; i < map->type_count; i++) {
+        map->types[i].received = false;
+    }
+}
+
 /* Adds the types that are new. `types`: those of the message, in its order. The publisher has left
  * out the owners that it was told before it had their type: they are told again. */
 static void take_types(shard_map_t *map, wire_reader_t *reader, map_type_t **types)
@@ -377,6 +385,7 @@ static fabric_error_t apply(shard_map_t *map, fabric_bytes_t encoded, bool again
         }
         if (previous == 0) {
             map_forget_owners(map);
+            forget_received(map);
         }
         take_body(map, reader);
         map->version = version;

@@ -124,6 +124,13 @@ static inline void entity_note_seen(entity_t *entity, uint64_t request_id)
         entity->mark = request_id;
     }
 }
+/* Whether there is an instance that has not begun to handle a durable message. A result of that
+ * message, if there is one, is that of an instance before. */
+static inline bool entity_lacks(const entity_t *entity, uint64_t request_id)
+{
+    return (entity->state == ENTITY_STARTED || entity->state == ENTITY_PENDING) &&
+           entity->mark < request_id;
+}
 /* A handler broke: ends the entity's state, and all activations up to this one. */
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation);
 /* Ends the entity's state. Frees the entity unless messages wait for it. */

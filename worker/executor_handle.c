@@ -304,7 +304,8 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
     }
     kept_result_t *kept =
         kept_results_take(&ownership->kept, delivery->request_id, executor->now_ms);
-    if (!kept) {
+    if (!kept || (entity && entity_lacks(entity, delivery->request_id))) {
+        free(kept);
         return false;
     }
     message_result_t result = {

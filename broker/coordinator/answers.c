@@ -56,6 +56,9 @@ static void take_row(coordinator_t *self, const store_coordinator_t *row)
         return;
     }
     durable_term_read(self->config.durable, row->term);
+    if (!incarnation_equal(coordinator_term_row(self->term)->holder, row->holder)) {
+        coordinator_publication_tell_again(self->publication, self->config.incarnation);
+    }
     coordinator_term_take_row(self->term, row);
     coordinator_schedule_require(self->schedule, COORDINATOR_LIST_BROKERS);
 }

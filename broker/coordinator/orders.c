@@ -61,6 +61,14 @@ static void broker_state_changed(coordinator_t *self, const router_order_t *orde
     coordinator_place_lanes(self);
 }
 
+static void broker_reached(coordinator_t *self, incarnation_t broker)
+{
+    if (!coordinator_term_is_ours(self->term) &&
+        incarnation_equal(coordinator_term_row(self->term)->holder, broker)) {
+        coordinator_publication_tell_again(self->publication, self->config.incarnation);
+    }
+}
+
 static void ids_made(coordinator_t *self, uint64_t high_id)
 {
     if (coordinator_ids_made(&self->ids, high_id)) {
@@ -91,6 +99,8 @@ void coordinator_take_order(coordinator_t *self, const router_order_t *order)
         coordinator_lanes_tried(self->lanes, order->lane, order->epoch);
         break;
     case ROUTER_BROKER_REACHED:
+        broker_reached(self, order->broker);
+        break;
     case ROUTER_OWNERS:
         break;
     case ROUTER_LANE_NAMED:

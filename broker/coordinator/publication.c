@@ -108,6 +108,11 @@ void coordinator_publication_put_owners(coordinator_publication_t *self,
     }
 }
 
+void coordinator_publication_tell_again(coordinator_publication_t *self, incarnation_t broker)
+{
+    shard_map_mark_owners(self->map, broker);
+}
+
 /* ---- leaving ---- */
 
 static void emit(coordinator_publication_t *self, coordinator_effect_kind_t kind,

@@ -5,8 +5,9 @@
  * better: lanes that the store has under a larger epoch, what else it reads from the store, and the
  * owners of the shards whose lanes it holds. The former are for its own router alone, as long as
  * the holder's map does not have them, or does not arrive. The owners are told to the holder. They
- * are entered into each map that arrives; where the map has others, they are told again, so that
- * the holder learns them in the end whatever was lost.
+ * are entered into each map that arrives; where the map has others, they are told again. They all
+ * are told to a holder that is reached anew, and to a new one: what was told before may be lost,
+ * and a delta shows only what has changed. So the holder learns them in the end whatever was lost.
  */
 #ifndef BROKER_COORDINATOR_PUBLICATION_H
 #define BROKER_COORDINATOR_PUBLICATION_H
@@ -36,6 +37,10 @@ void coordinator_publication_put_owner(coordinator_publication_t *publication, c
                                        shard_id_t shard, incarnation_t owner, uint64_t app_version);
 void coordinator_publication_put_owners(coordinator_publication_t *publication,
                                         const coordinator_shards_t *shards);
+/* All owners of the shards whose lanes the broker, which is this one, holds are to be told to the
+ * holder of the term again. */
+void coordinator_publication_tell_again(coordinator_publication_t *publication,
+                                        incarnation_t broker);
 /* If the map has changed, and the last time is long enough ago: emits MAP as the holder of the
  * term, else OWNERS and MAP_REVISED. */
 void coordinator_publication_publish(coordinator_publication_t *publication,

@@ -210,6 +210,7 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
                       .now_us = 1000};
     check_begin();
     steps_begin();
+    partitions_begin();
     world_draw_plan(options);
     found_cluster();
     start_all();

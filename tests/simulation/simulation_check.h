@@ -75,9 +75,10 @@ void check_again(uint32_t call);
 /* A handler begins. The run's number. */
 uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_t token);
 const watched_run_t *check_watched_run(uint32_t run);
-/* An instance of the call's entity handles request `id` next after request `last_id`: no other
- * instance may have handled one in between. */
-void check_no_gap(uint32_t call, uint64_t last_id, uint64_t id);
+/* An instance of the call's entity handles request `id` under the token next after request
+ * `last_id`: no other instance may have handled one in between, unless a home could not know that
+ * there was one (decision 20). */
+void check_no_gap(uint32_t call, token_t token, uint64_t last_id, uint64_t id);
 
 /* A worker's process begins, is known as this runner, and ends; `culprit`: the request whose
  * handler ends it, 0: none does. Its connections still stand. */

@@ -139,6 +139,14 @@ void check_map(const process_t *broker, map_version_t version, fabric_bytes_t by
     check_hand_overs(own->map);
 }
 
+incarnation_t check_last_owner_in_map(const process_t *broker, unsigned type, unsigned shard)
+{
+    const shard_map_t *map = notes_of(broker)->map;
+    return map ? shard_map_last_owner(map, fabric_bytes_of(ledger_types[type].name),
+                                      shard_id_make(1, (uint16_t)shard))
+               : (incarnation_t){{0}};
+}
+
 /* ---- the end ---- */
 
 static const process_t *process_of(const shard_map_t *map, incarnation_t incarnation)

@@ -25,6 +25,7 @@ typedef struct ownership {
     bool arrived;  /* at the worker */
     bool
         is_behind; /* when it arrived first, the worker had been given a newer token of the shard */
+    bool is_blind; /* its home may have taken a former owner for the last one: see knows_owner */
 } ownership_t;
 
 typedef struct shard_notes {
@@ -57,6 +58,11 @@ typedef struct broker_notes {
 typedef struct last_owner {
     token_t token;
     uint64_t version;
+    incarnation_t runner;
+    uint64_t made_us;
+    unsigned home; /* the broker, and its life */
+    uint64_t home_life;
+    bool is_blind; /* as of the ownership */
 } last_owner_t;
 
 static shard_notes_t shards[SIMULATION_SHARDS + 1];
@@ -152,12 +158,18 @@ static bool is_well(const process_t *process, uint64_t since_us)
            world.store_down_until_us < since_us && world.store_slow_until_us < since_us;
 }
 
-/* Whether a worker that is surely a candidate has this version or a larger one. */
-static bool has_candidate(const process_t *broker, unsigned type, uint64_t version)
+/* So long ago that whoever is the home has learned of it since. */
+static uint64_t known_since_us(void)
 {
     uint64_t known_us =
         (2 * world.plan.lease_ms + world.plan.release_grace_ms + KNOWN_MS) * UINT64_C(1000);
-    uint64_t since_us = world.now_us > known_us ? world.now_us - known_us : 0;
+    return world.now_us > known_us ? world.now_us - known_us : 0;
+}
+
+/* Whether a worker that is surely a candidate has this version or a larger one. */
+static bool has_candidate(const process_t *broker, unsigned type, uint64_t version)
+{
+    uint64_t since_us = known_since_us();
     for (unsigned i = 0; i < world.plan.workers && is_well(broker, since_us); i++) {
         const process_t *worker = world.workers[i];
         worker_facts_t facts = simulated_worker_facts(worker);
@@ -169,19 +181,39 @@ static bool has_candidate(const process_t *broker, unsigned type, uint64_t versi
     return false;
 }
 
+/* A home that dies just after it has chosen an owner may not have told it to anybody. */
+static bool knows_owner(const process_t *broker, unsigned type, unsigned shard)
+{
+    const last_owner_t *owner = &last[type][shard];
+    return (owner->home == broker->index && owner->home_life == broker->life) ||
+           owner->made_us < known_since_us() ||
+           incarnation_equal(check_last_owner_in_map(broker, type, shard), owner->runner);
+}
+
 static void check_version(const process_t *broker, const process_t *worker, unsigned type,
-                          unsigned shard, token_t token)
+                          unsigned shard, ownership_t *made)
 {
     last_owner_t *owner = &last[type][shard];
-    uint64_t version = simulated_worker_facts(worker).app_version;
-    if (!token_less(owner->token, token)) {
+    worker_facts_t facts = simulated_worker_facts(worker);
+    uint64_t version = facts.app_version;
+    if (!token_less(owner->token, made->token)) {
         return;
     }
-    if (version < owner->version && has_candidate(broker, type, owner->version)) {
+    /* Its instances go on, as those of an owner under a blind home did. */
+    bool goes_on = incarnation_equal(owner->runner, facts.runner);
+    made->is_blind = !knows_owner(broker, type, shard) || (goes_on && owner->is_blind);
+    if (version < owner->version && knows_owner(broker, type, shard) &&
+        has_candidate(broker, type, owner->version)) {
         world_fail("shard %u of type %u moves from version %llu to version %llu of worker %u",
                    shard, type, (ull)owner->version, (ull)version, worker->index);
     }
-    *owner = (last_owner_t){token, version};
+    *owner = (last_owner_t){.token = made->token,
+                            .is_blind = made->is_blind,
+                            .version = version,
+                            .runner = facts.runner,
+                            .made_us = world.now_us,
+                            .home = broker->index,
+                            .home_life = broker->life};
 }
 
 /* ---- tokens ---- */
@@ -211,8 +243,11 @@ void check_assign(const process_t *broker, const channel_t *connection,
     unsigned shard = number_of(assign->shard);
     unsigned type = type_named(assign->type);
     token_t token = {assign->home_epoch, assign->owner_sequence};
-    ownership_t made = {token, world.now_us, type, worker->index, connection->peer_life,
-                        false, false};
+    ownership_t made = {.token = token,
+                        .made_us = world.now_us,
+                        .type = type,
+                        .worker = worker->index,
+                        .life = connection->peer_life};
     ownership_t *found = find(shard, token);
     note_newest(broker, type, shard, token);
     if (found &&
@@ -223,11 +258,17 @@ void check_assign(const process_t *broker, const channel_t *connection,
         shard_notes_t *notes = &shards[shard];
         notes->items =
             memory_reserve(notes->items, notes->count + 1, &notes->capacity, sizeof *notes->items);
-        notes->items[notes->count++] = made;
         if (worker->life == made.life) {
-            check_version(broker, worker, type, shard, token);
+            check_version(broker, worker, type, shard, &made);
         }
+        notes->items[notes->count++] = made;
     }
+}
+
+bool check_is_blind(unsigned shard, token_t token)
+{
+    const ownership_t *found = find(shard, token);
+    return found && found->is_blind;
 }
 
 token_t check_newest_token(const process_t *broker, unsigned type, uint64_t shard)

@@ -69,6 +69,8 @@ void check_store_at_end(void);
 void check_control_begin(void);
 void check_control_free(void);
 void check_maps_at_end(void);
+/* The last owner of a type's part of a shard by the broker's map; none: there was none. */
+incarnation_t check_last_owner_in_map(const process_t *broker, unsigned type, unsigned shard);
 
 /* ---- simulation_check_owners.c ---- */
 
@@ -80,6 +82,9 @@ void check_assign(const process_t *broker, const channel_t *connection,
 void check_welcome(const process_t *broker, const channel_t *connection);
 /* ASSIGN has come to a worker. */
 void check_assigned(const process_t *worker, const message_assign_t *assign);
+/* Whether the home that has made this ownership may have taken a former owner for the last one, or
+ * one before it may have, of which instances go on. */
+bool check_is_blind(unsigned shard, token_t token);
 /* The newest token that the broker has given out for a type's part of a shard. */
 token_t check_newest_token(const process_t *broker, unsigned type, uint64_t shard);
 /* Whether a type's part of a shard surely has an owner, by its home. */

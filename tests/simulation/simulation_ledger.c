@@ -86,12 +86,14 @@ static fabric_result_t die_soon(fabric_context_t *context, uint32_t call, uint32
 static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t call)
 {
     uint64_t id = fabric_context_request_id(context);
-    uint64_t epoch = fabric_context_token(context).home_epoch;
+    fabric_token_t owner = fabric_context_token(context);
+    token_t token = {owner.home_epoch, owner.owner_sequence};
+    uint64_t epoch = token.home_epoch;
     ledger->epoch = ledger->entries > 0 ? ledger->epoch : epoch;
     world.result->outlived += ledger->epoch != epoch;
     if (fabric_context_is_durable(context)) {
         if (ledger->last_id > 0) {
-            check_no_gap(call, ledger->last_id, id);
+            check_no_gap(call, token, ledger->last_id, id);
         }
         if (id <= ledger->last_id) {
             world_fail("I7: call %u (request %llu) is handled after request %llu on one state",

@@ -111,7 +111,8 @@ static void on_frame(event_t *event)
     process_touch(process);
 }
 
-/* Peers themselves send again what is durable; nobody does that with a volatile message. */
+/* Peers themselves send again what is durable; nobody does that with a volatile message, by
+ * whichever way it goes. */
 static bool is_repeatable(fabric_bytes_t frame)
 {
     wire_reader_t reader, body;
@@ -122,8 +123,14 @@ static bool is_repeatable(fabric_bytes_t frame)
         return false;
     }
     while (frame_next(&reader, &body)) {
-        if (!message_open(&body, &kind) && kind == KIND_REQUEST &&
-            !message_get_request(&body, &request) && !(request.flags & REQUEST_DURABLE)) {
+        if (message_open(&body, &kind)) {
+            continue;
+        }
+        wire_reader_t carrier = body;
+        fabric_bytes_t inner = network_inner_frame(kind, &carrier);
+        bool is_volatile = kind == KIND_REQUEST && !message_get_request(&body, &request) &&
+                           !(request.flags & REQUEST_DURABLE);
+        if (is_volatile || (inner.size > 0 && !is_repeatable(inner))) {
             return false;
         }
     }

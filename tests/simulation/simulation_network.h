@@ -9,6 +9,7 @@
 #ifndef TESTS_SIMULATION_SIMULATION_NETWORK_H
 #define TESTS_SIMULATION_SIMULATION_NETWORK_H
 
+#include "core/message.h"
 #include "core/wire.h"
 #include "tests/simulation/simulation_world.h"
 
@@ -62,6 +63,10 @@ fabric_bytes_t network_routing_id(const channel_t *connection, uint8_t bytes[5])
 void network_trace(const char *what, const channel_t *connection, size_t direction,
                    fabric_bytes_t frame);
 
+/* The frame of a client that a message to or from another broker carries; empty: it carries none.
+ */
+fabric_bytes_t network_inner_frame(message_kind_t kind, wire_reader_t *body);
+
 /* What is left of a frame to a client that gets no maps (simulation_publication.c); `rest` holds
  * it. */
 fabric_bytes_t publication_strip(fabric_bytes_t frame, wire_writer_t *rest);
@@ -89,6 +94,9 @@ void partition_begin(const process_t *from, const process_t *to, uint64_t until_
 uint64_t partition_until_us(const process_t *from, const process_t *to);
 /* The same for a connection, which needs both ways. */
 uint64_t partition_of_both_us(const process_t *a, const process_t *b);
+/* A run begins: there has been none. */
+void partitions_begin(void);
+/* All end now, if they have not ended. What was sent meanwhile still arrives late. */
 void partitions_end(void);
 
 #endif

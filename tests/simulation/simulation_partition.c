@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static uint64_t until_us[PROCESSES_MAX][PROCESSES_MAX]; /* [from][to] */
+/* [from][to]: when the last one ends, or has ended. */
+static uint64_t until_us[PROCESSES_MAX][PROCESSES_MAX];
 
 static size_t place_of(const process_t *process)
 {
@@ -38,7 +39,15 @@ uint64_t partition_of_both_us(const process_t *a, const process_t *b)
     return there_us > back_us ? there_us : back_us;
 }
 
-void partitions_end(void)
+void partitions_begin(void)
 {
     memset(until_us, 0, sizeof until_us);
+}
+
+void partitions_end(void)
+{
+    for (size_t i = 0; i < PROCESSES_MAX * PROCESSES_MAX; i++) {
+        uint64_t *end_us = &until_us[i / PROCESSES_MAX][i % PROCESSES_MAX];
+        *end_us = *end_us > world.now_us ? world.now_us : *end_us;
+    }
 }

@@ -29,6 +29,7 @@ typedef struct worker_facts {
     unsigned types; /* bits of those that it brings */
     uint64_t app_version;
     bool leaving;
+    incarnation_t runner; /* its runner id */
 } worker_facts_t;
 worker_facts_t simulated_worker_facts(const process_t *process);
 /* Whether a broker's coordinator has taken all that has come. */

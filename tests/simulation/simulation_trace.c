@@ -80,8 +80,7 @@ static void print_other(message_kind_t kind, wire_reader_t *body)
 static const char *const kind_names[] = {
     [PROCESS_CLIENT] = "client", [PROCESS_WORKER] = "worker", [PROCESS_BROKER] = "broker"};
 
-/* The frame inside of a message; empty: there is none. */
-static fabric_bytes_t inner_frame(message_kind_t kind, wire_reader_t *body)
+fabric_bytes_t network_inner_frame(message_kind_t kind, wire_reader_t *body)
 {
     message_relay_t relay;
     message_relayed_t relayed;
@@ -131,6 +130,6 @@ void network_trace(const char *what, const channel_t *connection, size_t directi
         wire_reader_t again = body;
         print_body(kind, &body);
         fputc('\n', stderr);
-        network_trace(what, connection, direction, inner_frame(kind, &again));
+        network_trace(what, connection, direction, network_inner_frame(kind, &again));
     }
 }

@@ -327,7 +327,10 @@ static void stop(process_t *process)
 worker_facts_t simulated_worker_facts(const process_t *process)
 {
     const worker_t *worker = (const worker_t *)process;
-    return (worker_facts_t){worker->brought, worker->app_version, worker->leaving};
+    return (worker_facts_t){.types = worker->brought,
+                            .app_version = worker->app_version,
+                            .leaving = worker->leaving,
+                            .runner = runner_id_of(worker->incarnation)};
 }
 
 void simulated_worker_crash(process_t *process, uint64_t culprit)

@@ -366,6 +366,67 @@ static void owners_are_told_again_where_the_map_has_others(void **state)
     shard_map_destroy(&holder);
 }
 
+static void reach(script_t *s, incarnation_t broker)
+{
+    router_order_t order = {.kind = ROUTER_BROKER_REACHED, .broker = broker};
+    coordinator_order(s->c, &order, s->now_ms);
+    script_pass(s, 100, 10);
+}
+
+/* What is told while no connection stands is lost. The whole map that comes with the connection
+ * need not show it: a published delta may have overtaken that map. */
+static void a_holder_that_is_reached_is_told_all_owners_again(void **state)
+{
+    script_t *s = *state;
+    shard_map_t *holder = holder_new();
+    fabric_bytes_t type = fabric_bytes_of(counter.name);
+    stand_by(s);
+    publish(s, holder, false);
+    hold_lane_1(s);
+    holder_set_lane(holder, 1, self, EPOCH + 1);
+    publish(s, holder, false);
+    own(s, runner_a, 1); /* lost */
+    uint32_t told = s->told_owners;
+    reach(s, third);
+    assert_int_equal(s->told_owners, told); /* that one does not hold the term */
+    reach(s, other);
+    assert_int_equal(s->told_owners, told + 1);
+    assert_true(incarnation_equal(s->asked, other));
+    assert_int_equal(shard_map_take_owners(holder, self, wire_writer_bytes(&s->owners)), FABRIC_OK);
+    assert_true(incarnation_equal(shard_map_owner(holder, type, shard_id_make(1, 1)), runner_a));
+    own(s, nobody, 2); /* lost, too */
+    reach(s, other);
+    assert_int_equal(shard_map_take_owners(holder, self, wire_writer_bytes(&s->owners)), FABRIC_OK);
+    assert_true(incarnation_is_none(shard_map_owner(holder, type, shard_id_make(1, 1))));
+    assert_true(incarnation_equal(shard_map_owner(holder, type, shard_id_make(1, 2)), runner_b));
+    shard_map_destroy(&holder);
+}
+
+/* Its map may have come before this broker knew whom to tell. */
+static void a_new_holder_is_told_all_owners(void **state)
+{
+    script_t *s = *state;
+    shard_map_t *holder = holder_new();
+    fabric_bytes_t type = fabric_bytes_of(counter.name);
+    stand_by(s);
+    script_add_broker(s, third);
+    publish(s, holder, false);
+    hold_lane_1(s);
+    holder_set_lane(holder, 1, self, EPOCH + 1);
+    own(s, runner_a, 1);
+    shard_map_begin_term(holder, TERM + 1);
+    publish(s, holder, false);
+    script_pass(s, 100, 10);
+    assert_true(incarnation_equal(s->asked, other));
+    wire_writer_reset(&s->owners);
+    s->row = (store_coordinator_t){TERM + 1, third};
+    script_pass(s, 500, 10);
+    assert_true(incarnation_equal(s->asked, third));
+    assert_int_equal(shard_map_take_owners(holder, self, wire_writer_bytes(&s->owners)), FABRIC_OK);
+    assert_true(incarnation_equal(shard_map_owner(holder, type, shard_id_make(1, 1)), runner_a));
+    shard_map_destroy(&holder);
+}
+
 /* This broker holds the term and lanes 0 and 1, `other` holds 2 and 3. */
 static void hold_term(script_t *s)
 {
@@ -501,6 +562,8 @@ int main(void)
         TEST(a_new_home_knows_the_version_of_an_owner_that_is_gone),
         TEST(versions_are_told_with_the_owners),
         TEST(owners_are_told_again_where_the_map_has_others),
+        TEST(a_holder_that_is_reached_is_told_all_owners_again),
+        TEST(a_new_holder_is_told_all_owners),
         TEST(the_holder_publishes_the_owners_that_a_home_tells),
         TEST(only_the_holder_takes_owners),
         TEST(a_term_begins_with_what_the_last_map_said),

@@ -99,6 +99,69 @@ static void owners_of_a_type_that_the_publisher_did_not_know_are_told_again(void
     shard_map_destroy(&publisher);
 }
 
+/* Nor may a publisher of a new term, though the one before it knew the type. */
+static void owners_of_a_type_that_the_next_publisher_did_not_know_are_told_again(void **state)
+{
+    (void)state;
+    shard_map_t *former = maps_publisher();
+    shard_map_t *next = maps_publisher();
+    wire_writer_t text = {0};
+    assert_int_equal(shard_map_add_type(former, fabric_bytes_of("Unknown"), 2), FABRIC_OK);
+    maps_set_lane(former, 2, 2, 20);
+    shard_map_encode_delta(former, &text);
+    shard_map_t *home = make_home(former);
+    maps_set_owner(home, "Unknown", 5, 4);
+    wire_writer_reset(&text);
+    shard_map_encode_owners(home, &text);
+    maps_set_lane(next, 2, 2, 20);
+    shard_map_begin_term(next, 6);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(next, &text);
+    maps_assert_apply(home, &text, FABRIC_OK, true);
+    maps_assert_owner(home, "Unknown", 5, 0);
+    maps_set_owner(home, "Unknown", 5, 4); /* the home enters it again */
+    wire_writer_reset(&text);
+    shard_map_encode_owners(home, &text);
+    assert_int_equal(shard_map_take_owners(next, maps_incarnation(2), wire_writer_bytes(&text)),
+                     FABRIC_OK);
+    assert_int_equal(shard_map_add_type(next, fabric_bytes_of("Unknown"), 2), FABRIC_OK);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(next, &text);
+    maps_assert_apply(home, &text, FABRIC_OK, true);
+    assert_true(shard_map_owners_changed(home));
+    wire_writer_destroy(&text);
+    shard_map_destroy(&home);
+    shard_map_destroy(&next);
+    shard_map_destroy(&former);
+}
+
+/* A home may tell its owners before the publisher has read that the lane is its own. Then the delta
+ * that names the home says that nobody owns them, also where nobody did before. */
+static void owners_that_were_told_too_early_are_told_again(void **state)
+{
+    (void)state;
+    shard_map_t *publisher = maps_publisher();
+    wire_writer_t text = {0};
+    shard_map_encode_delta(publisher, &text);
+    shard_map_t *home = maps_receiver();
+    maps_assert_apply(home, &text, FABRIC_OK, true);
+    maps_set_lane(home, 2, 2, 20);
+    maps_set_owner(home, "Order", 5, 4);
+    wire_writer_reset(&text);
+    shard_map_encode_owners(home, &text);
+    assert_int_equal(
+        shard_map_take_owners(publisher, maps_incarnation(2), wire_writer_bytes(&text)), FABRIC_OK);
+    maps_assert_owner(publisher, "Order", 5, 0);
+    maps_set_lane(publisher, 2, 2, 20);
+    wire_writer_reset(&text);
+    shard_map_encode_delta(publisher, &text);
+    maps_assert_apply(home, &text, FABRIC_OK, true);
+    maps_assert_owner(home, "Order", 5, 0);
+    wire_writer_destroy(&text);
+    shard_map_destroy(&home);
+    shard_map_destroy(&publisher);
+}
+
 static void malformed_owners_change_nothing(void **state)
 {
     (void)state;
@@ -281,6 +344,8 @@ int main(void)
         cmocka_unit_test(the_last_owner_is_uncertain_after_a_whole_map),
         cmocka_unit_test(owners_travel_to_the_publisher),
         cmocka_unit_test(owners_of_a_type_that_the_publisher_did_not_know_are_told_again),
+        cmocka_unit_test(owners_of_a_type_that_the_next_publisher_did_not_know_are_told_again),
+        cmocka_unit_test(owners_that_were_told_too_early_are_told_again),
         cmocka_unit_test(malformed_owners_change_nothing),
         cmocka_unit_test(a_receiver_adds_what_it_knows),
         cmocka_unit_test(versions_travel_with_owners),

@@ -234,7 +234,8 @@ static void a_joiner_takes_a_snapshot_then_deltas(void **state)
     maps_set_owner(publisher, "Order", 3, 9); /* again, before anybody has heard of it */
     maps_set_owner(publisher, "Account", SHARDS - 1, 9);
     assert_true(shard_map_changed(publisher));
-    maps_set_lane(publisher, 2, 2, 13);
+    map_lane_t lane = {1, maps_incarnation(1), maps_incarnation(2), 10}; /* it has a next home */
+    shard_map_set_lane(publisher, &lane);
     map_broker_t broker = maps_broker(3);
     shard_map_set_brokers(publisher, &broker, 1);
     assert_int_equal(shard_map_add_group(publisher, 3, fabric_bytes_of("late")), FABRIC_OK);

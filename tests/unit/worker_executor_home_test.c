@@ -238,6 +238,29 @@ static void a_kept_result_waits_for_an_earlier_delivery(void **state)
     assert_int_equal(d->starts, 1);
 }
 
+/* It is the result of an instance that has ended since. The next one, which has handled an earlier
+ * message again, handles this one, too: else it would go on without it. */
+static void a_kept_result_of_an_instance_that_has_ended_is_not_taken(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    exec_expect_amount(d, 2, 102);
+    d->now_ms += 1000;
+    exec_run(d);
+    assert_int_equal(d->stops, 1);
+    change_home(d, (uint64_t[]){2}, 1);
+    deliver_again(d, "a", "Add", 1);
+    deliver_again(d, "a", "Add", 2);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    exec_expect_amount(d, 2, 102);
+    assert_int_equal(d->starts, 2);
+}
+
 /* The defect has refused what was delivered after it. */
 static void a_kept_result_behind_a_defect_is_not_taken(void **state)
 {
@@ -348,6 +371,7 @@ int main(void)
         EXECUTOR_TEST(a_pending_handler_answers),
         EXECUTOR_TEST(a_pending_handler_of_a_former_ownership_answers_nobody),
         EXECUTOR_TEST(a_kept_result_waits_for_an_earlier_delivery),
+        EXECUTOR_TEST(a_kept_result_of_an_instance_that_has_ended_is_not_taken),
         EXECUTOR_TEST(a_kept_result_behind_a_defect_is_not_taken),
         EXECUTOR_TEST(a_handler_may_end_without_a_home),
         EXECUTOR_TEST(volatile_results_are_not_kept),
