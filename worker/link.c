@@ -413,7 +413,7 @@ void link_leave(link_t *link, fabric_bytes_t reason, uint64_t now_ms)
 bool link_left(const link_t *link, uint64_t now_ms)
 {
     return link->leaving &&
-           (!link_brokers_any_welcomed(&link->brokers) || now_ms >= link->leave_until_ms);
+           (!link_brokers_any_greeted(&link->brokers) || now_ms >= link->leave_until_ms);
 }
 
 /* ---- what executors put out, and what is pulled ---- */

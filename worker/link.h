@@ -77,7 +77,8 @@ void link_output(link_t *link, work_output_t **outputs);
 /* Tells what the executors do: for each of them the time at which its present step began, 0 where
  * it takes none. To be called now and then, a few times in stuck_ms. */
 void link_look(link_t *link, const uint64_t *since_ms, uint64_t now_ms);
-/* Asks the brokers to take the shards away. */
+/* Asks the brokers to take the shards away: those that have welcomed the worker at once, and those
+ * that have not answered its hello yet when they welcome it. */
 void link_leave(link_t *link, fabric_bytes_t reason, uint64_t now_ms);
 /* Whether all brokers have let the worker go, or the time for leaving is over. */
 bool link_left(const link_t *link, uint64_t now_ms);

@@ -80,10 +80,11 @@ void link_brokers_open_new(link_brokers_t *brokers, const shard_map_t *map, bool
     }
 }
 
-bool link_brokers_any_welcomed(const link_brokers_t *brokers)
+bool link_brokers_any_greeted(const link_brokers_t *brokers)
 {
     for (uint32_t i = 0; i < brokers->count; i++) {
-        if (brokers->endpoints[i].phase == PHASE_WELCOMED) {
+        link_phase_t phase = brokers->endpoints[i].phase;
+        if (phase == PHASE_WELCOMED || phase == PHASE_HELLO) {
             return true;
         }
     }

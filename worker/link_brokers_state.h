@@ -19,7 +19,7 @@ void link_brokers_close_absent(link_brokers_t *brokers, const shard_map_t *map);
  * broker beyond this machine is an event instead. */
 void link_brokers_open_new(link_brokers_t *brokers, const shard_map_t *map, bool allow_plaintext,
                            link_events_t *events);
-/* Whether a broker has welcomed this worker and still is connected. */
-bool link_brokers_any_welcomed(const link_brokers_t *brokers);
+/* Whether a connected broker has welcomed this worker, or has not answered its hello yet. */
+bool link_brokers_any_greeted(const link_brokers_t *brokers);
 
 #endif

@@ -33,20 +33,13 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
 
 /* ---- volatile ---- */
 
-static bool has_runner(const ownership_t *ownership)
-{
-    return ownership &&
-           (ownership->state == OWNERSHIP_RELEASING ||
-            (ownership->state == OWNERSHIP_OWNED && ownership->owner->state == RUNNER_JOINED));
-}
-
 /* OK with the entity that takes the message; else an error with a text. */
 static fabric_error_t volatile_limits(router_t *router, const message_request_t *request,
                                       shard_t *shard, const known_type_t *type, entity_t **taker,
                                       char text[UNSERVED_TEXT_SIZE])
 {
     const ownership_t *ownership = ownership_of(router, shard, request->type);
-    if (!has_runner(ownership)) {
+    if (!ownership || !ownership_takes_volatile(router, ownership)) {
         return unserved_reason(router, ownership ? ownership->owner : NULL, request->type, text);
     }
     if (router_memory_is_full(router)) {

@@ -84,7 +84,7 @@ static void reconcile(router_t *router, ownership_t *ownership)
     if (ownership->state == OWNERSHIP_UNOWNED && desired && desired->state == RUNNER_JOINED) {
         assign(router, ownership, desired);
     }
-    if (ownership->state == OWNERSHIP_UNOWNED) {
+    if (ownership->state == OWNERSHIP_UNOWNED && !ownership_takes_volatile(router, ownership)) {
         unserved_tell(router, ownership);
     }
 }

@@ -77,6 +77,28 @@ bool ownership_dispatches(const router_t *router, const ownership_t *ownership)
     return ownership->state == OWNERSHIP_OWNED && shard_serves(router, ownership->shard);
 }
 
+/* The runner that is wanted as the owner has left, or leaves. The coordinator has been told so, and
+ * has not said yet who is wanted instead. */
+static bool is_to_be_chosen(router_t *router, const ownership_t *ownership)
+{
+    const runner_t *desired = runner_find(router, ownership->desired);
+    bool present = desired && (desired->state == RUNNER_JOINED || desired->state == RUNNER_MISSING);
+    return !incarnation_is_none(ownership->desired) && !present;
+}
+
+bool ownership_takes_volatile(router_t *router, const ownership_t *ownership)
+{
+    switch (ownership->state) {
+    case OWNERSHIP_UNOWNED:
+        return is_to_be_chosen(router, ownership);
+    case OWNERSHIP_OWNED:
+        return ownership->owner->state != RUNNER_MISSING;
+    case OWNERSHIP_RELEASING:
+        return true;
+    }
+    return false;
+}
+
 void ownerships_destroy(router_t *router)
 {
     ownership_t *ownership, *next;

@@ -47,6 +47,9 @@ ownership_t *ownership_of_token(const shard_t *shard, token_t token);
 fabric_bytes_t ownership_type(const ownership_t *ownership);
 /* Whether messages may be delivered to its owner. */
 bool ownership_dispatches(const router_t *router, const ownership_t *ownership);
+/* Whether volatile messages may wait for its owner: it has one that is not missing, or gets another
+ * one as soon as the coordinator has said which. */
+bool ownership_takes_volatile(router_t *router, const ownership_t *ownership);
 
 /* The owner under the home before. */
 void ownership_note_predecessor(ownership_t *ownership, incarnation_t runner);

@@ -21,6 +21,7 @@
 #define RARE_SEEDS      2000 /* and rare ones; a stale result comes in one of sixty */
 #define TAKEOVER_SEEDS  120
 #define APART_SEEDS     40
+#define ROLLING_SEEDS   60
 
 static uint64_t present_seed;
 
@@ -186,6 +187,22 @@ static void cut_links_between_brokers_fence_nobody(void **state)
     assert_true(sum.faults > APART_SEEDS);
 }
 
+/* At any time, also before all brokers have welcomed a worker, and several at once. One worker
+ * stays. */
+static void a_rolling_restart_of_workers_fails_no_call(void **state)
+{
+    (void)state;
+    simulation_result_t sum = {0};
+    for (uint64_t seed = 1; seed <= ROLLING_SEEDS; seed++) {
+        simulation_result_t result;
+        simulation_options_t options = {.seed = seed, .calm = true, .rolling = true};
+        assert_true(run(&options, &result));
+        assert_true(result.restarts > 10);
+        add(&sum, &result);
+    }
+    print_result(&sum);
+}
+
 static void same_seed_same_trace(void **state)
 {
     (void)state;
@@ -267,6 +284,7 @@ int main(void)
         cmocka_unit_test(lost_commits_are_noticed),
         cmocka_unit_test(earlier_holders_change_nothing),
         cmocka_unit_test(cut_links_between_brokers_fence_nobody),
+        cmocka_unit_test(a_rolling_restart_of_workers_fails_no_call),
         cmocka_unit_test(same_seed_same_trace),
         cmocka_unit_test(seeds),
     };

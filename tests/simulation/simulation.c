@@ -217,6 +217,9 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     if (!options->calm) {
         faults_begin();
     }
+    if (options->rolling) {
+        restarts_begin();
+    }
     if (options->takeovers) {
         faults_begin_takeovers();
     }

@@ -69,6 +69,21 @@ static void plan_apart(world_plan_t *plan)
     plan->poison = false;
 }
 
+/* Workers are restarted in order, while the store, and with it each coordinator, is slow. Nothing
+ * fails, so no call may. */
+static void plan_rolling(world_plan_t *plan)
+{
+    plan->rolling = true;
+    plan->workers = (unsigned)world_between(2, WORKERS_MAX);
+    plan->calls = (unsigned)world_between(400, 800);
+    plan->chaos_ms = 10000;
+    plan->commit_us = 15000;
+    plan->lease_ms = 1500;
+    plan->release_grace_ms = 500;
+    plan->call_retention_ms = 600000;
+    plan->lane_bytes_max = UINT64_C(1) << 30;
+}
+
 /* What earlier holders wrote is purged soon. Takeovers are their faults. */
 static void plan_takeovers(world_plan_t *plan, uint64_t seed)
 {
@@ -140,6 +155,9 @@ void world_draw_plan(const simulation_options_t *options)
     }
     if (options->apart) {
         plan_apart(plan);
+    }
+    if (options->rolling) {
+        plan_rolling(plan);
     }
     if (options->takeovers) {
         plan_takeovers(plan, seed);

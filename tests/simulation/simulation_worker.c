@@ -244,7 +244,7 @@ static void draw_types(worker_t *worker)
     worker->types = type_table_new();
     worker->brought = (unsigned)(world_random() | 1u << world_random() % world.plan.types);
     for (unsigned i = 0; i < world.plan.types; i++) {
-        if (i % world.plan.workers == worker->process.index) {
+        if (world.plan.rolling || i % world.plan.workers == worker->process.index) {
             worker->brought |= 1u << i;
         }
         if (worker->brought & 1u << i) {

@@ -146,6 +146,119 @@ static void who_says_bye_gives_back_and_hears_bye(void **state)
     driver_close(&driver);
 }
 
+/* ---- volatile calls while a runner leaves ---- */
+
+static void say_goodbye(driver_t *driver, const char *peer)
+{
+    driver_send(driver, peer, bye, &(message_bye_t){.reason.data = NULL});
+}
+
+/* Gives back all that the worker was asked for. */
+static void give_back(driver_t *driver, const char *peer)
+{
+    while (driver_count(driver, peer, KIND_RELEASE) > 0) {
+        message_released_t released = released_of(driver_take(driver, peer, KIND_RELEASE));
+        driver_send(driver, peer, released, &released);
+    }
+}
+
+static driver_t *open_with_two(void)
+{
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    driver_worker_hello(driver, "w2", 102, 1, 10);
+    return driver;
+}
+
+static void expect_calls_of_w2(driver_t *driver, unsigned calls)
+{
+    assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
+    assert_int_equal(driver_count(driver, "w2", KIND_DELIVER), calls);
+    while (calls-- > 0) {
+        driver_result(driver, "w2", driver_delivery(driver, "w2"), STATUS_OK, FABRIC_OK);
+    }
+}
+
+/* The coordinator is slow to say who owns the shards after the runner that leaves. */
+static void a_volatile_call_waits_for_the_successor_of_a_runner_that_leaves(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_two();
+    say_goodbye(driver, "w1");
+    driver_ask(driver, "c1", 1, "a", 0);
+    driver_pass_alive(driver, 500, alive);
+    driver_ask(driver, "c1", 2, "a", 0);
+    assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 0);
+    driver_desire(driver, 102);
+    driver_ask(driver, "c1", 3, "a", 0);
+    give_back(driver, "w1");
+    driver_take(driver, "w1", KIND_BYE);
+    expect_calls_of_w2(driver, 3);
+    driver_close(&driver);
+}
+
+/* Its time was over before the coordinator was heard of. */
+static void a_volatile_call_waits_for_the_successor_of_a_runner_that_has_left(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_two();
+    say_goodbye(driver, "w1");
+    driver_ask(driver, "c1", 1, "a", 0);
+    driver_gone(driver, "w1");
+    driver_pass_alive(driver, 1000, alive);
+    driver_ask(driver, "c1", 2, "a", 0);
+    driver_desire(driver, 102);
+    expect_calls_of_w2(driver, 2);
+    driver_close(&driver);
+}
+
+/* Shards are moved to a runner that has left before the old owner has given them back. */
+static void a_volatile_call_waits_where_the_next_owner_has_left(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_two();
+    driver_worker_hello(driver, "w3", 103, 1, 10);
+    driver_desire(driver, 103);
+    driver_ask(driver, "c1", 1, "a", 0);
+    say_goodbye(driver, "w3");
+    driver_take(driver, "w3", KIND_BYE);
+    give_back(driver, "w1");
+    driver_ask(driver, "c1", 2, "a", 0);
+    driver_desire(driver, 102);
+    expect_calls_of_w2(driver, 2);
+    driver_close(&driver);
+}
+
+/* The runner that leaves was the last one that brings the type. */
+static void a_volatile_call_does_not_wait_where_nobody_comes(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_worker(driver, "w1", 101);
+    say_goodbye(driver, "w1");
+    driver_ask(driver, "c1", 1, "a", 0);
+    driver_desire(driver, 0);
+    give_back(driver, "w1");
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_ask(driver, "c1", 2, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_close(&driver);
+}
+
+/* Whether a runner comes back whose connection has broken is not known: its callers do not wait. */
+static void a_volatile_call_does_not_wait_for_a_runner_that_is_away(void **state)
+{
+    (void)state;
+    driver_t *driver = open_with_two();
+    driver_gone(driver, "w1");
+    driver_pass_alive(driver, 100, alive);
+    driver_ask(driver, "c1", 1, "a", 0);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_close(&driver);
+}
+
 static message_t *row(uint64_t id, const char *entity, message_t *after)
 {
     message_request_t request = driver_request(id, entity, REQUEST_DURABLE);
@@ -261,6 +374,11 @@ int main(void)
         cmocka_unit_test(a_release_has_a_deadline),
         cmocka_unit_test(a_released_of_an_older_token_releases_nothing),
         cmocka_unit_test(who_says_bye_gives_back_and_hears_bye),
+        cmocka_unit_test(a_volatile_call_waits_for_the_successor_of_a_runner_that_leaves),
+        cmocka_unit_test(a_volatile_call_waits_for_the_successor_of_a_runner_that_has_left),
+        cmocka_unit_test(a_volatile_call_waits_where_the_next_owner_has_left),
+        cmocka_unit_test(a_volatile_call_does_not_wait_where_nobody_comes),
+        cmocka_unit_test(a_volatile_call_does_not_wait_for_a_runner_that_is_away),
         cmocka_unit_test(what_is_loaded_is_delivered_as_perhaps_not_the_first),
         cmocka_unit_test(ids_are_above_those_of_any_home_before),
         cmocka_unit_test(nothing_is_dispatched_without_the_lease),
