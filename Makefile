@@ -333,9 +333,11 @@ check-all: check
 # bench_test leaves calls open on purpose, which count as leaks.
 SANITIZED  := $(filter-out %/install_test %/bench_test,$(INTEGRATION))
 QUICK      ?=
-# These take a minute each; with QUICK=1 they run under the thread sanitizer only.
-TSAN_ONLY  := %/poison_test %/worker_kill_test
-ASAN_TESTS := $(if $(QUICK),$(filter-out $(TSAN_ONLY),$(SANITIZED)),$(FAULTS) $(SANITIZED)) $(SIMULATION) $(CONFORMANCE) $(UNIT)
+# With QUICK=1 each integration program runs under one sanitizer: those in which processes come and go under load under the thread
+# sanitizer, the others, which try what a process is given, under the address sanitizer; first_light_test under both.
+COMING_AND_GOING := $(addprefix $(B)/tests/integration/,broker_kill_test brokers_test health_test instance_test mesh_test operations_test \
+                    poison_test rebalance_test standby_test types_test worker_kill_test)
+ASAN_TESTS := $(if $(QUICK),$(filter-out $(COMING_AND_GOING),$(SANITIZED)),$(FAULTS) $(SANITIZED)) $(SIMULATION) $(CONFORMANCE) $(UNIT)
 check-asan:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 VARIANT=asan everything $(patsubst $(B)/%,build/asan/%,$(ASAN_TESTS) $(PROBES))
@@ -345,7 +347,7 @@ check-asan:
 
 ## make check-tsan       the tests with threads, real processes too, under the thread sanitizer (QUICK=1: what CI runs)
 TSAN_UNIT  := $(addprefix $(B)/tests/unit/,broker_pipe_test core_poll_test client_link_test client_open_test worker_zmq_test)
-TSAN_TESTS := $(if $(QUICK),,$(FAULTS)) $(SANITIZED) $(TSAN_UNIT)
+TSAN_TESTS := $(if $(QUICK),$(COMING_AND_GOING) $(B)/tests/integration/first_light_test,$(FAULTS) $(SANITIZED)) $(TSAN_UNIT)
 check-tsan:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 VARIANT=tsan everything $(patsubst $(B)/%,build/tsan/%,$(TSAN_TESTS) $(PROBES))
