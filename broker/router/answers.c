@@ -179,10 +179,20 @@ void message_reject(router_t *router, const message_t *message, fabric_error_t e
     }
 }
 
+/* Whether the caller has sent the call again, and another record of it, or a look-up, answers. */
+static bool asks_anew(const client_t *client, const message_t *message, const waiter_t *waiter)
+{
+    const call_t *call = call_find(client, waiter->call.sequence);
+    return call && call->message != message;
+}
+
 void message_redirect(router_t *router, const message_t *message)
 {
     for (const waiter_t *waiter = &message->waiter; waiter; waiter = waiter->next) {
         client_t *client = client_of(router, message, waiter);
+        if (client && asks_anew(client, message, waiter)) {
+            continue;
+        }
         if (client) {
             request_redirect(router, client, waiter->call.sequence, message->stored.shard);
         } else {

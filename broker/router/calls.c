@@ -300,14 +300,23 @@ call_t *calls_next_overdue(client_t *client, uint64_t now_ms, uint64_t *place)
 
 /* ---- arrival ---- */
 
-/* A call that waits counts as unknown: it may be refused yet, and what arrived after it must not
- * come before it. A call that was refused does not stand for its own predecessor. */
+/* Whether the call's message is in a batch that is being appended for a lane that was dropped: only
+ * the batch's answer, or a look-up after the lane has been adopted again, says whether it is
+ * stored. */
+static bool is_orphaned(const call_t *call)
+{
+    return call->state == CALL_OPEN && call->message->orphaned;
+}
+
+/* A call that waits, or whose message is orphaned, counts as unknown: it may be refused yet, and
+ * what arrived after it must not come before it. A call that was refused does not stand for its own
+ * predecessor. */
 bool call_predecessor_is_known(const client_t *client, uint64_t predecessor)
 {
     while (predecessor != 0 && predecessor >= client->calls.settled) {
         const call_t *call = call_find(client, predecessor);
         if (!call || call->state != CALL_REFUSED) {
-            return call && call->state != CALL_WAITING;
+            return call && call->state != CALL_WAITING && !is_orphaned(call);
         }
         predecessor = call->predecessor;
     }
@@ -334,6 +343,10 @@ call_decision_t call_arrived(router_t *router, client_t *client, const message_t
     bool resend = message->stored.flags & REQUEST_RESEND;
     bool settled = sequence < client->calls.settled;
     call_t *call = call_find(client, sequence);
+    if (call && resend && is_orphaned(call)) {
+        call_drop(router, client, call);
+        call = NULL;
+    }
     if (call) {
         return (call_decision_t){.arrival = ARRIVAL_KNOWN, .call = call};
     }

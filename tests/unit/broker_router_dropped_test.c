@@ -380,6 +380,52 @@ static void an_orphaned_batch_answers_no_resend(void **state)
     driver_close(&driver);
 }
 
+/* The same broker is home again while a batch of before is still under way: a resend of a call in
+ * it is looked up, and then the call's first message says nothing any more. */
+static void a_resend_is_not_kept_waiting_by_an_orphan(void **state)
+{
+    (void)state;
+    driver_t *driver = lanes_open_two();
+    router_lookup_t lookup;
+    lanes_ask(driver, 1, 1, ASK);
+    assert_non_null(driver_take_batch(driver, 1));
+    driver_hold(driver, 1, DRIVER_EPOCH + 1);
+    driver_adopt(driver, 1, NULL, 0);
+    lanes_ask(driver, 1, 1, AGAIN);
+    driver_check(driver);
+    assert_true(router_take_lookup(driver->router, 1, &lookup));
+    assert_int_equal(lookup.calls[0].sequence, 1);
+    driver_batch_fenced(driver, 1);
+    driver_check(driver);
+    assert_int_equal(driver_count(driver, "c1", KIND_REDIRECT), 0);
+    router_lookup_done(driver->router, 1, FABRIC_OK, lookup.floor, driver->now_ms);
+    driver_desire(driver, 101);
+    driver_commit(driver);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_OK, FABRIC_OK);
+    driver_commit(driver);
+    driver_replied(driver, "c1", 1);
+    driver_close(&driver);
+}
+
+/* Nobody knows yet whether that call was accepted: what the client has sent after it must not come
+ * before it. */
+static void an_orphan_is_no_predecessor(void **state)
+{
+    (void)state;
+    driver_t *driver = lanes_open_two();
+    lanes_ask(driver, 1, 1, ASK);
+    assert_non_null(driver_take_batch(driver, 1));
+    driver_hold(driver, 1, DRIVER_EPOCH + 1);
+    driver_adopt(driver, 1, NULL, 0);
+    message_request_t next = driver_request(2, lanes_entity_in(1), ASK);
+    next.predecessor = 1;
+    driver_send(driver, "c1", request, &next);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_PREDECESSOR_MISSING);
+    driver_batch_fenced(driver, 1);
+    lanes_assert_redirected(driver, 1);
+    driver_close(&driver);
+}
+
 /* Clients name what they hear as the floors of their calls. */
 static void clients_hear_the_highest_id_of_an_adopted_lane(void **state)
 {
@@ -409,6 +455,8 @@ int main(void)
         cmocka_unit_test(look_ups_in_other_lanes_go_on),
         cmocka_unit_test(a_resend_finds_its_message_at_the_new_home),
         cmocka_unit_test(an_orphaned_batch_answers_no_resend),
+        cmocka_unit_test(a_resend_is_not_kept_waiting_by_an_orphan),
+        cmocka_unit_test(an_orphan_is_no_predecessor),
         cmocka_unit_test(clients_hear_the_highest_id_of_an_adopted_lane),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
