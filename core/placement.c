@@ -168,7 +168,8 @@ static size_t find_movers(candidate_t *candidates, size_t count, const incarnati
     size_t mover_count = 0;
     for (size_t i = 0; i < shard_count; i++) {
         candidate_t *owner = find_candidate(candidates, count, owners[i]);
-        uint64_t version = versions && versions[i] <= largest ? versions[i] : 0;
+        uint64_t version = versions ? versions[i] : 0;
+        version = version < largest ? version : largest;
         owner = owner && owner->version >= version ? owner : NULL;
         if (owner && owner->kept < owner->quota) {
             owner->kept++;

@@ -32,8 +32,9 @@ void placement_compute(const placement_member_t *members, size_t member_count,
 
 /* The same for members of different versions. `versions` holds the version of each shard's last
  * owner, who may be gone, and becomes that of its new owner. A shard gets a member of a smaller
- * version only where no member has an equal or larger one: so members of larger versions may get
- * more than their shares while a new version is rolled out. */
+ * version only where no member has an equal or larger one, and then one of the largest that there
+ * is: so members of larger versions may get more than their shares while a new version is rolled
+ * out. */
 void placement_compute_versions(const placement_member_t *members, size_t member_count,
                                 incarnation_t *owners, uint64_t *versions, size_t shard_count);
 
