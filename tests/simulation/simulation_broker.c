@@ -487,6 +487,13 @@ bool simulated_broker_follows(const process_t *process)
     return life && broker_life_serves(life) && !life->calling && life->input_count == 0;
 }
 
+uint64_t simulated_broker_stalled_us(const process_t *process)
+{
+    const broker_life_t *life = ((const broker_t *)process)->life;
+    bool waits = life && life->calling && world.now_us > life->call_us + BROKER_LONG_CALL_US;
+    return waits ? world.now_us : life ? life->stalled_us : 0;
+}
+
 uint64_t simulated_broker_pending(const process_t *process)
 {
     const broker_life_t *life = ((const broker_t *)process)->life;

@@ -17,6 +17,9 @@
 
 enum { APPENDERS_MAX = 2, INBOX_MAX = 64 };
 
+/* A coordinator that waits longer for the store has not taken what came meanwhile. */
+#define BROKER_LONG_CALL_US 200000u
+
 typedef struct broker_life broker_life_t;
 
 typedef enum actor_kind {
@@ -112,7 +115,9 @@ struct broker_life {
     checkpointer_t checkpointer;
     finder_t *finder;
     fiber_t *opening, *coordinating;
-    bool calling; /* the coordinator waits for the store, and takes no input */
+    bool calling;        /* the coordinator waits for the store, and takes no input */
+    uint64_t call_us;    /* since when; or the last time that it did */
+    uint64_t stalled_us; /* when the last long wait was over; 0: there was none */
     unsigned fibers;
     bool open;
     bool ending; /* the broker stops when the present turn is over */

@@ -3,7 +3,7 @@
  *
  * A token names one ownership. A worker runs handlers under tokens that brokers gave it, and under
  * none that is older than what it has been given since. During a roll-out no part moves to an older
- * version, unless nobody else is there.
+ * version, unless nobody else is there. A worker that has drained for a while is given nothing.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -15,6 +15,9 @@
 /* A worker that a broker has known for so long without trouble, in addition to some leases, is a
  * candidate that the broker's coordinator knows. */
 enum { KNOWN_MS = 3000 };
+
+/* A broker that has heard from a worker for so long without trouble knows that it drains. */
+enum { DRAIN_KNOWN_MS = 1000 };
 
 /* An ownership, by its token. */
 typedef struct ownership {
@@ -153,7 +156,9 @@ static bool hear_each_other(const process_t *broker, const process_t *worker, ui
 /* Whether the broker has been well for a while: its coordinator does what it should. */
 static bool is_well(const process_t *process, uint64_t since_us)
 {
-    return process->up && !process->frozen && process->thaw_us < since_us &&
+    bool stalls =
+        process->kind == PROCESS_BROKER && simulated_broker_stalled_us(process) >= since_us;
+    return process->up && !process->frozen && process->thaw_us < since_us && !stalls &&
            process->cut_off_until_us < since_us && process->unanswered_until_us < since_us &&
            world.store_down_until_us < since_us && world.store_slow_until_us < since_us;
 }
@@ -173,7 +178,8 @@ static bool has_candidate(const process_t *broker, unsigned type, uint64_t versi
     for (unsigned i = 0; i < world.plan.workers && is_well(broker, since_us); i++) {
         const process_t *worker = world.workers[i];
         worker_facts_t facts = simulated_worker_facts(worker);
-        if (is_well(worker, since_us) && !facts.leaving && facts.types & 1u << type &&
+        if (is_well(worker, since_us) && !facts.leaving && facts.standing == RUNNER_OPEN &&
+            facts.standing_us < since_us && facts.types & 1u << type &&
             facts.app_version >= version && hear_each_other(broker, worker, since_us)) {
             return true;
         }
@@ -214,6 +220,22 @@ static void check_version(const process_t *broker, const process_t *worker, unsi
                             .made_us = world.now_us,
                             .home = broker->index,
                             .home_life = broker->life};
+}
+
+/* ---- standings ---- */
+
+static void check_standing(const process_t *broker, const process_t *worker, unsigned type,
+                           unsigned shard)
+{
+    worker_facts_t facts = simulated_worker_facts(worker);
+    uint64_t known_us = DRAIN_KNOWN_MS * UINT64_C(1000);
+    uint64_t since_us = world.now_us > known_us ? world.now_us - known_us : 0;
+    if (facts.standing == RUNNER_DRAINING && facts.standing_us < since_us &&
+        is_well(broker, since_us) && is_well(worker, since_us) &&
+        hear_each_other(broker, worker, since_us)) {
+        world_fail("shard %u of type %u is given to worker %u, which has drained for %llu ms",
+                   shard, type, worker->index, (ull)(world.now_us - facts.standing_us) / 1000);
+    }
 }
 
 /* ---- tokens ---- */
@@ -260,6 +282,7 @@ void check_assign(const process_t *broker, const channel_t *connection,
             memory_reserve(notes->items, notes->count + 1, &notes->capacity, sizeof *notes->items);
         if (worker->life == made.life) {
             check_version(broker, worker, type, shard, &made);
+            check_standing(broker, worker, type, shard);
         }
         notes->items[notes->count++] = made;
     }

@@ -19,13 +19,15 @@ enum {
     AGAIN_OF_10000 = 5000,
     AGAIN_US_MAX = 2000000,
     AGAIN_MAX = 3,
-    PROBE_AGAIN_US = 20000
+    PROBE_AGAIN_US = 20000,
+    ORDER_MAX_MS = 1000
 };
 
 typedef struct client {
     process_t process;
     session_t *session;
     uint64_t number;
+    size_t orders; /* that have not ended */
 } client_t;
 
 static client_t *client_of(process_t *process)
@@ -86,6 +88,12 @@ static void take_failure(client_t *client, const call_t *call)
 static void take_done(client_t *client)
 {
     for (call_t *call; (call = session_next_done(client->session));) {
+        if (call->query) {
+            world_note("order.ended", client->process.index, call->error, 0);
+            client->orders--;
+            call_destroy(&call);
+            continue;
+        }
         check_ended((uint32_t)(uintptr_t)call->context, call);
         take_failure(client, call);
         call_destroy(&call);
@@ -269,9 +277,38 @@ void simulated_client_probe(process_t *process, uint32_t lane, unsigned type)
     probe(client_of(process), entity_of_lane(lane, type), world.now_us);
 }
 
+/* ---- orders of operators ---- */
+
+/* An order that no broker carries out, or that is lost, is not given again. */
+static void order(client_t *client, const char *name, fabric_bytes_t argument, incarnation_t broker)
+{
+    call_t *call;
+    uint64_t now_ms = process_now_ms(&client->process);
+    fabric_error_t error = request_build_query(name, argument, NULL, &call);
+    assert(!error);
+    (void)error;
+    call->broker = broker;
+    call->deadline_ms = now_ms + ORDER_MAX_MS;
+    client->orders++;
+    session_submit(client->session, call, now_ms);
+    process_touch(&client->process);
+}
+
+void simulated_client_order(process_t *process, incarnation_t runner, runner_standing_t standing)
+{
+    wire_writer_t argument = {0};
+    world_note("order", process->index, standing, 0);
+    wire_put_array(&argument, 2);
+    wire_put_bin(&argument, fabric_bytes(runner.bytes, sizeof runner.bytes));
+    wire_put_uint(&argument, standing);
+    order(client_of(process), "runner", wire_writer_bytes(&argument), (incarnation_t){{0}});
+    wire_writer_destroy(&argument);
+}
+
 size_t simulated_client_open_calls(const process_t *process)
 {
-    return session_open_calls(((const client_t *)process)->session);
+    const client_t *client = (const client_t *)process;
+    return session_open_calls(client->session) - client->orders;
 }
 
 process_t *simulated_client_new(unsigned index)

@@ -199,8 +199,11 @@ static bool make_call(broker_life_t *life)
     }
     reopen(life);
     life->calling = true;
+    life->call_us = world.now_us;
     fabric_error_t error = coordinator_run_call(life->coordinator, &call, life->store, &ways);
     life->calling = false;
+    life->stalled_us =
+        world.now_us > life->call_us + BROKER_LONG_CALL_US ? world.now_us : life->stalled_us;
     world_note("coordinator.call", life->process->index, call.kind, error);
     if (!error) {
         pass_crash_points(call.kind);

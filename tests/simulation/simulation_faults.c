@@ -10,7 +10,9 @@ enum {
     DAY_MS = 86400000,
     STEP_OF_10000 = 5000,
     CAUSED_OF_10000 = 5000,
-    APART_LEASES_MAX = 10
+    APART_LEASES_MAX = 10,
+    OPENED_MS_MAX = 4000,
+    OPEN_AGAIN_MS = 100
 };
 
 /* ---- single faults ---- */
@@ -142,6 +144,52 @@ static void partition(void)
     part_from_brokers(some(draw < 5 ? PROCESS_BROKER : draw < 8 ? PROCESS_WORKER : PROCESS_CLIENT));
 }
 
+/* ---- orders of operators ---- */
+
+static void give_order(const process_t *worker, runner_standing_t standing)
+{
+    incarnation_t runner = simulated_worker_facts(worker).runner;
+    simulated_client_order(some(PROCESS_CLIENT), runner, standing);
+}
+
+/* The order may be lost: the worker is then opened after the last fault. */
+static void on_opened(event_t *event)
+{
+    process_t *worker = event->subject;
+    if (worker->up && !world.over) {
+        give_order(worker, RUNNER_OPEN);
+    }
+}
+
+static void order(process_t *worker)
+{
+    if (!worker->up) {
+        return;
+    }
+    give_order(worker, world_chance(5000) ? RUNNER_CORDONED : RUNNER_DRAINING);
+    event_schedule(event_new(NULL, on_opened, worker, 0),
+                   world.now_us + world_us_of(1, OPENED_MS_MAX));
+}
+
+/* Again and again, until all workers are there and open. */
+static void on_open_all(event_t *event)
+{
+    bool done = true;
+    for (unsigned i = 0; i < world.plan.workers && !world.over; i++) {
+        const process_t *worker = world.workers[i];
+        bool open = worker->up && simulated_worker_facts(worker).standing == RUNNER_OPEN;
+        if (worker->up && !open) {
+            give_order(worker, RUNNER_OPEN);
+        }
+        done = done && open;
+    }
+    if (!done && !world.over) {
+        event_schedule(event_new(NULL, on_open_all, NULL, 0),
+                       world.now_us + world_us_of(OPEN_AGAIN_MS, OPEN_AGAIN_MS));
+    }
+    (void)event;
+}
+
 /* ---- faults at steps ---- */
 
 /* What a broker was sending to the store comes after its lease. */
@@ -217,6 +265,9 @@ static void bring_about(step_cause_t cause)
     case CAUSE_RELEASE:
         leave(some(PROCESS_WORKER));
         break;
+    case CAUSE_ORDER:
+        order(some(PROCESS_WORKER));
+        break;
     }
 }
 
@@ -278,6 +329,9 @@ static void inject(fault_kind_t kind)
     case FAULT_APART:
         part(broker, some(PROCESS_BROKER), 3,
              world.now_us + world_us_of(5, APART_LEASES_MAX * world.plan.lease_ms));
+        break;
+    case FAULT_ORDER:
+        order(worker);
         break;
     case FAULT_REPEAT:
         repeat();
@@ -353,6 +407,9 @@ void faults_heal(void)
         if (world.brokers[i]->up && world.brokers[i]->frozen) {
             process_thaw(world.brokers[i]);
         }
+    }
+    if (world.plan.faults & (1u << FAULT_ORDER | 1u << FAULT_STEP)) {
+        event_schedule(event_new(NULL, on_open_all, NULL, 0), world.now_us);
     }
     world_note("heal", 0, 0, 0);
 }

@@ -21,6 +21,7 @@ typedef enum fault_kind {
     FAULT_BROKER_CUT_OFF, /* from the store, beyond the lease or not; or from its answers only */
     FAULT_PARTITION,      /* of two processes, or of one from all of a kind; one way or both */
     FAULT_APART,          /* two brokers do not reach each other, for long */
+    FAULT_ORDER,          /* an operator cordons or drains a worker, and opens it again */
     FAULT_REPEAT,         /* a cut, and the last frame arrives once more */
     FAULT_STEP,           /* one of those above, at a step of somebody's work */
     FAULT_KINDS

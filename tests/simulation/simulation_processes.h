@@ -2,6 +2,7 @@
 #ifndef TESTS_SIMULATION_SIMULATION_PROCESSES_H
 #define TESTS_SIMULATION_SIMULATION_PROCESSES_H
 
+#include "core/standing.h"
 #include "tests/simulation/simulation_network.h"
 
 /* Each makes a process that is not started yet. */
@@ -16,6 +17,8 @@ void simulated_broker_free(process_t **process);
 void simulated_client_call(process_t *process);
 /* A call that shows whether the type is served in the lane. */
 void simulated_client_probe(process_t *process, uint32_t lane, unsigned type);
+/* Gives a runner a standing, as an operator does, by way of some broker. */
+void simulated_client_order(process_t *process, incarnation_t runner, runner_standing_t standing);
 size_t simulated_client_open_calls(const process_t *process);
 
 /* Crashes the process, on the message of this request id or for another reason (0). A supervisor
@@ -30,10 +33,14 @@ typedef struct worker_facts {
     uint64_t app_version;
     bool leaving;
     incarnation_t runner; /* its runner id */
+    runner_standing_t standing;
+    uint64_t standing_us; /* since when */
 } worker_facts_t;
 worker_facts_t simulated_worker_facts(const process_t *process);
 /* Whether a broker's coordinator has taken all that has come. */
 bool simulated_broker_follows(const process_t *process);
+/* When its coordinator last came back from a long call to the store; now: it still waits. */
+uint64_t simulated_broker_stalled_us(const process_t *process);
 /* Durable messages that the broker holds and that have not ended. */
 uint64_t simulated_broker_pending(const process_t *process);
 /* An appender has told its router that this entry is durable. */

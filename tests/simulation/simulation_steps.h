@@ -34,7 +34,8 @@ typedef enum step_cause {
     CAUSE_RESTART,   /* of a broker */
     CAUSE_ELECTION,  /* the broker with the term crashes, freezes, or is cut off from the store */
     CAUSE_HAND_OVER, /* a broker drains */
-    CAUSE_RELEASE    /* a worker stops in order */
+    CAUSE_RELEASE,   /* a worker stops in order */
+    CAUSE_ORDER      /* an operator cordons or drains a worker */
 } step_cause_t;
 
 /* A fault begins to wait for some step; the cause of that step, or NOTHING. */

@@ -30,6 +30,9 @@ typedef struct worker {
     bool leaving;
     uint64_t restart_us;
     incarnation_t incarnation;
+    runner_standing_t standing; /* since standing_us */
+    uint64_t standing_us;
+    bool inherits;    /* the next process has the standing of this one */
     uint64_t culprit; /* the request whose handler ends the process; 0: none */
     reporter_t reporter;
     struct {
@@ -176,6 +179,10 @@ static void turn(process_t *process)
     link_event_t event;
     while (link_next_event(worker->link, &event)) {
         world_note("worker.event", process->index, event.kind, event.error);
+        if (event.kind == LINK_EVENT_STANDING) {
+            worker->standing = event.standing;
+            worker->standing_us = world.now_us;
+        }
     }
     if (worker->leaving && link_left(worker->link, now_ms)) {
         event_schedule(event_new(process, on_left, NULL, 0), world.now_us);
@@ -273,6 +280,9 @@ static void start(process_t *process)
     worker_t *worker = worker_of(process);
     worker->leaving = false;
     worker->incarnation = world_incarnation();
+    worker->standing = worker->inherits ? worker->standing : RUNNER_OPEN;
+    worker->standing_us = world.now_us;
+    worker->inherits = false;
     draw_types(worker);
     draw_version(worker);
     world_note("worker.types", process->index, worker->brought, worker->app_version);
@@ -287,6 +297,7 @@ static void start(process_t *process)
                             .types = wire_writer_bytes(&worker->description),
                             .weight = 100,
                             .app_version = worker->app_version,
+                            .standing = worker->standing,
                             .window = (uint32_t)world_between(2, 64),
                             .grace_ms = GRACE_MS,
                             .executors = EXECUTORS};
@@ -330,13 +341,16 @@ worker_facts_t simulated_worker_facts(const process_t *process)
     return (worker_facts_t){.types = worker->brought,
                             .app_version = worker->app_version,
                             .leaving = worker->leaving,
-                            .runner = runner_id_of(worker->incarnation)};
+                            .runner = runner_id_of(worker->incarnation),
+                            .standing = worker->standing,
+                            .standing_us = worker->standing_us};
 }
 
 void simulated_worker_crash(process_t *process, uint64_t culprit)
 {
     worker_t *worker = worker_of(process);
     worker->culprit = culprit;
+    worker->inherits = world.plan.supervised;
     process_crash(process);
     worker->reporter.due = false;
     if (world.plan.supervised && (culprit > 0 || world_chance(5000))) {
