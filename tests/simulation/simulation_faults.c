@@ -408,7 +408,7 @@ void faults_heal(void)
             process_thaw(world.brokers[i]);
         }
     }
-    if (world.plan.faults & (1u << FAULT_ORDER | 1u << FAULT_STEP)) {
+    if (world.plan.rolling || world.plan.faults & (1u << FAULT_ORDER | 1u << FAULT_STEP)) {
         event_schedule(event_new(NULL, on_open_all, NULL, 0), world.now_us);
     }
     world_note("heal", 0, 0, 0);

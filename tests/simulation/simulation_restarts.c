@@ -5,8 +5,28 @@
 enum {
     BEGIN_MS = 3000, /* all types are registered by then, and all workers are welcomed */
     DOWN_MS_MAX = 100,
-    GAP_MS_MAX = 400
+    GAP_MS_MAX = 400,
+    DRAINED_MS_MAX = 1000,
+    DRAINS_OF_10000 = 3000
 };
+
+static void on_opened(event_t *event)
+{
+    const process_t *worker = event->subject;
+    if (world.healed_us == 0 && worker->up) {
+        simulated_client_order(world.clients[0], simulated_worker_facts(worker).runner,
+                               RUNNER_OPEN);
+    }
+}
+
+/* As an operator does who wants to empty a machine, and then changes his mind. */
+static void drain_worker(process_t *worker)
+{
+    simulated_client_order(world.clients[0], simulated_worker_facts(worker).runner,
+                           RUNNER_DRAINING);
+    event_schedule(event_new(NULL, on_opened, worker, 0),
+                   world.now_us + world_us_of(1, DRAINED_MS_MAX));
+}
 
 /* Another worker may still leave, or be welcomed by some brokers only. */
 static void on_restart(event_t *event)
@@ -15,7 +35,9 @@ static void on_restart(event_t *event)
     if (world.healed_us > 0) {
         return;
     }
-    if (worker->up) {
+    if (worker->up && world_chance(DRAINS_OF_10000)) {
+        drain_worker(worker);
+    } else if (worker->up) {
         simulated_worker_leave(worker, world_us_of(1, DOWN_MS_MAX));
         world.result->restarts++;
     }
