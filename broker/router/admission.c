@@ -30,11 +30,15 @@ void request_malformed(router_t *router, client_t *client, uint64_t sequence, ui
            "the request could not be read");
 }
 
+static bool holds_term(const router_t *router)
+{
+    return incarnation_equal(router->holder, router->config.incarnation);
+}
+
 /* The other broker that holds the term, and so learns of types first; NULL: there is none. */
 static const map_broker_t *other_holder(const router_t *router)
 {
-    bool own = incarnation_equal(router->holder, router->config.incarnation);
-    return own ? NULL : shard_map_broker(router->map, router->holder);
+    return holds_term(router) ? NULL : shard_map_broker(router->map, router->holder);
 }
 
 /* A broker that does not hold the term learns of new types only now and then, so it leaves the
@@ -52,6 +56,8 @@ static void refuse_unknown_type(router_t *router, client_t *client,
     } else if (group == 0 && holder) {
         request_redirect_to(router, client, request->sequence, shard_id_make(1, 1),
                             holder->router_endpoint);
+    } else if (group == 0 && !holds_term(router)) { /* it has just started, and knows nobody yet */
+        refuse(router, client, request, FABRIC_ERROR_NOT_HOME, RETRY_MS, "");
     } else if (group != 0 || age_ms < router->config.registration_ms ||
                shard_map_group_count(router->map) == 0) {
         refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,

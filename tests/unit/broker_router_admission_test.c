@@ -38,6 +38,7 @@ static void unknown_types_may_appear_for_a_while(void **state)
 {
     (void)state;
     driver_t *driver = open_with(NULL);
+    router_holder(driver->router, driver->config.incarnation);
     message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
     request.type = fabric_bytes_of("Nothing");
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
@@ -425,6 +426,25 @@ static void unknown_types_are_left_to_the_holder_of_the_term(void **state)
     driver_close(&driver);
 }
 
+/* A broker that has just started has read neither types nor who holds the term. A volatile call,
+ * which is not tried again where no worker brings its type, is to be tried again here. */
+static void who_knows_no_holder_yet_says_nothing_of_types(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    router_holder(driver->router, (incarnation_t){{0}});
+    send_strange(driver, 1);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_NOT_HOME);
+    router_holder(driver->router, (incarnation_t){{0xb7}}); /* whom the map does not have yet */
+    send_strange(driver, 2);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_NOT_HOME);
+    router_holder(driver->router, driver->config.incarnation);
+    send_strange(driver, 3);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    driver_close(&driver);
+}
+
 /* The map knows a type that this broker has not read yet: the home of its shard serves it before
  * long. */
 static void types_of_the_map_are_left_to_their_homes(void **state)
@@ -652,6 +672,7 @@ int main(void)
         cmocka_unit_test(who_is_not_home_redirects),
         cmocka_unit_test(who_cannot_renew_its_lease_says_why),
         cmocka_unit_test(unknown_types_are_left_to_the_holder_of_the_term),
+        cmocka_unit_test(who_knows_no_holder_yet_says_nothing_of_types),
         cmocka_unit_test(types_of_the_map_are_left_to_their_homes),
         cmocka_unit_test(mailboxes_and_memory_are_bounded),
         cmocka_unit_test(bytes_in_memory_are_bounded_and_come_free_again),
