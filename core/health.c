@@ -474,6 +474,9 @@ static void end_type(health_sum_t *sum, const type_words_t *type)
 void health_sum_end(health_sum_t *sum, fabric_health_t *result)
 {
     fabric_health_t *health = &sum->health;
+    if (health->brokers == 0) {
+        add_reason(health, "no broker is known");
+    }
     for (uint32_t i = 0; i < health->lanes; i++) {
         end_lane(health, i, &sum->lanes[i]);
     }

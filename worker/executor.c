@@ -115,8 +115,8 @@ static void refuse(executor_t *executor, work_source_t source, const message_del
     output_put_not_taken(&executor->output, source, delivery, error, executor->now_ms);
 }
 
-/* Whether the new home has delivered the message again whose handler is pending. Under a former
- * ownership, which is stopping, the handler answers nobody. */
+/* Whether the delivery is of the message whose handler is pending since an earlier home. Under a
+ * former ownership, which is stopping, the handler answers nobody. */
 static bool is_pending(const entity_t *entity, const ownership_t *ownership,
                        const message_deliver_t *delivery)
 {
@@ -139,14 +139,14 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
                                        const type_entry_t *type, const message_deliver_t *delivery)
 {
     entity_t *entity = entity_find(&executor->entities, type, delivery->id);
-    if (entity && is_pending(entity, ownership, delivery)) {
+    bool must_follow = entity && has_turn_before(entity, ownership);
+    if (entity && !must_follow && is_pending(entity, ownership, delivery)) {
         uint32_t round = executor->output.round;
         output_begin(&executor->output, entity->pending_round);
         output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
         entity_pending_again(entity, delivery, round);
         return FABRIC_OK;
     }
-    bool must_follow = entity && has_turn_before(entity, ownership);
     if (!must_follow && handle_again(executor, entity, ownership, delivery)) {
         return FABRIC_OK;
     }
@@ -218,11 +218,12 @@ static bool inbox_step(executor_t *executor)
 }
 
 /* The home that has sent the delivery is gone, and the next one delivers the message again. If
- * there is a result, the former home did not want it: else it would not have sent the delivery. */
+ * there is a result of an earlier delivery by the former home, that home did not want it: else it
+ * would not have sent this one. */
 static void drop_former(executor_t *executor, ownership_t *ownership,
                         const message_deliver_t *delivery)
 {
-    free(kept_results_take(&ownership->kept, delivery->request_id, executor->now_ms));
+    kept_results_forget(&ownership->kept, delivery->request_id, delivery->home_epoch);
     output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
 }
 

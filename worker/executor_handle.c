@@ -299,6 +299,7 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
                   const message_deliver_t *delivery)
 {
     if (!ownership->kept.by_request || !(delivery->flags & REQUEST_DURABLE) ||
+        ownership->state == OWNERSHIP_ORPHANED ||
         (entity && entity_is_over(entity, ownership, delivery->activation))) {
         return false;
     }
@@ -345,6 +346,7 @@ static void put_completion(executor_t *executor, const entity_t *entity,
         put(executor, entity, pending->flags, &result);
     } else {
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
+        result.home_epoch = pending->token.home_epoch;
         if (pending->flags & REQUEST_DURABLE) {
             kept_results_hold(&entity->ownership->kept, &result);
         }

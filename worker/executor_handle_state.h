@@ -40,8 +40,8 @@ bool handling_describe(const executor_handling_t *handling, char *text, size_t s
 void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
                      const message_deliver_t *delivery);
 /* Answers a delivery whose message was handled under an earlier home, from the result that was
- * kept; false: none was, or the delivery's activation has ended with a defect. NULL: there is no
- * such entity now. */
+ * kept; false: none was, or the delivery's activation has ended with a defect, or its home is gone.
+ * NULL: there is no such entity now. */
 FABRIC_MUST_USE bool handle_again(executor_t *executor, const entity_t *entity,
                                   ownership_t *ownership, const message_deliver_t *delivery);
 /* Takes the outcome of a completed handle to its entity, and frees the handle. */

@@ -31,6 +31,7 @@ static kept_result_t *add(kept_results_t *kept, const message_result_t *result)
     kept_result_t *one = (kept_result_t *)memory_allocate(sizeof *one + result->payload.size);
     memset(one, 0, sizeof *one);
     one->request_id = result->request_id;
+    one->home_epoch = result->home_epoch;
     one->status = result->status;
     one->error = result->error;
     one->code = result->code;
@@ -90,6 +91,14 @@ kept_result_t *kept_results_take(kept_results_t *kept, uint64_t request_id, uint
         HASH_DEL(kept->by_request, found);
     }
     return found;
+}
+
+void kept_results_forget(kept_results_t *kept, uint64_t request_id, uint64_t home_epoch)
+{
+    kept_result_t *found = kept->by_request ? find(kept, request_id) : NULL;
+    if (found && found->home_epoch == home_epoch) {
+        forget(kept, found);
+    }
 }
 
 void kept_results_clear(kept_results_t *kept)

@@ -10,7 +10,8 @@
 typedef struct kept_result {
     UT_hash_handle hh; /* in the table, by request_id */
     uint64_t request_id;
-    bool held; /* it never left this executor: it is newer than what the link has sent */
+    uint64_t home_epoch; /* of the home whose delivery was handled */
+    bool held;           /* it never left this executor: it is newer than what the link has sent */
     uint64_t status, error, code;
     uint32_t payload_size;
     uint8_t payload[];
@@ -28,6 +29,8 @@ void kept_results_add_sent(kept_results_t *kept, fabric_bytes_t messages, uint64
 void kept_results_hold(kept_results_t *kept, const message_result_t *result);
 /* Takes the result of a message, which is the caller's to free(); NULL: none is kept. */
 kept_result_t *kept_results_take(kept_results_t *kept, uint64_t request_id, uint64_t now_ms);
+/* Lets the result of a message go if it is of a delivery by the home of this epoch. */
+void kept_results_forget(kept_results_t *kept, uint64_t request_id, uint64_t home_epoch);
 /* Lets all go. */
 void kept_results_clear(kept_results_t *kept);
 

@@ -205,6 +205,14 @@ bool peers_expects_welcome(const peers_t *peers, uint32_t index, uint64_t connec
            peer->connection == connection;
 }
 
+bool peers_is_later(const peers_t *peers, uint32_t index, uint32_t than)
+{
+    const peer_t *peer = &peers->list[index];
+    bool greeted =
+        peer->phase == PEER_WELCOMED || (peer->phase == PEER_GREETING && !(peer->due & DUE_HELLO));
+    return greeted && peer->connection > peers->list[than].connection;
+}
+
 void peers_welcome(peers_t *peers, uint32_t index, incarnation_t broker, uint64_t now_ms)
 {
     peer_t *peer = &peers->list[index];

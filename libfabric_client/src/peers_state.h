@@ -126,6 +126,8 @@ bool peers_next_action(peers_t *peers, session_action_t *action);
 void peers_greet(peers_t *peers, uint32_t index, uint64_t now_ms);
 /* Whether a welcome answers the last hello of the peer. */
 bool peers_expects_welcome(const peers_t *peers, uint32_t index, uint64_t connection);
+/* Whether a hello that was said to one peer after the other peer's is answered, or may be. */
+bool peers_is_later(const peers_t *peers, uint32_t index, uint32_t than);
 void peers_welcome(peers_t *peers, uint32_t index, incarnation_t broker, uint64_t now_ms);
 /* The connection is gone. */
 void peers_disconnect(peers_t *peers, uint32_t index);

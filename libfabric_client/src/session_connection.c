@@ -195,6 +195,26 @@ static void learn_cluster(session_t *session, const message_welcome_t *welcome)
     peers_set_heartbeat(&session->peers, welcome->heartbeat_ms);
 }
 
+/* Another peer that is this broker. */
+static uint32_t find_twin(const session_t *session, uint32_t index, incarnation_t broker)
+{
+    uint32_t twin = peers_find_broker(&session->peers, broker);
+    return twin == NO_PEER && !peer_is_relayed(&session->peers.list[index])
+               ? peers_find_relayed(&session->peers, broker)
+               : twin;
+}
+
+/* Of two connections of one client a broker serves the later one; so does the client. A connection
+ * of its own is better than a relay, and is made the later one. */
+static void give_way(session_t *session, uint32_t index, uint32_t twin)
+{
+    if (peer_is_relayed(&session->peers.list[twin])) {
+        session_greet(session, index);
+    } else {
+        close_connection(session, index);
+    }
+}
+
 void session_welcomed(session_t *session, uint32_t index, const message_welcome_t *welcome)
 {
     incarnation_t broker;
@@ -217,10 +237,10 @@ void session_welcomed(session_t *session, uint32_t index, const message_welcome_
         session_note_malformed(session, index, FABRIC_ERROR_MALFORMED_MESSAGE);
         return;
     }
-    /* Of two connections of one client a broker serves the later one; so does the client. */
-    uint32_t twin = peers_find_broker(&session->peers, broker);
-    if (twin == NO_PEER && !peer_is_relayed(peer)) {
-        twin = peers_find_relayed(&session->peers, broker);
+    uint32_t twin = find_twin(session, index, broker);
+    if (twin != NO_PEER && peers_is_later(&session->peers, twin, index)) {
+        give_way(session, index, twin);
+        return;
     }
     learn_cluster(session, welcome);
     peers_welcome(&session->peers, index, broker, session->now_ms);

@@ -134,6 +134,23 @@ static void a_redirect_to_a_broker_beyond_reach_is_followed_by_way_of_its_sender
     assert_int_equal(script_pull_requests(d, 1), 1);
 }
 
+static void a_redirect_to_a_broker_that_no_map_names_is_followed_with_the_next_map(void **state)
+{
+    session_driver_t *d = *state;
+    d->map_brokers = 1;
+    script_join(d, 0, 0);
+    uint64_t call = script_ask(d, true, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    script_redirect(d, 0, call, script_endpoint(1));
+    (void)script_pull(d, 0);
+    assert_int_equal(seen(d, KIND_MAP_WANTED), 1);
+    d->map_brokers = 2;
+    script_map(d, 0, 1, 2, 1, true);
+    assert_true(wait_hello(d, 100) != UINT64_MAX);
+    script_welcome(d, 1, d->seen[0].hello_connection, 1);
+    assert_int_equal(script_pull_requests(d, 1), 1);
+}
+
 /* ---- when it breaks ---- */
 
 static void calls_of_a_broken_carrier_are_unknown_or_sent_again(void **state)
@@ -235,6 +252,51 @@ static void a_connection_of_its_own_takes_the_place_of_a_relay(void **state)
     script_reply(d, 1, call, 50); /* by way of broker 0: too late */
     assert_null(session_next_done(d->session));
     d->by_way = false;
+    script_reply(d, 1, call, 50);
+    script_expect_end(d, call, FABRIC_OK);
+}
+
+/* The broker has welcomed the direct connection before it has got the relayed hello, which is the
+ * later one: it serves the relayed connection from then on. */
+static void hellos_that_cross_do_not_make_the_broker_silent(void **state)
+{
+    session_driver_t *d = *state;
+    script_join(d, 0, 1);
+    d->by_way = false;
+    uint64_t call = script_ask(d, true, "a");
+    script_connect(d, 1);
+    uint64_t direct = d->seen[0].hello_connection;
+    d->by_way = true;
+    assert_true(wait_hello(d, 2000) != UINT64_MAX);
+    uint64_t relayed = d->seen[0].hello_connection;
+    d->by_way = false;
+    script_welcome(d, 1, direct, 1);
+    assert_int_equal(script_pull(d, 1), 1); /* nothing but a hello */
+    assert_int_equal(d->seen[0].kind, KIND_HELLO);
+    assert_true(d->seen[0].hello_connection > relayed);
+    script_welcome(d, 1, d->seen[0].hello_connection, 1);
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    assert_int_equal(d->seen[0].request.sequence, call);
+}
+
+/* The same after the broker has welcomed the relayed client. */
+static void a_relay_serves_until_a_later_hello_is_welcome(void **state)
+{
+    session_driver_t *d = *state;
+    script_join(d, 0, 1);
+    d->by_way = false;
+    uint64_t call = script_ask(d, true, "a");
+    script_connect(d, 1);
+    uint64_t direct = d->seen[0].hello_connection;
+    d->by_way = true;
+    assert_true(wait_hello(d, 2000) != UINT64_MAX);
+    script_welcome(d, 1, d->seen[0].hello_connection, 1);
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    d->by_way = false;
+    script_welcome(d, 1, direct, 1);
+    assert_int_equal(script_pull(d, 1), 1);
+    assert_int_equal(d->seen[0].kind, KIND_HELLO);
+    d->by_way = true;
     script_reply(d, 1, call, 50);
     script_expect_end(d, call, FABRIC_OK);
 }
@@ -358,12 +420,16 @@ int main(void)
         RELAY_TEST(never_means_never, setup_never),
         RELAY_TEST(a_redirect_to_a_broker_beyond_reach_is_followed_by_way_of_its_sender,
                    setup_always),
+        RELAY_TEST(a_redirect_to_a_broker_that_no_map_names_is_followed_with_the_next_map,
+                   setup_always),
         RELAY_TEST(calls_of_a_broken_carrier_are_unknown_or_sent_again, setup_auto),
         RELAY_TEST(a_relay_that_ended_is_begun_again, setup_auto),
         RELAY_TEST(a_broker_that_does_not_know_the_relayed_client_is_greeted_again, setup_auto),
         RELAY_TEST(a_silent_broker_is_greeted_again, setup_auto),
         RELAY_TEST(another_broker_is_not_welcome_in_its_place, setup_auto),
         RELAY_TEST(a_connection_of_its_own_takes_the_place_of_a_relay, setup_auto),
+        RELAY_TEST(hellos_that_cross_do_not_make_the_broker_silent, setup_auto),
+        RELAY_TEST(a_relay_serves_until_a_later_hello_is_welcome, setup_auto),
         RELAY_TEST(a_resting_relay_ends_with_a_connection, setup_auto),
         RELAY_TEST(a_relay_to_a_broker_that_is_gone_is_not_begun_again, setup_always),
         RELAY_TEST(both_brokers_hear_of_the_end, setup_always),

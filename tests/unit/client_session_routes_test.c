@@ -188,6 +188,32 @@ static void unknown_type_that_is_served_asks_for_the_map(void **state)
     assert_int_equal(script_pull(d, 0), 0); /* the type is known now */
 }
 
+/* Broker 0 answers at two endpoints. Its welcome of the earlier connection comes later; it serves
+ * the later connection. */
+static void of_two_connections_to_a_broker_the_later_one_stays(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    session_action_t action;
+    script_join(d, 0, 0);
+    script_connect(d, 1);
+    uint64_t earlier = d->seen[0].hello_connection;
+    d->map_brokers = 1;
+    script_map(d, 0, 1, 2, 0, true);
+    script_who(d, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    assert_true(d->seen[0].hello_connection > earlier);
+    script_welcome(d, 0, d->seen[0].hello_connection, 0);
+    uint64_t call = script_ask(d, true, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    script_welcome_as(d, 1, 0, earlier, 0);
+    assert_int_equal(script_pull(d, 1), 0);
+    assert_true(session_next_action(d->session, &action));
+    assert_int_equal(action.kind, ACTION_CLOSE);
+    assert_int_equal(action.peer, 1);
+    script_reply(d, 0, call, 50);
+    script_expect_end(d, call, FABRIC_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +225,7 @@ int main(void)
         SESSION_TEST(unknown_type_goes_one_at_a_time),
         SESSION_TEST(calls_of_an_unknown_type_are_not_passed),
         SESSION_TEST(unknown_type_that_is_served_asks_for_the_map),
+        SESSION_TEST(of_two_connections_to_a_broker_the_later_one_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,7 @@ static void a_cluster_that_is_well(void **state)
     assert_int_equal(health->runners_healthy, 1);
     assert_int_equal(health->lanes, 2);
     assert_int_equal(health->lanes_served, 2);
+    assert_int_equal(health->lanes_moving, 0);
     assert_int_equal(health->types, 1);
     assert_int_equal(health->shards, SHARDS);
     assert_int_equal(health->shards_served, SHARDS);
@@ -308,6 +309,7 @@ static void a_runner_is_as_the_worst_word_about_it(void **state)
     broker_t two = well(1);
     one.runners[0] = (runner_t){"r1", "healthy", 1, 500};
     two.runners[0] = (runner_t){"r1", "missing", 1, 12345};
+    one.runners[1] = (runner_t){"r2", "healthy", 0, 0};
     two.runners[1] = (runner_t){"r2", "leaving", 0, 0};
     const fabric_health_t *health = sum_of(&one, &two);
     expect_reason(health, "runner r1 is stuck: 1 of its 4 executors, the first for 12.3 s; its log "
@@ -351,6 +353,17 @@ static void types_without_any_runner_are_unhealthy(void **state)
     assert_true(sum_of(&one, &two)->healthy);
 }
 
+/* Nobody says that the cluster is well. */
+static void a_cluster_of_which_no_broker_is_known(void **state)
+{
+    (void)state;
+    fabric_health_t health;
+    health_sum_t *sum = health_sum_new();
+    health_sum_end(sum, &health);
+    health_sum_destroy(&sum);
+    expect_reason(&health, "no broker is known");
+}
+
 static void reasons_are_counted_beyond_those_that_are_told(void **state)
 {
     (void)state;
@@ -364,6 +377,25 @@ static void reasons_are_counted_beyond_those_that_are_told(void **state)
     assert_int_equal(health.reason_count, 80);
     assert_int_equal(health.brokers, 80);
     assert_int_equal(health.silent_count, FABRIC_HEALTH_BROKERS_MAX);
+}
+
+static void of_a_document_that_is_cut_nothing_counts(void **state)
+{
+    (void)state;
+    fabric_health_t health;
+    wire_writer_t document = {0};
+    broker_t broker = well(0);
+    broker.pending = 5;
+    put_broker(&broker, &document);
+    health_sum_t *sum = health_sum_new();
+    assert_int_equal(health_sum_add(sum, "a", "b", fabric_bytes(document.data, document.size - 1)),
+                     FABRIC_ERROR_MALFORMED_MESSAGE);
+    health_sum_end(sum, &health);
+    assert_int_equal(health.pending, 0);
+    assert_int_equal(health.runners, 0);
+    assert_int_equal(health.lanes, 0);
+    health_sum_destroy(&sum);
+    wire_writer_destroy(&document);
 }
 
 /* Any bytes may come from a broker. */
@@ -412,7 +444,9 @@ int main(void)
         cmocka_unit_test(a_runner_is_as_the_worst_word_about_it),
         cmocka_unit_test(a_type_that_nobody_brings_matters_where_messages_wait),
         cmocka_unit_test(types_without_any_runner_are_unhealthy),
+        cmocka_unit_test(a_cluster_of_which_no_broker_is_known),
         cmocka_unit_test(reasons_are_counted_beyond_those_that_are_told),
+        cmocka_unit_test(of_a_document_that_is_cut_nothing_counts),
         cmocka_unit_test(no_bytes_do_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

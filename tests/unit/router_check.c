@@ -375,9 +375,12 @@ const char *router_check(const router_t *router)
     for (const entity_t *entity = router->entities; entity; entity = entity->by_name.next) {
         check_entity(router, entity);
     }
+    uint32_t to_log = 0;
     for (const runner_t *runner = router->runners; runner; runner = runner->by_incarnation.next) {
         check_runner(router, runner);
+        to_log += runner->to_log;
     }
+    router_expect("runners whose health is to be logged", router->runners_to_log, to_log);
     router_check_lanes(router);
     return fault[0] ? fault : NULL;
 }

@@ -274,10 +274,11 @@ static void put_map(const session_driver_t *d, wire_writer_t *out, uint64_t term
     shard_map_destroy(&map);
 }
 
-static void welcome_with(session_driver_t *d, size_t peer, uint64_t connection, fabric_bytes_t map)
+static void welcome_with(session_driver_t *d, size_t peer, size_t number, uint64_t connection,
+                         fabric_bytes_t map)
 {
     static const uint8_t cluster_id[16] = {7};
-    incarnation_t broker = {{(uint8_t)(peer + 1)}};
+    incarnation_t broker = {{(uint8_t)(number + 1)}};
     message_welcome_t welcome = {
         .protocol = LIMIT_PROTOCOL_VERSION,
         .cluster_id = fabric_bytes(cluster_id, sizeof cluster_id),
@@ -294,12 +295,18 @@ static void welcome_with(session_driver_t *d, size_t peer, uint64_t connection, 
     script_deliver(d, peer);
 }
 
-void script_welcome(session_driver_t *d, size_t peer, uint64_t connection, int home)
+void script_welcome_as(session_driver_t *d, size_t peer, size_t broker, uint64_t connection,
+                       int home)
 {
     wire_writer_t map = {0};
     put_map(d, &map, 1, 1, home, true);
-    welcome_with(d, peer, connection, wire_writer_bytes(&map));
+    welcome_with(d, peer, broker, connection, wire_writer_bytes(&map));
     wire_writer_destroy(&map);
+}
+
+void script_welcome(session_driver_t *d, size_t peer, uint64_t connection, int home)
+{
+    script_welcome_as(d, peer, peer, connection, home);
 }
 
 void script_map_welcome(session_driver_t *d, size_t peer, uint64_t term, uint64_t sequence,
@@ -307,7 +314,7 @@ void script_map_welcome(session_driver_t *d, size_t peer, uint64_t term, uint64_
 {
     wire_writer_t map = {0};
     put_map(d, &map, term, sequence, home, type);
-    welcome_with(d, peer, d->seen[0].hello_connection, wire_writer_bytes(&map));
+    welcome_with(d, peer, peer, d->seen[0].hello_connection, wire_writer_bytes(&map));
     wire_writer_destroy(&map);
 }
 

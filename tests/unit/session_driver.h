@@ -73,6 +73,9 @@ void script_connect(session_driver_t *d, size_t peer);
  * actions. */
 void script_join(session_driver_t *d, size_t peer, int home);
 void script_welcome(session_driver_t *d, size_t peer, uint64_t connection, int home);
+/* The same, but this broker answers at the peer's endpoint. */
+void script_welcome_as(session_driver_t *d, size_t peer, size_t broker, uint64_t connection,
+                       int home);
 /* Welcomes the last hello, with a map of this version that knows the type or not. */
 void script_map_welcome(session_driver_t *d, size_t peer, uint64_t term, uint64_t sequence,
                         int home, bool type);

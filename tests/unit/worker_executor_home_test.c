@@ -43,7 +43,9 @@ static void deliver_again(executor_driver_t *d, const char *id, const char *tag,
 {
     uint64_t last = d->request_id;
     d->request_id = request_id - 1;
-    exec_give(d, id, tag, 1, 9, REQUEST_DURABLE, exec_amount(d, 1));
+    bool adds = strcmp(tag, "Add") == 0;
+    exec_give(d, id, tag, 1, 9, REQUEST_DURABLE,
+              adds ? exec_amount(d, 1) : fabric_bytes("\x90", 1));
     d->request_id = last > request_id ? last : request_id;
 }
 
@@ -363,6 +365,116 @@ static void a_defect_is_forgotten_with_its_home(void **state)
     exec_expect_amount(d, 1, 101);
 }
 
+/* What the former home had delivered is still read, and must not disturb what is kept. */
+static void old_deliveries_do_not_disturb_what_is_kept(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_durable(d, "a", "Wait");
+    exec_run(d);
+    exec_orphan(d, 1);
+    exec_add(d, "b", 1);
+    exec_complete(d, 55);
+    exec_run(d);
+    exec_resume(d, 1);
+    exec_kept(d, (fabric_bytes_t){0});
+    deliver_again(d, "a", "Wait", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 55);
+    assert_int_equal(d->starts, 1);
+}
+
+/* The result of the first home has not reached the second one, which is gone, too. */
+static void expect_kept_by_the_third_home(executor_driver_t *d)
+{
+    message_result_t result;
+    exec_resume(d, 1);
+    exec_kept(d, (fabric_bytes_t){0});
+    d->now_ms += 20;
+    exec_run(d);
+    deliver_again(d, "a", "Add", 1);
+    exec_run(d);
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, 1);
+    assert_int_equal(result.code, 1);
+    assert_int_equal(result.home_epoch, 3);
+    assert_int_equal(d->starts, 1);
+}
+
+static void a_result_is_kept_for_the_next_home_but_one(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    change_home(d, (uint64_t[]){1}, 1);
+    exec_orphan(d, 1);
+    deliver_again(d, "a", "Add", 1);
+    exec_run(d);
+    expect_kept_by_the_third_home(d);
+}
+
+static void a_result_is_kept_though_its_delivery_is_dropped(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    change_home(d, (uint64_t[]){1}, 1);
+    exec_volatile(d, "a", "Wait");
+    deliver_again(d, "a", "Add", 1); /* behind the pending handler */
+    exec_run(d);
+    exec_orphan(d, 1);
+    exec_complete(d, 55);
+    exec_run(d);
+    expect_kept_by_the_third_home(d);
+}
+
+/* A pending handler answers no delivery that comes behind another one: results leave in the order
+ * of the deliveries. */
+static void a_pending_handler_answers_nothing_behind_an_earlier_delivery(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_durable(d, "a", "Wait");
+    exec_run(d);
+    change_home(d, NULL, 0); /* nothing is known of 1 */
+    deliver_again(d, "a", "Add", 1);
+    deliver_again(d, "a", "Wait", 2);
+    exec_run(d);
+    exec_complete(d, 55);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    exec_expect_no_result(d);
+    assert_int_equal(d->starts, 2);
+    exec_complete(d, 66);
+    exec_run(d);
+    exec_expect_amount(d, 2, 66);
+}
+
+/* A second delivery by the same home means that the home does not want the result of the first. */
+static void a_pending_handler_answers_one_delivery_of_a_home(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    message_result_t result;
+    exec_begin(d, 1);
+    exec_durable(d, "a", "Wait");
+    exec_run(d);
+    change_home(d, NULL, 0);
+    deliver_again(d, "a", "Wait", 1);
+    deliver_again(d, "a", "Wait", 1);
+    exec_run(d);
+    exec_complete(d, 55);
+    exec_run(d);
+    exec_expect_amount(d, 1, 55);
+    assert_int_equal(d->starts, 2);
+    exec_complete(d, 66);
+    exec_run(d);
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.request_id, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +486,11 @@ int main(void)
         EXECUTOR_TEST(a_kept_result_of_an_instance_that_has_ended_is_not_taken),
         EXECUTOR_TEST(a_kept_result_behind_a_defect_is_not_taken),
         EXECUTOR_TEST(a_handler_may_end_without_a_home),
+        EXECUTOR_TEST(old_deliveries_do_not_disturb_what_is_kept),
+        EXECUTOR_TEST(a_result_is_kept_for_the_next_home_but_one),
+        EXECUTOR_TEST(a_result_is_kept_though_its_delivery_is_dropped),
+        EXECUTOR_TEST(a_pending_handler_answers_nothing_behind_an_earlier_delivery),
+        EXECUTOR_TEST(a_pending_handler_answers_one_delivery_of_a_home),
         EXECUTOR_TEST(volatile_results_are_not_kept),
         EXECUTOR_TEST(an_instance_that_has_seen_too_much_ends),
         EXECUTOR_TEST(refused_results_do_not_answer),
