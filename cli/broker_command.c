@@ -1,33 +1,30 @@
 /* fabricctl broker: which brokers there are, and the orderly stop of one of them. */
 #include "cli/commands.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "cli/cluster_view.h"
+#include "cli/json.h"
+#include "cli/names.h"
+#include "cli/order.h"
 #include "cli/report.h"
 #include "cli/table.h"
-#include "core/clock.h"
-
-enum { POLL_US = 100000, POLL_TIMEOUT_MS = 1000 };
 
 /* ---- broker ls ---- */
 
-static json_t *make_row(const view_broker_t *broker, const char *holder)
+static json_t *make_row(const fabric_broker_answer_t *answer, const json_t *document,
+                        const char *holder)
 {
-    const json_t *document = broker->document;
     json_t *row = json_object();
-    json_object_set_new(row, "name", json_string(broker->name));
-    json_object_set_new(row, "incarnation", json_string(broker->id));
-    json_object_set_new(row, "router", json_string(broker->router));
+    json_object_set_new(row, "name", json_string(answer->name));
+    json_object_set_new(row, "incarnation", json_string(answer->broker));
+    json_object_set_new(row, "router", json_string(answer->endpoint));
     json_object_set_new(row, "state",
                         json_string(document ? cli_text_of(document, "state") : "silent"));
     json_object_set_new(
         row, "lanes",
         document ? json_integer((json_int_t)json_array_size(json_object_get(document, "lanes")))
                  : json_null());
-    json_object_set_new(row, "holder", json_boolean(strcmp(holder, broker->id) == 0));
+    json_object_set_new(row, "holder", json_boolean(strcmp(holder, answer->broker) == 0));
     json_object_set_new(row, "draining",
                         document ? json_boolean(json_is_true(json_object_get(document, "draining")))
                                  : json_null());
@@ -39,7 +36,7 @@ json_t *cli_broker_rows(const cluster_view_t *view)
     json_t *rows = json_array();
     const char *holder = cli_text_of(cluster_view_any(view), "holder");
     for (size_t i = 0; i < view->count; i++) {
-        json_array_append_new(rows, make_row(&view->brokers[i], holder));
+        json_array_append_new(rows, make_row(&view->answers[i], view->documents[i], holder));
     }
     return rows;
 }
@@ -62,60 +59,39 @@ static void list_brokers(const cli_options_t *options, const cluster_view_t *vie
 
 /* ---- broker drain ---- */
 
-int cli_find_broker(const cluster_view_t *view, const char *wanted, size_t *index)
+/* Whether all other brokers that answer say that the broker has left. */
+static bool has_left(const cluster_view_t *view, const void *broker)
 {
-    json_t *rows = cli_broker_rows(view);
-    cli_name_t *names = cli_names_of(rows, "incarnation");
-    int code = cli_name_find(names, view->count, "broker", wanted, index);
-    free(names);
-    json_decref(rows);
-    return code;
-}
-
-/* Whether another broker, which is asked, says that the broker has left. */
-static bool has_left(fabric_client_t *client, const cluster_view_t *view, size_t index)
-{
+    size_t others = 0;
     for (size_t i = 0; i < view->count; i++) {
-        json_t *document = NULL;
-        if (i != index && view->brokers[i].document &&
-            cli_ask(client, view->brokers[i].id, POLL_TIMEOUT_MS, &document)) {
-            bool left = !cli_find(json_object_get(document, "brokers"), "incarnation",
-                                  view->brokers[index].id);
-            json_decref(document);
-            return left;
+        const json_t *document = view->documents[i];
+        if (document && strcmp(view->answers[i].broker, broker) != 0) {
+            if (cli_find(json_object_get(document, "brokers"), "incarnation", broker)) {
+                return false;
+            }
+            others++;
         }
     }
-    return false;
-}
-
-static int wait_until_left(const cli_options_t *options, fabric_client_t *client,
-                           const cluster_view_t *view, size_t index)
-{
-    uint64_t until_ms = clock_monotonic_ms() + options->wait_ms;
-    while (!has_left(client, view, index)) {
-        if (clock_monotonic_ms() >= until_ms) {
-            return cli_fail(FABRIC_ERROR_TIMEOUT, "look with: fabricctl broker ls",
-                            "broker %s still drains", view->brokers[index].name);
-        }
-        usleep(POLL_US);
-    }
-    return CLI_DONE;
+    return others > 0;
 }
 
 static int drain(const cli_options_t *options, fabric_client_t *client, const cluster_view_t *view)
 {
-    size_t index = 0;
-    int code = cli_find_broker(view, options->arguments[2], &index);
-    if (code != CLI_DONE) {
-        return code;
+    const json_t *brokers = json_object_get(view->merged, "brokers");
+    const json_t *broker = cli_name_find(brokers, "broker", options->arguments[2]);
+    if (!broker) {
+        return CLI_NOT_FOUND;
     }
-    const view_broker_t *broker = &view->brokers[index];
-    code = cli_order(options, client, broker->id, "drain", fabric_bytes(NULL, 0), broker->name);
-    if (code == CLI_DONE && !options->no_wait) {
-        code = wait_until_left(options, client, view, index);
-    }
+    const char *id = cli_text_of(broker, "incarnation");
+    cli_order_t order = {.broker = id,
+                         .query = "drain",
+                         .what = "broker",
+                         .name = cli_text_of(broker, "name"),
+                         .is_done = has_left,
+                         .context = id};
+    int code = cli_order(options, client, &order);
     if (code == CLI_DONE) {
-        printf("broker %s %s\n", broker->name, options->no_wait ? "drains" : "has left");
+        printf("broker %s %s\n", order.name, options->no_wait ? "drains" : "has left");
     }
     return code;
 }

@@ -8,11 +8,7 @@
 
 #include <stdio.h>
 
-#include <jansson.h>
-
-#include <fabric/client.h>
-
-#include "cli/options.h"
+#include "cli/cluster_view.h"
 #include "core/store.h"
 
 /* The whole program. `drivers` ends with NULL. */
@@ -22,10 +18,14 @@ int cli_run(int argc, char **argv, const store_driver_t *const *drivers);
 int cli_call(const cli_options_t *options, bool tell);
 /* status */
 int cli_status(const cli_options_t *options);
-/* Prints the merged document of a cluster (cluster.h) as tables, and escapes its strings. */
+/* Adds the members about health to a merged document (cluster_merge.h). */
+void cli_status_add_health(json_t *document, const fabric_health_t *health);
+/* Prints the document as tables, and escapes its strings. */
 void cli_status_print(json_t *document, FILE *file);
 /* broker ls, broker drain NAME */
 int cli_broker(const cli_options_t *options);
+/* Rows of broker ls. The caller's. */
+json_t *cli_broker_rows(const cluster_view_t *view);
 /* runner ls, runner cordon|uncordon|drain NAME */
 int cli_runner(const cli_options_t *options);
 /* shard ls, shard show GROUP:NUMBER, shard plan */
@@ -45,9 +45,6 @@ int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_se
 /* cli_connect without printing an error: the outcome tells the error. */
 fabric_error_t cli_open(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
                         fabric_client_t **client, fabric_outcome_t *outcome);
-
-/* The text of an outcome, or the error's meaning where it has none. */
-const char *cli_outcome_text(const fabric_outcome_t *outcome);
 
 /* A usage error: "... (InvalidArgument): run fabricctl --help". Returns CLI_USAGE. */
 int cli_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

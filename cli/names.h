@@ -5,22 +5,16 @@
 #ifndef CLI_NAMES_H
 #define CLI_NAMES_H
 
-#include <stddef.h>
+#include <jansson.h>
 
 /* Digits of an id that are enough, if no other id begins with them. */
 enum { CLI_ID_DIGITS_MIN = 4, CLI_ID_DIGITS_SHOWN = 8 };
 
-typedef struct cli_name {
-    const char *id; /* hexadecimal digits */
-    const char *name;
-} cli_name_t;
-
-/* Finds the one that is called `wanted`, by its whole name or the beginning of its id. Returns
- * CLI_DONE and sets *index, or prints one line that lists the candidates and returns CLI_NOT_FOUND.
- * `what`: "broker" or "runner". */
-int cli_name_find(const cli_name_t *names, size_t count, const char *what, const char *wanted,
-                  size_t *index);
+/* Finds the one that is called `wanted`, by its whole name or the beginning of its id, in an array
+ * of objects with the members "incarnation" and "name". NULL: one line that lists the candidates
+ * was printed, and the exit code is CLI_NOT_FOUND. `what`: "broker" or "runner". */
+const json_t *cli_name_find(const json_t *array, const char *what, const char *wanted);
 /* How many are called so. */
-size_t cli_name_count(const cli_name_t *names, size_t count, const char *wanted);
+size_t cli_name_count(const json_t *array, const char *wanted);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/json.h"
 #include "core/limits.h"
 #include "core/memory.h"
 #include "core/placement.h"
@@ -40,11 +41,11 @@ static size_t find_brokers(const cluster_view_t *view, const char *drained,
     size_t count = 0;
     incarnation_t newcomer;
     for (size_t i = 0; i < view->count && count < LIMIT_BROKERS_MAX; i++) {
-        const view_broker_t *broker = &view->brokers[i];
+        const char *text = view->answers[i].broker;
         incarnation_t id = {{0}};
-        bool drains = json_is_true(json_object_get(broker->document, "draining")) ||
-                      (drained && strcmp(drained, broker->id) == 0);
-        if (incarnation_parse(broker->id, &id)) {
+        bool drains = json_is_true(json_object_get(view->documents[i], "draining")) ||
+                      (drained && strcmp(drained, text) == 0);
+        if (incarnation_parse(text, &id)) {
             members[count++] = placement_broker(id, drains);
         }
     }
@@ -52,6 +53,32 @@ static size_t find_brokers(const cluster_view_t *view, const char *drained,
         members[count++] = placement_broker(newcomer, false);
     }
     return count;
+}
+
+/* The broker that holds each lane. Where a holder does not answer, the others know by the map what
+ * its lanes' shards have as home. Returns the number of lanes. */
+static size_t find_holders(const cluster_view_t *view, incarnation_t holders[LIMIT_LANES_MAX])
+{
+    size_t lanes = cluster_view_lanes(view);
+    size_t index;
+    const json_t *item;
+    lanes = lanes < LIMIT_LANES_MAX ? lanes : LIMIT_LANES_MAX;
+    memset(holders, 0, LIMIT_LANES_MAX * sizeof *holders);
+    json_array_foreach(json_object_get(lanes > 0 ? view->merged : NULL, "shards"), index, item)
+    {
+        size_t lane = (size_t)cli_number_of(item, "number") % lanes;
+        if (incarnation_is_none(holders[lane])) {
+            holders[lane] = id_of(json_object_get(item, "home"));
+        }
+    }
+    json_array_foreach(json_object_get(view->merged, "lanes"), index, item)
+    {
+        size_t lane = (size_t)cli_number_of(item, "number");
+        if (lane < lanes) {
+            holders[lane] = id_of(json_object_get(item, "broker"));
+        }
+    }
+    return lanes;
 }
 
 /* Moves the first lane that is to move, as a broker gives up its lanes one after another, and what
@@ -79,15 +106,9 @@ json_t *plan_lanes(const cluster_view_t *view, const char *drained)
 {
     placement_member_t members[LIMIT_BROKERS_MAX + 1];
     incarnation_t holders[LIMIT_LANES_MAX];
-    json_t *named = cluster_view_holders(view);
     json_t *moves = json_array();
     size_t count = find_brokers(view, drained, members);
-    size_t lanes =
-        json_array_size(named) < LIMIT_LANES_MAX ? json_array_size(named) : LIMIT_LANES_MAX;
-    for (size_t i = 0; i < lanes; i++) {
-        holders[i] = id_of(json_array_get(named, i));
-    }
-    json_decref(named);
+    size_t lanes = find_holders(view, holders);
     for (size_t i = 0; i < lanes && move_next(members, count, holders, lanes, moves); i++) {
     }
     return moves;
@@ -252,7 +273,7 @@ json_t *plan_shards(const cluster_view_t *view, const char *drained, const plan_
     size_t index;
     const json_t *type;
     for (size_t i = 0; i < view->count; i++) {
-        const json_t *document = view->brokers[i].document;
+        const json_t *document = view->documents[i];
         json_array_foreach(json_object_get(document, "types"), index, type)
         {
             place_type(&change, document, type);

@@ -51,6 +51,11 @@ int cli_exit_code(fabric_error_t error)
     return exit_code_of_class(fabric_error_class(error));
 }
 
+const char *cli_outcome_text(const fabric_outcome_t *outcome)
+{
+    return outcome->text[0] ? outcome->text : fabric_error_meaning(outcome->error);
+}
+
 void cli_error_line(fabric_error_t error, const char *what, const char *remedy, char *line,
                     size_t line_size)
 {

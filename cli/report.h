@@ -7,12 +7,15 @@
 
 #include <stddef.h>
 
-#include <fabric/error.h>
+#include <fabric/client.h>
 
 #include "core/exit_codes.h"
 
 /* The exit code that stands for an error; CLI_DONE for FABRIC_OK. */
 int cli_exit_code(fabric_error_t error);
+
+/* The text of an outcome, or the error's meaning where it has none. */
+const char *cli_outcome_text(const fabric_outcome_t *outcome);
 
 /* Writes "fabricctl: <what> (<ErrorName>): <remedy>" without a newline into `line`. Line ends and
  * tabs become spaces and other control bytes escapes, so that it stays one line. `what` NULL or

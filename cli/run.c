@@ -18,11 +18,6 @@ int cli_usage_error(const char *format, ...)
     return cli_fail(FABRIC_ERROR_INVALID_ARGUMENT, "run: fabricctl --help", "%s", what);
 }
 
-const char *cli_outcome_text(const fabric_outcome_t *outcome)
-{
-    return outcome->text[0] ? outcome->text : fabric_error_meaning(outcome->error);
-}
-
 fabric_error_t cli_open(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
                         fabric_client_t **client, fabric_outcome_t *outcome)
 {

@@ -1,15 +1,14 @@
 /* fabricctl shard: who keeps and runs the shards, and what would move. */
 #include "cli/commands.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "cli/cluster_view.h"
+#include "cli/json.h"
+#include "cli/names.h"
 #include "cli/plan.h"
 #include "cli/report.h"
 #include "cli/shard_rows.h"
 #include "cli/table.h"
-#include "core/memory.h"
 #include "core/printable.h"
 
 /* ---- shard ls ---- */
@@ -89,52 +88,38 @@ static int show_shard(const cli_options_t *options, const cluster_view_t *view)
 
 /* What the plan is about. */
 typedef struct subject {
+    const json_t *members; /* all brokers, or all runners */
     bool is_broker;
     const char *drained; /* its id; NULL: it is added */
 } subject_t;
 
 /* A name may be a broker's or a runner's. */
-static int find_drained(const cli_options_t *options, const cluster_view_t *view,
-                        const json_t *runners, subject_t *subject)
+static int find_subject(const cli_options_t *options, const cluster_view_t *view,
+                        subject_t *subject)
 {
-    size_t index = 0;
-    json_t *brokers = cli_broker_rows(view);
-    cli_name_t *names = cli_names_of(brokers, "incarnation");
-    cli_name_t *runner_names = cli_names_of(runners, "id");
-    size_t found = cli_name_count(names, view->count, options->drain);
-    size_t found_runners = cli_name_count(runner_names, json_array_size(runners), options->drain);
-    bool both = found > 0 && found_runners > 0 && !options->broker && !options->runner;
-    subject->is_broker = options->broker || (!options->runner && found > 0);
-    int code = both                 ? cli_fail(FABRIC_ERROR_NOT_FOUND, "say --broker or --runner",
-                                               "'%.100s' is a broker and a runner", options->drain)
-               : subject->is_broker ? cli_find_broker(view, options->drain, &index)
-                                    : cli_find_runner(runners, options->drain, &index);
-    if (code == CLI_DONE) {
-        subject->drained = subject->is_broker ? view->brokers[index].id
-                                              : cli_text_of(json_array_get(runners, index), "id");
+    const json_t *brokers = json_object_get(view->merged, "brokers");
+    const json_t *runners = json_object_get(view->merged, "runners");
+    bool broker = options->drain && cli_name_count(brokers, options->drain) > 0;
+    bool runner = options->drain && cli_name_count(runners, options->drain) > 0;
+    if (broker && runner && !options->broker && !options->runner) {
+        return cli_fail(FABRIC_ERROR_NOT_FOUND, "say --broker or --runner",
+                        "'%.100s' is a broker and a runner", options->drain);
     }
-    free(names);
-    free(runner_names);
-    json_decref(brokers);
-    return code;
-}
-
-static const char *name_in(const json_t *rows, const char *id_key, const char *id)
-{
-    size_t index;
-    const json_t *row;
-    json_array_foreach((json_t *)rows, index, row)
-    {
-        if (strcmp(cli_text_of(row, id_key), id) == 0) {
-            return cli_text_of(row, "name");
+    subject->is_broker = options->broker || (!options->runner && broker);
+    subject->members = subject->is_broker ? brokers : runners;
+    if (options->drain) {
+        const json_t *found = cli_name_find(
+            subject->members, subject->is_broker ? "broker" : "runner", options->drain);
+        if (!found) {
+            return CLI_NOT_FOUND;
         }
+        subject->drained = cli_text_of(found, "incarnation");
     }
-    return NULL;
+    return CLI_DONE;
 }
 
 /* Adds from_name and to_name, which are null for nobody. */
-static void add_names(const cli_options_t *options, const json_t *rows, const char *id_key,
-                      json_t *moves)
+static void add_names(const cli_options_t *options, const json_t *members, json_t *moves)
 {
     static const char *const ends[][2] = {{"from", "from_name"}, {"to", "to_name"}};
     size_t index;
@@ -143,8 +128,10 @@ static void add_names(const cli_options_t *options, const json_t *rows, const ch
     {
         for (size_t i = 0; i < 2; i++) {
             const char *id = cli_text_of(move, ends[i][0]);
-            const char *name =
-                strcmp(id, PLAN_NEWCOMER) == 0 ? options->add : name_in(rows, id_key, id);
+            const json_t *member = cli_find(members, "incarnation", id);
+            const char *name = strcmp(id, PLAN_NEWCOMER) == 0 ? options->add
+                               : member                       ? cli_text_of(member, "name")
+                                                              : NULL;
             json_object_set_new(move, ends[i][1], name ? json_string(name) : json_null());
         }
     }
@@ -182,9 +169,9 @@ static size_t count_pairs(const cluster_view_t *view)
     size_t k;
     const json_t *shard;
     const json_t *type;
-    json_array_foreach(json_object_get(cluster_view_any(view), "shards"), i, shard)
+    json_array_foreach(json_object_get(view->merged, "shards"), i, shard)
     {
-        json_array_foreach(json_object_get(cluster_view_any(view), "types"), k, type)
+        json_array_foreach(json_object_get(view->merged, "types"), k, type)
         {
             count += strcmp(cli_text_of(type, "group"), cli_text_of(shard, "group")) == 0;
         }
@@ -192,30 +179,19 @@ static size_t count_pairs(const cluster_view_t *view)
     return count;
 }
 
-static void make_plan(const cli_options_t *options, const cluster_view_t *view,
-                      const json_t *runners, const subject_t *subject)
-{
-    json_t *brokers = cli_broker_rows(view);
-    plan_runner_t added = {options->weight, options->app_version, options->types};
-    json_t *moves = subject->is_broker ? plan_lanes(view, subject->drained)
-                                       : plan_shards(view, subject->drained, &added);
-    add_names(options, subject->is_broker ? brokers : runners,
-              subject->is_broker ? "incarnation" : "id", moves);
-    print_plan(options, subject->is_broker,
-               subject->is_broker ? cluster_view_lanes(view) : count_pairs(view), moves);
-    json_decref(moves);
-    json_decref(brokers);
-}
-
 static int plan(const cli_options_t *options, const cluster_view_t *view)
 {
-    json_t *runners = cluster_view_runners(view);
-    subject_t subject = {.is_broker = options->broker};
-    int code = options->drain ? find_drained(options, view, runners, &subject) : CLI_DONE;
+    subject_t subject = {0};
+    plan_runner_t added = {options->weight, options->app_version, options->types};
+    int code = find_subject(options, view, &subject);
     if (code == CLI_DONE) {
-        make_plan(options, view, runners, &subject);
+        json_t *moves = subject.is_broker ? plan_lanes(view, subject.drained)
+                                          : plan_shards(view, subject.drained, &added);
+        size_t all = subject.is_broker ? cluster_view_lanes(view) : count_pairs(view);
+        add_names(options, subject.members, moves);
+        print_plan(options, subject.is_broker, all, moves);
+        json_decref(moves);
     }
-    json_decref(runners);
     return code;
 }
 

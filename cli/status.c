@@ -1,15 +1,70 @@
 /* fabricctl status: brokers, runners, types and shards, as all brokers say together. */
 #include "cli/commands.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
-#include "cli/cluster.h"
+#include "cli/json.h"
 #include "cli/report.h"
+#include "cli/table.h"
+#include "core/memory.h"
 #include "core/printable.h"
+#include "core/standing.h"
 
 enum { SHORT_ID = 8 };
+
+/* ---- health ---- */
+
+static json_t *health_numbers(const fabric_health_t *health)
+{
+    json_t *numbers = json_object();
+    const struct {
+        const char *key;
+        uint64_t number;
+    } members[] = {
+        {"brokers", health->brokers},
+        {"brokers_answering", health->brokers_answering},
+        {"runners", health->runners},
+        {"runners_healthy", health->runners_healthy},
+        {"runners_stuck", health->runners_stuck},
+        {"lanes", health->lanes},
+        {"lanes_served", health->lanes_served},
+        {"lanes_moving", health->lanes_moving},
+        {"lanes_stuck", health->lanes_stuck},
+        {"types", health->types},
+        {"types_missing", health->types_missing},
+        {"shards", health->shards},
+        {"shards_served", health->shards_served},
+        {"shards_moving", health->shards_moving},
+        {"shards_unserved", health->shards_unserved},
+        {"pending", health->pending},
+        {"oldest_pending_ms", health->oldest_pending_ms},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        json_object_set_new(numbers, members[i].key, json_integer((json_int_t)members[i].number));
+    }
+    json_object_set_new(numbers, "last_fence_ms",
+                        health->fenced ? json_integer((json_int_t)health->last_fence_ms)
+                                       : json_null());
+    json_object_set_new(numbers, "last_fence_lane",
+                        health->fenced && health->last_fence_lane >= 0
+                            ? json_integer(health->last_fence_lane)
+                            : json_null());
+    return numbers;
+}
+
+void cli_status_add_health(json_t *document, const fabric_health_t *health)
+{
+    json_t *reasons = json_array();
+    for (uint32_t i = 0; i < health->reason_count && i < FABRIC_HEALTH_REASONS_MAX; i++) {
+        json_array_append_new(reasons, json_string(health->reasons[i]));
+    }
+    json_object_set_new(document, "healthy", json_boolean(health->healthy));
+    json_object_set_new(document, "reasons", reasons);
+    json_object_set_new(document, "health", health_numbers(health));
+}
+
+/* ---- tables ---- */
 
 static bool is_healthy(const json_t *shard)
 {
@@ -153,11 +208,14 @@ static void print_runners(const json_t *document, FILE *file)
         const char *incarnation = cli_text_of(runner, "incarnation");
         size_t healthy = 0;
         size_t owned = count_owned(shards, incarnation, &healthy);
-        fprintf(file, "%-*.*s  %-32s %-10s %6lld %10lld %7zu %8zu %12lld\n", SHORT_ID, SHORT_ID,
+        runner_standing_t standing = RUNNER_OPEN;
+        (void)runner_standing_parse(cli_text_of(runner, "standing"), &standing);
+        fprintf(file, "%-*.*s  %-32s %-10s %6lld %10lld %7zu %8zu %12lld%s%s\n", SHORT_ID, SHORT_ID,
                 incarnation, cli_text_of(runner, "name"),
                 cli_number_of(runner, "stuck") > 0 ? "stuck" : cli_text_of(runner, "state"),
                 cli_number_of(runner, "weight"), cli_number_of(runner, "app_version"), owned,
-                healthy, cli_number_of(runner, "outstanding"));
+                healthy, cli_number_of(runner, "outstanding"), standing == RUNNER_OPEN ? "" : "  ",
+                standing == RUNNER_OPEN ? "" : runner_standing_name(standing));
     }
     if (json_array_size(json_object_get(document, "runners")) == 0) {
         fprintf(file, "none: start a worker\n");
@@ -224,9 +282,37 @@ static void print_counters(const json_t *document, FILE *file)
     }
 }
 
+/* Escapes control bytes in all strings: other programs choose the names of workers and brokers. */
+static void make_printable(json_t *value)
+{
+    size_t index;
+    const char *key;
+    json_t *element;
+    if (json_is_string(value)) {
+        const char *text = json_string_value(value);
+        size_t size = PRINTABLE_SIZE(json_string_length(value));
+        char *copy = memory_allocate(size);
+        printable_copy(text, copy, size);
+        if (json_string_set(value, copy) != 0) {
+            abort();
+        }
+        free(copy);
+    } else if (json_is_array(value)) {
+        json_array_foreach(value, index, element)
+        {
+            make_printable(element);
+        }
+    } else if (json_is_object(value)) {
+        json_object_foreach(value, key, element)
+        {
+            make_printable(element);
+        }
+    }
+}
+
 void cli_status_print(json_t *document, FILE *file)
 {
-    cli_make_printable(document);
+    make_printable(document);
     print_summary(document, file);
     print_brokers(document, file);
     print_runners(document, file);
@@ -235,32 +321,29 @@ void cli_status_print(json_t *document, FILE *file)
     print_counters(document, file);
 }
 
-static void print_cluster(const cli_options_t *options, const cli_cluster_t *cluster)
-{
-    if (options->json) {
-        json_dumpf(cluster->document, stdout, JSON_INDENT(2));
-        putchar('\n');
-    } else {
-        cli_status_print(cluster->document, stdout);
-    }
-}
-
 int cli_status(const cli_options_t *options)
 {
     if (options->argument_count != 1) {
         return cli_usage_error("status takes no argument");
     }
     fabric_client_t *client = NULL;
-    cli_cluster_t cluster = {0};
+    cluster_view_t view = {0};
+    fabric_health_t health;
     int code = cli_connect(options, 0, 0, &client);
     if (code == CLI_DONE) {
-        code = cli_cluster_ask(options, client, &cluster);
+        code = cluster_view_ask(options, client, true, &view);
     }
     if (code == CLI_DONE) {
-        print_cluster(options, &cluster);
-        code = options->check && !cluster.health.healthy ? CLI_UNHEALTHY : CLI_DONE;
+        fabric_health_of_answers(view.answers, view.count, &health);
+        cli_status_add_health(view.merged, &health);
+        if (options->json) {
+            cli_json_print(view.merged, stdout);
+        } else {
+            cli_status_print(view.merged, stdout);
+        }
+        code = options->check && !health.healthy ? CLI_UNHEALTHY : CLI_DONE;
     }
-    cli_cluster_destroy(&cluster);
+    cluster_view_destroy(&view);
     fabric_client_close(&client);
     return code;
 }

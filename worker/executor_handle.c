@@ -309,17 +309,9 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
         free(kept);
         return false;
     }
-    message_result_t result = {
-        .shard = delivery->shard,
-        .home_epoch = delivery->home_epoch,
-        .owner_sequence = delivery->owner_sequence,
-        .activation = delivery->activation,
-        .request_id = delivery->request_id,
-        .status = kept->status,
-        .error = kept->error,
-        .code = kept->code,
-        .payload = fabric_bytes(kept->payload, kept->payload_size),
-    };
+    message_result_t result = work_result(delivery, kept->status, kept->error);
+    result.code = kept->code;
+    result.payload = fabric_bytes(kept->payload, kept->payload_size);
     output_put_result(&executor->output, ownership->source, &result, true, executor->now_ms);
     count(&executor->handling.answered);
     free(kept);

@@ -48,15 +48,7 @@ void output_put_result(executor_output_t *output, work_source_t source,
 void output_put_not_taken(executor_output_t *output, work_source_t source,
                           const message_deliver_t *delivery, fabric_error_t error, uint64_t now_ms)
 {
-    message_result_t result = {
-        .shard = delivery->shard,
-        .home_epoch = delivery->home_epoch,
-        .owner_sequence = delivery->owner_sequence,
-        .activation = delivery->activation,
-        .request_id = delivery->request_id,
-        .status = STATUS_NOT_TAKEN,
-        .error = error,
-    };
+    message_result_t result = work_result(delivery, STATUS_NOT_TAKEN, error);
     output_put_result(output, source, &result, false, now_ms);
 }
 

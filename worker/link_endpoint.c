@@ -243,15 +243,7 @@ wire_writer_t *link_endpoint_out(link_endpoint_t *endpoint)
 void link_endpoint_put_not_taken(link_endpoint_t *endpoint, const message_deliver_t *delivery,
                                  fabric_error_t error)
 {
-    message_result_t result = {
-        .shard = delivery->shard,
-        .home_epoch = delivery->home_epoch,
-        .owner_sequence = delivery->owner_sequence,
-        .activation = delivery->activation,
-        .request_id = delivery->request_id,
-        .status = STATUS_NOT_TAKEN,
-        .error = error,
-    };
+    message_result_t result = work_result(delivery, STATUS_NOT_TAKEN, error);
     message_put_result(link_endpoint_out(endpoint), &result);
 }
 

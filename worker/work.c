@@ -92,6 +92,19 @@ void work_list_destroy(work_t **first)
     }
 }
 
+message_result_t work_result(const message_deliver_t *delivery, uint64_t status, uint64_t error)
+{
+    return (message_result_t){
+        .shard = delivery->shard,
+        .home_epoch = delivery->home_epoch,
+        .owner_sequence = delivery->owner_sequence,
+        .activation = delivery->activation,
+        .request_id = delivery->request_id,
+        .status = status,
+        .error = error,
+    };
+}
+
 work_output_t *work_output_new(work_output_kind_t kind, work_source_t source)
 {
     work_output_t *output = (work_output_t *)memory_allocate_zeroed(1, sizeof *output);

@@ -97,6 +97,9 @@ void work_destroy(work_t **work);
 /* Frees a list of works. */
 void work_list_destroy(work_t **first);
 
+/* The result of a delivery: what names the delivery, and how it ended. */
+message_result_t work_result(const message_deliver_t *delivery, uint64_t status, uint64_t error);
+
 typedef enum work_output_kind {
     OUTPUT_RESULTS, /* encoded messages */
     OUTPUT_STOPPED, /* every entity under the shard's token is stopped; comes after the last of

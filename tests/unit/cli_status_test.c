@@ -49,7 +49,11 @@ static void types_runners_and_owners_are_counted(void **state)
         "{\"cluster\": \"c\", \"broker\": \"b\", \"state\": \"serving\", \"brokers\": [], "
         "\"runners\": ["
         "{\"incarnation\": \"aaaaaaaaaa\", \"name\": \"one\", \"state\": \"healthy\", "
-        "\"weight\": 100, \"app_version\": 42, \"owned\": 3, \"outstanding\": 5}], "
+        "\"standing\": \"open\", \"weight\": 100, \"app_version\": 42, \"owned\": 3, "
+        "\"outstanding\": 5}, "
+        "{\"incarnation\": \"bbbbbbbbbb\", \"name\": \"two\", \"state\": \"healthy\", "
+        "\"standing\": \"draining\", \"weight\": 100, \"app_version\": 42, \"owned\": 0, "
+        "\"outstanding\": 6}], "
         "\"types\": ["
         "{\"name\": \"Counter\", \"group\": \"default\", \"runners\": [\"aaaaaaaaaa\"]}, "
         "{\"name\": \"Gone\", \"group\": \"default\", \"runners\": []}, "
@@ -65,6 +69,8 @@ static void types_runners_and_owners_are_counted(void **state)
     (void)state;
     char *text = print(document);
     assert_non_null(strstr(text, "healthy       100         42       2        1            5\n"));
+    assert_non_null(
+        strstr(text, "healthy       100         42       0        0            6  draining\n"));
     assert_non_null(
         strstr(text, "Counter                  default                        1       1\n"));
     assert_non_null(

@@ -9,19 +9,23 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cluster.h"
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "tests/unit/cli_view.h"
 
-#define RUNNER(id, state, owned)                                                                   \
+#define RUNNER(id, state, standing, owned, executors, stuck, stuck_ms)                             \
     "{\"incarnation\": \"" id "\", \"name\": \"n" id "\", \"state\": \"" state                     \
-    "\", \"weight\": 100, \"owned\": " owned ", \"outstanding\": 2}"
+    "\", \"standing\": \"" standing "\", \"weight\": 100, \"owned\": " owned                       \
+    ", \"outstanding\": 2, \"executors\": " executors ", \"stuck\": " stuck                        \
+    ", \"stuck_ms\": " stuck_ms "}"
 
 static const char first[] =
     "{\"cluster\": \"c\", \"broker\": \"b1\", \"name\": \"one\", \"state\": \"serving\", "
     "\"map_term\": 3, \"map_sequence\": 9, "
     "\"brokers\": [{\"incarnation\": \"b1\", \"pub\": \"tcp://h:11\"}], "
-    "\"runners\": [" RUNNER("r1", "healthy", "4") ", " RUNNER(
-        "r2", "healthy",
-        "1") "], "
+    "\"runners\": [" RUNNER("r1", "healthy", "open", "4", "4", "0", "0") ", " RUNNER(
+        "r2", "healthy", "cordoned", "1", "0", "0",
+        "0") "], "
              "\"types\": [{\"name\": \"A\", \"group\": \"g\", \"runners\": [\"r1\"]}], "
              "\"lanes\": [{\"number\": 0, \"epoch\": 5, \"state\": \"home\"}, "
              "{\"number\": 1, \"epoch\": 1, \"state\": \"home\"}], "
@@ -38,8 +42,8 @@ static const char second[] =
     "{\"cluster\": \"c\", \"broker\": \"b2\", \"name\": \"two\", \"state\": \"serving\", "
     "\"map_term\": 3, \"map_sequence\": 10, "
     "\"brokers\": [{\"incarnation\": \"b2\", \"pub\": \"tcp://h:12\"}], "
-    "\"runners\": [" RUNNER("r2", "missing", "6") ", " RUNNER(
-        "r3", "healthy",
+    "\"runners\": [" RUNNER("r2", "missing", "open", "6", "4", "1", "700") ", " RUNNER(
+        "r3", "healthy", "draining", "0", "4", "0",
         "0") "], "
              "\"types\": [{\"name\": \"A\", \"group\": \"g\", \"runners\": [\"r1\", \"r3\"]}, "
              "{\"name\": \"B\", \"group\": \"g\", \"runners\": []}], "
@@ -53,28 +57,29 @@ static const char second[] =
              "\"owners\": {\"A\": \"r3\"}}], "
              "\"counters\": {\"pending\": 4}}";
 
-static fabric_broker_answer_t answer(const char *broker, const char *name, fabric_error_t error)
+/* The two documents and a broker that does not answer, merged; the order of the first two may be
+ * turned round. */
+static json_t *merge_in_order(bool turned)
 {
-    fabric_broker_answer_t made = {.outcome = {.error = error}};
-    snprintf(made.broker, sizeof made.broker, "%s", broker);
-    snprintf(made.name, sizeof made.name, "%s", name);
-    snprintf(made.endpoint, sizeof made.endpoint, "tcp://h:%s", name);
-    snprintf(made.outcome.text, sizeof made.outcome.text, "%s", error ? "it is silent" : "");
-    return made;
+    cluster_view_t view = {0};
+    if (!turned) {
+        cli_view_add(&view, "b1", "one", json_loads(first, 0, NULL));
+    }
+    cli_view_add(&view, "b2", "two", json_loads(second, 0, NULL));
+    if (turned) {
+        cli_view_add(&view, "b1", "one", json_loads(first, 0, NULL));
+    }
+    cli_view_add(&view, "b3", "three", NULL);
+    assert_true(view.documents[0] && view.documents[1]);
+    cli_view_merge(&view);
+    json_t *merged = json_incref(view.merged);
+    cluster_view_destroy(&view);
+    return merged;
 }
 
-/* The two documents and a broker that does not answer, merged. */
 static json_t *merge(void)
 {
-    fabric_broker_answer_t answers[3] = {answer("b1", "one", FABRIC_OK),
-                                         answer("b2", "two", FABRIC_OK),
-                                         answer("b3", "three", FABRIC_ERROR_TIMEOUT)};
-    json_t *documents[3] = {json_loads(first, 0, NULL), json_loads(second, 0, NULL), NULL};
-    assert_true(documents[0] && documents[1]);
-    json_t *merged = cli_cluster_merge(answers, documents, 3);
-    json_decref(documents[0]);
-    json_decref(documents[1]);
-    return merged;
+    return merge_in_order(false);
 }
 
 static json_t *element(const json_t *merged, const char *array, const char *key, const char *text)
@@ -113,17 +118,29 @@ static void numbers_are_added_and_the_newest_map_counts(void **state)
     json_decref(merged);
 }
 
+/* Each broker counts what it has given the runner; the worst word about it counts, whoever says it
+ * and in whichever order. */
 static void each_runner_is_there_once(void **state)
 {
     (void)state;
-    json_t *merged = merge();
-    assert_int_equal(json_array_size(json_object_get(merged, "runners")), 3);
-    const json_t *runner = element(merged, "runners", "incarnation", "r2");
-    assert_int_equal(cli_number_of(runner, "owned"), 7);
-    assert_int_equal(cli_number_of(runner, "outstanding"), 4);
-    assert_string_equal(cli_text_of(runner, "state"), "missing");
-    assert_int_equal(cli_number_of(element(merged, "runners", "incarnation", "r1"), "owned"), 4);
-    json_decref(merged);
+    for (int turned = 0; turned < 2; turned++) {
+        json_t *merged = merge_in_order(turned);
+        assert_int_equal(json_array_size(json_object_get(merged, "runners")), 3);
+        const json_t *runner = element(merged, "runners", "incarnation", "r2");
+        assert_int_equal(cli_number_of(runner, "owned"), 7);
+        assert_int_equal(cli_number_of(runner, "outstanding"), 4);
+        assert_string_equal(cli_text_of(runner, "state"), "missing");
+        assert_string_equal(cli_text_of(runner, "standing"), "cordoned");
+        assert_int_equal(cli_number_of(runner, "executors"), 4);
+        assert_int_equal(cli_number_of(runner, "stuck"), 1);
+        assert_int_equal(cli_number_of(runner, "stuck_ms"), 700);
+        runner = element(merged, "runners", "incarnation", "r3");
+        assert_string_equal(cli_text_of(runner, "standing"), "draining");
+        runner = element(merged, "runners", "incarnation", "r1");
+        assert_int_equal(cli_number_of(runner, "owned"), 4);
+        assert_string_equal(cli_text_of(runner, "standing"), "open");
+        json_decref(merged);
+    }
 }
 
 static void each_type_has_the_runners_that_any_broker_knows(void **state)
@@ -189,7 +206,7 @@ static void the_keys_of_the_document_stay(void **state)
     fabric_health_t health = {.reason_count = 17};
     json_t *merged = merge();
     snprintf(health.reasons[0], sizeof health.reasons[0], "it is so");
-    cli_cluster_add_health(merged, &health);
+    cli_status_add_health(merged, &health);
     expect_keys(merged, keys);
     expect_keys(json_object_get(merged, "health"), numbers);
     expect_keys(element(merged, "brokers", "incarnation", "b3"), silent);

@@ -1,74 +1,11 @@
-/* Asking all brokers, and merging what they say: see cluster.h. */
-#include "cli/cluster.h"
+/* Merging what brokers say: see cluster_merge.h. */
+#include "cli/cluster_merge.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/report.h"
-#include "core/document.h"
-#include "core/memory.h"
-#include "core/printable.h"
-
-/* ---- reading documents ---- */
-
-json_t *cli_find(const json_t *array, const char *key, const char *text)
-{
-    size_t index;
-    json_t *element;
-    json_array_foreach((json_t *)array, index, element)
-    {
-        const char *found = json_string_value(json_object_get(element, key));
-        if (found && strcmp(found, text) == 0) {
-            return element;
-        }
-    }
-    return NULL;
-}
-
-const char *cli_text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "-";
-}
-
-long long cli_number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
-void cli_make_printable(json_t *value)
-{
-    size_t index;
-    const char *key;
-    json_t *element;
-    if (json_is_string(value)) {
-        const char *text = json_string_value(value);
-        size_t size = PRINTABLE_SIZE(json_string_length(value));
-        char *copy = memory_allocate(size);
-        printable_copy(text, copy, size);
-        if (json_string_set(value, copy) != 0) {
-            abort();
-        }
-        free(copy);
-    } else if (json_is_array(value)) {
-        json_array_foreach(value, index, element)
-        {
-            cli_make_printable(element);
-        }
-    } else if (json_is_object(value)) {
-        json_object_foreach(value, key, element)
-        {
-            cli_make_printable(element);
-        }
-    }
-}
-
-/* ---- merging ---- */
-
-static void set_number(json_t *object, const char *key, uint64_t number)
-{
-    json_object_set_new(object, key, json_integer((json_int_t)number));
-}
+#include "cli/json.h"
+#include "core/standing.h"
 
 /* Puts a copy of the member, if there is one, into another object. */
 static void copy_member(json_t *to, const json_t *from, const char *key)
@@ -147,18 +84,44 @@ static void merge_lanes(json_t *lanes, const fabric_broker_answer_t *answer, con
     }
 }
 
-/* The state that is not "healthy" counts, and the most that is stuck. */
+/* How far a state of a runner is from the usual one. */
+static int badness_of_state(const json_t *runner)
+{
+    static const char *const states[] = {"healthy", "admitting", "missing", "leaving"};
+    int i = 0;
+    while (i < 3 && strcmp(states[i], cli_text_of(runner, "state")) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static int badness_of_standing(const json_t *runner)
+{
+    runner_standing_t standing = RUNNER_OPEN;
+    (void)runner_standing_parse(cli_text_of(runner, "standing"), &standing);
+    return (int)standing;
+}
+
+/* Two brokers may have heard of it at different moments. */
+static void take_larger(json_t *known, const json_t *runner, const char *key)
+{
+    if (cli_number_of(runner, key) > cli_number_of(known, key)) {
+        copy_member(known, runner, key);
+    }
+}
+
 static void merge_runner(json_t *known, const json_t *runner)
 {
     add_number(known, runner, "owned");
     add_number(known, runner, "outstanding");
-    if (cli_number_of(runner, "stuck_ms") > cli_number_of(known, "stuck_ms")) {
-        copy_member(known, runner, "executors");
-        copy_member(known, runner, "stuck");
-        copy_member(known, runner, "stuck_ms");
-    }
-    if (strcmp(cli_text_of(runner, "state"), "healthy") != 0) {
+    take_larger(known, runner, "executors");
+    take_larger(known, runner, "stuck");
+    take_larger(known, runner, "stuck_ms");
+    if (badness_of_state(runner) > badness_of_state(known)) {
         copy_member(known, runner, "state");
+    }
+    if (badness_of_standing(runner) > badness_of_standing(known)) {
+        copy_member(known, runner, "standing");
     }
 }
 
@@ -204,7 +167,9 @@ static void merge_types(json_t *types, const json_t *document)
         json_t *known = json_object_get(types, name);
         if (known) {
             add_new_texts(json_object_get(known, "runners"), json_object_get(type, "runners"));
-            set_number(known, "brought", json_array_size(json_object_get(known, "runners")));
+            json_object_set_new(
+                known, "brought",
+                json_integer((json_int_t)json_array_size(json_object_get(known, "runners"))));
             add_number(known, type, "served");
             add_number(known, type, "moving");
             add_number(known, type, "unserved");
@@ -257,8 +222,7 @@ static void set_values(json_t *merged, const char *key, json_t *index)
     json_decref(index);
 }
 
-json_t *cli_cluster_merge(const fabric_broker_answer_t *answers, json_t *const *documents,
-                          size_t count)
+json_t *cluster_merge(const fabric_broker_answer_t *answers, json_t *const *documents, size_t count)
 {
     json_t *merged = json_pack("{s:s, s:i, s:i, s:[], s:{}}", "cluster", "", "map_term", 0,
                                "map_sequence", 0, "brokers", "counters");
@@ -283,117 +247,4 @@ json_t *cli_cluster_merge(const fabric_broker_answer_t *answers, json_t *const *
     set_values(merged, "types", types);
     set_values(merged, "shards", shards);
     return merged;
-}
-
-/* ---- health ---- */
-
-static json_t *health_numbers(const fabric_health_t *health)
-{
-    json_t *numbers = json_object();
-    const struct {
-        const char *key;
-        uint64_t number;
-    } members[] = {
-        {"brokers", health->brokers},
-        {"brokers_answering", health->brokers_answering},
-        {"runners", health->runners},
-        {"runners_healthy", health->runners_healthy},
-        {"runners_stuck", health->runners_stuck},
-        {"lanes", health->lanes},
-        {"lanes_served", health->lanes_served},
-        {"lanes_moving", health->lanes_moving},
-        {"lanes_stuck", health->lanes_stuck},
-        {"types", health->types},
-        {"types_missing", health->types_missing},
-        {"shards", health->shards},
-        {"shards_served", health->shards_served},
-        {"shards_moving", health->shards_moving},
-        {"shards_unserved", health->shards_unserved},
-        {"pending", health->pending},
-        {"oldest_pending_ms", health->oldest_pending_ms},
-    };
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        set_number(numbers, members[i].key, members[i].number);
-    }
-    json_object_set_new(numbers, "last_fence_ms",
-                        health->fenced ? json_integer((json_int_t)health->last_fence_ms)
-                                       : json_null());
-    json_object_set_new(numbers, "last_fence_lane",
-                        health->fenced && health->last_fence_lane >= 0
-                            ? json_integer(health->last_fence_lane)
-                            : json_null());
-    return numbers;
-}
-
-void cli_cluster_add_health(json_t *document, const fabric_health_t *health)
-{
-    json_t *reasons = json_array();
-    for (uint32_t i = 0; i < health->reason_count && i < FABRIC_HEALTH_REASONS_MAX; i++) {
-        json_array_append_new(reasons, json_string(health->reasons[i]));
-    }
-    json_object_set_new(document, "healthy", json_boolean(health->healthy));
-    json_object_set_new(document, "reasons", reasons);
-    json_object_set_new(document, "health", health_numbers(health));
-}
-
-/* ---- asking ---- */
-
-/* The answer's document; NULL: there is none, or it cannot be read, and the answer says why. */
-static json_t *load(fabric_broker_answer_t *answer)
-{
-    char *text = NULL;
-    json_t *document = NULL;
-    if (!answer->outcome.error &&
-        !document_to_json(fabric_bytes(answer->document, answer->size), &text)) {
-        document = json_loads(text, 0, NULL);
-    }
-    free(text);
-    if (!answer->outcome.error && !document) {
-        answer->outcome.error = FABRIC_ERROR_MALFORMED_MESSAGE;
-        snprintf(answer->outcome.text, sizeof answer->outcome.text,
-                 "the broker's status cannot be read");
-    }
-    return document;
-}
-
-static void merge_answers(cli_cluster_t *cluster)
-{
-    json_t **documents = memory_allocate_zeroed(cluster->count, sizeof(json_t *));
-    for (size_t i = 0; i < cluster->count; i++) {
-        documents[i] = load(&cluster->answers[i]);
-        cluster->answering += documents[i] != NULL;
-    }
-    cluster->document = cli_cluster_merge(cluster->answers, documents, cluster->count);
-    fabric_health_of_answers(cluster->answers, cluster->count, &cluster->health);
-    cli_cluster_add_health(cluster->document, &cluster->health);
-    for (size_t i = 0; i < cluster->count; i++) {
-        json_decref(documents[i]);
-    }
-    free(documents);
-}
-
-int cli_cluster_ask(const cli_options_t *options, fabric_client_t *client, cli_cluster_t *cluster)
-{
-    fabric_outcome_t outcome = {0};
-    *cluster = (cli_cluster_t){0};
-    fabric_error_t error =
-        fabric_client_query_all(client, "status", fabric_bytes(NULL, 0), options->timeout_ms,
-                                &cluster->answers, &cluster->count, &outcome);
-    if (error) {
-        return cli_fail(error, NULL, "status: %s", cli_outcome_text(&outcome));
-    }
-    merge_answers(cluster);
-    if (cluster->answering == 0) {
-        const fabric_broker_answer_t *first = &cluster->answers[0];
-        return cli_fail(first->outcome.error, NULL, "no broker answers; %s: %s", first->endpoint,
-                        cli_outcome_text(&first->outcome));
-    }
-    return CLI_DONE;
-}
-
-void cli_cluster_destroy(cli_cluster_t *cluster)
-{
-    json_decref(cluster->document);
-    fabric_broker_answers_free(&cluster->answers, &cluster->count);
-    *cluster = (cli_cluster_t){0};
 }
