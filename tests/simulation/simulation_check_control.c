@@ -196,6 +196,19 @@ static void check_against_store(const shard_map_t *map)
     }
 }
 
+/* Whether the broker's connection to the broker with the term stands. One that was cut in silence
+ * before it was welcomed is noticed only after some hellos, and they take seconds. */
+static bool is_linked(const process_t *broker)
+{
+    for (size_t i = 0; i < SOCKETS_MAX && broker != world.with_term; i++) {
+        const dealer_t *dealer = &broker->dealers[i];
+        if (dealer->open && dealer->broker == world.with_term && dealer->connection) {
+            return !dealer->connection->cut;
+        }
+    }
+    return broker == world.with_term;
+}
+
 /* Whether links that were cut in silence stand again, and no broker has learned of anything new for
  * a while. */
 static bool are_quiet(void)
@@ -205,7 +218,8 @@ static bool are_quiet(void)
     }
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         const map_notes_t *own = notes_of(world.brokers[i]);
-        if (!own->map || !simulated_broker_follows(world.brokers[i]) ||
+        if (!own->map || !is_linked(world.brokers[i]) ||
+            !simulated_broker_follows(world.brokers[i]) ||
             own->changed_us + QUIET_MS * UINT64_C(1000) > world.now_us) {
             return false;
         }
