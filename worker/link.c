@@ -281,9 +281,7 @@ void link_welcome(link_t *link, uint32_t index, const message_welcome_t *welcome
     link_endpoint_t *endpoint = link_endpoint_at(link, index);
     link_endpoint_welcome(endpoint, welcome, now_ms);
     link_report(link, LINK_EVENT_WELCOMED, index, FABRIC_OK, welcome->cluster_name);
-    if (link->health.count > 0) { /* a broker that hears nothing takes the worker for healthy */
-        put_health(link, index, now_ms);
-    }
+    put_health(link, index, now_ms);
     if (link->tells_standing) { /* it may have changed since the hello */
         put_standing(link, link_endpoint_out(endpoint));
     }

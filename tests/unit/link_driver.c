@@ -178,6 +178,7 @@ void talk_join(link_driver_t *d, uint32_t endpoint, uint8_t broker)
     talk_expect_hello(d, endpoint);
     talk_welcome(d, endpoint, broker, 1, d->connection);
     assert_true(talk_has_event(d, LINK_EVENT_WELCOMED, FABRIC_OK));
+    talk_expect(d, endpoint, KIND_RUNNER_HEALTH);
 }
 
 void talk_welcome(link_driver_t *d, uint32_t endpoint, uint8_t broker, uint8_t cluster,

@@ -69,7 +69,7 @@ void talk_frame_end(link_driver_t *d, uint32_t endpoint);
 /* Sends any bytes to the link, as one frame. */
 void talk_receive(link_driver_t *d, uint32_t endpoint, fabric_bytes_t bytes);
 
-/* Connects and is welcomed. */
+/* Connects, is welcomed, and tells its health: that message is at hand. */
 void talk_join(link_driver_t *d, uint32_t endpoint, uint8_t broker);
 void talk_welcome(link_driver_t *d, uint32_t endpoint, uint8_t broker, uint8_t cluster,
                   uint64_t connection);

@@ -37,10 +37,11 @@ static void put_result(link_driver_t *d, uint64_t connection, uint64_t request_i
     free(payload);
 }
 
-/* Returns how many frames were sent. */
+/* Returns how many frames were sent on a connection on which nothing was but what the worker says
+ * of its health. */
 static uint64_t send_all(link_driver_t *d)
 {
-    uint64_t frames = 0;
+    uint64_t frames = 1;
     while (link_next_frame(d->link, 0, &d->frame)) {
         frames++;
     }

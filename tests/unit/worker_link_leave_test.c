@@ -56,6 +56,7 @@ static void leaving_waits_for_the_answer_to_a_hello(void **state)
     talk_expect_silence(d, 0); /* the hello is not said again */
     assert_false(link_left(d->link, d->now_ms));
     talk_welcome(d, 0, 1, 1, d->connection);
+    talk_expect(d, 0, KIND_RUNNER_HEALTH);
     talk_expect(d, 0, KIND_BYE);
     assert_false(link_left(d->link, d->now_ms));
     talk_say(d, 0, bye, .reason = fabric_bytes_of("bye"));

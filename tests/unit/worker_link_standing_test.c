@@ -54,6 +54,7 @@ static void it_is_said_behind_each_hello(void **state)
         expect_standing(d, 0, standings[i]);
         talk_expect_silence(d, 0);
         talk_welcome(d, 0, 1, 1, hello.connection);
+        talk_expect(d, 0, KIND_RUNNER_HEALTH);
         assert_true(talk_has_event(d, LINK_EVENT_WELCOMED, FABRIC_OK));
         expect_standing(d, 0, standings[i]); /* it may have changed since the hello */
     }
@@ -73,6 +74,7 @@ static void nothing_is_said_between_hello_and_welcome(void **state)
     expect_standing(d, 0, RUNNER_CORDONED);
     talk_expect_silence(d, 1);
     talk_welcome(d, 1, 2, 1, d->connection);
+    talk_expect(d, 1, KIND_RUNNER_HEALTH);
     expect_standing(d, 1, RUNNER_CORDONED);
 }
 

@@ -251,6 +251,15 @@ static void put_welcome(const fixture_t *f, wire_writer_t *frame, uint64_t heart
     shard_map_destroy(&map);
 }
 
+static message_runner_health_t expect_health(fixture_t *f)
+{
+    message_runner_health_t health = {0};
+    assert_int_equal(next_message(f), KIND_RUNNER_HEALTH);
+    assert_int_equal(message_get_runner_health(&f->body, &health), FABRIC_OK);
+    assert_int_equal(health.executors, 2);
+    return health;
+}
+
 static void welcome(fixture_t *f)
 {
     wire_writer_t frame = {0};
@@ -259,6 +268,7 @@ static void welcome(fixture_t *f)
     put_welcome(f, &frame, 20);
     send_bytes(f, wire_writer_bytes(&frame));
     wire_writer_destroy(&frame);
+    assert_int_equal(expect_health(f).stuck, 0);
 }
 
 static void put_deliver(fixture_t *f, wire_writer_t *frame, uint64_t owner_sequence,
@@ -421,18 +431,10 @@ static void tells_of_a_welcome_before_it_handles_messages(void **state)
     send_bytes(f, wire_writer_bytes(&frame));
     wire_writer_destroy(&frame);
     sem_post(&unblock);
+    assert_int_equal(expect_health(f).stuck, 0);
     expect_result(f, STATUS_OK, 1);
     assert_int_equal(atomic_load(&f->welcomed), 1);
     assert_false(atomic_load(&f->early));
-}
-
-static message_runner_health_t expect_health(fixture_t *f)
-{
-    message_runner_health_t health = {0};
-    assert_int_equal(next_message(f), KIND_RUNNER_HEALTH);
-    assert_int_equal(message_get_runner_health(&f->body, &health), FABRIC_OK);
-    assert_int_equal(health.executors, 2);
-    return health;
 }
 
 /* A handler that answers later does not hold its executor; one that does not return does. */
