@@ -3,8 +3,10 @@
 
 #include <assert.h>
 
+#include "core/iso8601.h"
 #include "core/limits.h"
 #include "core/schema_fault.h"
+#include "core/schema_field.h"
 #include "core/utf8.h"
 
 const fabric_schema_t fabric_schema_empty = {"Empty", 0, NULL, 0};
@@ -59,6 +61,31 @@ static bool decode_bytes(decoder_t *decoder, const fabric_field_t *field, uint8_
         uint32_t size = (uint32_t)bytes.size;
         memcpy(member, &size, sizeof size);
         memcpy(member + sizeof size, bytes.data, bytes.size);
+    }
+    return true;
+}
+
+static bool decode_enum(decoder_t *decoder, const fabric_field_t *field, uint8_t *member)
+{
+    int64_t number = wire_get_int(&decoder->reader);
+    if (decoder->reader.failed || !schema_choice(field->choices, number)) {
+        return false;
+    }
+    if (member) {
+        int32_t choice = (int32_t)number;
+        memcpy(member, &choice, sizeof choice);
+    }
+    return true;
+}
+
+static bool decode_timestamp(decoder_t *decoder, uint8_t *member)
+{
+    int64_t unix_ms = wire_get_int(&decoder->reader);
+    if (decoder->reader.failed || unix_ms < ISO8601_MS_MIN || unix_ms > ISO8601_MS_MAX) {
+        return false;
+    }
+    if (member) {
+        memcpy(member, &unix_ms, sizeof unix_ms);
     }
     return true;
 }
@@ -161,6 +188,12 @@ static bool decode_field(decoder_t *decoder, const fabric_field_t *field,
     }
     case FABRIC_FIELD_LIST:
         return decode_list(decoder, field, outer, depth, value);
+    case FABRIC_FIELD_ENUM:
+        good = decode_enum(decoder, field, member);
+        break;
+    case FABRIC_FIELD_TIMESTAMP:
+        good = decode_timestamp(decoder, member);
+        break;
     }
     return good || refuse(decoder, outer, field, at);
 }
@@ -191,6 +224,13 @@ static bool open_struct(decoder_t *decoder, const fabric_schema_t *schema,
     return true;
 }
 
+static void set_default(const fabric_field_t *field, uint8_t *value)
+{
+    if (value && field->fallback.given) {
+        schema_default_set(field, value);
+    }
+}
+
 static bool decode_struct(decoder_t *decoder, const fabric_schema_t *schema,
                           const schema_path_t *path, unsigned depth, uint8_t *value)
 {
@@ -200,20 +240,22 @@ static bool decode_struct(decoder_t *decoder, const fabric_schema_t *schema,
     }
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
-        bool optional = field->present_offset != FABRIC_ALWAYS;
+        bool may_lack = schema_may_lack(field);
         if (i >= count) {
-            if (optional) {
+            if (may_lack) {
+                set_default(field, value);
                 continue;
             }
             /* At the end of the array: a missing field is told apart from one that is nil. */
             return refuse(decoder, path, field, decoder->reader.end);
         }
-        if (optional) {
+        if (may_lack) {
             if (wire_peek(&decoder->reader) == WIRE_NIL) {
                 wire_get_nil(&decoder->reader);
+                set_default(field, value);
                 continue;
             }
-            if (value) {
+            if (value && field->optional) {
                 value[field->present_offset] = true;
             }
         }

@@ -2,10 +2,14 @@
 #include "core/schema.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
+#include "core/iso8601.h"
 #include "core/limits.h"
 #include "core/schema_fault.h"
+#include "core/schema_field.h"
 #include "core/utf8.h"
 
 /* The caller's buffer. Bytes that do not fit are left out and remembered, so that only the end has
@@ -135,6 +139,35 @@ static void encode_integer(output_t *out, fabric_field_kind_t kind, const uint8_
     }
 }
 
+/* An enum with any other number would be refused by whoever reads it. */
+static bool encode_enum(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
+                        const uint8_t *member)
+{
+    int32_t number;
+    char found[32];
+    memcpy(&number, member, sizeof number);
+    if (!schema_choice(field->choices, number)) {
+        (void)snprintf(found, sizeof found, "the number %" PRId32, number);
+        return refuse(out, outer, field, found);
+    }
+    out_pack_int32(out, number);
+    return true;
+}
+
+static bool encode_timestamp(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
+                             const uint8_t *member)
+{
+    int64_t unix_ms;
+    char found[48];
+    memcpy(&unix_ms, member, sizeof unix_ms);
+    if (unix_ms < ISO8601_MS_MIN || unix_ms > ISO8601_MS_MAX) {
+        (void)snprintf(found, sizeof found, "the number %" PRId64, unix_ms);
+        return refuse(out, outer, field, found);
+    }
+    out_pack_int64(out, unix_ms);
+    return true;
+}
+
 static bool encode_field(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
                          unsigned depth, const uint8_t *value)
 {
@@ -172,17 +205,26 @@ static bool encode_field(output_t *out, const fabric_field_t *field, const schem
     }
     case FABRIC_FIELD_LIST:
         return encode_list(out, field, outer, depth, value);
+    case FABRIC_FIELD_ENUM:
+        return encode_enum(out, field, outer, member);
+    case FABRIC_FIELD_TIMESTAMP:
+        return encode_timestamp(out, field, outer, member);
     }
     return refuse(out, outer, field, "a kind that does not exist");
 }
 
 static bool is_absent(const fabric_field_t *field, const uint8_t *value)
 {
-    return field->present_offset != FABRIC_ALWAYS && !is_true(value + field->present_offset);
+    return field->optional && !is_true(value + field->present_offset);
 }
 
-/* Absent fields at the end are left out, so that a peer that does not know them yet can read the
- * payload. */
+static bool can_leave_out(const fabric_field_t *field, const uint8_t *value)
+{
+    return field->fallback.given ? schema_default_is(field, value) : is_absent(field, value);
+}
+
+/* Absent fields and defaults at the end are left out, so that a peer that does not know them yet
+ * can read the payload. */
 static bool encode_struct(output_t *out, const fabric_schema_t *schema, const schema_path_t *path,
                           unsigned depth, const uint8_t *value)
 {
@@ -192,7 +234,7 @@ static bool encode_struct(output_t *out, const fabric_schema_t *schema, const sc
         return false;
     }
     size_t count = schema->field_count;
-    while (count > 0 && is_absent(&schema->fields[count - 1], value)) {
+    while (count > 0 && can_leave_out(&schema->fields[count - 1], value)) {
         count--;
     }
     out_pack_array(out, count);

@@ -63,6 +63,23 @@ fabric_error_t schema_fault(fabric_schema_fault_t *fault, const schema_path_t *o
     return FABRIC_ERROR_MALFORMED_MESSAGE;
 }
 
+static void append_choices(const fabric_choices_t *choices, char *out, size_t capacity)
+{
+    size_t size = 0;
+    out[0] = '\0';
+    append(out, capacity, &size, "%s", choices->count > 1 ? "one of " : "");
+    for (size_t i = 0; i < choices->count; i++) {
+        const char *name = choices->items[i].name;
+        bool last = i + 1 == choices->count;
+        /* Room is left for what says that there are more. */
+        if (size + strlen(name) + sizeof ", ..." > capacity) {
+            append(out, capacity, &size, "...");
+            return;
+        }
+        append(out, capacity, &size, "%s%s", name, last ? "" : ", ");
+    }
+}
+
 const char *schema_expected(const fabric_field_t *field, bool json, schema_text_t *text)
 {
     char *out = text->text;
@@ -101,6 +118,14 @@ const char *schema_expected(const fabric_field_t *field, bool json, schema_text_
         break;
     case FABRIC_FIELD_LIST:
         (void)snprintf(out, capacity, "a list of at most %" PRIu32, field->max);
+        break;
+    case FABRIC_FIELD_ENUM:
+        append_choices(field->choices, out, capacity);
+        break;
+    case FABRIC_FIELD_TIMESTAMP:
+        (void)snprintf(out, capacity,
+                       json ? "an ISO 8601 time such as \"2025-01-31T23:59:59.000Z\""
+                            : "Unix milliseconds of years 1 to 9999");
         break;
     }
     return out;

@@ -10,10 +10,12 @@
 #include <stdlib.h>
 
 #include "core/base64.h"
+#include "core/iso8601.h"
 #include "core/json_load.h"
 #include "core/limits.h"
 #include "core/memory.h"
 #include "core/schema_fault.h"
+#include "core/schema_field.h"
 
 typedef struct target {
     wire_writer_t payload;
@@ -27,7 +29,7 @@ static bool refuse(target_t *target, const schema_path_t *outer, const fabric_fi
                    const char *found)
 {
     schema_text_t expected;
-    (void)schema_fault(target->fault, outer, field->name, "expected %s, found %s",
+    (void)schema_fault(target->fault, outer, schema_json_name(field), "expected %s, found %s",
                        schema_expected(field, true, &expected), found);
     return false;
 }
@@ -162,7 +164,7 @@ static bool put_list(target_t *target, const fabric_field_t *field, const schema
         return refuse(target, outer, field, "more");
     }
     wire_put_array(&target->payload, (uint32_t)count);
-    schema_path_t list = {outer, field->name, 0};
+    schema_path_t list = {outer, schema_json_name(field), 0};
     for (uint32_t i = 0; i < count; i++) {
         schema_path_t path = {&list, NULL, i};
         if (!put_object(target, field->schema, &path, depth + 2, json_array_get(value, i))) {
@@ -182,6 +184,31 @@ static bool put_string(target_t *target, const fabric_field_t *field, const sche
         return refuse(target, outer, field, found);
     }
     wire_put_str(&target->payload, fabric_bytes(json_string_value(value), size));
+    return true;
+}
+
+/* Short names are shown. */
+static bool put_choice(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                       const char *name)
+{
+    const fabric_choice_t *choice = schema_choice_named(field->choices, name);
+    if (choice) {
+        wire_put_int(&target->payload, choice->number);
+        return true;
+    }
+    char found[64];
+    (void)snprintf(found, sizeof found, strlen(name) < 40 ? "\"%s\"" : "a string", name);
+    return refuse(target, outer, field, found);
+}
+
+static bool put_timestamp(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                          const char *text)
+{
+    int64_t unix_ms;
+    if (!iso8601_read(text, &unix_ms)) {
+        return refuse(target, outer, field, "a string that is none");
+    }
+    wire_put_int(&target->payload, unix_ms);
     return true;
 }
 
@@ -222,12 +249,22 @@ static bool put_field(target_t *target, const fabric_field_t *field, const schem
         }
         break;
     case FABRIC_FIELD_STRUCT: {
-        schema_path_t path = {outer, field->name, 0};
+        schema_path_t path = {outer, schema_json_name(field), 0};
         return put_object(target, field->schema, &path, depth + 1, value);
     }
     case FABRIC_FIELD_LIST:
         if (json_is_array(value)) {
             return put_list(target, field, outer, depth, value);
+        }
+        break;
+    case FABRIC_FIELD_ENUM:
+        if (json_is_string(value)) {
+            return put_choice(target, field, outer, json_string_value(value));
+        }
+        break;
+    case FABRIC_FIELD_TIMESTAMP:
+        if (json_is_string(value)) {
+            return put_timestamp(target, field, outer, json_string_value(value));
         }
         break;
     }
@@ -251,7 +288,7 @@ static bool know_members(target_t *target, const fabric_schema_t *schema, const 
         const char *name = json_object_iter_key(iter);
         bool known = false;
         for (size_t i = 0; i < schema->field_count && !known; i++) {
-            known = strcmp(schema->fields[i].name, name) == 0;
+            known = strcmp(schema_json_name(&schema->fields[i]), name) == 0;
         }
         if (!known) {
             (void)schema_fault(target->fault, path, name, "%.40s has no such field", schema->name);
@@ -264,11 +301,12 @@ static bool know_members(target_t *target, const fabric_schema_t *schema, const 
 /* The member for a field, or NULL where it is absent: not there, or null. */
 static const json_t *member_of(const json_t *object, const fabric_field_t *field)
 {
-    const json_t *member = json_object_get(object, field->name);
+    const json_t *member = json_object_get(object, schema_json_name(field));
     return json_is_null(member) ? NULL : member;
 }
 
-/* Absent fields at the end are left out, as fabric_schema_encode does. */
+/* Absent fields at the end are left out, and defaults that are not given, as fabric_schema_encode
+ * does. */
 static bool put_object(target_t *target, const fabric_schema_t *schema, const schema_path_t *path,
                        unsigned depth, const json_t *object)
 {
@@ -286,7 +324,7 @@ static bool put_object(target_t *target, const fabric_schema_t *schema, const sc
         return false;
     }
     size_t count = schema->field_count;
-    while (count > 0 && schema->fields[count - 1].present_offset != FABRIC_ALWAYS &&
+    while (count > 0 && schema_may_lack(&schema->fields[count - 1]) &&
            !member_of(object, &schema->fields[count - 1])) {
         count--;
     }
@@ -294,9 +332,9 @@ static bool put_object(target_t *target, const fabric_schema_t *schema, const sc
     for (size_t i = 0; i < count; i++) {
         const fabric_field_t *field = &schema->fields[i];
         const json_t *member = member_of(object, field);
-        if (!member && field->present_offset == FABRIC_ALWAYS) {
+        if (!member && !schema_may_lack(field)) {
             return refuse(target, path, field,
-                          json_object_get(object, field->name) ? "null" : "nothing");
+                          json_object_get(object, schema_json_name(field)) ? "null" : "nothing");
         }
         if (!member) {
             wire_put_nil(&target->payload);

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 
 #include "core/base64.h"
+#include "core/iso8601.h"
 #include "core/json_text.h"
 #include "core/memory.h"
+#include "core/schema_field.h"
 
 /* Payloads were checked before: each value that is read has the type that the schema names. */
 
@@ -47,6 +49,45 @@ static json_t *make_list(wire_reader_t *reader, const fabric_field_t *field)
     return list;
 }
 
+static json_t *make_choice(const fabric_field_t *field, int64_t number)
+{
+    return json_string_nocheck(schema_choice(field->choices, number)->name);
+}
+
+static json_t *make_timestamp(int64_t unix_ms)
+{
+    char text[ISO8601_SIZE];
+    iso8601_write(unix_ms, text);
+    return json_string_nocheck(text);
+}
+
+static json_t *make_default(const fabric_field_t *field)
+{
+    int64_t integer = field->fallback.as.integer;
+    switch (field->kind) {
+    case FABRIC_FIELD_BOOL:
+        return json_boolean(integer != 0);
+    case FABRIC_FIELD_U64:
+        return make_u64((uint64_t)integer);
+    case FABRIC_FIELD_F64:
+        return json_real(field->fallback.as.real);
+    case FABRIC_FIELD_STRING:
+        return json_string_nocheck(schema_default_text(field));
+    case FABRIC_FIELD_ENUM:
+        return make_choice(field, integer);
+    case FABRIC_FIELD_TIMESTAMP:
+        return make_timestamp(integer);
+    case FABRIC_FIELD_I32:
+    case FABRIC_FIELD_I64:
+    case FABRIC_FIELD_U32:
+    case FABRIC_FIELD_BYTES:
+    case FABRIC_FIELD_STRUCT:
+    case FABRIC_FIELD_LIST:
+        break;
+    }
+    return json_integer(integer);
+}
+
 static json_t *make_field(wire_reader_t *reader, const fabric_field_t *field)
 {
     switch (field->kind) {
@@ -70,6 +111,10 @@ static json_t *make_field(wire_reader_t *reader, const fabric_field_t *field)
         return make_object(reader, field->schema);
     case FABRIC_FIELD_LIST:
         return make_list(reader, field);
+    case FABRIC_FIELD_ENUM:
+        return make_choice(field, wire_get_int(reader));
+    case FABRIC_FIELD_TIMESTAMP:
+        return make_timestamp(wire_get_int(reader));
     }
     return NULL;
 }
@@ -78,11 +123,17 @@ static json_t *make_object(wire_reader_t *reader, const fabric_schema_t *schema)
 {
     json_t *object = json_object();
     uint32_t count = wire_get_array(reader);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
-        if (field->present_offset != FABRIC_ALWAYS && wire_peek(reader) == WIRE_NIL) {
+        bool there = i < count;
+        if (there && schema_may_lack(field) && wire_peek(reader) == WIRE_NIL) {
             wire_get_nil(reader);
-        } else if (json_object_set_new(object, field->name, make_field(reader, field)) != 0) {
+            there = false;
+        }
+        json_t *made = there                   ? make_field(reader, field)
+                       : field->fallback.given ? make_default(field)
+                                               : NULL;
+        if (made && json_object_set_new_nocheck(object, schema_json_name(field), made) != 0) {
             abort();
         }
     }

@@ -12,14 +12,40 @@
 #include <stdlib.h>
 
 #include "core/limits.h"
+#include "core/schema_field.h"
 #include "tests/unit/samples.h"
 #include "tests/harness/vectors.h"
 
 /* As in schemas/vectors/schemas.txt. */
+static void show_default(FILE *out, const fabric_field_t *field)
+{
+    if (field->kind == FABRIC_FIELD_STRING) {
+        (void)fprintf(out, "=%s", schema_default_text(field));
+    } else if (field->kind == FABRIC_FIELD_F64) {
+        (void)fprintf(out, "=%g", field->fallback.as.real);
+    } else if (field->kind == FABRIC_FIELD_U64) {
+        (void)fprintf(out, "=%" PRIu64, (uint64_t)field->fallback.as.integer);
+    } else {
+        (void)fprintf(out, "=%" PRId64, field->fallback.as.integer);
+    }
+}
+
+static void show_choices(FILE *out, const fabric_choices_t *choices)
+{
+    (void)fprintf(out, "_%s[", choices->name);
+    for (size_t i = 0; i < choices->count; i++) {
+        const fabric_choice_t *choice = &choices->items[i];
+        (void)fprintf(out, "%s%" PRId32 ":%s", i > 0 ? "," : "", choice->number, choice->name);
+        (void)fputs(choice->doc ? "#" : "", out);
+    }
+    (void)fputs("]", out);
+}
+
 static void show(FILE *out, const fabric_schema_t *schema)
 {
-    static const char *const kinds[] = {"",    "bool",   "i32",   "i64",        "u32", "u64",
-                                        "f64", "string", "bytes", "struct_of_", "list"};
+    static const char *const kinds[] = {"",     "bool", "i32",      "i64",   "u32",
+                                        "u64",  "f64",  "string",   "bytes", "struct_of_",
+                                        "list", "enum", "timestamp"};
     (void)fprintf(out, "%s{", schema->name);
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
@@ -33,7 +59,15 @@ static void show(FILE *out, const fabric_schema_t *schema)
         if (field->schema) {
             show(out, field->schema);
         }
-        (void)fputs(field->present_offset != FABRIC_ALWAYS ? "?" : "", out);
+        if (field->choices) {
+            show_choices(out, field->choices);
+        }
+        (void)fputs(field->optional ? "?" : "", out);
+        if (field->fallback.given) {
+            show_default(out, field);
+        }
+        (void)fprintf(out, "%s%s", field->json ? "/" : "", field->json ? field->json : "");
+        (void)fputs(field->doc ? "#" : "", out);
     }
     (void)fputs("}", out);
 }
@@ -49,7 +83,7 @@ static void check_layout(const fabric_schema_t *schema)
         } else if (field->kind == FABRIC_FIELD_STRING || field->kind == FABRIC_FIELD_BYTES) {
             assert_true(field->offset + field->max < schema->size);
         }
-        if (field->present_offset != FABRIC_ALWAYS) {
+        if (field->optional) {
             assert_true(field->present_offset < schema->size);
         }
         if (field->schema) {
@@ -189,7 +223,7 @@ static void later_schemas_keep_what_was(void **state)
     other = changed(fields, 0, field);
     assert_compatible(&order_schema, &other, "id: expected kind string as before, found bytes");
     field = order_schema.fields[0];
-    field.present_offset = 0;
+    field.optional = true;
     other = changed(fields, 0, field);
     assert_compatible(&order_schema, &other, "");
     assert_compatible(&other, &order_schema,
@@ -200,14 +234,15 @@ static void fields_are_added_at_the_end_and_optional(void **state)
 {
     (void)state;
     fabric_field_t fields[8];
-    fabric_field_t field = {"extra", FABRIC_FIELD_BOOL, 0, 0, NULL, 0, 0};
+    fabric_field_t field = {.name = "extra", .kind = FABRIC_FIELD_BOOL, .optional = true};
     fabric_schema_t other = changed(fields, 4, field);
     assert_compatible(&order_schema, &other, "");
     assert_compatible(&other, &order_schema, "extra: expected a field as before, found none");
-    field.present_offset = FABRIC_ALWAYS;
+    field.optional = false;
     other = changed(fields, 4, field);
     assert_compatible(&order_schema, &other,
-                      "extra: expected a new field to be optional, found one that must be there");
+                      "extra: expected a new field to be optional or to have a default, found one "
+                      "that must be there");
 }
 
 static void inner_schemas_count(void **state)

@@ -248,7 +248,7 @@ static void faults_stay_within_their_size(void **state)
     static char name[400];
     memset(name, 'n', sizeof name - 1);
     const fabric_field_t fields[] = {
-        {name, FABRIC_FIELD_BOOL, 0, 0, NULL, 0, FABRIC_ALWAYS},
+        {.name = name, .kind = FABRIC_FIELD_BOOL},
     };
     const fabric_schema_t schema = {name, 1, fields, 1};
     fabric_schema_fault_t fault;
@@ -290,7 +290,9 @@ static void check_payload(const fabric_schema_t *schema, const vector_t *vector)
                          FABRIC_OK);
         /* Other encodings are read; there is but one that is written. */
         bool other = strstr(vector->name, "wide_integer") || strstr(vector->name, "optional_nil") ||
-                     strstr(vector->name, "float_32") || strstr(vector->name, "double_as_integer");
+                     strstr(vector->name, "float_32") ||
+                     strstr(vector->name, "double_as_integer") ||
+                     strstr(vector->name, "defaults_nil");
         assert_int_equal(!other, fabric_bytes_equal(fabric_bytes(again, size), vector->bytes));
     }
     for (size_t size = 0; vector->valid && size < vector->bytes.size; size++) {
@@ -326,14 +328,14 @@ static void payloads_are_read_or_refused(void **state)
 static void nesting_is_limited(void **state)
 {
     (void)state;
-    static const fabric_field_t leaf[] = {{"f", FABRIC_FIELD_BOOL, 0, 0, NULL, 0, FABRIC_ALWAYS}};
+    static const fabric_field_t leaf[] = {{.name = "f", .kind = FABRIC_FIELD_BOOL}};
     fabric_schema_t schemas[LIMIT_DEPTH_MAX + 1];
     fabric_field_t fields[LIMIT_DEPTH_MAX + 1];
     uint8_t bytes[LIMIT_DEPTH_MAX + 2];
     for (size_t i = 0; i <= LIMIT_DEPTH_MAX; i++) {
         bool last = i == LIMIT_DEPTH_MAX;
-        fields[i] = (fabric_field_t){"s", FABRIC_FIELD_STRUCT, 0, 0, &schemas[last ? i : i + 1],
-                                     0,   FABRIC_ALWAYS};
+        fields[i] = (fabric_field_t){
+            .name = "s", .kind = FABRIC_FIELD_STRUCT, .schema = &schemas[last ? i : i + 1]};
         schemas[i] = (fabric_schema_t){"S", 1, last ? leaf : &fields[i], 1};
         bytes[i] = 0x91;
     }
@@ -359,13 +361,11 @@ static void lists_count_as_two_levels(void **state)
     fabric_field_t fields[9];
     fabric_schema_t schemas[9];
     for (size_t i = 0; i < 9; i++) {
-        fields[i] = (fabric_field_t){"s",
-                                     FABRIC_FIELD_LIST,
-                                     sizeof(uint32_t),
-                                     1,
-                                     i < 8 ? &schemas[i + 1] : &fabric_schema_empty,
-                                     0,
-                                     FABRIC_ALWAYS};
+        fields[i] = (fabric_field_t){.name = "s",
+                                     .kind = FABRIC_FIELD_LIST,
+                                     .max = 1,
+                                     .offset = sizeof(uint32_t),
+                                     .schema = i < 8 ? &schemas[i + 1] : &fabric_schema_empty};
         /* The innermost is a struct without fields. */
         schemas[i] = (fabric_schema_t){"S", 4 * (9 - i), &fields[i], i < 8 ? 1 : 0};
     }

@@ -149,7 +149,8 @@ static void later_types_keep_what_was(void **state)
     assert_compatible(before, after, "Place request: sku: expected a field as before, found none");
     assert_compatible(
         after, before,
-        "Place request: sku: expected a new field to be optional, found one that must "
+        "Place request: sku: expected a new field to be optional or to have a default, found one "
+        "that must "
         "be there");
     after->messages[0].request = kept;
     kept = after->messages[1].reply;

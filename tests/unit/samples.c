@@ -31,10 +31,47 @@ static const fabric_field_t all_fields[] = {
 };
 const fabric_schema_t all_schema = FABRIC_SCHEMA("All", all_t, all_fields);
 
+static const fabric_choice_t shipment_status_items[] = {
+    FABRIC_CHOICE(SHIPMENT_OPEN, "OPEN", NULL),
+    FABRIC_CHOICE(SHIPMENT_SENT, "SENT", "It has left the house."),
+    FABRIC_CHOICE(SHIPMENT_LOST, "LOST", NULL),
+    FABRIC_CHOICE(SHIPMENT_ARRIVED, "ARRIVED", NULL),
+};
+const fabric_choices_t shipment_statuses = FABRIC_CHOICES("Status", shipment_status_items);
+
+static const fabric_field_t shipment_fields[] = {
+    FABRIC_ENUM(shipment_t, status, shipment_statuses, FABRIC_DOC("Where it is.")),
+    FABRIC_TIMESTAMP(shipment_t, sent_at, FABRIC_JSON("sentAt")),
+    FABRIC_U32(shipment_t, parcels, FABRIC_DEFAULT(1), FABRIC_JSON("parcelCount"),
+               FABRIC_DOC("How many parcels there are.")),
+    FABRIC_BOOL(shipment_t, insured, FABRIC_DEFAULT(true)),
+    FABRIC_I32(shipment_t, floor, FABRIC_DEFAULT(-2)),
+    FABRIC_I64(shipment_t, offset, FABRIC_DEFAULT(INT64_MIN)),
+    FABRIC_U64(shipment_t, serial, FABRIC_DEFAULT(UINT64_MAX)),
+    FABRIC_F64(shipment_t, weight, FABRIC_DEFAULT_F64(0.5)),
+    FABRIC_STRING(shipment_t, currency, FABRIC_DEFAULT_STRING("EUR")),
+    FABRIC_ENUM(shipment_t, before, shipment_statuses, FABRIC_DEFAULT(SHIPMENT_LOST)),
+    FABRIC_TIMESTAMP(shipment_t, due, FABRIC_DEFAULT(1735689600000)),
+    FABRIC_BOOL(shipment_t, flag, FABRIC_PRESENT(shipment_t, has_flag)),
+    FABRIC_I32(shipment_t, small, FABRIC_PRESENT(shipment_t, has_small)),
+    FABRIC_I64(shipment_t, large, FABRIC_PRESENT(shipment_t, has_large)),
+    FABRIC_U32(shipment_t, count, FABRIC_PRESENT(shipment_t, has_count)),
+    FABRIC_U64(shipment_t, huge, FABRIC_PRESENT(shipment_t, has_huge)),
+    FABRIC_F64(shipment_t, ratio, FABRIC_PRESENT(shipment_t, has_ratio)),
+    FABRIC_STRING(shipment_t, name, FABRIC_PRESENT(shipment_t, has_name)),
+    FABRIC_BYTES(shipment_t, blob, FABRIC_PRESENT(shipment_t, has_blob)),
+    FABRIC_STRUCT(shipment_t, item, item_schema, FABRIC_PRESENT(shipment_t, has_item)),
+    FABRIC_LIST(shipment_t, items, items_count, item_schema, FABRIC_PRESENT(shipment_t, has_items)),
+    FABRIC_ENUM(shipment_t, maybe, shipment_statuses, FABRIC_PRESENT(shipment_t, has_status)),
+    FABRIC_TIMESTAMP(shipment_t, seen, FABRIC_PRESENT(shipment_t, has_seen),
+                     FABRIC_DOC("When it was last seen.")),
+};
+const fabric_schema_t shipment_schema = FABRIC_SCHEMA("Shipment", shipment_t, shipment_fields);
+
 const fabric_schema_t *sample_schema(const char *name)
 {
     static const fabric_schema_t *const schemas[] = {&fabric_schema_empty, &item_schema,
-                                                     &order_schema, &all_schema};
+                                                     &order_schema, &all_schema, &shipment_schema};
     for (size_t i = 0; i < sizeof schemas / sizeof schemas[0]; i++) {
         if (strcmp(schemas[i]->name, name) == 0) {
             return schemas[i];

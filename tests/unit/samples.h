@@ -1,4 +1,5 @@
-/* Sample schemas: the structs of the schemas Item, Order and All of schemas/vectors/schemas.txt. */
+/* Sample schemas: the structs of the schemas Item, Order, All and Shipment of
+ * schemas/vectors/schemas.txt. */
 #ifndef TESTS_UNIT_SAMPLES_H
 #define TESTS_UNIT_SAMPLES_H
 
@@ -40,6 +41,49 @@ typedef struct all {
     char word[5];
 } all_t;
 
+typedef enum shipment_status {
+    SHIPMENT_LOST = -7,
+    SHIPMENT_OPEN = 0,
+    SHIPMENT_SENT = 1,
+    SHIPMENT_ARRIVED = 200
+} shipment_status_t;
+
+/* Enums and timestamps, a default of each kind that may have one, and an optional field of every
+ * kind. */
+typedef struct shipment {
+    shipment_status_t status;
+    int64_t sent_at;
+    uint32_t parcels;
+    bool insured;
+    int32_t floor;
+    int64_t offset;
+    uint64_t serial;
+    double weight;
+    char currency[4];
+    shipment_status_t before;
+    int64_t due;
+    bool has_flag, has_small, has_large, has_count, has_huge, has_ratio, has_name, has_blob,
+        has_item, has_items, has_status, has_seen;
+    bool flag;
+    int32_t small;
+    int64_t large;
+    uint32_t count;
+    uint64_t huge;
+    double ratio;
+    char name[9];
+    struct {
+        uint32_t size;
+        uint8_t data[4];
+    } blob;
+    item_t item;
+    item_t items[2];
+    uint32_t items_count;
+    shipment_status_t maybe;
+    int64_t seen;
+} shipment_t;
+
+extern const fabric_choices_t shipment_statuses;
+extern const fabric_schema_t shipment_schema;
 extern const fabric_schema_t item_schema;
 extern const fabric_schema_t order_schema;
 extern const fabric_schema_t all_schema;

@@ -15,22 +15,34 @@
  *
  * Rules:
  *  1. A payload is a msgpack array of the fields in the table's order. New fields may be added at
- *     the end as optional ones: a payload with fewer elements leaves them absent. A payload with
- *     more elements than the table has fields is refused.
+ *     the end as optional ones or with a default: a payload with fewer elements leaves them absent,
+ *     or gives them their defaults. A payload with more elements than the table has fields is
+ *     refused.
  *  2. The C members by kind:
  *     - BOOL, I32, I64, U32, U64, F64: bool, int32_t, int64_t, uint32_t, uint64_t, double;
  *     - STRING: `char name[N]`, always NUL-terminated, valid UTF-8 without a NUL inside;
  *     - BYTES: `struct { uint32_t size; uint8_t data[N]; }`;
  *     - STRUCT: a struct with a schema of its own;
  *     - LIST: an array `T items[N]` of structs with a schema, and a `uint32_t` member with the
- *       number in use.
- *  3. An optional field has a `bool` member that says whether the field is there.
+ *       number in use;
+ *     - ENUM: an enum (or int32_t) that has one of the numbers of its choices; JSON has the name;
+ *     - TIMESTAMP: int64_t, Unix milliseconds from year 1 to 9999; JSON has ISO 8601, such as
+ *       "2025-01-31T23:59:59.000Z".
+ *  3. Options follow the member and what else the macro asks for. They are designated initialisers,
+ *     so a table with options belongs into a C file:
+ *     - FABRIC_PRESENT(type, member): the field is optional, and the `bool` member says whether it
+ *       is there;
+ *     - FABRIC_DEFAULT(number), FABRIC_DEFAULT_F64(number), FABRIC_DEFAULT_STRING(text): the field
+ *       has this value where a payload does not have it. An optional field has no default;
+ *     - FABRIC_JSON(name): its name in JSON, if that is not the member's;
+ *     - FABRIC_DOC(text): one line of at most 255 bytes that says what it is.
  *  4. Nothing points out of the struct, so structs are copied by assignment and need no release.
  *  5. Schemas are constant data; every function is pure and may be called from any thread.
  */
 #ifndef FABRIC_SCHEMA_H
 #define FABRIC_SCHEMA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,26 +64,54 @@ typedef enum fabric_field_kind {
     FABRIC_FIELD_STRING = 7,
     FABRIC_FIELD_BYTES = 8,
     FABRIC_FIELD_STRUCT = 9,
-    FABRIC_FIELD_LIST = 10
+    FABRIC_FIELD_LIST = 10,
+    FABRIC_FIELD_ENUM = 11,
+    FABRIC_FIELD_TIMESTAMP = 12
 } fabric_field_kind_t;
-
-/** Offset value of fields that are always present. */
-#define FABRIC_ALWAYS ((size_t)-1)
 
 /** A table of fields for one struct; see struct fabric_schema. */
 typedef struct fabric_schema fabric_schema_t;
 
+/** One of the values that an ENUM may have. Made with FABRIC_CHOICE. */
+typedef struct fabric_choice {
+    int32_t number;   /**< in C and msgpack */
+    const char *name; /**< in JSON and in error messages */
+    const char *doc;  /**< a line for people, or NULL */
+} fabric_choice_t;
+
+/** The values of an ENUM. */
+typedef struct fabric_choices {
+    const char *name;             /**< of the enum, for error messages */
+    const fabric_choice_t *items; /**< whose numbers and names differ */
+    size_t count;                 /**< 1 to LIMIT_CHOICES_MAX (256) */
+} fabric_choices_t;
+
+/** What a field has where a payload does not have it. */
+typedef struct fabric_default {
+    bool given; /**< whether there is a default */
+    union {
+        int64_t integer;  /**< all kinds but those below; U64: its bits */
+        double real;      /**< F64 */
+        const char *text; /**< STRING */
+    } as;
+} fabric_default_t;
+
 /** One field of a schema. Made with the FABRIC_* macros below. */
 typedef struct fabric_field {
-    const char *name;         /**< name in JSON and in error messages */
+    const char *name;         /**< the member's name, in error messages */
     fabric_field_kind_t kind; /**< what it holds */
-    size_t offset;            /**< of the member in its struct */
     /** STRING: bytes without the terminator; BYTES: bytes; LIST: elements; else 0. */
     uint32_t max;
+    size_t offset; /**< of the member in its struct */
     /** STRUCT and LIST: schema of the (element) struct; else NULL. */
     const fabric_schema_t *schema;
-    size_t count_offset;   /**< LIST: of the uint32_t count; else 0 */
-    size_t present_offset; /**< of the bool that says whether it is there, or FABRIC_ALWAYS */
+    size_t count_offset;             /**< LIST: of the uint32_t count; else 0 */
+    const fabric_choices_t *choices; /**< ENUM: its values; else NULL */
+    bool optional;                   /**< whether it may be absent */
+    size_t present_offset;           /**< optional: of the bool that says whether it is there */
+    fabric_default_t fallback;       /**< not optional: its default, if it has one */
+    const char *json;                /**< its name in JSON; NULL: `name` */
+    const char *doc;                 /**< a line for people, or NULL */
 } fabric_field_t;
 
 /** A table of fields for one struct. */
@@ -82,58 +122,114 @@ struct fabric_schema {
     size_t field_count;           /**< at most LIMIT_FIELDS_MAX (64) */
 };
 
-#define FABRIC_FIELD_(type, member, kind, max, schema, count, present)                             \
+/** @name Options of a field, behind its member and whatever else its macro asks for. */
+/** @{ */
+/** The field is optional; `present` is the bool member that says whether it is there. */
+#define FABRIC_PRESENT(type, present) .optional = true, .present_offset = offsetof(type, present)
+/** The default of a BOOL, I32, I64, U32, U64, ENUM or TIMESTAMP. */
+#define FABRIC_DEFAULT(number) .fallback = {true, {.integer = (int64_t)(number)}}
+/** The default of an F64. */
+#define FABRIC_DEFAULT_F64(number) .fallback = {true, {.real = (number)}}
+/** The default of a STRING. */
+#define FABRIC_DEFAULT_STRING(string) .fallback = {true, {.text = (string)}}
+/** The name in JSON. */
+#define FABRIC_JSON(string) .json = (string)
+/** A line that says what the field is. */
+#define FABRIC_DOC(string) .doc = (string)
+/** @} */
+
+/* Macros that take options end their arguments with a comma: ISO C wants at least one argument in
+ * the place of an ellipsis, though it be empty. */
+#ifdef __cplusplus
+#define FABRIC_FIELD_(type, kind_, max_, schema_, count_, choices_, member, ...)                   \
     {                                                                                              \
-#member, (kind), offsetof(type, member), (max), (schema), (count), (present)               \
+#member, (kind_), (uint32_t)(max_), offsetof(type, member), (schema_), (count_),           \
+            (choices_), false, 0, {false, {0 } }, NULL, NULL __VA_ARGS__                           \
     }
-/** A field of a `bool` member. */
-#define FABRIC_BOOL(type, member)                                                                  \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_BOOL, 0, NULL, 0, FABRIC_ALWAYS)
+#define FABRIC_OPTIONAL_(type, kind_, max_, member, present)                                       \
+    {                                                                                              \
+#member, (kind_), (uint32_t)(max_), offsetof(type, member), NULL, 0, NULL, true,           \
+            offsetof(type, present), {false, {0 } }, NULL, NULL                                    \
+    }
+#else
+#define FABRIC_FIELD_(type, kind_, max_, schema_, count_, choices_, member, ...)                   \
+    {                                                                                              \
+        .name = #member, .kind = (kind_), .max = (uint32_t)(max_),                                 \
+        .offset = offsetof(type, member), .schema = (schema_), .count_offset = (count_),           \
+        .choices = (choices_), __VA_ARGS__                                                         \
+    }
+#define FABRIC_OPTIONAL_(type, kind_, max_, member, present)                                       \
+    FABRIC_FIELD_(type, kind_, max_, NULL, 0, NULL, member, FABRIC_PRESENT(type, present))
+#endif
+#define FABRIC_STRING_(type, member, ...)                                                          \
+    FABRIC_FIELD_(type, FABRIC_FIELD_STRING, sizeof(((type *)0)->member) - 1, NULL, 0, NULL,       \
+                  member, __VA_ARGS__)
+#define FABRIC_BYTES_(type, member, ...)                                                           \
+    FABRIC_FIELD_(type, FABRIC_FIELD_BYTES, sizeof(((type *)0)->member.data), NULL, 0, NULL,       \
+                  member, __VA_ARGS__)
+#define FABRIC_STRUCT_(type, member, schema_, ...)                                                 \
+    FABRIC_FIELD_(type, FABRIC_FIELD_STRUCT, 0, &(schema_), 0, NULL, member, __VA_ARGS__)
+#define FABRIC_LIST_(type, member, count_, schema_, ...)                                           \
+    FABRIC_FIELD_(type, FABRIC_FIELD_LIST,                                                         \
+                  sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]), &(schema_),        \
+                  offsetof(type, count_), NULL, member, __VA_ARGS__)
+/* An array of -1 elements: the member does not have the four bytes of an enum. */
+#define FABRIC_ENUM_(type, member, choices_, ...)                                                  \
+    FABRIC_FIELD_(type, FABRIC_FIELD_ENUM,                                                         \
+                  sizeof(char[sizeof(((type *)0)->member) == sizeof(int32_t) ? 1 : -1]) - 1, NULL, \
+                  0, &(choices_), member, __VA_ARGS__)
+
+/** A field of a `bool` member: FABRIC_BOOL(type, member, options...). */
+#define FABRIC_BOOL(type, ...)                                                                     \
+    FABRIC_FIELD_(type, FABRIC_FIELD_BOOL, 0, NULL, 0, NULL, __VA_ARGS__, )
 /** A field of an `int32_t` member. */
-#define FABRIC_I32(type, member)                                                                   \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_I32, 0, NULL, 0, FABRIC_ALWAYS)
+#define FABRIC_I32(type, ...) FABRIC_FIELD_(type, FABRIC_FIELD_I32, 0, NULL, 0, NULL, __VA_ARGS__, )
 /** A field of an `int64_t` member. */
-#define FABRIC_I64(type, member)                                                                   \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_I64, 0, NULL, 0, FABRIC_ALWAYS)
+#define FABRIC_I64(type, ...) FABRIC_FIELD_(type, FABRIC_FIELD_I64, 0, NULL, 0, NULL, __VA_ARGS__, )
 /** A field of a `uint32_t` member. */
-#define FABRIC_U32(type, member)                                                                   \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_U32, 0, NULL, 0, FABRIC_ALWAYS)
+#define FABRIC_U32(type, ...) FABRIC_FIELD_(type, FABRIC_FIELD_U32, 0, NULL, 0, NULL, __VA_ARGS__, )
 /** A field of a `uint64_t` member. */
-#define FABRIC_U64(type, member)                                                                   \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_U64, 0, NULL, 0, FABRIC_ALWAYS)
+#define FABRIC_U64(type, ...) FABRIC_FIELD_(type, FABRIC_FIELD_U64, 0, NULL, 0, NULL, __VA_ARGS__, )
 /** A field of a `double` member. */
-#define FABRIC_F64(type, member)                                                                   \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_F64, 0, NULL, 0, FABRIC_ALWAYS)
-/** `member` is char[N]: up to N - 1 bytes. */
-#define FABRIC_STRING(type, member)                                                                \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_STRING, sizeof(((type *)0)->member) - 1, NULL, 0,     \
-                  FABRIC_ALWAYS)
-/** `member` is struct { uint32_t size; uint8_t data[N]; }. */
-#define FABRIC_BYTES(type, member)                                                                 \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_BYTES, sizeof(((type *)0)->member.data), NULL, 0,     \
-                  FABRIC_ALWAYS)
-/** `member` is a struct described by `schema` (a fabric_schema_t, not a pointer). */
-#define FABRIC_STRUCT(type, member, schema)                                                        \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_STRUCT, 0, &(schema), 0, FABRIC_ALWAYS)
-/** `member` is T[N] of structs described by `schema`; `count` is the uint32_t member with the
- *  number in use. */
-#define FABRIC_LIST(type, member, count, schema)                                                   \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_LIST,                                                 \
-                  sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]), &(schema),         \
-                  offsetof(type, count), FABRIC_ALWAYS)
-/** An optional field of a plain kind (BOOL to F64); `present` is the bool member. For STRING use
- *  FABRIC_OPTIONAL_STRING. */
+#define FABRIC_F64(type, ...) FABRIC_FIELD_(type, FABRIC_FIELD_F64, 0, NULL, 0, NULL, __VA_ARGS__, )
+/** The member is char[N]: up to N - 1 bytes. */
+#define FABRIC_STRING(type, ...) FABRIC_STRING_(type, __VA_ARGS__, )
+/** The member is struct { uint32_t size; uint8_t data[N]; }. */
+#define FABRIC_BYTES(type, ...) FABRIC_BYTES_(type, __VA_ARGS__, )
+/** `member` is a struct described by a schema (a fabric_schema_t, not a pointer):
+ *  FABRIC_STRUCT(type, member, schema, options...). */
+#define FABRIC_STRUCT(type, member, ...) FABRIC_STRUCT_(type, member, __VA_ARGS__, )
+/** `member` is T[N] of structs described by a schema; `count` is the uint32_t member with the
+ *  number in use: FABRIC_LIST(type, member, count, schema, options...). */
+#define FABRIC_LIST(type, member, count, ...) FABRIC_LIST_(type, member, count, __VA_ARGS__, )
+/** `member` is an enum or int32_t with one of the numbers of a fabric_choices_t:
+ *  FABRIC_ENUM(type, member, choices, options...). */
+#define FABRIC_ENUM(type, member, ...) FABRIC_ENUM_(type, member, __VA_ARGS__, )
+/** A field of an `int64_t` member that holds Unix milliseconds. */
+#define FABRIC_TIMESTAMP(type, ...)                                                                \
+    FABRIC_FIELD_(type, FABRIC_FIELD_TIMESTAMP, 0, NULL, 0, NULL, __VA_ARGS__, )
+/** An optional field of a plain kind (BOOL to F64, TIMESTAMP), as FABRIC_PRESENT makes one of every
+ *  kind; `present` is the bool member. */
 #define FABRIC_OPTIONAL(type, member, kind, present)                                               \
-    FABRIC_FIELD_(type, member, (kind), 0, NULL, 0, offsetof(type, present))
+    FABRIC_OPTIONAL_(type, kind, 0, member, present)
 /** An optional STRING: `member` is char[N], `present` the bool member that says whether the string
  *  is there. */
 #define FABRIC_OPTIONAL_STRING(type, member, present)                                              \
-    FABRIC_FIELD_(type, member, FABRIC_FIELD_STRING, sizeof(((type *)0)->member) - 1, NULL, 0,     \
-                  offsetof(type, present))
+    FABRIC_OPTIONAL_(type, FABRIC_FIELD_STRING, sizeof(((type *)0)->member) - 1, member, present)
 /** A schema over a struct type and an array of fields. */
 #define FABRIC_SCHEMA(name, type, fields)                                                          \
     {                                                                                              \
         (name), sizeof(type), (fields), sizeof(fields) / sizeof((fields)[0])                       \
+    }
+/** One value of an enum, with a line for people. */
+#define FABRIC_CHOICE(number, name, doc)                                                           \
+    {                                                                                              \
+        (number), (name), (doc)                                                                    \
+    }
+/** The values of an enum: its name and an array of FABRIC_CHOICE. */
+#define FABRIC_CHOICES(name, items)                                                                \
+    {                                                                                              \
+        (name), (items), sizeof(items) / sizeof((items)[0])                                        \
     }
 
 /** The schema of messages and replies that carry nothing. Their struct is never read or written and
@@ -152,7 +248,8 @@ typedef struct fabric_schema_fault {
  *  used. `fault` may be NULL.
  *
  *  FABRIC_ERROR_MALFORMED_MESSAGE when the struct breaks its schema (a string that is not UTF-8 or
- *  not terminated, a count over its maximum, a NaN). FABRIC_ERROR_LIMIT_EXCEEDED when the payload
+ *  not terminated, a count over its maximum, a NaN, an enum with
+ *  another number). FABRIC_ERROR_LIMIT_EXCEEDED when the payload
  *  does not fit. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
