@@ -15,7 +15,16 @@ const fabric_schema_t fabric_schema_empty = {"Empty", 0, NULL, 0};
 typedef struct decoder {
     wire_reader_t reader;
     fabric_schema_fault_t *fault;
+    uint8_t *memory;   /* for the elements of lists that are views */
+    size_t capacity;   /* of the memory */
+    size_t used;       /* of the memory; where nothing is decoded: what would be used */
+    bool lacks_memory; /* why decoding has ended */
 } decoder_t;
+
+__attribute__((always_inline)) static inline bool decode_field(decoder_t *decoder,
+                                                               const fabric_field_t *field,
+                                                               const schema_path_t *outer,
+                                                               unsigned depth, uint8_t *value);
 
 static bool decode_struct(decoder_t *decoder, const fabric_schema_t *schema,
                           const schema_path_t *path, unsigned depth, uint8_t *value);
@@ -39,25 +48,31 @@ __attribute__((cold)) static bool refuse(decoder_t *decoder, const schema_path_t
     return false;
 }
 
-static bool decode_string(decoder_t *decoder, const fabric_field_t *field, uint8_t *member)
+__attribute__((always_inline)) static inline bool
+decode_string(decoder_t *decoder, const fabric_field_t *field, uint8_t *member)
 {
     fabric_bytes_t text = wire_get_str(&decoder->reader);
     if (decoder->reader.failed || text.size > field->max || !utf8_is_text(text)) {
         return false;
     }
-    if (member) { /* the struct was zeroed, so a terminator follows */
+    if (member && schema_is_view(field)) {
+        memcpy(member, &text, sizeof text);
+    } else if (member) { /* the struct was zeroed, so a terminator follows */
         memcpy(member, text.data, text.size);
     }
     return true;
 }
 
-static bool decode_bytes(decoder_t *decoder, const fabric_field_t *field, uint8_t *member)
+__attribute__((always_inline)) static inline bool
+decode_bytes(decoder_t *decoder, const fabric_field_t *field, uint8_t *member)
 {
     fabric_bytes_t bytes = wire_get_bin(&decoder->reader);
     if (decoder->reader.failed || bytes.size > field->max) {
         return false;
     }
-    if (member) {
+    if (member && schema_is_view(field)) {
+        memcpy(member, &bytes, sizeof bytes);
+    } else if (member) {
         uint32_t size = (uint32_t)bytes.size;
         memcpy(member, &size, sizeof size);
         memcpy(member + sizeof size, bytes.data, bytes.size);
@@ -90,8 +105,71 @@ static bool decode_timestamp(decoder_t *decoder, uint8_t *member)
     return true;
 }
 
-static bool decode_list(decoder_t *decoder, const fabric_field_t *field, const schema_path_t *outer,
-                        unsigned depth, uint8_t *value)
+/* Takes zeroed memory for the elements of a list that is a view. `*items` stays NULL where nothing
+ * is decoded. */
+static bool take_memory(decoder_t *decoder, const fabric_field_t *field, const schema_path_t *outer,
+                        uint64_t size, uint8_t *value, uint8_t **items)
+{
+    enum { ALIGNMENT = 16 };
+    static uint8_t nothing[1]; /* of structs without a member */
+    size = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (size > LIMIT_ELEMENTS_BYTES_MAX - decoder->used) {
+        (void)schema_fault(decoder->fault, outer, field->name,
+                           "expected elements of at most %d bytes once decoded, found more",
+                           LIMIT_ELEMENTS_BYTES_MAX);
+        return false;
+    }
+    size_t start = decoder->used;
+    decoder->used += (size_t)size;
+    if (!value) {
+        return true;
+    }
+    if (decoder->used > decoder->capacity) {
+        decoder->lacks_memory = true;
+        (void)schema_fault(decoder->fault, outer, field->name,
+                           "expected memory for %zu bytes of elements, found %zu", decoder->used,
+                           decoder->capacity);
+        return false;
+    }
+    *items = nothing;
+    if (size > 0) {
+        *items = decoder->memory + start;
+        memset(*items, 0, (size_t)size);
+    }
+    memcpy(value + field->offset, items, sizeof *items);
+    return true;
+}
+
+/* The elements of a list that is a view, or that are no structs. */
+__attribute__((noinline)) static bool decode_items(decoder_t *decoder, const fabric_field_t *field,
+                                                   const schema_path_t *outer, unsigned depth,
+                                                   uint32_t count, uint8_t *value)
+{
+    fabric_field_t element = schema_element(field);
+    size_t stride = field->element ? field->stride : field->schema->size;
+    uint8_t *items = value ? value + field->offset : NULL;
+    if (schema_is_view(field)) {
+        items = NULL;
+        if (!take_memory(decoder, field, outer, count * (uint64_t)stride, value, &items)) {
+            return false;
+        }
+    }
+    schema_path_t list = {outer, field->name, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        schema_path_t path = {&list, NULL, i};
+        uint8_t *item = items ? items + i * stride : NULL;
+        if (field->element ? !decode_field(decoder, &element, &path, depth, item)
+                           : !decode_struct(decoder, field->schema, &path, depth + 2, item)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+__attribute__((always_inline)) static inline bool decode_list(decoder_t *decoder,
+                                                              const fabric_field_t *field,
+                                                              const schema_path_t *outer,
+                                                              unsigned depth, uint8_t *value)
 {
     const uint8_t *at = decoder->reader.next;
     uint32_t count = wire_get_array(&decoder->reader);
@@ -100,6 +178,9 @@ static bool decode_list(decoder_t *decoder, const fabric_field_t *field, const s
     }
     if (value) {
         memcpy(value + field->count_offset, &count, sizeof count);
+    }
+    if (field->element || schema_is_view(field)) {
+        return decode_items(decoder, field, outer, depth, count, value);
     }
     schema_path_t list = {outer, field->name, 0};
     for (uint32_t i = 0; i < count; i++) {
@@ -112,7 +193,8 @@ static bool decode_list(decoder_t *decoder, const fabric_field_t *field, const s
     return true;
 }
 
-static bool decode_number(wire_reader_t *reader, fabric_field_kind_t kind, uint8_t *member)
+__attribute__((always_inline)) static inline bool
+decode_number(wire_reader_t *reader, fabric_field_kind_t kind, uint8_t *member)
 {
     union {
         int32_t i32;
@@ -151,8 +233,10 @@ static bool decode_number(wire_reader_t *reader, fabric_field_kind_t kind, uint8
 
 /* Decodes one field that is there into `value`, the struct that has it, or only checks it where
  * `value` is NULL. */
-static bool decode_field(decoder_t *decoder, const fabric_field_t *field,
-                         const schema_path_t *outer, unsigned depth, uint8_t *value)
+__attribute__((always_inline)) static inline bool decode_field(decoder_t *decoder,
+                                                               const fabric_field_t *field,
+                                                               const schema_path_t *outer,
+                                                               unsigned depth, uint8_t *value)
 {
     const uint8_t *at = decoder->reader.next;
     uint8_t *member = value ? value + field->offset : NULL;
@@ -267,33 +351,53 @@ static bool decode_struct(decoder_t *decoder, const fabric_schema_t *schema,
 }
 
 static fabric_error_t decode(const fabric_schema_t *schema, fabric_bytes_t payload,
-                             fabric_schema_fault_t *fault, uint8_t *value)
+                             decoder_t *decoder, uint8_t *value)
 {
-    decoder_t decoder = {wire_reader(payload), fault};
     schema_path_t path = {NULL, schema->name, 0};
-    if (!decode_struct(&decoder, schema, &path, 1, value)) {
-        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    decoder->reader = wire_reader(payload);
+    if (!decode_struct(decoder, schema, &path, 1, value)) {
+        return decoder->lacks_memory ? FABRIC_ERROR_LIMIT_EXCEEDED : FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    if (wire_left(&decoder.reader) > 0) {
-        return schema_fault(fault, &path, NULL, "expected the end, found %zu more bytes",
-                            wire_left(&decoder.reader));
+    if (wire_left(&decoder->reader) > 0) {
+        return schema_fault(decoder->fault, &path, NULL, "expected the end, found %zu more bytes",
+                            wire_left(&decoder->reader));
     }
     return FABRIC_OK;
+}
+
+fabric_error_t fabric_schema_decode_in(const fabric_schema_t *schema, fabric_bytes_t payload,
+                                       void *memory, size_t capacity, fabric_schema_fault_t *fault,
+                                       void *value)
+{
+    assert(schema && (value || schema->size == 0) && (memory || capacity == 0));
+    if (schema->size > 0) {
+        memset(value, 0, schema->size);
+    }
+    decoder_t decoder = {.fault = fault, .memory = memory, .capacity = capacity};
+    return decode(schema, payload, &decoder, value);
 }
 
 fabric_error_t fabric_schema_decode(const fabric_schema_t *schema, fabric_bytes_t payload,
                                     fabric_schema_fault_t *fault, void *value)
 {
-    assert(schema && (value || schema->size == 0));
-    if (schema->size > 0) {
-        memset(value, 0, schema->size);
+    return fabric_schema_decode_in(schema, payload, NULL, 0, fault, value);
+}
+
+fabric_error_t fabric_schema_measure(const fabric_schema_t *schema, fabric_bytes_t payload,
+                                     fabric_schema_fault_t *fault, size_t *capacity)
+{
+    assert(schema);
+    decoder_t decoder = {.fault = fault};
+    fabric_error_t error = decode(schema, payload, &decoder, NULL);
+    if (error == FABRIC_OK) {
+        *capacity = decoder.used;
     }
-    return decode(schema, payload, fault, value);
+    return error;
 }
 
 fabric_error_t fabric_schema_check(const fabric_schema_t *schema, fabric_bytes_t payload,
                                    fabric_schema_fault_t *fault)
 {
-    assert(schema);
-    return decode(schema, payload, fault, NULL);
+    size_t capacity;
+    return fabric_schema_measure(schema, payload, fault, &capacity);
 }

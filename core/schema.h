@@ -1,9 +1,10 @@
 /* Schemas inside Fabric: how schemas travel. The public part is <fabric/schema.h>.
  *
  * A description is msgpack: schema = array [name, [field...]]; field = array [name, kind, max,
- * optional, schema or choices or nil, name in JSON or nil, line of documentation or nil, default],
- * where the last three are left out from the end; choices = array [name, [choice...]]; choice =
- * array [number, name, line of documentation or left out].
+ * optional, schema or element or choices or nil, name in JSON or nil, line of documentation or
+ * nil, default], where the last three are left out from the end; element = array [kind, max,
+ * choices or nil]; choices = array [name, [choice...]]; choice = array [number, name, line of
+ * documentation or left out].
  */
 #ifndef CORE_SCHEMA_H
 #define CORE_SCHEMA_H
@@ -36,8 +37,8 @@ FABRIC_MUST_USE
 fabric_error_t schema_parse(wire_reader_t *reader, fabric_schema_t **schema);
 void schema_destroy(fabric_schema_t **schema);
 /* Whether payloads of `before` can be read by `after`: the same kinds in the same places, maxima
- * not smaller, no choice less, the same defaults, new fields only at the end and optional or with a
- * default. If not: TYPE_CONFLICT, and a fault that
+ * not smaller, no choice less, the same defaults, new fields only at the end and optional or with
+ * a default. If not: TYPE_CONFLICT, and a fault that
  * names the field. */
 FABRIC_MUST_USE
 fabric_error_t schema_compatible(const fabric_schema_t *before, const fabric_schema_t *after,

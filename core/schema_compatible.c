@@ -73,6 +73,26 @@ static bool lack_compatible(const fabric_field_t *before, const fabric_field_t *
     return true;
 }
 
+static const char *element_name(const fabric_field_t *list)
+{
+    return kind_name(list->element ? list->element : FABRIC_FIELD_STRUCT);
+}
+
+static bool max_compatible(uint32_t before, uint32_t after, const char *what, const char *name,
+                           const schema_path_t *path, fabric_schema_fault_t *fault)
+{
+    if (after < before && before == FABRIC_ANY_LENGTH) {
+        (void)schema_fault(fault, path, name,
+                           "expected %s length without a maximum as before, found %" PRIu32, what,
+                           after);
+    } else if (after < before) {
+        (void)schema_fault(fault, path, name,
+                           "expected %s maximum of at least %" PRIu32 " as before, found %" PRIu32,
+                           what, before, after);
+    }
+    return after >= before;
+}
+
 static bool field_compatible(const fabric_field_t *before, const fabric_field_t *after,
                              const schema_path_t *path, fabric_schema_fault_t *fault)
 {
@@ -81,19 +101,24 @@ static bool field_compatible(const fabric_field_t *before, const fabric_field_t 
                            kind_name(before->kind), kind_name(after->kind));
         return false;
     }
-    if (after->max < before->max) {
-        (void)schema_fault(fault, path, after->name,
-                           "expected a maximum of at least %" PRIu32 " as before, found %" PRIu32,
-                           before->max, after->max);
+    if (!max_compatible(before->max, after->max, "a", after->name, path, fault)) {
+        return false;
+    }
+    if (after->element != before->element) {
+        (void)schema_fault(fault, path, after->name, "expected a list of %s as before, found %s",
+                           element_name(before), element_name(after));
+        return false;
+    }
+    if (!max_compatible(before->element_max, after->element_max, "elements with a", after->name,
+                        path, fault)) {
         return false;
     }
     if (!lack_compatible(before, after, path, fault) ||
-        (before->kind == FABRIC_FIELD_ENUM && !choices_compatible(before, after, path, fault))) {
+        (schema_has_choices(before) && !choices_compatible(before, after, path, fault))) {
         return false;
     }
     schema_path_t inner = {path, after->name, 0};
-    return !schema_has_schema(before->kind) ||
-           compatible(before->schema, after->schema, &inner, fault);
+    return !schema_has_schema(before) || compatible(before->schema, after->schema, &inner, fault);
 }
 
 static bool compatible(const fabric_schema_t *before, const fabric_schema_t *after,

@@ -17,7 +17,7 @@ static bool has_choices(const fabric_choices_t *choices)
  * none. */
 static bool is_describable(const fabric_field_t *field)
 {
-    return field->name && (field->kind != FABRIC_FIELD_ENUM || has_choices(field->choices)) &&
+    return field->name && (!schema_has_choices(field) || has_choices(field->choices)) &&
            (!field->fallback.given ||
             (!field->optional && schema_takes_default(field->kind) && schema_default_fits(field)));
 }
@@ -31,8 +31,8 @@ static bool has_members(const fabric_schema_t *schema, unsigned depth, size_t *f
     *fields_left -= schema->field_count;
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
-        if (!is_describable(field) || (schema_has_schema(field->kind) &&
-                                       !has_members(field->schema, depth + 1, fields_left))) {
+        if (!is_describable(field) ||
+            (schema_has_schema(field) && !has_members(field->schema, depth + 1, fields_left))) {
             return false;
         }
     }
@@ -85,6 +85,15 @@ static void put_choices(wire_writer_t *writer, const fabric_choices_t *choices)
     }
 }
 
+static void put_choices_or_nil(wire_writer_t *writer, const fabric_field_t *field)
+{
+    if (schema_has_choices(field)) {
+        put_choices(writer, field->choices);
+    } else {
+        wire_put_nil(writer);
+    }
+}
+
 /* What a field does not have is left out at the end, as in payloads. */
 static void put_field(wire_writer_t *writer, const fabric_field_t *field)
 {
@@ -94,12 +103,15 @@ static void put_field(wire_writer_t *writer, const fabric_field_t *field)
     wire_put_uint(writer, (uint64_t)field->kind);
     wire_put_uint(writer, field->max);
     wire_put_bool(writer, field->optional);
-    if (schema_has_schema(field->kind)) {
+    if (schema_has_schema(field)) {
         schema_describe(field->schema, writer);
-    } else if (field->kind == FABRIC_FIELD_ENUM) {
-        put_choices(writer, field->choices);
+    } else if (field->element) {
+        wire_put_array(writer, 3);
+        wire_put_uint(writer, (uint64_t)field->element);
+        wire_put_uint(writer, field->element_max);
+        put_choices_or_nil(writer, field);
     } else {
-        wire_put_nil(writer);
+        put_choices_or_nil(writer, field);
     }
     if (parts > 5) {
         put_text_or_nil(writer, field->json);

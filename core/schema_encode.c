@@ -53,6 +53,9 @@ static inline void append(output_t *out, const void *data, size_t size)
 
 static bool encode_struct(output_t *out, const fabric_schema_t *schema, const schema_path_t *path,
                           unsigned depth, const uint8_t *value);
+__attribute__((always_inline)) static inline bool
+encode_field(output_t *out, const fabric_field_t *field, const schema_path_t *outer, unsigned depth,
+             const uint8_t *value);
 
 __attribute__((cold)) static bool refuse(output_t *out, const schema_path_t *outer,
                                          const fabric_field_t *field, const char *found)
@@ -70,9 +73,39 @@ static bool is_true(const uint8_t *member)
     return *member != 0;
 }
 
-static bool encode_string(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
-                          const uint8_t *member)
+/* Views are as long as they say. One that no payload can hold is left out, which makes the output
+ * full. */
+__attribute__((noinline)) static bool encode_view(output_t *out, const fabric_field_t *field,
+                                                  const schema_path_t *outer, const uint8_t *member)
 {
+    fabric_bytes_t view;
+    memcpy(&view, member, sizeof view);
+    if (!view.data && view.size > 0) {
+        return refuse(out, outer, field, "NULL");
+    }
+    if (view.size > LIMIT_PAYLOAD_BYTES_MAX) {
+        out->full = true;
+        return true;
+    }
+    if (field->kind == FABRIC_FIELD_BYTES) {
+        out_pack_bin(out, view.size);
+    } else if (utf8_is_text(view)) {
+        out_pack_str(out, view.size);
+    } else {
+        return refuse(out, outer, field, "one that is not UTF-8");
+    }
+    append(out, view.data, view.size);
+    return true;
+}
+
+__attribute__((always_inline)) static inline bool encode_string(output_t *out,
+                                                                const fabric_field_t *field,
+                                                                const schema_path_t *outer,
+                                                                const uint8_t *member)
+{
+    if (schema_is_view(field)) {
+        return encode_view(out, field, outer, member);
+    }
     size_t size = strnlen((const char *)member, (size_t)field->max + 1);
     if (size > field->max) {
         return refuse(out, outer, field, "one that is not terminated");
@@ -85,9 +118,14 @@ static bool encode_string(output_t *out, const fabric_field_t *field, const sche
     return true;
 }
 
-static bool encode_bytes(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
-                         const uint8_t *member)
+__attribute__((always_inline)) static inline bool encode_bytes(output_t *out,
+                                                               const fabric_field_t *field,
+                                                               const schema_path_t *outer,
+                                                               const uint8_t *member)
 {
+    if (schema_is_view(field)) {
+        return encode_view(out, field, outer, member);
+    }
     uint32_t size;
     memcpy(&size, member, sizeof size);
     if (size > field->max) {
@@ -98,13 +136,45 @@ static bool encode_bytes(output_t *out, const fabric_field_t *field, const schem
     return true;
 }
 
-static bool encode_list(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
-                        unsigned depth, const uint8_t *value)
+/* The elements of a list that is a view, or that are no structs. */
+__attribute__((noinline)) static bool encode_items(output_t *out, const fabric_field_t *field,
+                                                   const schema_path_t *outer, unsigned depth,
+                                                   uint32_t count, const uint8_t *value)
+{
+    fabric_field_t element = schema_element(field);
+    size_t stride = field->element ? field->stride : field->schema->size;
+    const uint8_t *items = value + field->offset;
+    if (schema_is_view(field)) {
+        memcpy(&items, value + field->offset, sizeof items);
+        if (!items && count > 0) {
+            return refuse(out, outer, field, "NULL");
+        }
+    }
+    out_pack_array(out, count);
+    schema_path_t list = {outer, field->name, 0};
+    for (uint32_t i = 0; i < count && !out->full; i++) {
+        schema_path_t path = {&list, NULL, i};
+        const uint8_t *item = items + i * stride;
+        if (field->element ? !encode_field(out, &element, &path, depth, item)
+                           : !encode_struct(out, field->schema, &path, depth + 2, item)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+__attribute__((always_inline)) static inline bool encode_list(output_t *out,
+                                                              const fabric_field_t *field,
+                                                              const schema_path_t *outer,
+                                                              unsigned depth, const uint8_t *value)
 {
     uint32_t count;
     memcpy(&count, value + field->count_offset, sizeof count);
     if (count > field->max) {
         return refuse(out, outer, field, "a larger count");
+    }
+    if (field->element || schema_is_view(field)) {
+        return encode_items(out, field, outer, depth, count, value);
     }
     out_pack_array(out, count);
     schema_path_t list = {outer, field->name, 0};
@@ -118,7 +188,8 @@ static bool encode_list(output_t *out, const fabric_field_t *field, const schema
     return true;
 }
 
-static void encode_integer(output_t *out, fabric_field_kind_t kind, const uint8_t *member)
+__attribute__((always_inline)) static inline void
+encode_integer(output_t *out, fabric_field_kind_t kind, const uint8_t *member)
 {
     if (kind == FABRIC_FIELD_I64) {
         int64_t number;
@@ -168,8 +239,10 @@ static bool encode_timestamp(output_t *out, const fabric_field_t *field, const s
     return true;
 }
 
-static bool encode_field(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
-                         unsigned depth, const uint8_t *value)
+__attribute__((always_inline)) static inline bool encode_field(output_t *out,
+                                                               const fabric_field_t *field,
+                                                               const schema_path_t *outer,
+                                                               unsigned depth, const uint8_t *value)
 {
     const uint8_t *member = value + field->offset;
     switch (field->kind) {

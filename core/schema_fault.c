@@ -80,6 +80,20 @@ static void append_choices(const fabric_choices_t *choices, char *out, size_t ca
     }
 }
 
+/* A view has no maximum of its own. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+__attribute__((format(printf, 2, 0))) static void
+describe_max(schema_text_t *text, const char *format, const char *any, uint32_t max)
+{
+    if (max == FABRIC_ANY_LENGTH) {
+        (void)snprintf(text->text, sizeof text->text, "%s", any);
+    } else {
+        (void)snprintf(text->text, sizeof text->text, format, max);
+    }
+}
+#pragma GCC diagnostic pop
+
 const char *schema_expected(const fabric_field_t *field, bool json, schema_text_t *text)
 {
     char *out = text->text;
@@ -106,18 +120,19 @@ const char *schema_expected(const fabric_field_t *field, bool json, schema_text_
         (void)snprintf(out, capacity, "a finite number");
         break;
     case FABRIC_FIELD_STRING:
-        (void)snprintf(out, capacity, "a string of at most %" PRIu32 " bytes", field->max);
+        describe_max(text, "a string of at most %" PRIu32 " bytes", "a string", field->max);
         break;
     case FABRIC_FIELD_BYTES:
-        (void)snprintf(out, capacity, "%s%" PRIu32 " bytes",
-                       json ? "base64 of at most " : "at most ", field->max);
+        describe_max(text,
+                     json ? "base64 of at most %" PRIu32 " bytes" : "at most %" PRIu32 " bytes",
+                     json ? "base64" : "bytes", field->max);
         break;
     case FABRIC_FIELD_STRUCT:
         (void)snprintf(out, capacity, "%s (%.40s)", json ? "an object" : "an array",
                        field->schema->name);
         break;
     case FABRIC_FIELD_LIST:
-        (void)snprintf(out, capacity, "a list of at most %" PRIu32, field->max);
+        describe_max(text, "a list of at most %" PRIu32, "a list", field->max);
         break;
     case FABRIC_FIELD_ENUM:
         append_choices(field->choices, out, capacity);

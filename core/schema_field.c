@@ -7,6 +7,18 @@
 #include "core/iso8601.h"
 #include "core/utf8.h"
 
+bool schema_has_views(const fabric_schema_t *schema)
+{
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const fabric_field_t *field = &schema->fields[i];
+        if (schema_is_view(field) || field->element_max == FABRIC_ANY_LENGTH ||
+            (schema_has_schema(field) && schema_has_views(field->schema))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const fabric_choice_t *schema_choice(const fabric_choices_t *choices, int64_t number)
 {
     /* Most enums begin at 0 and have no gap. */
@@ -118,6 +130,11 @@ static size_t number_of(const fabric_field_t *field, int64_t integer, uint8_t by
 void schema_default_set(const fabric_field_t *field, uint8_t *value)
 {
     uint8_t *member = value + field->offset;
+    if (field->kind == FABRIC_FIELD_STRING && schema_is_view(field)) {
+        fabric_bytes_t view = fabric_bytes_of(schema_default_text(field));
+        memcpy(member, &view, sizeof view);
+        return;
+    }
     if (field->kind == FABRIC_FIELD_STRING) {
         const char *text = schema_default_text(field);
         memcpy(member, text, strlen(text)); /* the struct was zeroed, so a terminator follows */
@@ -131,6 +148,11 @@ void schema_default_set(const fabric_field_t *field, uint8_t *value)
 bool schema_default_is(const fabric_field_t *field, const uint8_t *value)
 {
     const uint8_t *member = value + field->offset;
+    if (field->kind == FABRIC_FIELD_STRING && schema_is_view(field)) {
+        fabric_bytes_t view;
+        memcpy(&view, member, sizeof view);
+        return fabric_bytes_equal(view, fabric_bytes_of(schema_default_text(field)));
+    }
     if (field->kind == FABRIC_FIELD_STRING) {
         return strncmp((const char *)member, schema_default_text(field), (size_t)field->max + 1) ==
                0;

@@ -23,10 +23,17 @@ static inline const char *schema_default_text(const fabric_field_t *field)
     return field->fallback.as.text ? field->fallback.as.text : "";
 }
 
-/* Whether a kind has a schema of its own. */
-static inline bool schema_has_schema(fabric_field_kind_t kind)
+/* Whether a field has a schema of its own. */
+static inline bool schema_has_schema(const fabric_field_t *field)
 {
-    return kind == FABRIC_FIELD_STRUCT || kind == FABRIC_FIELD_LIST;
+    return field->kind == FABRIC_FIELD_STRUCT ||
+           (field->kind == FABRIC_FIELD_LIST && !field->element);
+}
+
+/* Whether a field, or the elements of a list, have choices. */
+static inline bool schema_has_choices(const fabric_field_t *field)
+{
+    return field->kind == FABRIC_FIELD_ENUM || field->element == FABRIC_FIELD_ENUM;
 }
 
 /* Whether a kind has a maximum. */
@@ -34,6 +41,22 @@ static inline bool schema_has_max(fabric_field_kind_t kind)
 {
     return kind == FABRIC_FIELD_STRING || kind == FABRIC_FIELD_BYTES || kind == FABRIC_FIELD_LIST;
 }
+
+/* Whether the field is a view: of a string or bytes, or a pointer to a list's elements. */
+static inline bool schema_is_view(const fabric_field_t *field)
+{
+    return field->max == FABRIC_ANY_LENGTH;
+}
+
+/* The elements of a list that are not structs, as fields. */
+static inline fabric_field_t schema_element(const fabric_field_t *list)
+{
+    return (fabric_field_t){
+        .kind = list->element, .max = list->element_max, .choices = list->choices};
+}
+
+/* Whether a struct by the schema has views. */
+bool schema_has_views(const fabric_schema_t *schema);
 
 /* NULL: there is no such choice. */
 const fabric_choice_t *schema_choice(const fabric_choices_t *choices, int64_t number);

@@ -24,6 +24,8 @@ typedef struct target {
 
 static bool put_object(target_t *target, const fabric_schema_t *schema, const schema_path_t *path,
                        unsigned depth, const json_t *object);
+static bool put_field(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                      unsigned depth, const json_t *value);
 
 static bool refuse(target_t *target, const schema_path_t *outer, const fabric_field_t *field,
                    const char *found)
@@ -165,9 +167,12 @@ static bool put_list(target_t *target, const fabric_field_t *field, const schema
     }
     wire_put_array(&target->payload, (uint32_t)count);
     schema_path_t list = {outer, schema_json_name(field), 0};
+    fabric_field_t element = schema_element(field);
     for (uint32_t i = 0; i < count; i++) {
         schema_path_t path = {&list, NULL, i};
-        if (!put_object(target, field->schema, &path, depth + 2, json_array_get(value, i))) {
+        const json_t *item = json_array_get(value, i);
+        if (field->element ? !put_field(target, &element, &path, depth, item)
+                           : !put_object(target, field->schema, &path, depth + 2, item)) {
             return false;
         }
     }

@@ -15,6 +15,7 @@
 /* Payloads were checked before: each value that is read has the type that the schema names. */
 
 static json_t *make_object(wire_reader_t *reader, const fabric_schema_t *schema);
+static json_t *make_field(wire_reader_t *reader, const fabric_field_t *field);
 
 static json_t *make_base64(fabric_bytes_t bytes)
 {
@@ -40,9 +41,12 @@ static json_t *make_u64(uint64_t value)
 static json_t *make_list(wire_reader_t *reader, const fabric_field_t *field)
 {
     json_t *list = json_array();
+    fabric_field_t element = schema_element(field);
     uint32_t count = wire_get_array(reader);
     for (uint32_t i = 0; i < count; i++) {
-        if (json_array_append_new(list, make_object(reader, field->schema)) != 0) {
+        json_t *made =
+            field->element ? make_field(reader, &element) : make_object(reader, field->schema);
+        if (json_array_append_new(list, made) != 0) {
             abort();
         }
     }

@@ -21,6 +21,8 @@ typedef struct field_row {
     fabric_field_kind_t kind;
     uint32_t max;
     bool optional;
+    fabric_field_kind_t element; /* of a list of anything but structs; else 0 */
+    uint32_t element_max;
     uint32_t parts;      /* of its array */
     fabric_bytes_t json; /* empty: none */
     fabric_bytes_t doc;  /* empty: none */
@@ -88,6 +90,12 @@ static fabric_bytes_t read_text_or_nil(wire_reader_t *reader)
     return read_name(reader);
 }
 
+static bool is_max(fabric_field_kind_t kind, uint64_t max)
+{
+    return schema_has_max(kind) ? max <= LIMIT_PAYLOAD_BYTES_MAX || max == FABRIC_ANY_LENGTH
+                                : max == 0;
+}
+
 /* Reads a field up to its schema, choices or nil, which stay unread. */
 static field_row_t read_field(wire_reader_t *reader)
 {
@@ -106,10 +114,31 @@ static field_row_t read_field(wire_reader_t *reader)
     }
     row.kind = (fabric_field_kind_t)kind;
     row.max = (uint32_t)max;
-    if (max > (schema_has_max(row.kind) ? LIMIT_PAYLOAD_BYTES_MAX : 0)) {
+    if (!is_max(row.kind, max)) {
         reader->failed = true;
     }
     return row;
+}
+
+/* Reads what the elements of a list are, up to their choices or nil. A list of structs has a
+ * schema there, which stays unread. */
+static void read_element(wire_reader_t *reader, field_row_t *row)
+{
+    wire_reader_t cursor = *reader;
+    if (row->kind != FABRIC_FIELD_LIST || wire_get_array(&cursor) != 3) {
+        return;
+    }
+    uint64_t kind = wire_get_uint(&cursor);
+    uint64_t max = wire_get_uint(&cursor);
+    if (cursor.failed || kind < FABRIC_FIELD_BOOL || kind > FABRIC_FIELD_TIMESTAMP ||
+        kind == FABRIC_FIELD_STRUCT || kind == FABRIC_FIELD_LIST ||
+        !is_max((fabric_field_kind_t)kind, max)) {
+        reader->failed = true;
+        return;
+    }
+    row->element = (fabric_field_kind_t)kind;
+    row->element_max = (uint32_t)max;
+    *reader = cursor;
 }
 
 /* Reads a default, of which the text of a string stays in `text`. Whether it fits its field is
@@ -205,12 +234,14 @@ static fabric_error_t measure_field(wire_reader_t *reader, unsigned depth, total
 {
     fabric_error_t error = FABRIC_OK;
     field_row_t row = read_field(reader);
+    read_element(reader, &row);
     if (reader->failed) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    if (schema_has_schema(row.kind)) {
+    fabric_field_t field = {.kind = row.kind, .element = row.element};
+    if (schema_has_schema(&field)) {
         error = measure(reader, depth + (row.kind == FABRIC_FIELD_LIST ? 2 : 1), totals);
-    } else if (row.kind == FABRIC_FIELD_ENUM) {
+    } else if (schema_has_choices(&field)) {
         error = measure_choices(reader, totals);
     } else {
         wire_get_nil(reader);
@@ -275,40 +306,64 @@ static bool place(size_t *struct_size, uint64_t size, size_t align, size_t *offs
     return true;
 }
 
-/* Lays a field out behind the `size` bytes of its struct. Structs are aligned to eight bytes,
- * whatever they hold. */
-static bool lay_out(fabric_field_t *field, size_t *size)
+/* The size and alignment of a field that is no list, or of a list's element. Structs are aligned
+ * to eight bytes, whatever they hold. */
+static uint64_t size_of(const fabric_field_t *field, size_t *align)
 {
-    bool fits = true;
+    *align = 8;
     switch (field->kind) {
     case FABRIC_FIELD_BOOL:
-        fits = place(size, sizeof(bool), sizeof(bool), &field->offset);
-        break;
+        *align = sizeof(bool);
+        return sizeof(bool);
     case FABRIC_FIELD_I32:
     case FABRIC_FIELD_U32:
     case FABRIC_FIELD_ENUM:
-        fits = place(size, 4, 4, &field->offset);
-        break;
+        *align = 4;
+        return 4;
     case FABRIC_FIELD_I64:
     case FABRIC_FIELD_U64:
     case FABRIC_FIELD_F64:
     case FABRIC_FIELD_TIMESTAMP:
-        fits = place(size, 8, 8, &field->offset);
-        break;
+        return 8;
     case FABRIC_FIELD_STRING:
-        fits = place(size, (uint64_t)field->max + 1, 1, &field->offset);
-        break;
+        *align = schema_is_view(field) ? _Alignof(fabric_bytes_t) : 1;
+        return schema_is_view(field) ? sizeof(fabric_bytes_t) : (uint64_t)field->max + 1;
     case FABRIC_FIELD_BYTES:
-        fits = place(size, (uint64_t)field->max + 4, 4, &field->offset);
-        break;
+        *align = schema_is_view(field) ? _Alignof(fabric_bytes_t) : 4;
+        return schema_is_view(field) ? sizeof(fabric_bytes_t)
+                                     : ((uint64_t)field->max + 4 + 3) / 4 * 4;
     case FABRIC_FIELD_STRUCT:
-        fits = place(size, field->schema->size, 8, &field->offset);
-        break;
-    case FABRIC_FIELD_LIST: /* neither factor is above its limit: no overflow in 64 bits */
-        fits = place(size, 4, 4, &field->count_offset) &&
-               place(size, (uint64_t)field->max * field->schema->size, 8, &field->offset);
+        return field->schema->size;
+    case FABRIC_FIELD_LIST:
         break;
     }
+    return 0;
+}
+
+static bool lay_out_list(fabric_field_t *field, size_t *size)
+{
+    size_t align = 8;
+    uint64_t stride = 0;
+    if (field->element) {
+        fabric_field_t element = schema_element(field);
+        stride = size_of(&element, &align);
+        field->stride = (size_t)stride;
+    } else {
+        stride = field->schema->size;
+    }
+    /* Neither factor is above its limit: no overflow in 64 bits. */
+    uint64_t elements = schema_is_view(field) ? sizeof(void *) : (uint64_t)field->max * stride;
+    return stride <= SCHEMA_STRUCT_BYTES_MAX && place(size, 4, 4, &field->count_offset) &&
+           place(size, elements, schema_is_view(field) ? _Alignof(void *) : align, &field->offset);
+}
+
+/* Lays a field out behind the `size` bytes of its struct. */
+static bool lay_out(fabric_field_t *field, size_t *size)
+{
+    size_t align;
+    uint64_t bytes = size_of(field, &align);
+    bool fits = field->kind == FABRIC_FIELD_LIST ? lay_out_list(field, size)
+                                                 : place(size, bytes, align, &field->offset);
     if (fits && field->optional) {
         fits = place(size, sizeof(bool), sizeof(bool), &field->present_offset);
     }
@@ -357,11 +412,16 @@ static fabric_error_t fill_field(wire_reader_t *reader, arena_t *arena, fabric_f
 {
     fabric_error_t error = FABRIC_OK;
     field_row_t row = read_field(reader);
-    *field = (fabric_field_t){
-        .name = keep(arena, row.name), .kind = row.kind, .max = row.max, .optional = row.optional};
-    if (schema_has_schema(row.kind)) {
+    read_element(reader, &row);
+    *field = (fabric_field_t){.name = keep(arena, row.name),
+                              .kind = row.kind,
+                              .max = row.max,
+                              .element = row.element,
+                              .element_max = row.element_max,
+                              .optional = row.optional};
+    if (schema_has_schema(field)) {
         error = fill(reader, arena, &field->schema);
-    } else if (row.kind == FABRIC_FIELD_ENUM) {
+    } else if (schema_has_choices(field)) {
         error = fill_choices(reader, arena, &field->choices);
     } else {
         wire_get_nil(reader);

@@ -41,6 +41,15 @@ static void show_choices(FILE *out, const fabric_choices_t *choices)
     (void)fputs("]", out);
 }
 
+static void show_max(FILE *out, uint32_t max)
+{
+    if (max == FABRIC_ANY_LENGTH) {
+        (void)fputs("(any)", out);
+    } else if (max > 0) {
+        (void)fprintf(out, "(%" PRIu32 ")", max);
+    }
+}
+
 static void show(FILE *out, const fabric_schema_t *schema)
 {
     static const char *const kinds[] = {"",     "bool", "i32",      "i64",   "u32",
@@ -50,11 +59,10 @@ static void show(FILE *out, const fabric_schema_t *schema)
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
         (void)fprintf(out, "%s%s:%s", i > 0 ? "," : "", field->name, kinds[field->kind]);
-        if (field->max > 0) {
-            (void)fprintf(out, "(%" PRIu32 ")", field->max);
-        }
+        show_max(out, field->max);
         if (field->kind == FABRIC_FIELD_LIST) {
-            (void)fputs("of_", out);
+            (void)fprintf(out, "of_%s", kinds[field->element]);
+            show_max(out, field->element_max);
         }
         if (field->schema) {
             show(out, field->schema);
@@ -78,8 +86,14 @@ static void check_layout(const fabric_schema_t *schema)
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
         assert_true(field->offset <= schema->size);
-        if (field->kind == FABRIC_FIELD_LIST) {
-            assert_true(field->offset + field->max * field->schema->size <= schema->size);
+        if (schema_is_view(field)) {
+            size_t size =
+                field->kind == FABRIC_FIELD_LIST ? sizeof(void *) : sizeof(fabric_bytes_t);
+            assert_true(field->offset + size <= schema->size);
+            assert_int_equal(field->offset % sizeof(void *), 0);
+        } else if (field->kind == FABRIC_FIELD_LIST) {
+            size_t stride = field->element ? field->stride : field->schema->size;
+            assert_true(field->offset + field->max * stride <= schema->size);
         } else if (field->kind == FABRIC_FIELD_STRING || field->kind == FABRIC_FIELD_BYTES) {
             assert_true(field->offset + field->max < schema->size);
         }

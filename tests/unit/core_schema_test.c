@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "core/limits.h"
+#include "core/schema_memory.h"
 #include "core/utf8.h"
 #include "tests/unit/samples.h"
 #include "tests/harness/vectors.h"
@@ -275,7 +276,8 @@ static void check_payload(const fabric_schema_t *schema, const vector_t *vector)
     void *value = malloc(schema->size ? schema->size : 1);
     assert_non_null(value);
     fabric_schema_fault_t fault = {{0}};
-    fabric_error_t error = fabric_schema_decode(schema, vector->bytes, &fault, value);
+    schema_memory_t memory = {0};
+    fabric_error_t error = schema_decode_growing(schema, vector->bytes, &memory, &fault, value);
     assert_int_equal(fabric_schema_check(schema, vector->bytes, NULL), error);
     if ((error == FABRIC_OK) != vector->valid) {
         fail_msg("%s: decoding went %s %s", vector->name, error ? "wrong:" : "well", fault.text);
@@ -284,7 +286,7 @@ static void check_payload(const fabric_schema_t *schema, const vector_t *vector)
         assert_string_equal(fabric_error_name(error), vector->expected);
         assert_true(strlen(fault.text) > 0);
     } else {
-        uint8_t again[512];
+        uint8_t again[2048];
         size_t size = 0;
         assert_int_equal(fabric_schema_encode(schema, value, again, sizeof again, &fault, &size),
                          FABRIC_OK);
@@ -297,10 +299,12 @@ static void check_payload(const fabric_schema_t *schema, const vector_t *vector)
     }
     for (size_t size = 0; vector->valid && size < vector->bytes.size; size++) {
         uint8_t *part = copy_of(fabric_bytes(vector->bytes.data, size));
-        assert_int_equal(fabric_schema_decode(schema, fabric_bytes(part, size), NULL, value),
-                         FABRIC_ERROR_MALFORMED_MESSAGE);
+        assert_int_equal(
+            schema_decode_growing(schema, fabric_bytes(part, size), &memory, NULL, value),
+            FABRIC_ERROR_MALFORMED_MESSAGE);
         free(part);
     }
+    schema_memory_free(&memory);
     free(value);
 }
 
@@ -406,7 +410,7 @@ static void read_damaged(fabric_bytes_t damaged)
     all_t all;
     fabric_schema_fault_t fault;
     if (fabric_schema_decode(&all_schema, damaged, &fault, &all) == FABRIC_OK) {
-        uint8_t again[512];
+        uint8_t again[2048];
         size_t size = 0;
         assert_int_equal(fabric_schema_encode(&all_schema, &all, again, sizeof again, NULL, &size),
                          FABRIC_OK);

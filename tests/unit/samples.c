@@ -68,10 +68,37 @@ static const fabric_field_t shipment_fields[] = {
 };
 const fabric_schema_t shipment_schema = FABRIC_SCHEMA("Shipment", shipment_t, shipment_fields);
 
+static const fabric_field_t chapter_fields[] = {
+    FABRIC_STRING_VIEW(chapter_t, title),
+    FABRIC_LIST_VIEW_OF(chapter_t, pages, pages_count, FABRIC_FIELD_U32),
+};
+static const fabric_schema_t chapter_schema = FABRIC_SCHEMA("Chapter", chapter_t, chapter_fields);
+
+static const fabric_field_t document_fields[] = {
+    FABRIC_STRING_VIEW(document_t, title),
+    FABRIC_BYTES_VIEW(document_t, body),
+    FABRIC_LIST_VIEW(document_t, items, items_count, item_schema),
+    FABRIC_LIST_VIEW(document_t, chapters, chapters_count, chapter_schema),
+    FABRIC_LIST_OF(document_t, numbers, numbers_count, FABRIC_FIELD_I64),
+    FABRIC_STRING_LIST(document_t, tags, tags_count, FABRIC_DOC("Words to find it by.")),
+    FABRIC_LIST_VIEW_OF(document_t, words, words_count, FABRIC_FIELD_STRING),
+    FABRIC_LIST_VIEW_OF(document_t, samples, samples_count, FABRIC_FIELD_F64),
+    FABRIC_ENUM_LIST(document_t, states, states_count, shipment_statuses),
+    FABRIC_LIST_OF(document_t, flags, flags_count, FABRIC_FIELD_BOOL),
+    FABRIC_LIST_VIEW_OF(document_t, times, times_count, FABRIC_FIELD_TIMESTAMP),
+    FABRIC_LIST_OF(document_t, blobs, blobs_count, FABRIC_FIELD_BYTES),
+    FABRIC_STRING_VIEW(document_t, note, FABRIC_DEFAULT_STRING("none")),
+    FABRIC_ENUM_LIST_VIEW(document_t, history, history_count, shipment_statuses,
+                          FABRIC_PRESENT(document_t, has_history)),
+    FABRIC_STRING_VIEW(document_t, summary, FABRIC_PRESENT(document_t, has_summary)),
+};
+const fabric_schema_t document_schema = FABRIC_SCHEMA("Document", document_t, document_fields);
+
 const fabric_schema_t *sample_schema(const char *name)
 {
     static const fabric_schema_t *const schemas[] = {&fabric_schema_empty, &item_schema,
-                                                     &order_schema, &all_schema, &shipment_schema};
+                                                     &order_schema,        &all_schema,
+                                                     &shipment_schema,     &document_schema};
     for (size_t i = 0; i < sizeof schemas / sizeof schemas[0]; i++) {
         if (strcmp(schemas[i]->name, name) == 0) {
             return schemas[i];

@@ -1,4 +1,4 @@
-/* Sample schemas: the structs of the schemas Item, Order, All and Shipment of
+/* Sample schemas: the structs of the schemas Item, Order, All, Shipment and Document of
  * schemas/vectors/schemas.txt. */
 #ifndef TESTS_UNIT_SAMPLES_H
 #define TESTS_UNIT_SAMPLES_H
@@ -82,6 +82,44 @@ typedef struct shipment {
     int64_t seen;
 } shipment_t;
 
+typedef struct chapter {
+    fabric_bytes_t title;
+    const uint32_t *pages;
+    uint32_t pages_count;
+} chapter_t;
+
+/* Views, and lists of everything. */
+typedef struct document {
+    fabric_bytes_t title;
+    fabric_bytes_t body;
+    const item_t *items;
+    uint32_t items_count;
+    const chapter_t *chapters;
+    uint32_t chapters_count;
+    int64_t numbers[4];
+    uint32_t numbers_count;
+    char tags[3][9];
+    uint32_t tags_count;
+    const fabric_bytes_t *words;
+    uint32_t words_count;
+    const double *samples;
+    uint32_t samples_count;
+    shipment_status_t states[4];
+    uint32_t states_count;
+    bool flags[2];
+    uint32_t flags_count;
+    const int64_t *times;
+    uint32_t times_count;
+    fabric_bytes_t blobs[2];
+    uint32_t blobs_count;
+    fabric_bytes_t note;
+    bool has_history, has_summary;
+    const shipment_status_t *history;
+    uint32_t history_count;
+    fabric_bytes_t summary;
+} document_t;
+
+extern const fabric_schema_t document_schema;
 extern const fabric_choices_t shipment_statuses;
 extern const fabric_schema_t shipment_schema;
 extern const fabric_schema_t item_schema;
