@@ -193,6 +193,103 @@ __attribute__((always_inline)) static inline bool decode_list(decoder_t *decoder
     return true;
 }
 
+/* Keys ascend, so that a key that stands twice is found without memory. */
+static bool check_key(decoder_t *decoder, const schema_path_t *map, fabric_bytes_t before,
+                      fabric_bytes_t key)
+{
+    schema_key_t texts[2];
+    int order = schema_compare_keys(before, key);
+    if (order == 0) {
+        (void)schema_fault(decoder->fault, map, NULL, "expected each key once, found \"%s\" twice",
+                           schema_key_text(key, &texts[0]));
+    } else if (order > 0) {
+        (void)schema_fault(decoder->fault, map, NULL,
+                           "expected keys in ascending order, found \"%s\" behind \"%s\"",
+                           schema_key_text(key, &texts[0]), schema_key_text(before, &texts[1]));
+    }
+    return order < 0;
+}
+
+static bool decode_entries(decoder_t *decoder, const fabric_field_t *field,
+                           const schema_path_t *map, unsigned depth, uint32_t count,
+                           uint8_t *entries)
+{
+    const fabric_field_t *key_field = &field->schema->fields[0];
+    fabric_field_t value_field = field->schema->fields[1];
+    fabric_bytes_t before = {NULL, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *entry = entries ? entries + i * field->schema->size : NULL;
+        wire_reader_t at = decoder->reader;
+        if (!decode_field(decoder, key_field, map, depth, entry)) {
+            return false;
+        }
+        schema_key_t text;
+        fabric_bytes_t key = wire_get_str(&at);
+        if (i > 0 && !check_key(decoder, map, before, key)) {
+            return false;
+        }
+        before = key;
+        value_field.name = schema_key_text(key, &text);
+        if (!decode_field(decoder, &value_field, map, depth + 1, entry)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+__attribute__((noinline)) static bool decode_map(decoder_t *decoder, const fabric_field_t *field,
+                                                 const schema_path_t *outer, unsigned depth,
+                                                 uint8_t *value)
+{
+    const uint8_t *at = decoder->reader.next;
+    uint32_t count = wire_get_map(&decoder->reader);
+    schema_path_t map = {outer, field->name, 0};
+    if (decoder->reader.failed || count > field->max) {
+        return refuse(decoder, outer, field, at);
+    }
+    if (depth >= LIMIT_DEPTH_MAX) {
+        (void)schema_fault(decoder->fault, &map, NULL, "expected at most %d levels of nesting",
+                           LIMIT_DEPTH_MAX);
+        return false;
+    }
+    uint8_t *entries = value ? value + field->offset : NULL;
+    if (schema_is_view(field)) {
+        entries = NULL;
+        if (!take_memory(decoder, field, outer, count * (uint64_t)field->schema->size, value,
+                         &entries)) {
+            return false;
+        }
+    }
+    if (value) {
+        memcpy(value + field->count_offset, &count, sizeof count);
+    }
+    return decode_entries(decoder, field, &map, depth, count, entries);
+}
+
+__attribute__((noinline)) static bool decode_union(decoder_t *decoder, const fabric_field_t *field,
+                                                   const schema_path_t *outer, unsigned depth,
+                                                   uint8_t *value)
+{
+    const uint8_t *at = decoder->reader.next;
+    if (wire_get_array(&decoder->reader) != 2) {
+        return refuse(decoder, outer, field, at);
+    }
+    at = decoder->reader.next;
+    int64_t number = wire_get_int(&decoder->reader);
+    const fabric_choice_t *variant =
+        decoder->reader.failed ? NULL : schema_choice(field->choices, number);
+    if (!variant) {
+        return refuse(decoder, outer, field, at);
+    }
+    if (value) {
+        memcpy(value + field->count_offset, &variant->number, sizeof variant->number);
+    }
+    schema_path_t tag = {outer, field->name, 0};
+    schema_path_t path = {&tag, variant->name, 0};
+    return decode_struct(decoder, variant->schema, &path, depth + 2,
+                         value ? value + field->offset : NULL);
+}
+
 __attribute__((always_inline)) static inline bool
 decode_number(wire_reader_t *reader, fabric_field_kind_t kind, uint8_t *member)
 {
@@ -272,6 +369,10 @@ __attribute__((always_inline)) static inline bool decode_field(decoder_t *decode
     }
     case FABRIC_FIELD_LIST:
         return decode_list(decoder, field, outer, depth, value);
+    case FABRIC_FIELD_MAP:
+        return decode_map(decoder, field, outer, depth, value);
+    case FABRIC_FIELD_UNION:
+        return decode_union(decoder, field, outer, depth, value);
     case FABRIC_FIELD_ENUM:
         good = decode_enum(decoder, field, member);
         break;

@@ -3,8 +3,8 @@
  * A description is msgpack: schema = array [name, [field...]]; field = array [name, kind, max,
  * optional, schema or element or choices or nil, name in JSON or nil, line of documentation or
  * nil, default], where the last three are left out from the end; element = array [kind, max,
- * choices or nil]; choices = array [name, [choice...]]; choice = array [number, name, line of
- * documentation or left out].
+ * choices or nil]; choices = array [name, [choice...]]; choice = array [number, name, schema of
+ * a variant, line of documentation or left out].
  */
 #ifndef CORE_SCHEMA_H
 #define CORE_SCHEMA_H
@@ -17,7 +17,7 @@
  * much memory. */
 enum {
     SCHEMA_FIELDS_TOTAL_MAX = 1024,    /* fields of a schema and all schemas within it */
-    SCHEMA_CHOICES_TOTAL_MAX = 4096,   /* choices of all its enums */
+    SCHEMA_CHOICES_TOTAL_MAX = 4096,   /* choices of all its enums and unions */
     SCHEMA_STRUCT_BYTES_MAX = 4194304, /* bytes of the struct, as laid out by schema_parse */
 };
 

@@ -32,6 +32,10 @@ static const char *kind_name(fabric_field_kind_t kind)
         return "enum";
     case FABRIC_FIELD_TIMESTAMP:
         return "timestamp";
+    case FABRIC_FIELD_MAP:
+        return "map";
+    case FABRIC_FIELD_UNION:
+        return "union";
     }
     return "?";
 }
@@ -50,6 +54,11 @@ static bool choices_compatible(const fabric_field_t *before, const fabric_field_
             (void)schema_fault(fault, path, after->name,
                                "expected %.40s with the number %" PRId32 " as before, found %.40s",
                                old->name, old->number, now ? now->name : "none");
+            return false;
+        }
+        schema_path_t field = {path, after->name, 0};
+        schema_path_t variant = {&field, now->name, 0};
+        if (old->schema && !compatible(old->schema, now->schema, &variant, fault)) {
             return false;
         }
     }

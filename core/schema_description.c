@@ -4,20 +4,27 @@
 #include "core/limits.h"
 #include "core/schema_field.h"
 
-static bool has_choices(const fabric_choices_t *choices)
+static bool has_members(const fabric_schema_t *schema, unsigned depth, size_t *fields_left);
+
+/* The variants of a union have schemas, values of an enum have none. */
+static bool has_choices(const fabric_field_t *field, unsigned depth, size_t *fields_left)
 {
+    const fabric_choices_t *choices = field->choices;
     bool good = choices && choices->name && choices->items && choices->count > 0;
     for (size_t i = 0; good && i < choices->count; i++) {
-        good = choices->items[i].name != NULL;
+        const fabric_choice_t *choice = &choices->items[i];
+        good = choice->name && (field->kind == FABRIC_FIELD_UNION
+                                    ? has_members(choice->schema, depth + 1, fields_left)
+                                    : !choice->schema);
     }
     return good;
 }
 
 /* A default is refused by whoever reads the description, unless it fits; an optional field has
  * none. */
-static bool is_describable(const fabric_field_t *field)
+static bool is_describable(const fabric_field_t *field, unsigned depth, size_t *fields_left)
 {
-    return field->name && (!schema_has_choices(field) || has_choices(field->choices)) &&
+    return field->name && (!schema_has_choices(field) || has_choices(field, depth, fields_left)) &&
            (!field->fallback.given ||
             (!field->optional && schema_takes_default(field->kind) && schema_default_fits(field)));
 }
@@ -31,8 +38,9 @@ static bool has_members(const fabric_schema_t *schema, unsigned depth, size_t *f
     *fields_left -= schema->field_count;
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
-        if (!is_describable(field) ||
-            (schema_has_schema(field) && !has_members(field->schema, depth + 1, fields_left))) {
+        if (!is_describable(field, depth, fields_left) ||
+            (schema_has_schema(field) && !has_members(field->schema, depth + 1, fields_left)) ||
+            (field->kind == FABRIC_FIELD_MAP && !schema_is_entry(field->schema))) {
             return false;
         }
     }
@@ -76,9 +84,12 @@ static void put_choices(wire_writer_t *writer, const fabric_choices_t *choices)
     wire_put_array(writer, (uint32_t)choices->count);
     for (size_t i = 0; i < choices->count; i++) {
         const fabric_choice_t *choice = &choices->items[i];
-        wire_put_array(writer, choice->doc ? 3 : 2);
+        wire_put_array(writer, 2u + (choice->schema != NULL) + (choice->doc != NULL));
         wire_put_int(writer, choice->number);
         wire_put_text(writer, choice->name);
+        if (choice->schema) {
+            schema_describe(choice->schema, writer);
+        }
         if (choice->doc) {
             wire_put_text(writer, choice->doc);
         }

@@ -5,9 +5,11 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/iso8601.h"
 #include "core/limits.h"
+#include "core/memory.h"
 #include "core/schema_fault.h"
 #include "core/schema_field.h"
 #include "core/utf8.h"
@@ -188,6 +190,134 @@ __attribute__((always_inline)) static inline bool encode_list(output_t *out,
     return true;
 }
 
+/* ---- maps and unions ---- */
+
+typedef struct entry {
+    fabric_bytes_t key;
+    const uint8_t *value; /* the struct of both */
+} entry_t;
+
+/* A key that is not terminated is as long as it may be; encoding it tells. */
+static entry_t entry_at(const fabric_field_t *field, const uint8_t *entries, uint32_t index)
+{
+    const fabric_field_t *key = &field->schema->fields[0];
+    entry_t entry = {{NULL, 0}, entries + index * field->schema->size};
+    const uint8_t *member = entry.value + key->offset;
+    if (schema_is_view(key)) {
+        memcpy(&entry.key, member, sizeof entry.key);
+        entry.key.size = entry.key.data ? entry.key.size : 0;
+    } else {
+        entry.key = fabric_bytes(member, strnlen((const char *)member, key->max));
+    }
+    return entry;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    return schema_compare_keys(((const entry_t *)a)->key, ((const entry_t *)b)->key);
+}
+
+static bool encode_entry(output_t *out, const fabric_field_t *field, const schema_path_t *map,
+                         unsigned depth, const entry_t *entry)
+{
+    schema_key_t text;
+    fabric_field_t value_field = field->schema->fields[1];
+    if (!encode_field(out, &field->schema->fields[0], map, depth, entry->value)) {
+        return false;
+    }
+    value_field.name = schema_key_text(entry->key, &text);
+    return encode_field(out, &value_field, map, depth + 1, entry->value);
+}
+
+/* The entries in the order of their keys. NULL: they are in that order already. */
+static entry_t *sort_entries(const fabric_field_t *field, const uint8_t *entries, uint32_t count)
+{
+    bool sorted = true;
+    for (uint32_t i = 1; i < count && sorted; i++) {
+        entry_t before = entry_at(field, entries, i - 1);
+        entry_t entry = entry_at(field, entries, i);
+        sorted = compare_entries(&before, &entry) < 0;
+    }
+    if (sorted) {
+        return NULL;
+    }
+    entry_t *made = memory_allocate(count * sizeof *made);
+    for (uint32_t i = 0; i < count; i++) {
+        made[i] = entry_at(field, entries, i);
+    }
+    qsort(made, count, sizeof *made, compare_entries);
+    return made;
+}
+
+static bool encode_entries(output_t *out, const fabric_field_t *field, const schema_path_t *map,
+                           unsigned depth, uint32_t count, const uint8_t *entries)
+{
+    entry_t *sorted = sort_entries(field, entries, count);
+    bool good = true;
+    for (uint32_t i = 0; i < count && good && !out->full; i++) {
+        entry_t entry = sorted ? sorted[i] : entry_at(field, entries, i);
+        if (sorted && i > 0 && compare_entries(&sorted[i - 1], &entry) == 0) {
+            schema_key_t text;
+            (void)schema_fault(out->fault, map, NULL, "expected each key once, found \"%s\" twice",
+                               schema_key_text(entry.key, &text));
+            good = false;
+        } else {
+            good = encode_entry(out, field, map, depth, &entry);
+        }
+    }
+    free(sorted);
+    return good;
+}
+
+__attribute__((noinline)) static bool encode_map(output_t *out, const fabric_field_t *field,
+                                                 const schema_path_t *outer, unsigned depth,
+                                                 const uint8_t *value)
+{
+    uint32_t count;
+    schema_path_t map = {outer, field->name, 0};
+    const uint8_t *entries = value + field->offset;
+    memcpy(&count, value + field->count_offset, sizeof count);
+    if (count > field->max) {
+        return refuse(out, outer, field, "a larger count");
+    }
+    if (schema_is_view(field)) {
+        memcpy(&entries, value + field->offset, sizeof entries);
+    }
+    if (!entries && count > 0) {
+        return refuse(out, outer, field, "NULL");
+    }
+    if (depth >= LIMIT_DEPTH_MAX) {
+        (void)schema_fault(out->fault, &map, NULL, "expected at most %d levels of nesting",
+                           LIMIT_DEPTH_MAX);
+        return false;
+    }
+    if (count > LIMIT_PAYLOAD_BYTES_MAX) { /* of entries of two bytes or more */
+        out->full = true;
+        return true;
+    }
+    out_pack_map(out, count);
+    return encode_entries(out, field, &map, depth, count, entries);
+}
+
+__attribute__((noinline)) static bool encode_union(output_t *out, const fabric_field_t *field,
+                                                   const schema_path_t *outer, unsigned depth,
+                                                   const uint8_t *value)
+{
+    int32_t number;
+    memcpy(&number, value + field->count_offset, sizeof number);
+    const fabric_choice_t *variant = schema_choice(field->choices, number);
+    if (!variant) {
+        char found[32];
+        (void)snprintf(found, sizeof found, "the number %" PRId32, number);
+        return refuse(out, outer, field, found);
+    }
+    schema_path_t tag = {outer, field->name, 0};
+    schema_path_t path = {&tag, variant->name, 0};
+    out_pack_array(out, 2);
+    out_pack_int32(out, number);
+    return encode_struct(out, variant->schema, &path, depth + 2, value + field->offset);
+}
+
 __attribute__((always_inline)) static inline void
 encode_integer(output_t *out, fabric_field_kind_t kind, const uint8_t *member)
 {
@@ -278,6 +408,10 @@ __attribute__((always_inline)) static inline bool encode_field(output_t *out,
     }
     case FABRIC_FIELD_LIST:
         return encode_list(out, field, outer, depth, value);
+    case FABRIC_FIELD_MAP:
+        return encode_map(out, field, outer, depth, value);
+    case FABRIC_FIELD_UNION:
+        return encode_union(out, field, outer, depth, value);
     case FABRIC_FIELD_ENUM:
         return encode_enum(out, field, outer, member);
     case FABRIC_FIELD_TIMESTAMP:

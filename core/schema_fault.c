@@ -35,6 +35,28 @@ static void append_path(char *text, size_t capacity, size_t *size, const schema_
     }
 }
 
+const char *schema_key_text(fabric_bytes_t key, schema_key_t *text)
+{
+    enum { SHOWN_MAX = 40 };
+    size_t size = key.size;
+    if (size > SHOWN_MAX) {
+        size = SHOWN_MAX;
+        while (size > 0 && (key.data[size] & 0xc0) == 0x80) {
+            size--;
+        }
+    }
+    (void)snprintf(text->text, sizeof text->text, "%.*s%s", (int)size, (const char *)key.data,
+                   size < key.size ? "..." : "");
+    return text->text;
+}
+
+int schema_compare_keys(fabric_bytes_t a, fabric_bytes_t b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
+    return order ? order : a.size < b.size ? -1 : a.size > b.size;
+}
+
 fabric_error_t schema_fault(fabric_schema_fault_t *fault, const schema_path_t *outer,
                             const char *name, const char *format, ...)
 {
@@ -134,6 +156,11 @@ const char *schema_expected(const fabric_field_t *field, bool json, schema_text_
     case FABRIC_FIELD_LIST:
         describe_max(text, "a list of at most %" PRIu32, "a list", field->max);
         break;
+    case FABRIC_FIELD_MAP:
+        describe_max(text, json ? "an object of at most %" PRIu32 : "a map of at most %" PRIu32,
+                     json ? "an object" : "a map", field->max);
+        break;
+    case FABRIC_FIELD_UNION:
     case FABRIC_FIELD_ENUM:
         append_choices(field->choices, out, capacity);
         break;
@@ -203,8 +230,8 @@ const char *schema_found(wire_reader_t reader, schema_text_t *text)
         (void)snprintf(out, capacity, "an array of %" PRIu32, wire_get_array(&reader));
         break;
     case WIRE_MAP:
-        (void)snprintf(out, capacity, "a map");
-        return out;
+        (void)snprintf(out, capacity, "a map of %" PRIu32, wire_get_map(&reader));
+        break;
     case WIRE_OTHER:
         (void)snprintf(out, capacity, "an extension type");
         return out;

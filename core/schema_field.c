@@ -7,12 +7,29 @@
 #include "core/iso8601.h"
 #include "core/utf8.h"
 
+static bool variants_have_views(const fabric_choices_t *choices)
+{
+    for (size_t i = 0; i < choices->count; i++) {
+        if (schema_has_views(choices->items[i].schema)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool schema_is_entry(const fabric_schema_t *schema)
+{
+    return schema->field_count == 2 && schema->fields[0].kind == FABRIC_FIELD_STRING &&
+           !schema_may_lack(&schema->fields[0]) && !schema_may_lack(&schema->fields[1]);
+}
+
 bool schema_has_views(const fabric_schema_t *schema)
 {
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
         if (schema_is_view(field) || field->element_max == FABRIC_ANY_LENGTH ||
-            (schema_has_schema(field) && schema_has_views(field->schema))) {
+            (schema_has_schema(field) && schema_has_views(field->schema)) ||
+            (field->kind == FABRIC_FIELD_UNION && variants_have_views(field->choices))) {
             return true;
         }
     }
@@ -60,6 +77,8 @@ bool schema_takes_default(fabric_field_kind_t kind)
     case FABRIC_FIELD_BYTES:
     case FABRIC_FIELD_STRUCT:
     case FABRIC_FIELD_LIST:
+    case FABRIC_FIELD_MAP:
+    case FABRIC_FIELD_UNION:
         return false;
     }
     return false;
@@ -91,6 +110,8 @@ bool schema_default_fits(const fabric_field_t *field)
     case FABRIC_FIELD_BYTES:
     case FABRIC_FIELD_STRUCT:
     case FABRIC_FIELD_LIST:
+    case FABRIC_FIELD_MAP:
+    case FABRIC_FIELD_UNION:
         return false;
     }
     return false;
@@ -122,6 +143,8 @@ static size_t number_of(const fabric_field_t *field, int64_t integer, uint8_t by
     case FABRIC_FIELD_BYTES:
     case FABRIC_FIELD_STRUCT:
     case FABRIC_FIELD_LIST:
+    case FABRIC_FIELD_MAP:
+    case FABRIC_FIELD_UNION:
         break;
     }
     return 0;

@@ -26,20 +26,25 @@ static inline const char *schema_default_text(const fabric_field_t *field)
 /* Whether a field has a schema of its own. */
 static inline bool schema_has_schema(const fabric_field_t *field)
 {
-    return field->kind == FABRIC_FIELD_STRUCT ||
+    return field->kind == FABRIC_FIELD_STRUCT || field->kind == FABRIC_FIELD_MAP ||
            (field->kind == FABRIC_FIELD_LIST && !field->element);
 }
+
+/* Whether a schema can be that of a map's entries. */
+bool schema_is_entry(const fabric_schema_t *schema);
 
 /* Whether a field, or the elements of a list, have choices. */
 static inline bool schema_has_choices(const fabric_field_t *field)
 {
-    return field->kind == FABRIC_FIELD_ENUM || field->element == FABRIC_FIELD_ENUM;
+    return field->kind == FABRIC_FIELD_ENUM || field->kind == FABRIC_FIELD_UNION ||
+           field->element == FABRIC_FIELD_ENUM;
 }
 
 /* Whether a kind has a maximum. */
 static inline bool schema_has_max(fabric_field_kind_t kind)
 {
-    return kind == FABRIC_FIELD_STRING || kind == FABRIC_FIELD_BYTES || kind == FABRIC_FIELD_LIST;
+    return kind == FABRIC_FIELD_STRING || kind == FABRIC_FIELD_BYTES || kind == FABRIC_FIELD_LIST ||
+           kind == FABRIC_FIELD_MAP;
 }
 
 /* Whether the field is a view: of a string or bytes, or a pointer to a list's elements. */

@@ -192,6 +192,88 @@ static bool put_string(target_t *target, const fabric_field_t *field, const sche
     return true;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names of an object's members in the order of a payload, for the caller to free(). */
+static const char **sorted_names(json_t *object)
+{
+    const char **names = memory_allocate((json_object_size(object) + 1) * sizeof *names);
+    size_t count = 0;
+    for (void *iter = json_object_iter(object); iter; iter = json_object_iter_next(object, iter)) {
+        names[count++] = json_object_iter_key(iter);
+    }
+    qsort(names, count, sizeof *names, compare_names);
+    return names;
+}
+
+static bool put_entry(target_t *target, const fabric_field_t *field, const schema_path_t *map,
+                      unsigned depth, const char *name, const json_t *value)
+{
+    schema_key_t text;
+    const fabric_field_t *key = &field->schema->fields[0];
+    fabric_field_t value_field = field->schema->fields[1];
+    fabric_bytes_t bytes = fabric_bytes_of(name);
+    value_field.json = schema_key_text(bytes, &text);
+    if (bytes.size > key->max) {
+        (void)schema_fault(target->fault, map, value_field.json,
+                           "expected a key of at most %" PRIu32 " bytes, found one of %zu",
+                           key->max, bytes.size);
+        return false;
+    }
+    wire_put_str(&target->payload, bytes);
+    return put_field(target, &value_field, map, depth + 1, value);
+}
+
+static bool put_map(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                    unsigned depth, const json_t *value)
+{
+    size_t count = json_object_size(value);
+    schema_path_t map = {outer, schema_json_name(field), 0};
+    if (count > field->max) {
+        return refuse(target, outer, field, "more");
+    }
+    if (depth >= LIMIT_DEPTH_MAX) {
+        (void)schema_fault(target->fault, &map, NULL, "expected at most %d levels of nesting",
+                           LIMIT_DEPTH_MAX);
+        return false;
+    }
+    wire_put_map(&target->payload, (uint32_t)count);
+    const char **names = sorted_names((json_t *)(uintptr_t)value);
+    bool good = true;
+    for (size_t i = 0; i < count && good; i++) {
+        good = put_entry(target, field, &map, depth, names[i], json_object_get(value, names[i]));
+    }
+    free(names);
+    return good;
+}
+
+/* An object with one member, the variant's name. */
+static bool put_union(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                      unsigned depth, const json_t *value)
+{
+    json_t *object = (json_t *)(uintptr_t)value;
+    void *iter = json_object_iter(object);
+    char found[64];
+    if (json_object_size(object) != 1) {
+        (void)snprintf(found, sizeof found, "an object of %zu members", json_object_size(object));
+        return refuse(target, outer, field, found);
+    }
+    const char *name = json_object_iter_key(iter);
+    const fabric_choice_t *variant = schema_choice_named(field->choices, name);
+    if (!variant) {
+        (void)snprintf(found, sizeof found, strlen(name) < 40 ? "\"%s\"" : "another name", name);
+        return refuse(target, outer, field, found);
+    }
+    schema_path_t tag = {outer, schema_json_name(field), 0};
+    schema_path_t path = {&tag, name, 0};
+    wire_put_array(&target->payload, 2);
+    wire_put_int(&target->payload, variant->number);
+    return put_object(target, variant->schema, &path, depth + 2, json_object_iter_value(iter));
+}
+
 /* Short names are shown. */
 static bool put_choice(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
                        const char *name)
@@ -215,6 +297,18 @@ static bool put_timestamp(target_t *target, const fabric_field_t *field, const s
     }
     wire_put_int(&target->payload, unix_ms);
     return true;
+}
+
+static bool refuse_value(target_t *target, const schema_path_t *outer, const fabric_field_t *field,
+                         const json_t *value)
+{
+    char number[48];
+    const char *found = json_found(value);
+    if (json_is_integer(value)) {
+        (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        found = number;
+    }
+    return refuse(target, outer, field, found);
 }
 
 /* Puts one field that is there. */
@@ -262,6 +356,16 @@ static bool put_field(target_t *target, const fabric_field_t *field, const schem
             return put_list(target, field, outer, depth, value);
         }
         break;
+    case FABRIC_FIELD_MAP:
+        if (json_is_object(value)) {
+            return put_map(target, field, outer, depth, value);
+        }
+        break;
+    case FABRIC_FIELD_UNION:
+        if (json_is_object(value)) {
+            return put_union(target, field, outer, depth, value);
+        }
+        break;
     case FABRIC_FIELD_ENUM:
         if (json_is_string(value)) {
             return put_choice(target, field, outer, json_string_value(value));
@@ -273,16 +377,7 @@ static bool put_field(target_t *target, const fabric_field_t *field, const schem
         }
         break;
     }
-    if (good) {
-        return true;
-    }
-    char number[48];
-    const char *found = json_found(value);
-    if (json_is_integer(value)) {
-        (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        found = number;
-    }
-    return refuse(target, outer, field, found);
+    return good || refuse_value(target, outer, field, value);
 }
 
 /* Whether every member of the object is one of the schema's fields. */

@@ -53,6 +53,37 @@ static json_t *make_list(wire_reader_t *reader, const fabric_field_t *field)
     return list;
 }
 
+static void set_member(json_t *object, const char *name, json_t *member)
+{
+    if (json_object_set_new_nocheck(object, name, member) != 0) {
+        abort();
+    }
+}
+
+static json_t *make_map(wire_reader_t *reader, const fabric_field_t *field)
+{
+    json_t *object = json_object();
+    uint32_t count = wire_get_map(reader);
+    for (uint32_t i = 0; i < count; i++) {
+        fabric_bytes_t key = wire_get_str(reader);
+        char *name = memory_allocate(key.size + 1);
+        memcpy(name, key.data, key.size);
+        name[key.size] = '\0';
+        set_member(object, name, make_field(reader, &field->schema->fields[1]));
+        free(name);
+    }
+    return object;
+}
+
+static json_t *make_union(wire_reader_t *reader, const fabric_field_t *field)
+{
+    json_t *object = json_object();
+    (void)wire_get_array(reader);
+    const fabric_choice_t *variant = schema_choice(field->choices, wire_get_int(reader));
+    set_member(object, variant->name, make_object(reader, variant->schema));
+    return object;
+}
+
 static json_t *make_choice(const fabric_field_t *field, int64_t number)
 {
     return json_string_nocheck(schema_choice(field->choices, number)->name);
@@ -87,6 +118,8 @@ static json_t *make_default(const fabric_field_t *field)
     case FABRIC_FIELD_BYTES:
     case FABRIC_FIELD_STRUCT:
     case FABRIC_FIELD_LIST:
+    case FABRIC_FIELD_MAP:
+    case FABRIC_FIELD_UNION:
         break;
     }
     return json_integer(integer);
@@ -115,6 +148,10 @@ static json_t *make_field(wire_reader_t *reader, const fabric_field_t *field)
         return make_object(reader, field->schema);
     case FABRIC_FIELD_LIST:
         return make_list(reader, field);
+    case FABRIC_FIELD_MAP:
+        return make_map(reader, field);
+    case FABRIC_FIELD_UNION:
+        return make_union(reader, field);
     case FABRIC_FIELD_ENUM:
         return make_choice(field, wire_get_int(reader));
     case FABRIC_FIELD_TIMESTAMP:
@@ -137,8 +174,8 @@ static json_t *make_object(wire_reader_t *reader, const fabric_schema_t *schema)
         json_t *made = there                   ? make_field(reader, field)
                        : field->fallback.given ? make_default(field)
                                                : NULL;
-        if (made && json_object_set_new_nocheck(object, schema_json_name(field), made) != 0) {
-            abort();
+        if (made) {
+            set_member(object, schema_json_name(field), made);
         }
     }
     return object;

@@ -33,7 +33,7 @@ typedef struct field_row {
 typedef struct choice_row {
     int32_t number;
     fabric_bytes_t name;
-    fabric_bytes_t doc; /* empty: none */
+    bool has_doc;
 } choice_row_t;
 
 /* How much memory a description takes. */
@@ -108,7 +108,7 @@ static field_row_t read_field(wire_reader_t *reader)
     uint64_t kind = wire_get_uint(reader);
     uint64_t max = wire_get_uint(reader);
     row.optional = wire_get_bool(reader);
-    if (kind < FABRIC_FIELD_BOOL || kind > FABRIC_FIELD_TIMESTAMP) {
+    if (kind < FABRIC_FIELD_BOOL || kind > FABRIC_FIELD_UNION) {
         reader->failed = true;
         return row;
     }
@@ -189,16 +189,16 @@ static uint32_t read_choices_head(wire_reader_t *reader, fabric_bytes_t *name)
     return count;
 }
 
-static choice_row_t read_choice(wire_reader_t *reader)
+/* Reads a choice up to its line of documentation, or a variant up to its schema. */
+static choice_row_t read_choice(wire_reader_t *reader, bool variant)
 {
     choice_row_t row = {0};
     uint32_t parts = wire_get_array(reader);
+    uint32_t least = variant ? 3 : 2;
     int64_t number = wire_get_int(reader);
     row.name = read_name(reader);
-    if (parts == 3) {
-        row.doc = read_name(reader);
-    }
-    if (parts < 2 || parts > 3 || number < INT32_MIN || number > INT32_MAX) {
+    row.has_doc = parts == least + 1;
+    if (parts < least || parts > least + 1 || number < INT32_MIN || number > INT32_MAX) {
         reader->failed = true;
         return row;
     }
@@ -210,7 +210,8 @@ static choice_row_t read_choice(wire_reader_t *reader)
 
 static fabric_error_t measure(wire_reader_t *reader, unsigned depth, totals_t *totals);
 
-static fabric_error_t measure_choices(wire_reader_t *reader, totals_t *totals)
+static fabric_error_t measure_choices(wire_reader_t *reader, bool variants, unsigned depth,
+                                      totals_t *totals)
 {
     fabric_bytes_t name;
     uint32_t count = read_choices_head(reader, &name);
@@ -224,8 +225,16 @@ static fabric_error_t measure_choices(wire_reader_t *reader, totals_t *totals)
         return FABRIC_ERROR_LIMIT_EXCEEDED;
     }
     for (uint32_t i = 0; i < count; i++) {
-        choice_row_t row = read_choice(reader);
-        totals->text_bytes += row.name.size + 1 + row.doc.size + 1;
+        choice_row_t row = read_choice(reader, variants);
+        if (reader->failed) {
+            return FABRIC_ERROR_MALFORMED_MESSAGE;
+        }
+        fabric_error_t error = variants ? measure(reader, depth + 2, totals) : FABRIC_OK;
+        if (error != FABRIC_OK) {
+            return error;
+        }
+        fabric_bytes_t doc = row.has_doc ? read_name(reader) : fabric_bytes(NULL, 0);
+        totals->text_bytes += row.name.size + 1 + doc.size + 1;
     }
     return reader->failed ? FABRIC_ERROR_MALFORMED_MESSAGE : FABRIC_OK;
 }
@@ -242,7 +251,7 @@ static fabric_error_t measure_field(wire_reader_t *reader, unsigned depth, total
     if (schema_has_schema(&field)) {
         error = measure(reader, depth + (row.kind == FABRIC_FIELD_LIST ? 2 : 1), totals);
     } else if (schema_has_choices(&field)) {
-        error = measure_choices(reader, totals);
+        error = measure_choices(reader, row.kind == FABRIC_FIELD_UNION, depth, totals);
     } else {
         wire_get_nil(reader);
     }
@@ -306,6 +315,16 @@ static bool place(size_t *struct_size, uint64_t size, size_t align, size_t *offs
     return true;
 }
 
+static uint64_t largest(const fabric_choices_t *choices)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < choices->count; i++) {
+        size_t one = choices->items[i].schema->size;
+        size = one > size ? one : size;
+    }
+    return size;
+}
+
 /* The size and alignment of a field that is no list, or of a list's element. Structs are aligned
  * to eight bytes, whatever they hold. */
 static uint64_t size_of(const fabric_field_t *field, size_t *align)
@@ -334,7 +353,10 @@ static uint64_t size_of(const fabric_field_t *field, size_t *align)
                                      : ((uint64_t)field->max + 4 + 3) / 4 * 4;
     case FABRIC_FIELD_STRUCT:
         return field->schema->size;
+    case FABRIC_FIELD_UNION:
+        return largest(field->choices);
     case FABRIC_FIELD_LIST:
+    case FABRIC_FIELD_MAP:
         break;
     }
     return 0;
@@ -362,8 +384,10 @@ static bool lay_out(fabric_field_t *field, size_t *size)
 {
     size_t align;
     uint64_t bytes = size_of(field, &align);
-    bool fits = field->kind == FABRIC_FIELD_LIST ? lay_out_list(field, size)
-                                                 : place(size, bytes, align, &field->offset);
+    bool is_list = field->kind == FABRIC_FIELD_LIST || field->kind == FABRIC_FIELD_MAP;
+    bool fits = field->kind != FABRIC_FIELD_UNION || place(size, 4, 4, &field->count_offset);
+    fits =
+        fits && (is_list ? lay_out_list(field, size) : place(size, bytes, align, &field->offset));
     if (fits && field->optional) {
         fits = place(size, sizeof(bool), sizeof(bool), &field->present_offset);
     }
@@ -383,7 +407,9 @@ static bool is_repeated(const fabric_field_t *fields, size_t index)
     return false;
 }
 
-static fabric_error_t fill_choices(wire_reader_t *reader, arena_t *arena,
+static fabric_error_t fill(wire_reader_t *reader, arena_t *arena, const fabric_schema_t **filled);
+
+static fabric_error_t fill_choices(wire_reader_t *reader, arena_t *arena, bool variants,
                                    const fabric_choices_t **filled)
 {
     fabric_bytes_t name;
@@ -393,9 +419,15 @@ static fabric_error_t fill_choices(wire_reader_t *reader, arena_t *arena,
     *choices = (fabric_choices_t){keep(arena, name), items, 0};
     arena->choices += count;
     for (uint32_t i = 0; i < count; i++) {
-        choice_row_t row = read_choice(reader);
-        items[i] =
-            (fabric_choice_t){row.number, keep(arena, row.name), keep_if_any(arena, row.doc)};
+        choice_row_t row = read_choice(reader, variants);
+        const char *name_kept = keep(arena, row.name);
+        const fabric_schema_t *schema = NULL;
+        fabric_error_t error = variants ? fill(reader, arena, &schema) : FABRIC_OK;
+        if (error != FABRIC_OK) {
+            return error;
+        }
+        const char *doc = row.has_doc ? keep(arena, read_name(reader)) : NULL;
+        items[i] = (fabric_choice_t){row.number, name_kept, doc, schema};
         if (schema_choice(choices, row.number) || schema_choice_named(choices, items[i].name)) {
             return FABRIC_ERROR_MALFORMED_MESSAGE;
         }
@@ -404,8 +436,6 @@ static fabric_error_t fill_choices(wire_reader_t *reader, arena_t *arena,
     *filled = choices;
     return FABRIC_OK;
 }
-
-static fabric_error_t fill(wire_reader_t *reader, arena_t *arena, const fabric_schema_t **filled);
 
 static fabric_error_t fill_field(wire_reader_t *reader, arena_t *arena, fabric_field_t *field,
                                  size_t *size)
@@ -422,12 +452,15 @@ static fabric_error_t fill_field(wire_reader_t *reader, arena_t *arena, fabric_f
     if (schema_has_schema(field)) {
         error = fill(reader, arena, &field->schema);
     } else if (schema_has_choices(field)) {
-        error = fill_choices(reader, arena, &field->choices);
+        error = fill_choices(reader, arena, row.kind == FABRIC_FIELD_UNION, &field->choices);
     } else {
         wire_get_nil(reader);
     }
     if (error != FABRIC_OK) {
         return error;
+    }
+    if (row.kind == FABRIC_FIELD_MAP && !schema_is_entry(field->schema)) {
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     read_tail(reader, &row);
     field->json = keep_if_any(arena, row.json);

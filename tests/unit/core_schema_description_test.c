@@ -30,12 +30,18 @@ static void show_default(FILE *out, const fabric_field_t *field)
     }
 }
 
+static void show(FILE *out, const fabric_schema_t *schema);
+
 static void show_choices(FILE *out, const fabric_choices_t *choices)
 {
     (void)fprintf(out, "_%s[", choices->name);
     for (size_t i = 0; i < choices->count; i++) {
         const fabric_choice_t *choice = &choices->items[i];
         (void)fprintf(out, "%s%" PRId32 ":%s", i > 0 ? "," : "", choice->number, choice->name);
+        if (choice->schema) {
+            (void)fputs("=", out);
+            show(out, choice->schema);
+        }
         (void)fputs(choice->doc ? "#" : "", out);
     }
     (void)fputs("]", out);
@@ -52,14 +58,17 @@ static void show_max(FILE *out, uint32_t max)
 
 static void show(FILE *out, const fabric_schema_t *schema)
 {
-    static const char *const kinds[] = {"",     "bool", "i32",      "i64",   "u32",
-                                        "u64",  "f64",  "string",   "bytes", "struct_of_",
-                                        "list", "enum", "timestamp"};
+    static const char *const kinds[] = {"",     "bool", "i32",       "i64",   "u32",
+                                        "u64",  "f64",  "string",    "bytes", "struct_of_",
+                                        "list", "enum", "timestamp", "map",   "union"};
     (void)fprintf(out, "%s{", schema->name);
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
         (void)fprintf(out, "%s%s:%s", i > 0 ? "," : "", field->name, kinds[field->kind]);
         show_max(out, field->max);
+        if (field->kind == FABRIC_FIELD_MAP) {
+            (void)fputs("of_", out);
+        }
         if (field->kind == FABRIC_FIELD_LIST) {
             (void)fprintf(out, "of_%s", kinds[field->element]);
             show_max(out, field->element_max);
@@ -87,15 +96,20 @@ static void check_layout(const fabric_schema_t *schema)
         const fabric_field_t *field = &schema->fields[i];
         assert_true(field->offset <= schema->size);
         if (schema_is_view(field)) {
-            size_t size =
-                field->kind == FABRIC_FIELD_LIST ? sizeof(void *) : sizeof(fabric_bytes_t);
+            bool is_text = field->kind == FABRIC_FIELD_STRING || field->kind == FABRIC_FIELD_BYTES;
+            size_t size = is_text ? sizeof(fabric_bytes_t) : sizeof(void *);
             assert_true(field->offset + size <= schema->size);
             assert_int_equal(field->offset % sizeof(void *), 0);
-        } else if (field->kind == FABRIC_FIELD_LIST) {
+        } else if (field->kind == FABRIC_FIELD_LIST || field->kind == FABRIC_FIELD_MAP) {
             size_t stride = field->element ? field->stride : field->schema->size;
             assert_true(field->offset + field->max * stride <= schema->size);
         } else if (field->kind == FABRIC_FIELD_STRING || field->kind == FABRIC_FIELD_BYTES) {
             assert_true(field->offset + field->max < schema->size);
+        }
+        for (size_t k = 0; field->kind == FABRIC_FIELD_UNION && k < field->choices->count; k++) {
+            check_layout(field->choices->items[k].schema);
+            assert_true(field->offset + field->choices->items[k].schema->size <= schema->size);
+            assert_true(field->count_offset + 4 <= schema->size);
         }
         if (field->optional) {
             assert_true(field->present_offset < schema->size);

@@ -192,7 +192,7 @@ static void many_choices_are_cut(void **state)
     fabric_choice_t items[MANY];
     for (int i = 0; i < MANY; i++) {
         (void)snprintf(names[i], sizeof names[i], "CHOICE_%d", i);
-        items[i] = (fabric_choice_t){i, names[i], NULL};
+        items[i] = (fabric_choice_t){i, names[i], NULL, NULL};
     }
     const fabric_choices_t choices = {"Many", items, MANY};
     const fabric_field_t fields[] = {
@@ -263,14 +263,16 @@ static void choices_stay_and_may_be_added(void **state)
 {
     (void)state;
     fabric_field_t fields[32];
-    static const fabric_choice_t more[] = {{0, "OPEN", NULL},
-                                           {1, "SENT", NULL},
-                                           {2, "HELD", NULL},
-                                           {-7, "LOST", NULL},
-                                           {200, "ARRIVED", NULL}};
+    static const fabric_choice_t more[] = {{0, "OPEN", NULL, NULL},
+                                           {1, "SENT", NULL, NULL},
+                                           {2, "HELD", NULL, NULL},
+                                           {-7, "LOST", NULL, NULL},
+                                           {200, "ARRIVED", NULL, NULL}};
     static const fabric_choices_t added = {"Status", more, 5};
-    static const fabric_choice_t renamed[] = {
-        {0, "OPEN", NULL}, {1, "GONE", NULL}, {-7, "LOST", NULL}, {200, "ARRIVED", NULL}};
+    static const fabric_choice_t renamed[] = {{0, "OPEN", NULL, NULL},
+                                              {1, "GONE", NULL, NULL},
+                                              {-7, "LOST", NULL, NULL},
+                                              {200, "ARRIVED", NULL, NULL}};
     static const fabric_choices_t other = {"Status", renamed, 4};
     fabric_field_t field = shipment_schema.fields[0];
     field.choices = &added;

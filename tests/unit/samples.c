@@ -94,11 +94,62 @@ static const fabric_field_t document_fields[] = {
 };
 const fabric_schema_t document_schema = FABRIC_SCHEMA("Document", document_t, document_fields);
 
+static const fabric_field_t label_fields[] = {
+    FABRIC_STRING(label_t, key),
+    FABRIC_STRING(label_t, value),
+};
+static const fabric_schema_t label_schema = FABRIC_SCHEMA("Label", label_t, label_fields);
+
+static const fabric_field_t stock_fields[] = {
+    FABRIC_STRING_VIEW(stock_t, key),
+    FABRIC_STRUCT(stock_t, item, item_schema),
+};
+static const fabric_schema_t stock_schema = FABRIC_SCHEMA("Stock", stock_t, stock_fields);
+
+static const fabric_field_t scores_fields[] = {
+    FABRIC_STRING(scores_t, key),
+    FABRIC_LIST_VIEW_OF(scores_t, values, values_count, FABRIC_FIELD_U32),
+};
+static const fabric_schema_t scores_schema = FABRIC_SCHEMA("Scores", scores_t, scores_fields);
+
+static const fabric_field_t card_fields[] = {
+    FABRIC_STRING(card_t, number),
+    FABRIC_U32(card_t, year),
+};
+static const fabric_schema_t card_schema = FABRIC_SCHEMA("Card", card_t, card_fields);
+
+static const fabric_field_t transfer_fields[] = {FABRIC_STRING_VIEW(transfer_t, account)};
+static const fabric_schema_t transfer_schema =
+    FABRIC_SCHEMA("Transfer", transfer_t, transfer_fields);
+
+static const fabric_choice_t payment_items[] = {
+    FABRIC_VARIANT(PAYMENT_CASH, "cash", fabric_schema_empty, NULL),
+    FABRIC_VARIANT(PAYMENT_CARD, "card", card_schema, "A card."),
+    FABRIC_VARIANT(PAYMENT_TRANSFER, "transfer", transfer_schema, NULL),
+};
+static const fabric_choices_t payment_kinds = FABRIC_CHOICES("Kind", payment_items);
+
+static const fabric_field_t payment_fields[] = {
+    FABRIC_UNION(payment_t, as, kind, payment_kinds, FABRIC_JSON("by")),
+};
+static const fabric_schema_t payment_schema = FABRIC_SCHEMA("Payment", payment_t, payment_fields);
+
+static const fabric_field_t profile_fields[] = {
+    FABRIC_MAP(profile_t, labels, labels_count, label_schema),
+    FABRIC_MAP_VIEW(profile_t, stock, stock_count, stock_schema, FABRIC_DOC("By its name.")),
+    FABRIC_MAP(profile_t, scores, scores_count, scores_schema),
+    FABRIC_STRUCT(profile_t, first, payment_schema),
+    FABRIC_LIST(profile_t, payments, payments_count, payment_schema),
+    FABRIC_UNION(profile_t, last, last_kind, payment_kinds, FABRIC_PRESENT(profile_t, has_last)),
+    FABRIC_MAP(profile_t, notes, notes_count, label_schema, FABRIC_PRESENT(profile_t, has_notes)),
+};
+const fabric_schema_t profile_schema = FABRIC_SCHEMA("Profile", profile_t, profile_fields);
+
 const fabric_schema_t *sample_schema(const char *name)
 {
-    static const fabric_schema_t *const schemas[] = {&fabric_schema_empty, &item_schema,
-                                                     &order_schema,        &all_schema,
-                                                     &shipment_schema,     &document_schema};
+    static const fabric_schema_t *const schemas[] = {
+        &fabric_schema_empty, &item_schema,     &order_schema,  &all_schema,
+        &shipment_schema,     &document_schema, &profile_schema};
     for (size_t i = 0; i < sizeof schemas / sizeof schemas[0]; i++) {
         if (strcmp(schemas[i]->name, name) == 0) {
             return schemas[i];

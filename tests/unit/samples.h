@@ -1,4 +1,4 @@
-/* Sample schemas: the structs of the schemas Item, Order, All, Shipment and Document of
+/* Sample schemas: the structs of the schemas Item, Order, All, Shipment, Document and Profile of
  * schemas/vectors/schemas.txt. */
 #ifndef TESTS_UNIT_SAMPLES_H
 #define TESTS_UNIT_SAMPLES_H
@@ -120,6 +120,67 @@ typedef struct document {
 } document_t;
 
 extern const fabric_schema_t document_schema;
+typedef struct label {
+    char key[9];
+    char value[17];
+} label_t;
+
+typedef struct stock {
+    fabric_bytes_t key;
+    item_t item;
+} stock_t;
+
+typedef struct scores {
+    char key[9];
+    const uint32_t *values;
+    uint32_t values_count;
+} scores_t;
+
+typedef enum payment_kind {
+    PAYMENT_CASH = 0,
+    PAYMENT_CARD = 1,
+    PAYMENT_TRANSFER = 7
+} payment_kind_t;
+
+typedef struct card {
+    char number[9];
+    uint32_t year;
+} card_t;
+
+typedef struct transfer {
+    fabric_bytes_t account;
+} transfer_t;
+
+typedef struct payment {
+    payment_kind_t kind;
+    union {
+        card_t card;
+        transfer_t transfer;
+    } as;
+} payment_t;
+
+/* Maps and unions. */
+typedef struct profile {
+    label_t labels[3];
+    uint32_t labels_count;
+    const stock_t *stock;
+    uint32_t stock_count;
+    scores_t scores[2];
+    uint32_t scores_count;
+    payment_t first;
+    payment_t payments[2];
+    uint32_t payments_count;
+    bool has_last, has_notes;
+    payment_kind_t last_kind;
+    union {
+        card_t card;
+        transfer_t transfer;
+    } last;
+    label_t notes[1];
+    uint32_t notes_count;
+} profile_t;
+
+extern const fabric_schema_t profile_schema;
 extern const fabric_choices_t shipment_statuses;
 extern const fabric_schema_t shipment_schema;
 extern const fabric_schema_t item_schema;

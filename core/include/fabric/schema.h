@@ -28,6 +28,11 @@
  *     - ENUM: an enum (or int32_t) that has one of the numbers of its choices; JSON has the name;
  *     - TIMESTAMP: int64_t, Unix milliseconds from year 1 to 9999; JSON has ISO 8601, such as
  *       "2025-01-31T23:59:59.000Z".
+ *     - MAP: an array of structs of a key, which is a string, and a value, and a `uint32_t` member
+ *       with the number in use; in a payload the keys ascend, by their bytes, so a decoded map can
+ *       be searched by halves. fabric_schema_encode() sorts them. JSON has an object;
+ *     - UNION: a C union of structs, and an enum that says which of them is there; JSON has an
+ *       object with one member, which has the variant's name.
  *  3. Options follow the member and what else the macro asks for. They are designated
  *     initialisers, so a table with options belongs into a C file:
  *     - FABRIC_PRESENT(type, member): the field is optional, and the `bool` member says whether it
@@ -36,7 +41,7 @@
  *       has this value where a payload does not have it. An optional field has no default;
  *     - FABRIC_JSON(name): its name in JSON, if that is not the member's;
  *     - FABRIC_DOC(text): one line of at most 255 bytes that says what it is.
- *  4. A **view** is a string, bytes or a list of any length, up to what a payload holds: a
+ *  4. A **view** is a string, bytes, a list or a map of any length, up to what a payload holds: a
  *     fabric_bytes_t, or a pointer to the elements, which are constant. When a struct is decoded,
  *     the views of strings and bytes point into the payload, and those of lists into memory that
  *     fabric_schema_decode_in() is given; in a handler they are valid as the request is, until it
@@ -72,7 +77,9 @@ typedef enum fabric_field_kind {
     FABRIC_FIELD_STRUCT = 9,
     FABRIC_FIELD_LIST = 10,
     FABRIC_FIELD_ENUM = 11,
-    FABRIC_FIELD_TIMESTAMP = 12
+    FABRIC_FIELD_TIMESTAMP = 12,
+    FABRIC_FIELD_MAP = 13,
+    FABRIC_FIELD_UNION = 14
 } fabric_field_kind_t;
 
 /** The maximum of strings, bytes and lists that are views, which has none but that of a payload.
@@ -82,16 +89,19 @@ typedef enum fabric_field_kind {
 /** A table of fields for one struct; see struct fabric_schema. */
 typedef struct fabric_schema fabric_schema_t;
 
-/** One of the values that an ENUM may have. Made with FABRIC_CHOICE. */
+/** One of the values that an ENUM may have, made with FABRIC_CHOICE, or one of the variants of a
+ *  UNION, made with FABRIC_VARIANT. */
 typedef struct fabric_choice {
     int32_t number;   /**< in C and msgpack */
     const char *name; /**< in JSON and in error messages */
     const char *doc;  /**< a line for people, or NULL */
+    /** UNION: what the variant holds, &fabric_schema_empty for nothing; ENUM: NULL. */
+    const fabric_schema_t *schema;
 } fabric_choice_t;
 
-/** The values of an ENUM. */
+/** The values of an ENUM, or the variants of a UNION. */
 typedef struct fabric_choices {
-    const char *name;             /**< of the enum, for error messages */
+    const char *name;             /**< of the enum or union, for people */
     const fabric_choice_t *items; /**< whose numbers and names differ */
     size_t count;                 /**< 1 to LIMIT_CHOICES_MAX (256) */
 } fabric_choices_t;
@@ -110,14 +120,15 @@ typedef struct fabric_default {
 typedef struct fabric_field {
     const char *name;         /**< the member's name, in error messages */
     fabric_field_kind_t kind; /**< what it holds */
-    /** STRING: bytes without the terminator; BYTES: bytes; LIST: elements; FABRIC_ANY_LENGTH for a
-     *  view; else 0. */
+    /** STRING: bytes without the terminator; BYTES: bytes; LIST, MAP: elements; FABRIC_ANY_LENGTH
+     *  for a view; else 0. */
     uint32_t max;
     size_t offset; /**< of the member in its struct */
-    /** STRUCT and LIST of structs: schema of the (element) struct; else NULL. */
+    /** STRUCT, LIST of structs, MAP: schema of the (element, entry) struct; else NULL. */
     const fabric_schema_t *schema;
-    size_t count_offset;             /**< LIST: of the uint32_t count; else 0 */
-    const fabric_choices_t *choices; /**< ENUM, LIST of ENUM: the values; else NULL */
+    size_t count_offset; /**< LIST, MAP: of the uint32_t count; UNION: of the tag; else 0 */
+    /** ENUM, LIST of ENUM: the values; UNION: the variants; else NULL. */
+    const fabric_choices_t *choices;
     /** LIST of anything but structs: the elements' kind; else 0. */
     fabric_field_kind_t element;
     uint32_t element_max;      /**< LIST of STRING or BYTES: the elements' `max`; else 0 */
@@ -230,6 +241,16 @@ struct fabric_schema {
     FABRIC_FIELD_(type, FABRIC_FIELD_LIST,                                                         \
                   sizeof(((type *)0)->member) / sizeof(((type *)0)->member[0]), &(schema_),        \
                   offsetof(type, count_), NULL, member, __VA_ARGS__)
+#define FABRIC_MAP_(type, member, count_, schema_, ...)                                            \
+    FABRIC_FIELD_(type, FABRIC_FIELD_MAP, FABRIC_COUNT_OF_(type, member), &(schema_),              \
+                  offsetof(type, count_), NULL, member, __VA_ARGS__)
+#define FABRIC_MAP_VIEW_(type, member, count_, schema_, ...)                                       \
+    FABRIC_FIELD_(type, FABRIC_FIELD_MAP,                                                          \
+                  FABRIC_ANY_LENGTH + FABRIC_SAME_SIZE_(type, member, void *), &(schema_),         \
+                  offsetof(type, count_), NULL, member, __VA_ARGS__)
+#define FABRIC_UNION_(type, member, tag_, choices_, ...)                                           \
+    FABRIC_FIELD_(type, FABRIC_FIELD_UNION, FABRIC_SAME_SIZE_(type, tag_, int32_t), NULL,          \
+                  offsetof(type, tag_), &(choices_), member, __VA_ARGS__)
 #define FABRIC_ENUM_(type, member, choices_, ...)                                                  \
     FABRIC_FIELD_(type, FABRIC_FIELD_ENUM, FABRIC_SAME_SIZE_(type, member, int32_t), NULL, 0,      \
                   &(choices_), member, __VA_ARGS__)
@@ -285,6 +306,17 @@ struct fabric_schema {
 /** `member` is a pointer to enums of any number, otherwise as FABRIC_ENUM_LIST. */
 #define FABRIC_ENUM_LIST_VIEW(type, member, count, ...)                                            \
     FABRIC_ENUM_LIST_VIEW_(type, member, count, __VA_ARGS__, )
+/** `member` is T[N] of structs described by a schema that has two fields: a STRING, which is the
+ *  key, and a value of any kind. Neither is optional or has a default. `count` is the uint32_t
+ *  member with the number in use: FABRIC_MAP(type, member, count, schema, options...). */
+#define FABRIC_MAP(type, member, count, ...) FABRIC_MAP_(type, member, count, __VA_ARGS__, )
+/** `member` is `const T *`: entries of any number, otherwise as FABRIC_MAP. */
+#define FABRIC_MAP_VIEW(type, member, count, ...)                                                  \
+    FABRIC_MAP_VIEW_(type, member, count, __VA_ARGS__, )
+/** `member` is a C union of structs, and `tag` an enum or int32_t that says by its number which of
+ *  them is there: FABRIC_UNION(type, member, tag, choices, options...), with choices made of
+ *  FABRIC_VARIANT. */
+#define FABRIC_UNION(type, member, tag, ...) FABRIC_UNION_(type, member, tag, __VA_ARGS__, )
 /** An optional field of a plain kind (BOOL to F64, TIMESTAMP), as FABRIC_PRESENT makes one of
  *  every kind; `present` is the bool member. */
 #define FABRIC_OPTIONAL(type, member, kind, present)                                               \
@@ -301,9 +333,14 @@ struct fabric_schema {
 /** One value of an enum, with a line for people. */
 #define FABRIC_CHOICE(number, name, doc)                                                           \
     {                                                                                              \
-        (number), (name), (doc)                                                                    \
+        (number), (name), (doc), NULL                                                              \
     }
-/** The values of an enum: its name and an array of FABRIC_CHOICE. */
+/** One variant of a union: a struct by a schema, and a line for people. */
+#define FABRIC_VARIANT(number, name, schema, doc)                                                  \
+    {                                                                                              \
+        (number), (name), (doc), &(schema)                                                         \
+    }
+/** The values of an enum, or the variants of a union: its name and an array of them. */
 #define FABRIC_CHOICES(name, items)                                                                \
     {                                                                                              \
         (name), (items), sizeof(items) / sizeof((items)[0])                                        \
