@@ -14,6 +14,9 @@ fabric_error_t schema_decode_growing(const fabric_schema_t *schema, fabric_bytes
     if (error != FABRIC_ERROR_LIMIT_EXCEEDED) {
         return error;
     }
+    if (fault) {
+        fault->text[0] = '\0'; /* it said that memory is lacking */
+    }
     size_t capacity;
     error = fabric_schema_measure(schema, payload, fault, &capacity);
     if (error != FABRIC_OK) {

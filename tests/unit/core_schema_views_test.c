@@ -124,13 +124,15 @@ static void a_document_comes_back(void **state)
     document_t sent = sample_document();
     document_t got;
     schema_memory_t memory = {0};
+    fabric_schema_fault_t fault = {""};
     char *json = NULL;
     uint8_t *again = NULL;
     fabric_bytes_t encoded = fabric_bytes(payload, encode(&sent));
     memset(&got, 0xaa, sizeof got);
-    assert_int_equal(schema_decode_growing(&document_schema, encoded, &memory, NULL, &got),
+    assert_int_equal(schema_decode_growing(&document_schema, encoded, &memory, &fault, &got),
                      FABRIC_OK);
     assert_document(&got);
+    assert_string_equal(fault.text, "");
     /* Strings are not copied. */
     assert_true(got.title.data > payload && got.title.data < payload + encoded.size);
     assert_true(got.words[0].data > payload && got.words[0].data < payload + encoded.size);
