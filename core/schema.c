@@ -19,6 +19,7 @@ typedef struct decoder {
     size_t capacity;   /* of the memory */
     size_t used;       /* of the memory; where nothing is decoded: what would be used */
     bool lacks_memory; /* why decoding has ended */
+    bool strict;       /* whether fields that are not known are refused, and not left out */
 } decoder_t;
 
 __attribute__((always_inline)) static inline bool decode_field(decoder_t *decoder,
@@ -401,10 +402,28 @@ static bool open_struct(decoder_t *decoder, const fabric_schema_t *schema,
                            LIMIT_DEPTH_MAX);
         return false;
     }
-    if (*count > schema->field_count) {
+    if (*count > schema->field_count && decoder->strict) {
         (void)schema_fault(decoder->fault, path, NULL, "expected at most %zu fields, found %u",
                            schema->field_count, *count);
         return false;
+    }
+    return true;
+}
+
+/* Steps over what a newer schema has behind the known fields. */
+__attribute__((noinline)) static bool skip_fields(decoder_t *decoder, const fabric_schema_t *schema,
+                                                  const schema_path_t *path, uint32_t count)
+{
+    for (size_t i = schema->field_count; i < count; i++) {
+        wire_reader_t rest = decoder->reader;
+        wire_skip(&decoder->reader);
+        if (decoder->reader.failed) {
+            schema_text_t found;
+            (void)schema_fault(decoder->fault, path, NULL,
+                               "expected a value behind the %zu known fields, found %s",
+                               schema->field_count, schema_found(rest, &found));
+            return false;
+        }
     }
     return true;
 }
@@ -448,7 +467,7 @@ static bool decode_struct(decoder_t *decoder, const fabric_schema_t *schema,
             return false;
         }
     }
-    return true;
+    return count <= schema->field_count || skip_fields(decoder, schema, path, count);
 }
 
 static fabric_error_t decode(const fabric_schema_t *schema, fabric_bytes_t payload,
@@ -499,6 +518,7 @@ fabric_error_t fabric_schema_measure(const fabric_schema_t *schema, fabric_bytes
 fabric_error_t fabric_schema_check(const fabric_schema_t *schema, fabric_bytes_t payload,
                                    fabric_schema_fault_t *fault)
 {
-    size_t capacity;
-    return fabric_schema_measure(schema, payload, fault, &capacity);
+    assert(schema);
+    decoder_t decoder = {.fault = fault, .strict = true};
+    return decode(schema, payload, &decoder, NULL);
 }

@@ -344,8 +344,9 @@ void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome)
     }
     fabric_schema_fault_t fault = {{0}};
     const fabric_schema_t *schema = call->message->reply;
+    size_t capacity; /* a newer worker may answer with fields that are not known here */
     outcome->error = reply ? fabric_schema_decode(schema, call->answer, &fault, reply)
-                           : fabric_schema_check(schema, call->answer, &fault);
+                           : fabric_schema_measure(schema, call->answer, &fault, &capacity);
     if (outcome->error) {
         outcome_set_text(outcome, fabric_bytes_of(fault.text));
     }

@@ -56,6 +56,28 @@ static void a_reply_that_does_not_fit_is_told(void **state)
     call_destroy(&call);
 }
 
+/* A newer worker answers with one field more. */
+static void unknown_fields_of_a_reply_are_left_out(void **state)
+{
+    (void)state;
+    static const fabric_message_type_t plain = {"Get", &fabric_schema_empty, &item_schema, false,
+                                                NULL};
+    item_t item;
+    fabric_outcome_t outcome = {.error = FABRIC_OK};
+    call_t *call = call_new(0);
+    call->message = &plain;
+    call->answer = fabric_bytes("\x93\xa1x\x07\xc3", 5);
+    outcome_decode(call, &item, &outcome);
+    assert_int_equal(outcome.error, FABRIC_OK);
+    assert_int_equal(item.quantity, 7);
+    outcome_decode(call, NULL, &outcome);
+    assert_int_equal(outcome.error, FABRIC_OK);
+    call->answer = fabric_bytes("\x93\xa1x\x07", 4);
+    outcome_decode(call, NULL, &outcome);
+    assert_int_equal(outcome.error, FABRIC_ERROR_MALFORMED_MESSAGE);
+    call_destroy(&call);
+}
+
 static void views_need_a_payload(void **state)
 {
     (void)state;
@@ -77,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(views_point_into_the_copy),
         cmocka_unit_test(a_reply_that_does_not_fit_is_told),
+        cmocka_unit_test(unknown_fields_of_a_reply_are_left_out),
         cmocka_unit_test(views_need_a_payload),
     };
     return cmocka_run_group_tests_name("client_views", tests, NULL, NULL);

@@ -112,11 +112,40 @@ static void a_pending_reply_has_views(void **state)
     fabric_entity_test_close(&test);
 }
 
+/* A client that knows a newer version of the message, and one that knows an older one. */
+static void newer_and_older_requests_are_handled(void **state)
+{
+    (void)state;
+    fabric_field_t fields[32];
+    const size_t count = document_schema.field_count;
+    memcpy(fields, document_schema.fields, count * sizeof *fields);
+    fields[count] = fields[count - 1];
+    fields[count].name = "appendix";
+    const fabric_schema_t newer = {"Document", sizeof(document_t), fields, count + 1};
+    const fabric_schema_t older = {"Document", sizeof(document_t), fields, count - 1};
+    const fabric_message_type_t messages[] = {{"Copy", &newer, &document_schema, false, NULL},
+                                              {"Copy", &older, &older, false, NULL}};
+    fabric_entity_test_t *test;
+    assert_int_equal(fabric_entity_test_open(&type, "1", &test, NULL), FABRIC_OK);
+    for (size_t i = 0; i < 2; i++) {
+        document_t request = sample(5);
+        document_t reply;
+        request.has_summary = true;
+        request.summary = fabric_bytes_of("summary");
+        assert_int_equal(fabric_entity_test_handle(test, &messages[i], &request, &reply, NULL),
+                         FABRIC_REPLY);
+        assert_copied(&reply, 5);
+        assert_int_equal(reply.has_summary, i == 0);
+    }
+    fabric_entity_test_close(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handler_sees_and_returns_views),
         cmocka_unit_test(a_pending_reply_has_views),
+        cmocka_unit_test(newer_and_older_requests_are_handled),
     };
     return cmocka_run_group_tests_name("worker_views", tests, NULL, NULL);
 }

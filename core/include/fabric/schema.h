@@ -15,9 +15,9 @@
  *
  * Rules:
  *  1. A payload is a msgpack array of the fields in the table's order. New fields may be added at
- *     the end as optional ones or with a default: a payload with fewer elements leaves them
- *     absent, or gives them their defaults. A payload with more elements than the table has
- *     fields is refused.
+ *     the end as optional ones or with a default: a payload with fewer elements leaves them absent,
+ *     or gives them their defaults. What a payload has behind the fields of the table, as a newer
+ *     schema has it, is not looked at when it is decoded; fabric_schema_check() refuses it.
  *  2. The C members by kind:
  *     - BOOL, I32, I64, U32, U64, F64: bool, int32_t, int64_t, uint32_t, uint64_t, double;
  *     - STRING: `char name[N]`, always NUL-terminated, valid UTF-8 without a NUL inside;
@@ -402,7 +402,8 @@ fabric_error_t fabric_schema_measure(const fabric_schema_t *schema, fabric_bytes
                                      fabric_schema_fault_t *fault, size_t *capacity);
 
 /** Checks a payload against a schema in one pass, without decoding or allocating. Errors as
- *  fabric_schema_decode(). */
+ *  fabric_schema_decode(), and MALFORMED_MESSAGE for fields that the schema does not know: brokers
+ *  check by the newest schema that workers have registered. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_schema_check(const fabric_schema_t *schema, fabric_bytes_t payload,
