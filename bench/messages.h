@@ -59,11 +59,13 @@ static inline uint64_t bench_answer(uint64_t sequence)
 }
 
 #define BENCH_BODY(bytes)                                                                          \
-    static const fabric_field_t bench_fields_##bytes[] = {FABRIC_U64(bench_body_t, sequence),      \
-                                                          FABRIC_U64(bench_body_t, checksum),      \
-                                                          {"payload", FABRIC_FIELD_BYTES,          \
-                                                           offsetof(bench_body_t, size), (bytes),  \
-                                                           NULL, 0, FABRIC_ALWAYS}};               \
+    static const fabric_field_t bench_fields_##bytes[] = {                                         \
+        FABRIC_U64(bench_body_t, sequence),                                                        \
+        FABRIC_U64(bench_body_t, checksum),                                                        \
+        {.name = "payload",                                                                        \
+         .kind = FABRIC_FIELD_BYTES,                                                               \
+         .max = (bytes),                                                                           \
+         .offset = offsetof(bench_body_t, size)}};                                                 \
     static const fabric_schema_t bench_schema_##bytes = {                                          \
         "Body" #bytes, offsetof(bench_body_t, data) + (bytes), bench_fields_##bytes, 3}
 

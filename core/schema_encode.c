@@ -2,10 +2,16 @@
 #include "core/schema.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
+#include "core/iso8601.h"
 #include "core/limits.h"
+#include "core/memory.h"
 #include "core/schema_fault.h"
+#include "core/schema_field.h"
 #include "core/utf8.h"
 
 /* The caller's buffer. Bytes that do not fit are left out and remembered, so that only the end has
@@ -49,6 +55,9 @@ static inline void append(output_t *out, const void *data, size_t size)
 
 static bool encode_struct(output_t *out, const fabric_schema_t *schema, const schema_path_t *path,
                           unsigned depth, const uint8_t *value);
+__attribute__((always_inline)) static inline bool
+encode_field(output_t *out, const fabric_field_t *field, const schema_path_t *outer, unsigned depth,
+             const uint8_t *value);
 
 __attribute__((cold)) static bool refuse(output_t *out, const schema_path_t *outer,
                                          const fabric_field_t *field, const char *found)
@@ -66,9 +75,39 @@ static bool is_true(const uint8_t *member)
     return *member != 0;
 }
 
-static bool encode_string(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
-                          const uint8_t *member)
+/* Views are as long as they say. One that no payload can hold is left out, which makes the output
+ * full. */
+__attribute__((noinline)) static bool encode_view(output_t *out, const fabric_field_t *field,
+                                                  const schema_path_t *outer, const uint8_t *member)
 {
+    fabric_bytes_t view;
+    memcpy(&view, member, sizeof view);
+    if (!view.data && view.size > 0) {
+        return refuse(out, outer, field, "NULL");
+    }
+    if (view.size > LIMIT_PAYLOAD_BYTES_MAX) {
+        out->full = true;
+        return true;
+    }
+    if (field->kind == FABRIC_FIELD_BYTES) {
+        out_pack_bin(out, view.size);
+    } else if (utf8_is_text(view)) {
+        out_pack_str(out, view.size);
+    } else {
+        return refuse(out, outer, field, "one that is not UTF-8");
+    }
+    append(out, view.data, view.size);
+    return true;
+}
+
+__attribute__((always_inline)) static inline bool encode_string(output_t *out,
+                                                                const fabric_field_t *field,
+                                                                const schema_path_t *outer,
+                                                                const uint8_t *member)
+{
+    if (schema_is_view(field)) {
+        return encode_view(out, field, outer, member);
+    }
     size_t size = strnlen((const char *)member, (size_t)field->max + 1);
     if (size > field->max) {
         return refuse(out, outer, field, "one that is not terminated");
@@ -81,9 +120,14 @@ static bool encode_string(output_t *out, const fabric_field_t *field, const sche
     return true;
 }
 
-static bool encode_bytes(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
-                         const uint8_t *member)
+__attribute__((always_inline)) static inline bool encode_bytes(output_t *out,
+                                                               const fabric_field_t *field,
+                                                               const schema_path_t *outer,
+                                                               const uint8_t *member)
 {
+    if (schema_is_view(field)) {
+        return encode_view(out, field, outer, member);
+    }
     uint32_t size;
     memcpy(&size, member, sizeof size);
     if (size > field->max) {
@@ -94,13 +138,45 @@ static bool encode_bytes(output_t *out, const fabric_field_t *field, const schem
     return true;
 }
 
-static bool encode_list(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
-                        unsigned depth, const uint8_t *value)
+/* The elements of a list that is a view, or that are no structs. */
+__attribute__((noinline)) static bool encode_items(output_t *out, const fabric_field_t *field,
+                                                   const schema_path_t *outer, unsigned depth,
+                                                   uint32_t count, const uint8_t *value)
+{
+    fabric_field_t element = schema_element(field);
+    size_t stride = field->element ? field->stride : field->schema->size;
+    const uint8_t *items = value + field->offset;
+    if (schema_is_view(field)) {
+        memcpy(&items, value + field->offset, sizeof items);
+        if (!items && count > 0) {
+            return refuse(out, outer, field, "NULL");
+        }
+    }
+    out_pack_array(out, count);
+    schema_path_t list = {outer, field->name, 0};
+    for (uint32_t i = 0; i < count && !out->full; i++) {
+        schema_path_t path = {&list, NULL, i};
+        const uint8_t *item = items + i * stride;
+        if (field->element ? !encode_field(out, &element, &path, depth, item)
+                           : !encode_struct(out, field->schema, &path, depth + 2, item)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+__attribute__((always_inline)) static inline bool encode_list(output_t *out,
+                                                              const fabric_field_t *field,
+                                                              const schema_path_t *outer,
+                                                              unsigned depth, const uint8_t *value)
 {
     uint32_t count;
     memcpy(&count, value + field->count_offset, sizeof count);
     if (count > field->max) {
         return refuse(out, outer, field, "a larger count");
+    }
+    if (field->element || schema_is_view(field)) {
+        return encode_items(out, field, outer, depth, count, value);
     }
     out_pack_array(out, count);
     schema_path_t list = {outer, field->name, 0};
@@ -114,7 +190,136 @@ static bool encode_list(output_t *out, const fabric_field_t *field, const schema
     return true;
 }
 
-static void encode_integer(output_t *out, fabric_field_kind_t kind, const uint8_t *member)
+/* ---- maps and unions ---- */
+
+typedef struct entry {
+    fabric_bytes_t key;
+    const uint8_t *value; /* the struct of both */
+} entry_t;
+
+/* A key that is not terminated is as long as it may be; encoding it tells. */
+static entry_t entry_at(const fabric_field_t *field, const uint8_t *entries, uint32_t index)
+{
+    const fabric_field_t *key = &field->schema->fields[0];
+    entry_t entry = {{NULL, 0}, entries + index * field->schema->size};
+    const uint8_t *member = entry.value + key->offset;
+    if (schema_is_view(key)) {
+        memcpy(&entry.key, member, sizeof entry.key);
+        entry.key.size = entry.key.data ? entry.key.size : 0;
+    } else {
+        entry.key = fabric_bytes(member, strnlen((const char *)member, key->max));
+    }
+    return entry;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    return schema_compare_keys(((const entry_t *)a)->key, ((const entry_t *)b)->key);
+}
+
+static bool encode_entry(output_t *out, const fabric_field_t *field, const schema_path_t *map,
+                         unsigned depth, const entry_t *entry)
+{
+    schema_key_t text;
+    fabric_field_t value_field = field->schema->fields[1];
+    if (!encode_field(out, &field->schema->fields[0], map, depth, entry->value)) {
+        return false;
+    }
+    value_field.name = schema_key_text(entry->key, &text);
+    return encode_field(out, &value_field, map, depth + 1, entry->value);
+}
+
+/* The entries in the order of their keys. NULL: they are in that order already. */
+static entry_t *sort_entries(const fabric_field_t *field, const uint8_t *entries, uint32_t count)
+{
+    bool sorted = true;
+    for (uint32_t i = 1; i < count && sorted; i++) {
+        entry_t before = entry_at(field, entries, i - 1);
+        entry_t entry = entry_at(field, entries, i);
+        sorted = compare_entries(&before, &entry) < 0;
+    }
+    if (sorted) {
+        return NULL;
+    }
+    entry_t *made = memory_allocate(count * sizeof *made);
+    for (uint32_t i = 0; i < count; i++) {
+        made[i] = entry_at(field, entries, i);
+    }
+    qsort(made, count, sizeof *made, compare_entries);
+    return made;
+}
+
+static bool encode_entries(output_t *out, const fabric_field_t *field, const schema_path_t *map,
+                           unsigned depth, uint32_t count, const uint8_t *entries)
+{
+    entry_t *sorted = sort_entries(field, entries, count);
+    bool good = true;
+    for (uint32_t i = 0; i < count && good && !out->full; i++) {
+        entry_t entry = sorted ? sorted[i] : entry_at(field, entries, i);
+        if (sorted && i > 0 && compare_entries(&sorted[i - 1], &entry) == 0) {
+            schema_key_t text;
+            (void)schema_fault(out->fault, map, NULL, "expected each key once, found \"%s\" twice",
+                               schema_key_text(entry.key, &text));
+            good = false;
+        } else {
+            good = encode_entry(out, field, map, depth, &entry);
+        }
+    }
+    free(sorted);
+    return good;
+}
+
+__attribute__((noinline)) static bool encode_map(output_t *out, const fabric_field_t *field,
+                                                 const schema_path_t *outer, unsigned depth,
+                                                 const uint8_t *value)
+{
+    uint32_t count;
+    schema_path_t map = {outer, field->name, 0};
+    const uint8_t *entries = value + field->offset;
+    memcpy(&count, value + field->count_offset, sizeof count);
+    if (count > field->max) {
+        return refuse(out, outer, field, "a larger count");
+    }
+    if (schema_is_view(field)) {
+        memcpy(&entries, value + field->offset, sizeof entries);
+    }
+    if (!entries && count > 0) {
+        return refuse(out, outer, field, "NULL");
+    }
+    if (depth >= LIMIT_DEPTH_MAX) {
+        (void)schema_fault(out->fault, &map, NULL, "expected at most %d levels of nesting",
+                           LIMIT_DEPTH_MAX);
+        return false;
+    }
+    if (count > LIMIT_PAYLOAD_BYTES_MAX) { /* of entries of two bytes or more */
+        out->full = true;
+        return true;
+    }
+    out_pack_map(out, count);
+    return encode_entries(out, field, &map, depth, count, entries);
+}
+
+__attribute__((noinline)) static bool encode_union(output_t *out, const fabric_field_t *field,
+                                                   const schema_path_t *outer, unsigned depth,
+                                                   const uint8_t *value)
+{
+    int32_t number;
+    memcpy(&number, value + field->count_offset, sizeof number);
+    const fabric_choice_t *variant = schema_choice(field->choices, number);
+    if (!variant) {
+        char found[32];
+        (void)snprintf(found, sizeof found, "the number %" PRId32, number);
+        return refuse(out, outer, field, found);
+    }
+    schema_path_t tag = {outer, field->name, 0};
+    schema_path_t path = {&tag, variant->name, 0};
+    out_pack_array(out, 2);
+    out_pack_int32(out, number);
+    return encode_struct(out, variant->schema, &path, depth + 2, value + field->offset);
+}
+
+__attribute__((always_inline)) static inline void
+encode_integer(output_t *out, fabric_field_kind_t kind, const uint8_t *member)
 {
     if (kind == FABRIC_FIELD_I64) {
         int64_t number;
@@ -135,8 +340,39 @@ static void encode_integer(output_t *out, fabric_field_kind_t kind, const uint8_
     }
 }
 
-static bool encode_field(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
-                         unsigned depth, const uint8_t *value)
+/* An enum with any other number would be refused by whoever reads it. */
+static bool encode_enum(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
+                        const uint8_t *member)
+{
+    int32_t number;
+    char found[32];
+    memcpy(&number, member, sizeof number);
+    if (!schema_choice(field->choices, number)) {
+        (void)snprintf(found, sizeof found, "the number %" PRId32, number);
+        return refuse(out, outer, field, found);
+    }
+    out_pack_int32(out, number);
+    return true;
+}
+
+static bool encode_timestamp(output_t *out, const fabric_field_t *field, const schema_path_t *outer,
+                             const uint8_t *member)
+{
+    int64_t unix_ms;
+    char found[48];
+    memcpy(&unix_ms, member, sizeof unix_ms);
+    if (unix_ms < ISO8601_MS_MIN || unix_ms > ISO8601_MS_MAX) {
+        (void)snprintf(found, sizeof found, "the number %" PRId64, unix_ms);
+        return refuse(out, outer, field, found);
+    }
+    out_pack_int64(out, unix_ms);
+    return true;
+}
+
+__attribute__((always_inline)) static inline bool encode_field(output_t *out,
+                                                               const fabric_field_t *field,
+                                                               const schema_path_t *outer,
+                                                               unsigned depth, const uint8_t *value)
 {
     const uint8_t *member = value + field->offset;
     switch (field->kind) {
@@ -172,17 +408,30 @@ static bool encode_field(output_t *out, const fabric_field_t *field, const schem
     }
     case FABRIC_FIELD_LIST:
         return encode_list(out, field, outer, depth, value);
+    case FABRIC_FIELD_MAP:
+        return encode_map(out, field, outer, depth, value);
+    case FABRIC_FIELD_UNION:
+        return encode_union(out, field, outer, depth, value);
+    case FABRIC_FIELD_ENUM:
+        return encode_enum(out, field, outer, member);
+    case FABRIC_FIELD_TIMESTAMP:
+        return encode_timestamp(out, field, outer, member);
     }
     return refuse(out, outer, field, "a kind that does not exist");
 }
 
 static bool is_absent(const fabric_field_t *field, const uint8_t *value)
 {
-    return field->present_offset != FABRIC_ALWAYS && !is_true(value + field->present_offset);
+    return field->optional && !is_true(value + field->present_offset);
 }
 
-/* Absent fields at the end are left out, so that a peer that does not know them yet can read the
- * payload. */
+static bool can_leave_out(const fabric_field_t *field, const uint8_t *value)
+{
+    return field->fallback.given ? schema_default_is(field, value) : is_absent(field, value);
+}
+
+/* Absent fields and defaults at the end are left out, so that a peer that does not know them yet
+ * can read the payload. */
 static bool encode_struct(output_t *out, const fabric_schema_t *schema, const schema_path_t *path,
                           unsigned depth, const uint8_t *value)
 {
@@ -192,7 +441,7 @@ static bool encode_struct(output_t *out, const fabric_schema_t *schema, const sc
         return false;
     }
     size_t count = schema->field_count;
-    while (count > 0 && is_absent(&schema->fields[count - 1], value)) {
+    while (count > 0 && can_leave_out(&schema->fields[count - 1], value)) {
         count--;
     }
     out_pack_array(out, count);

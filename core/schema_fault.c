@@ -35,6 +35,28 @@ static void append_path(char *text, size_t capacity, size_t *size, const schema_
     }
 }
 
+const char *schema_key_text(fabric_bytes_t key, schema_key_t *text)
+{
+    enum { SHOWN_MAX = 40 };
+    size_t size = key.size;
+    if (size > SHOWN_MAX) {
+        size = SHOWN_MAX;
+        while (size > 0 && (key.data[size] & 0xc0) == 0x80) {
+            size--;
+        }
+    }
+    (void)snprintf(text->text, sizeof text->text, "%.*s%s", (int)size, (const char *)key.data,
+                   size < key.size ? "..." : "");
+    return text->text;
+}
+
+int schema_compare_keys(fabric_bytes_t a, fabric_bytes_t b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size > 0 ? memcmp(a.data, b.data, size) : 0;
+    return order ? order : a.size < b.size ? -1 : a.size > b.size;
+}
+
 fabric_error_t schema_fault(fabric_schema_fault_t *fault, const schema_path_t *outer,
                             const char *name, const char *format, ...)
 {
@@ -63,6 +85,37 @@ fabric_error_t schema_fault(fabric_schema_fault_t *fault, const schema_path_t *o
     return FABRIC_ERROR_MALFORMED_MESSAGE;
 }
 
+static void append_choices(const fabric_choices_t *choices, char *out, size_t capacity)
+{
+    size_t size = 0;
+    out[0] = '\0';
+    append(out, capacity, &size, "%s", choices->count > 1 ? "one of " : "");
+    for (size_t i = 0; i < choices->count; i++) {
+        const char *name = choices->items[i].name;
+        bool last = i + 1 == choices->count;
+        /* Room is left for what says that there are more. */
+        if (size + strlen(name) + sizeof ", ..." > capacity) {
+            append(out, capacity, &size, "...");
+            return;
+        }
+        append(out, capacity, &size, "%s%s", name, last ? "" : ", ");
+    }
+}
+
+/* A view has no maximum of its own. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+__attribute__((format(printf, 2, 0))) static void
+describe_max(schema_text_t *text, const char *format, const char *any, uint32_t max)
+{
+    if (max == FABRIC_ANY_LENGTH) {
+        (void)snprintf(text->text, sizeof text->text, "%s", any);
+    } else {
+        (void)snprintf(text->text, sizeof text->text, format, max);
+    }
+}
+#pragma GCC diagnostic pop
+
 const char *schema_expected(const fabric_field_t *field, bool json, schema_text_t *text)
 {
     char *out = text->text;
@@ -89,18 +142,32 @@ const char *schema_expected(const fabric_field_t *field, bool json, schema_text_
         (void)snprintf(out, capacity, "a finite number");
         break;
     case FABRIC_FIELD_STRING:
-        (void)snprintf(out, capacity, "a string of at most %" PRIu32 " bytes", field->max);
+        describe_max(text, "a string of at most %" PRIu32 " bytes", "a string", field->max);
         break;
     case FABRIC_FIELD_BYTES:
-        (void)snprintf(out, capacity, "%s%" PRIu32 " bytes",
-                       json ? "base64 of at most " : "at most ", field->max);
+        describe_max(text,
+                     json ? "base64 of at most %" PRIu32 " bytes" : "at most %" PRIu32 " bytes",
+                     json ? "base64" : "bytes", field->max);
         break;
     case FABRIC_FIELD_STRUCT:
         (void)snprintf(out, capacity, "%s (%.40s)", json ? "an object" : "an array",
                        field->schema->name);
         break;
     case FABRIC_FIELD_LIST:
-        (void)snprintf(out, capacity, "a list of at most %" PRIu32, field->max);
+        describe_max(text, "a list of at most %" PRIu32, "a list", field->max);
+        break;
+    case FABRIC_FIELD_MAP:
+        describe_max(text, json ? "an object of at most %" PRIu32 : "a map of at most %" PRIu32,
+                     json ? "an object" : "a map", field->max);
+        break;
+    case FABRIC_FIELD_UNION:
+    case FABRIC_FIELD_ENUM:
+        append_choices(field->choices, out, capacity);
+        break;
+    case FABRIC_FIELD_TIMESTAMP:
+        (void)snprintf(out, capacity,
+                       json ? "an ISO 8601 time such as \"2025-01-31T23:59:59.000Z\""
+                            : "Unix milliseconds of years 1 to 9999");
         break;
     }
     return out;
@@ -163,8 +230,8 @@ const char *schema_found(wire_reader_t reader, schema_text_t *text)
         (void)snprintf(out, capacity, "an array of %" PRIu32, wire_get_array(&reader));
         break;
     case WIRE_MAP:
-        (void)snprintf(out, capacity, "a map");
-        return out;
+        (void)snprintf(out, capacity, "a map of %" PRIu32, wire_get_map(&reader));
+        break;
     case WIRE_OTHER:
         (void)snprintf(out, capacity, "an extension type");
         return out;

@@ -24,6 +24,16 @@ typedef struct schema_text {
     char text[96];
 } schema_text_t;
 
+/* The beginning of a map's key. */
+typedef struct schema_key {
+    char text[48];
+} schema_key_t;
+
+/* Copies a key, cut between characters where it is long. Returns text->text. */
+const char *schema_key_text(fabric_bytes_t key, schema_key_t *text);
+/* By bytes: below, equal to or above 0. */
+int schema_compare_keys(fabric_bytes_t a, fabric_bytes_t b);
+
 /* Writes "PATH.NAME: TEXT" to `fault`, which may be NULL; `name` may be NULL for the path itself.
  * Returns FABRIC_ERROR_MALFORMED_MESSAGE. */
 FABRIC_PRINTF(4, 5)

@@ -10,10 +10,12 @@
 #include <stdlib.h>
 
 #include "core/base64.h"
+#include "core/iso8601.h"
 #include "core/json_load.h"
 #include "core/limits.h"
 #include "core/memory.h"
 #include "core/schema_fault.h"
+#include "core/schema_field.h"
 
 typedef struct target {
     wire_writer_t payload;
@@ -22,12 +24,14 @@ typedef struct target {
 
 static bool put_object(target_t *target, const fabric_schema_t *schema, const schema_path_t *path,
                        unsigned depth, const json_t *object);
+static bool put_field(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                      unsigned depth, const json_t *value);
 
 static bool refuse(target_t *target, const schema_path_t *outer, const fabric_field_t *field,
                    const char *found)
 {
     schema_text_t expected;
-    (void)schema_fault(target->fault, outer, field->name, "expected %s, found %s",
+    (void)schema_fault(target->fault, outer, schema_json_name(field), "expected %s, found %s",
                        schema_expected(field, true, &expected), found);
     return false;
 }
@@ -162,10 +166,13 @@ static bool put_list(target_t *target, const fabric_field_t *field, const schema
         return refuse(target, outer, field, "more");
     }
     wire_put_array(&target->payload, (uint32_t)count);
-    schema_path_t list = {outer, field->name, 0};
+    schema_path_t list = {outer, schema_json_name(field), 0};
+    fabric_field_t element = schema_element(field);
     for (uint32_t i = 0; i < count; i++) {
         schema_path_t path = {&list, NULL, i};
-        if (!put_object(target, field->schema, &path, depth + 2, json_array_get(value, i))) {
+        const json_t *item = json_array_get(value, i);
+        if (field->element ? !put_field(target, &element, &path, depth, item)
+                           : !put_object(target, field->schema, &path, depth + 2, item)) {
             return false;
         }
     }
@@ -183,6 +190,125 @@ static bool put_string(target_t *target, const fabric_field_t *field, const sche
     }
     wire_put_str(&target->payload, fabric_bytes(json_string_value(value), size));
     return true;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names of an object's members in the order of a payload, for the caller to free(). */
+static const char **sorted_names(json_t *object)
+{
+    const char **names = memory_allocate((json_object_size(object) + 1) * sizeof *names);
+    size_t count = 0;
+    for (void *iter = json_object_iter(object); iter; iter = json_object_iter_next(object, iter)) {
+        names[count++] = json_object_iter_key(iter);
+    }
+    qsort(names, count, sizeof *names, compare_names);
+    return names;
+}
+
+static bool put_entry(target_t *target, const fabric_field_t *field, const schema_path_t *map,
+                      unsigned depth, const char *name, const json_t *value)
+{
+    schema_key_t text;
+    const fabric_field_t *key = &field->schema->fields[0];
+    fabric_field_t value_field = field->schema->fields[1];
+    fabric_bytes_t bytes = fabric_bytes_of(name);
+    value_field.json = schema_key_text(bytes, &text);
+    if (bytes.size > key->max) {
+        (void)schema_fault(target->fault, map, value_field.json,
+                           "expected a key of at most %" PRIu32 " bytes, found one of %zu",
+                           key->max, bytes.size);
+        return false;
+    }
+    wire_put_str(&target->payload, bytes);
+    return put_field(target, &value_field, map, depth + 1, value);
+}
+
+static bool put_map(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                    unsigned depth, const json_t *value)
+{
+    size_t count = json_object_size(value);
+    schema_path_t map = {outer, schema_json_name(field), 0};
+    if (count > field->max) {
+        return refuse(target, outer, field, "more");
+    }
+    if (depth >= LIMIT_DEPTH_MAX) {
+        (void)schema_fault(target->fault, &map, NULL, "expected at most %d levels of nesting",
+                           LIMIT_DEPTH_MAX);
+        return false;
+    }
+    wire_put_map(&target->payload, (uint32_t)count);
+    const char **names = sorted_names((json_t *)(uintptr_t)value);
+    bool good = true;
+    for (size_t i = 0; i < count && good; i++) {
+        good = put_entry(target, field, &map, depth, names[i], json_object_get(value, names[i]));
+    }
+    free(names);
+    return good;
+}
+
+/* An object with one member, the variant's name. */
+static bool put_union(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                      unsigned depth, const json_t *value)
+{
+    json_t *object = (json_t *)(uintptr_t)value;
+    void *iter = json_object_iter(object);
+    char found[64];
+    if (json_object_size(object) != 1) {
+        (void)snprintf(found, sizeof found, "an object of %zu members", json_object_size(object));
+        return refuse(target, outer, field, found);
+    }
+    const char *name = json_object_iter_key(iter);
+    const fabric_choice_t *variant = schema_choice_named(field->choices, name);
+    if (!variant) {
+        (void)snprintf(found, sizeof found, strlen(name) < 40 ? "\"%s\"" : "another name", name);
+        return refuse(target, outer, field, found);
+    }
+    schema_path_t tag = {outer, schema_json_name(field), 0};
+    schema_path_t path = {&tag, name, 0};
+    wire_put_array(&target->payload, 2);
+    wire_put_int(&target->payload, variant->number);
+    return put_object(target, variant->schema, &path, depth + 2, json_object_iter_value(iter));
+}
+
+/* Short names are shown. */
+static bool put_choice(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                       const char *name)
+{
+    const fabric_choice_t *choice = schema_choice_named(field->choices, name);
+    if (choice) {
+        wire_put_int(&target->payload, choice->number);
+        return true;
+    }
+    char found[64];
+    (void)snprintf(found, sizeof found, strlen(name) < 40 ? "\"%s\"" : "a string", name);
+    return refuse(target, outer, field, found);
+}
+
+static bool put_timestamp(target_t *target, const fabric_field_t *field, const schema_path_t *outer,
+                          const char *text)
+{
+    int64_t unix_ms;
+    if (!iso8601_read(text, &unix_ms)) {
+        return refuse(target, outer, field, "a string that is none");
+    }
+    wire_put_int(&target->payload, unix_ms);
+    return true;
+}
+
+static bool refuse_value(target_t *target, const schema_path_t *outer, const fabric_field_t *field,
+                         const json_t *value)
+{
+    char number[48];
+    const char *found = json_found(value);
+    if (json_is_integer(value)) {
+        (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        found = number;
+    }
+    return refuse(target, outer, field, found);
 }
 
 /* Puts one field that is there. */
@@ -222,7 +348,7 @@ static bool put_field(target_t *target, const fabric_field_t *field, const schem
         }
         break;
     case FABRIC_FIELD_STRUCT: {
-        schema_path_t path = {outer, field->name, 0};
+        schema_path_t path = {outer, schema_json_name(field), 0};
         return put_object(target, field->schema, &path, depth + 1, value);
     }
     case FABRIC_FIELD_LIST:
@@ -230,17 +356,28 @@ static bool put_field(target_t *target, const fabric_field_t *field, const schem
             return put_list(target, field, outer, depth, value);
         }
         break;
+    case FABRIC_FIELD_MAP:
+        if (json_is_object(value)) {
+            return put_map(target, field, outer, depth, value);
+        }
+        break;
+    case FABRIC_FIELD_UNION:
+        if (json_is_object(value)) {
+            return put_union(target, field, outer, depth, value);
+        }
+        break;
+    case FABRIC_FIELD_ENUM:
+        if (json_is_string(value)) {
+            return put_choice(target, field, outer, json_string_value(value));
+        }
+        break;
+    case FABRIC_FIELD_TIMESTAMP:
+        if (json_is_string(value)) {
+            return put_timestamp(target, field, outer, json_string_value(value));
+        }
+        break;
     }
-    if (good) {
-        return true;
-    }
-    char number[48];
-    const char *found = json_found(value);
-    if (json_is_integer(value)) {
-        (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        found = number;
-    }
-    return refuse(target, outer, field, found);
+    return good || refuse_value(target, outer, field, value);
 }
 
 /* Whether every member of the object is one of the schema's fields. */
@@ -251,7 +388,7 @@ static bool know_members(target_t *target, const fabric_schema_t *schema, const 
         const char *name = json_object_iter_key(iter);
         bool known = false;
         for (size_t i = 0; i < schema->field_count && !known; i++) {
-            known = strcmp(schema->fields[i].name, name) == 0;
+            known = strcmp(schema_json_name(&schema->fields[i]), name) == 0;
         }
         if (!known) {
             (void)schema_fault(target->fault, path, name, "%.40s has no such field", schema->name);
@@ -264,11 +401,12 @@ static bool know_members(target_t *target, const fabric_schema_t *schema, const 
 /* The member for a field, or NULL where it is absent: not there, or null. */
 static const json_t *member_of(const json_t *object, const fabric_field_t *field)
 {
-    const json_t *member = json_object_get(object, field->name);
+    const json_t *member = json_object_get(object, schema_json_name(field));
     return json_is_null(member) ? NULL : member;
 }
 
-/* Absent fields at the end are left out, as fabric_schema_encode does. */
+/* Absent fields at the end are left out, and defaults that are not given, as fabric_schema_encode
+ * does. */
 static bool put_object(target_t *target, const fabric_schema_t *schema, const schema_path_t *path,
                        unsigned depth, const json_t *object)
 {
@@ -286,7 +424,7 @@ static bool put_object(target_t *target, const fabric_schema_t *schema, const sc
         return false;
     }
     size_t count = schema->field_count;
-    while (count > 0 && schema->fields[count - 1].present_offset != FABRIC_ALWAYS &&
+    while (count > 0 && schema_may_lack(&schema->fields[count - 1]) &&
            !member_of(object, &schema->fields[count - 1])) {
         count--;
     }
@@ -294,9 +432,9 @@ static bool put_object(target_t *target, const fabric_schema_t *schema, const sc
     for (size_t i = 0; i < count; i++) {
         const fabric_field_t *field = &schema->fields[i];
         const json_t *member = member_of(object, field);
-        if (!member && field->present_offset == FABRIC_ALWAYS) {
+        if (!member && !schema_may_lack(field)) {
             return refuse(target, path, field,
-                          json_object_get(object, field->name) ? "null" : "nothing");
+                          json_object_get(object, schema_json_name(field)) ? "null" : "nothing");
         }
         if (!member) {
             wire_put_nil(&target->payload);

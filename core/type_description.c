@@ -166,24 +166,68 @@ static fabric_error_t message_compatible(const message_description_t *before,
     return FABRIC_OK;
 }
 
-fabric_error_t type_description_compatible(const type_description_t *before,
-                                           const type_description_t *after,
-                                           fabric_schema_fault_t *fault)
+/* The newer of two descriptions of a message; NULL: neither can take the other's place. */
+static const message_description_t *newer(const message_description_t *known,
+                                          const message_description_t *brought,
+                                          fabric_schema_fault_t *fault)
 {
-    if (strcmp(before->group, after->group) != 0) {
-        char text[120];
-        (void)snprintf(text, sizeof text, "expected shard group %.40s as before, found %.40s",
-                       before->group, after->group);
-        return conflict(fault, after->name, "", text);
+    if (message_compatible(known, brought, fault) == FABRIC_OK) {
+        return brought;
     }
-    for (size_t i = 0; i < before->message_count; i++) {
-        const message_description_t *old = &before->messages[i];
+    return message_compatible(brought, known, NULL) == FABRIC_OK ? known : NULL;
+}
+
+/* Puts the newest of every message into `merged`, whose messages are those of the two. False: the
+ * fault says why. */
+static bool merge_messages(const type_description_t *known, const type_description_t *brought,
+                           fabric_schema_fault_t *fault, type_description_t *merged, bool *older)
+{
+    for (size_t i = 0; i < known->message_count; i++) {
+        const message_description_t *old = &known->messages[i];
         const message_description_t *now =
-            type_description_message(after, fabric_bytes_of(old->tag));
-        fabric_error_t error = now ? message_compatible(old, now, fault) : FABRIC_OK;
-        if (error != FABRIC_OK) {
-            return error;
+            type_description_message(brought, fabric_bytes_of(old->tag));
+        const message_description_t *chosen = now ? newer(old, now, fault) : old;
+        if (!chosen) {
+            return false;
+        }
+        *older = *older || chosen == old;
+        merged->messages[merged->message_count++] = *chosen;
+    }
+    for (size_t i = 0; i < brought->message_count; i++) {
+        const message_description_t *now = &brought->messages[i];
+        if (!type_description_message(known, fabric_bytes_of(now->tag))) {
+            merged->messages[merged->message_count++] = *now;
         }
     }
-    return FABRIC_OK;
+    return true;
+}
+
+fabric_error_t type_description_merge(const type_description_t *known,
+                                      const type_description_t *brought,
+                                      fabric_schema_fault_t *fault, wire_writer_t *writer)
+{
+    if (strcmp(known->group, brought->group) != 0) {
+        char text[120];
+        (void)snprintf(text, sizeof text, "expected shard group %.40s as before, found %.40s",
+                       known->group, brought->group);
+        return conflict(fault, brought->name, "", text);
+    }
+    type_description_t merged = *known;
+    bool older = false;
+    fabric_error_t error = FABRIC_OK;
+    merged.message_count = 0;
+    merged.messages = memory_allocate_zeroed(known->message_count + brought->message_count + 1,
+                                             sizeof *merged.messages);
+    if (!merge_messages(known, brought, fault, &merged, &older)) {
+        error = FABRIC_ERROR_TYPE_CONFLICT;
+    } else if (merged.message_count > LIMIT_MESSAGES_MAX) {
+        (void)conflict(fault, brought->name, "", "expected fewer messages, with those from before");
+        error = FABRIC_ERROR_LIMIT_EXCEEDED;
+    } else {
+        merged.mailbox_capacity = older ? known->mailbox_capacity : brought->mailbox_capacity;
+        merged.concurrency = older ? known->concurrency : brought->concurrency;
+        type_description_put(&merged, writer);
+    }
+    free(merged.messages); /* which only borrowed the schemas */
+    return error;
 }

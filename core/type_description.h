@@ -36,11 +36,17 @@ void type_description_put(const type_description_t *description, wire_writer_t *
 /* The message with this tag, or NULL. Looks at all messages: a type does not have many. */
 const message_description_t *type_description_message(const type_description_t *description,
                                                       fabric_bytes_t tag);
-/* Whether `after` may replace `before`: it has the same group, and every message that both have is
- * compatible (see schema_compatible) and as durable as before. */
+/* Writes what is known of a type when a worker brings a description of it: of each message the
+ * newer one, which is the one by whose schemas the payloads of the other can be read (see
+ * schema_compatible), and the messages that only one of the two has. The capacity and concurrency
+ * are those of `brought`, unless it is older in a message or lacks one.
+ *
+ * TYPE_CONFLICT: another shard group, a message that is not as durable, or schemas neither of which
+ * can take the other's place; the fault names the field. LIMIT_EXCEEDED: more than
+ * LIMIT_MESSAGES_MAX messages. Nothing was written then. `fault` may be NULL. */
 FABRIC_MUST_USE
-fabric_error_t type_description_compatible(const type_description_t *before,
-                                           const type_description_t *after,
-                                           fabric_schema_fault_t *fault);
+fabric_error_t type_description_merge(const type_description_t *known,
+                                      const type_description_t *brought,
+                                      fabric_schema_fault_t *fault, wire_writer_t *writer);
 
 #endif

@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "core/memory.h"
 
 void context_init(fabric_context_t *context, completions_t *completions)
 {
@@ -18,8 +21,30 @@ void context_begin(fabric_context_t *context, entity_t *entity, const type_entry
     context->delivery = delivery;
     context->pending = NULL;
     context->surplus = false;
+    context->blocks = NULL;
     context->code = 0;
     context->text[0] = '\0';
+}
+
+void context_end(fabric_context_t *context)
+{
+    while (context->blocks) {
+        context_block_t *block = context->blocks;
+        context->blocks = block->next;
+        free(block);
+    }
+}
+
+void *fabric_context_allocate(fabric_context_t *context, size_t size)
+{
+    if (size > SIZE_MAX - sizeof(context_block_t)) {
+        abort(); /* no machine has that much */
+    }
+    context_block_t *block = memory_allocate_zeroed(1, sizeof *block + size);
+    block->next = context->blocks;
+    block->size = size;
+    context->blocks = block;
+    return block + 1;
 }
 
 fabric_pending_t *context_take_pending(fabric_context_t *context)

@@ -5,6 +5,12 @@
 #include "core/limits.h"
 #include "worker/executor_entity_state.h"
 
+/* Memory that a handler has asked for; its bytes follow. */
+typedef struct context_block {
+    struct context_block *next;
+    size_t size;
+} context_block_t;
+
 struct fabric_context {
     completions_t *completions;
     entity_t *entity;
@@ -13,6 +19,7 @@ struct fabric_context {
     const message_deliver_t *delivery;
     fabric_pending_t *pending; /* the handle that was asked for first; NULL: none */
     bool surplus;              /* more than one handle was asked for */
+    context_block_t *blocks;   /* what the handler has asked for */
     uint64_t code;
     char text[LIMIT_TEXT_BYTES_MAX + 1];
 };
@@ -22,6 +29,8 @@ void context_init(fabric_context_t *context, completions_t *completions);
  * returned. */
 void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,
                    const fabric_handler_t *handler, const message_deliver_t *delivery);
+/* Frees what the handler has asked for. */
+void context_end(fabric_context_t *context);
 /* Takes the handle that the handler has asked for; NULL: none. */
 fabric_pending_t *context_take_pending(fabric_context_t *context);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/schema_memory.h"
 #include "core/clock.h"
 #include "core/limits.h"
 #include "core/memory.h"
@@ -21,6 +22,9 @@ struct fabric_entity_test {
     uint64_t request_id;
     uint64_t activation;
     uint8_t *payload; /* LIMIT_PAYLOAD_BYTES_MAX */
+    /* What the views of the last reply point to. */
+    wire_writer_t reply;
+    schema_memory_t elements;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool woken; /* a pending handler was completed */
@@ -130,6 +134,15 @@ static void give(fabric_entity_test_t *test, const fabric_message_type_t *messag
     executor_give(test->executor, &work);
 }
 
+static bool decode_reply(fabric_entity_test_t *test, const fabric_message_type_t *message,
+                         fabric_bytes_t payload, fabric_schema_fault_t *fault, void *reply)
+{
+    wire_writer_reset(&test->reply);
+    wire_append(&test->reply, payload.data, payload.size);
+    return schema_decode_growing(message->reply, wire_writer_bytes(&test->reply), &test->elements,
+                                 fault, reply) == FABRIC_OK;
+}
+
 static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_type_t *message,
                               const message_result_t *result, void *reply,
                               fabric_outcome_t *outcome)
@@ -149,7 +162,7 @@ static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_t
     }
     fabric_schema_fault_t fault = {""};
     if (reply && message->reply->field_count > 0 &&
-        fabric_schema_decode(message->reply, result->payload, &fault, reply) != FABRIC_OK) {
+        !decode_reply(test, message, result->payload, &fault, reply)) {
         outcome->error = FABRIC_ERROR_MALFORMED_MESSAGE;
         outcome_set_text(outcome, fabric_bytes_of(fault.text));
         return FABRIC_DEFECT;
@@ -206,6 +219,8 @@ void fabric_entity_test_close(fabric_entity_test_t **test)
     type_table_destroy(&self->types);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
+    wire_writer_destroy(&self->reply);
+    schema_memory_free(&self->elements);
     free(self->payload);
     free(self);
     *test = NULL;

@@ -24,6 +24,7 @@ void handling_init(executor_handling_t *handling, const type_table_t *types,
 
 void handling_free(executor_handling_t *handling)
 {
+    schema_memory_free(&handling->elements);
     free(handling->request);
     free(handling->reply);
     free(handling->payload);
@@ -255,8 +256,9 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         return;
     }
     fabric_schema_fault_t fault = {""};
-    if (fabric_schema_decode(handler->message->request, delivery->payload, &fault,
-                             executor->handling.request) != FABRIC_OK) {
+    if (schema_decode_growing(handler->message->request, delivery->payload,
+                              &executor->handling.elements, &fault,
+                              executor->handling.request) != FABRIC_OK) {
         put_malformed(executor, entity, delivery, fault.text);
         return;
     }
@@ -274,6 +276,7 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     }
     context_begin(&executor->handling.context, entity, type, handler, delivery);
     run(executor, entity, delivery, handler, entity_memory(type, entity));
+    context_end(&executor->handling.context);
 }
 
 static void note_request(const executor_t *executor, uint64_t request_id)

@@ -2,6 +2,7 @@
 #ifndef WORKER_EXECUTOR_HANDLE_STATE_H
 #define WORKER_EXECUTOR_HANDLE_STATE_H
 
+#include "core/schema_memory.h"
 #include "core/log.h"
 #include "worker/context_state.h"
 #include "worker/executor.h"
@@ -20,7 +21,8 @@ typedef struct executor_at_hand {
 
 typedef struct executor_handling {
     fabric_context_t context;
-    void *request; /* decoding buffer */
+    void *request;            /* decoding buffer */
+    schema_memory_t elements; /* of the request's lists that are views */
     void *reply;
     uint8_t *payload; /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
     executor_hooks_t hooks;

@@ -115,10 +115,12 @@ static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *h
                           message->tag);
     }
     if (!schema_is_describable(message->request) || !schema_is_describable(message->reply)) {
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
-                          "entity type %s: a schema of message %s lacks a name, its fields or a "
-                          "schema within, or has more than %d fields in all",
-                          name, message->tag, SCHEMA_FIELDS_TOTAL_MAX);
+        return reason_set(
+            reason, FABRIC_ERROR_INVALID_ARGUMENT,
+            "entity type %s: a schema of message %s lacks a name, its fields, its choices "
+            "or a schema within, has a default that does not fit, or has more than "
+            "%d fields in all",
+            name, message->tag, SCHEMA_FIELDS_TOTAL_MAX);
     }
     bool found;
     size_t place = handler_place(entry, fabric_bytes_of(message->tag), &found);

@@ -77,11 +77,12 @@ static type_need_t examine(coordinator_admission_t *self, const type_description
                            fabric_schema_fault_t *fault)
 {
     const coordinator_type_t *known = coordinator_registry_type(self->registry, type->name);
-    if (known && type_description_compatible(known->description, type, fault)) {
+    wire_writer_reset(&self->scratch);
+    if (!known) {
+        type_description_put(type, &self->scratch);
+    } else if (type_description_merge(known->description, type, fault, &self->scratch)) {
         return NEEDS_REFUSAL;
     }
-    wire_writer_reset(&self->scratch);
-    type_description_put(type, &self->scratch);
     if (known &&
         fabric_bytes_equal(wire_writer_bytes(&known->encoded), wire_writer_bytes(&self->scratch))) {
         return NEEDS_NOTHING;

@@ -7,12 +7,15 @@
 
 /* Builds every call that can be built; the others have their outcome already. */
 static call_list_t build_all(fabric_client_t *client, const fabric_call_t *calls, size_t count,
-                             call_t **records, fabric_outcome_t *outcomes)
+                             call_t **records, const void *replies, fabric_outcome_t *outcomes)
 {
     call_list_t list = {0};
     for (size_t i = 0; i < count; i++) {
         reason_t reason = {{0}};
         fabric_error_t error = client_check_process(client, &reason);
+        if (!error) {
+            error = request_check_views(&calls[i], replies, &reason);
+        }
         if (!error) {
             error = request_build(&calls[i], client->number, &reason, &records[i]);
         }
@@ -56,7 +59,7 @@ fabric_error_t fabric_client_broadcast(fabric_client_t *client, const fabric_cal
     fabric_error_t first = FABRIC_OK;
     int cancel = thread_hold_cancel();
     call_t **records = memory_allocate_zeroed(count, sizeof(call_t *));
-    call_list_t list = build_all(client, calls, count, records, outcomes);
+    call_list_t list = build_all(client, calls, count, records, replies, outcomes);
     if (list.first) {
         send_and_wait(client, &list, records, count, outcomes);
     }

@@ -2,6 +2,7 @@
 #include "libfabric_client/src/client_state.h"
 
 #include "core/memory.h"
+#include "core/schema_field.h"
 
 /* ---- asynchronous ---- */
 
@@ -68,14 +69,23 @@ static fabric_error_t send_and_wait(fabric_client_t *client, blocking_call_t *ca
     return client_run_calls(client, &calls, &call->reason);
 }
 
+/* Whether the reply is decoded into a struct with views, which point into the payload. */
+static bool has_views(const blocking_call_t *call)
+{
+    const call_t *record = call->record;
+    return call->payload && call->reply && !(record->flags & REQUEST_TELL) && !record->query &&
+           record->message->reply && schema_has_views(record->message->reply);
+}
+
 static void copy_payload(const blocking_call_t *call)
 {
     fabric_bytes_t answer = call->record->answer;
-    uint8_t *copy = memory_allocate(answer.size);
-    if (answer.size > 0) {
-        memcpy(copy, answer.data, answer.size);
+    if (!*call->payload) { /* else it was copied where it was decoded */
+        *call->payload = memory_allocate(answer.size);
+        if (answer.size > 0) {
+            memcpy(*call->payload, answer.data, answer.size);
+        }
     }
-    *call->payload = copy;
     if (call->payload_size) {
         *call->payload_size = answer.size;
     }
@@ -95,7 +105,11 @@ static fabric_error_t run(fabric_client_t *client, blocking_call_t *call, fabric
         call_destroy(&call->record);
     } else {
         outcome_of(call->record, client->number, &result);
-        outcome_decode(call->record, call->reply, &result);
+        if (has_views(call) && !result.error) {
+            *call->payload = outcome_decode_views(call->record, call->reply, &result);
+        } else {
+            outcome_decode(call->record, call->reply, &result);
+        }
         if (call->payload && !result.error) {
             copy_payload(call);
         }
@@ -120,6 +134,9 @@ fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *
         *payload = NULL;
     }
     fabric_error_t error = client_check_process(client, &call.reason);
+    if (!error && !payload) {
+        error = request_check_views(description, reply, &call.reason);
+    }
     if (!error) {
         error = request_build(description, client->number, &call.reason, &call.record);
     }

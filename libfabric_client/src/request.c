@@ -7,6 +7,8 @@
 #include "core/address.h"
 #include "core/limits.h"
 #include "core/memory.h"
+#include "core/schema_field.h"
+#include "core/schema_memory.h"
 #include "core/message.h"
 
 /* ---- checks ---- */
@@ -117,6 +119,7 @@ static fabric_error_t make_primary_key(const fabric_call_t *description, uint8_t
     const fabric_message_type_t *message = description->message;
     const void *request = description->request;
     void *decoded = NULL;
+    schema_memory_t elements = {0};
     *size = 0;
     if (!message->primary_key || !message->durable) {
         return FABRIC_OK;
@@ -124,15 +127,17 @@ static fabric_error_t make_primary_key(const fabric_call_t *description, uint8_t
     if (!request && message->request) {
         fabric_schema_fault_t fault;
         decoded = memory_allocate_zeroed(1, message->request->size);
-        fabric_error_t error =
-            fabric_schema_decode(message->request, description->payload, &fault, decoded);
+        fabric_error_t error = schema_decode_growing(message->request, description->payload,
+                                                     &elements, &fault, decoded);
         if (error) {
+            schema_memory_free(&elements);
             free(decoded);
             return reason_set(reason, error, "%s", fault.text);
         }
         request = decoded;
     }
     *size = message->primary_key(request, key, LIMIT_PRIMARY_KEY_BYTES_MAX);
+    schema_memory_free(&elements);
     free(decoded);
     if (*size > LIMIT_PRIMARY_KEY_BYTES_MAX) {
         return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED, "the primary key is over %d bytes",
@@ -297,6 +302,39 @@ void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *ou
     }
 }
 
+fabric_error_t request_check_views(const fabric_call_t *description, const void *reply,
+                                   reason_t *reason)
+{
+    const fabric_message_type_t *message = description->message;
+    if (reply && message && message->reply && schema_has_views(message->reply)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "the reply has views: fabric_client_call() must give its payload, too, "
+                          "which they point into");
+    }
+    return FABRIC_OK;
+}
+
+uint8_t *outcome_decode_views(const call_t *call, void *reply, fabric_outcome_t *outcome)
+{
+    enum { ALIGNMENT = 16 };
+    const fabric_schema_t *schema = call->message->reply;
+    fabric_bytes_t answer = call->answer;
+    fabric_schema_fault_t fault = {{0}};
+    size_t capacity = 0;
+    outcome->error = fabric_schema_measure(schema, answer, &fault, &capacity);
+    if (outcome->error) {
+        outcome_set_text(outcome, fabric_bytes_of(fault.text));
+        return NULL;
+    }
+    size_t start = (answer.size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    uint8_t *copy = memory_allocate(start + capacity);
+    memcpy(copy, answer.data, answer.size); /* a payload has a byte at least */
+    outcome->error = fabric_schema_decode_in(schema, fabric_bytes(copy, answer.size), copy + start,
+                                             capacity, &fault, reply);
+    assert(!outcome->error); /* it was measured */
+    return copy;
+}
+
 void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome)
 {
     bool has_reply = !(call->flags & REQUEST_TELL) && !call->query;
@@ -306,8 +344,9 @@ void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome)
     }
     fabric_schema_fault_t fault = {{0}};
     const fabric_schema_t *schema = call->message->reply;
+    size_t capacity; /* a newer worker may answer with fields that are not known here */
     outcome->error = reply ? fabric_schema_decode(schema, call->answer, &fault, reply)
-                           : fabric_schema_check(schema, call->answer, &fault);
+                           : fabric_schema_measure(schema, call->answer, &fault, &capacity);
     if (outcome->error) {
         outcome_set_text(outcome, fabric_bytes_of(fault.text));
     }

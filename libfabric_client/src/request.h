@@ -23,6 +23,13 @@ void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *ou
 /* Decodes the reply of a call that ended well; where that fails, the outcome becomes
  * MALFORMED_MESSAGE. `reply` may be NULL: then a volatile call's reply is checked, which no broker
  * has done. */
+/* A reply with views is not decoded where its payload is not kept: INVALID_ARGUMENT. */
+FABRIC_MUST_USE
+fabric_error_t request_check_views(const fabric_call_t *description, const void *reply,
+                                   reason_t *reason);
+/* Copies the payload of a reply that has views, with the elements of its lists behind it, and
+ * decodes it. NULL: it does not fit its schema, and the outcome says so. */
+uint8_t *outcome_decode_views(const call_t *call, void *reply, fabric_outcome_t *outcome);
 void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome);
 
 #endif

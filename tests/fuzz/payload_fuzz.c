@@ -5,7 +5,8 @@
 #include "tests/unit/samples.h"
 #include "tests/harness/vectors.h"
 
-static const char *const names[] = {"Empty", "Item", "Order", "All"};
+static const char *const names[] = {"Empty",    "Item",     "Order",  "All",
+                                    "Shipment", "Document", "Profile"};
 enum { NAMES = sizeof names / sizeof names[0] };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

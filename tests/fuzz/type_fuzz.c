@@ -20,9 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert_int_equal(wire_finish(&rewritten), FABRIC_OK);
     type_description_put(copy, &again);
     assert_true(fabric_bytes_equal(wire_writer_bytes(&written), wire_writer_bytes(&again)));
-    if (type_description_compatible(type, copy, &fault)) {
+    wire_writer_reset(&again);
+    if (type_description_merge(type, copy, &fault, &again)) {
         fail_msg("%s", fault.text);
     }
+    assert_true(fabric_bytes_equal(wire_writer_bytes(&written), wire_writer_bytes(&again)));
     type_description_destroy(&copy);
     type_description_destroy(&type);
     wire_writer_destroy(&written);

@@ -68,6 +68,41 @@ static void counter_example_works(void **state)
                         "1000 increments of 10 counters, 0 failed; the highest value is 100");
 }
 
+/* Fields of most kinds, as structs and as JSON. */
+static void order_example_works(void **state)
+{
+    static const char request[] =
+        "{\"placedAt\": \"2025-01-31T13:00:00+01:00\", \"payment\": {\"invoice\": {\"address\": "
+        "\"here\"}}, \"lines\": [{\"sku\": \"apple\", \"quantity\": 3, \"priceCents\": 50}], "
+        "\"labels\": {\"z\": \"\", \"gift\": \"For you\"}}";
+    testbed_t *bed = *state;
+    char path[PATH_SIZE];
+    char lines[LINES_MAX][LINE_SIZE];
+    assert_int_equal(run(bed, "examples/order/order_test", NULL, lines), 6);
+    assert_string_equal(lines[3], "ok: an order shows its lines and its gift");
+    assert_string_equal(lines[5], "by: expected one of card, invoice, found the number 3");
+    bed->worker_arguments =
+        (const char *const[]){"--module", built("examples/order/order.so", path), NULL};
+    testbed_start(bed, 1);
+    assert_int_equal(run(bed, "examples/order/order_client", bed->cluster.url, lines), 3);
+    assert_string_equal(lines[0], "status 1, 230 cents, gift \"For you\"");
+    assert_string_equal(lines[1], "3 apple");
+    const char *const call[] = {built("bin/fabricctl", path),
+                                "call",
+                                "--url",
+                                bed->cluster.url,
+                                "Order",
+                                "order-2",
+                                "Place",
+                                request,
+                                NULL};
+    assert_int_equal(run_command(bed, call, lines), 1);
+    assert_string_equal(lines[0],
+                        "{\"status\": \"PLACED\", \"placedAt\": \"2025-01-31T12:00:00.000Z\", "
+                        "\"totalCents\": 150, \"lines\": [{\"sku\": \"apple\", \"quantity\": 3, "
+                        "\"priceCents\": 50}], \"gift\": \"For you\"}");
+}
+
 /* The number before a word of the line that holds both. */
 static uint64_t number_before(char lines[LINES_MAX][LINE_SIZE], size_t count, const char *begin,
                               const char *word)
@@ -127,6 +162,7 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"counter_example_works", counter_example_works, TESTBED_SQLITE},
+        {"order_example_works", order_example_works, TESTBED_SQLITE},
         {"demonstration_adds_up", demonstration_adds_up, TESTBED_SQLITE},
         {"demonstration_survives_a_broker", demonstration_survives_a_broker, TESTBED_MYSQL},
         {"demonstration_explains_itself", demonstration_explains_itself, TESTBED_SQLITE},

@@ -377,6 +377,33 @@ static void conflicts_are_refused(void **state)
     assert_int_equal(script_owned(s, "Counter", runner_b), 0);
 }
 
+/* While workers are upgraded one after another, some that come are older than what is stored. */
+static void older_workers_join_beside_newer_ones(void **state)
+{
+    script_t *s = *state;
+    script_pump(s);
+    script_admit(s, runner_a, &counter, 1);
+    script_pump(s);
+    size_t before = s->types[0].description.size;
+    script_admit_newer(s, runner_b, &counter, FABRIC_FIELD_BOOL);
+    script_pump(s);
+    assert_int_equal(s->admission, FABRIC_OK);
+    size_t stored = s->types[0].description.size;
+    uint32_t puts = s->calls[COORDINATOR_PUT_TYPE];
+    assert_true(stored > before);
+    script_admit(s, other, &counter, 1);
+    script_pump(s);
+    assert_int_equal(s->admitted, 3);
+    assert_int_equal(s->admission, FABRIC_OK);
+    assert_int_equal(s->calls[COORDINATOR_PUT_TYPE], puts);
+    assert_int_equal(s->types[0].description.size, stored);
+    script_admit_newer(s, runner_a, &counter, FABRIC_FIELD_I64);
+    script_pump(s);
+    assert_int_equal(s->admission, FABRIC_ERROR_TYPE_CONFLICT);
+    assert_string_equal(s->text, "entity type Counter: Go request: gift: expected kind bool as "
+                                 "before, found i64");
+}
+
 static void junk_types_are_refused(void **state)
 {
     script_t *s = *state;
@@ -576,6 +603,7 @@ int main(void)
         TEST(known_types_need_no_store),
         TEST(store_that_does_not_answer_refuses_in_time),
         TEST(conflicts_are_refused),
+        TEST(older_workers_join_beside_newer_ones),
         TEST(junk_types_are_refused),
         TEST(placement_moves_as_little_as_it_can),
         TEST(rejoined_runner_is_desired_again),

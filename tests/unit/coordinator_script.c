@@ -344,21 +344,22 @@ void script_say_draining(script_t *s, incarnation_t broker)
 
 /* A type "name" of `group` with one message "Go", durable or not. */
 static void put_description(wire_writer_t *writer, const char *name, const char *group,
-                            bool durable)
+                            bool durable, const fabric_schema_t *request)
 {
     message_description_t message = {.tag = "Go", .durable = durable};
     type_description_t type = {
         .mailbox_capacity = 16, .concurrency = 1, .messages = &message, .message_count = 1};
     snprintf(type.name, sizeof type.name, "%s", name);
     snprintf(type.group, sizeof type.group, "%s", group);
-    message.request = message.reply = (fabric_schema_t *)(uintptr_t)&fabric_schema_empty;
+    message.request = (fabric_schema_t *)(uintptr_t)request;
+    message.reply = (fabric_schema_t *)(uintptr_t)&fabric_schema_empty;
     type_description_put(&type, writer);
 }
 
 void script_add_type(script_t *s, const brought_t *type)
 {
     wire_writer_t description = {0};
-    put_description(&description, type->name, type->group, type->durable);
+    put_description(&description, type->name, type->group, type->durable, &fabric_schema_empty);
     uint16_t group = 1;
     while (strcmp(s->groups[group - 1].name, type->group) != 0) {
         group++;
@@ -368,12 +369,13 @@ void script_add_type(script_t *s, const brought_t *type)
     wire_writer_destroy(&description);
 }
 
-void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count)
+static void admit(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count,
+                  const fabric_schema_t *request)
 {
     wire_writer_t writer = {0};
     wire_put_array(&writer, count);
     for (uint32_t i = 0; i < count; i++) {
-        put_description(&writer, types[i].name, types[i].group, types[i].durable);
+        put_description(&writer, types[i].name, types[i].group, types[i].durable, request);
     }
     router_order_t event = {.kind = ROUTER_ADMIT,
                             .runner = runner,
@@ -384,6 +386,19 @@ void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uin
     coordinator_order(s->c, &event, s->now_ms);
     wire_writer_destroy(&writer);
     script_take_effects(s);
+}
+
+void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count)
+{
+    admit(s, runner, types, count, &fabric_schema_empty);
+}
+
+void script_admit_newer(script_t *s, incarnation_t runner, const brought_t *type,
+                        fabric_field_kind_t gift)
+{
+    const fabric_field_t fields[] = {{.name = "gift", .kind = gift, .optional = true}};
+    const fabric_schema_t request = {"Go", 16, fields, 1};
+    admit(s, runner, type, 1, &request);
 }
 
 uint32_t script_held(const script_t *s)

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <fabric/schema.h>
+
 #include "broker/coordinator/coordinator.h"
 
 #define LEASE_MS 3000
@@ -87,6 +89,9 @@ void script_pass(script_t *s, uint64_t duration_ms, uint64_t step_ms);
 void script_order(script_t *s, router_order_kind_t kind, incarnation_t runner, uint32_t weight);
 /* The broker tells the others that it drains. */
 void script_say_draining(script_t *s, incarnation_t broker);
+/* A later version of the type: its message has the optional field "gift". */
+void script_admit_newer(script_t *s, incarnation_t runner, const brought_t *type,
+                        fabric_field_kind_t gift);
 void script_admit(script_t *s, incarnation_t runner, const brought_t *types, uint32_t count);
 /* The router has adopted what it is told of. */
 void script_adopt(script_t *s, uint32_t lane);

@@ -12,28 +12,79 @@
 #include <stdlib.h>
 
 #include "core/limits.h"
+#include "core/schema_field.h"
 #include "tests/unit/samples.h"
 #include "tests/harness/vectors.h"
 
 /* As in schemas/vectors/schemas.txt. */
+static void show_default(FILE *out, const fabric_field_t *field)
+{
+    if (field->kind == FABRIC_FIELD_STRING) {
+        (void)fprintf(out, "=%s", schema_default_text(field));
+    } else if (field->kind == FABRIC_FIELD_F64) {
+        (void)fprintf(out, "=%g", field->fallback.as.real);
+    } else if (field->kind == FABRIC_FIELD_U64) {
+        (void)fprintf(out, "=%" PRIu64, (uint64_t)field->fallback.as.integer);
+    } else {
+        (void)fprintf(out, "=%" PRId64, field->fallback.as.integer);
+    }
+}
+
+static void show(FILE *out, const fabric_schema_t *schema);
+
+static void show_choices(FILE *out, const fabric_choices_t *choices)
+{
+    (void)fprintf(out, "_%s[", choices->name);
+    for (size_t i = 0; i < choices->count; i++) {
+        const fabric_choice_t *choice = &choices->items[i];
+        (void)fprintf(out, "%s%" PRId32 ":%s", i > 0 ? "," : "", choice->number, choice->name);
+        if (choice->schema) {
+            (void)fputs("=", out);
+            show(out, choice->schema);
+        }
+        (void)fputs(choice->doc ? "#" : "", out);
+    }
+    (void)fputs("]", out);
+}
+
+static void show_max(FILE *out, uint32_t max)
+{
+    if (max == FABRIC_ANY_LENGTH) {
+        (void)fputs("(any)", out);
+    } else if (max > 0) {
+        (void)fprintf(out, "(%" PRIu32 ")", max);
+    }
+}
+
 static void show(FILE *out, const fabric_schema_t *schema)
 {
-    static const char *const kinds[] = {"",    "bool",   "i32",   "i64",        "u32", "u64",
-                                        "f64", "string", "bytes", "struct_of_", "list"};
+    static const char *const kinds[] = {"",     "bool", "i32",       "i64",   "u32",
+                                        "u64",  "f64",  "string",    "bytes", "struct_of_",
+                                        "list", "enum", "timestamp", "map",   "union"};
     (void)fprintf(out, "%s{", schema->name);
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
         (void)fprintf(out, "%s%s:%s", i > 0 ? "," : "", field->name, kinds[field->kind]);
-        if (field->max > 0) {
-            (void)fprintf(out, "(%" PRIu32 ")", field->max);
+        show_max(out, field->max);
+        if (field->kind == FABRIC_FIELD_MAP) {
+            (void)fputs("of_", out);
         }
         if (field->kind == FABRIC_FIELD_LIST) {
-            (void)fputs("of_", out);
+            (void)fprintf(out, "of_%s", kinds[field->element]);
+            show_max(out, field->element_max);
         }
         if (field->schema) {
             show(out, field->schema);
         }
-        (void)fputs(field->present_offset != FABRIC_ALWAYS ? "?" : "", out);
+        if (field->choices) {
+            show_choices(out, field->choices);
+        }
+        (void)fputs(field->optional ? "?" : "", out);
+        if (field->fallback.given) {
+            show_default(out, field);
+        }
+        (void)fprintf(out, "%s%s", field->json ? "/" : "", field->json ? field->json : "");
+        (void)fputs(field->doc ? "#" : "", out);
     }
     (void)fputs("}", out);
 }
@@ -44,12 +95,23 @@ static void check_layout(const fabric_schema_t *schema)
     for (size_t i = 0; i < schema->field_count; i++) {
         const fabric_field_t *field = &schema->fields[i];
         assert_true(field->offset <= schema->size);
-        if (field->kind == FABRIC_FIELD_LIST) {
-            assert_true(field->offset + field->max * field->schema->size <= schema->size);
+        if (schema_is_view(field)) {
+            bool is_text = field->kind == FABRIC_FIELD_STRING || field->kind == FABRIC_FIELD_BYTES;
+            size_t size = is_text ? sizeof(fabric_bytes_t) : sizeof(void *);
+            assert_true(field->offset + size <= schema->size);
+            assert_int_equal(field->offset % sizeof(void *), 0);
+        } else if (field->kind == FABRIC_FIELD_LIST || field->kind == FABRIC_FIELD_MAP) {
+            size_t stride = field->element ? field->stride : field->schema->size;
+            assert_true(field->offset + field->max * stride <= schema->size);
         } else if (field->kind == FABRIC_FIELD_STRING || field->kind == FABRIC_FIELD_BYTES) {
             assert_true(field->offset + field->max < schema->size);
         }
-        if (field->present_offset != FABRIC_ALWAYS) {
+        for (size_t k = 0; field->kind == FABRIC_FIELD_UNION && k < field->choices->count; k++) {
+            check_layout(field->choices->items[k].schema);
+            assert_true(field->offset + field->choices->items[k].schema->size <= schema->size);
+            assert_true(field->count_offset + 4 <= schema->size);
+        }
+        if (field->optional) {
             assert_true(field->present_offset < schema->size);
         }
         if (field->schema) {
@@ -189,7 +251,7 @@ static void later_schemas_keep_what_was(void **state)
     other = changed(fields, 0, field);
     assert_compatible(&order_schema, &other, "id: expected kind string as before, found bytes");
     field = order_schema.fields[0];
-    field.present_offset = 0;
+    field.optional = true;
     other = changed(fields, 0, field);
     assert_compatible(&order_schema, &other, "");
     assert_compatible(&other, &order_schema,
@@ -200,14 +262,15 @@ static void fields_are_added_at_the_end_and_optional(void **state)
 {
     (void)state;
     fabric_field_t fields[8];
-    fabric_field_t field = {"extra", FABRIC_FIELD_BOOL, 0, 0, NULL, 0, 0};
+    fabric_field_t field = {.name = "extra", .kind = FABRIC_FIELD_BOOL, .optional = true};
     fabric_schema_t other = changed(fields, 4, field);
     assert_compatible(&order_schema, &other, "");
     assert_compatible(&other, &order_schema, "extra: expected a field as before, found none");
-    field.present_offset = FABRIC_ALWAYS;
+    field.optional = false;
     other = changed(fields, 4, field);
     assert_compatible(&order_schema, &other,
-                      "extra: expected a new field to be optional, found one that must be there");
+                      "extra: expected a new field to be optional or to have a default, found one "
+                      "that must be there");
 }
 
 static void inner_schemas_count(void **state)

@@ -41,7 +41,8 @@ static void check_json(const fabric_schema_t *schema, const vector_t *vector)
     assert_int_equal(fabric_schema_from_json(schema, text, &fault, &payload, &size), FABRIC_OK);
     free(text);
     bool other = strstr(vector->name, "wide_integer") || strstr(vector->name, "optional_nil") ||
-                 strstr(vector->name, "float_32") || strstr(vector->name, "double_as_integer");
+                 strstr(vector->name, "float_32") || strstr(vector->name, "double_as_integer") ||
+                 strstr(vector->name, "defaults_");
     assert_int_equal(!other, fabric_bytes_equal(fabric_bytes(payload, size), vector->bytes));
     free(payload);
 }

@@ -7,8 +7,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "core/limits.h"
 #include "tests/unit/samples.h"
 #include "tests/harness/vectors.h"
 
@@ -117,49 +119,132 @@ static void what_was_described_is_found(void **state)
     type_description_destroy(NULL);
 }
 
-static void assert_compatible(const type_description_t *before, const type_description_t *after,
-                              const char *text)
+/* Which of the two is kept is told by the description that is written. */
+static void assert_merged(const type_description_t *known, const type_description_t *brought,
+                          const type_description_t *kept, const char *text)
 {
     fabric_schema_fault_t fault = {{0}};
-    fabric_error_t error = type_description_compatible(before, after, &fault);
+    wire_writer_t merged = {0};
+    wire_writer_t expected = {0};
+    fabric_error_t error = type_description_merge(known, brought, &fault, &merged);
+    if (!error) {
+        fault.text[0] = '\0'; /* of the direction that was tried first */
+    }
     assert_string_equal(fault.text, text);
     assert_int_equal(error, *text ? FABRIC_ERROR_TYPE_CONFLICT : FABRIC_OK);
-    assert_int_equal(type_description_compatible(before, after, NULL), error);
+    if (kept) {
+        type_description_put(kept, &expected);
+    }
+    assert_true(fabric_bytes_equal(wire_writer_bytes(&merged), wire_writer_bytes(&expected)));
+    wire_writer_reset(&merged);
+    assert_int_equal(type_description_merge(known, brought, NULL, &merged), error);
+    wire_writer_destroy(&merged);
+    wire_writer_destroy(&expected);
 }
 
-static void later_types_keep_what_was(void **state)
+static void the_newer_type_is_kept(void **state)
 {
     (void)state;
-    type_description_t *before = two_messages();
-    type_description_t *after = two_messages();
-    assert_compatible(before, after, "");
-    after->mailbox_capacity = 7;
-    after->concurrency = 7;
-    after->messages[0].tag[0] = 'p'; /* one message less and another more */
-    assert_compatible(before, after, "");
-    after->messages[0].tag[0] = 'P';
-    after->messages[1].durable = true;
-    assert_compatible(before, after,
-                      "Peek: expected a volatile message as before, found a durable one");
-    assert_compatible(after, before,
-                      "Peek: expected a durable message as before, found a volatile one");
-    after->messages[1].durable = false;
-    fabric_schema_t *kept = after->messages[0].request;
-    after->messages[0].request = after->messages[1].request;
-    assert_compatible(before, after, "Place request: sku: expected a field as before, found none");
-    assert_compatible(
-        after, before,
-        "Place request: sku: expected a new field to be optional, found one that must "
-        "be there");
-    after->messages[0].request = kept;
-    kept = after->messages[1].reply;
-    after->messages[1].reply = after->messages[1].request;
-    assert_compatible(before, after, "Peek reply: sku: expected a field as before, found none");
-    after->messages[1].reply = kept;
-    strcpy(after->group, "red");
-    assert_compatible(before, after, "Order: expected shard group blue as before, found red");
-    type_description_destroy(&before);
-    type_description_destroy(&after);
+    type_description_t *known = two_messages();
+    type_description_t *brought = two_messages();
+    assert_merged(known, brought, brought, "");
+    brought->mailbox_capacity = 7;
+    brought->concurrency = 7;
+    assert_merged(known, brought, brought, "");
+    /* One field more, which is optional: whoever comes first, the newer one is kept. */
+    fabric_schema_t *kept = brought->messages[0].request;
+    fabric_field_t fields[3] = {kept->fields[0],
+                                kept->fields[1],
+                                {.name = "gift", .kind = FABRIC_FIELD_BOOL, .optional = true}};
+    fabric_schema_t more = {"Item", kept->size + 8, fields, 3};
+    brought->messages[0].request = &more;
+    assert_merged(known, brought, brought, "");
+    assert_merged(brought, known, brought, "");
+    fields[2].optional = false;
+    assert_merged(known, brought, NULL,
+                  "Place request: gift: expected a new field to be optional or to have a default, "
+                  "found one that must be there");
+    assert_merged(brought, known, NULL,
+                  "Place request: gift: expected a field as before, found none");
+    brought->messages[0].request = kept;
+    type_description_destroy(&known);
+    type_description_destroy(&brought);
+}
+
+static void messages_of_both_are_kept(void **state)
+{
+    (void)state;
+    type_description_t *known = two_messages();
+    type_description_t *brought = two_messages();
+    fabric_schema_fault_t fault = {{0}};
+    wire_writer_t merged = {0};
+    type_description_t *got = NULL;
+    brought->mailbox_capacity = 7;
+    brought->messages[0].tag[0] = 'p'; /* one message less and another more */
+    assert_int_equal(type_description_merge(known, brought, &fault, &merged), FABRIC_OK);
+    wire_reader_t reader = wire_reader(wire_writer_bytes(&merged));
+    assert_int_equal(type_description_parse(&reader, &got), FABRIC_OK);
+    assert_int_equal(got->message_count, 3);
+    assert_string_equal(got->messages[0].tag, "Place");
+    assert_string_equal(got->messages[1].tag, "Peek");
+    assert_string_equal(got->messages[2].tag, "place");
+    assert_int_equal(got->mailbox_capacity, known->mailbox_capacity);
+    type_description_destroy(&got);
+    wire_writer_destroy(&merged);
+    type_description_destroy(&known);
+    type_description_destroy(&brought);
+}
+
+/* Each worker brings no more messages than it may, but together they are too many. */
+static void merged_messages_are_bounded(void **state)
+{
+    (void)state;
+    static message_description_t many[LIMIT_MESSAGES_MAX];
+    fabric_schema_fault_t fault = {{0}};
+    wire_writer_t merged = {0};
+    type_description_t *known = two_messages();
+    type_description_t brought = *known;
+    for (size_t i = 0; i < LIMIT_MESSAGES_MAX; i++) {
+        many[i] = known->messages[1];
+        (void)snprintf(many[i].tag, sizeof many[i].tag, "m%zu", i);
+    }
+    brought.messages = many;
+    brought.message_count = LIMIT_MESSAGES_MAX - 2;
+    assert_int_equal(type_description_merge(known, &brought, &fault, &merged), FABRIC_OK);
+    wire_writer_reset(&merged);
+    brought.message_count++;
+    assert_int_equal(type_description_merge(known, &brought, &fault, &merged),
+                     FABRIC_ERROR_LIMIT_EXCEEDED);
+    assert_string_equal(fault.text, "Order: expected fewer messages, with those from before");
+    assert_int_equal(merged.size, 0);
+    wire_writer_destroy(&merged);
+    type_description_destroy(&known);
+}
+
+static void contradictions_are_told(void **state)
+{
+    (void)state;
+    type_description_t *known = two_messages();
+    type_description_t *brought = two_messages();
+    brought->messages[1].durable = true;
+    assert_merged(known, brought, NULL,
+                  "Peek: expected a volatile message as before, found a durable one");
+    assert_merged(brought, known, NULL,
+                  "Peek: expected a durable message as before, found a volatile one");
+    brought->messages[1].durable = false;
+    fabric_schema_t *kept = brought->messages[0].request;
+    brought->messages[0].request = brought->messages[1].request;
+    assert_merged(known, brought, NULL,
+                  "Place request: sku: expected a field as before, found none");
+    brought->messages[0].request = kept;
+    kept = brought->messages[1].reply;
+    brought->messages[1].reply = brought->messages[1].request;
+    assert_merged(known, brought, NULL, "Peek reply: sku: expected a field as before, found none");
+    brought->messages[1].reply = kept;
+    strcpy(brought->group, "red");
+    assert_merged(known, brought, NULL, "Order: expected shard group blue as before, found red");
+    type_description_destroy(&known);
+    type_description_destroy(&brought);
 }
 
 int main(void)
@@ -168,7 +253,10 @@ int main(void)
         cmocka_unit_test(descriptions_are_read_or_refused),
         cmocka_unit_test(damaged_descriptions_do_no_harm),
         cmocka_unit_test(what_was_described_is_found),
-        cmocka_unit_test(later_types_keep_what_was),
+        cmocka_unit_test(the_newer_type_is_kept),
+        cmocka_unit_test(messages_of_both_are_kept),
+        cmocka_unit_test(merged_messages_are_bounded),
+        cmocka_unit_test(contradictions_are_told),
     };
     return cmocka_run_group_tests_name("core_type_description", tests, NULL, NULL);
 }

@@ -164,8 +164,9 @@ typedef struct fabric_call {
 } fabric_call_t;
 
 /** Takes the end of an asynchronous call. `payload` is the encoded reply: decode it with
- *  fabric_schema_decode() and the message's reply schema. A volatile reply that does not fit that
- *  schema ends the call with MALFORMED_MESSAGE; brokers check durable ones. */
+ *  fabric_schema_decode() and the message's reply schema. It is valid during the call. A volatile
+ *  reply that does not fit that schema ends the call with MALFORMED_MESSAGE; brokers check durable
+ *  ones. */
 typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome,
                                   fabric_bytes_t payload);
 
@@ -205,7 +206,8 @@ FABRIC_PUBLIC
 void fabric_client_close(fabric_client_t **client);
 
 /** Sends a message and waits for its reply, which is decoded into `reply` (a struct by
- *  message->reply, or NULL to drop it). `outcome` may be NULL. Returns outcome->error. */
+ *  message->reply, or NULL to drop it; one with views needs fabric_client_call()). `outcome` may be
+ *  NULL. Returns outcome->error. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_client_ask(fabric_client_t *client, fabric_entity_t entity,
@@ -221,7 +223,8 @@ fabric_error_t fabric_client_tell(fabric_client_t *client, fabric_entity_t entit
                                   fabric_outcome_t *outcome);
 
 /** The blocking call with all options. `reply` as for fabric_client_ask(). `payload`, if not NULL,
- *  gets a copy of the encoded reply that is the caller's to free(), and NULL on an error. */
+ *  gets a copy of the encoded reply that is the caller's to free(), and NULL on an error. The views
+ *  of `reply` point into this copy: where it has any, INVALID_ARGUMENT if `payload` is NULL. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *call, void *reply,
@@ -229,7 +232,8 @@ fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *
                                   fabric_outcome_t *outcome);
 
 /** Sends many calls at once and waits for all of them: the broadcast. `replies`, if not NULL, is an
- *  array of `count` reply structs of `reply_size` bytes each; `outcomes` is an array of `count`.
+ *  array of `count` reply structs, without views, of `reply_size` bytes each; `outcomes` is an
+ *  array of `count`.
  *  Returns FABRIC_OK when all calls ended well, else the first error. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE

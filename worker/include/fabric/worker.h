@@ -64,8 +64,9 @@
  *  4. A typed failure (fabric_fail) is an answer: the entity goes on. A defect (fabric_defect, or a
  *     start that fails) ends the entity's state. A durable message is then tried again on fresh
  *     state; a volatile one fails.
- *  5. Request and reply structs belong to the worker and are valid until the handler returns. The
- *     reply is zeroed before.
+ *  5. Request and reply structs belong to the worker and are valid until the handler returns, and
+ *     so are the request's views. The reply is zeroed before. What its views point to must be there
+ *     when the handler returns: state, constants, the request, or fabric_context_allocate().
  *  6. A context belongs to its handler's call and thread; only a fabric_pending_t may go elsewhere.
  *  7. A worker belongs to the process that opened it. In a child of fork()
  *     fabric_worker_wait_ready() returns FABRIC_ERROR_INVALID_ARGUMENT, fabric_worker_stop() does
@@ -205,6 +206,11 @@ FABRIC_PUBLIC
 bool fabric_context_header(const fabric_context_t *context, const char *name,
                            fabric_bytes_t *value);
 
+/** Zeroed memory, aligned as malloc() aligns, for what the reply's views point to. The worker frees
+ *  it when the handler has returned and its reply is encoded. */
+FABRIC_PUBLIC
+void *fabric_context_allocate(fabric_context_t *context, size_t size);
+
 /** Sets a typed failure with the entity's own code and a text for people, and returns
  *  FABRIC_FAILURE, for `return`. */
 FABRIC_PUBLIC
@@ -337,7 +343,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 1
+#define FABRIC_MODULE_ABI 2
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
@@ -366,7 +372,8 @@ fabric_error_t fabric_entity_test_open(const fabric_entity_type_t *type, const c
 /** Gives the entity one message and returns what its handler returned; a FABRIC_PENDING is waited
  *  for. `outcome` may be NULL and gets the code and text of a failure, or the text of a defect,
  *  with the error that a caller would get. Request and reply pass through their schemas, as in a
- *  cluster: a value that does not fit makes a FABRIC_DEFECT. */
+ *  cluster: a value that does not fit makes a FABRIC_DEFECT. The reply's views are valid until the
+ *  next message or fabric_entity_test_close(). */
 FABRIC_PUBLIC
 fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
                                           const fabric_message_type_t *message, const void *request,
