@@ -111,7 +111,7 @@ static void break_schema(const char *rule)
         schema.size = SIZE_MAX / 2;
     } else if (strcmp(rule, "huge_string") == 0) {
         fields[0].kind = FABRIC_FIELD_STRING;
-        fields[0].max = UINT32_MAX;
+        fields[0].max = UINT32_MAX - 1;
     } else if (strcmp(rule, "not_utf8") == 0) {
         fields[0].name = "\xff";
     }
