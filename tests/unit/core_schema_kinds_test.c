@@ -188,7 +188,7 @@ static void many_choices_are_cut(void **state)
 {
     (void)state;
     enum { MANY = 40 };
-    char names[MANY][16];
+    char names[MANY][24];
     fabric_choice_t items[MANY];
     for (int i = 0; i < MANY; i++) {
         (void)snprintf(names[i], sizeof names[i], "CHOICE_%d", i);
