@@ -56,15 +56,25 @@ static void fill_call(coordinator_t *self, coordinator_call_t *call)
     }
 }
 
+/* For an admission, or for a row of a runner. */
+static bool choose_other(coordinator_t *self, coordinator_call_t *call)
+{
+    return coordinator_admission_next_call(self->admission, call) ||
+           choose_row_of_runner(self, call);
+}
+
+/* Renewals and readings can be due all the time where the store is slow, so after each reading of
+ * the term one other call is made. */
 bool coordinator_choose_call(coordinator_t *self, coordinator_call_t *call)
 {
     require_by_state(self);
     *call = (coordinator_call_t){.self = self->config.incarnation,
                                  .term = coordinator_term_held(self->term),
                                  .before = *coordinator_term_row(self->term)};
-    if (!coordinator_schedule_first(self->schedule, self->now_ms, &call->kind) &&
-        !coordinator_admission_next_call(self->admission, call) &&
-        !choose_row_of_runner(self, call)) {
+    bool is_due = coordinator_schedule_first(self->schedule, self->now_ms, &call->kind);
+    bool yields = is_due && call->kind == COORDINATOR_READ_TERM &&
+                  coordinator_schedule_has_read(self->schedule);
+    if ((yields || !is_due) && !choose_other(self, call) && !is_due) {
         return false;
     }
     fill_call(self, call);

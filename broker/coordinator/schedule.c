@@ -18,6 +18,7 @@ struct coordinator_schedule {
     unsigned due; /* CALL_BIT of each kind that was required and has not succeeded since */
     uint64_t renew_ms, list_ms, refresh_ms; /* by the clock */
     bool refreshing;
+    bool has_read;     /* the term, since the last call that is not kept here */
     uint64_t retry_ms; /* no call before */
     bool in_flight;
     coordinator_call_t call;
@@ -148,9 +149,24 @@ bool coordinator_schedule_first(const coordinator_schedule_t *self, uint64_t now
     return false;
 }
 
+bool coordinator_schedule_has_read(const coordinator_schedule_t *self)
+{
+    return self->has_read;
+}
+
+static bool is_kept_elsewhere(coordinator_call_kind_t kind)
+{
+    return kind == COORDINATOR_PUT_GROUP || kind == COORDINATOR_PUT_TYPE ||
+           kind == COORDINATOR_LIST_RUNNERS || kind == COORDINATOR_PUT_RUNNER ||
+           kind == COORDINATOR_REMOVE_RUNNER;
+}
+
 void coordinator_schedule_begin(coordinator_schedule_t *self, coordinator_call_t *call,
                                 uint64_t now_ms)
 {
+    if (call->kind == COORDINATOR_READ_TERM || is_kept_elsewhere(call->kind)) {
+        self->has_read = call->kind == COORDINATOR_READ_TERM;
+    }
     call->started_ms = now_ms;
     self->call = *call;
     self->in_flight = true;

@@ -39,6 +39,9 @@ bool coordinator_schedule_open(coordinator_schedule_t *schedule, uint64_t now_ms
 /* The kind of the most urgent call that is due. false: none is. */
 bool coordinator_schedule_first(const coordinator_schedule_t *schedule, uint64_t now_ms,
                                 coordinator_call_kind_t *kind);
+/* Whether calls that are not kept here go before READ_TERM now: the term was read since the last
+ * one of them. */
+bool coordinator_schedule_has_read(const coordinator_schedule_t *schedule);
 /* The call is in flight from now on. Sets its `started_ms`. */
 void coordinator_schedule_begin(coordinator_schedule_t *schedule, coordinator_call_t *call,
                                 uint64_t now_ms);

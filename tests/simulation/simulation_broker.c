@@ -9,12 +9,21 @@
 #include <stdlib.h>
 
 #include "core/crash_point.h"
+#include "core/memory.h"
 #include "core/snowflake.h"
 #include "tests/unit/router_check.h"
 #include "tests/simulation/simulation_check.h"
 #include "tests/simulation/simulation_store.h"
 
-enum { BLOCKED_RETRY_MS = 2, DRAIN_US = 3000000, PIPE_US_MAX = 40, LOOK_OF_10000 = 50 };
+enum {
+    BLOCKED_RETRY_MS = 2,
+    DRAIN_US = 3000000,
+    PIPE_US_MAX = 40,
+    LOOK_OF_10000 = 50,
+    /* The pipe to the coordinator has no bound, and each connection of a worker that breaks brings
+     * two orders for each type's part of a shard, while a call to the store may take seconds. */
+    INPUTS_MAX = 16384
+};
 
 typedef struct broker {
     process_t process;
@@ -91,6 +100,7 @@ static void life_free(broker_life_t *life)
         free(life->inputs[i].order.types);
         free(life->inputs[i].order.owners);
     }
+    free(life->inputs);
     mesh_destroy(&life->mesh);
     router_destroy(&life->router);
     coordinator_destroy(&life->coordinator);
@@ -247,12 +257,14 @@ static void run_opening(void *argument)
 
 void broker_add_input(broker_life_t *life, const broker_input_t *input)
 {
-    if (life->input_count == sizeof life->inputs / sizeof life->inputs[0]) {
+    if (life->input_count == INPUTS_MAX) {
         world_fail("broker %u: the coordinator does not take its orders", life->process->index);
         free(input->order.types);
         free(input->order.owners);
         return;
     }
+    life->inputs = memory_reserve(life->inputs, life->input_count + 1, &life->input_capacity,
+                                  sizeof *life->inputs);
     life->inputs[life->input_count++] = *input;
     fiber_wake(life->coordinating);
 }

@@ -126,8 +126,8 @@ struct broker_life {
     bool draining, leave;
     uint64_t drain_until_us;
     bool actors_halted;
-    broker_input_t inputs[256]; /* for the coordinator */
-    size_t input_count;
+    broker_input_t *inputs; /* for the coordinator */
+    size_t input_count, input_capacity;
     uint64_t last_us; /* of the coordinator's pipe to the router */
 };
 

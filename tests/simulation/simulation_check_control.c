@@ -11,7 +11,8 @@
 
 enum {
     QUIET_MS = 600,
-    LINK_MS = 1000 /* until a link stands again, when its silence has been noticed */
+    LINK_MS = 1000,    /* until a link stands again, when its silence has been noticed */
+    GREETING_MS = 6000 /* until a link that was cut in silence before its welcome is made anew */
 };
 
 /* The map of a broker's process, as its coordinator has told it to the router; and the versions
@@ -196,17 +197,12 @@ static void check_against_store(const shard_map_t *map)
     }
 }
 
-/* Whether the broker's connection to the broker with the term stands. One that was cut in silence
- * before it was welcomed is noticed only after some hellos, and they take seconds. */
+/* Whether a broker can get the map, or ought to. A link that is welcomed no more is made anew after
+ * a lease, but one that was never welcomed after five hellos only. */
 static bool is_linked(const process_t *broker)
 {
-    for (size_t i = 0; i < SOCKETS_MAX && broker != world.with_term; i++) {
-        const dealer_t *dealer = &broker->dealers[i];
-        if (dealer->open && dealer->broker == world.with_term && dealer->connection) {
-            return !dealer->connection->cut;
-        }
-    }
-    return broker == world.with_term;
+    return broker == world.with_term || network_reaches(broker, world.with_term) ||
+           world.now_us >= world.healed_us + GREETING_MS * UINT64_C(1000);
 }
 
 /* Whether links that were cut in silence stand again, and no broker has learned of anything new for
@@ -218,8 +214,8 @@ static bool are_quiet(void)
     }
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         const map_notes_t *own = notes_of(world.brokers[i]);
-        if (!own->map || !is_linked(world.brokers[i]) ||
-            !simulated_broker_follows(world.brokers[i]) ||
+        if (!own->map || !simulated_broker_follows(world.brokers[i]) ||
+            !is_linked(world.brokers[i]) ||
             own->changed_us + QUIET_MS * UINT64_C(1000) > world.now_us) {
             return false;
         }

@@ -460,6 +460,18 @@ unsigned network_lasting(const process_t *worker)
     return standing & ~others;
 }
 
+bool network_reaches(const process_t *process, const process_t *broker)
+{
+    for (size_t i = 0; i < SOCKETS_MAX; i++) {
+        const channel_t *connection = process->dealers[i].connection;
+        if (connection && connection->broker == broker && !connection->cut &&
+            connection->broker_life == broker->life && connection->arrived[TO_PEER] >= 2) {
+            return true;
+        }
+    }
+    return false;
+}
+
 channel_t *network_pick(void)
 {
     channel_t *picked = NULL;

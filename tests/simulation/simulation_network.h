@@ -83,6 +83,9 @@ void network_repeat(channel_t *connection);
 void network_cut_all(process_t *process);
 /* The brokers, as bits, with which a worker's process has had one connection only, which stands. */
 unsigned network_lasting(const process_t *worker);
+/* Whether a connection of the process to the broker stands, and has been answered twice, as by a
+ * welcome and a heartbeat. */
+bool network_reaches(const process_t *process, const process_t *broker);
 void network_free_all(void);
 
 /* ---- partitions (simulation_partition.c) ---- */

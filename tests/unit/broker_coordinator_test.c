@@ -308,6 +308,27 @@ static void a_slow_store_leaves_time_beside_the_lease(void **state)
     assert_true(s->calls[COORDINATOR_LIST_BROKERS] > lists + 10);
 }
 
+/* Renewals and readings alone would fill the time of this store. */
+static void a_slow_store_leaves_time_for_admissions(void **state)
+{
+    script_t *s = *state;
+    coordinator_call_t call;
+    script_pump(s);
+    script_admit(s, runner_a, &counter, 1);
+    for (int i = 0; i < 500 && s->admitted == 0; i++) {
+        s->now_ms += 10;
+        if (coordinator_next_call(s->c, s->now_ms, &call)) {
+            s->now_ms += LEASE_MS / 15;
+            script_answer(s, &call);
+        }
+        coordinator_tick(s->c, s->now_ms);
+        script_take_effects(s);
+        assert_true(s->lease_ms > s->now_ms);
+    }
+    assert_int_equal(s->admitted, 1);
+    assert_int_equal(s->admission, FABRIC_OK);
+}
+
 /* ---- runners ---- */
 
 static void new_type_makes_its_group(void **state)
@@ -599,6 +620,7 @@ int main(void)
         TEST(a_term_that_was_read_before_an_outage_does_not_count),
         TEST(lease_counts_from_before_the_renewal),
         TEST(a_slow_store_leaves_time_beside_the_lease),
+        TEST(a_slow_store_leaves_time_for_admissions),
         TEST(new_type_makes_its_group),
         TEST(known_types_need_no_store),
         TEST(store_that_does_not_answer_refuses_in_time),

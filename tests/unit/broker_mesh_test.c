@@ -156,6 +156,21 @@ static void a_broker_that_asks_is_greeted_again(void **state)
     assert_int_equal(pull(s, link, KIND_HELLO, NULL), 1);
 }
 
+/* The connection broke after the hello, and was made anew. */
+static void a_welcome_that_comes_late_is_no_fault(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = opened(s, OTHER);
+    uint64_t first = connect(s, link);
+    mesh_disconnected(s->mesh, link, s->now_ms);
+    welcome(s, link, OTHER);
+    put_welcome(s, OTHER, first);
+    deliver(s, link);
+    expect_nothing(s);
+    relay(s, ORIGIN, OTHER, "one");
+    (void)route_of(s, link, "one");
+}
+
 static void draining_is_told_to_all(void **state)
 {
     script_t *s = *state;
@@ -470,6 +485,7 @@ int main(void)
         MESH_TEST(a_silent_broker_is_connected_anew),
         MESH_TEST(a_socket_that_does_not_connect_is_opened_anew),
         MESH_TEST(a_broker_that_asks_is_greeted_again),
+        MESH_TEST(a_welcome_that_comes_late_is_no_fault),
         MESH_TEST(draining_is_told_to_all),
         MESH_TEST(owners_are_sent_to_a_broker_that_is_reached),
         MESH_TEST(only_the_holder_of_the_term_sends_maps),
