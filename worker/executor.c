@@ -272,7 +272,9 @@ static bool ready_step(executor_t *executor)
 
 bool executor_step(executor_t *executor, uint64_t now_ms)
 {
+    uint64_t took_ms = now_ms - executor->now_ms; /* the step before */
     executor->now_ms = now_ms;
+    handling_look_back(executor, took_ms);
     if (take_completions(executor)) {
         return true;
     }
@@ -280,7 +282,7 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
         return true;
     }
     entity_retry_lapsed(&executor->entities, now_ms);
-    return ready_step(executor) || inbox_step(executor) ||
+    return ready_step(executor) || inbox_step(executor) || handling_slow_step(executor) ||
            entity_sweep(&executor->entities, now_ms);
 }
 
@@ -288,7 +290,9 @@ uint64_t executor_next_deadline(const executor_t *executor)
 {
     uint64_t stop_ms = ownership_next_deadline(&executor->ownerships);
     uint64_t entities_ms = entity_next_deadline(&executor->entities);
-    return stop_ms < entities_ms ? stop_ms : entities_ms;
+    uint64_t slow_ms = executor->handling.slow.next_ms;
+    uint64_t deadline_ms = stop_ms < entities_ms ? stop_ms : entities_ms;
+    return slow_ms < deadline_ms ? slow_ms : deadline_ms;
 }
 
 bool executor_output_due(const executor_t *executor, uint64_t now_ms)
@@ -309,6 +313,7 @@ executor_stats_t executor_stats(const executor_t *executor)
     return (executor_stats_t){
         .handled = atomic_load_explicit(&handling->handled, memory_order_relaxed),
         .defects = atomic_load_explicit(&handling->defects, memory_order_relaxed),
+        .slow = atomic_load_explicit(&handling->slow.count, memory_order_relaxed),
         .answered = atomic_load_explicit(&handling->answered, memory_order_relaxed),
         .entities = atomic_load_explicit(&entities->count, memory_order_relaxed),
         .bytes = atomic_load_explicit(&entities->bytes, memory_order_relaxed),
@@ -318,4 +323,10 @@ executor_stats_t executor_stats(const executor_t *executor)
 bool executor_describe(const executor_t *executor, char *text, size_t size)
 {
     return handling_describe(&executor->handling, text, size);
+}
+
+bool executor_describe_slow(executor_t *executor, uint64_t since_ms, uint64_t now_ms, char *text,
+                            size_t size)
+{
+    return handling_describe_slow(&executor->handling, since_ms, now_ms, text, size);
 }

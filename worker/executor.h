@@ -30,18 +30,19 @@
 
 typedef struct executor executor_t;
 
-/* Takes a handler's defect as a line for people: entity, tag, request id and the defect's text.
- * Called on the executor's thread, before the result is taken; at most 10 times a second, and the
- * next line says how many defects were left out. */
-typedef void executor_defect_fn(void *context, const char *text);
+/* Takes a line for people about a handler: entity, tag, request id, and what is to be said of it.
+ * Called on the executor's thread; at most 10 times a second, and the next line says how many were
+ * left out. */
+typedef void executor_report_fn(void *context, const char *text);
 
 /* What an executor calls, and writes to, beside its output. Each may be NULL. */
 typedef struct executor_hooks {
     void (*wake)(void *context); /* called on a foreign thread when a handle was completed */
     void *wake_context;
-    executor_defect_fn *report_defect;
-    void *report_context;
-    _Atomic uint64_t *at_hand; /* gets the request whose handler runs, and 0 when none does */
+    executor_report_fn *report_defect; /* before the result is taken */
+    executor_report_fn *report_slow; /* a handler takes, or took, longer than its type's slow_ms */
+    void *report_context;            /* of both */
+    _Atomic uint64_t *at_hand;       /* gets the request whose handler runs, and 0 when none does */
 } executor_hooks_t;
 
 /* `types` outlives the executor. */
@@ -66,6 +67,7 @@ work_output_t *executor_take_output(executor_t *executor);
 typedef struct executor_stats {
     uint64_t handled;  /* handlers that ended */
     uint64_t defects;  /* of these, defects */
+    uint64_t slow;     /* handlers that took longer than slow_ms of their type */
     uint64_t answered; /* deliveries answered from results that were kept */
     uint64_t entities; /* entities in memory now */
     uint64_t bytes;    /* memory of these, without the allocator's own overhead */
@@ -74,5 +76,10 @@ executor_stats_t executor_stats(const executor_t *executor);
 /* A line for people about the message whose handler runs now: entity, tag and request id; false:
  * none does. Any thread. */
 bool executor_describe(const executor_t *executor, char *text, size_t size);
+/* The handler that runs now, if it began at `since_ms`: as executor_describe, with the time that it
+ * has taken, if that is longer than its type's slow_ms; false: it is not, or was told before. Any
+ * thread. Handlers that nobody asks about are told by report_slow when they have returned. */
+bool executor_describe_slow(executor_t *executor, uint64_t since_ms, uint64_t now_ms, char *text,
+                            size_t size);
 
 #endif

@@ -34,6 +34,10 @@ struct fabric_pending {
     uint64_t activation;
     uint64_t request_id;
     uint64_t flags;
+    /* executor_slow.c writes these. */
+    uint64_t began_ms;
+    fabric_pending_t *watch_previous, *watch_next; /* of those of its type that are not slow yet */
+    bool watched;
     /* the outcome */
     reply_status_t status;
     fabric_error_t error;

@@ -240,6 +240,7 @@ fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *t
     entry->mailbox_capacity =
         type->mailbox_capacity ? type->mailbox_capacity : TYPE_MAILBOX_CAPACITY_DEFAULT;
     entry->idle_ms = type->idle_ms ? type->idle_ms : TYPE_IDLE_MS_DEFAULT;
+    entry->slow_ms = type->slow_ms ? type->slow_ms : TYPE_SLOW_MS_DEFAULT;
     fabric_error_t error = entry_fill(entry, reason);
     if (error != FABRIC_OK) {
         free(entry);
@@ -272,6 +273,15 @@ const fabric_handler_t *type_entry_handler(const type_entry_t *entry, fabric_byt
     bool found;
     size_t place = handler_place(entry, tag, &found);
     return found ? entry->handlers[place] : NULL;
+}
+
+uint32_t type_table_slow_ms(const type_table_t *table)
+{
+    uint32_t slow_ms = FABRIC_NEVER_SLOW;
+    for (size_t i = 0; i < table->count; i++) {
+        slow_ms = table->entries[i]->slow_ms < slow_ms ? table->entries[i]->slow_ms : slow_ms;
+    }
+    return slow_ms;
 }
 
 size_t type_table_request_bytes(const type_table_t *table)

@@ -99,6 +99,7 @@ static fabric_error_t set_types(worker_setup_t *setup, const fabric_entity_type_
     }
     type_table_describe(setup->types, &setup->descriptions);
     setup->config.types = wire_writer_bytes(&setup->descriptions);
+    setup->config.slow_ms = type_table_slow_ms(setup->types);
     return error;
 }
 

@@ -31,6 +31,7 @@ static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount
 static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL};
 static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL};
 static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL};
+static const fabric_message_type_t linger_message = {"Linger", &amount_schema, NONE, true, NULL};
 static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL};
 static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL};
 static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema, true, NULL};
@@ -91,6 +92,19 @@ static fabric_result_t wait_handler(fabric_context_t *context, void *state, cons
     return FABRIC_PENDING;
 }
 
+static fabric_result_t linger_handler(fabric_context_t *context, void *state, const void *request,
+                                      void *reply)
+{
+    (void)context;
+    (void)state;
+    (void)reply;
+    present->now_ms += (uint64_t)((const amount_t *)request)->amount;
+    if (present->during) {
+        present->during(present);
+    }
+    return FABRIC_REPLY;
+}
+
 static fabric_result_t label_handler(fabric_context_t *context, void *state, const void *request,
                                      void *reply)
 {
@@ -123,9 +137,10 @@ static fabric_result_t twice_handler(fabric_context_t *context, void *state, con
 }
 
 static const fabric_handler_t handlers[] = {
-    {&twice_message, twice_handler}, {&add_message, add},           {&fail_message, fail_handler},
-    {&break_message, break_handler}, {&wait_message, wait_handler}, {&label_message, label_handler},
-    {&lie_message, lie_handler},
+    {&twice_message, twice_handler}, {&add_message, add},
+    {&fail_message, fail_handler},   {&break_message, break_handler},
+    {&wait_message, wait_handler},   {&label_message, label_handler},
+    {&lie_message, lie_handler},     {&linger_message, linger_handler},
 };
 static const fabric_entity_type_t type = {
     .name = "Sum",
@@ -136,6 +151,7 @@ static const fabric_entity_type_t type = {
     .handler_count = sizeof handlers / sizeof handlers[0],
     .mailbox_capacity = 2,
     .idle_ms = 1000,
+    .slow_ms = 500,
 };
 
 /* ---- the executor ---- */
@@ -147,6 +163,13 @@ static void take_defect(void *context, const char *text)
     snprintf(d->defect, sizeof d->defect, "%s", text);
 }
 
+static void take_slow(void *context, const char *text)
+{
+    executor_driver_t *d = (executor_driver_t *)context;
+    d->slow_told++;
+    snprintf(d->slow, sizeof d->slow, "%s", text);
+}
+
 int executor_driver_setup(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)calloc(1, sizeof *d);
@@ -154,8 +177,9 @@ int executor_driver_setup(void **state)
     present = d;
     d->types = type_table_new();
     assert_int_equal(type_table_add(d->types, &type, NULL), FABRIC_OK);
-    d->executor = executor_new(
-        d->types, &(executor_hooks_t){.report_defect = take_defect, .report_context = d});
+    d->executor = executor_new(d->types, &(executor_hooks_t){.report_defect = take_defect,
+                                                             .report_slow = take_slow,
+                                                             .report_context = d});
     d->now_ms = 1000;
     d->home_epoch = 1;
     atomic_init(&d->lease.start_until_ms, UINT64_MAX);

@@ -2,9 +2,9 @@
  * its results one after another.
  *
  * The executor has one entity type, Sum, with a mailbox of 2 volatile messages, idle after 1,000
- * ms. Its state is an amount, which starting sets to 100. Add    adds an amount and replies with
+ * ms, whose handlers are slow after more than 500 ms. Its state is an amount, which starting sets to 100. Add    adds an amount and replies with
  * the sum Fail   fails with code 7 Break  is a defect Wait   stays pending, in `pending` Label
- * replies with a value that cannot be encoded Lie    returns FABRIC_PENDING without a handle Twice
+ * replies with a value that cannot be encoded Linger takes so many milliseconds Lie    returns FABRIC_PENDING without a handle Twice
  * makes two handles, `pending` and `surplus`
  *
  * All orders and messages are of one shard. Requests are numbered from 1, in the order in which
@@ -34,10 +34,14 @@ typedef struct executor_driver {
     fabric_token_t token;
     fabric_pending_t *pending, *surplus;
     bool start_fails;
+    void (*during)(struct executor_driver *d); /* called by Linger; NULL: nothing */
 
     /* The defects that were reported: how many, and the last line. */
     int defects_told;
     char defect[512];
+    /* The same for handlers that took long. */
+    int slow_told;
+    char slow[512];
 
     work_output_t *outputs; /* of the last run */
     wire_reader_t results;

@@ -144,7 +144,15 @@ typedef struct fabric_entity_type {
     uint32_t mailbox_capacity;
     /** An entity without messages for so long is stopped; default 60,000. */
     uint32_t idle_ms;
+    /** A handler that takes longer is slow: it is told in the log (worker.slow) and counted, once.
+     *  The time counts from its start until it has returned, or until the handle of fabric_later()
+     *  was completed. Nothing else follows from it. Default 30,000; FABRIC_NEVER_SLOW: no handler
+     *  of the type is. */
+    uint32_t slow_ms;
 } fabric_entity_type_t;
+
+/** As slow_ms of an entity type: its handlers may take any time. */
+#define FABRIC_NEVER_SLOW UINT32_MAX
 
 /** The entity's type. Valid during the handler. */
 FABRIC_PUBLIC
@@ -280,7 +288,10 @@ typedef struct fabric_worker_options {
      *    is not set;
      *  - worker.stuck (warn): a handler has not returned for stuck_ms: the executor's number,
      *    entity, tag and request id; or one did not return while the worker stopped;
-     *  - worker.recovered (info): an executor that was stuck goes on. */
+     *  - worker.recovered (info): an executor that was stuck goes on;
+     *  - worker.slow (warn): a handler takes, or took, longer than slow_ms of its entity type:
+     *    entity, tag, request id and for how long. At most 10 events a second are told for each
+     *    executor; the next one says how many were left out. */
     fabric_log_fn *log;
     void *log_context; /**< given to log */
 } fabric_worker_options_t;
@@ -331,6 +342,7 @@ void fabric_worker_close(fabric_worker_t **worker);
 typedef struct fabric_worker_stats {
     uint64_t handled;  /**< handlers that ended */
     uint64_t defects;  /**< of these, defects */
+    uint64_t slow;     /**< handlers that took longer than slow_ms of their entity type */
     uint64_t entities; /**< entities in memory now */
     uint64_t shards;   /**< ownerships now: entity types of shards */
     /** Messages of brokers that could not be read or came too late, and results of connections that
