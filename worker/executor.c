@@ -6,13 +6,16 @@
 
 #include "core/memory.h"
 
-executor_t *executor_new(const type_table_t *types, const executor_hooks_t *hooks)
+executor_t *executor_new(const type_table_t *types, const executor_limits_t *limits,
+                         const executor_hooks_t *hooks)
 {
+    static const executor_limits_t none = {UINT32_MAX, UINT32_MAX};
+    limits = limits ? limits : &none;
     executor_t *executor = (executor_t *)memory_allocate_zeroed(1, sizeof *executor);
     executor->types = types;
     executor->completions = completions_new(hooks->wake, hooks->wake_context);
-    entity_table_init(&executor->entities, types);
-    handling_init(&executor->handling, types, executor->completions, hooks);
+    entity_table_init(&executor->entities, types, limits->residents_max, limits->outside_max);
+    handling_init(&executor->handling, types, executor->completions, &executor->entities, hooks);
     return executor;
 }
 
@@ -72,6 +75,7 @@ void executor_give(executor_t *executor, work_t **works)
             break;
         case WORK_STOP:
             ownership_stop(&executor->ownerships, work, executor->given);
+            entity_retry_outside(&executor->entities);
             work_destroy(&work);
             break;
         case WORK_ORPHAN:
@@ -82,6 +86,7 @@ void executor_give(executor_t *executor, work_t **works)
             break;
         case WORK_RESUME:
             ownership_resume(&executor->ownerships, work);
+            entity_retry_outside(&executor->entities);
             work_destroy(&work);
             break;
         case WORK_KEPT:
@@ -134,6 +139,30 @@ static bool has_turn_before(const entity_t *entity, const ownership_t *ownership
                        entity->last->delivery.home_epoch == ownership->key.token.home_epoch);
 }
 
+/* There is no room for the entity's state: a durable message waits for some, unless too many wait,
+ * in which case those of its entity that are on their way are not taken either. Returns why it is
+ * refused. */
+static fabric_error_t keep_outside(executor_t *executor, entity_t *entity, ownership_t *ownership,
+                                   const type_entry_t *type, const message_deliver_t *delivery)
+{
+    entity_table_t *entities = &executor->entities;
+    if (entity && entity_is_over(entity, ownership, delivery->activation)) {
+        return FABRIC_ERROR_ENTITY_DEFECT;
+    }
+    if (!(delivery->flags & REQUEST_DURABLE)) {
+        return FABRIC_ERROR_MAILBOX_FULL;
+    }
+    if (!entity) {
+        entity = entity_make(entities, type, delivery->id, executor->now_ms);
+    }
+    if (entities->outside_count < entities->outside_max) {
+        entity_enqueue(entities, entity, ownership, delivery, executor->output.round);
+        return FABRIC_OK;
+    }
+    entity_end_activation(entities, entity, ownership, delivery->activation, executor->now_ms);
+    return FABRIC_ERROR_MAILBOX_FULL;
+}
+
 /* Gives a message to its entity, or to the queue of the entity. Returns why it is refused. */
 static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *ownership,
                                        const type_entry_t *type, const message_deliver_t *delivery)
@@ -152,7 +181,8 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
     }
     if (entity && entity_must_queue(entity)) {
         if (!(delivery->flags & REQUEST_DURABLE) &&
-            entity->volatile_waiting >= type->mailbox_capacity) {
+            (entity->volatile_waiting >= type->mailbox_capacity ||
+             !entity_has_place(&executor->entities, entity))) {
             return FABRIC_ERROR_MAILBOX_FULL;
         }
         entity_enqueue(&executor->entities, entity, ownership, delivery, executor->output.round);
@@ -160,6 +190,9 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
     }
     if (ownership->state != OWNERSHIP_CURRENT) {
         return FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
+    }
+    if (!entity_has_place(&executor->entities, entity)) {
+        return keep_outside(executor, entity, ownership, type, delivery);
     }
     if (!entity) {
         entity = entity_make(&executor->entities, type, delivery->id, executor->now_ms);
@@ -241,10 +274,25 @@ static bool must_wait(const executor_t *executor, const ownership_t *ownership)
     return false;
 }
 
-/* The next waiting message of an entity whose turn it is. */
+/* Whether the first waiting message of an entity cannot be handled because there is no room. */
+static bool must_wait_outside(const executor_t *executor, const entity_t *entity)
+{
+    const ownership_t *ownership = entity->first->ownership;
+    const message_deliver_t *delivery = &entity->first->delivery;
+    return !entity_has_place(&executor->entities, entity) &&
+           ownership->state == OWNERSHIP_CURRENT &&
+           delivery->home_epoch == ownership->key.token.home_epoch &&
+           !entity_is_over(entity, ownership, delivery->activation) &&
+           !is_too_late(executor, delivery);
+}
+
+/* The next waiting message of an entity whose turn it is, or of one for which there is room now. */
 static bool ready_step(executor_t *executor)
 {
     entity_t *entity = entity_next_ready(&executor->entities);
+    if (!entity) {
+        entity = entity_next_outside(&executor->entities);
+    }
     if (!entity) {
         return false;
     }
@@ -253,8 +301,12 @@ static bool ready_step(executor_t *executor)
         entity_set_lapsed(&executor->entities, entity, executor->now_ms);
         return true;
     }
+    if (must_wait_outside(executor, entity)) {
+        entity_wait_outside(&executor->entities, entity);
+        return true;
+    }
     work_source_t source = ownership->source;
-    waiting_t *waiting = entity_dequeue(entity);
+    waiting_t *waiting = entity_dequeue(&executor->entities, entity);
     output_begin(&executor->output, waiting->round);
     if (ownership->state != OWNERSHIP_CURRENT) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);

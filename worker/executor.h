@@ -17,7 +17,12 @@
  *     outlives the deadline gets no result: it was started, and its outcome is not known.
  *  5. After a change of home an instance is given no durable message that it has begun to handle,
  *     or one before that: such a message is answered from its result, or the instance ends first.
- *  6. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
+ *  6. At most residents_max entities have state. A durable message to another entity ends the
+ *     resident that has rested longest, or waits until one rests; a volatile one that would have to
+ *     wait is answered MAILBOX_FULL. What waits for room does not hold up messages to residents:
+ *     more than outside_max entities do not wait here, their first message is answered
+ *     MAILBOX_FULL, and those behind it ENTITY_DEFECT, for the home to deliver them again.
+ *  7. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
  *
  * Threading: one thread at a time; executor_stats and executor_describe may be called by any.
  */
@@ -45,8 +50,15 @@ typedef struct executor_hooks {
     _Atomic uint64_t *at_hand;       /* gets the request whose handler runs, and 0 when none does */
 } executor_hooks_t;
 
-/* `types` outlives the executor. */
-executor_t *executor_new(const type_table_t *types, const executor_hooks_t *hooks);
+/* Bounds of an executor. */
+typedef struct executor_limits {
+    uint32_t residents_max; /* entities that have state, at least 1 */
+    uint32_t outside_max;   /* entities whose durable messages wait here until there is room */
+} executor_limits_t;
+
+/* `types` outlives the executor. `limits` may be NULL: there are none. */
+executor_t *executor_new(const type_table_t *types, const executor_limits_t *limits,
+                         const executor_hooks_t *hooks);
 /* Runs the finalizers of all entities but those with a pending handler, and frees everything. */
 void executor_destroy(executor_t **executor);
 

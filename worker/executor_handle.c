@@ -13,13 +13,14 @@
 #define REPORTED_PER_S 10u
 
 void handling_init(executor_handling_t *handling, const type_table_t *types,
-                   completions_t *completions, const executor_hooks_t *hooks)
+                   completions_t *completions, entity_table_t *entities,
+                   const executor_hooks_t *hooks)
 {
     handling->hooks = *hooks;
     handling->request = memory_allocate(type_table_request_bytes(types));
     handling->reply = memory_allocate(type_table_reply_bytes(types));
     handling->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
-    context_init(&handling->context, completions);
+    context_init(&handling->context, completions, entities);
     slow_init(&handling->slow);
 }
 
@@ -256,7 +257,7 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         put_failure(executor, entity, delivery);
         return;
     case FABRIC_PENDING:
-        entity_begin_pending(entity, pending, executor->output.round);
+        entity_begin_pending(&executor->entities, entity, pending, executor->output.round);
         slow_watch(&executor->handling.slow, context->type, pending, executor->now_ms);
         return;
     case FABRIC_DEFECT:
@@ -303,6 +304,9 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     context_begin(&executor->handling.context, entity, type, handler, delivery);
     run(executor, entity, delivery, handler, entity_memory(type, entity));
     context_end(&executor->handling.context);
+    if (executor->handling.context.terminate && entity_is_resident(entity)) {
+        entity_terminate(&executor->entities, entity);
+    }
 }
 
 static void note_request(const executor_t *executor, uint64_t request_id)
@@ -390,7 +394,7 @@ static void end_watch(executor_t *executor, const entity_t *entity)
 void handle_abandon(executor_t *executor, entity_t *entity)
 {
     end_watch(executor, entity);
-    entity_abandon_pending(entity);
+    entity_abandon_pending(&executor->entities, entity);
 }
 
 void handle_completion(executor_t *executor, fabric_pending_t **handle)

@@ -24,7 +24,8 @@ typedef struct executor_handling {
 } executor_handling_t;
 
 void handling_init(executor_handling_t *handling, const type_table_t *types,
-                   completions_t *completions, const executor_hooks_t *hooks);
+                   completions_t *completions, entity_table_t *entities,
+                   const executor_hooks_t *hooks);
 void handling_free(executor_handling_t *handling);
 /* A line for people about the message at hand: entity, tag and request id; false: none is. Any
  * thread. */

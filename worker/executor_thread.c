@@ -150,7 +150,8 @@ static void self_free(executor_thread_t *self)
     free(self);
 }
 
-fabric_error_t executor_thread_start(const type_table_t *types, const executor_listener_t *listener,
+fabric_error_t executor_thread_start(const type_table_t *types, const executor_limits_t *limits,
+                                     const executor_listener_t *listener,
                                      executor_thread_t **thread)
 {
     executor_thread_t *self = (executor_thread_t *)memory_allocate_zeroed(1, sizeof *self);
@@ -170,7 +171,7 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
                               .report_slow = listener->report_slow,
                               .report_context = listener->report_context,
                               .at_hand = self->slot ? &self->slot->at_hand : NULL};
-    self->executor = executor_new(types, &hooks);
+    self->executor = executor_new(types, limits, &hooks);
     if (thread_create(self) != 0) {
         executor_destroy(&self->executor);
         self_free(self);

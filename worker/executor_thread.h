@@ -24,6 +24,7 @@ typedef struct executor_listener {
 
 /* `types` outlives the thread. NO_RESOURCES when the system gives no thread. */
 FABRIC_MUST_USE fabric_error_t executor_thread_start(const type_table_t *types,
+                                                     const executor_limits_t *limits,
                                                      const executor_listener_t *listener,
                                                      executor_thread_t **thread);
 /* Gives the executor a list of works. */

@@ -226,7 +226,9 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
                                     .report_context = worker};
     for (uint32_t i = 0; i < worker->setup.config.executors && error == FABRIC_OK; i++) {
         listener.slot = worker->notes ? crash_notes_slot(worker->notes, i) : NULL;
-        error = executor_thread_start(worker->setup.types, &listener, &worker->executors[i]);
+        executor_limits_t limits = worker_setup_limits(&worker->setup, i);
+        error =
+            executor_thread_start(worker->setup.types, &limits, &listener, &worker->executors[i]);
     }
     if (error == FABRIC_OK) {
         error = link_zmq_start(worker->link, worker->executors);

@@ -82,6 +82,7 @@ static fabric_error_t make_worker(const config_t *config, program_t *program, mo
         .executors = (uint32_t)config_uint(config, "executors"),
         .weight = (uint32_t)config_uint(config, "weight"),
         .app_version = config_uint(config, "app_version"),
+        .residents = (uint32_t)config_uint(config, "residents"),
         .window = (uint32_t)config_uint(config, "window"),
         .grace_ms = (uint32_t)config_uint(config, "grace_ms"),
         .stuck_ms = (uint32_t)config_uint(config, "stuck_ms"),

@@ -304,7 +304,7 @@ static void start(process_t *process)
     worker->link = link_new(&config, process_now_ms(process));
     for (uint32_t i = 0; i < EXECUTORS; i++) {
         worker->executors[i] = executor_new(
-            worker->types, &(executor_hooks_t){.wake = on_wake, .wake_context = process});
+            worker->types, NULL, &(executor_hooks_t){.wake = on_wake, .wake_context = process});
     }
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         fabric_error_t error = link_add_endpoint(worker->link, network_endpoint(i));

@@ -4,7 +4,8 @@
  * The executor has one entity type, Sum, with a mailbox of 2 volatile messages, idle after 1,000
  * ms, whose handlers are slow after more than 500 ms. Its state is an amount, which starting sets to 100. Add    adds an amount and replies with
  * the sum Fail   fails with code 7 Break  is a defect Wait   stays pending, in `pending` Label
- * replies with a value that cannot be encoded Linger takes so many milliseconds Lie    returns FABRIC_PENDING without a handle Twice
+ * replies with a value that cannot be encoded Linger takes so many milliseconds Keep
+ * keeps the entity alive unless 0 End terminates it, pending unless 0 Lie    returns FABRIC_PENDING without a handle Twice
  * makes two handles, `pending` and `surplus`
  *
  * All orders and messages are of one shard. Requests are numbered from 1, in the order in which
@@ -30,7 +31,8 @@ typedef struct executor_driver {
 
     /* What handlers have seen. */
     int starts, stops;
-    int handled; /* Add and Wait */
+    int handled;      /* Add and Wait */
+    char stopped[64]; /* the ids of entities that were stopped, one after another */
     fabric_token_t token;
     fabric_pending_t *pending, *surplus;
     bool start_fails;
@@ -56,6 +58,9 @@ int executor_driver_teardown(void **state);
     cmocka_unit_test_setup_teardown(name, executor_driver_setup, executor_driver_teardown)
 
 /* ---- what the executor is given ---- */
+
+/* Before anything else: at most so many entities have state, and wait for room. */
+void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_max);
 
 void exec_begin(executor_driver_t *d, uint64_t owner_sequence);
 void exec_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms);

@@ -56,8 +56,9 @@
  *     different entities run at the same time. A handler that blocks holds up the entities of its
  *     executor: return FABRIC_PENDING for what takes long.
  *  2. Before the first handler the state is zeroed and `start` is called. `stop` is called when the
- *     entity has been idle for idle_ms, when its shard moves away, after a defect, and when the
- *     worker stops. The state lives in the worker's memory and is gone afterwards; what must
+ *     entity has been idle for idle_ms, when its shard moves away, after a defect, when other
+ *     entities need its room (`residents` of the options), when it asks for that
+ *     (fabric_context_terminate), and when the worker stops. The state lives in the worker's memory and is gone afterwards; what must
  *     survive belongs in a database of your own for now.
  *  3. A durable message is handled at least once: fabric_context_delivery() > 1 tells that this may
  *     not be the first time.
@@ -218,6 +219,17 @@ bool fabric_context_header(const fabric_context_t *context, const char *name,
  *  it when the handler has returned and its reply is encoded. */
 FABRIC_PUBLIC
 void *fabric_context_allocate(fabric_context_t *context, size_t size);
+/** Whether the entity keeps itself alive, from now until it says otherwise or its state ends: while
+ *  it does, it is stopped neither when it is idle nor to make room for others. It is stopped all the
+ *  same when its shard moves away, after a defect, by fabric_context_terminate(), and when the
+ *  worker stops; nothing starts it again then but its next message. */
+FABRIC_PUBLIC
+void fabric_context_keep_alive(fabric_context_t *context, bool keep);
+
+/** Ends the entity's state after this message: when the handler has returned, or its handle was
+ *  completed, the entity is stopped. Its next message finds a fresh instance. */
+FABRIC_PUBLIC
+void fabric_context_terminate(fabric_context_t *context);
 
 /** Sets a typed failure with the entity's own code and a text for people, and returns
  *  FABRIC_FAILURE, for `return`. */
@@ -250,6 +262,9 @@ void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *
 /** A worker. Opaque. */
 typedef struct fabric_worker fabric_worker_t;
 
+/** As the bound of an option that says so: there is none. */
+#define FABRIC_UNBOUNDED UINT32_MAX
+
 /** Options of a worker; zero means the default everywhere. */
 typedef struct fabric_worker_options {
     const char *cluster_name; /**< refuse other clusters; default: any */
@@ -260,6 +275,12 @@ typedef struct fabric_worker_options {
     uint32_t executors; /**< threads that run entities; default: number of cores, at most 64 */
     uint32_t weight;    /**< share of the shards compared with other workers; default 100 */
     uint32_t window;    /**< deliveries that may wait here at once; default 16,384 */
+    /** Entities that may have state at once, shared out evenly among the executors, of which there
+     *  are no more than that. At the bound the entity that has rested longest is stopped to make
+     *  room for another; one rests while it has no message and no pending handler. While
+     *  none rests, a volatile message to another entity ends with MAILBOX_FULL, and a durable one
+     *  waits. Default 10,000; FABRIC_UNBOUNDED: any number. */
+    uint32_t residents;
     /** Version of the program, larger for newer ones: what a worker of some version has run moves
      *  to one of a smaller version only where no worker that brings the entity type has an equal or
      *  larger one. Default 0, below all others. */
