@@ -120,23 +120,47 @@ static void refuse(executor_t *executor, work_source_t source, const message_del
     output_put_not_taken(&executor->output, source, delivery, error, executor->now_ms);
 }
 
-/* Whether the delivery is of the message whose handler is pending since an earlier home. Under a
- * former ownership, which is stopping, the handler answers nobody. */
-static bool is_pending(const entity_t *entity, const ownership_t *ownership,
-                       const message_deliver_t *delivery)
+/* The pending handler whose message the delivery is of, pending since an earlier home; NULL: it is
+ * another message. Under a former ownership, which is stopping, the handler answers nobody. */
+static fabric_pending_t *find_pending(const entity_t *entity, const ownership_t *ownership,
+                                      const message_deliver_t *delivery)
 {
-    return entity->state == ENTITY_PENDING && entity->pending->request_id == delivery->request_id &&
-           entity->ownership == ownership && ownership->resumed;
+    if (entity->ownership != ownership || !ownership->resumed) {
+        return NULL;
+    }
+    fabric_pending_t *pending = entity->pending;
+    while (pending && (pending->request_id != delivery->request_id ||
+                       token_equal(pending->token, ownership->key.token))) {
+        pending = pending->call_next;
+    }
+    return pending;
 }
 
-/* Whether the present home has delivered the entity something before whose result is still to come.
- * Results leave in the order of the deliveries, also those that are kept. */
-static bool has_turn_before(const entity_t *entity, const ownership_t *ownership)
+/* Whether the present home has delivered the entity something before whose result is still to come,
+ * and has to come first. Results leave in the order of the deliveries, also those that are kept. */
+static bool has_turn_before(const entity_t *entity, const ownership_t *ownership,
+                            const type_entry_t *type)
 {
+    if (type->mixed) {
+        return false;
+    }
     bool pending = entity->state == ENTITY_PENDING && entity->ownership == ownership &&
                    token_equal(entity->pending->token, ownership->key.token);
     return pending || (entity->first && entity->last->ownership == ownership &&
                        entity->last->delivery.home_epoch == ownership->key.token.home_epoch);
+}
+
+static bool runs_beside_others(const type_entry_t *type, const message_deliver_t *delivery)
+{
+    return type->has_concurrent &&
+           type_entry_is_concurrent(type, type_entry_handler(type, delivery->tag));
+}
+
+static void enqueue(executor_t *executor, entity_t *entity, ownership_t *ownership,
+                    const type_entry_t *type, const message_deliver_t *delivery)
+{
+    entity_enqueue(&executor->entities, entity, ownership, delivery, executor->output.round,
+                   runs_beside_others(type, delivery));
 }
 
 /* There is no room for the entity's state: a durable message waits for some, unless too many wait,
@@ -156,7 +180,7 @@ static fabric_error_t keep_outside(executor_t *executor, entity_t *entity, owner
         entity = entity_make(entities, type, delivery->id, executor->now_ms);
     }
     if (entities->outside_count < entities->outside_max) {
-        entity_enqueue(entities, entity, ownership, delivery, executor->output.round);
+        enqueue(executor, entity, ownership, type, delivery);
         return FABRIC_OK;
     }
     entity_end_activation(entities, entity, ownership, delivery->activation, executor->now_ms);
@@ -168,24 +192,27 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
                                        const type_entry_t *type, const message_deliver_t *delivery)
 {
     entity_t *entity = entity_find(&executor->entities, type, delivery->id);
-    bool must_follow = entity && has_turn_before(entity, ownership);
-    if (entity && !must_follow && is_pending(entity, ownership, delivery)) {
+    bool must_follow = entity && has_turn_before(entity, ownership, type);
+    fabric_pending_t *pending =
+        entity && !must_follow ? find_pending(entity, ownership, delivery) : NULL;
+    if (pending) {
         uint32_t round = executor->output.round;
-        output_begin(&executor->output, entity->pending_round);
+        output_begin(&executor->output, pending->round);
         output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
-        entity_pending_again(entity, delivery, round);
+        entity_pending_again(pending, delivery, round);
         return FABRIC_OK;
     }
     if (!must_follow && handle_again(executor, entity, ownership, delivery)) {
         return FABRIC_OK;
     }
-    if (entity && entity_must_queue(entity)) {
+    bool concurrent = runs_beside_others(type, delivery);
+    if (entity && entity_must_queue(&executor->entities, entity, ownership, concurrent)) {
         if (!(delivery->flags & REQUEST_DURABLE) &&
             (entity->volatile_waiting >= type->mailbox_capacity ||
              !entity_has_place(&executor->entities, entity))) {
             return FABRIC_ERROR_MAILBOX_FULL;
         }
-        entity_enqueue(&executor->entities, entity, ownership, delivery, executor->output.round);
+        enqueue(executor, entity, ownership, type, delivery);
         return FABRIC_OK;
     }
     if (ownership->state != OWNERSHIP_CURRENT) {
@@ -200,7 +227,7 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
     if (lease_holds(executor, ownership)) {
         handle_delivery(executor, entity, ownership, delivery);
     } else {
-        entity_enqueue(&executor->entities, entity, ownership, delivery, executor->output.round);
+        enqueue(executor, entity, ownership, type, delivery);
     }
     return FABRIC_OK;
 }
@@ -300,6 +327,9 @@ static bool ready_step(executor_t *executor)
     if (must_wait(executor, ownership)) {
         entity_set_lapsed(&executor->entities, entity, executor->now_ms);
         return true;
+    }
+    if (!entity_may_begin(&executor->entities, entity, ownership, entity->first->concurrent)) {
+        return true; /* it gets its turn when a pending handler has ended */
     }
     if (must_wait_outside(executor, entity)) {
         entity_wait_outside(&executor->entities, entity);

@@ -8,11 +8,12 @@
  * messages, given messages, idle entities.
  *
  * Invariants:
- *  1. At most one handler of an entity is running or pending, also across a change of token.
+ *  1. One handler of an entity runs at a time, and none while as many are pending as its type's
+ *     concurrency says, but those that are marked as concurrent; also across a change of token.
  *  2. A handler starts only under the token that holds, while the lease holds and the shard is not
  *     being stopped. A message whose handler certainly was not started is answered NOT_TAKEN.
  *  3. Results of one entity come in the order of its deliveries, but for MAILBOX_FULL, which comes
- *     at once.
+ *     at once, and for types of which more than one handler may be pending.
  *  4. OUTPUT_STOPPED comes after every result of the shard under that token. A pending handler that
  *     outlives the deadline gets no result: it was started, and its outcome is not known.
  *  5. After a change of home an instance is given no durable message that it has begun to handle,

@@ -189,7 +189,7 @@ bool entity_is_over(const entity_t *entity, const ownership_t *ownership, uint64
 bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownership,
                   uint64_t activation, uint64_t now_ms)
 {
-    assert(entity->state != ENTITY_PENDING);
+    assert(entity->state != ENTITY_PENDING || entity->ownership == ownership);
     entity->used_ms = now_ms;
     residents_use(&table->residents, entity);
     if (entity->ownership != ownership) {
@@ -206,14 +206,15 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
     return true;
 }
 
-bool entity_end_if_seen(entity_table_t *table, entity_t *entity, uint64_t request_id)
+bool entity_has_seen(const entity_t *entity, uint64_t request_id)
 {
-    bool seen =
-        entity->state == ENTITY_STARTED && entity->ownership->resumed && request_id <= entity->mark;
-    if (seen) {
-        entity_stop(table, entity);
-    }
-    return seen;
+    return entity_is_resident(entity) && entity->ownership->resumed && request_id <= entity->mark;
+}
+
+void entity_end_seen(entity_table_t *table, entity_t *entity)
+{
+    assert(!entity->pending);
+    entity_stop(table, entity);
 }
 
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation)
@@ -317,11 +318,32 @@ static waiting_t *waiting_new(ownership_t *ownership, const message_deliver_t *d
     return waiting;
 }
 
+bool entity_may_begin(const entity_table_t *table, const entity_t *entity,
+                      const ownership_t *ownership, bool concurrent)
+{
+    if (entity->state != ENTITY_PENDING) {
+        return true;
+    }
+    return entity->ownership == ownership && !entity->terminating &&
+           (concurrent || entity->pending_count < entity_type(table, entity)->concurrency);
+}
+
+/* Gives the entity its turn if its first waiting message may begin. */
+static void make_ready(entity_table_t *table, entity_t *entity)
+{
+    const waiting_t *first = entity->first;
+    if (first && !entity->queued &&
+        entity_may_begin(table, entity, first->ownership, first->concurrent)) {
+        queue_add(&table->ready, entity);
+    }
+}
+
 void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *ownership,
-                    const message_deliver_t *delivery, uint32_t round)
+                    const message_deliver_t *delivery, uint32_t round, bool concurrent)
 {
     waiting_t *waiting = waiting_new(ownership, delivery);
     waiting->round = round;
+    waiting->concurrent = concurrent;
     ownership_count_waiting(ownership, 1);
     if (!(delivery->flags & REQUEST_DURABLE)) {
         entity->volatile_waiting++;
@@ -333,9 +355,7 @@ void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *owners
     }
     entity->last = waiting;
     settle(table, entity);
-    if (entity->state != ENTITY_PENDING && !entity->queued) {
-        queue_add(&table->ready, entity);
-    }
+    make_ready(table, entity);
 }
 
 waiting_t *entity_dequeue(entity_table_t *table, entity_t *entity)
@@ -352,9 +372,9 @@ waiting_t *entity_dequeue(entity_table_t *table, entity_t *entity)
 
 void entity_end_turn(entity_table_t *table, entity_t *entity)
 {
-    if (entity->first && entity->state != ENTITY_PENDING) {
-        queue_add(&table->ready, entity);
-    } else if (!entity->first && !entity->ownership) {
+    if (entity->first) {
+        make_ready(table, entity);
+    } else if (!entity->ownership) {
         entity_end(table, entity);
     }
 }
@@ -409,49 +429,58 @@ void entity_retry_outside(entity_table_t *table)
 /* ---- pending handlers ---- */
 
 void entity_begin_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending,
-                          uint32_t round)
+                          uint32_t round, bool concurrent)
 {
+    pending->round = round;
+    pending->concurrent = concurrent;
+    DL_APPEND2(entity->pending, pending, call_previous, call_next);
+    entity->pending_count += !concurrent;
+    if (entity->state == ENTITY_PENDING) {
+        return;
+    }
     ownership_t *ownership = entity->ownership;
     ownership_remove_entity(entity);
     set_state(entity, ENTITY_PENDING);
-    entity->pending = pending;
-    entity->pending_round = round;
     ownership_add_entity(ownership, entity);
     settle(table, entity);
 }
 
-void entity_pending_again(entity_t *entity, const message_deliver_t *delivery, uint32_t round)
+void entity_pending_again(fabric_pending_t *pending, const message_deliver_t *delivery,
+                          uint32_t round)
 {
-    entity->pending_round = round;
-    pending_deliver_again(entity->pending, delivery);
+    pending->round = round;
+    pending_deliver_again(pending, delivery);
 }
 
-static void leave_pending(entity_table_t *table, entity_t *entity)
+static void leave_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending)
 {
+    DL_DELETE2(entity->pending, pending, call_previous, call_next);
+    entity->pending_count -= !pending->concurrent;
+    if (entity->pending) {
+        return;
+    }
     ownership_t *ownership = entity->ownership;
     ownership_remove_entity(entity);
     set_state(entity, ENTITY_STARTED);
-    entity->pending = NULL;
     ownership_add_entity(ownership, entity);
     settle(table, entity);
 }
 
-void entity_end_pending(entity_table_t *table, entity_t *entity, uint64_t now_ms)
+void entity_end_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending,
+                        uint64_t now_ms)
 {
     entity->used_ms = now_ms;
-    leave_pending(table, entity);
-    if (entity->terminating) {
+    leave_pending(table, entity, pending);
+    if (entity->terminating && entity->state == ENTITY_STARTED) {
         entity_stop(table, entity);
     }
-    if (entity->first && !entity->queued) {
-        queue_add(&table->ready, entity);
-    }
+    make_ready(table, entity);
 }
 
-void entity_abandon_pending(entity_table_t *table, entity_t *entity)
+void entity_abandon_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending)
 {
-    pending_abandon(entity->pending);
-    leave_pending(table, entity);
+    pending_abandon(pending);
+    leave_pending(table, entity, pending);
 }
 
 /* ---- idle entities, and the end ---- */
@@ -467,7 +496,7 @@ static uint64_t keep_ms(const entity_table_t *table, const entity_t *entity)
 static void sweep_one(entity_table_t *table, entity_t *entity, uint64_t now_ms)
 {
     uint64_t idle_ms = keep_ms(table, entity);
-    if (entity_must_queue(entity) || entity->queued || entity->kept) {
+    if (entity->state == ENTITY_PENDING || entity->first || entity->queued || entity->kept) {
         idle_remove(table, entity);
         idle_add(table, entity, now_ms + idle_ms);
     } else if (now_ms - entity->used_ms < idle_ms) {
@@ -509,10 +538,11 @@ void entity_table_free(entity_table_t *table)
     entity_t *entity, *next;
     HASH_ITER(hh, table->by_key, entity, next)
     {
-        if (entity->state == ENTITY_PENDING) {
-            entity_abandon_pending(table, entity);
-        } else {
+        if (entity->state != ENTITY_PENDING) {
             entity_stop(table, entity);
+        }
+        while (entity->pending) {
+            entity_abandon_pending(table, entity, entity->pending);
         }
         while (entity->first) {
             waiting_t *waiting = entity->first;

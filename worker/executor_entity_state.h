@@ -30,6 +30,7 @@ typedef struct waiting {
     struct waiting *next;
     ownership_t *ownership;
     uint32_t round;             /* see work_output */
+    bool concurrent;            /* its handler runs beside others */
     message_deliver_t delivery; /* its views point behind the struct */
 } waiting_t;
 
@@ -46,7 +47,7 @@ typedef struct entity {
     struct entity *resting_previous, *resting_next;
     bool resting;
     waiting_t *first, *last;
-    fabric_pending_t *pending; /* PENDING */
+    fabric_pending_t *pending; /* PENDING: a list, in the order in which they began */
     uint64_t used_ms;
     uint64_t check_ms; /* when its idleness is looked at next */
     /* STARTED, PENDING: the highest request id of the durable messages that it has begun to
@@ -54,7 +55,7 @@ typedef struct entity {
     uint64_t mark;
     uint32_t failed_epoch; /* FAILED: of the home that counts these activations (lower half) */
     uint32_t volatile_waiting;
-    uint32_t pending_round; /* PENDING: of the delivery whose handler is pending */
+    uint32_t pending_count; /* PENDING: of handlers that are not concurrent */
     uint8_t id_size;
     uint8_t state;    /* entity_state_t */
     bool queued;      /* in one of the queues */
@@ -136,10 +137,11 @@ static inline bool entity_has_place(const entity_table_t *table, const entity_t 
 /* Makes the state of an entity that has none and for which there is room, perhaps in the place of
  * the resident that has rested longest; false: the type's start function has failed. */
 FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
-/* A durable message is about to be handled. If the ownership began under an earlier home, an
- * instance that has begun to handle this message, or a later one, ends: it must not see a message
- * twice, nor out of order. Returns whether it did. */
-bool entity_end_if_seen(entity_table_t *table, entity_t *entity, uint64_t request_id);
+/* Whether an instance of an ownership that began under an earlier home has begun to handle this
+ * durable message, or a later one. If so it ends: it must not see a message twice, nor out of
+ * order. */
+bool entity_has_seen(const entity_t *entity, uint64_t request_id);
+void entity_end_seen(entity_table_t *table, entity_t *entity);
 /* The instance has begun to handle a durable message. */
 static inline void entity_note_seen(entity_t *entity, uint64_t request_id)
 {
@@ -168,23 +170,33 @@ void entity_terminate(entity_table_t *table, entity_t *entity);
 /* Ends the entity's state. Frees the entity unless messages wait for it. */
 void entity_end(entity_table_t *table, entity_t *entity);
 
-/* A handler of the entity, of a delivery of this round, has returned FABRIC_PENDING. */
+/* A handler of the entity, of a delivery of this round, has returned FABRIC_PENDING. `concurrent`:
+ * whether it runs beside any others. */
 void entity_begin_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending,
-                          uint32_t round);
+                          uint32_t round, bool concurrent);
 /* The message of the pending handler was delivered again, in this round. */
-void entity_pending_again(entity_t *entity, const message_deliver_t *delivery, uint32_t round);
-/* The pending handler of the entity has ended. */
-void entity_end_pending(entity_table_t *table, entity_t *entity, uint64_t now_ms);
-/* The pending handler of the entity is given up: completing the handle changes nothing. */
-void entity_abandon_pending(entity_table_t *table, entity_t *entity);
+void entity_pending_again(fabric_pending_t *pending, const message_deliver_t *delivery,
+                          uint32_t round);
+/* A pending handler of the entity has ended. */
+void entity_end_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending,
+                        uint64_t now_ms);
+/* A pending handler of the entity is given up: completing the handle changes nothing. */
+void entity_abandon_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending);
 
+/* Whether a message of the ownership may begin as far as pending handlers are concerned. Not under
+ * another ownership than theirs. */
+bool entity_may_begin(const entity_table_t *table, const entity_t *entity,
+                      const ownership_t *ownership, bool concurrent);
 /* Whether a message that comes now has to wait for others. */
-static inline bool entity_must_queue(const entity_t *entity)
+static inline bool entity_must_queue(const entity_table_t *table, const entity_t *entity,
+                                     const ownership_t *ownership, bool concurrent)
 {
-    return entity->state == ENTITY_PENDING || entity->first;
+    return (entity->first && !concurrent) ||
+           (entity->state == ENTITY_PENDING &&
+            !entity_may_begin(table, entity, ownership, concurrent));
 }
 void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *ownership,
-                    const message_deliver_t *delivery, uint32_t round);
+                    const message_deliver_t *delivery, uint32_t round, bool concurrent);
 /* Takes the first waiting message, which is the caller's to free(). */
 waiting_t *entity_dequeue(entity_table_t *table, entity_t *entity);
 /* The message that was dequeued has been answered or handled: the entity gets another turn if

@@ -102,6 +102,47 @@ static void put_malformed(executor_t *executor, const entity_t *entity,
     put(executor, entity, delivery->flags, &result);
 }
 
+static void end_watch(executor_t *executor, fabric_pending_t *pending)
+{
+    slow_unwatch(&executor->handling.slow, entity_type(&executor->entities, pending->entity),
+                 pending);
+    slow_forget(&executor->handling.slow, pending->request_id);
+}
+
+void handle_abandon(executor_t *executor, fabric_pending_t *pending)
+{
+    end_watch(executor, pending);
+    entity_abandon_pending(&executor->entities, pending->entity, pending);
+}
+
+/* Whether the ownership's home waits for the result of the handle: if not, the home that has
+ * delivered the message is gone, and the next one has not delivered it again yet. */
+static bool is_awaited(const fabric_pending_t *pending, const ownership_t *ownership)
+{
+    return ownership->state != OWNERSHIP_ORPHANED && ownership->state != OWNERSHIP_RESUMING &&
+           token_equal(pending->token, ownership->key.token);
+}
+
+/* The entity's state is about to end while handlers are pending: their messages end with it, so
+ * that the home delivers the durable ones again. */
+static void end_pending_calls(executor_t *executor, entity_t *entity)
+{
+    while (entity->pending) {
+        fabric_pending_t *pending = entity->pending;
+        message_result_t result = result_of(entity, pending->activation, pending->request_id);
+        result.status = STATUS_DEFECT;
+        result.error = FABRIC_ERROR_ENTITY_DEFECT;
+        result.payload = fabric_bytes_of("another handler's defect ended the entity's state");
+        output_begin(&executor->output, pending->round);
+        if (is_awaited(pending, entity->ownership)) {
+            put(executor, entity, pending->flags, &result);
+        } else {
+            output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
+        }
+        handle_abandon(executor, pending);
+    }
+}
+
 static void put_defect(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
                        const char *text)
 {
@@ -113,6 +154,7 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
     report_defect(executor, entity, delivery->tag, delivery->request_id, result.payload);
     count(&executor->handling.handled);
     count(&executor->handling.defects);
+    end_pending_calls(executor, entity);
     entity_fail(&executor->entities, entity, delivery->activation);
 }
 
@@ -257,7 +299,8 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         put_failure(executor, entity, delivery);
         return;
     case FABRIC_PENDING:
-        entity_begin_pending(&executor->entities, entity, pending, executor->output.round);
+        entity_begin_pending(&executor->entities, entity, pending, executor->output.round,
+                             type_entry_is_concurrent(context->type, handler));
         slow_watch(&executor->handling.slow, context->type, pending, executor->now_ms);
         return;
     case FABRIC_DEFECT:
@@ -290,11 +333,13 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         return;
     }
     bool durable = delivery->flags & REQUEST_DURABLE;
-    if (durable && entity_end_if_seen(&executor->entities, entity, delivery->request_id)) {
+    if (durable && entity_has_seen(entity, delivery->request_id)) {
+        end_pending_calls(executor, entity);
+        entity_end_seen(&executor->entities, entity);
         kept_results_clear(&ownership->kept); /* they do not say all that its entities have seen */
     }
     at_hand_begin(&executor->handling.at_hand, type, delivery->id, handler, delivery->request_id);
-    if (entity->state != ENTITY_STARTED && !entity_start(&executor->entities, entity)) {
+    if (!entity_is_resident(entity) && !entity_start(&executor->entities, entity)) {
         put_defect(executor, entity, delivery, "the entity could not be started");
         return;
     }
@@ -352,14 +397,6 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
     return true;
 }
 
-/* Whether the ownership's home waits for the result of the handle: if not, the home that has
- * delivered the message is gone, and the next one has not delivered it again yet. */
-static bool is_awaited(const fabric_pending_t *pending, const ownership_t *ownership)
-{
-    return ownership->state != OWNERSHIP_ORPHANED && ownership->state != OWNERSHIP_RESUMING &&
-           token_equal(pending->token, ownership->key.token);
-}
-
 static void put_completion(executor_t *executor, const entity_t *entity,
                            const fabric_pending_t *pending)
 {
@@ -384,29 +421,16 @@ static void put_completion(executor_t *executor, const entity_t *entity,
     }
 }
 
-static void end_watch(executor_t *executor, const entity_t *entity)
-{
-    slow_unwatch(&executor->handling.slow, entity_type(&executor->entities, entity),
-                 entity->pending);
-    slow_forget(&executor->handling.slow, entity->pending->request_id);
-}
-
-void handle_abandon(executor_t *executor, entity_t *entity)
-{
-    end_watch(executor, entity);
-    entity_abandon_pending(&executor->entities, entity);
-}
-
 void handle_completion(executor_t *executor, fabric_pending_t **handle)
 {
-    const fabric_pending_t *pending = *handle;
+    fabric_pending_t *pending = *handle;
     entity_t *entity = pending->entity;
     if (entity) {
-        end_watch(executor, entity);
-        output_begin(&executor->output, entity->pending_round);
+        end_watch(executor, pending);
+        output_begin(&executor->output, pending->round);
         put_completion(executor, entity, pending);
         count(&executor->handling.handled);
-        entity_end_pending(&executor->entities, entity, executor->now_ms);
+        entity_end_pending(&executor->entities, entity, pending, executor->now_ms);
     }
     pending_destroy(handle);
 }

@@ -38,7 +38,7 @@ void handling_look_back(executor_t *executor, uint64_t took_ms);
 /* Tells of a handler that has been pending for too long now; false: none has. */
 bool handling_slow_step(executor_t *executor);
 
-/* Handles one delivery to an entity that has no pending handler and whose turn it is. */
+/* Handles one delivery to an entity whose turn it is. */
 void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
                      const message_deliver_t *delivery);
 /* Answers a delivery whose message was handled under an earlier home, from the result that was
@@ -48,7 +48,7 @@ FABRIC_MUST_USE bool handle_again(executor_t *executor, const entity_t *entity,
                                   ownership_t *ownership, const message_deliver_t *delivery);
 /* Takes the outcome of a completed handle to its entity, and frees the handle. */
 void handle_completion(executor_t *executor, fabric_pending_t **pending);
-/* Gives up the pending handler of the entity: its outcome will be dropped. */
-void handle_abandon(executor_t *executor, entity_t *entity);
+/* Gives up a pending handler: its outcome will be dropped. */
+void handle_abandon(executor_t *executor, fabric_pending_t *pending);
 
 #endif

@@ -23,6 +23,9 @@ typedef struct type_entry {
     uint32_t mailbox_capacity;
     uint32_t idle_ms;
     uint32_t slow_ms; /* FABRIC_NEVER_SLOW: any time */
+    uint32_t concurrency;
+    bool mixed; /* some handler runs beside others of its entity: results come in any order */
+    bool has_concurrent; /* some handler is marked as concurrent */
     size_t handler_count;
     const fabric_handler_t *handlers[128]; /* sorted by tag */
 } type_entry_t;
@@ -46,6 +49,8 @@ const type_entry_t *type_table_at(const type_table_t *table, size_t index);
 /* NULL: there is none. */
 const type_entry_t *type_table_find(const type_table_t *table, fabric_bytes_t name);
 const fabric_handler_t *type_entry_handler(const type_entry_t *entry, fabric_bytes_t tag);
+/* Whether the handler (NULL: there is none) is marked as concurrent. */
+bool type_entry_is_concurrent(const type_entry_t *entry, const fabric_handler_t *handler);
 /* The shortest slow_ms of all types; FABRIC_NEVER_SLOW: no handler is slow. */
 uint32_t type_table_slow_ms(const type_table_t *table);
 /* The largest request and reply struct of all messages. */

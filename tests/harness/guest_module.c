@@ -10,13 +10,24 @@
 
 #include "tests/harness/guest.h"
 
-static atomic_ullong instances;
+static atomic_ullong instances, alive, most;
 
 static bool start(void *state, fabric_bytes_t id)
 {
     (void)id;
     ((guest_visit_t *)state)->instance = atomic_fetch_add(&instances, 1) + 1;
+    unsigned long long now = atomic_fetch_add(&alive, 1) + 1;
+    unsigned long long before = atomic_load(&most);
+    while (now > before && !atomic_compare_exchange_weak(&most, &before, now)) {
+    }
     return true;
+}
+
+static void stop(void *state, fabric_bytes_t id)
+{
+    (void)state;
+    (void)id;
+    atomic_fetch_sub(&alive, 1);
 }
 
 static void wait_for(const char *gate)
@@ -37,6 +48,7 @@ static fabric_result_t greet(fabric_context_t *context, void *state, const void 
     (void)context;
     (void)request;
     guest->visit++;
+    guest->most = atomic_load(&most);
     *(guest_visit_t *)reply = *guest;
     return FABRIC_REPLY;
 }
@@ -61,6 +73,13 @@ static fabric_result_t leave(fabric_context_t *context, void *state, const void 
     (void)request;
     fabric_context_terminate(context);
     return greet(context, state, NULL, reply);
+}
+
+static fabric_result_t break_handler(fabric_context_t *context, void *state, const void *request,
+                                     void *reply)
+{
+    return fabric_context_attempt(context) == 1 ? fabric_defect(context, "the first attempt")
+                                                : greet(context, state, request, reply);
 }
 
 /* ---- a handler that answers later ---- */
@@ -100,18 +119,19 @@ static fabric_result_t wait_handler(fabric_context_t *context, void *state, cons
 }
 
 static const fabric_handler_t handlers[] = {
-    {&guest_greet, greet},       {&guest_volatile_greet, greet},
-    {&guest_wait, wait_handler}, {&guest_block, block},
-    {&guest_keep, keep},         {&guest_leave, leave},
+    {&guest_greet, greet},         {&guest_volatile_greet, greet},
+    {&guest_wait, wait_handler},   {&guest_block, block},
+    {&guest_keep, keep},           {&guest_leave, leave},
+    {&guest_break, break_handler},
 };
-static const fabric_entity_type_t guest_type = {
-    .name = GUEST_TYPE,
-    .state_size = sizeof(guest_visit_t),
-    .start = start,
-    .handlers = handlers,
-    .handler_count = sizeof handlers / sizeof handlers[0],
-    .idle_ms = GUEST_MS,
-    .slow_ms = GUEST_MS,
-};
+static const fabric_message_type_t *const waits[] = {&guest_wait, NULL};
 
-FABRIC_MODULE(&guest_type);
+#define GUEST                                                                                      \
+    .state_size = sizeof(guest_visit_t), .start = start, .stop = stop, .handlers = handlers,       \
+    .handler_count = sizeof handlers / sizeof handlers[0], .slow_ms = GUEST_MS
+
+static const fabric_entity_type_t guest_type = {.name = GUEST_TYPE, .idle_ms = GUEST_MS, GUEST};
+static const fabric_entity_type_t pair_type = {.name = GUEST_PAIR, .concurrency = 2, GUEST};
+static const fabric_entity_type_t beside_type = {.name = GUEST_BESIDE, .concurrent = waits, GUEST};
+
+FABRIC_MODULE(&guest_type, &pair_type, &beside_type);

@@ -12,24 +12,30 @@ enum { WAIT_MAX_MS = 60000, ASK_MS = 30000, SHORT_MS = 3000 };
 typedef struct call {
     bool ended;
     fabric_error_t error;
+    guest_visit_t visit;
 } call_t;
+
+static const char *type = GUEST_TYPE; /* of the entities that a test talks to */
 
 static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
 {
     call_t *call = (call_t *)context;
-    (void)payload;
     call->ended = true;
     call->error = outcome->error;
+    if (outcome->error == FABRIC_OK) {
+        assert_int_equal(fabric_schema_decode(&guest_visit_schema, payload, NULL, &call->visit),
+                         FABRIC_OK);
+    }
 }
 
 static void begin(testbed_t *bed, const char *id, const fabric_message_type_t *message,
                   const void *request, call_t *call)
 {
-    fabric_call_t begun = {.entity = fabric_entity(GUEST_TYPE, id),
+    fabric_call_t begun = {.entity = fabric_entity(type, id),
                            .message = message,
                            .request = request,
                            .timeout_ms = WAIT_MAX_MS};
-    *call = (call_t){false, FABRIC_OK};
+    *call = (call_t){.ended = false};
     assert_int_equal(fabric_client_start(bed->client, &begun, call_ended, call, NULL), FABRIC_OK);
 }
 
@@ -48,7 +54,7 @@ static guest_visit_t ask(testbed_t *bed, const char *id, const fabric_message_ty
 {
     guest_visit_t visit = {0};
     fabric_outcome_t outcome = {0};
-    fabric_call_t call = {.entity = fabric_entity(GUEST_TYPE, id),
+    fabric_call_t call = {.entity = fabric_entity(type, id),
                           .message = message,
                           .request = request,
                           .timeout_ms = ASK_MS};
@@ -63,7 +69,7 @@ static guest_visit_t ask(testbed_t *bed, const char *id, const fabric_message_ty
 static fabric_error_t try_volatile(testbed_t *bed, const char *id)
 {
     fabric_outcome_t outcome = {0};
-    fabric_call_t call = {.entity = fabric_entity(GUEST_TYPE, id),
+    fabric_call_t call = {.entity = fabric_entity(type, id),
                           .message = &guest_volatile_greet,
                           .timeout_ms = SHORT_MS};
     return fabric_client_call(bed->client, &call, NULL, NULL, NULL, &outcome);
@@ -71,6 +77,7 @@ static fabric_error_t try_volatile(testbed_t *bed, const char *id)
 
 static void start(testbed_t *bed, const char *const *arguments)
 {
+    type = GUEST_TYPE;
     testbed_start(bed, 0);
     bed->options.module = GUEST_MODULE;
     bed->options.worker_arguments = arguments;
@@ -98,6 +105,7 @@ static void sh_33_six_entities_end_with_places_for_two(void **state)
     testbed_open_gate(bed, "gate");
     for (int i = 0; i < 6; i++) {
         expect_end(bed, &calls[i]);
+        assert_true(calls[i].visit.most <= 2);
     }
 }
 
@@ -219,6 +227,74 @@ static void a_slow_running_handler_is_told(void **state)
     expect_told_while_it_takes(*state, &guest_block);
 }
 
+/* ---- more than one handler of an entity ---- */
+
+static const guest_gate_t other_gate = {"other-gate"};
+
+static void two_handlers_may_be_pending(void **state)
+{
+    testbed_t *bed = *state;
+    call_t first, second, third, fourth;
+    start(bed, NULL);
+    type = GUEST_PAIR;
+    begin(bed, "a", &guest_wait, &gate, &first);
+    guest_visit_t visit = ask(bed, "a", &guest_greet, NULL); /* one is pending */
+    assert_int_equal(visit.visit, 2);
+    begin(bed, "a", &guest_wait, &other_gate, &second);
+    begin(bed, "a", &guest_wait, &gate, &third);
+    begin(bed, "a", &guest_greet, NULL, &fourth);
+    (void)fabric_client_wait(bed->client, GUEST_MS);
+    assert_false(first.ended || second.ended || third.ended || fourth.ended);
+    testbed_open_gate(bed, "other-gate");
+    expect_end(bed, &second); /* before the first */
+    assert_int_equal(second.visit.visit, 3);
+    assert_false(first.ended || third.ended || fourth.ended); /* two are pending again */
+    testbed_open_gate(bed, "gate");
+    expect_end(bed, &first);
+    expect_end(bed, &third);
+    expect_end(bed, &fourth);
+    assert_int_equal(fourth.visit.visit, 5);
+    assert_int_equal(testbed_counter(bed->client, "results_refused"), 0);
+    assert_int_equal(testbed_counter(bed->client, "redelivered"), 0);
+}
+
+/* More handlers are pending than an entity of another type has messages at its worker. */
+static void concurrent_handlers_hold_up_nobody(void **state)
+{
+    enum { HELD = 40 };
+    testbed_t *bed = *state;
+    call_t held[HELD];
+    start(bed, NULL);
+    type = GUEST_BESIDE;
+    for (int i = 0; i < HELD; i++) {
+        begin(bed, "a", &guest_wait, &gate, &held[i]);
+    }
+    guest_visit_t visit = ask(bed, "a", &guest_greet, NULL);
+    assert_int_equal(visit.visit, HELD + 1);
+    testbed_open_gate(bed, "gate");
+    for (int i = 0; i < HELD; i++) {
+        expect_end(bed, &held[i]);
+    }
+    assert_int_equal(testbed_counter(bed->client, "results_refused"), 0);
+}
+
+static void sh_31_a_defect_makes_pending_messages_come_again(void **state)
+{
+    testbed_t *bed = *state;
+    call_t held;
+    start(bed, NULL);
+    type = GUEST_BESIDE;
+    begin(bed, "a", &guest_wait, &gate, &held);
+    guest_visit_t before = ask(bed, "a", &guest_greet, NULL);
+    guest_visit_t after = ask(bed, "a", &guest_break, NULL);
+    assert_true(after.instance > before.instance);
+    testbed_open_gate(bed, "gate");
+    expect_end(bed, &held);
+    assert_int_equal(held.visit.instance, after.instance);
+    assert_int_equal(testbed_counter(bed->client, "redelivered"), 2);
+    assert_int_equal(testbed_counter(bed->client, "results_refused"), 0);
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
@@ -233,6 +309,10 @@ int main(void)
          TESTBED_SQLITE},
         {"a_slow_pending_handler_is_told", a_slow_pending_handler_is_told, TESTBED_SQLITE},
         {"a_slow_running_handler_is_told", a_slow_running_handler_is_told, TESTBED_SQLITE},
+        {"two_handlers_may_be_pending", two_handlers_may_be_pending, TESTBED_SQLITE},
+        {"concurrent_handlers_hold_up_nobody", concurrent_handlers_hold_up_nobody, TESTBED_SQLITE},
+        {"sh_31_a_defect_makes_pending_messages_come_again",
+         sh_31_a_defect_makes_pending_messages_come_again, TESTBED_SQLITE},
     };
     return testbed_run("entity", tests, sizeof tests / sizeof tests[0]);
 }

@@ -29,6 +29,12 @@ static void check_entity(const entity_t *entity)
     expect("the last message that waits", !entity->first || entity->last == last, true);
     expect("whether a handler is pending", entity->state == ENTITY_PENDING,
            entity->pending != NULL);
+    uint64_t pending_count = 0;
+    for (const fabric_pending_t *pending = entity->pending; pending; pending = pending->call_next) {
+        expect("the entity of a pending handler", pending->entity == entity, true);
+        pending_count += !pending->concurrent;
+    }
+    expect("pending handlers that are not concurrent", entity->pending_count, pending_count);
 }
 
 static void check_ownership(const executor_t *executor, const ownership_t *ownership)

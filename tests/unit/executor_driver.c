@@ -35,6 +35,7 @@ static const fabric_message_type_t linger_message = {"Linger", &amount_schema, N
 static const fabric_message_type_t keep_message = {"Keep", &amount_schema, NONE, true, NULL};
 static const fabric_message_type_t end_message = {"End", &amount_schema, &amount_schema, true,
                                                   NULL};
+static const fabric_message_type_t hold_message = {"Hold", NONE, &amount_schema, true, NULL};
 static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL};
 static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL};
 static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema, true, NULL};
@@ -166,7 +167,8 @@ static const fabric_handler_t handlers[] = {
     {&fail_message, fail_handler},   {&break_message, break_handler},
     {&wait_message, wait_handler},   {&label_message, label_handler},
     {&lie_message, lie_handler},     {&linger_message, linger_handler},
-    {&keep_message, keep_handler},   {&end_message, end_handler},
+    {&hold_message, wait_handler},   {&keep_message, keep_handler},
+    {&end_message, end_handler},
 };
 static const fabric_entity_type_t type = {
     .name = "Sum",
@@ -208,6 +210,20 @@ void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_m
 {
     executor_destroy(&d->executor);
     make_executor(d, &(executor_limits_t){residents_max, outside_max});
+}
+
+void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_concurrent)
+{
+    static const fabric_message_type_t *const waits[] = {&wait_message, NULL};
+    static fabric_entity_type_t other;
+    other = type;
+    other.concurrency = concurrency;
+    other.concurrent = wait_is_concurrent ? waits : NULL;
+    executor_destroy(&d->executor);
+    type_table_destroy(&d->types);
+    d->types = type_table_new();
+    assert_int_equal(type_table_add(d->types, &other, NULL), FABRIC_OK);
+    make_executor(d, NULL);
 }
 
 int executor_driver_setup(void **state)
