@@ -147,8 +147,8 @@ void worker_setup_supervise(worker_setup_t *setup, runner_standing_t standing)
     (void)runner_standing_set(&setup->config.standing, standing);
 }
 
-/* Entities that wait for room take half of the window at most, so that deliveries to residents always
- * find some of it. */
+/* Entities that wait for room take half of the window at most, so that deliveries to residents
+ * always find some of it. */
 executor_limits_t worker_setup_limits(const worker_setup_t *setup, uint32_t executor)
 {
     uint32_t executors = setup->config.executors;
