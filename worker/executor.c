@@ -356,7 +356,10 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
 {
     uint64_t took_ms = now_ms - executor->now_ms; /* the step before */
     executor->now_ms = now_ms;
-    handling_look_back(executor, took_ms);
+    uint64_t ran = handling_take_ran(&executor->handling);
+    if (ran != 0 && took_ms > 0) {
+        handling_look_back(executor, ran, took_ms);
+    }
     if (take_completions(executor)) {
         return true;
     }

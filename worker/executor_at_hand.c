@@ -23,27 +23,6 @@ void message_name(fabric_bytes_t type, fabric_bytes_t id, fabric_bytes_t tag, ui
     put_name(type, id, false, tag, request_id, name);
 }
 
-void at_hand_begin(executor_at_hand_t *at_hand, const type_entry_t *type, fabric_bytes_t id,
-                   const fabric_handler_t *handler, uint64_t request_id)
-{
-    uint64_t words[AT_HAND_ID_BYTES / sizeof(uint64_t)] = {0};
-    memcpy(words, id.data, id.size < sizeof words ? id.size : sizeof words);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        atomic_store_explicit(&at_hand->id[i], words[i], memory_order_relaxed);
-    }
-    atomic_store_explicit(&at_hand->id_size, (uint32_t)id.size, memory_order_relaxed);
-    atomic_store_explicit(&at_hand->type, type, memory_order_relaxed);
-    atomic_store_explicit(&at_hand->handler, handler, memory_order_relaxed);
-    atomic_store_explicit(&at_hand->request_id, request_id, memory_order_release);
-}
-
-uint64_t at_hand_end(executor_at_hand_t *at_hand)
-{
-    uint64_t request_id = atomic_load_explicit(&at_hand->request_id, memory_order_relaxed);
-    atomic_store_explicit(&at_hand->request_id, 0, memory_order_release);
-    return request_id;
-}
-
 /* All but the request id, which counts only if the same message is at hand before and after. */
 typedef struct at_hand_copy {
     uint64_t id[AT_HAND_ID_BYTES / sizeof(uint64_t)];

@@ -232,14 +232,9 @@ static void report_slow(executor_t *executor, const char *name, const char *what
     report(executor, handling->hooks.report_slow, &handling->slow_reported, name, words);
 }
 
-void handling_look_back(executor_t *executor, uint64_t took_ms)
+void handling_look_back(executor_t *executor, uint64_t request_id, uint64_t took_ms)
 {
     executor_handling_t *handling = &executor->handling;
-    uint64_t request_id = handling->ran;
-    handling->ran = 0;
-    if (request_id == 0 || took_ms == 0) {
-        return;
-    }
     char name[MESSAGE_NAME_SIZE];
     const type_entry_t *type;
     at_hand_last(&handling->at_hand, request_id, name, &type);

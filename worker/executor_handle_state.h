@@ -33,8 +33,15 @@ bool handling_describe(const executor_handling_t *handling, char *text, size_t s
 /* As executor_describe_slow. */
 bool handling_describe_slow(executor_handling_t *handling, uint64_t since_ms, uint64_t now_ms,
                             char *text, size_t size);
-/* A step begins; the one before has taken so long. */
-void handling_look_back(executor_t *executor, uint64_t took_ms);
+/* A step begins: returns the request whose handler returned in the one before; 0: none did. */
+static inline uint64_t handling_take_ran(executor_handling_t *handling)
+{
+    uint64_t request_id = handling->ran;
+    handling->ran = 0;
+    return request_id;
+}
+/* The handler of that request has taken so long. */
+void handling_look_back(executor_t *executor, uint64_t request_id, uint64_t took_ms);
 /* Tells of a handler that has been pending for too long now; false: none has. */
 bool handling_slow_step(executor_t *executor);
 
