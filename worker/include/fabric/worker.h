@@ -235,6 +235,7 @@ bool fabric_context_header(const fabric_context_t *context, const char *name,
  *  it when the handler has returned and its reply is encoded. */
 FABRIC_PUBLIC
 void *fabric_context_allocate(fabric_context_t *context, size_t size);
+
 /** Whether the entity keeps itself alive, from now until it says otherwise or its state ends: while
  *  it does, it is stopped neither when it is idle nor to make room for others. It is stopped all
  *  the same when its shard moves away, after a defect, by fabric_context_terminate(), and when the
@@ -389,7 +390,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 2
+#define FABRIC_MODULE_ABI 3
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
