@@ -7,9 +7,10 @@
 
 #include "core/memory.h"
 
-void context_init(fabric_context_t *context, completions_t *completions)
+void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities)
 {
     context->completions = completions;
+    context->entities = entities;
 }
 
 void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,
@@ -22,6 +23,7 @@ void context_begin(fabric_context_t *context, entity_t *entity, const type_entry
     context->pending = NULL;
     context->surplus = false;
     context->blocks = NULL;
+    context->terminate = false;
     context->code = 0;
     context->text[0] = '\0';
 }
@@ -116,6 +118,16 @@ bool fabric_context_header(const fabric_context_t *context, const char *name, fa
         }
     }
     return false;
+}
+
+void fabric_context_keep_alive(fabric_context_t *context, bool keep)
+{
+    entity_keep(context->entities, context->entity, keep);
+}
+
+void fabric_context_terminate(fabric_context_t *context)
+{
+    context->terminate = true;
 }
 
 fabric_result_t fabric_fail(fabric_context_t *context, uint64_t code, const char *format, ...)

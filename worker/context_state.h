@@ -13,6 +13,7 @@ typedef struct context_block {
 
 struct fabric_context {
     completions_t *completions;
+    entity_table_t *entities;
     entity_t *entity;
     const type_entry_t *type;
     const fabric_handler_t *handler;
@@ -20,11 +21,12 @@ struct fabric_context {
     fabric_pending_t *pending; /* the handle that was asked for first; NULL: none */
     bool surplus;              /* more than one handle was asked for */
     context_block_t *blocks;   /* what the handler has asked for */
+    bool terminate;            /* the entity's state is to end after the message */
     uint64_t code;
     char text[LIMIT_TEXT_BYTES_MAX + 1];
 };
 
-void context_init(fabric_context_t *context, completions_t *completions);
+void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities);
 /* Prepares the context for one message; the views of `delivery` stay until its handler has
  * returned. */
 void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,

@@ -67,7 +67,7 @@ static fabric_entity_test_t *make(const fabric_entity_type_t *type, const char *
     strcpy(test->id, id);
     atomic_init(&test->lease.start_until_ms, UINT64_MAX);
     test->executor =
-        executor_new(types, &(executor_hooks_t){.wake = on_completion, .wake_context = test});
+        executor_new(types, NULL, &(executor_hooks_t){.wake = on_completion, .wake_context = test});
     work_t *begin = work_new(WORK_BEGIN, 0, (work_source_t){0, 1}, 0);
     begin->shard = test_shard;
     begin->token = test_token;

@@ -6,13 +6,16 @@
 
 #include "core/memory.h"
 
-executor_t *executor_new(const type_table_t *types, const executor_hooks_t *hooks)
+executor_t *executor_new(const type_table_t *types, const executor_limits_t *limits,
+                         const executor_hooks_t *hooks)
 {
+    static const executor_limits_t none = {UINT32_MAX, UINT32_MAX};
+    limits = limits ? limits : &none;
     executor_t *executor = (executor_t *)memory_allocate_zeroed(1, sizeof *executor);
     executor->types = types;
     executor->completions = completions_new(hooks->wake, hooks->wake_context);
-    entity_table_init(&executor->entities, types);
-    handling_init(&executor->handling, types, executor->completions, hooks);
+    entity_table_init(&executor->entities, types, limits->residents_max, limits->outside_max);
+    handling_init(&executor->handling, types, executor->completions, &executor->entities, hooks);
     return executor;
 }
 
@@ -72,6 +75,7 @@ void executor_give(executor_t *executor, work_t **works)
             break;
         case WORK_STOP:
             ownership_stop(&executor->ownerships, work, executor->given);
+            entity_retry_outside(&executor->entities);
             work_destroy(&work);
             break;
         case WORK_ORPHAN:
@@ -82,6 +86,7 @@ void executor_give(executor_t *executor, work_t **works)
             break;
         case WORK_RESUME:
             ownership_resume(&executor->ownerships, work);
+            entity_retry_outside(&executor->entities);
             work_destroy(&work);
             break;
         case WORK_KEPT:
@@ -115,23 +120,71 @@ static void refuse(executor_t *executor, work_source_t source, const message_del
     output_put_not_taken(&executor->output, source, delivery, error, executor->now_ms);
 }
 
-/* Whether the delivery is of the message whose handler is pending since an earlier home. Under a
- * former ownership, which is stopping, the handler answers nobody. */
-static bool is_pending(const entity_t *entity, const ownership_t *ownership,
-                       const message_deliver_t *delivery)
+/* The pending handler whose message the delivery is of, pending since an earlier home; NULL: it is
+ * another message. Under a former ownership, which is stopping, the handler answers nobody. */
+static fabric_pending_t *find_pending(const entity_t *entity, const ownership_t *ownership,
+                                      const message_deliver_t *delivery)
 {
-    return entity->state == ENTITY_PENDING && entity->pending->request_id == delivery->request_id &&
-           entity->ownership == ownership && ownership->resumed;
+    if (entity->ownership != ownership || !ownership->resumed) {
+        return NULL;
+    }
+    fabric_pending_t *pending = entity->pending;
+    while (pending && (pending->request_id != delivery->request_id ||
+                       token_equal(pending->token, ownership->key.token))) {
+        pending = pending->call_next;
+    }
+    return pending;
 }
 
-/* Whether the present home has delivered the entity something before whose result is still to come.
- * Results leave in the order of the deliveries, also those that are kept. */
-static bool has_turn_before(const entity_t *entity, const ownership_t *ownership)
+/* Whether the present home has delivered the entity something before whose result is still to come,
+ * and has to come first. Results leave in the order of the deliveries, also those that are kept. */
+static bool has_turn_before(const entity_t *entity, const ownership_t *ownership,
+                            const type_entry_t *type)
 {
+    if (type->mixed) {
+        return false;
+    }
     bool pending = entity->state == ENTITY_PENDING && entity->ownership == ownership &&
                    token_equal(entity->pending->token, ownership->key.token);
     return pending || (entity->first && entity->last->ownership == ownership &&
                        entity->last->delivery.home_epoch == ownership->key.token.home_epoch);
+}
+
+static bool runs_beside_others(const type_entry_t *type, const message_deliver_t *delivery)
+{
+    return type->has_concurrent &&
+           type_entry_is_concurrent(type, type_entry_handler(type, delivery->tag));
+}
+
+static void enqueue(executor_t *executor, entity_t *entity, ownership_t *ownership,
+                    const type_entry_t *type, const message_deliver_t *delivery)
+{
+    entity_enqueue(&executor->entities, entity, ownership, delivery, executor->output.round,
+                   runs_beside_others(type, delivery));
+}
+
+/* There is no room for the entity's state: a durable message waits for some, unless too many wait,
+ * in which case those of its entity that are on their way are not taken either. Returns why it is
+ * refused. */
+static fabric_error_t keep_outside(executor_t *executor, entity_t *entity, ownership_t *ownership,
+                                   const type_entry_t *type, const message_deliver_t *delivery)
+{
+    entity_table_t *entities = &executor->entities;
+    if (entity && entity_is_over(entity, ownership, delivery->activation)) {
+        return FABRIC_ERROR_ENTITY_DEFECT;
+    }
+    if (!(delivery->flags & REQUEST_DURABLE)) {
+        return FABRIC_ERROR_MAILBOX_FULL;
+    }
+    if (!entity) {
+        entity = entity_make(entities, type, delivery->id, executor->now_ms);
+    }
+    if (entities->outside_count < entities->outside_max) {
+        enqueue(executor, entity, ownership, type, delivery);
+        return FABRIC_OK;
+    }
+    entity_end_activation(entities, entity, ownership, delivery->activation, executor->now_ms);
+    return FABRIC_ERROR_MAILBOX_FULL;
 }
 
 /* Gives a message to its entity, or to the queue of the entity. Returns why it is refused. */
@@ -139,27 +192,34 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
                                        const type_entry_t *type, const message_deliver_t *delivery)
 {
     entity_t *entity = entity_find(&executor->entities, type, delivery->id);
-    bool must_follow = entity && has_turn_before(entity, ownership);
-    if (entity && !must_follow && is_pending(entity, ownership, delivery)) {
+    bool must_follow = entity && has_turn_before(entity, ownership, type);
+    fabric_pending_t *pending =
+        entity && !must_follow ? find_pending(entity, ownership, delivery) : NULL;
+    if (pending) {
         uint32_t round = executor->output.round;
-        output_begin(&executor->output, entity->pending_round);
+        output_begin(&executor->output, pending->round);
         output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
-        entity_pending_again(entity, delivery, round);
+        entity_pending_again(pending, delivery, round);
         return FABRIC_OK;
     }
     if (!must_follow && handle_again(executor, entity, ownership, delivery)) {
         return FABRIC_OK;
     }
-    if (entity && entity_must_queue(entity)) {
+    bool concurrent = runs_beside_others(type, delivery);
+    if (entity && entity_must_queue(&executor->entities, entity, ownership, concurrent)) {
         if (!(delivery->flags & REQUEST_DURABLE) &&
-            entity->volatile_waiting >= type->mailbox_capacity) {
+            (entity->volatile_waiting >= type->mailbox_capacity ||
+             !entity_has_place(&executor->entities, entity))) {
             return FABRIC_ERROR_MAILBOX_FULL;
         }
-        entity_enqueue(&executor->entities, entity, ownership, delivery, executor->output.round);
+        enqueue(executor, entity, ownership, type, delivery);
         return FABRIC_OK;
     }
     if (ownership->state != OWNERSHIP_CURRENT) {
         return FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
+    }
+    if (!entity_has_place(&executor->entities, entity)) {
+        return keep_outside(executor, entity, ownership, type, delivery);
     }
     if (!entity) {
         entity = entity_make(&executor->entities, type, delivery->id, executor->now_ms);
@@ -167,7 +227,7 @@ static fabric_error_t dispatch_to_type(executor_t *executor, ownership_t *owners
     if (lease_holds(executor, ownership)) {
         handle_delivery(executor, entity, ownership, delivery);
     } else {
-        entity_enqueue(&executor->entities, entity, ownership, delivery, executor->output.round);
+        enqueue(executor, entity, ownership, type, delivery);
     }
     return FABRIC_OK;
 }
@@ -241,10 +301,25 @@ static bool must_wait(const executor_t *executor, const ownership_t *ownership)
     return false;
 }
 
-/* The next waiting message of an entity whose turn it is. */
+/* Whether the first waiting message of an entity cannot be handled because there is no room. */
+static bool must_wait_outside(const executor_t *executor, const entity_t *entity)
+{
+    const ownership_t *ownership = entity->first->ownership;
+    const message_deliver_t *delivery = &entity->first->delivery;
+    return !entity_has_place(&executor->entities, entity) &&
+           ownership->state == OWNERSHIP_CURRENT &&
+           delivery->home_epoch == ownership->key.token.home_epoch &&
+           !entity_is_over(entity, ownership, delivery->activation) &&
+           !is_too_late(executor, delivery);
+}
+
+/* The next waiting message of an entity whose turn it is, or of one for which there is room now. */
 static bool ready_step(executor_t *executor)
 {
     entity_t *entity = entity_next_ready(&executor->entities);
+    if (!entity) {
+        entity = entity_next_outside(&executor->entities);
+    }
     if (!entity) {
         return false;
     }
@@ -253,8 +328,15 @@ static bool ready_step(executor_t *executor)
         entity_set_lapsed(&executor->entities, entity, executor->now_ms);
         return true;
     }
+    if (!entity_may_begin(&executor->entities, entity, ownership, entity->first->concurrent)) {
+        return true; /* it gets its turn when a pending handler has ended */
+    }
+    if (must_wait_outside(executor, entity)) {
+        entity_wait_outside(&executor->entities, entity);
+        return true;
+    }
     work_source_t source = ownership->source;
-    waiting_t *waiting = entity_dequeue(entity);
+    waiting_t *waiting = entity_dequeue(&executor->entities, entity);
     output_begin(&executor->output, waiting->round);
     if (ownership->state != OWNERSHIP_CURRENT) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
@@ -272,7 +354,12 @@ static bool ready_step(executor_t *executor)
 
 bool executor_step(executor_t *executor, uint64_t now_ms)
 {
+    uint64_t took_ms = now_ms - executor->now_ms; /* the step before */
     executor->now_ms = now_ms;
+    uint64_t ran = handling_take_ran(&executor->handling);
+    if (ran != 0 && took_ms > 0) {
+        handling_look_back(executor, ran, took_ms);
+    }
     if (take_completions(executor)) {
         return true;
     }
@@ -280,7 +367,7 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
         return true;
     }
     entity_retry_lapsed(&executor->entities, now_ms);
-    return ready_step(executor) || inbox_step(executor) ||
+    return ready_step(executor) || inbox_step(executor) || handling_slow_step(executor) ||
            entity_sweep(&executor->entities, now_ms);
 }
 
@@ -288,7 +375,9 @@ uint64_t executor_next_deadline(const executor_t *executor)
 {
     uint64_t stop_ms = ownership_next_deadline(&executor->ownerships);
     uint64_t entities_ms = entity_next_deadline(&executor->entities);
-    return stop_ms < entities_ms ? stop_ms : entities_ms;
+    uint64_t slow_ms = executor->handling.slow.next_ms;
+    uint64_t deadline_ms = stop_ms < entities_ms ? stop_ms : entities_ms;
+    return slow_ms < deadline_ms ? slow_ms : deadline_ms;
 }
 
 bool executor_output_due(const executor_t *executor, uint64_t now_ms)
@@ -309,6 +398,7 @@ executor_stats_t executor_stats(const executor_t *executor)
     return (executor_stats_t){
         .handled = atomic_load_explicit(&handling->handled, memory_order_relaxed),
         .defects = atomic_load_explicit(&handling->defects, memory_order_relaxed),
+        .slow = atomic_load_explicit(&handling->slow.count, memory_order_relaxed),
         .answered = atomic_load_explicit(&handling->answered, memory_order_relaxed),
         .entities = atomic_load_explicit(&entities->count, memory_order_relaxed),
         .bytes = atomic_load_explicit(&entities->bytes, memory_order_relaxed),
@@ -318,4 +408,10 @@ executor_stats_t executor_stats(const executor_t *executor)
 bool executor_describe(const executor_t *executor, char *text, size_t size)
 {
     return handling_describe(&executor->handling, text, size);
+}
+
+bool executor_describe_slow(executor_t *executor, uint64_t since_ms, uint64_t now_ms, char *text,
+                            size_t size)
+{
+    return handling_describe_slow(&executor->handling, since_ms, now_ms, text, size);
 }

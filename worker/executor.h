@@ -8,16 +8,22 @@
  * messages, given messages, idle entities.
  *
  * Invariants:
- *  1. At most one handler of an entity is running or pending, also across a change of token.
+ *  1. One handler of an entity runs at a time, and none while as many are pending as its type's
+ *     concurrency says, but those that are marked as concurrent; also across a change of token.
  *  2. A handler starts only under the token that holds, while the lease holds and the shard is not
  *     being stopped. A message whose handler certainly was not started is answered NOT_TAKEN.
  *  3. Results of one entity come in the order of its deliveries, but for MAILBOX_FULL, which comes
- *     at once.
+ *     at once, and for types of which more than one handler may be pending.
  *  4. OUTPUT_STOPPED comes after every result of the shard under that token. A pending handler that
  *     outlives the deadline gets no result: it was started, and its outcome is not known.
  *  5. After a change of home an instance is given no durable message that it has begun to handle,
  *     or one before that: such a message is answered from its result, or the instance ends first.
- *  6. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
+ *  6. At most residents_max entities have state. A durable message to another entity ends the
+ *     resident that has rested longest, or waits until one rests; a volatile one that would have to
+ *     wait is answered MAILBOX_FULL. What waits for room does not hold up messages to residents:
+ *     more than outside_max entities do not wait here, their first message is answered
+ *     MAILBOX_FULL, and those behind it ENTITY_DEFECT, for the home to deliver them again.
+ *  7. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
  *
  * Threading: one thread at a time; executor_stats and executor_describe may be called by any.
  */
@@ -30,22 +36,30 @@
 
 typedef struct executor executor_t;
 
-/* Takes a handler's defect as a line for people: entity, tag, request id and the defect's text.
- * Called on the executor's thread, before the result is taken; at most 10 times a second, and the
- * next line says how many defects were left out. */
-typedef void executor_defect_fn(void *context, const char *text);
+/* Takes a line for people about a handler: entity, tag, request id, and what is to be said of it.
+ * Called on the executor's thread; at most 10 times a second, and the next line says how many were
+ * left out. */
+typedef void executor_report_fn(void *context, const char *text);
 
 /* What an executor calls, and writes to, beside its output. Each may be NULL. */
 typedef struct executor_hooks {
     void (*wake)(void *context); /* called on a foreign thread when a handle was completed */
     void *wake_context;
-    executor_defect_fn *report_defect;
-    void *report_context;
-    _Atomic uint64_t *at_hand; /* gets the request whose handler runs, and 0 when none does */
+    executor_report_fn *report_defect; /* before the result is taken */
+    executor_report_fn *report_slow; /* a handler takes, or took, longer than its type's slow_ms */
+    void *report_context;            /* of both */
+    _Atomic uint64_t *at_hand;       /* gets the request whose handler runs, and 0 when none does */
 } executor_hooks_t;
 
-/* `types` outlives the executor. */
-executor_t *executor_new(const type_table_t *types, const executor_hooks_t *hooks);
+/* Bounds of an executor. */
+typedef struct executor_limits {
+    uint32_t residents_max; /* entities that have state, at least 1 */
+    uint32_t outside_max;   /* entities whose durable messages wait here until there is room */
+} executor_limits_t;
+
+/* `types` outlives the executor. `limits` may be NULL: there are none. */
+executor_t *executor_new(const type_table_t *types, const executor_limits_t *limits,
+                         const executor_hooks_t *hooks);
 /* Runs the finalizers of all entities but those with a pending handler, and frees everything. */
 void executor_destroy(executor_t **executor);
 
@@ -66,6 +80,7 @@ work_output_t *executor_take_output(executor_t *executor);
 typedef struct executor_stats {
     uint64_t handled;  /* handlers that ended */
     uint64_t defects;  /* of these, defects */
+    uint64_t slow;     /* handlers that took longer than slow_ms of their type */
     uint64_t answered; /* deliveries answered from results that were kept */
     uint64_t entities; /* entities in memory now */
     uint64_t bytes;    /* memory of these, without the allocator's own overhead */
@@ -74,5 +89,10 @@ executor_stats_t executor_stats(const executor_t *executor);
 /* A line for people about the message whose handler runs now: entity, tag and request id; false:
  * none does. Any thread. */
 bool executor_describe(const executor_t *executor, char *text, size_t size);
+/* The handler that runs now, if it began at `since_ms`: as executor_describe, with the time that it
+ * has taken, if that is longer than its type's slow_ms; false: it is not, or was told before. Any
+ * thread. Handlers that nobody asks about are told by report_slow when they have returned. */
+bool executor_describe_slow(executor_t *executor, uint64_t since_ms, uint64_t now_ms, char *text,
+                            size_t size);
 
 #endif

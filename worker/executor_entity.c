@@ -94,9 +94,26 @@ entity_t *entity_make(entity_table_t *table, const type_entry_t *type, fabric_by
     return entity;
 }
 
+/* The entity rests while it has state and nothing to do. */
+static void settle(entity_table_t *table, entity_t *entity)
+{
+    residents_set_resting(&table->residents, entity,
+                          entity->state == ENTITY_STARTED && !entity->first && !entity->kept);
+}
+
+/* The entity has no state any more. */
+static void end_residence(entity_table_t *table, entity_t *entity)
+{
+    residents_set_resting(&table->residents, entity, false);
+    residents_remove(&table->residents);
+}
+
 static void entity_free(entity_table_t *table, entity_t *entity)
 {
     assert(!entity->first && !entity->queued);
+    if (entity_is_resident(entity)) {
+        end_residence(table, entity);
+    }
     count_add(&table->bytes, -entity_bytes(table, entity));
     count_add(&table->count, UINT64_MAX);
     idle_remove(table, entity);
@@ -104,20 +121,32 @@ static void entity_free(entity_table_t *table, entity_t *entity)
     free(entity);
 }
 
-void entity_table_init(entity_table_t *table, const type_table_t *types)
+void entity_table_init(entity_table_t *table, const type_table_t *types, uint32_t residents_max,
+                       uint32_t outside_max)
 {
     table->types = types;
+    table->outside_max = outside_max;
+    residents_init(&table->residents, residents_max);
     table->lapsed_until_ms = UINT64_MAX;
     table->sweep_ms = UINT64_MAX;
 }
 
 /* ---- state ---- */
 
+static void make_place(entity_table_t *table)
+{
+    entity_t *resting = residents_to_end(&table->residents);
+    if (resting) {
+        entity_end(table, resting);
+    }
+}
+
 bool entity_start(entity_table_t *table, entity_t *entity)
 {
     const type_entry_t *entry = entity_type(table, entity);
     const fabric_entity_type_t *type = entry->type;
     void *memory = entity_memory(entry, entity);
+    make_place(table);
     if (memory) {
         memset(memory, 0, type->state_size);
     }
@@ -125,6 +154,8 @@ bool entity_start(entity_table_t *table, entity_t *entity)
         return false;
     }
     set_state(entity, ENTITY_STARTED);
+    residents_add(&table->residents);
+    settle(table, entity);
     entity->mark = 0;
     return true;
 }
@@ -137,7 +168,12 @@ static void entity_stop(entity_table_t *table, entity_t *entity)
     }
     bool started = entity->state == ENTITY_STARTED;
     set_state(entity, ENTITY_STOPPED);
+    entity->kept = false;
+    entity->terminating = false;
     const type_entry_t *entry = entity_type(table, entity);
+    if (started) {
+        end_residence(table, entity);
+    }
     if (started && entry->type->stop) {
         entry->type->stop(entity_memory(entry, entity), entity_id(entity));
     }
@@ -153,8 +189,9 @@ bool entity_is_over(const entity_t *entity, const ownership_t *ownership, uint64
 bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownership,
                   uint64_t activation, uint64_t now_ms)
 {
-    assert(entity->state != ENTITY_PENDING);
+    assert(entity->state != ENTITY_PENDING || entity->ownership == ownership);
     entity->used_ms = now_ms;
+    residents_use(&table->residents, entity);
     if (entity->ownership != ownership) {
         entity_stop(table, entity);
         ownership_remove_entity(entity);
@@ -169,14 +206,15 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
     return true;
 }
 
-bool entity_end_if_seen(entity_table_t *table, entity_t *entity, uint64_t request_id)
+bool entity_has_seen(const entity_t *entity, uint64_t request_id)
 {
-    bool seen =
-        entity->state == ENTITY_STARTED && entity->ownership->resumed && request_id <= entity->mark;
-    if (seen) {
-        entity_stop(table, entity);
-    }
-    return seen;
+    return entity_is_resident(entity) && entity->ownership->resumed && request_id <= entity->mark;
+}
+
+void entity_end_seen(entity_table_t *table, entity_t *entity)
+{
+    assert(!entity->pending);
+    entity_stop(table, entity);
 }
 
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation)
@@ -185,6 +223,30 @@ void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation)
     set_state(entity, ENTITY_FAILED);
     entity->mark = activation;
     entity->failed_epoch = (uint32_t)entity->ownership->key.token.home_epoch;
+}
+
+void entity_keep(entity_table_t *table, entity_t *entity, bool keep)
+{
+    entity->kept = keep;
+    settle(table, entity);
+}
+
+void entity_terminate(entity_table_t *table, entity_t *entity)
+{
+    if (entity->state == ENTITY_PENDING) {
+        entity->terminating = true;
+    } else {
+        entity_stop(table, entity);
+    }
+}
+
+void entity_end_activation(entity_table_t *table, entity_t *entity, ownership_t *ownership,
+                           uint64_t activation, uint64_t now_ms)
+{
+    bool entered = entity_enter(table, entity, ownership, activation, now_ms);
+    assert(entered);
+    (void)entered;
+    entity_fail(table, entity, activation);
 }
 
 /* ---- queues ---- */
@@ -256,11 +318,32 @@ static waiting_t *waiting_new(ownership_t *ownership, const message_deliver_t *d
     return waiting;
 }
 
+bool entity_may_begin(const entity_table_t *table, const entity_t *entity,
+                      const ownership_t *ownership, bool concurrent)
+{
+    if (entity->state != ENTITY_PENDING) {
+        return true;
+    }
+    return entity->ownership == ownership && !entity->terminating &&
+           (concurrent || entity->pending_count < entity_type(table, entity)->concurrency);
+}
+
+/* Gives the entity its turn if its first waiting message may begin. */
+static void make_ready(entity_table_t *table, entity_t *entity)
+{
+    const waiting_t *first = entity->first;
+    if (first && !entity->queued &&
+        entity_may_begin(table, entity, first->ownership, first->concurrent)) {
+        queue_add(&table->ready, entity);
+    }
+}
+
 void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *ownership,
-                    const message_deliver_t *delivery, uint32_t round)
+                    const message_deliver_t *delivery, uint32_t round, bool concurrent)
 {
     waiting_t *waiting = waiting_new(ownership, delivery);
     waiting->round = round;
+    waiting->concurrent = concurrent;
     ownership_count_waiting(ownership, 1);
     if (!(delivery->flags & REQUEST_DURABLE)) {
         entity->volatile_waiting++;
@@ -271,12 +354,11 @@ void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *owners
         entity->first = waiting;
     }
     entity->last = waiting;
-    if (entity->state != ENTITY_PENDING && !entity->queued) {
-        queue_add(&table->ready, entity);
-    }
+    settle(table, entity);
+    make_ready(table, entity);
 }
 
-waiting_t *entity_dequeue(entity_t *entity)
+waiting_t *entity_dequeue(entity_table_t *table, entity_t *entity)
 {
     waiting_t *waiting = entity->first;
     entity->first = waiting->next;
@@ -284,14 +366,15 @@ waiting_t *entity_dequeue(entity_t *entity)
         entity->volatile_waiting--;
     }
     ownership_count_waiting(waiting->ownership, -1);
+    settle(table, entity);
     return waiting;
 }
 
 void entity_end_turn(entity_table_t *table, entity_t *entity)
 {
-    if (entity->first && entity->state != ENTITY_PENDING) {
-        queue_add(&table->ready, entity);
-    } else if (!entity->first && !entity->ownership) {
+    if (entity->first) {
+        make_ready(table, entity);
+    } else if (!entity->ownership) {
         entity_end(table, entity);
     }
 }
@@ -320,46 +403,84 @@ void entity_retry_lapsed(entity_table_t *table, uint64_t now_ms)
     }
 }
 
-/* ---- pending handlers ---- */
-
-void entity_begin_pending(entity_t *entity, fabric_pending_t *pending, uint32_t round)
+void entity_wait_outside(entity_table_t *table, entity_t *entity)
 {
-    ownership_t *ownership = entity->ownership;
-    ownership_remove_entity(entity);
-    set_state(entity, ENTITY_PENDING);
-    entity->pending = pending;
-    entity->pending_round = round;
-    ownership_add_entity(ownership, entity);
+    queue_add(&table->outside, entity);
+    table->outside_count++;
 }
 
-void entity_pending_again(entity_t *entity, const message_deliver_t *delivery, uint32_t round)
+entity_t *entity_next_outside(entity_table_t *table)
 {
-    entity->pending_round = round;
-    pending_deliver_again(entity->pending, delivery);
+    if (!table->outside.first || !residents_have_place(&table->residents)) {
+        return NULL;
+    }
+    table->outside_count--;
+    return queue_take(&table->outside);
 }
 
-static void leave_pending(entity_t *entity)
+void entity_retry_outside(entity_table_t *table)
 {
-    ownership_t *ownership = entity->ownership;
-    ownership_remove_entity(entity);
-    set_state(entity, ENTITY_STARTED);
-    entity->pending = NULL;
-    ownership_add_entity(ownership, entity);
-}
-
-void entity_end_pending(entity_table_t *table, entity_t *entity, uint64_t now_ms)
-{
-    entity->used_ms = now_ms;
-    leave_pending(entity);
-    if (entity->first && !entity->queued) {
+    table->outside_count = 0;
+    for (entity_t *entity; (entity = queue_take(&table->outside));) {
         queue_add(&table->ready, entity);
     }
 }
 
-void entity_abandon_pending(entity_t *entity)
+/* ---- pending handlers ---- */
+
+void entity_begin_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending,
+                          uint32_t round, bool concurrent)
 {
-    pending_abandon(entity->pending);
-    leave_pending(entity);
+    pending->round = round;
+    pending->concurrent = concurrent;
+    DL_APPEND2(entity->pending, pending, call_previous, call_next);
+    entity->pending_count += !concurrent;
+    if (entity->state == ENTITY_PENDING) {
+        return;
+    }
+    ownership_t *ownership = entity->ownership;
+    ownership_remove_entity(entity);
+    set_state(entity, ENTITY_PENDING);
+    ownership_add_entity(ownership, entity);
+    settle(table, entity);
+}
+
+void entity_pending_again(fabric_pending_t *pending, const message_deliver_t *delivery,
+                          uint32_t round)
+{
+    pending->round = round;
+    pending_deliver_again(pending, delivery);
+}
+
+static void leave_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending)
+{
+    DL_DELETE2(entity->pending, pending, call_previous, call_next);
+    entity->pending_count -= !pending->concurrent;
+    if (entity->pending) {
+        return;
+    }
+    ownership_t *ownership = entity->ownership;
+    ownership_remove_entity(entity);
+    set_state(entity, ENTITY_STARTED);
+    ownership_add_entity(ownership, entity);
+    settle(table, entity);
+}
+
+void entity_end_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending,
+                        uint64_t now_ms)
+{
+    entity->used_ms = now_ms;
+    leave_pending(table, entity, pending);
+    if (entity->terminating && entity->state == ENTITY_STARTED) {
+        entity_stop(table, entity);
+    }
+    make_ready(table, entity);
+}
+
+void entity_abandon_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending)
+{
+    pending_abandon(pending);
+    leave_pending(table, entity, pending);
 }
 
 /* ---- idle entities, and the end ---- */
@@ -375,7 +496,7 @@ static uint64_t keep_ms(const entity_table_t *table, const entity_t *entity)
 static void sweep_one(entity_table_t *table, entity_t *entity, uint64_t now_ms)
 {
     uint64_t idle_ms = keep_ms(table, entity);
-    if (entity_must_queue(entity) || entity->queued) {
+    if (entity->state == ENTITY_PENDING || entity->first || entity->queued || entity->kept) {
         idle_remove(table, entity);
         idle_add(table, entity, now_ms + idle_ms);
     } else if (now_ms - entity->used_ms < idle_ms) {
@@ -417,10 +538,11 @@ void entity_table_free(entity_table_t *table)
     entity_t *entity, *next;
     HASH_ITER(hh, table->by_key, entity, next)
     {
-        if (entity->state == ENTITY_PENDING) {
-            entity_abandon_pending(entity);
-        } else {
+        if (entity->state != ENTITY_PENDING) {
             entity_stop(table, entity);
+        }
+        while (entity->pending) {
+            entity_abandon_pending(table, entity, entity->pending);
         }
         while (entity->first) {
             waiting_t *waiting = entity->first;

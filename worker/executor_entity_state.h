@@ -1,7 +1,8 @@
 /* The entities of an executor: their states, and the queue of messages of each.
  *
  * An entity is in the table while it has state or messages wait for it, and for a while after its
- * last message. Entities that are not used are looked at about once in their idle time.
+ * last message. Entities that are not used are looked at about once in their idle time. Those with
+ * state are residents; an entity for whose state there is no room waits until there is some.
  */
 #ifndef WORKER_EXECUTOR_ENTITY_STATE_H
 #define WORKER_EXECUTOR_ENTITY_STATE_H
@@ -9,6 +10,7 @@
 #include "core/hash.h"
 #include "core/limits.h"
 #include "worker/executor_ownership_state.h"
+#include "worker/executor_residents_state.h"
 #include "worker/pending.h"
 #include "worker/type_table.h"
 
@@ -19,7 +21,7 @@ typedef enum entity_state {
     ENTITY_STOPPED, /* it has no state */
     ENTITY_STARTED, /* it has state */
     ENTITY_PENDING, /* it has state, and a handler of it has returned FABRIC_PENDING */
-    ENTITY_FAILED   /* it has no state: a defect ended it */
+    ENTITY_FAILED   /* it has no state: a defect ended it, or a message to it was not taken */
 } entity_state_t;
 
 /* A delivery in an entity's queue: a copy, so that a large frame is not kept for a small message.
@@ -28,6 +30,7 @@ typedef struct waiting {
     struct waiting *next;
     ownership_t *ownership;
     uint32_t round;             /* see work_output */
+    bool concurrent;            /* its handler runs beside others */
     message_deliver_t delivery; /* its views point behind the struct */
 } waiting_t;
 
@@ -39,9 +42,12 @@ typedef struct entity {
     ownership_t *ownership;
     struct entity *ownership_previous, *ownership_next;
     struct entity *idle_previous, *idle_next;
-    struct entity *queue_next; /* in the ready or lapsed queue */
+    struct entity *queue_next; /* in one of the queues */
+    /* Of the residents that rest; executor_residents.c writes these three. */
+    struct entity *resting_previous, *resting_next;
+    bool resting;
     waiting_t *first, *last;
-    fabric_pending_t *pending; /* PENDING */
+    fabric_pending_t *pending; /* PENDING: a list, in the order in which they began */
     uint64_t used_ms;
     uint64_t check_ms; /* when its idleness is looked at next */
     /* STARTED, PENDING: the highest request id of the durable messages that it has begun to
@@ -49,10 +55,12 @@ typedef struct entity {
     uint64_t mark;
     uint32_t failed_epoch; /* FAILED: of the home that counts these activations (lower half) */
     uint32_t volatile_waiting;
-    uint32_t pending_round; /* PENDING: of the delivery whose handler is pending */
+    uint32_t pending_count; /* PENDING: of handlers that are not concurrent */
     uint8_t id_size;
-    uint8_t state; /* entity_state_t */
-    bool queued;   /* in the ready or lapsed queue */
+    uint8_t state;    /* entity_state_t */
+    bool queued;      /* in one of the queues */
+    bool kept;        /* it is not stopped while it rests */
+    bool terminating; /* PENDING: its state ends with the handler */
     uint8_t key[];
 } entity_t;
 
@@ -66,6 +74,9 @@ typedef struct entity_table {
     entity_queue_t ready;  /* with waiting messages whose turn it is */
     entity_queue_t lapsed; /* with waiting messages under a lease that has run out */
     uint64_t lapsed_until_ms;
+    entity_queue_t outside; /* with waiting messages and no room for their state */
+    uint32_t outside_count, outside_max;
+    residents_t residents;
     entity_t *idle[LIMIT_TYPES_MAX]; /* by type, roughly by check_ms */
     uint64_t sweep_ms;               /* no entity is to be looked at before */
     _Atomic uint64_t count, bytes;   /* of entities; any thread reads these */
@@ -92,7 +103,9 @@ static inline size_t entity_memory_offset(size_t id_size)
     return (sizeof(entity_t) + 2 + id_size + 15) & ~(size_t)15;
 }
 
-void entity_table_init(entity_table_t *table, const type_table_t *types);
+/* At most `residents_max` entities have state, and `outside_max` wait for room. */
+void entity_table_init(entity_table_t *table, const type_table_t *types, uint32_t residents_max,
+                       uint32_t outside_max);
 /* Stops all entities but those with a pending handler, and frees all. */
 void entity_table_free(entity_table_t *table);
 
@@ -111,12 +124,24 @@ bool entity_is_over(const entity_t *entity, const ownership_t *ownership, uint64
  * ended. false: a defect has ended the activation, so the message is not taken. */
 FABRIC_MUST_USE bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownership,
                                   uint64_t activation, uint64_t now_ms);
-/* Makes the state of an entity that has none; false: the type's start function has failed. */
+static inline bool entity_is_resident(const entity_t *entity)
+{
+    return entity->state == ENTITY_STARTED || entity->state == ENTITY_PENDING;
+}
+/* Whether a message of the entity (NULL: one that is not in the table) can be handled now: it has
+ * state, or there is room for it. */
+static inline bool entity_has_place(const entity_table_t *table, const entity_t *entity)
+{
+    return (entity && entity_is_resident(entity)) || residents_have_place(&table->residents);
+}
+/* Makes the state of an entity that has none and for which there is room, perhaps in the place of
+ * the resident that has rested longest; false: the type's start function has failed. */
 FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
-/* A durable message is about to be handled. If the ownership began under an earlier home, an
- * instance that has begun to handle this message, or a later one, ends: it must not see a message
- * twice, nor out of order. Returns whether it did. */
-bool entity_end_if_seen(entity_table_t *table, entity_t *entity, uint64_t request_id);
+/* Whether an instance of an ownership that began under an earlier home has begun to handle this
+ * durable message, or a later one. If so it ends: it must not see a message twice, nor out of
+ * order. */
+bool entity_has_seen(const entity_t *entity, uint64_t request_id);
+void entity_end_seen(entity_table_t *table, entity_t *entity);
 /* The instance has begun to handle a durable message. */
 static inline void entity_note_seen(entity_t *entity, uint64_t request_id)
 {
@@ -133,27 +158,47 @@ static inline bool entity_lacks(const entity_t *entity, uint64_t request_id)
 }
 /* A handler broke: ends the entity's state, and all activations up to this one. */
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation);
+/* A message to an entity without state is not taken: neither are those behind it of its activation.
+ */
+void entity_end_activation(entity_table_t *table, entity_t *entity, ownership_t *ownership,
+                           uint64_t activation, uint64_t now_ms);
+/* Whether the entity is to stay while it rests; until its state ends. */
+void entity_keep(entity_table_t *table, entity_t *entity, bool keep);
+/* The entity, which a handler of its has asked for that, ends its state: at once, or with its
+ * pending handler. */
+void entity_terminate(entity_table_t *table, entity_t *entity);
 /* Ends the entity's state. Frees the entity unless messages wait for it. */
 void entity_end(entity_table_t *table, entity_t *entity);
 
-/* A handler of the entity, of a delivery of this round, has returned FABRIC_PENDING. */
-void entity_begin_pending(entity_t *entity, fabric_pending_t *pending, uint32_t round);
+/* A handler of the entity, of a delivery of this round, has returned FABRIC_PENDING. `concurrent`:
+ * whether it runs beside any others. */
+void entity_begin_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending,
+                          uint32_t round, bool concurrent);
 /* The message of the pending handler was delivered again, in this round. */
-void entity_pending_again(entity_t *entity, const message_deliver_t *delivery, uint32_t round);
-/* The pending handler of the entity has ended. */
-void entity_end_pending(entity_table_t *table, entity_t *entity, uint64_t now_ms);
-/* The pending handler of the entity is given up: completing the handle changes nothing. */
-void entity_abandon_pending(entity_t *entity);
+void entity_pending_again(fabric_pending_t *pending, const message_deliver_t *delivery,
+                          uint32_t round);
+/* A pending handler of the entity has ended. */
+void entity_end_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending,
+                        uint64_t now_ms);
+/* A pending handler of the entity is given up: completing the handle changes nothing. */
+void entity_abandon_pending(entity_table_t *table, entity_t *entity, fabric_pending_t *pending);
 
+/* Whether a message of the ownership may begin as far as pending handlers are concerned. Not under
+ * another ownership than theirs. */
+bool entity_may_begin(const entity_table_t *table, const entity_t *entity,
+                      const ownership_t *ownership, bool concurrent);
 /* Whether a message that comes now has to wait for others. */
-static inline bool entity_must_queue(const entity_t *entity)
+static inline bool entity_must_queue(const entity_table_t *table, const entity_t *entity,
+                                     const ownership_t *ownership, bool concurrent)
 {
-    return entity->state == ENTITY_PENDING || entity->first;
+    return (entity->first && !concurrent) ||
+           (entity->state == ENTITY_PENDING &&
+            !entity_may_begin(table, entity, ownership, concurrent));
 }
 void entity_enqueue(entity_table_t *table, entity_t *entity, ownership_t *ownership,
-                    const message_deliver_t *delivery, uint32_t round);
+                    const message_deliver_t *delivery, uint32_t round, bool concurrent);
 /* Takes the first waiting message, which is the caller's to free(). */
-waiting_t *entity_dequeue(entity_t *entity);
+waiting_t *entity_dequeue(entity_table_t *table, entity_t *entity);
 /* The message that was dequeued has been answered or handled: the entity gets another turn if
  * messages wait, and is freed if nothing else needs it. */
 void entity_end_turn(entity_table_t *table, entity_t *entity);
@@ -163,6 +208,13 @@ entity_t *entity_next_ready(entity_table_t *table);
 void entity_set_lapsed(entity_table_t *table, entity_t *entity, uint64_t now_ms);
 /* Gives entities that were put aside their turn, from time to time: a lease may hold again. */
 void entity_retry_lapsed(entity_table_t *table, uint64_t now_ms);
+
+/* Puts an entity aside for whose state there is no room. */
+void entity_wait_outside(entity_table_t *table, entity_t *entity);
+/* Takes the entity that has waited for room longest, if there is some; NULL: none. */
+entity_t *entity_next_outside(entity_table_t *table);
+/* Gives all that wait for room their turn: their ownerships may have changed. */
+void entity_retry_outside(entity_table_t *table);
 
 /* Stops idle entities; false: none is to be looked at. */
 bool entity_sweep(entity_table_t *table, uint64_t now_ms);

@@ -9,17 +9,19 @@
 #include "core/crash_point.h"
 #include "core/memory.h"
 
-/* How many defects a second are reported. */
-#define DEFECTS_REPORTED_PER_S 10u
+/* How many lines of each kind are reported in a second. */
+#define REPORTED_PER_S 10u
 
 void handling_init(executor_handling_t *handling, const type_table_t *types,
-                   completions_t *completions, const executor_hooks_t *hooks)
+                   completions_t *completions, entity_table_t *entities,
+                   const executor_hooks_t *hooks)
 {
     handling->hooks = *hooks;
     handling->request = memory_allocate(type_table_request_bytes(types));
     handling->reply = memory_allocate(type_table_reply_bytes(types));
     handling->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
-    context_init(&handling->context, completions);
+    context_init(&handling->context, completions, entities);
+    slow_init(&handling->slow);
 }
 
 void handling_free(executor_handling_t *handling)
@@ -60,30 +62,32 @@ static void put(executor_t *executor, const entity_t *entity, uint64_t flags,
                       (flags & REQUEST_DURABLE) != 0, executor->now_ms);
 }
 
+static void report(const executor_t *executor, executor_report_fn *told, log_limiter_t *limiter,
+                   const char *message, const char *words)
+{
+    uint32_t left_out = 0;
+    if (!told || !log_limiter_pass(limiter, REPORTED_PER_S, executor->now_ms, &left_out)) {
+        return;
+    }
+    char line[MESSAGE_NAME_SIZE + LIMIT_TEXT_BYTES_MAX + 64];
+    char rest[48] = "";
+    if (left_out > 0) {
+        snprintf(rest, sizeof rest, " (%u more left out before)", (unsigned)left_out);
+    }
+    snprintf(line, sizeof line, "%s: %s%s", message, words, rest);
+    told(executor->handling.hooks.report_context, line);
+}
+
 static void report_defect(executor_t *executor, const entity_t *entity, fabric_bytes_t tag,
                           uint64_t request_id, fabric_bytes_t text)
 {
     executor_handling_t *handling = &executor->handling;
-    uint32_t left_out = 0;
-    if (!handling->hooks.report_defect ||
-        !log_limiter_pass(&handling->defects_reported, DEFECTS_REPORTED_PER_S, executor->now_ms,
-                          &left_out)) {
-        return;
-    }
-    char names[3][128];
+    char name[MESSAGE_NAME_SIZE];
     char words[LIMIT_TEXT_BYTES_MAX];
-    char line[sizeof names + sizeof words + 100];
-    char rest[48] = "";
-    bytes_escape(entity_type(&executor->entities, entity)->name, names[0], sizeof names[0]);
-    bytes_escape(entity_id(entity), names[1], sizeof names[1]);
-    bytes_escape(tag, names[2], sizeof names[2]);
+    message_name(entity_type(&executor->entities, entity)->name, entity_id(entity), tag, request_id,
+                 name);
     bytes_escape(text, words, sizeof words);
-    if (left_out > 0) {
-        snprintf(rest, sizeof rest, " (%u more left out before)", (unsigned)left_out);
-    }
-    snprintf(line, sizeof line, "%s/%s %s, request %llu: %s%s", names[0], names[1], names[2],
-             (unsigned long long)request_id, words, rest);
-    handling->hooks.report_defect(handling->hooks.report_context, line);
+    report(executor, handling->hooks.report_defect, &handling->defects_reported, name, words);
 }
 
 /* A message that cannot be decoded, or whose reply cannot be encoded, fails by itself: the entity
@@ -98,6 +102,47 @@ static void put_malformed(executor_t *executor, const entity_t *entity,
     put(executor, entity, delivery->flags, &result);
 }
 
+static void end_watch(executor_t *executor, fabric_pending_t *pending)
+{
+    slow_unwatch(&executor->handling.slow, entity_type(&executor->entities, pending->entity),
+                 pending);
+    slow_forget(&executor->handling.slow, pending->request_id);
+}
+
+void handle_abandon(executor_t *executor, fabric_pending_t *pending)
+{
+    end_watch(executor, pending);
+    entity_abandon_pending(&executor->entities, pending->entity, pending);
+}
+
+/* Whether the ownership's home waits for the result of the handle: if not, the home that has
+ * delivered the message is gone, and the next one has not delivered it again yet. */
+static bool is_awaited(const fabric_pending_t *pending, const ownership_t *ownership)
+{
+    return ownership->state != OWNERSHIP_ORPHANED && ownership->state != OWNERSHIP_RESUMING &&
+           token_equal(pending->token, ownership->key.token);
+}
+
+/* The entity's state is about to end while handlers are pending: their messages end with it, so
+ * that the home delivers the durable ones again. */
+static void end_pending_calls(executor_t *executor, entity_t *entity)
+{
+    while (entity->pending) {
+        fabric_pending_t *pending = entity->pending;
+        message_result_t result = result_of(entity, pending->activation, pending->request_id);
+        result.status = STATUS_DEFECT;
+        result.error = FABRIC_ERROR_ENTITY_DEFECT;
+        result.payload = fabric_bytes_of("another handler's defect ended the entity's state");
+        output_begin(&executor->output, pending->round);
+        if (is_awaited(pending, entity->ownership)) {
+            put(executor, entity, pending->flags, &result);
+        } else {
+            output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
+        }
+        handle_abandon(executor, pending);
+    }
+}
+
 static void put_defect(executor_t *executor, entity_t *entity, const message_deliver_t *delivery,
                        const char *text)
 {
@@ -109,6 +154,7 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
     report_defect(executor, entity, delivery->tag, delivery->request_id, result.payload);
     count(&executor->handling.handled);
     count(&executor->handling.defects);
+    end_pending_calls(executor, entity);
     entity_fail(&executor->entities, entity, delivery->activation);
 }
 
@@ -151,50 +197,67 @@ static void put_reply(executor_t *executor, const entity_t *entity,
     put(executor, entity, delivery->flags, &result);
 }
 
-/* ---- what is at hand ---- */
+/* ---- slow handlers ---- */
 
-static void note_at_hand(executor_at_hand_t *at_hand, const entity_t *entity,
-                         const type_entry_t *type, const fabric_handler_t *handler,
-                         uint64_t request_id)
-{
-    fabric_bytes_t id = entity_id(entity);
-    uint64_t words[AT_HAND_ID_BYTES / sizeof(uint64_t)] = {0};
-    memcpy(words, id.data, id.size < sizeof words ? id.size : sizeof words);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        atomic_store_explicit(&at_hand->id[i], words[i], memory_order_relaxed);
-    }
-    atomic_store_explicit(&at_hand->id_size, (uint32_t)id.size, memory_order_relaxed);
-    atomic_store_explicit(&at_hand->type, type, memory_order_relaxed);
-    atomic_store_explicit(&at_hand->handler, handler, memory_order_relaxed);
-    atomic_store_explicit(&at_hand->request_id, request_id, memory_order_release);
-}
-
-/* What was read counts only if the same message is at hand before and after. */
 bool handling_describe(const executor_handling_t *handling, char *text, size_t size)
 {
-    const executor_at_hand_t *at_hand = &handling->at_hand;
-    uint64_t words[AT_HAND_ID_BYTES / sizeof(uint64_t)];
-    char names[3][128];
-    uint64_t request_id = atomic_load_explicit(&at_hand->request_id, memory_order_acquire);
-    if (request_id == 0) {
+    char name[MESSAGE_NAME_SIZE];
+    const type_entry_t *type;
+    if (at_hand_read(&handling->at_hand, name, &type) == 0) {
         return false;
     }
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        words[i] = atomic_load_explicit(&at_hand->id[i], memory_order_relaxed);
-    }
-    uint32_t id_size = atomic_load_explicit(&at_hand->id_size, memory_order_relaxed);
-    bool cut = id_size > sizeof words;
-    const type_entry_t *type = atomic_load_explicit(&at_hand->type, memory_order_relaxed);
-    const fabric_handler_t *handler = atomic_load_explicit(&at_hand->handler, memory_order_relaxed);
-    atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(&at_hand->request_id, memory_order_relaxed) != request_id) {
+    snprintf(text, size, "%s", name);
+    return true;
+}
+
+bool handling_describe_slow(executor_handling_t *handling, uint64_t since_ms, uint64_t now_ms,
+                            char *text, size_t size)
+{
+    char name[MESSAGE_NAME_SIZE];
+    const type_entry_t *type;
+    uint64_t request_id = at_hand_read(&handling->at_hand, name, &type);
+    if (request_id == 0 || since_ms == 0 || now_ms < since_ms ||
+        !type_entry_is_slow(type, now_ms - since_ms) || !slow_note(&handling->slow, request_id)) {
         return false;
     }
-    bytes_escape(type->name, names[0], sizeof names[0]);
-    bytes_escape(fabric_bytes(words, cut ? sizeof words : id_size), names[1], sizeof names[1]);
-    bytes_escape(fabric_bytes_of(handler->message->tag), names[2], sizeof names[2]);
-    snprintf(text, size, "%s/%s%s %s, request %llu", names[0], names[1], cut ? "..." : "", names[2],
-             (unsigned long long)request_id);
+    snprintf(text, size, "%s: has run for %llu ms", name, (unsigned long long)(now_ms - since_ms));
+    return true;
+}
+
+static void report_slow(executor_t *executor, const char *name, const char *what, uint64_t took_ms)
+{
+    executor_handling_t *handling = &executor->handling;
+    char words[64];
+    snprintf(words, sizeof words, "%s for %llu ms", what, (unsigned long long)took_ms);
+    report(executor, handling->hooks.report_slow, &handling->slow_reported, name, words);
+}
+
+void handling_look_back(executor_t *executor, uint64_t request_id, uint64_t took_ms)
+{
+    executor_handling_t *handling = &executor->handling;
+    char name[MESSAGE_NAME_SIZE];
+    const type_entry_t *type;
+    at_hand_last(&handling->at_hand, request_id, name, &type);
+    if (type_entry_is_slow(type, took_ms)) {
+        if (slow_note(&handling->slow, request_id)) {
+            report_slow(executor, name, "ran", took_ms);
+        }
+        slow_forget(&handling->slow, request_id);
+    }
+}
+
+bool handling_slow_step(executor_t *executor)
+{
+    const fabric_pending_t *pending =
+        slow_take(&executor->handling.slow, executor->types, executor->now_ms);
+    if (!pending) {
+        return false;
+    }
+    const entity_t *entity = pending->entity;
+    char name[MESSAGE_NAME_SIZE];
+    message_name(entity_type(&executor->entities, entity)->name, entity_id(entity),
+                 fabric_bytes_of(pending->message->tag), pending->request_id, name);
+    report_slow(executor, name, "has been pending", executor->now_ms - pending->began_ms);
     return true;
 }
 
@@ -231,7 +294,9 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         put_failure(executor, entity, delivery);
         return;
     case FABRIC_PENDING:
-        entity_begin_pending(entity, pending, executor->output.round);
+        entity_begin_pending(&executor->entities, entity, pending, executor->output.round,
+                             type_entry_is_concurrent(context->type, handler));
+        slow_watch(&executor->handling.slow, context->type, pending, executor->now_ms);
         return;
     case FABRIC_DEFECT:
         put_defect(executor, entity, delivery, context->text);
@@ -263,11 +328,13 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         return;
     }
     bool durable = delivery->flags & REQUEST_DURABLE;
-    if (durable && entity_end_if_seen(&executor->entities, entity, delivery->request_id)) {
+    if (durable && entity_has_seen(entity, delivery->request_id)) {
+        end_pending_calls(executor, entity);
+        entity_end_seen(&executor->entities, entity);
         kept_results_clear(&ownership->kept); /* they do not say all that its entities have seen */
     }
-    note_at_hand(&executor->handling.at_hand, entity, type, handler, delivery->request_id);
-    if (entity->state != ENTITY_STARTED && !entity_start(&executor->entities, entity)) {
+    at_hand_begin(&executor->handling.at_hand, type, delivery->id, handler, delivery->request_id);
+    if (!entity_is_resident(entity) && !entity_start(&executor->entities, entity)) {
         put_defect(executor, entity, delivery, "the entity could not be started");
         return;
     }
@@ -277,6 +344,9 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     context_begin(&executor->handling.context, entity, type, handler, delivery);
     run(executor, entity, delivery, handler, entity_memory(type, entity));
     context_end(&executor->handling.context);
+    if (executor->handling.context.terminate && entity_is_resident(entity)) {
+        entity_terminate(&executor->entities, entity);
+    }
 }
 
 static void note_request(const executor_t *executor, uint64_t request_id)
@@ -290,9 +360,10 @@ static void note_request(const executor_t *executor, uint64_t request_id)
 void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
                      const message_deliver_t *delivery)
 {
+    executor_handling_t *handling = &executor->handling;
     note_request(executor, delivery->request_id);
     handle(executor, entity, ownership, delivery);
-    atomic_store_explicit(&executor->handling.at_hand.request_id, 0, memory_order_release);
+    handling->ran = at_hand_end(&handling->at_hand);
     note_request(executor, 0);
 }
 
@@ -321,14 +392,6 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
     return true;
 }
 
-/* Whether the ownership's home waits for the result of the handle: if not, the home that has
- * delivered the message is gone, and the next one has not delivered it again yet. */
-static bool is_awaited(const fabric_pending_t *pending, const ownership_t *ownership)
-{
-    return ownership->state != OWNERSHIP_ORPHANED && ownership->state != OWNERSHIP_RESUMING &&
-           token_equal(pending->token, ownership->key.token);
-}
-
 static void put_completion(executor_t *executor, const entity_t *entity,
                            const fabric_pending_t *pending)
 {
@@ -355,13 +418,14 @@ static void put_completion(executor_t *executor, const entity_t *entity,
 
 void handle_completion(executor_t *executor, fabric_pending_t **handle)
 {
-    const fabric_pending_t *pending = *handle;
+    fabric_pending_t *pending = *handle;
     entity_t *entity = pending->entity;
     if (entity) {
-        output_begin(&executor->output, entity->pending_round);
+        end_watch(executor, pending);
+        output_begin(&executor->output, pending->round);
         put_completion(executor, entity, pending);
         count(&executor->handling.handled);
-        entity_end_pending(&executor->entities, entity, executor->now_ms);
+        entity_end_pending(&executor->entities, entity, pending, executor->now_ms);
     }
     pending_destroy(handle);
 }

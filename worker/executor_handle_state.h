@@ -6,18 +6,8 @@
 #include "core/log.h"
 #include "worker/context_state.h"
 #include "worker/executor.h"
-
-enum { AT_HAND_ID_BYTES = 32 };
-
-/* The message whose handler, or whose entity's start function, runs: other threads read it to say
- * what an executor is stuck at. Types and handlers outlive the executor. */
-typedef struct executor_at_hand {
-    _Atomic uint64_t request_id; /* 0: none; written last at the beginning, first at the end */
-    _Atomic(const type_entry_t *) type;
-    _Atomic(const fabric_handler_t *) handler;
-    _Atomic uint32_t id_size;
-    _Atomic uint64_t id[AT_HAND_ID_BYTES / sizeof(uint64_t)]; /* its first bytes */
-} executor_at_hand_t;
+#include "worker/executor_at_hand_state.h"
+#include "worker/executor_slow_state.h"
 
 typedef struct executor_handling {
     fabric_context_t context;
@@ -26,19 +16,36 @@ typedef struct executor_handling {
     void *reply;
     uint8_t *payload; /* encoding buffer, LIMIT_PAYLOAD_BYTES_MAX */
     executor_hooks_t hooks;
-    log_limiter_t defects_reported;
+    log_limiter_t defects_reported, slow_reported;
     executor_at_hand_t at_hand;
+    uint64_t ran; /* the request whose handler returned in the last step; 0: none */
+    executor_slow_t slow;
     _Atomic uint64_t handled, defects, answered; /* any thread reads these */
 } executor_handling_t;
 
 void handling_init(executor_handling_t *handling, const type_table_t *types,
-                   completions_t *completions, const executor_hooks_t *hooks);
+                   completions_t *completions, entity_table_t *entities,
+                   const executor_hooks_t *hooks);
 void handling_free(executor_handling_t *handling);
 /* A line for people about the message at hand: entity, tag and request id; false: none is. Any
  * thread. */
 bool handling_describe(const executor_handling_t *handling, char *text, size_t size);
+/* As executor_describe_slow. */
+bool handling_describe_slow(executor_handling_t *handling, uint64_t since_ms, uint64_t now_ms,
+                            char *text, size_t size);
+/* A step begins: returns the request whose handler returned in the one before; 0: none did. */
+static inline uint64_t handling_take_ran(executor_handling_t *handling)
+{
+    uint64_t request_id = handling->ran;
+    handling->ran = 0;
+    return request_id;
+}
+/* The handler of that request has taken so long. */
+void handling_look_back(executor_t *executor, uint64_t request_id, uint64_t took_ms);
+/* Tells of a handler that has been pending for too long now; false: none has. */
+bool handling_slow_step(executor_t *executor);
 
-/* Handles one delivery to an entity that has no pending handler and whose turn it is. */
+/* Handles one delivery to an entity whose turn it is. */
 void handle_delivery(executor_t *executor, entity_t *entity, ownership_t *ownership,
                      const message_deliver_t *delivery);
 /* Answers a delivery whose message was handled under an earlier home, from the result that was
@@ -48,5 +55,7 @@ FABRIC_MUST_USE bool handle_again(executor_t *executor, const entity_t *entity,
                                   ownership_t *ownership, const message_deliver_t *delivery);
 /* Takes the outcome of a completed handle to its entity, and frees the handle. */
 void handle_completion(executor_t *executor, fabric_pending_t **pending);
+/* Gives up a pending handler: its outcome will be dropped. */
+void handle_abandon(executor_t *executor, fabric_pending_t *pending);
 
 #endif

@@ -6,7 +6,9 @@
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
+ *     executor_residents.c                  how many entities have state, and which of them rest
  *     executor_output.c  executor_kept.c    results; results of before a change of home
+ *     executor_slow.c  executor_at_hand.c   handlers that take long; the one that runs
  */
 #ifndef WORKER_EXECUTOR_STATE_H
 #define WORKER_EXECUTOR_STATE_H

@@ -5,9 +5,10 @@
 static void abandon_pending(executor_t *executor, ownership_t *ownership)
 {
     while (ownership->busy) {
-        output_begin(&executor->output, ownership->busy->pending_round);
+        fabric_pending_t *pending = ownership->busy->pending;
+        output_begin(&executor->output, pending->round);
         output_put_abandoned(&executor->output, ownership->source, executor->now_ms);
-        entity_abandon_pending(ownership->busy);
+        handle_abandon(executor, pending);
     }
 }
 

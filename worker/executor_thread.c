@@ -150,7 +150,8 @@ static void self_free(executor_thread_t *self)
     free(self);
 }
 
-fabric_error_t executor_thread_start(const type_table_t *types, const executor_listener_t *listener,
+fabric_error_t executor_thread_start(const type_table_t *types, const executor_limits_t *limits,
+                                     const executor_listener_t *listener,
                                      executor_thread_t **thread)
 {
     executor_thread_t *self = (executor_thread_t *)memory_allocate_zeroed(1, sizeof *self);
@@ -167,9 +168,10 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
     executor_hooks_t hooks = {.wake = on_completion,
                               .wake_context = self,
                               .report_defect = listener->report_defect,
+                              .report_slow = listener->report_slow,
                               .report_context = listener->report_context,
                               .at_hand = self->slot ? &self->slot->at_hand : NULL};
-    self->executor = executor_new(types, &hooks);
+    self->executor = executor_new(types, limits, &hooks);
     if (thread_create(self) != 0) {
         executor_destroy(&self->executor);
         self_free(self);
@@ -266,4 +268,15 @@ bool executor_thread_describe(executor_thread_t *thread, char *text, size_t size
     bool described = thread->executor && executor_describe(thread->executor, text, size);
     pthread_mutex_unlock(&thread->lock);
     return described;
+}
+
+bool executor_thread_describe_slow(executor_thread_t *thread, uint64_t now_ms, char *text,
+                                   size_t size)
+{
+    uint64_t since_ms = executor_thread_step_since(thread);
+    pthread_mutex_lock(&thread->lock);
+    bool slow =
+        thread->executor && executor_describe_slow(thread->executor, since_ms, now_ms, text, size);
+    pthread_mutex_unlock(&thread->lock);
+    return slow;
 }

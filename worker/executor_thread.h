@@ -12,18 +12,19 @@
 
 typedef struct executor_thread executor_thread_t;
 
-/* What an executor's thread calls: `notify` when output stops being empty, `report_defect` as
- * executor_defect_fn says. */
+/* What an executor's thread calls: `notify` when output stops being empty, `report_defect` and
+ * `report_slow` as executor_hooks_t says. */
 typedef struct executor_listener {
     void (*notify)(void *context);
     void *notify_context;
-    executor_defect_fn *report_defect;
+    executor_report_fn *report_defect, *report_slow;
     void *report_context;
     crash_slot_t *slot; /* where the thread notes which request's handler runs; NULL: nowhere */
 } executor_listener_t;
 
 /* `types` outlives the thread. NO_RESOURCES when the system gives no thread. */
 FABRIC_MUST_USE fabric_error_t executor_thread_start(const type_table_t *types,
+                                                     const executor_limits_t *limits,
                                                      const executor_listener_t *listener,
                                                      executor_thread_t **thread);
 /* Gives the executor a list of works. */
@@ -44,5 +45,8 @@ executor_stats_t executor_thread_stats(executor_thread_t *thread);
 uint64_t executor_thread_step_since(const executor_thread_t *thread);
 /* As executor_describe. Any thread. */
 bool executor_thread_describe(executor_thread_t *thread, char *text, size_t size);
+/* As executor_describe_slow, of the present step. Any thread. */
+bool executor_thread_describe_slow(executor_thread_t *thread, uint64_t now_ms, char *text,
+                                   size_t size);
 
 #endif

@@ -48,6 +48,7 @@ typedef struct link_config {
     uint32_t grace_ms; /* for running handlers when the link leaves or a shard is lost */
     uint32_t executors;
     uint32_t stuck_ms;    /* a step of an executor that takes longer than this is stuck */
+    uint32_t slow_ms;     /* the shortest time after which a handler is slow; the shell's */
     bool allow_plaintext; /* whether brokers of the map beyond this machine may be connected */
     bool supervised;      /* whether a supervisor will report how this process ended */
     runner_standing_t standing; /* of the process before this one */
@@ -113,7 +114,8 @@ typedef enum link_event_kind {
     LINK_EVENT_UNSETTLED,
     LINK_EVENT_PLAINTEXT, /* a broker of the map would be reached without encryption */
     LINK_EVENT_STUCK,     /* an executor is stuck: executor, step_ms; the shell adds a text */
-    LINK_EVENT_RECOVERED  /* an executor is not stuck any more: executor */
+    LINK_EVENT_RECOVERED, /* an executor is not stuck any more: executor */
+    LINK_EVENT_SLOW       /* a handler takes long: text. Made by the shell */
 } link_event_kind_t;
 
 typedef struct link_event {

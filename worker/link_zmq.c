@@ -23,8 +23,10 @@
 /* How many frames of one socket are read before it is the turn of the next socket. */
 #define FRAMES_PER_TURN 64
 #define SOCKETS_MAX     1023
-/* How often executors are looked at in the time after which one of them is stuck. */
-#define LOOKS 10u
+/* How often executors are looked at in the time after which one of them is stuck, or the handler of
+ * one is slow; and at most once in so many milliseconds. */
+#define LOOKS        10u
+#define LOOKS_MS_MIN 10u
 
 /* Received frames up to this size are copied: libzmq keeps small messages in buffers of some 20 kB,
  * so a small frame that is kept would hold much more memory than it needs. */
@@ -65,6 +67,12 @@ struct link_zmq {
     zmq_pollitem_t items[1 + 2 * LINK_ENDPOINTS_MAX];
 };
 
+static uint64_t looks_ms(const link_config_t *config)
+{
+    uint32_t limit_ms = config->slow_ms < config->stuck_ms ? config->slow_ms : config->stuck_ms;
+    return limit_ms / LOOKS < LOOKS_MS_MIN ? LOOKS_MS_MIN : limit_ms / LOOKS + 1;
+}
+
 fabric_error_t link_zmq_new(const link_config_t *config,
                             void (*on_event)(void *context, const link_event_t *event),
                             void *context, reason_t *reason, link_zmq_t **link)
@@ -87,7 +95,7 @@ fabric_error_t link_zmq_new(const link_config_t *config,
     self->executors = (executor_thread_t **)memory_allocate_zeroed(config->executors,
                                                                    sizeof(executor_thread_t *));
     self->steps = (uint64_t *)memory_allocate_zeroed(config->executors, sizeof(uint64_t));
-    self->looks_ms = config->stuck_ms / LOOKS + 1;
+    self->looks_ms = looks_ms(config);
     self->first = (work_t **)memory_allocate_zeroed(config->executors, sizeof(work_t *));
     self->last = (work_t **)memory_allocate_zeroed(config->executors, sizeof(work_t *));
     self->on_event = on_event;
@@ -336,6 +344,15 @@ static void take_output(link_zmq_t *self)
     }
 }
 
+static void look_for_slow(link_zmq_t *self, uint32_t executor, uint64_t now_ms)
+{
+    link_event_t event = {.kind = LINK_EVENT_SLOW};
+    if (executor_thread_describe_slow(self->executors[executor], now_ms, event.text,
+                                      sizeof event.text)) {
+        self->on_event(self->event_context, &event);
+    }
+}
+
 static void look_at_executors(link_zmq_t *self, uint64_t now_ms)
 {
     if (now_ms < self->look_ms) {
@@ -344,6 +361,7 @@ static void look_at_executors(link_zmq_t *self, uint64_t now_ms)
     self->look_ms = now_ms + self->looks_ms;
     for (uint32_t i = 0; i < self->executor_count; i++) {
         self->steps[i] = executor_thread_step_since(self->executors[i]);
+        look_for_slow(self, i, now_ms);
     }
     link_look(self->link, self->steps, now_ms);
 }

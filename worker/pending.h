@@ -34,6 +34,15 @@ struct fabric_pending {
     uint64_t activation;
     uint64_t request_id;
     uint64_t flags;
+    /* executor_entity.c writes these. */
+    fabric_pending_t *call_previous,
+        *call_next;  /* of the entity's pending handlers, as they began */
+    uint32_t round;  /* of its delivery */
+    bool concurrent; /* it runs beside any others */
+    /* executor_slow.c writes these. */
+    uint64_t began_ms;
+    fabric_pending_t *watch_previous, *watch_next; /* of those of its type that are not slow yet */
+    bool watched;
     /* the outcome */
     reply_status_t status;
     fabric_error_t error;

@@ -142,7 +142,7 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
     wire_put_text(writer, type->name);
     wire_put_text(writer, type->group ? type->group : "default");
     wire_put_uint(writer, entry->mailbox_capacity);
-    wire_put_uint(writer, 1);
+    wire_put_uint(writer, entry->has_concurrent ? FABRIC_UNBOUNDED : entry->concurrency);
     wire_put_array(writer, (uint32_t)type->handler_count);
     for (size_t i = 0; i < type->handler_count; i++) {
         const fabric_message_type_t *message = type->handlers[i].message;
@@ -190,6 +190,15 @@ static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
             return error;
         }
     }
+    for (size_t i = 0; type->concurrent && type->concurrent[i]; i++) {
+        entry->has_concurrent = true;
+        if (!type_entry_handler(entry, fabric_bytes_of(type->concurrent[i]->tag))) {
+            return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                              "entity type %s: message %s is concurrent, but has no handler",
+                              type->name, type->concurrent[i]->tag);
+        }
+    }
+    entry->mixed = entry->has_concurrent || entry->concurrency > 1;
     if (!description_valid(entry)) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "entity type %s: a schema breaks a rule of <fabric/schema.h>",
@@ -240,6 +249,8 @@ fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *t
     entry->mailbox_capacity =
         type->mailbox_capacity ? type->mailbox_capacity : TYPE_MAILBOX_CAPACITY_DEFAULT;
     entry->idle_ms = type->idle_ms ? type->idle_ms : TYPE_IDLE_MS_DEFAULT;
+    entry->concurrency = type->concurrency ? type->concurrency : 1;
+    entry->slow_ms = type->slow_ms ? type->slow_ms : TYPE_SLOW_MS_DEFAULT;
     fabric_error_t error = entry_fill(entry, reason);
     if (error != FABRIC_OK) {
         free(entry);
@@ -272,6 +283,26 @@ const fabric_handler_t *type_entry_handler(const type_entry_t *entry, fabric_byt
     bool found;
     size_t place = handler_place(entry, tag, &found);
     return found ? entry->handlers[place] : NULL;
+}
+
+uint32_t type_table_slow_ms(const type_table_t *table)
+{
+    uint32_t slow_ms = FABRIC_NEVER_SLOW;
+    for (size_t i = 0; i < table->count; i++) {
+        slow_ms = table->entries[i]->slow_ms < slow_ms ? table->entries[i]->slow_ms : slow_ms;
+    }
+    return slow_ms;
+}
+
+bool type_entry_is_concurrent(const type_entry_t *entry, const fabric_handler_t *handler)
+{
+    const fabric_message_type_t *const *list = entry->type->concurrent;
+    for (size_t i = 0; handler && list && list[i]; i++) {
+        if (strcmp(list[i]->tag, handler->message->tag) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 size_t type_table_request_bytes(const type_table_t *table)

@@ -12,6 +12,7 @@
 
 #define TYPE_MAILBOX_CAPACITY_DEFAULT 4096u
 #define TYPE_IDLE_MS_DEFAULT          60000u
+#define TYPE_SLOW_MS_DEFAULT          30000u
 #define TYPE_STATE_BYTES_MAX          (64u << 20)
 #define TYPE_STRUCT_BYTES_MAX         (64u << 20)
 
@@ -21,9 +22,19 @@ typedef struct type_entry {
     uint16_t index; /* 0.. in order of addition */
     uint32_t mailbox_capacity;
     uint32_t idle_ms;
+    uint32_t slow_ms; /* FABRIC_NEVER_SLOW: any time */
+    uint32_t concurrency;
+    bool mixed; /* some handler runs beside others of its entity: results come in any order */
+    bool has_concurrent; /* some handler is marked as concurrent */
     size_t handler_count;
     const fabric_handler_t *handlers[128]; /* sorted by tag */
 } type_entry_t;
+
+/* Whether a handler of the type that has taken so long is slow. */
+static inline bool type_entry_is_slow(const type_entry_t *entry, uint64_t took_ms)
+{
+    return took_ms > entry->slow_ms && entry->slow_ms != FABRIC_NEVER_SLOW;
+}
 
 typedef struct type_table type_table_t;
 
@@ -38,6 +49,10 @@ const type_entry_t *type_table_at(const type_table_t *table, size_t index);
 /* NULL: there is none. */
 const type_entry_t *type_table_find(const type_table_t *table, fabric_bytes_t name);
 const fabric_handler_t *type_entry_handler(const type_entry_t *entry, fabric_bytes_t tag);
+/* Whether the handler (NULL: there is none) is marked as concurrent. */
+bool type_entry_is_concurrent(const type_entry_t *entry, const fabric_handler_t *handler);
+/* The shortest slow_ms of all types; FABRIC_NEVER_SLOW: no handler is slow. */
+uint32_t type_table_slow_ms(const type_table_t *table);
 /* The largest request and reply struct of all messages. */
 size_t type_table_request_bytes(const type_table_t *table);
 size_t type_table_reply_bytes(const type_table_t *table);

@@ -49,6 +49,11 @@ static void on_defect(void *context, const char *text)
     report((fabric_worker_t *)context, FABRIC_LOG_WARN, "worker.defect", text);
 }
 
+static void on_slow(void *context, const char *text)
+{
+    report((fabric_worker_t *)context, FABRIC_LOG_WARN, "worker.slow", text);
+}
+
 /* ---- making one ---- */
 
 static void worker_free(fabric_worker_t *worker)
@@ -168,6 +173,9 @@ static void on_event(void *context, const link_event_t *event)
         snprintf(text, sizeof text, "executor %u goes on", (unsigned)event->executor);
         report(worker, FABRIC_LOG_INFO, "worker.recovered", text);
         return;
+    case LINK_EVENT_SLOW:
+        on_slow(worker, event->text);
+        return;
     }
 }
 
@@ -192,6 +200,7 @@ static executor_stats_t sum_stats(const fabric_worker_t *worker)
         executor_stats_t one = executor_thread_stats(worker->executors[i]);
         sum.handled += one.handled;
         sum.defects += one.defects;
+        sum.slow += one.slow;
         sum.entities += one.entities;
     }
     return sum;
@@ -213,10 +222,13 @@ static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
     executor_listener_t listener = {.notify = link_zmq_notify,
                                     .notify_context = worker->link,
                                     .report_defect = on_defect,
+                                    .report_slow = on_slow,
                                     .report_context = worker};
     for (uint32_t i = 0; i < worker->setup.config.executors && error == FABRIC_OK; i++) {
         listener.slot = worker->notes ? crash_notes_slot(worker->notes, i) : NULL;
-        error = executor_thread_start(worker->setup.types, &listener, &worker->executors[i]);
+        executor_limits_t limits = worker_setup_limits(&worker->setup, i);
+        error =
+            executor_thread_start(worker->setup.types, &limits, &listener, &worker->executors[i]);
     }
     if (error == FABRIC_OK) {
         error = link_zmq_start(worker->link, worker->executors);
@@ -347,6 +359,7 @@ void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *s
     *stats = (fabric_worker_stats_t){
         .handled = sum.handled,
         .defects = sum.defects,
+        .slow = sum.slow,
         .entities = sum.entities,
         .shards = worker->link ? link_zmq_shards(worker->link) : 0,
         .dropped = worker->link ? link_zmq_dropped(worker->link) : worker->final_dropped,

@@ -19,6 +19,8 @@ const config_key_t worker_config_keys[] = {
      "version of the modules, larger for newer ones: shards do not move to older ones; 0: none"},
     {"window", CONFIG_UINT, "16384", 1, 1048576, "COUNT",
      "deliveries that may wait in this worker at once"},
+    {"residents", CONFIG_UINT, "10000", 1, 1000000000, "COUNT",
+     "entities that may have state in this worker at once"},
     {"grace_ms", CONFIG_UINT, "5000", 1, 600000, "MS",
      "time for running handlers when a shard moves away or the worker stops"},
     {"stuck_ms", CONFIG_UINT, "10000", 10, 86400000, "MS",

@@ -82,6 +82,7 @@ static fabric_error_t make_worker(const config_t *config, program_t *program, mo
         .executors = (uint32_t)config_uint(config, "executors"),
         .weight = (uint32_t)config_uint(config, "weight"),
         .app_version = config_uint(config, "app_version"),
+        .residents = (uint32_t)config_uint(config, "residents"),
         .window = (uint32_t)config_uint(config, "window"),
         .grace_ms = (uint32_t)config_uint(config, "grace_ms"),
         .stuck_ms = (uint32_t)config_uint(config, "stuck_ms"),
@@ -125,7 +126,7 @@ static int run(fabric_worker_t *worker, const program_t *program)
     fabric_worker_stats_t stats;
     fabric_worker_stats(worker, &stats);
     log_event(LOG_INFO_LEVEL, "worker.stopped", log_uint("handled", stats.handled),
-              log_uint("defects", stats.defects));
+              log_uint("defects", stats.defects), log_uint("slow", stats.slow));
     return outcome.error == FABRIC_OK
                ? 0
                : fail(exit_code_of(outcome.error), outcome.error, outcome.text);

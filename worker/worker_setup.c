@@ -10,10 +10,14 @@
 #include "core/memory.h"
 #include "core/random.h"
 
-#define WEIGHT_DEFAULT   100u
-#define WINDOW_DEFAULT   16384u
-#define GRACE_MS_DEFAULT 5000u
-#define STUCK_MS_DEFAULT 10000u
+#define WEIGHT_DEFAULT    100u
+#define WINDOW_DEFAULT    16384u
+#define GRACE_MS_DEFAULT  5000u
+#define STUCK_MS_DEFAULT  10000u
+#define RESIDENTS_DEFAULT 10000u
+
+/* Deliveries of one entity that a broker sends before it has results: ENTITY_WINDOW there. */
+#define ENTITY_DELIVERIES 16u
 
 typedef struct broker_list {
     worker_setup_t *setup;
@@ -99,6 +103,7 @@ static fabric_error_t set_types(worker_setup_t *setup, const fabric_entity_type_
     }
     type_table_describe(setup->types, &setup->descriptions);
     setup->config.types = wire_writer_bytes(&setup->descriptions);
+    setup->config.slow_ms = type_table_slow_ms(setup->types);
     return error;
 }
 
@@ -106,7 +111,11 @@ static fabric_error_t configure(worker_setup_t *setup, const fabric_worker_optio
                                 reason_t *reason)
 {
     link_config_t *config = &setup->config;
+    setup->residents = or_default(options->residents, RESIDENTS_DEFAULT);
     config->executors = or_default(options->executors, core_count());
+    if (config->executors > setup->residents) {
+        config->executors = setup->residents; /* each has room for one at least */
+    }
     config->weight = or_default(options->weight, WEIGHT_DEFAULT);
     config->app_version = options->app_version;
     config->window = or_default(options->window, WINDOW_DEFAULT);
@@ -136,6 +145,20 @@ void worker_setup_supervise(worker_setup_t *setup, runner_standing_t standing)
 {
     setup->config.supervised = true;
     (void)runner_standing_set(&setup->config.standing, standing);
+}
+
+/* Entities that wait for room take half of the window at most, so that deliveries to residents
+ * always find some of it. */
+executor_limits_t worker_setup_limits(const worker_setup_t *setup, uint32_t executor)
+{
+    uint32_t executors = setup->config.executors;
+    if (setup->residents == FABRIC_UNBOUNDED) {
+        return (executor_limits_t){UINT32_MAX, UINT32_MAX};
+    }
+    return (executor_limits_t){
+        .residents_max = setup->residents / executors + (executor < setup->residents % executors),
+        .outside_max = setup->config.window / 2 / ENTITY_DELIVERIES / executors,
+    };
 }
 
 void worker_setup_begin(worker_setup_t *setup)

@@ -12,6 +12,7 @@
 #include "core/reason.h"
 #include "core/wire.h"
 #include "worker/crash_notes.h"
+#include "worker/executor.h"
 #include "worker/link.h"
 #include "worker/type_table.h"
 
@@ -23,6 +24,7 @@ typedef struct worker_setup {
     char name[LIMIT_NAME_BYTES_MAX + 1];
     wire_writer_t descriptions;
     type_table_t *types;
+    uint32_t residents; /* of all executors */
     char *brokers[LIMIT_BROKERS_MAX];
     size_t broker_count;
 } worker_setup_t;
@@ -36,6 +38,8 @@ FABRIC_MUST_USE fabric_error_t worker_setup_make(worker_setup_t *setup, const ch
 /* A supervisor will report how this process ends, and has handed over the standing of the process
  * before it. */
 void worker_setup_supervise(worker_setup_t *setup, runner_standing_t standing);
+/* The bounds of an executor: its share of those of the worker. */
+executor_limits_t worker_setup_limits(const worker_setup_t *setup, uint32_t executor);
 /* The worker starts as a new runner. */
 void worker_setup_begin(worker_setup_t *setup);
 void worker_setup_clear(worker_setup_t *setup);

@@ -62,13 +62,24 @@ static bool expired(router_t *router, message_t *message)
     return true;
 }
 
+/* Whether as many messages of the entity are in flight as may be. */
+static bool is_window_full(router_t *router, const entity_t *entity)
+{
+    if (entity->in_flight < ENTITY_WINDOW) {
+        return false;
+    }
+    uint32_t concurrency = type_concurrency(router, entity_type(entity));
+    uint32_t window = concurrency < ENTITY_WINDOW ? ENTITY_WINDOW : concurrency;
+    return entity->in_flight >= (window < ENTITY_WINDOW_MAX ? window : ENTITY_WINDOW_MAX);
+}
+
 /* The message that the entity could give to its owner now, if the owner has credit for it. */
-static message_t *next_to_deliver(const router_t *router, const entity_t *entity)
+static message_t *next_to_deliver(router_t *router, const entity_t *entity)
 {
     const ownership_t *ownership = entity->ownership;
     if (!ownership_dispatches(router, ownership) || ownership->owner->state != RUNNER_JOINED ||
         entity->restarting || timer_is_set(&entity->pause) || entity->holds > 0 ||
-        entity->in_flight >= ENTITY_WINDOW) {
+        is_window_full(router, entity)) {
         return NULL;
     }
     message_t *message = entity->cursor;

@@ -1,9 +1,10 @@
 /* An entity and its mailbox: the queue of its messages. mailbox.c owns the struct.
  *
  * A queue holds the accepted messages of one entity in order: first those whose results wait for
- * their commits, then those in flight, then those that wait. The cursor stands at the first message
- * that waits. A message leaves the queue only when it has ended, so redelivery never has to put
- * anything back.
+ * their commits, then those in flight, then those that wait. Only for a type of which more than one
+ * handler may be pending do results stand between messages in flight. The cursor stands at the
+ * first message that waits. A message leaves the queue only when it has ended, so redelivery never
+ * has to put anything back.
  *
  * An entity exists here only while it has messages: idle entities cost nothing.
  */
@@ -14,7 +15,8 @@
 #include "core/timers.h"
 
 enum {
-    ENTITY_WINDOW = 16, /* messages of one entity in flight */
+    ENTITY_WINDOW = 16,      /* messages of one entity in flight */
+    ENTITY_WINDOW_MAX = 256, /* the same, where so many of its handlers may be pending */
     NOT_TAKEN_DELAY_MS = 50
 };
 

@@ -102,15 +102,17 @@ static void not_taken(router_t *router, message_t *message, const message_result
 
 /* Why a result must not count, by the order of its entity; NULL: it may. After a defect, or after a
  * message that came back, results of the same activation rest on a state that is not valid. The
- * same holds for a result that comes while an earlier message of its entity has no result yet. */
-static const char *order_fault(const message_t *message)
+ * same holds for a result that comes while an earlier message of its entity has no result yet,
+ * unless more than one handler of the entity may be pending. */
+static const char *order_fault(router_t *router, const message_t *message)
 {
     const entity_t *entity = message->entity;
     if (message->activation != entity->activation) {
         return "the worker's result belongs to an activation that is over";
     }
     bool first = entity->queue == message || message->prev->state == MESSAGE_RESULT;
-    return first ? NULL : "the worker's result came before that of an earlier message";
+    bool any_order = !first && type_concurrency(router, entity_type(entity)) > 1;
+    return first || any_order ? NULL : "the worker's result came before that of an earlier message";
 }
 
 static void refuse(router_t *router, const runner_t *runner, message_t *message, const char *fault)
@@ -127,6 +129,24 @@ static void refuse(router_t *router, const runner_t *runner, message_t *message,
         message_lose(router, message, fault);
     }
     entity_refused(router, entity, FABRIC_ERROR_MALFORMED_MESSAGE);
+}
+
+/* Whether the message's handler was pending when another handler's defect ended the state of their
+ * entity: the worker says so about each of them. */
+static bool has_ended_with_state(router_t *router, const message_t *message,
+                                 const message_result_t *result)
+{
+    return message->activation != message->entity->activation && result->status == STATUS_DEFECT &&
+           type_concurrency(router, entity_type(message->entity)) > 1;
+}
+
+static void take_back(router_t *router, message_t *message)
+{
+    if (message->stored.flags & REQUEST_DURABLE) {
+        come_back(router, message);
+    } else {
+        message_lose(router, message, "another handler's defect ended the entity's state");
+    }
 }
 
 /* Whether no handler can decode a durable message. Its caller gets the answer, and the message is
@@ -228,9 +248,11 @@ void result_received(router_t *router, runner_t *runner, const message_result_t 
         return;
     }
     entity_t *entity = message->entity;
-    const char *fault = received->status == STATUS_NOT_TAKEN ? NULL : order_fault(message);
+    const char *fault = received->status == STATUS_NOT_TAKEN ? NULL : order_fault(router, message);
     poison_result_came(router, runner, message);
-    if (fault) {
+    if (fault && has_ended_with_state(router, message, received)) {
+        take_back(router, message);
+    } else if (fault) {
         refuse(router, runner, message, fault);
     } else {
         fault_text_t text;

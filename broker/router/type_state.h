@@ -17,6 +17,9 @@ typedef struct known_type {
 known_type_t *type_find(router_t *router, fabric_bytes_t name);
 /* The type is registered in the group, or its description has changed. */
 void type_set(router_t *router, uint16_t group, fabric_bytes_t description);
+/* How many handlers of one entity may be pending at once, as the type's description says; 1 for a
+ * type that is not registered. */
+uint32_t type_concurrency(router_t *router, fabric_bytes_t name);
 void types_destroy(router_t *router);
 
 #endif

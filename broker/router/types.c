@@ -36,6 +36,12 @@ void type_set(router_t *router, uint16_t group, fabric_bytes_t description)
     HASH_ADD_KEYPTR(by_name, router->types, type->name, strlen(type->name), type);
 }
 
+uint32_t type_concurrency(router_t *router, fabric_bytes_t name)
+{
+    const known_type_t *type = type_find(router, name);
+    return type ? type->description->concurrency : 1;
+}
+
 void types_destroy(router_t *router)
 {
     known_type_t *type, *next;

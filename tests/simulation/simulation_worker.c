@@ -275,6 +275,14 @@ static void draw_version(worker_t *worker)
     }
 }
 
+/* One worker of four has room for few entities, and some of these for none that wait. */
+static executor_limits_t limits_of(const link_config_t *config)
+{
+    uint32_t number = config->window;
+    return number % 4 ? (executor_limits_t){UINT32_MAX, UINT32_MAX}
+                      : (executor_limits_t){1 + number / 16, number % 8 ? 4 : 0};
+}
+
 static void start(process_t *process)
 {
     worker_t *worker = worker_of(process);
@@ -302,9 +310,10 @@ static void start(process_t *process)
                             .grace_ms = GRACE_MS,
                             .executors = EXECUTORS};
     worker->link = link_new(&config, process_now_ms(process));
+    executor_limits_t limits = limits_of(&config);
     for (uint32_t i = 0; i < EXECUTORS; i++) {
         worker->executors[i] = executor_new(
-            worker->types, &(executor_hooks_t){.wake = on_wake, .wake_context = process});
+            worker->types, &limits, &(executor_hooks_t){.wake = on_wake, .wake_context = process});
     }
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         fabric_error_t error = link_add_endpoint(worker->link, network_endpoint(i));

@@ -29,6 +29,12 @@ static void check_entity(const entity_t *entity)
     expect("the last message that waits", !entity->first || entity->last == last, true);
     expect("whether a handler is pending", entity->state == ENTITY_PENDING,
            entity->pending != NULL);
+    uint64_t pending_count = 0;
+    for (const fabric_pending_t *pending = entity->pending; pending; pending = pending->call_next) {
+        expect("the entity of a pending handler", pending->entity == entity, true);
+        pending_count += !pending->concurrent;
+    }
+    expect("pending handlers that are not concurrent", entity->pending_count, pending_count);
 }
 
 static void check_ownership(const executor_t *executor, const ownership_t *ownership)
@@ -56,6 +62,34 @@ static void check_ownership(const executor_t *executor, const ownership_t *owner
     expect("busy entities that an ownership does not list", 0, busy);
 }
 
+static void check_residents(const entity_table_t *entities)
+{
+    uint64_t residents = 0;
+    uint64_t resting = 0;
+    uint64_t listed = 0;
+    uint64_t outside = 0;
+    for (const entity_t *entity = entities->by_key; entity; entity = entity->hh.next) {
+        residents += entity_is_resident(entity);
+        resting += entity->state == ENTITY_STARTED && !entity->first && !entity->kept;
+    }
+    const entity_t *before = NULL;
+    for (const entity_t *entity = entities->residents.resting; entity;
+         entity = entity->resting_next) {
+        listed += entity->resting;
+        if (before && entities->residents.ordered) {
+            expect("the order of residents that rest", before->used_ms <= entity->used_ms, true);
+        }
+        before = entity;
+    }
+    for (const entity_t *entity = entities->outside.first; entity; entity = entity->queue_next) {
+        outside++;
+    }
+    expect("residents", entities->residents.count, residents);
+    expect("more residents than there may be", residents > entities->residents.max, false);
+    expect("residents that rest", listed, resting);
+    expect("entities that wait for room", entities->outside_count, outside);
+}
+
 const char *executor_check(const executor_t *executor)
 {
     uint64_t count = 0;
@@ -71,6 +105,7 @@ const char *executor_check(const executor_t *executor)
          ownership = ownership->hh.next) {
         check_ownership(executor, ownership);
     }
+    check_residents(&executor->entities);
     executor_stats_t stats = executor_stats(executor);
     expect("entities", stats.entities, count);
     expect("bytes of entities", stats.bytes, bytes);

@@ -31,6 +31,11 @@ static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount
 static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL};
 static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL};
 static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL};
+static const fabric_message_type_t linger_message = {"Linger", &amount_schema, NONE, true, NULL};
+static const fabric_message_type_t keep_message = {"Keep", &amount_schema, NONE, true, NULL};
+static const fabric_message_type_t end_message = {"End", &amount_schema, &amount_schema, true,
+                                                  NULL};
+static const fabric_message_type_t hold_message = {"Hold", NONE, &amount_schema, true, NULL};
 static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL};
 static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL};
 static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema, true, NULL};
@@ -48,8 +53,10 @@ static bool start(void *state, fabric_bytes_t id)
 static void stop_entity(void *state, fabric_bytes_t id)
 {
     (void)state;
-    (void)id;
     present->stops++;
+    size_t size = strlen(present->stopped);
+    snprintf(present->stopped + size, sizeof present->stopped - size, "%.*s", (int)id.size,
+             (const char *)id.data);
 }
 
 static fabric_result_t add(fabric_context_t *context, void *state, const void *request, void *reply)
@@ -91,6 +98,39 @@ static fabric_result_t wait_handler(fabric_context_t *context, void *state, cons
     return FABRIC_PENDING;
 }
 
+static fabric_result_t linger_handler(fabric_context_t *context, void *state, const void *request,
+                                      void *reply)
+{
+    (void)context;
+    (void)state;
+    (void)reply;
+    present->now_ms += (uint64_t)((const amount_t *)request)->amount;
+    if (present->during) {
+        present->during(present);
+    }
+    return FABRIC_REPLY;
+}
+
+static fabric_result_t keep_handler(fabric_context_t *context, void *state, const void *request,
+                                    void *reply)
+{
+    (void)state;
+    (void)reply;
+    fabric_context_keep_alive(context, ((const amount_t *)request)->amount != 0);
+    return FABRIC_REPLY;
+}
+
+static fabric_result_t end_handler(fabric_context_t *context, void *state, const void *request,
+                                   void *reply)
+{
+    fabric_context_terminate(context);
+    if (((const amount_t *)request)->amount != 0) {
+        return wait_handler(context, state, NULL, NULL);
+    }
+    ((amount_t *)reply)->amount = ((const amount_t *)state)->amount;
+    return FABRIC_REPLY;
+}
+
 static fabric_result_t label_handler(fabric_context_t *context, void *state, const void *request,
                                      void *reply)
 {
@@ -123,9 +163,12 @@ static fabric_result_t twice_handler(fabric_context_t *context, void *state, con
 }
 
 static const fabric_handler_t handlers[] = {
-    {&twice_message, twice_handler}, {&add_message, add},           {&fail_message, fail_handler},
-    {&break_message, break_handler}, {&wait_message, wait_handler}, {&label_message, label_handler},
-    {&lie_message, lie_handler},
+    {&twice_message, twice_handler}, {&add_message, add},
+    {&fail_message, fail_handler},   {&break_message, break_handler},
+    {&wait_message, wait_handler},   {&label_message, label_handler},
+    {&lie_message, lie_handler},     {&linger_message, linger_handler},
+    {&hold_message, wait_handler},   {&keep_message, keep_handler},
+    {&end_message, end_handler},
 };
 static const fabric_entity_type_t type = {
     .name = "Sum",
@@ -136,6 +179,7 @@ static const fabric_entity_type_t type = {
     .handler_count = sizeof handlers / sizeof handlers[0],
     .mailbox_capacity = 2,
     .idle_ms = 1000,
+    .slow_ms = 500,
 };
 
 /* ---- the executor ---- */
@@ -147,6 +191,41 @@ static void take_defect(void *context, const char *text)
     snprintf(d->defect, sizeof d->defect, "%s", text);
 }
 
+static void take_slow(void *context, const char *text)
+{
+    executor_driver_t *d = (executor_driver_t *)context;
+    d->slow_told++;
+    snprintf(d->slow, sizeof d->slow, "%s", text);
+}
+
+static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
+{
+    d->executor = executor_new(d->types, limits,
+                               &(executor_hooks_t){.report_defect = take_defect,
+                                                   .report_slow = take_slow,
+                                                   .report_context = d});
+}
+
+void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_max)
+{
+    executor_destroy(&d->executor);
+    make_executor(d, &(executor_limits_t){residents_max, outside_max});
+}
+
+void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_concurrent)
+{
+    static const fabric_message_type_t *const waits[] = {&wait_message, NULL};
+    static fabric_entity_type_t other;
+    other = type;
+    other.concurrency = concurrency;
+    other.concurrent = wait_is_concurrent ? waits : NULL;
+    executor_destroy(&d->executor);
+    type_table_destroy(&d->types);
+    d->types = type_table_new();
+    assert_int_equal(type_table_add(d->types, &other, NULL), FABRIC_OK);
+    make_executor(d, NULL);
+}
+
 int executor_driver_setup(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)calloc(1, sizeof *d);
@@ -154,8 +233,7 @@ int executor_driver_setup(void **state)
     present = d;
     d->types = type_table_new();
     assert_int_equal(type_table_add(d->types, &type, NULL), FABRIC_OK);
-    d->executor = executor_new(
-        d->types, &(executor_hooks_t){.report_defect = take_defect, .report_context = d});
+    make_executor(d, NULL);
     d->now_ms = 1000;
     d->home_epoch = 1;
     atomic_init(&d->lease.start_until_ms, UINT64_MAX);

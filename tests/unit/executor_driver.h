@@ -2,10 +2,20 @@
  * its results one after another.
  *
  * The executor has one entity type, Sum, with a mailbox of 2 volatile messages, idle after 1,000
- * ms. Its state is an amount, which starting sets to 100. Add    adds an amount and replies with
- * the sum Fail   fails with code 7 Break  is a defect Wait   stays pending, in `pending` Label
- * replies with a value that cannot be encoded Lie    returns FABRIC_PENDING without a handle Twice
- * makes two handles, `pending` and `surplus`
+ * ms, whose handlers are slow after more than 500 ms. Its state is an amount, which starting sets
+ * to 100. Its messages:
+ *
+ *     Add     adds an amount and replies with the sum
+ *     Fail    fails with code 7
+ *     Break   is a defect
+ *     Wait    stays pending, in `pending`
+ *     Hold    the same
+ *     Label   replies with a value that cannot be encoded
+ *     Linger  takes so many milliseconds
+ *     Keep    keeps the entity alive, but 0: does not
+ *     End     terminates it, and stays pending, but 0: replies
+ *     Lie     returns FABRIC_PENDING without a handle
+ *     Twice   makes two handles, `pending` and `surplus`
  *
  * All orders and messages are of one shard. Requests are numbered from 1, in the order in which
  * they are given. A failed expectation fails the cmocka test.
@@ -30,14 +40,19 @@ typedef struct executor_driver {
 
     /* What handlers have seen. */
     int starts, stops;
-    int handled; /* Add and Wait */
+    int handled;      /* Add and Wait */
+    char stopped[64]; /* the ids of entities that were stopped, one after another */
     fabric_token_t token;
     fabric_pending_t *pending, *surplus;
     bool start_fails;
+    void (*during)(struct executor_driver *d); /* called by Linger; NULL: nothing */
 
     /* The defects that were reported: how many, and the last line. */
     int defects_told;
     char defect[512];
+    /* The same for handlers that took long. */
+    int slow_told;
+    char slow[512];
 
     work_output_t *outputs; /* of the last run */
     wire_reader_t results;
@@ -52,6 +67,11 @@ int executor_driver_teardown(void **state);
     cmocka_unit_test_setup_teardown(name, executor_driver_setup, executor_driver_teardown)
 
 /* ---- what the executor is given ---- */
+
+/* Before anything else: at most so many entities have state, and wait for room. */
+void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_max);
+/* Likewise: so many handlers of an entity may be pending, and Wait is concurrent or not. */
+void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_concurrent);
 
 void exec_begin(executor_driver_t *d, uint64_t owner_sequence);
 void exec_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms);

@@ -28,6 +28,13 @@ void driver_config(router_config_t *config)
     router_config_defaults(config);
 }
 
+static uint32_t type_concurrency_told = 1;
+
+void driver_concurrency(uint32_t concurrency)
+{
+    type_concurrency_told = concurrency;
+}
+
 static void put_types(wire_writer_t *writer, const char *name)
 {
     message_description_t messages[] = {
@@ -41,7 +48,7 @@ static void put_types(wire_writer_t *writer, const char *name)
     };
     type_description_t type = {.group = "default",
                                .mailbox_capacity = DRIVER_CAPACITY,
-                               .concurrency = 1,
+                               .concurrency = type_concurrency_told,
                                .messages = messages,
                                .message_count = 2};
     snprintf(type.name, sizeof type.name, "%s", name);

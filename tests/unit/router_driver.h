@@ -57,6 +57,8 @@ typedef struct driver {
 
 /* A configuration that router_new takes; change it before driver_open. */
 void driver_config(router_config_t *config);
+/* What types that are told of from now on say of their concurrency; at first 1. */
+void driver_concurrency(uint32_t concurrency);
 /* A router with types and map, but without homes and lease. */
 driver_t *driver_new(const router_config_t *config);
 /* driver_new with the usual configuration. The router is home of all lanes, has nothing pending

@@ -83,7 +83,7 @@ static void dialogue_open(dialogue_t *dialogue, const vector_t *vector)
     dialogue->types = type_table_new();
     assert_int_equal(type_table_add(dialogue->types, &counter, NULL), FABRIC_OK);
     for (size_t i = 0; i < EXECUTORS; i++) {
-        dialogue->executors[i] = executor_new(dialogue->types, &(executor_hooks_t){0});
+        dialogue->executors[i] = executor_new(dialogue->types, NULL, &(executor_hooks_t){0});
     }
 }
 

@@ -71,6 +71,43 @@ static void good_types_are_found(void **state)
     assert_int_equal(type_table_find(table, fabric_bytes_of("Better"))->mailbox_capacity, 4096);
 }
 
+/* What a broker is told of the concurrency of a type. */
+static uint32_t described(fabric_entity_type_t *changed)
+{
+    type_table_t *table = type_table_new();
+    wire_writer_t writer = {0};
+    type_description_t *description = NULL;
+    assert_int_equal(type_table_add(table, changed, NULL), FABRIC_OK);
+    type_table_describe(table, &writer);
+    wire_reader_t reader = wire_reader(wire_writer_bytes(&writer));
+    assert_int_equal(wire_get_array(&reader), 1);
+    assert_int_equal(type_description_parse(&reader, &description), FABRIC_OK);
+    uint32_t concurrency = description->concurrency;
+    type_description_destroy(&description);
+    wire_writer_destroy(&writer);
+    type_table_destroy(&table);
+    return concurrency;
+}
+
+static void brokers_are_told_of_concurrency(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    static const fabric_message_type_t *const marked[] = {&two, NULL};
+    fabric_entity_type_t changed = good;
+    assert_int_equal(described(&changed), 1);
+    changed.concurrency = 3;
+    assert_int_equal(described(&changed), 3);
+    changed.concurrency = FABRIC_UNBOUNDED;
+    assert_int_equal(described(&changed), UINT32_MAX);
+    changed.concurrency = 1;
+    changed.concurrent = marked;
+    assert_int_equal(described(&changed), UINT32_MAX);
+    assert_int_equal(type_table_add(table, &changed, NULL), FABRIC_OK);
+    const type_entry_t *entry = type_table_find(table, fabric_bytes_of("Good"));
+    assert_true(type_entry_is_concurrent(entry, &handlers[0]));
+    assert_false(type_entry_is_concurrent(entry, &handlers[1]));
+}
+
 static void bad_types_are_refused(void **state)
 {
     type_table_t *table = (type_table_t *)*state;
@@ -101,6 +138,10 @@ static void bad_types_are_refused(void **state)
     refused(table, &bad, "a tag of 1-255 bytes");
     bad.handlers = empty;
     refused(table, &bad, "no function");
+    bad = good;
+    bad.name = "Bad";
+    bad.concurrent = (const fabric_message_type_t *const[]){&one, &nameless, NULL};
+    refused(table, &bad, "concurrent, but has no handler");
     assert_int_equal(type_table_count(table), 0);
     assert_int_equal(type_table_add(table, &good, NULL), FABRIC_OK);
     refused(table, &good, "two of this name");
@@ -161,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(good_types_are_found),
         TEST(bad_types_are_refused),
+        TEST(brokers_are_told_of_concurrency),
         TEST(types_and_messages_are_bounded),
         TEST(hello_describes_the_types),
     };

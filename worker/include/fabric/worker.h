@@ -54,11 +54,17 @@
  * Rules:
  *  1. All handlers of one entity run one after another on one executor thread; handlers of
  *     different entities run at the same time. A handler that blocks holds up the entities of its
- *     executor: return FABRIC_PENDING for what takes long.
+ *     executor: return FABRIC_PENDING for what takes long. An entity's next message begins when no
+ *     handler of it is pending, unless its type has a larger concurrency, or names the message as
+ *     concurrent. Results of such a type come in the order in which its handlers end. Only
+ *     handlers touch the state then, and only until they return: others run before the handle is
+ *     completed. A defect ends the state at once; messages whose handlers are pending are handled
+ *     again if they are durable, and end as unknown otherwise.
  *  2. Before the first handler the state is zeroed and `start` is called. `stop` is called when the
- *     entity has been idle for idle_ms, when its shard moves away, after a defect, and when the
- *     worker stops. The state lives in the worker's memory and is gone afterwards; what must
- *     survive belongs in a database of your own for now.
+ *     entity has been idle for idle_ms, when its shard moves away, after a defect, when other
+ *     entities need its room (`residents` of the options), after fabric_context_terminate(), and
+ *     when the worker stops. The state lives in the worker's memory and is gone afterwards; what
+ *     must survive belongs in a database of your own for now.
  *  3. A durable message is handled at least once: fabric_context_delivery() > 1 tells that this may
  *     not be the first time.
  *  4. A typed failure (fabric_fail) is an answer: the entity goes on. A defect (fabric_defect, or a
@@ -128,6 +134,9 @@ typedef struct fabric_handler {
     fabric_handle_fn *handle;             /**< how */
 } fabric_handler_t;
 
+/** As the bound of an option that says so: there is none. */
+#define FABRIC_UNBOUNDED UINT32_MAX
+
 /** An entity type. Constant data that must stay valid while a worker uses it; zero means the
  *  default. */
 typedef struct fabric_entity_type {
@@ -144,7 +153,23 @@ typedef struct fabric_entity_type {
     uint32_t mailbox_capacity;
     /** An entity without messages for so long is stopped; default 60,000. */
     uint32_t idle_ms;
+    /** A handler that takes longer is slow: it is told in the log (worker.slow) and counted, once.
+     *  The time counts from its start until it has returned, or until the handle of fabric_later()
+     *  was completed. Nothing else follows from it. Default 30,000; FABRIC_NEVER_SLOW: no handler
+     *  of the type is. */
+    uint32_t slow_ms;
+    /** How many handlers of one entity may be pending at once: its next message begins while there
+     *  are fewer. See rule 1. All workers that bring the type should say the same. Default 1;
+     *  FABRIC_UNBOUNDED: any number. */
+    uint32_t concurrency;
+    /** Those of its messages whose handlers may begin while others of their entity are pending,
+     *  however many: they wait for none of them, and do not count in the concurrency. See rule 1.
+     *  The list ends with NULL; NULL: none. */
+    const fabric_message_type_t *const *concurrent;
 } fabric_entity_type_t;
+
+/** As slow_ms of an entity type: its handlers may take any time. */
+#define FABRIC_NEVER_SLOW UINT32_MAX
 
 /** The entity's type. Valid during the handler. */
 FABRIC_PUBLIC
@@ -211,6 +236,18 @@ bool fabric_context_header(const fabric_context_t *context, const char *name,
 FABRIC_PUBLIC
 void *fabric_context_allocate(fabric_context_t *context, size_t size);
 
+/** Whether the entity keeps itself alive, from now until it says otherwise or its state ends: while
+ *  it does, it is stopped neither when it is idle nor to make room for others. It is stopped all
+ *  the same when its shard moves away, after a defect, by fabric_context_terminate(), and when the
+ *  worker stops; nothing starts it again then but its next message. */
+FABRIC_PUBLIC
+void fabric_context_keep_alive(fabric_context_t *context, bool keep);
+
+/** Ends the entity's state after this message: when the handler has returned, or its handle was
+ *  completed, the entity is stopped. Its next message finds a fresh instance. */
+FABRIC_PUBLIC
+void fabric_context_terminate(fabric_context_t *context);
+
 /** Sets a typed failure with the entity's own code and a text for people, and returns
  *  FABRIC_FAILURE, for `return`. */
 FABRIC_PUBLIC
@@ -224,8 +261,8 @@ fabric_result_t fabric_defect(fabric_context_t *context, const char *format, ...
 
 /** Makes a handle by which the message is completed later from any thread, exactly once. The
  *  handler must then return FABRIC_PENDING, and the entity handles no other message until the
- *  handle is completed. A second call for the same message makes a defect of it; each handle is to
- *  be completed all the same. */
+ *  handle is completed, but for those of rule 1. A second call for the same message makes a defect
+ *  of it; each handle is to be completed all the same. */
 FABRIC_PUBLIC
 fabric_pending_t *fabric_later(fabric_context_t *context);
 
@@ -252,6 +289,12 @@ typedef struct fabric_worker_options {
     uint32_t executors; /**< threads that run entities; default: number of cores, at most 64 */
     uint32_t weight;    /**< share of the shards compared with other workers; default 100 */
     uint32_t window;    /**< deliveries that may wait here at once; default 16,384 */
+    /** Entities that may have state at once, shared out evenly among the executors, of which there
+     *  are no more than that. At the bound the entity that has rested longest is stopped to make
+     *  room for another; one rests while it has no message and no pending handler, and does not
+     *  keep itself alive. While none rests, a volatile message to another entity ends with
+     *  MAILBOX_FULL, and a durable one waits. Default 10,000; FABRIC_UNBOUNDED: any number. */
+    uint32_t residents;
     /** Version of the program, larger for newer ones: what a worker of some version has run moves
      *  to one of a smaller version only where no worker that brings the entity type has an equal or
      *  larger one. Default 0, below all others. */
@@ -280,7 +323,10 @@ typedef struct fabric_worker_options {
      *    is not set;
      *  - worker.stuck (warn): a handler has not returned for stuck_ms: the executor's number,
      *    entity, tag and request id; or one did not return while the worker stopped;
-     *  - worker.recovered (info): an executor that was stuck goes on. */
+     *  - worker.recovered (info): an executor that was stuck goes on;
+     *  - worker.slow (warn): a handler takes, or took, longer than slow_ms of its entity type:
+     *    entity, tag, request id and for how long. At most 10 events a second are told for each
+     *    executor; the next one says how many were left out. */
     fabric_log_fn *log;
     void *log_context; /**< given to log */
 } fabric_worker_options_t;
@@ -331,6 +377,7 @@ void fabric_worker_close(fabric_worker_t **worker);
 typedef struct fabric_worker_stats {
     uint64_t handled;  /**< handlers that ended */
     uint64_t defects;  /**< of these, defects */
+    uint64_t slow;     /**< handlers that took longer than slow_ms of their entity type */
     uint64_t entities; /**< entities in memory now */
     uint64_t shards;   /**< ownerships now: entity types of shards */
     /** Messages of brokers that could not be read or came too late, and results of connections that
@@ -343,7 +390,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 2
+#define FABRIC_MODULE_ABI 3
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
