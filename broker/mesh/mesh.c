@@ -309,7 +309,7 @@ static fabric_error_t take_welcomed(mesh_t *mesh, uint32_t index, message_kind_t
         return FABRIC_OK;
     }
     if (kind == KIND_WELCOME) {
-        return FABRIC_OK; /* it answers a hello of an older connection, and was on its way for long */
+        return FABRIC_OK; /* a late answer to the hello of an older connection */
     }
     if (kind == KIND_REFUSED || kind == KIND_BYE) {
         mesh_link_renew(mesh, index, "the broker has ended the connection");
