@@ -160,7 +160,7 @@ void schema_default_set(const fabric_field_t *field, uint8_t *value)
     }
     if (field->kind == FABRIC_FIELD_STRING) {
         const char *text = schema_default_text(field);
-        memcpy(member, text, strlen(text)); /* the struct was zeroed, so a terminator follows */
+        memcpy(member, text, strlen(text) + 1);
         return;
     }
     uint8_t bytes[8];

@@ -351,8 +351,8 @@ static uint64_t size_of(const fabric_field_t *field, size_t *align)
         *align = schema_is_view(field) ? _Alignof(fabric_bytes_t) : 4;
         return schema_is_view(field) ? sizeof(fabric_bytes_t)
                                      : ((uint64_t)field->max + 4 + 3) / 4 * 4;
-    case FABRIC_FIELD_STRUCT:
-        return field->schema->size;
+    case FABRIC_FIELD_STRUCT: /* an element that is a struct has no field of its own */
+        return field->schema ? field->schema->size : 0;
     case FABRIC_FIELD_UNION:
         return largest(field->choices);
     case FABRIC_FIELD_LIST:
