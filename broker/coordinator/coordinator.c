@@ -93,11 +93,25 @@ static bool has_heir(const coordinator_t *self)
     return false;
 }
 
+/* Whether brokers that had joined before this one began to drain are known; the store may not say
+ * so for a while. */
+static bool knows_heirs(const coordinator_t *self)
+{
+    return coordinator_members_read_since(self->members, self->drains_since_ms) ||
+           self->now_ms - self->drains_since_ms >= self->config.lease_ms;
+}
+
 /* A broker that drains serves until other brokers have its lanes, if there is any. */
 static void tell_whether_it_has_heirs(coordinator_t *self)
 {
-    bool drains = coordinator_members_drains(self->members, self->config.incarnation);
-    if (drains && !self->without_heir && !has_heir(self)) {
+    if (!coordinator_members_drains(self->members, self->config.incarnation)) {
+        return;
+    }
+    if (self->drains_since_ms == 0) {
+        self->drains_since_ms = self->now_ms;
+        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_BROKERS);
+    }
+    if (!self->without_heir && !has_heir(self) && knows_heirs(self)) {
         self->without_heir = true;
         coordinator_effects_add(self->effects, COORDINATOR_NO_HEIR);
     }

@@ -20,8 +20,9 @@ struct coordinator {
     coordinator_config_t config;
     uint64_t now_ms;
     coordinator_ids_t ids;
-    bool ready;        /* the router was told */
-    bool without_heir; /* the router was told */
+    bool ready;               /* the router was told */
+    bool without_heir;        /* the router was told */
+    uint64_t drains_since_ms; /* 0: this broker does not drain */
     shard_map_t *map;
     coordinator_effects_t *effects;
     coordinator_schedule_t *schedule;

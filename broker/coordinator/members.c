@@ -26,6 +26,7 @@ struct coordinator_members {
     member_t *items;
     size_t count;
     uint64_t last_list_ms;  /* end of the last successful reading; 0: none counts */
+    uint64_t list_began_ms; /* the beginning of that reading */
     uint64_t same_since_ms; /* the brokers are the same ones as then */
     incarnation_t deposed;
     incarnation_t told[LIMIT_BROKERS_MAX]; /* by the last effect MEMBERS */
@@ -107,6 +108,7 @@ void coordinator_members_take(coordinator_members_t *self, const store_broker_t 
     self->count = count;
     self->same_since_ms = same ? self->same_since_ms : now_ms;
     self->last_list_ms = now_ms;
+    self->list_began_ms = started_ms;
     self->probed = self->removal_failed = false;
 }
 
@@ -157,6 +159,11 @@ bool coordinator_members_lives(const coordinator_members_t *self, incarnation_t 
 uint64_t coordinator_members_same_since_ms(const coordinator_members_t *self)
 {
     return self->same_since_ms;
+}
+
+bool coordinator_members_read_since(const coordinator_members_t *self, uint64_t at_ms)
+{
+    return self->last_list_ms > 0 && self->list_began_ms >= at_ms;
 }
 
 /* ---- members that drain ---- */

@@ -47,6 +47,8 @@ bool coordinator_members_drains(const coordinator_members_t *members, incarnatio
 bool coordinator_members_takes_lanes(const coordinator_members_t *members, incarnation_t broker);
 /* Since when the brokers that are members have been the same ones, by the readings of this term. */
 uint64_t coordinator_members_same_since_ms(const coordinator_members_t *members);
+/* Whether a successful reading of this term began at this time or later. */
+bool coordinator_members_read_since(const coordinator_members_t *members, uint64_t at_ms);
 /* A member that is dead and is to be removed. NULL: there is none, or a removal has failed since
  * the last reading: the next one shows whether the member is still dead. */
 const incarnation_t *coordinator_members_next_dead(const coordinator_members_t *members);

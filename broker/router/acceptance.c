@@ -33,6 +33,20 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
 
 /* ---- volatile ---- */
 
+/* Whether an owner may be about to come. A broker that has just started waits for runners to join,
+ * if other brokers have known an owner; then its coordinator chooses one. Clients send a volatile
+ * call again only if its home is not found. */
+static bool is_to_be_owned(const router_t *router, const shard_t *shard,
+                           const ownership_t *ownership, fabric_bytes_t type)
+{
+    bool placed = ownership && ownership->placed;
+    if (!placed && !unserved_is_missing(router, type)) {
+        return true;
+    }
+    return router->now_ms - router->started_ms < router->config.registration_ms &&
+           !incarnation_is_none(shard_map_last_owner(router->map, type, shard->id));
+}
+
 /* OK with the entity that takes the message; else an error with a text. */
 static fabric_error_t volatile_limits(router_t *router, const message_request_t *request,
                                       shard_t *shard, const known_type_t *type, entity_t **taker,
@@ -40,7 +54,10 @@ static fabric_error_t volatile_limits(router_t *router, const message_request_t 
 {
     const ownership_t *ownership = ownership_of(router, shard, request->type);
     if (!ownership || !ownership_takes_volatile(router, ownership)) {
-        return unserved_reason(router, ownership ? ownership->owner : NULL, request->type, text);
+        const runner_t *owner = ownership ? ownership->owner : NULL;
+        fabric_error_t error = unserved_reason(router, owner, request->type, text);
+        bool comes = !owner && is_to_be_owned(router, shard, ownership, request->type);
+        return comes ? FABRIC_ERROR_NOT_HOME : error;
     }
     if (router_memory_is_full(router)) {
         return FABRIC_ERROR_BUSY;

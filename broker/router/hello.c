@@ -130,6 +130,10 @@ static void client_hello(router_t *router, peer_t *peer, const message_hello_t *
         peer_refuse(router, peer, FABRIC_ERROR_MALFORMED_MESSAGE, "a client needs a number");
         return;
     }
+    if (router->farewell) {
+        peer_refuse(router, peer, FABRIC_ERROR_SHUTTING_DOWN, "this broker is stopping");
+        return;
+    }
     incarnation_t incarnation = incarnation_of(hello);
     client_t *client = client_find(router, hello->client_number);
     if (!client) {

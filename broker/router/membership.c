@@ -10,7 +10,10 @@
 #include "broker/router/poison.h"
 #include "core/crash_point.h"
 
-enum { DRAIN_RESERVE = 8 }; /* that part of the drain time is for giving lanes up at last */
+enum {
+    DRAIN_RESERVE = 8,    /* that part of the drain time is for giving lanes up at last */
+    SILENT_HEARTBEATS = 3 /* of a client that nobody waits for */
+};
 
 static void report_left(router_t *router, const runner_t *runner)
 {
@@ -159,6 +162,31 @@ void router_close(router_t *router, uint64_t now_ms)
         router->closing = true;
         owners_release(router);
     }
+}
+
+void router_farewell(router_t *router, uint64_t now_ms)
+{
+    message_bye_t bye = {.reason = fabric_bytes_of("this broker is stopping")};
+    router->now_ms = now_ms;
+    router->farewell = true;
+    for (uint32_t i = 0; i < router->peer_capacity; i++) {
+        peer_t *peer = router->peers[i];
+        if (peer && peer->phase == PEER_CLIENT) {
+            message_put_bye(peer_writer(router, peer), &bye);
+        }
+    }
+}
+
+bool router_is_left(const router_t *router)
+{
+    uint64_t silent_ms = SILENT_HEARTBEATS * (uint64_t)router->config.client_heartbeat_ms;
+    for (uint32_t i = 0; i < router->peer_capacity; i++) {
+        const peer_t *peer = router->peers[i];
+        if (peer && peer->phase == PEER_CLIENT && router->now_ms - peer->heard_ms <= silent_ms) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool router_drained(const router_t *router)

@@ -245,6 +245,12 @@ void router_lease(router_t *router, uint64_t until_ms, uint64_t id_mark);
 void router_drain(router_t *router, uint32_t drain_ms, uint64_t now_ms);
 /* Whether an operator has asked for a stop: the shell begins it with router_drain. */
 bool router_drain_asked(const router_t *router);
+/* The lanes of a broker that drains are handed over: its clients are told goodbye. Each says
+ * goodbye in turn when it has the answers to what it has sent here. No client is welcomed any more.
+ */
+void router_farewell(router_t *router, uint64_t now_ms);
+/* Whether all clients have said goodbye, or have been silent for long. */
+bool router_is_left(const router_t *router);
 /* No other broker can take over the lanes of this one, which drains: new requests are refused with
  * SHUTTING_DOWN, and workers are asked to give their shards back. */
 void router_close(router_t *router, uint64_t now_ms);

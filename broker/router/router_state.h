@@ -37,6 +37,7 @@ struct router {
     bool drain_asked;        /* an operator has asked for an orderly stop */
     bool draining; /* an orderly stop has begun; lanes that are held are served all the same, */
     bool closing;  /* until this */
+    bool farewell; /* the lanes are handed over: clients are to leave */
     uint64_t drain_half_ms, drain_until_ms; /* the times when half of it and all of it is over */
     snowflake_generator_t generator;
     router_counters_t counters;

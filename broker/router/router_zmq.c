@@ -18,7 +18,6 @@
 #define BLOCKED_RETRY_MS 2u
 #define HEARTBEAT_MS     1000u
 #define LONGEST_WAIT_MS  1000u
-#define LINGER_MS        300u /* after the last lane was handed over */
 
 static void end_with(router_shell_t *shell, fabric_error_t error)
 {
@@ -207,14 +206,15 @@ static bool is_checkpointed(const router_shell_t *shell)
     return counters.journal_bytes == 0;
 }
 
-/* Whether the clients have had time to hear who keeps this broker's lanes now: until then they send
- * requests here, which have to be redirected. */
-static bool has_lingered(router_shell_t *shell)
+/* Whether the clients have their answers, and have gone to other brokers. Until then what they send
+ * is redirected. Where there are no other brokers, the clients stay. */
+static bool is_left(router_shell_t *shell)
 {
-    if (shell->drained_ms == 0) {
-        shell->drained_ms = shell->now_ms;
+    if (!shell->farewell && !shell->closing) {
+        shell->farewell = true;
+        router_farewell(shell->router, shell->now_ms);
     }
-    return shell->closing || shell->now_ms - shell->drained_ms >= LINGER_MS;
+    return shell->closing || router_is_left(shell->router);
 }
 
 static void check_drained(router_shell_t *shell)
@@ -224,7 +224,7 @@ static void check_drained(router_shell_t *shell)
     }
     bool drained = router_drained(shell->router);
     if (shell->now_ms < shell->drain_until_ms &&
-        !(drained && is_checkpointed(shell) && has_lingered(shell))) {
+        !(drained && is_checkpointed(shell) && is_left(shell))) {
         return;
     }
     if (!drained) {

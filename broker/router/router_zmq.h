@@ -32,8 +32,8 @@ typedef struct router_shell {
     bool blocked; /* a peer's pipe was full */
     bool draining;
     uint64_t drain_until_ms;
-    uint64_t drained_ms; /* when the last lane was handed over; 0: it was not yet */
-    bool closing;        /* no other broker takes over */
+    bool farewell; /* the last lane was handed over, and clients were told goodbye */
+    bool closing;  /* no other broker takes over */
     bool over;
     fabric_error_t end; /* why it is over */
     uint64_t heartbeat_ms, heartbeats;

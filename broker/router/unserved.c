@@ -17,8 +17,7 @@ enum { TOLD_MAX = 1024 };
 
 /* ---- reasons ---- */
 
-/* Whether no runner could be given entities of the type. */
-static bool is_missing(const router_t *router, fabric_bytes_t type)
+bool unserved_is_missing(const router_t *router, fabric_bytes_t type)
 {
     const runner_t *runner = router->runners;
     while (runner && !runner_is_given(runner, type)) {
@@ -73,7 +72,7 @@ fabric_error_t unserved_reason(router_t *router, const runner_t *owner, fabric_b
     if (owner) {
         snprintf(text, UNSERVED_TEXT_SIZE, "runner %s, which owns the entity, is away",
                  owner->name);
-    } else if (is_missing(router, type)) {
+    } else if (unserved_is_missing(router, type)) {
         note_missing(router, type);
         return missing_reason(router, type, text);
     } else {
@@ -99,7 +98,7 @@ static void tell(router_t *router, const message_t *message)
 void message_tell_wait(router_t *router, const message_t *message)
 {
     if (message->entity->ownership->state == OWNERSHIP_UNOWNED &&
-        is_missing(router, message->stored.type)) {
+        unserved_is_missing(router, message->stored.type)) {
         tell(router, message);
     }
 }
@@ -119,7 +118,7 @@ static void tell_waiting(router_t *router, const entity_t *entity)
 void unserved_tell(router_t *router, ownership_t *ownership)
 {
     fabric_bytes_t type = ownership_type(ownership);
-    bool missing = incarnation_is_none(ownership->desired) && is_missing(router, type);
+    bool missing = incarnation_is_none(ownership->desired) && unserved_is_missing(router, type);
     entity_t *entity, *next;
     DL_FOREACH_SAFE(ownership->entities, entity, next)
     {

@@ -11,6 +11,8 @@ enum { UNSERVED_TEXT_SIZE = 400 };
 void entity_refused(router_t *router, entity_t *entity, fabric_error_t error);
 /* The entity's owner is not its owner any more: its refusals do not count. */
 void entity_owner_gone(router_t *router, entity_t *entity);
+/* Whether no runner could be given entities of the type. */
+bool unserved_is_missing(const router_t *router, fabric_bytes_t type);
 /* Why nothing of the type is run now where this runner is the owner (NULL: nobody is), as a text
  * for people, and for the log where a runner is missing. Returns the error that goes with it. */
 fabric_error_t unserved_reason(router_t *router, const runner_t *owner, fabric_bytes_t type,

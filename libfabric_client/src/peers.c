@@ -26,8 +26,10 @@ static const state_description_t phases[] = {
     [PEER_GREETING] = {"greeting", STATE_BIT(PEER_GREETING) | STATE_BIT(PEER_WELCOMED) |
                                        STATE_BIT(PEER_CONNECTING) | STATE_BIT(PEER_RESTING) |
                                        STATE_BIT(PEER_UNUSED)},
-    [PEER_WELCOMED] = {"welcomed", STATE_BIT(PEER_CONNECTING) | STATE_BIT(PEER_RESTING) |
-                                       STATE_BIT(PEER_UNUSED)},
+    [PEER_WELCOMED] = {"welcomed", STATE_BIT(PEER_LEAVING) | STATE_BIT(PEER_CONNECTING) |
+                                       STATE_BIT(PEER_RESTING) | STATE_BIT(PEER_UNUSED)},
+    [PEER_LEAVING] = {"leaving", STATE_BIT(PEER_CONNECTING) | STATE_BIT(PEER_RESTING) |
+                                     STATE_BIT(PEER_UNUSED)},
     [PEER_RESTING] = {"resting", STATE_BIT(PEER_CONNECTING) | STATE_BIT(PEER_RESTING) |
                                      STATE_BIT(PEER_UNUSED)},
 };
@@ -224,12 +226,20 @@ void peers_welcome(peers_t *peers, uint32_t index, incarnation_t broker, uint64_
     peer->ping_at_ms = now_ms + peers->heartbeat_ms;
 }
 
+void peers_leave(peers_t *peers, uint32_t index, bool bye_wanted)
+{
+    peer_t *peer = &peers->list[index];
+    set_phase(peer, PEER_LEAVING);
+    peer->bye_wanted = bye_wanted;
+}
+
 static void leave(peer_t *peer, peer_phase_t next, uint64_t reopen_at_ms)
 {
     set_phase(peer, next);
     peer->reopen_at_ms = reopen_at_ms;
     peer->broker = (incarnation_t){{0}};
     peer->due = 0;
+    peer->bye_wanted = false;
 }
 
 void peers_disconnect(peers_t *peers, uint32_t index)
@@ -260,7 +270,7 @@ void peers_set_heartbeat(peers_t *peers, uint64_t heartbeat_ms)
 void peers_heard(peers_t *peers, uint32_t index, uint64_t now_ms)
 {
     peer_t *peer = &peers->list[index];
-    if (peer->phase == PEER_GREETING || peer->phase == PEER_WELCOMED) {
+    if (peer->phase == PEER_GREETING || peer_answers(peer)) {
         peer->heard_at_ms = now_ms;
     }
 }
@@ -273,7 +283,7 @@ static uint64_t silent_at(const peers_t *peers, const peer_t *peer)
 bool peers_is_silent(const peers_t *peers, uint32_t index, uint64_t now_ms)
 {
     const peer_t *peer = &peers->list[index];
-    bool connected = peer->phase == PEER_GREETING || peer->phase == PEER_WELCOMED;
+    bool connected = peer->phase == PEER_GREETING || peer_answers(peer);
     return connected && now_ms >= silent_at(peers, peer);
 }
 
@@ -299,6 +309,7 @@ void peers_tick(peers_t *peers, uint32_t index, bool none_welcomed, uint64_t now
         }
         break;
     case PEER_WELCOMED:
+    case PEER_LEAVING:
         if (now_ms >= peer->ping_at_ms) {
             peer->due |= DUE_PING;
             peer->ping_at_ms = now_ms + peers->heartbeat_ms;
@@ -329,6 +340,7 @@ uint64_t peers_deadline(const peers_t *peers)
             due = earlier(due, silent_at(peers, peer));
             break;
         case PEER_WELCOMED:
+        case PEER_LEAVING:
             due = earlier(due, earlier(silent_at(peers, peer), peer->ping_at_ms));
             break;
         }
@@ -347,6 +359,16 @@ bool peer_take_due(peer_t *peer, peer_due_t due)
 {
     bool is_due = (peer->due & due) != 0;
     peer->due &= ~(unsigned)due;
+    return is_due;
+}
+
+bool peer_take_bye(peer_t *peer)
+{
+    bool is_due = peer_take_due(peer, DUE_BYE);
+    if (is_due) {
+        peer->bye_wanted = false;
+        peer->ping_at_ms = NEVER;
+    }
     return is_due;
 }
 

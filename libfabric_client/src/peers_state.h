@@ -18,7 +18,8 @@ typedef enum peer_phase {
     PEER_CONNECTING, /* no connection; a relayed peer only passes through */
     PEER_GREETING,   /* connected; a hello is due or sent, and no welcome has come yet */
     PEER_WELCOMED,
-    PEER_RESTING /* no connection is wanted before reopen_at_ms */
+    PEER_LEAVING, /* welcomed, and sent nothing new: answers to what was sent still come */
+    PEER_RESTING  /* no connection is wanted before reopen_at_ms */
 } peer_phase_t;
 
 /* What is to be put into the next frame to a peer. */
@@ -48,9 +49,10 @@ typedef struct peer {
     /* When a broker that has not welcomed the client is reached by way of another one; NEVER: no
      * call has waited for it so far. */
     uint64_t late_at_ms;
-    uint64_t ping_at_ms; /* PEER_WELCOMED */
+    uint64_t ping_at_ms; /* PEER_WELCOMED, PEER_LEAVING */
     uint64_t ping_sequence;
-    unsigned due; /* set of peer_due_t */
+    unsigned due;    /* set of peer_due_t */
+    bool bye_wanted; /* PEER_LEAVING: the broker waits for a goodbye */
     bool action_due;
     session_action_kind_t action;
     fabric_error_t refusal; /* the last cause that the client is not welcome there */
@@ -91,6 +93,11 @@ static inline bool peers_is_welcomed(const peers_t *peers, uint32_t index)
 {
     return index != NO_PEER && peers->list[index].phase == PEER_WELCOMED;
 }
+/* Whether what the peer says counts as said on a welcomed connection. */
+static inline bool peer_answers(const peer_t *peer)
+{
+    return peer->phase == PEER_WELCOMED || peer->phase == PEER_LEAVING;
+}
 /* Whether what the shell says of a peer is about its present connection. While the shell has an
  * action for the peer to carry out, it still speaks of the connection before. */
 bool peers_is_current(const peers_t *peers, size_t index);
@@ -129,6 +136,9 @@ bool peers_expects_welcome(const peers_t *peers, uint32_t index, uint64_t connec
 /* Whether a hello that was said to one peer after the other peer's is answered, or may be. */
 bool peers_is_later(const peers_t *peers, uint32_t index, uint32_t than);
 void peers_welcome(peers_t *peers, uint32_t index, incarnation_t broker, uint64_t now_ms);
+/* The peer is sent nothing new, since the broker has said goodbye (`bye_wanted`), or its carrier
+ * has. */
+void peers_leave(peers_t *peers, uint32_t index, bool bye_wanted);
 /* The connection is gone. */
 void peers_disconnect(peers_t *peers, uint32_t index);
 /* Closes the connection. A first contact rests until no broker is welcomed; any other peer is
@@ -151,6 +161,8 @@ uint64_t peers_deadline(const peers_t *peers);
 void peers_set_due(peers_t *peers, uint32_t index, peer_due_t due);
 /* Whether it was due. It is not due any longer. */
 bool peer_take_due(peer_t *peer, peer_due_t due);
+/* A goodbye that is due is said: nothing follows it. */
+bool peer_take_bye(peer_t *peer);
 /* A number for the next ping. */
 uint64_t peer_next_ping(peer_t *peer);
 

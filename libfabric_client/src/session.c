@@ -76,6 +76,7 @@ void session_connected(session_t *session, size_t index, uint64_t now_ms)
         return;
     case PEER_GREETING:
     case PEER_WELCOMED:
+    case PEER_LEAVING:
         session_lose_connection(session, peer, "the connection was made anew");
         break;
     case PEER_CONNECTING:
@@ -90,8 +91,8 @@ void session_disconnected(session_t *session, size_t index, uint64_t now_ms)
     if (!peers_is_current(&session->peers, index)) {
         return;
     }
-    peer_phase_t phase = session->peers.list[index].phase;
-    if (phase == PEER_GREETING || phase == PEER_WELCOMED) {
+    const peer_t *peer = &session->peers.list[index];
+    if (peer->phase == PEER_GREETING || peer_answers(peer)) {
         session_lose_connection(session, (uint32_t)index, "the connection broke");
     }
 }
@@ -180,7 +181,12 @@ void session_close(session_t *session)
                          certain ? FABRIC_ERROR_CLOSED : FABRIC_ERROR_OUTCOME_UNKNOWN,
                          "the client was closed");
     }
-    set_due_to_welcomed(session, DUE_BYE);
+    for (uint32_t i = 0; i < session->peers.count; i++) {
+        const peer_t *peer = &session->peers.list[i];
+        if (peer->phase == PEER_WELCOMED || peer->bye_wanted) {
+            peers_set_due(&session->peers, i, DUE_BYE);
+        }
+    }
 }
 
 /* ---- frames and time ---- */
@@ -196,6 +202,7 @@ void session_tick(session_t *session, uint64_t now_ms)
 {
     session->now_ms = now_ms;
     session_expire(session);
+    session_finish_leaving(session);
     session_dispatch_due(session);
     session_tick_peers(session);
     if (session_take_probe(session)) {

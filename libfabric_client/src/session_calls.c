@@ -45,10 +45,20 @@ void session_make_sent(session_t *session, call_t *call)
     session->stats.resent += call->sends > 0 && !call->query;
     ready_list_remove(&session->ready[call->peer], call);
     call_become_sent(call, session->frames[call->peer].number);
+    session->sent[call->peer]++;
+}
+
+/* A call that was sent is not under way any more. */
+static void count_back(session_t *session, const call_t *call)
+{
+    if (call->state == CALL_SENT) {
+        session->sent[call->peer]--;
+    }
 }
 
 void session_take_back(session_t *session, call_t *call)
 {
+    count_back(session, call);
     if (call->state == CALL_READY) {
         ready_list_remove(&session->ready[call->peer], call);
     }
@@ -118,6 +128,7 @@ void session_end(session_t *session, call_t *call, fabric_error_t error, fabric_
         call_table_unpark(&session->calls, call);
     }
     call_table_remove(&session->calls, call);
+    count_back(session, call);
     call_become_done(call, error, answer);
     call_table_add_done(&session->calls, call);
     session->stats.completed++;

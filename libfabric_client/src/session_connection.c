@@ -132,11 +132,87 @@ void session_relay_ended(session_t *session, uint32_t carrier, const message_rel
     memcpy(broker.bytes, ended->broker.data, sizeof broker.bytes);
     uint32_t index = peers_find_relayed(&session->peers, broker);
     const peer_t *peer = &session->peers.list[index == NO_PEER ? carrier : index];
-    if (peer->carrier == carrier &&
-        (peer->phase == PEER_GREETING || peer->phase == PEER_WELCOMED)) {
+    if (peer->carrier == carrier && (peer->phase == PEER_GREETING || peer_answers(peer))) {
         rest_relayed(session, index, "the broker between has ended the connection", ended->text);
     } else {
         session->stats.unexpected++;
+    }
+}
+
+/* ---- leaving ---- */
+
+/* Calls that certainly have not left go elsewhere. By way of a carrier that leaves, also those that
+ * may be sent again: the broker behind it may take long to answer them. */
+static void take_back_for_leaving(session_t *session, uint32_t index, bool relayed)
+{
+    for (call_t *call = session->calls.open.first; call;) {
+        call_t *next = call->open.next;
+        bool again = relayed && (call_is_durable(call) || call->query);
+        if (call->peer == index &&
+            (call->state == CALL_READY || (call->state == CALL_SENT && again))) {
+            session_take_back(session, call);
+        }
+        call = next;
+    }
+    shard_queues_forget_line(&session->queues, index);
+}
+
+static void leave_relayed(session_t *session, uint32_t carrier)
+{
+    static const char why[] = "the broker between has said goodbye";
+    for (uint32_t i = 0; i < session->peers.count; i++) {
+        const peer_t *peer = &session->peers.list[i];
+        if (peer->carrier != carrier) {
+            continue;
+        }
+        if (peer->phase == PEER_GREETING) {
+            rest_relayed(session, i, why, (fabric_bytes_t){0});
+        } else if (peer->phase == PEER_WELCOMED) {
+            session_tell(session, EVENT_DISCONNECTED, i, why, (fabric_bytes_t){0});
+            peers_leave(&session->peers, i, false);
+            take_back_for_leaving(session, i, true);
+        }
+    }
+}
+
+void session_leave(session_t *session, uint32_t index)
+{
+    const peer_t *peer = &session->peers.list[index];
+    if (peer->phase != PEER_WELCOMED) {
+        return;
+    }
+    session_tell(session, EVENT_DISCONNECTED, index, "the broker has said goodbye",
+                 (fabric_bytes_t){0});
+    peers_leave(&session->peers, index, true);
+    take_back_for_leaving(session, index, false);
+    leave_relayed(session, index);
+    keep_spare(session);
+    session_reroute(session);
+}
+
+/* Whether a peer that leaves, and those that it carries, have answered all that they were sent. */
+static bool owes_nothing(const session_t *session, uint32_t index)
+{
+    size_t sent = session->sent[index];
+    for (uint32_t i = 0; i < session->peers.count; i++) {
+        sent += session->peers.list[i].carrier == index ? session->sent[i] : 0;
+    }
+    return sent == 0;
+}
+
+void session_finish_leaving(session_t *session)
+{
+    for (uint32_t i = 0; i < session->peers.count; i++) {
+        const peer_t *peer = &session->peers.list[i];
+        if (peer->phase != PEER_LEAVING || !owes_nothing(session, i)) {
+            continue;
+        }
+        if (peer->bye_wanted) {
+            peers_set_due(&session->peers, i, DUE_BYE);
+        } else if (peer_is_relayed(peer) && peer->ping_at_ms != NEVER) {
+            peers_rest(&session->peers, i, session->now_ms);
+            take_back_all(session, i);
+        }
     }
 }
 

@@ -104,7 +104,7 @@ static bool is_due(session_t *session, size_t index)
     bool bye =
         (peer->due & DUE_BYE) != 0 && !peers_carries_due(&session->peers, (uint32_t)index, DUE_BYE);
     return (peer->due & DUE_HELLO) != 0 || bye ||
-           (peer->phase == PEER_WELCOMED &&
+           (peer_answers(peer) &&
             ((peer->due & (DUE_PING | DUE_MAP_WANTED)) != 0 || next_ready(session, index)));
 }
 
@@ -117,16 +117,16 @@ static void build_frame(session_t *session, size_t index)
     if (peer_take_due(peer, DUE_HELLO)) {
         put_hello(session, peer, frame);
     }
-    if (peer->phase == PEER_WELCOMED) {
+    if (peer_answers(peer)) {
         put_map_messages(session, peer, frame);
         call_t *call;
         while (frame->size < LIMIT_FRAME_BYTES_GOAL && (call = next_ready(session, index))) {
             put_call(session, peer, call, frame);
         }
     }
-    if (!peers_carries_due(&session->peers, (uint32_t)index, DUE_BYE) &&
-        peer_take_due(peer, DUE_BYE)) {
-        message_bye_t bye = {fabric_bytes_of("the client was closed")};
+    if (!peers_carries_due(&session->peers, (uint32_t)index, DUE_BYE) && peer_take_bye(peer)) {
+        message_bye_t bye = {
+            fabric_bytes_of(session->closed ? "the client was closed" : "all answers have come")};
         message_put_bye(frame, &bye);
     }
 }

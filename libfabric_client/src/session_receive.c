@@ -31,7 +31,7 @@ static fabric_error_t take_who(session_t *session, uint32_t peer, wire_reader_t 
         return error;
     }
     const peer_t *from = &session->peers.list[peer];
-    if (from->phase == PEER_WELCOMED) {
+    if (peer_answers(from)) {
         session_lose_connection(session, peer, "the broker does not know this connection");
     } else if (from->due & DUE_HELLO) {
         return FABRIC_OK; /* the hello is about to be said */
@@ -47,7 +47,7 @@ static fabric_error_t take_bye(session_t *session, uint32_t peer, wire_reader_t 
     if (error) {
         return error;
     }
-    session_renew_connection(session, peer, "the broker has said goodbye");
+    session_leave(session, peer);
     return FABRIC_OK;
 }
 
@@ -128,7 +128,7 @@ static fabric_error_t take_relay_ended(session_t *session, uint32_t carrier, wir
 static bool is_expected(const peer_t *peer, message_kind_t kind)
 {
     bool leads_to_welcome = kind == KIND_WELCOME || kind == KIND_REFUSED || kind == KIND_WHO;
-    return peer->phase == PEER_WELCOMED || (peer->phase == PEER_GREETING && leads_to_welcome);
+    return peer_answers(peer) || (peer->phase == PEER_GREETING && leads_to_welcome);
 }
 
 static fabric_error_t take_kind(session_t *session, uint32_t peer, message_kind_t kind,
@@ -234,5 +234,6 @@ void session_receive(session_t *session, size_t index, fabric_bytes_t frame, uin
         return; /* of a connection that was given up: its calls wait, or have ended */
     }
     receive_frame(session, (uint32_t)index, frame);
+    session_finish_leaving(session);
     session_dispatch_released(session);
 }

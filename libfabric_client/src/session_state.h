@@ -76,6 +76,7 @@ struct session {
 
     /* --- session_calls.c --- */
     call_list_t ready[SESSION_PEERS_MAX]; /* calls to be sent, by peer */
+    size_t sent[SESSION_PEERS_MAX];       /* how many were sent and wait for answers, by peer */
 
     /* --- session_route.c --- */
     uint32_t probes;           /* for routes, since a map or a welcome came */
@@ -119,6 +120,10 @@ void session_refused(session_t *session, uint32_t peer, fabric_error_t error, fa
 void session_lose_connection(session_t *session, uint32_t peer, const char *why);
 /* Loses the connection, and asks the shell to connect anew. */
 void session_renew_connection(session_t *session, uint32_t peer, const char *why);
+/* The broker has said goodbye: it is sent nothing new, neither itself nor what it carries. */
+void session_leave(session_t *session, uint32_t peer);
+/* Says goodbye to brokers that wait for it and owe no answers any more. */
+void session_finish_leaving(session_t *session);
 /* Loses the connection; no other one is wanted for a while. */
 void session_rest(session_t *session, uint32_t peer);
 /* A carrier does not reach this broker any more. */

@@ -203,6 +203,21 @@ static void a_rolling_restart_of_workers_fails_no_call(void **state)
     print_result(&sum);
 }
 
+/* Clients reach some brokers by way of others. Workers are restarted meanwhile. */
+static void a_rolling_restart_of_brokers_fails_no_call(void **state)
+{
+    (void)state;
+    simulation_result_t sum = {0};
+    for (uint64_t seed = 1; seed <= ROLLING_SEEDS; seed++) {
+        simulation_result_t result;
+        simulation_options_t options = {.seed = seed, .calm = true, .rolling_brokers = true};
+        assert_true(run(&options, &result));
+        assert_true(result.restarts > 10);
+        add(&sum, &result);
+    }
+    print_result(&sum);
+}
+
 static void same_seed_same_trace(void **state)
 {
     (void)state;
@@ -288,6 +303,7 @@ int main(void)
         cmocka_unit_test(earlier_holders_change_nothing),
         cmocka_unit_test(cut_links_between_brokers_fence_nobody),
         cmocka_unit_test(a_rolling_restart_of_workers_fails_no_call),
+        cmocka_unit_test(a_rolling_restart_of_brokers_fails_no_call),
         cmocka_unit_test(same_seed_same_trace),
         cmocka_unit_test(seeds),
     };

@@ -217,7 +217,7 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     if (!options->calm) {
         faults_begin();
     }
-    if (options->rolling) {
+    if (world.plan.rolling) {
         restarts_begin();
     }
     if (options->takeovers) {

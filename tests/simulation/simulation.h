@@ -20,8 +20,9 @@ typedef struct simulation_options {
     bool takeovers; /* lanes change their holders again and again, and entries are purged soon */
     bool apart;     /* no other fault than that two brokers do not reach each other, for long */
     bool rolling;   /* no fault: workers but one are restarted in order, at any time */
-    bool full;      /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
-    bool trace;     /* every event to standard error */
+    bool rolling_brokers; /* the same of brokers, one after the other, and workers meanwhile */
+    bool full;  /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
+    bool trace; /* every event to standard error */
 } simulation_options_t;
 
 #define SIMULATION_STEPS_MAX 160u
@@ -55,7 +56,7 @@ typedef struct simulation_result {
     uint64_t fenced;      /* calls to the store that were refused as fenced */
     uint64_t takeovers;   /* terms taken */
     uint64_t hand_overs;  /* lanes given up by brokers that lived on */
-    uint64_t restarts;    /* of workers, in order, where nothing fails */
+    uint64_t restarts;    /* of workers and brokers, in order, where nothing fails */
     uint64_t refusals;    /* of connections, by dead brokers that were tried */
     uint64_t repeated;    /* handlers of durable messages that had been started before */
     uint64_t kept;        /* deliveries answered from results of before a change of home */

@@ -18,6 +18,7 @@
 enum {
     BLOCKED_RETRY_MS = 2,
     DRAIN_US = 3000000,
+    LONG_DRAIN_US = 20000000,
     PIPE_US_MAX = 40,
     LOOK_OF_10000 = 50,
     /* The pipe to the coordinator has no bound, and each connection of a worker that breaks brings
@@ -306,6 +307,11 @@ static void check_drained(broker_life_t *life)
         return;
     }
     bool busy = !router_drained(life->router) || broker_is_appending(life);
+    if (!busy && !life->farewell && !life->closing) {
+        life->farewell = true;
+        router_farewell(life->router, process_now_ms(life->process));
+    }
+    busy |= !life->closing && !router_is_left(life->router);
     if (!busy || world.now_us >= life->drain_until_us) {
         life->leave = true; /* actors first: nothing may be written after the store is left */
         life->actors_halted = true;
@@ -434,6 +440,9 @@ static void stop(process_t *process)
 {
     broker_life_t *life = broker_life_now(process);
     check_accounts(life);
+    if (life->leave) {
+        network_deliver_all(process);
+    }
     network_cut_all(process);
     process->life++; /* before the fibers look */
     fiber_kill(life->opening);
@@ -478,8 +487,10 @@ static void on_drain(event_t *event)
     if (life->open && !life->draining) {
         life->draining = true;
         life->restart_us = event->number;
-        life->drain_until_us = world.now_us + DRAIN_US;
-        router_drain(life->router, DRAIN_US / 1000, process_now_ms(life->process));
+        /* No call takes as long where nothing may fail. */
+        uint32_t drain_us = world.plan.rolling_brokers ? LONG_DRAIN_US : DRAIN_US;
+        life->drain_until_us = world.now_us + drain_us;
+        router_drain(life->router, drain_us / 1000, process_now_ms(life->process));
         mesh_drain(life->mesh);
         CRASH_POINT(DRAIN_BEGUN);
         process_touch(life->process);
@@ -491,6 +502,12 @@ void simulated_broker_drain(process_t *process, uint64_t after_us)
     event_t *event = event_new(process, on_drain, NULL, 0);
     event->number = after_us;
     event_schedule(event, world.now_us);
+}
+
+bool simulated_broker_stays(const process_t *process)
+{
+    const broker_life_t *life = ((const broker_t *)process)->life;
+    return life && broker_life_serves(life) && life->ready && !life->draining;
 }
 
 bool simulated_broker_follows(const process_t *process)

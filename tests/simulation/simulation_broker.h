@@ -120,10 +120,11 @@ struct broker_life {
     uint64_t stalled_us; /* when the last long wait was over; 0: there was none */
     unsigned fibers;
     bool open;
+    bool ready;  /* its coordinator says so */
     bool ending; /* the broker stops when the present turn is over */
     uint64_t restart_us;
     bool blocked;
-    bool draining, leave;
+    bool draining, closing, farewell, leave;
     uint64_t drain_until_us;
     bool actors_halted;
     broker_input_t *inputs; /* for the coordinator */

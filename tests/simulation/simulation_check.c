@@ -205,12 +205,12 @@ static void check_probe(const watched_call_t *call)
     world.result->served_ms = took_ms > world.result->served_ms ? took_ms : world.result->served_ms;
 }
 
-/* Workers that are restarted in order give back their shards first, so that no call fails. */
+/* Processes that are restarted in order give back first what they have, so that no call fails. */
 static void check_in_order(uint32_t number, const call_t *ended)
 {
     fabric_error_class_t class = fabric_error_class(ended->error);
     if (class != FABRIC_CLASS_OK && class != FABRIC_CLASS_FAILURE) {
-        world_fail("%s call %u ended as %s, while workers were restarted in order: %.*s",
+        world_fail("%s call %u ended as %s, while processes were restarted in order: %.*s",
                    check_is_durable(&watch.calls[number]) ? "durable" : "volatile", number,
                    fabric_error_name(ended->error), (int)ended->answer.size,
                    (const char *)ended->answer.data);

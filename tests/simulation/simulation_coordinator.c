@@ -55,6 +55,7 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
         mesh_set_holder(life->mesh, (incarnation_t){{0}});
         break;
     case COORDINATOR_READY:
+        life->ready = true;
         break;
     case COORDINATOR_HOLDER:
         router_holder(life->router, effect->broker);
@@ -68,6 +69,7 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
         router_lanes_held(life->router, effect->holds, effect->hold_count, now_ms);
         break;
     case COORDINATOR_NO_HEIR:
+        life->closing = life->draining;
         router_close(life->router, now_ms);
         break;
     case COORDINATOR_TYPE:

@@ -31,8 +31,8 @@ typedef enum fault_kind {
 void faults_begin(void);
 /* The lanes change their holders again and again, from now on. */
 void faults_begin_takeovers(void);
-/* All workers but the first are restarted in order again and again, soon from now on until
- * faults_heal. */
+/* All workers but the first, and brokers where the plan says so, are restarted in order again and
+ * again, soon from now on until faults_heal. */
 void restarts_begin(void);
 /* Ends all faults: no process stays frozen or cut off, and none is injected any more. */
 void faults_heal(void);

@@ -423,6 +423,21 @@ void network_repeat(channel_t *connection)
     connection->repeats = true;
 }
 
+void network_deliver_all(process_t *broker)
+{
+    for (size_t i = 0; i < connection_count; i++) {
+        channel_t *connection = connections[i];
+        if (connection->broker == broker && connection->broker_life == broker->life &&
+            !connection->cut) {
+            uint64_t last_us = connection->last_us[TO_PEER];
+            uint64_t left_us = last_us > world.now_us ? last_us - world.now_us : 0;
+            network_cut(connection, (cut_t){left_us + world_between(100, DIE_US_MAX), 0});
+            connection->survive[TO_PEER] = connection->sent[TO_PEER];
+            connection->late_us[TO_PEER] = 0;
+        }
+    }
+}
+
 void network_cut_all(process_t *process)
 {
     for (size_t i = 0; i < connection_count; i++) {

@@ -80,6 +80,9 @@ void network_cut(channel_t *connection, cut_t cut);
  * late. */
 void network_repeat(channel_t *connection);
 /* Cuts all connections of a process that has died. */
+/* What a broker has sent to its peers arrives before they learn of its end, as with a socket that
+ * is closed with a linger time. */
+void network_deliver_all(process_t *broker);
 void network_cut_all(process_t *process);
 /* The brokers, as bits, with which a worker's process has had one connection only, which stands. */
 unsigned network_lasting(const process_t *worker);

@@ -156,8 +156,13 @@ void world_draw_plan(const simulation_options_t *options)
     if (options->apart) {
         plan_apart(plan);
     }
-    if (options->rolling) {
+    if (options->rolling || options->rolling_brokers) {
         plan_rolling(plan);
+    }
+    if (options->rolling_brokers) {
+        plan->rolling_brokers = true;
+        plan->release_grace_ms = 5000; /* no call takes as long */
+        plan->brokers = (unsigned)world_between(2, BROKERS_MAX);
     }
     if (options->takeovers) {
         plan_takeovers(plan, seed);

@@ -27,6 +27,8 @@ void simulated_worker_crash(process_t *process, uint64_t culprit);
 /* Begins an orderly stop; when the process has ended, it is started again `after_us` later. */
 void simulated_worker_leave(process_t *process, uint64_t after_us);
 void simulated_broker_drain(process_t *process, uint64_t after_us);
+/* Whether a broker serves, and does not drain. */
+bool simulated_broker_stays(const process_t *process);
 /* What a worker's present process is. */
 typedef struct worker_facts {
     unsigned types; /* bits of those that it brings */

@@ -1,4 +1,4 @@
-/* Workers that are restarted in order while nothing fails: see simulation_faults.h. */
+/* Workers and brokers that are restarted in order while nothing fails: see simulation_faults.h. */
 #include "tests/simulation/simulation_faults.h"
 #include "tests/simulation/simulation_processes.h"
 
@@ -29,17 +29,39 @@ static void drain_worker(process_t *worker)
 }
 
 /* Another worker may still leave, or be welcomed by some brokers only. */
-static void on_restart(event_t *event)
+static void restart_worker(void)
 {
     process_t *worker = world.workers[world_between(1, world.plan.workers - 1)];
-    if (world.healed_us > 0) {
-        return;
-    }
     if (worker->up && world_chance(DRAINS_OF_10000)) {
         drain_worker(worker);
     } else if (worker->up) {
         simulated_worker_leave(worker, world_us_of(1, DOWN_MS_MAX));
         world.result->restarts++;
+    }
+}
+
+/* One broker after the other: the next one when all serve. */
+static void restart_broker(void)
+{
+    for (unsigned i = 0; i < world.plan.brokers; i++) {
+        if (!simulated_broker_stays(world.brokers[i])) {
+            return;
+        }
+    }
+    simulated_broker_drain(world.brokers[world_between(0, world.plan.brokers - 1)],
+                           world_us_of(1, DOWN_MS_MAX));
+    world.result->restarts++;
+}
+
+static void on_restart(event_t *event)
+{
+    if (world.healed_us > 0) {
+        return;
+    }
+    if (world.plan.rolling_brokers && world_chance(5000)) {
+        restart_broker();
+    } else {
+        restart_worker();
     }
     event_schedule(event_new(NULL, on_restart, NULL, 0), world.now_us + world_us_of(1, GAP_MS_MAX));
     (void)event;

@@ -236,10 +236,33 @@ static void the_only_broker_has_no_heir(void **state)
     script_t *s = *state;
     script_pass(s, 200, 10);
     script_say_draining(s, self);
-    assert_int_equal(s->without_heir, 1);
+    assert_int_equal(s->without_heir, 0);
     script_pass(s, 500, 10);
     assert_int_equal(s->without_heir, 1);
     assert_int_equal(script_held(s), LANES);
+}
+
+/* The store knows of it already. */
+static void a_broker_that_has_just_joined_is_an_heir(void **state)
+{
+    script_t *s = *state;
+    script_pass(s, 200, 10);
+    script_add_broker(s, third);
+    script_say_draining(s, self);
+    script_pass(s, 500, 10);
+    assert_int_equal(s->without_heir, 0);
+}
+
+static void who_cannot_read_the_store_has_no_heir_after_a_lease(void **state)
+{
+    script_t *s = *state;
+    script_pass(s, 200, 10);
+    s->fail[COORDINATOR_LIST_BROKERS] = FABRIC_ERROR_PERSISTENCE;
+    script_say_draining(s, self);
+    script_pass(s, 500, 10);
+    assert_int_equal(s->without_heir, 0);
+    script_pass(s, LEASE_MS, 10);
+    assert_int_equal(s->without_heir, 1);
 }
 
 static void brokers_that_drain_together_have_no_heir(void **state)
@@ -294,6 +317,8 @@ int main(void)
         TEST(a_broker_that_says_so_often_does_not_hide_another),
         TEST(the_holder_of_the_term_drains_too),
         TEST(the_only_broker_has_no_heir),
+        TEST(a_broker_that_has_just_joined_is_an_heir),
+        TEST(who_cannot_read_the_store_has_no_heir_after_a_lease),
         TEST(brokers_that_drain_together_have_no_heir),
         TEST(an_heir_that_dies_leaves_no_heir),
         TEST(lanes_are_read_at_once_when_the_map_names_this_broker),

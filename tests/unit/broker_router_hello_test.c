@@ -236,6 +236,46 @@ static void workers_join_when_they_are_admitted(void **state)
     driver_close(&driver);
 }
 
+/* Its clients have all their answers when they say goodbye in turn. */
+static void a_broker_that_stops_waits_for_the_goodbyes_of_its_clients(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_client(driver, "c2", 2);
+    driver_worker(driver, "w1", 101);
+    assert_int_equal(driver_count(driver, "c1", KIND_BYE), 0);
+    router_drain(driver->router, 60000, driver->now_ms);
+    router_farewell(driver->router, driver->now_ms);
+    driver_pull(driver);
+    driver_take(driver, "c1", KIND_BYE);
+    driver_take(driver, "c2", KIND_BYE);
+    assert_int_equal(driver_count(driver, "w1", KIND_BYE), 0);
+    assert_false(router_is_left(driver->router));
+    driver_send(driver, "c1", bye, &(message_bye_t){.reason.data = NULL});
+    assert_false(router_is_left(driver->router));
+    driver_client_hello(driver, "c1", 1, 2);
+    assert_int_equal(driver_take(driver, "c1", KIND_REFUSED)->as.refused.error,
+                     FABRIC_ERROR_SHUTTING_DOWN);
+    driver_send(driver, "c2", bye, &(message_bye_t){.reason.data = NULL});
+    assert_true(router_is_left(driver->router));
+    driver_close(&driver);
+}
+
+static void a_broker_that_stops_does_not_wait_for_silent_clients(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    router_drain(driver->router, 60000, driver->now_ms);
+    router_farewell(driver->router, driver->now_ms);
+    driver_pass_alive(driver, 10000, (const char *const[]){"c1", NULL});
+    assert_false(router_is_left(driver->router));
+    driver_pass(driver, 3 * driver->config.client_heartbeat_ms + 100);
+    assert_true(router_is_left(driver->router));
+    driver_close(&driver);
+}
+
 /* The coordinator keeps a record of each runner that it was asked about, unless it refuses the
  * runner. */
 static void the_coordinator_hears_of_workers_that_leave_before_they_join(void **state)
@@ -353,6 +393,8 @@ int main(void)
         cmocka_unit_test(one_routing_id_may_serve_one_peer_after_the_other),
         cmocka_unit_test(workers_join_when_they_are_admitted),
         cmocka_unit_test(the_coordinator_hears_of_workers_that_leave_before_they_join),
+        cmocka_unit_test(a_broker_that_stops_waits_for_the_goodbyes_of_its_clients),
+        cmocka_unit_test(a_broker_that_stops_does_not_wait_for_silent_clients),
         cmocka_unit_test(no_more_peers_than_may_be_are_kept),
         cmocka_unit_test(what_cannot_be_read_harms_nothing_else),
         cmocka_unit_test(a_result_that_cannot_be_read_ends_only_its_message),

@@ -210,6 +210,64 @@ static driver_t *open_with_other_type(void)
     return driver;
 }
 
+static fabric_error_t error_of(driver_t *driver, const message_request_t *request)
+{
+    driver_send(driver, "c1", request, request);
+    return driver_rejected(driver, "c1", request->sequence);
+}
+
+/* Clients do not send volatile calls again that no worker can handle, but those whose home is not
+ * found. */
+static void volatile_calls_are_sent_again_until_types_are_known(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    router_holder(driver->router, driver->config.incarnation);
+    driver_client(driver, "c1", 1);
+    message_request_t request = driver_request(1, "a", 0);
+    driver->mapped = "Strange";
+    driver_map(driver, 2, driver->config.incarnation);
+    request.type = fabric_bytes_of("Strange");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_NOT_HOME);
+    request.sequence = 2;
+    request.type = fabric_bytes_of("Nothing");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    driver->mapped = NULL;
+    router_destroy(&driver->router);
+    driver->router = router_new(&driver->config, driver->now_ms);
+    router_holder(driver->router, driver->config.incarnation);
+    driver_map(driver, 3, driver->config.incarnation);
+    driver_client(driver, "c1", 1);
+    request.sequence = 3;
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_NOT_HOME);
+    driver_pass_alive(driver, driver->config.registration_ms, (const char *const[]){"c1", NULL});
+    request.sequence = 4;
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
+    driver_close(&driver);
+}
+
+/* Of a broker that has just started: the map names owners that have not found it yet. */
+static void volatile_calls_are_sent_again_until_owners_join(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    driver->map_owner = 101;
+    driver_map(driver, 2, (incarnation_t){{0xb1}});
+    driver_homes(driver, NULL);
+    driver_client(driver, "c1", 1);
+    message_request_t request = driver_request(1, "a", 0);
+    request.tag = fabric_bytes_of("Peek");
+    driver_send(driver, "c1", request, &request);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_NOT_HOME);
+    driver_pass_alive(driver, config.registration_ms, alive);
+    request.sequence = 2;
+    driver_send(driver, "c1", request, &request);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_close(&driver);
+}
+
 static void volatile_callers_hear_why(void **state)
 {
     (void)state;
@@ -450,6 +508,8 @@ int main(void)
         cmocka_unit_test(others_of_the_shard_do_not_wait),
         cmocka_unit_test(a_new_owner_is_tried_at_once),
         cmocka_unit_test(what_is_taken_ends_the_row_of_refusals),
+        cmocka_unit_test(volatile_calls_are_sent_again_until_types_are_known),
+        cmocka_unit_test(volatile_calls_are_sent_again_until_owners_join),
         cmocka_unit_test(volatile_callers_hear_why),
         cmocka_unit_test(other_refusals_are_not_called_a_missing_type),
         cmocka_unit_test(callers_of_accepted_calls_are_told_why_they_wait),

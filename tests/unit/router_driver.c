@@ -61,7 +61,9 @@ static void publish(driver_t *driver, uint64_t term, const map_lane_t *lanes)
     shard_map_t *map = shard_map_new();
     shard_map_set_shards_per_group(map, driver->config.shards_per_group);
     assert_int_equal(shard_map_add_group(map, 1, fabric_bytes_of("default")), FABRIC_OK);
-    assert_int_equal(shard_map_add_type(map, fabric_bytes_of(driver->mapped), 1), FABRIC_OK);
+    if (driver->mapped) {
+        assert_int_equal(shard_map_add_type(map, fabric_bytes_of(driver->mapped), 1), FABRIC_OK);
+    }
     map_broker_t brokers[] = {
         {.incarnation = driver->config.incarnation, .router_endpoint = "tcp://here:1"},
         {.incarnation = {{0xb1}}, .router_endpoint = "tcp://there:1"}};
@@ -69,6 +71,12 @@ static void publish(driver_t *driver, uint64_t term, const map_lane_t *lanes)
     shard_map_set_lanes(map, driver->config.lanes);
     for (uint32_t i = 0; i < driver->config.lanes; i++) {
         shard_map_set_lane(map, &lanes[i]);
+    }
+    for (uint16_t i = 1; driver->map_owner && i <= driver->config.shards_per_group; i++) {
+        assert_int_equal(shard_map_set_owner(map, fabric_bytes_of(driver->mapped),
+                                             shard_id_make(1, i), driver_runner(driver->map_owner),
+                                             0),
+                         FABRIC_OK);
     }
     shard_map_begin_term(map, term);
     wire_writer_t encoded = {0};

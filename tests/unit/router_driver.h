@@ -44,7 +44,8 @@ typedef struct driver {
     bool admit;                 /* answer ROUTER_ADMIT with OK */
     const char *brings;         /* types of workers that say hello, as "A,B"; Counter unless set */
     uint64_t app_version;       /* of workers that say hello */
-    const char *mapped;         /* the type that maps name; Counter unless set */
+    const char *mapped;         /* the type that maps name; Counter unless set; NULL: none */
+    unsigned map_owner;         /* of all of its shards in maps; 0: nobody */
     bool supervised;            /* workers that say hello have a supervisor */
     char full[32];              /* the peer whose pipe is full, or empty */
     char gone[16][32];          /* peers that do not exist any more: see driver_gone */

@@ -342,6 +342,14 @@ void script_deliver(session_driver_t *d, size_t peer)
     wire_writer_destroy(&frame);
 }
 
+void script_bye(session_driver_t *d, size_t peer)
+{
+    message_bye_t bye = {fabric_bytes_of("stopping")};
+    script_frame(&d->out);
+    message_put_bye(&d->out, &bye);
+    script_deliver(d, peer);
+}
+
 void script_who(session_driver_t *d, size_t peer)
 {
     message_who_t who = {LIMIT_PROTOCOL_VERSION};

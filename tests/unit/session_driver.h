@@ -86,6 +86,7 @@ const char *script_endpoint(size_t broker);
 void script_frame(wire_writer_t *out);                 /* begins one */
 void script_deliver(session_driver_t *d, size_t peer); /* delivers `out` */
 void script_who(session_driver_t *d, size_t peer);
+void script_bye(session_driver_t *d, size_t peer);
 void script_pong(session_driver_t *d, size_t peer, uint64_t term, uint64_t sequence);
 void script_map(session_driver_t *d, size_t peer, uint64_t term, uint64_t sequence, int home,
                 bool type);
