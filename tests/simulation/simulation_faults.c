@@ -171,19 +171,16 @@ static void order(process_t *worker)
                    world.now_us + world_us_of(1, OPENED_MS_MAX));
 }
 
-/* Again and again, until all workers are there and open. */
+/* Again and again, to the end of the run: an order that was given before may come late. */
 static void on_open_all(event_t *event)
 {
-    bool done = true;
     for (unsigned i = 0; i < world.plan.workers && !world.over; i++) {
         const process_t *worker = world.workers[i];
-        bool open = worker->up && simulated_worker_facts(worker).standing == RUNNER_OPEN;
-        if (worker->up && !open) {
+        if (worker->up && simulated_worker_facts(worker).standing != RUNNER_OPEN) {
             give_order(worker, RUNNER_OPEN);
         }
-        done = done && open;
     }
-    if (!done && !world.over) {
+    if (!world.over) {
         event_schedule(event_new(NULL, on_open_all, NULL, 0),
                        world.now_us + world_us_of(OPEN_AGAIN_MS, OPEN_AGAIN_MS));
     }
