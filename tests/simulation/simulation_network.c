@@ -145,10 +145,12 @@ static void repeat_frame(const event_t *event, channel_t *connection)
     again->number = event->number;
     again->extra = event->extra | UINT64_C(1) << 63;
     memcpy(again->bytes, event->bytes, event->size);
-    event_schedule(again, event->at_us + world_between(0, REPEAT_US_MAX));
     connection->repeats = false;
     network_cut(connection, (cut_t){world_between(0, DIE_US_MAX), world_between(0, DIE_US_MAX)});
     connection->survive[TO_BROKER] = connection->sent[TO_BROKER];
+    /* Not before the frames that were sent earlier, which come late now. */
+    uint64_t behind_us = event->at_us + connection->late_us[TO_BROKER];
+    event_schedule(again, behind_us + world_between(0, REPEAT_US_MAX));
 }
 
 static void send_frame(channel_t *connection, size_t direction, fabric_bytes_t frame)
