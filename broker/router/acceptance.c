@@ -8,7 +8,9 @@
 #include "broker/router/router_state.h"
 #include "broker/router/unserved.h"
 
-enum { RETRY_MS = 50 };
+/* LATE_HEARTBEATS: no frame of a client arrives later than that. A connection that is silent for a
+ * much shorter time is forgotten. */
+enum { RETRY_MS = 50, LATE_HEARTBEATS = 60 };
 
 /* ---- both kinds of message ---- */
 
@@ -95,13 +97,23 @@ void volatile_accept(router_t *router, client_t *client, const message_request_t
 
 /* ---- durable ---- */
 
+/* The floor of a client that has heard of no id for long may be very low. But a call whose first
+ * send arrives now was stored by nobody before the first send can have left. */
+static uint64_t first_floor(const router_t *router, const message_request_t *request)
+{
+    uint64_t late_ms = LATE_HEARTBEATS * (uint64_t)router->config.client_heartbeat_ms;
+    uint64_t floor = request_id_before(router, late_ms).value;
+    return floor > request->floor ? floor : request->floor;
+}
+
 message_t *durable_message(const router_t *router, const client_t *client,
                            const message_request_t *request, const shard_t *shard)
 {
     store_message_t stored = stored_form(client, request, shard);
     message_t *message = message_new(&stored);
     message->predecessor = request->predecessor;
-    message->floor = request->floor;
+    message->floor =
+        request->flags & REQUEST_RESEND ? request->floor : first_floor(router, request);
     message->deadline_ms = deadline(router, request->deadline_ms);
     return message;
 }

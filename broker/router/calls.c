@@ -337,6 +337,13 @@ static call_decision_t refuse(fabric_error_t error, const char *text)
                              .text = text};
 }
 
+/* Whether an earlier home of the lane may have stored the call, though this is its first send: that
+ * may have been under way until now, and its client have sent it again elsewhere. */
+static bool may_be_stored(router_t *router, const message_t *first_send)
+{
+    return first_send->floor < lane_of(router, first_send->stored.shard)->adopted_id;
+}
+
 call_decision_t call_arrived(router_t *router, client_t *client, const message_t *message)
 {
     uint64_t sequence = message->stored.call.sequence;
@@ -358,11 +365,12 @@ call_decision_t call_arrived(router_t *router, client_t *client, const message_t
     if (!taken) {
         return refuse(FABRIC_ERROR_BUSY, "too many unsettled calls of one client");
     }
-    bool held = resend || (call && client->held.first);
+    bool looked_up = resend || (!settled && may_be_stored(router, message));
+    bool held = looked_up || (call && client->held.first);
     if (held && router_is_full(router)) {
         return refuse(FABRIC_ERROR_BUSY, "");
     }
-    if (resend) {
+    if (looked_up) {
         return (call_decision_t){.arrival = ARRIVAL_LOOKUP, .call = call};
     }
     if (settled) { /* an earlier process under this client number may have sent the call */

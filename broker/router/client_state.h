@@ -42,7 +42,7 @@ typedef struct call_table {
 typedef enum call_arrival {
     ARRIVAL_ACCEPT,
     ARRIVAL_KNOWN,  /* it is a resend of a call in the table */
-    ARRIVAL_LOOKUP, /* it is a resend of a call that only the store may know */
+    ARRIVAL_LOOKUP, /* only the store may know the call */
     ARRIVAL_HOLD,   /* it waits behind the held requests of its client */
     ARRIVAL_REFUSE
 } call_arrival_t;

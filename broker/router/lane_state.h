@@ -37,6 +37,7 @@ typedef struct router_lane {
     bool taking;         /* ADOPTING: what stands in it is being taken over: */
     adoption_t adoption;
     size_t backlogs_taken;
+    uint64_t adopted_id; /* HOME: no message of the lane had a larger id when it was adopted */
     lane_batches_t batches;
     lookup_t lookup_next, lookup_current;
     checkpoint_t checkpoint;

@@ -242,6 +242,7 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     batches_note_id(router, adoption->last_id);
     lane->adoption_due = false;
     lane->taking = true;
+    lane->adopted_id = adoption->last_id;
     lane->adoption = *adoption;
     *adoption = (adoption_t){.hold = lane->adoption.hold};
     checkpoint_open(router, &lane->adoption);

@@ -1,9 +1,10 @@
 /* Look-ups of calls in the store, and the requests that are held for them. lookup.c owns the
  * structs.
  *
- * A call is looked up when its request is a resend and this home does not remember the call. What
- * the client sends after that request is held until the look-up is over, so that the order of the
- * client's requests stays.
+ * A call is looked up when this home does not remember it, and its request is a resend or a first
+ * send whose floor is below the highest id that the lane had when it was adopted: such a first send
+ * may arrive after an earlier home has stored a resend. What the client sends after that request is
+ * held until the look-up is over, so that the order of the client's requests stays.
  *
  * Look-ups and commits go on beside each other. This is safe because of two rules:
  *   1. A call is looked up only while it is in no batch.

@@ -25,6 +25,14 @@ uint64_t request_id_highest(const router_t *router)
     return router->generator.last > now ? router->generator.last : now;
 }
 
+request_id_t request_id_before(const router_t *router, uint64_t ms)
+{
+    int64_t then_ms = store_now_ms(router) - (int64_t)ms;
+    return then_ms > SNOWFLAKE_EPOCH_MS
+               ? snowflake_make((snowflake_parts_t){.timestamp_ms = then_ms})
+               : (request_id_t){0};
+}
+
 bool request_ids_are_reserved(const router_t *router, request_id_t floor)
 {
     uint64_t highest = request_id_highest(router);

@@ -14,6 +14,8 @@ void request_id_heard(router_t *router, request_id_t id);
 bool request_ids_are_reserved(const router_t *router, request_id_t floor);
 /* The highest id so far, or that of the present time if it is larger. */
 uint64_t request_id_highest(const router_t *router);
+/* Nobody makes an id as low as that now, or has made one for so long. */
+request_id_t request_id_before(const router_t *router, uint64_t ms);
 /* Whether an id is both above all ids that brokers have made, as far as this broker knows, and more
  * than a second above its time. */
 bool request_id_is_too_high(const router_t *router, request_id_t id);

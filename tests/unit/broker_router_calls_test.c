@@ -7,9 +7,12 @@
 #include <cmocka.h>
 
 #include "core/limits.h"
+#include "core/snowflake.h"
 #include "tests/unit/router_driver.h"
 
 enum { ASK = REQUEST_DURABLE, AGAIN = REQUEST_DURABLE | REQUEST_RESEND };
+/* No first send is later than so many heartbeats. */
+enum { LATE_HEARTBEATS = 60 };
 
 static driver_t *open_usual(void)
 {
@@ -424,6 +427,93 @@ static void a_settled_call_in_a_lane_is_not_looked_up(void **state)
     driver_close(&driver);
 }
 
+/* ---- first sends that arrive late ---- */
+
+/* This broker adopts the lane again, whose highest id is one of the present time. Returns that
+ * id. Call it before time passes. */
+static uint64_t adopt_again(driver_t *driver)
+{
+    snowflake_parts_t now = {.timestamp_ms = driver->config.store_now_ms};
+    uint64_t last_id = snowflake_make(now).value;
+    driver_hold(driver, 0, 0);
+    driver_hold(driver, 0, DRIVER_EPOCH + 1);
+    driver_adopt(driver, 0, NULL, last_id);
+    driver_forget(driver);
+    return last_id;
+}
+
+static void send_first(driver_t *driver, uint64_t sequence, uint64_t predecessor, uint64_t floor)
+{
+    message_request_t request = driver_request(sequence, "a", ASK);
+    request.predecessor = predecessor;
+    request.floor = floor;
+    driver_send(driver, "c1", request, &request);
+}
+
+/* The client has sent the call again to an earlier home of the lane, which stored it, before its
+ * first send arrives here. */
+static void a_late_first_send_is_not_a_new_call(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    uint64_t last_id = adopt_again(driver);
+    store_reply_t reply = {.id = {last_id}, .status = STATUS_OK};
+    send_first(driver, 1, 0, last_id - 1);
+    assert_null(driver_take_batch(driver, 0));
+    look_up(driver, 1, last_id, &reply, FABRIC_OK);
+    assert_int_equal(driver_replied(driver, "c1", 1)->request_id, last_id);
+    assert_int_equal(driver_counters(driver).accepted, 0);
+    driver_close(&driver);
+}
+
+static void a_first_send_that_no_home_has_stored_is_accepted_in_its_turn(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    uint64_t last_id = adopt_again(driver);
+    send_first(driver, 1, 0, last_id - 1);
+    send_first(driver, 2, 1, last_id); /* sent later: waits behind the look-up */
+    look_up(driver, 1, 0, NULL, FABRIC_OK);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 2);
+    driver_close(&driver);
+}
+
+/* The client knew the highest id of the lane, so none of the lane's messages is its call. */
+static void a_first_send_after_the_adoption_is_not_looked_up(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    send_first(driver, 1, 0, adopt_again(driver));
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 1);
+    driver_close(&driver);
+}
+
+/* A client that has heard of no id for long: only the messages that a late first send may have left
+ * behind are looked through, whatever of the lane is purged. */
+static void an_idle_client_is_served_after_an_adoption(void **state)
+{
+    (void)state;
+    driver_t *driver = open_usual();
+    uint64_t last_id = adopt_again(driver);
+    uint64_t late_ms = LATE_HEARTBEATS * driver->config.client_heartbeat_ms;
+    router_lookup_t lookup;
+    send_first(driver, 1, 0, 0);
+    assert_true(router_take_lookup(driver->router, 0, &lookup));
+    assert_int_equal(snowflake_timestamp_ms((request_id_t){last_id}) -
+                         snowflake_timestamp_ms(lookup.floor),
+                     late_ms);
+    end_look_up(driver, 1, 0, NULL, FABRIC_OK, lookup.floor.value);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 1);
+    driver_pass_alive(driver, late_ms + 10, (const char *const[]){"c1", "w1", NULL});
+    send_first(driver, 2, 0, 0);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).accepted, 2);
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +532,10 @@ int main(void)
         cmocka_unit_test(what_was_not_looked_at_is_unknown),
         cmocka_unit_test(a_look_up_takes_so_much_at_a_time),
         cmocka_unit_test(a_settled_call_in_a_lane_is_not_looked_up),
+        cmocka_unit_test(a_late_first_send_is_not_a_new_call),
+        cmocka_unit_test(a_first_send_that_no_home_has_stored_is_accepted_in_its_turn),
+        cmocka_unit_test(a_first_send_after_the_adoption_is_not_looked_up),
+        cmocka_unit_test(an_idle_client_is_served_after_an_adoption),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,7 @@ static void send_call(world_t *world, uint64_t sequence, unsigned entity, uint64
     uint8_t payload[] = {0x92, 0xa2, 'a', 'b', (uint8_t)(sequence % 128)};
     message_request_t request = driver_request(sequence, id, REQUEST_DURABLE | flags);
     request.payload = fabric_bytes(payload, sizeof payload);
+    request.floor = flags & REQUEST_RESEND ? 0 : world->driver->heard_id;
     driver_send_settling(world->driver, "c", world->settled, request, &request);
 }
 

@@ -422,6 +422,7 @@ static void read_frame(driver_t *driver, const router_frame_t *frame)
     wire_reader_t reader;
     frame_head_t head;
     assert_int_equal(frame_open(frame->bytes, &reader, &head), FABRIC_OK);
+    driver->heard_id = head.high_id > driver->heard_id ? head.high_id : driver->heard_id;
     if (frame->bytes.size > driver->frame_bytes_max) {
         driver->frame_bytes_max = frame->bytes.size;
     }
@@ -566,6 +567,7 @@ void driver_ask(driver_t *driver, const char *peer, uint64_t sequence, const cha
                 uint64_t flags)
 {
     message_request_t request = driver_request(sequence, id, flags);
+    request.floor = flags & REQUEST_RESEND ? 0 : driver->heard_id;
     driver_send(driver, peer, request, &request);
 }
 

@@ -41,6 +41,7 @@ typedef struct driver {
     router_order_t orders[256]; /* but for HIGH_ID */
     size_t order_count;         /* since driver_orders_forget */
     uint64_t high_id;           /* of the last HIGH_ID */
+    uint64_t heard_id;          /* the highest one in the frames that the router has sent */
     bool admit;                 /* answer ROUTER_ADMIT with OK */
     const char *brings;         /* types of workers that say hello, as "A,B"; Counter unless set */
     uint64_t app_version;       /* of workers that say hello */
@@ -152,6 +153,7 @@ void driver_orders_forget(driver_t *driver);
 
 /* A valid request of type Counter: tag Add with REQUEST_DURABLE among the flags, else Peek. */
 message_request_t driver_request(uint64_t sequence, const char *id, uint64_t flags);
+/* A first send has the highest id that the router has told anyone as its floor. */
 void driver_ask(driver_t *driver, const char *peer, uint64_t sequence, const char *id,
                 uint64_t flags);
 /* Takes the peer's rejection of this call and returns its error. */
