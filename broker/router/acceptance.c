@@ -35,9 +35,9 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
 
 /* ---- volatile ---- */
 
-/* Whether an owner may be about to come. A broker that has just started waits for runners to join,
- * if other brokers have known an owner; then its coordinator chooses one. Clients send a volatile
- * call again only if its home is not found. */
+/* Whether an owner may be about to come. A broker that has just started waits a lease for runners to
+ * join, if other brokers have known an owner; then its coordinator chooses one. Clients send a
+ * volatile call again only if its home is not found. */
 static bool is_to_be_owned(const router_t *router, const shard_t *shard,
                            const ownership_t *ownership, fabric_bytes_t type)
 {
@@ -45,7 +45,7 @@ static bool is_to_be_owned(const router_t *router, const shard_t *shard,
     if (!placed && !unserved_is_missing(router, type)) {
         return true;
     }
-    return router->now_ms - router->started_ms < router->config.registration_ms &&
+    return router->members && router->now_ms - router->started_ms < router->config.lease_ms &&
            !incarnation_is_none(shard_map_last_owner(router->map, type, shard->id));
 }
 

@@ -246,7 +246,8 @@ static void volatile_calls_are_sent_again_until_types_are_known(void **state)
     driver_close(&driver);
 }
 
-/* Of a broker that has just started: the map names owners that have not found it yet. */
+/* Of a broker that has just started beside another one: the map names owners that have not found it
+ * yet. */
 static void volatile_calls_are_sent_again_until_owners_join(void **state)
 {
     (void)state;
@@ -260,11 +261,16 @@ static void volatile_calls_are_sent_again_until_owners_join(void **state)
     message_request_t request = driver_request(1, "a", 0);
     request.tag = fabric_bytes_of("Peek");
     driver_send(driver, "c1", request, &request);
-    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_NOT_HOME);
-    driver_pass_alive(driver, config.registration_ms, alive);
+    assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    broker_credential_t other = driver_credential(0xb1);
+    router_members(driver->router, &other, 1, driver->now_ms);
     request.sequence = 2;
     driver_send(driver, "c1", request, &request);
-    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_NOT_HOME);
+    driver_pass_alive(driver, config.lease_ms, alive);
+    request.sequence = 3;
+    driver_send(driver, "c1", request, &request);
+    assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_RUNNER_UNAVAILABLE);
     driver_close(&driver);
 }
 
