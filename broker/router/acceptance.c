@@ -35,8 +35,8 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
 
 /* ---- volatile ---- */
 
-/* Whether an owner may be about to come. A broker that has just started waits a lease for runners to
- * join, if other brokers have known an owner; then its coordinator chooses one. Clients send a
+/* Whether an owner may be about to come. A broker that has just started waits a lease for runners
+ * to join, if other brokers have known an owner; then its coordinator chooses one. Clients send a
  * volatile call again only if its home is not found. */
 static bool is_to_be_owned(const router_t *router, const shard_t *shard,
                            const ownership_t *ownership, fabric_bytes_t type)
