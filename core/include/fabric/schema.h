@@ -113,7 +113,7 @@ typedef struct fabric_default {
         int64_t integer;  /**< all kinds but those below; U64: its bits */
         double real;      /**< F64 */
         const char *text; /**< STRING */
-    } as;
+    } as;                 /**< the value, by the field's kind */
 } fabric_default_t;
 
 /** One field of a schema. Made with the FABRIC_* macros below. */
