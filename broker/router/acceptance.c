@@ -8,9 +8,9 @@
 #include "broker/router/router_state.h"
 #include "broker/router/unserved.h"
 
-/* LATE_HEARTBEATS: no frame of a client arrives later than that. A connection that is silent for a
- * much shorter time is forgotten. */
-enum { RETRY_MS = 50, LATE_HEARTBEATS = 60 };
+/* LATE_MS, LATE_HEARTBEATS: no frame of a client arrives later than the longer one of them. A
+ * connection that is silent for a much shorter time is forgotten. */
+enum { RETRY_MS = 50, LATE_MS = 60000, LATE_HEARTBEATS = 60 };
 
 /* ---- both kinds of message ---- */
 
@@ -102,6 +102,7 @@ void volatile_accept(router_t *router, client_t *client, const message_request_t
 static uint64_t first_floor(const router_t *router, const message_request_t *request)
 {
     uint64_t late_ms = LATE_HEARTBEATS * (uint64_t)router->config.client_heartbeat_ms;
+    late_ms = late_ms > LATE_MS ? late_ms : LATE_MS;
     uint64_t floor = request_id_before(router, late_ms).value;
     return floor > request->floor ? floor : request->floor;
 }
