@@ -274,6 +274,31 @@ static void volatile_calls_are_sent_again_until_owners_join(void **state)
     driver_close(&driver);
 }
 
+/* Of a broker that has just started beside another one: the coordinator has not taken notice of the
+ * first runner yet; others join when that one has left. */
+static void volatile_calls_are_sent_again_until_an_owner_is_chosen(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    driver_desire(driver, 0);
+    broker_credential_t other = driver_credential(0xb1);
+    router_members(driver->router, &other, 1, driver->now_ms);
+    message_request_t request = driver_request(1, "a", 0);
+    request.tag = fabric_bytes_of("Peek");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_worker_hello(driver, "w1", 101, 1, 10);
+    request.sequence = 2;
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_NOT_HOME);
+    driver_send(driver, "w1", bye, &(message_bye_t){.reason.data = NULL});
+    request.sequence = 3;
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_NOT_HOME);
+    driver_pass_alive(driver, driver->config.lease_ms, alive);
+    request.sequence = 4;
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_close(&driver);
+}
+
 static void volatile_callers_hear_why(void **state)
 {
     (void)state;
@@ -516,6 +541,7 @@ int main(void)
         cmocka_unit_test(what_is_taken_ends_the_row_of_refusals),
         cmocka_unit_test(volatile_calls_are_sent_again_until_types_are_known),
         cmocka_unit_test(volatile_calls_are_sent_again_until_owners_join),
+        cmocka_unit_test(volatile_calls_are_sent_again_until_an_owner_is_chosen),
         cmocka_unit_test(volatile_callers_hear_why),
         cmocka_unit_test(other_refusals_are_not_called_a_missing_type),
         cmocka_unit_test(callers_of_accepted_calls_are_told_why_they_wait),
