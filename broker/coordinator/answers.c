@@ -145,6 +145,9 @@ static void take_groups(coordinator_t *self, const coordinator_results_t *result
 static void take_types(coordinator_t *self, const coordinator_results_t *results)
 {
     coordinator_registry_take_types(self->registry, results->types, results->type_count);
+    if (coordinator_term_is_ours(self->term)) {
+        coordinator_effects_add(self->effects, COORDINATOR_TYPES_READ);
+    }
     coordinator_place_shards(self);
 }
 

@@ -250,7 +250,7 @@ static void worker_hello(router_t *router, peer_t *peer, const message_hello_t *
         ask_admission(router, runner, hello->types);
     } else if (runner->state != RUNNER_ADMITTING) {
         if (runner->state != RUNNER_LEAVING) {
-            runner_join(runner, router->now_ms);
+            runner_join(router, runner);
         }
         welcome(router, peer, hello->connection, router->config.worker_heartbeat_ms);
         runner_connected(router, runner);
@@ -270,7 +270,7 @@ void router_admitted(router_t *router, incarnation_t incarnation, fabric_error_t
         runner_forget(router, runner);
         return;
     }
-    runner_join(runner, now_ms);
+    runner_join(router, runner);
     peer_heard(router, runner->peer); /* the lease begins now, however long admission took */
     welcome(router, runner->peer, runner->connection, router->config.worker_heartbeat_ms);
     router_order_t order = {

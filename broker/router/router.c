@@ -162,6 +162,11 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
     shards_add_group(router, group);
 }
 
+void router_types_read(router_t *router)
+{
+    router->types_read = true;
+}
+
 void router_holder(router_t *router, incarnation_t broker)
 {
     router->holder = broker;

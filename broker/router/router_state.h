@@ -34,6 +34,7 @@ struct router {
     request_id_t doubted_id; /* the last one heard of another broker, if it was too high; or 0 */
     uint64_t high_id_at_ms;  /* when the coordinator is told the highest id next */
     incarnation_t holder;    /* the broker that holds the term; none: not known yet */
+    bool types_read;         /* all types, since this broker holds the term */
     bool drain_asked;        /* an operator has asked for an orderly stop */
     bool draining; /* an orderly stop has begun; lanes that are held are served all the same, */
     bool closing;  /* until this */

@@ -73,8 +73,8 @@ const char *runner_state_name(const runner_t *runner);
 /* The runner is connected by this peer, and by no other peer any more. */
 void runner_connect(runner_t *runner, peer_t *peer, uint64_t connection, uint32_t window);
 void runner_disconnect(runner_t *runner);
-/* The runner takes part, or takes part again, from `now_ms` on. */
-void runner_join(runner_t *runner, uint64_t now_ms);
+/* The runner takes part, or takes part again, from now on. */
+void runner_join(router_t *router, runner_t *runner);
 /* The runner is not connected any more, and may come back before `until_ms`. */
 void runner_miss(runner_t *runner, uint64_t until_ms);
 /* The runner tells its standing; returns whether it is another one than before. */

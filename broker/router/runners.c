@@ -140,12 +140,16 @@ void runner_disconnect(runner_t *runner)
     }
 }
 
-void runner_join(runner_t *runner, uint64_t now_ms)
+void runner_join(router_t *router, runner_t *runner)
 {
     if (runner->state != RUNNER_JOINED) {
         set_state(runner, RUNNER_JOINED);
     }
-    runner->next_ping_ms = now_ms;
+    runner->next_ping_ms = router->now_ms;
+    const wire_writer_t *names = &runner->types;
+    for (size_t at = 0; at < names->size; at += 1u + names->data[at]) {
+        type_brought(router, fabric_bytes(names->data + at + 1, names->data[at]));
+    }
 }
 
 void runner_miss(runner_t *runner, uint64_t until_ms)

@@ -9,6 +9,7 @@ typedef struct known_type {
     char name[256];
     type_description_t *description;
     uint16_t group;
+    bool brought;   /* a runner that brings the type has joined this broker */
     uint32_t index; /* in the order of router->types, from 0 to LIMIT_TYPES_MAX - 1 */
     UT_hash_handle by_name;
 } known_type_t;
@@ -17,6 +18,8 @@ typedef struct known_type {
 known_type_t *type_find(router_t *router, fabric_bytes_t name);
 /* The type is registered in the group, or its description has changed. */
 void type_set(router_t *router, uint16_t group, fabric_bytes_t description);
+/* A runner that brings the type has joined this broker. */
+void type_brought(router_t *router, fabric_bytes_t name);
 /* How many handlers of one entity may be pending at once, as the type's description says; 1 for a
  * type that is not registered. */
 uint32_t type_concurrency(router_t *router, fabric_bytes_t name);

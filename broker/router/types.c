@@ -36,6 +36,14 @@ void type_set(router_t *router, uint16_t group, fabric_bytes_t description)
     HASH_ADD_KEYPTR(by_name, router->types, type->name, strlen(type->name), type);
 }
 
+void type_brought(router_t *router, fabric_bytes_t name)
+{
+    known_type_t *type = type_find(router, name);
+    if (type) {
+        type->brought = true;
+    }
+}
+
 uint32_t type_concurrency(router_t *router, fabric_bytes_t name)
 {
     const known_type_t *type = type_find(router, name);

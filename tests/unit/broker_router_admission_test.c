@@ -38,7 +38,7 @@ static void unknown_types_may_appear_for_a_while(void **state)
 {
     (void)state;
     driver_t *driver = open_with(NULL);
-    router_holder(driver->router, driver->config.incarnation);
+    driver_elect(driver);
     message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
     request.type = fabric_bytes_of("Nothing");
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
@@ -420,7 +420,7 @@ static void unknown_types_are_left_to_the_holder_of_the_term(void **state)
     assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);
     const note_t *note = driver_take(driver, "c1", KIND_REDIRECT);
     assert_true(fabric_bytes_equal(note->as.redirect.endpoint, fabric_bytes_of("tcp://there:1")));
-    router_holder(driver->router, driver->config.incarnation);
+    driver_elect(driver);
     send_strange(driver, 2);
     assert_int_equal(driver_rejected(driver, "c1", 2), FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
     driver_close(&driver);

@@ -251,6 +251,9 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
     case COORDINATOR_TYPE:
         s->types_seen++;
         break;
+    case COORDINATOR_TYPES_READ:
+        s->types_read++;
+        break;
     case COORDINATOR_ADMITTED:
         s->admitted++;
         s->admission = effect->error;

@@ -46,7 +46,8 @@ typedef struct script {
     fabric_error_t fail[COORDINATOR_CALL_KINDS]; /* what such calls answer */
     uint32_t calls[COORDINATOR_CALL_KINDS];
     /* effects so far */
-    uint32_t fenced, elected, ready, told, desires, maps, types_seen, admitted, without_heir;
+    uint32_t fenced, elected, ready, told, desires, maps, types_seen, types_read;
+    uint32_t admitted, without_heir;
     uint64_t held[LANES]; /* epochs of the lanes that this broker holds; 0: it does not */
     uint32_t holders;
     incarnation_t holder;

@@ -195,6 +195,12 @@ void driver_homes(driver_t *driver, message_t *messages)
     driver_pull(driver);
 }
 
+void driver_elect(driver_t *driver)
+{
+    router_holder(driver->router, driver->config.incarnation);
+    router_types_read(driver->router);
+}
+
 driver_t *driver_open(void)
 {
     router_config_t config;

@@ -69,6 +69,8 @@ driver_t *driver_open(void);
 /* Makes the router home of all lanes, with a long lease. `messages`, chained by position, are what
  * stands in the lanes. */
 void driver_homes(driver_t *driver, message_t *messages);
+/* The router's broker holds the term, and has read all types. */
+void driver_elect(driver_t *driver);
 /* The store names the router's broker as holder of the lane under this epoch, or of the lane no
  * more (0). */
 void driver_hold(driver_t *driver, uint32_t lane, uint64_t epoch);
