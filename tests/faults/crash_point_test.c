@@ -636,8 +636,19 @@ static bool has_its_share(trial_t *trial)
     return testbed_lanes_held(trial->bed, url, incarnation) == TESTBED_LANES / 2;
 }
 
+static bool is_removed(void *context)
+{
+    char incarnation[33];
+    testbed_t *bed = ((const trial_t *)context)->bed;
+    return testbed_lanes_held(bed, bed->cluster.standby_url, incarnation) < 0;
+}
+
+/* The lanes of its former life are those of the other broker before. */
 static void standby_gets_its_share(trial_t *trial)
 {
+    if (!workload_run_until(load, is_removed, trial, WAIT_MAX_MS)) {
+        fail_msg("%s: the dead broker is not removed", trial->crash);
+    }
     restart_standby(trial->bed, trial->environment);
     run_until(trial, has_its_share);
 }
