@@ -636,19 +636,9 @@ static bool has_its_share(trial_t *trial)
     return testbed_lanes_held(trial->bed, url, incarnation) == TESTBED_LANES / 2;
 }
 
-static bool is_removed(void *context)
-{
-    char incarnation[33];
-    testbed_t *bed = ((const trial_t *)context)->bed;
-    return testbed_lanes_held(bed, bed->cluster.standby_url, incarnation) < 0;
-}
-
-/* The lanes of its former life are those of the other broker before. */
 static void standby_gets_its_share(trial_t *trial)
 {
-    if (!workload_run_until(load, is_removed, trial, WAIT_MAX_MS)) {
-        fail_msg("%s: the dead broker is not removed", trial->crash);
-    }
+    testbed_wait_removed(trial->bed, trial->bed->cluster.standby_url); /* its former life */
     restart_standby(trial->bed, trial->environment);
     run_until(trial, has_its_share);
 }
@@ -667,8 +657,7 @@ static void standby_joins(trial_t *trial)
     run_until(trial, has_its_share);
 }
 
-/* One broker dies when it drains, and its lanes are to go to the other one, which holds the term.
- * The holder of the term dies when the other one joins, and is to get its share. */
+/* A broker dies when it drains; then the holder of the term, when the other one is to get lanes. */
 static void broker_dies_in_a_hand_over(void **state)
 {
     static rung_t *const drains[] = {standby_gets_its_share, victim_stops, NULL};

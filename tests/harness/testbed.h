@@ -129,6 +129,8 @@ const char *testbed_owner(const json_t *shard, const char *type);
 /* How many lanes a broker holds, as the store says, and its incarnation; -1: it is no member.
  * MariaDB only. */
 int64_t testbed_lanes_held(testbed_t *bed, const char *endpoint, char incarnation[33]);
+/* Waits until a dead broker is no member any more. MariaDB only. */
+void testbed_wait_removed(testbed_t *bed, const char *endpoint);
 /* How often a log of the cluster has an event: "broker.log", "append.fenced". */
 unsigned testbed_count_events(testbed_t *bed, const char *log, const char *code);
 /* $FABRIC_FAULT_REPEAT, or as usual. */

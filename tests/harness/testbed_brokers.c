@@ -133,6 +133,15 @@ void testbed_wait_drained(testbed_t *bed)
     }
 }
 
+void testbed_wait_removed(testbed_t *bed, const char *endpoint)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;
+    char incarnation[33];
+    while (testbed_lanes_held(bed, endpoint, incarnation) >= 0) {
+        testbed_poll(deadline_ms, "the end of a dead broker's membership");
+    }
+}
+
 void testbed_wait_spread(testbed_t *bed)
 {
     uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MS;

@@ -68,6 +68,32 @@ static void wait_for_home(const char *standby, const char *home)
     }
 }
 
+static bool knows(const char *asked, const char *wanted)
+{
+    size_t index;
+    const json_t *broker;
+    bool known = false;
+    json_t *status = own_words(asked);
+    json_array_foreach(json_object_get(status, "brokers"), index, broker)
+    {
+        known |= strcmp(json_string_value(json_object_get(broker, "router")), wanted) == 0;
+    }
+    json_decref(status);
+    return known;
+}
+
+/* Waits until both brokers know both: the map with one that has joined comes a little later. */
+static void wait_for_members(const char *const *urls)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    for (size_t known = 0; known < 4; testbed_poll(deadline_ms, "the brokers of the map")) {
+        known = 0;
+        for (size_t i = 0; i < 4; i++) {
+            known += knows(urls[i / 2], urls[i % 2]);
+        }
+    }
+}
+
 /* Waits until the home says that all shards have healthy owners. */
 static void wait_for_owners(const char *home)
 {
@@ -121,6 +147,7 @@ static void check_pair(testbed_t *bed, const char *standby, const char *home)
     const char *const urls[] = {standby, home};
     wait_for_state(home, "serving");
     wait_for_home(standby, home);
+    wait_for_members(urls);
     wait_for_owners(home);
     json_t *status = own_words(standby);
     size_t index;
