@@ -403,8 +403,9 @@ static void poison_of_two_homes(void **state)
     poison(bed, ways, POISONS_MAX);
     unsigned ended = run_until_ended(bed, POISONS_MAX);
     print_message("%u processes ended\n", ended);
+    /* On a busy machine a turn ends before its message has crashed, and another one's begins. */
     assert_in_range(ended, UNEXPLAINED + POISONS_MAX * CRASHES_MAX,
-                    POISONS_MAX * (UNEXPLAINED + CRASHES_MAX + MORE));
+                    POISONS_MAX * (UNEXPLAINED + CRASHES_MAX + 3 * MORE));
     size_t crashes = check_all(bed, POISONS_MAX);
     assert_in_range(crashes, ended, POISONS_MAX * ended); /* two may crash in one process */
 }
