@@ -331,7 +331,11 @@ uint8_t *outcome_decode_views(const call_t *call, void *reply, fabric_outcome_t 
     memcpy(copy, answer.data, answer.size); /* a payload has a byte at least */
     outcome->error = fabric_schema_decode_in(schema, fabric_bytes(copy, answer.size), copy + start,
                                              capacity, &fault, reply);
-    assert(!outcome->error); /* it was measured */
+    if (outcome->error) {
+        outcome_set_text(outcome, fabric_bytes_of(fault.text));
+        free(copy);
+        return NULL;
+    }
     return copy;
 }
 
