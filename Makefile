@@ -374,12 +374,12 @@ SID_ROOT ?= $(HOME)/.cache/fabric/sid
 check-sid:
 	@sh tests/check-sid $(SID_ROOT)
 
-## make fuzz             every fuzzer for SECONDS (default 60), two at a time; inputs that break something are kept
+## make fuzz             every fuzzer for SECONDS (default 60), two at a time; inputs that break something are kept (SEED=S: always the same inputs)
 SECONDS ?= 60
 fuzz:
 	@sh .ci/packages analyse
 	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
-	@SECONDS_EACH=$(SECONDS) sh tests/fuzz/run $(patsubst $(B)/%,build/fuzz/%,$(FUZZERS))
+	@SECONDS_EACH=$(SECONDS) FUZZ_SEED=$(SEED) sh tests/fuzz/run $(patsubst $(B)/%,build/fuzz/%,$(FUZZERS))
 
 ## make sim              SEEDS (default 2000) runs of the whole simulated cluster, each with 1,000 messages and 20 faults (SEED=S: that one; TRACE=1)
 SEEDS ?= 2000
