@@ -23,6 +23,25 @@
 #define APART_SEEDS     40
 #define ROLLING_SEEDS   60
 
+/* What a run is about, for FABRIC_SIMULATION_KIND. */
+typedef struct kind {
+    const char *name;
+    simulation_options_t options; /* but for the seed */
+} kind_t;
+
+static const kind_t usual = {"usual", {0}};
+static const kind_t calm_runs = {"calm", {.calm = true}};
+static const kind_t poison = {"poison", {.calm = true, .poison = true}};
+static const kind_t loss = {"loss", {.calm = true, .loses = true}};
+static const kind_t takeovers = {"takeovers", {.takeovers = true}};
+static const kind_t apart = {"apart", {.apart = true}};
+static const kind_t rolling = {"rolling", {.calm = true, .rolling = true}};
+static const kind_t rolling_brokers = {"rolling_brokers", {.calm = true, .rolling_brokers = true}};
+
+static const kind_t *const kinds[] = {&usual,     &calm_runs, &poison,  &loss,
+                                      &takeovers, &apart,     &rolling, &rolling_brokers};
+
+static const kind_t *present_kind;
 static uint64_t present_seed;
 
 static uint64_t number_from(const char *variable, uint64_t otherwise)
@@ -31,38 +50,61 @@ static uint64_t number_from(const char *variable, uint64_t otherwise)
     return text && text[0] ? strtoull(text, NULL, 10) : otherwise;
 }
 
+/* The kind that was asked for: the usual one where none was. */
+static const kind_t *wanted_kind(void)
+{
+    const char *name = getenv("FABRIC_SIMULATION_KIND");
+    if (!name || !name[0]) {
+        return &usual;
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(name, kinds[i]->name) == 0) {
+            return kinds[i];
+        }
+    }
+    fail_msg("FABRIC_SIMULATION_KIND=%s: there is no such kind of run", name);
+    return NULL;
+}
+
+/* The line that names the seed that failed, and how it is replayed. Its length is returned. */
+static size_t describe_failure(const char *what, char *to, size_t room)
+{
+    unsigned long long seed = present_seed;
+    bool is_usual = present_kind == &usual;
+    int size = snprintf(to, room,
+                        "simulation: seed %llu failed: %s; replay with %s%s%s"
+                        "FABRIC_SIMULATION_SEED=%llu build/tests/simulation/cluster_test\n",
+                        seed, what, is_usual ? "" : "FABRIC_SIMULATION_KIND=",
+                        is_usual ? "" : present_kind->name, is_usual ? "" : " ", seed);
+    assert_in_range(size, 1, room - 1);
+    return (size_t)size;
+}
+
 /* An assertion of the code under test ends the program: the seed must have been printed by then. */
 static void on_abort(int number)
 {
-    char text[160];
-    int size = snprintf(text, sizeof text,
-                        "simulation: seed %llu failed: signal %d; replay with "
-                        "FABRIC_SIMULATION_SEED=%llu build/tests/simulation/cluster_test\n",
-                        (unsigned long long)present_seed, number, (unsigned long long)present_seed);
-    ssize_t written = write(STDERR_FILENO, text, (size_t)size);
+    char text[256];
+    size_t size = describe_failure("aborted", text, sizeof text);
+    ssize_t written = write(STDERR_FILENO, text, size);
     (void)written;
     signal(number, SIG_DFL);
     raise(number);
 }
 
-static bool run(const simulation_options_t *options, simulation_result_t *result)
+static bool run(const kind_t *kind, uint64_t seed, bool trace, simulation_result_t *result)
 {
-    typedef unsigned long long ull;
-    present_seed = options->seed;
-    simulation_run(options, result);
+    char text[sizeof result->what + 256];
+    simulation_options_t options = kind->options;
+    options.seed = seed;
+    options.trace = trace;
+    present_kind = kind;
+    present_seed = seed;
+    simulation_run(&options, result);
     if (result->failed) {
-        fprintf(stderr,
-                "simulation: seed %llu failed: %s; replay with FABRIC_SIMULATION_SEED=%llu "
-                "build/tests/simulation/cluster_test\n",
-                (ull)options->seed, result->what, (ull)options->seed);
+        describe_failure(result->what, text, sizeof text);
+        fputs(text, stderr);
     }
     return !result->failed;
-}
-
-static bool run_seed(uint64_t seed, bool calm, bool trace, simulation_result_t *result)
-{
-    simulation_options_t options = {.seed = seed, .calm = calm, .trace = trace};
-    return run(&options, result);
 }
 
 static void print_result(const simulation_result_t *r)
@@ -114,7 +156,7 @@ static void calm(void **state)
     (void)state;
     simulation_result_t result;
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        assert_true(run_seed(seed, true, false, &result));
+        assert_true(run(&calm_runs, seed, false, &result));
         assert_int_equal(result.unknown, 0);
         assert_true(result.runs >= result.durable);
     }
@@ -128,8 +170,7 @@ static void only_the_poison_message_is_counted(void **state)
     simulation_result_t result;
     uint64_t dead_letters = 0;
     for (uint64_t seed = 1; seed <= 100; seed++) {
-        simulation_options_t options = {.seed = seed, .calm = true, .poison = true};
-        assert_true(run(&options, &result));
+        assert_true(run(&poison, seed, false, &result));
         assert_int_equal(result.crashes, 3 * result.dead_letters);
         dead_letters += result.dead_letters;
     }
@@ -146,8 +187,7 @@ static void lost_commits_are_noticed(void **state)
     simulation_result_t result;
     uint64_t noticed = 0;
     for (uint64_t seed = 1; seed <= 100; seed++) {
-        simulation_options_t options = {.seed = seed, .calm = true, .loses = true};
-        assert_true(run(&options, &result));
+        assert_true(run(&loss, seed, false, &result));
         assert_in_range(result.lost, 0, 1);
         assert_int_equal(result.misplaced, 0);
         noticed += result.lost;
@@ -162,8 +202,7 @@ static void earlier_holders_change_nothing(void **state)
     simulation_result_t sum = {0};
     for (uint64_t seed = 1; seed <= TAKEOVER_SEEDS; seed++) {
         simulation_result_t result;
-        simulation_options_t options = {.seed = seed, .takeovers = true};
-        assert_true(run(&options, &result));
+        assert_true(run(&takeovers, seed, false, &result));
         add(&sum, &result);
     }
     print_result(&sum);
@@ -177,8 +216,7 @@ static void cut_links_between_brokers_fence_nobody(void **state)
     simulation_result_t sum = {0};
     for (uint64_t seed = 1; seed <= APART_SEEDS; seed++) {
         simulation_result_t result;
-        simulation_options_t options = {.seed = seed, .apart = true};
-        assert_true(run(&options, &result));
+        assert_true(run(&apart, seed, false, &result));
         assert_int_equal(result.takeovers, 1);
         assert_int_equal(result.fenced, 0);
         add(&sum, &result);
@@ -195,8 +233,7 @@ static void a_rolling_restart_of_workers_fails_no_call(void **state)
     simulation_result_t sum = {0};
     for (uint64_t seed = 1; seed <= ROLLING_SEEDS; seed++) {
         simulation_result_t result;
-        simulation_options_t options = {.seed = seed, .calm = true, .rolling = true};
-        assert_true(run(&options, &result));
+        assert_true(run(&rolling, seed, false, &result));
         assert_true(result.restarts > 10);
         add(&sum, &result);
     }
@@ -210,8 +247,7 @@ static void a_rolling_restart_of_brokers_fails_no_call(void **state)
     simulation_result_t sum = {0};
     for (uint64_t seed = 1; seed <= ROLLING_SEEDS; seed++) {
         simulation_result_t result;
-        simulation_options_t options = {.seed = seed, .calm = true, .rolling_brokers = true};
-        assert_true(run(&options, &result));
+        assert_true(run(&rolling_brokers, seed, false, &result));
         assert_true(result.restarts > 10);
         add(&sum, &result);
     }
@@ -222,9 +258,9 @@ static void same_seed_same_trace(void **state)
 {
     (void)state;
     simulation_result_t first, second, other;
-    run_seed(3, false, false, &first);
-    run_seed(3, false, false, &second);
-    run_seed(4, false, false, &other);
+    run(&usual, 3, false, &first);
+    run(&usual, 3, false, &second);
+    run(&usual, 4, false, &other);
     assert_int_equal(first.events, second.events);
     assert_true(first.trace_hash == second.trace_hash);
     assert_true(first.trace_hash != other.trace_hash);
@@ -259,6 +295,7 @@ static bool has_rare_events(const simulation_result_t *sum)
 static void seeds(void **state)
 {
     (void)state;
+    const kind_t *kind = wanted_kind();
     uint64_t wanted = number_from("FABRIC_SIMULATION_SEEDS", 0);
     uint64_t seconds = number_from("FABRIC_SIMULATION_SECONDS", SECONDS_DEFAULT);
     uint64_t first = first_seed(wanted);
@@ -270,10 +307,10 @@ static void seeds(void **state)
     bool more;
     do {
         simulation_result_t result;
-        failed += !run_seed(first + seeds, false, false, &result);
+        failed += !run(kind, first + seeds, false, &result);
         add(&sum, &result);
         seeds++;
-        bool complete = has_usual_events(&sum) && has_rare_events(&sum);
+        bool complete = kind != &usual || (has_usual_events(&sum) && has_rare_events(&sum));
         more = wanted > 0 ? seeds < wanted
                           : clock_monotonic_ms() < end_ms || (!complete && seeds < RARE_SEEDS);
     } while (more);
@@ -281,15 +318,15 @@ static void seeds(void **state)
            (unsigned long long)first);
     print_result(&sum);
     assert_int_equal(failed, 0);
-    assert_true(seeds < USUAL_SEEDS || has_usual_events(&sum));
-    assert_true(seeds < RARE_SEEDS || has_rare_events(&sum));
+    assert_true(kind != &usual || seeds < USUAL_SEEDS || has_usual_events(&sum));
+    assert_true(kind != &usual || seeds < RARE_SEEDS || has_rare_events(&sum));
 }
 
 static void one_seed(void **state)
 {
     (void)state;
     simulation_result_t result;
-    bool good = run_seed(number_from("FABRIC_SIMULATION_SEED", 1), false, true, &result);
+    bool good = run(wanted_kind(), number_from("FABRIC_SIMULATION_SEED", 1), true, &result);
     print_result(&result);
     assert_true(good);
 }

@@ -441,6 +441,11 @@ bool check_is_settled(void)
     return watch.ended == watch.call_count && watch.messages == watch.ends && watch.unserved == 0;
 }
 
+uint64_t check_ends(void)
+{
+    return (uint64_t)watch.ended + watch.ends;
+}
+
 static void check_call_at_end(uint32_t number)
 {
     const watched_call_t *call = &watch.calls[number];

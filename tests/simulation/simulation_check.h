@@ -112,6 +112,8 @@ void check_peer_sends(const process_t *peer, size_t dealer, fabric_bytes_t frame
 
 /* Whether all calls have ended and all messages of the store too. */
 bool check_is_settled(void);
+/* How often a call or a message has ended. */
+uint64_t check_ends(void);
 /* Checks what must hold after the end. */
 void check_final(void);
 
