@@ -117,6 +117,8 @@ incarnation_t shard_map_owner(const shard_map_t *map, fabric_bytes_t type, shard
 /* The last owner that this map has had there, also under a former home; none: there was none. Maps
  * that are encoded do not tell it. */
 incarnation_t shard_map_last_owner(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard);
+/* Whether this map has had an owner of any shard of the type. */
+bool shard_map_had_owners(const shard_map_t *map, fabric_bytes_t type);
 /* The version of that owner's application; 0: it had none, or there was no owner. */
 uint64_t shard_map_last_version(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard);
 /* Whether no other owner can have come after that one without this map's knowing: since then each

@@ -74,6 +74,16 @@ incarnation_t shard_map_last_owner(const shard_map_t *map, fabric_bytes_t type, 
     return ownership ? ownership->last : (incarnation_t){{0}};
 }
 
+bool shard_map_had_owners(const shard_map_t *map, fabric_bytes_t type_name)
+{
+    const map_type_t *type = map_find_type(map, type_name);
+    uint32_t i = 0;
+    while (type && i < map->shards_per_group && incarnation_is_none(type->shards[i].last)) {
+        i++;
+    }
+    return type && i < map->shards_per_group;
+}
+
 uint64_t shard_map_last_version(const shard_map_t *map, fabric_bytes_t type, shard_id_t shard)
 {
     const map_ownership_t *ownership = find_ownership(map, type, shard);

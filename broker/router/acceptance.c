@@ -36,11 +36,12 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
 /* ---- volatile ---- */
 
 /* Whether an owner may be about to come. A broker that has just started waits a lease for runners
- * that have been with other brokers, if those have known an owner, or if the first such runners
- * have joined already. Then its coordinator chooses an owner, which takes a while where the store
- * is slow. Clients send a volatile call again only if its home is not found. */
-static bool is_to_be_owned(const router_t *router, const shard_t *shard,
-                           const ownership_t *ownership, const known_type_t *type)
+ * that have been with other brokers, if those have known an owner of any shard of the type, or if
+ * the first such runners have joined already. Then its coordinator chooses an owner, which takes a
+ * while where the store is slow. Clients send a volatile call again only if its home is not found.
+ */
+static bool is_to_be_owned(const router_t *router, const ownership_t *ownership,
+                           const known_type_t *type)
 {
     fabric_bytes_t name = fabric_bytes_of(type->name);
     bool placed = ownership && ownership->placed;
@@ -48,8 +49,7 @@ static bool is_to_be_owned(const router_t *router, const shard_t *shard,
         return true;
     }
     return router->members && router->now_ms - router->started_ms < router->config.lease_ms &&
-           (type->brought ||
-            !incarnation_is_none(shard_map_last_owner(router->map, name, shard->id)));
+           (type->brought || shard_map_had_owners(router->map, name));
 }
 
 /* OK with the entity that takes the message; else an error with a text. */
@@ -61,7 +61,7 @@ static fabric_error_t volatile_limits(router_t *router, const message_request_t 
     if (!ownership || !ownership_takes_volatile(router, ownership)) {
         const runner_t *owner = ownership ? ownership->owner : NULL;
         fabric_error_t error = unserved_reason(router, owner, request->type, text);
-        bool comes = !owner && is_to_be_owned(router, shard, ownership, type);
+        bool comes = !owner && is_to_be_owned(router, ownership, type);
         return comes ? FABRIC_ERROR_NOT_HOME : error;
     }
     if (router_memory_is_full(router)) {

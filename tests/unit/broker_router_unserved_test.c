@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/address.h"
 #include "core/document.h"
 #include "core/limits.h"
 #include "tests/unit/router_driver.h"
@@ -297,6 +298,35 @@ static void volatile_calls_are_sent_again_until_owners_join(void **state)
     driver_close(&driver);
 }
 
+/* Of a broker that has just started beside another one, under whom only other shards of the type
+ * have owners: the lane of this one was between two homes when the map was made. */
+static void volatile_calls_are_sent_again_where_other_shards_have_owners(void **state)
+{
+    (void)state;
+    router_config_t config;
+    driver_config(&config);
+    driver_t *driver = driver_new(&config);
+    driver->map_owner = 101;
+    driver->map_unowned = address_shard_number(fabric_bytes_of("a"), DRIVER_SHARDS);
+    driver_map(driver, 2, (incarnation_t){{0xb1}});
+    driver_homes(driver, NULL);
+    driver_client(driver, "c1", 1);
+    broker_credential_t other = driver_credential(0xb1);
+    router_members(driver->router, &other, 1, driver->now_ms);
+    message_request_t request = driver_request(1, "a", 0);
+    request.tag = fabric_bytes_of("Peek");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_NOT_HOME);
+    driver_type(driver, "Other");
+    request.sequence = 2;
+    request.type = fabric_bytes_of("Other");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_pass_alive(driver, config.lease_ms, alive);
+    request = driver_request(3, "a", 0);
+    request.tag = fabric_bytes_of("Peek");
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_UNAVAILABLE);
+    driver_close(&driver);
+}
+
 /* Of a broker that has just started beside another one: the coordinator has not taken notice of the
  * first runner yet; others join when that one has left. */
 static void volatile_calls_are_sent_again_until_an_owner_is_chosen(void **state)
@@ -565,6 +595,7 @@ int main(void)
         cmocka_unit_test(volatile_calls_are_sent_again_until_types_are_known),
         cmocka_unit_test(a_new_holder_reads_the_types_before_it_has_the_final_word),
         cmocka_unit_test(volatile_calls_are_sent_again_until_owners_join),
+        cmocka_unit_test(volatile_calls_are_sent_again_where_other_shards_have_owners),
         cmocka_unit_test(volatile_calls_are_sent_again_until_an_owner_is_chosen),
         cmocka_unit_test(volatile_callers_hear_why),
         cmocka_unit_test(other_refusals_are_not_called_a_missing_type),

@@ -254,6 +254,8 @@ static void the_last_owner_is_known_when_the_home_is_gone(void **state)
     (void)state;
     shard_map_t *publisher = maps_publisher();
     assert_last(publisher, 0);
+    assert_int_equal(shard_map_add_type(publisher, fabric_bytes_of("New"), 1), FABRIC_OK);
+    assert_false(shard_map_had_owners(publisher, fabric_bytes_of("New")));
     maps_set_owner(publisher, "Order", 2, 5);
     wire_writer_t text = {0};
     shard_map_encode_delta(publisher, &text);
@@ -266,6 +268,8 @@ static void the_last_owner_is_known_when_the_home_is_gone(void **state)
     maps_assert_owner(receiver, "Order", 2, 0);
     assert_last(receiver, 5);
     assert_last(publisher, 5);
+    assert_true(shard_map_had_owners(receiver, fabric_bytes_of("Order")));
+    assert_false(shard_map_had_owners(receiver, fabric_bytes_of("Nothing")));
     maps_set_owner(receiver, "Order", 2, 6);
     assert_last(receiver, 6);
     assert_true(incarnation_is_none(

@@ -73,9 +73,9 @@ static void publish(driver_t *driver, uint64_t term, const map_lane_t *lanes)
         shard_map_set_lane(map, &lanes[i]);
     }
     for (uint16_t i = 1; driver->map_owner && i <= driver->config.shards_per_group; i++) {
+        unsigned owner = i == driver->map_unowned ? 0 : driver->map_owner;
         assert_int_equal(shard_map_set_owner(map, fabric_bytes_of(driver->mapped),
-                                             shard_id_make(1, i), driver_runner(driver->map_owner),
-                                             0),
+                                             shard_id_make(1, i), driver_runner(owner), 0),
                          FABRIC_OK);
     }
     shard_map_begin_term(map, term);

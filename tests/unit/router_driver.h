@@ -47,6 +47,7 @@ typedef struct driver {
     uint64_t app_version;       /* of workers that say hello */
     const char *mapped;         /* the type that maps name; Counter unless set; NULL: none */
     unsigned map_owner;         /* of all of its shards in maps; 0: nobody */
+    uint32_t map_unowned;       /* the number of the shard that map_owner does not own; 0: none */
     bool supervised;            /* workers that say hello have a supervisor */
     char full[32];              /* the peer whose pipe is full, or empty */
     char gone[16][32];          /* peers that do not exist any more: see driver_gone */
