@@ -246,6 +246,8 @@ static void tick_welcomed(mesh_t *mesh, uint32_t index)
     mesh_link_t *link = &mesh->links[index];
     if (mesh->now_ms - link->heard_ms >= mesh->config.lease_ms) {
         mesh_link_renew(mesh, index, "nothing was heard of the broker for a lease");
+    } else if (link->blocked && mesh->now_ms - link->blocked_ms >= mesh->config.lease_ms) {
+        mesh_link_renew(mesh, index, "the broker took nothing for a lease");
     } else if (mesh->now_ms >= link->due_ms) {
         link->due_ms = mesh->now_ms + link->heartbeat_ms;
         message_ping_t ping = {++link->ping_sequence, mesh->map_version.term,
@@ -342,7 +344,9 @@ void mesh_frame_sent(mesh_t *mesh, uint32_t index)
 
 void mesh_frame_blocked(mesh_t *mesh, uint32_t index)
 {
-    mesh->links[index].blocked = true;
+    mesh_link_t *link = &mesh->links[index];
+    link->blocked_ms = link->blocked ? link->blocked_ms : mesh->now_ms;
+    link->blocked = true;
 }
 
 void mesh_writable(mesh_t *mesh, uint32_t index)

@@ -47,7 +47,8 @@ typedef struct mesh_link {
     map_broker_t broker;
     bool socket_wanted;
     mesh_socket_t socket_action;
-    bool blocked;
+    bool blocked;        /* the socket takes nothing */
+    uint64_t blocked_ms; /* since when, while blocked */
     bool malformed;      /* a malformed message of this connection was reported */
     uint32_t refusals;   /* since the last welcome */
     uint32_t hellos;     /* said on this connection */

@@ -160,7 +160,8 @@ bool hand_overs_are_done(const router_t *router)
 {
     for (uint32_t i = 0; i < router->config.lanes; i++) {
         const router_lane_t *lane = &router->lanes[i];
-        if (lane->state == LANE_HOME || lane->state == LANE_LEAVING) {
+        bool adopting = lane->state == LANE_ADOPTING && !lane->damaged;
+        if (adopting || lane->state == LANE_HOME || lane->state == LANE_LEAVING) {
             return false;
         }
     }

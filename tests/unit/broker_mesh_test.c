@@ -424,6 +424,25 @@ static void a_route_that_overflows_ends(void **state)
     expect_nothing(s);
 }
 
+/* Else what is to be said of brokers and owners would heap up without a bound. */
+static void a_broker_that_takes_nothing_for_a_lease_is_left(void **state)
+{
+    script_t *s = *state;
+    uint32_t link = join(s, OTHER);
+    free(block(s, link));
+    for (unsigned half = 0; half < 2; half++) {
+        pass(s, LEASE_MS / 2 - 50);
+        begin(s); /* it is heard of, nevertheless */
+        message_put_pong(&s->in, &(message_pong_t){0});
+        deliver(s, link);
+        expect_nothing(s);
+    }
+    pass(s, 100);
+    expect(s, MESH_LOST);
+    expect(s, MESH_RELAY_ENDED);
+    assert_int_equal(opened(s, OTHER), link);
+}
+
 /* Clients come, send 10 MB, and go. */
 static void what_clients_leave_behind_is_bounded(void **state)
 {
@@ -497,6 +516,7 @@ int main(void)
         MESH_TEST(the_other_broker_ends_a_route),
         MESH_TEST(routes_end_with_their_link),
         MESH_TEST(a_route_that_overflows_ends),
+        MESH_TEST(a_broker_that_takes_nothing_for_a_lease_is_left),
         MESH_TEST(what_clients_leave_behind_is_bounded),
         MESH_TEST(no_bytes_do_harm),
     };

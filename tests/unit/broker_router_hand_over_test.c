@@ -372,6 +372,32 @@ static void a_broker_that_drains_serves_until_its_lanes_are_handed_over(void **s
     driver_close(&driver);
 }
 
+/* Nobody else takes it before this broker has given it up, or its lease is over. */
+static void a_broker_that_drains_hands_over_a_lane_that_it_is_adopting(void **state)
+{
+    (void)state;
+    driver_t *driver = open_two();
+    router_drain(driver->router, DRAIN_MS, driver->now_ms);
+    driver_hold(driver, 3, DRIVER_EPOCH);
+    for (uint32_t lane = LANE; lane <= OTHER_LANE; lane++) {
+        driver_map_next(driver, 1 + lane, lane, heir);
+        driver_pass_alive(driver, TICK_MS, peers);
+        assert_given_up(driver, lane);
+        driver->epochs[lane] = 0;
+        router_lane_fenced(driver->router, lane, DRIVER_EPOCH, driver->now_ms);
+    }
+    assert_false(router_drained(driver->router));
+    driver_adopt(driver, 3, NULL, 0);
+    assert_false(router_drained(driver->router));
+    driver_map_next(driver, 9, 3, heir);
+    driver_pass_alive(driver, TICK_MS, peers);
+    assert_given_up(driver, 3);
+    driver->epochs[3] = 0;
+    router_lane_fenced(driver->router, 3, DRIVER_EPOCH, driver->now_ms);
+    assert_true(router_drained(driver->router));
+    driver_close(&driver);
+}
+
 /* The coordinator may be away. Lanes without holders are given others at once when it is back. */
 static void lanes_that_nobody_asks_for_are_given_up_at_half_time(void **state)
 {
@@ -449,6 +475,7 @@ int main(void)
         cmocka_unit_test(only_the_present_hold_is_given_up),
         cmocka_unit_test(a_map_that_names_this_broker_makes_it_read_the_lanes),
         cmocka_unit_test(a_broker_that_drains_serves_until_its_lanes_are_handed_over),
+        cmocka_unit_test(a_broker_that_drains_hands_over_a_lane_that_it_is_adopting),
         cmocka_unit_test(lanes_that_nobody_asks_for_are_given_up_at_half_time),
         cmocka_unit_test(a_broker_that_drains_waits_longer_for_results),
         cmocka_unit_test(a_broker_that_closes_keeps_its_lanes),

@@ -56,7 +56,7 @@ typedef struct fabric_health {
     uint32_t lanes;        /**< of the cluster; 0: no broker answers */
     uint32_t lanes_served; /**< of these */
     uint32_t lanes_moving; /**< of these */
-    uint32_t lanes_stuck;  /**< of these; a stuck lane may be served or moving */
+    uint32_t lanes_stuck;  /**< of these; a stuck lane may be served, moving or damaged */
 
     uint32_t types;         /**< entity types that are registered */
     uint32_t types_missing; /**< of these: no runner brings them */
