@@ -67,16 +67,16 @@ static const kind_t *wanted_kind(void)
 }
 
 /* The line that names the seed that failed, and how it is replayed. Its length is returned. */
-static size_t describe_failure(const char *what, char *to, size_t room)
+static size_t describe_failure(const char *what, char *to, size_t capacity)
 {
     unsigned long long seed = present_seed;
     bool is_usual = present_kind == &usual;
-    int size = snprintf(to, room,
+    int size = snprintf(to, capacity,
                         "simulation: seed %llu failed: %s; replay with %s%s%s"
                         "FABRIC_SIMULATION_SEED=%llu build/tests/simulation/cluster_test\n",
                         seed, what, is_usual ? "" : "FABRIC_SIMULATION_KIND=",
                         is_usual ? "" : present_kind->name, is_usual ? "" : " ", seed);
-    assert_in_range(size, 1, room - 1);
+    assert_in_range(size, 1, capacity - 1);
     return (size_t)size;
 }
 
