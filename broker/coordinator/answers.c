@@ -142,19 +142,34 @@ static void take_groups(coordinator_t *self, const coordinator_results_t *result
     coordinator_registry_take_groups(self->registry, results->groups, results->group_count);
 }
 
-static void take_types(coordinator_t *self, const coordinator_results_t *results)
+static void take_types(coordinator_t *self, const coordinator_call_t *call,
+                       const coordinator_results_t *results)
 {
     coordinator_registry_take_types(self->registry, results->types, results->type_count);
     if (coordinator_term_is_ours(self->term)) {
-        coordinator_effects_add(self->effects, COORDINATOR_TYPES_READ);
+        coordinator_registry_end_reading(self->registry, call->started_ms);
     }
     coordinator_place_shards(self);
+}
+
+/* A type whose outcome the store has not told may be stored, now or somewhat later. Its runner may
+ * leave, so that nobody stores it again: it has to be found. */
+static void look_for_type(coordinator_t *self)
+{
+    coordinator_registry_doubt_put(self->registry, self->now_ms + self->config.lease_ms);
+    coordinator_schedule_start_refreshing(self->schedule, self->now_ms);
 }
 
 static void registered(coordinator_t *self, const coordinator_call_t *call, fabric_error_t error,
                        const coordinator_results_t *results)
 {
     coordinator_admission_answered(self->admission, call, error, results);
+    if (call->kind == COORDINATOR_PUT_TYPE && error && error != FABRIC_ERROR_TYPE_CONFLICT &&
+        error != FABRIC_ERROR_LIMIT_EXCEEDED) {
+        look_for_type(self);
+    } else if (call->kind == COORDINATOR_PUT_TYPE) {
+        coordinator_registry_end_put(self->registry);
+    }
     coordinator_place_shards(self);
 }
 
@@ -200,7 +215,7 @@ static void call_succeeded(coordinator_t *self, const coordinator_call_t *call,
         take_groups(self, results);
         break;
     case COORDINATOR_LIST_TYPES:
-        take_types(self, results);
+        take_types(self, call, results);
         break;
     case COORDINATOR_LIST_RUNNERS:
         take_runners(self, results);

@@ -49,6 +49,8 @@ static void fill_call(coordinator_t *self, coordinator_call_t *call)
     } else if (call->kind == COORDINATOR_ASSIGN_LANE) {
         call->lane = *coordinator_lanes_next_vacant(self->lanes, self->now_ms);
         call->broker = coordinator_lanes_heir(self->lanes, call->lane.lane);
+    } else if (call->kind == COORDINATOR_PUT_TYPE) {
+        coordinator_registry_begin_put(self->registry);
     } else if (call->kind == COORDINATOR_PROBE) {
         const store_broker_t *silent = coordinator_members_next_probe(self->members, self->now_ms);
         call->broker = silent->incarnation;

@@ -64,14 +64,23 @@ static bool refuses(const char *endpoint)
     return probe_refuses(endpoint, PROBE_MS);
 }
 
+static void send_effects(coordinator_actor_t *self, pipe_t *pipe)
+{
+    coordinator_effect_t effect;
+    while (coordinator_next_effect(self->core, &effect)) {
+        pipe_send(pipe, &effect, sizeof effect);
+    }
+}
+
 /* Makes the next call. false: there is none to make now. */
-static bool run_call(coordinator_actor_t *self)
+static bool run_call(coordinator_actor_t *self, pipe_t *pipe)
 {
     static const coordinator_ways_t ways = {clock_monotonic_ms, refuses};
     coordinator_call_t call;
     if (!coordinator_next_call(self->core, clock_monotonic_ms(), &call)) {
         return false;
     }
+    send_effects(self, pipe); /* the router is to know that a type is being stored */
     reopen(self);
     fabric_error_t error = coordinator_run_call(self->core, &call, self->store, &ways);
     if (error == FABRIC_ERROR_STORE_UNAVAILABLE || error == FABRIC_ERROR_STORE_UNKNOWN) {
@@ -82,14 +91,6 @@ static bool run_call(coordinator_actor_t *self)
         pass_crash_points(call.kind);
     }
     return true;
-}
-
-static void send_effects(coordinator_actor_t *self, pipe_t *pipe)
-{
-    coordinator_effect_t effect;
-    while (coordinator_next_effect(self->core, &effect)) {
-        pipe_send(pipe, &effect, sizeof effect);
-    }
 }
 
 /* What another broker has sent is refused as a whole where it cannot be read. */
@@ -152,7 +153,7 @@ static void run_coordinator(void *context, pipe_t *pipe)
 {
     coordinator_actor_t *self = context;
     while (take_operations(self, pipe)) {
-        bool called = run_call(self);
+        bool called = run_call(self, pipe);
         coordinator_tick(self->core, clock_monotonic_ms());
         send_effects(self, pipe);
         uint64_t now_ms = clock_monotonic_ms();

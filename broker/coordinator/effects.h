@@ -21,8 +21,10 @@ typedef enum coordinator_effect_kind {
     COORDINATOR_MAP,      /* router_map(bytes), and to all subscribers */
     COORDINATOR_MAP_REVISED, /* router_map(bytes), which no other process is to get */
     COORDINATOR_MAP_WANTED,  /* a snapshot is to be asked of `broker`; `version` is the one held */
-    COORDINATOR_TYPES_READ,  /* router_types_read(); after this broker's election */
-    COORDINATOR_OWNERS       /* coordinator_owners(this broker, bytes), at `broker` */
+    /* router_types_read(`number` is 1): after this broker's election, and whenever a type is to be
+     * stored and may have been. */
+    COORDINATOR_TYPES_READ,
+    COORDINATOR_OWNERS /* coordinator_owners(this broker, bytes), at `broker` */
 } coordinator_effect_kind_t;
 
 typedef struct coordinator_effect {

@@ -11,6 +11,8 @@ struct coordinator_registry {
     shard_map_t *map;
     coordinator_effects_t *effects;
     bool groups_read, types_read;
+    bool doubted; /* the router was told so: a type that is not known here may be stored */
+    uint64_t doubt_until_ms; /* readings that begin earlier do not end that; 0: none is needed */
     coordinator_group_t groups[LIMIT_GROUPS_MAX]; /* number n at n - 1 */
     size_t group_count;
     coordinator_type_t *types;
@@ -53,6 +55,41 @@ bool coordinator_registry_types_are_read(const coordinator_registry_t *self)
 void coordinator_registry_begin_term(coordinator_registry_t *self)
 {
     self->groups_read = self->types_read = false;
+    self->doubted = true;
+    self->doubt_until_ms = 0;
+}
+
+static void tell_router(coordinator_registry_t *self, bool doubted)
+{
+    if (self->doubted != doubted) {
+        self->doubted = doubted;
+        coordinator_effects_add(self->effects, COORDINATOR_TYPES_READ)->number = !doubted;
+    }
+}
+
+void coordinator_registry_begin_put(coordinator_registry_t *self)
+{
+    tell_router(self, true);
+}
+
+void coordinator_registry_end_put(coordinator_registry_t *self)
+{
+    if (self->doubt_until_ms == 0) {
+        tell_router(self, false);
+    }
+}
+
+void coordinator_registry_doubt_put(coordinator_registry_t *self, uint64_t until_ms)
+{
+    self->doubt_until_ms = until_ms;
+}
+
+void coordinator_registry_end_reading(coordinator_registry_t *self, uint64_t started_ms)
+{
+    if (started_ms >= self->doubt_until_ms) {
+        self->doubt_until_ms = 0;
+        tell_router(self, false);
+    }
 }
 
 /* ---- groups ---- */

@@ -27,6 +27,19 @@ bool coordinator_registry_groups_are_read(const coordinator_registry_t *registry
 bool coordinator_registry_types_are_read(const coordinator_registry_t *registry);
 void coordinator_registry_begin_term(coordinator_registry_t *registry);
 
+/* ---- whether all stored types are known to the holder of the term ---- */
+
+/* A type is about to be stored: other brokers may learn of it first. */
+void coordinator_registry_begin_put(coordinator_registry_t *registry);
+/* It is stored and known, or certainly not stored. */
+void coordinator_registry_end_put(coordinator_registry_t *registry);
+/* The store has not told the outcome, and may carry the call out until then. */
+void coordinator_registry_doubt_put(coordinator_registry_t *registry, uint64_t until_ms);
+/* All types were read, by a call that began at this time. */
+void coordinator_registry_end_reading(coordinator_registry_t *registry, uint64_t started_ms);
+
+/* ---- groups and types ---- */
+
 void coordinator_registry_take_groups(coordinator_registry_t *registry,
                                       const coordinator_group_t *groups, size_t count);
 /* Adds a group that was just stored. false: its number shows that there are groups that have not

@@ -41,12 +41,19 @@ static const map_broker_t *other_holder(const router_t *router)
     return holds_term(router) ? NULL : shard_map_broker(router->map, router->holder);
 }
 
+/* Whether the broker, if it holds the term, knows all types. One that was frozen may hold it no
+ * more. */
+static bool knows_all_types(const router_t *router)
+{
+    return router->types_read && router->now_ms < router->lease_until_ms;
+}
+
 /* Whether the broker may not have heard of a type that workers bring: one that has just started, or
  * has just been elected, has a map without the type, and reads the stored types a little later. */
 static bool is_to_learn(const router_t *router, uint16_t group)
 {
     uint64_t age_ms = router->now_ms - router->started_ms;
-    return group != 0 || !router->types_read ||
+    return group != 0 || !knows_all_types(router) ||
            (shard_map_type_count(router->map) == 0 && age_ms < router->config.registration_ms);
 }
 
@@ -71,7 +78,7 @@ static void refuse_unknown_type(router_t *router, client_t *client,
         /* Clients send a volatile call again only if its home is not found. */
         refuse(router, client, request, FABRIC_ERROR_NOT_HOME, RETRY_MS,
                "this broker has not learned of the entity type yet");
-    } else if (group != 0 || !router->types_read || age_ms < router->config.registration_ms ||
+    } else if (group != 0 || !knows_all_types(router) || age_ms < router->config.registration_ms ||
                shard_map_group_count(router->map) == 0) {
         refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,
                "no worker has registered the entity type yet");

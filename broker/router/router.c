@@ -162,9 +162,9 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
     shards_add_group(router, group);
 }
 
-void router_types_read(router_t *router)
+void router_types_read(router_t *router, bool read)
 {
-    router->types_read = true;
+    router->types_read = read;
 }
 
 void router_holder(router_t *router, incarnation_t broker)

@@ -309,9 +309,10 @@ void router_admitted(router_t *router, incarnation_t runner, fabric_error_t erro
 /* An entity type is registered or has changed. At the start, each stored type is. The shards of its
  * group exist from now on. */
 void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
-/* This broker holds the term, and router_type was called for all types that are stored. From now on
- * it learns of each type first. */
-void router_types_read(router_t *router);
+/* `read`: this broker holds the term, and router_type was called for all types that are stored.
+ * From now on it learns of each type first. Else it is about to store one, and other brokers may
+ * learn of that first. */
+void router_types_read(router_t *router, bool read);
 /* The coordinator wants this runner, which brings the type, to own the type's part of the shard
  * (none: no runner). The router carries that out, as soon as it is the home of the shard's lane. It
  * forgets the wish when the lane is dropped. */

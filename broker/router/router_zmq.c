@@ -99,7 +99,7 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
         router_type(shell->router, effect->group, bytes);
         break;
     case COORDINATOR_TYPES_READ:
-        router_types_read(shell->router);
+        router_types_read(shell->router, effect->number == 1);
         break;
     case COORDINATOR_ADMITTED:
         router_admitted(shell->router, effect->runner, effect->error, (const char *)effect->bytes,

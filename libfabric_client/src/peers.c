@@ -16,7 +16,10 @@ enum {
     /* After this time a socket is opened anew: libzmq never connects again after bytes that are no
      * ZMTP. */
     CONNECTING_MS = 4000,
-    LATE_MS = 500
+    LATE_MS = 500,
+    /* How long new calls wait while a relayed peer is to give way, and how long they then go on. */
+    GIVE_WAY_MS = 100,
+    GIVE_WAY_PAUSE_MS = 1000
 };
 
 static const state_description_t phases[] = {
@@ -49,7 +52,7 @@ void peers_init(peers_t *peers, bool allow_plaintext, session_forward_t forward)
     peers->forward = forward;
     peers->heartbeat_ms = HEARTBEAT_MS;
     for (size_t i = 0; i < SESSION_PEERS_MAX; i++) {
-        peers->list[i].carrier = NO_PEER;
+        peers->list[i].carrier = peers->list[i].successor = NO_PEER;
     }
 }
 
@@ -147,6 +150,35 @@ void peers_relay_again(peers_t *peers, uint32_t index, uint32_t carrier, uint64_
     peers_greet(peers, index, now_ms);
 }
 
+void peers_succeed(peers_t *peers, uint32_t relayed, uint32_t successor, bool owes, uint64_t now_ms)
+{
+    peer_t *peer = &peers->list[successor];
+    peers->list[relayed].successor = successor;
+    peer->hello_waits = owes;
+    peer->hello_at_ms = now_ms + GIVE_WAY_MS;
+}
+
+bool peers_hello_turns(peers_t *peers, uint32_t index, uint64_t now_ms)
+{
+    peer_t *peer = &peers->list[index];
+    if (!peer->hello_waits || now_ms < peer->hello_at_ms) {
+        return false;
+    }
+    peer->hello_pauses = !peer->hello_pauses;
+    peer->hello_at_ms = now_ms + (peer->hello_pauses ? GIVE_WAY_PAUSE_MS : GIVE_WAY_MS);
+    return true;
+}
+
+/* The peer is not greeted any longer, or anew. */
+static void end_succession(peers_t *peers, uint32_t index)
+{
+    uint32_t relayed = peers_find_predecessor(peers, index);
+    if (relayed != NO_PEER) {
+        peers->list[relayed].successor = NO_PEER;
+    }
+    peers->list[index].hello_waits = peers->list[index].hello_pauses = false;
+}
+
 /* ---- actions ---- */
 
 void peers_act(peers_t *peers, uint32_t index, session_action_kind_t action)
@@ -194,6 +226,7 @@ bool peers_next_action(peers_t *peers, session_action_t *action)
 void peers_greet(peers_t *peers, uint32_t index, uint64_t now_ms)
 {
     peer_t *peer = &peers->list[index];
+    end_succession(peers, index);
     set_phase(peer, PEER_GREETING);
     peer->connection = ++peers->connection;
     peer->due |= DUE_HELLO;
@@ -218,6 +251,7 @@ bool peers_is_later(const peers_t *peers, uint32_t index, uint32_t than)
 void peers_welcome(peers_t *peers, uint32_t index, incarnation_t broker, uint64_t now_ms)
 {
     peer_t *peer = &peers->list[index];
+    end_succession(peers, index);
     set_phase(peer, PEER_WELCOMED);
     peer->broker = broker;
     peer->refusal = FABRIC_OK;
@@ -233,8 +267,11 @@ void peers_leave(peers_t *peers, uint32_t index, bool bye_wanted)
     peer->bye_wanted = bye_wanted;
 }
 
-static void leave(peer_t *peer, peer_phase_t next, uint64_t reopen_at_ms)
+static void leave(peers_t *peers, uint32_t index, peer_phase_t next, uint64_t reopen_at_ms)
 {
+    peer_t *peer = &peers->list[index];
+    end_succession(peers, index);
+    peer->successor = NO_PEER;
     set_phase(peer, next);
     peer->reopen_at_ms = reopen_at_ms;
     peer->broker = (incarnation_t){{0}};
@@ -244,20 +281,20 @@ static void leave(peer_t *peer, peer_phase_t next, uint64_t reopen_at_ms)
 
 void peers_disconnect(peers_t *peers, uint32_t index)
 {
-    leave(&peers->list[index], PEER_CONNECTING, NEVER);
+    leave(peers, index, PEER_CONNECTING, NEVER);
 }
 
 void peers_close(peers_t *peers, uint32_t index)
 {
     peer_t *peer = &peers->list[index];
     peers_act(peers, index, ACTION_CLOSE);
-    leave(peer, peer->first_contact ? PEER_RESTING : PEER_UNUSED, NEVER);
+    leave(peers, index, peer->first_contact ? PEER_RESTING : PEER_UNUSED, NEVER);
     peer->carrier = NO_PEER;
 }
 
 void peers_rest(peers_t *peers, uint32_t index, uint64_t until_ms)
 {
-    leave(&peers->list[index], PEER_RESTING, until_ms);
+    leave(peers, index, PEER_RESTING, until_ms);
 }
 
 void peers_set_heartbeat(peers_t *peers, uint64_t heartbeat_ms)
@@ -284,7 +321,7 @@ bool peers_is_silent(const peers_t *peers, uint32_t index, uint64_t now_ms)
 {
     const peer_t *peer = &peers->list[index];
     bool connected = peer->phase == PEER_GREETING || peer_answers(peer);
-    return connected && now_ms >= silent_at(peers, peer);
+    return connected && !peer->hello_waits && now_ms >= silent_at(peers, peer);
 }
 
 static void reopen(peers_t *peers, uint32_t index)
@@ -337,7 +374,7 @@ uint64_t peers_deadline(const peers_t *peers)
             due = earlier(due, peer->reopen_at_ms);
             break;
         case PEER_GREETING:
-            due = earlier(due, silent_at(peers, peer));
+            due = earlier(due, peer->hello_waits ? peer->hello_at_ms : silent_at(peers, peer));
             break;
         case PEER_WELCOMED:
         case PEER_LEAVING:

@@ -62,6 +62,16 @@ uint32_t peers_find_relayed(const peers_t *peers, incarnation_t broker)
     return NO_PEER;
 }
 
+uint32_t peers_find_predecessor(const peers_t *peers, uint32_t successor)
+{
+    for (uint32_t i = 0; i < peers->count; i++) {
+        if (peer_is_relayed(&peers->list[i]) && peers->list[i].successor == successor) {
+            return i;
+        }
+    }
+    return NO_PEER;
+}
+
 uint32_t peers_find_carrier(const peers_t *peers, incarnation_t broker)
 {
     uint32_t found = NO_PEER;

@@ -38,7 +38,15 @@ typedef struct peer {
     /* Of a relayed peer: the peer that its frames go by way of. NO_PEER: the peer has a connection
      * of its own. */
     uint32_t carrier;
-    incarnation_t target;          /* of a relayed peer: the broker that it is */
+    incarnation_t target; /* of a relayed peer: the broker that it is */
+    /* Of a relayed peer: the peer with a connection of its own that is greeted in its place; or
+     * NO_PEER. */
+    uint32_t successor;
+    /* PEER_GREETING, of a successor: its hello waits for answers that come by way of the carrier.
+     */
+    bool hello_waits;
+    bool hello_pauses;             /* with hello_waits: it lets new calls go meanwhile */
+    uint64_t hello_at_ms;          /* with hello_waits: when it begins to pause, or ends that */
     char endpoint[PEER_TEXT_SIZE]; /* of a relayed peer: a text for people */
     incarnation_t broker;          /* PEER_WELCOMED */
     uint64_t connection;           /* number in its last hello */
@@ -122,6 +130,21 @@ uint32_t peers_add_relayed(peers_t *peers, incarnation_t broker, const char *end
 void peers_relay_again(peers_t *peers, uint32_t index, uint32_t carrier, uint64_t now_ms);
 /* Whether this is due to a peer that the carrier carries. */
 bool peers_carries_due(const peers_t *peers, uint32_t carrier, peer_due_t due);
+
+/* The relayed peer, which serves, is to give way to a peer that is greeted. `owes`: to the latter's
+ * hello when nothing is owed by way of the carrier any more. */
+void peers_succeed(peers_t *peers, uint32_t relayed, uint32_t successor, bool owes,
+                   uint64_t now_ms);
+/* The relayed peer whose successor this is; NO_PEER: there is none. */
+uint32_t peers_find_predecessor(const peers_t *peers, uint32_t successor);
+/* Whether a hello that waits begins to let new calls go, or ends that. */
+bool peers_hello_turns(peers_t *peers, uint32_t index, uint64_t now_ms);
+/* Whether volatile calls to a peer have to wait for its successor. */
+static inline bool peers_gives_way(const peers_t *peers, uint32_t index)
+{
+    uint32_t successor = peers->list[index].successor;
+    return successor != NO_PEER && !peers->list[successor].hello_pauses;
+}
 
 /* ---- connections ---- */
 

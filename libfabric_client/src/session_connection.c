@@ -218,9 +218,72 @@ void session_finish_leaving(session_t *session)
 
 /* ---- greeting and welcome ---- */
 
+/* The relayed peer that serves, and is the broker at this peer's endpoint; NO_PEER: there is
+ * none. */
+static uint32_t find_relay_to(const session_t *session, uint32_t index)
+{
+    const peer_t *peer = &session->peers.list[index];
+    for (uint32_t i = 0; i < session->peers.count && !peer_is_relayed(peer); i++) {
+        const peer_t *relayed = &session->peers.list[i];
+        const map_broker_t *broker = peer_is_relayed(relayed) && relayed->phase == PEER_WELCOMED
+                                         ? shard_map_broker(session->map, relayed->target)
+                                         : NULL;
+        if (broker && strcmp(broker->router_endpoint, peer->endpoint) == 0) {
+            return i;
+        }
+    }
+    return NO_PEER;
+}
+
+/* Whether a volatile call is under way to the peer, so that the call would be lost with it. */
+static bool owes_volatile(const session_t *session, uint32_t index)
+{
+    const call_t *call = session->calls.open.first;
+    while (call && !(call->peer == index && call_is_volatile(call) &&
+                     (call->state == CALL_READY || call->state == CALL_SENT))) {
+        call = call->open.next;
+    }
+    return call != NULL;
+}
+
+/* From its hello on a broker takes nothing any more that comes by way of another one. */
 void session_greet(session_t *session, uint32_t index)
 {
     peers_greet(&session->peers, index, session->now_ms);
+    uint32_t relayed = find_relay_to(session, index);
+    if (relayed != NO_PEER) {
+        peers_succeed(&session->peers, relayed, index, owes_volatile(session, relayed),
+                      session->now_ms);
+    }
+}
+
+/* The relayed peer's hello is answered while a later one is under way on a connection of its own.
+ */
+static void give_way_to_greeted(session_t *session, uint32_t relayed)
+{
+    const peer_t *peer = &session->peers.list[relayed];
+    const map_broker_t *broker = shard_map_broker(session->map, peer->target);
+    uint32_t direct =
+        broker ? peers_find_endpoint(&session->peers, broker->router_endpoint) : NO_PEER;
+    if (direct != NO_PEER && session->peers.list[direct].phase == PEER_GREETING &&
+        session->peers.list[direct].connection > peer->connection) {
+        peers_succeed(&session->peers, relayed, direct, false, session->now_ms);
+    }
+}
+
+/* The hello waits until nothing is under way by way of the carrier. New calls wait, too, but for a
+ * moment only: what is under way may take long. A carrier that leaves takes no new calls. */
+static void tick_waiting_hello(session_t *session, uint32_t index)
+{
+    uint32_t relayed = peers_find_predecessor(&session->peers, index);
+    bool turns = peers_hello_turns(&session->peers, index, session->now_ms);
+    bool serves = peers_is_welcomed(&session->peers, relayed);
+    if ((!serves && session->peers.list[index].hello_pauses) || relayed == NO_PEER ||
+        !owes_volatile(session, relayed)) {
+        session_greet(session, index);
+    } else if (turns) {
+        session_reroute(session);
+    }
 }
 
 void session_refused(session_t *session, uint32_t index, fabric_error_t error, fabric_bytes_t text)
@@ -325,6 +388,8 @@ void session_welcomed(session_t *session, uint32_t index, const message_welcome_
     session_tell(session, EVENT_WELCOMED, index, "welcomed to cluster", welcome->cluster_name);
     if (twin != NO_PEER) {
         close_connection(session, twin);
+    } else if (peer_is_relayed(peer)) {
+        give_way_to_greeted(session, index);
     }
     if (welcome->map.size > 0) {
         session_take_map(session, index, welcome->map);
@@ -406,6 +471,8 @@ void session_tick_peers(session_t *session)
         } else if (session->now_ms >= session->peers.list[i].reopen_at_ms &&
                    is_left_over(session, &session->peers.list[i])) {
             close_connection(session, i); /* the map had lost it before its connection broke */
+        } else if (session->peers.list[i].hello_waits) {
+            tick_waiting_hello(session, i);
         } else if (peer_is_relayed(&session->peers.list[i])) {
             tick_relayed(session, i);
         } else {

@@ -107,7 +107,10 @@ void session_dispatch(session_t *session, call_t *call)
         return;
     }
     uint32_t peer = session_route(session, call);
-    if (peers_is_welcomed(&session->peers, peer)) {
+    bool welcomed = peers_is_welcomed(&session->peers, peer);
+    if (welcomed && peers_gives_way(&session->peers, peer)) {
+        call_table_set_retry(&session->calls, call, 0); /* until the routes change */
+    } else if (welcomed) {
         session_make_ready(session, call, peer);
     } else {
         call_table_set_retry(&session->calls, call, 0);

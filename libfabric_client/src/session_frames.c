@@ -103,7 +103,7 @@ static bool is_due(session_t *session, size_t index)
     /* The last frame to a peer stands behind those to the peers that it carries. */
     bool bye =
         (peer->due & DUE_BYE) != 0 && !peers_carries_due(&session->peers, (uint32_t)index, DUE_BYE);
-    return (peer->due & DUE_HELLO) != 0 || bye ||
+    return ((peer->due & DUE_HELLO) != 0 && !peer->hello_waits) || bye ||
            (peer_answers(peer) &&
             ((peer->due & (DUE_PING | DUE_MAP_WANTED)) != 0 || next_ready(session, index)));
 }
@@ -114,7 +114,7 @@ static void build_frame(session_t *session, size_t index)
     wire_writer_t *frame = &session->frames[index].writer;
     frame_head_t head = {LIMIT_PROTOCOL_VERSION, session->high_id, session_settled(session)};
     frame_begin(frame, &head);
-    if (peer_take_due(peer, DUE_HELLO)) {
+    if (!peer->hello_waits && peer_take_due(peer, DUE_HELLO)) {
         put_hello(session, peer, frame);
     }
     if (peer_answers(peer)) {

@@ -76,7 +76,7 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
         router_type(life->router, effect->group, bytes);
         break;
     case COORDINATOR_TYPES_READ:
-        router_types_read(life->router);
+        router_types_read(life->router, effect->number == 1);
         break;
     case COORDINATOR_ADMITTED:
         router_admitted(life->router, effect->runner, effect->error, (const char *)effect->bytes,
@@ -202,6 +202,7 @@ static bool make_call(broker_life_t *life)
     if (!coordinator_next_call(life->coordinator, coordinator_clock(), &call)) {
         return false;
     }
+    send_effects(life);
     reopen(life);
     life->calling = true;
     life->call_us = world.now_us;

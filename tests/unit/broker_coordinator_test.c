@@ -350,26 +350,6 @@ static void new_type_makes_its_group(void **state)
     assert_int_equal(shard_map_type_group(s->map, fabric_bytes_of("Counter")), 1);
 }
 
-/* What a standby has read may lack types that the former holder has stored since. */
-static void types_count_as_read_by_the_holder_of_the_term(void **state)
-{
-    script_t *s = *state;
-    s->row = (store_coordinator_t){7, other};
-    script_add_broker(s, other);
-    script_add_group(s, "default");
-    script_add_type(s, &counter);
-    script_pass(s, 1000, 50);
-    assert_int_equal(s->types_seen, 1);
-    script_remove_broker(s, other);
-    s->fail[COORDINATOR_LIST_TYPES] = FABRIC_ERROR_STORE_UNAVAILABLE;
-    script_pass(s, 300, 50);
-    assert_true(coordinator_holds_term(s->c));
-    assert_int_equal(s->types_read, 0);
-    s->fail[COORDINATOR_LIST_TYPES] = FABRIC_OK;
-    script_pass(s, 500, 50);
-    assert_true(s->types_read > 0);
-}
-
 static void known_types_need_no_store(void **state)
 {
     script_t *s = *state;
@@ -642,7 +622,6 @@ int main(void)
         TEST(a_slow_store_leaves_time_beside_the_lease),
         TEST(a_slow_store_leaves_time_for_admissions),
         TEST(new_type_makes_its_group),
-        TEST(types_count_as_read_by_the_holder_of_the_term),
         TEST(known_types_need_no_store),
         TEST(store_that_does_not_answer_refuses_in_time),
         TEST(conflicts_are_refused),

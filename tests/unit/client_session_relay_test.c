@@ -256,6 +256,144 @@ static void a_connection_of_its_own_takes_the_place_of_a_relay(void **state)
     script_expect_end(d, call, FABRIC_OK);
 }
 
+/* The broker does not take by way of broker 0 what comes after the direct hello. */
+static void volatile_calls_are_answered_before_a_relay_gives_way(void **state)
+{
+    session_driver_t *d = *state;
+    reach(d);
+    uint64_t under_way = script_ask(d, false, "b");
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    d->by_way = false;
+    session_connected(d->session, 1, d->now_ms);
+    session_tick(d->session, d->now_ms);
+    assert_int_equal(script_pull(d, 1), 0);
+    d->by_way = true;
+    uint64_t later = script_ask(d, false, "c");
+    assert_int_equal(script_pull_requests(d, 1), 0);
+    script_reply(d, 1, under_way, 50);
+    script_expect_end(d, under_way, FABRIC_OK);
+    session_tick(d->session, d->now_ms);
+    d->by_way = false;
+    (void)script_pull(d, 1);
+    assert_int_equal(seen(d, KIND_HELLO), 1);
+    uint64_t last = script_ask(d, false, "d");
+    d->by_way = true;
+    assert_int_equal(script_pull_requests(d, 1), 0);
+    d->by_way = false;
+    script_welcome(d, 1, d->seen[0].hello_connection, 1);
+    assert_int_equal(script_pull_requests(d, 1), 2);
+    script_reply(d, 1, later, 51);
+    script_expect_end(d, later, FABRIC_OK);
+    script_reply(d, 1, last, 52);
+    script_expect_end(d, last, FABRIC_OK);
+}
+
+/* Lets time pass while both brokers live; returns how many requests were sent by way of broker 0,
+ * and says whether a hello was said to broker 1 at its own endpoint. */
+static size_t pass(session_driver_t *d, uint64_t ms, bool *hello)
+{
+    size_t requests = 0;
+    *hello = false;
+    for (uint64_t i = 0; i < ms; i += 10) {
+        d->by_way = true;
+        script_pong(d, 0, 1, 1);
+        script_pong(d, 1, 1, 1);
+        script_advance(d, 10);
+        requests += script_ask(d, false, "c") > 0 ? script_pull_requests(d, 1) : 0;
+        d->by_way = false;
+        (void)script_pull(d, 1);
+        *hello |= seen(d, KIND_HELLO) > 0;
+    }
+    return requests;
+}
+
+/* A call whose handler takes long keeps the relay. Other calls wait for it from time to time, and
+ * not for long. */
+static void a_long_call_keeps_the_relay_and_others_go_on(void **state)
+{
+    session_driver_t *d = *state;
+    bool hello;
+    reach(d);
+    uint64_t under_way = script_ask(d, false, "b");
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    d->by_way = false;
+    session_connected(d->session, 1, d->now_ms);
+    assert_in_range(pass(d, 90, &hello), 0, 0);
+    assert_false(hello);
+    assert_in_range(pass(d, 20, &hello), 9, 11);
+    for (uint64_t ms = 0; ms < 5500; ms += 1100) {
+        assert_in_range(pass(d, 1100, &hello), 100, 120);
+        assert_false(hello);
+    }
+    assert_false(session_next_done(d->session)); /* nothing has ended */
+    (void)under_way;
+}
+
+/* Broker 0 takes no new calls any more, so the others do not wait for the long one. */
+static void a_long_call_does_not_keep_a_relay_whose_carrier_leaves(void **state)
+{
+    session_driver_t *d = *state;
+    reach(d);
+    uint64_t under_way = script_ask(d, false, "b");
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    d->by_way = false;
+    session_connected(d->session, 1, d->now_ms);
+    script_bye(d, 0);
+    uint64_t later = script_ask(d, false, "c");
+    script_advance(d, 90);
+    assert_int_equal(script_pull(d, 1), 0);
+    script_advance(d, 20);
+    (void)script_pull(d, 1);
+    assert_int_equal(seen(d, KIND_HELLO), 1);
+    script_welcome(d, 1, d->seen[0].hello_connection, 1);
+    script_expect_end(d, under_way, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    script_reply(d, 1, later, 51);
+    script_expect_end(d, later, FABRIC_OK);
+}
+
+/* The relayed hello was said before the direct one and is answered after it was said. */
+static void a_relay_that_is_late_gives_way_at_once(void **state)
+{
+    session_driver_t *d = *state;
+    script_join(d, 0, 1);
+    uint64_t call = script_ask(d, false, "a");
+    assert_true(wait_hello(d, 2000) != UINT64_MAX);
+    uint64_t relayed = d->seen[0].hello_connection;
+    d->by_way = false;
+    session_connected(d->session, 1, d->now_ms);
+    (void)script_pull(d, 1);
+    assert_int_equal(seen(d, KIND_HELLO), 1);
+    uint64_t direct = d->seen[0].hello_connection;
+    assert_true(direct > relayed);
+    d->by_way = true;
+    script_welcome(d, 1, relayed, 1);
+    assert_int_equal(script_pull_requests(d, 1), 0);
+    d->by_way = false;
+    script_welcome(d, 1, direct, 1);
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    script_reply(d, 1, call, 50);
+    script_expect_end(d, call, FABRIC_OK);
+}
+
+/* The calls that waited for it go by way of broker 0 again. */
+static void a_relay_goes_on_when_the_connection_breaks_before_the_welcome(void **state)
+{
+    session_driver_t *d = *state;
+    reach(d);
+    d->by_way = false;
+    session_connected(d->session, 1, d->now_ms);
+    (void)script_pull(d, 1);
+    assert_int_equal(seen(d, KIND_HELLO), 1);
+    uint64_t call = script_ask(d, false, "b");
+    d->by_way = true;
+    assert_int_equal(script_pull_requests(d, 1), 0);
+    session_disconnected(d->session, 1, d->now_ms);
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    script_reply(d, 1, call, 50);
+    script_expect_end(d, call, FABRIC_OK);
+}
+
 /* The broker has welcomed the direct connection before it has got the relayed hello, which is the
  * later one: it serves the relayed connection from then on. */
 static void hellos_that_cross_do_not_make_the_broker_silent(void **state)
@@ -428,6 +566,11 @@ int main(void)
         RELAY_TEST(a_silent_broker_is_greeted_again, setup_auto),
         RELAY_TEST(another_broker_is_not_welcome_in_its_place, setup_auto),
         RELAY_TEST(a_connection_of_its_own_takes_the_place_of_a_relay, setup_auto),
+        RELAY_TEST(volatile_calls_are_answered_before_a_relay_gives_way, setup_auto),
+        RELAY_TEST(a_long_call_keeps_the_relay_and_others_go_on, setup_auto),
+        RELAY_TEST(a_long_call_does_not_keep_a_relay_whose_carrier_leaves, setup_auto),
+        RELAY_TEST(a_relay_that_is_late_gives_way_at_once, setup_auto),
+        RELAY_TEST(a_relay_goes_on_when_the_connection_breaks_before_the_welcome, setup_auto),
         RELAY_TEST(hellos_that_cross_do_not_make_the_broker_silent, setup_auto),
         RELAY_TEST(a_relay_serves_until_a_later_hello_is_welcome, setup_auto),
         RELAY_TEST(a_resting_relay_ends_with_a_connection, setup_auto),

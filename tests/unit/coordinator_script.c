@@ -252,7 +252,8 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
         s->types_seen++;
         break;
     case COORDINATOR_TYPES_READ:
-        s->types_read++;
+        s->types_read += (uint32_t)effect->number;
+        s->types_certain = effect->number == 1;
         break;
     case COORDINATOR_ADMITTED:
         s->admitted++;

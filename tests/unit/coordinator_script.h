@@ -48,6 +48,7 @@ typedef struct script {
     /* effects so far */
     uint32_t fenced, elected, ready, told, desires, maps, types_seen, types_read;
     uint32_t admitted, without_heir;
+    bool types_certain;
     uint64_t held[LANES]; /* epochs of the lanes that this broker holds; 0: it does not */
     uint32_t holders;
     incarnation_t holder;

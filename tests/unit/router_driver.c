@@ -198,7 +198,8 @@ void driver_homes(driver_t *driver, message_t *messages)
 void driver_elect(driver_t *driver)
 {
     router_holder(driver->router, driver->config.incarnation);
-    router_types_read(driver->router);
+    router_types_read(driver->router, true);
+    router_lease(driver->router, UINT64_MAX, UINT64_MAX);
 }
 
 driver_t *driver_open(void)
