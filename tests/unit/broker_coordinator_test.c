@@ -396,7 +396,7 @@ static void store_that_does_not_answer_refuses_in_time(void **state)
     assert_int_equal(s->admission, FABRIC_ERROR_PERSISTENCE);
 }
 
-static void conflicts_are_refused(void **state)
+static void test_nt_17_conflicts_are_refused(void **state)
 {
     script_t *s = *state;
     script_pump(s);
@@ -645,7 +645,7 @@ int main(void)
         TEST(types_count_as_read_by_the_holder_of_the_term),
         TEST(known_types_need_no_store),
         TEST(store_that_does_not_answer_refuses_in_time),
-        TEST(conflicts_are_refused),
+        TEST(test_nt_17_conflicts_are_refused),
         TEST(older_workers_join_beside_newer_ones),
         TEST(junk_types_are_refused),
         TEST(placement_moves_as_little_as_it_can),
