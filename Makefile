@@ -310,12 +310,19 @@ demo: packages
 check:
 	@sh .ci/packages check
 	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
-	@TEST_JOBS=$${TEST_JOBS:-3} $(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests
+	@TEST_JOBS=$${TEST_JOBS:-3} TEST_TABLE=$(if $(filter file,$(origin TESTS)),yes) $(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests
 TESTS ?= $(FAULTS) $(INTEGRATION) $(SIMULATION) $(CONFORMANCE) $(UNIT)
 run-tests:
 	@FABRIC_BUILD=$(B) sh tests/run $(TESTS)
 check-unit check-conformance check-simulation check-integration check-faults: check-%: everything tests
 	@FABRIC_BUILD=$(B) sh tests/run $($(shell echo $* | tr a-z A-Z))
+## make check-conformance-full  the cases of docs/conformance.md that real processes show, each on SQLite and on MariaDB with one and three brokers
+.PHONY: check-conformance-full
+CASES := $(patsubst %.c,$(B)/%,$(shell grep -l '"test_[a-z0-9]*_[0-9]' tests/integration/*_test.c))
+check-conformance-full:
+	@sh .ci/packages check
+	@$(MAKE) --no-print-directory -j2 B=$(B) VARIANT=$(VARIANT) everything tests
+	@FABRIC_CONFORMANCE=full TEST_JOBS=$${TEST_JOBS:-2} $(MAKE) --no-print-directory B=$(B) VARIANT=$(VARIANT) run-tests TESTS="$(CASES)"
 ## make check-all        the same, the long forms of tests that repeat faults, and all that the targets below check (hours)
 # PROGRAM=N: that program with FABRIC_FAULT_REPEAT=N
 LONG_FORMS := $(addprefix faults/,takeover_test=30 crash_point_test=5 kill_test=10 mass_kill_test=20 freeze_test=5 partition_test=3 \

@@ -266,7 +266,7 @@ static void read_settings(const store_fixture_t *fixture, char settings[1000])
 
 /* By value: without strictness a server cuts what does not fit and calls it a warning; under
  * another isolation a reader locks what lies between rows. */
-static void the_session_is_strict_and_reads_what_is_committed(void **state)
+static void test_nt_13_the_session_is_strict_and_reads_what_is_committed(void **state)
 {
     store_fixture_t *fixture = *state;
     char settings[1000];
@@ -567,7 +567,7 @@ static void rows_are_found_by_their_key(void **state)
     assert_in_range(rows_read(fixture->second), 20, 25);
 }
 
-static void a_stopped_server_times_out(void **state)
+static void test_sr_01_a_stopped_server_times_out(void **state)
 {
     store_fixture_t *fixture = *state;
     need_own_server(__func__);
@@ -658,7 +658,7 @@ static int server(void)
         cmocka_unit_test(error_numbers),
         FOUNDED_TEST(a_killed_connection_is_unavailable_for_good),
         FOUNDED_TEST(a_row_whose_lengths_contradict_its_data_is_refused),
-        FOUNDED_TEST(the_session_is_strict_and_reads_what_is_committed),
+        FOUNDED_TEST(test_nt_13_the_session_is_strict_and_reads_what_is_committed),
         FOUNDED_TEST(the_servers_own_mode_does_not_matter),
         FOUNDED_TEST(a_connection_dropped_while_idle_is_replaced),
         FOUNDED_TEST(the_next_connection_has_the_settings_of_the_first),
@@ -667,7 +667,7 @@ static int server(void)
         FOUNDED_TEST(an_append_waits_for_an_attempt_that_still_runs),
         FOUNDED_TEST(an_append_does_not_wait_for_a_purge_below_its_anchor),
         FOUNDED_TEST(a_frozen_transaction_loses_its_locks),
-        FOUNDED_TEST(a_stopped_server_times_out),
+        FOUNDED_TEST(test_sr_01_a_stopped_server_times_out),
         FOUNDED_TEST(a_read_only_server_is_refused),
         FOUNDED_TEST(rows_are_found_by_their_key),
     };

@@ -6,7 +6,7 @@
 
 #include "core/memory.h"
 
-static void entries_come_back_as_they_were(void **state)
+static void test_ms_04_entries_come_back_as_they_were(void **state)
 {
     store_fixture_t *fixture = *state;
     static uint8_t all_bytes[256];
@@ -296,7 +296,7 @@ static void an_append_does_not_wait_for_the_lanes_row(void **state)
 int store_suite_append(void)
 {
     static const struct CMUnitTest tests[] = {
-        FOUNDED_TEST(entries_come_back_as_they_were),
+        FOUNDED_TEST(test_ms_04_entries_come_back_as_they_were),
         FOUNDED_TEST(large_entries_come_back_as_they_were),
         FOUNDED_TEST(one_append_writes_to_several_lanes),
         FOUNDED_TEST(an_append_of_any_size_is_written_whole),

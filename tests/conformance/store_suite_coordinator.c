@@ -13,7 +13,7 @@ static void coordinator_is_nobody_at_first(void **state)
     assert_true(incarnation_is_none(coordinator.holder));
 }
 
-static void sr_06_of_two_who_take_the_lease_one_gets_it(void **state)
+static void test_sr_06_of_two_who_take_the_lease_one_gets_it(void **state)
 {
     store_fixture_t *fixture = *state;
     store_coordinator_t before;
@@ -125,7 +125,7 @@ int store_suite_coordinator(void)
 {
     static const struct CMUnitTest tests[] = {
         EMPTY_TEST(coordinator_is_nobody_at_first),
-        FOUNDED_TEST(sr_06_of_two_who_take_the_lease_one_gets_it),
+        FOUNDED_TEST(test_sr_06_of_two_who_take_the_lease_one_gets_it),
         FOUNDED_TEST(a_stale_term_changes_nothing),
     };
     return cmocka_run_group_tests_name("coordinator", tests, NULL, NULL);

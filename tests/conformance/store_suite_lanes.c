@@ -61,7 +61,7 @@ static void assign_needs_the_holder_and_the_epoch_of_before(void **state)
 
 /* Its answer was lost: whoever runs it again finds another epoch, reads the row and sees its own
  * doing. */
-static void an_assignment_that_is_repeated_is_made_once(void **state)
+static void test_sr_08_an_assignment_that_is_repeated_is_made_once(void **state)
 {
     store_fixture_t *fixture = *state;
     assert_ok(assign(fixture, &fixture->hold, incarnation_of(2)));
@@ -164,7 +164,7 @@ int store_suite_lanes(void)
     static const struct CMUnitTest tests[] = {
         FOUNDED_TEST(each_holder_gets_a_higher_epoch),
         FOUNDED_TEST(assign_needs_the_holder_and_the_epoch_of_before),
-        FOUNDED_TEST(an_assignment_that_is_repeated_is_made_once),
+        FOUNDED_TEST(test_sr_08_an_assignment_that_is_repeated_is_made_once),
         FOUNDED_TEST(giving_up_needs_the_very_hold),
         FOUNDED_TEST(who_has_given_a_lane_up_changes_nothing),
         FOUNDED_TEST(who_is_fenced_changes_nothing),

@@ -38,7 +38,7 @@ static void a_range_is_read_in_order(void **state)
     assert_positions(fixture, 1, 30);
 }
 
-static void ranges_are_read_one_after_the_other(void **state)
+static void test_ms_07_sm_09_ranges_are_read_one_after_the_other(void **state)
 {
     store_fixture_t *fixture = *state;
     store_range_t ranges[] = {{UINT64_MAX, 101, INT64_MAX, 2},
@@ -124,7 +124,7 @@ static void backlogs_count_the_rows_of_each_entity(void **state)
     assert_int_equal(fixture->backlogs[0].count, 30);
 }
 
-static void rows_are_found_by_entity_and_position(void **state)
+static void test_ms_08_sm_10_rows_are_found_by_entity_and_position(void **state)
 {
     store_fixture_t *fixture = *state;
     store_row_key_t keys[700];
@@ -212,11 +212,11 @@ int store_suite_load(void)
 {
     static const struct CMUnitTest tests[] = {
         FOUNDED_TEST(a_range_is_read_in_order),
-        FOUNDED_TEST(ranges_are_read_one_after_the_other),
+        FOUNDED_TEST(test_ms_07_sm_09_ranges_are_read_one_after_the_other),
         FOUNDED_TEST(a_load_ends_when_it_has_enough_bytes),
         FOUNDED_TEST(more_rows_than_a_page_are_loaded),
         FOUNDED_TEST(backlogs_count_the_rows_of_each_entity),
-        FOUNDED_TEST(rows_are_found_by_entity_and_position),
+        FOUNDED_TEST(test_ms_08_sm_10_rows_are_found_by_entity_and_position),
         FOUNDED_TEST(a_load_overlaps_with_checkpoints),
     };
     return cmocka_run_group_tests_name("load", tests, NULL, NULL);

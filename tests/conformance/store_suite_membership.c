@@ -20,7 +20,7 @@ static fabric_error_t remove_broker(store_fixture_t *fixture, incarnation_t inca
                                           fixture->broker.incarnation, incarnation);
 }
 
-static void sr_07_register_twice_keeps_the_machine(void **state)
+static void test_sr_07_register_twice_keeps_the_machine(void **state)
 {
     store_fixture_t *fixture = *state;
     store_broker_t again = broker_of(9, 1);
@@ -38,7 +38,7 @@ static void sr_07_register_twice_keeps_the_machine(void **state)
     assert_int_equal(fixture->broker_count, 1);
 }
 
-static void sr_07_list_shows_what_was_registered(void **state)
+static void test_sr_07_list_shows_what_was_registered(void **state)
 {
     store_fixture_t *fixture = *state;
     store_broker_t other = broker_of(2, 2);
@@ -73,7 +73,7 @@ static void a_secret_belongs_to_one_incarnation(void **state)
     }
 }
 
-static void sr_07_renewal_is_visible_and_leaving_empties_the_list(void **state)
+static void test_sr_07_rs_01_renewal_is_visible_and_leaving_empties_the_list(void **state)
 {
     store_fixture_t *fixture = *state;
     fixture_brokers(fixture);
@@ -250,10 +250,10 @@ static void a_broker_too_many_is_told_so(void **state)
 int store_suite_membership(void)
 {
     static const struct CMUnitTest tests[] = {
-        FOUNDED_TEST(sr_07_register_twice_keeps_the_machine),
-        FOUNDED_TEST(sr_07_list_shows_what_was_registered),
+        FOUNDED_TEST(test_sr_07_register_twice_keeps_the_machine),
+        FOUNDED_TEST(test_sr_07_list_shows_what_was_registered),
         FOUNDED_TEST(a_secret_belongs_to_one_incarnation),
-        FOUNDED_TEST(sr_07_renewal_is_visible_and_leaving_empties_the_list),
+        FOUNDED_TEST(test_sr_07_rs_01_renewal_is_visible_and_leaving_empties_the_list),
         FOUNDED_TEST(leaving_gives_up_the_lanes_of_that_broker_only),
         FOUNDED_TEST(slots_of_live_brokers_are_their_own),
         FOUNDED_TEST(a_slots_next_holder_gets_its_id_mark),

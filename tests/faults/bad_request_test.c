@@ -275,7 +275,7 @@ static const odd_id_t odd_ids[] = {
     ID("strasse"),
 };
 
-static void ids_are_bytes(void **state)
+static void test_nt_13_ids_are_bytes(void **state)
 {
     enum { ODD_IDS = sizeof odd_ids / sizeof odd_ids[0] };
     uint8_t longest[255];
@@ -320,7 +320,7 @@ int main(void)
         {"workers_that_describe_themselves_wrongly", workers_that_describe_themselves_wrongly,
          TESTBED_SQLITE},
         {"ids_from_the_map_take_no_shards", ids_from_the_map_take_no_shards, TESTBED_SQLITE},
-        {"ids_are_bytes", ids_are_bytes, TESTBED_BOTH},
+        {"test_nt_13_ids_are_bytes", test_nt_13_ids_are_bytes, TESTBED_BOTH},
     };
     return testbed_run("bad_request", tests, sizeof tests / sizeof tests[0]);
 }

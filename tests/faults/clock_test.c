@@ -257,7 +257,7 @@ static void broker_restarts_after_jumps(void **state)
     restarts_after_jumps(*state, &broker_clock);
 }
 
-static void database_jumps_and_the_broker_restarts(void **state)
+static void test_nt_19_database_jumps_and_the_broker_restarts(void **state)
 {
     restarts_after_jumps(*state, &database_clock);
 }
@@ -322,8 +322,8 @@ int main(int count, char **arguments)
         {"database_clock_moves", database_clock_moves, TESTBED_MYSQL},
         {"only_stamps_follow", only_stamps_follow, TESTBED_SQLITE},
         {"broker_restarts_after_jumps", broker_restarts_after_jumps, TESTBED_BOTH},
-        {"database_jumps_and_the_broker_restarts", database_jumps_and_the_broker_restarts,
-         TESTBED_MYSQL},
+        {"test_nt_19_database_jumps_and_the_broker_restarts",
+         test_nt_19_database_jumps_and_the_broker_restarts, TESTBED_MYSQL},
         {"standby_takes_over_after_a_jump", standby_takes_over_after_a_jump, TESTBED_MYSQL},
     };
     run_again_under_a_clock(arguments);

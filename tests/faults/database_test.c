@@ -84,7 +84,7 @@ static void frozen_briefly(void **state)
 
 /* Calls to the frozen server are given up, and the commit that it carries out when it thaws is
  * settled. */
-static void frozen_long(void **state)
+static void test_sh_42_frozen_long(void **state)
 {
     outage_t *outage = outage_start(*state, NULL);
     for (uint32_t i = 0; i < outage_rounds(2); i++) {
@@ -425,7 +425,7 @@ int main(void)
         {"killed", killed, TESTBED_MYSQL},
         {"restarted", restarted, TESTBED_MYSQL},
         {"frozen_briefly", frozen_briefly, TESTBED_MYSQL},
-        {"frozen_long", frozen_long, TESTBED_MYSQL},
+        {"test_sh_42_frozen_long", test_sh_42_frozen_long, TESTBED_MYSQL},
         {"frozen_with_standby", frozen_with_standby, TESTBED_MYSQL},
         {"killed_with_standby", killed_with_standby, TESTBED_MYSQL},
         {"read_only", read_only, TESTBED_MYSQL},

@@ -170,7 +170,7 @@ static proxy_t *add_worker_behind_proxy(testbed_t *bed)
     return proxy;
 }
 
-static void frozen_worker(void **state)
+static void test_ie_13_frozen_worker(void **state)
 {
     testbed_t *bed = *state;
     workload_options_t options = {.rate = 2000};
@@ -301,7 +301,7 @@ static void frozen_broker(void **state)
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"frozen_worker", frozen_worker, TESTBED_BOTH},
+        {"test_ie_13_frozen_worker", test_ie_13_frozen_worker, TESTBED_BOTH},
         {"overdue_handler", overdue_handler, TESTBED_SQLITE},
         {"frozen_broker", frozen_broker, TESTBED_MYSQL},
     };

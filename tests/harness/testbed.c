@@ -1,5 +1,5 @@
 /* A cluster for one integration test: see testbed.h. */
-#include "tests/harness/testbed.h"
+#include "tests/harness/testbed_run.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -34,12 +34,9 @@ enum {
 
 static const store_driver_t *const drivers[] = {&sqlite_store_driver, &mysql_store_driver, NULL};
 
-static const char *missing_server; /* why there is no server; NULL: it was not asked for, or runs */
-static char missing_server_text[256];
-
 /* ---- one test ---- */
 
-static int set_up(void **state, const char *store)
+int testbed_set_up(void **state, testbed_store_t store)
 {
     reason_t reason = {{0}};
     testbed_t *bed = calloc(1, sizeof *bed);
@@ -50,31 +47,22 @@ static int set_up(void **state, const char *store)
         return -1;
     }
     bed->name = name;
-    bed->store = store;
+    bed->store = store == TESTBED_SQLITE ? "sqlite" : "mysql";
+    bed->brokers = store == TESTBED_MYSQL_3 ? 3 : 1;
     for (uint32_t i = 0; i < CLUSTER_BROKERS_MAX; i++) {
         bed->cluster.brokers[i] = PROCESS_NONE;
     }
     bed->cluster.database.server = MARIADB_SERVER_NONE;
     setenv(PROBE_FOLDER, bed->folder, 1);
     *state = bed;
-    if (strcmp(store, "mysql") == 0 && !mariadb_fresh_database(bed->database)) {
+    if (store != TESTBED_SQLITE && !mariadb_fresh_database(bed->database)) {
         print_error("no database\n");
         return -1;
     }
     return 0;
 }
 
-static int set_up_sqlite(void **state)
-{
-    return set_up(state, "sqlite");
-}
-
-static int set_up_mysql(void **state)
-{
-    return set_up(state, "mysql");
-}
-
-static int tear_down(void **state)
+int testbed_tear_down(void **state)
 {
     testbed_t *bed = *state;
     if (bed->at_end) {
@@ -107,88 +95,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void skip_named(const char *name, const char *reason)
-{
-    print_message("skip: %s: %s\n", name, reason);
-    skip();
-}
-
-void testbed_skip(const testbed_t *bed, const char *reason)
-{
-    skip_named(bed->name, reason);
-}
-
-/* Runs in place of a test whose server is missing. */
-static void say_skipped(void **state)
-{
-    skip_named(*state, missing_server);
-}
-
-/* ---- all tests ---- */
-
-static bool want_server(const testbed_test_t *tests, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (tests[i].stores & TESTBED_MYSQL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct CMUnitTest test_on(const testbed_test_t *test, testbed_store_t store)
-{
-    char name[128];
-    bool sqlite = store == TESTBED_SQLITE;
-    bool both = test->stores == TESTBED_BOTH;
-    snprintf(name, sizeof name, "%s%s", test->name, !both ? "" : sqlite ? "_sqlite" : "_mysql");
-    struct CMUnitTest unit = {.name = strdup(name),
-                              .test_func = test->run,
-                              .setup_func = sqlite ? set_up_sqlite : set_up_mysql,
-                              .teardown_func = tear_down};
-    unit.initial_state = (void *)(uintptr_t)unit.name;
-    if (!sqlite && missing_server) {
-        unit.test_func = say_skipped;
-        unit.setup_func = NULL;
-        unit.teardown_func = NULL;
-    }
-    return unit;
-}
-
-int testbed_run(const char *area, const testbed_test_t *tests, size_t count)
-{
-    struct CMUnitTest *units = calloc(2 * count, sizeof *units);
-    size_t unit_count = 0;
-    if (!units) {
-        abort();
-    }
-    stop_install();
-    cmocka_set_test_filter(getenv("TEST_FILTER"));
-    if (mariadb_password()) {
-        missing_server = "programs are not handed the password of the server that is given";
-    } else if (want_server(tests, count) && !mariadb_start(missing_server_text)) {
-        missing_server = missing_server_text;
-    }
-    /* SQLite does not change with the server. */
-    const char *root = getenv("FABRIC_TEST_MYSQL_ROOT");
-    bool server_only = root && *root;
-    for (unsigned store = server_only ? TESTBED_MYSQL : TESTBED_SQLITE; store <= TESTBED_MYSQL;
-         store *= 2) {
-        for (size_t i = 0; i < count; i++) {
-            if (tests[i].stores & store) {
-                units[unit_count++] = test_on(&tests[i], (testbed_store_t)store);
-            }
-        }
-    }
-    int failed = _cmocka_run_group_tests(area, units, unit_count, NULL, NULL);
-    mariadb_stop();
-    for (size_t i = 0; i < unit_count; i++) {
-        free((void *)(uintptr_t)units[i].name);
-    }
-    free(units);
-    return failed;
-}
-
 /* ---- the cluster ---- */
 
 static void require(testbed_t *bed, fabric_error_t error, const reason_t *reason)
@@ -210,7 +116,7 @@ void testbed_connect(testbed_t *bed)
     }
 }
 
-void testbed_start(testbed_t *bed, uint32_t workers)
+static void start_first(testbed_t *bed, uint32_t workers)
 {
     reason_t reason = {{0}};
     char work_us[12];
@@ -238,7 +144,7 @@ void testbed_start(testbed_t *bed, uint32_t workers)
 static void start_others(testbed_t *bed, uint32_t brokers)
 {
     reason_t reason = {{0}};
-    testbed_start(bed, 0);
+    start_first(bed, 0);
     for (uint32_t i = 1; i < brokers; i++) {
         require(bed, cluster_add_broker(&bed->cluster, &reason), &reason);
     }
@@ -254,6 +160,15 @@ void testbed_start_brokers(testbed_t *bed, uint32_t brokers, uint32_t workers)
     testbed_connect(bed);
     if (workers) {
         testbed_wait_ready(bed, workers);
+    }
+}
+
+void testbed_start(testbed_t *bed, uint32_t workers)
+{
+    if (bed->brokers > 1) {
+        testbed_start_brokers(bed, bed->brokers, workers);
+    } else {
+        start_first(bed, workers);
     }
 }
 

@@ -30,7 +30,9 @@ enum { TESTBED_LANES = 12 };
 typedef enum testbed_store {
     TESTBED_SQLITE = 1,
     TESTBED_MYSQL = 2,
-    TESTBED_BOTH = 3
+    TESTBED_BOTH = 3,
+    TESTBED_MYSQL_3 = 4, /* with three brokers */
+    TESTBED_ALL = 7      /* on the first one only, but with FABRIC_CONFORMANCE=full */
 } testbed_store_t;
 
 typedef struct testbed_test {
@@ -42,6 +44,7 @@ typedef struct testbed_test {
 typedef struct testbed {
     const char *name;                    /* of the test, as it is reported */
     const char *store;                   /* "sqlite" or "mysql" */
+    uint32_t brokers;                    /* that testbed_start() starts */
     const char *const *broker_arguments; /* for testbed_start; NULL: none */
     const char *const *worker_arguments;
     const char *const *broker_environment; /* "NAME=value", likewise */
@@ -61,16 +64,26 @@ typedef struct testbed {
     struct testbed_lock *locks; /* that are held; released before the processes are stopped */
 } testbed_t;
 
-/* Runs tests, each on every store that it names and with a testbed of its own as state, which has
- * its folder and nothing running. $TEST_FILTER, a pattern with * and ?, chooses among them. Returns
- * what main is to return. */
+/* Runs tests, each on every store that it names (of TESTBED_ALL on the first one) and with a
+ * testbed of its own as state, which has its folder and nothing running. $TEST_FILTER, a pattern
+ * with * and ?, chooses among them. Returns what main is to return.
+ *
+ * With FABRIC_CONFORMANCE=full only tests run whose names begin with test_, on each store that they
+ * name. */
 int testbed_run(const char *area, const testbed_test_t *tests, size_t count);
+
+/* Runs tests that share one cluster, which `start` starts: each on the first of the stores that it
+ * names, and with FABRIC_CONFORMANCE=full on each of them. A test finds the cluster as the one
+ * before has left it, with a client of its own; it uses entities of its own, and what its calls
+ * write to is in static memory, since they may end after it. */
+int testbed_run_shared(const char *area, void (*start)(testbed_t *bed), const testbed_test_t *tests,
+                       size_t count);
 
 /* Skips the running test, and says why in the way that tests/run reports. */
 void testbed_skip(const testbed_t *bed, const char *reason);
 
-/* Starts the cluster and a client, and waits until all shards have owners (with at least one
- * worker). */
+/* Starts the cluster, with as many brokers as bed->brokers says, and a client, and waits until all
+ * shards have owners (with at least one worker). */
 void testbed_start(testbed_t *bed, uint32_t workers);
 /* The same with two brokers, of which the first is home of the only lane as long as it lives, and
  * the second stands by; workers and client know both. MariaDB only. */
@@ -120,6 +133,8 @@ json_t *testbed_status_of(const char *url);
 json_t *testbed_status(fabric_client_t *client);
 /* A counter of it. */
 uint64_t testbed_counter(fabric_client_t *client, const char *name);
+/* The sum of a counter over all brokers that run. */
+uint64_t testbed_sum(testbed_t *bed, const char *name);
 /* How many shards the runner of a worker process owns, according to their homes; -1: it is not a
  * healthy member of any. */
 int64_t testbed_shards_owned(testbed_t *bed, const process_t *worker);

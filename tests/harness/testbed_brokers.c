@@ -47,6 +47,19 @@ static json_t *status_at(testbed_t *bed, uint32_t broker)
                : testbed_status_of(bed->cluster.broker_urls[broker]);
 }
 
+uint64_t testbed_sum(testbed_t *bed, const char *name)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < bed->cluster.broker_count; i++) {
+        json_t *status = process_runs(&bed->cluster.brokers[i]) ? status_at(bed, i) : NULL;
+        const json_t *value = json_object_get(json_object_get(status, "counters"), name);
+        assert_true(!process_runs(&bed->cluster.brokers[i]) || json_is_integer(value));
+        sum += (uint64_t)json_integer_value(value);
+        json_decref(status);
+    }
+    return sum;
+}
+
 static bool is_healthy(const json_t *runner)
 {
     const char *state = json_string_value(json_object_get(runner, "state"));

@@ -206,7 +206,7 @@ static void expect_quiet_restart(testbed_t *bed)
     testbed_wait_drained(bed);
 }
 
-static void damaged_rows_become_dead_letters(void **state)
+static void test_ip_10_damaged_rows_become_dead_letters(void **state)
 {
     testbed_t *bed = *state;
     uint64_t dead = 0;
@@ -253,7 +253,7 @@ static fabric_client_t *open_client(testbed_t *bed, uint64_t first_sequence)
     return client;
 }
 
-static void damaged_records_concern_their_messages_only(void **state)
+static void test_sh_15_damaged_records_concern_their_messages_only(void **state)
 {
     testbed_t *bed = *state;
     fabric_outcome_t outcome = {0};
@@ -355,9 +355,10 @@ static void an_entry_that_cannot_be_read_stops_its_lane(void **state)
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"damaged_rows_become_dead_letters", damaged_rows_become_dead_letters, TESTBED_BOTH},
-        {"damaged_records_concern_their_messages_only", damaged_records_concern_their_messages_only,
+        {"test_ip_10_damaged_rows_become_dead_letters", test_ip_10_damaged_rows_become_dead_letters,
          TESTBED_BOTH},
+        {"test_sh_15_damaged_records_concern_their_messages_only",
+         test_sh_15_damaged_records_concern_their_messages_only, TESTBED_BOTH},
         {"an_entry_that_cannot_be_read_stops_its_lane", an_entry_that_cannot_be_read_stops_its_lane,
          TESTBED_MYSQL},
     };

@@ -120,7 +120,7 @@ static void a_statement_has_a_largest_size(void **state)
 
 /* ---- busy and gone ---- */
 
-static void busy_is_tried_again_with_jitter(void **state)
+static void test_nt_14_busy_is_tried_again_with_jitter(void **state)
 {
     fixture_t *f = *state;
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_BUSY, 0, 3);
@@ -149,7 +149,7 @@ static void busy_is_not_tried_again_by_an_actor_that_stops(void **state)
     assert_int_equal(f->world->slept_ms, 0);
 }
 
-static void an_outage_ends_with_the_database_and_is_told_once(void **state)
+static void test_sr_03_an_outage_ends_with_the_database_and_is_told_once(void **state)
 {
     fixture_t *f = *state;
     world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_DISCONNECTED, 0, 1);
@@ -392,10 +392,10 @@ int main(void)
         TEST(an_entry_tells_who_wrote_it_and_when),
         TEST(records_stand_in_order),
         TEST(a_statement_has_a_largest_size),
-        TEST(busy_is_tried_again_with_jitter),
+        TEST(test_nt_14_busy_is_tried_again_with_jitter),
         TEST(busy_is_not_tried_again_by_an_actor_that_stops),
         TEST(busy_without_end_counts_as_unavailable),
-        TEST(an_outage_ends_with_the_database_and_is_told_once),
+        TEST(test_sr_03_an_outage_ends_with_the_database_and_is_told_once),
         TEST(a_stop_ends_an_outage),
         TEST(a_lost_answer_that_did_not_land_runs_again),
         TEST(a_lost_answer_that_landed_is_done),

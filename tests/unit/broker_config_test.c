@@ -10,7 +10,7 @@
 #include "broker/broker_config.h"
 #include "tests/unit/config_ranges.h"
 
-static void numbers_have_a_range(void **state)
+static void test_cf_03_numbers_have_a_range(void **state)
 {
     (void)state;
     config_ranges_check(broker_config_keys, 4);
@@ -18,6 +18,6 @@ static void numbers_have_a_range(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(numbers_have_a_range)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cf_03_numbers_have_a_range)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

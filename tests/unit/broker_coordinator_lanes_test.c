@@ -388,7 +388,7 @@ static void a_refusal_of_a_living_broker_proves_nothing(void **state)
     assert_int_equal(s->calls[COORDINATOR_PROBE], 0);
 }
 
-static void silence_without_a_refusal_takes_a_lease(void **state)
+static void test_nt_04_silence_without_a_refusal_takes_a_lease(void **state)
 {
     script_t *s = *state;
     stand_by(s);
@@ -523,7 +523,7 @@ int main(void)
         TEST(adoption_under_an_old_epoch_does_not_count),
         TEST(a_dead_holder_is_replaced_within_half_a_second),
         TEST(a_refusal_of_a_living_broker_proves_nothing),
-        TEST(silence_without_a_refusal_takes_a_lease),
+        TEST(test_nt_04_silence_without_a_refusal_takes_a_lease),
         TEST(a_broker_that_renews_again_is_not_dead),
         TEST(readings_are_close_while_a_member_is_silent),
         TEST(slow_probes_leave_time_for_the_rest),

@@ -376,7 +376,7 @@ static void store_that_does_not_answer_refuses_in_time(void **state)
     assert_int_equal(s->admission, FABRIC_ERROR_PERSISTENCE);
 }
 
-static void conflicts_are_refused(void **state)
+static void test_nt_17_conflicts_are_refused(void **state)
 {
     script_t *s = *state;
     script_pump(s);
@@ -624,7 +624,7 @@ int main(void)
         TEST(new_type_makes_its_group),
         TEST(known_types_need_no_store),
         TEST(store_that_does_not_answer_refuses_in_time),
-        TEST(conflicts_are_refused),
+        TEST(test_nt_17_conflicts_are_refused),
         TEST(older_workers_join_beside_newer_ones),
         TEST(junk_types_are_refused),
         TEST(placement_moves_as_little_as_it_can),

@@ -114,7 +114,7 @@ static size_t find_all(fixture_t *f, uint64_t floor)
 
 /* ---- what is found ---- */
 
-static void calls_are_found_with_their_contents_or_replies(void **state)
+static void test_ms_10_sm_16_calls_are_found_with_their_contents_or_replies(void **state)
 {
     fixture_t *f = *state;
     const call_key_t calls[] = {{9, FIRST}, {9, LAST}, {9, 999}, {8, FIRST}};
@@ -391,7 +391,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(calls_are_found_with_their_contents_or_replies),
+        TEST(test_ms_10_sm_16_calls_are_found_with_their_contents_or_replies),
         TEST(dead_letters_are_found_with_their_failures),
         TEST(pages_join_without_a_gap),
         TEST(a_look_up_ends_at_its_floor),

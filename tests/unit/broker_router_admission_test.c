@@ -464,7 +464,7 @@ static void types_of_the_map_are_left_to_their_homes(void **state)
     driver_close(&driver);
 }
 
-static void who_is_not_home_redirects(void **state)
+static void test_nt_18_who_is_not_home_redirects(void **state)
 {
     (void)state;
     router_config_t config;
@@ -669,7 +669,7 @@ int main(void)
         cmocka_unit_test(no_id_is_above_the_reserved_ones),
         cmocka_unit_test(nothing_is_delivered_while_the_ids_are_used_up),
         cmocka_unit_test(headers_are_a_map),
-        cmocka_unit_test(who_is_not_home_redirects),
+        cmocka_unit_test(test_nt_18_who_is_not_home_redirects),
         cmocka_unit_test(who_cannot_renew_its_lease_says_why),
         cmocka_unit_test(unknown_types_are_left_to_the_holder_of_the_term),
         cmocka_unit_test(who_knows_no_holder_yet_says_nothing_of_types),

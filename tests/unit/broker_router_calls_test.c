@@ -211,7 +211,7 @@ static void what_the_store_does_not_know_is_accepted(void **state)
     driver_close(&driver);
 }
 
-static void a_pending_row_answers_the_call(void **state)
+static void test_sm_18_a_pending_row_answers_the_call(void **state)
 {
     (void)state;
     router_config_t config;
@@ -524,7 +524,7 @@ int main(void)
         cmocka_unit_test(settled_calls_are_forgotten),
         cmocka_unit_test(a_client_may_go_away_and_come_back),
         cmocka_unit_test(what_the_store_does_not_know_is_accepted),
-        cmocka_unit_test(a_pending_row_answers_the_call),
+        cmocka_unit_test(test_sm_18_a_pending_row_answers_the_call),
         cmocka_unit_test(what_is_held_keeps_its_order),
         cmocka_unit_test(a_call_that_is_refused_does_not_stand_for_its_predecessor),
         cmocka_unit_test(one_late_call_is_accepted_once),

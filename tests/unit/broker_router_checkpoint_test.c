@@ -30,7 +30,7 @@ static void answer_next(home_t *home, reply_status_t status, fabric_error_t erro
 
 /* ---- when a checkpoint begins ---- */
 
-static void idle_lanes_cost_nothing(void **state)
+static void test_ms_13_idle_lanes_cost_nothing(void **state)
 {
     (void)state;
     home_t *home = open_home();
@@ -361,7 +361,7 @@ static void after_a_slice_that_was_fenced_the_lane_has_no_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(idle_lanes_cost_nothing),
+        cmocka_unit_test(test_ms_13_idle_lanes_cost_nothing),
         cmocka_unit_test(what_ended_in_between_never_becomes_a_row),
         cmocka_unit_test(lanes_begin_at_different_times),
         cmocka_unit_test(enough_journal_begins_checkpoints_at_once_and_too_much_refuses_work),

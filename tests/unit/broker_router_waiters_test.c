@@ -49,7 +49,7 @@ static void settle(driver_t *driver, const char *peer, uint64_t settled)
     driver_check(driver);
 }
 
-static void both_callers_get_the_reply(void **state)
+static void test_ms_11_sm_17_both_callers_get_the_reply(void **state)
 {
     (void)state;
     driver_t *driver = open_asked(ASK_ACCEPTED);
@@ -117,7 +117,7 @@ static void assert_redirected(driver_t *driver, const char *peer, uint64_t seque
     assert_int_equal(driver_take(driver, peer, KIND_REDIRECT)->as.redirect.sequence, sequence);
 }
 
-static void both_callers_are_told_that_the_lane_is_lost(void **state)
+static void test_ms_12_both_callers_are_told_that_the_lane_is_lost(void **state)
 {
     (void)state;
     driver_t *driver = open_asked(ASK);
@@ -184,11 +184,11 @@ static void a_later_life_gets_the_reply(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_callers_get_the_reply),
+        cmocka_unit_test(test_ms_11_sm_17_both_callers_get_the_reply),
         cmocka_unit_test(an_ended_message_stays_for_its_last_call),
         cmocka_unit_test(a_second_caller_that_settles_is_told_no_more),
         cmocka_unit_test(a_second_caller_outlasts_the_first),
-        cmocka_unit_test(both_callers_are_told_that_the_lane_is_lost),
+        cmocka_unit_test(test_ms_12_both_callers_are_told_that_the_lane_is_lost),
         cmocka_unit_test(each_caller_is_told_at_its_own_deadline),
         cmocka_unit_test(a_later_connection_gets_the_reply),
         cmocka_unit_test(a_later_life_gets_the_reply),

@@ -32,7 +32,7 @@ static void open_refused(void **state)
     fake_broker_destroy(&broker);
 }
 
-static void open_foreign_cluster(void **state)
+static void test_ie_18_open_foreign_cluster(void **state)
 {
     (void)state;
     fake_broker_t *broker = fake_broker_start();
@@ -219,7 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_refused),
-        cmocka_unit_test(open_foreign_cluster),
+        cmocka_unit_test(test_ie_18_open_foreign_cluster),
         cmocka_unit_test(brokers_of_the_environment),
         cmocka_unit_test(open_arguments),
         cmocka_unit_test(waiting_for_a_broker_is_optional),

@@ -11,7 +11,7 @@
 #include "core/endpoint.h"
 #include "core/limits.h"
 
-static void endpoints_are_tcp_with_a_port_or_ipc_with_a_path(void **state)
+static void test_cf_02_endpoints_are_tcp_with_a_port_or_ipc_with_a_path(void **state)
 {
     (void)state;
     const char *const right[] = {
@@ -177,7 +177,7 @@ static void one_wrong_element_refuses_the_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(endpoints_are_tcp_with_a_port_or_ipc_with_a_path),
+        cmocka_unit_test(test_cf_02_endpoints_are_tcp_with_a_port_or_ipc_with_a_path),
         cmocka_unit_test(lengths_are_bounded),
         cmocka_unit_test(local_endpoints_are_told_from_others),
         cmocka_unit_test(names_are_told_from_addresses),

@@ -54,7 +54,7 @@ static void assert_balanced(const placement_member_t *members, size_t count,
     assert_int_equal(owned, SHARDS);
 }
 
-static void shares_follow_weights(void **state)
+static void test_nt_06_shares_follow_weights(void **state)
 {
     (void)state;
     incarnation_t owners[SHARDS] = {0};
@@ -74,6 +74,39 @@ static void shares_follow_weights(void **state)
     assert_balanced(equal, 7, owners);
 }
 
+/* A member that comes again is the same member: it has its own share once. */
+static void test_hr_01_a_member_that_comes_again_has_one_share(void **state)
+{
+    (void)state;
+    incarnation_t owners[SHARDS] = {0};
+    incarnation_t before[SHARDS];
+    placement_member_t members[] = {member_of(1, 100), member_of(2, 100)};
+    placement_compute(members, 2, owners, SHARDS);
+    placement_compute(members, 1, owners, SHARDS);
+    assert_int_equal(count_owned(owners, members[0].incarnation), SHARDS);
+    placement_compute(members, 2, owners, SHARDS);
+    assert_balanced(members, 2, owners);
+    memcpy(before, owners, sizeof before);
+    placement_compute(members, 2, owners, SHARDS);
+    assert_int_equal(count_moves(before, owners), 0);
+}
+
+/* Its weight is the last one. */
+static void test_hr_02_a_new_weight_replaces_the_old_one(void **state)
+{
+    (void)state;
+    incarnation_t owners[SHARDS] = {0};
+    placement_member_t members[] = {member_of(1, 100), member_of(2, 100)};
+    placement_compute(members, 2, owners, SHARDS);
+    assert_int_equal(count_owned(owners, members[1].incarnation), SHARDS / 2);
+    members[1].weight = 200;
+    placement_compute(members, 2, owners, SHARDS);
+    assert_int_equal(count_owned(owners, members[1].incarnation), SHARDS / 3 * 2);
+    members[1].weight = 50;
+    placement_compute(members, 2, owners, SHARDS);
+    assert_int_equal(count_owned(owners, members[1].incarnation), SHARDS / 3);
+}
+
 static void without_members_there_are_no_owners(void **state)
 {
     (void)state;
@@ -90,7 +123,7 @@ static void without_members_there_are_no_owners(void **state)
 }
 
 /* Each of up to 40 joins, then leaves again: only the shards that must move do. */
-static void joins_and_leaves_move_one_share(void **state)
+static void test_nt_05_joins_and_leaves_move_one_share(void **state)
 {
     (void)state;
     incarnation_t owners[SHARDS] = {0};
@@ -361,9 +394,11 @@ static void standings_become_members(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shares_follow_weights),
+        cmocka_unit_test(test_nt_06_shares_follow_weights),
+        cmocka_unit_test(test_hr_01_a_member_that_comes_again_has_one_share),
+        cmocka_unit_test(test_hr_02_a_new_weight_replaces_the_old_one),
         cmocka_unit_test(without_members_there_are_no_owners),
-        cmocka_unit_test(joins_and_leaves_move_one_share),
+        cmocka_unit_test(test_nt_05_joins_and_leaves_move_one_share),
         cmocka_unit_test(a_balanced_placement_stays_as_it_is),
         cmocka_unit_test(a_whole_share_is_not_rounded_up),
         cmocka_unit_test(a_heavy_joiner_takes_only_its_own_share),

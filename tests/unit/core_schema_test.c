@@ -370,7 +370,7 @@ static void payloads_are_read_or_refused(void **state)
 }
 
 /* A schema one level deeper than payloads may be. */
-static void nesting_is_limited(void **state)
+static void test_so_01_nesting_is_limited(void **state)
 {
     (void)state;
     static const fabric_field_t leaf[] = {{.name = "f", .kind = FABRIC_FIELD_BOOL}};
@@ -485,7 +485,7 @@ int main(void)
         cmocka_unit_test(faults_name_the_field),
         cmocka_unit_test(faults_stay_within_their_size),
         cmocka_unit_test(payloads_are_read_or_refused),
-        cmocka_unit_test(nesting_is_limited),
+        cmocka_unit_test(test_so_01_nesting_is_limited),
         cmocka_unit_test(lists_count_as_two_levels),
         cmocka_unit_test(text_ends_where_its_view_ends),
         cmocka_unit_test(damaged_payloads_do_no_harm),

@@ -69,7 +69,7 @@ static snowflake_generator_t generator_of(uint32_t machine)
     return generator;
 }
 
-static void machine_numbers_are_never_wrapped(void **state)
+static void test_nt_08_machine_numbers_are_never_wrapped(void **state)
 {
     (void)state;
     snowflake_generator_t generator = {.machine = 5};
@@ -103,7 +103,7 @@ static void assert_rollover(snowflake_generator_t *generator, int64_t now_ms, in
     assert_parts(snowflake_next(generator, now_ms), first_ms + 1, generator->machine, 0);
 }
 
-static void after_4096_ids_the_next_millisecond_is_taken(void **state)
+static void test_nt_07_after_4096_ids_the_next_millisecond_is_taken(void **state)
 {
     (void)state;
     snowflake_generator_t generator = generator_of(1);
@@ -161,9 +161,9 @@ int main(void)
         cmocka_unit_test(examples_of_the_reference_hold),
         cmocka_unit_test(parts_out_of_range_wrap),
         cmocka_unit_test(texts_go_both_ways),
-        cmocka_unit_test(machine_numbers_are_never_wrapped),
+        cmocka_unit_test(test_nt_08_machine_numbers_are_never_wrapped),
         cmocka_unit_test(ids_grow_whatever_the_clock_does),
-        cmocka_unit_test(after_4096_ids_the_next_millisecond_is_taken),
+        cmocka_unit_test(test_nt_07_after_4096_ids_the_next_millisecond_is_taken),
         cmocka_unit_test(a_lift_is_above_ids_of_any_machine),
         cmocka_unit_test(at_the_end_of_time_there_are_no_more_ids),
     };

@@ -17,7 +17,7 @@ static fabric_entity_test_t *open_test(const fabric_entity_type_t *type, const c
     return test;
 }
 
-static void counter_counts(void **state)
+static void test_ent_01_counter_counts(void **state)
 {
     (void)state;
     fabric_entity_test_t *test = open_test(&counter_type, "counter-1");
@@ -167,7 +167,7 @@ static void tokens_are_compared_home_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counter_counts),
+        cmocka_unit_test(test_ent_01_counter_counts),
         cmocka_unit_test(overflow_is_a_failure_and_changes_nothing),
         cmocka_unit_test(pending_is_waited_for),
         cmocka_unit_test(defect_ends_the_state),

@@ -121,7 +121,7 @@ static void sockets_that_do_not_connect_are_opened_anew(void **state)
     talk_expect_socket(d, 0, LINK_SOCKET_REOPEN);
 }
 
-static void foreign_cluster_is_refused(void **state)
+static void test_ie_18_foreign_cluster_is_refused(void **state)
 {
     link_driver_t *d = (link_driver_t *)*state;
     talk_join(d, 0, 1);
@@ -263,7 +263,7 @@ int main(void)
         LINK_TEST(refusals),
         LINK_TEST(a_worker_that_was_welcome_asks_again),
         LINK_TEST(sockets_that_do_not_connect_are_opened_anew),
-        LINK_TEST(foreign_cluster_is_refused),
+        LINK_TEST(test_ie_18_foreign_cluster_is_refused),
         LINK_TEST(second_way_to_one_broker_is_closed),
         LINK_TEST(malformed_frames),
         LINK_TEST(what_is_no_frame_ends_the_connection),

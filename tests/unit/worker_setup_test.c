@@ -60,7 +60,7 @@ static void each_executor_has_places_for_one(void **state)
     worker_setup_clear(&setup);
 }
 
-static void there_is_a_default_and_no_bound(void **state)
+static void test_cf_01_there_is_a_default_and_no_bound(void **state)
 {
     worker_setup_t setup;
     (void)state;
@@ -78,7 +78,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(executors_share_the_places),
         cmocka_unit_test(each_executor_has_places_for_one),
-        cmocka_unit_test(there_is_a_default_and_no_bound),
+        cmocka_unit_test(test_cf_01_there_is_a_default_and_no_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
