@@ -9,7 +9,6 @@
 #include "cli/report.h"
 #include "core/limits.h"
 #include "core/memory.h"
-#include "core/type_description.h"
 
 /* JSON is up to six times as long as its payload, because of base64 and escapes. */
 #define JSON_BYTES_MAX ((size_t)LIMIT_PAYLOAD_BYTES_MAX * 8)
@@ -121,9 +120,8 @@ static fabric_error_t ask_all(const cli_options_t *options, fabric_client_t *cli
     return error;
 }
 
-/* Asks for the description of a type. On CLI_DONE the description is the caller's. */
-static int describe(const cli_options_t *options, fabric_client_t *client, const char *type,
-                    type_description_t **description)
+int cli_describe(const cli_options_t *options, fabric_client_t *client, const char *type,
+                 type_description_t **description)
 {
     answer_t answer = {0};
     fabric_error_t error =
@@ -150,7 +148,7 @@ static int describe(const cli_options_t *options, fabric_client_t *client, const
     return CLI_DONE;
 }
 
-static int refuse_tag(const request_t *request, const type_description_t *description)
+int cli_refuse_tag(const type_description_t *description, const char *tag)
 {
     char tags[1024] = "";
     size_t used = 0;
@@ -159,7 +157,7 @@ static int refuse_tag(const request_t *request, const type_description_t *descri
                                  description->messages[i].tag);
     }
     return cli_fail(FABRIC_ERROR_UNKNOWN_MESSAGE, NULL, "%s has no message '%s'; it has: %s",
-                    request->type, request->tag, tags);
+                    description->name, tag, tags);
 }
 
 static int report_failure(const request_t *request, const fabric_outcome_t *outcome)
@@ -265,7 +263,7 @@ static int encode_and_send(const cli_options_t *options, fabric_client_t *client
     const message_description_t *message =
         type_description_message(description, fabric_bytes_of(request->tag));
     if (!message) {
-        return refuse_tag(request, description);
+        return cli_refuse_tag(description, request->tag);
     }
     fabric_schema_fault_t fault = {{0}};
     uint8_t *payload = NULL;
@@ -293,7 +291,7 @@ int cli_call(const cli_options_t *options, bool tell)
         code = cli_connect(options, options->key.client, first_sequence, &client);
     }
     if (code == CLI_DONE) {
-        code = describe(options, client, request.type, &description);
+        code = cli_describe(options, client, request.type, &description);
     }
     if (code == CLI_DONE) {
         code = encode_and_send(options, client, &request, description, tell);

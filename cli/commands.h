@@ -10,6 +10,7 @@
 
 #include "cli/cluster_view.h"
 #include "core/store.h"
+#include "core/type_description.h"
 
 /* The whole program. `drivers` ends with NULL. */
 int cli_run(int argc, char **argv, const store_driver_t *const *drivers);
@@ -30,6 +31,11 @@ json_t *cli_broker_rows(const cluster_view_t *view);
 int cli_runner(const cli_options_t *options);
 /* shard ls, shard show GROUP:NUMBER, shard plan */
 int cli_shard(const cli_options_t *options);
+/* type ls, type show TYPE [TAG] */
+int cli_type(const cli_options_t *options);
+/* Rows of type ls, from a merged document (cluster_merge.h) and the descriptions of its types, in
+ * their order; NULL: no broker knows it any more. The caller's. */
+json_t *cli_type_rows(const json_t *merged, type_description_t *const *descriptions);
 /* schema apply, schema status */
 int cli_schema(const cli_options_t *options, const store_driver_t *const *drivers);
 /* journal tail, journal show LANE NUMBER, journal repair */
@@ -41,6 +47,12 @@ int cli_explain(const cli_options_t *options);
  * `first_sequence` as in fabric_client_options_t. */
 int cli_connect(const cli_options_t *options, uint64_t number, uint64_t first_sequence,
                 fabric_client_t **client);
+
+/* Asks for the description of a type. On CLI_DONE it is the caller's. */
+int cli_describe(const cli_options_t *options, fabric_client_t *client, const char *type,
+                 type_description_t **description);
+/* Says which messages the type has, since it has none of this tag. Returns the exit code. */
+int cli_refuse_tag(const type_description_t *description, const char *tag);
 
 /* cli_connect without printing an error: the outcome tells the error. */
 fabric_error_t cli_open(const cli_options_t *options, uint64_t number, uint64_t first_sequence,

@@ -1,7 +1,11 @@
 /* Reading JSON: see json.h. */
 #include "cli/json.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "core/memory.h"
+#include "core/printable.h"
 
 json_t *cli_find(const json_t *array, const char *key, const char *text)
 {
@@ -26,4 +30,17 @@ const char *cli_text_of(const json_t *object, const char *key)
 long long cli_number_of(const json_t *object, const char *key)
 {
     return (long long)json_integer_value(json_object_get(object, key));
+}
+
+json_t *cli_json_text(const char *text)
+{
+    json_t *made = json_string(text);
+    if (!made) {
+        size_t size = PRINTABLE_SIZE(strlen(text));
+        char *copy = memory_allocate(size);
+        printable_copy(text, copy, size);
+        made = json_string(copy);
+        free(copy);
+    }
+    return made;
 }

@@ -15,4 +15,7 @@ const char *cli_text_of(const json_t *object, const char *key);
 /* The number of a member, or 0. */
 long long cli_number_of(const json_t *object, const char *key);
 
+/* A text from elsewhere as JSON, escaped for terminals where it is not UTF-8. The caller's. */
+json_t *cli_json_text(const char *text);
+
 #endif

@@ -21,7 +21,8 @@ static const config_key_t keys[] = {
     {"forward", CONFIG_TEXT, "auto", 0, 0, "auto|always|never",
      "which brokers are reached by way of others: those that cannot be connected to, all but those "
      "of `url`, or none"},
-    {"output", CONFIG_TEXT, "text", 0, 0, "json|text", "form of the output; -o for short"},
+    {"output", CONFIG_TEXT, "text", 0, 0, "json|text",
+     "form of the output; -o for short; of type also jsonschema, a JSON Schema document"},
     {"key", CONFIG_TEXT, NULL, 0, 0, "CLIENT:SEQUENCE",
      "call and send, with the same arguments: settle the former call of this key, instead of "
      "making a new one"},
@@ -76,6 +77,8 @@ static const char usage[] =
     "  fabricctl shard ls                  lists the shards, their homes and owners\n"
     "  fabricctl shard show GROUP:NUMBER   shows everything about one shard\n"
     "  fabricctl shard plan --drain NAME   shows what would move if NAME went, or came (--add)\n"
+    "  fabricctl type ls                   lists the entity types, and who brings them\n"
+    "  fabricctl type show TYPE [TAG]      shows a type's messages and their fields\n"
     "  fabricctl schema apply --store URL  brings a database's tables to this release\n"
     "  fabricctl schema status --store URL shows a database's schema version, cluster and tables\n"
     "  fabricctl journal tail --store URL  shows the newest records of a database's journals\n"
@@ -159,9 +162,10 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     static const char *const forwards[] = {"auto", "always", "never", NULL}; /* fabric_forward_t */
     unsigned forward = 0;
     options->json = strcmp(output, "json") == 0;
-    if (!options->json && strcmp(output, "text") != 0) {
+    options->json_schema = strcmp(output, "jsonschema") == 0;
+    if (!options->json && !options->json_schema && strcmp(output, "text") != 0) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
-                          "--output: '%.40s' is neither json nor text", output);
+                          "--output: '%.40s' is none of json, text and jsonschema", output);
     }
     if (key && cli_key_parse(key, &options->key) != FABRIC_OK) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,

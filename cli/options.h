@@ -23,6 +23,7 @@ typedef struct cli_options {
     bool allow_plaintext;
     fabric_forward_t forward;
     bool json;             /* -o json */
+    bool json_schema;      /* -o jsonschema: of type only */
     fabric_call_key_t key; /* --key; all zero: none */
     const char *store;     /* NULL: not given */
     const char *store_password;

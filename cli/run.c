@@ -54,6 +54,12 @@ static int run_command(const cli_options_t *options, const store_driver_t *const
         return cli_usage_error("a command is missing");
     }
     const char *command = options->arguments[0];
+    if (strcmp(command, "type") == 0) {
+        return cli_type(options);
+    }
+    if (options->json_schema) {
+        return cli_usage_error("--output: only the command type knows jsonschema");
+    }
     if (strcmp(command, "call") == 0) {
         return cli_call(options, false);
     }

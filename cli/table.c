@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json_text.h"
 #include "core/memory.h"
 #include "core/printable.h"
 
@@ -136,10 +137,7 @@ void cli_table_print(const json_t *rows, const cli_column_t *columns, const char
 
 void cli_json_print(const json_t *value, FILE *file)
 {
-    char *text = json_dumps(value, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
-    if (!text) {
-        abort();
-    }
+    char *text = json_text((json_t *)(uintptr_t)value, 2);
     fprintf(file, "%s\n", text);
     free(text);
 }

@@ -1,8 +1,7 @@
 /* Schemas, from payloads to JSON: see <fabric/schema.h>. */
-#include "core/schema.h"
+#include "core/schema_json.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +9,7 @@
 #include "core/iso8601.h"
 #include "core/json_text.h"
 #include "core/memory.h"
+#include "core/schema.h"
 #include "core/schema_field.h"
 
 /* Payloads were checked before: each value that is read has the type that the schema names. */
@@ -96,7 +96,7 @@ static json_t *make_timestamp(int64_t unix_ms)
     return json_string_nocheck(text);
 }
 
-static json_t *make_default(const fabric_field_t *field)
+json_t *schema_default_to_json(const fabric_field_t *field)
 {
     int64_t integer = field->fallback.as.integer;
     switch (field->kind) {
@@ -172,7 +172,7 @@ static json_t *make_object(wire_reader_t *reader, const fabric_schema_t *schema)
             there = false;
         }
         json_t *made = there                   ? make_field(reader, field)
-                       : field->fallback.given ? make_default(field)
+                       : field->fallback.given ? schema_default_to_json(field)
                                                : NULL;
         if (made) {
             set_member(object, schema_json_name(field), made);

@@ -306,9 +306,93 @@ static void a_type_that_nobody_brings_is_named(void **state)
     testbed_wait_drained(bed);
 }
 
+/* ---- fabricctl type ---- */
+
+/* Three brokers where the store can have them. */
+static void start_without_workers(testbed_t *bed)
+{
+    if (strcmp(bed->store, "mysql") == 0) {
+        testbed_start_brokers(bed, 3, 0);
+    } else {
+        testbed_start(bed, 0);
+    }
+}
+
+/* Runs fabricctl with up to six arguments, and expects this exit code. */
+static void command(testbed_t *bed, int code, const char *const arguments[6])
+{
+    const char *all[12] = {"fabricctl", "--url", bed->cluster.urls};
+    for (size_t i = 0; i < 6 && arguments[i]; i++) {
+        all[3 + i] = arguments[i];
+    }
+    invocation_run(bed, all, NULL, &invocation);
+    if (invocation.status != code) {
+        cluster_print_logs(&bed->cluster, stderr);
+        fail_msg("fabricctl %s %s: code %d, %s", arguments[0], arguments[1], invocation.status,
+                 invocation.complaints);
+    }
+}
+
+#define COMMAND(bed, code, ...) command(bed, code, (const char *const[6]){__VA_ARGS__})
+
+/* What the command printed. */
+static json_t *printed(void)
+{
+    json_t *value = json_loads(invocation.output, 0, NULL);
+    assert_non_null(value);
+    return value;
+}
+
+/* Waits until all brokers know the only type, and none names a runner that brings it. */
+static void wait_unbrought(testbed_t *bed)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    size_t runners = 1;
+    while (runners > 0) {
+        testbed_poll(deadline_ms, "a type without runners");
+        COMMAND(bed, 0, "type", "ls", "-o", "json");
+        json_t *rows = printed();
+        const json_t *row = json_array_get(rows, 0);
+        assert_int_equal(json_array_size(rows), 1);
+        assert_int_equal(json_array_size(json_object_get(row, "messages")), 3);
+        runners = json_array_size(json_object_get(row, "runners"));
+        json_decref(rows);
+    }
+}
+
+/* A type that was registered once stays known, with its messages, when nobody runs it and when
+ * another broker answers. */
+static void types_that_nobody_runs_are_shown(void **state)
+{
+    static const char *const shown[] = {"type         Counter\n",          "group        default\n",
+                                        "none: its durable messages wait", "Increment  ",
+                                        "    amount                i64\n", NULL};
+    testbed_t *bed = *state;
+    start_without_workers(bed);
+    COMMAND(bed, 0, "type", "ls");
+    expect_text(invocation.output, (const char *const[]){"none: they come with", NULL});
+    add_worker(bed, COUNTER_MODULE, "counter-worker");
+    testbed_wait_ready(bed, 1);
+    COMMAND(bed, 0, "type", "ls");
+    expect_text(invocation.output, (const char *const[]){"counter-worker", "Increment", NULL});
+    process_stop(&bed->cluster.workers[0], WAIT_MAX_MS);
+    wait_unbrought(bed);
+    COMMAND(bed, 0, "type", "show", "Counter");
+    expect_text(invocation.output, shown);
+    COMMAND(bed, 0, "type", "show", "Counter", "Increment", "-o", "jsonschema");
+    json_t *document = printed();
+    assert_non_null(json_object_get(json_object_get(document, "properties"), "amount"));
+    json_decref(document);
+    COMMAND(bed, 3, "type", "show", "Nobody");
+    COMMAND(bed, 3, "type", "show", "Counter", "Nothing");
+    COMMAND(bed, 2, "type");
+    COMMAND(bed, 2, "status", "-o", "jsonschema");
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
+        {"types_that_nobody_runs_are_shown", types_that_nobody_runs_are_shown, TESTBED_BOTH},
         {"each_module_is_run_by_the_worker_that_brings_it",
          each_module_is_run_by_the_worker_that_brings_it, TESTBED_BOTH},
         {"workers_with_overlapping_types_come_and_go", workers_with_overlapping_types_come_and_go,
