@@ -58,6 +58,7 @@ typedef struct message {
     bool settled_early; /* it is in a batch, and its client has settled on it: see calls.c */
     bool has_row;       /* in the store, or in a slice that was taken */
     bool orphaned;      /* its lane was dropped while a batch that names it was being appended */
+    bool cancelled;     /* its caller wants it to end: see cancels.h */
     uint32_t deliveries;        /* so far */
     uint32_t attempts;          /* defects so far */
     uint32_t crashes;           /* worker processes that crashed on it so far */

@@ -237,7 +237,8 @@ static int send_payload(const cli_options_t *options, fabric_client_t *client,
                           .message = &type,
                           .payload = payload,
                           .tell = tell,
-                          .key = options->key};
+                          .key = options->key,
+                          .cancel_at_deadline = options->cancel};
     fabric_outcome_t outcome = {0};
     uint8_t *reply = NULL;
     size_t reply_size = 0;

@@ -26,6 +26,8 @@ static const config_key_t keys[] = {
     {"key", CONFIG_TEXT, NULL, 0, 0, "CLIENT:SEQUENCE",
      "call and send, with the same arguments: settle the former call of this key, instead of "
      "making a new one"},
+    {"cancel", CONFIG_BOOL, "no", 0, 0, NULL,
+     "call: cancel it where no reply has come within timeout_ms; with --key, a former call"},
     {"store", CONFIG_TEXT, NULL, 0, 0, "URL",
      "schema, journal: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
     {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD",
@@ -195,6 +197,7 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     options->follow = config_bool(config, "follow");
     options->yes = config_bool(config, "yes");
     options->check = config_bool(config, "check");
+    options->cancel = config_bool(config, "cancel");
     options->group = config_text(config, "group");
     options->add = config_text(config, "add");
     options->drain = config_text(config, "drain");

@@ -7,10 +7,12 @@
 
 #include "core/memory.h"
 
-void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities)
+void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities,
+                  interrupts_t *interrupts)
 {
     context->completions = completions;
     context->entities = entities;
+    context->interrupts = interrupts;
 }
 
 void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,
@@ -24,6 +26,7 @@ void context_begin(fabric_context_t *context, entity_t *entity, const type_entry
     context->surplus = false;
     context->blocks = NULL;
     context->terminate = false;
+    context->wishes = false;
     context->code = 0;
     context->text[0] = '\0';
 }
@@ -118,6 +121,41 @@ bool fabric_context_header(const fabric_context_t *context, const char *name, fa
         }
     }
     return false;
+}
+
+static interrupts_name_t name_of(const fabric_context_t *context)
+{
+    const ownership_t *ownership = context->entity->ownership;
+    return (interrupts_name_t){.shard = ownership->key.shard,
+                               .token = ownership->key.token,
+                               .request_id = context->delivery->request_id,
+                               .uninterruptible = context->type->type->uninterruptible};
+}
+
+fabric_interrupt_t fabric_context_interrupt(const fabric_context_t *context)
+{
+    if (!context->interrupts) {
+        return FABRIC_NOT_INTERRUPTED;
+    }
+    interrupts_name_t name = name_of(context);
+    return interrupts_find(context->interrupts, &name);
+}
+
+void fabric_context_on_interrupt(fabric_context_t *context, fabric_interrupt_fn *call,
+                                 void *argument)
+{
+    if (context->interrupts) {
+        interrupts_name_t name = name_of(context);
+        context->wishes = true;
+        interrupts_wish(context->interrupts, &name, call, argument);
+    }
+}
+
+void context_end_wish(fabric_context_t *context)
+{
+    if (context->wishes) {
+        interrupts_end_wish(context->interrupts);
+    }
 }
 
 void fabric_context_keep_alive(fabric_context_t *context, bool keep)

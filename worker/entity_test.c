@@ -28,6 +28,8 @@ struct fabric_entity_test {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool woken; /* a pending handler was completed */
+    interrupts_t *interrupts;
+    work_t *interrupt; /* of the next message; NULL: none */
 };
 
 static const token_t test_token = {1, 1};
@@ -66,8 +68,11 @@ static fabric_entity_test_t *make(const fabric_entity_type_t *type, const char *
     test->activation = 1;
     strcpy(test->id, id);
     atomic_init(&test->lease.start_until_ms, UINT64_MAX);
-    test->executor =
-        executor_new(types, NULL, &(executor_hooks_t){.wake = on_completion, .wake_context = test});
+    test->interrupts = interrupts_new();
+    test->executor = executor_new(types, NULL,
+                                  &(executor_hooks_t){.wake = on_completion,
+                                                      .wake_context = test,
+                                                      .interrupts = test->interrupts});
     work_t *begin = work_new(WORK_BEGIN, 0, (work_source_t){0, 1}, 0);
     begin->shard = test_shard;
     begin->token = test_token;
@@ -94,6 +99,24 @@ fabric_error_t fabric_entity_test_open(const fabric_entity_type_t *type, const c
     return error;
 }
 
+void fabric_entity_test_cancel(fabric_entity_test_t *test)
+{
+    if (test->interrupt) {
+        return;
+    }
+    work_t *order = work_new(WORK_INTERRUPT, 0, (work_source_t){0, 1}, 1);
+    const message_deliver_t named = {.shard = test_shard.value,
+                                     .home_epoch = test_token.home_epoch,
+                                     .owner_sequence = test_token.owner_sequence,
+                                     .request_id = test->request_id + 1,
+                                     .type = fabric_bytes_of(test->type->name),
+                                     .id = fabric_bytes_of(test->id)};
+    order->shard = test_shard;
+    order->token = test_token;
+    test->interrupt = work_add(order, &named);
+    interrupts_announce(test->interrupts, test->interrupt);
+}
+
 /* Runs the executor until it has a result, which may have to be waited for. */
 static work_output_t *run(fabric_entity_test_t *test)
 {
@@ -104,6 +127,7 @@ static work_output_t *run(fabric_entity_test_t *test)
         if (output) {
             return output;
         }
+        executor_give(test->executor, &test->interrupt); /* to a handler that is pending */
         pthread_mutex_lock(&test->lock);
         while (!test->woken) {
             pthread_cond_wait(&test->changed, &test->lock);
@@ -153,6 +177,9 @@ static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_t
     if (result->status != STATUS_OK) {
         outcome_set_text(outcome, result->payload);
     }
+    if (result->error == FABRIC_ERROR_CANCELLED) {
+        return FABRIC_INTERRUPTED;
+    }
     if (result->status == STATUS_FAILURE) {
         return FABRIC_FAILURE;
     }
@@ -176,6 +203,7 @@ static fabric_result_t handle_encoded(fabric_entity_test_t *test,
 {
     give(test, message, size);
     work_output_t *output = run(test);
+    executor_give(test->executor, &test->interrupt);
     wire_reader_t results = wire_reader(work_output_messages(output));
     wire_reader_t body;
     message_kind_t kind;
@@ -216,6 +244,8 @@ void fabric_entity_test_close(fabric_entity_test_t **test)
         return;
     }
     executor_destroy(&self->executor);
+    interrupts_destroy(&self->interrupts);
+    work_destroy(&self->interrupt);
     type_table_destroy(&self->types);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);

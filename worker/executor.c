@@ -62,6 +62,15 @@ static void inbox_add(executor_t *executor, work_t *work)
     executor->inbox_last = work;
 }
 
+/* An order that ends handlers was carried out. */
+static void end_order(executor_t *executor, work_t **order)
+{
+    if (executor->handling.hooks.interrupts) {
+        interrupts_taken(executor->handling.hooks.interrupts);
+    }
+    work_destroy(order);
+}
+
 void executor_give(executor_t *executor, work_t **works)
 {
     while (*works) {
@@ -74,9 +83,14 @@ void executor_give(executor_t *executor, work_t **works)
             work_destroy(&work);
             break;
         case WORK_STOP:
+            executor_tell_stop(executor, work);
             ownership_stop(&executor->ownerships, work, executor->given);
             entity_retry_outside(&executor->entities);
-            work_destroy(&work);
+            end_order(executor, &work);
+            break;
+        case WORK_INTERRUPT:
+            executor_interrupt(executor, work);
+            end_order(executor, &work);
             break;
         case WORK_ORPHAN:
             ownership_orphan(&executor->ownerships, work);
@@ -245,6 +259,8 @@ static bool dispatch(executor_t *executor, work_source_t source, const message_d
         return false;
     } else if (!type) {
         error = FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+    } else if (delivery->flags & WORK_CANCELLED) {
+        error = FABRIC_ERROR_CANCELLED;
     } else if (is_too_late(executor, delivery)) {
         error = FABRIC_ERROR_TIMEOUT;
     } else {
@@ -306,7 +322,7 @@ static bool must_wait_outside(const executor_t *executor, const entity_t *entity
 {
     const ownership_t *ownership = entity->first->ownership;
     const message_deliver_t *delivery = &entity->first->delivery;
-    return !entity_has_place(&executor->entities, entity) &&
+    return !entity_has_place(&executor->entities, entity) && !entity->first->answered &&
            ownership->state == OWNERSHIP_CURRENT &&
            delivery->home_epoch == ownership->key.token.home_epoch &&
            !entity_is_over(entity, ownership, delivery->activation) &&
@@ -338,7 +354,9 @@ static bool ready_step(executor_t *executor)
     work_source_t source = ownership->source;
     waiting_t *waiting = entity_dequeue(&executor->entities, entity);
     output_begin(&executor->output, waiting->round);
-    if (ownership->state != OWNERSHIP_CURRENT) {
+    if (waiting->answered) {
+        /* It was cancelled. */
+    } else if (ownership->state != OWNERSHIP_CURRENT) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
     } else if (waiting->delivery.home_epoch != ownership->key.token.home_epoch) {
         drop_former(executor, ownership, &waiting->delivery);

@@ -31,6 +31,7 @@ typedef struct waiting {
     ownership_t *ownership;
     uint32_t round;             /* see work_output */
     bool concurrent;            /* its handler runs beside others */
+    bool answered;              /* it was cancelled, and only its place in the queue is left */
     message_deliver_t delivery; /* its views point behind the struct */
 } waiting_t;
 

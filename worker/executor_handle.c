@@ -20,7 +20,7 @@ void handling_init(executor_handling_t *handling, const type_table_t *types,
     handling->request = memory_allocate(type_table_request_bytes(types));
     handling->reply = memory_allocate(type_table_reply_bytes(types));
     handling->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
-    context_init(&handling->context, completions, entities);
+    context_init(&handling->context, completions, entities, hooks->interrupts);
     slow_init(&handling->slow);
 }
 
@@ -171,6 +171,36 @@ static void put_failure(executor_t *executor, const entity_t *entity,
     count(&executor->handling.handled);
 }
 
+static void put_interrupted(executor_t *executor, const entity_t *entity, uint64_t activation,
+                            uint64_t request_id, uint64_t flags)
+{
+    message_result_t result = result_of(entity, activation, request_id);
+    result.status = STATUS_FAILURE;
+    result.error = FABRIC_ERROR_CANCELLED;
+    result.payload = fabric_bytes_of("the handler stopped, as its caller cancelled the call");
+    put(executor, entity, flags, &result);
+}
+
+/* The handler has stopped because it was told to. */
+static void end_interrupted(executor_t *executor, entity_t *entity,
+                            const message_deliver_t *delivery)
+{
+    switch (fabric_context_interrupt(&executor->handling.context)) {
+    case FABRIC_INTERRUPT_CANCEL:
+        put_interrupted(executor, entity, delivery->activation, delivery->request_id,
+                        delivery->flags);
+        count(&executor->handling.handled);
+        return;
+    case FABRIC_INTERRUPT_STOP: /* the home takes the message back */
+        output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
+        count(&executor->handling.handled);
+        return;
+    case FABRIC_NOT_INTERRUPTED:
+        break;
+    }
+    put_defect(executor, entity, delivery, "the handler says that it was interrupted, but was not");
+}
+
 static void put_reply(executor_t *executor, const entity_t *entity,
                       const message_deliver_t *delivery, const fabric_message_type_t *message,
                       const void *reply)
@@ -275,6 +305,7 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         memset(reply, 0, message->reply->size);
     }
     fabric_result_t outcome = handler->handle(context, memory, request, reply);
+    context_end_wish(context);
     CRASH_POINT(WORKER_HANDLED);
     fabric_pending_t *pending = context_take_pending(context);
     if (context->surplus || (outcome == FABRIC_PENDING) != (pending != NULL)) {
@@ -300,6 +331,9 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         return;
     case FABRIC_DEFECT:
         put_defect(executor, entity, delivery, context->text);
+        return;
+    case FABRIC_INTERRUPTED:
+        end_interrupted(executor, entity, delivery);
         return;
     }
     put_defect(executor, entity, delivery, "the handler returned a number that is no result");
@@ -400,8 +434,11 @@ static void put_completion(executor_t *executor, const entity_t *entity,
     result.error = pending->error;
     result.code = pending->code;
     result.payload = wire_writer_bytes(&pending->payload);
-    if (is_awaited(pending, entity->ownership)) {
+    bool stopped = pending->status == STATUS_NOT_TAKEN; /* the home takes the message back */
+    if (!stopped && is_awaited(pending, entity->ownership)) {
         put(executor, entity, pending->flags, &result);
+    } else if (stopped) {
+        output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
     } else {
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
         result.home_epoch = pending->token.home_epoch;

@@ -8,6 +8,7 @@
 
 #include "core/limits.h"
 #include "core/memory.h"
+#include "core/thread.h"
 
 struct completions {
     pthread_mutex_t lock;
@@ -22,9 +23,8 @@ struct completions {
 completions_t *completions_new(void (*wake)(void *context), void *wake_context)
 {
     completions_t *completions = (completions_t *)memory_allocate_zeroed(1, sizeof *completions);
-    if (pthread_mutex_init(&completions->lock, NULL) != 0) {
-        abort();
-    }
+    /* Recursive: a function that is told of an interrupt may complete its handle. */
+    thread_mutex_init_recursive(&completions->lock);
     completions->references = 1;
     completions->wake = wake;
     completions->wake_context = wake_context;
@@ -104,6 +104,45 @@ void pending_abandon(fabric_pending_t *pending)
     pending->entity = NULL;
 }
 
+/* Under the lock. */
+static void tell(fabric_pending_t *pending)
+{
+    fabric_interrupt_fn *call = pending->interrupt_call;
+    int why = atomic_load_explicit(&pending->interrupt, memory_order_relaxed);
+    if (call && !pending->completed && why != FABRIC_NOT_INTERRUPTED) {
+        pending->interrupt_call = NULL;
+        call(pending->interrupt_argument, (fabric_interrupt_t)why);
+    }
+}
+
+void pending_interrupt(fabric_pending_t *pending, fabric_interrupt_t why)
+{
+    pthread_mutex_lock(&pending->completions->lock);
+    /* What the caller wants counts more than what the worker wants. */
+    if (atomic_load_explicit(&pending->interrupt, memory_order_relaxed) !=
+        FABRIC_INTERRUPT_CANCEL) {
+        atomic_store_explicit(&pending->interrupt, (int)why, memory_order_relaxed);
+    }
+    tell(pending);
+    pthread_mutex_unlock(&pending->completions->lock);
+}
+
+fabric_interrupt_t fabric_pending_interrupt(const fabric_pending_t *pending)
+{
+    return (fabric_interrupt_t)atomic_load_explicit(&pending->interrupt, memory_order_relaxed);
+}
+
+void fabric_pending_on_interrupt(fabric_pending_t *pending, fabric_interrupt_fn *call,
+                                 void *argument)
+{
+    completions_t *completions = pending->completions; /* the function may complete the handle */
+    pthread_mutex_lock(&completions->lock);
+    pending->interrupt_call = call;
+    pending->interrupt_argument = argument;
+    tell(pending);
+    pthread_mutex_unlock(&completions->lock);
+}
+
 void pending_destroy(fabric_pending_t **pending)
 {
     if (!*pending) {
@@ -122,6 +161,7 @@ static void pending_complete(fabric_pending_t **handle)
     *handle = NULL;
     completions_t *completions = pending->completions;
     pthread_mutex_lock(&completions->lock);
+    pending->completed = true;
     if (completions->closed) {
         completions_drop(completions);
         wire_writer_destroy(&pending->payload);
@@ -196,5 +236,29 @@ void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *
     (*pending)->error = FABRIC_ERROR_ENTITY_FAILURE;
     (*pending)->code = code;
     set_text(*pending, text);
+    pending_complete(pending);
+}
+
+void fabric_pending_interrupted(fabric_pending_t **pending)
+{
+    fabric_pending_t *self = *pending;
+    if (!self) {
+        return;
+    }
+    switch (fabric_pending_interrupt(self)) {
+    case FABRIC_INTERRUPT_CANCEL:
+        self->status = STATUS_FAILURE;
+        self->error = FABRIC_ERROR_CANCELLED;
+        set_text(self, "the handler stopped, as its caller cancelled the call");
+        break;
+    case FABRIC_INTERRUPT_STOP:
+        self->status = STATUS_NOT_TAKEN;
+        break;
+    case FABRIC_NOT_INTERRUPTED:
+        self->status = STATUS_DEFECT;
+        self->error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        set_text(self, "the handle says that it was interrupted, but was not");
+        break;
+    }
     pending_complete(pending);
 }

@@ -184,6 +184,12 @@ static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "entity type %s: the state has more than 64 MiB", type->name);
     }
+    if (type->uninterruptible >
+        (FABRIC_UNINTERRUPTIBLE_BY_CALLERS | FABRIC_UNINTERRUPTIBLE_BY_STOPS)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: uninterruptible has other bits than those of worker.h",
+                          type->name);
+    }
     for (size_t i = 0; i < type->handler_count; i++) {
         fabric_error_t error = handler_add(entry, &type->handlers[i], reason);
         if (error != FABRIC_OK) {

@@ -3,6 +3,7 @@
 
 #include "broker/router/acceptance.h"
 #include "broker/router/answers.h"
+#include "broker/router/cancels.h"
 #include "broker/router/request_checks.h"
 #include "broker/router/router_state.h"
 
@@ -167,6 +168,9 @@ void durable_arrived(router_t *router, client_t *client, message_t *message)
         break;
     case ARRIVAL_KNOWN:
         call_answer_again(router, client, decision.call, message);
+        if (message->cancelled) {
+            call_cancel(router, client, decision.call);
+        }
         message_destroy(&message);
         break;
     case ARRIVAL_LOOKUP:

@@ -86,15 +86,25 @@ static message_t *next_to_deliver(router_t *router, const entity_t *entity)
     return message && !poison_waits(router, entity, message) ? message : NULL;
 }
 
-/* Messages at the cursor that have failed too often become dead letters, in their place in the
- * entity's order. */
+/* Whether the message at the cursor has failed too often, and may become a dead letter in its place
+ * in the entity's order. */
+static bool is_exhausted(const router_t *router, const entity_t *entity, const message_t *message)
+{
+    return poison_is_exhausted(router, message) && entity->holds == 0 && entity->in_flight == 0;
+}
+
+/* Ends the messages at the cursor that nobody is to handle any more. */
 static void give_up(router_t *router, entity_t *entity)
 {
-    message_t *message = entity->cursor;
-    while (message && poison_is_exhausted(router, message) && entity->holds == 0 &&
-           entity->in_flight == 0) {
-        message_give_up(router, message);
-        message = entity->cursor;
+    message_t *message;
+    while ((message = entity->cursor)) {
+        if (message->cancelled) {
+            message_finish_as_cancelled(router, message);
+        } else if (is_exhausted(router, entity, message)) {
+            message_give_up(router, message);
+        } else {
+            return;
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 /* All callers of `from` wait for `to` now: another record of the same message, without callers. */
 static void move_callers(router_t *router, message_t *from, message_t *to)
 {
+    to->cancelled |= from->cancelled;
     to->waiter = from->waiter; /* both are the message of the same call */
     from->waiter.next = NULL;
     from->waiter.called = false;

@@ -9,14 +9,30 @@
 
 /* ---- entities ---- */
 
-entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
-                             fabric_bytes_t id)
+#define ENTITY_NAME_BYTES_MAX (2 * LIMIT_NAME_BYTES_MAX + 1)
+
+static size_t make_name(uint8_t name[ENTITY_NAME_BYTES_MAX], fabric_bytes_t type, fabric_bytes_t id)
 {
-    uint8_t name[2 * LIMIT_NAME_BYTES_MAX + 1];
-    size_t size = 1 + type.size + id.size;
     name[0] = (uint8_t)type.size;
     memcpy(name + 1, type.data, type.size);
     memcpy(name + 1 + type.size, id.data, id.size);
+    return 1 + type.size + id.size;
+}
+
+entity_t *entity_named(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
+{
+    uint8_t name[ENTITY_NAME_BYTES_MAX];
+    size_t size = make_name(name, type, id);
+    entity_t *entity = NULL;
+    HASH_FIND(by_name, router->entities, name, size, entity);
+    return entity;
+}
+
+entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
+                             fabric_bytes_t id)
+{
+    uint8_t name[ENTITY_NAME_BYTES_MAX];
+    size_t size = make_name(name, type, id);
     unsigned hash;
     HASH_FUNCTION(name, size, hash);
     entity_t *entity = NULL;
@@ -154,7 +170,7 @@ void entity_keep_result(message_t *message)
     entity_t *entity = message->entity;
     if (message->state == MESSAGE_IN_FLIGHT) {
         end_flight(entity);
-    } else {
+    } else if (message == entity->cursor) {
         entity->cursor = next_queued(message->next);
     }
     message_set_state(message, MESSAGE_RESULT);

@@ -1,10 +1,10 @@
 /* An entity and its mailbox: the queue of its messages. mailbox.c owns the struct.
  *
  * A queue holds the accepted messages of one entity in order: first those whose results wait for
- * their commits, then those in flight, then those that wait. Only for a type of which more than one
- * handler may be pending do results stand between messages in flight. The cursor stands at the
- * first message that waits. A message leaves the queue only when it has ended, so redelivery never
- * has to put anything back.
+ * their commits, then those in flight, then those that wait. Results stand elsewhere only for a
+ * type of which more than one handler may be pending, and where a message was cancelled. The cursor
+ * stands at the first message that waits. A message leaves the queue only when it has ended, so
+ * redelivery never has to put anything back.
  *
  * An entity exists here only while it has messages: idle entities cost nothing.
  */
@@ -44,6 +44,8 @@ struct entity {
     uint8_t name[]; /* one byte with the size of the type, then type and id */
 };
 
+/* NULL: the entity has no messages. Type and id are names of legal sizes. */
+entity_t *entity_named(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
 entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
                              fabric_bytes_t id);
 /* Frees the entity when nothing is left in it. */
@@ -75,7 +77,7 @@ void entity_append(entity_t *entity, message_t *message);
 void entity_send(entity_t *entity, message_t *message);
 /* A message in flight has come back without a result: it is queued again, at its place. */
 void entity_requeue(message_t *message);
-/* A message in flight, or at the cursor, has a result, and stays until the result is durable. */
+/* A message in flight, or one that waits, has a result, and stays until the result is durable. */
 void entity_keep_result(message_t *message);
 /* Takes a message of any state from the queue. See entity_release. */
 void entity_remove(message_t *message);

@@ -37,6 +37,21 @@ void message_finish(router_t *router, message_t *message, const message_result_t
     }
 }
 
+void message_finish_as_cancelled(router_t *router, message_t *message)
+{
+    static const char text[] = "the caller cancelled the call";
+    router->counters.cancelled++;
+    if (!(message->stored.flags & REQUEST_DURABLE)) {
+        message_reject(router, message, FABRIC_ERROR_CANCELLED, 0, text);
+        message_forget(router, message);
+        return;
+    }
+    message_result_t result = {.status = STATUS_FAILURE,
+                               .error = FABRIC_ERROR_CANCELLED,
+                               .payload = fabric_bytes(text, sizeof text - 1)};
+    message_finish(router, message, &result);
+}
+
 static void volatile_end(router_t *router, message_t *message)
 {
     router->counters.volatile_handled++;

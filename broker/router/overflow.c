@@ -6,6 +6,7 @@
 
 #include "broker/router/dispatch.h"
 #include "broker/router/ghosts.h"
+#include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
@@ -165,6 +166,16 @@ static void count(router_t *router, overflow_t *overflow, uint64_t more, uint64_
     router->counters.pending += more - less;
 }
 
+static void enqueue(router_t *router, message_t *message)
+{
+    entity_t *entity = message->entity;
+    entity_append(entity, message);
+    if (message->cancelled) {
+        message_finish_as_cancelled(router, message);
+    }
+    entity_dispatch(router, entity);
+}
+
 /* The tail moves to the queue as far as there is no gap, and room. An overflow that is left over
  * with neither gap nor tail goes. */
 static void refill(router_t *router, overflows_t *overflows, overflow_t *overflow)
@@ -174,8 +185,7 @@ static void refill(router_t *router, overflows_t *overflows, overflow_t *overflo
         message_t *message = overflow->tail;
         DL_DELETE(overflow->tail, message);
         overflow->queued++;
-        entity_append(message->entity, message);
-        entity_dispatch(router, message->entity);
+        enqueue(router, message);
     }
     if (overflow->count == 0 && !overflow->tail && !overflow->loading) {
         destroy(overflows, overflow);
@@ -190,8 +200,7 @@ void overflow_enqueue(router_t *router, message_t *message)
     overflows_t *overflows = overflows_of(router, message);
     overflow_t *overflow = find(overflows, message->entity_hash);
     if (!overflow && entity->queued < window_of(router, entity)) {
-        entity_append(entity, message);
-        entity_dispatch(router, entity);
+        enqueue(router, message);
         return;
     }
     if (!overflow) {
@@ -427,8 +436,7 @@ void overflow_row_loaded(router_t *router, overflow_t *overflow, message_t *row)
 void overflow_queue(router_t *router, overflow_t *overflow, message_t *message)
 {
     overflow->queued++;
-    entity_append(message->entity, message);
-    entity_dispatch(router, message->entity);
+    enqueue(router, message);
 }
 
 void overflow_loaded(router_t *router, uint32_t lane, const store_range_t *range, bool complete)

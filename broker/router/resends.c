@@ -5,6 +5,7 @@
 #include "broker/router/acceptance.h"
 #include "broker/router/admission.h"
 #include "broker/router/answers.h"
+#include "broker/router/cancels.h"
 #include "broker/router/damaged_rows.h"
 #include "broker/router/ghosts.h"
 #include "broker/router/messages.h"
@@ -74,6 +75,9 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
     }
     if (message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
         message_send_accepted(router, message);
+    }
+    if (pending && message->cancelled) {
+        message_cancel(router, pending);
     }
     message_destroy(&message);
 }

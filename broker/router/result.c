@@ -83,6 +83,11 @@ static void reject_volatile(router_t *router, message_t *message, const message_
 static void not_taken(router_t *router, message_t *message, const message_result_t *result)
 {
     entity_t *entity = message->entity;
+    if (message->cancelled && result->error == FABRIC_ERROR_CANCELLED) {
+        message->deliveries--;
+        message_finish_as_cancelled(router, message); /* those behind it go on */
+        return;
+    }
     bool handing_over = result->error == FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
     bool owned = entity->ownership->state == OWNERSHIP_OWNED;
     bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT;
@@ -110,7 +115,11 @@ static const char *order_fault(router_t *router, const message_t *message)
     if (message->activation != entity->activation) {
         return "the worker's result belongs to an activation that is over";
     }
-    bool first = entity->queue == message || message->prev->state == MESSAGE_RESULT;
+    const message_t *before = message;
+    do { /* the end of a cancelled message says nothing of those before it */
+        before = before == entity->queue ? NULL : before->prev;
+    } while (before && before->cancelled && before->state == MESSAGE_RESULT);
+    bool first = !before || before->state == MESSAGE_RESULT;
     bool any_order = !first && type_concurrency(router, entity_type(entity)) > 1;
     return first || any_order ? NULL : "the worker's result came before that of an earlier message";
 }
@@ -184,8 +193,13 @@ static const char *content_fault(router_t *router, const message_t *message,
     if (ok && (result->error != 0 || result->code != 0)) {
         return "it is a reply with an error";
     }
-    if (result->status == STATUS_FAILURE && result->error != FABRIC_ERROR_ENTITY_FAILURE) {
+    if (result->status == STATUS_FAILURE && result->error != FABRIC_ERROR_ENTITY_FAILURE &&
+        result->error != FABRIC_ERROR_CANCELLED) {
         return "it is a failure with another error";
+    }
+    if (result->status == STATUS_FAILURE && result->error == FABRIC_ERROR_CANCELLED &&
+        result->code != 0) {
+        return "it was cancelled with a code";
     }
     if (result->payload.size > LIMIT_PAYLOAD_BYTES_MAX) {
         return "it is over its limits";
@@ -228,6 +242,7 @@ static void settle(router_t *router, message_t *message, const message_result_t 
         return;
     }
     entity_forget_refusals(message->entity);
+    router->counters.cancelled += result->error == FABRIC_ERROR_CANCELLED;
     if (!is_final(result)) {
         defect(router, message, result);
         return;

@@ -334,6 +334,7 @@ typedef struct router_counters {
     uint64_t redelivered;      /* deliveries sent that were not the first of their message */
     uint64_t rejected;         /* requests refused */
     uint64_t volatile_handled; /* volatile messages answered */
+    uint64_t cancelled;        /* messages that ended as their callers wanted */
     uint64_t results_refused;  /* of another token or activation, or out of order */
     uint64_t malformed;        /* frames and messages that could not be decoded */
     uint64_t refused;          /* hellos refused, and peers turned away */

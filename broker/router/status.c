@@ -144,7 +144,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 25);
+    wire_put_map(document, 26);
     document_put_uint(document, "accepted", counters->accepted);
     document_put_uint(document, "ended", counters->ended);
     document_put_uint(document, "pending", counters->pending);
@@ -152,6 +152,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     document_put_uint(document, "redelivered", counters->redelivered);
     document_put_uint(document, "rejected", counters->rejected);
     document_put_uint(document, "volatile_handled", counters->volatile_handled);
+    document_put_uint(document, "cancelled", counters->cancelled);
     document_put_uint(document, "results_refused", counters->results_refused);
     document_put_uint(document, "malformed", counters->malformed);
     document_put_uint(document, "refused", counters->refused);

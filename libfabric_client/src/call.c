@@ -156,6 +156,11 @@ void call_note_wait_reason(call_t *call, fabric_bytes_t reason)
     call->wait_reason = text;
 }
 
+void call_note_cancelled(call_t *call)
+{
+    call->cancelled = true;
+}
+
 uint32_t call_next_attempt(call_t *call)
 {
     return call->attempts++;

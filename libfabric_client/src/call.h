@@ -44,6 +44,7 @@ struct call {
     incarnation_t broker; /* of a query: the broker that is asked; none: any one */
     /* Of a query: the session answers it, from its map: all brokers, see session_queries.c. */
     bool members;
+    bool give_up; /* its message is cancelled when the deadline has come */
     fabric_bytes_t type;
     fabric_bytes_t id;
     fabric_bytes_t tag;
@@ -77,6 +78,7 @@ struct call {
     uint64_t retry_until_ms; /* a broker or mailbox that is full is not asked again after this */
     uint64_t floor;          /* highest request id known at the first send */
     bool accepted;
+    bool cancelled;    /* its caller wants it to end */
     bool unlinked;     /* may have been accepted by a send that could not name its predecessor */
     char *wait_reason; /* what a broker said why the accepted call waits, or NULL; owned */
 
@@ -130,6 +132,8 @@ void call_note_code(call_t *call, uint64_t code);
 void call_note_refused(call_t *call, fabric_error_t error, uint32_t peer);
 /* Keeps the reason why an accepted call waits, for its deadline. */
 void call_note_wait_reason(call_t *call, fabric_bytes_t reason);
+/* Its caller wants it to end. */
+void call_note_cancelled(call_t *call);
 /* Counts an attempt: how many there were before it. */
 uint32_t call_next_attempt(call_t *call);
 

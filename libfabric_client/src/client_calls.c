@@ -48,6 +48,20 @@ fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t 
     return error;
 }
 
+fabric_error_t fabric_client_cancel(fabric_client_t *client, fabric_call_key_t key)
+{
+    int cancel = thread_hold_cancel();
+    fabric_error_t error = client_check_process(client, NULL);
+    if (!error && key.client != client->number) {
+        error = FABRIC_ERROR_INVALID_ARGUMENT;
+    }
+    if (!error) {
+        error = exchange_cancel(client->exchange, key.sequence);
+    }
+    thread_allow_cancel(cancel);
+    return error;
+}
+
 /* ---- blocking ---- */
 
 /* A call whose end a thread waits for, and where the answer goes. */

@@ -265,6 +265,7 @@ fabric_error_t request_build(const fabric_call_t *description, uint64_t client_n
         (*call)->flags = flags_of(description);
         (*call)->sequence = description->key.sequence;
         (*call)->keyed = description->key.sequence != 0;
+        (*call)->give_up = description->cancel_at_deadline;
     }
     return error;
 }

@@ -114,7 +114,8 @@ static bool reply_is_sound(const message_reply_t *reply)
         return fits && reply->error == 0 && reply->code == 0;
     }
     if (reply->status == STATUS_FAILURE) {
-        return fits && reply->error == FABRIC_ERROR_ENTITY_FAILURE;
+        return fits && (reply->error == FABRIC_ERROR_ENTITY_FAILURE ||
+                        (reply->error == FABRIC_ERROR_CANCELLED && reply->code == 0));
     }
     return fits && reply->status == STATUS_DEFECT && reply->error != 0;
 }
@@ -243,6 +244,9 @@ static void apply_rejected(session_t *session, uint32_t peer, const message_reje
     }
     uint64_t hint_ms = earlier(rejected->retry_after_ms, RETRY_AFTER_MS_MAX);
     note_refused(session, peer, call, error, rejected->text);
+    if (session_end_if_cancelled(session, call)) {
+        return;
+    }
     if (!call_is_volatile(call)) {
         retry_durable(session, peer, call, error, hint_ms);
     } else if (error == FABRIC_ERROR_NOT_HOME) {
@@ -291,6 +295,9 @@ static void apply_redirect(session_t *session, uint32_t peer, const message_redi
         return;
     }
     note_refused(session, peer, call, FABRIC_ERROR_NOT_HOME, (fabric_bytes_t){NULL, 0});
+    if (session_end_if_cancelled(session, call)) {
+        return;
+    }
     uint32_t target = redirect_target(session, redirect->endpoint);
     shard_queue_t *queue = session_queue_of(session, call);
     session_override_route(session, queue, target == peer ? NO_PEER : target);

@@ -40,6 +40,8 @@ static const fabric_message_type_t label_message = {"Label", NONE, &label_schema
 static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL};
 static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema, true, NULL};
 
+static const fabric_message_type_t obey_message = {"Obey", NONE, NONE, true, NULL};
+
 static executor_driver_t *present; /* for handlers */
 
 static bool start(void *state, fabric_bytes_t id)
@@ -162,13 +164,35 @@ static fabric_result_t twice_handler(fabric_context_t *context, void *state, con
     return FABRIC_PENDING;
 }
 
+void exec_told(void *driver, fabric_interrupt_t why)
+{
+    executor_driver_t *d = (executor_driver_t *)driver;
+    d->told++;
+    d->told_why = why;
+}
+
+static fabric_result_t obey_handler(fabric_context_t *context, void *state, const void *request,
+                                    void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    assert_int_equal(fabric_context_interrupt(context), FABRIC_NOT_INTERRUPTED);
+    fabric_context_on_interrupt(context, exec_told, present);
+    if (present->during) {
+        present->during(present);
+    }
+    present->found_why = fabric_context_interrupt(context);
+    return present->ignores ? FABRIC_REPLY : FABRIC_INTERRUPTED;
+}
+
 static const fabric_handler_t handlers[] = {
     {&twice_message, twice_handler}, {&add_message, add},
     {&fail_message, fail_handler},   {&break_message, break_handler},
     {&wait_message, wait_handler},   {&label_message, label_handler},
     {&lie_message, lie_handler},     {&linger_message, linger_handler},
     {&hold_message, wait_handler},   {&keep_message, keep_handler},
-    {&end_message, end_handler},
+    {&end_message, end_handler},     {&obey_message, obey_handler},
 };
 static const fabric_entity_type_t type = {
     .name = "Sum",
@@ -201,7 +225,8 @@ static void take_slow(void *context, const char *text)
 static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
 {
     d->executor = executor_new(d->types, limits,
-                               &(executor_hooks_t){.report_defect = take_defect,
+                               &(executor_hooks_t){.interrupts = d->interrupts,
+                                                   .report_defect = take_defect,
                                                    .report_slow = take_slow,
                                                    .report_context = d});
 }
@@ -212,6 +237,15 @@ void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_m
     make_executor(d, &(executor_limits_t){residents_max, outside_max});
 }
 
+static void replace_type(executor_driver_t *d, const fabric_entity_type_t *other)
+{
+    executor_destroy(&d->executor);
+    type_table_destroy(&d->types);
+    d->types = type_table_new();
+    assert_int_equal(type_table_add(d->types, other, NULL), FABRIC_OK);
+    make_executor(d, NULL);
+}
+
 void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_concurrent)
 {
     static const fabric_message_type_t *const waits[] = {&wait_message, NULL};
@@ -219,11 +253,15 @@ void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_c
     other = type;
     other.concurrency = concurrency;
     other.concurrent = wait_is_concurrent ? waits : NULL;
-    executor_destroy(&d->executor);
-    type_table_destroy(&d->types);
-    d->types = type_table_new();
-    assert_int_equal(type_table_add(d->types, &other, NULL), FABRIC_OK);
-    make_executor(d, NULL);
+    replace_type(d, &other);
+}
+
+void exec_uninterruptible(executor_driver_t *d, uint32_t uninterruptible)
+{
+    static fabric_entity_type_t other;
+    other = type;
+    other.uninterruptible = uninterruptible;
+    replace_type(d, &other);
 }
 
 int executor_driver_setup(void **state)
@@ -233,6 +271,7 @@ int executor_driver_setup(void **state)
     present = d;
     d->types = type_table_new();
     assert_int_equal(type_table_add(d->types, &type, NULL), FABRIC_OK);
+    d->interrupts = interrupts_new();
     make_executor(d, NULL);
     d->now_ms = 1000;
     d->home_epoch = 1;
@@ -247,18 +286,26 @@ int executor_driver_teardown(void **state)
     executor_destroy(&d->executor);
     work_output_list_destroy(&d->outputs);
     type_table_destroy(&d->types);
+    interrupts_destroy(&d->interrupts);
+    work_destroy(&d->announced);
     free(d);
     present = NULL;
     return 0;
 }
 
-static work_t *order_new(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence)
+static work_t *order_new_for(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence,
+                             uint32_t capacity)
 {
-    work_t *work = work_new(kind, 0, (work_source_t){0, d->home_epoch}, 0);
+    work_t *work = work_new(kind, 0, (work_source_t){0, d->home_epoch}, capacity);
     work->shard = (shard_id_t){EXECUTOR_DRIVER_SHARD};
     work->token = (token_t){d->home_epoch, owner_sequence};
     work->lease = &d->lease;
     return work;
+}
+
+static work_t *order_new(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence)
+{
+    return order_new_for(d, kind, owner_sequence, 0);
 }
 
 static void order(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence,
@@ -266,7 +313,36 @@ static void order(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequenc
 {
     work_t *work = order_new(d, kind, owner_sequence);
     work->deadline_ms = deadline_ms;
+    if (interrupts_is_order(work)) {
+        interrupts_announce(d->interrupts, work);
+    }
     executor_give(d->executor, &work);
+}
+
+void exec_announce_interrupt(executor_driver_t *d, const char *id, uint64_t request_id)
+{
+    work_t *work = work_add(order_new_for(d, WORK_INTERRUPT, 1, 1),
+                            &(message_deliver_t){.shard = EXECUTOR_DRIVER_SHARD,
+                                                 .home_epoch = d->home_epoch,
+                                                 .owner_sequence = 1,
+                                                 .request_id = request_id,
+                                                 .type = fabric_bytes_of("Sum"),
+                                                 .id = fabric_bytes_of(id)});
+    interrupts_announce(d->interrupts, work);
+    d->announced = work;
+}
+
+void exec_interrupt(executor_driver_t *d, const char *id, uint64_t request_id)
+{
+    exec_announce_interrupt(d, id, request_id);
+    executor_give(d->executor, &d->announced);
+}
+
+void exec_announce_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms)
+{
+    d->announced = order_new(d, WORK_STOP, owner_sequence);
+    d->announced->deadline_ms = deadline_ms;
+    interrupts_announce(d->interrupts, d->announced);
 }
 
 void exec_orphan(executor_driver_t *d, uint64_t owner_sequence)

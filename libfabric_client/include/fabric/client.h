@@ -161,6 +161,10 @@ typedef struct fabric_call {
     const char *traceparent;        /**< W3C trace context, or NULL */
     const fabric_header_t *headers; /**< up to 64, no two of the same name */
     size_t header_count;            /**< number of headers */
+    /** At its deadline the call is also cancelled, as by fabric_client_cancel(): it ends as it
+     *  would end otherwise, and the broker that has it is told once. If that broker is lost at this
+     *  moment, the message goes on. */
+    bool cancel_at_deadline;
 } fabric_call_t;
 
 /** Takes the end of an asynchronous call. `payload` is the encoded reply: decode it with
@@ -251,6 +255,22 @@ FABRIC_MUST_USE
 fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t *call,
                                    fabric_completion_fn *complete, void *context,
                                    fabric_call_key_t *key);
+
+/** Asks for the end of a call that fabric_client_start() has started. The call ends once, by its
+ *  callback: with FABRIC_ERROR_CANCELLED, or as it would have ended. A message that no handler has
+ *  begun is never handled; a handler that runs is told, and may stop or go on to its end (see
+ *  fabric_context_interrupt() of <fabric/worker.h>). Of a durable call the end is stored, so that
+ *  the call hears the same when it is sent again under its key. The client goes on asking, also
+ *  another broker that takes the message over, until the call has ended. A tell ends when it is
+ *  accepted: only one that was not sent yet can be cancelled. Never blocks; any thread. It may be
+ *  called inside completion callbacks.
+ *
+ *  FABRIC_OK also where the call has ended before. INVALID_ARGUMENT: the key is of another client,
+ *  or of no call that was started. BUSY: pending_max cancels have not been looked at yet. CLOSED
+ *  (rule 6). */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_cancel(fabric_client_t *client, fabric_call_key_t key);
 
 /** A file descriptor (an eventfd) that is readable while ended calls wait for
  *  fabric_client_process(): for poll, epoll and other event loops. It stays the client's; do not

@@ -117,10 +117,11 @@ typedef struct fabric_pending fabric_pending_t;
 
 /** What a handler returns. */
 typedef enum fabric_result {
-    FABRIC_REPLY = 0,   /**< done: the reply struct is the answer */
-    FABRIC_FAILURE = 1, /**< a typed failure was set by fabric_fail() */
-    FABRIC_DEFECT = 2,  /**< the handler broke; see fabric_defect() */
-    FABRIC_PENDING = 3  /**< the handle of fabric_later() will be completed */
+    FABRIC_REPLY = 0,      /**< done: the reply struct is the answer */
+    FABRIC_FAILURE = 1,    /**< a typed failure was set by fabric_fail() */
+    FABRIC_DEFECT = 2,     /**< the handler broke; see fabric_defect() */
+    FABRIC_PENDING = 3,    /**< the handle of fabric_later() will be completed */
+    FABRIC_INTERRUPTED = 4 /**< it has stopped because of fabric_context_interrupt() */
 } fabric_result_t;
 
 /** Handles one message. `state` is the entity's state; `request` and `reply` are structs by the
@@ -166,7 +167,16 @@ typedef struct fabric_entity_type {
      *  however many: they wait for none of them, and do not count in the concurrency. See rule 1.
      *  The list ends with NULL; NULL: none. */
     const fabric_message_type_t *const *concurrent;
+    /** Which interrupts its handlers do not hear of: a sum of FABRIC_UNINTERRUPTIBLE_BY_CALLERS and
+     *  FABRIC_UNINTERRUPTIBLE_BY_STOPS. A message that waits may be cancelled in any case. Default
+     *  0: none. */
+    uint32_t uninterruptible;
 } fabric_entity_type_t;
+
+/** A handler of the type goes on when its caller cancels the call. */
+#define FABRIC_UNINTERRUPTIBLE_BY_CALLERS 1u
+/** A handler of the type is not told when its worker stops or its shard moves away. */
+#define FABRIC_UNINTERRUPTIBLE_BY_STOPS 2u
 
 /** As slow_ms of an entity type: its handlers may take any time. */
 #define FABRIC_NEVER_SLOW UINT32_MAX
@@ -231,6 +241,37 @@ FABRIC_PUBLIC
 bool fabric_context_header(const fabric_context_t *context, const char *name,
                            fabric_bytes_t *value);
 
+/** Why a handler is to stop. */
+typedef enum fabric_interrupt {
+    FABRIC_NOT_INTERRUPTED = 0,
+    /** The caller has cancelled the call (fabric_client_cancel()). */
+    FABRIC_INTERRUPT_CANCEL = 1,
+    /** The entity's shard moves to another worker, or this one stops. The handler may go on for the
+     *  grace time; what it answers within it counts. */
+    FABRIC_INTERRUPT_STOP = 2
+} fabric_interrupt_t;
+
+/** Is told once that a handler is to stop. See fabric_context_on_interrupt(). */
+typedef void fabric_interrupt_fn(void *argument, fabric_interrupt_t why);
+
+/** Whether the handler is to stop, and why; to be asked now and then by a handler that takes long.
+ *  The worker ends no handler by force: one that goes on answers as always, and its answer counts.
+ *  One that stops returns FABRIC_INTERRUPTED. Its call has then ended as cancelled
+ *  (FABRIC_INTERRUPT_CANCEL), for good; or it has no result (FABRIC_INTERRUPT_STOP): a durable
+ *  message is handled again, by another worker as a rule, and the outcome of a volatile one is
+ *  unknown. Where both reasons apply, it is the caller's. What the handler has changed in the
+ *  entity's state stays. FABRIC_INTERRUPTED without an interrupt is a defect. */
+FABRIC_PUBLIC
+fabric_interrupt_t fabric_context_interrupt(const fabric_context_t *context);
+
+/** Has a function called when the handler is to stop: once, maybe at once, on a thread of the
+ *  worker, while the handler runs. It is not called after the handler has returned, and the handler
+ *  does not return while it runs; so the handler must not hold a lock that it takes when it
+ *  returns. It is to be short: the worker waits for it. A second call replaces the first. */
+FABRIC_PUBLIC
+void fabric_context_on_interrupt(fabric_context_t *context, fabric_interrupt_fn *call,
+                                 void *argument);
+
 /** Zeroed memory, aligned as malloc() aligns, for what the reply's views point to. The worker frees
  *  it when the handler has returned and its reply is encoded. */
 FABRIC_PUBLIC
@@ -275,6 +316,24 @@ void fabric_pending_reply(fabric_pending_t **pending, const void *reply);
  *  NULL. */
 FABRIC_PUBLIC
 void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *text);
+
+/** Whether the handler is to stop, as fabric_context_interrupt(), once it has returned
+ *  FABRIC_PENDING. Any thread that has the handle. */
+FABRIC_PUBLIC
+fabric_interrupt_t fabric_pending_interrupt(const fabric_pending_t *pending);
+
+/** As fabric_context_on_interrupt(), from the time on at which the handler has returned
+ *  FABRIC_PENDING until the handle is completed. The function is called on a thread of the worker,
+ *  or at once on this one, and may complete the handle. Where another thread completes the handle,
+ *  it waits until the function has returned; so it must not hold a lock that the function takes. */
+FABRIC_PUBLIC
+void fabric_pending_on_interrupt(fabric_pending_t *pending, fabric_interrupt_fn *call,
+                                 void *argument);
+
+/** Completes as FABRIC_INTERRUPTED: the handler has stopped because of fabric_pending_interrupt().
+ *  Frees the handle and sets *pending to NULL. *pending may be NULL. */
+FABRIC_PUBLIC
+void fabric_pending_interrupted(fabric_pending_t **pending);
 
 /** A worker. Opaque. */
 typedef struct fabric_worker fabric_worker_t;
@@ -390,7 +449,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 3
+#define FABRIC_MODULE_ABI 4
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
@@ -425,6 +484,11 @@ FABRIC_PUBLIC
 fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
                                           const fabric_message_type_t *message, const void *request,
                                           void *reply, fabric_outcome_t *outcome);
+
+/** The caller of the next message cancels its call as soon as the handler has begun: it finds
+ *  FABRIC_INTERRUPT_CANCEL. fabric_entity_test_handle() returns FABRIC_INTERRUPTED if it stops. */
+FABRIC_PUBLIC
+void fabric_entity_test_cancel(fabric_entity_test_t *test);
 
 /** Stops the entity, frees it and sets *test to NULL. *test may be NULL. */
 FABRIC_PUBLIC
