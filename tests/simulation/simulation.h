@@ -62,9 +62,11 @@ typedef struct simulation_result {
     uint64_t kept;        /* deliveries answered from results of before a change of home */
     uint64_t outlived;    /* messages handled by instances that had outlived a home */
     uint64_t dead_letters;
-    uint64_t crashes; /* counted for messages */
-    uint64_t stale;   /* results that reached a broker under an old token */
-    uint64_t late;    /* frames that arrived after their connection was cut */
+    uint64_t cancelled;   /* calls that ended so */
+    uint64_t interrupted; /* handlers that stopped because they were told to */
+    uint64_t crashes;     /* counted for messages */
+    uint64_t stale;       /* results that reached a broker under an old token */
+    uint64_t late;        /* frames that arrived after their connection was cut */
     uint64_t store_errors;
     uint64_t served_ms; /* after the last fault: until the last lane has served a call */
     simulation_steps_t steps;

@@ -100,6 +100,9 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_
     watch.runs[watch.run_count] =
         (watched_run_t){.call = call, .request_id = request_id, .token = token};
     check_owner(worker, ledger_type_of(watched->entity), shard_of(watched->entity), token);
+    if (watched->cancelled && (watched->undelivered || token.home_epoch > watched->epoch)) {
+        world_fail("I5: call %u has ended as cancelled, and is handled", call);
+    }
     world.result->runs++;
     world.result->repeated += check_is_durable(watched) && watched->runs > 0;
     world_note("run", watch.run_count, call, worker->index);
@@ -171,9 +174,43 @@ static void check_durable_end(uint32_t number, const call_t *ended)
     }
 }
 
+void check_cancels(uint32_t call)
+{
+    world_note("call.cancel", call, 0, 0);
+    watch.calls[call].cancels = true;
+}
+
+/* Whether a call has ended as cancelled where no broker had taken it for good. */
+static bool was_never_taken(const watched_call_t *call)
+{
+    return call->error == FABRIC_ERROR_CANCELLED && !call->answered;
+}
+
+static void check_cancelled(uint32_t number, const call_t *ended)
+{
+    watched_call_t *call = &watch.calls[number];
+    world.result->cancelled++;
+    call->answered = ended->request_id != 0;
+    if (!call->cancels) {
+        world_fail("I11: call %u ended as cancelled, and nobody has cancelled it", number);
+    }
+    if (check_is_durable(call) && call->answered && !call->cancelled) {
+        world_fail("I5: call %u ended as cancelled, and not so in the store", number);
+    }
+    if (was_never_taken(call) && !call->again) {
+        check_certainly_not_taken(number);
+    }
+}
+
 static void check_answer(uint32_t number, const call_t *ended)
 {
     watched_call_t *call = &watch.calls[number];
+    if (ended->error == FABRIC_ERROR_CANCELLED) {
+        check_cancelled(number, ended);
+        if (was_never_taken(call)) {
+            return;
+        }
+    }
     bool tell = (call->flags & REQUEST_TELL) != 0;
     if (ended->error == FABRIC_OK && !tell) {
         call->run = check_run_of_payload(ended->answer, number);
@@ -288,6 +325,25 @@ static void check_accepted(const channel_t *connection, wire_reader_t *body)
     }
 }
 
+/* What has ended as cancelled is delivered no more. */
+static void check_deliver(const process_t *broker, wire_reader_t *body)
+{
+    message_deliver_t deliver;
+    if (!world.plan.cancels || message_get_deliver(body, &deliver)) {
+        return;
+    }
+    uint32_t number = check_find_request(deliver.request_id);
+    if (number == UINT32_MAX) {
+        return; /* a volatile one */
+    }
+    watched_call_t *call = &watch.calls[number];
+    call->delivered = true;
+    if (call->cancelled && deliver.home_epoch >= call->epoch) {
+        world_fail("I5: broker %u delivers call %u, which has ended as cancelled", broker->index,
+                   number);
+    }
+}
+
 static uint64_t run_of_reply(const message_reply_t *reply, const watched_call_t *call)
 {
     if (reply->status == STATUS_FAILURE) {
@@ -332,6 +388,8 @@ void check_broker_sends(process_t *broker, const channel_t *connection, fabric_b
             check_accepted(connection, &body);
         } else if (kind == KIND_REPLY) {
             check_reply(connection, &body);
+        } else if (kind == KIND_DELIVER) {
+            check_deliver(broker, &body);
         } else if (kind == KIND_ASSIGN) {
             message_assign_t assign;
             if (!message_get_assign(&body, &assign)) {
@@ -454,10 +512,12 @@ static void check_call_at_end(uint32_t number)
         return;
     }
     fabric_error_class_t class = fabric_error_class(call->error);
-    if (!call->again && (class == FABRIC_CLASS_RETRY || class == FABRIC_CLASS_REJECTED)) {
+    bool not_taken = class == FABRIC_CLASS_RETRY || class == FABRIC_CLASS_REJECTED;
+    if (!call->again && (not_taken || was_never_taken(call))) {
         check_certainly_not_taken(number);
     }
-    bool answered = class == FABRIC_CLASS_OK || class == FABRIC_CLASS_FAILURE;
+    bool answered =
+        (class == FABRIC_CLASS_OK || class == FABRIC_CLASS_FAILURE) && !was_never_taken(call);
     if (check_is_durable(call) && answered && !call->replied) {
         world_fail("I1: call %u was accepted and has no final reply", number);
     }

@@ -31,7 +31,8 @@ typedef struct watched_call {
     bool ended;
     fabric_error_t error;
     uint64_t ended_us;
-    uint64_t run; /* the run that the caller was told of; 0: none */
+    uint64_t run;  /* the run that the caller was told of; 0: none */
+    bool answered; /* as cancelled, by a broker that had taken it for good */
     /* in the store */
     uint64_t request_id; /* 0: not there */
     uint32_t lane;
@@ -43,6 +44,12 @@ typedef struct watched_call {
     uint64_t reply_order; /* among all replies */
     uint8_t reply_status;
     uint32_t crashes; /* counted for it */
+    /* of cancels */
+    bool cancels;     /* its caller has cancelled it */
+    bool cancelled;   /* and so it has ended, in the store; then also the next two: */
+    uint64_t epoch;   /* under which that was written */
+    bool undelivered; /* no worker was given it before */
+    bool delivered;   /* to a worker, at least once */
     /* of handlers */
     uint32_t runs;
 } watched_call_t;
@@ -67,6 +74,8 @@ void check_submitted(uint32_t call, uint64_t sequence);
 void check_ended(uint32_t call, const call_t *ended);
 /* Whether this call, which begins now, is to be the seed's poison message. */
 bool check_poisons(uint32_t call);
+/* The caller of the call cancels it. */
+void check_cancels(uint32_t call);
 /* So many types in lanes are asked whether they are served. */
 void check_probes(uint32_t count);
 /* A call whose outcome is unknown will be sent again. */

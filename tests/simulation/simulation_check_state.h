@@ -59,6 +59,8 @@ static inline bool check_is_durable(const watched_call_t *call)
 
 /* The run that an answer of this call comes from; 0, and a failure: none. */
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call);
+/* The durable call with this request id; UINT32_MAX: none is stored. */
+uint32_t check_find_request(uint64_t id);
 /* Forgets all worker processes. */
 void check_ends_free(void);
 /* What stands in the store when all calls have ended. */

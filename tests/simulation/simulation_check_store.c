@@ -32,13 +32,18 @@ static uint32_t *place_of_id(uint64_t id)
     return &watch.by_id[place];
 }
 
+uint32_t check_find_request(uint64_t id)
+{
+    return *place_of_id(id) - 1; /* 0: none */
+}
+
 static uint32_t call_by_id(uint64_t id)
 {
-    uint32_t found = *place_of_id(id);
-    if (found == 0) {
+    uint32_t found = check_find_request(id);
+    if (found == UINT32_MAX) {
         world_fail("I1: the store speaks of request %llu, which was not accepted", (ull)id);
     }
-    return found ? found - 1 : UINT32_MAX;
+    return found;
 }
 
 static void note_message(const store_entry_t *entry, const journal_record_t *record)
@@ -126,6 +131,23 @@ static void check_token(uint32_t number, uint64_t run)
     entity->last_token = watched->token;
 }
 
+static void note_cancelled(const store_entry_t *entry, uint32_t number)
+{
+    watched_call_t *call = &watch.calls[number];
+    call->cancelled = true;
+    call->epoch = entry->epoch;
+    call->undelivered = !call->delivered;
+    if (!call->cancels) {
+        world_fail("I5: call %u ends as cancelled, and nobody has cancelled it", number);
+    }
+    if (call->undelivered && call->runs > 0) {
+        world_fail("I10: call %u was handled, and no broker has delivered it", number);
+    }
+    if (call->flags & REQUEST_TELL) {
+        world_fail("I1: tell %u ends as cancelled", number);
+    }
+}
+
 static void note_reply(const store_entry_t *entry, const store_reply_t *reply, bool dead)
 {
     uint32_t number = call_by_id(reply->id.value);
@@ -154,6 +176,10 @@ static void note_reply(const store_entry_t *entry, const store_reply_t *reply, b
         world_fail("I2: call %u kills its workers, and ends with status %u", number, reply->status);
     }
     world_note("replied", number, call->reply_run, reply->status);
+    if (reply->error == FABRIC_ERROR_CANCELLED) {
+        note_cancelled(entry, number);
+        return; /* it has passed what stood before it */
+    }
     if (call->runs == 0) {
         world_fail("I2: call %u ends without having been handled", number);
     }

@@ -20,7 +20,10 @@ enum {
     AGAIN_US_MAX = 2000000,
     AGAIN_MAX = 3,
     PROBE_AGAIN_US = 20000,
-    ORDER_MAX_MS = 1000
+    ORDER_MAX_MS = 1000,
+    CANCELS_OF_10000 = 2000,
+    SOON_US_MAX = 20000,
+    CANCEL_US_MAX = 1000000
 };
 
 typedef struct client {
@@ -231,6 +234,28 @@ static void on_again(event_t *event)
     submit(client_of(event->process), number, check_watched(number)->sequence, WAIT_MAX_MS);
 }
 
+static void on_cancel(event_t *event)
+{
+    client_t *client = client_of(event->process);
+    uint32_t number = (uint32_t)event->number;
+    check_cancels(number);
+    session_cancel(client->session, check_watched(number)->sequence,
+                   process_now_ms(event->process));
+    process_touch(event->process);
+}
+
+/* At any time of its course: it may wait, run, or have ended. */
+static void plan_cancel(process_t *process, uint32_t number)
+{
+    if (!world.plan.cancels || check_watched(number)->kills || !world_chance(CANCELS_OF_10000)) {
+        return;
+    }
+    event_t *event = event_new(process, on_cancel, NULL, 0);
+    event->number = number;
+    event_schedule(event, world.now_us +
+                              world_between(0, world_chance(7000) ? SOON_US_MAX : CANCEL_US_MAX));
+}
+
 void simulated_client_call(process_t *process)
 {
     uint32_t flags = draw_flags();
@@ -243,6 +268,7 @@ void simulated_client_call(process_t *process)
     bool hurried = !world.calm && world_chance(1000);
     uint64_t wait_max_ms = hurried ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
     check_submitted(number, submit(client_of(process), number, 0, wait_max_ms));
+    plan_cancel(process, number);
 }
 
 /* An entity of the type and the lane that has no other messages. */

@@ -10,6 +10,7 @@
 enum {
     LATER_US_MAX = 40000,
     LATER_OF_10000 = 2500,
+    OBEYS_OF_10000 = 7000,
     DEATH_US_MAX = 2000, /* of a worker that runs poison */
     RESTART_US_MAX = 300000,
     REPORT_US_MAX = 100000 /* a start in time for a report within the grace */
@@ -53,6 +54,20 @@ static void on_answer(event_t *event)
     }
 }
 
+/* The run stops, and its answer will not come. Where no call may fail, it does so for its caller
+ * only: the outcome of a volatile one would be unknown. */
+static void on_interrupt(void *argument, fabric_interrupt_t why)
+{
+    event_t *event = argument;
+    fabric_pending_t *pending = event->subject;
+    if (world.plan.rolling && why == FABRIC_INTERRUPT_STOP) {
+        return;
+    }
+    event->subject = NULL;
+    world.result->interrupted++;
+    fabric_pending_interrupted(&pending);
+}
+
 static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, uint32_t run)
 {
     event_t *event = event_new(ledger_worker, on_answer, fabric_later(context), 0);
@@ -60,6 +75,9 @@ static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, ui
     event->number = call;
     event->extra = run;
     event_schedule(event, world.now_us + world_between(100, LATER_US_MAX));
+    if (world.plan.cancels && world_chance(OBEYS_OF_10000)) {
+        fabric_pending_on_interrupt(event->subject, on_interrupt, event);
+    }
     return FABRIC_PENDING;
 }
 

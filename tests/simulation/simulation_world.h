@@ -131,6 +131,7 @@ typedef struct world_plan {
     bool supervised;      /* supervisors report how workers ended */
     /* workers claim to have handled messages that they did not take after a defect */
     bool false_claims;
+    bool cancels; /* clients cancel some calls, and some handlers stop when they hear of it */
 } world_plan_t;
 
 typedef struct world {
