@@ -144,7 +144,7 @@ void interrupts_wish(interrupts_t *interrupts, const interrupts_name_t *name,
     interrupts->call = call;
     interrupts->argument = argument;
     fabric_interrupt_t reason = find(interrupts, name);
-    if (reason != FABRIC_NOT_INTERRUPTED) {
+    if (call && reason != FABRIC_NOT_INTERRUPTED) {
         tell(interrupts, reason);
     }
     pthread_mutex_unlock(&interrupts->lock);

@@ -5,7 +5,7 @@
  * order in which the executor takes them. The handler that runs asks whether one of them is about
  * it, or has a function called when one is announced.
  *
- * Threading: any thread announces; the others functions belong to the executor's thread. A function
+ * Threading: any thread announces; the other functions belong to the executor's thread. A function
  * that is called runs under the lock, so it never runs after interrupts_end_wish.
  */
 #ifndef WORKER_INTERRUPTS_H

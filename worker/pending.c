@@ -117,14 +117,15 @@ static void tell(fabric_pending_t *pending)
 
 void pending_interrupt(fabric_pending_t *pending, fabric_interrupt_t why)
 {
-    pthread_mutex_lock(&pending->completions->lock);
+    completions_t *completions = pending->completions;
+    pthread_mutex_lock(&completions->lock);
     /* What the caller wants counts more than what the worker wants. */
     if (atomic_load_explicit(&pending->interrupt, memory_order_relaxed) !=
         FABRIC_INTERRUPT_CANCEL) {
         atomic_store_explicit(&pending->interrupt, (int)why, memory_order_relaxed);
     }
     tell(pending);
-    pthread_mutex_unlock(&pending->completions->lock);
+    pthread_mutex_unlock(&completions->lock);
 }
 
 fabric_interrupt_t fabric_pending_interrupt(const fabric_pending_t *pending)
@@ -137,10 +138,11 @@ void fabric_pending_on_interrupt(fabric_pending_t *pending, fabric_interrupt_fn 
 {
     completions_t *completions = pending->completions; /* the function may complete the handle */
     pthread_mutex_lock(&completions->lock);
+    completions->references++;
     pending->interrupt_call = call;
     pending->interrupt_argument = argument;
     tell(pending);
-    pthread_mutex_unlock(&completions->lock);
+    completions_drop(completions);
 }
 
 void pending_destroy(fabric_pending_t **pending)

@@ -249,6 +249,20 @@ static void a_function_is_told_at_once_of_what_was_before(void **state)
     exec_expect(d, 1, STATUS_FAILURE, FABRIC_ERROR_CANCELLED);
 }
 
+/* The handle was the last thing that kept what it completes in memory. */
+static void a_function_may_be_told_after_the_end(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_durable(d, "a", "Hold");
+    exec_run(d);
+    exec_interrupt(d, "a", 1);
+    executor_destroy(&d->executor);
+    fabric_pending_on_interrupt(d->pending, stop_own, d);
+    assert_int_equal(d->told, 1);
+    assert_null(d->pending);
+}
+
 static void a_completed_handle_is_told_nothing(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
@@ -336,6 +350,7 @@ int main(void)
         EXECUTOR_TEST(each_type_says_of_what_its_handlers_do_not_hear),
         EXECUTOR_TEST(a_pending_handler_is_told_and_stops),
         EXECUTOR_TEST(a_function_is_told_at_once_of_what_was_before),
+        EXECUTOR_TEST(a_function_may_be_told_after_the_end),
         EXECUTOR_TEST(a_completed_handle_is_told_nothing),
         EXECUTOR_TEST(test_sh_06_a_pending_handler_that_a_stop_ends_has_no_result),
         EXECUTOR_TEST(test_sh_43_what_a_handler_answers_within_the_grace_time_counts),
