@@ -58,7 +58,7 @@ typedef struct message {
     bool settled_early; /* it is in a batch, and its client has settled on it: see calls.c */
     bool has_row;       /* in the store, or in a slice that was taken */
     bool orphaned;      /* its lane was dropped while a batch that names it was being appended */
-    bool cancelled;     /* its caller wants it to end: see cancels.h */
+    bool cancelled;     /* its caller wants it to end, or it has ended so: see cancels.h */
     uint32_t deliveries;        /* so far */
     uint32_t attempts;          /* defects so far */
     uint32_t crashes;           /* worker processes that crashed on it so far */
@@ -67,7 +67,7 @@ typedef struct message {
     uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
     bool alone;           /* the delivery in flight is to run alone at its runner */
     uint64_t activation;  /* of the delivery in flight */
-    /* By the router's clock; 0: none. A durable message that is accepted has none: its call has. */
+    /* Of the call that brought it, or was last sent again; by the router's clock; 0: none. */
     uint64_t deadline_ms;
     UT_hash_handle by_id;
     store_message_t stored; /* its views point into bytes[] */

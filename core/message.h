@@ -27,11 +27,20 @@ typedef enum request_flag {
     REQUEST_RESEND = 8, /* not the first send of this call key */
     /* Volatile tell: answer with an empty reply when its handler has run. */
     REQUEST_WANT_HANDLED = 16,
-    REQUEST_FLAGS = 31
+    /* Durable ask: it is not begun after its deadline, and ends as cancelled. */
+    REQUEST_GIVE_UP = 64,
+    REQUEST_FLAGS = 31 | REQUEST_GIVE_UP
 } request_flag_t;
 
 /* A bit of deliver.flags: the worker handles no other message while it handles this one. */
 enum { DELIVER_ALONE = 32 };
+
+/* Whether the message is not to be begun when its deadline is over. */
+static inline bool message_expires(uint64_t flags)
+{
+    return !(flags & REQUEST_DURABLE) ||
+           (flags & (REQUEST_GIVE_UP | REQUEST_TELL)) == REQUEST_GIVE_UP;
+}
 
 typedef enum reply_status {
     STATUS_OK = 0,       /* payload is the reply by its schema */

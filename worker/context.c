@@ -16,12 +16,14 @@ void context_init(fabric_context_t *context, completions_t *completions, entity_
 }
 
 void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,
-                   const fabric_handler_t *handler, const message_deliver_t *delivery)
+                   const fabric_handler_t *handler, const message_deliver_t *delivery,
+                   uint64_t now_ms)
 {
     context->entity = entity;
     context->type = type;
     context->handler = handler;
     context->delivery = delivery;
+    context->began_ms = now_ms;
     context->pending = NULL;
     context->surplus = false;
     context->blocks = NULL;
@@ -103,6 +105,15 @@ bool fabric_context_is_durable(const fabric_context_t *context)
 fabric_bytes_t fabric_context_traceparent(const fabric_context_t *context)
 {
     return context->delivery->traceparent;
+}
+
+uint64_t fabric_context_left_ms(const fabric_context_t *context)
+{
+    uint64_t deadline_ms = context->delivery->deadline_ms;
+    if (deadline_ms == 0) {
+        return FABRIC_NO_DEADLINE;
+    }
+    return deadline_ms > context->began_ms ? deadline_ms - context->began_ms : 0;
 }
 
 bool fabric_context_header(const fabric_context_t *context, const char *name, fabric_bytes_t *value)

@@ -19,6 +19,7 @@ struct fabric_context {
     const type_entry_t *type;
     const fabric_handler_t *handler;
     const message_deliver_t *delivery;
+    uint64_t began_ms;
     fabric_pending_t *pending; /* the handle that was asked for first; NULL: none */
     bool surplus;              /* more than one handle was asked for */
     context_block_t *blocks;   /* what the handler has asked for */
@@ -34,7 +35,8 @@ void context_init(fabric_context_t *context, completions_t *completions, entity_
 /* Prepares the context for one message; the views of `delivery` stay until its handler has
  * returned. */
 void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,
-                   const fabric_handler_t *handler, const message_deliver_t *delivery);
+                   const fabric_handler_t *handler, const message_deliver_t *delivery,
+                   uint64_t now_ms);
 /* The handler has returned: it is told of no interrupt any more. */
 void context_end_wish(fabric_context_t *context);
 /* Frees what the handler has asked for. */

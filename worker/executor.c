@@ -120,11 +120,10 @@ static bool lease_holds(const executor_t *executor, const ownership_t *ownership
            atomic_load_explicit(&ownership->lease->start_until_ms, memory_order_relaxed);
 }
 
-/* A volatile message whose caller has given up: handling it would make those behind it late, too.
- */
+/* A message whose caller has given up: handling it would make those behind it late, too. */
 static bool is_too_late(const executor_t *executor, const message_deliver_t *delivery)
 {
-    return !(delivery->flags & REQUEST_DURABLE) && delivery->deadline_ms > 0 &&
+    return delivery->deadline_ms > 0 && message_expires(delivery->flags) &&
            executor->now_ms >= delivery->deadline_ms;
 }
 

@@ -375,7 +375,7 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     if (durable) {
         entity_note_seen(entity, delivery->request_id);
     }
-    context_begin(&executor->handling.context, entity, type, handler, delivery);
+    context_begin(&executor->handling.context, entity, type, handler, delivery, executor->now_ms);
     run(executor, entity, delivery, handler, entity_memory(type, entity));
     context_end(&executor->handling.context);
     if (executor->handling.context.terminate && entity_is_resident(entity)) {

@@ -200,6 +200,5 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     message_set_state(message, MESSAGE_IN_LANE);
     message_admit(router, message, entity);
     open_call(router, client, message);
-    message->deadline_ms = 0;
     batch_add_message(router, message);
 }

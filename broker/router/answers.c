@@ -97,8 +97,11 @@ static void send_reply(router_t *router, const client_t *client, uint64_t sequen
 
 void call_answer_again(router_t *router, client_t *client, call_t *call, const message_t *again)
 {
-    const message_t *message = call->message;
+    message_t *message = call->message;
     call_set_deadline(client, call, again->deadline_ms);
+    if (call->state == CALL_OPEN && message->state != MESSAGE_IN_LANE) {
+        message->deadline_ms = again->deadline_ms;
+    }
     if (call->state == CALL_REFUSED) {
         request_reject(router, client, call->sequence, call->error, 0, "");
     } else if (message && !message_has_contents(message, &again->stored)) {

@@ -6,6 +6,15 @@
 #include "broker/router/poison.h"
 #include "broker/router/router_state.h"
 
+/* What is left until the message's deadline; 0: it has none. */
+static uint64_t left_ms(const router_t *router, const message_t *message)
+{
+    if (message->deadline_ms == 0) {
+        return 0;
+    }
+    return message->deadline_ms > router->now_ms ? message->deadline_ms - router->now_ms : 1;
+}
+
 static void deliver(router_t *router, runner_t *runner, message_t *message)
 {
     entity_t *entity = message->entity;
@@ -29,7 +38,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .id = stored->entity,
         .tag = stored->tag,
         .payload = stored->payload,
-        .deadline_ms = message->deadline_ms ? message->deadline_ms - router->now_ms : 0,
+        .deadline_ms = left_ms(router, message),
         .traceparent = stored->traceparent,
         .headers = stored->headers,
     };
@@ -40,19 +49,24 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
     }
 }
 
-/* Ends a volatile message whose caller does not wait any more: the caller's deadline is over, or
- * the client has said goodbye. */
+/* Ends a message whose caller does not wait any more: the caller's deadline is over, or the client
+ * has said goodbye. */
 static bool expired(router_t *router, message_t *message)
 {
     uint32_t flags = message->stored.flags;
+    bool late = message->deadline_ms > 0 && message->deadline_ms <= router->now_ms;
     if (flags & REQUEST_DURABLE) {
-        return false;
+        bool ends = late && message_expires(flags);
+        if (ends) {
+            message_finish_as_cancelled(router, message);
+        }
+        return ends;
     }
     bool awaited =
         !(flags & REQUEST_TELL) || flags & (REQUEST_WANT_ACCEPTED | REQUEST_WANT_HANDLED);
     if (awaited && !message_is_awaited(router, message)) {
         router->counters.abandoned++;
-    } else if (message->deadline_ms > 0 && message->deadline_ms <= router->now_ms) {
+    } else if (late) {
         message_reject(router, message, FABRIC_ERROR_TIMEOUT, 0,
                        "the deadline passed before the message was delivered");
     } else {

@@ -8,6 +8,7 @@
 static void move_callers(router_t *router, message_t *from, message_t *to)
 {
     to->cancelled |= from->cancelled;
+    to->deadline_ms = from->deadline_ms;
     to->waiter = from->waiter; /* both are the message of the same call */
     from->waiter.next = NULL;
     from->waiter.called = false;

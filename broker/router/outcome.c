@@ -46,6 +46,7 @@ void message_finish_as_cancelled(router_t *router, message_t *message)
         message_forget(router, message);
         return;
     }
+    message->cancelled = true;
     message_result_t result = {.status = STATUS_FAILURE,
                                .error = FABRIC_ERROR_CANCELLED,
                                .payload = fabric_bytes(text, sizeof text - 1)};

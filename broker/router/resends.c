@@ -76,6 +76,9 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
     if (message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
         message_send_accepted(router, message);
     }
+    if (pending) {
+        pending->deadline_ms = message->deadline_ms;
+    }
     if (pending && message->cancelled) {
         message_cancel(router, pending);
     }

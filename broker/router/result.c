@@ -80,10 +80,20 @@ static void reject_volatile(router_t *router, message_t *message, const message_
     message_forget(router, message);
 }
 
+/* Whether the message ends because its caller does not want it any more, and nobody had begun it.
+ */
+static bool has_ended_untaken(const message_t *message, const message_result_t *result)
+{
+    uint32_t flags = message->stored.flags;
+    bool expired =
+        result->error == FABRIC_ERROR_TIMEOUT && flags & REQUEST_DURABLE && message_expires(flags);
+    return expired || (message->cancelled && result->error == FABRIC_ERROR_CANCELLED);
+}
+
 static void not_taken(router_t *router, message_t *message, const message_result_t *result)
 {
     entity_t *entity = message->entity;
-    if (message->cancelled && result->error == FABRIC_ERROR_CANCELLED) {
+    if (has_ended_untaken(message, result)) {
         message->deliveries--;
         message_finish_as_cancelled(router, message); /* those behind it go on */
         return;

@@ -44,7 +44,6 @@ struct call {
     incarnation_t broker; /* of a query: the broker that is asked; none: any one */
     /* Of a query: the session answers it, from its map: all brokers, see session_queries.c. */
     bool members;
-    bool give_up; /* its message is cancelled when the deadline has come */
     fabric_bytes_t type;
     fabric_bytes_t id;
     fabric_bytes_t tag;

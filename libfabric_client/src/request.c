@@ -218,6 +218,9 @@ static uint32_t flags_of(const fabric_call_t *description)
         flags |= REQUEST_TELL;
         flags |= description->handled ? REQUEST_WANT_HANDLED : REQUEST_WANT_ACCEPTED;
     }
+    if (description->cancel_at_deadline) {
+        flags |= REQUEST_GIVE_UP;
+    }
     return flags;
 }
 
@@ -265,7 +268,6 @@ fabric_error_t request_build(const fabric_call_t *description, uint64_t client_n
         (*call)->flags = flags_of(description);
         (*call)->sequence = description->key.sequence;
         (*call)->keyed = description->key.sequence != 0;
-        (*call)->give_up = description->cancel_at_deadline;
     }
     return error;
 }

@@ -108,14 +108,14 @@ static void start(testbed_t *bed)
 }
 
 /* Of all brokers. */
-static uint64_t count_cancelled(testbed_t *bed)
+static uint64_t count(testbed_t *bed, const char *counter)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < bed->cluster.broker_count; i++) {
         json_t *status = testbed_status_of(bed->cluster.broker_urls[i]);
         assert_non_null(status);
         sum += (uint64_t)json_integer_value(
-            json_object_get(json_object_get(status, "counters"), "cancelled"));
+            json_object_get(json_object_get(status, "counters"), counter));
         json_decref(status);
     }
     return sum;
@@ -152,7 +152,7 @@ static void sh_05_a_running_handler_is_interrupted_once(void **state)
         cancel(bed, &next);
         expect_end(bed, &next, FABRIC_ERROR_CANCELLED);
     }
-    assert_int_equal(count_cancelled(bed), 6);
+    assert_int_equal(count(bed, "cancelled"), 6);
     testbed_wait_drained(bed);
 }
 
@@ -219,6 +219,71 @@ static void a_call_gives_up_at_its_deadline(void **state)
     expect_end(bed, &again, FABRIC_ERROR_CANCELLED);
 }
 
+/* Nobody cancels it at its deadline: its client is gone. It is not begun afterwards. */
+static void what_is_late_is_not_begun(void **state)
+{
+    testbed_t *bed = *state;
+    call_t held, late, next;
+    fabric_call_t call = {.entity = fabric_entity(ERRAND_TYPE, "a"),
+                          .message = &errand_wait,
+                          .request = &gate,
+                          .timeout_ms = SHORT_MS,
+                          .cancel_at_deadline = true};
+    start(bed);
+    begin(bed, "a", &errand_wait, &held);
+    wait_for_note(bed, "start a 1", 1);
+    fabric_client_t *client = NULL;
+    assert_int_equal(fabric_client_open(bed->cluster.urls, NULL, &client, NULL), FABRIC_OK);
+    late = (call_t){0};
+    assert_int_equal(fabric_client_start(client, &call, call_ended, &late, NULL), FABRIC_OK);
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (count(bed, "pending") < 2) {
+        testbed_poll(deadline_ms, "the second call to be accepted");
+    }
+    fabric_client_close(&client);
+    assert_int_equal(late.ends, 1); /* as unknown */
+    begin(bed, "a", &errand_wait, &next);
+    testbed_pause(2 * SHORT_MS);
+    testbed_open_gate(bed, "gate");
+    expect_end(bed, &held, FABRIC_OK);
+    expect_end(bed, &next, FABRIC_OK);
+    testbed_wait_drained(bed);
+    assert_int_equal(count_notes(bed, "start a"), 2);
+    assert_int_equal(count(bed, "cancelled"), 1);
+}
+
+/* Homes that the client reaches by way of the one broker that it knows. */
+static void a_cancel_goes_by_way_of_another_broker(void **state)
+{
+    enum { AFAR = 12 }; /* some of them live far away */
+    testbed_t *bed = *state;
+    fabric_client_options_t options = {.connect_timeout_ms = WAIT_MAX_MS,
+                                       .forward = FABRIC_FORWARD_ALWAYS};
+    call_t first[AFAR], second[AFAR];
+    char id[32], note[64];
+    start(bed);
+    fabric_client_close(&bed->client);
+    assert_int_equal(fabric_client_open(bed->cluster.broker_urls[0], &options, &bed->client, NULL),
+                     FABRIC_OK);
+    for (int i = 0; i < AFAR; i++) {
+        snprintf(id, sizeof id, "far-%d", i);
+        begin(bed, id, &errand_wait, &first[i]);
+        snprintf(note, sizeof note, "start %s 1", id);
+        wait_for_note(bed, note, 1);
+        begin(bed, id, &errand_wait, &second[i]);
+    }
+    for (int i = 0; i < AFAR; i++) {
+        cancel(bed, &second[i]);
+        cancel(bed, &first[i]);
+    }
+    for (int i = 0; i < AFAR; i++) {
+        expect_end(bed, &first[i], FABRIC_ERROR_CANCELLED);
+        expect_end(bed, &second[i], FABRIC_ERROR_CANCELLED);
+    }
+    assert_int_equal(count_notes(bed, "start"), AFAR);
+    assert_int_equal(count_notes(bed, "interrupt"), AFAR);
+}
+
 /* The command line cancels at its deadline. */
 static void fabricctl_cancels(void **state)
 {
@@ -275,7 +340,7 @@ static void sh_06_a_handler_that_a_stop_ends_stores_no_reply(void **state)
     expect_end(bed, &waiting, FABRIC_OK);
     assert_int_equal(blocked.answer.delivery, 2);
     assert_int_equal(waiting.answer.delivery, 2);
-    assert_int_equal(count_cancelled(bed), 0);
+    assert_int_equal(count(bed, "cancelled"), 0);
 }
 
 /* A caller cancels while the worker, which waits for its handler, stops. */
@@ -340,6 +405,9 @@ int main(void)
         {"a_call_that_waits_never_runs", a_call_that_waits_never_runs, TESTBED_BOTH},
         {"an_uninterruptible_handler_goes_on", an_uninterruptible_handler_goes_on, TESTBED_SQLITE},
         {"a_call_gives_up_at_its_deadline", a_call_gives_up_at_its_deadline, TESTBED_BOTH},
+        {"what_is_late_is_not_begun", what_is_late_is_not_begun, TESTBED_BOTH},
+        {"a_cancel_goes_by_way_of_another_broker", a_cancel_goes_by_way_of_another_broker,
+         TESTBED_MYSQL},
         {"fabricctl_cancels", fabricctl_cancels, TESTBED_SQLITE},
         {"a_cancelled_call_of_a_dead_worker_is_not_run_again",
          a_cancelled_call_of_a_dead_worker_is_not_run_again, TESTBED_BOTH},

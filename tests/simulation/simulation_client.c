@@ -211,7 +211,8 @@ static uint64_t submit(client_t *client, uint32_t number, uint64_t sequence, uin
                                                                              : &ledger_peek,
                                  .request = &request,
                                  .tell = (watched->flags & REQUEST_TELL) != 0,
-                                 .handled = (watched->flags & REQUEST_WANT_HANDLED) != 0};
+                                 .handled = (watched->flags & REQUEST_WANT_HANDLED) != 0,
+                                 .cancel_at_deadline = (watched->flags & REQUEST_GIVE_UP) != 0};
     if (sequence != 0) {
         description.key = (fabric_call_key_t){client->number, sequence};
     }
@@ -267,6 +268,10 @@ void simulated_client_call(process_t *process)
     watched->kills = check_poisons(number);
     bool hurried = !world.calm && world_chance(1000);
     uint64_t wait_max_ms = hurried ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
+    if (hurried && world.plan.cancels && !(flags & REQUEST_TELL) && !watched->kills) {
+        watched->flags |= REQUEST_GIVE_UP;
+        check_cancels(number);
+    }
     check_submitted(number, submit(client_of(process), number, 0, wait_max_ms));
     plan_cancel(process, number);
 }

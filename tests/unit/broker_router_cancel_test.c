@@ -319,6 +319,63 @@ static void one_whose_handler_breaks_is_not_tried_again(void **state)
     driver_close(&driver);
 }
 
+/* ---- deadlines ---- */
+
+static void ask_within(driver_t *driver, uint64_t sequence, uint64_t flags, uint64_t deadline_ms)
+{
+    message_request_t request = driver_request(sequence, "a", flags);
+    request.deadline_ms = deadline_ms;
+    driver_send(driver, "c1", request, &request);
+}
+
+static void a_delivery_says_what_is_left(void **state)
+{
+    (void)state;
+    driver_t *driver = open_pair();
+    ask_within(driver, 1, ASK, 700);
+    driver_pass(driver, 100);
+    driver_commit(driver);
+    assert_int_equal(driver_delivery(driver, "w1")->deadline_ms, 600);
+    ask_within(driver, 2, ASK, 0);
+    driver_commit(driver);
+    assert_int_equal(driver_delivery(driver, "w1")->deadline_ms, 0);
+    driver_close(&driver);
+}
+
+/* Only the one that gives up is not begun; what stands behind it is. */
+static void a_late_message_whose_caller_gives_up_is_not_begun(void **state)
+{
+    (void)state;
+    static const char *const alive[] = {"c1", "w1", NULL};
+    driver_t *driver = driver_open();
+    driver_client(driver, "c1", 1);
+    ask_within(driver, 1, ASK, 50);
+    ask_within(driver, 2, ASK | REQUEST_GIVE_UP, 50);
+    ask_within(driver, 3, ASK | REQUEST_GIVE_UP, 0);
+    ask_within(driver, 4, ASK_ACCEPTED | REQUEST_TELL | REQUEST_GIVE_UP, 50);
+    driver_commit(driver);
+    driver_pass_alive(driver, 100, alive);
+    driver_worker(driver, "w1", 101);
+    driver_commit(driver);
+    assert_cancelled(driver, "c1", 2);
+    assert_int_equal(driver_count(driver, "w1", KIND_DELIVER), 3);
+    assert_int_equal(driver_counters(driver).cancelled, 1);
+    driver_close(&driver);
+}
+
+static void one_that_the_worker_was_too_late_for_ends(void **state)
+{
+    (void)state;
+    driver_t *driver = open_pair();
+    ask_within(driver, 1, ASK | REQUEST_GIVE_UP, 50);
+    driver_commit(driver);
+    driver_result(driver, "w1", driver_delivery(driver, "w1"), STATUS_NOT_TAKEN,
+                  FABRIC_ERROR_TIMEOUT);
+    driver_commit(driver);
+    assert_cancelled(driver, "c1", 1);
+    driver_close(&driver);
+}
+
 /* ---- what a cancel does not touch ---- */
 
 static void a_tell_goes_on(void **state)
@@ -394,6 +451,9 @@ int main(void)
         cmocka_unit_test(results_out_of_order_are_refused_also_behind_a_cancelled_one),
         cmocka_unit_test(one_whose_worker_dies_is_not_run_again),
         cmocka_unit_test(one_whose_handler_breaks_is_not_tried_again),
+        cmocka_unit_test(a_delivery_says_what_is_left),
+        cmocka_unit_test(a_late_message_whose_caller_gives_up_is_not_begun),
+        cmocka_unit_test(one_that_the_worker_was_too_late_for_ends),
         cmocka_unit_test(a_tell_goes_on),
         cmocka_unit_test(nobody_cancels_the_calls_of_others),
         cmocka_unit_test(a_call_that_its_client_has_settled_on_is_found),

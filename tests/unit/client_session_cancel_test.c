@@ -209,9 +209,8 @@ static void a_call_that_gives_up_is_cancelled_at_its_deadline(void **state)
     session_driver_t *d = *state;
     script_join(d, 0, 0);
     call_t *call = call_new(8);
-    call->flags = REQUEST_DURABLE;
+    call->flags = REQUEST_DURABLE | REQUEST_GIVE_UP;
     call->deadline_ms = d->now_ms + 500;
-    call->give_up = true;
     memcpy(call->bytes, "Countera", 8);
     call->type = fabric_bytes(call->bytes, 7);
     call->id = fabric_bytes(call->bytes + 7, 1);

@@ -66,6 +66,7 @@ static fabric_result_t add(fabric_context_t *context, void *state, const void *r
     amount_t *total = (amount_t *)state;
     present->handled++;
     present->token = fabric_context_token(context);
+    present->left_ms = fabric_context_left_ms(context);
     total->amount += ((const amount_t *)request)->amount;
     ((amount_t *)reply)->amount = total->amount;
     return FABRIC_REPLY;

@@ -44,6 +44,7 @@ typedef struct executor_driver {
     int handled;      /* Add and Wait */
     char stopped[64]; /* the ids of entities that were stopped, one after another */
     fabric_token_t token;
+    uint64_t left_ms; /* as Add saw it */
     fabric_pending_t *pending, *surplus;
     bool start_fails;
     void (*during)(struct executor_driver *d); /* called by Linger and Obey; NULL: nothing */

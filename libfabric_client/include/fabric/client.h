@@ -161,9 +161,9 @@ typedef struct fabric_call {
     const char *traceparent;        /**< W3C trace context, or NULL */
     const fabric_header_t *headers; /**< up to 64, no two of the same name */
     size_t header_count;            /**< number of headers */
-    /** At its deadline the call is also cancelled, as by fabric_client_cancel(): it ends as it
-     *  would end otherwise, and the broker that has it is told once. If that broker is lost at this
-     *  moment, the message goes on. */
+    /** At its deadline an ask is also cancelled, as by fabric_client_cancel(): it ends as it would
+     *  end otherwise, no handler begins its message afterwards, and one that runs is told, as far
+     *  as the broker that has the message lives. */
     bool cancel_at_deadline;
 } fabric_call_t;
 

@@ -236,6 +236,18 @@ bool fabric_context_is_durable(const fabric_context_t *context);
 FABRIC_PUBLIC
 fabric_bytes_t fabric_context_traceparent(const fabric_context_t *context);
 
+/** The caller waits as long as the handler takes, as far as the worker knows. */
+#define FABRIC_NO_DEADLINE UINT64_MAX
+
+/** For how many milliseconds the caller would still wait when the handler began: 0, and it waits no
+ *  more; FABRIC_NO_DEADLINE. It is meant for the timeout_ms of calls that the handler makes. A
+ *  volatile message whose deadline is over is not begun, nor is a durable one whose caller gives up
+ *  at its deadline (cancel_at_deadline). Other durable messages are handled all the same. After a
+ *  change of the home broker the deadline of a durable message is not known until its caller has
+ *  asked again. */
+FABRIC_PUBLIC
+uint64_t fabric_context_left_ms(const fabric_context_t *context);
+
 /** The value of a header; false when there is none. Valid during the handler. */
 FABRIC_PUBLIC
 bool fabric_context_header(const fabric_context_t *context, const char *name,
