@@ -9,7 +9,11 @@
 #include "tests/harness/invocation.h"
 #include "tests/harness/testbed.h"
 
-enum { BROKERS = 3, WAIT_MAX_MS = 60000, SHORT_MS = 500 };
+enum {
+    WAIT_MAX_MS = 60000,
+    SHORT_MS = 500,
+    ONE_AND_THREE = TESTBED_SQLITE | TESTBED_MYSQL_3 /* brokers */
+};
 
 typedef struct call {
     unsigned ends;
@@ -97,11 +101,7 @@ static void wait_for_note(testbed_t *bed, const char *text, unsigned count)
 static void start(testbed_t *bed)
 {
     type = ERRAND_TYPE;
-    if (strcmp(bed->store, "mysql") == 0) {
-        testbed_start_brokers(bed, BROKERS, 0);
-    } else {
-        testbed_start(bed, 0);
-    }
+    testbed_start(bed, 0);
     bed->options.module = ERRAND_MODULE;
     testbed_add_worker(bed);
     testbed_wait_ready(bed, 1);
@@ -123,7 +123,7 @@ static uint64_t count(testbed_t *bed, const char *counter)
 
 /* ---- callers ---- */
 
-static void sh_05_a_running_handler_is_interrupted_once(void **state)
+static void test_sh_05_a_running_handler_is_interrupted_once(void **state)
 {
     static const fabric_message_type_t *const messages[] = {&errand_block, &errand_wait,
                                                             &errand_idle};
@@ -320,7 +320,7 @@ static void a_cancelled_call_of_a_dead_worker_is_not_run_again(void **state)
     assert_int_equal(count_notes(bed, "start a"), 3); /* the other one was */
 }
 
-static void sh_06_a_handler_that_a_stop_ends_stores_no_reply(void **state)
+static void test_sh_06_a_handler_that_a_stop_ends_stores_no_reply(void **state)
 {
     testbed_t *bed = *state;
     call_t blocked, waiting;
@@ -344,7 +344,7 @@ static void sh_06_a_handler_that_a_stop_ends_stores_no_reply(void **state)
 }
 
 /* A caller cancels while the worker, which waits for its handler, stops. */
-static void sh_14_a_cancel_reaches_a_worker_that_stops(void **state)
+static void test_sh_14_a_cancel_reaches_a_worker_that_stops(void **state)
 {
     testbed_t *bed = *state;
     call_t call;
@@ -357,6 +357,25 @@ static void sh_14_a_cancel_reaches_a_worker_that_stops(void **state)
     expect_end(bed, &call, FABRIC_ERROR_CANCELLED);
     assert_int_equal(count_notes(bed, "interrupt a 1"), 1);
     assert_int_equal(count_notes(bed, "start a"), 1);
+}
+
+/* Its handler hears nothing, and is given up when the grace time is over. */
+static void test_nt_16_what_a_stop_must_not_interrupt_runs_again(void **state)
+{
+    testbed_t *bed = *state;
+    call_t call;
+    start(bed);
+    type = CALM_TYPE;
+    begin(bed, "a", &errand_wait, &call);
+    wait_for_note(bed, "start a 1", 1);
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 2);
+    assert_int_equal(kill(bed->cluster.workers[0].pid, SIGTERM), 0);
+    wait_for_note(bed, "start a 2", 1);
+    assert_int_equal(count_notes(bed, "interrupt"), 0);
+    testbed_open_gate(bed, "gate");
+    expect_end(bed, &call, FABRIC_OK);
+    assert_int_equal(call.answer.delivery, 2);
 }
 
 /* Homes die, and the next ones hear of what was cancelled: calls behind a handler that goes on. */
@@ -375,14 +394,14 @@ static void the_next_home_is_told(void **state)
         begin(bed, id, &errand_wait, &second[i]);
     }
     assert_int_equal(fabric_client_wait(bed->client, 1), 0);
-    for (uint32_t i = 1; i < BROKERS; i++) {
+    for (uint32_t i = 1; i < bed->cluster.broker_count; i++) {
         testbed_freeze(&bed->cluster.brokers[i]);
     }
     for (int i = 0; i < HELD; i++) {
         cancel(bed, &second[i]);
     }
     (void)fabric_client_wait(bed->client, 50);
-    for (uint32_t i = 1; i < BROKERS; i++) {
+    for (uint32_t i = 1; i < bed->cluster.broker_count; i++) {
         testbed_kill(&bed->cluster.brokers[i]);
     }
     for (int i = 0; i < HELD; i++) {
@@ -400,22 +419,24 @@ static void the_next_home_is_told(void **state)
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"sh_05_a_running_handler_is_interrupted_once", sh_05_a_running_handler_is_interrupted_once,
-         TESTBED_BOTH},
-        {"a_call_that_waits_never_runs", a_call_that_waits_never_runs, TESTBED_BOTH},
+        {"test_sh_05_a_running_handler_is_interrupted_once",
+         test_sh_05_a_running_handler_is_interrupted_once, TESTBED_ALL},
+        {"a_call_that_waits_never_runs", a_call_that_waits_never_runs, ONE_AND_THREE},
         {"an_uninterruptible_handler_goes_on", an_uninterruptible_handler_goes_on, TESTBED_SQLITE},
-        {"a_call_gives_up_at_its_deadline", a_call_gives_up_at_its_deadline, TESTBED_BOTH},
-        {"what_is_late_is_not_begun", what_is_late_is_not_begun, TESTBED_BOTH},
+        {"a_call_gives_up_at_its_deadline", a_call_gives_up_at_its_deadline, ONE_AND_THREE},
+        {"what_is_late_is_not_begun", what_is_late_is_not_begun, ONE_AND_THREE},
         {"a_cancel_goes_by_way_of_another_broker", a_cancel_goes_by_way_of_another_broker,
-         TESTBED_MYSQL},
+         TESTBED_MYSQL_3},
         {"fabricctl_cancels", fabricctl_cancels, TESTBED_SQLITE},
         {"a_cancelled_call_of_a_dead_worker_is_not_run_again",
-         a_cancelled_call_of_a_dead_worker_is_not_run_again, TESTBED_BOTH},
-        {"sh_06_a_handler_that_a_stop_ends_stores_no_reply",
-         sh_06_a_handler_that_a_stop_ends_stores_no_reply, TESTBED_BOTH},
-        {"sh_14_a_cancel_reaches_a_worker_that_stops", sh_14_a_cancel_reaches_a_worker_that_stops,
-         TESTBED_SQLITE},
-        {"the_next_home_is_told", the_next_home_is_told, TESTBED_MYSQL},
+         a_cancelled_call_of_a_dead_worker_is_not_run_again, ONE_AND_THREE},
+        {"test_sh_06_a_handler_that_a_stop_ends_stores_no_reply",
+         test_sh_06_a_handler_that_a_stop_ends_stores_no_reply, TESTBED_ALL},
+        {"test_sh_14_a_cancel_reaches_a_worker_that_stops",
+         test_sh_14_a_cancel_reaches_a_worker_that_stops, TESTBED_ALL},
+        {"test_nt_16_what_a_stop_must_not_interrupt_runs_again",
+         test_nt_16_what_a_stop_must_not_interrupt_runs_again, TESTBED_ALL},
+        {"the_next_home_is_told", the_next_home_is_told, TESTBED_MYSQL_3},
     };
     return testbed_run("cancel", tests, sizeof tests / sizeof tests[0]);
 }
