@@ -63,9 +63,50 @@ static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
     return FABRIC_OK;
 }
 
+/* ---- options ---- */
+
+enum { PLACES = 5, OPTIONS_MAX = 32 };
+enum { OPTION_FAILURE = 1, OPTION_DEFECTS_TO_CALLER = 2 };
+
+bool type_options_are_default(const type_options_t *options)
+{
+    return options->failure == FAILURE_BLOCK && !options->defects_to_caller;
+}
+
+void type_options_put(const type_options_t *options, wire_writer_t *writer)
+{
+    wire_put_map(writer, 2);
+    wire_put_uint(writer, OPTION_FAILURE);
+    wire_put_uint(writer, options->failure);
+    wire_put_uint(writer, OPTION_DEFECTS_TO_CALLER);
+    wire_put_uint(writer, options->defects_to_caller);
+}
+
+/* Options, and numbers of an option, that are not known here come from a newer release: they count
+ * as not given. */
+static void read_options(wire_reader_t *reader, type_options_t *options)
+{
+    uint32_t count = wire_get_map(reader);
+    if (count > OPTIONS_MAX) {
+        reader->failed = true;
+    }
+    for (uint32_t i = 0; i < count && !reader->failed; i++) {
+        uint64_t option = wire_get_uint(reader);
+        uint64_t value = wire_get_uint(reader);
+        if (option == OPTION_FAILURE && value <= FAILURE_SKIP) {
+            options->failure = (failure_policy_t)value;
+        } else if (option == OPTION_DEFECTS_TO_CALLER) {
+            options->defects_to_caller = value == 1;
+        }
+    }
+}
+
+/* ---- types ---- */
+
 static fabric_error_t read_type(wire_reader_t *reader, type_description_t *description)
 {
-    if (wire_get_array(reader) != 5) {
+    uint32_t places = wire_get_array(reader);
+    if (places != PLACES && places != PLACES + 1) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     read_name(reader, description->name);
@@ -76,8 +117,15 @@ static fabric_error_t read_type(wire_reader_t *reader, type_description_t *descr
     if (reader->failed) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    return count > LIMIT_MESSAGES_MAX ? FABRIC_ERROR_LIMIT_EXCEEDED
-                                      : read_messages(reader, count, description);
+    if (count > LIMIT_MESSAGES_MAX) {
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    fabric_error_t error = read_messages(reader, count, description);
+    if (error == FABRIC_OK && places > PLACES) {
+        read_options(reader, &description->options);
+        error = reader->failed ? FABRIC_ERROR_MALFORMED_MESSAGE : FABRIC_OK;
+    }
+    return error;
 }
 
 fabric_error_t type_description_parse(wire_reader_t *reader, type_description_t **description)
@@ -109,7 +157,8 @@ void type_description_destroy(type_description_t **description)
 
 void type_description_put(const type_description_t *description, wire_writer_t *writer)
 {
-    wire_put_array(writer, 5);
+    bool plain = type_options_are_default(&description->options);
+    wire_put_array(writer, plain ? PLACES : PLACES + 1);
     wire_put_text(writer, description->name);
     wire_put_text(writer, description->group);
     wire_put_uint(writer, description->mailbox_capacity);
@@ -123,6 +172,9 @@ void type_description_put(const type_description_t *description, wire_writer_t *
         wire_put_bool(writer, message->has_primary_key);
         schema_describe(message->request, writer);
         schema_describe(message->reply, writer);
+    }
+    if (!plain) {
+        type_options_put(&description->options, writer);
     }
 }
 
@@ -226,6 +278,7 @@ fabric_error_t type_description_merge(const type_description_t *known,
     } else {
         merged.mailbox_capacity = older ? known->mailbox_capacity : brought->mailbox_capacity;
         merged.concurrency = older ? known->concurrency : brought->concurrency;
+        merged.options = older ? known->options : brought->options;
         type_description_put(&merged, writer);
     }
     free(merged.messages); /* which only borrowed the schemas */
