@@ -74,6 +74,7 @@ static const char usage[] =
     "  fabricctl runner cordon NAME        gives a runner no more shards\n"
     "  fabricctl runner drain NAME         gives a runner's shards to others\n"
     "  fabricctl runner uncordon NAME      gives a runner shards again\n"
+    "  fabricctl entity resume TYPE ID     lets an entity go on that failures have parked\n"
     "  fabricctl shard ls                  lists the shards, their homes and owners\n"
     "  fabricctl shard show GROUP:NUMBER   shows everything about one shard\n"
     "  fabricctl shard plan --drain NAME   shows what would move if NAME went, or came (--add)\n"

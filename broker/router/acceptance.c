@@ -68,7 +68,7 @@ static fabric_error_t volatile_limits(router_t *router, const message_request_t 
         return FABRIC_ERROR_BUSY;
     }
     entity_t *entity = entity_find_or_add(router, shard, request->type, request->id);
-    if (entity->queued_volatile >= type->description->mailbox_capacity) {
+    if (entity->mailbox >= type->description->mailbox_capacity) {
         entity_release(router, entity);
         return FABRIC_ERROR_MAILBOX_FULL;
     }

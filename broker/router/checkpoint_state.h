@@ -114,8 +114,8 @@ void checkpoint_note(checkpoint_t *checkpoint, message_t *message);
 void checkpoint_note_row(checkpoint_t *checkpoint, store_row_key_t key,
                          journal_attempts_t attempts);
 /* The message of such a row has come into memory. It may end before a slice amends its row, which
- * then would say that the message stands. */
-void checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position);
+ * then would say that the message stands. Whether it was noted: then the row is wrong. */
+bool checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position);
 /* A row's message has ended. */
 void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key);
 /* The pending message leaves memory. */

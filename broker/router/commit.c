@@ -5,6 +5,7 @@
 
 #include "broker/router/answers.h"
 #include "broker/router/dispatch.h"
+#include "broker/router/failing.h"
 #include "broker/router/lane_drop.h"
 #include "broker/router/messages.h"
 #include "broker/router/outcome.h"
@@ -36,6 +37,7 @@ static void message_committed(router_t *router, message_t *message)
         message_send_accepted(router, message);
     }
     message_tell_wait(router, message);
+    failing_tell(router, message);
     checkpoint_note(checkpoint_of(router, message), message);
     overflow_enqueue(router, message);
 }

@@ -2,6 +2,7 @@
 #include "broker/router/dispatch.h"
 
 #include "broker/router/answers.h"
+#include "broker/router/failing.h"
 #include "broker/router/outcome.h"
 #include "broker/router/poison.h"
 #include "broker/router/router_state.h"
@@ -83,19 +84,10 @@ static message_t *next_to_deliver(router_t *router, const entity_t *entity)
         return NULL;
     }
     message_t *message = entity->cursor;
-    return message && !poison_waits(router, entity, message) ? message : NULL;
-}
-
-/* Messages at the cursor that have failed too often become dead letters, in their place in the
- * entity's order. */
-static void give_up(router_t *router, entity_t *entity)
-{
-    message_t *message = entity->cursor;
-    while (message && poison_is_exhausted(router, message) && entity->holds == 0 &&
-           entity->in_flight == 0) {
-        message_give_up(router, message);
-        message = entity->cursor;
-    }
+    bool waits =
+        message && (poison_waits(router, entity, message) ||
+                    poison_is_exhausted(router, message)); /* parked, or not yet given up */
+    return waits ? NULL : message;
 }
 
 /* `turn`: the entity has waited for credit, and no other entity that waits comes before it. */
@@ -106,7 +98,7 @@ static void dispatch(router_t *router, entity_t *entity, bool turn)
         return; /* its lane was dropped, and the entity is freed in a later turn */
     }
     while (entity->cursor) {
-        give_up(router, entity);
+        failing_give_up(router, entity);
         message_t *message = next_to_deliver(router, entity);
         if (!message) {
             return;

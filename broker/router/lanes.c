@@ -168,8 +168,8 @@ static void take_message(router_t *router, uint32_t lane, message_t *message)
     checkpoint_t *checkpoint = &router->lanes[lane].checkpoint;
     shards_add_group(router, shard_id_group(message->stored.shard));
     message->counted = (journal_attempts_t){message->attempts, message->crashes};
-    checkpoint_forget_row(checkpoint, message->position);
-    if (!message->has_row || message->attempts + message->crashes > 0) {
+    bool wrong = checkpoint_forget_row(checkpoint, message->position);
+    if (!message->has_row || wrong || message->attempts + message->crashes > 0) {
         checkpoint_note(checkpoint, message);
     }
     const char *cause = row_fault(router, lane, &message->stored);

@@ -143,7 +143,7 @@ static void take_row(router_t *router, uint32_t number, overflow_t *overflow, me
         return;
     }
     if (overruled) {
-        checkpoint_forget_row(&lane->checkpoint, row->position);
+        (void)checkpoint_forget_row(&lane->checkpoint, row->position);
         checkpoint_note(&lane->checkpoint, row);
     }
     overflow_row_loaded(router, overflow, row);

@@ -100,7 +100,8 @@ static void end_after_crashes(router_t *router, message_t *message)
 void message_give_up(router_t *router, message_t *message)
 {
     static const char text[] = "an earlier broker knows how the last one ended";
-    if (message->crashes >= router->config.crashes_max) {
+    bool only_crashes = message->crashes > 0 && message->attempts == 0;
+    if (message->crashes >= router->config.crashes_max || only_crashes) {
         end_after_crashes(router, message);
         return;
     }

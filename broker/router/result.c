@@ -57,8 +57,14 @@ static void defect(router_t *router, message_t *message, const message_result_t 
         entity_restart(router, entity);
         return;
     }
+    type_options_t options = type_options(router, message->stored.type);
+    if (options.defects_to_caller) {
+        message_finish(router, message, result);
+        entity_restart(router, entity);
+        return;
+    }
     poison_count_defect(router, message);
-    if (message->attempts >= router->config.attempts_max) {
+    if (options.failure != FAILURE_PARK && poison_is_exhausted(router, message)) {
         message_exhausted(router, message, result);
         entity_restart(router, entity);
         return;
@@ -85,7 +91,8 @@ static void not_taken(router_t *router, message_t *message, const message_result
     entity_t *entity = message->entity;
     bool handing_over = result->error == FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
     bool owned = entity->ownership->state == OWNERSHIP_OWNED;
-    bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT;
+    bool not_built = result->error == FABRIC_ERROR_NOT_BUILT;
+    bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT || not_built;
     message->deliveries--; /* its handler certainly did not start */
     if (!handing_over && !after_defect && !(message->stored.flags & REQUEST_DURABLE)) {
         reject_volatile(router, message, result);
@@ -93,7 +100,9 @@ static void not_taken(router_t *router, message_t *message, const message_result
     }
     bool first = message->activation == entity->activation; /* sent together */
     come_back(router, message);
-    if (owned && first) {
+    if (owned && first && not_built) {
+        entity_not_built(router, entity, result->payload);
+    } else if (owned && first) {
         entity_refused(router, entity, (fabric_error_t)result->error);
     }
 }

@@ -28,8 +28,8 @@ void router_config_defaults(router_config_t *config)
     config->release_grace_ms = 5000;
     config->attempts_max = 10;
     config->crashes_max = 3;
-    config->backoff_ms = 100;
-    config->backoff_max_ms = 30000;
+    config->backoff_ms = 500;
+    config->backoff_max_ms = 10000;
     config->pending_max = 100000000;
     config->entity_pending_max = 100000000;
     config->memory_bytes_max = UINT64_C(1) << 30;
@@ -52,6 +52,7 @@ router_t *router_new(const router_config_t *config, uint64_t now_ms)
     assert(config->machine < SNOWFLAKE_MACHINES && config->shards_per_group >= 1);
     router_t *router = memory_allocate_zeroed(1, sizeof *router);
     router->config = *config;
+    router->mailbox_capacity_min = UINT32_MAX;
     router->started_ms = router->now_ms = now_ms;
     router->last_tick_ms = router->last_sweep_ms = now_ms;
     fabric_error_t error = snowflake_generator_init(&router->generator, config->machine);

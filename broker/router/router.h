@@ -16,8 +16,8 @@
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
  *      router_take_slice, loads with router_take_load, look-ups with router_take_lookup;
  *   4. orders for the coordinator, with router_next_order;
- *   5. damages, crashes and stuck runners for the log, with router_next_damage, router_next_crash
- *      and router_next_runner_health.
+ *   5. damages, crashes, parked entities and stuck runners for the log, with router_next_damage,
+ *      router_next_crash, router_next_parked and router_next_runner_health.
  */
 #ifndef BROKER_ROUTER_ROUTER_H
 #define BROKER_ROUTER_ROUTER_H
@@ -348,6 +348,7 @@ typedef struct router_counters {
     uint64_t checkpoints;   /* of lanes, settled */
     uint64_t loaded;        /* messages that were loaded from rows */
     uint64_t damaged;       /* stored messages and replies that are none */
+    uint64_t parked;        /* entities that wait for operators, now */
 
     /* Messages that were dropped without an answer. */
     uint64_t outdated;     /* messages on connections that are replaced or given up */
@@ -416,5 +417,15 @@ typedef struct router_crash {
     router_name_t tag;
 } router_crash_t;
 bool router_next_crash(router_t *router, router_crash_t *crash);
+
+/* An entity that was parked, by its first message. As crashes. */
+typedef struct router_parked {
+    request_id_t request_id;
+    uint32_t failures;
+    router_name_t type;
+    router_name_t entity;
+    router_name_t tag;
+} router_parked_t;
+bool router_next_parked(router_t *router, router_parked_t *parked);
 
 #endif

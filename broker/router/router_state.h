@@ -11,6 +11,7 @@
 #include "broker/router/member_state.h"
 #include "broker/router/ownership_state.h"
 #include "broker/router/peer_state.h"
+#include "broker/router/failing_state.h"
 #include "broker/router/poison_state.h"
 #include "broker/router/relays_state.h"
 #include "broker/router/request_ids.h"
@@ -64,6 +65,7 @@ struct router {
     runner_t *runners;
     uint32_t runners_to_log; /* whose health has changed; runners.c writes it */
     known_type_t *types;
+    uint32_t mailbox_capacity_min; /* of all types so far */
 
     shard_t *groups[LIMIT_GROUPS_MAX]; /* shards_per_group each, or NULL */
     ownership_t *ownerships;
@@ -84,6 +86,7 @@ struct router {
     shard_map_t *map;
     order_item_t *orders, *orders_last;
     router_poison_t poison;
+    router_failing_t failing;
     router_settlement_t settlement;
     router_damage_t damages[ROUTER_DAMAGES_MAX];
     size_t damage_count;

@@ -244,6 +244,7 @@ static void pump(router_shell_t *shell)
     send_orders(shell);
     router_watch_damages(&shell->watch, shell->router, shell->now_ms);
     router_watch_crashes(&shell->watch, shell->router, shell->now_ms);
+    router_watch_parked(&shell->watch, shell->router, shell->now_ms);
     router_watch_runners(&shell->watch, shell->router, shell->now_ms);
     send_frames(shell);
 }

@@ -23,6 +23,11 @@ void type_brought(router_t *router, fabric_bytes_t name);
 /* How many handlers of one entity may be pending at once, as the type's description says; 1 for a
  * type that is not registered. */
 uint32_t type_concurrency(router_t *router, fabric_bytes_t name);
+/* How many messages of one entity may be in memory, as the type's description says; any number for
+ * a type that is not registered. */
+uint32_t type_mailbox_capacity(router_t *router, fabric_bytes_t name);
+/* The options of the type; the defaults for one that is not registered. */
+type_options_t type_options(router_t *router, fabric_bytes_t name);
 void types_destroy(router_t *router);
 
 #endif

@@ -20,6 +20,9 @@ void type_set(router_t *router, uint16_t group, fabric_bytes_t description)
         return;
     }
     assert(parsed);
+    if (parsed->mailbox_capacity < router->mailbox_capacity_min) {
+        router->mailbox_capacity_min = parsed->mailbox_capacity;
+    }
     known_type_t *type = type_find(router, fabric_bytes_of(parsed->name));
     if (type) {
         type_description_destroy(&type->description);
@@ -48,6 +51,18 @@ uint32_t type_concurrency(router_t *router, fabric_bytes_t name)
 {
     const known_type_t *type = type_find(router, name);
     return type ? type->description->concurrency : 1;
+}
+
+uint32_t type_mailbox_capacity(router_t *router, fabric_bytes_t name)
+{
+    const known_type_t *type = type_find(router, name);
+    return type ? type->description->mailbox_capacity : UINT32_MAX;
+}
+
+type_options_t type_options(router_t *router, fabric_bytes_t name)
+{
+    const known_type_t *type = type_find(router, name);
+    return type ? type->description->options : (type_options_t){.failure = FAILURE_BLOCK};
 }
 
 void types_destroy(router_t *router)

@@ -174,10 +174,11 @@ static int compare_overruled(const void *left, const void *right)
     return a->id.value < b->id.value ? -1 : a->id.value > b->id.value;
 }
 
-/* Whether the row may say less than the entries do. */
+/* Whether the row may have other counts than the entries; those of a resumed entity are zero. */
 static bool is_counted(const journal_item_t *item)
 {
-    return item->counted && (item->attempts.attempts > 0 || item->attempts.crashes > 0);
+    return item->recounted ||
+           (item->counted && (item->attempts.attempts > 0 || item->attempts.crashes > 0));
 }
 
 /* Sorts the messages and rows of the items into the adoption. */

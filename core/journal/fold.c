@@ -150,6 +150,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
         break;
     case RECORD_ATTEMPT:
         count_attempts(item, record);
+        item->recounted = true;
         break;
     case RECORD_RESULT:
         item->standing = JOURNAL_ENDED;

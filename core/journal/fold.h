@@ -26,9 +26,10 @@ typedef struct journal_item {
     uint64_t position; /* its id where the entries do not tell */
     uint64_t entity_hash;
     journal_standing_t standing;
-    bool begun;                  /* its MESSAGE record is among the entries: `message` is set */
-    bool damaged;                /* its MESSAGE record is; then `message` is not set */
-    bool counted;                /* `attempts` is set */
+    bool begun;     /* its MESSAGE record is among the entries: `message` is set */
+    bool damaged;   /* its MESSAGE record is; then `message` is not set */
+    bool counted;   /* `attempts` is set */
+    bool recounted; /* by an ATTEMPT: a row that was written before says less, or more */
     journal_attempts_t attempts; /* in all */
     store_message_t message;     /* begun, or DEAD */
     store_reply_t reply;         /* ENDED, DEAD */

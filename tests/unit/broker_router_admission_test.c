@@ -575,12 +575,15 @@ static void bytes_in_memory_are_bounded_and_come_free_again(void **state)
 static void volatile_messages_need_an_owner_and_capacity(void **state)
 {
     (void)state;
+    enum { CAPACITY = 4 };
+    driver_told.mailbox_capacity = CAPACITY;
     driver_t *driver = open_with(NULL);
+    driver_told = DRIVER_TOLD_USUALLY;
     driver_ask(driver, "c1", 1, "a", 0);
     assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_RUNNER_UNAVAILABLE);
     driver_worker_hello(driver, "w1", 101, 1, 1); /* one delivery at a time */
     driver_desire(driver, 101);
-    for (uint64_t i = 2; i < 2 + 1 + DRIVER_CAPACITY; i++) {
+    for (uint64_t i = 2; i < 2 + CAPACITY; i++) {
         driver_ask(driver, "c1", i, "a", 0);
     }
     assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);

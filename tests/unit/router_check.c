@@ -234,11 +234,13 @@ static void check_entity(const router_t *router, const entity_t *entity)
     uint64_t volatile_results = 0;
     uint64_t pending = 0;
     uint64_t durable = 0;
+    uint64_t mailbox = 0;
     const message_t *cursor = NULL;
     for (const message_t *message = entity->queue; message; message = message->next) {
         bool queued = message->state == MESSAGE_QUEUED;
         cursor = queued && !cursor ? message : cursor;
         durable += is_durable(message);
+        mailbox += message->state != MESSAGE_RESULT;
         in_flight += message->state == MESSAGE_IN_FLIGHT;
         queued_volatile += queued && !is_durable(message);
         volatile_results += message->state == MESSAGE_RESULT && !is_durable(message);
@@ -247,6 +249,7 @@ static void check_entity(const router_t *router, const entity_t *entity)
          message = message->by_id.next) {
         pending += message->entity == entity && is_durable(message);
     }
+    router_expect("an entity's messages that wait or are in flight", entity->mailbox, mailbox);
     router_expect("an entity's messages in flight", entity->in_flight, in_flight);
     router_expect("an entity's durable messages in its queue", entity->queued, durable);
     router_expect("an entity's queued volatile messages", entity->queued_volatile, queued_volatile);

@@ -4,7 +4,7 @@
  *
  * The driver begins as a broker that is home of all lanes, with one shard group and one entity
  * type: Counter  messages Add (durable) and Peek (volatile), both with the schema Item; mailbox
- * capacity 4
+ * capacity 4,096
  *
  * Peers are named by their routing ids, short texts. A failed expectation fails the cmocka test.
  * */
@@ -12,10 +12,11 @@
 #define TESTS_UNIT_ROUTER_DRIVER_H
 
 #include "broker/router/router.h"
+#include "core/type_description.h"
 #include "tests/unit/router_check.h"
 
 /* DRIVER_EPOCH: under which driver_homes holds all lanes. */
-enum { DRIVER_SHARDS = 8, DRIVER_CAPACITY = 4, DRIVER_EPOCH = 3, DRIVER_DRAIN_MS = 8000 };
+enum { DRIVER_SHARDS = 8, DRIVER_EPOCH = 3, DRIVER_DRAIN_MS = 8000 };
 
 /* One message that the router sent. */
 typedef struct note {
@@ -60,8 +61,13 @@ typedef struct driver {
 
 /* A configuration that router_new takes; change it before driver_open. */
 void driver_config(router_config_t *config);
-/* What types that are told of from now on say of their concurrency; at first 1. */
-void driver_concurrency(uint32_t concurrency);
+/* What types that are told of from now on say of themselves. */
+typedef struct driver_told {
+    uint32_t mailbox_capacity, concurrency;
+    type_options_t options;
+} driver_told_t;
+extern driver_told_t driver_told;
+#define DRIVER_TOLD_USUALLY ((driver_told_t){.mailbox_capacity = 4096, .concurrency = 1})
 /* A router with types and map, but without homes and lease. */
 driver_t *driver_new(const router_config_t *config);
 /* driver_new with the usual configuration. The router is home of all lanes, has nothing pending
@@ -168,6 +174,8 @@ const message_deliver_t *driver_delivered(driver_t *driver, const char *peer, ui
                                           uint64_t delivery);
 void driver_result(driver_t *driver, const char *peer, const message_deliver_t *delivery,
                    reply_status_t status, fabric_error_t error);
+void driver_result_with(driver_t *driver, const char *peer, const message_deliver_t *delivery,
+                        reply_status_t status, fabric_error_t error, fabric_bytes_t payload);
 /* Takes the peer's reply to this call. */
 const message_reply_t *driver_replied(driver_t *driver, const char *peer, uint64_t sequence);
 
