@@ -120,6 +120,13 @@ bool fabric_context_header(const fabric_context_t *context, const char *name, fa
     return false;
 }
 
+fabric_instance_t *fabric_context_instance(fabric_context_t *context)
+{
+    fabric_instance_t *instance = &context->entities->instance;
+    instance->entity = context->entity;
+    return instance;
+}
+
 void fabric_context_keep_alive(fabric_context_t *context, bool keep)
 {
     entity_keep(context->entities, context->entity, keep);

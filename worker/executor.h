@@ -49,6 +49,7 @@ typedef struct executor_hooks {
     executor_report_fn *report_slow; /* a handler takes, or took, longer than its type's slow_ms */
     void *report_context;            /* of both */
     _Atomic uint64_t *at_hand;       /* gets the request whose handler runs, and 0 when none does */
+    fabric_runner_t runner;          /* what build functions are told; its name may be NULL */
 } executor_hooks_t;
 
 /* Bounds of an executor. */

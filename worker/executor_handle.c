@@ -158,6 +158,20 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
     entity_fail(&executor->entities, entity, delivery->activation);
 }
 
+/* The instance could not be built: the home delivers the message again after a pause, and does not
+ * count an attempt. */
+static void put_not_built(executor_t *executor, entity_t *entity, const ownership_t *ownership,
+                          const message_deliver_t *delivery)
+{
+    static const char unsaid[] = "the entity's build function has failed";
+    const char *text = executor->entities.instance.text;
+    message_result_t result = work_result(delivery, STATUS_NOT_TAKEN, FABRIC_ERROR_NOT_BUILT);
+    result.payload = fabric_bytes_of(text[0] ? text : unsaid);
+    output_put_result(&executor->output, ownership->source, &result, false, executor->now_ms);
+    report_defect(executor, entity, delivery->tag, delivery->request_id, result.payload);
+    entity_fail(&executor->entities, entity, delivery->activation);
+}
+
 static void put_failure(executor_t *executor, const entity_t *entity,
                         const message_deliver_t *delivery)
 {
@@ -335,7 +349,7 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     }
     at_hand_begin(&executor->handling.at_hand, type, delivery->id, handler, delivery->request_id);
     if (!entity_is_resident(entity) && !entity_start(&executor->entities, entity)) {
-        put_defect(executor, entity, delivery, "the entity could not be started");
+        put_not_built(executor, entity, ownership, delivery);
         return;
     }
     if (durable) {

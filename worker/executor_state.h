@@ -6,6 +6,7 @@
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
+ *     executor_instance.c                   building and ending instances; resources
  *     executor_residents.c                  how many entities have state, and which of them rest
  *     executor_output.c  executor_kept.c    results; results of before a change of home
  *     executor_slow.c  executor_at_hand.c   handlers that take long; the one that runs

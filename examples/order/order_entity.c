@@ -114,6 +114,8 @@ static const fabric_entity_type_t order_type = {
     .state_size = sizeof(order_t),
     .handlers = handlers,
     .handler_count = sizeof handlers / sizeof handlers[0],
+    /* An order that a broken handler cannot place waits for people: fabricctl entity resume. */
+    .on_failure = FABRIC_PARK,
 };
 
 FABRIC_MODULE(&order_type);

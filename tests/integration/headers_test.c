@@ -216,7 +216,7 @@ static const char use_of_macros[] =
     "}\n"
     "static const fabric_handler_t handlers[] = {{&tag, handle}};\n"
     "static const fabric_entity_type_t type = {\n"
-    "    \"Type\", NULL, 0, NULL, NULL, handlers, 1, 0, 0, 0, 0, NULL};\n"
+    "    \"Type\", NULL, 0, NULL, NULL, handlers, 1, 0, 0, 0, 0, NULL, FABRIC_BLOCK, false};\n"
     "FABRIC_MODULE(&type);\n"
     "int main(void)\n"
     "{\n"

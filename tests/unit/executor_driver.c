@@ -42,12 +42,15 @@ static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schem
 
 static executor_driver_t *present; /* for handlers */
 
-static bool start(void *state, fabric_bytes_t id)
+static bool build(fabric_instance_t *instance, void *state)
 {
-    (void)id;
     present->starts++;
+    present->instance = instance;
     ((amount_t *)state)->amount += 100;
-    return !present->start_fails;
+    if (present->start_fails) {
+        return fabric_build_failed(instance, "no %s", "database");
+    }
+    return !present->building || present->building(present);
 }
 
 static void stop_entity(void *state, fabric_bytes_t id)
@@ -101,9 +104,9 @@ static fabric_result_t wait_handler(fabric_context_t *context, void *state, cons
 static fabric_result_t linger_handler(fabric_context_t *context, void *state, const void *request,
                                       void *reply)
 {
-    (void)context;
     (void)state;
     (void)reply;
+    present->instance = fabric_context_instance(context);
     present->now_ms += (uint64_t)((const amount_t *)request)->amount;
     if (present->during) {
         present->during(present);
@@ -173,7 +176,7 @@ static const fabric_handler_t handlers[] = {
 static const fabric_entity_type_t type = {
     .name = "Sum",
     .state_size = sizeof(amount_t),
-    .start = start,
+    .build = build,
     .stop = stop_entity,
     .handlers = handlers,
     .handler_count = sizeof handlers / sizeof handlers[0],
@@ -203,7 +206,8 @@ static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
     d->executor = executor_new(d->types, limits,
                                &(executor_hooks_t){.report_defect = take_defect,
                                                    .report_slow = take_slow,
-                                                   .report_context = d});
+                                                   .report_context = d,
+                                                   .runner = {"w1", 7}});
 }
 
 void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_max)

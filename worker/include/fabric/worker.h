@@ -60,16 +60,17 @@
  *     handlers touch the state then, and only until they return: others run before the handle is
  *     completed. A defect ends the state at once; messages whose handlers are pending are handled
  *     again if they are durable, and end as unknown otherwise.
- *  2. Before the first handler the state is zeroed and `start` is called. `stop` is called when the
- *     entity has been idle for idle_ms, when its shard moves away, after a defect, when other
- *     entities need its room (`residents` of the options), after fabric_context_terminate(), and
- *     when the worker stops. The state lives in the worker's memory and is gone afterwards; what
- *     must survive belongs in a database of your own for now.
+ *  2. Before the first handler the state is zeroed and `build` is called. It may fail, and is then
+ *     called again later. `stop` and the instance's finalizers are called when the entity has been
+ *     idle for idle_ms, when its shard moves away, after a defect, when other entities need its
+ *     room (`residents` of the options), after fabric_context_terminate(), and when the worker
+ *     stops. The state lives in the worker's memory and is gone afterwards; what must survive
+ *     belongs in a database of your own for now. See <fabric/instance.h>.
  *  3. A durable message is handled at least once: fabric_context_delivery() > 1 tells that this may
  *     not be the first time.
- *  4. A typed failure (fabric_fail) is an answer: the entity goes on. A defect (fabric_defect, or a
- *     start that fails) ends the entity's state. A durable message is then tried again on fresh
- *     state; a volatile one fails.
+ *  4. A typed failure (fabric_fail) is an answer: the entity goes on. A defect (fabric_defect) ends
+ *     the entity's state. A durable message is then tried again on fresh state; a volatile one
+ *     fails.
  *  5. Request and reply structs belong to the worker and are valid until the handler returns, and
  *     so are the request's views. The reply is zeroed before. What its views point to must be there
  *     when the handler returns: state, constants, the request, or fabric_context_allocate().
@@ -99,6 +100,7 @@
 
 #include <fabric/bytes.h>
 #include <fabric/error.h>
+#include <fabric/instance.h>
 #include <fabric/log.h>
 #include <fabric/message_type.h>
 #include <fabric/outcome.h>
@@ -134,6 +136,21 @@ typedef struct fabric_handler {
     fabric_handle_fn *handle;             /**< how */
 } fabric_handler_t;
 
+/** What becomes of an entity whose first durable message fails: its handler breaks (a defect), or
+ *  ends its process (a crash). The messages behind it never overtake it. */
+typedef enum fabric_on_failure {
+    /** It is tried again after a pause: 0.5 s, and half as long again after each failure, up to
+     *  10 s (`backoff_ms`, `backoff_max_ms` of the broker). After 10 defects or 3 crashes
+     *  (`attempts_max`, `crashes_max`) it becomes a dead letter. */
+    FABRIC_BLOCK = 0,
+    /** The same, but after the last attempt the entity is parked: the message stays, those behind
+     *  it wait, and an operator resumes the entity: fabricctl entity resume TYPE ID. Then the
+     *  message has all its attempts again. */
+    FABRIC_PARK = 1,
+    /** It becomes a dead letter at its first failure, and the next message has its turn. */
+    FABRIC_SKIP = 2
+} fabric_on_failure_t;
+
 /** As the bound of an option that says so: there is none. */
 #define FABRIC_UNBOUNDED UINT32_MAX
 
@@ -143,13 +160,17 @@ typedef struct fabric_entity_type {
     const char *name;  /**< 1-255 bytes */
     const char *group; /**< shard group, see rule 9; default "default" */
     size_t state_size; /**< sizeof the state struct; 0: no state, and handlers get NULL */
-    /** Sets the initial state; false is a defect. NULL: zeroes are the initial state. `id` is valid
-     *  during the call. */
-    bool (*start)(void *state, fabric_bytes_t id);
-    void (*stop)(void *state, fabric_bytes_t id); /**< finalizer, may be NULL */
-    const fabric_handler_t *handlers;             /**< its messages */
-    size_t handler_count;                         /**< at most 128 */
-    /** Volatile messages that may wait for one entity; default 4,096. */
+    /** Sets the initial state, see <fabric/instance.h>. NULL: zeroes are the initial state. */
+    fabric_build_fn *build;
+    /** Ends the state, before the finalizers of the instance. May be NULL. `id` is valid during the
+     *  call. */
+    void (*stop)(void *state, fabric_bytes_t id);
+    const fabric_handler_t *handlers; /**< its messages */
+    size_t handler_count;             /**< at most 128 */
+    /** Messages of one entity that may wait or be handled at once in its broker's memory; default
+     *  4,096. A volatile message to a full mailbox ends with MAILBOX_FULL at once. At most so many
+     *  durable ones are in memory; the others wait in the store, and come in order when there is
+     *  room. */
     uint32_t mailbox_capacity;
     /** An entity without messages for so long is stopped; default 60,000. */
     uint32_t idle_ms;
@@ -166,6 +187,12 @@ typedef struct fabric_entity_type {
      *  however many: they wait for none of them, and do not count in the concurrency. See rule 1.
      *  The list ends with NULL; NULL: none. */
     const fabric_message_type_t *const *concurrent;
+    /** What becomes of an entity whose first message fails; default FABRIC_BLOCK. All workers that
+     *  bring the type should say the same, here and in the next line. */
+    fabric_on_failure_t on_failure;
+    /** A defect is the answer to its message: the caller gets ENTITY_DEFECT, and a durable message
+     *  is not tried again, nor kept as a dead letter. `on_failure` is then about crashes only. */
+    bool defects_to_caller;
 } fabric_entity_type_t;
 
 /** As slow_ms of an entity type: its handlers may take any time. */
@@ -236,6 +263,10 @@ bool fabric_context_header(const fabric_context_t *context, const char *name,
 FABRIC_PUBLIC
 void *fabric_context_allocate(fabric_context_t *context, size_t size);
 
+/** The entity's instance, for the functions of <fabric/instance.h>. Valid during the handler. */
+FABRIC_PUBLIC
+fabric_instance_t *fabric_context_instance(fabric_context_t *context);
+
 /** Whether the entity keeps itself alive, from now until it says otherwise or its state ends: while
  *  it does, it is stopped neither when it is idle nor to make room for others. It is stopped all
  *  the same when its shard moves away, after a defect, by fabric_context_terminate(), and when the
@@ -301,7 +332,7 @@ typedef struct fabric_worker_options {
     uint64_t app_version;
     /** Time for running handlers, when a shard moves away or the worker stops; default 5,000. */
     uint32_t grace_ms;
-    /** An executor whose present handler (or start or stop function of an entity) has taken longer
+    /** An executor whose present handler (or build or stop function of an entity) has taken longer
      *  than this counts as stuck: what waits for it waits on. It is told in the log and to the
      *  brokers, whose status shows the worker as stuck; nothing else follows from it. A handler
      *  that returned FABRIC_PENDING does not hold its executor. Default 10,000. */
@@ -314,8 +345,9 @@ typedef struct fabric_worker_options {
      *  - worker.silent (warn): a broker was not heard for a lease, and its shards are given up;
      *  - worker.deferred (warn): a broker refused the worker at present; the worker tries again;
      *  - worker.refused (error): a broker refused the worker and will refuse it again;
-     *  - worker.defect (warn): a handler broke: entity, tag, request id and text. At most 10 events
-     *    a second are told for each executor; the next one says how many were left out;
+     *  - worker.defect (warn): a handler broke, or a build failed: entity, tag, request id, text. At
+     *    most 10 events a second are told for each executor; the next one says how many were left
+     *    out;
      *  - worker.malformed (warn): a broker sent what the protocol does not allow, and it was
      *    dropped;
      *  - worker.unresolved (warn): the host name of a broker cannot be looked up;
@@ -390,7 +422,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 3
+#define FABRIC_MODULE_ABI 4
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
@@ -419,8 +451,9 @@ fabric_error_t fabric_entity_test_open(const fabric_entity_type_t *type, const c
 /** Gives the entity one message and returns what its handler returned; a FABRIC_PENDING is waited
  *  for. `outcome` may be NULL and gets the code and text of a failure, or the text of a defect,
  *  with the error that a caller would get. Request and reply pass through their schemas, as in a
- *  cluster: a value that does not fit makes a FABRIC_DEFECT. The reply's views are valid until the
- *  next message or fabric_entity_test_close(). */
+ *  cluster: a value that does not fit makes a FABRIC_DEFECT, and so does a build that fails, with
+ *  FABRIC_ERROR_NOT_BUILT and the text of fabric_build_failed(): the next message builds again. The
+ *  reply's views are valid until the next message or fabric_entity_test_close(). */
 FABRIC_PUBLIC
 fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
                                           const fabric_message_type_t *message, const void *request,
