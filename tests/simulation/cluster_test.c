@@ -115,12 +115,14 @@ static void print_result(const simulation_result_t *r)
            "checkpoints %llu (rows %llu, loaded %llu, "
            "purged %llu), faults %llu, store errors %llu, terms %llu (%llu refusals), "
            "hand-overs %llu, "
-           "stale results %llu, late frames %llu, dead letters %llu, crashes %llu\n",
+           "stale results %llu, late frames %llu, dead letters %llu, crashes %llu, "
+           "failed builds %llu\n",
            (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
            (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
            (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->loaded, (ull)r->purged,
            (ull)r->faults, (ull)r->store_errors, (ull)r->takeovers, (ull)r->refusals,
-           (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->dead_letters, (ull)r->crashes);
+           (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->dead_letters, (ull)r->crashes,
+           (ull)r->unbuilt);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -142,6 +144,7 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->hand_overs += one->hand_overs;
     sum->refusals += one->refusals;
     sum->repeated += one->repeated;
+    sum->unbuilt += one->unbuilt;
     sum->kept += one->kept;
     sum->outlived += one->outlived;
     sum->stale += one->stale;
@@ -281,7 +284,8 @@ static uint64_t first_seed(uint64_t wanted)
 static bool has_usual_events(const simulation_result_t *sum)
 {
     return sum->faults > 0 && sum->repeated > 0 && sum->late > 0 && sum->store_errors > 0 &&
-           sum->unknown > 0 && sum->rows > 0 && sum->loaded > 0 && sum->purged > 0;
+           sum->unbuilt > 0 && sum->unknown > 0 && sum->rows > 0 && sum->loaded > 0 &&
+           sum->purged > 0;
 }
 
 static bool has_rare_events(const simulation_result_t *sum)

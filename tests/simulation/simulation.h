@@ -59,6 +59,7 @@ typedef struct simulation_result {
     uint64_t restarts;    /* of workers and brokers, in order, where nothing fails */
     uint64_t refusals;    /* of connections, by dead brokers that were tried */
     uint64_t repeated;    /* handlers of durable messages that had been started before */
+    uint64_t unbuilt;     /* builds of instances that have failed */
     uint64_t kept;        /* deliveries answered from results of before a change of home */
     uint64_t outlived;    /* messages handled by instances that had outlived a home */
     uint64_t dead_letters;

@@ -1,5 +1,6 @@
 /* The entity of the simulation: a ledger to which each message appends its number. Some messages
- * end in defects at first, some fail, some are answered later.
+ * end in defects at first, some fail, some are answered later. Now and then an instance cannot be
+ * built.
  */
 #include <stdio.h>
 
@@ -10,6 +11,7 @@
 enum {
     LATER_US_MAX = 40000,
     LATER_OF_10000 = 2500,
+    UNBUILT_OF_10000 = 300,
     DEATH_US_MAX = 2000, /* of a worker that runs poison */
     RESTART_US_MAX = 300000,
     REPORT_US_MAX = 100000 /* a start in time for a report within the grace */
@@ -134,12 +136,22 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     return FABRIC_REPLY;
 }
 
+static bool build(fabric_instance_t *instance, void *state)
+{
+    (void)state;
+    if (!world_chance(UNBUILT_OF_10000)) {
+        return true;
+    }
+    world.result->unbuilt++;
+    return fabric_build_failed(instance, "not now");
+}
+
 static const fabric_handler_t handlers[] = {{&ledger_append, append}, {&ledger_peek, append}};
 
 #define LEDGER_TYPE(title)                                                                         \
     {                                                                                              \
-        .name = (title), .state_size = sizeof(ledger_t), .handlers = handlers, .handler_count = 2, \
-        .idle_ms = 400                                                                             \
+        .name = (title), .state_size = sizeof(ledger_t), .build = build, .handlers = handlers,     \
+        .handler_count = 2, .idle_ms = 400                                                         \
     }
 
 const fabric_entity_type_t ledger_types[SIMULATION_TYPES_MAX] = {
