@@ -345,9 +345,9 @@ typedef struct fabric_worker_options {
      *  - worker.silent (warn): a broker was not heard for a lease, and its shards are given up;
      *  - worker.deferred (warn): a broker refused the worker at present; the worker tries again;
      *  - worker.refused (error): a broker refused the worker and will refuse it again;
-     *  - worker.defect (warn): a handler broke, or a build failed: entity, tag, request id, text. At
-     *    most 10 events a second are told for each executor; the next one says how many were left
-     *    out;
+     *  - worker.defect (warn): a handler broke, or a build failed: entity, tag, request id, text.
+     *    At most 10 events a second are told for each executor; the next one says how many were
+     *    left out;
      *  - worker.malformed (warn): a broker sent what the protocol does not allow, and it was
      *    dropped;
      *  - worker.unresolved (warn): the host name of a broker cannot be looked up;
