@@ -298,8 +298,8 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"a_killed_one_is_replaced_at_once", a_killed_one_is_replaced_at_once, TESTBED_MYSQL},
-        {"a_frozen_one_is_replaced_after_its_lease",
-         a_frozen_one_is_replaced_after_its_lease, TESTBED_MYSQL},
+        {"a_frozen_one_is_replaced_after_its_lease", a_frozen_one_is_replaced_after_its_lease,
+         TESTBED_MYSQL},
         {"a_cut_link_disturbs_nobody", a_cut_link_disturbs_nobody, TESTBED_MYSQL},
     };
     int failed = testbed_run("broker loss", tests, sizeof tests / sizeof tests[0]);

@@ -244,8 +244,7 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"in_a_slice_before_it_writes", in_a_slice_before_it_writes, TESTBED_MYSQL},
-        {"in_a_slice_that_has_written", in_a_slice_that_has_written,
-         TESTBED_MYSQL},
+        {"in_a_slice_that_has_written", in_a_slice_that_has_written, TESTBED_MYSQL},
         {"before_the_commit_of_a_slice", before_the_commit_of_a_slice, TESTBED_MYSQL},
         {"before_an_append", before_an_append, TESTBED_MYSQL},
         {"in_a_purge", in_a_purge, TESTBED_MYSQL},
