@@ -54,7 +54,8 @@ const config_key_t broker_config_keys[] = {
     {"crash_report_grace_ms", CONFIG_UINT, NULL, 0, 60000, "MS",
      "how long the report of a supervised worker's end may take, and its return"},
     {"registration_ms", CONFIG_UINT, NULL, 0, 600000, "MS",
-     "how long after the start an unknown entity type may still appear"},
+     "how long after the cluster's first registration of an entity type durable messages of types "
+     "that nobody has registered are held"},
     {"release_grace_ms", CONFIG_UINT, NULL, 0, 600000, "MS",
      "how long running handlers of a shard that moves may take"},
     {"attempts_max", CONFIG_UINT, NULL, 1, 1000000, "N",

@@ -35,17 +35,20 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
 
 /* ---- volatile ---- */
 
-/* Whether an owner may be about to come. A broker that has just started waits a lease for runners
- * that have been with other brokers, if those have known an owner of any shard of the type, or if
- * the first such runners have joined already. Then its coordinator chooses an owner, which takes a
- * while where the store is slow. Clients send a volatile call again only if its home is not found.
- */
+/* Whether an owner may be about to come. A runner that has just registered its type with the holder
+ * of the term may not have reached this broker.
+ *
+ * A broker that has just started waits a lease for runners that have been with other brokers, if
+ * those have known an owner of any shard of the type, or if the first such runners have joined
+ * already. Then its coordinator chooses an owner, which takes a while where the store is slow.
+ * Clients send a volatile call again only if its home is not found. */
 static bool is_to_be_owned(const router_t *router, const ownership_t *ownership,
                            const known_type_t *type)
 {
     fabric_bytes_t name = fabric_bytes_of(type->name);
     bool placed = ownership && ownership->placed;
-    if (!placed && !unserved_is_missing(router, name)) {
+    bool fresh = router->now_ms < type->fresh_until_ms && !type->brought;
+    if (fresh || (!placed && !unserved_is_missing(router, name))) {
         return true;
     }
     return router->members && router->now_ms - router->started_ms < router->config.lease_ms &&

@@ -24,7 +24,7 @@ void router_config_defaults(router_config_t *config)
     config->worker_heartbeat_ms = 50;
     config->unreachable_grace_ms = 100;
     config->crash_report_grace_ms = 250;
-    config->registration_ms = 5000;
+    config->registration_ms = 60000;
     config->release_grace_ms = 5000;
     config->attempts_max = 10;
     config->crashes_max = 3;
@@ -166,6 +166,11 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
 void router_types_read(router_t *router, bool read)
 {
     router->types_read = read;
+}
+
+void router_types_listed(router_t *router)
+{
+    router->types_listed = true;
 }
 
 void router_holder(router_t *router, incarnation_t broker)

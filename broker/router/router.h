@@ -54,7 +54,7 @@ typedef struct router_config {
     /* The same for a runner with a supervisor, which has this time to report how the runner's
      * process ended. */
     uint32_t crash_report_grace_ms;
-    uint32_t registration_ms;  /* how long after the start an unknown type may still appear */
+    uint32_t registration_ms;  /* how long after the first registration types are waited for */
     uint32_t release_grace_ms; /* for handlers of a shard that moves */
     uint32_t attempts_max;     /* defects of a durable message */
     uint32_t crashes_max;      /* worker processes that crash on a durable message */
@@ -313,6 +313,9 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
  * From now on it learns of each type first. Else it is about to store one, and other brokers may
  * learn of that first. */
 void router_types_read(router_t *router, bool read);
+/* router_type was called for all types that are stored, whoever holds the term: what comes later was
+ * registered later. */
+void router_types_listed(router_t *router);
 /* The coordinator wants this runner, which brings the type, to own the type's part of the shard
  * (none: no runner). The router carries that out, as soon as it is the home of the shard's lane. It
  * forgets the wish when the lane is dropped. */

@@ -19,6 +19,7 @@
 #include "broker/router/settlement_state.h"
 #include "broker/router/shard_state.h"
 #include "broker/router/type_state.h"
+#include "broker/router/unregistered.h"
 #include "core/limits.h"
 #include "core/snowflake.h"
 
@@ -35,6 +36,7 @@ struct router {
     request_id_t doubted_id; /* the last one heard of another broker, if it was too high; or 0 */
     uint64_t high_id_at_ms;  /* when the coordinator is told the highest id next */
     incarnation_t holder;    /* the broker that holds the term; none: not known yet */
+    bool types_listed;       /* all types, once: others are new */
     bool types_read;         /* all types, since this broker holds the term */
     bool drain_asked;        /* an operator has asked for an orderly stop */
     bool draining; /* an orderly stop has begun; lanes that are held are served all the same, */
@@ -58,6 +60,7 @@ struct router {
     uint32_t documents; /* long documents that were made since the last tick */
     router_violation_t violation;
     router_unserved_t unserved;
+    unregistered_t unregistered;
 
     client_t *clients;
     client_t *away; /* the clients that are not connected, longest first */

@@ -236,8 +236,9 @@ static void put_health(router_t *router, wire_writer_t *document)
 
 static void put_status(router_t *router, wire_writer_t *document)
 {
-    wire_put_map(document, COMMON_MEMBERS + 3);
+    wire_put_map(document, COMMON_MEMBERS + 4);
     put_common(router, true, document);
+    unregistered_put(router, document);
     put_brokers(router, document);
     put_shards(router, document);
     put_counters(router, document);

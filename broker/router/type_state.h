@@ -9,7 +9,10 @@ typedef struct known_type {
     char name[256];
     type_description_t *description;
     uint16_t group;
-    bool brought;   /* a runner that brings the type has joined this broker */
+    bool brought; /* a runner that brings the type has joined this broker */
+    /* The type was registered a moment ago: runners that bring it may not have reached this broker
+     * until then. 0: it has been there for longer. */
+    uint64_t fresh_until_ms;
     uint32_t index; /* in the order of router->types, from 0 to LIMIT_TYPES_MAX - 1 */
     UT_hash_handle by_name;
 } known_type_t;

@@ -33,10 +33,12 @@ void type_set(router_t *router, uint16_t group, fabric_bytes_t description)
     type->description = parsed;
     type->group = group;
     type->index = HASH_CNT(by_name, router->types);
+    type->fresh_until_ms = router->types_listed ? router->now_ms + router->config.lease_ms : 0;
     assert(group >= 1 && group <= LIMIT_GROUPS_MAX &&
            type->index < LIMIT_TYPES_MAX); /* as the map */
     memcpy(type->name, parsed->name, sizeof type->name);
     HASH_ADD_KEYPTR(by_name, router->types, type->name, strlen(type->name), type);
+    unregistered_note_type(router, type->name);
 }
 
 void type_brought(router_t *router, fabric_bytes_t name)

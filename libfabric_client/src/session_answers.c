@@ -245,7 +245,7 @@ static void apply_rejected(session_t *session, uint32_t peer, const message_reje
     note_refused(session, peer, call, error, rejected->text);
     if (!call_is_volatile(call)) {
         retry_durable(session, peer, call, error, hint_ms);
-    } else if (error == FABRIC_ERROR_NOT_HOME) {
+    } else if (error == FABRIC_ERROR_NOT_HOME || error == FABRIC_ERROR_RUNNER_NOT_REGISTERED) {
         retry_volatile(session, peer, call, hint_ms);
     } else {
         session_end(session, call, error, rejected->text);

@@ -42,7 +42,7 @@ static void unknown_types_may_appear_for_a_while(void **state)
     message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
     request.type = fabric_bytes_of("Nothing");
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    driver_pass_alive(driver, 5000, (const char *const[]){"c1", NULL});
+    driver_pass_alive(driver, driver->config.registration_ms, (const char *const[]){"c1", NULL});
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
     driver_close(&driver);
 }

@@ -356,6 +356,27 @@ static void deadlines_far_and_near(void **state)
 
 /* ---- volatile ---- */
 
+/* A worker may bring the type yet: such a call ends with its deadline, and with the reason. */
+static void volatile_waits_for_a_type_that_nobody_has_registered(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", 0, 2000);
+    unsigned sends = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        if (script_pull_requests(d, 0) == 1) {
+            sends++;
+            script_reject(d, 0, a, FABRIC_ERROR_RUNNER_NOT_REGISTERED, 50);
+        }
+        assert_true(i > 195 || !session_next_done(d->session));
+        script_advance(d, 10);
+    }
+    assert_in_range(sends, 3, 40);
+    script_advance(d, 50);
+    script_expect_end_saying(d, a, FABRIC_ERROR_RUNNER_NOT_REGISTERED,
+                             "refused until the deadline");
+}
+
 static void volatile_is_never_resent(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -628,6 +649,7 @@ int main(void)
         SESSION_TEST(ids_of_volatile_messages_are_no_floors),
         SESSION_TEST(deadlines_far_and_near),
         SESSION_TEST(volatile_is_never_resent),
+        SESSION_TEST(volatile_waits_for_a_type_that_nobody_has_registered),
         cmocka_unit_test(busy_window),
         cmocka_unit_test(frames_end_at_the_goal),
         cmocka_unit_test(many_redirects_and_rejections_of_one_shard),
