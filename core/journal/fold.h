@@ -31,6 +31,7 @@ typedef struct journal_item {
     bool counted;                /* `attempts` is set */
     journal_attempts_t attempts; /* in all */
     store_message_t message;     /* begun, or DEAD */
+    const uint8_t *key_hash;     /* of its primary key; NULL: none, or it is not known */
     store_reply_t reply;         /* ENDED, DEAD */
     uint32_t cause;              /* DEAD */
     fabric_bytes_t text;         /* DEAD */
