@@ -40,6 +40,7 @@ typedef struct waiter {
     call_key_t call;
     uint32_t life; /* of the client, for a volatile message */
     bool called;   /* the client's table of calls refers to the message */
+    uint8_t flags; /* enum request_flag, of the request; a duplicate of a primary key has its own */
 } waiter_t;
 
 /* Most steps of a message find it out of the processor's caches, so its members stand together by
@@ -77,7 +78,9 @@ typedef struct message {
     uint64_t contents;      /* STORED: journal_contents_hash */
     uint64_t predecessor;   /* of the request, until it is accepted */
     uint64_t floor;
-    unsigned lookup_outcome; /* while the call waits: see lookup.c */
+    uint8_t lookup_outcome; /* while the call waits: see lookup.c; so are the next two */
+    uint8_t key_outcome;
+    uint32_t key_forgotten; /* lane_keys_t.forgotten when its key was looked up */
     uint8_t bytes[];
 } message_t;
 

@@ -194,7 +194,7 @@ static void set_message(json_t *object, const store_message_t *message, bool who
         set_name(object, "traceparent", message->traceparent);
         set_hexadecimal(object, "headers", message->headers);
         set_hexadecimal(object, "key_hash",
-                        fabric_bytes(message->key_hash, message->key_hash ? 32 : 0));
+                        fabric_bytes(message->key_hash, message->key_hash ? STORE_KEY_BYTES : 0));
     }
 }
 
@@ -221,6 +221,17 @@ static void set_attempts(json_t *object, journal_attempts_t attempts)
     set_number(object, "crashes", attempts.crashes);
 }
 
+/* Of a message that has ended. */
+static void set_key(json_t *object, const journal_record_t *record, bool whole)
+{
+    char time[JOURNAL_TIME_SIZE];
+    json_object_set_new(object, "key_kept_until",
+                        json_string(journal_time_text(record->reply.kept_until_ms, time)));
+    if (whole) {
+        set_hexadecimal(object, "key_hash", fabric_bytes(record->key_hash, STORE_KEY_BYTES));
+    }
+}
+
 static void set_fields(json_t *object, const journal_record_t *record, bool whole)
 {
     switch (record->kind) {
@@ -240,6 +251,9 @@ static void set_fields(json_t *object, const journal_record_t *record, bool whol
     case RECORD_RESULT:
         set_call(object, record->call);
         set_reply(object, &record->reply, whole);
+        if (record->key_hash) {
+            set_key(object, record, whole);
+        }
         break;
     case RECORD_ATTEMPT:
         set_attempts(object, record->attempts);

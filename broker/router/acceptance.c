@@ -1,6 +1,7 @@
 /* Acceptance: see acceptance.h. */
 #include "broker/router/acceptance.h"
 
+#include "broker/primary_key.h"
 #include "broker/router/answers.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/messages.h"
@@ -116,7 +117,12 @@ static uint64_t first_floor(const router_t *router, const message_request_t *req
 message_t *durable_message(const router_t *router, const client_t *client,
                            const message_request_t *request, const shard_t *shard)
 {
+    uint8_t hash[STORE_KEY_BYTES];
     store_message_t stored = stored_form(client, request, shard);
+    if (request->primary_key.size > 0) {
+        primary_key_hash(&stored, request->primary_key, hash);
+        stored.key_hash = hash;
+    }
     message_t *message = message_new(&stored);
     message->predecessor = request->predecessor;
     message->floor =
@@ -188,6 +194,13 @@ static void open_call(router_t *router, client_t *client, message_t *message)
     call_set_deadline(client, call, message->deadline_ms);
 }
 
+/* A duplicate may ask for the reply of what came as a tell: it is handled, and kept, as an ask. */
+static void begin_key(router_t *router, message_t *message)
+{
+    message->stored.flags &= ~(uint32_t)REQUEST_TELL;
+    keys_accepted(router, &lane_of(router, message->stored.shard)->keys, message);
+}
+
 void durable_accept(router_t *router, client_t *client, message_t *message)
 {
     entity_t *entity = NULL;
@@ -202,6 +215,9 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     message->stored.flags &= ~(uint32_t)REQUEST_RESEND;
     message_set_state(message, MESSAGE_IN_LANE);
     message_admit(router, message, entity);
+    if (message->stored.key_hash) {
+        begin_key(router, message);
+    }
     open_call(router, client, message);
     message->deadline_ms = 0;
     batch_add_message(router, message);

@@ -3,6 +3,7 @@
 
 #include "broker/router/acceptance.h"
 #include "broker/router/answers.h"
+#include "broker/router/keyed.h"
 #include "broker/router/request_checks.h"
 #include "broker/router/router_state.h"
 
@@ -164,7 +165,7 @@ static void look_up(router_t *router, client_t *client, message_t *message, call
         return;
     }
     request_hold(router, client, message, call);
-    lookup_add(router, client, message);
+    lookup_add(router, client, message, true);
 }
 
 void durable_arrived(router_t *router, client_t *client, message_t *message)
@@ -172,7 +173,11 @@ void durable_arrived(router_t *router, client_t *client, message_t *message)
     call_decision_t decision = call_arrived(router, client, message);
     switch (decision.arrival) {
     case ARRIVAL_ACCEPT:
-        durable_accept(router, client, message);
+        if (message->stored.key_hash) {
+            keyed_arrived(router, client, message);
+        } else {
+            durable_accept(router, client, message);
+        }
         break;
     case ARRIVAL_KNOWN:
         call_answer_again(router, client, decision.call, message);
@@ -183,6 +188,9 @@ void durable_arrived(router_t *router, client_t *client, message_t *message)
         break;
     case ARRIVAL_HOLD:
         request_hold(router, client, message, decision.call);
+        if (message->stored.key_hash) {
+            keyed_held(router, client, message);
+        }
         break;
     case ARRIVAL_REFUSE:
         request_reject(router, client, message->stored.call.sequence, decision.error,

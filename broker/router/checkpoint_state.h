@@ -55,6 +55,10 @@ typedef struct checkpoint_slice {
     store_dead_row_t *dead;
     dead_row_t *dead_messages; /* what `dead` points into */
     size_t dead_count, dead_capacity, dead_message_capacity;
+    store_key_t *keys;
+    size_t key_count, key_capacity;
+    uint8_t *replies; /* of the keys, one after the other */
+    size_t reply_bytes, reply_capacity;
     uint8_t *names; /* of the entities and tags of the puts, one after the other */
     size_t name_bytes, name_capacity;
     uint64_t *entities; /* the hashes of the entities whose messages are put or amended */

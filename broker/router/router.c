@@ -40,6 +40,7 @@ void router_config_defaults(router_config_t *config)
     config->checkpoint_bytes = UINT64_C(64) << 20;
     config->checkpoint_bytes_max = UINT64_C(256) << 20;
     config->slice_rows_max = STORE_SLICE_ROWS_MAX;
+    config->key_retention_ms = 86400000;
     config->client_memory_ms = 60000;
     config->peers_max = 10000;
 }
@@ -98,6 +99,7 @@ void router_destroy(router_t **at)
     overflows_destroy(router);
     loads_destroy(router);
     checkpoints_destroy(router);
+    keys_destroy(router);
     shard_map_destroy(&router->map);
     wire_writer_destroy(&router->scratch);
     free(router);

@@ -39,6 +39,7 @@ typedef struct router_config {
     uint32_t machine;
     uint64_t high_id;   /* the router makes larger ids only */
     uint64_t fenced_ms; /* when the process's incarnation before this one was fenced; 0: none was */
+    uint64_t key_retention_ms; /* for how long a primary key stands after its message has ended */
     int64_t store_now_ms; /* the database's Unix time when router_new is called with its now_ms */
     uint8_t cluster_id[16];
     char cluster_name[256];
@@ -211,12 +212,15 @@ void router_loaded(router_t *router, uint32_t lane, fabric_error_t error, messag
 
 /* ---- lanes: look-ups ---- */
 
-/* A look-up of calls in the store, beside what the lanes append; one at a time for each lane. What
+/* A look-up of calls and of primary keys in the store, beside what the lanes append; one at a time
+ * for each lane. What
  * was appended before the look-up was taken must be visible to it. */
 typedef struct router_lookup {
     request_id_t floor;
-    const call_key_t *calls; /* valid until router_lookup_done */
+    const call_key_t *calls; /* valid until router_lookup_done, as `hashes` */
     size_t call_count;
+    const uint8_t *hashes; /* of primary keys: hash_count times STORE_KEY_BYTES, each once */
+    size_t hash_count;
 } router_lookup_t;
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
 /* To be called for each message of these calls that was found: its id and call; with its contents
@@ -229,6 +233,8 @@ typedef struct router_found {
     const store_reply_t *reply;
 } router_found_t;
 void router_lookup_found(router_t *router, uint32_t lane, const router_found_t *found);
+/* The same for each of these primary keys that has a row. */
+void router_lookup_key(router_t *router, uint32_t lane, const store_key_t *key);
 /* The look-up is over. After an error its calls are refused with PERSISTENCE. After OK, all
  * messages above `reached` were looked through: a call that was not found and may lie below is
  * unknown. */

@@ -83,6 +83,7 @@ struct router {
     router_fence_t fence;       /* lanes.c writes it */
     uint64_t held;              /* messages of requests that are held */
     uint64_t message_bytes;     /* of all messages in messages_by_id */
+    uint64_t key_bytes;         /* of the primary keys of all lanes */
     uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */
     uint64_t high_id_stored;    /* the highest id that some entry says was made */
 
@@ -113,6 +114,13 @@ static inline bool router_is_leased(const router_t *router)
            request_ids_are_reserved(router, (request_id_t){0});
 }
 
+/* Until when the primary key of a message that ends now stands: Unix time. */
+static inline int64_t router_key_until_ms(const router_t *router)
+{
+    return router->config.store_now_ms + (int64_t)(router->now_ms - router->started_ms) +
+           (int64_t)router->config.key_retention_ms;
+}
+
 /* The broker that is the shard's home by the map; NULL: it is this broker, or is unknown. */
 static inline const map_broker_t *router_other_home(const router_t *router, shard_id_t shard)
 {
@@ -124,7 +132,8 @@ static inline const map_broker_t *router_other_home(const router_t *router, shar
 /* Whether the memory for messages is used up. */
 static inline bool router_memory_is_full(const router_t *router)
 {
-    return router->message_bytes + router->client_bytes >= router->config.memory_bytes_max;
+    return router->message_bytes + router->client_bytes + router->key_bytes >=
+           router->config.memory_bytes_max;
 }
 
 /* Whether so much of journals waits for checkpoints that no new work may be taken. */

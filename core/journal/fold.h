@@ -32,6 +32,7 @@ typedef struct journal_item {
     bool recounted; /* by an ATTEMPT: a row that was written before says less, or more */
     journal_attempts_t attempts; /* in all */
     store_message_t message;     /* begun, or DEAD */
+    const uint8_t *key_hash;     /* of its primary key; NULL: none, or it is not known */
     store_reply_t reply;         /* ENDED, DEAD */
     uint32_t cause;              /* DEAD */
     fabric_bytes_t text;         /* DEAD */

@@ -20,7 +20,8 @@ enum {
     AGAIN_US_MAX = 2000000,
     AGAIN_MAX = 3,
     PROBE_AGAIN_US = 20000,
-    ORDER_MAX_MS = 1000
+    ORDER_MAX_MS = 1000,
+    KEYED_OF_10000 = 7000
 };
 
 typedef struct client {
@@ -231,6 +232,12 @@ static void on_again(event_t *event)
     submit(client_of(event->process), number, check_watched(number)->sequence, WAIT_MAX_MS);
 }
 
+/* One of a few keys, so that duplicates cross; later other ones, so that messages go on to come. */
+static uint32_t draw_key(uint32_t call)
+{
+    return 1 + call / (4 * world.plan.entities) + (uint32_t)world_between(0, 2);
+}
+
 void simulated_client_call(process_t *process)
 {
     uint32_t flags = draw_flags();
@@ -240,6 +247,10 @@ void simulated_client_call(process_t *process)
     watched->defects = world_chance(600) ? (uint32_t)world_between(1, 2) : 0;
     watched->fails = world_chance(500);
     watched->kills = check_poisons(number);
+    if (world.plan.keyed && flags & REQUEST_DURABLE && !watched->kills &&
+        world_chance(KEYED_OF_10000)) {
+        watched->key = draw_key(number);
+    }
     bool hurried = !world.calm && world_chance(1000);
     uint64_t wait_max_ms = hurried ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
     check_submitted(number, submit(client_of(process), number, 0, wait_max_ms));

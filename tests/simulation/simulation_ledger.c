@@ -3,6 +3,7 @@
  * built.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "core/limits.h"
 #include "tests/simulation/simulation_check.h"
@@ -32,8 +33,23 @@ static const fabric_field_t reply_fields[] = {
 const fabric_schema_t ledger_reply_schema =
     FABRIC_SCHEMA("LedgerReply", ledger_reply_t, reply_fields);
 
-const fabric_message_type_t ledger_append = {
-    .tag = "Append", .request = &request_schema, .reply = &ledger_reply_schema, .durable = true};
+/* The key stands in no message: the checker knows it. */
+static size_t key_of(const void *bytes, uint8_t *key, size_t capacity)
+{
+    const ledger_request_t *request = bytes;
+    uint32_t number = check_watched(request->call)->key;
+    if (number == 0 || capacity < sizeof number) {
+        return 0;
+    }
+    memcpy(key, &number, sizeof number);
+    return sizeof number;
+}
+
+const fabric_message_type_t ledger_append = {.tag = "Append",
+                                             .request = &request_schema,
+                                             .reply = &ledger_reply_schema,
+                                             .durable = true,
+                                             .primary_key = key_of};
 const fabric_message_type_t ledger_peek = {
     .tag = "Peek", .request = &request_schema, .reply = &ledger_reply_schema};
 
