@@ -319,8 +319,8 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
  * From now on it learns of each type first. Else it is about to store one, and other brokers may
  * learn of that first. */
 void router_types_read(router_t *router, bool read);
-/* router_type was called for all types that are stored, whoever holds the term: what comes later was
- * registered later. */
+/* router_type was called for all types that are stored, whoever holds the term: what comes later
+ * was registered later. */
 void router_types_listed(router_t *router);
 /* The coordinator wants this runner, which brings the type, to own the type's part of the shard
  * (none: no runner). The router carries that out, as soon as it is the home of the shard's lane. It

@@ -173,6 +173,24 @@ static void the_list_of_types_is_bounded_and_forgets(void **state)
     driver_close(&driver);
 }
 
+/* It may have been frozen meanwhile. */
+static void a_holder_without_its_lease_has_no_final_word(void **state)
+{
+    (void)state;
+    driver_t *driver = driver_open();
+    driver_pass(driver, 2 * (uint64_t)driver->config.registration_ms);
+    driver_client(driver, "c1", 1);
+    driver_elect(driver);
+    router_lease(driver->router, driver->now_ms + 100, UINT64_MAX);
+    assert_int_equal(error_of(driver, 1, "Strange", REQUEST_DURABLE),
+                     FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
+    driver_pass_alive(driver, 110, alive);
+    assert_int_equal(error_of(driver, 2, "Strange", REQUEST_DURABLE),
+                     FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    assert_int_equal(error_of(driver, 3, "Strange", 0), FABRIC_ERROR_NOT_HOME);
+    driver_close(&driver);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_sh_23_durable_requests_of_a_type_that_never_comes_fail),
         cmocka_unit_test(volatile_requests_are_never_refused_for_good),
         cmocka_unit_test(the_list_of_types_is_bounded_and_forgets),
+        cmocka_unit_test(a_holder_without_its_lease_has_no_final_word),
     };
     return cmocka_run_group_tests_name("unregistered", tests, NULL, NULL);
 }

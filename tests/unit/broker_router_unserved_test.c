@@ -314,27 +314,6 @@ static void a_new_holder_reads_the_types_before_it_has_the_final_word(void **sta
     driver_close(&driver);
 }
 
-/* It may have been frozen meanwhile. */
-static void a_holder_without_its_lease_has_no_final_word(void **state)
-{
-    (void)state;
-    driver_t *driver = driver_open();
-    driver_pass(driver, 2 * (uint64_t)driver->config.registration_ms);
-    driver_client(driver, "c1", 1);
-    driver_elect(driver);
-    router_lease(driver->router, driver->now_ms + 100, UINT64_MAX);
-    message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
-    request.type = fabric_bytes_of("Strange");
-    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
-    driver_pass_alive(driver, 110, alive);
-    request.sequence = 2;
-    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    request.sequence = 3;
-    request.flags = 0;
-    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_NOT_HOME);
-    driver_close(&driver);
-}
-
 /* Of a broker that has just started beside another one: the map names owners that have not found it
  * yet. */
 static void volatile_calls_are_sent_again_until_owners_join(void **state)
@@ -687,7 +666,6 @@ int main(void)
         cmocka_unit_test(what_is_taken_ends_the_row_of_refusals),
         cmocka_unit_test(volatile_calls_are_sent_again_until_types_are_known),
         cmocka_unit_test(a_new_holder_reads_the_types_before_it_has_the_final_word),
-        cmocka_unit_test(a_holder_without_its_lease_has_no_final_word),
         cmocka_unit_test(volatile_calls_are_sent_again_until_owners_join),
         cmocka_unit_test(volatile_calls_are_sent_again_where_other_shards_have_owners),
         cmocka_unit_test(volatile_calls_are_sent_again_until_an_owner_is_chosen),
