@@ -24,18 +24,20 @@ static bool ids_are_near(uint64_t a, uint64_t b)
 }
 
 /* Brokers refuse calls whose floor is ahead of all ids, so one id that changed on the way must not
- * stay: an id that is far from the known one counts when it is heard a second time. A floor that is
- * too low only makes look-ups long. */
+ * stay: an id that is far from the known one counts when it is heard a second time. Larger ids are
+ * those of another broker: those of a broker that makes few may be heard in between. A floor that
+ * is too low makes look-ups long, or impossible where entries are purged. */
 void session_note_id(session_t *session, uint64_t id)
 {
+    uint64_t *doubted = id > session->high_id ? &session->doubted_high : &session->doubted_low;
     if (session->high_id == 0 || ids_are_near(id, session->high_id)) {
         session->high_id = id > session->high_id ? id : session->high_id;
-        session->doubted_id = 0;
-    } else if (session->doubted_id != 0 && ids_are_near(id, session->doubted_id)) {
+        session->doubted_low = 0;
+    } else if (*doubted != 0 && ids_are_near(id, *doubted)) {
         session->high_id = id;
-        session->doubted_id = 0;
+        session->doubted_low = session->doubted_high = 0;
     } else {
-        session->doubted_id = id;
+        *doubted = id;
     }
 }
 

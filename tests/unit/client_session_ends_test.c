@@ -314,6 +314,28 @@ static void one_wrong_id_is_not_believed(void **state)
     assert_int_equal(d->head.high_id, 200 * minute + 5);
 }
 
+/* Frames of a broker that has made no ids for long come in between. */
+static void a_far_id_is_believed_when_it_is_heard_again(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    const uint64_t minute = UINT64_C(60000) << 22;
+    script_join(d, 0, 0);
+    hear_id(d, 51);
+    hear_id(d, 99 * minute);
+    hear_id(d, 51);
+    hear_id(d, 99 * minute + 5);
+    hear_id(d, 51);
+    hear_id(d, 99 * minute + 5);
+    script_ask(d, true, "a");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.floor, 99 * minute + 5);
+    hear_id(d, 51);
+    hear_id(d, 52); /* the brokers have lost ids */
+    script_ask(d, true, "b");
+    assert_int_equal(script_pull_requests(d, 0), 1);
+    assert_int_equal(d->seen[0].request.floor, 52);
+}
+
 /* The next home of a shard does not know the ids that a former home gave to volatile messages, and
  * would refuse them as floors. */
 static void ids_of_volatile_messages_are_no_floors(void **state)
@@ -646,6 +668,7 @@ int main(void)
         SESSION_TEST(sockets_that_do_not_connect_are_opened_anew),
         SESSION_TEST(a_broker_that_is_gone_is_forgotten),
         SESSION_TEST(one_wrong_id_is_not_believed),
+        SESSION_TEST(a_far_id_is_believed_when_it_is_heard_again),
         SESSION_TEST(ids_of_volatile_messages_are_no_floors),
         SESSION_TEST(deadlines_far_and_near),
         SESSION_TEST(volatile_is_never_resent),
