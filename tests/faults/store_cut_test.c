@@ -6,26 +6,16 @@
 #include "mysql/mysql_url.h"
 #include "tests/harness/lane_table.h"
 #include "tests/harness/lane_watch.h"
-#include "tests/harness/machine.h"
 #include "tests/harness/mariadb.h"
 #include "tests/harness/proxy.h"
 
-enum { BROKERS = 3, WORKERS = 2, CUT = 2, LEASE_MS = 1000, LEASE_MS_MAX = 15000, BETWEEN_MS = 500 };
+enum { BROKERS = 3, WORKERS = 2, CUT = 2, BETWEEN_MS = 500 };
 
 #define BROKER_USER "cut"
-
-/* A sanitizer makes programs several times as slow, which the machine is not. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SLOWER = 5 };
-#else
-enum { SLOWER = 1 };
-#endif
 
 static proxy_t *proxy; /* the way of the last broker to the database */
 static lane_watch_t *watch;
 static char store[400];
-static char lease[16];
-static const char *const arguments[] = {"--lease-ms", lease, NULL};
 
 static int64_t lanes_of_the_cut_one(testbed_t *bed)
 {
@@ -78,11 +68,7 @@ static void start(testbed_t *bed)
     if (!mariadb_own()) {
         testbed_skip(bed, "the server is not the test's own");
     }
-    machine_measure();
-    unsigned lease_ms = SLOWER * (unsigned)machine_scaled(LEASE_MS);
-    snprintf(lease, sizeof lease, "%u", lease_ms < LEASE_MS_MAX ? lease_ms : LEASE_MS_MAX);
     open_way(bed);
-    bed->broker_arguments = arguments;
     testbed_start(bed, 0);
     testbed_add_broker(bed);
     bed->options.broker_store = store;
