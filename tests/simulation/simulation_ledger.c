@@ -32,10 +32,21 @@ static const fabric_field_t reply_fields[] = {
 const fabric_schema_t ledger_reply_schema =
     FABRIC_SCHEMA("LedgerReply", ledger_reply_t, reply_fields);
 
-const fabric_message_type_t ledger_append = {
-    .tag = "Append", .request = &request_schema, .reply = &ledger_reply_schema, .durable = true};
-const fabric_message_type_t ledger_peek = {
-    .tag = "Peek", .request = &request_schema, .reply = &ledger_reply_schema};
+/* The failure of every other message that fails; the others fail with a code and a text. */
+enum { REFUSED = 3 };
+static const fabric_choice_t failure_items[] = {
+    FABRIC_VARIANT(REFUSED, "Refused", ledger_reply_schema, NULL)};
+static const fabric_choices_t failures = FABRIC_CHOICES("LedgerFailure", failure_items);
+
+const fabric_message_type_t ledger_append = {.tag = "Append",
+                                             .request = &request_schema,
+                                             .reply = &ledger_reply_schema,
+                                             .durable = true,
+                                             .failures = &failures};
+const fabric_message_type_t ledger_peek = {.tag = "Peek",
+                                           .request = &request_schema,
+                                           .reply = &ledger_reply_schema,
+                                           .failures = &failures};
 
 process_t *ledger_worker;
 
@@ -125,6 +136,9 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     }
     if (attempt <= request->defects) {
         return fabric_defect(context, "attempt %u breaks", attempt);
+    }
+    if (request->fails && request->call % 2 == 0) {
+        return fabric_fail_with(context, REFUSED, &(ledger_reply_t){request->call, run});
     }
     if (request->fails) {
         return fabric_fail(context, run, "refused");
