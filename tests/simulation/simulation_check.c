@@ -216,7 +216,8 @@ static void check_answer(uint32_t number, const call_t *ended)
 {
     watched_call_t *call = &watch.calls[number];
     bool tell = (call->flags & REQUEST_TELL) != 0;
-    if (ended->error == FABRIC_OK && !tell) {
+    bool typed = ended->error == FABRIC_ERROR_ENTITY_FAILURE && ended->typed;
+    if (typed || (ended->error == FABRIC_OK && !tell)) {
         call->run = check_run_of_payload(ended->answer, number);
     } else if (ended->error == FABRIC_ERROR_ENTITY_FAILURE) {
         call->run = ended->code;
@@ -339,7 +340,7 @@ static uint64_t run_of_reply(const message_reply_t *reply, const watched_call_t 
         return reply->code;
     }
     bool is_told = call->flags & REQUEST_TELL && call->key == 0;
-    bool empty = reply->status != STATUS_OK || is_told;
+    bool empty = (reply->status != STATUS_OK || is_told) && reply->status != STATUS_TYPED_FAILURE;
     return empty ? 0 : check_run_of_payload(reply->payload, (uint32_t)(call - watch.calls));
 }
 
@@ -401,7 +402,7 @@ static watched_run_t *run_of_result(const message_result_t *result)
     ledger_reply_t reply;
     if (result->status == STATUS_FAILURE) {
         run = result->code;
-    } else if (result->status == STATUS_OK &&
+    } else if ((result->status == STATUS_OK || result->status == STATUS_TYPED_FAILURE) &&
                !fabric_schema_decode(&ledger_reply_schema, result->payload, NULL, &reply)) {
         run = reply.run;
     }

@@ -144,7 +144,8 @@ static void note_reply(const store_entry_t *entry, const store_reply_t *reply, b
     watch.ends++;
     if (reply->status == STATUS_FAILURE) {
         call->reply_run = reply->code;
-    } else if (reply->status == STATUS_OK && (!(call->flags & REQUEST_TELL) || call->key > 0)) {
+    } else if (reply->status == STATUS_TYPED_FAILURE ||
+               (reply->status == STATUS_OK && (!(call->flags & REQUEST_TELL) || call->key > 0))) {
         call->reply_run = check_run_of_payload(reply->payload, number);
     } else if (reply->status == STATUS_DEFECT &&
                !(call->kills && reply->error == FABRIC_ERROR_DEAD_LETTER)) {

@@ -45,13 +45,22 @@ static size_t key_of(const void *bytes, uint8_t *key, size_t capacity)
     return sizeof number;
 }
 
+/* The failure of every other message that fails; the others fail with a code and a text. */
+enum { REFUSED = 3 };
+static const fabric_choice_t failure_items[] = {
+    FABRIC_VARIANT(REFUSED, "Refused", ledger_reply_schema, NULL)};
+static const fabric_choices_t failures = FABRIC_CHOICES("LedgerFailure", failure_items);
+
 const fabric_message_type_t ledger_append = {.tag = "Append",
                                              .request = &request_schema,
                                              .reply = &ledger_reply_schema,
                                              .durable = true,
-                                             .primary_key = key_of};
-const fabric_message_type_t ledger_peek = {
-    .tag = "Peek", .request = &request_schema, .reply = &ledger_reply_schema};
+                                             .primary_key = key_of,
+                                             .failures = &failures};
+const fabric_message_type_t ledger_peek = {.tag = "Peek",
+                                           .request = &request_schema,
+                                           .reply = &ledger_reply_schema,
+                                           .failures = &failures};
 
 process_t *ledger_worker;
 
@@ -141,6 +150,9 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     }
     if (attempt <= request->defects) {
         return fabric_defect(context, "attempt %u breaks", attempt);
+    }
+    if (request->fails && request->call % 2 == 0) {
+        return fabric_fail_with(context, REFUSED, &(ledger_reply_t){request->call, run});
     }
     if (request->fails) {
         return fabric_fail(context, run, "refused");
