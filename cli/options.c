@@ -76,6 +76,7 @@ static const char usage[] =
     "  fabricctl runner cordon NAME        gives a runner no more shards\n"
     "  fabricctl runner drain NAME         gives a runner's shards to others\n"
     "  fabricctl runner uncordon NAME      gives a runner shards again\n"
+    "  fabricctl entity resume TYPE ID     lets an entity go on that failures have parked\n"
     "  fabricctl shard ls                  lists the shards, their homes and owners\n"
     "  fabricctl shard show GROUP:NUMBER   shows everything about one shard\n"
     "  fabricctl shard plan --drain NAME   shows what would move if NAME went, or came (--add)\n"
@@ -95,8 +96,8 @@ static const char usage[] =
 
 static const char exit_codes[] =
     "\n"
-    "Exit codes: 0 done, 1 the entity answered with a failure, or status --check found the\n"
-    "cluster not healthy, 2 usage or configuration,\n"
+    "Exit codes: 0 done, 1 the entity answered with a failure (a typed one is printed as JSON),\n"
+    "or status --check found the cluster not healthy, 2 usage or configuration,\n"
     "3 not found, 4 cannot connect, 5 timeout or outcome unknown, 6 refused.\n";
 
 void cli_print_usage(FILE *file)

@@ -1,4 +1,4 @@
-/* The schema, and what becomes of versions 1 to 3: core/sql/sql_migration.h says in which order.
+/* The schema, and what becomes of versions 1 to 4: core/sql/sql_migration.h says in which order.
  * All of it is one transaction. A version that was released is never edited: changes get a number
  * of their own. */
 #include "sqlite/sqlite_migrations.h"
@@ -98,7 +98,14 @@ static const char tables[] =
     " lane INTEGER NOT NULL, request_id INTEGER NOT NULL, shard INTEGER NOT NULL,"
     " number INTEGER NOT NULL, ended_ms INTEGER NOT NULL, error INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, tag BLOB NOT NULL,"
-    " text BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, request_id)) WITHOUT ROWID;";
+    " text BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, request_id)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS primary_key ("
+    " lane INTEGER NOT NULL, hash BLOB NOT NULL, entity_hash INTEGER NOT NULL,"
+    " request_id INTEGER NOT NULL, shard INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " until_ms INTEGER, status INTEGER NOT NULL, error INTEGER NOT NULL, code INTEGER NOT NULL,"
+    " payload BLOB NOT NULL, PRIMARY KEY (lane, hash)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS primary_key_until ON primary_key (lane, until_ms)"
+    " WHERE until_ms IS NOT NULL;";
 
 static const char views[] =
 #include "sqlite/sqlite_views.def"

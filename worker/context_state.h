@@ -27,11 +27,17 @@ struct fabric_context {
     interrupts_t *interrupts;  /* NULL: nothing interrupts the handler while it runs */
     bool wishes;               /* the handler wants to be told when it is interrupted */
     uint64_t code;
+    bool typed;       /* the failure is one that the message declares: `code` is its number */
+    bool malformed;   /* it could not be encoded: the text says why */
+    size_t size;      /* of its values in `payload` */
+    uint8_t *payload; /* LIMIT_PAYLOAD_BYTES_MAX, borrowed */
     char text[LIMIT_TEXT_BYTES_MAX + 1];
 };
 
+/* `payload` has room for a whole payload; what is encoded there stays until the handler's answer
+ * is. */
 void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities,
-                  interrupts_t *interrupts);
+                  uint8_t *payload, interrupts_t *interrupts);
 /* Prepares the context for one message; the views of `delivery` stay until its handler has
  * returned. */
 void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,

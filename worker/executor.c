@@ -15,6 +15,9 @@ executor_t *executor_new(const type_table_t *types, const executor_limits_t *lim
     executor->types = types;
     executor->completions = completions_new(hooks->wake, hooks->wake_context);
     entity_table_init(&executor->entities, types, limits->residents_max, limits->outside_max);
+    if (hooks->runner.name) {
+        executor->entities.instance.runner = hooks->runner;
+    }
     handling_init(&executor->handling, types, executor->completions, &executor->entities, hooks);
     return executor;
 }
@@ -385,7 +388,8 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
     }
     entity_retry_lapsed(&executor->entities, now_ms);
     return ready_step(executor) || inbox_step(executor) || handling_slow_step(executor) ||
-           entity_sweep(&executor->entities, now_ms);
+           entity_sweep(&executor->entities, now_ms) ||
+           instance_sweep(&executor->entities.instance, now_ms);
 }
 
 uint64_t executor_next_deadline(const executor_t *executor)

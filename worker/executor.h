@@ -56,6 +56,7 @@ typedef struct executor_hooks {
      * them; NULL: it does not. */
     interrupts_t *interrupts;
     _Atomic uint64_t *at_hand; /* gets the request whose handler runs, and 0 when none does */
+    fabric_runner_t runner;    /* what build functions are told; its name may be NULL */
 } executor_hooks_t;
 
 /* Bounds of an executor. */

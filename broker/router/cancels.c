@@ -5,12 +5,22 @@
 #include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 
-/* Whether no caller waits for the message's end. */
-static bool is_plain_tell(const message_t *message)
+/* Whether the caller does not wait for the message's end. */
+static bool is_plain_tell(const message_t *message, const waiter_t *waiter)
 {
-    uint32_t flags = message->stored.flags;
-    bool handled = !(flags & REQUEST_DURABLE) && flags & REQUEST_WANT_HANDLED;
-    return flags & REQUEST_TELL && !handled;
+    bool durable = message->stored.flags & REQUEST_DURABLE;
+    bool handled = !durable && waiter->flags & REQUEST_WANT_HANDLED;
+    return waiter->flags & REQUEST_TELL && !handled;
+}
+
+/* The call that brought the message counts also where its caller is gone: it wanted it handled. */
+static bool do_all_cancel(const message_t *message)
+{
+    const waiter_t *waiter = &message->waiter;
+    while (waiter && waiter->cancelled) {
+        waiter = waiter->next;
+    }
+    return !waiter;
 }
 
 static void put_interrupt(router_t *router, const message_t *message)
@@ -41,9 +51,14 @@ static void end_queued(router_t *router, message_t *message)
     entity_release(router, entity);
 }
 
-void message_cancel(router_t *router, message_t *message)
+void message_cancel(router_t *router, message_t *message, call_key_t call)
 {
-    if (message->cancelled || is_plain_tell(message)) {
+    waiter_t *waiter = message_find_waiter(message, call);
+    if (!waiter || is_plain_tell(message, waiter)) {
+        return;
+    }
+    waiter->cancelled = true;
+    if (message->cancelled || !do_all_cancel(message)) {
         return;
     }
     switch (message->state) {
@@ -84,7 +99,7 @@ void call_cancel(router_t *router, client_t *client, const call_t *call)
     if (call->state == CALL_WAITING) {
         mark_held(client, call->sequence);
     } else if (call->state == CALL_OPEN) {
-        message_cancel(router, call->message);
+        message_cancel(router, call->message, (call_key_t){client->number, call->sequence});
     }
 }
 
@@ -93,7 +108,7 @@ void call_cancel(router_t *router, client_t *client, const call_t *call)
 static message_t *find_queued(router_t *router, const client_t *client,
                               const message_cancel_t *cancel)
 {
-    const entity_t *entity = entity_named(router, cancel->type, cancel->id);
+    const entity_t *entity = mailbox_find(router, cancel->type, cancel->id);
     call_key_t key = {client->number, cancel->sequence};
     for (message_t *message = entity ? entity->queue : NULL; message; message = message->next) {
         const waiter_t *waiter = message_find_waiter(message, key);
@@ -122,7 +137,7 @@ fabric_error_t cancel_received(router_t *router, client_t *client, const message
     }
     message_t *message = find_queued(router, client, cancel);
     if (message) {
-        message_cancel(router, message);
+        message_cancel(router, message, (call_key_t){client->number, cancel->sequence});
     }
     return FABRIC_OK;
 }

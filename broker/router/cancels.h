@@ -2,7 +2,8 @@
  *
  * A message that waits ends at once, and no handler sees it. One in flight is marked, and its
  * worker is told; it ends by its result, or when it comes back. One that is not in its entity's
- * queue yet is marked, and ends when it gets there. A result that is there stands.
+ * queue yet is marked, and ends when it gets there. A result that is there stands. Where several
+ * callers wait for a message, as they have its primary key, each of them has to want its end.
  */
 #ifndef BROKER_ROUTER_CANCELS_H
 #define BROKER_ROUTER_CANCELS_H
@@ -14,7 +15,15 @@ FABRIC_MUST_USE fabric_error_t cancel_received(router_t *router, client_t *clien
                                                const message_cancel_t *cancel);
 /* The caller of this call wants it to end. */
 void call_cancel(router_t *router, client_t *client, const call_t *call);
-/* A caller of the message wants it to end. A tell goes on: its call ends with its acceptance. */
-void message_cancel(router_t *router, message_t *message);
+/* The caller of this call wants the message to end, which does so once all its callers do. A tell
+ * goes on: its call ends with its acceptance. */
+void message_cancel(router_t *router, message_t *message, call_key_t call);
+/* Whether a durable message is not to be begun after its deadline: its caller wants that, and no
+ * other caller waits for it. */
+static inline bool message_gives_up(const message_t *message)
+{
+    uint32_t flags = message->stored.flags;
+    return flags & REQUEST_DURABLE && message_expires(flags) && !message->waiter.next;
+}
 
 #endif

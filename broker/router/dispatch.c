@@ -2,6 +2,8 @@
 #include "broker/router/dispatch.h"
 
 #include "broker/router/answers.h"
+#include "broker/router/cancels.h"
+#include "broker/router/failing.h"
 #include "broker/router/outcome.h"
 #include "broker/router/poison.h"
 #include "broker/router/router_state.h"
@@ -13,6 +15,12 @@ static uint64_t left_ms(const router_t *router, const message_t *message)
         return 0;
     }
     return message->deadline_ms > router->now_ms ? message->deadline_ms - router->now_ms : 1;
+}
+
+static uint64_t deliver_flags(const message_t *message)
+{
+    uint64_t flags = message->stored.flags | (message->alone ? DELIVER_ALONE : 0u);
+    return message_gives_up(message) ? flags : flags & ~(uint64_t)REQUEST_GIVE_UP;
 }
 
 static void deliver(router_t *router, runner_t *runner, message_t *message)
@@ -33,7 +41,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .request_id = stored->id.value,
         .delivery = message->deliveries,
         .attempt = poison_failures(message) + 1,
-        .flags = stored->flags | (message->alone ? DELIVER_ALONE : 0u),
+        .flags = deliver_flags(message),
         .type = stored->type,
         .id = stored->entity,
         .tag = stored->tag,
@@ -56,7 +64,7 @@ static bool expired(router_t *router, message_t *message)
     uint32_t flags = message->stored.flags;
     bool late = message->deadline_ms > 0 && message->deadline_ms <= router->now_ms;
     if (flags & REQUEST_DURABLE) {
-        bool ends = late && message_expires(flags);
+        bool ends = late && message_gives_up(message);
         if (ends) {
             message_finish_as_cancelled(router, message);
         }
@@ -97,29 +105,10 @@ static message_t *next_to_deliver(router_t *router, const entity_t *entity)
         return NULL;
     }
     message_t *message = entity->cursor;
-    return message && !poison_waits(router, entity, message) ? message : NULL;
-}
-
-/* Whether the message at the cursor has failed too often, and may become a dead letter in its place
- * in the entity's order. */
-static bool is_exhausted(const router_t *router, const entity_t *entity, const message_t *message)
-{
-    return poison_is_exhausted(router, message) && entity->holds == 0 && entity->in_flight == 0;
-}
-
-/* Ends the messages at the cursor that nobody is to handle any more. */
-static void give_up(router_t *router, entity_t *entity)
-{
-    message_t *message;
-    while ((message = entity->cursor)) {
-        if (message->cancelled) {
-            message_finish_as_cancelled(router, message);
-        } else if (is_exhausted(router, entity, message)) {
-            message_give_up(router, message);
-        } else {
-            return;
-        }
-    }
+    bool waits =
+        message && (poison_waits(router, entity, message) ||
+                    poison_is_exhausted(router, message)); /* parked, or not yet given up */
+    return waits ? NULL : message;
 }
 
 /* `turn`: the entity has waited for credit, and no other entity that waits comes before it. */
@@ -130,7 +119,7 @@ static void dispatch(router_t *router, entity_t *entity, bool turn)
         return; /* its lane was dropped, and the entity is freed in a later turn */
     }
     while (entity->cursor) {
-        give_up(router, entity);
+        failing_give_up(router, entity);
         message_t *message = next_to_deliver(router, entity);
         if (!message) {
             return;

@@ -204,7 +204,8 @@ bool lane_drop_some(router_t *router, uint32_t number)
     shard_t *shard = shards_next_of_lane(router, number, NULL);
     for (unsigned i = 0; i < DROPPED_AT_ONCE; i++) {
         bool any = drop_next_abandoned(router, lane) || drop_next_overflow(router, number) ||
-                   drop_next_ghost(router, lane) || drop_next_queued(router, number, &shard);
+                   drop_next_ghost(router, lane) || keys_drop_next(router, &lane->keys) ||
+                   drop_next_queued(router, number, &shard);
         if (!any) {
             return true;
         }

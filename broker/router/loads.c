@@ -72,6 +72,11 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
         return;
     }
     overflow_settled(router, lane, slice);
+    const lookup_t *lookup = &router->lanes[lane].lookup_current;
+    for (size_t i = 0; i < slice->key_count; i++) {
+        keys_settled(router, &router->lanes[lane].keys, slice->keys[i].hash, slice->number,
+                     lookup->running);
+    }
     if (slice->taken.slice.last) {
         router->lanes[lane].loads.corrected = true;
         forget_corrected(&router->lanes[lane].loads);
@@ -143,7 +148,7 @@ static void take_row(router_t *router, uint32_t number, overflow_t *overflow, me
         return;
     }
     if (overruled) {
-        checkpoint_forget_row(&lane->checkpoint, row->position);
+        (void)checkpoint_forget_row(&lane->checkpoint, row->position);
         checkpoint_note(&lane->checkpoint, row);
     }
     overflow_row_loaded(router, overflow, row);

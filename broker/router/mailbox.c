@@ -9,9 +9,9 @@
 
 /* ---- entities ---- */
 
-#define ENTITY_NAME_BYTES_MAX (2 * LIMIT_NAME_BYTES_MAX + 1)
+enum { ENTITY_NAME_MAX = 2 * LIMIT_NAME_BYTES_MAX + 1 };
 
-static size_t make_name(uint8_t name[ENTITY_NAME_BYTES_MAX], fabric_bytes_t type, fabric_bytes_t id)
+static size_t make_name(uint8_t name[ENTITY_NAME_MAX], fabric_bytes_t type, fabric_bytes_t id)
 {
     name[0] = (uint8_t)type.size;
     memcpy(name + 1, type.data, type.size);
@@ -19,9 +19,9 @@ static size_t make_name(uint8_t name[ENTITY_NAME_BYTES_MAX], fabric_bytes_t type
     return 1 + type.size + id.size;
 }
 
-entity_t *entity_named(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
+entity_t *mailbox_find(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
 {
-    uint8_t name[ENTITY_NAME_BYTES_MAX];
+    uint8_t name[ENTITY_NAME_MAX];
     size_t size = make_name(name, type, id);
     entity_t *entity = NULL;
     HASH_FIND(by_name, router->entities, name, size, entity);
@@ -31,7 +31,7 @@ entity_t *entity_named(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
 entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
                              fabric_bytes_t id)
 {
-    uint8_t name[ENTITY_NAME_BYTES_MAX];
+    uint8_t name[ENTITY_NAME_MAX];
     size_t size = make_name(name, type, id);
     unsigned hash;
     HASH_FUNCTION(name, size, hash);
@@ -58,6 +58,7 @@ void entity_release(router_t *router, entity_t *entity)
         return; /* while it waits for credit, the runner's list refers to it */
     }
     entity_resume(router, entity);
+    entity_set_parked(router, entity, false);
     DL_DELETE(entity->ownership->entities, entity);
     HASH_DELETE(by_name, router->entities, entity);
     memory_cache_free(entity, sizeof *entity + entity->name_size);
@@ -140,6 +141,7 @@ void entity_append(entity_t *entity, message_t *message)
     if (!entity->cursor) {
         entity->cursor = message;
     }
+    entity->mailbox++;
     entity->queued += !is_volatile(message);
     entity->queued_volatile += is_volatile(message);
 }
@@ -174,6 +176,7 @@ void entity_keep_result(message_t *message)
         entity->cursor = next_queued(message->next);
     }
     message_set_state(message, MESSAGE_RESULT);
+    entity->mailbox--;
     entity->volatile_results += is_volatile(message);
 }
 
@@ -183,6 +186,7 @@ void entity_remove(message_t *message)
     if (entity->cursor == message) {
         entity->cursor = next_queued(message->next);
     }
+    entity->mailbox -= message->state != MESSAGE_RESULT;
     entity->queued -= !is_volatile(message);
     if (message->state == MESSAGE_IN_FLIGHT) {
         end_flight(entity);
@@ -214,23 +218,29 @@ void entity_end_restart(entity_t *entity)
     }
 }
 
-/* Twice as long with each level, up to a bound. */
-static uint64_t pause_ms(const router_t *router, unsigned level)
+static void rest(router_t *router, entity_t *entity, uint64_t pause_ms)
 {
     uint64_t longest_ms = router->config.backoff_max_ms;
-    if (level == 0) {
-        return NOT_TAKEN_DELAY_MS;
-    }
-    uint64_t pause_ms = router->config.backoff_ms;
-    while (--level > 0 && pause_ms < longest_ms) {
-        pause_ms *= 2;
-    }
-    return pause_ms < longest_ms ? pause_ms : longest_ms;
+    timers_set(&router->pauses, &entity->pause,
+               router->now_ms + (pause_ms < longest_ms ? pause_ms : longest_ms));
 }
 
-void entity_back_off(router_t *router, entity_t *entity, unsigned level)
+void entity_back_off(router_t *router, entity_t *entity, unsigned failures)
 {
-    timers_set(&router->pauses, &entity->pause, router->now_ms + pause_ms(router, level));
+    uint64_t pause_ms = router->config.backoff_ms;
+    for (unsigned i = 1; i < failures && pause_ms < router->config.backoff_max_ms; i++) {
+        pause_ms = (pause_ms * 3 + 1) / 2;
+    }
+    rest(router, entity, pause_ms);
+}
+
+void entity_pause(router_t *router, entity_t *entity, unsigned refusals)
+{
+    uint64_t pause_ms = NOT_TAKEN_DELAY_MS;
+    for (unsigned i = 0; i < refusals && pause_ms < router->config.backoff_max_ms; i++) {
+        pause_ms *= 2;
+    }
+    rest(router, entity, pause_ms);
 }
 
 void entity_resume(router_t *router, entity_t *entity)
@@ -242,6 +252,12 @@ entity_t *entity_take_rested(router_t *router)
 {
     timer_entry_t *pause = timers_take_due(&router->pauses, router->now_ms);
     return pause ? TIMER_OWNER(pause, entity_t, pause) : NULL;
+}
+
+void entity_set_parked(router_t *router, entity_t *entity, bool parked)
+{
+    router->counters.parked += (uint64_t)parked - (uint64_t)entity->parked;
+    entity->parked = parked;
 }
 
 void entity_hold(entity_t *entity)

@@ -23,6 +23,9 @@ static void keep_result(router_t *router, message_t *message, const message_resu
     if (tell && result->status == STATUS_OK) {
         reply.payload = (fabric_bytes_t){NULL, 0};
     }
+    if (message->stored.key_hash) {
+        reply.kept_until_ms = router_key_until_ms(router);
+    }
     message_add_reply(router, message, &reply);
     entity_keep_result(message);
 }
@@ -116,7 +119,8 @@ static void end_after_crashes(router_t *router, message_t *message)
 void message_give_up(router_t *router, message_t *message)
 {
     static const char text[] = "an earlier broker knows how the last one ended";
-    if (message->crashes >= router->config.crashes_max) {
+    bool only_crashes = message->crashes > 0 && message->attempts == 0;
+    if (message->crashes >= router->config.crashes_max || only_crashes) {
         end_after_crashes(router, message);
         return;
     }

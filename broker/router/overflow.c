@@ -20,10 +20,14 @@ static bool memory_is_used(const router_t *router, unsigned quarters)
     return router->message_bytes + router->client_bytes >= bytes;
 }
 
-/* How many messages of one entity may be in its queue. */
-static uint32_t window(const router_t *router)
+/* How many messages of one entity may be in its queue. `ownership` NULL: it is not known whose. */
+static uint32_t window(router_t *router, const ownership_t *ownership)
 {
     uint32_t messages = router->config.entity_window;
+    if (ownership && messages > router->mailbox_capacity_min) {
+        uint32_t capacity = type_mailbox_capacity(router, ownership_type(ownership));
+        messages = messages < capacity ? messages : capacity;
+    }
     if (memory_is_used(router, 3)) {
         return 1;
     }
@@ -31,16 +35,16 @@ static uint32_t window(const router_t *router)
 }
 
 /* The same where the entity is known. */
-static uint32_t window_of(const router_t *router, const entity_t *entity)
+static uint32_t window_of(router_t *router, const entity_t *entity)
 {
     bool waits = entity->ownership->state != OWNERSHIP_OWNED;
-    return waits && memory_is_used(router, 2) ? 0 : window(router);
+    return waits && memory_is_used(router, 2) ? 0 : window(router, entity->ownership);
 }
 
 /* How many rows may be loaded now. */
-static uint32_t rows_wanted(const router_t *router, const overflow_t *overflow)
+static uint32_t rows_wanted(router_t *router, const overflow_t *overflow)
 {
-    uint32_t messages = window(router);
+    uint32_t messages = window(router, overflow->ownership);
     if (!overflow->ownership && messages > ENTITY_WINDOW) {
         messages = ENTITY_WINDOW; /* perhaps nobody is there to handle them */
     }
@@ -73,7 +77,7 @@ static void unlist(overflow_t *overflow)
 }
 
 /* Puts the overflow into the list where it belongs, if it is to be loaded. */
-static void list(const router_t *router, overflows_t *overflows, overflow_t *overflow)
+static void list(router_t *router, overflows_t *overflows, overflow_t *overflow)
 {
     bool due = overflow->count > 0 && !overflow->loading && rows_wanted(router, overflow) > 0;
     overflow_t **wanted =

@@ -35,10 +35,20 @@ void poison_count_defect(router_t *router, message_t *message)
     record_counts(router, message);
 }
 
-bool poison_is_exhausted(const router_t *router, const message_t *message)
+bool poison_is_exhausted(router_t *router, const message_t *message)
 {
+    if (poison_failures(message) == 0) {
+        return false; /* as nearly always */
+    }
     return message->attempts >= router->config.attempts_max ||
-           message->crashes >= router->config.crashes_max;
+           message->crashes >= router->config.crashes_max ||
+           type_options(router, message->stored.type).failure == FAILURE_SKIP;
+}
+
+void poison_forget(router_t *router, message_t *message)
+{
+    message->attempts = message->crashes = message->unexplained = 0;
+    record_counts(router, message);
 }
 
 static void copy_cut(char *to, size_t size, fabric_bytes_t from)
@@ -108,7 +118,7 @@ static bool needs_isolation(const message_t *message)
     return message->unexplained >= UNEXPLAINED_MAX;
 }
 
-bool poison_waits(const router_t *router, const entity_t *entity, const message_t *message)
+bool poison_waits(router_t *router, const entity_t *entity, const message_t *message)
 {
     /* What is in flight before the message would share its isolation, or has to end before the
      * message becomes a dead letter, or is to run alone. */

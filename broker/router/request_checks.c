@@ -30,8 +30,16 @@ static fabric_error_t check_limits(const message_request_t *request, const char 
         *text = "headers are over 8 KiB, or traceparent over 55 bytes";
         return FABRIC_ERROR_LIMIT_EXCEEDED;
     }
-    if (request->primary_key.size > 0 || request->deliver_at_ms > 0) {
-        *text = "this release serves no primary keys and no scheduled messages";
+    if (request->primary_key.size > LIMIT_PRIMARY_KEY_BYTES_MAX) {
+        *text = "the primary key is over 1,024 bytes";
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    if (request->primary_key.size > 0 && !(request->flags & REQUEST_DURABLE)) {
+        *text = "a volatile message has no primary key";
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    if (request->deliver_at_ms > 0) {
+        *text = "this release serves no scheduled messages";
         return FABRIC_ERROR_UNKNOWN_KIND;
     }
     return FABRIC_OK;

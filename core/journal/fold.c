@@ -146,19 +146,23 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
         item->damaged = false;
         item->position = record->position;
         item->message = record->message;
+        item->key_hash = record->message.key_hash;
         count_attempts(item, record);
         break;
     case RECORD_ATTEMPT:
         count_attempts(item, record);
+        item->recounted = true;
         break;
     case RECORD_RESULT:
         item->standing = JOURNAL_ENDED;
+        item->key_hash = record->key_hash;
         item->reply = record->reply;
         break;
     case RECORD_DEAD:
         item->standing = JOURNAL_DEAD;
         item->damaged = false;
         item->message = record->message;
+        item->key_hash = record->message.key_hash;
         item->reply = record->reply;
         item->cause = record->cause;
         item->text = record->text;

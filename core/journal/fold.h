@@ -26,11 +26,13 @@ typedef struct journal_item {
     uint64_t position; /* its id where the entries do not tell */
     uint64_t entity_hash;
     journal_standing_t standing;
-    bool begun;                  /* its MESSAGE record is among the entries: `message` is set */
-    bool damaged;                /* its MESSAGE record is; then `message` is not set */
-    bool counted;                /* `attempts` is set */
+    bool begun;     /* its MESSAGE record is among the entries: `message` is set */
+    bool damaged;   /* its MESSAGE record is; then `message` is not set */
+    bool counted;   /* `attempts` is set */
+    bool recounted; /* by an ATTEMPT: a row that was written before says less, or more */
     journal_attempts_t attempts; /* in all */
     store_message_t message;     /* begun, or DEAD */
+    const uint8_t *key_hash;     /* of its primary key; NULL: none, or it is not known */
     store_reply_t reply;         /* ENDED, DEAD */
     uint32_t cause;              /* DEAD */
     fabric_bytes_t text;         /* DEAD */

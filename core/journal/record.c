@@ -9,9 +9,9 @@ enum {
     ADOPT_FIELDS = 3,
     MESSAGE_FIELDS = 15,
     RESULT_FIELDS = 9,
+    KEYED_RESULT_FIELDS = 11,
     ATTEMPT_FIELDS = 3,
-    DEAD_FIELDS = 20,
-    KEY_HASH_BYTES = 32
+    DEAD_FIELDS = 20
 };
 
 const char *journal_record_kind_name(unsigned kind)
@@ -121,6 +121,20 @@ static call_key_t get_call(wire_reader_t *fields)
     return call;
 }
 
+static void put_key_hash(wire_writer_t *out, const uint8_t *key_hash)
+{
+    wire_put_bin(out, fabric_bytes(key_hash, key_hash ? STORE_KEY_BYTES : 0));
+}
+
+static const uint8_t *get_key_hash(wire_reader_t *fields)
+{
+    fabric_bytes_t key_hash = wire_get_bin(fields);
+    if (key_hash.size != 0 && key_hash.size != STORE_KEY_BYTES) {
+        fields->failed = true;
+    }
+    return key_hash.size > 0 ? key_hash.data : NULL;
+}
+
 /* All of a message but its id and shard. */
 static void put_contents(wire_writer_t *out, const store_message_t *message)
 {
@@ -132,7 +146,7 @@ static void put_contents(wire_writer_t *out, const store_message_t *message)
     wire_put_str(out, message->traceparent);
     wire_put_bin(out, message->headers);
     put_call(out, message->call);
-    wire_put_bin(out, fabric_bytes(message->key_hash, message->key_hash ? KEY_HASH_BYTES : 0));
+    put_key_hash(out, message->key_hash);
     wire_put_int(out, message->deliver_at_ms);
 }
 
@@ -146,11 +160,7 @@ static void get_contents(wire_reader_t *fields, store_message_t *message)
     message->traceparent = wire_get_str(fields);
     message->headers = wire_get_bin(fields);
     message->call = get_call(fields);
-    fabric_bytes_t key_hash = wire_get_bin(fields);
-    if (key_hash.size != 0 && key_hash.size != KEY_HASH_BYTES) {
-        fields->failed = true;
-    }
-    message->key_hash = key_hash.size > 0 ? key_hash.data : NULL;
+    message->key_hash = get_key_hash(fields);
     message->deliver_at_ms = wire_get_int(fields);
 }
 
@@ -222,23 +232,35 @@ static uint32_t get_message(wire_reader_t *fields, journal_record_t *record)
 void record_put_result(wire_writer_t *out, const store_message_t *message,
                        const store_reply_t *reply)
 {
-    size_t mark = begin_record(out, RECORD_RESULT, message->shard, RESULT_FIELDS);
+    uint32_t count = message->key_hash ? KEYED_RESULT_FIELDS : RESULT_FIELDS;
+    size_t mark = begin_record(out, RECORD_RESULT, message->shard, count);
     wire_put_uint(out, message->id.value);
     put_call(out, message->call);
     wire_put_uint(out, journal_contents_hash(message));
     wire_put_uint(out, message->flags);
     put_reply(out, reply);
+    if (message->key_hash) {
+        put_key_hash(out, message->key_hash);
+        wire_put_int(out, reply->kept_until_ms);
+    }
     end_record(out, mark);
 }
 
-static uint32_t get_result(wire_reader_t *fields, journal_record_t *record)
+/* `count`: of the fields that are there. */
+static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     record->id.value = wire_get_uint(fields);
     record->call = get_call(fields);
     record->contents = wire_get_uint(fields);
     record->message_flags = get_u32(fields);
     get_reply(fields, &record->reply);
-    return RESULT_FIELDS;
+    if (count != KEYED_RESULT_FIELDS) {
+        return RESULT_FIELDS;
+    }
+    record->key_hash = get_key_hash(fields);
+    fields->failed = fields->failed || !record->key_hash;
+    record->reply.kept_until_ms = wire_get_int(fields);
+    return KEYED_RESULT_FIELDS;
 }
 
 void record_put_attempt(wire_writer_t *out, const store_message_t *message,
@@ -282,7 +304,7 @@ static uint32_t get_dead(wire_reader_t *fields, journal_record_t *record)
 }
 
 /* Reads the fields of a kind, and returns how many there are to be. */
-static uint32_t get_fields(wire_reader_t *fields, journal_record_t *record)
+static uint32_t get_fields(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     switch (record->kind) {
     case RECORD_ADOPT:
@@ -290,7 +312,7 @@ static uint32_t get_fields(wire_reader_t *fields, journal_record_t *record)
     case RECORD_MESSAGE:
         return get_message(fields, record);
     case RECORD_RESULT:
-        return get_result(fields, record);
+        return get_result(fields, count, record);
     case RECORD_ATTEMPT:
         return get_attempt(fields, record);
     case RECORD_DEAD:
@@ -313,7 +335,7 @@ fabric_error_t record_decode(fabric_bytes_t bytes, journal_record_t *record)
     wire_reader_t fields =
         wire_reader(fabric_bytes(bytes.data + RECORD_HEAD_BYTES, bytes.size - RECORD_HEAD_BYTES));
     uint32_t count = wire_get_array(&fields);
-    uint32_t expected = get_fields(&fields, record);
+    uint32_t expected = get_fields(&fields, count, record);
     if (count != expected || wire_finish(&fields) != FABRIC_OK) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }

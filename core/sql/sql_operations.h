@@ -72,6 +72,10 @@ fabric_error_t sql_list_backlogs(store_t *store, uint32_t lane, store_visit_back
 fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const store_row_key_t *keys,
                              size_t count, bool *found);
 
+/* sql_keys.c */
+fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes, size_t count,
+                             store_visit_key_fn *visit, void *context);
+
 #define SQL_OPERATIONS                                                                             \
     .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \
     .broker_join = sql_broker_join, .broker_renew = sql_broker_renew,                              \
@@ -84,6 +88,7 @@ fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const store_row_key_
     .append = sql_append, .append_after = sql_append_after, .lane_take = sql_lane_take,            \
     .journal_replace = sql_journal_replace, .read_journal = sql_read_journal,                      \
     .read_journal_back = sql_read_journal_back, .purge = sql_purge, .checkpoint = sql_checkpoint,  \
-    .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows
+    .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows,    \
+    .find_keys = sql_find_keys
 
 #endif

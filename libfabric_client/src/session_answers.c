@@ -24,18 +24,20 @@ static bool ids_are_near(uint64_t a, uint64_t b)
 }
 
 /* Brokers refuse calls whose floor is ahead of all ids, so one id that changed on the way must not
- * stay: an id that is far from the known one counts when it is heard a second time. A floor that is
- * too low only makes look-ups long. */
+ * stay: an id that is far from the known one counts when it is heard a second time. Larger ids are
+ * those of another broker: those of a broker that makes few may be heard in between. A floor that
+ * is too low makes look-ups long, or impossible where entries are purged. */
 void session_note_id(session_t *session, uint64_t id)
 {
+    uint64_t *doubted = id > session->high_id ? &session->doubted_high : &session->doubted_low;
     if (session->high_id == 0 || ids_are_near(id, session->high_id)) {
         session->high_id = id > session->high_id ? id : session->high_id;
-        session->doubted_id = 0;
-    } else if (session->doubted_id != 0 && ids_are_near(id, session->doubted_id)) {
+        session->doubted_low = 0;
+    } else if (*doubted != 0 && ids_are_near(id, *doubted)) {
         session->high_id = id;
-        session->doubted_id = 0;
+        session->doubted_low = session->doubted_high = 0;
     } else {
-        session->doubted_id = id;
+        *doubted = id;
     }
 }
 
@@ -113,9 +115,11 @@ static bool reply_is_sound(const message_reply_t *reply)
     if (reply->status == STATUS_OK) {
         return fits && reply->error == 0 && reply->code == 0;
     }
-    if (reply->status == STATUS_FAILURE) {
-        return fits && (reply->error == FABRIC_ERROR_ENTITY_FAILURE ||
-                        (reply->error == FABRIC_ERROR_CANCELLED && reply->code == 0));
+    if (reply->status == STATUS_FAILURE && reply->error == FABRIC_ERROR_CANCELLED) {
+        return fits && reply->code == 0;
+    }
+    if (reply->status == STATUS_FAILURE || reply->status == STATUS_TYPED_FAILURE) {
+        return fits && reply->error == FABRIC_ERROR_ENTITY_FAILURE;
     }
     return fits && reply->status == STATUS_DEFECT && reply->error != 0;
 }
@@ -133,7 +137,7 @@ static void apply_reply(session_t *session, uint32_t peer, const message_reply_t
         return;
     }
     note_accepted(session, peer, call, reply->request_id);
-    call_note_code(call, reply->code);
+    call_note_code(call, reply->code, reply->status == STATUS_TYPED_FAILURE);
     if ((call->flags & REQUEST_TELL) && !(call->flags & REQUEST_WANT_HANDLED)) {
         session_end_text(session, call, FABRIC_OK, NULL); /* handled, so it had been accepted */
     } else if (reply->status == STATUS_OK) {
@@ -249,7 +253,7 @@ static void apply_rejected(session_t *session, uint32_t peer, const message_reje
     }
     if (!call_is_volatile(call)) {
         retry_durable(session, peer, call, error, hint_ms);
-    } else if (error == FABRIC_ERROR_NOT_HOME) {
+    } else if (error == FABRIC_ERROR_NOT_HOME || error == FABRIC_ERROR_RUNNER_NOT_REGISTERED) {
         retry_volatile(session, peer, call, hint_ms);
     } else {
         session_end(session, call, error, rejected->text);

@@ -66,7 +66,8 @@ struct session {
 
     /* --- session_answers.c --- */
     uint64_t high_id;
-    uint64_t doubted_id;    /* far from high_id, heard once; 0: none */
+    uint64_t doubted_low;   /* far below high_id, heard once since one near it; 0: none */
+    uint64_t doubted_high;  /* far above it, heard once; 0: none */
     uint64_t map_ask_at_ms; /* when the next sign of a newer map counts */
 
     /* --- session_connection.c --- */

@@ -146,6 +146,12 @@ static uint64_t array(cursor_t *cursor)
 
 /* ---- records ---- */
 
+static void key_hash(cursor_t *cursor, decoded_record_t *record)
+{
+    record->key_hash = binary(cursor);
+    cursor->bad = cursor->bad || (record->key_hash.size != 0 && record->key_hash.size != 32);
+}
+
 static void contents(cursor_t *cursor, decoded_record_t *record)
 {
     record->flags = number_below(cursor, 32);
@@ -157,8 +163,7 @@ static void contents(cursor_t *cursor, decoded_record_t *record)
     record->headers = binary(cursor);
     record->client = number(cursor);
     record->sequence = number(cursor);
-    record->key_hash = binary(cursor);
-    cursor->bad = cursor->bad || (record->key_hash.size != 0 && record->key_hash.size != 32);
+    key_hash(cursor, record);
     record->deliver_at_ms = (int64_t)integer(cursor, true);
     record->contents =
         xxh3(record->payload, xxh3(record->tag, decoded_entity_hash(record->type, record->entity)));
@@ -197,7 +202,8 @@ static uint64_t message_fields(cursor_t *cursor, decoded_record_t *record)
     return 15;
 }
 
-static uint64_t result_fields(cursor_t *cursor, decoded_record_t *record)
+/* One with 11 fields is that of a message with a primary key. */
+static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
     record->id = number(cursor);
     record->client = number(cursor);
@@ -205,7 +211,13 @@ static uint64_t result_fields(cursor_t *cursor, decoded_record_t *record)
     record->contents = number(cursor);
     record->flags = number_below(cursor, 32);
     reply(cursor, record);
-    return 9;
+    if (count != 11) {
+        return 9;
+    }
+    key_hash(cursor, record);
+    cursor->bad = cursor->bad || record->key_hash.size == 0;
+    record->kept_until_ms = (int64_t)integer(cursor, true);
+    return 11;
 }
 
 static uint64_t dead_fields(cursor_t *cursor, decoded_record_t *record)
@@ -220,7 +232,7 @@ static uint64_t dead_fields(cursor_t *cursor, decoded_record_t *record)
 }
 
 /* How many fields the kind has; 0: there is no such kind. */
-static uint64_t fields(cursor_t *cursor, decoded_record_t *record)
+static uint64_t fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
     switch (record->kind) {
     case DECODED_ADOPT:
@@ -228,7 +240,7 @@ static uint64_t fields(cursor_t *cursor, decoded_record_t *record)
     case DECODED_MESSAGE:
         return message_fields(cursor, record);
     case DECODED_RESULT:
-        return result_fields(cursor, record);
+        return result_fields(cursor, count, record);
     case DECODED_ATTEMPT:
         record->id = number(cursor);
         counts(cursor, record);
@@ -251,7 +263,7 @@ const char *decode_record(fabric_bytes_t bytes, decoded_record_t *record)
     *record = (decoded_record_t){.kind = bytes.data[12], .shard = big_endian(bytes.data + 13, 4)};
     cursor_t cursor = {bytes.data + RECORD_HEAD, bytes.data + bytes.size, false};
     uint64_t count = array(&cursor);
-    uint64_t expected = fields(&cursor, record);
+    uint64_t expected = fields(&cursor, count, record);
     if (expected == 0) {
         return "a record is of an unknown kind";
     }

@@ -268,7 +268,8 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(number(store, "SELECT COUNT(*) FROM entity_type"), 1);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM information_schema.tables WHERE"
                                    " table_schema = DATABASE() AND table_type = 'BASE TABLE'"),
-                     12);
+                     13);
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM primary_key WHERE lane = 0"), 0);
 }
 
 /* ---- tests ---- */
@@ -320,6 +321,23 @@ static void version_3_is_migrated(void **state)
                                             " id_mark = 8000 AND secret = REPEAT(CHAR(0), 16)"),
                      1);
     assert_true(mariadb_execute(fixture->url, "DELETE FROM broker WHERE slot = 5;"));
+    check_migrated(fixture, false);
+}
+
+/* Version 4 had no primary keys. */
+static void version_4_is_migrated(void **state)
+{
+    fixture_t *fixture = *state;
+    const store_driver_t *driver = fixture->store->driver;
+    reason_t reason = {{0}};
+    uint32_t version = 0;
+    assert_int_equal(apply(fixture->store, &reason), FABRIC_OK);
+    assert_true(mariadb_execute(fixture->url, old_schema_4));
+    assert_int_equal(driver->schema_status(fixture->store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, 4);
+    assert_int_equal(apply(fixture->store, &reason), FABRIC_OK);
+    assert_int_equal(driver->schema_status(fixture->store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, STORE_SCHEMA_VERSION);
     check_migrated(fixture, false);
 }
 
@@ -479,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(version_1_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_2_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_3_is_migrated, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_4_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(another_cluster_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_that_broke_off_is_run_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_whose_answers_are_lost_is_run_again, setup,

@@ -21,6 +21,7 @@ static void put_again(journal_writer_t *writer, const journal_record_t *record)
     store_message_t ended = record->message;
     ended.call = record->call;
     ended.flags = record->message_flags;
+    ended.key_hash = record->key_hash;
     switch (record->kind) {
     case RECORD_ADOPT:
         journal_put_adopt(writer, record->broker, record->epoch, record->name);

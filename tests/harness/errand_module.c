@@ -47,10 +47,11 @@ static void rest(void)
     nanosleep(&pause, NULL);
 }
 
-static bool start(void *state, fabric_bytes_t id)
+static bool build(fabric_instance_t *instance, void *state)
 {
-    snprintf(((errand_t *)state)->id, sizeof((errand_t *)state)->id, "%.*s", (int)id.size,
-             (const char *)id.data);
+    fabric_address_t address = fabric_instance_address(instance);
+    snprintf(((errand_t *)state)->id, sizeof((errand_t *)state)->id, "%.*s", (int)address.id.size,
+             (const char *)address.id.data);
     return true;
 }
 
@@ -142,7 +143,7 @@ static const fabric_handler_t handlers[] = {
     {&errand_block, block}, {&errand_wait, wait_handler}, {&errand_idle, wait_handler}};
 
 #define ERRAND                                                                                     \
-    .state_size = sizeof(errand_t), .start = start, .handlers = handlers,                          \
+    .state_size = sizeof(errand_t), .build = build, .handlers = handlers,                          \
     .handler_count = sizeof handlers / sizeof handlers[0]
 
 static const fabric_entity_type_t errand_type = {.name = ERRAND_TYPE, ERRAND};

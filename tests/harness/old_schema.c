@@ -104,5 +104,9 @@ const char old_schema_sqlite_2[] =
     "ALTER TABLE attempt ADD COLUMN suspicions INTEGER NOT NULL DEFAULT 0;"
     "UPDATE schema_version SET version = 2;";
 
-const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret; DELETE FROM schema_version;"
+const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret; DROP TABLE primary_key;"
+                            "DELETE FROM schema_version;"
                             "INSERT INTO schema_version VALUES (3, CURRENT_TIMESTAMP);";
+
+const char old_schema_4[] = "DROP TABLE primary_key; DELETE FROM schema_version;"
+                            "INSERT INTO schema_version VALUES (4, CURRENT_TIMESTAMP);";

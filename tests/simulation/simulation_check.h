@@ -13,6 +13,7 @@
 
 #define CALLS_MAX    4096u
 #define ENTITIES_MAX 512u
+#define KEYS_MAX     1024u /* of an entity */
 
 /* One call of a client. Its number is its index. */
 typedef struct watched_call {
@@ -22,6 +23,7 @@ typedef struct watched_call {
     uint32_t flags;
     uint32_t defects; /* attempts that are to break */
     uint32_t fails;
+    uint32_t key; /* its primary key, among those of the entity; 0: none */
     /* Shows whether a lane is served after the last fault, which was then; else 0. */
     uint64_t probe_us;
     bool kills;     /* the message is poison: it kills each worker that runs it */

@@ -63,6 +63,7 @@ static void note_message(const store_entry_t *entry, const journal_record_t *rec
     if (!check_is_durable(call)) {
         world_fail("I3: volatile call %u is stored", number);
     }
+    check_key_stored(number, message->key_hash);
     if (shard_id_number(message->shard) % world.plan.lanes != entry->lane) {
         world_fail("call %u of shard %u is in lane %u", number, shard_id_number(message->shard),
                    entry->lane);
@@ -165,7 +166,8 @@ static void note_reply(const store_entry_t *entry, const store_reply_t *reply, b
     watch.ends++;
     if (reply->status == STATUS_FAILURE) {
         call->reply_run = reply->code;
-    } else if (reply->status == STATUS_OK && !(call->flags & REQUEST_TELL)) {
+    } else if (reply->status == STATUS_TYPED_FAILURE ||
+               (reply->status == STATUS_OK && (!(call->flags & REQUEST_TELL) || call->key > 0))) {
         call->reply_run = check_run_of_payload(reply->payload, number);
     } else if (reply->status == STATUS_DEFECT &&
                !(call->kills && reply->error == FABRIC_ERROR_DEAD_LETTER)) {

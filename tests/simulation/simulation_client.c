@@ -21,6 +21,7 @@ enum {
     AGAIN_MAX = 3,
     PROBE_AGAIN_US = 20000,
     ORDER_MAX_MS = 1000,
+    KEYED_OF_10000 = 7000,
     CANCELS_OF_10000 = 2000,
     SOON_US_MAX = 20000,
     CANCEL_US_MAX = 1000000
@@ -257,6 +258,12 @@ static void plan_cancel(process_t *process, uint32_t number)
                               world_between(0, world_chance(7000) ? SOON_US_MAX : CANCEL_US_MAX));
 }
 
+/* One of a few keys, so that duplicates cross; later other ones, so that messages go on to come. */
+static uint32_t draw_key(uint32_t call)
+{
+    return 1 + call / (4 * world.plan.entities) + (uint32_t)world_between(0, 2);
+}
+
 void simulated_client_call(process_t *process)
 {
     uint32_t flags = draw_flags();
@@ -266,6 +273,10 @@ void simulated_client_call(process_t *process)
     watched->defects = world_chance(600) ? (uint32_t)world_between(1, 2) : 0;
     watched->fails = world_chance(500);
     watched->kills = check_poisons(number);
+    if (world.plan.keyed && flags & REQUEST_DURABLE && !watched->kills &&
+        world_chance(KEYED_OF_10000)) {
+        watched->key = draw_key(number);
+    }
     bool hurried = !world.calm && world_chance(1000);
     uint64_t wait_max_ms = hurried ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
     if (hurried && world.plan.cancels && !(flags & REQUEST_TELL) && !watched->kills) {

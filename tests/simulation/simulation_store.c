@@ -379,6 +379,13 @@ static fabric_error_t simulated_find_rows(store_t *store, uint32_t lane,
     FORWARD(MEMORY_STORE_LOAD, find_rows(inner_of(store), lane, keys, count, found));
 }
 
+static fabric_error_t simulated_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes,
+                                          size_t count, store_visit_key_fn *visit, void *context)
+{
+    FORWARD(MEMORY_STORE_FIND_KEYS,
+            find_keys(inner_of(store), lane, hashes, count, visit, context));
+}
+
 const store_driver_t simulation_store_driver = {
     .scheme = "simulated",
     .slice_rows_max = STORE_SLICE_ROWS_MAX,
@@ -413,4 +420,5 @@ const store_driver_t simulation_store_driver = {
     .load_rows = simulated_load_rows,
     .list_backlogs = simulated_list_backlogs,
     .find_rows = simulated_find_rows,
+    .find_keys = simulated_find_keys,
 };

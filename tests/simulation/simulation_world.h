@@ -126,6 +126,7 @@ typedef struct world_plan {
     uint64_t lane_bytes_max; /* of a lane's journal, from which on it is purged */
     /* one durable message, about in the middle of the run, kills each worker that handles it */
     bool poison;
+    bool keyed;           /* of durable calls most have primary keys */
     bool rolling;         /* workers bring all types, and are restarted in order */
     bool rolling_brokers; /* brokers are restarted, too */
     bool supervised;      /* supervisors report how workers ended */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "broker/primary_key.h"
 #include "core/random.h"
 #include "tests/unit/lane_model.h"
 #include "tests/unit/router_driver.h"
@@ -20,6 +21,9 @@ enum { STEPS = 3000, SEEDS = 60, LANES = 2, ENTITIES = 6, CALLS = 8192, HELD = 1
 typedef struct call {
     bool waits;   /* an answer is to come */
     bool replied; /* it came */
+    bool tell;
+    unsigned entity;
+    unsigned key; /* of its primary key, of which each entity has a few; 0: none */
 } call_t;
 
 /* What of one lane is with the store actors. */
@@ -34,13 +38,17 @@ typedef struct actors {
     bool loading, read;
     message_t *rows;
     size_t done;
-    call_key_t asked[64];
+    call_key_t asked[HELD];
     size_t asked_count;
+    uint8_t hashes[HELD][STORE_KEY_BYTES];
+    size_t hash_count;
     bool looking, looked;
     struct {
         uint64_t id; /* 0: not found */
         bool ended;
-    } found[64];
+    } found[HELD];
+    store_key_t keys[HELD];
+    size_t key_count;
 } actors_t;
 
 typedef struct world {
@@ -59,6 +67,7 @@ typedef struct world {
     uint64_t activation[ENTITIES], delivered[ENTITIES];
     unsigned worker; /* its number; 0: nobody owns the shards */
     unsigned homes;
+    unsigned keyed; /* percent of the calls that have primary keys */
 } world_t;
 
 static uint64_t pick(world_t *world, uint64_t max)
@@ -99,12 +108,28 @@ static void take_deliveries(world_t *world)
     }
 }
 
+/* The message of the call, or of the call whose primary key it has. */
+static const lane_message_t *message_of_call(const world_t *world, uint64_t sequence)
+{
+    const call_t *call = &world->calls[sequence];
+    const lane_message_t *at = lane_model_find_call(&world->store, (call_key_t){1, sequence});
+    if (at || call->key == 0) {
+        return at;
+    }
+    uint8_t hash[STORE_KEY_BYTES];
+    char id[3] = {'e', (char)('0' + call->entity), 0};
+    store_message_t message = {.type = fabric_bytes_of("Counter"),
+                               .entity = fabric_bytes_of(id),
+                               .tag = fabric_bytes_of("Add")};
+    primary_key_hash(&message, fabric_bytes(&call->key, sizeof call->key), hash);
+    return lane_model_find_key(&world->store, hash);
+}
+
 static void take_answers(world_t *world)
 {
     while (driver_count(world->driver, "c", KIND_REPLY) > 0) {
         const message_reply_t *reply = &driver_take(world->driver, "c", KIND_REPLY)->as.reply;
-        const lane_message_t *at =
-            lane_model_find_call(&world->store, (call_key_t){1, reply->sequence});
+        const lane_message_t *at = message_of_call(world, reply->sequence);
         assert_non_null(at);
         assert_true(at->ended > 0);
         assert_int_equal(reply->request_id, at->message->stored.id.value);
@@ -127,6 +152,9 @@ static void take_answers(world_t *world)
         const message_accepted_t *accepted =
             &driver_take(world->driver, "c", KIND_ACCEPTED)->as.accepted;
         assert_non_null(lane_model_find(&world->store, accepted->request_id));
+        const lane_message_t *at = message_of_call(world, accepted->sequence);
+        assert_non_null(at);
+        assert_int_equal(accepted->request_id, at->message->stored.id.value);
     }
 }
 
@@ -166,6 +194,10 @@ static void send_call(world_t *world, uint64_t sequence, unsigned entity, uint64
     message_request_t request = driver_request(sequence, id, REQUEST_DURABLE | flags);
     request.payload = fabric_bytes(payload, sizeof payload);
     request.floor = flags & REQUEST_RESEND ? 0 : world->driver->heard_id;
+    const call_t *call = &world->calls[sequence];
+    if (call->key > 0) {
+        request.primary_key = fabric_bytes(&call->key, sizeof call->key);
+    }
     driver_send_settling(world->driver, "c", world->settled, request, &request);
 }
 
@@ -184,7 +216,10 @@ static void ask(world_t *world)
     for (unsigned i = 0; i < burst && world->next < CALLS; i++) {
         unsigned entity = chance(world, 50) ? 0 : (unsigned)pick(world, ENTITIES - 1);
         bool tell = chance(world, 50);
-        world->calls[world->next].waits = !tell;
+        world->calls[world->next] = (call_t){.waits = !tell, .tell = tell, .entity = entity};
+        if (chance(world, world->keyed)) {
+            world->calls[world->next].key = 1 + (unsigned)pick(world, 30 + world->next / 8);
+        }
         send_call(world, world->next++, entity, tell ? REQUEST_TELL | REQUEST_WANT_ACCEPTED : 0);
     }
 }
@@ -193,15 +228,13 @@ static void ask(world_t *world)
 static void ask_again(world_t *world)
 {
     for (uint64_t sequence = world->settled; sequence < world->next; sequence++) {
-        const lane_message_t *at = lane_model_find_call(&world->store, (call_key_t){1, sequence});
         call_t *call = &world->calls[sequence];
-        if (!at || call->waits || call->replied || !chance(world, 20) ||
-            at->message->stored.flags & REQUEST_TELL) {
+        if (call->waits || call->replied || call->tell || !chance(world, 20) ||
+            !message_of_call(world, sequence)) {
             continue;
         }
         call->waits = true;
-        unsigned entity = entity_of(at->message->stored.entity);
-        send_call(world, sequence, entity, REQUEST_RESEND);
+        send_call(world, sequence, call->entity, REQUEST_RESEND);
     }
 }
 
@@ -309,9 +342,14 @@ static void look_up(world_t *world, uint32_t lane)
     if (!actors->looking) {
         actors->looking = router_take_lookup(world->driver->router, lane, &lookup);
         actors->asked_count = actors->looking ? lookup.call_count : 0;
-        assert_true(actors->asked_count <= 64);
+        assert_true(actors->asked_count <= HELD);
         for (size_t i = 0; i < actors->asked_count; i++) {
             actors->asked[i] = lookup.calls[i];
+        }
+        actors->hash_count = actors->looking ? lookup.hash_count : 0;
+        assert_true(actors->hash_count <= HELD);
+        if (actors->hash_count > 0) {
+            memcpy(actors->hashes, lookup.hashes, actors->hash_count * STORE_KEY_BYTES);
         }
     } else if (!actors->looked) {
         actors->looked = true;
@@ -319,6 +357,11 @@ static void look_up(world_t *world, uint32_t lane)
             const lane_message_t *at = lane_model_find_call(&world->store, actors->asked[i]);
             actors->found[i].id = at ? at->message->stored.id.value : 0;
             actors->found[i].ended = at && at->ended > 0;
+        }
+        actors->key_count = 0;
+        for (size_t i = 0; i < actors->hash_count; i++) {
+            const lane_message_t *at = lane_model_find_key(&world->store, actors->hashes[i]);
+            actors->key_count += lane_model_key_row(at, &actors->keys[actors->key_count]);
         }
     } else {
         actors->looking = actors->looked = false;
@@ -328,6 +371,9 @@ static void look_up(world_t *world, uint32_t lane)
                 driver_lookup_found(world->driver, lane, &at->message->stored,
                                     actors->found[i].ended ? &at->message->reply : NULL);
             }
+        }
+        for (size_t i = 0; i < actors->key_count; i++) {
+            router_lookup_key(world->driver->router, lane, &actors->keys[i]);
         }
         router_lookup_done(world->driver->router, lane, FABRIC_OK, (request_id_t){0},
                            world->driver->now_ms);
@@ -502,6 +548,7 @@ static void make_config(world_t *world)
     router_config_t *config = &world->config;
     driver_config(config);
     config->lanes = LANES;
+    world->keyed = (unsigned[]){0, 30, 90}[pick(world, 2)];
     config->entity_window = (uint32_t[]){1, 4, 20}[pick(world, 2)];
     config->slice_rows_max = (uint32_t[]){2, 5, 5000}[pick(world, 2)];
     config->checkpoint_ms = (uint32_t[]){10, 50, 200}[pick(world, 2)];
@@ -586,8 +633,7 @@ static void run(uint64_t seed)
     }
     calm_down(world);
     for (uint64_t i = 1; i < world->next; i++) { /* who waits for what is stored got an answer */
-        assert_false(world->calls[i].waits &&
-                     lane_model_find_call(&world->store, (call_key_t){1, i}));
+        assert_false(world->calls[i].waits && message_of_call(world, i));
     }
     router_counters_t counters = driver_counters(world->driver);
     assert_int_equal(counters.pending, 0);

@@ -26,30 +26,34 @@ static const fabric_field_t label_fields[] = {FABRIC_STRING(label_t, text)};
 static const fabric_schema_t label_schema = FABRIC_SCHEMA("Label", label_t, label_fields);
 
 #define NONE &fabric_schema_empty
-static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount_schema, true,
-                                                  NULL};
-static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL};
-static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL};
-static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL};
-static const fabric_message_type_t linger_message = {"Linger", &amount_schema, NONE, true, NULL};
-static const fabric_message_type_t keep_message = {"Keep", &amount_schema, NONE, true, NULL};
-static const fabric_message_type_t end_message = {"End", &amount_schema, &amount_schema, true,
-                                                  NULL};
-static const fabric_message_type_t hold_message = {"Hold", NONE, &amount_schema, true, NULL};
-static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL};
-static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL};
-static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema, true, NULL};
-
-static const fabric_message_type_t obey_message = {"Obey", NONE, NONE, true, NULL};
+static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount_schema,
+                                                  true,  NULL,           NULL};
+static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL, NULL};
+static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL, NULL};
+static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL, NULL};
+static const fabric_message_type_t linger_message = {"Linger", &amount_schema, NONE,
+                                                     true,     NULL,           NULL};
+static const fabric_message_type_t keep_message = {"Keep", &amount_schema, NONE, true, NULL, NULL};
+static const fabric_message_type_t end_message = {"End", &amount_schema, &amount_schema,
+                                                  true,  NULL,           NULL};
+static const fabric_message_type_t hold_message = {"Hold", NONE, &amount_schema, true, NULL, NULL};
+static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL, NULL};
+static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL, NULL};
+static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema,
+                                                    true,    NULL, NULL};
+static const fabric_message_type_t obey_message = {"Obey", NONE, NONE, true, NULL, NULL};
 
 static executor_driver_t *present; /* for handlers */
 
-static bool start(void *state, fabric_bytes_t id)
+static bool build(fabric_instance_t *instance, void *state)
 {
-    (void)id;
     present->starts++;
+    present->instance = instance;
     ((amount_t *)state)->amount += 100;
-    return !present->start_fails;
+    if (present->start_fails) {
+        return fabric_build_failed(instance, "no %s", "database");
+    }
+    return !present->building || present->building(present);
 }
 
 static void stop_entity(void *state, fabric_bytes_t id)
@@ -104,9 +108,9 @@ static fabric_result_t wait_handler(fabric_context_t *context, void *state, cons
 static fabric_result_t linger_handler(fabric_context_t *context, void *state, const void *request,
                                       void *reply)
 {
-    (void)context;
     (void)state;
     (void)reply;
+    present->instance = fabric_context_instance(context);
     present->now_ms += (uint64_t)((const amount_t *)request)->amount;
     if (present->during) {
         present->during(present);
@@ -198,7 +202,7 @@ static const fabric_handler_t handlers[] = {
 static const fabric_entity_type_t type = {
     .name = "Sum",
     .state_size = sizeof(amount_t),
-    .start = start,
+    .build = build,
     .stop = stop_entity,
     .handlers = handlers,
     .handler_count = sizeof handlers / sizeof handlers[0],
@@ -229,7 +233,8 @@ static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
                                &(executor_hooks_t){.interrupts = d->interrupts,
                                                    .report_defect = take_defect,
                                                    .report_slow = take_slow,
-                                                   .report_context = d});
+                                                   .report_context = d,
+                                                   .runner = {"w1", 7}});
 }
 
 void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_max)

@@ -11,7 +11,7 @@
  *     Wait    stays pending, in `pending`
  *     Hold    the same
  *     Label   replies with a value that cannot be encoded
- *     Linger  takes so many milliseconds
+ *     Linger  takes so many milliseconds, after it has called `during`
  *     Keep    keeps the entity alive, but 0: does not
  *     End     terminates it, and stays pending, but 0: replies
  *     Lie     returns FABRIC_PENDING without a handle
@@ -54,6 +54,9 @@ typedef struct executor_driver {
     fabric_interrupt_t told_why;  /* the last time */
     fabric_interrupt_t found_why; /* by Obey itself, as it ended */
     bool ignores;                 /* Obey replies all the same */
+    /* Called when an instance is built, after the rest; NULL: it is built. */
+    bool (*building)(struct executor_driver *d);
+    fabric_instance_t *instance; /* for these two */
 
     /* The defects that were reported: how many, and the last line. */
     int defects_told;
