@@ -688,11 +688,6 @@ void driver_pass_alive(driver_t *driver, uint64_t ms, const char *const *peers)
     }
 }
 
-void driver_pass(driver_t *driver, uint64_t ms)
-{
-    driver_pass_alive(driver, ms, NULL);
-}
-
 router_counters_t driver_counters(const driver_t *driver)
 {
     router_counters_t counters;

@@ -190,10 +190,14 @@ void driver_batch_fenced(driver_t *driver, uint32_t lane);
 /* The lane's look-up has found the message; `reply` NULL: it has not ended. */
 void driver_lookup_found(driver_t *driver, uint32_t lane, const store_message_t *message,
                          const store_reply_t *reply);
-void driver_commit(driver_t *driver);            /* until no lane has anything left */
-void driver_pass(driver_t *driver, uint64_t ms); /* in ticks of 10 ms */
-/* The same, with pings of the peers, NULL-terminated, so that they stay alive. */
+void driver_commit(driver_t *driver); /* until no lane has anything left */
+/* Time passes, in ticks of 10 ms, with pings of the peers, NULL-terminated, so that they stay alive;
+ * NULL: without. */
 void driver_pass_alive(driver_t *driver, uint64_t ms, const char *const *peers);
+static inline void driver_pass(driver_t *driver, uint64_t ms)
+{
+    driver_pass_alive(driver, ms, NULL);
+}
 router_counters_t driver_counters(const driver_t *driver);
 
 #endif

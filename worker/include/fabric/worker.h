@@ -467,8 +467,8 @@ fabric_error_t fabric_entity_test_open(const fabric_entity_type_t *type, const c
  *  for. `outcome` may be NULL and gets the failure, or the text of a defect, with the error that a
  *  caller would get. Request and reply pass through their schemas, as in a cluster: a value that
  *  does not fit makes a FABRIC_DEFECT, and so does a build that fails, with FABRIC_ERROR_NOT_BUILT
- *  and the text of fabric_build_failed(): the next message builds again. The reply's views are valid
- *  until the next message or fabric_entity_test_close(). */
+ *  and the text of fabric_build_failed(): the next message builds again. The reply's views are
+ *  valid until the next message or fabric_entity_test_close(). */
 FABRIC_PUBLIC
 fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
                                           const fabric_message_type_t *message, const void *request,
