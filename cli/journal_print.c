@@ -200,13 +200,18 @@ static void set_message(json_t *object, const store_message_t *message, bool who
 
 static void set_reply(json_t *object, const store_reply_t *reply, bool whole)
 {
-    static const char *const names[] = {"ok", "failure", "defect"};
-    json_object_set_new(object, "status",
-                        json_string(reply->status <= STATUS_DEFECT ? names[reply->status] : "?"));
+    static const char *const names[] = {[STATUS_OK] = "ok",
+                                        [STATUS_FAILURE] = "failure",
+                                        [STATUS_DEFECT] = "defect",
+                                        [STATUS_NOT_TAKEN] = "?",
+                                        [STATUS_TYPED_FAILURE] = "typed_failure"};
+    json_object_set_new(
+        object, "status",
+        json_string(reply->status <= STATUS_TYPED_FAILURE ? names[reply->status] : "?"));
     if (reply->status != STATUS_OK) {
         set_error(object, "error", reply->error);
     }
-    if (reply->status == STATUS_FAILURE) {
+    if (reply->status == STATUS_FAILURE || reply->status == STATUS_TYPED_FAILURE) {
         set_number(object, "code", reply->code);
     }
     set_number(object, "reply_bytes", reply->payload.size);

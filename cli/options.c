@@ -94,8 +94,8 @@ static const char usage[] =
 
 static const char exit_codes[] =
     "\n"
-    "Exit codes: 0 done, 1 the entity answered with a failure, or status --check found the\n"
-    "cluster not healthy, 2 usage or configuration,\n"
+    "Exit codes: 0 done, 1 the entity answered with a failure (a typed one is printed as JSON),\n"
+    "or status --check found the cluster not healthy, 2 usage or configuration,\n"
     "3 not found, 4 cannot connect, 5 timeout or outcome unknown, 6 refused.\n";
 
 void cli_print_usage(FILE *file)

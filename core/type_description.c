@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/failures.h"
 #include "core/limits.h"
 #include "core/memory.h"
 
@@ -32,7 +33,8 @@ static uint32_t read_count(wire_reader_t *reader)
 /* A message that turns out bad stays in `message`, for type_description_destroy. */
 static fabric_error_t read_message(wire_reader_t *reader, message_description_t *message)
 {
-    if (wire_get_array(reader) != 5) {
+    uint32_t parts = wire_get_array(reader);
+    if (parts < 5 || parts > 6) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     read_name(reader, message->tag);
@@ -42,7 +44,13 @@ static fabric_error_t read_message(wire_reader_t *reader, message_description_t 
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     fabric_error_t error = schema_parse(reader, &message->request);
-    return error != FABRIC_OK ? error : schema_parse(reader, &message->reply);
+    if (error == FABRIC_OK) {
+        error = schema_parse(reader, &message->reply);
+    }
+    if (error == FABRIC_OK && parts == 6) {
+        error = failures_parse(reader, &message->failures);
+    }
+    return error;
 }
 
 static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
@@ -149,6 +157,7 @@ void type_description_destroy(type_description_t **description)
     for (size_t i = 0; i < (*description)->message_count; i++) {
         schema_destroy(&(*description)->messages[i].request);
         schema_destroy(&(*description)->messages[i].reply);
+        schema_destroy(&(*description)->messages[i].failures);
     }
     free((*description)->messages);
     free(*description);
@@ -166,12 +175,15 @@ void type_description_put(const type_description_t *description, wire_writer_t *
     wire_put_array(writer, (uint32_t)description->message_count);
     for (size_t i = 0; i < description->message_count; i++) {
         const message_description_t *message = &description->messages[i];
-        wire_put_array(writer, 5);
+        wire_put_array(writer, message->failures ? 6 : 5);
         wire_put_text(writer, message->tag);
         wire_put_bool(writer, message->durable);
         wire_put_bool(writer, message->has_primary_key);
         schema_describe(message->request, writer);
         schema_describe(message->reply, writer);
+        if (message->failures) {
+            schema_describe(message->failures, writer);
+        }
     }
     if (!plain) {
         type_options_put(&description->options, writer);
@@ -214,6 +226,13 @@ static fabric_error_t message_compatible(const message_description_t *before,
     }
     if (schema_compatible(before->reply, after->reply, &inner) != FABRIC_OK) {
         return conflict(fault, after->tag, " reply", inner.text);
+    }
+    if (before->failures && !after->failures) {
+        return conflict(fault, after->tag, "", "expected failures as before, found none");
+    }
+    if (before->failures &&
+        schema_compatible(before->failures, after->failures, &inner) != FABRIC_OK) {
+        return conflict(fault, after->tag, "", inner.text);
     }
     return FABRIC_OK;
 }

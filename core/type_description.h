@@ -2,9 +2,10 @@
  * kept in the store's entity_type table and handed to the command line.
  *
  * In msgpack: type = array [name, group, mailbox_capacity, concurrency, [message...], options];
- * message = array [tag, durable, has_primary_key, request schema, reply schema]; options = map of
- * numbers, left out, with its place, where all have their defaults. hello.types is an array of
- * types.
+ * message = array [tag, durable, has_primary_key, request schema, reply schema, failures], where
+ * the last is left out for a message that declares none; failures = the schema of a struct with one
+ * field, a union (see failures.h); options = map of numbers, left out, with its place, where all
+ * have their defaults. hello.types is an array of types.
  */
 #ifndef CORE_TYPE_DESCRIPTION_H
 #define CORE_TYPE_DESCRIPTION_H
@@ -34,6 +35,7 @@ typedef struct message_description {
     bool has_primary_key;
     fabric_schema_t *request;
     fabric_schema_t *reply;
+    fabric_schema_t *failures; /* NULL: none are declared */
 } message_description_t;
 
 typedef struct type_description {
@@ -60,9 +62,10 @@ const message_description_t *type_description_message(const type_description_t *
  * schema_compatible), and the messages that only one of the two has. The capacity, concurrency
  * and options are those of `brought`, unless it is older in a message or lacks one.
  *
- * TYPE_CONFLICT: another shard group, a message that is not as durable, or schemas neither of which
- * can take the other's place; the fault names the field. LIMIT_EXCEEDED: more than
- * LIMIT_MESSAGES_MAX messages. Nothing was written then. `fault` may be NULL. */
+ * TYPE_CONFLICT: another shard group, a message that is not as durable, or schemas or failures
+ * neither of which can take the other's place; the fault names the field or failure.
+ * LIMIT_EXCEEDED: more than LIMIT_MESSAGES_MAX messages. Nothing was written then. `fault` may be
+ * NULL. */
 FABRIC_MUST_USE
 fabric_error_t type_description_merge(const type_description_t *known,
                                       const type_description_t *brought,

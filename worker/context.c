@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/failures.h"
 #include "core/memory.h"
 
-void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities)
+void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities,
+                  uint8_t *payload)
 {
+    context->payload = payload;
     context->completions = completions;
     context->entities = entities;
 }
@@ -25,6 +28,8 @@ void context_begin(fabric_context_t *context, entity_t *entity, const type_entry
     context->blocks = NULL;
     context->terminate = false;
     context->code = 0;
+    context->typed = false;
+    context->malformed = false;
     context->text[0] = '\0';
 }
 
@@ -141,9 +146,27 @@ fabric_result_t fabric_fail(fabric_context_t *context, uint64_t code, const char
 {
     va_list arguments;
     context->code = code;
+    context->typed = false;
+    context->malformed = false;
     va_start(arguments, format);
     vsnprintf(context->text, sizeof context->text, format, arguments);
     va_end(arguments);
+    return FABRIC_FAILURE;
+}
+
+fabric_result_t fabric_fail_with(fabric_context_t *context, int32_t number, const void *values)
+{
+    fabric_schema_fault_t fault = {""};
+    fabric_error_t error =
+        failure_encode(context->handler->message->failures, number, values, context->payload,
+                       LIMIT_PAYLOAD_BYTES_MAX, &fault, &context->size);
+    context->code = (uint64_t)number;
+    context->typed = true;
+    context->malformed = error != FABRIC_OK;
+    if (context->malformed) {
+        snprintf(context->text, sizeof context->text, "%s",
+                 fault.text[0] ? fault.text : "the failure is larger than a payload may be");
+    }
     return FABRIC_FAILURE;
 }
 

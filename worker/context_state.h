@@ -23,10 +23,17 @@ struct fabric_context {
     context_block_t *blocks;   /* what the handler has asked for */
     bool terminate;            /* the entity's state is to end after the message */
     uint64_t code;
+    bool typed;       /* the failure is one that the message declares: `code` is its number */
+    bool malformed;   /* it could not be encoded: the text says why */
+    size_t size;      /* of its values in `payload` */
+    uint8_t *payload; /* LIMIT_PAYLOAD_BYTES_MAX, borrowed */
     char text[LIMIT_TEXT_BYTES_MAX + 1];
 };
 
-void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities);
+/* `payload` has room for a whole payload; what is encoded there stays until the handler's answer
+ * is. */
+void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities,
+                  uint8_t *payload);
 /* Prepares the context for one message; the views of `delivery` stay until its handler has
  * returned. */
 void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,

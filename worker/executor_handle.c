@@ -20,7 +20,7 @@ void handling_init(executor_handling_t *handling, const type_table_t *types,
     handling->request = memory_allocate(type_table_request_bytes(types));
     handling->reply = memory_allocate(type_table_reply_bytes(types));
     handling->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
-    context_init(&handling->context, completions, entities);
+    context_init(&handling->context, completions, entities, handling->payload);
     slow_init(&handling->slow);
 }
 
@@ -172,17 +172,31 @@ static void put_not_built(executor_t *executor, entity_t *entity, const ownershi
     entity_fail(&executor->entities, entity, delivery->activation);
 }
 
+/* The handler's answer could not be encoded. */
+static void put_unencodable(executor_t *executor, const entity_t *entity,
+                            const message_deliver_t *delivery, const char *text)
+{
+    count(&executor->handling.defects);
+    report_defect(executor, entity, delivery->tag, delivery->request_id, fabric_bytes_of(text));
+    put_malformed(executor, entity, delivery, text);
+}
+
 static void put_failure(executor_t *executor, const entity_t *entity,
                         const message_deliver_t *delivery)
 {
     const fabric_context_t *context = &executor->handling.context;
     message_result_t result = result_of(entity, delivery->activation, delivery->request_id);
-    result.status = STATUS_FAILURE;
+    count(&executor->handling.handled);
+    if (context->malformed) {
+        put_unencodable(executor, entity, delivery, context->text);
+        return;
+    }
+    result.status = context->typed ? STATUS_TYPED_FAILURE : STATUS_FAILURE;
     result.error = FABRIC_ERROR_ENTITY_FAILURE;
     result.code = context->code;
-    result.payload = fabric_bytes_of(context->text);
+    result.payload = context->typed ? fabric_bytes(context->payload, context->size)
+                                    : fabric_bytes_of(context->text);
     put(executor, entity, delivery->flags, &result);
-    count(&executor->handling.handled);
 }
 
 static void put_reply(executor_t *executor, const entity_t *entity,
@@ -197,12 +211,9 @@ static void put_reply(executor_t *executor, const entity_t *entity,
         size_t size = 0;
         if (fabric_schema_encode(message->reply, reply, handling->payload, LIMIT_PAYLOAD_BYTES_MAX,
                                  &fault, &size) != FABRIC_OK) {
-            const char *text =
-                fault.text[0] ? fault.text : "the reply is larger than a payload may be";
-            count(&handling->defects);
-            report_defect(executor, entity, delivery->tag, delivery->request_id,
-                          fabric_bytes_of(text));
-            put_malformed(executor, entity, delivery, text);
+            put_unencodable(executor, entity, delivery,
+                            fault.text[0] ? fault.text
+                                          : "the reply is larger than a payload may be");
             return;
         }
         result.payload = fabric_bytes(handling->payload, size);

@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/failures.h"
 #include "core/limits.h"
 #include "core/memory.h"
+
+/* In the place of a failure's number. */
+#define REPLY INT64_MAX
 
 struct completions {
     pthread_mutex_t lock;
@@ -150,16 +154,27 @@ static void set_text(fabric_pending_t *pending, const char *text)
     wire_append(&pending->payload, text, size < LIMIT_TEXT_BYTES_MAX ? size : LIMIT_TEXT_BYTES_MAX);
 }
 
-/* Encodes into the payload, with a buffer that grows up to the largest payload. */
-static fabric_error_t encode_reply(fabric_pending_t *pending, const void *reply,
-                                   fabric_schema_fault_t *fault)
+/* Encodes the reply, or the values of a failure if `number` is not that of a reply. */
+static fabric_error_t encode(const fabric_message_type_t *message, int64_t number,
+                             const void *value, wire_writer_t *payload, size_t capacity,
+                             fabric_schema_fault_t *fault, size_t *size)
 {
+    return number == REPLY
+               ? fabric_schema_encode(message->reply, value, payload->data, capacity, fault, size)
+               : failure_encode(message->failures, (int32_t)number, value, payload->data, capacity,
+                                fault, size);
+}
+
+/* Encodes into the payload, with a buffer that grows up to the largest payload. What cannot be
+ * encoded makes a defect. */
+static void encode_growing(fabric_pending_t *pending, int64_t number, const void *value)
+{
+    fabric_schema_fault_t fault = {""};
     fabric_error_t error = FABRIC_ERROR_LIMIT_EXCEEDED;
     for (size_t capacity = 512; error == FABRIC_ERROR_LIMIT_EXCEEDED;) {
         size_t size = 0;
         wire_writer_reserve(&pending->payload, capacity);
-        error = fabric_schema_encode(pending->message->reply, reply, pending->payload.data,
-                                     capacity, fault, &size);
+        error = encode(pending->message, number, value, &pending->payload, capacity, &fault, &size);
         if (error == FABRIC_OK) {
             pending->payload.size = size;
         }
@@ -168,7 +183,14 @@ static fabric_error_t encode_reply(fabric_pending_t *pending, const void *reply,
         }
         capacity = capacity * 8 < LIMIT_PAYLOAD_BYTES_MAX ? capacity * 8 : LIMIT_PAYLOAD_BYTES_MAX;
     }
-    return error;
+    if (error != FABRIC_OK) {
+        pending->status = STATUS_DEFECT;
+        pending->error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        pending->code = 0;
+        set_text(pending, fault.text[0]     ? fault.text
+                          : number == REPLY ? "the reply is larger than a payload may be"
+                                            : "the failure is larger than a payload may be");
+    }
 }
 
 void fabric_pending_reply(fabric_pending_t **pending, const void *reply)
@@ -177,13 +199,23 @@ void fabric_pending_reply(fabric_pending_t **pending, const void *reply)
     if (!self) {
         return;
     }
-    fabric_schema_fault_t fault = {""};
     self->status = STATUS_OK;
-    if (!(self->flags & REQUEST_TELL) && encode_reply(self, reply, &fault) != FABRIC_OK) {
-        self->status = STATUS_DEFECT;
-        self->error = FABRIC_ERROR_MALFORMED_MESSAGE;
-        set_text(self, fault.text[0] ? fault.text : "the reply is larger than a payload may be");
+    if (!(self->flags & REQUEST_TELL)) {
+        encode_growing(self, REPLY, reply);
     }
+    pending_complete(pending);
+}
+
+void fabric_pending_fail_with(fabric_pending_t **pending, int32_t number, const void *values)
+{
+    fabric_pending_t *self = *pending;
+    if (!self) {
+        return;
+    }
+    self->status = STATUS_TYPED_FAILURE;
+    self->error = FABRIC_ERROR_ENTITY_FAILURE;
+    self->code = (uint64_t)number;
+    encode_growing(self, number, values);
     pending_complete(pending);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/failures.h"
 #include "core/limits.h"
 #include "core/memory.h"
 #include "core/schema.h"
@@ -124,6 +125,12 @@ static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *h
             "%d fields in all",
             name, message->tag, SCHEMA_FIELDS_TOTAL_MAX);
     }
+    if (!failures_are_describable(message->failures)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: the failures of message %s lack a name or a schema, or "
+                          "have a negative number",
+                          name, message->tag);
+    }
     bool found;
     size_t place = handler_place(entry, fabric_bytes_of(message->tag), &found);
     if (found) {
@@ -149,12 +156,15 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
     wire_put_array(writer, (uint32_t)type->handler_count);
     for (size_t i = 0; i < type->handler_count; i++) {
         const fabric_message_type_t *message = type->handlers[i].message;
-        wire_put_array(writer, 5);
+        wire_put_array(writer, message->failures ? 6 : 5);
         wire_put_text(writer, message->tag);
         wire_put_bool(writer, message->durable);
         wire_put_bool(writer, message->primary_key != NULL);
         schema_describe(message->request, writer);
         schema_describe(message->reply, writer);
+        if (message->failures) {
+            failures_describe(message->failures, writer);
+        }
     }
     if (!plain) {
         type_options_put(&entry->options, writer);

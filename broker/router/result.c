@@ -13,6 +13,7 @@
 #include "broker/router/router_state.h"
 #include "broker/router/poison.h"
 #include "broker/router/unserved.h"
+#include "core/failures.h"
 
 /* The message that a result is about, if the router waits for that result. */
 static message_t *awaited_message(router_t *router, const runner_t *runner,
@@ -32,7 +33,7 @@ static message_t *awaited_message(router_t *router, const runner_t *runner,
 
 static bool is_final(const message_result_t *result)
 {
-    return result->status == STATUS_OK || result->status == STATUS_FAILURE ||
+    return reply_status_is_answer(result->status) ||
            result->error == FABRIC_ERROR_MALFORMED_MESSAGE;
 }
 
@@ -168,6 +169,13 @@ static bool is_unhandled(const message_t *message, const message_result_t *resul
 
 /* ---- what a result says ---- */
 
+/* What is known here of the message's type; NULL: nothing. */
+static const message_description_t *known_message(router_t *router, const message_t *message)
+{
+    const known_type_t *type = type_find(router, message->stored.type);
+    return type ? type_description_message(type->description, message->stored.tag) : NULL;
+}
+
 /* A durable reply must fit its schema, as far as the type is known here. The client checks the
  * reply to a volatile message. */
 static bool reply_fits(router_t *router, const message_t *message, fabric_bytes_t reply,
@@ -176,10 +184,25 @@ static bool reply_fits(router_t *router, const message_t *message, fabric_bytes_
     if ((message->stored.flags & (REQUEST_DURABLE | REQUEST_TELL)) != REQUEST_DURABLE) {
         return true;
     }
-    const known_type_t *type = type_find(router, message->stored.type);
-    const message_description_t *known =
-        type ? type_description_message(type->description, message->stored.tag) : NULL;
+    const message_description_t *known = known_message(router, message);
     return !known || fabric_schema_check(known->reply, reply, fault) == FABRIC_OK;
+}
+
+/* So must a durable typed failure, which is kept for a message that wants no reply, too. */
+static bool failure_fits(router_t *router, const message_t *message, const message_result_t *result,
+                         fabric_schema_fault_t *fault)
+{
+    if (!(message->stored.flags & REQUEST_DURABLE)) {
+        return true;
+    }
+    const message_description_t *known = known_message(router, message);
+    const fabric_choice_t *failure =
+        known ? failures_find(failures_of(known->failures), result->code) : NULL;
+    if (known && !failure) {
+        snprintf(fault->text, sizeof fault->text, "the message declares no failure of its number");
+        return false;
+    }
+    return !known || fabric_schema_check(failure->schema, result->payload, fault) == FABRIC_OK;
 }
 
 /* Why the result must not reach the caller; NULL: it may. */
@@ -187,17 +210,22 @@ static const char *content_fault(router_t *router, const message_t *message,
                                  const message_result_t *result, fabric_schema_fault_t *fault)
 {
     bool ok = result->status == STATUS_OK;
-    if (result->status > STATUS_NOT_TAKEN) {
+    bool typed = result->status == STATUS_TYPED_FAILURE;
+    if (result->status > STATUS_TYPED_FAILURE) {
         return "its status does not exist";
     }
     if (ok && (result->error != 0 || result->code != 0)) {
         return "it is a reply with an error";
     }
-    if (result->status == STATUS_FAILURE && result->error != FABRIC_ERROR_ENTITY_FAILURE) {
+    if ((result->status == STATUS_FAILURE || typed) &&
+        result->error != FABRIC_ERROR_ENTITY_FAILURE) {
         return "it is a failure with another error";
     }
     if (result->payload.size > LIMIT_PAYLOAD_BYTES_MAX) {
         return "it is over its limits";
+    }
+    if (typed && !failure_fits(router, message, result, fault)) {
+        return fault->text;
     }
     return ok && !reply_fits(router, message, result->payload, fault) ? fault->text : NULL;
 }
@@ -225,7 +253,8 @@ static void result_check(router_t *router, const runner_t *runner, const message
         result->error = malformed ? FABRIC_ERROR_MALFORMED_MESSAGE : FABRIC_ERROR_ENTITY_DEFECT;
         result->code = 0;
     }
-    if (result->status != STATUS_OK && result->payload.size > LIMIT_TEXT_BYTES_MAX) {
+    bool has_text = result->status != STATUS_OK && result->status != STATUS_TYPED_FAILURE;
+    if (has_text && result->payload.size > LIMIT_TEXT_BYTES_MAX) {
         result->payload.size = LIMIT_TEXT_BYTES_MAX;
     }
 }

@@ -133,9 +133,10 @@ void call_note_accepted(call_t *call, uint64_t request_id)
     }
 }
 
-void call_note_code(call_t *call, uint64_t code)
+void call_note_code(call_t *call, uint64_t code, bool typed)
 {
     call->code = code;
+    call->typed = typed;
 }
 
 void call_note_refused(call_t *call, fabric_error_t error, uint32_t peer)

@@ -61,8 +61,11 @@ struct call {
     /* --- the outcome, written by call.c --- */
     fabric_error_t error;
     uint64_t code;
+    bool typed; /* it ended with a failure of the message type: `code` is its number */
     uint64_t request_id;
-    fabric_bytes_t answer; /* the reply's payload; with an error its text, maybe empty */
+    /* The reply's payload, or that of the typed failure; with another error its text, maybe empty.
+     */
+    fabric_bytes_t answer;
 
     /* --- its course, written by call.c --- */
     call_state_t state;
@@ -124,8 +127,8 @@ void call_become_done(call_t *call, fabric_error_t error, fabric_bytes_t answer)
 
 /* `request_id` may be 0: not known. */
 void call_note_accepted(call_t *call, uint64_t request_id);
-/* Keeps the entity's own code of a reply. */
-void call_note_code(call_t *call, uint64_t code);
+/* Keeps the entity's own code of a reply, and whether it is that of a typed failure. */
+void call_note_code(call_t *call, uint64_t code, bool typed);
 /* A peer did not take the last send. */
 void call_note_refused(call_t *call, fabric_error_t error, uint32_t peer);
 /* Keeps the reason why an accepted call waits, for its deadline. */

@@ -113,7 +113,7 @@ static bool reply_is_sound(const message_reply_t *reply)
     if (reply->status == STATUS_OK) {
         return fits && reply->error == 0 && reply->code == 0;
     }
-    if (reply->status == STATUS_FAILURE) {
+    if (reply->status == STATUS_FAILURE || reply->status == STATUS_TYPED_FAILURE) {
         return fits && reply->error == FABRIC_ERROR_ENTITY_FAILURE;
     }
     return fits && reply->status == STATUS_DEFECT && reply->error != 0;
@@ -132,7 +132,7 @@ static void apply_reply(session_t *session, uint32_t peer, const message_reply_t
         return;
     }
     note_accepted(session, peer, call, reply->request_id);
-    call_note_code(call, reply->code);
+    call_note_code(call, reply->code, reply->status == STATUS_TYPED_FAILURE);
     if ((call->flags & REQUEST_TELL) && !(call->flags & REQUEST_WANT_HANDLED)) {
         session_end_text(session, call, FABRIC_OK, NULL); /* handled, so it had been accepted */
     } else if (reply->status == STATUS_OK) {

@@ -561,6 +561,29 @@ static void failure_carries_code_and_text(void **state)
     call_destroy(&call);
 }
 
+static void a_typed_failure_carries_its_values(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    message_reply_t reply = {.sequence = script_ask(d, true, "a"),
+                             .request_id = 3,
+                             .status = STATUS_TYPED_FAILURE,
+                             .error = FABRIC_ERROR_ENTITY_FAILURE,
+                             .code = 7,
+                             .payload = fabric_bytes("\x92\x05\x0c", 3)};
+    script_pull(d, 0);
+    script_frame(&d->out);
+    message_put_reply(&d->out, &reply);
+    script_deliver(d, 0);
+    call_t *call = session_next_done(d->session);
+    assert_non_null(call);
+    assert_int_equal(call->error, FABRIC_ERROR_ENTITY_FAILURE);
+    assert_true(call->typed);
+    assert_int_equal(call->code, 7);
+    assert_true(fabric_bytes_equal(call->answer, reply.payload));
+    call_destroy(&call);
+}
+
 static void a_reply_that_contradicts_itself_says_nothing(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -569,6 +592,8 @@ static void a_reply_that_contradicts_itself_says_nothing(void **state)
         {.status = STATUS_OK, .code = 7},
         {.status = STATUS_FAILURE},
         {.status = STATUS_FAILURE, .error = FABRIC_ERROR_BUSY, .code = 7},
+        {.status = STATUS_TYPED_FAILURE, .code = 7},
+        {.status = STATUS_TYPED_FAILURE + 1, .error = FABRIC_ERROR_ENTITY_FAILURE},
         {.status = STATUS_DEFECT},
         {.status = STATUS_NOT_TAKEN, .error = FABRIC_ERROR_ENTITY_NOT_ASSIGNED},
     };
@@ -656,6 +681,7 @@ int main(void)
         SESSION_TEST(former_call_is_a_resend_from_the_start),
         SESSION_TEST(query_is_asked_again_after_a_break),
         SESSION_TEST(failure_carries_code_and_text),
+        SESSION_TEST(a_typed_failure_carries_its_values),
         SESSION_TEST(a_reply_that_contradicts_itself_says_nothing),
         SESSION_TEST(close),
     };

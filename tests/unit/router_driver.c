@@ -30,13 +30,20 @@ void driver_config(router_config_t *config)
 
 driver_told_t driver_told = {.mailbox_capacity = 4096, .concurrency = 1};
 
+static const fabric_choice_t failure_items[] = {
+    FABRIC_VARIANT(DRIVER_FAILURE, "NoItem", item_schema, NULL)};
+static const fabric_choices_t failures = FABRIC_CHOICES("AddFailure", failure_items);
+static const fabric_field_t failure_field = {"failure", FABRIC_FIELD_UNION, .choices = &failures};
+static const fabric_schema_t failure_schema = {"Failures", 0, &failure_field, 1};
+
 static void put_types(wire_writer_t *writer, const char *name)
 {
     message_description_t messages[] = {
         {.tag = "Add",
          .durable = true,
          .request = (fabric_schema_t *)&item_schema,
-         .reply = (fabric_schema_t *)&item_schema},
+         .reply = (fabric_schema_t *)&item_schema,
+         .failures = (fabric_schema_t *)&failure_schema},
         {.tag = "Peek",
          .request = (fabric_schema_t *)&item_schema,
          .reply = (fabric_schema_t *)&item_schema},

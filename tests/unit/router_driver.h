@@ -15,8 +15,10 @@
 #include "core/type_description.h"
 #include "tests/unit/router_check.h"
 
-/* DRIVER_EPOCH: under which driver_homes holds all lanes. */
+/* DRIVER_EPOCH: under which driver_homes holds all lanes. DRIVER_FAILURE: the number of the one
+ * failure that the message Add declares, whose values are an Item. */
 enum { DRIVER_SHARDS = 8, DRIVER_EPOCH = 3, DRIVER_DRAIN_MS = 8000 };
+enum { DRIVER_FAILURE = 7 };
 
 /* One message that the router sent. */
 typedef struct note {

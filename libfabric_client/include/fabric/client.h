@@ -161,10 +161,16 @@ typedef struct fabric_call {
     const char *traceparent;        /**< W3C trace context, or NULL */
     const fabric_header_t *headers; /**< up to 64, no two of the same name */
     size_t header_count;            /**< number of headers */
+    /** Blocking calls: takes the values of a typed failure, whose schema and number the outcome
+     *  has: the structs of all failures that the message declares, usually as a C union. NULL: they
+     *  are not wanted. */
+    void *failure;
+    size_t failure_size; /**< sizeof what `failure` points to */
 } fabric_call_t;
 
 /** Takes the end of an asynchronous call. `payload` is the encoded reply: decode it with
- *  fabric_schema_decode() and the message's reply schema. It is valid during the call. A volatile
+ *  fabric_schema_decode() and the message's reply schema; or, where outcome->failure is set, the
+ *  values of that failure, with the schema of it. It is valid during the call. A volatile
  *  reply that does not fit that schema ends the call with MALFORMED_MESSAGE; brokers check durable
  *  ones. */
 typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome,
@@ -223,8 +229,10 @@ fabric_error_t fabric_client_tell(fabric_client_t *client, fabric_entity_t entit
                                   fabric_outcome_t *outcome);
 
 /** The blocking call with all options. `reply` as for fabric_client_ask(). `payload`, if not NULL,
- *  gets a copy of the encoded reply that is the caller's to free(), and NULL on an error. The views
- *  of `reply` point into this copy: where it has any, INVALID_ARGUMENT if `payload` is NULL. */
+ *  gets a copy of the encoded reply, or of the values of a typed failure (outcome->failure), that
+ *  is the caller's to free(), and NULL on any other error. The views of `reply` and call->failure
+ *  point into this copy: where they have any, INVALID_ARGUMENT if `payload` is NULL. So it is where
+ *  call->failure_size is too small for a failure that the message declares. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *call, void *reply,
@@ -244,7 +252,8 @@ fabric_error_t fabric_client_broadcast(fabric_client_t *client, const fabric_cal
 /** Starts a call; `complete` is called when it ends (rule 4). `key`, if not NULL, gets the call's
  *  key. Never blocks.
  *
- *  INVALID_ARGUMENT, MALFORMED_MESSAGE, LIMIT_EXCEEDED, BUSY (pending_max calls are open), CLOSED
+ *  INVALID_ARGUMENT (also where call->failure is set), MALFORMED_MESSAGE, LIMIT_EXCEEDED, BUSY
+ *  (pending_max calls are open), CLOSED
  *  (rule 6). */
 FABRIC_PUBLIC
 FABRIC_MUST_USE

@@ -68,9 +68,11 @@
  *     belongs in a database of your own for now. See <fabric/instance.h>.
  *  3. A durable message is handled at least once: fabric_context_delivery() > 1 tells that this may
  *     not be the first time.
- *  4. A typed failure (fabric_fail) is an answer: the entity goes on. A defect (fabric_defect) ends
- *     the entity's state. A durable message is then tried again on fresh state; a volatile one
- *     fails.
+ *  4. A failure is an answer: the entity goes on, and whoever sends the message again under its key
+ *     gets the same failure. A typed failure (fabric_fail_with) is one of those that the message
+ *     type declares, with values; any other (fabric_fail) has a code and a text. A defect
+ *     (fabric_defect) ends the entity's state. A durable message is then tried again on fresh
+ *     state; a volatile one fails.
  *  5. Request and reply structs belong to the worker and are valid until the handler returns, and
  *     so are the request's views. The reply is zeroed before. What its views point to must be there
  *     when the handler returns: state, constants, the request, or fabric_context_allocate().
@@ -120,7 +122,7 @@ typedef struct fabric_pending fabric_pending_t;
 /** What a handler returns. */
 typedef enum fabric_result {
     FABRIC_REPLY = 0,   /**< done: the reply struct is the answer */
-    FABRIC_FAILURE = 1, /**< a typed failure was set by fabric_fail() */
+    FABRIC_FAILURE = 1, /**< a failure was set by fabric_fail_with() or fabric_fail() */
     FABRIC_DEFECT = 2,  /**< the handler broke; see fabric_defect() */
     FABRIC_PENDING = 3  /**< the handle of fabric_later() will be completed */
 } fabric_result_t;
@@ -279,8 +281,16 @@ void fabric_context_keep_alive(fabric_context_t *context, bool keep);
 FABRIC_PUBLIC
 void fabric_context_terminate(fabric_context_t *context);
 
-/** Sets a typed failure with the entity's own code and a text for people, and returns
- *  FABRIC_FAILURE, for `return`. */
+/** Sets a typed failure, and returns FABRIC_FAILURE, for `return`: the one of the message type's
+ *  `failures` that has this number, with its values, a struct by its schema (NULL where the schema
+ *  is empty). The values are encoded before the function returns. A number that is not declared,
+ *  or a value that does not fit the schema, makes the message end with MALFORMED_MESSAGE, as a
+ *  reply that does not fit does; the entity goes on. */
+FABRIC_PUBLIC
+fabric_result_t fabric_fail_with(fabric_context_t *context, int32_t number, const void *values);
+
+/** Sets a failure with the entity's own code and a text for people, and returns FABRIC_FAILURE, for
+ *  `return`. */
 FABRIC_PUBLIC
 FABRIC_PRINTF(3, 4)
 fabric_result_t fabric_fail(fabric_context_t *context, uint64_t code, const char *format, ...);
@@ -302,8 +312,13 @@ fabric_pending_t *fabric_later(fabric_context_t *context);
 FABRIC_PUBLIC
 void fabric_pending_reply(fabric_pending_t **pending, const void *reply);
 
-/** Completes with a typed failure. Frees the handle and sets *pending to NULL. *pending may be
- *  NULL. */
+/** Completes with a typed failure: see fabric_fail_with(). Frees the handle and sets *pending to
+ *  NULL. *pending may be NULL. */
+FABRIC_PUBLIC
+void fabric_pending_fail_with(fabric_pending_t **pending, int32_t number, const void *values);
+
+/** Completes with a failure that has a code and a text. Frees the handle and sets *pending to NULL.
+ *  *pending may be NULL. */
 FABRIC_PUBLIC
 void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *text);
 
@@ -422,7 +437,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 4
+#define FABRIC_MODULE_ABI 5
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
@@ -449,15 +464,21 @@ fabric_error_t fabric_entity_test_open(const fabric_entity_type_t *type, const c
                                        fabric_entity_test_t **test, fabric_outcome_t *outcome);
 
 /** Gives the entity one message and returns what its handler returned; a FABRIC_PENDING is waited
- *  for. `outcome` may be NULL and gets the code and text of a failure, or the text of a defect,
- *  with the error that a caller would get. Request and reply pass through their schemas, as in a
- *  cluster: a value that does not fit makes a FABRIC_DEFECT, and so does a build that fails, with
- *  FABRIC_ERROR_NOT_BUILT and the text of fabric_build_failed(): the next message builds again. The
- *  reply's views are valid until the next message or fabric_entity_test_close(). */
+ *  for. `outcome` may be NULL and gets the failure, or the text of a defect, with the error that a
+ *  caller would get. Request and reply pass through their schemas, as in a cluster: a value that
+ *  does not fit makes a FABRIC_DEFECT, and so does a build that fails, with FABRIC_ERROR_NOT_BUILT
+ *  and the text of fabric_build_failed(): the next message builds again. The reply's views are
+ *  valid until the next message or fabric_entity_test_close(). */
 FABRIC_PUBLIC
 fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
                                           const fabric_message_type_t *message, const void *request,
                                           void *reply, fabric_outcome_t *outcome);
+
+/** The values of the typed failure with which the last message ended, a struct by
+ *  outcome.failure->schema. Valid until the next message or fabric_entity_test_close(). NULL: it
+ *  ended otherwise, or the failure has no values. */
+FABRIC_PUBLIC
+const void *fabric_entity_test_failure(const fabric_entity_test_t *test);
 
 /** Stops the entity, frees it and sets *test to NULL. *test may be NULL. */
 FABRIC_PUBLIC
