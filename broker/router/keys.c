@@ -145,8 +145,11 @@ void keys_settled(router_t *router, lane_keys_t *keys, const uint8_t hash[STORE_
 
 void keys_read(router_t *router, lane_keys_t *keys)
 {
-    while (keys->settled) {
-        forget(router, keys, keys->settled);
+    primary_key_t *key;
+    primary_key_t *after;
+    DL_FOREACH_SAFE(keys->settled, key, after)
+    {
+        forget(router, keys, key);
     }
 }
 

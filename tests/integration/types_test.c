@@ -447,7 +447,7 @@ static void wait_until_status_says(testbed_t *bed, const char *type, const char 
 
 /* Messages of a cluster without workers wait for the first one, and messages of a type that is not
  * there yet for the worker that brings it later. */
-static void test_ie_08_messages_wait_until_their_type_is_registered(void **state)
+static void test_ie_08_sm_19_messages_wait_until_their_type_is_registered(void **state)
 {
     testbed_t *bed = *state;
     pending_call_t durable, unstored;
@@ -496,8 +496,8 @@ static void test_ie_09_messages_of_a_type_that_nobody_registers_fail(void **stat
 int main(void)
 {
     static const testbed_test_t tests[] = {
-        {"test_ie_08_messages_wait_until_their_type_is_registered",
-         test_ie_08_messages_wait_until_their_type_is_registered, TESTBED_BOTH},
+        {"test_ie_08_sm_19_messages_wait_until_their_type_is_registered",
+         test_ie_08_sm_19_messages_wait_until_their_type_is_registered, TESTBED_BOTH},
         {"test_ie_09_messages_of_a_type_that_nobody_registers_fail",
          test_ie_09_messages_of_a_type_that_nobody_registers_fail, TESTBED_BOTH},
         {"types_that_nobody_runs_are_shown", types_that_nobody_runs_are_shown, TESTBED_BOTH},

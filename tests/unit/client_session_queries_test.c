@@ -222,33 +222,6 @@ static void without_a_map_nobody_knows_the_members(void **state)
 #define QUERY_TEST(name, setup)                                                                    \
     cmocka_unit_test_setup_teardown(name, setup, session_driver_teardown)
 
-static void query_is_asked_again_after_a_break(void **state)
-{
-    session_driver_t *d = (session_driver_t *)*state;
-    call_t *query = call_new(0);
-    query->query = true;
-    query->tag = fabric_bytes_of("status");
-    query->deadline_ms = d->now_ms + 1000;
-    session_submit(d->session, query, d->now_ms);
-    script_join(d, 0, 0);
-    assert_int_equal(script_pull(d, 0), 1);
-    assert_int_equal(d->seen[0].kind, KIND_QUERY);
-    session_disconnected(d->session, 0, d->now_ms);
-    script_join(d, 0, 0);
-    assert_int_equal(script_pull(d, 0), 1);
-    message_answer_t answer = {.sequence = d->seen[0].query_sequence,
-                               .document = fabric_bytes("abc", 3)};
-    script_frame(&d->out);
-    message_put_answer(&d->out, &answer);
-    script_deliver(d, 0);
-    call_t *done = session_next_done(d->session);
-    assert_ptr_equal(done, query);
-    assert_int_equal(done->error, FABRIC_OK);
-    assert_int_equal(done->answer.size, 3);
-    assert_memory_equal(done->answer.data, "abc", 3);
-    call_destroy(&done);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,7 +233,6 @@ int main(void)
         QUERY_TEST(a_broker_that_is_not_reached_in_time, setup_auto),
         QUERY_TEST(a_broker_that_is_reached_and_silent, setup_auto),
         QUERY_TEST(a_question_is_asked_again_on_the_next_connection, setup_auto),
-        QUERY_TEST(query_is_asked_again_after_a_break, setup_auto),
         QUERY_TEST(the_members_are_those_of_the_map, setup_auto),
         QUERY_TEST(without_a_map_nobody_knows_the_members, setup_auto),
     };

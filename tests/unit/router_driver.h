@@ -191,9 +191,9 @@ void driver_batch_fenced(driver_t *driver, uint32_t lane);
 void driver_lookup_found(driver_t *driver, uint32_t lane, const store_message_t *message,
                          const store_reply_t *reply);
 void driver_commit(driver_t *driver); /* until no lane has anything left */
-/* The same, with pings of the peers, NULL-terminated, so that they stay alive. */
+/* Time passes, in ticks of 10 ms. The peers (NULL-terminated; NULL: none) send pings, so that they
+ * stay alive. */
 void driver_pass_alive(driver_t *driver, uint64_t ms, const char *const *peers);
-/* In ticks of 10 ms. */
 static inline void driver_pass(driver_t *driver, uint64_t ms)
 {
     driver_pass_alive(driver, ms, NULL);
