@@ -7,6 +7,7 @@
 
 #include "cli/json.h"
 #include "core/base64.h"
+#include "core/failures.h"
 #include "core/schema_field.h"
 #include "core/schema_json.h"
 
@@ -217,15 +218,16 @@ json_t *json_schema_of(const fabric_schema_t *schema)
 
 /* ---- documents ---- */
 
+/* Takes the definition. */
 static void define(json_t *definitions, const char *type, const char *tag, const char *what,
-                   const fabric_schema_t *schema)
+                   json_t *definition)
 {
     char *key = NULL;
     if (asprintf(&key, "%s.%s.%s", type, tag, what) < 0) {
         abort();
     }
     json_t *text = cli_json_text(key);
-    set(definitions, json_string_value(text), json_schema_of(schema));
+    set(definitions, json_string_value(text), definition);
     json_decref(text);
     free(key);
 }
@@ -236,8 +238,13 @@ json_t *json_schema_of_types(type_description_t *const *types, size_t count)
     for (size_t i = 0; i < count; i++) {
         for (size_t k = 0; types[i] && k < types[i]->message_count; k++) {
             const message_description_t *message = &types[i]->messages[k];
-            define(definitions, types[i]->name, message->tag, "request", message->request);
-            define(definitions, types[i]->name, message->tag, "reply", message->reply);
+            const char *type = types[i]->name;
+            define(definitions, type, message->tag, "request", json_schema_of(message->request));
+            define(definitions, type, message->tag, "reply", json_schema_of(message->reply));
+            if (message->failures) {
+                define(definitions, type, message->tag, "failure",
+                       make_union(failures_of(message->failures)));
+            }
         }
     }
     return json_pack("{s:s,s:o}", "$schema", DRAFT, "$defs", definitions);
@@ -255,6 +262,10 @@ json_t *json_schema_of_message(const type_description_t *type, const message_des
     }
     json_object_set_new(document, "title", cli_json_text(title));
     free(title);
-    set(document, "$defs", json_pack("{s:o}", "reply", json_schema_of(message->reply)));
+    json_t *definitions = json_pack("{s:o}", "reply", json_schema_of(message->reply));
+    if (message->failures) {
+        set(definitions, "failure", make_union(failures_of(message->failures)));
+    }
+    set(document, "$defs", definitions);
     return document;
 }

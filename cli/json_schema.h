@@ -16,10 +16,10 @@
 
 /* Of one schema: an object with the fields as properties. The caller's, as are those below. */
 json_t *json_schema_of(const fabric_schema_t *schema);
-/* Of some types, NULL ones left out: a document that defines "TYPE.TAG.request" and
- * "TYPE.TAG.reply" for each of their messages. */
+/* Of some types, NULL ones left out: a document that defines "TYPE.TAG.request", "TYPE.TAG.reply"
+ * and, where there are any, "TYPE.TAG.failure" for each of their messages. */
 json_t *json_schema_of_types(type_description_t *const *types, size_t count);
-/* Of the requests of one message: a document that defines "reply" as well. */
+/* Of the requests of one message: a document that defines "reply" as well, and "failure". */
 json_t *json_schema_of_message(const type_description_t *type,
                                const message_description_t *message);
 

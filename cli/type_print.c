@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/json.h"
+#include "core/failures.h"
 #include "core/json_text.h"
 #include "core/printable.h"
 #include "core/schema_field.h"
@@ -104,10 +105,14 @@ static json_t *make_schema(const fabric_schema_t *schema)
 
 static json_t *make_message(const message_description_t *message)
 {
-    return json_pack("{s:o,s:b,s:b,s:o,s:o}", "tag", cli_json_text(message->tag), "durable",
-                     (int)message->durable, "has_primary_key", (int)message->has_primary_key,
-                     "request", make_schema(message->request), "reply",
-                     make_schema(message->reply));
+    json_t *made =
+        json_pack("{s:o,s:b,s:b,s:o,s:o}", "tag", cli_json_text(message->tag), "durable",
+                  (int)message->durable, "has_primary_key", (int)message->has_primary_key,
+                  "request", make_schema(message->request), "reply", make_schema(message->reply));
+    if (message->failures) {
+        json_object_set_new(made, "failures", make_choices(failures_of(message->failures)));
+    }
+    return made;
 }
 
 void type_add_json(const type_description_t *type, const char *tag, json_t *object)
@@ -240,6 +245,14 @@ static void print_schema(const char *what, const fabric_schema_t *schema, FILE *
     print_fields(schema, 4, file);
 }
 
+static void print_failures(const fabric_choices_t *failures, FILE *file)
+{
+    if (failures) {
+        print_line(2, "failures", "", NULL, file);
+        print_choices(failures, 4, file);
+    }
+}
+
 void type_print_messages(const type_description_t *type, const char *tag, FILE *file)
 {
     for (size_t i = 0; i < type->message_count; i++) {
@@ -250,6 +263,7 @@ void type_print_messages(const type_description_t *type, const char *tag, FILE *
                        message->has_primary_key ? "has a primary key" : NULL, file);
             print_schema("request", message->request, file);
             print_schema("reply", message->reply, file);
+            print_failures(failures_of(message->failures), file);
         }
     }
 }

@@ -23,6 +23,13 @@ static void fill(message_description_t *message, const char *tag, const fabric_s
     message->reply = (fabric_schema_t *)(uintptr_t)&item_schema;
 }
 
+static const fabric_choice_t failure_items[] = {
+    FABRIC_VARIANT(7, "Sold", item_schema, "Somebody was faster.")};
+static const fabric_choices_t failures = FABRIC_CHOICES("AllFailure", failure_items);
+static const fabric_field_t failure_field = {
+    .name = "failure", .kind = FABRIC_FIELD_UNION, .choices = &failures};
+static const fabric_schema_t failure_schema = {"Failures", 0, &failure_field, 1};
+
 /* A type whose messages have a request of each sample. */
 static const type_description_t *sample_type(void)
 {
@@ -36,6 +43,7 @@ static const type_description_t *sample_type(void)
         fill(&messages[3], "Join", &profile_schema);
         fill(&messages[4], "Ask", &fabric_schema_empty);
         fill(&messages[5], "evil\033\xff", &fabric_schema_empty);
+        messages[0].failures = (fabric_schema_t *)(uintptr_t)&failure_schema;
         messages[4].durable = false;
         messages[4].has_primary_key = true;
         type.messages = messages;
@@ -136,7 +144,8 @@ static void documents_define_all_messages(void **state)
     const type_description_t *type = sample_type();
     type_description_t *const types[] = {NULL, (type_description_t *)(uintptr_t)type};
     json_t *all = json_schema_of_types(types, 2);
-    assert_int_equal(json_object_size(AT(all, "$defs")), 2 * type->message_count);
+    assert_int_equal(json_object_size(AT(all, "$defs")), 2 * type->message_count + 1);
+    expect_json(AT(all, "$defs", "Thing.All.failure", "title"), "\"AllFailure\"");
     expect_json(AT(all, "$defs", "Thing.All.reply", "title"), "\"Item\"");
     expect_json(AT(all, "$defs", "Thing.Ask.request", "properties"), "{}");
     AT(all, "$defs", "Thing.evil\\x1b\\xff.request");
@@ -146,6 +155,9 @@ static void documents_define_all_messages(void **state)
     expect_json(AT(one, "title"), "\"Thing All\"");
     AT(one, "properties", "flag");
     expect_json(AT(one, "$defs", "reply", "title"), "\"Item\"");
+    const json_t *sold = json_array_get(AT(one, "$defs", "failure", "oneOf"), 0);
+    expect_json(AT(sold, "properties", "Sold", "title"), "\"Item\"");
+    expect_json(AT(sold, "required"), "[\"Sold\"]");
     json_decref(one);
 }
 
@@ -186,6 +198,8 @@ static void text_shows_fields_with_their_documentation(void **state)
                 "\nAsk                       volatile                      has a primary key\n"
                 "  request                 nothing\n");
     expect_line(text, "evil\\x1b\\xff");
+    expect_line(text,
+                "  failures\n    Sold                  Item                          Somebody ");
     free(text);
     text = print("Ask");
     assert_null(strstr(text, "Ship"));
@@ -211,6 +225,12 @@ static void json_has_all_that_a_description_has(void **state)
     assert_int_equal(json_array_size(AT(status, "choices", "items")), shipment_statuses.count);
     expect_json(AT(cli_find(fields, "name", "name"), "max"), "8");
     expect_json(AT(cli_find(fields, "name", "items"), "schema", "name"), "\"Item\"");
+    assert_null(json_object_get(message, "failures"));
+    type_add_json(sample_type(), "All", object);
+    const json_t *failing = json_array_get(AT(object, "messages"), 0);
+    const json_t *sold = json_array_get(AT(failing, "failures", "items"), 0);
+    expect_json(AT(sold, "number"), "7");
+    expect_json(AT(sold, "schema", "name"), "\"Item\"");
     json_decref(object);
 }
 
