@@ -120,9 +120,14 @@ static void accept_new(router_t *router, client_t *client, message_t *message)
 }
 
 /* The request arrived after requests whose look-ups are over now: it is treated as if it arrived
- * now. */
+ * now. Its lane may have been dropped meanwhile. */
 static void arrive_again(router_t *router, client_t *client, message_t *message)
 {
+    const shard_t *shard = shard_find(router, message->stored.shard);
+    if (!shard || !shard_is_home(shard)) {
+        send_away(router, client, message);
+        return;
+    }
     call_t *call = call_find(client, message->stored.call.sequence);
     if (call && call->state == CALL_WAITING) {
         call_forget(call);
