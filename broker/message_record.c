@@ -6,12 +6,16 @@
 static const state_description_t states[] = {
     [MESSAGE_NEW] = {"new", STATE_BIT(MESSAGE_IN_LANE) | STATE_BIT(MESSAGE_QUEUED) |
                                 STATE_BIT(MESSAGE_OVERFLOWED) | STATE_BIT(MESSAGE_STORED) |
-                                STATE_BIT(MESSAGE_RESULT) | STATE_BIT(MESSAGE_ENDED)},
-    [MESSAGE_IN_LANE] = {"in_lane", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_OVERFLOWED)},
+                                STATE_BIT(MESSAGE_SCHEDULED) | STATE_BIT(MESSAGE_RESULT) |
+                                STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_IN_LANE] = {"in_lane", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_OVERFLOWED) |
+                                        STATE_BIT(MESSAGE_SCHEDULED)},
     [MESSAGE_QUEUED] = {"queued", STATE_BIT(MESSAGE_IN_FLIGHT) | STATE_BIT(MESSAGE_RESULT)},
     [MESSAGE_IN_FLIGHT] = {"in_flight", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_RESULT)},
     [MESSAGE_RESULT] = {"result", STATE_BIT(MESSAGE_ENDED)},
     [MESSAGE_OVERFLOWED] = {"overflowed", STATE_BIT(MESSAGE_QUEUED)},
+    [MESSAGE_SCHEDULED] = {"scheduled", STATE_BIT(MESSAGE_DUE)},
+    [MESSAGE_DUE] = {"due", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_OVERFLOWED)},
     [MESSAGE_STORED] = {"stored", 0},
     [MESSAGE_ENDED] = {"ended", 0},
 };

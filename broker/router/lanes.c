@@ -159,7 +159,12 @@ static void message_loaded(router_t *router, message_t *message)
     }
     snowflake_lift(&router->generator, message->stored.id);
     message_admit(router, message, entity);
-    overflow_enqueue(router, message);
+    if (message_is_scheduled(message)) {
+        message->deliveries = 0;
+        schedule_add(router, message);
+    } else {
+        overflow_enqueue(router, message);
+    }
 }
 
 /* The group of a message is known even if this broker has not heard of its types yet. */
@@ -219,6 +224,7 @@ static void begin_home(router_t *router, uint32_t number)
 {
     router_lane_t *lane = &router->lanes[number];
     overflow_adopted(router, number);
+    schedule_adopted(router, number);
     for (const message_t *dead = lane->adoption.dead; dead; dead = dead->chain) {
         checkpoint_note_dead(router, &lane->checkpoint, dead);
     }
@@ -246,6 +252,7 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     lane->adoption = *adoption;
     *adoption = (adoption_t){.hold = lane->adoption.hold};
     checkpoint_open(router, &lane->adoption);
+    schedule_adopt(router, &lane->adoption);
     loads_adopt(router, &lane->adoption);
     if (take_over_some(router, number)) {
         begin_home(router, number);

@@ -30,9 +30,17 @@ static fabric_error_t check_limits(const message_request_t *request, const char 
         *text = "headers are over 8 KiB, or traceparent over 55 bytes";
         return FABRIC_ERROR_LIMIT_EXCEEDED;
     }
-    if (request->primary_key.size > 0 || request->deliver_at_ms > 0) {
-        *text = "this release serves no primary keys and no scheduled messages";
+    if (request->primary_key.size > 0) {
+        *text = "this release serves no primary keys";
         return FABRIC_ERROR_UNKNOWN_KIND;
+    }
+    if (request->deliver_at_ms > LIMIT_DELIVER_AT_MS_MAX) {
+        *text = "the time of delivery is after the year 9999";
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    if (request->deliver_at_ms > 0 && !(request->flags & REQUEST_DURABLE)) {
+        *text = "a volatile message has no time of delivery: it is not stored";
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     return FABRIC_OK;
 }

@@ -45,11 +45,14 @@ static void answer_ended(router_t *router, client_t *client, message_t *message)
 }
 
 /* Whether only the store has the pending message that a look-up has found. Then its position is in
- * its entity's gap; so it has not come into memory since it was read, and has not ended. */
+ * its entity's gap, or its time behind the lane's horizon; so it has not come into memory since it
+ * was read, and has not ended. */
 static bool is_stored(router_t *router, const message_t *request)
 {
-    const overflows_t *overflows = &lane_of(router, request->stored.shard)->overflows;
-    return overflow_has(overflows, request->entity_hash, request->stored.id.value);
+    const router_lane_t *lane = lane_of(router, request->stored.shard);
+    return message_is_scheduled(request)
+               ? schedule_has(&lane->schedule, message_due_key(request))
+               : overflow_has(&lane->overflows, request->entity_hash, request->position);
 }
 
 /* The call is accepted and has not ended: its pending message, or a ghost of that, answers it. */

@@ -72,6 +72,14 @@ fabric_error_t sql_list_backlogs(store_t *store, uint32_t lane, store_visit_back
 fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const store_row_key_t *keys,
                              size_t count, bool *found);
 
+/* sql_scheduled.c */
+fabric_error_t sql_load_scheduled(store_t *store, uint32_t lane, store_due_key_t after,
+                                  uint32_t limit, uint64_t bytes_max, store_visit_pending_fn *visit,
+                                  void *context, bool *ended);
+fabric_error_t sql_count_scheduled(store_t *store, uint32_t lane, uint64_t *count);
+fabric_error_t sql_find_scheduled(store_t *store, uint32_t lane, const store_due_key_t *keys,
+                                  size_t count, bool *found);
+
 #define SQL_OPERATIONS                                                                             \
     .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \
     .broker_join = sql_broker_join, .broker_renew = sql_broker_renew,                              \
@@ -84,6 +92,8 @@ fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const store_row_key_
     .append = sql_append, .append_after = sql_append_after, .lane_take = sql_lane_take,            \
     .journal_replace = sql_journal_replace, .read_journal = sql_read_journal,                      \
     .read_journal_back = sql_read_journal_back, .purge = sql_purge, .checkpoint = sql_checkpoint,  \
-    .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows
+    .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows,    \
+    .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
+    .find_scheduled = sql_find_scheduled
 
 #endif

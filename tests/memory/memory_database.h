@@ -67,9 +67,10 @@ typedef struct memory_entity {
 
 typedef struct memory_lane {
     store_lane_t row;
-    memory_sequence_t entries; /* memory_entry_t by number */
-    memory_entity_t *entities; /* those that have rows, by hash */
-    memory_sequence_t dead;    /* memory_dead_row_t by request id */
+    memory_sequence_t entries;             /* memory_entry_t by number */
+    memory_entity_t *entities;             /* those that have rows, by hash */
+    memory_sequence_t dead;                /* memory_dead_row_t by request id */
+    MEMORY_LIST(memory_row_t *) scheduled; /* by time, then id */
 } memory_lane_t;
 
 typedef struct memory_name {
@@ -84,9 +85,10 @@ typedef MEMORY_LIST(uint8_t) memory_any_list_t;
 /* ---- changes ---- */
 
 typedef enum memory_change_kind {
-    MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next two */
+    MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next three */
     MEMORY_CHANGE_ROW,
     MEMORY_CHANGE_DEAD,
+    MEMORY_CHANGE_SCHEDULED,
     MEMORY_CHANGE_BYTES, /* a value at a fixed place was replaced */
     MEMORY_CHANGE_LIST   /* the items of a list were */
 } memory_change_kind_t;
@@ -94,10 +96,10 @@ typedef enum memory_change_kind {
 /* One change. Taken back, it becomes its own opposite. */
 typedef struct memory_change {
     memory_change_kind_t kind;
-    bool removed;    /* ENTRY, ROW, DEAD: `item` belongs to the change */
+    bool removed;    /* those four: `item` belongs to the change */
     uint64_t commit; /* which transaction made it */
-    uint32_t lane;   /* ENTRY, ROW, DEAD */
-    void *item;      /* ENTRY, ROW, DEAD */
+    uint32_t lane;   /* those four */
+    void *item;      /* those four */
     void *place;     /* BYTES: the value; LIST: the memory_any_list_t */
     void *before;    /* BYTES, LIST: what was there */
     size_t size;     /* BYTES: of the value; LIST: of one item */
@@ -157,6 +159,13 @@ memory_row_t *memory_row_find(const memory_lane_t *lane, store_row_key_t key);
 /* A row that is not there is ignored. */
 void memory_row_remove(memory_database_t *database, uint32_t lane, store_row_key_t key);
 void memory_dead_put(memory_database_t *database, uint32_t lane, const store_dead_row_t *row);
+/* The same of a scheduled message. */
+void memory_scheduled_put(memory_database_t *database, uint32_t lane, const store_pending_t *row);
+void memory_scheduled_remove(memory_database_t *database, uint32_t lane, store_due_key_t key);
+/* Index of the first scheduled row that is not before the key. */
+size_t memory_scheduled_from(const memory_lane_t *lane, store_due_key_t key);
+/* NULL where there is none. */
+memory_row_t *memory_scheduled_find(const memory_lane_t *lane, store_due_key_t key);
 /* To be called before a value of the database is changed: a lane's row, the coordinator, ... */
 void memory_note_value(memory_database_t *database, void *value, size_t size);
 /* The same before a list's items change. */

@@ -5,7 +5,8 @@
 enum {
     POISON_EVERY = 6, /* seeds */
     SUPERVISED_EVERY = 4,
-    FALSE_CLAIMS_EVERY = 5
+    FALSE_CLAIMS_EVERY = 5,
+    SCHEDULES_EVERY = 3
 };
 
 /* Lanes, checkpoints, windows and retention. They are small in half of the seeds or more, so that
@@ -142,6 +143,7 @@ void world_draw_plan(const simulation_options_t *options)
     /* These decisions draw no random number, so that other seeds keep their runs. */
     plan->poison = options->poison || (!calm && seed % POISON_EVERY == POISON_EVERY - 1);
     plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;
+    plan->schedules = seed % SCHEDULES_EVERY == 1;
     plan->false_claims = !calm && seed % FALSE_CLAIMS_EVERY == 2;
     if (calm) {
         world.calm = true;

@@ -34,11 +34,15 @@ typedef struct actors {
     bool loading, read;
     message_t *rows;
     size_t done;
+    router_scheduled_t scheduled;
+    bool loading_scheduled, scheduled_read, scheduled_ended;
+    message_t *scheduled_rows;
     call_key_t asked[64];
     size_t asked_count;
     bool looking, looked;
     struct {
         uint64_t id; /* 0: not found */
+        uint64_t position;
         bool ended;
     } found[64];
 } actors_t;
@@ -92,8 +96,9 @@ static void take_deliveries(world_t *world)
             world->activation[entity] = deliver->activation;
             world->delivered[entity] = 0;
         }
-        assert_true(deliver->request_id > world->delivered[entity]); /* once, and in order */
-        world->delivered[entity] = deliver->request_id;
+        assert_true(at->message->position > world->delivered[entity]); /* once, and in order */
+        world->delivered[entity] = at->message->position;
+        assert_true(at->message->stored.deliver_at_ms <= driver_unix_ms(world->driver));
         assert_true(world->held_count < HELD);
         world->held[world->held_count++] = *deliver;
     }
@@ -159,14 +164,24 @@ static void look(world_t *world)
 
 /* ---- the client and the worker ---- */
 
-static void send_call(world_t *world, uint64_t sequence, unsigned entity, uint64_t flags)
+static void send_call(world_t *world, uint64_t sequence, unsigned entity, uint64_t flags,
+                      int64_t deliver_at_ms)
 {
     char id[3] = {'e', (char)('0' + entity), 0};
     uint8_t payload[] = {0x92, 0xa2, 'a', 'b', (uint8_t)(sequence % 128)};
     message_request_t request = driver_request(sequence, id, REQUEST_DURABLE | flags);
     request.payload = fabric_bytes(payload, sizeof payload);
     request.floor = flags & REQUEST_RESEND ? 0 : world->driver->heard_id;
+    request.deliver_at_ms = (uint64_t)deliver_at_ms;
     driver_send_settling(world->driver, "c", world->settled, request, &request);
+}
+
+/* Of a new call: some are due at different times, some at the same, and some have been. */
+static int64_t choose_time(world_t *world)
+{
+    int64_t now_ms = driver_unix_ms(world->driver);
+    int64_t later_ms = now_ms + (int64_t)pick(world, 1000) - 20;
+    return chance(world, 70) ? 0 : chance(world, 50) ? later_ms : later_ms / 1000 * 1000;
 }
 
 /* The client settles on what it does not wait for, from the oldest call on. */
@@ -185,7 +200,8 @@ static void ask(world_t *world)
         unsigned entity = chance(world, 50) ? 0 : (unsigned)pick(world, ENTITIES - 1);
         bool tell = chance(world, 50);
         world->calls[world->next].waits = !tell;
-        send_call(world, world->next++, entity, tell ? REQUEST_TELL | REQUEST_WANT_ACCEPTED : 0);
+        send_call(world, world->next++, entity, tell ? REQUEST_TELL | REQUEST_WANT_ACCEPTED : 0,
+                  choose_time(world));
     }
 }
 
@@ -201,7 +217,7 @@ static void ask_again(world_t *world)
         }
         call->waits = true;
         unsigned entity = entity_of(at->message->stored.entity);
-        send_call(world, sequence, entity, REQUEST_RESEND);
+        send_call(world, sequence, entity, REQUEST_RESEND, at->message->stored.deliver_at_ms);
     }
 }
 
@@ -302,6 +318,31 @@ static void load(world_t *world, uint32_t lane)
     }
 }
 
+static void load_scheduled(world_t *world, uint32_t lane)
+{
+    actors_t *actors = &world->actors[lane];
+    router_t *router = world->driver->router;
+    if (!actors->loading_scheduled) {
+        actors->loading_scheduled = router_take_scheduled(router, lane, &actors->scheduled);
+    } else if (!actors->scheduled_read) {
+        actors->scheduled_read = true;
+        actors->scheduled_rows = lane_model_load_scheduled(
+            &world->store, lane, actors->scheduled.after,
+            chance(world, 80) ? actors->scheduled.limit : 1 + pick(world, 3),
+            &actors->scheduled_ended);
+    } else {
+        bool failed = chance(world, 10);
+        if (failed) {
+            message_chain_destroy(&actors->scheduled_rows);
+        }
+        message_t *rows = actors->scheduled_rows;
+        actors->scheduled_rows = NULL;
+        actors->loading_scheduled = actors->scheduled_read = false;
+        router_scheduled_loaded(router, lane, failed ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK,
+                                rows, !failed && actors->scheduled_ended, world->driver->now_ms);
+    }
+}
+
 static void look_up(world_t *world, uint32_t lane)
 {
     actors_t *actors = &world->actors[lane];
@@ -319,14 +360,16 @@ static void look_up(world_t *world, uint32_t lane)
             const lane_message_t *at = lane_model_find_call(&world->store, actors->asked[i]);
             actors->found[i].id = at ? at->message->stored.id.value : 0;
             actors->found[i].ended = at && at->ended > 0;
+            actors->found[i].position = at ? at->message->position : 0;
         }
     } else {
         actors->looking = actors->looked = false;
         for (size_t i = 0; i < actors->asked_count; i++) {
             const lane_message_t *at = lane_model_find(&world->store, actors->found[i].id);
             if (at) {
-                driver_lookup_found(world->driver, lane, &at->message->stored,
-                                    actors->found[i].ended ? &at->message->reply : NULL);
+                driver_lookup_found_at(world->driver, lane, &at->message->stored,
+                                       actors->found[i].ended ? &at->message->reply : NULL,
+                                       actors->found[i].position);
             }
         }
         router_lookup_done(world->driver->router, lane, FABRIC_OK, (request_id_t){0},
@@ -377,8 +420,10 @@ static void end_home(world_t *world)
             lane_model_commit(&world->store, i, &actors->slice->slice);
         }
         message_chain_destroy(&actors->rows);
+        message_chain_destroy(&actors->scheduled_rows);
         *actors = (actors_t){0};
     }
+    world->config.store_now_ms = driver_unix_ms(world->driver); /* the next home's clock goes on */
     driver_close(&world->driver);
     for (uint64_t i = 0; i < world->next; i++) {
         world->calls[i].waits = false;
@@ -433,6 +478,11 @@ static void lose_lane(world_t *world)
                       world->driver->now_ms);
         actors->rows = NULL;
     }
+    if (actors->loading_scheduled) {
+        router_scheduled_loaded(world->driver->router, lane, FABRIC_OK, actors->scheduled_rows,
+                                actors->scheduled_ended, world->driver->now_ms);
+        actors->scheduled_rows = NULL;
+    }
     if (actors->looking) {
         router_lookup_done(world->driver->router, lane, FABRIC_OK, (request_id_t){0},
                            world->driver->now_ms);
@@ -450,7 +500,7 @@ static void lose_lane(world_t *world)
 static void store_step(world_t *world)
 {
     uint32_t lane = (uint32_t)pick(world, LANES - 1);
-    switch (pick(world, 3)) {
+    switch (pick(world, 4)) {
     case 0:
         append(world, lane);
         break;
@@ -459,6 +509,9 @@ static void store_step(world_t *world)
         break;
     case 2:
         load(world, lane);
+        break;
+    case 3:
+        load_scheduled(world, lane);
         break;
     default:
         look_up(world, lane);
@@ -503,6 +556,7 @@ static void make_config(world_t *world)
     driver_config(config);
     config->lanes = LANES;
     config->entity_window = (uint32_t[]){1, 4, 20}[pick(world, 2)];
+    config->schedule_window = (uint32_t[]){1, 4, 20}[pick(world, 2)];
     config->slice_rows_max = (uint32_t[]){2, 5, 5000}[pick(world, 2)];
     config->checkpoint_ms = (uint32_t[]){10, 50, 200}[pick(world, 2)];
     config->memory_bytes_max = chance(world, 30) ? 600000 : UINT64_C(1) << 30;
@@ -524,6 +578,7 @@ static void calm_down(world_t *world)
             append(world, lane);
             checkpoint(world, lane);
             load(world, lane);
+            load_scheduled(world, lane);
             look_up(world, lane);
         }
         driver_pull(world->driver);
@@ -554,6 +609,7 @@ static void fill_up(world_t *world)
         for (uint32_t lane = 0; lane < LANES; lane++) {
             append(world, lane);
             checkpoint(world, lane);
+            load_scheduled(world, lane);
         }
         driver_pull(world->driver);
         pass(world, i % 10 == 0 ? 10 : 0);
@@ -561,11 +617,12 @@ static void fill_up(world_t *world)
     }
     router_counters_t counters = driver_counters(world->driver);
     assert_int_equal(counters.pending, lane_model_standing(&world->store));
-    uint64_t bound = UINT64_C(1) * ENTITIES * world->config.entity_window;
+    uint64_t bound = UINT64_C(1) * ENTITIES * world->config.entity_window +
+                     UINT64_C(4) * LANES * world->config.schedule_window;
     assert_true(counters.pending - counters.stored <= bound);
 }
 
-static uint64_t stored_most, loaded, kills;
+static uint64_t stored_most, loaded, kills, moves, scheduled;
 
 static void run(uint64_t seed)
 {
@@ -593,10 +650,14 @@ static void run(uint64_t seed)
     assert_int_equal(counters.pending, 0);
     assert_int_equal(counters.stored, 0);
     loaded += counters.loaded;
+    moves += world->store.moves;
+    scheduled += world->store.scheduled;
+    assert_int_equal(counters.scheduled, 0);
     kills += world->homes - 1;
     driver_close(&world->driver);
     for (uint32_t i = 0; i < LANES; i++) {
         message_chain_destroy(&world->actors[i].rows);
+        message_chain_destroy(&world->actors[i].scheduled_rows);
     }
     lane_model_clear(&world->store);
     free(world);
@@ -618,6 +679,7 @@ static void whatever_happens_rows_and_journal_tell_what_stands(void **state)
         run(running);
     }
     assert_true(stored_most > 50 && loaded > 100 && kills > 10);
+    assert_true(moves > 1000 && scheduled > 1000);
 }
 
 static int print_seed(void **state)

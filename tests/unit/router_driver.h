@@ -15,7 +15,13 @@
 #include "tests/unit/router_check.h"
 
 /* DRIVER_EPOCH: under which driver_homes holds all lanes. */
-enum { DRIVER_SHARDS = 8, DRIVER_CAPACITY = 4, DRIVER_EPOCH = 3, DRIVER_DRAIN_MS = 8000 };
+enum {
+    DRIVER_SHARDS = 8,
+    DRIVER_CAPACITY = 4,
+    DRIVER_EPOCH = 3,
+    DRIVER_DRAIN_MS = 8000,
+    DRIVER_BEGINS_MS = 1000
+};
 
 /* One message that the router sent. */
 typedef struct note {
@@ -180,10 +186,18 @@ void driver_batch_fenced(driver_t *driver, uint32_t lane);
 /* The lane's look-up has found the message; `reply` NULL: it has not ended. */
 void driver_lookup_found(driver_t *driver, uint32_t lane, const store_message_t *message,
                          const store_reply_t *reply);
+/* The same of a message that has another position than its id. */
+void driver_lookup_found_at(driver_t *driver, uint32_t lane, const store_message_t *message,
+                            const store_reply_t *reply, uint64_t position);
 void driver_commit(driver_t *driver);            /* until no lane has anything left */
 void driver_pass(driver_t *driver, uint64_t ms); /* in ticks of 10 ms */
 /* The same, with pings of the peers, NULL-terminated, so that they stay alive. */
 void driver_pass_alive(driver_t *driver, uint64_t ms, const char *const *peers);
+/* The time by the router's clock, unless a test has told it another one. */
+static inline int64_t driver_unix_ms(const driver_t *driver)
+{
+    return driver->config.store_now_ms + (int64_t)driver->now_ms - DRIVER_BEGINS_MS;
+}
 router_counters_t driver_counters(const driver_t *driver);
 
 #endif
