@@ -28,6 +28,7 @@ typedef struct slot {
 struct load {
     fabric_client_t *client;
     load_options_t options;
+    fabric_message_type_t message;
     fabric_call_t call; /* all but the entity is the same for every call */
     bench_body_t *request;
     bench_body_t *reply;
@@ -59,15 +60,28 @@ static void make_names(load_t *load)
     }
 }
 
+/* Loads draw where their sequences begin, so no two messages have the same one. */
+static size_t key_of(const void *request, uint8_t *key, size_t capacity)
+{
+    const bench_body_t *body = request;
+    if (capacity < sizeof body->sequence) {
+        return 0;
+    }
+    memcpy(key, &body->sequence, sizeof body->sequence);
+    return sizeof body->sequence;
+}
+
 load_t *load_new(fabric_client_t *client, const load_options_t *options)
 {
     load_t *load = memory_allocate_zeroed(1, sizeof *load);
     bool tell = options->kind != BENCH_ASK_DURABLE && options->kind != BENCH_ASK_VOLATILE;
     load->client = client;
     load->options = *options;
+    load->message = *bench_message(options->kind, options->size);
+    load->message.primary_key = options->keyed ? key_of : NULL;
     load->call = (fabric_call_t){
         .entity = {.type = fabric_bytes_of(BENCH_TYPE)},
-        .message = bench_message(options->kind, options->size),
+        .message = &load->message,
         .tell = tell,
         .handled = options->kind == BENCH_TELL_VOLATILE,
     };

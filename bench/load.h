@@ -19,6 +19,7 @@ typedef struct load_options {
     uint32_t entities;
     uint32_t inflight;
     uint32_t size; /* bytes of payload, at most BENCH_SIZE_BYTES_MAX */
+    bool keyed;    /* each message has a primary key of its own */
 } load_options_t;
 
 /* completed + errors == started. */

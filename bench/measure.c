@@ -17,7 +17,8 @@ load_t *bench_load_new(bench_t *bench, bench_kind_t kind, const char *prefix, ui
                               .prefix = prefix,
                               .entities = entities,
                               .inflight = bench->options.inflight,
-                              .size = bench->options.size};
+                              .size = bench->options.size,
+                              .keyed = bench->options.keyed};
     return load_new(bench->client, &options);
 }
 

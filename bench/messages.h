@@ -84,13 +84,17 @@ typedef enum bench_kind {
 
 enum { BENCH_CLASSES = 3 };
 
+#define BENCH_MESSAGE(tag, bytes, reply, durable)                                                  \
+    {                                                                                              \
+        tag #bytes, &bench_schema_##bytes, &(reply), durable, NULL, NULL                           \
+    }
 #define BENCH_MESSAGES(bytes)                                                                      \
     {                                                                                              \
-        {"AskDurable" #bytes, &bench_schema_##bytes, &bench_schema_##bytes, true, NULL},           \
-            {"AskVolatile" #bytes, &bench_schema_##bytes, &bench_schema_##bytes, false, NULL},     \
-            {"TellDurable" #bytes, &bench_schema_##bytes, &fabric_schema_empty, true, NULL},       \
-            {"TellVolatile" #bytes, &bench_schema_##bytes, &fabric_schema_empty, false, NULL},     \
-            {"HoldDurable" #bytes, &bench_schema_##bytes, &fabric_schema_empty, true, NULL},       \
+        BENCH_MESSAGE("AskDurable", bytes, bench_schema_##bytes, true),                            \
+            BENCH_MESSAGE("AskVolatile", bytes, bench_schema_##bytes, false),                      \
+            BENCH_MESSAGE("TellDurable", bytes, fabric_schema_empty, true),                        \
+            BENCH_MESSAGE("TellVolatile", bytes, fabric_schema_empty, false),                      \
+            BENCH_MESSAGE("HoldDurable", bytes, fabric_schema_empty, true),                        \
     }
 
 static const uint32_t bench_class_bytes[BENCH_CLASSES] = {256, 4096, 65536};

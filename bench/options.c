@@ -31,6 +31,8 @@ const config_key_t options_keys[] = {
     {"warmup", CONFIG_UINT, "2", 0, 3600, "S", "seconds of the same before, not counted"},
     {"calls", CONFIG_UINT, "0", 0, UINT32_MAX, "N",
      "calls after which a measurement ends; 0: by --duration"},
+    {"keyed", CONFIG_BOOL, "no", 0, 0, NULL,
+     "each durable message has a primary key that no other one has"},
     {"without_worker", CONFIG_BOOL, "no", 0, 0, NULL,
      "tell: the messages are accepted while no worker runs, and worked off afterwards"},
     {"ended", CONFIG_UINT, "0", 0, UINT32_MAX, "N", "durable calls that end before"},
@@ -97,6 +99,8 @@ static fabric_error_t check_mode(const options_t *options, reason_t *reason)
         wrong = "takeover needs at least one message that is held";
     } else if (options->without_worker && !(options->mode == MODE_TELL && options->durable)) {
         wrong = "--without-worker is for durable tells";
+    } else if (options->keyed && (recovers || !options->durable)) {
+        wrong = "--keyed is for durable asks and tells";
     } else if (options->brokers > 1 && (recovers || !options->spawn)) {
         wrong = "--brokers is for ask and tell with --spawn";
     } else if (options->brokers > 1 && strcmp(options->spawn, "sqlite") == 0) {
@@ -123,6 +127,7 @@ static fabric_error_t take_values(options_t *options, const config_t *config, re
     options->duration_s = (uint32_t)config_uint(config, "duration");
     options->warmup_s = (uint32_t)config_uint(config, "warmup");
     options->calls = config_uint(config, "calls");
+    options->keyed = config_bool(config, "keyed");
     options->without_worker = config_bool(config, "without_worker");
     options->ended = (uint32_t)config_uint(config, "ended");
     options->held = (uint32_t)config_uint(config, "held");

@@ -143,6 +143,7 @@ void report_json(const report_t *report, FILE *file)
     }
     set_integer(object, "ended_before", options->ended);
     set_integer(object, "held", options->held);
+    json_object_set_new(object, "keyed", json_boolean(options->keyed));
     json_object_set_new(object, "without_worker", json_boolean(options->without_worker));
     json_object_set_new(object, "latency_us", latency_json(load));
     json_object_set_new(object, "cpu_us_each", cpu_json(report));

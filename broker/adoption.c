@@ -7,6 +7,7 @@ void adoption_clear(adoption_t *adoption)
 {
     message_chain_destroy(&adoption->messages);
     message_chain_destroy(&adoption->dead);
+    message_chain_destroy(&adoption->ended);
     free(adoption->backlogs);
     free(adoption->overruled);
     *adoption = (adoption_t){.hold = adoption->hold};

@@ -31,6 +31,9 @@ typedef struct adoption {
     /* Dead letters of these entries, which have no rows yet, chained: state ENDED, with their
      * replies. */
     message_t *dead;
+    /* The other messages with primary keys that have ended in these entries, chained: state ENDED,
+     * with their replies and without their contents. */
+    message_t *ended;
     /* For each entity with rows: how many of them stand and are not among `messages`. */
     store_backlog_t *backlogs;
     size_t backlog_count;

@@ -54,7 +54,8 @@ const config_key_t broker_config_keys[] = {
     {"crash_report_grace_ms", CONFIG_UINT, NULL, 0, 60000, "MS",
      "how long the report of a supervised worker's end may take, and its return"},
     {"registration_ms", CONFIG_UINT, NULL, 0, 600000, "MS",
-     "how long after the start an unknown entity type may still appear"},
+     "how long after the cluster's first registration of an entity type durable messages of types "
+     "that nobody has registered are held"},
     {"release_grace_ms", CONFIG_UINT, NULL, 0, 600000, "MS",
      "how long running handlers of a shard that moves may take"},
     {"attempts_max", CONFIG_UINT, NULL, 1, 1000000, "N",
@@ -82,6 +83,8 @@ const config_key_t broker_config_keys[] = {
      "bytes of journal that may wait for checkpoints before new work is refused (default 256 MiB)"},
     {"call_retention_ms", CONFIG_UINT, "600000", 1000, 31536000000, "MS",
      "how long the outcome of a call is kept for clients that ask again"},
+    {"key_retention_ms", CONFIG_UINT, NULL, 1000, 31536000000, "MS",
+     "how long a primary key stands, with the reply, after its message has ended (default 24 h)"},
     {"journal_bytes_max", CONFIG_UINT, "4294967296", 1 << 20, UINT64_MAX, "BYTES",
      "bytes of all journals; beyond them, outcomes are kept for less long"},
     {"client_memory_ms", CONFIG_UINT, NULL, 1000, 86400000, "MS",
@@ -125,6 +128,7 @@ static void read_limits(const config_t *values, router_config_t *router)
     read_limit(values, "checkpoint_ms", &router->checkpoint_ms);
     read_large_limit(values, "checkpoint_bytes", &router->checkpoint_bytes);
     read_large_limit(values, "checkpoint_bytes_max", &router->checkpoint_bytes_max);
+    read_large_limit(values, "key_retention_ms", &router->key_retention_ms);
     read_limit(values, "client_memory_ms", &router->client_memory_ms);
     read_limit(values, "peers_max", &router->peers_max);
 }

@@ -14,7 +14,7 @@ static const state_description_t states[] = {
     [MESSAGE_IN_FLIGHT] = {"in_flight", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_RESULT)},
     [MESSAGE_RESULT] = {"result", STATE_BIT(MESSAGE_ENDED)},
     [MESSAGE_OVERFLOWED] = {"overflowed", STATE_BIT(MESSAGE_QUEUED)},
-    [MESSAGE_SCHEDULED] = {"scheduled", STATE_BIT(MESSAGE_DUE)},
+    [MESSAGE_SCHEDULED] = {"scheduled", STATE_BIT(MESSAGE_DUE) | STATE_BIT(MESSAGE_QUEUED)},
     [MESSAGE_DUE] = {"due", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_OVERFLOWED)},
     [MESSAGE_STORED] = {"stored", 0},
     [MESSAGE_ENDED] = {"ended", 0},
@@ -33,7 +33,7 @@ static fabric_bytes_t copy(uint8_t **at, fabric_bytes_t bytes)
 
 message_t *message_new(const store_message_t *stored)
 {
-    size_t hash_size = stored->key_hash ? 32 : 0;
+    size_t hash_size = stored->key_hash ? STORE_KEY_BYTES : 0;
     size_t size = stored->type.size + stored->entity.size + stored->tag.size +
                   stored->payload.size + stored->traceparent.size + stored->headers.size +
                   hash_size;
@@ -45,6 +45,7 @@ message_t *message_new(const store_message_t *stored)
     message->position = stored->id.value;
     message->entity_hash = journal_entity_hash(stored->type, stored->entity);
     message->waiter.call = stored->call;
+    message->waiter.flags = (uint8_t)stored->flags;
     message->stored.type = copy(&at, stored->type);
     message->stored.entity = copy(&at, stored->entity);
     message->stored.tag = copy(&at, stored->tag);
@@ -108,6 +109,7 @@ waiter_t *message_add_waiter(message_t *message, call_key_t call)
     }
     waiter = memory_allocate_zeroed(1, sizeof *waiter);
     waiter->call = call;
+    waiter->flags = (uint8_t)message->stored.flags;
     last->next = waiter;
     return waiter;
 }

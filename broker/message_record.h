@@ -40,8 +40,10 @@ typedef struct message_link {
 typedef struct waiter {
     struct waiter *next;
     call_key_t call;
-    uint32_t life; /* of the client, for a volatile message */
-    bool called;   /* the client's table of calls refers to the message */
+    uint32_t life;  /* of the client, for a volatile message */
+    bool called;    /* the client's table of calls refers to the message */
+    bool cancelled; /* the caller wants the message to end */
+    uint8_t flags; /* enum request_flag, of the request; a duplicate of a primary key has its own */
 } waiter_t;
 
 /* Most steps of a message find it out of the processor's caches, so its members stand together by
@@ -60,6 +62,7 @@ typedef struct message {
     bool settled_early; /* it is in a batch, and its client has settled on it: see calls.c */
     bool has_row;       /* in the store, or in a slice that was taken */
     bool orphaned;      /* its lane was dropped while a batch that names it was being appended */
+    bool cancelled;     /* its callers want it to end, or it has ended so: see cancels.h */
     uint32_t deliveries;        /* so far */
     uint32_t attempts;          /* defects so far */
     uint32_t crashes;           /* worker processes that crashed on it so far */
@@ -71,7 +74,7 @@ typedef struct message {
         uint64_t activation; /* of the delivery in flight */
         size_t due_place;    /* SCHEDULED: in its heap */
     };
-    /* By the router's clock; 0: none. A durable message that is accepted has none: its call has. */
+    /* Of the call that brought it, or was last sent again; by the router's clock; 0: none. */
     uint64_t deadline_ms;
     UT_hash_handle by_id;
     store_message_t stored; /* its views point into bytes[] */
@@ -82,7 +85,9 @@ typedef struct message {
     uint64_t contents;      /* STORED: journal_contents_hash */
     uint64_t predecessor;   /* of the request, until it is accepted */
     uint64_t floor;
-    unsigned lookup_outcome; /* while the call waits: see lookup.c */
+    uint8_t lookup_outcome; /* while the call waits: see lookup.c; so are the next two */
+    uint8_t key_outcome;
+    uint32_t key_forgotten; /* lane_keys_t.forgotten when its key was looked up */
     uint8_t bytes[];
 } message_t;
 

@@ -8,6 +8,7 @@
 
 #include "cli/report.h"
 #include "core/clock.h"
+#include "core/failures.h"
 #include "core/limits.h"
 #include "core/memory.h"
 
@@ -173,7 +174,7 @@ static int report_failure(const request_t *request, const fabric_outcome_t *outc
         return cli_fail(outcome->error, remedy, "%s/%s %s: %s", request->type, request->id,
                         request->tag, text);
     case FABRIC_CLASS_FAILURE:
-        if (outcome->error == FABRIC_ERROR_ENTITY_FAILURE) {
+        if (outcome->error == FABRIC_ERROR_ENTITY_FAILURE && !outcome->failure) {
             return cli_fail(outcome->error, NULL, "%s/%s %s: code %" PRIu64 ": %s", request->type,
                             request->id, request->tag, outcome->code, text);
         }
@@ -188,6 +189,19 @@ static int report_failure(const request_t *request, const fabric_outcome_t *outc
     }
     return cli_fail(outcome->error, NULL, "%s/%s %s: %s", request->type, request->id, request->tag,
                     text);
+}
+
+/* A typed failure is an answer: it is printed as a reply is, under the name "failure". */
+static int print_failure(const request_t *request, const message_description_t *message,
+                         const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    char *json = NULL;
+    if (failure_to_json(failures_of(message->failures), outcome->code, payload, NULL, &json) ==
+        FABRIC_OK) {
+        puts(json);
+        free(json);
+    }
+    return report_failure(request, outcome);
 }
 
 static int print_reply(const cli_options_t *options, const request_t *request,
@@ -239,20 +253,24 @@ static int send_payload(const cli_options_t *options, fabric_client_t *client,
     fabric_message_type_t type = {.tag = message->tag,
                                   .request = message->request,
                                   .reply = message->reply,
-                                  .durable = message->durable};
+                                  .durable = message->durable,
+                                  .failures = failures_of(message->failures)};
     fabric_call_t call = {.entity = fabric_entity(request->type, request->id),
                           .message = &type,
                           .payload = payload,
                           .tell = tell,
                           .key = options->key,
-                          .deliver_at_ms = deliver_at(options)};
+                          .deliver_at_ms = deliver_at(options),
+                          .cancel_at_deadline = options->cancel};
     fabric_outcome_t outcome = {0};
     uint8_t *reply = NULL;
     size_t reply_size = 0;
     fabric_error_t error = fabric_client_call(client, &call, NULL, tell ? NULL : &reply,
                                               tell ? NULL : &reply_size, &outcome);
     int code = CLI_DONE;
-    if (error) {
+    if (outcome.failure) {
+        code = print_failure(request, message, &outcome, fabric_bytes(reply, reply_size));
+    } else if (error) {
         outcome.error = error;
         code = report_failure(request, &outcome);
     } else if (tell) {

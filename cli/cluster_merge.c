@@ -230,6 +230,7 @@ json_t *cluster_merge(const fabric_broker_answer_t *answers, json_t *const *docu
     json_t *runners = json_object();
     json_t *types = json_object();
     json_t *shards = json_object();
+    json_t *unregistered = json_array();
     for (size_t i = 0; i < count; i++) {
         add_broker(merged, &answers[i], documents[i]);
         if (documents[i]) {
@@ -240,11 +241,13 @@ json_t *cluster_merge(const fabric_broker_answer_t *answers, json_t *const *docu
             merge_runners(runners, documents[i]);
             merge_types(types, documents[i]);
             merge_shards(shards, documents[i]);
+            json_array_extend(unregistered, json_object_get(documents[i], "unregistered"));
         }
     }
     set_values(merged, "lanes", lanes);
     set_values(merged, "runners", runners);
     set_values(merged, "types", types);
     set_values(merged, "shards", shards);
+    json_object_set_new(merged, "unregistered", unregistered);
     return merged;
 }

@@ -13,6 +13,8 @@
  *     and standing are the worst that any broker says, and so are stuck and stuck_ms;
  *   - types: each type once, with all runners that any broker names, and sums of served, moving,
  *     unserved and waiting over the lanes of all brokers that answer;
+ *   - unregistered: the types that nobody has registered and that were asked for of late, as the
+ *     brokers say it that have held the term;
  *   - shards: each shard once, in the words of its home; `healthy` is null where its home does not
  *     answer;
  *   - counters: the sums.

@@ -195,19 +195,24 @@ static void set_message(json_t *object, const store_message_t *message, bool who
         set_name(object, "traceparent", message->traceparent);
         set_hexadecimal(object, "headers", message->headers);
         set_hexadecimal(object, "key_hash",
-                        fabric_bytes(message->key_hash, message->key_hash ? 32 : 0));
+                        fabric_bytes(message->key_hash, message->key_hash ? STORE_KEY_BYTES : 0));
     }
 }
 
 static void set_reply(json_t *object, const store_reply_t *reply, bool whole)
 {
-    static const char *const names[] = {"ok", "failure", "defect"};
-    json_object_set_new(object, "status",
-                        json_string(reply->status <= STATUS_DEFECT ? names[reply->status] : "?"));
+    static const char *const names[] = {[STATUS_OK] = "ok",
+                                        [STATUS_FAILURE] = "failure",
+                                        [STATUS_DEFECT] = "defect",
+                                        [STATUS_NOT_TAKEN] = "?",
+                                        [STATUS_TYPED_FAILURE] = "typed_failure"};
+    json_object_set_new(
+        object, "status",
+        json_string(reply->status <= STATUS_TYPED_FAILURE ? names[reply->status] : "?"));
     if (reply->status != STATUS_OK) {
         set_error(object, "error", reply->error);
     }
-    if (reply->status == STATUS_FAILURE) {
+    if (reply->status == STATUS_FAILURE || reply->status == STATUS_TYPED_FAILURE) {
         set_number(object, "code", reply->code);
     }
     set_number(object, "reply_bytes", reply->payload.size);
@@ -220,6 +225,17 @@ static void set_attempts(json_t *object, journal_attempts_t attempts)
 {
     set_number(object, "attempts", attempts.attempts);
     set_number(object, "crashes", attempts.crashes);
+}
+
+/* Of a message that has ended. */
+static void set_key(json_t *object, const journal_record_t *record, bool whole)
+{
+    char time[JOURNAL_TIME_SIZE];
+    json_object_set_new(object, "key_kept_until",
+                        json_string(journal_time_text(record->reply.kept_until_ms, time)));
+    if (whole) {
+        set_hexadecimal(object, "key_hash", fabric_bytes(record->key_hash, STORE_KEY_BYTES));
+    }
 }
 
 static void set_fields(json_t *object, const journal_record_t *record, bool whole)
@@ -242,6 +258,9 @@ static void set_fields(json_t *object, const journal_record_t *record, bool whol
     case RECORD_RESULT:
         set_call(object, record->call);
         set_reply(object, &record->reply, whole);
+        if (record->key_hash) {
+            set_key(object, record, whole);
+        }
         break;
     case RECORD_ATTEMPT:
         set_attempts(object, record->attempts);

@@ -32,6 +32,8 @@ static const config_key_t keys[] = {
     {"deliver_at", CONFIG_TEXT, NULL, 0, 0, "TIME",
      "call and send: the durable message is not delivered before this time, as "
      "2030-01-31T12:00:00Z"},
+    {"cancel", CONFIG_BOOL, "no", 0, 0, NULL,
+     "call: cancel it where no reply has come within timeout_ms; with --key, a former call"},
     {"store", CONFIG_TEXT, NULL, 0, 0, "URL",
      "schema, message, journal: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
     {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD",
@@ -82,6 +84,7 @@ static const char usage[] =
     "  fabricctl runner cordon NAME        gives a runner no more shards\n"
     "  fabricctl runner drain NAME         gives a runner's shards to others\n"
     "  fabricctl runner uncordon NAME      gives a runner shards again\n"
+    "  fabricctl entity resume TYPE ID     lets an entity go on that failures have parked\n"
     "  fabricctl shard ls                  lists the shards, their homes and owners\n"
     "  fabricctl shard show GROUP:NUMBER   shows everything about one shard\n"
     "  fabricctl shard plan --drain NAME   shows what would move if NAME went, or came (--add)\n"
@@ -102,8 +105,8 @@ static const char usage[] =
 
 static const char exit_codes[] =
     "\n"
-    "Exit codes: 0 done, 1 the entity answered with a failure, or status --check found the\n"
-    "cluster not healthy, 2 usage or configuration,\n"
+    "Exit codes: 0 done, 1 the entity answered with a failure (a typed one is printed as JSON),\n"
+    "or status --check found the cluster not healthy, 2 usage or configuration,\n"
     "3 not found, 4 cannot connect, 5 timeout or outcome unknown, 6 refused.\n";
 
 void cli_print_usage(FILE *file)
@@ -213,6 +216,7 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     options->follow = config_bool(config, "follow");
     options->yes = config_bool(config, "yes");
     options->check = config_bool(config, "check");
+    options->cancel = config_bool(config, "cancel");
     options->group = config_text(config, "group");
     options->add = config_text(config, "add");
     options->drain = config_text(config, "drain");

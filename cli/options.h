@@ -43,6 +43,7 @@ typedef struct cli_options {
     bool follow;               /* journal tail */
     bool yes;                  /* journal repair */
     bool check;                /* status */
+    bool cancel;               /* call: at its deadline */
     bool no_wait;              /* broker drain, runner */
     uint32_t wait_ms;          /* broker drain, runner */
     char **arguments;          /* the command and what follows it */

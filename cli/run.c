@@ -75,6 +75,9 @@ static int run_command(const cli_options_t *options, const store_driver_t *const
     if (strcmp(command, "runner") == 0) {
         return cli_runner(options);
     }
+    if (strcmp(command, "entity") == 0) {
+        return cli_entity(options);
+    }
     if (strcmp(command, "shard") == 0) {
         return cli_shard(options);
     }

@@ -240,6 +240,27 @@ static void print_types(const json_t *document, FILE *file)
     }
 }
 
+/* Types that were asked for, and that nobody has ever registered. */
+static void print_unregistered(const json_t *document, FILE *file)
+{
+    size_t index;
+    const json_t *type;
+    json_array_foreach(json_object_get(document, "unregistered"), index, type)
+    {
+        const json_t *held = json_object_get(type, "held_ms");
+        fprintf(file, "%-24s no worker has registered it; asked for since %.1f s; ",
+                cli_text_of(type, "name"), (double)cli_number_of(type, "asked_ms") / 1000);
+        if (json_is_null(held)) {
+            fprintf(file, "its messages wait at their senders for a first worker\n");
+        } else if (json_integer_value(held) > 0) {
+            fprintf(file, "durable messages wait at their senders for %.1f s more\n",
+                    (double)json_integer_value(held) / 1000);
+        } else {
+            fprintf(file, "durable messages are refused\n");
+        }
+    }
+}
+
 /* ---- groups and counters ---- */
 
 /* The document lists the shards group by group. */
@@ -317,6 +338,7 @@ void cli_status_print(json_t *document, FILE *file)
     print_brokers(document, file);
     print_runners(document, file);
     print_types(document, file);
+    print_unregistered(document, file);
     print_groups(document, file);
     print_counters(document, file);
 }

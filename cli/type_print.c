@@ -164,15 +164,16 @@ static void append_max(char *text, uint32_t max, const char *unit)
 static void append_kind(char *text, const fabric_field_t *field)
 {
     fabric_field_t element = schema_element(field);
+    const fabric_schema_t *schema = schema_has_schema(field) ? field->schema : NULL;
     append(text, "", kind_name(field->kind));
     if (field->kind == FABRIC_FIELD_LIST && field->element) {
         append(text, " of ", "");
         append_kind(text, &element);
-    } else if (field->kind == FABRIC_FIELD_MAP) {
+    } else if (schema && field->kind == FABRIC_FIELD_MAP) {
         append(text, " to ", "");
-        append_kind(text, &field->schema->fields[1]);
-    } else if (schema_has_schema(field)) {
-        append(text, field->kind == FABRIC_FIELD_LIST ? " of " : " ", field->schema->name);
+        append_kind(text, &schema->fields[1]);
+    } else if (schema) {
+        append(text, field->kind == FABRIC_FIELD_LIST ? " of " : " ", schema->name);
     } else if (schema_has_choices(field)) {
         append(text, " ", field->choices->name);
     }

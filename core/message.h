@@ -27,18 +27,36 @@ typedef enum request_flag {
     REQUEST_RESEND = 8, /* not the first send of this call key */
     /* Volatile tell: answer with an empty reply when its handler has run. */
     REQUEST_WANT_HANDLED = 16,
-    REQUEST_FLAGS = 31
+    /* Durable ask: it is not begun after its deadline, and ends as cancelled. */
+    REQUEST_GIVE_UP = 64,
+    REQUEST_FLAGS = 31 | REQUEST_GIVE_UP
 } request_flag_t;
 
 /* A bit of deliver.flags: the worker handles no other message while it handles this one. */
 enum { DELIVER_ALONE = 32 };
 
+/* Whether the message is not to be begun when its deadline is over. */
+static inline bool message_expires(uint64_t flags)
+{
+    return !(flags & REQUEST_DURABLE) ||
+           (flags & (REQUEST_GIVE_UP | REQUEST_TELL)) == REQUEST_GIVE_UP;
+}
+
 typedef enum reply_status {
-    STATUS_OK = 0,       /* payload is the reply by its schema */
-    STATUS_FAILURE = 1,  /* the entity's typed failure: code and text */
-    STATUS_DEFECT = 2,   /* the handler broke (result), or the last attempt did (reply) */
-    STATUS_NOT_TAKEN = 3 /* result only: the worker certainly did not start the handler */
+    STATUS_OK = 0,        /* payload is the reply by its schema */
+    STATUS_FAILURE = 1,   /* the entity's failure: code and text */
+    STATUS_DEFECT = 2,    /* the handler broke (result), or the last attempt did (reply) */
+    STATUS_NOT_TAKEN = 3, /* result only: the worker certainly did not start the handler */
+    /* The entity's failure of those that the message type declares: its number as code, and its
+     * values by their schema. */
+    STATUS_TYPED_FAILURE = 4
 } reply_status_t;
+
+/* Whether the entity itself has answered: by a reply or a failure. */
+static inline bool reply_status_is_answer(uint64_t status)
+{
+    return status == STATUS_OK || status == STATUS_FAILURE || status == STATUS_TYPED_FAILURE;
+}
 
 typedef uint64_t message_field_uint_t;
 typedef fabric_bytes_t message_field_str_t;

@@ -35,8 +35,9 @@
 
 #include "core/ids.h"
 #include "core/reason.h"
+#include "core/store_message.h"
 
-#define STORE_SCHEMA_VERSION 5
+#define STORE_SCHEMA_VERSION 6
 
 /* Of a cluster that is founded without being told. */
 #define STORE_SHARDS_PER_GROUP_DEFAULT 300u
@@ -203,6 +204,15 @@ typedef struct store_dead_row {
     fabric_bytes_t body; /* a record of core/journal/ */
 } store_dead_row_t;
 
+/* A primary key that stands: the message that has it and, once that has ended, its reply. */
+typedef struct store_key {
+    uint8_t hash[STORE_KEY_BYTES];
+    uint64_t entity_hash;
+    uint64_t number; /* of the entry as of which the row is true */
+    bool ended;      /* `reply` is set; else only its id and shard are */
+    store_reply_t reply;
+} store_key_t;
+
 /* One transaction of a checkpoint: at most STORE_SLICE_ROWS_MAX changes, and STORE_SLICE_BYTES_MAX
  * or one change. All changes of one message lie in one slice. */
 typedef struct store_slice {
@@ -218,6 +228,8 @@ typedef struct store_slice {
     size_t unscheduled_count;
     const store_dead_row_t *dead; /* inserted, or replaced */
     size_t dead_count;
+    const store_key_t *keys; /* inserted, or replaced */
+    size_t key_count;
     uint64_t settled; /* the rows are complete as of this entry: what the last checkpoint reached */
     uint64_t begun;   /* the entry number that this checkpoint is to reach */
     bool last;        /* with this slice the rows are complete as of `begun` */
@@ -249,11 +261,16 @@ typedef struct store_purge {
     /* Ends with the entry whose log_bytes is larger by this than that of the first one deleted, so
      * that other writers hardly wait; 0: no such bound. */
     uint64_t bytes_max;
+    /* Of primary keys whose messages have ended: up to keys_max of those that were to be kept until
+     * before this Unix time, the oldest first. */
+    int64_t keys_before_ms;
+    uint32_t keys_max; /* 0: none */
 } store_purge_t;
 
 typedef struct store_purged {
     uint32_t entries;
     uint64_t bytes; /* of calls and bodies */
+    uint32_t keys;
 } store_purged_t;
 
 typedef void store_visit_broker_fn(void *context, const store_broker_t *broker);
@@ -268,6 +285,7 @@ typedef bool store_visit_entry_fn(void *context, const store_entry_t *entry);
 /* `range`: the index of the range that the row belongs to. */
 typedef void store_visit_pending_fn(void *context, size_t range, const store_pending_t *row);
 typedef void store_visit_backlog_fn(void *context, const store_backlog_t *backlog);
+typedef void store_visit_key_fn(void *context, const store_key_t *key);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
  * STORE_BUSY, and for changing calls STORE_UNKNOWN. `reason`, where there is one, may be NULL. */
@@ -393,7 +411,8 @@ typedef struct store_driver {
     /* One transaction, which begins with a locking read of the lane's row (FENCED), and first
      * raises the purged mark. Deletes from the oldest entry on, up to the first that is to stay;
      * passes over those with `adopt` set. The newest entry and those above the checkpoint stay in
-     * any case, since only entries below the checkpoint's number are deleted. */
+     * any case, since only entries below the checkpoint's number are deleted. Deletes keys as
+     * well. */
     fabric_error_t (*purge)(store_t *store, const store_hold_t *hold, const store_purge_t *purge,
                             store_purged_t *purged);
 
@@ -427,6 +446,13 @@ typedef struct store_driver {
     /* As find_rows. */
     fabric_error_t (*find_scheduled)(store_t *store, uint32_t lane, const store_due_key_t *keys,
                                      size_t count, bool *found);
+
+    /* ---- primary keys ---- */
+
+    /* Visits the rows of these hashes that there are, in any order. `hashes`: count times
+     * STORE_KEY_BYTES. */
+    fabric_error_t (*find_keys)(store_t *store, uint32_t lane, const uint8_t *hashes, size_t count,
+                                store_visit_key_fn *visit, void *context);
 } store_driver_t;
 
 /* What all adapters share: the first member of every store_t. */

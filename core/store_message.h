@@ -6,6 +6,9 @@
 
 #include "core/ids.h"
 
+/* Of the hash of a primary key: see broker/primary_key.h. */
+#define STORE_KEY_BYTES 32u
+
 /* One accepted message. Written once, never changed. */
 typedef struct store_message {
     request_id_t id;
@@ -18,7 +21,7 @@ typedef struct store_message {
     fabric_bytes_t traceparent;
     fabric_bytes_t headers;
     call_key_t call;
-    const uint8_t *key_hash; /* 32 bytes, or NULL: no primary key */
+    const uint8_t *key_hash; /* STORE_KEY_BYTES, or NULL: no primary key */
     int64_t deliver_at_ms;   /* 0: at once */
 } store_message_t;
 
@@ -30,6 +33,7 @@ typedef struct store_reply {
     uint32_t error; /* fabric_error_t */
     uint64_t code;  /* the entity's own failure code */
     fabric_bytes_t payload;
+    int64_t kept_until_ms; /* Unix time: for how long its message's primary key stands; 0: none */
 } store_reply_t;
 
 #endif

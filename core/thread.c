@@ -38,3 +38,14 @@ uint32_t thread_process(void)
     (void)pthread_once(&watched, watch_forks);
     return atomic_load_explicit(&forks, memory_order_relaxed);
 }
+
+void thread_mutex_init_recursive(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attributes;
+    if (pthread_mutexattr_init(&attributes) != 0 ||
+        pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE) != 0 ||
+        pthread_mutex_init(mutex, &attributes) != 0) {
+        abort();
+    }
+    pthread_mutexattr_destroy(&attributes);
+}

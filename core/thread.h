@@ -6,6 +6,7 @@
 #ifndef CORE_THREAD_H
 #define CORE_THREAD_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 /* Puts off a cancellation of the calling thread (pthread_cancel) until thread_allow_cancel, which
@@ -19,5 +20,8 @@ void thread_allow_cancel(int before);
  * parent's memory, but only the thread that called fork(). Makes a system call only at its first
  * use. */
 uint32_t thread_process(void);
+
+/* Makes a mutex that its owner may lock again. */
+void thread_mutex_init_recursive(pthread_mutex_t *mutex);
 
 #endif

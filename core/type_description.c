@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/failures.h"
 #include "core/limits.h"
 #include "core/memory.h"
 
@@ -32,7 +33,8 @@ static uint32_t read_count(wire_reader_t *reader)
 /* A message that turns out bad stays in `message`, for type_description_destroy. */
 static fabric_error_t read_message(wire_reader_t *reader, message_description_t *message)
 {
-    if (wire_get_array(reader) != 5) {
+    uint32_t parts = wire_get_array(reader);
+    if (parts < 5 || parts > 6) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     read_name(reader, message->tag);
@@ -42,7 +44,13 @@ static fabric_error_t read_message(wire_reader_t *reader, message_description_t 
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     fabric_error_t error = schema_parse(reader, &message->request);
-    return error != FABRIC_OK ? error : schema_parse(reader, &message->reply);
+    if (error == FABRIC_OK) {
+        error = schema_parse(reader, &message->reply);
+    }
+    if (error == FABRIC_OK && parts == 6) {
+        error = failures_parse(reader, &message->failures);
+    }
+    return error;
 }
 
 static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
@@ -63,9 +71,50 @@ static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
     return FABRIC_OK;
 }
 
+/* ---- options ---- */
+
+enum { PLACES = 5, OPTIONS_MAX = 32 };
+enum { OPTION_FAILURE = 1, OPTION_DEFECTS_TO_CALLER = 2 };
+
+bool type_options_are_default(const type_options_t *options)
+{
+    return options->failure == FAILURE_BLOCK && !options->defects_to_caller;
+}
+
+void type_options_put(const type_options_t *options, wire_writer_t *writer)
+{
+    wire_put_map(writer, 2);
+    wire_put_uint(writer, OPTION_FAILURE);
+    wire_put_uint(writer, options->failure);
+    wire_put_uint(writer, OPTION_DEFECTS_TO_CALLER);
+    wire_put_uint(writer, options->defects_to_caller);
+}
+
+/* Options, and numbers of an option, that are not known here come from a newer release: they count
+ * as not given. */
+static void read_options(wire_reader_t *reader, type_options_t *options)
+{
+    uint32_t count = wire_get_map(reader);
+    if (count > OPTIONS_MAX) {
+        reader->failed = true;
+    }
+    for (uint32_t i = 0; i < count && !reader->failed; i++) {
+        uint64_t option = wire_get_uint(reader);
+        uint64_t value = wire_get_uint(reader);
+        if (option == OPTION_FAILURE && value <= FAILURE_SKIP) {
+            options->failure = (failure_policy_t)value;
+        } else if (option == OPTION_DEFECTS_TO_CALLER) {
+            options->defects_to_caller = value == 1;
+        }
+    }
+}
+
+/* ---- types ---- */
+
 static fabric_error_t read_type(wire_reader_t *reader, type_description_t *description)
 {
-    if (wire_get_array(reader) != 5) {
+    uint32_t places = wire_get_array(reader);
+    if (places != PLACES && places != PLACES + 1) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     read_name(reader, description->name);
@@ -76,8 +125,15 @@ static fabric_error_t read_type(wire_reader_t *reader, type_description_t *descr
     if (reader->failed) {
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    return count > LIMIT_MESSAGES_MAX ? FABRIC_ERROR_LIMIT_EXCEEDED
-                                      : read_messages(reader, count, description);
+    if (count > LIMIT_MESSAGES_MAX) {
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    fabric_error_t error = read_messages(reader, count, description);
+    if (error == FABRIC_OK && places > PLACES) {
+        read_options(reader, &description->options);
+        error = reader->failed ? FABRIC_ERROR_MALFORMED_MESSAGE : FABRIC_OK;
+    }
+    return error;
 }
 
 fabric_error_t type_description_parse(wire_reader_t *reader, type_description_t **description)
@@ -101,6 +157,7 @@ void type_description_destroy(type_description_t **description)
     for (size_t i = 0; i < (*description)->message_count; i++) {
         schema_destroy(&(*description)->messages[i].request);
         schema_destroy(&(*description)->messages[i].reply);
+        schema_destroy(&(*description)->messages[i].failures);
     }
     free((*description)->messages);
     free(*description);
@@ -109,7 +166,8 @@ void type_description_destroy(type_description_t **description)
 
 void type_description_put(const type_description_t *description, wire_writer_t *writer)
 {
-    wire_put_array(writer, 5);
+    bool plain = type_options_are_default(&description->options);
+    wire_put_array(writer, plain ? PLACES : PLACES + 1);
     wire_put_text(writer, description->name);
     wire_put_text(writer, description->group);
     wire_put_uint(writer, description->mailbox_capacity);
@@ -117,12 +175,18 @@ void type_description_put(const type_description_t *description, wire_writer_t *
     wire_put_array(writer, (uint32_t)description->message_count);
     for (size_t i = 0; i < description->message_count; i++) {
         const message_description_t *message = &description->messages[i];
-        wire_put_array(writer, 5);
+        wire_put_array(writer, message->failures ? 6 : 5);
         wire_put_text(writer, message->tag);
         wire_put_bool(writer, message->durable);
         wire_put_bool(writer, message->has_primary_key);
         schema_describe(message->request, writer);
         schema_describe(message->reply, writer);
+        if (message->failures) {
+            schema_describe(message->failures, writer);
+        }
+    }
+    if (!plain) {
+        type_options_put(&description->options, writer);
     }
 }
 
@@ -162,6 +226,13 @@ static fabric_error_t message_compatible(const message_description_t *before,
     }
     if (schema_compatible(before->reply, after->reply, &inner) != FABRIC_OK) {
         return conflict(fault, after->tag, " reply", inner.text);
+    }
+    if (before->failures && !after->failures) {
+        return conflict(fault, after->tag, "", "expected failures as before, found none");
+    }
+    if (before->failures &&
+        schema_compatible(before->failures, after->failures, &inner) != FABRIC_OK) {
+        return conflict(fault, after->tag, "", inner.text);
     }
     return FABRIC_OK;
 }
@@ -226,6 +297,7 @@ fabric_error_t type_description_merge(const type_description_t *known,
     } else {
         merged.mailbox_capacity = older ? known->mailbox_capacity : brought->mailbox_capacity;
         merged.concurrency = older ? known->concurrency : brought->concurrency;
+        merged.options = older ? known->options : brought->options;
         type_description_put(&merged, writer);
     }
     free(merged.messages); /* which only borrowed the schemas */

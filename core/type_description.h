@@ -1,14 +1,33 @@
 /* Type descriptions: what a worker tells the cluster about an entity type, as sent in hello.types,
  * kept in the store's entity_type table and handed to the command line.
  *
- * In msgpack: type = array [name, group, mailbox_capacity, concurrency, [message...]];
- * message = array [tag, durable, has_primary_key, request schema, reply schema]. hello.types is an
- * array of types.
+ * In msgpack: type = array [name, group, mailbox_capacity, concurrency, [message...], options];
+ * message = array [tag, durable, has_primary_key, request schema, reply schema, failures], where
+ * the last is left out for a message that declares none; failures = the schema of a struct with one
+ * field, a union (see failures.h); options = map of numbers, left out, with its place, where all
+ * have their defaults. hello.types is an array of types.
  */
 #ifndef CORE_TYPE_DESCRIPTION_H
 #define CORE_TYPE_DESCRIPTION_H
 
 #include "core/schema.h"
+
+/* What becomes of an entity whose first durable message fails. The numbers are on the wire. */
+typedef enum failure_policy {
+    FAILURE_BLOCK = 0, /* it is tried again after a pause; at the limit it is a dead letter */
+    FAILURE_PARK = 1,  /* the same, but at the limit it stays, until an operator resumes it */
+    FAILURE_SKIP = 2   /* it is a dead letter at its first failure */
+} failure_policy_t;
+
+/* Options of a type that not every type has. */
+typedef struct type_options {
+    failure_policy_t failure;
+    bool defects_to_caller; /* a defect is the answer to its message, which is not tried again */
+} type_options_t;
+
+/* Writes the options, as the last place of a description that has one more for them. */
+void type_options_put(const type_options_t *options, wire_writer_t *writer);
+bool type_options_are_default(const type_options_t *options);
 
 typedef struct message_description {
     char tag[256];
@@ -16,6 +35,7 @@ typedef struct message_description {
     bool has_primary_key;
     fabric_schema_t *request;
     fabric_schema_t *reply;
+    fabric_schema_t *failures; /* NULL: none are declared */
 } message_description_t;
 
 typedef struct type_description {
@@ -23,6 +43,7 @@ typedef struct type_description {
     char group[256];
     uint32_t mailbox_capacity;
     uint32_t concurrency;
+    type_options_t options;
     message_description_t *messages;
     size_t message_count;
 } type_description_t;
@@ -38,12 +59,13 @@ const message_description_t *type_description_message(const type_description_t *
                                                       fabric_bytes_t tag);
 /* Writes what is known of a type when a worker brings a description of it: of each message the
  * newer one, which is the one by whose schemas the payloads of the other can be read (see
- * schema_compatible), and the messages that only one of the two has. The capacity and concurrency
- * are those of `brought`, unless it is older in a message or lacks one.
+ * schema_compatible), and the messages that only one of the two has. The capacity, concurrency
+ * and options are those of `brought`, unless it is older in a message or lacks one.
  *
- * TYPE_CONFLICT: another shard group, a message that is not as durable, or schemas neither of which
- * can take the other's place; the fault names the field. LIMIT_EXCEEDED: more than
- * LIMIT_MESSAGES_MAX messages. Nothing was written then. `fault` may be NULL. */
+ * TYPE_CONFLICT: another shard group, a message that is not as durable, or schemas or failures
+ * neither of which can take the other's place; the fault names the field or failure.
+ * LIMIT_EXCEEDED: more than LIMIT_MESSAGES_MAX messages. Nothing was written then. `fault` may be
+ * NULL. */
 FABRIC_MUST_USE
 fabric_error_t type_description_merge(const type_description_t *known,
                                       const type_description_t *brought,

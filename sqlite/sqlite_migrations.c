@@ -1,4 +1,4 @@
-/* The schema, and what becomes of versions 1 to 4: core/sql/sql_migration.h says in which order.
+/* The schema, and what becomes of versions 1 to 5: core/sql/sql_migration.h says in which order.
  * All of it is one transaction. A version that was released is never edited: changes get a number
  * of their own. */
 #include "sqlite/sqlite_migrations.h"
@@ -103,13 +103,20 @@ static const char tables[] =
     " lane INTEGER NOT NULL, request_id INTEGER NOT NULL, shard INTEGER NOT NULL,"
     " number INTEGER NOT NULL, ended_ms INTEGER NOT NULL, error INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, tag BLOB NOT NULL,"
-    " text BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, request_id)) WITHOUT ROWID;";
+    " text BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, request_id)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS primary_key ("
+    " lane INTEGER NOT NULL, hash BLOB NOT NULL, entity_hash INTEGER NOT NULL,"
+    " request_id INTEGER NOT NULL, shard INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " until_ms INTEGER, status INTEGER NOT NULL, error INTEGER NOT NULL, code INTEGER NOT NULL,"
+    " payload BLOB NOT NULL, PRIMARY KEY (lane, hash)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS primary_key_until ON primary_key (lane, until_ms)"
+    " WHERE until_ms IS NOT NULL;";
 
 static const char views[] =
 #include "sqlite/sqlite_views.def"
     ;
 
-/* Up to version 4 scheduled messages lay among the others. A position of its own says that the time
+/* Up to version 5 scheduled messages lay among the others. A position of its own says that the time
  * of a message has come. */
 #define WAITING " WHERE due_ms > 0 AND position = request_id;"
 static const char move_scheduled[] =

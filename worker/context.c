@@ -5,26 +5,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/failures.h"
 #include "core/memory.h"
 
-void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities)
+void context_init(fabric_context_t *context, completions_t *completions, entity_table_t *entities,
+                  uint8_t *payload, interrupts_t *interrupts)
 {
+    context->payload = payload;
     context->completions = completions;
     context->entities = entities;
+    context->interrupts = interrupts;
 }
 
 void context_begin(fabric_context_t *context, entity_t *entity, const type_entry_t *type,
-                   const fabric_handler_t *handler, const message_deliver_t *delivery)
+                   const fabric_handler_t *handler, const message_deliver_t *delivery,
+                   uint64_t now_ms)
 {
     context->entity = entity;
     context->type = type;
     context->handler = handler;
     context->delivery = delivery;
+    context->began_ms = now_ms;
     context->pending = NULL;
     context->surplus = false;
     context->blocks = NULL;
     context->terminate = false;
+    context->wishes = false;
     context->code = 0;
+    context->typed = false;
+    context->malformed = false;
     context->text[0] = '\0';
 }
 
@@ -102,6 +111,15 @@ fabric_bytes_t fabric_context_traceparent(const fabric_context_t *context)
     return context->delivery->traceparent;
 }
 
+uint64_t fabric_context_left_ms(const fabric_context_t *context)
+{
+    uint64_t deadline_ms = context->delivery->deadline_ms;
+    if (deadline_ms == 0) {
+        return FABRIC_NO_DEADLINE;
+    }
+    return deadline_ms > context->began_ms ? deadline_ms - context->began_ms : 0;
+}
+
 bool fabric_context_header(const fabric_context_t *context, const char *name, fabric_bytes_t *value)
 {
     fabric_bytes_t wanted = fabric_bytes_of(name);
@@ -120,6 +138,48 @@ bool fabric_context_header(const fabric_context_t *context, const char *name, fa
     return false;
 }
 
+static interrupts_name_t name_of(const fabric_context_t *context)
+{
+    const ownership_t *ownership = context->entity->ownership;
+    return (interrupts_name_t){.shard = ownership->key.shard,
+                               .token = ownership->key.token,
+                               .request_id = context->delivery->request_id,
+                               .uninterruptible = context->type->type->uninterruptible};
+}
+
+fabric_interrupt_t fabric_context_interrupt(const fabric_context_t *context)
+{
+    if (!context->interrupts) {
+        return FABRIC_NOT_INTERRUPTED;
+    }
+    interrupts_name_t name = name_of(context);
+    return interrupts_find(context->interrupts, &name);
+}
+
+void fabric_context_on_interrupt(fabric_context_t *context, fabric_interrupt_fn *call,
+                                 void *argument)
+{
+    if (context->interrupts) {
+        interrupts_name_t name = name_of(context);
+        context->wishes = true;
+        interrupts_wish(context->interrupts, &name, call, argument);
+    }
+}
+
+void context_end_wish(fabric_context_t *context)
+{
+    if (context->wishes) {
+        interrupts_end_wish(context->interrupts);
+    }
+}
+
+fabric_instance_t *fabric_context_instance(fabric_context_t *context)
+{
+    fabric_instance_t *instance = &context->entities->instance;
+    instance->entity = context->entity;
+    return instance;
+}
+
 void fabric_context_keep_alive(fabric_context_t *context, bool keep)
 {
     entity_keep(context->entities, context->entity, keep);
@@ -134,9 +194,27 @@ fabric_result_t fabric_fail(fabric_context_t *context, uint64_t code, const char
 {
     va_list arguments;
     context->code = code;
+    context->typed = false;
+    context->malformed = false;
     va_start(arguments, format);
     vsnprintf(context->text, sizeof context->text, format, arguments);
     va_end(arguments);
+    return FABRIC_FAILURE;
+}
+
+fabric_result_t fabric_fail_with(fabric_context_t *context, int32_t number, const void *values)
+{
+    fabric_schema_fault_t fault = {""};
+    fabric_error_t error =
+        failure_encode(context->handler->message->failures, number, values, context->payload,
+                       LIMIT_PAYLOAD_BYTES_MAX, &fault, &context->size);
+    context->code = (uint64_t)number;
+    context->typed = true;
+    context->malformed = error != FABRIC_OK;
+    if (context->malformed) {
+        snprintf(context->text, sizeof context->text, "%s",
+                 fault.text[0] ? fault.text : "the failure is larger than a payload may be");
+    }
     return FABRIC_FAILURE;
 }
 

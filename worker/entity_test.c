@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/schema_memory.h"
 #include "core/clock.h"
+#include "core/failures.h"
 #include "core/limits.h"
 #include "core/memory.h"
 #include "core/outcome.h"
+#include "core/schema_memory.h"
 #include "worker/executor.h"
 
 struct fabric_entity_test {
@@ -25,9 +26,12 @@ struct fabric_entity_test {
     /* What the views of the last reply point to. */
     wire_writer_t reply;
     schema_memory_t elements;
+    void *failure; /* the values of the last typed failure; NULL: none */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool woken; /* a pending handler was completed */
+    interrupts_t *interrupts;
+    work_t *interrupt; /* of the next message; NULL: none */
 };
 
 static const token_t test_token = {1, 1};
@@ -66,8 +70,11 @@ static fabric_entity_test_t *make(const fabric_entity_type_t *type, const char *
     test->activation = 1;
     strcpy(test->id, id);
     atomic_init(&test->lease.start_until_ms, UINT64_MAX);
-    test->executor =
-        executor_new(types, NULL, &(executor_hooks_t){.wake = on_completion, .wake_context = test});
+    test->interrupts = interrupts_new();
+    test->executor = executor_new(types, NULL,
+                                  &(executor_hooks_t){.wake = on_completion,
+                                                      .wake_context = test,
+                                                      .interrupts = test->interrupts});
     work_t *begin = work_new(WORK_BEGIN, 0, (work_source_t){0, 1}, 0);
     begin->shard = test_shard;
     begin->token = test_token;
@@ -94,6 +101,24 @@ fabric_error_t fabric_entity_test_open(const fabric_entity_type_t *type, const c
     return error;
 }
 
+void fabric_entity_test_cancel(fabric_entity_test_t *test)
+{
+    if (test->interrupt) {
+        return;
+    }
+    work_t *order = work_new(WORK_INTERRUPT, 0, (work_source_t){0, 1}, 1);
+    const message_deliver_t named = {.shard = test_shard.value,
+                                     .home_epoch = test_token.home_epoch,
+                                     .owner_sequence = test_token.owner_sequence,
+                                     .request_id = test->request_id + 1,
+                                     .type = fabric_bytes_of(test->type->name),
+                                     .id = fabric_bytes_of(test->id)};
+    order->shard = test_shard;
+    order->token = test_token;
+    test->interrupt = work_add(order, &named);
+    interrupts_announce(test->interrupts, test->interrupt);
+}
+
 /* Runs the executor until it has a result, which may have to be waited for. */
 static work_output_t *run(fabric_entity_test_t *test)
 {
@@ -104,6 +129,7 @@ static work_output_t *run(fabric_entity_test_t *test)
         if (output) {
             return output;
         }
+        executor_give(test->executor, &test->interrupt); /* to a handler that is pending */
         pthread_mutex_lock(&test->lock);
         while (!test->woken) {
             pthread_cond_wait(&test->changed, &test->lock);
@@ -134,13 +160,26 @@ static void give(fabric_entity_test_t *test, const fabric_message_type_t *messag
     executor_give(test->executor, &work);
 }
 
-static bool decode_reply(fabric_entity_test_t *test, const fabric_message_type_t *message,
-                         fabric_bytes_t payload, fabric_schema_fault_t *fault, void *reply)
+static bool decode(fabric_entity_test_t *test, const fabric_schema_t *schema,
+                   fabric_bytes_t payload, fabric_schema_fault_t *fault, void *value)
 {
     wire_writer_reset(&test->reply);
     wire_append(&test->reply, payload.data, payload.size);
-    return schema_decode_growing(message->reply, wire_writer_bytes(&test->reply), &test->elements,
-                                 fault, reply) == FABRIC_OK;
+    return schema_decode_growing(schema, wire_writer_bytes(&test->reply), &test->elements, fault,
+                                 value) == FABRIC_OK;
+}
+
+static void take_typed_failure(fabric_entity_test_t *test, const fabric_message_type_t *message,
+                               const message_result_t *result, fabric_outcome_t *outcome)
+{
+    outcome_set_failure(outcome, message->failures, result->payload);
+    if (outcome->failure && outcome->failure->schema->field_count > 0) {
+        fabric_schema_fault_t fault = {""};
+        test->failure = memory_allocate_zeroed(1, outcome->failure->schema->size);
+        bool fits = decode(test, outcome->failure->schema, result->payload, &fault, test->failure);
+        assert(fits); /* the worker's own encoding */
+        (void)fits;
+    }
 }
 
 static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_type_t *message,
@@ -150,10 +189,15 @@ static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_t
     outcome->error = fabric_error_from_number(result->error);
     outcome->code = result->code;
     outcome->request_id = result->request_id;
-    if (result->status != STATUS_OK) {
+    if (result->status == STATUS_TYPED_FAILURE) {
+        take_typed_failure(test, message, result, outcome);
+    } else if (result->status != STATUS_OK) {
         outcome_set_text(outcome, result->payload);
     }
-    if (result->status == STATUS_FAILURE) {
+    if (result->error == FABRIC_ERROR_CANCELLED) {
+        return FABRIC_INTERRUPTED;
+    }
+    if (result->status == STATUS_FAILURE || result->status == STATUS_TYPED_FAILURE) {
         return FABRIC_FAILURE;
     }
     if (result->status != STATUS_OK) {
@@ -162,7 +206,7 @@ static fabric_result_t answer(fabric_entity_test_t *test, const fabric_message_t
     }
     fabric_schema_fault_t fault = {""};
     if (reply && message->reply->field_count > 0 &&
-        !decode_reply(test, message, result->payload, &fault, reply)) {
+        !decode(test, message->reply, result->payload, &fault, reply)) {
         outcome->error = FABRIC_ERROR_MALFORMED_MESSAGE;
         outcome_set_text(outcome, fabric_bytes_of(fault.text));
         return FABRIC_DEFECT;
@@ -176,6 +220,7 @@ static fabric_result_t handle_encoded(fabric_entity_test_t *test,
 {
     give(test, message, size);
     work_output_t *output = run(test);
+    executor_give(test->executor, &test->interrupt);
     wire_reader_t results = wire_reader(work_output_messages(output));
     wire_reader_t body;
     message_kind_t kind;
@@ -198,6 +243,8 @@ fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
     fabric_outcome_t own;
     outcome = outcome ? outcome : &own;
     memset(outcome, 0, sizeof *outcome);
+    free(test->failure);
+    test->failure = NULL;
     fabric_error_t error = fabric_schema_encode(message->request, request, test->payload,
                                                 LIMIT_PAYLOAD_BYTES_MAX, &fault, &size);
     if (error != FABRIC_OK) {
@@ -209,6 +256,11 @@ fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
     return handle_encoded(test, message, size, reply, outcome);
 }
 
+const void *fabric_entity_test_failure(const fabric_entity_test_t *test)
+{
+    return test->failure;
+}
+
 void fabric_entity_test_close(fabric_entity_test_t **test)
 {
     fabric_entity_test_t *self = *test;
@@ -216,11 +268,14 @@ void fabric_entity_test_close(fabric_entity_test_t **test)
         return;
     }
     executor_destroy(&self->executor);
+    interrupts_destroy(&self->interrupts);
+    work_destroy(&self->interrupt);
     type_table_destroy(&self->types);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
     wire_writer_destroy(&self->reply);
     schema_memory_free(&self->elements);
+    free(self->failure);
     free(self->payload);
     free(self);
     *test = NULL;

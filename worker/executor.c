@@ -15,6 +15,9 @@ executor_t *executor_new(const type_table_t *types, const executor_limits_t *lim
     executor->types = types;
     executor->completions = completions_new(hooks->wake, hooks->wake_context);
     entity_table_init(&executor->entities, types, limits->residents_max, limits->outside_max);
+    if (hooks->runner.name) {
+        executor->entities.instance.runner = hooks->runner;
+    }
     handling_init(&executor->handling, types, executor->completions, &executor->entities, hooks);
     return executor;
 }
@@ -62,6 +65,15 @@ static void inbox_add(executor_t *executor, work_t *work)
     executor->inbox_last = work;
 }
 
+/* An order that ends handlers was carried out. */
+static void end_order(executor_t *executor, work_t **order)
+{
+    if (executor->handling.hooks.interrupts) {
+        interrupts_taken(executor->handling.hooks.interrupts);
+    }
+    work_destroy(order);
+}
+
 void executor_give(executor_t *executor, work_t **works)
 {
     while (*works) {
@@ -74,9 +86,14 @@ void executor_give(executor_t *executor, work_t **works)
             work_destroy(&work);
             break;
         case WORK_STOP:
+            executor_tell_stop(executor, work);
             ownership_stop(&executor->ownerships, work, executor->given);
             entity_retry_outside(&executor->entities);
-            work_destroy(&work);
+            end_order(executor, &work);
+            break;
+        case WORK_INTERRUPT:
+            executor_interrupt(executor, work);
+            end_order(executor, &work);
             break;
         case WORK_ORPHAN:
             ownership_orphan(&executor->ownerships, work);
@@ -106,11 +123,10 @@ static bool lease_holds(const executor_t *executor, const ownership_t *ownership
            atomic_load_explicit(&ownership->lease->start_until_ms, memory_order_relaxed);
 }
 
-/* A volatile message whose caller has given up: handling it would make those behind it late, too.
- */
+/* A message whose caller has given up: handling it would make those behind it late, too. */
 static bool is_too_late(const executor_t *executor, const message_deliver_t *delivery)
 {
-    return !(delivery->flags & REQUEST_DURABLE) && delivery->deadline_ms > 0 &&
+    return delivery->deadline_ms > 0 && message_expires(delivery->flags) &&
            executor->now_ms >= delivery->deadline_ms;
 }
 
@@ -245,6 +261,8 @@ static bool dispatch(executor_t *executor, work_source_t source, const message_d
         return false;
     } else if (!type) {
         error = FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+    } else if (delivery->flags & WORK_CANCELLED) {
+        error = FABRIC_ERROR_CANCELLED;
     } else if (is_too_late(executor, delivery)) {
         error = FABRIC_ERROR_TIMEOUT;
     } else {
@@ -306,7 +324,7 @@ static bool must_wait_outside(const executor_t *executor, const entity_t *entity
 {
     const ownership_t *ownership = entity->first->ownership;
     const message_deliver_t *delivery = &entity->first->delivery;
-    return !entity_has_place(&executor->entities, entity) &&
+    return !entity_has_place(&executor->entities, entity) && !entity->first->answered &&
            ownership->state == OWNERSHIP_CURRENT &&
            delivery->home_epoch == ownership->key.token.home_epoch &&
            !entity_is_over(entity, ownership, delivery->activation) &&
@@ -338,7 +356,9 @@ static bool ready_step(executor_t *executor)
     work_source_t source = ownership->source;
     waiting_t *waiting = entity_dequeue(&executor->entities, entity);
     output_begin(&executor->output, waiting->round);
-    if (ownership->state != OWNERSHIP_CURRENT) {
+    if (waiting->answered) {
+        /* It was cancelled. */
+    } else if (ownership->state != OWNERSHIP_CURRENT) {
         refuse(executor, source, &waiting->delivery, FABRIC_ERROR_ENTITY_NOT_ASSIGNED);
     } else if (waiting->delivery.home_epoch != ownership->key.token.home_epoch) {
         drop_former(executor, ownership, &waiting->delivery);
@@ -368,7 +388,8 @@ bool executor_step(executor_t *executor, uint64_t now_ms)
     }
     entity_retry_lapsed(&executor->entities, now_ms);
     return ready_step(executor) || inbox_step(executor) || handling_slow_step(executor) ||
-           entity_sweep(&executor->entities, now_ms);
+           entity_sweep(&executor->entities, now_ms) ||
+           instance_sweep(&executor->entities.instance, now_ms);
 }
 
 uint64_t executor_next_deadline(const executor_t *executor)

@@ -18,18 +18,22 @@
  *     outlives the deadline gets no result: it was started, and its outcome is not known.
  *  5. After a change of home an instance is given no durable message that it has begun to handle,
  *     or one before that: such a message is answered from its result, or the instance ends first.
- *  6. At most residents_max entities have state. A durable message to another entity ends the
+ *  6. A message that its caller has cancelled is not begun, and answered NOT_TAKEN with CANCELLED,
+ *     at once. Handlers that have begun are told, and so are those of a shard that is to be
+ *     stopped; one that ends for the latter reason gets no result.
+ *  7. At most residents_max entities have state. A durable message to another entity ends the
  *     resident that has rested longest, or waits until one rests; a volatile one that would have to
  *     wait is answered MAILBOX_FULL. What waits for room does not hold up messages to residents:
  *     more than outside_max entities do not wait here, their first message is answered
  *     MAILBOX_FULL, and those behind it ENTITY_DEFECT, for the home to deliver them again.
- *  7. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
+ *  8. Idle entities cost nothing but memory: each is looked at about once in idle_ms.
  *
  * Threading: one thread at a time; executor_stats and executor_describe may be called by any.
  */
 #ifndef WORKER_EXECUTOR_H
 #define WORKER_EXECUTOR_H
 
+#include "worker/interrupts.h"
 #include "worker/pending.h"
 #include "worker/type_table.h"
 #include "worker/work.h"
@@ -48,7 +52,11 @@ typedef struct executor_hooks {
     executor_report_fn *report_defect; /* before the result is taken */
     executor_report_fn *report_slow; /* a handler takes, or took, longer than its type's slow_ms */
     void *report_context;            /* of both */
-    _Atomic uint64_t *at_hand;       /* gets the request whose handler runs, and 0 when none does */
+    /* Orders that are announced before they are given, so that the handler that runs hears of
+     * them; NULL: it does not. */
+    interrupts_t *interrupts;
+    _Atomic uint64_t *at_hand; /* gets the request whose handler runs, and 0 when none does */
+    fabric_runner_t runner;    /* what build functions are told; its name may be NULL */
 } executor_hooks_t;
 
 /* Bounds of an executor. */
@@ -63,8 +71,8 @@ executor_t *executor_new(const type_table_t *types, const executor_limits_t *lim
 /* Runs the finalizers of all entities but those with a pending handler, and frees everything. */
 void executor_destroy(executor_t **executor);
 
-/* Takes a list of works. Orders (BEGIN, STOP) take effect at once, messages when it is their turn.
- */
+/* Takes a list of works. Orders (BEGIN, STOP, INTERRUPT) take effect at once, messages when it is
+ * their turn. */
 void executor_give(executor_t *executor, work_t **works);
 /* Takes one step; false: there is nothing to do now. */
 bool executor_step(executor_t *executor, uint64_t now_ms);

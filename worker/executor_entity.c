@@ -97,8 +97,7 @@ entity_t *entity_make(entity_table_t *table, const type_entry_t *type, fabric_by
 /* The entity rests while it has state and nothing to do. */
 static void settle(entity_table_t *table, entity_t *entity)
 {
-    residents_set_resting(&table->residents, entity,
-                          entity->state == ENTITY_STARTED && !entity->first && !entity->kept);
+    residents_set_resting(&table->residents, entity, entity_rests(entity));
 }
 
 /* The entity has no state any more. */
@@ -127,6 +126,7 @@ void entity_table_init(entity_table_t *table, const type_table_t *types, uint32_
     table->types = types;
     table->outside_max = outside_max;
     residents_init(&table->residents, residents_max);
+    instance_init(&table->instance, table, residents_max);
     table->lapsed_until_ms = UINT64_MAX;
     table->sweep_ms = UINT64_MAX;
 }
@@ -150,7 +150,10 @@ bool entity_start(entity_table_t *table, entity_t *entity)
     if (memory) {
         memset(memory, 0, type->state_size);
     }
-    if (type->start && !type->start(memory, entity_id(entity))) {
+    table->instance.entity = entity;
+    table->instance.text[0] = '\0';
+    if (type->build && !type->build(&table->instance, memory)) {
+        instance_finalize(entity);
         return false;
     }
     set_state(entity, ENTITY_STARTED);
@@ -177,6 +180,7 @@ static void entity_stop(entity_table_t *table, entity_t *entity)
     if (started && entry->type->stop) {
         entry->type->stop(entity_memory(entry, entity), entity_id(entity));
     }
+    instance_finalize(entity);
 }
 
 bool entity_is_over(const entity_t *entity, const ownership_t *ownership, uint64_t activation)
@@ -281,6 +285,7 @@ void entity_end(entity_table_t *table, entity_t *entity)
     if (entity->state == ENTITY_STARTED) {
         entity_stop(table, entity);
     }
+    instance_leave_resources(&table->instance, entity);
     ownership_remove_entity(entity);
     if (entity->queued) {
         return;
@@ -496,7 +501,8 @@ static uint64_t keep_ms(const entity_table_t *table, const entity_t *entity)
 static void sweep_one(entity_table_t *table, entity_t *entity, uint64_t now_ms)
 {
     uint64_t idle_ms = keep_ms(table, entity);
-    if (entity->state == ENTITY_PENDING || entity->first || entity->queued || entity->kept) {
+    if (entity->state == ENTITY_PENDING || entity->first || entity->queued || entity->kept ||
+        entity->resources) {
         idle_remove(table, entity);
         idle_add(table, entity, now_ms + idle_ms);
     } else if (now_ms - entity->used_ms < idle_ms) {
@@ -530,7 +536,10 @@ bool entity_sweep(entity_table_t *table, uint64_t now_ms)
 
 uint64_t entity_next_deadline(const entity_table_t *table)
 {
-    return table->sweep_ms < table->lapsed_until_ms ? table->sweep_ms : table->lapsed_until_ms;
+    uint64_t resource_ms = timers_next_deadline_ms(&table->instance.idle);
+    uint64_t next_ms =
+        table->sweep_ms < table->lapsed_until_ms ? table->sweep_ms : table->lapsed_until_ms;
+    return resource_ms < next_ms ? resource_ms : next_ms;
 }
 
 void entity_table_free(entity_table_t *table)
@@ -540,6 +549,9 @@ void entity_table_free(entity_table_t *table)
     {
         if (entity->state != ENTITY_PENDING) {
             entity_stop(table, entity);
+            instance_leave_resources(&table->instance, entity);
+        } else {
+            instance_forget(&table->instance, entity);
         }
         while (entity->pending) {
             entity_abandon_pending(table, entity, entity->pending);
@@ -553,4 +565,5 @@ void entity_table_free(entity_table_t *table)
         ownership_remove_entity(entity);
         entity_free(table, entity);
     }
+    instance_free(&table->instance);
 }

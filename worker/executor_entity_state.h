@@ -9,6 +9,7 @@
 
 #include "core/hash.h"
 #include "core/limits.h"
+#include "worker/executor_instance_state.h"
 #include "worker/executor_ownership_state.h"
 #include "worker/executor_residents_state.h"
 #include "worker/pending.h"
@@ -31,6 +32,7 @@ typedef struct waiting {
     ownership_t *ownership;
     uint32_t round;             /* see work_output */
     bool concurrent;            /* its handler runs beside others */
+    bool answered;              /* it was cancelled, and only its place in the queue is left */
     message_deliver_t delivery; /* its views point behind the struct */
 } waiting_t;
 
@@ -46,6 +48,8 @@ typedef struct entity {
     /* Of the residents that rest; executor_residents.c writes these three. */
     struct entity *resting_previous, *resting_next;
     bool resting;
+    finalizer_t *finalizers; /* of its state */
+    resource_t *resources;   /* executor_instance.c writes these two */
     waiting_t *first, *last;
     fabric_pending_t *pending; /* PENDING: a list, in the order in which they began */
     uint64_t used_ms;
@@ -77,6 +81,7 @@ typedef struct entity_table {
     entity_queue_t outside; /* with waiting messages and no room for their state */
     uint32_t outside_count, outside_max;
     residents_t residents;
+    fabric_instance_t instance;
     entity_t *idle[LIMIT_TYPES_MAX]; /* by type, roughly by check_ms */
     uint64_t sweep_ms;               /* no entity is to be looked at before */
     _Atomic uint64_t count, bytes;   /* of entities; any thread reads these */
@@ -128,6 +133,11 @@ static inline bool entity_is_resident(const entity_t *entity)
 {
     return entity->state == ENTITY_STARTED || entity->state == ENTITY_PENDING;
 }
+/* Whether the entity could end to make room: it has state, and nothing to do. */
+static inline bool entity_rests(const entity_t *entity)
+{
+    return entity->state == ENTITY_STARTED && !entity->first && !entity->kept && !entity->resources;
+}
 /* Whether a message of the entity (NULL: one that is not in the table) can be handled now: it has
  * state, or there is room for it. */
 static inline bool entity_has_place(const entity_table_t *table, const entity_t *entity)
@@ -135,7 +145,8 @@ static inline bool entity_has_place(const entity_table_t *table, const entity_t 
     return (entity && entity_is_resident(entity)) || residents_have_place(&table->residents);
 }
 /* Makes the state of an entity that has none and for which there is room, perhaps in the place of
- * the resident that has rested longest; false: the type's start function has failed. */
+ * the resident that has rested longest; false: the type's build function has failed, and
+ * table->instance says why. */
 FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
 /* Whether an instance of an ownership that began under an earlier home has begun to handle this
  * durable message, or a later one. If so it ends: it must not see a message twice, nor out of
@@ -218,7 +229,8 @@ void entity_retry_outside(entity_table_t *table);
 
 /* Stops idle entities; false: none is to be looked at. */
 bool entity_sweep(entity_table_t *table, uint64_t now_ms);
-/* When entity_retry_lapsed or entity_sweep has something to do; UINT64_MAX: never. */
+/* When entity_retry_lapsed, entity_sweep or instance_sweep has something to do; UINT64_MAX: never.
+ */
 uint64_t entity_next_deadline(const entity_table_t *table);
 
 #endif

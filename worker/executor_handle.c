@@ -20,7 +20,7 @@ void handling_init(executor_handling_t *handling, const type_table_t *types,
     handling->request = memory_allocate(type_table_request_bytes(types));
     handling->reply = memory_allocate(type_table_reply_bytes(types));
     handling->payload = (uint8_t *)memory_allocate(LIMIT_PAYLOAD_BYTES_MAX);
-    context_init(&handling->context, completions, entities);
+    context_init(&handling->context, completions, entities, handling->payload, hooks->interrupts);
     slow_init(&handling->slow);
 }
 
@@ -158,17 +158,75 @@ static void put_defect(executor_t *executor, entity_t *entity, const message_del
     entity_fail(&executor->entities, entity, delivery->activation);
 }
 
+/* The instance could not be built: the home delivers the message again after a pause, and does not
+ * count an attempt. */
+static void put_not_built(executor_t *executor, entity_t *entity, const ownership_t *ownership,
+                          const message_deliver_t *delivery)
+{
+    static const char unsaid[] = "the entity's build function has failed";
+    const char *text = executor->entities.instance.text;
+    message_result_t result = work_result(delivery, STATUS_NOT_TAKEN, FABRIC_ERROR_NOT_BUILT);
+    result.payload = fabric_bytes_of(text[0] ? text : unsaid);
+    output_put_result(&executor->output, ownership->source, &result, false, executor->now_ms);
+    report_defect(executor, entity, delivery->tag, delivery->request_id, result.payload);
+    entity_fail(&executor->entities, entity, delivery->activation);
+}
+
+/* The handler's answer could not be encoded. */
+static void put_unencodable(executor_t *executor, const entity_t *entity,
+                            const message_deliver_t *delivery, const char *text)
+{
+    count(&executor->handling.defects);
+    report_defect(executor, entity, delivery->tag, delivery->request_id, fabric_bytes_of(text));
+    put_malformed(executor, entity, delivery, text);
+}
+
 static void put_failure(executor_t *executor, const entity_t *entity,
                         const message_deliver_t *delivery)
 {
     const fabric_context_t *context = &executor->handling.context;
     message_result_t result = result_of(entity, delivery->activation, delivery->request_id);
-    result.status = STATUS_FAILURE;
+    count(&executor->handling.handled);
+    if (context->malformed) {
+        put_unencodable(executor, entity, delivery, context->text);
+        return;
+    }
+    result.status = context->typed ? STATUS_TYPED_FAILURE : STATUS_FAILURE;
     result.error = FABRIC_ERROR_ENTITY_FAILURE;
     result.code = context->code;
-    result.payload = fabric_bytes_of(context->text);
+    result.payload = context->typed ? fabric_bytes(context->payload, context->size)
+                                    : fabric_bytes_of(context->text);
     put(executor, entity, delivery->flags, &result);
-    count(&executor->handling.handled);
+}
+
+static void put_interrupted(executor_t *executor, const entity_t *entity, uint64_t activation,
+                            uint64_t request_id, uint64_t flags)
+{
+    message_result_t result = result_of(entity, activation, request_id);
+    result.status = STATUS_FAILURE;
+    result.error = FABRIC_ERROR_CANCELLED;
+    result.payload = fabric_bytes_of("the handler stopped, as its caller cancelled the call");
+    put(executor, entity, flags, &result);
+}
+
+/* The handler has stopped because it was told to. */
+static void end_interrupted(executor_t *executor, entity_t *entity,
+                            const message_deliver_t *delivery)
+{
+    switch (fabric_context_interrupt(&executor->handling.context)) {
+    case FABRIC_INTERRUPT_CANCEL:
+        put_interrupted(executor, entity, delivery->activation, delivery->request_id,
+                        delivery->flags);
+        count(&executor->handling.handled);
+        return;
+    case FABRIC_INTERRUPT_STOP: /* the home takes the message back */
+        output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
+        count(&executor->handling.handled);
+        return;
+    case FABRIC_NOT_INTERRUPTED:
+        break;
+    }
+    put_defect(executor, entity, delivery, "the handler says that it was interrupted, but was not");
 }
 
 static void put_reply(executor_t *executor, const entity_t *entity,
@@ -183,12 +241,9 @@ static void put_reply(executor_t *executor, const entity_t *entity,
         size_t size = 0;
         if (fabric_schema_encode(message->reply, reply, handling->payload, LIMIT_PAYLOAD_BYTES_MAX,
                                  &fault, &size) != FABRIC_OK) {
-            const char *text =
-                fault.text[0] ? fault.text : "the reply is larger than a payload may be";
-            count(&handling->defects);
-            report_defect(executor, entity, delivery->tag, delivery->request_id,
-                          fabric_bytes_of(text));
-            put_malformed(executor, entity, delivery, text);
+            put_unencodable(executor, entity, delivery,
+                            fault.text[0] ? fault.text
+                                          : "the reply is larger than a payload may be");
             return;
         }
         result.payload = fabric_bytes(handling->payload, size);
@@ -275,6 +330,7 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         memset(reply, 0, message->reply->size);
     }
     fabric_result_t outcome = handler->handle(context, memory, request, reply);
+    context_end_wish(context);
     CRASH_POINT(WORKER_HANDLED);
     fabric_pending_t *pending = context_take_pending(context);
     if (context->surplus || (outcome == FABRIC_PENDING) != (pending != NULL)) {
@@ -300,6 +356,9 @@ static void run(executor_t *executor, entity_t *entity, const message_deliver_t 
         return;
     case FABRIC_DEFECT:
         put_defect(executor, entity, delivery, context->text);
+        return;
+    case FABRIC_INTERRUPTED:
+        end_interrupted(executor, entity, delivery);
         return;
     }
     put_defect(executor, entity, delivery, "the handler returned a number that is no result");
@@ -336,13 +395,13 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     }
     at_hand_begin(&executor->handling.at_hand, type, delivery->id, handler, delivery->request_id);
     if (!entity_is_resident(entity) && !entity_start(&executor->entities, entity)) {
-        put_defect(executor, entity, delivery, "the entity could not be started");
+        put_not_built(executor, entity, ownership, delivery);
         return;
     }
     if (durable) {
         entity_note_seen(entity, delivery->request_id);
     }
-    context_begin(&executor->handling.context, entity, type, handler, delivery);
+    context_begin(&executor->handling.context, entity, type, handler, delivery, executor->now_ms);
     run(executor, entity, delivery, handler, entity_memory(type, entity));
     context_end(&executor->handling.context);
     if (executor->handling.context.terminate && entity_is_resident(entity)) {
@@ -401,8 +460,11 @@ static void put_completion(executor_t *executor, const entity_t *entity,
     result.error = pending->error;
     result.code = pending->code;
     result.payload = wire_writer_bytes(&pending->payload);
-    if (is_awaited(pending, entity->ownership)) {
+    bool stopped = pending->status == STATUS_NOT_TAKEN; /* the home takes the message back */
+    if (!stopped && is_awaited(pending, entity->ownership)) {
         put(executor, entity, pending->flags, &result);
+    } else if (stopped) {
+        output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
     } else {
         output_put_abandoned(&executor->output, entity->ownership->source, executor->now_ms);
         result.home_epoch = pending->token.home_epoch;

@@ -9,7 +9,7 @@
 /* Whether the result ends its message; if not, the message is to be handled again. */
 static bool is_final(const message_result_t *result)
 {
-    return result->status == STATUS_OK || result->status == STATUS_FAILURE ||
+    return reply_status_is_answer(result->status) ||
            (result->status == STATUS_DEFECT && result->error == FABRIC_ERROR_MALFORMED_MESSAGE);
 }
 

@@ -4,11 +4,14 @@
  *
  *     executor.c                            its life, its inbox, the order of its steps
  *     executor_handle.c  executor_stop.c    one message; stopping the entities of a lost shard
+ *     executor_interrupt.c                  handlers and messages that are to stop
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
+ *     executor_instance.c                   building and ending instances; resources
  *     executor_residents.c                  how many entities have state, and which of them rest
  *     executor_output.c  executor_kept.c    results; results of before a change of home
  *     executor_slow.c  executor_at_hand.c   handlers that take long; the one that runs
+ *     interrupts.c                          how that one hears that it is to stop
  */
 #ifndef WORKER_EXECUTOR_STATE_H
 #define WORKER_EXECUTOR_STATE_H
@@ -31,5 +34,9 @@ struct executor {
 
 /* Goes on with stopping the entities of lost shards (executor_stop.c); false: nothing to do now. */
 FABRIC_MUST_USE bool executor_stop_step(executor_t *executor);
+/* The caller of a message wants it to end (executor_interrupt.c). */
+void executor_interrupt(executor_t *executor, const work_t *order);
+/* Tells the pending handlers of an ownership that is about to be stopped. */
+void executor_tell_stop(executor_t *executor, const work_t *order);
 
 #endif

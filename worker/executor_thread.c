@@ -27,6 +27,7 @@ struct executor_thread {
     void (*notify)(void *context);
     void *notify_context;
     crash_slot_t *slot; /* NULL: none */
+    interrupts_t *interrupts;
 };
 
 /* On the thread that completes a handle. */
@@ -147,6 +148,7 @@ static void self_free(executor_thread_t *self)
     work_output_list_destroy(&self->output_first);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
+    interrupts_destroy(&self->interrupts);
     free(self);
 }
 
@@ -162,6 +164,7 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
         abort();
     }
     pthread_condattr_destroy(&attributes);
+    self->interrupts = interrupts_new();
     self->notify = listener->notify;
     self->notify_context = listener->notify_context;
     self->slot = listener->slot;
@@ -170,6 +173,8 @@ fabric_error_t executor_thread_start(const type_table_t *types, const executor_l
                               .report_defect = listener->report_defect,
                               .report_slow = listener->report_slow,
                               .report_context = listener->report_context,
+                              .interrupts = self->interrupts,
+                              .runner = listener->runner,
                               .at_hand = self->slot ? &self->slot->at_hand : NULL};
     self->executor = executor_new(types, limits, &hooks);
     if (thread_create(self) != 0) {
@@ -186,9 +191,12 @@ void executor_thread_give(executor_thread_t *thread, work_t **works)
     if (!*works) {
         return;
     }
-    work_t *last = *works;
-    while (last->next) {
-        last = last->next;
+    work_t *last = NULL;
+    for (work_t *work = *works; work; work = work->next) {
+        if (interrupts_is_order(work)) {
+            interrupts_announce(thread->interrupts, work);
+        }
+        last = work;
     }
     pthread_mutex_lock(&thread->lock);
     bool was_empty = !thread->given_first;

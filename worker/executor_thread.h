@@ -19,7 +19,8 @@ typedef struct executor_listener {
     void *notify_context;
     executor_report_fn *report_defect, *report_slow;
     void *report_context;
-    crash_slot_t *slot; /* where the thread notes which request's handler runs; NULL: nowhere */
+    fabric_runner_t runner; /* what build functions are told */
+    crash_slot_t *slot;     /* where the thread notes which request's handler runs; NULL: nowhere */
 } executor_listener_t;
 
 /* `types` outlives the thread. NO_RESOURCES when the system gives no thread. */

@@ -181,6 +181,27 @@ static void receive_deliver(link_t *link, uint32_t index, work_frame_t *frame,
     }
 }
 
+static fabric_error_t receive_interrupt(link_t *link, uint32_t index, wire_reader_t *body,
+                                        work_frame_t *frame)
+{
+    message_interrupt_t message;
+    fabric_error_t error = message_get_interrupt(body, &message);
+    if (error || !is_name(message.type) || !is_name(message.id)) {
+        return error ? error : FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    const message_deliver_t named = {.shard = message.shard,
+                                     .home_epoch = message.home_epoch,
+                                     .owner_sequence = message.owner_sequence,
+                                     .request_id = message.request_id,
+                                     .type = message.type,
+                                     .id = message.id};
+    link_turn_interrupt(&link->turn, index, &named);
+    if (!link_shards_interrupt(&link->shards, &link->works, index, frame, &named)) {
+        link_count_dropped(link); /* the home takes the message back */
+    }
+    return FABRIC_OK;
+}
+
 static void receive_go(link_t *link, uint32_t index, const message_alone_go_t *go, uint64_t now_ms)
 {
     link_turn_name_t name = {
@@ -253,6 +274,8 @@ static fabric_error_t receive_welcomed(link_t *link, uint32_t index, message_kin
         }
     } else if (kind == KIND_RUNNER_ORDER) {
         error = receive_order(link, index, body);
+    } else if (kind == KIND_INTERRUPT) {
+        error = receive_interrupt(link, index, body, frame);
     } else if (kind == KIND_PONG) {
         link_count_dropped(link); /* a worker's pings are not answered; one that is does no harm */
         error = FABRIC_OK;

@@ -284,6 +284,26 @@ bool link_shards_deliver(link_shards_t *shards, link_works_t *works, uint32_t en
     return true;
 }
 
+bool link_shards_interrupt(link_shards_t *shards, link_works_t *works, uint32_t endpoint,
+                           work_frame_t *frame, const message_deliver_t *named)
+{
+    const link_shard_t *shard = find_shard(shards, named->shard);
+    token_t token = {named->home_epoch, named->owner_sequence};
+    const link_ownership_t *ownership = find_held(shard, token);
+    if (!ownership || ownership->source.endpoint != endpoint) {
+        return false;
+    }
+    work_t *order =
+        work_new(WORK_INTERRUPT, link_works_executor(works, shard->shard), ownership->source, 1);
+    order->shard = shard->shard;
+    order->token = token;
+    order->frame = work_frame_share(frame);
+    order = work_add(order, named);
+    link_works_interrupt(works, endpoint, named);
+    link_works_add_order(works, order);
+    return true;
+}
+
 void link_shards_lose(link_shards_t *shards, link_works_t *works, uint32_t endpoint,
                       lost_home_t home, uint64_t now_ms, uint64_t deadline_ms)
 {

@@ -91,6 +91,10 @@ void link_shards_move(link_shards_t *shards, link_works_t *works, shard_claim_t 
 FABRIC_MUST_USE bool link_shards_deliver(link_shards_t *shards, link_works_t *works,
                                          uint32_t endpoint, work_frame_t *frame,
                                          const message_deliver_t *message);
+/* Passes on that the caller of this message wants it to end; likewise. */
+FABRIC_MUST_USE bool link_shards_interrupt(link_shards_t *shards, link_works_t *works,
+                                           uint32_t endpoint, work_frame_t *frame,
+                                           const message_deliver_t *named);
 /* A connection is broken: its ownerships are orphaned; those that are being given back, or cannot
  * be orphaned, end by `deadline_ms`. */
 void link_shards_lose(link_shards_t *shards, link_works_t *works, uint32_t endpoint,

@@ -165,6 +165,13 @@ void link_turn_release(link_turn_t *turn, link_works_t *works, uint32_t endpoint
     }
 }
 
+void link_turn_interrupt(link_turn_t *turn, uint32_t endpoint, const message_deliver_t *named)
+{
+    if (turn->waiting) {
+        link_waiting_interrupt(turn->waiting, endpoint, named);
+    }
+}
+
 void link_turn_lose(link_turn_t *turn, link_works_t *works, uint32_t endpoint, uint32_t lease_ms,
                     uint64_t now_ms)
 {

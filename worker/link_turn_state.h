@@ -67,6 +67,8 @@ FABRIC_MUST_USE bool link_turn_over(link_turn_t *turn, link_works_t *works, link
  * be followed by the order to stop. */
 void link_turn_release(link_turn_t *turn, link_works_t *works, uint32_t endpoint, uint64_t shard,
                        token_t token);
+/* The caller of this message wants it to end: if it waits for its turn to run, it is not begun. */
+void link_turn_interrupt(link_turn_t *turn, uint32_t endpoint, const message_deliver_t *named);
 /* The connection is no more. */
 void link_turn_lose(link_turn_t *turn, link_works_t *works, uint32_t endpoint, uint32_t lease_ms,
                     uint64_t now_ms);

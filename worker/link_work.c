@@ -211,6 +211,30 @@ void link_works_release(link_works_t *works, uint32_t endpoint, uint64_t shard, 
     release(works, &works->requests, endpoint, shard, token);
 }
 
+void link_waiting_interrupt(link_waiting_t *waiting, uint32_t endpoint,
+                            const message_deliver_t *named)
+{
+    message_deliver_t *delivery = &waiting->delivery;
+    if (waiting->source.endpoint == endpoint && delivery->request_id == named->request_id &&
+        delivery->shard == named->shard && delivery->home_epoch == named->home_epoch &&
+        delivery->owner_sequence == named->owner_sequence) {
+        delivery->flags |= WORK_CANCELLED;
+    }
+}
+
+void link_works_interrupt(link_works_t *works, uint32_t endpoint, const message_deliver_t *named)
+{
+    link_waiting_t *waiting;
+    DL_FOREACH(works->held, waiting)
+    {
+        link_waiting_interrupt(waiting, endpoint, named);
+    }
+    DL_FOREACH(works->requests, waiting)
+    {
+        link_waiting_interrupt(waiting, endpoint, named);
+    }
+}
+
 static void lose(link_waiting_t **list, uint32_t endpoint)
 {
     link_waiting_t *waiting, *next;

@@ -69,6 +69,11 @@ void link_waiting_destroy(link_waiting_t **waiting);
 void link_works_let_refuse(link_works_t *works, link_waiting_t **waiting);
 /* The same for all deliveries that wait and came by this endpoint under this token of the shard. */
 void link_works_release(link_works_t *works, uint32_t endpoint, uint64_t shard, token_t token);
+/* The caller of this message wants it to end: if its delivery waits, it is not begun. */
+void link_works_interrupt(link_works_t *works, uint32_t endpoint, const message_deliver_t *named);
+/* The same for one delivery that waits. */
+void link_waiting_interrupt(link_waiting_t *waiting, uint32_t endpoint,
+                            const message_deliver_t *named);
 /* Drops all deliveries that wait and came by this endpoint. */
 void link_works_lose(link_works_t *works, uint32_t endpoint);
 

@@ -6,8 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/failures.h"
 #include "core/limits.h"
 #include "core/memory.h"
+#include "core/thread.h"
+
+/* In the place of a failure's number. */
+#define REPLY INT64_MAX
 
 struct completions {
     pthread_mutex_t lock;
@@ -22,9 +27,8 @@ struct completions {
 completions_t *completions_new(void (*wake)(void *context), void *wake_context)
 {
     completions_t *completions = (completions_t *)memory_allocate_zeroed(1, sizeof *completions);
-    if (pthread_mutex_init(&completions->lock, NULL) != 0) {
-        abort();
-    }
+    /* Recursive: a function that is told of an interrupt may complete its handle. */
+    thread_mutex_init_recursive(&completions->lock);
     completions->references = 1;
     completions->wake = wake;
     completions->wake_context = wake_context;
@@ -104,6 +108,47 @@ void pending_abandon(fabric_pending_t *pending)
     pending->entity = NULL;
 }
 
+/* Under the lock. */
+static void tell(fabric_pending_t *pending)
+{
+    fabric_interrupt_fn *call = pending->interrupt_call;
+    int why = atomic_load_explicit(&pending->interrupt, memory_order_relaxed);
+    if (call && !pending->completed && why != FABRIC_NOT_INTERRUPTED) {
+        pending->interrupt_call = NULL;
+        call(pending->interrupt_argument, (fabric_interrupt_t)why);
+    }
+}
+
+void pending_interrupt(fabric_pending_t *pending, fabric_interrupt_t why)
+{
+    completions_t *completions = pending->completions;
+    pthread_mutex_lock(&completions->lock);
+    /* What the caller wants counts more than what the worker wants. */
+    if (atomic_load_explicit(&pending->interrupt, memory_order_relaxed) !=
+        FABRIC_INTERRUPT_CANCEL) {
+        atomic_store_explicit(&pending->interrupt, (int)why, memory_order_relaxed);
+    }
+    tell(pending);
+    pthread_mutex_unlock(&completions->lock);
+}
+
+fabric_interrupt_t fabric_pending_interrupt(const fabric_pending_t *pending)
+{
+    return (fabric_interrupt_t)atomic_load_explicit(&pending->interrupt, memory_order_relaxed);
+}
+
+void fabric_pending_on_interrupt(fabric_pending_t *pending, fabric_interrupt_fn *call,
+                                 void *argument)
+{
+    completions_t *completions = pending->completions; /* the function may complete the handle */
+    pthread_mutex_lock(&completions->lock);
+    completions->references++;
+    pending->interrupt_call = call;
+    pending->interrupt_argument = argument;
+    tell(pending);
+    completions_drop(completions);
+}
+
 void pending_destroy(fabric_pending_t **pending)
 {
     if (!*pending) {
@@ -122,6 +167,7 @@ static void pending_complete(fabric_pending_t **handle)
     *handle = NULL;
     completions_t *completions = pending->completions;
     pthread_mutex_lock(&completions->lock);
+    pending->completed = true;
     if (completions->closed) {
         completions_drop(completions);
         wire_writer_destroy(&pending->payload);
@@ -150,16 +196,27 @@ static void set_text(fabric_pending_t *pending, const char *text)
     wire_append(&pending->payload, text, size < LIMIT_TEXT_BYTES_MAX ? size : LIMIT_TEXT_BYTES_MAX);
 }
 
-/* Encodes into the payload, with a buffer that grows up to the largest payload. */
-static fabric_error_t encode_reply(fabric_pending_t *pending, const void *reply,
-                                   fabric_schema_fault_t *fault)
+/* Encodes the reply, or the values of a failure if `number` is not that of a reply. */
+static fabric_error_t encode(const fabric_message_type_t *message, int64_t number,
+                             const void *value, wire_writer_t *payload, size_t capacity,
+                             fabric_schema_fault_t *fault, size_t *size)
 {
+    return number == REPLY
+               ? fabric_schema_encode(message->reply, value, payload->data, capacity, fault, size)
+               : failure_encode(message->failures, (int32_t)number, value, payload->data, capacity,
+                                fault, size);
+}
+
+/* Encodes into the payload, with a buffer that grows up to the largest payload. What cannot be
+ * encoded makes a defect. */
+static void encode_growing(fabric_pending_t *pending, int64_t number, const void *value)
+{
+    fabric_schema_fault_t fault = {""};
     fabric_error_t error = FABRIC_ERROR_LIMIT_EXCEEDED;
     for (size_t capacity = 512; error == FABRIC_ERROR_LIMIT_EXCEEDED;) {
         size_t size = 0;
         wire_writer_reserve(&pending->payload, capacity);
-        error = fabric_schema_encode(pending->message->reply, reply, pending->payload.data,
-                                     capacity, fault, &size);
+        error = encode(pending->message, number, value, &pending->payload, capacity, &fault, &size);
         if (error == FABRIC_OK) {
             pending->payload.size = size;
         }
@@ -168,7 +225,14 @@ static fabric_error_t encode_reply(fabric_pending_t *pending, const void *reply,
         }
         capacity = capacity * 8 < LIMIT_PAYLOAD_BYTES_MAX ? capacity * 8 : LIMIT_PAYLOAD_BYTES_MAX;
     }
-    return error;
+    if (error != FABRIC_OK) {
+        pending->status = STATUS_DEFECT;
+        pending->error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        pending->code = 0;
+        set_text(pending, fault.text[0]     ? fault.text
+                          : number == REPLY ? "the reply is larger than a payload may be"
+                                            : "the failure is larger than a payload may be");
+    }
 }
 
 void fabric_pending_reply(fabric_pending_t **pending, const void *reply)
@@ -177,13 +241,23 @@ void fabric_pending_reply(fabric_pending_t **pending, const void *reply)
     if (!self) {
         return;
     }
-    fabric_schema_fault_t fault = {""};
     self->status = STATUS_OK;
-    if (!(self->flags & REQUEST_TELL) && encode_reply(self, reply, &fault) != FABRIC_OK) {
-        self->status = STATUS_DEFECT;
-        self->error = FABRIC_ERROR_MALFORMED_MESSAGE;
-        set_text(self, fault.text[0] ? fault.text : "the reply is larger than a payload may be");
+    if (!(self->flags & REQUEST_TELL)) {
+        encode_growing(self, REPLY, reply);
     }
+    pending_complete(pending);
+}
+
+void fabric_pending_fail_with(fabric_pending_t **pending, int32_t number, const void *values)
+{
+    fabric_pending_t *self = *pending;
+    if (!self) {
+        return;
+    }
+    self->status = STATUS_TYPED_FAILURE;
+    self->error = FABRIC_ERROR_ENTITY_FAILURE;
+    self->code = (uint64_t)number;
+    encode_growing(self, number, values);
     pending_complete(pending);
 }
 
@@ -196,5 +270,29 @@ void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *
     (*pending)->error = FABRIC_ERROR_ENTITY_FAILURE;
     (*pending)->code = code;
     set_text(*pending, text);
+    pending_complete(pending);
+}
+
+void fabric_pending_interrupted(fabric_pending_t **pending)
+{
+    fabric_pending_t *self = *pending;
+    if (!self) {
+        return;
+    }
+    switch (fabric_pending_interrupt(self)) {
+    case FABRIC_INTERRUPT_CANCEL:
+        self->status = STATUS_FAILURE;
+        self->error = FABRIC_ERROR_CANCELLED;
+        set_text(self, "the handler stopped, as its caller cancelled the call");
+        break;
+    case FABRIC_INTERRUPT_STOP:
+        self->status = STATUS_NOT_TAKEN;
+        break;
+    case FABRIC_NOT_INTERRUPTED:
+        self->status = STATUS_DEFECT;
+        self->error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        set_text(self, "the handle says that it was interrupted, but was not");
+        break;
+    }
     pending_complete(pending);
 }

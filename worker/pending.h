@@ -8,6 +8,8 @@
 #ifndef WORKER_PENDING_H
 #define WORKER_PENDING_H
 
+#include <stdatomic.h>
+
 #include <fabric/worker.h>
 
 #include "core/ids.h"
@@ -43,7 +45,12 @@ struct fabric_pending {
     uint64_t began_ms;
     fabric_pending_t *watch_previous, *watch_next; /* of those of its type that are not slow yet */
     bool watched;
-    /* the outcome */
+    /* Under the completions' lock: */
+    fabric_interrupt_fn *interrupt_call; /* NULL: nobody wants to be told, or was told */
+    void *interrupt_argument;
+    bool completed;
+    _Atomic int interrupt; /* fabric_interrupt_t; also read without it */
+    /* the outcome; a status of NOT_TAKEN: there is none, as the worker stops */
     reply_status_t status;
     fabric_error_t error;
     uint64_t code;
@@ -56,6 +63,8 @@ fabric_pending_t *pending_new(completions_t *completions, struct entity *entity,
 /* A new home has delivered the message again: its result is awaited as that delivery says. On the
  * executor's thread. */
 void pending_deliver_again(fabric_pending_t *pending, const message_deliver_t *delivery);
+/* The handler is to stop. On the executor's thread. */
+void pending_interrupt(fabric_pending_t *pending, fabric_interrupt_t why);
 /* The entity waits for the handle no longer. On the executor's thread. */
 void pending_abandon(fabric_pending_t *pending);
 void pending_destroy(fabric_pending_t **pending);

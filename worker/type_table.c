@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/failures.h"
 #include "core/limits.h"
 #include "core/memory.h"
 #include "core/schema.h"
-#include "core/type_description.h"
 
+static_assert((int)FABRIC_BLOCK == FAILURE_BLOCK && (int)FABRIC_PARK == FAILURE_PARK &&
+                  (int)FABRIC_SKIP == FAILURE_SKIP,
+              "a type's policy goes out as it is");
 static_assert(LIMIT_MESSAGES_MAX == 128, "type_entry_t.handlers has room for every message");
 
 struct type_table {
@@ -122,6 +125,12 @@ static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *h
             "%d fields in all",
             name, message->tag, SCHEMA_FIELDS_TOTAL_MAX);
     }
+    if (!failures_are_describable(message->failures)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: the failures of message %s lack a name or a schema, or "
+                          "have a negative number",
+                          name, message->tag);
+    }
     bool found;
     size_t place = handler_place(entry, fabric_bytes_of(message->tag), &found);
     if (found) {
@@ -138,7 +147,8 @@ static fabric_error_t handler_add(type_entry_t *entry, const fabric_handler_t *h
 static void describe(const type_entry_t *entry, wire_writer_t *writer)
 {
     const fabric_entity_type_t *type = entry->type;
-    wire_put_array(writer, 5);
+    bool plain = type_options_are_default(&entry->options);
+    wire_put_array(writer, plain ? 5 : 6);
     wire_put_text(writer, type->name);
     wire_put_text(writer, type->group ? type->group : "default");
     wire_put_uint(writer, entry->mailbox_capacity);
@@ -146,12 +156,18 @@ static void describe(const type_entry_t *entry, wire_writer_t *writer)
     wire_put_array(writer, (uint32_t)type->handler_count);
     for (size_t i = 0; i < type->handler_count; i++) {
         const fabric_message_type_t *message = type->handlers[i].message;
-        wire_put_array(writer, 5);
+        wire_put_array(writer, message->failures ? 6 : 5);
         wire_put_text(writer, message->tag);
         wire_put_bool(writer, message->durable);
         wire_put_bool(writer, message->primary_key != NULL);
         schema_describe(message->request, writer);
         schema_describe(message->reply, writer);
+        if (message->failures) {
+            failures_describe(message->failures, writer);
+        }
+    }
+    if (!plain) {
+        type_options_put(&entry->options, writer);
     }
 }
 
@@ -180,9 +196,20 @@ static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "entity type %s: needs 1-%d handlers", type->name, LIMIT_MESSAGES_MAX);
     }
+    if ((int)type->on_failure < FABRIC_BLOCK || type->on_failure > FABRIC_SKIP) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: on_failure is FABRIC_BLOCK, FABRIC_PARK or FABRIC_SKIP",
+                          type->name);
+    }
     if (type->state_size > TYPE_STATE_BYTES_MAX) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "entity type %s: the state has more than 64 MiB", type->name);
+    }
+    if (type->uninterruptible >
+        (FABRIC_UNINTERRUPTIBLE_BY_CALLERS | FABRIC_UNINTERRUPTIBLE_BY_STOPS)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: uninterruptible has other bits than those of worker.h",
+                          type->name);
     }
     for (size_t i = 0; i < type->handler_count; i++) {
         fabric_error_t error = handler_add(entry, &type->handlers[i], reason);
@@ -251,6 +278,8 @@ fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *t
     entry->idle_ms = type->idle_ms ? type->idle_ms : TYPE_IDLE_MS_DEFAULT;
     entry->concurrency = type->concurrency ? type->concurrency : 1;
     entry->slow_ms = type->slow_ms ? type->slow_ms : TYPE_SLOW_MS_DEFAULT;
+    entry->options = (type_options_t){.failure = (failure_policy_t)type->on_failure,
+                                      .defects_to_caller = type->defects_to_caller};
     fabric_error_t error = entry_fill(entry, reason);
     if (error != FABRIC_OK) {
         free(entry);

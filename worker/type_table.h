@@ -8,6 +8,7 @@
 #include <fabric/worker.h>
 
 #include "core/reason.h"
+#include "core/type_description.h"
 #include "core/wire.h"
 
 #define TYPE_MAILBOX_CAPACITY_DEFAULT 4096u
@@ -26,6 +27,7 @@ typedef struct type_entry {
     uint32_t concurrency;
     bool mixed; /* some handler runs beside others of its entity: results come in any order */
     bool has_concurrent; /* some handler is marked as concurrent */
+    type_options_t options;
     size_t handler_count;
     const fabric_handler_t *handlers[128]; /* sorted by tag */
 } type_entry_t;

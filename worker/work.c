@@ -63,7 +63,8 @@ work_t *work_new(work_kind_t kind, uint32_t executor, work_source_t source, uint
 
 work_t *work_add(work_t *work, const message_deliver_t *delivery)
 {
-    assert(work->kind == WORK_DELIVERIES && work->count < WORK_DELIVERIES_MAX);
+    assert((work->kind == WORK_DELIVERIES || work->kind == WORK_INTERRUPT) &&
+           work->count < WORK_DELIVERIES_MAX);
     if (work->count == work->capacity) {
         uint32_t capacity = work->capacity < 4 ? 4 : work->capacity * 4;
         work = (work_t *)memory_resize(work, work_size(capacity), 1);

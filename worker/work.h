@@ -64,8 +64,14 @@ typedef enum work_kind {
     /* The results under former tokens of that ownership which the former home may not have
      * committed: deliveries of their messages are answered from them, until `deadline_ms`. */
     WORK_KEPT,
+    /* The caller of the message that deliveries[0] names wants it to end. */
+    WORK_INTERRUPT,
     WORK_DELIVERIES /* messages for entities */
 } work_kind_t;
+
+/* In the flags of a delivery: its caller wants it to end, and it has not begun. Never on the wire.
+ */
+#define WORK_CANCELLED (1ull << 32)
 
 /* The most deliveries of one piece of work. */
 #define WORK_DELIVERIES_MAX 256u
@@ -81,9 +87,9 @@ typedef struct work {
     const work_lease_t *lease;      /* BEGIN, RESUME: outlives every executor */
     uint64_t deadline_ms;           /* STOP, KEPT */
     wire_writer_t kept;             /* KEPT: RESULT messages, in order */
-    work_frame_t *frame;            /* DELIVERIES: what their views point into */
+    work_frame_t *frame;            /* DELIVERIES, INTERRUPT: what their views point into */
     uint32_t round;                 /* DELIVERIES: see work_output */
-    uint32_t count, capacity;       /* DELIVERIES */
+    uint32_t count, capacity;       /* DELIVERIES, INTERRUPT */
     message_deliver_t deliveries[]; /* their deadline_ms is a monotonic time, 0: none */
 } work_t;
 

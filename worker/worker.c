@@ -219,11 +219,13 @@ static fabric_error_t make_link(fabric_worker_t *worker, reason_t *reason)
 static fabric_error_t start_threads(fabric_worker_t *worker, reason_t *reason)
 {
     fabric_error_t error = FABRIC_OK;
-    executor_listener_t listener = {.notify = link_zmq_notify,
-                                    .notify_context = worker->link,
-                                    .report_defect = on_defect,
-                                    .report_slow = on_slow,
-                                    .report_context = worker};
+    executor_listener_t listener = {
+        .notify = link_zmq_notify,
+        .notify_context = worker->link,
+        .report_defect = on_defect,
+        .report_slow = on_slow,
+        .report_context = worker,
+        .runner = {.name = worker->setup.name, .app_version = worker->setup.config.app_version}};
     for (uint32_t i = 0; i < worker->setup.config.executors && error == FABRIC_OK; i++) {
         listener.slot = worker->notes ? crash_notes_slot(worker->notes, i) : NULL;
         executor_limits_t limits = worker_setup_limits(&worker->setup, i);

@@ -24,7 +24,8 @@ typedef enum coordinator_effect_kind {
     /* router_types_read(`number` is 1): after this broker's election, and whenever a type is to be
      * stored and may have been. */
     COORDINATOR_TYPES_READ,
-    COORDINATOR_OWNERS /* coordinator_owners(this broker, bytes), at `broker` */
+    COORDINATOR_TYPES_LISTED, /* router_types_listed() */
+    COORDINATOR_OWNERS        /* coordinator_owners(this broker, bytes), at `broker` */
 } coordinator_effect_kind_t;
 
 typedef struct coordinator_effect {

@@ -11,7 +11,8 @@ struct coordinator_registry {
     shard_map_t *map;
     coordinator_effects_t *effects;
     bool groups_read, types_read;
-    bool doubted; /* the router was told so: a type that is not known here may be stored */
+    bool types_listed; /* the router was told */
+    bool doubted;      /* the router was told so: a type that is not known here may be stored */
     uint64_t doubt_until_ms; /* readings that begin earlier do not end that; 0: none is needed */
     coordinator_group_t groups[LIMIT_GROUPS_MAX]; /* number n at n - 1 */
     size_t group_count;
@@ -225,4 +226,8 @@ void coordinator_registry_take_types(coordinator_registry_t *self, const store_t
         coordinator_registry_take_type(self, types[i].group, types[i].description);
     }
     self->types_read = true;
+    if (!self->types_listed) {
+        self->types_listed = true;
+        coordinator_effects_add(self->effects, COORDINATOR_TYPES_LISTED);
+    }
 }

@@ -1,6 +1,7 @@
 /* Acceptance: see acceptance.h. */
 #include "broker/router/acceptance.h"
 
+#include "broker/primary_key.h"
 #include "broker/router/answers.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/messages.h"
@@ -36,17 +37,20 @@ static uint64_t deadline(const router_t *router, uint64_t left_ms)
 
 /* ---- volatile ---- */
 
-/* Whether an owner may be about to come. A broker that has just started waits a lease for runners
- * that have been with other brokers, if those have known an owner of any shard of the type, or if
- * the first such runners have joined already. Then its coordinator chooses an owner, which takes a
- * while where the store is slow. Clients send a volatile call again only if its home is not found.
- */
+/* Whether an owner may be about to come. A runner that has just registered its type with the holder
+ * of the term may not have reached this broker.
+ *
+ * A broker that has just started waits a lease for runners that have been with other brokers, if
+ * those have known an owner of any shard of the type, or if the first such runners have joined
+ * already. Then its coordinator chooses an owner, which takes a while where the store is slow.
+ * Clients send a volatile call again only if its home is not found. */
 static bool is_to_be_owned(const router_t *router, const ownership_t *ownership,
                            const known_type_t *type)
 {
     fabric_bytes_t name = fabric_bytes_of(type->name);
     bool placed = ownership && ownership->placed;
-    if (!placed && !unserved_is_missing(router, name)) {
+    bool fresh = router->now_ms < type->fresh_until_ms && !type->brought;
+    if (fresh || (!placed && !unserved_is_missing(router, name))) {
         return true;
     }
     return router->members && router->now_ms - router->started_ms < router->config.lease_ms &&
@@ -69,7 +73,7 @@ static fabric_error_t volatile_limits(router_t *router, const message_request_t 
         return FABRIC_ERROR_BUSY;
     }
     entity_t *entity = entity_find_or_add(router, shard, request->type, request->id);
-    if (entity->queued_volatile >= type->description->mailbox_capacity) {
+    if (entity->mailbox >= type->description->mailbox_capacity) {
         entity_release(router, entity);
         return FABRIC_ERROR_MAILBOX_FULL;
     }
@@ -114,7 +118,12 @@ static uint64_t first_floor(const router_t *router, const message_request_t *req
 message_t *durable_message(const router_t *router, const client_t *client,
                            const message_request_t *request, const shard_t *shard)
 {
+    uint8_t hash[STORE_KEY_BYTES];
     store_message_t stored = stored_form(client, request, shard);
+    if (request->primary_key.size > 0) {
+        primary_key_hash(&stored, request->primary_key, hash);
+        stored.key_hash = hash;
+    }
     message_t *message = message_new(&stored);
     message->predecessor = request->predecessor;
     message->floor =
@@ -186,6 +195,13 @@ static void open_call(router_t *router, client_t *client, message_t *message)
     call_set_deadline(client, call, message->deadline_ms);
 }
 
+/* A duplicate may ask for the reply of what came as a tell: it is handled, and kept, as an ask. */
+static void begin_key(router_t *router, message_t *message)
+{
+    message->stored.flags &= ~(uint32_t)REQUEST_TELL;
+    keys_accepted(router, &lane_of(router, message->stored.shard)->keys, message);
+}
+
 void durable_accept(router_t *router, client_t *client, message_t *message)
 {
     entity_t *entity = NULL;
@@ -204,7 +220,9 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     }
     message_set_state(message, MESSAGE_IN_LANE);
     message_admit(router, message, entity);
+    if (message->stored.key_hash) {
+        begin_key(router, message);
+    }
     open_call(router, client, message);
-    message->deadline_ms = 0;
     batch_add_message(router, message);
 }

@@ -3,6 +3,8 @@
 
 #include "broker/router/acceptance.h"
 #include "broker/router/answers.h"
+#include "broker/router/cancels.h"
+#include "broker/router/keyed.h"
 #include "broker/router/request_checks.h"
 #include "broker/router/router_state.h"
 
@@ -52,9 +54,22 @@ static bool knows_all_types(const router_t *router)
  * has just been elected, has a map without the type, and reads the stored types a little later. */
 static bool is_to_learn(const router_t *router, uint16_t group)
 {
-    uint64_t age_ms = router->now_ms - router->started_ms;
-    return group != 0 || !knows_all_types(router) ||
-           (shard_map_type_count(router->map) == 0 && age_ms < router->config.registration_ms);
+    return group != 0 || !knows_all_types(router);
+}
+
+/* The final word on a type that nobody has ever registered. A worker may bring it yet: clients send
+ * a volatile request again until its deadline, and a durable one until the cluster should be
+ * complete. */
+static void refuse_unregistered(router_t *router, client_t *client,
+                                const message_request_t *request)
+{
+    unregistered_note_request(router, request->type);
+    if (request->flags & REQUEST_DURABLE && unregistered_held_ms(router) == 0) {
+        refuse(router, client, request, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, 0, "");
+    } else {
+        refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,
+               "no worker has registered the entity type yet");
+    }
 }
 
 /* A broker that does not hold the term learns of new types only now and then, so it leaves the
@@ -63,7 +78,6 @@ static bool is_to_learn(const router_t *router, uint16_t group)
 static void refuse_unknown_type(router_t *router, client_t *client,
                                 const message_request_t *request)
 {
-    uint64_t age_ms = router->now_ms - router->started_ms;
     uint16_t group = shard_map_type_group(router->map, request->type);
     shard_id_t shard = shard_map_locate(router->map, group, request->id);
     const map_broker_t *holder = other_holder(router);
@@ -74,16 +88,13 @@ static void refuse_unknown_type(router_t *router, client_t *client,
                             holder->router_endpoint);
     } else if (group == 0 && !holds_term(router)) { /* it has just started, and knows nobody yet */
         refuse(router, client, request, FABRIC_ERROR_NOT_HOME, RETRY_MS, "");
-    } else if (!(request->flags & REQUEST_DURABLE) && is_to_learn(router, group)) {
-        /* Clients send a volatile call again only if its home is not found. */
-        refuse(router, client, request, FABRIC_ERROR_NOT_HOME, RETRY_MS,
+    } else if (is_to_learn(router, group)) {
+        fabric_error_t error = request->flags & REQUEST_DURABLE ? FABRIC_ERROR_RUNNER_NOT_REGISTERED
+                                                                : FABRIC_ERROR_NOT_HOME;
+        refuse(router, client, request, error, RETRY_MS,
                "this broker has not learned of the entity type yet");
-    } else if (group != 0 || !knows_all_types(router) || age_ms < router->config.registration_ms ||
-               shard_map_group_count(router->map) == 0) {
-        refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,
-               "no worker has registered the entity type yet");
     } else {
-        refuse(router, client, request, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, 0, "");
+        refuse_unregistered(router, client, request);
     }
 }
 
@@ -155,7 +166,7 @@ static void look_up(router_t *router, client_t *client, message_t *message, call
         return;
     }
     request_hold(router, client, message, call);
-    lookup_add(router, client, message);
+    lookup_add(router, client, message, true);
 }
 
 void durable_arrived(router_t *router, client_t *client, message_t *message)
@@ -163,10 +174,17 @@ void durable_arrived(router_t *router, client_t *client, message_t *message)
     call_decision_t decision = call_arrived(router, client, message);
     switch (decision.arrival) {
     case ARRIVAL_ACCEPT:
-        durable_accept(router, client, message);
+        if (message->stored.key_hash) {
+            keyed_arrived(router, client, message);
+        } else {
+            durable_accept(router, client, message);
+        }
         break;
     case ARRIVAL_KNOWN:
         call_answer_again(router, client, decision.call, message);
+        if (message->cancelled) {
+            call_cancel(router, client, decision.call);
+        }
         message_destroy(&message);
         break;
     case ARRIVAL_LOOKUP:
@@ -174,6 +192,9 @@ void durable_arrived(router_t *router, client_t *client, message_t *message)
         break;
     case ARRIVAL_HOLD:
         request_hold(router, client, message, decision.call);
+        if (message->stored.key_hash) {
+            keyed_held(router, client, message);
+        }
         break;
     case ARRIVAL_REFUSE:
         request_reject(router, client, message->stored.call.sequence, decision.error,

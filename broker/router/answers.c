@@ -97,16 +97,20 @@ static void send_reply(router_t *router, const client_t *client, uint64_t sequen
 
 void call_answer_again(router_t *router, client_t *client, call_t *call, const message_t *again)
 {
-    const message_t *message = call->message;
+    message_t *message = call->message;
+    uint32_t flags = again->stored.flags; /* a message with a primary key may have others */
     call_set_deadline(client, call, again->deadline_ms);
+    if (call->state == CALL_OPEN && message->state != MESSAGE_IN_LANE) {
+        message->deadline_ms = again->deadline_ms;
+    }
     if (call->state == CALL_REFUSED) {
         request_reject(router, client, call->sequence, call->error, 0, "");
     } else if (message && !message_has_contents(message, &again->stored)) {
         request_reject(router, client, call->sequence, FABRIC_ERROR_ALREADY_PROCESSING, 0,
                        "the call key stands for a message with other contents");
-    } else if (message && call->state == CALL_ENDED && !(message->stored.flags & REQUEST_TELL)) {
+    } else if (message && call->state == CALL_ENDED && !(flags & REQUEST_TELL)) {
         send_reply(router, client, call->sequence, message);
-    } else if (message && message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED) &&
+    } else if (message && flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED) &&
                message->state != MESSAGE_IN_LANE) {
         send_accepted(router, client, call->sequence, message);
     }
@@ -115,11 +119,14 @@ void call_answer_again(router_t *router, client_t *client, call_t *call, const m
 /* A stored message will be handled; one that is not stored may be stored later. */
 static void tell_overdue(router_t *router, client_t *client, const call_t *call)
 {
-    const message_t *message = call->message;
+    message_t *message = call->message;
     if (!message || message->state == MESSAGE_IN_LANE) {
         request_reject(router, client, call->sequence, FABRIC_ERROR_OUTCOME_UNKNOWN, 0,
                        "the deadline has passed, and it is not known yet whether it is stored");
-    } else if (!(message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED))) {
+        return;
+    }
+    call_key_t key = {client->number, call->sequence};
+    if (!(message_find_waiter(message, key)->flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED))) {
         send_accepted(router, client, call->sequence, message);
     }
 }
@@ -159,10 +166,28 @@ void message_send_accepted(router_t *router, const message_t *message)
     }
 }
 
+void message_send_wanted_accepted(router_t *router, const message_t *message)
+{
+    for (const waiter_t *waiter = &message->waiter; waiter; waiter = waiter->next) {
+        if (waiter->flags & REQUEST_WANT_ACCEPTED) {
+            send_accepted(router, client_of(router, message, waiter), waiter->call.sequence,
+                          message);
+        }
+    }
+}
+
+/* Whether the caller is through when the message is stored: see waiter_t. */
+static bool is_told(const message_t *message, const waiter_t *waiter)
+{
+    return waiter->flags & REQUEST_TELL && message->stored.flags & REQUEST_DURABLE;
+}
+
 void message_send_reply(router_t *router, const message_t *message)
 {
     for (const waiter_t *waiter = &message->waiter; waiter; waiter = waiter->next) {
-        send_reply(router, client_of(router, message, waiter), waiter->call.sequence, message);
+        if (!is_told(message, waiter)) {
+            send_reply(router, client_of(router, message, waiter), waiter->call.sequence, message);
+        }
     }
 }
 

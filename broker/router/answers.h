@@ -27,6 +27,9 @@ void client_tell_overdue(router_t *router, client_t *client);
 /* Whether a caller still waits for the message's answer. */
 bool message_is_awaited(router_t *router, const message_t *message);
 void message_send_accepted(router_t *router, const message_t *message);
+/* The same for those that asked for it. */
+void message_send_wanted_accepted(router_t *router, const message_t *message);
+/* Callers that sent a durable message as a tell get none. */
 void message_send_reply(router_t *router, const message_t *message);
 void message_reject(router_t *router, const message_t *message, fabric_error_t error,
                     uint32_t retry_after_ms, const char *text);

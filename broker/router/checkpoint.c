@@ -125,6 +125,7 @@ static void begin(router_t *router, checkpoint_t *checkpoint)
     row_changes_t empty = checkpoint->current;
     checkpoint->current = checkpoint->next;
     checkpoint->next = empty;
+    keys_checkpoint_begins(&router->lanes[checkpoint->hold.lane].keys);
 }
 
 const router_slice_t *router_take_slice(router_t *router, uint32_t lane, uint64_t now_ms)

@@ -61,6 +61,10 @@ typedef struct checkpoint_slice {
     store_dead_row_t *dead;
     dead_row_t *dead_messages; /* what `dead` points into */
     size_t dead_count, dead_capacity, dead_message_capacity;
+    store_key_t *keys;
+    size_t key_count, key_capacity;
+    uint8_t *replies; /* of the keys, one after the other */
+    size_t reply_bytes, reply_capacity;
     uint8_t *names; /* of the entities and tags of the puts, one after the other */
     size_t name_bytes, name_capacity;
     uint64_t *entities; /* the hashes of the entities whose messages are put or amended */
@@ -120,8 +124,8 @@ void checkpoint_note(checkpoint_t *checkpoint, message_t *message);
 void checkpoint_note_row(checkpoint_t *checkpoint, store_row_key_t key,
                          journal_attempts_t attempts);
 /* The message of such a row has come into memory. It may end before a slice amends its row, which
- * then would say that the message stands. */
-void checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position);
+ * then would say that the message stands. Whether it was noted: then the row is wrong. */
+bool checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position);
 /* A row's message has ended. */
 void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key);
 /* The same of the row of a scheduled message, which came due or has ended. */

@@ -5,6 +5,7 @@
 
 #include "broker/router/answers.h"
 #include "broker/router/dispatch.h"
+#include "broker/router/failing.h"
 #include "broker/router/lane_drop.h"
 #include "broker/router/messages.h"
 #include "broker/router/outcome.h"
@@ -32,11 +33,15 @@ static void message_committed(router_t *router, message_t *message)
 {
     message_left_lane(router, message);
     router->counters.accepted++;
-    if (message->stored.flags & REQUEST_WANT_ACCEPTED) {
-        message_send_accepted(router, message);
+    if (message->stored.flags & REQUEST_WANT_ACCEPTED || message->waiter.next) {
+        message_send_wanted_accepted(router, message);
     }
     message_tell_wait(router, message);
+    failing_tell(router, message);
     checkpoint_note(checkpoint_of(router, message), message);
+    if (message->stored.key_hash) {
+        keys_durable(router, &lane_of(router, message->stored.shard)->keys, message);
+    }
     if (message_is_scheduled(message)) {
         schedule_add(router, message);
     } else {
@@ -92,6 +97,9 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
     message_t *message = message_of(end->message);
     router->counters.ended++;
     note_end(router, lane, message, end);
+    if (message->stored.key_hash) {
+        keys_ended(router, &lane->keys, message);
+    }
     entity_t *entity = message->entity;
     if (!(message->stored.flags & REQUEST_TELL)) {
         message_send_reply(router, message);

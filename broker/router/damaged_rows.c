@@ -114,7 +114,10 @@ bool stored_reply_is_sound(router_t *router, const store_message_t *stored,
                            const store_reply_t *reply)
 {
     bool ok = reply->status == STATUS_OK && reply->error == FABRIC_OK && reply->code == 0;
-    bool failure = reply->status == STATUS_FAILURE && reply->error == FABRIC_ERROR_ENTITY_FAILURE;
+    bool cancelled = reply->status == STATUS_FAILURE && reply->error == FABRIC_ERROR_CANCELLED;
+    bool failure =
+        cancelled || ((reply->status == STATUS_FAILURE || reply->status == STATUS_TYPED_FAILURE) &&
+                      reply->error == FABRIC_ERROR_ENTITY_FAILURE);
     bool defect = reply->status == STATUS_DEFECT && reply->error != 0 &&
                   (uint32_t)fabric_error_from_number(reply->error) == reply->error;
     if ((ok || failure || defect) && reply->payload.size <= LIMIT_PAYLOAD_BYTES_MAX) {

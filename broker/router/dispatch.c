@@ -2,9 +2,26 @@
 #include "broker/router/dispatch.h"
 
 #include "broker/router/answers.h"
+#include "broker/router/cancels.h"
+#include "broker/router/failing.h"
 #include "broker/router/outcome.h"
 #include "broker/router/poison.h"
 #include "broker/router/router_state.h"
+
+/* What is left until the message's deadline; 0: it has none. */
+static uint64_t left_ms(const router_t *router, const message_t *message)
+{
+    if (message->deadline_ms == 0) {
+        return 0;
+    }
+    return message->deadline_ms > router->now_ms ? message->deadline_ms - router->now_ms : 1;
+}
+
+static uint64_t deliver_flags(const message_t *message)
+{
+    uint64_t flags = message->stored.flags | (message->alone ? DELIVER_ALONE : 0u);
+    return message_gives_up(message) ? flags : flags & ~(uint64_t)REQUEST_GIVE_UP;
+}
 
 static void deliver(router_t *router, runner_t *runner, message_t *message)
 {
@@ -24,12 +41,12 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .request_id = stored->id.value,
         .delivery = message->deliveries,
         .attempt = poison_failures(message) + 1,
-        .flags = stored->flags | (message->alone ? DELIVER_ALONE : 0u),
+        .flags = deliver_flags(message),
         .type = stored->type,
         .id = stored->entity,
         .tag = stored->tag,
         .payload = stored->payload,
-        .deadline_ms = message->deadline_ms ? message->deadline_ms - router->now_ms : 0,
+        .deadline_ms = left_ms(router, message),
         .traceparent = stored->traceparent,
         .headers = stored->headers,
     };
@@ -40,19 +57,24 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
     }
 }
 
-/* Ends a volatile message whose caller does not wait any more: the caller's deadline is over, or
- * the client has said goodbye. */
+/* Ends a message whose caller does not wait any more: the caller's deadline is over, or the client
+ * has said goodbye. */
 static bool expired(router_t *router, message_t *message)
 {
     uint32_t flags = message->stored.flags;
+    bool late = message->deadline_ms > 0 && message->deadline_ms <= router->now_ms;
     if (flags & REQUEST_DURABLE) {
-        return false;
+        bool ends = late && message_gives_up(message);
+        if (ends) {
+            message_finish_as_cancelled(router, message);
+        }
+        return ends;
     }
     bool awaited =
         !(flags & REQUEST_TELL) || flags & (REQUEST_WANT_ACCEPTED | REQUEST_WANT_HANDLED);
     if (awaited && !message_is_awaited(router, message)) {
         router->counters.abandoned++;
-    } else if (message->deadline_ms > 0 && message->deadline_ms <= router->now_ms) {
+    } else if (late) {
         message_reject(router, message, FABRIC_ERROR_TIMEOUT, 0,
                        "the deadline passed before the message was delivered");
     } else {
@@ -83,19 +105,10 @@ static message_t *next_to_deliver(router_t *router, const entity_t *entity)
         return NULL;
     }
     message_t *message = entity->cursor;
-    return message && !poison_waits(router, entity, message) ? message : NULL;
-}
-
-/* Messages at the cursor that have failed too often become dead letters, in their place in the
- * entity's order. */
-static void give_up(router_t *router, entity_t *entity)
-{
-    message_t *message = entity->cursor;
-    while (message && poison_is_exhausted(router, message) && entity->holds == 0 &&
-           entity->in_flight == 0) {
-        message_give_up(router, message);
-        message = entity->cursor;
-    }
+    bool waits =
+        message && (poison_waits(router, entity, message) ||
+                    poison_is_exhausted(router, message)); /* parked, or not yet given up */
+    return waits ? NULL : message;
 }
 
 /* `turn`: the entity has waited for credit, and no other entity that waits comes before it. */
@@ -106,7 +119,7 @@ static void dispatch(router_t *router, entity_t *entity, bool turn)
         return; /* its lane was dropped, and the entity is freed in a later turn */
     }
     while (entity->cursor) {
-        give_up(router, entity);
+        failing_give_up(router, entity);
         message_t *message = next_to_deliver(router, entity);
         if (!message) {
             return;

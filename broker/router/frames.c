@@ -1,6 +1,7 @@
 /* Frames that arrive: each message in them goes to the file that it is about. */
 #include "broker/router/admission.h"
 #include "broker/router/brokers.h"
+#include "broker/router/cancels.h"
 #include "broker/router/connections.h"
 #include "broker/router/crash_report.h"
 #include "broker/router/dispatch.h"
@@ -82,6 +83,11 @@ static fabric_error_t client_message(router_t *router, peer_t *peer, message_kin
             connection_end(router, peer);
         }
         return error;
+    }
+    if (kind == KIND_CANCEL) {
+        message_cancel_t cancel;
+        fabric_error_t error = message_get_cancel(body, &cancel);
+        return error ? error : cancel_received(router, peer->client, &cancel);
     }
     if (kind == KIND_RELAY) {
         message_relay_t relay;

@@ -7,6 +7,8 @@
 /* All callers of `from` wait for `to` now: another record of the same message, without callers. */
 static void move_callers(router_t *router, message_t *from, message_t *to)
 {
+    to->cancelled |= from->cancelled;
+    to->deadline_ms = from->deadline_ms;
     to->waiter = from->waiter; /* both are the message of the same call */
     from->waiter.next = NULL;
     from->waiter.called = false;
@@ -20,8 +22,14 @@ static void move_callers(router_t *router, message_t *from, message_t *to)
 
 message_t *ghost_add(router_t *router, const store_message_t *stored, uint64_t contents)
 {
-    store_message_t bare = {
-        .id = stored->id, .shard = stored->shard, .flags = stored->flags, .call = stored->call};
+    store_message_t bare = {.id = stored->id,
+                            .shard = stored->shard,
+                            .flags = stored->flags,
+                            .call = stored->call,
+                            .key_hash = stored->key_hash};
+    if (bare.key_hash) {
+        bare.flags &= ~(uint32_t)REQUEST_TELL; /* as its message: see durable_accept */
+    }
     message_t *ghost = message_new(&bare);
     ghost->contents = contents;
     message_set_state(ghost, MESSAGE_STORED);
@@ -31,7 +39,7 @@ message_t *ghost_add(router_t *router, const store_message_t *stored, uint64_t c
 
 void ghost_leave(router_t *router, message_t *message)
 {
-    if (message_is_called(message)) {
+    if (message_is_called(message) || message->waiter.next) {
         message_t *ghost =
             ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
         move_callers(router, message, ghost);
@@ -50,6 +58,10 @@ void ghost_join(router_t *router, message_t *message)
 
 bool message_has_contents(const message_t *message, const store_message_t *contents)
 {
+    const uint8_t *key = message->stored.key_hash;
+    if (key && contents->key_hash) { /* what else they hold does not matter */
+        return memcmp(key, contents->key_hash, STORE_KEY_BYTES) == 0;
+    }
     if (message->state == MESSAGE_STORED) {
         return message->contents == journal_contents_hash(contents);
     }

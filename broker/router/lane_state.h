@@ -1,5 +1,6 @@
 /* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
- * lookup.c, checkpoint.c, overflow.c, loads.c, schedule.c, messages.c, hand_over.c and progress.c.
+ * lookup.c, checkpoint.c, keys.c, overflow.c, loads.c, schedule.c, messages.c, hand_over.c and
+ * progress.c.
  *
  * Some lanes are this broker's and others are not, at the same time. What depends on a lane
  * (shards, entities, messages, calls, batches, look-ups) comes and goes with it.
@@ -9,6 +10,7 @@
 
 #include "broker/router/batch_state.h"
 #include "broker/router/checkpoint_state.h"
+#include "broker/router/keys_state.h"
 #include "broker/router/lookup_state.h"
 #include "broker/router/overflow_state.h"
 #include "broker/router/progress_state.h"
@@ -42,6 +44,7 @@ typedef struct router_lane {
     lane_batches_t batches;
     lookup_t lookup_next, lookup_current;
     checkpoint_t checkpoint;
+    lane_keys_t keys;
     overflows_t overflows;
     loads_t loads;
     schedule_t schedule;

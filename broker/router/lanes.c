@@ -158,6 +158,9 @@ static void message_loaded(router_t *router, message_t *message)
         message->crashes = config->crashes_max;
     }
     snowflake_lift(&router->generator, message->stored.id);
+    if (message->stored.key_hash) {
+        keys_durable(router, &lane_of(router, message->stored.shard)->keys, message);
+    }
     message_admit(router, message, entity);
     if (message_is_scheduled(message)) {
         message->deliveries = 0;
@@ -173,8 +176,8 @@ static void take_message(router_t *router, uint32_t lane, message_t *message)
     checkpoint_t *checkpoint = &router->lanes[lane].checkpoint;
     shards_add_group(router, shard_id_group(message->stored.shard));
     message->counted = (journal_attempts_t){message->attempts, message->crashes};
-    checkpoint_forget_row(checkpoint, message->position);
-    if (!message->has_row || message->attempts + message->crashes > 0) {
+    bool wrong = checkpoint_forget_row(checkpoint, message->position);
+    if (!message->has_row || wrong || message->attempts + message->crashes > 0) {
         checkpoint_note(checkpoint, message);
     }
     const char *cause = row_fault(router, lane, &message->stored);
@@ -202,6 +205,19 @@ static size_t take_messages(router_t *router, uint32_t lane, message_t **message
     return count;
 }
 
+/* Takes at most `most` primary keys of messages that have ended. Returns how many. */
+static size_t take_ends(router_t *router, uint32_t lane, message_t **ended, size_t most)
+{
+    size_t count = 0;
+    for (; *ended && count < most; count++) {
+        message_t *message = *ended;
+        *ended = message->chain;
+        keys_ended(router, &router->lanes[lane].keys, message);
+        message_destroy(&message);
+    }
+    return count;
+}
+
 /* Takes over so much of what the adoption owns that the router's loop is not held for long. Returns
  * whether that was all. */
 static bool take_over_some(router_t *router, uint32_t number)
@@ -217,6 +233,9 @@ static bool take_over_some(router_t *router, uint32_t number)
     if (left < ADOPTED_AT_ONCE) {
         some += take_messages(router, number, &adoption->messages, ADOPTED_AT_ONCE - left);
     }
+    if (some < ADOPTED_AT_ONCE) {
+        some += take_ends(router, number, &adoption->ended, ADOPTED_AT_ONCE - some);
+    }
     return some < ADOPTED_AT_ONCE;
 }
 
@@ -227,6 +246,9 @@ static void begin_home(router_t *router, uint32_t number)
     schedule_adopted(router, number);
     for (const message_t *dead = lane->adoption.dead; dead; dead = dead->chain) {
         checkpoint_note_dead(router, &lane->checkpoint, dead);
+        if (dead->stored.key_hash) {
+            keys_ended(router, &lane->keys, dead);
+        }
     }
     forget_adoption(lane);
     set_state(lane, LANE_HOME);
@@ -251,6 +273,7 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     lane->adopted_id = adoption->last_id;
     lane->adoption = *adoption;
     *adoption = (adoption_t){.hold = lane->adoption.hold};
+    keys_adopted(&lane->keys);
     checkpoint_open(router, &lane->adoption);
     schedule_adopt(router, &lane->adoption);
     loads_adopt(router, &lane->adoption);

@@ -73,6 +73,11 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
     }
     overflow_settled(router, lane, slice);
     schedule_settled(router, lane, slice);
+    const lookup_t *lookup = &router->lanes[lane].lookup_current;
+    for (size_t i = 0; i < slice->key_count; i++) {
+        keys_settled(router, &router->lanes[lane].keys, slice->keys[i].hash, slice->number,
+                     lookup->running);
+    }
     if (slice->taken.slice.last) {
         schedule_corrected(&router->lanes[lane].schedule);
         router->lanes[lane].loads.corrected = true;
@@ -148,7 +153,7 @@ static void take_row(router_t *router, uint32_t number, overflow_t *overflow, me
         return;
     }
     if (overruled) {
-        checkpoint_forget_row(&lane->checkpoint, row->position);
+        (void)checkpoint_forget_row(&lane->checkpoint, row->position);
         checkpoint_note(&lane->checkpoint, row);
     }
     overflow_row_loaded(router, overflow, row);

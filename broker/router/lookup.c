@@ -37,6 +37,26 @@ message_t *requests_take_held(router_t *router, client_t *client)
     return first;
 }
 
+message_t *requests_take_ready(router_t *router, client_t *client)
+{
+    held_requests_t *held = &client->held;
+    message_t *first = held->first;
+    message_t *last = NULL;
+    for (message_t *message = first; message && message->key_outcome != KEY_ASKED;
+         message = message->chain) {
+        router->held--;
+        calls_account(router, client, 0, message->size);
+        last = message;
+    }
+    if (!last) {
+        return NULL;
+    }
+    held->first = last->chain;
+    held->last = held->first ? held->last : NULL;
+    last->chain = NULL;
+    return first;
+}
+
 /* ---- look-ups ---- */
 
 static void lookup_push(lookup_t *lookup, lookup_item_t item)
@@ -48,11 +68,14 @@ static void lookup_push(lookup_t *lookup, lookup_item_t item)
     lookup->items[lookup->count++] = item;
 }
 
-void lookup_add(router_t *router, client_t *client, message_t *message)
+void lookup_add(router_t *router, client_t *client, message_t *message, bool call_wanted)
 {
     lookup_push(&lane_of(router, message->stored.shard)->lookup_next,
-                (lookup_item_t){.message = message, .client = client});
-    client->held.lookups++;
+                (lookup_item_t){.message = message, .client = client, .call_wanted = call_wanted});
+    client->held.lookups += call_wanted;
+    if (message->stored.key_hash) {
+        message->key_outcome = KEY_ASKED;
+    }
 }
 
 static int compare_items(const void *a, const void *b)
@@ -89,13 +112,48 @@ static void take_items(lookup_t *current, lookup_t *next)
         lookup_push(next, all.items[i]);
     }
     qsort(current->items, count, sizeof *current->items, compare_items);
-    free(current->calls);
-    current->calls = memory_allocate(count * sizeof *current->calls);
-    current->floor = UINT64_MAX;
-    for (size_t i = 0; i < count; i++) {
-        const message_t *message = current->items[i].message;
-        current->calls[i] = message->stored.call;
-        current->floor = message->floor < current->floor ? message->floor : current->floor;
+}
+
+static void note_calls(lookup_t *lookup)
+{
+    free(lookup->calls);
+    lookup->calls = memory_allocate(lookup->count * sizeof *lookup->calls);
+    lookup->call_count = 0;
+    lookup->floor = UINT64_MAX;
+    for (size_t i = 0; i < lookup->count; i++) {
+        const message_t *message = lookup->items[i].message;
+        if (lookup->items[i].call_wanted) {
+            lookup->calls[lookup->call_count++] = message->stored.call;
+            lookup->floor = message->floor < lookup->floor ? message->floor : lookup->floor;
+        }
+    }
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return memcmp(((const lookup_key_t *)a)->hash, ((const lookup_key_t *)b)->hash,
+                  STORE_KEY_BYTES);
+}
+
+static void note_keys(lookup_t *lookup)
+{
+    free(lookup->keys);
+    free(lookup->hashes);
+    lookup->keys = memory_allocate(lookup->count * sizeof *lookup->keys);
+    lookup->hashes = memory_allocate(lookup->count * STORE_KEY_BYTES);
+    lookup->key_count = lookup->hash_count = 0;
+    for (size_t i = 0; i < lookup->count; i++) {
+        const uint8_t *hash = lookup->items[i].message->stored.key_hash;
+        if (hash) {
+            lookup->keys[lookup->key_count++] = (lookup_key_t){hash, i};
+        }
+    }
+    qsort(lookup->keys, lookup->key_count, sizeof *lookup->keys, compare_keys);
+    for (size_t i = 0; i < lookup->key_count; i++) {
+        if (i == 0 || compare_keys(&lookup->keys[i - 1], &lookup->keys[i]) != 0) {
+            memcpy(lookup->hashes + lookup->hash_count++ * STORE_KEY_BYTES, lookup->keys[i].hash,
+                   STORE_KEY_BYTES);
+        }
     }
 }
 
@@ -107,8 +165,15 @@ bool router_take_lookup(router_t *router, uint32_t number, router_lookup_t *resu
         return false;
     }
     take_items(lookup, &lane->lookup_next);
+    note_calls(lookup);
+    note_keys(lookup);
+    lookup->forgotten = lane->keys.forgotten;
     lookup->running = true;
-    *result = (router_lookup_t){{lookup->floor}, lookup->calls, lookup->count};
+    *result = (router_lookup_t){.floor = {lookup->floor},
+                                .calls = lookup->calls,
+                                .call_count = lookup->call_count,
+                                .hashes = lookup->hashes,
+                                .hash_count = lookup->hash_count};
     return true;
 }
 
@@ -141,6 +206,9 @@ void lookup_found(router_t *router, lookup_t *lookup, const router_found_t *foun
             asked->stored.call.sequence != message->call.sequence) {
             break;
         }
+        if (!item->call_wanted) {
+            continue;
+        }
         item->found = true;
         item->conflict =
             found->contents != 0 && journal_contents_hash(&asked->stored) != found->contents;
@@ -155,6 +223,57 @@ void lookup_found(router_t *router, lookup_t *lookup, const router_found_t *foun
             calls_account(router, item->client, asked->size, before);
         }
     }
+}
+
+/* The first of the keys with this hash. */
+static const lookup_key_t *first_key(const lookup_t *lookup, const uint8_t *hash)
+{
+    size_t low = 0;
+    size_t high = lookup->key_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (memcmp(lookup->keys[middle].hash, hash, STORE_KEY_BYTES) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return &lookup->keys[low];
+}
+
+void lookup_key_found(router_t *router, lookup_t *lookup, const store_key_t *row,
+                      uint64_t last_entry)
+{
+    bool is_doubtful = row->number > last_entry; /* a successor has written it */
+    const lookup_key_t *end = lookup->keys + lookup->key_count;
+    for (const lookup_key_t *key = first_key(lookup, row->hash);
+         key < end && memcmp(key->hash, row->hash, STORE_KEY_BYTES) == 0; key++) {
+        lookup_item_t *item = &lookup->items[key->item];
+        message_t *asked = item->message;
+        item->key_found = true;
+        if (item->found) {
+            continue; /* its own call is known */
+        }
+        asked->stored.id = row->reply.id;
+        item->key_doubtful = is_doubtful || request_id_is_too_high(router, row->reply.id);
+        if (row->ended) {
+            item->key_ended = true;
+            uint32_t before = asked->size;
+            message_set_reply(asked, &row->reply);
+            calls_account(router, item->client, asked->size, before);
+        }
+    }
+}
+
+static key_outcome_t key_outcome_of(const lookup_item_t *item, fabric_error_t error)
+{
+    if (error || item->key_doubtful) {
+        return KEY_FAILED;
+    }
+    if (!item->key_found) {
+        return KEY_FREE;
+    }
+    return item->key_ended ? KEY_ENDED : KEY_PENDING;
 }
 
 static lookup_outcome_t outcome_of(const lookup_item_t *item, fabric_error_t error,
@@ -177,12 +296,19 @@ size_t lookup_end(lookup_t *lookup, fabric_error_t error, request_id_t reached)
     size_t count = lookup->count;
     for (size_t i = 0; i < count; i++) {
         const lookup_item_t *item = &lookup->items[i];
-        item->message->lookup_outcome = outcome_of(item, error, reached);
-        item->client->held.lookups--;
+        message_t *message = item->message;
+        if (item->call_wanted) {
+            message->lookup_outcome = (uint8_t)outcome_of(item, error, reached);
+            item->client->held.lookups--;
+        }
+        if (message->stored.key_hash) {
+            message->key_outcome = (uint8_t)key_outcome_of(item, error);
+            message->key_forgotten = lookup->forgotten;
+        }
     }
     lookup->running = false;
     lookup->answered++;
-    lookup->count = 0;
+    lookup->count = lookup->key_count = 0;
     return count;
 }
 
@@ -191,18 +317,26 @@ size_t lookup_abandon(lookup_t *lookup)
     size_t count = lookup->count;
     for (size_t i = 0; i < count; i++) {
         lookup->items[i].message->lookup_outcome = LOOKUP_MOVED;
-        lookup->items[i].client->held.lookups--;
+        lookup->items[i].message->key_outcome = KEY_UNASKED;
+        lookup->items[i].client->held.lookups -= lookup->items[i].call_wanted;
     }
-    lookup->count = 0;
+    lookup->count = lookup->key_count = 0;
     return count;
+}
+
+static void lookup_clear(lookup_t *lookup)
+{
+    free(lookup->calls);
+    free(lookup->keys);
+    free(lookup->hashes);
 }
 
 void lookups_destroy(router_t *router)
 {
     for (uint32_t i = 0; i < LIMIT_LANES_MAX; i++) {
         free(router->lanes[i].lookup_current.items);
-        free(router->lanes[i].lookup_current.calls);
         free(router->lanes[i].lookup_next.items);
-        free(router->lanes[i].lookup_next.calls);
+        lookup_clear(&router->lanes[i].lookup_current);
+        lookup_clear(&router->lanes[i].lookup_next);
     }
 }

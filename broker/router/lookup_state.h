@@ -10,7 +10,8 @@
  *   1. A call is looked up only while it is in no batch.
  *   2. A call is accepted only while its client has no look-up under way.
  *
- * So what a look-up has to find was durable before the look-up began.
+ * So what a look-up has to find was durable before the look-up began. Primary keys need no such
+ * rules: see keys_state.h. What is looked up for a key alone holds only what its client sent later.
  */
 #ifndef BROKER_ROUTER_LOOKUP_STATE_H
 #define BROKER_ROUTER_LOOKUP_STATE_H
@@ -19,7 +20,7 @@
 
 /* What a look-up found out about a held request, kept in message->lookup_outcome. */
 typedef enum lookup_outcome {
-    LOOKUP_NONE,      /* the request was not looked up: it is held behind one that was */
+    LOOKUP_NONE,      /* its call was not looked up: it is held behind another, or for its key */
     LOOKUP_NOT_FOUND, /* the store does not know the call */
     LOOKUP_PENDING,   /* the call is accepted and has not ended; the message has its id */
     LOOKUP_ENDED,     /* the call has ended; the message has its id and reply */
@@ -32,6 +33,8 @@ typedef enum lookup_outcome {
 typedef struct lookup_item {
     message_t *message;
     client_t *client;
+    bool call_wanted; /* its call is looked up; its primary key is whenever it has one */
+    bool key_found, key_ended, key_doubtful; /* the same of its key as of its call below */
     bool found;
     bool ended;    /* it was found with a reply, which is in message->reply now */
     bool conflict; /* it was found with other contents */
@@ -40,10 +43,22 @@ typedef struct lookup_item {
     bool doubtful;
 } lookup_item_t;
 
+/* Whose primary key this is. */
+typedef struct lookup_key {
+    const uint8_t *hash;
+    size_t item;
+} lookup_key_t;
+
 typedef struct lookup {
     lookup_item_t *items;
-    call_key_t *calls; /* of the items, in the same order */
+    call_key_t *calls; /* of the items whose calls are wanted, in the same order */
     size_t count, capacity;
+    size_t call_count;
+    lookup_key_t *keys; /* by hash */
+    size_t key_count;
+    uint8_t *hashes; /* each once */
+    size_t hash_count;
+    uint32_t forgotten; /* lane_keys_t.forgotten when the look-up began */
     uint64_t floor;
     bool running;
     uint64_t answered; /* look-ups of the lane so far */
@@ -53,10 +68,17 @@ typedef struct lookup {
 void request_hold(router_t *router, client_t *client, message_t *message, call_t *call);
 /* All held requests of the client, chained in order of arrival. The caller owns them. */
 message_t *requests_take_held(router_t *router, client_t *client);
-/* The call of a held request is to be looked up. */
-void lookup_add(router_t *router, client_t *client, message_t *message);
+/* The same of those that stand before the first one whose key is still looked up. */
+message_t *requests_take_ready(router_t *router, client_t *client);
+/* The primary key of a held request is to be looked up, if it has one, and `call_wanted`: its call.
+ */
+void lookup_add(router_t *router, client_t *client, message_t *message, bool call_wanted);
 /* The store has this message under the call key of an item. */
 void lookup_found(router_t *router, lookup_t *lookup, const router_found_t *found);
+/* The store has a row of an item's primary key; `last_entry`: the last one that this broker knows
+ * to be durable. */
+void lookup_key_found(router_t *router, lookup_t *lookup, const store_key_t *key,
+                      uint64_t last_entry);
 /* The look-up is over: all messages with ids above `reached` were looked through. Returns how many
  * items there were; they can be read in lookup->items until the next look-up is taken. */
 size_t lookup_end(lookup_t *lookup, fabric_error_t error, request_id_t reached);

@@ -9,14 +9,30 @@
 
 /* ---- entities ---- */
 
-entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
-                             fabric_bytes_t id)
+enum { ENTITY_NAME_MAX = 2 * LIMIT_NAME_BYTES_MAX + 1 };
+
+static size_t make_name(uint8_t name[ENTITY_NAME_MAX], fabric_bytes_t type, fabric_bytes_t id)
 {
-    uint8_t name[2 * LIMIT_NAME_BYTES_MAX + 1];
-    size_t size = 1 + type.size + id.size;
     name[0] = (uint8_t)type.size;
     memcpy(name + 1, type.data, type.size);
     memcpy(name + 1 + type.size, id.data, id.size);
+    return 1 + type.size + id.size;
+}
+
+entity_t *mailbox_find(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
+{
+    uint8_t name[ENTITY_NAME_MAX];
+    size_t size = make_name(name, type, id);
+    entity_t *entity = NULL;
+    HASH_FIND(by_name, router->entities, name, size, entity);
+    return entity;
+}
+
+entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
+                             fabric_bytes_t id)
+{
+    uint8_t name[ENTITY_NAME_MAX];
+    size_t size = make_name(name, type, id);
     unsigned hash;
     HASH_FUNCTION(name, size, hash);
     entity_t *entity = NULL;
@@ -42,6 +58,7 @@ void entity_release(router_t *router, entity_t *entity)
         return; /* while it waits for credit, the runner's list refers to it */
     }
     entity_resume(router, entity);
+    entity_set_parked(router, entity, false);
     DL_DELETE(entity->ownership->entities, entity);
     HASH_DELETE(by_name, router->entities, entity);
     memory_cache_free(entity, sizeof *entity + entity->name_size);
@@ -92,12 +109,21 @@ void message_admit(router_t *router, message_t *message, entity_t *entity)
     message_add(router, message);
 }
 
+/* Whether message_wait was called, and message_wait_no_more was not. One that was cancelled before
+ * its time waits until its end is durable. */
+static bool is_waiting(const message_t *message)
+{
+    bool ended = message->state == MESSAGE_RESULT && message->entity; /* no damaged row */
+    return message->state == MESSAGE_SCHEDULED || message->state == MESSAGE_DUE ||
+           (ended && message_is_scheduled(message));
+}
+
 void message_dismiss(router_t *router, message_t *message)
 {
     checkpoint_forget(message);
     message_remove(router, message);
     router->counters.pending--;
-    if (message->state != MESSAGE_SCHEDULED && message->state != MESSAGE_DUE) {
+    if (!is_waiting(message)) {
         ages_remove(&router->pending_ages, began_ms(message));
     }
     if (message->entity) {
@@ -136,6 +162,7 @@ void entity_append(entity_t *entity, message_t *message)
     if (!entity->cursor) {
         entity->cursor = message;
     }
+    entity->mailbox++;
     entity->queued += !is_volatile(message);
     entity->queued_volatile += is_volatile(message);
 }
@@ -166,10 +193,11 @@ void entity_keep_result(message_t *message)
     entity_t *entity = message->entity;
     if (message->state == MESSAGE_IN_FLIGHT) {
         end_flight(entity);
-    } else {
+    } else if (message == entity->cursor) {
         entity->cursor = next_queued(message->next);
     }
     message_set_state(message, MESSAGE_RESULT);
+    entity->mailbox--;
     entity->volatile_results += is_volatile(message);
 }
 
@@ -179,6 +207,7 @@ void entity_remove(message_t *message)
     if (entity->cursor == message) {
         entity->cursor = next_queued(message->next);
     }
+    entity->mailbox -= message->state != MESSAGE_RESULT;
     entity->queued -= !is_volatile(message);
     if (message->state == MESSAGE_IN_FLIGHT) {
         end_flight(entity);
@@ -210,23 +239,29 @@ void entity_end_restart(entity_t *entity)
     }
 }
 
-/* Twice as long with each level, up to a bound. */
-static uint64_t pause_ms(const router_t *router, unsigned level)
+static void rest(router_t *router, entity_t *entity, uint64_t pause_ms)
 {
     uint64_t longest_ms = router->config.backoff_max_ms;
-    if (level == 0) {
-        return NOT_TAKEN_DELAY_MS;
-    }
-    uint64_t pause_ms = router->config.backoff_ms;
-    while (--level > 0 && pause_ms < longest_ms) {
-        pause_ms *= 2;
-    }
-    return pause_ms < longest_ms ? pause_ms : longest_ms;
+    timers_set(&router->pauses, &entity->pause,
+               router->now_ms + (pause_ms < longest_ms ? pause_ms : longest_ms));
 }
 
-void entity_back_off(router_t *router, entity_t *entity, unsigned level)
+void entity_back_off(router_t *router, entity_t *entity, unsigned failures)
 {
-    timers_set(&router->pauses, &entity->pause, router->now_ms + pause_ms(router, level));
+    uint64_t pause_ms = router->config.backoff_ms;
+    for (unsigned i = 1; i < failures && pause_ms < router->config.backoff_max_ms; i++) {
+        pause_ms = (pause_ms * 3 + 1) / 2;
+    }
+    rest(router, entity, pause_ms);
+}
+
+void entity_pause(router_t *router, entity_t *entity, unsigned refusals)
+{
+    uint64_t pause_ms = NOT_TAKEN_DELAY_MS;
+    for (unsigned i = 0; i < refusals && pause_ms < router->config.backoff_max_ms; i++) {
+        pause_ms *= 2;
+    }
+    rest(router, entity, pause_ms);
 }
 
 void entity_resume(router_t *router, entity_t *entity)
@@ -238,6 +273,12 @@ entity_t *entity_take_rested(router_t *router)
 {
     timer_entry_t *pause = timers_take_due(&router->pauses, router->now_ms);
     return pause ? TIMER_OWNER(pause, entity_t, pause) : NULL;
+}
+
+void entity_set_parked(router_t *router, entity_t *entity, bool parked)
+{
+    router->counters.parked += (uint64_t)parked - (uint64_t)entity->parked;
+    entity->parked = parked;
 }
 
 void entity_hold(entity_t *entity)

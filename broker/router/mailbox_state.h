@@ -1,10 +1,10 @@
 /* An entity and its mailbox: the queue of its messages. mailbox.c owns the struct.
  *
  * A queue holds the accepted messages of one entity in order: first those whose results wait for
- * their commits, then those in flight, then those that wait. Only for a type of which more than one
- * handler may be pending do results stand between messages in flight. The cursor stands at the
- * first message that waits. A message leaves the queue only when it has ended, so redelivery never
- * has to put anything back.
+ * their commits, then those in flight, then those that wait. Results stand elsewhere only for a
+ * type of which more than one handler may be pending, and where a message was cancelled. The cursor
+ * stands at the first message that waits. A message leaves the queue only when it has ended, so
+ * redelivery never has to put anything back.
  *
  * An entity exists here only while it has messages: idle entities cost nothing.
  */
@@ -35,6 +35,8 @@ struct entity {
     timer_entry_t pause;       /* while it is set, no message is delivered */
     uint32_t holds;            /* the same while any of them is left: see entity_hold */
     bool restarting;           /* no message is delivered until all in flight have come back */
+    bool parked;               /* its first message has failed too often, and waits for operators */
+    uint32_t mailbox;          /* messages that wait or are in flight */
     runner_t *waits_for;       /* the runner whose credit it waits for: it is in the list there */
     entity_t *prev, *next;     /* of its ownership */
     entity_t *busy_prev, *busy_next;     /* the same, while messages are in flight */
@@ -44,6 +46,8 @@ struct entity {
     uint8_t name[]; /* one byte with the size of the type, then type and id */
 };
 
+/* NULL: it has no messages. Type and id are names of legal sizes. */
+entity_t *mailbox_find(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
 entity_t *entity_find_or_add(router_t *router, shard_t *shard, fabric_bytes_t type,
                              fabric_bytes_t id);
 /* Frees the entity when nothing is left in it. */
@@ -81,7 +85,7 @@ void entity_append(entity_t *entity, message_t *message);
 void entity_send(entity_t *entity, message_t *message);
 /* A message in flight has come back without a result: it is queued again, at its place. */
 void entity_requeue(message_t *message);
-/* A message in flight, or at the cursor, has a result, and stays until the result is durable. */
+/* A message in flight, or one that waits, has a result, and stays until the result is durable. */
 void entity_keep_result(message_t *message);
 /* Takes a message of any state from the queue. See entity_release. */
 void entity_remove(message_t *message);
@@ -95,12 +99,17 @@ void message_forget(router_t *router, message_t *message);
 void entity_restart(router_t *router, entity_t *entity);
 /* A message in flight has come back. The new activation begins when it was the last one. */
 void entity_end_restart(entity_t *entity);
-/* No message is delivered for a while, the longer the higher the level (0, 1, 2 ...). */
-void entity_back_off(router_t *router, entity_t *entity, unsigned level);
+/* No message is delivered for a while after so many failures (1, 2 ...): half as long again with
+ * each of them, up to a bound. */
+void entity_back_off(router_t *router, entity_t *entity, unsigned failures);
+/* The same after a refusal, with so many before it in a row: twice as long with each of them. */
+void entity_pause(router_t *router, entity_t *entity, unsigned refusals);
 /* Ends the pause. See entity_dispatch. */
 void entity_resume(router_t *router, entity_t *entity);
 /* Ends the pause that is over first, and returns its entity; NULL: no pause is over. */
 entity_t *entity_take_rested(router_t *router);
+/* Whether the entity is parked: see failing.h. */
+void entity_set_parked(router_t *router, entity_t *entity, bool parked);
 /* No message is delivered until a commit is durable, and entity_unhold has been called as often. */
 void entity_hold(entity_t *entity);
 void entity_unhold(entity_t *entity);

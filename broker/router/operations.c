@@ -1,10 +1,12 @@
-/* What operators want: that this broker drains, and that runners are cordoned, drained or opened.
+/* What operators want: that this broker drains, that runners are cordoned, drained or opened, and
+ * that parked entities are resumed.
  * The standing of a runner lives with the runner, which tells it to each broker.
  */
 #include "broker/router/operations.h"
 
 #include <utlist.h>
 
+#include "broker/router/failing.h"
 #include "broker/router/orders.h"
 #include "broker/router/router_state.h"
 
@@ -98,12 +100,46 @@ fabric_error_t standing_received(router_t *router, runner_t *runner,
     return FABRIC_OK;
 }
 
+/* ---- entities ---- */
+
+/* The argument: array(2) of a type and an id, as bytes. */
+static bool read_entity(fabric_bytes_t argument, fabric_bytes_t *type, fabric_bytes_t *id)
+{
+    wire_reader_t reader = wire_reader(argument);
+    uint32_t count = wire_get_array(&reader);
+    *type = wire_get_bin(&reader);
+    *id = wire_get_bin(&reader);
+    return !wire_finish(&reader) && count == 2 && type->size >= 1 &&
+           type->size <= LIMIT_NAME_BYTES_MAX && id->size >= 1 && id->size <= LIMIT_NAME_BYTES_MAX;
+}
+
+static fabric_error_t resume(router_t *router, fabric_bytes_t argument, wire_writer_t *answer,
+                             const char **text)
+{
+    fabric_bytes_t type, id;
+    request_id_t message;
+    if (!read_entity(argument, &type, &id)) {
+        *text = "the argument is an array of an entity's type and id";
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    entity_t *entity = mailbox_find(router, type, id);
+    if (!entity || failing_resume(router, entity, &message) != FABRIC_OK) {
+        *text = "the entity is not parked at this broker";
+        return FABRIC_ERROR_NOT_FOUND;
+    }
+    wire_put_map(answer, 1);
+    wire_put_text(answer, "resumed");
+    wire_put_uint(answer, message.value);
+    return FABRIC_OK;
+}
+
 /* ---- queries ---- */
 
 bool operation_exists(fabric_bytes_t name)
 {
     return fabric_bytes_equal(name, fabric_bytes_of("drain")) ||
-           fabric_bytes_equal(name, fabric_bytes_of("runner"));
+           fabric_bytes_equal(name, fabric_bytes_of("runner")) ||
+           fabric_bytes_equal(name, fabric_bytes_of("resume"));
 }
 
 fabric_error_t operation_run(router_t *router, const message_query_t *query, wire_writer_t *answer,
@@ -111,6 +147,9 @@ fabric_error_t operation_run(router_t *router, const message_query_t *query, wir
 {
     if (fabric_bytes_equal(query->name, fabric_bytes_of("drain"))) {
         return drain(router, answer, text);
+    }
+    if (fabric_bytes_equal(query->name, fabric_bytes_of("resume"))) {
+        return resume(router, query->argument, answer, text);
     }
     return order_runner(router, query->argument, answer, text);
 }

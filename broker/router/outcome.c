@@ -23,6 +23,9 @@ static void keep_result(router_t *router, message_t *message, const message_resu
     if (tell && result->status == STATUS_OK) {
         reply.payload = (fabric_bytes_t){NULL, 0};
     }
+    if (message->stored.key_hash) {
+        reply.kept_until_ms = router_key_until_ms(router);
+    }
     message_add_reply(router, message, &reply);
     entity_keep_result(message);
 }
@@ -35,6 +38,22 @@ void message_finish(router_t *router, message_t *message, const message_result_t
     } else {
         entity_flush(router, message->entity);
     }
+}
+
+void message_finish_as_cancelled(router_t *router, message_t *message)
+{
+    static const char text[] = "the caller cancelled the call";
+    router->counters.cancelled++;
+    if (!(message->stored.flags & REQUEST_DURABLE)) {
+        message_reject(router, message, FABRIC_ERROR_CANCELLED, 0, text);
+        message_forget(router, message);
+        return;
+    }
+    message->cancelled = true;
+    message_result_t result = {.status = STATUS_FAILURE,
+                               .error = FABRIC_ERROR_CANCELLED,
+                               .payload = fabric_bytes(text, sizeof text - 1)};
+    message_finish(router, message, &result);
 }
 
 static void volatile_end(router_t *router, message_t *message)
@@ -100,7 +119,8 @@ static void end_after_crashes(router_t *router, message_t *message)
 void message_give_up(router_t *router, message_t *message)
 {
     static const char text[] = "an earlier broker knows how the last one ended";
-    if (message->crashes >= router->config.crashes_max) {
+    bool only_crashes = message->crashes > 0 && message->attempts == 0;
+    if (message->crashes >= router->config.crashes_max || only_crashes) {
         end_after_crashes(router, message);
         return;
     }

@@ -6,6 +6,9 @@
 
 /* The message has its result, which waits in the queue until all earlier results are durable. */
 void message_finish(router_t *router, message_t *message, const message_result_t *result);
+/* A message that its caller does not want any more, and nobody handles, ends. A volatile one is
+ * gone. */
+void message_finish_as_cancelled(router_t *router, message_t *message);
 /* The durable message has its result, and is also kept as a dead letter, with this cause. */
 void message_finish_as_dead_letter(router_t *router, message_t *message,
                                    const message_result_t *result, fabric_error_t cause);

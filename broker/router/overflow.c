@@ -6,6 +6,7 @@
 
 #include "broker/router/dispatch.h"
 #include "broker/router/ghosts.h"
+#include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
@@ -19,10 +20,14 @@ static bool memory_is_used(const router_t *router, unsigned quarters)
     return router->message_bytes + router->client_bytes >= bytes;
 }
 
-/* How many messages of one entity may be in its queue. */
-static uint32_t window(const router_t *router)
+/* How many messages of one entity may be in its queue. `ownership` NULL: it is not known whose. */
+static uint32_t window(router_t *router, const ownership_t *ownership)
 {
     uint32_t messages = router->config.entity_window;
+    if (ownership && messages > router->mailbox_capacity_min) {
+        uint32_t capacity = type_mailbox_capacity(router, ownership_type(ownership));
+        messages = messages < capacity ? messages : capacity;
+    }
     if (memory_is_used(router, 3)) {
         return 1;
     }
@@ -30,16 +35,16 @@ static uint32_t window(const router_t *router)
 }
 
 /* The same where the entity is known. */
-static uint32_t window_of(const router_t *router, const entity_t *entity)
+static uint32_t window_of(router_t *router, const entity_t *entity)
 {
     bool waits = entity->ownership->state != OWNERSHIP_OWNED;
-    return waits && memory_is_used(router, 2) ? 0 : window(router);
+    return waits && memory_is_used(router, 2) ? 0 : window(router, entity->ownership);
 }
 
 /* How many rows may be loaded now. */
-static uint32_t rows_wanted(const router_t *router, const overflow_t *overflow)
+static uint32_t rows_wanted(router_t *router, const overflow_t *overflow)
 {
-    uint32_t messages = window(router);
+    uint32_t messages = window(router, overflow->ownership);
     if (!overflow->ownership && messages > ENTITY_WINDOW) {
         messages = ENTITY_WINDOW; /* perhaps nobody is there to handle them */
     }
@@ -72,7 +77,7 @@ static void unlist(overflow_t *overflow)
 }
 
 /* Puts the overflow into the list where it belongs, if it is to be loaded. */
-static void list(const router_t *router, overflows_t *overflows, overflow_t *overflow)
+static void list(router_t *router, overflows_t *overflows, overflow_t *overflow)
 {
     bool due = overflow->count > 0 && !overflow->loading && rows_wanted(router, overflow) > 0;
     overflow_t **wanted =
@@ -165,6 +170,16 @@ static void count(router_t *router, overflow_t *overflow, uint64_t more, uint64_
     router->counters.pending += more - less;
 }
 
+static void enqueue(router_t *router, message_t *message)
+{
+    entity_t *entity = message->entity;
+    entity_append(entity, message);
+    if (message->cancelled) {
+        message_finish_as_cancelled(router, message);
+    }
+    entity_dispatch(router, entity);
+}
+
 /* The tail moves to the queue as far as there is no gap, and room. An overflow that is left over
  * with neither gap nor tail goes. */
 static void refill(router_t *router, overflows_t *overflows, overflow_t *overflow)
@@ -174,8 +189,7 @@ static void refill(router_t *router, overflows_t *overflows, overflow_t *overflo
         message_t *message = overflow->tail;
         DL_DELETE(overflow->tail, message);
         overflow->queued++;
-        entity_append(message->entity, message);
-        entity_dispatch(router, message->entity);
+        enqueue(router, message);
     }
     if (overflow->count == 0 && !overflow->tail && !overflow->loading) {
         destroy(overflows, overflow);
@@ -190,8 +204,7 @@ void overflow_enqueue(router_t *router, message_t *message)
     overflows_t *overflows = overflows_of(router, message);
     overflow_t *overflow = find(overflows, message->entity_hash);
     if (!overflow && entity->queued < window_of(router, entity)) {
-        entity_append(entity, message);
-        entity_dispatch(router, entity);
+        enqueue(router, message);
         return;
     }
     if (!overflow) {
@@ -205,6 +218,17 @@ void overflow_enqueue(router_t *router, message_t *message)
     message_set_state(message, MESSAGE_OVERFLOWED);
     DL_APPEND(overflow->tail, message);
     refill(router, overflows, overflow);
+}
+
+void overflow_end_early(router_t *router, message_t *message)
+{
+    entity_t *entity = message->entity;
+    overflow_t *overflow = find(overflows_of(router, message), message->entity_hash);
+    if (overflow) {
+        overflow->queued++; /* until its end is durable */
+    }
+    entity_append(entity, message);
+    message_finish_as_cancelled(router, message);
 }
 
 void overflow_message_ended(router_t *router, overflows_t *overflows, uint64_t entity_hash)
@@ -227,6 +251,12 @@ bool overflow_has(const overflows_t *overflows, uint64_t entity_hash, uint64_t p
     const overflow_t *overflow = find(overflows, entity_hash);
     return overflow && overflow->count > 0 && position > overflow->after &&
            position <= overflow->until;
+}
+
+bool overflow_reaches(const overflows_t *overflows, uint64_t entity_hash, uint64_t position)
+{
+    const overflow_t *overflow = find(overflows, entity_hash);
+    return overflow && overflow->count > 0 && position <= overflow->until;
 }
 
 /* ---- messages are dropped from memory ---- */
@@ -427,8 +457,7 @@ void overflow_row_loaded(router_t *router, overflow_t *overflow, message_t *row)
 void overflow_queue(router_t *router, overflow_t *overflow, message_t *message)
 {
     overflow->queued++;
-    entity_append(message->entity, message);
-    entity_dispatch(router, message->entity);
+    enqueue(router, message);
 }
 
 void overflow_loaded(router_t *router, uint32_t lane, const store_range_t *range, bool complete)

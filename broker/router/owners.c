@@ -119,6 +119,14 @@ void owners_release(router_t *router)
 
 /* ---- an ownership loses its owner ---- */
 
+/* It was in flight, and its handler may have stopped for that reason. */
+static void end_if_cancelled(router_t *router, message_t *message)
+{
+    if (message->cancelled) {
+        message_finish_as_cancelled(router, message);
+    }
+}
+
 /* Messages in flight are queued again, at their places; a volatile message is never sent twice. */
 static void take_back_messages(router_t *router, entity_t *entity)
 {
@@ -135,6 +143,7 @@ static void take_back_messages(router_t *router, entity_t *entity)
         if (message->stored.flags & REQUEST_DURABLE) {
             entity_requeue(message);
             poison_returned(router, runner, message);
+            end_if_cancelled(router, message);
         } else {
             message_lose(router, message, "the entity's runner was lost");
         }

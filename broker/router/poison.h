@@ -24,15 +24,17 @@
 
 /* An attempt has ended in a defect. */
 void poison_count_defect(router_t *router, message_t *message);
-/* Whether the message is to become a dead letter. */
-bool poison_is_exhausted(const router_t *router, const message_t *message);
+/* Whether the message has failed as often as its type lets it: see failing.h. */
+bool poison_is_exhausted(router_t *router, const message_t *message);
+/* The message's failures are forgotten, durably: see failing.h. */
+void poison_forget(router_t *router, message_t *message);
 /* How many attempts have failed: defects and crashes. */
 uint32_t poison_failures(const message_t *message);
 
 /* ---- deliveries ---- */
 
 /* Whether the entity's next message has to wait for what is in flight before it. */
-bool poison_waits(const router_t *router, const entity_t *entity, const message_t *message);
+bool poison_waits(router_t *router, const entity_t *entity, const message_t *message);
 /* Whether the runner may be given a message now, by its window and by isolation. */
 bool poison_admits(const router_t *router, runner_t *runner);
 void poison_delivery_began(runner_t *runner, message_t *message);

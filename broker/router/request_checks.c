@@ -30,9 +30,13 @@ static fabric_error_t check_limits(const message_request_t *request, const char 
         *text = "headers are over 8 KiB, or traceparent over 55 bytes";
         return FABRIC_ERROR_LIMIT_EXCEEDED;
     }
-    if (request->primary_key.size > 0) {
-        *text = "this release serves no primary keys";
-        return FABRIC_ERROR_UNKNOWN_KIND;
+    if (request->primary_key.size > LIMIT_PRIMARY_KEY_BYTES_MAX) {
+        *text = "the primary key is over 1,024 bytes";
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    if (request->primary_key.size > 0 && !(request->flags & REQUEST_DURABLE)) {
+        *text = "a volatile message has no primary key";
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     if (request->deliver_at_ms > LIMIT_DELIVER_AT_MS_MAX) {
         *text = "the time of delivery is after the year 9999";

@@ -5,19 +5,38 @@
 #include "broker/router/acceptance.h"
 #include "broker/router/admission.h"
 #include "broker/router/answers.h"
+#include "broker/router/cancels.h"
 #include "broker/router/damaged_rows.h"
 #include "broker/router/ghosts.h"
+#include "broker/router/keyed.h"
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
 
 enum { FAILED_RETRY_MS = 100, ENDED_RETRY_MS = 50 };
 
+static const char damaged_text[] = "the stored reply is damaged";
+
+/* What is told instead of a stored reply that is none. */
+static const store_reply_t damaged = {
+    .status = STATUS_DEFECT,
+    .error = FABRIC_ERROR_ENTITY_DEFECT,
+    .payload = {(const uint8_t *)damaged_text, sizeof damaged_text - 1}};
+
+void router_lookup_key(router_t *router, uint32_t number, const store_key_t *key)
+{
+    store_key_t sound = *key;
+    store_message_t message = {.id = key->reply.id, .shard = key->reply.shard};
+    if (key->ended && !stored_reply_is_sound(router, &message, &key->reply)) {
+        sound.reply = damaged;
+        sound.reply.id = key->reply.id;
+        sound.reply.shard = key->reply.shard;
+    }
+    router_lane_t *lane = &router->lanes[number];
+    lookup_key_found(router, &lane->lookup_current, &sound, lane->checkpoint.number);
+}
+
 void router_lookup_found(router_t *router, uint32_t number, const router_found_t *found)
 {
-    static const char text[] = "the stored reply is damaged";
-    static const store_reply_t damaged = {.status = STATUS_DEFECT,
-                                          .error = FABRIC_ERROR_ENTITY_DEFECT,
-                                          .payload = {(const uint8_t *)text, sizeof text - 1}};
     router_found_t sound = *found;
     if (found->reply && !stored_reply_is_sound(router, found->message, found->reply)) {
         sound.reply = &damaged;
@@ -74,9 +93,16 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
     }
     if (call) {
         call_open(router, client, call, pending);
+        message_find_waiter(pending, message->stored.call)->flags = (uint8_t)message->stored.flags;
     }
     if (message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
         message_send_accepted(router, message);
+    }
+    if (pending) {
+        pending->deadline_ms = message->deadline_ms;
+    }
+    if (pending && message->cancelled) {
+        message_cancel(router, pending, message->stored.call);
     }
     message_destroy(&message);
 }
@@ -117,6 +143,8 @@ static void accept_new(router_t *router, client_t *client, message_t *message)
         message_destroy(&message); /* the same call was looked up twice */
     } else if (!call_predecessor_is_known(client, message->predecessor)) {
         refuse(router, client, message, FABRIC_ERROR_PREDECESSOR_MISSING);
+    } else if (message->stored.key_hash) {
+        keyed_arrived(router, client, message);
     } else {
         durable_accept(router, client, message);
     }
@@ -157,7 +185,11 @@ static void act_on(router_t *router, client_t *client, message_t *message, looku
         refuse(router, client, message, FABRIC_ERROR_ALREADY_PROCESSING);
         break;
     case LOOKUP_UNKNOWN:
-        refuse(router, client, message, FABRIC_ERROR_OUTCOME_UNKNOWN);
+        if (message->stored.key_hash && keyed_stands(router, message)) {
+            keyed_arrived(router, client, message); /* primary keys stand longer than calls */
+        } else {
+            refuse(router, client, message, FABRIC_ERROR_OUTCOME_UNKNOWN);
+        }
         break;
     case LOOKUP_FAILED:
         refuse(router, client, message, FABRIC_ERROR_PERSISTENCE);
@@ -168,17 +200,25 @@ static void act_on(router_t *router, client_t *client, message_t *message, looku
     }
 }
 
-/* All held requests of the client go on, in the order in which they arrived. */
+/* Held requests of the client go on, in the order in which they arrived, up to the first one whose
+ * key is still looked up. One that is held again stays before those that were not taken. */
 static void resume(router_t *router, client_t *client)
 {
-    message_t *held = requests_take_held(router, client);
-    while (held) {
-        message_t *message = held;
-        held = message->chain;
+    message_t *ready = requests_take_ready(router, client);
+    message_t *first = client->held.first;
+    message_t *last = client->held.last;
+    client->held.first = client->held.last = NULL;
+    while (ready) {
+        message_t *message = ready;
+        ready = message->chain;
         message->chain = NULL;
         lookup_outcome_t outcome = (lookup_outcome_t)message->lookup_outcome;
         message->lookup_outcome = LOOKUP_NONE;
         act_on(router, client, message, outcome);
+    }
+    if (first) {
+        *(client->held.last ? &client->held.last->chain : &client->held.first) = first;
+        client->held.last = last;
     }
 }
 
@@ -197,8 +237,10 @@ void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
                         request_id_t reached, uint64_t now_ms)
 {
     router->now_ms = now_ms;
-    lookup_t *lookup = &router->lanes[number].lookup_current;
+    router_lane_t *lane = &router->lanes[number];
+    lookup_t *lookup = &lane->lookup_current;
     resume_all(router, lookup, lookup_end(lookup, error, reached));
+    keys_read(router, &lane->keys);
 }
 
 void requests_send_away(router_t *router, router_lane_t *lane)

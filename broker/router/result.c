@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "broker/router/answers.h"
+#include "broker/router/cancels.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/messages.h"
 #include "broker/router/outcome.h"
@@ -13,6 +14,7 @@
 #include "broker/router/router_state.h"
 #include "broker/router/poison.h"
 #include "broker/router/unserved.h"
+#include "core/failures.h"
 
 /* The message that a result is about, if the router waits for that result. */
 static message_t *awaited_message(router_t *router, const runner_t *runner,
@@ -32,7 +34,7 @@ static message_t *awaited_message(router_t *router, const runner_t *runner,
 
 static bool is_final(const message_result_t *result)
 {
-    return result->status == STATUS_OK || result->status == STATUS_FAILURE ||
+    return reply_status_is_answer(result->status) ||
            result->error == FABRIC_ERROR_MALFORMED_MESSAGE;
 }
 
@@ -57,8 +59,15 @@ static void defect(router_t *router, message_t *message, const message_result_t 
         entity_restart(router, entity);
         return;
     }
+    type_options_t options = type_options(router, message->stored.type);
+    if (options.defects_to_caller) {
+        message_finish(router, message, result);
+        entity_restart(router, entity);
+        return;
+    }
     poison_count_defect(router, message);
-    if (message->attempts >= router->config.attempts_max) {
+    if (!message->cancelled && options.failure != FAILURE_PARK &&
+        poison_is_exhausted(router, message)) {
         message_exhausted(router, message, result);
         entity_restart(router, entity);
         return;
@@ -80,12 +89,26 @@ static void reject_volatile(router_t *router, message_t *message, const message_
     message_forget(router, message);
 }
 
+/* Whether the message ends because its caller does not want it any more, and nobody had begun it.
+ */
+static bool has_ended_untaken(const message_t *message, const message_result_t *result)
+{
+    bool expired = result->error == FABRIC_ERROR_TIMEOUT && message_gives_up(message);
+    return expired || (message->cancelled && result->error == FABRIC_ERROR_CANCELLED);
+}
+
 static void not_taken(router_t *router, message_t *message, const message_result_t *result)
 {
     entity_t *entity = message->entity;
+    if (has_ended_untaken(message, result)) {
+        message->deliveries--;
+        message_finish_as_cancelled(router, message); /* those behind it go on */
+        return;
+    }
     bool handing_over = result->error == FABRIC_ERROR_ENTITY_NOT_ASSIGNED;
     bool owned = entity->ownership->state == OWNERSHIP_OWNED;
-    bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT;
+    bool not_built = result->error == FABRIC_ERROR_NOT_BUILT;
+    bool after_defect = result->error == FABRIC_ERROR_ENTITY_DEFECT || not_built;
     message->deliveries--; /* its handler certainly did not start */
     if (!handing_over && !after_defect && !(message->stored.flags & REQUEST_DURABLE)) {
         reject_volatile(router, message, result);
@@ -93,7 +116,9 @@ static void not_taken(router_t *router, message_t *message, const message_result
     }
     bool first = message->activation == entity->activation; /* sent together */
     come_back(router, message);
-    if (owned && first) {
+    if (owned && first && not_built) {
+        entity_not_built(router, entity, result->payload);
+    } else if (owned && first) {
         entity_refused(router, entity, (fabric_error_t)result->error);
     }
 }
@@ -110,7 +135,11 @@ static const char *order_fault(router_t *router, const message_t *message)
     if (message->activation != entity->activation) {
         return "the worker's result belongs to an activation that is over";
     }
-    bool first = entity->queue == message || message->prev->state == MESSAGE_RESULT;
+    const message_t *before = message;
+    do { /* the end of a cancelled message says nothing of those before it */
+        before = before == entity->queue ? NULL : before->prev;
+    } while (before && before->cancelled && before->state == MESSAGE_RESULT);
+    bool first = !before || before->state == MESSAGE_RESULT;
     bool any_order = !first && type_concurrency(router, entity_type(entity)) > 1;
     return first || any_order ? NULL : "the worker's result came before that of an earlier message";
 }
@@ -159,6 +188,13 @@ static bool is_unhandled(const message_t *message, const message_result_t *resul
 
 /* ---- what a result says ---- */
 
+/* What is known here of the message's type; NULL: nothing. */
+static const message_description_t *known_message(router_t *router, const message_t *message)
+{
+    const known_type_t *type = type_find(router, message->stored.type);
+    return type ? type_description_message(type->description, message->stored.tag) : NULL;
+}
+
 /* A durable reply must fit its schema, as far as the type is known here. The client checks the
  * reply to a volatile message. */
 static bool reply_fits(router_t *router, const message_t *message, fabric_bytes_t reply,
@@ -167,10 +203,25 @@ static bool reply_fits(router_t *router, const message_t *message, fabric_bytes_
     if ((message->stored.flags & (REQUEST_DURABLE | REQUEST_TELL)) != REQUEST_DURABLE) {
         return true;
     }
-    const known_type_t *type = type_find(router, message->stored.type);
-    const message_description_t *known =
-        type ? type_description_message(type->description, message->stored.tag) : NULL;
+    const message_description_t *known = known_message(router, message);
     return !known || fabric_schema_check(known->reply, reply, fault) == FABRIC_OK;
+}
+
+/* So must a durable typed failure, which is kept for a message that wants no reply, too. */
+static bool failure_fits(router_t *router, const message_t *message, const message_result_t *result,
+                         fabric_schema_fault_t *fault)
+{
+    if (!(message->stored.flags & REQUEST_DURABLE)) {
+        return true;
+    }
+    const message_description_t *known = known_message(router, message);
+    const fabric_choice_t *failure =
+        known ? failures_find(failures_of(known->failures), result->code) : NULL;
+    if (known && !failure) {
+        snprintf(fault->text, sizeof fault->text, "the message declares no failure of its number");
+        return false;
+    }
+    return !known || fabric_schema_check(failure->schema, result->payload, fault) == FABRIC_OK;
 }
 
 /* Why the result must not reach the caller; NULL: it may. */
@@ -178,17 +229,26 @@ static const char *content_fault(router_t *router, const message_t *message,
                                  const message_result_t *result, fabric_schema_fault_t *fault)
 {
     bool ok = result->status == STATUS_OK;
-    if (result->status > STATUS_NOT_TAKEN) {
+    bool typed = result->status == STATUS_TYPED_FAILURE;
+    if (result->status > STATUS_TYPED_FAILURE) {
         return "its status does not exist";
     }
     if (ok && (result->error != 0 || result->code != 0)) {
         return "it is a reply with an error";
     }
-    if (result->status == STATUS_FAILURE && result->error != FABRIC_ERROR_ENTITY_FAILURE) {
+    bool cancelled = result->status == STATUS_FAILURE && result->error == FABRIC_ERROR_CANCELLED;
+    if ((result->status == STATUS_FAILURE || typed) && !cancelled &&
+        result->error != FABRIC_ERROR_ENTITY_FAILURE) {
         return "it is a failure with another error";
+    }
+    if (cancelled && result->code != 0) {
+        return "it was cancelled with a code";
     }
     if (result->payload.size > LIMIT_PAYLOAD_BYTES_MAX) {
         return "it is over its limits";
+    }
+    if (typed && !failure_fits(router, message, result, fault)) {
+        return fault->text;
     }
     return ok && !reply_fits(router, message, result->payload, fault) ? fault->text : NULL;
 }
@@ -216,7 +276,8 @@ static void result_check(router_t *router, const runner_t *runner, const message
         result->error = malformed ? FABRIC_ERROR_MALFORMED_MESSAGE : FABRIC_ERROR_ENTITY_DEFECT;
         result->code = 0;
     }
-    if (result->status != STATUS_OK && result->payload.size > LIMIT_TEXT_BYTES_MAX) {
+    bool has_text = result->status != STATUS_OK && result->status != STATUS_TYPED_FAILURE;
+    if (has_text && result->payload.size > LIMIT_TEXT_BYTES_MAX) {
         result->payload.size = LIMIT_TEXT_BYTES_MAX;
     }
 }
@@ -228,6 +289,7 @@ static void settle(router_t *router, message_t *message, const message_result_t 
         return;
     }
     entity_forget_refusals(message->entity);
+    router->counters.cancelled += result->error == FABRIC_ERROR_CANCELLED;
     if (!is_final(result)) {
         defect(router, message, result);
         return;

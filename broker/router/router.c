@@ -24,12 +24,12 @@ void router_config_defaults(router_config_t *config)
     config->worker_heartbeat_ms = 50;
     config->unreachable_grace_ms = 100;
     config->crash_report_grace_ms = 250;
-    config->registration_ms = 5000;
+    config->registration_ms = 60000;
     config->release_grace_ms = 5000;
     config->attempts_max = 10;
     config->crashes_max = 3;
-    config->backoff_ms = 100;
-    config->backoff_max_ms = 30000;
+    config->backoff_ms = 500;
+    config->backoff_max_ms = 10000;
     config->pending_max = 100000000;
     config->entity_pending_max = 100000000;
     config->memory_bytes_max = UINT64_C(1) << 30;
@@ -41,6 +41,7 @@ void router_config_defaults(router_config_t *config)
     config->checkpoint_bytes = UINT64_C(64) << 20;
     config->checkpoint_bytes_max = UINT64_C(256) << 20;
     config->slice_rows_max = STORE_SLICE_ROWS_MAX;
+    config->key_retention_ms = 86400000;
     config->client_memory_ms = 60000;
     config->peers_max = 10000;
 }
@@ -53,6 +54,7 @@ router_t *router_new(const router_config_t *config, uint64_t now_ms)
     assert(config->machine < SNOWFLAKE_MACHINES && config->shards_per_group >= 1);
     router_t *router = memory_allocate_zeroed(1, sizeof *router);
     router->config = *config;
+    router->mailbox_capacity_min = UINT32_MAX;
     router->started_ms = router->now_ms = now_ms;
     router->last_tick_ms = router->last_sweep_ms = now_ms;
     router_clock(router, config->store_now_ms, now_ms);
@@ -101,6 +103,7 @@ void router_destroy(router_t **at)
     loads_destroy(router);
     schedules_destroy(router);
     checkpoints_destroy(router);
+    keys_destroy(router);
     shard_map_destroy(&router->map);
     wire_writer_destroy(&router->scratch);
     free(router);
@@ -172,6 +175,11 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
 void router_types_read(router_t *router, bool read)
 {
     router->types_read = read;
+}
+
+void router_types_listed(router_t *router)
+{
+    router->types_listed = true;
 }
 
 void router_holder(router_t *router, incarnation_t broker)

@@ -17,8 +17,8 @@
  *      router_take_slice, loads with router_take_load and router_take_scheduled, look-ups with
  *      router_take_lookup;
  *   4. orders for the coordinator, with router_next_order;
- *   5. damages, crashes and stuck runners for the log, with router_next_damage, router_next_crash
- *      and router_next_runner_health.
+ *   5. damages, crashes, parked entities and stuck runners for the log, with router_next_damage,
+ *      router_next_crash, router_next_parked and router_next_runner_health.
  */
 #ifndef BROKER_ROUTER_ROUTER_H
 #define BROKER_ROUTER_ROUTER_H
@@ -40,6 +40,7 @@ typedef struct router_config {
     uint32_t machine;
     uint64_t high_id;   /* the router makes larger ids only */
     uint64_t fenced_ms; /* when the process's incarnation before this one was fenced; 0: none was */
+    uint64_t key_retention_ms; /* for how long a primary key stands after its message has ended */
     int64_t store_now_ms; /* the database's Unix time when router_new is called with its now_ms */
     uint8_t cluster_id[16];
     char cluster_name[256];
@@ -55,7 +56,7 @@ typedef struct router_config {
     /* The same for a runner with a supervisor, which has this time to report how the runner's
      * process ended. */
     uint32_t crash_report_grace_ms;
-    uint32_t registration_ms;  /* how long after the start an unknown type may still appear */
+    uint32_t registration_ms;  /* how long after the first registration types are waited for */
     uint32_t release_grace_ms; /* for handlers of a shard that moves */
     uint32_t attempts_max;     /* defects of a durable message */
     uint32_t crashes_max;      /* worker processes that crash on a durable message */
@@ -231,12 +232,15 @@ void router_scheduled_loaded(router_t *router, uint32_t lane, fabric_error_t err
 
 /* ---- lanes: look-ups ---- */
 
-/* A look-up of calls in the store, beside what the lanes append; one at a time for each lane. What
+/* A look-up of calls and of primary keys in the store, beside what the lanes append; one at a time
+ * for each lane. What
  * was appended before the look-up was taken must be visible to it. */
 typedef struct router_lookup {
     request_id_t floor;
-    const call_key_t *calls; /* valid until router_lookup_done */
+    const call_key_t *calls; /* valid until router_lookup_done, as `hashes` */
     size_t call_count;
+    const uint8_t *hashes; /* of primary keys: hash_count times STORE_KEY_BYTES, each once */
+    size_t hash_count;
 } router_lookup_t;
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
 /* To be called for each message of these calls that was found: its id and call; with its contents
@@ -250,6 +254,8 @@ typedef struct router_found {
     uint64_t position; /* in the lane; 0: the message's id */
 } router_found_t;
 void router_lookup_found(router_t *router, uint32_t lane, const router_found_t *found);
+/* The same for each of these primary keys that has a row. */
+void router_lookup_key(router_t *router, uint32_t lane, const store_key_t *key);
 /* The look-up is over. After an error its calls are refused with PERSISTENCE. After OK, all
  * messages above `reached` were looked through: a call that was not found and may lie below is
  * unknown. */
@@ -334,6 +340,9 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
  * From now on it learns of each type first. Else it is about to store one, and other brokers may
  * learn of that first. */
 void router_types_read(router_t *router, bool read);
+/* router_type was called for all types that are stored, whoever holds the term: what comes later
+ * was registered later. */
+void router_types_listed(router_t *router);
 /* The coordinator wants this runner, which brings the type, to own the type's part of the shard
  * (none: no runner). The router carries that out, as soon as it is the home of the shard's lane. It
  * forgets the wish when the lane is dropped. */
@@ -355,6 +364,7 @@ typedef struct router_counters {
     uint64_t redelivered;      /* deliveries sent that were not the first of their message */
     uint64_t rejected;         /* requests refused */
     uint64_t volatile_handled; /* volatile messages answered */
+    uint64_t cancelled;        /* messages that ended as their callers wanted */
     uint64_t results_refused;  /* of another token or activation, or out of order */
     uint64_t malformed;        /* frames and messages that could not be decoded */
     uint64_t refused;          /* hellos refused, and peers turned away */
@@ -370,6 +380,7 @@ typedef struct router_counters {
     uint64_t checkpoints;   /* of lanes, settled */
     uint64_t loaded;        /* messages that were loaded from rows */
     uint64_t damaged;       /* stored messages and replies that are none */
+    uint64_t parked;        /* entities that wait for operators, now */
 
     /* Messages that were dropped without an answer. */
     uint64_t outdated;     /* messages on connections that are replaced or given up */
@@ -438,5 +449,15 @@ typedef struct router_crash {
     router_name_t tag;
 } router_crash_t;
 bool router_next_crash(router_t *router, router_crash_t *crash);
+
+/* An entity that was parked, by its first message. As crashes. */
+typedef struct router_parked {
+    request_id_t request_id;
+    uint32_t failures;
+    router_name_t type;
+    router_name_t entity;
+    router_name_t tag;
+} router_parked_t;
+bool router_next_parked(router_t *router, router_parked_t *parked);
 
 #endif

@@ -11,6 +11,7 @@
 #include "broker/router/member_state.h"
 #include "broker/router/ownership_state.h"
 #include "broker/router/peer_state.h"
+#include "broker/router/failing_state.h"
 #include "broker/router/poison_state.h"
 #include "broker/router/relays_state.h"
 #include "broker/router/request_ids.h"
@@ -18,6 +19,7 @@
 #include "broker/router/settlement_state.h"
 #include "broker/router/shard_state.h"
 #include "broker/router/type_state.h"
+#include "broker/router/unregistered.h"
 #include "core/limits.h"
 #include "core/snowflake.h"
 
@@ -34,6 +36,7 @@ struct router {
     request_id_t doubted_id; /* the last one heard of another broker, if it was too high; or 0 */
     uint64_t high_id_at_ms;  /* when the coordinator is told the highest id next */
     incarnation_t holder;    /* the broker that holds the term; none: not known yet */
+    bool types_listed;       /* all types, once: others are new */
     bool types_read;         /* all types, since this broker holds the term */
     bool drain_asked;        /* an operator has asked for an orderly stop */
     bool draining; /* an orderly stop has begun; lanes that are held are served all the same, */
@@ -57,6 +60,7 @@ struct router {
     uint32_t documents; /* long documents that were made since the last tick */
     router_violation_t violation;
     router_unserved_t unserved;
+    unregistered_t unregistered;
 
     client_t *clients;
     client_t *away; /* the clients that are not connected, longest first */
@@ -64,6 +68,7 @@ struct router {
     runner_t *runners;
     uint32_t runners_to_log; /* whose health has changed; runners.c writes it */
     known_type_t *types;
+    uint32_t mailbox_capacity_min; /* of all types so far */
 
     shard_t *groups[LIMIT_GROUPS_MAX]; /* shards_per_group each, or NULL */
     ownership_t *ownerships;
@@ -80,12 +85,14 @@ struct router {
     router_fence_t fence;       /* lanes.c writes it */
     uint64_t held;              /* messages of requests that are held */
     uint64_t message_bytes;     /* of all messages in messages_by_id */
+    uint64_t key_bytes;         /* of the primary keys of all lanes */
     uint64_t new_journal_bytes; /* of all lanes\' entries that no checkpoint covers yet */
     uint64_t high_id_stored;    /* the highest id that some entry says was made */
 
     shard_map_t *map;
     order_item_t *orders, *orders_last;
     router_poison_t poison;
+    router_failing_t failing;
     router_settlement_t settlement;
     router_damage_t damages[ROUTER_DAMAGES_MAX];
     size_t damage_count;
@@ -109,6 +116,13 @@ static inline bool router_is_leased(const router_t *router)
            request_ids_are_reserved(router, (request_id_t){0});
 }
 
+/* Until when the primary key of a message that ends now stands: Unix time. */
+static inline int64_t router_key_until_ms(const router_t *router)
+{
+    return router->config.store_now_ms + (int64_t)(router->now_ms - router->started_ms) +
+           (int64_t)router->config.key_retention_ms;
+}
+
 /* The broker that is the shard's home by the map; NULL: it is this broker, or is unknown. */
 static inline const map_broker_t *router_other_home(const router_t *router, shard_id_t shard)
 {
@@ -120,7 +134,8 @@ static inline const map_broker_t *router_other_home(const router_t *router, shar
 /* Whether the memory for messages is used up. */
 static inline bool router_memory_is_full(const router_t *router)
 {
-    return router->message_bytes + router->client_bytes >= router->config.memory_bytes_max;
+    return router->message_bytes + router->client_bytes + router->key_bytes >=
+           router->config.memory_bytes_max;
 }
 
 /* Whether so much of journals waits for checkpoints that no new work may be taken. */

@@ -98,6 +98,9 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
     case COORDINATOR_TYPE:
         router_type(shell->router, effect->group, bytes);
         break;
+    case COORDINATOR_TYPES_LISTED:
+        router_types_listed(shell->router);
+        break;
     case COORDINATOR_TYPES_READ:
         router_types_read(shell->router, effect->number == 1);
         break;
@@ -244,6 +247,7 @@ static void pump(router_shell_t *shell)
     send_orders(shell);
     router_watch_damages(&shell->watch, shell->router, shell->now_ms);
     router_watch_crashes(&shell->watch, shell->router, shell->now_ms);
+    router_watch_parked(&shell->watch, shell->router, shell->now_ms);
     router_watch_runners(&shell->watch, shell->router, shell->now_ms);
     send_frames(shell);
 }

@@ -50,7 +50,7 @@ static int compare_positions(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void end_amendment(row_changes_t *changes, uint64_t position)
+static bool end_amendment(row_changes_t *changes, uint64_t position)
 {
     row_amendment_t key = {.key = {.position = position}};
     row_amendment_t *found = changes->amendment_count == 0
@@ -60,12 +60,13 @@ static void end_amendment(row_changes_t *changes, uint64_t position)
     if (found) {
         found->over = true;
     }
+    return found;
 }
 
-void checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position)
+bool checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position)
 {
-    end_amendment(&checkpoint->next, position);
-    end_amendment(&checkpoint->current, position);
+    bool next = end_amendment(&checkpoint->next, position);
+    return end_amendment(&checkpoint->current, position) || next;
 }
 
 void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key)

@@ -93,7 +93,8 @@ static void take_out(router_t *router, schedule_t *schedule, message_t *message)
     router->counters.scheduled--;
 }
 
-void schedule_remove(router_t *router, message_t *message)
+/* The message, which is in the window, fires or ends. */
+static void leave_window(router_t *router, message_t *message)
 {
     schedule_t *schedule = schedule_of(router, message);
     take_out(router, schedule, message);
@@ -218,16 +219,31 @@ bool schedule_has(const schedule_t *schedule, store_due_key_t key)
 
 /* ---- messages ---- */
 
+/* The row of one that has ended may be there for a while, and loads read behind the horizon. */
+static void end_if_cancelled(router_t *router, message_t *message)
+{
+    if (message->cancelled && due_heap_has(&schedule_of(router, message)->window, message)) {
+        leave_window(router, message);
+        overflow_end_early(router, message);
+    }
+}
+
 void schedule_add(router_t *router, message_t *message)
 {
     schedule_t *schedule = schedule_of(router, message);
     begin_to_wait(router, schedule, message);
+    end_if_cancelled(router, message);
     trim(router, schedule);
+}
+
+void schedule_cancelled(router_t *router, message_t *message)
+{
+    end_if_cancelled(router, message);
 }
 
 static void fire(router_t *router, message_t *message)
 {
-    schedule_remove(router, message);
+    leave_window(router, message);
     message_set_state(message, MESSAGE_DUE);
     batch_add_move(router, message, request_id_make(router, (request_id_t){0}).value);
 }
@@ -337,10 +353,11 @@ static void take_row(router_t *router, uint32_t number, message_t *row)
     ghost_join(router, row);
     message_admit(router, row, entity);
     begin_to_wait(router, schedule, row);
+    end_if_cancelled(router, row);
 }
 
 /* What was behind the horizon, and is not any more, comes into the window. */
-static void widen_window(schedule_t *schedule)
+static void widen_window(router_t *router, schedule_t *schedule)
 {
     message_t *message;
     while ((message = due_heap_first(&schedule->later)) &&
@@ -348,6 +365,7 @@ static void widen_window(schedule_t *schedule)
         due_heap_remove(&schedule->later, message);
         due_heap_push(&schedule->window, message);
         schedule->window_bytes += message->size;
+        end_if_cancelled(router, message);
     }
 }
 
@@ -378,7 +396,7 @@ static void take_rows(router_t *router, uint32_t number, message_t *rows, store_
     if (ended) {
         count_stored(router, schedule, 0, schedule->stored); /* somebody has deleted their rows */
     }
-    widen_window(schedule);
+    widen_window(router, schedule);
     note_due(router, due_heap_first(&schedule->window));
 }
 

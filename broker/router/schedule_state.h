@@ -69,8 +69,9 @@ int64_t schedule_now_ms(const router_t *router);
 void schedule_add(router_t *router, message_t *message);
 /* The message's new position is durable: it enters its entity's mailbox. */
 void schedule_moved(router_t *router, message_t *message, uint64_t position);
-/* The message waits no more, and is in no schedule: for whoever ends it before its time. */
-void schedule_remove(router_t *router, message_t *message);
+/* The scheduled message is cancelled. It ends now if it is within the horizon, and else, as a load
+ * may meet its row, when it comes within. */
+void schedule_cancelled(router_t *router, message_t *message);
 /* Whether only the store has the scheduled message. */
 bool schedule_has(const schedule_t *schedule, store_due_key_t key);
 /* Messages whose time has come get their new positions. */

@@ -219,6 +219,37 @@ static void take_dead(const router_t *router, checkpoint_t *checkpoint)
     }
 }
 
+/* ---- primary keys ---- */
+
+static void add_key(const checkpoint_t *checkpoint, checkpoint_slice_t *slice,
+                    const store_key_t *row)
+{
+    fabric_bytes_t payload = row->reply.payload;
+    slice->replies = memory_reserve(slice->replies, slice->reply_bytes + payload.size,
+                                    &slice->reply_capacity, 1);
+    if (payload.size > 0) {
+        memcpy(slice->replies + slice->reply_bytes, payload.data, payload.size);
+    }
+    slice->reply_bytes += payload.size;
+    slice->keys = memory_reserve(slice->keys, slice->key_count + 1, &slice->key_capacity,
+                                 sizeof *slice->keys);
+    slice->keys[slice->key_count] = *row;
+    slice->keys[slice->key_count++].number = checkpoint->number;
+}
+
+static void take_keys(const router_t *router, checkpoint_t *checkpoint, lane_keys_t *keys)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    while (keys->current) {
+        const store_key_t *row = &keys->current->row;
+        if (!reserve(router, slice, 1, RECORD_BYTES + row->reply.payload.size)) {
+            return;
+        }
+        add_key(checkpoint, slice, row);
+        keys_take(keys, slice->number);
+    }
+}
+
 /* ---- the slice ---- */
 
 static void free_dead(checkpoint_slice_t *slice)
@@ -239,14 +270,15 @@ static void reset(checkpoint_slice_t *slice)
     slice->put_count = slice->amendment_count = slice->delete_count = 0;
     slice->scheduled_count = slice->unscheduled_count = 0;
     slice->entity_count = slice->name_bytes = slice->rows = 0;
+    slice->key_count = slice->reply_bytes = 0;
     slice->bytes = 0;
 }
 
-static fabric_bytes_t take_name(const checkpoint_slice_t *slice, size_t *at, size_t size)
+static fabric_bytes_t take_bytes(const uint8_t *bytes, size_t *at, size_t size)
 {
-    fabric_bytes_t name = fabric_bytes(slice->names + *at, size);
+    fabric_bytes_t taken = fabric_bytes(bytes + *at, size);
     *at += size;
-    return name;
+    return taken;
 }
 
 static void set_views(checkpoint_slice_t *slice)
@@ -254,13 +286,18 @@ static void set_views(checkpoint_slice_t *slice)
     size_t at = 0;
     for (size_t i = 0; i < slice->put_count; i++) {
         store_pending_t *put = &slice->puts[i];
-        put->type = take_name(slice, &at, put->type.size);
-        put->entity = take_name(slice, &at, put->entity.size);
-        put->tag = take_name(slice, &at, put->tag.size);
+        put->type = take_bytes(slice->names, &at, put->type.size);
+        put->entity = take_bytes(slice->names, &at, put->entity.size);
+        put->tag = take_bytes(slice->names, &at, put->tag.size);
         put->body = journal_record_of(slice->writer, i);
     }
     for (size_t i = 0; i < slice->dead_count; i++) {
         slice->dead[i].body = journal_record_of(slice->writer, slice->put_count + i);
+    }
+    at = 0;
+    for (size_t i = 0; i < slice->key_count; i++) {
+        fabric_bytes_t *payload = &slice->keys[i].reply.payload;
+        *payload = take_bytes(slice->replies, &at, payload->size);
     }
 }
 
@@ -282,19 +319,20 @@ static void split_puts(checkpoint_slice_t *slice)
 }
 
 /* Whether nothing of the checkpoint is left. */
-static bool is_used_up(const checkpoint_t *checkpoint)
+static bool is_used_up(const checkpoint_t *checkpoint, const lane_keys_t *keys)
 {
     const row_changes_t *current = &checkpoint->current;
     return checkpoint->current_messages.next == &checkpoint->current_messages &&
            checkpoint->amendments_taken == current->amendment_count &&
            checkpoint->deletes_taken == current->delete_count &&
            checkpoint->unscheduled_taken == current->unscheduled_count &&
-           checkpoint->dead_taken == current->dead_count;
+           checkpoint->dead_taken == current->dead_count && !keys->current;
 }
 
 void slice_fill(router_t *router, checkpoint_t *checkpoint)
 {
     checkpoint_slice_t *slice = &checkpoint->slice;
+    lane_keys_t *keys = &router->lanes[checkpoint->hold.lane].keys;
     reset(slice);
     slice->running = true;
     slice->number++;
@@ -303,6 +341,7 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
     take_messages(router, checkpoint); /* the puts come before the dead letters in the writer */
     take_dead(router, checkpoint);
     take_deletes(router, checkpoint);
+    take_keys(router, checkpoint, keys);
     set_views(slice);
     split_puts(slice);
     slice->taken = (router_slice_t){.hold = checkpoint->hold,
@@ -318,9 +357,11 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .unscheduled_count = slice->unscheduled_count,
                                               .dead = slice->dead,
                                               .dead_count = slice->dead_count,
+                                              .keys = slice->keys,
+                                              .key_count = slice->key_count,
                                               .settled = checkpoint->settled,
                                               .begun = checkpoint->begun,
-                                              .last = is_used_up(checkpoint)}};
+                                              .last = is_used_up(checkpoint, keys)}};
 }
 
 void slice_destroy(checkpoint_slice_t *slice)
@@ -336,4 +377,6 @@ void slice_destroy(checkpoint_slice_t *slice)
     free(slice->dead_messages);
     free(slice->names);
     free(slice->entities);
+    free(slice->keys);
+    free(slice->replies);
 }

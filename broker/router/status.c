@@ -144,7 +144,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 26);
+    wire_put_map(document, 28);
     document_put_uint(document, "accepted", counters->accepted);
     document_put_uint(document, "ended", counters->ended);
     document_put_uint(document, "pending", counters->pending);
@@ -152,11 +152,13 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     document_put_uint(document, "redelivered", counters->redelivered);
     document_put_uint(document, "rejected", counters->rejected);
     document_put_uint(document, "volatile_handled", counters->volatile_handled);
+    document_put_uint(document, "cancelled", counters->cancelled);
     document_put_uint(document, "results_refused", counters->results_refused);
     document_put_uint(document, "malformed", counters->malformed);
     document_put_uint(document, "refused", counters->refused);
     document_put_uint(document, "overflowed", counters->overflowed);
     document_put_uint(document, "dead_letters", counters->dead_letters);
+    document_put_uint(document, "parked", counters->parked);
     document_put_uint(document, "runner_deaths", counters->runner_deaths);
     document_put_uint(document, "crashes", counters->crashes);
     document_put_uint(document, "entries", counters->entries);
@@ -236,8 +238,9 @@ static void put_health(router_t *router, wire_writer_t *document)
 
 static void put_status(router_t *router, wire_writer_t *document)
 {
-    wire_put_map(document, COMMON_MEMBERS + 3);
+    wire_put_map(document, COMMON_MEMBERS + 4);
     put_common(router, true, document);
+    unregistered_put(router, document);
     put_brokers(router, document);
     put_shards(router, document);
     put_counters(router, document);
@@ -257,7 +260,8 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
 {
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
-    const char *text = "queries are: status, health, counters, describe, waits, drain, runner";
+    const char *text = "queries are: status, health, counters, describe, waits, drain, runner, "
+                       "resume";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
         client_hear_waits(peer->client, query->sequence);
         return; /* the query is answered for each call that turns out to wait */

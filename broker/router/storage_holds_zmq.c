@@ -4,9 +4,10 @@
 #include "broker/router/storage_state.h"
 #include "core/crash_point.h"
 
-#define ADOPTION_RETRY_MS 3000u  /* for a lane that is damaged */
-#define PURGE_MS          1000u  /* between two purges of a lane with much to purge */
-#define PURGE_MS_MAX      10000u /* of one with little */
+#define ADOPTION_RETRY_MS 3000u /* for a lane that is damaged */
+#define PURGE_MS          1000u /* between two purges of a lane with much to purge */
+#define PURGE_ALL_KEYS    (PURGE_TURNS_MAX * PURGE_KEYS_MAX) /* more may be left */
+#define PURGE_MS_MAX      10000u                             /* of one with little */
 
 /* A lane with little to purge is purged seldom: entries are kept for a tenth longer at most. */
 static uint64_t idle_purge_ms(const storage_t *storage)
@@ -170,7 +171,9 @@ void storage_take_purge(storage_t *storage, uint32_t number)
     const checkpoint_operation_t *purge = &lane->purge;
     lane->purging = false;
     lane->purge_at_ms =
-        storage->now_ms + (purge->purged.entries > 0 ? PURGE_MS : idle_purge_ms(storage));
+        storage->now_ms + (purge->purged.entries > 0 || purge->purged.keys == PURGE_ALL_KEYS
+                               ? PURGE_MS
+                               : idle_purge_ms(storage));
     storage->purged_entries += purge->purged.entries;
     storage->purged_bytes += purge->purged.bytes;
     if (purge->error == FABRIC_ERROR_FENCED) {

@@ -150,7 +150,9 @@ static void feed_lookup(storage_t *storage, uint32_t number)
         *find = (find_operation_t){.lane = number,
                                    .floor = lookup.floor,
                                    .calls = lookup.calls,
-                                   .call_count = lookup.call_count};
+                                   .call_count = lookup.call_count,
+                                   .hashes = lookup.hashes,
+                                   .hash_count = lookup.hash_count};
         finder_actor_send(storage->finder, find);
     }
 }
@@ -168,6 +170,9 @@ static void take_finder(storage_t *storage)
                 .reply = one->message->state == MESSAGE_ENDED ? &one->message->reply : NULL,
                 .position = one->message->position};
             router_lookup_found(storage->router, find->lane, &found);
+        }
+        for (size_t i = 0; i < find->answer.key_count; i++) {
+            router_lookup_key(storage->router, find->lane, &find->answer.keys[i]);
         }
         request_id_t reached = find->answer.reached;
         finder_answer_clear(&find->answer);

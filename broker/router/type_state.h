@@ -9,7 +9,10 @@ typedef struct known_type {
     char name[256];
     type_description_t *description;
     uint16_t group;
-    bool brought;   /* a runner that brings the type has joined this broker */
+    bool brought; /* a runner that brings the type has joined this broker */
+    /* The type was registered a moment ago: runners that bring it may not have reached this broker
+     * until then. 0: it has been there for longer. */
+    uint64_t fresh_until_ms;
     uint32_t index; /* in the order of router->types, from 0 to LIMIT_TYPES_MAX - 1 */
     UT_hash_handle by_name;
 } known_type_t;
@@ -23,6 +26,11 @@ void type_brought(router_t *router, fabric_bytes_t name);
 /* How many handlers of one entity may be pending at once, as the type's description says; 1 for a
  * type that is not registered. */
 uint32_t type_concurrency(router_t *router, fabric_bytes_t name);
+/* How many messages of one entity may be in memory, as the type's description says; any number for
+ * a type that is not registered. */
+uint32_t type_mailbox_capacity(router_t *router, fabric_bytes_t name);
+/* The options of the type; the defaults for one that is not registered. */
+type_options_t type_options(router_t *router, fabric_bytes_t name);
 void types_destroy(router_t *router);
 
 #endif

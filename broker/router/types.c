@@ -20,6 +20,9 @@ void type_set(router_t *router, uint16_t group, fabric_bytes_t description)
         return;
     }
     assert(parsed);
+    if (parsed->mailbox_capacity < router->mailbox_capacity_min) {
+        router->mailbox_capacity_min = parsed->mailbox_capacity;
+    }
     known_type_t *type = type_find(router, fabric_bytes_of(parsed->name));
     if (type) {
         type_description_destroy(&type->description);
@@ -30,10 +33,12 @@ void type_set(router_t *router, uint16_t group, fabric_bytes_t description)
     type->description = parsed;
     type->group = group;
     type->index = HASH_CNT(by_name, router->types);
+    type->fresh_until_ms = router->types_listed ? router->now_ms + router->config.lease_ms : 0;
     assert(group >= 1 && group <= LIMIT_GROUPS_MAX &&
            type->index < LIMIT_TYPES_MAX); /* as the map */
     memcpy(type->name, parsed->name, sizeof type->name);
     HASH_ADD_KEYPTR(by_name, router->types, type->name, strlen(type->name), type);
+    unregistered_note_type(router, type->name);
 }
 
 void type_brought(router_t *router, fabric_bytes_t name)
@@ -48,6 +53,18 @@ uint32_t type_concurrency(router_t *router, fabric_bytes_t name)
 {
     const known_type_t *type = type_find(router, name);
     return type ? type->description->concurrency : 1;
+}
+
+uint32_t type_mailbox_capacity(router_t *router, fabric_bytes_t name)
+{
+    const known_type_t *type = type_find(router, name);
+    return type ? type->description->mailbox_capacity : UINT32_MAX;
+}
+
+type_options_t type_options(router_t *router, fabric_bytes_t name)
+{
+    const known_type_t *type = type_find(router, name);
+    return type ? type->description->options : (type_options_t){.failure = FAILURE_BLOCK};
 }
 
 void types_destroy(router_t *router)

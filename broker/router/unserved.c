@@ -153,9 +153,40 @@ void entity_refused(router_t *router, entity_t *entity, fabric_error_t error)
     }
     bool restarted = error == FABRIC_ERROR_ENTITY_DEFECT; /* its new activation is to be taken */
     if (!restarted || entity->refusals > 0) {
-        entity_back_off(router, entity, entity->refusals);
+        entity_pause(router, entity, entity->refusals);
     }
     entity_count_refusal(entity);
+}
+
+void message_tell_of_wait(router_t *router, const message_t *message, fabric_error_t error,
+                          const char *text)
+{
+    bool ended = message->stored.flags & REQUEST_TELL; /* a tell has ended with its acceptance */
+    if (!ended && message_hears_waits(router, message)) {
+        message_send_wait(router, message, error, text);
+    }
+}
+
+void entity_tell_waits(router_t *router, const entity_t *entity, fabric_error_t error,
+                       const char *text)
+{
+    unsigned told = 0;
+    for (const message_t *message = entity->queue; message && told < TOLD_MAX;
+         message = message->next, told++) {
+        if (message->state == MESSAGE_QUEUED) {
+            message_tell_of_wait(router, message, error, text);
+        }
+    }
+}
+
+void entity_not_built(router_t *router, entity_t *entity, fabric_bytes_t text)
+{
+    char words[LIMIT_TEXT_BYTES_MAX + 1];
+    int size = (int)(text.size < LIMIT_TEXT_BYTES_MAX ? text.size : LIMIT_TEXT_BYTES_MAX);
+    snprintf(words, sizeof words, "%.*s", size, (const char *)text.data);
+    entity_back_off(router, entity, entity->refusals + 1);
+    entity_count_refusal(entity);
+    entity_tell_waits(router, entity, FABRIC_ERROR_NOT_BUILT, words);
 }
 
 void entity_owner_gone(router_t *router, entity_t *entity)

@@ -9,6 +9,15 @@ enum { UNSERVED_TEXT_SIZE = 400 };
 /* The entity's owner did not take a message, which is queued again: the entity pauses, the longer
  * the more refusals come in a row. */
 void entity_refused(router_t *router, entity_t *entity, fabric_error_t error);
+/* The owner could not build the entity's instance, and says why: the entity backs off as after a
+ * failure, and callers that wait are told. */
+void entity_not_built(router_t *router, entity_t *entity, fabric_bytes_t text);
+/* Tells the caller of an accepted message why it waits, if the caller asked. */
+void message_tell_of_wait(router_t *router, const message_t *message, fabric_error_t error,
+                          const char *text);
+/* The same for all messages of an entity that wait, up to a bound. */
+void entity_tell_waits(router_t *router, const entity_t *entity, fabric_error_t error,
+                       const char *text);
 /* The entity's owner is not its owner any more: its refusals do not count. */
 void entity_owner_gone(router_t *router, entity_t *entity);
 /* Whether no runner could be given entities of the type. */

@@ -8,6 +8,7 @@
 
 #define DAMAGES_PER_S 10u
 #define CRASHES_PER_S 10u
+#define PARKED_PER_S  10u
 #define RUNNERS_PER_S 10u
 
 void router_watch_order(const router_order_t *order)
@@ -58,6 +59,21 @@ void router_watch_crashes(router_watch_t *watch, router_t *router, uint64_t now_
                       log_bytes("entity", name_bytes(&crash.entity)),
                       log_bytes("tag", name_bytes(&crash.tag)), log_uint("crashes", crash.crashes),
                       log_uint("left_out", left_out));
+        }
+    }
+}
+
+void router_watch_parked(router_watch_t *watch, router_t *router, uint64_t now_ms)
+{
+    router_parked_t parked;
+    uint32_t left_out = 0;
+    while (router_next_parked(router, &parked)) {
+        if (log_limiter_pass(&watch->parked, PARKED_PER_S, now_ms, &left_out)) {
+            log_event(LOG_WARN_LEVEL, "entity.parked", log_bytes("type", name_bytes(&parked.type)),
+                      log_bytes("entity", name_bytes(&parked.entity)),
+                      log_bytes("tag", name_bytes(&parked.tag)),
+                      log_uint("request_id", parked.request_id.value),
+                      log_uint("failures", parked.failures), log_uint("left_out", left_out));
         }
     }
 }

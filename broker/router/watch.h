@@ -14,6 +14,7 @@ typedef struct router_watch {
     log_limiter_t unserved;
     log_limiter_t damages;
     log_limiter_t crashes;
+    log_limiter_t parked;
     log_limiter_t runners;
     bool exhausted; /* the process had no descriptor left when it was last looked */
 } router_watch_t;
@@ -23,6 +24,8 @@ void router_watch_order(const router_order_t *order);
 /* Log the damaged rows and the crashes of workers that the router has noted. */
 void router_watch_damages(router_watch_t *watch, router_t *router, uint64_t now_ms);
 void router_watch_crashes(router_watch_t *watch, router_t *router, uint64_t now_ms);
+/* Logs the entities that were parked. */
+void router_watch_parked(router_watch_t *watch, router_t *router, uint64_t now_ms);
 /* Logs the runners that have got stuck, or are not stuck any more. */
 void router_watch_runners(router_watch_t *watch, router_t *router, uint64_t now_ms);
 /* Logs a protocol violation of a peer, if there was any, at most once a second. `address` is the

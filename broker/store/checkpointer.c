@@ -73,7 +73,9 @@ fabric_error_t checkpointer_purge(checkpointer_t *checkpointer, const store_hold
                                                    ? log_bytes - retention->lane_bytes_max
                                                    : 0,
                            .entries_max = PURGE_ENTRIES_MAX,
-                           .bytes_max = PURGE_BYTES_MAX};
+                           .bytes_max = PURGE_BYTES_MAX,
+                           .keys_before_ms = now_ms,
+                           .keys_max = PURGE_KEYS_MAX};
     *purged = (store_purged_t){0};
     bool more = true;
     fabric_error_t error = FABRIC_OK;
@@ -84,7 +86,9 @@ fabric_error_t checkpointer_purge(checkpointer_t *checkpointer, const store_hold
             CRASH_POINT(PURGE_AFTER);
             purged->entries += some.entries;
             purged->bytes += some.bytes;
-            more = some.entries == PURGE_ENTRIES_MAX || some.bytes >= PURGE_BYTES_MAX;
+            purged->keys += some.keys;
+            more = some.entries == PURGE_ENTRIES_MAX || some.bytes >= PURGE_BYTES_MAX ||
+                   some.keys == PURGE_KEYS_MAX;
         }
     }
     return error;

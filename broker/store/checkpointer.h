@@ -18,6 +18,7 @@ typedef struct retention {
 /* Of one transaction, which appends to SQLite wait for. */
 #define PURGE_ENTRIES_MAX 500u
 #define PURGE_BYTES_MAX   (4u << 20)
+#define PURGE_KEYS_MAX    500u
 #define PURGE_TURNS_MAX   16u /* transactions after one checkpoint: other lanes' slices wait */
 
 typedef struct checkpointer {
@@ -39,7 +40,8 @@ FABRIC_MUST_USE fabric_error_t checkpointer_write(checkpointer_t *checkpointer,
  * call gave it up. SHUTTING_DOWN. */
 FABRIC_MUST_USE fabric_error_t checkpointer_give_up(checkpointer_t *checkpointer,
                                                     const store_hold_t *hold);
-/* Deletes entries whose time is over, and the oldest ones of a journal that is too large; all of
+/* Deletes primary keys and entries whose time is over, and the oldest entries of a journal that is
+ * too large; all of
  * them below `checkpoint`, the number as of which the rows are complete. `log_bytes`: of the lane's
  * journal at its end. Goes on after the next checkpoint if there is too much. FENCED,
  * SHUTTING_DOWN. */

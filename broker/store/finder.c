@@ -48,6 +48,10 @@ void finder_answer_clear(finder_answer_t *answer)
         message_destroy(&answer->found[i].message);
     }
     free(answer->found);
+    for (size_t i = 0; i < answer->key_count; i++) {
+        free((void *)answer->keys[i].reply.payload.data);
+    }
+    free(answer->keys);
     *answer = (finder_answer_t){.count = 0};
 }
 
@@ -329,4 +333,37 @@ fabric_error_t finder_find(finder_t *finder, uint32_t lane, request_id_t floor,
     search.answer.reached = (request_id_t){search.unknown};
     *answer = search.answer;
     return FABRIC_OK;
+}
+
+/* ---- primary keys ---- */
+
+static void keep_key(void *context, const store_key_t *row)
+{
+    finder_answer_t *answer = context;
+    fabric_bytes_t payload = row->reply.payload;
+    uint8_t *copy = payload.size > 0 ? memory_allocate(payload.size) : NULL;
+    if (copy) {
+        memcpy(copy, payload.data, payload.size);
+    }
+    answer->keys = memory_reserve(answer->keys, answer->key_count + 1, &answer->key_capacity,
+                                  sizeof *answer->keys);
+    store_key_t *key = &answer->keys[answer->key_count++];
+    *key = *row;
+    key->reply.payload = fabric_bytes(copy, payload.size);
+}
+
+fabric_error_t finder_find_keys(finder_t *finder, uint32_t lane, const uint8_t *hashes,
+                                size_t count, finder_answer_t *answer)
+{
+    connection_t *connection = &finder->connection;
+    fabric_error_t error = connection->store ? FABRIC_OK : connection_open(connection, NULL);
+    if (!error) {
+        error = connection->store->driver->find_keys(connection->store, lane, hashes, count,
+                                                     keep_key, answer);
+    }
+    if (error) {
+        finder_answer_clear(answer);
+        connection_clear(connection);
+    }
+    return error;
 }

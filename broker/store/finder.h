@@ -1,7 +1,7 @@
-/* The finder: looks calls up in a lane's journal by their keys, on a database connection of its
- * own, so that appends and checkpoints go on meanwhile.
+/* The finder: looks calls up in a lane's journal by their call keys, and primary keys in their
+ * rows, on a database connection of its own, so that appends and checkpoints go on meanwhile.
  *
- * A look-up reads the `calls` of entries from the newest one down to the calls' floor, then the
+ * A look-up of calls reads the `calls` of entries from the newest one down to their floor, then the
  * records of the calls that it found, and the purged mark LAST: an entry that was purged meanwhile
  * had raised the mark before. How far down the look-up came is part of the answer: the floor, or
  * the bound of bytes or time, or the purged mark, whichever is highest. What was not found above
@@ -39,6 +39,8 @@ typedef struct finder_answer {
     finder_found_t *found; /* malloc'ed */
     size_t count;
     request_id_t reached; /* every message with a larger id was looked at; the floor: all */
+    store_key_t *keys;    /* malloc'ed, with their payloads: of finder_find_keys */
+    size_t key_count, key_capacity;
 } finder_answer_t;
 
 void finder_answer_clear(finder_answer_t *answer);
@@ -54,5 +56,11 @@ void finder_destroy(finder_t **finder);
 FABRIC_MUST_USE fabric_error_t finder_find(finder_t *finder, uint32_t lane, request_id_t floor,
                                            const call_key_t *calls, size_t call_count,
                                            finder_answer_t *answer);
+
+/* Adds the rows of the primary keys with these hashes to the answer, which is zeroed or that of
+ * finder_find. `hashes`: count times STORE_KEY_BYTES. The same errors. */
+FABRIC_MUST_USE fabric_error_t finder_find_keys(finder_t *finder, uint32_t lane,
+                                                const uint8_t *hashes, size_t count,
+                                                finder_answer_t *answer);
 
 #endif

@@ -1,6 +1,19 @@
 /* The finder actor: see finder_zmq.h. */
 #include "broker/store/finder_zmq.h"
 
+/* Primary keys alone need no search of the journal. */
+static void find(finder_t *finder, find_operation_t *operation)
+{
+    if (operation->call_count > 0) {
+        operation->error = finder_find(finder, operation->lane, operation->floor, operation->calls,
+                                       operation->call_count, &operation->answer);
+    }
+    if (!operation->error && operation->hash_count > 0) {
+        operation->error = finder_find_keys(finder, operation->lane, operation->hashes,
+                                            operation->hash_count, &operation->answer);
+    }
+}
+
 static void run_finder(void *context, pipe_t *pipe)
 {
     finder_actor_t *self = context;
@@ -10,8 +23,7 @@ static void run_finder(void *context, pipe_t *pipe)
         if (!operation) {
             return;
         }
-        operation->error = finder_find(self->finder, operation->lane, operation->floor,
-                                       operation->calls, operation->call_count, &operation->answer);
+        find(self->finder, operation);
         pipe_send(pipe, &operation, sizeof operation);
     }
 }

@@ -196,6 +196,23 @@ static void add_dead(message_chain_t *dead, const journal_item_t *item,
     message->cause = item->result_damaged ? FABRIC_ERROR_DEAD_LETTER : item->cause;
 }
 
+/* The end of a message with a primary key, whose reply duplicates are to get. */
+static void add_ended(message_chain_t *ended, const journal_item_t *item)
+{
+    static const char text[] = "the record of its reply is damaged";
+    store_message_t stored = {.id = item->id,
+                              .shard = item->begun ? item->message.shard : item->reply.shard,
+                              .flags = REQUEST_DURABLE,
+                              .key_hash = item->key_hash};
+    store_reply_t lost_reply = {.id = item->id,
+                                .shard = stored.shard,
+                                .status = STATUS_DEFECT,
+                                .error = FABRIC_ERROR_ENTITY_DEFECT,
+                                .payload = fabric_bytes(text, sizeof text - 1)};
+    (void)add_message(ended, item, &stored, item->result_damaged ? &lost_reply : &item->reply,
+                      false);
+}
+
 static void overrule(adoption_t *adoption, const journal_item_t *item, int64_t due_ms, bool ended)
 {
     adoption->overruled[adoption->overruled_count++] =
@@ -214,10 +231,11 @@ static int compare_overruled(const void *left, const void *right)
     return a->id.value < b->id.value ? -1 : a->id.value > b->id.value;
 }
 
-/* Whether the row may say less than the entries do. */
+/* Whether the row may have other counts than the entries; those of a resumed entity are zero. */
 static bool is_counted(const journal_item_t *item)
 {
-    return item->counted && (item->attempts.attempts > 0 || item->attempts.crashes > 0);
+    return item->recounted ||
+           (item->counted && (item->attempts.attempts > 0 || item->attempts.crashes > 0));
 }
 
 /* Whether the item's message has a time of delivery, and has not come due. */
@@ -245,6 +263,7 @@ static void sort_items(reading_t *reading, uint32_t lanes, adoption_t *adoption)
     size_t count = 0;
     message_chain_t messages = {0};
     message_chain_t dead = {0};
+    message_chain_t ended = {0};
     const journal_item_t *items = journal_fold_items(reading->fold, &count);
     adoption->overruled = memory_allocate((2 * count + 1) * sizeof *adoption->overruled);
     for (size_t i = 0; i < count; i++) {
@@ -259,6 +278,8 @@ static void sort_items(reading_t *reading, uint32_t lanes, adoption_t *adoption)
             add_message(&messages, item, item->damaged ? &lost : &item->message, NULL, keeps_row);
         } else if (item->standing == JOURNAL_DEAD) {
             add_dead(&dead, item, &lost, keeps_row);
+        } else if (item->standing == JOURNAL_ENDED && item->key_hash) {
+            add_ended(&ended, item);
         }
         if (has_due_row) {
             sort_due_row(reading, item, in_memory, adoption);
@@ -272,6 +293,7 @@ static void sort_items(reading_t *reading, uint32_t lanes, adoption_t *adoption)
     }
     adoption->messages = messages.first;
     adoption->dead = dead.first;
+    adoption->ended = ended.first;
     qsort(adoption->overruled, adoption->overruled_count, sizeof *adoption->overruled,
           compare_overruled);
 }

@@ -143,6 +143,7 @@ static void apply_contents(journal_item_t *item, const journal_record_t *record)
     item->position = record->position;
     item->message = record->message;
     item->deliver_at_ms = record->message.deliver_at_ms;
+    item->key_hash = record->message.key_hash;
     count_attempts(item, record);
 }
 
@@ -170,10 +171,12 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
     case RECORD_ATTEMPT:
         apply_place(item, record->position, record->deliver_at_ms);
         count_attempts(item, record);
+        item->recounted = true;
         break;
     case RECORD_RESULT:
         item->standing = JOURNAL_ENDED;
         apply_place(item, record->position, record->deliver_at_ms);
+        item->key_hash = record->key_hash;
         item->reply = record->reply;
         break;
     case RECORD_DEAD:
@@ -181,6 +184,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
         item->damaged = false;
         item->message = record->message;
         apply_place(item, record->position, record->message.deliver_at_ms);
+        item->key_hash = record->message.key_hash;
         item->reply = record->reply;
         item->cause = record->cause;
         item->text = record->text;

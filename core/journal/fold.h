@@ -27,12 +27,14 @@ typedef struct journal_item {
     int64_t deliver_at_ms; /* of the message; 0: none, or the entries do not tell */
     uint64_t entity_hash;
     journal_standing_t standing;
-    bool begun;    /* its MESSAGE or MOVE record is among the entries: `message` is set */
-    bool accepted; /* its MESSAGE record is */
-    bool damaged;  /* none of these can be read; then `message` is not set */
-    bool counted;  /* `attempts` is set */
+    bool begun;     /* its MESSAGE or MOVE record is among the entries: `message` is set */
+    bool accepted;  /* its MESSAGE record is */
+    bool damaged;   /* none of these can be read; then `message` is not set */
+    bool counted;   /* `attempts` is set */
+    bool recounted; /* by an ATTEMPT: a row that was written before says less, or more */
     journal_attempts_t attempts; /* in all */
     store_message_t message;     /* begun, or DEAD */
+    const uint8_t *key_hash;     /* of its primary key; NULL: none, or it is not known */
     store_reply_t reply;         /* ENDED, DEAD */
     uint32_t cause;              /* DEAD */
     fabric_bytes_t text;         /* DEAD */

@@ -9,11 +9,13 @@ enum {
     ADOPT_FIELDS = 3,
     MESSAGE_FIELDS = 15,
     RESULT_FIELDS = 9,
+    KEYED_RESULT_FIELDS = 11,
     ATTEMPT_FIELDS = 3,
     DEAD_FIELDS = 20,
-    PLACE_FIELDS = 2,      /* more: of a RESULT or ATTEMPT whose message has a time of delivery */
+    KEY_FIELDS = 2,        /* more: of a RESULT whose message has a primary key */
+    PLACE_FIELDS = 1,      /* more: of a RESULT or ATTEMPT whose message has a time of delivery */
     DEAD_PLACE_FIELDS = 1, /* the same of a DEAD */
-    KEY_HASH_BYTES = 32
+    PLACE_PARTS = 2        /* of a place: position, time of delivery */
 };
 
 const char *journal_record_kind_name(unsigned kind)
@@ -123,6 +125,20 @@ static call_key_t get_call(wire_reader_t *fields)
     return call;
 }
 
+static void put_key_hash(wire_writer_t *out, const uint8_t *key_hash)
+{
+    wire_put_bin(out, fabric_bytes(key_hash, key_hash ? STORE_KEY_BYTES : 0));
+}
+
+static const uint8_t *get_key_hash(wire_reader_t *fields)
+{
+    fabric_bytes_t key_hash = wire_get_bin(fields);
+    if (key_hash.size != 0 && key_hash.size != STORE_KEY_BYTES) {
+        fields->failed = true;
+    }
+    return key_hash.size > 0 ? key_hash.data : NULL;
+}
+
 /* All of a message but its id and shard. */
 static void put_contents(wire_writer_t *out, const store_message_t *message)
 {
@@ -134,7 +150,7 @@ static void put_contents(wire_writer_t *out, const store_message_t *message)
     wire_put_str(out, message->traceparent);
     wire_put_bin(out, message->headers);
     put_call(out, message->call);
-    wire_put_bin(out, fabric_bytes(message->key_hash, message->key_hash ? KEY_HASH_BYTES : 0));
+    put_key_hash(out, message->key_hash);
     wire_put_int(out, message->deliver_at_ms);
 }
 
@@ -148,11 +164,7 @@ static void get_contents(wire_reader_t *fields, store_message_t *message)
     message->traceparent = wire_get_str(fields);
     message->headers = wire_get_bin(fields);
     message->call = get_call(fields);
-    fabric_bytes_t key_hash = wire_get_bin(fields);
-    if (key_hash.size != 0 && key_hash.size != KEY_HASH_BYTES) {
-        fields->failed = true;
-    }
-    message->key_hash = key_hash.size > 0 ? key_hash.data : NULL;
+    message->key_hash = get_key_hash(fields);
     message->deliver_at_ms = wire_get_int(fields);
 }
 
@@ -177,8 +189,8 @@ static void get_reply(wire_reader_t *fields, store_reply_t *reply)
 }
 
 /* Where the row of a message lies does not follow from its id if it has a time of delivery. Records
- * without a copy of the message say it in fields of their own, which those of other messages
- * lack. */
+ * without a copy of the message say it in one nested field at their end, which those of other
+ * messages lack: the other optional fields come in pairs, so the number of fields tells all. */
 static uint32_t place_fields(const store_message_t *message)
 {
     return message->deliver_at_ms != 0 ? PLACE_FIELDS : 0;
@@ -198,6 +210,7 @@ static void get_position(wire_reader_t *fields, journal_record_t *record)
 static void put_place(wire_writer_t *out, const store_message_t *message, uint64_t position)
 {
     if (message->deliver_at_ms != 0) {
+        wire_put_array(out, PLACE_PARTS);
         put_position(out, message, position);
         wire_put_int(out, message->deliver_at_ms);
     }
@@ -211,6 +224,7 @@ static uint32_t get_place(wire_reader_t *reader, uint32_t count, uint32_t fields
     if (count != fields + PLACE_FIELDS) {
         return fields;
     }
+    reader->failed |= wire_get_array(reader) != PLACE_PARTS;
     get_position(reader, record);
     record->deliver_at_ms = wire_get_int(reader);
     reader->failed |= record->deliver_at_ms == 0;
@@ -275,17 +289,22 @@ void record_put_move(wire_writer_t *out, const store_message_t *message, uint64_
 void record_put_result(wire_writer_t *out, const store_message_t *message, uint64_t position,
                        const store_reply_t *reply)
 {
-    size_t mark =
-        begin_record(out, RECORD_RESULT, message->shard, RESULT_FIELDS + place_fields(message));
+    uint32_t count = RESULT_FIELDS + (message->key_hash ? KEY_FIELDS : 0u) + place_fields(message);
+    size_t mark = begin_record(out, RECORD_RESULT, message->shard, count);
     wire_put_uint(out, message->id.value);
     put_call(out, message->call);
     wire_put_uint(out, journal_contents_hash(message));
     wire_put_uint(out, message->flags);
     put_reply(out, reply);
+    if (message->key_hash) {
+        put_key_hash(out, message->key_hash);
+        wire_put_int(out, reply->kept_until_ms);
+    }
     put_place(out, message, position);
     end_record(out, mark);
 }
 
+/* `count`: of the fields that are there. It tells which of the last ones are. */
 static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     record->id.value = wire_get_uint(fields);
@@ -293,7 +312,14 @@ static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record
     record->contents = wire_get_uint(fields);
     record->message_flags = get_u32(fields);
     get_reply(fields, &record->reply);
-    return get_place(fields, count, RESULT_FIELDS, record);
+    uint32_t known = RESULT_FIELDS;
+    if (count >= RESULT_FIELDS + KEY_FIELDS) {
+        record->key_hash = get_key_hash(fields);
+        fields->failed = fields->failed || !record->key_hash;
+        record->reply.kept_until_ms = wire_get_int(fields);
+        known += KEY_FIELDS;
+    }
+    return get_place(fields, count, known, record);
 }
 
 void record_put_attempt(wire_writer_t *out, const store_message_t *message, uint64_t position,

@@ -38,6 +38,7 @@ typedef struct journal_record {
     call_key_t call;             /* RESULT: of the message; DEAD: in `message` */
     uint64_t contents;           /* RESULT: journal_contents_hash of the message */
     uint32_t message_flags;      /* RESULT: of the message */
+    const uint8_t *key_hash;     /* RESULT: of the message; NULL: it has no primary key */
     store_reply_t reply;         /* RESULT, DEAD */
     journal_attempts_t attempts; /* MESSAGE (those of a row's body), MOVE, ATTEMPT, DEAD: in all */
     uint32_t cause;              /* DEAD: fabric_error_t */

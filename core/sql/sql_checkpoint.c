@@ -132,6 +132,43 @@ static void dead_put(sql_store_t *store, uint32_t lane, const void *item)
     sql_put_bytes(store, row->body);
 }
 
+static size_t key_bytes(const void *item)
+{
+    return ((const store_key_t *)item)->reply.payload.size;
+}
+
+/* In the order of the hashes: their first bytes tell nearly all of them apart. */
+static store_row_key_t key_key(const void *item)
+{
+    const store_key_t *row = item;
+    store_row_key_t key = {0, 0};
+    for (size_t i = 0; i < sizeof key.entity_hash; i++) {
+        key.entity_hash = key.entity_hash << 8 | row->hash[i];
+        key.position = key.position << 8 | row->hash[sizeof key.entity_hash + i];
+    }
+    return key;
+}
+
+static void key_put(sql_store_t *store, uint32_t lane, const void *item)
+{
+    const store_key_t *row = item;
+    sql_put_u64(store, lane);
+    sql_put_bytes(store, fabric_bytes(row->hash, sizeof row->hash));
+    sql_put_u64(store, row->entity_hash);
+    sql_put_u64(store, row->reply.id.value);
+    sql_put_u64(store, row->reply.shard.value);
+    sql_put_u64(store, row->number);
+    if (row->ended) {
+        sql_put_i64(store, row->reply.kept_until_ms);
+    } else {
+        sql_put_null(store);
+    }
+    sql_put_u64(store, row->reply.status);
+    sql_put_u64(store, row->reply.error);
+    sql_put_u64(store, row->reply.code);
+    sql_put_bytes(store, row->reply.payload);
+}
+
 static const row_kind_t pending_kind = {SQL_PENDING_PUT, sizeof(store_pending_t), pending_bytes,
                                         pending_put, pending_key};
 static const row_kind_t delete_kind = {SQL_PENDING_DELETE, sizeof(store_row_key_t), delete_bytes,
@@ -142,6 +179,7 @@ static const row_kind_t unscheduled_kind = {SQL_SCHEDULED_DELETE, sizeof(store_d
                                             delete_bytes, unscheduled_put, unscheduled_key};
 static const row_kind_t dead_kind = {SQL_DEAD_PUT, sizeof(store_dead_row_t), dead_bytes, dead_put,
                                      dead_key};
+static const row_kind_t key_kind = {SQL_KEY_PUT, sizeof(store_key_t), key_bytes, key_put, key_key};
 
 /* ---- many rows at a time ---- */
 
@@ -280,6 +318,7 @@ static fabric_error_t write_slice(sql_store_t *store, uint32_t lane, const store
         error ? error : write_rows(store, &delete_kind, lane, slice->deletes, slice->delete_count);
     CRASH_POINT(SLICE_DELETED);
     error = error ? error : sql_write_dead(store, lane, slice->dead, slice->dead_count);
+    error = error ? error : write_rows(store, &key_kind, lane, slice->keys, slice->key_count);
     CRASH_POINT(SLICE_DEAD);
     if (!error && slice->last) {
         error = end_checkpoint(store, lane, slice->begun);
@@ -292,7 +331,7 @@ fabric_error_t sql_checkpoint(store_t *base, const store_hold_t *hold, const sto
 {
     sql_store_t *store = sql_store_of(base);
     if (slice->put_count + slice->amendment_count + slice->delete_count + slice->dead_count +
-            slice->scheduled_count + slice->unscheduled_count >
+            slice->scheduled_count + slice->unscheduled_count + slice->key_count >
         STORE_SLICE_ROWS_MAX) {
         return FABRIC_ERROR_INVALID_ARGUMENT;
     }

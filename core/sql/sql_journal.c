@@ -326,6 +326,18 @@ static fabric_error_t delete_run(sql_store_t *store, uint32_t lane, const purge_
     return error;
 }
 
+static fabric_error_t delete_keys(sql_store_t *store, uint32_t lane, const store_purge_t *purge,
+                                  store_purged_t *purged)
+{
+    uint64_t matched = 0;
+    sql_put_u64(store, lane);
+    sql_put_i64(store, purge->keys_before_ms);
+    sql_put_u64(store, purge->keys_max);
+    fabric_error_t error = sql_run(store, SQL_KEY_PURGE, 1, &matched);
+    purged->keys = (uint32_t)matched;
+    return error;
+}
+
 fabric_error_t sql_purge(store_t *base, const store_hold_t *hold, const store_purge_t *purge,
                          store_purged_t *purged)
 {
@@ -341,6 +353,9 @@ fabric_error_t sql_purge(store_t *base, const store_hold_t *hold, const store_pu
     error = error ? error : scan_purge(store, hold->lane, before, purge, &run);
     if (!error && run.count > 0) {
         error = delete_run(store, hold->lane, &run, &deleted);
+    }
+    if (!error && purge->keys_max > 0) {
+        error = delete_keys(store, hold->lane, purge, &deleted);
     }
     error = sql_end(store, error);
     if (!error) {

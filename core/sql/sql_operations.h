@@ -80,6 +80,10 @@ fabric_error_t sql_count_scheduled(store_t *store, uint32_t lane, uint64_t *coun
 fabric_error_t sql_find_scheduled(store_t *store, uint32_t lane, const store_due_key_t *keys,
                                   size_t count, bool *found);
 
+/* sql_keys.c */
+fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes, size_t count,
+                             store_visit_key_fn *visit, void *context);
+
 #define SQL_OPERATIONS                                                                             \
     .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \
     .broker_join = sql_broker_join, .broker_renew = sql_broker_renew,                              \
@@ -94,6 +98,6 @@ fabric_error_t sql_find_scheduled(store_t *store, uint32_t lane, const store_due
     .read_journal_back = sql_read_journal_back, .purge = sql_purge, .checkpoint = sql_checkpoint,  \
     .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows,    \
     .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
-    .find_scheduled = sql_find_scheduled
+    .find_scheduled = sql_find_scheduled, .find_keys = sql_find_keys
 
 #endif

@@ -48,7 +48,7 @@ int main(void)
     expect(increment(counter, 5, &value) == FABRIC_REPLY && value == 5, "a counter starts at 0");
     expect(increment(counter, 2, &value) == FABRIC_REPLY && value == 7, "a counter adds up");
     expect(increment(counter, INT64_MAX, &value) == FABRIC_FAILURE && peek(counter) == 7,
-           "an overflow is a typed failure and changes nothing");
+           "an overflow is a failure and changes nothing");
     fabric_entity_test_close(&counter);
     return failures > 0;
 }

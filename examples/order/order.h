@@ -118,11 +118,48 @@ static const fabric_field_t order_contents_fields[] = {
 static const fabric_schema_t order_contents_schema =
     FABRIC_SCHEMA("Contents", order_contents_t, order_contents_fields);
 
+/* The failures of Place, which a caller may want to act on: their numbers and values. */
+typedef enum order_place_failure {
+    ORDER_PLACED_BEFORE = 1,
+    ORDER_INSUFFICIENT_FUNDS = 5
+} order_place_failure_t;
+
+typedef struct order_placed_before {
+    int64_t placed_at;
+} order_placed_before_t;
+
+typedef struct order_insufficient_funds {
+    int64_t balance_cents;
+    int64_t requested_cents;
+} order_insufficient_funds_t;
+
+static const fabric_field_t order_placed_before_fields[] = {
+    FABRIC_TIMESTAMP(order_placed_before_t, placed_at, FABRIC_JSON("placedAt")),
+};
+static const fabric_schema_t order_placed_before_schema =
+    FABRIC_SCHEMA("PlacedBefore", order_placed_before_t, order_placed_before_fields);
+
+static const fabric_field_t order_insufficient_funds_fields[] = {
+    FABRIC_I64(order_insufficient_funds_t, balance_cents, FABRIC_JSON("balanceCents")),
+    FABRIC_I64(order_insufficient_funds_t, requested_cents, FABRIC_JSON("requestedCents")),
+};
+static const fabric_schema_t order_insufficient_funds_schema =
+    FABRIC_SCHEMA("InsufficientFunds", order_insufficient_funds_t, order_insufficient_funds_fields);
+
+static const fabric_choice_t order_place_failure_items[] = {
+    FABRIC_VARIANT(ORDER_PLACED_BEFORE, "PlacedBefore", order_placed_before_schema, NULL),
+    FABRIC_VARIANT(ORDER_INSUFFICIENT_FUNDS, "InsufficientFunds", order_insufficient_funds_schema,
+                   "The order is larger than what an invoice is granted for."),
+};
+static const fabric_choices_t order_place_failures =
+    FABRIC_CHOICES("PlaceFailure", order_place_failure_items);
+
 static const fabric_message_type_t order_place = {
     .tag = "Place",
     .request = &order_place_schema,
     .reply = &order_contents_schema,
     .durable = true,
+    .failures = &order_place_failures,
 };
 
 /* Get: answers what was ordered. Durable, so that it comes after a Place sent before it. */

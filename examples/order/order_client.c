@@ -1,4 +1,4 @@
-/* Places an order and prints what the entity answers: order_client URL [ID] */
+/* Places an order and prints what the entity answers: order_client URL [ID [APPLES]] */
 #include <fabric/client.h>
 
 #include <inttypes.h>
@@ -18,7 +18,7 @@ static void print(const order_contents_t *contents)
 
 int main(int argc, char **argv)
 {
-    static const order_line_t lines[] = {{"apple", 3, 50}, {"pear", 1, 80}};
+    order_line_t lines[] = {{"apple", 3, 50}, {"pear", 1, 80}};
     const order_label_t labels[] = {{fabric_bytes_of("source"), fabric_bytes_of("web")},
                                     {fabric_bytes_of("gift"), fabric_bytes_of("For you")}};
     order_place_t request = {
@@ -34,16 +34,29 @@ int main(int argc, char **argv)
     fabric_outcome_t outcome;
     order_contents_t reply;
     uint8_t *payload;
+    union { /* of the structs of all failures */
+        order_placed_before_t placed_before;
+        order_insufficient_funds_t insufficient_funds;
+    } failure;
     if (argc < 2 || fabric_client_open(argv[1], NULL, &client, &outcome)) {
-        fprintf(stderr, "%s\n", argc < 2 ? "usage: order_client URL [ID]" : outcome.text);
+        fprintf(stderr, "%s\n", argc < 2 ? "usage: order_client URL [ID [APPLES]]" : outcome.text);
         return 1;
+    }
+    if (argc > 3) {
+        lines[0].quantity = (uint32_t)strtoul(argv[3], NULL, 10);
     }
     fabric_call_t call = {.entity = fabric_entity("Order", argc > 2 ? argv[2] : "order-1"),
                           .message = &order_place,
-                          .request = &request};
+                          .request = &request,
+                          .failure = &failure,
+                          .failure_size = sizeof failure};
     /* The views of the reply point into its payload, which is freed when they are not needed. */
     fabric_error_t error = fabric_client_call(client, &call, &reply, &payload, NULL, &outcome);
-    if (error) {
+    if (outcome.failure && outcome.failure->number == ORDER_INSUFFICIENT_FUNDS) {
+        printf("%" PRId64 " cents too much\n", failure.insufficient_funds.requested_cents -
+                                                   failure.insufficient_funds.balance_cents);
+        error = FABRIC_OK; /* an answer that this program knows */
+    } else if (error) {
         fprintf(stderr, "%s\n", outcome.text);
     } else {
         print(&reply);

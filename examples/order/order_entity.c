@@ -3,7 +3,7 @@
 
 #include "examples/order/order.h"
 
-enum { LINES_MAX = 50, GIFT_MAX = 100 };
+enum { LINES_MAX = 50, GIFT_MAX = 100, CREDIT_CENTS = 100000 };
 
 typedef struct order {
     order_status_t status;
@@ -74,7 +74,8 @@ static fabric_result_t place(fabric_context_t *context, void *state, const void 
         return FABRIC_REPLY;
     }
     if (order->status != ORDER_NEW) {
-        return fabric_fail(context, 1, "the order was placed before");
+        order_placed_before_t failure = {.placed_at = order->placed_at};
+        return fabric_fail_with(context, ORDER_PLACED_BEFORE, &failure);
     }
     if (wanted->lines_count < 1 || wanted->lines_count > LINES_MAX || gift.size > GIFT_MAX) {
         return fabric_fail(context, 2,
@@ -86,6 +87,11 @@ static fabric_result_t place(fabric_context_t *context, void *state, const void 
     }
     if (!add_up(wanted, &total_cents)) {
         return fabric_fail(context, 4, "the total is too large");
+    }
+    if (wanted->payment == ORDER_BY_INVOICE && total_cents > CREDIT_CENTS) {
+        order_insufficient_funds_t failure = {.balance_cents = CREDIT_CENTS,
+                                              .requested_cents = total_cents};
+        return fabric_fail_with(context, ORDER_INSUFFICIENT_FUNDS, &failure);
     }
     order->status = ORDER_PLACED;
     order->placed_at = wanted->placed_at;
@@ -114,6 +120,8 @@ static const fabric_entity_type_t order_type = {
     .state_size = sizeof(order_t),
     .handlers = handlers,
     .handler_count = sizeof handlers / sizeof handlers[0],
+    /* An order that a broken handler cannot place waits for people: fabricctl entity resume. */
+    .on_failure = FABRIC_PARK,
 };
 
 FABRIC_MODULE(&order_type);

@@ -46,7 +46,19 @@ int main(void)
                    FABRIC_FAILURE &&
                outcome.code == 3,
            "an invoice is paid in time");
+    static const order_line_t many[] = {{"apple", 3000, 50}};
     request.by.invoice.days = 14;
+    request.lines = many;
+    request.lines_count = 1;
+    bool failed = fabric_entity_test_handle(order, &order_place, &request, &reply, &outcome) ==
+                  FABRIC_FAILURE;
+    const order_insufficient_funds_t *funds =
+        (const order_insufficient_funds_t *)fabric_entity_test_failure(order);
+    expect(failed && outcome.code == ORDER_INSUFFICIENT_FUNDS && funds &&
+               funds->requested_cents == 150000,
+           "an invoice has a limit");
+    request.lines = lines;
+    request.lines_count = 2;
     expect(fabric_entity_test_handle(order, &order_place, &request, &reply, NULL) == FABRIC_REPLY &&
                reply.total_cents == 230,
            "an order adds up");
@@ -55,6 +67,10 @@ int main(void)
                reply.lines[1].quantity == 1 &&
                fabric_bytes_equal(reply.gift, fabric_bytes_of("For you")),
            "an order shows its lines and its gift");
+    expect(fabric_entity_test_handle(order, &order_place, &request, &reply, &outcome) ==
+                   FABRIC_FAILURE &&
+               outcome.code == ORDER_PLACED_BEFORE,
+           "an order is placed once");
     request.payment = (order_payment_t)3;
     expect(fabric_entity_test_handle(order, &order_place, &request, &reply, &outcome) ==
                    FABRIC_DEFECT &&

@@ -133,9 +133,10 @@ void call_note_accepted(call_t *call, uint64_t request_id)
     }
 }
 
-void call_note_code(call_t *call, uint64_t code)
+void call_note_code(call_t *call, uint64_t code, bool typed)
 {
     call->code = code;
+    call->typed = typed;
 }
 
 void call_note_refused(call_t *call, fabric_error_t error, uint32_t peer)
@@ -154,6 +155,11 @@ void call_note_wait_reason(call_t *call, fabric_bytes_t reason)
     text[reason.size] = '\0';
     free(call->wait_reason);
     call->wait_reason = text;
+}
+
+void call_note_cancelled(call_t *call)
+{
+    call->cancelled = true;
 }
 
 uint32_t call_next_attempt(call_t *call)

@@ -62,8 +62,11 @@ struct call {
     /* --- the outcome, written by call.c --- */
     fabric_error_t error;
     uint64_t code;
+    bool typed; /* it ended with a failure of the message type: `code` is its number */
     uint64_t request_id;
-    fabric_bytes_t answer; /* the reply's payload; with an error its text, maybe empty */
+    /* The reply's payload, or that of the typed failure; with another error its text, maybe empty.
+     */
+    fabric_bytes_t answer;
 
     /* --- its course, written by call.c --- */
     call_state_t state;
@@ -78,6 +81,7 @@ struct call {
     uint64_t retry_until_ms; /* a broker or mailbox that is full is not asked again after this */
     uint64_t floor;          /* highest request id known at the first send */
     bool accepted;
+    bool cancelled;    /* its caller wants it to end */
     bool unlinked;     /* may have been accepted by a send that could not name its predecessor */
     char *wait_reason; /* what a broker said why the accepted call waits, or NULL; owned */
 
@@ -125,12 +129,14 @@ void call_become_done(call_t *call, fabric_error_t error, fabric_bytes_t answer)
 
 /* `request_id` may be 0: not known. */
 void call_note_accepted(call_t *call, uint64_t request_id);
-/* Keeps the entity's own code of a reply. */
-void call_note_code(call_t *call, uint64_t code);
+/* Keeps the entity's own code of a reply, and whether it is that of a typed failure. */
+void call_note_code(call_t *call, uint64_t code, bool typed);
 /* A peer did not take the last send. */
 void call_note_refused(call_t *call, fabric_error_t error, uint32_t peer);
 /* Keeps the reason why an accepted call waits, for its deadline. */
 void call_note_wait_reason(call_t *call, fabric_bytes_t reason);
+/* Its caller wants it to end. */
+void call_note_cancelled(call_t *call);
 /* Counts an attempt: how many there were before it. */
 uint32_t call_next_attempt(call_t *call);
 

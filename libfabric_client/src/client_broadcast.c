@@ -14,7 +14,7 @@ static call_list_t build_all(fabric_client_t *client, const fabric_call_t *calls
         reason_t reason = {{0}};
         fabric_error_t error = client_check_process(client, &reason);
         if (!error) {
-            error = request_check_views(&calls[i], replies, &reason);
+            error = request_check_structs(&calls[i], replies, false, &reason);
         }
         if (!error) {
             error = request_build(&calls[i], client->number, &reason, &records[i]);
@@ -43,11 +43,12 @@ static void send_and_wait(fabric_client_t *client, call_list_t *list, call_t **r
     }
 }
 
-static void collect(fabric_client_t *client, call_t **call, void *reply, fabric_outcome_t *outcome)
+static void collect(fabric_client_t *client, call_t **call, void *reply, void *failure,
+                    fabric_outcome_t *outcome)
 {
     if (*call) {
         outcome_of(*call, client->number, outcome);
-        outcome_decode(*call, reply, outcome);
+        outcome_decode(*call, outcome->failure ? failure : reply, outcome);
         exchange_release(client->exchange, call);
     }
 }
@@ -65,7 +66,7 @@ fabric_error_t fabric_client_broadcast(fabric_client_t *client, const fabric_cal
     }
     for (size_t i = 0; i < count; i++) {
         collect(client, &records[i], replies ? (uint8_t *)replies + i * reply_size : NULL,
-                &outcomes[i]);
+                calls[i].failure, &outcomes[i]);
         first = first ? first : outcomes[i].error;
     }
     free(records);

@@ -18,6 +18,9 @@ static fabric_error_t start(fabric_client_t *client, const fabric_call_t *descri
 {
     call_t *call;
     fabric_error_t error = client_check_process(client, NULL);
+    if (!error && description->failure) {
+        error = FABRIC_ERROR_INVALID_ARGUMENT; /* there may be nothing there when the call ends */
+    }
     if (!error) {
         error = request_build(description, client->number, NULL, &call);
     }
@@ -48,6 +51,20 @@ fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t 
     return error;
 }
 
+fabric_error_t fabric_client_cancel(fabric_client_t *client, fabric_call_key_t key)
+{
+    int cancel = thread_hold_cancel();
+    fabric_error_t error = client_check_process(client, NULL);
+    if (!error && key.client != client->number) {
+        error = FABRIC_ERROR_INVALID_ARGUMENT;
+    }
+    if (!error) {
+        error = exchange_cancel(client->exchange, key.sequence);
+    }
+    thread_allow_cancel(cancel);
+    return error;
+}
+
 /* ---- blocking ---- */
 
 /* A call whose end a thread waits for, and where the answer goes. */
@@ -55,6 +72,7 @@ typedef struct blocking_call {
     call_t *record;
     uint32_t timeout_ms;
     void *reply;          /* NULL: not wanted decoded */
+    void *failure;        /* likewise */
     uint8_t **payload;    /* NULL: not wanted encoded */
     size_t *payload_size; /* may be NULL */
     reason_t reason;      /* why the call was not sent */
@@ -69,14 +87,6 @@ static fabric_error_t send_and_wait(fabric_client_t *client, blocking_call_t *ca
     return client_run_calls(client, &calls, &call->reason);
 }
 
-/* Whether the reply is decoded into a struct with views, which point into the payload. */
-static bool has_views(const blocking_call_t *call)
-{
-    const call_t *record = call->record;
-    return call->payload && call->reply && !(record->flags & REQUEST_TELL) && !record->query &&
-           record->message->reply && schema_has_views(record->message->reply);
-}
-
 static void copy_payload(const blocking_call_t *call)
 {
     fabric_bytes_t answer = call->record->answer;
@@ -88,6 +98,19 @@ static void copy_payload(const blocking_call_t *call)
     }
     if (call->payload_size) {
         *call->payload_size = answer.size;
+    }
+}
+
+/* Decodes the reply or typed failure. If the struct has views, they point into the payload, which
+ * is copied. */
+static void decode(const blocking_call_t *call, fabric_outcome_t *outcome)
+{
+    void *value = outcome->failure ? call->failure : call->reply;
+    const fabric_schema_t *schema = outcome_schema(call->record, outcome);
+    if (call->payload && value && schema && schema_has_views(schema)) {
+        *call->payload = outcome_decode_views(call->record, value, outcome);
+    } else {
+        outcome_decode(call->record, value, outcome);
     }
 }
 
@@ -105,12 +128,8 @@ static fabric_error_t run(fabric_client_t *client, blocking_call_t *call, fabric
         call_destroy(&call->record);
     } else {
         outcome_of(call->record, client->number, &result);
-        if (has_views(call) && !result.error) {
-            *call->payload = outcome_decode_views(call->record, call->reply, &result);
-        } else {
-            outcome_decode(call->record, call->reply, &result);
-        }
-        if (call->payload && !result.error) {
+        decode(call, &result);
+        if (call->payload && (!result.error || result.failure)) {
             copy_payload(call);
         }
         exchange_release(client->exchange, &call->record);
@@ -127,6 +146,7 @@ fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *
 {
     blocking_call_t call = {.timeout_ms = description->timeout_ms,
                             .reply = reply,
+                            .failure = description->failure,
                             .payload = payload,
                             .payload_size = payload_size};
     int cancel = thread_hold_cancel();
@@ -134,8 +154,8 @@ fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *
         *payload = NULL;
     }
     fabric_error_t error = client_check_process(client, &call.reason);
-    if (!error && !payload) {
-        error = request_check_views(description, reply, &call.reason);
+    if (!error) {
+        error = request_check_structs(description, reply, payload != NULL, &call.reason);
     }
     if (!error) {
         error = request_build(description, client->number, &call.reason, &call.record);

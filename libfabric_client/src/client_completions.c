@@ -21,7 +21,8 @@ size_t client_run_completions(fabric_client_t *client)
         outcome_of(call, client->number, &outcome);
         outcome_decode(call, NULL, &outcome);
         call->complete(call->context, &outcome,
-                       outcome.error ? (fabric_bytes_t){NULL, 0} : call->answer);
+                       outcome.error && !outcome.failure ? (fabric_bytes_t){NULL, 0}
+                                                         : call->answer);
         exchange_release(client->exchange, &call);
     }
     return count;

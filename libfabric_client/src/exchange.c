@@ -21,6 +21,8 @@ struct exchange {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     call_list_t submitted;
+    uint64_t *cancels; /* sequences of calls that are to end */
+    size_t cancel_count, cancel_capacity;
     uint64_t next_sequence;
     bool sleeping; /* the link's thread sleeps or is about to, and is to be woken */
     bool stopping;
@@ -34,6 +36,7 @@ struct exchange {
     pthread_mutex_t completed_mutex;
     call_list_t completed;
 
+    atomic_bool cancelling; /* `cancels` are there: the link looks without the lock */
     atomic_size_t open_calls;
     atomic_size_t quick_calls; /* of those that are submitted: all but durable ones */
     atomic_uint_least64_t started_calls;
@@ -89,6 +92,7 @@ void exchange_destroy(exchange_t **exchange)
     }
     destroy_calls(&self->submitted);
     destroy_calls(&self->completed);
+    free(self->cancels);
     if (self->wake_fd >= 0) {
         close(self->wake_fd);
     }
@@ -226,6 +230,55 @@ fabric_error_t exchange_submit(exchange_t *exchange, call_list_t *calls, uint64_
     return error;
 }
 
+/* Under the mutex. */
+static fabric_error_t add_cancel(exchange_t *exchange, uint64_t sequence)
+{
+    if (exchange->stopping) {
+        return FABRIC_ERROR_CLOSED;
+    }
+    if (sequence == 0 || sequence >= exchange->next_sequence) {
+        return FABRIC_ERROR_INVALID_ARGUMENT;
+    }
+    if (exchange->cancel_count == exchange->pending_max) {
+        return FABRIC_ERROR_BUSY;
+    }
+    if (exchange->cancel_count == exchange->cancel_capacity) {
+        size_t capacity = exchange->cancel_capacity ? 2 * exchange->cancel_capacity : 16;
+        exchange->cancels = memory_resize(exchange->cancels, capacity, sizeof *exchange->cancels);
+        exchange->cancel_capacity = capacity;
+    }
+    exchange->cancels[exchange->cancel_count++] = sequence;
+    atomic_store_explicit(&exchange->cancelling, true, memory_order_relaxed);
+    if (exchange->sleeping) {
+        exchange->sleeping = false;
+        signal_fd(exchange->wake_fd);
+    }
+    return FABRIC_OK;
+}
+
+fabric_error_t exchange_cancel(exchange_t *exchange, uint64_t sequence)
+{
+    pthread_mutex_lock(&exchange->mutex);
+    fabric_error_t error = add_cancel(exchange, sequence);
+    pthread_mutex_unlock(&exchange->mutex);
+    return error;
+}
+
+uint64_t *exchange_take_cancels(exchange_t *exchange, size_t *count)
+{
+    if (!atomic_load_explicit(&exchange->cancelling, memory_order_relaxed)) {
+        return NULL; /* one that comes now wakes the link before it sleeps, or keeps it awake */
+    }
+    pthread_mutex_lock(&exchange->mutex);
+    uint64_t *cancels = exchange->cancels;
+    *count = exchange->cancel_count;
+    exchange->cancels = NULL;
+    exchange->cancel_count = exchange->cancel_capacity = 0;
+    atomic_store_explicit(&exchange->cancelling, false, memory_order_relaxed);
+    pthread_mutex_unlock(&exchange->mutex);
+    return cancels;
+}
+
 bool exchange_has_quick_calls(const exchange_t *exchange)
 {
     return atomic_load_explicit(&exchange->quick_calls, memory_order_relaxed) > 0;
@@ -243,7 +296,7 @@ call_list_t exchange_take_submitted(exchange_t *exchange)
 bool exchange_begin_sleep(exchange_t *exchange)
 {
     pthread_mutex_lock(&exchange->mutex);
-    bool may = !exchange->submitted.first && !exchange->stopping;
+    bool may = !exchange->submitted.first && exchange->cancel_count == 0 && !exchange->stopping;
     exchange->sleeping = may;
     pthread_mutex_unlock(&exchange->mutex);
     return may;

@@ -39,6 +39,9 @@ void exchange_destroy(exchange_t **exchange);
  * CLOSED after exchange_stop. */
 FABRIC_MUST_USE fabric_error_t exchange_submit(exchange_t *exchange, call_list_t *calls,
                                                uint64_t *first, reason_t *reason);
+/* Asks for the end of an open call. INVALID_ARGUMENT: the sequence was never given out; BUSY: as
+ * many cancels as calls may be open have not been taken yet; CLOSED after exchange_stop. */
+FABRIC_MUST_USE fabric_error_t exchange_cancel(exchange_t *exchange, uint64_t sequence);
 /* All completed calls, in the order of their ends. */
 call_list_t exchange_take_completed(exchange_t *exchange);
 /* Destroys an ended call, so that another may be submitted. */
@@ -61,6 +64,9 @@ void exchange_wake(void *exchange);
 
 /* Takes all submitted calls. */
 call_list_t exchange_take_submitted(exchange_t *exchange);
+/* Takes the sequences of calls that are to end, `count` of them, which are the caller's to free();
+ * NULL: none. */
+uint64_t *exchange_take_cancels(exchange_t *exchange, size_t *count);
 bool exchange_is_stopping(exchange_t *exchange);
 /* An eventfd that wakes the thread. */
 int exchange_wake_fd(const exchange_t *exchange);

@@ -208,6 +208,17 @@ static void submit_all(client_link_t *link, uint64_t now_ms)
     }
 }
 
+/* After the calls that were submitted before. */
+static void cancel_all(client_link_t *link, uint64_t now_ms)
+{
+    size_t count = 0;
+    uint64_t *cancels = exchange_take_cancels(link->exchange, &count);
+    for (size_t i = 0; i < count; i++) {
+        session_cancel(link->session, cancels[i], now_ms);
+    }
+    free(cancels);
+}
+
 static void shut_down(client_link_t *link)
 {
     uint64_t now_ms = clock_monotonic_ms();
@@ -225,6 +236,7 @@ static void *run(void *argument)
     while (!exchange_is_stopping(link->exchange)) {
         uint64_t now_ms = clock_monotonic_ms();
         submit_all(link, now_ms);
+        cancel_all(link, now_ms);
         session_tick(link->session, now_ms);
         carry_out(link, now_ms);
         wait_for_events(link);

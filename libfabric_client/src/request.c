@@ -239,6 +239,9 @@ static uint32_t flags_of(const fabric_call_t *description)
         flags |= REQUEST_TELL;
         flags |= description->handled ? REQUEST_WANT_HANDLED : REQUEST_WANT_ACCEPTED;
     }
+    if (description->cancel_at_deadline) {
+        flags |= REQUEST_GIVE_UP;
+    }
     return flags;
 }
 
@@ -316,64 +319,107 @@ void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *ou
     outcome->request_id = call->request_id;
     outcome->key =
         (fabric_call_key_t){call->query ? 0 : client_number, call->query ? 0 : call->sequence};
+    outcome->failure = NULL;
     outcome->text[0] = '\0';
-    if (call->error) {
+    if (call->error == FABRIC_ERROR_ENTITY_FAILURE && call->typed) {
+        outcome_set_failure(outcome, call->message->failures, call->answer);
+    } else if (call->error) {
         outcome_set_text(outcome, call->answer.size > 0
                                       ? call->answer
                                       : fabric_bytes_of(fabric_error_meaning(call->error)));
     }
 }
 
-fabric_error_t request_check_views(const fabric_call_t *description, const void *reply,
-                                   reason_t *reason)
+static fabric_error_t check_failure(const fabric_call_t *description, bool keeps_payload,
+                                    reason_t *reason)
 {
-    const fabric_message_type_t *message = description->message;
-    if (reply && message && message->reply && schema_has_views(message->reply)) {
-        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
-                          "the reply has views: fabric_client_call() must give its payload, too, "
-                          "which they point into");
+    const fabric_choices_t *failures = description->message->failures;
+    for (size_t i = 0; failures && i < failures->count; i++) {
+        const fabric_schema_t *schema = failures->items[i].schema;
+        if (schema->size > description->failure_size) {
+            return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                              "failure_size is %zu, but the values of %s have %zu bytes",
+                              description->failure_size, failures->items[i].name, schema->size);
+        }
+        if (!keeps_payload && schema_has_views(schema)) {
+            return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                              "the failure %s has views: fabric_client_call() must give its "
+                              "payload, too, which they point into",
+                              failures->items[i].name);
+        }
     }
     return FABRIC_OK;
 }
 
-uint8_t *outcome_decode_views(const call_t *call, void *reply, fabric_outcome_t *outcome)
+fabric_error_t request_check_structs(const fabric_call_t *description, const void *reply,
+                                     bool keeps_payload, reason_t *reason)
+{
+    const fabric_message_type_t *message = description->message;
+    if (reply && !keeps_payload && message && message->reply && schema_has_views(message->reply)) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "the reply has views: fabric_client_call() must give its payload, too, "
+                          "which they point into");
+    }
+    return description->failure && message ? check_failure(description, keeps_payload, reason)
+                                           : FABRIC_OK;
+}
+
+const fabric_schema_t *outcome_schema(const call_t *call, const fabric_outcome_t *outcome)
+{
+    if (outcome->failure) {
+        return outcome->failure->schema;
+    }
+    bool has_reply = !call->error && !(call->flags & REQUEST_TELL) && !call->query;
+    return has_reply ? call->message->reply : NULL;
+}
+
+static void set_malformed(fabric_outcome_t *outcome, fabric_error_t error,
+                          const fabric_schema_fault_t *fault)
+{
+    outcome->error = error;
+    outcome->code = 0;
+    outcome->failure = NULL;
+    outcome_set_text(outcome, fabric_bytes_of(fault->text));
+}
+
+uint8_t *outcome_decode_views(const call_t *call, void *value, fabric_outcome_t *outcome)
 {
     enum { ALIGNMENT = 16 };
-    const fabric_schema_t *schema = call->message->reply;
+    const fabric_schema_t *schema = outcome_schema(call, outcome);
     fabric_bytes_t answer = call->answer;
     fabric_schema_fault_t fault = {{0}};
     size_t capacity = 0;
-    outcome->error = fabric_schema_measure(schema, answer, &fault, &capacity);
-    if (outcome->error) {
-        outcome_set_text(outcome, fabric_bytes_of(fault.text));
+    fabric_error_t error = fabric_schema_measure(schema, answer, &fault, &capacity);
+    if (error) {
+        set_malformed(outcome, error, &fault);
         return NULL;
     }
     size_t start = (answer.size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     uint8_t *copy = memory_allocate(start + capacity);
     memcpy(copy, answer.data, answer.size); /* a payload has a byte at least */
-    outcome->error = fabric_schema_decode_in(schema, fabric_bytes(copy, answer.size), copy + start,
-                                             capacity, &fault, reply);
-    if (outcome->error) {
-        outcome_set_text(outcome, fabric_bytes_of(fault.text));
+    error = fabric_schema_decode_in(schema, fabric_bytes(copy, answer.size), copy + start, capacity,
+                                    &fault, value);
+    if (error) {
+        set_malformed(outcome, error, &fault);
         free(copy);
         return NULL;
     }
     return copy;
 }
 
-void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome)
+void outcome_decode(const call_t *call, void *value, fabric_outcome_t *outcome)
 {
-    bool has_reply = !(call->flags & REQUEST_TELL) && !call->query;
-    bool is_checked = call->flags & REQUEST_DURABLE; /* by the broker */
-    if (call->error || !has_reply || !call->message->reply || (!reply && is_checked)) {
+    const fabric_schema_t *schema = outcome_schema(call, outcome);
+    bool is_checked =
+        call->flags & REQUEST_DURABLE || outcome->failure; /* by the broker, or here */
+    if (!schema || (!value && is_checked)) {
         return;
     }
     fabric_schema_fault_t fault = {{0}};
-    const fabric_schema_t *schema = call->message->reply;
     size_t capacity; /* a newer worker may answer with fields that are not known here */
-    outcome->error = reply ? fabric_schema_decode(schema, call->answer, &fault, reply)
-                           : fabric_schema_measure(schema, call->answer, &fault, &capacity);
-    if (outcome->error) {
-        outcome_set_text(outcome, fabric_bytes_of(fault.text));
+    fabric_error_t error = value ? fabric_schema_decode(schema, call->answer, &fault, value)
+                                 : fabric_schema_measure(schema, call->answer, &fault, &capacity);
+    if (error) {
+        set_malformed(outcome, error, &fault);
     }
 }

@@ -20,16 +20,19 @@ FABRIC_MUST_USE fabric_error_t request_build_query(const char *name, fabric_byte
 
 /* Fills the outcome of an ended call. */
 void outcome_of(const call_t *call, uint64_t client_number, fabric_outcome_t *outcome);
-/* Decodes the reply of a call that ended well; where that fails, the outcome becomes
- * MALFORMED_MESSAGE. `reply` may be NULL: then a volatile call's reply is checked, which no broker
- * has done. */
-/* A reply with views is not decoded where its payload is not kept: INVALID_ARGUMENT. */
+/* Whether a reply and the description's failure can be decoded: INVALID_ARGUMENT where one has
+ * views and the payload is not kept, or where a failure of the message is too large. */
 FABRIC_MUST_USE
-fabric_error_t request_check_views(const fabric_call_t *description, const void *reply,
-                                   reason_t *reason);
-/* Copies the payload of a reply that has views, with the elements of its lists behind it, and
- * decodes it. NULL: it does not fit its schema, and the outcome says so. */
-uint8_t *outcome_decode_views(const call_t *call, void *reply, fabric_outcome_t *outcome);
-void outcome_decode(const call_t *call, void *reply, fabric_outcome_t *outcome);
+fabric_error_t request_check_structs(const fabric_call_t *description, const void *reply,
+                                     bool keeps_payload, reason_t *reason);
+/* The schema of the payload that a call has ended with, that of its reply or of its typed failure.
+ * NULL: there is none. */
+const fabric_schema_t *outcome_schema(const call_t *call, const fabric_outcome_t *outcome);
+/* Copies a payload that has views, with the elements of its lists behind it, and decodes it. NULL:
+ * it does not fit its schema, and the outcome says so. */
+uint8_t *outcome_decode_views(const call_t *call, void *value, fabric_outcome_t *outcome);
+/* Decodes the reply or typed failure; where that fails, the outcome becomes MALFORMED_MESSAGE.
+ * `value` may be NULL: then a volatile call's reply is checked, which no broker has done. */
+void outcome_decode(const call_t *call, void *value, fabric_outcome_t *outcome);
 
 #endif

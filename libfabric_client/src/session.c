@@ -39,6 +39,7 @@ void session_destroy(session_t **session)
     shard_queues_clear(&self->queues);
     for (size_t i = 0; i < SESSION_PEERS_MAX; i++) {
         wire_writer_destroy(&self->frames[i].writer);
+        wire_writer_destroy(&self->frames[i].cancels);
     }
     shard_map_destroy(&self->map);
     free(self);

@@ -132,6 +132,9 @@ uint64_t session_next_deadline(const session_t *session);
 /* Takes a call over; it ends by session_next_done, sooner or later. A call whose sequence is given
  * and not `keyed` must have a larger one than all before. */
 void session_submit(session_t *session, call_t *call, uint64_t now_ms);
+/* The caller of an open call wants it to end: it ends as CANCELLED, or as it would have ended. A
+ * tell that may have been sent goes on. Nothing happens if no such call is open. */
+void session_cancel(session_t *session, uint64_t sequence, uint64_t now_ms);
 /* The next call that has ended, the caller's again; NULL when there is none. */
 call_t *session_next_done(session_t *session);
 /* Ends all calls and says goodbye to the brokers: pull the frames and the done calls afterwards. */

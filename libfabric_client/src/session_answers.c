@@ -24,18 +24,20 @@ static bool ids_are_near(uint64_t a, uint64_t b)
 }
 
 /* Brokers refuse calls whose floor is ahead of all ids, so one id that changed on the way must not
- * stay: an id that is far from the known one counts when it is heard a second time. A floor that is
- * too low only makes look-ups long. */
+ * stay: an id that is far from the known one counts when it is heard a second time. Larger ids are
+ * those of another broker: those of a broker that makes few may be heard in between. A floor that
+ * is too low makes look-ups long, or impossible where entries are purged. */
 void session_note_id(session_t *session, uint64_t id)
 {
+    uint64_t *doubted = id > session->high_id ? &session->doubted_high : &session->doubted_low;
     if (session->high_id == 0 || ids_are_near(id, session->high_id)) {
         session->high_id = id > session->high_id ? id : session->high_id;
-        session->doubted_id = 0;
-    } else if (session->doubted_id != 0 && ids_are_near(id, session->doubted_id)) {
+        session->doubted_low = 0;
+    } else if (*doubted != 0 && ids_are_near(id, *doubted)) {
         session->high_id = id;
-        session->doubted_id = 0;
+        session->doubted_low = session->doubted_high = 0;
     } else {
-        session->doubted_id = id;
+        *doubted = id;
     }
 }
 
@@ -113,7 +115,10 @@ static bool reply_is_sound(const message_reply_t *reply)
     if (reply->status == STATUS_OK) {
         return fits && reply->error == 0 && reply->code == 0;
     }
-    if (reply->status == STATUS_FAILURE) {
+    if (reply->status == STATUS_FAILURE && reply->error == FABRIC_ERROR_CANCELLED) {
+        return fits && reply->code == 0;
+    }
+    if (reply->status == STATUS_FAILURE || reply->status == STATUS_TYPED_FAILURE) {
         return fits && reply->error == FABRIC_ERROR_ENTITY_FAILURE;
     }
     return fits && reply->status == STATUS_DEFECT && reply->error != 0;
@@ -132,7 +137,7 @@ static void apply_reply(session_t *session, uint32_t peer, const message_reply_t
         return;
     }
     note_accepted(session, peer, call, reply->request_id);
-    call_note_code(call, reply->code);
+    call_note_code(call, reply->code, reply->status == STATUS_TYPED_FAILURE);
     if ((call->flags & REQUEST_TELL) && !(call->flags & REQUEST_WANT_HANDLED)) {
         session_end_text(session, call, FABRIC_OK, NULL); /* handled, so it had been accepted */
     } else if (reply->status == STATUS_OK) {
@@ -243,9 +248,12 @@ static void apply_rejected(session_t *session, uint32_t peer, const message_reje
     }
     uint64_t hint_ms = earlier(rejected->retry_after_ms, RETRY_AFTER_MS_MAX);
     note_refused(session, peer, call, error, rejected->text);
+    if (session_end_if_cancelled(session, call)) {
+        return;
+    }
     if (!call_is_volatile(call)) {
         retry_durable(session, peer, call, error, hint_ms);
-    } else if (error == FABRIC_ERROR_NOT_HOME) {
+    } else if (error == FABRIC_ERROR_NOT_HOME || error == FABRIC_ERROR_RUNNER_NOT_REGISTERED) {
         retry_volatile(session, peer, call, hint_ms);
     } else {
         session_end(session, call, error, rejected->text);
@@ -291,6 +299,9 @@ static void apply_redirect(session_t *session, uint32_t peer, const message_redi
         return;
     }
     note_refused(session, peer, call, FABRIC_ERROR_NOT_HOME, (fabric_bytes_t){NULL, 0});
+    if (session_end_if_cancelled(session, call)) {
+        return;
+    }
     uint32_t target = redirect_target(session, redirect->endpoint);
     shard_queue_t *queue = session_queue_of(session, call);
     session_override_route(session, queue, target == peer ? NO_PEER : target);

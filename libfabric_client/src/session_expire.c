@@ -86,6 +86,9 @@ void session_expire(session_t *session)
         if (call->query || call_certainly_not_accepted(call)) {
             end_not_accepted(session, call);
         } else {
+            if (call->flags & REQUEST_GIVE_UP && !call->cancelled) {
+                session_tell_cancelled(session, call);
+            }
             end_unknown(session, call);
         }
     }

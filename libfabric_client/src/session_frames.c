@@ -82,6 +82,9 @@ static void put_call(session_t *session, peer_t *peer, call_t *call, wire_writer
     } else {
         put_request(session, call, frame);
     }
+    if (call->cancelled) {
+        session_put_cancel(call, frame);
+    }
     session_make_sent(session, call);
 }
 
@@ -106,7 +109,8 @@ static bool is_due(session_t *session, size_t index)
         (peer->due & DUE_BYE) != 0 && !peers_carries_due(&session->peers, (uint32_t)index, DUE_BYE);
     return ((peer->due & DUE_HELLO) != 0 && !peer->hello_waits) || bye ||
            (peer_answers(peer) &&
-            ((peer->due & (DUE_PING | DUE_MAP_WANTED)) != 0 || next_ready(session, index)));
+            ((peer->due & (DUE_PING | DUE_MAP_WANTED)) != 0 ||
+             session->frames[index].cancels.size > 0 || next_ready(session, index)));
 }
 
 static void build_frame(session_t *session, size_t index)
@@ -123,6 +127,9 @@ static void build_frame(session_t *session, size_t index)
         call_t *call;
         while (frame->size < LIMIT_FRAME_BYTES_GOAL && (call = next_ready(session, index))) {
             put_call(session, peer, call, frame);
+        }
+        if (session->frames[index].cancels.size > 0) {
+            session_put_cancels(session, index, frame);
         }
     }
     if (!peers_carries_due(&session->peers, (uint32_t)index, DUE_BYE) && peer_take_bye(peer)) {
@@ -188,6 +195,7 @@ void session_drop_frame(session_t *session, uint32_t peer)
 {
     next_number(&session->frames[peer]);
     session->frames[peer].blocked = false;
+    session_drop_cancels(session, peer);
 }
 
 bool session_is_in_frame(const session_t *session, const call_t *call)

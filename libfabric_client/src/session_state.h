@@ -22,6 +22,10 @@ typedef struct peer_frame {
     uint64_t number;
     size_t turn;  /* the peer that it is for: the one of the connection, or one that it carries */
     bool blocked; /* the connection takes nothing at present */
+    /* session_cancels.c: CANCEL messages that go behind what was sent; and how many of their bytes
+     * have gone. */
+    wire_writer_t cancels;
+    size_t cancels_sent;
 } peer_frame_t;
 
 /* What is worth a log line. */
@@ -62,7 +66,8 @@ struct session {
 
     /* --- session_answers.c --- */
     uint64_t high_id;
-    uint64_t doubted_id;    /* far from high_id, heard once; 0: none */
+    uint64_t doubted_low;   /* far below high_id, heard once since one near it; 0: none */
+    uint64_t doubted_high;  /* far above it, heard once; 0: none */
     uint64_t map_ask_at_ms; /* when the next sign of a newer map counts */
 
     /* --- session_connection.c --- */
@@ -168,6 +173,19 @@ void session_end_without_capacity(session_t *session, call_t *call, fabric_error
                                   const char *until);
 /* When time may let something be sent. */
 uint64_t session_dispatch_deadline(const session_t *session);
+
+/* ---- session_cancels.c ---- */
+
+/* Encodes the cancel of a call. */
+void session_put_cancel(const call_t *call, wire_writer_t *frame);
+/* Tells the broker that has the call, if there is one, that its caller does not want it. */
+void session_tell_cancelled(session_t *session, const call_t *call);
+/* Ends a call that its caller does not want, and that no broker has taken; false: it is not so. */
+bool session_end_if_cancelled(session_t *session, call_t *call);
+/* Puts cancels that wait for this peer into its frame. */
+void session_put_cancels(session_t *session, size_t peer, wire_writer_t *frame);
+/* Those that wait for this peer are of no use any more. */
+void session_drop_cancels(session_t *session, size_t peer);
 
 /* ---- session_frames.c ---- */
 

@@ -18,9 +18,9 @@ typedef struct fold {
 static atomic_ullong activations;
 static atomic_ullong executions;
 
-static bool fold_start(void *state, fabric_bytes_t id)
+static bool fold_build(fabric_instance_t *instance, void *state)
 {
-    (void)id;
+    (void)instance;
     ((fold_t *)state)->activation = atomic_fetch_add(&activations, 1) + 1;
     return true;
 }
@@ -128,7 +128,7 @@ static const fabric_handler_t handlers[] = {{&fold_append, append}, {&fold_echo,
 const fabric_entity_type_t fold_entity = {
     .name = FOLD_TYPE,
     .state_size = sizeof(fold_t),
-    .start = fold_start,
+    .build = fold_build,
     .handlers = handlers,
     .handler_count = sizeof handlers / sizeof handlers[0],
 };

@@ -146,6 +146,12 @@ static uint64_t array(cursor_t *cursor)
 
 /* ---- records ---- */
 
+static void key_hash(cursor_t *cursor, decoded_record_t *record)
+{
+    record->key_hash = binary(cursor);
+    cursor->bad = cursor->bad || (record->key_hash.size != 0 && record->key_hash.size != 32);
+}
+
 static void contents(cursor_t *cursor, decoded_record_t *record)
 {
     record->flags = number_below(cursor, 32);
@@ -157,8 +163,7 @@ static void contents(cursor_t *cursor, decoded_record_t *record)
     record->headers = binary(cursor);
     record->client = number(cursor);
     record->sequence = number(cursor);
-    record->key_hash = binary(cursor);
-    cursor->bad = cursor->bad || (record->key_hash.size != 0 && record->key_hash.size != 32);
+    key_hash(cursor, record);
     record->deliver_at_ms = (int64_t)integer(cursor, true);
     record->contents =
         xxh3(record->payload, xxh3(record->tag, decoded_entity_hash(record->type, record->entity)));
@@ -197,13 +202,15 @@ static uint64_t message_fields(cursor_t *cursor, decoded_record_t *record)
     return 15;
 }
 
-/* Where the row of a scheduled message is: more fields of a record that has some already. */
+/* Where the row of a scheduled message is: one more field of a record that has some already. */
 static uint64_t place(cursor_t *cursor, uint64_t count, uint64_t plain, decoded_record_t *record)
 {
     record->position = record->id;
-    if (count != plain + 2) {
+    if (count != plain + 1) {
         return plain;
     }
+    uint64_t parts = array(cursor);
+    cursor->bad = cursor->bad || parts != 2;
     uint64_t position = number(cursor);
     record->position = position ? position : record->id;
     record->deliver_at_ms = (int64_t)integer(cursor, true);
@@ -211,6 +218,7 @@ static uint64_t place(cursor_t *cursor, uint64_t count, uint64_t plain, decoded_
     return count;
 }
 
+/* One with 11 fields or more is that of a message with a primary key. */
 static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
     record->id = number(cursor);
@@ -219,7 +227,14 @@ static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t
     record->contents = number(cursor);
     record->flags = number_below(cursor, 32);
     reply(cursor, record);
-    return place(cursor, count, 9, record);
+    uint64_t plain = 9;
+    if (count >= 11) {
+        key_hash(cursor, record);
+        cursor->bad = cursor->bad || record->key_hash.size == 0;
+        record->kept_until_ms = (int64_t)integer(cursor, true);
+        plain = 11;
+    }
+    return place(cursor, count, plain, record);
 }
 
 static uint64_t attempt_fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)

@@ -1,4 +1,4 @@
-/* What becomes of databases of schema versions 1 to 3 on MySQL and MariaDB. */
+/* What becomes of databases of schema versions 1 to 5 on MySQL and MariaDB. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -277,7 +277,8 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(number(store, "SELECT COUNT(*) FROM entity_type"), 1);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM information_schema.tables WHERE"
                                    " table_schema = DATABASE() AND table_type = 'BASE TABLE'"),
-                     13);
+                     14);
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM primary_key WHERE lane = 0"), 0);
 }
 
 /* ---- tests ---- */
@@ -329,6 +330,53 @@ static void version_3_is_migrated(void **state)
                                             " id_mark = 8000 AND secret = REPEAT(CHAR(0), 16)"),
                      1);
     assert_true(mariadb_execute(fixture->url, "DELETE FROM broker WHERE slot = 5;"));
+    check_migrated(fixture, false);
+}
+
+/* Version 4 had no primary keys. */
+static void version_4_is_migrated(void **state)
+{
+    fixture_t *fixture = *state;
+    const store_driver_t *driver = fixture->store->driver;
+    reason_t reason = {{0}};
+    uint32_t version = 0;
+    assert_int_equal(apply(fixture->store, &reason), FABRIC_OK);
+    assert_true(mariadb_execute(fixture->url, old_schema_4));
+    assert_int_equal(driver->schema_status(fixture->store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, 4);
+    assert_int_equal(apply(fixture->store, &reason), FABRIC_OK);
+    assert_int_equal(driver->schema_status(fixture->store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, STORE_SCHEMA_VERSION);
+    check_migrated(fixture, false);
+}
+
+/* In version 5 scheduled messages lay among the others. One of these has come due. */
+static void version_5_is_migrated(void **state)
+{
+    fixture_t *fixture = *state;
+    store_t *store = fixture->store;
+    reason_t reason = {{0}};
+    uint32_t version = 0;
+    assert_int_equal(apply(store, &reason), FABRIC_OK);
+    assert_true(mariadb_execute(fixture->url, old_schema_5));
+    assert_true(mariadb_execute(
+        fixture->url, "INSERT INTO pending VALUES"
+                      " (3, 77, 500, 500, 65539, 9000, 4, 0, 0, 'T', 'e', 't', 'waits'),"
+                      " (3, 77, 600, 501, 65539, 9000, 5, 0, 0, 'T', 'e', 't', 'came due'),"
+                      " (3, 77, 502, 502, 65539, NULL, 6, 0, 0, 'T', 'e', 't', 'has no time');"));
+    assert_int_equal(store->driver->schema_status(store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, 5);
+    assert_int_equal(apply(store, &reason), FABRIC_OK);
+    assert_int_equal(store->driver->schema_status(store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, STORE_SCHEMA_VERSION);
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM scheduled WHERE lane = 3 AND due_ms = 9000"
+                                   " AND request_id = 500 AND shard = 65539 AND number = 4"
+                                   " AND entity_hash = 77 AND body = 'waits'"),
+                     1);
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM pending WHERE request_id = 500"), 0);
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM pending WHERE entity_hash = 77"), 2);
+    assert_true(mariadb_execute(fixture->url, "DELETE FROM pending WHERE entity_hash = 77;"
+                                              "DELETE FROM scheduled WHERE entity_hash = 77;"));
     check_migrated(fixture, false);
 }
 
@@ -488,6 +536,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(version_1_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_2_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_3_is_migrated, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_4_is_migrated, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_5_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(another_cluster_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_that_broke_off_is_run_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_whose_answers_are_lost_is_run_again, setup,

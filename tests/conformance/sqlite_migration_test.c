@@ -1,4 +1,4 @@
-/* Migration of SQLite files from schema versions 1 to 3. */
+/* Migration of SQLite files from schema versions 1 to 5. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -120,7 +120,7 @@ static void check_lane(void *context, const store_lane_t *lane)
 static void expect_rows(const sqlite_file_t *file)
 {
     static const char *const questions[] = {
-        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 5",
+        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 6",
         "SELECT count(*) FROM cluster WHERE id = x'000102030405060708090a0b0c0d0e0f' AND lanes = 12"
         " AND CAST(name AS TEXT) = 'fabric' AND shards_per_group = 300",
         "SELECT term = 5 FROM coordinator",
@@ -134,7 +134,8 @@ static void expect_rows(const sqlite_file_t *file)
         "SELECT count(*) FROM dead_letter WHERE lane = 3 AND request_id = 103 AND error = 11"
         " AND attempts = 10 AND text = x'6f6f7073'",
         "SELECT count(*) = 0 FROM sqlite_master WHERE name IN ('mailbox', 'reply', 'attempt',"
-        " 'primary_key', 'shard', 'writer') OR name LIKE 'old%'",
+        " 'shard', 'writer') OR name LIKE 'old%'",
+        "SELECT count(*) = 0 FROM primary_key WHERE lane = 0 OR until_ms IS NOT NULL",
     };
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
         assert_int_equal(sqlite_file_number(file, questions[i]), 1);
@@ -233,6 +234,35 @@ static void version_3_is_migrated(void **state)
     assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM broker WHERE slot = 5 AND"
                                               " id_mark = 8000 AND secret = zeroblob(16)"),
                      1);
+    expect_migrated(file);
+}
+
+/* Version 4 had no primary keys. */
+static void version_4_is_migrated(void **state)
+{
+    sqlite_file_t *file = *state;
+    reason_t reason = {""};
+    uint32_t version = 0;
+    migrate_from(file, 2);
+    assert_int_equal(sqlite_file_execute(file, old_schema_4), SQLITE_OK);
+    assert_ok(file->store->driver->schema_status(file->store, &reason, &version));
+    assert_int_equal(version, 4);
+    assert_ok(sqlite_file_apply(file->store, "fabric", &reason));
+    expect_migrated(file);
+}
+
+/* In version 5 scheduled messages lay among the others. */
+static void version_5_is_migrated(void **state)
+{
+    sqlite_file_t *file = *state;
+    reason_t reason = {""};
+    uint32_t version = 0;
+    migrate_from(file, 2);
+    assert_int_equal(sqlite_file_execute(file, old_schema_5), SQLITE_OK);
+    assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM pending"), PENDING + 1);
+    assert_ok(file->store->driver->schema_status(file->store, &reason, &version));
+    assert_int_equal(version, 5);
+    assert_ok(sqlite_file_apply(file->store, "fabric", &reason));
     expect_migrated(file);
 }
 
@@ -342,6 +372,8 @@ int main(void)
         SQLITE_EMPTY_TEST(version_2_is_migrated),
         SQLITE_EMPTY_TEST(version_1_is_migrated),
         SQLITE_EMPTY_TEST(version_3_is_migrated),
+        SQLITE_EMPTY_TEST(version_4_is_migrated),
+        SQLITE_EMPTY_TEST(version_5_is_migrated),
         SQLITE_EMPTY_TEST(a_file_of_another_cluster_stays_as_it_is),
         SQLITE_EMPTY_TEST(a_full_disk_leaves_the_file_as_it_was),
         SQLITE_EMPTY_TEST(a_killed_migration_leaves_the_file_as_it_was),

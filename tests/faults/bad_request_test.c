@@ -94,7 +94,7 @@ static void requests_over_their_limits(void **state)
     EXPECT(LIMIT_EXCEEDED, request.traceparent = fabric_bytes(big, 56));
     EXPECT(LIMIT_EXCEEDED, request.deliver_at_ms = 253402300800000); /* the year 10000 begins */
     EXPECT(LIMIT_EXCEEDED, request.deliver_at_ms = UINT64_MAX);
-    EXPECT(UNKNOWN_KIND, request.primary_key = fabric_bytes_of("k"));
+    EXPECT(LIMIT_EXCEEDED, request.primary_key = fabric_bytes(big, 1025));
     EXPECT(UNKNOWN_KIND, request.flags |= 32);
     EXPECT(UNKNOWN_KIND, request.flags |= UINT64_C(1) << 63);
     EXPECT(UNKNOWN_ENTITY_TYPE, request.type = fabric_bytes_of("Nobody"));

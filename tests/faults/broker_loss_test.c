@@ -143,7 +143,7 @@ static void thaw(testbed_t *bed, uint32_t number)
     testbed_thaw(&bed->cluster.brokers[number]);
 }
 
-static void test_il_1_a_frozen_one_is_replaced_after_its_lease(void **state)
+static void a_frozen_one_is_replaced_after_its_lease(void **state)
 {
     static const fault_t frozen = {"frozen", freeze, thaw, true};
     lose_brokers(*state, &frozen);
@@ -298,8 +298,8 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"a_killed_one_is_replaced_at_once", a_killed_one_is_replaced_at_once, TESTBED_MYSQL},
-        {"test_il_1_a_frozen_one_is_replaced_after_its_lease",
-         test_il_1_a_frozen_one_is_replaced_after_its_lease, TESTBED_MYSQL},
+        {"a_frozen_one_is_replaced_after_its_lease", a_frozen_one_is_replaced_after_its_lease,
+         TESTBED_MYSQL},
         {"a_cut_link_disturbs_nobody", a_cut_link_disturbs_nobody, TESTBED_MYSQL},
     };
     int failed = testbed_run("broker loss", tests, sizeof tests / sizeof tests[0]);

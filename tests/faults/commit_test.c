@@ -127,7 +127,7 @@ static void reset_in_append(void **state)
 
 /* The connection to the database stalls in one direction or both, in the middle of a packet: only
  * the timeouts of calls show it. */
-static void test_sr_02_stalled_in_append(void **state)
+static void stalled_in_append(void **state)
 {
     static const proxy_direction_t directions[] = {PROXY_TO_CLIENT, PROXY_TO_SERVER, PROXY_BOTH};
     outage_options_t options = {.proxied = true};
@@ -306,7 +306,7 @@ int main(void)
         {"appends_lost", appends_lost, TESTBED_MYSQL},
         {"commits_lost", commits_lost, TESTBED_MYSQL},
         {"reset_in_append", reset_in_append, TESTBED_MYSQL},
-        {"test_sr_02_stalled_in_append", test_sr_02_stalled_in_append, TESTBED_MYSQL},
+        {"stalled_in_append", stalled_in_append, TESTBED_MYSQL},
         {"refused", refused, TESTBED_MYSQL},
         {"locked", locked, TESTBED_MYSQL},
         {"test_nt_14_deadlocked", test_nt_14_deadlocked, TESTBED_MYSQL},

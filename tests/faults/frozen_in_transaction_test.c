@@ -187,7 +187,7 @@ static void in_a_slice_before_it_writes(void **state)
     check_journal(*state);
 }
 
-static void test_il_3_in_a_slice_that_has_written(void **state)
+static void in_a_slice_that_has_written(void **state)
 {
     home_freezes(*state, "slice.inside", SLICE_PASSING);
     check_journal(*state);
@@ -244,8 +244,7 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"in_a_slice_before_it_writes", in_a_slice_before_it_writes, TESTBED_MYSQL},
-        {"test_il_3_in_a_slice_that_has_written", test_il_3_in_a_slice_that_has_written,
-         TESTBED_MYSQL},
+        {"in_a_slice_that_has_written", in_a_slice_that_has_written, TESTBED_MYSQL},
         {"before_the_commit_of_a_slice", before_the_commit_of_a_slice, TESTBED_MYSQL},
         {"before_an_append", before_an_append, TESTBED_MYSQL},
         {"in_a_purge", in_a_purge, TESTBED_MYSQL},

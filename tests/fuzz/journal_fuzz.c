@@ -22,6 +22,7 @@ static void put_again(journal_writer_t *writer, const journal_record_t *record)
     ended.call = record->call;
     ended.flags = record->message_flags;
     ended.deliver_at_ms = record->deliver_at_ms;
+    ended.key_hash = record->key_hash;
     switch (record->kind) {
     case RECORD_ADOPT:
         journal_put_adopt(writer, record->broker, record->epoch, record->name);

@@ -2,7 +2,7 @@
  * request by its tag. With it the real client library is tested without a cluster.
  *
  *   echo    a reply with the request's payload
- *   fail    a typed failure with code 42 and the text "no"
+ *   fail    a failure with code 42 and the text "no"
  *   busy    rejected with MailboxFull
  *   silent  nothing
  *   tells   accepted (unless the tag is "silent")

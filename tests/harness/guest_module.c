@@ -12,9 +12,9 @@
 
 static atomic_ullong instances, alive, most;
 
-static bool start(void *state, fabric_bytes_t id)
+static bool build(fabric_instance_t *instance, void *state)
 {
-    (void)id;
+    (void)instance;
     ((guest_visit_t *)state)->instance = atomic_fetch_add(&instances, 1) + 1;
     unsigned long long now = atomic_fetch_add(&alive, 1) + 1;
     unsigned long long before = atomic_load(&most);
@@ -127,7 +127,7 @@ static const fabric_handler_t handlers[] = {
 static const fabric_message_type_t *const waits[] = {&guest_wait, NULL};
 
 #define GUEST                                                                                      \
-    .state_size = sizeof(guest_visit_t), .start = start, .stop = stop, .handlers = handlers,       \
+    .state_size = sizeof(guest_visit_t), .build = build, .stop = stop, .handlers = handlers,       \
     .handler_count = sizeof handlers / sizeof handlers[0], .slow_ms = GUEST_MS
 
 static const fabric_entity_type_t guest_type = {.name = GUEST_TYPE, .idle_ms = GUEST_MS, GUEST};

@@ -88,6 +88,16 @@ static void ends_after_calls(void **state)
     json_decref(report);
 }
 
+static void asks_with_primary_keys(void **state)
+{
+    const char *const arguments[] = {"ask",  "--keyed",  "--ended", "500", "--calls",
+                                     "1000", "--warmup", "0",       NULL};
+    json_t *report = measure(*state, arguments);
+    expect_calls(report, 1000);
+    assert_true(json_is_true(json_object_get(report, "keyed")));
+    json_decref(report);
+}
+
 static void tells_without_a_worker(void **state)
 {
     const char *const arguments[] = {"tell", "--without-worker", "--calls", "3000", "--warmup", "0",
@@ -161,6 +171,8 @@ static void refuses_what_it_cannot_do(void **state)
                       "fabric-bench", "restart", NULL);
     invocation_expect(bed, __LINE__, 64, "*takeover needs a database that two brokers share",
                       "fabric-bench", "takeover", "--spawn", "sqlite", NULL);
+    invocation_expect(bed, __LINE__, 64, "*--keyed is for durable asks and tells", "fabric-bench",
+                      "ask", "--keyed", "--volatile", "--spawn", "sqlite", NULL);
     invocation_expect(bed, __LINE__, 64, "*--without-worker is for durable tells", "fabric-bench",
                       "ask", "--without-worker", "--spawn", "sqlite", NULL);
     invocation_expect(bed, __LINE__, 64, "*restart and takeover are for durable messages",
@@ -179,6 +191,7 @@ int main(void)
 {
     static const testbed_test_t tests[] = {
         {"ends_after_calls", ends_after_calls, TESTBED_BOTH},
+        {"asks_with_primary_keys", asks_with_primary_keys, TESTBED_BOTH},
         {"tells_without_a_worker", tells_without_a_worker, TESTBED_BOTH},
         {"measures_with_a_history", measures_with_a_history, TESTBED_BOTH},
         {"restarts", restarts, TESTBED_BOTH},

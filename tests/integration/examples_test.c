@@ -78,15 +78,20 @@ static void order_example_works(void **state)
     testbed_t *bed = *state;
     char path[PATH_SIZE];
     char lines[LINES_MAX][LINE_SIZE];
-    assert_int_equal(run(bed, "examples/order/order_test", NULL, lines), 6);
-    assert_string_equal(lines[3], "ok: an order shows its lines and its gift");
-    assert_string_equal(lines[5], "by: expected one of card, invoice, found the number 3");
+    assert_int_equal(run(bed, "examples/order/order_test", NULL, lines), 8);
+    assert_string_equal(lines[2], "ok: an invoice has a limit");
+    assert_string_equal(lines[4], "ok: an order shows its lines and its gift");
+    assert_string_equal(lines[7], "by: expected one of card, invoice, found the number 3");
     bed->worker_arguments =
         (const char *const[]){"--module", built("examples/order/order.so", path), NULL};
     testbed_start(bed, 1);
     assert_int_equal(run(bed, "examples/order/order_client", bed->cluster.url, lines), 3);
     assert_string_equal(lines[0], "status 1, 230 cents, gift \"For you\"");
     assert_string_equal(lines[1], "3 apple");
+    const char *const too_much[] = {built("examples/order/order_client", path), bed->cluster.url,
+                                    "order-3", "3000", NULL};
+    assert_int_equal(run_command(bed, too_much, lines), 1);
+    assert_string_equal(lines[0], "50080 cents too much");
     const char *const call[] = {built("bin/fabricctl", path),
                                 "call",
                                 "--url",

@@ -169,6 +169,7 @@ static void unknown_names(void **state)
     testbed_t *bed = *state;
     fabric_outcome_t outcome = {0};
     static call_t sibling;
+    bed->broker_arguments = (const char *const[]){"--registration-ms", "1000", NULL};
     testbed_start(bed, 1);
     start(bed, &sibling, "held", &probe_volatile_hold, &(probe_text_t){"gate"}, false);
     assert_int_equal(fabric_client_ask(bed->client, fabric_entity(PROBE_TYPE, "x"), &unknown,

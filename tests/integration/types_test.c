@@ -389,9 +389,117 @@ static void types_that_nobody_runs_are_shown(void **state)
     COMMAND(bed, 2, "status", "-o", "jsonschema");
 }
 
+/* ---- types that nobody has registered ---- */
+
+typedef struct pending_call {
+    bool ended;
+    fabric_outcome_t outcome;
+} pending_call_t;
+
+static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    pending_call_t *call = context;
+    (void)payload;
+    call->outcome = *outcome;
+    call->ended = true;
+}
+
+static void begin(testbed_t *bed, pending_call_t *pending, const char *type,
+                  const fabric_message_type_t *message, const void *request)
+{
+    fabric_call_t call = {.entity = fabric_entity(type, "x"),
+                          .message = message,
+                          .request = request,
+                          .timeout_ms = WAIT_MAX_MS};
+    *pending = (pending_call_t){.ended = false};
+    assert_int_equal(fabric_client_start(bed->client, &call, call_ended, pending, NULL), FABRIC_OK);
+}
+
+static void expect_answer(testbed_t *bed, pending_call_t *pending)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (!pending->ended && clock_monotonic_ms() < deadline_ms) {
+        (void)fabric_client_wait(bed->client, 100);
+    }
+    if (!pending->ended || pending->outcome.error) {
+        cluster_print_logs(&bed->cluster, stderr);
+        fail_msg("%s: %s", pending->ended ? fabric_error_name(pending->outcome.error) : "open",
+                 pending->outcome.text);
+    }
+}
+
+/* Waits until `fabricctl status` says that of a type that nobody has registered. */
+static void wait_until_status_says(testbed_t *bed, const char *type, const char *text)
+{
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    const char *line = NULL;
+    while (!line || !strstr(line, text)) {
+        testbed_poll(deadline_ms, text);
+        (void)fabric_client_wait(bed->client, 0); /* calls are sent again */
+        COMMAND(bed, 0, "status");
+        char *found = strstr(invocation.output, type);
+        if (found) {
+            found[strcspn(found, "\n")] = '\0';
+        }
+        line = found;
+    }
+}
+
+/* Messages of a cluster without workers wait for the first one, and messages of a type that is not
+ * there yet for the worker that brings it later. */
+static void test_ie_08_sm_19_messages_wait_until_their_type_is_registered(void **state)
+{
+    testbed_t *bed = *state;
+    pending_call_t durable, unstored;
+    start_without_workers(bed);
+    begin(bed, &durable, "Counter", &counter_increment, &five);
+    begin(bed, &unstored, "Counter", &counter_peek, NULL);
+    wait_until_status_says(bed, "Counter", "wait at their senders for a first worker");
+    add_worker(bed, COUNTER_MODULE, "counter-worker");
+    expect_answer(bed, &durable);
+    expect_answer(bed, &unstored);
+    begin(bed, &durable, PROBE_TYPE, &probe_echo, &hello);
+    begin(bed, &unstored, PROBE_TYPE, &probe_volatile_echo, &hello);
+    wait_until_status_says(bed, PROBE_TYPE, "wait at their senders for ");
+    assert_false(durable.ended || unstored.ended);
+    add_worker(bed, PROBE_MODULE, "probe-worker");
+    expect_answer(bed, &durable);
+    expect_answer(bed, &unstored);
+    testbed_wait_drained(bed);
+    assert_int_equal(testbed_counter(bed->client, "dead_letters"), 0);
+}
+
+/* Durable messages are held for `registration_ms`, volatile ones until their deadline. */
+static void test_ie_09_messages_of_a_type_that_nobody_registers_fail(void **state)
+{
+    static const char *const arguments[] = {"--registration-ms", "500", NULL};
+    testbed_t *bed = *state;
+    fabric_outcome_t outcome = {0};
+    bed->broker_arguments = arguments;
+    start_without_workers(bed);
+    add_worker(bed, COUNTER_MODULE, "counter-worker");
+    testbed_wait_ready(bed, 1);
+    assert_int_equal(ask(bed, PROBE_TYPE, "x", &probe_echo, &hello, &outcome),
+                     FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
+    uint64_t begun_ms = clock_monotonic_ms();
+    assert_int_equal(ask(bed, PROBE_TYPE, "x", &probe_volatile_echo, &hello, &outcome),
+                     FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    expect_text(outcome.text, (const char *const[]){"no worker has registered", NULL});
+    assert_true(clock_monotonic_ms() - begun_ms >= ASK_MS - 1);
+    wait_until_status_says(bed, PROBE_TYPE, "durable messages are refused");
+    add_worker(bed, PROBE_MODULE, "probe-worker"); /* it comes later, and is welcome */
+    testbed_wait_ready(bed, 2);
+    assert_int_equal(ask(bed, PROBE_TYPE, "x", &probe_echo, &hello, &outcome), FABRIC_OK);
+    assert_int_equal(ask(bed, PROBE_TYPE, "x", &probe_volatile_echo, &hello, &outcome), FABRIC_OK);
+}
+
 int main(void)
 {
     static const testbed_test_t tests[] = {
+        {"test_ie_08_sm_19_messages_wait_until_their_type_is_registered",
+         test_ie_08_sm_19_messages_wait_until_their_type_is_registered, TESTBED_BOTH},
+        {"test_ie_09_messages_of_a_type_that_nobody_registers_fail",
+         test_ie_09_messages_of_a_type_that_nobody_registers_fail, TESTBED_BOTH},
         {"types_that_nobody_runs_are_shown", types_that_nobody_runs_are_shown, TESTBED_BOTH},
         {"each_module_is_run_by_the_worker_that_brings_it",
          each_module_is_run_by_the_worker_that_brings_it, TESTBED_BOTH},

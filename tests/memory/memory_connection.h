@@ -96,7 +96,12 @@ fabric_error_t memory_load_scheduled(store_t *base, uint32_t lane, store_due_key
 fabric_error_t memory_count_scheduled(store_t *base, uint32_t lane, uint64_t *count);
 fabric_error_t memory_find_scheduled(store_t *base, uint32_t lane, const store_due_key_t *keys,
                                      size_t count, bool *found);
+fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const uint8_t *hashes, size_t count,
+                                store_visit_key_fn *visit, void *context);
 
+/* The part of a purge that is about keys. */
+void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_purge_t *purge,
+                       store_purged_t *purged);
 /* Whether the lane's row is the hold's. */
 bool memory_holds(memory_database_t *database, const store_hold_t *hold);
 

@@ -128,6 +128,21 @@ static memory_dead_row_t *copy_dead(const store_dead_row_t *row)
     return copy;
 }
 
+static memory_key_t *copy_key(const store_key_t *key)
+{
+    memory_key_t *copy = memory_allocate(sizeof *copy + key->reply.payload.size);
+    uint8_t *at = copy->bytes;
+    copy->key = *key;
+    copy->key.reply.payload = put_bytes(&at, key->reply.payload);
+    return copy;
+}
+
+/* Where the key stands among all: hashes that differ have different places. */
+static uint64_t key_place(const uint8_t hash[STORE_KEY_BYTES])
+{
+    return XXH3_64bits(hash, STORE_KEY_BYTES);
+}
+
 static void insert_row(memory_lane_t *lane, memory_row_t *row)
 {
     memory_entity_t *entity = NULL;
@@ -220,6 +235,9 @@ static void apply(memory_database_t *database, const memory_change_t *change)
     uint64_t key = 0;
     if (change->kind == MEMORY_CHANGE_ENTRY) {
         key = ((memory_entry_t *)change->item)->entry.number;
+    } else if (change->kind == MEMORY_CHANGE_KEY) {
+        sequence = &lane->keys;
+        key = key_place(((memory_key_t *)change->item)->key.hash);
     } else {
         sequence = &lane->dead;
         key = ((memory_dead_row_t *)change->item)->row.id.value;
@@ -299,6 +317,7 @@ static void reverse(memory_database_t *database, memory_change_t *change)
     case MEMORY_CHANGE_ROW:
     case MEMORY_CHANGE_DEAD:
     case MEMORY_CHANGE_SCHEDULED:
+    case MEMORY_CHANGE_KEY:
         change->removed = !change->removed;
         apply(database, change);
         break;
@@ -387,6 +406,26 @@ void memory_scheduled_remove(memory_database_t *database, uint32_t lane, store_d
     if (row) {
         change_item(database, MEMORY_CHANGE_SCHEDULED, lane, row, true);
     }
+}
+
+memory_key_t *memory_key_find(const memory_lane_t *lane, const uint8_t hash[STORE_KEY_BYTES])
+{
+    return memory_sequence_find(&lane->keys, key_place(hash));
+}
+
+void memory_key_remove(memory_database_t *database, uint32_t lane,
+                       const uint8_t hash[STORE_KEY_BYTES])
+{
+    memory_key_t *before = memory_key_find(&database->lanes[lane], hash);
+    if (before) {
+        change_item(database, MEMORY_CHANGE_KEY, lane, before, true);
+    }
+}
+
+void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_t *key)
+{
+    memory_key_remove(database, lane, key->hash);
+    change_item(database, MEMORY_CHANGE_KEY, lane, copy_key(key), false);
 }
 
 /* ---- transactions ---- */
@@ -546,6 +585,7 @@ static void clear_lane(memory_lane_t *lane)
         free(lane->scheduled.items[i]);
     }
     free((void *)lane->scheduled.items);
+    sequence_free(&lane->keys);
 }
 
 void memory_database_clear(memory_database_t *database)

@@ -58,6 +58,11 @@ typedef struct memory_dead_row {
     uint8_t bytes[];
 } memory_dead_row_t;
 
+typedef struct memory_key {
+    store_key_t key; /* its payload is a view into `bytes` */
+    uint8_t bytes[];
+} memory_key_t;
+
 /* The rows of one entity. */
 typedef struct memory_entity {
     UT_hash_handle hh;
@@ -71,6 +76,7 @@ typedef struct memory_lane {
     memory_entity_t *entities;             /* those that have rows, by hash */
     memory_sequence_t dead;                /* memory_dead_row_t by request id */
     MEMORY_LIST(memory_row_t *) scheduled; /* by time, then id */
+    memory_sequence_t keys;                /* memory_key_t by a hash of their hashes */
 } memory_lane_t;
 
 typedef struct memory_name {
@@ -89,6 +95,7 @@ typedef enum memory_change_kind {
     MEMORY_CHANGE_ROW,
     MEMORY_CHANGE_DEAD,
     MEMORY_CHANGE_SCHEDULED,
+    MEMORY_CHANGE_KEY,
     MEMORY_CHANGE_BYTES, /* a value at a fixed place was replaced */
     MEMORY_CHANGE_LIST   /* the items of a list were */
 } memory_change_kind_t;
@@ -96,10 +103,10 @@ typedef enum memory_change_kind {
 /* One change. Taken back, it becomes its own opposite. */
 typedef struct memory_change {
     memory_change_kind_t kind;
-    bool removed;    /* those four: `item` belongs to the change */
+    bool removed;    /* the first five: `item` belongs to the change */
     uint64_t commit; /* which transaction made it */
-    uint32_t lane;   /* those four */
-    void *item;      /* those four */
+    uint32_t lane;   /* the first five */
+    void *item;      /* the first five */
     void *place;     /* BYTES: the value; LIST: the memory_any_list_t */
     void *before;    /* BYTES, LIST: what was there */
     size_t size;     /* BYTES: of the value; LIST: of one item */
@@ -166,6 +173,11 @@ void memory_scheduled_remove(memory_database_t *database, uint32_t lane, store_d
 size_t memory_scheduled_from(const memory_lane_t *lane, store_due_key_t key);
 /* NULL where there is none. */
 memory_row_t *memory_scheduled_find(const memory_lane_t *lane, store_due_key_t key);
+void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_t *key);
+/* NULL where there is none. */
+memory_key_t *memory_key_find(const memory_lane_t *lane, const uint8_t hash[STORE_KEY_BYTES]);
+void memory_key_remove(memory_database_t *database, uint32_t lane,
+                       const uint8_t hash[STORE_KEY_BYTES]);
 /* To be called before a value of the database is changed: a lane's row, the coordinator, ... */
 void memory_note_value(memory_database_t *database, void *value, size_t size);
 /* The same before a list's items change. */

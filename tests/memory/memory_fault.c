@@ -33,7 +33,7 @@ static bool changes(memory_store_operation_t operation)
 {
     return operation != MEMORY_STORE_OPEN && operation != MEMORY_STORE_SCHEMA &&
            operation != MEMORY_STORE_READ && operation != MEMORY_STORE_READ_JOURNAL &&
-           operation != MEMORY_STORE_LOAD;
+           operation != MEMORY_STORE_LOAD && operation != MEMORY_STORE_FIND_KEYS;
 }
 
 /* Whether a running transaction holds locks that a change with these properties needs. */

@@ -272,6 +272,7 @@ fabric_error_t memory_purge(store_t *base, const store_hold_t *hold, const store
         memory_entry_remove(store->database, hold->lane, numbers[i]);
     }
     free(numbers);
+    memory_purge_keys(store->database, hold->lane, purge, &done);
     error = memory_leave(store, FABRIC_OK);
     if (!error) {
         *purged = done;

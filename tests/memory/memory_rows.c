@@ -56,6 +56,9 @@ fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
     for (size_t i = 0; i < slice->dead_count; i++) {
         memory_dead_put(database, hold->lane, &slice->dead[i]);
     }
+    for (size_t i = 0; i < slice->key_count; i++) {
+        memory_key_put(database, hold->lane, &slice->keys[i]);
+    }
     store_lane_t *row = &database->lanes[hold->lane].row;
     memory_note_value(database, row, sizeof *row);
     row->begun = slice->begun;

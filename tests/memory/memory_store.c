@@ -434,17 +434,20 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     uint64_t pending = 0;
     uint64_t scheduled = 0;
     uint64_t dead = 0;
+    uint64_t keys = 0;
     for (size_t i = 0; i < LIMIT_LANES_MAX; i++) {
         entries += count_of(&database->lanes[i].entries);
         pending += count_rows(&database->lanes[i]);
         scheduled += database->lanes[i].scheduled.count;
         dead += count_of(&database->lanes[i].dead);
+        keys += count_of(&database->lanes[i].keys);
     }
     visit(context, "lane", database->cluster.lanes, database->cluster.lanes * sizeof(store_lane_t));
     visit(context, "journal", entries, entries * sizeof(store_entry_t));
     visit(context, "pending", pending, pending * sizeof(store_pending_t));
     visit(context, "scheduled", scheduled, scheduled * sizeof(store_pending_t));
     visit(context, "dead_letter", dead, dead * sizeof(store_dead_row_t));
+    visit(context, "primary_key", keys, keys * sizeof(store_key_t));
     visit(context, "broker", database->brokers.count,
           database->brokers.count * sizeof(store_broker_t));
     return memory_leave(store, FABRIC_OK);
@@ -492,4 +495,5 @@ const store_driver_t memory_store_driver = {
     .load_scheduled = memory_load_scheduled,
     .count_scheduled = memory_count_scheduled,
     .find_scheduled = memory_find_scheduled,
+    .find_keys = memory_find_keys,
 };

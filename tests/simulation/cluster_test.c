@@ -21,6 +21,7 @@
 #define RARE_SEEDS      2000 /* and rare ones; a stale result comes in one of sixty */
 #define TAKEOVER_SEEDS  120
 #define APART_SEEDS     40
+#define KEYED_SEEDS     120
 #define ROLLING_SEEDS   60
 
 /* What a run is about, for FABRIC_SIMULATION_KIND. */
@@ -38,8 +39,11 @@ static const kind_t apart = {"apart", {.apart = true}};
 static const kind_t rolling = {"rolling", {.calm = true, .rolling = true}};
 static const kind_t rolling_brokers = {"rolling_brokers", {.calm = true, .rolling_brokers = true}};
 
-static const kind_t *const kinds[] = {&usual,     &calm_runs, &poison,  &loss,
-                                      &takeovers, &apart,     &rolling, &rolling_brokers};
+static const kind_t keys = {"keys", {.keyed = true}};
+static const kind_t taken_keys = {"taken_keys", {.keyed = true, .takeovers = true}};
+
+static const kind_t *const kinds[] = {&usual, &calm_runs, &poison,          &loss, &takeovers,
+                                      &apart, &rolling,   &rolling_brokers, &keys, &taken_keys};
 
 static const kind_t *present_kind;
 static uint64_t present_seed;
@@ -110,18 +114,20 @@ static bool run(const kind_t *kind, uint64_t seed, bool trace, simulation_result
 static void print_result(const simulation_result_t *r)
 {
     typedef unsigned long long ull;
-    printf("events %llu, virtual ms %llu, calls %llu (durable %llu, unknown %llu, rejected %llu), "
-           "runs %llu (repeated %llu, answered again %llu, outlived a home %llu), entries %llu, "
-           "checkpoints %llu (rows %llu, came due %llu, loaded %llu, "
-           "purged %llu), faults %llu, store errors %llu, terms %llu (%llu refusals), "
-           "hand-overs %llu, "
-           "stale results %llu, late frames %llu, dead letters %llu, crashes %llu\n",
-           (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
-           (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
-           (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
-           (ull)r->purged, (ull)r->faults, (ull)r->store_errors, (ull)r->takeovers,
-           (ull)r->refusals, (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->dead_letters,
-           (ull)r->crashes);
+    printf(
+        "events %llu, virtual ms %llu, calls %llu (durable %llu, unknown %llu, rejected %llu), "
+        "runs %llu (repeated %llu, answered again %llu, outlived a home %llu), entries %llu, "
+        "checkpoints %llu (rows %llu, came due %llu, loaded %llu, "
+        "purged %llu), faults %llu, store errors %llu, terms %llu (%llu refusals), "
+        "hand-overs %llu, "
+        "stale results %llu, late frames %llu, duplicates %llu, dead letters %llu, crashes %llu, "
+        "failed builds %llu, cancelled %llu, interrupted %llu\n",
+        (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
+        (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
+        (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
+        (ull)r->purged, (ull)r->faults, (ull)r->store_errors, (ull)r->takeovers, (ull)r->refusals,
+        (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->duplicates, (ull)r->dead_letters,
+        (ull)r->crashes, (ull)r->unbuilt, (ull)r->cancelled, (ull)r->interrupted);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -144,12 +150,16 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->hand_overs += one->hand_overs;
     sum->refusals += one->refusals;
     sum->repeated += one->repeated;
+    sum->unbuilt += one->unbuilt;
     sum->kept += one->kept;
     sum->outlived += one->outlived;
     sum->stale += one->stale;
     sum->late += one->late;
+    sum->duplicates += one->duplicates;
     sum->dead_letters += one->dead_letters;
     sum->crashes += one->crashes;
+    sum->cancelled += one->cancelled;
+    sum->interrupted += one->interrupted;
     sum->store_errors += one->store_errors;
 }
 
@@ -210,6 +220,20 @@ static void earlier_holders_change_nothing(void **state)
     print_result(&sum);
     assert_true(sum.takeovers > 2 * TAKEOVER_SEEDS && sum.purged > 0 && sum.loaded > 0);
     assert_true(sum.moves > 0);
+}
+
+/* A primary key has one message, whoever sends it when, and whatever fails (I8). */
+static void a_primary_key_has_one_message(void **state)
+{
+    (void)state;
+    simulation_result_t sum = {0};
+    for (uint64_t seed = 1; seed <= KEYED_SEEDS; seed++) {
+        simulation_result_t result;
+        assert_true(run(seed % 2 ? &keys : &taken_keys, seed, false, &result));
+        add(&sum, &result);
+    }
+    print_result(&sum);
+    assert_true(sum.duplicates > 20 * KEYED_SEEDS && sum.takeovers > KEYED_SEEDS);
 }
 
 /* A link that is cut proves nothing about the broker at its end. */
@@ -284,7 +308,8 @@ static uint64_t first_seed(uint64_t wanted)
 static bool has_usual_events(const simulation_result_t *sum)
 {
     return sum->faults > 0 && sum->repeated > 0 && sum->late > 0 && sum->store_errors > 0 &&
-           sum->unknown > 0 && sum->rows > 0 && sum->loaded > 0 && sum->purged > 0;
+           sum->unbuilt > 0 && sum->unknown > 0 && sum->rows > 0 && sum->loaded > 0 &&
+           sum->purged > 0 && sum->cancelled > 0 && sum->interrupted > 0;
 }
 
 static bool has_rare_events(const simulation_result_t *sum)
@@ -341,6 +366,7 @@ int main(void)
         cmocka_unit_test(only_the_poison_message_is_counted),
         cmocka_unit_test(lost_commits_are_noticed),
         cmocka_unit_test(earlier_holders_change_nothing),
+        cmocka_unit_test(a_primary_key_has_one_message),
         cmocka_unit_test(cut_links_between_brokers_fence_nobody),
         cmocka_unit_test(a_rolling_restart_of_workers_fails_no_call),
         cmocka_unit_test(a_rolling_restart_of_brokers_fails_no_call),

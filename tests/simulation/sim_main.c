@@ -28,7 +28,7 @@ typedef struct total {
     uint64_t runs, messages, faults, at_steps, violations, empty, events, virtual_ms;
     uint64_t served_ms; /* of all runs together */
     uint64_t hand_overs, lost_frames, relayed, repeated, kept, outlived, fenced, stale, terms,
-        entries, checkpoints, unknown, rejected;
+        entries, checkpoints, unknown, rejected, cancelled, interrupted;
     simulation_steps_t steps;
 } total_t;
 
@@ -77,6 +77,8 @@ static void add(total_t *total, const simulation_result_t *r)
     total->checkpoints += r->checkpoints;
     total->unknown += r->unknown;
     total->rejected += r->rejected;
+    total->cancelled += r->cancelled;
+    total->interrupted += r->interrupted;
     for (size_t i = 0; i < SIMULATION_STEPS_MAX; i++) {
         total->steps.passed[i] += r->steps.passed[i];
         total->steps.struck[i] += r->steps.struck[i];
@@ -119,12 +121,13 @@ static void print(const total_t *t)
         "%llu, handled by "
         "instances that outlived a home %llu, fenced %llu, "
         "stale results "
-        "%llu, calls unknown %llu, rejected %llu, empty runs %llu; ms until all lanes are served "
+        "%llu, calls unknown %llu, rejected %llu, cancelled %llu (handlers that stopped %llu), "
+        "empty runs %llu; ms until all lanes are served "
         "again %llu\n",
         (ull)t->events, (ull)t->virtual_ms / 1000, (ull)t->entries, (ull)t->checkpoints,
         (ull)t->terms, (ull)t->hand_overs, (ull)t->at_steps, (ull)t->relayed, (ull)t->lost_frames,
         (ull)t->repeated, (ull)t->kept, (ull)t->outlived, (ull)t->fenced, (ull)t->stale,
-        (ull)t->unknown, (ull)t->rejected, (ull)t->empty,
+        (ull)t->unknown, (ull)t->rejected, (ull)t->cancelled, (ull)t->interrupted, (ull)t->empty,
         (ull)(t->served_ms / (t->runs > 0 ? t->runs : 1)));
 }
 

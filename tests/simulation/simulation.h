@@ -21,6 +21,7 @@ typedef struct simulation_options {
     bool apart;     /* no other fault than that two brokers do not reach each other, for long */
     bool rolling;   /* no fault: workers but one are restarted in order, at any time */
     bool rolling_brokers; /* the same of brokers, one after the other, and workers meanwhile */
+    bool keyed;           /* many calls have primary keys, each of which several calls have */
     bool full;  /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
     bool trace; /* every event to standard error */
 } simulation_options_t;
@@ -60,12 +61,16 @@ typedef struct simulation_result {
     uint64_t restarts;    /* of workers and brokers, in order, where nothing fails */
     uint64_t refusals;    /* of connections, by dead brokers that were tried */
     uint64_t repeated;    /* handlers of durable messages that had been started before */
+    uint64_t unbuilt;     /* builds of instances that have failed */
     uint64_t kept;        /* deliveries answered from results of before a change of home */
     uint64_t outlived;    /* messages handled by instances that had outlived a home */
+    uint64_t duplicates;  /* calls that were answered by the message of another one */
     uint64_t dead_letters;
-    uint64_t crashes; /* counted for messages */
-    uint64_t stale;   /* results that reached a broker under an old token */
-    uint64_t late;    /* frames that arrived after their connection was cut */
+    uint64_t cancelled;   /* calls that ended so */
+    uint64_t interrupted; /* handlers that stopped because they were told to */
+    uint64_t crashes;     /* counted for messages */
+    uint64_t stale;       /* results that reached a broker under an old token */
+    uint64_t late;        /* frames that arrived after their connection was cut */
     uint64_t store_errors;
     uint64_t served_ms; /* after the last fault: until the last lane has served a call */
     simulation_steps_t steps;

@@ -152,6 +152,19 @@ static void check_fences(broker_actor_t *actor, operation_t *operation)
     }
 }
 
+static void find(broker_life_t *life, operation_t *operation)
+{
+    const router_lookup_t *lookup = &operation->lookup;
+    if (lookup->call_count > 0) {
+        operation->error = finder_find(life->finder, operation->hold.lane, lookup->floor,
+                                       lookup->calls, lookup->call_count, &operation->answer);
+    }
+    if (!operation->error && lookup->hash_count > 0) {
+        operation->error = finder_find_keys(life->finder, operation->hold.lane, lookup->hashes,
+                                            lookup->hash_count, &operation->answer);
+    }
+}
+
 static void adopt(broker_life_t *life, operation_t *operation)
 {
     loader_fault_t fault = {.number = 0};
@@ -207,9 +220,7 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
                                   &operation->rows, &operation->ended);
         break;
     case OPERATION_FIND:
-        operation->error =
-            finder_find(life->finder, operation->hold.lane, operation->lookup.floor,
-                        operation->lookup.calls, operation->lookup.call_count, &operation->answer);
+        find(life, operation);
         break;
     }
 }

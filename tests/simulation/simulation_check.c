@@ -19,6 +19,7 @@ void check_begin(void)
     memset(&watch, 0, sizeof watch);
     watch.calls = calloc(CALLS_MAX, sizeof *watch.calls);
     watch.runs = calloc(RUNS_MAX, sizeof *watch.runs);
+    watch.by_key = calloc((size_t)ENTITIES_MAX * KEYS_MAX, sizeof *watch.by_key);
     watch.run_count = 1;
     check_control_begin();
     check_owners_begin();
@@ -28,7 +29,7 @@ void check_begin(void)
             abort();
         }
     }
-    if (!watch.calls || !watch.runs) {
+    if (!watch.calls || !watch.runs || !watch.by_key) {
         abort();
     }
 }
@@ -40,6 +41,7 @@ void check_free(void)
     check_ends_free();
     free(watch.calls);
     free(watch.runs);
+    free(watch.by_key);
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
         free(watch.by_sequence[i]);
     }
@@ -86,6 +88,41 @@ bool check_poisons(uint32_t call)
     return true;
 }
 
+static uint32_t *place_of_key(const watched_call_t *call)
+{
+    assert(call->key < KEYS_MAX);
+    return &watch.by_key[(size_t)call->entity * KEYS_MAX + call->key];
+}
+
+uint32_t check_bringer(uint32_t number)
+{
+    const watched_call_t *call = &watch.calls[number];
+    uint32_t found = call->key > 0 ? *place_of_key(call) : 0;
+    return found > 0 ? found - 1 : number;
+}
+
+void check_key_stored(uint32_t number, const uint8_t *key_hash)
+{
+    const watched_call_t *call = &watch.calls[number];
+    if ((key_hash != NULL) != (call->key > 0)) {
+        world_fail("I8: call %u has primary key %u, and is stored with another", number, call->key);
+    }
+    if (call->key == 0) {
+        return;
+    }
+    uint32_t *place = place_of_key(call);
+    if (*place > 0 && *place != number + 1) {
+        world_fail("I8: calls %u and %u have primary key %u of entity %u, and both are stored",
+                   *place - 1, number, call->key, call->entity);
+    }
+    *place = number + 1;
+}
+
+static const watched_call_t *bringer_of(const watched_call_t *call)
+{
+    return &watch.calls[check_bringer((uint32_t)(call - watch.calls))];
+}
+
 static uint64_t shard_of(unsigned entity)
 {
     ledger_id_t id = ledger_id_of(entity);
@@ -100,6 +137,9 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_
     watch.runs[watch.run_count] =
         (watched_run_t){.call = call, .request_id = request_id, .token = token};
     check_owner(worker, ledger_type_of(watched->entity), shard_of(watched->entity), token);
+    if (watched->cancelled && (watched->undelivered || token.home_epoch > watched->epoch)) {
+        world_fail("I5: call %u has ended as cancelled, and is handled", call);
+    }
     world.result->runs++;
     world.result->repeated += check_is_durable(watched) && watched->runs > 0;
     world_note("run", watch.run_count, call, worker->index);
@@ -139,8 +179,10 @@ void check_no_gap(uint32_t call, token_t token, uint64_t last_id, uint64_t id)
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call)
 {
     ledger_reply_t reply;
-    if (fabric_schema_decode(&ledger_reply_schema, payload, NULL, &reply) || reply.call != call ||
-        reply.run == 0 || reply.run >= watch.run_count || watch.runs[reply.run].call != call) {
+    uint32_t bringer = check_bringer(call);
+    if (fabric_schema_decode(&ledger_reply_schema, payload, NULL, &reply) ||
+        reply.call != bringer || reply.run == 0 || reply.run >= watch.run_count ||
+        watch.runs[reply.run].call != bringer) {
         world_fail("I5: call %u was answered with something that no run of it has said", call);
         return 0;
     }
@@ -163,26 +205,64 @@ static void check_certainly_not_taken(uint32_t number)
 static void check_durable_end(uint32_t number, const call_t *ended)
 {
     const watched_call_t *call = &watch.calls[number];
-    if (call->request_id == 0 || call->request_id != ended->request_id) {
+    const watched_call_t *message = bringer_of(call);
+    world.result->duplicates += message != call;
+    if (message->request_id == 0 || message->request_id != ended->request_id) {
         world_fail("I1: call %u was answered as request %llu and is stored as %llu", number,
-                   (ull)ended->request_id, (ull)call->request_id);
+                   (ull)ended->request_id, (ull)message->request_id);
     }
     if (call->flags & REQUEST_TELL) {
         return;
     }
-    if (!call->replied) {
+    if (!message->replied) {
         world_fail("I10: call %u got a reply that is not stored", number);
-    } else if (call->reply_run != call->run) {
+    } else if (message->reply_run != call->run) {
         world_fail("I5: call %u got the reply of run %llu, stored is that of run %llu", number,
-                   (ull)call->run, (ull)call->reply_run);
+                   (ull)call->run, (ull)message->reply_run);
+    }
+}
+
+void check_cancels(uint32_t call)
+{
+    world_note("call.cancel", call, 0, 0);
+    watch.calls[call].cancels = true;
+}
+
+/* Whether a call has ended as cancelled where no broker had taken it for good. */
+static bool was_never_taken(const watched_call_t *call)
+{
+    return call->error == FABRIC_ERROR_CANCELLED && !call->answered;
+}
+
+static void check_cancelled(uint32_t number, const call_t *ended)
+{
+    watched_call_t *call = &watch.calls[number];
+    world.result->cancelled++;
+    call->answered = ended->request_id != 0;
+    const watched_call_t *message = call->answered ? bringer_of(call) : call;
+    if (!message->cancels) { /* one with a primary key ends so once all who wait want it */
+        world_fail("I11: call %u ended as cancelled, and nobody has cancelled it", number);
+    }
+    if (check_is_durable(call) && call->answered && !message->cancelled) {
+        world_fail("I5: call %u ended as cancelled, and not so in the store", number);
+    }
+    if (was_never_taken(call) && !call->again) {
+        check_certainly_not_taken(number);
     }
 }
 
 static void check_answer(uint32_t number, const call_t *ended)
 {
     watched_call_t *call = &watch.calls[number];
+    if (ended->error == FABRIC_ERROR_CANCELLED) {
+        check_cancelled(number, ended);
+        if (was_never_taken(call)) {
+            return;
+        }
+    }
     bool tell = (call->flags & REQUEST_TELL) != 0;
-    if (ended->error == FABRIC_OK && !tell) {
+    bool typed = ended->error == FABRIC_ERROR_ENTITY_FAILURE && ended->typed;
+    if (typed || (ended->error == FABRIC_OK && !tell)) {
         call->run = check_run_of_payload(ended->answer, number);
     } else if (ended->error == FABRIC_ERROR_ENTITY_FAILURE) {
         call->run = ended->code;
@@ -289,9 +369,32 @@ static void check_accepted(const channel_t *connection, wire_reader_t *body)
         return;
     }
     const watched_call_t *call = call_of(connection, accepted.sequence);
-    if (call && check_is_durable(call) && call->request_id != accepted.request_id) {
+    if (!call || !check_is_durable(call)) {
+        return;
+    }
+    const watched_call_t *message = bringer_of(call);
+    if (message->request_id != accepted.request_id) {
         world_fail("I10: sequence %llu is told to be accepted as %llu, stored is %llu",
-                   (ull)accepted.sequence, (ull)accepted.request_id, (ull)call->request_id);
+                   (ull)accepted.sequence, (ull)accepted.request_id, (ull)message->request_id);
+    }
+}
+
+/* What has ended as cancelled is delivered no more. */
+static void check_deliver(const process_t *broker, wire_reader_t *body)
+{
+    message_deliver_t deliver;
+    if (!world.plan.cancels || message_get_deliver(body, &deliver)) {
+        return;
+    }
+    uint32_t number = check_find_request(deliver.request_id);
+    if (number == UINT32_MAX) {
+        return; /* a volatile one */
+    }
+    watched_call_t *call = &watch.calls[number];
+    call->delivered = true;
+    if (call->cancelled && deliver.home_epoch >= call->epoch) {
+        world_fail("I5: broker %u delivers call %u, which has ended as cancelled", broker->index,
+                   number);
     }
 }
 
@@ -300,7 +403,8 @@ static uint64_t run_of_reply(const message_reply_t *reply, const watched_call_t 
     if (reply->status == STATUS_FAILURE) {
         return reply->code;
     }
-    bool empty = reply->status != STATUS_OK || (call->flags & REQUEST_TELL);
+    bool is_told = call->flags & REQUEST_TELL && call->key == 0;
+    bool empty = (reply->status != STATUS_OK || is_told) && reply->status != STATUS_TYPED_FAILURE;
     return empty ? 0 : check_run_of_payload(reply->payload, (uint32_t)(call - watch.calls));
 }
 
@@ -314,11 +418,12 @@ static void check_reply(const channel_t *connection, wire_reader_t *body)
     if (!call || !check_is_durable(call)) {
         return;
     }
-    if (!call->replied) {
+    const watched_call_t *message = bringer_of(call);
+    if (!message->replied) {
         world_fail("I10: the reply of sequence %llu leaves before it is stored",
                    (ull)reply.sequence);
-    } else if (run_of_reply(&reply, call) != call->reply_run ||
-               reply.status != call->reply_status) {
+    } else if (run_of_reply(&reply, call) != message->reply_run ||
+               reply.status != message->reply_status) {
         world_fail("I5: the reply of sequence %llu is not the stored one", (ull)reply.sequence);
     }
 }
@@ -339,6 +444,8 @@ void check_broker_sends(process_t *broker, const channel_t *connection, fabric_b
             check_accepted(connection, &body);
         } else if (kind == KIND_REPLY) {
             check_reply(connection, &body);
+        } else if (kind == KIND_DELIVER) {
+            check_deliver(broker, &body);
         } else if (kind == KIND_ASSIGN) {
             message_assign_t assign;
             if (!message_get_assign(&body, &assign)) {
@@ -361,7 +468,7 @@ static watched_run_t *run_of_result(const message_result_t *result)
     ledger_reply_t reply;
     if (result->status == STATUS_FAILURE) {
         run = result->code;
-    } else if (result->status == STATUS_OK &&
+    } else if ((result->status == STATUS_OK || result->status == STATUS_TYPED_FAILURE) &&
                !fabric_schema_decode(&ledger_reply_schema, result->payload, NULL, &reply)) {
         run = reply.run;
     }
@@ -461,11 +568,13 @@ static void check_call_at_end(uint32_t number)
         return;
     }
     fabric_error_class_t class = fabric_error_class(call->error);
-    if (!call->again && (class == FABRIC_CLASS_RETRY || class == FABRIC_CLASS_REJECTED)) {
+    bool not_taken = class == FABRIC_CLASS_RETRY || class == FABRIC_CLASS_REJECTED;
+    if (!call->again && (not_taken || was_never_taken(call))) {
         check_certainly_not_taken(number);
     }
-    bool answered = class == FABRIC_CLASS_OK || class == FABRIC_CLASS_FAILURE;
-    if (check_is_durable(call) && answered && !call->replied) {
+    bool answered =
+        (class == FABRIC_CLASS_OK || class == FABRIC_CLASS_FAILURE) && !was_never_taken(call);
+    if (check_is_durable(call) && answered && !bringer_of(call)->replied) {
         world_fail("I1: call %u was accepted and has no final reply", number);
     }
 }

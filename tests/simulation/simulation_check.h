@@ -13,6 +13,7 @@
 
 #define CALLS_MAX    4096u
 #define ENTITIES_MAX 512u
+#define KEYS_MAX     1024u /* of an entity */
 
 /* One call of a client. Its number is its index. */
 typedef struct watched_call {
@@ -22,6 +23,7 @@ typedef struct watched_call {
     uint32_t flags;
     uint32_t defects; /* attempts that are to break */
     uint32_t fails;
+    uint32_t key; /* its primary key, among those of the entity; 0: none */
     /* Shows whether a lane is served after the last fault, which was then; else 0. */
     uint64_t probe_us;
     bool kills;     /* the message is poison: it kills each worker that runs it */
@@ -33,7 +35,8 @@ typedef struct watched_call {
     bool ended;
     fabric_error_t error;
     uint64_t ended_us;
-    uint64_t run; /* the run that the caller was told of; 0: none */
+    uint64_t run;  /* the run that the caller was told of; 0: none */
+    bool answered; /* as cancelled, by a broker that had taken it for good */
     /* in the store */
     uint64_t request_id; /* 0: not there */
     uint32_t lane;
@@ -47,6 +50,12 @@ typedef struct watched_call {
     uint64_t reply_order; /* among all replies */
     uint8_t reply_status;
     uint32_t crashes; /* counted for it */
+    /* of cancels */
+    bool cancels;     /* its caller has cancelled it */
+    bool cancelled;   /* and so it has ended, in the store; then also the next two: */
+    uint64_t epoch;   /* under which that was written */
+    bool undelivered; /* no worker was given it before */
+    bool delivered;   /* to a worker, at least once */
     /* of handlers */
     uint32_t runs;
 } watched_call_t;
@@ -71,6 +80,8 @@ void check_submitted(uint32_t call, uint64_t sequence);
 void check_ended(uint32_t call, const call_t *ended);
 /* Whether this call, which begins now, is to be the seed's poison message. */
 bool check_poisons(uint32_t call);
+/* The caller of the call cancels it. */
+void check_cancels(uint32_t call);
 /* So many types in lanes are asked whether they are served. */
 void check_probes(uint32_t count);
 /* A call whose outcome is unknown will be sent again. */

@@ -41,6 +41,7 @@ typedef struct watch {
     uint32_t run_count;
     uint32_t *by_sequence[CLIENTS_MAX]; /* call + 1 */
     uint32_t by_id[CALLS_BY_ID];        /* call + 1, by the hash of the request id */
+    uint32_t *by_key; /* call + 1 that has brought the message: of entity, then of key */
     uint32_t ended;
     uint64_t messages, ends; /* in the journals */
     uint64_t commits;        /* of the store, when it was looked at last */
@@ -64,8 +65,14 @@ static inline bool check_is_scheduled(const watched_call_t *call)
     return call->scheduled && call->moved_in == 0;
 }
 
+/* The call whose message answers this one: another one with the same primary key, or itself. */
+uint32_t check_bringer(uint32_t call);
+/* A message with a primary key is stored. */
+void check_key_stored(uint32_t call, const uint8_t *key_hash);
 /* The run that an answer of this call comes from; 0, and a failure: none. */
 uint32_t check_run_of_payload(fabric_bytes_t payload, uint32_t call);
+/* The durable call with this request id; UINT32_MAX: none is stored. */
+uint32_t check_find_request(uint64_t id);
 /* Forgets all worker processes. */
 void check_ends_free(void);
 /* What stands in the store when all calls have ended. */

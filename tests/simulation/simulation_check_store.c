@@ -32,13 +32,18 @@ static uint32_t *place_of_id(uint64_t id)
     return &watch.by_id[place];
 }
 
+uint32_t check_find_request(uint64_t id)
+{
+    return *place_of_id(id) - 1; /* 0: none */
+}
+
 static uint32_t call_by_id(uint64_t id)
 {
-    uint32_t found = *place_of_id(id);
-    if (found == 0) {
+    uint32_t found = check_find_request(id);
+    if (found == UINT32_MAX) {
         world_fail("I1: the store speaks of request %llu, which was not accepted", (ull)id);
     }
-    return found ? found - 1 : UINT32_MAX;
+    return found;
 }
 
 uint64_t check_position_of(uint64_t request_id)
@@ -75,6 +80,7 @@ static void note_message(const store_entry_t *entry, const journal_record_t *rec
     if (!check_is_durable(call)) {
         world_fail("I3: volatile call %u is stored", number);
     }
+    check_key_stored(number, message->key_hash);
     if (shard_id_number(message->shard) % world.plan.lanes != entry->lane) {
         world_fail("call %u of shard %u is in lane %u", number, shard_id_number(message->shard),
                    entry->lane);
@@ -170,6 +176,23 @@ static void check_token(uint32_t number, uint64_t run)
     entity->last_token = watched->token;
 }
 
+static void note_cancelled(const store_entry_t *entry, uint32_t number)
+{
+    watched_call_t *call = &watch.calls[number];
+    call->cancelled = true;
+    call->epoch = entry->epoch;
+    call->undelivered = !call->delivered;
+    if (!call->cancels) {
+        world_fail("I5: call %u ends as cancelled, and nobody has cancelled it", number);
+    }
+    if (call->undelivered && call->runs > 0) {
+        world_fail("I10: call %u was handled, and no broker has delivered it", number);
+    }
+    if (call->flags & REQUEST_TELL) {
+        world_fail("I1: tell %u ends as cancelled", number);
+    }
+}
+
 static void note_reply(const store_entry_t *entry, const store_reply_t *reply, bool dead)
 {
     uint32_t number = call_by_id(reply->id.value);
@@ -187,7 +210,8 @@ static void note_reply(const store_entry_t *entry, const store_reply_t *reply, b
     watch.ends++;
     if (reply->status == STATUS_FAILURE) {
         call->reply_run = reply->code;
-    } else if (reply->status == STATUS_OK && !(call->flags & REQUEST_TELL)) {
+    } else if (reply->status == STATUS_TYPED_FAILURE ||
+               (reply->status == STATUS_OK && (!(call->flags & REQUEST_TELL) || call->key > 0))) {
         call->reply_run = check_run_of_payload(reply->payload, number);
     } else if (reply->status == STATUS_DEFECT &&
                !(call->kills && reply->error == FABRIC_ERROR_DEAD_LETTER)) {
@@ -198,6 +222,10 @@ static void note_reply(const store_entry_t *entry, const store_reply_t *reply, b
         world_fail("I2: call %u kills its workers, and ends with status %u", number, reply->status);
     }
     world_note("replied", number, call->reply_run, reply->status);
+    if (reply->error == FABRIC_ERROR_CANCELLED) {
+        note_cancelled(entry, number);
+        return; /* it has passed what stood before it */
+    }
     if (call->runs == 0) {
         world_fail("I2: call %u ends without having been handled", number);
     }

@@ -22,7 +22,11 @@ enum {
     PROBE_AGAIN_US = 20000,
     ORDER_MAX_MS = 1000,
     LATER_OF = 4, /* of so many durable calls of a seed with schedules one has a time */
-    LATER_MS_MAX = 3000
+    LATER_MS_MAX = 3000,
+    KEYED_OF_10000 = 7000,
+    CANCELS_OF_10000 = 2000,
+    SOON_US_MAX = 20000,
+    CANCEL_US_MAX = 1000000
 };
 
 typedef struct client {
@@ -210,7 +214,8 @@ static uint64_t submit(client_t *client, uint32_t number, uint64_t sequence, uin
                                                                              : &ledger_peek,
                                  .request = &request,
                                  .tell = (watched->flags & REQUEST_TELL) != 0,
-                                 .handled = (watched->flags & REQUEST_WANT_HANDLED) != 0};
+                                 .handled = (watched->flags & REQUEST_WANT_HANDLED) != 0,
+                                 .cancel_at_deadline = (watched->flags & REQUEST_GIVE_UP) != 0};
     if (watched->due_us > 0) {
         description.deliver_at_ms =
             world_unix_ms() - (int64_t)(world.now_us / 1000) + (int64_t)(watched->due_us / 1000);
@@ -237,6 +242,34 @@ static void on_again(event_t *event)
     submit(client_of(event->process), number, check_watched(number)->sequence, WAIT_MAX_MS);
 }
 
+static void on_cancel(event_t *event)
+{
+    client_t *client = client_of(event->process);
+    uint32_t number = (uint32_t)event->number;
+    check_cancels(number);
+    session_cancel(client->session, check_watched(number)->sequence,
+                   process_now_ms(event->process));
+    process_touch(event->process);
+}
+
+/* At any time of its course: it may wait, run, or have ended. */
+static void plan_cancel(process_t *process, uint32_t number)
+{
+    if (!world.plan.cancels || check_watched(number)->kills || !world_chance(CANCELS_OF_10000)) {
+        return;
+    }
+    event_t *event = event_new(process, on_cancel, NULL, 0);
+    event->number = number;
+    event_schedule(event, world.now_us +
+                              world_between(0, world_chance(7000) ? SOON_US_MAX : CANCEL_US_MAX));
+}
+
+/* One of a few keys, so that duplicates cross; later other ones, so that messages go on to come. */
+static uint32_t draw_key(uint32_t call)
+{
+    return 1 + call / (4 * world.plan.entities) + (uint32_t)world_between(0, 2);
+}
+
 void simulated_client_call(process_t *process)
 {
     uint32_t flags = draw_flags();
@@ -249,9 +282,18 @@ void simulated_client_call(process_t *process)
     if (world.plan.schedules && flags & REQUEST_DURABLE && number % LATER_OF == 0) {
         watched->due_us = (world.now_us / 1000 + number * UINT64_C(7919) % LATER_MS_MAX) * 1000;
     }
+    if (world.plan.keyed && flags & REQUEST_DURABLE && !watched->kills &&
+        world_chance(KEYED_OF_10000)) {
+        watched->key = draw_key(number);
+    }
     bool hurried = !world.calm && world_chance(1000);
     uint64_t wait_max_ms = hurried ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
+    if (hurried && world.plan.cancels && !(flags & REQUEST_TELL) && !watched->kills) {
+        watched->flags |= REQUEST_GIVE_UP;
+        check_cancels(number);
+    }
     check_submitted(number, submit(client_of(process), number, 0, wait_max_ms));
+    plan_cancel(process, number);
 }
 
 /* An entity of the type and the lane that has no other messages. */

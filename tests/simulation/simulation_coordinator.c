@@ -75,6 +75,9 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
     case COORDINATOR_TYPE:
         router_type(life->router, effect->group, bytes);
         break;
+    case COORDINATOR_TYPES_LISTED:
+        router_types_listed(life->router);
+        break;
     case COORDINATOR_TYPES_READ:
         router_types_read(life->router, effect->number == 1);
         break;

@@ -195,6 +195,9 @@ static void take_found(broker_life_t *life, const operation_t *find)
                                 .position = message->position};
         router_lookup_found(life->router, find->hold.lane, &found);
     }
+    for (size_t i = 0; i < find->answer.key_count; i++) {
+        router_lookup_key(life->router, find->hold.lane, &find->answer.keys[i]);
+    }
     router_lookup_done(life->router, find->hold.lane, find->error, find->answer.reached,
                        process_now_ms(life->process));
 }

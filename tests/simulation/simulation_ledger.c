@@ -1,7 +1,9 @@
 /* The entity of the simulation: a ledger to which each message appends its number. Some messages
- * end in defects at first, some fail, some are answered later.
+ * end in defects at first, some fail, some are answered later. Now and then an instance cannot be
+ * built.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "core/limits.h"
 #include "tests/simulation/simulation_check.h"
@@ -10,6 +12,8 @@
 enum {
     LATER_US_MAX = 40000,
     LATER_OF_10000 = 2500,
+    OBEYS_OF_10000 = 7000,
+    UNBUILT_OF_10000 = 300,
     DEATH_US_MAX = 2000, /* of a worker that runs poison */
     RESTART_US_MAX = 300000,
     REPORT_US_MAX = 100000 /* a start in time for a report within the grace */
@@ -30,10 +34,34 @@ static const fabric_field_t reply_fields[] = {
 const fabric_schema_t ledger_reply_schema =
     FABRIC_SCHEMA("LedgerReply", ledger_reply_t, reply_fields);
 
-const fabric_message_type_t ledger_append = {
-    .tag = "Append", .request = &request_schema, .reply = &ledger_reply_schema, .durable = true};
-const fabric_message_type_t ledger_peek = {
-    .tag = "Peek", .request = &request_schema, .reply = &ledger_reply_schema};
+/* The key stands in no message: the checker knows it. */
+static size_t key_of(const void *bytes, uint8_t *key, size_t capacity)
+{
+    const ledger_request_t *request = bytes;
+    uint32_t number = check_watched(request->call)->key;
+    if (number == 0 || capacity < sizeof number) {
+        return 0;
+    }
+    memcpy(key, &number, sizeof number);
+    return sizeof number;
+}
+
+/* The failure of every other message that fails; the others fail with a code and a text. */
+enum { REFUSED = 3 };
+static const fabric_choice_t failure_items[] = {
+    FABRIC_VARIANT(REFUSED, "Refused", ledger_reply_schema, NULL)};
+static const fabric_choices_t failures = FABRIC_CHOICES("LedgerFailure", failure_items);
+
+const fabric_message_type_t ledger_append = {.tag = "Append",
+                                             .request = &request_schema,
+                                             .reply = &ledger_reply_schema,
+                                             .durable = true,
+                                             .primary_key = key_of,
+                                             .failures = &failures};
+const fabric_message_type_t ledger_peek = {.tag = "Peek",
+                                           .request = &request_schema,
+                                           .reply = &ledger_reply_schema,
+                                           .failures = &failures};
 
 process_t *ledger_worker;
 
@@ -53,6 +81,20 @@ static void on_answer(event_t *event)
     }
 }
 
+/* The run stops, and its answer will not come. Where no call may fail, it does so for its caller
+ * only: the outcome of a volatile one would be unknown. */
+static void on_interrupt(void *argument, fabric_interrupt_t why)
+{
+    event_t *event = argument;
+    fabric_pending_t *pending = event->subject;
+    if (world.plan.rolling && why == FABRIC_INTERRUPT_STOP) {
+        return;
+    }
+    event->subject = NULL;
+    world.result->interrupted++;
+    fabric_pending_interrupted(&pending);
+}
+
 static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, uint32_t run)
 {
     event_t *event = event_new(ledger_worker, on_answer, fabric_later(context), 0);
@@ -60,6 +102,9 @@ static fabric_result_t answer_later(fabric_context_t *context, uint32_t call, ui
     event->number = call;
     event->extra = run;
     event_schedule(event, world.now_us + world_between(100, LATER_US_MAX));
+    if (world.plan.cancels && world_chance(OBEYS_OF_10000)) {
+        fabric_pending_on_interrupt(event->subject, on_interrupt, event);
+    }
     return FABRIC_PENDING;
 }
 
@@ -124,6 +169,9 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     if (attempt <= request->defects) {
         return fabric_defect(context, "attempt %u breaks", attempt);
     }
+    if (request->fails && request->call % 2 == 0) {
+        return fabric_fail_with(context, REFUSED, &(ledger_reply_t){request->call, run});
+    }
     if (request->fails) {
         return fabric_fail(context, run, "refused");
     }
@@ -134,12 +182,22 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     return FABRIC_REPLY;
 }
 
+static bool build(fabric_instance_t *instance, void *state)
+{
+    (void)state;
+    if (!world_chance(UNBUILT_OF_10000)) {
+        return true;
+    }
+    world.result->unbuilt++;
+    return fabric_build_failed(instance, "not now");
+}
+
 static const fabric_handler_t handlers[] = {{&ledger_append, append}, {&ledger_peek, append}};
 
 #define LEDGER_TYPE(title)                                                                         \
     {                                                                                              \
-        .name = (title), .state_size = sizeof(ledger_t), .handlers = handlers, .handler_count = 2, \
-        .idle_ms = 400                                                                             \
+        .name = (title), .state_size = sizeof(ledger_t), .build = build, .handlers = handlers,     \
+        .handler_count = 2, .idle_ms = 400                                                         \
     }
 
 const fabric_entity_type_t ledger_types[SIMULATION_TYPES_MAX] = {

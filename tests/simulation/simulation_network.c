@@ -51,10 +51,31 @@ static uint64_t frame_hash(fabric_bytes_t frame)
 
 static void on_frame(event_t *event);
 
-/* The frames in flight that arrive in spite of a cut: the first ones, late. */
+/* Marks beside the number of a frame. */
+#define FRAME_LATE     (UINT64_C(1) << 63) /* it arrives in spite of a cut */
+#define FRAME_REPEATED (UINT64_C(1) << 62) /* likewise, for the second time */
+
+static event_t *copy_frame(const event_t *event, uint64_t marks)
+{
+    event_t *copy = event_new(event->process, on_frame, event->subject, event->size);
+    copy->life = event->life;
+    copy->number = event->number;
+    copy->extra = event->extra | marks;
+    memcpy(copy->bytes, event->bytes, event->size);
+    return copy;
+}
+
+/* The frames in flight that arrive in spite of a cut: the first ones, late. A repeated one comes
+ * behind all of them, also where its broker was frozen meanwhile. */
 static bool is_lost_or_late(event_t *event, channel_t *connection, size_t direction)
 {
-    if (!connection->cut || event->extra >> 63) {
+    uint64_t late_us = world.now_us + connection->late_us[direction];
+    if (event->extra & FRAME_REPEATED &&
+        connection->arrived[direction] < (event->extra & UINT32_MAX)) {
+        event_schedule(copy_frame(event, 0), late_us);
+        return true;
+    }
+    if (!connection->cut || event->extra & FRAME_LATE) {
         return false;
     }
     if (event->extra > connection->survive[direction]) {
@@ -62,12 +83,7 @@ static bool is_lost_or_late(event_t *event, channel_t *connection, size_t direct
         world.result->lost_frames++;
         return true;
     }
-    event_t *late = event_new(event->process, on_frame, connection, event->size);
-    late->life = event->life;
-    late->number = direction;
-    late->extra = event->extra | UINT64_C(1) << 63;
-    memcpy(late->bytes, event->bytes, event->size);
-    event_schedule(late, world.now_us + connection->late_us[direction]);
+    event_schedule(copy_frame(event, FRAME_LATE), late_us);
     return true;
 }
 
@@ -140,11 +156,7 @@ static bool is_repeatable(fabric_bytes_t frame)
 /* A frame on its way arrives again, as one of a connection that was cut behind it. */
 static void repeat_frame(const event_t *event, channel_t *connection)
 {
-    event_t *again = event_new(event->process, on_frame, connection, event->size);
-    again->life = event->life;
-    again->number = event->number;
-    again->extra = event->extra | UINT64_C(1) << 63;
-    memcpy(again->bytes, event->bytes, event->size);
+    event_t *again = copy_frame(event, FRAME_LATE | FRAME_REPEATED);
     connection->repeats = false;
     network_cut(connection, (cut_t){world_between(0, DIE_US_MAX), world_between(0, DIE_US_MAX)});
     connection->survive[TO_BROKER] = connection->sent[TO_BROKER];

@@ -55,7 +55,7 @@ void simulated_restart(process_t *process, uint64_t after_us);
 typedef struct ledger_request {
     uint32_t call;
     uint32_t defects; /* attempts that end in a defect */
-    uint32_t fails;   /* 1: answers with a typed failure */
+    uint32_t fails;   /* 1: answers with a failure, of even calls a typed one */
 } ledger_request_t;
 
 typedef struct ledger_reply {

@@ -400,6 +400,13 @@ static fabric_error_t simulated_find_scheduled(store_t *store, uint32_t lane,
     FORWARD(MEMORY_STORE_LOAD, find_scheduled(inner_of(store), lane, keys, count, found));
 }
 
+static fabric_error_t simulated_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes,
+                                          size_t count, store_visit_key_fn *visit, void *context)
+{
+    FORWARD(MEMORY_STORE_FIND_KEYS,
+            find_keys(inner_of(store), lane, hashes, count, visit, context));
+}
+
 const store_driver_t simulation_store_driver = {
     .scheme = "simulated",
     .slice_rows_max = STORE_SLICE_ROWS_MAX,
@@ -437,4 +444,5 @@ const store_driver_t simulation_store_driver = {
     .load_scheduled = simulated_load_scheduled,
     .count_scheduled = simulated_count_scheduled,
     .find_scheduled = simulated_find_scheduled,
+    .find_keys = simulated_find_keys,
 };

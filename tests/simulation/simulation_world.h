@@ -126,12 +126,14 @@ typedef struct world_plan {
     uint64_t lane_bytes_max; /* of a lane's journal, from which on it is purged */
     /* one durable message, about in the middle of the run, kills each worker that handles it */
     bool poison;
+    bool keyed;           /* of durable calls most have primary keys */
     bool rolling;         /* workers bring all types, and are restarted in order */
     bool rolling_brokers; /* brokers are restarted, too */
     bool supervised;      /* supervisors report how workers ended */
     /* workers claim to have handled messages that they did not take after a defect */
     bool false_claims;
     bool schedules; /* some messages have a time of delivery */
+    bool cancels;   /* clients cancel some calls, and some handlers stop when they hear of it */
 } world_plan_t;
 
 typedef struct world {

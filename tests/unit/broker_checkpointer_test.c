@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/store/checkpointer.h"
 #include "core/journal/entry.h"
@@ -250,6 +251,47 @@ static void a_fenced_lane_is_not_purged(void **state)
     assert_int_equal(first_entry(), 1);
 }
 
+/* Keys 0..count - 1, whose messages have ended; each stands a second longer than the one before. */
+static void write_keys(fixture_t *f, uint32_t count)
+{
+    store_key_t *keys = calloc(count, sizeof *keys);
+    assert_non_null(keys);
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(keys[i].hash, &i, sizeof i);
+        keys[i].ended = true;
+        keys[i].reply.kept_until_ms = f->world->world.store_ms(f->world->world.context) + 1000 * i;
+    }
+    store_slice_t slice = {.keys = keys, .key_count = count, .last = true};
+    assert_int_equal(checkpointer_write(&f->checkpointer, &f->hold, &slice), FABRIC_OK);
+    free(keys);
+}
+
+static void keys_are_deleted_when_their_time_is_over(void **state)
+{
+    fixture_t *f = *state;
+    write_keys(f, 10);
+    purge(f, 0);
+    assert_int_equal(f->purged.keys, 0);
+    f->world->now_ms += 4000;
+    world_strike(f->world, MEMORY_STORE_PURGE, MEMORY_STORE_UNKNOWN_BEFORE, 0, 1);
+    purge(f, 0);
+    assert_int_equal(f->purged.keys, 4); /* the next one is to stand until now */
+    purge(f, 0);
+    assert_int_equal(f->purged.keys, 0);
+}
+
+static void a_purge_of_keys_ends_after_some_transactions(void **state)
+{
+    fixture_t *f = *state;
+    enum { MANY = PURGE_KEYS_MAX * PURGE_TURNS_MAX + 100 };
+    write_keys(f, MANY);
+    f->world->now_ms += 1000 * MANY;
+    purge(f, 0);
+    assert_int_equal(f->purged.keys, MANY - 100);
+    purge(f, 0);
+    assert_int_equal(f->purged.keys, 100);
+}
+
 static void a_purge_ends_after_some_transactions(void **state)
 {
     fixture_t *f = *state;
@@ -306,6 +348,8 @@ int main(void)
         TEST(a_journal_that_is_too_large_loses_its_oldest_entries),
         TEST(a_purge_is_repeated_until_it_is_certain),
         TEST(a_fenced_lane_is_not_purged),
+        TEST(keys_are_deleted_when_their_time_is_over),
+        TEST(a_purge_of_keys_ends_after_some_transactions),
         TEST(a_purge_ends_after_some_transactions),
         TEST(large_entries_are_purged_in_small_transactions),
     };

@@ -249,13 +249,13 @@ static void rows_stand_unless_they_are_overruled(void **state)
     checkpoint(f, 0, 8);
     end(f, 0, 2);
     count_attempt(f, 5, 3);
+    count_attempt(f, 6, 0); /* its entity was parked, and is resumed */
     begin(f, 8, 2);
     adopt(f);
     expect_standing(f, 2, 10);
     assert_int_equal(standing_of(&f->adoption).attempts[5], 3);
-    assert_int_equal(f->adoption.overruled_count, 3);
+    assert_int_equal(f->adoption.overruled_count, 4); /* FIRST + 6 is one of them */
     assert_true(find_overruled(&f->adoption, FIRST)->ended);
-    assert_false(find_overruled(&f->adoption, FIRST + 5)->ended);
     assert_null(find_message(f->adoption.messages, FIRST + 5));
     assert_int_equal(f->adoption.checkpoint, 2);
     assert_true(f->adoption.tail_bytes < f->adoption.log_bytes);

@@ -42,7 +42,7 @@ static void unknown_types_may_appear_for_a_while(void **state)
     message_request_t request = driver_request(1, "a", REQUEST_DURABLE);
     request.type = fabric_bytes_of("Nothing");
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_RUNNER_NOT_REGISTERED);
-    driver_pass_alive(driver, 5000, (const char *const[]){"c1", NULL});
+    driver_pass_alive(driver, driver->config.registration_ms, (const char *const[]){"c1", NULL});
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
     driver_close(&driver);
 }
@@ -90,8 +90,11 @@ static void limits_hold(void **state)
     request = driver_request(20, "a", 32);
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_KIND);
     request = driver_request(21, "a", REQUEST_DURABLE);
-    request.primary_key = fabric_bytes_of("k");
-    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_KIND);
+    request.primary_key = fabric_bytes(zeros, LIMIT_PRIMARY_KEY_BYTES_MAX + 1);
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_LIMIT_EXCEEDED);
+    request = driver_request(21, "a", REQUEST_DURABLE);
+    request.deliver_at_ms = (uint64_t)LIMIT_DELIVER_AT_MS_MAX + 1;
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_LIMIT_EXCEEDED);
     request = driver_request(22, "a", REQUEST_DURABLE);
     request.floor = UINT64_MAX;
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_PERSISTENCE);
@@ -575,12 +578,15 @@ static void bytes_in_memory_are_bounded_and_come_free_again(void **state)
 static void volatile_messages_need_an_owner_and_capacity(void **state)
 {
     (void)state;
+    enum { CAPACITY = 4 };
+    driver_told.mailbox_capacity = CAPACITY;
     driver_t *driver = open_with(NULL);
+    driver_told = DRIVER_TOLD_USUALLY;
     driver_ask(driver, "c1", 1, "a", 0);
     assert_int_equal(driver_rejected(driver, "c1", 1), FABRIC_ERROR_RUNNER_UNAVAILABLE);
     driver_worker_hello(driver, "w1", 101, 1, 1); /* one delivery at a time */
     driver_desire(driver, 101);
-    for (uint64_t i = 2; i < 2 + 1 + DRIVER_CAPACITY; i++) {
+    for (uint64_t i = 2; i < 2 + CAPACITY; i++) {
         driver_ask(driver, "c1", i, "a", 0);
     }
     assert_int_equal(driver_count(driver, "c1", KIND_REJECTED), 0);

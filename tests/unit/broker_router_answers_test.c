@@ -112,7 +112,7 @@ static void a_durable_call_is_answered_at_its_deadline(void **state)
     assert_true(router_take_lookup(driver->router, 0, &lookup));
     router_lookup_done(driver->router, 0, FABRIC_OK, lookup.floor, driver->now_ms);
     const message_deliver_t *delivery = driver_delivery(driver, "w1");
-    assert_int_equal(delivery->deadline_ms, 0);
+    assert_int_equal(delivery->deadline_ms, 300);
     driver_result(driver, "w1", delivery, STATUS_OK, FABRIC_OK);
     driver_commit(driver);
     driver_replied(driver, "c1", 1);

@@ -315,6 +315,59 @@ static void a_new_home_corrects_rows_that_the_journal_has_overruled(void **state
     home_close(&home);
 }
 
+static uint32_t parked(const home_t *home)
+{
+    return (uint32_t)home_counters(home).parked;
+}
+
+static void resume(home_t *home, const char *id)
+{
+    wire_writer_t argument = {0};
+    wire_put_array(&argument, 2);
+    wire_put_bin(&argument, fabric_bytes_of("Counter"));
+    wire_put_bin(&argument, fabric_bytes_of(id));
+    message_query_t query = {
+        .sequence = 5, .name = fabric_bytes_of("resume"), .argument = wire_writer_bytes(&argument)};
+    driver_send(home->driver, "c", query, &query);
+    wire_writer_destroy(&argument);
+    assert_int_equal(driver_take(home->driver, "c", KIND_ANSWER)->as.answer.error, FABRIC_OK);
+}
+
+/* Counts of zero in the journal overrule a row, too; and the next checkpoint corrects it. */
+static void a_resumed_entity_stays_resumed_at_the_next_homes(void **state)
+{
+    (void)state;
+    router_config_t config;
+    home_config(&config);
+    config.attempts_max = 1;
+    driver_told.options.failure = FAILURE_PARK;
+    home_t *home = home_open(&config);
+    home_ask(home, "a", 1);
+    home_append(home);
+    home_worker(home);
+    answer_next(home, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    home_append(home);
+    assert_int_equal(parked(home), 1);
+    home_checkpoint(home);
+    home_kill(home);
+    home_worker(home);
+    assert_true(home_load(home, 0));
+    assert_int_equal(parked(home), 1);
+    resume(home, "a");
+    home_append(home);
+    assert_int_equal(driver_delivery(home->driver, "w")->attempt, 1);
+    for (int homes = 0; homes < 2; homes++) {
+        home_kill(home);
+        home_worker(home);
+        assert_true(home_load(home, 0));
+        assert_int_equal(parked(home), 0);
+        assert_int_equal(driver_delivery(home->driver, "w")->attempt, 1);
+        home_checkpoint(home);
+    }
+    home_close(&home);
+    driver_told = DRIVER_TOLD_USUALLY;
+}
+
 static void a_slice_of_a_dropped_lane_stays_valid_and_its_answer_does_not_count(void **state)
 {
     (void)state;
@@ -371,6 +424,7 @@ int main(void)
         cmocka_unit_test(what_ends_while_a_slice_puts_it_is_deleted_by_a_later_slice),
         cmocka_unit_test(a_dead_letter_and_the_end_of_its_row_lie_in_one_slice),
         cmocka_unit_test(a_new_home_corrects_rows_that_the_journal_has_overruled),
+        cmocka_unit_test(a_resumed_entity_stays_resumed_at_the_next_homes),
         cmocka_unit_test(a_slice_of_a_dropped_lane_stays_valid_and_its_answer_does_not_count),
         cmocka_unit_test(after_a_slice_that_was_fenced_the_lane_has_no_other),
     };

@@ -16,7 +16,7 @@ static const char *const alive[] = {"c1", "w1", NULL};
 /* A client, and a worker with three messages of one entity in flight; the last one is volatile. */
 static driver_t *open_with_three(const message_deliver_t *deliveries[3])
 {
-    driver_concurrency(CONCURRENCY);
+    driver_told.concurrency = CONCURRENCY;
     driver_t *driver = driver_open();
     driver_client(driver, "c1", 1);
     driver_worker(driver, "w1", 101);
@@ -33,7 +33,7 @@ static driver_t *open_with_three(const message_deliver_t *deliveries[3])
 static int teardown(void **state)
 {
     (void)state;
-    driver_concurrency(1);
+    driver_told = DRIVER_TOLD_USUALLY;
     return 0;
 }
 
@@ -69,7 +69,7 @@ static void what_was_pending_comes_again_after_a_defect(void **state)
     assert_int_equal(driver_counters(driver).results_refused, 0);
     assert_int_equal(driver_rejected(driver, "c1", 3), FABRIC_ERROR_OUTCOME_UNKNOWN);
     driver_commit(driver);
-    driver_pass_alive(driver, 200, alive);
+    driver_pass_alive(driver, driver->config.backoff_ms, alive);
     const message_deliver_t *again = driver_delivered(driver, "w1", deliveries[0]->request_id, 2);
     assert_int_equal(again->attempt, 1);
     driver_result(driver, "w1", again, STATUS_OK, FABRIC_OK);
@@ -83,7 +83,7 @@ static void what_was_pending_comes_again_after_a_defect(void **state)
 
 static unsigned sent_at_once(uint32_t concurrency)
 {
-    driver_concurrency(concurrency);
+    driver_told.concurrency = concurrency;
     driver_t *driver = driver_open();
     driver_client(driver, "c1", 1);
     driver_worker(driver, "w1", 101);

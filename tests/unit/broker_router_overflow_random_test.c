@@ -10,8 +10,9 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "broker/primary_key.h"
 #include "core/random.h"
-#include "tests/unit/lane_model.h"
+#include "tests/unit/lane_actors.h"
 #include "tests/unit/router_driver.h"
 
 enum { STEPS = 3000, SEEDS = 60, LANES = 2, ENTITIES = 6, CALLS = 8192, HELD = 1024 };
@@ -20,39 +21,18 @@ enum { STEPS = 3000, SEEDS = 60, LANES = 2, ENTITIES = 6, CALLS = 8192, HELD = 1
 typedef struct call {
     bool waits;   /* an answer is to come */
     bool replied; /* it came */
+    bool tell;
+    unsigned entity;
+    unsigned key; /* of its primary key, of which each entity has a few; 0: none */
+    int64_t deliver_at_ms;
 } call_t;
-
-/* What of one lane is with the store actors. */
-typedef struct actors {
-    const lane_batch_t *batch;
-    uint64_t appended; /* the entry of the batch, which is durable; 0: it is not yet */
-    const router_slice_t *slice;
-    uint64_t digest;
-    bool committed;
-    store_range_t ranges[512];
-    size_t range_count;
-    bool loading, read;
-    message_t *rows;
-    size_t done;
-    router_scheduled_t scheduled;
-    bool loading_scheduled, scheduled_read, scheduled_ended;
-    message_t *scheduled_rows;
-    call_key_t asked[64];
-    size_t asked_count;
-    bool looking, looked;
-    struct {
-        uint64_t id; /* 0: not found */
-        uint64_t position;
-        bool ended;
-    } found[64];
-} actors_t;
 
 typedef struct world {
     uint64_t random;
     router_config_t config;
     driver_t *driver;
     lane_model_t store;
-    actors_t actors[LANES];
+    lane_actors_t actors[LANES];
     uint64_t epoch;
     uint64_t next; /* sequence of the client's next call */
     uint64_t settled;
@@ -63,6 +43,7 @@ typedef struct world {
     uint64_t activation[ENTITIES], delivered[ENTITIES];
     unsigned worker; /* its number; 0: nobody owns the shards */
     unsigned homes;
+    unsigned keyed; /* percent of the calls that have primary keys */
 } world_t;
 
 static uint64_t pick(world_t *world, uint64_t max)
@@ -104,12 +85,28 @@ static void take_deliveries(world_t *world)
     }
 }
 
+/* The message of the call, or of the call whose primary key it has. */
+static const lane_message_t *message_of_call(const world_t *world, uint64_t sequence)
+{
+    const call_t *call = &world->calls[sequence];
+    const lane_message_t *at = lane_model_find_call(&world->store, (call_key_t){1, sequence});
+    if (at || call->key == 0) {
+        return at;
+    }
+    uint8_t hash[STORE_KEY_BYTES];
+    char id[3] = {'e', (char)('0' + call->entity), 0};
+    store_message_t message = {.type = fabric_bytes_of("Counter"),
+                               .entity = fabric_bytes_of(id),
+                               .tag = fabric_bytes_of("Add")};
+    primary_key_hash(&message, fabric_bytes(&call->key, sizeof call->key), hash);
+    return lane_model_find_key(&world->store, hash);
+}
+
 static void take_answers(world_t *world)
 {
     while (driver_count(world->driver, "c", KIND_REPLY) > 0) {
         const message_reply_t *reply = &driver_take(world->driver, "c", KIND_REPLY)->as.reply;
-        const lane_message_t *at =
-            lane_model_find_call(&world->store, (call_key_t){1, reply->sequence});
+        const lane_message_t *at = message_of_call(world, reply->sequence);
         assert_non_null(at);
         assert_true(at->ended > 0);
         assert_int_equal(reply->request_id, at->message->stored.id.value);
@@ -132,6 +129,9 @@ static void take_answers(world_t *world)
         const message_accepted_t *accepted =
             &driver_take(world->driver, "c", KIND_ACCEPTED)->as.accepted;
         assert_non_null(lane_model_find(&world->store, accepted->request_id));
+        const lane_message_t *at = message_of_call(world, accepted->sequence);
+        assert_non_null(at);
+        assert_int_equal(accepted->request_id, at->message->stored.id.value);
     }
 }
 
@@ -173,6 +173,10 @@ static void send_call(world_t *world, uint64_t sequence, unsigned entity, uint64
     request.payload = fabric_bytes(payload, sizeof payload);
     request.floor = flags & REQUEST_RESEND ? 0 : world->driver->heard_id;
     request.deliver_at_ms = (uint64_t)deliver_at_ms;
+    const call_t *call = &world->calls[sequence];
+    if (call->key > 0) {
+        request.primary_key = fabric_bytes(&call->key, sizeof call->key);
+    }
     driver_send_settling(world->driver, "c", world->settled, request, &request);
 }
 
@@ -199,9 +203,14 @@ static void ask(world_t *world)
     for (unsigned i = 0; i < burst && world->next < CALLS; i++) {
         unsigned entity = chance(world, 50) ? 0 : (unsigned)pick(world, ENTITIES - 1);
         bool tell = chance(world, 50);
-        world->calls[world->next].waits = !tell;
+        world->calls[world->next] = (call_t){.waits = !tell, .tell = tell, .entity = entity};
+        if (chance(world, world->keyed)) {
+            world->calls[world->next].key = 1 + (unsigned)pick(world, 30 + world->next / 8);
+        }
+        int64_t deliver_at_ms = choose_time(world);
+        world->calls[world->next].deliver_at_ms = deliver_at_ms;
         send_call(world, world->next++, entity, tell ? REQUEST_TELL | REQUEST_WANT_ACCEPTED : 0,
-                  choose_time(world));
+                  deliver_at_ms);
     }
 }
 
@@ -209,15 +218,13 @@ static void ask(world_t *world)
 static void ask_again(world_t *world)
 {
     for (uint64_t sequence = world->settled; sequence < world->next; sequence++) {
-        const lane_message_t *at = lane_model_find_call(&world->store, (call_key_t){1, sequence});
         call_t *call = &world->calls[sequence];
-        if (!at || call->waits || call->replied || !chance(world, 20) ||
-            at->message->stored.flags & REQUEST_TELL) {
+        if (call->waits || call->replied || call->tell || !chance(world, 20) ||
+            !message_of_call(world, sequence)) {
             continue;
         }
         call->waits = true;
-        unsigned entity = entity_of(at->message->stored.entity);
-        send_call(world, sequence, entity, REQUEST_RESEND, at->message->stored.deliver_at_ms);
+        send_call(world, sequence, call->entity, REQUEST_RESEND, call->deliver_at_ms);
     }
 }
 
@@ -256,7 +263,7 @@ static void change_owner(world_t *world)
 
 static void append(world_t *world, uint32_t lane)
 {
-    actors_t *actors = &world->actors[lane];
+    lane_actors_t *actors = &world->actors[lane];
     if (!actors->batch) {
         actors->batch = router_take_batch(world->driver->router, lane, world->driver->now_ms);
     } else if (!actors->appended) {
@@ -272,7 +279,7 @@ static void append(world_t *world, uint32_t lane)
 
 static void checkpoint(world_t *world, uint32_t lane)
 {
-    actors_t *actors = &world->actors[lane];
+    lane_actors_t *actors = &world->actors[lane];
     if (!actors->slice) {
         actors->slice = router_take_slice(world->driver->router, lane, world->driver->now_ms);
         actors->digest = actors->slice ? lane_model_digest(&actors->slice->slice) : 0;
@@ -286,94 +293,6 @@ static void checkpoint(world_t *world, uint32_t lane)
         actors->slice = NULL;
         actors->committed = false;
         router_slice_done(world->driver->router, lane, FABRIC_OK, world->driver->now_ms);
-    }
-}
-
-static void load(world_t *world, uint32_t lane)
-{
-    actors_t *actors = &world->actors[lane];
-    router_load_t taken;
-    if (!actors->loading) {
-        actors->loading = router_take_load(world->driver->router, lane, &taken);
-        if (actors->loading) {
-            assert_true(taken.count > 0 && taken.count <= 512);
-            memcpy(actors->ranges, taken.ranges, taken.count * sizeof *taken.ranges);
-            actors->range_count = taken.count;
-        }
-    } else if (!actors->read) {
-        actors->read = true;
-        actors->rows = lane_model_load(&world->store, lane, actors->ranges, actors->range_count,
-                                       chance(world, 80) ? 1000 : pick(world, 3), &actors->done);
-    } else {
-        bool failed = chance(world, 10);
-        if (failed) {
-            message_chain_destroy(&actors->rows);
-        }
-        message_t *rows = actors->rows;
-        actors->rows = NULL;
-        actors->loading = actors->read = false;
-        router_loaded(world->driver->router, lane,
-                      failed ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK, rows,
-                      failed ? 0 : actors->done, world->driver->now_ms);
-    }
-}
-
-static void load_scheduled(world_t *world, uint32_t lane)
-{
-    actors_t *actors = &world->actors[lane];
-    router_t *router = world->driver->router;
-    if (!actors->loading_scheduled) {
-        actors->loading_scheduled = router_take_scheduled(router, lane, &actors->scheduled);
-    } else if (!actors->scheduled_read) {
-        actors->scheduled_read = true;
-        actors->scheduled_rows = lane_model_load_scheduled(
-            &world->store, lane, actors->scheduled.after,
-            chance(world, 80) ? actors->scheduled.limit : 1 + pick(world, 3),
-            &actors->scheduled_ended);
-    } else {
-        bool failed = chance(world, 10);
-        if (failed) {
-            message_chain_destroy(&actors->scheduled_rows);
-        }
-        message_t *rows = actors->scheduled_rows;
-        actors->scheduled_rows = NULL;
-        actors->loading_scheduled = actors->scheduled_read = false;
-        router_scheduled_loaded(router, lane, failed ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK,
-                                rows, !failed && actors->scheduled_ended, world->driver->now_ms);
-    }
-}
-
-static void look_up(world_t *world, uint32_t lane)
-{
-    actors_t *actors = &world->actors[lane];
-    router_lookup_t lookup;
-    if (!actors->looking) {
-        actors->looking = router_take_lookup(world->driver->router, lane, &lookup);
-        actors->asked_count = actors->looking ? lookup.call_count : 0;
-        assert_true(actors->asked_count <= 64);
-        for (size_t i = 0; i < actors->asked_count; i++) {
-            actors->asked[i] = lookup.calls[i];
-        }
-    } else if (!actors->looked) {
-        actors->looked = true;
-        for (size_t i = 0; i < actors->asked_count; i++) {
-            const lane_message_t *at = lane_model_find_call(&world->store, actors->asked[i]);
-            actors->found[i].id = at ? at->message->stored.id.value : 0;
-            actors->found[i].ended = at && at->ended > 0;
-            actors->found[i].position = at ? at->message->position : 0;
-        }
-    } else {
-        actors->looking = actors->looked = false;
-        for (size_t i = 0; i < actors->asked_count; i++) {
-            const lane_message_t *at = lane_model_find(&world->store, actors->found[i].id);
-            if (at) {
-                driver_lookup_found_at(world->driver, lane, &at->message->stored,
-                                       actors->found[i].ended ? &at->message->reply : NULL,
-                                       actors->found[i].position);
-            }
-        }
-        router_lookup_done(world->driver->router, lane, FABRIC_OK, (request_id_t){0},
-                           world->driver->now_ms);
     }
 }
 
@@ -412,7 +331,7 @@ static void begin_home(world_t *world)
 static void end_home(world_t *world)
 {
     for (uint32_t i = 0; i < LANES; i++) {
-        actors_t *actors = &world->actors[i];
+        lane_actors_t *actors = &world->actors[i];
         if (actors->batch && !actors->appended && chance(world, 50)) {
             lane_model_append(&world->store, i, actors->batch);
         }
@@ -421,7 +340,7 @@ static void end_home(world_t *world)
         }
         message_chain_destroy(&actors->rows);
         message_chain_destroy(&actors->scheduled_rows);
-        *actors = (actors_t){0};
+        *actors = (lane_actors_t){.random = &world->random};
     }
     world->config.store_now_ms = driver_unix_ms(world->driver); /* the next home's clock goes on */
     driver_close(&world->driver);
@@ -450,7 +369,7 @@ static void forget_lane(world_t *world, uint32_t lane)
 static void lose_lane(world_t *world)
 {
     uint32_t lane = (uint32_t)pick(world, LANES - 1);
-    actors_t *actors = &world->actors[lane];
+    lane_actors_t *actors = &world->actors[lane];
     if (actors->batch && !actors->appended && chance(world, 50)) {
         actors->appended = lane_model_append(&world->store, lane, actors->batch);
     }
@@ -487,7 +406,7 @@ static void lose_lane(world_t *world)
         router_lookup_done(world->driver->router, lane, FABRIC_OK, (request_id_t){0},
                            world->driver->now_ms);
     }
-    *actors = (actors_t){0};
+    *actors = (lane_actors_t){.random = &world->random};
     forget_lane(world, lane);
     if (!late) {
         adopt(world, lane);
@@ -508,13 +427,13 @@ static void store_step(world_t *world)
         checkpoint(world, lane);
         break;
     case 2:
-        load(world, lane);
+        lane_actors_load(&world->actors[lane], world->driver, &world->store, lane);
         break;
     case 3:
-        load_scheduled(world, lane);
+        lane_actors_load_scheduled(&world->actors[lane], world->driver, &world->store, lane);
         break;
     default:
-        look_up(world, lane);
+        lane_actors_look_up(&world->actors[lane], world->driver, &world->store, lane);
         break;
     }
     driver_pull(world->driver);
@@ -555,6 +474,7 @@ static void make_config(world_t *world)
     router_config_t *config = &world->config;
     driver_config(config);
     config->lanes = LANES;
+    world->keyed = (unsigned[]){0, 30, 90}[pick(world, 2)];
     config->entity_window = (uint32_t[]){1, 4, 20}[pick(world, 2)];
     config->schedule_window = (uint32_t[]){1, 4, 20}[pick(world, 2)];
     config->slice_rows_max = (uint32_t[]){2, 5, 5000}[pick(world, 2)];
@@ -577,9 +497,9 @@ static void calm_down(world_t *world)
         for (uint32_t lane = 0; lane < LANES; lane++) {
             append(world, lane);
             checkpoint(world, lane);
-            load(world, lane);
-            load_scheduled(world, lane);
-            look_up(world, lane);
+            lane_actors_load(&world->actors[lane], world->driver, &world->store, lane);
+            lane_actors_load_scheduled(&world->actors[lane], world->driver, &world->store, lane);
+            lane_actors_look_up(&world->actors[lane], world->driver, &world->store, lane);
         }
         driver_pull(world->driver);
         if (i % 10 == 0) {
@@ -609,7 +529,7 @@ static void fill_up(world_t *world)
         for (uint32_t lane = 0; lane < LANES; lane++) {
             append(world, lane);
             checkpoint(world, lane);
-            load_scheduled(world, lane);
+            lane_actors_load_scheduled(&world->actors[lane], world->driver, &world->store, lane);
         }
         driver_pull(world->driver);
         pass(world, i % 10 == 0 ? 10 : 0);
@@ -632,6 +552,9 @@ static void run(uint64_t seed)
     make_config(world);
     lane_model_init(&world->store, LANES, world->config.slice_rows_max);
     world->next = world->settled = 1;
+    for (uint32_t i = 0; i < LANES; i++) {
+        world->actors[i].random = &world->random;
+    }
     begin_home(world);
     for (int i = 0; i < STEPS; i++) {
         step(world);
@@ -643,8 +566,7 @@ static void run(uint64_t seed)
     }
     calm_down(world);
     for (uint64_t i = 1; i < world->next; i++) { /* who waits for what is stored got an answer */
-        assert_false(world->calls[i].waits &&
-                     lane_model_find_call(&world->store, (call_key_t){1, i}));
+        assert_false(world->calls[i].waits && message_of_call(world, i));
     }
     router_counters_t counters = driver_counters(world->driver);
     assert_int_equal(counters.pending, 0);

@@ -86,7 +86,7 @@ static void a_result_that_contradicts_itself_is_no_reply(void **state)
         {STATUS_FAILURE, 0, 7, good},
         {STATUS_FAILURE, FABRIC_ERROR_BUSY, 7, good},
         {STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE, 7, fabric_bytes(too_long, sizeof too_long)},
-        {STATUS_NOT_TAKEN + 1, 0, 0, good},
+        {STATUS_TYPED_FAILURE + 1, 0, 0, good},
         {UINT64_MAX, 0, 0, good},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

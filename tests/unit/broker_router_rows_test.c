@@ -334,6 +334,7 @@ static void a_damaged_reply_is_told_as_a_defect(void **state)
         {.status = STATUS_OK, .code = 7},
         {.status = STATUS_FAILURE, .error = 0},
         {.status = STATUS_FAILURE, .error = FABRIC_ERROR_BUSY, .code = 7},
+        {.status = STATUS_TYPED_FAILURE, .error = 0, .code = 7},
         {.status = STATUS_DEFECT, .error = UINT32_MAX},
         {.status = STATUS_OK, .payload = {zeros, sizeof zeros}},
     };

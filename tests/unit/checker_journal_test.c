@@ -38,7 +38,9 @@ static void expect_same(const decoded_record_t *ours, const journal_record_t *th
     assert_true(fabric_bytes_equal(ours->payload, message->payload));
     assert_true(fabric_bytes_equal(ours->traceparent, message->traceparent));
     assert_true(fabric_bytes_equal(ours->headers, message->headers));
-    assert_int_equal(ours->key_hash.size, message->key_hash ? 32 : 0);
+    const uint8_t *key_hash = result ? theirs->key_hash : message->key_hash;
+    assert_true(fabric_bytes_equal(ours->key_hash, fabric_bytes(key_hash, key_hash ? 32 : 0)));
+    assert_int_equal(ours->kept_until_ms, result ? theirs->reply.kept_until_ms : 0);
     bool bare = result || theirs->kind == RECORD_ATTEMPT;
     assert_int_equal(ours->deliver_at_ms, bare ? theirs->deliver_at_ms : message->deliver_at_ms);
     assert_int_equal(ours->attempts, theirs->attempts.attempts);

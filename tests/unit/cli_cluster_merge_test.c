@@ -187,9 +187,9 @@ static void expect_keys(const json_t *object, const char *const *keys)
 /* Programs read these keys: none is renamed or taken away. */
 static void the_keys_of_the_document_stay(void **state)
 {
-    static const char *const keys[] = {
-        "cluster", "map_term", "map_sequence", "brokers", "counters", "lanes", "runners",
-        "types",   "shards",   "healthy",      "reasons", "health",   NULL};
+    static const char *const keys[] = {"cluster", "map_term", "map_sequence", "brokers", "counters",
+                                       "lanes",   "runners",  "types",        "shards",  "healthy",
+                                       "reasons", "health",   "unregistered", NULL};
     static const char *const numbers[] = {"brokers",           "brokers_answering",
                                           "runners",           "runners_healthy",
                                           "runners_stuck",     "lanes",

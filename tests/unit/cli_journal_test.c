@@ -175,6 +175,22 @@ static void a_filter_of_both_needs_no_message(void **state)
     journal_writer_destroy(&writer);
 }
 
+static void a_typed_failure_is_told(void **state)
+{
+    (void)state;
+    journal_writer_t *writer = journal_writer_new();
+    store_message_t add = message_of(ID, "Counter", "c-1");
+    store_reply_t failure = {
+        .status = 4, .error = 13, .code = 7, .payload = fabric_bytes("\x92\x05\x0c", 3)};
+    journal_put_result(writer, &add, add.id.value, &failure);
+    store_entry_t entry = seal(writer);
+    char *text = print(journal_print_records, &entry, false, NULL);
+    assert_non_null(
+        strstr(text, " status=typed_failure error=EntityFailure code=7 reply_bytes=3\n"));
+    free(text);
+    journal_writer_destroy(&writer);
+}
+
 static void damage_is_told(void **state)
 {
     (void)state;
@@ -241,6 +257,7 @@ int main(void)
         cmocka_unit_test(records_are_lines_of_json),
         cmocka_unit_test(a_filter_follows_entities),
         cmocka_unit_test(a_filter_of_both_needs_no_message),
+        cmocka_unit_test(a_typed_failure_is_told),
         cmocka_unit_test(damage_is_told),
         cmocka_unit_test(an_entry_is_shown_with_all_fields),
         cmocka_unit_test(times_are_utc),

@@ -151,6 +151,23 @@ static void a_redirect_to_a_broker_that_no_map_names_is_followed_with_the_next_m
     assert_int_equal(script_pull_requests(d, 1), 1);
 }
 
+static void a_cancel_goes_the_way_of_its_call(void **state)
+{
+    session_driver_t *d = *state;
+    reach(d);
+    uint64_t call = script_ask(d, true, "b");
+    assert_int_equal(script_pull_requests(d, 1), 1);
+    session_cancel(d->session, call, d->now_ms);
+    assert_int_equal(script_pull(d, 1), 1);
+    assert_int_equal(d->seen[0].cancel_sequence, call);
+    relay_ended(d);
+    assert_true(wait_hello(d, 1000) != UINT64_MAX);
+    script_welcome(d, 1, d->seen[0].hello_connection, 1);
+    assert_int_equal(script_pull(d, 1), 2);
+    assert_int_equal(d->seen[0].request.sequence, call);
+    assert_int_equal(d->seen[1].cancel_sequence, call);
+}
+
 /* ---- when it breaks ---- */
 
 static void calls_of_a_broken_carrier_are_unknown_or_sent_again(void **state)
@@ -560,6 +577,7 @@ int main(void)
                    setup_always),
         RELAY_TEST(a_redirect_to_a_broker_that_no_map_names_is_followed_with_the_next_map,
                    setup_always),
+        RELAY_TEST(a_cancel_goes_the_way_of_its_call, setup_auto),
         RELAY_TEST(calls_of_a_broken_carrier_are_unknown_or_sent_again, setup_auto),
         RELAY_TEST(a_relay_that_ended_is_begun_again, setup_auto),
         RELAY_TEST(a_broker_that_does_not_know_the_relayed_client_is_greeted_again, setup_auto),

@@ -11,8 +11,8 @@
 
 #include "tests/unit/samples.h"
 
-static const fabric_message_type_t message = {"Get", &fabric_schema_empty, &document_schema, false,
-                                              NULL};
+static const fabric_message_type_t message = {
+    "Get", &fabric_schema_empty, &document_schema, false, NULL, NULL};
 
 static void views_point_into_the_copy(void **state)
 {
@@ -60,8 +60,8 @@ static void a_reply_that_does_not_fit_is_told(void **state)
 static void unknown_fields_of_a_reply_are_left_out(void **state)
 {
     (void)state;
-    static const fabric_message_type_t plain = {"Get", &fabric_schema_empty, &item_schema, false,
-                                                NULL};
+    static const fabric_message_type_t plain = {
+        "Get", &fabric_schema_empty, &item_schema, false, NULL, NULL};
     item_t item;
     fabric_outcome_t outcome = {.error = FABRIC_OK};
     call_t *call = call_new(0);
@@ -84,14 +84,15 @@ static void views_need_a_payload(void **state)
     reason_t reason = {""};
     document_t reply = {0};
     fabric_call_t call = {.message = &message};
-    assert_int_equal(request_check_views(&call, &reply, &reason), FABRIC_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(request_check_structs(&call, &reply, false, &reason),
+                     FABRIC_ERROR_INVALID_ARGUMENT);
     assert_string_equal(reason.text, "the reply has views: fabric_client_call() must give its "
                                      "payload, too, which they point into");
-    assert_int_equal(request_check_views(&call, NULL, &reason), FABRIC_OK);
-    static const fabric_message_type_t plain = {"Get", &fabric_schema_empty, &item_schema, false,
-                                                NULL};
+    assert_int_equal(request_check_structs(&call, NULL, false, &reason), FABRIC_OK);
+    static const fabric_message_type_t plain = {
+        "Get", &fabric_schema_empty, &item_schema, false, NULL, NULL};
     call.message = &plain;
-    assert_int_equal(request_check_views(&call, &reply, &reason), FABRIC_OK);
+    assert_int_equal(request_check_structs(&call, &reply, false, &reason), FABRIC_OK);
 }
 
 int main(void)

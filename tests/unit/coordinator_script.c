@@ -251,6 +251,8 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
     case COORDINATOR_TYPE:
         s->types_seen++;
         break;
+    case COORDINATOR_TYPES_LISTED:
+        break;
     case COORDINATOR_TYPES_READ:
         s->types_read += (uint32_t)effect->number;
         s->types_certain = effect->number == 1;

@@ -246,8 +246,8 @@ static void the_largest_records_are_read(void **state)
                                .call = {UINT64_MAX, UINT64_MAX},
                                .key_hash = zeros,
                                .deliver_at_ms = INT64_MAX};
-    store_reply_t reply = {message.id, message.shard, UINT8_MAX,
-                           UINT32_MAX, UINT64_MAX,    message.payload};
+    store_reply_t reply = {message.id, message.shard,   UINT8_MAX, UINT32_MAX,
+                           UINT64_MAX, message.payload, INT64_MAX};
     journal_attempts_t attempts = {UINT32_MAX, UINT32_MAX};
     journal_writer_t *writer = journal_writer_new();
     journal_put_message(writer, &message, UINT64_MAX - 1, attempts);
@@ -283,8 +283,9 @@ static journal_writer_t *write_all_kinds(void)
                                .tag = fabric_bytes_of("Place"),
                                .payload = fabric_bytes_of("payload"),
                                .call = {77, 3}};
-    store_reply_t reply = {
-        message.id, message.shard, 0, 0, 0, fabric_bytes_of("the reply's payload")};
+    store_reply_t reply = {.id = message.id,
+                           .shard = message.shard,
+                           .payload = fabric_bytes_of("the reply's payload")};
     journal_attempts_t attempts = {2, 1};
     journal_put_adopt(writer, (incarnation_t){{1, 2}}, 6, fabric_bytes_of("broker-1"));
     journal_put_message(writer, &message, ID, (journal_attempts_t){0, 0});

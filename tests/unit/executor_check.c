@@ -68,9 +68,14 @@ static void check_residents(const entity_table_t *entities)
     uint64_t resting = 0;
     uint64_t listed = 0;
     uint64_t outside = 0;
+    uint64_t resources = 0;
     for (const entity_t *entity = entities->by_key; entity; entity = entity->hh.next) {
         residents += entity_is_resident(entity);
-        resting += entity->state == ENTITY_STARTED && !entity->first && !entity->kept;
+        resting += entity->state == ENTITY_STARTED && !entity->first && !entity->kept &&
+                   !entity->resources;
+        for (const resource_t *resource = entity->resources; resource; resource = resource->next) {
+            resources++;
+        }
     }
     const entity_t *before = NULL;
     for (const entity_t *entity = entities->residents.resting; entity;
@@ -87,6 +92,7 @@ static void check_residents(const entity_table_t *entities)
     expect("residents", entities->residents.count, residents);
     expect("more residents than there may be", residents > entities->residents.max, false);
     expect("residents that rest", listed, resting);
+    expect("resources", entities->instance.resource_count, resources);
     expect("entities that wait for room", entities->outside_count, outside);
 }
 

@@ -26,28 +26,34 @@ static const fabric_field_t label_fields[] = {FABRIC_STRING(label_t, text)};
 static const fabric_schema_t label_schema = FABRIC_SCHEMA("Label", label_t, label_fields);
 
 #define NONE &fabric_schema_empty
-static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount_schema, true,
-                                                  NULL};
-static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL};
-static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL};
-static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL};
-static const fabric_message_type_t linger_message = {"Linger", &amount_schema, NONE, true, NULL};
-static const fabric_message_type_t keep_message = {"Keep", &amount_schema, NONE, true, NULL};
-static const fabric_message_type_t end_message = {"End", &amount_schema, &amount_schema, true,
-                                                  NULL};
-static const fabric_message_type_t hold_message = {"Hold", NONE, &amount_schema, true, NULL};
-static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL};
-static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL};
-static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema, true, NULL};
+static const fabric_message_type_t add_message = {"Add", &amount_schema, &amount_schema,
+                                                  true,  NULL,           NULL};
+static const fabric_message_type_t fail_message = {"Fail", NONE, NONE, true, NULL, NULL};
+static const fabric_message_type_t break_message = {"Break", NONE, NONE, true, NULL, NULL};
+static const fabric_message_type_t wait_message = {"Wait", NONE, &amount_schema, false, NULL, NULL};
+static const fabric_message_type_t linger_message = {"Linger", &amount_schema, NONE,
+                                                     true,     NULL,           NULL};
+static const fabric_message_type_t keep_message = {"Keep", &amount_schema, NONE, true, NULL, NULL};
+static const fabric_message_type_t end_message = {"End", &amount_schema, &amount_schema,
+                                                  true,  NULL,           NULL};
+static const fabric_message_type_t hold_message = {"Hold", NONE, &amount_schema, true, NULL, NULL};
+static const fabric_message_type_t label_message = {"Label", NONE, &label_schema, true, NULL, NULL};
+static const fabric_message_type_t lie_message = {"Lie", NONE, &amount_schema, true, NULL, NULL};
+static const fabric_message_type_t twice_message = {"Twice", NONE, &amount_schema,
+                                                    true,    NULL, NULL};
+static const fabric_message_type_t obey_message = {"Obey", NONE, NONE, true, NULL, NULL};
 
 static executor_driver_t *present; /* for handlers */
 
-static bool start(void *state, fabric_bytes_t id)
+static bool build(fabric_instance_t *instance, void *state)
 {
-    (void)id;
     present->starts++;
+    present->instance = instance;
     ((amount_t *)state)->amount += 100;
-    return !present->start_fails;
+    if (present->start_fails) {
+        return fabric_build_failed(instance, "no %s", "database");
+    }
+    return !present->building || present->building(present);
 }
 
 static void stop_entity(void *state, fabric_bytes_t id)
@@ -64,6 +70,7 @@ static fabric_result_t add(fabric_context_t *context, void *state, const void *r
     amount_t *total = (amount_t *)state;
     present->handled++;
     present->token = fabric_context_token(context);
+    present->left_ms = fabric_context_left_ms(context);
     total->amount += ((const amount_t *)request)->amount;
     ((amount_t *)reply)->amount = total->amount;
     return FABRIC_REPLY;
@@ -101,9 +108,9 @@ static fabric_result_t wait_handler(fabric_context_t *context, void *state, cons
 static fabric_result_t linger_handler(fabric_context_t *context, void *state, const void *request,
                                       void *reply)
 {
-    (void)context;
     (void)state;
     (void)reply;
+    present->instance = fabric_context_instance(context);
     present->now_ms += (uint64_t)((const amount_t *)request)->amount;
     if (present->during) {
         present->during(present);
@@ -162,18 +169,40 @@ static fabric_result_t twice_handler(fabric_context_t *context, void *state, con
     return FABRIC_PENDING;
 }
 
+void exec_told(void *driver, fabric_interrupt_t why)
+{
+    executor_driver_t *d = (executor_driver_t *)driver;
+    d->told++;
+    d->told_why = why;
+}
+
+static fabric_result_t obey_handler(fabric_context_t *context, void *state, const void *request,
+                                    void *reply)
+{
+    (void)state;
+    (void)request;
+    (void)reply;
+    assert_int_equal(fabric_context_interrupt(context), FABRIC_NOT_INTERRUPTED);
+    fabric_context_on_interrupt(context, exec_told, present);
+    if (present->during) {
+        present->during(present);
+    }
+    present->found_why = fabric_context_interrupt(context);
+    return present->ignores ? FABRIC_REPLY : FABRIC_INTERRUPTED;
+}
+
 static const fabric_handler_t handlers[] = {
     {&twice_message, twice_handler}, {&add_message, add},
     {&fail_message, fail_handler},   {&break_message, break_handler},
     {&wait_message, wait_handler},   {&label_message, label_handler},
     {&lie_message, lie_handler},     {&linger_message, linger_handler},
     {&hold_message, wait_handler},   {&keep_message, keep_handler},
-    {&end_message, end_handler},
+    {&end_message, end_handler},     {&obey_message, obey_handler},
 };
 static const fabric_entity_type_t type = {
     .name = "Sum",
     .state_size = sizeof(amount_t),
-    .start = start,
+    .build = build,
     .stop = stop_entity,
     .handlers = handlers,
     .handler_count = sizeof handlers / sizeof handlers[0],
@@ -201,15 +230,26 @@ static void take_slow(void *context, const char *text)
 static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
 {
     d->executor = executor_new(d->types, limits,
-                               &(executor_hooks_t){.report_defect = take_defect,
+                               &(executor_hooks_t){.interrupts = d->interrupts,
+                                                   .report_defect = take_defect,
                                                    .report_slow = take_slow,
-                                                   .report_context = d});
+                                                   .report_context = d,
+                                                   .runner = {"w1", 7}});
 }
 
 void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_max)
 {
     executor_destroy(&d->executor);
     make_executor(d, &(executor_limits_t){residents_max, outside_max});
+}
+
+static void replace_type(executor_driver_t *d, const fabric_entity_type_t *other)
+{
+    executor_destroy(&d->executor);
+    type_table_destroy(&d->types);
+    d->types = type_table_new();
+    assert_int_equal(type_table_add(d->types, other, NULL), FABRIC_OK);
+    make_executor(d, NULL);
 }
 
 void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_concurrent)
@@ -219,11 +259,15 @@ void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_c
     other = type;
     other.concurrency = concurrency;
     other.concurrent = wait_is_concurrent ? waits : NULL;
-    executor_destroy(&d->executor);
-    type_table_destroy(&d->types);
-    d->types = type_table_new();
-    assert_int_equal(type_table_add(d->types, &other, NULL), FABRIC_OK);
-    make_executor(d, NULL);
+    replace_type(d, &other);
+}
+
+void exec_uninterruptible(executor_driver_t *d, uint32_t uninterruptible)
+{
+    static fabric_entity_type_t other;
+    other = type;
+    other.uninterruptible = uninterruptible;
+    replace_type(d, &other);
 }
 
 int executor_driver_setup(void **state)
@@ -233,6 +277,7 @@ int executor_driver_setup(void **state)
     present = d;
     d->types = type_table_new();
     assert_int_equal(type_table_add(d->types, &type, NULL), FABRIC_OK);
+    d->interrupts = interrupts_new();
     make_executor(d, NULL);
     d->now_ms = 1000;
     d->home_epoch = 1;
@@ -247,18 +292,26 @@ int executor_driver_teardown(void **state)
     executor_destroy(&d->executor);
     work_output_list_destroy(&d->outputs);
     type_table_destroy(&d->types);
+    interrupts_destroy(&d->interrupts);
+    work_destroy(&d->announced);
     free(d);
     present = NULL;
     return 0;
 }
 
-static work_t *order_new(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence)
+static work_t *order_new_for(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence,
+                             uint32_t capacity)
 {
-    work_t *work = work_new(kind, 0, (work_source_t){0, d->home_epoch}, 0);
+    work_t *work = work_new(kind, 0, (work_source_t){0, d->home_epoch}, capacity);
     work->shard = (shard_id_t){EXECUTOR_DRIVER_SHARD};
     work->token = (token_t){d->home_epoch, owner_sequence};
     work->lease = &d->lease;
     return work;
+}
+
+static work_t *order_new(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence)
+{
+    return order_new_for(d, kind, owner_sequence, 0);
 }
 
 static void order(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequence,
@@ -266,7 +319,36 @@ static void order(executor_driver_t *d, work_kind_t kind, uint64_t owner_sequenc
 {
     work_t *work = order_new(d, kind, owner_sequence);
     work->deadline_ms = deadline_ms;
+    if (interrupts_is_order(work)) {
+        interrupts_announce(d->interrupts, work);
+    }
     executor_give(d->executor, &work);
+}
+
+void exec_announce_interrupt(executor_driver_t *d, const char *id, uint64_t request_id)
+{
+    work_t *work = work_add(order_new_for(d, WORK_INTERRUPT, 1, 1),
+                            &(message_deliver_t){.shard = EXECUTOR_DRIVER_SHARD,
+                                                 .home_epoch = d->home_epoch,
+                                                 .owner_sequence = 1,
+                                                 .request_id = request_id,
+                                                 .type = fabric_bytes_of("Sum"),
+                                                 .id = fabric_bytes_of(id)});
+    interrupts_announce(d->interrupts, work);
+    d->announced = work;
+}
+
+void exec_interrupt(executor_driver_t *d, const char *id, uint64_t request_id)
+{
+    exec_announce_interrupt(d, id, request_id);
+    executor_give(d->executor, &d->announced);
+}
+
+void exec_announce_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms)
+{
+    d->announced = order_new(d, WORK_STOP, owner_sequence);
+    d->announced->deadline_ms = deadline_ms;
+    interrupts_announce(d->interrupts, d->announced);
 }
 
 void exec_orphan(executor_driver_t *d, uint64_t owner_sequence)

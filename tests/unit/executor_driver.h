@@ -11,10 +11,11 @@
  *     Wait    stays pending, in `pending`
  *     Hold    the same
  *     Label   replies with a value that cannot be encoded
- *     Linger  takes so many milliseconds
+ *     Linger  takes so many milliseconds, after it has called `during`
  *     Keep    keeps the entity alive, but 0: does not
  *     End     terminates it, and stays pending, but 0: replies
  *     Lie     returns FABRIC_PENDING without a handle
+ *     Obey    wants to be told of interrupts, runs `during`, and ends as interrupted if it is
  *     Twice   makes two handles, `pending` and `surplus`
  *
  * All orders and messages are of one shard. Requests are numbered from 1, in the order in which
@@ -44,9 +45,19 @@ typedef struct executor_driver {
     int handled;      /* Add and Wait */
     char stopped[64]; /* the ids of entities that were stopped, one after another */
     fabric_token_t token;
+    uint64_t left_ms; /* as Add saw it */
     fabric_pending_t *pending, *surplus;
     bool start_fails;
-    void (*during)(struct executor_driver *d); /* called by Linger; NULL: nothing */
+    void (*during)(struct executor_driver *d); /* called by Linger and Obey; NULL: nothing */
+    interrupts_t *interrupts;
+    work_t *announced;            /* an order that exec_announce has made; NULL: none */
+    int told;                     /* how often Obey, or a handle, was told of an interrupt */
+    fabric_interrupt_t told_why;  /* the last time */
+    fabric_interrupt_t found_why; /* by Obey itself, as it ended */
+    bool ignores;                 /* Obey replies all the same */
+    /* Called when an instance is built, after the rest; NULL: it is built. */
+    bool (*building)(struct executor_driver *d);
+    fabric_instance_t *instance; /* for these two */
 
     /* The defects that were reported: how many, and the last line. */
     int defects_told;
@@ -74,6 +85,9 @@ void exec_limit(executor_driver_t *d, uint32_t residents_max, uint32_t outside_m
 /* Likewise: so many handlers of an entity may be pending, and Wait is concurrent or not. */
 void exec_concurrency(executor_driver_t *d, uint32_t concurrency, bool wait_is_concurrent);
 
+/* Likewise: the type's uninterruptible. */
+void exec_uninterruptible(executor_driver_t *d, uint32_t uninterruptible);
+
 void exec_begin(executor_driver_t *d, uint64_t owner_sequence);
 void exec_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms);
 /* The home is lost; the next one gives the shard to this worker again, under owner sequence 1. */
@@ -92,6 +106,13 @@ void exec_durable(executor_driver_t *d, const char *id, const char *tag);
 void exec_volatile(executor_driver_t *d, const char *id, const char *tag);
 /* Completes the handle `pending` with a reply; any thread. */
 void exec_complete(executor_driver_t *d, int64_t amount);
+/* The caller of the request to this entity wants it to end; owner sequence 1. */
+void exec_interrupt(executor_driver_t *d, const char *id, uint64_t request_id);
+/* The same while a handler runs: the order is announced, and `announced` is to be given later. */
+void exec_announce_interrupt(executor_driver_t *d, const char *id, uint64_t request_id);
+void exec_announce_stop(executor_driver_t *d, uint64_t owner_sequence, uint64_t deadline_ms);
+/* For fabric_pending_on_interrupt; the argument is the driver. */
+void exec_told(void *driver, fabric_interrupt_t why);
 /* Steps until nothing is left to do, and takes the output. */
 void exec_run(executor_driver_t *d);
 

@@ -53,7 +53,8 @@ store_reply_t journal_sample_reply(const store_message_t *message)
                            .status = (uint8_t)(rand() % 3),
                            .error = (uint32_t)any_number(32),
                            .code = any_number(64),
-                           .payload = journal_sample_bytes(300)};
+                           .payload = journal_sample_bytes(300),
+                           .kept_until_ms = message->key_hash ? (int64_t)any_number(64) : 0};
 }
 
 static journal_attempts_t any_attempts(void)
@@ -75,6 +76,7 @@ char *journal_sample_put(journal_writer_t *writer, const store_message_t *messag
         .deliver_at_ms = message->deliver_at_ms,
         .call = message->call,
         .contents = journal_contents_hash(message),
+        .key_hash = message->key_hash,
         .message_flags = message->flags,
         .reply = journal_sample_reply(message),
         .attempts = any_attempts(),
@@ -200,6 +202,10 @@ static void put_fields(FILE *text, const journal_record_t *record)
                 record->call.sequence, record->contents);
         put_number(text, "flags", record->message_flags);
         put_reply(text, &record->reply);
+        if (record->key_hash) {
+            put_bytes(text, "key", fabric_bytes(record->key_hash, KEY_HASH_BYTES));
+            fprintf(text, ";kept_until=%" PRId64, record->reply.kept_until_ms);
+        }
         put_place(text, record->position, record->deliver_at_ms);
         break;
     case RECORD_ATTEMPT:

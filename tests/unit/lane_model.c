@@ -69,6 +69,33 @@ lane_message_t *lane_model_find_call(const lane_model_t *model, call_key_t call)
     return at;
 }
 
+lane_message_t *lane_model_find_key(const lane_model_t *model, const uint8_t *hash)
+{
+    lane_message_t *at = model->messages;
+    while (at && (!at->message->stored.key_hash ||
+                  memcmp(at->message->stored.key_hash, hash, STORE_KEY_BYTES) != 0)) {
+        at = at->by_id.next;
+    }
+    return at;
+}
+
+bool lane_model_key_row(const lane_message_t *at, store_key_t *row)
+{
+    if (!at || !at->has_key_row) {
+        return false;
+    }
+    const store_message_t *stored = &at->message->stored;
+    *row = (store_key_t){.entity_hash = at->message->entity_hash,
+                         .number = at->key_row_number,
+                         .ended = at->key_row_ended,
+                         .reply = {.id = stored->id, .shard = stored->shard}};
+    memcpy(row->hash, stored->key_hash, STORE_KEY_BYTES);
+    if (row->ended) {
+        row->reply = at->message->reply;
+    }
+    return true;
+}
+
 uint64_t lane_model_standing(const lane_model_t *model)
 {
     uint64_t count = 0;
@@ -94,6 +121,7 @@ static void accept(lane_model_t *model, lane_rows_t *rows, const store_message_t
     assert_null(lane_model_find(model, stored->id.value));
     assert_true(stored->id.value > rows->last_id);
     assert_null(lane_model_find_call(model, stored->call)); /* accepted once */
+    assert_true(!stored->key_hash || !lane_model_find_key(model, stored->key_hash));
     lane_message_t *at = calloc(1, sizeof *at);
     assert_non_null(at);
     at->message = message_new(stored);
@@ -108,12 +136,14 @@ static void end(lane_model_t *model, const lane_rows_t *rows, const batch_end_t 
     assert_non_null(at);
     assert_int_equal(at->ended, 0);
     assert_int_equal(end->position, at->message->position);
-    for (const lane_message_t *other = model->messages; other; other = other->by_id.next) {
+    bool cancelled = end->reply->error == FABRIC_ERROR_CANCELLED;
+    for (const lane_message_t *other = model->messages; other && !cancelled;
+         other = other->by_id.next) {
         bool same = other->message->entity_hash == at->message->entity_hash;
         bool older = !is_scheduled(other) && other->message->position < at->message->position;
         assert_false(same && older && other->ended == 0); /* a message has passed an older one */
     }
-    assert_false(is_scheduled(at) && !end->dead);
+    assert_false(is_scheduled(at) && !end->dead && !cancelled);
     at->ended = rows->number;
     at->dead = end->dead;
     message_set_reply(at->message, end->reply);
@@ -197,6 +227,10 @@ uint64_t lane_model_digest(const store_slice_t *slice)
         add(&digest, dead->text.data, dead->text.size);
         add(&digest, dead->entity.data, dead->entity.size);
         add(&digest, dead->body.data, dead->body.size);
+    }
+    for (size_t i = 0; i < slice->key_count; i++) {
+        add(&digest, &slice->keys[i], sizeof slice->keys[i]);
+        add(&digest, slice->keys[i].reply.payload.data, slice->keys[i].reply.payload.size);
     }
     return digest;
 }
@@ -282,11 +316,32 @@ static void put_dead(lane_model_t *model, const store_dead_row_t *row)
     model->dead++;
 }
 
+static void put_key(lane_model_t *model, const lane_rows_t *rows, const store_key_t *row)
+{
+    lane_message_t *at = lane_model_find(model, row->reply.id.value);
+    assert_non_null(at);
+    assert_non_null(at->message->stored.key_hash);
+    assert_memory_equal(row->hash, at->message->stored.key_hash, STORE_KEY_BYTES);
+    assert_int_equal(row->entity_hash, at->message->entity_hash);
+    assert_int_equal(row->reply.shard.value, at->message->stored.shard.value);
+    assert_true(row->number <= rows->number && at->begun <= row->number);
+    assert_int_equal(row->ended, at->ended > 0 && at->ended <= row->number);
+    if (row->ended) {
+        assert_int_equal(row->reply.status, at->message->reply.status);
+        assert_true(row->reply.kept_until_ms > 0);
+        assert_true(fabric_bytes_equal(row->reply.payload, at->message->reply.payload));
+    }
+    at->has_key_row = true;
+    at->key_row_ended = row->ended;
+    at->key_row_number = row->number;
+}
+
 void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *slice)
 {
     lane_rows_t *rows = &model->rows[lane];
     assert_true(slice->put_count + slice->amendment_count + slice->delete_count +
-                    slice->dead_count + slice->scheduled_count + slice->unscheduled_count <=
+                    slice->dead_count + slice->scheduled_count + slice->unscheduled_count +
+                    slice->key_count <=
                 model->slice_rows_max);
     for (size_t i = 0; i < slice->put_count; i++) {
         put(model, rows, &slice->puts[i]);
@@ -306,6 +361,9 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
     }
     for (size_t i = 0; i < slice->dead_count; i++) {
         put_dead(model, &slice->dead[i]);
+    }
+    for (size_t i = 0; i < slice->key_count; i++) {
+        put_key(model, rows, &slice->keys[i]);
     }
     for (size_t i = 0; i < slice->delete_count; i++) {
         lane_message_t *at = find_position(model, slice->deletes[i]);
@@ -359,6 +417,10 @@ void lane_model_check(const lane_model_t *model, uint32_t lane)
             assert_true(!at->has_row || row_is_overruled(at, checkpoint)); /* else it is revived */
             assert_true(!at->dead || at->has_dead_row || at->ended > checkpoint);
         }
+        if (at->message->stored.key_hash) { /* else a duplicate is taken as new */
+            assert_true(at->begun > checkpoint || at->has_key_row);
+            assert_true(at->ended == 0 || at->ended > checkpoint || at->key_row_ended);
+        }
     }
 }
 
@@ -405,9 +467,13 @@ static void add_overruled(adoption_t *adoption, const lane_message_t *at)
                           .attempts = at->attempts};
 }
 
+typedef struct chains {
+    message_chain_t messages, dead, ended;
+} chains_t;
+
 /* As the loader does: an index tells where rows are, and the entries tell which of them stand. */
-static void adopt_message(const lane_rows_t *rows, adoption_t *adoption, message_chain_t *messages,
-                          message_chain_t *dead, const lane_message_t *at)
+static void adopt_message(const lane_rows_t *rows, adoption_t *adoption, chains_t *chains,
+                          const lane_message_t *at)
 {
     bool in_entries = at->begun > rows->checkpoint || at->moved > rows->checkpoint;
     bool stands = at->ended == 0;
@@ -435,10 +501,12 @@ static void adopt_message(const lane_rows_t *rows, adoption_t *adoption, message
         }
     }
     if (stands && in_entries) {
-        chain_add(messages, at, false, at->attempts);
+        chain_add(&chains->messages, at, false, at->attempts);
     }
     if (at->dead && !at->has_dead_row) {
-        chain_add(dead, at, true, at->attempts);
+        chain_add(&chains->dead, at, true, at->attempts);
+    } else if (at->ended > rows->checkpoint && at->message->stored.key_hash) {
+        chain_add(&chains->ended, at, true, at->attempts);
     }
 }
 
@@ -458,15 +526,15 @@ void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t 
                              .last_id = rows->last_id,
                              .checkpoint = rows->checkpoint,
                              .tail_bytes = (rows->number - rows->checkpoint) * rows->entry_bytes};
-    message_chain_t messages = {0};
-    message_chain_t dead = {0};
+    chains_t chains = {.messages = {0}};
     for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
         if (lane_of(model, at) == hold->lane) {
-            adopt_message(rows, adoption, &messages, &dead, at);
+            adopt_message(rows, adoption, &chains, at);
         }
     }
-    adoption->messages = messages.first;
-    adoption->dead = dead.first;
+    adoption->messages = chains.messages.first;
+    adoption->dead = chains.dead.first;
+    adoption->ended = chains.ended.first;
     LL_SORT2(adoption->messages, compare_positions, chain);
 }
 

@@ -21,6 +21,9 @@ typedef struct lane_message {
     bool has_row, has_dead_row;
     uint64_t row_number;
     journal_attempts_t row_attempts;
+    bool has_key_row; /* of its primary key; so are the next two */
+    bool key_row_ended;
+    uint64_t key_row_number;
     bool answered; /* for the user of the model */
     UT_hash_handle by_id;
 } lane_message_t;
@@ -47,6 +50,10 @@ void lane_model_clear(lane_model_t *model);
 
 lane_message_t *lane_model_find(const lane_model_t *model, uint64_t id);
 lane_message_t *lane_model_find_call(const lane_model_t *model, call_key_t call);
+/* NULL: no message has the primary key. */
+lane_message_t *lane_model_find_key(const lane_model_t *model, const uint8_t *hash);
+/* What the look-up of the key finds in its row. false: there is none. */
+bool lane_model_key_row(const lane_message_t *at, store_key_t *row);
 /* How many messages stand. */
 uint64_t lane_model_standing(const lane_model_t *model);
 uint64_t lane_model_row_count(const lane_model_t *model);

@@ -43,6 +43,8 @@ static void check_messages(const router_t *router)
         bytes += size_of(message);
         bool damaged = !message->entity && message->state != MESSAGE_STORED;
         waiting += message->state == MESSAGE_SCHEDULED || message->state == MESSAGE_DUE;
+        waiting += message->state == MESSAGE_RESULT && message->entity && /* it was cancelled */
+                   message_is_scheduled(message);
         pending += damaged || (message->entity && is_durable(message));
         router_expect("a message of a lane that was dropped", message->orphaned, false);
     }
@@ -66,7 +68,8 @@ static uint64_t lookups_of(const router_t *router, const client_t *client)
                                      &router->lanes[i].lookup_current};
         for (size_t k = 0; k < 2; k++) {
             for (size_t at = 0; at < lookups[k]->count; at++) {
-                count += lookups[k]->items[at].client == client;
+                count +=
+                    lookups[k]->items[at].client == client && lookups[k]->items[at].call_wanted;
             }
         }
     }
@@ -153,6 +156,34 @@ static void check_clients(const router_t *router)
     router_expect("clients that are away", away, absent);
 }
 
+/* ---- primary keys ---- */
+
+static uint64_t count_list(const primary_key_t *list)
+{
+    uint64_t count = 0;
+    for (const primary_key_t *key = list; key; key = key->next) {
+        count++;
+    }
+    return count;
+}
+
+static void check_keys(const router_t *router)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const lane_keys_t *keys = &router->lanes[i].keys;
+        uint64_t listed = 0;
+        for (const primary_key_t *key = keys->by_hash; key; key = key->by_hash.next) {
+            bytes += sizeof *key + key->row.reply.payload.size;
+            listed += key->list != NULL;
+        }
+        router_expect("primary keys in lists", listed,
+                      count_list(keys->next) + count_list(keys->current) +
+                          count_list(keys->settled));
+    }
+    router_expect("bytes of primary keys", router->key_bytes, bytes);
+}
+
 /* ---- peers ---- */
 
 static uint64_t check_frames(const peer_t *peer)
@@ -236,11 +267,13 @@ static void check_entity(const router_t *router, const entity_t *entity)
     uint64_t volatile_results = 0;
     uint64_t pending = 0;
     uint64_t durable = 0;
+    uint64_t mailbox = 0;
     const message_t *cursor = NULL;
     for (const message_t *message = entity->queue; message; message = message->next) {
         bool queued = message->state == MESSAGE_QUEUED;
         cursor = queued && !cursor ? message : cursor;
         durable += is_durable(message);
+        mailbox += message->state != MESSAGE_RESULT;
         in_flight += message->state == MESSAGE_IN_FLIGHT;
         queued_volatile += queued && !is_durable(message);
         volatile_results += message->state == MESSAGE_RESULT && !is_durable(message);
@@ -249,6 +282,7 @@ static void check_entity(const router_t *router, const entity_t *entity)
          message = message->by_id.next) {
         pending += message->entity == entity && is_durable(message);
     }
+    router_expect("an entity's messages that wait or are in flight", entity->mailbox, mailbox);
     router_expect("an entity's messages in flight", entity->in_flight, in_flight);
     router_expect("an entity's durable messages in its queue", entity->queued, durable);
     router_expect("an entity's queued volatile messages", entity->queued_volatile, queued_volatile);
@@ -374,6 +408,7 @@ const char *router_check(const router_t *router)
     check_lanes(router);
     check_messages(router);
     check_clients(router);
+    check_keys(router);
     check_peers(router);
     for (const entity_t *entity = router->entities; entity; entity = entity->by_name.next) {
         check_entity(router, entity);

@@ -28,12 +28,14 @@ void driver_config(router_config_t *config)
     router_config_defaults(config);
 }
 
-static uint32_t type_concurrency_told = 1;
+driver_told_t driver_told = {.mailbox_capacity = 4096, .concurrency = 1};
 
-void driver_concurrency(uint32_t concurrency)
-{
-    type_concurrency_told = concurrency;
-}
+static const fabric_choice_t failure_items[] = {
+    FABRIC_VARIANT(DRIVER_FAILURE, "NoItem", item_schema, NULL)};
+static const fabric_choices_t failures = FABRIC_CHOICES("AddFailure", failure_items);
+static const fabric_field_t failure_field = {
+    .name = "failure", .kind = FABRIC_FIELD_UNION, .choices = &failures};
+static const fabric_schema_t failure_schema = {"Failures", 0, &failure_field, 1};
 
 static void put_types(wire_writer_t *writer, const char *name)
 {
@@ -41,14 +43,16 @@ static void put_types(wire_writer_t *writer, const char *name)
         {.tag = "Add",
          .durable = true,
          .request = (fabric_schema_t *)&item_schema,
-         .reply = (fabric_schema_t *)&item_schema},
+         .reply = (fabric_schema_t *)&item_schema,
+         .failures = (fabric_schema_t *)&failure_schema},
         {.tag = "Peek",
          .request = (fabric_schema_t *)&item_schema,
          .reply = (fabric_schema_t *)&item_schema},
     };
     type_description_t type = {.group = "default",
-                               .mailbox_capacity = DRIVER_CAPACITY,
-                               .concurrency = type_concurrency_told,
+                               .mailbox_capacity = driver_told.mailbox_capacity,
+                               .concurrency = driver_told.concurrency,
+                               .options = driver_told.options,
                                .messages = messages,
                                .message_count = 2};
     snprintf(type.name, sizeof type.name, "%s", name);
@@ -599,8 +603,8 @@ const message_deliver_t *driver_delivered(driver_t *driver, const char *peer, ui
     return message;
 }
 
-void driver_result(driver_t *driver, const char *peer, const message_deliver_t *delivery,
-                   reply_status_t status, fabric_error_t error)
+void driver_result_with(driver_t *driver, const char *peer, const message_deliver_t *delivery,
+                        reply_status_t status, fabric_error_t error, fabric_bytes_t payload)
 {
     message_result_t result = {.shard = delivery->shard,
                                .home_epoch = delivery->home_epoch,
@@ -609,8 +613,15 @@ void driver_result(driver_t *driver, const char *peer, const message_deliver_t *
                                .request_id = delivery->request_id,
                                .status = status,
                                .error = error,
-                               .payload = fabric_bytes(item_bytes, sizeof item_bytes)};
+                               .payload = payload};
     driver_send(driver, peer, result, &result);
+}
+
+void driver_result(driver_t *driver, const char *peer, const message_deliver_t *delivery,
+                   reply_status_t status, fabric_error_t error)
+{
+    driver_result_with(driver, peer, delivery, status, error,
+                       fabric_bytes(item_bytes, sizeof item_bytes));
 }
 
 const message_reply_t *driver_replied(driver_t *driver, const char *peer, uint64_t sequence)
@@ -641,12 +652,6 @@ void driver_batch_fenced(driver_t *driver, uint32_t lane)
     driver->batch[lane] = NULL;
     router_batch_done(driver->router, lane, FABRIC_ERROR_FENCED, 0, 0, driver->now_ms);
     driver_pull(driver);
-}
-
-void driver_lookup_found(driver_t *driver, uint32_t lane, const store_message_t *message,
-                         const store_reply_t *reply)
-{
-    driver_lookup_found_at(driver, lane, message, reply, message->id.value);
 }
 
 void driver_lookup_found_at(driver_t *driver, uint32_t lane, const store_message_t *message,
@@ -683,11 +688,6 @@ void driver_pass_alive(driver_t *driver, uint64_t ms, const char *const *peers)
         router_tick(driver->router, driver->now_ms);
         driver_pull(driver);
     }
-}
-
-void driver_pass(driver_t *driver, uint64_t ms)
-{
-    driver_pass_alive(driver, ms, NULL);
 }
 
 router_counters_t driver_counters(const driver_t *driver)

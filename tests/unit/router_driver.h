@@ -4,7 +4,7 @@
  *
  * The driver begins as a broker that is home of all lanes, with one shard group and one entity
  * type: Counter  messages Add (durable) and Peek (volatile), both with the schema Item; mailbox
- * capacity 4
+ * capacity 4,096
  *
  * Peers are named by their routing ids, short texts. A failed expectation fails the cmocka test.
  * */
@@ -12,16 +12,13 @@
 #define TESTS_UNIT_ROUTER_DRIVER_H
 
 #include "broker/router/router.h"
+#include "core/type_description.h"
 #include "tests/unit/router_check.h"
 
-/* DRIVER_EPOCH: under which driver_homes holds all lanes. */
-enum {
-    DRIVER_SHARDS = 8,
-    DRIVER_CAPACITY = 4,
-    DRIVER_EPOCH = 3,
-    DRIVER_DRAIN_MS = 8000,
-    DRIVER_BEGINS_MS = 1000
-};
+/* DRIVER_EPOCH: under which driver_homes holds all lanes. DRIVER_FAILURE: the number of the one
+ * failure that the message Add declares, whose values are an Item. */
+enum { DRIVER_SHARDS = 8, DRIVER_EPOCH = 3, DRIVER_DRAIN_MS = 8000, DRIVER_BEGINS_MS = 1000 };
+enum { DRIVER_FAILURE = 7 };
 
 /* One message that the router sent. */
 typedef struct note {
@@ -66,8 +63,13 @@ typedef struct driver {
 
 /* A configuration that router_new takes; change it before driver_open. */
 void driver_config(router_config_t *config);
-/* What types that are told of from now on say of their concurrency; at first 1. */
-void driver_concurrency(uint32_t concurrency);
+/* What types that are told of from now on say of themselves. */
+typedef struct driver_told {
+    uint32_t mailbox_capacity, concurrency;
+    type_options_t options;
+} driver_told_t;
+extern driver_told_t driver_told;
+#define DRIVER_TOLD_USUALLY ((driver_told_t){.mailbox_capacity = 4096, .concurrency = 1})
 /* A router with types and map, but without homes and lease. */
 driver_t *driver_new(const router_config_t *config);
 /* driver_new with the usual configuration. The router is home of all lanes, has nothing pending
@@ -174,6 +176,8 @@ const message_deliver_t *driver_delivered(driver_t *driver, const char *peer, ui
                                           uint64_t delivery);
 void driver_result(driver_t *driver, const char *peer, const message_deliver_t *delivery,
                    reply_status_t status, fabric_error_t error);
+void driver_result_with(driver_t *driver, const char *peer, const message_deliver_t *delivery,
+                        reply_status_t status, fabric_error_t error, fabric_bytes_t payload);
 /* Takes the peer's reply to this call. */
 const message_reply_t *driver_replied(driver_t *driver, const char *peer, uint64_t sequence);
 
@@ -184,15 +188,22 @@ const lane_batch_t *driver_take_batch(driver_t *driver, uint32_t lane);
 void driver_batch_done(driver_t *driver, uint32_t lane);
 void driver_batch_fenced(driver_t *driver, uint32_t lane);
 /* The lane's look-up has found the message; `reply` NULL: it has not ended. */
-void driver_lookup_found(driver_t *driver, uint32_t lane, const store_message_t *message,
-                         const store_reply_t *reply);
-/* The same of a message that has another position than its id. */
 void driver_lookup_found_at(driver_t *driver, uint32_t lane, const store_message_t *message,
                             const store_reply_t *reply, uint64_t position);
-void driver_commit(driver_t *driver);            /* until no lane has anything left */
-void driver_pass(driver_t *driver, uint64_t ms); /* in ticks of 10 ms */
-/* The same, with pings of the peers, NULL-terminated, so that they stay alive. */
+/* The same of a message whose position is its id. */
+static inline void driver_lookup_found(driver_t *driver, uint32_t lane,
+                                       const store_message_t *message, const store_reply_t *reply)
+{
+    driver_lookup_found_at(driver, lane, message, reply, message->id.value);
+}
+void driver_commit(driver_t *driver); /* until no lane has anything left */
+/* Time passes, in ticks of 10 ms. The peers (NULL-terminated; NULL: none) send pings, so that they
+ * stay alive. */
 void driver_pass_alive(driver_t *driver, uint64_t ms, const char *const *peers);
+static inline void driver_pass(driver_t *driver, uint64_t ms)
+{
+    driver_pass_alive(driver, ms, NULL);
+}
 /* The time by the router's clock, unless a test has told it another one. */
 static inline int64_t driver_unix_ms(const driver_t *driver)
 {

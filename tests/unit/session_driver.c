@@ -94,6 +94,13 @@ static void keep(session_driver_t *d, wire_reader_t *body)
             return; /* the client asks why its calls wait */
         }
     }
+    if (seen.kind == KIND_CANCEL) {
+        message_cancel_t cancel;
+        assert_int_equal(message_get_cancel(body, &cancel), FABRIC_OK);
+        assert_true(fabric_bytes_equal(cancel.type, fabric_bytes_of("Counter")));
+        assert_true(cancel.id.size > 0);
+        seen.cancel_sequence = cancel.sequence;
+    }
     assert_true(d->seen_count < SEEN_MAX);
     d->seen[d->seen_count++] = seen;
 }

@@ -18,6 +18,7 @@ typedef struct seen_message {
     message_request_t request; /* KIND_REQUEST: the numbers; its views are gone */
     uint64_t hello_connection; /* KIND_HELLO */
     uint64_t query_sequence;   /* KIND_QUERY */
+    uint64_t cancel_sequence;  /* KIND_CANCEL */
 } seen_message_t;
 
 typedef struct session_driver {

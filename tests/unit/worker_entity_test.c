@@ -132,6 +132,35 @@ static void defect_ends_the_state(void **state)
     fabric_entity_test_close(&test);
 }
 
+static unsigned builds_left;
+
+static bool build_later(fabric_instance_t *instance, void *state)
+{
+    ((counter_t *)state)->value = 40;
+    return builds_left == 0 || fabric_build_failed(instance, "%u more", builds_left--);
+}
+
+static void a_failed_build_is_told_and_the_next_message_builds_again(void **state)
+{
+    (void)state;
+    fabric_entity_type_t type = counter_type;
+    type.build = build_later;
+    builds_left = 1;
+    fabric_entity_test_t *test = open_test(&type, "x");
+    counter_increment_request_t request = {.amount = 2};
+    counter_value_t reply = {0};
+    fabric_outcome_t outcome;
+    assert_int_equal(
+        fabric_entity_test_handle(test, &counter_increment, &request, &reply, &outcome),
+        FABRIC_DEFECT);
+    assert_int_equal(outcome.error, FABRIC_ERROR_NOT_BUILT);
+    assert_string_equal(outcome.text, "1 more");
+    assert_int_equal(fabric_entity_test_handle(test, &counter_increment, &request, &reply, NULL),
+                     FABRIC_REPLY);
+    assert_int_equal(reply.value, 42);
+    fabric_entity_test_close(&test);
+}
+
 static void wrong_descriptions_are_refused(void **state)
 {
     (void)state;
@@ -171,6 +200,7 @@ int main(void)
         cmocka_unit_test(overflow_is_a_failure_and_changes_nothing),
         cmocka_unit_test(pending_is_waited_for),
         cmocka_unit_test(defect_ends_the_state),
+        cmocka_unit_test(a_failed_build_is_told_and_the_next_message_builds_again),
         cmocka_unit_test(wrong_descriptions_are_refused),
         cmocka_unit_test(tokens_are_compared_home_first),
     };

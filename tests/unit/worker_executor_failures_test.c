@@ -42,20 +42,6 @@ static void failures_and_defects(void **state)
     assert_int_equal(executor_stats(d->executor).defects, 1);
 }
 
-static void start_that_fails_is_a_defect(void **state)
-{
-    executor_driver_t *d = (executor_driver_t *)*state;
-    exec_begin(d, 1);
-    d->start_fails = true;
-    exec_add(d, "a", 1);
-    exec_add(d, "a", 1);
-    exec_run(d);
-    exec_expect(d, 1, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
-    exec_expect(d, 2, STATUS_NOT_TAKEN, FABRIC_ERROR_ENTITY_DEFECT);
-    assert_int_equal(d->starts, 1);
-    assert_int_equal(d->stops, 0);
-}
-
 static void a_message_that_cannot_be_decoded_or_encoded_fails_by_itself(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
@@ -116,7 +102,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         EXECUTOR_TEST(failures_and_defects),
-        EXECUTOR_TEST(start_that_fails_is_a_defect),
         EXECUTOR_TEST(a_message_that_cannot_be_decoded_or_encoded_fails_by_itself),
         EXECUTOR_TEST(pending_without_handle_is_a_defect),
         EXECUTOR_TEST(defects_are_told),

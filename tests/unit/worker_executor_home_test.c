@@ -358,6 +358,27 @@ static void of_several_results_the_last_counts(void **state)
     exec_expect_amount(d, 3, 102);
 }
 
+/* A typed failure is an answer as any other: no handler runs again. */
+static void a_typed_failure_that_was_kept_answers(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    wire_writer_t kept = {0};
+    message_result_t result;
+    exec_begin(d, 1);
+    exec_orphan(d, 1);
+    exec_run(d);
+    exec_resume(d, 1);
+    put_kept(&kept, 1, STATUS_TYPED_FAILURE, 7);
+    exec_kept(d, wire_writer_bytes(&kept));
+    wire_writer_destroy(&kept);
+    deliver_again(d, "a", "Add", 1);
+    exec_run(d);
+    assert_true(exec_next_result(d, &result));
+    assert_int_equal(result.status, STATUS_TYPED_FAILURE);
+    assert_int_equal(result.code, 7);
+    assert_int_equal(d->handled, 0);
+}
+
 static void results_are_let_go_in_time(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
@@ -515,6 +536,7 @@ int main(void)
         EXECUTOR_TEST(an_instance_goes_on_with_a_first_delivery_of_a_small_id),
         EXECUTOR_TEST(refused_results_do_not_answer),
         EXECUTOR_TEST(of_several_results_the_last_counts),
+        EXECUTOR_TEST(a_typed_failure_that_was_kept_answers),
         EXECUTOR_TEST(results_are_let_go_in_time),
         EXECUTOR_TEST(a_defect_is_forgotten_with_its_home),
     };

@@ -22,12 +22,12 @@ static fabric_result_t handle(fabric_context_t *context, void *state, const void
     return FABRIC_REPLY;
 }
 
-static const fabric_message_type_t one = {"One", &fabric_schema_empty, &fabric_schema_empty, true,
-                                          NULL};
-static const fabric_message_type_t two = {"Two", &fabric_schema_empty, &fabric_schema_empty, false,
-                                          NULL};
-static const fabric_message_type_t nameless = {"", &fabric_schema_empty, &fabric_schema_empty, true,
-                                               NULL};
+static const fabric_message_type_t one = {
+    "One", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL};
+static const fabric_message_type_t two = {
+    "Two", &fabric_schema_empty, &fabric_schema_empty, false, NULL, NULL};
+static const fabric_message_type_t nameless = {
+    "", &fabric_schema_empty, &fabric_schema_empty, true, NULL, NULL};
 static const fabric_handler_t handlers[] = {{&two, handle}, {&one, handle}};
 static const fabric_entity_type_t good = {
     .name = "Good", .handlers = handlers, .handler_count = 2, .mailbox_capacity = 7};

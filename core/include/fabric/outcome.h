@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include <fabric/error.h>
+#include <fabric/schema.h>
 
 /** For connect_timeout_ms: opening does not wait for a broker. */
 #define FABRIC_CONNECT_LATER UINT32_MAX
@@ -33,11 +34,16 @@ typedef struct fabric_call_key {
 
 /** How something ended. */
 typedef struct fabric_outcome {
-    fabric_error_t error;  /**< FABRIC_OK, or why not; switch on fabric_error_class() */
-    uint64_t code;         /**< with FABRIC_ERROR_ENTITY_FAILURE: the entity's own code */
+    fabric_error_t error; /**< FABRIC_OK, or why not; switch on fabric_error_class() */
+    /** With FABRIC_ERROR_ENTITY_FAILURE: the entity's own code; of a typed failure its number. */
+    uint64_t code;
     uint64_t request_id;   /**< the id of an accepted message, 0 where it is not known */
     fabric_call_key_t key; /**< of a call, to send it again when its outcome is unknown */
     char text[256];        /**< one line for people, NUL-terminated; may be empty */
+    /** With FABRIC_ERROR_ENTITY_FAILURE: which of the failures that the message type declares it
+     *  is, with its name and the schema of its values; valid as the message type is. NULL: another
+     *  failure. */
+    const fabric_choice_t *failure;
 } fabric_outcome_t;
 
 #endif

@@ -166,10 +166,20 @@ typedef struct fabric_call {
      *  has got meanwhile. Durable messages only, up to the end of the year 9999. An ask waits for
      *  its reply all the same, for its time limit; a tell ends when the message is accepted. */
     int64_t deliver_at_ms;
+    /** At its deadline an ask is also cancelled, as by fabric_client_cancel(): it ends as it would
+     *  end otherwise, no handler begins its message afterwards, and one that runs is told, as far
+     *  as the broker that has the message lives. */
+    bool cancel_at_deadline;
+    /** Blocking calls: takes the values of a typed failure, whose schema and number the outcome
+     *  has: the structs of all failures that the message declares, usually as a C union. NULL: they
+     *  are not wanted. */
+    void *failure;
+    size_t failure_size; /**< sizeof what `failure` points to */
 } fabric_call_t;
 
 /** Takes the end of an asynchronous call. `payload` is the encoded reply: decode it with
- *  fabric_schema_decode() and the message's reply schema. It is valid during the call. A volatile
+ *  fabric_schema_decode() and the message's reply schema; or, where outcome->failure is set, the
+ *  values of that failure, with the schema of it. It is valid during the call. A volatile
  *  reply that does not fit that schema ends the call with MALFORMED_MESSAGE; brokers check durable
  *  ones. */
 typedef void fabric_completion_fn(void *context, const fabric_outcome_t *outcome,
@@ -228,8 +238,10 @@ fabric_error_t fabric_client_tell(fabric_client_t *client, fabric_entity_t entit
                                   fabric_outcome_t *outcome);
 
 /** The blocking call with all options. `reply` as for fabric_client_ask(). `payload`, if not NULL,
- *  gets a copy of the encoded reply that is the caller's to free(), and NULL on an error. The views
- *  of `reply` point into this copy: where it has any, INVALID_ARGUMENT if `payload` is NULL. */
+ *  gets a copy of the encoded reply, or of the values of a typed failure (outcome->failure), that
+ *  is the caller's to free(), and NULL on any other error. The views of `reply` and call->failure
+ *  point into this copy: where they have any, INVALID_ARGUMENT if `payload` is NULL. So it is where
+ *  call->failure_size is too small for a failure that the message declares. */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_client_call(fabric_client_t *client, const fabric_call_t *call, void *reply,
@@ -249,13 +261,30 @@ fabric_error_t fabric_client_broadcast(fabric_client_t *client, const fabric_cal
 /** Starts a call; `complete` is called when it ends (rule 4). `key`, if not NULL, gets the call's
  *  key. Never blocks.
  *
- *  INVALID_ARGUMENT, MALFORMED_MESSAGE, LIMIT_EXCEEDED, BUSY (pending_max calls are open), CLOSED
+ *  INVALID_ARGUMENT (also where call->failure is set), MALFORMED_MESSAGE, LIMIT_EXCEEDED, BUSY
+ *  (pending_max calls are open), CLOSED
  *  (rule 6). */
 FABRIC_PUBLIC
 FABRIC_MUST_USE
 fabric_error_t fabric_client_start(fabric_client_t *client, const fabric_call_t *call,
                                    fabric_completion_fn *complete, void *context,
                                    fabric_call_key_t *key);
+
+/** Asks for the end of a call that fabric_client_start() has started. The call ends once, by its
+ *  callback: with FABRIC_ERROR_CANCELLED, or as it would have ended. A message that no handler has
+ *  begun is never handled; a handler that runs is told, and may stop or go on to its end (see
+ *  fabric_context_interrupt() of <fabric/worker.h>). Of a durable call the end is stored, so that
+ *  the call hears the same when it is sent again under its key. The client goes on asking, also
+ *  another broker that takes the message over, until the call has ended. A tell ends when it is
+ *  accepted: only one that was not sent yet can be cancelled. Never blocks; any thread. It may be
+ *  called inside completion callbacks.
+ *
+ *  FABRIC_OK also where the call has ended before. INVALID_ARGUMENT: the key is of another client,
+ *  or of no call that was started. BUSY: pending_max cancels have not been looked at yet. CLOSED
+ *  (rule 6). */
+FABRIC_PUBLIC
+FABRIC_MUST_USE
+fabric_error_t fabric_client_cancel(fabric_client_t *client, fabric_call_key_t key);
 
 /** A file descriptor (an eventfd) that is readable while ended calls wait for
  *  fabric_client_process(): for poll, epoll and other event loops. It stays the client's; do not

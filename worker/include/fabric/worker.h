@@ -60,15 +60,18 @@
  *     handlers touch the state then, and only until they return: others run before the handle is
  *     completed. A defect ends the state at once; messages whose handlers are pending are handled
  *     again if they are durable, and end as unknown otherwise.
- *  2. Before the first handler the state is zeroed and `start` is called. `stop` is called when the
- *     entity has been idle for idle_ms, when its shard moves away, after a defect, when other
- *     entities need its room (`residents` of the options), after fabric_context_terminate(), and
- *     when the worker stops. The state lives in the worker's memory and is gone afterwards; what
- *     must survive belongs in a database of your own for now.
+ *  2. Before the first handler the state is zeroed and `build` is called. It may fail, and is then
+ *     called again later. `stop` and the instance's finalizers are called when the entity has been
+ *     idle for idle_ms, when its shard moves away, after a defect, when other entities need its
+ *     room (`residents` of the options), after fabric_context_terminate(), and when the worker
+ *     stops. The state lives in the worker's memory and is gone afterwards; what must survive
+ *     belongs in a database of your own for now. See <fabric/instance.h>.
  *  3. A durable message is handled at least once: fabric_context_delivery() > 1 tells that this may
  *     not be the first time.
- *  4. A typed failure (fabric_fail) is an answer: the entity goes on. A defect (fabric_defect, or a
- *     start that fails) ends the entity's state. A durable message is then tried again on fresh
+ *  4. A failure is an answer: the entity goes on, and whoever sends the message again under its key
+ *     gets the same failure. A typed failure (fabric_fail_with) is one of those that the message
+ *     type declares, with values; any other (fabric_fail) has a code and a text. A defect
+ *     (fabric_defect) ends the entity's state. A durable message is then tried again on fresh
  *     state; a volatile one fails.
  *  5. Request and reply structs belong to the worker and are valid until the handler returns, and
  *     so are the request's views. The reply is zeroed before. What its views point to must be there
@@ -99,6 +102,7 @@
 
 #include <fabric/bytes.h>
 #include <fabric/error.h>
+#include <fabric/instance.h>
 #include <fabric/log.h>
 #include <fabric/message_type.h>
 #include <fabric/outcome.h>
@@ -117,10 +121,11 @@ typedef struct fabric_pending fabric_pending_t;
 
 /** What a handler returns. */
 typedef enum fabric_result {
-    FABRIC_REPLY = 0,   /**< done: the reply struct is the answer */
-    FABRIC_FAILURE = 1, /**< a typed failure was set by fabric_fail() */
-    FABRIC_DEFECT = 2,  /**< the handler broke; see fabric_defect() */
-    FABRIC_PENDING = 3  /**< the handle of fabric_later() will be completed */
+    FABRIC_REPLY = 0,      /**< done: the reply struct is the answer */
+    FABRIC_FAILURE = 1,    /**< a failure was set by fabric_fail_with() or fabric_fail() */
+    FABRIC_DEFECT = 2,     /**< the handler broke; see fabric_defect() */
+    FABRIC_PENDING = 3,    /**< the handle of fabric_later() will be completed */
+    FABRIC_INTERRUPTED = 4 /**< it has stopped because of fabric_context_interrupt() */
 } fabric_result_t;
 
 /** Handles one message. `state` is the entity's state; `request` and `reply` are structs by the
@@ -134,6 +139,21 @@ typedef struct fabric_handler {
     fabric_handle_fn *handle;             /**< how */
 } fabric_handler_t;
 
+/** What becomes of an entity whose first durable message fails: its handler breaks (a defect), or
+ *  ends its process (a crash). The messages behind it never overtake it. */
+typedef enum fabric_on_failure {
+    /** It is tried again after a pause: 0.5 s, and half as long again after each failure, up to
+     *  10 s (`backoff_ms`, `backoff_max_ms` of the broker). After 10 defects or 3 crashes
+     *  (`attempts_max`, `crashes_max`) it becomes a dead letter. */
+    FABRIC_BLOCK = 0,
+    /** The same, but after the last attempt the entity is parked: the message stays, those behind
+     *  it wait, and an operator resumes the entity: fabricctl entity resume TYPE ID. Then the
+     *  message has all its attempts again. */
+    FABRIC_PARK = 1,
+    /** It becomes a dead letter at its first failure, and the next message has its turn. */
+    FABRIC_SKIP = 2
+} fabric_on_failure_t;
+
 /** As the bound of an option that says so: there is none. */
 #define FABRIC_UNBOUNDED UINT32_MAX
 
@@ -143,13 +163,17 @@ typedef struct fabric_entity_type {
     const char *name;  /**< 1-255 bytes */
     const char *group; /**< shard group, see rule 9; default "default" */
     size_t state_size; /**< sizeof the state struct; 0: no state, and handlers get NULL */
-    /** Sets the initial state; false is a defect. NULL: zeroes are the initial state. `id` is valid
-     *  during the call. */
-    bool (*start)(void *state, fabric_bytes_t id);
-    void (*stop)(void *state, fabric_bytes_t id); /**< finalizer, may be NULL */
-    const fabric_handler_t *handlers;             /**< its messages */
-    size_t handler_count;                         /**< at most 128 */
-    /** Volatile messages that may wait for one entity; default 4,096. */
+    /** Sets the initial state, see <fabric/instance.h>. NULL: zeroes are the initial state. */
+    fabric_build_fn *build;
+    /** Ends the state, before the finalizers of the instance. May be NULL. `id` is valid during the
+     *  call. */
+    void (*stop)(void *state, fabric_bytes_t id);
+    const fabric_handler_t *handlers; /**< its messages */
+    size_t handler_count;             /**< at most 128 */
+    /** Messages of one entity that may wait or be handled at once in its broker's memory; default
+     *  4,096. A volatile message to a full mailbox ends with MAILBOX_FULL at once. At most so many
+     *  durable ones are in memory; the others wait in the store, and come in order when there is
+     *  room. */
     uint32_t mailbox_capacity;
     /** An entity without messages for so long is stopped; default 60,000. */
     uint32_t idle_ms;
@@ -166,7 +190,22 @@ typedef struct fabric_entity_type {
      *  however many: they wait for none of them, and do not count in the concurrency. See rule 1.
      *  The list ends with NULL; NULL: none. */
     const fabric_message_type_t *const *concurrent;
+    /** Which interrupts its handlers do not hear of: a sum of FABRIC_UNINTERRUPTIBLE_BY_CALLERS and
+     *  FABRIC_UNINTERRUPTIBLE_BY_STOPS. A message that waits may be cancelled in any case. Default
+     *  0: none. */
+    uint32_t uninterruptible;
+    /** What becomes of an entity whose first message fails; default FABRIC_BLOCK. All workers that
+     *  bring the type should say the same, here and in the next line. */
+    fabric_on_failure_t on_failure;
+    /** A defect is the answer to its message: the caller gets ENTITY_DEFECT, and a durable message
+     *  is not tried again, nor kept as a dead letter. `on_failure` is then about crashes only. */
+    bool defects_to_caller;
 } fabric_entity_type_t;
+
+/** A handler of the type goes on when its caller cancels the call. */
+#define FABRIC_UNINTERRUPTIBLE_BY_CALLERS 1u
+/** A handler of the type is not told when its worker stops or its shard moves away. */
+#define FABRIC_UNINTERRUPTIBLE_BY_STOPS 2u
 
 /** As slow_ms of an entity type: its handlers may take any time. */
 #define FABRIC_NEVER_SLOW UINT32_MAX
@@ -226,15 +265,62 @@ bool fabric_context_is_durable(const fabric_context_t *context);
 FABRIC_PUBLIC
 fabric_bytes_t fabric_context_traceparent(const fabric_context_t *context);
 
+/** The caller waits as long as the handler takes, as far as the worker knows. */
+#define FABRIC_NO_DEADLINE UINT64_MAX
+
+/** For how many milliseconds the caller would still wait when the handler began: 0, and it waits no
+ *  more; FABRIC_NO_DEADLINE. It is meant for the timeout_ms of calls that the handler makes. A
+ *  volatile message whose deadline is over is not begun, nor is a durable one whose caller gives up
+ *  at its deadline (cancel_at_deadline). Other durable messages are handled all the same. After a
+ *  change of the home broker the deadline of a durable message is not known until its caller has
+ *  asked again. */
+FABRIC_PUBLIC
+uint64_t fabric_context_left_ms(const fabric_context_t *context);
+
 /** The value of a header; false when there is none. Valid during the handler. */
 FABRIC_PUBLIC
 bool fabric_context_header(const fabric_context_t *context, const char *name,
                            fabric_bytes_t *value);
 
+/** Why a handler is to stop. */
+typedef enum fabric_interrupt {
+    FABRIC_NOT_INTERRUPTED = 0,
+    /** The caller has cancelled the call (fabric_client_cancel()). */
+    FABRIC_INTERRUPT_CANCEL = 1,
+    /** The entity's shard moves to another worker, or this one stops. The handler may go on for the
+     *  grace time; what it answers within it counts. */
+    FABRIC_INTERRUPT_STOP = 2
+} fabric_interrupt_t;
+
+/** Is told once that a handler is to stop. See fabric_context_on_interrupt(). */
+typedef void fabric_interrupt_fn(void *argument, fabric_interrupt_t why);
+
+/** Whether the handler is to stop, and why; to be asked now and then by a handler that takes long.
+ *  The worker ends no handler by force: one that goes on answers as always, and its answer counts.
+ *  One that stops returns FABRIC_INTERRUPTED. Its call has then ended as cancelled
+ *  (FABRIC_INTERRUPT_CANCEL), for good; or it has no result (FABRIC_INTERRUPT_STOP): a durable
+ *  message is handled again, by another worker as a rule, and the outcome of a volatile one is
+ *  unknown. Where both reasons apply, it is the caller's. What the handler has changed in the
+ *  entity's state stays. FABRIC_INTERRUPTED without an interrupt is a defect. */
+FABRIC_PUBLIC
+fabric_interrupt_t fabric_context_interrupt(const fabric_context_t *context);
+
+/** Has a function called when the handler is to stop: once, maybe at once, on a thread of the
+ *  worker, while the handler runs. It is not called after the handler has returned, and the handler
+ *  does not return while it runs; so the handler must not hold a lock that it takes when it
+ *  returns. It is to be short: the worker waits for it. A second call replaces the first. */
+FABRIC_PUBLIC
+void fabric_context_on_interrupt(fabric_context_t *context, fabric_interrupt_fn *call,
+                                 void *argument);
+
 /** Zeroed memory, aligned as malloc() aligns, for what the reply's views point to. The worker frees
  *  it when the handler has returned and its reply is encoded. */
 FABRIC_PUBLIC
 void *fabric_context_allocate(fabric_context_t *context, size_t size);
+
+/** The entity's instance, for the functions of <fabric/instance.h>. Valid during the handler. */
+FABRIC_PUBLIC
+fabric_instance_t *fabric_context_instance(fabric_context_t *context);
 
 /** Whether the entity keeps itself alive, from now until it says otherwise or its state ends: while
  *  it does, it is stopped neither when it is idle nor to make room for others. It is stopped all
@@ -248,8 +334,16 @@ void fabric_context_keep_alive(fabric_context_t *context, bool keep);
 FABRIC_PUBLIC
 void fabric_context_terminate(fabric_context_t *context);
 
-/** Sets a typed failure with the entity's own code and a text for people, and returns
- *  FABRIC_FAILURE, for `return`. */
+/** Sets a typed failure, and returns FABRIC_FAILURE, for `return`: the one of the message type's
+ *  `failures` that has this number, with its values, a struct by its schema (NULL where the schema
+ *  is empty). The values are encoded before the function returns. A number that is not declared,
+ *  or a value that does not fit the schema, makes the message end with MALFORMED_MESSAGE, as a
+ *  reply that does not fit does; the entity goes on. */
+FABRIC_PUBLIC
+fabric_result_t fabric_fail_with(fabric_context_t *context, int32_t number, const void *values);
+
+/** Sets a failure with the entity's own code and a text for people, and returns FABRIC_FAILURE, for
+ *  `return`. */
 FABRIC_PUBLIC
 FABRIC_PRINTF(3, 4)
 fabric_result_t fabric_fail(fabric_context_t *context, uint64_t code, const char *format, ...);
@@ -271,10 +365,33 @@ fabric_pending_t *fabric_later(fabric_context_t *context);
 FABRIC_PUBLIC
 void fabric_pending_reply(fabric_pending_t **pending, const void *reply);
 
-/** Completes with a typed failure. Frees the handle and sets *pending to NULL. *pending may be
- *  NULL. */
+/** Completes with a typed failure: see fabric_fail_with(). Frees the handle and sets *pending to
+ *  NULL. *pending may be NULL. */
+FABRIC_PUBLIC
+void fabric_pending_fail_with(fabric_pending_t **pending, int32_t number, const void *values);
+
+/** Completes with a failure that has a code and a text. Frees the handle and sets *pending to NULL.
+ *  *pending may be NULL. */
 FABRIC_PUBLIC
 void fabric_pending_fail(fabric_pending_t **pending, uint64_t code, const char *text);
+
+/** Whether the handler is to stop, as fabric_context_interrupt(), once it has returned
+ *  FABRIC_PENDING. Any thread that has the handle. */
+FABRIC_PUBLIC
+fabric_interrupt_t fabric_pending_interrupt(const fabric_pending_t *pending);
+
+/** As fabric_context_on_interrupt(), from the time on at which the handler has returned
+ *  FABRIC_PENDING until the handle is completed. The function is called on a thread of the worker,
+ *  or at once on this one, and may complete the handle. Where another thread completes the handle,
+ *  it waits until the function has returned; so it must not hold a lock that the function takes. */
+FABRIC_PUBLIC
+void fabric_pending_on_interrupt(fabric_pending_t *pending, fabric_interrupt_fn *call,
+                                 void *argument);
+
+/** Completes as FABRIC_INTERRUPTED: the handler has stopped because of fabric_pending_interrupt().
+ *  Frees the handle and sets *pending to NULL. *pending may be NULL. */
+FABRIC_PUBLIC
+void fabric_pending_interrupted(fabric_pending_t **pending);
 
 /** A worker. Opaque. */
 typedef struct fabric_worker fabric_worker_t;
@@ -301,7 +418,7 @@ typedef struct fabric_worker_options {
     uint64_t app_version;
     /** Time for running handlers, when a shard moves away or the worker stops; default 5,000. */
     uint32_t grace_ms;
-    /** An executor whose present handler (or start or stop function of an entity) has taken longer
+    /** An executor whose present handler (or build or stop function of an entity) has taken longer
      *  than this counts as stuck: what waits for it waits on. It is told in the log and to the
      *  brokers, whose status shows the worker as stuck; nothing else follows from it. A handler
      *  that returned FABRIC_PENDING does not hold its executor. Default 10,000. */
@@ -314,8 +431,9 @@ typedef struct fabric_worker_options {
      *  - worker.silent (warn): a broker was not heard for a lease, and its shards are given up;
      *  - worker.deferred (warn): a broker refused the worker at present; the worker tries again;
      *  - worker.refused (error): a broker refused the worker and will refuse it again;
-     *  - worker.defect (warn): a handler broke: entity, tag, request id and text. At most 10 events
-     *    a second are told for each executor; the next one says how many were left out;
+     *  - worker.defect (warn): a handler broke, or a build failed: entity, tag, request id, text.
+     *    At most 10 events a second are told for each executor; the next one says how many were
+     *    left out;
      *  - worker.malformed (warn): a broker sent what the protocol does not allow, and it was
      *    dropped;
      *  - worker.unresolved (warn): the host name of a broker cannot be looked up;
@@ -390,7 +508,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 3
+#define FABRIC_MODULE_ABI 6
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
@@ -417,14 +535,26 @@ fabric_error_t fabric_entity_test_open(const fabric_entity_type_t *type, const c
                                        fabric_entity_test_t **test, fabric_outcome_t *outcome);
 
 /** Gives the entity one message and returns what its handler returned; a FABRIC_PENDING is waited
- *  for. `outcome` may be NULL and gets the code and text of a failure, or the text of a defect,
- *  with the error that a caller would get. Request and reply pass through their schemas, as in a
- *  cluster: a value that does not fit makes a FABRIC_DEFECT. The reply's views are valid until the
- *  next message or fabric_entity_test_close(). */
+ *  for. `outcome` may be NULL and gets the failure, or the text of a defect, with the error that a
+ *  caller would get. Request and reply pass through their schemas, as in a cluster: a value that
+ *  does not fit makes a FABRIC_DEFECT, and so does a build that fails, with FABRIC_ERROR_NOT_BUILT
+ *  and the text of fabric_build_failed(): the next message builds again. The reply's views are
+ *  valid until the next message or fabric_entity_test_close(). */
 FABRIC_PUBLIC
 fabric_result_t fabric_entity_test_handle(fabric_entity_test_t *test,
                                           const fabric_message_type_t *message, const void *request,
                                           void *reply, fabric_outcome_t *outcome);
+
+/** The caller of the next message cancels its call as soon as the handler has begun: it finds
+ *  FABRIC_INTERRUPT_CANCEL. fabric_entity_test_handle() returns FABRIC_INTERRUPTED if it stops. */
+FABRIC_PUBLIC
+void fabric_entity_test_cancel(fabric_entity_test_t *test);
+
+/** The values of the typed failure with which the last message ended, a struct by
+ *  outcome.failure->schema. Valid until the next message or fabric_entity_test_close(). NULL: it
+ *  ended otherwise, or the failure has no values. */
+FABRIC_PUBLIC
+const void *fabric_entity_test_failure(const fabric_entity_test_t *test);
 
 /** Stops the entity, frees it and sets *test to NULL. *test may be NULL. */
 FABRIC_PUBLIC

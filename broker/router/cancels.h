@@ -1,0 +1,30 @@
+/* Cancels: callers that want their calls to end (decision 27).
+ *
+ * A message that waits ends at once, also before its time of delivery, and no handler sees it. One
+ * in flight is marked, and its worker is told; it ends by its result, or when it comes back. One
+ * that is not in its entity's queue or within its lane's horizon yet is marked, and ends when it
+ * gets there. A result that is there stands. Where several callers wait for a message, as they have
+ * its primary key, each of them has to want its end.
+ */
+#ifndef BROKER_ROUTER_CANCELS_H
+#define BROKER_ROUTER_CANCELS_H
+
+#include "broker/router/client_state.h"
+
+/* A client has sent CANCEL. An error: it names no entity. */
+FABRIC_MUST_USE fabric_error_t cancel_received(router_t *router, client_t *client,
+                                               const message_cancel_t *cancel);
+/* The caller of this call wants it to end. */
+void call_cancel(router_t *router, client_t *client, const call_t *call);
+/* The caller of this call wants the message to end, which does so once all its callers do. A tell
+ * goes on: its call ends with its acceptance. */
+void message_cancel(router_t *router, message_t *message, call_key_t call);
+/* Whether a durable message is not to be begun after its deadline: its caller wants that, and no
+ * other caller waits for it. */
+static inline bool message_gives_up(const message_t *message)
+{
+    uint32_t flags = message->stored.flags;
+    return flags & REQUEST_DURABLE && message_expires(flags) && !message->waiter.next;
+}
+
+#endif

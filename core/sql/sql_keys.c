@@ -1,0 +1,60 @@
+/* Primary keys: finding their rows. Checkpoints write them, and purges delete them. */
+#include <string.h>
+
+#include "core/sql/sql.h"
+#include "core/sql/sql_operations.h"
+
+/* false: the row's hash is none. */
+static bool key_of_row(const sql_store_t *store, store_key_t *key)
+{
+    fabric_bytes_t hash = sql_bytes(store, 0);
+    if (hash.size != STORE_KEY_BYTES) {
+        return false;
+    }
+    *key = (store_key_t){.entity_hash = sql_u64(store, 1),
+                         .number = sql_u64(store, 4),
+                         .ended = store->columns[5].kind != SQL_NULL,
+                         .reply = {.id = {sql_u64(store, 2)},
+                                   .shard = {sql_u32(store, 3)},
+                                   .status = (uint8_t)sql_u32(store, 6),
+                                   .error = sql_u32(store, 7),
+                                   .code = sql_u64(store, 8),
+                                   .payload = sql_bytes(store, 9),
+                                   .kept_until_ms = (int64_t)sql_u64(store, 5)}};
+    memcpy(key->hash, hash.data, STORE_KEY_BYTES);
+    return true;
+}
+
+static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const uint8_t *hashes,
+                                 size_t rows, store_visit_key_fn *visit, void *context)
+{
+    for (size_t i = 0; i < rows; i++) {
+        sql_put_u64(store, lane);
+        sql_put_bytes(store, fabric_bytes(hashes + i * STORE_KEY_BYTES, STORE_KEY_BYTES));
+    }
+    fabric_error_t error = sql_query(store, SQL_KEY_FIND, rows);
+    while (sql_next(store, &error)) {
+        store_key_t key;
+        if (key_of_row(store, &key)) {
+            visit(context, &key);
+        }
+    }
+    sql_close(store);
+    return error;
+}
+
+fabric_error_t sql_find_keys(store_t *base, uint32_t lane, const uint8_t *hashes, size_t count,
+                             store_visit_key_fn *visit, void *context)
+{
+    sql_store_t *store = sql_store_of(base);
+    fabric_error_t error = sql_begin(store, SQL_READ);
+    if (error) {
+        return error;
+    }
+    for (size_t done = 0; !error && done < count;) {
+        size_t rows = sql_size_within(count - done);
+        error = find_chunk(store, lane, hashes + done * STORE_KEY_BYTES, rows, visit, context);
+        done += rows;
+    }
+    return sql_end(store, error);
+}

@@ -1,0 +1,45 @@
+/* The in-memory store: primary keys. */
+#include "tests/memory/memory_connection.h"
+
+fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const uint8_t *hashes, size_t count,
+                                store_visit_key_fn *visit, void *context)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_FIND_KEYS, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *rows = memory_lane_of(store->database, lane);
+    for (size_t i = 0; rows && i < count; i++) {
+        const memory_key_t *found = memory_key_find(rows, hashes + i * STORE_KEY_BYTES);
+        if (found) {
+            visit(context, &found->key);
+        }
+    }
+    return memory_leave(store, FABRIC_OK);
+}
+
+/* The one whose time was over first; NULL: there is none. */
+static const store_key_t *find_oldest(const memory_lane_t *lane, int64_t now_ms)
+{
+    const store_key_t *oldest = NULL;
+    for (size_t i = lane->keys.first; i < lane->keys.places.count; i++) {
+        const store_key_t *key = &((const memory_key_t *)lane->keys.places.items[i].item)->key;
+        if (key->ended && key->reply.kept_until_ms < now_ms &&
+            (!oldest || key->reply.kept_until_ms < oldest->reply.kept_until_ms)) {
+            oldest = key;
+        }
+    }
+    return oldest;
+}
+
+void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_purge_t *purge,
+                       store_purged_t *purged)
+{
+    const store_key_t *oldest;
+    while (purged->keys < purge->keys_max &&
+           (oldest = find_oldest(&database->lanes[lane], purge->keys_before_ms))) {
+        memory_key_remove(database, lane, oldest->hash);
+        purged->keys++;
+    }
+}
