@@ -35,10 +35,20 @@ void poison_count_defect(router_t *router, message_t *message)
     record_counts(router, message);
 }
 
-bool poison_is_exhausted(const router_t *router, const message_t *message)
+bool poison_is_exhausted(router_t *router, const message_t *message)
 {
+    if (poison_failures(message) == 0) {
+        return false; /* as nearly always */
+    }
     return message->attempts >= router->config.attempts_max ||
-           message->crashes >= router->config.crashes_max;
+           message->crashes >= router->config.crashes_max ||
+           type_options(router, message->stored.type).failure == FAILURE_SKIP;
+}
+
+void poison_forget(router_t *router, message_t *message)
+{
+    message->attempts = message->crashes = message->unexplained = 0;
+    record_counts(router, message);
 }
 
 static void copy_cut(char *to, size_t size, fabric_bytes_t from)
@@ -108,11 +118,22 @@ static bool needs_isolation(const message_t *message)
     return message->unexplained >= UNEXPLAINED_MAX;
 }
 
-bool poison_waits(const router_t *router, const entity_t *entity, const message_t *message)
+/* Whether the last message in flight before this one runs alone; there is one in flight. Between
+ * them may be cancelled ones, whose ends are being appended. */
+static bool is_behind_alone(const message_t *message)
+{
+    const message_t *before = message->prev;
+    while (before->state != MESSAGE_IN_FLIGHT) {
+        before = before->prev;
+    }
+    return before->alone;
+}
+
+bool poison_waits(router_t *router, const entity_t *entity, const message_t *message)
 {
     /* What is in flight before the message would share its isolation, or has to end before the
      * message becomes a dead letter, or is to run alone. */
-    return entity->in_flight > 0 && (needs_isolation(message) || message->prev->alone ||
+    return entity->in_flight > 0 && (needs_isolation(message) || is_behind_alone(message) ||
                                      poison_is_exhausted(router, message));
 }
 

@@ -89,6 +89,31 @@ static void it_is_alone_among_those_of_its_entity(void **state)
     driver_close(&driver);
 }
 
+/* The end of a cancelled message, which is being appended, stands between it and the next one. */
+static void it_is_alone_behind_a_cancelled_one_too(void **state)
+{
+    (void)state;
+    driver_t *driver = OPEN({"a", 0, 0});
+    const char *id = poison_in_first_shard("a");
+    poison_die_twice(driver);
+    driver_ask(driver, "c1", 1, id, REQUEST_DURABLE);
+    driver_ask(driver, "c1", 2, id, REQUEST_DURABLE);
+    driver_commit(driver);
+    driver_worker(driver, "w1", 103);
+    const message_deliver_t *a = poison_expect_alone(driver, "w1", 0);
+    message_cancel_t cancelled = {
+        .sequence = 1, .type = fabric_bytes_of("Counter"), .id = fabric_bytes_of(id)};
+    driver_send(driver, "c1", cancel, &cancelled);
+    poison_expect_none(driver, "w1");
+    driver_commit(driver);
+    poison_expect_none(driver, "w1");
+    poison_go(driver, "w1", a);
+    poison_answer(driver, "w1", a);
+    poison_expect_over(driver, "w1", a);
+    driver_delivery(driver, "w1");
+    driver_close(&driver);
+}
+
 /* A dead letter takes five ends: two unexplained ones beside other messages, three in isolation. */
 static void ends_in_isolation_are_counted(void **state)
 {
@@ -357,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_report_without_a_culprit_is_no_explanation),
         cmocka_unit_test(after_the_second_one_it_is_isolated),
         cmocka_unit_test(it_is_alone_among_those_of_its_entity),
+        cmocka_unit_test(it_is_alone_behind_a_cancelled_one_too),
         cmocka_unit_test(ends_in_isolation_are_counted),
         cmocka_unit_test(ends_before_its_turn_are_not_counted),
         cmocka_unit_test(ends_after_its_turn_are_not_counted),
