@@ -139,6 +139,56 @@ static void an_ask_waits(void **state)
                      FABRIC_ERROR_INVALID_ARGUMENT);
 }
 
+static void note_end(void *context, const fabric_outcome_t *outcome, fabric_bytes_t payload)
+{
+    (void)payload;
+    *(fabric_error_t *)context = outcome->error;
+}
+
+/* The caller of an ask cancels it before its time. Another one gives up at a deadline before that:
+ * its message ends at its time. */
+static void a_cancelled_ask_is_not_handled(void **state)
+{
+    testbed_t *bed = *state;
+    probe_number_t request = {1};
+    fabric_error_t ends[2] = {FABRIC_OK, FABRIC_OK};
+    fabric_call_key_t keys[2];
+    start(bed);
+    uint64_t deadline_ms = clock_monotonic_ms() + 60000;
+    int64_t at_ms = clock_wall_ms() + (int64_t)machine_scaled(4000);
+    fabric_call_t call = {.entity = fabric_entity(PROBE_TYPE, "later-0"),
+                          .message = &probe_append,
+                          .request = &request,
+                          .deliver_at_ms = at_ms,
+                          .timeout_ms = 60000};
+    assert_int_equal(fabric_client_start(bed->client, &call, note_end, &ends[0], &keys[0]),
+                     FABRIC_OK);
+    while (testbed_sum(bed, "scheduled") == 0) {
+        (void)fabric_client_wait(bed->client, 5);
+        testbed_poll(deadline_ms, "the acceptance");
+    }
+    call.entity = fabric_entity(PROBE_TYPE, "later-1");
+    call.timeout_ms = 1000;
+    call.cancel_at_deadline = true;
+    assert_int_equal(fabric_client_start(bed->client, &call, note_end, &ends[1], &keys[1]),
+                     FABRIC_OK);
+    assert_int_equal(fabric_client_cancel(bed->client, keys[0]), FABRIC_OK);
+    while (ends[0] == FABRIC_OK || ends[1] == FABRIC_OK) {
+        (void)fabric_client_wait(bed->client, 5);
+        testbed_poll(deadline_ms, "the ends of the calls");
+    }
+    assert_string_equal(fabric_error_name(ends[0]), fabric_error_name(FABRIC_ERROR_CANCELLED));
+    assert_int_equal(testbed_sum(bed, "scheduled"), 1);
+    assert_true(clock_wall_ms() < at_ms);
+    testbed_wait_drained(bed);
+    while (clock_wall_ms() < at_ms + 200) {
+        (void)fabric_client_wait(bed->client, 5);
+    }
+    probe_starts_t starts = probe_starts_read(bed->folder);
+    assert_int_equal(starts.count, 0);
+    probe_starts_free(&starts);
+}
+
 /* With the command line; it lists what waits from the database. */
 static void on_the_command_line(void **state)
 {
@@ -187,6 +237,7 @@ int main(void)
          test_ip_15_not_before_its_time_and_soon_after, TESTBED_BOTH},
         {"schedules_survive_brokers", schedules_survive_brokers, TESTBED_BOTH},
         {"an_ask_waits", an_ask_waits, TESTBED_SQLITE},
+        {"a_cancelled_ask_is_not_handled", a_cancelled_ask_is_not_handled, TESTBED_BOTH},
         {"on_the_command_line", on_the_command_line, TESTBED_SQLITE},
     };
     return testbed_run("schedule", tests, sizeof tests / sizeof tests[0]);
