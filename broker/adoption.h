@@ -12,6 +12,7 @@
 typedef struct overruled_row {
     request_id_t id;
     uint64_t position;
+    int64_t due_ms; /* not 0: it is the row of a scheduled message, which has ended or come due */
     uint64_t entity_hash;
     bool ended; /* the row is to be deleted; else its counts are these: */
     journal_attempts_t attempts;
@@ -36,6 +37,7 @@ typedef struct adoption {
     /* For each entity with rows: how many of them stand and are not among `messages`. */
     store_backlog_t *backlogs;
     size_t backlog_count;
+    uint64_t scheduled;         /* the same of scheduled messages, of the whole lane */
     overruled_row_t *overruled; /* by id */
     size_t overruled_count;
 } adoption_t;

@@ -9,14 +9,22 @@
 
 #include "core/journal/record.h"
 
+/* The time of a scheduled message has come. */
+typedef struct batch_move {
+    const store_message_t *message;
+    uint64_t position; /* its new one */
+} batch_move_t;
+
 /* New counts of a message's attempts. */
 typedef struct batch_attempt {
     const store_message_t *message;
+    uint64_t position; /* 0: its id */
     journal_attempts_t attempts;
 } batch_attempt_t;
 
 typedef struct batch_end {
     const store_message_t *message;
+    uint64_t position; /* 0: its id */
     const store_reply_t *reply;
     bool dead;                   /* the message becomes a dead letter; so are the next three */
     journal_attempts_t attempts; /* in all */
@@ -24,12 +32,15 @@ typedef struct batch_end {
     fabric_bytes_t text;         /* the last error */
 } batch_end_t;
 
-/* Records stand in the entry in this order: messages by increasing id, attempts, ends. */
+/* Records stand in the entry in this order: messages by increasing id, moves by increasing
+ * position, attempts, ends. Messages and moves take effect in the order of their positions. */
 typedef struct lane_batch {
     uint64_t epoch;   /* under which the lane is held */
     uint64_t last_id; /* the highest id made so far */
     const store_message_t *const *messages;
     size_t message_count;
+    const batch_move_t *moves;
+    size_t move_count;
     const batch_attempt_t *attempts;
     size_t attempt_count;
     const batch_end_t *ends;

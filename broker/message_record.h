@@ -23,6 +23,8 @@ typedef enum message_state {
     MESSAGE_IN_FLIGHT,  /* delivered, and its runner has sent no result yet */
     MESSAGE_RESULT,     /* its result is not durable yet, or results before it are not */
     MESSAGE_OVERFLOWED, /* accepted behind messages of its entity that are not in memory */
+    MESSAGE_SCHEDULED,  /* its time of delivery has not come: see schedule_state.h */
+    MESSAGE_DUE,        /* it has, and its new position is not durable yet */
     MESSAGE_STORED,     /* only the store has its contents, and callers wait for it: see ghosts.c */
     MESSAGE_ENDED       /* its final reply is durable; only its client's memory keeps it */
 } message_state_t;
@@ -68,7 +70,10 @@ typedef struct message {
     uint32_t unexplained; /* processes that ended for unknown reasons while it was in flight */
     uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
     bool alone;           /* the delivery in flight is to run alone at its runner */
-    uint64_t activation;  /* of the delivery in flight */
+    union {
+        uint64_t activation; /* of the delivery in flight */
+        size_t due_place;    /* SCHEDULED: in its heap */
+    };
     /* Of the call that brought it, or was last sent again; by the router's clock; 0: none. */
     uint64_t deadline_ms;
     UT_hash_handle by_id;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/report.h"
+#include "core/clock.h"
 #include "core/failures.h"
 #include "core/limits.h"
 #include "core/memory.h"
@@ -239,6 +240,12 @@ static void print_accepted(const cli_options_t *options, const fabric_outcome_t 
            outcome->request_id, key);
 }
 
+static int64_t deliver_at(const cli_options_t *options)
+{
+    return options->delay_ms > 0 ? clock_wall_ms() + (int64_t)options->delay_ms
+                                 : options->deliver_at_ms;
+}
+
 static int send_payload(const cli_options_t *options, fabric_client_t *client,
                         const request_t *request, const message_description_t *message, bool tell,
                         fabric_bytes_t payload)
@@ -253,6 +260,7 @@ static int send_payload(const cli_options_t *options, fabric_client_t *client,
                           .payload = payload,
                           .tell = tell,
                           .key = options->key,
+                          .deliver_at_ms = deliver_at(options),
                           .cancel_at_deadline = options->cancel};
     fabric_outcome_t outcome = {0};
     uint8_t *reply = NULL;

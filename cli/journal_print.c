@@ -73,8 +73,9 @@ static bool filter_takes(journal_filter_t *filter, journal_read_t read,
     if (!filter) {
         return true;
     }
-    bool named = read == JOURNAL_READ_RECORD &&
-                 (record->kind == RECORD_MESSAGE || record->kind == RECORD_DEAD);
+    bool named =
+        read == JOURNAL_READ_RECORD && (record->kind == RECORD_MESSAGE ||
+                                        record->kind == RECORD_MOVE || record->kind == RECORD_DEAD);
     if (named && fits(filter->type, record->message.type) &&
         fits(filter->id, record->message.entity)) {
         learn(filter, record->entity_hash);
@@ -245,6 +246,7 @@ static void set_fields(json_t *object, const journal_record_t *record, bool whol
         set_incarnation(object, "broker", record->broker);
         break;
     case RECORD_MESSAGE:
+    case RECORD_MOVE:
         set_message(object, &record->message, whole);
         if (whole || record->position != record->id.value) {
             set_number(object, "position", record->position);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/iso8601.h"
 #include "core/limits.h"
 #include "core/memory.h"
 
@@ -26,22 +27,29 @@ static const config_key_t keys[] = {
     {"key", CONFIG_TEXT, NULL, 0, 0, "CLIENT:SEQUENCE",
      "call and send, with the same arguments: settle the former call of this key, instead of "
      "making a new one"},
+    {"delay_ms", CONFIG_UINT, "0", 0, INT64_C(1) << 48, "MS",
+     "call and send: the durable message is delivered so much later, in milliseconds"},
+    {"deliver_at", CONFIG_TEXT, NULL, 0, 0, "TIME",
+     "call and send: the durable message is not delivered before this time, as "
+     "2030-01-31T12:00:00Z"},
     {"cancel", CONFIG_BOOL, "no", 0, 0, NULL,
      "call: cancel it where no reply has come within timeout_ms; with --key, a former call"},
     {"store", CONFIG_TEXT, NULL, 0, 0, "URL",
-     "schema, journal: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
+     "schema, message, journal: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
     {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD",
-     "schema, journal: the database's password"},
+     "schema, message, journal: the database's password"},
     {"shards_per_group", CONFIG_UINT, NULL, 1, 16384, "N",
      "schema apply: shards of each group, fixed for the cluster's life; 300 for a new cluster"},
     {"lanes", CONFIG_UINT, NULL, 1, LIMIT_LANES_MAX, "N",
      "schema apply: journals of the cluster, fixed for its life; 12 for a new cluster, "
      "1 on SQLite"},
     {"type", CONFIG_TEXT, NULL, 0, 0, "TYPE",
-     "journal tail: only records about this entity type; shard ls: only its shards and owners"},
+     "journal tail, message ls: only what is about this entity type; shard ls: only its shards and "
+     "owners"},
     {"id", CONFIG_TEXT, NULL, 0, 0, "ID", "journal tail: only records about entities of this id"},
     {"entries", CONFIG_UINT, "10", 0, 1000000000, "N",
-     "journal tail: how many entries of each lane to begin with; 0 for all"},
+     "journal tail: how many entries of each lane to begin with; message ls: how many messages; 0 "
+     "for all"},
     {"follow", CONFIG_BOOL, "no", 0, 0, NULL, "journal tail: go on with entries as they come"},
     {"check", CONFIG_BOOL, "no", 0, 0, NULL,
      "status: exit code 1 where the cluster is not healthy, for monitoring"},
@@ -84,6 +92,7 @@ static const char usage[] =
     "  fabricctl type show TYPE [TAG]      shows a type's messages and their fields\n"
     "  fabricctl schema apply --store URL  brings a database's tables to this release\n"
     "  fabricctl schema status --store URL shows a database's schema version, cluster and tables\n"
+    "  fabricctl message ls --store URL    lists the next messages that wait for their time\n"
     "  fabricctl journal tail --store URL  shows the newest records of a database's journals\n"
     "  fabricctl journal show LANE NUMBER  shows all of one entry; with --store\n"
     "  fabricctl journal repair            tells what is damaged; with --yes replaces it\n"
@@ -173,6 +182,15 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     if (key && cli_key_parse(key, &options->key) != FABRIC_OK) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "--key: '%.60s' is not CLIENT:SEQUENCE, two numbers above 0", key);
+    }
+    options->delay_ms = config_uint(config, "delay_ms");
+    const char *deliver_at = config_text(config, "deliver_at");
+    if (deliver_at &&
+        (options->delay_ms > 0 || !iso8601_read(deliver_at, &options->deliver_at_ms))) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "--deliver-at: '%.60s' is no time as 2030-01-31T12:00:00Z, or --delay-ms "
+                          "is given, too",
+                          deliver_at);
     }
     const char *cluster = config_text(config, "cluster_name");
     if (cluster && (*cluster == '\0' || strlen(cluster) > LIMIT_NAME_BYTES_MAX)) {

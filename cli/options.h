@@ -25,6 +25,8 @@ typedef struct cli_options {
     bool json;             /* -o json */
     bool json_schema;      /* -o jsonschema: of type only */
     fabric_call_key_t key; /* --key; all zero: none */
+    uint64_t delay_ms;     /* call, send */
+    int64_t deliver_at_ms; /* call, send: Unix time; 0: not given */
     const char *store;     /* NULL: not given */
     const char *store_password;
     uint32_t shards_per_group; /* 0: not given */

@@ -84,6 +84,9 @@ static int run_command(const cli_options_t *options, const store_driver_t *const
     if (strcmp(command, "schema") == 0) {
         return cli_schema(options, drivers);
     }
+    if (strcmp(command, "message") == 0) {
+        return cli_message(options, drivers);
+    }
     if (strcmp(command, "journal") == 0) {
         return cli_journal(options, drivers);
     }

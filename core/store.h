@@ -37,7 +37,7 @@
 #include "core/reason.h"
 #include "core/store_message.h"
 
-#define STORE_SCHEMA_VERSION 5
+#define STORE_SCHEMA_VERSION 6
 
 /* Of a cluster that is founded without being told. */
 #define STORE_SHARDS_PER_GROUP_DEFAULT 300u
@@ -159,13 +159,14 @@ typedef enum store_entry_part {
 } store_entry_part_t;
 
 /* A message that had not ended at a checkpoint. `body` is a record of core/journal/ with all of it.
- */
+ * Messages whose time had not come lie apart, by that time: their position is their id, and they
+ * were never delivered. */
 typedef struct store_pending {
     uint64_t position; /* in its lane */
     uint64_t entity_hash;
     request_id_t id;
     shard_id_t shard;
-    int64_t due_ms;  /* not to be delivered before; 0: at once */
+    int64_t due_ms;  /* the message's time of delivery; 0: none */
     uint64_t number; /* of the entry as of which the row is true */
     uint32_t attempts, crashes;
     fabric_bytes_t type, entity, tag; /* for people: `body` says the same */
@@ -177,6 +178,12 @@ typedef struct store_row_key {
     uint64_t entity_hash;
     uint64_t position;
 } store_row_key_t;
+
+/* Which row of a scheduled message: they lie in the order of their times, then of their ids. */
+typedef struct store_due_key {
+    int64_t due_ms;
+    uint64_t id;
+} store_due_key_t;
 
 /* What a message that has a row has been through since. */
 typedef struct store_amendment {
@@ -215,6 +222,10 @@ typedef struct store_slice {
     size_t amendment_count;
     const store_row_key_t *deletes; /* of rows; one without a row is ignored */
     size_t delete_count;
+    const store_pending_t *scheduled; /* of messages whose time has not come: as `puts` */
+    size_t scheduled_count;
+    const store_due_key_t *unscheduled; /* of these rows: as `deletes` */
+    size_t unscheduled_count;
     const store_dead_row_t *dead; /* inserted, or replaced */
     size_t dead_count;
     const store_key_t *keys; /* inserted, or replaced */
@@ -425,6 +436,16 @@ typedef struct store_driver {
     /* Which of these rows there are: `found[i]` says so. */
     fabric_error_t (*find_rows)(store_t *store, uint32_t lane, const store_row_key_t *keys,
                                 size_t count, bool *found);
+    /* Visits the rows of scheduled messages behind `after`, in order, at most `limit`; the range is
+     * 0. Stops when the bodies of the rows visited reach `bytes_max`. `*ended`: there are no more.
+     */
+    fabric_error_t (*load_scheduled)(store_t *store, uint32_t lane, store_due_key_t after,
+                                     uint32_t limit, uint64_t bytes_max,
+                                     store_visit_pending_fn *visit, void *context, bool *ended);
+    fabric_error_t (*count_scheduled)(store_t *store, uint32_t lane, uint64_t *count);
+    /* As find_rows. */
+    fabric_error_t (*find_scheduled)(store_t *store, uint32_t lane, const store_due_key_t *keys,
+                                     size_t count, bool *found);
 
     /* ---- primary keys ---- */
 

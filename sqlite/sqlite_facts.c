@@ -100,6 +100,8 @@ static const char table_sizes[] =
     " sum(coalesce(" LAST_ENTRY("log_bytes") " - " FIRST_ENTRY("log_bytes") ", 0)) FROM lane l "
     "UNION ALL " ESTIMATE("pending", "72 + length(type) + length(entity) + length(tag) +"
                                      " length(body)")
+    "UNION ALL " ESTIMATE("scheduled", "64 + length(type) + length(entity) + length(tag) +"
+                                       " length(body)")
     "UNION ALL " ESTIMATE("dead_letter", "56 + length(type) + length(entity) + length(tag) +"
                                          " length(text) + length(body)")
     "UNION ALL " ESTIMATE("primary_key", "104 + length(payload)")

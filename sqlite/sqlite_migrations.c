@@ -1,4 +1,4 @@
-/* The schema, and what becomes of versions 1 to 4: core/sql/sql_migration.h says in which order.
+/* The schema, and what becomes of versions 1 to 5: core/sql/sql_migration.h says in which order.
  * All of it is one transaction. A version that was released is never edited: changes get a number
  * of their own. */
 #include "sqlite/sqlite_migrations.h"
@@ -94,6 +94,11 @@ static const char tables[] =
     " attempts INTEGER NOT NULL, crashes INTEGER NOT NULL, type BLOB NOT NULL,"
     " entity BLOB NOT NULL, tag BLOB NOT NULL, body BLOB NOT NULL,"
     " PRIMARY KEY (lane, entity_hash, position)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS scheduled ("
+    " lane INTEGER NOT NULL, due_ms INTEGER NOT NULL, request_id INTEGER NOT NULL,"
+    " shard INTEGER NOT NULL, number INTEGER NOT NULL, entity_hash INTEGER NOT NULL,"
+    " type BLOB NOT NULL, entity BLOB NOT NULL, tag BLOB NOT NULL, body BLOB NOT NULL,"
+    " PRIMARY KEY (lane, due_ms, request_id)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS dead_letter ("
     " lane INTEGER NOT NULL, request_id INTEGER NOT NULL, shard INTEGER NOT NULL,"
     " number INTEGER NOT NULL, ended_ms INTEGER NOT NULL, error INTEGER NOT NULL,"
@@ -111,12 +116,20 @@ static const char views[] =
 #include "sqlite/sqlite_views.def"
     ;
 
+/* Up to version 5 scheduled messages lay among the others. A position of its own says that the time
+ * of a message has come. */
+#define WAITING " WHERE due_ms > 0 AND position = request_id;"
+static const char move_scheduled[] =
+    "INSERT INTO scheduled SELECT lane, due_ms, request_id, shard, number, entity_hash, type,"
+    " entity, tag, body FROM pending" WAITING "DELETE FROM pending" WAITING;
+
 static const char drop_old_tables[] =
     "DROP TABLE IF EXISTS mailbox; DROP TABLE IF EXISTS reply; DROP TABLE IF EXISTS attempt;"
     "DROP TABLE IF EXISTS old_dead_letter; DROP TABLE IF EXISTS shard; DROP TABLE IF EXISTS "
     "writer;";
 
 const sql_step_t sqlite_migration[] = {
-    {NULL, carry_over},        {NULL, sql_migrate_agree}, {tables, NULL},          {views, NULL},
-    {NULL, sql_migrate_found}, {NULL, sql_migrate_rows},  {drop_old_tables, NULL}, {NULL, NULL},
+    {NULL, carry_over},     {NULL, sql_migrate_agree}, {tables, NULL},
+    {views, NULL},          {NULL, sql_migrate_found}, {NULL, sql_migrate_rows},
+    {move_scheduled, NULL}, {drop_old_tables, NULL},   {NULL, NULL},
 };

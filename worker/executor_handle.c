@@ -387,7 +387,8 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         return;
     }
     bool durable = delivery->flags & REQUEST_DURABLE;
-    if (durable && entity_has_seen(entity, delivery->request_id)) {
+    bool again = delivery->delivery > 1; /* a first delivery may be of a message that came due */
+    if (durable && again && entity_has_seen(entity, delivery->request_id)) {
         end_pending_calls(executor, entity);
         entity_end_seen(&executor->entities, entity);
         kept_results_clear(&ownership->kept); /* they do not say all that its entities have seen */

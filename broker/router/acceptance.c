@@ -26,6 +26,7 @@ static store_message_t stored_form(const client_t *client, const message_request
                              .payload = request->payload,
                              .traceparent = request->traceparent,
                              .headers = request->headers,
+                             .deliver_at_ms = (int64_t)request->deliver_at_ms,
                              .call = {client->number, request->sequence}};
 }
 
@@ -213,6 +214,10 @@ void durable_accept(router_t *router, client_t *client, message_t *message)
     message->stored.id = request_id_make(router, (request_id_t){message->floor});
     message->position = message->stored.id.value;
     message->stored.flags &= ~(uint32_t)REQUEST_RESEND;
+    if (message->stored.deliver_at_ms != 0 &&
+        message->stored.deliver_at_ms <= schedule_now_ms(router)) {
+        message->stored.deliver_at_ms = 0; /* its time has come */
+    }
     message_set_state(message, MESSAGE_IN_LANE);
     message_admit(router, message, entity);
     if (message->stored.key_hash) {

@@ -38,13 +38,23 @@ void batch_add_message(router_t *router, message_t *message)
     next->messages[next->message_count++] = &message->stored;
 }
 
+void batch_add_move(router_t *router, message_t *message, uint64_t position)
+{
+    batch_builder_t *next = &batches_of(router, message)->next;
+    next->moves =
+        reserve(next->moves, next->move_count + 1, &next->move_capacity, sizeof *next->moves);
+    next->moves[next->move_count++] =
+        (batch_move_t){.message = &message->stored, .position = position};
+}
+
 void batch_add_attempt(router_t *router, message_t *message)
 {
     batch_builder_t *next = &batches_of(router, message)->next;
     next->attempts = reserve(next->attempts, next->attempt_count + 1, &next->attempt_capacity,
                              sizeof *next->attempts);
-    next->attempts[next->attempt_count++] =
-        (batch_attempt_t){.message = &message->stored, .attempts = attempts_of(message)};
+    next->attempts[next->attempt_count++] = (batch_attempt_t){.message = &message->stored,
+                                                              .position = message->position,
+                                                              .attempts = attempts_of(message)};
 }
 
 static void add_end(lane_batches_t *lane, const batch_end_t *end)
@@ -57,13 +67,15 @@ static void add_end(lane_batches_t *lane, const batch_end_t *end)
 
 void batch_add_end(router_t *router, message_t *message)
 {
-    add_end(batches_of(router, message),
-            &(batch_end_t){.message = &message->stored, .reply = &message->reply});
+    add_end(batches_of(router, message), &(batch_end_t){.message = &message->stored,
+                                                        .position = message->position,
+                                                        .reply = &message->reply});
 }
 
 void batch_add_dead(lane_batches_t *lane, message_t *message, fabric_error_t cause)
 {
     add_end(lane, &(batch_end_t){.message = &message->stored,
+                                 .position = message->position,
                                  .reply = &message->reply,
                                  .dead = true,
                                  .attempts = attempts_of(message),
@@ -97,22 +109,40 @@ static uint64_t message_bytes(const store_message_t *message)
            message->payload.size + message->traceparent.size + message->headers.size;
 }
 
+/* How many of the next messages and moves an entry takes. */
+typedef struct batch_part {
+    size_t messages, moves;
+} batch_part_t;
+
 static uint64_t end_bytes(const batch_end_t *end)
 {
     return RECORD_BYTES + end->reply->payload.size +
            (end->dead ? message_bytes(end->message) + end->text.size : 0);
 }
 
-/* How many of the next messages an entry takes that holds *bytes already. Adds theirs. */
-static size_t count_messages(const router_config_t *config, const batch_builder_t *next,
-                             uint64_t *bytes)
+/* Whether a move comes next: messages and moves are taken in the order of their positions. */
+static bool is_move_next(const batch_builder_t *next, const batch_part_t *part)
 {
-    size_t count = 0;
-    while (count < next->message_count && count < config->batch_items_max &&
+    return part->moves < next->move_count &&
+           (part->messages == next->message_count ||
+            next->moves[part->moves].position < next->messages[part->messages]->id.value);
+}
+
+/* What an entry takes that holds *bytes already. Adds theirs. */
+static batch_part_t count_messages(const router_config_t *config, const batch_builder_t *next,
+                                   uint64_t *bytes)
+{
+    batch_part_t part = {0, 0};
+    while (part.messages + part.moves < next->message_count + next->move_count &&
+           part.messages + part.moves < config->batch_items_max &&
            *bytes < config->batch_bytes_max) {
-        *bytes += message_bytes(next->messages[count++]);
+        if (is_move_next(next, &part)) {
+            *bytes += message_bytes(next->moves[part.moves++].message);
+        } else {
+            *bytes += message_bytes(next->messages[part.messages++]);
+        }
     }
-    return count;
+    return part;
 }
 
 /* The same for ends, after the first `count` of them. */
@@ -144,6 +174,15 @@ static void take_messages(batch_builder_t *current, batch_builder_t *next, size_
                sizeof *next->messages);
 }
 
+static void take_moves(batch_builder_t *current, batch_builder_t *next, size_t count)
+{
+    current->moves =
+        reserve(current->moves, count, &current->move_capacity, sizeof *current->moves);
+    current->move_count = count;
+    next->move_count -= count;
+    move_front(current->moves, next->moves, count, next->move_count, sizeof *next->moves);
+}
+
 static void take_ends(batch_builder_t *current, batch_builder_t *next, size_t count)
 {
     current->ends = reserve(current->ends, count, &current->end_capacity, sizeof *current->ends);
@@ -172,16 +211,18 @@ static void take(const router_config_t *config, batch_builder_t *current, batch_
 {
     uint64_t bytes = 0;
     size_t ends = count_ends(config, next, 0, (config->batch_bytes_max + 1) / 2, &bytes);
-    size_t messages = count_messages(config, next, &bytes);
+    batch_part_t part = count_messages(config, next, &bytes);
     ends = count_ends(config, next, ends, config->batch_bytes_max, &bytes);
-    if (messages == next->message_count && ends == next->end_count) {
+    if (part.messages == next->message_count && part.moves == next->move_count &&
+        ends == next->end_count) {
         batch_builder_t all = *next;
         *next = *current;
         *current = all;
-        next->message_count = next->attempt_count = next->end_count = 0;
+        next->message_count = next->move_count = next->attempt_count = next->end_count = 0;
         return;
     }
-    take_messages(current, next, messages);
+    take_messages(current, next, part.messages);
+    take_moves(current, next, part.moves);
     take_attempts(current, next);
     take_ends(current, next, ends);
 }
@@ -190,7 +231,8 @@ size_t router_waiting(const router_t *router, uint32_t number)
 {
     const router_lane_t *lane = &router->lanes[number];
     const batch_builder_t *next = &lane->batches.next;
-    return lane_is_given_up(lane) ? 0 : next->message_count + next->attempt_count + next->end_count;
+    size_t count = next->message_count + next->move_count + next->attempt_count + next->end_count;
+    return lane_is_given_up(lane) ? 0 : count;
 }
 
 const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_t now_ms)
@@ -207,6 +249,8 @@ const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_
                                     .last_id = router->generator.last,
                                     .messages = current->messages,
                                     .message_count = current->message_count,
+                                    .moves = current->moves,
+                                    .move_count = current->move_count,
                                     .attempts = current->attempts,
                                     .attempt_count = current->attempt_count,
                                     .ends = current->ends,
@@ -271,6 +315,9 @@ void batches_orphan(lane_batches_t *lane)
     for (size_t i = 0; i < lane->current.message_count; i++) {
         orphan(lane, lane->current.messages[i]);
     }
+    for (size_t i = 0; i < lane->current.move_count; i++) {
+        orphan(lane, lane->current.moves[i].message);
+    }
     for (size_t i = 0; i < lane->current.attempt_count; i++) {
         orphan(lane, lane->current.attempts[i].message);
     }
@@ -284,7 +331,8 @@ void batches_abandon(lane_batches_t *lane)
     batch_builder_t empty = lane->abandoned;
     lane->abandoned = lane->next;
     lane->next = empty;
-    lane->next.message_count = lane->next.attempt_count = lane->next.end_count = 0;
+    lane->next.message_count = lane->next.move_count = 0;
+    lane->next.attempt_count = lane->next.end_count = 0;
     lane->abandoned_taken = 0;
     lane->ends_settled = lane->ends_added;
 }
@@ -292,9 +340,14 @@ void batches_abandon(lane_batches_t *lane)
 message_t *batches_take_abandoned(lane_batches_t *lane)
 {
     const batch_builder_t *builder = &lane->abandoned;
-    return lane->abandoned_taken < builder->message_count
-               ? message_of(builder->messages[lane->abandoned_taken++])
-               : NULL;
+    size_t taken = lane->abandoned_taken;
+    if (taken >= builder->message_count + builder->move_count) {
+        return NULL;
+    }
+    lane->abandoned_taken++;
+    return message_of(taken < builder->message_count
+                          ? builder->messages[taken]
+                          : builder->moves[taken - builder->message_count].message);
 }
 
 void router_lane_available(router_t *router, uint32_t number, bool available, const char *cause)
@@ -315,6 +368,7 @@ const char *lane_cause(router_t *router, shard_id_t shard, fabric_error_t error)
 static void builder_destroy(batch_builder_t *builder)
 {
     free(builder->messages);
+    free(builder->moves);
     free(builder->attempts);
     free(builder->ends);
 }

@@ -9,6 +9,8 @@
 typedef struct batch_builder {
     const store_message_t **messages;
     size_t message_count, message_capacity;
+    batch_move_t *moves;
+    size_t move_count, move_capacity;
     batch_attempt_t *attempts;
     size_t attempt_count, attempt_capacity;
     batch_end_t *ends;
@@ -25,7 +27,7 @@ typedef struct lane_batches {
     bool orphaned;             /* the lane was dropped meanwhile: nothing follows from the batch */
     message_t *orphans;        /* the batch's messages then, chained; calls may wait for them */
     batch_builder_t abandoned; /* what was filling up then */
-    size_t abandoned_taken;    /* its first messages, by batches_take_abandoned */
+    size_t abandoned_taken;    /* its first messages, then moves, by batches_take_abandoned */
     /* Ends of messages so far: those that were added, and those of them that are durable or went
      * with the lane. */
     uint64_t ends_added, ends_settled;
@@ -34,6 +36,8 @@ typedef struct lane_batches {
 /* ---- filling ---- */
 
 void batch_add_message(router_t *router, message_t *message);
+/* The time of the scheduled message has come: this is to be its position. */
+void batch_add_move(router_t *router, message_t *message, uint64_t position);
 /* The message's counts are to become durable. */
 void batch_add_attempt(router_t *router, message_t *message);
 /* The message has its final reply. */
@@ -52,7 +56,7 @@ void batches_note_id(router_t *router, uint64_t last_id);
 void batches_orphan(lane_batches_t *lane);
 /* The lane is to be dropped: what was filling up is not appended. */
 void batches_abandon(lane_batches_t *lane);
-/* The next message that was to become durable; NULL: there is none. */
+/* The next message that, or whose new position, was to become durable; NULL: there is none. */
 message_t *batches_take_abandoned(lane_batches_t *lane);
 /* The lane's batch is answered. It is returned, and stays valid until the next one is taken; NULL:
  * nothing follows from it, and its messages are freed. */

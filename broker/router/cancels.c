@@ -51,6 +51,13 @@ static void end_queued(router_t *router, message_t *message)
     entity_release(router, entity);
 }
 
+static void end_scheduled(router_t *router, message_t *message)
+{
+    if (shard_is_home(message->entity->ownership->shard)) {
+        schedule_cancelled(router, message);
+    }
+}
+
 void message_cancel(router_t *router, message_t *message, call_key_t call)
 {
     waiter_t *waiter = message_find_waiter(message, call);
@@ -65,8 +72,13 @@ void message_cancel(router_t *router, message_t *message, call_key_t call)
     case MESSAGE_NEW:
     case MESSAGE_IN_LANE:
     case MESSAGE_OVERFLOWED:
+    case MESSAGE_DUE:
     case MESSAGE_STORED:
         message->cancelled = true;
+        return;
+    case MESSAGE_SCHEDULED:
+        message->cancelled = true;
+        end_scheduled(router, message);
         return;
     case MESSAGE_QUEUED:
         message->cancelled = true;

@@ -1,9 +1,10 @@
 /* Cancels: callers that want their calls to end (decision 27).
  *
- * A message that waits ends at once, and no handler sees it. One in flight is marked, and its
- * worker is told; it ends by its result, or when it comes back. One that is not in its entity's
- * queue yet is marked, and ends when it gets there. A result that is there stands. Where several
- * callers wait for a message, as they have its primary key, each of them has to want its end.
+ * A message that waits ends at once, also before its time of delivery, and no handler sees it. One
+ * in flight is marked, and its worker is told; it ends by its result, or when it comes back. One
+ * that is not in its entity's queue or within its lane's horizon yet is marked, and ends when it
+ * gets there. A result that is there stands. Where several callers wait for a message, as they have
+ * its primary key, each of them has to want its end.
  */
 #ifndef BROKER_ROUTER_CANCELS_H
 #define BROKER_ROUTER_CANCELS_H

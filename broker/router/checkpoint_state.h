@@ -36,6 +36,8 @@ typedef struct row_changes {
     size_t delete_count, delete_capacity;
     dead_row_t *dead;
     size_t dead_count, dead_capacity;
+    store_due_key_t *unscheduled; /* of scheduled messages that came due, or have ended */
+    size_t unscheduled_count, unscheduled_capacity;
 } row_changes_t;
 
 /* The slice that was taken last. */
@@ -48,6 +50,10 @@ typedef struct checkpoint_slice {
     uint64_t bytes;  /* of bodies and names in it, about */
     store_pending_t *puts;
     size_t put_count, put_capacity;
+    store_pending_t *scheduled;
+    size_t scheduled_count, scheduled_capacity;
+    store_due_key_t *unscheduled;
+    size_t unscheduled_count, unscheduled_capacity;
     store_amendment_t *amendments;
     size_t amendment_count, amendment_capacity;
     store_row_key_t *deletes;
@@ -78,7 +84,7 @@ typedef struct checkpoint {
     uint64_t begun_bytes; /* of entries that the checkpoint under way covers */
     message_link_t next_messages, current_messages; /* rings: to be put, or amended */
     row_changes_t next, current;
-    size_t amendments_taken, deletes_taken, dead_taken; /* of `current` */
+    size_t amendments_taken, deletes_taken, dead_taken, unscheduled_taken; /* of `current` */
     checkpoint_slice_t slice;
     uint64_t slices_settled; /* the number of the last slice that is known to be committed */
 } checkpoint_t;
@@ -122,6 +128,8 @@ void checkpoint_note_row(checkpoint_t *checkpoint, store_row_key_t key,
 bool checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position);
 /* A row's message has ended. */
 void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key);
+/* The same of the row of a scheduled message, which came due or has ended. */
+void checkpoint_note_unscheduled(checkpoint_t *checkpoint, store_due_key_t key);
 /* The pending message leaves memory. */
 void checkpoint_forget(message_t *message);
 /* A message has ended as a dead letter: with its reply and its cause. */

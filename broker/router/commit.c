@@ -42,7 +42,30 @@ static void message_committed(router_t *router, message_t *message)
     if (message->stored.key_hash) {
         keys_durable(router, &lane_of(router, message->stored.shard)->keys, message);
     }
-    overflow_enqueue(router, message);
+    if (message_is_scheduled(message)) {
+        schedule_add(router, message);
+    } else {
+        overflow_enqueue(router, message);
+    }
+}
+
+/* The next move whose position is below that of the message. */
+static bool is_move_next(const lane_batch_t *batch, size_t moved, size_t messages)
+{
+    return moved < batch->move_count &&
+           (messages == batch->message_count ||
+            batch->moves[moved].position < batch->messages[messages]->id.value);
+}
+
+/* Messages enter mailboxes in the order of their positions. */
+static size_t moves_committed(router_t *router, const lane_batch_t *batch, size_t moved,
+                              size_t messages)
+{
+    while (is_move_next(batch, moved, messages)) {
+        const batch_move_t *move = &batch->moves[moved++];
+        schedule_moved(router, message_of(move->message), move->position);
+    }
+    return moved;
 }
 
 /* What the next checkpoint has to write about the end. */
@@ -52,6 +75,8 @@ static void note_end(router_t *router, router_lane_t *lane, message_t *message,
     if (end->dead) {
         message->cause = end->cause;
         checkpoint_note_dead(router, &lane->checkpoint, message);
+    } else if (message->has_row && message_is_scheduled(message)) {
+        checkpoint_note_unscheduled(&lane->checkpoint, message_due_key(message));
     } else if (message->has_row) {
         checkpoint_note_end(&lane->checkpoint, message_row_key(message));
     }
@@ -110,11 +135,14 @@ static void entry_committed(router_t *router, router_lane_t *lane, const lane_ba
         attempt_committed(router, message_of(batch->attempts[i].message),
                           batch->attempts[i].attempts);
     }
+    size_t moved = 0;
     for (size_t i = 0; i < batch->message_count; i++) {
+        moved = moves_committed(router, batch, moved, i);
         fetch_ahead(i + NEXT < batch->message_count ? batch->messages[i + NEXT] : NULL,
                     i + LATER < batch->message_count ? batch->messages[i + LATER] : NULL);
         message_committed(router, message_of(batch->messages[i]));
     }
+    (void)moves_committed(router, batch, moved, batch->message_count);
     for (size_t i = 0; i < batch->end_count; i++) {
         fetch_ahead(i + NEXT < batch->end_count ? batch->ends[i + NEXT].message : NULL,
                     i + LATER < batch->end_count ? batch->ends[i + LATER].message : NULL);

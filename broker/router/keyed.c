@@ -83,13 +83,22 @@ static void answer(router_t *router, client_t *client, message_t *message)
 
 /* ---- the message is pending ---- */
 
+/* Whether the pending message with this id, which is not in memory, may be in the store. A key does
+ * not say whether its message has a time of delivery: then it is among the scheduled ones, or its
+ * position is above its id. */
+static bool may_be_stored(router_t *router, const message_t *message, request_id_t id)
+{
+    const router_lane_t *lane = lane_of(router, message->stored.shard);
+    return lane->schedule.stored > 0 ||
+           overflow_reaches(&lane->overflows, message->entity_hash, id.value);
+}
+
 /* The record of the pending message with this id, or a ghost of it; NULL: there is no such message.
  */
 static message_t *pending_of(router_t *router, const message_t *message, request_id_t id)
 {
-    const overflows_t *overflows = &lane_of(router, message->stored.shard)->overflows;
     message_t *pending = message_find(router, id);
-    if (pending || !overflow_has(overflows, message->entity_hash, id.value)) {
+    if (pending || !may_be_stored(router, message, id)) {
         return pending;
     }
     store_message_t stored = message->stored;

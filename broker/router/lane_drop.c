@@ -77,7 +77,8 @@ static void drop_queued(router_t *router, message_t *message)
 static void drop_orphans(router_t *router, message_t *orphans)
 {
     for (message_t *message = orphans; message; message = message->chain) {
-        if (message->entity && message->state != MESSAGE_IN_LANE) {
+        bool queued = message->state != MESSAGE_IN_LANE && message->state != MESSAGE_DUE;
+        if (message->entity && queued) {
             drop_queued(router, message);
         } else {
             drop_pending(router, message);
@@ -128,12 +129,13 @@ void lane_drop(router_t *router, uint32_t number)
     overflow_drop(&lane->overflows);
     checkpoint_drop(router, number);
     loads_drop(&lane->loads);
+    schedule_drop(router, number);
     requests_send_away(router, lane);
 }
 
 /* ---- part by part ---- */
 
-/* Messages that are not durable yet. */
+/* Messages that, or whose new positions, are not durable yet. */
 static bool drop_next_abandoned(router_t *router, router_lane_t *lane)
 {
     message_t *message = batches_take_abandoned(&lane->batches);
@@ -152,6 +154,15 @@ static bool drop_next_overflow(router_t *router, uint32_t number)
         drop_pending(router, message);
     }
     return any;
+}
+
+static bool drop_next_scheduled(router_t *router, uint32_t number)
+{
+    message_t *message = schedule_drop_next(router, number);
+    if (message) {
+        drop_pending(router, message);
+    }
+    return message;
 }
 
 /* The callers of messages that only the store has. */
@@ -204,8 +215,8 @@ bool lane_drop_some(router_t *router, uint32_t number)
     shard_t *shard = shards_next_of_lane(router, number, NULL);
     for (unsigned i = 0; i < DROPPED_AT_ONCE; i++) {
         bool any = drop_next_abandoned(router, lane) || drop_next_overflow(router, number) ||
-                   drop_next_ghost(router, lane) || keys_drop_next(router, &lane->keys) ||
-                   drop_next_queued(router, number, &shard);
+                   drop_next_scheduled(router, number) || drop_next_ghost(router, lane) ||
+                   keys_drop_next(router, &lane->keys) || drop_next_queued(router, number, &shard);
         if (!any) {
             return true;
         }

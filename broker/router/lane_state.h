@@ -1,5 +1,6 @@
 /* A lane: whether this broker is its home. lanes.c owns the struct, but for the parts of batch.c,
- * lookup.c, checkpoint.c, keys.c, overflow.c, loads.c, messages.c, hand_over.c and progress.c.
+ * lookup.c, checkpoint.c, keys.c, overflow.c, loads.c, schedule.c, messages.c, hand_over.c and
+ * progress.c.
  *
  * Some lanes are this broker's and others are not, at the same time. What depends on a lane
  * (shards, entities, messages, calls, batches, look-ups) comes and goes with it.
@@ -13,6 +14,7 @@
 #include "broker/router/lookup_state.h"
 #include "broker/router/overflow_state.h"
 #include "broker/router/progress_state.h"
+#include "broker/router/schedule_state.h"
 
 typedef enum lane_state {
     LANE_FOREIGN,  /* this broker does not hold it */
@@ -45,6 +47,7 @@ typedef struct router_lane {
     lane_keys_t keys;
     overflows_t overflows;
     loads_t loads;
+    schedule_t schedule;
     message_t *ghosts; /* see messages.c */
     hand_over_t hand_over;
     lane_progress_t progress;

@@ -162,7 +162,12 @@ static void message_loaded(router_t *router, message_t *message)
         keys_durable(router, &lane_of(router, message->stored.shard)->keys, message);
     }
     message_admit(router, message, entity);
-    overflow_enqueue(router, message);
+    if (message_is_scheduled(message)) {
+        message->deliveries = 0;
+        schedule_add(router, message);
+    } else {
+        overflow_enqueue(router, message);
+    }
 }
 
 /* The group of a message is known even if this broker has not heard of its types yet. */
@@ -238,6 +243,7 @@ static void begin_home(router_t *router, uint32_t number)
 {
     router_lane_t *lane = &router->lanes[number];
     overflow_adopted(router, number);
+    schedule_adopted(router, number);
     for (const message_t *dead = lane->adoption.dead; dead; dead = dead->chain) {
         checkpoint_note_dead(router, &lane->checkpoint, dead);
         if (dead->stored.key_hash) {
@@ -269,6 +275,7 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     *adoption = (adoption_t){.hold = lane->adoption.hold};
     keys_adopted(&lane->keys);
     checkpoint_open(router, &lane->adoption);
+    schedule_adopt(router, &lane->adoption);
     loads_adopt(router, &lane->adoption);
     if (take_over_some(router, number)) {
         begin_home(router, number);

@@ -72,12 +72,14 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
         return;
     }
     overflow_settled(router, lane, slice);
+    schedule_settled(router, lane, slice);
     const lookup_t *lookup = &router->lanes[lane].lookup_current;
     for (size_t i = 0; i < slice->key_count; i++) {
         keys_settled(router, &router->lanes[lane].keys, slice->keys[i].hash, slice->number,
                      lookup->running);
     }
     if (slice->taken.slice.last) {
+        schedule_corrected(&router->lanes[lane].schedule);
         router->lanes[lane].loads.corrected = true;
         forget_corrected(&router->lanes[lane].loads);
     }
@@ -138,6 +140,9 @@ static void take_row(router_t *router, uint32_t number, overflow_t *overflow, me
     if (overruled) {
         row->attempts = overruled->attempts.attempts;
         row->crashes = overruled->attempts.crashes;
+    }
+    if (message_is_scheduled(row)) {
+        row->stored.deliver_at_ms = 0; /* it lies among those whose time has come */
     }
     row->has_row = true;
     row->counted = (journal_attempts_t){row->attempts, row->crashes};

@@ -213,6 +213,8 @@ void lookup_found(router_t *router, lookup_t *lookup, const router_found_t *foun
         item->conflict =
             found->contents != 0 && journal_contents_hash(&asked->stored) != found->contents;
         asked->stored.id = message->id;
+        asked->position = found->position ? found->position : message->id.value;
+        asked->stored.deliver_at_ms = message->deliver_at_ms;
         item->doubtful = request_id_is_too_high(router, message->id);
         if (found->reply) {
             item->ended = true;

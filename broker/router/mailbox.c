@@ -82,10 +82,20 @@ fabric_bytes_t entity_type(const entity_t *entity)
 
 /* ---- pending messages ---- */
 
-/* When the message was accepted, as its id says. */
+/* When the message took its position, as that says: when it was accepted, or came due. */
 static uint64_t began_ms(const message_t *message)
 {
-    return (uint64_t)snowflake_timestamp_ms(message->stored.id);
+    return (uint64_t)snowflake_timestamp_ms((request_id_t){message->position});
+}
+
+void message_wait(router_t *router, const message_t *message)
+{
+    ages_remove(&router->pending_ages, began_ms(message));
+}
+
+void message_wait_no_more(router_t *router, const message_t *message)
+{
+    ages_add(&router->pending_ages, began_ms(message));
 }
 
 void message_admit(router_t *router, message_t *message, entity_t *entity)
@@ -99,12 +109,23 @@ void message_admit(router_t *router, message_t *message, entity_t *entity)
     message_add(router, message);
 }
 
+/* Whether message_wait was called, and message_wait_no_more was not. One that was cancelled before
+ * its time waits until its end is durable. */
+static bool is_waiting(const message_t *message)
+{
+    bool ended = message->state == MESSAGE_RESULT && message->entity; /* no damaged row */
+    return message->state == MESSAGE_SCHEDULED || message->state == MESSAGE_DUE ||
+           (ended && message_is_scheduled(message));
+}
+
 void message_dismiss(router_t *router, message_t *message)
 {
     checkpoint_forget(message);
     message_remove(router, message);
     router->counters.pending--;
-    ages_remove(&router->pending_ages, began_ms(message));
+    if (!is_waiting(message)) {
+        ages_remove(&router->pending_ages, began_ms(message));
+    }
     if (message->entity) {
         message->entity->pending--;
     }

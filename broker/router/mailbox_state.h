@@ -64,6 +64,12 @@ void message_admit(router_t *router, message_t *message, entity_t *entity);
  * queue: it belongs to no entity any more. */
 void message_dismiss(router_t *router, message_t *message);
 
+/* The pending message waits for its time of delivery: it does not count as an old one, however long
+ * that takes. */
+void message_wait(router_t *router, const message_t *message);
+/* It has its new position, which says since when it counts. */
+void message_wait_no_more(router_t *router, const message_t *message);
+
 /* Time has passed for pending messages. */
 void pending_tick(router_t *router);
 /* How old the oldest pending message in memory is, by its id, to a few percent; false: there is

@@ -220,6 +220,17 @@ void overflow_enqueue(router_t *router, message_t *message)
     refill(router, overflows, overflow);
 }
 
+void overflow_end_early(router_t *router, message_t *message)
+{
+    entity_t *entity = message->entity;
+    overflow_t *overflow = find(overflows_of(router, message), message->entity_hash);
+    if (overflow) {
+        overflow->queued++; /* until its end is durable */
+    }
+    entity_append(entity, message);
+    message_finish_as_cancelled(router, message);
+}
+
 void overflow_message_ended(router_t *router, overflows_t *overflows, uint64_t entity_hash)
 {
     overflow_t *overflow = find(overflows, entity_hash);
@@ -240,6 +251,12 @@ bool overflow_has(const overflows_t *overflows, uint64_t entity_hash, uint64_t p
     const overflow_t *overflow = find(overflows, entity_hash);
     return overflow && overflow->count > 0 && position > overflow->after &&
            position <= overflow->until;
+}
+
+bool overflow_reaches(const overflows_t *overflows, uint64_t entity_hash, uint64_t position)
+{
+    const overflow_t *overflow = find(overflows, entity_hash);
+    return overflow && overflow->count > 0 && position <= overflow->until;
 }
 
 /* ---- messages are dropped from memory ---- */

@@ -52,12 +52,16 @@ typedef struct overflows {
 /* The message is durable, or adopted: it is put behind all messages of its entity, and the entity
  * is dispatched if that was its queue. */
 void overflow_enqueue(router_t *router, message_t *message);
+/* A cancelled message, in no queue, ends before what its entity has. */
+void overflow_end_early(router_t *router, message_t *message);
 /* A message of the queue of an entity with this hash has ended. */
 void overflow_message_ended(router_t *router, overflows_t *overflows, uint64_t entity_hash);
 /* How many messages of the entity only the store has. */
 uint64_t overflow_stored(const overflows_t *overflows, uint64_t entity_hash);
 /* Whether the message at this position is one that only the store has. */
 bool overflow_has(const overflows_t *overflows, uint64_t entity_hash, uint64_t position);
+/* Whether only the store has messages of the entity at this position, or behind it. */
+bool overflow_reaches(const overflows_t *overflows, uint64_t entity_hash, uint64_t position);
 /* The slice is settled: what has rows now is dropped from tails. */
 void overflow_settled(router_t *router, uint32_t lane, const checkpoint_slice_t *slice);
 

@@ -38,9 +38,13 @@ static fabric_error_t check_limits(const message_request_t *request, const char 
         *text = "a volatile message has no primary key";
         return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
-    if (request->deliver_at_ms > 0) {
-        *text = "this release serves no scheduled messages";
-        return FABRIC_ERROR_UNKNOWN_KIND;
+    if (request->deliver_at_ms > LIMIT_DELIVER_AT_MS_MAX) {
+        *text = "the time of delivery is after the year 9999";
+        return FABRIC_ERROR_LIMIT_EXCEEDED;
+    }
+    if (request->deliver_at_ms > 0 && !(request->flags & REQUEST_DURABLE)) {
+        *text = "a volatile message has no time of delivery: it is not stored";
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
     }
     return FABRIC_OK;
 }

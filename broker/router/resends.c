@@ -64,11 +64,14 @@ static void answer_ended(router_t *router, client_t *client, message_t *message)
 }
 
 /* Whether only the store has the pending message that a look-up has found. Then its position is in
- * its entity's gap; so it has not come into memory since it was read, and has not ended. */
+ * its entity's gap, or its time behind the lane's horizon; so it has not come into memory since it
+ * was read, and has not ended. */
 static bool is_stored(router_t *router, const message_t *request)
 {
-    const overflows_t *overflows = &lane_of(router, request->stored.shard)->overflows;
-    return overflow_has(overflows, request->entity_hash, request->stored.id.value);
+    const router_lane_t *lane = lane_of(router, request->stored.shard);
+    return message_is_scheduled(request)
+               ? schedule_has(&lane->schedule, message_due_key(request))
+               : overflow_has(&lane->overflows, request->entity_hash, request->position);
 }
 
 /* The call is accepted and has not ended: its pending message, or a ghost of that, answers it. */
@@ -148,9 +151,14 @@ static void accept_new(router_t *router, client_t *client, message_t *message)
 }
 
 /* The request arrived after requests whose look-ups are over now: it is treated as if it arrived
- * now. */
+ * now. Its lane may have been dropped meanwhile. */
 static void arrive_again(router_t *router, client_t *client, message_t *message)
 {
+    const shard_t *shard = shard_find(router, message->stored.shard);
+    if (!shard || !shard_is_home(shard)) {
+        send_away(router, client, message);
+        return;
+    }
     call_t *call = call_find(client, message->stored.call.sequence);
     if (call && call->state == CALL_WAITING) {
         call_forget(call);

@@ -36,6 +36,7 @@ void router_config_defaults(router_config_t *config)
     config->batch_items_max = 4096;
     config->batch_bytes_max = JOURNAL_ENTRY_BYTES_GOAL;
     config->entity_window = 1024;
+    config->schedule_window = 4096;
     config->checkpoint_ms = 1000;
     config->checkpoint_bytes = UINT64_C(64) << 20;
     config->checkpoint_bytes_max = UINT64_C(256) << 20;
@@ -49,13 +50,15 @@ router_t *router_new(const router_config_t *config, uint64_t now_ms)
 {
     assert(config->lanes >= 1 && config->lanes <= LIMIT_LANES_MAX);
     assert(config->slice_rows_max >= 2 && config->slice_rows_max <= STORE_SLICE_ROWS_MAX);
-    assert(config->entity_window >= 1);
+    assert(config->entity_window >= 1 && config->schedule_window >= 1);
     assert(config->machine < SNOWFLAKE_MACHINES && config->shards_per_group >= 1);
     router_t *router = memory_allocate_zeroed(1, sizeof *router);
     router->config = *config;
     router->mailbox_capacity_min = UINT32_MAX;
     router->started_ms = router->now_ms = now_ms;
     router->last_tick_ms = router->last_sweep_ms = now_ms;
+    router_clock(router, config->store_now_ms, now_ms);
+    router->due_ms = INT64_MAX;
     fabric_error_t error = snowflake_generator_init(&router->generator, config->machine);
     assert(!error);
     (void)error;
@@ -98,6 +101,7 @@ void router_destroy(router_t **at)
     lookups_destroy(router);
     overflows_destroy(router);
     loads_destroy(router);
+    schedules_destroy(router);
     checkpoints_destroy(router);
     keys_destroy(router);
     shard_map_destroy(&router->map);
@@ -123,6 +127,7 @@ void router_tick(router_t *router, uint64_t now_ms)
     progress_tick(router);
     pending_tick(router);
     runners_tick(router);
+    schedules_tick(router);
     entities_wake(router);
     connections_tick(router);
     hand_overs_tick(router);
@@ -138,7 +143,9 @@ void router_tick(router_t *router, uint64_t now_ms)
 
 uint64_t router_next_deadline(const router_t *router)
 {
-    return router->last_tick_ms + TICK_MS;
+    uint64_t tick_ms = router->last_tick_ms + TICK_MS;
+    uint64_t due_ms = schedules_deadline_ms(router);
+    return due_ms < tick_ms ? due_ms : tick_ms;
 }
 
 void router_lease(router_t *router, uint64_t until_ms, uint64_t id_mark)

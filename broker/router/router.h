@@ -14,7 +14,8 @@
  *   2. lanes to adopt, with router_next_adoption, and to give up, with router_next_give_up; what
  *      lanes hold, with router_go_on;
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
- *      router_take_slice, loads with router_take_load, look-ups with router_take_lookup;
+ *      router_take_slice, loads with router_take_load and router_take_scheduled, look-ups with
+ *      router_take_lookup;
  *   4. orders for the coordinator, with router_next_order;
  *   5. damages, crashes, parked entities and stuck runners for the log, with router_next_damage,
  *      router_next_crash, router_next_parked and router_next_runner_health.
@@ -63,6 +64,7 @@ typedef struct router_config {
     uint64_t pending_max;                /* durable messages that may be pending, in the store */
     uint64_t entity_pending_max;         /* the same of one entity */
     uint32_t entity_window;              /* durable messages of one entity in memory, about */
+    uint32_t schedule_window;            /* scheduled messages of one lane in memory, about */
     uint64_t memory_bytes_max;           /* of all messages and calls in memory */
     uint32_t batch_items_max;            /* messages, and ends, of one entry */
     uint64_t batch_bytes_max;      /* an entry ends with the record that brings it to this size */
@@ -135,6 +137,9 @@ uint64_t router_high_id(const router_t *router);
 void router_tick(router_t *router, uint64_t now_ms);
 /* When router_tick has to be called at the latest. */
 uint64_t router_next_deadline(const router_t *router);
+/* What the clock of this broker's machine says, which may jump: times of delivery are by it. Until
+ * it is told, the database's time counts. */
+void router_clock(router_t *router, int64_t unix_ms, uint64_t now_ms);
 
 /* ---- lanes: adoption ---- */
 
@@ -210,6 +215,21 @@ bool router_take_load(router_t *router, uint32_t lane, router_load_t *load);
 void router_loaded(router_t *router, uint32_t lane, fabric_error_t error, message_t *rows,
                    size_t done, uint64_t now_ms);
 
+/* ---- lanes: schedules ---- */
+
+/* Rows of scheduled messages to read, the next ones behind those in memory; one load at a time for
+ * each lane, beside router_take_load. */
+typedef struct router_scheduled {
+    store_due_key_t after;
+    uint32_t limit;
+    uint64_t bytes_max;
+} router_scheduled_t;
+bool router_take_scheduled(router_t *router, uint32_t lane, router_scheduled_t *load);
+/* The rows, as store_driver.load_scheduled visits them, chained; the router takes them. `ended`:
+ * there are no more. After an error there are none, and the router asks again. */
+void router_scheduled_loaded(router_t *router, uint32_t lane, fabric_error_t error, message_t *rows,
+                             bool ended, uint64_t now_ms);
+
 /* ---- lanes: look-ups ---- */
 
 /* A look-up of calls and of primary keys in the store, beside what the lanes append; one at a time
@@ -231,6 +251,7 @@ typedef struct router_found {
         *message; /* of a message that has ended: id, shard, call and flags only */
     uint64_t contents;
     const store_reply_t *reply;
+    uint64_t position; /* in the lane; 0: the message's id */
 } router_found_t;
 void router_lookup_found(router_t *router, uint32_t lane, const router_found_t *found);
 /* The same for each of these primary keys that has a row. */
@@ -354,6 +375,7 @@ typedef struct router_counters {
     uint64_t entries;       /* appended to the journals of lanes */
     uint64_t pending;       /* durable messages that are accepted and have not ended, now */
     uint64_t stored;        /* those of them that only the store has, now */
+    uint64_t scheduled;     /* those of them whose time has not come, now */
     uint64_t journal_bytes; /* of entries that wait for a checkpoint of their lane, now */
     uint64_t checkpoints;   /* of lanes, settled */
     uint64_t loaded;        /* messages that were loaded from rows */

@@ -74,7 +74,9 @@ struct router {
     ownership_t *ownerships;
     timers_t releases; /* of ownerships */
     entity_t *entities;
-    timers_t pauses;      /* of entities */
+    timers_t pauses;        /* of entities */
+    int64_t clock_ahead_ms; /* Unix time by this broker's clock, less now_ms; see router_clock */
+    int64_t due_ms; /* no scheduled message of a window is due earlier; INT64_MAX: there is none */
     uint64_t activations; /* the last activation's number */
     message_t *messages_by_id;
     ages_t pending_ages; /* of pending messages, by the times of their ids; mailbox.c writes it */

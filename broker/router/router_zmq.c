@@ -304,6 +304,7 @@ static void turn(router_shell_t *shell, zmq_pollitem_t *items, uint32_t count)
     uint32_t all = count + mesh_shell_poll_items(&shell->mesh, items + count);
     int polled = poll_zmq(items, (int)all, wait_ms(shell));
     shell->now_ms = clock_monotonic_ms();
+    router_clock(shell->router, clock_wall_ms(), shell->now_ms);
     if (polled > 0) {
         take_events(shell, items, count);
         if (!shell->draining && (items[POLL_STOP].revents || router_drain_asked(shell->router))) {

@@ -77,6 +77,14 @@ void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key)
     next->deletes[next->delete_count++] = key;
 }
 
+void checkpoint_note_unscheduled(checkpoint_t *checkpoint, store_due_key_t key)
+{
+    row_changes_t *next = &checkpoint->next;
+    next->unscheduled = memory_reserve(next->unscheduled, next->unscheduled_count + 1,
+                                       &next->unscheduled_capacity, sizeof *next->unscheduled);
+    next->unscheduled[next->unscheduled_count++] = key;
+}
+
 void checkpoint_note_dead(router_t *router, checkpoint_t *checkpoint, const message_t *message)
 {
     message_t *copy = message_new(&message->stored);

@@ -108,12 +108,14 @@ static void take_messages(const router_t *router, checkpoint_t *checkpoint)
             return;
         }
         checkpoint_forget(message);
-        if (message->has_row) {
+        if (message->has_row && !message_is_scheduled(message)) {
             add_amendment(checkpoint, message_row_key(message), message->counted);
         } else {
             add_put(checkpoint, message);
         }
-        add_entity(&checkpoint->slice, message->entity_hash);
+        if (!message_is_scheduled(message)) {
+            add_entity(&checkpoint->slice, message->entity_hash);
+        }
         message->has_row = true;
         message->slice = checkpoint->slice.number;
     }
@@ -152,6 +154,22 @@ static void take_deletes(const router_t *router, checkpoint_t *checkpoint)
     }
 }
 
+static void add_unscheduled(checkpoint_slice_t *slice, store_due_key_t key)
+{
+    slice->unscheduled = memory_reserve(slice->unscheduled, slice->unscheduled_count + 1,
+                                        &slice->unscheduled_capacity, sizeof *slice->unscheduled);
+    slice->unscheduled[slice->unscheduled_count++] = key;
+}
+
+static void take_unscheduled(const router_t *router, checkpoint_t *checkpoint)
+{
+    const row_changes_t *current = &checkpoint->current;
+    while (checkpoint->unscheduled_taken < current->unscheduled_count &&
+           reserve(router, &checkpoint->slice, 1, 0)) {
+        add_unscheduled(&checkpoint->slice, current->unscheduled[checkpoint->unscheduled_taken++]);
+    }
+}
+
 /* ---- dead letters ---- */
 
 static void add_dead(checkpoint_t *checkpoint, const dead_row_t *dead)
@@ -160,8 +178,8 @@ static void add_dead(checkpoint_t *checkpoint, const dead_row_t *dead)
     const message_t *message = dead->message;
     const store_message_t *stored = &message->stored;
     journal_attempts_t attempts = {message->attempts, message->crashes};
-    journal_put_dead(slice->writer, stored, &message->reply, attempts, message->cause,
-                     message->reply.payload);
+    journal_put_dead(slice->writer, stored, message->position, &message->reply, attempts,
+                     message->cause, message->reply.payload);
     slice->dead_messages =
         memory_reserve(slice->dead_messages, slice->dead_count + 1, &slice->dead_message_capacity,
                        sizeof *slice->dead_messages);
@@ -192,7 +210,9 @@ static void take_dead(const router_t *router, checkpoint_t *checkpoint)
             return;
         }
         add_dead(checkpoint, dead);
-        if (dead->message->has_row) {
+        if (dead->message->has_row && message_is_scheduled(dead->message)) {
+            add_unscheduled(&checkpoint->slice, message_due_key(dead->message));
+        } else if (dead->message->has_row) {
             add_delete(&checkpoint->slice, message_row_key(dead->message));
         }
         checkpoint->dead_taken++;
@@ -248,6 +268,7 @@ static void reset(checkpoint_slice_t *slice)
     journal_writer_reset(slice->writer);
     free_dead(slice);
     slice->put_count = slice->amendment_count = slice->delete_count = 0;
+    slice->scheduled_count = slice->unscheduled_count = 0;
     slice->entity_count = slice->name_bytes = slice->rows = 0;
     slice->key_count = slice->reply_bytes = 0;
     slice->bytes = 0;
@@ -280,6 +301,23 @@ static void set_views(checkpoint_slice_t *slice)
     }
 }
 
+/* Rows of scheduled messages were put among the others, and lie apart. */
+static void split_puts(checkpoint_slice_t *slice)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < slice->put_count; i++) {
+        const store_pending_t *put = &slice->puts[i];
+        if (put->due_ms == 0 || put->position != put->id.value) {
+            slice->puts[kept++] = *put;
+            continue;
+        }
+        slice->scheduled = memory_reserve(slice->scheduled, slice->scheduled_count + 1,
+                                          &slice->scheduled_capacity, sizeof *slice->scheduled);
+        slice->scheduled[slice->scheduled_count++] = *put;
+    }
+    slice->put_count = kept;
+}
+
 /* Whether nothing of the checkpoint is left. */
 static bool is_used_up(const checkpoint_t *checkpoint, const lane_keys_t *keys)
 {
@@ -287,6 +325,7 @@ static bool is_used_up(const checkpoint_t *checkpoint, const lane_keys_t *keys)
     return checkpoint->current_messages.next == &checkpoint->current_messages &&
            checkpoint->amendments_taken == current->amendment_count &&
            checkpoint->deletes_taken == current->delete_count &&
+           checkpoint->unscheduled_taken == current->unscheduled_count &&
            checkpoint->dead_taken == current->dead_count && !keys->current;
 }
 
@@ -297,12 +336,14 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
     reset(slice);
     slice->running = true;
     slice->number++;
+    take_unscheduled(router, checkpoint); /* first: none of these has a row of a dead letter, too */
     take_amendments(router, checkpoint);
     take_messages(router, checkpoint); /* the puts come before the dead letters in the writer */
     take_dead(router, checkpoint);
     take_deletes(router, checkpoint);
     take_keys(router, checkpoint, keys);
     set_views(slice);
+    split_puts(slice);
     slice->taken = (router_slice_t){.hold = checkpoint->hold,
                                     .slice = {.puts = slice->puts,
                                               .put_count = slice->put_count,
@@ -310,6 +351,10 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .amendment_count = slice->amendment_count,
                                               .deletes = slice->deletes,
                                               .delete_count = slice->delete_count,
+                                              .scheduled = slice->scheduled,
+                                              .scheduled_count = slice->scheduled_count,
+                                              .unscheduled = slice->unscheduled,
+                                              .unscheduled_count = slice->unscheduled_count,
                                               .dead = slice->dead,
                                               .dead_count = slice->dead_count,
                                               .keys = slice->keys,
@@ -326,6 +371,8 @@ void slice_destroy(checkpoint_slice_t *slice)
     free(slice->puts);
     free(slice->amendments);
     free(slice->deletes);
+    free(slice->scheduled);
+    free(slice->unscheduled);
     free(slice->dead);
     free(slice->dead_messages);
     free(slice->names);

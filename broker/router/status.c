@@ -144,7 +144,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
 {
     const router_counters_t *counters = &router->counters;
     wire_put_text(document, "counters");
-    wire_put_map(document, 27);
+    wire_put_map(document, 28);
     document_put_uint(document, "accepted", counters->accepted);
     document_put_uint(document, "ended", counters->ended);
     document_put_uint(document, "pending", counters->pending);
@@ -165,6 +165,7 @@ static void put_counters(const router_t *router, wire_writer_t *document)
     document_put_uint(document, "journal_bytes", counters->journal_bytes);
     document_put_uint(document, "checkpoints", counters->checkpoints);
     document_put_uint(document, "stored", counters->stored);
+    document_put_uint(document, "scheduled", counters->scheduled);
     document_put_uint(document, "loaded", counters->loaded);
     document_put_uint(document, "damaged", counters->damaged);
     document_put_uint(document, "outdated", counters->outdated);

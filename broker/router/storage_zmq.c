@@ -19,6 +19,20 @@ static void feed_load(storage_t *storage, uint32_t number)
     }
 }
 
+static void feed_scheduled(storage_t *storage, uint32_t number)
+{
+    router_scheduled_t load;
+    load_operation_t *operation = &storage->lanes[number].scheduled;
+    if (router_take_scheduled(storage->router, number, &load)) {
+        *operation = (load_operation_t){.kind = LOADER_SCHEDULED,
+                                        .lane = number,
+                                        .after = load.after,
+                                        .limit = load.limit,
+                                        .bytes_max = load.bytes_max};
+        loader_actor_send(storage->loader, operation);
+    }
+}
+
 /* At most one answer in a turn: each is work for the router. */
 static void take_loader(storage_t *storage, loader_actor_t *loader)
 {
@@ -34,6 +48,11 @@ static void take_loader(storage_t *storage, loader_actor_t *loader)
         CRASH_POINT(LOAD_AFTER);
         router_loaded(storage->router, operation->lane, operation->error, operation->rows,
                       operation->done, storage->now_ms);
+        operation->rows = NULL;
+        break;
+    case LOADER_SCHEDULED:
+        router_scheduled_loaded(storage->router, operation->lane, operation->error, operation->rows,
+                                operation->ended, storage->now_ms);
         operation->rows = NULL;
         break;
     }
@@ -148,7 +167,8 @@ static void take_finder(storage_t *storage)
             router_found_t found = {
                 .message = &one->message->stored,
                 .contents = one->contents,
-                .reply = one->message->state == MESSAGE_ENDED ? &one->message->reply : NULL};
+                .reply = one->message->state == MESSAGE_ENDED ? &one->message->reply : NULL,
+                .position = one->message->position};
             router_lookup_found(storage->router, find->lane, &found);
         }
         for (size_t i = 0; i < find->answer.key_count; i++) {
@@ -216,6 +236,7 @@ void storage_feed(storage_t *storage, uint64_t now_ms)
     for (uint32_t i = 0; i < storage->lane_count; i++) {
         feed_slice(storage, i);
         feed_load(storage, i);
+        feed_scheduled(storage, i);
         feed_lookup(storage, i);
     }
 }

@@ -45,6 +45,7 @@ typedef struct storage_hold {
 /* What else is under way for a lane; written by storage_zmq.c. */
 typedef struct storage_lane {
     load_operation_t load;
+    load_operation_t scheduled;
     find_operation_t find;
     bool slicing;
     checkpoint_operation_t slice;

@@ -202,7 +202,9 @@ static void add_record(search_t *search, wanted_t *wanted, const journal_record_
                              .call = record->call};
     switch (record->kind) {
     case RECORD_MESSAGE:
+    case RECORD_MOVE:
         add_found(search, &record->message, journal_contents_hash(&record->message), NULL);
+        search->answer.found[search->answer.count - 1].message->position = record->position;
         break;
     case RECORD_RESULT:
         add_found(search, &ended, record->contents, &record->reply);

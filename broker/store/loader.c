@@ -202,6 +202,7 @@ static fabric_error_t adopt_once(const loader_t *loader, reading_t *reading, ado
     error = error ? error : read_tail(reading);
     error = error ? error : loader_find_rows(reading);
     error = error ? error : loader_count_rows(reading);
+    error = error ? error : loader_count_scheduled(reading);
     error = error ? error : read_row(reading); /* a successor may have changed rows meanwhile */
     if (!error) {
         loader_put_together(reading, loader->config.lanes, adoption);
@@ -243,7 +244,8 @@ static void add_row(void *context, size_t range, const store_pending_t *row)
                                   .shard = row->shard,
                                   .type = row->type,
                                   .entity = row->entity,
-                                  .tag = row->tag};
+                                  .tag = row->tag,
+                                  .deliver_at_ms = row->due_ms};
     journal_attempts_t attempts = {.attempts = row->attempts, .crashes = row->crashes};
     message_t *message =
         message_chain_add(chain, is_sound ? &record.message : &unreadable, attempts, NULL);
@@ -251,6 +253,14 @@ static void add_row(void *context, size_t range, const store_pending_t *row)
     message->entity_hash = row->entity_hash;
     message->has_row = true;
     CRASH_POINT(LOAD_INSIDE);
+}
+
+/* The key says when it is due, whatever the body says. */
+static void add_scheduled(void *context, size_t range, const store_pending_t *row)
+{
+    message_chain_t *chain = context;
+    add_row(context, range, row);
+    chain->last->stored.deliver_at_ms = row->due_ms;
 }
 
 fabric_error_t loader_load(loader_t *loader, uint32_t lane, const store_range_t *ranges,
@@ -266,6 +276,28 @@ fabric_error_t loader_load(loader_t *loader, uint32_t lane, const store_range_t 
         if (!error) {
             error = connection->store->driver->load_rows(connection->store, lane, ranges, count,
                                                          bytes_max, add_row, rows, done);
+        }
+    } while (connection_goes_on(connection, error));
+    if (error) {
+        message_chain_destroy(&rows->first);
+    }
+    return error;
+}
+
+fabric_error_t loader_load_scheduled(loader_t *loader, uint32_t lane, store_due_key_t after,
+                                     uint32_t limit, uint64_t bytes_max, message_chain_t *rows,
+                                     bool *ended)
+{
+    connection_t *connection = &loader->connection;
+    fabric_error_t error;
+    *rows = (message_chain_t){0};
+    do {
+        message_chain_destroy(&rows->first);
+        *rows = (message_chain_t){0};
+        error = connection_require(connection);
+        if (!error) {
+            error = connection->store->driver->load_scheduled(
+                connection->store, lane, after, limit, bytes_max, add_scheduled, rows, ended);
         }
     } while (connection_goes_on(connection, error));
     if (error) {

@@ -54,5 +54,10 @@ FABRIC_MUST_USE fabric_error_t loader_adopt(loader_t *loader, const store_hold_t
 FABRIC_MUST_USE fabric_error_t loader_load(loader_t *loader, uint32_t lane,
                                            const store_range_t *ranges, size_t count,
                                            uint64_t bytes_max, message_chain_t *rows, size_t *done);
+/* The same of scheduled messages, as store_driver.load_scheduled. */
+FABRIC_MUST_USE fabric_error_t loader_load_scheduled(loader_t *loader, uint32_t lane,
+                                                     store_due_key_t after, uint32_t limit,
+                                                     uint64_t bytes_max, message_chain_t *rows,
+                                                     bool *ended);
 
 #endif

@@ -14,8 +14,9 @@ void loader_reading_clear(reading_t *reading)
 {
     journal_fold_destroy(&reading->fold);
     free(reading->has_row);
+    free(reading->has_due_row);
     free(reading->backlogs);
-    reading->has_row = NULL;
+    reading->has_row = reading->has_due_row = NULL;
     reading->backlogs = NULL;
 }
 
@@ -52,7 +53,7 @@ fabric_error_t loader_find_rows(reading_t *reading)
     const journal_item_t *items = journal_fold_items(reading->fold, &count);
     reading->has_row = memory_allocate_zeroed(count ? count : 1, sizeof *reading->has_row);
     for (size_t i = 0; !error && i < count; i++) {
-        if (cut_off || !(items[i].begun || items[i].damaged)) {
+        if (cut_off || !(items[i].accepted || items[i].damaged)) {
             question.items[question.count] = i;
             question.keys[question.count++] =
                 (store_row_key_t){items[i].entity_hash, items[i].position};
@@ -62,6 +63,44 @@ fabric_error_t loader_find_rows(reading_t *reading)
         }
     }
     return error || question.count == 0 ? error : ask_for_rows(reading, &question);
+}
+
+/* The same question for rows of scheduled messages. */
+static fabric_error_t find_scheduled(reading_t *reading, const journal_item_t *items, size_t count)
+{
+    store_due_key_t keys[KEYS_MAX];
+    size_t places[KEYS_MAX];
+    bool cut_off = reading->row.begun > reading->row.number;
+    fabric_error_t error = FABRIC_OK;
+    for (size_t at = 0; !error && at < count;) {
+        bool found[KEYS_MAX] = {false};
+        size_t asked = 0;
+        for (; at < count && asked < KEYS_MAX; at++) {
+            if (items[at].deliver_at_ms != 0 && (cut_off || !items[at].accepted)) {
+                places[asked] = at;
+                keys[asked++] = (store_due_key_t){items[at].deliver_at_ms, items[at].id.value};
+            }
+        }
+        if (asked > 0) {
+            error = reading->store->driver->find_scheduled(reading->store, reading->hold.lane, keys,
+                                                           asked, found);
+        }
+        for (size_t i = 0; !error && i < asked; i++) {
+            reading->has_due_row[places[i]] = found[i];
+        }
+    }
+    return error;
+}
+
+fabric_error_t loader_count_scheduled(reading_t *reading)
+{
+    size_t count = 0;
+    const journal_item_t *items = journal_fold_items(reading->fold, &count);
+    reading->has_due_row = memory_allocate_zeroed(count ? count : 1, sizeof *reading->has_due_row);
+    fabric_error_t error = find_scheduled(reading, items, count);
+    return error ? error
+                 : reading->store->driver->count_scheduled(reading->store, reading->hold.lane,
+                                                           &reading->scheduled);
 }
 
 static void add_backlog(void *context, const store_backlog_t *backlog)
@@ -174,11 +213,12 @@ static void add_ended(message_chain_t *ended, const journal_item_t *item)
                       false);
 }
 
-static void overrule(adoption_t *adoption, const journal_item_t *item, bool ended)
+static void overrule(adoption_t *adoption, const journal_item_t *item, int64_t due_ms, bool ended)
 {
     adoption->overruled[adoption->overruled_count++] =
         (overruled_row_t){.id = item->id,
                           .position = item->position,
+                          .due_ms = due_ms,
                           .entity_hash = item->entity_hash,
                           .ended = ended,
                           .attempts = item->attempts};
@@ -198,6 +238,25 @@ static bool is_counted(const journal_item_t *item)
            (item->counted && (item->attempts.attempts > 0 || item->attempts.crashes > 0));
 }
 
+/* Whether the item's message has a time of delivery, and has not come due. */
+static bool is_scheduled(const journal_item_t *item)
+{
+    return item->deliver_at_ms != 0 && item->position == item->id.value;
+}
+
+/* The item's row among those of scheduled messages, which it has. */
+static void sort_due_row(reading_t *reading, const journal_item_t *item, bool in_memory,
+                         adoption_t *adoption)
+{
+    bool stands = item->standing == JOURNAL_PENDING && is_scheduled(item);
+    if (!stands || in_memory) {
+        reading->scheduled -= reading->scheduled > 0;
+    }
+    if (!stands) {
+        overrule(adoption, item, item->deliver_at_ms, true);
+    }
+}
+
 /* Sorts the messages and rows of the items into the adoption. */
 static void sort_items(reading_t *reading, uint32_t lanes, adoption_t *adoption)
 {
@@ -206,25 +265,30 @@ static void sort_items(reading_t *reading, uint32_t lanes, adoption_t *adoption)
     message_chain_t dead = {0};
     message_chain_t ended = {0};
     const journal_item_t *items = journal_fold_items(reading->fold, &count);
-    adoption->overruled = memory_allocate((count ? count : 1) * sizeof *adoption->overruled);
+    adoption->overruled = memory_allocate((2 * count + 1) * sizeof *adoption->overruled);
     for (size_t i = 0; i < count; i++) {
         const journal_item_t *item = &items[i];
         bool has_row = reading->has_row[i];
+        bool has_due_row = reading->has_due_row[i];
+        bool keeps_row = is_scheduled(item) ? has_due_row : has_row;
         bool is_pending = item->standing == JOURNAL_PENDING;
         bool in_memory = is_pending && (item->begun || item->damaged);
         store_message_t lost = unreadable(reading, item, lanes);
         if (in_memory) {
-            add_message(&messages, item, item->damaged ? &lost : &item->message, NULL, has_row);
+            add_message(&messages, item, item->damaged ? &lost : &item->message, NULL, keeps_row);
         } else if (item->standing == JOURNAL_DEAD) {
-            add_dead(&dead, item, &lost, has_row);
+            add_dead(&dead, item, &lost, keeps_row);
         } else if (item->standing == JOURNAL_ENDED && item->key_hash) {
             add_ended(&ended, item);
+        }
+        if (has_due_row) {
+            sort_due_row(reading, item, in_memory, adoption);
         }
         if (has_row && (!is_pending || in_memory)) {
             leave_out(reading, item->entity_hash);
         }
         if (has_row && (!is_pending || is_counted(item))) {
-            overrule(adoption, item, !is_pending);
+            overrule(adoption, item, 0, !is_pending);
         }
     }
     adoption->messages = messages.first;
@@ -246,6 +310,7 @@ void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoptio
                      .tail_bytes = reading->tail_bytes};
     sort_items(reading, lanes, adoption);
     drop_empty_backlogs(reading);
+    adoption->scheduled = reading->scheduled;
     adoption->backlogs = reading->backlogs;
     adoption->backlog_count = reading->backlog_count;
     reading->backlogs = NULL;

@@ -18,12 +18,17 @@ typedef struct reading {
     uint64_t tail_bytes;
     fabric_error_t error; /* of a visit */
     bool *has_row;        /* of each item of the fold, by position */
+    bool *has_due_row;    /* the same of rows of scheduled messages */
+    uint64_t scheduled;   /* rows of scheduled messages */
     store_backlog_t *backlogs;
     size_t backlog_count, backlog_capacity;
 } reading_t;
 
 /* Which messages that the entries speak of have rows. */
 FABRIC_MUST_USE fabric_error_t loader_find_rows(reading_t *reading);
+/* How many rows of scheduled messages there are, and which messages that the entries speak of have
+ * such rows. */
+FABRIC_MUST_USE fabric_error_t loader_count_scheduled(reading_t *reading);
 /* How many rows each entity has. */
 FABRIC_MUST_USE fabric_error_t loader_count_rows(reading_t *reading);
 /* Makes the adoption of what was read. */

@@ -15,6 +15,12 @@ static void run_operation(loader_t *loader, load_operation_t *operation)
                         operation->bytes_max, &rows, &operation->done);
         operation->rows = rows.first;
         break;
+    case LOADER_SCHEDULED:
+        operation->error =
+            loader_load_scheduled(loader, operation->lane, operation->after, operation->limit,
+                                  operation->bytes_max, &rows, &operation->ended);
+        operation->rows = rows.first;
+        break;
     }
 }
 

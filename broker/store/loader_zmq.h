@@ -9,7 +9,11 @@
 #include "broker/store/loader.h"
 #include "broker/store/store_actor_zmq.h"
 
-typedef enum load_operation_kind { LOADER_ADOPT, LOADER_LOAD } load_operation_kind_t;
+typedef enum load_operation_kind {
+    LOADER_ADOPT,
+    LOADER_LOAD,
+    LOADER_SCHEDULED
+} load_operation_kind_t;
 
 /* The router's thread owns it until loader_actor_send, the loader until it comes back. */
 typedef struct load_operation {
@@ -18,13 +22,16 @@ typedef struct load_operation {
     store_hold_t hold;           /* ADOPT */
     const store_range_t *ranges; /* LOAD: borrowed until it comes back */
     size_t range_count;
-    uint64_t bytes_max;
+    uint64_t bytes_max;    /* LOAD, SCHEDULED */
+    store_due_key_t after; /* SCHEDULED; so is the next one */
+    uint32_t limit;
 
     fabric_error_t error; /* see loader_adopt, loader_load */
     adoption_t adoption;  /* ADOPT: whoever gets the operation back clears it */
     loader_fault_t fault; /* ADOPT */
-    message_t *rows;      /* LOAD: a chain that whoever gets the operation back owns */
+    message_t *rows;      /* LOAD, SCHEDULED: a chain that whoever gets the operation back owns */
     size_t done;
+    bool ended; /* SCHEDULED: there are no more */
 } load_operation_t;
 
 typedef struct loader_actor {

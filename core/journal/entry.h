@@ -30,12 +30,15 @@ void journal_writer_reset(journal_writer_t *writer);
 
 void journal_put_message(journal_writer_t *writer, const store_message_t *message,
                          uint64_t position, journal_attempts_t attempts);
-/* `message`: whose end this is. */
-void journal_put_result(journal_writer_t *writer, const store_message_t *message,
+/* The time of a scheduled message has come: from now on this is its position. */
+void journal_put_move(journal_writer_t *writer, const store_message_t *message, uint64_t position);
+/* `message`: whose end this is; `position`: its last one. Only a message with a time of delivery
+ * has another one than its id. The same of the next two. */
+void journal_put_result(journal_writer_t *writer, const store_message_t *message, uint64_t position,
                         const store_reply_t *reply);
 void journal_put_attempt(journal_writer_t *writer, const store_message_t *message,
-                         journal_attempts_t attempts);
-void journal_put_dead(journal_writer_t *writer, const store_message_t *message,
+                         uint64_t position, journal_attempts_t attempts);
+void journal_put_dead(journal_writer_t *writer, const store_message_t *message, uint64_t position,
                       const store_reply_t *reply, journal_attempts_t attempts, uint32_t cause,
                       fabric_bytes_t text);
 void journal_put_adopt(journal_writer_t *writer, incarnation_t broker, uint64_t epoch,

@@ -83,28 +83,36 @@ void journal_put_message(journal_writer_t *writer, const store_message_t *messag
     record_put_message(&writer->records, message, position, attempts);
 }
 
-void journal_put_result(journal_writer_t *writer, const store_message_t *message,
+/* A look-up of the call finds the position here, since the newest record counts. */
+void journal_put_move(journal_writer_t *writer, const store_message_t *message, uint64_t position)
+{
+    add_message_to_index(writer, RECORD_MOVE, message);
+    add_to_calls(writer, message, false);
+    record_put_move(&writer->records, message, position);
+}
+
+void journal_put_result(journal_writer_t *writer, const store_message_t *message, uint64_t position,
                         const store_reply_t *reply)
 {
     add_message_to_index(writer, RECORD_RESULT, message);
     add_to_calls(writer, message, true);
-    record_put_result(&writer->records, message, reply);
+    record_put_result(&writer->records, message, position, reply);
 }
 
 void journal_put_attempt(journal_writer_t *writer, const store_message_t *message,
-                         journal_attempts_t attempts)
+                         uint64_t position, journal_attempts_t attempts)
 {
     add_message_to_index(writer, RECORD_ATTEMPT, message);
-    record_put_attempt(&writer->records, message, attempts);
+    record_put_attempt(&writer->records, message, position, attempts);
 }
 
-void journal_put_dead(journal_writer_t *writer, const store_message_t *message,
+void journal_put_dead(journal_writer_t *writer, const store_message_t *message, uint64_t position,
                       const store_reply_t *reply, journal_attempts_t attempts, uint32_t cause,
                       fabric_bytes_t text)
 {
     add_message_to_index(writer, RECORD_DEAD, message);
     add_to_calls(writer, message, true);
-    record_put_dead(&writer->records, message, reply, attempts, cause, text);
+    record_put_dead(&writer->records, message, position, reply, attempts, cause, text);
 }
 
 void journal_put_adopt(journal_writer_t *writer, incarnation_t broker, uint64_t epoch,
@@ -118,7 +126,8 @@ void journal_put_record(journal_writer_t *writer, fabric_bytes_t bytes,
                         const journal_record_t *record)
 {
     add_to_index(writer, record->kind, record->id, record->entity_hash);
-    if (record->kind == RECORD_MESSAGE || record->kind == RECORD_DEAD) {
+    if (record->kind == RECORD_MESSAGE || record->kind == RECORD_MOVE ||
+        record->kind == RECORD_DEAD) {
         add_to_calls(writer, &record->message, record->kind == RECORD_DEAD);
     } else if (record->kind == RECORD_RESULT) {
         add_to_calls(writer, &(store_message_t){.id = record->id, .call = record->call}, true);

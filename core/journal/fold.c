@@ -136,25 +136,46 @@ static void count_attempts(journal_item_t *item, const journal_record_t *record)
     item->counted = true;
 }
 
+static void apply_contents(journal_item_t *item, const journal_record_t *record)
+{
+    item->begun = true;
+    item->damaged = false;
+    item->position = record->position;
+    item->message = record->message;
+    item->deliver_at_ms = record->message.deliver_at_ms;
+    item->key_hash = record->message.key_hash;
+    count_attempts(item, record);
+}
+
+/* What a record without a copy of the message says of its place. */
+static void apply_place(journal_item_t *item, uint64_t position, int64_t deliver_at_ms)
+{
+    if (deliver_at_ms != 0) {
+        item->position = position;
+        item->deliver_at_ms = deliver_at_ms;
+    }
+}
+
 static void apply_record(journal_item_t *item, const journal_record_t *record)
 {
     switch (record->kind) {
     case RECORD_ADOPT:
         break;
     case RECORD_MESSAGE:
-        item->begun = true;
-        item->damaged = false;
-        item->position = record->position;
-        item->message = record->message;
-        item->key_hash = record->message.key_hash;
-        count_attempts(item, record);
+        item->accepted = true;
+        apply_contents(item, record);
+        break;
+    case RECORD_MOVE:
+        apply_contents(item, record);
         break;
     case RECORD_ATTEMPT:
+        apply_place(item, record->position, record->deliver_at_ms);
         count_attempts(item, record);
         item->recounted = true;
         break;
     case RECORD_RESULT:
         item->standing = JOURNAL_ENDED;
+        apply_place(item, record->position, record->deliver_at_ms);
         item->key_hash = record->key_hash;
         item->reply = record->reply;
         break;
@@ -162,6 +183,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
         item->standing = JOURNAL_DEAD;
         item->damaged = false;
         item->message = record->message;
+        apply_place(item, record->position, record->message.deliver_at_ms);
         item->key_hash = record->message.key_hash;
         item->reply = record->reply;
         item->cause = record->cause;
@@ -180,7 +202,10 @@ static void apply_damaged(journal_item_t *item, const journal_record_t *record)
     case RECORD_ATTEMPT:
         break;
     case RECORD_MESSAGE:
+        item->accepted = true;
         item->damaged = !item->begun;
+        break;
+    case RECORD_MOVE: /* without it the message is still scheduled, and comes due once more */
         break;
     case RECORD_RESULT:
     case RECORD_DEAD:

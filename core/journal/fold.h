@@ -23,11 +23,13 @@ typedef enum journal_standing { JOURNAL_PENDING, JOURNAL_ENDED, JOURNAL_DEAD } j
 /* What the entries say about one message. */
 typedef struct journal_item {
     request_id_t id;
-    uint64_t position; /* its id where the entries do not tell */
+    uint64_t position;     /* its id where the entries do not tell */
+    int64_t deliver_at_ms; /* of the message; 0: none, or the entries do not tell */
     uint64_t entity_hash;
     journal_standing_t standing;
-    bool begun;     /* its MESSAGE record is among the entries: `message` is set */
-    bool damaged;   /* its MESSAGE record is; then `message` is not set */
+    bool begun;     /* its MESSAGE or MOVE record is among the entries: `message` is set */
+    bool accepted;  /* its MESSAGE record is */
+    bool damaged;   /* none of these can be read; then `message` is not set */
     bool counted;   /* `attempts` is set */
     bool recounted; /* by an ATTEMPT: a row that was written before says less, or more */
     journal_attempts_t attempts; /* in all */

@@ -11,7 +11,11 @@ enum {
     RESULT_FIELDS = 9,
     KEYED_RESULT_FIELDS = 11,
     ATTEMPT_FIELDS = 3,
-    DEAD_FIELDS = 20
+    DEAD_FIELDS = 20,
+    KEY_FIELDS = 2,        /* more: of a RESULT whose message has a primary key */
+    PLACE_FIELDS = 1,      /* more: of a RESULT or ATTEMPT whose message has a time of delivery */
+    DEAD_PLACE_FIELDS = 1, /* the same of a DEAD */
+    PLACE_PARTS = 2        /* of a place: position, time of delivery */
 };
 
 const char *journal_record_kind_name(unsigned kind)
@@ -184,6 +188,49 @@ static void get_reply(wire_reader_t *fields, store_reply_t *reply)
     reply->payload = wire_get_bin(fields);
 }
 
+/* Where the row of a message lies does not follow from its id if it has a time of delivery. Records
+ * without a copy of the message say it in one nested field at their end, which those of other
+ * messages lack: the other optional fields come in pairs, so the number of fields tells all. */
+static uint32_t place_fields(const store_message_t *message)
+{
+    return message->deliver_at_ms != 0 ? PLACE_FIELDS : 0;
+}
+
+static void put_position(wire_writer_t *out, const store_message_t *message, uint64_t position)
+{
+    wire_put_uint(out, position == message->id.value ? 0 : position);
+}
+
+static void get_position(wire_reader_t *fields, journal_record_t *record)
+{
+    uint64_t position = wire_get_uint(fields);
+    record->position = position ? position : record->id.value;
+}
+
+static void put_place(wire_writer_t *out, const store_message_t *message, uint64_t position)
+{
+    if (message->deliver_at_ms != 0) {
+        wire_put_array(out, PLACE_PARTS);
+        put_position(out, message, position);
+        wire_put_int(out, message->deliver_at_ms);
+    }
+}
+
+/* `count`: of all fields; `fields`: of those without a place. Returns how many there are to be. */
+static uint32_t get_place(wire_reader_t *reader, uint32_t count, uint32_t fields,
+                          journal_record_t *record)
+{
+    record->position = record->id.value;
+    if (count != fields + PLACE_FIELDS) {
+        return fields;
+    }
+    reader->failed |= wire_get_array(reader) != PLACE_PARTS;
+    get_position(reader, record);
+    record->deliver_at_ms = wire_get_int(reader);
+    reader->failed |= record->deliver_at_ms == 0;
+    return count;
+}
+
 /* ---- kinds ---- */
 
 void record_put_adopt(wire_writer_t *out, incarnation_t broker, uint64_t epoch, fabric_bytes_t name)
@@ -213,7 +260,7 @@ void record_put_message(wire_writer_t *out, const store_message_t *message, uint
 {
     size_t mark = begin_record(out, RECORD_MESSAGE, message->shard, MESSAGE_FIELDS);
     wire_put_uint(out, message->id.value);
-    wire_put_uint(out, position == message->id.value ? 0 : position);
+    put_position(out, message, position);
     put_contents(out, message);
     put_attempts(out, attempts);
     end_record(out, mark);
@@ -222,17 +269,27 @@ void record_put_message(wire_writer_t *out, const store_message_t *message, uint
 static uint32_t get_message(wire_reader_t *fields, journal_record_t *record)
 {
     record->id.value = wire_get_uint(fields);
-    uint64_t position = wire_get_uint(fields);
-    record->position = position ? position : record->id.value;
+    get_position(fields, record);
     get_contents(fields, &record->message);
     record->attempts = get_attempts(fields);
     return MESSAGE_FIELDS;
 }
 
-void record_put_result(wire_writer_t *out, const store_message_t *message,
+/* The fields are those of MESSAGE. */
+void record_put_move(wire_writer_t *out, const store_message_t *message, uint64_t position)
+{
+    size_t mark = begin_record(out, RECORD_MOVE, message->shard, MESSAGE_FIELDS);
+    wire_put_uint(out, message->id.value);
+    put_position(out, message, position);
+    put_contents(out, message);
+    put_attempts(out, (journal_attempts_t){0}); /* it was never delivered */
+    end_record(out, mark);
+}
+
+void record_put_result(wire_writer_t *out, const store_message_t *message, uint64_t position,
                        const store_reply_t *reply)
 {
-    uint32_t count = message->key_hash ? KEYED_RESULT_FIELDS : RESULT_FIELDS;
+    uint32_t count = RESULT_FIELDS + (message->key_hash ? KEY_FIELDS : 0u) + place_fields(message);
     size_t mark = begin_record(out, RECORD_RESULT, message->shard, count);
     wire_put_uint(out, message->id.value);
     put_call(out, message->call);
@@ -243,10 +300,11 @@ void record_put_result(wire_writer_t *out, const store_message_t *message,
         put_key_hash(out, message->key_hash);
         wire_put_int(out, reply->kept_until_ms);
     }
+    put_place(out, message, position);
     end_record(out, mark);
 }
 
-/* `count`: of the fields that are there. */
+/* `count`: of the fields that are there. It tells which of the last ones are. */
 static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     record->id.value = wire_get_uint(fields);
@@ -254,45 +312,54 @@ static uint32_t get_result(wire_reader_t *fields, uint32_t count, journal_record
     record->contents = wire_get_uint(fields);
     record->message_flags = get_u32(fields);
     get_reply(fields, &record->reply);
-    if (count != KEYED_RESULT_FIELDS) {
-        return RESULT_FIELDS;
+    uint32_t known = RESULT_FIELDS;
+    if (count >= RESULT_FIELDS + KEY_FIELDS) {
+        record->key_hash = get_key_hash(fields);
+        fields->failed = fields->failed || !record->key_hash;
+        record->reply.kept_until_ms = wire_get_int(fields);
+        known += KEY_FIELDS;
     }
-    record->key_hash = get_key_hash(fields);
-    fields->failed = fields->failed || !record->key_hash;
-    record->reply.kept_until_ms = wire_get_int(fields);
-    return KEYED_RESULT_FIELDS;
+    return get_place(fields, count, known, record);
 }
 
-void record_put_attempt(wire_writer_t *out, const store_message_t *message,
+void record_put_attempt(wire_writer_t *out, const store_message_t *message, uint64_t position,
                         journal_attempts_t attempts)
 {
-    size_t mark = begin_record(out, RECORD_ATTEMPT, message->shard, ATTEMPT_FIELDS);
+    size_t mark =
+        begin_record(out, RECORD_ATTEMPT, message->shard, ATTEMPT_FIELDS + place_fields(message));
     wire_put_uint(out, message->id.value);
     put_attempts(out, attempts);
+    put_place(out, message, position);
     end_record(out, mark);
 }
 
-static uint32_t get_attempt(wire_reader_t *fields, journal_record_t *record)
+static uint32_t get_attempt(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     record->id.value = wire_get_uint(fields);
     record->attempts = get_attempts(fields);
-    return ATTEMPT_FIELDS;
+    return get_place(fields, count, ATTEMPT_FIELDS, record);
 }
 
-void record_put_dead(wire_writer_t *out, const store_message_t *message, const store_reply_t *reply,
-                     journal_attempts_t attempts, uint32_t cause, fabric_bytes_t text)
+void record_put_dead(wire_writer_t *out, const store_message_t *message, uint64_t position,
+                     const store_reply_t *reply, journal_attempts_t attempts, uint32_t cause,
+                     fabric_bytes_t text)
 {
-    size_t mark = begin_record(out, RECORD_DEAD, message->shard, DEAD_FIELDS);
+    bool placed = message->deliver_at_ms != 0;
+    size_t mark = begin_record(out, RECORD_DEAD, message->shard,
+                               DEAD_FIELDS + (placed ? DEAD_PLACE_FIELDS : 0));
     wire_put_uint(out, message->id.value);
     put_contents(out, message);
     put_attempts(out, attempts);
     wire_put_uint(out, cause);
     wire_put_str(out, text);
     put_reply(out, reply);
+    if (placed) {
+        put_position(out, message, position);
+    }
     end_record(out, mark);
 }
 
-static uint32_t get_dead(wire_reader_t *fields, journal_record_t *record)
+static uint32_t get_dead(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     record->id.value = wire_get_uint(fields);
     get_contents(fields, &record->message);
@@ -300,23 +367,29 @@ static uint32_t get_dead(wire_reader_t *fields, journal_record_t *record)
     record->cause = get_u32(fields);
     record->text = wire_get_str(fields);
     get_reply(fields, &record->reply);
-    return DEAD_FIELDS;
+    record->position = record->id.value;
+    if (count != DEAD_FIELDS + DEAD_PLACE_FIELDS || record->message.deliver_at_ms == 0) {
+        return DEAD_FIELDS;
+    }
+    get_position(fields, record);
+    return count;
 }
 
-/* Reads the fields of a kind, and returns how many there are to be. */
+/* Reads the `count` fields of a record, and returns how many there are to be. */
 static uint32_t get_fields(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
     switch (record->kind) {
     case RECORD_ADOPT:
         return get_adopt(fields, record);
     case RECORD_MESSAGE:
+    case RECORD_MOVE:
         return get_message(fields, record);
     case RECORD_RESULT:
         return get_result(fields, count, record);
     case RECORD_ATTEMPT:
-        return get_attempt(fields, record);
+        return get_attempt(fields, count, record);
     case RECORD_DEAD:
-        return get_dead(fields, record);
+        return get_dead(fields, count, record);
     }
     return 0;
 }
@@ -351,7 +424,8 @@ fabric_error_t journal_record_decode(fabric_bytes_t bytes, journal_record_t *rec
     if (error) {
         return error;
     }
-    if (decoded.kind == RECORD_MESSAGE || decoded.kind == RECORD_DEAD) {
+    if (decoded.kind == RECORD_MESSAGE || decoded.kind == RECORD_MOVE ||
+        decoded.kind == RECORD_DEAD) {
         decoded.entity_hash = journal_entity_hash(decoded.message.type, decoded.message.entity);
     }
     *record = decoded;

@@ -27,17 +27,20 @@ typedef struct journal_attempts {
 /* A record, decoded. Which fields are set follows from `kind`. */
 typedef struct journal_record {
     journal_record_kind_t kind;
-    request_id_t id;             /* all kinds but ADOPT */
-    shard_id_t shard;            /* the same */
-    uint64_t entity_hash;        /* the same: journal_entity_hash; see journal_record_decode */
-    store_message_t message;     /* MESSAGE, DEAD: all of it */
-    uint64_t position;           /* MESSAGE */
+    request_id_t id;         /* all kinds but ADOPT */
+    shard_id_t shard;        /* the same */
+    uint64_t entity_hash;    /* the same: journal_entity_hash; see journal_record_decode */
+    store_message_t message; /* MESSAGE, MOVE, DEAD: all of it */
+    /* In the lane: MESSAGE, MOVE; also RESULT, ATTEMPT and DEAD of a message with a time of
+     * delivery. Of all others it is the id. */
+    uint64_t position;
+    int64_t deliver_at_ms;       /* RESULT, ATTEMPT: of the message */
     call_key_t call;             /* RESULT: of the message; DEAD: in `message` */
     uint64_t contents;           /* RESULT: journal_contents_hash of the message */
     uint32_t message_flags;      /* RESULT: of the message */
     const uint8_t *key_hash;     /* RESULT: of the message; NULL: it has no primary key */
     store_reply_t reply;         /* RESULT, DEAD */
-    journal_attempts_t attempts; /* MESSAGE (those of a row's body), ATTEMPT, DEAD: in all */
+    journal_attempts_t attempts; /* MESSAGE (those of a row's body), MOVE, ATTEMPT, DEAD: in all */
     uint32_t cause;              /* DEAD: fabric_error_t */
     fabric_bytes_t text;         /* DEAD: the last error */
     incarnation_t broker;        /* ADOPT */

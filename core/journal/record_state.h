@@ -49,12 +49,14 @@ void record_put_adopt(wire_writer_t *out, incarnation_t broker, uint64_t epoch,
                       fabric_bytes_t name);
 void record_put_message(wire_writer_t *out, const store_message_t *message, uint64_t position,
                         journal_attempts_t attempts);
-void record_put_result(wire_writer_t *out, const store_message_t *message,
+void record_put_move(wire_writer_t *out, const store_message_t *message, uint64_t position);
+void record_put_result(wire_writer_t *out, const store_message_t *message, uint64_t position,
                        const store_reply_t *reply);
-void record_put_attempt(wire_writer_t *out, const store_message_t *message,
+void record_put_attempt(wire_writer_t *out, const store_message_t *message, uint64_t position,
                         journal_attempts_t attempts);
-void record_put_dead(wire_writer_t *out, const store_message_t *message, const store_reply_t *reply,
-                     journal_attempts_t attempts, uint32_t cause, fabric_bytes_t text);
+void record_put_dead(wire_writer_t *out, const store_message_t *message, uint64_t position,
+                     const store_reply_t *reply, journal_attempts_t attempts, uint32_t cause,
+                     fabric_bytes_t text);
 
 /* Whether a number is that of a kind. */
 bool record_kind_is_known(unsigned kind);

@@ -72,6 +72,37 @@ static void delete_put(sql_store_t *store, uint32_t lane, const void *item)
     sql_put_row_key(store, lane, delete_key(item));
 }
 
+/* Of rows of `scheduled`, whose key is a time and an id. */
+static store_row_key_t scheduled_key(const void *item)
+{
+    const store_pending_t *row = item;
+    return (store_row_key_t){(uint64_t)row->due_ms, row->id.value};
+}
+
+static void scheduled_put(sql_store_t *store, uint32_t lane, const void *item)
+{
+    const store_pending_t *row = item;
+    sql_put_due_key(store, lane, (store_due_key_t){row->due_ms, row->id.value});
+    sql_put_u64(store, row->shard.value);
+    sql_put_u64(store, row->number);
+    sql_put_u64(store, row->entity_hash);
+    sql_put_bytes(store, row->type);
+    sql_put_bytes(store, row->entity);
+    sql_put_bytes(store, row->tag);
+    sql_put_bytes(store, row->body);
+}
+
+static store_row_key_t unscheduled_key(const void *item)
+{
+    const store_due_key_t *key = item;
+    return (store_row_key_t){(uint64_t)key->due_ms, key->id};
+}
+
+static void unscheduled_put(sql_store_t *store, uint32_t lane, const void *item)
+{
+    sql_put_due_key(store, lane, *(const store_due_key_t *)item);
+}
+
 static size_t dead_bytes(const void *item)
 {
     const store_dead_row_t *row = item;
@@ -142,6 +173,10 @@ static const row_kind_t pending_kind = {SQL_PENDING_PUT, sizeof(store_pending_t)
                                         pending_put, pending_key};
 static const row_kind_t delete_kind = {SQL_PENDING_DELETE, sizeof(store_row_key_t), delete_bytes,
                                        delete_put, delete_key};
+static const row_kind_t scheduled_kind = {SQL_SCHEDULED_PUT, sizeof(store_pending_t), pending_bytes,
+                                          scheduled_put, scheduled_key};
+static const row_kind_t unscheduled_kind = {SQL_SCHEDULED_DELETE, sizeof(store_due_key_t),
+                                            delete_bytes, unscheduled_put, unscheduled_key};
 static const row_kind_t dead_kind = {SQL_DEAD_PUT, sizeof(store_dead_row_t), dead_bytes, dead_put,
                                      dead_key};
 static const row_kind_t key_kind = {SQL_KEY_PUT, sizeof(store_key_t), key_bytes, key_put, key_key};
@@ -242,6 +277,15 @@ static fabric_error_t amend_rows(sql_store_t *store, uint32_t lane,
     return error;
 }
 
+static fabric_error_t write_scheduled(sql_store_t *store, uint32_t lane, const store_slice_t *slice)
+{
+    fabric_error_t error =
+        write_rows(store, &scheduled_kind, lane, slice->scheduled, slice->scheduled_count);
+    return error ? error
+                 : write_rows(store, &unscheduled_kind, lane, slice->unscheduled,
+                              slice->unscheduled_count);
+}
+
 /* Notes what the checkpoint is to reach, unless the database has lost what the slice builds on. */
 static fabric_error_t begin_slice(sql_store_t *store, uint32_t lane, const store_slice_t *slice)
 {
@@ -268,6 +312,7 @@ static fabric_error_t write_slice(sql_store_t *store, uint32_t lane, const store
     fabric_error_t error = begin_slice(store, lane, slice);
     error = error ? error : sql_write_pending(store, lane, slice->puts, slice->put_count);
     error = error ? error : amend_rows(store, lane, slice->amendments, slice->amendment_count);
+    error = error ? error : write_scheduled(store, lane, slice);
     CRASH_POINT(SLICE_INSIDE);
     error =
         error ? error : write_rows(store, &delete_kind, lane, slice->deletes, slice->delete_count);
@@ -286,7 +331,7 @@ fabric_error_t sql_checkpoint(store_t *base, const store_hold_t *hold, const sto
 {
     sql_store_t *store = sql_store_of(base);
     if (slice->put_count + slice->amendment_count + slice->delete_count + slice->dead_count +
-            slice->key_count >
+            slice->scheduled_count + slice->unscheduled_count + slice->key_count >
         STORE_SLICE_ROWS_MAX) {
         return FABRIC_ERROR_INVALID_ARGUMENT;
     }

@@ -241,7 +241,8 @@ static void put_dead(copying_t *copying, const store_message_t *message)
                            .payload = sql_bytes(store, 19)};
     fabric_bytes_t text = sql_bytes(store, 15);
     text.size = text.size < DEAD_TEXT_BYTES_MAX ? text.size : DEAD_TEXT_BYTES_MAX;
-    journal_put_dead(copying->writer, message, &reply, attempts, sql_u32(store, 14), text);
+    journal_put_dead(copying->writer, message, message->id.value, &reply, attempts,
+                     sql_u32(store, 14), text);
 }
 
 static store_pending_t pending_of_record(const journal_record_t *record, fabric_bytes_t body)

@@ -72,6 +72,14 @@ fabric_error_t sql_list_backlogs(store_t *store, uint32_t lane, store_visit_back
 fabric_error_t sql_find_rows(store_t *store, uint32_t lane, const store_row_key_t *keys,
                              size_t count, bool *found);
 
+/* sql_scheduled.c */
+fabric_error_t sql_load_scheduled(store_t *store, uint32_t lane, store_due_key_t after,
+                                  uint32_t limit, uint64_t bytes_max, store_visit_pending_fn *visit,
+                                  void *context, bool *ended);
+fabric_error_t sql_count_scheduled(store_t *store, uint32_t lane, uint64_t *count);
+fabric_error_t sql_find_scheduled(store_t *store, uint32_t lane, const store_due_key_t *keys,
+                                  size_t count, bool *found);
+
 /* sql_keys.c */
 fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes, size_t count,
                              store_visit_key_fn *visit, void *context);
@@ -89,6 +97,7 @@ fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const uint8_t *hashe
     .journal_replace = sql_journal_replace, .read_journal = sql_read_journal,                      \
     .read_journal_back = sql_read_journal_back, .purge = sql_purge, .checkpoint = sql_checkpoint,  \
     .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows,    \
-    .find_keys = sql_find_keys
+    .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
+    .find_scheduled = sql_find_scheduled, .find_keys = sql_find_keys
 
 #endif

@@ -19,5 +19,7 @@ FABRIC_MUST_USE fabric_error_t sql_write_dead(sql_store_t *store, uint32_t lane,
 
 /* The parameters that name a row of `pending`: lane, entity_hash, position. */
 void sql_put_row_key(sql_store_t *store, uint32_t lane, store_row_key_t key);
+/* The parameters that name a row of `scheduled`: lane, due_ms, request_id. */
+void sql_put_due_key(sql_store_t *store, uint32_t lane, store_due_key_t key);
 
 #endif

@@ -51,6 +51,7 @@ struct call {
     fabric_bytes_t primary_key;
     fabric_bytes_t traceparent;
     fabric_bytes_t headers; /* as encoded */
+    uint64_t deliver_at_ms; /* Unix time; 0: at once */
 
     /* --- the submitter's own: the session does not look at them --- */
     const fabric_message_type_t *message;

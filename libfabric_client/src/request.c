@@ -60,6 +60,26 @@ static fabric_error_t check_headers(const fabric_call_t *description, reason_t *
     return FABRIC_OK;
 }
 
+static fabric_error_t check_time(const fabric_call_t *description, reason_t *reason)
+{
+    if (description->deliver_at_ms == 0) {
+        return FABRIC_OK;
+    }
+    if (description->deliver_at_ms < 0) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "deliver_at_ms is negative: it is Unix time in milliseconds");
+    }
+    if (description->deliver_at_ms > LIMIT_DELIVER_AT_MS_MAX) {
+        return reason_set(reason, FABRIC_ERROR_LIMIT_EXCEEDED,
+                          "deliver_at_ms is after the year 9999: it is Unix time in milliseconds");
+    }
+    if (!description->message->durable) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "a volatile message has no time of delivery: it is not stored");
+    }
+    return FABRIC_OK;
+}
+
 static fabric_error_t check(const fabric_call_t *description, uint64_t client_number,
                             reason_t *reason)
 {
@@ -83,6 +103,7 @@ static fabric_error_t check(const fabric_call_t *description, uint64_t client_nu
                           LIMIT_PAYLOAD_BYTES_MAX);
     }
     fabric_error_t error = check_headers(description, reason);
+    error = error ? error : check_time(description, reason);
     return error ? error : check_key(description, client_number, reason);
 }
 
@@ -266,6 +287,7 @@ fabric_error_t request_build(const fabric_call_t *description, uint64_t client_n
     if (!error) {
         (*call)->message = description->message;
         (*call)->flags = flags_of(description);
+        (*call)->deliver_at_ms = (uint64_t)description->deliver_at_ms;
         (*call)->sequence = description->key.sequence;
         (*call)->keyed = description->key.sequence != 0;
     }

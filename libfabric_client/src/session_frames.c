@@ -55,6 +55,7 @@ static void put_request(session_t *session, call_t *call, wire_writer_t *frame)
         .predecessor = predecessor(call),
         .floor = call->floor,
         .primary_key = call->primary_key,
+        .deliver_at_ms = call->deliver_at_ms,
         .deadline_ms = left_ms,
         .traceparent = call->traceparent,
         .headers = call->headers,

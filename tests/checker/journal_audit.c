@@ -25,6 +25,7 @@ typedef struct audited_message {
     uint64_t lane, position, contents, entity_hash;
     uint64_t begun, ended; /* entry numbers; 0: it has not ended */
     bool dead, has_row, has_dead_row;
+    bool scheduled; /* its time has not come: its row, if it has one, lies in another table */
 } audited_message_t;
 
 struct journal_audit {
@@ -106,8 +107,21 @@ static void begin_message(journal_audit_t *audit, const decoded_record_t *record
                                    .position = record->position,
                                    .contents = record->contents,
                                    .entity_hash = decoded_entity_hash(record->type, record->entity),
-                                   .begun = audit->row->number};
+                                   .begun = audit->row->number,
+                                   .scheduled = record->deliver_at_ms != 0};
     HASH_ADD(hh, audit->messages, id, sizeof message->id, message);
+}
+
+static void move_message(journal_audit_t *audit, const decoded_record_t *record)
+{
+    audited_message_t *message = find(audit, record->id);
+    if (!message || !message->scheduled || message->ended) {
+        say(audit, "request %llu comes due, and is not scheduled", (ull)record->id);
+        return;
+    }
+    message->scheduled = false;
+    message->position = record->position;
+    message->begun = audit->row->number;
 }
 
 static void end_message(journal_audit_t *audit, const decoded_record_t *record)
@@ -135,6 +149,8 @@ static void take_record(void *context, uint32_t number, const decoded_record_t *
     journal_audit_t *audit = context;
     if (record->kind == DECODED_MESSAGE) {
         begin_message(audit, record);
+    } else if (record->kind == DECODED_MOVE) {
+        move_message(audit, record);
     } else if (record->kind == DECODED_RESULT || record->kind == DECODED_DEAD) {
         end_message(audit, record);
     }
@@ -264,7 +280,8 @@ static void check_message(journal_audit_t *audit, const audited_message_t *messa
         say(audit, "pending still has request %llu, which ended in entry %llu, as of entry %llu",
             (ull)message->id, (ull)message->ended, (ull)checkpoint);
     }
-    if (!message->ended && message->begun <= checkpoint && !message->has_row) {
+    if (!message->ended && !message->scheduled && message->begun <= checkpoint &&
+        !message->has_row) {
         say(audit, "pending lacks request %llu, which began in entry %llu, as of entry %llu",
             (ull)message->id, (ull)message->begun, (ull)checkpoint);
     }

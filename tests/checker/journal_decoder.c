@@ -202,7 +202,23 @@ static uint64_t message_fields(cursor_t *cursor, decoded_record_t *record)
     return 15;
 }
 
-/* One with 11 fields is that of a message with a primary key. */
+/* Where the row of a scheduled message is: one more field of a record that has some already. */
+static uint64_t place(cursor_t *cursor, uint64_t count, uint64_t plain, decoded_record_t *record)
+{
+    record->position = record->id;
+    if (count != plain + 1) {
+        return plain;
+    }
+    uint64_t parts = array(cursor);
+    cursor->bad = cursor->bad || parts != 2;
+    uint64_t position = number(cursor);
+    record->position = position ? position : record->id;
+    record->deliver_at_ms = (int64_t)integer(cursor, true);
+    cursor->bad = cursor->bad || record->deliver_at_ms == 0;
+    return count;
+}
+
+/* One with 11 fields or more is that of a message with a primary key. */
 static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
     record->id = number(cursor);
@@ -211,16 +227,24 @@ static uint64_t result_fields(cursor_t *cursor, uint64_t count, decoded_record_t
     record->contents = number(cursor);
     record->flags = number_below(cursor, 32);
     reply(cursor, record);
-    if (count != 11) {
-        return 9;
+    uint64_t plain = 9;
+    if (count >= 11) {
+        key_hash(cursor, record);
+        cursor->bad = cursor->bad || record->key_hash.size == 0;
+        record->kept_until_ms = (int64_t)integer(cursor, true);
+        plain = 11;
     }
-    key_hash(cursor, record);
-    cursor->bad = cursor->bad || record->key_hash.size == 0;
-    record->kept_until_ms = (int64_t)integer(cursor, true);
-    return 11;
+    return place(cursor, count, plain, record);
 }
 
-static uint64_t dead_fields(cursor_t *cursor, decoded_record_t *record)
+static uint64_t attempt_fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
+{
+    record->id = number(cursor);
+    counts(cursor, record);
+    return place(cursor, count, 3, record);
+}
+
+static uint64_t dead_fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
     record->id = number(cursor);
     contents(cursor, record);
@@ -228,25 +252,30 @@ static uint64_t dead_fields(cursor_t *cursor, decoded_record_t *record)
     record->cause = number_below(cursor, 32);
     record->text = string(cursor);
     reply(cursor, record);
-    return 20;
+    record->position = record->id;
+    if (count != 21 || record->deliver_at_ms == 0) {
+        return 20;
+    }
+    uint64_t position = number(cursor);
+    record->position = position ? position : record->id;
+    return 21;
 }
 
-/* How many fields the kind has; 0: there is no such kind. */
+/* How many of the `count` fields the kind has; 0: there is no such kind. */
 static uint64_t fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
     switch (record->kind) {
     case DECODED_ADOPT:
         return adopt_fields(cursor, record);
     case DECODED_MESSAGE:
+    case DECODED_MOVE:
         return message_fields(cursor, record);
     case DECODED_RESULT:
         return result_fields(cursor, count, record);
     case DECODED_ATTEMPT:
-        record->id = number(cursor);
-        counts(cursor, record);
-        return 3;
+        return attempt_fields(cursor, count, record);
     case DECODED_DEAD:
-        return dead_fields(cursor, record);
+        return dead_fields(cursor, count, record);
     default: /* a number from the store */
         return 0;
     }
@@ -296,7 +325,8 @@ static const char *decode_indexed(fabric_bytes_t body, uint32_t number, uint64_t
         return fault;
     }
     bool contradicts = record->kind != item[4] || record->id != big_endian(item + 5, 8);
-    bool named = record->kind == DECODED_MESSAGE || record->kind == DECODED_DEAD;
+    bool named = record->kind == DECODED_MESSAGE || record->kind == DECODED_MOVE ||
+                 record->kind == DECODED_DEAD;
     uint64_t hash = named ? decoded_entity_hash(record->type, record->entity) : 0;
     return contradicts ||
                    ((named || record->kind == DECODED_ADOPT) && big_endian(item + 13, 8) != hash)
@@ -343,7 +373,7 @@ static void compare_call(void *context, uint32_t number, const decoded_record_t 
 {
     calls_check_t *check = context;
     bool ends = record->kind == DECODED_RESULT || record->kind == DECODED_DEAD;
-    if (!ends && record->kind != DECODED_MESSAGE) {
+    if (!ends && record->kind != DECODED_MESSAGE && record->kind != DECODED_MOVE) {
         return;
     }
     if (check->rest.size < CALL) {

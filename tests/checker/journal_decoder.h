@@ -13,7 +13,8 @@ typedef enum decoded_kind {
     DECODED_MESSAGE,
     DECODED_RESULT,
     DECODED_ATTEMPT,
-    DECODED_DEAD
+    DECODED_DEAD,
+    DECODED_MOVE = 10
 } decoded_kind_t;
 
 /* A record. Fields that its kind has not are zero. */
@@ -24,7 +25,7 @@ typedef struct decoded_record {
     fabric_bytes_t type, entity, tag, payload, traceparent, headers, key_hash;
     int64_t deliver_at_ms;
     uint64_t attempts, crashes;
-    uint64_t contents; /* RESULT: as it says; MESSAGE, DEAD: computed */
+    uint64_t contents; /* RESULT: as it says; MESSAGE, MOVE, DEAD: computed */
     uint64_t status, error, code, cause;
     int64_t kept_until_ms; /* RESULT with a key_hash */
     fabric_bytes_t reply, text;

@@ -1,4 +1,4 @@
-/* What becomes of databases of schema versions 1 to 3 on MySQL and MariaDB. */
+/* What becomes of databases of schema versions 1 to 5 on MySQL and MariaDB. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -123,6 +123,7 @@ typedef struct row_check {
     uint32_t lane;
     size_t count;
     bool counts_crashes;
+    size_t scheduled;
 } row_check_t;
 
 static void check_record(fabric_bytes_t body, uint64_t id, journal_record_t *record)
@@ -157,9 +158,10 @@ static void check_row(void *context, size_t range, const store_pending_t *row)
     assert_int_equal(row->number, 0);
     assert_int_equal(shard_id_number(row->shard) % wanted.lanes, check->lane);
     assert_int_equal(row->due_ms, record.message.deliver_at_ms);
-    assert_int_equal(row->attempts, id % 9 == 0 ? 2 : 0);
-    assert_int_equal(row->crashes, check->counts_crashes && id % 9 == 0 ? 1 : 0);
-    assert_int_equal(record.attempts.crashes, row->crashes);
+    check->scheduled += row->due_ms != 0;
+    bool counts = id % 9 == 0 && row->due_ms == 0; /* a scheduled row has no counts */
+    assert_int_equal(row->attempts, counts ? 2 : 0);
+    assert_int_equal(row->crashes, check->counts_crashes && counts ? 1 : 0);
     assert_true(fabric_bytes_equal(row->type, record.message.type) &&
                 fabric_bytes_equal(row->entity, record.message.entity) &&
                 fabric_bytes_equal(row->tag, record.message.tag) &&
@@ -218,7 +220,8 @@ static void check_views(store_t *store, long long pending)
                      pending);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM fabric_scheduled WHERE due_at ="
                                    " FROM_UNIXTIME(1764320000) AND request_id % 7 = 0"),
-                     number(store, "SELECT COUNT(*) FROM pending WHERE request_id % 7 = 0"));
+                     number(store, "SELECT COUNT(*) FROM scheduled"));
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM pending WHERE request_id % 7 = 0"), 0);
     assert_int_equal(number(store, "SELECT SUM(pending) FROM fabric_entities WHERE type = 'Order'"),
                      pending);
     assert_int_equal(number(store,
@@ -243,7 +246,7 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(cluster.lanes, wanted.lanes);
     size_t lanes = 0;
     size_t entries = 0;
-    row_check_t check = {fixture, 0, 0, counts_crashes};
+    row_check_t check = {.fixture = fixture, .counts_crashes = counts_crashes};
     assert_int_equal(driver->lane_list(store, check_lane, &lanes), FABRIC_OK);
     assert_int_equal(lanes, wanted.lanes);
     for (; check.lane < wanted.lanes; check.lane++) {
@@ -251,6 +254,12 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
                                               check_entry, &entries),
                          FABRIC_OK);
         assert_int_equal(driver->list_backlogs(store, check.lane, load_entity, &check), FABRIC_OK);
+        size_t unscheduled = check.scheduled;
+        bool ended = false;
+        assert_int_equal(driver->load_scheduled(store, check.lane, (store_due_key_t){INT64_MIN, 0},
+                                                UINT32_MAX, UINT64_MAX, check_row, &check, &ended),
+                         FABRIC_OK);
+        assert_true(ended && check.scheduled > unscheduled);
     }
     size_t expected = 0;
     for (uint64_t id = FIRST_ID; id <= LAST_ID; id++) {
@@ -259,7 +268,7 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(check.count, expected);
     assert_int_equal(entries, wanted.lanes);
     check_dead_letters(store);
-    check_views(store, (long long)expected);
+    check_views(store, (long long)(expected - check.scheduled));
     assert_int_equal(number(store, "SELECT id_mark FROM broker WHERE slot = 3"), HIGH_ID);
     assert_int_equal(number(store, "SELECT id_mark FROM broker WHERE slot = 4"), 700);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM broker"), 2);
@@ -268,7 +277,7 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(number(store, "SELECT COUNT(*) FROM entity_type"), 1);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM information_schema.tables WHERE"
                                    " table_schema = DATABASE() AND table_type = 'BASE TABLE'"),
-                     13);
+                     14);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM primary_key WHERE lane = 0"), 0);
 }
 
@@ -338,6 +347,36 @@ static void version_4_is_migrated(void **state)
     assert_int_equal(apply(fixture->store, &reason), FABRIC_OK);
     assert_int_equal(driver->schema_status(fixture->store, &reason, &version), FABRIC_OK);
     assert_int_equal(version, STORE_SCHEMA_VERSION);
+    check_migrated(fixture, false);
+}
+
+/* In version 5 scheduled messages lay among the others. One of these has come due. */
+static void version_5_is_migrated(void **state)
+{
+    fixture_t *fixture = *state;
+    store_t *store = fixture->store;
+    reason_t reason = {{0}};
+    uint32_t version = 0;
+    assert_int_equal(apply(store, &reason), FABRIC_OK);
+    assert_true(mariadb_execute(fixture->url, old_schema_5));
+    assert_true(mariadb_execute(
+        fixture->url, "INSERT INTO pending VALUES"
+                      " (3, 77, 500, 500, 65539, 9000, 4, 0, 0, 'T', 'e', 't', 'waits'),"
+                      " (3, 77, 600, 501, 65539, 9000, 5, 0, 0, 'T', 'e', 't', 'came due'),"
+                      " (3, 77, 502, 502, 65539, NULL, 6, 0, 0, 'T', 'e', 't', 'has no time');"));
+    assert_int_equal(store->driver->schema_status(store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, 5);
+    assert_int_equal(apply(store, &reason), FABRIC_OK);
+    assert_int_equal(store->driver->schema_status(store, &reason, &version), FABRIC_OK);
+    assert_int_equal(version, STORE_SCHEMA_VERSION);
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM scheduled WHERE lane = 3 AND due_ms = 9000"
+                                   " AND request_id = 500 AND shard = 65539 AND number = 4"
+                                   " AND entity_hash = 77 AND body = 'waits'"),
+                     1);
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM pending WHERE request_id = 500"), 0);
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM pending WHERE entity_hash = 77"), 2);
+    assert_true(mariadb_execute(fixture->url, "DELETE FROM pending WHERE entity_hash = 77;"
+                                              "DELETE FROM scheduled WHERE entity_hash = 77;"));
     check_migrated(fixture, false);
 }
 
@@ -498,6 +537,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(version_2_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_3_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(version_4_is_migrated, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_5_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(another_cluster_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_that_broke_off_is_run_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_migration_whose_answers_are_lost_is_run_again, setup,

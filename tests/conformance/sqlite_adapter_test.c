@@ -569,12 +569,21 @@ static void views_show_rows_in_words(void **state)
                            .entity = fabric_bytes("order-1", 7),
                            .tag = fabric_bytes("Add", 3),
                            .body = fabric_bytes("record", 6)};
-    store_slice_t slice = {.puts = &row, .put_count = 1};
+    store_pending_t scheduled = row;
+    scheduled.due_ms = 1800000000456;
+    scheduled.attempts = 0;
+    store_slice_t slice = {
+        .puts = &row, .put_count = 1, .scheduled = &scheduled, .scheduled_count = 1};
     assert_int_equal(sqlite_file_execute(file, "INSERT INTO shard_group VALUES (1, x'64')"),
                      SQLITE_OK);
     assert_ok(sqlite_store_driver.checkpoint(file->store, &sqlite_file_hold, &slice));
     static const char *const questions[] = {
         ("SELECT count(*) FROM fabric_scheduled WHERE lane = 3 AND shard = 'd:3' AND type = 'Order'"
+         " AND id = 'order-1' AND tag = 'Add' AND accepted_at = '2025-01-01 00:00:01.000'"
+         " AND due_at = '2027-01-15 08:00:00.456' AND attempts = 0 AND bytes = 6"
+         " AND position = request_id"),
+        "SELECT count(*) FROM fabric_scheduled",
+        ("SELECT count(*) FROM fabric_pending WHERE lane = 3 AND shard = 'd:3' AND type = 'Order'"
          " AND id = 'order-1' AND tag = 'Add' AND accepted_at = '2025-01-01 00:00:01.000'"
          " AND due_at = '2027-01-15 08:00:00.123' AND attempts = 2 AND bytes = 6"),
         "SELECT count(*) FROM fabric_pending",

@@ -1,4 +1,4 @@
-/* Migration of SQLite files from schema versions 1 to 3. */
+/* Migration of SQLite files from schema versions 1 to 5. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,7 +74,7 @@ static const char contents[] =
                                                                        "200 AND 999 AND request_id "
                                                                        "% 2 = 1;";
 
-enum { PENDING = 402 };
+enum { PENDING = 401 };
 
 static int make_file(const sqlite_file_t *file, uint32_t version)
 {
@@ -102,6 +102,7 @@ static void check_pending(void *context, size_t range, const store_pending_t *ro
     assert_int_equal(row->attempts, row->id.value == 101 ? 4 : 0);
     assert_int_equal(record.attempts.attempts, row->attempts);
     assert_int_equal(row->due_ms, row->id.value == 104 ? 1800000000000 : 0);
+    assert_int_equal(record.message.deliver_at_ms, row->due_ms);
     assert_int_equal(record.message.key_hash != NULL, row->id.value == 104);
 }
 
@@ -119,14 +120,16 @@ static void check_lane(void *context, const store_lane_t *lane)
 static void expect_rows(const sqlite_file_t *file)
 {
     static const char *const questions[] = {
-        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 5",
+        "SELECT count(*) = 12 FROM schema_version JOIN lane WHERE version = 6",
         "SELECT count(*) FROM cluster WHERE id = x'000102030405060708090a0b0c0d0e0f' AND lanes = 12"
         " AND CAST(name AS TEXT) = 'fabric' AND shards_per_group = 300",
         "SELECT term = 5 FROM coordinator",
         "SELECT count(*) = 2 FROM broker WHERE incarnation = zeroblob(16)"
         " AND (slot, id_mark) IN (VALUES (3, 7000), (1, 600))",
         "SELECT count(*) FROM runner JOIN shard_group JOIN entity_type",
-        "SELECT count(*) = 402 FROM pending",
+        "SELECT count(*) = 401 FROM pending",
+        ("SELECT count(*) FROM scheduled WHERE request_id = 104 AND due_ms = 1800000000000"
+         " AND lane = (shard & 65535) % 12"),
         "SELECT count(*) = 0 FROM pending WHERE lane <> (shard & 65535) % 12",
         "SELECT count(*) FROM dead_letter WHERE lane = 3 AND request_id = 103 AND error = 11"
         " AND attempts = 10 AND text = x'6f6f7073'",
@@ -180,7 +183,7 @@ static void expect_migrated(sqlite_file_t *file)
     assert_ok(store->driver->lane_list(store, check_lane, &lanes));
     assert_int_equal(lanes, 12);
     assert_ok(store->driver->load_rows(store, 3, &range, 1, 1 << 20, check_pending, NULL, &done));
-    assert_int_equal(sqlite_file_number(file, "SELECT count(*) = 2 FROM pending "
+    assert_int_equal(sqlite_file_number(file, "SELECT count(*) = 1 FROM pending "
                                               "WHERE entity = x'6f2d31' AND lane = 3"),
                      1);
     /* Once more, as every broker does at its start. */
@@ -244,6 +247,21 @@ static void version_4_is_migrated(void **state)
     assert_int_equal(sqlite_file_execute(file, old_schema_4), SQLITE_OK);
     assert_ok(file->store->driver->schema_status(file->store, &reason, &version));
     assert_int_equal(version, 4);
+    assert_ok(sqlite_file_apply(file->store, "fabric", &reason));
+    expect_migrated(file);
+}
+
+/* In version 5 scheduled messages lay among the others. */
+static void version_5_is_migrated(void **state)
+{
+    sqlite_file_t *file = *state;
+    reason_t reason = {""};
+    uint32_t version = 0;
+    migrate_from(file, 2);
+    assert_int_equal(sqlite_file_execute(file, old_schema_5), SQLITE_OK);
+    assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM pending"), PENDING + 1);
+    assert_ok(file->store->driver->schema_status(file->store, &reason, &version));
+    assert_int_equal(version, 5);
     assert_ok(sqlite_file_apply(file->store, "fabric", &reason));
     expect_migrated(file);
 }
@@ -355,6 +373,7 @@ int main(void)
         SQLITE_EMPTY_TEST(version_1_is_migrated),
         SQLITE_EMPTY_TEST(version_3_is_migrated),
         SQLITE_EMPTY_TEST(version_4_is_migrated),
+        SQLITE_EMPTY_TEST(version_5_is_migrated),
         SQLITE_EMPTY_TEST(a_file_of_another_cluster_stays_as_it_is),
         SQLITE_EMPTY_TEST(a_full_disk_leaves_the_file_as_it_was),
         SQLITE_EMPTY_TEST(a_killed_migration_leaves_the_file_as_it_was),

@@ -168,6 +168,7 @@ int store_suite_lookup(void);
 int store_suite_purge(void);
 int store_suite_checkpoint(void);
 int store_suite_load(void);
+int store_suite_scheduled(void);
 int store_suite_keys(void);
 /* For suites of stores with the exclusive lock. */
 int store_suite_exclusive(void);

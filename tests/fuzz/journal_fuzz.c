@@ -21,6 +21,7 @@ static void put_again(journal_writer_t *writer, const journal_record_t *record)
     store_message_t ended = record->message;
     ended.call = record->call;
     ended.flags = record->message_flags;
+    ended.deliver_at_ms = record->deliver_at_ms;
     ended.key_hash = record->key_hash;
     switch (record->kind) {
     case RECORD_ADOPT:
@@ -29,15 +30,18 @@ static void put_again(journal_writer_t *writer, const journal_record_t *record)
     case RECORD_MESSAGE:
         journal_put_message(writer, &record->message, record->position, record->attempts);
         break;
+    case RECORD_MOVE:
+        journal_put_move(writer, &record->message, record->position);
+        break;
     case RECORD_RESULT:
-        journal_put_result(writer, &ended, &record->reply);
+        journal_put_result(writer, &ended, record->position, &record->reply);
         break;
     case RECORD_ATTEMPT:
-        journal_put_attempt(writer, &record->message, record->attempts);
+        journal_put_attempt(writer, &ended, record->position, record->attempts);
         break;
     case RECORD_DEAD:
-        journal_put_dead(writer, &record->message, &record->reply, record->attempts, record->cause,
-                         record->text);
+        journal_put_dead(writer, &record->message, record->position, &record->reply,
+                         record->attempts, record->cause, record->text);
         break;
     }
 }
@@ -149,6 +153,8 @@ static void check_calls(fabric_bytes_t calls)
 /* A body of records that the input chooses, with few ids, so that they meet. */
 static fabric_bytes_t make_body(fuzz_input_t *input, journal_writer_t *writer)
 {
+    static const journal_record_kind_t kinds[] = {RECORD_ADOPT,   RECORD_MESSAGE, RECORD_RESULT,
+                                                  RECORD_ATTEMPT, RECORD_DEAD,    RECORD_MOVE};
     journal_writer_reset(writer);
     for (unsigned records = fuzz_byte(input) % 8; records > 0; records--) {
         store_message_t message = {.id = {fuzz_byte(input) % 8},
@@ -156,13 +162,13 @@ static fabric_bytes_t make_body(fuzz_input_t *input, journal_writer_t *writer)
                                    .type = fuzz_piece(input),
                                    .entity = fuzz_piece(input),
                                    .payload = fuzz_piece(input)};
-        journal_record_t record = {
-            .kind = (journal_record_kind_t)(RECORD_ADOPT + fuzz_byte(input) % RECORD_DEAD),
-            .message = message,
-            .position = fuzz_number(input),
-            .attempts = {fuzz_byte(input), fuzz_byte(input)},
-            .cause = fuzz_byte(input),
-            .text = fuzz_piece(input)};
+        journal_record_t record = {.kind =
+                                       kinds[fuzz_byte(input) % (sizeof kinds / sizeof kinds[0])],
+                                   .message = message,
+                                   .position = fuzz_number(input),
+                                   .attempts = {fuzz_byte(input), fuzz_byte(input)},
+                                   .cause = fuzz_byte(input),
+                                   .text = fuzz_piece(input)};
         put_again(writer, &record);
     }
     store_entry_t entry = {.lane = LANE};

@@ -1,4 +1,4 @@
-/* The tables of schema versions 1 to 3: see old_schema.h. */
+/* The tables of schema versions 1 to 5: see old_schema.h. */
 #include "tests/harness/old_schema.h"
 
 /* ---- MySQL and MariaDB ---- */
@@ -104,9 +104,20 @@ const char old_schema_sqlite_2[] =
     "ALTER TABLE attempt ADD COLUMN suspicions INTEGER NOT NULL DEFAULT 0;"
     "UPDATE schema_version SET version = 2;";
 
-const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret; DROP TABLE primary_key;"
-                            "DELETE FROM schema_version;"
+/* Up to version 5 scheduled messages lay among the others. */
+#define DROP_SCHEDULED                                                                             \
+    "INSERT INTO pending (lane, entity_hash, position, request_id, shard, due_ms, number,"         \
+    " attempts, crashes, type, entity, tag, body) SELECT lane, entity_hash, request_id,"           \
+    " request_id, shard, due_ms, number, 0, 0, type, entity, tag, body FROM scheduled;"            \
+    "DROP TABLE scheduled;"
+
+const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret;"
+                            "DROP TABLE primary_key;" DROP_SCHEDULED "DELETE FROM schema_version;"
                             "INSERT INTO schema_version VALUES (3, CURRENT_TIMESTAMP);";
 
-const char old_schema_4[] = "DROP TABLE primary_key; DELETE FROM schema_version;"
+const char old_schema_4[] = "DROP TABLE primary_key;" DROP_SCHEDULED "DELETE FROM schema_version;"
                             "INSERT INTO schema_version VALUES (4, CURRENT_TIMESTAMP);";
+
+const char old_schema_5[] =
+    DROP_SCHEDULED "DELETE FROM schema_version;"
+                   "INSERT INTO schema_version VALUES (5, CURRENT_TIMESTAMP);";

@@ -167,6 +167,54 @@ static void remove_row(memory_lane_t *lane, const memory_row_t *row)
     }
 }
 
+static store_due_key_t due_key(const memory_row_t *row)
+{
+    return (store_due_key_t){row->row.due_ms, row->row.id.value};
+}
+
+size_t memory_scheduled_from(const memory_lane_t *lane, store_due_key_t key)
+{
+    size_t low = 0;
+    size_t high = lane->scheduled.count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        store_due_key_t at = due_key(lane->scheduled.items[middle]);
+        if (at.due_ms < key.due_ms || (at.due_ms == key.due_ms && at.id < key.id)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+memory_row_t *memory_scheduled_find(const memory_lane_t *lane, store_due_key_t key)
+{
+    size_t at = memory_scheduled_from(lane, key);
+    if (at == lane->scheduled.count) {
+        return NULL;
+    }
+    memory_row_t *row = lane->scheduled.items[at];
+    return row->row.due_ms == key.due_ms && row->row.id.value == key.id ? row : NULL;
+}
+
+static void apply_scheduled(memory_lane_t *lane, memory_row_t *row, bool removed)
+{
+    size_t at = memory_scheduled_from(lane, due_key(row));
+    if (!removed) {
+        (void)MEMORY_APPEND(&lane->scheduled);
+    }
+    memory_row_t **place = &lane->scheduled.items[at];
+    if (removed) {
+        lane->scheduled.count--;
+        memmove((void *)place, (void *)(place + 1), (lane->scheduled.count - at) * sizeof *place);
+    } else {
+        memmove((void *)(place + 1), (void *)place,
+                (lane->scheduled.count - 1 - at) * sizeof *place);
+        *place = row;
+    }
+}
+
 /* Inserts the item of a change, or removes it. */
 static void apply(memory_database_t *database, const memory_change_t *change)
 {
@@ -177,6 +225,10 @@ static void apply(memory_database_t *database, const memory_change_t *change)
     }
     if (change->kind == MEMORY_CHANGE_ROW) {
         insert_row(lane, change->item);
+        return;
+    }
+    if (change->kind == MEMORY_CHANGE_SCHEDULED) {
+        apply_scheduled(lane, change->item, change->removed);
         return;
     }
     memory_sequence_t *sequence = &lane->entries;
@@ -264,6 +316,7 @@ static void reverse(memory_database_t *database, memory_change_t *change)
     case MEMORY_CHANGE_ENTRY:
     case MEMORY_CHANGE_ROW:
     case MEMORY_CHANGE_DEAD:
+    case MEMORY_CHANGE_SCHEDULED:
     case MEMORY_CHANGE_KEY:
         change->removed = !change->removed;
         apply(database, change);
@@ -339,6 +392,20 @@ void memory_dead_put(memory_database_t *database, uint32_t lane, const store_dea
         change_item(database, MEMORY_CHANGE_DEAD, lane, before, true);
     }
     change_item(database, MEMORY_CHANGE_DEAD, lane, copy_dead(row), false);
+}
+
+void memory_scheduled_put(memory_database_t *database, uint32_t lane, const store_pending_t *row)
+{
+    memory_scheduled_remove(database, lane, (store_due_key_t){row->due_ms, row->id.value});
+    change_item(database, MEMORY_CHANGE_SCHEDULED, lane, copy_row(row), false);
+}
+
+void memory_scheduled_remove(memory_database_t *database, uint32_t lane, store_due_key_t key)
+{
+    memory_row_t *row = memory_scheduled_find(&database->lanes[lane], key);
+    if (row) {
+        change_item(database, MEMORY_CHANGE_SCHEDULED, lane, row, true);
+    }
 }
 
 memory_key_t *memory_key_find(const memory_lane_t *lane, const uint8_t hash[STORE_KEY_BYTES])
@@ -514,6 +581,10 @@ static void clear_lane(memory_lane_t *lane)
     }
     sequence_free(&lane->entries);
     sequence_free(&lane->dead);
+    for (size_t i = 0; i < lane->scheduled.count; i++) {
+        free(lane->scheduled.items[i]);
+    }
+    free((void *)lane->scheduled.items);
     sequence_free(&lane->keys);
 }
 

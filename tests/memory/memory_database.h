@@ -72,10 +72,11 @@ typedef struct memory_entity {
 
 typedef struct memory_lane {
     store_lane_t row;
-    memory_sequence_t entries; /* memory_entry_t by number */
-    memory_entity_t *entities; /* those that have rows, by hash */
-    memory_sequence_t dead;    /* memory_dead_row_t by request id */
-    memory_sequence_t keys;    /* memory_key_t by a hash of their hashes */
+    memory_sequence_t entries;             /* memory_entry_t by number */
+    memory_entity_t *entities;             /* those that have rows, by hash */
+    memory_sequence_t dead;                /* memory_dead_row_t by request id */
+    MEMORY_LIST(memory_row_t *) scheduled; /* by time, then id */
+    memory_sequence_t keys;                /* memory_key_t by a hash of their hashes */
 } memory_lane_t;
 
 typedef struct memory_name {
@@ -93,6 +94,7 @@ typedef enum memory_change_kind {
     MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next three */
     MEMORY_CHANGE_ROW,
     MEMORY_CHANGE_DEAD,
+    MEMORY_CHANGE_SCHEDULED,
     MEMORY_CHANGE_KEY,
     MEMORY_CHANGE_BYTES, /* a value at a fixed place was replaced */
     MEMORY_CHANGE_LIST   /* the items of a list were */
@@ -101,10 +103,10 @@ typedef enum memory_change_kind {
 /* One change. Taken back, it becomes its own opposite. */
 typedef struct memory_change {
     memory_change_kind_t kind;
-    bool removed;    /* ENTRY, ROW, DEAD, KEY: `item` belongs to the change */
+    bool removed;    /* the first five: `item` belongs to the change */
     uint64_t commit; /* which transaction made it */
-    uint32_t lane;   /* ENTRY, ROW, DEAD, KEY */
-    void *item;      /* ENTRY, ROW, DEAD, KEY */
+    uint32_t lane;   /* the first five */
+    void *item;      /* the first five */
     void *place;     /* BYTES: the value; LIST: the memory_any_list_t */
     void *before;    /* BYTES, LIST: what was there */
     size_t size;     /* BYTES: of the value; LIST: of one item */
@@ -164,6 +166,13 @@ memory_row_t *memory_row_find(const memory_lane_t *lane, store_row_key_t key);
 /* A row that is not there is ignored. */
 void memory_row_remove(memory_database_t *database, uint32_t lane, store_row_key_t key);
 void memory_dead_put(memory_database_t *database, uint32_t lane, const store_dead_row_t *row);
+/* The same of a scheduled message. */
+void memory_scheduled_put(memory_database_t *database, uint32_t lane, const store_pending_t *row);
+void memory_scheduled_remove(memory_database_t *database, uint32_t lane, store_due_key_t key);
+/* Index of the first scheduled row that is not before the key. */
+size_t memory_scheduled_from(const memory_lane_t *lane, store_due_key_t key);
+/* NULL where there is none. */
+memory_row_t *memory_scheduled_find(const memory_lane_t *lane, store_due_key_t key);
 void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_t *key);
 /* NULL where there is none. */
 memory_key_t *memory_key_find(const memory_lane_t *lane, const uint8_t hash[STORE_KEY_BYTES]);

@@ -47,6 +47,12 @@ fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
     for (size_t i = 0; i < slice->delete_count; i++) {
         memory_row_remove(database, hold->lane, slice->deletes[i]);
     }
+    for (size_t i = 0; i < slice->scheduled_count; i++) {
+        memory_scheduled_put(database, hold->lane, &slice->scheduled[i]);
+    }
+    for (size_t i = 0; i < slice->unscheduled_count; i++) {
+        memory_scheduled_remove(database, hold->lane, slice->unscheduled[i]);
+    }
     for (size_t i = 0; i < slice->dead_count; i++) {
         memory_dead_put(database, hold->lane, &slice->dead[i]);
     }
@@ -147,6 +153,59 @@ fabric_error_t memory_find_rows(store_t *base, uint32_t lane, const store_row_ke
     const memory_lane_t *rows = memory_lane_of(store->database, lane);
     for (size_t i = 0; i < count; i++) {
         found[i] = rows && memory_row_find(rows, keys[i]);
+    }
+    return memory_leave(store, FABRIC_OK);
+}
+
+/* ---- scheduled messages ---- */
+
+fabric_error_t memory_load_scheduled(store_t *base, uint32_t lane, store_due_key_t after,
+                                     uint32_t limit, uint64_t bytes_max,
+                                     store_visit_pending_fn *visit, void *context, bool *ended)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *found = memory_lane_of(store->database, lane);
+    size_t count = found ? found->scheduled.count : 0;
+    size_t at = found && after.id < UINT64_MAX
+                    ? memory_scheduled_from(found, (store_due_key_t){after.due_ms, after.id + 1})
+                    : count;
+    uint64_t bytes = 0;
+    for (; at < count && limit > 0 && bytes < bytes_max; at++, limit--) {
+        const store_pending_t *row = &found->scheduled.items[at]->row;
+        visit(context, 0, row);
+        bytes += row->body.size;
+    }
+    *ended = at == count && limit > 0 && bytes < bytes_max;
+    return memory_leave(store, FABRIC_OK);
+}
+
+fabric_error_t memory_count_scheduled(store_t *base, uint32_t lane, uint64_t *count)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *found = memory_lane_of(store->database, lane);
+    *count = found ? found->scheduled.count : 0;
+    return memory_leave(store, FABRIC_OK);
+}
+
+fabric_error_t memory_find_scheduled(store_t *base, uint32_t lane, const store_due_key_t *keys,
+                                     size_t count, bool *found)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *rows = memory_lane_of(store->database, lane);
+    for (size_t i = 0; i < count; i++) {
+        found[i] = rows && memory_scheduled_find(rows, keys[i]);
     }
     return memory_leave(store, FABRIC_OK);
 }

@@ -189,6 +189,18 @@ void memory_store_dump_pending(const char *name, memory_store_visit_pending_fn *
     memory_unlock();
 }
 
+void memory_store_dump_scheduled(const char *name, memory_store_visit_pending_fn *visit,
+                                 void *context)
+{
+    const memory_database_t *database = lock_database(name);
+    for (uint32_t lane = 0; lane < LIMIT_LANES_MAX; lane++) {
+        for (size_t i = 0; i < database->lanes[lane].scheduled.count; i++) {
+            visit(context, lane, &database->lanes[lane].scheduled.items[i]->row);
+        }
+    }
+    memory_unlock();
+}
+
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context)
 {
     memory_database_t *database = lock_database(name);
@@ -420,17 +432,20 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     const memory_database_t *database = store->database;
     uint64_t entries = 0;
     uint64_t pending = 0;
+    uint64_t scheduled = 0;
     uint64_t dead = 0;
     uint64_t keys = 0;
     for (size_t i = 0; i < LIMIT_LANES_MAX; i++) {
         entries += count_of(&database->lanes[i].entries);
         pending += count_rows(&database->lanes[i]);
+        scheduled += database->lanes[i].scheduled.count;
         dead += count_of(&database->lanes[i].dead);
         keys += count_of(&database->lanes[i].keys);
     }
     visit(context, "lane", database->cluster.lanes, database->cluster.lanes * sizeof(store_lane_t));
     visit(context, "journal", entries, entries * sizeof(store_entry_t));
     visit(context, "pending", pending, pending * sizeof(store_pending_t));
+    visit(context, "scheduled", scheduled, scheduled * sizeof(store_pending_t));
     visit(context, "dead_letter", dead, dead * sizeof(store_dead_row_t));
     visit(context, "primary_key", keys, keys * sizeof(store_key_t));
     visit(context, "broker", database->brokers.count,
@@ -477,5 +492,8 @@ const store_driver_t memory_store_driver = {
     .load_rows = memory_load_rows,
     .list_backlogs = memory_list_backlogs,
     .find_rows = memory_find_rows,
+    .load_scheduled = memory_load_scheduled,
+    .count_scheduled = memory_count_scheduled,
+    .find_scheduled = memory_find_scheduled,
     .find_keys = memory_find_keys,
 };

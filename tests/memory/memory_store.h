@@ -112,6 +112,9 @@ typedef void memory_store_visit_pending_fn(void *context, uint32_t lane,
                                            const store_pending_t *row);
 void memory_store_dump_pending(const char *name, memory_store_visit_pending_fn *visit,
                                void *context);
+/* The same of scheduled messages. */
+void memory_store_dump_scheduled(const char *name, memory_store_visit_pending_fn *visit,
+                                 void *context);
 typedef void memory_store_visit_dead_fn(void *context, uint32_t lane, const store_dead_row_t *row);
 void memory_store_dump_dead(const char *name, memory_store_visit_dead_fn *visit, void *context);
 store_lane_t memory_store_lane(const char *name, uint32_t lane);

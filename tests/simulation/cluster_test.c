@@ -117,15 +117,15 @@ static void print_result(const simulation_result_t *r)
     printf(
         "events %llu, virtual ms %llu, calls %llu (durable %llu, unknown %llu, rejected %llu), "
         "runs %llu (repeated %llu, answered again %llu, outlived a home %llu), entries %llu, "
-        "checkpoints %llu (rows %llu, loaded %llu, "
+        "checkpoints %llu (rows %llu, came due %llu, loaded %llu, "
         "purged %llu), faults %llu, store errors %llu, terms %llu (%llu refusals), "
         "hand-overs %llu, "
         "stale results %llu, late frames %llu, duplicates %llu, dead letters %llu, crashes %llu, "
         "failed builds %llu, cancelled %llu, interrupted %llu\n",
         (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
         (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
-        (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->loaded, (ull)r->purged,
-        (ull)r->faults, (ull)r->store_errors, (ull)r->takeovers, (ull)r->refusals,
+        (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
+        (ull)r->purged, (ull)r->faults, (ull)r->store_errors, (ull)r->takeovers, (ull)r->refusals,
         (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->duplicates, (ull)r->dead_letters,
         (ull)r->crashes, (ull)r->unbuilt, (ull)r->cancelled, (ull)r->interrupted);
 }
@@ -142,6 +142,7 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->entries += one->entries;
     sum->checkpoints += one->checkpoints;
     sum->rows += one->rows;
+    sum->moves += one->moves;
     sum->loaded += one->loaded;
     sum->purged += one->purged;
     sum->faults += one->faults;
@@ -218,6 +219,7 @@ static void earlier_holders_change_nothing(void **state)
     }
     print_result(&sum);
     assert_true(sum.takeovers > 2 * TAKEOVER_SEEDS && sum.purged > 0 && sum.loaded > 0);
+    assert_true(sum.moves > 0);
 }
 
 /* A primary key has one message, whoever sends it when, and whatever fails (I8). */

@@ -46,6 +46,7 @@ typedef struct simulation_result {
     uint64_t entries;     /* appended to journals */
     uint64_t checkpoints; /* of lanes, completed */
     uint64_t rows;        /* of pending messages, found at checkpoints */
+    uint64_t moves;       /* scheduled messages that came due */
     uint64_t loaded;      /* messages that brokers had dropped from memory, and loaded again */
     uint64_t purged;      /* entries */
     uint64_t lost;        /* brokers that noticed that the store had lost commits */

@@ -213,6 +213,12 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
                                        operation->load.count, operation->load.bytes_max,
                                        &operation->rows, &operation->done);
         break;
+    case OPERATION_LOAD_SCHEDULED:
+        operation->error =
+            loader_load_scheduled(&life->loader, operation->hold.lane, operation->scheduled.after,
+                                  operation->scheduled.limit, operation->scheduled.bytes_max,
+                                  &operation->rows, &operation->ended);
+        break;
     case OPERATION_FIND:
         find(life, operation);
         break;

@@ -166,6 +166,7 @@ static void make_router(broker_life_t *life, const store_cluster_t *cluster,
     config.client_memory_ms = 600000;
     config.batch_bytes_max = 40; /* a few messages */
     config.entity_window = world.plan.entity_window;
+    config.schedule_window = world.plan.entity_window < 1024 ? world.plan.entity_window : 4096;
     config.memory_bytes_max = world.plan.memory_bytes_max;
     config.checkpoint_ms = world.plan.checkpoint_ms;
     config.checkpoint_bytes = world.plan.checkpoint_bytes;
@@ -347,6 +348,7 @@ static void turn(process_t *process)
         check_accounts(life);
     }
     uint64_t now_ms = process_now_ms(process);
+    router_clock(life->router, world_unix_ms(), now_ms);
     if (life->blocked || now_ms >= router_next_deadline(life->router)) {
         life->blocked = false;
         router_tick(life->router, now_ms);

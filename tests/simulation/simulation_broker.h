@@ -41,8 +41,9 @@ typedef enum operation_kind {
     OPERATION_PURGE,   /* the lane of `hold`, below `number` */
     OPERATION_GIVE_UP, /* `hold` */
     /* of the loader */
-    OPERATION_ADOPT, /* `hold` -> `adoption` */
-    OPERATION_LOAD,  /* `load` -> `rows`, `done` */
+    OPERATION_ADOPT,          /* `hold` -> `adoption` */
+    OPERATION_LOAD,           /* `load` -> `rows`, `done` */
+    OPERATION_LOAD_SCHEDULED, /* `scheduled` -> `rows`, `ended` */
     /* of the finder */
     OPERATION_FIND /* `lookup` -> `answer` */
 } operation_kind_t;
@@ -51,7 +52,7 @@ typedef enum operation_kind {
 typedef struct operation {
     operation_kind_t kind;
     fabric_error_t error;
-    store_hold_t hold; /* LOAD, FIND: the lane only */
+    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, FIND: the lane only */
     uint64_t number, log_bytes;
     append_part_t parts[SIMULATION_LANES_MAX];
     size_t part_count;
@@ -60,6 +61,8 @@ typedef struct operation {
     const store_slice_t *slice;
     adoption_t adoption;
     router_load_t load;
+    router_scheduled_t scheduled;
+    bool ended;
     message_chain_t rows;
     size_t done;
     router_lookup_t lookup;

@@ -143,6 +143,13 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_
     world.result->runs++;
     world.result->repeated += check_is_durable(watched) && watched->runs > 0;
     world_note("run", watch.run_count, call, worker->index);
+    if (world.now_us < watched->due_us) {
+        world_fail("call %u is handled %llu us before its time", call,
+                   (ull)(watched->due_us - world.now_us));
+    }
+    if (watched->due_us > 0 && check_is_scheduled(watched)) {
+        world_fail("call %u is handled before it has a place", call);
+    }
     watched->runs++;
     if (!check_is_durable(watched) && watched->runs > 1) {
         world_fail("I3: volatile call %u is handled %u times", call, watched->runs);
@@ -161,8 +168,8 @@ void check_no_gap(uint32_t call, token_t token, uint64_t last_id, uint64_t id)
     shard_id_t shard = {(uint32_t)shard_of(entity)};
     if (handled_id > last_id && handled_id < id && !check_is_blind(shard_id_number(shard), token)) {
         world_fail(
-            "I6: an instance that has handled request %llu goes on with request %llu, though "
-            "another one has handled request %llu",
+            "I6: an instance that has handled position %llu goes on with position %llu, though "
+            "another one has handled position %llu",
             (ull)last_id, (ull)id, (ull)handled_id);
     }
 }

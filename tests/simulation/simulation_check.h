@@ -29,6 +29,8 @@ typedef struct watched_call {
     bool kills;     /* the message is poison: it kills each worker that runs it */
     unsigned again; /* so often the call was sent again under its key after an unknown outcome */
     uint64_t submitted_us;
+    uint64_t due_us; /* when its message is due; 0: at once */
+    bool scheduled;  /* its home has accepted it before that */
     /* at its end */
     bool ended;
     fabric_error_t error;
@@ -38,6 +40,8 @@ typedef struct watched_call {
     /* in the store */
     uint64_t request_id; /* 0: not there */
     uint32_t lane;
+    uint64_t position; /* in its lane: the request id, until it comes due */
+    uint64_t moved_in; /* the entry with its new position; 0: none */
     uint64_t begun_in; /* the entry with the message */
     uint64_t ended_in; /* the entry with its end; 0: none */
     bool buried;       /* that end is a dead letter */
@@ -86,9 +90,11 @@ void check_again(uint32_t call);
 /* A handler begins. The run's number. */
 uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_t token);
 const watched_run_t *check_watched_run(uint32_t run);
-/* An instance of the call's entity handles request `id` under the token next after request
- * `last_id`: no other instance may have handled one in between, unless a home could not know that
- * there was one (decision 20). */
+/* The position of a request, as far as the store was seen. */
+uint64_t check_position_of(uint64_t request_id);
+/* An instance of the call's entity handles the request at position `id` under the token next after
+ * the one at `last_id`: no other instance may have handled one in between, unless a home could not
+ * know that there was one (decision 20). */
 void check_no_gap(uint32_t call, token_t token, uint64_t last_id, uint64_t id);
 
 /* A worker's process begins, is known as this runner, and ends; `culprit`: the request whose

@@ -11,7 +11,7 @@ typedef unsigned long long ull;
 
 /* The state of an entity after the entries so far. */
 typedef struct watched_entity {
-    uint64_t last_id;    /* of a message that has ended */
+    uint64_t last_id;    /* the position of a message that has ended */
     uint64_t handled_id; /* the same, of those that are no dead letters */
     token_t last_token;
     uint64_t last_sequence[CLIENTS_MAX];
@@ -56,6 +56,13 @@ extern watch_t watch;
 static inline bool check_is_durable(const watched_call_t *call)
 {
     return (call->flags & REQUEST_DURABLE) != 0;
+}
+
+/* Whether the call's message is stored with a time that had not come when it was accepted, and
+ * waits for it. */
+static inline bool check_is_scheduled(const watched_call_t *call)
+{
+    return call->scheduled && call->moved_in == 0;
 }
 
 /* The call whose message answers this one: another one with the same primary key, or itself. */

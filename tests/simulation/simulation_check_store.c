@@ -46,6 +46,23 @@ static uint32_t call_by_id(uint64_t id)
     return found;
 }
 
+uint64_t check_position_of(uint64_t request_id)
+{
+    uint32_t found = *place_of_id(request_id);
+    return found ? watch.calls[found - 1].position : request_id;
+}
+
+static void note_position(const store_entry_t *entry, watched_call_t *call, uint64_t position)
+{
+    watched_lane_t *lane = &watch.lanes[entry->lane];
+    if (position > entry->last_id) {
+        world_fail("lane %u: entry %llu has position %llu and a smaller last id", entry->lane,
+                   (ull)entry->number, (ull)position);
+    }
+    lane->last_id = position > lane->last_id ? position : lane->last_id;
+    call->position = position;
+}
+
 static void note_message(const store_entry_t *entry, const journal_record_t *record)
 {
     const store_message_t *message = &record->message;
@@ -73,13 +90,38 @@ static void note_message(const store_entry_t *entry, const journal_record_t *rec
         world_fail("ids go back along a lane: call %u got %llu after %llu", number,
                    (ull)message->id.value, (ull)watch.lanes[entry->lane].last_id);
     }
-    watch.lanes[entry->lane].last_id = message->id.value;
+    note_position(entry, call, record->position);
+    call->scheduled = message->deliver_at_ms != 0;
     if (call->request_id == 0) {
         call->request_id = message->id.value;
         *place_of_id(message->id.value) = number + 1;
     }
     call->lane = entry->lane;
     call->begun_in = entry->number;
+}
+
+/* A scheduled message has come due: once, and not before its time. */
+static void note_move(const store_entry_t *entry, const journal_record_t *record)
+{
+    uint32_t number = call_by_id(record->id.value);
+    if (number == UINT32_MAX) {
+        return;
+    }
+    watched_call_t *call = &watch.calls[number];
+    world_note("moved", number, record->position, entry->number);
+    world.result->moves++;
+    if (!check_is_scheduled(call) || call->replied) {
+        world_fail("call %u comes due in entry %llu, and is not scheduled", number,
+                   (ull)entry->number);
+    }
+    if (world.now_us < call->due_us) {
+        world_fail("call %u comes due before its time", number);
+    }
+    if (call->position >= record->position) {
+        world_fail("I7: call %u comes due at position %llu", number, (ull)record->position);
+    }
+    note_position(entry, call, record->position);
+    call->moved_in = entry->number;
 }
 
 /* ---- ends ---- */
@@ -91,23 +133,25 @@ static void check_entity_order(uint32_t number)
 {
     const watched_call_t *call = &watch.calls[number];
     watched_entity_t *entity = &watch.entities[call->entity];
-    if (call->request_id < entity->last_id) {
-        world_fail("I7: entity %u: request %llu ends after request %llu", call->entity,
-                   (ull)call->request_id, (ull)entity->last_id);
+    bool waited = call->moved_in > 0; /* so others that were sent later came first */
+    if (call->position < entity->last_id) {
+        world_fail("I7: entity %u: position %llu ends after position %llu", call->entity,
+                   (ull)call->position, (ull)entity->last_id);
     }
-    if (!call->again && call->sequence < entity->last_sequence[call->client]) {
+    if (!waited && !call->again && call->sequence < entity->last_sequence[call->client]) {
         world_fail("I7: entity %u: client %llu's sequence %llu ends after its %llu", call->entity,
                    (ull)call->client, (ull)call->sequence,
                    (ull)entity->last_sequence[call->client]);
     }
-    if (call->ended && call->error == FABRIC_OK && call->ended_us < entity->submitted_us) {
+    if (!waited && call->ended && call->error == FABRIC_OK &&
+        call->ended_us < entity->submitted_us) {
         world_fail("I7: entity %u: call %u was accepted before a call was sent that was handled "
                    "first",
                    call->entity, number);
     }
-    entity->last_id = call->request_id;
-    entity->handled_id = call->buried ? entity->handled_id : call->request_id;
-    if (call->sequence > entity->last_sequence[call->client]) {
+    entity->last_id = call->position;
+    entity->handled_id = call->buried ? entity->handled_id : call->position;
+    if (!waited && call->sequence > entity->last_sequence[call->client]) {
         entity->last_sequence[call->client] = call->sequence;
     }
     if (call->submitted_us > entity->submitted_us) {
@@ -259,6 +303,9 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
     case RECORD_MESSAGE:
         note_message(entry, record);
         break;
+    case RECORD_MOVE:
+        note_move(entry, record);
+        break;
     case RECORD_RESULT:
         note_reply(entry, &record->reply, false);
         break;
@@ -340,6 +387,11 @@ typedef struct rows_look {
     bool *found; /* by call */
 } rows_look_t;
 
+static bool is_scheduled_row(const store_pending_t *row)
+{
+    return row->due_ms != 0 && row->position == row->id.value;
+}
+
 static void look_at_row(void *context, uint32_t lane, const store_pending_t *row)
 {
     const rows_look_t *look = context;
@@ -351,13 +403,18 @@ static void look_at_row(void *context, uint32_t lane, const store_pending_t *row
         return;
     }
     const watched_call_t *call = &watch.calls[number];
-    look->found[number] = true;
+    bool scheduled = is_scheduled_row(row);
+    look->found[number] |= scheduled == check_is_scheduled(call);
+    if (scheduled && call->moved_in > 0 && call->moved_in <= look->number) {
+        world_fail("call %u came due in entry %llu, and is scheduled after the checkpoint of %llu",
+                   number, (ull)call->moved_in, (ull)look->number);
+    }
     if (call->ended_in > 0 && call->ended_in <= look->number) {
         world_fail("I2: call %u ended in entry %llu, and has a row after the checkpoint of %llu",
                    number, (ull)call->ended_in, (ull)look->number);
     }
-    if (row->position != call->request_id || row->number < call->begun_in ||
-        row->number > watch.lanes[lane].number) {
+    if (row->position != (scheduled ? call->request_id : call->position) ||
+        row->number < call->begun_in || row->number > watch.lanes[lane].number) {
         world_fail("call %u, begun in entry %llu, has a row of entry %llu", number,
                    (ull)call->begun_in, (ull)row->number);
     }
@@ -379,10 +436,11 @@ static void check_checkpoint(uint32_t lane, uint64_t number)
     world_note("checkpoint", lane, number, 0);
     world.result->checkpoints++;
     memory_store_dump_pending(SIMULATION_DATABASE, look_at_row, &look);
+    memory_store_dump_scheduled(SIMULATION_DATABASE, look_at_row, &look);
     for (uint32_t i = 0; i < watch.call_count; i++) {
         const watched_call_t *call = &watch.calls[i];
         if (call->request_id != 0 && call->lane == lane && call->begun_in <= number &&
-            call->ended_in == 0 && !look.found[i]) {
+            call->moved_in <= number && call->ended_in == 0 && !look.found[i]) {
             world_fail("I1: call %u begun in entry %llu, and has no row at the checkpoint of %llu",
                        i, (ull)call->begun_in, (ull)number);
         }
@@ -418,6 +476,7 @@ static void check_dead_row(uint32_t lane)
     if (watch.poison_buried) {
         memory_store_dump_dead(SIMULATION_DATABASE, find_dead, &look);
         memory_store_dump_pending(SIMULATION_DATABASE, look_for_both, &look);
+        memory_store_dump_scheduled(SIMULATION_DATABASE, look_for_both, &look);
     }
 }
 
@@ -478,6 +537,16 @@ static void count_row(void *context, uint32_t lane, const store_pending_t *row)
     }
 }
 
+static void count_scheduled(void *context, uint32_t lane, const store_pending_t *row)
+{
+    last_look_t *look = context;
+    const journal_item_t *item = lane == look->lane ? journal_fold_find(look->fold, row->id) : NULL;
+    bool waits = !item || (item->standing == JOURNAL_PENDING && item->position == item->id.value);
+    if (lane == look->lane && waits) {
+        world_fail("request %llu is scheduled by its row, and has ended", (ull)row->id.value);
+    }
+}
+
 static void count_dead_row(void *context, uint32_t lane, const store_dead_row_t *row)
 {
     last_look_t *look = context;
@@ -524,6 +593,7 @@ void check_store_at_end(void)
         memory_store_dump_entries_from(SIMULATION_DATABASE, i, row.number + 1, fold_entry, &look);
         look_at_items(&look);
         memory_store_dump_pending(SIMULATION_DATABASE, count_row, &look);
+        memory_store_dump_scheduled(SIMULATION_DATABASE, count_scheduled, &look);
         memory_store_dump_dead(SIMULATION_DATABASE, count_dead_row, &look);
         check_dead_letters(&look);
         journal_fold_destroy(&look.fold);

@@ -21,6 +21,8 @@ enum {
     AGAIN_MAX = 3,
     PROBE_AGAIN_US = 20000,
     ORDER_MAX_MS = 1000,
+    LATER_OF = 4, /* of so many durable calls of a seed with schedules one has a time */
+    LATER_MS_MAX = 3000,
     KEYED_OF_10000 = 7000,
     CANCELS_OF_10000 = 2000,
     SOON_US_MAX = 20000,
@@ -214,6 +216,10 @@ static uint64_t submit(client_t *client, uint32_t number, uint64_t sequence, uin
                                  .tell = (watched->flags & REQUEST_TELL) != 0,
                                  .handled = (watched->flags & REQUEST_WANT_HANDLED) != 0,
                                  .cancel_at_deadline = (watched->flags & REQUEST_GIVE_UP) != 0};
+    if (watched->due_us > 0) {
+        description.deliver_at_ms =
+            world_unix_ms() - (int64_t)(world.now_us / 1000) + (int64_t)(watched->due_us / 1000);
+    }
     if (sequence != 0) {
         description.key = (fabric_call_key_t){client->number, sequence};
     }
@@ -273,6 +279,9 @@ void simulated_client_call(process_t *process)
     watched->defects = world_chance(600) ? (uint32_t)world_between(1, 2) : 0;
     watched->fails = world_chance(500);
     watched->kills = check_poisons(number);
+    if (world.plan.schedules && flags & REQUEST_DURABLE && number % LATER_OF == 0) {
+        watched->due_us = (world.now_us / 1000 + number * UINT64_C(7919) % LATER_MS_MAX) * 1000;
+    }
     if (world.plan.keyed && flags & REQUEST_DURABLE && !watched->kills &&
         world_chance(KEYED_OF_10000)) {
         watched->key = draw_key(number);

@@ -76,6 +76,14 @@ static void feed_lane(broker_life_t *life, uint32_t lane)
         broker_actor_send(&life->actors[ACTOR_LOADER],
                           &(operation_t){.kind = OPERATION_LOAD, .hold.lane = lane, .load = load});
     }
+    router_scheduled_t scheduled;
+    if (router_take_scheduled(life->router, lane, &scheduled)) {
+        broker_actor_send(&life->actors[ACTOR_LOADER], &(operation_t){
+                                                           .kind = OPERATION_LOAD_SCHEDULED,
+                                                           .hold.lane = lane,
+                                                           .scheduled = scheduled,
+                                                       });
+    }
     router_lookup_t lookup;
     if (router_take_lookup(life->router, lane, &lookup)) {
         broker_actor_send(
@@ -183,7 +191,8 @@ static void take_found(broker_life_t *life, const operation_t *find)
         const message_t *message = find->answer.found[i].message;
         router_found_t found = {.message = &message->stored,
                                 .contents = find->answer.found[i].contents,
-                                .reply = message->state == MESSAGE_ENDED ? &message->reply : NULL};
+                                .reply = message->state == MESSAGE_ENDED ? &message->reply : NULL,
+                                .position = message->position};
         router_lookup_found(life->router, find->hold.lane, &found);
     }
     for (size_t i = 0; i < find->answer.key_count; i++) {
@@ -200,6 +209,14 @@ static void take_rows(broker_life_t *life, operation_t *load)
     load->rows = (message_chain_t){.first = NULL};
     router_loaded(life->router, load->hold.lane, load->error, rows, load->done,
                   process_now_ms(life->process));
+}
+
+static void take_scheduled(broker_life_t *life, operation_t *load)
+{
+    message_t *rows = load->rows.first;
+    load->rows = (message_chain_t){.first = NULL};
+    router_scheduled_loaded(life->router, load->hold.lane, load->error, rows, load->ended,
+                            process_now_ms(life->process));
 }
 
 static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t *operation)
@@ -234,6 +251,9 @@ static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t
     case OPERATION_LOAD:
         take_rows(life, operation);
         break;
+    case OPERATION_LOAD_SCHEDULED:
+        take_scheduled(life, operation);
+        break;
     case OPERATION_FIND:
         take_found(life, operation);
         break;
@@ -252,7 +272,8 @@ static void take_fenced(broker_life_t *life, operation_t *operation)
 
 void broker_take_report(broker_life_t *life, broker_actor_t *actor, operation_t *operation)
 {
-    bool asked = operation->kind == OPERATION_FIND || operation->kind == OPERATION_LOAD;
+    bool asked = operation->kind == OPERATION_FIND || operation->kind == OPERATION_LOAD ||
+                 operation->kind == OPERATION_LOAD_SCHEDULED;
     if (!operation->error || (asked && operation->error != FABRIC_ERROR_SHUTTING_DOWN)) {
         take_success(life, actor, operation); /* the router learns of errors of what it asked for */
     } else if (operation->error == FABRIC_ERROR_FENCED) {

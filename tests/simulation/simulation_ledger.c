@@ -130,7 +130,7 @@ static fabric_result_t die_soon(fabric_context_t *context, uint32_t call, uint32
 
 static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t call)
 {
-    uint64_t id = fabric_context_request_id(context);
+    uint64_t id = check_position_of(fabric_context_request_id(context));
     fabric_token_t owner = fabric_context_token(context);
     token_t token = {owner.home_epoch, owner.owner_sequence};
     uint64_t epoch = token.home_epoch;

@@ -6,6 +6,7 @@ enum {
     POISON_EVERY = 6, /* seeds */
     SUPERVISED_EVERY = 4,
     FALSE_CLAIMS_EVERY = 5,
+    SCHEDULES_EVERY = 3,
     KEYED_EVERY = 3,  /* of full runs */
     CANCELS_EVERY = 2 /* so some of those with keys */
 };
@@ -144,6 +145,7 @@ void world_draw_plan(const simulation_options_t *options)
     /* These decisions draw no random number, so that other seeds keep their runs. */
     plan->poison = options->poison || (!calm && seed % POISON_EVERY == POISON_EVERY - 1);
     plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;
+    plan->schedules = seed % SCHEDULES_EVERY == 1;
     plan->cancels = seed % CANCELS_EVERY == 0;
     plan->keyed = options->keyed || (options->full && seed % KEYED_EVERY == KEYED_EVERY - 1);
     plan->false_claims = !calm && seed % FALSE_CLAIMS_EVERY == 2;

@@ -379,6 +379,27 @@ static fabric_error_t simulated_find_rows(store_t *store, uint32_t lane,
     FORWARD(MEMORY_STORE_LOAD, find_rows(inner_of(store), lane, keys, count, found));
 }
 
+static fabric_error_t simulated_load_scheduled(store_t *store, uint32_t lane, store_due_key_t after,
+                                               uint32_t limit, uint64_t bytes_max,
+                                               store_visit_pending_fn *visit, void *context,
+                                               bool *ended)
+{
+    FORWARD(MEMORY_STORE_LOAD,
+            load_scheduled(inner_of(store), lane, after, limit, bytes_max, visit, context, ended));
+}
+
+static fabric_error_t simulated_count_scheduled(store_t *store, uint32_t lane, uint64_t *count)
+{
+    FORWARD(MEMORY_STORE_LOAD, count_scheduled(inner_of(store), lane, count));
+}
+
+static fabric_error_t simulated_find_scheduled(store_t *store, uint32_t lane,
+                                               const store_due_key_t *keys, size_t count,
+                                               bool *found)
+{
+    FORWARD(MEMORY_STORE_LOAD, find_scheduled(inner_of(store), lane, keys, count, found));
+}
+
 static fabric_error_t simulated_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes,
                                           size_t count, store_visit_key_fn *visit, void *context)
 {
@@ -420,5 +441,8 @@ const store_driver_t simulation_store_driver = {
     .load_rows = simulated_load_rows,
     .list_backlogs = simulated_list_backlogs,
     .find_rows = simulated_find_rows,
+    .load_scheduled = simulated_load_scheduled,
+    .count_scheduled = simulated_count_scheduled,
+    .find_scheduled = simulated_find_scheduled,
     .find_keys = simulated_find_keys,
 };

@@ -216,6 +216,11 @@ void world_clear_events(void)
 
 enum { TURN_US_MAX = 60, SOON_US = 300 };
 
+int64_t world_unix_ms(void)
+{
+    return INT64_C(1764000000000) + (int64_t)(world.now_us / 1000);
+}
+
 uint64_t process_now_ms(const process_t *process)
 {
     return process->origin_ms + world.now_us / 1000;

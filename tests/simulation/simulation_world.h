@@ -132,7 +132,8 @@ typedef struct world_plan {
     bool supervised;      /* supervisors report how workers ended */
     /* workers claim to have handled messages that they did not take after a defect */
     bool false_claims;
-    bool cancels; /* clients cancel some calls, and some handlers stop when they hear of it */
+    bool schedules; /* some messages have a time of delivery */
+    bool cancels;   /* clients cancel some calls, and some handlers stop when they hear of it */
 } world_plan_t;
 
 typedef struct world {
@@ -191,6 +192,9 @@ void event_drop(event_t *event);
 bool world_step(void);
 /* Drops all events. */
 void world_clear_events(void);
+
+/* What all machines' clocks say: Unix time. */
+int64_t world_unix_ms(void);
 
 /* ---- processes ---- */
 

@@ -200,16 +200,20 @@ store_entry_t world_append(actor_world_t *world, const store_hold_t *hold,
         journal_put_message(writer, batch->messages[i], batch->messages[i]->id.value,
                             (journal_attempts_t){0});
     }
+    for (size_t i = 0; i < batch->move_count; i++) {
+        journal_put_move(writer, batch->moves[i].message, batch->moves[i].position);
+    }
     for (size_t i = 0; i < batch->attempt_count; i++) {
-        journal_put_attempt(writer, batch->attempts[i].message, batch->attempts[i].attempts);
+        const batch_attempt_t *attempt = &batch->attempts[i];
+        journal_put_attempt(writer, attempt->message, attempt->position, attempt->attempts);
     }
     for (size_t i = 0; i < batch->end_count; i++) {
         const batch_end_t *end = &batch->ends[i];
         if (end->dead) {
-            journal_put_dead(writer, end->message, end->reply, end->attempts, end->cause,
-                             end->text);
+            journal_put_dead(writer, end->message, end->position, end->reply, end->attempts,
+                             end->cause, end->text);
         } else {
-            journal_put_result(writer, end->message, end->reply);
+            journal_put_result(writer, end->message, end->position, end->reply);
         }
     }
     entry.last_id = batch->last_id > entry.last_id ? batch->last_id : entry.last_id;

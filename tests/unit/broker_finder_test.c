@@ -324,7 +324,8 @@ static void append_damaged(fixture_t *f, bool calls)
                            .incarnation = f->hold.holder,
                            .last_id = LAST};
     journal_writer_t *writer = journal_writer_new();
-    journal_put_result(writer, f->sample.list[CALLS - 1], &f->sample.replies[CALLS - 1]);
+    journal_put_result(writer, f->sample.list[CALLS - 1], f->sample.list[CALLS - 1]->id.value,
+                       &f->sample.replies[CALLS - 1]);
     journal_seal(writer, &entry, last.log_bytes);
     fabric_bytes_t *part = calls ? &entry.calls : &entry.body;
     uint8_t *bytes = malloc(part->size);

@@ -564,7 +564,7 @@ static void append_damaged(fixture_t *f, size_t index, bool result)
     store_entry_t entry = next_entry(f, &last, FIRST + index);
     journal_writer_t *writer = journal_writer_new();
     if (result) {
-        journal_put_result(writer, f->sample.list[index], &f->sample.replies[index]);
+        journal_put_result(writer, f->sample.list[index], 0, &f->sample.replies[index]);
     } else {
         journal_put_message(writer, f->sample.list[index], FIRST + index, (journal_attempts_t){0});
     }

@@ -93,8 +93,8 @@ static void limits_hold(void **state)
     request.primary_key = fabric_bytes(zeros, LIMIT_PRIMARY_KEY_BYTES_MAX + 1);
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_LIMIT_EXCEEDED);
     request = driver_request(21, "a", REQUEST_DURABLE);
-    request.deliver_at_ms = 1;
-    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_UNKNOWN_KIND);
+    request.deliver_at_ms = (uint64_t)LIMIT_DELIVER_AT_MS_MAX + 1;
+    assert_int_equal(error_of(driver, &request), FABRIC_ERROR_LIMIT_EXCEEDED);
     request = driver_request(22, "a", REQUEST_DURABLE);
     request.floor = UINT64_MAX;
     assert_int_equal(error_of(driver, &request), FABRIC_ERROR_PERSISTENCE);

@@ -12,7 +12,7 @@
 
 #include "broker/primary_key.h"
 #include "core/random.h"
-#include "tests/unit/lane_model.h"
+#include "tests/unit/lane_actors.h"
 #include "tests/unit/router_driver.h"
 
 enum { STEPS = 3000, SEEDS = 60, LANES = 2, ENTITIES = 6, CALLS = 8192, HELD = 1024 };
@@ -24,39 +24,15 @@ typedef struct call {
     bool tell;
     unsigned entity;
     unsigned key; /* of its primary key, of which each entity has a few; 0: none */
+    int64_t deliver_at_ms;
 } call_t;
-
-/* What of one lane is with the store actors. */
-typedef struct actors {
-    const lane_batch_t *batch;
-    uint64_t appended; /* the entry of the batch, which is durable; 0: it is not yet */
-    const router_slice_t *slice;
-    uint64_t digest;
-    bool committed;
-    store_range_t ranges[512];
-    size_t range_count;
-    bool loading, read;
-    message_t *rows;
-    size_t done;
-    call_key_t asked[HELD];
-    size_t asked_count;
-    uint8_t hashes[HELD][STORE_KEY_BYTES];
-    size_t hash_count;
-    bool looking, looked;
-    struct {
-        uint64_t id; /* 0: not found */
-        bool ended;
-    } found[HELD];
-    store_key_t keys[HELD];
-    size_t key_count;
-} actors_t;
 
 typedef struct world {
     uint64_t random;
     router_config_t config;
     driver_t *driver;
     lane_model_t store;
-    actors_t actors[LANES];
+    lane_actors_t actors[LANES];
     uint64_t epoch;
     uint64_t next; /* sequence of the client's next call */
     uint64_t settled;
@@ -101,8 +77,9 @@ static void take_deliveries(world_t *world)
             world->activation[entity] = deliver->activation;
             world->delivered[entity] = 0;
         }
-        assert_true(deliver->request_id > world->delivered[entity]); /* once, and in order */
-        world->delivered[entity] = deliver->request_id;
+        assert_true(at->message->position > world->delivered[entity]); /* once, and in order */
+        world->delivered[entity] = at->message->position;
+        assert_true(at->message->stored.deliver_at_ms <= driver_unix_ms(world->driver));
         assert_true(world->held_count < HELD);
         world->held[world->held_count++] = *deliver;
     }
@@ -187,18 +164,28 @@ static void look(world_t *world)
 
 /* ---- the client and the worker ---- */
 
-static void send_call(world_t *world, uint64_t sequence, unsigned entity, uint64_t flags)
+static void send_call(world_t *world, uint64_t sequence, unsigned entity, uint64_t flags,
+                      int64_t deliver_at_ms)
 {
     char id[3] = {'e', (char)('0' + entity), 0};
     uint8_t payload[] = {0x92, 0xa2, 'a', 'b', (uint8_t)(sequence % 128)};
     message_request_t request = driver_request(sequence, id, REQUEST_DURABLE | flags);
     request.payload = fabric_bytes(payload, sizeof payload);
     request.floor = flags & REQUEST_RESEND ? 0 : world->driver->heard_id;
+    request.deliver_at_ms = (uint64_t)deliver_at_ms;
     const call_t *call = &world->calls[sequence];
     if (call->key > 0) {
         request.primary_key = fabric_bytes(&call->key, sizeof call->key);
     }
     driver_send_settling(world->driver, "c", world->settled, request, &request);
+}
+
+/* Of a new call: some are due at different times, some at the same, and some have been. */
+static int64_t choose_time(world_t *world)
+{
+    int64_t now_ms = driver_unix_ms(world->driver);
+    int64_t later_ms = now_ms + (int64_t)pick(world, 1000) - 20;
+    return chance(world, 70) ? 0 : chance(world, 50) ? later_ms : later_ms / 1000 * 1000;
 }
 
 /* The client settles on what it does not wait for, from the oldest call on. */
@@ -220,7 +207,10 @@ static void ask(world_t *world)
         if (chance(world, world->keyed)) {
             world->calls[world->next].key = 1 + (unsigned)pick(world, 30 + world->next / 8);
         }
-        send_call(world, world->next++, entity, tell ? REQUEST_TELL | REQUEST_WANT_ACCEPTED : 0);
+        int64_t deliver_at_ms = choose_time(world);
+        world->calls[world->next].deliver_at_ms = deliver_at_ms;
+        send_call(world, world->next++, entity, tell ? REQUEST_TELL | REQUEST_WANT_ACCEPTED : 0,
+                  deliver_at_ms);
     }
 }
 
@@ -234,7 +224,7 @@ static void ask_again(world_t *world)
             continue;
         }
         call->waits = true;
-        send_call(world, sequence, call->entity, REQUEST_RESEND);
+        send_call(world, sequence, call->entity, REQUEST_RESEND, call->deliver_at_ms);
     }
 }
 
@@ -273,7 +263,7 @@ static void change_owner(world_t *world)
 
 static void append(world_t *world, uint32_t lane)
 {
-    actors_t *actors = &world->actors[lane];
+    lane_actors_t *actors = &world->actors[lane];
     if (!actors->batch) {
         actors->batch = router_take_batch(world->driver->router, lane, world->driver->now_ms);
     } else if (!actors->appended) {
@@ -289,7 +279,7 @@ static void append(world_t *world, uint32_t lane)
 
 static void checkpoint(world_t *world, uint32_t lane)
 {
-    actors_t *actors = &world->actors[lane];
+    lane_actors_t *actors = &world->actors[lane];
     if (!actors->slice) {
         actors->slice = router_take_slice(world->driver->router, lane, world->driver->now_ms);
         actors->digest = actors->slice ? lane_model_digest(&actors->slice->slice) : 0;
@@ -303,80 +293,6 @@ static void checkpoint(world_t *world, uint32_t lane)
         actors->slice = NULL;
         actors->committed = false;
         router_slice_done(world->driver->router, lane, FABRIC_OK, world->driver->now_ms);
-    }
-}
-
-static void load(world_t *world, uint32_t lane)
-{
-    actors_t *actors = &world->actors[lane];
-    router_load_t taken;
-    if (!actors->loading) {
-        actors->loading = router_take_load(world->driver->router, lane, &taken);
-        if (actors->loading) {
-            assert_true(taken.count > 0 && taken.count <= 512);
-            memcpy(actors->ranges, taken.ranges, taken.count * sizeof *taken.ranges);
-            actors->range_count = taken.count;
-        }
-    } else if (!actors->read) {
-        actors->read = true;
-        actors->rows = lane_model_load(&world->store, lane, actors->ranges, actors->range_count,
-                                       chance(world, 80) ? 1000 : pick(world, 3), &actors->done);
-    } else {
-        bool failed = chance(world, 10);
-        if (failed) {
-            message_chain_destroy(&actors->rows);
-        }
-        message_t *rows = actors->rows;
-        actors->rows = NULL;
-        actors->loading = actors->read = false;
-        router_loaded(world->driver->router, lane,
-                      failed ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK, rows,
-                      failed ? 0 : actors->done, world->driver->now_ms);
-    }
-}
-
-static void look_up(world_t *world, uint32_t lane)
-{
-    actors_t *actors = &world->actors[lane];
-    router_lookup_t lookup;
-    if (!actors->looking) {
-        actors->looking = router_take_lookup(world->driver->router, lane, &lookup);
-        actors->asked_count = actors->looking ? lookup.call_count : 0;
-        assert_true(actors->asked_count <= HELD);
-        for (size_t i = 0; i < actors->asked_count; i++) {
-            actors->asked[i] = lookup.calls[i];
-        }
-        actors->hash_count = actors->looking ? lookup.hash_count : 0;
-        assert_true(actors->hash_count <= HELD);
-        if (actors->hash_count > 0) {
-            memcpy(actors->hashes, lookup.hashes, actors->hash_count * STORE_KEY_BYTES);
-        }
-    } else if (!actors->looked) {
-        actors->looked = true;
-        for (size_t i = 0; i < actors->asked_count; i++) {
-            const lane_message_t *at = lane_model_find_call(&world->store, actors->asked[i]);
-            actors->found[i].id = at ? at->message->stored.id.value : 0;
-            actors->found[i].ended = at && at->ended > 0;
-        }
-        actors->key_count = 0;
-        for (size_t i = 0; i < actors->hash_count; i++) {
-            const lane_message_t *at = lane_model_find_key(&world->store, actors->hashes[i]);
-            actors->key_count += lane_model_key_row(at, &actors->keys[actors->key_count]);
-        }
-    } else {
-        actors->looking = actors->looked = false;
-        for (size_t i = 0; i < actors->asked_count; i++) {
-            const lane_message_t *at = lane_model_find(&world->store, actors->found[i].id);
-            if (at) {
-                driver_lookup_found(world->driver, lane, &at->message->stored,
-                                    actors->found[i].ended ? &at->message->reply : NULL);
-            }
-        }
-        for (size_t i = 0; i < actors->key_count; i++) {
-            router_lookup_key(world->driver->router, lane, &actors->keys[i]);
-        }
-        router_lookup_done(world->driver->router, lane, FABRIC_OK, (request_id_t){0},
-                           world->driver->now_ms);
     }
 }
 
@@ -415,7 +331,7 @@ static void begin_home(world_t *world)
 static void end_home(world_t *world)
 {
     for (uint32_t i = 0; i < LANES; i++) {
-        actors_t *actors = &world->actors[i];
+        lane_actors_t *actors = &world->actors[i];
         if (actors->batch && !actors->appended && chance(world, 50)) {
             lane_model_append(&world->store, i, actors->batch);
         }
@@ -423,8 +339,10 @@ static void end_home(world_t *world)
             lane_model_commit(&world->store, i, &actors->slice->slice);
         }
         message_chain_destroy(&actors->rows);
-        *actors = (actors_t){0};
+        message_chain_destroy(&actors->scheduled_rows);
+        *actors = (lane_actors_t){.random = &world->random};
     }
+    world->config.store_now_ms = driver_unix_ms(world->driver); /* the next home's clock goes on */
     driver_close(&world->driver);
     for (uint64_t i = 0; i < world->next; i++) {
         world->calls[i].waits = false;
@@ -451,7 +369,7 @@ static void forget_lane(world_t *world, uint32_t lane)
 static void lose_lane(world_t *world)
 {
     uint32_t lane = (uint32_t)pick(world, LANES - 1);
-    actors_t *actors = &world->actors[lane];
+    lane_actors_t *actors = &world->actors[lane];
     if (actors->batch && !actors->appended && chance(world, 50)) {
         actors->appended = lane_model_append(&world->store, lane, actors->batch);
     }
@@ -479,11 +397,16 @@ static void lose_lane(world_t *world)
                       world->driver->now_ms);
         actors->rows = NULL;
     }
+    if (actors->loading_scheduled) {
+        router_scheduled_loaded(world->driver->router, lane, FABRIC_OK, actors->scheduled_rows,
+                                actors->scheduled_ended, world->driver->now_ms);
+        actors->scheduled_rows = NULL;
+    }
     if (actors->looking) {
         router_lookup_done(world->driver->router, lane, FABRIC_OK, (request_id_t){0},
                            world->driver->now_ms);
     }
-    *actors = (actors_t){0};
+    *actors = (lane_actors_t){.random = &world->random};
     forget_lane(world, lane);
     if (!late) {
         adopt(world, lane);
@@ -496,7 +419,7 @@ static void lose_lane(world_t *world)
 static void store_step(world_t *world)
 {
     uint32_t lane = (uint32_t)pick(world, LANES - 1);
-    switch (pick(world, 3)) {
+    switch (pick(world, 4)) {
     case 0:
         append(world, lane);
         break;
@@ -504,10 +427,13 @@ static void store_step(world_t *world)
         checkpoint(world, lane);
         break;
     case 2:
-        load(world, lane);
+        lane_actors_load(&world->actors[lane], world->driver, &world->store, lane);
+        break;
+    case 3:
+        lane_actors_load_scheduled(&world->actors[lane], world->driver, &world->store, lane);
         break;
     default:
-        look_up(world, lane);
+        lane_actors_look_up(&world->actors[lane], world->driver, &world->store, lane);
         break;
     }
     driver_pull(world->driver);
@@ -550,6 +476,7 @@ static void make_config(world_t *world)
     config->lanes = LANES;
     world->keyed = (unsigned[]){0, 30, 90}[pick(world, 2)];
     config->entity_window = (uint32_t[]){1, 4, 20}[pick(world, 2)];
+    config->schedule_window = (uint32_t[]){1, 4, 20}[pick(world, 2)];
     config->slice_rows_max = (uint32_t[]){2, 5, 5000}[pick(world, 2)];
     config->checkpoint_ms = (uint32_t[]){10, 50, 200}[pick(world, 2)];
     config->memory_bytes_max = chance(world, 30) ? 600000 : UINT64_C(1) << 30;
@@ -570,8 +497,9 @@ static void calm_down(world_t *world)
         for (uint32_t lane = 0; lane < LANES; lane++) {
             append(world, lane);
             checkpoint(world, lane);
-            load(world, lane);
-            look_up(world, lane);
+            lane_actors_load(&world->actors[lane], world->driver, &world->store, lane);
+            lane_actors_load_scheduled(&world->actors[lane], world->driver, &world->store, lane);
+            lane_actors_look_up(&world->actors[lane], world->driver, &world->store, lane);
         }
         driver_pull(world->driver);
         if (i % 10 == 0) {
@@ -601,6 +529,7 @@ static void fill_up(world_t *world)
         for (uint32_t lane = 0; lane < LANES; lane++) {
             append(world, lane);
             checkpoint(world, lane);
+            lane_actors_load_scheduled(&world->actors[lane], world->driver, &world->store, lane);
         }
         driver_pull(world->driver);
         pass(world, i % 10 == 0 ? 10 : 0);
@@ -608,11 +537,12 @@ static void fill_up(world_t *world)
     }
     router_counters_t counters = driver_counters(world->driver);
     assert_int_equal(counters.pending, lane_model_standing(&world->store));
-    uint64_t bound = UINT64_C(1) * ENTITIES * world->config.entity_window;
+    uint64_t bound = UINT64_C(1) * ENTITIES * world->config.entity_window +
+                     UINT64_C(4) * LANES * world->config.schedule_window;
     assert_true(counters.pending - counters.stored <= bound);
 }
 
-static uint64_t stored_most, loaded, kills;
+static uint64_t stored_most, loaded, kills, moves, scheduled;
 
 static void run(uint64_t seed)
 {
@@ -622,6 +552,9 @@ static void run(uint64_t seed)
     make_config(world);
     lane_model_init(&world->store, LANES, world->config.slice_rows_max);
     world->next = world->settled = 1;
+    for (uint32_t i = 0; i < LANES; i++) {
+        world->actors[i].random = &world->random;
+    }
     begin_home(world);
     for (int i = 0; i < STEPS; i++) {
         step(world);
@@ -639,10 +572,14 @@ static void run(uint64_t seed)
     assert_int_equal(counters.pending, 0);
     assert_int_equal(counters.stored, 0);
     loaded += counters.loaded;
+    moves += world->store.moves;
+    scheduled += world->store.scheduled;
+    assert_int_equal(counters.scheduled, 0);
     kills += world->homes - 1;
     driver_close(&world->driver);
     for (uint32_t i = 0; i < LANES; i++) {
         message_chain_destroy(&world->actors[i].rows);
+        message_chain_destroy(&world->actors[i].scheduled_rows);
     }
     lane_model_clear(&world->store);
     free(world);
@@ -664,6 +601,7 @@ static void whatever_happens_rows_and_journal_tell_what_stands(void **state)
         run(running);
     }
     assert_true(stored_most > 50 && loaded > 100 && kills > 10);
+    assert_true(moves > 1000 && scheduled > 1000);
 }
 
 static int print_seed(void **state)

@@ -75,7 +75,7 @@ static void append(state_t *state, int damage)
     journal_writer_reset(state->writer);
     journal_put_message(state->writer, &first, id, (journal_attempts_t){0, 0});
     journal_put_message(state->writer, &second, id + 1, (journal_attempts_t){0, 0});
-    journal_put_result(state->writer, &first, &reply);
+    journal_put_result(state->writer, &first, first.id.value, &reply);
     entry.last_id = id + 5;
     entry.created_ms = (int64_t)(100 * entry.number);
     journal_seal(state->writer, &entry, state->next.log_bytes);

@@ -53,10 +53,10 @@ static store_entry_t make_entry(journal_writer_t *writer)
     journal_put_message(writer, &add, add.id.value, none);
     journal_put_message(writer, &evil, 5, none);
     journal_put_message(writer, &order, order.id.value, none);
-    journal_put_attempt(writer, &order, (journal_attempts_t){2, 1});
-    journal_put_result(writer, &add, &yes);
-    journal_put_result(writer, &order, &no);
-    journal_put_dead(writer, &evil, &no, (journal_attempts_t){10, 0}, 14,
+    journal_put_attempt(writer, &order, order.id.value, (journal_attempts_t){2, 1});
+    journal_put_result(writer, &add, add.id.value, &yes);
+    journal_put_result(writer, &order, order.id.value, &no);
+    journal_put_dead(writer, &evil, evil.id.value, &no, (journal_attempts_t){10, 0}, 14,
                      fabric_bytes_of("broken"));
     return seal(writer);
 }
@@ -160,7 +160,7 @@ static void a_filter_of_both_needs_no_message(void **state)
     journal_writer_t *writer = journal_writer_new();
     store_message_t add = message_of(ID, "Counter", "c-1");
     store_reply_t yes = {.status = 0};
-    journal_put_result(writer, &add, &yes);
+    journal_put_result(writer, &add, add.id.value, &yes);
     store_entry_t entry = seal(writer);
     journal_filter_t *both = journal_filter_new("Counter", "c-1");
     journal_filter_t *one = journal_filter_new("Counter", NULL);
@@ -182,7 +182,7 @@ static void a_typed_failure_is_told(void **state)
     store_message_t add = message_of(ID, "Counter", "c-1");
     store_reply_t failure = {
         .status = 4, .error = 13, .code = 7, .payload = fabric_bytes("\x92\x05\x0c", 3)};
-    journal_put_result(writer, &add, &failure);
+    journal_put_result(writer, &add, add.id.value, &failure);
     store_entry_t entry = seal(writer);
     char *text = print(journal_print_records, &entry, false, NULL);
     assert_non_null(

@@ -132,10 +132,10 @@ static void calls_name_messages_and_ends(void **state)
     message.call = (call_key_t){UINT64_MAX, 9};
     journal_put_adopt(writer, (incarnation_t){{1}}, 1, fabric_bytes_of("a"));
     journal_put_message(writer, &message, 5, none);
-    journal_put_attempt(writer, &message, none);
-    journal_put_result(writer, &message, &reply);
+    journal_put_attempt(writer, &message, message.id.value, none);
+    journal_put_result(writer, &message, message.id.value, &reply);
     message.call.sequence = 10;
-    journal_put_dead(writer, &message, &reply, none, 15, fabric_bytes_of("a"));
+    journal_put_dead(writer, &message, message.id.value, &reply, none, 15, fabric_bytes_of("a"));
     store_entry_t entry = journal_sample_entry(writer, 1);
     char *text = journal_calls_text(entry.calls);
     assert_string_equal(text, "call=18446744073709551615/9;id=4711;accepted;record=1|"
@@ -217,7 +217,7 @@ static void records_are_sealed_again(void **state)
     assert_string_equal(before, after);
     assert_true(journal_entry_is_sound(&second));
     assert_true(first.checksum != second.checksum);
-    journal_put_attempt(writer, &message, (journal_attempts_t){1, 0});
+    journal_put_attempt(writer, &message, message.id.value, (journal_attempts_t){1, 0});
     store_entry_t third = journal_sample_entry(writer, 3);
     char *longer = journal_body_text(third.body);
     assert_memory_equal(longer, before, strlen(before));
@@ -251,8 +251,8 @@ static void the_largest_records_are_read(void **state)
     journal_attempts_t attempts = {UINT32_MAX, UINT32_MAX};
     journal_writer_t *writer = journal_writer_new();
     journal_put_message(writer, &message, UINT64_MAX - 1, attempts);
-    journal_put_result(writer, &message, &reply);
-    journal_put_dead(writer, &message, &reply, attempts, UINT32_MAX,
+    journal_put_result(writer, &message, message.id.value, &reply);
+    journal_put_dead(writer, &message, message.id.value, &reply, attempts, UINT32_MAX,
                      fabric_bytes(zeros, LIMIT_TEXT_BYTES_MAX));
     store_entry_t entry = journal_sample_entry(writer, UINT64_MAX);
     assert_true(entry.body.size < JOURNAL_APPEND_BYTES_MAX);
@@ -289,10 +289,11 @@ static journal_writer_t *write_all_kinds(void)
     journal_attempts_t attempts = {2, 1};
     journal_put_adopt(writer, (incarnation_t){{1, 2}}, 6, fabric_bytes_of("broker-1"));
     journal_put_message(writer, &message, ID, (journal_attempts_t){0, 0});
-    journal_put_attempt(writer, &message, attempts);
-    journal_put_result(writer, &message, &reply);
+    journal_put_attempt(writer, &message, message.id.value, attempts);
+    journal_put_result(writer, &message, message.id.value, &reply);
     message.id.value = ID + 1;
-    journal_put_dead(writer, &message, &reply, attempts, 15, fabric_bytes_of("why"));
+    journal_put_dead(writer, &message, message.id.value, &reply, attempts, 15,
+                     fabric_bytes_of("why"));
     return writer;
 }
 

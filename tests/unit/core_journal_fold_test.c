@@ -74,18 +74,19 @@ static void put_message(bench_t *bench)
 
 static void put_result(bench_t *bench)
 {
-    journal_put_result(bench->writer, &bench->message, &bench->reply);
+    journal_put_result(bench->writer, &bench->message, bench->message.id.value, &bench->reply);
 }
 
 static void put_attempt(bench_t *bench, uint32_t attempts, uint32_t crashes)
 {
-    journal_put_attempt(bench->writer, &bench->message, (journal_attempts_t){attempts, crashes});
+    journal_put_attempt(bench->writer, &bench->message, bench->message.id.value,
+                        (journal_attempts_t){attempts, crashes});
 }
 
 static void put_dead(bench_t *bench)
 {
-    journal_put_dead(bench->writer, &bench->message, &bench->reply, (journal_attempts_t){10, 1}, 14,
-                     fabric_bytes_of("broken"));
+    journal_put_dead(bench->writer, &bench->message, bench->message.id.value, &bench->reply,
+                     (journal_attempts_t){10, 1}, 14, fabric_bytes_of("broken"));
 }
 
 static void expect_attempts(bench_t *bench, uint32_t attempts, uint32_t crashes)
@@ -408,11 +409,13 @@ typedef struct model {
 
 static void put_random(bench_t *bench, model_t *model)
 {
-    event_t event = {(journal_record_kind_t)(RECORD_MESSAGE + rand() % 4),
+    static const journal_record_kind_t kinds[] = {RECORD_MESSAGE, RECORD_RESULT, RECORD_ATTEMPT,
+                                                  RECORD_DEAD, RECORD_MOVE};
+    event_t event = {kinds[(size_t)rand() % (sizeof kinds / sizeof kinds[0])],
                      1 + (uint64_t)rand() % MODEL_IDS,
                      1 + (uint64_t)rand() % 50,
                      {(uint32_t)rand() % 9, (uint32_t)rand() % 9}};
-    if (event.kind != RECORD_MESSAGE && event.kind != RECORD_ATTEMPT && rand() % 3) {
+    if ((event.kind == RECORD_RESULT || event.kind == RECORD_DEAD) && rand() % 3) {
         event.kind = RECORD_ATTEMPT; /* ends are rare */
     }
     bench->message.id.value = event.id;
@@ -422,15 +425,19 @@ static void put_random(bench_t *bench, model_t *model)
     case RECORD_MESSAGE:
         journal_put_message(bench->writer, &bench->message, event.position, event.attempts);
         break;
+    case RECORD_MOVE:
+        event.attempts = (journal_attempts_t){0};
+        journal_put_move(bench->writer, &bench->message, event.position);
+        break;
     case RECORD_RESULT:
         put_result(bench);
         break;
     case RECORD_ATTEMPT:
-        journal_put_attempt(bench->writer, &bench->message, event.attempts);
+        journal_put_attempt(bench->writer, &bench->message, event.id, event.attempts);
         break;
     case RECORD_DEAD:
-        journal_put_dead(bench->writer, &bench->message, &bench->reply, event.attempts, 1,
-                         fabric_bytes_of("x"));
+        journal_put_dead(bench->writer, &bench->message, bench->message.id.value, &bench->reply,
+                         event.attempts, 1, fabric_bytes_of("x"));
         break;
     }
     model->events[model->count++] = event;
@@ -462,7 +469,7 @@ static const event_t *model_last(const model_t *model, uint64_t id, unsigned kin
 }
 
 enum {
-    BEGINS = 1u << RECORD_MESSAGE,
+    BEGINS = 1u << RECORD_MESSAGE | 1u << RECORD_MOVE,
     COUNTS = BEGINS | 1u << RECORD_ATTEMPT | 1u << RECORD_DEAD,
     ALL = COUNTS | 1u << RECORD_RESULT
 };

@@ -401,7 +401,7 @@ void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t o
         .owner_sequence = owner_sequence,
         .activation = activation,
         .request_id = ++d->request_id,
-        .delivery = 1,
+        .delivery = d->again ? 2 : 1,
         .attempt = 1,
         .flags = flags,
         .type = fabric_bytes(frame->bytes.data, 3),

@@ -38,6 +38,7 @@ typedef struct executor_driver {
     uint64_t request_id;  /* of the last one that was given */
     uint64_t home_epoch;  /* of the home that gives orders and messages: 1, until a home is lost */
     uint32_t round;       /* of the messages that are given */
+    bool again;           /* they were delivered before */
 
     /* What handlers have seen. */
     int starts, stops;

@@ -64,13 +64,16 @@ static journal_attempts_t any_attempts(void)
 
 char *journal_sample_put(journal_writer_t *writer, const store_message_t *message)
 {
+    static const journal_record_kind_t kinds[] = {RECORD_ADOPT,   RECORD_MESSAGE, RECORD_RESULT,
+                                                  RECORD_ATTEMPT, RECORD_DEAD,    RECORD_MOVE};
     journal_record_t put = {
-        .kind = (journal_record_kind_t)(RECORD_ADOPT + rand() % (RECORD_DEAD - RECORD_ADOPT + 1)),
+        .kind = kinds[(size_t)rand() % (sizeof kinds / sizeof kinds[0])],
         .id = message->id,
         .shard = message->shard,
         .entity_hash = journal_entity_hash(message->type, message->entity),
         .message = *message,
-        .position = rand() % 2 ? message->id.value : any_number(64),
+        .position = rand() % 2 ? message->id.value : 1 + any_number(63),
+        .deliver_at_ms = message->deliver_at_ms,
         .call = message->call,
         .contents = journal_contents_hash(message),
         .key_hash = message->key_hash,
@@ -89,17 +92,21 @@ char *journal_sample_put(journal_writer_t *writer, const store_message_t *messag
         journal_put_adopt(writer, put.broker, put.epoch, put.name);
         break;
     case RECORD_MESSAGE:
-        put.position = put.position ? put.position : 1;
         journal_put_message(writer, message, put.position, put.attempts);
         break;
+    case RECORD_MOVE:
+        put.attempts = (journal_attempts_t){0};
+        journal_put_move(writer, message, put.position);
+        break;
     case RECORD_RESULT:
-        journal_put_result(writer, message, &put.reply);
+        journal_put_result(writer, message, put.position, &put.reply);
         break;
     case RECORD_ATTEMPT:
-        journal_put_attempt(writer, message, put.attempts);
+        journal_put_attempt(writer, message, put.position, put.attempts);
         break;
     case RECORD_DEAD:
-        journal_put_dead(writer, message, &put.reply, put.attempts, put.cause, put.text);
+        journal_put_dead(writer, message, put.position, &put.reply, put.attempts, put.cause,
+                         put.text);
         break;
     }
     return journal_record_text(JOURNAL_READ_RECORD, &put);
@@ -168,6 +175,15 @@ static void put_reply(FILE *text, const store_reply_t *reply)
     put_bytes(text, "reply", reply->payload);
 }
 
+/* Of a message without a time of delivery it is the id. */
+static void put_place(FILE *text, uint64_t position, int64_t deliver_at_ms)
+{
+    if (deliver_at_ms != 0) {
+        put_number(text, "position", position);
+        fprintf(text, ";due=%" PRId64, deliver_at_ms);
+    }
+}
+
 static void put_fields(FILE *text, const journal_record_t *record)
 {
     switch (record->kind) {
@@ -177,6 +193,7 @@ static void put_fields(FILE *text, const journal_record_t *record)
         put_name(text, "name", record->name);
         break;
     case RECORD_MESSAGE:
+    case RECORD_MOVE:
         put_number(text, "position", record->position);
         put_message(text, &record->message);
         break;
@@ -189,18 +206,21 @@ static void put_fields(FILE *text, const journal_record_t *record)
             put_bytes(text, "key", fabric_bytes(record->key_hash, KEY_HASH_BYTES));
             fprintf(text, ";kept_until=%" PRId64, record->reply.kept_until_ms);
         }
+        put_place(text, record->position, record->deliver_at_ms);
         break;
     case RECORD_ATTEMPT:
+        put_place(text, record->position, record->deliver_at_ms);
         break;
     case RECORD_DEAD:
         put_message(text, &record->message);
         put_number(text, "cause", record->cause);
         put_name(text, "text", record->text);
         put_reply(text, &record->reply);
+        put_place(text, record->position, record->message.deliver_at_ms);
         break;
     }
-    if (record->kind == RECORD_MESSAGE || record->kind == RECORD_ATTEMPT ||
-        record->kind == RECORD_DEAD) {
+    if (record->kind == RECORD_MESSAGE || record->kind == RECORD_MOVE ||
+        record->kind == RECORD_ATTEMPT || record->kind == RECORD_DEAD) {
         fprintf(text, ";attempts=%" PRIu32 ";crashes=%" PRIu32, record->attempts.attempts,
                 record->attempts.crashes);
     }

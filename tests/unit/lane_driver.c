@@ -73,6 +73,16 @@ uint64_t home_tell(home_t *home, const char *id, unsigned count)
     return send(home, id, count, REQUEST_TELL);
 }
 
+uint64_t home_tell_later(home_t *home, const char *id, int64_t delay_ms)
+{
+    uint64_t flags = REQUEST_DURABLE | REQUEST_TELL | REQUEST_WANT_ACCEPTED;
+    message_request_t request = driver_request(home->next, id, flags);
+    request.floor = home->driver->heard_id;
+    request.deliver_at_ms = (uint64_t)(driver_unix_ms(home->driver) + delay_ms);
+    driver_send(home->driver, "c", request, &request);
+    return home->next++;
+}
+
 /* ---- the store ---- */
 
 static bool append(home_t *home, uint32_t lane)
@@ -146,6 +156,21 @@ bool home_load(home_t *home, uint32_t lane)
     return true;
 }
 
+bool home_load_scheduled(home_t *home, uint32_t lane)
+{
+    router_scheduled_t load;
+    if (!router_take_scheduled(home->driver->router, lane, &load)) {
+        return false;
+    }
+    bool ended = false;
+    message_t *rows = lane_model_load_scheduled(&home->store, lane, load.after, load.limit, &ended);
+    router_scheduled_loaded(home->driver->router, lane, FABRIC_OK, rows, ended,
+                            home->driver->now_ms);
+    driver_pull(home->driver);
+    driver_check(home->driver);
+    return true;
+}
+
 /* ---- the worker ---- */
 
 void home_worker(home_t *home)
@@ -167,6 +192,7 @@ unsigned home_work_off(home_t *home)
         home_append(home);
         for (uint32_t i = 0; i < home->driver->config.lanes; i++) {
             busy |= home_load(home, i);
+            busy |= home_load_scheduled(home, i);
         }
     }
     return handled;

@@ -32,6 +32,8 @@ void home_adopt(home_t *home, uint32_t lane);
 /* Sends that many durable requests for the entity; returns the sequence of the first one. */
 uint64_t home_ask(home_t *home, const char *id, unsigned count);
 uint64_t home_tell(home_t *home, const char *id, unsigned count);
+/* One durable tell that is due so many milliseconds from now; returns its sequence. */
+uint64_t home_tell_later(home_t *home, const char *id, int64_t delay_ms);
 void home_append(home_t *home); /* until no lane has anything to append */
 /* The lane's next slice; it must be there. */
 const router_slice_t *home_take_slice(home_t *home, uint32_t lane);
@@ -41,6 +43,8 @@ void home_settle_slice(home_t *home, uint32_t lane, const router_slice_t *slice)
 void home_checkpoint(home_t *home);
 /* Tells, appends, and writes a checkpoint: the messages have rows. */
 void home_tell_rows(home_t *home, const char *id, unsigned count);
+/* The same of scheduled messages. */
+bool home_load_scheduled(home_t *home, uint32_t lane);
 /* One load of the lane; false: the router wants none. */
 bool home_load(home_t *home, uint32_t lane);
 void home_worker(home_t *home); /* "w", of number 9, owns all shards */

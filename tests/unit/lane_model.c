@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <utlist.h>
 
 #include "core/journal/entry.h"
 
@@ -40,6 +41,22 @@ lane_message_t *lane_model_find(const lane_model_t *model, uint64_t id)
     lane_message_t *at = NULL;
     HASH_FIND(by_id, model->messages, &key, sizeof key, at);
     return at;
+}
+
+static lane_message_t *find_position(const lane_model_t *model, store_row_key_t key)
+{
+    lane_message_t *at = model->messages;
+    while (at &&
+           (at->message->position != key.position || at->message->entity_hash != key.entity_hash)) {
+        at = at->by_id.next;
+    }
+    return at;
+}
+
+/* Whether the message's time has not come. */
+static bool is_scheduled(const lane_message_t *at)
+{
+    return at->message->stored.deliver_at_ms != 0 && at->moved == 0;
 }
 
 lane_message_t *lane_model_find_call(const lane_model_t *model, call_key_t call)
@@ -92,7 +109,7 @@ uint64_t lane_model_row_count(const lane_model_t *model)
 {
     uint64_t count = 0;
     for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
-        count += at->has_row;
+        count += at->has_row + at->has_due_row;
     }
     return count;
 }
@@ -118,24 +135,53 @@ static void end(lane_model_t *model, const lane_rows_t *rows, const batch_end_t 
     lane_message_t *at = lane_model_find(model, end->message->id.value);
     assert_non_null(at);
     assert_int_equal(at->ended, 0);
+    assert_int_equal(end->position, at->message->position);
     bool cancelled = end->reply->error == FABRIC_ERROR_CANCELLED;
-    for (const lane_message_t *older = model->messages; older != at && !cancelled;
-         older = older->by_id.next) {
-        bool same = older->message->entity_hash == at->message->entity_hash;
-        assert_false(same && older->ended == 0); /* a message has passed an older one */
+    for (const lane_message_t *other = model->messages; other && !cancelled;
+         other = other->by_id.next) {
+        bool same = other->message->entity_hash == at->message->entity_hash;
+        bool older = !is_scheduled(other) && other->message->position < at->message->position;
+        assert_false(same && older && other->ended == 0); /* a message has passed an older one */
     }
+    assert_false(is_scheduled(at) && !end->dead && !cancelled);
     at->ended = rows->number;
     at->dead = end->dead;
     message_set_reply(at->message, end->reply);
     at->message->cause = end->cause;
 }
 
+static void move(lane_model_t *model, lane_rows_t *rows, const batch_move_t *move)
+{
+    lane_message_t *at = lane_model_find(model, move->message->id.value);
+    assert_non_null(at);
+    assert_true(is_scheduled(at) && at->ended == 0);
+    assert_null(lane_model_find(model, move->position));
+    assert_null(find_position(model, (store_row_key_t){at->message->entity_hash, move->position}));
+    at->moved = rows->number;
+    at->message->position = move->position;
+    rows->last_id = move->position > rows->last_id ? move->position : rows->last_id;
+    model->moves++;
+}
+
+/* Messages and moves by increasing positions, as far as an entry can tell. */
+static void check_moves(const lane_batch_t *batch, uint64_t last_id)
+{
+    for (size_t i = 0; i < batch->move_count; i++) {
+        assert_true(batch->moves[i].position > last_id);
+        last_id = batch->moves[i].position;
+    }
+}
+
 uint64_t lane_model_append(lane_model_t *model, uint32_t lane, const lane_batch_t *batch)
 {
     lane_rows_t *rows = &model->rows[lane];
     rows->number++;
+    check_moves(batch, rows->last_id);
     for (size_t i = 0; i < batch->message_count; i++) {
         accept(model, rows, batch->messages[i]);
+    }
+    for (size_t i = 0; i < batch->move_count; i++) {
+        move(model, rows, &batch->moves[i]);
     }
     for (size_t i = 0; i < batch->attempt_count; i++) {
         lane_message_t *at = lane_model_find(model, batch->attempts[i].message->id.value);
@@ -168,6 +214,11 @@ uint64_t lane_model_digest(const store_slice_t *slice)
         add(&digest, put->tag.data, put->tag.size);
         add(&digest, put->body.data, put->body.size);
     }
+    for (size_t i = 0; i < slice->scheduled_count; i++) {
+        add(&digest, &slice->scheduled[i], sizeof slice->scheduled[i]);
+        add(&digest, slice->scheduled[i].body.data, slice->scheduled[i].body.size);
+    }
+    add(&digest, slice->unscheduled, slice->unscheduled_count * sizeof *slice->unscheduled);
     add(&digest, slice->amendments, slice->amendment_count * sizeof *slice->amendments);
     add(&digest, slice->deletes, slice->delete_count * sizeof *slice->deletes);
     for (size_t i = 0; i < slice->dead_count; i++) {
@@ -194,6 +245,7 @@ static void expect_message(const store_message_t *a, const store_message_t *b)
     assert_true(fabric_bytes_equal(a->entity, b->entity));
     assert_true(fabric_bytes_equal(a->tag, b->tag));
     assert_true(fabric_bytes_equal(a->payload, b->payload));
+    assert_int_equal(a->deliver_at_ms, b->deliver_at_ms);
 }
 
 /* What is durable of a message's counts as of the entry cannot be told if they changed later. */
@@ -212,7 +264,10 @@ static void put(lane_model_t *model, const lane_rows_t *rows, const store_pendin
     assert_non_null(at);
     assert_true(row->number <= rows->number && at->begun <= row->number);
     assert_true(at->ended == 0 || at->ended > row->number);
-    assert_int_equal(row->position, at->message->position);
+    bool scheduled = row->due_ms != 0 && row->position == row->id.value;
+    assert_true(scheduled ? at->moved == 0 || at->moved > row->number
+                          : row->position == at->message->position);
+    assert_int_equal(row->due_ms, at->message->stored.deliver_at_ms);
     assert_int_equal(row->entity_hash, at->message->entity_hash);
     assert_true(fabric_bytes_equal(row->entity, at->message->stored.entity));
     assert_true(fabric_bytes_equal(row->type, at->message->stored.type));
@@ -222,6 +277,11 @@ static void put(lane_model_t *model, const lane_rows_t *rows, const store_pendin
     assert_int_equal(record.kind, RECORD_MESSAGE);
     assert_int_equal(record.position, row->position);
     expect_message(&record.message, &at->message->stored);
+    if (scheduled) {
+        at->has_due_row = true;
+        model->scheduled++;
+        return;
+    }
     expect_counts(at, row->number, row->attempts, row->crashes);
     at->has_row = true;
     at->row_number = row->number;
@@ -231,9 +291,8 @@ static void put(lane_model_t *model, const lane_rows_t *rows, const store_pendin
 
 static void amend(lane_model_t *model, const store_amendment_t *amendment)
 {
-    lane_message_t *at = lane_model_find(model, amendment->key.position);
+    lane_message_t *at = find_position(model, amendment->key);
     assert_non_null(at);
-    assert_int_equal(amendment->key.entity_hash, at->message->entity_hash);
     if (at->has_row) {
         expect_counts(at, amendment->number, amendment->attempts, amendment->crashes);
         at->row_number = amendment->number;
@@ -281,10 +340,21 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
 {
     lane_rows_t *rows = &model->rows[lane];
     assert_true(slice->put_count + slice->amendment_count + slice->delete_count +
-                    slice->dead_count + slice->key_count <=
+                    slice->dead_count + slice->scheduled_count + slice->unscheduled_count +
+                    slice->key_count <=
                 model->slice_rows_max);
     for (size_t i = 0; i < slice->put_count; i++) {
         put(model, rows, &slice->puts[i]);
+    }
+    for (size_t i = 0; i < slice->scheduled_count; i++) {
+        put(model, rows, &slice->scheduled[i]);
+    }
+    for (size_t i = 0; i < slice->unscheduled_count; i++) {
+        lane_message_t *at = lane_model_find(model, slice->unscheduled[i].id);
+        assert_non_null(at);
+        assert_int_equal(slice->unscheduled[i].due_ms, at->message->stored.deliver_at_ms);
+        assert_true(at->ended > 0 || at->moved > 0);
+        at->has_due_row = false;
     }
     for (size_t i = 0; i < slice->amendment_count; i++) {
         amend(model, &slice->amendments[i]);
@@ -296,9 +366,8 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
         put_key(model, rows, &slice->keys[i]);
     }
     for (size_t i = 0; i < slice->delete_count; i++) {
-        lane_message_t *at = lane_model_find(model, slice->deletes[i].position);
+        lane_message_t *at = find_position(model, slice->deletes[i]);
         assert_non_null(at);
-        assert_int_equal(slice->deletes[i].entity_hash, at->message->entity_hash);
         assert_true(at->ended > 0);
         at->has_row = false;
         model->deletes++;
@@ -335,8 +404,12 @@ void lane_model_check(const lane_model_t *model, uint32_t lane)
         if (lane_of(model, at) != lane) {
             continue;
         }
-        if (at->ended == 0) {
-            assert_true(at->has_row || at->begun > checkpoint); /* else it is lost */
+        bool moved = at->moved > checkpoint || at->ended > checkpoint; /* the entries tell */
+        assert_true(is_scheduled(at) || !at->has_due_row || moved);    /* else it fires again */
+        if (at->ended == 0 && is_scheduled(at)) {
+            assert_true(at->has_due_row || at->begun > checkpoint); /* else it is lost */
+        } else if (at->ended == 0) {
+            assert_true(at->has_row || at->begun > checkpoint || at->moved > checkpoint);
             journal_attempts_t found = counts_found(at, checkpoint);
             assert_int_equal(found.attempts, at->attempts.attempts);
             assert_int_equal(found.crashes, at->attempts.crashes);
@@ -357,7 +430,7 @@ static void chain_add(message_chain_t *chain, const lane_message_t *at, bool end
     message_t *message = message_chain_add(chain, &at->message->stored, attempts,
                                            ended ? &at->message->reply : NULL);
     message->position = at->message->position;
-    message->has_row = at->has_row;
+    message->has_row = is_scheduled(at) ? at->has_due_row : at->has_row;
     message->cause = at->message->cause;
 }
 
@@ -375,7 +448,10 @@ static void add_backlog(adoption_t *adoption, const lane_message_t *at)
         adoption->backlogs[i] =
             (store_backlog_t){.entity_hash = hash, .first = at->message->position};
     }
-    adoption->backlogs[i].last = at->message->position;
+    store_backlog_t *backlog = &adoption->backlogs[i];
+    uint64_t position = at->message->position;
+    backlog->first = position < backlog->first ? position : backlog->first;
+    backlog->last = position > backlog->last ? position : backlog->last;
 }
 
 static void add_overruled(adoption_t *adoption, const lane_message_t *at)
@@ -399,8 +475,18 @@ typedef struct chains {
 static void adopt_message(const lane_rows_t *rows, adoption_t *adoption, chains_t *chains,
                           const lane_message_t *at)
 {
-    bool in_entries = at->begun > rows->checkpoint;
+    bool in_entries = at->begun > rows->checkpoint || at->moved > rows->checkpoint;
     bool stands = at->ended == 0;
+    if (at->has_due_row) {
+        bool waits = stands && is_scheduled(at);
+        adoption->scheduled += waits && !in_entries;
+        if (!waits) {
+            add_overruled(adoption, at);
+            adoption->overruled[adoption->overruled_count - 1].ended = true;
+            adoption->overruled[adoption->overruled_count - 1].due_ms =
+                at->message->stored.deliver_at_ms;
+        }
+    }
     if (at->has_row) {
         add_backlog(adoption, at);
         bool changed = at->counted > rows->checkpoint && at->counted > at->row_number;
@@ -424,6 +510,11 @@ static void adopt_message(const lane_rows_t *rows, adoption_t *adoption, chains_
     }
 }
 
+static int compare_positions(const message_t *a, const message_t *b)
+{
+    return (a->position > b->position) - (a->position < b->position);
+}
+
 void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t *adoption)
 {
     lane_rows_t *rows = &model->rows[hold->lane];
@@ -444,6 +535,23 @@ void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t 
     adoption->messages = chains.messages.first;
     adoption->dead = chains.dead.first;
     adoption->ended = chains.ended.first;
+    LL_SORT2(adoption->messages, compare_positions, chain);
+}
+
+/* The next row of the range behind a position; NULL: there is none. */
+static const lane_message_t *next_row(const lane_model_t *model, uint32_t lane,
+                                      const store_range_t *range, uint64_t after)
+{
+    const lane_message_t *next = NULL;
+    for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
+        uint64_t position = at->message->position;
+        if (lane_of(model, at) == lane && at->has_row && position > after &&
+            position <= range->until && at->message->entity_hash == range->entity_hash &&
+            (!next || position < next->message->position)) {
+            next = at;
+        }
+    }
+    return next;
 }
 
 message_t *lane_model_load(lane_model_t *model, uint32_t lane, const store_range_t *ranges,
@@ -455,20 +563,59 @@ message_t *lane_model_load(lane_model_t *model, uint32_t lane, const store_range
     for (*done = 0; *done < count; (*done)++) {
         const store_range_t *range = &ranges[*done];
         uint32_t found = 0;
-        for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
-            uint64_t position = at->message->position;
-            if (lane_of(model, at) != lane || !at->has_row || position <= range->after ||
-                position > range->until || at->message->entity_hash != range->entity_hash ||
-                found == range->limit) {
-                continue;
-            }
+        uint64_t after = range->after;
+        const lane_message_t *at;
+        while (found < range->limit && (at = next_row(model, lane, range, after))) {
             if (rows == rows_max) {
                 return chain.first;
             }
             chain_add(&chain, at, false, at->row_attempts);
+            after = at->message->position;
             found++;
             rows++;
         }
     }
+    return chain.first;
+}
+
+static store_due_key_t message_due(const lane_message_t *at)
+{
+    return (store_due_key_t){at->message->stored.deliver_at_ms, at->message->stored.id.value};
+}
+
+static bool is_behind(const lane_message_t *at, store_due_key_t key)
+{
+    const store_message_t *stored = &at->message->stored;
+    return stored->deliver_at_ms > key.due_ms ||
+           (stored->deliver_at_ms == key.due_ms && stored->id.value > key.id);
+}
+
+/* The next row behind the key; NULL: there is none. */
+static const lane_message_t *next_scheduled(const lane_model_t *model, uint32_t lane,
+                                            store_due_key_t after)
+{
+    const lane_message_t *next = NULL;
+    for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
+        if (lane_of(model, at) == lane && at->has_due_row && is_behind(at, after) &&
+            (!next || !is_behind(at, message_due(next)))) {
+            next = at;
+        }
+    }
+    return next;
+}
+
+message_t *lane_model_load_scheduled(lane_model_t *model, uint32_t lane, store_due_key_t after,
+                                     size_t rows_max, bool *ended)
+{
+    message_chain_t chain = {0};
+    const lane_message_t *at = NULL;
+    while (rows_max-- > 0 && (at = next_scheduled(model, lane, after))) {
+        message_t *row =
+            message_chain_add(&chain, &at->message->stored, (journal_attempts_t){0}, NULL);
+        row->has_row = true;
+        after = message_due(at);
+    }
+    *ended = at == NULL;
+    model->loads++;
     return chain.first;
 }

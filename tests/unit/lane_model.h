@@ -16,6 +16,8 @@ typedef struct lane_message {
     uint64_t counted;            /* the last entry with its counts; 0: none */
     journal_attempts_t attempts; /* what is durable of them */
     bool dead;
+    uint64_t moved; /* the entry with its new position; 0: none. Until then, scheduled */
+    bool has_due_row;
     bool has_row, has_dead_row;
     uint64_t row_number;
     journal_attempts_t row_attempts;
@@ -39,8 +41,8 @@ typedef struct lane_model {
     uint32_t lanes;
     uint32_t slice_rows_max;
     lane_rows_t rows[LIMIT_LANES_MAX];
-    lane_message_t *messages;                                /* by id, in the order of acceptance */
-    uint64_t slices, puts, deletes, amendments, dead, loads; /* so far */
+    lane_message_t *messages; /* by id, in the order of acceptance */
+    uint64_t slices, puts, deletes, amendments, dead, loads, moves, scheduled; /* so far */
 } lane_model_t;
 
 void lane_model_init(lane_model_t *model, uint32_t lanes, uint32_t slice_rows_max);
@@ -70,5 +72,9 @@ void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t 
 /* Rows as store_driver.load_rows visits them, chained; stops after `rows_max` rows. */
 message_t *lane_model_load(lane_model_t *model, uint32_t lane, const store_range_t *ranges,
                            size_t count, size_t rows_max, size_t *done);
+
+/* The same of store_driver.load_scheduled. */
+message_t *lane_model_load_scheduled(lane_model_t *model, uint32_t lane, store_due_key_t after,
+                                     size_t rows_max, bool *ended);
 
 #endif

@@ -55,6 +55,12 @@ static void check_rows(const router_t *router)
 
 /* ---- overflow ---- */
 
+/* A scheduled message that was cancelled: only its end is in the queue. */
+static bool has_ended_early(const message_t *message)
+{
+    return message->state == MESSAGE_RESULT && message_is_scheduled(message);
+}
+
 /* The gap stands between what is in the entity's queue, and what is in the tail. */
 static void check_entity(const router_t *router, const overflow_t *overflow)
 {
@@ -66,7 +72,7 @@ static void check_entity(const router_t *router, const overflow_t *overflow)
         for (const message_t *message = entity->queue; message; message = message->next) {
             bool durable = message->stored.flags & REQUEST_DURABLE;
             queued += durable;
-            if (durable && overflow->count > 0) {
+            if (durable && overflow->count > 0 && !has_ended_early(message)) {
                 router_expect("a message before the gap", message->position <= overflow->after,
                               true);
             }
@@ -110,6 +116,15 @@ static uint64_t check_overflow(const router_t *router, const router_lane_t *lane
     return tail;
 }
 
+static uint64_t count_ended_early(const entity_t *entity)
+{
+    uint64_t count = 0;
+    for (const message_t *message = entity->queue; message; message = message->next) {
+        count += has_ended_early(message);
+    }
+    return count;
+}
+
 static void check_overflows(const router_t *router)
 {
     uint64_t stored = 0;
@@ -122,17 +137,87 @@ static void check_overflows(const router_t *router)
             tails += check_overflow(router, lane, overflow);
             stored += overflow->count;
         }
+        stored += lane->schedule.stored;
     }
     for (const message_t *message = router->messages_by_id; message;
          message = message->by_id.next) {
         overflowed += message->state == MESSAGE_OVERFLOWED;
     }
     for (const entity_t *entity = router->entities; entity; entity = entity->by_name.next) {
-        router_expect("a queue within its window", entity->queued <= router->config.entity_window,
+        router_expect("a queue within its window",
+                      entity->queued <= router->config.entity_window + count_ended_early(entity),
                       true);
     }
     router_expect("messages that only the store has", router->counters.stored, stored);
     router_expect("messages of tails", tails, overflowed);
+}
+
+/* ---- schedules ---- */
+
+static uint64_t check_heap(const router_t *router, const router_lane_t *lane,
+                           const due_heap_t *heap)
+{
+    for (size_t i = 0; i < heap->count; i++) {
+        const message_t *message = heap->places[i].message;
+        store_due_key_t key = heap->places[i].key;
+        const store_due_key_t *parent = i > 0 ? &heap->places[(i - 1) / 2].key : NULL;
+        router_expect("the state of a scheduled message", message->state, MESSAGE_SCHEDULED);
+        router_expect("the lane of a scheduled message", is_of(router, message, lane), true);
+        router_expect("a scheduled message's place", message->due_place, i);
+        router_expect("a scheduled message's time", (uint64_t)key.due_ms,
+                      (uint64_t)message->stored.deliver_at_ms);
+        router_expect("a scheduled message's id", key.id, message->stored.id.value);
+        router_expect("the order of a heap",
+                      parent && (parent->due_ms > key.due_ms ||
+                                 (parent->due_ms == key.due_ms && parent->id > key.id)),
+                      false);
+    }
+    return heap->count;
+}
+
+static void check_schedule(const router_lane_t *lane)
+{
+    const schedule_t *schedule = &lane->schedule;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < schedule->window.count; i++) {
+        const message_t *message = schedule->window.places[i].message;
+        bytes += message->size;
+        router_expect(
+            "a message within the horizon",
+            schedule->is_whole || message->stored.deliver_at_ms <= schedule->horizon.due_ms, true);
+    }
+    router_expect("bytes of a window", schedule->window_bytes, bytes);
+    router_expect("messages behind an endless horizon",
+                  schedule->is_whole && schedule->later.count > 0, false);
+    for (size_t i = 0; i < schedule->later.count; i++) {
+        const message_t *message = schedule->later.places[i].message;
+        router_expect("a message behind the horizon",
+                      message->stored.deliver_at_ms >= schedule->horizon.due_ms, true);
+        router_expect("a message that may leave memory",
+                      !schedule->loading && lane->state == LANE_HOME &&
+                          checkpoint_has_settled(&lane->checkpoint, message),
+                      false);
+    }
+}
+
+static void check_schedules(const router_t *router)
+{
+    uint64_t scheduled = 0;
+    uint64_t stored = 0;
+    uint64_t in_heaps = 0;
+    for (uint32_t i = 0; i < router->config.lanes; i++) {
+        const router_lane_t *lane = &router->lanes[i];
+        in_heaps += check_heap(router, lane, &lane->schedule.window);
+        in_heaps += check_heap(router, lane, &lane->schedule.later);
+        stored += lane->schedule.stored;
+        check_schedule(lane);
+    }
+    for (const message_t *message = router->messages_by_id; message;
+         message = message->by_id.next) {
+        scheduled += message->state == MESSAGE_SCHEDULED;
+    }
+    router_expect("scheduled messages in memory", in_heaps, scheduled);
+    router_expect("scheduled messages", router->counters.scheduled, scheduled + stored);
 }
 
 /* ---- ghosts ---- */
@@ -160,5 +245,6 @@ void router_check_lanes(const router_t *router)
 {
     check_rows(router);
     check_overflows(router);
+    check_schedules(router);
     check_ghosts(router);
 }

@@ -126,7 +126,7 @@ driver_t *driver_new(const router_config_t *config)
     driver_t *driver = calloc(1, sizeof *driver);
     assert_non_null(driver);
     driver->config = *config;
-    driver->now_ms = 1000;
+    driver->now_ms = DRIVER_BEGINS_MS;
     driver->admit = true;
     driver->brings = driver->mapped = "Counter";
     driver->router = router_new(config, driver->now_ms);
@@ -654,11 +654,13 @@ void driver_batch_fenced(driver_t *driver, uint32_t lane)
     driver_pull(driver);
 }
 
-void driver_lookup_found(driver_t *driver, uint32_t lane, const store_message_t *message,
-                         const store_reply_t *reply)
+void driver_lookup_found_at(driver_t *driver, uint32_t lane, const store_message_t *message,
+                            const store_reply_t *reply, uint64_t position)
 {
-    router_found_t found = {
-        .message = message, .contents = journal_contents_hash(message), .reply = reply};
+    router_found_t found = {.message = message,
+                            .contents = journal_contents_hash(message),
+                            .reply = reply,
+                            .position = position};
     router_lookup_found(driver->router, lane, &found);
 }
 

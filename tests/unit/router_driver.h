@@ -17,7 +17,7 @@
 
 /* DRIVER_EPOCH: under which driver_homes holds all lanes. DRIVER_FAILURE: the number of the one
  * failure that the message Add declares, whose values are an Item. */
-enum { DRIVER_SHARDS = 8, DRIVER_EPOCH = 3, DRIVER_DRAIN_MS = 8000 };
+enum { DRIVER_SHARDS = 8, DRIVER_EPOCH = 3, DRIVER_DRAIN_MS = 8000, DRIVER_BEGINS_MS = 1000 };
 enum { DRIVER_FAILURE = 7 };
 
 /* One message that the router sent. */
@@ -188,8 +188,14 @@ const lane_batch_t *driver_take_batch(driver_t *driver, uint32_t lane);
 void driver_batch_done(driver_t *driver, uint32_t lane);
 void driver_batch_fenced(driver_t *driver, uint32_t lane);
 /* The lane's look-up has found the message; `reply` NULL: it has not ended. */
-void driver_lookup_found(driver_t *driver, uint32_t lane, const store_message_t *message,
-                         const store_reply_t *reply);
+void driver_lookup_found_at(driver_t *driver, uint32_t lane, const store_message_t *message,
+                            const store_reply_t *reply, uint64_t position);
+/* The same of a message whose position is its id. */
+static inline void driver_lookup_found(driver_t *driver, uint32_t lane,
+                                       const store_message_t *message, const store_reply_t *reply)
+{
+    driver_lookup_found_at(driver, lane, message, reply, message->id.value);
+}
 void driver_commit(driver_t *driver); /* until no lane has anything left */
 /* Time passes, in ticks of 10 ms. The peers (NULL-terminated; NULL: none) send pings, so that they
  * stay alive. */
@@ -197,6 +203,11 @@ void driver_pass_alive(driver_t *driver, uint64_t ms, const char *const *peers);
 static inline void driver_pass(driver_t *driver, uint64_t ms)
 {
     driver_pass_alive(driver, ms, NULL);
+}
+/* The time by the router's clock, unless a test has told it another one. */
+static inline int64_t driver_unix_ms(const driver_t *driver)
+{
+    return driver->config.store_now_ms + (int64_t)driver->now_ms - DRIVER_BEGINS_MS;
 }
 router_counters_t driver_counters(const driver_t *driver);
 

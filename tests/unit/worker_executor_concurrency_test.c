@@ -172,7 +172,9 @@ static void deliver_again(executor_driver_t *d, const char *tag, uint64_t reques
 {
     uint64_t last = d->request_id;
     d->request_id = request_id - 1;
+    d->again = true;
     exec_give(d, "a", tag, 1, 9, REQUEST_DURABLE, exec_amount(d, 1));
+    d->again = false;
     d->request_id = last;
     exec_run(d);
 }

@@ -44,8 +44,10 @@ static void deliver_again(executor_driver_t *d, const char *id, const char *tag,
     uint64_t last = d->request_id;
     d->request_id = request_id - 1;
     bool adds = strcmp(tag, "Add") == 0;
+    d->again = true;
     exec_give(d, id, tag, 1, 9, REQUEST_DURABLE,
               adds ? exec_amount(d, 1) : fabric_bytes("\x90", 1));
+    d->again = false;
     d->request_id = last > request_id ? last : request_id;
 }
 
@@ -190,6 +192,23 @@ static void an_instance_that_has_seen_too_much_ends(void **state)
     exec_expect_amount(d, 2, 102);
     assert_int_equal(d->starts, 2);
     assert_int_equal(d->stops, 1);
+}
+
+/* A scheduled message comes with a small id when it is due. */
+static void an_instance_goes_on_with_a_first_delivery_of_a_small_id(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    d->request_id = 1;
+    exec_add(d, "a", 1); /* request 2 */
+    exec_run(d);
+    change_home(d, (uint64_t[]){2}, 1);
+    d->request_id = 0;
+    exec_give(d, "a", "Add", 1, 9, REQUEST_DURABLE, exec_amount(d, 1));
+    exec_run(d);
+    assert_int_equal(d->handled, 2);
+    assert_int_equal(d->starts, 1);
+    assert_int_equal(d->stops, 0);
 }
 
 /* The shard came back to the same home: the handler's instance is stopping, and a new one handles
@@ -514,6 +533,7 @@ int main(void)
         EXECUTOR_TEST(a_pending_handler_answers_one_delivery_of_a_home),
         EXECUTOR_TEST(volatile_results_are_not_kept),
         EXECUTOR_TEST(an_instance_that_has_seen_too_much_ends),
+        EXECUTOR_TEST(an_instance_goes_on_with_a_first_delivery_of_a_small_id),
         EXECUTOR_TEST(refused_results_do_not_answer),
         EXECUTOR_TEST(of_several_results_the_last_counts),
         EXECUTOR_TEST(a_typed_failure_that_was_kept_answers),

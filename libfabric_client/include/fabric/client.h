@@ -161,6 +161,11 @@ typedef struct fabric_call {
     const char *traceparent;        /**< W3C trace context, or NULL */
     const fabric_header_t *headers; /**< up to 64, no two of the same name */
     size_t header_count;            /**< number of headers */
+    /** Unix time in milliseconds before which the message is not delivered, by the clock of its
+     *  home; 0, or a time that has passed: at once. Then it takes its place behind what the entity
+     *  has got meanwhile. Durable messages only, up to the end of the year 9999. An ask waits for
+     *  its reply all the same, for its time limit; a tell ends when the message is accepted. */
+    int64_t deliver_at_ms;
     /** At its deadline an ask is also cancelled, as by fabric_client_cancel(): it ends as it would
      *  end otherwise, no handler begins its message afterwards, and one that runs is told, as far
      *  as the broker that has the message lives. */
