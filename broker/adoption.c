@@ -10,5 +10,9 @@ void adoption_clear(adoption_t *adoption)
     message_chain_destroy(&adoption->ended);
     free(adoption->backlogs);
     free(adoption->overruled);
+    for (size_t i = 0; i < adoption->clear_count; i++) {
+        free((void *)adoption->clears[i].type.data);
+    }
+    free(adoption->clears);
     *adoption = (adoption_t){.hold = adoption->hold};
 }

@@ -18,6 +18,14 @@ typedef struct overruled_row {
     journal_attempts_t attempts;
 } overruled_row_t;
 
+/* An entity that was cleared: its rows with smaller ids do not stand. */
+typedef struct adopted_clear {
+    request_id_t id;
+    shard_id_t shard;
+    uint64_t entity_hash;
+    fabric_bytes_t type, entity; /* owned, one allocation; see journal_clear_t */
+} adopted_clear_t;
+
 typedef struct adoption {
     store_hold_t hold;
     uint64_t number;     /* of the ADOPT entry: the lane's last one */
@@ -40,6 +48,8 @@ typedef struct adoption {
     uint64_t scheduled;         /* the same of scheduled messages, of the whole lane */
     overruled_row_t *overruled; /* by id */
     size_t overruled_count;
+    adopted_clear_t *clears; /* by id */
+    size_t clear_count;
 } adoption_t;
 
 /* Frees what it owns. */

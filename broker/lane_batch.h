@@ -32,8 +32,16 @@ typedef struct batch_end {
     fabric_bytes_t text;         /* the last error */
 } batch_end_t;
 
+/* An entity is cleared: its messages with ids below this one end with this entry, unless another
+ * end of theirs is in it. */
+typedef struct batch_clear {
+    request_id_t id;
+    shard_id_t shard;
+    fabric_bytes_t type, entity;
+} batch_clear_t;
+
 /* Records stand in the entry in this order: messages by increasing id, moves by increasing
- * position, attempts, ends. Messages and moves take effect in the order of their positions. */
+ * position, attempts, ends, clears. Messages and moves take effect in the order of their positions. */
 typedef struct lane_batch {
     uint64_t epoch;   /* under which the lane is held */
     uint64_t last_id; /* the highest id made so far */
@@ -45,6 +53,8 @@ typedef struct lane_batch {
     size_t attempt_count;
     const batch_end_t *ends;
     size_t end_count;
+    const batch_clear_t *clears; /* by increasing id */
+    size_t clear_count;
 } lane_batch_t;
 
 #endif

@@ -2,6 +2,7 @@
 #include "broker/message_record.h"
 
 #include "broker/memory_cache.h"
+#include "core/message.h"
 
 static const state_description_t states[] = {
     [MESSAGE_NEW] = {"new", STATE_BIT(MESSAGE_IN_LANE) | STATE_BIT(MESSAGE_QUEUED) |
@@ -10,13 +11,17 @@ static const state_description_t states[] = {
                                 STATE_BIT(MESSAGE_ENDED)},
     [MESSAGE_IN_LANE] = {"in_lane", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_OVERFLOWED) |
                                         STATE_BIT(MESSAGE_SCHEDULED)},
-    [MESSAGE_QUEUED] = {"queued", STATE_BIT(MESSAGE_IN_FLIGHT) | STATE_BIT(MESSAGE_RESULT)},
-    [MESSAGE_IN_FLIGHT] = {"in_flight", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_RESULT)},
+    [MESSAGE_QUEUED] = {"queued", STATE_BIT(MESSAGE_IN_FLIGHT) | STATE_BIT(MESSAGE_RESULT) |
+                                      STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_IN_FLIGHT] = {"in_flight", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_RESULT) |
+                                            STATE_BIT(MESSAGE_ENDED)},
     [MESSAGE_RESULT] = {"result", STATE_BIT(MESSAGE_ENDED)},
-    [MESSAGE_OVERFLOWED] = {"overflowed", STATE_BIT(MESSAGE_QUEUED)},
-    [MESSAGE_SCHEDULED] = {"scheduled", STATE_BIT(MESSAGE_DUE) | STATE_BIT(MESSAGE_QUEUED)},
-    [MESSAGE_DUE] = {"due", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_OVERFLOWED)},
-    [MESSAGE_STORED] = {"stored", 0},
+    [MESSAGE_OVERFLOWED] = {"overflowed", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_SCHEDULED] = {"scheduled", STATE_BIT(MESSAGE_DUE) | STATE_BIT(MESSAGE_QUEUED) |
+                                            STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_DUE] = {"due", STATE_BIT(MESSAGE_QUEUED) | STATE_BIT(MESSAGE_OVERFLOWED) |
+                                STATE_BIT(MESSAGE_ENDED)},
+    [MESSAGE_STORED] = {"stored", STATE_BIT(MESSAGE_ENDED)},
     [MESSAGE_ENDED] = {"ended", 0},
 };
 const state_machine_t message_machine = {"message", states, sizeof states / sizeof *states};
@@ -93,6 +98,16 @@ void message_destroy(message_t **message)
         memory_cache_free(*message, (*message)->size);
     }
     *message = NULL;
+}
+
+store_reply_t message_cleared_reply(request_id_t id, shard_id_t shard)
+{
+    static const char text[] = "an operator cleared the entity";
+    return (store_reply_t){.id = id,
+                           .shard = shard,
+                           .status = STATUS_FAILURE,
+                           .error = FABRIC_ERROR_CANCELLED,
+                           .payload = fabric_bytes(text, sizeof text - 1)};
 }
 
 /* ---- waiters ---- */

@@ -163,6 +163,8 @@ typedef struct message_chain {
  * in the chain. */
 message_t *message_chain_add(message_chain_t *chain, const store_message_t *stored,
                              journal_attempts_t attempts, const store_reply_t *reply);
+/* What the caller of a message hears whose entity was cleared. */
+store_reply_t message_cleared_reply(request_id_t id, shard_id_t shard);
 /* Destroys the message and all that are chained to it. */
 void message_chain_destroy(message_t **first);
 

@@ -29,7 +29,7 @@ int cli_broker(const cli_options_t *options);
 json_t *cli_broker_rows(const cluster_view_t *view);
 /* runner ls, runner cordon|uncordon|drain NAME */
 int cli_runner(const cli_options_t *options);
-/* entity resume TYPE ID */
+/* entity resume TYPE ID, entity clear TYPE ID */
 int cli_entity(const cli_options_t *options);
 /* shard ls, shard show GROUP:NUMBER, shard plan */
 int cli_shard(const cli_options_t *options);

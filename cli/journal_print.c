@@ -73,9 +73,9 @@ static bool filter_takes(journal_filter_t *filter, journal_read_t read,
     if (!filter) {
         return true;
     }
-    bool named =
-        read == JOURNAL_READ_RECORD && (record->kind == RECORD_MESSAGE ||
-                                        record->kind == RECORD_MOVE || record->kind == RECORD_DEAD);
+    bool named = read == JOURNAL_READ_RECORD &&
+                 (record->kind == RECORD_MESSAGE || record->kind == RECORD_MOVE ||
+                  record->kind == RECORD_DEAD || record->kind == RECORD_CLEAR);
     if (named && fits(filter->type, record->message.type) &&
         fits(filter->id, record->message.entity)) {
         learn(filter, record->entity_hash);
@@ -271,6 +271,10 @@ static void set_fields(json_t *object, const journal_record_t *record, bool whol
         set_name(object, "text", record->text);
         set_attempts(object, record->attempts);
         set_reply(object, &record->reply, whole);
+        break;
+    case RECORD_CLEAR:
+        set_name(object, "type", record->message.type);
+        set_name(object, "entity", record->message.entity);
         break;
     }
 }

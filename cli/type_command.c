@@ -125,10 +125,17 @@ static void print_text(const type_description_t *type, const char *tag, const js
     char group[PRINTABLE_SIZE(sizeof type->group)];
     printable_copy(type->name, name, sizeof name);
     printable_copy(type->group, group, sizeof group);
+    char keys[48] = "as long as the brokers say";
+    uint64_t retention_ms = type->options.key_retention_ms;
+    if (retention_ms > 0) {
+        snprintf(keys, sizeof keys, "%llu ms", (unsigned long long)retention_ms);
+    }
     printf("type         %s\ngroup        %s\nmailbox      %u messages of one entity\n"
-           "concurrency  %u\nwaiting      %lld shards have messages that no runner takes "
+           "concurrency  %u\nkeys stand   %s after their messages have ended\nwaiting      %lld "
+           "shards have messages that no runner takes "
            "now\nrunners      ",
-           name, group, type->mailbox_capacity, type->concurrency, cli_number_of(row, "waiting"));
+           name, group, type->mailbox_capacity, type->concurrency, keys,
+           cli_number_of(row, "waiting"));
     print_names(json_object_get(row, "runners"),
                 "none: its durable messages wait until a worker brings it");
     type_print_messages(type, tag, stdout);

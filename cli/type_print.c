@@ -126,6 +126,10 @@ void type_add_json(const type_description_t *type, const char *tag, json_t *obje
     json_object_set_new(object, "group", cli_json_text(type->group));
     json_object_set_new(object, "mailbox_capacity", json_integer(type->mailbox_capacity));
     json_object_set_new(object, "concurrency", json_integer(type->concurrency));
+    json_object_set_new(object, "key_retention_ms",
+                        type->options.key_retention_ms > 0
+                            ? json_integer((json_int_t)type->options.key_retention_ms)
+                            : json_null());
     json_object_set_new(object, "messages", messages);
 }
 

@@ -35,6 +35,9 @@ typedef enum request_flag {
 /* A bit of deliver.flags: the worker handles no other message while it handles this one. */
 enum { DELIVER_ALONE = 32 };
 
+/* interrupt.request_id: no message, but the entity's instance ends, with its pending handlers. */
+enum { INTERRUPT_INSTANCE = 0 };
+
 /* Whether the message is not to be begun when its deadline is over. */
 static inline bool message_expires(uint64_t flags)
 {

@@ -213,6 +213,21 @@ typedef struct store_key {
     store_reply_t reply;
 } store_key_t;
 
+/* Rows of a cleared entity: those of messages with ids below `below`, pending, scheduled or with
+ * primary keys. Their number is not known, so slices delete up to `rows_max` of them until there
+ * are fewer. Keys are the entity's by its hash alone. */
+typedef struct store_clear {
+    uint64_t entity_hash;
+    fabric_bytes_t type, entity; /* empty: not known, the hash tells alone */
+    uint64_t below;
+    uint32_t rows_max; /* of all three together */
+} store_clear_t;
+
+/* How many were deleted. */
+typedef struct store_cleared {
+    uint32_t pending, scheduled, keys;
+} store_cleared_t;
+
 /* One transaction of a checkpoint: at most STORE_SLICE_ROWS_MAX changes, and STORE_SLICE_BYTES_MAX
  * or one change. All changes of one message lie in one slice. */
 typedef struct store_slice {
@@ -230,6 +245,8 @@ typedef struct store_slice {
     size_t dead_count;
     const store_key_t *keys; /* inserted, or replaced */
     size_t key_count;
+    const store_clear_t *clear; /* after all else; its rows_max counts as changes; NULL: none */
+    store_cleared_t *cleared;   /* what came of it, after OK; not NULL where `clear` is not */
     uint64_t settled; /* the rows are complete as of this entry: what the last checkpoint reached */
     uint64_t begun;   /* the entry number that this checkpoint is to reach */
     bool last;        /* with this slice the rows are complete as of `begun` */

@@ -74,20 +74,25 @@ static fabric_error_t read_messages(wire_reader_t *reader, uint32_t count,
 /* ---- options ---- */
 
 enum { PLACES = 5, OPTIONS_MAX = 32 };
-enum { OPTION_FAILURE = 1, OPTION_DEFECTS_TO_CALLER = 2 };
+enum { OPTION_FAILURE = 1, OPTION_DEFECTS_TO_CALLER = 2, OPTION_KEY_RETENTION_MS = 3 };
 
 bool type_options_are_default(const type_options_t *options)
 {
-    return options->failure == FAILURE_BLOCK && !options->defects_to_caller;
+    return options->failure == FAILURE_BLOCK && !options->defects_to_caller &&
+           options->key_retention_ms == 0;
 }
 
 void type_options_put(const type_options_t *options, wire_writer_t *writer)
 {
-    wire_put_map(writer, 2);
+    wire_put_map(writer, options->key_retention_ms > 0 ? 3 : 2);
     wire_put_uint(writer, OPTION_FAILURE);
     wire_put_uint(writer, options->failure);
     wire_put_uint(writer, OPTION_DEFECTS_TO_CALLER);
     wire_put_uint(writer, options->defects_to_caller);
+    if (options->key_retention_ms > 0) {
+        wire_put_uint(writer, OPTION_KEY_RETENTION_MS);
+        wire_put_uint(writer, options->key_retention_ms);
+    }
 }
 
 /* Options, and numbers of an option, that are not known here come from a newer release: they count
@@ -105,6 +110,8 @@ static void read_options(wire_reader_t *reader, type_options_t *options)
             options->failure = (failure_policy_t)value;
         } else if (option == OPTION_DEFECTS_TO_CALLER) {
             options->defects_to_caller = value == 1;
+        } else if (option == OPTION_KEY_RETENTION_MS && value <= TYPE_KEY_RETENTION_MS_MAX) {
+            options->key_retention_ms = value;
         }
     }
 }

@@ -19,10 +19,16 @@ typedef enum failure_policy {
     FAILURE_SKIP = 2   /* it is a dead letter at its first failure */
 } failure_policy_t;
 
+/* A year. */
+#define TYPE_KEY_RETENTION_MS_MAX UINT64_C(31536000000)
+
 /* Options of a type that not every type has. */
 typedef struct type_options {
     failure_policy_t failure;
     bool defects_to_caller; /* a defect is the answer to its message, which is not tried again */
+    /* For how long a primary key stands after its message has ended; 0: as the cluster's homes are
+     * configured. */
+    uint64_t key_retention_ms;
 } type_options_t;
 
 /* Writes the options, as the last place of a description that has one more for them. */

@@ -110,7 +110,9 @@ static const char tables[] =
     " until_ms INTEGER, status INTEGER NOT NULL, error INTEGER NOT NULL, code INTEGER NOT NULL,"
     " payload BLOB NOT NULL, PRIMARY KEY (lane, hash)) WITHOUT ROWID;"
     "CREATE INDEX IF NOT EXISTS primary_key_until ON primary_key (lane, until_ms)"
-    " WHERE until_ms IS NOT NULL;";
+    " WHERE until_ms IS NOT NULL;"
+    "CREATE INDEX IF NOT EXISTS primary_key_entity ON primary_key (lane, entity_hash);"
+    "CREATE INDEX IF NOT EXISTS scheduled_entity ON scheduled (lane, entity_hash);";
 
 static const char views[] =
 #include "sqlite/sqlite_views.def"

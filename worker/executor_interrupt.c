@@ -48,11 +48,28 @@ static void tell_pending(const entity_t *entity, const type_entry_t *type,
     }
 }
 
+/* The home has cleared the entity: its next message finds a new instance. */
+static void end_instance(executor_t *executor, entity_t *entity, const message_deliver_t *named)
+{
+    token_t token = {named->home_epoch, named->owner_sequence};
+    const ownership_t *ownership = entity->ownership;
+    if (entity_is_resident(entity) && ownership && ownership->key.shard == named->shard &&
+        token_equal(ownership->key.token, token)) {
+        entity_terminate(&executor->entities, entity);
+    }
+}
+
 void executor_interrupt(executor_t *executor, const work_t *order)
 {
     const message_deliver_t *named = &order->deliveries[0];
     const type_entry_t *type = type_table_find(executor->types, named->type);
-    const entity_t *entity = type ? entity_find(&executor->entities, type, named->id) : NULL;
+    entity_t *entity = type ? entity_find(&executor->entities, type, named->id) : NULL;
+    if (named->request_id == INTERRUPT_INSTANCE) {
+        if (entity) {
+            end_instance(executor, entity, named);
+        }
+        return;
+    }
     if (entity) {
         tell_pending(entity, type, named);
         answer_waiting(executor, entity, named);

@@ -201,6 +201,10 @@ static fabric_error_t entry_fill(type_entry_t *entry, reason_t *reason)
                           "entity type %s: on_failure is FABRIC_BLOCK, FABRIC_PARK or FABRIC_SKIP",
                           type->name);
     }
+    if (type->key_retention_ms > TYPE_KEY_RETENTION_MS_MAX) {
+        return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
+                          "entity type %s: key_retention_ms is more than a year", type->name);
+    }
     if (type->state_size > TYPE_STATE_BYTES_MAX) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "entity type %s: the state has more than 64 MiB", type->name);
@@ -279,7 +283,8 @@ fabric_error_t type_table_add(type_table_t *table, const fabric_entity_type_t *t
     entry->concurrency = type->concurrency ? type->concurrency : 1;
     entry->slow_ms = type->slow_ms ? type->slow_ms : TYPE_SLOW_MS_DEFAULT;
     entry->options = (type_options_t){.failure = (failure_policy_t)type->on_failure,
-                                      .defects_to_caller = type->defects_to_caller};
+                                      .defects_to_caller = type->defects_to_caller,
+                                      .key_retention_ms = type->key_retention_ms};
     fabric_error_t error = entry_fill(entry, reason);
     if (error != FABRIC_OK) {
         free(entry);

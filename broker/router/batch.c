@@ -83,6 +83,76 @@ void batch_add_dead(lane_batches_t *lane, message_t *message, fabric_error_t cau
                                  .text = message->reply.payload});
 }
 
+void batch_add_clear(router_t *router, const batch_clear_t *clear)
+{
+    batch_builder_t *next = &lane_of(router, clear->shard)->batches.next;
+    next->clears =
+        reserve(next->clears, next->clear_count + 1, &next->clear_capacity, sizeof *next->clears);
+    next->clears[next->clear_count++] = *clear;
+}
+
+/* ---- taking out ---- */
+
+static void remove_moves(batch_builder_t *next, const batch_removal_t *removal,
+                         message_chain_t *moved)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < next->move_count; i++) {
+        message_t *message = message_of(next->moves[i].message);
+        if (!removal->is_one(removal->context, message)) {
+            next->moves[kept++] = next->moves[i];
+            continue;
+        }
+        *(moved->last ? &moved->last->chain : &moved->first) = message;
+        moved->last = message;
+    }
+    next->move_count = kept;
+}
+
+static void remove_attempts(batch_builder_t *next, const batch_removal_t *removal)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < next->attempt_count; i++) {
+        message_t *message = message_of(next->attempts[i].message);
+        if (removal->is_one(removal->context, message)) {
+            removal->end_attempt(message);
+        } else {
+            next->attempts[kept++] = next->attempts[i];
+        }
+    }
+    next->attempt_count = kept;
+}
+
+static size_t remove_ends(batch_builder_t *next, const batch_removal_t *removal)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < next->end_count; i++) {
+        if (!removal->is_one(removal->context, message_of(next->ends[i].message))) {
+            next->ends[kept++] = next->ends[i];
+        }
+    }
+    size_t removed = next->end_count - kept;
+    next->end_count = kept;
+    return removed;
+}
+
+/* Nothing is left before the ends that were taken out. */
+static void settle_removed(lane_batches_t *lane)
+{
+    if (lane->next.end_count == 0) {
+        lane->ends_settled += lane->ends_removed;
+        lane->ends_removed = 0;
+    }
+}
+
+void batch_remove(lane_batches_t *lane, const batch_removal_t *removal, message_chain_t *moved)
+{
+    remove_moves(&lane->next, removal, moved);
+    remove_attempts(&lane->next, removal);
+    lane->ends_removed += remove_ends(&lane->next, removal);
+    settle_removed(lane);
+}
+
 static message_t *find_call_in(const batch_builder_t *builder, call_key_t call)
 {
     for (size_t i = 0; i < builder->message_count; i++) {
@@ -155,6 +225,20 @@ static size_t count_ends(const router_config_t *config, const batch_builder_t *n
     return count;
 }
 
+/* How many clears an entry takes: those below all messages and moves that are left. */
+static size_t count_clears(const batch_builder_t *next, const batch_part_t *part)
+{
+    uint64_t left = UINT64_MAX;
+    if (part->messages < next->message_count) {
+        left = next->messages[part->messages]->id.value;
+    }
+    size_t count = 0;
+    while (count < next->clear_count && next->clears[count].id.value < left) {
+        count++;
+    }
+    return count;
+}
+
 /* Moves the first elements of `from` to the empty `to`, so that the rest keeps its order. */
 static void move_front(void *to, void *from, size_t count, size_t left, size_t size)
 {
@@ -191,6 +275,15 @@ static void take_ends(batch_builder_t *current, batch_builder_t *next, size_t co
     move_front(current->ends, next->ends, count, next->end_count, sizeof *next->ends);
 }
 
+static void take_clears(batch_builder_t *current, batch_builder_t *next, size_t count)
+{
+    current->clears =
+        reserve(current->clears, count, &current->clear_capacity, sizeof *current->clears);
+    current->clear_count = count;
+    next->clear_count -= count;
+    move_front(current->clears, next->clears, count, next->clear_count, sizeof *next->clears);
+}
+
 /* The messages of attempts are durable already, and attempts are few: all of them go at once. */
 static void take_attempts(batch_builder_t *current, batch_builder_t *next)
 {
@@ -219,8 +312,10 @@ static void take(const router_config_t *config, batch_builder_t *current, batch_
         *next = *current;
         *current = all;
         next->message_count = next->move_count = next->attempt_count = next->end_count = 0;
+        next->clear_count = 0;
         return;
     }
+    take_clears(current, next, count_clears(next, &part));
     take_messages(current, next, part.messages);
     take_moves(current, next, part.moves);
     take_attempts(current, next);
@@ -231,7 +326,8 @@ size_t router_waiting(const router_t *router, uint32_t number)
 {
     const router_lane_t *lane = &router->lanes[number];
     const batch_builder_t *next = &lane->batches.next;
-    size_t count = next->message_count + next->move_count + next->attempt_count + next->end_count;
+    size_t count = next->message_count + next->move_count + next->attempt_count + next->end_count +
+                   next->clear_count;
     return lane_is_given_up(lane) ? 0 : count;
 }
 
@@ -254,7 +350,9 @@ const lane_batch_t *router_take_batch(router_t *router, uint32_t number, uint64_
                                     .attempts = current->attempts,
                                     .attempt_count = current->attempt_count,
                                     .ends = current->ends,
-                                    .end_count = current->end_count};
+                                    .end_count = current->end_count,
+                                    .clears = current->clears,
+                                    .clear_count = current->clear_count};
     batches->running = true;
     return &batches->batch;
 }
@@ -279,6 +377,7 @@ const lane_batch_t *batch_end(router_t *router, uint32_t number)
     }
     router->counters.entries++;
     lane->ends_settled += lane->batch.end_count;
+    settle_removed(lane);
     batches_note_id(router, lane->batch.last_id);
     return &lane->batch;
 }
@@ -332,7 +431,8 @@ void batches_abandon(lane_batches_t *lane)
     lane->abandoned = lane->next;
     lane->next = empty;
     lane->next.message_count = lane->next.move_count = 0;
-    lane->next.attempt_count = lane->next.end_count = 0;
+    lane->next.attempt_count = lane->next.end_count = lane->next.clear_count = 0;
+    lane->ends_removed = 0;
     lane->abandoned_taken = 0;
     lane->ends_settled = lane->ends_added;
 }
@@ -371,6 +471,7 @@ static void builder_destroy(batch_builder_t *builder)
     free(builder->moves);
     free(builder->attempts);
     free(builder->ends);
+    free(builder->clears);
 }
 
 void batches_destroy(router_t *router)

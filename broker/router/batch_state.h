@@ -15,6 +15,8 @@ typedef struct batch_builder {
     size_t attempt_count, attempt_capacity;
     batch_end_t *ends;
     size_t end_count, end_capacity;
+    batch_clear_t *clears;
+    size_t clear_count, clear_capacity;
 } batch_builder_t;
 
 typedef struct lane_batches {
@@ -31,6 +33,8 @@ typedef struct lane_batches {
     /* Ends of messages so far: those that were added, and those of them that are durable or went
      * with the lane. */
     uint64_t ends_added, ends_settled;
+    /* Ends that were taken out of `next`: they are settled when what was added before them is. */
+    uint64_t ends_removed;
 } lane_batches_t;
 
 /* ---- filling ---- */
@@ -44,6 +48,17 @@ void batch_add_attempt(router_t *router, message_t *message);
 void batch_add_end(router_t *router, message_t *message);
 /* The message becomes a dead letter of this lane, with this cause. */
 void batch_add_dead(lane_batches_t *lane, message_t *message, fabric_error_t cause);
+/* The entity is to be cleared up to this id. The names stay until the batch with it is answered. */
+void batch_add_clear(router_t *router, const batch_clear_t *clear);
+/* Which messages are taken out of what is to be appended next. */
+typedef struct batch_removal {
+    const void *context;
+    bool (*is_one)(const void *context, const message_t *message);
+    void (*end_attempt)(message_t *message); /* for each attempt */
+} batch_removal_t;
+/* Takes their ends, moves and attempts out. The messages of moves are appended to *moved, chained.
+ * There is no batch under way. */
+void batch_remove(lane_batches_t *lane, const batch_removal_t *removal, message_chain_t *moved);
 /* A message that is not durable yet, by its call; NULL: there is none. */
 message_t *batch_find_call(const lane_batches_t *lane, call_key_t call);
 

@@ -23,7 +23,7 @@ static bool do_all_cancel(const message_t *message)
     return !waiter;
 }
 
-static void put_interrupt(router_t *router, const message_t *message)
+void message_put_interrupted(router_t *router, const message_t *message)
 {
     const ownership_t *ownership = message->entity->ownership;
     if (!ownership->owner || !ownership->owner->peer) {
@@ -86,7 +86,7 @@ void message_cancel(router_t *router, message_t *message, call_key_t call)
         return;
     case MESSAGE_IN_FLIGHT:
         message->cancelled = true;
-        put_interrupt(router, message);
+        message_put_interrupted(router, message);
         return;
     case MESSAGE_RESULT:
     case MESSAGE_ENDED:

@@ -19,6 +19,8 @@ void call_cancel(router_t *router, client_t *client, const call_t *call);
 /* The caller of this call wants the message to end, which does so once all its callers do. A tell
  * goes on: its call ends with its acceptance. */
 void message_cancel(router_t *router, message_t *message, call_key_t call);
+/* The worker of a message in flight hears that nobody waits for it any more. */
+void message_put_interrupted(router_t *router, const message_t *message);
 /* Whether a durable message is not to be begun after its deadline: its caller wants that, and no
  * other caller waits for it. */
 static inline bool message_gives_up(const message_t *message)

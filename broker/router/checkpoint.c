@@ -99,6 +99,11 @@ void checkpoint_appended(router_t *router, uint32_t lane, uint64_t number, uint6
     add_bytes(router, checkpoint, bytes);
 }
 
+void checkpoint_hasten(const router_t *router, checkpoint_t *checkpoint)
+{
+    checkpoint->due_ms = router->now_ms;
+}
+
 /* ---- beginning ---- */
 
 static bool is_due(const router_t *router, const router_lane_t *lane)
@@ -126,6 +131,7 @@ static void begin(router_t *router, checkpoint_t *checkpoint)
     checkpoint->current = checkpoint->next;
     checkpoint->next = empty;
     keys_checkpoint_begins(&router->lanes[checkpoint->hold.lane].keys);
+    clears_checkpoint_begins(&router->lanes[checkpoint->hold.lane].clears);
 }
 
 const router_slice_t *router_take_slice(router_t *router, uint32_t lane, uint64_t now_ms)

@@ -13,6 +13,7 @@
 #define BROKER_ROUTER_CHECKPOINT_STATE_H
 
 #include "broker/router/router.h"
+#include "core/limits.h"
 #include "core/journal/entry.h"
 
 /* New counts of a row whose message is not in memory. */
@@ -40,8 +41,10 @@ typedef struct row_changes {
     size_t unscheduled_count, unscheduled_capacity;
 } row_changes_t;
 
+typedef struct checkpoint_slice checkpoint_slice_t;
+
 /* The slice that was taken last. */
-typedef struct checkpoint_slice {
+struct checkpoint_slice {
     router_slice_t taken;
     bool running;    /* it is not answered yet */
     bool dropped;    /* the lane was dropped meanwhile: the answer does not matter */
@@ -70,7 +73,12 @@ typedef struct checkpoint_slice {
     uint64_t *entities; /* the hashes of the entities whose messages are put or amended */
     size_t entity_count, entity_capacity;
     journal_writer_t *writer; /* the bodies: of the puts, then of the dead letters */
-} checkpoint_slice_t;
+    /* The clear whose rows it deletes, and what came of it; its names are copies. */
+    store_clear_t clear;
+    store_cleared_t cleared;
+    request_id_t cleared_id;
+    uint8_t clear_names[2 * LIMIT_NAME_BYTES_MAX];
+};
 
 typedef struct checkpoint {
     store_hold_t hold;
@@ -105,6 +113,8 @@ void checkpoint_open(router_t *router, const adoption_t *adoption);
 /* The lane is dropped, and its messages are forgotten. A slice that was taken stays valid until it
  * is answered. */
 void checkpoint_drop(router_t *router, uint32_t lane);
+/* The next checkpoint begins as soon as it may. */
+void checkpoint_hasten(const router_t *router, checkpoint_t *checkpoint);
 /* An entry is durable. What follows from it is noted before the next slice is taken. */
 void checkpoint_appended(router_t *router, uint32_t lane, uint64_t number, uint64_t bytes);
 

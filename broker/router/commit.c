@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "broker/router/answers.h"
+#include "broker/router/clearing.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/failing.h"
 #include "broker/router/lane_drop.h"
@@ -63,7 +64,12 @@ static size_t moves_committed(router_t *router, const lane_batch_t *batch, size_
 {
     while (is_move_next(batch, moved, messages)) {
         const batch_move_t *move = &batch->moves[moved++];
-        schedule_moved(router, message_of(move->message), move->position);
+        message_t *message = message_of(move->message);
+        if (clears_cover_message(&lane_of(router, message->stored.shard)->clears, message)) {
+            clears_end_message(router, message);
+        } else {
+            schedule_moved(router, message, move->position);
+        }
     }
     return moved;
 }
@@ -129,24 +135,48 @@ __attribute__((always_inline)) static inline void fetch_ahead(const store_messag
     }
 }
 
-static void entry_committed(router_t *router, router_lane_t *lane, const lane_batch_t *batch)
+static void ends_committed(router_t *router, router_lane_t *lane, const lane_batch_t *batch)
 {
+    for (size_t i = 0; i < batch->end_count; i++) {
+        fetch_ahead(i + NEXT < batch->end_count ? batch->ends[i + NEXT].message : NULL,
+                    i + LATER < batch->end_count ? batch->ends[i + LATER].message : NULL);
+        end_committed(router, lane, &batch->ends[i]);
+    }
+}
+
+/* Clears come before messages with larger ids, which they leave alone. */
+static size_t clears_committed(router_t *router, uint32_t number, const lane_batch_t *batch,
+                               size_t cleared, uint64_t before)
+{
+    while (cleared < batch->clear_count && batch->clears[cleared].id.value < before) {
+        clear_committed(router, number, batch->clears[cleared++].id);
+    }
+    return cleared;
+}
+
+static void entry_committed(router_t *router, uint32_t number, const lane_batch_t *batch)
+{
+    router_lane_t *lane = &router->lanes[number];
     for (size_t i = 0; i < batch->attempt_count; i++) {
         attempt_committed(router, message_of(batch->attempts[i].message),
                           batch->attempts[i].attempts);
     }
+    if (batch->clear_count > 0) { /* ends count before clears, and are of earlier messages */
+        ends_committed(router, lane, batch);
+    }
     size_t moved = 0;
+    size_t cleared = 0;
     for (size_t i = 0; i < batch->message_count; i++) {
+        cleared = clears_committed(router, number, batch, cleared, batch->messages[i]->id.value);
         moved = moves_committed(router, batch, moved, i);
         fetch_ahead(i + NEXT < batch->message_count ? batch->messages[i + NEXT] : NULL,
                     i + LATER < batch->message_count ? batch->messages[i + LATER] : NULL);
         message_committed(router, message_of(batch->messages[i]));
     }
     (void)moves_committed(router, batch, moved, batch->message_count);
-    for (size_t i = 0; i < batch->end_count; i++) {
-        fetch_ahead(i + NEXT < batch->end_count ? batch->ends[i + NEXT].message : NULL,
-                    i + LATER < batch->end_count ? batch->ends[i + LATER].message : NULL);
-        end_committed(router, lane, &batch->ends[i]);
+    (void)clears_committed(router, number, batch, cleared, UINT64_MAX);
+    if (batch->clear_count == 0) {
+        ends_committed(router, lane, batch);
     }
 }
 
@@ -159,9 +189,10 @@ void router_batch_done(router_t *router, uint32_t number, fabric_error_t error, 
         lane_fenced(router, number, router->lanes[number].batches.batch.epoch);
     }
     lane_settle_orphans(router, &router->lanes[number].batches, error == FABRIC_OK);
+    clears_batch_done(&router->lanes[number].clears);
     const lane_batch_t *batch = batch_end(router, number);
     if (batch) {
         checkpoint_appended(router, number, entry, bytes);
-        entry_committed(router, &router->lanes[number], batch);
+        entry_committed(router, number, batch);
     }
 }

@@ -89,6 +89,10 @@ static void answer(router_t *router, client_t *client, message_t *message)
 static bool may_be_stored(router_t *router, const message_t *message, request_id_t id)
 {
     const router_lane_t *lane = lane_of(router, message->stored.shard);
+    if (clears_cover(&lane->clears, message->entity_hash, message->stored.type,
+                     message->stored.entity, id)) {
+        return false;
+    }
     return lane->schedule.stored > 0 ||
            overflow_reaches(&lane->overflows, message->entity_hash, id.value);
 }

@@ -101,11 +101,23 @@ void keys_ended(router_t *router, lane_keys_t *keys, const message_t *message)
     reply->shard = message->stored.shard;
     reply->payload = copy_bytes(message->reply.payload);
     if (reply->kept_until_ms == 0) { /* the record of its end did not say */
-        reply->kept_until_ms = router_key_until_ms(router);
+        reply->kept_until_ms = router_key_until_ms(router, message->stored.type);
     }
     key->row.ended = true;
     router->key_bytes += reply->payload.size;
     note(keys, key);
+}
+
+void keys_clear(router_t *router, lane_keys_t *keys, uint64_t entity_hash, request_id_t below)
+{
+    primary_key_t *key, *next;
+    HASH_ITER(by_hash, keys->by_hash, key, next)
+    {
+        if (key->row.entity_hash == entity_hash && key->row.reply.id.value < below.value) {
+            forget(router, keys, key);
+        }
+    }
+    keys->forgotten++;
 }
 
 void keys_adopted(lane_keys_t *keys)

@@ -48,6 +48,9 @@ void keys_accepted(router_t *router, lane_keys_t *keys, const message_t *message
 void keys_durable(router_t *router, lane_keys_t *keys, const message_t *message);
 /* The message's end is durable, with its reply. */
 void keys_ended(router_t *router, lane_keys_t *keys, const message_t *message);
+/* The entity is cleared: the keys of its messages with ids below this one are free, and what was
+ * looked up before does not count. */
+void keys_clear(router_t *router, lane_keys_t *keys, uint64_t entity_hash, request_id_t below);
 /* The lane is adopted: what was looked up before does not count. */
 void keys_adopted(lane_keys_t *keys);
 

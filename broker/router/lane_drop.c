@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "broker/router/answers.h"
+#include "broker/router/clearing.h"
 #include "broker/router/messages.h"
 #include "broker/router/poison.h"
 #include "broker/router/resends.h"
@@ -130,6 +131,7 @@ void lane_drop(router_t *router, uint32_t number)
     checkpoint_drop(router, number);
     loads_drop(&lane->loads);
     schedule_drop(router, number);
+    clears_drop(router, number);
     requests_send_away(router, lane);
 }
 

@@ -10,6 +10,7 @@
 
 #include "broker/router/batch_state.h"
 #include "broker/router/checkpoint_state.h"
+#include "broker/router/clears_state.h"
 #include "broker/router/keys_state.h"
 #include "broker/router/lookup_state.h"
 #include "broker/router/overflow_state.h"
@@ -30,7 +31,7 @@ typedef struct hand_over {
     bool given_up;        /* LEAVING: a store actor gives the lane up, and nothing is appended */
 } hand_over_t;
 
-typedef struct router_lane {
+struct router_lane {
     lane_state_t state;
     bool dropping;       /* FOREIGN: entities and messages of the last hold are left */
     uint64_t next_epoch; /* FOREIGN, dropping: of a hold that begins when nothing is left; or 0 */
@@ -48,10 +49,11 @@ typedef struct router_lane {
     overflows_t overflows;
     loads_t loads;
     schedule_t schedule;
+    lane_clears_t clears;
     message_t *ghosts; /* see messages.c */
     hand_over_t hand_over;
     lane_progress_t progress;
-} router_lane_t;
+};
 
 /* The last time that this broker lost a lane to another one without having given it up, or, before
  * it began, all of its lanes. */

@@ -1,6 +1,7 @@
 /* Lanes: which of them this broker holds, and what stands in a lane that it adopts. A lane's holder
  * is named by the store, never by the map. */
 
+#include "broker/router/clearing.h"
 #include "broker/router/damaged_rows.h"
 #include "broker/router/lane_drop.h"
 #include "broker/router/messages.h"
@@ -244,9 +245,10 @@ static void begin_home(router_t *router, uint32_t number)
     router_lane_t *lane = &router->lanes[number];
     overflow_adopted(router, number);
     schedule_adopted(router, number);
+    clears_adopted(router, number);
     for (const message_t *dead = lane->adoption.dead; dead; dead = dead->chain) {
         checkpoint_note_dead(router, &lane->checkpoint, dead);
-        if (dead->stored.key_hash) {
+        if (dead->stored.key_hash && !clears_cover_message(&lane->clears, dead)) {
             keys_ended(router, &lane->keys, dead);
         }
     }
@@ -277,6 +279,7 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     checkpoint_open(router, &lane->adoption);
     schedule_adopt(router, &lane->adoption);
     loads_adopt(router, &lane->adoption);
+    clears_adopt(router, &lane->adoption);
     if (take_over_some(router, number)) {
         begin_home(router, number);
     }
@@ -295,6 +298,9 @@ bool router_go_on(router_t *router, uint64_t now_ms)
             if (take_over_some(router, i)) {
                 begin_home(router, i);
             }
+            return true;
+        }
+        if (lane->clears.first && clears_go_on(router, i)) {
             return true;
         }
     }

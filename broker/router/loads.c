@@ -1,6 +1,7 @@
 /* Loads: rows of messages come into memory, and settled slices let messages go. A load's answer is
  * joined with what memory holds as of its return. See overflow_state.h.
  */
+#include "broker/router/clearing.h"
 #include "broker/router/damaged_rows.h"
 #include "broker/router/ghosts.h"
 #include "broker/router/messages.h"
@@ -78,11 +79,13 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
         keys_settled(router, &router->lanes[lane].keys, slice->keys[i].hash, slice->number,
                      lookup->running);
     }
+    clears_settled(router, lane, slice);
     if (slice->taken.slice.last) {
         schedule_corrected(&router->lanes[lane].schedule);
         router->lanes[lane].loads.corrected = true;
         forget_corrected(&router->lanes[lane].loads);
     }
+    clears_read(router, lane);
 }
 
 /* ---- loads ---- */
@@ -176,6 +179,9 @@ static void join_row(router_t *router, uint32_t number, message_t *row)
     } else if ((overruled && overruled->ended) || (known && known->state != MESSAGE_STORED)) {
         overflow_pass(overflow, row->position);
         message_destroy(&row);
+    } else if (clears_cover_message(&lane->clears, row)) {
+        overflow_leave_gap(router, overflow, row->position);
+        message_destroy(&row);
     } else {
         take_row(router, number, overflow, row, overruled);
     }
@@ -203,6 +209,7 @@ void router_loaded(router_t *router, uint32_t number, fabric_error_t error, mess
         overflow_loaded(router, number, &loads->ranges[i], i < done);
     }
     forget_corrected(loads);
+    clears_read(router, number);
 }
 
 void loads_drop(loads_t *loads)

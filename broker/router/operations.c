@@ -1,11 +1,12 @@
 /* What operators want: that this broker drains, that runners are cordoned, drained or opened, and
- * that parked entities are resumed.
+ * that parked entities are resumed, and entities cleared.
  * The standing of a runner lives with the runner, which tells it to each broker.
  */
 #include "broker/router/operations.h"
 
 #include <utlist.h>
 
+#include "broker/router/clearing.h"
 #include "broker/router/failing.h"
 #include "broker/router/orders.h"
 #include "broker/router/router_state.h"
@@ -131,6 +132,17 @@ static fabric_error_t resume(router_t *router, fabric_bytes_t argument, wire_wri
     wire_put_text(answer, "resumed");
     wire_put_uint(answer, message.value);
     return FABRIC_OK;
+}
+
+fabric_error_t operation_clear(router_t *router, const peer_t *peer, const message_query_t *query,
+                               const char **text)
+{
+    fabric_bytes_t type, id;
+    if (!read_entity(query->argument, &type, &id)) {
+        *text = "the argument is an array of an entity's type and id";
+        return FABRIC_ERROR_MALFORMED_MESSAGE;
+    }
+    return clear_begin(router, peer, query->sequence, type, id, text);
 }
 
 /* ---- queries ---- */

@@ -24,7 +24,7 @@ static void keep_result(router_t *router, message_t *message, const message_resu
         reply.payload = (fabric_bytes_t){NULL, 0};
     }
     if (message->stored.key_hash) {
-        reply.kept_until_ms = router_key_until_ms(router);
+        reply.kept_until_ms = router_key_until_ms(router, message->stored.type);
     }
     message_add_reply(router, message, &reply);
     entity_keep_result(message);

@@ -79,9 +79,10 @@ static void unlist(overflow_t *overflow)
 /* Puts the overflow into the list where it belongs, if it is to be loaded. */
 static void list(router_t *router, overflows_t *overflows, overflow_t *overflow)
 {
-    bool due = overflow->count > 0 && !overflow->loading && rows_wanted(router, overflow) > 0;
-    overflow_t **wanted =
-        overflow->ownership ? &overflow->ownership->overflows : &overflows->unknown;
+    bool due = overflow->count > 0 && !overflow->loading && !overflow->clearing &&
+               rows_wanted(router, overflow) > 0;
+    bool owned = overflow->ownership && !overflow->look_again;
+    overflow_t **wanted = owned ? &overflow->ownership->overflows : &overflows->unknown;
     if (!due) {
         unlist(overflow);
     } else if (overflow->list != wanted) {
@@ -89,7 +90,7 @@ static void list(router_t *router, overflows_t *overflows, overflow_t *overflow)
         overflow->list = wanted;
         DL_APPEND(*wanted, overflow);
     }
-    if (due && overflow->ownership) {
+    if (due && owned) {
         list_ownership(overflows, overflow->ownership);
     }
 }
@@ -312,6 +313,47 @@ void overflow_settled(router_t *router, uint32_t lane, const checkpoint_slice_t 
     }
 }
 
+/* ---- clears ---- */
+
+message_t *overflow_take_tail(router_t *router, router_lane_t *lane, const entity_t *entity,
+                              request_id_t below)
+{
+    (void)router;
+    message_chain_t taken = {0};
+    overflow_t *overflow = find(&lane->overflows, entity->hash);
+    message_t *message, *next;
+    DL_FOREACH_SAFE(overflow ? overflow->tail : NULL, message, next)
+    {
+        if (message->entity == entity && message->stored.id.value < below.value) {
+            DL_DELETE(overflow->tail, message);
+            *(taken.last ? &taken.last->chain : &taken.first) = message;
+            taken.last = message;
+        }
+    }
+    return taken.first;
+}
+
+void overflow_cleared(router_t *router, overflows_t *overflows, uint64_t entity_hash,
+                      uint32_t queued)
+{
+    overflow_t *overflow = find(overflows, entity_hash);
+    if (overflow) {
+        overflow->queued -= queued < overflow->queued ? queued : overflow->queued;
+        overflow->clearing = overflow->count > 0;
+        refill(router, overflows, overflow);
+    }
+}
+
+void overflow_look_again(router_t *router, overflows_t *overflows, uint64_t entity_hash)
+{
+    overflow_t *overflow = find(overflows, entity_hash);
+    if (overflow) {
+        overflow->clearing = false;
+        overflow->look_again = true;
+        refill(router, overflows, overflow);
+    }
+}
+
 /* ---- ownerships and lanes ---- */
 
 void overflow_owned(router_t *router, ownership_t *ownership)
@@ -443,15 +485,20 @@ void overflow_pass(overflow_t *overflow, uint64_t position)
     overflow->after = position;
 }
 
-void overflow_row_loaded(router_t *router, overflow_t *overflow, message_t *row)
+void overflow_leave_gap(router_t *router, overflow_t *overflow, uint64_t position)
 {
-    row->deliveries = row->position <= overflow->delivered_until ? 1 : 0;
     if (overflow->load_count > 0) {
         overflow->load_count--;
         count(router, overflow, 0, 1);
     }
+    overflow_pass(overflow, position);
+}
+
+void overflow_row_loaded(router_t *router, overflow_t *overflow, message_t *row)
+{
+    row->deliveries = row->position <= overflow->delivered_until ? 1 : 0;
     router->counters.loaded++;
-    overflow_pass(overflow, row->position);
+    overflow_leave_gap(router, overflow, row->position);
 }
 
 void overflow_queue(router_t *router, overflow_t *overflow, message_t *message)
@@ -466,6 +513,7 @@ void overflow_loaded(router_t *router, uint32_t lane, const store_range_t *range
     overflow_t *overflow = find(overflows, range->entity_hash);
     overflow->loading = false;
     if (complete && !overflow->refused && overflow->rows_read < range->limit) {
+        overflow->look_again = false;
         overflow->after = overflow->load_until;
         count(router, overflow, 0, overflow->load_count); /* somebody has deleted their rows */
     }

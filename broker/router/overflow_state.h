@@ -20,6 +20,8 @@
 #include "broker/router/checkpoint_state.h"
 #include "broker/router/ownership_state.h"
 
+typedef struct router_lane router_lane_t;
+
 typedef struct overflow {
     uint64_t hash;
     ownership_t *ownership; /* NULL: not known yet, as no row was read */
@@ -27,6 +29,8 @@ typedef struct overflow {
     uint64_t after, until;
     uint64_t delivered_until; /* messages of the gap up to here may have been delivered before */
     uint32_t queued;          /* messages in the queue */
+    bool clearing;            /* rows of it are being deleted: it is not loaded meanwhile */
+    bool look_again;          /* some may be gone: it is loaded also where nobody owns the entity */
     bool loading;             /* rows are being read; so are the next four */
     bool refused;             /* the rest of these rows stays in the store */
     uint32_t rows_read;
@@ -65,6 +69,19 @@ bool overflow_reaches(const overflows_t *overflows, uint64_t entity_hash, uint64
 /* The slice is settled: what has rows now is dropped from tails. */
 void overflow_settled(router_t *router, uint32_t lane, const checkpoint_slice_t *slice);
 
+/* ---- clears ---- */
+
+/* Takes the entity's messages with ids below this one from its tail, chained. */
+message_t *overflow_take_tail(router_t *router, router_lane_t *lane, const entity_t *entity,
+                              request_id_t below);
+/* So many messages of the entity's queue have been cleared, and so are rows of it. Those are
+ * deleted before it is loaded again. */
+void overflow_cleared(router_t *router, overflows_t *overflows, uint64_t entity_hash,
+                      uint32_t queued);
+/* The rows are deleted. A load finds out what is left, as entities with the same hash have one
+ * overflow. */
+void overflow_look_again(router_t *router, overflows_t *overflows, uint64_t entity_hash);
+
 /* ---- ownerships and lanes ---- */
 
 /* The ownership has an owner. */
@@ -93,6 +110,8 @@ overflow_t *overflow_of_row(const overflows_t *overflows, const message_t *row);
 bool overflow_wants_row(const router_t *router, overflow_t *overflow, ownership_t *ownership);
 /* The row does not stand: its message has ended, or is in memory. */
 void overflow_pass(overflow_t *overflow, uint64_t position);
+/* The row's message is not in the gap any more: it was cleared, or comes into memory. */
+void overflow_leave_gap(router_t *router, overflow_t *overflow, uint64_t position);
 /* The row's message comes into memory. */
 void overflow_row_loaded(router_t *router, overflow_t *overflow, message_t *row);
 /* The loaded message is the next one in its entity's queue, and the entity is dispatched. */

@@ -45,6 +45,7 @@ static void assign(router_t *router, ownership_t *ownership, runner_t *runner)
         entity_dispatch(router, entity);
         entity_release(router, entity);
     }
+    clears_owned(router, ownership);
     overflow_owned(router, ownership);
 }
 

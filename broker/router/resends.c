@@ -24,6 +24,7 @@ static const store_reply_t damaged = {
 
 void router_lookup_key(router_t *router, uint32_t number, const store_key_t *key)
 {
+    const fabric_bytes_t unknown = {NULL, 0};
     store_key_t sound = *key;
     store_message_t message = {.id = key->reply.id, .shard = key->reply.shard};
     if (key->ended && !stored_reply_is_sound(router, &message, &key->reply)) {
@@ -32,6 +33,9 @@ void router_lookup_key(router_t *router, uint32_t number, const store_key_t *key
         sound.reply.shard = key->reply.shard;
     }
     router_lane_t *lane = &router->lanes[number];
+    if (clears_cover(&lane->clears, key->entity_hash, unknown, unknown, key->reply.id)) {
+        return; /* the row is going to be deleted */
+    }
     lookup_key_found(router, &lane->lookup_current, &sound, lane->checkpoint.number);
 }
 
@@ -69,6 +73,9 @@ static void answer_ended(router_t *router, client_t *client, message_t *message)
 static bool is_stored(router_t *router, const message_t *request)
 {
     const router_lane_t *lane = lane_of(router, request->stored.shard);
+    if (clears_cover_message(&lane->clears, request)) {
+        return false;
+    }
     return message_is_scheduled(request)
                ? schedule_has(&lane->schedule, message_due_key(request))
                : overflow_has(&lane->overflows, request->entity_hash, request->position);
@@ -241,6 +248,7 @@ void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
     lookup_t *lookup = &lane->lookup_current;
     resume_all(router, lookup, lookup_end(lookup, error, reached));
     keys_read(router, &lane->keys);
+    clears_read(router, number);
 }
 
 void requests_send_away(router_t *router, router_lane_t *lane)

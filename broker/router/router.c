@@ -104,6 +104,7 @@ void router_destroy(router_t **at)
     schedules_destroy(router);
     checkpoints_destroy(router);
     keys_destroy(router);
+    clears_destroy(router);
     shard_map_destroy(&router->map);
     wire_writer_destroy(&router->scratch);
     free(router);

@@ -116,11 +116,13 @@ static inline bool router_is_leased(const router_t *router)
            request_ids_are_reserved(router, (request_id_t){0});
 }
 
-/* Until when the primary key of a message that ends now stands: Unix time. */
-static inline int64_t router_key_until_ms(const router_t *router)
+/* Until when the primary key of a message of the type that ends now stands: Unix time. */
+static inline int64_t router_key_until_ms(router_t *router, fabric_bytes_t type)
 {
+    uint64_t own_ms = type_options(router, type).key_retention_ms;
+    uint64_t retention_ms = own_ms > 0 ? own_ms : router->config.key_retention_ms;
     return router->config.store_now_ms + (int64_t)(router->now_ms - router->started_ms) +
-           (int64_t)router->config.key_retention_ms;
+           (int64_t)retention_ms;
 }
 
 /* The broker that is the shard's home by the map; NULL: it is this broker, or is unknown. */

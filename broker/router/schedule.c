@@ -103,6 +103,16 @@ static void leave_window(router_t *router, message_t *message)
     }
 }
 
+static void leave_schedule(router_t *router, message_t *message)
+{
+    schedule_t *schedule = schedule_of(router, message);
+    if (due_heap_has(&schedule->window, message)) {
+        leave_window(router, message);
+    } else {
+        take_out(router, schedule, message);
+    }
+}
+
 /* ---- memory and store ---- */
 
 /* Whether the store certainly has the message's row. */
@@ -295,6 +305,37 @@ void schedule_moved(router_t *router, message_t *message, uint64_t position)
     overflow_enqueue(router, message);
 }
 
+/* ---- clears ---- */
+
+static void collect(const due_heap_t *heap, const entity_t *entity, request_id_t below,
+                    message_chain_t *found)
+{
+    for (size_t i = 0; i < heap->count; i++) {
+        message_t *message = heap->places[i].message;
+        if (message->entity == entity && message->stored.id.value < below.value) {
+            *(found->last ? &found->last->chain : &found->first) = message;
+            found->last = message;
+        }
+    }
+}
+
+message_t *schedule_take_all(router_t *router, router_lane_t *lane, const entity_t *entity,
+                             request_id_t below)
+{
+    message_chain_t found = {0};
+    collect(&lane->schedule.window, entity, below, &found);
+    collect(&lane->schedule.later, entity, below, &found);
+    for (message_t *message = found.first; message; message = message->chain) {
+        leave_schedule(router, message);
+    }
+    return found.first;
+}
+
+void schedule_cleared(router_t *router, schedule_t *schedule, uint64_t rows)
+{
+    count_stored(router, schedule, 0, rows < schedule->stored ? rows : schedule->stored);
+}
+
 /* ---- loads ---- */
 
 bool router_take_scheduled(router_t *router, uint32_t number, router_scheduled_t *load)
@@ -323,6 +364,9 @@ static bool is_wanted(router_t *router, const schedule_t *schedule, const messag
 {
     const uint64_t *id = &row->stored.id.value;
     const message_t *known = message_find(router, row->stored.id);
+    if (clears_cover_message(&lane_of(router, row->stored.shard)->clears, row)) {
+        return false;
+    }
     bool overruled =
         schedule->overruled_count > 0 && bsearch(id, schedule->overruled, schedule->overruled_count,
                                                  sizeof *id, compare_ids) != NULL;
@@ -424,6 +468,7 @@ void router_scheduled_loaded(router_t *router, uint32_t number, fabric_error_t e
         trim(router, schedule);
     }
     forget_corrected(schedule);
+    clears_read(router, number);
 }
 
 void schedule_corrected(schedule_t *schedule)

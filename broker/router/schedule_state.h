@@ -18,6 +18,9 @@
 #define BROKER_ROUTER_SCHEDULE_STATE_H
 
 #include "broker/router/checkpoint_state.h"
+#include "broker/router/ownership_state.h"
+
+typedef struct router_lane router_lane_t;
 
 /* Messages by their times. */
 typedef struct due_heap {
@@ -79,6 +82,14 @@ void schedules_tick(router_t *router);
 /* When the next message comes due, by the router's clock; UINT64_MAX: none, or one is due already.
  */
 uint64_t schedules_deadline_ms(const router_t *router);
+
+/* ---- clears ---- */
+
+/* Takes the entity's scheduled messages with ids below this one out, chained: none of them fires. */
+message_t *schedule_take_all(router_t *router, router_lane_t *lane, const entity_t *entity,
+                             request_id_t below);
+/* So many rows were deleted, whose messages may have been in the store only. */
+void schedule_cleared(router_t *router, schedule_t *schedule, uint64_t rows);
 
 /* ---- lanes ---- */
 

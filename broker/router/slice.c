@@ -250,6 +250,33 @@ static void take_keys(const router_t *router, checkpoint_t *checkpoint, lane_key
     }
 }
 
+/* ---- clears ---- */
+
+/* How many rows the entity has is not known, so the clear gets all the room that is left, and is
+ * taken again until some is left over. One in each slice. */
+static const store_clear_t *take_clear(const router_t *router, checkpoint_t *checkpoint,
+                                       const lane_clears_t *clears)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    const entity_clear_t *clear = clears_next(clears);
+    if (!clear || slice->rows >= router->config.slice_rows_max) {
+        return NULL;
+    }
+    uint32_t rows = (uint32_t)(router->config.slice_rows_max - slice->rows);
+    slice->rows += rows;
+    if (clear->type.size > 0) {
+        memcpy(slice->clear_names, clear->names, clear->type.size + clear->entity.size);
+    }
+    slice->cleared_id = clear->id;
+    slice->clear = (store_clear_t){
+        .entity_hash = clear->entity_hash,
+        .type = fabric_bytes(slice->clear_names, clear->type.size),
+        .entity = fabric_bytes(slice->clear_names + clear->type.size, clear->entity.size),
+        .below = clear->id.value,
+        .rows_max = rows};
+    return &slice->clear;
+}
+
 /* ---- the slice ---- */
 
 static void free_dead(checkpoint_slice_t *slice)
@@ -319,20 +346,22 @@ static void split_puts(checkpoint_slice_t *slice)
 }
 
 /* Whether nothing of the checkpoint is left. */
-static bool is_used_up(const checkpoint_t *checkpoint, const lane_keys_t *keys)
+static bool is_used_up(const checkpoint_t *checkpoint, const lane_keys_t *keys,
+                       const lane_clears_t *clears)
 {
     const row_changes_t *current = &checkpoint->current;
     return checkpoint->current_messages.next == &checkpoint->current_messages &&
            checkpoint->amendments_taken == current->amendment_count &&
            checkpoint->deletes_taken == current->delete_count &&
            checkpoint->unscheduled_taken == current->unscheduled_count &&
-           checkpoint->dead_taken == current->dead_count && !keys->current;
+           checkpoint->dead_taken == current->dead_count && !keys->current && !clears_next(clears);
 }
 
 void slice_fill(router_t *router, checkpoint_t *checkpoint)
 {
     checkpoint_slice_t *slice = &checkpoint->slice;
     lane_keys_t *keys = &router->lanes[checkpoint->hold.lane].keys;
+    const lane_clears_t *clears = &router->lanes[checkpoint->hold.lane].clears;
     reset(slice);
     slice->running = true;
     slice->number++;
@@ -342,6 +371,7 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
     take_dead(router, checkpoint);
     take_deletes(router, checkpoint);
     take_keys(router, checkpoint, keys);
+    const store_clear_t *clear = take_clear(router, checkpoint, clears);
     set_views(slice);
     split_puts(slice);
     slice->taken = (router_slice_t){.hold = checkpoint->hold,
@@ -359,9 +389,11 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .dead_count = slice->dead_count,
                                               .keys = slice->keys,
                                               .key_count = slice->key_count,
+                                              .clear = clear,
+                                              .cleared = &slice->cleared,
                                               .settled = checkpoint->settled,
                                               .begun = checkpoint->begun,
-                                              .last = is_used_up(checkpoint, keys)}};
+                                              .last = is_used_up(checkpoint, keys, clears)}};
 }
 
 void slice_destroy(checkpoint_slice_t *slice)

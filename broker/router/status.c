@@ -261,7 +261,7 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
     const char *text = "queries are: status, health, counters, describe, waits, drain, runner, "
-                       "resume";
+                       "resume, clear";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
         client_hear_waits(peer->client, query->sequence);
         return; /* the query is answered for each call that turns out to wait */
@@ -287,6 +287,11 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
         text = "no worker has registered this entity type";
         if (type) {
             type_description_put(type->description, &document);
+        }
+    } else if (fabric_bytes_equal(query->name, fabric_bytes_of("clear"))) {
+        error = operation_clear(router, peer, query, &text);
+        if (!error) {
+            return; /* it is answered later */
         }
     } else if (operation_exists(query->name)) {
         error = operation_run(router, query, &document, &text);

@@ -33,7 +33,8 @@ static void set_timer(storage_t *storage, uint64_t wait_us)
 
 static size_t count_records(const lane_batch_t *batch)
 {
-    return batch->message_count + batch->move_count + batch->attempt_count + batch->end_count;
+    return batch->message_count + batch->move_count + batch->attempt_count + batch->end_count +
+           batch->clear_count;
 }
 
 /* Takes the batches of the appender's lanes. Returns how many records they have. */

@@ -60,6 +60,10 @@ static void encode(journal_writer_t *writer, const lane_batch_t *batch)
             journal_put_result(writer, end->message, end->position, end->reply);
         }
     }
+    for (size_t i = 0; i < batch->clear_count; i++) {
+        const batch_clear_t *clear = &batch->clears[i];
+        journal_put_clear(writer, clear->id, clear->shard, clear->type, clear->entity);
+    }
 }
 
 void appender_entry_make(const appender_lane_t *lane, const lane_batch_t *batch, int64_t created_ms,

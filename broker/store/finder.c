@@ -66,12 +66,20 @@ typedef struct wanted {
     uint32_t record;
 } wanted_t;
 
+/* An entity that was cleared: its messages with smaller ids have ended. */
+typedef struct cleared {
+    uint64_t entity_hash;
+    uint64_t id;
+} cleared_t;
+
 typedef struct search {
     finder_t *finder;
     uint32_t lane;
     request_id_t floor;
     wanted_t *wanted; /* by call key, later by entry */
     size_t count;
+    cleared_t *cleared; /* by the entries that were read */
+    size_t cleared_count, cleared_capacity;
     uint64_t began_ms;
     uint64_t calls_bytes, bodies_bytes;
     uint64_t number;  /* of the last entry that was read; END_OF_JOURNAL: none */
@@ -113,6 +121,13 @@ static void note_call(search_t *search, const journal_call_t *call, uint64_t num
     wanted->record = call->record;
 }
 
+static void note_clear(search_t *search, const journal_call_t *call)
+{
+    search->cleared = memory_reserve(search->cleared, search->cleared_count + 1,
+                                     &search->cleared_capacity, sizeof *search->cleared);
+    search->cleared[search->cleared_count++] = (cleared_t){call->call.client, call->id.value};
+}
+
 static bool is_bounded(const search_t *search)
 {
     const finder_t *finder = search->finder;
@@ -132,7 +147,11 @@ static bool read_calls(void *context, const store_entry_t *entry)
     bool damaged = false;
     journal_calls_reader_t reader = journal_calls_open(entry->calls);
     while (journal_calls_next(&reader, &call, &damaged)) {
-        note_call(search, &call, entry->number);
+        if (call.clears) {
+            note_clear(search, &call);
+        } else {
+            note_call(search, &call, entry->number);
+        }
     }
     if (damaged) {
         leave_out(search, entry->last_id);
@@ -194,6 +213,27 @@ static void add_damaged(search_t *search, const wanted_t *wanted)
     add_found(search, &message, 0, &reply);
 }
 
+/* Entries are read from the newest one down, so those that clear the message have been read. */
+static bool is_cleared(const search_t *search, const journal_record_t *record)
+{
+    for (size_t i = 0; i < search->cleared_count; i++) {
+        const cleared_t *cleared = &search->cleared[i];
+        if (cleared->entity_hash == record->entity_hash && record->id.value < cleared->id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A message that has not ended by a record of its own. */
+static void add_begun(search_t *search, const journal_record_t *record)
+{
+    store_reply_t reply = message_cleared_reply(record->id, record->shard);
+    add_found(search, &record->message, journal_contents_hash(&record->message),
+              is_cleared(search, record) ? &reply : NULL);
+    search->answer.found[search->answer.count - 1].message->position = record->position;
+}
+
 static void add_record(search_t *search, wanted_t *wanted, const journal_record_t *record)
 {
     store_message_t ended = {.id = record->id,
@@ -203,8 +243,7 @@ static void add_record(search_t *search, wanted_t *wanted, const journal_record_
     switch (record->kind) {
     case RECORD_MESSAGE:
     case RECORD_MOVE:
-        add_found(search, &record->message, journal_contents_hash(&record->message), NULL);
-        search->answer.found[search->answer.count - 1].message->position = record->position;
+        add_begun(search, record);
         break;
     case RECORD_RESULT:
         add_found(search, &ended, record->contents, &record->reply);
@@ -215,6 +254,7 @@ static void add_record(search_t *search, wanted_t *wanted, const journal_record_
         break;
     case RECORD_ADOPT:
     case RECORD_ATTEMPT:
+    case RECORD_CLEAR:
         return;
     }
     wanted->read = true;
@@ -325,6 +365,7 @@ fabric_error_t finder_find(finder_t *finder, uint32_t lane, request_id_t floor,
     error = error ? error : read_all_records(&search);
     error = error ? error : read_mark(&search);
     free(search.wanted);
+    free(search.cleared);
     if (error) {
         finder_answer_clear(&search.answer);
         connection_clear(&finder->connection);

@@ -3,6 +3,7 @@
 #include "broker/store/loader_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/address.h"
 #include "core/memory.h"
@@ -298,6 +299,30 @@ static void sort_items(reading_t *reading, uint32_t lanes, adoption_t *adoption)
           compare_overruled);
 }
 
+/* Names as one allocation; none: NULL. */
+static void copy_names(const journal_clear_t *from, adopted_clear_t *to)
+{
+    if (from->type.size == 0) {
+        return;
+    }
+    uint8_t *names = memory_allocate(from->type.size + from->entity.size);
+    memcpy(names, from->type.data, from->type.size);
+    memcpy(names + from->type.size, from->entity.data, from->entity.size);
+    to->type = fabric_bytes(names, from->type.size);
+    to->entity = fabric_bytes(names + from->type.size, from->entity.size);
+}
+
+static void copy_clears(const reading_t *reading, adoption_t *adoption)
+{
+    const journal_clear_t *clears = journal_fold_clears(reading->fold, &adoption->clear_count);
+    adoption->clears = memory_allocate_zeroed(adoption->clear_count + 1, sizeof *adoption->clears);
+    for (size_t i = 0; i < adoption->clear_count; i++) {
+        adoption->clears[i] = (adopted_clear_t){
+            .id = clears[i].id, .shard = clears[i].shard, .entity_hash = clears[i].entity_hash};
+        copy_names(&clears[i], &adoption->clears[i]);
+    }
+}
+
 void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoption)
 {
     uint64_t last_id = journal_fold_last_id(reading->fold);
@@ -309,6 +334,7 @@ void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoptio
                      .checkpoint = reading->row.number,
                      .tail_bytes = reading->tail_bytes};
     sort_items(reading, lanes, adoption);
+    copy_clears(reading, adoption);
     drop_empty_backlogs(reading);
     adoption->scheduled = reading->scheduled;
     adoption->backlogs = reading->backlogs;

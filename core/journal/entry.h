@@ -2,7 +2,8 @@
  *
  * A body is an index, with a checksum of its own, of (offset, kind, request id, entity), and then
  * the records, each with its length, kind, shard, checksum and fields. `calls` holds the call keys
- * and request ids of the entry's messages and ends, and nothing else.
+ * and request ids of the entry's messages and ends, and, in the place of a call key, the entity of
+ * each CLEAR: a look-up has to know it. No call has the sequence 0, which tells them apart.
  *
  * Threading: a writer belongs to one thread at a time. Readers only read.
  */
@@ -41,6 +42,9 @@ void journal_put_attempt(journal_writer_t *writer, const store_message_t *messag
 void journal_put_dead(journal_writer_t *writer, const store_message_t *message, uint64_t position,
                       const store_reply_t *reply, journal_attempts_t attempts, uint32_t cause,
                       fabric_bytes_t text);
+/* The entity's messages with ids below this one have ended, and their primary keys are free. */
+void journal_put_clear(journal_writer_t *writer, request_id_t id, shard_id_t shard,
+                       fabric_bytes_t type, fabric_bytes_t entity);
 void journal_put_adopt(journal_writer_t *writer, incarnation_t broker, uint64_t epoch,
                        fabric_bytes_t name);
 
@@ -101,6 +105,7 @@ typedef struct journal_call {
     call_key_t call;
     request_id_t id;
     bool ended;      /* the entry holds the end of the message, else the message */
+    bool clears;     /* instead: a CLEAR with this id, of the entity with the hash call.client */
     uint32_t record; /* its index in the body */
 } journal_call_t;
 

@@ -153,6 +153,7 @@ bool journal_calls_next(journal_calls_reader_t *reader, journal_call_t *call, bo
     *call = (journal_call_t){.call = {load_u64(item), load_u64(item + CALLS_SEQUENCE_AT)},
                              .id = {load_u64(item + CALLS_ID_AT)},
                              .ended = record & 1,
+                             .clears = load_u64(item + CALLS_SEQUENCE_AT) == 0,
                              .record = record >> 1};
     reader->rest = fabric_bytes(item + CALLS_ITEM_BYTES, reader->rest.size - CALLS_ITEM_BYTES);
     return true;

@@ -115,6 +115,21 @@ void journal_put_dead(journal_writer_t *writer, const store_message_t *message, 
     record_put_dead(&writer->records, message, position, reply, attempts, cause, text);
 }
 
+/* What a CLEAR has in the place of a call key. */
+static call_key_t clear_call(uint64_t entity_hash)
+{
+    return (call_key_t){.client = entity_hash, .sequence = 0};
+}
+
+void journal_put_clear(journal_writer_t *writer, request_id_t id, shard_id_t shard,
+                       fabric_bytes_t type, fabric_bytes_t entity)
+{
+    uint64_t entity_hash = journal_entity_hash(type, entity);
+    add_to_index(writer, RECORD_CLEAR, id, entity_hash);
+    add_to_calls(writer, &(store_message_t){.id = id, .call = clear_call(entity_hash)}, true);
+    record_put_clear(&writer->records, id, shard, type, entity);
+}
+
 void journal_put_adopt(journal_writer_t *writer, incarnation_t broker, uint64_t epoch,
                        fabric_bytes_t name)
 {
@@ -131,6 +146,10 @@ void journal_put_record(journal_writer_t *writer, fabric_bytes_t bytes,
         add_to_calls(writer, &record->message, record->kind == RECORD_DEAD);
     } else if (record->kind == RECORD_RESULT) {
         add_to_calls(writer, &(store_message_t){.id = record->id, .call = record->call}, true);
+    } else if (record->kind == RECORD_CLEAR) {
+        add_to_calls(writer,
+                     &(store_message_t){.id = record->id, .call = clear_call(record->entity_hash)},
+                     true);
     }
     wire_append(&writer->records, bytes.data, bytes.size);
 }

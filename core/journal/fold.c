@@ -18,7 +18,9 @@ struct journal_fold {
     journal_item_t *items;
     size_t count, capacity;
     slot_t *slots;
-    size_t mask;      /* number of slots - 1 */
+    size_t mask; /* number of slots - 1 */
+    journal_clear_t *clears;
+    size_t clear_count, clear_capacity;
     uint8_t **bodies; /* copies; the items' views point into them */
     size_t body_count, body_capacity;
 };
@@ -43,6 +45,7 @@ void journal_fold_destroy(journal_fold_t **fold)
         }
         free((void *)(*fold)->bodies);
         free((*fold)->items);
+        free((*fold)->clears);
         free((*fold)->slots);
         free(*fold);
         *fold = NULL;
@@ -122,6 +125,12 @@ static journal_item_t *find_or_add(journal_fold_t *fold, const journal_record_t 
     return item;
 }
 
+const journal_clear_t *journal_fold_clears(const journal_fold_t *fold, size_t *count)
+{
+    *count = fold->clear_count;
+    return fold->clears;
+}
+
 const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t id)
 {
     const slot_t *slot = find_slot(fold, id.value);
@@ -160,6 +169,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
 {
     switch (record->kind) {
     case RECORD_ADOPT:
+    case RECORD_CLEAR: /* see apply_clear */
         break;
     case RECORD_MESSAGE:
         item->accepted = true;
@@ -199,6 +209,7 @@ static void apply_damaged(journal_item_t *item, const journal_record_t *record)
 {
     switch (record->kind) {
     case RECORD_ADOPT:
+    case RECORD_CLEAR:
     case RECORD_ATTEMPT:
         break;
     case RECORD_MESSAGE:
@@ -212,6 +223,54 @@ static void apply_damaged(journal_item_t *item, const journal_record_t *record)
         item->standing = record->kind == RECORD_DEAD ? JOURNAL_DEAD : JOURNAL_ENDED;
         item->result_damaged = true;
         break;
+    }
+}
+
+/* ---- clears ---- */
+
+/* Of an item without its message, and of a damaged CLEAR, the entity's hash tells alone. */
+static bool is_cleared_by(const journal_item_t *item, const journal_clear_t *clear)
+{
+    if (item->entity_hash != clear->entity_hash || item->id.value >= clear->id.value) {
+        return false;
+    }
+    bool named = item->begun && clear->type.size > 0;
+    return !named || (fabric_bytes_equal(item->message.type, clear->type) &&
+                      fabric_bytes_equal(item->message.entity, clear->entity));
+}
+
+static void clear_item(journal_item_t *item)
+{
+    item->standing = item->standing == JOURNAL_PENDING ? JOURNAL_CLEARED : item->standing;
+    item->key_hash = NULL;
+}
+
+/* An entity's messages that are accepted later have larger ids. */
+static void apply_clear(journal_fold_t *fold, const journal_record_t *record)
+{
+    if (fold->clear_count == fold->clear_capacity) {
+        fold->clear_capacity = fold->clear_capacity ? 2 * fold->clear_capacity : 8;
+        fold->clears = memory_resize(fold->clears, fold->clear_capacity, sizeof *fold->clears);
+    }
+    journal_clear_t *clear = &fold->clears[fold->clear_count++];
+    *clear = (journal_clear_t){.id = record->id,
+                               .shard = record->shard,
+                               .entity_hash = record->entity_hash,
+                               .type = record->message.type,
+                               .entity = record->message.entity};
+    for (size_t i = 0; i < fold->count; i++) {
+        if (is_cleared_by(&fold->items[i], clear)) {
+            clear_item(&fold->items[i]);
+        }
+    }
+}
+
+static void apply_clears(const journal_fold_t *fold, journal_item_t *item)
+{
+    for (size_t i = 0; i < fold->clear_count; i++) {
+        if (is_cleared_by(item, &fold->clears[i])) {
+            clear_item(item);
+        }
     }
 }
 
@@ -230,6 +289,10 @@ static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
             continue;
         }
         fold->last_id = record.id.value > fold->last_id ? record.id.value : fold->last_id;
+        if (record.kind == RECORD_CLEAR) {
+            apply_clear(fold, &record);
+            continue;
+        }
         journal_item_t *item = find_or_add(fold, &record);
         if (item->standing != JOURNAL_PENDING) {
             continue; /* an end is final */
@@ -239,6 +302,7 @@ static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
         } else {
             apply_damaged(item, &record);
         }
+        apply_clears(fold, item);
     }
 }
 

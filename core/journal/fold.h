@@ -18,7 +18,12 @@
 
 #include "core/journal/entry.h"
 
-typedef enum journal_standing { JOURNAL_PENDING, JOURNAL_ENDED, JOURNAL_DEAD } journal_standing_t;
+typedef enum journal_standing {
+    JOURNAL_PENDING,
+    JOURNAL_ENDED,
+    JOURNAL_DEAD,
+    JOURNAL_CLEARED /* it has ended with its entity's CLEAR, without a reply */
+} journal_standing_t;
 
 /* What the entries say about one message. */
 typedef struct journal_item {
@@ -34,14 +39,24 @@ typedef struct journal_item {
     bool recounted; /* by an ATTEMPT: a row that was written before says less, or more */
     journal_attempts_t attempts; /* in all */
     store_message_t message;     /* begun, or DEAD */
-    const uint8_t *key_hash;     /* of its primary key; NULL: none, or it is not known */
-    store_reply_t reply;         /* ENDED, DEAD */
-    uint32_t cause;              /* DEAD */
-    fabric_bytes_t text;         /* DEAD */
+    /* Of its primary key; NULL: none, it is not known, or a CLEAR has freed it. */
+    const uint8_t *key_hash;
+    store_reply_t reply; /* ENDED, DEAD */
+    uint32_t cause;      /* DEAD */
+    fabric_bytes_t text; /* DEAD */
     /* ENDED or DEAD by a record that cannot be read: reply, cause and text are not set, and the
      * message only if it has begun here. See docs/store.md, damage. */
     bool result_damaged;
 } journal_item_t;
+
+/* That an entity was cleared: its messages with ids below this one have ended, and their primary
+ * keys are free. Rows may say otherwise. */
+typedef struct journal_clear {
+    request_id_t id;
+    shard_id_t shard; /* 0 where the record cannot be read */
+    uint64_t entity_hash;
+    fabric_bytes_t type, entity; /* empty where the record cannot be read: the hash tells alone */
+} journal_clear_t;
 
 typedef struct journal_fold journal_fold_t;
 
@@ -69,6 +84,8 @@ size_t journal_fold_count(const journal_fold_t *fold);   /* of items */
 /* The items by position. The array and the views are valid until the fold is destroyed or takes
  * another entry. */
 const journal_item_t *journal_fold_items(journal_fold_t *fold, size_t *count);
+/* The clears, in the order of their ids. Valid as the items are. */
+const journal_clear_t *journal_fold_clears(const journal_fold_t *fold, size_t *count);
 /* NULL: the entries do not speak of it. */
 const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t id);
 

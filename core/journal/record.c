@@ -12,6 +12,7 @@ enum {
     KEYED_RESULT_FIELDS = 11,
     ATTEMPT_FIELDS = 3,
     DEAD_FIELDS = 20,
+    CLEAR_FIELDS = 3,
     KEY_FIELDS = 2,        /* more: of a RESULT whose message has a primary key */
     PLACE_FIELDS = 1,      /* more: of a RESULT or ATTEMPT whose message has a time of delivery */
     DEAD_PLACE_FIELDS = 1, /* the same of a DEAD */
@@ -375,6 +376,25 @@ static uint32_t get_dead(wire_reader_t *fields, uint32_t count, journal_record_t
     return count;
 }
 
+void record_put_clear(wire_writer_t *out, request_id_t id, shard_id_t shard, fabric_bytes_t type,
+                      fabric_bytes_t entity)
+{
+    size_t mark = begin_record(out, RECORD_CLEAR, shard, CLEAR_FIELDS);
+    wire_put_uint(out, id.value);
+    wire_put_str(out, type);
+    wire_put_str(out, entity);
+    end_record(out, mark);
+}
+
+static uint32_t get_clear(wire_reader_t *fields, journal_record_t *record)
+{
+    record->id.value = wire_get_uint(fields);
+    record->position = record->id.value;
+    record->message.type = wire_get_str(fields);
+    record->message.entity = wire_get_str(fields);
+    return CLEAR_FIELDS;
+}
+
 /* Reads the `count` fields of a record, and returns how many there are to be. */
 static uint32_t get_fields(wire_reader_t *fields, uint32_t count, journal_record_t *record)
 {
@@ -390,6 +410,8 @@ static uint32_t get_fields(wire_reader_t *fields, uint32_t count, journal_record
         return get_attempt(fields, count, record);
     case RECORD_DEAD:
         return get_dead(fields, count, record);
+    case RECORD_CLEAR:
+        return get_clear(fields, record);
     }
     return 0;
 }
@@ -425,7 +447,7 @@ fabric_error_t journal_record_decode(fabric_bytes_t bytes, journal_record_t *rec
         return error;
     }
     if (decoded.kind == RECORD_MESSAGE || decoded.kind == RECORD_MOVE ||
-        decoded.kind == RECORD_DEAD) {
+        decoded.kind == RECORD_DEAD || decoded.kind == RECORD_CLEAR) {
         decoded.entity_hash = journal_entity_hash(decoded.message.type, decoded.message.entity);
     }
     *record = decoded;

@@ -30,7 +30,7 @@ typedef struct journal_record {
     request_id_t id;         /* all kinds but ADOPT */
     shard_id_t shard;        /* the same */
     uint64_t entity_hash;    /* the same: journal_entity_hash; see journal_record_decode */
-    store_message_t message; /* MESSAGE, MOVE, DEAD: all of it */
+    store_message_t message; /* MESSAGE, MOVE, DEAD: all of it; CLEAR: type and entity */
     /* In the lane: MESSAGE, MOVE; also RESULT, ATTEMPT and DEAD of a message with a time of
      * delivery. Of all others it is the id. */
     uint64_t position;

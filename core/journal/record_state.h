@@ -57,6 +57,8 @@ void record_put_attempt(wire_writer_t *out, const store_message_t *message, uint
 void record_put_dead(wire_writer_t *out, const store_message_t *message, uint64_t position,
                      const store_reply_t *reply, journal_attempts_t attempts, uint32_t cause,
                      fabric_bytes_t text);
+void record_put_clear(wire_writer_t *out, request_id_t id, shard_id_t shard, fabric_bytes_t type,
+                      fabric_bytes_t entity);
 
 /* Whether a number is that of a kind. */
 bool record_kind_is_known(unsigned kind);

@@ -286,6 +286,51 @@ static fabric_error_t write_scheduled(sql_store_t *store, uint32_t lane, const s
                               slice->unscheduled_count);
 }
 
+/* Deletes at most as many rows as are left of *left, by a statement that has one parameter more. */
+static fabric_error_t clear_rows(sql_store_t *store, sql_statement_t statement, uint32_t *left,
+                                 uint32_t *deleted)
+{
+    uint64_t matched = 0;
+    sql_put_u64(store, *left);
+    fabric_error_t error = sql_run(store, statement, 1, &matched);
+    *deleted = (uint32_t)matched;
+    *left -= *deleted < *left ? *deleted : *left;
+    return error;
+}
+
+static void put_clear(sql_store_t *store, uint32_t lane, const store_clear_t *clear, bool names)
+{
+    sql_put_u64(store, lane);
+    sql_put_u64(store, clear->entity_hash);
+    sql_put_u64(store, clear->below);
+    if (names) {
+        sql_put_u64(store, clear->type.size > 0);
+        sql_put_bytes(store, clear->type);
+        sql_put_bytes(store, clear->entity);
+    }
+}
+
+static fabric_error_t clear_entity(sql_store_t *store, uint32_t lane, const store_slice_t *slice)
+{
+    if (!slice->clear) {
+        return FABRIC_OK;
+    }
+    uint32_t left = slice->clear->rows_max;
+    store_cleared_t *cleared = slice->cleared;
+    *cleared = (store_cleared_t){0};
+    put_clear(store, lane, slice->clear, true);
+    fabric_error_t error = clear_rows(store, SQL_PENDING_CLEAR, &left, &cleared->pending);
+    if (!error && left > 0) {
+        put_clear(store, lane, slice->clear, true);
+        error = clear_rows(store, SQL_SCHEDULED_CLEAR, &left, &cleared->scheduled);
+    }
+    if (!error && left > 0) {
+        put_clear(store, lane, slice->clear, false);
+        error = clear_rows(store, SQL_KEY_CLEAR, &left, &cleared->keys);
+    }
+    return error;
+}
+
 /* Notes what the checkpoint is to reach, unless the database has lost what the slice builds on. */
 static fabric_error_t begin_slice(sql_store_t *store, uint32_t lane, const store_slice_t *slice)
 {
@@ -319,6 +364,7 @@ static fabric_error_t write_slice(sql_store_t *store, uint32_t lane, const store
     CRASH_POINT(SLICE_DELETED);
     error = error ? error : sql_write_dead(store, lane, slice->dead, slice->dead_count);
     error = error ? error : write_rows(store, &key_kind, lane, slice->keys, slice->key_count);
+    error = error ? error : clear_entity(store, lane, slice);
     CRASH_POINT(SLICE_DEAD);
     if (!error && slice->last) {
         error = end_checkpoint(store, lane, slice->begun);
@@ -331,7 +377,8 @@ fabric_error_t sql_checkpoint(store_t *base, const store_hold_t *hold, const sto
 {
     sql_store_t *store = sql_store_of(base);
     if (slice->put_count + slice->amendment_count + slice->delete_count + slice->dead_count +
-            slice->scheduled_count + slice->unscheduled_count + slice->key_count >
+            slice->scheduled_count + slice->unscheduled_count + slice->key_count +
+            (slice->clear ? slice->clear->rows_max : 0) >
         STORE_SLICE_ROWS_MAX) {
         return FABRIC_ERROR_INVALID_ARGUMENT;
     }

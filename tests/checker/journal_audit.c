@@ -144,6 +144,20 @@ static void end_message(journal_audit_t *audit, const decoded_record_t *record)
     message->dead = record->kind == DECODED_DEAD;
 }
 
+/* Ends the entity's messages with smaller ids. Nothing may begin there, or end, afterwards. */
+static void clear_entity(journal_audit_t *audit, const decoded_record_t *record)
+{
+    uint64_t entity_hash = decoded_entity_hash(record->type, record->entity);
+    audited_message_t *message;
+    audited_message_t *next;
+    HASH_ITER(hh, audit->messages, message, next)
+    {
+        if (message->entity_hash == entity_hash && message->id < record->id && !message->ended) {
+            message->ended = audit->row->number;
+        }
+    }
+}
+
 static void take_record(void *context, uint32_t number, const decoded_record_t *record)
 {
     journal_audit_t *audit = context;
@@ -153,6 +167,8 @@ static void take_record(void *context, uint32_t number, const decoded_record_t *
         move_message(audit, record);
     } else if (record->kind == DECODED_RESULT || record->kind == DECODED_DEAD) {
         end_message(audit, record);
+    } else if (record->kind == DECODED_CLEAR) {
+        clear_entity(audit, record);
     }
     if (record->kind != DECODED_ADOPT && record->id > audit->row->last_id) {
         say(audit, "entry %llu of lane %llu has request %llu and a smaller last id",

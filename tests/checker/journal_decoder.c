@@ -261,6 +261,14 @@ static uint64_t dead_fields(cursor_t *cursor, uint64_t count, decoded_record_t *
     return 21;
 }
 
+static uint64_t clear_fields(cursor_t *cursor, decoded_record_t *record)
+{
+    record->id = record->position = number(cursor);
+    record->type = string(cursor);
+    record->entity = string(cursor);
+    return 3;
+}
+
 /* How many of the `count` fields the kind has; 0: there is no such kind. */
 static uint64_t fields(cursor_t *cursor, uint64_t count, decoded_record_t *record)
 {
@@ -276,6 +284,8 @@ static uint64_t fields(cursor_t *cursor, uint64_t count, decoded_record_t *recor
         return attempt_fields(cursor, count, record);
     case DECODED_DEAD:
         return dead_fields(cursor, count, record);
+    case DECODED_CLEAR:
+        return clear_fields(cursor, record);
     default: /* a number from the store */
         return 0;
     }
@@ -326,7 +336,7 @@ static const char *decode_indexed(fabric_bytes_t body, uint32_t number, uint64_t
     }
     bool contradicts = record->kind != item[4] || record->id != big_endian(item + 5, 8);
     bool named = record->kind == DECODED_MESSAGE || record->kind == DECODED_MOVE ||
-                 record->kind == DECODED_DEAD;
+                 record->kind == DECODED_DEAD || record->kind == DECODED_CLEAR;
     uint64_t hash = named ? decoded_entity_hash(record->type, record->entity) : 0;
     return contradicts ||
                    ((named || record->kind == DECODED_ADOPT) && big_endian(item + 13, 8) != hash)
@@ -372,7 +382,9 @@ typedef struct calls_check {
 static void compare_call(void *context, uint32_t number, const decoded_record_t *record)
 {
     calls_check_t *check = context;
-    bool ends = record->kind == DECODED_RESULT || record->kind == DECODED_DEAD;
+    bool clears = record->kind == DECODED_CLEAR; /* the entity's hash stands for the client */
+    bool ends = record->kind == DECODED_RESULT || record->kind == DECODED_DEAD || clears;
+    uint64_t client = clears ? decoded_entity_hash(record->type, record->entity) : record->client;
     if (!ends && record->kind != DECODED_MESSAGE && record->kind != DECODED_MOVE) {
         return;
     }
@@ -381,7 +393,7 @@ static void compare_call(void *context, uint32_t number, const decoded_record_t 
         return;
     }
     const uint8_t *call = check->rest.data;
-    check->differs = check->differs || big_endian(call, 8) != record->client ||
+    check->differs = check->differs || big_endian(call, 8) != client ||
                      big_endian(call + 8, 8) != record->sequence ||
                      big_endian(call + 16, 8) != record->id ||
                      big_endian(call + 24, 4) != 2u * number + ends;

@@ -14,7 +14,8 @@ typedef enum decoded_kind {
     DECODED_RESULT,
     DECODED_ATTEMPT,
     DECODED_DEAD,
-    DECODED_MOVE = 10
+    DECODED_MOVE = 10,
+    DECODED_CLEAR = 12
 } decoded_kind_t;
 
 /* A record. Fields that its kind has not are zero. */

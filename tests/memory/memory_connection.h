@@ -102,6 +102,8 @@ fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const uint8_t *has
 /* The part of a purge that is about keys. */
 void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_purge_t *purge,
                        store_purged_t *purged);
+/* Deletes one key of the cleared entity; false: there is none. */
+bool memory_key_clear(memory_database_t *database, uint32_t lane, const store_clear_t *clear);
 /* Whether the lane's row is the hold's. */
 bool memory_holds(memory_database_t *database, const store_hold_t *hold);
 

@@ -33,6 +33,19 @@ static const store_key_t *find_oldest(const memory_lane_t *lane, int64_t now_ms)
     return oldest;
 }
 
+bool memory_key_clear(memory_database_t *database, uint32_t lane, const store_clear_t *clear)
+{
+    const memory_lane_t *from = &database->lanes[lane];
+    for (size_t i = from->keys.first; i < from->keys.places.count; i++) {
+        const store_key_t *key = &((const memory_key_t *)from->keys.places.items[i].item)->key;
+        if (key->entity_hash == clear->entity_hash && key->reply.id.value < clear->below) {
+            memory_key_remove(database, lane, key->hash);
+            return true;
+        }
+    }
+    return false;
+}
+
 void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_purge_t *purge,
                        store_purged_t *purged)
 {

@@ -16,6 +16,61 @@ static void amend(memory_database_t *database, uint32_t lane, const store_amendm
     }
 }
 
+/* The row, if it is one of the cleared entity; else NULL. */
+static const store_pending_t *cleared_row(const memory_row_t *row, const store_clear_t *clear)
+{
+    const store_pending_t *at = &row->row;
+    bool named = clear->type.size == 0 || (fabric_bytes_equal(at->type, clear->type) &&
+                                           fabric_bytes_equal(at->entity, clear->entity));
+    bool is = at->entity_hash == clear->entity_hash && at->id.value < clear->below && named;
+    return is ? at : NULL;
+}
+
+static bool clear_pending(memory_database_t *database, uint32_t lane, const store_clear_t *clear)
+{
+    memory_entity_t *entity = NULL;
+    HASH_FIND(hh, database->lanes[lane].entities, &clear->entity_hash, sizeof clear->entity_hash,
+              entity);
+    for (size_t i = entity ? entity->rows.first : 0; entity && i < entity->rows.places.count; i++) {
+        const store_pending_t *row = cleared_row(entity->rows.places.items[i].item, clear);
+        if (row) {
+            memory_row_remove(database, lane, (store_row_key_t){row->entity_hash, row->position});
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool clear_scheduled(memory_database_t *database, uint32_t lane, const store_clear_t *clear)
+{
+    const memory_lane_t *from = &database->lanes[lane];
+    for (size_t i = 0; i < from->scheduled.count; i++) {
+        const store_pending_t *row = cleared_row(from->scheduled.items[i], clear);
+        if (row) {
+            memory_scheduled_remove(database, lane, (store_due_key_t){row->due_ms, row->id.value});
+            return true;
+        }
+    }
+    return false;
+}
+
+static void clear_entity(memory_database_t *database, uint32_t lane, const store_slice_t *slice)
+{
+    store_cleared_t *cleared = slice->cleared;
+    *cleared = (store_cleared_t){0};
+    for (uint32_t left = slice->clear->rows_max; left > 0; left--) {
+        if (clear_pending(database, lane, slice->clear)) {
+            cleared->pending++;
+        } else if (clear_scheduled(database, lane, slice->clear)) {
+            cleared->scheduled++;
+        } else if (memory_key_clear(database, lane, slice->clear)) {
+            cleared->keys++;
+        } else {
+            return;
+        }
+    }
+}
+
 /* Whether the lane has what the slice builds on. */
 static bool has_base(const memory_lane_t *lane, const store_slice_t *slice)
 {
@@ -58,6 +113,9 @@ fabric_error_t memory_checkpoint(store_t *base, const store_hold_t *hold,
     }
     for (size_t i = 0; i < slice->key_count; i++) {
         memory_key_put(database, hold->lane, &slice->keys[i]);
+    }
+    if (slice->clear) {
+        clear_entity(database, hold->lane, slice);
     }
     store_lane_t *row = &database->lanes[hold->lane].row;
     memory_note_value(database, row, sizeof *row);

@@ -299,6 +299,7 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
 {
     switch (record->kind) {
     case RECORD_ADOPT:
+    case RECORD_CLEAR:
         break;
     case RECORD_MESSAGE:
         note_message(entry, record);

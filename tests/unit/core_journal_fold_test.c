@@ -421,6 +421,7 @@ static void put_random(bench_t *bench, model_t *model)
     bench->message.id.value = event.id;
     switch (event.kind) {
     case RECORD_ADOPT:
+    case RECORD_CLEAR:
         break;
     case RECORD_MESSAGE:
         journal_put_message(bench->writer, &bench->message, event.position, event.attempts);
@@ -441,6 +442,97 @@ static void put_random(bench_t *bench, model_t *model)
         break;
     }
     model->events[model->count++] = event;
+}
+
+/* ---- clears ---- */
+
+static void put_clear(bench_t *bench, uint64_t id)
+{
+    journal_put_clear(bench->writer, (request_id_t){id}, bench->message.shard, bench->message.type,
+                      bench->message.entity);
+}
+
+/* The message and those of other entities, and a later one, are in the entries; `early`: the CLEAR
+ * stands in an entry before theirs, as no home writes it. */
+static void clear_between(bench_t *bench, bool early)
+{
+    uint64_t id = bench->message.id.value;
+    if (early) {
+        put_clear(bench, id + 10);
+        (void)take_entry(bench);
+    }
+    put_message(bench);
+    bench->message.id.value = id + 20;
+    put_message(bench);
+    fabric_bytes_t entity = bench->message.entity;
+    bench->message.entity = fabric_bytes_of("another");
+    bench->message.id.value = id + 1;
+    put_message(bench);
+    (void)take_entry(bench);
+    bench->message.entity = entity;
+    if (!early) {
+        put_clear(bench, id + 10);
+        (void)take_entry(bench);
+    }
+    bench->message.entity = fabric_bytes_of("another");
+    assert_int_equal(find(bench)->standing, JOURNAL_PENDING);
+    bench->message.entity = entity;
+    bench->message.id.value = id + 20;
+    assert_int_equal(find(bench)->standing, JOURNAL_PENDING);
+    bench->message.id.value = id;
+    assert_int_equal(find(bench)->standing, JOURNAL_CLEARED);
+}
+
+static void test_ms_01_a_clear_ends_the_messages_of_its_entity(void **state)
+{
+    bench_t *bench = *state;
+    clear_between(bench, false);
+    size_t count = 0;
+    const journal_clear_t *clears = journal_fold_clears(bench->fold, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(clears[0].id.value, bench->message.id.value + 10);
+    assert_true(fabric_bytes_equal(clears[0].type, bench->message.type));
+    assert_true(fabric_bytes_equal(clears[0].entity, bench->message.entity));
+    put_result(bench); /* its end is final */
+    (void)take_entry(bench);
+    assert_int_equal(find(bench)->standing, JOURNAL_CLEARED);
+}
+
+static void the_place_of_a_clear_does_not_matter(void **state)
+{
+    clear_between(*state, true);
+}
+
+static void a_clear_leaves_ends_and_frees_keys(void **state)
+{
+    static const uint8_t key_hash[STORE_KEY_BYTES] = {1};
+    bench_t *bench = *state;
+    bench->message.key_hash = key_hash;
+    put_message(bench);
+    put_result(bench);
+    (void)take_entry(bench);
+    assert_non_null(find(bench)->key_hash);
+    put_clear(bench, bench->message.id.value + 1);
+    (void)take_entry(bench);
+    assert_int_equal(find(bench)->standing, JOURNAL_ENDED);
+    assert_null(find(bench)->key_hash);
+}
+
+static void a_damaged_clear_counts_by_the_entitys_hash(void **state)
+{
+    bench_t *bench = *state;
+    put_message(bench);
+    (void)take_entry(bench);
+    put_clear(bench, bench->message.id.value + 1);
+    store_entry_t entry = journal_sample_entry(bench->writer, journal_fold_number(bench->fold) + 1);
+    ((uint8_t *)entry.body.data)[entry.body.size - 1] ^= 1; /* in the entity's name */
+    reason_t reason = {{0}};
+    assert_int_equal(journal_fold_entry(bench->fold, &entry, &reason), FABRIC_OK);
+    journal_writer_reset(bench->writer);
+    assert_int_equal(find(bench)->standing, JOURNAL_CLEARED);
+    size_t count = 0;
+    assert_int_equal(journal_fold_clears(bench->fold, &count)[0].type.size, 0);
+    assert_int_equal(journal_fold_damaged(bench->fold), 1);
 }
 
 /* The message's standing by all events, one after the other. */
@@ -538,6 +630,10 @@ int main(void)
         fold_test(attempts_need_no_message),
         fold_test(a_dead_letter_brings_its_message),
         fold_test(an_end_is_final),
+        fold_test(test_ms_01_a_clear_ends_the_messages_of_its_entity),
+        fold_test(the_place_of_a_clear_does_not_matter),
+        fold_test(a_clear_leaves_ends_and_frees_keys),
+        fold_test(a_damaged_clear_counts_by_the_entitys_hash),
         fold_test(items_stand_by_position),
         fold_test(the_fold_keeps_the_bodies),
         fold_test(a_gap_is_a_loss),

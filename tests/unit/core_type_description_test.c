@@ -150,7 +150,7 @@ static void the_newer_type_is_kept(void **state)
     assert_merged(known, brought, brought, "");
     brought->mailbox_capacity = 7;
     brought->concurrency = 7;
-    brought->options = (type_options_t){FAILURE_PARK, true};
+    brought->options = (type_options_t){FAILURE_PARK, true, 60000};
     assert_merged(known, brought, brought, "");
     /* One field more, which is optional: whoever comes first, the newer one is kept. */
     fabric_schema_t *kept = brought->messages[0].request;

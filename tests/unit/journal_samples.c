@@ -65,7 +65,8 @@ static journal_attempts_t any_attempts(void)
 char *journal_sample_put(journal_writer_t *writer, const store_message_t *message)
 {
     static const journal_record_kind_t kinds[] = {RECORD_ADOPT,   RECORD_MESSAGE, RECORD_RESULT,
-                                                  RECORD_ATTEMPT, RECORD_DEAD,    RECORD_MOVE};
+                                                  RECORD_ATTEMPT, RECORD_DEAD,    RECORD_MOVE,
+                                                  RECORD_CLEAR};
     journal_record_t put = {
         .kind = kinds[(size_t)rand() % (sizeof kinds / sizeof kinds[0])],
         .id = message->id,
@@ -107,6 +108,9 @@ char *journal_sample_put(journal_writer_t *writer, const store_message_t *messag
     case RECORD_DEAD:
         journal_put_dead(writer, message, put.position, &put.reply, put.attempts, put.cause,
                          put.text);
+        break;
+    case RECORD_CLEAR:
+        journal_put_clear(writer, message->id, message->shard, message->type, message->entity);
         break;
     }
     return journal_record_text(JOURNAL_READ_RECORD, &put);
@@ -217,6 +221,10 @@ static void put_fields(FILE *text, const journal_record_t *record)
         put_name(text, "text", record->text);
         put_reply(text, &record->reply);
         put_place(text, record->position, record->message.deliver_at_ms);
+        break;
+    case RECORD_CLEAR:
+        put_name(text, "type", record->message.type);
+        put_name(text, "entity", record->message.entity);
         break;
     }
     if (record->kind == RECORD_MESSAGE || record->kind == RECORD_MOVE ||

@@ -28,6 +28,7 @@ void lane_model_clear(lane_model_t *model)
         message_destroy(&at->message);
         free(at);
     }
+    free(model->clears);
 }
 
 static uint32_t lane_of(const lane_model_t *model, const lane_message_t *at)
@@ -72,7 +73,7 @@ lane_message_t *lane_model_find_call(const lane_model_t *model, call_key_t call)
 lane_message_t *lane_model_find_key(const lane_model_t *model, const uint8_t *hash)
 {
     lane_message_t *at = model->messages;
-    while (at && (!at->message->stored.key_hash ||
+    while (at && (!at->message->stored.key_hash || at->freed > 0 ||
                   memcmp(at->message->stored.key_hash, hash, STORE_KEY_BYTES) != 0)) {
         at = at->by_id.next;
     }
@@ -150,6 +151,40 @@ static void end(lane_model_t *model, const lane_rows_t *rows, const batch_end_t 
     at->message->cause = end->cause;
 }
 
+static bool is_named(const lane_message_t *at, fabric_bytes_t type, fabric_bytes_t entity)
+{
+    return fabric_bytes_equal(at->message->stored.type, type) &&
+           fabric_bytes_equal(at->message->stored.entity, entity);
+}
+
+static void copy_name(char to[32], fabric_bytes_t name)
+{
+    assert_true(name.size < 32);
+    memcpy(to, name.data, name.size);
+    to[name.size] = '\0';
+}
+
+static void clear(lane_model_t *model, uint32_t lane, lane_rows_t *rows, const batch_clear_t *clear)
+{
+    model->clears = realloc(model->clears, ++model->clear_count * sizeof *model->clears);
+    assert_non_null(model->clears);
+    lane_clear_t *kept = &model->clears[model->clear_count - 1];
+    *kept =
+        (lane_clear_t){.lane = lane, .entry = rows->number, .id = clear->id, .shard = clear->shard};
+    copy_name(kept->type, clear->type);
+    copy_name(kept->entity, clear->entity);
+    for (lane_message_t *at = model->messages; at; at = at->by_id.next) {
+        if (!is_named(at, clear->type, clear->entity) ||
+            at->message->stored.id.value > clear->id.value) {
+            continue;
+        }
+        at->cleared |= at->ended == 0;
+        at->ended = at->ended > 0 ? at->ended : rows->number;
+        at->freed = at->freed > 0 ? at->freed : rows->number;
+    }
+    rows->last_id = clear->id.value > rows->last_id ? clear->id.value : rows->last_id;
+}
+
 static void move(lane_model_t *model, lane_rows_t *rows, const batch_move_t *move)
 {
     lane_message_t *at = lane_model_find(model, move->message->id.value);
@@ -193,6 +228,9 @@ uint64_t lane_model_append(lane_model_t *model, uint32_t lane, const lane_batch_
     for (size_t i = 0; i < batch->end_count; i++) {
         end(model, rows, &batch->ends[i]);
     }
+    for (size_t i = 0; i < batch->clear_count; i++) {
+        clear(model, lane, rows, &batch->clears[i]);
+    }
     return rows->number;
 }
 
@@ -231,6 +269,10 @@ uint64_t lane_model_digest(const store_slice_t *slice)
     for (size_t i = 0; i < slice->key_count; i++) {
         add(&digest, &slice->keys[i], sizeof slice->keys[i]);
         add(&digest, slice->keys[i].reply.payload.data, slice->keys[i].reply.payload.size);
+    }
+    if (slice->clear) {
+        add(&digest, slice->clear, sizeof *slice->clear);
+        add(&digest, slice->clear->entity.data, slice->clear->entity.size);
     }
     return digest;
 }
@@ -331,9 +373,44 @@ static void put_key(lane_model_t *model, const lane_rows_t *rows, const store_ke
         assert_true(row->reply.kept_until_ms > 0);
         assert_true(fabric_bytes_equal(row->reply.payload, at->message->reply.payload));
     }
+    for (lane_message_t *other = model->messages; other; other = other->by_id.next) {
+        const uint8_t *hash = other->message->stored.key_hash;
+        other->has_key_row &= !hash || memcmp(hash, row->hash, STORE_KEY_BYTES) != 0;
+    }
     at->has_key_row = true;
     at->key_row_ended = row->ended;
     at->key_row_number = row->number;
+}
+
+/* One more row of the slice's clear is deleted. */
+static bool clear_row(lane_model_t *model, const store_slice_t *slice)
+{
+    const store_clear_t *clear = slice->clear;
+    for (lane_message_t *at = model->messages; at; at = at->by_id.next) {
+        if (!is_named(at, clear->type, clear->entity) ||
+            at->message->stored.id.value >= clear->below) {
+            continue;
+        }
+        assert_true(at->ended > 0);
+        slice->cleared->pending += at->has_row;
+        slice->cleared->scheduled += !at->has_row && at->has_due_row;
+        slice->cleared->keys += !at->has_row && !at->has_due_row && at->has_key_row;
+        bool *had = at->has_row       ? &at->has_row
+                    : at->has_due_row ? &at->has_due_row
+                                      : &at->has_key_row;
+        if (*had) {
+            *had = false;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void clear_rows(lane_model_t *model, const store_slice_t *slice)
+{
+    *slice->cleared = (store_cleared_t){0};
+    for (uint32_t left = slice->clear->rows_max; left > 0 && clear_row(model, slice); left--) {
+    }
 }
 
 void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *slice)
@@ -341,7 +418,7 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
     lane_rows_t *rows = &model->rows[lane];
     assert_true(slice->put_count + slice->amendment_count + slice->delete_count +
                     slice->dead_count + slice->scheduled_count + slice->unscheduled_count +
-                    slice->key_count <=
+                    slice->key_count + (slice->clear ? slice->clear->rows_max : 0) <=
                 model->slice_rows_max);
     for (size_t i = 0; i < slice->put_count; i++) {
         put(model, rows, &slice->puts[i]);
@@ -371,6 +448,9 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
         assert_true(at->ended > 0);
         at->has_row = false;
         model->deletes++;
+    }
+    if (slice->clear) {
+        clear_rows(model, slice);
     }
     assert_true(rows->checkpoint == slice->settled || rows->checkpoint == slice->begun);
     assert_true(slice->begun >= rows->checkpoint && slice->begun <= rows->number);
@@ -417,7 +497,9 @@ void lane_model_check(const lane_model_t *model, uint32_t lane)
             assert_true(!at->has_row || row_is_overruled(at, checkpoint)); /* else it is revived */
             assert_true(!at->dead || at->has_dead_row || at->ended > checkpoint);
         }
-        if (at->message->stored.key_hash) { /* else a duplicate is taken as new */
+        bool freed = at->freed > 0;
+        assert_true(!freed || !at->has_key_row || at->freed > checkpoint); /* else it stands */
+        if (at->message->stored.key_hash && !freed) { /* else a duplicate is taken as new */
             assert_true(at->begun > checkpoint || at->has_key_row);
             assert_true(at->ended == 0 || at->ended > checkpoint || at->key_row_ended);
         }
@@ -476,7 +558,9 @@ static void adopt_message(const lane_rows_t *rows, adoption_t *adoption, chains_
                           const lane_message_t *at)
 {
     bool in_entries = at->begun > rows->checkpoint || at->moved > rows->checkpoint;
-    bool stands = at->ended == 0;
+    /* That the message was cleared is not known from entries that do not speak of it. */
+    bool silent = at->cleared && !in_entries && at->counted <= rows->checkpoint;
+    bool stands = at->ended == 0 || silent;
     if (at->has_due_row) {
         bool waits = stands && is_scheduled(at);
         adoption->scheduled += waits && !in_entries;
@@ -505,7 +589,7 @@ static void adopt_message(const lane_rows_t *rows, adoption_t *adoption, chains_
     }
     if (at->dead && !at->has_dead_row) {
         chain_add(&chains->dead, at, true, at->attempts);
-    } else if (at->ended > rows->checkpoint && at->message->stored.key_hash) {
+    } else if (at->ended > rows->checkpoint && at->message->stored.key_hash && at->freed == 0) {
         chain_add(&chains->ended, at, true, at->attempts);
     }
 }
@@ -513,6 +597,32 @@ static void adopt_message(const lane_rows_t *rows, adoption_t *adoption, chains_
 static int compare_positions(const message_t *a, const message_t *b)
 {
     return (a->position > b->position) - (a->position < b->position);
+}
+
+static fabric_bytes_t copy_names(const lane_clear_t *clear)
+{
+    size_t type = strlen(clear->type);
+    size_t entity = strlen(clear->entity);
+    uint8_t *names = malloc(type + entity);
+    assert_non_null(names);
+    memcpy(names, clear->type, type);
+    memcpy(names + type, clear->entity, entity);
+    return fabric_bytes(names, type);
+}
+
+static void adopt_clears(const lane_model_t *model, uint32_t lane, adoption_t *adoption)
+{
+    adoption->clears = calloc(model->clear_count + 1, sizeof *adoption->clears);
+    assert_non_null(adoption->clears);
+    for (size_t i = 0; i < model->clear_count; i++) {
+        const lane_clear_t *clear = &model->clears[i];
+        if (clear->lane == lane && clear->entry > adoption->checkpoint) {
+            fabric_bytes_t type = copy_names(clear);
+            fabric_bytes_t entity = fabric_bytes(type.data + type.size, strlen(clear->entity));
+            adoption->clears[adoption->clear_count++] = (adopted_clear_t){
+                clear->id, clear->shard, journal_entity_hash(type, entity), type, entity};
+        }
+    }
 }
 
 void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t *adoption)
@@ -532,6 +642,7 @@ void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t 
             adopt_message(rows, adoption, &chains, at);
         }
     }
+    adopt_clears(model, hold->lane, adoption);
     adoption->messages = chains.messages.first;
     adoption->dead = chains.dead.first;
     adoption->ended = chains.ended.first;

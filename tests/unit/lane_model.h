@@ -24,9 +24,20 @@ typedef struct lane_message {
     bool has_key_row; /* of its primary key; so are the next two */
     bool key_row_ended;
     uint64_t key_row_number;
-    bool answered; /* for the user of the model */
+    uint64_t freed; /* the entry whose CLEAR has freed its key; 0: none */
+    bool cleared;   /* it has ended by a CLEAR */
+    bool answered;  /* for the user of the model */
     UT_hash_handle by_id;
 } lane_message_t;
+
+/* An entity that was cleared. */
+typedef struct lane_clear {
+    uint32_t lane;
+    uint64_t entry;
+    request_id_t id;
+    shard_id_t shard;
+    char type[32], entity[32];
+} lane_clear_t;
 
 typedef struct lane_rows {
     uint64_t epoch;
@@ -42,6 +53,8 @@ typedef struct lane_model {
     uint32_t slice_rows_max;
     lane_rows_t rows[LIMIT_LANES_MAX];
     lane_message_t *messages; /* by id, in the order of acceptance */
+    lane_clear_t *clears;
+    size_t clear_count;
     uint64_t slices, puts, deletes, amendments, dead, loads, moves, scheduled; /* so far */
 } lane_model_t;
 

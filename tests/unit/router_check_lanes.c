@@ -86,10 +86,11 @@ static void check_loading(const router_t *router, const overflow_t *overflow)
 {
     router_expect("an overflow that is needed",
                   overflow->count > 0 || overflow->tail || overflow->loading, true);
-    bool due = overflow->count > 0 && overflow->queued == 0 && !overflow->loading;
+    bool due =
+        overflow->count > 0 && overflow->queued == 0 && !overflow->loading && !overflow->clearing;
     router_expect("an overflow that is to be loaded", !due || overflow->list, true);
     const ownership_t *ownership = overflow->ownership;
-    if (due && ownership && ownership->state == OWNERSHIP_OWNED) {
+    if (due && ownership && ownership->state == OWNERSHIP_OWNED && !overflow->look_again) {
         router_expect("an ownership with rows to load", ownership->is_loading, true);
     }
     check_entity(router, overflow);

@@ -90,6 +90,45 @@ static void a_cancelled_message_does_not_hold_up_the_end(void **state)
     exec_expect_stopped(d, 1);
 }
 
+/* ---- instances ---- */
+
+static void test_ms_01_the_instance_of_a_cleared_entity_ends(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_add(d, "b", 1);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    exec_expect_amount(d, 2, 101);
+    exec_interrupt(d, "a", INTERRUPT_INSTANCE);
+    exec_interrupt(d, "c", INTERRUPT_INSTANCE); /* it has no instance */
+    exec_add(d, "a", 1);
+    exec_add(d, "b", 1);
+    exec_run(d);
+    exec_expect_amount(d, 3, 101);
+    exec_expect_amount(d, 4, 102);
+}
+
+static void a_pending_instance_ends_with_its_handler(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    exec_add(d, "a", 5);
+    exec_durable(d, "a", "Hold");
+    exec_run(d);
+    exec_expect_amount(d, 1, 105);
+    exec_interrupt(d, "a", 2);
+    exec_interrupt(d, "a", INTERRUPT_INSTANCE);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    exec_expect_no_result(d);
+    exec_complete(d, 42);
+    exec_run(d);
+    exec_expect_amount(d, 2, 42);
+    exec_expect_amount(d, 3, 101);
+}
+
 /* ---- handlers that run ---- */
 
 static void cancel_first(executor_driver_t *d)
@@ -342,6 +381,8 @@ int main(void)
         EXECUTOR_TEST(a_message_that_no_entity_has_yet_is_not_begun),
         EXECUTOR_TEST(an_interrupt_of_what_is_not_here_changes_nothing),
         EXECUTOR_TEST(a_cancelled_message_does_not_hold_up_the_end),
+        EXECUTOR_TEST(test_ms_01_the_instance_of_a_cleared_entity_ends),
+        EXECUTOR_TEST(a_pending_instance_ends_with_its_handler),
         EXECUTOR_TEST(test_sh_05_a_handler_that_runs_is_told_once),
         EXECUTOR_TEST(a_handler_that_goes_on_answers_as_always),
         EXECUTOR_TEST(a_handler_hears_only_of_its_own_call),

@@ -200,6 +200,10 @@ typedef struct fabric_entity_type {
     /** A defect is the answer to its message: the caller gets ENTITY_DEFECT, and a durable message
      *  is not tried again, nor kept as a dead letter. `on_failure` is then about crashes only. */
     bool defects_to_caller;
+    /** For how long a primary key of its messages stands, with the reply, after its message has
+     *  ended, in milliseconds; at most a year. 0: as the brokers are configured (key_retention_ms,
+     *  24 hours). All workers that bring the type should say the same. */
+    uint64_t key_retention_ms;
 } fabric_entity_type_t;
 
 /** A handler of the type goes on when its caller cancels the call. */
@@ -508,7 +512,7 @@ FABRIC_PUBLIC
 void fabric_worker_stats(const fabric_worker_t *worker, fabric_worker_stats_t *stats);
 
 /** The number that changes whenever modules must be built anew. */
-#define FABRIC_MODULE_ABI 6
+#define FABRIC_MODULE_ABI 7
 
 /** What a module file exports under the name `fabric_module`. */
 typedef struct fabric_module {
