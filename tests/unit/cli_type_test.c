@@ -34,8 +34,11 @@ static const fabric_schema_t failure_schema = {"Failures", 0, &failure_field, 1}
 static const type_description_t *sample_type(void)
 {
     static message_description_t messages[6];
-    static type_description_t type = {
-        .name = "Thing", .group = "default", .mailbox_capacity = 9, .concurrency = 2};
+    static type_description_t type = {.name = "Thing",
+                                      .group = "default",
+                                      .mailbox_capacity = 9,
+                                      .concurrency = 2,
+                                      .options = {.key_retention_ms = 60000}};
     if (!type.messages) {
         fill(&messages[0], "All", &all_schema);
         fill(&messages[1], "Ship", &shipment_schema);
@@ -214,6 +217,7 @@ static void json_has_all_that_a_description_has(void **state)
     expect_json(AT(object, "group"), "\"default\"");
     expect_json(AT(object, "mailbox_capacity"), "9");
     expect_json(AT(object, "concurrency"), "2");
+    expect_json(AT(object, "key_retention_ms"), "60000");
     assert_int_equal(json_array_size(AT(object, "messages")), 1);
     const json_t *message = json_array_get(AT(object, "messages"), 0);
     expect_json(AT(message, "durable"), "true");

@@ -108,6 +108,18 @@ static void brokers_are_told_of_concurrency(void **state)
     assert_false(type_entry_is_concurrent(entry, &handlers[1]));
 }
 
+static void a_type_keeps_its_keys_for_a_year_at_most(void **state)
+{
+    type_table_t *table = (type_table_t *)*state;
+    fabric_entity_type_t type = good;
+    type.key_retention_ms = TYPE_KEY_RETENTION_MS_MAX + 1;
+    refused(table, &type, "key_retention_ms");
+    type.key_retention_ms = TYPE_KEY_RETENTION_MS_MAX;
+    assert_int_equal(type_table_add(table, &type, NULL), FABRIC_OK);
+    const type_entry_t *entry = type_table_find(table, fabric_bytes_of("Good"));
+    assert_true(entry->options.key_retention_ms == TYPE_KEY_RETENTION_MS_MAX);
+}
+
 static void bad_types_are_refused(void **state)
 {
     type_table_t *table = (type_table_t *)*state;
@@ -200,11 +212,9 @@ static void hello_describes_the_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(good_types_are_found),
-        TEST(bad_types_are_refused),
-        TEST(brokers_are_told_of_concurrency),
-        TEST(types_and_messages_are_bounded),
-        TEST(hello_describes_the_types),
+        TEST(good_types_are_found),           TEST(a_type_keeps_its_keys_for_a_year_at_most),
+        TEST(bad_types_are_refused),          TEST(brokers_are_told_of_concurrency),
+        TEST(types_and_messages_are_bounded), TEST(hello_describes_the_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
