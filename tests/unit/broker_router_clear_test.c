@@ -180,6 +180,7 @@ static void test_ms_01_messages_that_only_the_store_has_end(void **state)
     clear(home, "a");
     expect_all_cancelled(home, first, 30);
     home_worker(home);
+    assert_false(home_load(home, 0)); /* its rows are being deleted */
     assert_int_equal(home_work_off(home), 0);
     expect_it_works(home, "a");
     expect_nothing(home);
@@ -329,6 +330,33 @@ static void volatile_messages_end(void **state)
     clear(home, "a");
     assert_int_equal(driver_rejected(home->driver, "c", 1), FABRIC_ERROR_CANCELLED);
     assert_int_equal(driver_rejected(home->driver, "c", 2), FABRIC_ERROR_CANCELLED);
+    home_close(&home);
+}
+
+static void a_clear_waits_for_the_messages_before_it(void **state)
+{
+    (void)state;
+    router_config_t config;
+    home_config(&config);
+    config.batch_items_max = 2;
+    home_t *home = home_open(&config);
+    uint64_t before = home_ask(home, "a", 5);
+    send_clear(home, "a");
+    uint64_t after = home_ask(home, "a", 2);
+    for (unsigned i = 0; i < 3; i++) {
+        const lane_batch_t *batch = driver_take_batch(home->driver, 0);
+        assert_int_equal(batch->message_count, 2);
+        assert_int_equal(batch->clear_count, i == 2);
+        uint64_t entry = lane_model_append(&home->store, 0, batch);
+        router_batch_done(home->driver->router, 0, FABRIC_OK, entry, 100, home->driver->now_ms);
+        driver_pull(home->driver);
+    }
+    go_on(home);
+    expect_all_cancelled(home, before, 5);
+    home_append(home);
+    home_worker(home);
+    assert_int_equal(home_work_off(home), 2);
+    assert_int_equal(driver_replied(home->driver, "c", after)->status, STATUS_OK);
     home_close(&home);
 }
 
@@ -562,6 +590,7 @@ int main(void)
         cmocka_unit_test(a_result_of_the_same_entry_stands),
         cmocka_unit_test(messages_that_are_sent_afterwards_are_not_touched),
         cmocka_unit_test(volatile_messages_end),
+        cmocka_unit_test(a_clear_waits_for_the_messages_before_it),
         cmocka_unit_test(test_ms_01_the_key_of_a_cleared_message_is_free),
         cmocka_unit_test(test_ms_01_a_key_that_only_the_store_has_is_free),
         cmocka_unit_test(a_load_that_began_before_revives_nothing),

@@ -43,7 +43,8 @@ typedef struct world {
     uint64_t activation[ENTITIES], delivered[ENTITIES];
     unsigned worker; /* its number; 0: nobody owns the shards */
     unsigned homes;
-    unsigned keyed; /* percent of the calls that have primary keys */
+    unsigned keyed;  /* percent of the calls that have primary keys */
+    bool miscounted; /* a slice that clears was committed twice: it told less the second time */
 } world_t;
 
 static uint64_t pick(world_t *world, uint64_t max)
@@ -68,8 +69,8 @@ static void take_deliveries(world_t *world)
     while (driver_count(world->driver, "w", KIND_DELIVER) > 0) {
         const message_deliver_t *deliver = driver_delivery(world->driver, "w");
         const lane_message_t *at = lane_model_find(&world->store, deliver->request_id);
-        assert_non_null(at);            /* it is durable */
-        assert_int_equal(at->ended, 0); /* it has not ended */
+        assert_non_null(at);                        /* it is durable */
+        assert_true(at->ended == 0 || at->cleared); /* the home may not know of the clear yet */
         unsigned entity = entity_of(deliver->id);
         assert_true(fabric_bytes_equal(deliver->payload, at->message->stored.payload));
         assert_true(deliver->activation >= world->activation[entity]);
@@ -102,14 +103,24 @@ static const lane_message_t *message_of_call(const world_t *world, uint64_t sequ
     return lane_model_find_key(&world->store, hash);
 }
 
+/* The call's own message, or one with its primary key: not the last one, where its entity was
+ * cleared in between. */
+static const lane_message_t *message_of_answer(const world_t *world, uint64_t sequence, uint64_t id)
+{
+    const lane_message_t *at = lane_model_find(&world->store, id);
+    const lane_message_t *own = lane_model_find_call(&world->store, (call_key_t){1, sequence});
+    assert_non_null(at);
+    assert_true(own ? own == at : world->calls[sequence].key > 0);
+    assert_int_equal(entity_of(at->message->stored.entity), world->calls[sequence].entity);
+    return at;
+}
+
 static void take_answers(world_t *world)
 {
     while (driver_count(world->driver, "c", KIND_REPLY) > 0) {
         const message_reply_t *reply = &driver_take(world->driver, "c", KIND_REPLY)->as.reply;
-        const lane_message_t *at = message_of_call(world, reply->sequence);
-        assert_non_null(at);
+        const lane_message_t *at = message_of_answer(world, reply->sequence, reply->request_id);
         assert_true(at->ended > 0);
-        assert_int_equal(reply->request_id, at->message->stored.id.value);
         assert_int_equal(reply->status, at->message->reply.status);
         call_t *call = &world->calls[reply->sequence];
         call->replied = true;
@@ -128,10 +139,7 @@ static void take_answers(world_t *world)
     while (driver_count(world->driver, "c", KIND_ACCEPTED) > 0) {
         const message_accepted_t *accepted =
             &driver_take(world->driver, "c", KIND_ACCEPTED)->as.accepted;
-        assert_non_null(lane_model_find(&world->store, accepted->request_id));
-        const lane_message_t *at = message_of_call(world, accepted->sequence);
-        assert_non_null(at);
-        assert_int_equal(accepted->request_id, at->message->stored.id.value);
+        (void)message_of_answer(world, accepted->sequence, accepted->request_id);
     }
 }
 
@@ -253,6 +261,19 @@ static void work(world_t *world, size_t count)
     }
 }
 
+static void clear(world_t *world)
+{
+    char id[3] = {'e', (char)('0' + pick(world, ENTITIES - 1)), 0};
+    wire_writer_t argument = {0};
+    wire_put_array(&argument, 2);
+    wire_put_bin(&argument, fabric_bytes_of("Counter"));
+    wire_put_bin(&argument, fabric_bytes_of(id));
+    message_query_t query = {
+        .sequence = 1, .name = fabric_bytes_of("clear"), .argument = wire_writer_bytes(&argument)};
+    driver_send(world->driver, "c", query, &query);
+    wire_writer_destroy(&argument);
+}
+
 static void change_owner(world_t *world)
 {
     world->worker = world->worker ? 0 : 9;
@@ -287,6 +308,7 @@ static void checkpoint(world_t *world, uint32_t lane)
     }
     assert_true(actors->digest == lane_model_digest(&actors->slice->slice)); /* constant */
     if (!actors->committed || chance(world, 20)) {
+        world->miscounted |= actors->committed && actors->slice->slice.clear;
         lane_model_commit(&world->store, lane, &actors->slice->slice);
         actors->committed = true;
     } else {
@@ -436,6 +458,9 @@ static void store_step(world_t *world)
         lane_actors_look_up(&world->actors[lane], world->driver, &world->store, lane);
         break;
     }
+    if (chance(world, 20)) {
+        (void)router_go_on(world->driver->router, world->driver->now_ms);
+    }
     driver_pull(world->driver);
 }
 
@@ -463,6 +488,8 @@ static void step(world_t *world)
         begin_home(world);
     } else if (what < 307) {
         lose_lane(world);
+    } else if (what < 313) {
+        clear(world);
     } else {
         store_step(world);
     }
@@ -501,6 +528,7 @@ static void calm_down(world_t *world)
             lane_actors_load_scheduled(&world->actors[lane], world->driver, &world->store, lane);
             lane_actors_look_up(&world->actors[lane], world->driver, &world->store, lane);
         }
+        (void)router_go_on(world->driver->router, world->driver->now_ms);
         driver_pull(world->driver);
         if (i % 10 == 0) {
             pass(world, 10);
@@ -529,14 +557,17 @@ static void fill_up(world_t *world)
         for (uint32_t lane = 0; lane < LANES; lane++) {
             append(world, lane);
             checkpoint(world, lane);
+            lane_actors_load(&world->actors[lane], world->driver, &world->store, lane);
             lane_actors_load_scheduled(&world->actors[lane], world->driver, &world->store, lane);
         }
+        (void)router_go_on(world->driver->router, world->driver->now_ms);
         driver_pull(world->driver);
         pass(world, i % 10 == 0 ? 10 : 0);
         look(world);
     }
     router_counters_t counters = driver_counters(world->driver);
-    assert_int_equal(counters.pending, lane_model_standing(&world->store));
+    uint64_t standing = lane_model_standing(&world->store);
+    assert_true(counters.pending == standing || (world->miscounted && counters.pending > standing));
     uint64_t bound = UINT64_C(1) * ENTITIES * world->config.entity_window +
                      UINT64_C(4) * LANES * world->config.schedule_window;
     assert_true(counters.pending - counters.stored <= bound);

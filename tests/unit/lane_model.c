@@ -70,14 +70,29 @@ lane_message_t *lane_model_find_call(const lane_model_t *model, call_key_t call)
     return at;
 }
 
-lane_message_t *lane_model_find_key(const lane_model_t *model, const uint8_t *hash)
+static bool has_key(const lane_message_t *at, const uint8_t *hash)
+{
+    const uint8_t *own = at->message->stored.key_hash;
+    return own && memcmp(own, hash, STORE_KEY_BYTES) == 0;
+}
+
+/* NULL: the key is free. */
+static lane_message_t *find_standing_key(const lane_model_t *model, const uint8_t *hash)
 {
     lane_message_t *at = model->messages;
-    while (at && (!at->message->stored.key_hash || at->freed > 0 ||
-                  memcmp(at->message->stored.key_hash, hash, STORE_KEY_BYTES) != 0)) {
+    while (at && (at->freed > 0 || !has_key(at, hash))) {
         at = at->by_id.next;
     }
     return at;
+}
+
+lane_message_t *lane_model_find_key(const lane_model_t *model, const uint8_t *hash)
+{
+    lane_message_t *at = model->messages;
+    while (at && !(at->has_key_row && has_key(at, hash))) {
+        at = at->by_id.next;
+    }
+    return at ? at : find_standing_key(model, hash);
 }
 
 bool lane_model_key_row(const lane_message_t *at, store_key_t *row)
@@ -122,7 +137,7 @@ static void accept(lane_model_t *model, lane_rows_t *rows, const store_message_t
     assert_null(lane_model_find(model, stored->id.value));
     assert_true(stored->id.value > rows->last_id);
     assert_null(lane_model_find_call(model, stored->call)); /* accepted once */
-    assert_true(!stored->key_hash || !lane_model_find_key(model, stored->key_hash));
+    assert_true(!stored->key_hash || !find_standing_key(model, stored->key_hash));
     lane_message_t *at = calloc(1, sizeof *at);
     assert_non_null(at);
     at->message = message_new(stored);
@@ -178,7 +193,12 @@ static void clear(lane_model_t *model, uint32_t lane, lane_rows_t *rows, const b
             at->message->stored.id.value > clear->id.value) {
             continue;
         }
-        at->cleared |= at->ended == 0;
+        if (at->ended == 0) {
+            store_reply_t reply =
+                message_cleared_reply(at->message->stored.id, at->message->stored.shard);
+            message_set_reply(at->message, &reply);
+            at->cleared = true;
+        }
         at->ended = at->ended > 0 ? at->ended : rows->number;
         at->freed = at->freed > 0 ? at->freed : rows->number;
     }
@@ -374,8 +394,7 @@ static void put_key(lane_model_t *model, const lane_rows_t *rows, const store_ke
         assert_true(fabric_bytes_equal(row->reply.payload, at->message->reply.payload));
     }
     for (lane_message_t *other = model->messages; other; other = other->by_id.next) {
-        const uint8_t *hash = other->message->stored.key_hash;
-        other->has_key_row &= !hash || memcmp(hash, row->hash, STORE_KEY_BYTES) != 0;
+        other->has_key_row &= !has_key(other, row->hash);
     }
     at->has_key_row = true;
     at->key_row_ended = row->ended;

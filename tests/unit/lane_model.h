@@ -63,7 +63,7 @@ void lane_model_clear(lane_model_t *model);
 
 lane_message_t *lane_model_find(const lane_model_t *model, uint64_t id);
 lane_message_t *lane_model_find_call(const lane_model_t *model, call_key_t call);
-/* NULL: no message has the primary key. */
+/* The message whose row the primary key has, or else the one that has the key. NULL: it is free. */
 lane_message_t *lane_model_find_key(const lane_model_t *model, const uint8_t *hash);
 /* What the look-up of the key finds in its row. false: there is none. */
 bool lane_model_key_row(const lane_message_t *at, store_key_t *row);
