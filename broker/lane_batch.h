@@ -41,7 +41,8 @@ typedef struct batch_clear {
 } batch_clear_t;
 
 /* Records stand in the entry in this order: messages by increasing id, moves by increasing
- * position, attempts, ends, clears. Messages and moves take effect in the order of their positions. */
+ * position, attempts, ends, clears. Messages and moves take effect in the order of their
+ * positions. */
 typedef struct lane_batch {
     uint64_t epoch;   /* under which the lane is held */
     uint64_t last_id; /* the highest id made so far */

@@ -50,9 +50,13 @@ fabric_error_t clear_begin(router_t *router, const peer_t *peer, uint64_t sequen
                            fabric_bytes_t type, fabric_bytes_t entity, const char **text)
 {
     const known_type_t *known = type_find(router, type);
-    if (!known || !peer->client) {
-        *text = known ? "only a client may ask for that" : "no worker has registered this entity type";
-        return known ? FABRIC_ERROR_INVALID_ARGUMENT : FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
+    if (!known) {
+        *text = "no worker has registered this entity type";
+        return FABRIC_ERROR_UNKNOWN_ENTITY_TYPE;
+    }
+    if (!peer->client) {
+        *text = "only a client may ask for that";
+        return FABRIC_ERROR_INVALID_ARGUMENT;
     }
     uint32_t number = address_shard_number(entity, router->config.shards_per_group);
     const shard_t *shard = shard_find(router, shard_id_make(known->group, (uint16_t)number));
@@ -200,8 +204,7 @@ static void renew_entity(router_t *router, entity_t *entity)
 static void end_in_memory(router_t *router, router_lane_t *lane, entity_clear_t *clear)
 {
     message_chain_t moved = {0};
-    batch_remove(&lane->batches,
-                 &(batch_removal_t){clear, is_taken_out, end_attempt}, &moved);
+    batch_remove(&lane->batches, &(batch_removal_t){clear, is_taken_out, end_attempt}, &moved);
     entity_t *entity = mailbox_find(router, clear->type, clear->entity);
     if (entity) {
         entity->pending++; /* it stays until all of this is done */
@@ -223,7 +226,7 @@ void clear_committed(router_t *router, uint32_t number, request_id_t id)
 {
     router_lane_t *lane = &router->lanes[number];
     entity_clear_t *clear = clears_find(&lane->clears, id);
-    clear->state = CLEAR_NOTED;
+    clear->stage = CLEAR_NOTED;
     clear->has_ghosts = true;
     clear->ended += overflow_stored(&lane->overflows, clear->entity_hash);
     checkpoint_hasten(router, &lane->checkpoint);
@@ -282,9 +285,10 @@ void clears_settled(router_t *router, uint32_t number, const checkpoint_slice_t 
     entity_clear_t *clear = clears_find(&lane->clears, slice->cleared_id);
     const store_cleared_t *cleared = &slice->cleared;
     if (clear) {
-        uint64_t known = cleared->scheduled < clear->due_rows ? cleared->scheduled : clear->due_rows;
+        uint64_t rows = cleared->scheduled;
+        uint64_t known = rows < clear->due_rows ? rows : clear->due_rows;
         clear->due_rows -= known;
-        schedule_cleared(router, &lane->schedule, cleared->scheduled - known);
+        schedule_cleared(router, &lane->schedule, rows - known);
     }
     if (clear && cleared->pending + cleared->scheduled + cleared->keys <
                      slice->taken.slice.clear->rows_max) {

@@ -25,7 +25,7 @@ bool clears_cover(const lane_clears_t *clears, uint64_t entity_hash, fabric_byte
                   fabric_bytes_t entity, request_id_t id)
 {
     for (const entity_clear_t *clear = clears->first; clear; clear = clear->next) {
-        if (clear->state != CLEAR_WAITS && clear->entity_hash == entity_hash &&
+        if (clear->stage != CLEAR_WAITS && clear->entity_hash == entity_hash &&
             id.value < clear->id.value && is_named(clear, type, entity)) {
             return true;
         }
@@ -91,7 +91,7 @@ void clears_owned(router_t *router, const ownership_t *ownership)
 {
     entity_clear_t *clear = lane_of(router, ownership->shard->id)->clears.first;
     for (; clear; clear = clear->next) {
-        if (clear->tell_until_ms > 0 && clear->state != CLEAR_WAITS &&
+        if (clear->tell_until_ms > 0 && clear->stage != CLEAR_WAITS &&
             clear->shard.value == ownership->shard->id.value &&
             fabric_bytes_equal(clear->type, ownership_type(ownership))) {
             (void)clear_tell_owner(router, clear, ownership);
@@ -104,14 +104,14 @@ void clears_owned(router_t *router, const ownership_t *ownership)
 void clears_checkpoint_begins(lane_clears_t *clears)
 {
     for (entity_clear_t *clear = clears->first; clear; clear = clear->next) {
-        clear->state = clear->state == CLEAR_NOTED ? CLEAR_TAKEN : clear->state;
+        clear->stage = clear->stage == CLEAR_NOTED ? CLEAR_TAKEN : clear->stage;
     }
 }
 
 const entity_clear_t *clears_next(const lane_clears_t *clears)
 {
     const entity_clear_t *clear = clears->first;
-    while (clear && clear->state != CLEAR_TAKEN) {
+    while (clear && clear->stage != CLEAR_TAKEN) {
         clear = clear->next;
     }
     return clear;
@@ -119,7 +119,7 @@ const entity_clear_t *clears_next(const lane_clears_t *clears)
 
 void clear_rows_deleted(const router_lane_t *lane, entity_clear_t *clear)
 {
-    clear->state = CLEAR_DELETED;
+    clear->stage = CLEAR_DELETED;
     clear->lookup = lane->lookup_current.answered + lane->lookup_current.running;
     clear->load = lane->loads.answered + lane->loads.running;
     clear->scheduled = lane->schedule.answered + lane->schedule.loading;
@@ -127,7 +127,7 @@ void clear_rows_deleted(const router_lane_t *lane, entity_clear_t *clear)
 
 static bool is_over(const router_t *router, const router_lane_t *lane, const entity_clear_t *clear)
 {
-    return clear->state == CLEAR_DELETED && !clear->has_ghosts &&
+    return clear->stage == CLEAR_DELETED && !clear->has_ghosts &&
            clear->tell_until_ms <= router->now_ms &&
            lane->lookup_current.answered >= clear->lookup && lane->loads.answered >= clear->load &&
            lane->schedule.answered >= clear->scheduled;
@@ -156,7 +156,7 @@ void clears_adopt(router_t *router, const adoption_t *adoption)
         const adopted_clear_t *from = &adoption->clears[i];
         entity_clear_t *clear = clears_add(&lane->clears, from->id, from->shard, from->entity_hash,
                                            from->type, from->entity);
-        clear->state = CLEAR_NOTED;
+        clear->stage = CLEAR_NOTED;
         clear->tell_until_ms = router->now_ms + router->config.lease_ms;
     }
 }

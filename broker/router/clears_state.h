@@ -22,12 +22,12 @@
 /* Of one lane, at the same time. */
 enum { CLEARS_MAX = 256 };
 
-typedef enum clear_state {
+typedef enum clear_stage {
     CLEAR_WAITS,  /* it is not durable yet */
     CLEAR_NOTED,  /* its rows are to be deleted by the lane's next checkpoint */
     CLEAR_TAKEN,  /* the same, by the checkpoint under way */
     CLEAR_DELETED /* the store has none of its rows any more */
-} clear_state_t;
+} clear_stage_t;
 
 typedef struct entity_clear {
     struct entity_clear *next;
@@ -36,7 +36,7 @@ typedef struct entity_clear {
     shard_id_t shard;
     fabric_bytes_t type,
         entity; /* in `names`; empty: the record is damaged, the hash tells alone */
-    clear_state_t state;
+    clear_stage_t stage;
     uint64_t ended;    /* messages so far */
     uint64_t due_rows; /* rows of scheduled messages that were in memory: not counted as stored */
     bool has_ghosts;   /* callers of messages that only the store has are still to be told */

@@ -85,7 +85,8 @@ uint64_t schedules_deadline_ms(const router_t *router);
 
 /* ---- clears ---- */
 
-/* Takes the entity's scheduled messages with ids below this one out, chained: none of them fires. */
+/* Takes the entity's scheduled messages with ids below this one out, chained: none of them fires.
+ */
 message_t *schedule_take_all(router_t *router, router_lane_t *lane, const entity_t *entity,
                              request_id_t below);
 /* So many rows were deleted, whose messages may have been in the store only. */

@@ -90,4 +90,13 @@ message_t *lane_model_load(lane_model_t *model, uint32_t lane, const store_range
 message_t *lane_model_load_scheduled(lane_model_t *model, uint32_t lane, store_due_key_t after,
                                      size_t rows_max, bool *ended);
 
+/* ---- clears, for lane_model.c ---- */
+
+/* An entry has this CLEAR. */
+void lane_model_clear_entity(lane_model_t *model, uint32_t lane, const batch_clear_t *clear);
+/* The rows that the slice clears. */
+void lane_model_clear_rows(lane_model_t *model, const store_slice_t *slice);
+/* Clears above the checkpoint. */
+void lane_model_adopt_clears(const lane_model_t *model, uint32_t lane, adoption_t *adoption);
+
 #endif
