@@ -185,6 +185,14 @@ typedef struct store_due_key {
     uint64_t id;
 } store_due_key_t;
 
+/* Where the row of a message lies, which is told by its id alone. */
+typedef struct store_place {
+    request_id_t id;
+    int64_t due_ms; /* of a scheduled message; 0: it is none, and the next two tell */
+    uint64_t entity_hash;
+    uint64_t position;
+} store_place_t;
+
 /* What a message that has a row has been through since. */
 typedef struct store_amendment {
     store_row_key_t key;
@@ -285,6 +293,7 @@ typedef bool store_visit_entry_fn(void *context, const store_entry_t *entry);
 /* `range`: the index of the range that the row belongs to. */
 typedef void store_visit_pending_fn(void *context, size_t range, const store_pending_t *row);
 typedef void store_visit_backlog_fn(void *context, const store_backlog_t *backlog);
+typedef void store_visit_place_fn(void *context, const store_place_t *place);
 typedef void store_visit_key_fn(void *context, const store_key_t *key);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
@@ -446,6 +455,10 @@ typedef struct store_driver {
     /* As find_rows. */
     fabric_error_t (*find_scheduled)(store_t *store, uint32_t lane, const store_due_key_t *keys,
                                      size_t count, bool *found);
+    /* Visits where the rows of these messages lie, those of scheduled messages first. There is no
+     * index by id: it reads all keys of the lane's rows. */
+    fabric_error_t (*find_places)(store_t *store, uint32_t lane, const request_id_t *ids,
+                                  size_t count, store_visit_place_fn *visit, void *context);
 
     /* ---- primary keys ---- */
 

@@ -7,6 +7,7 @@
 
 #include "broker/router/answers.h"
 #include "broker/router/messages.h"
+#include "broker/router/operator_cancels.h"
 #include "broker/router/poison.h"
 #include "broker/router/resends.h"
 #include "broker/router/router_state.h"
@@ -130,6 +131,9 @@ void lane_drop(router_t *router, uint32_t number)
     checkpoint_drop(router, number);
     loads_drop(&lane->loads);
     schedule_drop(router, number);
+    search_drop(&lane->search);
+    early_ends_clear(&lane->early_ends);
+    operator_cancels_drop(router, number);
     requests_send_away(router, lane);
 }
 

@@ -69,6 +69,9 @@ static void answer_ended(router_t *router, client_t *client, message_t *message)
 static bool is_stored(router_t *router, const message_t *request)
 {
     const router_lane_t *lane = lane_of(router, request->stored.shard);
+    if (early_end_has(&lane->early_ends, request->stored.id)) {
+        return false;
+    }
     return message_is_scheduled(request)
                ? schedule_has(&lane->schedule, message_due_key(request))
                : overflow_has(&lane->overflows, request->entity_hash, request->position);
@@ -90,6 +93,7 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
     }
     if (call && !pending) {
         pending = ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
+        ghost_set_place(pending, message);
     }
     if (call) {
         call_open(router, client, call, pending);
@@ -240,6 +244,7 @@ void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
     router_lane_t *lane = &router->lanes[number];
     lookup_t *lookup = &lane->lookup_current;
     resume_all(router, lookup, lookup_end(lookup, error, reached));
+    early_ends_forget(router, number);
     keys_read(router, &lane->keys);
 }
 

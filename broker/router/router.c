@@ -102,6 +102,8 @@ void router_destroy(router_t **at)
     overflows_destroy(router);
     loads_destroy(router);
     schedules_destroy(router);
+    searches_destroy(router);
+    operator_cancels_destroy(router);
     checkpoints_destroy(router);
     keys_destroy(router);
     shard_map_destroy(&router->map);
@@ -128,6 +130,7 @@ void router_tick(router_t *router, uint64_t now_ms)
     pending_tick(router);
     runners_tick(router);
     schedules_tick(router);
+    operator_cancels_tick(router);
     entities_wake(router);
     connections_tick(router);
     hand_overs_tick(router);

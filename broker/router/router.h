@@ -15,7 +15,7 @@
  *      lanes hold, with router_go_on;
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
  *      router_take_slice, loads with router_take_load and router_take_scheduled, look-ups with
- *      router_take_lookup;
+ *      router_take_lookup, searches with router_take_search;
  *   4. orders for the coordinator, with router_next_order;
  *   5. damages, crashes, parked entities and stuck runners for the log, with router_next_damage,
  *      router_next_crash, router_next_parked and router_next_runner_health.
@@ -27,6 +27,7 @@
 #include "broker/broker_proof.h"
 #include "broker/lane_batch.h"
 #include "broker/message_record.h"
+#include "broker/wanted_row.h"
 #include "core/limits.h"
 #include "core/message.h"
 #include "core/shard_map.h"
@@ -229,6 +230,19 @@ bool router_take_scheduled(router_t *router, uint32_t lane, router_scheduled_t *
  * there are no more. After an error there are none, and the router asks again. */
 void router_scheduled_loaded(router_t *router, uint32_t lane, fabric_error_t error, message_t *rows,
                              bool ended, uint64_t now_ms);
+
+/* ---- lanes: searches ---- */
+
+/* Messages to search for by their ids, whose rows come into memory by themselves; one search at a
+ * time for each lane. */
+typedef struct router_search {
+    const wanted_row_t *wanted; /* valid until router_searched */
+    size_t count;
+} router_search_t;
+bool router_take_search(router_t *router, uint32_t lane, router_search_t *search);
+/* What loader_search has found, chained; the router takes it. After an error there is nothing. */
+void router_searched(router_t *router, uint32_t lane, fabric_error_t error, message_t *found,
+                     uint64_t now_ms);
 
 /* ---- lanes: look-ups ---- */
 

@@ -8,6 +8,7 @@
 #include "broker/router/client_state.h"
 #include "broker/router/lane_state.h"
 #include "broker/router/mailbox_state.h"
+#include "broker/router/operator_cancels.h"
 #include "broker/router/member_state.h"
 #include "broker/router/ownership_state.h"
 #include "broker/router/peer_state.h"
@@ -93,6 +94,7 @@ struct router {
     order_item_t *orders, *orders_last;
     router_poison_t poison;
     router_failing_t failing;
+    router_operator_cancels_t operator_cancels;
     router_settlement_t settlement;
     router_damage_t damages[ROUTER_DAMAGES_MAX];
     size_t damage_count;

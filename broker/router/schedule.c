@@ -168,11 +168,19 @@ static size_t count_kept(const router_t *router, const schedule_t *schedule)
     return count;
 }
 
+/* A search takes rows behind the horizon for rows that stand: meanwhile it must not come nearer. */
+static bool is_searched(const schedule_t *schedule)
+{
+    const router_lane_t *lane =
+        (const router_lane_t *)((const char *)schedule - offsetof(router_lane_t, schedule));
+    return lane->search.running;
+}
+
 /* The window has too much in memory: the horizon comes nearer. */
 static void trim(router_t *router, schedule_t *schedule)
 {
     due_heap_t *window = &schedule->window;
-    if (schedule->loading || !is_high(router, schedule)) {
+    if (schedule->loading || is_searched(schedule) || !is_high(router, schedule)) {
         return;
     }
     due_heap_sort(window);
@@ -219,13 +227,20 @@ bool schedule_has(const schedule_t *schedule, store_due_key_t key)
 
 /* ---- messages ---- */
 
-/* The row of one that has ended may be there for a while, and loads read behind the horizon. */
+/* The row of one that was behind the horizon may be there for a while, and loads read there. */
 static void end_if_cancelled(router_t *router, message_t *message)
 {
-    if (message->cancelled && due_heap_has(&schedule_of(router, message)->window, message)) {
-        leave_window(router, message);
-        overflow_end_early(router, message);
+    schedule_t *schedule = schedule_of(router, message);
+    if (!message->cancelled) {
+        return;
     }
+    if (due_heap_has(&schedule->window, message)) {
+        leave_window(router, message);
+    } else {
+        take_out(router, schedule, message);
+        message->out_of_turn = true;
+    }
+    overflow_end_early(router, message);
 }
 
 void schedule_add(router_t *router, message_t *message)
@@ -319,24 +334,23 @@ static int compare_ids(const void *left, const void *right)
 }
 
 /* Whether the row says what stands, and its message is not in memory. */
-static bool is_wanted(router_t *router, const schedule_t *schedule, const message_t *row)
+static bool is_wanted(router_t *router, uint32_t number, const message_t *row)
 {
+    const schedule_t *schedule = &router->lanes[number].schedule;
+    const early_ends_t *early_ends = &router->lanes[number].early_ends;
     const uint64_t *id = &row->stored.id.value;
     const message_t *known = message_find(router, row->stored.id);
     bool overruled =
         schedule->overruled_count > 0 && bsearch(id, schedule->overruled, schedule->overruled_count,
                                                  sizeof *id, compare_ids) != NULL;
-    return !overruled && (!known || known->state == MESSAGE_STORED);
+    return !overruled && (!known || known->state == MESSAGE_STORED) &&
+           !early_end_has(early_ends, row->stored.id);
 }
 
-/* Consumes the row. */
-static void take_row(router_t *router, uint32_t number, message_t *row)
+/* The row's message comes into memory. false: it is damaged, and set aside. */
+static bool join_row(router_t *router, uint32_t number, message_t *row)
 {
     schedule_t *schedule = &router->lanes[number].schedule;
-    if (!is_wanted(router, schedule, row)) {
-        message_destroy(&row);
-        return;
-    }
     if (schedule->stored > 0) {
         count_stored(router, schedule, 0, 1);
     }
@@ -346,18 +360,42 @@ static void take_row(router_t *router, uint32_t number, message_t *row)
     const char *cause = row_fault(router, number, &row->stored);
     if (cause) {
         row_set_aside(router, number, row, cause);
-        return;
+        return false;
     }
     shard_t *shard = shard_find(router, row->stored.shard);
     entity_t *entity = entity_find_or_add(router, shard, row->stored.type, row->stored.entity);
     ghost_join(router, row);
     message_admit(router, row, entity);
-    begin_to_wait(router, schedule, row);
-    end_if_cancelled(router, row);
+    return true;
+}
+
+/* Consumes the row. */
+static void take_row(router_t *router, uint32_t number, message_t *row)
+{
+    if (!is_wanted(router, number, row)) {
+        message_destroy(&row);
+    } else if (join_row(router, number, row)) {
+        begin_to_wait(router, &router->lanes[number].schedule, row);
+        end_if_cancelled(router, row);
+    }
+}
+
+bool schedule_take_out(router_t *router, uint32_t number, message_t *row)
+{
+    if (!schedule_has(&router->lanes[number].schedule, message_due_key(row)) ||
+        !is_wanted(router, number, row)) {
+        return false;
+    }
+    row->out_of_turn = true;
+    if (join_row(router, number, row)) {
+        message_wait(router, row);
+        overflow_end_early(router, row);
+    }
+    return true;
 }
 
 /* What was behind the horizon, and is not any more, comes into the window. */
-static void widen_window(router_t *router, schedule_t *schedule)
+static void widen_window(schedule_t *schedule)
 {
     message_t *message;
     while ((message = due_heap_first(&schedule->later)) &&
@@ -365,7 +403,6 @@ static void widen_window(router_t *router, schedule_t *schedule)
         due_heap_remove(&schedule->later, message);
         due_heap_push(&schedule->window, message);
         schedule->window_bytes += message->size;
-        end_if_cancelled(router, message);
     }
 }
 
@@ -396,7 +433,7 @@ static void take_rows(router_t *router, uint32_t number, message_t *rows, store_
     if (ended) {
         count_stored(router, schedule, 0, schedule->stored); /* somebody has deleted their rows */
     }
-    widen_window(router, schedule);
+    widen_window(schedule);
     note_due(router, due_heap_first(&schedule->window));
 }
 
@@ -424,6 +461,8 @@ void router_scheduled_loaded(router_t *router, uint32_t number, fabric_error_t e
         trim(router, schedule);
     }
     forget_corrected(schedule);
+    search_rows_came(&router->lanes[number].search);
+    early_ends_forget(router, number);
 }
 
 void schedule_corrected(schedule_t *schedule)

@@ -80,6 +80,10 @@ fabric_error_t sql_count_scheduled(store_t *store, uint32_t lane, uint64_t *coun
 fabric_error_t sql_find_scheduled(store_t *store, uint32_t lane, const store_due_key_t *keys,
                                   size_t count, bool *found);
 
+/* sql_places.c */
+fabric_error_t sql_find_places(store_t *store, uint32_t lane, const request_id_t *ids, size_t count,
+                               store_visit_place_fn *visit, void *context);
+
 /* sql_keys.c */
 fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes, size_t count,
                              store_visit_key_fn *visit, void *context);
@@ -98,6 +102,7 @@ fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const uint8_t *hashe
     .read_journal_back = sql_read_journal_back, .purge = sql_purge, .checkpoint = sql_checkpoint,  \
     .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows,    \
     .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
-    .find_scheduled = sql_find_scheduled, .find_keys = sql_find_keys
+    .find_scheduled = sql_find_scheduled, .find_places = sql_find_places,                          \
+    .find_keys = sql_find_keys
 
 #endif

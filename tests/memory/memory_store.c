@@ -495,5 +495,6 @@ const store_driver_t memory_store_driver = {
     .load_scheduled = memory_load_scheduled,
     .count_scheduled = memory_count_scheduled,
     .find_scheduled = memory_find_scheduled,
+    .find_places = memory_find_places,
     .find_keys = memory_find_keys,
 };

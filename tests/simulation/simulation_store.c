@@ -400,6 +400,13 @@ static fabric_error_t simulated_find_scheduled(store_t *store, uint32_t lane,
     FORWARD(MEMORY_STORE_LOAD, find_scheduled(inner_of(store), lane, keys, count, found));
 }
 
+static fabric_error_t simulated_find_places(store_t *store, uint32_t lane, const request_id_t *ids,
+                                            size_t count, store_visit_place_fn *visit,
+                                            void *context)
+{
+    FORWARD(MEMORY_STORE_LOAD, find_places(inner_of(store), lane, ids, count, visit, context));
+}
+
 static fabric_error_t simulated_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes,
                                           size_t count, store_visit_key_fn *visit, void *context)
 {
@@ -444,5 +451,6 @@ const store_driver_t simulation_store_driver = {
     .load_scheduled = simulated_load_scheduled,
     .count_scheduled = simulated_count_scheduled,
     .find_scheduled = simulated_find_scheduled,
+    .find_places = simulated_find_places,
     .find_keys = simulated_find_keys,
 };
