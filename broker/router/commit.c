@@ -98,7 +98,7 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
     message_t *message = message_of(end->message);
     router->counters.ended++;
     note_end(router, lane, message, end);
-    if (message->out_of_turn && message->has_row) {
+    if (message->out_of_turn) {
         early_end_note(&lane->early_ends, message->stored.id, lane->checkpoint.number);
     }
     if (message->by_operator) {
