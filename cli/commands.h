@@ -33,7 +33,7 @@ int cli_runner(const cli_options_t *options);
 int cli_entity(const cli_options_t *options);
 /* shard ls, shard show GROUP:NUMBER, shard plan */
 int cli_shard(const cli_options_t *options);
-/* type ls, type show TYPE [TAG] */
+/* type ls, type show TYPE [TAG], type forget TYPE */
 int cli_type(const cli_options_t *options);
 /* Rows of type ls, from a merged document (cluster_merge.h) and the descriptions of its types, in
  * their order; NULL: no broker knows it any more. The caller's. */

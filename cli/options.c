@@ -92,6 +92,7 @@ static const char usage[] =
     "  fabricctl shard plan --drain NAME   shows what would move if NAME went, or came (--add)\n"
     "  fabricctl type ls                   lists the entity types, and who brings them\n"
     "  fabricctl type show TYPE [TAG]      shows a type's messages and their fields\n"
+    "  fabricctl type forget TYPE          forgets a type that nobody brings and nothing needs\n"
     "  fabricctl schema apply --store URL  brings a database's tables to this release\n"
     "  fabricctl schema status --store URL shows a database's schema version, cluster and tables\n"
     "  fabricctl scheduled ls [TYPE [ID]]  lists the next messages that wait for their time;\n"

@@ -6,6 +6,7 @@
 
 #include "broker/router/connections.h"
 #include "broker/router/dispatch.h"
+#include "broker/router/forgetting.h"
 #include "broker/router/hand_over.h"
 #include "broker/router/membership.h"
 #include "broker/router/messages.h"
@@ -135,6 +136,7 @@ void router_tick(router_t *router, uint64_t now_ms)
     connections_tick(router);
     hand_overs_tick(router);
     settlement_tick(router);
+    forgetting_tick(router);
     if (now_ms - router->last_sweep_ms >= SWEEP_MS) {
         router->last_sweep_ms = now_ms;
         clients_sweep(router);
@@ -173,6 +175,17 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
 {
     type_set(router, group, description);
     shards_add_group(router, group);
+}
+
+void router_type_forgotten(router_t *router, fabric_bytes_t name)
+{
+    type_forget(router, name);
+}
+
+void router_registered(router_t *router, uint64_t ago_ms, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    unregistered_note_registration(router, ago_ms);
 }
 
 void router_types_read(router_t *router, bool read)

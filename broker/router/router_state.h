@@ -13,6 +13,7 @@
 #include "broker/router/ownership_state.h"
 #include "broker/router/peer_state.h"
 #include "broker/router/failing_state.h"
+#include "broker/router/forgetting_state.h"
 #include "broker/router/poison_state.h"
 #include "broker/router/relays_state.h"
 #include "broker/router/request_ids.h"
@@ -70,6 +71,8 @@ struct router {
     uint32_t runners_to_log; /* whose health has changed; runners.c writes it */
     known_type_t *types;
     uint32_t mailbox_capacity_min; /* of all types so far */
+    uint32_t closed_types;         /* types.c writes it */
+    router_forgetting_t forgetting;
 
     shard_t *groups[LIMIT_GROUPS_MAX]; /* shards_per_group each, or NULL */
     ownership_t *ownerships;

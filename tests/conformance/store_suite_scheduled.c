@@ -39,6 +39,13 @@ static uint64_t count(store_fixture_t *fixture, uint32_t lane)
     return result;
 }
 
+static uint64_t count_type(store_fixture_t *fixture, uint32_t lane, fabric_bytes_t type)
+{
+    uint64_t result = 99;
+    assert_ok(fixture->driver->count_scheduled_type(fixture->second, lane, type, &result));
+    return result;
+}
+
 static void assert_ids(const store_fixture_t *fixture, const uint64_t *ids, size_t size)
 {
     assert_int_equal(fixture->rows.count, size);
@@ -107,6 +114,10 @@ static void a_scheduled_row_is_replaced_found_and_deleted(void **state)
     assert_true(load(fixture, 0, start, 100, UINT64_MAX));
     assert_int_equal(fixture->rows.count, 3);
     assert_same_row(&fixture->rows.items[0].row, &rows[0]);
+    assert_int_equal(count_type(fixture, 0, rows[0].type), 1);
+    assert_int_equal(count_type(fixture, 0, rows[1].type), 2);
+    assert_int_equal(count_type(fixture, 1, rows[1].type), 0);
+    assert_int_equal(count_type(fixture, 0, bytes_of("OTHER TYPE")), 0);
     assert_ok(fixture->driver->find_scheduled(fixture->second, 0, keys, 5, found));
     assert_true(found[0] && !found[1] && found[2] && !found[3] && !found[4]);
     store_slice_t slice = {.unscheduled = keys, .unscheduled_count = 4, .begun = 3, .last = true};

@@ -195,6 +195,22 @@ fabric_error_t memory_count_scheduled(store_t *base, uint32_t lane, uint64_t *co
     return memory_leave(store, FABRIC_OK);
 }
 
+fabric_error_t memory_count_scheduled_type(store_t *base, uint32_t lane, fabric_bytes_t type,
+                                           uint64_t *count)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *found = memory_lane_of(store->database, lane);
+    *count = 0;
+    for (size_t i = 0; found && i < found->scheduled.count; i++) {
+        *count += fabric_bytes_equal(found->scheduled.items[i]->row.type, type);
+    }
+    return memory_leave(store, FABRIC_OK);
+}
+
 fabric_error_t memory_find_scheduled(store_t *base, uint32_t lane, const store_due_key_t *keys,
                                      size_t count, bool *found)
 {
