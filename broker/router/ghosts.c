@@ -33,7 +33,7 @@ message_t *ghost_add(router_t *router, const store_message_t *stored, uint64_t c
     }
     message_t *ghost = message_new(&bare);
     ghost->contents = contents;
-    ghost->entity_hash = 0; /* it is not known where its row lies */
+    ghost->position = 0; /* it is not known where its row lies */
     message_set_state(ghost, MESSAGE_STORED);
     message_add(router, ghost);
     return ghost;

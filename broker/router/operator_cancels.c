@@ -352,7 +352,10 @@ void operator_cancels_drop(router_t *router, uint32_t lane)
 static outcome_t outcome_so_far(router_t *router, const operator_item_t *item)
 {
     const message_t *message = message_find(router, item->id);
-    bool running = message && item->in_memory && message->state == MESSAGE_IN_FLIGHT;
+    if (item->in_memory && !message) {
+        return OUTCOME_MOVED; /* it is gone without an end: the next search tells */
+    }
+    bool running = item->in_memory && message->state == MESSAGE_IN_FLIGHT;
     return running ? OUTCOME_RUNNING : OUTCOME_WAITING;
 }
 

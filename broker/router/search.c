@@ -22,7 +22,7 @@ void search_add(router_t *router, uint32_t lane, request_id_t id)
 
 void search_add_stored(router_t *router, const message_t *message)
 {
-    if (message->entity_hash == 0) {
+    if (message->position == 0) {
         return;
     }
     bool scheduled = message_is_scheduled(message);
