@@ -70,11 +70,11 @@ typedef struct found {
     bool reading; /* some entities' types are not known yet, as their rows have not been read */
 } found_t;
 
-/* Messages that have ended are kept for their callers, and what is left of a lane that was dropped
- * is its new home's. */
+/* Whether the message counts by itself: the store has one that callers wait for, and what is left
+ * of a lane that was dropped is its new home's. */
 static bool is_pending(const router_t *router, const message_t *message)
 {
-    return message->state != MESSAGE_ENDED && message->state != MESSAGE_STORED &&
+    return message->state != MESSAGE_STORED &&
            router->lanes[lane_number(router, message->stored.shard)].state != LANE_FOREIGN;
 }
 
