@@ -149,14 +149,19 @@ static bool is_high(const router_t *router, const schedule_t *schedule)
             (schedule->window_bytes > HIGH_BYTES && schedule->window.count > 1));
 }
 
+/* Rows up to this one may be there though their messages have left. */
+static store_due_key_t last_left(const schedule_t *schedule)
+{
+    return due_key_less(schedule->left, schedule->left_before) ? schedule->left_before
+                                                               : schedule->left;
+}
+
 /* How many of the sorted window stay: what a load brings, and what is not behind rows that may be
  * there though their messages have left. */
 static size_t count_kept(const router_t *router, const schedule_t *schedule)
 {
     size_t count = 0;
-    store_due_key_t left = due_key_less(schedule->left, schedule->left_before)
-                               ? schedule->left_before
-                               : schedule->left;
+    store_due_key_t left = last_left(schedule);
     for (uint64_t bytes = 0; count < schedule->window.count; count++) {
         const struct due_place *place = &schedule->window.places[count];
         bool fits = count < router->config.schedule_window && (count == 0 || bytes < LOAD_BYTES);
@@ -189,8 +194,10 @@ static void trim(router_t *router, schedule_t *schedule)
     if (kept == window->count) {
         return;
     }
+    store_due_key_t left = last_left(schedule);
+    store_due_key_t last = window->places[kept - 1].key;
     schedule->is_whole = false;
-    schedule->horizon = window->places[kept - 1].key;
+    schedule->horizon = due_key_less(last, left) ? left : last;
     for (size_t i = kept; i < window->count; i++) {
         message_t *message = window->places[i].message;
         schedule->window_bytes -= message->size;

@@ -264,6 +264,29 @@ static void the_row_of_a_cancelled_message_is_not_loaded(void **state)
     home_close(&home);
 }
 
+/* Also where none of the messages that stay in memory is due as late as that. */
+static void the_horizon_stays_behind_a_cancelled_message(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    home_worker(home);
+    uint64_t call = ask_later(home, 3000);
+    home_append(home);
+    home_checkpoint(home);
+    send_cancel(home, "c", call);
+    home_append(home);
+    expect_cancelled(home, "c", call);
+    for (unsigned i = 0; i < 24; i++) { /* more than the window ever has */
+        home_tell_later(home, "b", i < 4 ? 100 + i : 4000 + i);
+    }
+    home_append(home);
+    assert_int_equal(pass(home, 200), 4);
+    assert_int_equal(pass(home, 3000), 0);
+    assert_int_equal(pass(home, 1500), 20);
+    expect_nothing_waits(home);
+    home_close(&home);
+}
+
 static void a_lane_is_dropped_while_the_end_is_appended(void **state)
 {
     (void)state;
@@ -401,6 +424,7 @@ int main(void)
         cmocka_unit_test(one_whose_search_fails_ends_when_it_is_loaded),
         cmocka_unit_test(one_behind_the_horizon_ends_at_once),
         cmocka_unit_test(the_row_of_a_cancelled_message_is_not_loaded),
+        cmocka_unit_test(the_horizon_stays_behind_a_cancelled_message),
         cmocka_unit_test(a_lane_is_dropped_while_the_end_is_appended),
         cmocka_unit_test(a_duplicate_joins_the_scheduled_message),
         cmocka_unit_test(a_message_with_a_key_ends_once_all_its_callers_cancel_it),
