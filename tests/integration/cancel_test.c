@@ -345,7 +345,7 @@ static void test_sh_06_a_handler_that_a_hand_over_ends_stores_no_reply(void **st
 {
     enum { CALLS = 16 };
     testbed_t *bed = *state;
-    call_t calls[CALLS];
+    static call_t calls[CALLS]; /* they may end after the test has failed */
     unsigned again = 0;
     start(bed);
     for (unsigned i = 0; i < CALLS; i++) {
@@ -413,7 +413,7 @@ static void each_type_hears_of_what_it_is_to_hear(void **state)
     static const char *const types[] = {DEVOTED_TYPE, STUBBORN_TYPE, ERRAND_TYPE, CALM_TYPE};
     static const char *const short_grace[] = {"--grace-ms", "1000", NULL};
     testbed_t *bed = *state;
-    call_t cancelled[TYPES], stopped[TYPES];
+    static call_t cancelled[TYPES], stopped[TYPES]; /* they may end after the test has failed */
     bed->options.worker_arguments = short_grace;
     start(bed);
     for (int i = 0; i < TYPES; i++) {
