@@ -180,8 +180,8 @@ void check_unbuilt(fabric_bytes_t type, fabric_bytes_t id, const process_t *work
     }
 }
 
-/* The home waits after a failed build while it has a message of the entity, unless the entity has another owner, or the same one
- * anew. */
+/* The home waits after a failed build while it has a message of the entity, unless the entity has
+ * another owner, or the same one anew. */
 void check_build(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker)
 {
     unsigned number = entity_of(type, id);

@@ -128,6 +128,38 @@ static void plan_scheduled(world_plan_t *plan, bool calm)
     plan->commit_us = calm ? 1500 : plan->commit_us; /* so that no message waits for others */
 }
 
+/* What the options ask for, and what every so many seeds have beside. */
+static void plan_kinds(world_plan_t *plan, const simulation_options_t *options)
+{
+    if (options->loses) {
+        plan->brokers = 1;
+    }
+    if (options->full) {
+        plan_full(plan);
+    }
+    if (options->apart) {
+        plan_apart(plan);
+    }
+    if (options->rolling || options->rolling_brokers) {
+        plan_rolling(plan);
+    }
+    if (options->rolling_brokers) {
+        plan->rolling_brokers = true;
+        plan->release_grace_ms = 5000; /* no call takes as long */
+        plan->brokers = (unsigned)world_between(2, BROKERS_MAX);
+    }
+    if (options->takeovers) {
+        plan_takeovers(plan, options->seed);
+    }
+    if (options->failing ||
+        (!options->calm && !options->apart && options->seed % FAILING_EVERY == 3)) {
+        plan_failing(plan, options->calm);
+    }
+    if (options->scheduled || (options->full && options->seed % SCHEDULED_EVERY == 1)) {
+        plan_scheduled(plan, options->calm);
+    }
+}
+
 void world_draw_plan(const simulation_options_t *options)
 {
     uint64_t seed = options->seed;
@@ -176,31 +208,6 @@ void world_draw_plan(const simulation_options_t *options)
         world.calm = true;
         plan->faults = plan->store_errors = plan->full = 0;
     }
-    if (options->loses) {
-        plan->brokers = 1;
-    }
-    if (options->full) {
-        plan_full(plan);
-    }
-    if (options->apart) {
-        plan_apart(plan);
-    }
-    if (options->rolling || options->rolling_brokers) {
-        plan_rolling(plan);
-    }
-    if (options->rolling_brokers) {
-        plan->rolling_brokers = true;
-        plan->release_grace_ms = 5000; /* no call takes as long */
-        plan->brokers = (unsigned)world_between(2, BROKERS_MAX);
-    }
-    if (options->takeovers) {
-        plan_takeovers(plan, seed);
-    }
-    if (options->failing || (!calm && !options->apart && seed % FAILING_EVERY == 3)) {
-        plan_failing(plan, calm);
-    }
-    if (options->scheduled || (options->full && seed % SCHEDULED_EVERY == 1)) {
-        plan_scheduled(plan, calm);
-    }
+    plan_kinds(plan, options);
     plan->late_ms = calm && plan->scheduled ? LATE_MS : plan->served_ms;
 }
