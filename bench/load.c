@@ -32,6 +32,7 @@ struct load {
     fabric_call_t call; /* all but the entity is the same for every call */
     bench_body_t *request;
     bench_body_t *reply;
+    payload_t payload; /* of the requests, and so of the replies */
     entity_name_t *names;
     slot_t *slots;
     slot_t **idle; /* a stack */
@@ -91,9 +92,7 @@ load_t *load_new(fabric_client_t *client, const load_options_t *options)
     load->request->size = options->size;
     random_bytes(&load->random, sizeof load->random);
     load->sequence = load->random << BENCH_COUNT_BITS;
-    for (uint32_t i = 0; i < options->size; i++) { /* data that does not compress */
-        load->request->data[i] = (uint8_t)(load->random >> (i % 8 * 8) ^ i * 2654435761u >> 13);
-    }
+    payload_init(&load->payload, options->payload, options->size);
     make_names(load);
     load->slots = memory_allocate_zeroed(options->inflight, sizeof *load->slots);
     load->idle = memory_allocate_zeroed(options->inflight, sizeof(slot_t *));
@@ -109,6 +108,7 @@ void load_destroy(load_t **load)
     if (!*load) {
         return;
     }
+    payload_clear(&(*load)->payload);
     free((*load)->request);
     free((*load)->reply);
     free((*load)->names);
@@ -138,6 +138,7 @@ static bool is_right(load_t *load, const slot_t *slot, fabric_bytes_t payload)
         return true;
     }
     bench_body_t *reply = load->reply;
+    payload_write(&load->payload, slot->sequence, load->request->data); /* what was asked */
     return fabric_schema_decode(load->call.message->reply, payload, NULL, reply) == FABRIC_OK &&
            reply->sequence == bench_answer(slot->sequence) && reply->size == load->options.size &&
            bench_is_sound(reply) && memcmp(reply->data, load->request->data, reply->size) == 0;
@@ -157,6 +158,7 @@ static bool start_call(load_t *load, slot_t *slot)
     const entity_name_t *name = &load->names[next_entity(load)];
     load->call.entity.id = fabric_bytes_of(name->text);
     load->request->sequence = ++load->sequence;
+    payload_write(&load->payload, load->sequence, load->request->data);
     bench_seal(load->request);
     slot->sequence = load->sequence;
     slot->started_us = clock_monotonic_us();

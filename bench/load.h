@@ -10,6 +10,7 @@
 
 #include "bench/histogram.h"
 #include "bench/messages.h"
+#include "bench/payload.h"
 
 enum { LOAD_ERRORS_MAX = 64 };
 
@@ -19,7 +20,8 @@ typedef struct load_options {
     uint32_t entities;
     uint32_t inflight;
     uint32_t size; /* bytes of payload, at most BENCH_SIZE_BYTES_MAX */
-    bool keyed;    /* each message has a primary key of its own */
+    payload_kind_t payload;
+    bool keyed; /* each message has a primary key of its own */
 } load_options_t;
 
 /* completed + errors == started. */

@@ -18,6 +18,7 @@ load_t *bench_load_new(bench_t *bench, bench_kind_t kind, const char *prefix, ui
                               .entities = entities,
                               .inflight = bench->options.inflight,
                               .size = bench->options.size,
+                              .payload = bench->options.payload,
                               .keyed = bench->options.keyed};
     return load_new(bench->client, &options);
 }

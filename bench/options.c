@@ -27,6 +27,8 @@ const config_key_t options_keys[] = {
     {"inflight", CONFIG_UINT, "256", 1, INFLIGHT_MAX, "N", "calls open at once"},
     {"size", CONFIG_UINT, "100", 0, BENCH_SIZE_BYTES_MAX, "BYTES",
      "payload of each message, and of each reply"},
+    {"payload", CONFIG_TEXT, "random", 0, 0, "random|text",
+     "bytes that do not compress, or JSON; other ones in each message"},
     {"duration", CONFIG_UINT, "10", 1, 86400, "S", "seconds during which calls are started"},
     {"warmup", CONFIG_UINT, "2", 0, 3600, "S", "seconds of the same before, not counted"},
     {"calls", CONFIG_UINT, "0", 0, UINT32_MAX, "N",
@@ -116,6 +118,7 @@ static fabric_error_t take_values(options_t *options, const config_t *config, re
     const char *spawn = config_text(config, "spawn");
     static const char *const forwards[] = {"auto", "always", "never", NULL}; /* fabric_forward_t */
     unsigned forward = 0;
+    unsigned payload = 0;
     if (config_bool(config, "durable") && config_bool(config, "volatile")) {
         return reason_set(reason, FABRIC_ERROR_INVALID_ARGUMENT,
                           "--durable and --volatile exclude each other");
@@ -146,6 +149,8 @@ static fabric_error_t take_values(options_t *options, const config_t *config, re
     }
     fabric_error_t error = config_choice(config, "forward", forwards, &forward, reason);
     options->forward = (fabric_forward_t)forward;
+    error = error ? error : config_choice(config, "payload", payload_kind_names, &payload, reason);
+    options->payload = (payload_kind_t)payload;
     error = error ? error : check_spawn(spawn, reason);
     return error ? error : check_mode(options, reason);
 }

@@ -10,6 +10,7 @@
 
 #include <fabric/client.h>
 
+#include "bench/payload.h"
 #include "core/config.h"
 
 typedef enum options_mode {
@@ -28,6 +29,7 @@ typedef struct options {
     uint32_t entities;
     uint32_t inflight;
     uint32_t size;
+    payload_kind_t payload;
     uint32_t duration_s;
     uint32_t warmup_s;
     uint64_t calls;      /* 0: as many as `duration_s` lets */

@@ -128,6 +128,7 @@ void report_json(const report_t *report, FILE *file)
     set_integer(object, "entities", options->entities);
     set_integer(object, "inflight", options->inflight);
     set_integer(object, "size", options->size);
+    json_object_set_new(object, "payload", json_string(payload_kind_names[options->payload]));
     json_object_set_new(object, "duration_s", json_real((double)load->elapsed_us / 1e6));
     if (options->spawn) {
         set_integer(object, "workers", options->workers);
@@ -166,6 +167,7 @@ static void recovery_report_json(const recovery_report_t *report, FILE *file)
     json_object_set_new(object, "mode", json_string(options_mode_names[options->mode]));
     set_integer(object, "entities", options->entities);
     set_integer(object, "size", options->size);
+    json_object_set_new(object, "payload", json_string(payload_kind_names[options->payload]));
     set_integer(object, "workers", options->workers);
     json_object_set_new(object, "first_delivery_ms",
                         json_real((double)report->first_delivery_us / 1e3));
@@ -185,9 +187,10 @@ void report_text(const report_t *report, FILE *file)
 {
     const options_t *options = report->options;
     const load_result_t *load = report->load;
-    fprintf(file, "%s %s  entities %u  inflight %u  size %u B  %.2f s",
+    fprintf(file, "%s %s  entities %u  inflight %u  size %u B (%s)  %.2f s",
             options->durable ? "durable" : "volatile", options->tell ? "tell" : "ask",
-            options->entities, options->inflight, options->size, (double)load->elapsed_us / 1e6);
+            options->entities, options->inflight, options->size,
+            payload_kind_names[options->payload], (double)load->elapsed_us / 1e6);
     if (options->spawn) {
         fprintf(file, "  workers %u", options->workers);
     }

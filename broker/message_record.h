@@ -70,6 +70,8 @@ typedef struct message {
     uint32_t unexplained; /* processes that ended for unknown reasons while it was in flight */
     uint32_t loss;        /* of the runner that was lost with it last, see poison.c; 0: none */
     bool alone;           /* the delivery in flight is to run alone at its runner */
+    bool by_operator;     /* an operator wants it to end: see operator_cancels.h */
+    bool out_of_turn;     /* it ends before what only the store has: see early_ends.h */
     union {
         uint64_t activation; /* of the delivery in flight */
         size_t due_place;    /* SCHEDULED: in its heap */

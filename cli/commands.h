@@ -33,7 +33,7 @@ int cli_runner(const cli_options_t *options);
 int cli_entity(const cli_options_t *options);
 /* shard ls, shard show GROUP:NUMBER, shard plan */
 int cli_shard(const cli_options_t *options);
-/* type ls, type show TYPE [TAG] */
+/* type ls, type show TYPE [TAG], type forget TYPE */
 int cli_type(const cli_options_t *options);
 /* Rows of type ls, from a merged document (cluster_merge.h) and the descriptions of its types, in
  * their order; NULL: no broker knows it any more. The caller's. */
@@ -42,8 +42,10 @@ json_t *cli_type_rows(const json_t *merged, type_description_t *const *descripti
 int cli_schema(const cli_options_t *options, const store_driver_t *const *drivers);
 /* journal tail, journal show LANE NUMBER, journal repair */
 int cli_journal(const cli_options_t *options, const store_driver_t *const *drivers);
-/* message ls */
-int cli_message(const cli_options_t *options, const store_driver_t *const *drivers);
+/* message cancel REQUEST... */
+int cli_message(const cli_options_t *options);
+/* scheduled ls [TYPE [ID]], scheduled cancel REQUEST... */
+int cli_scheduled(const cli_options_t *options, const store_driver_t *const *drivers);
 /* error [NAME] */
 int cli_explain(const cli_options_t *options);
 

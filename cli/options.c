@@ -35,21 +35,23 @@ static const config_key_t keys[] = {
     {"cancel", CONFIG_BOOL, "no", 0, 0, NULL,
      "call: cancel it where no reply has come within timeout_ms; with --key, a former call"},
     {"store", CONFIG_TEXT, NULL, 0, 0, "URL",
-     "schema, message, journal: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
+     "schema, scheduled, journal: the database, as mysql://USER@HOST/DATABASE or sqlite:/PATH"},
     {"store_password", CONFIG_SECRET, NULL, 0, 0, "PASSWORD",
-     "schema, message, journal: the database's password"},
+     "schema, scheduled, journal: the database's password"},
     {"shards_per_group", CONFIG_UINT, NULL, 1, 16384, "N",
      "schema apply: shards of each group, fixed for the cluster's life; 300 for a new cluster"},
     {"lanes", CONFIG_UINT, NULL, 1, LIMIT_LANES_MAX, "N",
      "schema apply: journals of the cluster, fixed for its life; 12 for a new cluster, "
      "1 on SQLite"},
     {"type", CONFIG_TEXT, NULL, 0, 0, "TYPE",
-     "journal tail, message ls: only what is about this entity type; shard ls: only its shards and "
-     "owners"},
+     "journal tail: only what is about this entity type; shard ls: only its shards and owners"},
     {"id", CONFIG_TEXT, NULL, 0, 0, "ID", "journal tail: only records about entities of this id"},
     {"entries", CONFIG_UINT, "10", 0, 1000000000, "N",
-     "journal tail: how many entries of each lane to begin with; message ls: how many messages; 0 "
+     "journal tail: how many entries of each lane to begin with; scheduled ls: how many messages; "
+     "0 "
      "for all"},
+    {"after", CONFIG_TEXT, NULL, 0, 0, "CURSOR",
+     "scheduled ls: the next page, as the page before says"},
     {"follow", CONFIG_BOOL, "no", 0, 0, NULL, "journal tail: go on with entries as they come"},
     {"check", CONFIG_BOOL, "no", 0, 0, NULL,
      "status: exit code 1 where the cluster is not healthy, for monitoring"},
@@ -91,9 +93,13 @@ static const char usage[] =
     "  fabricctl shard plan --drain NAME   shows what would move if NAME went, or came (--add)\n"
     "  fabricctl type ls                   lists the entity types, and who brings them\n"
     "  fabricctl type show TYPE [TAG]      shows a type's messages and their fields\n"
+    "  fabricctl type forget TYPE          forgets a type that nobody brings and nothing needs\n"
     "  fabricctl schema apply --store URL  brings a database's tables to this release\n"
     "  fabricctl schema status --store URL shows a database's schema version, cluster and tables\n"
-    "  fabricctl message ls --store URL    lists the next messages that wait for their time\n"
+    "  fabricctl scheduled ls [TYPE [ID]]  lists the next messages that wait for their time;\n"
+    "                                      with --store\n"
+    "  fabricctl scheduled cancel REQUEST  ends such a message, or several\n"
+    "  fabricctl message cancel REQUEST    ends any durable message, or several\n"
     "  fabricctl journal tail --store URL  shows the newest records of a database's journals\n"
     "  fabricctl journal show LANE NUMBER  shows all of one entry; with --store\n"
     "  fabricctl journal repair            tells what is damaged; with --yes replaces it\n"
@@ -214,6 +220,7 @@ static fabric_error_t take_values(cli_options_t *options, reason_t *reason)
     options->type = config_text(config, "type");
     options->id = config_text(config, "id");
     options->entries = (uint32_t)config_uint(config, "entries");
+    options->after = config_text(config, "after");
     options->follow = config_bool(config, "follow");
     options->yes = config_bool(config, "yes");
     options->check = config_bool(config, "check");

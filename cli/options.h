@@ -40,6 +40,7 @@ typedef struct cli_options {
     uint32_t weight;           /* likewise */
     uint64_t app_version;      /* likewise */
     uint32_t entries;          /* journal tail: of each lane to begin with; 0: all */
+    const char *after;         /* scheduled ls: where the page begins; NULL: with the first */
     bool follow;               /* journal tail */
     bool yes;                  /* journal repair */
     bool check;                /* status */

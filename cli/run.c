@@ -85,7 +85,10 @@ static int run_command(const cli_options_t *options, const store_driver_t *const
         return cli_schema(options, drivers);
     }
     if (strcmp(command, "message") == 0) {
-        return cli_message(options, drivers);
+        return cli_message(options);
+    }
+    if (strcmp(command, "scheduled") == 0) {
+        return cli_scheduled(options, drivers);
     }
     if (strcmp(command, "journal") == 0) {
         return cli_journal(options, drivers);

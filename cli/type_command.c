@@ -1,9 +1,10 @@
 /* fabricctl type: which entity types the cluster knows, who brings them, and what their messages
- * hold. */
+ * hold; and forgetting one. */
 #include "cli/commands.h"
 
 #include <string.h>
 
+#include "cli/forget.h"
 #include "cli/json.h"
 #include "cli/json_schema.h"
 #include "cli/report.h"
@@ -186,8 +187,9 @@ int cli_type(const cli_options_t *options)
     size_t count = options->argument_count;
     const char *verb = count > 1 ? options->arguments[1] : "";
     bool lists = strcmp(verb, "ls") == 0 && count == 2;
-    if (!lists && !(strcmp(verb, "show") == 0 && (count == 3 || count == 4))) {
-        return cli_usage_error("type takes: ls, or show TYPE [TAG]");
+    bool forgets = strcmp(verb, "forget") == 0 && count == 3;
+    if (!lists && !forgets && !(strcmp(verb, "show") == 0 && (count == 3 || count == 4))) {
+        return cli_usage_error("type takes: ls, show TYPE [TAG], or forget TYPE");
     }
     fabric_client_t *client = NULL;
     cluster_view_t view = {0};
@@ -195,7 +197,9 @@ int cli_type(const cli_options_t *options)
     if (code == CLI_DONE) {
         code = cluster_view_ask(options, client, false, &view);
     }
-    if (code == CLI_DONE) {
+    if (code == CLI_DONE && forgets) {
+        code = cli_forget(options, client, &view);
+    } else if (code == CLI_DONE) {
         code = lists ? list_types(options, client, view.merged)
                      : show_type(options, client, view.merged);
     }

@@ -95,8 +95,14 @@ typedef struct store_coordinator {
 typedef struct store_type {
     fabric_bytes_t name;
     uint16_t group;
-    fabric_bytes_t description; /* core/type_description.h */
+    fabric_bytes_t description; /* core/type_description.h; empty: the type is forgotten */
 } store_type_t;
+
+/* When the first type of the cluster was stored, by the database's clock. */
+typedef struct store_registration {
+    bool any; /* one was */
+    uint64_t ago_ms;
+} store_registration_t;
 
 typedef struct store_runner {
     incarnation_t incarnation;
@@ -184,6 +190,14 @@ typedef struct store_due_key {
     int64_t due_ms;
     uint64_t id;
 } store_due_key_t;
+
+/* Where the row of a message lies, which is told by its id alone. */
+typedef struct store_place {
+    request_id_t id;
+    int64_t due_ms; /* of a scheduled message; 0: it is none, and the next two tell */
+    uint64_t entity_hash;
+    uint64_t position;
+} store_place_t;
 
 /* What a message that has a row has been through since. */
 typedef struct store_amendment {
@@ -302,6 +316,7 @@ typedef bool store_visit_entry_fn(void *context, const store_entry_t *entry);
 /* `range`: the index of the range that the row belongs to. */
 typedef void store_visit_pending_fn(void *context, size_t range, const store_pending_t *row);
 typedef void store_visit_backlog_fn(void *context, const store_backlog_t *backlog);
+typedef void store_visit_place_fn(void *context, const store_place_t *place);
 typedef void store_visit_key_fn(void *context, const store_key_t *key);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
@@ -370,8 +385,8 @@ typedef struct store_driver {
      * its slot stays. */
     fabric_error_t (*broker_remove)(store_t *store, uint64_t term, incarnation_t holder,
                                     incarnation_t broker);
-    /* Stores a type or replaces its description. TYPE_CONFLICT when it is stored with another
-     * group. */
+    /* Stores a type or replaces its description; the first one that is ever stored sets the time
+     * that first_registration tells. TYPE_CONFLICT when it is stored with another group. */
     fabric_error_t (*type_put)(store_t *store, uint64_t term, incarnation_t holder,
                                const store_type_t *type);
     fabric_error_t (*runner_put)(store_t *store, uint64_t term, incarnation_t holder,
@@ -382,6 +397,7 @@ typedef struct store_driver {
     fabric_error_t (*group_list)(store_t *store, store_visit_group_fn *visit, void *context);
     fabric_error_t (*type_list)(store_t *store, store_visit_type_fn *visit, void *context);
     fabric_error_t (*runner_list)(store_t *store, store_visit_runner_fn *visit, void *context);
+    fabric_error_t (*first_registration)(store_t *store, store_registration_t *registration);
 
     /* ---- lanes: all of them exist since the cluster was founded, with entry 0 ---- */
 
@@ -460,9 +476,16 @@ typedef struct store_driver {
                                      uint32_t limit, uint64_t bytes_max,
                                      store_visit_pending_fn *visit, void *context, bool *ended);
     fabric_error_t (*count_scheduled)(store_t *store, uint32_t lane, uint64_t *count);
+    /* Those of one type; reads all of the lane's rows. */
+    fabric_error_t (*count_scheduled_type)(store_t *store, uint32_t lane, fabric_bytes_t type,
+                                           uint64_t *count);
     /* As find_rows. */
     fabric_error_t (*find_scheduled)(store_t *store, uint32_t lane, const store_due_key_t *keys,
                                      size_t count, bool *found);
+    /* Visits where the rows of these messages lie, those of scheduled messages first. There is no
+     * index by id: it reads all keys of the lane's rows. */
+    fabric_error_t (*find_places)(store_t *store, uint32_t lane, const request_id_t *ids,
+                                  size_t count, store_visit_place_fn *visit, void *context);
 
     /* ---- primary keys ---- */
 

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "core/clock.h"
 #include "core/memory.h"
@@ -163,11 +162,9 @@ static fabric_error_t verify_settings(mysql_store_t *store)
 static void close_session(mysql_session_t *session)
 {
     if (session->handle) {
-        /* A server that hangs must not keep us: with the socket shut, a goodbye fails at once. */
-        if (session->lost && session->handle->net.fd > 0) {
-            shutdown(session->handle->net.fd, SHUT_RDWR);
-        }
-        /* Before its statements: they are detached by it, and are then freed without traffic. */
+        /* Before its statements: they are detached by it, and are then freed without traffic. Its
+         * goodbye is a few bytes, for which nobody waits: the library itself has closed a socket
+         * that took no more. So the handle's number of the socket may be another one's by now. */
         mysql_close(session->handle);
     }
     mysql_statements_free(session);

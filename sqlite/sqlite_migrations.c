@@ -28,6 +28,11 @@ static const char from_version_2[] =
 static const char from_version_3[] = "ALTER TABLE broker ADD COLUMN secret BLOB NOT NULL"
                                      " DEFAULT x'00000000000000000000000000000000';";
 
+/* Nobody noted when the first type came. */
+static const char up_to_version_5[] =
+    "ALTER TABLE cluster ADD COLUMN registered_ms INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE cluster SET registered_ms = 1 WHERE EXISTS (SELECT 1 FROM entity_type);";
+
 /* SQLite has no statement that depends on what is there. */
 static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *wanted,
                                  reason_t *reason)
@@ -43,6 +48,9 @@ static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *want
     }
     if (!error && version == 3) {
         error = store->engine->execute(store, from_version_3);
+    }
+    if (!error && version > 0 && version <= 5) {
+        error = store->engine->execute(store, up_to_version_5);
     }
     return error;
 }
@@ -63,7 +71,7 @@ static const char tables[] =
     " version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS cluster ("
     " only_row INTEGER PRIMARY KEY CHECK (only_row = 1), id BLOB NOT NULL, name BLOB NOT NULL,"
-    " shards_per_group INTEGER NOT NULL, lanes INTEGER NOT NULL);"
+    " shards_per_group INTEGER NOT NULL, lanes INTEGER NOT NULL, registered_ms INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS coordinator ("
     " only_row INTEGER PRIMARY KEY CHECK (only_row = 1), term INTEGER NOT NULL,"
     " holder BLOB NOT NULL);"

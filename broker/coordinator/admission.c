@@ -1,6 +1,8 @@
 /* The admission of runners: see admission.h. */
 #include "broker/coordinator/admission.h"
 
+#include "broker/router/forgetting_state.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +12,7 @@
 struct coordinator_admission {
     coordinator_registry_t *registry;
     coordinator_runners_t *runners;
+    const coordinator_forgetting_t *forgetting;
     coordinator_schedule_t *schedule;
     coordinator_effects_t *effects;
     bool holds_term;
@@ -20,12 +23,14 @@ struct coordinator_admission {
 
 coordinator_admission_t *coordinator_admission_new(coordinator_registry_t *registry,
                                                    coordinator_runners_t *runners,
+                                                   const coordinator_forgetting_t *forgetting,
                                                    coordinator_schedule_t *schedule,
                                                    coordinator_effects_t *effects)
 {
     coordinator_admission_t *self = memory_allocate_zeroed(1, sizeof *self);
     self->registry = registry;
     self->runners = runners;
+    self->forgetting = forgetting;
     self->schedule = schedule;
     self->effects = effects;
     return self;
@@ -91,7 +96,7 @@ static type_need_t examine(coordinator_admission_t *self, const type_description
         return NEEDS_NOTHING; /* it is stored when this broker takes the term */
     }
     size_t count = coordinator_registry_type_count(self->registry);
-    if (!known && !coordinator_registry_can_take_type(self->registry)) {
+    if (!known && !coordinator_registry_can_take_type(self->registry, type->name)) {
         snprintf(fault->text, sizeof fault->text, "the cluster has %zu types already", count);
         return NEEDS_REFUSAL;
     }
@@ -149,11 +154,22 @@ static bool needs_call(coordinator_admission_t *self, const coordinator_runner_t
     return false;
 }
 
+static bool brings_closed_type(const coordinator_admission_t *self,
+                               const coordinator_runner_t *runner)
+{
+    bool closed = false;
+    for (size_t i = 0; i < runner->type_count && !closed; i++) {
+        closed = coordinator_forgetting_has_closed(self->forgetting, runner->types[i]->name);
+    }
+    return closed;
+}
+
+/* Whether the runner is to be examined now. */
 static bool is_waiting(const coordinator_admission_t *self, const coordinator_runner_t *runner)
 {
     return coordinator_registry_types_are_read(self->registry) &&
            coordinator_registry_groups_are_read(self->registry) &&
-           (runner->asked || runner->unregistered);
+           (runner->asked || runner->unregistered) && !brings_closed_type(self, runner);
 }
 
 void coordinator_admission_conclude(coordinator_admission_t *self, uint64_t now_ms)
@@ -163,8 +179,9 @@ void coordinator_admission_conclude(coordinator_admission_t *self, uint64_t now_
         const coordinator_runner_t *runner = coordinator_runners_at(self->runners, i);
         bool needs = is_waiting(self, runner) ? needs_call(self, runner, NULL) : runner->asked;
         if (needs && runner->asked && now_ms >= runner->deadline_ms) {
+            bool closed = brings_closed_type(self, runner);
             conclude(self, runner->stored.incarnation, FABRIC_ERROR_PERSISTENCE,
-                     "the store did not take its entity types in time");
+                     closed ? FORGETTING_TEXT : "the store did not take its entity types in time");
         }
     }
 }

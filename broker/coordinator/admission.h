@@ -8,6 +8,7 @@
 #define BROKER_COORDINATOR_ADMISSION_H
 
 #include "broker/coordinator/effects.h"
+#include "broker/coordinator/forgetting.h"
 #include "broker/coordinator/registry.h"
 #include "broker/coordinator/runners.h"
 #include "broker/coordinator/schedule.h"
@@ -17,6 +18,7 @@ typedef struct coordinator_admission coordinator_admission_t;
 /* The arguments must outlive the admission. */
 coordinator_admission_t *coordinator_admission_new(coordinator_registry_t *registry,
                                                    coordinator_runners_t *runners,
+                                                   const coordinator_forgetting_t *forgetting,
                                                    coordinator_schedule_t *schedule,
                                                    coordinator_effects_t *effects);
 void coordinator_admission_destroy(coordinator_admission_t **admission);

@@ -145,10 +145,12 @@ static void take_groups(coordinator_t *self, const coordinator_results_t *result
 static void take_types(coordinator_t *self, const coordinator_call_t *call,
                        const coordinator_results_t *results)
 {
-    coordinator_registry_take_types(self->registry, results->types, results->type_count);
+    coordinator_registry_take_types(self->registry, results->types, results->type_count,
+                                    &results->registration);
     if (coordinator_term_is_ours(self->term)) {
         coordinator_registry_end_reading(self->registry, call->started_ms);
     }
+    coordinator_forgetting_types_read(self->forgetting, call->started_ms);
     coordinator_place_shards(self);
 }
 
@@ -224,6 +226,10 @@ static void call_succeeded(coordinator_t *self, const coordinator_call_t *call,
     case COORDINATOR_PUT_TYPE:
         registered(self, call, FABRIC_OK, results);
         break;
+    case COORDINATOR_COUNT_SCHEDULED:
+    case COORDINATOR_FORGET_TYPE:
+        coordinator_forgetting_answered(self->forgetting, call, FABRIC_OK, results);
+        break;
     case COORDINATOR_PUT_RUNNER:
         coordinator_runners_row_written(self->runners, call->runner.incarnation);
         break;
@@ -249,6 +255,8 @@ static void call_failed(coordinator_t *self, const coordinator_call_t *call, fab
     durable_term_failed(self->config.durable);
     if (call->kind == COORDINATOR_PUT_GROUP || call->kind == COORDINATOR_PUT_TYPE) {
         registered(self, call, error, NULL);
+    } else if (call->kind == COORDINATOR_COUNT_SCHEDULED || call->kind == COORDINATOR_FORGET_TYPE) {
+        coordinator_forgetting_answered(self->forgetting, call, error, NULL);
     } else if (call->kind == COORDINATOR_REMOVE_BROKER) {
         broker_removed(self, call->broker, error);
     } else if (call->kind == COORDINATOR_ASSIGN_LANE) {

@@ -31,6 +31,9 @@ static void require_by_state(coordinator_t *self)
     if (holder && coordinator_lanes_are_to_be_read(self->lanes, self->now_ms)) {
         coordinator_schedule_require(self->schedule, COORDINATOR_LIST_LANES);
     }
+    if (coordinator_forgetting_wants_types(self->forgetting)) {
+        coordinator_schedule_require(self->schedule, COORDINATOR_LIST_TYPES);
+    }
     coordinator_schedule_set_due(self->schedule, COORDINATOR_REMOVE_BROKER,
                                  holder && coordinator_members_next_dead(self->members));
     coordinator_schedule_set_due(self->schedule, COORDINATOR_ASSIGN_LANE,
@@ -58,10 +61,11 @@ static void fill_call(coordinator_t *self, coordinator_call_t *call)
     }
 }
 
-/* For an admission, or for a row of a runner. */
+/* For an admission, for a type that is forgotten, or for a row of a runner. */
 static bool choose_other(coordinator_t *self, coordinator_call_t *call)
 {
     return coordinator_admission_next_call(self->admission, call) ||
+           coordinator_forgetting_next_call(self->forgetting, self->now_ms, call) ||
            choose_row_of_runner(self, call);
 }
 

@@ -14,13 +14,15 @@ typedef enum coordinator_call_kind {
     COORDINATOR_ASSIGN_LANE,   /* `lane` as it was read, `broker`: its next holder */
     COORDINATOR_LIST_LANES,
     COORDINATOR_LIST_GROUPS,
-    COORDINATOR_LIST_TYPES,
+    COORDINATOR_LIST_TYPES, /* type_list; then first_registration */
     COORDINATOR_LIST_RUNNERS,
     COORDINATOR_PUT_GROUP,  /* `name` */
     COORDINATOR_PUT_TYPE,   /* `type` */
     COORDINATOR_PUT_RUNNER, /* `runner` */
     COORDINATOR_REMOVE_RUNNER,
-    COORDINATOR_PROBE /* of `broker`: does its `endpoint` refuse connections? */
+    COORDINATOR_COUNT_SCHEDULED, /* rows of `type` in `lane` */
+    COORDINATOR_FORGET_TYPE,     /* `type`, without a description */
+    COORDINATOR_PROBE            /* of `broker`: does its `endpoint` refuse connections? */
 } coordinator_call_kind_t;
 
 #define COORDINATOR_CALL_KINDS (COORDINATOR_PROBE + 1)
@@ -53,11 +55,13 @@ typedef struct coordinator_results {
     store_coordinator_t coordinator; /* READ_TERM */
     uint64_t term;                   /* TAKE_TERM */
     uint16_t group;                  /* PUT_GROUP */
+    uint64_t count;                  /* COUNT_SCHEDULED */
     bool refused;                    /* PROBE: nothing listens at the endpoint */
     const store_lane_t *lanes;       /* RENEW, LIST_LANES */
     size_t lane_count;
     const coordinator_group_t *groups;
     size_t group_count;
+    store_registration_t registration; /* LIST_TYPES */
     const store_type_t *types;
     size_t type_count;
     const store_runner_t *runners;

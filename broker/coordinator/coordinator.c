@@ -22,9 +22,10 @@ coordinator_t *coordinator_new(const coordinator_config_t *config, uint64_t now_
     self->members = coordinator_members_new(broker, config->lease_ms);
     self->registry = coordinator_registry_new(self->map, self->effects);
     self->runners = coordinator_runners_new();
-    self->admission =
-        coordinator_admission_new(self->registry, self->runners, self->schedule, self->effects);
     self->lanes = coordinator_lanes_new(broker, config->lanes, self->effects);
+    self->forgetting = coordinator_forgetting_new(self->registry, self->lanes, self->effects);
+    self->admission = coordinator_admission_new(self->registry, self->runners, self->forgetting,
+                                                self->schedule, self->effects);
     self->shards = coordinator_shards_new(config->shards_per_group, self->lanes, self->effects);
     self->publication = coordinator_publication_new(self->map, self->effects);
     return self;
@@ -38,8 +39,9 @@ void coordinator_destroy(coordinator_t **coordinator)
     }
     coordinator_publication_destroy(&self->publication);
     coordinator_shards_destroy(&self->shards);
-    coordinator_lanes_destroy(&self->lanes);
     coordinator_admission_destroy(&self->admission);
+    coordinator_forgetting_destroy(&self->forgetting);
+    coordinator_lanes_destroy(&self->lanes);
     coordinator_runners_destroy(&self->runners);
     coordinator_registry_destroy(&self->registry);
     coordinator_members_destroy(&self->members);

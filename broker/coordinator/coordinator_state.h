@@ -5,6 +5,7 @@
 
 #include "broker/coordinator/admission.h"
 #include "broker/coordinator/coordinator.h"
+#include "broker/coordinator/forgetting.h"
 #include "broker/coordinator/ids.h"
 #include "broker/coordinator/lanes.h"
 #include "broker/coordinator/members.h"
@@ -30,6 +31,7 @@ struct coordinator {
     coordinator_members_t *members;
     coordinator_registry_t *registry;
     coordinator_runners_t *runners;
+    coordinator_forgetting_t *forgetting;
     coordinator_admission_t *admission;
     coordinator_lanes_t *lanes;
     coordinator_shards_t *shards;

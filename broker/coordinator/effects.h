@@ -3,24 +3,29 @@
 #define BROKER_COORDINATOR_EFFECTS_H
 
 #include "broker/broker_proof.h"
+#include "core/limits.h"
 #include "core/shard_map.h"
 #include "core/store.h"
 
 typedef enum coordinator_effect_kind {
-    COORDINATOR_FENCED,   /* this incarnation is over: drop everything */
-    COORDINATOR_ELECTED,  /* `number` is our term; for people */
-    COORDINATOR_READY,    /* once: our lanes are adopted or damaged; other brokers have the rest */
-    COORDINATOR_MEMBERS,  /* router_members(credentials), the mesh; whenever they change */
-    COORDINATOR_HOLDER,   /* router_holder(broker), whenever another broker holds the term */
-    COORDINATOR_LANES,    /* router_lanes_held(holds) */
-    COORDINATOR_NO_HEIR,  /* router_close(); once: no other broker takes a draining one's lanes */
-    COORDINATOR_LEASE,    /* router_lease(number, id_mark) */
-    COORDINATOR_TYPE,     /* router_type(group, bytes) */
-    COORDINATOR_ADMITTED, /* router_admitted(runner, error, bytes as text) */
-    COORDINATOR_DESIRE,   /* router_desire(bytes as text, shard, runner) */
-    COORDINATOR_MAP,      /* router_map(bytes), and to all subscribers */
-    COORDINATOR_MAP_REVISED, /* router_map(bytes), which no other process is to get */
-    COORDINATOR_MAP_WANTED,  /* a snapshot is to be asked of `broker`; `version` is the one held */
+    COORDINATOR_FENCED,  /* this incarnation is over: drop everything */
+    COORDINATOR_ELECTED, /* `number` is our term; for people */
+    COORDINATOR_READY,   /* once: our lanes are adopted or damaged; other brokers have the rest */
+    COORDINATOR_MEMBERS, /* router_members(credentials), the mesh; whenever they change */
+    COORDINATOR_HOLDER,  /* router_holder(broker), whenever another broker holds the term */
+    COORDINATOR_LANES,   /* router_lanes_held(holds) */
+    COORDINATOR_NO_HEIR, /* router_close(); once: no other broker takes a draining one's lanes */
+    COORDINATOR_LEASE,   /* router_lease(number, id_mark) */
+    COORDINATOR_TYPE,    /* router_type(group, bytes) */
+    COORDINATOR_TYPE_FORGOTTEN, /* router_type_forgotten(bytes) */
+    COORDINATOR_FORGET_DONE,    /* router_forget_done(type, error, bytes as text) */
+    COORDINATOR_TYPE_OPENED,    /* router_type_opened(bytes) */
+    COORDINATOR_REGISTERED,     /* router_registered(number); once, when the store says so */
+    COORDINATOR_ADMITTED,       /* router_admitted(runner, error, bytes as text) */
+    COORDINATOR_DESIRE,         /* router_desire(bytes as text, shard, runner) */
+    COORDINATOR_MAP,            /* router_map(bytes), and to all subscribers */
+    COORDINATOR_MAP_REVISED,    /* router_map(bytes), which no other process is to get */
+    COORDINATOR_MAP_WANTED, /* a snapshot is to be asked of `broker`; `version` is the one held */
     /* router_types_read(`number` is 1): after this broker's election, and whenever a type is to be
      * stored and may have been. */
     COORDINATOR_TYPES_READ,
@@ -37,7 +42,8 @@ typedef struct coordinator_effect {
     shard_id_t shard;
     uint16_t group;
     uint64_t id_mark;
-    store_hold_t *holds; /* owned by the effect */
+    char type[LIMIT_NAME_BYTES_MAX + 1]; /* FORGET_DONE */
+    store_hold_t *holds;                 /* owned by the effect */
     size_t hold_count;
     map_broker_t *brokers; /* owned by the effect, like the credentials of the same brokers */
     broker_credential_t *credentials;

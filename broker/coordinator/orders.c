@@ -109,6 +109,15 @@ void coordinator_take_order(coordinator_t *self, const router_order_t *order)
     case ROUTER_BROKER_STATE:
         broker_state_changed(self, order);
         break;
+    case ROUTER_TYPE_CLOSED:
+        coordinator_forgetting_close(self->forgetting, order->name);
+        break;
+    case ROUTER_TYPE_FORGET:
+        coordinator_forgetting_ask(self->forgetting, order, coordinator_term_is_ours(self->term));
+        break;
+    case ROUTER_TYPE_OPEN:
+        coordinator_forgetting_open(self->forgetting, self->now_ms);
+        break;
     case ROUTER_HIGH_ID:
         ids_made(self, order->high_id);
         break;

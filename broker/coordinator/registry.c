@@ -11,8 +11,9 @@ struct coordinator_registry {
     shard_map_t *map;
     coordinator_effects_t *effects;
     bool groups_read, types_read;
-    bool types_listed; /* the router was told */
-    bool doubted;      /* the router was told so: a type that is not known here may be stored */
+    bool types_listed;      /* the router was told */
+    bool registration_told; /* the same of the time of the cluster's first registration */
+    bool doubted; /* the router was told so: a type that is not known here may be stored */
     uint64_t doubt_until_ms; /* readings that begin earlier do not end that; 0: none is needed */
     coordinator_group_t groups[LIMIT_GROUPS_MAX]; /* number n at n - 1 */
     size_t group_count;
@@ -156,11 +157,7 @@ size_t coordinator_registry_type_count(const coordinator_registry_t *self)
     return self->type_count;
 }
 
-bool coordinator_registry_can_take_type(const coordinator_registry_t *self)
-{
-    return shard_map_can_take_type(self->type_count, shard_map_shards_per_group(self->map));
-}
-
+/* A forgotten type as well. */
 static coordinator_type_t *find_type(const coordinator_registry_t *self, const char *name)
 {
     for (size_t i = 0; i < self->type_count; i++) {
@@ -174,7 +171,14 @@ static coordinator_type_t *find_type(const coordinator_registry_t *self, const c
 const coordinator_type_t *coordinator_registry_type(const coordinator_registry_t *self,
                                                     const char *name)
 {
-    return find_type(self, name);
+    const coordinator_type_t *type = find_type(self, name);
+    return type && type->encoded.size > 0 ? type : NULL;
+}
+
+bool coordinator_registry_can_take_type(const coordinator_registry_t *self, const char *name)
+{
+    return find_type(self, name) ||
+           shard_map_can_take_type(self->type_count, shard_map_shards_per_group(self->map));
 }
 
 const coordinator_type_t *coordinator_registry_type_at(const coordinator_registry_t *self,
@@ -219,11 +223,38 @@ void coordinator_registry_take_type(coordinator_registry_t *self, uint16_t group
     coordinator_effect_set_bytes(effect, encoded);
 }
 
-void coordinator_registry_take_types(coordinator_registry_t *self, const store_type_t *types,
-                                     size_t count)
+void coordinator_registry_forget_type(coordinator_registry_t *self, const char *name)
 {
+    coordinator_type_t *type = find_type(self, name);
+    if (type && type->encoded.size > 0) {
+        wire_writer_reset(&type->encoded);
+        coordinator_effect_set_bytes(
+            coordinator_effects_add(self->effects, COORDINATOR_TYPE_FORGOTTEN),
+            fabric_bytes_of(name));
+    }
+}
+
+static void take_stored_type(coordinator_registry_t *self, const store_type_t *type)
+{
+    char name[LIMIT_NAME_BYTES_MAX + 1] = "";
+    if (type->description.size > 0) {
+        coordinator_registry_take_type(self, type->group, type->description);
+    } else if (type->name.size < sizeof name) {
+        memcpy(name, type->name.data, type->name.size);
+        coordinator_registry_forget_type(self, name);
+    }
+}
+
+void coordinator_registry_take_types(coordinator_registry_t *self, const store_type_t *types,
+                                     size_t count, const store_registration_t *registration)
+{
+    if (registration->any && !self->registration_told) {
+        self->registration_told = true;
+        coordinator_effects_add(self->effects, COORDINATOR_REGISTERED)->number =
+            registration->ago_ms;
+    }
     for (size_t i = 0; i < count; i++) {
-        coordinator_registry_take_type(self, types[i].group, types[i].description);
+        take_stored_type(self, &types[i]);
     }
     self->types_read = true;
     if (!self->types_listed) {

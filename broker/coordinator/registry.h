@@ -11,8 +11,8 @@
 
 typedef struct coordinator_type {
     uint16_t group;
-    type_description_t *description;
-    wire_writer_t encoded;
+    type_description_t *description; /* of a forgotten type: the last one */
+    wire_writer_t encoded;           /* as stored; empty: the type is forgotten */
 } coordinator_type_t;
 
 typedef struct coordinator_registry coordinator_registry_t;
@@ -52,18 +52,23 @@ const coordinator_group_t *coordinator_registry_group_at(const coordinator_regis
 const coordinator_group_t *coordinator_registry_group(const coordinator_registry_t *registry,
                                                       const char *name);
 
+/* All types as the store has them, and when the first one was registered. */
 void coordinator_registry_take_types(coordinator_registry_t *registry, const store_type_t *types,
-                                     size_t count);
+                                     size_t count, const store_registration_t *registration);
 /* Takes a description as the store has it now, and emits TYPE if it is new or another one than
  * before. A description that cannot be read is left out. */
 void coordinator_registry_take_type(coordinator_registry_t *registry, uint16_t group,
                                     fabric_bytes_t encoded);
-/* Whether the cluster may have one more type. */
-bool coordinator_registry_can_take_type(const coordinator_registry_t *registry);
+/* The type is stored without a description: nobody has registered it any more. It keeps its index,
+ * its group and its place among the types. Emits TYPE_FORGOTTEN if it was registered. */
+void coordinator_registry_forget_type(coordinator_registry_t *registry, const char *name);
+/* Whether the cluster may have this type, which is not registered. */
+bool coordinator_registry_can_take_type(const coordinator_registry_t *registry, const char *name);
 size_t coordinator_registry_type_count(const coordinator_registry_t *registry);
+/* NULL: no such type is registered. */
 const coordinator_type_t *coordinator_registry_type(const coordinator_registry_t *registry,
                                                     const char *name);
-/* By index; a type keeps its index. */
+/* By index, forgotten types included; a type keeps its index. */
 const coordinator_type_t *coordinator_registry_type_at(const coordinator_registry_t *registry,
                                                        size_t index);
 

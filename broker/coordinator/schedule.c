@@ -158,7 +158,8 @@ static bool is_kept_elsewhere(coordinator_call_kind_t kind)
 {
     return kind == COORDINATOR_PUT_GROUP || kind == COORDINATOR_PUT_TYPE ||
            kind == COORDINATOR_LIST_RUNNERS || kind == COORDINATOR_PUT_RUNNER ||
-           kind == COORDINATOR_REMOVE_RUNNER;
+           kind == COORDINATOR_REMOVE_RUNNER || kind == COORDINATOR_COUNT_SCHEDULED ||
+           kind == COORDINATOR_FORGET_TYPE;
 }
 
 void coordinator_schedule_begin(coordinator_schedule_t *self, coordinator_call_t *call,

@@ -101,6 +101,12 @@ static fabric_error_t renew(const coordinator_call_t *call, store_t *store, gath
     return error ? error : store->driver->lane_list(store, visit_lane, g);
 }
 
+static fabric_error_t list_types(store_t *store, gathered_t *g)
+{
+    fabric_error_t error = store->driver->type_list(store, visit_type, g);
+    return error ? error : store->driver->first_registration(store, &g->results.registration);
+}
+
 static fabric_error_t run(const coordinator_call_t *call, store_t *store, gathered_t *g)
 {
     const store_driver_t *driver = store->driver;
@@ -122,7 +128,7 @@ static fabric_error_t run(const coordinator_call_t *call, store_t *store, gather
     case COORDINATOR_LIST_GROUPS:
         return driver->group_list(store, visit_group, g);
     case COORDINATOR_LIST_TYPES:
-        return driver->type_list(store, visit_type, g);
+        return list_types(store, g);
     case COORDINATOR_LIST_RUNNERS:
         return driver->runner_list(store, visit_runner, g);
     case COORDINATOR_PUT_GROUP:
@@ -133,6 +139,11 @@ static fabric_error_t run(const coordinator_call_t *call, store_t *store, gather
         return driver->runner_put(store, call->term, call->self, &call->runner);
     case COORDINATOR_REMOVE_RUNNER:
         return driver->runner_remove(store, call->term, call->self, call->runner.incarnation);
+    case COORDINATOR_COUNT_SCHEDULED:
+        return driver->count_scheduled_type(store, call->lane.lane, call->type.name,
+                                            &g->results.count);
+    case COORDINATOR_FORGET_TYPE:
+        return driver->type_put(store, call->term, call->self, &call->type);
     case COORDINATOR_PROBE:
         break;
     }

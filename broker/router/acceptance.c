@@ -141,6 +141,10 @@ static fabric_error_t durable_limits(router_t *router, const message_t *message,
         return shard_waits_for_store(router, message->stored.shard) ? FABRIC_ERROR_PERSISTENCE
                                                                     : FABRIC_ERROR_NOT_HOME;
     }
+    if (router->closed_types > 0 && type_is_closed(router, message->stored.type)) {
+        *text = FORGETTING_TEXT; /* it was closed while the request was held */
+        return FABRIC_ERROR_RUNNER_NOT_REGISTERED;
+    }
     if (request_id_is_too_high(router, (request_id_t){message->floor})) {
         *text = "the call's floor is ahead of this broker's ids";
         return FABRIC_ERROR_PERSISTENCE;

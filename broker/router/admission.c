@@ -78,7 +78,8 @@ static void refuse_unregistered(router_t *router, client_t *client,
 static void refuse_unknown_type(router_t *router, client_t *client,
                                 const message_request_t *request)
 {
-    uint16_t group = shard_map_type_group(router->map, request->type);
+    bool forgotten = type_is_forgotten(router, request->type); /* the map still has its group */
+    uint16_t group = forgotten ? 0 : shard_map_type_group(router->map, request->type);
     shard_id_t shard = shard_map_locate(router->map, group, request->id);
     const map_broker_t *holder = other_holder(router);
     if (group != 0 && router_other_home(router, shard)) {
@@ -126,6 +127,11 @@ static const known_type_t *check(router_t *router, client_t *client,
     const known_type_t *type = type_find(router, request->type);
     if (!type) {
         refuse_unknown_type(router, client, request);
+        return NULL;
+    }
+    if (type->closed) {
+        refuse(router, client, request, FABRIC_ERROR_RUNNER_NOT_REGISTERED, RETRY_MS,
+               FORGETTING_TEXT);
         return NULL;
     }
     fabric_schema_fault_t fault;

@@ -51,34 +51,35 @@ static void end_queued(router_t *router, message_t *message)
     entity_release(router, entity);
 }
 
-static void end_scheduled(router_t *router, message_t *message)
+/* Whether the message, which is in no queue, may end: its lane was not dropped. */
+static bool is_home(const message_t *message)
 {
-    if (shard_is_home(message->entity->ownership->shard)) {
-        schedule_cancelled(router, message);
-    }
+    return shard_is_home(message->entity->ownership->shard);
 }
 
-void message_cancel(router_t *router, message_t *message, call_key_t call)
+void message_end_or_mark(router_t *router, message_t *message)
 {
-    waiter_t *waiter = message_find_waiter(message, call);
-    if (!waiter || is_plain_tell(message, waiter)) {
-        return;
-    }
-    waiter->cancelled = true;
-    if (message->cancelled || !do_all_cancel(message)) {
-        return;
-    }
     switch (message->state) {
     case MESSAGE_NEW:
     case MESSAGE_IN_LANE:
-    case MESSAGE_OVERFLOWED:
     case MESSAGE_DUE:
+        message->cancelled = true;
+        return;
     case MESSAGE_STORED:
         message->cancelled = true;
+        search_add_stored(router, message);
+        return;
+    case MESSAGE_OVERFLOWED:
+        message->cancelled = true;
+        if (is_home(message)) {
+            overflow_cancelled(router, message);
+        }
         return;
     case MESSAGE_SCHEDULED:
         message->cancelled = true;
-        end_scheduled(router, message);
+        if (is_home(message)) {
+            schedule_cancelled(router, message);
+        }
         return;
     case MESSAGE_QUEUED:
         message->cancelled = true;
@@ -91,6 +92,18 @@ void message_cancel(router_t *router, message_t *message, call_key_t call)
     case MESSAGE_RESULT:
     case MESSAGE_ENDED:
         return;
+    }
+}
+
+void message_cancel(router_t *router, message_t *message, call_key_t call)
+{
+    waiter_t *waiter = message_find_waiter(message, call);
+    if (!waiter || is_plain_tell(message, waiter)) {
+        return;
+    }
+    waiter->cancelled = true;
+    if (!message->cancelled && do_all_cancel(message)) {
+        message_end_or_mark(router, message);
     }
 }
 

@@ -2,9 +2,10 @@
  *
  * A message that waits ends at once, also before its time of delivery, and no handler sees it. One
  * in flight is marked, and its worker is told; it ends by its result, or when it comes back. One
- * that is not in its entity's queue or within its lane's horizon yet is marked, and ends when it
- * gets there. A result that is there stands. Where several callers wait for a message, as they have
- * its primary key, each of them has to want its end.
+ * that is being appended is marked, and ends when it is durable. One that only the store has is
+ * searched for, and ends when it was found (decision 34). A result that is there stands. Where
+ * several callers wait for a message, as they have its primary key, each of them has to want its
+ * end.
  */
 #ifndef BROKER_ROUTER_CANCELS_H
 #define BROKER_ROUTER_CANCELS_H
@@ -21,6 +22,8 @@ void call_cancel(router_t *router, client_t *client, const call_t *call);
 void message_cancel(router_t *router, message_t *message, call_key_t call);
 /* The worker of a message in flight hears that nobody waits for it any more. */
 void message_put_interrupted(router_t *router, const message_t *message);
+/* The same, whatever its callers want; it must not be cancelled already. */
+void message_end_or_mark(router_t *router, message_t *message);
 /* Whether a durable message is not to be begun after its deadline: its caller wants that, and no
  * other caller waits for it. */
 static inline bool message_gives_up(const message_t *message)

@@ -123,6 +123,7 @@ void clear_rows_deleted(const router_lane_t *lane, entity_clear_t *clear)
     clear->lookup = lane->lookup_current.answered + lane->lookup_current.running;
     clear->load = lane->loads.answered + lane->loads.running;
     clear->scheduled = lane->schedule.answered + lane->schedule.loading;
+    clear->search = lane->search.answered + lane->search.running;
 }
 
 static bool is_over(const router_t *router, const router_lane_t *lane, const entity_clear_t *clear)
@@ -130,7 +131,7 @@ static bool is_over(const router_t *router, const router_lane_t *lane, const ent
     return clear->stage == CLEAR_DELETED && !clear->has_ghosts &&
            clear->tell_until_ms <= router->now_ms &&
            lane->lookup_current.answered >= clear->lookup && lane->loads.answered >= clear->load &&
-           lane->schedule.answered >= clear->scheduled;
+           lane->schedule.answered >= clear->scheduled && lane->search.answered >= clear->search;
 }
 
 void clears_read(router_t *router, uint32_t number)

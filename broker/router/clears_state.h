@@ -44,7 +44,8 @@ typedef struct entity_clear {
     uint64_t client, sequence;
     uint64_t
         tell_until_ms; /* the first owner is told until then to end its instance; 0: it knows */
-    uint64_t lookup, load, scheduled; /* DELETED: which answers end the reads that began before */
+    /* DELETED: which answers end the reads that began before */
+    uint64_t lookup, load, scheduled, search;
     uint8_t names[];
 } entity_clear_t;
 

@@ -9,6 +9,7 @@
 #include "broker/router/failing.h"
 #include "broker/router/lane_drop.h"
 #include "broker/router/messages.h"
+#include "broker/router/operator_cancels.h"
 #include "broker/router/outcome.h"
 #include "broker/router/router_state.h"
 #include "broker/router/unserved.h"
@@ -103,6 +104,12 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
     message_t *message = message_of(end->message);
     router->counters.ended++;
     note_end(router, lane, message, end);
+    if (message->out_of_turn) {
+        early_end_note(&lane->early_ends, message->stored.id, lane->checkpoint.number);
+    }
+    if (message->by_operator) {
+        operator_cancel_ended(router, message);
+    }
     if (message->stored.key_hash) {
         keys_ended(router, &lane->keys, message);
     }

@@ -26,16 +26,24 @@ message_t *ghost_add(router_t *router, const store_message_t *stored, uint64_t c
                             .shard = stored->shard,
                             .flags = stored->flags,
                             .call = stored->call,
-                            .key_hash = stored->key_hash};
+                            .key_hash = stored->key_hash,
+                            .deliver_at_ms = stored->deliver_at_ms};
     if (bare.key_hash) {
         bare.flags &= ~(uint32_t)REQUEST_TELL; /* as its message: see durable_accept */
     }
     message_t *ghost = message_new(&bare);
     ghost->contents = contents;
     ghost->entity_hash = journal_entity_hash(stored->type, stored->entity);
+    ghost->position = 0; /* it is not known where its row lies */
     message_set_state(ghost, MESSAGE_STORED);
     message_add(router, ghost);
     return ghost;
+}
+
+void ghost_set_place(message_t *ghost, const message_t *message)
+{
+    ghost->position = message->position;
+    ghost->entity_hash = message->entity_hash;
 }
 
 void ghost_leave(router_t *router, message_t *message)
@@ -43,6 +51,7 @@ void ghost_leave(router_t *router, message_t *message)
     if (message_is_called(message) || message->waiter.next) {
         message_t *ghost =
             ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
+        ghost_set_place(ghost, message);
         move_callers(router, message, ghost);
     }
 }

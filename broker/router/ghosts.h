@@ -13,6 +13,8 @@ void ghost_leave(router_t *router, message_t *message);
 /* A ghost without callers, of a message that a look-up has found; `contents` is
  * journal_contents_hash of it. */
 message_t *ghost_add(router_t *router, const store_message_t *stored, uint64_t contents);
+/* The row of the ghost's message lies where this record of it says. */
+void ghost_set_place(message_t *ghost, const message_t *message);
 /* The message comes back into memory: it gets the callers of its ghost, if there is one, and the
  * ghost goes. */
 void ghost_join(router_t *router, message_t *message);

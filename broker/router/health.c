@@ -161,8 +161,8 @@ void health_put_types(router_t *router, bool runners, wire_writer_t *document)
     all_shards_t all;
     count_shards(router, &all);
     wire_put_text(document, "types");
-    wire_put_array(document, HASH_CNT(by_name, router->types));
-    for (const known_type_t *type = router->types; type; type = type->by_name.next) {
+    wire_put_array(document, types_count(router));
+    for (const known_type_t *type = NULL; (type = types_next(router, type));) {
         put_type(router, type, &all, runners, document);
     }
 }

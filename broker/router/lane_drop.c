@@ -8,6 +8,7 @@
 #include "broker/router/answers.h"
 #include "broker/router/clearing.h"
 #include "broker/router/messages.h"
+#include "broker/router/operator_cancels.h"
 #include "broker/router/poison.h"
 #include "broker/router/resends.h"
 #include "broker/router/router_state.h"
@@ -132,6 +133,9 @@ void lane_drop(router_t *router, uint32_t number)
     loads_drop(&lane->loads);
     schedule_drop(router, number);
     clears_drop(router, number);
+    search_drop(&lane->search);
+    early_ends_clear(&lane->early_ends);
+    operator_cancels_drop(router, number);
     requests_send_away(router, lane);
 }
 

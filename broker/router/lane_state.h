@@ -11,11 +11,13 @@
 #include "broker/router/batch_state.h"
 #include "broker/router/checkpoint_state.h"
 #include "broker/router/clears_state.h"
+#include "broker/router/early_ends.h"
 #include "broker/router/keys_state.h"
 #include "broker/router/lookup_state.h"
 #include "broker/router/overflow_state.h"
 #include "broker/router/progress_state.h"
 #include "broker/router/schedule_state.h"
+#include "broker/router/search_state.h"
 
 typedef enum lane_state {
     LANE_FOREIGN,  /* this broker does not hold it */
@@ -50,6 +52,8 @@ struct router_lane {
     loads_t loads;
     schedule_t schedule;
     lane_clears_t clears;
+    early_ends_t early_ends;
+    search_t search;
     message_t *ghosts; /* see messages.c */
     hand_over_t hand_over;
     lane_progress_t progress;

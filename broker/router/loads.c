@@ -84,6 +84,7 @@ void router_slice_done(router_t *router, uint32_t lane, fabric_error_t error, ui
         schedule_corrected(&router->lanes[lane].schedule);
         router->lanes[lane].loads.corrected = true;
         forget_corrected(&router->lanes[lane].loads);
+        early_ends_forget(router, lane);
     }
     clears_read(router, lane);
 }
@@ -135,11 +136,11 @@ static bool is_wanted(router_t *router, overflow_t *overflow, const message_t *r
     return overflow_wants_row(router, overflow, ownership_make(router, shard, row->stored.type));
 }
 
-/* The row says what stands, but for the counts that the journal has overruled. */
-static void take_row(router_t *router, uint32_t number, overflow_t *overflow, message_t *row,
-                     const overruled_row_t *overruled)
+/* Sets what the row says, but for the counts that the journal has overruled. Returns what is wrong
+ * with the row; NULL: nothing. */
+static const char *prepare_row(router_t *router, uint32_t number, message_t *row,
+                               const overruled_row_t *overruled)
 {
-    router_lane_t *lane = &router->lanes[number];
     if (overruled) {
         row->attempts = overruled->attempts.attempts;
         row->crashes = overruled->attempts.crashes;
@@ -150,15 +151,27 @@ static void take_row(router_t *router, uint32_t number, overflow_t *overflow, me
     row->has_row = true;
     row->counted = (journal_attempts_t){row->attempts, row->crashes};
     shards_add_group(router, shard_id_group(row->stored.shard));
-    const char *cause = fault_of(router, number, row);
-    if (!cause && !is_wanted(router, overflow, row)) {
-        message_destroy(&row);
-        return;
-    }
+    return fault_of(router, number, row);
+}
+
+/* The message says what its row is to say. */
+static void note_counts(router_lane_t *lane, message_t *row, const overruled_row_t *overruled)
+{
     if (overruled) {
         (void)checkpoint_forget_row(&lane->checkpoint, row->position);
         checkpoint_note(&lane->checkpoint, row);
     }
+}
+
+static void take_row(router_t *router, uint32_t number, overflow_t *overflow, message_t *row,
+                     const overruled_row_t *overruled)
+{
+    const char *cause = prepare_row(router, number, row, overruled);
+    if (!cause && !is_wanted(router, overflow, row)) {
+        message_destroy(&row);
+        return;
+    }
+    note_counts(&router->lanes[number], row, overruled);
     overflow_row_loaded(router, overflow, row);
     if (cause) {
         row_set_aside(router, number, row, cause);
@@ -176,7 +189,8 @@ static void join_row(router_t *router, uint32_t number, message_t *row)
     const message_t *known = message_find(router, row->stored.id);
     if (!overflow) {
         message_destroy(&row);
-    } else if ((overruled && overruled->ended) || (known && known->state != MESSAGE_STORED)) {
+    } else if ((overruled && overruled->ended) || (known && known->state != MESSAGE_STORED) ||
+               early_end_has(&lane->early_ends, row->stored.id)) {
         overflow_pass(overflow, row->position);
         message_destroy(&row);
     } else if (clears_cover_message(&lane->clears, row)) {
@@ -209,7 +223,35 @@ void router_loaded(router_t *router, uint32_t number, fabric_error_t error, mess
         overflow_loaded(router, number, &loads->ranges[i], i < done);
     }
     forget_corrected(loads);
+    early_ends_forget(router, number);
     clears_read(router, number);
+}
+
+/* ---- single rows ---- */
+
+bool loads_take_out(router_t *router, uint32_t number, message_t *row)
+{
+    router_lane_t *lane = &router->lanes[number];
+    const overruled_row_t *overruled = find_overruled(&lane->loads, row->position);
+    if ((overruled && overruled->ended) || early_end_has(&lane->early_ends, row->stored.id) ||
+        clears_cover_message(&lane->clears, row) ||
+        !overflow_has(&lane->overflows, row->entity_hash, row->position)) {
+        return false;
+    }
+    const char *cause = prepare_row(router, number, row, overruled);
+    row->out_of_turn = true;
+    overflow_take_out(router, &lane->overflows, row);
+    note_counts(lane, row, overruled);
+    if (cause) {
+        row_set_aside(router, number, row, cause);
+        return true;
+    }
+    shard_t *shard = shard_find(router, row->stored.shard);
+    entity_t *entity = entity_find_or_add(router, shard, row->stored.type, row->stored.entity);
+    ghost_join(router, row);
+    message_admit(router, row, entity);
+    overflow_end_early(router, row);
+    return true;
 }
 
 void loads_drop(loads_t *loads)

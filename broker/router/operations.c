@@ -1,5 +1,6 @@
-/* What operators want: that this broker drains, that runners are cordoned, drained or opened, and
- * that parked entities are resumed, and entities cleared.
+/* What operators want: that this broker drains, that runners are cordoned, drained or opened, that
+ * parked entities are resumed, and entities cleared (clearing.c), and that types are forgotten
+ * (forgetting.c).
  * The standing of a runner lives with the runner, which tells it to each broker.
  */
 #include "broker/router/operations.h"
@@ -8,6 +9,7 @@
 
 #include "broker/router/clearing.h"
 #include "broker/router/failing.h"
+#include "broker/router/forgetting.h"
 #include "broker/router/orders.h"
 #include "broker/router/router_state.h"
 
@@ -151,7 +153,7 @@ bool operation_exists(fabric_bytes_t name)
 {
     return fabric_bytes_equal(name, fabric_bytes_of("drain")) ||
            fabric_bytes_equal(name, fabric_bytes_of("runner")) ||
-           fabric_bytes_equal(name, fabric_bytes_of("resume"));
+           fabric_bytes_equal(name, fabric_bytes_of("resume")) || forgetting_knows(name);
 }
 
 fabric_error_t operation_run(router_t *router, const message_query_t *query, wire_writer_t *answer,
@@ -162,6 +164,9 @@ fabric_error_t operation_run(router_t *router, const message_query_t *query, wir
     }
     if (fabric_bytes_equal(query->name, fabric_bytes_of("resume"))) {
         return resume(router, query->argument, answer, text);
+    }
+    if (forgetting_knows(query->name)) {
+        return forgetting_run(router, query, answer, text);
     }
     return order_runner(router, query->argument, answer, text);
 }

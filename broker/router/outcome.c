@@ -42,7 +42,9 @@ void message_finish(router_t *router, message_t *message, const message_result_t
 
 void message_finish_as_cancelled(router_t *router, message_t *message)
 {
-    static const char text[] = "the caller cancelled the call";
+    static const char by_caller[] = "the caller cancelled the call";
+    static const char by_operator[] = "an operator cancelled the message";
+    const char *text = message->by_operator ? by_operator : by_caller;
     router->counters.cancelled++;
     if (!(message->stored.flags & REQUEST_DURABLE)) {
         message_reject(router, message, FABRIC_ERROR_CANCELLED, 0, text);
@@ -52,7 +54,7 @@ void message_finish_as_cancelled(router_t *router, message_t *message)
     message->cancelled = true;
     message_result_t result = {.status = STATUS_FAILURE,
                                .error = FABRIC_ERROR_CANCELLED,
-                               .payload = fabric_bytes(text, sizeof text - 1)};
+                               .payload = fabric_bytes_of(text)};
     message_finish(router, message, &result);
 }
 

@@ -212,6 +212,12 @@ void overflow_enqueue(router_t *router, message_t *message)
         overflow = add(overflows, message->entity_hash);
         overflow->queued = entity->queued;
     }
+    if (message->cancelled) { /* it would wait there, perhaps for long */
+        message->out_of_turn = true;
+        overflow_end_early(router, message);
+        refill(router, overflows, overflow);
+        return;
+    }
     if (overflow->until >= message->position) {
         overflow->until = message->position - 1; /* its row, if it has one, is not in the gap */
     }
@@ -230,6 +236,15 @@ void overflow_end_early(router_t *router, message_t *message)
     }
     entity_append(entity, message);
     message_finish_as_cancelled(router, message);
+}
+
+void overflow_cancelled(router_t *router, message_t *message)
+{
+    overflow_t *overflow = find(overflows_of(router, message), message->entity_hash);
+    DL_DELETE(overflow->tail, message);
+    message->out_of_turn = true; /* loads read what is in the gap later, its place included */
+    overflow_end_early(router, message);
+    refill(router, overflows_of(router, message), overflow);
 }
 
 void overflow_message_ended(router_t *router, overflows_t *overflows, uint64_t entity_hash)
@@ -501,6 +516,17 @@ void overflow_row_loaded(router_t *router, overflow_t *overflow, message_t *row)
     overflow_leave_gap(router, overflow, row->position);
 }
 
+void overflow_take_out(router_t *router, overflows_t *overflows, const message_t *row)
+{
+    overflow_t *overflow = find(overflows, row->entity_hash);
+    if (overflow->loading && row->position <= overflow->load_until && overflow->load_count > 0) {
+        overflow->load_count--;
+    }
+    count(router, overflow, 0, 1);
+    router->counters.loaded++;
+    refill(router, overflows, overflow);
+}
+
 void overflow_queue(router_t *router, overflow_t *overflow, message_t *message)
 {
     overflow->queued++;
@@ -514,7 +540,9 @@ void overflow_loaded(router_t *router, uint32_t lane, const store_range_t *range
     overflow->loading = false;
     if (complete && !overflow->refused && overflow->rows_read < range->limit) {
         overflow->look_again = false;
-        overflow->after = overflow->load_until;
+        if (overflow->after < overflow->load_until) {
+            overflow->after = overflow->load_until;
+        }
         count(router, overflow, 0, overflow->load_count); /* somebody has deleted their rows */
     }
     refill(router, overflows, overflow);

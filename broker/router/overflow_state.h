@@ -58,6 +58,8 @@ typedef struct overflows {
 void overflow_enqueue(router_t *router, message_t *message);
 /* A cancelled message, in no queue, ends before what its entity has. */
 void overflow_end_early(router_t *router, message_t *message);
+/* A message of a tail is cancelled, and ends now. */
+void overflow_cancelled(router_t *router, message_t *message);
 /* A message of the queue of an entity with this hash has ended. */
 void overflow_message_ended(router_t *router, overflows_t *overflows, uint64_t entity_hash);
 /* How many messages of the entity only the store has. */
@@ -114,6 +116,8 @@ void overflow_pass(overflow_t *overflow, uint64_t position);
 void overflow_leave_gap(router_t *router, overflow_t *overflow, uint64_t position);
 /* The row's message comes into memory. */
 void overflow_row_loaded(router_t *router, overflow_t *overflow, message_t *row);
+/* The row's message, which is in the gap, comes into memory out of its turn. */
+void overflow_take_out(router_t *router, overflows_t *overflows, const message_t *row);
 /* The loaded message is the next one in its entity's queue, and the entity is dispatched. */
 void overflow_queue(router_t *router, overflow_t *overflow, message_t *message);
 /* The load of this range is over. `complete`: it was read to its end. */
@@ -134,6 +138,9 @@ typedef struct loads {
     bool corrected; /* that checkpoint is settled */
 } loads_t;
 
+/* The row of a cancelled message, of which nothing is in memory: if it stands, its message comes
+ * into memory, and ends. false: it does not stand, and is still the caller's. */
+bool loads_take_out(router_t *router, uint32_t lane, message_t *row);
 /* The lane is adopted; takes what the adoption names as overruled. */
 void loads_adopt(router_t *router, adoption_t *adoption);
 void loads_drop(loads_t *loads);

@@ -73,7 +73,8 @@ static void answer_ended(router_t *router, client_t *client, message_t *message)
 static bool is_stored(router_t *router, const message_t *request)
 {
     const router_lane_t *lane = lane_of(router, request->stored.shard);
-    if (clears_cover_message(&lane->clears, request)) {
+    if (clears_cover_message(&lane->clears, request) ||
+        early_end_has(&lane->early_ends, request->stored.id)) {
         return false;
     }
     return message_is_scheduled(request)
@@ -97,6 +98,7 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
     }
     if (call && !pending) {
         pending = ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
+        ghost_set_place(pending, message);
     }
     if (call) {
         call_open(router, client, call, pending);
@@ -247,6 +249,7 @@ void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
     router_lane_t *lane = &router->lanes[number];
     lookup_t *lookup = &lane->lookup_current;
     resume_all(router, lookup, lookup_end(lookup, error, reached));
+    early_ends_forget(router, number);
     keys_read(router, &lane->keys);
     clears_read(router, number);
 }

@@ -6,6 +6,7 @@
 
 #include "broker/router/connections.h"
 #include "broker/router/dispatch.h"
+#include "broker/router/forgetting.h"
 #include "broker/router/hand_over.h"
 #include "broker/router/membership.h"
 #include "broker/router/messages.h"
@@ -102,6 +103,8 @@ void router_destroy(router_t **at)
     overflows_destroy(router);
     loads_destroy(router);
     schedules_destroy(router);
+    searches_destroy(router);
+    operator_cancels_destroy(router);
     checkpoints_destroy(router);
     keys_destroy(router);
     clears_destroy(router);
@@ -129,10 +132,12 @@ void router_tick(router_t *router, uint64_t now_ms)
     pending_tick(router);
     runners_tick(router);
     schedules_tick(router);
+    operator_cancels_tick(router);
     entities_wake(router);
     connections_tick(router);
     hand_overs_tick(router);
     settlement_tick(router);
+    forgetting_tick(router);
     if (now_ms - router->last_sweep_ms >= SWEEP_MS) {
         router->last_sweep_ms = now_ms;
         clients_sweep(router);
@@ -171,6 +176,17 @@ void router_type(router_t *router, uint16_t group, fabric_bytes_t description)
 {
     type_set(router, group, description);
     shards_add_group(router, group);
+}
+
+void router_type_forgotten(router_t *router, fabric_bytes_t name)
+{
+    type_forget(router, name);
+}
+
+void router_registered(router_t *router, uint64_t ago_ms, uint64_t now_ms)
+{
+    router->now_ms = now_ms;
+    unregistered_note_registration(router, ago_ms);
 }
 
 void router_types_read(router_t *router, bool read)

@@ -15,7 +15,7 @@
  *      lanes hold, with router_go_on;
  *   3. for each lane that is idle in this respect: batches with router_take_batch, slices with
  *      router_take_slice, loads with router_take_load and router_take_scheduled, look-ups with
- *      router_take_lookup;
+ *      router_take_lookup, searches with router_take_search;
  *   4. orders for the coordinator, with router_next_order;
  *   5. damages, crashes, parked entities and stuck runners for the log, with router_next_damage,
  *      router_next_crash, router_next_parked and router_next_runner_health.
@@ -27,6 +27,7 @@
 #include "broker/broker_proof.h"
 #include "broker/lane_batch.h"
 #include "broker/message_record.h"
+#include "broker/wanted_row.h"
 #include "core/limits.h"
 #include "core/message.h"
 #include "core/shard_map.h"
@@ -230,6 +231,19 @@ bool router_take_scheduled(router_t *router, uint32_t lane, router_scheduled_t *
 void router_scheduled_loaded(router_t *router, uint32_t lane, fabric_error_t error, message_t *rows,
                              bool ended, uint64_t now_ms);
 
+/* ---- lanes: searches ---- */
+
+/* Messages to search for by their ids, whose rows come into memory by themselves; one search at a
+ * time for each lane. */
+typedef struct router_search {
+    const wanted_row_t *wanted; /* valid until router_searched */
+    size_t count;
+} router_search_t;
+bool router_take_search(router_t *router, uint32_t lane, router_search_t *search);
+/* What loader_search has found, chained; the router takes it. After an error there is nothing. */
+void router_searched(router_t *router, uint32_t lane, fabric_error_t error, message_t *found,
+                     uint64_t now_ms);
+
 /* ---- lanes: look-ups ---- */
 
 /* A look-up of calls and of primary keys in the store, beside what the lanes append; one at a time
@@ -302,7 +316,12 @@ typedef enum router_order_kind {
     /* This broker can send messages to the other one from now on, and nothing that it sent before
      * counts. */
     ROUTER_BROKER_REACHED,
-    ROUTER_HIGH_ID /* the highest id so far, or that of the present time; every 200 ms */
+    ROUTER_TYPE_CLOSED, /* `name`: no runner that brings the type is to be admitted */
+    /* The type `name` is to be forgotten. `types`: in which epochs of the lanes nothing of it is
+     * pending. router_forget_done is the answer. */
+    ROUTER_TYPE_FORGET,
+    ROUTER_TYPE_OPEN, /* the types are to be read; router_type_opened is the answer */
+    ROUTER_HIGH_ID    /* the highest id so far, or that of the present time; every 200 ms */
 } router_order_kind_t;
 
 typedef struct router_order {
@@ -311,9 +330,10 @@ typedef struct router_order {
     uint32_t weight;            /* ADMIT, RUNNER_JOINED */
     uint64_t app_version;       /* ADMIT */
     runner_standing_t standing; /* RUNNER_STANDING */
-    char name[256];             /* ADMIT, RUNNER_JOINED: the runner's. OWNER_CHANGED: the type's */
-    /* ADMIT: hello.types as sent, checked for form. The caller that pulls the order calls
-     * free(). */
+    /* ADMIT, RUNNER_JOINED: the runner's. OWNER_CHANGED, TYPE_...: the type's */
+    char name[256];
+    /* ADMIT: hello.types as sent, checked for form. TYPE_FORGET: see forgetting_state.h. The caller
+     * that pulls the order calls free(). */
     uint8_t *types;
     size_t types_size;
     shard_id_t shard;     /* OWNER_CHANGED */
@@ -321,6 +341,7 @@ typedef struct router_order {
     uint32_t lane;        /* LANE_ADOPTED, LANE_DAMAGED */
     uint64_t epoch;       /* LANE_ADOPTED, LANE_DAMAGED */
     uint64_t high_id;     /* HIGH_ID */
+    uint64_t until_ms;    /* TYPE_FORGET: not later */
     incarnation_t broker; /* BROKER_STATE, OWNERS, BROKER_REACHED */
     bool draining;        /* BROKER_STATE */
     /* OWNERS: as sent. The caller that pulls the order calls free(). */
@@ -336,6 +357,16 @@ void router_admitted(router_t *router, incarnation_t runner, fabric_error_t erro
 /* An entity type is registered or has changed. At the start, each stored type is. The shards of its
  * group exist from now on. */
 void router_type(router_t *router, uint16_t group, fabric_bytes_t description);
+/* The type is not registered any more, as the store says. */
+void router_type_forgotten(router_t *router, fabric_bytes_t name);
+/* The answer to ROUTER_TYPE_FORGET: OK, or an error with a line of text. */
+void router_forget_done(router_t *router, fabric_bytes_t name, fabric_error_t error,
+                        const char *text);
+/* The answer to ROUTER_TYPE_OPEN: router_type, or router_type_forgotten, was called for the type as
+ * the store has it now. */
+void router_type_opened(router_t *router, fabric_bytes_t name);
+/* The first entity type of this cluster was registered so long ago, by the database's clock. */
+void router_registered(router_t *router, uint64_t ago_ms, uint64_t now_ms);
 /* `read`: this broker holds the term, and router_type was called for all types that are stored.
  * From now on it learns of each type first. Else it is about to store one, and other brokers may
  * learn of that first. */

@@ -8,10 +8,12 @@
 #include "broker/router/client_state.h"
 #include "broker/router/lane_state.h"
 #include "broker/router/mailbox_state.h"
+#include "broker/router/operator_cancels.h"
 #include "broker/router/member_state.h"
 #include "broker/router/ownership_state.h"
 #include "broker/router/peer_state.h"
 #include "broker/router/failing_state.h"
+#include "broker/router/forgetting_state.h"
 #include "broker/router/poison_state.h"
 #include "broker/router/relays_state.h"
 #include "broker/router/request_ids.h"
@@ -69,6 +71,8 @@ struct router {
     uint32_t runners_to_log; /* whose health has changed; runners.c writes it */
     known_type_t *types;
     uint32_t mailbox_capacity_min; /* of all types so far */
+    uint32_t closed_types;         /* types.c writes it */
+    router_forgetting_t forgetting;
 
     shard_t *groups[LIMIT_GROUPS_MAX]; /* shards_per_group each, or NULL */
     ownership_t *ownerships;
@@ -93,6 +97,7 @@ struct router {
     order_item_t *orders, *orders_last;
     router_poison_t poison;
     router_failing_t failing;
+    router_operator_cancels_t operator_cancels;
     router_settlement_t settlement;
     router_damage_t damages[ROUTER_DAMAGES_MAX];
     size_t damage_count;

@@ -63,6 +63,23 @@ static void take_members(router_shell_t *shell, const coordinator_effect_t *effe
     mesh_set_members(shell->mesh.mesh, effect->brokers, effect->broker_count);
 }
 
+/* What becomes of types that are not registered, or not any more. */
+static void take_news_of_types(router_t *router, const coordinator_effect_t *effect,
+                               uint64_t now_ms)
+{
+    fabric_bytes_t bytes = {effect->bytes, effect->size};
+    if (effect->kind == COORDINATOR_TYPE_FORGOTTEN) {
+        router_type_forgotten(router, bytes);
+    } else if (effect->kind == COORDINATOR_FORGET_DONE) {
+        router_forget_done(router, fabric_bytes_of(effect->type), effect->error,
+                           (const char *)effect->bytes);
+    } else if (effect->kind == COORDINATOR_TYPE_OPENED) {
+        router_type_opened(router, bytes);
+    } else {
+        router_registered(router, effect->number, now_ms);
+    }
+}
+
 static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect)
 {
     fabric_bytes_t bytes = {effect->bytes, effect->size};
@@ -97,6 +114,12 @@ static void run_effect(router_shell_t *shell, const coordinator_effect_t *effect
         break;
     case COORDINATOR_TYPE:
         router_type(shell->router, effect->group, bytes);
+        break;
+    case COORDINATOR_TYPE_FORGOTTEN:
+    case COORDINATOR_FORGET_DONE:
+    case COORDINATOR_TYPE_OPENED:
+    case COORDINATOR_REGISTERED:
+        take_news_of_types(shell->router, effect, shell->now_ms);
         break;
     case COORDINATOR_TYPES_LISTED:
         router_types_listed(shell->router);

@@ -62,6 +62,8 @@ runner_t *runner_add(router_t *router, const runner_description_t *description);
 /* From now on the runner is not found any more; runner_destroy frees it. */
 void runner_remove(router_t *router, runner_t *runner);
 void runner_destroy(runner_t *runner);
+/* Whether the runner brings the type, whether or not it takes part. */
+bool runner_brings(const runner_t *runner, fabric_bytes_t type);
 /* Whether the runner takes part, or may come back, and may own entities of the type. */
 bool runner_may_own(const runner_t *runner, fabric_bytes_t type);
 /* The same, and its standing allows that it is given such entities. */

@@ -68,7 +68,7 @@ runner_t *runner_add(router_t *router, const runner_description_t *description)
     return runner;
 }
 
-static bool brings(const runner_t *runner, fabric_bytes_t type)
+bool runner_brings(const runner_t *runner, fabric_bytes_t type)
 {
     const wire_writer_t *names = &runner->types;
     size_t at = 0;
@@ -82,7 +82,7 @@ static bool brings(const runner_t *runner, fabric_bytes_t type)
 bool runner_may_own(const runner_t *runner, fabric_bytes_t type)
 {
     bool present = runner->state == RUNNER_JOINED || runner->state == RUNNER_MISSING;
-    return present && runner->weight > 0 && brings(runner, type);
+    return present && runner->weight > 0 && runner_brings(runner, type);
 }
 
 bool runner_is_given(const runner_t *runner, fabric_bytes_t type)

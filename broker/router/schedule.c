@@ -159,14 +159,19 @@ static bool is_high(const router_t *router, const schedule_t *schedule)
             (schedule->window_bytes > HIGH_BYTES && schedule->window.count > 1));
 }
 
+/* Rows up to this one may be there though their messages have left. */
+static store_due_key_t last_left(const schedule_t *schedule)
+{
+    return due_key_less(schedule->left, schedule->left_before) ? schedule->left_before
+                                                               : schedule->left;
+}
+
 /* How many of the sorted window stay: what a load brings, and what is not behind rows that may be
  * there though their messages have left. */
 static size_t count_kept(const router_t *router, const schedule_t *schedule)
 {
     size_t count = 0;
-    store_due_key_t left = due_key_less(schedule->left, schedule->left_before)
-                               ? schedule->left_before
-                               : schedule->left;
+    store_due_key_t left = last_left(schedule);
     for (uint64_t bytes = 0; count < schedule->window.count; count++) {
         const struct due_place *place = &schedule->window.places[count];
         bool fits = count < router->config.schedule_window && (count == 0 || bytes < LOAD_BYTES);
@@ -178,11 +183,19 @@ static size_t count_kept(const router_t *router, const schedule_t *schedule)
     return count;
 }
 
+/* A search takes rows behind the horizon for rows that stand: meanwhile it must not come nearer. */
+static bool is_searched(const schedule_t *schedule)
+{
+    const router_lane_t *lane =
+        (const router_lane_t *)((const char *)schedule - offsetof(router_lane_t, schedule));
+    return lane->search.running;
+}
+
 /* The window has too much in memory: the horizon comes nearer. */
 static void trim(router_t *router, schedule_t *schedule)
 {
     due_heap_t *window = &schedule->window;
-    if (schedule->loading || !is_high(router, schedule)) {
+    if (schedule->loading || is_searched(schedule) || !is_high(router, schedule)) {
         return;
     }
     due_heap_sort(window);
@@ -191,8 +204,10 @@ static void trim(router_t *router, schedule_t *schedule)
     if (kept == window->count) {
         return;
     }
+    store_due_key_t left = last_left(schedule);
+    store_due_key_t last = window->places[kept - 1].key;
     schedule->is_whole = false;
-    schedule->horizon = window->places[kept - 1].key;
+    schedule->horizon = due_key_less(last, left) ? left : last;
     for (size_t i = kept; i < window->count; i++) {
         message_t *message = window->places[i].message;
         schedule->window_bytes -= message->size;
@@ -229,13 +244,20 @@ bool schedule_has(const schedule_t *schedule, store_due_key_t key)
 
 /* ---- messages ---- */
 
-/* The row of one that has ended may be there for a while, and loads read behind the horizon. */
+/* The row of one that was behind the horizon may be there for a while, and loads read there. */
 static void end_if_cancelled(router_t *router, message_t *message)
 {
-    if (message->cancelled && due_heap_has(&schedule_of(router, message)->window, message)) {
-        leave_window(router, message);
-        overflow_end_early(router, message);
+    schedule_t *schedule = schedule_of(router, message);
+    if (!message->cancelled) {
+        return;
     }
+    if (due_heap_has(&schedule->window, message)) {
+        leave_window(router, message);
+    } else {
+        take_out(router, schedule, message);
+        message->out_of_turn = true;
+    }
+    overflow_end_early(router, message);
 }
 
 void schedule_add(router_t *router, message_t *message)
@@ -360,8 +382,10 @@ static int compare_ids(const void *left, const void *right)
 }
 
 /* Whether the row says what stands, and its message is not in memory. */
-static bool is_wanted(router_t *router, const schedule_t *schedule, const message_t *row)
+static bool is_wanted(router_t *router, uint32_t number, const message_t *row)
 {
+    const schedule_t *schedule = &router->lanes[number].schedule;
+    const early_ends_t *early_ends = &router->lanes[number].early_ends;
     const uint64_t *id = &row->stored.id.value;
     const message_t *known = message_find(router, row->stored.id);
     if (clears_cover_message(&lane_of(router, row->stored.shard)->clears, row)) {
@@ -370,17 +394,14 @@ static bool is_wanted(router_t *router, const schedule_t *schedule, const messag
     bool overruled =
         schedule->overruled_count > 0 && bsearch(id, schedule->overruled, schedule->overruled_count,
                                                  sizeof *id, compare_ids) != NULL;
-    return !overruled && (!known || known->state == MESSAGE_STORED);
+    return !overruled && (!known || known->state == MESSAGE_STORED) &&
+           !early_end_has(early_ends, row->stored.id);
 }
 
-/* Consumes the row. */
-static void take_row(router_t *router, uint32_t number, message_t *row)
+/* The row's message comes into memory. false: it is damaged, and set aside. */
+static bool join_row(router_t *router, uint32_t number, message_t *row)
 {
     schedule_t *schedule = &router->lanes[number].schedule;
-    if (!is_wanted(router, schedule, row)) {
-        message_destroy(&row);
-        return;
-    }
     if (schedule->stored > 0) {
         count_stored(router, schedule, 0, 1);
     }
@@ -390,18 +411,42 @@ static void take_row(router_t *router, uint32_t number, message_t *row)
     const char *cause = row_fault(router, number, &row->stored);
     if (cause) {
         row_set_aside(router, number, row, cause);
-        return;
+        return false;
     }
     shard_t *shard = shard_find(router, row->stored.shard);
     entity_t *entity = entity_find_or_add(router, shard, row->stored.type, row->stored.entity);
     ghost_join(router, row);
     message_admit(router, row, entity);
-    begin_to_wait(router, schedule, row);
-    end_if_cancelled(router, row);
+    return true;
+}
+
+/* Consumes the row. */
+static void take_row(router_t *router, uint32_t number, message_t *row)
+{
+    if (!is_wanted(router, number, row)) {
+        message_destroy(&row);
+    } else if (join_row(router, number, row)) {
+        begin_to_wait(router, &router->lanes[number].schedule, row);
+        end_if_cancelled(router, row);
+    }
+}
+
+bool schedule_take_out(router_t *router, uint32_t number, message_t *row)
+{
+    if (!schedule_has(&router->lanes[number].schedule, message_due_key(row)) ||
+        !is_wanted(router, number, row)) {
+        return false;
+    }
+    row->out_of_turn = true;
+    if (join_row(router, number, row)) {
+        message_wait(router, row);
+        overflow_end_early(router, row);
+    }
+    return true;
 }
 
 /* What was behind the horizon, and is not any more, comes into the window. */
-static void widen_window(router_t *router, schedule_t *schedule)
+static void widen_window(schedule_t *schedule)
 {
     message_t *message;
     while ((message = due_heap_first(&schedule->later)) &&
@@ -409,7 +454,6 @@ static void widen_window(router_t *router, schedule_t *schedule)
         due_heap_remove(&schedule->later, message);
         due_heap_push(&schedule->window, message);
         schedule->window_bytes += message->size;
-        end_if_cancelled(router, message);
     }
 }
 
@@ -440,7 +484,7 @@ static void take_rows(router_t *router, uint32_t number, message_t *rows, store_
     if (ended) {
         count_stored(router, schedule, 0, schedule->stored); /* somebody has deleted their rows */
     }
-    widen_window(router, schedule);
+    widen_window(schedule);
     note_due(router, due_heap_first(&schedule->window));
 }
 
@@ -468,6 +512,8 @@ void router_scheduled_loaded(router_t *router, uint32_t number, fabric_error_t e
         trim(router, schedule);
     }
     forget_corrected(schedule);
+    search_rows_came(&router->lanes[number].search);
+    early_ends_forget(router, number);
     clears_read(router, number);
 }
 

@@ -72,9 +72,11 @@ int64_t schedule_now_ms(const router_t *router);
 void schedule_add(router_t *router, message_t *message);
 /* The message's new position is durable: it enters its entity's mailbox. */
 void schedule_moved(router_t *router, message_t *message, uint64_t position);
-/* The scheduled message is cancelled. It ends now if it is within the horizon, and else, as a load
- * may meet its row, when it comes within. */
+/* The scheduled message is cancelled, and ends now. */
 void schedule_cancelled(router_t *router, message_t *message);
+/* The row of a cancelled message, of which nothing is in memory: if it stands, its message comes
+ * into memory, and ends. false: it does not stand, and is still the caller's. */
+bool schedule_take_out(router_t *router, uint32_t lane, message_t *row);
 /* Whether only the store has the scheduled message. */
 bool schedule_has(const schedule_t *schedule, store_due_key_t key);
 /* Messages whose time has come get their new positions. */

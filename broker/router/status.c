@@ -30,10 +30,10 @@ typedef struct brought {
     bool types[LIMIT_TYPES_MAX];
 } brought_t;
 
-static brought_t find_brought(const router_t *router)
+static brought_t find_brought(router_t *router)
 {
     brought_t brought = {{0}};
-    for (const known_type_t *type = router->types; type; type = type->by_name.next) {
+    for (const known_type_t *type = NULL; (type = types_next(router, type));) {
         for (const runner_t *runner = router->runners; runner;
              runner = runner->by_incarnation.next) {
             brought.types[type->index] |= runner_may_own(runner, fabric_bytes_of(type->name));
@@ -52,7 +52,7 @@ static bool is_served(const ownership_t *ownership)
 static bool is_healthy(router_t *router, const shard_t *shard, const brought_t *brought)
 {
     bool any = false;
-    for (const known_type_t *type = router->types; type; type = type->by_name.next) {
+    for (const known_type_t *type = NULL; (type = types_next(router, type));) {
         if (type->group == shard_id_group(shard->id) && brought->types[type->index]) {
             if (!is_served(ownership_of(router, shard, fabric_bytes_of(type->name)))) {
                 return false;
@@ -261,10 +261,14 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
     const char *text = "queries are: status, health, counters, describe, waits, drain, runner, "
-                       "resume, clear";
+                       "resume, clear, cancel, type_close, type_forget, type_open";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
         client_hear_waits(peer->client, query->sequence);
         return; /* the query is answered for each call that turns out to wait */
+    }
+    if (fabric_bytes_equal(query->name, fabric_bytes_of("cancel"))) {
+        operator_cancel_received(router, peer, query);
+        return; /* it is answered when the messages have ended */
     }
     if (!document_allowed(router)) {
         answer(router, peer, query->sequence, FABRIC_ERROR_BUSY, "too many queries at once",

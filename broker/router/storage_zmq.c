@@ -33,6 +33,20 @@ static void feed_scheduled(storage_t *storage, uint32_t number)
     }
 }
 
+/* The adopter searches: like the rows of a lane that it adopts, it reads all of them. */
+static void feed_search(storage_t *storage, uint32_t number)
+{
+    router_search_t search;
+    load_operation_t *operation = &storage->lanes[number].search;
+    if (router_take_search(storage->router, number, &search)) {
+        *operation = (load_operation_t){.kind = LOADER_SEARCH,
+                                        .lane = number,
+                                        .wanted = search.wanted,
+                                        .wanted_count = search.count};
+        loader_actor_send(storage->adopter, operation);
+    }
+}
+
 /* At most one answer in a turn: each is work for the router. */
 static void take_loader(storage_t *storage, loader_actor_t *loader)
 {
@@ -53,6 +67,11 @@ static void take_loader(storage_t *storage, loader_actor_t *loader)
     case LOADER_SCHEDULED:
         router_scheduled_loaded(storage->router, operation->lane, operation->error, operation->rows,
                                 operation->ended, storage->now_ms);
+        operation->rows = NULL;
+        break;
+    case LOADER_SEARCH:
+        router_searched(storage->router, operation->lane, operation->error, operation->rows,
+                        storage->now_ms);
         operation->rows = NULL;
         break;
     }
@@ -237,6 +256,7 @@ void storage_feed(storage_t *storage, uint64_t now_ms)
         feed_slice(storage, i);
         feed_load(storage, i);
         feed_scheduled(storage, i);
+        feed_search(storage, i);
         feed_lookup(storage, i);
     }
 }

@@ -46,6 +46,7 @@ typedef struct storage_hold {
 typedef struct storage_lane {
     load_operation_t load;
     load_operation_t scheduled;
+    load_operation_t search;
     find_operation_t find;
     bool slicing;
     checkpoint_operation_t slice;
@@ -60,7 +61,7 @@ typedef struct storage {
     uint32_t appender_count;
     checkpointer_actor_t *checkpointer;
     loader_actor_t *loader;
-    loader_actor_t *adopter; /* a lane is worked off while others are adopted */
+    loader_actor_t *adopter; /* a lane is worked off while others are adopted, or searched */
     finder_actor_t *finder;
     uint64_t call_retention_ms;
 

@@ -15,12 +15,18 @@ static bool is_recent(const router_t *router, const unregistered_type_t *type)
     return router->now_ms - type->last_ms < RECENT_MS;
 }
 
+void unregistered_note_registration(router_t *router, uint64_t ago_ms)
+{
+    uint32_t hold_ms = router->config.registration_ms;
+    router->unregistered.any_registered = true;
+    router->unregistered.held_until_ms = router->now_ms + (ago_ms < hold_ms ? hold_ms - ago_ms : 0);
+}
+
 void unregistered_note_type(router_t *router, const char *name)
 {
     unregistered_t *self = &router->unregistered;
     if (!self->any_registered) {
-        self->any_registered = true;
-        self->since_ms = router->now_ms;
+        unregistered_note_registration(router, 0);
     }
     for (uint32_t i = self->count; i-- > 0;) {
         if (strcmp(self->types[i].name, name) == 0) {
@@ -69,8 +75,7 @@ uint64_t unregistered_held_ms(const router_t *router)
     if (!self->any_registered) {
         return UINT64_MAX;
     }
-    uint64_t age_ms = router->now_ms - self->since_ms;
-    return age_ms < router->config.registration_ms ? router->config.registration_ms - age_ms : 0;
+    return self->held_until_ms > router->now_ms ? self->held_until_ms - router->now_ms : 0;
 }
 
 void unregistered_put(const router_t *router, wire_writer_t *document)

@@ -19,19 +19,20 @@ typedef struct unregistered_type {
 } unregistered_type_t;
 
 typedef struct unregistered {
-    bool any_registered; /* the broker knows a type */
-    uint64_t since_ms;   /* and when it came to know the first one */
+    bool any_registered;    /* a type is registered, or was */
+    uint64_t held_until_ms; /* with it: durable requests are held until then */
     uint32_t count;
     unregistered_type_t types[UNREGISTERED_TYPES_MAX];
 } unregistered_t;
 
-/* The broker knows a type. */
+/* The first type was registered so long ago: registration_ms counts from then on. */
+void unregistered_note_registration(router_t *router, uint64_t ago_ms);
+/* The broker knows a type. It may have been registered just now. */
 void unregistered_note_type(router_t *router, const char *name);
 /* A request for the type was refused. */
 void unregistered_note_request(router_t *router, fabric_bytes_t type);
 /* For how many more milliseconds durable requests are held: registration_ms from the first
- * registration on, or from this broker's start where that was earlier. UINT64_MAX: nothing is
- * registered yet. */
+ * registration in the cluster on. UINT64_MAX: nothing is registered yet. */
 uint64_t unregistered_held_ms(const router_t *router);
 /* "unregistered", a member of a document's map: the types that were asked for of late. */
 void unregistered_put(const router_t *router, wire_writer_t *document);

@@ -232,7 +232,7 @@ fabric_error_t loader_adopt(loader_t *loader, const store_hold_t *hold, adoption
 /* ---- loads ---- */
 
 /* The row says who and where, whatever its body says. */
-static void add_row(void *context, size_t range, const store_pending_t *row)
+void loader_add_row(void *context, size_t range, const store_pending_t *row)
 {
     (void)range;
     message_chain_t *chain = context;
@@ -256,10 +256,10 @@ static void add_row(void *context, size_t range, const store_pending_t *row)
 }
 
 /* The key says when it is due, whatever the body says. */
-static void add_scheduled(void *context, size_t range, const store_pending_t *row)
+void loader_add_scheduled(void *context, size_t range, const store_pending_t *row)
 {
     message_chain_t *chain = context;
-    add_row(context, range, row);
+    loader_add_row(context, range, row);
     chain->last->stored.deliver_at_ms = row->due_ms;
 }
 
@@ -275,7 +275,7 @@ fabric_error_t loader_load(loader_t *loader, uint32_t lane, const store_range_t 
         error = connection_require(connection);
         if (!error) {
             error = connection->store->driver->load_rows(connection->store, lane, ranges, count,
-                                                         bytes_max, add_row, rows, done);
+                                                         bytes_max, loader_add_row, rows, done);
         }
     } while (connection_goes_on(connection, error));
     if (error) {
@@ -296,8 +296,9 @@ fabric_error_t loader_load_scheduled(loader_t *loader, uint32_t lane, store_due_
         *rows = (message_chain_t){0};
         error = connection_require(connection);
         if (!error) {
-            error = connection->store->driver->load_scheduled(
-                connection->store, lane, after, limit, bytes_max, add_scheduled, rows, ended);
+            error = connection->store->driver->load_scheduled(connection->store, lane, after, limit,
+                                                              bytes_max, loader_add_scheduled, rows,
+                                                              ended);
         }
     } while (connection_goes_on(connection, error));
     if (error) {

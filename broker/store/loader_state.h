@@ -1,4 +1,4 @@
-/* What the files of the loader share: loader.c and loader_fold.c only. */
+/* What the files of the loader share: loader.c, loader_fold.c and loader_search.c only. */
 #ifndef BROKER_STORE_LOADER_STATE_H
 #define BROKER_STORE_LOADER_STATE_H
 
@@ -34,5 +34,10 @@ FABRIC_MUST_USE fabric_error_t loader_count_rows(reading_t *reading);
 /* Makes the adoption of what was read. */
 void loader_put_together(reading_t *reading, uint32_t lanes, adoption_t *adoption);
 void loader_reading_clear(reading_t *reading);
+
+/* Add a row to the message_chain_t that `context` is: of store_driver.load_rows, and of
+ * load_scheduled. */
+void loader_add_row(void *context, size_t range, const store_pending_t *row);
+void loader_add_scheduled(void *context, size_t range, const store_pending_t *row);
 
 #endif

@@ -21,6 +21,11 @@ static void run_operation(loader_t *loader, load_operation_t *operation)
                                   operation->bytes_max, &rows, &operation->ended);
         operation->rows = rows.first;
         break;
+    case LOADER_SEARCH:
+        operation->error = loader_search(loader, operation->lane, operation->wanted,
+                                         operation->wanted_count, &rows);
+        operation->rows = rows.first;
+        break;
     }
 }
 

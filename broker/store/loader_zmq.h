@@ -6,13 +6,14 @@
 #ifndef BROKER_STORE_LOADER_ZMQ_H
 #define BROKER_STORE_LOADER_ZMQ_H
 
-#include "broker/store/loader.h"
+#include "broker/store/loader_search.h"
 #include "broker/store/store_actor_zmq.h"
 
 typedef enum load_operation_kind {
     LOADER_ADOPT,
     LOADER_LOAD,
-    LOADER_SCHEDULED
+    LOADER_SCHEDULED,
+    LOADER_SEARCH
 } load_operation_kind_t;
 
 /* The router's thread owns it until loader_actor_send, the loader until it comes back. */
@@ -25,11 +26,13 @@ typedef struct load_operation {
     uint64_t bytes_max;    /* LOAD, SCHEDULED */
     store_due_key_t after; /* SCHEDULED; so is the next one */
     uint32_t limit;
+    const wanted_row_t *wanted; /* SEARCH: borrowed until it comes back */
+    size_t wanted_count;
 
     fabric_error_t error; /* see loader_adopt, loader_load */
     adoption_t adoption;  /* ADOPT: whoever gets the operation back clears it */
     loader_fault_t fault; /* ADOPT */
-    message_t *rows;      /* LOAD, SCHEDULED: a chain that whoever gets the operation back owns */
+    message_t *rows;      /* all but ADOPT: a chain that whoever gets the operation back owns */
     size_t done;
     bool ended; /* SCHEDULED: there are no more */
 } load_operation_t;

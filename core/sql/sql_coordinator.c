@@ -139,6 +139,19 @@ fabric_error_t sql_group_list(store_t *base, store_visit_group_fn *visit, void *
 
 /* ---- types ---- */
 
+/* The time is that of the database, so that it means the same to all brokers. */
+static fabric_error_t note_registration(sql_store_t *store)
+{
+    uint64_t now_ms = 0;
+    bool found = false;
+    fabric_error_t error = sql_query_number(store, SQL_NOW_MS, &found, &now_ms);
+    if (error) {
+        return error;
+    }
+    sql_put_u64(store, now_ms);
+    return sql_run(store, SQL_REGISTERED_SET, 1, NULL);
+}
+
 fabric_error_t sql_type_put(store_t *base, uint64_t term, incarnation_t holder,
                             const store_type_t *type)
 {
@@ -160,6 +173,7 @@ fabric_error_t sql_type_put(store_t *base, uint64_t term, incarnation_t holder,
         sql_put_bytes(store, type->description);
         error = sql_run(store, SQL_TYPE_PUT, 1, NULL);
     }
+    error = error ? error : note_registration(store);
     CRASH_POINT(TYPE_PUT_INSIDE);
     return sql_end(store, error);
 }
@@ -178,6 +192,30 @@ fabric_error_t sql_type_list(store_t *base, store_visit_type_fn *visit, void *co
     }
     sql_close(store);
     return sql_end(store, error);
+}
+
+fabric_error_t sql_first_registration(store_t *base, store_registration_t *registration)
+{
+    sql_store_t *store = sql_store_of(base);
+    store_registration_t read = {0};
+    fabric_error_t error = sql_begin(store, SQL_READ);
+    if (error) {
+        return error;
+    }
+    bool found = false;
+    error = sql_query_one(store, SQL_REGISTERED_READ, &found);
+    if (found && sql_u64(store, 0) != 0) {
+        uint64_t at_ms = sql_u64(store, 0);
+        uint64_t now_ms = sql_u64(store, 1);
+        read.any = true;
+        read.ago_ms = now_ms > at_ms ? now_ms - at_ms : 0;
+    }
+    sql_close(store);
+    error = sql_end(store, error);
+    if (!error) {
+        *registration = read;
+    }
+    return error;
 }
 
 /* ---- runners ---- */

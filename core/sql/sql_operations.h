@@ -38,6 +38,7 @@ fabric_error_t sql_runner_remove(store_t *store, uint64_t term, incarnation_t ho
 fabric_error_t sql_group_list(store_t *store, store_visit_group_fn *visit, void *context);
 fabric_error_t sql_type_list(store_t *store, store_visit_type_fn *visit, void *context);
 fabric_error_t sql_runner_list(store_t *store, store_visit_runner_fn *visit, void *context);
+fabric_error_t sql_first_registration(store_t *store, store_registration_t *registration);
 
 /* sql_lane.c */
 fabric_error_t sql_lane_list(store_t *store, store_visit_lane_fn *visit, void *context);
@@ -77,8 +78,14 @@ fabric_error_t sql_load_scheduled(store_t *store, uint32_t lane, store_due_key_t
                                   uint32_t limit, uint64_t bytes_max, store_visit_pending_fn *visit,
                                   void *context, bool *ended);
 fabric_error_t sql_count_scheduled(store_t *store, uint32_t lane, uint64_t *count);
+fabric_error_t sql_count_scheduled_type(store_t *store, uint32_t lane, fabric_bytes_t type,
+                                        uint64_t *count);
 fabric_error_t sql_find_scheduled(store_t *store, uint32_t lane, const store_due_key_t *keys,
                                   size_t count, bool *found);
+
+/* sql_places.c */
+fabric_error_t sql_find_places(store_t *store, uint32_t lane, const request_id_t *ids, size_t count,
+                               store_visit_place_fn *visit, void *context);
 
 /* sql_keys.c */
 fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes, size_t count,
@@ -92,12 +99,14 @@ fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const uint8_t *hashe
     .coordinator_take = sql_coordinator_take, .group_put = sql_group_put,                          \
     .type_put = sql_type_put, .runner_put = sql_runner_put, .runner_remove = sql_runner_remove,    \
     .group_list = sql_group_list, .type_list = sql_type_list, .runner_list = sql_runner_list,      \
-    .lane_list = sql_lane_list, .lane_assign = sql_lane_assign, .lane_give_up = sql_lane_give_up,  \
-    .append = sql_append, .append_after = sql_append_after, .lane_take = sql_lane_take,            \
+    .first_registration = sql_first_registration, .lane_list = sql_lane_list,                      \
+    .lane_assign = sql_lane_assign, .lane_give_up = sql_lane_give_up, .append = sql_append,        \
+    .append_after = sql_append_after, .lane_take = sql_lane_take,                                  \
     .journal_replace = sql_journal_replace, .read_journal = sql_read_journal,                      \
     .read_journal_back = sql_read_journal_back, .purge = sql_purge, .checkpoint = sql_checkpoint,  \
     .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows,    \
     .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
-    .find_scheduled = sql_find_scheduled, .find_keys = sql_find_keys
+    .count_scheduled_type = sql_count_scheduled_type, .find_scheduled = sql_find_scheduled,        \
+    .find_places = sql_find_places, .find_keys = sql_find_keys
 
 #endif

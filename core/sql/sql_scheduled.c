@@ -125,6 +125,20 @@ fabric_error_t sql_count_scheduled(store_t *base, uint32_t lane, uint64_t *count
     return sql_end(store, sql_query_number(store, SQL_SCHEDULED_COUNT, &found, count));
 }
 
+fabric_error_t sql_count_scheduled_type(store_t *base, uint32_t lane, fabric_bytes_t type,
+                                        uint64_t *count)
+{
+    sql_store_t *store = sql_store_of(base);
+    bool found = false;
+    fabric_error_t error = sql_begin(store, SQL_READ);
+    if (error) {
+        return error;
+    }
+    sql_put_u64(store, lane);
+    sql_put_bytes(store, type);
+    return sql_end(store, sql_query_number(store, SQL_SCHEDULED_COUNT_TYPE, &found, count));
+}
+
 static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const store_due_key_t *keys,
                                  size_t rows, bool *found)
 {

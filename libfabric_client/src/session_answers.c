@@ -231,6 +231,14 @@ static void note_refused(session_t *session, uint32_t peer, call_t *call, fabric
     peers_note_rejection(&session->peers, peer, error, text);
 }
 
+/* Brokers look at no calls of a type that is not registered. So where a former send was not
+ * answered, the message may have been handled before an operator let the type be forgotten. */
+static bool is_of_a_forgotten_type(const call_t *call, fabric_error_t error)
+{
+    return error == FABRIC_ERROR_UNKNOWN_ENTITY_TYPE && call_is_durable(call) &&
+           (call->accepted || call->sends > call->refusals + 1);
+}
+
 static void apply_rejected(session_t *session, uint32_t peer, const message_rejected_t *rejected)
 {
     call_t *call = find_refused(session, peer, rejected->sequence);
@@ -240,6 +248,11 @@ static void apply_rejected(session_t *session, uint32_t peer, const message_reje
     fabric_error_t error = fabric_error_from_number(rejected->error);
     if (error == FABRIC_OK) {
         session_note_malformed(session, peer, FABRIC_ERROR_MALFORMED_MESSAGE);
+        return;
+    }
+    if (is_of_a_forgotten_type(call, error)) {
+        session_end_text(session, call, FABRIC_ERROR_OUTCOME_UNKNOWN,
+                         "its entity type was forgotten since it was sent first");
         return;
     }
     if (fabric_error_class(error) != FABRIC_CLASS_RETRY) {

@@ -273,6 +273,9 @@ static void check_migrated(fixture_t *fixture, bool counts_crashes)
     assert_int_equal(number(store, "SELECT id_mark FROM broker WHERE slot = 4"), 700);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM broker"), 2);
     assert_int_equal(number(store, "SELECT term FROM coordinator"), 7);
+    /* Nobody knows since when the cluster has a type. */
+    assert_int_equal(number(store, "SELECT registered_ms FROM cluster"),
+                     number(store, "SELECT COUNT(*) > 0 FROM entity_type"));
     assert_int_equal(number(store, "SELECT COUNT(*) FROM runner"), 1);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM entity_type"), 1);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM information_schema.tables WHERE"

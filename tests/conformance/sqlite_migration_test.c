@@ -127,6 +127,7 @@ static void expect_rows(const sqlite_file_t *file)
         "SELECT count(*) = 2 FROM broker WHERE incarnation = zeroblob(16)"
         " AND (slot, id_mark) IN (VALUES (3, 7000), (1, 600))",
         "SELECT count(*) FROM runner JOIN shard_group JOIN entity_type",
+        "SELECT registered_ms = 1 FROM cluster", /* it has a type, and nobody knows since when */
         "SELECT count(*) = 401 FROM pending",
         ("SELECT count(*) FROM scheduled WHERE request_id = 104 AND due_ms = 1800000000000"
          " AND lane = (shard & 65535) % 12"),

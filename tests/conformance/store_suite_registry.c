@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
+
 typedef struct listed {
     size_t count;
     struct {
@@ -153,6 +155,27 @@ static void type_put_replaces_descriptions_and_keeps_groups(void **state)
     assert_int_equal(types.items[order].last, 0x7f);
 }
 
+/* The time does not change with later types, and it is the same for all connections. */
+static void the_first_registration_is_kept(void **state)
+{
+    store_fixture_t *fixture = *state;
+    const store_driver_t *driver = fixture->driver;
+    store_registration_t registration = {true, 7};
+    assert_ok(driver->first_registration(fixture->store, &registration));
+    assert_false(registration.any);
+    assert_ok(put_type(fixture, "Order", fixture->group, bytes_of("a")));
+    assert_ok(driver->first_registration(fixture->second, &registration));
+    assert_true(registration.any);
+    uint64_t first_ms = registration.ago_ms;
+    assert_true(first_ms < 600000);
+    uint64_t started_ms = clock_monotonic_ms();
+    do { /* the database's clock goes on */
+        assert_ok(put_type(fixture, "Other", fixture->group, bytes_of("b")));
+        assert_ok(driver->first_registration(fixture->second, &registration));
+    } while (registration.ago_ms < first_ms + 20 && clock_monotonic_ms() < started_ms + 30000);
+    assert_true(registration.ago_ms >= first_ms + 20);
+}
+
 static void runners_come_and_go(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -183,6 +206,7 @@ int store_suite_registry(void)
         FOUNDED_TEST(group_put_stops_at_the_limit),
         EMPTY_TEST(group_put_refuses_what_cannot_be_published),
         FOUNDED_TEST(type_put_replaces_descriptions_and_keeps_groups),
+        FOUNDED_TEST(the_first_registration_is_kept),
         FOUNDED_TEST(runners_come_and_go),
     };
     return cmocka_run_group_tests_name("registry", tests, NULL, NULL);

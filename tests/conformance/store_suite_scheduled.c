@@ -39,6 +39,13 @@ static uint64_t count(store_fixture_t *fixture, uint32_t lane)
     return result;
 }
 
+static uint64_t count_type(store_fixture_t *fixture, uint32_t lane, fabric_bytes_t type)
+{
+    uint64_t result = 99;
+    assert_ok(fixture->driver->count_scheduled_type(fixture->second, lane, type, &result));
+    return result;
+}
+
 static void assert_ids(const store_fixture_t *fixture, const uint64_t *ids, size_t size)
 {
     assert_int_equal(fixture->rows.count, size);
@@ -107,6 +114,10 @@ static void a_scheduled_row_is_replaced_found_and_deleted(void **state)
     assert_true(load(fixture, 0, start, 100, UINT64_MAX));
     assert_int_equal(fixture->rows.count, 3);
     assert_same_row(&fixture->rows.items[0].row, &rows[0]);
+    assert_int_equal(count_type(fixture, 0, rows[0].type), 1);
+    assert_int_equal(count_type(fixture, 0, rows[1].type), 2);
+    assert_int_equal(count_type(fixture, 1, rows[1].type), 0);
+    assert_int_equal(count_type(fixture, 0, bytes_of("OTHER TYPE")), 0);
     assert_ok(fixture->driver->find_scheduled(fixture->second, 0, keys, 5, found));
     assert_true(found[0] && !found[1] && found[2] && !found[3] && !found[4]);
     store_slice_t slice = {.unscheduled = keys, .unscheduled_count = 4, .begun = 3, .last = true};
@@ -169,6 +180,47 @@ static void a_slice_under_an_old_hold_changes_no_scheduled_row(void **state)
     assert_int_equal(count(fixture, 0), 0);
 }
 
+typedef struct places {
+    store_place_t items[8];
+    size_t count;
+} places_t;
+
+static void collect_place(void *context, const store_place_t *place)
+{
+    places_t *places = context;
+    assert_true(places->count < 8);
+    places->items[places->count++] = *place;
+}
+
+/* Neither table has an index by id, and other lanes do not count. */
+static void rows_are_found_by_the_ids_of_their_messages(void **state)
+{
+    store_fixture_t *fixture = *state;
+    enum { ASKED = 70 };
+    store_pending_t rows[] = {scheduled_of(100, 10), scheduled_of(INT64_C(253402300799999), 11)};
+    request_id_t ids[ASKED] = {{10}, {11}, {12}, {20}, {22}};
+    for (unsigned i = 5; i < ASKED; i++) {
+        ids[i].value = 1000 + i;
+    }
+    assert_ok(put_scheduled(fixture, &fixture->hold, rows, 2));
+    assert_ok(put_rows(fixture, &fixture->hold, 7, 20, 2));
+    places_t places = {.count = 0};
+    assert_ok(fixture->driver->find_places(fixture->second, 1, ids, ASKED, collect_place, &places));
+    assert_int_equal(places.count, 0);
+    load_range(fixture, 0, 7, 20, 21, 1);
+    ids[3] = fixture->rows.items[0].row.id;
+    assert_ok(fixture->driver->find_places(fixture->second, 0, ids, ASKED, collect_place, &places));
+    assert_int_equal(places.count, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(places.items[i].id.value, 10 + i);
+        assert_int_equal(places.items[i].due_ms, rows[i].due_ms);
+    }
+    assert_int_equal(places.items[2].id.value, ids[3].value);
+    assert_int_equal(places.items[2].due_ms, 0);
+    assert_int_equal(places.items[2].entity_hash, 7);
+    assert_int_equal(places.items[2].position, 21);
+}
+
 int store_suite_scheduled(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +230,7 @@ int store_suite_scheduled(void)
         FOUNDED_TEST(a_load_of_scheduled_rows_ends_when_it_has_enough_bytes),
         FOUNDED_TEST(many_scheduled_rows_of_one_time_are_read),
         FOUNDED_TEST(a_slice_under_an_old_hold_changes_no_scheduled_row),
+        FOUNDED_TEST(rows_are_found_by_the_ids_of_their_messages),
     };
     return cmocka_run_group_tests_name("scheduled", tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
-/* The messages of the entity types Errand, Calm and Stubborn, shared by their module and the
- * integration tests. Their handlers take until they are interrupted, or until a gate exists: a file
- * in the folder $PROBE_FOLDER, as testbed_open_gate() makes it. Each start of a handler, and each
- * interrupt, is a line in the file `errands` there: "start run-1 1" or "interrupt run-1 2", with
- * the delivery, or the reason. */
+/* The messages of the entity types Errand, Calm, Devoted and Stubborn, shared by their module and
+ * the integration tests. Their handlers take until they are interrupted, or until a gate exists: a
+ * file in the folder $PROBE_FOLDER, as testbed_open_gate() makes it. Each start of a handler, and
+ * each interrupt, is a line in the file `errands` there: "start run-1 1" or "interrupt run-1 2",
+ * with the delivery, or the reason. */
 #ifndef TESTS_HARNESS_ERRAND_H
 #define TESTS_HARNESS_ERRAND_H
 
@@ -10,7 +10,8 @@
 
 #define ERRAND_TYPE   "Errand"
 #define CALM_TYPE     "Calm"     /* does not hear of stops */
-#define STUBBORN_TYPE "Stubborn" /* nor of callers */
+#define DEVOTED_TYPE  "Devoted"  /* does not hear of callers */
+#define STUBBORN_TYPE "Stubborn" /* hears of neither */
 #define ERRAND_MODULE "../tests/errand_module.so"
 
 typedef struct errand_gate {

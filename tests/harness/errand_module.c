@@ -1,5 +1,5 @@
-/* The entity types Errand, Calm and Stubborn: see errand.h. Built as a module for fabric-worker.
- */
+/* The entity types Errand, Calm, Devoted and Stubborn: see errand.h. Built as a module for
+ * fabric-worker. */
 #include <fabric/worker.h>
 
 #include <fcntl.h>
@@ -149,9 +149,11 @@ static const fabric_handler_t handlers[] = {
 static const fabric_entity_type_t errand_type = {.name = ERRAND_TYPE, ERRAND};
 static const fabric_entity_type_t calm_type = {
     .name = CALM_TYPE, .uninterruptible = FABRIC_UNINTERRUPTIBLE_BY_STOPS, ERRAND};
+static const fabric_entity_type_t devoted_type = {
+    .name = DEVOTED_TYPE, .uninterruptible = FABRIC_UNINTERRUPTIBLE_BY_CALLERS, ERRAND};
 static const fabric_entity_type_t stubborn_type = {
     .name = STUBBORN_TYPE,
     .uninterruptible = FABRIC_UNINTERRUPTIBLE_BY_CALLERS | FABRIC_UNINTERRUPTIBLE_BY_STOPS,
     ERRAND};
 
-FABRIC_MODULE(&errand_type, &calm_type, &stubborn_type);
+FABRIC_MODULE(&errand_type, &calm_type, &devoted_type, &stubborn_type);

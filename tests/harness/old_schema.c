@@ -104,8 +104,10 @@ const char old_schema_sqlite_2[] =
     "ALTER TABLE attempt ADD COLUMN suspicions INTEGER NOT NULL DEFAULT 0;"
     "UPDATE schema_version SET version = 2;";
 
-/* Up to version 5 scheduled messages lay among the others. */
+/* Up to version 5 scheduled messages lay among the others, and nobody noted when the first type
+ * came. */
 #define DROP_SCHEDULED                                                                             \
+    "ALTER TABLE cluster DROP COLUMN registered_ms;"                                               \
     "INSERT INTO pending (lane, entity_hash, position, request_id, shard, due_ms, number,"         \
     " attempts, crashes, type, entity, tag, body) SELECT lane, entity_hash, request_id,"           \
     " request_id, shard, due_ms, number, 0, 0, type, entity, tag, body FROM scheduled;"            \

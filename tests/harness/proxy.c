@@ -30,6 +30,7 @@ struct proxy {
     uint64_t applied; /* controls in force */
     bool refuse;
     bool heal;
+    bool hold_present;
     bool cut;
     proxy_ending_t cut_how;
     pid_t held_process; /* 0: none */
@@ -116,10 +117,13 @@ static void apply_controls(proxy_t *proxy)
             connection_release(proxy->connections[i]);
         }
     }
+    for (uint32_t i = 0; proxy->hold_present && i < proxy->connection_count; i++) {
+        connection_hold(proxy->connections[i]);
+    }
     for (uint32_t i = 0; proxy->held_process && i < proxy->connection_count; i++) {
         connection_hold_process(proxy->connections[i], proxy->held_process);
     }
-    proxy->heal = proxy->cut = false;
+    proxy->heal = proxy->cut = proxy->hold_present = false;
     if (proxy->refuse && proxy->listen_fd >= 0) {
         close(proxy->listen_fd);
         proxy->listen_fd = -1;
@@ -312,6 +316,13 @@ void proxy_hold(proxy_t *proxy, const char *text)
 {
     pthread_mutex_lock(&proxy->lock);
     proxy->rules.hold = text;
+    put_in_force(proxy);
+}
+
+void proxy_hold_present(proxy_t *proxy)
+{
+    pthread_mutex_lock(&proxy->lock);
+    proxy->hold_present = true;
     put_in_force(proxy);
 }
 

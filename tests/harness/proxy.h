@@ -86,6 +86,10 @@ void proxy_lose_commits(proxy_t *proxy, proxy_commit_t kind, proxy_loss_t what, 
  * more, in either direction, until proxy_heal. The text must last as long. */
 void proxy_hold(proxy_t *proxy, const char *text);
 
+/* The connections that there are now are held until proxy_heal: their peers have gone silent. Later
+ * ones are not. */
+void proxy_hold_present(proxy_t *proxy);
+
 /* Connections of this process, present and later ones, are held until proxy_heal. They are over
  * loopback. */
 void proxy_hold_process(proxy_t *proxy, pid_t process);

@@ -127,6 +127,11 @@ bool connection_is_held(const connection_t *connection)
     return connection->held;
 }
 
+void connection_hold(connection_t *connection)
+{
+    connection->held = true;
+}
+
 void connection_hold_process(connection_t *connection, pid_t process)
 {
     connection->held = connection->held || socket_owner_is(connection->sockets[CLIENT], process);

@@ -100,6 +100,7 @@ bool connection_step(connection_t *connection, proxy_rules_t *rules, uint64_t no
 uint64_t connection_deadline(const connection_t *connection, const proxy_rules_t *rules);
 /* Bytes that were read and not yet written. */
 size_t connection_waiting(const connection_t *connection, int direction);
+void connection_hold(connection_t *connection);
 /* Holds the connection where the process is its client. */
 void connection_hold_process(connection_t *connection, pid_t process);
 /* Whether the connection is held because of what it has sent, or who has; and lets a held one go

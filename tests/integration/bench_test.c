@@ -82,9 +82,11 @@ static void expect_calls(const json_t *report, unsigned calls)
 
 static void ends_after_calls(void **state)
 {
-    const char *const arguments[] = {"ask", "--calls", "300", "--warmup", "0", NULL};
+    const char *const arguments[] = {"ask", "--calls",   "300",  "--warmup",
+                                     "0",   "--payload", "text", NULL};
     json_t *report = measure(*state, arguments);
     expect_calls(report, 300);
+    assert_string_equal(json_string_value(json_object_get(report, "payload")), "text");
     json_decref(report);
 }
 

@@ -339,6 +339,37 @@ static void test_sh_06_a_handler_that_a_stop_ends_stores_no_reply(void **state)
     assert_int_equal(count(bed, "cancelled"), 0);
 }
 
+/* Another worker comes, and gets half of the shards: handlers of these entities are told, and
+ * answer that they have stopped. Their messages run again at the other worker. */
+static void test_sh_06_a_handler_that_a_hand_over_ends_stores_no_reply(void **state)
+{
+    enum { CALLS = 16 };
+    testbed_t *bed = *state;
+    static call_t calls[CALLS]; /* they may end after the test has failed */
+    unsigned again = 0;
+    start(bed);
+    for (unsigned i = 0; i < CALLS; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "run-%u", i);
+        begin(bed, id, &errand_wait, &calls[i]);
+    }
+    wait_for_note(bed, "start", CALLS);
+    uint64_t ended = count(bed, "ended");
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 2);
+    wait_for_note(bed, "interrupt", 1);
+    wait_for_note(bed, "start", CALLS + 1);
+    assert_int_equal(count(bed, "ended"), ended);
+    testbed_open_gate(bed, "gate");
+    for (unsigned i = 0; i < CALLS; i++) {
+        expect_end(bed, &calls[i], FABRIC_OK);
+        again += calls[i].answer.delivery - 1;
+    }
+    assert_int_equal(count_notes(bed, "interrupt"), again);
+    assert_int_equal(count_notes(bed, "start"), CALLS + again);
+    assert_int_equal(count(bed, "cancelled"), 0);
+}
+
 /* A caller cancels while the worker, which waits for its handler, stops. */
 static void test_sh_14_a_cancel_reaches_a_worker_that_stops(void **state)
 {
@@ -372,6 +403,44 @@ static void test_nt_16_what_a_stop_must_not_interrupt_runs_again(void **state)
     testbed_open_gate(bed, "gate");
     expect_end(bed, &call, FABRIC_OK);
     assert_int_equal(call.answer.delivery, 2);
+}
+
+/* Handlers of the four kinds of types are cancelled by their callers, and others of them are
+ * stopped with their worker. */
+static void each_type_hears_of_what_it_is_to_hear(void **state)
+{
+    enum { TYPES = 4 };
+    static const char *const types[] = {DEVOTED_TYPE, STUBBORN_TYPE, ERRAND_TYPE, CALM_TYPE};
+    static const char *const short_grace[] = {"--grace-ms", "1000", NULL};
+    testbed_t *bed = *state;
+    static call_t cancelled[TYPES], stopped[TYPES]; /* they may end after the test has failed */
+    bed->options.worker_arguments = short_grace;
+    start(bed);
+    for (int i = 0; i < TYPES; i++) {
+        type = types[i];
+        begin(bed, "cancelled", &errand_wait, &cancelled[i]);
+        begin(bed, "stopped", &errand_wait, &stopped[i]);
+    }
+    wait_for_note(bed, "start", 2 * TYPES);
+    for (int i = 0; i < TYPES; i++) {
+        cancel(bed, &cancelled[i]);
+    }
+    expect_end(bed, &cancelled[2], FABRIC_ERROR_CANCELLED);
+    expect_end(bed, &cancelled[3], FABRIC_ERROR_CANCELLED); /* cancelled after the others */
+    assert_int_equal(count_notes(bed, "interrupt cancelled 1"), 2);
+    assert_int_equal(cancelled[0].ends + cancelled[1].ends, 0);
+    process_stop(&bed->cluster.workers[0], WAIT_MAX_MS);
+    assert_int_equal(count_notes(bed, "interrupt stopped 2"), 2);
+    assert_int_equal(count_notes(bed, "interrupt cancelled 2"), 1); /* of the devoted one */
+    assert_int_equal(count_notes(bed, "interrupt"), 5);
+    testbed_open_gate(bed, "gate");
+    testbed_add_worker(bed);
+    for (int i = 0; i < TYPES; i++) {
+        expect_end(bed, &cancelled[i], FABRIC_ERROR_CANCELLED);
+        expect_end(bed, &stopped[i], FABRIC_OK);
+        assert_int_equal(stopped[i].answer.delivery, 2);
+    }
+    assert_int_equal(count_notes(bed, "start cancelled"), TYPES);
 }
 
 /* Homes die, and the next ones hear of what was cancelled: calls behind a handler that goes on. */
@@ -435,10 +504,14 @@ int main(void)
          a_cancelled_call_of_a_dead_worker_is_not_run_again, TESTBED_MYSQL_3},
         {"test_sh_06_a_handler_that_a_stop_ends_stores_no_reply",
          test_sh_06_a_handler_that_a_stop_ends_stores_no_reply, TESTBED_ALL},
+        {"test_sh_06_a_handler_that_a_hand_over_ends_stores_no_reply",
+         test_sh_06_a_handler_that_a_hand_over_ends_stores_no_reply, TESTBED_ALL},
         {"test_sh_14_a_cancel_reaches_a_worker_that_stops",
          test_sh_14_a_cancel_reaches_a_worker_that_stops, TESTBED_ALL},
         {"test_nt_16_what_a_stop_must_not_interrupt_runs_again",
          test_nt_16_what_a_stop_must_not_interrupt_runs_again, TESTBED_ALL},
+        {"each_type_hears_of_what_it_is_to_hear", each_type_hears_of_what_it_is_to_hear,
+         TESTBED_BOTH},
         {"the_next_home_is_told", the_next_home_is_told, TESTBED_MYSQL_3},
     };
     return testbed_run("cancel", tests, sizeof tests / sizeof tests[0]);

@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "tests/harness/guest.h"
+#include "tests/harness/process_facts.h"
 #include "tests/harness/testbed.h"
 
 enum { WAIT_MAX_MS = 60000, ASK_MS = 30000, SHORT_MS = 3000 };
@@ -164,6 +165,39 @@ static void test_sh_38_one_place_serves_a_backlog(void **state)
     }
 }
 
+/* The one resident is served, though messages to many others wait, durably, for its room. */
+static void a_resident_is_served_before_a_backlog_for_others(void **state)
+{
+    enum { BEHIND = 200, VISITS = 20 };
+    static const char *const small[] = {"--residents", "1",  "--executors", "1",
+                                        "--window",    "64", NULL};
+    static call_t behind[BEHIND]; /* they may end after the test has failed */
+    testbed_t *bed = *state;
+    call_t held;
+    start(bed, small);
+    type = GUEST_BESIDE;
+    begin(bed, "a", &guest_wait, &gate, &held);
+    (void)ask(bed, "a", &guest_greet, NULL); /* it is the resident, behind its first message */
+    for (int i = 0; i < BEHIND; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "b-%d", i);
+        begin(bed, id, &guest_greet, NULL, &behind[i]);
+    }
+    for (int i = 0; i < VISITS; i++) {
+        assert_int_equal(ask(bed, "a", &guest_greet, NULL).visit, i + 3);
+    }
+    for (int i = 0; i < BEHIND; i++) {
+        assert_false(behind[i].ended);
+    }
+    assert_false(held.ended);
+    testbed_open_gate(bed, "gate");
+    expect_end(bed, &held);
+    for (int i = 0; i < BEHIND; i++) {
+        expect_end(bed, &behind[i]);
+        assert_int_equal(behind[i].visit.most, 1);
+    }
+}
+
 static void test_sh_41_without_a_bound_all_have_places(void **state)
 {
     enum { ENTITIES = 15 };
@@ -252,6 +286,17 @@ static bool is_told(testbed_t *bed)
     return testbed_count_events(bed, "worker-0.log", "worker.slow") > 0;
 }
 
+static void expect_line(testbed_t *bed, const char *code, const char *const *parts)
+{
+    char line[1000];
+    assert_true(process_log_last(&bed->cluster, "worker-0.log", code, line, sizeof line));
+    for (; *parts; parts++) {
+        if (!strstr(line, *parts)) {
+            fail_msg("no %s in: %s", *parts, line);
+        }
+    }
+}
+
 /* Waits until the log tells of the one handler, which goes on meanwhile. */
 static void expect_told_while_it_takes(testbed_t *bed, const fabric_message_type_t *message)
 {
@@ -268,6 +313,10 @@ static void expect_told_while_it_takes(testbed_t *bed, const fabric_message_type
     testbed_open_gate(bed, "gate");
     expect_end(bed, &call);
     assert_int_equal(testbed_count_events(bed, "worker-0.log", "worker.slow"), 1);
+    expect_line(bed, "worker.slow",
+                (const char *const[]){GUEST_TYPE "/slow", message->tag, "request ", " ms", NULL});
+    process_stop(&bed->cluster.workers[0], WAIT_MAX_MS);
+    expect_line(bed, "worker.stopped", (const char *const[]){" slow=1", NULL});
 }
 
 static void a_slow_pending_handler_is_told(void **state)
@@ -357,6 +406,8 @@ int main(void)
          test_sh_34_without_a_place_volatile_is_refused_and_durable_waits, TESTBED_ALL},
         {"test_sh_38_one_place_serves_a_backlog", test_sh_38_one_place_serves_a_backlog,
          TESTBED_ALL},
+        {"a_resident_is_served_before_a_backlog_for_others",
+         a_resident_is_served_before_a_backlog_for_others, TESTBED_SQLITE},
         {"test_sh_41_without_a_bound_all_have_places", test_sh_41_without_a_bound_all_have_places,
          TESTBED_ALL},
         {"test_ie_11_idle_entities_come_back_fresh", test_ie_11_idle_entities_come_back_fresh,

@@ -215,7 +215,7 @@ static void on_the_command_line(void **state)
     invocation_check(&run, __LINE__, 0, NULL, far);
     assert_int_equal(testbed_counter(bed->client, "scheduled"), 1);
     testbed_stop_processes(bed);
-    const char *list[] = {"fabricctl",     "message", "ls", "--store", bed->cluster.database.url,
+    const char *list[] = {"fabricctl",     "scheduled", "ls", "--store", bed->cluster.database.url,
                           "--output=json", NULL};
     invocation_run(bed, list, NULL, &run);
     invocation_check(&run, __LINE__, 0, NULL, list);

@@ -58,6 +58,7 @@ fabric_error_t memory_runner_remove(store_t *base, uint64_t term, incarnation_t 
                                     incarnation_t runner);
 fabric_error_t memory_group_list(store_t *base, store_visit_group_fn *visit, void *context);
 fabric_error_t memory_type_list(store_t *base, store_visit_type_fn *visit, void *context);
+fabric_error_t memory_first_registration(store_t *base, store_registration_t *registration);
 fabric_error_t memory_runner_list(store_t *base, store_visit_runner_fn *visit, void *context);
 
 fabric_error_t memory_lane_list(store_t *base, store_visit_lane_fn *visit, void *context);
@@ -94,6 +95,10 @@ fabric_error_t memory_load_scheduled(store_t *base, uint32_t lane, store_due_key
                                      uint32_t limit, uint64_t bytes_max,
                                      store_visit_pending_fn *visit, void *context, bool *ended);
 fabric_error_t memory_count_scheduled(store_t *base, uint32_t lane, uint64_t *count);
+fabric_error_t memory_find_places(store_t *base, uint32_t lane, const request_id_t *ids,
+                                  size_t count, store_visit_place_fn *visit, void *context);
+fabric_error_t memory_count_scheduled_type(store_t *base, uint32_t lane, fabric_bytes_t type,
+                                           uint64_t *count);
 fabric_error_t memory_find_scheduled(store_t *base, uint32_t lane, const store_due_key_t *keys,
                                      size_t count, bool *found);
 fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const uint8_t *hashes, size_t count,

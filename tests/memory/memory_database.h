@@ -136,6 +136,7 @@ typedef struct memory_database {
     bool foreign;
     store_cluster_t cluster;
     store_coordinator_t coordinator;
+    int64_t registered_ms;                 /* when the first type was stored; 0: none was */
     uint64_t id_marks[LIMIT_MACHINES_MAX]; /* by slot */
     MEMORY_LIST(store_broker_t) brokers;
     MEMORY_LIST(store_runner_t) runners;

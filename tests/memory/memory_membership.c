@@ -5,6 +5,11 @@
 #include "core/shard_map.h"
 #include "tests/memory/memory_connection.h"
 
+static int64_t time_of(const memory_database_t *database)
+{
+    return database->now_ms ? database->now_ms : clock_wall_ms();
+}
+
 /* ---- brokers ---- */
 
 static void remove_broker(memory_database_t *database, size_t i)
@@ -76,9 +81,8 @@ fabric_error_t memory_broker_join(store_t *base, const store_broker_t *broker, s
     }
     joined.id_mark = database->id_marks[joined.machine];
     *MEMORY_APPEND(&database->brokers) = joined;
-    store_join_t result = {.machine = joined.machine,
-                           .high_id = joined.id_mark,
-                           .now_ms = database->now_ms ? database->now_ms : clock_wall_ms()};
+    store_join_t result = {
+        .machine = joined.machine, .high_id = joined.id_mark, .now_ms = time_of(database)};
     error = memory_leave(store, FABRIC_OK);
     if (!error) {
         *join = result;
@@ -272,6 +276,24 @@ fabric_error_t memory_type_put(store_t *base, uint64_t term, incarnation_t holde
         stored = MEMORY_APPEND(&database->types);
     }
     *stored = make_name(database, type->group, type->name, type->description);
+    if (database->registered_ms == 0) {
+        memory_note_value(database, &database->registered_ms, sizeof database->registered_ms);
+        database->registered_ms = time_of(database);
+    }
+    return memory_leave(store, FABRIC_OK);
+}
+
+fabric_error_t memory_first_registration(store_t *base, store_registration_t *registration)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_READ, MEMORY_NO_LANE);
+    if (error) {
+        return error;
+    }
+    int64_t at_ms = store->database->registered_ms;
+    int64_t age_ms = time_of(store->database) - at_ms;
+    *registration = (store_registration_t){.any = at_ms != 0};
+    registration->ago_ms = at_ms != 0 && age_ms > 0 ? (uint64_t)age_ms : 0;
     return memory_leave(store, FABRIC_OK);
 }
 

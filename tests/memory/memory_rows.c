@@ -253,6 +253,22 @@ fabric_error_t memory_count_scheduled(store_t *base, uint32_t lane, uint64_t *co
     return memory_leave(store, FABRIC_OK);
 }
 
+fabric_error_t memory_count_scheduled_type(store_t *base, uint32_t lane, fabric_bytes_t type,
+                                           uint64_t *count)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *found = memory_lane_of(store->database, lane);
+    *count = 0;
+    for (size_t i = 0; found && i < found->scheduled.count; i++) {
+        *count += fabric_bytes_equal(found->scheduled.items[i]->row.type, type);
+    }
+    return memory_leave(store, FABRIC_OK);
+}
+
 fabric_error_t memory_find_scheduled(store_t *base, uint32_t lane, const store_due_key_t *keys,
                                      size_t count, bool *found)
 {
@@ -264,6 +280,46 @@ fabric_error_t memory_find_scheduled(store_t *base, uint32_t lane, const store_d
     const memory_lane_t *rows = memory_lane_of(store->database, lane);
     for (size_t i = 0; i < count; i++) {
         found[i] = rows && memory_scheduled_find(rows, keys[i]);
+    }
+    return memory_leave(store, FABRIC_OK);
+}
+
+/* ---- by their ids ---- */
+
+static bool is_asked(request_id_t id, const request_id_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ids[i].value == id.value) {
+            return true;
+        }
+    }
+    return false;
+}
+
+fabric_error_t memory_find_places(store_t *base, uint32_t lane, const request_id_t *ids,
+                                  size_t count, store_visit_place_fn *visit, void *context)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_LOAD, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *found = memory_lane_of(store->database, lane);
+    for (size_t i = 0; found && i < found->scheduled.count; i++) {
+        const store_pending_t *row = &found->scheduled.items[i]->row;
+        if (is_asked(row->id, ids, count)) {
+            visit(context, &(store_place_t){row->id, row->due_ms, 0, row->id.value});
+        }
+    }
+    for (const memory_entity_t *entity = found ? found->entities : NULL; entity;
+         entity = entity->hh.next) {
+        for (size_t i = entity->rows.first; i < entity->rows.places.count; i++) {
+            const store_pending_t *row =
+                &((const memory_row_t *)entity->rows.places.items[i].item)->row;
+            if (is_asked(row->id, ids, count)) {
+                visit(context, &(store_place_t){row->id, 0, row->entity_hash, row->position});
+            }
+        }
     }
     return memory_leave(store, FABRIC_OK);
 }

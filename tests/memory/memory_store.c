@@ -477,6 +477,7 @@ const store_driver_t memory_store_driver = {
     .runner_remove = memory_runner_remove,
     .group_list = memory_group_list,
     .type_list = memory_type_list,
+    .first_registration = memory_first_registration,
     .runner_list = memory_runner_list,
     .lane_list = memory_lane_list,
     .lane_assign = memory_lane_assign,
@@ -494,6 +495,8 @@ const store_driver_t memory_store_driver = {
     .find_rows = memory_find_rows,
     .load_scheduled = memory_load_scheduled,
     .count_scheduled = memory_count_scheduled,
+    .count_scheduled_type = memory_count_scheduled_type,
     .find_scheduled = memory_find_scheduled,
+    .find_places = memory_find_places,
     .find_keys = memory_find_keys,
 };

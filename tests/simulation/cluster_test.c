@@ -23,6 +23,8 @@
 #define APART_SEEDS     40
 #define KEYED_SEEDS     120
 #define ROLLING_SEEDS   60
+#define SCHEDULED_SEEDS 60
+#define FAILING_SEEDS   60
 
 /* What a run is about, for FABRIC_SIMULATION_KIND. */
 typedef struct kind {
@@ -42,8 +44,22 @@ static const kind_t rolling_brokers = {"rolling_brokers", {.calm = true, .rollin
 static const kind_t keys = {"keys", {.keyed = true}};
 static const kind_t taken_keys = {"taken_keys", {.keyed = true, .takeovers = true}};
 
-static const kind_t *const kinds[] = {&usual, &calm_runs, &poison,          &loss, &takeovers,
-                                      &apart, &rolling,   &rolling_brokers, &keys, &taken_keys};
+/* Messages with times of delivery, where nothing fails, and elsewhere. */
+static const kind_t punctual = {"punctual", {.calm = true, .scheduled = true}};
+static const kind_t schedules = {"schedules", {.scheduled = true}};
+static const kind_t taken_schedules = {"taken_schedules", {.scheduled = true, .takeovers = true}};
+
+/* Messages that fail; where nothing else fails, their workers do not crash either. */
+static const kind_t defects = {"defects", {.calm = true, .failing = true}};
+static const kind_t failing = {"failing", {.failing = true}};
+static const kind_t taken_failing = {"taken_failing", {.failing = true, .takeovers = true}};
+static const kind_t late_failing = {"late_failing",
+                                    {.failing = true, .scheduled = true, .keyed = true}};
+
+static const kind_t *const kinds[] = {
+    &usual,     &calm_runs, &poison,          &loss,          &takeovers,       &apart,
+    &rolling,   &keys,      &punctual,        &defects,       &rolling_brokers, &taken_keys,
+    &schedules, &failing,   &taken_schedules, &taken_failing, &late_failing};
 
 static const kind_t *present_kind;
 static uint64_t present_seed;
@@ -121,13 +137,15 @@ static void print_result(const simulation_result_t *r)
         "purged %llu), faults %llu, store errors %llu, terms %llu (%llu refusals), "
         "hand-overs %llu, "
         "stale results %llu, late frames %llu, duplicates %llu, dead letters %llu, crashes %llu, "
-        "failed builds %llu, cancelled %llu, interrupted %llu\n",
+        "failed builds %llu, cancelled %llu, interrupted %llu, attempts %llu, parked %llu, resumed "
+        "%llu, unharmed %llu, late us %llu\n",
         (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
         (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
         (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
         (ull)r->purged, (ull)r->faults, (ull)r->store_errors, (ull)r->takeovers, (ull)r->refusals,
         (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->duplicates, (ull)r->dead_letters,
-        (ull)r->crashes, (ull)r->unbuilt, (ull)r->cancelled, (ull)r->interrupted);
+        (ull)r->crashes, (ull)r->unbuilt, (ull)r->cancelled, (ull)r->interrupted, (ull)r->attempts,
+        (ull)r->parked, (ull)r->resumed, (ull)r->unharmed, (ull)r->late_us);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -151,6 +169,11 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->refusals += one->refusals;
     sum->repeated += one->repeated;
     sum->unbuilt += one->unbuilt;
+    sum->attempts += one->attempts;
+    sum->parked += one->parked;
+    sum->resumed += one->resumed;
+    sum->unharmed += one->unharmed;
+    sum->late_us = one->late_us > sum->late_us ? one->late_us : sum->late_us;
     sum->kept += one->kept;
     sum->outlived += one->outlived;
     sum->stale += one->stale;
@@ -234,6 +257,40 @@ static void a_primary_key_has_one_message(void **state)
     }
     print_result(&sum);
     assert_true(sum.duplicates > 20 * KEYED_SEEDS && sum.takeovers > KEYED_SEEDS);
+}
+
+static void run_in_turn(const kind_t *const *all, size_t count, uint64_t seeds,
+                        simulation_result_t *sum)
+{
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        simulation_result_t result;
+        assert_true(run(all[seed % count], seed, false, &result));
+        add(sum, &result);
+    }
+    print_result(sum);
+}
+
+/* None before its time, each once, in the order of the times, whoever is their home by then. */
+static void scheduled_messages_come_at_their_times(void **state)
+{
+    (void)state;
+    static const kind_t *const all[] = {&punctual, &schedules, &taken_schedules};
+    simulation_result_t sum = {0};
+    run_in_turn(all, 3, SCHEDULED_SEEDS, &sum);
+    assert_true(sum.moves > 20 * SCHEDULED_SEEDS && sum.takeovers > SCHEDULED_SEEDS);
+    assert_true(sum.loaded > SCHEDULED_SEEDS);
+}
+
+/* They are tried as often as their types say, and nothing overtakes them. */
+static void failing_messages_keep_their_place(void **state)
+{
+    (void)state;
+    static const kind_t *const all[] = {&defects, &failing, &taken_failing, &late_failing};
+    simulation_result_t sum = {0};
+    run_in_turn(all, 4, FAILING_SEEDS, &sum);
+    assert_true(sum.attempts > 20 * FAILING_SEEDS && sum.crashes > 0 && sum.dead_letters > 0);
+    assert_true(sum.parked > FAILING_SEEDS && sum.resumed > FAILING_SEEDS);
+    assert_true(sum.unbuilt > FAILING_SEEDS && sum.unharmed > FAILING_SEEDS);
 }
 
 /* A link that is cut proves nothing about the broker at its end. */
@@ -367,6 +424,8 @@ int main(void)
         cmocka_unit_test(lost_commits_are_noticed),
         cmocka_unit_test(earlier_holders_change_nothing),
         cmocka_unit_test(a_primary_key_has_one_message),
+        cmocka_unit_test(scheduled_messages_come_at_their_times),
+        cmocka_unit_test(failing_messages_keep_their_place),
         cmocka_unit_test(cut_links_between_brokers_fence_nobody),
         cmocka_unit_test(a_rolling_restart_of_workers_fails_no_call),
         cmocka_unit_test(a_rolling_restart_of_brokers_fails_no_call),

@@ -101,6 +101,7 @@ static void on_loss(event_t *event)
 
 void simulation_entry_told(uint32_t lane, uint64_t number)
 {
+    check_told(lane, number);
     bool is_behind = world.left[lane] > 0 && number > world.left[lane];
     world.result->misplaced += is_behind && number <= newest_entry(lane);
 }
@@ -239,6 +240,9 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     }
     if (world.plan.rolling) {
         restarts_begin();
+    }
+    if (world.plan.failing) {
+        operators_begin();
     }
     if (options->takeovers) {
         faults_begin_takeovers();

@@ -22,6 +22,8 @@ typedef struct simulation_options {
     bool rolling;   /* no fault: workers but one are restarted in order, at any time */
     bool rolling_brokers; /* the same of brokers, one after the other, and workers meanwhile */
     bool keyed;           /* many calls have primary keys, each of which several calls have */
+    bool scheduled;       /* half of the durable messages have a time, many of them the same one */
+    bool failing;         /* each type has another policy for messages that fail, and many do */
     bool full;  /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
     bool trace; /* every event to standard error */
 } simulation_options_t;
@@ -47,6 +49,7 @@ typedef struct simulation_result {
     uint64_t checkpoints; /* of lanes, completed */
     uint64_t rows;        /* of pending messages, found at checkpoints */
     uint64_t moves;       /* scheduled messages that came due */
+    uint64_t late_us;     /* the latest of them, after its time and the last fault */
     uint64_t loaded;      /* messages that brokers had dropped from memory, and loaded again */
     uint64_t purged;      /* entries */
     uint64_t lost;        /* brokers that noticed that the store had lost commits */
@@ -62,6 +65,10 @@ typedef struct simulation_result {
     uint64_t refusals;    /* of connections, by dead brokers that were tried */
     uint64_t repeated;    /* handlers of durable messages that had been started before */
     uint64_t unbuilt;     /* builds of instances that have failed */
+    uint64_t attempts;    /* counted for messages that break */
+    uint64_t parked;      /* entities, each time */
+    uint64_t resumed;     /* the same, by operators */
+    uint64_t unharmed;    /* messages handled by an instance that had answered with a failure */
     uint64_t kept;        /* deliveries answered from results of before a change of home */
     uint64_t outlived;    /* messages handled by instances that had outlived a home */
     uint64_t duplicates;  /* calls that were answered by the message of another one */

@@ -219,6 +219,11 @@ static void run_operation(broker_actor_t *actor, operation_t *operation)
                                   operation->scheduled.limit, operation->scheduled.bytes_max,
                                   &operation->rows, &operation->ended);
         break;
+    case OPERATION_SEARCH:
+        operation->error =
+            loader_search(&life->loader, operation->hold.lane, operation->search.wanted,
+                          operation->search.count, &operation->rows);
+        break;
     case OPERATION_FIND:
         find(life, operation);
         break;

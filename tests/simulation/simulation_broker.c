@@ -161,12 +161,13 @@ static void make_router(broker_life_t *life, const store_cluster_t *cluster,
     config.client_heartbeat_ms = world.plan.lease_ms / 3;
     config.registration_ms = 3000;
     config.release_grace_ms = world.plan.release_grace_ms;
-    config.backoff_ms = 20;
-    config.backoff_max_ms = 200;
+    config.backoff_ms = SIMULATION_BACKOFF_MS;
+    config.backoff_max_ms = SIMULATION_BACKOFF_MAX_MS;
+    config.attempts_max = world.plan.attempts_max;
     config.client_memory_ms = 600000;
     config.batch_bytes_max = 40; /* a few messages */
     config.entity_window = world.plan.entity_window;
-    config.schedule_window = world.plan.entity_window < 1024 ? world.plan.entity_window : 4096;
+    config.schedule_window = world.plan.schedule_window;
     config.memory_bytes_max = world.plan.memory_bytes_max;
     config.checkpoint_ms = world.plan.checkpoint_ms;
     config.checkpoint_bytes = world.plan.checkpoint_bytes;
@@ -525,13 +526,34 @@ uint64_t simulated_broker_stalled_us(const process_t *process)
     return waits ? world.now_us : life ? life->stalled_us : 0;
 }
 
-uint64_t simulated_broker_pending(const process_t *process)
+static router_counters_t counters_of(const process_t *process)
 {
     const broker_life_t *life = ((const broker_t *)process)->life;
-    if (!life || !life->open) {
-        return 0;
+    router_counters_t counters = {0};
+    if (life && life->open) {
+        router_counters(life->router, &counters);
     }
-    router_counters_t counters;
-    router_counters(life->router, &counters);
-    return counters.pending;
+    return counters;
+}
+
+uint64_t simulated_broker_pending(const process_t *process)
+{
+    return counters_of(process).pending;
+}
+
+uint64_t simulated_broker_parked(const process_t *process)
+{
+    return counters_of(process).parked;
+}
+
+bool simulated_broker_has(const process_t *process, uint64_t request_id)
+{
+    const broker_life_t *life = ((const broker_t *)process)->life;
+    return life && life->open && router_knows(life->router, (request_id_t){request_id});
+}
+
+incarnation_t simulated_broker_incarnation(const process_t *process)
+{
+    const broker_life_t *life = ((const broker_t *)process)->life;
+    return life ? life->incarnation : (incarnation_t){{0}};
 }

@@ -12,7 +12,7 @@
 #include "broker/store/appender.h"
 #include "broker/store/checkpointer.h"
 #include "broker/store/finder.h"
-#include "broker/store/loader.h"
+#include "broker/store/loader_search.h"
 #include "tests/simulation/simulation_processes.h"
 
 enum { APPENDERS_MAX = 2, INBOX_MAX = 64 };
@@ -44,6 +44,7 @@ typedef enum operation_kind {
     OPERATION_ADOPT,          /* `hold` -> `adoption` */
     OPERATION_LOAD,           /* `load` -> `rows`, `done` */
     OPERATION_LOAD_SCHEDULED, /* `scheduled` -> `rows`, `ended` */
+    OPERATION_SEARCH,         /* `search` -> `rows` */
     /* of the finder */
     OPERATION_FIND /* `lookup` -> `answer` */
 } operation_kind_t;
@@ -52,7 +53,7 @@ typedef enum operation_kind {
 typedef struct operation {
     operation_kind_t kind;
     fabric_error_t error;
-    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, FIND: the lane only */
+    store_hold_t hold; /* LOAD, LOAD_SCHEDULED, SEARCH, FIND: the lane only */
     uint64_t number, log_bytes;
     append_part_t parts[SIMULATION_LANES_MAX];
     size_t part_count;
@@ -62,6 +63,7 @@ typedef struct operation {
     adoption_t adoption;
     router_load_t load;
     router_scheduled_t scheduled;
+    router_search_t search;
     bool ended;
     message_chain_t rows;
     size_t done;

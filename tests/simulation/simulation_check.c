@@ -1,5 +1,5 @@
 /* The checkers. See simulation_check.h; the invariants I1-I14 are those of docs/guarantees.md. */
-#include "tests/simulation/simulation_check_state.h"
+#include "tests/simulation/simulation_check_failing.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -150,6 +150,7 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_
     if (watched->due_us > 0 && check_is_scheduled(watched)) {
         world_fail("call %u is handled before it has a place", call);
     }
+    check_failing_run(watched, token);
     watched->runs++;
     if (!check_is_durable(watched) && watched->runs > 1) {
         world_fail("I3: volatile call %u is handled %u times", call, watched->runs);
@@ -216,6 +217,9 @@ static void check_durable_end(uint32_t number, const call_t *ended)
     }
     if (!message->replied) {
         world_fail("I10: call %u got a reply that is not stored", number);
+    } else if (message->reply_error != (uint32_t)ended->error) {
+        world_fail("I5: call %u ended as %s, stored is %s", number, fabric_error_name(ended->error),
+                   fabric_error_name(fabric_error_from_number(message->reply_error)));
     } else if (message->reply_run != call->run) {
         world_fail("I5: call %u got the reply of run %llu, stored is that of run %llu", number,
                    (ull)call->run, (ull)message->reply_run);
@@ -383,10 +387,12 @@ static void check_accepted(const channel_t *connection, wire_reader_t *body)
 static void check_deliver(const process_t *broker, wire_reader_t *body)
 {
     message_deliver_t deliver;
-    if (!world.plan.cancels || message_get_deliver(body, &deliver)) {
+    bool looks = world.plan.cancels || world.plan.failing;
+    if (!looks || message_get_deliver(body, &deliver)) {
         return;
     }
     uint32_t number = check_find_request(deliver.request_id);
+    check_failing_delivered(broker, number != UINT32_MAX ? &watch.calls[number] : NULL, &deliver);
     if (number == UINT32_MAX) {
         return; /* a volatile one */
     }
@@ -423,7 +429,7 @@ static void check_reply(const channel_t *connection, wire_reader_t *body)
         world_fail("I10: the reply of sequence %llu leaves before it is stored",
                    (ull)reply.sequence);
     } else if (run_of_reply(&reply, call) != message->reply_run ||
-               reply.status != message->reply_status) {
+               reply.status != message->reply_status || reply.error != message->reply_error) {
         world_fail("I5: the reply of sequence %llu is not the stored one", (ull)reply.sequence);
     }
 }
@@ -450,6 +456,7 @@ void check_broker_sends(process_t *broker, const channel_t *connection, fabric_b
             message_assign_t assign;
             if (!message_get_assign(&body, &assign)) {
                 check_assign(broker, connection, &assign);
+                check_failing_assigned(shard_id_number((shard_id_t){(uint32_t)assign.shard}));
             }
         } else if (kind == KIND_WELCOME) {
             check_welcome(broker, connection);
@@ -602,6 +609,7 @@ void check_final(void)
     check_store_at_end();
     check_maps_at_end();
     check_poison();
+    check_failing_at_end();
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         uint64_t pending = simulated_broker_pending(world.brokers[i]);
         if (pending != 0) {

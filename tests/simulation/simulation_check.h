@@ -29,8 +29,9 @@ typedef struct watched_call {
     bool kills;     /* the message is poison: it kills each worker that runs it */
     unsigned again; /* so often the call was sent again under its key after an unknown outcome */
     uint64_t submitted_us;
-    uint64_t due_us; /* when its message is due; 0: at once */
-    bool scheduled;  /* its home has accepted it before that */
+    uint64_t due_us;  /* when its message is due; 0: at once */
+    bool scheduled;   /* its home has accepted it before that */
+    uint64_t told_us; /* when the home heard that it is stored; 0: it has not */
     /* at its end */
     bool ended;
     fabric_error_t error;
@@ -45,11 +46,27 @@ typedef struct watched_call {
     uint64_t begun_in; /* the entry with the message */
     uint64_t ended_in; /* the entry with its end; 0: none */
     bool buried;       /* that end is a dead letter */
+    bool dead_row;     /* and has a row as such */
     bool replied;
     uint64_t reply_run;
     uint64_t reply_order; /* among all replies */
     uint8_t reply_status;
-    uint32_t crashes; /* counted for it */
+    uint32_t reply_error;
+    /* of failures: those that its handler has, in this order, each time until its entity has been
+     * resumed so often; and those that are counted since it was resumed */
+    uint32_t deaths; /* of workers, behind its defects */
+    uint32_t heals;
+    uint32_t attempts;
+    uint32_t crashes;
+    uint32_t resumed;
+    uint64_t counted_epoch; /* under which the counts were stored, and in which entry */
+    uint64_t counted_in;
+    uint32_t broken, broken_now; /* the largest number of an attempt that broke; since resumed */
+    bool broke;                  /* its last handler broke, and then also the next three: */
+    token_t broke_token;
+    uint64_t broke_us, broke_activation;
+    uint64_t activation, activation_epoch; /* of its last delivery */
+    token_t token;                         /* the newest of its handlers */
     /* of cancels */
     bool cancels;     /* its caller has cancelled it */
     bool cancelled;   /* and so it has ended, in the store; then also the next two: */
@@ -90,6 +107,23 @@ void check_again(uint32_t call);
 /* A handler begins. The run's number. */
 uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_t token);
 const watched_run_t *check_watched_run(uint32_t run);
+/* The handler's attempt breaks. */
+void check_broke(uint32_t run, uint32_t attempt);
+/* On what an instance handles a message, and how. */
+typedef struct instance_run {
+    uint32_t entries;  /* messages that it has handled before */
+    uint32_t delivery; /* of the message, as far as its home knows */
+    bool failed;       /* the answer is a failure */
+} instance_run_t;
+void check_handled(uint32_t run, const process_t *worker, instance_run_t how);
+/* An instance of the entity cannot be built. */
+void check_unbuilt(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker);
+/* An instance of the entity is to be built. */
+void check_build(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker);
+/* Whether the entity is parked, by the store. */
+bool check_is_parked(unsigned entity);
+/* An operator is about to resume the entity. */
+void check_resume_ordered(unsigned entity);
 /* The position of a request, as far as the store was seen. */
 uint64_t check_position_of(uint64_t request_id);
 /* An instance of the call's entity handles the request at position `id` under the token next after
@@ -118,6 +152,9 @@ void check_append_sent(const store_entry_t *entries, size_t count);
 void check_gives_up(const store_hold_t *hold, bool is_appending);
 /* The store says that it has written these entries just now. */
 void check_appended(const store_entry_t *entries, size_t count);
+
+/* A home hears that an entry is durable. */
+void check_told(uint32_t lane, uint64_t entry);
 
 /* A coordinator has changed the store under its term; a lane's row was `before`. */
 void check_coordinator_writes(const char *what, uint64_t term, incarnation_t holder);

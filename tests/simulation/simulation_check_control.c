@@ -143,7 +143,7 @@ void check_map(const process_t *broker, map_version_t version, fabric_bytes_t by
 incarnation_t check_last_owner_in_map(const process_t *broker, unsigned type, unsigned shard)
 {
     const shard_map_t *map = notes_of(broker)->map;
-    return map ? shard_map_last_owner(map, fabric_bytes_of(ledger_types[type].name),
+    return map ? shard_map_last_owner(map, fabric_bytes_of(ledger_type(type)->name),
                                       shard_id_make(1, (uint16_t)shard))
                : (incarnation_t){{0}};
 }
@@ -168,7 +168,7 @@ static void check_owners_of(const shard_map_t *map, uint32_t lane, const process
     for (uint32_t number = 1; known && number <= SIMULATION_SHARDS; number++) {
         shard_id_t shard = shard_id_make(1, (uint16_t)number);
         for (unsigned i = 0; number % world.plan.lanes == lane && i < world.plan.types; i++) {
-            fabric_bytes_t type = fabric_bytes_of(ledger_types[i].name);
+            fabric_bytes_t type = fabric_bytes_of(ledger_type(i)->name);
             incarnation_t published = shard_map_owner(map, type, shard);
             incarnation_t owner = shard_map_owner(known, type, shard);
             /* The home's router may know an owner of before that no published map has named. */

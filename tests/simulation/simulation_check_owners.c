@@ -99,7 +99,7 @@ static unsigned type_named(fabric_bytes_t name)
 {
     unsigned type = 0;
     while (type < world.plan.types &&
-           !fabric_bytes_equal(name, fabric_bytes_of(ledger_types[type].name))) {
+           !fabric_bytes_equal(name, fabric_bytes_of(ledger_type(type)->name))) {
         type++;
     }
     assert(type < world.plan.types);

@@ -16,6 +16,11 @@ typedef struct watched_entity {
     token_t last_token;
     uint64_t last_sequence[CLIENTS_MAX];
     uint64_t submitted_us; /* the latest of those that have ended */
+    /* The worker whose handler has just failed, or that could not build it; NULL: none. */
+    const process_t *failed_at, *unbuilt_at;
+    uint64_t failed_life, failed_us, unbuilt_life, unbuilt_us;
+    const struct watched_call *unbuilt_for; /* a message that waits; NULL: none is known */
+    uint32_t resumes_ordered;
 } watched_entity_t;
 
 /* A lane's journal as far as it was seen. */
@@ -25,6 +30,7 @@ typedef struct watched_lane {
     incarnation_t writer;
     uint64_t log_bytes;
     uint64_t last_id;    /* the highest that an entry says */
+    uint64_t last_move;  /* the last position of a message that came due */
     uint64_t checkpoint; /* the rows are complete as of this entry */
     /* The last entry that was sent under the latest epoch, and the last one that may be, since the
      * lane was given up under that epoch. */
@@ -77,6 +83,9 @@ uint32_t check_find_request(uint64_t id);
 void check_ends_free(void);
 /* What stands in the store when all calls have ended. */
 void check_store_at_end(void);
+
+/* A record says that a scheduled message has come due (simulation_check_schedules.c). */
+void check_moved(const store_entry_t *entry, watched_call_t *call, uint64_t position);
 
 /* ---- simulation_check_control.c ---- */
 

@@ -5,7 +5,7 @@
 
 #include "core/journal/fold.h"
 #include "tests/memory/memory_store.h"
-#include "tests/simulation/simulation_check_state.h"
+#include "tests/simulation/simulation_check_failing.h"
 #include "tests/simulation/simulation_processes.h"
 
 /* ---- messages ---- */
@@ -100,28 +100,15 @@ static void note_message(const store_entry_t *entry, const journal_record_t *rec
     call->begun_in = entry->number;
 }
 
-/* A scheduled message has come due: once, and not before its time. */
 static void note_move(const store_entry_t *entry, const journal_record_t *record)
 {
     uint32_t number = call_by_id(record->id.value);
-    if (number == UINT32_MAX) {
-        return;
+    if (number != UINT32_MAX) {
+        watched_call_t *call = &watch.calls[number];
+        check_moved(entry, call, record->position);
+        note_position(entry, call, record->position);
+        call->moved_in = entry->number;
     }
-    watched_call_t *call = &watch.calls[number];
-    world_note("moved", number, record->position, entry->number);
-    world.result->moves++;
-    if (!check_is_scheduled(call) || call->replied) {
-        world_fail("call %u comes due in entry %llu, and is not scheduled", number,
-                   (ull)entry->number);
-    }
-    if (world.now_us < call->due_us) {
-        world_fail("call %u comes due before its time", number);
-    }
-    if (call->position >= record->position) {
-        world_fail("I7: call %u comes due at position %llu", number, (ull)record->position);
-    }
-    note_position(entry, call, record->position);
-    call->moved_in = entry->number;
 }
 
 /* ---- ends ---- */
@@ -207,14 +194,14 @@ static void note_reply(const store_entry_t *entry, const store_reply_t *reply, b
     call->ended_in = entry->number;
     call->buried = dead;
     call->reply_status = reply->status;
+    call->reply_error = reply->error;
     watch.ends++;
     if (reply->status == STATUS_FAILURE) {
         call->reply_run = reply->code;
     } else if (reply->status == STATUS_TYPED_FAILURE ||
                (reply->status == STATUS_OK && (!(call->flags & REQUEST_TELL) || call->key > 0))) {
         call->reply_run = check_run_of_payload(reply->payload, number);
-    } else if (reply->status == STATUS_DEFECT &&
-               !(call->kills && reply->error == FABRIC_ERROR_DEAD_LETTER)) {
+    } else if (reply->status == STATUS_DEFECT && !check_defect_is_end(call, reply)) {
         world_fail("I2: call %u ends as a defect (%s) though only %u attempts break", number,
                    fabric_error_name(fabric_error_from_number(reply->error)), call->defects);
     }
@@ -240,32 +227,23 @@ static void note_dead(const store_entry_t *entry, const journal_record_t *record
     note_reply(entry, &record->reply, true);
     uint32_t number = call_by_id(record->id.value);
     world.result->dead_letters++;
-    if (number != UINT32_MAX && watch.calls[number].kills &&
-        record->cause == FABRIC_ERROR_RUNNER_UNAVAILABLE) {
-        watch.poison_buried = true;
-        return;
+    if (number != UINT32_MAX) {
+        const watched_call_t *call = &watch.calls[number];
+        watch.poison_buried |= call->kills;
+        if ((call->kills || world.plan.failing) && check_is_buried_rightly(call, record)) {
+            return;
+        }
     }
     world_fail("I1: request %llu is a dead letter without cause: %s", (ull)record->id.value,
                fabric_error_name(fabric_error_from_number(record->cause)));
 }
 
-/* Crashes are counted one by one. Without faults only those of the poison message are counted. */
-static void note_attempt(const journal_record_t *record)
+static void note_attempt(const store_entry_t *entry, const journal_record_t *record)
 {
     uint32_t number = call_by_id(record->id.value);
-    if (number == UINT32_MAX) {
-        return;
+    if (number != UINT32_MAX) {
+        check_attempt_stored(entry, &watch.calls[number], record->attempts);
     }
-    watched_call_t *call = &watch.calls[number];
-    uint32_t crashes = record->attempts.crashes;
-    if (crashes < call->crashes || crashes > call->crashes + 1) {
-        world_fail("I2: call %u had %u crashes, and has %u", number, call->crashes, crashes);
-    }
-    if (crashes > call->crashes && world.plan.faults == 0 && !call->kills) {
-        world_fail("I2: call %u, which kills no worker, has %u crashes", number, crashes);
-    }
-    world.result->crashes += crashes - call->crashes;
-    call->crashes = crashes;
 }
 
 /* ---- entries ---- */
@@ -311,7 +289,7 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
         note_reply(entry, &record->reply, false);
         break;
     case RECORD_ATTEMPT:
-        note_attempt(record);
+        note_attempt(entry, record);
         break;
     case RECORD_DEAD:
         note_dead(entry, record);
@@ -419,10 +397,7 @@ static void look_at_row(void *context, uint32_t lane, const store_pending_t *row
         world_fail("call %u, begun in entry %llu, has a row of entry %llu", number,
                    (ull)call->begun_in, (ull)row->number);
     }
-    if (row->crashes > call->crashes) {
-        world_fail("I2: call %u has %u crashes, its row says %u", number, call->crashes,
-                   row->crashes);
-    }
+    check_row_counts(call, look->number, row);
 }
 
 /* The rows of a lane are complete as of `number`: what had not ended then has a row, unless it has
@@ -450,34 +425,31 @@ static void check_checkpoint(uint32_t lane, uint64_t number)
     free(look.found);
 }
 
-/* The row of a dead letter, and whether its message has one as well. */
-typedef struct dead_look {
-    uint32_t lane;
-    uint64_t id;
-} dead_look_t;
-
-static void find_dead(void *context, uint32_t lane, const store_dead_row_t *row)
+static void note_dead_row(void *context, uint32_t lane, const store_dead_row_t *row)
 {
-    dead_look_t *look = context;
-    look->id = lane == look->lane ? row->id.value : look->id;
+    uint32_t number =
+        lane == *(const uint32_t *)context ? check_find_request(row->id.value) : UINT32_MAX;
+    if (number != UINT32_MAX) {
+        watch.calls[number].dead_row = true;
+    }
 }
 
 static void look_for_both(void *context, uint32_t lane, const store_pending_t *row)
 {
-    const dead_look_t *look = context;
-    if (lane == look->lane && row->id.value == look->id) {
+    uint32_t number =
+        lane == *(const uint32_t *)context ? check_find_request(row->id.value) : UINT32_MAX;
+    if (number != UINT32_MAX && watch.calls[number].dead_row) {
         world_fail("request %llu is pending and a dead letter by its rows", (ull)row->id.value);
     }
 }
 
-/* A slice has all row changes of a message. The poison message is the only dead letter. */
+/* A slice has all row changes of a message. */
 static void check_dead_row(uint32_t lane)
 {
-    dead_look_t look = {.lane = lane};
-    if (watch.poison_buried) {
-        memory_store_dump_dead(SIMULATION_DATABASE, find_dead, &look);
-        memory_store_dump_pending(SIMULATION_DATABASE, look_for_both, &look);
-        memory_store_dump_scheduled(SIMULATION_DATABASE, look_for_both, &look);
+    if (world.result->dead_letters > 0) {
+        memory_store_dump_dead(SIMULATION_DATABASE, note_dead_row, &lane);
+        memory_store_dump_pending(SIMULATION_DATABASE, look_for_both, &lane);
+        memory_store_dump_scheduled(SIMULATION_DATABASE, look_for_both, &lane);
     }
 }
 

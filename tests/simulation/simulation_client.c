@@ -23,6 +23,10 @@ enum {
     ORDER_MAX_MS = 1000,
     LATER_OF = 4, /* of so many durable calls of a seed with schedules one has a time */
     LATER_MS_MAX = 3000,
+    SAME_MS = 250, /* between the times that many messages share */
+    DEFECTS_OF_10000 = 600,
+    FAILING_OF_10000 = 1500,
+    DEATHS_OF_10000 = 150,
     KEYED_OF_10000 = 7000,
     CANCELS_OF_10000 = 2000,
     SOON_US_MAX = 20000,
@@ -207,7 +211,7 @@ static uint64_t submit(client_t *client, uint32_t number, uint64_t sequence, uin
 {
     const watched_call_t *watched = check_watched(number);
     ledger_id_t id = ledger_id_of(watched->entity);
-    const fabric_entity_type_t *type = &ledger_types[ledger_type_of(watched->entity)];
+    const fabric_entity_type_t *type = ledger_type(ledger_type_of(watched->entity));
     ledger_request_t request = {number, watched->defects, watched->fails};
     fabric_call_t description = {.entity = fabric_entity(type->name, id.text),
                                  .message = watched->flags & REQUEST_DURABLE ? &ledger_append
@@ -270,21 +274,56 @@ static uint32_t draw_key(uint32_t call)
     return 1 + call / (4 * world.plan.entities) + (uint32_t)world_between(0, 2);
 }
 
+/* How often the message fails, also more often than it may, and how many operators resume its
+ * entity in vain. */
+static void draw_failures(watched_call_t *watched)
+{
+    if (world_chance(FAILING_OF_10000)) {
+        watched->defects = (uint32_t)world_between(1, 5);
+        watched->heals = (uint32_t)world_between(1, 2);
+    }
+    if (world.plan.deaths && world_chance(DEATHS_OF_10000)) {
+        watched->deaths = (uint32_t)world_between(1, 4);
+        watched->heals = 1;
+    }
+}
+
+static void draw_time(watched_call_t *watched, uint32_t number)
+{
+    uint64_t now_ms = world.now_us / 1000;
+    if (!world.plan.scheduled) {
+        uint64_t after_ms = number * UINT64_C(7919) % LATER_MS_MAX;
+        watched->due_us = number % LATER_OF == 0 ? (now_ms + after_ms) * 1000 : 0;
+        return;
+    }
+    if (world_chance(5000)) {
+        uint64_t due_ms = now_ms + world_between(0, LATER_MS_MAX);
+        due_ms = world_chance(3000) ? (due_ms / SAME_MS + 1) * SAME_MS : due_ms;
+        watched->due_us = due_ms * 1000;
+    }
+}
+
 void simulated_client_call(process_t *process)
 {
     uint32_t flags = draw_flags();
     unsigned entity = (unsigned)(world_random() % world.plan.entities);
     uint32_t number = check_call(process->index, entity, flags);
     watched_call_t *watched = check_watched(number);
-    watched->defects = world_chance(600) ? (uint32_t)world_between(1, 2) : 0;
+    watched->defects = world_chance(DEFECTS_OF_10000) ? (uint32_t)world_between(1, 2) : 0;
     watched->fails = world_chance(500);
     watched->kills = check_poisons(number);
-    if (world.plan.schedules && flags & REQUEST_DURABLE && number % LATER_OF == 0) {
-        watched->due_us = (world.now_us / 1000 + number * UINT64_C(7919) % LATER_MS_MAX) * 1000;
+    if (world.plan.failing && flags & REQUEST_DURABLE) {
+        draw_failures(watched);
+    }
+    if (world.plan.schedules && flags & REQUEST_DURABLE) {
+        draw_time(watched, number);
     }
     if (world.plan.keyed && flags & REQUEST_DURABLE && !watched->kills &&
         world_chance(KEYED_OF_10000)) {
         watched->key = draw_key(number);
+    }
+    if (watched->due_us > 0) {
+        world_note("call.due", number, watched->due_us, 0);
     }
     bool hurried = !world.calm && world_chance(1000);
     uint64_t wait_max_ms = hurried ? world_between(5, SHORT_MS_MAX) : WAIT_MAX_MS;
@@ -353,6 +392,24 @@ void simulated_client_order(process_t *process, incarnation_t runner, runner_sta
     wire_put_bin(&argument, fabric_bytes(runner.bytes, sizeof runner.bytes));
     wire_put_uint(&argument, standing);
     order(client_of(process), "runner", wire_writer_bytes(&argument), (incarnation_t){{0}});
+    wire_writer_destroy(&argument);
+}
+
+void simulated_client_resume(process_t *process, unsigned entity)
+{
+    wire_writer_t argument = {0};
+    ledger_id_t id = ledger_id_of(entity);
+    world_note("resume", process->index, entity, 0);
+    check_resume_ordered(entity);
+    wire_put_array(&argument, 2);
+    wire_put_bin(&argument, fabric_bytes_of(ledger_type(ledger_type_of(entity))->name));
+    wire_put_bin(&argument, fabric_bytes_of(id.text));
+    for (unsigned i = 0; i < world.plan.brokers; i++) {
+        incarnation_t broker = simulated_broker_incarnation(world.brokers[i]);
+        if (!incarnation_is_none(broker)) {
+            order(client_of(process), "resume", wire_writer_bytes(&argument), broker);
+        }
+    }
     wire_writer_destroy(&argument);
 }
 

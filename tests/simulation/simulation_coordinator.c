@@ -43,6 +43,23 @@ static void take_map(broker_life_t *life, const coordinator_effect_t *effect)
     router_map(life->router, fabric_bytes(effect->bytes, effect->size));
 }
 
+/* What becomes of types that are not registered, or not any more. */
+static void take_news_of_types(router_t *router, const coordinator_effect_t *effect,
+                               uint64_t now_ms)
+{
+    fabric_bytes_t bytes = {effect->bytes, effect->size};
+    if (effect->kind == COORDINATOR_TYPE_FORGOTTEN) {
+        router_type_forgotten(router, bytes);
+    } else if (effect->kind == COORDINATOR_FORGET_DONE) {
+        router_forget_done(router, fabric_bytes_of(effect->type), effect->error,
+                           (const char *)effect->bytes);
+    } else if (effect->kind == COORDINATOR_TYPE_OPENED) {
+        router_type_opened(router, bytes);
+    } else {
+        router_registered(router, effect->number, now_ms);
+    }
+}
+
 static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
 {
     fabric_bytes_t bytes = {effect->bytes, effect->size};
@@ -74,6 +91,12 @@ static void run_effect(broker_life_t *life, const coordinator_effect_t *effect)
         break;
     case COORDINATOR_TYPE:
         router_type(life->router, effect->group, bytes);
+        break;
+    case COORDINATOR_TYPE_FORGOTTEN:
+    case COORDINATOR_FORGET_DONE:
+    case COORDINATOR_TYPE_OPENED:
+    case COORDINATOR_REGISTERED:
+        take_news_of_types(life->router, effect, now_ms);
         break;
     case COORDINATOR_TYPES_LISTED:
         router_types_listed(life->router);

@@ -34,6 +34,8 @@ void faults_begin_takeovers(void);
 /* All workers but the first, and brokers where the plan says so, are restarted in order again and
  * again, soon from now on until faults_heal. */
 void restarts_begin(void);
+/* Operators resume parked entities, from now on; after faults_heal, all of them. */
+void operators_begin(void);
 /* Ends all faults: no process stays frozen or cut off, and none is injected any more. */
 void faults_heal(void);
 

@@ -84,6 +84,12 @@ static void feed_lane(broker_life_t *life, uint32_t lane)
                                                            .scheduled = scheduled,
                                                        });
     }
+    router_search_t search;
+    if (router_take_search(life->router, lane, &search)) {
+        broker_actor_send(
+            &life->actors[ACTOR_LOADER],
+            &(operation_t){.kind = OPERATION_SEARCH, .hold.lane = lane, .search = search});
+    }
     router_lookup_t lookup;
     if (router_take_lookup(life->router, lane, &lookup)) {
         broker_actor_send(
@@ -219,6 +225,14 @@ static void take_scheduled(broker_life_t *life, operation_t *load)
                             process_now_ms(life->process));
 }
 
+static void take_searched(broker_life_t *life, operation_t *search)
+{
+    message_t *found = search->rows.first;
+    search->rows = (message_chain_t){.first = NULL};
+    router_searched(life->router, search->hold.lane, search->error, found,
+                    process_now_ms(life->process));
+}
+
 static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t *operation)
 {
     switch (operation->kind) {
@@ -254,6 +268,9 @@ static void take_success(broker_life_t *life, broker_actor_t *actor, operation_t
     case OPERATION_LOAD_SCHEDULED:
         take_scheduled(life, operation);
         break;
+    case OPERATION_SEARCH:
+        take_searched(life, operation);
+        break;
     case OPERATION_FIND:
         take_found(life, operation);
         break;
@@ -273,7 +290,7 @@ static void take_fenced(broker_life_t *life, operation_t *operation)
 void broker_take_report(broker_life_t *life, broker_actor_t *actor, operation_t *operation)
 {
     bool asked = operation->kind == OPERATION_FIND || operation->kind == OPERATION_LOAD ||
-                 operation->kind == OPERATION_LOAD_SCHEDULED;
+                 operation->kind == OPERATION_LOAD_SCHEDULED || operation->kind == OPERATION_SEARCH;
     if (!operation->error || (asked && operation->error != FABRIC_ERROR_SHUTTING_DOWN)) {
         take_success(life, actor, operation); /* the router learns of errors of what it asked for */
     } else if (operation->error == FABRIC_ERROR_FENCED) {

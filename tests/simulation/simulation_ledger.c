@@ -14,6 +14,7 @@ enum {
     LATER_OF_10000 = 2500,
     OBEYS_OF_10000 = 7000,
     UNBUILT_OF_10000 = 300,
+    FAILING_UNBUILT_OF_10000 = 2000,
     DEATH_US_MAX = 2000, /* of a worker that runs poison */
     RESTART_US_MAX = 300000,
     REPORT_US_MAX = 100000 /* a start in time for a report within the grace */
@@ -162,11 +163,21 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
     fabric_token_t token = fabric_context_token(context);
     uint32_t run = check_run(request->call, ledger_worker, fabric_context_request_id(context),
                              (token_t){token.home_epoch, token.owner_sequence});
+    uint32_t entries = ((const ledger_t *)state)->entries;
     check_order(context, state, request->call);
-    if (check_watched(request->call)->kills) {
+    const watched_call_t *watched = check_watched(request->call);
+    bool healed = watched->heals > 0 && watched->resumed >= watched->heals;
+    bool breaks = !healed && attempt <= request->defects;
+    bool dies =
+        watched->kills || (!healed && !breaks && attempt <= request->defects + watched->deaths);
+    check_handled(run, ledger_worker,
+                  (instance_run_t){entries, fabric_context_delivery(context),
+                                   !breaks && !dies && request->fails});
+    if (dies) {
         return die_soon(context, request->call, run);
     }
-    if (attempt <= request->defects) {
+    if (breaks) {
+        check_broke(run, attempt);
         return fabric_defect(context, "attempt %u breaks", attempt);
     }
     if (request->fails && request->call % 2 == 0) {
@@ -185,23 +196,39 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
 static bool build(fabric_instance_t *instance, void *state)
 {
     (void)state;
-    if (!world_chance(UNBUILT_OF_10000)) {
+    fabric_address_t address = fabric_instance_address(instance);
+    check_build(address.type, address.id, ledger_worker);
+    if (!world_chance(world.plan.failing ? FAILING_UNBUILT_OF_10000 : UNBUILT_OF_10000)) {
         return true;
     }
-    world.result->unbuilt++;
+    check_unbuilt(address.type, address.id, ledger_worker);
     return fabric_build_failed(instance, "not now");
 }
 
 static const fabric_handler_t handlers[] = {{&ledger_append, append}, {&ledger_peek, append}};
 
-#define LEDGER_TYPE(title)                                                                         \
+#define LEDGER_TYPE(title, ...)                                                                    \
     {                                                                                              \
         .name = (title), .state_size = sizeof(ledger_t), .build = build, .handlers = handlers,     \
-        .handler_count = 2, .idle_ms = 400                                                         \
+        .handler_count = 2, .idle_ms = 400, __VA_ARGS__                                            \
     }
 
-const fabric_entity_type_t ledger_types[SIMULATION_TYPES_MAX] = {
-    LEDGER_TYPE("Ledger"), LEDGER_TYPE("Savings"), LEDGER_TYPE("Loans"), LEDGER_TYPE("Stocks")};
+static const fabric_entity_type_t types[SIMULATION_TYPES_MAX] = {
+    LEDGER_TYPE("Ledger", .on_failure = FABRIC_BLOCK),
+    LEDGER_TYPE("Savings", .on_failure = FABRIC_BLOCK),
+    LEDGER_TYPE("Loans", .on_failure = FABRIC_BLOCK),
+    LEDGER_TYPE("Stocks", .on_failure = FABRIC_BLOCK)};
+
+static const fabric_entity_type_t failing_types[SIMULATION_TYPES_MAX] = {
+    LEDGER_TYPE("Ledger", .on_failure = FABRIC_BLOCK),
+    LEDGER_TYPE("Savings", .on_failure = FABRIC_PARK),
+    LEDGER_TYPE("Loans", .on_failure = FABRIC_SKIP),
+    LEDGER_TYPE("Stocks", .defects_to_caller = true)};
+
+const fabric_entity_type_t *ledger_type(unsigned number)
+{
+    return world.plan.failing ? &failing_types[number] : &types[number];
+}
 
 unsigned ledger_type_of(unsigned entity)
 {

@@ -7,8 +7,11 @@ enum {
     SUPERVISED_EVERY = 4,
     FALSE_CLAIMS_EVERY = 5,
     SCHEDULES_EVERY = 3,
-    KEYED_EVERY = 3,  /* of full runs */
-    CANCELS_EVERY = 2 /* so some of those with keys */
+    KEYED_EVERY = 3,   /* of full runs */
+    CANCELS_EVERY = 2, /* so some of those with keys */
+    FAILING_EVERY = 8,
+    LATE_MS = 1000,     /* where nothing fails, but lanes may be handed over */
+    SCHEDULED_EVERY = 6 /* of full runs; some of them fail, too */
 };
 
 /* Lanes, checkpoints, windows and retention. They are small in half of the seeds or more, so that
@@ -18,6 +21,7 @@ static void draw_store(world_plan_t *plan)
     plan->lanes = (unsigned)world_between(1, SIMULATION_LANES_MAX);
     plan->appenders = (unsigned)world_between(1, 2);
     plan->entity_window = world_chance(7000) ? (uint32_t)world_between(1, 8) : 1024;
+    plan->schedule_window = plan->entity_window < 1024 ? plan->entity_window : 4096;
     plan->memory_bytes_max = 64 << 20;
     plan->checkpoint_ms = (uint32_t)(world_chance(5000) ? world_between(20, 200) : 1000);
     plan->checkpoint_bytes = world_chance(3000) ? world_between(200, 5000) : 64 << 20;
@@ -106,6 +110,56 @@ static void plan_takeovers(world_plan_t *plan, uint64_t seed)
     plan->call_retention_ms = (uint32_t)world_between(50, 500);
 }
 
+/* Messages fail in all ways, and the four types have the four policies. */
+static void plan_failing(world_plan_t *plan, bool calm)
+{
+    plan->failing = true;
+    plan->deaths = !calm;
+    plan->poison = false;
+    plan->types = SIMULATION_TYPES_MAX;
+    plan->attempts_max = 3;
+}
+
+/* Memory has a few of the messages that wait for their times. */
+static void plan_scheduled(world_plan_t *plan, bool calm)
+{
+    plan->schedules = plan->scheduled = true;
+    plan->schedule_window = (uint32_t)world_between(1, 16);
+    plan->commit_us = calm ? 1500 : plan->commit_us; /* so that no message waits for others */
+}
+
+/* What the options ask for, and what every so many seeds have beside. */
+static void plan_kinds(world_plan_t *plan, const simulation_options_t *options)
+{
+    if (options->loses) {
+        plan->brokers = 1;
+    }
+    if (options->full) {
+        plan_full(plan);
+    }
+    if (options->apart) {
+        plan_apart(plan);
+    }
+    if (options->rolling || options->rolling_brokers) {
+        plan_rolling(plan);
+    }
+    if (options->rolling_brokers) {
+        plan->rolling_brokers = true;
+        plan->release_grace_ms = 5000; /* no call takes as long */
+        plan->brokers = (unsigned)world_between(2, BROKERS_MAX);
+    }
+    if (options->takeovers) {
+        plan_takeovers(plan, options->seed);
+    }
+    if (options->failing ||
+        (!options->calm && !options->apart && options->seed % FAILING_EVERY == 3)) {
+        plan_failing(plan, options->calm);
+    }
+    if (options->scheduled || (options->full && options->seed % SCHEDULED_EVERY == 1)) {
+        plan_scheduled(plan, options->calm);
+    }
+}
+
 void world_draw_plan(const simulation_options_t *options)
 {
     uint64_t seed = options->seed;
@@ -149,28 +203,11 @@ void world_draw_plan(const simulation_options_t *options)
     plan->cancels = seed % CANCELS_EVERY == 0;
     plan->keyed = options->keyed || (options->full && seed % KEYED_EVERY == KEYED_EVERY - 1);
     plan->false_claims = !calm && seed % FALSE_CLAIMS_EVERY == 2;
+    plan->attempts_max = 10; /* as it is unless configured */
     if (calm) {
         world.calm = true;
         plan->faults = plan->store_errors = plan->full = 0;
     }
-    if (options->loses) {
-        plan->brokers = 1;
-    }
-    if (options->full) {
-        plan_full(plan);
-    }
-    if (options->apart) {
-        plan_apart(plan);
-    }
-    if (options->rolling || options->rolling_brokers) {
-        plan_rolling(plan);
-    }
-    if (options->rolling_brokers) {
-        plan->rolling_brokers = true;
-        plan->release_grace_ms = 5000; /* no call takes as long */
-        plan->brokers = (unsigned)world_between(2, BROKERS_MAX);
-    }
-    if (options->takeovers) {
-        plan_takeovers(plan, seed);
-    }
+    plan_kinds(plan, options);
+    plan->late_ms = calm && plan->scheduled ? LATE_MS : plan->served_ms;
 }

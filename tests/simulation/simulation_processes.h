@@ -19,6 +19,8 @@ void simulated_client_call(process_t *process);
 void simulated_client_probe(process_t *process, uint32_t lane, unsigned type);
 /* Gives a runner a standing, as an operator does, by way of some broker. */
 void simulated_client_order(process_t *process, incarnation_t runner, runner_standing_t standing);
+/* Resumes an entity, as an operator does who asks all brokers. */
+void simulated_client_resume(process_t *process, unsigned entity);
 size_t simulated_client_open_calls(const process_t *process);
 
 /* Crashes the process, on the message of this request id or for another reason (0). A supervisor
@@ -37,6 +39,7 @@ typedef struct worker_facts {
     incarnation_t runner; /* its runner id */
     runner_standing_t standing;
     uint64_t standing_us; /* since when */
+    bool is_large;        /* has room for all entities */
 } worker_facts_t;
 worker_facts_t simulated_worker_facts(const process_t *process);
 /* Whether a broker's coordinator has taken all that has come. */
@@ -45,6 +48,12 @@ bool simulated_broker_follows(const process_t *process);
 uint64_t simulated_broker_stalled_us(const process_t *process);
 /* Durable messages that the broker holds and that have not ended. */
 uint64_t simulated_broker_pending(const process_t *process);
+/* Entities that are parked there. */
+uint64_t simulated_broker_parked(const process_t *process);
+/* Whether its router has this durable message in memory. */
+bool simulated_broker_has(const process_t *process, uint64_t request_id);
+/* Of the broker's present process. */
+incarnation_t simulated_broker_incarnation(const process_t *process);
 /* An appender has told its router that this entry is durable. */
 void simulation_entry_told(uint32_t lane, uint64_t number);
 /* Starts a process that has ended, later. */
@@ -67,7 +76,8 @@ typedef struct ledger_reply {
 extern const fabric_schema_t ledger_reply_schema;
 extern const fabric_message_type_t ledger_append; /* durable */
 extern const fabric_message_type_t ledger_peek;   /* volatile */
-extern const fabric_entity_type_t ledger_types[SIMULATION_TYPES_MAX];
+/* The type of this number, by the plan of the run. */
+const fabric_entity_type_t *ledger_type(unsigned number);
 /* The type of an entity, by its index, and its id. */
 unsigned ledger_type_of(unsigned entity);
 typedef struct ledger_id {

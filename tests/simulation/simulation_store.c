@@ -250,6 +250,12 @@ static fabric_error_t simulated_type_list(store_t *store, store_visit_type_fn *v
     FORWARD(MEMORY_STORE_READ, type_list(inner_of(store), visit, context));
 }
 
+static fabric_error_t simulated_first_registration(store_t *store,
+                                                   store_registration_t *registration)
+{
+    FORWARD(MEMORY_STORE_READ, first_registration(inner_of(store), registration));
+}
+
 static fabric_error_t simulated_runner_list(store_t *store, store_visit_runner_fn *visit,
                                             void *context)
 {
@@ -393,11 +399,24 @@ static fabric_error_t simulated_count_scheduled(store_t *store, uint32_t lane, u
     FORWARD(MEMORY_STORE_LOAD, count_scheduled(inner_of(store), lane, count));
 }
 
+static fabric_error_t simulated_count_scheduled_type(store_t *store, uint32_t lane,
+                                                     fabric_bytes_t type, uint64_t *count)
+{
+    FORWARD(MEMORY_STORE_LOAD, count_scheduled_type(inner_of(store), lane, type, count));
+}
+
 static fabric_error_t simulated_find_scheduled(store_t *store, uint32_t lane,
                                                const store_due_key_t *keys, size_t count,
                                                bool *found)
 {
     FORWARD(MEMORY_STORE_LOAD, find_scheduled(inner_of(store), lane, keys, count, found));
+}
+
+static fabric_error_t simulated_find_places(store_t *store, uint32_t lane, const request_id_t *ids,
+                                            size_t count, store_visit_place_fn *visit,
+                                            void *context)
+{
+    FORWARD(MEMORY_STORE_LOAD, find_places(inner_of(store), lane, ids, count, visit, context));
 }
 
 static fabric_error_t simulated_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes,
@@ -427,6 +446,7 @@ const store_driver_t simulation_store_driver = {
     .runner_remove = simulated_runner_remove,
     .group_list = simulated_group_list,
     .type_list = simulated_type_list,
+    .first_registration = simulated_first_registration,
     .runner_list = simulated_runner_list,
     .lane_list = simulated_lane_list,
     .lane_assign = simulated_lane_assign,
@@ -443,6 +463,8 @@ const store_driver_t simulation_store_driver = {
     .find_rows = simulated_find_rows,
     .load_scheduled = simulated_load_scheduled,
     .count_scheduled = simulated_count_scheduled,
+    .count_scheduled_type = simulated_count_scheduled_type,
     .find_scheduled = simulated_find_scheduled,
+    .find_places = simulated_find_places,
     .find_keys = simulated_find_keys,
 };

@@ -24,6 +24,7 @@ typedef struct worker {
     type_table_t *types; /* of the present process */
     unsigned brought;    /* bits of these types */
     uint64_t app_version;
+    bool is_large; /* has room for all entities */
     wire_writer_t description;
     link_t *link;
     executor_t *executors[EXECUTORS];
@@ -255,7 +256,7 @@ static void draw_types(worker_t *worker)
             worker->brought |= 1u << i;
         }
         if (worker->brought & 1u << i) {
-            fabric_error_t error = type_table_add(worker->types, &ledger_types[i], NULL);
+            fabric_error_t error = type_table_add(worker->types, ledger_type(i), NULL);
             assert(!error);
             (void)error;
         }
@@ -277,12 +278,12 @@ static void draw_version(worker_t *worker)
 
 /* One worker of four has room for few entities, and some of these for none that wait. Such a worker
  * answers volatile messages as MailboxFull, so there is none in runs in which no call may fail. */
-static executor_limits_t limits_of(const link_config_t *config)
+static executor_limits_t limits_of(worker_t *worker, const link_config_t *config)
 {
     uint32_t number = config->window;
-    bool is_large = world.plan.rolling || number % 4 != 0;
-    return is_large ? (executor_limits_t){UINT32_MAX, UINT32_MAX}
-                    : (executor_limits_t){1 + number / 16, number % 8 ? 4 : 0};
+    worker->is_large = world.plan.rolling || number % 4 != 0;
+    return worker->is_large ? (executor_limits_t){UINT32_MAX, UINT32_MAX}
+                            : (executor_limits_t){1 + number / 16, number % 8 ? 4 : 0};
 }
 
 static void start(process_t *process)
@@ -312,7 +313,7 @@ static void start(process_t *process)
                             .grace_ms = GRACE_MS,
                             .executors = EXECUTORS};
     worker->link = link_new(&config, process_now_ms(process));
-    executor_limits_t limits = limits_of(&config);
+    executor_limits_t limits = limits_of(worker, &config);
     for (uint32_t i = 0; i < EXECUTORS; i++) {
         worker->executors[i] = executor_new(
             worker->types, &limits, &(executor_hooks_t){.wake = on_wake, .wake_context = process});
@@ -354,7 +355,8 @@ worker_facts_t simulated_worker_facts(const process_t *process)
                             .leaving = worker->leaving,
                             .runner = runner_id_of(worker->incarnation),
                             .standing = worker->standing,
-                            .standing_us = worker->standing_us};
+                            .standing_us = worker->standing_us,
+                            .is_large = worker->is_large};
 }
 
 void simulated_worker_crash(process_t *process, uint64_t culprit)

@@ -19,6 +19,10 @@
 #define SIMULATION_LANES_MAX 8u
 #define SIMULATION_TYPES_MAX 4u
 
+/* Of brokers: the pause after a failure, and the longest one. */
+#define SIMULATION_BACKOFF_MS     20u
+#define SIMULATION_BACKOFF_MAX_MS 200u
+
 #define CLIENTS_MAX 4
 #define WORKERS_MAX 5
 #define BROKERS_MAX 5
@@ -133,7 +137,13 @@ typedef struct world_plan {
     /* workers claim to have handled messages that they did not take after a defect */
     bool false_claims;
     bool schedules; /* some messages have a time of delivery */
-    bool cancels;   /* clients cancel some calls, and some handlers stop when they hear of it */
+    bool scheduled; /* many have, and many the same */
+    uint32_t schedule_window;
+    uint32_t late_ms; /* so long after its time, and the last fault, a message comes due */
+    bool failing;     /* types have policies for failing messages (simulation_ledger.c) */
+    bool deaths;      /* some of those end the processes of workers */
+    uint32_t attempts_max;
+    bool cancels; /* clients cancel some calls, and some handlers stop when they hear of it */
 } world_plan_t;
 
 typedef struct world {

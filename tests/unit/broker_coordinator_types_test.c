@@ -71,6 +71,23 @@ static void a_type_that_may_be_stored_is_looked_for(void **state)
     assert_true(s->types_certain);
 }
 
+/* The router hears of it before it hears that it knows all types: it may refuse others then. */
+static void the_router_is_told_of_the_first_registration(void **state)
+{
+    script_t *s = *state;
+    s->registration = (store_registration_t){true, 123456};
+    script_add_group(s, "default");
+    script_add_type(s, &counter);
+    script_pump(s);
+    assert_int_equal(s->registrations, 1);
+    assert_int_equal(s->registered_ago_ms, 123456);
+    assert_true(s->types_certain);
+    assert_false(s->registered_late);
+    s->registration.ago_ms += 5000; /* it is read again, and the same */
+    script_pass(s, 5000, 50);
+    assert_int_equal(s->registrations, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, script_set_up, script_tear_down)
 
 int main(void)
@@ -79,6 +96,7 @@ int main(void)
         TEST(types_count_as_read_by_the_holder_of_the_term),
         TEST(types_are_in_doubt_while_one_is_being_stored),
         TEST(a_type_that_may_be_stored_is_looked_for),
+        TEST(the_router_is_told_of_the_first_registration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

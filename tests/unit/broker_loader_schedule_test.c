@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/store/loader.h"
+#include "broker/store/loader_search.h"
 #include "core/journal/entry.h"
 #include "core/message.h"
 #include "tests/unit/actor_world.h"
@@ -295,6 +295,79 @@ static void scheduled_rows_are_loaded_in_order(void **state)
     message_chain_destroy(&rows.first);
 }
 
+static const message_t *next_of(const message_t *found, message_state_t state, uint64_t id)
+{
+    while (found && (found->state != state || found->stored.id.value != id)) {
+        found = found->chain;
+    }
+    return found;
+}
+
+static size_t length_of(const message_t *found)
+{
+    size_t length = 0;
+    for (; found; found = found->chain) {
+        length++;
+    }
+    return length;
+}
+
+/* By its id: its row, wherever that lies, and its end, as far as the journal has it. */
+static void messages_are_found_by_their_ids(void **state)
+{
+    fixture_t *f = *state;
+    message_chain_t found;
+    wanted_row_t wanted[5];
+    begin(f, 0, 4);
+    write_rows(f, 0, 4, false, true);
+    move(f, 1);
+    write_rows(f, 1, 1, true, true); /* its scheduled row is gone */
+    end(f, 2, FIRST + 2);
+    end(f, 3, FIRST + 3);
+    for (size_t i = 0; i < 5; i++) {
+        wanted[i] = (wanted_row_t){.place.id = {i == 4 ? 4711 : FIRST + i}};
+    }
+    assert_int_equal(loader_search(&f->loader, LANE, wanted, 5, &found), FABRIC_OK);
+    const message_t *scheduled = next_of(found.first, MESSAGE_NEW, FIRST);
+    assert_int_equal(scheduled->position, FIRST);
+    assert_int_equal(scheduled->stored.deliver_at_ms, DUE_MS);
+    assert_true(scheduled->has_row);
+    assert_int_equal(next_of(found.first, MESSAGE_NEW, FIRST + 1)->position, MOVED + 1);
+    for (size_t i = 2; i < 4; i++) {
+        const message_t *ended = next_of(found.first, MESSAGE_ENDED, FIRST + i);
+        assert_int_equal(ended->reply.status, f->sample.replies[i].status);
+        assert_int_equal(ended->reply.error, f->sample.replies[i].error);
+        assert_non_null(next_of(found.first, MESSAGE_NEW, FIRST + i)); /* no checkpoint yet */
+    }
+    assert_int_equal(length_of(found.first), 6);
+    message_chain_destroy(&found.first);
+    assert_int_equal(loader_search(&f->loader, LANE - 1, wanted, 5, &found), FABRIC_OK);
+    assert_null(found.first);
+}
+
+/* By its place: its row alone, and no other one. */
+static void rows_are_found_by_their_places(void **state)
+{
+    fixture_t *f = *state;
+    message_chain_t found;
+    begin(f, 0, 4);
+    write_rows(f, 0, 4, false, true);
+    move(f, 1);
+    write_rows(f, 1, 1, true, true);
+    uint64_t hash = journal_entity_hash(f->sample.messages[1].type, f->sample.messages[1].entity);
+    const wanted_row_t wanted[] = {
+        {{{FIRST}, DUE_MS, hash, FIRST}, true},
+        {{{FIRST + 1}, DUE_MS + 1, hash, FIRST + 1}, true}, /* it lies elsewhere */
+        {{{FIRST + 1}, 0, hash, MOVED + 1}, true},
+        {{{FIRST + 9}, 0, hash, FIRST + 9}, true},
+    };
+    assert_int_equal(loader_search(&f->loader, LANE, wanted, 4, &found), FABRIC_OK);
+    assert_int_equal(length_of(found.first), 2);
+    assert_int_equal(found.first->position, FIRST);
+    assert_int_equal(found.first->chain->position, MOVED + 1);
+    message_chain_destroy(&found.first);
+}
+
 #define loader_test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -307,6 +380,8 @@ int main(void)
         loader_test(a_checkpoint_that_was_cut_off_leaves_both_rows),
         loader_test(a_scheduled_message_of_a_checkpoint_that_was_cut_off_has_its_row),
         loader_test(scheduled_rows_are_loaded_in_order),
+        loader_test(messages_are_found_by_their_ids),
+        loader_test(rows_are_found_by_their_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,16 +174,41 @@ static void one_of_a_busy_entity_ends_at_once(void **state)
     home_close(&home);
 }
 
-/* Its mark stays with its caller, until it is loaded. */
-static void one_that_only_the_store_has_ends_when_it_is_loaded(void **state)
+/* A search brings it. Its mark stays with its caller where the search fails. */
+static void one_that_only_the_store_has_ends_when_it_was_found(void **state)
 {
     (void)state;
     home_t *home = open_home();
     home_worker(home);
     uint64_t call = ask_later(home, 3000);
     fill_schedule(home, 20, 1500);
-    assert_true(home_counters(home).stored > 0);
+    uint64_t stored = home_counters(home).stored;
     send_cancel(home, "c", call);
+    assert_true(home_search(home, 0));
+    assert_false(home_search(home, 0));
+    assert_int_equal(home_counters(home).stored, stored - 1);
+    assert_int_equal(driver_count(home->driver, "c", KIND_REPLY), 0); /* not before it is durable */
+    home_append(home);
+    expect_cancelled(home, "c", call);
+    assert_int_equal(pass(home, 3500), 20);
+    expect_nothing_waits(home);
+    home_checkpoint(home);
+    assert_int_equal(lane_model_row_count(&home->store), 0);
+    home_close(&home);
+}
+
+static void one_whose_search_fails_ends_when_it_is_loaded(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    router_search_t search;
+    home_worker(home);
+    uint64_t call = ask_later(home, 3000);
+    fill_schedule(home, 20, 1500);
+    send_cancel(home, "c", call);
+    assert_true(router_take_search(home->driver->router, 0, &search));
+    router_searched(home->driver->router, 0, FABRIC_ERROR_STORE_UNAVAILABLE, NULL,
+                    home->driver->now_ms);
     home_append(home);
     assert_int_equal(driver_count(home->driver, "c", KIND_REPLY), 0);
     assert_int_equal(pass(home, 2000), 20);
@@ -193,9 +218,9 @@ static void one_that_only_the_store_has_ends_when_it_is_loaded(void **state)
     home_close(&home);
 }
 
-/* It is behind the horizon, and its row is only being written: a load could meet the row after the
- * message has ended. */
-static void one_behind_the_horizon_ends_when_it_comes_within(void **state)
+/* It is behind the horizon, and its row is only being written: a load meets the row after the
+ * message has ended, and before the next checkpoint has deleted it. */
+static void one_behind_the_horizon_ends_at_once(void **state)
 {
     (void)state;
     home_t *home = open_home();
@@ -203,14 +228,17 @@ static void one_behind_the_horizon_ends_when_it_comes_within(void **state)
     fill_schedule(home, 20, 1500);
     uint64_t call = ask_later(home, 3000);
     home_append(home);
+    driver_pass(home->driver, home->driver->config.checkpoint_ms);
+    const router_slice_t *slice = home_take_slice(home, 0);
     send_cancel(home, "c", call);
     home_append(home);
-    assert_int_equal(driver_count(home->driver, "c", KIND_REPLY), 0);
-    home_checkpoint(home);
-    assert_int_equal(pass(home, 2000), 20);
     expect_cancelled(home, "c", call);
+    home_settle_slice(home, 0, slice);
+    assert_int_equal(pass(home, 3500), 20);
     expect_nothing_waits(home);
-    assert_int_equal(pass(home, 1500), 0);
+    home_checkpoint(home);
+    home_checkpoint(home);
+    assert_int_equal(lane_model_row_count(&home->store), 0);
     home_close(&home);
 }
 
@@ -232,6 +260,29 @@ static void the_row_of_a_cancelled_message_is_not_loaded(void **state)
     home_append(home);
     assert_int_equal(pass(home, 200), 20);
     assert_int_equal(pass(home, 3000), 0);
+    expect_nothing_waits(home);
+    home_close(&home);
+}
+
+/* Also where none of the messages that stay in memory is due as late as that. */
+static void the_horizon_stays_behind_a_cancelled_message(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    home_worker(home);
+    uint64_t call = ask_later(home, 3000);
+    home_append(home);
+    home_checkpoint(home);
+    send_cancel(home, "c", call);
+    home_append(home);
+    expect_cancelled(home, "c", call);
+    for (unsigned i = 0; i < 24; i++) { /* more than the window ever has */
+        home_tell_later(home, "b", i < 4 ? 100 + i : 4000 + i);
+    }
+    home_append(home);
+    assert_int_equal(pass(home, 200), 4);
+    assert_int_equal(pass(home, 3000), 0);
+    assert_int_equal(pass(home, 1500), 20);
     expect_nothing_waits(home);
     home_close(&home);
 }
@@ -369,9 +420,11 @@ int main(void)
         cmocka_unit_test(one_that_waits_for_its_append_ends_when_it_is_stored),
         cmocka_unit_test(one_that_comes_due_is_not_delivered),
         cmocka_unit_test(one_of_a_busy_entity_ends_at_once),
-        cmocka_unit_test(one_that_only_the_store_has_ends_when_it_is_loaded),
-        cmocka_unit_test(one_behind_the_horizon_ends_when_it_comes_within),
+        cmocka_unit_test(one_that_only_the_store_has_ends_when_it_was_found),
+        cmocka_unit_test(one_whose_search_fails_ends_when_it_is_loaded),
+        cmocka_unit_test(one_behind_the_horizon_ends_at_once),
         cmocka_unit_test(the_row_of_a_cancelled_message_is_not_loaded),
+        cmocka_unit_test(the_horizon_stays_behind_a_cancelled_message),
         cmocka_unit_test(a_lane_is_dropped_while_the_end_is_appended),
         cmocka_unit_test(a_duplicate_joins_the_scheduled_message),
         cmocka_unit_test(a_message_with_a_key_ends_once_all_its_callers_cancel_it),

@@ -128,6 +128,26 @@ static void test_sh_23_durable_requests_of_a_type_that_never_comes_fail(void **s
     driver_close(&driver);
 }
 
+/* As after a restart of the whole cluster: the store says when the first registration was. */
+static void the_time_counts_from_the_first_registration_in_the_cluster(void **state)
+{
+    (void)state;
+    driver_t *driver = open_empty();
+    router_registered(driver->router, 1500, driver->now_ms);
+    driver_type(driver, "Other"); /* it was there before */
+    assert_int_equal(error_of(driver, 1, "Strange", REQUEST_DURABLE),
+                     FABRIC_ERROR_RUNNER_NOT_REGISTERED);
+    expect_held(driver, 500);
+    driver_close(&driver);
+    driver = open_empty();
+    driver_type(driver, "Other");
+    router_registered(driver->router, UINT64_MAX, driver->now_ms);
+    assert_int_equal(error_of(driver, 1, "Strange", REQUEST_DURABLE),
+                     FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
+    expect_held(driver, 0);
+    driver_close(&driver);
+}
+
 static void volatile_requests_are_never_refused_for_good(void **state)
 {
     (void)state;
@@ -196,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sh_22_durable_requests_wait_for_the_first_registration),
         cmocka_unit_test(test_sh_23_durable_requests_of_a_type_that_never_comes_fail),
+        cmocka_unit_test(the_time_counts_from_the_first_registration_in_the_cluster),
         cmocka_unit_test(volatile_requests_are_never_refused_for_good),
         cmocka_unit_test(the_list_of_types_is_bounded_and_forgets),
         cmocka_unit_test(a_holder_without_its_lease_has_no_final_word),

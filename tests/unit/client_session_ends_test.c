@@ -256,6 +256,28 @@ static void refused_after_a_lost_send_is_unknown(void **state)
     script_expect_end(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN);
 }
 
+/* The same where the entity type was forgotten after the message had been handled. */
+static void a_lost_send_to_a_forgotten_type_is_unknown(void **state)
+{
+    session_driver_t *d = (session_driver_t *)*state;
+    script_join(d, 0, 0);
+    uint64_t a = script_call(d, "a", REQUEST_DURABLE, 5000);
+    script_pull(d, 0);
+    session_disconnected(d->session, 0, d->now_ms);
+    script_join(d, 0, 0);
+    assert_int_equal(script_pull(d, 0), 1);
+    script_reject(d, 0, a, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, 0);
+    script_expect_end_saying(d, a, FABRIC_ERROR_OUTCOME_UNKNOWN,
+                             "its entity type was forgotten since it was sent first");
+    uint64_t b = script_call(d, "a", REQUEST_DURABLE, 5000);
+    script_pull(d, 0);
+    script_reject(d, 0, b, FABRIC_ERROR_RUNNER_NOT_REGISTERED, 10);
+    script_advance(d, 1000);
+    script_pull(d, 0);
+    script_reject(d, 0, b, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE, 0);
+    script_expect_end(d, b, FABRIC_ERROR_UNKNOWN_ENTITY_TYPE);
+}
+
 static void accepted_is_never_certainly_not(void **state)
 {
     session_driver_t *d = (session_driver_t *)*state;
@@ -611,6 +633,7 @@ int main(void)
         SESSION_TEST(full_mailbox_at_a_lost_broker),
         SESSION_TEST(full_for_half_of_the_time),
         SESSION_TEST(refused_after_a_lost_send_is_unknown),
+        SESSION_TEST(a_lost_send_to_a_forgotten_type_is_unknown),
         SESSION_TEST(accepted_is_never_certainly_not),
         SESSION_TEST(sockets_that_do_not_connect_are_opened_anew),
         SESSION_TEST(a_broker_that_is_gone_is_forgotten),

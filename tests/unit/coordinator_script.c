@@ -128,6 +128,10 @@ static void put_type(script_t *s, const store_type_t *type)
     }
     s->type_count += i == s->type_count ? 1 : 0;
     uint8_t *copy = s->descriptions[i];
+    if (type->description.size == 0) { /* its name stays where it is */
+        s->types[i].description = fabric_bytes(copy, 0);
+        return;
+    }
     memcpy(copy, type->description.data, type->description.size);
     s->types[i].group = type->group;
     s->types[i].description = fabric_bytes(copy, type->description.size);
@@ -157,6 +161,10 @@ static fabric_error_t change(script_t *s, const coordinator_call_t *call,
         results->group = (uint16_t)s->group_count;
     } else if (call->kind == COORDINATOR_PUT_TYPE) {
         put_type(s, &call->type);
+    } else if (call->kind == COORDINATOR_COUNT_SCHEDULED) {
+        results->count = s->scheduled[call->lane.lane];
+    } else if (call->kind == COORDINATOR_FORGET_TYPE) {
+        put_type(s, &call->type);
     } else if (call->kind == COORDINATOR_PUT_RUNNER) {
         s->runners[s->runner_count++] = call->runner;
     } else if (call->kind == COORDINATOR_REMOVE_RUNNER) {
@@ -182,6 +190,7 @@ void script_answer(script_t *s, const coordinator_call_t *call)
     results.lane_count = LANES;
     results.groups = s->groups;
     results.group_count = s->group_count;
+    results.registration = s->registration;
     results.types = s->types;
     results.type_count = s->type_count;
     results.runners = s->runners;
@@ -222,6 +231,25 @@ static void take_members(script_t *s, const coordinator_effect_t *effect)
     }
 }
 
+static void take_types(script_t *s, const coordinator_effect_t *effect)
+{
+    s->types_seen += effect->kind == COORDINATOR_TYPE;
+    s->types_forgotten += effect->kind == COORDINATOR_TYPE_FORGOTTEN;
+    s->types_opened += effect->kind == COORDINATOR_TYPE_OPENED;
+    if (effect->kind == COORDINATOR_FORGET_DONE) {
+        s->forget_answers++;
+        s->forget_error = effect->error;
+        snprintf(s->text, sizeof s->text, "%s", (const char *)effect->bytes);
+    } else if (effect->kind == COORDINATOR_REGISTERED) {
+        s->registrations++;
+        s->registered_late |= s->types_read > 0 || s->types_seen > 0;
+        s->registered_ago_ms = effect->number;
+    } else if (effect->kind == COORDINATOR_TYPES_READ) {
+        s->types_read += (uint32_t)effect->number;
+        s->types_certain = effect->number == 1;
+    }
+}
+
 static void take_effect(script_t *s, const coordinator_effect_t *effect)
 {
     switch (effect->kind) {
@@ -249,13 +277,13 @@ static void take_effect(script_t *s, const coordinator_effect_t *effect)
         take_lanes(s, effect);
         break;
     case COORDINATOR_TYPE:
-        s->types_seen++;
-        break;
+    case COORDINATOR_TYPE_FORGOTTEN:
+    case COORDINATOR_FORGET_DONE:
+    case COORDINATOR_TYPE_OPENED:
+    case COORDINATOR_REGISTERED:
     case COORDINATOR_TYPES_LISTED:
-        break;
     case COORDINATOR_TYPES_READ:
-        s->types_read += (uint32_t)effect->number;
-        s->types_certain = effect->number == 1;
+        take_types(s, effect);
         break;
     case COORDINATOR_ADMITTED:
         s->admitted++;

@@ -41,6 +41,7 @@ typedef struct script {
     uint8_t descriptions[40][512];
     store_type_t types[40];
     size_t type_count;
+    store_registration_t registration; /* as LIST_TYPES tells it */
     store_runner_t runners[4];
     size_t runner_count;
     fabric_error_t fail[COORDINATOR_CALL_KINDS]; /* what such calls answer */
@@ -49,6 +50,12 @@ typedef struct script {
     uint32_t fenced, elected, ready, told, desires, maps, types_seen, types_read;
     uint32_t admitted, without_heir;
     bool types_certain;
+    uint32_t types_forgotten, forget_answers, types_opened;
+    fabric_error_t forget_error;
+    uint64_t scheduled[LANES]; /* what COUNT_SCHEDULED answers */
+    uint32_t registrations;
+    bool registered_late; /* after a type, or after the router was told that it knows all */
+    uint64_t registered_ago_ms;
     uint64_t held[LANES]; /* epochs of the lanes that this broker holds; 0: it does not */
     uint32_t holders;
     incarnation_t holder;

@@ -72,6 +72,28 @@ void lane_actors_load_scheduled(lane_actors_t *actors, driver_t *driver, lane_mo
     }
 }
 
+void lane_actors_search(lane_actors_t *actors, driver_t *driver, lane_model_t *store, uint32_t lane)
+{
+    router_t *router = driver->router;
+    if (!actors->searching) {
+        actors->searching = router_take_search(router, lane, &actors->search);
+    } else if (!actors->searched) {
+        actors->searched = true;
+        actors->searched_rows =
+            lane_model_search(store, lane, actors->search.wanted, actors->search.count);
+    } else {
+        bool failed = chance(actors, 5);
+        if (failed) {
+            message_chain_destroy(&actors->searched_rows);
+        }
+        message_t *rows = actors->searched_rows;
+        actors->searched_rows = NULL;
+        actors->searching = actors->searched = false;
+        router_searched(router, lane, failed ? FABRIC_ERROR_STORE_UNAVAILABLE : FABRIC_OK, rows,
+                        driver->now_ms);
+    }
+}
+
 void lane_actors_look_up(lane_actors_t *actors, driver_t *driver, lane_model_t *store,
                          uint32_t lane)
 {

@@ -25,6 +25,9 @@ typedef struct lane_actors {
     router_scheduled_t scheduled;
     bool loading_scheduled, scheduled_read, scheduled_ended;
     message_t *scheduled_rows;
+    router_search_t search;
+    bool searching, searched;
+    message_t *searched_rows;
     call_key_t asked[LANE_ACTORS_ASKED];
     size_t asked_count;
     uint8_t hashes[LANE_ACTORS_ASKED][STORE_KEY_BYTES];
@@ -42,6 +45,8 @@ typedef struct lane_actors {
 void lane_actors_load(lane_actors_t *actors, driver_t *driver, lane_model_t *store, uint32_t lane);
 void lane_actors_load_scheduled(lane_actors_t *actors, driver_t *driver, lane_model_t *store,
                                 uint32_t lane);
+void lane_actors_search(lane_actors_t *actors, driver_t *driver, lane_model_t *store,
+                        uint32_t lane);
 void lane_actors_look_up(lane_actors_t *actors, driver_t *driver, lane_model_t *store,
                          uint32_t lane);
 

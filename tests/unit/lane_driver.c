@@ -171,6 +171,19 @@ bool home_load_scheduled(home_t *home, uint32_t lane)
     return true;
 }
 
+bool home_search(home_t *home, uint32_t lane)
+{
+    router_search_t search;
+    if (!router_take_search(home->driver->router, lane, &search)) {
+        return false;
+    }
+    message_t *rows = lane_model_search(&home->store, lane, search.wanted, search.count);
+    router_searched(home->driver->router, lane, FABRIC_OK, rows, home->driver->now_ms);
+    driver_pull(home->driver);
+    driver_check(home->driver);
+    return true;
+}
+
 /* ---- the worker ---- */
 
 void home_worker(home_t *home)

@@ -653,3 +653,39 @@ message_t *lane_model_load_scheduled(lane_model_t *model, uint32_t lane, store_d
     model->loads++;
     return chain.first;
 }
+
+/* ---- searches ---- */
+
+static bool is_at(const lane_message_t *at, const wanted_row_t *wanted, bool due)
+{
+    const store_place_t *place = &wanted->place;
+    return !wanted->placed ||
+           (due ? place->due_ms == at->message->stored.deliver_at_ms
+                : place->due_ms == 0 && place->position == at->message->position &&
+                      place->entity_hash == at->message->entity_hash);
+}
+
+message_t *lane_model_search(lane_model_t *model, uint32_t lane, const wanted_row_t *wanted,
+                             size_t count)
+{
+    message_chain_t chain = {0};
+    model->loads++;
+    for (size_t i = 0; i < count; i++) {
+        const lane_message_t *at = lane_model_find(model, wanted[i].place.id.value);
+        if (!at || lane_of(model, at) != lane) {
+            continue;
+        }
+        if (at->has_due_row && is_at(at, &wanted[i], true)) {
+            message_chain_add(&chain, &at->message->stored, (journal_attempts_t){0}, NULL)
+                ->has_row = true;
+        }
+        if (at->has_row && is_at(at, &wanted[i], false)) {
+            chain_add(&chain, at, false, at->row_attempts);
+        }
+        if (at->ended && !wanted[i].placed) {
+            store_message_t stored = {.id = at->message->stored.id, .flags = REQUEST_DURABLE};
+            message_chain_add(&chain, &stored, (journal_attempts_t){0}, &at->message->reply);
+        }
+    }
+    return chain.first;
+}

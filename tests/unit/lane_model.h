@@ -90,6 +90,9 @@ message_t *lane_model_load(lane_model_t *model, uint32_t lane, const store_range
 message_t *lane_model_load_scheduled(lane_model_t *model, uint32_t lane, store_due_key_t after,
                                      size_t rows_max, bool *ended);
 
+/* The same of loader_search. */
+message_t *lane_model_search(lane_model_t *model, uint32_t lane, const wanted_row_t *wanted,
+                             size_t count);
 /* ---- clears, for lane_model.c ---- */
 
 /* An entry has this CLEAR. */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "broker/router/messages.h"
 #include "broker/router/router_state.h"
 #include "tests/unit/router_check_state.h"
 
@@ -422,4 +423,10 @@ const char *router_check(const router_t *router)
     router_expect("runners whose health is to be logged", router->runners_to_log, to_log);
     router_check_lanes(router);
     return fault[0] ? fault : NULL;
+}
+
+bool router_knows(router_t *router, request_id_t id)
+{
+    const message_t *message = message_find(router, id);
+    return message && message->state != MESSAGE_STORED;
 }

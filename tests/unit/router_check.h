@@ -9,4 +9,7 @@
 /* NULL, or which account is wrong; the text is valid until the next call. */
 const char *router_check(const router_t *router);
 
+/* Whether the message is in memory, and not only in the store. */
+bool router_knows(router_t *router, request_id_t id);
+
 #endif

@@ -58,7 +58,8 @@ static void check_rows(const router_t *router)
 /* A scheduled message that was cancelled: only its end is in the queue. */
 static bool has_ended_early(const message_t *message)
 {
-    return message->state == MESSAGE_RESULT && message_is_scheduled(message);
+    return message->state == MESSAGE_RESULT &&
+           (message->out_of_turn || message_is_scheduled(message));
 }
 
 /* The gap stands between what is in the entity's queue, and what is in the tail. */

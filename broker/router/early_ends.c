@@ -1,0 +1,59 @@
+/* Early ends: see early_ends.h. */
+#include "broker/router/early_ends.h"
+
+#include <stdlib.h>
+
+#include "broker/router/router_state.h"
+#include "core/memory.h"
+
+static early_end_t *find(const early_ends_t *ends, request_id_t id)
+{
+    early_end_t *end = NULL;
+    if (ends->by_id) {
+        HASH_FIND(by_id, ends->by_id, &id, sizeof id, end);
+    }
+    return end;
+}
+
+void early_end_note(early_ends_t *ends, request_id_t id, uint64_t number)
+{
+    if (find(ends, id)) {
+        return;
+    }
+    early_end_t *end = memory_allocate_zeroed(1, sizeof *end);
+    end->id = id;
+    end->number = number;
+    HASH_ADD(by_id, ends->by_id, id, sizeof end->id, end);
+}
+
+bool early_end_has(const early_ends_t *ends, request_id_t id)
+{
+    return find(ends, id) != NULL;
+}
+
+static void forget(early_ends_t *ends, uint64_t number)
+{
+    early_end_t *end, *next;
+    HASH_ITER(by_id, ends->by_id, end, next)
+    {
+        if (end->number <= number) {
+            HASH_DELETE(by_id, ends->by_id, end);
+            free(end);
+        }
+    }
+}
+
+void early_ends_forget(router_t *router, uint32_t number)
+{
+    router_lane_t *lane = &router->lanes[number];
+    bool read = lane->loads.running || lane->schedule.loading || lane->search.running ||
+                lane->lookup_current.running;
+    if (lane->early_ends.by_id && !read) {
+        forget(&lane->early_ends, lane->checkpoint.settled);
+    }
+}
+
+void early_ends_clear(early_ends_t *ends)
+{
+    forget(ends, UINT64_MAX);
+}
