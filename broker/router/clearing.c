@@ -7,7 +7,6 @@
 #include "broker/router/cancels.h"
 #include "broker/router/dispatch.h"
 #include "broker/router/messages.h"
-#include "broker/router/operator_cancels.h"
 #include "broker/router/outcome.h"
 #include "broker/router/poison.h"
 #include "broker/router/request_ids.h"
@@ -115,9 +114,6 @@ void clears_end_message(router_t *router, message_t *message)
     entity_t *entity = message->entity;
     router->counters.ended++;
     end_in_store(router, message);
-    if (message->by_operator) {
-        operator_cancel_ended(router, message);
-    }
     message_dismiss(router, message);
     message_set_state(message, MESSAGE_ENDED);
     if (!message_end_calls(router, message)) {

@@ -12,7 +12,7 @@
 
 #include "broker/primary_key.h"
 #include "core/random.h"
-#include "tests/unit/cancel_query.h"
+#include "tests/unit/random_cancels.h"
 #include "tests/unit/lane_actors.h"
 #include "tests/unit/router_driver.h"
 
@@ -28,13 +28,7 @@ typedef struct call {
     int64_t deliver_at_ms;
 } call_t;
 
-/* What an operator has asked for. */
-typedef struct cancel {
-    uint64_t ids[4];
-    size_t count;
-} cancel_t;
-
-enum { CANCELS = 64, CLEAR = INT32_MAX /* sequence of its query */ };
+enum { CLEAR = INT32_MAX /* sequence of the query */ };
 
 static uint64_t cancelled;
 
@@ -52,8 +46,7 @@ typedef struct world {
     size_t held_count;
     uint64_t broken[ENTITIES]; /* activation that a defect has ended */
     uint64_t activation[ENTITIES], delivered[ENTITIES];
-    cancel_t cancels[CANCELS];
-    uint64_t cancel_sequence;
+    random_cancels_t cancels;
     unsigned worker; /* its number; 0: nobody owns the shards */
     unsigned homes;
     unsigned keyed; /* percent of the calls that have primary keys */
@@ -127,36 +120,12 @@ static const lane_message_t *message_of_answer(const world_t *world, uint64_t se
     return at;
 }
 
-/* What is said to have ended has ended in the store, and what is there is found. */
-static void check_cancel(world_t *world, const message_answer_t *answer, const cancel_t *cancel)
-{
-    assert_int_equal(answer->error, FABRIC_OK);
-    for (size_t i = 0; i < cancel->count; i++) {
-        const lane_message_t *at = lane_model_find(&world->store, cancel->ids[i]);
-        cancel_outcome_t outcome = cancel_query_outcome(answer->document, cancel->ids[i]);
-        assert_non_null(at);
-        if (strcmp(outcome.outcome, "cancelled") == 0) {
-            assert_true(at->ended > 0);
-            assert_int_equal(at->message->reply.error, FABRIC_ERROR_CANCELLED);
-            cancelled++;
-        } else if (strcmp(outcome.outcome, "ended") == 0) {
-            assert_true(at->ended > 0);
-            assert_string_equal(outcome.error,
-                                fabric_error_name((fabric_error_t)at->message->reply.error));
-        } else if (strcmp(outcome.outcome, "unknown") == 0) {
-            assert_true(at->cleared ||
-                        !cancel_query_has_lane(answer->document,
-                                               (at->message->stored.shard.value & 0xffff) % LANES));
-        }
-    }
-}
-
 static void take_answers(world_t *world)
 {
     while (driver_count(world->driver, "c", KIND_ANSWER) > 0) {
         const message_answer_t *answer = &driver_take(world->driver, "c", KIND_ANSWER)->as.answer;
         if (answer->sequence != CLEAR) {
-            check_cancel(world, answer, &world->cancels[answer->sequence % CANCELS]);
+            cancelled += random_cancels_check(&world->cancels, &world->store, answer, LANES);
         }
     }
     while (driver_count(world->driver, "c", KIND_REPLY) > 0) {
@@ -276,29 +245,6 @@ static void ask_again(world_t *world)
         call->waits = true;
         send_call(world, sequence, call->entity, REQUEST_RESEND, call->deliver_at_ms);
     }
-}
-
-/* An operator names messages, ended ones among them. */
-static void cancel(world_t *world)
-{
-    unsigned total = HASH_CNT(by_id, world->store.messages);
-    if (total == 0) {
-        return;
-    }
-    cancel_t *cancel = &world->cancels[++world->cancel_sequence % CANCELS];
-    *cancel = (cancel_t){.count = 0};
-    unsigned wanted = 1 + (unsigned)pick(world, 3);
-    for (unsigned i = 0; i < wanted; i++) {
-        uint64_t place = pick(world, total - 1);
-        place = chance(world, 70) && total > 50 ? total - 1 - place % 50 : place;
-        const lane_message_t *at = world->store.messages;
-        while (place-- > 0) {
-            at = at->by_id.next;
-        }
-        cancel->ids[cancel->count++] = at->message->stored.id.value;
-    }
-    cancel_query_send(world->driver, "c", world->cancel_sequence, pick(world, 1) * 1000,
-                      cancel->ids, cancel->count);
 }
 
 static void answer(world_t *world, const message_deliver_t *deliver)
@@ -565,7 +511,7 @@ static void step(world_t *world)
     } else if (what < 313) {
         clear(world);
     } else if (what < 346) {
-        cancel(world);
+        random_cancels_send(&world->cancels, world->driver, &world->store, &world->random);
     } else {
         store_step(world);
     }
