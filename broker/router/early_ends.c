@@ -57,3 +57,10 @@ void early_ends_clear(early_ends_t *ends)
 {
     forget(ends, UINT64_MAX);
 }
+
+void early_ends_destroy(router_t *router)
+{
+    for (uint32_t i = 0; i < LIMIT_LANES_MAX; i++) {
+        early_ends_clear(&router->lanes[i].early_ends);
+    }
+}

@@ -29,5 +29,6 @@ bool early_end_has(const early_ends_t *ends, request_id_t id);
  * whose rows are deleted, if nobody reads rows that may have been there before. */
 void early_ends_forget(router_t *router, uint32_t lane);
 void early_ends_clear(early_ends_t *ends);
+void early_ends_destroy(router_t *router);
 
 #endif

@@ -104,6 +104,7 @@ void router_destroy(router_t **at)
     loads_destroy(router);
     schedules_destroy(router);
     searches_destroy(router);
+    early_ends_destroy(router);
     operator_cancels_destroy(router);
     checkpoints_destroy(router);
     keys_destroy(router);
