@@ -234,6 +234,31 @@ void clear_committed(router_t *router, uint32_t number, request_id_t id)
     tell_instance(router, clear);
 }
 
+/* Without an entity there is nothing to deliver: messages of the batch have theirs. */
+void clears_hold(router_t *router, const lane_batch_t *batch)
+{
+    for (size_t i = 0; i < batch->clear_count; i++) {
+        entity_t *entity = mailbox_find(router, batch->clears[i].type, batch->clears[i].entity);
+        if (entity) {
+            entity->pending++; /* it stays */
+            entity_hold(entity);
+        }
+    }
+}
+
+void clears_unhold(router_t *router, const lane_batch_t *batch)
+{
+    for (size_t i = 0; i < batch->clear_count; i++) {
+        entity_t *entity = mailbox_find(router, batch->clears[i].type, batch->clears[i].entity);
+        if (entity) {
+            entity->pending--;
+            entity_unhold(entity);
+            entity_dispatch(router, entity);
+            entity_release(router, entity);
+        }
+    }
+}
+
 /* ---- callers of messages that only the store has ---- */
 
 static void end_ghost(router_t *router, message_t *ghost)

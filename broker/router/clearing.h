@@ -12,6 +12,11 @@
 FABRIC_MUST_USE fabric_error_t clear_begin(router_t *router, const peer_t *peer, uint64_t sequence,
                                            fabric_bytes_t type, fabric_bytes_t entity,
                                            const char **text);
+/* Nothing of the entities that the batch clears is delivered while what follows from it happens:
+ * what one of its clears ends may stand before it. */
+void clears_hold(router_t *router, const lane_batch_t *batch);
+/* The end of that. */
+void clears_unhold(router_t *router, const lane_batch_t *batch);
 /* The lane's clear with this id is durable. */
 void clear_committed(router_t *router, uint32_t lane, request_id_t id);
 /* A message that a durable clear has ended, and that is in no queue, ends. */

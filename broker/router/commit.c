@@ -164,6 +164,7 @@ static size_t clears_committed(router_t *router, uint32_t number, const lane_bat
 static void entry_committed(router_t *router, uint32_t number, const lane_batch_t *batch)
 {
     router_lane_t *lane = &router->lanes[number];
+    clears_hold(router, batch);
     for (size_t i = 0; i < batch->attempt_count; i++) {
         attempt_committed(router, message_of(batch->attempts[i].message),
                           batch->attempts[i].attempts);
@@ -185,6 +186,7 @@ static void entry_committed(router_t *router, uint32_t number, const lane_batch_
     if (batch->clear_count == 0) {
         ends_committed(router, lane, batch);
     }
+    clears_unhold(router, batch);
 }
 
 void router_batch_done(router_t *router, uint32_t number, fabric_error_t error, uint64_t entry,

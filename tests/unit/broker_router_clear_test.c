@@ -10,7 +10,7 @@
 #include "broker/router/router_state.h"
 #include "tests/unit/keys_driver.h"
 
-enum { QUERY = 77, DAY_MS = 86400000 };
+enum { WINDOW = 4, QUERY = 77, DAY_MS = 86400000 };
 
 static home_t *open_home(void)
 {
@@ -312,11 +312,30 @@ static void messages_that_are_sent_afterwards_are_not_touched(void **state)
     home_append(home);
     go_on(home);
     expect_cancelled(home, before);
-    driver_result(home->driver, "w", driver_delivery(home->driver, "w"), STATUS_NOT_TAKEN,
-                  FABRIC_ERROR_CANCELLED);
     assert_int_equal(home_work_off(home), 1);
     assert_int_equal(driver_replied(home->driver, "c", after)->status, STATUS_OK);
     expect_nothing(home);
+    home_close(&home);
+}
+
+/* Neither one that is new nor one that waited for the result in the same entry. */
+static void what_an_entry_clears_is_not_delivered_before(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    uint64_t first = home_ask(home, "a", WINDOW + 1);
+    home_append(home);
+    home_worker(home);
+    assert_int_equal(driver_count(home->driver, "w", KIND_DELIVER), WINDOW);
+    driver_result(home->driver, "w", driver_delivery(home->driver, "w"), STATUS_OK, FABRIC_OK);
+    size_t before = driver_count(home->driver, "w", KIND_DELIVER);
+    (void)home_ask(home, "a", 1);
+    send_clear(home, "a");
+    home_append(home);
+    go_on(home);
+    assert_int_equal(driver_count(home->driver, "w", KIND_DELIVER), before);
+    assert_int_equal(driver_replied(home->driver, "c", first)->status, STATUS_OK);
+    expect_all_cancelled(home, first + 1, WINDOW + 1);
     home_close(&home);
 }
 
@@ -589,6 +608,7 @@ int main(void)
         cmocka_unit_test(a_result_that_comes_behind_the_clear_does_not_count),
         cmocka_unit_test(a_result_of_the_same_entry_stands),
         cmocka_unit_test(messages_that_are_sent_afterwards_are_not_touched),
+        cmocka_unit_test(what_an_entry_clears_is_not_delivered_before),
         cmocka_unit_test(volatile_messages_end),
         cmocka_unit_test(a_clear_waits_for_the_messages_before_it),
         cmocka_unit_test(test_ms_01_the_key_of_a_cleared_message_is_free),
