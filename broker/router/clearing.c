@@ -188,11 +188,14 @@ static void tell_instance(router_t *router, entity_clear_t *clear)
     }
 }
 
-/* What was wrong with the entity is over with its messages. */
+/* What was wrong with the entity is over with its messages. What is in flight now is later than the
+ * clear, and its results count; a defect before it brings it back, as always. */
 static void renew_entity(router_t *router, entity_t *entity)
 {
     entity_end_restart(entity);
-    entity_restart(router, entity);
+    if (entity->in_flight == 0) {
+        entity_restart(router, entity);
+    }
     entity_forget_refusals(entity);
     entity_resume(router, entity);
     entity_set_parked(router, entity, false);

@@ -339,6 +339,34 @@ static void what_an_entry_clears_is_not_delivered_before(void **state)
     home_close(&home);
 }
 
+static void clear_beside(home_t *home, const message_deliver_t **cleared,
+                         const message_deliver_t **later)
+{
+    home_worker(home);
+    driver_ask(home->driver, "c", 1, "a", 0);
+    send_clear(home, "a");
+    driver_ask(home->driver, "c", 2, "a", 0);
+    home_append(home);
+    go_on(home);
+    assert_int_equal(driver_rejected(home->driver, "c", 1), FABRIC_ERROR_CANCELLED);
+    *cleared = driver_delivery(home->driver, "w");
+    *later = driver_delivery(home->driver, "w");
+}
+
+/* A volatile message leaves at once, also while a clear with a smaller id is being appended. */
+static void what_is_in_flight_beside_cleared_messages_is_answered(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    const message_deliver_t *cleared, *later;
+    clear_beside(home, &cleared, &later);
+    driver_result(home->driver, "w", cleared, STATUS_FAILURE, FABRIC_ERROR_CANCELLED);
+    driver_result(home->driver, "w", later, STATUS_OK, FABRIC_OK);
+    assert_int_equal(driver_replied(home->driver, "c", 2)->status, STATUS_OK);
+    expect_it_works(home, "a");
+    home_close(&home);
+}
+
 static void volatile_messages_end(void **state)
 {
     (void)state;
@@ -609,6 +637,7 @@ int main(void)
         cmocka_unit_test(a_result_of_the_same_entry_stands),
         cmocka_unit_test(messages_that_are_sent_afterwards_are_not_touched),
         cmocka_unit_test(what_an_entry_clears_is_not_delivered_before),
+        cmocka_unit_test(what_is_in_flight_beside_cleared_messages_is_answered),
         cmocka_unit_test(volatile_messages_end),
         cmocka_unit_test(a_clear_waits_for_the_messages_before_it),
         cmocka_unit_test(test_ms_01_the_key_of_a_cleared_message_is_free),
