@@ -84,7 +84,7 @@ typedef struct message {
     struct message *chain;  /* lists that own records for a while: loaded or held messages */
     uint64_t slice;         /* the lane's last slice with a change of its row; 0: none */
     uint32_t cause;         /* of a dead letter: fabric_error_t */
-    uint64_t contents;      /* STORED: journal_contents_hash */
+    uint64_t contents;      /* of a ghost: journal_contents_hash */
     uint64_t predecessor;   /* of the request, until it is accepted */
     uint64_t floor;
     uint8_t lookup_outcome; /* while the call waits: see lookup.c; so are the next two */

@@ -187,6 +187,23 @@ static void test_ms_01_messages_that_only_the_store_has_end(void **state)
     home_close(&home);
 }
 
+/* Memory had only the hash of its contents. */
+static void a_call_that_only_the_store_had_is_answered_again(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    uint64_t first = home_ask(home, "a", 30);
+    home_append(home);
+    home_checkpoint(home);
+    clear(home, "a");
+    expect_all_cancelled(home, first, 30);
+    for (unsigned i = 0; i < 30; i++) {
+        driver_ask(home->driver, "c", first + i, "a", REQUEST_DURABLE | REQUEST_RESEND);
+    }
+    expect_all_cancelled(home, first, 30);
+    home_close(&home);
+}
+
 static void rows_go_slice_by_slice_also_without_a_worker(void **state)
 {
     (void)state;
@@ -630,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_ms_01_a_running_message_is_interrupted_and_its_result_refused),
         cmocka_unit_test(the_instance_of_an_idle_entity_ends),
         cmocka_unit_test(test_ms_01_messages_that_only_the_store_has_end),
+        cmocka_unit_test(a_call_that_only_the_store_had_is_answered_again),
         cmocka_unit_test(rows_go_slice_by_slice_also_without_a_worker),
         cmocka_unit_test(test_ms_01_scheduled_messages_end),
         cmocka_unit_test(a_message_that_has_just_come_due_ends),
