@@ -146,15 +146,6 @@ static void settle_entry(append_t *append, size_t index, bool is_durable)
     append->parts[index] = append->parts[append->count];
 }
 
-static void settle_fenced_lanes(append_t *append)
-{
-    for (size_t i = append->count; i > 0; i--) {
-        if (append->appender->lanes.list[append->entries[i - 1].lane].fenced) {
-            settle_entry(append, i - 1, false);
-        }
-    }
-}
-
 typedef struct found_head {
     store_entry_t entry;
     bool found;
@@ -166,26 +157,59 @@ static bool keep_head(void *context, const store_entry_t *entry)
     return false;
 }
 
+/* The head with the entry's number, if it is there. */
+static fabric_error_t find_head(const append_t *append, const store_entry_t *entry,
+                                found_head_t *head)
+{
+    store_t *store = append->appender->connection.store;
+    head->found = false;
+    fabric_error_t error = store->driver->read_journal(
+        store, entry->lane, entry->number, STORE_ENTRY_HEAD, 1, UINT64_MAX, keep_head, head);
+    head->found = head->found && head->entry.number == entry->number;
+    return error;
+}
+
+static bool is_own(const store_entry_t *entry, const found_head_t *head)
+{
+    return head->found && incarnation_equal(head->entry.incarnation, entry->incarnation) &&
+           head->entry.checksum == entry->checksum;
+}
+
 /* A number is taken: whose is it? STORE_BUSY when no entry with such a number is there. */
 static fabric_error_t settle_taken(append_t *append)
 {
-    store_t *store = append->appender->connection.store;
     size_t before = append->count;
     for (size_t i = append->count; i > 0; i--) {
         const store_entry_t *entry = &append->entries[i - 1];
-        found_head_t head = {.found = false};
-        fabric_error_t error = store->driver->read_journal(
-            store, entry->lane, entry->number, STORE_ENTRY_HEAD, 1, UINT64_MAX, keep_head, &head);
+        found_head_t head;
+        fabric_error_t error = find_head(append, entry, &head);
         if (error) {
             return error;
         }
-        if (head.found && head.entry.number == entry->number) {
-            bool is_own = incarnation_equal(head.entry.incarnation, entry->incarnation) &&
-                          head.entry.checksum == entry->checksum;
-            settle_entry(append, i - 1, is_own);
+        if (head.found) {
+            settle_entry(append, i - 1, is_own(entry, &head));
         }
     }
     return append->count < before ? FABRIC_OK : FABRIC_ERROR_STORE_BUSY;
+}
+
+/* The answer to an entry's statement may be lost, and the lane with it: the entry stands if it had
+ * landed before. */
+static fabric_error_t settle_fenced_lanes(append_t *append)
+{
+    for (size_t i = append->count; i > 0; i--) {
+        const store_entry_t *entry = &append->entries[i - 1];
+        found_head_t head;
+        if (!append->appender->lanes.list[entry->lane].fenced) {
+            continue;
+        }
+        fabric_error_t error = find_head(append, entry, &head);
+        if (error) {
+            return error;
+        }
+        settle_entry(append, i - 1, is_own(entry, &head));
+    }
+    return FABRIC_OK;
 }
 
 /* All entries are durable. */
@@ -236,9 +260,7 @@ static fabric_error_t check_where_needed(append_t *append)
         CRASH_POINT(SETTLE_BEFORE);
     }
     fabric_error_t error = check_connection(appender);
-    if (!error) {
-        settle_fenced_lanes(append);
-    }
+    error = error ? error : settle_fenced_lanes(append);
     if (!error && connected_again) {
         CRASH_POINT(SETTLE_AFTER);
     }

@@ -232,6 +232,31 @@ static void what_landed_and_was_purged_is_not_inserted_again(void **state)
     assert_int_equal(world_entry_count(f->world, 0), 3);
 }
 
+/* The same, and nothing is purged: the successor has read the entry, and it stands. */
+static void what_landed_before_the_lane_was_taken_is_durable(void **state)
+{
+    fixture_t *f = *state;
+    fixture_append_well(f, 1, 0);
+    fixture_put(f, 0, sample_messages(&f->samples[0], 2, 2));
+    world_strike(f->world, MEMORY_STORE_APPEND, MEMORY_STORE_UNKNOWN_AFTER, 0, 1);
+    world_strike(f->world, MEMORY_STORE_OPEN, MEMORY_STORE_UNAVAILABLE, 0, 1000);
+    f->world->looks_max = 3;
+    uint64_t now_ms = f->world->now_ms;
+    assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_ERROR_SHUTTING_DOWN);
+    store_hold_t successor = world_assign(f->world, 0, world_other);
+    assert_int_equal(world_take(f->world, &successor).number, 4);
+    memory_store_clear_faults(FIXTURE_DATABASE);
+    f->world->looks_max = 1000;
+    f->world->now_ms = now_ms; /* the same entry is made once more */
+    assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
+    assert_false(f->parts[0].fenced);
+    store_hold_t fenced;
+    assert_true(appender_next_fenced(f->appender, &fenced));
+    fixture_put(f, 0, sample_messages(&f->samples[0], 4, 2));
+    assert_int_equal(appender_append(f->appender, f->parts, 1), FABRIC_OK);
+    assert_true(f->parts[0].fenced);
+}
+
 /* ---- fences ---- */
 
 /* The appender sleeps and learns nothing: the key stops it. */
@@ -401,6 +426,7 @@ int main(void)
         TEST(a_lost_answer_that_landed_is_done),
         TEST(a_statement_that_still_runs_is_met_again),
         TEST(what_landed_and_was_purged_is_not_inserted_again),
+        TEST(what_landed_before_the_lane_was_taken_is_durable),
         TEST(a_writer_that_wakes_after_its_lane_was_taken_is_fenced),
         TEST(a_writer_that_wakes_after_a_purge_is_fenced),
         TEST(a_fenced_lane_appends_nothing_more),
