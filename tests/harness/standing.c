@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "core/journal/fold.h"
 #include "core/limits.h"
 #include "core/memory.h"
 
@@ -60,6 +59,85 @@ static fabric_error_t correct_count(store_t *store, uint32_t lane, journal_fold_
     return error;
 }
 
+/* ---- rows that clears end ---- */
+
+static bool is_named(const journal_clear_t *clear, const store_pending_t *row)
+{
+    return clear->type.size == 0 || (fabric_bytes_equal(clear->type, row->type) &&
+                                     fabric_bytes_equal(clear->entity, row->entity));
+}
+
+bool standing_is_cleared(const journal_fold_t *fold, const store_pending_t *row)
+{
+    size_t count = 0;
+    const journal_clear_t *clears = journal_fold_clears(fold, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (clears[i].entity_hash == row->entity_hash && row->id.value < clears[i].id.value &&
+            is_named(&clears[i], row)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+typedef struct cleared_rows {
+    const journal_fold_t *fold;
+    uint64_t after, visited, count;
+} cleared_rows_t;
+
+/* Rows of messages of which the entries speak are counted by these, see correct_count. */
+static void count_cleared(void *context, size_t range, const store_pending_t *row)
+{
+    cleared_rows_t *rows = context;
+    rows->after = row->position;
+    rows->visited++;
+    rows->count += !journal_fold_find(rows->fold, row->id) && standing_is_cleared(rows->fold, row);
+    (void)range;
+}
+
+static fabric_error_t count_cleared_of(store_t *store, uint32_t lane, uint64_t entity_hash,
+                                       cleared_rows_t *rows)
+{
+    enum { PAGE_ROWS = 1000 };
+    fabric_error_t error = FABRIC_OK;
+    rows->after = 0;
+    do {
+        store_range_t range = {entity_hash, rows->after, UINT64_MAX >> 1, PAGE_ROWS};
+        size_t done;
+        rows->visited = 0;
+        error = store->driver->load_rows(store, lane, &range, 1, UINT64_MAX, count_cleared, rows,
+                                         &done);
+    } while (!error && rows->visited > 0);
+    return error;
+}
+
+static bool is_first_of_entity(const journal_clear_t *clears, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (clears[i].entity_hash == clears[index].entity_hash) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Takes away the rows that go with the next checkpoint, since their entity was cleared. */
+static fabric_error_t take_cleared(store_t *store, uint32_t lane, const journal_fold_t *fold,
+                                   uint64_t *count)
+{
+    size_t clear_count = 0;
+    const journal_clear_t *clears = journal_fold_clears(fold, &clear_count);
+    cleared_rows_t rows = {.fold = fold};
+    fabric_error_t error = FABRIC_OK;
+    for (size_t i = 0; !error && i < clear_count; i++) {
+        if (is_first_of_entity(clears, i)) {
+            error = count_cleared_of(store, lane, clears[i].entity_hash, &rows);
+        }
+    }
+    *count -= rows.count;
+    return error;
+}
+
 static fabric_error_t count_lane(store_t *store, const store_lane_t *lane, reason_t *reason,
                                  uint64_t *count)
 {
@@ -74,6 +152,7 @@ static fabric_error_t count_lane(store_t *store, const store_lane_t *lane, reaso
     } while (!error && journal_fold_number(folding.fold) + 1 > from);
     error = error ? error : store->driver->list_backlogs(store, lane->lane, add_backlog, count);
     error = error ? error : correct_count(store, lane->lane, folding.fold, count);
+    error = error ? error : take_cleared(store, lane->lane, folding.fold, count);
     journal_fold_destroy(&folding.fold);
     return error;
 }

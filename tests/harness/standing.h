@@ -5,7 +5,11 @@
 #ifndef TESTS_HARNESS_STANDING_H
 #define TESTS_HARNESS_STANDING_H
 
+#include "core/journal/fold.h"
 #include "core/store.h"
+
+/* Whether an entry after the checkpoint clears the row's message: the row goes with the next one. */
+bool standing_is_cleared(const journal_fold_t *fold, const store_pending_t *row);
 
 /* How many messages have no final reply, and are no dead letters. The database is read lane by
  * lane: nothing should write to it meanwhile. */

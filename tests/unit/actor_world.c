@@ -216,6 +216,10 @@ store_entry_t world_append(actor_world_t *world, const store_hold_t *hold,
             journal_put_result(writer, end->message, end->position, end->reply);
         }
     }
+    for (size_t i = 0; i < batch->clear_count; i++) {
+        const batch_clear_t *clear = &batch->clears[i];
+        journal_put_clear(writer, clear->id, clear->shard, clear->type, clear->entity);
+    }
     entry.last_id = batch->last_id > entry.last_id ? batch->last_id : entry.last_id;
     journal_seal(writer, &entry, log_bytes);
     assert_int_equal(world->store->driver->append(world->store, &entry, 1), FABRIC_OK);

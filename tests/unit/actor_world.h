@@ -44,7 +44,7 @@ void world_strike(actor_world_t *world, memory_store_operation_t operation,
                   memory_store_fault_kind_t kind, uint32_t after, uint32_t times);
 /* The hold's broker takes the lane at the end of its journal. Its entry is returned. */
 store_entry_t world_take(actor_world_t *world, const store_hold_t *hold);
-/* Appends an entry with these messages and ends at the end, as the hold's broker. Its head is
+/* Appends an entry with what the batch has at the end, as the hold's broker. Its head is
  * returned. */
 store_entry_t world_append(actor_world_t *world, const store_hold_t *hold,
                            const lane_batch_t *batch);
