@@ -25,6 +25,7 @@
 #define ROLLING_SEEDS   60
 #define SCHEDULED_SEEDS 60
 #define FAILING_SEEDS   60
+#define CLEARED_SEEDS   60
 
 /* What a run is about, for FABRIC_SIMULATION_KIND. */
 typedef struct kind {
@@ -56,10 +57,18 @@ static const kind_t taken_failing = {"taken_failing", {.failing = true, .takeove
 static const kind_t late_failing = {"late_failing",
                                     {.failing = true, .scheduled = true, .keyed = true}};
 
+/* Operators clear entities. */
+static const kind_t clears = {"clears", {.clearing = true}};
+static const kind_t taken_clears = {"taken_clears", {.clearing = true, .takeovers = true}};
+static const kind_t late_clears = {"late_clears",
+                                   {.clearing = true, .failing = true, .scheduled = true}};
+
 static const kind_t *const kinds[] = {
-    &usual,     &calm_runs, &poison,          &loss,          &takeovers,       &apart,
-    &rolling,   &keys,      &punctual,        &defects,       &rolling_brokers, &taken_keys,
-    &schedules, &failing,   &taken_schedules, &taken_failing, &late_failing};
+    &clears,    &taken_clears, &late_clears,
+
+    &usual,     &calm_runs,    &poison,          &loss,          &takeovers,       &apart,
+    &rolling,   &keys,         &punctual,        &defects,       &rolling_brokers, &taken_keys,
+    &schedules, &failing,      &taken_schedules, &taken_failing, &late_failing};
 
 static const kind_t *present_kind;
 static uint64_t present_seed;
@@ -138,14 +147,15 @@ static void print_result(const simulation_result_t *r)
         "hand-overs %llu, "
         "stale results %llu, late frames %llu, duplicates %llu, dead letters %llu, crashes %llu, "
         "failed builds %llu, cancelled %llu, interrupted %llu, attempts %llu, parked %llu, resumed "
-        "%llu, unharmed %llu, late us %llu\n",
+        "%llu, unharmed %llu, late us %llu, clears %llu (messages %llu)\n",
         (ull)r->events, (ull)r->virtual_ms, (ull)r->calls, (ull)r->durable, (ull)r->unknown,
         (ull)r->rejected, (ull)r->runs, (ull)r->repeated, (ull)r->kept, (ull)r->outlived,
         (ull)r->entries, (ull)r->checkpoints, (ull)r->rows, (ull)r->moves, (ull)r->loaded,
         (ull)r->purged, (ull)r->faults, (ull)r->store_errors, (ull)r->takeovers, (ull)r->refusals,
         (ull)r->hand_overs, (ull)r->stale, (ull)r->late, (ull)r->duplicates, (ull)r->dead_letters,
         (ull)r->crashes, (ull)r->unbuilt, (ull)r->cancelled, (ull)r->interrupted, (ull)r->attempts,
-        (ull)r->parked, (ull)r->resumed, (ull)r->unharmed, (ull)r->late_us);
+        (ull)r->parked, (ull)r->resumed, (ull)r->unharmed, (ull)r->late_us, (ull)r->clears,
+        (ull)r->cleared);
 }
 
 static void add(simulation_result_t *sum, const simulation_result_t *one)
@@ -171,6 +181,8 @@ static void add(simulation_result_t *sum, const simulation_result_t *one)
     sum->unbuilt += one->unbuilt;
     sum->attempts += one->attempts;
     sum->parked += one->parked;
+    sum->clears += one->clears;
+    sum->cleared += one->cleared;
     sum->resumed += one->resumed;
     sum->unharmed += one->unharmed;
     sum->late_us = one->late_us > sum->late_us ? one->late_us : sum->late_us;
@@ -279,6 +291,16 @@ static void scheduled_messages_come_at_their_times(void **state)
     run_in_turn(all, 3, SCHEDULED_SEEDS, &sum);
     assert_true(sum.moves > 20 * SCHEDULED_SEEDS && sum.takeovers > SCHEDULED_SEEDS);
     assert_true(sum.loaded > SCHEDULED_SEEDS);
+}
+
+/* All messages of an entity that were accepted before its clear end with it, and none else. */
+static void a_clear_ends_what_its_entity_has(void **state)
+{
+    (void)state;
+    static const kind_t *const all[] = {&clears, &taken_clears, &late_clears};
+    simulation_result_t sum = {0};
+    run_in_turn(all, 3, CLEARED_SEEDS, &sum);
+    assert_true(sum.clears > 4 * CLEARED_SEEDS && sum.cleared > 4 * CLEARED_SEEDS);
 }
 
 /* They are tried as often as their types say, and nothing overtakes them. */
@@ -426,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_primary_key_has_one_message),
         cmocka_unit_test(scheduled_messages_come_at_their_times),
         cmocka_unit_test(failing_messages_keep_their_place),
+        cmocka_unit_test(a_clear_ends_what_its_entity_has),
         cmocka_unit_test(cut_links_between_brokers_fence_nobody),
         cmocka_unit_test(a_rolling_restart_of_workers_fails_no_call),
         cmocka_unit_test(a_rolling_restart_of_brokers_fails_no_call),

@@ -241,7 +241,7 @@ void simulation_run(const simulation_options_t *options, simulation_result_t *re
     if (world.plan.rolling) {
         restarts_begin();
     }
-    if (world.plan.failing) {
+    if (world.plan.failing || world.plan.clears) {
         operators_begin();
     }
     if (options->takeovers) {

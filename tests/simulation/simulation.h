@@ -23,6 +23,7 @@ typedef struct simulation_options {
     bool rolling_brokers; /* the same of brokers, one after the other, and workers meanwhile */
     bool keyed;           /* many calls have primary keys, each of which several calls have */
     bool scheduled;       /* half of the durable messages have a time, many of them the same one */
+    bool clearing;        /* operators clear entities */
     bool failing;         /* each type has another policy for messages that fail, and many do */
     bool full;  /* 5 brokers, 5 runners, 1,000 messages and 20 faults, whatever the seed says */
     bool trace; /* every event to standard error */
@@ -67,6 +68,8 @@ typedef struct simulation_result {
     uint64_t unbuilt;     /* builds of instances that have failed */
     uint64_t attempts;    /* counted for messages that break */
     uint64_t parked;      /* entities, each time */
+    uint64_t clears;      /* of entities */
+    uint64_t cleared;     /* messages that those have ended */
     uint64_t resumed;     /* the same, by operators */
     uint64_t unharmed;    /* messages handled by an instance that had answered with a failure */
     uint64_t kept;        /* deliveries answered from results of before a change of home */

@@ -151,6 +151,7 @@ uint32_t check_run(uint32_t call, process_t *worker, uint64_t request_id, token_
         world_fail("call %u is handled before it has a place", call);
     }
     check_failing_run(watched, token);
+    check_cleared_run(watched, token);
     watched->runs++;
     if (!check_is_durable(watched) && watched->runs > 1) {
         world_fail("I3: volatile call %u is handled %u times", call, watched->runs);
@@ -244,13 +245,15 @@ static void check_cancelled(uint32_t number, const call_t *ended)
     world.result->cancelled++;
     call->answered = ended->request_id != 0;
     const watched_call_t *message = call->answered ? bringer_of(call) : call;
-    if (!message->cancels) { /* one with a primary key ends so once all who wait want it */
+    bool cleared = call->answered ? message->cleared : check_may_be_cleared(call);
+    if (!message->cancels &&
+        !cleared) { /* one with a primary key ends so once all who wait want it */
         world_fail("I11: call %u ended as cancelled, and nobody has cancelled it", number);
     }
-    if (check_is_durable(call) && call->answered && !message->cancelled) {
+    if (check_is_durable(call) && call->answered && !message->cancelled && !message->cleared) {
         world_fail("I5: call %u ended as cancelled, and not so in the store", number);
     }
-    if (was_never_taken(call) && !call->again) {
+    if (was_never_taken(call) && !call->again && (check_is_durable(call) || !cleared)) {
         check_certainly_not_taken(number);
     }
 }
@@ -387,7 +390,7 @@ static void check_accepted(const channel_t *connection, wire_reader_t *body)
 static void check_deliver(const process_t *broker, wire_reader_t *body)
 {
     message_deliver_t deliver;
-    bool looks = world.plan.cancels || world.plan.failing;
+    bool looks = world.plan.cancels || world.plan.failing || world.plan.clears;
     if (!looks || message_get_deliver(body, &deliver)) {
         return;
     }
@@ -576,7 +579,8 @@ static void check_call_at_end(uint32_t number)
     }
     fabric_error_class_t class = fabric_error_class(call->error);
     bool not_taken = class == FABRIC_CLASS_RETRY || class == FABRIC_CLASS_REJECTED;
-    if (!call->again && (not_taken || was_never_taken(call))) {
+    bool maybe_run = !check_is_durable(call) && check_may_be_cleared(call);
+    if (!call->again && (not_taken || (was_never_taken(call) && !maybe_run))) {
         check_certainly_not_taken(number);
     }
     bool answered =

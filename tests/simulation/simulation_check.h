@@ -68,9 +68,10 @@ typedef struct watched_call {
     uint64_t activation, activation_epoch; /* of its last delivery */
     token_t token;                         /* the newest of its handlers */
     /* of cancels */
-    bool cancels;     /* its caller has cancelled it */
-    bool cancelled;   /* and so it has ended, in the store; then also the next two: */
-    uint64_t epoch;   /* under which that was written */
+    bool cancels;   /* its caller has cancelled it */
+    bool cancelled; /* and so it has ended, in the store; then also the next two: */
+    uint64_t epoch; /* under which that, or a clear that has ended it, was written */
+    bool cleared;
     bool undelivered; /* no worker was given it before */
     bool delivered;   /* to a worker, at least once */
     /* of handlers */
@@ -124,6 +125,8 @@ void check_build(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker
 bool check_is_parked(unsigned entity);
 /* An operator is about to resume the entity. */
 void check_resume_ordered(unsigned entity);
+/* An operator is about to clear it. */
+void check_clear_ordered(unsigned entity);
 /* The position of a request, as far as the store was seen. */
 uint64_t check_position_of(uint64_t request_id);
 /* An instance of the call's entity handles the request at position `id` under the token next after

@@ -73,7 +73,7 @@ bool check_is_parked(unsigned entity)
 }
 
 /* The entity of this type and id; UINT_MAX: none of the plan. */
-static unsigned entity_of(fabric_bytes_t type, fabric_bytes_t id)
+unsigned check_entity_of(fabric_bytes_t type, fabric_bytes_t id)
 {
     for (unsigned entity = 0; entity < world.plan.entities; entity++) {
         ledger_id_t text = ledger_id_of(entity);
@@ -143,6 +143,7 @@ void check_handled(uint32_t run, const process_t *worker, instance_run_t how)
     uint64_t idle_us = ledger_type(ledger_type_of(call->entity))->idle_ms * UINT64_C(1000);
     bool same = entity->failed_at == worker && entity->failed_life == worker->life &&
                 world.now_us + 2 * TICK_US < entity->failed_us + idle_us;
+    same &= !check_may_be_cleared(call);                 /* which ends the instance */
     if (same && how.entries == 0 && how.delivery == 1) { /* one that it has seen ends it */
         world_fail("entity %u: call %u is handled on a new state, and the one before it has only "
                    "failed",
@@ -170,7 +171,7 @@ static const watched_call_t *first_of(unsigned entity)
 
 void check_unbuilt(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker)
 {
-    unsigned number = entity_of(type, id);
+    unsigned number = check_entity_of(type, id);
     world.result->unbuilt++;
     if (number != UINT32_MAX) {
         watch.entities[number].unbuilt_for = first_of(number);
@@ -184,10 +185,10 @@ void check_unbuilt(fabric_bytes_t type, fabric_bytes_t id, const process_t *work
  * another owner, or the same one anew. */
 void check_build(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker)
 {
-    unsigned number = entity_of(type, id);
+    unsigned number = check_entity_of(type, id);
     const watched_entity_t *entity = number != UINT32_MAX ? &watch.entities[number] : NULL;
-    bool waits = entity && entity->unbuilt_for && !entity->unbuilt_for->replied &&
-                 !entity->unbuilt_for->cancels;
+    bool waits = entity && entity->clears_ordered == 0 && entity->unbuilt_for &&
+                 !entity->unbuilt_for->replied && !entity->unbuilt_for->cancels;
     if (waits && entity->unbuilt_at == worker && entity->unbuilt_life == worker->life &&
         world.now_us + TICK_US < entity->unbuilt_us + SIMULATION_BACKOFF_MS * UINT64_C(1000)) {
         world_fail("entity %u is built again %llu us after that has failed", number,
@@ -241,10 +242,10 @@ static void check_pause(const process_t *broker, const watched_call_t *call,
 void check_failing_delivered(const process_t *broker, watched_call_t *call,
                              const message_deliver_t *deliver)
 {
-    if (!world.plan.failing) {
+    if (!world.plan.failing && !world.plan.clears) {
         return;
     }
-    unsigned entity = entity_of(deliver->type, deliver->id);
+    unsigned entity = check_entity_of(deliver->type, deliver->id);
     const watched_call_t *parker = entity != UINT32_MAX ? parker_of(entity) : NULL;
     /* What was sent together with the message that failed may leave late. */
     bool together = parker && deliver->home_epoch == parker->activation_epoch &&
@@ -261,6 +262,7 @@ void check_failing_delivered(const process_t *broker, watched_call_t *call,
         return;
     }
     check_pause(broker, call, deliver);
+    check_cleared_delivered(broker, call, deliver);
     if (deliver->home_epoch >= call->counted_epoch &&
         deliver->attempt > call->attempts + call->crashes + 1) {
         world_fail("I10: broker %u delivers call %u for the attempt %u, stored are %u failures",
@@ -386,12 +388,12 @@ static void check_end(const watched_call_t *call)
 {
     bool given_up = call->defects >= (policy_of(call) == FABRIC_SKIP ? 1 : world.plan.attempts_max);
     if (given_up && policy_of(call) != FABRIC_PARK && !defects_are_answers(call) && call->replied &&
-        !call->cancelled && !call->buried) {
+        !call->cancelled && !call->cleared && !call->buried) {
         world_fail("I2: call %u breaks %u times, and is no dead letter", number_of(call),
                    call->defects);
     }
     if (call->replied && defects_are_answers(call) && call->defects > 0 && !call->cancelled &&
-        call->reply_status != STATUS_DEFECT) {
+        !call->cleared && call->reply_status != STATUS_DEFECT) {
         world_fail("call %u breaks, and its defect is not the answer", number_of(call));
     }
 }
@@ -406,7 +408,8 @@ void check_failing_at_end(void)
             broken += defects_are_answers(call) ? 0 : call->broken;
         }
     }
-    bool is_exact = world.plan.failing && world.plan.faults == 0 && !world.plan.deaths;
+    bool is_exact =
+        world.plan.failing && !world.plan.clears && world.plan.faults == 0 && !world.plan.deaths;
     if (is_exact && world.result->attempts != broken) {
         world_fail("I2: %llu attempts have broken where nothing fails, %llu are counted",
                    (ull)broken, (ull)world.result->attempts);

@@ -11,6 +11,8 @@ static bool is_due_before(const watched_call_t *call, const watched_call_t *othe
 
 void check_told(uint32_t lane, uint64_t entry)
 {
+    watched_lane_t *watched = &watch.lanes[lane];
+    watched->told_number = entry > watched->told_number ? entry : watched->told_number;
     for (uint32_t i = 0; world.plan.schedules && i < watch.call_count; i++) {
         watched_call_t *call = &watch.calls[i];
         if (call->scheduled && call->lane == lane && call->begun_in == entry) {

@@ -20,7 +20,8 @@ typedef struct watched_entity {
     const process_t *failed_at, *unbuilt_at;
     uint64_t failed_life, failed_us, unbuilt_life, unbuilt_us;
     const struct watched_call *unbuilt_for; /* a message that waits; NULL: none is known */
-    uint32_t resumes_ordered;
+    uint32_t resumes_ordered, clears_ordered;
+    uint64_t cleared_id, cleared_in; /* the id of the last clear, and its entry; 0: none */
 } watched_entity_t;
 
 /* A lane's journal as far as it was seen. */
@@ -29,9 +30,10 @@ typedef struct watched_lane {
     uint64_t epoch;  /* of that entry, and who wrote it */
     incarnation_t writer;
     uint64_t log_bytes;
-    uint64_t last_id;    /* the highest that an entry says */
-    uint64_t last_move;  /* the last position of a message that came due */
-    uint64_t checkpoint; /* the rows are complete as of this entry */
+    uint64_t last_id;     /* the highest that an entry says */
+    uint64_t last_move;   /* the last position of a message that came due */
+    uint64_t told_number; /* the last entry of which a home has heard */
+    uint64_t checkpoint;  /* the rows are complete as of this entry */
     /* The last entry that was sent under the latest epoch, and the last one that may be, since the
      * lane was given up under that epoch. */
     uint64_t sent_epoch, sent_number;

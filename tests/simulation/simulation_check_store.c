@@ -81,6 +81,7 @@ static void note_message(const store_entry_t *entry, const journal_record_t *rec
         world_fail("I3: volatile call %u is stored", number);
     }
     check_key_stored(number, message->key_hash);
+    check_not_cleared(call, message->id.value);
     if (shard_id_number(message->shard) % world.plan.lanes != entry->lane) {
         world_fail("call %u of shard %u is in lane %u", number, shard_id_number(message->shard),
                    entry->lane);
@@ -277,7 +278,9 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
 {
     switch (record->kind) {
     case RECORD_ADOPT:
+        break;
     case RECORD_CLEAR:
+        check_clear_stored(entry, record);
         break;
     case RECORD_MESSAGE:
         note_message(entry, record);
@@ -311,6 +314,7 @@ static bool note_entry(void *context, const store_entry_t *entry)
     for (;;) {
         journal_read_t read = journal_read_next(&reader, &record);
         if (read == JOURNAL_READ_END) {
+            check_clears_end(entry);
             return true;
         }
         if (read != JOURNAL_READ_RECORD) {
@@ -501,11 +505,20 @@ static bool fold_entry(void *context, const store_entry_t *entry)
     return true;
 }
 
+/* Rows that a clear ends go with the checkpoint that covers it. */
+static bool is_cleared_since(const last_look_t *look, const store_pending_t *row)
+{
+    uint32_t number = check_find_request(row->id.value);
+    return number != UINT32_MAX && watch.calls[number].cleared &&
+           watch.calls[number].ended_in > watch.lanes[look->lane].checkpoint;
+}
+
 static void count_row(void *context, uint32_t lane, const store_pending_t *row)
 {
     last_look_t *look = context;
     const journal_item_t *item = lane == look->lane ? journal_fold_find(look->fold, row->id) : NULL;
-    if (lane == look->lane && (!item || item->standing == JOURNAL_PENDING)) {
+    if (lane == look->lane && (!item || item->standing == JOURNAL_PENDING) &&
+        !is_cleared_since(look, row)) {
         world_fail("I1: request %llu has not ended by its row", (ull)row->id.value);
     }
 }
@@ -515,7 +528,7 @@ static void count_scheduled(void *context, uint32_t lane, const store_pending_t 
     last_look_t *look = context;
     const journal_item_t *item = lane == look->lane ? journal_fold_find(look->fold, row->id) : NULL;
     bool waits = !item || (item->standing == JOURNAL_PENDING && item->position == item->id.value);
-    if (lane == look->lane && waits) {
+    if (lane == look->lane && waits && !is_cleared_since(look, row)) {
         world_fail("request %llu is scheduled by its row, and has ended", (ull)row->id.value);
     }
 }

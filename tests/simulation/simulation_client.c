@@ -395,22 +395,34 @@ void simulated_client_order(process_t *process, incarnation_t runner, runner_sta
     wire_writer_destroy(&argument);
 }
 
-void simulated_client_resume(process_t *process, unsigned entity)
+/* Asks all brokers, since only the entity's home knows it. */
+static void order_entity(client_t *client, const char *name, unsigned entity)
 {
     wire_writer_t argument = {0};
     ledger_id_t id = ledger_id_of(entity);
-    world_note("resume", process->index, entity, 0);
-    check_resume_ordered(entity);
+    world_note(name, client->process.index, entity, 0);
     wire_put_array(&argument, 2);
     wire_put_bin(&argument, fabric_bytes_of(ledger_type(ledger_type_of(entity))->name));
     wire_put_bin(&argument, fabric_bytes_of(id.text));
     for (unsigned i = 0; i < world.plan.brokers; i++) {
         incarnation_t broker = simulated_broker_incarnation(world.brokers[i]);
         if (!incarnation_is_none(broker)) {
-            order(client_of(process), "resume", wire_writer_bytes(&argument), broker);
+            order(client, name, wire_writer_bytes(&argument), broker);
         }
     }
     wire_writer_destroy(&argument);
+}
+
+void simulated_client_resume(process_t *process, unsigned entity)
+{
+    check_resume_ordered(entity);
+    order_entity(client_of(process), "resume", entity);
+}
+
+void simulated_client_clear(process_t *process, unsigned entity)
+{
+    check_clear_ordered(entity);
+    order_entity(client_of(process), "clear", entity);
 }
 
 size_t simulated_client_open_calls(const process_t *process)

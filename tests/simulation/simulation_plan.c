@@ -158,6 +158,10 @@ static void plan_kinds(world_plan_t *plan, const simulation_options_t *options)
     if (options->scheduled || (options->full && options->seed % SCHEDULED_EVERY == 1)) {
         plan_scheduled(plan, options->calm);
     }
+    if (options->clearing) { /* keys would stand for other messages after a clear */
+        plan->clears = true;
+        plan->keyed = plan->poison = false;
+    }
 }
 
 void world_draw_plan(const simulation_options_t *options)

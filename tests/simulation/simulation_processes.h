@@ -21,6 +21,8 @@ void simulated_client_probe(process_t *process, uint32_t lane, unsigned type);
 void simulated_client_order(process_t *process, incarnation_t runner, runner_standing_t standing);
 /* Resumes an entity, as an operator does who asks all brokers. */
 void simulated_client_resume(process_t *process, unsigned entity);
+/* Clears it, likewise. */
+void simulated_client_clear(process_t *process, unsigned entity);
 size_t simulated_client_open_calls(const process_t *process);
 
 /* Crashes the process, on the message of this request id or for another reason (0). A supervisor

@@ -141,6 +141,7 @@ typedef struct world_plan {
     uint32_t schedule_window;
     uint32_t late_ms; /* so long after its time, and the last fault, a message comes due */
     bool failing;     /* types have policies for failing messages (simulation_ledger.c) */
+    bool clears;      /* operators clear entities */
     bool deaths;      /* some of those end the processes of workers */
     uint32_t attempts_max;
     bool cancels; /* clients cancel some calls, and some handlers stop when they hear of it */
