@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/journal/fold.h"
+#include "tests/harness/standing.h"
 #include "tests/memory/memory_store.h"
 #include "tests/simulation/simulation_check_failing.h"
 #include "tests/simulation/simulation_processes.h"
@@ -505,20 +506,12 @@ static bool fold_entry(void *context, const store_entry_t *entry)
     return true;
 }
 
-/* Rows that a clear ends go with the checkpoint that covers it. */
-static bool is_cleared_since(const last_look_t *look, const store_pending_t *row)
-{
-    uint32_t number = check_find_request(row->id.value);
-    return number != UINT32_MAX && watch.calls[number].cleared &&
-           watch.calls[number].ended_in > watch.lanes[look->lane].checkpoint;
-}
-
 static void count_row(void *context, uint32_t lane, const store_pending_t *row)
 {
     last_look_t *look = context;
     const journal_item_t *item = lane == look->lane ? journal_fold_find(look->fold, row->id) : NULL;
     if (lane == look->lane && (!item || item->standing == JOURNAL_PENDING) &&
-        !is_cleared_since(look, row)) {
+        !standing_is_cleared(look->fold, row)) {
         world_fail("I1: request %llu has not ended by its row", (ull)row->id.value);
     }
 }
@@ -528,7 +521,7 @@ static void count_scheduled(void *context, uint32_t lane, const store_pending_t 
     last_look_t *look = context;
     const journal_item_t *item = lane == look->lane ? journal_fold_find(look->fold, row->id) : NULL;
     bool waits = !item || (item->standing == JOURNAL_PENDING && item->position == item->id.value);
-    if (lane == look->lane && waits && !is_cleared_since(look, row)) {
+    if (lane == look->lane && waits && !standing_is_cleared(look->fold, row)) {
         world_fail("request %llu is scheduled by its row, and has ended", (ull)row->id.value);
     }
 }
