@@ -8,7 +8,8 @@
 #include "core/journal/fold.h"
 #include "core/store.h"
 
-/* Whether an entry after the checkpoint clears the row's message: the row goes with the next one. */
+/* Whether an entry after the checkpoint clears the row's message: the row goes with the next
+ * checkpoint. */
 bool standing_is_cleared(const journal_fold_t *fold, const store_pending_t *row);
 
 /* How many messages have no final reply, and are no dead letters. The database is read lane by

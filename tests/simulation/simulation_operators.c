@@ -1,4 +1,5 @@
-/* Operators who resume entities that failures have parked, and clear entities: see simulation_faults.h. */
+/* Operators who resume entities that failures have parked, and clear entities: see
+ * simulation_faults.h. */
 #include "tests/simulation/simulation_check.h"
 #include "tests/simulation/simulation_faults.h"
 #include "tests/simulation/simulation_processes.h"
