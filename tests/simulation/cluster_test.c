@@ -63,12 +63,11 @@ static const kind_t taken_clears = {"taken_clears", {.clearing = true, .takeover
 static const kind_t late_clears = {"late_clears",
                                    {.clearing = true, .failing = true, .scheduled = true}};
 
-static const kind_t *const kinds[] = {
-    &clears,    &taken_clears, &late_clears,
-
-    &usual,     &calm_runs,    &poison,          &loss,          &takeovers,       &apart,
-    &rolling,   &keys,         &punctual,        &defects,       &rolling_brokers, &taken_keys,
-    &schedules, &failing,      &taken_schedules, &taken_failing, &late_failing};
+static const kind_t *const kinds[] = {&usual,        &calm_runs, &poison,          &loss,
+                                      &takeovers,    &apart,     &rolling,         &keys,
+                                      &punctual,     &defects,   &rolling_brokers, &taken_keys,
+                                      &schedules,    &failing,   &taken_schedules, &taken_failing,
+                                      &late_failing, &clears,    &taken_clears,    &late_clears};
 
 static const kind_t *present_kind;
 static uint64_t present_seed;
