@@ -218,6 +218,13 @@ typedef struct store_dead_row {
     fabric_bytes_t body; /* a record of core/journal/ */
 } store_dead_row_t;
 
+/* What a primary key is found by. The hash alone tells keys apart; with that of the entity, the
+ * rows of one entity lie together. */
+typedef struct store_key_name {
+    uint64_t entity_hash; /* of the entity that the key is of */
+    uint8_t hash[STORE_KEY_BYTES];
+} store_key_name_t;
+
 /* A primary key that stands: the message that has it and, once that has ended, its reply. */
 typedef struct store_key {
     uint8_t hash[STORE_KEY_BYTES];
@@ -489,10 +496,9 @@ typedef struct store_driver {
 
     /* ---- primary keys ---- */
 
-    /* Visits the rows of these hashes that there are, in any order. `hashes`: count times
-     * STORE_KEY_BYTES. */
-    fabric_error_t (*find_keys)(store_t *store, uint32_t lane, const uint8_t *hashes, size_t count,
-                                store_visit_key_fn *visit, void *context);
+    /* Visits the rows of these keys that there are, in any order. */
+    fabric_error_t (*find_keys)(store_t *store, uint32_t lane, const store_key_name_t *names,
+                                size_t count, store_visit_key_fn *visit, void *context);
 } store_driver_t;
 
 /* What all adapters share: the first member of every store_t. */

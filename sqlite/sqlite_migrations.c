@@ -28,6 +28,23 @@ static const char from_version_2[] =
 static const char from_version_3[] = "ALTER TABLE broker ADD COLUMN secret BLOB NOT NULL"
                                      " DEFAULT x'00000000000000000000000000000000';";
 
+#define KEY_TABLE                                                                                  \
+    "CREATE TABLE IF NOT EXISTS primary_key ("                                                     \
+    " lane INTEGER NOT NULL, hash BLOB NOT NULL, entity_hash INTEGER NOT NULL,"                    \
+    " request_id INTEGER NOT NULL, shard INTEGER NOT NULL, number INTEGER NOT NULL,"               \
+    " until_ms INTEGER, status INTEGER NOT NULL, error INTEGER NOT NULL, code INTEGER NOT NULL,"   \
+    " payload BLOB NOT NULL, PRIMARY KEY (lane, entity_hash, hash)) WITHOUT ROWID;"
+
+/* In version 5 the keys of an entity did not lie together. The old table's index goes with it. The
+ * view is there where somebody went back to version 5; without its table, nothing can be renamed.
+ */
+static const char from_version_5[] =
+    "DROP VIEW IF EXISTS fabric_scheduled;"
+    "ALTER TABLE primary_key RENAME TO old_primary_key;" KEY_TABLE
+    "INSERT INTO primary_key SELECT lane, hash, entity_hash, request_id, shard, number, until_ms,"
+    " status, error, code, payload FROM old_primary_key ORDER BY lane, entity_hash, hash;"
+    "DROP TABLE old_primary_key;";
+
 /* Nobody noted when the first type came. */
 static const char up_to_version_5[] =
     "ALTER TABLE cluster ADD COLUMN registered_ms INTEGER NOT NULL DEFAULT 0;"
@@ -48,6 +65,9 @@ static fabric_error_t carry_over(sql_store_t *store, const store_cluster_t *want
     }
     if (!error && version == 3) {
         error = store->engine->execute(store, from_version_3);
+    }
+    if (!error && version == 5) {
+        error = store->engine->execute(store, from_version_5);
     }
     if (!error && version > 0 && version <= 5) {
         error = store->engine->execute(store, up_to_version_5);
@@ -111,15 +131,10 @@ static const char tables[] =
     " lane INTEGER NOT NULL, request_id INTEGER NOT NULL, shard INTEGER NOT NULL,"
     " number INTEGER NOT NULL, ended_ms INTEGER NOT NULL, error INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, tag BLOB NOT NULL,"
-    " text BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, request_id)) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS primary_key ("
-    " lane INTEGER NOT NULL, hash BLOB NOT NULL, entity_hash INTEGER NOT NULL,"
-    " request_id INTEGER NOT NULL, shard INTEGER NOT NULL, number INTEGER NOT NULL,"
-    " until_ms INTEGER, status INTEGER NOT NULL, error INTEGER NOT NULL, code INTEGER NOT NULL,"
-    " payload BLOB NOT NULL, PRIMARY KEY (lane, hash)) WITHOUT ROWID;"
+    " text BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (lane, request_id)) WITHOUT "
+    "ROWID;" KEY_TABLE
     "CREATE INDEX IF NOT EXISTS primary_key_until ON primary_key (lane, until_ms)"
     " WHERE until_ms IS NOT NULL;"
-    "CREATE INDEX IF NOT EXISTS primary_key_entity ON primary_key (lane, entity_hash);"
     "CREATE INDEX IF NOT EXISTS scheduled_entity ON scheduled (lane, entity_hash);";
 
 static const char views[] =

@@ -138,10 +138,10 @@ static int compare_keys(const void *a, const void *b)
 static void note_keys(lookup_t *lookup)
 {
     free(lookup->keys);
-    free(lookup->hashes);
+    free(lookup->names);
     lookup->keys = memory_allocate(lookup->count * sizeof *lookup->keys);
-    lookup->hashes = memory_allocate(lookup->count * STORE_KEY_BYTES);
-    lookup->key_count = lookup->hash_count = 0;
+    lookup->names = memory_allocate(lookup->count * sizeof *lookup->names);
+    lookup->key_count = lookup->name_count = 0;
     for (size_t i = 0; i < lookup->count; i++) {
         const uint8_t *hash = lookup->items[i].message->stored.key_hash;
         if (hash) {
@@ -151,8 +151,9 @@ static void note_keys(lookup_t *lookup)
     qsort(lookup->keys, lookup->key_count, sizeof *lookup->keys, compare_keys);
     for (size_t i = 0; i < lookup->key_count; i++) {
         if (i == 0 || compare_keys(&lookup->keys[i - 1], &lookup->keys[i]) != 0) {
-            memcpy(lookup->hashes + lookup->hash_count++ * STORE_KEY_BYTES, lookup->keys[i].hash,
-                   STORE_KEY_BYTES);
+            store_key_name_t *name = &lookup->names[lookup->name_count++];
+            name->entity_hash = lookup->items[lookup->keys[i].item].message->entity_hash;
+            memcpy(name->hash, lookup->keys[i].hash, STORE_KEY_BYTES);
         }
     }
 }
@@ -172,8 +173,8 @@ bool router_take_lookup(router_t *router, uint32_t number, router_lookup_t *resu
     *result = (router_lookup_t){.floor = {lookup->floor},
                                 .calls = lookup->calls,
                                 .call_count = lookup->call_count,
-                                .hashes = lookup->hashes,
-                                .hash_count = lookup->hash_count};
+                                .keys = lookup->names,
+                                .key_count = lookup->name_count};
     return true;
 }
 
@@ -328,7 +329,7 @@ static void lookup_clear(lookup_t *lookup)
 {
     free(lookup->calls);
     free(lookup->keys);
-    free(lookup->hashes);
+    free(lookup->names);
 }
 
 void lookups_destroy(router_t *router)

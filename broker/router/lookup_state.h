@@ -56,8 +56,8 @@ typedef struct lookup {
     size_t call_count;
     lookup_key_t *keys; /* by hash */
     size_t key_count;
-    uint8_t *hashes; /* each once */
-    size_t hash_count;
+    store_key_name_t *names; /* of the keys, each once */
+    size_t name_count;
     uint32_t forgotten; /* lane_keys_t.forgotten when the look-up began */
     uint64_t floor;
     bool running;

@@ -251,10 +251,10 @@ void router_searched(router_t *router, uint32_t lane, fabric_error_t error, mess
  * was appended before the look-up was taken must be visible to it. */
 typedef struct router_lookup {
     request_id_t floor;
-    const call_key_t *calls; /* valid until router_lookup_done, as `hashes` */
+    const call_key_t *calls; /* valid until router_lookup_done, as `keys` */
     size_t call_count;
-    const uint8_t *hashes; /* of primary keys: hash_count times STORE_KEY_BYTES, each once */
-    size_t hash_count;
+    const store_key_name_t *keys; /* each once */
+    size_t key_count;
 } router_lookup_t;
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
 /* To be called for each message of these calls that was found: its id and call; with its contents

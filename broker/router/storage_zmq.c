@@ -170,8 +170,8 @@ static void feed_lookup(storage_t *storage, uint32_t number)
                                    .floor = lookup.floor,
                                    .calls = lookup.calls,
                                    .call_count = lookup.call_count,
-                                   .hashes = lookup.hashes,
-                                   .hash_count = lookup.hash_count};
+                                   .keys = lookup.keys,
+                                   .key_count = lookup.key_count};
         finder_actor_send(storage->finder, find);
     }
 }

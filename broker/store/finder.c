@@ -393,13 +393,13 @@ static void keep_key(void *context, const store_key_t *row)
     key->reply.payload = fabric_bytes(copy, payload.size);
 }
 
-fabric_error_t finder_find_keys(finder_t *finder, uint32_t lane, const uint8_t *hashes,
+fabric_error_t finder_find_keys(finder_t *finder, uint32_t lane, const store_key_name_t *names,
                                 size_t count, finder_answer_t *answer)
 {
     connection_t *connection = &finder->connection;
     fabric_error_t error = connection->store ? FABRIC_OK : connection_open(connection, NULL);
     if (!error) {
-        error = connection->store->driver->find_keys(connection->store, lane, hashes, count,
+        error = connection->store->driver->find_keys(connection->store, lane, names, count,
                                                      keep_key, answer);
     }
     if (error) {

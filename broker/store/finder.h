@@ -57,10 +57,10 @@ FABRIC_MUST_USE fabric_error_t finder_find(finder_t *finder, uint32_t lane, requ
                                            const call_key_t *calls, size_t call_count,
                                            finder_answer_t *answer);
 
-/* Adds the rows of the primary keys with these hashes to the answer, which is zeroed or that of
- * finder_find. `hashes`: count times STORE_KEY_BYTES. The same errors. */
+/* Adds the rows of these primary keys to the answer, which is zeroed or that of finder_find. The
+ * same errors. */
 FABRIC_MUST_USE fabric_error_t finder_find_keys(finder_t *finder, uint32_t lane,
-                                                const uint8_t *hashes, size_t count,
+                                                const store_key_name_t *names, size_t count,
                                                 finder_answer_t *answer);
 
 #endif

@@ -8,9 +8,9 @@ static void find(finder_t *finder, find_operation_t *operation)
         operation->error = finder_find(finder, operation->lane, operation->floor, operation->calls,
                                        operation->call_count, &operation->answer);
     }
-    if (!operation->error && operation->hash_count > 0) {
-        operation->error = finder_find_keys(finder, operation->lane, operation->hashes,
-                                            operation->hash_count, &operation->answer);
+    if (!operation->error && operation->key_count > 0) {
+        operation->error = finder_find_keys(finder, operation->lane, operation->keys,
+                                            operation->key_count, &operation->answer);
     }
 }
 

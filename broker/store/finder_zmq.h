@@ -15,8 +15,8 @@ typedef struct find_operation {
     request_id_t floor;
     const call_key_t *calls; /* borrowed until it comes back */
     size_t call_count;
-    const uint8_t *hashes; /* of primary keys; borrowed until it comes back */
-    size_t hash_count;
+    const store_key_name_t *keys; /* borrowed until it comes back */
+    size_t key_count;
 
     fabric_error_t error;
     finder_answer_t answer; /* OK: whoever gets it back clears it */

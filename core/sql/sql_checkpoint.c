@@ -137,14 +137,13 @@ static size_t key_bytes(const void *item)
     return ((const store_key_t *)item)->reply.payload.size;
 }
 
-/* In the order of the hashes: their first bytes tell nearly all of them apart. */
+/* In the order of entities, then of hashes: their first bytes tell nearly all of them apart. */
 static store_row_key_t key_key(const void *item)
 {
     const store_key_t *row = item;
-    store_row_key_t key = {0, 0};
-    for (size_t i = 0; i < sizeof key.entity_hash; i++) {
-        key.entity_hash = key.entity_hash << 8 | row->hash[i];
-        key.position = key.position << 8 | row->hash[sizeof key.entity_hash + i];
+    store_row_key_t key = {row->entity_hash, 0};
+    for (size_t i = 0; i < sizeof key.position; i++) {
+        key.position = key.position << 8 | row->hash[i];
     }
     return key;
 }

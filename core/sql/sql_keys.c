@@ -25,12 +25,13 @@ static bool key_of_row(const sql_store_t *store, store_key_t *key)
     return true;
 }
 
-static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const uint8_t *hashes,
+static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const store_key_name_t *names,
                                  size_t rows, store_visit_key_fn *visit, void *context)
 {
     for (size_t i = 0; i < rows; i++) {
         sql_put_u64(store, lane);
-        sql_put_bytes(store, fabric_bytes(hashes + i * STORE_KEY_BYTES, STORE_KEY_BYTES));
+        sql_put_u64(store, names[i].entity_hash);
+        sql_put_bytes(store, fabric_bytes(names[i].hash, STORE_KEY_BYTES));
     }
     fabric_error_t error = sql_query(store, SQL_KEY_FIND, rows);
     while (sql_next(store, &error)) {
@@ -43,8 +44,8 @@ static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const uint8_
     return error;
 }
 
-fabric_error_t sql_find_keys(store_t *base, uint32_t lane, const uint8_t *hashes, size_t count,
-                             store_visit_key_fn *visit, void *context)
+fabric_error_t sql_find_keys(store_t *base, uint32_t lane, const store_key_name_t *names,
+                             size_t count, store_visit_key_fn *visit, void *context)
 {
     sql_store_t *store = sql_store_of(base);
     fabric_error_t error = sql_begin(store, SQL_READ);
@@ -53,7 +54,7 @@ fabric_error_t sql_find_keys(store_t *base, uint32_t lane, const uint8_t *hashes
     }
     for (size_t done = 0; !error && done < count;) {
         size_t rows = sql_size_within(count - done);
-        error = find_chunk(store, lane, hashes + done * STORE_KEY_BYTES, rows, visit, context);
+        error = find_chunk(store, lane, names + done, rows, visit, context);
         done += rows;
     }
     return sql_end(store, error);

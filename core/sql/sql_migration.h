@@ -13,8 +13,8 @@
  *  5. sql_migrate_rows: pending messages and dead letters, page by page;
  *  6. texts: `mailbox` is dropped, which ends step 5 for good, then the other old tables.
  * Of version 3 only `broker` differs: it gets its column `secret`, and all members have none.
- * Version 5 has no index of primary keys by entity, and no table `scheduled`: texts after step 5
- * move what belongs there.
+ * Version 5 has primary keys in another order, and no table `scheduled`: texts of step 3 bring the
+ * keys into theirs, and texts after step 5 move what belongs into `scheduled`.
  * A database without tables takes the same steps; where there is nothing old they do nothing.
  *
  * Threading: as core/store.h says.

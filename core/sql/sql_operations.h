@@ -88,8 +88,8 @@ fabric_error_t sql_find_places(store_t *store, uint32_t lane, const request_id_t
                                store_visit_place_fn *visit, void *context);
 
 /* sql_keys.c */
-fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes, size_t count,
-                             store_visit_key_fn *visit, void *context);
+fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const store_key_name_t *names,
+                             size_t count, store_visit_key_fn *visit, void *context);
 
 #define SQL_OPERATIONS                                                                             \
     .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \

@@ -353,7 +353,36 @@ static void version_4_is_migrated(void **state)
     check_migrated(fixture, false);
 }
 
-/* In version 5 scheduled messages lay among the others. One of these has come due. */
+/* The key of `primary_key`, of which nothing else is looked for. */
+static void check_key_order(store_t *store, const char *columns)
+{
+    char question[400];
+    snprintf(question, sizeof question,
+             "SELECT GROUP_CONCAT(column_name ORDER BY seq_in_index) = '%s' FROM"
+             " information_schema.statistics WHERE table_schema = DATABASE() AND table_name ="
+             " 'primary_key' AND index_name = 'PRIMARY'",
+             columns);
+    assert_int_equal(number(store, question), 1);
+}
+
+static void check_keys(store_t *store)
+{
+    check_key_order(store, "lane,entity_hash,hash");
+    assert_int_equal(number(store, "SELECT COUNT(*) FROM primary_key"), 3);
+    assert_int_equal(
+        number(store, "SELECT COUNT(*) FROM primary_key WHERE (lane = 3 AND hash = REPEAT('a', 32)"
+                      " AND entity_hash = 77 AND request_id = 900 AND shard = 65539 AND number = 4"
+                      " AND until_ms IS NULL AND payload = '') OR (lane = 3 AND hash ="
+                      " REPEAT('b', 32) AND entity_hash = 77 AND request_id = 901 AND shard ="
+                      " 65540 AND number = 5 AND until_ms = 9000 AND status = 2 AND error = 11 AND"
+                      " code = 3 AND payload = 'reply') OR (lane = 4 AND hash = REPEAT('a', 32)"
+                      " AND entity_hash = 18446744073709551615 AND request_id = 902 AND until_ms ="
+                      " 8000)"),
+        3);
+}
+
+/* In version 5 scheduled messages lay among the others, and keys were in the order of hashes. One
+ * of these messages has come due. */
 static void version_5_is_migrated(void **state)
 {
     fixture_t *fixture = *state;
@@ -361,7 +390,14 @@ static void version_5_is_migrated(void **state)
     reason_t reason = {{0}};
     uint32_t version = 0;
     assert_int_equal(apply(store, &reason), FABRIC_OK);
-    assert_true(mariadb_execute(fixture->url, old_schema_5));
+    assert_true(mariadb_execute(fixture->url, old_schema_mysql_5));
+    check_key_order(store, "lane,hash");
+    assert_true(mariadb_execute(
+        fixture->url, "INSERT INTO primary_key VALUES"
+                      " (3, REPEAT('a', 32), 77, 900, 65539, 4, NULL, 0, 0, 0, ''),"
+                      " (3, REPEAT('b', 32), 77, 901, 65540, 5, 9000, 2, 11, 3, 'reply'),"
+                      " (4, REPEAT('a', 32), 18446744073709551615, 902, 65541, 6, 8000, 0, 0, 0,"
+                      " '');"));
     assert_true(mariadb_execute(
         fixture->url, "INSERT INTO pending VALUES"
                       " (3, 77, 500, 500, 65539, 9000, 4, 0, 0, 'T', 'e', 't', 'waits'),"
@@ -372,6 +408,7 @@ static void version_5_is_migrated(void **state)
     assert_int_equal(apply(store, &reason), FABRIC_OK);
     assert_int_equal(store->driver->schema_status(store, &reason, &version), FABRIC_OK);
     assert_int_equal(version, STORE_SCHEMA_VERSION);
+    check_keys(store);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM scheduled WHERE lane = 3 AND due_ms = 9000"
                                    " AND request_id = 500 AND shard = 65539 AND number = 4"
                                    " AND entity_hash = 77 AND body = 'waits'"),
@@ -379,7 +416,8 @@ static void version_5_is_migrated(void **state)
     assert_int_equal(number(store, "SELECT COUNT(*) FROM pending WHERE request_id = 500"), 0);
     assert_int_equal(number(store, "SELECT COUNT(*) FROM pending WHERE entity_hash = 77"), 2);
     assert_true(mariadb_execute(fixture->url, "DELETE FROM pending WHERE entity_hash = 77;"
-                                              "DELETE FROM scheduled WHERE entity_hash = 77;"));
+                                              "DELETE FROM scheduled WHERE entity_hash = 77;"
+                                              "DELETE FROM primary_key;"));
     check_migrated(fixture, false);
 }
 

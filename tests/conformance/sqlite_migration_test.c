@@ -252,18 +252,52 @@ static void version_4_is_migrated(void **state)
     expect_migrated(file);
 }
 
-/* In version 5 scheduled messages lay among the others. */
+static int64_t schema_says(const sqlite_file_t *file, const char *name, const char *like)
+{
+    char question[300];
+    snprintf(question, sizeof question,
+             "SELECT count(*) FROM sqlite_master WHERE name = '%s' AND tbl_name = 'primary_key'"
+             " AND sql LIKE '%s'",
+             name, like);
+    return sqlite_file_number(file, question);
+}
+
+/* In version 5 scheduled messages lay among the others, and keys were in the order of hashes. */
 static void version_5_is_migrated(void **state)
 {
     sqlite_file_t *file = *state;
     reason_t reason = {""};
     uint32_t version = 0;
     migrate_from(file, 2);
-    assert_int_equal(sqlite_file_execute(file, old_schema_5), SQLITE_OK);
+    assert_int_equal(sqlite_file_execute(file, old_schema_sqlite_5), SQLITE_OK);
+    assert_int_equal(sqlite_file_execute(
+                         file,
+                         "INSERT INTO primary_key VALUES"
+                         " (3, zeroblob(32), -7, 900, 65539, 4, NULL, 0, 0, 0, x''),"
+                         " (3, x'01' || zeroblob(31), -7, 901, 65540, 5, 9000, 2, 11, 3, x'0102'),"
+                         " (4, zeroblob(32), 8, 902, 65541, 6, 8000, 0, 0, 0, x'03');"),
+                     SQLITE_OK);
     assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM pending"), PENDING + 1);
     assert_ok(file->store->driver->schema_status(file->store, &reason, &version));
     assert_int_equal(version, 5);
     assert_ok(sqlite_file_apply(file->store, "fabric", &reason));
+    assert_int_equal(schema_says(file, "primary_key", "%PRIMARY KEY (lane, entity_hash, hash)%"),
+                     1);
+    assert_int_equal(schema_says(file, "primary_key_until", "%(lane, until_ms)%"), 1);
+    assert_int_equal(
+        sqlite_file_number(
+            file,
+            "SELECT count(*) FROM primary_key WHERE (lane = 3 AND hash = zeroblob(32) AND"
+            " entity_hash = -7 AND request_id = 900 AND shard = 65539 AND number = 4 AND until_ms"
+            " IS NULL AND status = 0 AND error = 0 AND code = 0 AND payload = x'') OR (lane = 3"
+            " AND hash = x'01' || zeroblob(31) AND entity_hash = -7 AND request_id = 901 AND"
+            " shard = 65540 AND number = 5 AND until_ms = 9000 AND status = 2 AND error = 11 AND"
+            " code = 3 AND payload = x'0102') OR (lane = 4 AND hash = zeroblob(32) AND"
+            " entity_hash = 8 AND request_id = 902 AND shard = 65541 AND number = 6 AND until_ms ="
+            " 8000 AND status = 0 AND error = 0 AND code = 0 AND payload = x'03')"),
+        3);
+    assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM primary_key"), 3);
+    assert_int_equal(sqlite_file_execute(file, "DELETE FROM primary_key"), SQLITE_OK);
     expect_migrated(file);
 }
 

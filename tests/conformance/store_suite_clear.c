@@ -87,12 +87,13 @@ static void note_key(void *context, const store_key_t *key)
 /* A bit for each of the keys 1 to 4. */
 static unsigned keys_found(store_fixture_t *fixture, uint32_t lane)
 {
-    uint8_t hashes[4 * STORE_KEY_BYTES];
+    store_key_name_t names[4];
     unsigned found = 0;
     for (uint8_t i = 0; i < 4; i++) {
-        memset(hashes + (size_t)i * STORE_KEY_BYTES, i + 1, STORE_KEY_BYTES);
+        names[i].entity_hash = i + 1 == 3 ? OTHER : ENTITY;
+        memset(names[i].hash, i + 1, sizeof names[i].hash);
     }
-    assert_ok(fixture->driver->find_keys(fixture->second, lane, hashes, 4, note_key, &found));
+    assert_ok(fixture->driver->find_keys(fixture->second, lane, names, 4, note_key, &found));
     return found;
 }
 

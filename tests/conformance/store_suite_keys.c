@@ -32,15 +32,24 @@ static void keep_key(void *context, const store_key_t *key)
     found.count++;
 }
 
-static void find(store_fixture_t *fixture, uint32_t lane, const uint8_t *hashes, size_t count)
+static void find(store_fixture_t *fixture, uint32_t lane, const store_key_name_t *names,
+                 size_t count)
 {
     found.count = 0;
-    assert_ok(fixture->driver->find_keys(fixture->second, lane, hashes, count, keep_key, NULL));
+    assert_ok(fixture->driver->find_keys(fixture->second, lane, names, count, keep_key, NULL));
+}
+
+static store_key_name_t name_of(const store_key_t *key)
+{
+    store_key_name_t name = {.entity_hash = key->entity_hash};
+    memcpy(name.hash, key->hash, sizeof name.hash);
+    return name;
 }
 
 static bool is_there(store_fixture_t *fixture, uint32_t lane, const store_key_t *key)
 {
-    find(fixture, lane, key->hash, 1);
+    store_key_name_t name = name_of(key);
+    find(fixture, lane, &name, 1);
     return found.count == 1;
 }
 
@@ -99,11 +108,9 @@ static void test_sm_06_a_key_comes_back_as_it_was(void **state)
     keys[1].reply.kept_until_ms = INT64_MAX;
     keys[1].reply.payload = fabric_bytes("a\0b", 3);
     assert_ok(put(fixture, &fixture->hold, keys, 2));
-    find(fixture, 0, keys[0].hash, 1);
-    assert_int_equal(found.count, 1);
+    assert_true(is_there(fixture, 0, &keys[0]));
     assert_same_key(&found.keys[0], &keys[0]);
-    find(fixture, 0, keys[1].hash, 1);
-    assert_int_equal(found.count, 1);
+    assert_true(is_there(fixture, 0, &keys[1]));
     assert_same_key(&found.keys[0], &keys[1]);
     assert_false(is_there(fixture, 0, &keys[2]));
     assert_false(is_there(fixture, 1, &keys[0]));
@@ -129,6 +136,22 @@ static void test_sm_04_keys_are_compared_byte_by_byte(void **state)
     assert_int_equal(found.keys[0].hash[STORE_KEY_BYTES - 1], 0);
 }
 
+/* Keys of one entity, and of entities whose hashes are the same, are different rows. */
+static void keys_are_found_by_their_entity_and_hash(void **state)
+{
+    store_fixture_t *fixture = *state;
+    store_key_t keys[3] = {key_of(1, 0), key_of(2, 0), key_of(3, 0)};
+    keys[2].entity_hash = UINT64_MAX;
+    assert_ok(put(fixture, &fixture->hold, keys, 3));
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(is_there(fixture, 0, &keys[i]));
+        assert_same_key(&found.keys[0], &keys[i]);
+        store_key_t other = keys[i];
+        other.entity_hash ^= 1;
+        assert_false(is_there(fixture, 0, &other));
+    }
+}
+
 static void the_end_of_a_message_replaces_its_keys_row(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -139,8 +162,7 @@ static void the_end_of_a_message_replaces_its_keys_row(void **state)
     ended.reply.payload = bytes_of("a longer reply than the one before");
     for (int times = 0; times < 2; times++) { /* a slice may be written again */
         assert_ok(put(fixture, &fixture->hold, &ended, 1));
-        find(fixture, 0, key.hash, 1);
-        assert_int_equal(found.count, 1);
+        assert_true(is_there(fixture, 0, &key));
         assert_same_key(&found.keys[0], &ended);
     }
 }
@@ -149,14 +171,15 @@ static void many_keys_are_found_at_once(void **state)
 {
     store_fixture_t *fixture = *state;
     store_key_t *keys = memory_allocate(MANY * sizeof *keys);
-    uint8_t *hashes = memory_allocate(2 * MANY * STORE_KEY_BYTES);
+    store_key_name_t *names = memory_allocate(2 * MANY * sizeof *names);
     for (uint32_t i = 0; i < 2 * MANY; i++) {
         store_key_t key = key_of(i, i % 2 ? 5000 : 0);
-        memcpy(hashes + i * STORE_KEY_BYTES, key.hash, STORE_KEY_BYTES);
+        key.entity_hash = i % 7 + (i % 3 ? 0 : UINT64_C(1) << 63);
+        names[i] = name_of(&key);
         keys[i / 2] = i % 2 ? keys[i / 2] : key;
     }
     assert_ok(put(fixture, &fixture->hold, keys, MANY));
-    find(fixture, 0, hashes, 2 * MANY);
+    find(fixture, 0, names, 2 * MANY);
     assert_int_equal(found.count, MANY);
     bool seen[MANY] = {false};
     for (size_t i = 0; i < found.count; i++) {
@@ -166,7 +189,7 @@ static void many_keys_are_found_at_once(void **state)
         assert_same_key(&found.keys[i], &keys[number / 2]);
     }
     free(keys);
-    free(hashes);
+    free(names);
 }
 
 static void a_fenced_holder_writes_no_keys(void **state)
@@ -228,6 +251,7 @@ int store_suite_keys(void)
     const struct CMUnitTest tests[] = {
         FOUNDED_TEST(test_sm_06_a_key_comes_back_as_it_was),
         FOUNDED_TEST(test_sm_04_keys_are_compared_byte_by_byte),
+        FOUNDED_TEST(keys_are_found_by_their_entity_and_hash),
         FOUNDED_TEST(the_end_of_a_message_replaces_its_keys_row),
         FOUNDED_TEST(many_keys_are_found_at_once),
         FOUNDED_TEST(a_fenced_holder_writes_no_keys),

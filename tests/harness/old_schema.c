@@ -120,6 +120,20 @@ const char old_schema_3[] = "ALTER TABLE broker DROP COLUMN secret;"
 const char old_schema_4[] = "DROP TABLE primary_key;" DROP_SCHEDULED "DELETE FROM schema_version;"
                             "INSERT INTO schema_version VALUES (4, CURRENT_TIMESTAMP);";
 
-const char old_schema_5[] =
-    DROP_SCHEDULED "DELETE FROM schema_version;"
-                   "INSERT INTO schema_version VALUES (5, CURRENT_TIMESTAMP);";
+/* Primary keys had no entity in their key. */
+const char old_schema_mysql_5[] =
+    "ALTER TABLE primary_key DROP PRIMARY KEY, ADD PRIMARY KEY (lane, hash);" DROP_SCHEDULED
+    "DELETE FROM schema_version;"
+    "INSERT INTO schema_version VALUES (5, CURRENT_TIMESTAMP);";
+
+const char old_schema_sqlite_5[] =
+    "ALTER TABLE primary_key RENAME TO new_primary_key; DROP INDEX primary_key_until;"
+    "CREATE TABLE primary_key ("
+    " lane INTEGER NOT NULL, hash BLOB NOT NULL, entity_hash INTEGER NOT NULL,"
+    " request_id INTEGER NOT NULL, shard INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " until_ms INTEGER, status INTEGER NOT NULL, error INTEGER NOT NULL, code INTEGER NOT NULL,"
+    " payload BLOB NOT NULL, PRIMARY KEY (lane, hash)) WITHOUT ROWID;"
+    "INSERT INTO primary_key SELECT * FROM new_primary_key; DROP TABLE new_primary_key;"
+    "CREATE INDEX primary_key_until ON primary_key (lane, until_ms) WHERE until_ms IS NOT "
+    "NULL;" DROP_SCHEDULED "DELETE FROM schema_version;"
+    "INSERT INTO schema_version VALUES (5, CURRENT_TIMESTAMP);";

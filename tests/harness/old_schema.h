@@ -14,6 +14,7 @@ extern const char old_schema_sqlite_2[];
 /* Also the way back: docs/operations.md. */
 extern const char old_schema_3[];
 extern const char old_schema_4[];
-extern const char old_schema_5[];
+extern const char old_schema_mysql_5[];
+extern const char old_schema_sqlite_5[];
 
 #endif

@@ -101,8 +101,8 @@ fabric_error_t memory_count_scheduled_type(store_t *base, uint32_t lane, fabric_
                                            uint64_t *count);
 fabric_error_t memory_find_scheduled(store_t *base, uint32_t lane, const store_due_key_t *keys,
                                      size_t count, bool *found);
-fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const uint8_t *hashes, size_t count,
-                                store_visit_key_fn *visit, void *context);
+fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const store_key_name_t *names,
+                                size_t count, store_visit_key_fn *visit, void *context);
 
 /* The part of a purge that is about keys. */
 void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_purge_t *purge,

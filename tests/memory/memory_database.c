@@ -137,10 +137,10 @@ static memory_key_t *copy_key(const store_key_t *key)
     return copy;
 }
 
-/* Where the key stands among all: hashes that differ have different places. */
-static uint64_t key_place(const uint8_t hash[STORE_KEY_BYTES])
+/* Where the key stands among all: keys that differ have different places. */
+static uint64_t key_place(uint64_t entity_hash, const uint8_t hash[STORE_KEY_BYTES])
 {
-    return XXH3_64bits(hash, STORE_KEY_BYTES);
+    return XXH3_64bits_withSeed(hash, STORE_KEY_BYTES, entity_hash);
 }
 
 static void insert_row(memory_lane_t *lane, memory_row_t *row)
@@ -237,7 +237,8 @@ static void apply(memory_database_t *database, const memory_change_t *change)
         key = ((memory_entry_t *)change->item)->entry.number;
     } else if (change->kind == MEMORY_CHANGE_KEY) {
         sequence = &lane->keys;
-        key = key_place(((memory_key_t *)change->item)->key.hash);
+        const store_key_t *row = &((memory_key_t *)change->item)->key;
+        key = key_place(row->entity_hash, row->hash);
     } else {
         sequence = &lane->dead;
         key = ((memory_dead_row_t *)change->item)->row.id.value;
@@ -408,15 +409,16 @@ void memory_scheduled_remove(memory_database_t *database, uint32_t lane, store_d
     }
 }
 
-memory_key_t *memory_key_find(const memory_lane_t *lane, const uint8_t hash[STORE_KEY_BYTES])
+memory_key_t *memory_key_find(const memory_lane_t *lane, uint64_t entity_hash,
+                              const uint8_t hash[STORE_KEY_BYTES])
 {
-    return memory_sequence_find(&lane->keys, key_place(hash));
+    return memory_sequence_find(&lane->keys, key_place(entity_hash, hash));
 }
 
-void memory_key_remove(memory_database_t *database, uint32_t lane,
+void memory_key_remove(memory_database_t *database, uint32_t lane, uint64_t entity_hash,
                        const uint8_t hash[STORE_KEY_BYTES])
 {
-    memory_key_t *before = memory_key_find(&database->lanes[lane], hash);
+    memory_key_t *before = memory_key_find(&database->lanes[lane], entity_hash, hash);
     if (before) {
         change_item(database, MEMORY_CHANGE_KEY, lane, before, true);
     }
@@ -424,7 +426,7 @@ void memory_key_remove(memory_database_t *database, uint32_t lane,
 
 void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_t *key)
 {
-    memory_key_remove(database, lane, key->hash);
+    memory_key_remove(database, lane, key->entity_hash, key->hash);
     change_item(database, MEMORY_CHANGE_KEY, lane, copy_key(key), false);
 }
 

@@ -176,8 +176,9 @@ size_t memory_scheduled_from(const memory_lane_t *lane, store_due_key_t key);
 memory_row_t *memory_scheduled_find(const memory_lane_t *lane, store_due_key_t key);
 void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_t *key);
 /* NULL where there is none. */
-memory_key_t *memory_key_find(const memory_lane_t *lane, const uint8_t hash[STORE_KEY_BYTES]);
-void memory_key_remove(memory_database_t *database, uint32_t lane,
+memory_key_t *memory_key_find(const memory_lane_t *lane, uint64_t entity_hash,
+                              const uint8_t hash[STORE_KEY_BYTES]);
+void memory_key_remove(memory_database_t *database, uint32_t lane, uint64_t entity_hash,
                        const uint8_t hash[STORE_KEY_BYTES]);
 /* To be called before a value of the database is changed: a lane's row, the coordinator, ... */
 void memory_note_value(memory_database_t *database, void *value, size_t size);

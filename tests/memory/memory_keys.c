@@ -1,8 +1,8 @@
 /* The in-memory store: primary keys. */
 #include "tests/memory/memory_connection.h"
 
-fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const uint8_t *hashes, size_t count,
-                                store_visit_key_fn *visit, void *context)
+fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const store_key_name_t *names,
+                                size_t count, store_visit_key_fn *visit, void *context)
 {
     memory_store_t *store = memory_store_of(base);
     fabric_error_t error = memory_enter(store, MEMORY_STORE_FIND_KEYS, lane);
@@ -11,7 +11,7 @@ fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const uint8_t *has
     }
     const memory_lane_t *rows = memory_lane_of(store->database, lane);
     for (size_t i = 0; rows && i < count; i++) {
-        const memory_key_t *found = memory_key_find(rows, hashes + i * STORE_KEY_BYTES);
+        const memory_key_t *found = memory_key_find(rows, names[i].entity_hash, names[i].hash);
         if (found) {
             visit(context, &found->key);
         }
@@ -39,7 +39,7 @@ bool memory_key_clear(memory_database_t *database, uint32_t lane, const store_cl
     for (size_t i = from->keys.first; i < from->keys.places.count; i++) {
         const store_key_t *key = &((const memory_key_t *)from->keys.places.items[i].item)->key;
         if (key->entity_hash == clear->entity_hash && key->reply.id.value < clear->below) {
-            memory_key_remove(database, lane, key->hash);
+            memory_key_remove(database, lane, key->entity_hash, key->hash);
             return true;
         }
     }
@@ -52,7 +52,7 @@ void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_p
     const store_key_t *oldest;
     while (purged->keys < purge->keys_max &&
            (oldest = find_oldest(&database->lanes[lane], purge->keys_before_ms))) {
-        memory_key_remove(database, lane, oldest->hash);
+        memory_key_remove(database, lane, oldest->entity_hash, oldest->hash);
         purged->keys++;
     }
 }

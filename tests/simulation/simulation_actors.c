@@ -159,9 +159,9 @@ static void find(broker_life_t *life, operation_t *operation)
         operation->error = finder_find(life->finder, operation->hold.lane, lookup->floor,
                                        lookup->calls, lookup->call_count, &operation->answer);
     }
-    if (!operation->error && lookup->hash_count > 0) {
-        operation->error = finder_find_keys(life->finder, operation->hold.lane, lookup->hashes,
-                                            lookup->hash_count, &operation->answer);
+    if (!operation->error && lookup->key_count > 0) {
+        operation->error = finder_find_keys(life->finder, operation->hold.lane, lookup->keys,
+                                            lookup->key_count, &operation->answer);
     }
 }
 

@@ -419,11 +419,11 @@ static fabric_error_t simulated_find_places(store_t *store, uint32_t lane, const
     FORWARD(MEMORY_STORE_LOAD, find_places(inner_of(store), lane, ids, count, visit, context));
 }
 
-static fabric_error_t simulated_find_keys(store_t *store, uint32_t lane, const uint8_t *hashes,
-                                          size_t count, store_visit_key_fn *visit, void *context)
+static fabric_error_t simulated_find_keys(store_t *store, uint32_t lane,
+                                          const store_key_name_t *names, size_t count,
+                                          store_visit_key_fn *visit, void *context)
 {
-    FORWARD(MEMORY_STORE_FIND_KEYS,
-            find_keys(inner_of(store), lane, hashes, count, visit, context));
+    FORWARD(MEMORY_STORE_FIND_KEYS, find_keys(inner_of(store), lane, names, count, visit, context));
 }
 
 const store_driver_t simulation_store_driver = {

@@ -54,11 +54,10 @@ bool keys_begin_reading(home_t *home, uint32_t lane, reading_t *reading)
     if (!router_take_lookup(home->driver->router, lane, &reading->lookup)) {
         return false;
     }
-    for (size_t i = 0; i < reading->lookup.hash_count; i++) {
-        const uint8_t *hash = reading->lookup.hashes + i * STORE_KEY_BYTES;
+    for (size_t i = 0; i < reading->lookup.key_count; i++) {
         assert_true(reading->key_count < 16);
-        reading->key_count += lane_model_key_row(lane_model_find_key(&home->store, hash),
-                                                 &reading->keys[reading->key_count]);
+        reading->key_count += lane_model_read_key(&home->store, &reading->lookup.keys[i],
+                                                  &reading->keys[reading->key_count]);
     }
     return true;
 }

@@ -105,10 +105,10 @@ void lane_actors_look_up(lane_actors_t *actors, driver_t *driver, lane_model_t *
         for (size_t i = 0; i < actors->asked_count; i++) {
             actors->asked[i] = lookup.calls[i];
         }
-        actors->hash_count = actors->looking ? lookup.hash_count : 0;
-        assert_true(actors->hash_count <= LANE_ACTORS_ASKED);
-        if (actors->hash_count > 0) {
-            memcpy(actors->hashes, lookup.hashes, actors->hash_count * STORE_KEY_BYTES);
+        actors->name_count = actors->looking ? lookup.key_count : 0;
+        assert_true(actors->name_count <= LANE_ACTORS_ASKED);
+        if (actors->name_count > 0) {
+            memcpy(actors->names, lookup.keys, actors->name_count * sizeof actors->names[0]);
         }
     } else if (!actors->looked) {
         actors->looked = true;
@@ -119,9 +119,9 @@ void lane_actors_look_up(lane_actors_t *actors, driver_t *driver, lane_model_t *
             actors->found[i].position = at ? at->message->position : 0;
         }
         actors->key_count = 0;
-        for (size_t i = 0; i < actors->hash_count; i++) {
-            const lane_message_t *at = lane_model_find_key(store, actors->hashes[i]);
-            actors->key_count += lane_model_key_row(at, &actors->keys[actors->key_count]);
+        for (size_t i = 0; i < actors->name_count; i++) {
+            actors->key_count +=
+                lane_model_read_key(store, &actors->names[i], &actors->keys[actors->key_count]);
         }
     } else {
         actors->looking = actors->looked = false;

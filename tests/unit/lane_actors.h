@@ -30,8 +30,8 @@ typedef struct lane_actors {
     message_t *searched_rows;
     call_key_t asked[LANE_ACTORS_ASKED];
     size_t asked_count;
-    uint8_t hashes[LANE_ACTORS_ASKED][STORE_KEY_BYTES];
-    size_t hash_count;
+    store_key_name_t names[LANE_ACTORS_ASKED];
+    size_t name_count;
     bool looking, looked;
     struct {
         uint64_t id; /* 0: not found */

@@ -112,6 +112,12 @@ bool lane_model_key_row(const lane_message_t *at, store_key_t *row)
     return true;
 }
 
+bool lane_model_read_key(const lane_model_t *model, const store_key_name_t *name, store_key_t *row)
+{
+    return lane_model_key_row(lane_model_find_key(model, name->hash), row) &&
+           row->entity_hash == name->entity_hash;
+}
+
 uint64_t lane_model_standing(const lane_model_t *model)
 {
     uint64_t count = 0;

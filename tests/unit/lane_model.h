@@ -65,8 +65,10 @@ lane_message_t *lane_model_find(const lane_model_t *model, uint64_t id);
 lane_message_t *lane_model_find_call(const lane_model_t *model, call_key_t call);
 /* The message whose row the primary key has, or else the one that has the key. NULL: it is free. */
 lane_message_t *lane_model_find_key(const lane_model_t *model, const uint8_t *hash);
-/* What the look-up of the key finds in its row. false: there is none. */
+/* What the row of the message's key says. false: there is none. */
 bool lane_model_key_row(const lane_message_t *at, store_key_t *row);
+/* What a look-up of the key finds in its row. false: there is none. */
+bool lane_model_read_key(const lane_model_t *model, const store_key_name_t *name, store_key_t *row);
 /* How many messages stand. */
 uint64_t lane_model_standing(const lane_model_t *model);
 uint64_t lane_model_row_count(const lane_model_t *model);
