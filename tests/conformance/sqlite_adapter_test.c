@@ -443,81 +443,6 @@ static void purged_pages_are_used_again(void **state)
     assert_in_range(sqlite_file_number(file, "PRAGMA page_count"), 1, settled + settled / 20);
 }
 
-static fabric_error_t put_rows(store_t *store, uint64_t first, size_t count)
-{
-    static store_pending_t rows[500];
-    for (size_t i = 0; i < count; i++) {
-        uint64_t position = first + i;
-        rows[i] = (store_pending_t){.position = position,
-                                    .entity_hash = position % 1000,
-                                    .id = {position},
-                                    .body = fabric_bytes("record", 6)};
-    }
-    store_slice_t slice = {.puts = rows, .put_count = count};
-    return sqlite_store_driver.checkpoint(store, &sqlite_file_hold, &slice);
-}
-
-static void count_row(void *context, size_t range, const store_pending_t *row)
-{
-    size_t *count = context;
-    *count += range == 0 && row->entity_hash == 7;
-}
-
-/* The steps of SQLite's machine that a statement for so many rows has taken. */
-static int steps_of(store_t *store, sql_statement_t statement, size_t rows)
-{
-    sqlite_store_t *opened = sqlite_store_of(store);
-    return sqlite3_stmt_status(opened->statements[statement][sql_size_index(rows)],
-                               SQLITE_STMTSTATUS_VM_STEP, 1);
-}
-
-/* Finds, amends and deletes so many rows, each of another entity. */
-static void change_some(store_t *store, uint64_t first, size_t count)
-{
-    store_row_key_t keys[128];
-    bool found[128];
-    for (size_t i = 0; i < count; i++) {
-        keys[i] = (store_row_key_t){(first + i) % 1000, first + i};
-    }
-    store_amendment_t amendment = {.key = keys[0], .attempts = 1};
-    store_slice_t slice = {
-        .amendments = &amendment, .amendment_count = 1, .deletes = keys, .delete_count = count};
-    assert_ok(sqlite_store_driver.find_rows(store, 3, keys, count, found));
-    assert_ok(sqlite_store_driver.checkpoint(store, &sqlite_file_hold, &slice));
-    assert_in_range(steps_of(store, SQL_PENDING_FIND, count), 1, 60 * count + 100);
-    assert_in_range(steps_of(store, SQL_PENDING_AMEND, 1), 1, 200);
-    assert_in_range(steps_of(store, SQL_PENDING_DELETE, count), 1, 60 * count + 100);
-    for (size_t i = 0; i < count; i++) {
-        assert_true(found[i]);
-    }
-    assert_ok(sqlite_store_driver.find_rows(store, 3, keys, count, found));
-    for (size_t i = 0; i < count; i++) {
-        assert_false(found[i]);
-    }
-    (void)steps_of(store, SQL_PENDING_FIND, count);
-}
-
-static void rows_are_found_by_their_key(void **state)
-{
-    enum { ROWS = 4000 };
-    sqlite_file_t *file = *state;
-    store_range_t range = {.entity_hash = 7, .until = ROWS, .limit = 100};
-    size_t count = 0;
-    size_t done = 0;
-    for (uint64_t first = 1; first < ROWS; first += 500) {
-        assert_ok(put_rows(file->store, first, 500));
-    }
-    assert_ok(sqlite_store_driver.load_rows(file->store, 3, &range, 1, 1 << 20, count_row, &count,
-                                            &done));
-    assert_int_equal(count, ROWS / 1000);
-    assert_int_equal(done, 1);
-    assert_in_range(steps_of(file->store, SQL_PENDING_RANGE, 1), 1, 1000);
-    change_some(file->store, 101, 1);
-    change_some(file->store, 201, 2);
-    change_some(file->store, 301, 32);
-    change_some(file->store, 401, 128);
-}
-
 /* ---- for people ---- */
 
 typedef struct sizes {
@@ -545,7 +470,7 @@ static void tables_tell_their_sizes(void **state)
     for (uint64_t number = 1; number <= 50; number++) {
         assert_ok(sqlite_file_append(file->store, number, 1000));
     }
-    assert_ok(put_rows(file->store, 1, 300));
+    assert_ok(sqlite_file_put_rows(file->store, 1, 300));
     assert_int_equal(purge_all_but_the_last(file->store, 0, 40), 39);
     assert_ok(sqlite_store_driver.table_list(file->store, note_table, &sizes));
     assert_int_equal(sizes.tables, sqlite_file_number(file, "SELECT count(*) FROM sqlite_master "
@@ -659,7 +584,6 @@ int main(void)
         SQLITE_FOUNDED_TEST(a_file_that_is_replaced_takes_no_append),
         SQLITE_FOUNDED_TEST(a_file_that_is_removed_takes_no_append),
         SQLITE_FOUNDED_TEST(purged_pages_are_used_again),
-        SQLITE_FOUNDED_TEST(rows_are_found_by_their_key),
         SQLITE_FOUNDED_TEST(tables_tell_their_sizes),
         SQLITE_FOUNDED_TEST(views_show_rows_in_words),
     };

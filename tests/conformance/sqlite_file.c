@@ -151,3 +151,17 @@ int64_t sqlite_file_number(const sqlite_file_t *file, const char *sql)
     sqlite3_close(database);
     return number;
 }
+
+fabric_error_t sqlite_file_put_rows(store_t *store, uint64_t first, size_t count)
+{
+    static store_pending_t rows[500];
+    for (size_t i = 0; i < count; i++) {
+        uint64_t position = first + i;
+        rows[i] = (store_pending_t){.position = position,
+                                    .entity_hash = position % 1000,
+                                    .id = {position},
+                                    .body = fabric_bytes("record", 6)};
+    }
+    store_slice_t slice = {.puts = rows, .put_count = count};
+    return sqlite_store_driver.checkpoint(store, &sqlite_file_hold, &slice);
+}

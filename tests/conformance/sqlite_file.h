@@ -36,6 +36,8 @@ fabric_error_t sqlite_file_apply(store_t *store, const char *cluster, reason_t *
 /* Entry `number` of the lane that is held, with a body of that many bytes. */
 store_entry_t sqlite_file_entry(uint64_t number, size_t body_bytes);
 fabric_error_t sqlite_file_append(store_t *store, uint64_t number, size_t body_bytes);
+/* Writes up to 500 rows of messages, with these positions and a thousand entities in turn. */
+fabric_error_t sqlite_file_put_rows(store_t *store, uint64_t first, size_t count);
 /* The numbers of the entries of the lane that is held, from 1 on: how many, without a gap; else -1.
  */
 int sqlite_file_count_entries(store_t *store);
