@@ -35,7 +35,7 @@ fabric_module_t fabric_module = {FABRIC_MODULE_ABI, types};
 static void break_module(const char *rule)
 {
     if (strcmp(rule, "abi") == 0) {
-        fabric_module.abi = FABRIC_MODULE_ABI + 7;
+        fabric_module.abi = 1000;
     } else if (strcmp(rule, "null_types") == 0) {
         fabric_module.types = NULL;
     } else if (strcmp(rule, "no_types") == 0) {
