@@ -494,6 +494,32 @@ static void an_old_call_is_answered_by_its_key(void **state)
     home_close(&home);
 }
 
+/* It would vouch for its predecessor, and what follows it would come before that. */
+static void an_old_call_waits_for_its_predecessor(void **state)
+{
+    (void)state;
+    home_t *home = keys_open_home();
+    home_worker(home);
+    uint64_t id = keys_accept_first(home);
+    home_work_off(home);
+    reading_t reading;
+    asked_t old = {"d", 2, AGAIN, 1, 0, "a", fabric_bytes_of(keys_k)};
+    asked_t next = {"d", 3, ASK, 2, 0, "a", fabric_bytes_of("next")};
+    keys_send(home, &old);
+    keys_send(home, &next);
+    assert_true(keys_begin_reading(home, 0, &reading));
+    keys_end_reading(home, 0, &reading, UINT64_C(1) << 62);
+    keys_look_up(home);
+    assert_int_equal(driver_rejected(home->driver, "d", 2), FABRIC_ERROR_PREDECESSOR_MISSING);
+    assert_int_equal(driver_rejected(home->driver, "d", 3), FABRIC_ERROR_PREDECESSOR_MISSING);
+    asked_t first = {"d", 1, ASK, 0, 0, "a", {NULL, 0}};
+    keys_send(home, &first);
+    keys_send(home, &old);
+    keys_look_up(home);
+    keys_expect_reply(home, "d", 2, id);
+    home_close(&home);
+}
+
 /* The client has ended the call as unknown, and settled on it. */
 static void a_settled_call_is_answered_by_its_key(void **state)
 {
@@ -633,6 +659,7 @@ int main(void)
         cmocka_unit_test(requests_stay_in_order_behind_a_look_up),
         cmocka_unit_test(a_stream_of_requests_does_not_hold_the_first_back),
         cmocka_unit_test(an_old_call_is_answered_by_its_key),
+        cmocka_unit_test(an_old_call_waits_for_its_predecessor),
         cmocka_unit_test(a_settled_call_is_answered_by_its_key),
         cmocka_unit_test(a_settled_call_waits_for_a_message_in_the_store),
         cmocka_unit_test(a_duplicate_waits_for_a_message_in_the_store),
