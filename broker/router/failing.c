@@ -72,7 +72,8 @@ void failing_give_up(router_t *router, entity_t *entity)
         if (!poison_is_exhausted(router, message)) {
             break;
         }
-        if (entity->holds > 0 || entity->in_flight > 0) {
+        if (entity->holds > 0 || entity->in_flight > 0 ||
+            !type_find(router, message->stored.type)) { /* this home does not know what then */
             return;
         }
         if (type_options(router, message->stored.type).failure == FAILURE_PARK) {

@@ -13,7 +13,7 @@
 #include "broker/router/mailbox_state.h"
 
 /* Messages at the entity's cursor that have failed as often as they may become dead letters, in
- * their place in the entity's order, or park the entity. */
+ * their place in the entity's order, or park the entity; not before this home knows their type. */
 void failing_give_up(router_t *router, entity_t *entity);
 /* Tells the caller of a message that has just been accepted, if its entity is parked. */
 void failing_tell(router_t *router, const message_t *message);

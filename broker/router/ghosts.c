@@ -4,12 +4,18 @@
 #include "broker/router/messages.h"
 #include "broker/router/router_state.h"
 
-/* All callers of `from` wait for `to` now: another record of the same message, without callers. */
+/* All callers of `from` wait for `to` now: another record of the same message, without callers. A
+ * ghost that a duplicate has made does not know the call that brought the message. That call may
+ * wait, too, though its client has settled on it. */
 static void move_callers(router_t *router, message_t *from, message_t *to)
 {
     to->cancelled |= from->cancelled;
     to->deadline_ms = from->deadline_ms;
-    to->waiter = from->waiter; /* both are the message of the same call */
+    if (from->waiter.call.client == 0 && !message_find_waiter(from, to->waiter.call)) {
+        to->waiter.next = from->waiter.next;
+    } else {
+        to->waiter = from->waiter; /* both are the message of the same call */
+    }
     from->waiter.next = NULL;
     from->waiter.called = false;
     for (const waiter_t *waiter = &to->waiter; waiter; waiter = waiter->next) {

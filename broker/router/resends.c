@@ -143,8 +143,9 @@ static void send_away(router_t *router, client_t *client, message_t *message)
     message_destroy(&message);
 }
 
-/* The store does not know the call: it is accepted now, in its turn. */
-static void accept_new(router_t *router, client_t *client, message_t *message)
+/* The store does not know the call: it is accepted now, or joins the message with its key, in its
+ * turn: what follows it takes it for one behind its predecessor. */
+static void accept_in_turn(router_t *router, client_t *client, message_t *message)
 {
     const lane_batches_t *lane = &lane_of(router, message->stored.shard)->batches;
     const call_t *call = call_find(client, message->stored.call.sequence);
@@ -182,7 +183,7 @@ static void act_on(router_t *router, client_t *client, message_t *message, looku
         arrive_again(router, client, message);
         break;
     case LOOKUP_NOT_FOUND:
-        accept_new(router, client, message);
+        accept_in_turn(router, client, message);
         break;
     case LOOKUP_PENDING:
         attach_pending(router, client, message);
@@ -195,7 +196,7 @@ static void act_on(router_t *router, client_t *client, message_t *message, looku
         break;
     case LOOKUP_UNKNOWN:
         if (message->stored.key_hash && keyed_stands(router, message)) {
-            keyed_arrived(router, client, message); /* primary keys stand longer than calls */
+            accept_in_turn(router, client, message); /* primary keys stand longer than calls */
         } else {
             refuse(router, client, message, FABRIC_ERROR_OUTCOME_UNKNOWN);
         }

@@ -165,6 +165,7 @@ static void make_router(broker_life_t *life, const store_cluster_t *cluster,
     config.backoff_max_ms = SIMULATION_BACKOFF_MAX_MS;
     config.attempts_max = world.plan.attempts_max;
     config.client_memory_ms = 600000;
+    config.key_retention_ms = SIMULATION_KEY_RETENTION_MS;
     config.batch_bytes_max = 40; /* a few messages */
     config.entity_window = world.plan.entity_window;
     config.schedule_window = world.plan.schedule_window;

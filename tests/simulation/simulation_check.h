@@ -44,6 +44,7 @@ typedef struct watched_call {
     uint64_t position; /* in its lane: the request id, until it comes due */
     uint64_t moved_in; /* the entry with its new position; 0: none */
     uint64_t begun_in; /* the entry with the message */
+    bool stored_late;  /* its key was looked up until it had ended for its caller */
     uint64_t ended_in; /* the entry with its end; 0: none */
     bool buried;       /* that end is a dead letter */
     bool dead_row;     /* and has a row as such */

@@ -7,7 +7,6 @@
 
 enum {
     FIRST_MS_MAX = 300,
-    DAY_MS = 86400000,
     STEP_OF_10000 = 5000,
     CAUSED_OF_10000 = 5000,
     APART_LEASES_MAX = 10,
@@ -315,7 +314,8 @@ static void inject(fault_kind_t kind)
         leave(broker);
         break;
     case FAULT_STORE_CLOCK:
-        world.store_clock_ms = (int64_t)world_between(0, 2 * DAY_MS) - DAY_MS;
+        world.store_clock_ms =
+            (int64_t)world_between(0, 2 * SIMULATION_CLOCK_MS) - SIMULATION_CLOCK_MS;
         break;
     case FAULT_BROKER_CUT_OFF:
         cut_off(broker);

@@ -145,7 +145,7 @@ static fabric_error_t simulated_broker_join(store_t *store, const store_broker_t
                                             store_join_t *join)
 {
     go(MEMORY_STORE_JOIN);
-    memory_store_set_time(SIMULATION_DATABASE, SNOWFLAKE_EPOCH_MS + 2 * INT64_C(86400000) +
+    memory_store_set_time(SIMULATION_DATABASE, SNOWFLAKE_EPOCH_MS + 2 * SIMULATION_CLOCK_MS +
                                                    world.store_clock_ms +
                                                    (int64_t)(world.now_us / 1000));
     return come(MEMORY_STORE_JOIN, memory_store_driver.broker_join(inner_of(store), broker, join));

@@ -23,6 +23,11 @@
 #define SIMULATION_BACKOFF_MS     20u
 #define SIMULATION_BACKOFF_MAX_MS 200u
 
+/* How far the database's clock is ahead or behind at most. Keys of messages that have ended stand
+ * longer than its longest jump: none is purged in a run, so that I8 holds without exception. */
+#define SIMULATION_CLOCK_MS         INT64_C(86400000)
+#define SIMULATION_KEY_RETENTION_MS (UINT64_C(3) * SIMULATION_CLOCK_MS)
+
 #define CLIENTS_MAX 4
 #define WORKERS_MAX 5
 #define BROKERS_MAX 5

@@ -278,6 +278,37 @@ static void a_parked_entity_is_parked_at_its_next_home(void **state)
     driver_close(&driver);
 }
 
+/* Its next home may hear of the type later than of the lane. */
+static void nothing_is_given_up_before_its_type_is_known(void **state)
+{
+    (void)state;
+    driver_told.untold = true;
+    driver_told.options.failure = FAILURE_PARK;
+    driver_t *driver = OPEN_SUPERVISED({"a", 3, 0}, {"a", 0, 0});
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).dead_letters, 0);
+    driver_type(driver, "Counter");
+    driver_worker(driver, "w1", 101);
+    poison_expect_none(driver, "w1");
+    assert_int_equal(driver_counters(driver).parked, 1);
+    driver_close(&driver);
+}
+
+static void what_has_failed_becomes_a_dead_letter_when_its_type_is_known(void **state)
+{
+    (void)state;
+    driver_told.untold = true;
+    driver_t *driver = OPEN_SUPERVISED({"a", 0, 3}, {"a", 0, 0});
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).dead_letters, 0);
+    driver_type(driver, "Counter");
+    driver_worker(driver, "w1", 101);
+    driver_commit(driver);
+    assert_int_equal(driver_counters(driver).dead_letters, 1);
+    poison_expect_delivery(driver, "w1", 1);
+    driver_close(&driver);
+}
+
 static void a_parked_entity_becomes_a_dead_letter_when_its_type_says_so(void **state)
 {
     (void)state;
@@ -367,6 +398,8 @@ int main(void)
         FAILING_TEST(what_is_cancelled_ends_so_at_its_last_failure),
         FAILING_TEST(a_resumed_entity_may_be_parked_again),
         FAILING_TEST(a_parked_entity_is_parked_at_its_next_home),
+        FAILING_TEST(nothing_is_given_up_before_its_type_is_known),
+        FAILING_TEST(what_has_failed_becomes_a_dead_letter_when_its_type_is_known),
         FAILING_TEST(a_parked_entity_becomes_a_dead_letter_when_its_type_says_so),
         FAILING_TEST(test_sh_16_a_full_mailbox_refuses_volatile_messages_at_once),
         FAILING_TEST(test_sh_17_durable_messages_beyond_the_mailbox_wait_and_come_in_order),

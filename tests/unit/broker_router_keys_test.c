@@ -494,6 +494,32 @@ static void an_old_call_is_answered_by_its_key(void **state)
     home_close(&home);
 }
 
+/* It would vouch for its predecessor, and what follows it would come before that. */
+static void an_old_call_waits_for_its_predecessor(void **state)
+{
+    (void)state;
+    home_t *home = keys_open_home();
+    home_worker(home);
+    uint64_t id = keys_accept_first(home);
+    home_work_off(home);
+    reading_t reading;
+    asked_t old = {"d", 2, AGAIN, 1, 0, "a", fabric_bytes_of(keys_k)};
+    asked_t next = {"d", 3, ASK, 2, 0, "a", fabric_bytes_of("next")};
+    keys_send(home, &old);
+    keys_send(home, &next);
+    assert_true(keys_begin_reading(home, 0, &reading));
+    keys_end_reading(home, 0, &reading, UINT64_C(1) << 62);
+    keys_look_up(home);
+    assert_int_equal(driver_rejected(home->driver, "d", 2), FABRIC_ERROR_PREDECESSOR_MISSING);
+    assert_int_equal(driver_rejected(home->driver, "d", 3), FABRIC_ERROR_PREDECESSOR_MISSING);
+    asked_t first = {"d", 1, ASK, 0, 0, "a", {NULL, 0}};
+    keys_send(home, &first);
+    keys_send(home, &old);
+    keys_look_up(home);
+    keys_expect_reply(home, "d", 2, id);
+    home_close(&home);
+}
+
 /* The client has ended the call as unknown, and settled on it. */
 static void a_settled_call_is_answered_by_its_key(void **state)
 {
@@ -570,6 +596,55 @@ static void a_duplicate_waits_for_a_message_in_the_store(void **state)
     home_close(&home);
 }
 
+/* Call 9 of "c", which is settled, has brought a message that only the store has. Duplicates of "d"
+ * wait for it, or do so later; or the call waits twice, since the journal did not tell first. */
+static void check_settled_bringer(bool duplicate_first, bool old_first)
+{
+    home_t *home = keys_open_home();
+    reading_t reading;
+    home_tell(home, "a", 8); /* more than the window */
+    home->next = 9;
+    asked_t asked = {"c", 9, ASK_ACCEPTED, 0, 0, "a", fabric_bytes_of(keys_k)};
+    keys_send(home, &asked);
+    keys_look_up(home);
+    home_append(home);
+    uint64_t id = driver_take(home->driver, "c", KIND_ACCEPTED)->as.accepted.request_id;
+    home_checkpoint(home);
+    keys_take_over(home);
+    driver_send_settling(home->driver, "c", 10, ping, &(message_ping_t){.sequence = 1});
+    if (duplicate_first) {
+        keys_ask(home, "d", 5, ASK);
+        keys_look_up(home);
+    }
+    keys_ask(home, "c", 9, AGAIN);
+    if (old_first) {
+        assert_true(keys_begin_reading(home, 0, &reading));
+        keys_end_reading(home, 0, &reading, UINT64_C(1) << 62);
+        keys_ask(home, "c", 9, AGAIN);
+    }
+    keys_look_up(home);
+    keys_ask(home, "d", 6, ASK);
+    keys_look_up(home);
+    home_worker(home);
+    assert_int_equal(home_work_off(home), 9);
+    keys_expect_reply(home, "c", 9, id);
+    assert_int_equal(driver_count(home->driver, "c", KIND_REPLY), 0);
+    if (duplicate_first) {
+        keys_expect_reply(home, "d", 5, id);
+    }
+    keys_expect_reply(home, "d", 6, id);
+    home_close(&home);
+}
+
+static void a_settled_call_waits_beside_duplicates_in_the_store(void **state)
+{
+    (void)state;
+    check_settled_bringer(true, false);
+    check_settled_bringer(false, false);
+    check_settled_bringer(true, true);
+    check_settled_bringer(false, true);
+}
+
 static void a_key_whose_message_is_lost_ends_as_unknown(void **state)
 {
     (void)state;
@@ -633,9 +708,11 @@ int main(void)
         cmocka_unit_test(requests_stay_in_order_behind_a_look_up),
         cmocka_unit_test(a_stream_of_requests_does_not_hold_the_first_back),
         cmocka_unit_test(an_old_call_is_answered_by_its_key),
+        cmocka_unit_test(an_old_call_waits_for_its_predecessor),
         cmocka_unit_test(a_settled_call_is_answered_by_its_key),
         cmocka_unit_test(a_settled_call_waits_for_a_message_in_the_store),
         cmocka_unit_test(a_duplicate_waits_for_a_message_in_the_store),
+        cmocka_unit_test(a_settled_call_waits_beside_duplicates_in_the_store),
         cmocka_unit_test(a_key_whose_message_is_lost_ends_as_unknown),
         cmocka_unit_test(a_row_of_a_successor_is_no_answer),
     };

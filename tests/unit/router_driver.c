@@ -131,7 +131,9 @@ driver_t *driver_new(const router_config_t *config)
     driver->brings = driver->mapped = "Counter";
     driver->router = router_new(config, driver->now_ms);
     driver_map(driver, 1, (incarnation_t){{0xb1}});
-    driver_type(driver, "Counter");
+    if (!driver_told.untold) {
+        driver_type(driver, "Counter");
+    }
     return driver;
 }
 
