@@ -118,8 +118,8 @@ static void note_move(const store_entry_t *entry, const journal_record_t *record
 
 /* Checks I7 as the ends of an entity's messages are stored. A call that is sent again after an
  * unknown outcome may turn out not to have been accepted before; it is then accepted later than
- * other calls. So may one be that ended for its caller while its home looked its primary key up: its
- * client does not name it in what it sends afterwards. */
+ * other calls. So may one be that ended for its caller while its home looked its primary key up:
+ * its client does not name it in what it sends afterwards. */
 static void check_entity_order(uint32_t number)
 {
     const watched_call_t *call = &watch.calls[number];
