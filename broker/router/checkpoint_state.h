@@ -133,8 +133,9 @@ void checkpoint_note(checkpoint_t *checkpoint, message_t *message);
  * positions. */
 void checkpoint_note_row(checkpoint_t *checkpoint, store_row_key_t key,
                          journal_attempts_t attempts);
-/* The message of such a row has come into memory. It may end before a slice amends its row, which
- * then would say that the message stands. Whether it was noted: then the row is wrong. */
+/* The message of such a row has come into memory. It may end before the next checkpoint amends its
+ * row, which then would say that the message stands. A checkpoint under way amends it: its entry
+ * lies before the end. Whether it was noted for the next one: then the row is wrong. */
 bool checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position);
 /* A row's message has ended. */
 void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key);

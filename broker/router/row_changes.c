@@ -65,8 +65,7 @@ static bool end_amendment(row_changes_t *changes, uint64_t position)
 
 bool checkpoint_forget_row(checkpoint_t *checkpoint, uint64_t position)
 {
-    bool next = end_amendment(&checkpoint->next, position);
-    return end_amendment(&checkpoint->current, position) || next;
+    return end_amendment(&checkpoint->next, position);
 }
 
 void checkpoint_note_end(checkpoint_t *checkpoint, store_row_key_t key)

@@ -285,6 +285,38 @@ static void a_dead_letter_and_the_end_of_its_row_lie_in_one_slice(void **state)
 
 /* ---- homes ---- */
 
+/* The checkpoint covers the entry with the counts: its home may be the last one that reads it. */
+static void a_row_that_is_loaded_during_a_checkpoint_is_corrected_by_it(void **state)
+{
+    (void)state;
+    router_config_t config;
+    home_config(&config);
+    config.slice_rows_max = 2;
+    home_t *home = home_open(&config);
+    home_ask(home, "b", 1);
+    home_ask(home, "d", 1);
+    home_ask(home, "e", 1);
+    home_append(home);
+    home_checkpoint(home);
+    home_worker(home);
+    for (unsigned i = 0; i < 3; i++) {
+        answer_next(home, STATUS_DEFECT, FABRIC_ERROR_ENTITY_DEFECT);
+    }
+    home_append(home);
+    home_kill(home);
+    driver_pass(home->driver, 1000);
+    const router_slice_t *slice = home_take_slice(home, 0);
+    assert_int_equal(slice->slice.amendment_count, 2); /* there is no room for the third */
+    home_worker(home);
+    assert_true(home_load(home, 0));
+    home_settle_slice(home, 0, slice);
+    slice = home_take_slice(home, 0);
+    assert_int_equal(slice->slice.amendment_count, 1);
+    assert_int_equal(slice->slice.amendments[0].attempts, 1);
+    home_settle_slice(home, 0, slice);
+    home_close(&home);
+}
+
 static void a_new_home_corrects_rows_that_the_journal_has_overruled(void **state)
 {
     (void)state;
@@ -423,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_row_says_only_what_is_durable),
         cmocka_unit_test(what_ends_while_a_slice_puts_it_is_deleted_by_a_later_slice),
         cmocka_unit_test(a_dead_letter_and_the_end_of_its_row_lie_in_one_slice),
+        cmocka_unit_test(a_row_that_is_loaded_during_a_checkpoint_is_corrected_by_it),
         cmocka_unit_test(a_new_home_corrects_rows_that_the_journal_has_overruled),
         cmocka_unit_test(a_resumed_entity_stays_resumed_at_the_next_homes),
         cmocka_unit_test(a_slice_of_a_dropped_lane_stays_valid_and_its_answer_does_not_count),
