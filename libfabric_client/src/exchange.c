@@ -36,7 +36,6 @@ struct exchange {
     pthread_mutex_t completed_mutex;
     call_list_t completed;
 
-    atomic_bool cancelling; /* `cancels` are there: the link looks without the lock */
     atomic_size_t open_calls;
     atomic_size_t quick_calls; /* of those that are submitted: all but durable ones */
     atomic_uint_least64_t started_calls;
@@ -248,7 +247,6 @@ static fabric_error_t add_cancel(exchange_t *exchange, uint64_t sequence)
         exchange->cancel_capacity = capacity;
     }
     exchange->cancels[exchange->cancel_count++] = sequence;
-    atomic_store_explicit(&exchange->cancelling, true, memory_order_relaxed);
     if (exchange->sleeping) {
         exchange->sleeping = false;
         signal_fd(exchange->wake_fd);
@@ -264,33 +262,22 @@ fabric_error_t exchange_cancel(exchange_t *exchange, uint64_t sequence)
     return error;
 }
 
-uint64_t *exchange_take_cancels(exchange_t *exchange, size_t *count)
-{
-    if (!atomic_load_explicit(&exchange->cancelling, memory_order_relaxed)) {
-        return NULL; /* one that comes now wakes the link before it sleeps, or keeps it awake */
-    }
-    pthread_mutex_lock(&exchange->mutex);
-    uint64_t *cancels = exchange->cancels;
-    *count = exchange->cancel_count;
-    exchange->cancels = NULL;
-    exchange->cancel_count = exchange->cancel_capacity = 0;
-    atomic_store_explicit(&exchange->cancelling, false, memory_order_relaxed);
-    pthread_mutex_unlock(&exchange->mutex);
-    return cancels;
-}
-
 bool exchange_has_quick_calls(const exchange_t *exchange)
 {
     return atomic_load_explicit(&exchange->quick_calls, memory_order_relaxed) > 0;
 }
 
-call_list_t exchange_take_submitted(exchange_t *exchange)
+exchange_wishes_t exchange_take_wishes(exchange_t *exchange)
 {
     pthread_mutex_lock(&exchange->mutex);
-    call_list_t calls = exchange->submitted;
+    exchange_wishes_t wishes = {.calls = exchange->submitted,
+                                .cancels = exchange->cancels,
+                                .cancel_count = exchange->cancel_count};
     exchange->submitted = (call_list_t){0};
+    exchange->cancels = NULL;
+    exchange->cancel_count = exchange->cancel_capacity = 0;
     pthread_mutex_unlock(&exchange->mutex);
-    return calls;
+    return wishes;
 }
 
 bool exchange_begin_sleep(exchange_t *exchange)

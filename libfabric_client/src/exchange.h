@@ -62,11 +62,16 @@ void exchange_wake(void *exchange);
 
 /* ---- the link's thread ---- */
 
-/* Takes all submitted calls. */
-call_list_t exchange_take_submitted(exchange_t *exchange);
-/* Takes the sequences of calls that are to end, `count` of them, which are the caller's to free();
- * NULL: none. */
-uint64_t *exchange_take_cancels(exchange_t *exchange, size_t *count);
+/* What callers want of the link. */
+typedef struct exchange_wishes {
+    call_list_t calls; /* submitted */
+    uint64_t *cancels; /* sequences of calls that are to end; to be freed; NULL: none */
+    size_t cancel_count;
+} exchange_wishes_t;
+
+/* Takes all that is there, at one moment: a call that is to end is among the calls of this or of an
+ * earlier taking. */
+exchange_wishes_t exchange_take_wishes(exchange_t *exchange);
 bool exchange_is_stopping(exchange_t *exchange);
 /* An eventfd that wakes the thread. */
 int exchange_wake_fd(const exchange_t *exchange);

@@ -198,31 +198,24 @@ static void wait_for_events(client_link_t *link)
     }
 }
 
-static void submit_all(client_link_t *link, uint64_t now_ms)
+static void take_wishes(client_link_t *link, uint64_t now_ms)
 {
-    call_list_t calls = exchange_take_submitted(link->exchange);
-    while (calls.first) {
-        call_t *call = calls.first;
-        ready_list_remove(&calls, call);
+    exchange_wishes_t wishes = exchange_take_wishes(link->exchange);
+    while (wishes.calls.first) {
+        call_t *call = wishes.calls.first;
+        ready_list_remove(&wishes.calls, call);
         session_submit(link->session, call, now_ms);
     }
-}
-
-/* After the calls that were submitted before. */
-static void cancel_all(client_link_t *link, uint64_t now_ms)
-{
-    size_t count = 0;
-    uint64_t *cancels = exchange_take_cancels(link->exchange, &count);
-    for (size_t i = 0; i < count; i++) {
-        session_cancel(link->session, cancels[i], now_ms);
+    for (size_t i = 0; i < wishes.cancel_count; i++) {
+        session_cancel(link->session, wishes.cancels[i], now_ms);
     }
-    free(cancels);
+    free(wishes.cancels);
 }
 
 static void shut_down(client_link_t *link)
 {
     uint64_t now_ms = clock_monotonic_ms();
-    submit_all(link, now_ms);
+    take_wishes(link, now_ms);
     session_close(link->session);
     carry_out(link, now_ms);
     for (size_t i = 0; i < SESSION_PEERS_MAX; i++) {
@@ -235,8 +228,7 @@ static void *run(void *argument)
     client_link_t *link = argument;
     while (!exchange_is_stopping(link->exchange)) {
         uint64_t now_ms = clock_monotonic_ms();
-        submit_all(link, now_ms);
-        cancel_all(link, now_ms);
+        take_wishes(link, now_ms);
         session_tick(link->session, now_ms);
         carry_out(link, now_ms);
         wait_for_events(link);

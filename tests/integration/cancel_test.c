@@ -14,6 +14,7 @@ enum { WAIT_MAX_MS = 60000, SHORT_MS = 500 };
 typedef struct call {
     unsigned ends;
     fabric_error_t error;
+    char text[256]; /* of an error */
     errand_answer_t answer;
     fabric_call_key_t key;
 } call_t;
@@ -25,6 +26,7 @@ static void call_ended(void *context, const fabric_outcome_t *outcome, fabric_by
     call_t *call = (call_t *)context;
     call->ends++;
     call->error = outcome->error;
+    snprintf(call->text, sizeof call->text, "%s", outcome->text);
     if (outcome->error == FABRIC_OK) {
         assert_int_equal(fabric_schema_decode(&errand_answer_schema, payload, NULL, &call->answer),
                          FABRIC_OK);
@@ -65,6 +67,9 @@ static void expect_end(testbed_t *bed, const call_t *call, fabric_error_t error)
         testbed_poll(deadline_ms, "the end of a call");
     }
     assert_int_equal(call->ends, 1);
+    if (call->error != error) {
+        print_error("the call ended: %s\n", call->text);
+    }
     assert_string_equal(fabric_error_name(call->error), fabric_error_name(error));
 }
 

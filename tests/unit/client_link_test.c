@@ -523,6 +523,31 @@ static void busy_at_pending_max(void **state)
     assert_int_equal(f->ends.count, 2);
 }
 
+/* The link may look just between the two; no broker is there, so each call ends at once. */
+static void a_cancel_comes_with_its_call(void **state)
+{
+    fixture_t *f = (fixture_t *)*state;
+    enum { COUNT = 50000 };
+    fabric_client_options_t options = {.connect_timeout_ms = FABRIC_CONNECT_LATER};
+    number_t request = {1};
+    fabric_call_t call = {
+        .entity = counter(), .message = &echo, .request = &request, .timeout_ms = WAIT_MAX_MS};
+    fabric_call_key_t key;
+    fabric_client_close(&f->client);
+    fake_broker_kill(f->broker);
+    assert_int_equal(
+        fabric_client_open(fake_broker_endpoint(f->broker), &options, &f->client, NULL), FABRIC_OK);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(fabric_client_start(f->client, &call, count_end, &f->ends, &key),
+                         FABRIC_OK);
+        assert_int_equal(fabric_client_cancel(f->client, key), FABRIC_OK);
+        while (i + 1 - f->ends.count > (i + 1 < COUNT ? 64 : 0)) {
+            fabric_client_wait(f->client, WAIT_MAX_MS);
+            assert_int_equal(f->ends.last, FABRIC_ERROR_CANCELLED);
+        }
+    }
+}
+
 static void close_with_open_calls(void **state)
 {
     fixture_t *f = (fixture_t *)*state;
@@ -663,6 +688,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(spinning_changes_no_outcome, setup, teardown),
         cmocka_unit_test_setup_teardown(durable_calls_do_not_spin, setup, teardown),
         cmocka_unit_test_setup_teardown(busy_at_pending_max, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cancel_comes_with_its_call, setup, teardown),
         cmocka_unit_test_setup_teardown(close_with_open_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(close_ends_unsent_calls_as_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(callbacks_of_close_start_no_calls, setup, teardown),
