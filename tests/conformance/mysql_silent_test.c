@@ -267,25 +267,46 @@ static void test_sr_04_closing_a_full_connection_takes_no_time(void **state)
     free(body);
 }
 
+enum { SPARE = 16 };
+
+static void take_spare(int *spare)
+{
+    for (int i = 0; i < SPARE; i++) {
+        spare[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        assert_true(spare[i] >= 0);
+    }
+}
+
+static void close_all(const int *descriptors, int count)
+{
+    for (int i = 0; i < count; i++) {
+        close(descriptors[i]);
+    }
+}
+
 /* The library closes the socket of a connection that is lost, and by then its number may be that of
- * another thread's socket, which nobody touches. */
+ * another thread's socket, which nobody touches. What other threads of this process open meanwhile
+ * gets smaller numbers. */
 static void test_sr_04_closing_a_lost_connection_disturbs_no_other_one(void **state)
 {
     store_fixture_t *fixture = *state;
-    int pair[2];
+    int spare[SPARE], pair[2];
     char byte = 0;
+    store_close(&fixture->store);
+    take_spare(spare);
     connect_through(fixture);
     int descriptor = descriptor_of(fixture->store);
+    close_all(spare, SPARE);
     proxy_hold_present(proxy);
     assert_error(FABRIC_ERROR_STORE_UNAVAILABLE, load(fixture));
     assert_int_equal(fcntl(descriptor, F_GETFD), -1);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(pair[0], descriptor); /* the smallest number that was free */
+    assert_int_equal(fcntl(pair[0], F_DUPFD_CLOEXEC, descriptor), descriptor);
     close_in_time(&fixture->store);
     assert_int_equal(send(pair[1], "x", 1, MSG_NOSIGNAL), 1);
-    assert_int_equal(recv(pair[0], &byte, 1, MSG_DONTWAIT), 1);
-    close(pair[0]);
-    close(pair[1]);
+    assert_int_equal(recv(descriptor, &byte, 1, MSG_DONTWAIT), 1);
+    close(descriptor);
+    close_all(pair, 2);
     assert_ok(try_open(&fixture->store));
 }
 
