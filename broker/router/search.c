@@ -8,6 +8,18 @@
 
 enum { SEARCH_MAX = 64 }; /* messages of one search: a row may be long */
 
+/* Removes those that were taken; not before they are half of the array, so that each one is moved
+ * once on average. */
+static void compact(search_t *search)
+{
+    if (search->next_first >= search->next_count - search->next_first) {
+        search->next_count -= search->next_first;
+        memmove(search->next, search->next + search->next_first,
+                search->next_count * sizeof *search->next);
+        search->next_first = 0;
+    }
+}
+
 static void add(search_t *search, const wanted_row_t *wanted)
 {
     search->next = memory_reserve(search->next, search->next_count + 1, &search->next_capacity,
@@ -38,17 +50,19 @@ bool router_take_search(router_t *router, uint32_t number, router_search_t *resu
 {
     router_lane_t *lane = &router->lanes[number];
     search_t *search = &lane->search;
-    if (search->running || search->next_count == 0 || lane->state != LANE_HOME) {
+    if (search->running || search->next_first == search->next_count || lane->state != LANE_HOME) {
         return false;
     }
     if (!search->current) {
         search->current = memory_allocate(SEARCH_MAX * sizeof *search->current);
         search->items = memory_allocate(SEARCH_MAX * sizeof *search->items);
     }
-    search->count = search->next_count < SEARCH_MAX ? search->next_count : SEARCH_MAX;
-    search->next_count -= search->count;
-    memcpy(search->current, search->next, search->count * sizeof *search->current);
-    memmove(search->next, search->next + search->count, search->next_count * sizeof *search->next);
+    size_t left = search->next_count - search->next_first;
+    search->count = left < SEARCH_MAX ? left : SEARCH_MAX;
+    memcpy(search->current, search->next + search->next_first,
+           search->count * sizeof *search->current);
+    search->next_first += search->count;
+    compact(search);
     memset(search->items, 0, search->count * sizeof *search->items);
     search->running = true;
     search->is_uncertain = false;
@@ -72,7 +86,7 @@ void search_over(search_t *search)
 void search_drop(search_t *search)
 {
     search->dropped = search->running;
-    search->next_count = 0;
+    search->next_first = search->next_count = 0;
 }
 
 void searches_destroy(router_t *router)

@@ -34,8 +34,8 @@ typedef struct search_item {
 } search_item_t;
 
 typedef struct search {
-    wanted_row_t *next; /* to be searched for */
-    size_t next_count, next_capacity;
+    wanted_row_t *next; /* to be searched for, from `next_first` to `next_count` */
+    size_t next_first, next_count, next_capacity;
     wanted_row_t *current; /* being searched for, and what has come of each */
     search_item_t *items;
     size_t count;

@@ -57,6 +57,20 @@ fabric_error_t sql_end(sql_store_t *store, fabric_error_t error)
     return error;
 }
 
+fabric_error_t sql_find(sql_store_t *store, size_t count, sql_find_fn *find, void *context)
+{
+    fabric_error_t error = sql_begin(store, SQL_READ);
+    if (error) {
+        return error;
+    }
+    for (size_t done = 0; !error && done < count;) {
+        size_t rows = sql_size_within(count - done);
+        error = find(store, context, done, rows);
+        done += rows;
+    }
+    return sql_end(store, error);
+}
+
 /* ---- parameters ---- */
 
 static sql_value_t *next_parameter(sql_store_t *store, sql_kind_t kind)

@@ -153,6 +153,13 @@ FABRIC_MUST_USE fabric_error_t sql_begin(sql_store_t *store, sql_transaction_t k
 /* Commits when `error` is OK, else rolls back. Returns `error`, or what the commit came to. */
 FABRIC_MUST_USE fabric_error_t sql_end(sql_store_t *store, fabric_error_t error);
 
+/* Reads the rows of the keys `first` to `first + rows - 1` of what is looked for. */
+typedef fabric_error_t sql_find_fn(sql_store_t *store, void *context, size_t first, size_t rows);
+/* Looks for the rows of `count` keys: calls `find` with as many keys at a time as one statement
+ * takes. */
+FABRIC_MUST_USE fabric_error_t sql_find(sql_store_t *store, size_t count, sql_find_fn *find,
+                                        void *context);
+
 /* ---- statements ---- */
 
 /* Parameters of the next statement, in order. */

@@ -25,11 +25,19 @@ static bool key_of_row(const sql_store_t *store, store_key_t *key)
     return true;
 }
 
-static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const store_key_name_t *names,
-                                 size_t rows, store_visit_key_fn *visit, void *context)
+typedef struct finding {
+    uint32_t lane;
+    const store_key_name_t *names;
+    store_visit_key_fn *visit;
+    void *context;
+} finding_t;
+
+static fabric_error_t find_chunk(sql_store_t *store, void *context, size_t first, size_t rows)
 {
+    const finding_t *finding = context;
+    const store_key_name_t *names = finding->names + first;
     for (size_t i = 0; i < rows; i++) {
-        sql_put_u64(store, lane);
+        sql_put_u64(store, finding->lane);
         sql_put_u64(store, names[i].entity_hash);
         sql_put_bytes(store, fabric_bytes(names[i].hash, STORE_KEY_BYTES));
     }
@@ -37,7 +45,7 @@ static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const store_
     while (sql_next(store, &error)) {
         store_key_t key;
         if (key_of_row(store, &key)) {
-            visit(context, &key);
+            finding->visit(finding->context, &key);
         }
     }
     sql_close(store);
@@ -47,15 +55,6 @@ static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const store_
 fabric_error_t sql_find_keys(store_t *base, uint32_t lane, const store_key_name_t *names,
                              size_t count, store_visit_key_fn *visit, void *context)
 {
-    sql_store_t *store = sql_store_of(base);
-    fabric_error_t error = sql_begin(store, SQL_READ);
-    if (error) {
-        return error;
-    }
-    for (size_t done = 0; !error && done < count;) {
-        size_t rows = sql_size_within(count - done);
-        error = find_chunk(store, lane, names + done, rows, visit, context);
-        done += rows;
-    }
-    return sql_end(store, error);
+    finding_t finding = {lane, names, visit, context};
+    return sql_find(sql_store_of(base), count, find_chunk, &finding);
 }

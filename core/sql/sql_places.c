@@ -3,9 +3,9 @@
 #include "core/sql/sql.h"
 
 typedef struct places {
+    sql_statement_t statement; /* of the table that is searched */
     uint32_t lane;
     const request_id_t *ids;
-    size_t count;
     store_visit_place_fn *visit;
     void *context;
 } places_t;
@@ -23,24 +23,19 @@ static store_place_t place_of_row(const sql_store_t *store, sql_statement_t stat
     return place;
 }
 
-/* The rows of one table. */
-static fabric_error_t find(sql_store_t *store, const places_t *places, sql_statement_t statement)
+static fabric_error_t find_chunk(sql_store_t *store, void *context, size_t first, size_t rows)
 {
-    fabric_error_t error = FABRIC_OK;
-    for (size_t done = 0; !error && done < places->count;) {
-        size_t rows = sql_size_within(places->count - done);
-        sql_put_u64(store, places->lane);
-        for (size_t i = 0; i < rows; i++) {
-            sql_put_u64(store, places->ids[done + i].value);
-        }
-        error = sql_query(store, statement, rows);
-        while (sql_next(store, &error)) {
-            store_place_t place = place_of_row(store, statement);
-            places->visit(places->context, &place);
-        }
-        sql_close(store);
-        done += rows;
+    const places_t *places = context;
+    sql_put_u64(store, places->lane);
+    for (size_t i = 0; i < rows; i++) {
+        sql_put_u64(store, places->ids[first + i].value);
     }
+    fabric_error_t error = sql_query(store, places->statement, rows);
+    while (sql_next(store, &error)) {
+        store_place_t place = place_of_row(store, places->statement);
+        places->visit(places->context, &place);
+    }
+    sql_close(store);
     return error;
 }
 
@@ -49,12 +44,8 @@ fabric_error_t sql_find_places(store_t *base, uint32_t lane, const request_id_t 
                                store_visit_place_fn *visit, void *context)
 {
     sql_store_t *store = sql_store_of(base);
-    places_t places = {lane, ids, count, visit, context};
-    fabric_error_t error = sql_begin(store, SQL_READ);
-    if (error) {
-        return error;
-    }
-    error = find(store, &places, SQL_SCHEDULED_PLACES);
-    error = error ? error : find(store, &places, SQL_PENDING_PLACES);
-    return sql_end(store, error);
+    places_t places = {SQL_SCHEDULED_PLACES, lane, ids, visit, context};
+    fabric_error_t error = sql_find(store, count, find_chunk, &places);
+    places.statement = SQL_PENDING_PLACES;
+    return error ? error : sql_find(store, count, find_chunk, &places);
 }

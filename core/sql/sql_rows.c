@@ -116,11 +116,19 @@ fabric_error_t sql_list_backlogs(store_t *base, uint32_t lane, store_visit_backl
     return sql_end(store, error);
 }
 
-static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const store_row_key_t *keys,
-                                 size_t rows, bool *found)
+typedef struct finding {
+    uint32_t lane;
+    const store_row_key_t *keys;
+    bool *found;
+} finding_t;
+
+static fabric_error_t find_chunk(sql_store_t *store, void *context, size_t first, size_t rows)
 {
+    const finding_t *finding = context;
+    const store_row_key_t *keys = finding->keys + first;
+    bool *found = finding->found + first;
     for (size_t i = 0; i < rows; i++) {
-        sql_put_row_key(store, lane, keys[i]);
+        sql_put_row_key(store, finding->lane, keys[i]);
         found[i] = false;
     }
     fabric_error_t error = sql_query(store, SQL_PENDING_FIND, rows);
@@ -138,15 +146,6 @@ static fabric_error_t find_chunk(sql_store_t *store, uint32_t lane, const store_
 fabric_error_t sql_find_rows(store_t *base, uint32_t lane, const store_row_key_t *keys,
                              size_t count, bool *found)
 {
-    sql_store_t *store = sql_store_of(base);
-    fabric_error_t error = sql_begin(store, SQL_READ);
-    if (error) {
-        return error;
-    }
-    for (size_t done = 0; !error && done < count;) {
-        size_t rows = sql_size_within(count - done);
-        error = find_chunk(store, lane, keys + done, rows, found + done);
-        done += rows;
-    }
-    return sql_end(store, error);
+    finding_t finding = {lane, keys, found};
+    return sql_find(sql_store_of(base), count, find_chunk, &finding);
 }
