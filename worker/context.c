@@ -1,9 +1,11 @@
 /* What a handler is told about its message, and how it answers otherwise than by a reply. */
 #include "worker/context_state.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/failures.h"
 #include "core/memory.h"
@@ -78,6 +80,21 @@ fabric_bytes_t fabric_context_id(const fabric_context_t *context)
 uint64_t fabric_context_request_id(const fabric_context_t *context)
 {
     return context->delivery->request_id;
+}
+
+/* Text that names the message in all the world, before the caller's name for the effect. */
+const char *fabric_context_effect_key(fabric_context_t *context, const char *name)
+{
+    enum { PREFIX_BYTES = 2 * WORK_CLUSTER_ID_BYTES + 1 + 16 + 1 };
+    const uint8_t *cluster = context->entity->ownership->lease->cluster_id;
+    size_t size = PREFIX_BYTES + strlen(name) + 1;
+    char *key = fabric_context_allocate(context, size);
+    for (size_t i = 0; i < WORK_CLUSTER_ID_BYTES; i++) {
+        snprintf(key + 2 * i, 3, "%02x", cluster[i]);
+    }
+    snprintf(key + 2 * (size_t)WORK_CLUSTER_ID_BYTES, size - 2 * (size_t)WORK_CLUSTER_ID_BYTES,
+             "-%016" PRIx64 "-%s", context->delivery->request_id, name);
+    return key;
 }
 
 static uint32_t counted(uint64_t number)

@@ -112,6 +112,14 @@ void link_endpoint_hear(link_endpoint_t *endpoint, uint64_t now_ms)
                           memory_order_relaxed);
 }
 
+/* Executors read it meanwhile, so it is written once: a worker has one cluster. */
+static void note_cluster(work_lease_t *lease, const message_welcome_t *welcome)
+{
+    if (memcmp(lease->cluster_id, welcome->cluster_id.data, sizeof lease->cluster_id) != 0) {
+        memcpy(lease->cluster_id, welcome->cluster_id.data, sizeof lease->cluster_id);
+    }
+}
+
 void link_endpoint_welcome(link_endpoint_t *endpoint, const message_welcome_t *welcome,
                            uint64_t now_ms)
 {
@@ -122,6 +130,7 @@ void link_endpoint_welcome(link_endpoint_t *endpoint, const message_welcome_t *w
     endpoint->heartbeat_ms = (uint32_t)welcome->heartbeat_ms;
     endpoint->ping_ms = now_ms;
     endpoint->map_wanted = (map_version_t){0};
+    note_cluster(&endpoint->lease, welcome);
     link_endpoint_hear(endpoint, now_ms);
 }
 

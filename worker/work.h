@@ -15,11 +15,14 @@
 #include "core/ids.h"
 #include "core/message.h"
 
+#define WORK_CLUSTER_ID_BYTES 16u
+
 /* The monotonic time until which handlers of a broker's shards may be started. An executor looks at
  * the lease before each start, so that a process which was frozen starts nothing under a lease that
- * ran out meanwhile. */
+ * ran out meanwhile. The cluster stays the same once there is work under the lease. */
 typedef struct work_lease {
     _Atomic uint64_t start_until_ms;
+    uint8_t cluster_id[WORK_CLUSTER_ID_BYTES];
 } work_lease_t;
 
 /* A received frame, shared by the deliveries that point into it. */

@@ -2,7 +2,8 @@
  * the integration tests. Their handlers take until they are interrupted, or until a gate exists: a
  * file in the folder $PROBE_FOLDER, as testbed_open_gate() makes it. Each start of a handler, and
  * each interrupt, is a line in the file `errands` there: "start run-1 1" or "interrupt run-1 2",
- * with the delivery, or the reason. */
+ * with the delivery, or the reason. Before a start of Block there is also "effect run-1 KEY", with
+ * the key of an effect. */
 #ifndef TESTS_HARNESS_ERRAND_H
 #define TESTS_HARNESS_ERRAND_H
 

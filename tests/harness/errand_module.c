@@ -21,17 +21,24 @@ static const char *folder(void)
     return path ? path : "/nonexistent";
 }
 
-static void note(const char *what, const char *id, unsigned number)
+static void note_text(const char *what, const char *id, const char *text)
 {
     char path[700];
-    char line[128];
+    char line[256];
     snprintf(path, sizeof path, "%s/errands", folder());
-    int size = snprintf(line, sizeof line, "%s %s %u\n", what, id, number);
+    int size = snprintf(line, sizeof line, "%s %s %s\n", what, id, text);
     int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0 || write(file, line, (size_t)size) != size) {
         abort();
     }
     close(file);
+}
+
+static void note(const char *what, const char *id, unsigned number)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u", number);
+    note_text(what, id, text);
 }
 
 static bool is_open(const char *gate)
@@ -60,6 +67,7 @@ static fabric_result_t block(fabric_context_t *context, void *state, const void 
 {
     const char *id = ((const errand_t *)state)->id;
     uint32_t delivery = fabric_context_delivery(context);
+    note_text("effect", id, fabric_context_effect_key(context, "charge"));
     note("start", id, delivery);
     while (!is_open(((const errand_gate_t *)request)->name)) {
         fabric_interrupt_t why = fabric_context_interrupt(context);

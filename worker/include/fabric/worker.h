@@ -226,6 +226,17 @@ fabric_bytes_t fabric_context_id(const fabric_context_t *context);
 FABRIC_PUBLIC
 uint64_t fabric_context_request_id(const fabric_context_t *context);
 
+/** A key for what the handler has done outside of the fabric, such as a payment service's
+ *  idempotency key: the same in every delivery and attempt of this message, and for every call that
+ *  is answered by it; another one for every other message of every cluster.
+ *
+ *  `name` tells several effects of one message apart: "charge", "mail". It is the key's end, behind
+ *  50 bytes of printable ASCII, so keep it short: many services take 255 bytes at most. A handler
+ *  that has the same effect more than once puts a number into the name, the same one in each
+ *  attempt. The key is valid during the handler, as what fabric_context_allocate() returns. */
+FABRIC_PUBLIC
+const char *fabric_context_effect_key(fabric_context_t *context, const char *name);
+
 /** Which delivery of the message this is: 1, 2, ... as far as the broker knows. */
 FABRIC_PUBLIC
 uint32_t fabric_context_delivery(const fabric_context_t *context);
