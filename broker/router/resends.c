@@ -82,7 +82,26 @@ static bool is_stored(router_t *router, const message_t *request)
                : overflow_has(&lane->overflows, request->entity_hash, request->position);
 }
 
-/* The call is accepted and has not ended: its pending message, or a ghost of that, answers it. */
+/* The call (NULL: the client has settled on it) waits for its message, of which a ghost is made if
+ * there is none. */
+static message_t *wait_for(router_t *router, client_t *client, call_t *call,
+                           const message_t *message, message_t *pending)
+{
+    if (!pending) {
+        pending = ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
+        ghost_set_place(pending, message);
+    }
+    if (call) {
+        call_open(router, client, call, pending);
+    }
+    waiter_t *waiter = message_add_waiter(pending, message->stored.call);
+    waiter->flags = (uint8_t)message->stored.flags;
+    waiter->again = !call;
+    return pending;
+}
+
+/* The call is accepted and has not ended: its pending message, or a ghost of that, answers it. A
+ * settled tell is over. */
 static void attach_pending(router_t *router, client_t *client, message_t *message)
 {
     uint64_t sequence = message->stored.call.sequence;
@@ -96,13 +115,8 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
         message_destroy(&message);
         return;
     }
-    if (call && !pending) {
-        pending = ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
-        ghost_set_place(pending, message);
-    }
-    if (call) {
-        call_open(router, client, call, pending);
-        message_find_waiter(pending, message->stored.call)->flags = (uint8_t)message->stored.flags;
+    if (call || !(message->stored.flags & REQUEST_TELL)) {
+        pending = wait_for(router, client, call, message, pending);
     }
     if (message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
         message_send_accepted(router, message);

@@ -1,5 +1,6 @@
-/* Calls that were looked up and are held behind a look-up of another lane: what happens to their
- * messages meanwhile. Only the store has most messages of the entity in lane 0. */
+/* Calls that were looked up and are held behind a look-up of another lane, and calls that are sent
+ * again though their client has settled on them: what happens to their messages meanwhile. Only the
+ * store has most messages of the entity in lane 0. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -144,12 +145,71 @@ static void a_held_call_that_was_not_found_is_looked_up_by_the_next_hold(void **
     home_close(&home);
 }
 
+/* ---- settled calls ---- */
+
+/* All calls are settled. */
+static home_t *open_settled(bool stored)
+{
+    home_t *home = open_home();
+    assert_int_equal(home_ask(home, entity_in(0), MANY), 1);
+    home_append(home);
+    if (stored) {
+        home_checkpoint(home);
+    }
+    driver_send_settling(home->driver, "c", MANY + 1, ping, &(message_ping_t){.sequence = 1});
+    ask_again(home, STORED, 0);
+    assert_int_equal(keys_look_up(home), 1);
+    home_checkpoint(home);
+    assert_true(home_counters(home).stored > 0);
+    return home;
+}
+
+static void check_cleared(bool stored)
+{
+    home_t *home = open_settled(stored);
+    clear(home, entity_in(0));
+    while (driver_count(home->driver, "c", KIND_REPLY) > 1) {
+        driver_take(home->driver, "c", KIND_REPLY); /* of those that memory had */
+    }
+    expect_cancelled(home, STORED);
+    home_close(&home);
+}
+
+static void a_settled_call_that_only_the_store_has_hears_of_a_clear(void **state)
+{
+    (void)state;
+    check_cleared(true);
+}
+
+static void a_settled_call_whose_message_leaves_memory_hears_of_a_clear(void **state)
+{
+    (void)state;
+    check_cleared(false);
+}
+
+static void a_settled_call_that_only_the_store_has_is_answered_once(void **state)
+{
+    (void)state;
+    home_t *home = open_settled(true);
+    home_worker(home);
+    assert_int_equal(home_work_off(home), MANY);
+    unsigned answers = 0;
+    while (driver_count(home->driver, "c", KIND_REPLY) > 0) {
+        answers += driver_take(home->driver, "c", KIND_REPLY)->as.reply.sequence == STORED;
+    }
+    assert_int_equal(answers, 1);
+    home_close(&home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_held_call_hears_of_a_clear),
         cmocka_unit_test(a_held_call_hears_of_a_cancel),
         cmocka_unit_test(a_held_call_that_was_not_found_is_looked_up_by_the_next_hold),
+        cmocka_unit_test(a_settled_call_that_only_the_store_has_hears_of_a_clear),
+        cmocka_unit_test(a_settled_call_whose_message_leaves_memory_hears_of_a_clear),
+        cmocka_unit_test(a_settled_call_that_only_the_store_has_is_answered_once),
     };
     cmocka_set_test_filter(getenv("TEST_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
