@@ -42,6 +42,7 @@ typedef struct waiter {
     call_key_t call;
     uint32_t life;  /* of the client, for a volatile message */
     bool called;    /* the client's table of calls refers to the message */
+    bool again;     /* the client has settled on the call, and has sent it again since */
     bool cancelled; /* the caller wants the message to end */
     uint8_t flags; /* enum request_flag, of the request; a duplicate of a primary key has its own */
 } waiter_t;
@@ -153,6 +154,13 @@ static inline bool message_is_called(const message_t *message)
         waiter = waiter->next;
     }
     return waiter != NULL;
+}
+
+/* Whether a caller waits for the message, as far as it is known: the one that has brought it may
+ * have settled on it. */
+static inline bool message_has_callers(const message_t *message)
+{
+    return message->waiter.again || message->waiter.next || message_is_called(message);
 }
 
 /* Records of what a store's reading operations visit, in the order of the visits. Zeroed: empty. */

@@ -5,7 +5,18 @@
 
 #include "core/limits.h"
 
-#define COUNT_FIELD(type, name) +1u
+/* A message has an optional field only where it is not 0. */
+#define HAS_uint(value)         +1u
+#define HAS_str(value)          +1u
+#define HAS_bin(value)          +1u
+#define HAS_optional(value)     +(uint32_t)((value) != 0)
+#define NEEDS_uint              +1u
+#define NEEDS_str               +1u
+#define NEEDS_bin               +1u
+#define NEEDS_optional          +0u
+#define HAS_FIELD(type, name)   HAS_##type(message->name)
+#define NEEDS_FIELD(type, name) NEEDS_##type
+#define MAY_FIELD(type, name)   +1u
 #define PUT_FIELD(type, name)   wire_put_##type(frame, message->name);
 #define GET_FIELD(type, name)   decoded.name = wire_get_##type(body);
 
@@ -13,7 +24,7 @@
     void message_put_##name(wire_writer_t *frame, const message_##name##_t *message)               \
     {                                                                                              \
         size_t mark = wire_bin_begin(frame);                                                       \
-        wire_put_array(frame, 1u NAME##_FIELDS(COUNT_FIELD));                                      \
+        wire_put_array(frame, 1u NAME##_FIELDS(HAS_FIELD));                                        \
         wire_put_uint(frame, KIND_##NAME);                                                         \
         NAME##_FIELDS(PUT_FIELD) wire_bin_end(frame, mark);                                        \
     }                                                                                              \
@@ -114,9 +125,10 @@ fabric_error_t message_open(wire_reader_t *body, message_kind_t *kind)
 #define FABRIC_KIND_ROW(value, NAME, name)                                                         \
     case (value):                                                                                  \
         *kind = KIND_##NAME;                                                                       \
-        if (count != 1u NAME##_FIELDS(COUNT_FIELD)) {                                              \
+        if (count < 1u NAME##_FIELDS(NEEDS_FIELD) || count > 1u NAME##_FIELDS(MAY_FIELD)) {        \
             return FABRIC_ERROR_MALFORMED_MESSAGE;                                                 \
         }                                                                                          \
+        body->extended = count > 1u NAME##_FIELDS(NEEDS_FIELD);                                    \
         break;
 #include "schemas/messages.def"
 #undef FABRIC_KIND_ROW

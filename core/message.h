@@ -62,6 +62,8 @@ static inline bool reply_status_is_answer(uint64_t status)
 }
 
 typedef uint64_t message_field_uint_t;
+/* A uint at the end, which is left out where it is 0. */
+typedef uint64_t message_field_optional_t;
 typedef fabric_bytes_t message_field_str_t;
 typedef fabric_bytes_t message_field_bin_t;
 
@@ -77,6 +79,13 @@ typedef fabric_bytes_t message_field_bin_t;
                                                       message_##name##_t *message);
 #include "schemas/messages.def"
 #undef FABRIC_KIND_ROW
+
+/* The place of the delivery's message in its lane: an entity's messages are delivered in the order
+ * of their places, which is that of their ids but for messages that came due. */
+static inline uint64_t message_deliver_position(const message_deliver_t *deliver)
+{
+    return deliver->position ? deliver->position : deliver->request_id;
+}
 
 /* The head of every frame. */
 typedef struct frame_head {

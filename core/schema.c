@@ -35,7 +35,7 @@ __attribute__((cold)) static bool refuse(decoder_t *decoder, const schema_path_t
                                          const fabric_field_t *field, const uint8_t *at)
 {
     if (decoder->fault) {
-        wire_reader_t rest = {at, decoder->reader.end, false};
+        wire_reader_t rest = {.next = at, .end = decoder->reader.end};
         schema_text_t expected;
         schema_text_t found;
         bool text = field->kind == FABRIC_FIELD_STRING;
@@ -391,7 +391,7 @@ static bool open_struct(decoder_t *decoder, const fabric_schema_t *schema,
     const uint8_t *start = decoder->reader.next;
     *count = wire_get_array(&decoder->reader);
     if (decoder->reader.failed) {
-        wire_reader_t rest = {start, decoder->reader.end, false};
+        wire_reader_t rest = {.next = start, .end = decoder->reader.end};
         schema_text_t found;
         (void)schema_fault(decoder->fault, path, NULL, "expected an array (%.40s), found %s",
                            schema->name, schema_found(rest, &found));

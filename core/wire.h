@@ -68,6 +68,7 @@ typedef struct wire_reader {
     const uint8_t *next;
     const uint8_t *end;
     bool failed;
+    bool extended; /* the body of a message that has its optional field: see message.h */
 } wire_reader_t;
 
 typedef enum wire_type {
@@ -88,7 +89,7 @@ static inline wire_reader_t wire_reader(fabric_bytes_t bytes)
 {
     static const uint8_t nothing[1] = {0};
     const uint8_t *data = bytes.data ? bytes.data : nothing;
-    return (wire_reader_t){data, data + bytes.size, false};
+    return (wire_reader_t){.next = data, .end = data + bytes.size};
 }
 static inline size_t wire_left(const wire_reader_t *reader)
 {
@@ -125,6 +126,17 @@ static inline uint64_t wire_get_uint(wire_reader_t *reader)
         return *reader->next++;
     }
     return wire_get_long_uint(reader);
+}
+/* The optional field of a message, which is not there where it is 0. */
+static inline void wire_put_optional(wire_writer_t *writer, uint64_t value)
+{
+    if (value != 0) {
+        wire_put_uint(writer, value);
+    }
+}
+static inline uint64_t wire_get_optional(wire_reader_t *reader)
+{
+    return reader->extended ? wire_get_uint(reader) : 0;
 }
 int64_t wire_get_int(wire_reader_t *reader);
 /* Takes float 32, float 64 and integers; NaN and infinity fail. */

@@ -210,9 +210,9 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
     return true;
 }
 
-bool entity_has_seen(const entity_t *entity, uint64_t request_id)
+bool entity_has_seen(const entity_t *entity, uint64_t position)
 {
-    return entity_is_resident(entity) && entity->ownership->resumed && request_id <= entity->mark;
+    return entity_is_resident(entity) && entity->ownership->resumed && position <= entity->mark;
 }
 
 void entity_end_seen(entity_table_t *table, entity_t *entity)

@@ -54,8 +54,8 @@ typedef struct entity {
     fabric_pending_t *pending; /* PENDING: a list, in the order in which they began */
     uint64_t used_ms;
     uint64_t check_ms; /* when its idleness is looked at next */
-    /* STARTED, PENDING: the highest request id of the durable messages that it has begun to
-     * handle. FAILED: deliveries up to this activation are not taken. */
+    /* STARTED, PENDING: the last position of the durable messages that it has begun to handle:
+     * see message_deliver_position. FAILED: deliveries up to this activation are not taken. */
     uint64_t mark;
     uint32_t failed_epoch; /* FAILED: of the home that counts these activations (lower half) */
     uint32_t volatile_waiting;
@@ -151,21 +151,21 @@ FABRIC_MUST_USE bool entity_start(entity_table_t *table, entity_t *entity);
 /* Whether an instance of an ownership that began under an earlier home has begun to handle this
  * durable message, or a later one. If so it ends: it must not see a message twice, nor out of
  * order. */
-bool entity_has_seen(const entity_t *entity, uint64_t request_id);
+bool entity_has_seen(const entity_t *entity, uint64_t position);
 void entity_end_seen(entity_table_t *table, entity_t *entity);
 /* The instance has begun to handle a durable message. */
-static inline void entity_note_seen(entity_t *entity, uint64_t request_id)
+static inline void entity_note_seen(entity_t *entity, uint64_t position)
 {
-    if (request_id > entity->mark) {
-        entity->mark = request_id;
+    if (position > entity->mark) {
+        entity->mark = position;
     }
 }
 /* Whether there is an instance that has not begun to handle a durable message. A result of that
  * message, if there is one, is that of an instance before. */
-static inline bool entity_lacks(const entity_t *entity, uint64_t request_id)
+static inline bool entity_lacks(const entity_t *entity, uint64_t position)
 {
     return (entity->state == ENTITY_STARTED || entity->state == ENTITY_PENDING) &&
-           entity->mark < request_id;
+           entity->mark < position;
 }
 /* A handler broke: ends the entity's state, and all activations up to this one. */
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation);

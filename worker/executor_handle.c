@@ -387,8 +387,9 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         return;
     }
     bool durable = delivery->flags & REQUEST_DURABLE;
-    bool again = delivery->delivery > 1; /* a first delivery may be of a message that came due */
-    if (durable && again && entity_has_seen(entity, delivery->request_id)) {
+    uint64_t position = message_deliver_position(delivery);
+    bool again = delivery->delivery > 1; /* a home that says no positions may come with small ids */
+    if (durable && again && entity_has_seen(entity, position)) {
         end_pending_calls(executor, entity);
         entity_end_seen(&executor->entities, entity);
         kept_results_clear(&ownership->kept); /* they do not say all that its entities have seen */
@@ -399,7 +400,7 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
         return;
     }
     if (durable) {
-        entity_note_seen(entity, delivery->request_id);
+        entity_note_seen(entity, position);
     }
     context_begin(&executor->handling.context, entity, type, handler, delivery, executor->now_ms);
     run(executor, entity, delivery, handler, entity_memory(type, entity));
@@ -439,7 +440,7 @@ bool handle_again(executor_t *executor, const entity_t *entity, ownership_t *own
     }
     kept_result_t *kept =
         kept_results_take(&ownership->kept, delivery->request_id, executor->now_ms);
-    if (!kept || (entity && entity_lacks(entity, delivery->request_id))) {
+    if (!kept || (entity && entity_lacks(entity, message_deliver_position(delivery)))) {
         free(kept);
         return false;
     }

@@ -122,8 +122,7 @@ static void clear(router_t *router, client_t *client, call_t *call)
         if (!message_is_called(message)) {
             message_destroy(&message);
         }
-    } else if (message && message->state == MESSAGE_STORED && !message_is_called(message) &&
-               !message->waiter.next) {
+    } else if (message && message->state == MESSAGE_STORED && !message_has_callers(message)) {
         message_remove(router, message);
         message_destroy(&message);
     } else if (message && message->state == MESSAGE_IN_LANE && brought(client, call, message)) {

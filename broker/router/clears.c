@@ -129,7 +129,7 @@ void clear_rows_deleted(const router_lane_t *lane, entity_clear_t *clear)
 static bool is_over(const router_t *router, const router_lane_t *lane, const entity_clear_t *clear)
 {
     return clear->stage == CLEAR_DELETED && !clear->has_ghosts &&
-           clear->tell_until_ms <= router->now_ms &&
+           clear->tell_until_ms <= router->now_ms && lane->looked_up == 0 &&
            lane->lookup_current.answered >= clear->lookup && lane->loads.answered >= clear->load &&
            lane->schedule.answered >= clear->scheduled && lane->search.answered >= clear->search;
 }

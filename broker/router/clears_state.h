@@ -9,7 +9,8 @@
  *   2. It is durable. What memory has of the entity ends, and callers are told, those of messages
  *      that only the store has part by part. Then the operator is answered.
  *   3. A checkpoint deletes the entity's rows, however many there are.
- *   4. It is forgotten when no read is under way any more that began before its rows were deleted.
+ *   4. It is forgotten when no read is under way any more that began before its rows were deleted,
+ *      and no request is held for which a look-up has found something.
  *
  * Meanwhile rows of the entity's messages do not count, whatever a load or look-up has read.
  */

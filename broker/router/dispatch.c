@@ -49,6 +49,7 @@ static void deliver(router_t *router, runner_t *runner, message_t *message)
         .deadline_ms = left_ms(router, message),
         .traceparent = stored->traceparent,
         .headers = stored->headers,
+        .position = message->position != stored->id.value ? message->position : 0,
     };
     message_put_deliver(peer_writer(router, runner->peer), &deliver);
     uint32_t volatile_told_of = REQUEST_TELL | REQUEST_WANT_ACCEPTED;

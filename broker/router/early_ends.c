@@ -47,7 +47,7 @@ void early_ends_forget(router_t *router, uint32_t number)
 {
     router_lane_t *lane = &router->lanes[number];
     bool read = lane->loads.running || lane->schedule.loading || lane->search.running ||
-                lane->lookup_current.running;
+                lane->lookup_current.running || lane->looked_up > 0;
     if (lane->early_ends.by_id && !read) {
         forget(&lane->early_ends, lane->checkpoint.settled);
     }

@@ -26,7 +26,8 @@ typedef struct early_ends {
 void early_end_note(early_ends_t *ends, request_id_t id, uint64_t number);
 bool early_end_has(const early_ends_t *ends, request_id_t id);
 /* Something that has read rows of the lane is over, or a checkpoint has ended: forgets the ends
- * whose rows are deleted, if nobody reads rows that may have been there before. */
+ * whose rows are deleted, if nobody reads rows that may have been there before, or has read some
+ * and is held. */
 void early_ends_forget(router_t *router, uint32_t lane);
 void early_ends_clear(early_ends_t *ends);
 void early_ends_destroy(router_t *router);

@@ -54,7 +54,7 @@ void ghost_set_place(message_t *ghost, const message_t *message)
 
 void ghost_leave(router_t *router, message_t *message)
 {
-    if (message_is_called(message) || message->waiter.next) {
+    if (message_has_callers(message)) {
         message_t *ghost =
             ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
         ghost_set_place(ghost, message);

@@ -122,7 +122,7 @@ static bool wait_without_call(message_t *pending, call_key_t call)
     if (count > SETTLED_WAITERS_MAX && !message_find_waiter(pending, call)) {
         return false;
     }
-    (void)message_add_waiter(pending, call);
+    message_add_waiter(pending, call)->again = true;
     return true;
 }
 

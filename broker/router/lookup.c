@@ -292,15 +292,21 @@ static lookup_outcome_t outcome_of(const lookup_item_t *item, fabric_error_t err
     return item->message->floor < reached.value ? LOOKUP_UNKNOWN : LOOKUP_NOT_FOUND;
 }
 
-size_t lookup_end(lookup_t *lookup, fabric_error_t error, request_id_t reached)
+static void set_outcome(router_t *router, const lookup_item_t *item, lookup_outcome_t outcome)
+{
+    item->message->lookup_outcome = (uint8_t)outcome;
+    item->client->held.lookups -= item->call_wanted;
+    lane_of(router, item->message->stored.shard)->looked_up++;
+}
+
+size_t lookup_end(router_t *router, lookup_t *lookup, fabric_error_t error, request_id_t reached)
 {
     size_t count = lookup->count;
     for (size_t i = 0; i < count; i++) {
         const lookup_item_t *item = &lookup->items[i];
         message_t *message = item->message;
         if (item->call_wanted) {
-            message->lookup_outcome = (uint8_t)outcome_of(item, error, reached);
-            item->client->held.lookups--;
+            set_outcome(router, item, outcome_of(item, error, reached));
         }
         if (message->stored.key_hash) {
             message->key_outcome = (uint8_t)key_outcome_of(item, error);
@@ -313,16 +319,29 @@ size_t lookup_end(lookup_t *lookup, fabric_error_t error, request_id_t reached)
     return count;
 }
 
-size_t lookup_abandon(lookup_t *lookup)
+size_t lookup_abandon(router_t *router, lookup_t *lookup)
 {
     size_t count = lookup->count;
     for (size_t i = 0; i < count; i++) {
-        lookup->items[i].message->lookup_outcome = LOOKUP_MOVED;
         lookup->items[i].message->key_outcome = KEY_UNASKED;
-        lookup->items[i].client->held.lookups -= lookup->items[i].call_wanted;
+        set_outcome(router, &lookup->items[i], LOOKUP_MOVED);
     }
     lookup->count = lookup->key_count = 0;
     return count;
+}
+
+void lookup_abandon_found(router_t *router, const router_lane_t *lane)
+{
+    const client_t *client = lane->looked_up > 0 ? router->clients : NULL;
+    for (; client; client = client->by_number.next) {
+        for (message_t *message = client->held.first; message; message = message->chain) {
+            if (message->lookup_outcome != LOOKUP_NONE &&
+                lane_of(router, message->stored.shard) == lane) {
+                message->lookup_outcome = LOOKUP_MOVED;
+                message->key_outcome = KEY_UNASKED;
+            }
+        }
+    }
 }
 
 static void lookup_clear(lookup_t *lookup)

@@ -10,6 +10,11 @@
  *   1. A call is looked up only while it is in no batch.
  *   2. A call is accepted only while its client has no look-up under way.
  *
+ * A request whose look-up is over is held on while its client has other look-ups, of other lanes.
+ * What was found must not be forgotten to have ended meanwhile: the lane's clears and early ends
+ * stay until no such request is left (lane->looked_up), and a lane that is dropped makes all that
+ * was found in it void.
+ *
  * So what a look-up has to find was durable before the look-up began. Primary keys need no such
  * rules: see keys_state.h. What is looked up for a key alone holds only what its client sent later.
  */
@@ -64,6 +69,8 @@ typedef struct lookup {
     uint64_t answered; /* look-ups of the lane so far */
 } lookup_t;
 
+typedef struct router_lane router_lane_t;
+
 /* Holds a request, which lookup.c then owns; `call` is NULL where the client has settled on it. */
 void request_hold(router_t *router, client_t *client, message_t *message, call_t *call);
 /* All held requests of the client, chained in order of arrival. The caller owns them. */
@@ -81,10 +88,12 @@ void lookup_key_found(router_t *router, lookup_t *lookup, const store_key_t *key
                       uint64_t last_entry);
 /* The look-up is over: all messages with ids above `reached` were looked through. Returns how many
  * items there were; they can be read in lookup->items until the next look-up is taken. */
-size_t lookup_end(lookup_t *lookup, fabric_error_t error, request_id_t reached);
+size_t lookup_end(router_t *router, lookup_t *lookup, fabric_error_t error, request_id_t reached);
 /* The lane is dropped: the items are looked up no more. A look-up that is under way stays so until
  * it is answered, without items. Returns the same as lookup_end. */
-size_t lookup_abandon(lookup_t *lookup);
+size_t lookup_abandon(router_t *router, lookup_t *lookup);
+/* The same for what earlier look-ups of the lane have found for requests that are still held. */
+void lookup_abandon_found(router_t *router, const router_lane_t *lane);
 void lookups_destroy(router_t *router);
 
 #endif

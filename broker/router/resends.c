@@ -82,7 +82,26 @@ static bool is_stored(router_t *router, const message_t *request)
                : overflow_has(&lane->overflows, request->entity_hash, request->position);
 }
 
-/* The call is accepted and has not ended: its pending message, or a ghost of that, answers it. */
+/* The call (NULL: the client has settled on it) waits for its message, of which a ghost is made if
+ * there is none. */
+static message_t *wait_for(router_t *router, client_t *client, call_t *call,
+                           const message_t *message, message_t *pending)
+{
+    if (!pending) {
+        pending = ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
+        ghost_set_place(pending, message);
+    }
+    if (call) {
+        call_open(router, client, call, pending);
+    }
+    waiter_t *waiter = message_add_waiter(pending, message->stored.call);
+    waiter->flags = (uint8_t)message->stored.flags;
+    waiter->again = !call;
+    return pending;
+}
+
+/* The call is accepted and has not ended: its pending message, or a ghost of that, answers it. A
+ * settled tell is over. */
 static void attach_pending(router_t *router, client_t *client, message_t *message)
 {
     uint64_t sequence = message->stored.call.sequence;
@@ -96,13 +115,8 @@ static void attach_pending(router_t *router, client_t *client, message_t *messag
         message_destroy(&message);
         return;
     }
-    if (call && !pending) {
-        pending = ghost_add(router, &message->stored, journal_contents_hash(&message->stored));
-        ghost_set_place(pending, message);
-    }
-    if (call) {
-        call_open(router, client, call, pending);
-        message_find_waiter(pending, message->stored.call)->flags = (uint8_t)message->stored.flags;
+    if (call || !(message->stored.flags & REQUEST_TELL)) {
+        pending = wait_for(router, client, call, message, pending);
     }
     if (message->stored.flags & (REQUEST_TELL | REQUEST_WANT_ACCEPTED)) {
         message_send_accepted(router, message);
@@ -210,6 +224,15 @@ static void act_on(router_t *router, client_t *client, message_t *message, looku
     }
 }
 
+/* What was found for a held request of the lane has been acted upon. */
+static void acted_on(router_t *router, uint32_t number)
+{
+    if (--router->lanes[number].looked_up == 0) {
+        early_ends_forget(router, number);
+        clears_read(router, number);
+    }
+}
+
 /* Held requests of the client go on, in the order in which they arrived, up to the first one whose
  * key is still looked up. One that is held again stays before those that were not taken. */
 static void resume(router_t *router, client_t *client)
@@ -222,9 +245,13 @@ static void resume(router_t *router, client_t *client)
         message_t *message = ready;
         ready = message->chain;
         message->chain = NULL;
+        uint32_t lane = lane_number(router, message->stored.shard);
         lookup_outcome_t outcome = (lookup_outcome_t)message->lookup_outcome;
         message->lookup_outcome = LOOKUP_NONE;
         act_on(router, client, message, outcome);
+        if (outcome != LOOKUP_NONE) {
+            acted_on(router, lane);
+        }
     }
     if (first) {
         *(client->held.last ? &client->held.last->chain : &client->held.first) = first;
@@ -249,7 +276,7 @@ void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
     router->now_ms = now_ms;
     router_lane_t *lane = &router->lanes[number];
     lookup_t *lookup = &lane->lookup_current;
-    resume_all(router, lookup, lookup_end(lookup, error, reached));
+    resume_all(router, lookup, lookup_end(router, lookup, error, reached));
     early_ends_forget(router, number);
     keys_read(router, &lane->keys);
     clears_read(router, number);
@@ -257,8 +284,9 @@ void router_lookup_done(router_t *router, uint32_t number, fabric_error_t error,
 
 void requests_send_away(router_t *router, router_lane_t *lane)
 {
-    size_t current = lookup_abandon(&lane->lookup_current);
-    size_t next = lookup_abandon(&lane->lookup_next);
+    lookup_abandon_found(router, lane);
+    size_t current = lookup_abandon(router, &lane->lookup_current);
+    size_t next = lookup_abandon(router, &lane->lookup_next);
     resume_all(router, &lane->lookup_current, current);
     resume_all(router, &lane->lookup_next, next);
 }

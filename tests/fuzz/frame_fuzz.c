@@ -5,10 +5,11 @@
 #include "core/limits.h"
 #include "tests/fuzz/fuzz.h"
 
-#define SAME_uint(left, right)  assert_true((left) == (right))
-#define SAME_str(left, right)   assert_true(fabric_bytes_equal((left), (right)))
-#define SAME_bin(left, right)   assert_true(fabric_bytes_equal((left), (right)))
-#define SAME_FIELD(type, field) SAME_##type(again.field, message.field);
+#define SAME_uint(left, right)     assert_true((left) == (right))
+#define SAME_optional(left, right) SAME_uint(left, right)
+#define SAME_str(left, right)      assert_true(fabric_bytes_equal((left), (right)))
+#define SAME_bin(left, right)      assert_true(fabric_bytes_equal((left), (right)))
+#define SAME_FIELD(type, field)    SAME_##type(again.field, message.field);
 
 /* Opens the one message of a frame that was just made. */
 static wire_reader_t reopen(const wire_writer_t *frame, message_kind_t expected)

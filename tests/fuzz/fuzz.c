@@ -78,6 +78,7 @@ char *fuzz_text(fabric_bytes_t bytes)
 }
 
 #define TAKE_uint(input)       fuzz_number(input)
+#define TAKE_optional(input)   fuzz_number(input)
 #define TAKE_str(input)        fuzz_piece(input)
 #define TAKE_bin(input)        fuzz_piece(input)
 #define TAKE_FIELD(type, name) message.name = TAKE_##type(input);

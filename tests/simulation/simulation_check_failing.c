@@ -169,20 +169,35 @@ static const watched_call_t *first_of(unsigned entity)
     return first;
 }
 
+/* Whether the message's home has it in memory. An entity of which only the store has messages has
+ * no pause: it is forgotten when its last volatile message ends. */
+static bool home_has(const watched_call_t *call)
+{
+    for (unsigned i = 0; i < world.plan.brokers; i++) {
+        const process_t *broker = world.brokers[i];
+        if (incarnation_equal(simulated_broker_incarnation(broker),
+                              watch.lanes[call->lane].writer)) {
+            return simulated_broker_has(broker, call->request_id);
+        }
+    }
+    return false;
+}
+
 void check_unbuilt(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker)
 {
     unsigned number = check_entity_of(type, id);
     world.result->unbuilt++;
     if (number != UINT32_MAX) {
-        watch.entities[number].unbuilt_for = first_of(number);
+        const watched_call_t *first = first_of(number);
+        watch.entities[number].unbuilt_for = first && home_has(first) ? first : NULL;
         watch.entities[number].unbuilt_at = worker;
         watch.entities[number].unbuilt_life = worker->life;
         watch.entities[number].unbuilt_us = world.now_us;
     }
 }
 
-/* The home waits after a failed build while it has a message of the entity, unless the entity has
- * another owner, or the same one anew. */
+/* The home waits after a failed build while it has a message of the entity in memory, unless the
+ * entity has another owner, or the same one anew. */
 void check_build(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker)
 {
     unsigned number = check_entity_of(type, id);
@@ -191,8 +206,9 @@ void check_build(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker
                  !entity->unbuilt_for->replied && !entity->unbuilt_for->cancels;
     if (waits && entity->unbuilt_at == worker && entity->unbuilt_life == worker->life &&
         world.now_us + TICK_US < entity->unbuilt_us + SIMULATION_BACKOFF_MS * UINT64_C(1000)) {
-        world_fail("entity %u is built again %llu us after that has failed", number,
-                   (ull)(world.now_us - entity->unbuilt_us));
+        world_fail("entity %u is built again %llu us after that has failed, and call %u waits",
+                   number, (ull)(world.now_us - entity->unbuilt_us),
+                   number_of(entity->unbuilt_for));
     }
 }
 

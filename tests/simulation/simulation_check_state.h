@@ -19,7 +19,7 @@ typedef struct watched_entity {
     /* The worker whose handler has just failed, or that could not build it; NULL: none. */
     const process_t *failed_at, *unbuilt_at;
     uint64_t failed_life, failed_us, unbuilt_life, unbuilt_us;
-    const struct watched_call *unbuilt_for; /* a message that waits; NULL: none is known */
+    const struct watched_call *unbuilt_for; /* waits in its home's memory; NULL: none does */
     uint32_t resumes_ordered, clears_ordered;
     uint64_t cleared_id, cleared_in; /* the id of the last clear, and its entry; 0: none */
 } watched_entity_t;

@@ -41,6 +41,8 @@ static void handle(home_t *home, uint64_t sequence)
     const lane_message_t *at = lane_model_find_call(&home->store, (call_key_t){1, sequence});
     const message_deliver_t *deliver = driver_delivery(home->driver, "w");
     assert_int_equal(deliver->request_id, at->message->stored.id.value);
+    assert_int_equal(message_deliver_position(deliver), at->message->position);
+    assert_int_equal(deliver->position != 0, at->message->stored.deliver_at_ms != 0);
     driver_result(home->driver, "w", deliver, STATUS_OK, FABRIC_OK);
     home_append(home);
 }

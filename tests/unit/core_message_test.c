@@ -42,6 +42,7 @@ static void show_bin(FILE *out, fabric_bytes_t value)
     }
 }
 
+#define show_optional show_uint
 #define SHOW_FIELD(type, name)                                                                     \
     (void)fputs(";" #name "=", out);                                                               \
     show_##type(out, message.name);
@@ -260,6 +261,8 @@ static bool equal_bin(fabric_bytes_t a, fabric_bytes_t b)
     return fabric_bytes_equal(a, b);
 }
 
+#define random_optional          random_uint
+#define equal_optional           equal_uint
 #define RANDOM_FIELD(type, name) sent.name = random_##type();
 #define EQUAL_FIELD(type, name)  assert_true(equal_##type(sent.name, got.name));
 

@@ -409,6 +409,7 @@ void exec_give(executor_driver_t *d, const char *id, const char *tag, uint64_t o
         .tag = fabric_bytes(frame->bytes.data + 3 + id_size, tag_size),
         .payload = fabric_bytes(frame->bytes.data + 3 + id_size + tag_size, payload.size),
         .deadline_ms = d->deadline_ms,
+        .position = d->position,
     };
     work_t *work = work_new(WORK_DELIVERIES, 0, (work_source_t){0, d->home_epoch}, 1);
     work->frame = frame;

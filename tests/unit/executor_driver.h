@@ -39,6 +39,7 @@ typedef struct executor_driver {
     uint64_t home_epoch;  /* of the home that gives orders and messages: 1, until a home is lost */
     uint32_t round;       /* of the messages that are given */
     bool again;           /* they were delivered before */
+    uint64_t position;    /* of messages that came due; 0: as their ids */
 
     /* What handlers have seen. */
     int starts, stops;

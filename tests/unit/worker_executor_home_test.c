@@ -211,6 +211,63 @@ static void an_instance_goes_on_with_a_first_delivery_of_a_small_id(void **state
     assert_int_equal(d->stops, 0);
 }
 
+static void give_due(executor_driver_t *d, uint64_t request_id, uint64_t position)
+{
+    d->position = position;
+    d->request_id = request_id - 1;
+    exec_add(d, "a", 1);
+    d->position = 0;
+}
+
+static void deliver_due_again(executor_driver_t *d, uint64_t request_id, uint64_t position)
+{
+    d->position = position;
+    deliver_again(d, "a", "Add", request_id);
+    d->position = 0;
+}
+
+/* The instance has handled what came due later, though it has the smaller id. */
+static void a_kept_result_of_a_message_that_came_due_before_is_taken(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    give_due(d, 2, 10);
+    exec_run(d);
+    exec_expect_amount(d, 2, 101);
+    d->now_ms += 1000;
+    exec_run(d);
+    assert_int_equal(d->stops, 1);
+    give_due(d, 1, 20);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    change_home(d, (uint64_t[]){2, 1}, 2);
+    deliver_due_again(d, 2, 10);
+    deliver_due_again(d, 1, 20);
+    exec_run(d);
+    expect_kept(d, 2);
+    expect_kept(d, 1);
+    assert_int_equal(d->handled, 2);
+    assert_int_equal(d->starts, 2);
+}
+
+/* By the ids the first would not have been seen, and the second would. */
+static void what_an_instance_has_seen_goes_by_positions(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    give_due(d, 1, 20);
+    exec_run(d);
+    exec_expect_amount(d, 1, 101);
+    change_home(d, (uint64_t[]){9}, 1); /* nothing is known of 1 */
+    deliver_due_again(d, 2, 10);
+    deliver_due_again(d, 1, 20);
+    exec_run(d);
+    exec_expect_amount(d, 2, 101);
+    exec_expect_amount(d, 1, 102);
+    assert_int_equal(d->starts, 2);
+    assert_int_equal(d->stops, 1);
+}
+
 /* The shard came back to the same home: the handler's instance is stopping, and a new one handles
  * the message. */
 static void a_pending_handler_of_a_former_ownership_answers_nobody(void **state)
@@ -533,6 +590,8 @@ int main(void)
         EXECUTOR_TEST(a_pending_handler_answers_one_delivery_of_a_home),
         EXECUTOR_TEST(volatile_results_are_not_kept),
         EXECUTOR_TEST(an_instance_that_has_seen_too_much_ends),
+        EXECUTOR_TEST(a_kept_result_of_a_message_that_came_due_before_is_taken),
+        EXECUTOR_TEST(what_an_instance_has_seen_goes_by_positions),
         EXECUTOR_TEST(an_instance_goes_on_with_a_first_delivery_of_a_small_id),
         EXECUTOR_TEST(refused_results_do_not_answer),
         EXECUTOR_TEST(of_several_results_the_last_counts),
