@@ -325,6 +325,7 @@ typedef void store_visit_pending_fn(void *context, size_t range, const store_pen
 typedef void store_visit_backlog_fn(void *context, const store_backlog_t *backlog);
 typedef void store_visit_place_fn(void *context, const store_place_t *place);
 typedef void store_visit_key_fn(void *context, const store_key_t *key);
+typedef void store_visit_name_fn(void *context, const store_key_name_t *name);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
  * STORE_BUSY, and for changing calls STORE_UNKNOWN. `reason`, where there is one, may be NULL. */
@@ -499,6 +500,11 @@ typedef struct store_driver {
     /* Visits the rows of these keys that there are, in any order. */
     fabric_error_t (*find_keys)(store_t *store, uint32_t lane, const store_key_name_t *names,
                                 size_t count, store_visit_key_fn *visit, void *context);
+    /* Visits the names of the rows behind `after`, NULL: of all rows; at most `limit`, in an order
+     * of the store's own, which never changes. `*ended`: there are no more. */
+    fabric_error_t (*list_keys)(store_t *store, uint32_t lane, const store_key_name_t *after,
+                                uint32_t limit, store_visit_name_fn *visit, void *context,
+                                bool *ended);
 } store_driver_t;
 
 /* What all adapters share: the first member of every store_t. */

@@ -2,8 +2,9 @@
  *
  * The home of the key's lane decides, in one thread. It knows a key from memory, or has looked it
  * up in the store since memory last forgot one: then memory and the look-up together know all keys
- * that stand. Crossing duplicates are looked up each by itself; the first whose turn comes is
- * accepted, and the others find it in memory.
+ * that stand. A key that the list of the store's keys excludes needs no look-up. Crossing
+ * duplicates are looked up each by itself; the first whose turn comes is accepted, and the others
+ * find it in memory.
  */
 #include "broker/router/keyed.h"
 
@@ -212,7 +213,11 @@ void keyed_arrived(router_t *router, client_t *client, message_t *message)
     switch (outcome) {
     case KEY_UNASKED:
     case KEY_ASKED:
-        look_up(router, client, message);
+        if (keys_exclude(keys_of(router, message), message->stored.key_hash)) {
+            durable_accept(router, client, message);
+        } else {
+            look_up(router, client, message);
+        }
         break;
     case KEY_FREE:
         durable_accept(router, client, message);
@@ -232,8 +237,10 @@ void keyed_arrived(router_t *router, client_t *client, message_t *message)
 
 void keyed_held(router_t *router, client_t *client, message_t *message)
 {
+    const lane_keys_t *keys = keys_of(router, message);
+    const uint8_t *hash = message->stored.key_hash;
     if (is_served(router, message) && looked_up(router, message) == KEY_UNASKED &&
-        !keys_find(keys_of(router, message), message->stored.key_hash)) {
+        !keys_find(keys, hash) && !keys_exclude(keys, hash)) {
         lookup_add(router, client, message, false);
     }
 }

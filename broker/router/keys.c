@@ -7,16 +7,29 @@
 #include "broker/router/router_state.h"
 #include "core/memory.h"
 
+/* A SHA-256 needs no further hash. */
+static uint32_t value_of(const uint8_t *hash)
+{
+    uint32_t value;
+    memcpy(&value, hash, sizeof value);
+    return value;
+}
+
 static primary_key_t *find(const lane_keys_t *keys, const uint8_t *hash)
 {
     primary_key_t *key = NULL;
-    HASH_FIND(by_hash, keys->by_hash, hash, STORE_KEY_BYTES, key);
+    HASH_FIND_BYHASHVALUE(by_hash, keys->by_hash, hash, STORE_KEY_BYTES, value_of(hash), key);
     return key;
 }
 
 const primary_key_t *keys_find(const lane_keys_t *keys, const uint8_t hash[STORE_KEY_BYTES])
 {
     return find(keys, hash);
+}
+
+bool keys_exclude(const lane_keys_t *keys, const uint8_t hash[STORE_KEY_BYTES])
+{
+    return key_list_excludes(&keys->list, hash);
 }
 
 static uint64_t bytes_of(const primary_key_t *key)
@@ -30,7 +43,8 @@ static primary_key_t *find_or_add(router_t *router, lane_keys_t *keys, const mes
     if (!key) {
         key = memory_allocate_zeroed(1, sizeof *key);
         memcpy(key->row.hash, message->stored.key_hash, STORE_KEY_BYTES);
-        HASH_ADD(by_hash, keys->by_hash, row.hash, STORE_KEY_BYTES, key);
+        HASH_ADD_BYHASHVALUE(by_hash, keys->by_hash, row.hash, STORE_KEY_BYTES,
+                             value_of(key->row.hash), key);
         router->key_bytes += bytes_of(key);
     }
     key->row.entity_hash = message->entity_hash;
@@ -120,9 +134,36 @@ void keys_clear(router_t *router, lane_keys_t *keys, uint64_t entity_hash, reque
     keys->forgotten++;
 }
 
-void keys_adopted(lane_keys_t *keys)
+void keys_adopted(router_t *router, lane_keys_t *keys)
 {
     keys->forgotten++;
+    router->key_bytes -= keys->list.filter.bytes;
+    key_list_begin(&keys->list);
+}
+
+/* ---- the list ---- */
+
+/* Of the filter of one lane. */
+static uint64_t filter_bytes_max(const router_t *router)
+{
+    return router->config.key_filter_bytes / router->config.lanes;
+}
+
+/* The key's row is settled, and it is not to be known here any more. */
+static void forget_settled(router_t *router, lane_keys_t *keys, primary_key_t *key)
+{
+    router->key_bytes -= keys->list.filter.bytes;
+    key_list_add(&keys->list, filter_bytes_max(router), key->row.hash);
+    router->key_bytes += keys->list.filter.bytes;
+    forget(router, keys, key);
+}
+
+void keys_listed(router_t *router, lane_keys_t *keys, uint32_t number,
+                 const store_key_name_t *names, size_t count, bool ended)
+{
+    router->key_bytes -= keys->list.filter.bytes;
+    key_list_take(&keys->list, filter_bytes_max(router), number, names, count, ended);
+    router->key_bytes += keys->list.filter.bytes;
 }
 
 /* ---- checkpoints ---- */
@@ -151,7 +192,7 @@ void keys_settled(router_t *router, lane_keys_t *keys, const uint8_t hash[STORE_
     if (reading) {
         move(key, &keys->settled);
     } else {
-        forget(router, keys, key);
+        forget_settled(router, keys, key);
     }
 }
 
@@ -161,7 +202,7 @@ void keys_read(router_t *router, lane_keys_t *keys)
     primary_key_t *after;
     DL_FOREACH_SAFE(keys->settled, key, after)
     {
-        forget(router, keys, key);
+        forget_settled(router, keys, key);
     }
 }
 
@@ -171,6 +212,10 @@ bool keys_drop_next(router_t *router, lane_keys_t *keys)
 {
     if (keys->by_hash) {
         forget(router, keys, keys->by_hash);
+    }
+    if (!keys->by_hash) {
+        router->key_bytes -= keys->list.filter.bytes;
+        key_list_begin(&keys->list);
     }
     return keys->by_hash;
 }

@@ -3,7 +3,7 @@
  * A key is here from the acceptance of its message until a settled row says all that is known of
  * it: that its message is pending, or how that has ended. So memory holds about as many keys as a
  * checkpoint or two have messages, however many stand in the store. A key that is not here is
- * looked up in the store (keyed.c).
+ * looked up in the store (keyed.c), unless the list of the keys there excludes it (key_list.h).
  *
  * What a look-up finds is joined with what is here when its answer is used. So a key stays while a
  * look-up is under way that may have missed its row; and an answer counts only as long as no key
@@ -13,6 +13,7 @@
 #define BROKER_ROUTER_KEYS_STATE_H
 
 #include "broker/message_record.h"
+#include "broker/router/key_list.h"
 #include "broker/router/router.h"
 
 typedef struct primary_key {
@@ -28,6 +29,7 @@ typedef struct lane_keys {
     primary_key_t *next, *current; /* whose rows do not say what is known: see checkpoint_state.h */
     primary_key_t *settled;        /* whose rows do; they stay until a look-up is over */
     uint32_t forgotten;            /* grows whenever a key is forgotten */
+    key_list_t list;
 } lane_keys_t;
 
 /* What a look-up has said of a request's key, kept in message->key_outcome. */
@@ -42,6 +44,8 @@ typedef enum key_outcome {
 
 /* NULL: memory does not know the key. */
 const primary_key_t *keys_find(const lane_keys_t *keys, const uint8_t hash[STORE_KEY_BYTES]);
+/* Whether no message has the key, which keys_find has not found. */
+bool keys_exclude(const lane_keys_t *keys, const uint8_t hash[STORE_KEY_BYTES]);
 /* The message, which has a key, is in a batch. */
 void keys_accepted(router_t *router, lane_keys_t *keys, const message_t *message);
 /* The message is durable. */
@@ -51,8 +55,8 @@ void keys_ended(router_t *router, lane_keys_t *keys, const message_t *message);
 /* The entity is cleared: the keys of its messages with ids below this one are free, and what was
  * looked up before does not count. */
 void keys_clear(router_t *router, lane_keys_t *keys, uint64_t entity_hash, request_id_t below);
-/* The lane is adopted: what was looked up before does not count. */
-void keys_adopted(lane_keys_t *keys);
+/* The lane is adopted: what was looked up before does not count, and the list is begun. */
+void keys_adopted(router_t *router, lane_keys_t *keys);
 
 /* ---- checkpoints ---- */
 
@@ -65,6 +69,12 @@ void keys_settled(router_t *router, lane_keys_t *keys, const uint8_t hash[STORE_
                   uint64_t slice, bool reading);
 /* No look-up is under way any more. */
 void keys_read(router_t *router, lane_keys_t *keys);
+
+/* ---- the list ---- */
+
+/* A page of the list was read beside a look-up: see key_list_take. */
+void keys_listed(router_t *router, lane_keys_t *keys, uint32_t number,
+                 const store_key_name_t *names, size_t count, bool ended);
 
 /* ---- the lane is dropped ---- */
 

@@ -275,7 +275,7 @@ void router_adopted(router_t *router, adoption_t *adoption, uint64_t now_ms)
     lane->adopted_id = adoption->last_id;
     lane->adoption = *adoption;
     *adoption = (adoption_t){.hold = lane->adoption.hold};
-    keys_adopted(&lane->keys);
+    keys_adopted(router, &lane->keys);
     checkpoint_open(router, &lane->adoption);
     schedule_adopt(router, &lane->adoption);
     loads_adopt(router, &lane->adoption);

@@ -169,12 +169,15 @@ bool router_take_lookup(router_t *router, uint32_t number, router_lookup_t *resu
     note_calls(lookup);
     note_keys(lookup);
     lookup->forgotten = lane->keys.forgotten;
+    key_page_t page = key_list_next(&lane->keys.list, lookup->name_count);
+    lookup->list = page.number;
     lookup->running = true;
     *result = (router_lookup_t){.floor = {lookup->floor},
                                 .calls = lookup->calls,
                                 .call_count = lookup->call_count,
                                 .keys = lookup->names,
-                                .key_count = lookup->name_count};
+                                .key_count = lookup->name_count,
+                                .page = page};
     return true;
 }
 

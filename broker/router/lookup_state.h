@@ -64,6 +64,7 @@ typedef struct lookup {
     store_key_name_t *names; /* of the keys, each once */
     size_t name_count;
     uint32_t forgotten; /* lane_keys_t.forgotten when the look-up began */
+    uint32_t list;      /* number of the list of keys that a page is read of */
     uint64_t floor;
     bool running;
     uint64_t answered; /* look-ups of the lane so far */

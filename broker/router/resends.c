@@ -39,6 +39,13 @@ void router_lookup_key(router_t *router, uint32_t number, const store_key_t *key
     lookup_key_found(router, &lane->lookup_current, &sound, lane->checkpoint.number);
 }
 
+void router_lookup_listed(router_t *router, uint32_t number, const store_key_name_t *names,
+                          size_t count, bool ended)
+{
+    router_lane_t *lane = &router->lanes[number];
+    keys_listed(router, &lane->keys, lane->lookup_current.list, names, count, ended);
+}
+
 void router_lookup_found(router_t *router, uint32_t number, const router_found_t *found)
 {
     router_found_t sound = *found;

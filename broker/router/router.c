@@ -43,6 +43,7 @@ void router_config_defaults(router_config_t *config)
     config->checkpoint_bytes_max = UINT64_C(256) << 20;
     config->slice_rows_max = STORE_SLICE_ROWS_MAX;
     config->key_retention_ms = 86400000;
+    config->key_filter_bytes = UINT64_C(64) << 20;
     config->client_memory_ms = 60000;
     config->peers_max = 10000;
 }

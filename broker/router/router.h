@@ -25,6 +25,7 @@
 
 #include "broker/adoption.h"
 #include "broker/broker_proof.h"
+#include "broker/key_page.h"
 #include "broker/lane_batch.h"
 #include "broker/message_record.h"
 #include "broker/wanted_row.h"
@@ -67,6 +68,7 @@ typedef struct router_config {
     uint32_t entity_window;              /* durable messages of one entity in memory, about */
     uint32_t schedule_window;            /* scheduled messages of one lane in memory, about */
     uint64_t memory_bytes_max;           /* of all messages and calls in memory */
+    uint64_t key_filter_bytes;           /* of the filters of all lanes: see key_list.h */
     uint32_t batch_items_max;            /* messages, and ends, of one entry */
     uint64_t batch_bytes_max;      /* an entry ends with the record that brings it to this size */
     uint32_t checkpoint_ms;        /* from one checkpoint's beginning to the next one's */
@@ -255,6 +257,7 @@ typedef struct router_lookup {
     size_t call_count;
     const store_key_name_t *keys; /* each once */
     size_t key_count;
+    key_page_t page; /* of the lane's keys, to be read as well */
 } router_lookup_t;
 bool router_take_lookup(router_t *router, uint32_t lane, router_lookup_t *lookup);
 /* To be called for each message of these calls that was found: its id and call; with its contents
@@ -270,6 +273,9 @@ typedef struct router_found {
 void router_lookup_found(router_t *router, uint32_t lane, const router_found_t *found);
 /* The same for each of these primary keys that has a row. */
 void router_lookup_key(router_t *router, uint32_t lane, const store_key_t *key);
+/* The page was read, as store_driver.list_keys visits it; `ended`: there are no more keys. */
+void router_lookup_listed(router_t *router, uint32_t lane, const store_key_name_t *names,
+                          size_t count, bool ended);
 /* The look-up is over. After an error its calls are refused with PERSISTENCE. After OK, all
  * messages above `reached` were looked through: a call that was not found and may lie below is
  * unknown. */

@@ -171,7 +171,8 @@ static void feed_lookup(storage_t *storage, uint32_t number)
                                    .calls = lookup.calls,
                                    .call_count = lookup.call_count,
                                    .keys = lookup.keys,
-                                   .key_count = lookup.key_count};
+                                   .key_count = lookup.key_count,
+                                   .page = lookup.page};
         finder_actor_send(storage->finder, find);
     }
 }
@@ -192,6 +193,10 @@ static void take_finder(storage_t *storage)
         }
         for (size_t i = 0; i < find->answer.key_count; i++) {
             router_lookup_key(storage->router, find->lane, &find->answer.keys[i]);
+        }
+        if (!find->error && find->page.limit > 0) {
+            router_lookup_listed(storage->router, find->lane, find->answer.listed,
+                                 find->answer.listed_count, find->answer.listed_all);
         }
         request_id_t reached = find->answer.reached;
         finder_answer_clear(&find->answer);

@@ -52,6 +52,7 @@ void finder_answer_clear(finder_answer_t *answer)
         free((void *)answer->keys[i].reply.payload.data);
     }
     free(answer->keys);
+    free(answer->listed);
     *answer = (finder_answer_t){.count = 0};
 }
 
@@ -401,6 +402,30 @@ fabric_error_t finder_find_keys(finder_t *finder, uint32_t lane, const store_key
     if (!error) {
         error = connection->store->driver->find_keys(connection->store, lane, names, count,
                                                      keep_key, answer);
+    }
+    if (error) {
+        finder_answer_clear(answer);
+        connection_clear(connection);
+    }
+    return error;
+}
+
+static void keep_name(void *context, const store_key_name_t *name)
+{
+    finder_answer_t *answer = context;
+    answer->listed = memory_reserve(answer->listed, answer->listed_count + 1,
+                                    &answer->listed_capacity, sizeof *answer->listed);
+    answer->listed[answer->listed_count++] = *name;
+}
+
+fabric_error_t finder_list_keys(finder_t *finder, uint32_t lane, const store_key_name_t *after,
+                                uint32_t limit, finder_answer_t *answer)
+{
+    connection_t *connection = &finder->connection;
+    fabric_error_t error = connection->store ? FABRIC_OK : connection_open(connection, NULL);
+    if (!error) {
+        error = connection->store->driver->list_keys(connection->store, lane, after, limit,
+                                                     keep_name, answer, &answer->listed_all);
     }
     if (error) {
         finder_answer_clear(answer);

@@ -41,6 +41,9 @@ typedef struct finder_answer {
     request_id_t reached; /* every message with a larger id was looked at; the floor: all */
     store_key_t *keys;    /* malloc'ed, with their payloads: of finder_find_keys */
     size_t key_count, key_capacity;
+    store_key_name_t *listed; /* malloc'ed: of finder_list_keys */
+    size_t listed_count, listed_capacity;
+    bool listed_all; /* there are no more keys */
 } finder_answer_t;
 
 void finder_answer_clear(finder_answer_t *answer);
@@ -61,6 +64,12 @@ FABRIC_MUST_USE fabric_error_t finder_find(finder_t *finder, uint32_t lane, requ
  * same errors. */
 FABRIC_MUST_USE fabric_error_t finder_find_keys(finder_t *finder, uint32_t lane,
                                                 const store_key_name_t *names, size_t count,
+                                                finder_answer_t *answer);
+
+/* The same of at most `limit` rows behind `after`, NULL: of the first ones; see
+ * store_driver.list_keys. */
+FABRIC_MUST_USE fabric_error_t finder_list_keys(finder_t *finder, uint32_t lane,
+                                                const store_key_name_t *after, uint32_t limit,
                                                 finder_answer_t *answer);
 
 #endif

@@ -12,6 +12,12 @@ static void find(finder_t *finder, find_operation_t *operation)
         operation->error = finder_find_keys(finder, operation->lane, operation->keys,
                                             operation->key_count, &operation->answer);
     }
+    const key_page_t *page = &operation->page;
+    if (!operation->error && page->limit > 0) {
+        operation->error =
+            finder_list_keys(finder, operation->lane, page->any ? &page->after : NULL, page->limit,
+                             &operation->answer);
+    }
 }
 
 static void run_finder(void *context, pipe_t *pipe)

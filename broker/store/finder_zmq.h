@@ -6,6 +6,7 @@
 #ifndef BROKER_STORE_FINDER_ZMQ_H
 #define BROKER_STORE_FINDER_ZMQ_H
 
+#include "broker/key_page.h"
 #include "broker/store/finder.h"
 #include "broker/store/store_actor_zmq.h"
 
@@ -17,6 +18,7 @@ typedef struct find_operation {
     size_t call_count;
     const store_key_name_t *keys; /* borrowed until it comes back */
     size_t key_count;
+    key_page_t page;
 
     fabric_error_t error;
     finder_answer_t answer; /* OK: whoever gets it back clears it */

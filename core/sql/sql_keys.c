@@ -1,4 +1,4 @@
-/* Primary keys: finding their rows. Checkpoints write them, and purges delete them. */
+/* Primary keys: finding and listing their rows. Checkpoints write them, and purges delete them. */
 #include <string.h>
 
 #include "core/sql/sql.h"
@@ -57,4 +57,54 @@ fabric_error_t sql_find_keys(store_t *base, uint32_t lane, const store_key_name_
 {
     finding_t finding = {lane, names, visit, context};
     return sql_find(sql_store_of(base), count, find_chunk, &finding);
+}
+
+/* ---- the list ---- */
+
+static bool name_of_row(const sql_store_t *store, store_key_name_t *name)
+{
+    fabric_bytes_t hash = sql_bytes(store, 1);
+    if (hash.size != STORE_KEY_BYTES) {
+        return false;
+    }
+    name->entity_hash = sql_u64(store, 0);
+    memcpy(name->hash, hash.data, STORE_KEY_BYTES);
+    return true;
+}
+
+static fabric_error_t start_page(sql_store_t *store, uint32_t lane, const store_key_name_t *after,
+                                 uint32_t limit)
+{
+    sql_put_u64(store, lane);
+    if (after) {
+        sql_put_u64(store, after->entity_hash);
+        sql_put_u64(store, after->entity_hash);
+        sql_put_bytes(store, fabric_bytes(after->hash, STORE_KEY_BYTES));
+    }
+    sql_put_u64(store, limit);
+    return sql_query(store, after ? SQL_KEY_LIST_AFTER : SQL_KEY_LIST, 1);
+}
+
+fabric_error_t sql_list_keys(store_t *base, uint32_t lane, const store_key_name_t *after,
+                             uint32_t limit, store_visit_name_fn *visit, void *context, bool *ended)
+{
+    sql_store_t *store = sql_store_of(base);
+    uint32_t count = 0;
+    fabric_error_t error = sql_begin(store, SQL_READ);
+    if (error) {
+        return error;
+    }
+    error = start_page(store, lane, after, limit);
+    for (; sql_next(store, &error); count++) {
+        store_key_name_t name;
+        if (name_of_row(store, &name)) {
+            visit(context, &name);
+        }
+    }
+    sql_close(store);
+    error = sql_end(store, error);
+    if (!error) {
+        *ended = count < limit;
+    }
+    return error;
 }

@@ -90,6 +90,9 @@ fabric_error_t sql_find_places(store_t *store, uint32_t lane, const request_id_t
 /* sql_keys.c */
 fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const store_key_name_t *names,
                              size_t count, store_visit_key_fn *visit, void *context);
+fabric_error_t sql_list_keys(store_t *store, uint32_t lane, const store_key_name_t *after,
+                             uint32_t limit, store_visit_name_fn *visit, void *context,
+                             bool *ended);
 
 #define SQL_OPERATIONS                                                                             \
     .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \
@@ -107,6 +110,6 @@ fabric_error_t sql_find_keys(store_t *store, uint32_t lane, const store_key_name
     .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows,    \
     .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
     .count_scheduled_type = sql_count_scheduled_type, .find_scheduled = sql_find_scheduled,        \
-    .find_places = sql_find_places, .find_keys = sql_find_keys
+    .find_places = sql_find_places, .find_keys = sql_find_keys, .list_keys = sql_list_keys
 
 #endif

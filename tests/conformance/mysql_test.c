@@ -20,6 +20,7 @@
 #include "mysql/mysql_url.h"
 #include "tests/harness/machine.h"
 #include "tests/harness/mariadb.h"
+#include "tests/conformance/mysql_rows.h"
 #include "tests/conformance/sql_signal.h"
 #include "tests/conformance/store_fixture.h"
 
@@ -488,85 +489,6 @@ static void need_own_server(const char *test)
     }
 }
 
-/* ---- rows are found by their key ---- */
-
-static void add_count(void *context, char **row)
-{
-    *(unsigned long long *)context += strtoull(row[1], NULL, 10);
-}
-
-static unsigned long long count_reads(store_t *store)
-{
-    unsigned long long count = 0;
-    assert_ok(mysql_query_text(mysql_of(store), "SHOW SESSION STATUS LIKE 'Handler_read%'",
-                               add_count, &count));
-    return count;
-}
-
-/* The rows that statements of the connection have read since the call before; the question itself
- * reads some. */
-static unsigned long long rows_read(store_t *store)
-{
-    static unsigned long long before;
-    unsigned long long now = count_reads(store);
-    unsigned long long own = count_reads(store) - now;
-    unsigned long long read = now - before;
-    before = now + own;
-    return read > own ? read - own : 0;
-}
-
-enum { KEYED_ENTITIES = 50, KEYED_EACH = 100 };
-
-/* The first rows of every second entity. */
-static void take_keys(store_row_key_t *keys, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        keys[i] =
-            (store_row_key_t){100 + i % (KEYED_ENTITIES / 2) * 2, 1 + i / (KEYED_ENTITIES / 2)};
-    }
-}
-
-/* A find, an amendment and deletes of so many rows, among a hundred times as many, read little. */
-static void change_some(store_fixture_t *fixture, size_t count)
-{
-    store_row_key_t keys[128];
-    bool found[128];
-    take_keys(keys, count);
-    (void)rows_read(fixture->store);
-    assert_ok(fixture->driver->find_rows(fixture->store, 0, keys, count, found));
-    assert_in_range(rows_read(fixture->store), count, 2 * count + 10);
-    store_amendment_t amendment = {.key = keys[0], .number = 3, .attempts = 1};
-    store_slice_t slice = {.amendments = &amendment,
-                           .amendment_count = 1,
-                           .deletes = keys,
-                           .delete_count = count,
-                           .settled = 2,
-                           .begun = 2};
-    (void)rows_read(fixture->store);
-    assert_ok(fixture->driver->checkpoint(fixture->store, &fixture->hold, &slice));
-    assert_in_range(rows_read(fixture->store), count, 2 * count + 20);
-    for (size_t i = 0; i < count; i++) {
-        assert_true(found[i]);
-        assert_false(has_row(fixture, 0, keys[i].entity_hash, keys[i].position));
-    }
-}
-
-static void rows_are_found_by_their_key(void **state)
-{
-    static const size_t counts[] = {1, 2, 3, 32, 64, 128};
-    store_fixture_t *fixture = *state;
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-        for (uint64_t entity = 0; entity < KEYED_ENTITIES; entity++) {
-            assert_ok(put_rows(fixture, &fixture->hold, 100 + entity, 1, KEYED_EACH));
-        }
-        change_some(fixture, counts[i]);
-    }
-    (void)rows_read(fixture->second);
-    load_range(fixture, 0, 101, 10, INT64_MAX, 20);
-    assert_positions(fixture, 11, 20);
-    assert_in_range(rows_read(fixture->second), 20, 25);
-}
-
 static void test_sr_01_a_stopped_server_times_out(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -669,7 +591,8 @@ static int server(void)
         FOUNDED_TEST(a_frozen_transaction_loses_its_locks),
         FOUNDED_TEST(test_sr_01_a_stopped_server_times_out),
         FOUNDED_TEST(a_read_only_server_is_refused),
-        FOUNDED_TEST(rows_are_found_by_their_key),
+        FOUNDED_TEST(mysql_rows_are_found_by_their_key),
+        FOUNDED_TEST(mysql_keys_are_listed_by_their_key),
     };
     return cmocka_run_group_tests_name("server", tests, NULL, NULL);
 }

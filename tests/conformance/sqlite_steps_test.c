@@ -93,6 +93,25 @@ static void find_some(store_t *store, const store_key_t *keys, size_t count)
     assert_in_range(steps_of(store, SQL_KEY_FIND, count), 1, 60 * count + 100);
 }
 
+static void count_name(void *context, const store_key_name_t *name)
+{
+    (void)name;
+    ++*(size_t *)context;
+}
+
+/* Lists a page of keys of one entity that has many, behind this one. */
+static void list_some(store_t *store, const store_key_t *key)
+{
+    store_key_name_t after = {.entity_hash = key->entity_hash};
+    memcpy(after.hash, key->hash, sizeof after.hash);
+    size_t seen = 0;
+    bool ended = true;
+    assert_ok(sqlite_store_driver.list_keys(store, 3, &after, 20, count_name, &seen, &ended));
+    assert_int_equal(seen, 20);
+    assert_false(ended);
+    assert_in_range(steps_of(store, SQL_KEY_LIST_AFTER, 1), 1, 20 * 20);
+}
+
 static void keys_are_found_and_purged_by_their_keys(void **state)
 {
     enum { KEYS = 2000 };
@@ -108,6 +127,7 @@ static void keys_are_found_and_purged_by_their_keys(void **state)
     find_some(file->store, keys + 100, 1);
     find_some(file->store, keys + 200, 32);
     find_some(file->store, keys + 300, 128);
+    list_some(file->store, keys + 1000);
     store_purge_t wanted = {.keys_before_ms = 1000, .keys_max = 10};
     store_purged_t purged = {0};
     assert_ok(sqlite_store_driver.purge(file->store, &sqlite_file_hold, &wanted, &purged));

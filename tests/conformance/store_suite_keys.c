@@ -192,6 +192,99 @@ static void many_keys_are_found_at_once(void **state)
     free(names);
 }
 
+/* ---- the list ---- */
+
+typedef struct names {
+    store_key_name_t names[MANY];
+    size_t count;
+} names_t;
+
+static names_t listed;
+
+static void keep_name(void *context, const store_key_name_t *name)
+{
+    (void)context;
+    assert_true(listed.count < MANY);
+    listed.names[listed.count++] = *name;
+}
+
+/* The next page of the lane's keys, behind those that were listed; true: the last one. */
+static bool list_page(store_fixture_t *fixture, uint32_t lane, uint32_t limit)
+{
+    size_t before = listed.count;
+    store_key_name_t last = before > 0 ? listed.names[before - 1] : (store_key_name_t){0};
+    bool ended = false;
+    assert_ok(fixture->driver->list_keys(fixture->second, lane, before > 0 ? &last : NULL, limit,
+                                         keep_name, NULL, &ended));
+    assert_in_range(listed.count - before, ended ? 0 : limit, limit);
+    return ended;
+}
+
+static unsigned times_listed(const store_key_t *key)
+{
+    unsigned times = 0;
+    for (size_t i = 0; i < listed.count; i++) {
+        times += listed.names[i].entity_hash == key->entity_hash &&
+                 memcmp(listed.names[i].hash, key->hash, STORE_KEY_BYTES) == 0;
+    }
+    return times;
+}
+
+static void all_keys_are_listed_page_by_page(void **state)
+{
+    enum { KEYS = 300, PAGE = 32 };
+    store_fixture_t *fixture = *state;
+    store_key_t *keys = memory_allocate(KEYS * sizeof *keys);
+    for (uint32_t i = 0; i < KEYS; i++) {
+        keys[i] = key_of(i, i % 2 ? 5000 : 0);
+        keys[i].entity_hash = i % 3 + (i % 2 ? 0 : UINT64_C(1) << 63);
+    }
+    listed.count = 0;
+    assert_true(list_page(fixture, 0, PAGE));
+    assert_ok(put(fixture, &fixture->hold, keys, KEYS));
+    assert_ok(put(fixture, &fixture->hold_1, keys, 1));
+    unsigned pages = 1;
+    for (; !list_page(fixture, 0, PAGE); pages++) {
+    }
+    assert_int_equal(pages, KEYS / PAGE + 1);
+    assert_int_equal(listed.count, KEYS);
+    for (uint32_t i = 0; i < KEYS; i++) {
+        assert_int_equal(times_listed(&keys[i]), 1);
+    }
+    listed.count = 0;
+    assert_true(list_page(fixture, 1, PAGE));
+    assert_int_equal(listed.count, 1);
+    free(keys);
+}
+
+/* What was there before the first page is on a later one, whatever changes between them. */
+static void a_list_misses_no_key_that_stays(void **state)
+{
+    enum { KEYS = 60 };
+    store_fixture_t *fixture = *state;
+    store_key_t keys[2 * KEYS];
+    for (uint32_t i = 0; i < 2 * KEYS; i++) {
+        keys[i] = key_of(i, i % 4 == 1 ? 1000 : 0);
+        keys[i].entity_hash = i % 5;
+    }
+    assert_ok(put(fixture, &fixture->hold, keys, KEYS));
+    listed.count = 0;
+    assert_false(list_page(fixture, 0, KEYS / 2));
+    store_purge_t wanted = {.keys_before_ms = 2000, .keys_max = KEYS}; /* every fourth */
+    store_purged_t purged;
+    assert_ok(fixture->driver->purge(fixture->store, &fixture->hold, &wanted, &purged));
+    assert_int_equal(purged.keys, KEYS / 4);
+    keys[0] = key_of(0, 9000); /* its message has ended */
+    keys[0].entity_hash = 0;
+    assert_ok(put(fixture, &fixture->hold, keys, 1));
+    assert_ok(put(fixture, &fixture->hold, keys + KEYS, KEYS));
+    while (!list_page(fixture, 0, KEYS / 4)) {
+    }
+    for (uint32_t i = 0; i < KEYS; i++) {
+        assert_true(times_listed(&keys[i]) == 1 || (i % 4 == 1 && times_listed(&keys[i]) == 0));
+    }
+}
+
 static void a_fenced_holder_writes_no_keys(void **state)
 {
     store_fixture_t *fixture = *state;
@@ -254,6 +347,8 @@ int store_suite_keys(void)
         FOUNDED_TEST(keys_are_found_by_their_entity_and_hash),
         FOUNDED_TEST(the_end_of_a_message_replaces_its_keys_row),
         FOUNDED_TEST(many_keys_are_found_at_once),
+        FOUNDED_TEST(all_keys_are_listed_page_by_page),
+        FOUNDED_TEST(a_list_misses_no_key_that_stays),
         FOUNDED_TEST(a_fenced_holder_writes_no_keys),
         FOUNDED_TEST(keys_are_deleted_when_their_time_is_over),
         FOUNDED_TEST(a_fenced_holder_deletes_no_keys),

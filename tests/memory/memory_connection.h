@@ -103,6 +103,9 @@ fabric_error_t memory_find_scheduled(store_t *base, uint32_t lane, const store_d
                                      size_t count, bool *found);
 fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const store_key_name_t *names,
                                 size_t count, store_visit_key_fn *visit, void *context);
+fabric_error_t memory_list_keys(store_t *base, uint32_t lane, const store_key_name_t *after,
+                                uint32_t limit, store_visit_name_fn *visit, void *context,
+                                bool *ended);
 
 /* The part of a purge that is about keys. */
 void memory_purge_keys(memory_database_t *database, uint32_t lane, const store_purge_t *purge,

@@ -1,6 +1,8 @@
 /* The in-memory store: primary keys. */
 #include "tests/memory/memory_connection.h"
 
+#include <string.h>
+
 fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const store_key_name_t *names,
                                 size_t count, store_visit_key_fn *visit, void *context)
 {
@@ -16,6 +18,50 @@ fabric_error_t memory_find_keys(store_t *base, uint32_t lane, const store_key_na
             visit(context, &found->key);
         }
     }
+    return memory_leave(store, FABRIC_OK);
+}
+
+static int compare_names(uint64_t entity_hash, const uint8_t *hash, const store_key_name_t *other)
+{
+    return entity_hash != other->entity_hash ? (entity_hash < other->entity_hash ? -1 : 1)
+                                             : memcmp(hash, other->hash, STORE_KEY_BYTES);
+}
+
+/* The first key behind this one; false: there is none. */
+static bool find_next(const memory_lane_t *lane, const store_key_name_t *after,
+                      store_key_name_t *next)
+{
+    bool any = false;
+    for (size_t i = lane->keys.first; i < lane->keys.places.count; i++) {
+        const store_key_t *key = &((const memory_key_t *)lane->keys.places.items[i].item)->key;
+        if ((!after || compare_names(key->entity_hash, key->hash, after) > 0) &&
+            (!any || compare_names(key->entity_hash, key->hash, next) < 0)) {
+            next->entity_hash = key->entity_hash;
+            memcpy(next->hash, key->hash, STORE_KEY_BYTES);
+            any = true;
+        }
+    }
+    return any;
+}
+
+fabric_error_t memory_list_keys(store_t *base, uint32_t lane, const store_key_name_t *after,
+                                uint32_t limit, store_visit_name_fn *visit, void *context,
+                                bool *ended)
+{
+    memory_store_t *store = memory_store_of(base);
+    fabric_error_t error = memory_enter(store, MEMORY_STORE_FIND_KEYS, lane);
+    if (error) {
+        return error;
+    }
+    const memory_lane_t *rows = memory_lane_of(store->database, lane);
+    store_key_name_t last;
+    uint32_t count = 0;
+    for (store_key_name_t next; rows && count < limit && find_next(rows, after, &next); count++) {
+        last = next;
+        after = &last;
+        visit(context, &last);
+    }
+    *ended = count < limit;
     return memory_leave(store, FABRIC_OK);
 }
 

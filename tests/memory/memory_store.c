@@ -499,4 +499,5 @@ const store_driver_t memory_store_driver = {
     .find_scheduled = memory_find_scheduled,
     .find_places = memory_find_places,
     .find_keys = memory_find_keys,
+    .list_keys = memory_list_keys,
 };

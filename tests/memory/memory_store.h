@@ -48,7 +48,7 @@ typedef enum memory_store_operation {
     MEMORY_STORE_PURGE,        /* purge */
     MEMORY_STORE_CHECKPOINT,   /* checkpoint */
     MEMORY_STORE_LOAD,         /* load_rows, list_backlogs, find_rows */
-    MEMORY_STORE_FIND_KEYS     /* find_keys */
+    MEMORY_STORE_FIND_KEYS     /* find_keys, list_keys */
 } memory_store_operation_t;
 
 /* What happens to such a call. Where a reading call meets an UNKNOWN kind it answers

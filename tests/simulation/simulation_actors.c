@@ -163,6 +163,12 @@ static void find(broker_life_t *life, operation_t *operation)
         operation->error = finder_find_keys(life->finder, operation->hold.lane, lookup->keys,
                                             lookup->key_count, &operation->answer);
     }
+    const key_page_t *page = &lookup->page;
+    if (!operation->error && page->limit > 0) {
+        operation->error =
+            finder_list_keys(life->finder, operation->hold.lane, page->any ? &page->after : NULL,
+                             page->limit, &operation->answer);
+    }
 }
 
 static void adopt(broker_life_t *life, operation_t *operation)

@@ -204,6 +204,10 @@ static void take_found(broker_life_t *life, const operation_t *find)
     for (size_t i = 0; i < find->answer.key_count; i++) {
         router_lookup_key(life->router, find->hold.lane, &find->answer.keys[i]);
     }
+    if (!find->error && find->lookup.page.limit > 0) {
+        router_lookup_listed(life->router, find->hold.lane, find->answer.listed,
+                             find->answer.listed_count, find->answer.listed_all);
+    }
     router_lookup_done(life->router, find->hold.lane, find->error, find->answer.reached,
                        process_now_ms(life->process));
 }

@@ -4,6 +4,7 @@
 
 enum {
     POISON_EVERY = 6, /* seeds */
+    FULL_FILTER_EVERY = 3,
     SUPERVISED_EVERY = 4,
     FALSE_CLAIMS_EVERY = 5,
     SCHEDULES_EVERY = 3,
@@ -205,6 +206,7 @@ void world_draw_plan(const simulation_options_t *options)
     plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;
     plan->schedules = seed % SCHEDULES_EVERY == 1;
     plan->cancels = seed % CANCELS_EVERY == 0;
+    plan->key_filter_bytes = seed % FULL_FILTER_EVERY == 0 ? 64 : 4096;
     plan->keyed = options->keyed || (options->full && seed % KEYED_EVERY == KEYED_EVERY - 1);
     plan->false_claims = !calm && seed % FALSE_CLAIMS_EVERY == 2;
     plan->attempts_max = 10; /* as it is unless configured */

@@ -426,6 +426,14 @@ static fabric_error_t simulated_find_keys(store_t *store, uint32_t lane,
     FORWARD(MEMORY_STORE_FIND_KEYS, find_keys(inner_of(store), lane, names, count, visit, context));
 }
 
+static fabric_error_t simulated_list_keys(store_t *store, uint32_t lane,
+                                          const store_key_name_t *after, uint32_t limit,
+                                          store_visit_name_fn *visit, void *context, bool *ended)
+{
+    FORWARD(MEMORY_STORE_FIND_KEYS,
+            list_keys(inner_of(store), lane, after, limit, visit, context, ended));
+}
+
 const store_driver_t simulation_store_driver = {
     .scheme = "simulated",
     .slice_rows_max = STORE_SLICE_ROWS_MAX,
@@ -467,4 +475,5 @@ const store_driver_t simulation_store_driver = {
     .find_scheduled = simulated_find_scheduled,
     .find_places = simulated_find_places,
     .find_keys = simulated_find_keys,
+    .list_keys = simulated_list_keys,
 };

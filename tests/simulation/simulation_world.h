@@ -127,6 +127,7 @@ typedef struct world_plan {
     unsigned appenders; /* of each broker */
     uint32_t entity_window;
     uint64_t memory_bytes_max;
+    uint64_t key_filter_bytes; /* of one lane: for 21 keys in some seeds */
     uint32_t checkpoint_ms;
     uint64_t checkpoint_bytes, checkpoint_bytes_max;
     uint32_t slice_rows_max;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -86,6 +87,37 @@ unsigned keys_look_up(home_t *home)
     reading_t reading;
     for (uint32_t lane = 0; lane < home->driver->config.lanes; lane++) {
         for (; keys_begin_reading(home, lane, &reading); count++) {
+            keys_end_reading(home, lane, &reading, 0);
+        }
+    }
+    return count;
+}
+
+/* The keys of the lane that have rows. */
+static void list_keys(home_t *home, uint32_t lane)
+{
+    store_key_name_t names[16];
+    size_t count = 0;
+    store_key_t row;
+    for (const lane_message_t *at = home->store.messages; at; at = at->by_id.next) {
+        if (lane_model_key_row(at, &row) &&
+            lane_of(home->driver->router, row.reply.shard) == &home->driver->router->lanes[lane]) {
+            assert_true(count < 16);
+            names[count].entity_hash = row.entity_hash;
+            memcpy(names[count++].hash, row.hash, STORE_KEY_BYTES);
+        }
+    }
+    router_lookup_listed(home->driver->router, lane, names, count, true);
+}
+
+unsigned keys_list(home_t *home)
+{
+    unsigned count = 0;
+    reading_t reading;
+    for (uint32_t lane = 0; lane < home->driver->config.lanes; lane++) {
+        for (; keys_begin_reading(home, lane, &reading); count++) {
+            assert_true(reading.lookup.page.limit > 0);
+            list_keys(home, lane);
             keys_end_reading(home, lane, &reading, 0);
         }
     }

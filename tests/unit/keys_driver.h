@@ -40,6 +40,8 @@ bool keys_begin_reading(home_t *home, uint32_t lane, reading_t *reading);
 void keys_end_reading(home_t *home, uint32_t lane, const reading_t *reading, uint64_t reached);
 /* All look-ups are answered with what the store has. Returns how many there were. */
 unsigned keys_look_up(home_t *home);
+/* The same, and all keys of each such lane are listed. */
+unsigned keys_list(home_t *home);
 uint64_t keys_in_memory(const home_t *home); /* of lane 0 */
 
 /* The first message with key "k" is accepted. Returns its id. */

@@ -181,6 +181,7 @@ static void check_keys(const router_t *router)
     for (uint32_t i = 0; i < router->config.lanes; i++) {
         const lane_keys_t *keys = &router->lanes[i].keys;
         uint64_t listed = 0;
+        bytes += keys->list.filter.bytes;
         for (const primary_key_t *key = keys->by_hash; key; key = key->by_hash.next) {
             bytes += sizeof *key + key->row.reply.payload.size;
             listed += key->list != NULL;

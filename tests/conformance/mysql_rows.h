@@ -1,0 +1,10 @@
+/* Tests of mysql_test: its statements read no more rows than they need. Each has a founded database
+ * as its state. */
+#ifndef TESTS_CONFORMANCE_MYSQL_ROWS_H
+#define TESTS_CONFORMANCE_MYSQL_ROWS_H
+
+void mysql_rows_are_found_by_their_key(void **state);
+/* A page of keys behind one of an entity that has many. */
+void mysql_keys_are_listed_by_their_key(void **state);
+
+#endif
