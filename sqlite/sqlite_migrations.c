@@ -135,7 +135,11 @@ static const char tables[] =
     "ROWID;" KEY_TABLE
     "CREATE INDEX IF NOT EXISTS primary_key_until ON primary_key (lane, until_ms)"
     " WHERE until_ms IS NOT NULL;"
-    "CREATE INDEX IF NOT EXISTS scheduled_entity ON scheduled (lane, entity_hash);";
+    "CREATE INDEX IF NOT EXISTS scheduled_entity ON scheduled (lane, entity_hash);"
+    "CREATE TABLE IF NOT EXISTS kept_alive ("
+    " lane INTEGER NOT NULL, type BLOB NOT NULL, entity BLOB NOT NULL, shard INTEGER NOT NULL,"
+    " number INTEGER NOT NULL, causes INTEGER NOT NULL,"
+    " PRIMARY KEY (lane, type, entity)) WITHOUT ROWID;";
 
 static const char views[] =
 #include "sqlite/sqlite_views.def"

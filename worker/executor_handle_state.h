@@ -55,6 +55,8 @@ FABRIC_MUST_USE bool handle_again(executor_t *executor, const entity_t *entity,
                                   ownership_t *ownership, const message_deliver_t *delivery);
 /* Takes the outcome of a completed handle to its entity, and frees the handle. */
 void handle_completion(executor_t *executor, fabric_pending_t **pending);
+/* Tells people that an instance which was wanted without a message could not be built. */
+void handling_report_not_woken(executor_t *executor, const entity_t *entity);
 /* Gives up a pending handler: its outcome will be dropped. */
 void handle_abandon(executor_t *executor, fabric_pending_t *pending);
 

@@ -7,6 +7,7 @@ enum {
     SUPERVISED_EVERY = 4,
     FALSE_CLAIMS_EVERY = 5,
     SCHEDULES_EVERY = 3,
+    KEEPS_EVERY = 3,
     KEYED_EVERY = 3,   /* of full runs */
     CANCELS_EVERY = 2, /* so some of those with keys */
     FAILING_EVERY = 8,
@@ -204,6 +205,7 @@ void world_draw_plan(const simulation_options_t *options)
     plan->poison = options->poison || (!calm && seed % POISON_EVERY == POISON_EVERY - 1);
     plan->supervised = options->poison || seed % SUPERVISED_EVERY == SUPERVISED_EVERY - 1;
     plan->schedules = seed % SCHEDULES_EVERY == 1;
+    plan->keeps = seed % KEEPS_EVERY == 2;
     plan->cancels = seed % CANCELS_EVERY == 0;
     plan->keyed = options->keyed || (options->full && seed % KEYED_EVERY == KEYED_EVERY - 1);
     plan->false_claims = !calm && seed % FALSE_CLAIMS_EVERY == 2;

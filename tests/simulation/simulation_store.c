@@ -426,6 +426,12 @@ static fabric_error_t simulated_find_keys(store_t *store, uint32_t lane,
     FORWARD(MEMORY_STORE_FIND_KEYS, find_keys(inner_of(store), lane, names, count, visit, context));
 }
 
+static fabric_error_t simulated_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
+                                          void *context)
+{
+    FORWARD(MEMORY_STORE_LOAD, list_kept(inner_of(store), lane, visit, context));
+}
+
 const store_driver_t simulation_store_driver = {
     .scheme = "simulated",
     .slice_rows_max = STORE_SLICE_ROWS_MAX,
@@ -467,4 +473,5 @@ const store_driver_t simulation_store_driver = {
     .find_scheduled = simulated_find_scheduled,
     .find_places = simulated_find_places,
     .find_keys = simulated_find_keys,
+    .list_kept = simulated_list_kept,
 };

@@ -22,6 +22,7 @@ void lane_model_init(lane_model_t *model, uint32_t lanes, uint32_t slice_rows_ma
 void lane_model_clear(lane_model_t *model)
 {
     lane_message_t *at, *next;
+    lane_kept_clear(&model->kept);
     HASH_ITER(by_id, model->messages, at, next)
     {
         HASH_DELETE(by_id, model->messages, at);
@@ -215,6 +216,7 @@ uint64_t lane_model_append(lane_model_t *model, uint32_t lane, const lane_batch_
     for (size_t i = 0; i < batch->end_count; i++) {
         end(model, rows, &batch->ends[i]);
     }
+    lane_kept_append(&model->kept, lane, rows->number, batch);
     for (size_t i = 0; i < batch->clear_count; i++) {
         lane_model_clear_entity(model, lane, &batch->clears[i]);
     }
@@ -260,6 +262,11 @@ uint64_t lane_model_digest(const store_slice_t *slice)
     if (slice->clear) {
         add(&digest, slice->clear, sizeof *slice->clear);
         add(&digest, slice->clear->entity.data, slice->clear->entity.size);
+    }
+    for (size_t i = 0; i < slice->kept_count; i++) {
+        add(&digest, &slice->kept[i], sizeof slice->kept[i]);
+        add(&digest, slice->kept[i].type.data, slice->kept[i].type.size);
+        add(&digest, slice->kept[i].entity.data, slice->kept[i].entity.size);
     }
     return digest;
 }
@@ -373,7 +380,8 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
     lane_rows_t *rows = &model->rows[lane];
     assert_true(slice->put_count + slice->amendment_count + slice->delete_count +
                     slice->dead_count + slice->scheduled_count + slice->unscheduled_count +
-                    slice->key_count + (slice->clear ? slice->clear->rows_max : 0) <=
+                    slice->key_count + slice->kept_count +
+                    (slice->clear ? slice->clear->rows_max : 0) <=
                 model->slice_rows_max);
     for (size_t i = 0; i < slice->put_count; i++) {
         put(model, rows, &slice->puts[i]);
@@ -397,6 +405,7 @@ void lane_model_commit(lane_model_t *model, uint32_t lane, const store_slice_t *
     for (size_t i = 0; i < slice->key_count; i++) {
         put_key(model, rows, &slice->keys[i]);
     }
+    lane_kept_commit(model->kept, lane, slice);
     for (size_t i = 0; i < slice->delete_count; i++) {
         lane_message_t *at = find_position(model, slice->deletes[i]);
         assert_non_null(at);
@@ -435,6 +444,7 @@ static journal_attempts_t counts_found(const lane_message_t *at, uint64_t checkp
 void lane_model_check(const lane_model_t *model, uint32_t lane)
 {
     uint64_t checkpoint = model->rows[lane].checkpoint;
+    lane_kept_check(model->kept, lane, checkpoint);
     for (const lane_message_t *at = model->messages; at; at = at->by_id.next) {
         if (lane_of(model, at) != lane) {
             continue;
@@ -575,6 +585,7 @@ void lane_model_adopt(lane_model_t *model, const store_hold_t *hold, adoption_t 
     adoption->messages = chains.messages.first;
     adoption->dead = chains.dead.first;
     adoption->ended = chains.ended.first;
+    lane_kept_adopt(model->kept, adoption);
     LL_SORT2(adoption->messages, compare_positions, chain);
 }
 

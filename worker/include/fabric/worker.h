@@ -337,15 +337,24 @@ void *fabric_context_allocate(fabric_context_t *context, size_t size);
 FABRIC_PUBLIC
 fabric_instance_t *fabric_context_instance(fabric_context_t *context);
 
-/** Whether the entity keeps itself alive, from now until it says otherwise or its state ends: while
- *  it does, it is stopped neither when it is idle nor to make room for others. It is stopped all
- *  the same when its shard moves away, after a defect, by fabric_context_terminate(), and when the
- *  worker stops; nothing starts it again then but its next message. */
+/** Whether the entity keeps itself alive, from now until it says otherwise or terminates itself.
+ *  While it does, it is stopped neither when it is idle nor to make room for others, and it comes
+ *  back by itself, without a message, whenever its instance has ended otherwise: on another worker
+ *  when this one stops, dies or loses the shard, and on this one after a defect. Its build function
+ *  then finds a fresh state.
+ *
+ *  The wish is stored: for a durable message before its result is, so that who has the reply can
+ *  rely on it; for a volatile message some milliseconds after the handler has returned. It holds
+ *  also where the handler then fails or breaks. A worker that has no room for an instance (see
+ *  `residents`), or whose build function fails, is asked again, after pauses of up to 10 s; an
+ *  entity on whose building three workers in a row have died waits for its next message. Up to
+ *  100,000 entities of each lane are kept alive; the broker refuses, and counts, what is beyond. */
 FABRIC_PUBLIC
 void fabric_context_keep_alive(fabric_context_t *context, bool keep);
 
 /** Ends the entity's state after this message: when the handler has returned, or its handle was
- *  completed, the entity is stopped. Its next message finds a fresh instance. */
+ *  completed, the entity is stopped. Its next message finds a fresh instance. An entity that kept
+ *  itself alive does so no more; its resources stay. */
 FABRIC_PUBLIC
 void fabric_context_terminate(fabric_context_t *context);
 
