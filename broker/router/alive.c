@@ -132,6 +132,7 @@ static void want(router_t *router, alive_t *alive, uint32_t causes)
     if (alive->wanted == causes) {
         return;
     }
+    router->counters.kept_alive += (uint64_t)(causes != 0) - (uint64_t)(alive->wanted != 0);
     alive->wanted = causes;
     alive->changes++;
     store_kept_t kept = {.type = alive_type(alive),

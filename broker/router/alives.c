@@ -65,7 +65,6 @@ alive_t *alive_add(router_t *router, ownership_t *ownership, fabric_bytes_t id)
     lane_alive_t *lane = lane_part(router, alive);
     DL_APPEND2(lane->all, alive, lane_prev, lane_next);
     lane->count++;
-    router->counters.kept_alive++;
     return alive;
 }
 
@@ -101,7 +100,7 @@ static void destroy(router_t *router, alive_t *alive)
     take_from_rows(lane, alive);
     part->waking -= alive->state == ALIVE_WAKING;
     router->counters.kept_aside -= alive->state == ALIVE_ASIDE;
-    router->counters.kept_alive--;
+    router->counters.kept_alive -= alive->wanted != 0;
     DL_DELETE(part->lists[alive->state], alive);
     DL_DELETE2(lane->all, alive, lane_prev, lane_next);
     lane->count--;
@@ -179,6 +178,7 @@ static void adopt_one(router_t *router, uint32_t lane, const store_kept_t *kept)
         alive_set_state(router, alive, ALIVE_AWAKE);
     }
     alive->wanted = alive->stands = kept->causes;
+    router->counters.kept_alive += kept->causes != 0;
     if (kept->number == 0) { /* the row is older than what stands */
         alive_note_row(router, alive);
     }

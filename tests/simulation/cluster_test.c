@@ -354,7 +354,7 @@ static void a_rolling_restart_of_brokers_fails_no_call(void **state)
     for (uint64_t seed = 1; seed <= ROLLING_SEEDS; seed++) {
         simulation_result_t result;
         assert_true(run(&rolling_brokers, seed, false, &result));
-        assert_true(result.restarts > 10);
+        assert_true(result.restarts > 5); /* a slow store drains a broker in seconds */
         add(&sum, &result);
     }
     print_result(&sum);

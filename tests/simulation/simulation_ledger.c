@@ -15,8 +15,8 @@ enum {
     OBEYS_OF_10000 = 7000,
     UNBUILT_OF_10000 = 300,
     FAILING_UNBUILT_OF_10000 = 2000,
-    KEEPS_OF = 11,       /* calls: one of so many asks to be kept alive, another one not to be */
-    ENDS_OF = 37,        /* and one of so many ends its entity's state */
+    KEEPS_OF = 5, /* calls of such entities: one of so many asks to be kept alive, one not to be */
+    ENDS_OF = 37, /* calls: one of so many ends its entity's state */
     DEATH_US_MAX = 2000, /* of a worker that runs poison */
     RESTART_US_MAX = 300000,
     REPORT_US_MAX = 100000 /* a start in time for a report within the grace */
@@ -152,16 +152,19 @@ static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t ca
     ledger->entries++;
 }
 
-/* Decided by the call, so that other seeds keep their runs. */
-static void keep_some(fabric_context_t *context, uint32_t call)
+/* Decided by the call, so that other seeds keep their runs. Whether the entity's state ends. */
+static bool keep_some(fabric_context_t *context, uint32_t call)
 {
-    if (world.plan.keeps && call % KEEPS_OF == 1) {
+    bool may_keep = world.plan.keeps && check_watched(call)->entity < KEPT_ENTITIES_MAX;
+    if (may_keep && call % KEEPS_OF == 1) {
         fabric_context_keep_alive(context, true);
-    } else if (world.plan.keeps && call % KEEPS_OF == 6) {
+    } else if (may_keep && call % KEEPS_OF == 3) {
         fabric_context_keep_alive(context, false);
     } else if (world.plan.keeps && call % ENDS_OF == 7) {
         fabric_context_terminate(context);
+        return true;
     }
+    return false;
 }
 
 static fabric_result_t append(fabric_context_t *context, void *state, const void *bytes,
@@ -179,7 +182,7 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
                              (token_t){token.home_epoch, token.owner_sequence});
     uint32_t entries = ((const ledger_t *)state)->entries;
     check_order(context, state, request->call);
-    keep_some(context, request->call);
+    bool ends = keep_some(context, request->call);
     const watched_call_t *watched = check_watched(request->call);
     bool healed = watched->heals > 0 && watched->resumed >= watched->heals;
     bool breaks = !healed && attempt <= request->defects;
@@ -187,7 +190,7 @@ static fabric_result_t append(fabric_context_t *context, void *state, const void
         watched->kills || (!healed && !breaks && attempt <= request->defects + watched->deaths);
     check_handled(run, ledger_worker,
                   (instance_run_t){entries, fabric_context_delivery(context),
-                                   !breaks && !dies && request->fails});
+                                   !breaks && !dies && !ends && request->fails});
     if (dies) {
         return die_soon(context, request->call, run);
     }

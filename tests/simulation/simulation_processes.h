@@ -86,6 +86,8 @@ typedef struct ledger_id {
     char text[32];
 } ledger_id_t;
 ledger_id_t ledger_id_of(unsigned entity);
+/* Only the first entities keep themselves alive, so many. */
+#define KEPT_ENTITIES_MAX 2u
 /* The worker whose executors run now. */
 extern process_t *ledger_worker;
 

@@ -277,13 +277,16 @@ static void draw_version(worker_t *worker)
 }
 
 /* One worker of four has room for few entities, and some of these for none that wait. Such a worker
- * answers volatile messages as MailboxFull, so there is none in runs in which no call may fail. */
+ * answers volatile messages as MailboxFull, so there is none in runs in which no call may fail.
+ * Entities that are kept alive may fill all the room that there is, and the messages of others wait
+ * for as long: so there is a place besides. */
 static executor_limits_t limits_of(worker_t *worker, const link_config_t *config)
 {
     uint32_t number = config->window;
+    uint32_t places = 1 + number / 16 + (world.plan.keeps ? KEPT_ENTITIES_MAX : 0);
     worker->is_large = world.plan.rolling || number % 4 != 0;
     return worker->is_large ? (executor_limits_t){UINT32_MAX, UINT32_MAX}
-                            : (executor_limits_t){1 + number / 16, number % 8 ? 4 : 0};
+                            : (executor_limits_t){places, number % 8 ? 4 : 0};
 }
 
 static void start(process_t *process)
