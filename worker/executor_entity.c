@@ -270,6 +270,17 @@ void entity_terminate(entity_table_t *table, entity_t *entity)
     }
 }
 
+void entity_clear(entity_table_t *table, entity_t *entity)
+{
+    entity->known = false;
+    if (entity_is_resident(entity)) {
+        entity_terminate(table, entity);
+    } else {
+        entity->kept = false;
+        alive_decide(table, entity);
+    }
+}
+
 void entity_end_activation(entity_table_t *table, entity_t *entity, ownership_t *ownership,
                            uint64_t activation, uint64_t now_ms)
 {

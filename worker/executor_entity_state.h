@@ -187,6 +187,9 @@ void entity_keep(entity_table_t *table, entity_t *entity, bool keep);
 /* The entity, which a handler of its has asked for that, ends its state: at once, or with its
  * pending handler. */
 void entity_terminate(entity_table_t *table, entity_t *entity);
+/* The home has cleared the entity, and forgotten what keeps it alive. Its state ends as with
+ * entity_terminate. */
+void entity_clear(entity_table_t *table, entity_t *entity);
 /* The home says what keeps the entity alive; no handler has said otherwise since. */
 void entity_set_known(entity_table_t *table, entity_t *entity, uint32_t causes);
 /* Ends the entity's state. Frees the entity unless messages wait for it. */

@@ -198,6 +198,16 @@ void alive_end(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
     }
 }
 
+void alive_cleared(router_t *router, fabric_bytes_t type, fabric_bytes_t id)
+{
+    alive_t *alive = alive_find(router, type, id);
+    if (alive) {
+        alive->stands = 0;
+        alive_note_row(router, alive);
+        alive_end(router, type, id);
+    }
+}
+
 static bool is_name(fabric_bytes_t name)
 {
     return name.size >= 1 && name.size <= LIMIT_NAME_BYTES_MAX;

@@ -78,6 +78,9 @@ void alive_release(router_t *router, alive_t *alive);
 fabric_error_t alive_received(router_t *router, runner_t *runner, const message_alive_t *message);
 /* Nothing keeps the entity alive any more; does nothing if nothing did. */
 void alive_end(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
+/* The entity was cleared, which is durable: nothing keeps it alive. Its worker is to say so, too,
+ * and may have said otherwise meanwhile. */
+void alive_cleared(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
 /* What a worker has said is durable. */
 void alive_committed(router_t *router, const store_kept_t *kept);
 

@@ -283,6 +283,10 @@ static void apply_clear(journal_fold_t *fold, const journal_record_t *record)
             clear_item(&fold->items[i]);
         }
     }
+    if (clear->type.size > 0) {
+        add_kept(fold, &(store_kept_t){
+                           .type = clear->type, .entity = clear->entity, .shard = clear->shard});
+    }
 }
 
 static void apply_clears(const journal_fold_t *fold, journal_item_t *item)

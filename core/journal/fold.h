@@ -64,7 +64,8 @@ journal_fold_t *journal_fold_new(uint32_t lane, uint64_t checkpoint);
 void journal_fold_destroy(journal_fold_t **fold);
 
 /* What the entries say of entities that are kept alive, in order: the last one about an entity
- * counts. A record that cannot be read says nothing. The array is valid until the fold is destroyed
+ * counts. A CLEAR says that nothing keeps its entity alive. A record that cannot be read says
+ * nothing. The array is valid until the fold is destroyed
  * or takes another entry. */
 const store_kept_t *journal_fold_kept(const journal_fold_t *fold, size_t *count);
 

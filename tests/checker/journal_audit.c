@@ -168,20 +168,6 @@ static void end_message(journal_audit_t *audit, const decoded_record_t *record)
     message->dead = record->kind == DECODED_DEAD;
 }
 
-/* Ends the entity's messages with smaller ids. Nothing may begin there, or end, afterwards. */
-static void clear_entity(journal_audit_t *audit, const decoded_record_t *record)
-{
-    uint64_t entity_hash = decoded_entity_hash(record->type, record->entity);
-    audited_message_t *message;
-    audited_message_t *next;
-    HASH_ITER(hh, audit->messages, message, next)
-    {
-        if (message->entity_hash == entity_hash && message->id < record->id && !message->ended) {
-            message->ended = audit->row->number;
-        }
-    }
-}
-
 /* The entity's record; made where there is none. */
 static audited_kept_t *kept_of(journal_audit_t *audit, uint64_t lane, fabric_bytes_t type,
                                fabric_bytes_t entity)
@@ -213,6 +199,21 @@ static void keep_alive(journal_audit_t *audit, const decoded_record_t *record)
     if (audit->row->number <= audit->lanes[lane].checkpoint) {
         kept->before = record->causes;
     }
+}
+
+/* Ends the entity's messages with smaller ids. Nothing may begin there, or end, afterwards. */
+static void clear_entity(journal_audit_t *audit, const decoded_record_t *record)
+{
+    uint64_t entity_hash = decoded_entity_hash(record->type, record->entity);
+    audited_message_t *message;
+    audited_message_t *next;
+    HASH_ITER(hh, audit->messages, message, next)
+    {
+        if (message->entity_hash == entity_hash && message->id < record->id && !message->ended) {
+            message->ended = audit->row->number;
+        }
+    }
+    keep_alive(audit, record); /* its causes are 0: nothing does any more */
 }
 
 static void take_record(void *context, uint32_t number, const decoded_record_t *record)

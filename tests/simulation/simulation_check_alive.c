@@ -41,6 +41,16 @@ static watched_kept_t *find(uint32_t lane, const store_kept_t *wanted)
     return NULL;
 }
 
+void check_alive_cleared(const store_entry_t *entry, const journal_record_t *record)
+{
+    store_kept_t cleared = {.type = record->message.type, .entity = record->message.entity};
+    watched_kept_t *at = find(entry->lane, &cleared);
+    if (at) {
+        at->causes = 0;
+        at->changed_in = entry->number;
+    }
+}
+
 void check_alive_stored(const store_entry_t *entry, const journal_record_t *record)
 {
     watched_kept_t *at = find(entry->lane, &record->kept);

@@ -80,6 +80,7 @@ void check_key_stored(uint32_t call, const uint8_t *key_hash);
 /* simulation_check_alive.c: an entry says what keeps an entity alive; the rows of a lane are
  * complete as of `number`. */
 void check_alive_stored(const store_entry_t *entry, const journal_record_t *record);
+void check_alive_cleared(const store_entry_t *entry, const journal_record_t *record);
 void check_alive_rows(uint32_t lane, uint64_t number);
 void check_alive_free(void);
 /* The run that an answer of this call comes from; 0, and a failure: none. */

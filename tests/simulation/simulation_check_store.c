@@ -285,6 +285,7 @@ static void note_record(const store_entry_t *entry, const journal_record_t *reco
         break;
     case RECORD_CLEAR:
         check_clear_stored(entry, record);
+        check_alive_cleared(entry, record);
         break;
     case RECORD_ALIVE:
         check_alive_stored(entry, record);

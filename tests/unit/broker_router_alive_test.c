@@ -207,6 +207,109 @@ static void test_nt_03_the_next_home_asks_for_it_too(void **state)
     home_close(&home);
 }
 
+static void clear(home_t *home, const char *id)
+{
+    wire_writer_t argument = {0};
+    wire_put_array(&argument, 2);
+    wire_put_bin(&argument, fabric_bytes_of("Counter"));
+    wire_put_bin(&argument, fabric_bytes_of(id));
+    message_query_t query = {
+        .sequence = 77, .name = fabric_bytes_of("clear"), .argument = wire_writer_bytes(&argument)};
+    driver_send(home->driver, "c", query, &query);
+    wire_writer_destroy(&argument);
+}
+
+/* The next entry only. */
+static void append_one(home_t *home, const lane_batch_t *batch)
+{
+    assert_true(batch->clear_count > 0);
+    uint64_t entry = lane_model_append(&home->store, 0, batch);
+    router_batch_done(home->driver->router, 0, FABRIC_OK, entry, home->store.rows[0].entry_bytes,
+                      home->driver->now_ms);
+    driver_pull(home->driver);
+}
+
+static void test_ms_01_a_cleared_entity_is_not_kept(void **state)
+{
+    (void)state;
+    home_t *home;
+    set_up(&home);
+    (void)keep(home, "a", KEPT);
+    (void)keep(home, "b", KEPT);
+    message_alive_t late = keep(home, "c", KEPT);
+    home_checkpoint(home);
+    say(home, "w", &late, BOTH, 0); /* is in the same entry, and before */
+    clear(home, "a");
+    clear(home, "c");
+    assert_int_equal(home_counters(home).kept_alive, 3); /* nothing happens before it is durable */
+    home_append(home);
+    assert_int_equal(home_counters(home).kept_alive, 1);
+    assert_int_equal(lane_kept_causes(home->store.kept, "a"), 0);
+    assert_int_equal(lane_kept_causes(home->store.kept, "c"), 0);
+    home_append(home);
+    home_checkpoint(home);
+    assert_int_equal(lane_kept_row(home->store.kept, "a"), 0);
+    assert_int_equal(lane_kept_row(home->store.kept, "c"), 0);
+    lose_worker(home);
+    driver_pass_alive(home->driver, 1000, peers + 2);
+    expect_wakes(home, "w2", "b");
+    home_close(&home);
+}
+
+/* The entry with the clear is enough: the home dies before it has appended anything else. */
+static void die_after_clear(bool checkpoint)
+{
+    home_t *home;
+    set_up(&home);
+    (void)keep(home, "a", KEPT);
+    home_checkpoint(home);
+    (void)keep(home, "b", KEPT); /* has no row */
+    clear(home, "a");
+    clear(home, "b");
+    append_one(home, driver_take_batch(home->driver, 0));
+    if (checkpoint) {
+        home_checkpoint(home);
+        assert_int_equal(lane_kept_row(home->store.kept, "a"), 0);
+    }
+    home_kill(home);
+    home_worker(home);
+    driver_pass_alive(home->driver, 1000, peers);
+    assert_int_equal(wakes(home, "w"), 0);
+    home_checkpoint(home);
+    assert_int_equal(lane_kept_row(home->store.kept, "a"), 0);
+    home_close(&home);
+}
+
+static void test_ms_01_the_next_home_knows_that_an_entity_was_cleared(void **state)
+{
+    (void)state;
+    die_after_clear(false);
+    die_after_clear(true);
+}
+
+/* What the instance that ends has said meanwhile does not count for long. */
+static void a_wish_that_crosses_a_clear_is_taken_back(void **state)
+{
+    (void)state;
+    home_t *home;
+    set_up(&home);
+    message_alive_t alive = keep(home, "a", KEPT);
+    clear(home, "a");
+    const lane_batch_t *batch = driver_take_batch(home->driver, 0);
+    say(home, "w", &alive, BOTH, 0); /* comes into the next entry */
+    append_one(home, batch);
+    home_append(home);
+    assert_int_equal(home_counters(home).kept_alive, 0);
+    assert_int_equal(lane_kept_causes(home->store.kept, "a"), 0);
+    say(home, "w", &alive, KEPT, 0); /* before it has heard of the clear */
+    say(home, "w", &alive, 0, 0);
+    home_append(home);
+    assert_int_equal(lane_kept_causes(home->store.kept, "a"), 0);
+    home_checkpoint(home);
+    assert_int_equal(lane_kept_row(home->store.kept, "a"), 0);
+    home_close(&home);
+}
+
 /* Ids of one shard. */
 static void same_shard(char (*ids)[16], unsigned count)
 {
@@ -478,6 +581,9 @@ int main(void)
         cmocka_unit_test(what_is_said_again_costs_no_record),
         cmocka_unit_test(test_nt_03_the_next_owner_is_asked_for_the_instance),
         cmocka_unit_test(test_nt_03_the_next_home_asks_for_it_too),
+        cmocka_unit_test(test_ms_01_a_cleared_entity_is_not_kept),
+        cmocka_unit_test(test_ms_01_the_next_home_knows_that_an_entity_was_cleared),
+        cmocka_unit_test(a_wish_that_crosses_a_clear_is_taken_back),
         cmocka_unit_test(many_are_asked_for_part_by_part),
         cmocka_unit_test(an_owner_without_a_place_is_asked_less),
         cmocka_unit_test(an_instance_that_has_ended_is_asked_for_again),

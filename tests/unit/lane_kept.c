@@ -44,19 +44,30 @@ static lane_kept_t *find(lane_kept_t *list, uint32_t lane, const store_kept_t *k
     return list;
 }
 
+static void append(lane_kept_t **list, uint32_t lane, uint64_t number, const store_kept_t *kept)
+{
+    lane_kept_t *at = find(*list, lane, kept);
+    if (!at) {
+        at = memory_allocate_zeroed(1, sizeof *at);
+        at->lane = lane;
+        at->next = *list;
+        *list = at;
+    }
+    free(at->truth);
+    at->truth = copy(kept);
+    at->changed = number;
+}
+
 void lane_kept_append(lane_kept_t **list, uint32_t lane, uint64_t number, const lane_batch_t *batch)
 {
     for (size_t i = 0; i < batch->kept_count; i++) {
-        lane_kept_t *at = find(*list, lane, batch->kept[i]);
-        if (!at) {
-            at = memory_allocate_zeroed(1, sizeof *at);
-            at->lane = lane;
-            at->next = *list;
-            *list = at;
-        }
-        free(at->truth);
-        at->truth = copy(batch->kept[i]);
-        at->changed = number;
+        append(list, lane, number, batch->kept[i]);
+    }
+    for (size_t i = 0; i < batch->clear_count; i++) {
+        const batch_clear_t *clear = &batch->clears[i];
+        append(
+            list, lane, number,
+            &(store_kept_t){.type = clear->type, .entity = clear->entity, .shard = clear->shard});
     }
 }
 

@@ -142,6 +142,49 @@ static void one_that_terminates_itself_is_not_kept(void **state)
     assert_string_equal(d->alive, "a0");
 }
 
+static void clear(executor_driver_t *d, const char *id)
+{
+    exec_interrupt(d, id, INTERRUPT_INSTANCE);
+    exec_run(d);
+}
+
+static void test_ms_01_one_that_is_cleared_is_not_kept(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    keep(d, "a", 1);
+    clear(d, "a");
+    assert_string_equal(d->alive, "a0");
+    assert_int_equal(d->stops, 1);
+    keep(d, "a", 1);
+    assert_string_equal(d->alive, "a1");
+    exec_durable(d, "a", "Wait"); /* ends with its handler */
+    exec_run(d);
+    clear(d, "a");
+    assert_string_equal(d->alive, "");
+    exec_complete(d, 1);
+    exec_run(d);
+    assert_string_equal(d->alive, "a0");
+    assert_int_equal(d->stops, 2);
+    d->now_ms += 100000;
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 0);
+}
+
+/* What it said before the home has cleared it counts for nothing. */
+static void one_that_is_cleared_without_an_instance_is_not_kept(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_begin(d, 1);
+    keep(d, "a", 1);
+    exec_volatile(d, "a", "Break");
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-");
+    clear(d, "a");
+    assert_string_equal(d->alive, "a0");
+    assert_int_equal(d->stops, 1);
+}
+
 static void an_instance_that_cannot_be_made_is_told(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
@@ -292,6 +335,20 @@ static void an_instance_that_does_not_acquire_its_resource_is_let_go(void **stat
     assert_string_equal(d->alive, "a0");
 }
 
+/* The clear has ended what the home knew, and the resource is there. */
+static void one_that_is_cleared_is_kept_by_its_resources(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    d->building = build_with_resource;
+    exec_begin(d, 1);
+    exec_add(d, "a", 1);
+    exec_run(d);
+    assert_string_equal(d->alive, "a2");
+    clear(d, "a");
+    assert_string_equal(d->alive, "a2-");
+    assert_int_equal(d->stops, 1);
+}
+
 static void a_build_that_fails_and_has_a_resource_is_tried_again(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
@@ -319,12 +376,15 @@ int main(void)
         EXECUTOR_TEST(an_instance_that_is_there_is_kept),
         EXECUTOR_TEST(a_defect_does_not_end_the_wish),
         EXECUTOR_TEST(one_that_terminates_itself_is_not_kept),
+        EXECUTOR_TEST(test_ms_01_one_that_is_cleared_is_not_kept),
+        EXECUTOR_TEST(one_that_is_cleared_without_an_instance_is_not_kept),
         EXECUTOR_TEST(an_instance_that_cannot_be_made_is_told),
         EXECUTOR_TEST(nothing_is_made_without_a_lease_or_the_ownership),
         EXECUTOR_TEST(the_next_home_is_told_again),
         EXECUTOR_TEST(test_nt_02_a_resource_that_nobody_uses_is_let_go),
         EXECUTOR_TEST(test_nt_02_a_resource_of_a_lost_worker_is_let_go_too),
         EXECUTOR_TEST(an_instance_that_does_not_acquire_its_resource_is_let_go),
+        EXECUTOR_TEST(one_that_is_cleared_is_kept_by_its_resources),
         EXECUTOR_TEST(a_build_that_fails_and_has_a_resource_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
