@@ -455,6 +455,7 @@ executor_stats_t executor_stats(const executor_t *executor)
         .handled = atomic_load_explicit(&handling->handled, memory_order_relaxed),
         .defects = atomic_load_explicit(&handling->defects, memory_order_relaxed),
         .slow = atomic_load_explicit(&handling->slow.count, memory_order_relaxed),
+        .evicted = atomic_load_explicit(&handling->evicted, memory_order_relaxed),
         .answered = atomic_load_explicit(&handling->answered, memory_order_relaxed),
         .entities = atomic_load_explicit(&entities->count, memory_order_relaxed),
         .bytes = atomic_load_explicit(&entities->bytes, memory_order_relaxed),

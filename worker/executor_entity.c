@@ -99,13 +99,13 @@ entity_t *entity_make(entity_table_t *table, const type_entry_t *type, fabric_by
 /* The entity rests while it has state and nothing to do. */
 static void settle(entity_table_t *table, entity_t *entity)
 {
-    residents_set_resting(&table->residents, entity, entity_rests(entity));
+    residents_set_rest(&table->residents, entity, entity_rest(entity));
 }
 
 /* The entity has no state any more. */
 static void end_residence(entity_table_t *table, entity_t *entity)
 {
-    residents_set_resting(&table->residents, entity, false);
+    residents_set_rest(&table->residents, entity, REST_NONE);
     residents_remove(&table->residents);
 }
 
@@ -136,10 +136,39 @@ void entity_table_init(entity_table_t *table, const type_table_t *types, uint32_
 
 /* ---- state ---- */
 
+/* Ends the state, and forgets a defect. */
+static void entity_stop(entity_table_t *table, entity_t *entity)
+{
+    if (entity->state == ENTITY_STOPPED) {
+        return;
+    }
+    bool started = entity->state == ENTITY_STARTED;
+    set_state(entity, ENTITY_STOPPED);
+    entity->terminating = false;
+    const type_entry_t *entry = entity_type(table, entity);
+    if (started) {
+        end_residence(table, entity);
+    }
+    if (started && entry->type->stop) {
+        entry->type->stop(entity_memory(entry, entity), entity_id(entity));
+    }
+    instance_finalize(entity);
+}
+
+const entity_t *entity_to_evict(entity_table_t *table)
+{
+    const entity_t *resting = residents_to_end(&table->residents);
+    return resting && resting->rest == REST_KEPT ? resting : NULL;
+}
+
+/* One that keeps itself alive goes on to do so: its home is told that it has no instance. */
 static void make_place(entity_table_t *table)
 {
     entity_t *resting = residents_to_end(&table->residents);
-    if (resting) {
+    if (resting && resting->rest == REST_KEPT) {
+        entity_stop(table, resting);
+        alive_tell_absent(table, resting);
+    } else if (resting) {
         alive_tell(table, resting);
         entity_end(table, resting);
     }
@@ -168,25 +197,6 @@ bool entity_start(entity_table_t *table, entity_t *entity)
     settle(table, entity);
     entity->mark = 0;
     return true;
-}
-
-/* Ends the state, and forgets a defect. */
-static void entity_stop(entity_table_t *table, entity_t *entity)
-{
-    if (entity->state == ENTITY_STOPPED) {
-        return;
-    }
-    bool started = entity->state == ENTITY_STARTED;
-    set_state(entity, ENTITY_STOPPED);
-    entity->terminating = false;
-    const type_entry_t *entry = entity_type(table, entity);
-    if (started) {
-        end_residence(table, entity);
-    }
-    if (started && entry->type->stop) {
-        entry->type->stop(entity_memory(entry, entity), entity_id(entity));
-    }
-    instance_finalize(entity);
 }
 
 bool entity_is_over(const entity_t *entity, const ownership_t *ownership, uint64_t activation)
@@ -559,7 +569,8 @@ static void end_idle(entity_table_t *table, entity_t *entity, uint64_t now_ms)
 static void sweep_one(entity_table_t *table, entity_t *entity, uint64_t now_ms)
 {
     uint64_t idle_ms = keep_ms(table, entity);
-    if (entity->state == ENTITY_PENDING || entity->first || entity->queued || entity->kept ||
+    bool stays = entity->kept && entity_is_resident(entity);
+    if (entity->state == ENTITY_PENDING || entity->first || entity->queued || stays ||
         entity->resources) {
         look_again(table, entity, UINT64_MAX, now_ms);
     } else if (now_ms - entity->used_ms < idle_ms) {

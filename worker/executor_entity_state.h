@@ -48,7 +48,7 @@ typedef struct entity {
     struct entity *queue_next; /* in one of the queues */
     /* Of the residents that rest; executor_residents.c writes these three. */
     struct entity *resting_previous, *resting_next;
-    bool resting;
+    uint8_t rest;            /* rest_t */
     finalizer_t *finalizers; /* of its state */
     resource_t *resources;   /* executor_instance.c writes these two */
     waiting_t *first, *last;
@@ -64,7 +64,7 @@ typedef struct entity {
     uint8_t id_size;
     uint8_t state;    /* entity_state_t */
     bool queued;      /* in one of the queues */
-    bool kept;        /* it keeps itself alive: it is not stopped while it rests */
+    bool kept;        /* it keeps itself alive: it is not stopped when it is idle */
     bool terminating; /* PENDING: its state ends with the handler */
     /* What the home knows to keep it alive (enum alive_cause), as far as this worker knows.
      * `known`: this worker has told it, or heard it, under the ownership. executor_alive.c writes
@@ -142,9 +142,10 @@ static inline bool entity_is_resident(const entity_t *entity)
     return entity->state == ENTITY_STARTED || entity->state == ENTITY_PENDING;
 }
 /* Whether the entity could end to make room: it has state, and nothing to do. */
-static inline bool entity_rests(const entity_t *entity)
+static inline rest_t entity_rest(const entity_t *entity)
 {
-    return entity->state == ENTITY_STARTED && !entity->first && !entity->kept && !entity->resources;
+    bool rests = entity->state == ENTITY_STARTED && !entity->first && !entity->resources;
+    return !rests ? REST_NONE : entity->kept ? REST_KEPT : REST_IDLE;
 }
 /* Whether a message of the entity (NULL: one that is not in the table) can be handled now: it has
  * state, or there is room for it. */
@@ -152,6 +153,8 @@ static inline bool entity_has_place(const entity_table_t *table, const entity_t 
 {
     return (entity && entity_is_resident(entity)) || residents_have_place(&table->residents);
 }
+/* The entity that keeps itself alive and is evicted by the next entity_start; NULL: none is. */
+const entity_t *entity_to_evict(entity_table_t *table);
 /* Makes the state of an entity that has none and for which there is room, perhaps in the place of
  * the resident that has rested longest; false: the type's build function has failed, and
  * table->instance says why. */
@@ -181,8 +184,8 @@ void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation);
  */
 void entity_end_activation(entity_table_t *table, entity_t *entity, ownership_t *ownership,
                            uint64_t activation, uint64_t now_ms);
-/* Whether the entity keeps itself alive: it stays while it rests, and comes back when its state has
- * ended otherwise than by entity_terminate. */
+/* Whether the entity keeps itself alive: it stays when it is idle, and comes back when its state
+ * has ended otherwise than by entity_terminate. */
 void entity_keep(entity_table_t *table, entity_t *entity, bool keep);
 /* The entity, which a handler of its has asked for that, ends its state: at once, or with its
  * pending handler. */

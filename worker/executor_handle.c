@@ -170,6 +170,20 @@ void handling_report_not_woken(executor_t *executor, const entity_t *entity)
                   fabric_bytes_of(build_fault(executor)));
 }
 
+static void report_evicted(executor_t *executor)
+{
+    executor_handling_t *handling = &executor->handling;
+    const entity_t *entity = entity_to_evict(&executor->entities);
+    if (entity) {
+        char name[MESSAGE_NAME_SIZE];
+        message_name(entity_type(&executor->entities, entity)->name, entity_id(entity),
+                     fabric_bytes_of("(kept alive)"), 0, name);
+        count(&handling->evicted);
+        report(executor, handling->hooks.report_evicted, &handling->evicted_reported, name,
+               "has no instance now, to make room for a message");
+    }
+}
+
 /* The instance could not be built: the home delivers the message again after a pause, and does not
  * count an attempt. */
 static void put_not_built(executor_t *executor, entity_t *entity, const ownership_t *ownership,
@@ -406,6 +420,7 @@ static void handle(executor_t *executor, entity_t *entity, ownership_t *ownershi
     }
     at_hand_begin(&executor->handling.at_hand, type, delivery->id, handler, delivery->request_id);
     if (!entity_is_resident(entity)) {
+        report_evicted(executor);
         if (!entity_start(&executor->entities, entity)) {
             put_not_built(executor, entity, ownership, delivery);
             return;

@@ -92,7 +92,7 @@ void instance_finalize(entity_t *entity)
 /* An entity with resources does not rest. */
 static void settle(fabric_instance_t *instance, entity_t *entity)
 {
-    residents_set_resting(&instance->table->residents, entity, entity_rests(entity));
+    residents_set_rest(&instance->table->residents, entity, entity_rest(entity));
 }
 
 /* The same, and what has them is kept alive by them. */

@@ -1,12 +1,15 @@
 /* Making an instance without a message, for an entity that is kept alive. */
 #include "worker/executor_state.h"
 
-/* Whether an instance may be made now. Messages that wait for the entity, or for room, come first;
- * so does the end of an instance under a former ownership. */
+/* Whether an instance may be made now. Messages that wait for the entity, or for room, come first,
+ * and another place is left for the next one; so does the end of an instance under a former
+ * ownership. */
 static bool may_start(const executor_t *executor, const entity_t *entity)
 {
     const entity_table_t *entities = &executor->entities;
-    return !entities->outside.first && entity_has_place(entities, entity) &&
+    bool has_place =
+        (entity && entity_is_resident(entity)) || residents_have_spare(&entities->residents);
+    return !entities->outside.first && has_place &&
            (!entity || (!entity->first && entity->state != ENTITY_PENDING));
 }
 

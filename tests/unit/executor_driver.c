@@ -227,12 +227,20 @@ static void take_slow(void *context, const char *text)
     snprintf(d->slow, sizeof d->slow, "%s", text);
 }
 
+static void take_evicted(void *context, const char *text)
+{
+    executor_driver_t *d = (executor_driver_t *)context;
+    d->evicted_told++;
+    snprintf(d->evicted, sizeof d->evicted, "%s", text);
+}
+
 static void make_executor(executor_driver_t *d, const executor_limits_t *limits)
 {
     d->executor = executor_new(d->types, limits,
                                &(executor_hooks_t){.interrupts = d->interrupts,
                                                    .report_defect = take_defect,
                                                    .report_slow = take_slow,
+                                                   .report_evicted = take_evicted,
                                                    .report_context = d,
                                                    .runner = {"w1", 7}});
 }

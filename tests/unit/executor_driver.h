@@ -66,6 +66,9 @@ typedef struct executor_driver {
     /* The same for handlers that took long. */
     int slow_told;
     char slow[512];
+    /* The same for entities that keep themselves alive and made room. */
+    int evicted_told;
+    char evicted[512];
 
     /* What the last run has told of entities that are kept alive, in order: id, causes in digits,
      * and "-" where there is no instance; with spaces between. */

@@ -200,15 +200,126 @@ static void an_instance_that_cannot_be_made_is_told(void **state)
     assert_string_equal(d->alive, "a1");
     wake(d, "b", 1, 1); /* there is no room */
     assert_string_equal(d->alive, "b1-");
+    exec_durable(d, "a", "Wait");
     exec_add(d, "c", 1); /* waits for room, and comes first */
     exec_run(d);
-    keep(d, "a", 0);
-    assert_string_equal(d->alive, "a0");
-    exec_expect(d, 2, STATUS_OK, FABRIC_OK);
-    exec_expect_amount(d, 1, 101);
+    wake(d, "b", 1, 1);
+    assert_string_equal(d->alive, "b1-");
+    exec_complete(d, 1);
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-");
+    exec_expect_amount(d, 1, 1);
+    exec_expect_amount(d, 2, 101);
     wake(d, "b", 1, 1);
     assert_string_equal(d->alive, "b1");
     assert_string_equal(d->stopped, "ac");
+}
+
+/* ---- room ---- */
+
+static void add(executor_driver_t *d, const char *id)
+{
+    d->now_ms++;
+    exec_add(d, id, 1);
+    exec_run(d);
+}
+
+/* Where nothing else rests, the one of those that has rested longest makes room. */
+static void messages_come_before_entities_that_are_kept_alive(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_limit(d, 2, 8);
+    exec_begin(d, 1);
+    keep(d, "a", 1);
+    keep(d, "b", 1);
+    add(d, "a"); /* now b has rested longer */
+    add(d, "c");
+    assert_string_equal(d->alive, "b1-");
+    assert_string_equal(d->stopped, "b");
+    assert_int_equal(executor_stats(d->executor).evicted, 1);
+    assert_int_equal(d->evicted_told, 1);
+    assert_string_equal(d->evicted,
+                        "Sum/b (kept alive), request 0: has no instance now, to make room for a "
+                        "message");
+    add(d, "d"); /* c is not kept alive */
+    assert_string_equal(d->alive, "");
+    assert_string_equal(d->stopped, "bc");
+    add(d, "b");
+    assert_string_equal(d->stopped, "bcd");
+    exec_volatile(d, "e", "Wait");
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-"); /* b has just had a message */
+    assert_string_equal(d->stopped, "bcda");
+    assert_int_equal(executor_stats(d->executor).evicted, 2);
+}
+
+static void evictions_are_told_up_to_so_many_a_second(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_limit(d, 1, 8);
+    exec_begin(d, 1);
+    for (char id[2] = "a"; id[0] <= 'z'; id[0]++) {
+        keep(d, id, 1);
+    }
+    assert_int_equal(executor_stats(d->executor).evicted, 25);
+    assert_int_equal(d->evicted_told, 10);
+}
+
+/* Otherwise each message would evict one, which would come back. */
+static void a_place_is_left_for_messages(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_limit(d, 3, 8);
+    exec_begin(d, 1);
+    wake(d, "a", 1, 1);
+    wake(d, "b", 1, 1);
+    assert_string_equal(d->alive, "b1");
+    wake(d, "c", 1, 1);
+    assert_string_equal(d->alive, "c1-");
+    add(d, "x");
+    add(d, "y");
+    assert_string_equal(d->stopped, "x");
+    wake(d, "c", 1, 1); /* y rests, and is all that does */
+    assert_string_equal(d->alive, "c1-");
+    keep(d, "a", 0);
+    wake(d, "c", 1, 1); /* it has rested longer than a */
+    assert_string_equal(d->alive, "c1");
+    assert_string_equal(d->stopped, "xy");
+    wake(d, "d", 1, 1);
+    assert_string_equal(d->alive, "d1-");
+    assert_int_equal(executor_stats(d->executor).evicted, 0);
+}
+
+/* The next home may not have stored that it is kept alive. */
+static void one_that_was_evicted_is_remembered_for_a_while(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_limit(d, 1, 8);
+    exec_begin(d, 1);
+    keep(d, "a", 1);
+    exec_durable(d, "b", "Wait");
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-");
+    exec_orphan(d, 1);
+    exec_run(d);
+    exec_resume(d, 1);
+    exec_kept(d, fabric_bytes(NULL, 0));
+    exec_run(d);
+    assert_string_equal(d->alive, "a1-");
+    exec_complete(d, 1);
+    exec_run(d);
+    d->now_ms += 2000;
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 1);
+    wake(d, "a", 1, 1); /* b is idle, and has gone */
+    assert_string_equal(d->alive, "a1");
+    add(d, "b");
+    assert_string_equal(d->alive, "a1-");
+    d->now_ms += 62000;
+    exec_run(d);
+    d->now_ms += 2000;
+    exec_run(d);
+    assert_int_equal(executor_stats(d->executor).entities, 0);
 }
 
 static void nothing_is_made_without_a_lease_or_the_ownership(void **state)
@@ -380,6 +491,10 @@ int main(void)
         EXECUTOR_TEST(one_that_is_cleared_without_an_instance_is_not_kept),
         EXECUTOR_TEST(an_instance_that_cannot_be_made_is_told),
         EXECUTOR_TEST(nothing_is_made_without_a_lease_or_the_ownership),
+        EXECUTOR_TEST(messages_come_before_entities_that_are_kept_alive),
+        EXECUTOR_TEST(evictions_are_told_up_to_so_many_a_second),
+        EXECUTOR_TEST(a_place_is_left_for_messages),
+        EXECUTOR_TEST(one_that_was_evicted_is_remembered_for_a_while),
         EXECUTOR_TEST(the_next_home_is_told_again),
         EXECUTOR_TEST(test_nt_02_a_resource_that_nobody_uses_is_let_go),
         EXECUTOR_TEST(test_nt_02_a_resource_of_a_lost_worker_is_let_go_too),
