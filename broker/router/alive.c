@@ -5,6 +5,8 @@
 /* How many instances one ownership's owner is asked for at a time; how long a lapsed lease is
  * waited for. */
 enum { WINDOW = 16, LEASE_PAUSE_MS = 200 };
+/* Of those that an owner has left, how many are looked at in one turn for one to ask for. */
+enum { LEFT_AT_ONCE = 256 };
 
 /* ---- asking for instances ---- */
 
@@ -13,7 +15,8 @@ static void pause_for(router_t *router, ownership_t *ownership, uint64_t pause_m
     timers_set(&router->alive_pauses, &ownership->alive.pause, router->now_ms + pause_ms);
 }
 
-/* No instance was made: half as long a pause again with each failure, up to a bound. */
+/* No instance was made, or one made room for a message: half as long a pause again with each, up to
+ * a bound. A pause that is under way is no longer for it. */
 static void back_off(router_t *router, ownership_t *ownership)
 {
     const router_config_t *config = &router->config;
@@ -22,8 +25,10 @@ static void back_off(router_t *router, ownership_t *ownership)
         pause_ms = (pause_ms * 3 + 1) / 2;
     }
     ownership->alive.refusals++;
-    pause_for(router, ownership,
-              pause_ms < config->backoff_max_ms ? pause_ms : config->backoff_max_ms);
+    if (ownership->alive.pause.position == 0) {
+        pause_for(router, ownership,
+                  pause_ms < config->backoff_max_ms ? pause_ms : config->backoff_max_ms);
+    }
 }
 
 /* While messages of an activation that is over are at the owner, its entity must not begin anew:
@@ -62,26 +67,41 @@ static bool has_place(const alive_part_t *part)
     return part->waking < (alone ? 1u : WINDOW);
 }
 
+/* Those that an owner has left come after the others that are asleep. */
+static alive_t *next_asleep(router_t *router, alive_part_t *part)
+{
+    alive_t *left;
+    for (unsigned i = 0;
+         i < LEFT_AT_ONCE && !part->lists[ALIVE_ASLEEP] && (left = part->lists[ALIVE_LEFT]); i++) {
+        alive_set_state(router, left, left->wanted != 0 ? ALIVE_ASLEEP : ALIVE_AWAKE);
+    }
+    return part->lists[ALIVE_ASLEEP];
+}
+
 static void go_on(router_t *router, ownership_t *ownership)
 {
     alive_part_t *part = &ownership->alive;
     bool is_paused = part->pause.position != 0;
-    if (!part->lists[ALIVE_ASLEEP] || ownership->state != OWNERSHIP_OWNED || is_paused) {
+    bool has_some = part->lists[ALIVE_ASLEEP] || part->lists[ALIVE_LEFT];
+    if (!has_some || ownership->state != OWNERSHIP_OWNED || is_paused) {
         return;
     }
     if (!ownership_dispatches(router, ownership) || !ownership->owner->peer) {
         pause_for(router, ownership, LEASE_PAUSE_MS);
         return;
     }
-    while (part->lists[ALIVE_ASLEEP] && has_place(part)) {
+    alive_t *alive;
+    while ((alive = next_asleep(router, part)) && has_place(part)) {
         uint64_t activation;
-        alive_t *alive = part->lists[ALIVE_ASLEEP];
         if (!may_wake(router, alive, &activation)) {
             pause_for(router, ownership, NOT_TAKEN_DELAY_MS);
             return;
         }
         alive_set_state(router, alive, ALIVE_WAKING);
         send(router, alive, activation);
+    }
+    if (!alive && part->lists[ALIVE_LEFT]) {
+        pause_for(router, ownership, NOT_TAKEN_DELAY_MS);
     }
 }
 
@@ -108,12 +128,7 @@ void alive_lost(router_t *router, ownership_t *ownership)
     while (part->lists[ALIVE_WAKING]) {
         sleep_again(router, part->lists[ALIVE_WAKING], died);
     }
-    for (alive_t *alive = part->lists[ALIVE_AWAKE], *next; alive; alive = next) {
-        next = alive->next;
-        if (alive->wanted != 0) {
-            alive_set_state(router, alive, ALIVE_ASLEEP);
-        }
-    }
+    alive_leave(part);
 }
 
 void alive_tick(router_t *router)

@@ -25,12 +25,14 @@ typedef enum alive_state {
     ALIVE_ASLEEP, /* its owner is to be asked to make its instance */
     ALIVE_WAKING, /* its owner has been asked */
     ALIVE_AWAKE,  /* it has an instance, as far as is known, or is to have none any more */
+    ALIVE_LEFT,   /* it was AWAKE when its ownership lost its owner */
     ALIVE_ASIDE   /* owners died while they made its instance: this home does not ask again */
 } alive_state_t;
 
 typedef struct alive {
     ownership_t *ownership;
-    alive_state_t state;
+    alive_state_t state; /* as of `owner`: see alive_now */
+    uint32_t owner;
     uint32_t wanted;           /* enum alive_cause: as its owner has said last */
     uint32_t stands;           /* the same, as it is durable */
     uint32_t changes;          /* that are not durable yet */
@@ -47,9 +49,10 @@ typedef struct alive {
 /* An ownership's part. */
 typedef struct alive_part {
     alive_t *lists[ALIVE_ASIDE + 1]; /* by state */
-    uint32_t waking;                 /* of them WAKING */
-    uint32_t refusals;               /* in a row: no instance could be made */
-    timer_entry_t pause;             /* while it is set, the owner is asked for none */
+    uint32_t owner;      /* how many owners were lost: those that were AWAKE have LEFT */
+    uint32_t waking;     /* of them WAKING */
+    uint32_t refusals;   /* in a row: no instance could be made */
+    timer_entry_t pause; /* while it is set, the owner is asked for none */
 } alive_part_t;
 
 /* A lane's part. */
@@ -65,6 +68,11 @@ fabric_bytes_t alive_type(const alive_t *alive);
 fabric_bytes_t alive_id(const alive_t *alive);
 /* NULL: the entity is not kept alive. */
 alive_t *alive_find(router_t *router, fabric_bytes_t type, fabric_bytes_t id);
+/* Its state. It is LEFT without being touched, so that an owner with many of them is lost at once.
+ */
+alive_state_t alive_now(const alive_t *alive);
+/* All that are AWAKE have LEFT. */
+void alive_leave(alive_part_t *part);
 /* It is ASLEEP. */
 alive_t *alive_add(router_t *router, ownership_t *ownership, fabric_bytes_t id);
 void alive_set_state(router_t *router, alive_t *alive, alive_state_t state);

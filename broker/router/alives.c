@@ -12,7 +12,8 @@ static const state_description_t states[] = {
     [ALIVE_ASLEEP] = {"asleep", STATE_BIT(ALIVE_WAKING) | STATE_BIT(ALIVE_AWAKE)},
     [ALIVE_WAKING] = {"waking",
                       STATE_BIT(ALIVE_ASLEEP) | STATE_BIT(ALIVE_AWAKE) | STATE_BIT(ALIVE_ASIDE)},
-    [ALIVE_AWAKE] = {"awake", STATE_BIT(ALIVE_ASLEEP)},
+    [ALIVE_AWAKE] = {"awake", STATE_BIT(ALIVE_ASLEEP) | STATE_BIT(ALIVE_LEFT)},
+    [ALIVE_LEFT] = {"left", STATE_BIT(ALIVE_ASLEEP) | STATE_BIT(ALIVE_AWAKE)},
     [ALIVE_ASIDE] = {"aside", STATE_BIT(ALIVE_ASLEEP) | STATE_BIT(ALIVE_AWAKE)},
 };
 static const state_machine_t machine = {"alive", states, sizeof states / sizeof *states};
@@ -68,19 +69,34 @@ alive_t *alive_add(router_t *router, ownership_t *ownership, fabric_bytes_t id)
     return alive;
 }
 
+alive_state_t alive_now(const alive_t *alive)
+{
+    bool left = alive->state == ALIVE_AWAKE && alive->owner != alive->ownership->alive.owner;
+    return left ? ALIVE_LEFT : alive->state;
+}
+
+void alive_leave(alive_part_t *part)
+{
+    DL_CONCAT(part->lists[ALIVE_LEFT], part->lists[ALIVE_AWAKE]);
+    part->lists[ALIVE_AWAKE] = NULL;
+    part->owner++;
+}
+
 void alive_set_state(router_t *router, alive_t *alive, alive_state_t state)
 {
     alive_part_t *part = &alive->ownership->alive;
-    if (state == alive->state) {
+    alive_state_t before = alive_now(alive);
+    if (state == before) {
         return;
     }
-    state_machine_check(&machine, alive->state, state);
-    part->waking += (uint32_t)(state == ALIVE_WAKING) - (uint32_t)(alive->state == ALIVE_WAKING);
+    state_machine_check(&machine, before, state);
+    part->waking += (uint32_t)(state == ALIVE_WAKING) - (uint32_t)(before == ALIVE_WAKING);
     router->counters.kept_aside +=
-        (uint64_t)(state == ALIVE_ASIDE) - (uint64_t)(alive->state == ALIVE_ASIDE);
-    DL_DELETE(part->lists[alive->state], alive);
+        (uint64_t)(state == ALIVE_ASIDE) - (uint64_t)(before == ALIVE_ASIDE);
+    DL_DELETE(part->lists[before], alive);
     DL_APPEND(part->lists[state], alive);
     alive->state = state;
+    alive->owner = part->owner;
 }
 
 static void take_from_rows(lane_alive_t *lane, alive_t *alive)
@@ -101,7 +117,7 @@ static void destroy(router_t *router, alive_t *alive)
     part->waking -= alive->state == ALIVE_WAKING;
     router->counters.kept_aside -= alive->state == ALIVE_ASIDE;
     router->counters.kept_alive -= alive->wanted != 0;
-    DL_DELETE(part->lists[alive->state], alive);
+    DL_DELETE(part->lists[alive_now(alive)], alive);
     DL_DELETE2(lane->all, alive, lane_prev, lane_next);
     lane->count--;
     HASH_DELETE(by_name, router->alives, alive);

@@ -380,6 +380,58 @@ static void an_owner_without_a_place_is_asked_less(void **state)
     home_close(&home);
 }
 
+/* One that made room for a message is asked for after a pause, which others do not make longer. */
+static void those_that_made_room_are_asked_for_in_turn(void **state)
+{
+    (void)state;
+    char ids[3][16];
+    message_alive_t alive[3];
+    home_t *home;
+    same_shard(ids, 3);
+    set_up(&home);
+    for (unsigned i = 0; i < 3; i++) {
+        alive[i] = keep(home, ids[i], KEPT);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        say(home, "w", &alive[i], KEPT, 1);
+        driver_pass_alive(home->driver, 150, peers);
+        assert_int_equal(wakes(home, "w"), 0);
+    }
+    uint64_t pause_ms = 0;
+    for (unsigned i = 0; i < 6; i++) { /* the first pause has 500 ms */
+        for (; wakes(home, "w") == 0; pause_ms += 50) {
+            driver_pass_alive(home->driver, 50, peers);
+        }
+        assert_true(i > 0 || pause_ms <= 100);
+        message_alive_t wake = expect_wake(home, "w", ids[i % 3], KEPT);
+        say(home, "w", &wake, KEPT, 1);
+        assert_int_equal(wakes(home, "w"), 0);
+    }
+    assert_true(pause_ms > 5000);
+    assert_null(driver_take_batch(home->driver, 0));
+    home_close(&home);
+}
+
+/* Most of those that an owner has left are not wanted any more, though their rows are there. */
+static void those_that_an_owner_has_left_are_looked_at_part_by_part(void **state)
+{
+    (void)state;
+    enum { ENDED = 300 };
+    char ids[ENDED + 1][16];
+    home_t *home;
+    same_shard(ids, ENDED + 1);
+    set_up(&home);
+    for (unsigned i = 0; i <= ENDED; i++) {
+        message_alive_t alive = keep(home, ids[i], KEPT);
+        say(home, "w", &alive, i < ENDED ? 0 : KEPT, 0);
+    }
+    lose_worker(home);
+    assert_int_equal(wakes(home, "w2"), 0);
+    driver_pass_alive(home->driver, 200, peers);
+    (void)expect_wake(home, "w2", ids[ENDED], KEPT);
+    home_close(&home);
+}
+
 /* An instance that ended with a defect is wanted again, after a pause. */
 static void an_instance_that_has_ended_is_asked_for_again(void **state)
 {
@@ -586,6 +638,8 @@ int main(void)
         cmocka_unit_test(a_wish_that_crosses_a_clear_is_taken_back),
         cmocka_unit_test(many_are_asked_for_part_by_part),
         cmocka_unit_test(an_owner_without_a_place_is_asked_less),
+        cmocka_unit_test(those_that_made_room_are_asked_for_in_turn),
+        cmocka_unit_test(those_that_an_owner_has_left_are_looked_at_part_by_part),
         cmocka_unit_test(an_instance_that_has_ended_is_asked_for_again),
         cmocka_unit_test(an_entity_that_restarts_is_asked_for_later),
         cmocka_unit_test(only_the_owner_is_heard),

@@ -62,6 +62,7 @@ static void check_alives(const router_t *router)
     uint64_t changed = 0;
     uint64_t in_rows = 0;
     uint64_t in_lanes = 0;
+    uint64_t in_states = 0;
     const alive_t *alive;
     for (alive = router->alives; alive; alive = alive->by_name.next) {
         all++;
@@ -86,8 +87,12 @@ static void check_alives(const router_t *router)
     for (const ownership_t *ownership = router->ownerships; ownership;
          ownership = ownership->by_key.next) {
         uint64_t waking = 0;
-        for (alive = ownership->alive.lists[ALIVE_WAKING]; alive; alive = alive->next) {
-            waking++;
+        for (unsigned state = 0; state <= ALIVE_ASIDE; state++) {
+            for (alive = ownership->alive.lists[state]; alive; alive = alive->next) {
+                router_expect("the state of a list", alive_now(alive), state);
+                in_states++;
+                waking += state == ALIVE_WAKING;
+            }
         }
         router_expect("entities that are woken", ownership->alive.waking, waking);
         router_expect("entities that are woken without an owner", waking > 0 && !ownership->owner,
@@ -95,6 +100,7 @@ static void check_alives(const router_t *router)
     }
     router_expect("entities that are kept alive", router->counters.kept_alive, wanted);
     router_expect("the same of all lanes", in_lanes, all);
+    router_expect("the same of all states", in_states, all);
     router_expect("rows of entities that are kept alive", in_rows, changed);
 }
 
