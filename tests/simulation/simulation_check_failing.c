@@ -202,8 +202,7 @@ void check_build(fabric_bytes_t type, fabric_bytes_t id, const process_t *worker
 {
     unsigned number = check_entity_of(type, id);
     const watched_entity_t *entity = number != UINT32_MAX ? &watch.entities[number] : NULL;
-    bool is_kept = world.plan.keeps && number < KEPT_ENTITIES_MAX;
-    bool waits = entity && !is_kept && entity->clears_ordered == 0 && entity->unbuilt_for &&
+    bool waits = entity && entity->clears_ordered == 0 && entity->unbuilt_for &&
                  !entity->unbuilt_for->replied && !entity->unbuilt_for->cancels;
     if (waits && entity->unbuilt_at == worker && entity->unbuilt_life == worker->life &&
         world.now_us + TICK_US < entity->unbuilt_us + SIMULATION_BACKOFF_MS * UINT64_C(1000)) {

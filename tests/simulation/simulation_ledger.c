@@ -15,8 +15,8 @@ enum {
     OBEYS_OF_10000 = 7000,
     UNBUILT_OF_10000 = 300,
     FAILING_UNBUILT_OF_10000 = 2000,
-    KEEPS_OF = 5, /* calls of such entities: one of so many asks to be kept alive, one not to be */
-    ENDS_OF = 37, /* calls: one of so many ends its entity's state */
+    KEEPS_OF = 5,        /* calls: one of so many asks to be kept alive, another one not to be */
+    ENDS_OF = 37,        /* and one of so many ends its entity's state */
     DEATH_US_MAX = 2000, /* of a worker that runs poison */
     RESTART_US_MAX = 300000,
     REPORT_US_MAX = 100000 /* a start in time for a report within the grace */
@@ -155,10 +155,9 @@ static void check_order(fabric_context_t *context, ledger_t *ledger, uint32_t ca
 /* Decided by the call, so that other seeds keep their runs. Whether the entity's state ends. */
 static bool keep_some(fabric_context_t *context, uint32_t call)
 {
-    bool may_keep = world.plan.keeps && check_watched(call)->entity < KEPT_ENTITIES_MAX;
-    if (may_keep && call % KEEPS_OF == 1) {
+    if (world.plan.keeps && call % KEEPS_OF == 1) {
         fabric_context_keep_alive(context, true);
-    } else if (may_keep && call % KEEPS_OF == 3) {
+    } else if (world.plan.keeps && call % KEEPS_OF == 3) {
         fabric_context_keep_alive(context, false);
     } else if (world.plan.keeps && call % ENDS_OF == 7) {
         fabric_context_terminate(context);
@@ -215,6 +214,10 @@ static bool build(fabric_instance_t *instance, void *state)
 {
     (void)state;
     fabric_address_t address = fabric_instance_address(instance);
+    if (!simulated_worker_facts(ledger_worker).handles) { /* it is kept alive */
+        return !world_chance(world.plan.failing ? FAILING_UNBUILT_OF_10000 : UNBUILT_OF_10000) ||
+               fabric_build_failed(instance, "not now");
+    }
     check_build(address.type, address.id, ledger_worker);
     if (!world_chance(world.plan.failing ? FAILING_UNBUILT_OF_10000 : UNBUILT_OF_10000)) {
         return true;

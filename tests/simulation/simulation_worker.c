@@ -277,16 +277,13 @@ static void draw_version(worker_t *worker)
 }
 
 /* One worker of four has room for few entities, and some of these for none that wait. Such a worker
- * answers volatile messages as MailboxFull, so there is none in runs in which no call may fail.
- * Entities that are kept alive may fill all the room that there is, and the messages of others wait
- * for as long: so there is a place besides. */
+ * answers volatile messages as MailboxFull, so there is none in runs in which no call may fail. */
 static executor_limits_t limits_of(worker_t *worker, const link_config_t *config)
 {
     uint32_t number = config->window;
-    uint32_t places = 1 + number / 16 + (world.plan.keeps ? KEPT_ENTITIES_MAX : 0);
     worker->is_large = world.plan.rolling || number % 4 != 0;
     return worker->is_large ? (executor_limits_t){UINT32_MAX, UINT32_MAX}
-                            : (executor_limits_t){places, number % 8 ? 4 : 0};
+                            : (executor_limits_t){1 + number / 16, number % 8 ? 4 : 0};
 }
 
 static void start(process_t *process)
@@ -353,13 +350,20 @@ static void stop(process_t *process)
 worker_facts_t simulated_worker_facts(const process_t *process)
 {
     const worker_t *worker = (const worker_t *)process;
+    bool handles = false;
+    for (uint32_t i = 0; i < EXECUTORS; i++) {
+        char text[LIMIT_TEXT_BYTES_MAX];
+        handles |=
+            worker->executors[i] && executor_describe(worker->executors[i], text, sizeof text);
+    }
     return (worker_facts_t){.types = worker->brought,
                             .app_version = worker->app_version,
                             .leaving = worker->leaving,
                             .runner = runner_id_of(worker->incarnation),
                             .standing = worker->standing,
                             .standing_us = worker->standing_us,
-                            .is_large = worker->is_large};
+                            .is_large = worker->is_large,
+                            .handles = handles};
 }
 
 void simulated_worker_crash(process_t *process, uint64_t culprit)

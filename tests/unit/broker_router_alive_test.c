@@ -381,7 +381,7 @@ static void an_owner_without_a_place_is_asked_less(void **state)
 }
 
 /* One that made room for a message is asked for after a pause, which others do not make longer. */
-static void those_that_made_room_are_asked_for_in_turn(void **state)
+static void evicted_entities_are_asked_for_one_by_one(void **state)
 {
     (void)state;
     char ids[3][16];
@@ -638,7 +638,7 @@ int main(void)
         cmocka_unit_test(a_wish_that_crosses_a_clear_is_taken_back),
         cmocka_unit_test(many_are_asked_for_part_by_part),
         cmocka_unit_test(an_owner_without_a_place_is_asked_less),
-        cmocka_unit_test(those_that_made_room_are_asked_for_in_turn),
+        cmocka_unit_test(evicted_entities_are_asked_for_one_by_one),
         cmocka_unit_test(those_that_an_owner_has_left_are_looked_at_part_by_part),
         cmocka_unit_test(an_instance_that_has_ended_is_asked_for_again),
         cmocka_unit_test(an_entity_that_restarts_is_asked_for_later),
