@@ -31,8 +31,12 @@ static void take(residents_t *residents, entity_t *entity)
     DL_DELETE2(residents->resting[entity->rest], entity, resting_previous, resting_next);
 }
 
+/* One that begins to rest was used last, but for such as what the home says of it, or a resource
+ * that ends: then they are sorted anew. */
 static void put(residents_t *residents, entity_t *entity)
 {
+    const entity_t *first = residents->resting[entity->rest];
+    residents->ordered &= !first || first->resting_previous->used_ms <= entity->used_ms;
     DL_APPEND2(residents->resting[entity->rest], entity, resting_previous, resting_next);
 }
 

@@ -253,6 +253,28 @@ static void messages_come_before_entities_that_are_kept_alive(void **state)
     assert_int_equal(executor_stats(d->executor).evicted, 2);
 }
 
+/* The home asks for one that is there already: it was used before others. */
+static void one_that_is_known_to_be_kept_later_keeps_its_place(void **state)
+{
+    executor_driver_t *d = (executor_driver_t *)*state;
+    exec_limit(d, 3, 8);
+    exec_begin(d, 1);
+    add(d, "x");
+    add(d, "y");
+    add(d, "a");
+    d->now_ms++;
+    keep(d, "b", 1);
+    assert_string_equal(d->stopped, "x");
+    wake(d, "a", 1, 1);
+    assert_string_equal(d->alive, "a1");
+    add(d, "c");
+    assert_string_equal(d->stopped, "xy");
+    exec_durable(d, "c", "Wait");
+    exec_run(d);
+    add(d, "d");
+    assert_string_equal(d->alive, "a1-");
+}
+
 static void evictions_are_told_up_to_so_many_a_second(void **state)
 {
     executor_driver_t *d = (executor_driver_t *)*state;
@@ -492,6 +514,7 @@ int main(void)
         EXECUTOR_TEST(an_instance_that_cannot_be_made_is_told),
         EXECUTOR_TEST(nothing_is_made_without_a_lease_or_the_ownership),
         EXECUTOR_TEST(messages_come_before_entities_that_are_kept_alive),
+        EXECUTOR_TEST(one_that_is_known_to_be_kept_later_keeps_its_place),
         EXECUTOR_TEST(evictions_are_told_up_to_so_many_a_second),
         EXECUTOR_TEST(a_place_is_left_for_messages),
         EXECUTOR_TEST(one_that_was_evicted_is_remembered_for_a_while),
