@@ -205,6 +205,73 @@ static void test_nt_03_a_kept_entity_that_breaks_or_cannot_be_built_comes_back(v
     wait_for(bed, 1, "built", 2);
 }
 
+/* ---- clears ---- */
+
+static void test_ms_01_a_cleared_entity_does_not_come_back(void **state)
+{
+    testbed_t *bed = *state;
+    start(bed, 1);
+    for (unsigned i = 0; i < ENTITIES; i++) {
+        ask(bed, i, &life_keep, &(life_number_t){1});
+    }
+    const char *const arguments[] = {
+        "fabricctl", "--url", bed->cluster.urls, "entity", "clear", LIFE_TYPE, "a", NULL};
+    static invocation_t invocation;
+    invocation_run(bed, arguments, NULL, &invocation);
+    assert_int_equal(invocation.status, 0);
+    wait_for(bed, 1, "second first", 1);
+    testbed_add_worker(bed);
+    testbed_wait_ready(bed, 2);
+    kill_worker(bed, 0);
+    testbed_wait_ready(bed, 1);
+    for (unsigned i = 1; i < ENTITIES; i++) {
+        ask(bed, i, &life_count, NULL);
+        assert_int_equal(count_in(read_life(bed, i), "built"), 2);
+    }
+    assert_int_equal(count_in(read_life(bed, 0), "built"), 1);
+    assert_int_equal(testbed_sum(bed, "kept_alive"), ENTITIES - 1);
+}
+
+/* ---- room ---- */
+
+static bool has_come_back(const testbed_t *bed, unsigned number, size_t built)
+{
+    const char *life = read_life(bed, number);
+    size_t size = strlen(life);
+    return count_in(life, "built") > built && size >= 6 && strcmp(life + size - 6, "built ") == 0;
+}
+
+/* More entities are kept alive than the workers have places. */
+static void messages_come_before_kept_entities(void **state)
+{
+    static const char *const places[] = {"--residents", "4", "--executors", "1", NULL};
+    enum { OTHERS = 6 };
+    testbed_t *bed = *state;
+    bed->worker_arguments = places;
+    start(bed, 1);
+    for (unsigned i = 0; i < ENTITIES; i++) {
+        ask(bed, i, &life_keep, &(life_number_t){1});
+    }
+    for (unsigned i = 0; i < OTHERS; i++) {
+        ask(bed, ENTITIES + i, &life_count, NULL);
+    }
+    kill_worker(bed, 0);
+    size_t built = count_in(read_life(bed, ENTITIES - 1), "built");
+    testbed_add_worker(bed);
+    for (unsigned i = 0; i < 3 * OTHERS; i++) {
+        ask(bed, ENTITIES + i % OTHERS, &life_count, NULL);
+    }
+    assert_int_equal(testbed_sum(bed, "kept_alive"), ENTITIES);
+    for (unsigned i = 0; i + 1 < ENTITIES; i++) {
+        ask(bed, i, &life_keep, &(life_number_t){0});
+    }
+    uint64_t deadline_ms = clock_monotonic_ms() + WAIT_MAX_MS;
+    while (!has_come_back(bed, ENTITIES - 1, built)) {
+        testbed_poll(deadline_ms, "an instance for which there is room again");
+    }
+    assert_int_equal(testbed_sum(bed, "kept_alive"), 1);
+}
+
 /* ---- resources ---- */
 
 /* A worker that has died has left its entity's resource behind. The entity comes back, finds it,
@@ -239,6 +306,8 @@ int main(void)
         {"kept_instances_outlive_their_home", kept_instances_outlive_their_home, TESTBED_MYSQL},
         ALIVE_TEST(kept_entities_move_with_their_shard),
         ALIVE_TEST(test_nt_03_a_kept_entity_that_breaks_or_cannot_be_built_comes_back),
+        ALIVE_TEST(test_ms_01_a_cleared_entity_does_not_come_back),
+        ALIVE_TEST(messages_come_before_kept_entities),
         ALIVE_TEST(test_nt_02_a_resource_that_nobody_uses_is_let_go),
     };
     return testbed_run("alive", tests, sizeof tests / sizeof tests[0]);
