@@ -14,5 +14,7 @@ void adoption_clear(adoption_t *adoption)
         free((void *)adoption->clears[i].type.data);
     }
     free(adoption->clears);
+    free(adoption->kept);
+    free(adoption->kept_names);
     *adoption = (adoption_t){.hold = adoption->hold};
 }

@@ -266,6 +266,8 @@ typedef struct store_slice {
     size_t dead_count;
     const store_key_t *keys; /* inserted, or replaced */
     size_t key_count;
+    const store_kept_t *kept;   /* inserted, or replaced; those without a cause are deleted, and */
+    size_t kept_count;          /* ignored where they have no row; each entity at most once */
     const store_clear_t *clear; /* after all else; its rows_max counts as changes; NULL: none */
     store_cleared_t *cleared;   /* what came of it, after OK; not NULL where `clear` is not */
     uint64_t settled; /* the rows are complete as of this entry: what the last checkpoint reached */
@@ -326,6 +328,7 @@ typedef void store_visit_backlog_fn(void *context, const store_backlog_t *backlo
 typedef void store_visit_place_fn(void *context, const store_place_t *place);
 typedef void store_visit_key_fn(void *context, const store_key_t *key);
 typedef void store_visit_name_fn(void *context, const store_key_name_t *name);
+typedef void store_visit_kept_fn(void *context, const store_kept_t *kept);
 
 /* An adapter: one constant table. Each function's errors, besides those named: STORE_UNAVAILABLE,
  * STORE_BUSY, and for changing calls STORE_UNKNOWN. `reason`, where there is one, may be NULL. */
@@ -505,6 +508,12 @@ typedef struct store_driver {
     fabric_error_t (*list_keys)(store_t *store, uint32_t lane, const store_key_name_t *after,
                                 uint32_t limit, store_visit_name_fn *visit, void *context,
                                 bool *ended);
+
+    /* ---- entities that are kept alive ---- */
+
+    /* Visits all of the lane, in any order. */
+    fabric_error_t (*list_kept)(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
+                                void *context);
 } store_driver_t;
 
 /* What all adapters share: the first member of every store_t. */

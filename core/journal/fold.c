@@ -21,6 +21,8 @@ struct journal_fold {
     size_t mask; /* number of slots - 1 */
     journal_clear_t *clears;
     size_t clear_count, clear_capacity;
+    store_kept_t *kept; /* in the order of the records */
+    size_t kept_count, kept_capacity;
     uint8_t **bodies; /* copies; the items' views point into them */
     size_t body_count, body_capacity;
 };
@@ -47,6 +49,7 @@ void journal_fold_destroy(journal_fold_t **fold)
         free((*fold)->items);
         free((*fold)->clears);
         free((*fold)->slots);
+        free((*fold)->kept);
         free(*fold);
         *fold = NULL;
     }
@@ -137,6 +140,21 @@ const journal_item_t *journal_fold_find(const journal_fold_t *fold, request_id_t
     return slot->item != 0 ? &fold->items[slot->item - 1] : NULL;
 }
 
+/* ---- entities that are kept alive ---- */
+
+static void add_kept(journal_fold_t *fold, const store_kept_t *kept)
+{
+    fold->kept =
+        memory_reserve(fold->kept, fold->kept_count + 1, &fold->kept_capacity, sizeof *fold->kept);
+    fold->kept[fold->kept_count++] = *kept;
+}
+
+const store_kept_t *journal_fold_kept(const journal_fold_t *fold, size_t *count)
+{
+    *count = fold->kept_count;
+    return fold->kept;
+}
+
 /* ---- records ---- */
 
 static void count_attempts(journal_item_t *item, const journal_record_t *record)
@@ -170,6 +188,7 @@ static void apply_record(journal_item_t *item, const journal_record_t *record)
     switch (record->kind) {
     case RECORD_ADOPT:
     case RECORD_CLEAR: /* see apply_clear */
+    case RECORD_ALIVE:
         break;
     case RECORD_MESSAGE:
         item->accepted = true;
@@ -210,6 +229,7 @@ static void apply_damaged(journal_item_t *item, const journal_record_t *record)
     switch (record->kind) {
     case RECORD_ADOPT:
     case RECORD_CLEAR:
+    case RECORD_ALIVE:
     case RECORD_ATTEMPT:
         break;
     case RECORD_MESSAGE:
@@ -263,6 +283,10 @@ static void apply_clear(journal_fold_t *fold, const journal_record_t *record)
             clear_item(&fold->items[i]);
         }
     }
+    if (clear->type.size > 0) {
+        add_kept(fold, &(store_kept_t){
+                           .type = clear->type, .entity = clear->entity, .shard = clear->shard});
+    }
 }
 
 static void apply_clears(const journal_fold_t *fold, journal_item_t *item)
@@ -285,7 +309,10 @@ static bool apply_body(journal_fold_t *fold, journal_reader_t *reader)
             return readable;
         }
         readable = readable && read == JOURNAL_READ_RECORD;
-        if (record.kind == RECORD_ADOPT) {
+        if (record.kind == RECORD_ALIVE && read == JOURNAL_READ_RECORD) {
+            add_kept(fold, &record.kept);
+        }
+        if (record.kind == RECORD_ADOPT || record.kind == RECORD_ALIVE) {
             continue;
         }
         fold->last_id = record.id.value > fold->last_id ? record.id.value : fold->last_id;

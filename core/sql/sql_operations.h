@@ -94,6 +94,10 @@ fabric_error_t sql_list_keys(store_t *store, uint32_t lane, const store_key_name
                              uint32_t limit, store_visit_name_fn *visit, void *context,
                              bool *ended);
 
+/* sql_kept.c */
+fabric_error_t sql_list_kept(store_t *store, uint32_t lane, store_visit_kept_fn *visit,
+                             void *context);
+
 #define SQL_OPERATIONS                                                                             \
     .schema_status = sql_schema_status, .schema_apply = sql_schema_apply, .check = sql_check,      \
     .broker_join = sql_broker_join, .broker_renew = sql_broker_renew,                              \
@@ -110,6 +114,7 @@ fabric_error_t sql_list_keys(store_t *store, uint32_t lane, const store_key_name
     .load_rows = sql_load_rows, .list_backlogs = sql_list_backlogs, .find_rows = sql_find_rows,    \
     .load_scheduled = sql_load_scheduled, .count_scheduled = sql_count_scheduled,                  \
     .count_scheduled_type = sql_count_scheduled_type, .find_scheduled = sql_find_scheduled,        \
-    .find_places = sql_find_places, .find_keys = sql_find_keys, .list_keys = sql_list_keys
+    .find_places = sql_find_places, .find_keys = sql_find_keys, .list_keys = sql_list_keys,        \
+    .list_kept = sql_list_kept
 
 #endif

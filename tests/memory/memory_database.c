@@ -143,6 +143,23 @@ static uint64_t key_place(uint64_t entity_hash, const uint8_t hash[STORE_KEY_BYT
     return XXH3_64bits_withSeed(hash, STORE_KEY_BYTES, entity_hash);
 }
 
+static memory_kept_t *copy_kept(const store_kept_t *kept)
+{
+    memory_kept_t *copy = memory_allocate(sizeof *copy + kept->type.size + kept->entity.size);
+    uint8_t *at = copy->bytes;
+    copy->kept = *kept;
+    copy->kept.type = put_bytes(&at, kept->type);
+    copy->kept.entity = put_bytes(&at, kept->entity);
+    return copy;
+}
+
+/* As key_place. */
+static uint64_t kept_place(const store_kept_t *kept)
+{
+    return XXH3_64bits_withSeed(kept->entity.data, kept->entity.size,
+                                XXH3_64bits(kept->type.data, kept->type.size));
+}
+
 static void insert_row(memory_lane_t *lane, memory_row_t *row)
 {
     memory_entity_t *entity = NULL;
@@ -239,6 +256,9 @@ static void apply(memory_database_t *database, const memory_change_t *change)
         sequence = &lane->keys;
         const store_key_t *row = &((memory_key_t *)change->item)->key;
         key = key_place(row->entity_hash, row->hash);
+    } else if (change->kind == MEMORY_CHANGE_KEPT) {
+        sequence = &lane->kept;
+        key = kept_place(&((memory_kept_t *)change->item)->kept);
     } else {
         sequence = &lane->dead;
         key = ((memory_dead_row_t *)change->item)->row.id.value;
@@ -319,6 +339,7 @@ static void reverse(memory_database_t *database, memory_change_t *change)
     case MEMORY_CHANGE_DEAD:
     case MEMORY_CHANGE_SCHEDULED:
     case MEMORY_CHANGE_KEY:
+    case MEMORY_CHANGE_KEPT:
         change->removed = !change->removed;
         apply(database, change);
         break;
@@ -428,6 +449,17 @@ void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_
 {
     memory_key_remove(database, lane, key->entity_hash, key->hash);
     change_item(database, MEMORY_CHANGE_KEY, lane, copy_key(key), false);
+}
+
+void memory_kept_put(memory_database_t *database, uint32_t lane, const store_kept_t *kept)
+{
+    memory_kept_t *before = memory_sequence_find(&database->lanes[lane].kept, kept_place(kept));
+    if (before) {
+        change_item(database, MEMORY_CHANGE_KEPT, lane, before, true);
+    }
+    if (kept->causes != 0) {
+        change_item(database, MEMORY_CHANGE_KEPT, lane, copy_kept(kept), false);
+    }
 }
 
 /* ---- transactions ---- */
@@ -588,6 +620,7 @@ static void clear_lane(memory_lane_t *lane)
     }
     free((void *)lane->scheduled.items);
     sequence_free(&lane->keys);
+    sequence_free(&lane->kept);
 }
 
 void memory_database_clear(memory_database_t *database)
