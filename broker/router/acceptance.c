@@ -191,6 +191,7 @@ static void open_call(router_t *router, client_t *client, message_t *message)
     uint64_t sequence = message->stored.call.sequence;
     if (sequence < client->calls.settled) {
         call_settled_early(client, message);
+        call_came_again(message, message->waiter.flags);
         return;
     }
     call_t *call = call_find(client, sequence);

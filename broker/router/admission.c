@@ -167,7 +167,9 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
 static void look_up(router_t *router, client_t *client, message_t *message, call_t *call)
 {
     const lane_batches_t *lane = &lane_of(router, message->stored.shard)->batches;
-    if (!call && batch_find_call(lane, message->stored.call)) {
+    message_t *pending = call ? NULL : batch_find_call(lane, message->stored.call);
+    if (pending) {
+        call_came_again(pending, message->stored.flags);
         message_destroy(&message);
         return;
     }
