@@ -215,6 +215,23 @@ static void a_settled_call_that_is_in_a_batch_hears_of_a_clear(void **state)
     home_close(&home);
 }
 
+static void a_settled_call_in_a_batch_stands_for_one_message(void **state)
+{
+    (void)state;
+    home_t *home = open_home();
+    assert_int_equal(home_ask(home, entity_in(0), 2), 1);
+    settle(home, 3);
+    static const uint8_t item[] = {0x92, 0xa1, 'x', 0x07};
+    message_request_t other = driver_request(2, entity_in(0), AGAIN);
+    other.payload = fabric_bytes(item, sizeof item);
+    driver_send(home->driver, "c", request, &other);
+    assert_int_equal(driver_rejected(home->driver, "c", 2), FABRIC_ERROR_ALREADY_PROCESSING);
+    ask_again(home, 2, 0);
+    driver_check(home->driver);
+    assert_int_equal(driver_count(home->driver, "c", KIND_REJECTED), 0);
+    home_close(&home);
+}
+
 /* The store does not know the call, so that it is accepted. */
 static void a_settled_call_that_is_accepted_hears_of_a_clear(void **state)
 {
@@ -255,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_settled_call_that_only_the_store_has_hears_of_a_clear),
         cmocka_unit_test(a_settled_call_whose_message_leaves_memory_hears_of_a_clear),
         cmocka_unit_test(a_settled_call_that_is_in_a_batch_hears_of_a_clear),
+        cmocka_unit_test(a_settled_call_in_a_batch_stands_for_one_message),
         cmocka_unit_test(a_settled_call_that_is_accepted_hears_of_a_clear),
         cmocka_unit_test(a_settled_call_that_only_the_store_has_is_answered_once),
     };
