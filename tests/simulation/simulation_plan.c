@@ -163,6 +163,7 @@ static void plan_kinds(world_plan_t *plan, const simulation_options_t *options)
     if (options->clearing) { /* keys would stand for other messages after a clear */
         plan->clears = true;
         plan->keyed = plan->poison = false;
+        plan->false_claims = false; /* a clear ends what would show them: see README.md */
     }
 }
 
