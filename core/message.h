@@ -91,7 +91,9 @@ static inline uint64_t message_deliver_position(const message_deliver_t *deliver
 typedef struct frame_head {
     uint64_t version; /* LIMIT_PROTOCOL_VERSION */
     uint64_t high_id; /* the highest request id that the sender knows */
-    uint64_t settled; /* clients: every call with a smaller sequence is settled; others 0 */
+    /* Clients: every call with a smaller sequence is settled, once the CANCEL messages that begin
+     * the frame have counted; others 0. */
+    uint64_t settled;
 } frame_head_t;
 
 void frame_begin(wire_writer_t *frame, const frame_head_t *head);

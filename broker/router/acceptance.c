@@ -192,7 +192,9 @@ static void open_call(router_t *router, client_t *client, message_t *message)
     uint64_t sequence = message->stored.call.sequence;
     if (sequence < client->calls.settled) {
         call_settled_early(client, message);
-        call_came_again(message, message->waiter.flags);
+        if (!(message->waiter.flags & REQUEST_TELL)) {
+            settled_call_came_again(router, client, message, &message->waiter);
+        }
         return;
     }
     call_t *call = call_find(client, sequence);

@@ -167,10 +167,10 @@ void request_received(router_t *router, peer_t *peer, const message_request_t *r
 static void wait_for_batch(router_t *router, client_t *client, const message_t *again,
                            message_t *message)
 {
-    if (message_has_contents(message, &again->stored)) {
-        call_came_again(message, again->stored.flags);
-    } else {
+    if (!message_has_contents(message, &again->stored)) {
         request_reject_conflict(router, client, again->stored.call.sequence);
+    } else if (!(again->stored.flags & REQUEST_TELL)) {
+        settled_call_came_again(router, client, message, &message->waiter);
     }
 }
 

@@ -108,14 +108,11 @@ void message_cancel(router_t *router, message_t *message, call_key_t call)
 }
 
 /* The request is held, and says so itself when it goes on. */
-static void mark_held(client_t *client, uint64_t sequence)
+static void mark_held(const client_t *client, uint64_t sequence)
 {
-    message_t *message = client->held.first;
-    while (message && message->stored.call.sequence != sequence) {
-        message = message->chain;
-    }
-    if (message) {
-        message->cancelled = true;
+    for (message_t *message = client->held.first; message; message = message->chain) {
+        bool wanted = message->stored.call.sequence == sequence;
+        message->cancelled |= wanted && !(message->stored.flags & REQUEST_TELL);
     }
 }
 
@@ -128,8 +125,8 @@ void call_cancel(router_t *router, client_t *client, const call_t *call)
     }
 }
 
-/* The message of a call that is not in the table: a volatile one, or one that its client has
- * settled on. */
+/* The message of a call that is not in the table and was not sent again: a volatile one, or one
+ * that its client has settled on. */
 static message_t *find_queued(router_t *router, const client_t *client,
                               const message_cancel_t *cancel)
 {
@@ -160,7 +157,9 @@ fabric_error_t cancel_received(router_t *router, client_t *client, const message
         call_cancel(router, client, call);
         return FABRIC_OK;
     }
-    message_t *message = find_queued(router, client, cancel);
+    mark_held(client, cancel->sequence);
+    message_t *message = settled_call_find(router, client, cancel->sequence);
+    message = message ? message : find_queued(router, client, cancel);
     if (message) {
         message_cancel(router, message, (call_key_t){client->number, cancel->sequence});
     }

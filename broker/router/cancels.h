@@ -6,6 +6,10 @@
  * searched for, and ends when it was found (decision 34). A result that is there stands. Where
  * several callers wait for a message, as they have its primary key, each of them has to want its
  * end.
+ *
+ * The cancels that begin a frame count before the frame settles on calls. Calls that came again
+ * after that are in settled_calls.h. What else is not in the client's table is looked for in the
+ * queue of the entity that the cancel names.
  */
 #ifndef BROKER_ROUTER_CANCELS_H
 #define BROKER_ROUTER_CANCELS_H

@@ -1,12 +1,13 @@
 /* A client and its calls: what the router remembers in order to answer resends.
  *
- * calls.c owns call_t and call_table_t, lookup.c owns held_requests_t, and clients.c owns the rest
- * of struct client.
+ * calls.c owns call_t and call_table_t, settled_calls.c owns settled_calls_t, lookup.c owns
+ * held_requests_t, and clients.c owns the rest of struct client.
  */
 #ifndef BROKER_ROUTER_CLIENT_STATE_H
 #define BROKER_ROUTER_CLIENT_STATE_H
 
 #include "broker/router/peer_state.h"
+#include "broker/router/settled_calls.h"
 
 /* ---- calls.c ---- */
 
@@ -80,6 +81,7 @@ struct client {
      * life. */
     uint32_t life;
     call_table_t calls;
+    settled_calls_t settled_calls;
     held_requests_t held;
     UT_hash_handle by_number;
 };
@@ -127,9 +129,6 @@ call_decision_t call_arrived(router_t *router, client_t *client, const message_t
  * the client is remembered until call_left_lane. */
 void call_settled_early(client_t *client, message_t *message);
 void call_left_lane(client_t *client, message_t *message);
-/* The client has settled on the call that brought the message, and has sent it again: unless it was
- * told, its caller waits for the message's end wherever the message is until then. */
-void call_came_again(message_t *message, uint32_t flags);
 
 /* ---- clients.c ---- */
 

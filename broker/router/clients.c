@@ -20,6 +20,7 @@ static void client_destroy(router_t *router, client_t *client)
     message_t *held = requests_take_held(router, client);
     message_chain_destroy(&held);
     calls_destroy(router, client);
+    settled_calls_destroy(client);
     if (client->peer) {
         peer_set_client(client->peer, NULL);
     } else {

@@ -216,7 +216,17 @@ typedef struct frame_effects {
     int hellos;   /* in the frame so far */
     bool hello;   /* the message at hand is a hello */
     bool refused; /* the peer was refused: the rest of the frame is not read */
+    /* The client settles on all calls below this one, but not before the cancels that begin the
+     * frame: some are of calls on which it settles just then. */
+    uint64_t settled;
 } frame_effects_t;
+
+static void settle(router_t *router, const peer_t *peer, const frame_effects_t *effects)
+{
+    if (peer->client && effects->settled > peer->client->calls.settled) {
+        calls_settle(router, peer->client, effects->settled);
+    }
+}
 
 /* A message of a peer that has not said hello, or whose runner was given up meanwhile. */
 static void unidentified_message(router_t *router, peer_t *peer, message_kind_t kind, bool *asked)
@@ -269,6 +279,9 @@ static fabric_error_t message_received(router_t *router, peer_t *peer, wire_read
         unidentified_message(router, peer, kind, &effects->asked);
         return FABRIC_OK;
     case PEER_CLIENT:
+        if (kind != KIND_CANCEL) {
+            settle(router, peer, effects);
+        }
         return client_message(router, peer, kind, body);
     case PEER_WORKER:
         return worker_message(router, peer, kind, body);
@@ -309,9 +322,9 @@ static void refuse_runner(router_t *router, peer_t *peer, fabric_error_t error, 
 
 /* ---- frames ---- */
 
-static void read_messages(router_t *router, peer_t *peer, wire_reader_t *reader)
+static void read_messages(router_t *router, peer_t *peer, wire_reader_t *reader, uint64_t settled)
 {
-    frame_effects_t effects = {0};
+    frame_effects_t effects = {.settled = settled};
     wire_reader_t body;
     while (!effects.refused && frame_next(reader, &body)) {
         fabric_error_t error = message_received(router, peer, &body, &effects);
@@ -319,6 +332,7 @@ static void read_messages(router_t *router, peer_t *peer, wire_reader_t *reader)
             malformed(router, peer, error, "a message could not be read", &effects);
         }
     }
+    settle(router, peer, &effects);
     static const char rest[] = "the rest of a frame could not be read";
     effects.hello = false;
     if (reader->failed && peer->runner) {
@@ -357,16 +371,13 @@ static void receive_frame(router_t *router, peer_t *peer, fabric_bytes_t frame)
         frame_refused(router, peer, error);
         return; /* no sign of life: a damaged byte may have shifted all frames of the connection */
     }
-    if (peer->client) {
-        calls_settle(router, peer->client, head.settled);
-    }
     if (peer->member) {
         request_id_heard(router, (request_id_t){head.high_id});
     }
     if (peer->runner) {
         settlement_count_frame(&peer->runner->settlement);
     }
-    read_messages(router, peer, &reader);
+    read_messages(router, peer, &reader, peer->client ? head.settled : 0);
     peer_heard(router, peer);
     peer_send_map(router, peer);
     if (peer->runner) {

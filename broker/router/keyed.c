@@ -114,7 +114,8 @@ static message_t *pending_of(router_t *router, const message_t *message, request
 
 /* The client has settled on the call, and sends it again: it waits without a place in its client's
  * table. false: too many do. */
-static bool wait_without_call(message_t *pending, call_key_t call)
+static bool wait_without_call(router_t *router, client_t *client, message_t *pending,
+                              call_key_t call)
 {
     unsigned count = 0;
     for (const waiter_t *waiter = &pending->waiter; waiter; waiter = waiter->next) {
@@ -123,7 +124,7 @@ static bool wait_without_call(message_t *pending, call_key_t call)
     if (count > SETTLED_WAITERS_MAX && !message_find_waiter(pending, call)) {
         return false;
     }
-    message_add_waiter(pending, call)->again = true;
+    settled_call_came_again(router, client, pending, message_add_waiter(pending, call));
     return true;
 }
 
@@ -137,7 +138,7 @@ static bool wait_for(router_t *router, client_t *client, const message_t *messag
         return true;
     }
     return message->stored.call.sequence < client->calls.settled &&
-           wait_without_call(pending, message->stored.call);
+           wait_without_call(router, client, pending, message->stored.call);
 }
 
 static void join(router_t *router, client_t *client, message_t *message, request_id_t id)

@@ -103,7 +103,9 @@ static message_t *wait_for(router_t *router, client_t *client, call_t *call,
     }
     waiter_t *waiter = message_add_waiter(pending, message->stored.call);
     waiter->flags = (uint8_t)message->stored.flags;
-    waiter->again = !call;
+    if (!call) {
+        settled_call_came_again(router, client, pending, waiter);
+    }
     return pending;
 }
 

@@ -1,5 +1,6 @@
 /* Cancels: what a caller no longer wants is said to the broker that has it, and said again behind
- * each resend, until the call has ended (decision 27). */
+ * each resend, until the call has ended (decision 27). They begin a frame: what its head settles on
+ * is settled behind them. */
 #include "libfabric_client/src/session_state.h"
 
 /* Whether the call ends with its acceptance: nobody waits for the end of its message. */
@@ -45,6 +46,13 @@ void session_cancel(session_t *session, uint64_t sequence, uint64_t now_ms)
     if (!session_end_if_cancelled(session, call)) {
         session_tell_cancelled(session, call);
     }
+}
+
+bool session_cancels_fit(const session_t *session, size_t peer)
+{
+    const peer_frame_t *next = &session->frames[peer];
+    bool fits = next->cancels.size - next->cancels_sent < LIMIT_FRAME_BYTES_GOAL / 2;
+    return next->cancels.size == 0 || (fits && peer_answers(&session->peers.list[peer]));
 }
 
 /* As many as the frame takes. */

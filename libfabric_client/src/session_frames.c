@@ -113,23 +113,31 @@ static bool is_due(session_t *session, size_t index)
              session->frames[index].cancels.size > 0 || next_ready(session, index)));
 }
 
+/* `cancels`: all CANCEL messages for the peer are in the frame. A broker finds a call that its
+ * client has settled on only by searching, so it hears of both at once. */
+static void begin_frame(session_t *session, size_t index, bool cancels, wire_writer_t *frame)
+{
+    peer_frame_t *own = &session->frames[index];
+    own->settled = cancels ? session_settled(session) : own->settled;
+    frame_begin(frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, session->high_id, own->settled});
+}
+
 static void build_frame(session_t *session, size_t index)
 {
     peer_t *peer = &session->peers.list[index];
     wire_writer_t *frame = &session->frames[index].writer;
-    frame_head_t head = {LIMIT_PROTOCOL_VERSION, session->high_id, session_settled(session)};
-    frame_begin(frame, &head);
+    begin_frame(session, index, session_cancels_fit(session, index), frame);
     if (!peer->hello_waits && peer_take_due(peer, DUE_HELLO)) {
         put_hello(session, peer, frame);
     }
     if (peer_answers(peer)) {
+        if (session->frames[index].cancels.size > 0) {
+            session_put_cancels(session, index, frame);
+        }
         put_map_messages(session, peer, frame);
         call_t *call;
         while (frame->size < LIMIT_FRAME_BYTES_GOAL && (call = next_ready(session, index))) {
             put_call(session, peer, call, frame);
-        }
-        if (session->frames[index].cancels.size > 0) {
-            session_put_cancels(session, index, frame);
         }
     }
     if (!peers_carries_due(&session->peers, (uint32_t)index, DUE_BYE) && peer_take_bye(peer)) {
@@ -150,8 +158,7 @@ static void wrap_frame(session_t *session, size_t index)
 {
     const peer_t *peer = &session->peers.list[index];
     wire_writer_t *frame = &session->frames[peer->carrier].writer;
-    frame_begin(
-        frame, &(frame_head_t){LIMIT_PROTOCOL_VERSION, session->high_id, session_settled(session)});
+    begin_frame(session, peer->carrier, session->frames[peer->carrier].cancels.size == 0, frame);
     message_relay_t relay = {fabric_bytes(peer->target.bytes, sizeof peer->target.bytes),
                              wire_writer_bytes(&session->frames[index].writer)};
     message_put_relay(frame, &relay);

@@ -22,6 +22,7 @@ typedef struct peer_frame {
     uint64_t number;
     size_t turn;  /* the peer that it is for: the one of the connection, or one that it carries */
     bool blocked; /* the connection takes nothing at present */
+    uint64_t settled; /* as the last frame has said */
     /* session_cancels.c: CANCEL messages that go behind what was sent; and how many of their bytes
      * have gone. */
     wire_writer_t cancels;
@@ -182,6 +183,8 @@ void session_put_cancel(const call_t *call, wire_writer_t *frame);
 void session_tell_cancelled(session_t *session, const call_t *call);
 /* Ends a call that its caller does not want, and that no broker has taken; false: it is not so. */
 bool session_end_if_cancelled(session_t *session, call_t *call);
+/* Whether all cancels that wait for this peer go with its next frame. */
+bool session_cancels_fit(const session_t *session, size_t peer);
 /* Puts cancels that wait for this peer into its frame. */
 void session_put_cancels(session_t *session, size_t peer, wire_writer_t *frame);
 /* Those that wait for this peer are of no use any more. */

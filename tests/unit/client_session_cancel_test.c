@@ -203,25 +203,70 @@ static void cancels_of_many_calls_take_several_frames(void **state)
     expect(d, 0, 0, 0, 0);
 }
 
-/* The call ends at its deadline as any other, and the broker is told once. */
-static void a_call_that_gives_up_is_cancelled_at_its_deadline(void **state)
+static uint64_t give_up_within(session_driver_t *d, uint64_t ms)
 {
-    session_driver_t *d = *state;
-    script_join(d, 0, 0);
     call_t *call = call_new(8);
     call->flags = REQUEST_DURABLE | REQUEST_GIVE_UP;
-    call->deadline_ms = d->now_ms + 500;
+    call->deadline_ms = d->now_ms + ms;
     memcpy(call->bytes, "Countera", 8);
     call->type = fabric_bytes(call->bytes, 7);
     call->id = fabric_bytes(call->bytes + 7, 1);
     call->tag = fabric_bytes_of("Add");
     session_submit(d->session, call, d->now_ms);
-    uint64_t sequence = call->sequence;
+    return call->sequence;
+}
+
+/* The call ends at its deadline as any other, and the broker is told once. */
+static void a_call_that_gives_up_is_cancelled_at_its_deadline(void **state)
+{
+    session_driver_t *d = *state;
+    script_join(d, 0, 0);
+    uint64_t sequence = give_up_within(d, 500);
     expect(d, 0, sequence, KIND_REQUEST, 0);
     script_accepted(d, 0, sequence, 100);
     script_advance(d, 600);
     script_expect_end(d, sequence, FABRIC_ERROR_OUTCOME_UNKNOWN);
     expect(d, 0, sequence, KIND_CANCEL, 0);
+}
+
+/* A broker finds the call only while the client has not settled on it: so its cancel goes with the
+ * frame that does, and before the next requests. */
+static void a_frame_settles_on_the_calls_that_it_cancels(void **state)
+{
+    session_driver_t *d = *state;
+    script_join(d, 0, 0);
+    uint64_t first = give_up_within(d, 500);
+    expect(d, 0, first, KIND_REQUEST, 0);
+    script_accepted(d, 0, first, 100);
+    script_advance(d, 600);
+    script_expect_end(d, first, FABRIC_ERROR_OUTCOME_UNKNOWN);
+    uint64_t second = script_ask(d, true, "b");
+    assert_int_equal(script_pull(d, 0), 2);
+    assert_int_equal(d->seen[0].kind, KIND_CANCEL);
+    assert_int_equal(d->seen[0].cancel_sequence, first);
+    assert_int_equal(d->seen[1].request.sequence, second);
+    assert_true(d->seen[0].settled > first);
+}
+
+/* Also where one frame does not take all of them. */
+static void no_frame_settles_on_what_a_later_one_cancels(void **state)
+{
+    session_driver_t *d = *state;
+    script_join(d, 0, 0);
+    uint64_t first = 0;
+    for (size_t i = 0; i < MANY; i++) {
+        uint64_t sequence = give_up_within(d, 500);
+        first = first ? first : sequence;
+    }
+    assert_int_equal(script_pull_requests(d, 0), MANY);
+    script_advance(d, 600);
+    assert_int_equal(script_pull(d, 0), MANY);
+    assert_true(d->seen[0].settled <= first);
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(d->seen[i].cancel_sequence, first + i);
+        assert_true(d->seen[i].settled <= first || d->seen[i].frame == d->seen[MANY - 1].frame);
+    }
+    assert_int_equal(d->seen[MANY - 1].settled, first + MANY);
 }
 
 static int setup_many(void **state)
@@ -245,6 +290,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(cancels_of_many_calls_take_several_frames, setup_many,
                                         session_driver_teardown),
         SESSION_TEST(a_call_that_gives_up_is_cancelled_at_its_deadline),
+        SESSION_TEST(a_frame_settles_on_the_calls_that_it_cancels),
+        cmocka_unit_test_setup_teardown(no_frame_settles_on_what_a_later_one_cancels, setup_many,
+                                        session_driver_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

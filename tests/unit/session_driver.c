@@ -78,7 +78,7 @@ int session_driver_teardown(void **state)
 
 static void keep(session_driver_t *d, wire_reader_t *body)
 {
-    seen_message_t seen = {0};
+    seen_message_t seen = {.frame = d->frames, .settled = d->head.settled};
     message_hello_t hello;
     message_query_t query;
     assert_int_equal(message_open(body, &seen.kind), FABRIC_OK);
@@ -121,6 +121,7 @@ static void keep_frame(session_driver_t *d, fabric_bytes_t frame, bool relayed)
     message_relay_t relay;
     frame_head_t head;
     assert_int_equal(frame_open(frame, &reader, &head), FABRIC_OK);
+    d->frames++;
     while (frame_next(&reader, &body)) {
         if (is_relay(body, &relay)) {
             assert_int_equal(relay.broker.data[0], 2);

@@ -19,6 +19,7 @@ typedef struct seen_message {
     uint64_t hello_connection; /* KIND_HELLO */
     uint64_t query_sequence;   /* KIND_QUERY */
     uint64_t cancel_sequence;  /* KIND_CANCEL */
+    uint64_t frame, settled;   /* the number of its frame to the peer, and what its head says */
 } seen_message_t;
 
 typedef struct session_driver {
@@ -26,6 +27,7 @@ typedef struct session_driver {
     uint64_t now_ms;
     wire_writer_t out;             /* the frame to be delivered next */
     frame_head_t head;             /* of the last frame pulled */
+    uint64_t frames;               /* so far */
     seen_message_t seen[SEEN_MAX]; /* the messages of the last pull */
     size_t seen_count;
     size_t map_brokers; /* that maps name: 2, or as the test says */
