@@ -88,7 +88,8 @@ typedef struct message {
     uint64_t contents;      /* of a ghost: journal_contents_hash */
     uint64_t predecessor;   /* of the request, until it is accepted */
     uint64_t floor;
-    uint8_t lookup_outcome; /* while the call waits: see lookup.c; so are the next two */
+    uint8_t lookup_outcome; /* while the call waits: see lookup.c; so are the next three */
+    uint8_t lookup_round;
     uint8_t key_outcome;
     uint32_t key_forgotten; /* lane_keys_t.forgotten when its key was looked up */
     uint8_t bytes[];

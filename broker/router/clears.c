@@ -120,18 +120,13 @@ const entity_clear_t *clears_next(const lane_clears_t *clears)
 void clear_rows_deleted(const router_lane_t *lane, entity_clear_t *clear)
 {
     clear->stage = CLEAR_DELETED;
-    clear->lookup = lane->lookup_current.answered + lane->lookup_current.running;
-    clear->load = lane->loads.answered + lane->loads.running;
-    clear->scheduled = lane->schedule.answered + lane->schedule.loading;
-    clear->search = lane->search.answered + lane->search.running;
+    clear->reads = reads_under_way(lane);
 }
 
-static bool is_over(const router_t *router, const router_lane_t *lane, const entity_clear_t *clear)
+static bool is_over(const router_t *router, router_lane_t *lane, const entity_clear_t *clear)
 {
     return clear->stage == CLEAR_DELETED && !clear->has_ghosts &&
-           clear->tell_until_ms <= router->now_ms && lane->looked_up == 0 &&
-           lane->lookup_current.answered >= clear->lookup && lane->loads.answered >= clear->load &&
-           lane->schedule.answered >= clear->scheduled && lane->search.answered >= clear->search;
+           clear->tell_until_ms <= router->now_ms && reads_are_over(lane, &clear->reads);
 }
 
 void clears_read(router_t *router, uint32_t number)

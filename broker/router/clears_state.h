@@ -10,7 +10,7 @@
  *      that only the store has part by part. Then the operator is answered.
  *   3. A checkpoint deletes the entity's rows, however many there are.
  *   4. It is forgotten when no read is under way any more that began before its rows were deleted,
- *      and no request is held for which a look-up has found something.
+ *      and no request is held that was looked up before.
  *
  * Meanwhile rows of the entity's messages do not count, whatever a load or look-up has read.
  */
@@ -19,6 +19,7 @@
 
 #include "broker/message_record.h"
 #include "broker/router/ownership_state.h"
+#include "broker/router/reads.h"
 
 /* Of one lane, at the same time. */
 enum { CLEARS_MAX = 256 };
@@ -44,9 +45,8 @@ typedef struct entity_clear {
     bool asked;        /* this client's query is to be answered: */
     uint64_t client, sequence;
     uint64_t
-        tell_until_ms; /* the first owner is told until then to end its instance; 0: it knows */
-    /* DELETED: which answers end the reads that began before */
-    uint64_t lookup, load, scheduled, search;
+        tell_until_ms;  /* the first owner is told until then to end its instance; 0: it knows */
+    lane_reads_t reads; /* DELETED: those that began before */
     uint8_t names[];
 } entity_clear_t;
 

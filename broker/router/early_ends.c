@@ -31,25 +31,35 @@ bool early_end_has(const early_ends_t *ends, request_id_t id)
     return find(ends, id) != NULL;
 }
 
+/* Those up to this number. */
 static void forget(early_ends_t *ends, uint64_t number)
 {
-    early_end_t *end, *next;
-    HASH_ITER(by_id, ends->by_id, end, next)
-    {
-        if (end->number <= number) {
-            HASH_DELETE(by_id, ends->by_id, end);
-            free(end);
-        }
+    early_end_t *end;
+    while ((end = ends->by_id) && end->number <= number) {
+        HASH_DELETE(by_id, ends->by_id, end);
+        free(end);
     }
+    ends->deleted = false;
+}
+
+/* Whether rows of some are deleted; notes which reads began before. */
+static bool are_deleted(early_ends_t *ends, const router_lane_t *lane)
+{
+    uint64_t settled = lane->checkpoint.settled;
+    if (!ends->deleted && ends->by_id && ends->by_id->number <= settled) {
+        ends->deleted = true;
+        ends->number = settled;
+        ends->reads = reads_under_way(lane);
+    }
+    return ends->deleted;
 }
 
 void early_ends_forget(router_t *router, uint32_t number)
 {
     router_lane_t *lane = &router->lanes[number];
-    bool read = lane->loads.running || lane->schedule.loading || lane->search.running ||
-                lane->lookup_current.running || lane->looked_up > 0;
-    if (lane->early_ends.by_id && !read) {
-        forget(&lane->early_ends, lane->checkpoint.settled);
+    early_ends_t *ends = &lane->early_ends;
+    while (are_deleted(ends, lane) && reads_are_over(lane, &ends->reads)) {
+        forget(ends, ends->number);
     }
 }
 

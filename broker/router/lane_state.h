@@ -47,7 +47,7 @@ struct router_lane {
     uint64_t adopted_id; /* HOME: no message of the lane had a larger id when it was adopted */
     lane_batches_t batches;
     lookup_t lookup_next, lookup_current;
-    size_t looked_up; /* held requests whose look-ups are over: see lookup_state.h */
+    lookup_rounds_t rounds;
     checkpoint_t checkpoint;
     lane_keys_t keys;
     overflows_t overflows;

@@ -297,9 +297,11 @@ static lookup_outcome_t outcome_of(const lookup_item_t *item, fabric_error_t err
 
 static void set_outcome(router_t *router, const lookup_item_t *item, lookup_outcome_t outcome)
 {
+    lookup_rounds_t *rounds = &lane_of(router, item->message->stored.shard)->rounds;
     item->message->lookup_outcome = (uint8_t)outcome;
+    item->message->lookup_round = rounds->number & 1;
+    rounds->held[rounds->number & 1]++;
     item->client->held.lookups -= item->call_wanted;
-    lane_of(router, item->message->stored.shard)->looked_up++;
 }
 
 size_t lookup_end(router_t *router, lookup_t *lookup, fabric_error_t error, request_id_t reached)
@@ -335,7 +337,8 @@ size_t lookup_abandon(router_t *router, lookup_t *lookup)
 
 void lookup_abandon_found(router_t *router, const router_lane_t *lane)
 {
-    const client_t *client = lane->looked_up > 0 ? router->clients : NULL;
+    bool any = lane->rounds.held[0] + lane->rounds.held[1] > 0;
+    const client_t *client = any ? router->clients : NULL;
     for (; client; client = client->by_number.next) {
         for (message_t *message = client->held.first; message; message = message->chain) {
             if (message->lookup_outcome != LOOKUP_NONE &&
@@ -343,6 +346,21 @@ void lookup_abandon_found(router_t *router, const router_lane_t *lane)
                 message->lookup_outcome = LOOKUP_MOVED;
                 message->key_outcome = KEY_UNASKED;
             }
+        }
+    }
+}
+
+bool lookup_acted_on(router_lane_t *lane, uint8_t round)
+{
+    return --lane->rounds.held[round] == 0;
+}
+
+void lookup_rounds_pass(router_lane_t *lane)
+{
+    lookup_rounds_t *rounds = &lane->rounds;
+    for (int i = 0; i < 2; i++) {
+        if (!lane->lookup_current.running && rounds->held[(rounds->number + 1) & 1] == 0) {
+            rounds->number++;
         }
     }
 }

@@ -12,8 +12,8 @@
  *
  * A request whose look-up is over is held on while its client has other look-ups, of other lanes.
  * What was found must not be forgotten to have ended meanwhile: the lane's clears and early ends
- * stay until no such request is left (lane->looked_up), and a lane that is dropped makes all that
- * was found in it void.
+ * stay until no such request is left that was looked up before (see lookup_rounds_t), and a lane
+ * that is dropped makes all that was found in it void.
  *
  * So what a look-up has to find was durable before the look-up began. Primary keys need no such
  * rules: see keys_state.h. What is looked up for a key alone holds only what its client sent later.
@@ -72,6 +72,15 @@ typedef struct lookup {
 
 typedef struct router_lane router_lane_t;
 
+/* Requests whose look-ups are over belong to the round of their lane in which those ended, as long
+ * as they are held. The next round begins when none is held any more of the round before, and no
+ * look-up is under way. So two rounds later all are acted upon that were looked up, or began to be,
+ * in this round or before. */
+typedef struct lookup_rounds {
+    uint64_t number;
+    size_t held[2]; /* requests of the rounds with an even number, and with an odd one */
+} lookup_rounds_t;
+
 /* Holds a request, which lookup.c then owns; `call` is NULL where the client has settled on it. */
 void request_hold(router_t *router, client_t *client, message_t *message, call_t *call);
 /* All held requests of the client, chained in order of arrival. The caller owns them. */
@@ -95,6 +104,10 @@ size_t lookup_end(router_t *router, lookup_t *lookup, fabric_error_t error, requ
 size_t lookup_abandon(router_t *router, lookup_t *lookup);
 /* The same for what earlier look-ups of the lane have found for requests that are still held. */
 void lookup_abandon_found(router_t *router, const router_lane_t *lane);
+/* A request of a round with this parity was acted upon. false: others of that round are held. */
+bool lookup_acted_on(router_lane_t *lane, uint8_t round);
+/* The next rounds begin, if they may. */
+void lookup_rounds_pass(router_lane_t *lane);
 void lookups_destroy(router_t *router);
 
 #endif

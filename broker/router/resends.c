@@ -234,9 +234,9 @@ static void act_on(router_t *router, client_t *client, message_t *message, looku
 }
 
 /* What was found for a held request of the lane has been acted upon. */
-static void acted_on(router_t *router, uint32_t number)
+static void acted_on(router_t *router, uint32_t number, uint8_t round)
 {
-    if (--router->lanes[number].looked_up == 0) {
+    if (lookup_acted_on(&router->lanes[number], round)) {
         early_ends_forget(router, number);
         clears_read(router, number);
     }
@@ -256,10 +256,11 @@ static void resume(router_t *router, client_t *client)
         message->chain = NULL;
         uint32_t lane = lane_number(router, message->stored.shard);
         lookup_outcome_t outcome = (lookup_outcome_t)message->lookup_outcome;
+        uint8_t round = message->lookup_round;
         message->lookup_outcome = LOOKUP_NONE;
         act_on(router, client, message, outcome);
         if (outcome != LOOKUP_NONE) {
-            acted_on(router, lane);
+            acted_on(router, lane, round);
         }
     }
     if (first) {

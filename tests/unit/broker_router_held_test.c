@@ -145,6 +145,119 @@ static void a_held_call_that_was_not_found_is_looked_up_by_the_next_hold(void **
     home_close(&home);
 }
 
+/* ---- one held call after the other ---- */
+
+/* From now on some call that was looked up in lane 0 is always held, but none for long. */
+static void hold_one_after_the_other(home_t *home, reading_t *slow)
+{
+    const router_lane_t *lane = &home->driver->router->lanes[0];
+    for (uint64_t i = 0; i < 6; i++) {
+        const char *peer = i % 2 ? "c" : "d";
+        reading_t quick;
+        driver_ask(home->driver, peer, 1000 + 2 * i, entity_in(0), AGAIN);
+        driver_ask(home->driver, peer, 1001 + 2 * i, entity_in(1), AGAIN);
+        assert_true(keys_begin_reading(home, 0, &quick));
+        keys_end_reading(home, 0, &quick, 0);
+        keys_end_reading(home, 1, slow, 0);
+        assert_true(lane->rounds.held[0] + lane->rounds.held[1] > 0);
+        assert_true(keys_begin_reading(home, 1, slow));
+    }
+}
+
+static void a_clear_is_forgotten_though_calls_are_held(void **state)
+{
+    (void)state;
+    reading_t slow;
+    home_t *home = open_held(STORED, &slow);
+    driver_client(home->driver, "d", 2);
+    clear(home, entity_in(0));
+    home_checkpoint(home);
+    home_checkpoint(home);
+    assert_non_null(home->driver->router->lanes[0].clears.first);
+    hold_one_after_the_other(home, &slow);
+    assert_null(home->driver->router->lanes[0].clears.first);
+    home_close(&home);
+}
+
+static void end_early(home_t *home, uint64_t sequence)
+{
+    const lane_message_t *at = lane_model_find_call(&home->store, (call_key_t){1, sequence});
+    search_add(home->driver->router, 0, at->message->stored.id);
+    assert_true(home_search(home, 0));
+    home_append(home);
+}
+
+static void an_early_end_is_forgotten_though_calls_are_held(void **state)
+{
+    (void)state;
+    reading_t slow;
+    home_t *home = open_held(STORED, &slow);
+    driver_client(home->driver, "d", 2);
+    end_early(home, STORED + 1);
+    home_checkpoint(home);
+    home_checkpoint(home);
+    assert_non_null(home->driver->router->lanes[0].early_ends.by_id);
+    hold_one_after_the_other(home, &slow);
+    assert_null(home->driver->router->lanes[0].early_ends.by_id);
+    home_close(&home);
+}
+
+static void begin_search(home_t *home)
+{
+    router_search_t search;
+    search_add(home->driver->router, 0, (request_id_t){1});
+    assert_true(router_take_search(home->driver->router, 0, &search));
+}
+
+static void end_search(home_t *home)
+{
+    router_searched(home->driver->router, 0, FABRIC_OK, NULL, home->driver->now_ms);
+    driver_check(home->driver);
+}
+
+/* One read of the lane begins before another one has ended, all the time. */
+static void an_early_end_is_forgotten_though_reads_overlap(void **state)
+{
+    (void)state;
+    reading_t reading;
+    home_t *home = open_held(STORED, &reading);
+    keys_end_reading(home, 1, &reading, 0);
+    end_early(home, STORED + 1);
+    begin_search(home);
+    home_checkpoint(home);
+    home_checkpoint(home);
+    for (uint64_t i = 0; i < 4; i++) {
+        driver_ask(home->driver, "c", 1000 + i, entity_in(0), AGAIN);
+        assert_true(keys_begin_reading(home, 0, &reading));
+        end_search(home);
+        begin_search(home);
+        keys_end_reading(home, 0, &reading, 0);
+    }
+    assert_null(home->driver->router->lanes[0].early_ends.by_id);
+    home_close(&home);
+}
+
+/* Ends of one checkpoint after the other are forgotten in their order. */
+static void early_ends_of_several_checkpoints_are_forgotten(void **state)
+{
+    (void)state;
+    reading_t reading;
+    home_t *home = open_held(STORED, &reading);
+    for (uint64_t i = 1; i <= 3; i++) {
+        end_early(home, STORED + i);
+        home_checkpoint(home);
+        home_checkpoint(home);
+    }
+    end_early(home, STORED + 4); /* its row is there */
+    assert_int_equal(HASH_CNT(by_id, home->driver->router->lanes[0].early_ends.by_id), 4);
+    keys_end_reading(home, 1, &reading, 0);
+    assert_int_equal(HASH_CNT(by_id, home->driver->router->lanes[0].early_ends.by_id), 1);
+    home_checkpoint(home);
+    home_checkpoint(home);
+    assert_null(home->driver->router->lanes[0].early_ends.by_id);
+    home_close(&home);
+}
+
 /* ---- settled calls ---- */
 
 static void settle(home_t *home, uint64_t settled)
@@ -269,6 +382,10 @@ int main(void)
         cmocka_unit_test(a_held_call_hears_of_a_clear),
         cmocka_unit_test(a_held_call_hears_of_a_cancel),
         cmocka_unit_test(a_held_call_that_was_not_found_is_looked_up_by_the_next_hold),
+        cmocka_unit_test(a_clear_is_forgotten_though_calls_are_held),
+        cmocka_unit_test(an_early_end_is_forgotten_though_calls_are_held),
+        cmocka_unit_test(an_early_end_is_forgotten_though_reads_overlap),
+        cmocka_unit_test(early_ends_of_several_checkpoints_are_forgotten),
         cmocka_unit_test(a_settled_call_that_only_the_store_has_hears_of_a_clear),
         cmocka_unit_test(a_settled_call_whose_message_leaves_memory_hears_of_a_clear),
         cmocka_unit_test(a_settled_call_that_is_in_a_batch_hears_of_a_clear),

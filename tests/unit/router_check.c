@@ -131,14 +131,14 @@ static void check_clients(const router_t *router)
     uint64_t held = 0;
     uint64_t away = 0;
     uint64_t absent = 0;
-    size_t looked_up[LIMIT_LANES_MAX] = {0};
+    size_t looked_up[LIMIT_LANES_MAX][2] = {{0}};
     for (const client_t *client = router->clients; client; client = client->by_number.next) {
         uint64_t own = sizeof *client + check_calls(client);
         const message_t *last = NULL;
         for (const message_t *message = client->held.first; message; message = message->chain) {
             own += size_of(message);
             held++;
-            looked_up[lane_number(router, message->stored.shard)] +=
+            looked_up[lane_number(router, message->stored.shard)][message->lookup_round] +=
                 message->lookup_outcome != LOOKUP_NONE;
             last = message;
         }
@@ -158,8 +158,10 @@ static void check_clients(const router_t *router)
     router_expect("bytes of all clients", router->client_bytes, bytes);
     router_expect("held messages", router->held, held);
     for (uint32_t i = 0; i < router->config.lanes; i++) {
-        router_expect("held messages that were looked up", router->lanes[i].looked_up,
-                      looked_up[i]);
+        for (int round = 0; round < 2; round++) {
+            router_expect("held messages that were looked up", router->lanes[i].rounds.held[round],
+                          looked_up[i][round]);
+        }
     }
     router_expect("clients that are away", away, absent);
 }
