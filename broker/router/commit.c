@@ -103,6 +103,8 @@ static void end_committed(router_t *router, router_lane_t *lane, const batch_end
 {
     message_t *message = message_of(end->message);
     router->counters.ended++;
+    router->counters.cancelled += message->reply.error == FABRIC_ERROR_CANCELLED;
+    router->counters.dead_letters += end->dead;
     note_end(router, lane, message, end);
     if (message->out_of_turn) {
         early_end_note(&lane->early_ends, message->stored.id, lane->checkpoint.number);

@@ -105,7 +105,6 @@ void row_set_aside(router_t *router, uint32_t lane, message_t *message, const ch
     message_set_reply(message, &reply);
     message_set_state(message, MESSAGE_RESULT);
     message_admit(router, message, NULL);
-    router->counters.dead_letters++;
     batch_add_dead(&router->lanes[lane].batches, message, FABRIC_ERROR_DEAD_LETTER);
     note_damage(router, &message->stored, cause);
 }

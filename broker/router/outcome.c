@@ -45,8 +45,8 @@ void message_finish_as_cancelled(router_t *router, message_t *message)
     static const char by_caller[] = "the caller cancelled the call";
     static const char by_operator[] = "an operator cancelled the message";
     const char *text = message->by_operator ? by_operator : by_caller;
-    router->counters.cancelled++;
     if (!(message->stored.flags & REQUEST_DURABLE)) {
+        router->counters.cancelled++;
         message_reject(router, message, FABRIC_ERROR_CANCELLED, 0, text);
         message_forget(router, message);
         return;
@@ -61,6 +61,7 @@ void message_finish_as_cancelled(router_t *router, message_t *message)
 static void volatile_end(router_t *router, message_t *message)
 {
     router->counters.volatile_handled++;
+    router->counters.cancelled += message->reply.error == FABRIC_ERROR_CANCELLED;
     if (!(message->stored.flags & REQUEST_TELL) || message->stored.flags & REQUEST_WANT_HANDLED) {
         message_send_reply(router, message);
     }
@@ -88,7 +89,6 @@ void entity_flush(router_t *router, entity_t *entity)
 void message_finish_as_dead_letter(router_t *router, message_t *message,
                                    const message_result_t *result, fabric_error_t cause)
 {
-    router->counters.dead_letters++;
     keep_result(router, message, result);
     batch_add_dead(&lane_of(router, message->stored.shard)->batches, message, cause);
 }

@@ -289,7 +289,6 @@ static void settle(router_t *router, message_t *message, const message_result_t 
         return;
     }
     entity_forget_refusals(message->entity);
-    router->counters.cancelled += result->error == FABRIC_ERROR_CANCELLED;
     if (!is_final(result)) {
         defect(router, message, result);
         return;

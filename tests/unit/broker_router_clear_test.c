@@ -302,6 +302,32 @@ static void a_result_that_comes_behind_the_clear_does_not_count(void **state)
     home_close(&home);
 }
 
+/* Ends that a clear takes out are not counted: what stands is. */
+static void what_ends_once_counts_once(void **state)
+{
+    (void)state;
+    router_config_t config;
+    home_config(&config);
+    config.attempts_max = 1;
+    home_t *home = home_open(&config);
+    home_worker(home);
+    uint64_t first = home_ask(home, "a", 2);
+    home_append(home);
+    send_clear(home, "a");
+    const lane_batch_t *batch = driver_take_batch(home->driver, 0);
+    uint64_t entry = lane_model_append(&home->store, 0, batch);
+    driver_result(home->driver, "w", driver_delivery(home->driver, "w"), STATUS_FAILURE,
+                  FABRIC_ERROR_CANCELLED);
+    driver_result(home->driver, "w", driver_delivery(home->driver, "w"), STATUS_DEFECT,
+                  FABRIC_ERROR_ENTITY_DEFECT); /* the last attempt */
+    router_batch_done(home->driver->router, 0, FABRIC_OK, entry, 100, home->driver->now_ms);
+    go_on(home);
+    expect_all_cancelled(home, first, 2);
+    assert_int_equal(home_counters(home).cancelled, 2);
+    assert_int_equal(home_counters(home).dead_letters, 0);
+    home_close(&home);
+}
+
 static void a_result_of_the_same_entry_stands(void **state)
 {
     (void)state;
@@ -652,6 +678,7 @@ int main(void)
         cmocka_unit_test(test_ms_01_scheduled_messages_end),
         cmocka_unit_test(a_message_that_has_just_come_due_ends),
         cmocka_unit_test(a_result_that_comes_behind_the_clear_does_not_count),
+        cmocka_unit_test(what_ends_once_counts_once),
         cmocka_unit_test(a_result_of_the_same_entry_stands),
         cmocka_unit_test(messages_that_are_sent_afterwards_are_not_touched),
         cmocka_unit_test(what_an_entry_clears_is_not_delivered_before),
