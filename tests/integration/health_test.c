@@ -170,7 +170,7 @@ static void a_frozen_database_makes_lanes_stuck(void **state)
 /* The others wait for the frozen broker's lease, which is a long one. */
 static void a_frozen_broker_is_named_in_time(void **state)
 {
-    static const char *const arguments[] = {"--lease-ms", "60000", NULL};
+    static const char *const arguments[] = {"--lease-ms", "30000", NULL};
     testbed_t *bed = *state;
     bed->broker_arguments = arguments;
     testbed_start_brokers(bed, 3, 1);

@@ -164,7 +164,7 @@ static void a_cancelled_ask_is_not_handled(void **state)
         testbed_poll(deadline_ms, "the acceptance");
     }
     call.entity = fabric_entity(PROBE_TYPE, "later-1");
-    call.timeout_ms = 1000;
+    call.timeout_ms = 500;
     call.cancel_at_deadline = true;
     assert_int_equal(fabric_client_start(bed->client, &call, note_end, &ends[1], &keys[1]),
                      FABRIC_OK);
