@@ -7,7 +7,7 @@
 static const char *const tables[] = {
     "schema_version", "cluster",     "coordinator", "broker",      "runner",
     "shard_group",    "entity_type", "lane",        "checkpoint",  "journal",
-    "pending",        "scheduled",   "dead_letter", "primary_key",
+    "pending",        "scheduled",   "dead_letter", "primary_key", "entity_state",
 };
 static const char *const old_tables[] = {
     "writer", "shard", "mailbox", "reply", "attempt", "old_dead_letter",

@@ -63,6 +63,11 @@ typedef struct memory_key {
     uint8_t bytes[];
 } memory_key_t;
 
+typedef struct memory_state {
+    store_state_t row; /* views into `bytes` */
+    uint8_t bytes[];
+} memory_state_t;
+
 /* The rows of one entity. */
 typedef struct memory_entity {
     UT_hash_handle hh;
@@ -77,6 +82,7 @@ typedef struct memory_lane {
     memory_sequence_t dead;                /* memory_dead_row_t by request id */
     MEMORY_LIST(memory_row_t *) scheduled; /* by time, then id */
     memory_sequence_t keys;                /* memory_key_t by a hash of their hashes */
+    memory_sequence_t states;              /* memory_state_t by a hash of their names */
 } memory_lane_t;
 
 typedef struct memory_name {
@@ -91,11 +97,12 @@ typedef MEMORY_LIST(uint8_t) memory_any_list_t;
 /* ---- changes ---- */
 
 typedef enum memory_change_kind {
-    MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next three */
+    MEMORY_CHANGE_ENTRY, /* an entry was inserted, or removed; the same of the next five */
     MEMORY_CHANGE_ROW,
     MEMORY_CHANGE_DEAD,
     MEMORY_CHANGE_SCHEDULED,
     MEMORY_CHANGE_KEY,
+    MEMORY_CHANGE_STATE,
     MEMORY_CHANGE_BYTES, /* a value at a fixed place was replaced */
     MEMORY_CHANGE_LIST   /* the items of a list were */
 } memory_change_kind_t;
@@ -103,10 +110,10 @@ typedef enum memory_change_kind {
 /* One change. Taken back, it becomes its own opposite. */
 typedef struct memory_change {
     memory_change_kind_t kind;
-    bool removed;    /* the first five: `item` belongs to the change */
+    bool removed;    /* the first six: `item` belongs to the change */
     uint64_t commit; /* which transaction made it */
-    uint32_t lane;   /* the first five */
-    void *item;      /* the first five */
+    uint32_t lane;   /* the first six */
+    void *item;      /* the first six */
     void *place;     /* BYTES: the value; LIST: the memory_any_list_t */
     void *before;    /* BYTES, LIST: what was there */
     size_t size;     /* BYTES: of the value; LIST: of one item */
@@ -175,6 +182,10 @@ size_t memory_scheduled_from(const memory_lane_t *lane, store_due_key_t key);
 /* NULL where there is none. */
 memory_row_t *memory_scheduled_find(const memory_lane_t *lane, store_due_key_t key);
 void memory_key_put(memory_database_t *database, uint32_t lane, const store_key_t *key);
+/* NULL where there is none. */
+memory_state_t *memory_state_find(const memory_lane_t *lane, fabric_bytes_t type,
+                                  fabric_bytes_t entity);
+void memory_state_put(memory_database_t *database, uint32_t lane, const store_state_t *row);
 /* NULL where there is none. */
 memory_key_t *memory_key_find(const memory_lane_t *lane, uint64_t entity_hash,
                               const uint8_t hash[STORE_KEY_BYTES]);

@@ -435,12 +435,14 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     uint64_t scheduled = 0;
     uint64_t dead = 0;
     uint64_t keys = 0;
+    uint64_t states = 0;
     for (size_t i = 0; i < LIMIT_LANES_MAX; i++) {
         entries += count_of(&database->lanes[i].entries);
         pending += count_rows(&database->lanes[i]);
         scheduled += database->lanes[i].scheduled.count;
         dead += count_of(&database->lanes[i].dead);
         keys += count_of(&database->lanes[i].keys);
+        states += count_of(&database->lanes[i].states);
     }
     visit(context, "lane", database->cluster.lanes, database->cluster.lanes * sizeof(store_lane_t));
     visit(context, "journal", entries, entries * sizeof(store_entry_t));
@@ -448,6 +450,7 @@ static fabric_error_t memory_table_list(store_t *base, store_visit_table_fn *vis
     visit(context, "scheduled", scheduled, scheduled * sizeof(store_pending_t));
     visit(context, "dead_letter", dead, dead * sizeof(store_dead_row_t));
     visit(context, "primary_key", keys, keys * sizeof(store_key_t));
+    visit(context, "entity_state", states, states * sizeof(store_state_t));
     visit(context, "broker", database->brokers.count,
           database->brokers.count * sizeof(store_broker_t));
     return memory_leave(store, FABRIC_OK);
@@ -500,4 +503,5 @@ const store_driver_t memory_store_driver = {
     .find_places = memory_find_places,
     .find_keys = memory_find_keys,
     .list_keys = memory_list_keys,
+    .load_states = memory_load_states,
 };

@@ -47,7 +47,7 @@ typedef enum memory_store_operation {
     MEMORY_STORE_READ_JOURNAL, /* read_journal, read_journal_back */
     MEMORY_STORE_PURGE,        /* purge */
     MEMORY_STORE_CHECKPOINT,   /* checkpoint */
-    MEMORY_STORE_LOAD,         /* load_rows, list_backlogs, find_rows */
+    MEMORY_STORE_LOAD,         /* load_rows, list_backlogs, find_rows, load_states */
     MEMORY_STORE_FIND_KEYS     /* find_keys, list_keys */
 } memory_store_operation_t;
 
