@@ -32,8 +32,10 @@ static void expect_same(const decoded_record_t *ours, const journal_record_t *th
     assert_int_equal(ours->client, call.client);
     assert_int_equal(ours->sequence, call.sequence);
     assert_int_equal(ours->flags, result ? theirs->message_flags : message->flags);
-    assert_true(fabric_bytes_equal(ours->type, message->type));
-    assert_true(fabric_bytes_equal(ours->entity, message->entity));
+    assert_true(fabric_bytes_equal(ours->type, result ? theirs->state.type : message->type));
+    assert_true(fabric_bytes_equal(ours->entity, result ? theirs->state.entity : message->entity));
+    assert_true(fabric_bytes_equal(ours->state, theirs->state.state));
+    assert_int_equal(ours->state_version, theirs->state.version);
     assert_true(fabric_bytes_equal(ours->tag, message->tag));
     assert_true(fabric_bytes_equal(ours->payload, message->payload));
     assert_true(fabric_bytes_equal(ours->traceparent, message->traceparent));
