@@ -10,6 +10,7 @@
 
 #include "core/memory.h"
 #include "core/state_machine.h"
+#include "worker/executor_persisted.h"
 
 /* How often messages are looked at that wait under a lapsed lease. */
 #define LEASE_CHECK_MS 10u
@@ -117,6 +118,7 @@ static void entity_free(entity_table_t *table, entity_t *entity)
     count_add(&table->count, UINT64_MAX);
     idle_remove(table, entity);
     HASH_DEL(table->by_key, entity);
+    persisted_forget(entity);
     free(entity);
 }
 
@@ -152,7 +154,9 @@ bool entity_start(entity_table_t *table, entity_t *entity)
     }
     table->instance.entity = entity;
     table->instance.text[0] = '\0';
-    if (type->build && !type->build(&table->instance, memory)) {
+    bool built = type->persisted ? persisted_build(table, entity, type, memory)
+                                 : !type->build || type->build(&table->instance, memory);
+    if (!built) {
         instance_finalize(entity);
         return false;
     }
@@ -198,6 +202,7 @@ bool entity_enter(entity_table_t *table, entity_t *entity, ownership_t *ownershi
     residents_use(&table->residents, entity);
     if (entity->ownership != ownership) {
         entity_stop(table, entity);
+        persisted_forget(entity);
         ownership_remove_entity(entity);
         ownership_add_entity(ownership, entity);
     }
@@ -221,9 +226,16 @@ void entity_end_seen(entity_table_t *table, entity_t *entity)
     entity_stop(table, entity);
 }
 
+void entity_go_back(entity_table_t *table, entity_t *entity)
+{
+    assert(!entity->pending);
+    entity_stop(table, entity);
+}
+
 void entity_fail(entity_table_t *table, entity_t *entity, uint64_t activation)
 {
     entity_stop(table, entity);
+    persisted_forget(entity);
     set_state(entity, ENTITY_FAILED);
     entity->mark = activation;
     entity->failed_epoch = (uint32_t)entity->ownership->key.token.home_epoch;

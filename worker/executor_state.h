@@ -7,6 +7,7 @@
  *     executor_interrupt.c                  handlers and messages that are to stop
  *     executor_entity.c  context.c          entities and their queues; what a handler is given
  *     executor_ownership.c  pending.c       ownerships of shards; handlers that complete later
+ *     executor_persisted.c                  the persisted state that an instance begins with
  *     executor_instance.c                   building and ending instances; resources
  *     executor_residents.c                  how many entities have state, and which of them rest
  *     executor_output.c  executor_kept.c    results; results of before a change of home
