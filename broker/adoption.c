@@ -14,5 +14,9 @@ void adoption_clear(adoption_t *adoption)
         free((void *)adoption->clears[i].type.data);
     }
     free(adoption->clears);
+    for (size_t i = 0; i < adoption->state_count; i++) {
+        state_value_drop(&adoption->states[i]);
+    }
+    free(adoption->states);
     *adoption = (adoption_t){.hold = adoption->hold};
 }

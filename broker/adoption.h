@@ -50,6 +50,8 @@ typedef struct adoption {
     size_t overruled_count;
     adopted_clear_t *clears; /* by id */
     size_t clear_count;
+    state_value_t **states; /* of entities that have changed theirs in these entries, each once */
+    size_t state_count;
 } adoption_t;
 
 /* Frees what it owns. */

@@ -193,8 +193,8 @@ static void tell_instance(router_t *router, entity_clear_t *clear)
 static void renew_entity(router_t *router, entity_t *entity)
 {
     entity_end_restart(entity);
-    if (entity->in_flight == 0) {
-        entity_restart(router, entity);
+    if (entity->in_flight == 0 || entity->ownership->persisted) {
+        entity_restart(router, entity); /* else what is in flight began with what is stored */
     }
     entity_forget_refusals(entity);
     entity_resume(router, entity);
@@ -208,6 +208,7 @@ static void end_in_memory(router_t *router, router_lane_t *lane, entity_clear_t 
 {
     message_chain_t moved = {0};
     batch_remove(&lane->batches, &(batch_removal_t){clear, is_taken_out, end_attempt}, &moved);
+    persisted_revert(router, clear->shard, clear->type, clear->entity);
     entity_t *entity = mailbox_find(router, clear->type, clear->entity);
     if (entity) {
         entity->pending++; /* it stays until all of this is done */

@@ -138,6 +138,17 @@ static fabric_error_t worker_message(router_t *router, peer_t *peer, message_kin
         }
         return error;
     }
+    if (kind == KIND_RESULT_STATE) {
+        message_result_state_t changed;
+        fabric_error_t error = message_get_result_state(body, &changed);
+        if (!error && changed.version > UINT32_MAX) {
+            error = FABRIC_ERROR_MALFORMED_MESSAGE;
+        }
+        if (!error) {
+            result_received_with_state(router, runner, &changed);
+        }
+        return error;
+    }
     if (kind == KIND_REQUEST) {
         message_request_t request;
         if (message_get_request(body, &request) == FABRIC_OK) {
@@ -217,7 +228,7 @@ typedef struct frame_effects {
 static void unidentified_message(router_t *router, peer_t *peer, message_kind_t kind, bool *asked)
 {
     router->counters.unidentified++;
-    if (kind == KIND_RESULT) {
+    if (kind == KIND_RESULT || kind == KIND_RESULT_STATE) {
         router->counters.results_refused++; /* the sender is a deposed owner */
     }
     if (!*asked) {

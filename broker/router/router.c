@@ -109,6 +109,7 @@ void router_destroy(router_t **at)
     operator_cancels_destroy(router);
     checkpoints_destroy(router);
     keys_destroy(router);
+    persisted_destroy(router);
     clears_destroy(router);
     shard_map_destroy(&router->map);
     wire_writer_destroy(&router->scratch);

@@ -246,6 +246,20 @@ bool router_take_search(router_t *router, uint32_t lane, router_search_t *search
 void router_searched(router_t *router, uint32_t lane, fabric_error_t error, message_t *found,
                      uint64_t now_ms);
 
+/* ---- lanes: states of entities ---- */
+
+/* Persisted states to read, as store_driver.load_states does; one read at a time for each lane. */
+typedef struct router_states {
+    const store_entity_name_t *names; /* valid until router_states_loaded */
+    size_t count;
+    uint64_t bytes_max;
+} router_states_t;
+bool router_take_states(router_t *router, uint32_t lane, router_states_t *read);
+/* The rows that there are; the router takes the values, and the array stays the caller's. `done`:
+ * as of load_states. After an error there are none, and the router asks again. */
+void router_states_loaded(router_t *router, uint32_t lane, fabric_error_t error,
+                          state_value_t **values, size_t count, size_t done, uint64_t now_ms);
+
 /* ---- lanes: look-ups ---- */
 
 /* A look-up of calls and of primary keys in the store, beside what the lanes append; one at a time
@@ -407,17 +421,19 @@ typedef struct router_counters {
     uint64_t refused;          /* hellos refused, and peers turned away */
     uint64_t overflowed;       /* peers dropped because they did not read what was sent to them */
     uint64_t dead_letters;
-    uint64_t runner_deaths; /* workers that crashed, or became unreachable and did not come back */
-    uint64_t crashes;       /* of workers, counted for the messages on which they crashed */
-    uint64_t entries;       /* appended to the journals of lanes */
-    uint64_t pending;       /* durable messages that are accepted and have not ended, now */
-    uint64_t stored;        /* those of them that only the store has, now */
-    uint64_t scheduled;     /* those of them whose time has not come, now */
-    uint64_t journal_bytes; /* of entries that wait for a checkpoint of their lane, now */
-    uint64_t checkpoints;   /* of lanes, settled */
-    uint64_t loaded;        /* messages that were loaded from rows */
-    uint64_t damaged;       /* stored messages and replies that are none */
-    uint64_t parked;        /* entities that wait for operators, now */
+    uint64_t runner_deaths;  /* workers that crashed, or became unreachable and did not come back */
+    uint64_t crashes;        /* of workers, counted for the messages on which they crashed */
+    uint64_t entries;        /* appended to the journals of lanes */
+    uint64_t pending;        /* durable messages that are accepted and have not ended, now */
+    uint64_t stored;         /* those of them that only the store has, now */
+    uint64_t scheduled;      /* those of them whose time has not come, now */
+    uint64_t journal_bytes;  /* of entries that wait for a checkpoint of their lane, now */
+    uint64_t checkpoints;    /* of lanes, settled */
+    uint64_t loaded;         /* messages that were loaded from rows */
+    uint64_t states_changed; /* results that have changed a persisted state */
+    uint64_t states_given;   /* persisted states that owners were told */
+    uint64_t damaged;        /* stored messages and replies that are none */
+    uint64_t parked;         /* entities that wait for operators, now */
 
     /* Messages that were dropped without an answer. */
     uint64_t outdated;     /* messages on connections that are replaced or given up */

@@ -250,6 +250,33 @@ static void take_keys(const router_t *router, checkpoint_t *checkpoint, lane_key
     }
 }
 
+/* ---- persisted states ---- */
+
+static void add_state(const checkpoint_t *checkpoint, checkpoint_slice_t *slice,
+                      state_value_t *value)
+{
+    slice->states = memory_reserve(slice->states, slice->state_count + 1, &slice->state_capacity,
+                                   sizeof *slice->states);
+    slice->state_values = memory_reserve(slice->state_values, slice->state_count + 1,
+                                         &slice->state_value_capacity, sizeof *slice->state_values);
+    slice->state_values[slice->state_count] = state_value_share(value);
+    slice->states[slice->state_count] = value->row;
+    slice->states[slice->state_count++].number = checkpoint->number;
+}
+
+static void take_states(const router_t *router, checkpoint_t *checkpoint, lane_persisted_t *states)
+{
+    checkpoint_slice_t *slice = &checkpoint->slice;
+    while (states->current) {
+        state_value_t *value = states->current->durable;
+        if (!reserve(router, slice, 1, RECORD_BYTES + value->size)) {
+            return;
+        }
+        add_state(checkpoint, slice, value);
+        persisted_take(states, slice->number);
+    }
+}
+
 /* ---- clears ---- */
 
 /* How many rows the entity has is not known, so the clear gets all the room that is left, and is
@@ -287,6 +314,14 @@ static void free_dead(checkpoint_slice_t *slice)
     slice->dead_count = 0;
 }
 
+static void free_states(checkpoint_slice_t *slice)
+{
+    for (size_t i = 0; i < slice->state_count; i++) {
+        state_value_drop(&slice->state_values[i]);
+    }
+    slice->state_count = 0;
+}
+
 static void reset(checkpoint_slice_t *slice)
 {
     if (!slice->writer) {
@@ -294,6 +329,7 @@ static void reset(checkpoint_slice_t *slice)
     }
     journal_writer_reset(slice->writer);
     free_dead(slice);
+    free_states(slice);
     slice->put_count = slice->amendment_count = slice->delete_count = 0;
     slice->scheduled_count = slice->unscheduled_count = 0;
     slice->entity_count = slice->name_bytes = slice->rows = 0;
@@ -346,22 +382,21 @@ static void split_puts(checkpoint_slice_t *slice)
 }
 
 /* Whether nothing of the checkpoint is left. */
-static bool is_used_up(const checkpoint_t *checkpoint, const lane_keys_t *keys,
-                       const lane_clears_t *clears)
+static bool is_used_up(const checkpoint_t *checkpoint, const router_lane_t *lane)
 {
     const row_changes_t *current = &checkpoint->current;
     return checkpoint->current_messages.next == &checkpoint->current_messages &&
            checkpoint->amendments_taken == current->amendment_count &&
            checkpoint->deletes_taken == current->delete_count &&
            checkpoint->unscheduled_taken == current->unscheduled_count &&
-           checkpoint->dead_taken == current->dead_count && !keys->current && !clears_next(clears);
+           checkpoint->dead_taken == current->dead_count && !lane->keys.current &&
+           !lane->persisted.current && !clears_next(&lane->clears);
 }
 
 void slice_fill(router_t *router, checkpoint_t *checkpoint)
 {
     checkpoint_slice_t *slice = &checkpoint->slice;
-    lane_keys_t *keys = &router->lanes[checkpoint->hold.lane].keys;
-    const lane_clears_t *clears = &router->lanes[checkpoint->hold.lane].clears;
+    router_lane_t *lane = &router->lanes[checkpoint->hold.lane];
     reset(slice);
     slice->running = true;
     slice->number++;
@@ -370,8 +405,9 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
     take_messages(router, checkpoint); /* the puts come before the dead letters in the writer */
     take_dead(router, checkpoint);
     take_deletes(router, checkpoint);
-    take_keys(router, checkpoint, keys);
-    const store_clear_t *clear = take_clear(router, checkpoint, clears);
+    take_keys(router, checkpoint, &lane->keys);
+    take_states(router, checkpoint, &lane->persisted);
+    const store_clear_t *clear = take_clear(router, checkpoint, &lane->clears);
     set_views(slice);
     split_puts(slice);
     slice->taken = (router_slice_t){.hold = checkpoint->hold,
@@ -389,11 +425,13 @@ void slice_fill(router_t *router, checkpoint_t *checkpoint)
                                               .dead_count = slice->dead_count,
                                               .keys = slice->keys,
                                               .key_count = slice->key_count,
+                                              .states = slice->states,
+                                              .state_count = slice->state_count,
                                               .clear = clear,
                                               .cleared = &slice->cleared,
                                               .settled = checkpoint->settled,
                                               .begun = checkpoint->begun,
-                                              .last = is_used_up(checkpoint, keys, clears)}};
+                                              .last = is_used_up(checkpoint, lane)}};
 }
 
 void slice_destroy(checkpoint_slice_t *slice)
@@ -411,4 +449,7 @@ void slice_destroy(checkpoint_slice_t *slice)
     free(slice->entities);
     free(slice->keys);
     free(slice->replies);
+    free_states(slice);
+    free(slice->states);
+    free(slice->state_values);
 }

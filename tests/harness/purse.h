@@ -1,0 +1,52 @@
+/* The messages of the entity types Purse and Chest, whose states are persisted, shared by their
+ * module and its tests. A Purse holds an amount; a Chest holds many bytes. */
+#ifndef TESTS_HARNESS_PURSE_H
+#define TESTS_HARNESS_PURSE_H
+
+#include <fabric/message_type.h>
+
+#define PURSE_TYPE   "Purse"
+#define CHEST_TYPE   "Chest"
+#define PURSE_MODULE "../tests/purse_module.so"
+
+enum { CHEST_BYTES = 1000000 };
+
+typedef struct purse_amount {
+    int64_t amount;
+} purse_amount_t;
+
+typedef struct purse_content {
+    int64_t amount;   /* in all */
+    uint64_t builds;  /* instances so far that began without a stored state */
+    uint64_t handled; /* messages of this instance, this one included; it is not stored */
+} purse_content_t;
+
+static const fabric_field_t purse_amount_fields[] = {FABRIC_I64(purse_amount_t, amount)};
+static const fabric_schema_t purse_amount_schema =
+    FABRIC_SCHEMA("Amount", purse_amount_t, purse_amount_fields);
+static const fabric_field_t purse_content_fields[] = {FABRIC_I64(purse_content_t, amount),
+                                                      FABRIC_U64(purse_content_t, builds),
+                                                      FABRIC_U64(purse_content_t, handled)};
+static const fabric_schema_t purse_content_schema =
+    FABRIC_SCHEMA("Content", purse_content_t, purse_content_fields);
+
+/* Adds the amount. */
+static const fabric_message_type_t purse_put = {
+    .tag = "Put", .request = &purse_amount_schema, .reply = &purse_content_schema, .durable = true};
+/* Says what is there. */
+static const fabric_message_type_t purse_look = {
+    .tag = "Look", .request = &fabric_schema_empty, .reply = &purse_content_schema};
+/* Adds the amount and breaks, as often as that; then replies. */
+static const fabric_message_type_t purse_spoil = {.tag = "Spoil",
+                                                  .request = &purse_amount_schema,
+                                                  .reply = &purse_content_schema,
+                                                  .durable = true};
+/* Adds the amount though it is volatile, which it must not. */
+static const fabric_message_type_t purse_snatch = {
+    .tag = "Snatch", .request = &purse_amount_schema, .reply = &purse_content_schema};
+
+/* Of a Chest: fills it with this byte, and says what was in it before: 0, or the one byte. */
+static const fabric_message_type_t chest_fill = {
+    .tag = "Fill", .request = &purse_amount_schema, .reply = &purse_amount_schema, .durable = true};
+
+#endif
