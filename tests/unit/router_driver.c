@@ -53,6 +53,8 @@ static void put_types(wire_writer_t *writer, const char *name)
                                .mailbox_capacity = driver_told.mailbox_capacity,
                                .concurrency = driver_told.concurrency,
                                .options = driver_told.options,
+                               .state = driver_told.state,
+                               .state_version = driver_told.state ? 1 : 0,
                                .messages = messages,
                                .message_count = 2};
     snprintf(type.name, sizeof type.name, "%s", name);
