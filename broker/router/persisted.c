@@ -117,18 +117,32 @@ static bool has_it(const persisted_t *state, const ownership_t *ownership)
     return state->given && token_equal(state->given_to, ownership->token);
 }
 
+/* The state, if it is known; else it is going to be read. */
+static persisted_t *find_known(router_t *router, lane_persisted_t *states, fabric_bytes_t type,
+                               fabric_bytes_t id)
+{
+    persisted_t *state = find_or_add(router, states, type, id);
+    if (!state->known && !state->list) {
+        move(state, &states->wanted);
+    }
+    return state->known ? state : NULL;
+}
+
 bool persisted_is_ready(router_t *router, const ownership_t *ownership, fabric_bytes_t type,
                         fabric_bytes_t id, uint32_t in_flight)
 {
-    lane_persisted_t *states = states_of(router, ownership);
-    persisted_t *state = find_or_add(router, states, type, id);
-    if (!state->known) {
-        if (!state->list) {
-            move(state, &states->wanted);
-        }
-        return false;
+    const persisted_t *state = find_known(router, states_of(router, ownership), type, id);
+    return state && (has_it(state, ownership) || in_flight == 0);
+}
+
+bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id,
+                    const state_value_t **value)
+{
+    const persisted_t *state = find_known(router, &lane_of(router, shard)->persisted, type, id);
+    if (state) {
+        *value = state->durable;
     }
-    return has_it(state, ownership) || in_flight == 0;
+    return state;
 }
 
 void persisted_deliver(router_t *router, const ownership_t *ownership, fabric_bytes_t type,

@@ -67,6 +67,10 @@ void persisted_commit(router_t *router, state_value_t **value);
 /* The entity is cleared: what its results that are not durable have changed does not count. */
 void persisted_revert(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id);
 
+/* The state as it is stored, NULL: none is; false: it is not known, and is going to be read. */
+bool persisted_look(router_t *router, shard_id_t shard, fabric_bytes_t type, fabric_bytes_t id,
+                    const state_value_t **value);
+
 /* ---- reads ---- */
 
 /* Joins what was read, and takes the values. Returns of how many of the names that were read, from

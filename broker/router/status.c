@@ -263,7 +263,7 @@ void query_received(router_t *router, peer_t *peer, const message_query_t *query
     wire_writer_t document = {0};
     fabric_error_t error = FABRIC_ERROR_NOT_FOUND;
     const char *text = "queries are: status, health, counters, describe, waits, drain, runner, "
-                       "resume, clear, cancel, type_close, type_forget, type_open";
+                       "resume, clear, state, cancel, type_close, type_forget, type_open";
     if (peer->client && fabric_bytes_equal(query->name, fabric_bytes_of("waits"))) {
         client_hear_waits(peer->client, query->sequence);
         return; /* the query is answered for each call that turns out to wait */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "tests/harness/invocation.h"
 #include "tests/harness/purse.h"
 #include "tests/harness/testbed.h"
 
@@ -159,6 +160,36 @@ static void a_large_state_comes_back(void **state)
     assert_int_equal(fill(bed, 9), 8);
 }
 
+static invocation_t invocation;
+
+static int show(testbed_t *bed, const char *type, const char *id)
+{
+    const char *const arguments[] = {
+        "fabricctl", "--url", bed->cluster.urls, "entity", "state", type, id, NULL};
+    invocation_run(bed, arguments, NULL, &invocation);
+    return invocation.status;
+}
+
+/* The command line shows what is stored, as JSON, also what only the database has. */
+static void the_state_is_shown(void **state)
+{
+    testbed_t *bed = *state;
+    start(bed, 1);
+    assert_int_not_equal(show(bed, PURSE_TYPE, "alice"), 0);
+    assert_non_null(strstr(invocation.complaints, "Purse alice has no stored state"));
+    ask(bed, "alice", &purse_put, 100);
+    assert_int_equal(show(bed, PURSE_TYPE, "alice"), 0);
+    assert_string_equal(invocation.output, "{\"amount\": 100, \"builds\": 1}\n");
+    testbed_wait_until(bed, is_checkpointed, bed, "a checkpoint");
+    for (uint32_t i = 0; i < bed->cluster.broker_count; i++) {
+        kill_broker(bed, i);
+    }
+    testbed_wait_ready(bed, 1);
+    assert_int_equal(show(bed, PURSE_TYPE, "alice"), 0);
+    assert_string_equal(invocation.output, "{\"amount\": 100, \"builds\": 1}\n");
+    assert_int_not_equal(show(bed, "Nonsense", "alice"), 0);
+}
+
 /* ---- many purses ---- */
 
 typedef struct load {
@@ -231,6 +262,7 @@ int main(void)
         PERSISTED_TEST(a_defect_goes_back_to_what_is_stored),
         PERSISTED_TEST(reads_write_nothing_and_instances_stay),
         PERSISTED_TEST(a_large_state_comes_back),
+        PERSISTED_TEST(the_state_is_shown),
         PERSISTED_TEST(states_equal_the_replies),
     };
     return testbed_run("persisted", tests, sizeof tests / sizeof tests[0]);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,11 +111,6 @@ static void change(bench_t *bench, const message_deliver_t *delivery, unsigned a
     driver_check(bench->driver);
 }
 
-static void answer(bench_t *bench, const message_deliver_t *delivery)
-{
-    driver_result(bench->driver, "w", delivery, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
-}
-
 /* The state in the end of the lane's batch. */
 static const store_state_t *appended(bench_t *bench)
 {
@@ -134,6 +130,11 @@ static bench_t open_changed(unsigned amount)
     change(&bench, driver_delivery(bench.driver, "w"), amount);
     driver_commit(bench.driver);
     return bench;
+}
+
+static void answer(bench_t *bench, const message_deliver_t *delivery)
+{
+    driver_result(bench->driver, "w", delivery, STATUS_FAILURE, FABRIC_ERROR_ENTITY_FAILURE);
 }
 
 /* ---- reading and giving ---- */
@@ -222,6 +223,40 @@ static void a_worker_without_the_state_is_given_it(void **state)
     assert_int_equal(again->request_id, first->request_id);
     assert_int_equal(again->attempt, 1);
     (void)driver_delivery(bench.driver, "w");
+    driver_close(&bench.driver);
+}
+
+/* What rows say is kept while there is room, and read again. */
+static void settled_states_are_forgotten_when_there_are_many(void **state)
+{
+    (void)state;
+    enum { MANY = 80, LARGE = 1 << 20 };
+    bench_t bench = open();
+    uint8_t *large = memory_allocate_zeroed(1, LARGE);
+    char id[16];
+    for (unsigned i = 0; i <= MANY; i++) {
+        bool again = i == MANY; /* the first one */
+        snprintf(id, sizeof id, "e%u", again ? 0 : i);
+        driver_ask(bench.driver, "c", bench.next++, id, REQUEST_DURABLE);
+        driver_commit(bench.driver);
+        router_states_t read;
+        uint32_t lane = 0;
+        while (!router_take_states(bench.driver->router, lane, &read)) {
+            assert_true(++lane < bench.driver->config.lanes); /* it is wanted */
+        }
+        store_state_t row = row_of(1);
+        row.entity = fabric_bytes_of(id);
+        row.state = fabric_bytes(large, LARGE);
+        state_value_t *value = state_value_new(&row);
+        router_states_loaded(bench.driver->router, lane, FABRIC_OK, &value, 1, 1,
+                             bench.driver->now_ms);
+        driver_pull(bench.driver);
+        answer(&bench, driver_delivery(bench.driver, "w"));
+        driver_commit(bench.driver);
+        driver_forget(bench.driver);
+    }
+    driver_check(bench.driver);
+    free(large);
     driver_close(&bench.driver);
 }
 
@@ -426,6 +461,7 @@ int main(void)
         cmocka_unit_test(the_next_owner_gets_the_newest_state),
         cmocka_unit_test(after_a_defect_the_state_is_given_again),
         cmocka_unit_test(a_worker_without_the_state_is_given_it),
+        cmocka_unit_test(settled_states_are_forgotten_when_there_are_many),
         cmocka_unit_test(a_change_is_part_of_its_messages_end),
         cmocka_unit_test(a_new_activation_begins_with_changes_that_count),
         cmocka_unit_test(a_state_that_must_not_count_does_not),
