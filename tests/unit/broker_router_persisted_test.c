@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/router/router_state.h"
 #include "core/memory.h"
 #include "tests/unit/router_driver.h"
 
@@ -260,6 +261,24 @@ static void settled_states_are_forgotten_when_there_are_many(void **state)
     driver_close(&bench.driver);
 }
 
+/* The owner is forgotten to have the state while a message is in flight: the next one waits, since
+ * a state that is given now would lack what that message changes. */
+static void no_state_is_given_while_a_message_is_in_flight(void **state)
+{
+    (void)state;
+    bench_t bench = open_changed(7);
+    ask(&bench, REQUEST_DURABLE);
+    const message_deliver_t *first = driver_delivery(bench.driver, "w");
+    persisted_t *kept = bench.driver->router->lanes[bench.lane].persisted.by_name;
+    kept->given = false;
+    ask(&bench, REQUEST_DURABLE);
+    assert_int_equal(driver_count(bench.driver, "w", KIND_DELIVER), 0);
+    change(&bench, first, 8);
+    expect_state(&bench, bytes_of(8));
+    (void)driver_delivery(bench.driver, "w");
+    driver_close(&bench.driver);
+}
+
 /* ---- changes ---- */
 
 static void a_change_is_part_of_its_messages_end(void **state)
@@ -462,6 +481,7 @@ int main(void)
         cmocka_unit_test(after_a_defect_the_state_is_given_again),
         cmocka_unit_test(a_worker_without_the_state_is_given_it),
         cmocka_unit_test(settled_states_are_forgotten_when_there_are_many),
+        cmocka_unit_test(no_state_is_given_while_a_message_is_in_flight),
         cmocka_unit_test(a_change_is_part_of_its_messages_end),
         cmocka_unit_test(a_new_activation_begins_with_changes_that_count),
         cmocka_unit_test(a_state_that_must_not_count_does_not),
