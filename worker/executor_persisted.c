@@ -95,7 +95,9 @@ bool persisted_build(entity_table_t *table, entity_t *entity, const fabric_entit
 {
     fabric_instance_t *instance = &table->instance;
     const persisted_state_t *stored = entity->persisted;
-    assert(stored);
+    if (!stored) { /* nothing begins without it */
+        return fabric_build_failed(instance, "its stored state is not here");
+    }
     bool built = stored->size > 0 ? load(instance, stored, type, memory)
                                   : !type->build || type->build(instance, memory);
     return built && remember(instance, entity, type, memory);
